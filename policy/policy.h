@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The policy file: sessions, their name spaces and their rules; and the host PVM's decision.
+ *
+ * policy/ is a plain library: no KVM, no guest memory. The VMM hands it requests with typed
+ * arguments that were copied out of the guest once; it answers with a decision. A struct policy is
+ * read-only after loading; reloading builds a new one and the VMM swaps the pointer.
+ */
+#ifndef UMBRA_POLICY_H
+#define UMBRA_POLICY_H
+
+#include "policy/catalog.h"
+#include "shadow/err.h"
+#include "shadow/types.h"
+
+struct policy;
+struct policy_session;
+
+/* Errors name file, line and what was expected. */
+int policy_load(struct policy **out, const char *path, struct err *e);
+int policy_parse(struct policy **out, const char *label, const char *text, struct err *e);
+void policy_free(struct policy *p);
+
+const struct policy_session *policy_session(const struct policy *p, const char *name);
+size_t policy_session_count(const struct policy *p);
+const struct policy_session *policy_session_at(const struct policy *p, size_t i);
+const char *policy_session_name(const struct policy_session *s);
+
+/* Is SYMBOL a function whose calls come to the host PVM in this session? */
+bool policy_critical(const struct policy_session *s, const char *symbol);
+/* May SYMBOL be linked straight to the real kernel or to a real module? */
+bool policy_permitted(const struct policy_session *s, const char *symbol);
+
+enum verdict {
+	VERDICT_PASS,	 /* as asked */
+	VERDICT_REWRITE, /* with another name */
+	VERDICT_DENY,	 /* refused, in the function's own convention */
+	VERDICT_EMULATE, /* a result without calling anything */
+	VERDICT_PENDING, /* not decided yet: ask again with the cookie */
+};
+
+#define REQUEST_NAME_MAX 4096 /* PATH_MAX, with the NUL */
+#define REQUEST_ARGS	 8
+
+/* Flags of struct decision.resolve: as openat2(2). */
+#define DECISION_IN_ROOT 0x10
+
+/*
+ * One call, with everything already copied out of the guest. Strings are NUL-terminated within
+ * their buffers; they may hold any bytes.
+ */
+struct request {
+	const struct catalog_fn *fn;
+	u64 args[REQUEST_ARGS]; /* register arguments, then stack arguments, as raw values */
+	const char *name;	/* the name asked for, or NULL if the function has none or it was NULL */
+	const char *cwd;	/* caller's directory if @name is relative, else NULL */
+	const char *root;	/* caller's root if it is not the guest's, else NULL */
+	const char *strvec;	/* argv joined by blanks, or NULL */
+	bool too_long;		/* the name did not fit REQUEST_NAME_MAX */
+	bool atomic;		/* the caller cannot sleep */
+};
+
+struct decision {
+	enum verdict verdict;
+	int error;		   /* VERDICT_DENY: positive errno */
+	s64 value;		   /* VERDICT_EMULATE */
+	u64 cookie;		   /* VERDICT_PENDING */
+	u32 resolve;		   /* DECISION_IN_ROOT if @root/@name is a pair for a path */
+	bool record;		   /* put it into the record */
+	const char *rule;	   /* which rule decided, for people, e.g. "files \"/\"" */
+	char root[REQUEST_NAME_MAX]; /* with DECISION_IN_ROOT: directory that stands for / */
+	char name[REQUEST_NAME_MAX]; /* the name to use; with DECISION_IN_ROOT relative to @root */
+};
+
+/*
+ * Decide @r for session @s and driver instance @driver. Never fails: what cannot be decided is
+ * denied (a function with REFUSE_NEVER passes). Pure: same input, same answer, no allocation.
+ */
+void policy_decide(const struct policy_session *s, const char *driver, const struct request *r,
+		   struct decision *d);
+
+/* "pass", "rewrite", ... */
+const char *verdict_name(enum verdict v);
+
+#endif
