@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# make          build/vmm, the guest's agent, and a shim for each installed set of kernel headers
+# make setup    install every Debian package that the targets below need (root)
+# make test     all tests; make unit: only those that need no KVM
+# make demo     LiME twice in two sessions, from nothing to the result
+# make lint     clang-format, clang-tidy, cppcheck
+# make bench    figures, side by side with QEMU
+# make help     this text
+
+B       := build
+CC      ?= gcc
+WARN    := -std=c11 -Wall -Wextra -Werror -Wshadow -Wmissing-prototypes -Wstrict-prototypes \
+           -Wcast-qual -Wformat=2 -Wimplicit-fallthrough -Wswitch-default -Wvla
+CFLAGS  ?= -O2 -g
+DEFS    := -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -I.
+HARDEN  := -fstack-protector-strong -fPIE
+ALLC     = $(WARN) $(CFLAGS) $(DEFS) $(HARDEN) $(EXTRA)
+# Libraries that one feature needs would be mapped and relocated at every start; as archives they
+# cost nothing until they are used. LIBS_STATIC=0 links Debian's shared ones instead.
+LIBS_STATIC ?= 1
+ifeq ($(LIBS_STATIC),1)
+LDLIBS  := -l:libconfig.a -l:libjansson.a -l:libbpf.a -l:libelf.a -l:liblz4.a -l:liblzma.a \
+           -l:libzstd.a -l:libbz2.a -l:libz.a -l:libcapstone.a -lpthread
+else
+LDLIBS  := -lconfig -ljansson -lbpf -lelf -llz4 -llzma -lzstd -lbz2 -lz -lcapstone -lpthread
+endif
+
+ROOMS   := shadow policy devices vmm
+objs     = $(patsubst %.c,$(B)/%.o,$(wildcard $(1)/*.c)) $(patsubst %.S,$(B)/%.o,$(wildcard $(1)/*.S))
+
+all: check-tools $(B)/vmm guest
+.PHONY: all guest check-tools setup unit test demo lint bench help clean fuzz shim agent
+
+help:
+	@sed -n '3,9s/^# //p' Makefile
+
+check-tools:
+	@tools/check-tools build
+
+$(B)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALLC) -MMD -MP -c $< -o $@
+
+$(B)/%.o: %.S
+	@mkdir -p $(@D)
+	$(CC) $(DEFS) -MMD -MP -c $< -o $@
+
+# The rooms as archives: shadow and policy build and are tested without KVM.
+define room
+$(B)/lib$(1).a: $(call objs,$(1))
+	@rm -f $$@
+	ar rcs $$@ $$^
+endef
+$(foreach r,shadow policy devices,$(eval $(call room,$(r))))
+ARCH := $(B)/libdevices.a $(B)/libpolicy.a $(B)/libshadow.a
+
+$(B)/vmm: $(call objs,vmm) $(ARCH)
+	$(CC) $(CFLAGS) $(EXTRA) -pie -Wl,-z,relro,-z,now -Wl,--as-needed -o $@ $(call objs,vmm) $(ARCH) $(LDLIBS)
+
+# --- guest side -----------------------------------------------------------------------------
+guest: agent shim
+include guest-shim/build.mk
+
+# --- tests ----------------------------------------------------------------------------------
+include tests/tests.mk
+
+setup:
+	tools/setup
+
+clean:
+	rm -rf $(B)
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)
