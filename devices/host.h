@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What a device needs of its host, and all that it may use of it.
+ *
+ * The VMM implements this over KVM; unit tests and fuzzers implement it over a plain array. So no
+ * device knows KVM, and every device can be driven by a fuzzer. A host is a struct that embeds
+ * struct host; its functions find it with container_of().
+ *
+ * Threads: an I/O callback runs on whichever vCPU thread touched the region, several at once. A
+ * device brings its own lock. All host functions may be called from any thread, with one limit:
+ * mmio_map() and mmio_unmap() may not be called from inside an MMIO callback.
+ */
+#ifndef UMBRA_DEVICES_HOST_H
+#define UMBRA_DEVICES_HOST_H
+
+#include "shadow/types.h"
+
+struct host;
+
+/*
+ * An access to an I/O region: @offset from its start, @len 1, 2, 4 or 8 bytes (MMIO) or 1, 2 or 4
+ * (ports). A read starts with all bits set in @data, which is what an absent register returns.
+ */
+typedef void host_io_fn(void *arg, u64 offset, void *data, unsigned len, bool write);
+
+/* @events as epoll(7). Runs on the thread of the event loop. */
+typedef void host_event_fn(void *arg, u32 events);
+
+enum host_power {
+	HOST_POWEROFF,
+	HOST_RESET,
+	HOST_PANICKED,
+};
+
+struct host_ops {
+	/*
+	 * The only door to guest memory: a pointer to [gpa, gpa + len) if all of it is RAM in one
+	 * piece, else NULL. len 0 gives NULL. The pointer lives as long as the host. What is behind
+	 * it is hostile and changes at any time: copy once, then check the copy.
+	 */
+	void *(*ram)(struct host *h, u64 gpa, u64 len);
+
+	/* Set the level of an interrupt line. */
+	void (*irq_line)(struct host *h, u32 gsi, bool level);
+
+	/*
+	 * Message-signalled interrupts. msi_alloc() gives a vector (>= 0) or -errno; msi_route()
+	 * says where it goes and must precede the first use; msi_send() delivers one.
+	 */
+	int (*msi_alloc)(struct host *h);
+	int (*msi_route)(struct host *h, int vector, u64 addr, u32 data);
+	void (*msi_send)(struct host *h, int vector);
+	void (*msi_free)(struct host *h, int vector);
+
+	/* Ports. -EEXIST if one is taken. For the life of the host. */
+	int (*pio_add)(struct host *h, u16 port, u16 len, host_io_fn *fn, void *arg);
+
+	/*
+	 * Guest-physical regions. -EBUSY if the range overlaps another region, -EINVAL if it is
+	 * outside the window that the host keeps for devices (so a BAR never covers RAM).
+	 */
+	int (*mmio_map)(struct host *h, u64 gpa, u64 len, host_io_fn *fn, void *arg);
+	void (*mmio_unmap)(struct host *h, u64 gpa, u64 len);
+
+	/* A guest write to @gpa, of any size, makes @fd (an eventfd) readable; -errno. */
+	int (*doorbell_add)(struct host *h, u64 gpa, int fd);
+	void (*doorbell_del)(struct host *h, u64 gpa, int fd);
+
+	/* The machine ends, or is to end. @why: one phrase for people. */
+	void (*power)(struct host *h, enum host_power what, const char *why);
+};
+
+struct host {
+	const struct host_ops *ops;
+};
+
+#endif

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The commands of `vmm`: argv[0] is the command's own name, the result is the exit code.
+ */
+#ifndef UMBRA_VMM_COMMANDS_H
+#define UMBRA_VMM_COMMANDS_H
+
+int cmd_run(int argc, char **argv);
+int cmd_doctor(int argc, char **argv);
+int cmd_inspect(int argc, char **argv);
+int cmd_driver(int argc, char **argv);
+int cmd_session(int argc, char **argv);
+int cmd_record(int argc, char **argv);
+
+#endif

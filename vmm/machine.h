@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The KVM machine: memory, vCPUs, interrupts, I/O regions, and its end.
+ *
+ * Interrupts: the full in-kernel irqchip, with an interrupt routing table of our own in which no
+ * line leads to the PIC. With it the IO-APIC's EOIs and the timers cost no exit, and the trap of
+ * hardware-reduced ACPI (a PIC that nobody masks delivers vector 8, a double fault) cannot happen,
+ * because that PIC has no inputs. Firmware guests will add the PIC's routes and a PIT, nothing else.
+ *
+ * Functions may be called from any thread unless they say otherwise.
+ */
+#ifndef UMBRA_VMM_MACHINE_H
+#define UMBRA_VMM_MACHINE_H
+
+#include "devices/host.h"
+#include "shadow/err.h"
+#include "shadow/types.h"
+#include "vmm/loop.h"
+#include "vmm/vcpu.h"
+
+struct kernel;
+struct machine;
+
+struct machine_config {
+	u64 memory; /* bytes of RAM, a multiple of 4096 */
+	unsigned cpus;
+	u64 start_ns; /* CLOCK_MONOTONIC at exec, or 0: now */
+};
+
+int machine_create(struct machine **out, const struct machine_config *c, struct err *e);
+/* All threads must have ended (machine_run() sees to it). NULL is allowed. */
+void machine_destroy(struct machine *m);
+
+struct loop *machine_loop(const struct machine *m);
+/* What devices see of the machine. */
+struct host *machine_host(struct machine *m);
+unsigned machine_cpus(const struct machine *m);
+struct vcpu *machine_vcpu(const struct machine *m, unsigned i);
+u64 machine_memory(const struct machine *m);
+u64 machine_time_ns(const struct machine *m); /* since start_ns */
+
+/* The kernel that was placed, for reports; borrowed. @phys of its first byte, its KASLR shift. */
+void machine_set_kernel(struct machine *m, struct kernel *k, u64 phys, u64 kaslr);
+struct kernel *machine_kernel(const struct machine *m);
+u64 machine_kernel_phys(const struct machine *m);
+u64 machine_kaslr(const struct machine *m);
+
+/* --- memory -------------------------------------------------------------------------------- */
+
+/*
+ * The checked door to guest RAM: NULL unless all of [gpa, gpa + len) is RAM in one piece. Umbra's
+ * own slots are not RAM and never come out of it.
+ */
+void *machine_gpa(struct machine *m, u64 gpa, size_t len);
+
+/*
+ * Fresh zeroed memory of @len bytes (a multiple of 4096) in a memory slot of its own at @gpa,
+ * which must lie in [LAYOUT_UMBRA, LAYOUT_UMBRA_END). Without @guest_writable KVM refuses the
+ * guest's stores, whatever its page tables say. *hva is writable here. -EEXIST: overlap; -ENOSPC:
+ * no slot left. May be called while the guest runs.
+ */
+int machine_add_slot(struct machine *m, u64 gpa, size_t len, bool guest_writable, void **hva,
+		     struct err *e);
+/* Unmaps the memory; the caller sees to it that nobody uses *hva any more. -ENOENT. */
+int machine_remove_slot(struct machine *m, u64 gpa);
+
+/*
+ * Called on the vCPU's thread for a guest's store to a slot that it cannot write, which had no
+ * effect. @data is NULL (and @len the instruction's best known width, or 0) if KVM could not
+ * emulate the store; the guest then gets #GP at the store by itself.
+ */
+typedef void machine_ro_write_fn(void *arg, struct vcpu *v, u64 gpa, unsigned len,
+				 const void *data);
+/* Before machine_run(). */
+void machine_set_ro_write_hook(struct machine *m, machine_ro_write_fn *fn, void *arg);
+
+/* --- I/O ----------------------------------------------------------------------------------- */
+
+/*
+ * One port access: @count items of @size bytes (1, 2, 4) at @data; @count is more than 1 for a
+ * string instruction. For a read, @data starts with all bits set.
+ */
+typedef void machine_pio_fn(void *arg, struct vcpu *v, bool write, u16 port, u8 size, void *data,
+			    u32 count);
+/* -EEXIST: a port is taken; -ENOSPC. Dispatch is by a flat table, without a lock. */
+int machine_pio_add(struct machine *m, u16 port, u16 len, machine_pio_fn *fn, void *arg);
+
+/* One edge on an interrupt line of the IO-APIC. */
+int machine_irq_pulse(struct machine *m, u32 gsi);
+
+/* --- run ----------------------------------------------------------------------------------- */
+
+/*
+ * Start the vCPU threads, serve the event loop until the machine ends, stop and join the threads.
+ * Returns an exit code (vmm/exit.h). Once.
+ */
+int machine_run(struct machine *m, struct err *e);
+
+/*
+ * Request the end with exit code @code; the first request wins. @fmt: one line for people, without
+ * "\n", or NULL if there is nothing to tell.
+ */
+void machine_exit(struct machine *m, int code, const char *fmt, ...) __printf(3, 4);
+/* The line of the request that won, or "". Valid after machine_run(). */
+const char *machine_exit_line(const struct machine *m);
+/* True as soon as somebody called machine_exit(). */
+bool machine_exiting(const struct machine *m);
+
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Options of `vmm run`, parsed and checked for form. Files are opened by who uses them.
+ * All strings point into argv or are owned by the struct; run_options_free() releases it.
+ */
+#ifndef UMBRA_VMM_OPTIONS_H
+#define UMBRA_VMM_OPTIONS_H
+
+#include "shadow/err.h"
+#include "shadow/types.h"
+
+#define RUN_MAX_DISKS	16
+#define RUN_MAX_DRIVERS 64
+
+struct run_disk {
+	char *path;
+	bool readonly;
+};
+
+/* --driver SESSION[/INSTANCE]:FILE.ko[,param=value]... */
+struct run_driver {
+	char *session;
+	char *instance; /* NULL: named after the file */
+	char *path;
+	char *params; /* "a=1,b=2", or NULL */
+};
+
+struct run_options {
+	const char *kernel;
+	const char *initrd; /* or NULL */
+	const char *append; /* "" if not given */
+	const char *name;   /* or NULL */
+	u64 memory;	    /* bytes */
+	unsigned cpus;
+	bool no_kaslr;
+	bool stats;
+	const char *policy; /* or NULL */
+	const char *record; /* or NULL */
+	struct run_disk disks[RUN_MAX_DISKS];
+	size_t n_disks;
+	struct run_driver drivers[RUN_MAX_DRIVERS];
+	size_t n_drivers;
+	bool help;
+};
+
+/* 0, or -EINVAL with the line for the user. *o is valid (for free) in both cases. */
+int run_options_parse(struct run_options *o, int argc, char **argv, struct err *e);
+void run_options_free(struct run_options *o);
+/* Does anything in @o need the session layer? */
+bool run_options_sessions(const struct run_options *o);
+
+/* "256M", "1G", "512K", "1048576": bytes; -EINVAL, -ERANGE. */
+int parse_size(const char *s, u64 *out);
+/* The candidate that @word was probably meant to be, or NULL; @words ends with NULL. */
+const char *suggest(const char *word, const char *const *words);
+
+#endif

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The session layer as `vmm run` sees it. Order of calls: prepare, initrd, cmdline, (kernel placed
+ * and vCPUs ready), start, (guest runs), finish. sessions_finish() follows every successful
+ * prepare, also when something between them failed.
+ */
+#ifndef UMBRA_VMM_SESSIONS_H
+#define UMBRA_VMM_SESSIONS_H
+
+#include "shadow/err.h"
+#include "shadow/types.h"
+
+struct kernel;
+struct loop;
+struct machine;
+struct run_options;
+struct sessions;
+
+/*
+ * Only called if run_options_sessions(). @k is relocatable or at its link-time address; @kaslr is
+ * the shift that it will get.
+ */
+int sessions_prepare(struct sessions **s, struct machine *m, const struct run_options *o,
+		     struct kernel *k, u64 kaslr, struct err *e);
+/* An archive to put before the user's initrd, page-aligned in guest RAM; owned by @s. */
+int sessions_initrd(struct sessions *s, void **prefix, size_t *len);
+/* What to append to the kernel's command line; "" if nothing. Owned by @s. */
+const char *sessions_cmdline(const struct sessions *s);
+/* Just before the vCPUs start. */
+int sessions_start(struct sessions *s, struct loop *l, struct err *e);
+/* After the vCPUs have ended; frees @s (NULL allowed). -errno: something could not be kept. */
+int sessions_finish(struct sessions *s, struct err *e);
+
+#endif

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A virtual CPU and its thread. The functions in the first part are for code that handles an exit,
+ * on the vCPU's own thread, and are valid only until the handler returns.
+ */
+#ifndef UMBRA_VMM_VCPU_H
+#define UMBRA_VMM_VCPU_H
+
+#include <linux/kvm.h>
+
+#include "shadow/err.h"
+#include "shadow/types.h"
+
+struct machine;
+struct vcpu;
+
+unsigned vcpu_index(const struct vcpu *v);
+struct machine *vcpu_machine(const struct vcpu *v);
+
+/*
+ * General registers as KVM left them at this exit (KVM_CAP_SYNC_REGS: no system call). To change
+ * them, write and call vcpu_set_regs_dirty(). At an OUT, RIP is that of the OUT and KVM moves on
+ * by itself, unless RIP was changed.
+ */
+struct kvm_regs *vcpu_regs(struct vcpu *v);
+void vcpu_set_regs_dirty(struct vcpu *v);
+/* Read-only; one system call at the first use within an exit. NULL if KVM refuses. */
+const struct kvm_sregs *vcpu_sregs(struct vcpu *v);
+/* 0..3; 3 (the least) if it cannot be read. */
+unsigned vcpu_cpl(struct vcpu *v);
+
+/* Guest-virtual to guest-physical by the vCPU's own page tables; -EFAULT: not mapped. */
+int vcpu_translate(struct vcpu *v, u64 gva, u64 *gpa);
+
+/*
+ * Raise #GP(0) in the guest when this exit has been handled. A port or MMIO access counts as done,
+ * so the fault is at the instruction that follows; after a store that KVM could not emulate, it is
+ * at the store.
+ */
+void vcpu_inject_gp(struct vcpu *v);
+
+/* --- for machine.c ------------------------------------------------------------------------- */
+
+#define VCPU_EXIT_REASONS 64
+
+int vcpu_create(struct vcpu **out, struct machine *m, unsigned index, struct err *e);
+/* The thread must have ended. NULL is allowed. */
+void vcpu_destroy(struct vcpu *v);
+int vcpu_fd(const struct vcpu *v);
+
+int vcpu_start(struct vcpu *v, struct err *e);
+/* Ask the thread to leave the guest for good; vcpu_join() waits for it. */
+void vcpu_stop(struct vcpu *v);
+void vcpu_join(struct vcpu *v);
+
+/*
+ * Ask whether the vCPU is at rest for ever (not started, or halted with interrupts off). The
+ * answer is what the last vcpu_probe() found; it is stale until the thread has left the guest.
+ */
+void vcpu_probe(struct vcpu *v);
+bool vcpu_at_rest(const struct vcpu *v);
+
+/* Exits so far, by KVM_EXIT_*; a racy read is good enough for figures. */
+u64 vcpu_exits(const struct vcpu *v, unsigned reason);
+u64 vcpu_exits_total(const struct vcpu *v);
+
+#endif
