@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the VMM and the guest's shim say to each other.
+ *
+ * Memory. The VMM owns a region of guest-physical addresses (UMBRA_GPA, reserved in the e820 map).
+ * Only the frames can be written by the guest; info, gate, answers, arena, mailbox and the sessions'
+ * pages are read-only memory slots: a store there leaves the guest, whatever its page tables say.
+ *
+ *   info      addresses and descriptors that the VMM computed; written before the first instruction
+ *   gate      the one doorbell instruction and the path from a gate entry to the shim
+ *   frames    one per call in progress: arguments and copies of the strings that they point to
+ *   answers   one per frame, same index: the verdict and the strings to use
+ *   arena     strings that the kernel keeps a pointer to (a device's name); live until undone
+ *   mailbox   commands of the VMM, a linked driver image behind them
+ *   pages     shadow entries and gate entries of all sessions; page 0 is the trap page (int3)
+ *
+ * Doorbell. `out %al, $UMBRA_PORT` at one address in the gate page, called as a C function
+ *   s64 doorbell(u64 op, u64 a, u64 b, u64 c, u64 d, u64 e)
+ * so that the whole payload is in registers and a frame is named by its index. The VMM takes it
+ * only from CPL 0, at that address, while that address translates to the gate's own frame. The
+ * answer is in rax: 0 or -errno.
+ *
+ * Why a frame per call and not per vCPU: a call may be preempted, migrated or interrupted by another
+ * call at any instruction between marshal and doorbell, and may sleep afterwards with the answer's
+ * strings in use. Why PIO: it is the one exit that stock KVM also takes from CPL 3, where a later
+ * execute view runs drivers (vmcall is refused there), and AMD and Intel agree on its length.
+ */
+#ifndef UMBRA_ABI_H
+#define UMBRA_ABI_H
+
+#include <linux/types.h>
+
+#define UMBRA_ABI_VERSION 1
+#define UMBRA_MAGIC	  0x61726276656d6d75ULL
+
+#define UMBRA_GPA	  0xc0000000ULL
+#define UMBRA_GPA_END	  0xe0000000ULL
+#define UMBRA_INFO_GPA	  (UMBRA_GPA + 0x00000000)
+#define UMBRA_INFO_SIZE	  0x10000
+#define UMBRA_GATE_GPA	  (UMBRA_GPA + 0x00010000)
+#define UMBRA_GATE_SIZE	  0x1000
+#define UMBRA_FRAME_GPA	  (UMBRA_GPA + 0x01000000)
+#define UMBRA_ANSWER_GPA  (UMBRA_GPA + 0x02000000)
+#define UMBRA_FRAME_SIZE  0x4000
+#define UMBRA_FRAMES	  512
+#define UMBRA_FRAMES_SIZE (UMBRA_FRAMES * UMBRA_FRAME_SIZE)
+/* The last frames are kept for callers that cannot wait for one. */
+#define UMBRA_FRAMES_RESERVED 128
+#define UMBRA_ARENA_GPA	      (UMBRA_GPA + 0x03000000)
+#define UMBRA_ARENA_SIZE      0x00400000
+#define UMBRA_MAILBOX_GPA     (UMBRA_GPA + 0x04000000)
+#define UMBRA_MAILBOX_SIZE    0x04000000
+#define UMBRA_PAGES_GPA	      (UMBRA_GPA + 0x08000000)
+#define UMBRA_PAGES_SIZE      0x18000000
+
+#define UMBRA_PORT 0xe4
+/* The agent's only way to say that the shim could not be loaded; value: errno. Ends the guest. */
+#define UMBRA_PORT_FAIL 0xe5
+
+/* --- info ------------------------------------------------------------------------------- */
+
+/* Functions of the real kernel that the shim calls and that no module may import by name. */
+enum umbra_sym {
+	UMBRA_SYM_GET_VM_AREA,	/* __get_vm_area_caller */
+	UMBRA_SYM_INIT_MM,	/* init_mm */
+	UMBRA_SYM_FLUSH_TLB,	/* flush_tlb_kernel_range */
+	UMBRA_SYM_STRNCPY,	/* strncpy_from_kernel_nofault */
+	UMBRA_SYM_WRITE_NOFAULT, /* copy_to_kernel_nofault */
+	UMBRA_SYM_D_ABSOLUTE,	/* d_absolute_path */
+	UMBRA_SYM_OPEN_FLAGS,	/* build_open_flags */
+	UMBRA_SYM_OPEN_ROOT,	/* do_file_open_root */
+	UMBRA_SYM_SET_FS_ROOT,	/* set_fs_root */
+	UMBRA_SYM_SET_FS_PWD,	/* set_fs_pwd */
+	UMBRA_SYM_FIND_VM_AREA, /* find_vm_area */
+	UMBRA_SYMS,
+};
+
+#define UMBRA_FN_MAX 448
+
+/* Bits of umbra_fn.flags */
+#define UMBRA_FN_WANT_RESULT 0x0001
+#define UMBRA_FN_MAY_SLEEP   0x0002
+#define UMBRA_FN_OPENS_PATH  0x0004
+#define UMBRA_FN_VARIADIC    0x0008
+#define UMBRA_FN_IS_PATH     0x0010 /* the name is a path: send the caller's cwd and root */
+
+/* Forms of a name (policy/catalog.h enum name_form) and conventions of refusal (enum refusal). */
+#define UMBRA_FORM_NONE	       0
+#define UMBRA_FORM_STRING      1
+#define UMBRA_FORM_FIELD_PTR   2
+#define UMBRA_FORM_FIELD_ARRAY 3
+#define UMBRA_FORM_FORMAT      4
+#define UMBRA_REFUSE_ERRNO     0
+#define UMBRA_REFUSE_ERR_PTR   1
+#define UMBRA_REFUSE_NULL      2
+#define UMBRA_REFUSE_NEVER     3
+
+#define UMBRA_NO_ARG 0xff
+
+struct umbra_fn {
+	__u64 real; /* address of the real function; 0: this kernel does not have it */
+	__u32 field_off;
+	__u32 field_size;
+	__u8 form;
+	__u8 name_arg;
+	__u8 strvec_arg;
+	__u8 refusal;
+	__u16 flags;
+	__u8 nargs; /* fixed arguments */
+	__u8 pad[41];
+};
+
+struct umbra_info {
+	__u64 magic;
+	__u32 version;
+	__u32 n_fns;
+	__u32 gsi;	  /* edge-triggered line that says "mail" */
+	__u32 doorbell;	  /* offset of the doorbell function in the gate page */
+	char release[64]; /* the kernel for which the VMM computed all this */
+	__u64 syms[UMBRA_SYMS];
+	__u64 pad[64 - UMBRA_SYMS];
+	struct umbra_fn fns[UMBRA_FN_MAX];
+};
+
+/* --- doorbell --------------------------------------------------------------------------- */
+
+enum umbra_op {
+	/* a: gate VA, b: frames VA, c: answers VA, d: arena VA, e: address of umbra_gate_enter().
+	 * One-shot: it precedes any gate. */
+	UMBRA_OP_HELLO = 1,
+	UMBRA_OP_CALL,	 /* a: frame, b: gate id. The verdict is in the answer */
+	UMBRA_OP_RESULT, /* a: frame, b: gate id. frame.ret holds what the real function returned */
+	UMBRA_OP_POLL,	 /* a: frame, b: cookie. The verdict was pending */
+	UMBRA_OP_DONE,	 /* a: sequence of the command, b: result (0 or -errno), c: value */
+	UMBRA_OP_LOST,	 /* a: gate id. No frame was free; b: 1 if the call was refused */
+};
+
+/* A gate id names the driver instance and the function: loaded into r11 by the gate entry. */
+#define UMBRA_ID_FN_BITS     12
+#define UMBRA_ID(inst, fn)   (((__u32)(inst) << UMBRA_ID_FN_BITS) | (fn))
+#define UMBRA_ID_FN(id)	     ((id) & ((1u << UMBRA_ID_FN_BITS) - 1))
+#define UMBRA_ID_INST(id)    ((id) >> UMBRA_ID_FN_BITS)
+#define UMBRA_INSTANCES	     4096
+#define UMBRA_GATE_ENTRY     16  /* bytes per gate entry: one page per driver instance */
+#define UMBRA_GATES_PER_PAGE 256
+
+/* What the gate pushes, in memory order; the six argument registers are a va_list's save area. */
+struct umbra_regs {
+	__u64 arg[6];
+	__u64 rax;
+	__u64 id;
+	__u64 rbp;
+	__u64 ret;
+	__u64 stack[]; /* arguments from the seventh on */
+};
+
+#define UMBRA_ARGS 8
+
+#define UMBRA_FRAME_ATOMIC   0x1
+#define UMBRA_FRAME_TOO_LONG 0x2
+#define UMBRA_FRAME_FAULT    0x4 /* a name pointed nowhere */
+#define UMBRA_FRAME_HAS_NAME 0x8
+
+#define UMBRA_NAME_MAX 4096
+
+/* Offsets and lengths (with the NUL) of strings are into data[]; length 0: absent. */
+struct umbra_str {
+	__u32 off;
+	__u32 len;
+};
+
+struct umbra_frame {
+	__u32 id;
+	__u32 flags;
+	__u32 cpu;
+	__u32 pid;
+	__u64 args[UMBRA_ARGS];
+	__u64 old; /* FIELD_PTR: what the field holds */
+	__u64 ret; /* OP_RESULT */
+	struct umbra_str name;
+	struct umbra_str cwd;
+	struct umbra_str root;
+	struct umbra_str strvec;
+	__u32 used; /* bytes of data[] */
+	__u32 pad[9];
+	char data[UMBRA_FRAME_SIZE - 168];
+};
+
+enum umbra_verdict {
+	UMBRA_PASS = 1, /* call the real function as asked (with the answer's copy of the name) */
+	UMBRA_REWRITE,	/* the same with the answer's name */
+	UMBRA_DENY,	/* error: positive errno */
+	UMBRA_EMULATE,	/* value, nothing is called */
+	UMBRA_PENDING,	/* cookie: ring OP_POLL later */
+};
+
+#define UMBRA_ANSWER_IN_ROOT 0x1 /* open name below root, RESOLVE_IN_ROOT (openat2(2)) */
+#define UMBRA_ANSWER_RESULT  0x2 /* ring OP_RESULT after the real function */
+#define UMBRA_ANSWER_RESTORE 0x4 /* FIELD_PTR: write value into the field after the real function */
+#define UMBRA_ANSWER_ARENA   0x8 /* the name is at arena + name.off */
+
+struct umbra_answer {
+	__u32 verdict;
+	__u32 flags;
+	__u32 error;
+	__u32 resolve; /* RESOLVE_* of openat2(2) */
+	__s64 value;
+	__u64 cookie;
+	struct umbra_str root;
+	struct umbra_str name;
+	__u64 pad[2];
+	char data[UMBRA_FRAME_SIZE - 64];
+};
+
+/* --- mailbox ---------------------------------------------------------------------------- */
+
+enum umbra_cmd {
+	/* For the shim itself: */
+	UMBRA_CMD_RESERVE = 1, /* a: pages. Reserve in module space, all trap page; value: VA */
+	UMBRA_CMD_RELEASE,     /* a: VA */
+	UMBRA_CMD_MAP,	       /* a: count; payload: struct umbra_map[] */
+	UMBRA_CMD_WAIT_PATH,   /* payload: path; done when it exists below PID 1's root */
+	/* For the agent: */
+	UMBRA_CMD_LOAD = 64, /* len: image in the payload; name: module; params */
+	UMBRA_CMD_UNLOAD,    /* name */
+};
+
+struct umbra_map {
+	__u64 va;
+	__u64 gpa;
+};
+
+#define UMBRA_PARAMS_MAX 4000
+
+struct umbra_mail {
+	__u32 seq; /* changes with each command; 0: none yet */
+	__u32 cmd;
+	__u64 a;
+	__u64 len;
+	char name[64];
+	char params[UMBRA_PARAMS_MAX];
+};
+
+#define UMBRA_MAIL_PAYLOAD     0x2000
+#define UMBRA_MAIL_PAYLOAD_MAX (UMBRA_MAILBOX_SIZE - UMBRA_MAIL_PAYLOAD)
+
+/* Agent to shim: write(2) of this after a command for the agent. */
+struct umbra_reply {
+	__u32 seq;
+	__s32 result;
+};
+
+#define UMBRA_AGENT_DIR	 "/.umbra"
+#define UMBRA_AGENT_PATH "/.umbra/agent"
+#define UMBRA_AGENT_SHIM "/.umbra/shim.ko"
+#define UMBRA_AGENT_INIT "/.umbra/init" /* the user's own rdinit=, empty if none was given */
+
+#ifndef __KERNEL__
+_Static_assert(sizeof(struct umbra_frame) == UMBRA_FRAME_SIZE, "frame size");
+_Static_assert(sizeof(struct umbra_answer) == UMBRA_FRAME_SIZE, "answer size");
+_Static_assert(sizeof(struct umbra_fn) == 64, "descriptor size");
+_Static_assert(sizeof(struct umbra_info) <= UMBRA_INFO_SIZE, "info size");
+_Static_assert(sizeof(struct umbra_mail) <= UMBRA_MAIL_PAYLOAD, "mail size");
+#endif
+
+#endif

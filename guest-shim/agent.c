@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The agent: first process of the guest, before the user's init. It loads the shim, removes what the
+ * VMM put into the initramfs, leaves a child behind that loads and unloads drivers on the VMM's
+ * command, and becomes the user's init. Static, no files needed once it runs.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/io.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "abi.h"
+
+/* The VMM ends the guest with one line; if the port is barred (lockdown), power off. */
+static void give_up(int error)
+{
+	if (!ioperm(UMBRA_PORT_FAIL, 4, 1))
+		outl((unsigned int)error, UMBRA_PORT_FAIL);
+	sync();
+	reboot(RB_POWER_OFF);
+	_exit(1);
+}
+
+/* Load the shim; returns the control descriptor that it leaves in this process. */
+static int load_shim(void)
+{
+	int next, fd = open(UMBRA_AGENT_SHIM, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		give_up(errno);
+	next = dup(fd);
+	close(next);
+	if (syscall(SYS_finit_module, fd, "", 0))
+		give_up(errno);
+	close(fd);
+	return next;
+}
+
+static int carry_out(const struct umbra_mail *m, const void *payload)
+{
+	switch (m->cmd) {
+	case UMBRA_CMD_LOAD:
+		return syscall(SYS_init_module, payload, m->len, m->params) ? -errno : 0;
+	case UMBRA_CMD_UNLOAD:
+		return syscall(SYS_delete_module, m->name, O_NONBLOCK) ? -errno : 0;
+	default:
+		return -EOPNOTSUPP;
+	}
+}
+
+static void serve(int control)
+{
+	static struct umbra_mail m;
+	struct umbra_reply r;
+	void *payload;
+
+	payload = mmap(NULL, UMBRA_MAIL_PAYLOAD_MAX, PROT_READ, MAP_SHARED, control, 0);
+	for (;;) {
+		if (read(control, &m, sizeof(m)) != sizeof(m)) {
+			if (errno == EINTR)
+				continue;
+			_exit(1);
+		}
+		r.seq = m.seq;
+		r.result = payload == MAP_FAILED ? -ENOMEM : carry_out(&m, payload);
+		while (write(control, &r, sizeof(r)) < 0 && errno == EINTR)
+			;
+	}
+}
+
+/* A process of its own session; systemd spares a name that begins with @ at switch-root. */
+static void start_server(int control, char **argv)
+{
+	pid_t pid = fork();
+	int i, null;
+
+	if (pid < 0)
+		give_up(errno);
+	if (pid)
+		return;
+	setsid();
+	for (i = 1; i < NSIG; i++)
+		signal(i, SIG_IGN);
+	signal(SIGCHLD, SIG_DFL);
+	null = open("/dev/null", O_RDWR);
+	for (i = 0; i < 3 && null >= 0; i++)
+		dup2(null, i);
+	memset(argv[0], 0, strlen(argv[0]));
+	argv[0][0] = '@';
+	serve(control);
+}
+
+/* Last use of a file of ours: read what the user's rdinit= was, and remove everything. */
+static void clean_up(char *init, size_t size)
+{
+	int fd = open(UMBRA_AGENT_INIT, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? 0 : read(fd, init, size - 1);
+
+	init[n > 0 ? n : 0] = 0;
+	if (fd >= 0)
+		close(fd);
+	unlink(UMBRA_AGENT_INIT);
+	unlink(UMBRA_AGENT_SHIM);
+	unlink(UMBRA_AGENT_PATH);
+	rmdir(UMBRA_AGENT_DIR);
+}
+
+/* Value of KEY= on the kernel's command line, or NULL. Without /proc before and after. */
+static char *kernel_option(const char *key, char *buf, size_t size)
+{
+	size_t len = strlen(key);
+	char *found = NULL, *p, *save;
+	ssize_t n = -1;
+	int fd;
+
+	mkdir("/.proc", 0700);
+	if (!mount("proc", "/.proc", "proc", 0, NULL)) {
+		fd = open("/.proc/cmdline", O_RDONLY | O_CLOEXEC);
+		if (fd >= 0) {
+			n = read(fd, buf, size - 1);
+			close(fd);
+		}
+		umount("/.proc");
+	}
+	rmdir("/.proc");
+	buf[n > 0 ? n : 0] = 0;
+	for (p = strtok_r(buf, " \n", &save); p; p = strtok_r(NULL, " \n", &save))
+		if (!strncmp(p, key, len) && p[len] == '=')
+			found = p + len + 1;
+	return found;
+}
+
+static int mount_root(const char *dev)
+{
+	static const char *const types[] = { "ext4", "btrfs", "xfs", "squashfs", "erofs", "vfat" };
+	unsigned int i;
+
+	mkdir("/.root", 0700);
+	for (i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		if (!mount(dev, "/.root", types[i], MS_RDONLY, NULL))
+			return 0;
+	rmdir("/.root");
+	return -1;
+}
+
+/*
+ * What the kernel does when the initramfs has no init: mount root= and run init= from it. The kernel
+ * skipped this because of us, so it is ours to do.
+ */
+static void boot_from_root(char **argv)
+{
+	static const char *const inits[] = { "/sbin/init", "/etc/init", "/bin/init", "/bin/sh" };
+	static char line[4096], line2[4096];
+	const char *root = kernel_option("root", line, sizeof(line));
+	char *init = kernel_option("init", line2, sizeof(line2));
+	unsigned int i;
+
+	if (root) {
+		mkdir("/dev", 0755);
+		if (access(root, F_OK))
+			mount("devtmpfs", "/dev", "devtmpfs", 0, NULL);
+	}
+	if (!root || mount_root(root)) {
+		fprintf(stderr,
+			"umbra: no init: the initramfs has none, and root=%s cannot be mounted\n",
+			root ? root : "");
+		return;
+	}
+	if (chdir("/.root") || mount(".", "/", NULL, MS_MOVE, NULL) || chroot(".") || chdir("/"))
+		return;
+	if (init) {
+		argv[0] = init;
+		execv(init, argv);
+	}
+	for (i = 0; i < sizeof(inits) / sizeof(inits[0]); i++) {
+		argv[0] = (char *)(unsigned long)inits[i];
+		execv(argv[0], argv);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	static char init[4096];
+	char *target;
+	int control;
+
+	(void)argc;
+	if (getpid() != 1) {
+		fprintf(stderr, "This is the guest's part of Umbra; vmm starts it.\n");
+		return 2;
+	}
+	control = load_shim();
+	clean_up(init, sizeof(init));
+	start_server(control, argv);
+	close(control);
+
+	target = init[0] ? init : strcpy(init, "/init");
+	if (!access(target, X_OK)) {
+		argv[0] = target;
+		execv(target, argv);
+		fprintf(stderr, "umbra: cannot start %s: %s\n", target, strerror(errno));
+	}
+	boot_from_root(argv);
+	/* As the kernel would: no init is a panic. */
+	return 1;
+}

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Paths. Only the guest sees its file systems, so the VMM answers with a root and a name below it,
+ * and the walk is done here the way openat2(RESOLVE_IN_ROOT) does it: "..", absolute symbolic links
+ * and magic links cannot leave the root, and a rename in the middle of the walk is noticed.
+ */
+#include <linux/dcache.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/fs_struct.h>
+#include <linux/namei.h>
+#include <linux/openat2.h>
+#include <linux/pid_namespace.h>
+#include <linux/sched/task.h>
+
+#include "shim.h"
+
+/* Exported, but declared only in fs/internal.h. */
+extern int vfs_path_lookup(struct dentry *dentry, struct vfsmount *mnt, const char *name,
+			   unsigned int flags, struct path *path);
+
+int shim_init_root(struct path *root)
+{
+	struct task_struct *init;
+	int ret = -ESRCH;
+
+	rcu_read_lock();
+	init = init_pid_ns.child_reaper;
+	if (init)
+		get_task_struct(init);
+	rcu_read_unlock();
+	if (!init)
+		return ret;
+	task_lock(init);
+	if (init->fs) {
+		get_fs_root(init->fs, root);
+		ret = 0;
+	}
+	task_unlock(init);
+	put_task_struct(init);
+	return ret;
+}
+
+/* Put the text of a path at the end of what data[] holds. */
+static void put_path(struct umbra_frame *f, struct umbra_str *s, const struct path *path,
+		     char *(*to_text)(const struct path *, char *, int))
+{
+	char *buf = f->data + f->used;
+	char *text;
+	size_t len;
+
+	if (f->used + UMBRA_NAME_MAX > sizeof(f->data)) {
+		f->flags |= UMBRA_FRAME_TOO_LONG;
+		return;
+	}
+	text = to_text(path, buf, UMBRA_NAME_MAX);
+	if (IS_ERR(text)) {
+		f->flags |= UMBRA_FRAME_TOO_LONG;
+		return;
+	}
+	len = strlen(text) + 1;
+	memmove(buf, text, len);
+	s->off = f->used;
+	s->len = len;
+	f->used += len;
+}
+
+void shim_caller_place(struct umbra_frame *f)
+{
+	char *(*absolute)(const struct path *, char *, int);
+	struct path root, init_root;
+
+	if (!current->fs || shim_init_root(&init_root))
+		return;
+	absolute = (void *)umbra.info->syms[UMBRA_SYM_D_ABSOLUTE];
+	get_fs_root(current->fs, &root);
+	if (!path_equal(&root, &init_root))
+		put_path(f, &f->root, &root, absolute);
+	if (f->name.len && f->data[f->name.off] != '/') {
+		struct path pwd;
+
+		get_fs_pwd(current->fs, &pwd);
+		put_path(f, &f->cwd, &pwd, d_path);
+		path_put(&pwd);
+	}
+	path_put(&root);
+	path_put(&init_root);
+}
+
+static int lookup_root(const char *name, unsigned int flags, struct path *out)
+{
+	struct path root;
+	int ret = shim_init_root(&root);
+
+	if (ret)
+		return ret;
+	ret = vfs_path_lookup(root.dentry, root.mnt, name, flags, out);
+	path_put(&root);
+	return ret;
+}
+
+void shim_follow_init(void)
+{
+	void (*set_root)(struct fs_struct *, const struct path *);
+	void (*set_pwd)(struct fs_struct *, const struct path *);
+	struct path root;
+
+	if (shim_init_root(&root))
+		return;
+	set_root = (void *)umbra.info->syms[UMBRA_SYM_SET_FS_ROOT];
+	set_pwd = (void *)umbra.info->syms[UMBRA_SYM_SET_FS_PWD];
+	set_root(current->fs, &root);
+	set_pwd(current->fs, &root);
+	path_put(&root);
+}
+
+bool shim_path_exists(const char *path)
+{
+	struct path p;
+
+	if (lookup_root(path, LOOKUP_FOLLOW, &p))
+		return false;
+	path_put(&p);
+	return true;
+}
+
+struct file *shim_open_in_root(const char *root, const char *name, int flags, umode_t mode,
+			       u64 resolve)
+{
+	int (*open_flags)(const struct open_how *, struct open_flags *);
+	struct file *(*open_root)(const struct path *, const char *, const struct open_flags *);
+	/* struct open_flags is private to fs/: five ints in 6.1 */
+	u64 op[16] = { 0 };
+	struct open_how how;
+	struct path dir;
+	struct file *file;
+	int ret, tries = 0;
+
+	open_flags = (void *)umbra.info->syms[UMBRA_SYM_OPEN_FLAGS];
+	open_root = (void *)umbra.info->syms[UMBRA_SYM_OPEN_ROOT];
+	ret = lookup_root(root, LOOKUP_FOLLOW | LOOKUP_DIRECTORY, &dir);
+	if (ret)
+		return ERR_PTR(ret);
+	/* as build_open_how(): drivers pass bits that openat2() would refuse */
+	how = (struct open_how){
+		.flags = (u32)flags & VALID_OPEN_FLAGS,
+		.mode = mode & S_IALLUGO,
+		.resolve = resolve,
+	};
+	if (how.flags & O_PATH)
+		how.flags &= O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+	if (!(how.flags & (O_CREAT | __O_TMPFILE)))
+		how.mode = 0;
+	ret = open_flags(&how, (struct open_flags *)op);
+	if (ret) {
+		file = ERR_PTR(ret);
+		goto out;
+	}
+	/* -EAGAIN: something was renamed while ".." was walked */
+	do {
+		file = open_root(&dir, name, (struct open_flags *)op);
+	} while (file == ERR_PTR(-EAGAIN) && ++tries < 64);
+out:
+	path_put(&dir);
+	return file;
+}

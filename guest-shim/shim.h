@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The shim: the part of Umbra that runs in the guest's kernel. It holds no policy. It copies a
+ * driver's arguments out, asks the VMM, and carries out the answer; and it maps the VMM's pages.
+ *
+ * Addresses of kernel functions that modules may not import come from the VMM, which knows the whole
+ * image (struct umbra_info). Everything that can differ between kernels (offsets, addresses) comes
+ * from there too, so that the shim itself stays the same for all.
+ */
+#ifndef UMBRA_SHIM_H
+#define UMBRA_SHIM_H
+
+#include <linux/bitmap.h>
+#include <linux/fs_struct.h>
+#include <linux/mutex.h>
+#include <linux/types.h>
+#include <linux/vmalloc.h>
+#include <linux/wait.h>
+
+#include "abi.h"
+
+struct open_flags;
+struct open_how;
+
+struct shim {
+	const struct umbra_info *info;
+	const struct umbra_answer *answers;
+	const struct umbra_mail *mail;
+	const char *arena;
+	struct umbra_frame *frames;
+	void *gate;
+	s64 (*doorbell)(u64 op, u64 a, u64 b, u64 c, u64 d, u64 e);
+	DECLARE_BITMAP(busy, UMBRA_FRAMES);
+	wait_queue_head_t frame_free;
+	wait_queue_head_t mail_wait;
+	atomic_t mail_irq;
+	unsigned int irq;
+	struct mutex control; /* one reader of commands */
+	u32 mail_seen;
+};
+
+/* The one instance; modules have no main() to pass it from. */
+extern struct shim umbra;
+
+/* map.c */
+
+/* Map @size bytes of the VMM's region for reading, or for writing too. In the vmalloc range. */
+void *shim_map(u64 gpa, unsigned long size, pgprot_t prot);
+/* Reserve @pages of module space, every page being the trap page. NULL: no room. */
+void *shim_reserve(unsigned long pages);
+void shim_release(void *va);
+/* Replace pages inside a reservation. -EINVAL: not there, or not the VMM's page. */
+int shim_remap(const struct umbra_map *maps, u64 count);
+/* Map @size bytes at @gpa in module space, read-only and executable. */
+void *shim_map_text(u64 gpa, unsigned long size);
+
+/* gate.c */
+u64 umbra_gate_enter(struct umbra_regs *regs);
+
+/* path.c */
+
+/* Root directory of the guest's init: what the session's real paths start from. */
+int shim_init_root(struct path *root);
+/* Fill cwd and root of @f for a path name; process context only. */
+void shim_caller_place(struct umbra_frame *f);
+/* Open @name below @root as openat2(RESOLVE_IN_ROOT) would. A struct file or ERR_PTR. */
+struct file *shim_open_in_root(const char *root, const char *name, int flags, umode_t mode,
+			       u64 resolve);
+/* Give the current process (the agent) the root of the guest's init. */
+void shim_follow_init(void);
+/* Does @path exist, seen from init's root? */
+bool shim_path_exists(const char *path);
+
+#endif
