@@ -15,10 +15,10 @@
 /* Form of a name in an argument; which one it is decides how it is read and written back. */
 enum name_form {
 	NAME_NONE,
-	NAME_STRING, /* arg is const char * */
+	NAME_STRING,	/* arg is const char * */
 	NAME_FIELD_PTR, /* arg points to STRUCT; STRUCT.MEMBER is const char * and stays referenced */
 	NAME_FIELD_ARRAY, /* arg points to STRUCT; STRUCT.MEMBER is char[n] */
-	NAME_FORMAT, /* arg is a printf format, its varargs follow */
+	NAME_FORMAT,	  /* arg is a printf format, its varargs follow */
 };
 
 /* What the name names: selects the namespace table. */
@@ -41,18 +41,26 @@ enum refusal {
 };
 
 #define CATALOG_STRVEC_NONE 0xff
+/* Upper bound of the number of rows, for tables indexed by catalog_index(). */
+#define CATALOG_MAX 512
 
 struct catalog_fn {
 	const char *name;
+	u8 args; /* number of arguments; of a varargs function: the fixed ones */
 	enum name_form form;
-	u8 name_arg;	      /* index from 0 */
-	const char *strct;    /* NAME_FIELD_*: struct and member, for BTF */
+	u8 name_arg;	   /* index from 0 */
+	const char *strct; /* NAME_FIELD_*: struct and member, for BTF */
 	const char *member;
 	enum name_space space;
 	enum refusal refusal;
 	const char *undo; /* what undoes this function, or NULL */
-	u8 object_arg;	  /* index of the argument that identifies the object for do/undo pairing; 0xff: the return value */
-	u8 strvec_arg;	  /* a NULL-terminated char ** recorded with the call (argv), or CATALOG_STRVEC_NONE */
+	/*
+	 * The argument that identifies the object for do/undo pairing, 0xff: the return value. Only
+	 * of functions that undo or have an undo.
+	 */
+	u8 object_arg;
+	/* a NULL-terminated char ** recorded with the call (argv), or CATALOG_STRVEC_NONE */
+	u8 strvec_arg;
 	bool undoes;	  /* this function undoes others: its object's ledger entry is dropped */
 	bool want_result; /* the host needs the real function's return value (registrations) */
 	bool may_sleep;	  /* never called in atomic context */

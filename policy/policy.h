@@ -52,27 +52,35 @@ enum verdict {
 struct request {
 	const struct catalog_fn *fn;
 	u64 args[REQUEST_ARGS]; /* register arguments, then stack arguments, as raw values */
-	const char *name;	/* the name asked for, or NULL if the function has none or it was NULL */
-	const char *cwd;	/* caller's directory if @name is relative, else NULL */
-	const char *root;	/* caller's root if it is not the guest's, else NULL */
-	const char *strvec;	/* argv joined by blanks, or NULL */
-	bool too_long;		/* the name did not fit REQUEST_NAME_MAX */
-	bool atomic;		/* the caller cannot sleep */
+	/* the name asked for, or NULL if the function has none or it was NULL */
+	const char *name;
+	/* caller's directory as it sees it itself (within @root) if @name is relative, else NULL */
+	const char *cwd;
+	const char *root;   /* caller's root if it is not the guest's, else NULL */
+	const char *strvec; /* argv joined by blanks, or NULL */
+	bool too_long;	    /* the name did not fit REQUEST_NAME_MAX */
+	bool atomic;	    /* the caller cannot sleep */
 };
 
 struct decision {
 	enum verdict verdict;
-	int error;		   /* VERDICT_DENY: positive errno */
-	s64 value;		   /* VERDICT_EMULATE */
-	u64 cookie;		   /* VERDICT_PENDING */
-	u32 resolve;		   /* DECISION_IN_ROOT if @root/@name is a pair for a path */
-	bool record;		   /* put it into the record */
-	const char *rule;	   /* which rule decided, for people, e.g. "files \"/\"" */
+	int error;   /* VERDICT_DENY: positive errno */
+	s64 value;   /* VERDICT_EMULATE */
+	u64 cookie;  /* VERDICT_PENDING */
+	u32 resolve; /* DECISION_IN_ROOT if @root/@name is a pair for a path */
+	bool record; /* put it into the record */
+	/* which rule decided, for people: "files[0] at demo.policy:7"; lives as long as the policy */
+	const char *rule;
 	char root[REQUEST_NAME_MAX]; /* with DECISION_IN_ROOT: directory that stands for / */
 	char name[REQUEST_NAME_MAX]; /* the name to use; with DECISION_IN_ROOT relative to @root */
 };
 
 /*
+ * With VERDICT_REWRITE a path that is let through unchanged in meaning (action = "pass") comes as
+ * DECISION_IN_ROOT below "/": the caller's directory and root are already worked in and the .. are
+ * gone, so what was checked is what is used. VERDICT_PASS says that the asked string is that
+ * already. A directory's name keeps one slash at its end, "." is @root itself.
+ *
  * Decide @r for session @s and driver instance @driver. Never fails: what cannot be decided is
  * denied (a function with REFUSE_NEVER passes). Pure: same input, same answer, no allocation.
  */

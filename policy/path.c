@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <string.h>
+
+#include "policy/path.h"
+
+/* Root, directory and name are joined before anything is taken away: each has its full length. */
+struct joined {
+	char text[3 * REQUEST_NAME_MAX + 3];
+	size_t len;
+	size_t floor; /* .. stops here: length of the caller's root */
+};
+
+static bool is_dots(const char *c, size_t len)
+{
+	return (len == 1 && c[0] == '.') || (len == 2 && c[0] == '.' && c[1] == '.');
+}
+
+static void drop_last(struct joined *j)
+{
+	while (j->len > j->floor && j->text[--j->len] != '/')
+		;
+}
+
+/* Append the components of @s (at most REQUEST_NAME_MAX - 1 bytes); true if it ends as a directory */
+static bool append(struct joined *j, const char *s)
+{
+	bool dir = false;
+
+	while (*s) {
+		size_t len = strcspn(s, "/");
+
+		if (!len) {
+			dir = true;
+			s++;
+			continue;
+		}
+		dir = is_dots(s, len);
+		if (dir && len == 2) {
+			drop_last(j);
+		} else if (!dir) {
+			j->text[j->len++] = '/';
+			memcpy(j->text + j->len, s, len);
+			j->len += len;
+		}
+		s += len;
+	}
+	return dir;
+}
+
+static bool fits(const char *s)
+{
+	return strnlen(s, REQUEST_NAME_MAX) < REQUEST_NAME_MAX;
+}
+
+int path_resolve(struct path *p, const char *root, const char *cwd, const char *name)
+{
+	struct joined j;
+
+	if (!fits(name) || (root && !fits(root)))
+		return -ENAMETOOLONG;
+	if (!*name)
+		return -ENOENT;
+	j.len = j.floor = 0;
+	if (root) {
+		append(&j, root);
+		j.floor = j.len;
+	}
+	if (*name != '/') {
+		if (!cwd || *cwd != '/')
+			return -EINVAL;
+		if (!fits(cwd))
+			return -ENAMETOOLONG;
+		append(&j, cwd);
+	}
+	p->dir = append(&j, name);
+	if (!j.len)
+		j.text[j.len++] = '/';
+	if (j.len >= REQUEST_NAME_MAX)
+		return -ENAMETOOLONG;
+	memcpy(p->text, j.text, j.len);
+	p->text[j.len] = '\0';
+	p->len = j.len;
+	return 0;
+}
+
+bool path_is_plain(const char *text)
+{
+	const char *s = text;
+
+	if (*s != '/' || !fits(text))
+		return false;
+	if (!s[1])
+		return true;
+	while (*s == '/') {
+		size_t len = strcspn(++s, "/");
+
+		if (!len || is_dots(s, len))
+			return false;
+		s += len;
+	}
+	return true;
+}
