@@ -20,4 +20,4 @@ $(B)/guest/%/umbra.ko: $(SHIM_SRC)
 	@cp $(filter-out guest-shim/agent.c,$(SHIM_SRC)) $(B)/guest/$*/src/
 	$(MAKE) -s -C /usr/src/linux-headers-$* M=$(abspath $(B))/guest/$*/src modules \
 	    $(if $(V),,>$(B)/guest/$*/build.log 2>&1 || { cat $(B)/guest/$*/build.log; exit 1; })
-	@cp $(B)/guest/$*/src/umbra.ko $@
+	@strip --strip-debug -o $@ $(B)/guest/$*/src/umbra.ko
