@@ -59,6 +59,9 @@ struct kernel_layout {
  * image can only boot through its own decompressor). @e gets the line for the user.
  */
 int kernel_open(struct kernel **out, const char *path, bool allow_opaque, struct err *e);
+/* The same for a file that is in memory; takes a copy of @data. @label stands for its path. */
+int kernel_parse(struct kernel **out, const char *label, const void *data, size_t len,
+		 bool allow_opaque, struct err *e);
 void kernel_close(struct kernel *k);
 
 bool kernel_is_bzimage(const struct kernel *k);
@@ -68,6 +71,11 @@ const u8 *kernel_file(const struct kernel *k, size_t *len);
 const char *kernel_path(const struct kernel *k);
 /* "6.1.0-56-cloud-amd64"; NULL if it cannot be found. */
 const char *kernel_release(const struct kernel *k);
+/*
+ * What a driver's vermagic is compared with: "6.1.0-56-amd64 SMP preempt mod_unload modversions ".
+ * NULL before kernel_load_symbols(), or if the kernel does not tell.
+ */
+const char *kernel_vermagic(const struct kernel *k);
 const struct kernel_layout *kernel_layout(const struct kernel *k);
 
 /*
