@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "policy/path.h"
+#include "policy/policy_int.h"
+
+const char *verdict_name(enum verdict v)
+{
+	switch (v) {
+	case VERDICT_PASS:
+		return "pass";
+	case VERDICT_REWRITE:
+		return "rewrite";
+	case VERDICT_DENY:
+		return "deny";
+	case VERDICT_EMULATE:
+		return "emulate";
+	case VERDICT_PENDING:
+		return "pending";
+	default:
+		return "?";
+	}
+}
+
+static void deny(struct decision *d, int error, const char *rule)
+{
+	d->verdict = VERDICT_DENY;
+	d->error = error;
+	d->resolve = 0;
+	d->rule = rule;
+	d->root[0] = d->name[0] = '\0';
+}
+
+/* @name is at most REQUEST_NAME_MAX - 1 bytes. */
+static void pass(struct decision *d, const char *name, const char *rule)
+{
+	d->verdict = VERDICT_PASS;
+	d->rule = rule;
+	if (name)
+		memcpy(d->name, name, strlen(name) + 1);
+}
+
+/*
+ * The first rule of @s that fits, of those below *best. @name may be NULL: then only rules that
+ * match any name fit.
+ */
+static void first_rule(const struct policy_session *s, u32 tag, const char *driver,
+		       const char *name, u32 *best)
+{
+	const struct index *ix = &s->rule_index;
+	size_t len = name ? strlen(name) : 0;
+	u64 hash = index_hash_start(tag);
+	const struct index_entry *e;
+
+	for (size_t at = 0; at <= len; at++) {
+		e = index_has_length(ix, at) ? index_find(ix, hash, tag, name ? name : "", at)
+					     : NULL;
+		for (; e && e->id < *best; e = index_next(ix, e)) {
+			const struct fn_rule *r = &s->rules[e->id];
+
+			if (r->driver && strcmp(r->driver, driver))
+				continue;
+			if (!r->match ||
+			    (name && (r->exact ? at == len : glob_match(r->match, name)))) {
+				*best = e->id;
+				break;
+			}
+		}
+		if (at < len)
+			hash = index_hash_step(hash, name[at]);
+	}
+}
+
+static const struct fn_rule *find_rule(const struct policy_session *s, const struct catalog_fn *fn,
+				       const char *driver, const char *name)
+{
+	u32 best = UINT32_MAX;
+
+	if (!s->rule_index.count)
+		return NULL;
+	first_rule(s, catalog_index(fn), driver, name, &best);
+	first_rule(s, FN_ANY, driver, name, &best);
+	return best == UINT32_MAX ? NULL : &s->rules[best];
+}
+
+/* The entry with the longest `from` that is @p or a directory above it; *len: length of its from */
+static const struct file_entry *find_file(const struct policy_session *s, const struct path *p,
+					  size_t *len)
+{
+	const struct index *ix = &s->file_index;
+	const struct index_entry *e, *best = NULL;
+	u64 hash = index_hash_start(0);
+
+	if (!ix->count)
+		return NULL;
+	for (size_t at = 0; at <= p->len; at++) {
+		if ((p->text[at] == '/' || at == p->len) && index_has_length(ix, at)) {
+			e = index_find(ix, hash, 0, p->text, at);
+			best = e ? e : best;
+		}
+		if (at < p->len)
+			hash = index_hash_step(hash, p->text[at]);
+	}
+	if (!best)
+		return NULL;
+	*len = best->len;
+	return &s->files[best->id];
+}
+
+/* Below @root, what follows the first @skip bytes of @p. */
+static void in_root(struct decision *d, const char *root, const struct path *p, size_t skip,
+		    const char *rule)
+{
+	const char *rest = p->text + skip;
+
+	rest += *rest == '/';
+	d->verdict = VERDICT_REWRITE;
+	d->resolve = DECISION_IN_ROOT;
+	d->rule = rule;
+	snprintf(d->root, sizeof(d->root), "%s", *root ? root : "/");
+	/* It fits: at least one slash of @p is gone. */
+	snprintf(d->name, sizeof(d->name), "%s%s", *rest ? rest : ".", *rest && p->dir ? "/" : "");
+}
+
+/*
+ * A program is started by a kernel thread from the guest's root, by a plain path. So there is no
+ * root to confine it to, only a text in front.
+ */
+static void below(struct decision *d, const char *root, const struct path *p, size_t skip,
+		  const char *rule)
+{
+	const char *rest = p->text + skip;
+	int n;
+
+	rest += *rest == '/';
+	n = snprintf(d->name, sizeof(d->name), "%s%s%s%s", root, *rest || !*root ? "/" : "", rest,
+		     *rest && p->dir ? "/" : "");
+	if (n >= (int)sizeof(d->name)) {
+		deny(d, ENAMETOOLONG, rule);
+		return;
+	}
+	d->verdict = VERDICT_REWRITE;
+	d->rule = rule;
+}
+
+/* Let @p through unchanged: as asked, if the string asked for is already what was checked. */
+static void pass_path(struct decision *d, const struct request *r, const struct path *p,
+		      const char *rule)
+{
+	bool program = r->fn->space == SPACE_PROGRAM;
+
+	if ((program || !r->root) && !strcmp(r->name, p->text))
+		pass(d, r->name, rule);
+	else if (program)
+		below(d, "", p, 0, rule);
+	else
+		in_root(d, "", p, 0, rule);
+}
+
+static void by_table(const struct policy_session *s, const struct request *r, const struct path *p,
+		     struct decision *d)
+{
+	const struct file_entry *f;
+	size_t skip;
+
+	f = find_file(s, p, &skip);
+	if (!f) {
+		if (s->default_pass && r->fn->space == SPACE_FILE)
+			pass_path(d, r, p, s->default_rule);
+		else
+			deny(d, EPERM, s->default_rule);
+		return;
+	}
+	d->record = d->record && f->record;
+	if (f->action == ACTION_DENY)
+		deny(d, f->error, f->rule);
+	else if (f->action == ACTION_PASS)
+		pass_path(d, r, p, f->rule);
+	else if (r->fn->space == SPACE_PROGRAM)
+		below(d, f->to, p, skip, f->rule);
+	else
+		in_root(d, f->to, p, skip, f->rule);
+}
+
+static void decide_path(const struct policy_session *s, const char *driver, const struct request *r,
+			struct decision *d)
+{
+	bool program = r->fn->space == SPACE_PROGRAM;
+	const struct fn_rule *rule;
+	struct path p;
+	int ret;
+
+	ret = path_resolve(&p, program ? NULL : r->root, program ? "/" : r->cwd, r->name);
+	if (ret == -ENOENT)
+		deny(d, ENOENT, "empty path");
+	else if (ret == -ENAMETOOLONG)
+		deny(d, ENAMETOOLONG, "path longer than 4095 bytes");
+	else if (ret)
+		deny(d, ENOENT, "relative path of a caller without a reachable directory");
+	if (ret)
+		return;
+	rule = find_rule(s, r->fn, driver, p.text);
+	if (rule)
+		d->record = rule->record;
+	if (rule && rule->action == ACTION_DENY)
+		deny(d, rule->error, rule->rule);
+	else if (rule && rule->action == ACTION_PASS)
+		pass_path(d, r, &p, rule->rule);
+	else if (!rule && program)
+		deny(d, EPERM, "programs: no rule permits one");
+	else
+		by_table(s, r, &p, d);
+}
+
+static void decide_name(const struct policy_session *s, const char *driver, const struct request *r,
+			struct decision *d)
+{
+	const struct name_template *t = &s->names[r->fn->space];
+	const struct fn_rule *rule = find_rule(s, r->fn, driver, r->name);
+	int ret;
+
+	if (rule)
+		d->record = rule->record;
+	if (rule && rule->action == ACTION_DENY) {
+		deny(d, rule->error, rule->rule);
+	} else if (rule && rule->action == ACTION_PASS) {
+		pass(d, r->name, rule->rule);
+	} else if (!t->before) {
+		if (s->default_pass)
+			pass(d, r->name, s->default_rule);
+		else
+			deny(d, EPERM, s->default_rule);
+	} else {
+		ret = name_format(t, r->fn->space, r->name, d->name);
+		if (ret) {
+			deny(d, -ret, ret == -ENAMETOOLONG ? t->rule_long : t->rule_bad);
+			return;
+		}
+		d->verdict = *t->before || *t->after ? VERDICT_REWRITE : VERDICT_PASS;
+		d->rule = t->rule;
+	}
+}
+
+/* Without a name it works on what a mediated call gave out, so only a rule can refuse it. */
+static void decide_nameless(const struct policy_session *s, const char *driver,
+			    const struct request *r, struct decision *d)
+{
+	const struct fn_rule *rule = find_rule(s, r->fn, driver, NULL);
+	bool refusable = r->fn->refusal != REFUSE_NEVER;
+
+	if (rule)
+		d->record = rule->record;
+	if (rule && rule->action == ACTION_DENY && refusable)
+		deny(d, rule->error, rule->rule);
+	else if (rule && rule->action == ACTION_PASS)
+		pass(d, NULL, rule->rule);
+	else
+		pass(d, NULL, refusable ? "no name to check" : "undoing is never refused");
+}
+
+void policy_decide(const struct policy_session *s, const char *driver, const struct request *r,
+		   struct decision *d)
+{
+	d->verdict = VERDICT_DENY;
+	d->error = 0;
+	d->value = 0;
+	d->cookie = 0;
+	d->resolve = 0;
+	d->record = true;
+	d->rule = "";
+	d->root[0] = d->name[0] = '\0';
+
+	if (r->fn->form == NAME_NONE || r->fn->refusal == REFUSE_NEVER)
+		decide_nameless(s, driver, r, d);
+	else if (r->too_long || (r->name && strnlen(r->name, REQUEST_NAME_MAX) == REQUEST_NAME_MAX))
+		deny(d, ENAMETOOLONG, "name longer than 4095 bytes");
+	else if (!r->name)
+		deny(d, r->fn->space == SPACE_FILE ? EFAULT : EINVAL, "no name: a NULL pointer");
+	else if (r->fn->space == SPACE_FILE || r->fn->space == SPACE_PROGRAM)
+		decide_path(s, driver, r, d);
+	else
+		decide_name(s, driver, r, d);
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <ctype.h>
+#include <errno.h>
+#include <string.h>
+
+#include "policy/policy_int.h"
+
+size_t name_space_max(enum name_space space)
+{
+	switch (space) {
+	case SPACE_NET:
+		return 15; /* IFNAMSIZ - 1 */
+	case SPACE_LINK:
+		return 55; /* MODULE_NAME_LEN - 1: what `ip link add type` can ask for */
+	case SPACE_MISC:
+		return 255; /* NAME_MAX: it becomes an entry of /sys and /dev */
+	case SPACE_NONE:
+	case SPACE_FILE:
+	case SPACE_THREAD: /* kept in full since 5.17; ps shows the first 15 bytes */
+	case SPACE_PROGRAM:
+	default:
+		return REQUEST_NAME_MAX - 1;
+	}
+}
+
+/* As dev_valid_name() of the kernel. A % stays: the kernel checks it and fills in %d. */
+static bool net_is_valid(const char *name)
+{
+	if (!*name || !strcmp(name, ".") || !strcmp(name, ".."))
+		return false;
+	for (; *name; name++) {
+		if (*name == '/' || *name == ':' || isspace((unsigned char)*name))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * A slash in a device's name is a directory below /dev, and sysfs writes it as an exclamation mark.
+ * A .. there would leave what a template sets before it.
+ */
+static bool misc_is_valid(const char *name)
+{
+	for (;;) {
+		size_t len = strcspn(name, "/!");
+
+		if (!len || (len == 1 && name[0] == '.') ||
+		    (len == 2 && name[0] == '.' && name[1] == '.'))
+			return false;
+		name += len;
+		if (!*name++)
+			return true;
+	}
+}
+
+bool name_is_valid(enum name_space space, const char *name)
+{
+	switch (space) {
+	case SPACE_NET:
+		return net_is_valid(name);
+	case SPACE_MISC:
+		return misc_is_valid(name);
+	case SPACE_NONE:
+	case SPACE_FILE:
+	case SPACE_LINK:
+	case SPACE_THREAD:
+	case SPACE_PROGRAM:
+	default:
+		return true;
+	}
+}
+
+int name_format(const struct name_template *t, enum name_space space, const char *name, char *out)
+{
+	size_t before = strlen(t->before), after = strlen(t->after);
+	size_t len = strnlen(name, REQUEST_NAME_MAX), max = name_space_max(space);
+
+	if (len > max || before + len + after > max)
+		return -ENAMETOOLONG;
+	if (!name_is_valid(space, name))
+		return -EINVAL;
+	memcpy(out, t->before, before);
+	memcpy(out + before, name, len);
+	memcpy(out + before + len, t->after, after + 1);
+	return name_is_valid(space, out) ? 0 : -EINVAL;
+}

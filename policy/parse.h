@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The sections of one session. parse.c reads the file as a whole and calls these in turn; each
+ * takes the session's group, finds its own key in it (all are optional) and fills its part of @s.
+ */
+#ifndef UMBRA_PARSE_H
+#define UMBRA_PARSE_H
+
+#include "policy/value.h"
+
+int parse_files(struct parse *ps, config_setting_t *session, struct policy_session *s);
+int parse_functions(struct parse *ps, config_setting_t *session, struct policy_session *s);
+int parse_names(struct parse *ps, config_setting_t *session, struct policy_session *s);
+int parse_critical(struct parse *ps, config_setting_t *session, struct policy_session *s);
+int parse_permit(struct parse *ps, config_setting_t *session, struct policy_session *s);
+
+/* "files[3] at demo.policy:12", in the arena. */
+int parse_rule_text(struct parse *ps, const config_setting_t *st, const char *section, int index,
+		    const char **out);
+
+/*
+ * What `files` and `functions` have in common: action, error, record. @action: what holds if none
+ * is given.
+ */
+struct parse_action {
+	enum action action;
+	int error;
+	bool record;
+};
+int parse_action(struct parse *ps, config_setting_t *st, enum action action,
+		 struct parse_action *out);
+
+#endif

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The sections that are lists of many: files, functions, permit. */
+#include <errno.h>
+#include <string.h>
+
+#include "policy/parse.h"
+
+/* Number of entries of the list @st of @what, counted against the limit of the policy. */
+static int begin_list(struct parse *ps, config_setting_t *st, const char *what, size_t *n)
+{
+	int ret = value_list(ps, st, what);
+
+	*n = (size_t)config_setting_length(st);
+	return ret ? ret : value_count(ps, st, *n);
+}
+
+static int parse_file(struct parse *ps, config_setting_t *st, int i, struct file_entry *f)
+{
+	static const char *const keys[] = { "from", "to", "action", "error", "record" };
+	config_setting_t *from, *to;
+	struct parse_action act;
+	int ret;
+
+	ret = value_group(ps, st, keys, ARRAY_SIZE(keys));
+	if (ret)
+		return ret;
+	from = config_setting_get_member(st, "from");
+	to = config_setting_get_member(st, "to");
+	if (!from)
+		return value_error(ps, st, "needs from = \"/PATH\"");
+	ret = value_path(ps, from, &f->from);
+	if (!ret)
+		ret = parse_action(ps, st, ACTION_REWRITE, &act);
+	if (ret)
+		return ret;
+	if (!to && act.action == ACTION_REWRITE)
+		return value_error(ps, st,
+				   "needs to = \"/PATH\", or action = \"pass\" or \"deny\"");
+	if (to && act.action != ACTION_REWRITE)
+		return value_error(ps, to, "to has no meaning beside this action, remove one");
+	if (to)
+		ret = value_path(ps, to, &f->to);
+	f->action = act.action;
+	f->error = act.error;
+	f->record = act.record;
+	return ret ? ret : parse_rule_text(ps, st, "files", i, &f->rule);
+}
+
+static u64 key_hash(const char *key)
+{
+	u64 h = index_hash_start(0);
+
+	for (; *key; key++)
+		h = index_hash_step(h, *key);
+	return h;
+}
+
+int parse_files(struct parse *ps, config_setting_t *session, struct policy_session *s)
+{
+	config_setting_t *list = config_setting_get_member(session, "files");
+	size_t n;
+	int ret;
+
+	if (!list)
+		return 0;
+	ret = begin_list(ps, list, "mappings { from = ...; to = ...; }", &n);
+	if (ret)
+		return ret;
+	s->files = arena_alloc(&ps->p->arena, n, sizeof(*s->files));
+	if (!s->files || index_init(&s->file_index, &ps->p->arena, (u32)n))
+		return value_nomem(ps);
+	for (size_t i = 0; i < n; i++) {
+		config_setting_t *st = config_setting_get_elem(list, (unsigned)i);
+		struct file_entry *f = &s->files[i];
+		const struct index_entry *same;
+
+		ret = parse_file(ps, st, (int)i, f);
+		if (ret)
+			return ret;
+		same = index_find(&s->file_index, key_hash(f->from), 0, f->from, strlen(f->from));
+		if (same)
+			return value_error(ps, config_setting_get_member(st, "from"),
+					   "\"%.80s\" is already mapped by %s",
+					   *f->from ? f->from : "/", s->files[same->id].rule);
+		index_add(&s->file_index, 0, f->from, (u32)strlen(f->from), (u32)i);
+	}
+	return 0;
+}
+
+static int parse_function_name(struct parse *ps, config_setting_t *st, config_setting_t *rule,
+			       const struct catalog_fn **fn)
+{
+	const char *s, *names[CATALOG_MAX];
+	char q[VALUE_QUOTE], hint[VALUE_QUOTE];
+	const struct catalog_fn *all;
+	size_t n;
+	int ret;
+
+	if (!st)
+		return value_error(ps, rule, "needs function = \"NAME\", or \"*\" for all");
+	ret = value_string(ps, st, "the name of a function", &s);
+	if (ret)
+		return ret;
+	if (!strcmp(s, "*")) {
+		*fn = NULL;
+		return 0;
+	}
+	*fn = catalog_find(s);
+	if (*fn)
+		return 0;
+	all = catalog_all(&n);
+	for (size_t i = 0; i < n; i++)
+		names[i] = all[i].name;
+	return value_error(ps, st, "%s is not a critical function%s", value_quote(q, s),
+			   value_hint(hint, s, names, n));
+}
+
+/* A rule that could never do what it says is a mistake. */
+static int check_function(struct parse *ps, config_setting_t *st, const struct policy_session *s,
+			  const struct catalog_fn *fn, enum action action)
+{
+	config_setting_t *match = config_setting_get_member(st, "match");
+
+	if (!fn)
+		return 0;
+	if (s->not_critical[catalog_index(fn)])
+		return value_error(ps, st, "%s is not critical in this session (see critical)",
+				   fn->name);
+	if (action == ACTION_DENY && fn->refusal == REFUSE_NEVER)
+		return value_error(ps, st, "%s undoes something and cannot be denied", fn->name);
+	if (match && fn->form == NAME_NONE)
+		return value_error(ps, match, "%s has no name to match", fn->name);
+	return 0;
+}
+
+static int optional_string(struct parse *ps, config_setting_t *group, const char *key,
+			   const char *what, const char **out)
+{
+	config_setting_t *st = config_setting_get_member(group, key);
+	const char *s;
+	int ret;
+
+	if (!st)
+		return 0;
+	ret = value_string(ps, st, what, &s);
+	if (ret)
+		return ret;
+	if (!*s)
+		return value_error(ps, st, "expected %s, found \"\"", what);
+	if (strlen(s) >= INDEX_KEY_MAX)
+		return value_error(ps, st, "longer than %d bytes", INDEX_KEY_MAX - 1);
+	return value_copy(ps, s, out);
+}
+
+static int parse_function(struct parse *ps, config_setting_t *st, int i,
+			  const struct policy_session *s, struct fn_rule *r, u32 *tag)
+{
+	static const char *const keys[] = { "function", "match", "driver",
+					    "action",	"error", "record" };
+	const struct catalog_fn *fn;
+	struct parse_action act;
+	int ret;
+
+	ret = value_group(ps, st, keys, ARRAY_SIZE(keys));
+	if (!ret)
+		ret = parse_function_name(ps, config_setting_get_member(st, "function"), st, &fn);
+	if (!ret)
+		ret = parse_action(ps, st, ACTION_REWRITE, &act);
+	if (!ret)
+		ret = check_function(ps, st, s, fn, act.action);
+	if (!ret)
+		ret = optional_string(ps, st, "match", "a pattern such as \"/sbin/*\"", &r->match);
+	if (!ret)
+		ret = optional_string(ps, st, "driver", "the name of a driver", &r->driver);
+	if (ret)
+		return ret;
+	if (r->match)
+		r->exact = !r->match[glob_literal(r->match)];
+	r->action = act.action;
+	r->error = act.error;
+	r->record = act.record;
+	*tag = fn ? catalog_index(fn) : FN_ANY;
+	return parse_rule_text(ps, st, "functions", i, &r->rule);
+}
+
+int parse_functions(struct parse *ps, config_setting_t *session, struct policy_session *s)
+{
+	config_setting_t *list = config_setting_get_member(session, "functions");
+	size_t n;
+	u32 *tags;
+	int ret;
+
+	if (!list)
+		return 0;
+	ret = begin_list(ps, list, "rules { function = ...; action = ...; }", &n);
+	if (ret)
+		return ret;
+	s->rules = arena_alloc(&ps->p->arena, n, sizeof(*s->rules));
+	tags = arena_alloc(&ps->p->arena, n, sizeof(*tags));
+	if (!s->rules || !tags || index_init(&s->rule_index, &ps->p->arena, (u32)n))
+		return value_nomem(ps);
+	for (size_t i = 0; i < n; i++) {
+		ret = parse_function(ps, config_setting_get_elem(list, (unsigned)i), (int)i, s,
+				     &s->rules[i], &tags[i]);
+		if (ret)
+			return ret;
+	}
+	/* Backwards: the first of several that begin alike has to be found first. */
+	for (size_t i = n; i-- > 0;) {
+		const char *key = s->rules[i].match ? s->rules[i].match : "";
+
+		index_add(&s->rule_index, tags[i], key, (u32)glob_literal(key), (u32)i);
+	}
+	return 0;
+}
+
+int parse_permit(struct parse *ps, config_setting_t *session, struct policy_session *s)
+{
+	config_setting_t *list = config_setting_get_member(session, "permit");
+	size_t n;
+	int ret;
+
+	if (!list)
+		return 0;
+	ret = begin_list(ps, list, "symbols", &n);
+	if (ret)
+		return ret;
+	s->permits = arena_alloc(&ps->p->arena, n, sizeof(*s->permits));
+	if (!s->permits || index_init(&s->permit_index, &ps->p->arena, (u32)n))
+		return value_nomem(ps);
+	for (size_t i = 0; i < n; i++) {
+		config_setting_t *st = config_setting_get_elem(list, (unsigned)i);
+		struct permit *p = &s->permits[i];
+		const char *text;
+		size_t len;
+
+		ret = value_string(ps, st, "a symbol or a pattern of symbols", &text);
+		if (!ret)
+			ret = value_copy(ps, text, &p->pattern);
+		if (ret)
+			return ret;
+		len = glob_literal(text);
+		if (!*text || len >= INDEX_KEY_MAX)
+			return value_error(ps, st, "expected a symbol of 1 to %d bytes",
+					   INDEX_KEY_MAX - 1);
+		p->exact = !text[len];
+		index_add(&s->permit_index, 0, p->pattern, (u32)len, (u32)i);
+	}
+	return 0;
+}

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The sections that shape a session as a whole: names and critical. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "policy/parse.h"
+
+static const struct {
+	const char *key;
+	enum name_space space;
+} name_keys[] = {
+	{ "misc", SPACE_MISC },
+	{ "net", SPACE_NET },
+	{ "link", SPACE_LINK },
+	{ "thread", SPACE_THREAD },
+};
+
+static int parse_template(struct parse *ps, config_setting_t *st, enum name_space space,
+			  struct name_template *t)
+{
+	size_t max = name_space_max(space), len;
+	char q[VALUE_QUOTE], sample[REQUEST_NAME_MAX], section[32];
+	const char *text, *hole;
+	int ret;
+
+	ret = value_string(ps, st, "a template such as \"a-%s\"", &text);
+	if (ret)
+		return ret;
+	hole = strchr(text, '%');
+	if (!hole || hole[1] != 's' || strchr(hole + 2, '%'))
+		return value_error(ps, st,
+				   "expected exactly one %%s, for the name asked for, and no other "
+				   "%%, found %s",
+				   value_quote(q, text));
+	len = strlen(text) - 2;
+	if (len >= max)
+		return value_error(ps, st, "leaves no room for a name: at most %zu bytes in all",
+				   max);
+	t->before = arena_strndup(&ps->p->arena, text, (size_t)(hole - text));
+	t->after = arena_strndup(&ps->p->arena, hole + 2, strlen(hole + 2));
+	if (!t->before || !t->after)
+		return value_nomem(ps);
+	if (name_format(t, space, "x", sample))
+		return value_error(ps, st, "%s cannot be part of such a name",
+				   value_quote(q, text));
+	snprintf(section, sizeof(section), "names.%s", config_setting_name(st));
+	ret = parse_rule_text(ps, st, section, -1, &t->rule);
+	if (ret)
+		return ret;
+	t->rule_long = arena_printf(&ps->p->arena, "%s: longer than %zu bytes", t->rule, max);
+	t->rule_bad = arena_printf(&ps->p->arena, "%s: not a valid name", t->rule);
+	return t->rule_long && t->rule_bad ? 0 : value_nomem(ps);
+}
+
+int parse_names(struct parse *ps, config_setting_t *session, struct policy_session *s)
+{
+	config_setting_t *group = config_setting_get_member(session, "names");
+	const char *keys[ARRAY_SIZE(name_keys)];
+	int ret;
+
+	if (!group)
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		keys[i] = name_keys[i].key;
+	ret = value_group(ps, group, keys, ARRAY_SIZE(keys));
+	for (size_t i = 0; i < ARRAY_SIZE(keys) && !ret; i++) {
+		config_setting_t *st = config_setting_get_member(group, keys[i]);
+
+		if (st)
+			ret = parse_template(ps, st, name_keys[i].space,
+					     &s->names[name_keys[i].space]);
+	}
+	return ret;
+}
+
+/* Mark each function of the list @st in @listed. */
+static int read_functions(struct parse *ps, config_setting_t *st, bool *listed)
+{
+	const char *names[CATALOG_MAX], *text;
+	char q[VALUE_QUOTE], hint[VALUE_QUOTE];
+	const struct catalog_fn *all, *fn;
+	size_t n;
+	int ret = value_list(ps, st, "functions");
+
+	all = catalog_all(&n);
+	for (size_t i = 0; i < n; i++)
+		names[i] = all[i].name;
+	for (int i = 0; !ret && i < config_setting_length(st); i++) {
+		config_setting_t *elem = config_setting_get_elem(st, (unsigned)i);
+
+		ret = value_string(ps, elem, "the name of a function", &text);
+		if (ret)
+			return ret;
+		fn = catalog_find(text);
+		if (!fn)
+			return value_error(ps, elem, "%s is not a critical function%s",
+					   value_quote(q, text), value_hint(hint, text, names, n));
+		listed[catalog_index(fn)] = true;
+	}
+	return ret;
+}
+
+/*
+ * Every name has two gates: what was registered under another name, or entered into a ledger, has
+ * to be undone through the PVM too.
+ */
+static int check_pairs(struct parse *ps, config_setting_t *st, const struct policy_session *s)
+{
+	const struct catalog_fn *all, *undo;
+	size_t n;
+
+	all = catalog_all(&n);
+	for (size_t i = 0; i < n; i++) {
+		undo = all[i].undo ? catalog_find(all[i].undo) : NULL;
+		if (undo && !s->not_critical[i] && s->not_critical[catalog_index(undo)])
+			return value_error(ps, st, "%s undoes %s: both are critical or neither",
+					   undo->name, all[i].name);
+	}
+	return 0;
+}
+
+int parse_critical(struct parse *ps, config_setting_t *session, struct policy_session *s)
+{
+	static const char *const keys[] = { "only", "except" };
+	config_setting_t *group = config_setting_get_member(session, "critical"), *only, *except;
+	bool listed[CATALOG_MAX] = { false };
+	int ret;
+
+	if (!group)
+		return 0;
+	ret = value_group(ps, group, keys, ARRAY_SIZE(keys));
+	if (ret)
+		return ret;
+	only = config_setting_get_member(group, "only");
+	except = config_setting_get_member(group, "except");
+	if (!only == !except)
+		return value_error(ps, group,
+				   "expected one of only = [ ... ] and except = [ ... ]");
+	ret = read_functions(ps, only ? only : except, listed);
+	if (ret)
+		return ret;
+	for (size_t i = 0; i < CATALOG_MAX; i++)
+		s->not_critical[i] = only ? !listed[i] : listed[i];
+	return check_pairs(ps, only ? only : except, s);
+}

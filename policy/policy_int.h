@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What a loaded policy consists of; shared by the parser, which fills it, and the decision, which
+ * only reads it. Everything lies in the policy's arena.
+ */
+#ifndef UMBRA_POLICY_INT_H
+#define UMBRA_POLICY_INT_H
+
+#include "policy/arena.h"
+#include "policy/index.h"
+#include "policy/policy.h"
+
+#define POLICY_SPACES	(SPACE_PROGRAM + 1)
+#define POLICY_TEXT_MAX (4u << 20) /* bytes of a policy file */
+#define POLICY_RULE_MAX 100000u	   /* entries of files, functions and permit, of all sessions */
+#define POLICY_NAME_MAX 32	   /* of a session */
+
+enum action {
+	ACTION_REWRITE, /* through the session's tables */
+	ACTION_PASS,
+	ACTION_DENY,
+};
+
+/* One line of `files`. */
+struct file_entry {
+	const char *from; /* "" for / */
+	const char *to;	  /* ACTION_REWRITE */
+	const char *rule;
+	enum action action;
+	int error; /* ACTION_DENY */
+	bool record;
+};
+
+#define FN_ANY UINT32_MAX
+
+/* One line of `functions`. */
+struct fn_rule {
+	const char *match;  /* NULL: any name, also none */
+	const char *driver; /* NULL: any */
+	const char *rule;
+	enum action action;
+	int error;  /* ACTION_DENY */
+	bool exact; /* @match has no special characters */
+	bool record;
+};
+
+struct permit {
+	const char *pattern;
+	bool exact;
+};
+
+/* One line of `names`: what stands before and after the name asked for. */
+struct name_template {
+	const char *before; /* NULL: none given */
+	const char *after;
+	const char *rule;
+	const char *rule_long; /* @rule for a name that becomes too long */
+	const char *rule_bad;  /* @rule for a name that is none */
+};
+
+struct policy_session {
+	char name[POLICY_NAME_MAX + 1];
+	struct file_entry *files;
+	struct index file_index; /* key: from; id: number of the entry */
+	struct fn_rule *rules;
+	struct index rule_index; /* tag: catalog index or FN_ANY; key: literal begin of match */
+	struct permit *permits;
+	struct index permit_index;
+	struct name_template names[POLICY_SPACES];
+	bool not_critical[CATALOG_MAX];
+	bool default_pass;
+	const char *default_rule;
+};
+
+struct policy {
+	struct arena arena;
+	struct policy_session *sessions;
+	size_t n_sessions;
+};
+
+/*
+ * Names of devices and the like, shared by parser (which tries templates out) and decision.
+ * Longest result in bytes; 0: no limit but REQUEST_NAME_MAX.
+ */
+size_t name_space_max(enum name_space space);
+/* Would the kernel take @name in @space, and does it stay one name of one directory? */
+bool name_is_valid(enum name_space space, const char *name);
+/*
+ * out[REQUEST_NAME_MAX] = before + @name + after. -EINVAL: @name or the result is no name in
+ * @space; -ENAMETOOLONG.
+ */
+int name_format(const struct name_template *t, enum name_space space, const char *name, char *out);
+
+#endif

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A first look over the text of a policy file, before libconfig parses it.
+ *
+ * libconfig takes without a word what would make a policy mean something else than it says: a NUL
+ * in a string ("\x00") cuts it there, a comment that never ends swallows the rest of the file. And
+ * it opens whatever file an @include names, recurses as deep as brackets nest and compares each
+ * member of a group with all before it. So those are refused or bounded here, with the line.
+ */
+#ifndef UMBRA_SCAN_H
+#define UMBRA_SCAN_H
+
+#include "shadow/err.h"
+
+#define SCAN_DEPTH_MAX	 16
+#define SCAN_MEMBERS_MAX 4096 /* of one group */
+
+/* -EINVAL with "LABEL:LINE: ..." in @e. */
+int scan_text(const char *label, const char *text, struct err *e);
+
+#endif

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <string.h>
+
+#include "policy/policy_int.h"
+
+const struct policy_session *policy_session(const struct policy *p, const char *name)
+{
+	for (size_t i = 0; i < p->n_sessions; i++) {
+		if (!strcmp(p->sessions[i].name, name))
+			return &p->sessions[i];
+	}
+	return NULL;
+}
+
+size_t policy_session_count(const struct policy *p)
+{
+	return p->n_sessions;
+}
+
+const struct policy_session *policy_session_at(const struct policy *p, size_t i)
+{
+	return i < p->n_sessions ? &p->sessions[i] : NULL;
+}
+
+const char *policy_session_name(const struct policy_session *s)
+{
+	return s->name;
+}
+
+bool policy_critical(const struct policy_session *s, const char *symbol)
+{
+	const struct catalog_fn *fn = catalog_find(symbol);
+
+	return fn && !s->not_critical[catalog_index(fn)];
+}
+
+bool policy_permitted(const struct policy_session *s, const char *symbol)
+{
+	const struct index *ix = &s->permit_index;
+	size_t len = strnlen(symbol, INDEX_KEY_MAX);
+	u64 hash = index_hash_start(0);
+
+	for (size_t at = 0; at <= len && ix->count; at++) {
+		const struct index_entry *e =
+			index_has_length(ix, at) ? index_find(ix, hash, 0, symbol, at) : NULL;
+
+		for (; e; e = index_next(ix, e)) {
+			const struct permit *p = &s->permits[e->id];
+
+			if (p->exact ? at == len : glob_match(p->pattern, symbol))
+				return true;
+		}
+		if (at < len)
+			hash = index_hash_step(hash, symbol[at]);
+	}
+	return false;
+}

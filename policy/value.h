@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Values of a policy file, taken out of libconfig's tree with the checks and messages that all
+ * sections share. Each error is one line: "demo.policy:12: sessions.a.files[0].to: expected ...".
+ */
+#ifndef UMBRA_VALUE_H
+#define UMBRA_VALUE_H
+
+#include <libconfig.h>
+
+#include "policy/policy_int.h"
+
+struct parse {
+	struct policy *p;
+	const char *label; /* as the user named the file, for errors */
+	const char *base;  /* its last component, for rules */
+	unsigned rules;	   /* entries so far, against POLICY_RULE_MAX */
+	struct err *e;
+};
+
+struct keyword {
+	const char *name;
+	int value;
+};
+
+/* Write "LABEL:LINE: PATH: ..." and return -EINVAL. */
+int value_error(struct parse *ps, const config_setting_t *st, const char *fmt, ...) __printf(3, 4);
+/* Out of memory. */
+int value_nomem(struct parse *ps);
+
+/* @s for a message: in quotes, control characters escaped, cut to fit; returns @buf. */
+#define VALUE_QUOTE 80
+const char *value_quote(char buf[VALUE_QUOTE], const char *s);
+/* The entry of @names that @name was probably meant to be, or NULL. */
+const char *value_suggest(const char *name, const char *const *names, size_t n);
+/* ", did you mean "NAME"?" into @buf, or "". */
+const char *value_hint(char buf[VALUE_QUOTE], const char *name, const char *const *names, size_t n);
+
+/* @st must be a group that holds no other keys than @keys. */
+int value_group(struct parse *ps, config_setting_t *st, const char *const *keys, size_t n);
+/* @st must be a list ( ) or an array [ ]; @what says of what. */
+int value_list(struct parse *ps, config_setting_t *st, const char *what);
+/* Count @n more entries against POLICY_RULE_MAX. */
+int value_count(struct parse *ps, config_setting_t *st, size_t n);
+
+/* The text of @st, a string; owned by libconfig. */
+int value_string(struct parse *ps, config_setting_t *st, const char *what, const char **out);
+/* Members of @group; *out is left alone if there is none. */
+int value_bool(struct parse *ps, config_setting_t *group, const char *key, bool *out);
+int value_keyword(struct parse *ps, config_setting_t *group, const char *key,
+		  const struct keyword *words, size_t n, int *out);
+/* An errno by name, "EPERM". */
+int value_errno(struct parse *ps, config_setting_t *group, const char *key, int *out);
+/* A plain absolute path, copied into the arena without a slash at its end; "" stands for /. */
+int value_path(struct parse *ps, config_setting_t *st, const char **out);
+/* A string copied into the arena. */
+int value_copy(struct parse *ps, const char *s, const char **out);
+
+#endif
