@@ -39,29 +39,39 @@ int vcpu_translate(struct vcpu *v, u64 gva, u64 *gpa);
  */
 void vcpu_inject_gp(struct vcpu *v);
 
-/* --- for machine.c ------------------------------------------------------------------------- */
+/* --- for machine.c and run.c --------------------------------------------------------------- */
 
 #define VCPU_EXIT_REASONS 64
 
-int vcpu_create(struct vcpu **out, struct machine *m, unsigned index, struct err *e);
+/* In the reset state that KVM gives; @run_size as kvm_run_size() says. */
+int vcpu_create(struct vcpu **out, struct machine *m, int vm, unsigned index, int run_size,
+		struct err *e);
 /* The thread must have ended. NULL is allowed. */
 void vcpu_destroy(struct vcpu *v);
 int vcpu_fd(const struct vcpu *v);
 
-int vcpu_start(struct vcpu *v, struct err *e);
-/* Ask the thread to leave the guest for good; vcpu_join() waits for it. */
+/*
+ * Handles an exit on the vCPU's thread; @error is 0, or the errno with which KVM_RUN failed, and
+ * @run is then of no use. False ends the thread.
+ */
+typedef bool vcpu_exit_fn(struct vcpu *v, struct kvm_run *run, int error);
+
+int vcpu_start(struct vcpu *v, vcpu_exit_fn *fn, struct err *e);
+/* Ask the thread to leave the guest for good; vcpu_join() waits for it. Any thread. */
 void vcpu_stop(struct vcpu *v);
 void vcpu_join(struct vcpu *v);
 
 /*
  * Ask whether the vCPU is at rest for ever (not started, or halted with interrupts off). The
- * answer is what the last vcpu_probe() found; it is stale until the thread has left the guest.
+ * answer comes as soon as the thread has left the guest for a moment. Any thread.
  */
 void vcpu_probe(struct vcpu *v);
 bool vcpu_at_rest(const struct vcpu *v);
 
-/* Exits so far, by KVM_EXIT_*; a racy read is good enough for figures. */
+/* Exits so far, by KVM_EXIT_*; a racy read is good enough for figures. Without vcpu_probe()'s. */
 u64 vcpu_exits(const struct vcpu *v, unsigned reason);
 u64 vcpu_exits_total(const struct vcpu *v);
+/* CLOCK_MONOTONIC just before the first KVM_RUN, 0 before that. */
+u64 vcpu_first_run_ns(const struct vcpu *v);
 
 #endif

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Interrupt lines of the IO-APIC and message-signalled vectors. A vector is an eventfd that KVM
+ * watches (irqfd) and a route for it; both are made when the guest first programs the vector, so
+ * a start pays nothing for vectors that it does not use yet.
+ */
+#ifndef UMBRA_VMM_IRQ_H
+#define UMBRA_VMM_IRQ_H
+
+#include "shadow/err.h"
+#include "shadow/types.h"
+
+struct irqs;
+
+/* Creates KVM's irqchip, and its routes without the PIC. */
+int irqs_create(struct irqs **out, int vm, struct err *e);
+void irqs_destroy(struct irqs *q); /* NULL allowed */
+
+int irqs_line(struct irqs *q, u32 gsi, bool level);
+
+int irqs_msi_alloc(struct irqs *q);
+int irqs_msi_route(struct irqs *q, int vector, u64 addr, u32 data);
+void irqs_msi_send(struct irqs *q, int vector);
+void irqs_msi_free(struct irqs *q, int vector);
+
+#endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The machine's inside, for the files that make it run (exits.c, run.c, boot.c, panic.c). Everybody
+ * else uses machine.h.
+ */
+#ifndef UMBRA_VMM_MACHINE_PARTS_H
+#define UMBRA_VMM_MACHINE_PARTS_H
+
+#include "vmm/machine.h"
+
+struct io;
+struct memory;
+
+struct memory *machine_memory_map(const struct machine *m);
+struct io *machine_io(const struct machine *m);
+u64 machine_start_ns(const struct machine *m);
+int machine_exit_code(const struct machine *m);
+
+/* Tell the read-only hook, if there is one. */
+void machine_ro_write(struct machine *m, struct vcpu *v, u64 gpa, unsigned len, const void *data);
+
+/*
+ * Asked before a device's power request takes effect, on a vCPU's thread; true: it is dealt with.
+ * It exists because a reset may be how a panic ends.
+ */
+typedef bool machine_power_fn(void *arg, enum host_power what);
+void machine_set_power_hook(struct machine *m, machine_power_fn *fn, void *arg);
+
+#endif

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Guest memory as KVM memory slots: RAM, and Umbra's own slots. machine.h documents what the
+ * functions mean; this is where they are implemented, without the rest of the machine.
+ */
+#ifndef UMBRA_VMM_MEMORY_H
+#define UMBRA_VMM_MEMORY_H
+
+#include "shadow/err.h"
+#include "shadow/types.h"
+
+struct memory;
+
+int memory_create(struct memory **out, int vm, u64 ram, struct err *e);
+void memory_destroy(struct memory *mem); /* NULL allowed */
+
+void *memory_gpa(const struct memory *mem, u64 gpa, u64 len);
+/* RAM below and above 4 GiB, in bytes. */
+u64 memory_low(const struct memory *mem);
+u64 memory_high(const struct memory *mem);
+
+int memory_add_slot(struct memory *mem, u64 gpa, size_t len, bool guest_writable, void **hva,
+		    struct err *e);
+int memory_remove_slot(struct memory *mem, u64 gpa);
+/* Does any byte of [gpa, gpa + len) lie in a slot that the guest cannot write? */
+bool memory_is_readonly(struct memory *mem, u64 gpa, u64 len);
+
+#endif

@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A thread leaves the guest by immediate_exit and a signal, in that order: whoever wants it out
+ * sets the field first, so a signal that arrives just before KVM_RUN is not lost.
+ */
+#include "vmm/vcpu.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#define KICK_SIGNAL (SIGRTMIN + 1)
+#define GP_VECTOR   13
+
+struct vcpu {
+	struct machine *m;
+	unsigned index;
+	int fd;
+	struct kvm_run *run;
+	size_t run_size;
+	vcpu_exit_fn *fn;
+	pthread_t thread;
+	bool started;
+	bool stop;	/* atomic */
+	bool probe;	/* atomic: somebody asked */
+	bool at_rest;	/* atomic: the answer */
+	bool inject_gp; /* own thread only, as all below */
+	bool sregs_valid;
+	struct kvm_sregs sregs;
+	u64 exits[VCPU_EXIT_REASONS]; /* written by the own thread, read by any: atomic */
+	u64 first_run_ns;	      /* atomic */
+};
+
+unsigned vcpu_index(const struct vcpu *v)
+{
+	return v->index;
+}
+
+struct machine *vcpu_machine(const struct vcpu *v)
+{
+	return v->m;
+}
+
+struct kvm_regs *vcpu_regs(struct vcpu *v)
+{
+	return &v->run->s.regs.regs;
+}
+
+void vcpu_set_regs_dirty(struct vcpu *v)
+{
+	v->run->kvm_dirty_regs |= KVM_SYNC_X86_REGS;
+}
+
+const struct kvm_sregs *vcpu_sregs(struct vcpu *v)
+{
+	if (!v->sregs_valid) {
+		if (ioctl(v->fd, KVM_GET_SREGS, &v->sregs))
+			return NULL;
+		v->sregs_valid = true;
+	}
+	return &v->sregs;
+}
+
+unsigned vcpu_cpl(struct vcpu *v)
+{
+	const struct kvm_sregs *s = vcpu_sregs(v);
+
+	/* SS.DPL is the CPL in every mode (SDM vol. 3, 5.5); real mode has 0 there. */
+	return s ? s->ss.dpl : 3;
+}
+
+int vcpu_translate(struct vcpu *v, u64 gva, u64 *gpa)
+{
+	struct kvm_translation t = { .linear_address = gva };
+
+	if (ioctl(v->fd, KVM_TRANSLATE, &t))
+		return -errno;
+	if (!t.valid)
+		return -EFAULT;
+	*gpa = t.physical_address;
+	return 0;
+}
+
+void vcpu_inject_gp(struct vcpu *v)
+{
+	v->inject_gp = true;
+}
+
+static void on_kick(int sig)
+{
+	(void)sig;
+}
+
+int vcpu_create(struct vcpu **out, struct machine *m, int vm, unsigned index, int run_size,
+		struct err *e)
+{
+	struct vcpu *v = calloc(1, sizeof(*v));
+	int ret;
+
+	if (!v)
+		return err_set(e, -ENOMEM, "out of memory");
+	v->m = m;
+	v->index = index;
+	v->run_size = (size_t)run_size;
+	v->fd = ioctl(vm, KVM_CREATE_VCPU, (unsigned long)index);
+	if (v->fd < 0) {
+		ret = err_set(e, -errno, "KVM cannot create vCPU %u: %s", index, strerror(errno));
+		goto fail;
+	}
+	v->run = mmap(NULL, v->run_size, PROT_READ | PROT_WRITE, MAP_SHARED, v->fd, 0);
+	if (v->run == MAP_FAILED) {
+		v->run = NULL;
+		ret = err_set(e, -errno, "cannot map vCPU %u: %s", index, strerror(errno));
+		goto fail;
+	}
+	v->run->kvm_valid_regs = KVM_SYNC_X86_REGS;
+	*out = v;
+	return 0;
+fail:
+	vcpu_destroy(v);
+	return ret;
+}
+
+void vcpu_destroy(struct vcpu *v)
+{
+	if (!v)
+		return;
+	if (v->run)
+		munmap(v->run, v->run_size);
+	if (v->fd >= 0)
+		close(v->fd);
+	free(v);
+}
+
+int vcpu_fd(const struct vcpu *v)
+{
+	return v->fd;
+}
+
+/* Enter with immediate_exit: KVM finishes the access of the last exit and does not run the guest. */
+static int complete_exit(struct vcpu *v)
+{
+	int ret;
+
+	v->run->immediate_exit = 1;
+	ret = ioctl(v->fd, KVM_RUN, 0) ? errno : 0;
+	v->run->immediate_exit = __atomic_load_n(&v->stop, __ATOMIC_ACQUIRE);
+	return ret == EINTR || ret == EAGAIN ? 0 : ret;
+}
+
+static int do_inject_gp(struct vcpu *v)
+{
+	struct kvm_vcpu_events ev;
+	int ret;
+
+	v->inject_gp = false;
+	ret = complete_exit(v);
+	if (ret)
+		return ret;
+	if (ioctl(v->fd, KVM_GET_VCPU_EVENTS, &ev))
+		return errno;
+	ev.flags = 0;
+	ev.exception.injected = 1;
+	ev.exception.pending = 0;
+	ev.exception.nr = GP_VECTOR;
+	ev.exception.has_error_code = 1;
+	ev.exception.error_code = 0;
+	return ioctl(v->fd, KVM_SET_VCPU_EVENTS, &ev) ? errno : 0;
+}
+
+static void answer_probe(struct vcpu *v)
+{
+	struct kvm_mp_state mp = { .mp_state = KVM_MP_STATE_RUNNABLE };
+	bool rest;
+
+	if (ioctl(v->fd, KVM_GET_MP_STATE, &mp))
+		return;
+	rest = mp.mp_state == KVM_MP_STATE_UNINITIALIZED ||
+	       mp.mp_state == KVM_MP_STATE_INIT_RECEIVED ||
+	       (mp.mp_state == KVM_MP_STATE_HALTED && !v->run->if_flag);
+	__atomic_store_n(&v->at_rest, rest, __ATOMIC_RELEASE);
+}
+
+static void note_first_run(struct vcpu *v)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	__atomic_store_n(&v->first_run_ns, (u64)t.tv_sec * 1000000000ULL + (u64)t.tv_nsec,
+			 __ATOMIC_RELAXED);
+}
+
+static void *thread_main(void *arg)
+{
+	struct vcpu *v = arg;
+	char name[16];
+	bool go_on = true;
+
+	snprintf(name, sizeof(name), "vcpu%u", v->index);
+	pthread_setname_np(pthread_self(), name);
+	note_first_run(v);
+	while (go_on && !__atomic_load_n(&v->stop, __ATOMIC_ACQUIRE)) {
+		int error = ioctl(v->fd, KVM_RUN, 0) ? errno : 0;
+		unsigned reason;
+
+		v->sregs_valid = false;
+		if (error == EINTR || error == EAGAIN) {
+			if (__atomic_exchange_n(&v->probe, false, __ATOMIC_ACQ_REL))
+				answer_probe(v);
+			continue;
+		}
+		if (!error) {
+			reason = v->run->exit_reason;
+			if (reason >= VCPU_EXIT_REASONS)
+				reason = KVM_EXIT_UNKNOWN;
+			__atomic_store_n(&v->exits[reason], v->exits[reason] + 1, __ATOMIC_RELAXED);
+		}
+		go_on = v->fn(v, v->run, error);
+		if (go_on && v->inject_gp) {
+			error = do_inject_gp(v);
+			if (error)
+				go_on = v->fn(v, v->run, error);
+		}
+	}
+	return NULL;
+}
+
+int vcpu_start(struct vcpu *v, vcpu_exit_fn *fn, struct err *e)
+{
+	struct sigaction sa = { .sa_handler = on_kick };
+	int ret;
+
+	/* Idempotent; without SA_RESTART, since KVM_RUN is to return. */
+	sigemptyset(&sa.sa_mask);
+	if (v->index == 0 && sigaction(KICK_SIGNAL, &sa, NULL))
+		return err_set(e, -errno, "cannot set a signal handler: %s", strerror(errno));
+	v->fn = fn;
+	ret = pthread_create(&v->thread, NULL, thread_main, v);
+	if (ret)
+		return err_set(e, -ret, "cannot start a thread for vCPU %u: %s", v->index,
+			       strerror(ret));
+	v->started = true;
+	return 0;
+}
+
+void vcpu_stop(struct vcpu *v)
+{
+	__atomic_store_n(&v->stop, true, __ATOMIC_RELEASE);
+	__atomic_store_n(&v->run->immediate_exit, 1, __ATOMIC_RELEASE);
+	if (v->started)
+		pthread_kill(v->thread, KICK_SIGNAL);
+}
+
+void vcpu_join(struct vcpu *v)
+{
+	if (!v->started)
+		return;
+	pthread_join(v->thread, NULL);
+	v->started = false;
+}
+
+void vcpu_probe(struct vcpu *v)
+{
+	__atomic_store_n(&v->at_rest, false, __ATOMIC_RELEASE);
+	__atomic_store_n(&v->probe, true, __ATOMIC_RELEASE);
+	if (v->started)
+		pthread_kill(v->thread, KICK_SIGNAL);
+}
+
+bool vcpu_at_rest(const struct vcpu *v)
+{
+	return __atomic_load_n(&v->at_rest, __ATOMIC_ACQUIRE);
+}
+
+u64 vcpu_exits(const struct vcpu *v, unsigned reason)
+{
+	return reason < VCPU_EXIT_REASONS ? __atomic_load_n(&v->exits[reason], __ATOMIC_RELAXED)
+					  : 0;
+}
+
+u64 vcpu_exits_total(const struct vcpu *v)
+{
+	u64 sum = 0;
+
+	for (unsigned i = 0; i < VCPU_EXIT_REASONS; i++)
+		sum += vcpu_exits(v, i);
+	return sum;
+}
+
+u64 vcpu_first_run_ns(const struct vcpu *v)
+{
+	return __atomic_load_n(&v->first_run_ns, __ATOMIC_RELAXED);
+}

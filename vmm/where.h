@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Where a vCPU is, for people. */
+#ifndef UMBRA_VMM_WHERE_H
+#define UMBRA_VMM_WHERE_H
+
+#include <stddef.h>
+
+#include "vmm/machine.h"
+
+/*
+ * "RIP 0xffffffff8107a2c0" of the exit that is being handled, on the vCPU's own thread. The symbol
+ * is added by where_symbol() when the machine has stopped, since kallsyms are read only then.
+ */
+void where_text(struct vcpu *v, char *buf, size_t len);
+
+/*
+ * Copy @line, and behind each "RIP 0x..." of the kernel's text put " (symbol+0x12)". Loads the
+ * kernel's symbols if that was not done; without them the line is copied as it is.
+ */
+void where_symbolize(const struct machine *m, const char *line, char *buf, size_t len);
+
+/* Guest-physical address of a symbol of the placed kernel, or 0. Loads the symbols. */
+u64 where_symbol_phys(const struct machine *m, const char *name);
+
+#endif
