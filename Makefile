@@ -55,8 +55,11 @@ endef
 $(foreach r,shadow policy devices,$(eval $(call room,$(r))))
 ARCH := $(B)/libdevices.a $(B)/libpolicy.a $(B)/libshadow.a
 
-$(B)/vmm: $(call objs,vmm) $(ARCH)
-	$(CC) $(CFLAGS) $(EXTRA) -pie -Wl,-z,relro,-z,now -Wl,--as-needed -o $@ $(call objs,vmm) $(ARCH) $(LDLIBS)
+# The gate page is guest code that the VMM carries as data.
+VMM_OBJS := $(call objs,vmm) $(B)/guest-shim/gate.o
+
+$(B)/vmm: $(VMM_OBJS) $(ARCH)
+	$(CC) $(CFLAGS) $(EXTRA) -pie -Wl,-z,relro,-z,now -Wl,--as-needed -o $@ $(VMM_OBJS) $(ARCH) $(LDLIBS)
 
 # --- guest side -----------------------------------------------------------------------------
 guest: agent shim

@@ -130,7 +130,7 @@ enum umbra_op {
 	UMBRA_OP_HELLO = 1,
 	UMBRA_OP_CALL,	 /* a: frame, b: gate id. The verdict is in the answer */
 	UMBRA_OP_RESULT, /* a: frame, b: gate id. frame.ret holds what the real function returned */
-	UMBRA_OP_POLL,	 /* a: frame, b: cookie. The verdict was pending */
+	UMBRA_OP_POLL,	 /* a: frame, b: gate id, c: cookie. The verdict was pending */
 	UMBRA_OP_DONE,	 /* a: sequence of the command, b: result (0 or -errno), c: value */
 	UMBRA_OP_LOST,	 /* a: gate id. No frame was free; b: 1 if the call was refused */
 };

@@ -301,7 +301,7 @@ static s64 ask(struct umbra_frame *f, const struct umbra_answer *a, int idx, u32
 		if (msleep_interruptible(ms) && fatal_signal_pending(current))
 			return -EINTR;
 		ms = min(ms * 2, 128u);
-		ret = umbra.doorbell(UMBRA_OP_POLL, idx, a->cookie, 0, 0, 0);
+		ret = umbra.doorbell(UMBRA_OP_POLL, idx, id, a->cookie, 0, 0);
 	}
 	return ret;
 }

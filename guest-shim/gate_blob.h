@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Symbols of gate.S, for the VMM that copies it. */
+#ifndef UMBRA_GATE_BLOB_H
+#define UMBRA_GATE_BLOB_H
+
+extern const char umbra_gate_blob[];	 /* start; also the C function that rings */
+extern const char umbra_gate_out[];	 /* the OUT itself */
+extern const char umbra_gate_common[];	 /* where gate entries jump to */
+extern const char umbra_gate_patch[];	 /* rel32 of the call to the shim */
+extern const char umbra_gate_blob_end[]; /* end */
+
+#endif
