@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Tests and lint; included by the Makefile of the root.
+#
+# make unit   unit tests (no KVM of stock kernels needed)   make asan   the same under ASan and UBSan
+# make lab    the cases of tests/lab, in the lab            make fuzz   fuzzers, FUZZ_SECONDS (60) each
+# make test   all of these, fuzzers 5 s each                T='*link*'  only those whose name matches
+
+T            ?= *
+FUZZ_SECONDS ?=
+# In the lab the tests find their kernels by this.
+export UMBRA_TEST_IMAGES := $(CURDIR)/build/images
+
+UNIT_SRC := $(wildcard tests/unit/test_*.c)
+UNIT     := $(UNIT_SRC:%.c=$(B)/%)
+VMM_OBJS  = $(filter-out $(B)/vmm/main.o,$(call objs,vmm))
+
+# A test of the VMM sees all of vmm/ but main(); each other room is tested without it. The archives
+# stand twice because a room may use another one in either order.
+$(B)/tests/unit/test_vmm_%: $(B)/tests/unit/test_vmm_%.o $(VMM_OBJS) $(ARCH)
+	$(CC) $(CFLAGS) $(EXTRA) -pie -o $@ $< $(VMM_OBJS) $(ARCH) $(LDLIBS) -lcmocka
+
+$(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(ARCH)
+	$(CC) $(CFLAGS) $(EXTRA) -pie -o $@ $< $(ARCH) $(LDLIBS) -lcmocka
+
+.PHONY: unit-build unit asan asan-build lab fuzz fuzz-build images drivers test lint
+.SECONDARY:
+
+unit-build: $(UNIT)
+
+unit: check-tools images unit-build
+	@tests/run --only '$(T)' $(UNIT)
+
+# --- the same tests with the compiler watching ----------------------------------------------
+# Recursive, so that one set of rules serves: only the build directory and the flags differ.
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+ASAN_MAKE = $(MAKE) --no-print-directory B=build/asan CFLAGS='-O1 -g' EXTRA='$(SANITIZE)'
+ASAN_UNIT = $(UNIT_SRC:%.c=build/asan/%)
+
+asan-build:
+	@$(ASAN_MAKE) unit-build
+
+asan: check-tools images asan-build
+	@tests/run --label asan/ --only '$(T)' $(ASAN_UNIT)
+
+# --- fuzzers ---------------------------------------------------------------------------------
+# libFuzzer is clang's, and the rooms must be built with its coverage, hence again a directory.
+FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
+FUZZ     := $(FUZZ_SRC:tests/fuzz/%.c=build/fuzz/%)
+FUZZ_MAKE = $(MAKE) --no-print-directory B=build/fuzz CC=clang CFLAGS='-O1 -g' \
+            EXTRA='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined'
+
+$(B)/fuzz_vmm_%: $(B)/tests/fuzz/fuzz_vmm_%.o $(VMM_OBJS) $(ARCH)
+	$(CC) $(CFLAGS) $(EXTRA) -fsanitize=fuzzer -o $@ $< $(VMM_OBJS) $(ARCH) $(LDLIBS)
+
+$(B)/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(ARCH)
+	$(CC) $(CFLAGS) $(EXTRA) -fsanitize=fuzzer -o $@ $< $(ARCH) $(LDLIBS)
+
+fuzz-build:
+	@tools/check-tools lint
+	@$(if $(FUZZ),$(FUZZ_MAKE) $(FUZZ),:)
+
+fuzz: check-tools fuzz-build
+	@tests/run --only '$(T)' --fuzz $(or $(FUZZ_SECONDS),60) $(FUZZ)
+
+# --- guests ----------------------------------------------------------------------------------
+images:
+	@images/fetch-kernel cloud
+	@images/fetch-kernel generic
+
+drivers:
+	@tests/drivers/build
+
+lab: check-tools images all drivers
+	@tests/run --only '$(T)' --lab
+
+# --- everything ------------------------------------------------------------------------------
+# One run of tests/run, so that one count comes last.
+test:
+	@tools/check-tools all 2>/dev/null || tools/setup
+	@$(MAKE) --no-print-directory images
+	@$(MAKE) --no-print-directory all unit-build drivers
+	@$(MAKE) --no-print-directory asan-build fuzz-build
+	@tests/run --only '$(T)' --unit $(UNIT) --label asan/ --unit $(ASAN_UNIT) \
+		--label '' --fuzz $(or $(FUZZ_SECONDS),5) $(FUZZ) --lab
+
+# --- lint ------------------------------------------------------------------------------------
+lint:
+	@tools/check-tools lint
+	@LINT_FLAGS='$(WARN) $(DEFS)' tools/lint
