@@ -4,6 +4,18 @@
  * with a count. With a file (--record) every single request is also a line of JSON there, written
  * before the answer reaches the guest, so that the file survives the guest's and the VMM's death.
  * record_add() may be called from any vCPU thread.
+ *
+ * Memory is bounded though a guest chooses the names: after RECORD_ROWS different rows (or
+ * RECORD_TEXT bytes of names) requests that need a new row are only counted, and the count is shown.
+ * The file keeps all of them.
+ *
+ * A line of the file, with all keys always present and null where there is nothing:
+ *   {"time_ns":1,"session":"a","driver":"lime","function":"filp_open","args":["0x..."],
+ *    "asked":"/x","argv":null,"used":"/data/a/x","verdict":"rewrite","error":null,"rule":"..."}
+ * or {"time_ns":1,"event":"doorbell refused","text":"..."}
+ * Names in Linux are bytes and JSON is UTF-8: a byte 0xNN that is no part of valid UTF-8 is written
+ * as the private character U+EFNN (\uefNN), and so are the bytes of U+EF80..U+EFFF themselves. That
+ * can be undone without a loss, and record_read() does.
  */
 #ifndef UMBRA_RECORD_H
 #define UMBRA_RECORD_H
@@ -12,26 +24,48 @@
 
 #include "policy/policy.h"
 
+#define RECORD_ROWS 16384
+#define RECORD_TEXT (32u << 20)
+
 struct record;
 
-/* @path NULL: memory only. An existing file is not overwritten: -EEXIST. */
+/*
+ * @path NULL: memory only. A new file has mode 0600. An existing file is not overwritten: -EEXIST; a
+ * character device (a terminal) is written to.
+ */
 int record_create(struct record **out, const char *path, struct err *e);
-/* Flush and close; -errno if something could not be written at any time (disk full). */
+/* Flush, close and free; -errno if something could not be written at any time (disk full). */
 int record_close(struct record *r, struct err *e);
 
 /*
  * @time_ns since the guest's start. -errno if the file could not be written: the caller then
- * refuses the request rather than lose it silently.
+ * refuses the request rather than lose it silently. A decision whose rule says record = false is
+ * only counted.
  */
 int record_add(struct record *r, u64 time_ns, const char *session, const char *driver,
 	       const struct request *req, const struct decision *d);
 /* An event that is not a call: "doorbell refused", "blocked write", with a text. */
 int record_event(struct record *r, u64 time_ns, const char *kind, const char *text);
 
-/* The table for people (columns fit @width; 0: no limit; colour if @colour), or JSON. */
+/*
+ * The table for people (columns fit @width; 0: no limit; colour if @colour), or JSON. In the table
+ * control characters and the like are escaped: names come from the guest and go to a terminal.
+ */
 int record_print(struct record *r, FILE *to, unsigned width, bool colour);
 int record_print_json(struct record *r, FILE *to);
+
+/* What to keep of a file; each a pattern as of fnmatch(3), or NULL for everything. */
+struct record_filter {
+	const char *session;
+	const char *driver;
+	const char *function; /* or the kind of an event */
+	const char *verdict;
+};
+
 /* Read back a --record file (hostile, perhaps cut in the middle of a line) into a memory record. */
 int record_read(struct record **out, const char *path, struct err *e);
+/* The same, keeping only what fits @f. Lines that are no requests are counted and reported. */
+int record_read_some(struct record **out, const char *path, const struct record_filter *f,
+		     struct err *e);
 
 #endif

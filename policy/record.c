@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The rows in memory and the lines in the file.
+ *
+ * Each line is one write(2) to a file opened for appending: a kill between two lines leaves whole
+ * lines, and nothing is buffered here that the guest could outrun. If a write falls short (disk
+ * full), the fragment is closed by a newline before the next line, and a reader counts it as damage
+ * instead of taking it and its successor for one line.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "policy/record_int.h"
+
+#define BUCKETS (2 * RECORD_ROWS)
+
+int record_new(struct record **out)
+{
+	struct record *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		return -ENOMEM;
+	r->fd = -1;
+	r->rows = calloc(RECORD_ROWS, sizeof(*r->rows));
+	r->buckets = calloc(BUCKETS, sizeof(*r->buckets));
+	if (!r->rows || !r->buckets || pthread_mutex_init(&r->lock, NULL)) {
+		free(r->rows);
+		free(r->buckets);
+		free(r);
+		return -ENOMEM;
+	}
+	/*
+	 * The guest chooses the names: with a seed that it does not know it cannot aim at one bucket.
+	 * Without entropy all still works, only that is lost.
+	 */
+	if (getrandom(&r->seed, sizeof(r->seed), GRND_NONBLOCK) != sizeof(r->seed))
+		r->seed = (u64)(uintptr_t)r;
+	*out = r;
+	return 0;
+}
+
+void record_free(struct record *r)
+{
+	if (!r)
+		return;
+	if (r->fd >= 0)
+		close(r->fd);
+	pthread_mutex_destroy(&r->lock);
+	arena_free(&r->arena);
+	text_free(&r->line);
+	free(r->rows);
+	free(r->buckets);
+	free(r->path);
+	free(r);
+}
+
+/*
+ * A new file, or a device that is there for output. Not an existing file: it may be the record of
+ * an earlier run. Not by way of a symbolic link that somebody else put there.
+ */
+static int open_file(const char *path, struct err *e)
+{
+	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	struct stat st;
+
+	if (fd >= 0)
+		return fd;
+	if (errno != EEXIST)
+		return err_set(e, -errno, "%s: cannot create the record: %s", path,
+			       strerror(errno));
+	if (!stat(path, &st) && S_ISCHR(st.st_mode)) {
+		fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY);
+		if (fd >= 0)
+			return fd;
+		return err_set(e, -errno, "%s: cannot open the record: %s", path, strerror(errno));
+	}
+	return err_set(e, -EEXIST,
+		       "%s: exists already; a record is never overwritten, choose another name",
+		       path);
+}
+
+int record_create(struct record **out, const char *path, struct err *e)
+{
+	struct record *r;
+	int ret = record_new(&r);
+
+	if (ret)
+		return err_set(e, ret, "no memory for the record of requests");
+	if (path) {
+		r->path = strdup(path);
+		r->fd = r->path ? open_file(path, e)
+				: err_set(e, -ENOMEM, "no memory for the record of requests");
+		if (r->fd < 0) {
+			ret = r->fd;
+			record_free(r);
+			return ret;
+		}
+	}
+	*out = r;
+	return 0;
+}
+
+int record_close(struct record *r, struct err *e)
+{
+	int error, ret = 0;
+
+	if (!r)
+		return 0;
+	error = r->error;
+	if (r->fd >= 0) {
+		/* A device cannot be flushed, and need not be. */
+		if (fsync(r->fd) && errno != EINVAL && errno != EROFS && !error)
+			error = errno;
+		if (close(r->fd) && errno != EINTR && !error)
+			error = errno;
+		r->fd = -1;
+	}
+	if (error)
+		ret = err_set(e, -error, "%s: the record is not complete: %s", r->path,
+			      strerror(error));
+	record_free(r);
+	return ret;
+}
+
+static u64 hash_string(u64 h, const char *s)
+{
+	/* NULL and "" differ, and so do "a","b" and "ab","". */
+	h = (h ^ (s ? 0x100 : 0x200)) * 0x100000001b3ull;
+	for (; s && *s; s++)
+		h = (h ^ (u8)*s) * 0x100000001b3ull;
+	return h;
+}
+
+/* The strings that make two requests one row. */
+static void key_of(const struct record_entry *e, const char *key[9])
+{
+	key[0] = e->session;
+	key[1] = e->driver;
+	key[2] = e->function;
+	key[3] = e->asked;
+	key[4] = e->argv;
+	key[5] = e->used;
+	key[6] = e->verdict;
+	key[7] = e->error;
+	key[8] = e->rule;
+}
+
+static bool same_string(const char *a, const char *b)
+{
+	return a == b || (a && b && !strcmp(a, b));
+}
+
+static bool same_row(const struct record_entry *a, const struct record_entry *b)
+{
+	const char *ka[9], *kb[9];
+
+	key_of(a, ka);
+	key_of(b, kb);
+	for (size_t i = 0; i < ARRAY_SIZE(ka); i++) {
+		if (!same_string(ka[i], kb[i]))
+			return false;
+	}
+	return a->event == b->event;
+}
+
+static u64 hash_entry(u64 seed, const struct record_entry *e)
+{
+	const char *key[9];
+
+	key_of(e, key);
+	for (size_t i = 0; i < ARRAY_SIZE(key); i++)
+		seed = hash_string(seed, key[i]);
+	return seed ^ seed >> 29;
+}
+
+/* A copy in the arena, counted against RECORD_TEXT; NULL stays NULL. */
+static int keep(struct record *r, const char **s)
+{
+	size_t len;
+
+	if (!*s)
+		return 0;
+	len = strlen(*s);
+	*s = arena_strndup(&r->arena, *s, len);
+	r->text_used += len + 1;
+	return *s ? 0 : -ENOMEM;
+}
+
+static struct record_row *new_row(struct record *r, const struct record_entry *entry)
+{
+	struct record_row *row;
+	struct record_entry *e;
+
+	if (r->n_rows == RECORD_ROWS || r->text_used >= RECORD_TEXT)
+		return NULL;
+	row = arena_alloc(&r->arena, 1, sizeof(*row));
+	if (!row)
+		return NULL;
+	row->entry = *entry;
+	e = &row->entry;
+	e->args = NULL;
+	e->n_args = 0;
+	if (keep(r, &e->session) || keep(r, &e->driver) || keep(r, &e->function) ||
+	    keep(r, &e->asked) || keep(r, &e->argv) || keep(r, &e->used) || keep(r, &e->verdict) ||
+	    keep(r, &e->error) || keep(r, &e->rule))
+		return NULL;
+	return row;
+}
+
+void record_count(struct record *r, const struct record_entry *entry)
+{
+	u64 hash = hash_entry(r->seed, entry);
+	u32 *head = &r->buckets[hash % BUCKETS];
+	struct record_row *row;
+
+	for (u32 n = *head; n; n = row->next) {
+		row = r->rows[n - 1];
+		if (row->hash == hash && same_row(&row->entry, entry)) {
+			row->count++;
+			if (entry->time_ns > row->last_ns)
+				row->last_ns = entry->time_ns;
+			if (entry->time_ns < row->entry.time_ns)
+				row->entry.time_ns = entry->time_ns;
+			return;
+		}
+	}
+	row = new_row(r, entry);
+	if (!row) {
+		r->others++;
+		return;
+	}
+	row->hash = hash;
+	row->count = 1;
+	row->last_ns = entry->time_ns;
+	row->next = *head;
+	r->rows[r->n_rows++] = row;
+	*head = r->n_rows;
+}
+
+/* The whole of the line, or -errno. */
+static int write_line(struct record *r)
+{
+	const char *buf = r->line.buf;
+	size_t left = r->line.len;
+	ssize_t n;
+
+	while (left) {
+		n = write(r->fd, buf, left);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			r->torn = r->torn || left != r->line.len;
+			return n < 0 ? -errno : -ENOSPC;
+		}
+		buf += n;
+		left -= (size_t)n;
+	}
+	r->torn = false;
+	return 0;
+}
+
+static int store(struct record *r, const struct record_entry *entry)
+{
+	int ret = 0;
+
+	pthread_mutex_lock(&r->lock);
+	record_count(r, entry);
+	if (r->fd >= 0) {
+		r->line.len = 0;
+		if (r->torn)
+			text_add(&r->line, "\n", 1);
+		record_json(&r->line, entry, 0, 0);
+		text_add(&r->line, "\n", 1);
+		ret = r->line.failed ? -ENOMEM : write_line(r);
+		r->line.failed = false;
+		if (ret && !r->error)
+			r->error = -ret;
+	}
+	pthread_mutex_unlock(&r->lock);
+	return ret;
+}
+
+int record_add(struct record *r, u64 time_ns, const char *session, const char *driver,
+	       const struct request *req, const struct decision *d)
+{
+	char used[2 * REQUEST_NAME_MAX + 24];
+	struct record_entry e = {
+		.time_ns = time_ns,
+		.session = session,
+		.driver = driver,
+		.function = req->fn->name,
+		.asked = req->name,
+		.argv = req->strvec,
+		.verdict = verdict_name(d->verdict),
+		.rule = d->rule,
+		.args = req->args,
+		.n_args = req->fn->args < REQUEST_ARGS ? req->fn->args : REQUEST_ARGS,
+	};
+
+	if (!d->record) {
+		pthread_mutex_lock(&r->lock);
+		r->by_policy++;
+		pthread_mutex_unlock(&r->lock);
+		return 0;
+	}
+	if (d->verdict == VERDICT_DENY) {
+		e.error = strerrorname_np(d->error);
+	} else if (d->verdict == VERDICT_EMULATE) {
+		snprintf(used, sizeof(used), "= %lld", (long long)d->value);
+		e.used = used;
+	} else if (d->verdict == VERDICT_REWRITE && d->resolve & DECISION_IN_ROOT) {
+		bool self = !strcmp(d->name, ".");
+
+		snprintf(used, sizeof(used), "%s%s%s", d->root,
+			 self || d->root[strspn(d->root, "/")] == '\0' ? "" : "/",
+			 self ? "" : d->name);
+		e.used = used;
+	} else if (req->name && d->verdict != VERDICT_PENDING) {
+		e.used = d->name;
+	}
+	return store(r, &e);
+}
+
+int record_event(struct record *r, u64 time_ns, const char *kind, const char *text)
+{
+	struct record_entry e = {
+		.time_ns = time_ns,
+		.function = kind,
+		.asked = text,
+		.event = true,
+	};
+
+	return store(r, &e);
+}

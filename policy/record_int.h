@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the parts of the record share: rows, and the text forms of a request. */
+#ifndef UMBRA_RECORD_INT_H
+#define UMBRA_RECORD_INT_H
+
+#include <pthread.h>
+
+#include "policy/arena.h"
+#include "policy/record.h"
+
+/* One request or event as strings; any may be NULL. */
+struct record_entry {
+	u64 time_ns;
+	const char *session;
+	const char *driver;
+	const char *function; /* or the kind of an event */
+	const char *asked;    /* or the text of an event */
+	const char *argv;
+	const char *used;
+	const char *verdict;
+	const char *error;
+	const char *rule;
+	const u64 *args;
+	unsigned n_args;
+	bool event;
+};
+
+struct record_row {
+	struct record_entry entry; /* args are not kept */
+	u64 last_ns;
+	u64 count;
+	u64 hash;
+	u32 next; /* 1 + number of the next row of the bucket; 0: none */
+};
+
+/* A buffer that grows; @failed if memory ran out. */
+struct text {
+	char *buf;
+	size_t len, size;
+	bool failed;
+};
+
+struct record {
+	pthread_mutex_t lock;
+	struct arena arena;
+	struct record_row **rows;
+	u32 *buckets;
+	u32 n_rows;
+	u64 seed;
+	size_t text_used;
+	u64 others;    /* requests without a row */
+	u64 by_policy; /* requests that the policy keeps out of the record */
+	/* of a file that was read */
+	u64 bad_lines;
+	bool cut;
+	/* of a file that is written */
+	int fd;
+	int error; /* first that happened, positive; 0: none */
+	bool torn; /* the last line is not complete */
+	char *path;
+	struct text line;
+};
+
+/* An empty record without a file; -ENOMEM. */
+int record_new(struct record **out);
+void record_free(struct record *r);
+/* Count @entry into its row. Takes no lock. */
+void record_count(struct record *r, const struct record_entry *entry);
+
+/* A copy of the rows, ordered by time; what is printed later may take its time without the lock. */
+struct record_view {
+	struct record_row *rows;
+	size_t n;
+	u64 requests; /* sum of all counts */
+	u64 others, by_policy, bad_lines;
+	bool cut;
+};
+int record_view(struct record *r, struct record_view *v);
+
+void text_add(struct text *t, const char *s, size_t len);
+void text_printf(struct text *t, const char *fmt, ...) __printf(2, 3);
+void text_free(struct text *t);
+
+/* The entry as one line of JSON without a newline; @count not 0: as a row of the summary. */
+void record_json(struct text *t, const struct record_entry *e, u64 count, u64 last_ns);
+/* Undo the escape of bytes in a string that came out of JSON, in place. */
+void record_json_unescape(char *s);
+
+/*
+ * Length of the valid UTF-8 sequence at @s and its code point, or 0 if the byte is part of none.
+ * Stops at NUL.
+ */
+unsigned utf8_next(const char *s, u32 *code);
+
+#endif

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * JSON out. Written by hand: a line is made for every request of a driver, and one pass over the
+ * bytes without an allocation is what that may cost. Reading back is jansson's work.
+ */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "policy/record_int.h"
+
+#define BYTE_FIRST 0xef80u /* see record.h */
+#define BYTE_LAST  0xefffu
+
+static bool grow(struct text *t, size_t more)
+{
+	size_t size = t->size ? t->size : 1024;
+	char *buf;
+
+	if (t->failed)
+		return false;
+	while (size - t->len < more) {
+		if (size > SIZE_MAX / 4) {
+			t->failed = true;
+			return false;
+		}
+		size *= 2;
+	}
+	if (size == t->size)
+		return true;
+	buf = realloc(t->buf, size);
+	if (!buf) {
+		t->failed = true;
+		return false;
+	}
+	t->buf = buf;
+	t->size = size;
+	return true;
+}
+
+void text_add(struct text *t, const char *s, size_t len)
+{
+	if (!grow(t, len))
+		return;
+	memcpy(t->buf + t->len, s, len);
+	t->len += len;
+}
+
+void text_printf(struct text *t, const char *fmt, ...)
+{
+	char buf[128];
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(buf, sizeof(buf), fmt, ap);
+	va_end(ap);
+	if (n > 0)
+		text_add(t, buf, (size_t)n < sizeof(buf) ? (size_t)n : sizeof(buf) - 1);
+}
+
+void text_free(struct text *t)
+{
+	free(t->buf);
+	memset(t, 0, sizeof(*t));
+}
+
+unsigned utf8_next(const char *s, u32 *code)
+{
+	const u8 *b = (const u8 *)s;
+	static const u32 least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	unsigned len;
+	u32 c;
+
+	if (b[0] < 0x80) {
+		*code = b[0];
+		return b[0] ? 1 : 0;
+	}
+	len = b[0] >= 0xf0 ? 4 : b[0] >= 0xe0 ? 3 : 2;
+	if (b[0] < 0xc2 || b[0] > 0xf4)
+		return 0;
+	c = b[0] & (0xffu >> (len + 1));
+	for (unsigned i = 1; i < len; i++) {
+		if ((b[i] & 0xc0) != 0x80) /* also the NUL */
+			return 0;
+		c = c << 6 | (b[i] & 0x3f);
+	}
+	if (c < least[len] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
+		return 0;
+	*code = c;
+	return len;
+}
+
+static void add_string(struct text *t, const char *s)
+{
+	u32 code;
+
+	if (!s) {
+		text_add(t, "null", 4);
+		return;
+	}
+	text_add(t, "\"", 1);
+	while (*s) {
+		unsigned len = utf8_next(s, &code);
+
+		if (!len || (code >= BYTE_FIRST && code <= BYTE_LAST)) {
+			text_printf(t, "\\uef%02x", (u8)*s);
+			len = 1;
+		} else if (code == '"' || code == '\\') {
+			text_printf(t, "\\%c", (int)code);
+		} else if (code < 0x20 || code == 0x7f) {
+			text_printf(t, "\\u%04x", code);
+		} else {
+			text_add(t, s, len);
+		}
+		s += len;
+	}
+	text_add(t, "\"", 1);
+}
+
+static void add_member(struct text *t, const char *key, const char *value)
+{
+	text_printf(t, ",\"%s\":", key);
+	add_string(t, value);
+}
+
+void record_json(struct text *t, const struct record_entry *e, u64 count, u64 last_ns)
+{
+	text_printf(t, "{\"time_ns\":%" PRIu64, e->time_ns);
+	if (count)
+		text_printf(t, ",\"last_ns\":%" PRIu64 ",\"count\":%" PRIu64, last_ns, count);
+	if (e->event) {
+		add_member(t, "event", e->function);
+		add_member(t, "text", e->asked);
+		text_add(t, "}", 1);
+		return;
+	}
+	add_member(t, "session", e->session);
+	add_member(t, "driver", e->driver);
+	add_member(t, "function", e->function);
+	if (!count) {
+		text_add(t, ",\"args\":[", 9);
+		/* As strings: a number of JSON holds 53 bits in most readers. */
+		for (unsigned i = 0; i < e->n_args; i++)
+			text_printf(t, "%s\"0x%" PRIx64 "\"", i ? "," : "", e->args[i]);
+		text_add(t, "]", 1);
+	}
+	add_member(t, "asked", e->asked);
+	add_member(t, "argv", e->argv);
+	add_member(t, "used", e->used);
+	add_member(t, "verdict", e->verdict);
+	add_member(t, "error", e->error);
+	add_member(t, "rule", e->rule);
+	text_add(t, "}", 1);
+}
+
+void record_json_unescape(char *s)
+{
+	char *to = s;
+	u32 code;
+
+	while (*s) {
+		unsigned len = utf8_next(s, &code);
+
+		if (len == 3 && code >= BYTE_FIRST && code <= BYTE_LAST) {
+			*to++ = (char)(code & 0xff);
+			s += len;
+			continue;
+		}
+		len = len ? len : 1;
+		memmove(to, s, len);
+		to += len;
+		s += len;
+	}
+	*to = '\0';
+}

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fnmatch.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "policy/record_int.h"
+
+/* Longer than any line that record_add() can write: 6 bytes for each byte of all its names. */
+#define LINE_SIZE (1u << 20)
+
+enum line_state { LINE_END, LINE_WHOLE, LINE_OPEN, LINE_LONG };
+
+/* One line without its newline. Not fgets(): a hostile file holds NULs and endless lines. */
+static enum line_state read_line(FILE *f, char *buf, size_t *len)
+{
+	bool too_long = false;
+	int c;
+
+	*len = 0;
+	while ((c = getc_unlocked(f)) != EOF && c != '\n') {
+		if (*len == LINE_SIZE)
+			too_long = true;
+		else
+			buf[(*len)++] = (char)c;
+	}
+	if (too_long)
+		return LINE_LONG;
+	if (c == '\n')
+		return LINE_WHOLE;
+	return *len ? LINE_OPEN : LINE_END;
+}
+
+/*
+ * A member that is a string or null; false if it is something else. The string is a copy, which the
+ * entry owns until free_entry().
+ */
+static bool get_string(const json_t *line, const char *key, const char **out)
+{
+	const json_t *v = json_object_get(line, key);
+	char *s;
+
+	*out = NULL;
+	if (!v || json_is_null(v))
+		return true;
+	if (!json_is_string(v))
+		return false;
+	s = strdup(json_string_value(v));
+	if (!s)
+		return false;
+	record_json_unescape(s);
+	*out = s;
+	return true;
+}
+
+static void free_entry(const struct record_entry *e)
+{
+	const char *const owned[] = { e->session, e->driver,  e->function, e->asked, e->argv,
+				      e->used,	  e->verdict, e->error,	   e->rule };
+
+	for (size_t i = 0; i < ARRAY_SIZE(owned); i++) {
+		char *s;
+
+		memcpy(&s, &owned[i], sizeof(s)); /* const only for those who do not own it */
+		free(s);
+	}
+}
+
+static bool known_verdict(const char *s)
+{
+	for (int v = VERDICT_PASS; v <= VERDICT_PENDING; v++) {
+		if (!strcmp(verdict_name((enum verdict)v), s))
+			return true;
+	}
+	return false;
+}
+
+static bool entry_of(const json_t *line, struct record_entry *e)
+{
+	const json_t *time = json_object_get(line, "time_ns");
+
+	if (!json_is_integer(time) || json_integer_value(time) < 0)
+		return false;
+	e->time_ns = (u64)json_integer_value(time);
+	e->event = json_object_get(line, "event") != NULL;
+	if (e->event)
+		return get_string(line, "event", &e->function) &&
+		       get_string(line, "text", &e->asked) && e->function;
+	return get_string(line, "session", &e->session) && get_string(line, "driver", &e->driver) &&
+	       get_string(line, "function", &e->function) && get_string(line, "asked", &e->asked) &&
+	       get_string(line, "argv", &e->argv) && get_string(line, "used", &e->used) &&
+	       get_string(line, "verdict", &e->verdict) && get_string(line, "error", &e->error) &&
+	       get_string(line, "rule", &e->rule) && e->session && e->driver && e->function &&
+	       e->verdict && known_verdict(e->verdict);
+}
+
+static bool fits(const char *pattern, const char *value)
+{
+	return !pattern || (value && !fnmatch(pattern, value, 0));
+}
+
+static bool wanted(const struct record_filter *f, const struct record_entry *e)
+{
+	return fits(f->session, e->session) && fits(f->driver, e->driver) &&
+	       fits(f->function, e->function) && fits(f->verdict, e->verdict);
+}
+
+/* Count the line into @r; false if it is none. */
+static bool take_line(struct record *r, const char *buf, size_t len, const struct record_filter *f)
+{
+	struct record_entry e = { 0 };
+	json_t *line = json_loadb(buf, len, 0, NULL);
+	bool good = json_is_object(line) && entry_of(line, &e);
+
+	if (good && wanted(f, &e))
+		record_count(r, &e);
+	free_entry(&e);
+	json_decref(line);
+	return good;
+}
+
+static u64 read_lines(struct record *r, FILE *file, char *buf, const struct record_filter *f)
+{
+	enum line_state state;
+	u64 good = 0;
+	size_t len;
+
+	while ((state = read_line(file, buf, &len)) != LINE_END) {
+		if (state != LINE_LONG && take_line(r, buf, len, f))
+			good++;
+		else if (state == LINE_OPEN)
+			r->cut = true; /* the writer was stopped in the middle of it */
+		else
+			r->bad_lines++;
+	}
+	return good;
+}
+
+int record_read_some(struct record **out, const char *path, const struct record_filter *f,
+		     struct err *e)
+{
+	static const struct record_filter all;
+	FILE *file = fopen(path, "re");
+	char *buf = malloc(LINE_SIZE);
+	struct record *r = NULL;
+	u64 good = 0;
+	int ret = 0;
+
+	if (!file)
+		ret = err_set(e, -errno, "%s: cannot open the record: %s", path, strerror(errno));
+	else if (!buf || record_new(&r))
+		ret = err_set(e, -ENOMEM, "%s: no memory to read the record", path);
+	if (!ret) {
+		good = read_lines(r, file, buf, f ? f : &all);
+		if (ferror(file))
+			ret = err_set(e, -EIO, "%s: cannot read the record: %s", path,
+				      strerror(errno));
+		else if (!good && (r->bad_lines || r->cut))
+			ret = err_set(e, -EINVAL,
+				      "%s: not a record of requests: no line of it is one", path);
+	}
+	if (file)
+		fclose(file);
+	free(buf);
+	if (ret)
+		record_free(r);
+	else
+		*out = r;
+	return ret;
+}
+
+int record_read(struct record **out, const char *path, struct err *e)
+{
+	return record_read_some(out, path, NULL, e);
+}
