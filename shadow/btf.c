@@ -125,8 +125,8 @@ static int find_member(const struct btf *btf, const struct btf_type *t, const ch
 		if (strcmp(mname, name) != 0)
 			continue;
 		len = btf__resolve_size(btf, m->type);
-		if (btf_member_bitfield_size(t, i) || bits % 8 || bits / 8 > UINT32_MAX || len < 0 ||
-		    len > UINT32_MAX)
+		if (btf_member_bitfield_size(t, i) || bits % 8 || bits / 8 > UINT32_MAX ||
+		    len < 0 || len > UINT32_MAX)
 			return -EINVAL;
 		*offset = (u32)(bits / 8);
 		*size = (u32)len;

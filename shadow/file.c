@@ -125,8 +125,8 @@ int elf_check(const void *data, size_t len, unsigned type, const char *what, con
 	if (len < SELFMAG || memcmp(id, ELFMAG, SELFMAG) != 0)
 		return err_set(e, -EINVAL, "%s: not %s (no ELF file)", label, what);
 	if (len < sizeof(Elf64_Ehdr))
-		return err_set(e, -EINVAL, "%s: truncated (%zu bytes, inside the ELF header)", label,
-			       len);
+		return err_set(e, -EINVAL, "%s: truncated (%zu bytes, inside the ELF header)",
+			       label, len);
 	/* e_type and e_machine lie at the same place in 32-bit files. */
 	if (id[EI_DATA] == ELFDATA2MSB) {
 		have = (unsigned)id[16] << 8 | id[17];
@@ -141,12 +141,14 @@ int elf_check(const void *data, size_t len, unsigned type, const char *what, con
 		if (machine == EM_X86_64)
 			name = "x86-64, but not as 64-bit little-endian ELF";
 		if (name)
-			return err_set(e, -EINVAL,
-				       "%s: built for another architecture (%s); only x86-64 runs here",
-				       label, name);
-		return err_set(e, -EINVAL,
-			       "%s: built for another architecture (ELF machine %u); only x86-64 runs here",
-			       label, machine);
+			return err_set(
+				e, -EINVAL,
+				"%s: built for another architecture (%s); only x86-64 runs here",
+				label, name);
+		return err_set(
+			e, -EINVAL,
+			"%s: built for another architecture (ELF machine %u); only x86-64 runs here",
+			label, machine);
 	}
 	if (have != type)
 		return err_set(e, -EINVAL, "%s: not %s, but %s", label, what, type_name(have));

@@ -17,12 +17,12 @@
 
 #include "shadow/image.h"
 
-#define TOKENS	   256
-#define NAME_MAX_K 512 /* KSYM_NAME_LEN */
-#define ARENA_MAX  ((size_t)256 << 20) /* all names; a large kernel has 5 MB */
+#define TOKENS	    256
+#define NAME_MAX_K  512			/* KSYM_NAME_LEN */
+#define ARENA_MAX   ((size_t)256 << 20) /* all names; a large kernel has 5 MB */
 #define TOKEN_TRIES 64
-#define SYMS_MIN   16
-#define SYMS_MAX   (1u << 22)
+#define SYMS_MIN    16
+#define SYMS_MAX    (1u << 22)
 
 struct tables {
 	const u8 *start, *end; /* .rodata */
@@ -82,7 +82,16 @@ static bool check_tokens(struct tables *t, const u8 *zero)
 
 static bool find_tokens(struct tables *t)
 {
-	static const char digits[] = "0\0" "1\0" "2\0" "3\0" "4\0" "5\0" "6\0" "7\0" "8\0" "9";
+	static const char digits[] = "0\0"
+				     "1\0"
+				     "2\0"
+				     "3\0"
+				     "4\0"
+				     "5\0"
+				     "6\0"
+				     "7\0"
+				     "8\0"
+				     "9";
 	const u8 *p = t->start;
 
 	for (unsigned tries = 0; tries < TOKEN_TRIES; tries++) {
@@ -284,8 +293,7 @@ static bool find_addresses(struct kallsyms *s, const struct tables *t, u64 text)
 		/* up to 6.3: offsets, base, number, names, ...; later: ..., token index, offsets, base */
 		size_t before = 8 + ALIGN_UP(n4, a);
 		const u8 *after = align_ptr(t, t->token_end, a);
-		const u8 *after_base =
-			after + n4 < t->end ? align_ptr(t, after + n4, a) : t->end;
+		const u8 *after_base = after + n4 < t->end ? align_ptr(t, after + n4, a) : t->end;
 
 		for (int percpu = 1; percpu >= 0; percpu--) {
 			if ((size_t)(t->num - t->start) >= before &&
@@ -306,9 +314,10 @@ int kallsyms_load(struct kallsyms *s, const struct section *rodata, u64 text, co
 
 	ret = find_tokens(&t) ? find_names(&t) : -ENOENT;
 	if (ret == -ENOENT)
-		return err_set(e, -ENOENT,
-			       "%s: its symbol table (kallsyms) was not found; CONFIG_KALLSYMS=y is needed",
-			       path);
+		return err_set(
+			e, -ENOENT,
+			"%s: its symbol table (kallsyms) was not found; CONFIG_KALLSYMS=y is needed",
+			path);
 	if (ret)
 		return err_set(e, ret, "%s: no memory for its symbol table", path);
 	s->addrs = calloc(t.n, sizeof(*s->addrs));
@@ -319,7 +328,8 @@ int kallsyms_load(struct kallsyms *s, const struct section *rodata, u64 text, co
 		return err_set(e, ret, "%s: no memory for its symbol table", path);
 	if (!find_addresses(s, &t, text))
 		return err_set(e, -EINVAL,
-			       "%s: its symbol table (kallsyms) is in a form that is not known", path);
+			       "%s: its symbol table (kallsyms) is in a form that is not known",
+			       path);
 	return 0;
 }
 

@@ -72,12 +72,13 @@ static int check_header(const struct kernel *k, size_t *setup_len, struct err *e
 		return err_set(e, -EINVAL, "%s: boot protocol %u.%02u is too old (2.12 is needed)",
 			       k->path, version >> 8, version & 0xff);
 	if (!(get_u16(d + HDR_XLOADFLAGS) & XLF_KERNEL_64))
-		return err_set(e, -EINVAL,
-			       "%s: a 32-bit x86 kernel; only x86-64 kernels run here", k->path);
+		return err_set(e, -EINVAL, "%s: a 32-bit x86 kernel; only x86-64 kernels run here",
+			       k->path);
 	*setup_len = (sects + 1) * SECTOR;
 	if (*setup_len >= k->file_len)
-		return err_set(e, -EINVAL, "%s: truncated (%zu bytes, the setup code alone has %zu)",
-			       k->path, k->file_len, *setup_len);
+		return err_set(e, -EINVAL,
+			       "%s: truncated (%zu bytes, the setup code alone has %zu)", k->path,
+			       k->file_len, *setup_len);
 	if (align < 4096 || align > KERNEL_IMAGE_SIZE || (align & (align - 1)))
 		return err_set(e, -EINVAL, "%s: damaged header (kernel_alignment is %#x)", k->path,
 			       align);
@@ -98,8 +99,9 @@ static void opaque_layout(struct kernel *k, const char *format)
 	l->pref_phys = load_u64(k->file + HDR_PREF_ADDRESS);
 	l->span = l->init_size;
 	l->entry = l->pref_phys + 0x200;
-	l->no_reloc_reason = format ? "its payload is compressed in a format that is not decoded here" :
-				      "its payload is in an unknown format";
+	l->no_reloc_reason =
+		format ? "its payload is compressed in a format that is not decoded here"
+		       : "its payload is in an unknown format";
 }
 
 static int open_bzimage(struct kernel *k, bool allow_opaque, struct err *e)
@@ -121,9 +123,10 @@ static int open_bzimage(struct kernel *k, bool allow_opaque, struct err *e)
 	at = setup_len + (u64)load_u32(d + HDR_PAYLOAD_OFFSET);
 	len = load_u32(d + HDR_PAYLOAD_LENGTH);
 	if (at >= k->file_len || len > k->file_len - at)
-		return err_set(e, -EINVAL,
-			       "%s: truncated (the payload is %llu bytes at %#llx, the file has %zu)",
-			       k->path, (unsigned long long)len, (unsigned long long)at, k->file_len);
+		return err_set(
+			e, -EINVAL,
+			"%s: truncated (the payload is %llu bytes at %#llx, the file has %zu)",
+			k->path, (unsigned long long)len, (unsigned long long)at, k->file_len);
 	/* The kernel decompresses within its init_size, so a larger payload cannot be honest. */
 	ret = payload_unpack(d + at, len, k->layout.init_size, &k->unpacked, &k->image_len, &format,
 			     e);
@@ -150,7 +153,8 @@ static int open_image(struct kernel *k, struct err *e)
 	if (ret)
 		return ret;
 	if (k->bzimage && k->layout.init_size < k->layout.span)
-		return err_set(e, -EINVAL, "%s: damaged (its segments need %#llx bytes, init_size is %#llx)",
+		return err_set(e, -EINVAL,
+			       "%s: damaged (its segments need %#llx bytes, init_size is %#llx)",
 			       k->path, (unsigned long long)k->layout.span,
 			       (unsigned long long)k->layout.init_size);
 	relocs_parse(k, elf_end);
@@ -184,9 +188,10 @@ static int parse(struct kernel *k, bool allow_opaque, struct err *e)
 	if (k->file_len < HDR_END)
 		return err_set(e, -EINVAL, "%s: not a kernel, or truncated (%zu bytes)", k->path,
 			       k->file_len);
-	return err_set(e, -EINVAL,
-		       "%s: not a kernel (neither a bzImage, such as /boot/vmlinuz-*, nor an ELF vmlinux)",
-		       k->path);
+	return err_set(
+		e, -EINVAL,
+		"%s: not a kernel (neither a bzImage, such as /boot/vmlinuz-*, nor an ELF vmlinux)",
+		k->path);
 }
 
 static int open_owned(struct kernel **out, const char *label, u8 *file, size_t len,
@@ -294,8 +299,8 @@ int kernel_place(const struct kernel *k, void *dst, size_t len, u64 kaslr, struc
 		return err_set(e, -EOPNOTSUPP, "%s: cannot be placed: %s", k->path,
 			       l->no_reloc_reason);
 	if (len < l->span)
-		return err_set(e, -ENOMEM, "%s: needs %#llx bytes of memory, there are %#zx", k->path,
-			       (unsigned long long)l->span, len);
+		return err_set(e, -ENOMEM, "%s: needs %#llx bytes of memory, there are %#zx",
+			       k->path, (unsigned long long)l->span, len);
 	if (kaslr && !l->relocatable)
 		return err_set(e, -EINVAL, "%s: cannot be moved: %s", k->path, l->no_reloc_reason);
 	if (kaslr & (l->align - 1) || kaslr >= l->image_limit ||

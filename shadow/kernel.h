@@ -24,7 +24,7 @@ struct kernel;
 /* What an exported symbol is; facts: a wrong class wedges the guest, the default is to leave alone. */
 enum symbol_class {
 	SYMBOL_FUNCTION, /* text with a C prototype: a branch to it can go to the shadow */
-	SYMBOL_SPECIAL,	 /* text, but patched or compared by the kernel: thunks, __fentry__, __SCT__* */
+	SYMBOL_SPECIAL, /* text, but patched or compared by the kernel: thunks, __fentry__, __SCT__* */
 	SYMBOL_DATA,
 	SYMBOL_PERCPU,
 };
@@ -42,13 +42,13 @@ struct kernel_export {
 
 /* How the image wants to be laid out in guest memory. */
 struct kernel_layout {
-	u64 pref_phys;	 /* lowest p_paddr, e.g. 0x1000000 */
-	u64 span;	 /* bytes from there to the end of the last segment's memory */
-	u64 init_size;	 /* bytes the running image needs from its start (>= span) */
-	u64 align;	 /* alignment of the load address, e.g. 0x200000 */
-	u64 link_text;	 /* link-time VA of the first byte, e.g. 0xffffffff81000000 */
-	u64 entry;	 /* physical entry when loaded at pref_phys */
-	u64 image_limit; /* KERNEL_IMAGE_SIZE: end of the KASLR range as an offset, 1 GiB */
+	u64 pref_phys;	  /* lowest p_paddr, e.g. 0x1000000 */
+	u64 span;	  /* bytes from there to the end of the last segment's memory */
+	u64 init_size;	  /* bytes the running image needs from its start (>= span) */
+	u64 align;	  /* alignment of the load address, e.g. 0x200000 */
+	u64 link_text;	  /* link-time VA of the first byte, e.g. 0xffffffff81000000 */
+	u64 entry;	  /* physical entry when loaded at pref_phys */
+	u64 image_limit;  /* KERNEL_IMAGE_SIZE: end of the KASLR range as an offset, 1 GiB */
 	bool relocatable; /* a complete relocation table was found */
 	const char *no_reloc_reason; /* why not, if not */
 };

@@ -19,20 +19,13 @@
 /* Call sites of these are rewritten, or must have exactly this target, whatever BTF says. */
 static bool is_patched(const char *name)
 {
-	static const char *const names[] = { "__fentry__", "mcount", "__mcount" };
+	static const char *const names[] = { "__fentry__", "mcount", "x86_verw_sel",
+					     "asm_exc_nmi_noist" };
 	static const char *const prefixes[] = {
-		"__x86_indirect_",    /* retpolines: apply_retpolines() */
-		"__x86_return_thunk", /* apply_returns() */
-		"__SCT__",	      /* static calls */
-		"__pi_",	      /* position-independent aliases for early code */
-		"__put_user_nocheck_",
-		"__get_user_nocheck_", /* special calling conventions in exception tables */
-		"retbleed_",
-		"srso_",
-		"its_return_",
-		"entry_untrain_ret",
-		"asm_",
-		"xen_hypercall",
+		"__x86_indirect_",		  /* retpolines: apply_retpolines() */
+		"__x86_return_thunk",		  /* apply_returns() */
+		"its_return_thunk",    "__SCT__", /* static calls */
+		"__put_user_nocheck_",		  /* no prototype, arguments in odd registers */
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)

@@ -68,6 +68,10 @@ struct link_provider {
 /*
  * Resolve every import: drivers of the session, the shadow kernel, what is permitted, else refused.
  * A plan with refused imports is still a plan (inspect prints it); link_emit() will not take it.
+ *
+ * The plan refers to @k, @m and the providers' modules, which must outlive it; the strings of
+ * @providers are copied. -EINVAL, with a line: built for another kernel (vermagic, size of struct
+ * module, CRC of an import), a live patch, a reference in a form that is not known.
  */
 struct link_plan;
 int link_plan_create(struct link_plan **out, const struct kernel *k, const struct module *m,
@@ -80,8 +84,8 @@ const struct import *link_plan_refused(const struct link_plan *p);
 
 /* Where things are in the running guest. All addresses include the KASLR shift. */
 struct link_addresses {
-	u64 kaslr;	      /* shift of the real kernel */
-	u64 shadow;	      /* VA at which the shadow's _text lies */
+	u64 kaslr;		  /* shift of the real kernel */
+	u64 shadow;		  /* VA at which the shadow's _text lies */
 	u64 modules, modules_end; /* range in which the guest may place the copy */
 	/* gate entry of this driver instance for a critical symbol; 0: none (an error) */
 	u64 (*gate)(void *arg, const char *symbol);
@@ -99,12 +103,17 @@ int link_emit(const struct link_plan *p, const struct link_addresses *a, const c
 
 /*
  * Content of one page of the shadow: @index counts pages from _text. Every byte is int3 except
- * `jmp rel32` at each SYMBOL_FUNCTION export, to target() (which gives the real function or a gate).
+ * `jmp rel32` at each SYMBOL_FUNCTION export, to target() (which gives the address of the real
+ * function, with the KASLR shift, or of a gate; 0, or out of a jump's reach: the entry stays a trap).
  * The shadow's own VA is @shadow. Returns the number of entries that begin on the page.
  */
 int shadow_fill_page(const struct kernel *k, u64 shadow, u64 index, u8 page[4096],
 		     u64 (*target)(void *arg, const struct kernel_export *ex), void *arg);
-/* Indexes of the pages that a plan's redirected branches land on, ascending, without repeats. */
+/*
+ * Indexes of the pages that a plan's redirected branches land on (gate entries are not among them),
+ * ascending, without repeats. Returns how many there are, of which at most @max are stored;
+ * SIZE_MAX: no memory.
+ */
 size_t shadow_pages_used(const struct link_plan *p, u32 *pages, size_t max);
 
 #endif

@@ -204,17 +204,23 @@ static const struct format {
 	const char *name;
 	const char *magic;
 	size_t magic_len;
-	size_t trailer; /* bytes of size that the build appended and the decoder must not see */
+	size_t trailer;	   /* bytes of size that the build appended and the decoder must not see */
 	decode_fn *decode; /* NULL: known by name only */
 } formats[] = {
 	{ "LZ4", "\x02\x21\x4c\x18", 4, 4, decode_lz4 },
-	{ "XZ", "\xfd" "7zXZ", 6, 4, decode_xz },
+	{ "XZ",
+	  "\xfd"
+	  "7zXZ",
+	  6, 4, decode_xz },
 	{ "zstd", "\x28\xb5\x2f\xfd", 4, 4, decode_zstd },
 	{ "gzip", "\x1f\x8b", 2, 0, decode_gzip },
 	{ "bzip2", "BZh", 3, 4, decode_bzip2 },
 	{ "LZMA", "\x5d\x00\x00", 3, 4, decode_lzma },
 	{ "LZO", "\x89LZO", 4, 4, NULL },
-	{ "none", "\x7f" "ELF", 4, 0, decode_none },
+	{ "none",
+	  "\x7f"
+	  "ELF",
+	  4, 0, decode_none },
 };
 
 static const struct format *find_format(const u8 *data, size_t len)
@@ -239,9 +245,10 @@ int payload_unpack(const u8 *data, size_t len, size_t max, u8 **out, size_t *out
 			       f ? f->name : "unknown");
 	size = f->decode == decode_none ? len : get_u32(data + len - 4);
 	if (!size || size > max)
-		return err_set(e, -EINVAL,
-			       "the %s payload claims to hold %zu bytes, at most %zu can be: damaged",
-			       f->name, size, max);
+		return err_set(
+			e, -EINVAL,
+			"the %s payload claims to hold %zu bytes, at most %zu can be: damaged",
+			f->name, size, max);
 	buf = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
 		   -1, 0);
 	if (buf == MAP_FAILED)

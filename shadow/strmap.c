@@ -45,8 +45,7 @@ static struct strmap_slot *find_slot(const struct strmap *m, const char *key, u3
 {
 	u32 i = hash & m->mask;
 
-	while (m->slots[i].key &&
-	       (m->slots[i].hash != hash || strcmp(m->slots[i].key, key) != 0))
+	while (m->slots[i].key && (m->slots[i].hash != hash || strcmp(m->slots[i].key, key) != 0))
 		i = (i + 1) & m->mask;
 	return &m->slots[i];
 }

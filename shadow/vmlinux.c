@@ -23,12 +23,13 @@ static Elf *open_elf(const struct kernel *k)
 static int add_segment(struct kernel *k, const Elf64_Phdr *p, struct err *e)
 {
 	if (p->p_offset > k->image_len || p->p_filesz > k->image_len - p->p_offset)
-		return err_set(e, -EINVAL, "%s: truncated (a segment ends behind the end of the file)",
+		return err_set(e, -EINVAL,
+			       "%s: truncated (a segment ends behind the end of the file)",
 			       k->path);
-	if (p->p_filesz > p->p_memsz || p->p_memsz > KERNEL_IMAGE_SIZE ||
-	    p->p_paddr > (u64)1 << 40)
-		return err_set(e, -EINVAL, "%s: damaged (a segment of %#llx bytes at %#llx)", k->path,
-			       (unsigned long long)p->p_memsz, (unsigned long long)p->p_paddr);
+	if (p->p_filesz > p->p_memsz || p->p_memsz > KERNEL_IMAGE_SIZE || p->p_paddr > (u64)1 << 40)
+		return err_set(e, -EINVAL, "%s: damaged (a segment of %#llx bytes at %#llx)",
+			       k->path, (unsigned long long)p->p_memsz,
+			       (unsigned long long)p->p_paddr);
 	if (k->n_segments == KERNEL_SEGMENTS)
 		return err_set(e, -EINVAL, "%s: not a kernel (more than %d segments)", k->path,
 			       KERNEL_SEGMENTS);
@@ -58,8 +59,8 @@ static int set_layout(struct kernel *k, u64 entry, u64 first_vaddr, struct err *
 	}
 	l->span = end - l->pref_phys;
 	if (l->span > KERNEL_IMAGE_SIZE)
-		return err_set(e, -EINVAL, "%s: not a kernel (its segments span %#llx bytes)", k->path,
-			       (unsigned long long)l->span);
+		return err_set(e, -EINVAL, "%s: not a kernel (its segments span %#llx bytes)",
+			       k->path, (unsigned long long)l->span);
 	if (!l->align)
 		l->align = 0x200000;
 	if (!l->init_size)
@@ -172,7 +173,8 @@ int vmlinux_sections(struct kernel *k, struct sections *s, struct err *e)
 	int ret = 0;
 
 	if (!elf || elf_getshdrstrndx(elf, &strndx) < 0) {
-		ret = err_set(e, -ENOENT, "%s: has no section headers, so its exports cannot be found",
+		ret = err_set(e, -ENOENT,
+			      "%s: has no section headers, so its exports cannot be found",
 			      k->path);
 		goto out;
 	}
@@ -198,12 +200,14 @@ int vmlinux_sections(struct kernel *k, struct sections *s, struct err *e)
 	}
 	if (!s->text.data || !s->rodata.data || !s->strings.data ||
 	    !(s->ksymtab[0].data || s->ksymtab[1].data))
-		ret = err_set(e, -ENOENT, "%s: has no table of exported symbols (CONFIG_MODULES is off?)",
+		ret = err_set(e, -ENOENT,
+			      "%s: has no table of exported symbols (CONFIG_MODULES is off?)",
 			      k->path);
 	else if (!s->btf.data)
-		ret = err_set(e, -ENOENT,
-			      "%s: has no BTF type information; sessions need a kernel with CONFIG_DEBUG_INFO_BTF=y",
-			      k->path);
+		ret = err_set(
+			e, -ENOENT,
+			"%s: has no BTF type information; sessions need a kernel with CONFIG_DEBUG_INFO_BTF=y",
+			k->path);
 out:
 	if (elf)
 		elf_end(elf);
