@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "devices/msix.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ENTRY_MASKED 1U
+#define NOT_MADE     (-1)
+
+struct entry {
+	u32 word[4]; /* address low, high, data, control */
+	int host_vector;
+	bool pending;
+	bool stale; /* the words changed since the route was set */
+};
+
+struct msix {
+	struct host *h;
+	pthread_mutex_t lock;
+	unsigned n;
+	u16 control;
+	struct entry entries[MSIX_MAX_VECTORS];
+};
+
+int msix_create(struct msix **out, struct host *h, unsigned vectors)
+{
+	struct msix *x;
+
+	if (!vectors || vectors > MSIX_MAX_VECTORS)
+		return -EINVAL;
+	x = calloc(1, sizeof(*x));
+	if (!x)
+		return -ENOMEM;
+	x->h = h;
+	x->n = vectors;
+	pthread_mutex_init(&x->lock, NULL);
+	for (unsigned i = 0; i < vectors; i++) {
+		x->entries[i].word[3] = ENTRY_MASKED;
+		x->entries[i].host_vector = NOT_MADE;
+		x->entries[i].stale = true;
+	}
+	*out = x;
+	return 0;
+}
+
+void msix_destroy(struct msix *x)
+{
+	if (!x)
+		return;
+	for (unsigned i = 0; i < x->n; i++)
+		if (x->entries[i].host_vector >= 0)
+			x->h->ops->msi_free(x->h, x->entries[i].host_vector);
+	pthread_mutex_destroy(&x->lock);
+	free(x);
+}
+
+unsigned msix_vectors(const struct msix *x)
+{
+	return x->n;
+}
+
+static bool masked(const struct msix *x, const struct entry *t)
+{
+	return !(x->control & MSIX_CTRL_ENABLE) || (x->control & MSIX_CTRL_MASK) ||
+	       (t->word[3] & ENTRY_MASKED);
+}
+
+/* Bring the host's route up to date and deliver what waited. */
+static void refresh(struct msix *x, struct entry *t)
+{
+	if (masked(x, t))
+		return;
+	if (t->host_vector < 0) {
+		t->host_vector = x->h->ops->msi_alloc(x->h);
+		if (t->host_vector < 0) {
+			t->host_vector = NOT_MADE;
+			return;
+		}
+		t->stale = true;
+	}
+	if (t->stale) {
+		u64 addr = (u64)t->word[1] << 32 | t->word[0];
+
+		if (x->h->ops->msi_route(x->h, t->host_vector, addr, t->word[2]))
+			return;
+		t->stale = false;
+	}
+	if (t->pending) {
+		t->pending = false;
+		x->h->ops->msi_send(x->h, t->host_vector);
+	}
+}
+
+static void write_word(struct msix *x, unsigned index, u32 value)
+{
+	struct entry *t = &x->entries[index / 4];
+	unsigned w = index % 4;
+
+	if (w == 0)
+		value &= ~3U;
+	if (w == 3)
+		value &= ENTRY_MASKED;
+	else if (t->word[w] != value)
+		t->stale = true;
+	t->word[w] = value;
+	refresh(x, t);
+}
+
+void msix_table_io(struct msix *x, u64 offset, void *data, unsigned len, bool write)
+{
+	u32 word[2];
+
+	if ((len != 4 && len != 8) || offset % len)
+		return;
+	memcpy(word, data, len);
+	pthread_mutex_lock(&x->lock);
+	for (unsigned i = 0; i < len / 4; i++) {
+		u64 index = offset / 4 + i;
+
+		if (index >= 4ULL * x->n)
+			word[i] = write ? word[i] : 0;
+		else if (write)
+			write_word(x, (unsigned)index, word[i]);
+		else
+			word[i] = x->entries[index / 4].word[index % 4];
+	}
+	pthread_mutex_unlock(&x->lock);
+	if (!write)
+		memcpy(data, word, len);
+}
+
+void msix_pba_io(struct msix *x, u64 offset, void *data, unsigned len, bool write)
+{
+	u64 bits = 0;
+
+	if (write)
+		return;
+	memset(data, 0, len);
+	if (offset >= 8 || len > 8 - offset)
+		return;
+	pthread_mutex_lock(&x->lock);
+	for (unsigned i = 0; i < x->n; i++)
+		bits |= (u64)x->entries[i].pending << i;
+	pthread_mutex_unlock(&x->lock);
+	bits >>= 8 * offset;
+	memcpy(data, &bits, len);
+}
+
+void msix_control(struct msix *x, u16 control)
+{
+	pthread_mutex_lock(&x->lock);
+	x->control = control;
+	for (unsigned i = 0; i < x->n; i++)
+		refresh(x, &x->entries[i]);
+	pthread_mutex_unlock(&x->lock);
+}
+
+bool msix_enabled(struct msix *x)
+{
+	bool on;
+
+	pthread_mutex_lock(&x->lock);
+	on = x->control & MSIX_CTRL_ENABLE;
+	pthread_mutex_unlock(&x->lock);
+	return on;
+}
+
+void msix_notify(struct msix *x, u16 vector)
+{
+	struct entry *t;
+
+	if (vector >= x->n)
+		return;
+	pthread_mutex_lock(&x->lock);
+	t = &x->entries[vector];
+	if (x->control & MSIX_CTRL_ENABLE) {
+		t->pending = true;
+		refresh(x, t);
+	}
+	pthread_mutex_unlock(&x->lock);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * MSI-X (PCI 3.0, 6.8.2): the vector table and the pending bits of one function. Addresses and data
+ * come from the guest and go to the host as they are: KVM ignores what is no interrupt message.
+ *
+ * A host vector is made when the guest unmasks an entry for the first time. Functions may be called
+ * from any thread.
+ */
+#ifndef UMBRA_DEVICES_MSIX_H
+#define UMBRA_DEVICES_MSIX_H
+
+#include "devices/host.h"
+
+#define MSIX_MAX_VECTORS 16
+#define MSIX_NO_VECTOR	 0xffff
+#define MSIX_ENTRY_SIZE	 16
+#define MSIX_CTRL_ENABLE 0x8000
+#define MSIX_CTRL_MASK	 0x4000 /* all vectors of the function */
+
+struct msix;
+
+int msix_create(struct msix **out, struct host *h, unsigned vectors);
+void msix_destroy(struct msix *x); /* NULL allowed */
+unsigned msix_vectors(const struct msix *x);
+
+/* The table and the pending bits as I/O regions; accesses of 4 and 8 bytes, others do nothing. */
+void msix_table_io(struct msix *x, u64 offset, void *data, unsigned len, bool write);
+void msix_pba_io(struct msix *x, u64 offset, void *data, unsigned len, bool write);
+/* Message control of the capability was written. */
+void msix_control(struct msix *x, u16 control);
+bool msix_enabled(struct msix *x);
+
+/* Raise @vector: delivered now, or pending until unmasked. Out of range or disabled: nothing. */
+void msix_notify(struct msix *x, u16 vector);
+
+#endif

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The part of a virtio 1.2 device that is the same for every type and transport: status, feature
+ * negotiation, queue set-up, notification in both directions. A device type fills struct
+ * virtio_type; a transport (virtio_pci.h) forwards the driver's register accesses.
+ *
+ * Life of a device: created -> the driver negotiates -> start() at DRIVER_OK -> stop() at a reset
+ * or at the end -> ... Between start and stop the type owns its queues (one thread for each) and
+ * waits on their bells, which are eventfds, so that KVM rings without an exit.
+ */
+#ifndef UMBRA_DEVICES_VIRTIO_H
+#define UMBRA_DEVICES_VIRTIO_H
+
+#include "devices/host.h"
+#include "devices/virtqueue.h"
+
+#define VIRTIO_MAX_QUEUES 8
+#define VIRTIO_NO_VECTOR  0xffff
+
+struct virtio;
+
+struct virtio_type {
+	u16 id;	      /* virtio device id, e.g. 2 for block */
+	u32 class;    /* PCI class code */
+	u64 features; /* what the type offers; ring features and VERSION_1 are added */
+	unsigned queues;
+	u16 queue_size; /* largest */
+	/*
+	 * The driver is ready, @features are in force and the enabled queues valid. -errno: the
+	 * device will ask for a reset.
+	 */
+	int (*start)(void *arg, u64 features);
+	/* Return when nothing of the guest's memory is in use any more. Only after start(). */
+	void (*stop)(void *arg);
+	/* Device-specific configuration. @data of a read is zero beforehand. Any thread. */
+	void (*config)(void *arg, u32 offset, void *data, unsigned len, bool write);
+};
+
+/* How the core reaches the driver; set by the transport. */
+struct virtio_transport {
+	/* Any thread. @vector may be VIRTIO_NO_VECTOR. */
+	void (*interrupt)(void *arg, u16 vector);
+	/* The bell of queue @index can be rung from now on. */
+	void (*bell_ready)(void *arg, unsigned index, int fd);
+	void *arg;
+};
+
+int virtio_create(struct virtio **out, struct host *h, const struct virtio_type *type, void *arg);
+/* Stops the device first. NULL allowed. */
+void virtio_destroy(struct virtio *v);
+void virtio_set_transport(struct virtio *v, const struct virtio_transport *t);
+const struct virtio_type *virtio_type(const struct virtio *v);
+
+/* --- for the type, between start and stop -------------------------------------------------- */
+
+/* NULL if the driver did not enable it. */
+struct virtqueue *virtio_queue(struct virtio *v, unsigned index);
+int virtio_bell(const struct virtio *v, unsigned index);
+/* Something was pushed: interrupt if the driver wants it. */
+void virtio_queue_done(struct virtio *v, unsigned index);
+/* The driver broke the rules: DEVICE_NEEDS_RESET, with a configuration interrupt. */
+void virtio_needs_reset(struct virtio *v);
+/* The device-specific configuration changed. */
+void virtio_config_changed(struct virtio *v);
+
+/* --- for the transport --------------------------------------------------------------------- */
+
+/* struct virtio_pci_common_cfg (virtio 1.2, 4.1.4.3). */
+void virtio_common_io(struct virtio *v, u64 offset, void *data, unsigned len, bool write);
+void virtio_config_io(struct virtio *v, u64 offset, void *data, unsigned len, bool write);
+/* Reading clears. Bit 0: queue, bit 1: configuration. */
+u8 virtio_isr(struct virtio *v);
+/* The driver rang by a register that has no doorbell. Unknown or disabled queue: nothing. */
+void virtio_ring(struct virtio *v, u64 index);
+/* Bell of queue @index, or -1 if it was never enabled. */
+int virtio_bell_fd(struct virtio *v, unsigned index);
+
+#endif

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * virtio over PCI, modern only (virtio 1.2, 4.1): one BAR of 32 KiB with everything in it, and the
+ * five capabilities. Drivers differ in what they need of those: Linux 1-4, iPXE also PCI_CFG.
+ * There is no INTx: every kernel that Umbra boots uses MSI-X, firmware polls the ISR register.
+ *
+ *	0x0000 common, 0x1000 ISR, 0x2000 device, 0x3000 notify, 0x4000 MSI-X table, 0x5000 PBA
+ */
+#ifndef UMBRA_DEVICES_VIRTIO_PCI_H
+#define UMBRA_DEVICES_VIRTIO_PCI_H
+
+#include "devices/pci.h"
+#include "devices/virtio.h"
+
+struct virtio_pci;
+
+/* Takes @v over on success: virtio_pci_destroy() destroys it. */
+int virtio_pci_create(struct virtio_pci **out, struct host *h, struct pci_bus *bus,
+		      struct virtio *v);
+/* Before the bus. NULL allowed. */
+void virtio_pci_destroy(struct virtio_pci *p);
+
+#endif

@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Memory order, on both sides of a ring that another processor writes (virtio 1.2, 2.7.13, 2.7.14):
+ * the avail index is loaded with acquire before the entries that it covers; a used entry is stored
+ * before the used index, with release; and a full fence stands between "I published" and "did the
+ * other side publish meanwhile", in both directions, or a wake-up is lost.
+ */
+#include "devices/virtqueue.h"
+
+#include <errno.h>
+#include <linux/virtio_ring.h>
+#include <string.h>
+
+#define AVAIL_FLAGS 0
+#define AVAIL_IDX   2
+#define AVAIL_RING  4
+#define USED_FLAGS  0
+#define USED_IDX    2
+#define USED_RING   4
+#define DESC_SIZE   sizeof(struct vring_desc)
+
+static u16 load16(const u8 *ring, size_t offset, int order)
+{
+	const u16 *p = (const u16 *)(const void *)(ring + offset);
+
+	return order == __ATOMIC_ACQUIRE ? __atomic_load_n(p, __ATOMIC_ACQUIRE)
+					 : __atomic_load_n(p, __ATOMIC_RELAXED);
+}
+
+static void store16(u8 *ring, size_t offset, u16 value)
+{
+	__atomic_store_n((u16 *)(void *)(ring + offset), value, __ATOMIC_RELEASE);
+}
+
+/*
+ * Copy what the guest may change meanwhile. The barrier keeps the compiler from reading the source
+ * a second time where the copy is used.
+ */
+static void copy_once(void *to, const void *from, size_t len)
+{
+	memcpy(to, from, len);
+	__asm__ volatile("" ::: "memory");
+}
+
+/* Where the driver says from which used index on it wants an interrupt. */
+static size_t used_event_at(const struct virtqueue *q)
+{
+	return AVAIL_RING + 2U * q->size;
+}
+
+/* Where we say from which avail index on we want a notification. */
+static size_t avail_event_at(const struct virtqueue *q)
+{
+	return USED_RING + 8U * q->size;
+}
+
+void virtqueue_reset(struct virtqueue *q)
+{
+	u16 max = q->max;
+
+	memset(q, 0, sizeof(*q));
+	q->max = max;
+	q->size = max;
+}
+
+int virtqueue_enable(struct virtqueue *q, struct host *h)
+{
+	if (!q->size || q->size > q->max || q->max > VIRTQUEUE_MAX || (q->size & (q->size - 1)))
+		return -EINVAL;
+	if (q->desc % 16 || q->avail % 2 || q->used % 4)
+		return -EINVAL;
+	/* The event words belong to the rings whether they were negotiated or not. */
+	q->desc_ring = h->ops->ram(h, q->desc, DESC_SIZE * q->size);
+	q->avail_ring = h->ops->ram(h, q->avail, AVAIL_RING + 2ULL * q->size + 2);
+	q->used_ring = h->ops->ram(h, q->used, USED_RING + 8ULL * q->size + 2);
+	if (!q->desc_ring || !q->avail_ring || !q->used_ring)
+		return -EINVAL;
+	q->host = h;
+	q->next_avail = q->next_used = 0;
+	q->signalled = false;
+	q->broken = false;
+	q->enabled = true;
+	return 0;
+}
+
+/* Append one buffer; -EIO for what no correct driver does. */
+static int add_buffer(struct virtqueue *q, struct vq_chain *c, const struct vring_desc *d)
+{
+	unsigned n = c->n_out + c->n_in;
+	void *p;
+
+	if (n == VIRTQUEUE_MAX)
+		return -EIO;
+	p = q->host->ops->ram(q->host, d->addr, d->len);
+	if (!p)
+		return -EIO; /* no length, or not in RAM */
+	if (d->flags & VRING_DESC_F_WRITE) {
+		c->n_in++;
+		c->in_len += d->len;
+	} else {
+		if (c->n_in)
+			return -EIO; /* 2.7.4.2: readable ones come first */
+		c->n_out++;
+		c->out_len += d->len;
+	}
+	c->iov[n] = (struct iovec){ p, d->len };
+	return 0;
+}
+
+/* Follow the chain that starts at @index of a table of @count descriptors. */
+static int walk(struct virtqueue *q, struct vq_chain *c, const u8 *table, u32 count, u32 index,
+		bool is_indirect)
+{
+	for (u32 steps = 0; steps < q->max; steps++) {
+		struct vring_desc d;
+		int ret;
+
+		if (index >= count)
+			return -EIO;
+		copy_once(&d, table + (size_t)index * DESC_SIZE, DESC_SIZE);
+		if (d.flags & VRING_DESC_F_INDIRECT) {
+			const u8 *inner;
+
+			/* 2.7.5.3.1: not nested, not with NEXT, whole entries, as many as fit. */
+			if (is_indirect || !q->indirect || (d.flags & VRING_DESC_F_NEXT) ||
+			    !d.len || d.len % DESC_SIZE || d.len / DESC_SIZE > q->max)
+				return -EIO;
+			inner = q->host->ops->ram(q->host, d.addr, d.len);
+			if (!inner)
+				return -EIO;
+			return walk(q, c, inner, d.len / DESC_SIZE, 0, true);
+		}
+		ret = add_buffer(q, c, &d);
+		if (ret)
+			return ret;
+		if (!(d.flags & VRING_DESC_F_NEXT))
+			return 0;
+		index = d.next;
+	}
+	return -EIO; /* a loop, or longer than any chain may be */
+}
+
+int virtqueue_pop(struct virtqueue *q, struct vq_chain *c)
+{
+	u16 idx, head;
+
+	if (!q->enabled || q->broken)
+		return q->broken ? -EIO : 0;
+	idx = load16(q->avail_ring, AVAIL_IDX, __ATOMIC_ACQUIRE);
+	if (idx == q->next_avail)
+		return 0;
+	if ((u16)(idx - q->next_avail) > q->size)
+		goto broken;
+	head = load16(q->avail_ring, AVAIL_RING + 2U * (q->next_avail & (q->size - 1U)),
+		      __ATOMIC_RELAXED);
+	if (head >= q->size)
+		goto broken;
+	c->head = head;
+	c->n_out = c->n_in = 0;
+	c->out_len = c->in_len = 0;
+	if (walk(q, c, q->desc_ring, q->size, head, false))
+		goto broken;
+	q->next_avail++;
+	return 1;
+broken:
+	q->broken = true;
+	return -EIO;
+}
+
+void virtqueue_push(struct virtqueue *q, u16 head, u32 written)
+{
+	struct vring_used_elem elem = { .id = head, .len = written };
+
+	if (!q->enabled || q->broken)
+		return;
+	memcpy(q->used_ring + USED_RING + 8U * (q->next_used & (q->size - 1U)), &elem,
+	       sizeof(elem));
+	q->next_used++;
+	store16(q->used_ring, USED_IDX, q->next_used);
+}
+
+bool virtqueue_wants_interrupt(struct virtqueue *q)
+{
+	u16 event, old = q->signalled_used;
+	bool valid = q->signalled;
+
+	if (!q->enabled || q->broken)
+		return false;
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (!q->event_idx)
+		return !(load16(q->avail_ring, AVAIL_FLAGS, __ATOMIC_RELAXED) &
+			 VRING_AVAIL_F_NO_INTERRUPT);
+	q->signalled_used = q->next_used;
+	q->signalled = true;
+	event = load16(q->avail_ring, used_event_at(q), __ATOMIC_RELAXED);
+	return !valid || vring_need_event(event, q->next_used, old);
+}
+
+bool virtqueue_listen(struct virtqueue *q, bool on)
+{
+	if (!q->enabled || q->broken)
+		return false;
+	if (!q->event_idx)
+		store16(q->used_ring, USED_FLAGS, on ? 0 : VRING_USED_F_NO_NOTIFY);
+	else if (on)
+		store16(q->used_ring, avail_event_at(q), q->next_avail);
+	if (!on)
+		return false;
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	return load16(q->avail_ring, AVAIL_IDX, __ATOMIC_ACQUIRE) != q->next_avail;
+}
+
+enum direction { FROM_IOV, TO_IOV };
+
+static size_t iov_copy(const struct iovec *iov, unsigned n, u64 offset, u8 *buf, size_t len,
+		       enum direction dir)
+{
+	size_t done = 0;
+
+	for (unsigned i = 0; i < n && done < len; i++) {
+		size_t part = iov[i].iov_len;
+
+		if (offset >= part) {
+			offset -= part;
+			continue;
+		}
+		part -= (size_t)offset;
+		if (part > len - done)
+			part = len - done;
+		if (dir == TO_IOV)
+			memcpy((u8 *)iov[i].iov_base + offset, buf + done, part);
+		else
+			copy_once(buf + done, (const u8 *)iov[i].iov_base + offset, part);
+		done += part;
+		offset = 0;
+	}
+	return done;
+}
+
+size_t iov_read(const struct iovec *iov, unsigned n, u64 offset, void *to, size_t len)
+{
+	return iov_copy(iov, n, offset, to, len, FROM_IOV);
+}
+
+size_t iov_write(const struct iovec *iov, unsigned n, u64 offset, const void *from, size_t len)
+{
+	/* TO_IOV only reads the buffer. */
+	union {
+		const void *in;
+		void *out;
+	} u = { .in = from };
+
+	return iov_copy(iov, n, offset, u.out, len, TO_IOV);
+}
+
+unsigned iov_cut(struct iovec *iov, unsigned n, u64 skip, u64 len)
+{
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < n && len; i++) {
+		struct iovec v = iov[i];
+
+		if (skip >= v.iov_len) {
+			skip -= v.iov_len;
+			continue;
+		}
+		v.iov_base = (u8 *)v.iov_base + skip;
+		v.iov_len -= (size_t)skip;
+		skip = 0;
+		if (v.iov_len > len)
+			v.iov_len = (size_t)len;
+		len -= v.iov_len;
+		iov[kept++] = v;
+	}
+	return kept;
+}
