@@ -27,7 +27,8 @@ LDLIBS  := -lconfig -ljansson -lbpf -lelf -llz4 -llzma -lzstd -lbz2 -lz -lcapsto
 endif
 
 ROOMS   := shadow policy devices vmm
-objs     = $(patsubst %.c,$(B)/%.o,$(wildcard $(1)/*.c)) $(patsubst %.S,$(B)/%.o,$(wildcard $(1)/*.S))
+# Under obj/, because build/vmm is the command.
+objs     = $(patsubst %.c,$(B)/obj/%.o,$(wildcard $(1)/*.c)) $(patsubst %.S,$(B)/obj/%.o,$(wildcard $(1)/*.S))
 
 all: check-tools $(B)/vmm guest
 .PHONY: all guest check-tools setup unit test demo lint bench help clean fuzz shim agent
@@ -38,11 +39,11 @@ help:
 check-tools:
 	@tools/check-tools build
 
-$(B)/%.o: %.c
+$(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(ALLC) -MMD -MP -c $< -o $@
 
-$(B)/%.o: %.S
+$(B)/obj/%.o: %.S
 	@mkdir -p $(@D)
 	$(CC) $(DEFS) -MMD -MP -c $< -o $@
 
@@ -56,7 +57,7 @@ $(foreach r,shadow policy devices,$(eval $(call room,$(r))))
 ARCH := $(B)/libdevices.a $(B)/libpolicy.a $(B)/libshadow.a
 
 # The gate page is guest code that the VMM carries as data.
-VMM_OBJS := $(call objs,vmm) $(B)/guest-shim/gate.o
+VMM_OBJS := $(call objs,vmm) $(B)/obj/guest-shim/gate.o
 
 $(B)/vmm: $(VMM_OBJS) $(ARCH)
 	$(CC) $(CFLAGS) $(EXTRA) -pie -Wl,-z,relro,-z,now -Wl,--as-needed -o $@ $(VMM_OBJS) $(ARCH) $(LDLIBS)

@@ -12,14 +12,15 @@ export UMBRA_TEST_IMAGES := $(CURDIR)/build/images
 
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 UNIT     := $(UNIT_SRC:%.c=$(B)/%)
-VMM_OBJS  = $(filter-out $(B)/vmm/main.o,$(call objs,vmm))
+VMM_REST  = $(filter-out $(B)/obj/vmm/main.o,$(VMM_OBJS))
 
-# A test of the VMM sees all of vmm/ but main(); each other room is tested without it. The archives
-# stand twice because a room may use another one in either order.
-$(B)/tests/unit/test_vmm_%: $(B)/tests/unit/test_vmm_%.o $(VMM_OBJS) $(ARCH)
-	$(CC) $(CFLAGS) $(EXTRA) -pie -o $@ $< $(VMM_OBJS) $(ARCH) $(LDLIBS) -lcmocka
+# A test of the VMM sees all of vmm/ but main(); each other room is tested without it.
+$(B)/tests/unit/test_vmm_%: $(B)/obj/tests/unit/test_vmm_%.o $(VMM_REST) $(ARCH)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(EXTRA) -pie -o $@ $< $(VMM_REST) $(ARCH) $(LDLIBS) -lcmocka
 
-$(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(ARCH)
+$(B)/tests/unit/test_%: $(B)/obj/tests/unit/test_%.o $(ARCH)
+	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(EXTRA) -pie -o $@ $< $(ARCH) $(LDLIBS) -lcmocka
 
 .PHONY: unit-build unit asan asan-build lab fuzz fuzz-build images drivers test lint
@@ -49,10 +50,10 @@ FUZZ     := $(FUZZ_SRC:tests/fuzz/%.c=build/fuzz/%)
 FUZZ_MAKE = $(MAKE) --no-print-directory B=build/fuzz CC=clang CFLAGS='-O1 -g' \
             EXTRA='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined'
 
-$(B)/fuzz_vmm_%: $(B)/tests/fuzz/fuzz_vmm_%.o $(VMM_OBJS) $(ARCH)
-	$(CC) $(CFLAGS) $(EXTRA) -fsanitize=fuzzer -o $@ $< $(VMM_OBJS) $(ARCH) $(LDLIBS)
+$(B)/fuzz_vmm_%: $(B)/obj/tests/fuzz/fuzz_vmm_%.o $(VMM_REST) $(ARCH)
+	$(CC) $(CFLAGS) $(EXTRA) -fsanitize=fuzzer -o $@ $< $(VMM_REST) $(ARCH) $(LDLIBS)
 
-$(B)/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(ARCH)
+$(B)/fuzz_%: $(B)/obj/tests/fuzz/fuzz_%.o $(ARCH)
 	$(CC) $(CFLAGS) $(EXTRA) -fsanitize=fuzzer -o $@ $< $(ARCH) $(LDLIBS)
 
 fuzz-build:
@@ -67,8 +68,17 @@ images:
 	@images/fetch-kernel cloud
 	@images/fetch-kernel generic
 
-drivers:
+drivers: $(B)/images/holder $(B)/tools/limecheck
 	@tests/drivers/build
+
+# Runs in guests, which have no libraries.
+$(B)/images/holder: images/holder.c images/pattern.h
+	@mkdir -p $(@D)
+	musl-gcc -static -std=c11 -O2 -Wall -Wextra -Werror -D_GNU_SOURCE -I. -o $@ $<
+
+$(B)/tools/%: $(B)/obj/tools/%.o
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(EXTRA) -pie -o $@ $<
 
 lab: check-tools images all drivers
 	@tests/run --only '$(T)' --lab

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# What the lab's cases are written with. A case is a bash script in tests/lab/cases that defines
+#
+#	setup()		once, optional: usually a guest_run whose result the tests then look at
+#	test_NAME()	one test; runs under `set -eu` in a subshell, in the order of the file
+#
+# and may say "# timeout: SECONDS" (for the whole case, default 300) and "# alone" (nothing else may
+# run at that time, because it measures). Every case has a directory of its own, $WORK, which goes
+# away; a failing test shows the end of the guest's console and errors by itself.
+#
+# A guest's init script is given on stdin. It begins with tests/lab/guest.sh (say, check, wait_for,
+# finish) and ends with a power-off.
+
+VMM=$PWD/build/vmm
+IMAGES=$PWD/build/images
+CLOUD=$IMAGES/cloud
+GENERIC=$IMAGES/generic
+RELEASE=$(<"$CLOUD/release")
+MODULES=$CLOUD/modules/kernel
+DRIVERS=$PWD/build/drivers/$RELEASE
+BASE=$PWD/build/tests/lab
+APPEND='console=ttyS0 quiet panic=-1'
+STATUS=
+
+fail()
+{
+	echo "failed: $*"
+	exit 1
+}
+
+skip()
+{
+	echo "$*" >"$WORK/.skip"
+	exit 77
+}
+
+# expect COMMAND...: it must succeed.
+expect()
+{
+	"$@" || fail "$* (status $?)"
+}
+
+expect_equal()
+{
+	[ "$1" = "$2" ] || fail "expected '$2', found '$1'${3:+ ($3)}"
+}
+
+expect_exit()
+{
+	[ "$STATUS" = "$1" ] || fail "exit status of vmm: expected $1, found $STATUS"
+}
+
+# Extended regular expressions, on single lines; the guest's console ends its lines with CR.
+expect_in()
+{
+	grep -qaE -- "$2" "$1" || fail "no line like '$2' in ${1##*/}"
+}
+
+expect_not_in()
+{
+	! grep -aE -- "$2" "$1" || fail "unexpected line like '$2' in ${1##*/}"
+}
+
+expect_console()
+{
+	expect_in "$WORK/console" "$1"
+}
+
+expect_no_console()
+{
+	expect_not_in "$WORK/console" "$1"
+}
+
+expect_error()
+{
+	expect_in "$WORK/errors" "$1"
+}
+
+# The shape of every error for a user: one line, and it names what must be named.
+expect_one_line_error()
+{
+	expect_equal "$(wc -l <"$WORK/errors")" 1 "lines of errors"
+	expect_error "$1"
+}
+
+# console_values KEY: what the guest said with `say KEY VALUE`, one per line.
+console_values()
+{
+	tr -d '\r' <"$WORK/console" | sed -n "s/^.*@@ $1 //p"
+}
+
+# Make an initramfs from a base image and the init script on stdin: initrd OUT [BASE-IMAGE].
+initrd()
+{
+	local dir=$WORK/.init
+
+	rm -rf "$dir"
+	mkdir "$dir"
+	{
+		echo '#!/bin/sh'
+		echo '. /etc/guest.sh'
+		cat
+		echo
+		echo finish
+	} >"$dir/init"
+	chmod 755 "$dir/init"
+	{
+		cat "${2:-$BASE/base-cloud.img}"
+		(cd "$dir" && echo init | cpio -o -H newc -R 0:0 --quiet)
+	} >"$1"
+}
+
+# Options of guest_run and guest_start; all others go to `vmm run`.
+guest_options()
+{
+	guest_kernel=$CLOUD/vmlinuz guest_initrd='' guest_base='' guest_append=$APPEND guest_limit=120
+	guest_args=()
+	while [ $# -gt 0 ]; do
+		case $1 in
+		--kernel) guest_kernel=$2; shift 2 ;;
+		--initrd) guest_initrd=$2; shift 2 ;; # instead of the script on stdin
+		--base) guest_base=$2; shift 2 ;;
+		--append) guest_append="$APPEND $2"; shift 2 ;;
+		--timeout) guest_limit=$2; shift 2 ;;
+		*) guest_args+=("$1"); shift ;;
+		esac
+	done
+	if [ -z "$guest_initrd" ]; then
+		guest_initrd=$WORK/initrd
+		initrd "$guest_initrd" ${guest_base:+"$guest_base"}
+	fi
+	guest_command=(timeout -k 5 "$guest_limit" "$VMM" run --kernel "$guest_kernel"
+		--initrd "$guest_initrd" --append "$guest_append"
+		${guest_args[@]+"${guest_args[@]}"})
+}
+
+# guest_run [--kernel F] [--base IMAGE] [--initrd F] [--append S] [--timeout S] [VMM-OPTION]... <<'END'
+# Run a guest to its end: $STATUS, $WORK/console, $WORK/errors.
+guest_run()
+{
+	guest_options "$@"
+	STATUS=0
+	"${guest_command[@]}" >"$WORK/console" 2>"$WORK/errors" </dev/null || STATUS=$?
+	echo "$STATUS" >"$WORK/.status"
+}
+
+# The same in the background. Then guest_type, guest_wait_console, and guest_wait or guest_kill.
+guest_start()
+{
+	guest_options "$@"
+	rm -f "$WORK/input"
+	mkfifo "$WORK/input"
+	"${guest_command[@]}" >"$WORK/console" 2>"$WORK/errors" <"$WORK/input" &
+	GUEST=$!
+	exec {GUEST_INPUT}>"$WORK/input"
+}
+
+# Text for the guest's console.
+guest_type()
+{
+	printf '%s\n' "$*" >&"$GUEST_INPUT"
+}
+
+# guest_wait_console REGEX [SECONDS]
+guest_wait_console()
+{
+	local tries=$((${2:-60} * 10))
+
+	until grep -qaE -- "$1" "$WORK/console"; do
+		kill -0 "$GUEST" 2>/dev/null || fail "the guest ended before '$1' on its console"
+		tries=$((tries - 1))
+		[ "$tries" -gt 0 ] || fail "no '$1' on the console in ${2:-60} s"
+		sleep 0.1
+	done
+}
+
+guest_wait()
+{
+	STATUS=0
+	exec {GUEST_INPUT}>&-
+	wait "$GUEST" || STATUS=$?
+	GUEST=
+	echo "$STATUS" >"$WORK/.status"
+}
+
+guest_kill()
+{
+	kill -"${1:-TERM}" "$GUEST" 2>/dev/null || true
+	guest_wait
+}
+
+# show: what a person wants to see of a failure.
+show()
+{
+	local file
+
+	for file in console errors; do
+		[ -s "$WORK/$file" ] || continue
+		echo "--- end of the guest's $file (status ${STATUS:-none})"
+		tail -n 40 "$WORK/$file" | tr -d '\r'
+	done
+}
