@@ -56,7 +56,11 @@ endef
 $(foreach r,shadow policy devices,$(eval $(call room,$(r))))
 ARCH := $(B)/libdevices.a $(B)/libpolicy.a $(B)/libshadow.a
 
-# The gate page is guest code that the VMM carries as data.
+# The gate page is guest code that the VMM carries as data; gate.c beside it is the shim's.
+$(B)/obj/guest-shim/gate.o: guest-shim/gate.S
+	@mkdir -p $(@D)
+	$(CC) $(DEFS) -MMD -MP -c $< -o $@
+
 VMM_OBJS := $(call objs,vmm) $(B)/obj/guest-shim/gate.o
 
 $(B)/vmm: $(VMM_OBJS) $(ARCH)
