@@ -1,0 +1,613 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Decisions: paths, names, rules, and what they cost with 100,000 rules. */
+#include <stdarg.h>
+#include <setjmp.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <cmocka.h>
+
+#include "policy/policy.h"
+
+static const char policy_text[] =
+	"sessions = {\n"
+	" jail = { files = ( { from = \"/\"; to = \"/jail\"; } ); };\n"
+	" many = {\n"
+	"  files = (\n"
+	"   { from = \"/a\"; to = \"/A\"; },\n" /* line 5 */
+	"   { from = \"/a/b\"; to = \"/B/\"; },\n"
+	"   { from = \"/a/b/c\"; action = \"deny\"; error = \"EACCES\"; record = false; },\n"
+	"   { from = \"/proc\"; action = \"pass\"; },\n"
+	"   { from = \"/real\"; to = \"/\"; }\n"
+	"  );\n"
+	"  default = \"deny\";\n" /* line 11 */
+	" };\n"
+	" open = { default = \"pass\"; };\n"
+	" closed = { };\n"
+	" names = { names = {\n"
+	"  misc = \"a-%s\"; net = \"a%s\";\n" /* line 16 */
+	"  link = \"a-%s\"; thread = \"%s/a\"; }; };\n"
+	" same = { names = { misc = \"%s\"; }; };\n"
+	" rules = {\n"
+	"  files = ( { from = \"/\"; to = \"/jail\"; } );\n"
+	"  names = { misc = \"r-%s\"; };\n"
+	"  functions = (\n"
+	"   { function = \"filp_open\"; match = \"/etc/shadow*\"; action = \"deny\"; },\n" /* 23 */
+	"   { function = \"filp_open\"; match = \"/etc/*\"; action = \"pass\"; },\n"
+	"   { function = \"call_usermodehelper\"; match = \"/sbin/*\"; driver = \"lime2\";\n"
+	"     action = \"deny\"; error = \"ENOENT\"; },\n"
+	"   { function = \"call_usermodehelper\"; match = \"/sbin/*\"; action = \"pass\"; },\n"
+	"   { function = \"call_usermodehelper\"; match = \"/usr/*\"; action = \"rewrite\"; },\n"
+	"   { function = \"misc_register\"; match = \"null\"; action = \"deny\"; error = \"EBUSY\"; },\n"
+	"   { function = \"misc_register\"; match = \"[k]msg\"; action = \"pass\"; },\n"
+	"   { function = \"kernel_write\"; driver = \"mute\"; action = \"deny\"; error = \"EROFS\"; },\n"
+	"   { function = \"filp_close\"; record = false; },\n"
+	"   { function = \"*\"; driver = \"bad\"; action = \"deny\"; error = \"EIO\"; }\n"
+	"  );\n"
+	" };\n"
+	"};\n";
+
+static int load_policy(void **state)
+{
+	struct policy *p;
+	struct err e = { "" };
+
+	if (policy_parse(&p, "/etc/p.policy", policy_text, &e))
+		fail_msg("%s", e.text);
+	*state = p;
+	return 0;
+}
+
+static int free_policy(void **state)
+{
+	policy_free(*state);
+	return 0;
+}
+
+static void decide(const struct policy *p, const char *session, const char *driver,
+		   const struct request *r, struct decision *d)
+{
+	/* What is not set must not shine through from an earlier request. */
+	memset(d, 0xa5, sizeof(*d));
+	policy_decide(policy_session(p, session), driver, r, d);
+}
+
+/* A request in short: "root|name" for a path in a root, "=name" as asked, "-ERROR". */
+struct expect {
+	const char *session, *driver, *function, *name, *cwd, *root;
+	const char *answer;
+	const char *rule;
+};
+
+static const char *answer_text(const struct decision *d, char *buf, size_t size)
+{
+	if (d->verdict == VERDICT_DENY)
+		snprintf(buf, size, "-%s", strerrorname_np(d->error));
+	else if (d->verdict == VERDICT_PASS)
+		snprintf(buf, size, "=%s", d->name);
+	else if (d->verdict == VERDICT_REWRITE && d->resolve == DECISION_IN_ROOT)
+		snprintf(buf, size, "%s|%s", d->root, d->name);
+	else if (d->verdict == VERDICT_REWRITE && !d->resolve && !*d->root)
+		snprintf(buf, size, "%s", d->name);
+	else
+		snprintf(buf, size, "? verdict %d", d->verdict);
+	return buf;
+}
+
+static void check(const struct policy *p, const struct expect *x)
+{
+	char got[2 * REQUEST_NAME_MAX + 8];
+	struct request r = {
+		.fn = catalog_find(x->function),
+		.name = x->name,
+		.cwd = x->cwd,
+		.root = x->root,
+	};
+	struct decision d;
+
+	decide(p, x->session, x->driver ? x->driver : "lime", &r, &d);
+	if (strcmp(answer_text(&d, got, sizeof(got)), x->answer))
+		fail_msg("%s(%s) in %s: expected %s, found %s", x->function, x->name, x->session,
+			 x->answer, got);
+	if (x->rule)
+		assert_string_equal(d.rule, x->rule);
+	assert_non_null(d.rule);
+	assert_true(d.verdict == VERDICT_DENY ? d.error > 0 : d.error == 0);
+}
+
+static void check_all(void **state, const struct expect *x, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		check(*state, &x[i]);
+}
+
+#define OPEN(s, name, cwd, root, answer)                            \
+	{                                                           \
+		s, NULL, "filp_open", name, cwd, root, answer, NULL \
+	}
+
+static void paths_stay_in_their_root(void **state)
+{
+	static const struct expect x[] = {
+		OPEN("jail", "/etc/x", NULL, NULL, "/jail|etc/x"),
+		OPEN("jail", "/", NULL, NULL, "/jail|."),
+		OPEN("jail", "//", NULL, NULL, "/jail|."),
+		OPEN("jail", "/.", NULL, NULL, "/jail|."),
+		OPEN("jail", "/..", NULL, NULL, "/jail|."),
+		OPEN("jail", "/a/../../etc/x", NULL, NULL, "/jail|etc/x"),
+		OPEN("jail", "/../../../../etc/x", NULL, NULL, "/jail|etc/x"),
+		OPEN("jail", "//etc///x", NULL, NULL, "/jail|etc/x"),
+		OPEN("jail", "/./etc/./x", NULL, NULL, "/jail|etc/x"),
+		OPEN("jail", "/a/b/c/../../../../../x", NULL, NULL, "/jail|x"),
+		OPEN("jail", "/...", NULL, NULL, "/jail|..."),
+		OPEN("jail", "/..a/.b/b..", NULL, NULL, "/jail|..a/.b/b.."),
+		OPEN("jail", "/a b\n\x01\xff\xc3\x28", NULL, NULL, "/jail|a b\n\x01\xff\xc3\x28"),
+		/* what must be a directory still says so */
+		OPEN("jail", "/a/", NULL, NULL, "/jail|a/"),
+		OPEN("jail", "/a/.", NULL, NULL, "/jail|a/"),
+		OPEN("jail", "/a/b/..", NULL, NULL, "/jail|a/"),
+		OPEN("jail", "/a//", NULL, NULL, "/jail|a/"),
+	};
+
+	check_all(state, x, ARRAY_SIZE(x));
+}
+
+static void relative_paths_and_other_roots(void **state)
+{
+	static const struct expect x[] = {
+		OPEN("jail", "x", "/home/u", NULL, "/jail|home/u/x"),
+		OPEN("jail", "x", "/", NULL, "/jail|x"),
+		OPEN("jail", ".", "/home", NULL, "/jail|home/"),
+		OPEN("jail", "../x", "/home/u", NULL, "/jail|home/x"),
+		OPEN("jail", "../../../x", "/home/u", NULL, "/jail|x"),
+		OPEN("jail", "x", "/home/./u/", NULL, "/jail|home/u/x"),
+		OPEN("jail", "x", NULL, NULL, "-ENOENT"),
+		OPEN("jail", "x", "(unreachable)/y", NULL, "-ENOENT"),
+		/* an absolute path does not depend on the directory */
+		OPEN("jail", "/x", "/home/u", NULL, "/jail|x"),
+		/* a chroot: .. stops at it, and it lies inside the session's root */
+		OPEN("jail", "/x", NULL, "/srv/c", "/jail|srv/c/x"),
+		OPEN("jail", "/../../x", NULL, "/srv/c", "/jail|srv/c/x"),
+		OPEN("jail", "../../../x", "/d", "/srv/c", "/jail|srv/c/x"),
+		OPEN("jail", "x", "/d", "/srv/c", "/jail|srv/c/d/x"),
+		OPEN("jail", "/..", NULL, "/srv/c", "/jail|srv/c/"),
+		OPEN("jail", "/x", NULL, "/", "/jail|x"),
+		OPEN("many", "/c", NULL, "/a/b", "-EACCES"),
+	};
+
+	check_all(state, x, ARRAY_SIZE(x));
+}
+
+static void the_longest_prefix_of_whole_components_wins(void **state)
+{
+	static const struct expect x[] = {
+		{ "many", NULL, "filp_open", "/a", NULL, NULL, "/A|.", "files[0] at p.policy:5" },
+		{ "many", NULL, "filp_open", "/a/x", NULL, NULL, "/A|x", "files[0] at p.policy:5" },
+		{ "many", NULL, "filp_open", "/ab", NULL, NULL, "-EPERM",
+		  "default at p.policy:11" },
+		{ "many", NULL, "filp_open", "/a/b", NULL, NULL, "/B|.", "files[1] at p.policy:6" },
+		{ "many", NULL, "filp_open", "/a/b/", NULL, NULL, "/B|.", NULL },
+		{ "many", NULL, "filp_open", "/a/bc", NULL, NULL, "/A|bc", NULL },
+		{ "many", NULL, "filp_open", "/a/b/d/e", NULL, NULL, "/B|d/e", NULL },
+		{ "many", NULL, "filp_open", "/a/b/c", NULL, NULL, "-EACCES",
+		  "files[2] at p.policy:7" },
+		{ "many", NULL, "filp_open", "/a/b/c/d", NULL, NULL, "-EACCES", NULL },
+		{ "many", NULL, "filp_open", "/a/b/c/..", NULL, NULL, "/B|.", NULL },
+		{ "many", NULL, "filp_open", "/real/etc/x", NULL, NULL, "/|etc/x", NULL },
+		{ "many", NULL, "filp_open", "/real", NULL, NULL, "/|.", NULL },
+		{ "many", NULL, "filp_open", "/", NULL, NULL, "-EPERM", NULL },
+		{ "closed", NULL, "filp_open", "/x", NULL, NULL, "-EPERM",
+		  "default: no rule names it" },
+	};
+
+	check_all(state, x, ARRAY_SIZE(x));
+}
+
+/* A path is let through as asked only if the string asked for is what was checked. */
+static void passed_paths(void **state)
+{
+	static const struct expect x[] = {
+		OPEN("many", "/proc", NULL, NULL, "=/proc"),
+		OPEN("many", "/proc/self/maps", NULL, NULL, "=/proc/self/maps"),
+		OPEN("many", "/proc/../proc/x", NULL, NULL, "/|proc/x"),
+		OPEN("many", "/x/link/../../proc/y", NULL, NULL, "/|proc/y"),
+		OPEN("many", "/proc/../a/x", NULL, NULL, "/A|x"),
+		OPEN("many", "version", "/proc", NULL, "/|proc/version"),
+		OPEN("many", "/self", NULL, "/proc", "/|proc/self"),
+		OPEN("many", "/proc/x/", NULL, NULL, "/|proc/x/"),
+		OPEN("open", "/etc/x", NULL, NULL, "=/etc/x"),
+		OPEN("open", "/etc/../x", NULL, NULL, "/|x"),
+		OPEN("open", "/", NULL, NULL, "=/"),
+		OPEN("open", "/..", NULL, NULL, "/|."),
+	};
+
+	check_all(state, x, ARRAY_SIZE(x));
+}
+
+static void bad_names_get_the_errors_of_the_kernel(void **state)
+{
+	static char name[REQUEST_NAME_MAX + 1000];
+	struct request r = { .fn = catalog_find("filp_open"), .name = name };
+	struct decision d;
+
+	/* 4095 bytes are the longest path, and stay whole */
+	memset(name, 'x', sizeof(name) - 1);
+	for (size_t i = 0; i < sizeof(name) - 1; i += 256)
+		name[i] = '/';
+	name[4095] = '\0';
+	decide(*state, "jail", "lime", &r, &d);
+	assert_int_equal(d.verdict, VERDICT_REWRITE);
+	assert_string_equal(d.root, "/jail");
+	assert_string_equal(d.name, name + 1);
+
+	/* 4096 without a NUL within reach, and what the caller says is too long */
+	name[4095] = 'x';
+	decide(*state, "jail", "lime", &r, &d);
+	assert_int_equal(d.verdict, VERDICT_DENY);
+	assert_int_equal(d.error, ENAMETOOLONG);
+	strcpy(name, "/short");
+	r.too_long = true;
+	decide(*state, "jail", "lime", &r, &d);
+	assert_int_equal(d.error, ENAMETOOLONG);
+	r.too_long = false;
+
+	/* a relative path of a deep directory: each part is short enough, the whole is not */
+	static char deep[REQUEST_NAME_MAX];
+
+	memset(deep, 'd', 4000);
+	deep[0] = '/';
+	r.cwd = deep;
+	memset(name, 'x', 200);
+	name[200] = '\0';
+	decide(*state, "jail", "lime", &r, &d);
+	assert_int_equal(d.verdict, VERDICT_DENY);
+	assert_int_equal(d.error, ENAMETOOLONG);
+	/* and the same where a .. makes it short again */
+	snprintf(name, sizeof(name), "%0200d/../../y", 0);
+	decide(*state, "jail", "lime", &r, &d);
+	assert_int_equal(d.verdict, VERDICT_REWRITE);
+	assert_string_equal(d.name, "y");
+
+	r.name = "";
+	decide(*state, "jail", "lime", &r, &d);
+	assert_int_equal(d.verdict, VERDICT_DENY);
+	assert_int_equal(d.error, ENOENT);
+	r.name = NULL;
+	decide(*state, "jail", "lime", &r, &d);
+	assert_int_equal(d.error, EFAULT);
+	r.fn = catalog_find("misc_register");
+	decide(*state, "names", "lime", &r, &d);
+	assert_int_equal(d.error, EINVAL);
+}
+
+#define NAME(fn, name, answer, rule)                              \
+	{                                                         \
+		"names", NULL, fn, name, NULL, NULL, answer, rule \
+	}
+
+static void names_of_devices(void **state)
+{
+	static const struct expect x[] = {
+		NAME("misc_register", "lime", "a-lime", "names.misc at p.policy:16"),
+		NAME("misc_register", "net/tun", "a-net/tun", NULL),
+		NAME("misc_register", "../sda", "-EINVAL",
+		     "names.misc at p.policy:16: not a valid name"),
+		NAME("misc_register", "x/../sda", "-EINVAL", NULL),
+		NAME("misc_register", "x!..!sda", "-EINVAL", NULL),
+		NAME("misc_register", "x//y", "-EINVAL", NULL),
+		NAME("misc_register", "/y", "-EINVAL", NULL),
+		NAME("misc_register", "y/", "-EINVAL", NULL),
+		NAME("misc_register", "", "-EINVAL", NULL),
+		NAME("misc_register", "%s%n", "a-%s%n", NULL),
+		NAME("misc_register", "\xff\x80", "a-\xff\x80", NULL),
+		NAME("register_netdev", "dummy%d", "adummy%d", "names.net at p.policy:16"),
+		NAME("register_netdevice", "eth0", "aeth0", NULL),
+		NAME("register_netdevice", "12345678901234", "a12345678901234", NULL),
+		NAME("register_netdevice", "123456789012345", "-ENAMETOOLONG",
+		     "names.net at p.policy:16: longer than 15 bytes"),
+		NAME("register_netdevice", "a/b", "-EINVAL", NULL),
+		NAME("register_netdevice", "a:b", "-EINVAL", NULL),
+		NAME("register_netdevice", "a b", "-EINVAL", NULL),
+		NAME("register_netdevice", "..", "-EINVAL", NULL),
+		NAME("register_netdevice", "", "-EINVAL", NULL),
+		NAME("rtnl_link_register", "dummy", "a-dummy", NULL),
+		NAME("__rtnl_link_register", "dummy", "a-dummy", NULL),
+		NAME("kthread_create_on_node", "t/3-x", "t/3-x/a", "names.thread at p.policy:17"),
+		NAME("kthread_create_on_node", "a name longer than TASK_COMM_LEN",
+		     "a name longer than TASK_COMM_LEN/a", NULL),
+		NAME("kthread_create_on_node", "%n", "%n/a", NULL),
+		{ "same", NULL, "misc_register", "lime", NULL, NULL, "=lime", NULL },
+		{ "open", NULL, "misc_register", "lime", NULL, NULL, "=lime", NULL },
+		{ "closed", NULL, "misc_register", "lime", NULL, NULL, "-EPERM", NULL },
+	};
+
+	check_all(state, x, ARRAY_SIZE(x));
+}
+
+static void too_long_for_each_space(void **state)
+{
+	static const struct {
+		const char *fn;
+		size_t fits; /* bytes of the name asked for, with two more by the template */
+	} spaces[] = {
+		{ "misc_register", 253 },
+		{ "rtnl_link_register", 53 },
+		{ "kthread_create_on_node", 4093 },
+	};
+	static char name[REQUEST_NAME_MAX];
+
+	for (size_t i = 0; i < ARRAY_SIZE(spaces); i++) {
+		struct request r = { .fn = catalog_find(spaces[i].fn), .name = name };
+		struct decision d;
+
+		memset(name, 'n', sizeof(name));
+		name[spaces[i].fits] = '\0';
+		decide(*state, "names", "lime", &r, &d);
+		assert_int_equal(d.verdict, VERDICT_REWRITE);
+		assert_int_equal(strlen(d.name), spaces[i].fits + 2);
+		name[spaces[i].fits] = 'n';
+		name[spaces[i].fits + 1] = '\0';
+		decide(*state, "names", "lime", &r, &d);
+		assert_int_equal(d.verdict, VERDICT_DENY);
+		assert_int_equal(d.error, ENAMETOOLONG);
+		assert_string_equal(d.name, "");
+	}
+}
+
+#define RULE(driver, fn, name, answer, rule)                        \
+	{                                                           \
+		"rules", driver, fn, name, NULL, NULL, answer, rule \
+	}
+
+static void the_first_rule_that_fits_decides(void **state)
+{
+	static const struct expect x[] = {
+		RULE("x", "filp_open", "/etc/shadow", "-EPERM", "functions[0] at p.policy:23"),
+		RULE("x", "filp_open", "/etc/shadow-/x", "-EPERM", NULL),
+		RULE("x", "filp_open", "/etc/hosts", "=/etc/hosts", "functions[1] at p.policy:24"),
+		/* a rule sees the path that is meant, however it is written */
+		RULE("x", "filp_open", "/usr/../etc//shadow", "-EPERM", NULL),
+		RULE("x", "filp_open", "/etc/../x", "/jail|x", "files[0] at p.policy:20"),
+		RULE("x", "misc_register", "null", "-EBUSY", NULL),
+		RULE("x", "misc_register", "nulls", "r-nulls", "names.misc at p.policy:21"),
+		RULE("x", "misc_register", "nul", "r-nul", NULL),
+		RULE("x", "misc_register", "kmsg", "=kmsg", NULL),
+		RULE("mute", "kernel_write", NULL, "-EROFS", NULL),
+		RULE("x", "kernel_write", NULL, "=", NULL),
+		/* for all functions, but after those that stand before it */
+		RULE("bad", "filp_open", "/etc/hosts", "=/etc/hosts", NULL),
+		RULE("bad", "filp_open", "/x", "-EIO", NULL),
+		RULE("bad", "kernel_write", NULL, "-EIO", NULL),
+		/* a session without a rule passes what has no name to check */
+		{ "closed", NULL, "kernel_write", NULL, NULL, NULL, "=", NULL },
+	};
+
+	check_all(state, x, ARRAY_SIZE(x));
+}
+
+static void programs_need_a_rule(void **state)
+{
+	static const struct expect x[] = {
+		RULE("x", "call_usermodehelper", "/bin/sh", "-EPERM",
+		     "programs: no rule permits one"),
+		RULE("x", "call_usermodehelper", "/sbin/modprobe", "=/sbin/modprobe", NULL),
+		RULE("lime2", "call_usermodehelper", "/sbin/modprobe", "-ENOENT", NULL),
+		RULE("x", "call_usermodehelper", "/sbin/../bin/sh", "-EPERM", NULL),
+		RULE("x", "call_usermodehelper", "/bin/../sbin/x", "/sbin/x", NULL),
+		RULE("x", "call_usermodehelper", "/usr/bin/x", "/jail/usr/bin/x", NULL),
+		RULE("x", "call_usermodehelper", "/usr/bin/x/", "/jail/usr/bin/x/", NULL),
+		/* it is started from the guest's root, wherever the caller stands */
+		{ "rules", "x", "call_usermodehelper", "sbin/x", "/home", "/srv", "/sbin/x", NULL },
+		{ "open", NULL, "call_usermodehelper", "/bin/sh", NULL, NULL, "-EPERM", NULL },
+	};
+
+	check_all(state, x, ARRAY_SIZE(x));
+}
+
+static void rewritten_program_too_long(void **state)
+{
+	static char name[REQUEST_NAME_MAX];
+	struct request r = { .fn = catalog_find("call_usermodehelper"), .name = name };
+	struct decision d;
+
+	/* "/jail" is 5 bytes */
+	memset(name, 'x', sizeof(name));
+	memcpy(name, "/usr/", 5);
+	name[4090] = '\0';
+	decide(*state, "rules", "x", &r, &d);
+	assert_int_equal(d.verdict, VERDICT_REWRITE);
+	assert_int_equal(strlen(d.name), 4095);
+	name[4090] = 'x';
+	name[4091] = '\0';
+	decide(*state, "rules", "x", &r, &d);
+	assert_int_equal(d.verdict, VERDICT_DENY);
+	assert_int_equal(d.error, ENAMETOOLONG);
+}
+
+static void undoing_is_never_refused(void **state)
+{
+	static const char *const drivers[] = { "x", "bad" };
+	static const char *const sessions[] = { "closed", "rules", "many", "open" };
+	const struct catalog_fn *all;
+	struct decision d;
+	size_t n;
+
+	all = catalog_all(&n);
+	for (size_t i = 0; i < n * ARRAY_SIZE(sessions) * ARRAY_SIZE(drivers); i++) {
+		struct request r = { .fn = &all[i % n], .too_long = true };
+
+		if (r.fn->refusal != REFUSE_NEVER)
+			continue;
+		decide(*state, sessions[i / n % ARRAY_SIZE(sessions)],
+		       drivers[i / n / ARRAY_SIZE(sessions)], &r, &d);
+		assert_int_equal(d.verdict, VERDICT_PASS);
+	}
+}
+
+static void what_goes_into_the_record(void **state)
+{
+	struct request r = { .fn = catalog_find("filp_close") };
+	struct decision d;
+
+	decide(*state, "rules", "x", &r, &d);
+	assert_false(d.record);
+	decide(*state, "open", "x", &r, &d);
+	assert_true(d.record);
+	r = (struct request){ .fn = catalog_find("filp_open"), .name = "/a/b/c" };
+	decide(*state, "many", "x", &r, &d);
+	assert_false(d.record);
+	r.name = "/a/b";
+	decide(*state, "many", "x", &r, &d);
+	assert_true(d.record);
+}
+
+/* Is @path, resolved by its text alone, @to or below it? Written apart from what it checks. */
+static bool is_below(const char *to, const char *path)
+{
+	char copy[2 * REQUEST_NAME_MAX], out[2 * REQUEST_NAME_MAX] = "", *save = NULL;
+	size_t len = strlen(to);
+
+	snprintf(copy, sizeof(copy), "%s", path);
+	for (char *c = strtok_r(copy, "/", &save); c; c = strtok_r(NULL, "/", &save)) {
+		if (!strcmp(c, ".."))
+			*(strrchr(out, '/') ? strrchr(out, '/') : out) = '\0';
+		else if (strcmp(c, ".") != 0)
+			strcat(strcat(out, "/"), c);
+	}
+	return !strcmp(to, "/") || (!strncmp(out, to, len) && (!out[len] || out[len] == '/'));
+}
+
+static void random_path(char *buf, size_t parts)
+{
+	static const char *const pieces[] = { "/", "//",   ".",	   "..",  "../",  "/..", "a",	"b",
+					      "c", "proc", "\xff", "...", "/a/b", "/./", "real" };
+
+	*buf = '\0';
+	for (size_t i = 0; i < parts; i++)
+		strcat(buf, pieces[(size_t)rand() % ARRAY_SIZE(pieces)]);
+}
+
+static void no_path_leaves_its_root(void **state)
+{
+	static const char *const sessions[] = { "jail", "many", "rules" };
+	char name[256], cwd[256], root[256], joined[2 * REQUEST_NAME_MAX];
+	struct request r = { .fn = catalog_find("filp_open"), .name = name };
+	struct decision d;
+	int rewritten = 0;
+
+	srand(1);
+	for (int i = 0; i < 100000; i++) {
+		random_path(name, 1 + (size_t)rand() % 12);
+		cwd[0] = root[0] = '/';
+		random_path(cwd + 1, (size_t)rand() % 6);
+		random_path(root + 1, (size_t)rand() % 6);
+		r.cwd = rand() % 8 ? cwd : NULL;
+		r.root = rand() % 3 ? NULL : root;
+		decide(*state, sessions[i % 3], "lime", &r, &d);
+		if (d.verdict != VERDICT_REWRITE)
+			continue;
+		rewritten++;
+		assert_int_equal(d.resolve, DECISION_IN_ROOT);
+		assert_int_equal(d.root[0], '/');
+		assert_int_not_equal(d.name[0], '/');
+		assert_null(strstr(d.name, "//"));
+		assert_false(!strncmp(d.name, "../", 3) || strstr(d.name, "/../") ||
+			     !strcmp(d.name, ".."));
+		snprintf(joined, sizeof(joined), "%s/%s", d.root, d.name);
+		assert_true(is_below(d.root, joined));
+	}
+	assert_true(rewritten > 50000);
+}
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* A policy of @n mappings and as many rules, in a session "a". */
+static struct policy *big_policy(unsigned n)
+{
+	char *text = malloc(4u << 20), *at = text;
+	struct policy *p = NULL;
+	struct err e;
+
+	assert_non_null(text);
+	at += sprintf(at, "sessions={a={files=(");
+	for (unsigned i = 0; i < n; i++)
+		at += sprintf(at, "%s{from=\"/d/%u\";to=\"/j\";}", i ? "," : "", i);
+	at += sprintf(at, ");names={misc=\"a%%s\";};functions=(");
+	for (unsigned i = 0; i < n; i++)
+		at += sprintf(at, "%s{function=\"*\";match=\"m%u%s\";}", i ? "," : "", i,
+			      i % 2 ? "*" : "");
+	sprintf(at, ");};};");
+	if (policy_parse(&p, "big", text, &e))
+		fail_msg("%s", e.text);
+	free(text);
+	return p;
+}
+
+/* Nanoseconds for one decision, the best of several rounds. */
+static double cost(const struct policy *p, const char *function, const char *name)
+{
+	const struct policy_session *s = policy_session(p, "a");
+	struct request r = { .fn = catalog_find(function), .name = name };
+	double best = 1e9, start;
+	struct decision d;
+
+	for (int round = 0; round < 20; round++) {
+		start = now();
+		for (int i = 0; i < 1000; i++)
+			policy_decide(s, "lime", &r, &d);
+		best = now() - start < best ? now() - start : best;
+	}
+	assert_int_equal(d.verdict, VERDICT_REWRITE);
+	return best * 1e6;
+}
+
+static void a_hundred_thousand_rules_cost_what_ten_do(void **state)
+{
+	double start = now(), load, few_path, many_path, few_name, many_name;
+	struct policy *many = big_policy(50000), *few = big_policy(5);
+
+	(void)state;
+	load = now() - start;
+	few_path = cost(few, "filp_open", "/d/3/some/file/below/it");
+	many_path = cost(many, "filp_open", "/d/30000/some/file/below");
+	few_name = cost(few, "misc_register", "m3/some/device");
+	many_name = cost(many, "misc_register", "m33333/some/dev");
+	print_message("100,000 rules: loaded in %.0f ms; a path %.0f ns (10 rules: %.0f), "
+		      "a name %.0f ns (%.0f)\n",
+		      load * 1e3, many_path, few_path, many_name, few_name);
+	/* Linear search would take thousands of times as long; the rest is room for a busy machine. */
+	assert_true(many_path < 20 * few_path);
+	assert_true(many_name < 20 * few_name);
+	policy_free(few);
+	policy_free(many);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(paths_stay_in_their_root),
+		cmocka_unit_test(relative_paths_and_other_roots),
+		cmocka_unit_test(the_longest_prefix_of_whole_components_wins),
+		cmocka_unit_test(passed_paths),
+		cmocka_unit_test(bad_names_get_the_errors_of_the_kernel),
+		cmocka_unit_test(names_of_devices),
+		cmocka_unit_test(too_long_for_each_space),
+		cmocka_unit_test(the_first_rule_that_fits_decides),
+		cmocka_unit_test(programs_need_a_rule),
+		cmocka_unit_test(rewritten_program_too_long),
+		cmocka_unit_test(undoing_is_never_refused),
+		cmocka_unit_test(what_goes_into_the_record),
+		cmocka_unit_test(no_path_leaves_its_root),
+		cmocka_unit_test(a_hundred_thousand_rules_cost_what_ten_do),
+	};
+
+	return cmocka_run_group_tests(tests, load_policy, free_policy);
+}
