@@ -1,0 +1,624 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The record: round trip of any bytes, damage, full disks, many threads, bounded memory. */
+#include <stdarg.h>
+#include <setjmp.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "policy/record.h"
+
+static char dir[] = "/tmp/umbra-record-XXXXXX";
+static char file[64];
+
+static int make_dir(void **state)
+{
+	(void)state;
+	snprintf(file, sizeof(file), "%s/r.jsonl", mkdtemp(dir));
+	return 0;
+}
+
+static int remove_dir(void **state)
+{
+	(void)state;
+	unlink(file);
+	return rmdir(dir);
+}
+
+static int remove_file(void **state)
+{
+	(void)state;
+	unlink(file);
+	return 0;
+}
+
+/* A request and its decision, most of it the same in all tests. */
+struct call {
+	const char *function, *name, *used;
+	enum verdict verdict;
+	int error;
+};
+
+static int add(struct record *r, u64 time, const char *driver, const struct call *c)
+{
+	static const struct decision none;
+	struct request req = { .fn = catalog_find(c->function), .name = c->name };
+	struct decision d = none;
+
+	d.verdict = c->verdict;
+	d.error = c->error;
+	d.record = true;
+	d.rule = "files[0] at demo.policy:7";
+	if (c->used)
+		snprintf(d.name, sizeof(d.name), "%s", c->used);
+	if (c->used && c->verdict == VERDICT_REWRITE && req.fn->opens_path) {
+		d.resolve = DECISION_IN_ROOT;
+		snprintf(d.root, sizeof(d.root), "/data/a");
+	}
+	for (unsigned i = 0; i < REQUEST_ARGS; i++)
+		req.args[i] = 0xffff888800000000ull + i;
+	return record_add(r, time, "a", driver, &req, &d);
+}
+
+static const struct call opened = { "filp_open", "/x", "x", VERDICT_REWRITE, 0 };
+
+static struct record *create(const char *path)
+{
+	struct record *r;
+	struct err e;
+
+	if (record_create(&r, path, &e))
+		fail_msg("%s", e.text);
+	return r;
+}
+
+static json_t *summary(struct record *r)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+	json_t *json;
+
+	assert_int_equal(record_print_json(r, f), 0);
+	fclose(f);
+	json = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+	assert_non_null(json);
+	free(text);
+	return json;
+}
+
+static char *table(struct record *r, unsigned width, bool colour)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+
+	assert_int_equal(record_print(r, f, width, colour), 0);
+	fclose(f);
+	return text;
+}
+
+static const char *member(const json_t *list, size_t i, const char *key)
+{
+	return json_string_value(json_object_get(json_array_get(list, i), key));
+}
+
+static void repeats_are_one_row(void **state)
+{
+	static const struct call denied = { "filp_open", "/x", NULL, VERDICT_DENY, EACCES };
+	static const struct call written = { "kernel_write", NULL, NULL, VERDICT_PASS, 0 };
+	struct record *r = create(NULL);
+	json_t *json, *rows;
+
+	(void)state;
+	add(r, 3000000000, "lime", &opened);
+	add(r, 1000000000, "lime", &denied);
+	add(r, 4000000000, "lime", &opened);
+	add(r, 2000000000, "lime2", &opened);
+	for (int i = 0; i < 1000; i++)
+		add(r, 5000000000, "lime", &written);
+	record_event(r, 6000000000, "doorbell refused", "CPL 3");
+	json = summary(r);
+	rows = json_object_get(json, "requests");
+	assert_int_equal(json_array_size(rows), 4);
+	assert_string_equal(member(rows, 0, "error"), "EACCES");
+	assert_null(member(rows, 0, "used"));
+	assert_string_equal(member(rows, 1, "driver"), "lime2");
+	assert_string_equal(member(rows, 2, "used"), "/data/a/x");
+	assert_int_equal(json_integer_value(json_object_get(json_array_get(rows, 2), "count")), 2);
+	assert_int_equal(json_integer_value(json_object_get(json_array_get(rows, 2), "last_ns")),
+			 4000000000);
+	assert_int_equal(json_integer_value(json_object_get(json_array_get(rows, 3), "count")),
+			 1000);
+	assert_string_equal(member(json_object_get(json, "events"), 0, "event"),
+			    "doorbell refused");
+	json_decref(json);
+	assert_int_equal(record_close(r, NULL), 0);
+	assert_int_equal(record_close(NULL, NULL), 0);
+}
+
+static void used_names(void **state)
+{
+	static const struct {
+		const char *function, *root, *name, *used;
+		enum verdict verdict;
+	} cases[] = {
+		{ "filp_open", "/", "x", "/x", VERDICT_REWRITE },
+		{ "filp_open", "/", ".", "/", VERDICT_REWRITE },
+		{ "filp_open", "/a", ".", "/a", VERDICT_REWRITE },
+		{ "filp_open", "/a", "b/", "/a/b/", VERDICT_REWRITE },
+		{ "misc_register", "", "a-lime", "a-lime", VERDICT_REWRITE },
+		{ "misc_register", "", "lime", "lime", VERDICT_PASS },
+		{ "misc_register", "", "", "= -7", VERDICT_EMULATE },
+		{ "misc_register", "", "", NULL, VERDICT_PENDING },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct request req = { .fn = catalog_find(cases[i].function), .name = "asked" };
+		struct decision d = { .verdict = cases[i].verdict, .record = true, .value = -7 };
+		struct record *r = create(NULL);
+		const char *used;
+		json_t *json;
+
+		d.rule = "";
+		d.resolve = req.fn->opens_path ? DECISION_IN_ROOT : 0;
+		snprintf(d.root, sizeof(d.root), "%s", cases[i].root);
+		snprintf(d.name, sizeof(d.name), "%s", cases[i].name);
+		assert_int_equal(record_add(r, 0, "a", "lime", &req, &d), 0);
+		json = summary(r);
+		used = member(json_object_get(json, "requests"), 0, "used");
+		if (cases[i].used)
+			assert_string_equal(used, cases[i].used);
+		else
+			assert_null(used);
+		json_decref(json);
+		record_close(r, NULL);
+	}
+}
+
+static void what_the_policy_leaves_out_is_counted(void **state)
+{
+	struct request req = { .fn = catalog_find("filp_open"), .name = "/x" };
+	struct decision d = { .verdict = VERDICT_PASS, .record = false, .rule = "" };
+	struct record *r = create(file);
+	json_t *json;
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(record_add(r, 0, "a", "lime", &req, &d), 0);
+	json = summary(r);
+	assert_int_equal(json_array_size(json_object_get(json, "requests")), 0);
+	assert_int_equal(json_integer_value(json_object_get(json, "not_recorded")), 1);
+	json_decref(json);
+	assert_int_equal(stat(file, &st), 0);
+	assert_int_equal(st.st_size, 0);
+	record_close(r, NULL);
+}
+
+/* Any bytes but NUL, also those that look like the escape, come back as they were. */
+static void any_bytes_survive(void **state)
+{
+	static const char *const names[] = {
+		"plain",
+		"\"quotes\\and\tcontrol\x01\x1b[31m\x7f",
+		"\xff\xfe\x80 \xc3\x28 \xe2\x82 \xf0\x9f\x98",
+		"\xc0\xaf\xe0\x80\xaf\xed\xa0\x80\xf4\x90\x80\x80", /* overlong, surrogate, too big */
+		"gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80",
+		"\xee\xbe\x80 \xee\xbf\xbf", /* U+EF80 and U+EFFF themselves */
+		"\xee\xbd\xbf \xef\x80\x80", /* their neighbours */
+		"",
+	};
+	static char random[4096];
+	struct record *a, *b;
+	char *ta, *tb;
+
+	(void)state;
+	srand(2);
+	for (int round = 0; round < 50; round++) {
+		a = create(file);
+		for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+			struct call c = { "misc_register", names[i], names[i], VERDICT_PASS, 0 };
+
+			assert_int_equal(add(a, i, names[i], &c), 0);
+		}
+		for (size_t i = 0; i < sizeof(random) - 1; i++)
+			random[i] = (char)(1 + rand() % 255);
+		struct call c = { "filp_open", random, random, VERDICT_REWRITE, 0 };
+
+		assert_int_equal(add(a, 100, "lime", &c), 0);
+		assert_int_equal(record_event(a, 101, random, random), 0);
+		assert_int_equal(record_read(&b, file, NULL), 0);
+		ta = table(a, 0, false);
+		tb = table(b, 0, false);
+		assert_string_equal(ta, tb);
+		free(ta);
+		free(tb);
+		json_t *ja = summary(a), *jb = summary(b);
+
+		assert_true(json_equal(ja, jb));
+		json_decref(ja);
+		json_decref(jb);
+		record_close(a, NULL);
+		record_close(b, NULL);
+		unlink(file);
+	}
+}
+
+static void a_line_holds_the_arguments(void **state)
+{
+	struct record *r = create(file);
+	char line[1024];
+	json_t *json, *args;
+	FILE *f;
+
+	(void)state;
+	assert_int_equal(add(r, 7, "lime", &opened), 0);
+	/* in the file before record_add() returned, not only after closing */
+	f = fopen(file, "r");
+	assert_non_null(fgets(line, sizeof(line), f));
+	fclose(f);
+	json = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
+	args = json_object_get(json, "args");
+	assert_int_equal(json_array_size(args), 3);
+	assert_string_equal(json_string_value(json_array_get(args, 2)), "0xffff888800000002");
+	assert_string_equal(json_string_value(json_object_get(json, "rule")),
+			    "files[0] at demo.policy:7");
+	json_decref(json);
+	record_close(r, NULL);
+}
+
+static void files_are_private_and_never_overwritten(void **state)
+{
+	struct record *r = create(file);
+	struct stat st;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(stat(file, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	record_close(r, NULL);
+	assert_int_equal(record_create(&r, file, &e), -EEXIST);
+	assert_non_null(strstr(e.text, "exists already"));
+	assert_int_equal(record_create(&r, dir, &e), -EEXIST);
+	assert_int_equal(record_create(&r, "/nonexistent/r", &e), -ENOENT);
+	unlink(file);
+	/* a link that somebody put there is not followed to make a file elsewhere */
+	assert_int_equal(symlink("/tmp/umbra-record-elsewhere", file), 0);
+	assert_int_equal(record_create(&r, file, &e), -EEXIST);
+	assert_int_equal(access("/tmp/umbra-record-elsewhere", F_OK), -1);
+}
+
+static void a_full_disk_is_told(void **state)
+{
+	struct record *r = create("/dev/full");
+	struct err e;
+
+	(void)state;
+	assert_int_equal(add(r, 1, "lime", &opened), -ENOSPC);
+	assert_int_equal(record_event(r, 1, "k", "t"), -ENOSPC);
+	assert_int_equal(record_close(r, &e), -ENOSPC);
+	assert_non_null(strstr(e.text, "/dev/full: the record is not complete"));
+}
+
+/* The disk fills in the middle of a line and has room again later. */
+static void a_torn_line_harms_only_itself(void **state)
+{
+	struct record *r = create(file), *back;
+	struct rlimit limit, old;
+	json_t *json;
+	struct err e;
+
+	(void)state;
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &old);
+	limit = old;
+	assert_int_equal(add(r, 1, "lime", &opened), 0);
+	limit.rlim_cur = 300;
+	setrlimit(RLIMIT_FSIZE, &limit);
+	assert_int_equal(add(r, 2, "lime", &opened), -EFBIG);
+	setrlimit(RLIMIT_FSIZE, &old);
+	assert_int_equal(add(r, 3, "lime", &opened), 0);
+	assert_int_equal(record_close(r, &e), -EFBIG);
+	assert_int_equal(record_read(&back, file, &e), 0);
+	json = summary(back);
+	assert_int_equal(json_integer_value(json_object_get(
+				 json_array_get(json_object_get(json, "requests"), 0), "count")),
+			 2);
+	assert_int_equal(json_integer_value(json_object_get(json, "damaged_lines")), 1);
+	json_decref(json);
+	record_close(back, NULL);
+}
+
+static char *read_file(size_t *len)
+{
+	FILE *f = fopen(file, "r");
+	char *text = calloc(1, 65536);
+
+	*len = fread(text, 1, 65535, f);
+	fclose(f);
+	return text;
+}
+
+static void write_file(const char *text, size_t len)
+{
+	FILE *f = fopen(file, "w");
+
+	assert_int_equal(fwrite(text, 1, len, f), len);
+	fclose(f);
+}
+
+/* Cut at each byte: whole lines are there, the cut one is reported, nothing crashes. */
+static void cut_files(void **state)
+{
+	struct record *r = create(file), *back;
+	size_t len, rows, lines;
+	struct err e;
+	json_t *json;
+	char *text;
+
+	(void)state;
+	for (u64 i = 0; i < 4; i++)
+		record_event(r, i, "event \xff\"", i & 1 ? "odd" : "even");
+	add(r, 5, "lime", &opened);
+	record_close(r, NULL);
+	text = read_file(&len);
+	for (size_t cut = 0; cut <= len; cut++) {
+		write_file(text, cut);
+		lines = 0;
+		for (size_t i = 0; i < cut; i++)
+			lines += text[i] == '\n';
+		/* a last line that lacks only its newline is whole */
+		lines += cut && text[cut - 1] != '\n' && text[cut] == '\n';
+		if (!lines && cut) {
+			assert_int_equal(record_read(&back, file, &e), -EINVAL);
+			continue;
+		}
+		assert_int_equal(record_read(&back, file, &e), 0);
+		json = summary(back);
+		rows = json_array_size(json_object_get(json, "events")) +
+		       json_array_size(json_object_get(json, "requests"));
+		assert_int_equal(rows, lines < 2 ? lines : lines < 5 ? 2 : 3);
+		assert_true(json_is_true(json_object_get(json, "cut")) ==
+			    (cut && text[cut - 1] != '\n' && text[cut] != '\n'));
+		json_decref(json);
+		record_close(back, NULL);
+	}
+	free(text);
+}
+
+static void hostile_lines_are_left_out(void **state)
+{
+	static const char *const bad[] = {
+		"",
+		"x",
+		"[]",
+		"7",
+		"{}",
+		"null",
+		"{\"time_ns\":\"1\"}",
+		"{\"time_ns\":1}",
+		"{\"time_ns\":-1,\"event\":\"e\",\"text\":\"t\"}",
+		"{\"time_ns\":1,\"event\":7,\"text\":\"t\"}",
+		"{\"time_ns\":1,\"event\":null}",
+		"{\"time_ns\":1,\"session\":[],\"driver\":\"d\",\"function\":\"f\"}",
+		"{\"time_ns\":1,\"session\":\"a\",\"driver\":\"d\",\"function\":\"f\",\"verdict\":\"x\"}",
+		"{\"time_ns\":1,\"event\":\"a\\u0000b\",\"text\":\"t\"}",
+		"{\"time_ns\":99999999999999999999,\"event\":\"e\",\"text\":\"t\"}",
+	};
+	static char text[2 << 20];
+	struct record *r;
+	json_t *json;
+	struct err e;
+	size_t at = 0;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		at += (size_t)sprintf(text + at, "%s\n", bad[i]);
+	at += (size_t)sprintf(text + at, "{\"time_ns\":1,\"event\":\"e\",\"text\":\"t\"}\n");
+	memset(text + at, '[', 1000000); /* deep */
+	at += 1000000;
+	text[at++] = '\n';
+	memset(text + at, 0, 100);
+	at += 100;
+	text[at++] = '\n';
+	write_file(text, at);
+	assert_int_equal(record_read(&r, file, &e), 0);
+	json = summary(r);
+	assert_int_equal(json_array_size(json_object_get(json, "events")), 1);
+	assert_int_equal(json_integer_value(json_object_get(json, "damaged_lines")),
+			 ARRAY_SIZE(bad) + 2);
+	json_decref(json);
+	record_close(r, NULL);
+
+	/* a line without an end */
+	memset(text, 'x', sizeof(text));
+	write_file(text, sizeof(text));
+	assert_int_equal(record_read(&r, file, &e), -EINVAL);
+	assert_non_null(strstr(e.text, "not a record of requests"));
+	assert_int_equal(record_read(&r, "/nonexistent", &e), -ENOENT);
+	assert_int_equal(record_read(&r, "/tmp", &e), -EIO);
+}
+
+static void filters(void **state)
+{
+	static const struct call denied = { "misc_register", "lime", NULL, VERDICT_DENY, EPERM };
+	static const struct {
+		struct record_filter f;
+		size_t requests, events;
+	} cases[] = {
+		{ { NULL, NULL, NULL, NULL }, 3, 1 },
+		{ { "a", NULL, NULL, NULL }, 3, 0 },
+		{ { "b", NULL, NULL, NULL }, 0, 0 },
+		{ { NULL, "lime", NULL, NULL }, 2, 0 },
+		{ { NULL, "lime*", NULL, NULL }, 3, 0 },
+		{ { NULL, NULL, "filp_*", NULL }, 2, 0 },
+		{ { NULL, NULL, "doorbell*", NULL }, 0, 1 },
+		{ { NULL, NULL, NULL, "deny" }, 1, 0 },
+	};
+	struct record *r = create(file);
+	json_t *json;
+
+	(void)state;
+	add(r, 1, "lime", &opened);
+	add(r, 2, "lime2", &opened);
+	add(r, 3, "lime", &denied);
+	record_event(r, 4, "doorbell refused", "x");
+	record_close(r, NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		assert_int_equal(record_read_some(&r, file, &cases[i].f, NULL), 0);
+		json = summary(r);
+		assert_int_equal(json_array_size(json_object_get(json, "requests")),
+				 cases[i].requests);
+		assert_int_equal(json_array_size(json_object_get(json, "events")), cases[i].events);
+		json_decref(json);
+		record_close(r, NULL);
+	}
+}
+
+static void tables_fit_and_are_harmless(void **state)
+{
+	static const struct call longer = {
+		"filp_open", "/a/very/long/path/that/does/not/fit/\x1b[2J\xff\xe2\x80\xae/end", "x",
+		VERDICT_REWRITE, 0
+	};
+	static const struct call denied = { "misc_register", "gr\xc3\xbcn", NULL, VERDICT_DENY,
+					    EPERM };
+	struct record *r = create(NULL);
+	char *text;
+
+	(void)state;
+	text = table(r, 80, false);
+	assert_string_equal(text, "0 entries in 0 rows\n");
+	free(text);
+	add(r, 1234567890, "lime", &longer);
+	add(r, 2000000000, "lime", &denied);
+	for (unsigned width = 74; width < 200; width++) {
+		char *save = NULL;
+
+		text = table(r, width, false);
+		for (char *l = strtok_r(text, "\n", &save); l; l = strtok_r(NULL, "\n", &save)) {
+			size_t n = 0;
+
+			for (char *c = l; *c; c++)
+				n += (*c & 0xc0) != 0x80;
+			assert_true(n <= width);
+			/* nothing that a terminal would act upon */
+			assert_null(strpbrk(l, "\x1b\x01\r\xff"));
+			assert_null(strstr(l, "\xe2\x80\xae"));
+		}
+		free(text);
+	}
+	text = table(r, 0, false);
+	assert_non_null(strstr(text, "1.234567      1  a"));
+	assert_non_null(strstr(text, "/fit/\\x1b[2J\\xff\\xe2\\x80\\xae/end"));
+	assert_non_null(strstr(text, "gr\xc3\xbcn"));
+	assert_non_null(strstr(text, "deny EPERM"));
+	assert_null(strstr(text, "\033"));
+	free(text);
+	text = table(r, 0, true);
+	assert_non_null(strstr(text, "\033[31mdeny EPERM"));
+	free(text);
+	record_close(r, NULL);
+}
+
+static void memory_is_bounded_and_nothing_is_lost_silently(void **state)
+{
+	struct record *r = create(NULL);
+	char name[32], *text;
+	json_t *json;
+
+	(void)state;
+	for (u64 i = 0; i < RECORD_ROWS + 1000; i++) {
+		struct call c = { "misc_register", name, name, VERDICT_PASS, 0 };
+
+		snprintf(name, sizeof(name), "n%llu", (unsigned long long)i);
+		add(r, i, "lime", &c);
+	}
+	/* rows that are there go on counting */
+	struct call c = { "misc_register", "n5", "n5", VERDICT_PASS, 0 };
+
+	add(r, 1 << 30, "lime", &c);
+	json = summary(r);
+	assert_int_equal(json_array_size(json_object_get(json, "requests")), RECORD_ROWS);
+	assert_int_equal(json_integer_value(json_object_get(json, "others")), 1000);
+	json_decref(json);
+	text = table(r, 80, false);
+	assert_non_null(strstr(text, "16385 entries in 16384 rows\n1000 more without a row"));
+	free(text);
+	record_close(r, NULL);
+}
+
+#define THREADS 8
+#define CALLS	2000
+
+static void *add_many(void *arg)
+{
+	struct record *r = arg;
+
+	for (u64 i = 0; i < CALLS; i++)
+		add(r, i, "lime", &opened);
+	return NULL;
+}
+
+static void many_threads(void **state)
+{
+	struct record *r = create(file), *back;
+	pthread_t t[THREADS];
+	struct record *both[2];
+
+	(void)state;
+	for (size_t i = 0; i < THREADS; i++)
+		pthread_create(&t[i], NULL, add_many, r);
+	for (size_t i = 0; i < THREADS; i++) {
+		json_decref(summary(r)); /* meanwhile */
+		pthread_join(t[i], NULL);
+	}
+	assert_int_equal(record_read(&back, file, NULL), 0);
+	both[0] = r;
+	both[1] = back;
+	for (size_t i = 0; i < 2; i++) {
+		json_t *json = summary(both[i]);
+		json_t *row = json_array_get(json_object_get(json, "requests"), 0);
+
+		assert_int_equal(json_array_size(json_object_get(json, "requests")), 1);
+		assert_int_equal(json_integer_value(json_object_get(row, "count")),
+				 THREADS * CALLS);
+		assert_int_equal(json_integer_value(json_object_get(json, "damaged_lines")), 0);
+		json_decref(json);
+		assert_int_equal(record_close(both[i], NULL), 0);
+	}
+}
+
+#define TEST(f) cmocka_unit_test_teardown(f, remove_file)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(repeats_are_one_row),
+		TEST(used_names),
+		TEST(what_the_policy_leaves_out_is_counted),
+		TEST(any_bytes_survive),
+		TEST(a_line_holds_the_arguments),
+		TEST(files_are_private_and_never_overwritten),
+		TEST(a_full_disk_is_told),
+		TEST(a_torn_line_harms_only_itself),
+		TEST(cut_files),
+		TEST(hostile_lines_are_left_out),
+		TEST(filters),
+		TEST(tables_fit_and_are_harmless),
+		TEST(memory_is_bounded_and_nothing_is_lost_silently),
+		TEST(many_threads),
+	};
+
+	return cmocka_run_group_tests(tests, make_dir, remove_dir);
+}
