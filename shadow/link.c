@@ -153,7 +153,8 @@ static void resolve_absent(const struct resolver *v, struct import *im, u32 symb
 		p->n_renames++;
 		decide(im, TARGET_KERNEL, "weak, and nobody provides it: stays 0");
 	} else if (*module_depends(p->module)) {
-		decide(im, TARGET_REFUSED, "not in the session or kernel; needs a driver of: %.60s",
+		decide(im, TARGET_REFUSED,
+		       "neither the session nor the kernel has it; load first: %.60s",
 		       module_depends(p->module));
 	} else {
 		decide(im, TARGET_REFUSED, "nothing in the session or the kernel provides it");
