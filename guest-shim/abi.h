@@ -220,6 +220,7 @@ enum umbra_cmd {
 	UMBRA_CMD_RELEASE,     /* a: VA */
 	UMBRA_CMD_MAP,	       /* a: count; payload: struct umbra_map[] */
 	UMBRA_CMD_WAIT_PATH,   /* payload: path; done when it exists below PID 1's root */
+	UMBRA_CMD_WAIT_UP,     /* done when PID 1 runs the user's init; a: and has changed its root */
 	/* For the agent: */
 	UMBRA_CMD_LOAD = 64, /* len: image in the payload; name: module; params */
 	UMBRA_CMD_UNLOAD,    /* name */

@@ -43,6 +43,14 @@ static s64 wait_path(const char *path)
 	return 0;
 }
 
+static s64 wait_up(bool root)
+{
+	while (!shim_guest_up(root))
+		if (msleep_interruptible(50))
+			return -EINTR;
+	return 0;
+}
+
 /* Carry out a command for the shim. */
 static s64 carry_out(const struct umbra_mail *m, u64 *value)
 {
@@ -61,6 +69,8 @@ static s64 carry_out(const struct umbra_mail *m, u64 *value)
 		return shim_remap((const struct umbra_map *)payload, m->a);
 	case UMBRA_CMD_WAIT_PATH:
 		return wait_path(payload);
+	case UMBRA_CMD_WAIT_UP:
+		return wait_up(m->a);
 	default:
 		return -EOPNOTSUPP;
 	}

@@ -99,6 +99,27 @@ static int lookup_root(const char *name, unsigned int flags, struct path *out)
 	return ret;
 }
 
+bool shim_guest_up(bool root)
+{
+	struct path mine, init_root;
+	struct task_struct *init;
+	bool up = false;
+
+	if (shim_init_root(&init_root))
+		return false;
+	get_fs_root(current->fs, &mine);
+	if (!root || !path_equal(&mine, &init_root)) {
+		rcu_read_lock();
+		init = init_pid_ns.child_reaper;
+		/* current is the agent: its sibling has become the user's init */
+		up = init && strncmp(init->comm, "agent", sizeof(init->comm));
+		rcu_read_unlock();
+	}
+	path_put(&mine);
+	path_put(&init_root);
+	return up;
+}
+
 void shim_follow_init(void)
 {
 	void (*set_root)(struct fs_struct *, const struct path *);

@@ -68,6 +68,8 @@ struct file *shim_open_in_root(const char *root, const char *name, int flags, um
 			       u64 resolve);
 /* Give the current process (the agent) the root of the guest's init. */
 void shim_follow_init(void);
+/* Does PID 1 run something else than the agent, and with @root also on another root? */
+bool shim_guest_up(bool root);
 /* Does @path exist, seen from init's root? */
 bool shim_path_exists(const char *path);
 

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "guest-shim/abi.h"
+#include "vmm/inject.h"
+
+#define FILE_MAX (8u << 20)
+
+struct archive {
+	u8 *data;
+	size_t len, cap;
+	unsigned ino;
+};
+
+static int put(struct archive *a, const void *data, size_t len)
+{
+	if (len > a->cap - a->len) {
+		size_t cap = (a->len + len) * 2 + 4096;
+		u8 *bigger = realloc(a->data, cap);
+
+		if (!bigger)
+			return -ENOMEM;
+		a->data = bigger;
+		a->cap = cap;
+	}
+	if (len)
+		memcpy(a->data + a->len, data, len);
+	a->len += len;
+	return 0;
+}
+
+static int pad(struct archive *a)
+{
+	static const char zeros[4];
+
+	return put(a, zeros, -a->len & 3);
+}
+
+/* Documentation/driver-api/early-userspace/buffer-format.rst */
+static int put_entry(struct archive *a, const char *name, unsigned mode, const void *data, size_t len)
+{
+	size_t name_len = strlen(name) + 1;
+	char header[112];
+	int ret;
+
+	snprintf(header, sizeof(header), "070701%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X",
+		 ++a->ino, mode, 0, 0, 1, 0, (unsigned)len, 0, 0, 0, 0, (unsigned)name_len, 0);
+	ret = put(a, header, 110);
+	if (!ret)
+		ret = put(a, name, name_len);
+	if (!ret)
+		ret = pad(a);
+	if (!ret)
+		ret = put(a, data, len);
+	return ret ? ret : pad(a);
+}
+
+static int read_file(const char *path, void **out, size_t *len)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	size_t done = 0;
+	u8 *data = NULL;
+	int ret = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_size > FILE_MAX) {
+		ret = -EINVAL;
+		goto out;
+	}
+	data = malloc((size_t)st.st_size + 1);
+	if (!data) {
+		ret = -ENOMEM;
+		goto out;
+	}
+	while (done < (size_t)st.st_size) {
+		ssize_t n = read(fd, data + done, (size_t)st.st_size - done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			ret = n ? -errno : -EIO;
+			goto out;
+		}
+		done += (size_t)n;
+	}
+	*out = data;
+	*len = done;
+	data = NULL;
+out:
+	free(data);
+	close(fd);
+	return ret;
+}
+
+/* Guest parts lie beside the binary in a build tree, else under its prefix. */
+static int guest_file(const char *file, void **out, size_t *len, char *tried, size_t tried_len)
+{
+	static const char *const places[] = { "guest", "../lib/umbra/guest" };
+	char exe[3072], path[4096];
+	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+	char *slash;
+	size_t i;
+	int ret = -ENOENT;
+
+	if (n <= 0)
+		return -errno;
+	exe[n] = 0;
+	slash = strrchr(exe, '/');
+	if (!slash)
+		return -ENOENT;
+	*slash = 0;
+	for (i = 0; i < ARRAY_SIZE(places); i++) {
+		snprintf(path, sizeof(path), "%s/%s/%s", exe, places[i], file);
+		ret = read_file(path, out, len);
+		if (!i)
+			snprintf(tried, tried_len, "%s", path);
+		if (ret != -ENOENT)
+			break;
+	}
+	return ret;
+}
+
+int inject_archive(const char *release, const char *init, void **out, size_t *len, struct err *e)
+{
+	struct archive a = { 0 };
+	void *shim = NULL, *agent = NULL;
+	size_t shim_len = 0, agent_len = 0;
+	char file[160], tried[4096] = "";
+	int ret;
+
+	snprintf(file, sizeof(file), "%s/umbra.ko", release);
+	ret = guest_file(file, &shim, &shim_len, tried, sizeof(tried));
+	if (ret) {
+		err_set(e, ret,
+			"no shim for kernel %s (%s: %s); install linux-headers-%s and run `make shim`",
+			release, tried, strerror(-ret), release);
+		goto out;
+	}
+	ret = guest_file("agent", &agent, &agent_len, tried, sizeof(tried));
+	if (ret) {
+		err_set(e, ret, "no agent for the guest (%s: %s); run `make agent`", tried,
+			strerror(-ret));
+		goto out;
+	}
+	ret = put_entry(&a, UMBRA_AGENT_DIR + 1, 0040700, NULL, 0);
+	if (!ret)
+		ret = put_entry(&a, UMBRA_AGENT_PATH + 1, 0100700, agent, agent_len);
+	if (!ret)
+		ret = put_entry(&a, UMBRA_AGENT_SHIM + 1, 0100600, shim, shim_len);
+	if (!ret)
+		ret = put_entry(&a, UMBRA_AGENT_INIT + 1, 0100600, init ? init : "",
+				init ? strlen(init) : 0);
+	if (!ret)
+		ret = put_entry(&a, "TRAILER!!!", 0, NULL, 0);
+	if (ret) {
+		err_set(e, ret, "no memory for the guest's archive");
+		goto out;
+	}
+	*out = a.data;
+	*len = a.len;
+	a.data = NULL;
+out:
+	free(a.data);
+	free(shim);
+	free(agent);
+	return ret;
+}
+
+const char *inject_cmdline(void)
+{
+	return "rdinit=" UMBRA_AGENT_PATH;
+}
+
+char *inject_cmdline_value(const char *cmdline, const char *key)
+{
+	size_t key_len = strlen(key);
+	char *found = NULL;
+	const char *p = cmdline;
+
+	while (*p) {
+		const char *start;
+		bool quoted = false;
+
+		while (*p == ' ')
+			p++;
+		start = p;
+		while (*p && (quoted || *p != ' ')) {
+			if (*p == '"')
+				quoted = !quoted;
+			p++;
+		}
+		if (p - start == 2 && !strncmp(start, "--", 2))
+			break;
+		if ((size_t)(p - start) > key_len && !strncmp(start, key, key_len) &&
+		    start[key_len] == '=') {
+			free(found);
+			found = strndup(start + key_len + 1, (size_t)(p - start) - key_len - 1);
+		}
+	}
+	return found;
+}

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Sessions over the control socket. Answers have the same members as the --json output of
+ * `vmm driver list` and `vmm session list`.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "vmm/control.h"
+#include "vmm/exit.h"
+#include "vmm/machine.h"
+#include "vmm/sessions_int.h"
+#include "vmm/verify.h"
+
+static const char *text_arg(const json_t *args, const char *key)
+{
+	return json_string_value(json_object_get(args, key));
+}
+
+/* An operation has ended: tell the client that asked for it. */
+static void answered(void *arg, int ret, const char *line)
+{
+	if (ret)
+		control_fail(arg, line);
+	else
+		control_reply(arg, NULL);
+}
+
+static void driver_load(void *arg, struct control_request *r, const json_t *args)
+{
+	struct sessions *s = arg;
+	const char *session = text_arg(args, "session"), *path = text_arg(args, "path");
+	struct driver *d;
+	struct err e;
+
+	if (!session || !path || *path != '/') {
+		control_fail(r, "umbra-driver-load needs 'session' and an absolute 'path'");
+		return;
+	}
+	if (sessions_add_driver(s, session, text_arg(args, "instance"), path, text_arg(args, "params"),
+				&d, &e)) {
+		control_fail(r, e.text);
+		return;
+	}
+	if (sessions_queue(s, d, false, answered, r)) {
+		sessions_drop_driver(s, d);
+		control_fail(r, "no memory");
+	}
+}
+
+static void driver_unload(void *arg, struct control_request *r, const json_t *args)
+{
+	struct sessions *s = arg;
+	const char *instance = text_arg(args, "instance");
+	struct driver *d;
+	struct err e;
+
+	if (!instance) {
+		control_fail(r, "umbra-driver-unload needs 'instance'");
+		return;
+	}
+	if (sessions_find_driver(s, text_arg(args, "session"), instance, &d, &e)) {
+		control_fail(r, e.text);
+		return;
+	}
+	if (d->state != DRIVER_LOADED) {
+		control_fail(r, "the driver is not loaded yet, or is being unloaded");
+		return;
+	}
+	if (sessions_queue(s, d, true, answered, r))
+		control_fail(r, "no memory");
+}
+
+static json_t *describe_driver(struct sessions *s, const struct driver *d)
+{
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I}", "session", d->session->name,
+			 "driver", d->instance, "module", d->guest_name, "path", d->path, "params",
+			 d->params ? d->params : "", "state", driver_state_name(d->state), "critical",
+			 (json_int_t)d->n_gates, "calls",
+			 (json_int_t)(d->inst ? pvm_instance_calls(s->pvm, d->inst) : 0), "objects",
+			 (json_int_t)(d->inst ? pvm_instance_objects(s->pvm, d->inst) : 0));
+}
+
+static void driver_list(void *arg, struct control_request *r, const json_t *args)
+{
+	struct sessions *s = arg;
+	const char *session = text_arg(args, "session");
+	json_t *list = json_array();
+	struct session *ss;
+	struct driver *d;
+
+	for (ss = s->list; ss; ss = ss->next) {
+		if (session && strcmp(session, ss->name) != 0)
+			continue;
+		for (d = ss->drivers; d; d = d->next)
+			json_array_append_new(list, describe_driver(s, d));
+	}
+	control_reply(r, list);
+}
+
+static void session_list(void *arg, struct control_request *r, const json_t *args)
+{
+	struct sessions *s = arg;
+	json_t *list = json_array();
+	size_t i, n;
+
+	(void)args;
+	for (i = 0; i < policy_session_count(s->policy); i++) {
+		const char *name = policy_session_name(policy_session_at(s->policy, i));
+		struct session *ss = sessions_find(s, name);
+		size_t pages = 0, drivers = 0;
+		const struct driver *d;
+		char va[32] = "";
+
+		for (d = ss ? ss->drivers : NULL; d; d = d->next)
+			drivers++;
+		for (n = 0; ss && ss->va && n < ss->text_pages + (size_t)GATE_PAGES; n++)
+			pages += ss->page_gpa[n] != 0;
+		if (ss && ss->va)
+			snprintf(va, sizeof(va), "0x%llx", (unsigned long long)ss->va);
+		json_array_append_new(list,
+				      json_pack("{s:s, s:I, s:s, s:I}", "session", name, "drivers",
+						(json_int_t)drivers, "shadow", va, "pages",
+						(json_int_t)pages));
+	}
+	control_reply(r, list);
+}
+
+static void driver_verify(void *arg, struct control_request *r, const json_t *args)
+{
+	struct sessions *s = arg;
+	const char *instance = text_arg(args, "instance");
+	struct driver *d;
+	json_t *report = NULL;
+	struct err e;
+
+	if (!instance) {
+		control_fail(r, "umbra-driver-verify needs 'instance'");
+		return;
+	}
+	if (sessions_find_driver(s, text_arg(args, "session"), instance, &d, &e) ||
+	    verify_driver(s, d, &report, &e)) {
+		control_fail(r, e.text);
+		return;
+	}
+	control_reply(r, report);
+}
+
+static void policy_set(void *arg, struct control_request *r, const json_t *args)
+{
+	struct sessions *s = arg;
+	const char *path = text_arg(args, "path");
+	struct err e;
+
+	if (!path || *path != '/')
+		control_fail(r, "umbra-policy-load needs an absolute 'path'");
+	else if (sessions_reload_policy(s, path, &e))
+		control_fail(r, e.text);
+	else
+		control_reply(r, NULL);
+}
+
+static void query_status(void *arg, struct control_request *r, const json_t *args)
+{
+	(void)arg;
+	(void)args;
+	control_reply(r, json_pack("{s:b, s:s, s:b}", "running", 1, "status", "running", "singlestep", 0));
+}
+
+static void query_name(void *arg, struct control_request *r, const json_t *args)
+{
+	struct sessions *s = arg;
+
+	(void)args;
+	control_reply(r, s->name ? json_pack("{s:s}", "name", s->name) : json_object());
+}
+
+static void quit(void *arg, struct control_request *r, const json_t *args)
+{
+	struct sessions *s = arg;
+
+	(void)args;
+	control_reply(r, NULL);
+	machine_exit(s->m, VMM_EXIT_SIGNAL + 15, "ended by the control socket");
+}
+
+static void stats(void *arg, struct control_request *r, const json_t *args)
+{
+	struct sessions *s = arg;
+	struct pvm_stats st;
+
+	(void)args;
+	pvm_stats(s->pvm, &st);
+	control_reply(r, json_pack("{s:I, s:I, s:I, s:I, s:I}", "calls", (json_int_t)st.calls, "results",
+				   (json_int_t)st.results, "refused-doorbells",
+				   (json_int_t)st.refused_doorbells, "blocked-writes",
+				   (json_int_t)st.blocked_writes, "lost-calls", (json_int_t)st.lost));
+}
+
+static const struct control_command commands[] = {
+	{ "query-status", query_status },
+	{ "query-name", query_name },
+	{ "quit", quit },
+	{ "umbra-driver-load", driver_load },
+	{ "umbra-driver-unload", driver_unload },
+	{ "umbra-driver-list", driver_list },
+	{ "umbra-driver-verify", driver_verify },
+	{ "umbra-session-list", session_list },
+	{ "umbra-policy-load", policy_set },
+	{ "umbra-stats", stats },
+	{ NULL, NULL },
+};
+
+int sessions_control_start(struct sessions *s, const char *name, struct err *e)
+{
+	char own[32], *path;
+	int ret;
+
+	snprintf(own, sizeof(own), "guest-%d", getpid());
+	ret = control_path(&path, name ? name : own, true, e);
+	if (ret)
+		return ret;
+	ret = control_create(&s->control, s->loop, path, commands, s, e);
+	free(path);
+	return ret;
+}
