@@ -97,3 +97,6 @@ test:
 lint:
 	@tools/check-tools lint
 	@LINT_FLAGS='$(WARN) $(DEFS)' tools/lint
+
+demo:
+	@tools/demo
