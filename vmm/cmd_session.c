@@ -10,11 +10,13 @@
 
 static const char help[] =
 	"Usage: vmm session list\n"
+	"       vmm session stats\n"
 	"       vmm session policy FILE\n"
 	"\n"
 	"Sessions of a running guest that was started with --policy.\n"
 	"\n"
 	"  list      the policy's sessions; those with drivers have a shadow kernel\n"
+	"  stats     calls, and what was refused\n"
 	"  policy    put another policy in force; it decides every driver's next call\n"
 	"\n"
 	"Options:\n"
@@ -53,6 +55,32 @@ static int list(const char *guest, bool json)
 			       (long long)json_integer_value(json_object_get(s, "drivers")),
 			       shadow && *shadow ? shadow : "-",
 			       (long long)json_integer_value(json_object_get(s, "pages")));
+		}
+	}
+	json_decref(out);
+	return 0;
+}
+
+static int stats(const char *guest, bool json)
+{
+	json_t *out = NULL;
+	struct err e;
+	void *it;
+
+	if (control_call(guest, "umbra-stats", json_object(), &out, &e))
+		return fail(&e);
+	if (json) {
+		json_dumpf(out, stdout, JSON_INDENT(2));
+		putchar('\n');
+	} else {
+		for (it = json_object_iter(out); it; it = json_object_iter_next(out, it)) {
+			const json_t *v = json_object_iter_value(it);
+
+			if (json_is_string(v))
+				printf("%-18s %18s\n", json_object_iter_key(it), json_string_value(v));
+			else
+				printf("%-18s %18lld\n", json_object_iter_key(it),
+				       (long long)json_integer_value(v));
 		}
 	}
 	json_decref(out);
@@ -110,8 +138,10 @@ int cmd_session(int argc, char **argv)
 	left = argc - optind;
 	if (left == 1 && !strcmp(argv[optind], "list"))
 		return list(guest, json);
+	if (left == 1 && !strcmp(argv[optind], "stats"))
+		return stats(guest, json);
 	if (left == 2 && !strcmp(argv[optind], "policy"))
 		return set_policy(guest, argv[optind + 1]);
-	fprintf(stderr, "vmm: session: say `list` or `policy FILE`; see `vmm session --help`\n");
+	fprintf(stderr, "vmm: session: say `list`, `stats` or `policy FILE`; see `vmm session --help`\n");
 	return VMM_EXIT_USAGE;
 }

@@ -93,6 +93,7 @@ int pvm_command(struct pvm *p, const struct pvm_command *c, pvm_done_fn *fn, voi
 
 struct pvm_stats {
 	u64 calls, results, refused_doorbells, blocked_writes, lost;
+	u64 gate; /* VA of the gate page; 0 before the hello */
 };
 void pvm_stats(struct pvm *p, struct pvm_stats *out);
 

@@ -191,13 +191,17 @@ static void stats(void *arg, struct control_request *r, const json_t *args)
 {
 	struct sessions *s = arg;
 	struct pvm_stats st;
+	char gate[32] = "";
 
 	(void)args;
 	pvm_stats(s->pvm, &st);
-	control_reply(r, json_pack("{s:I, s:I, s:I, s:I, s:I}", "calls", (json_int_t)st.calls, "results",
-				   (json_int_t)st.results, "refused-doorbells",
+	if (st.gate)
+		snprintf(gate, sizeof(gate), "0x%llx", (unsigned long long)st.gate);
+	control_reply(r, json_pack("{s:I, s:I, s:I, s:I, s:I, s:s}", "calls", (json_int_t)st.calls,
+				   "results", (json_int_t)st.results, "refused-doorbells",
 				   (json_int_t)st.refused_doorbells, "blocked-writes",
-				   (json_int_t)st.blocked_writes, "lost-calls", (json_int_t)st.lost));
+				   (json_int_t)st.blocked_writes, "lost-calls", (json_int_t)st.lost,
+				   "gate", gate));
 }
 
 static const struct control_command commands[] = {
