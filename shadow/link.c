@@ -128,7 +128,7 @@ static int resolve_session(const struct resolver *v, struct import *im, u32 symb
 	    strlen(pr->name) > PRIVATE_NAME_MAX)
 		return err_set(v->e, -EINVAL, "%s: the private name of the driver %s is too long",
 			       p->module->label, module_name(pr->module));
-	strcpy(copy, pr->name);
+	memcpy(copy, pr->name, strlen(pr->name) + 1);
 	im->provider = copy;
 	im->kind = pr->module->exports[export].class;
 	decide(im, TARGET_SESSION, "exported by %.55s of the same session", copy);
@@ -216,6 +216,9 @@ static int resolve_all(struct resolver *v)
 /* Now that the references are counted: what they mean for the targets. */
 static void settle(const struct resolver *v, struct import *im)
 {
+	/* nothing tells what an absent symbol is but how it is used */
+	if (!im->export && !im->provider && im->branches)
+		im->kind = SYMBOL_FUNCTION;
 	if (im->target != TARGET_SHADOW || im->kind != SYMBOL_FUNCTION)
 		return;
 	if (im->critical && im->address_taken && !is_permitted(v, im->symbol))
@@ -314,9 +317,11 @@ static int check_versions(const struct resolver *v)
 		if (ex && ex->has_crc && load_u64(entry) != ex->crc && !in_session(v, name))
 			return err_set(
 				v->e, -EINVAL,
-				"%s: built for another kernel (it expects %s with CRC %#llx, %s has %#x)",
-				m->label, name, (unsigned long long)load_u64(entry),
-				kernel_path(p->kernel), ex->crc);
+				"%s: built for another kernel, %.*s (%s has CRC %#llx there, %#x in %s)",
+				m->label, m->vermagic ? (int)strcspn(m->vermagic, " ") : 1,
+				m->vermagic ? m->vermagic : "?", name,
+				(unsigned long long)load_u64(entry), ex->crc,
+				kernel_path(p->kernel));
 	}
 	return 0;
 }

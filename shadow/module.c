@@ -201,7 +201,7 @@ static int note_section(struct module *m, u32 i, struct err *e)
 	};
 	const struct module_section *s = &m->sections[i];
 
-	for (size_t j = 0; j < ARRAY_SIZE(known); j++) {
+	for (size_t j = 0; s->name && j < ARRAY_SIZE(known); j++) {
 		if (strcmp(s->name, known[j].name) != 0)
 			continue;
 		if (*known[j].idx || !(s->h.sh_flags & SHF_ALLOC) || s->h.sh_type != SHT_PROGBITS)

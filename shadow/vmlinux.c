@@ -144,24 +144,24 @@ out:
 
 static struct section *wanted(struct sections *s, const char *name)
 {
-	const struct {
+	static const struct {
 		const char *name;
-		struct section *to;
+		size_t offset;
 	} names[] = {
-		{ ".text", &s->text },
-		{ ".rodata", &s->rodata },
-		{ ".data..percpu", &s->percpu },
-		{ "__ksymtab_strings", &s->strings },
-		{ ".BTF", &s->btf },
-		{ "__ksymtab", &s->ksymtab[0] },
-		{ "__ksymtab_gpl", &s->ksymtab[1] },
-		{ "__kcrctab", &s->kcrctab[0] },
-		{ "__kcrctab_gpl", &s->kcrctab[1] },
+		{ ".text", offsetof(struct sections, text) },
+		{ ".rodata", offsetof(struct sections, rodata) },
+		{ ".data..percpu", offsetof(struct sections, percpu) },
+		{ "__ksymtab_strings", offsetof(struct sections, strings) },
+		{ ".BTF", offsetof(struct sections, btf) },
+		{ "__ksymtab", offsetof(struct sections, ksymtab[0]) },
+		{ "__ksymtab_gpl", offsetof(struct sections, ksymtab[1]) },
+		{ "__kcrctab", offsetof(struct sections, kcrctab[0]) },
+		{ "__kcrctab_gpl", offsetof(struct sections, kcrctab[1]) },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		if (!strcmp(names[i].name, name))
-			return names[i].to;
+			return (struct section *)((char *)s + names[i].offset);
 	return NULL;
 }
 
@@ -184,7 +184,7 @@ int vmlinux_sections(struct kernel *k, struct sections *s, struct err *e)
 		struct section *to = name ? wanted(s, name) : NULL;
 
 		/* Of two sections of one name the first counts. */
-		if (!to || to->size)
+		if (!sh || !to || to->size)
 			continue;
 		to->addr = sh->sh_addr;
 		to->size = sh->sh_size;

@@ -127,10 +127,12 @@ static int parse_options(struct options *o, int argc, char **argv)
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
+	char text[192];
 	int c;
 
 	optind = 1;
-	while ((c = getopt_long(argc, argv, "k:p:s:w:a:jh", longs, NULL)) != -1) {
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, ":k:p:s:w:a:jh", longs, NULL)) != -1) {
 		switch (c) {
 		case 'k':
 			o->kernel = optarg;
@@ -155,9 +157,11 @@ static int parse_options(struct options *o, int argc, char **argv)
 		case 'h':
 			help(stdout);
 			return -1;
-		default: /* getopt has said what is wrong */
-			fputs("vmm inspect: --help shows how it is used\n", stderr);
-			return INSPECT_BAD;
+		default:
+			snprintf(text, sizeof(text), "%s %.100s; --help shows how it is used",
+				 c == ':' ? "a value is missing behind" : "unknown option",
+				 argv[optind - 1]);
+			return inspect_fail(text);
 		}
 	}
 	if (o->all ? optind != argc || o->n_with : argc - optind != 1)
