@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# timeout: 400
+# Stock drivers in two sessions, beside the plain one, on a guest that knows nothing of it.
+. tests/lab/sessions.sh
+
+setup()
+{
+	policy "$WORK/policy" a b
+	initrd "$WORK/image" <<'END'
+say pid $$
+say files $(ls -a / | tr '\n' ' ')
+say ours $(ls -d /.umbra /.proc /.root 2>/dev/null | wc -l)
+wait_for 60 test -e /sys/class/net/adummy0
+wait_for 60 test -e /sys/class/net/bdummy0
+wait_for 60 test -e /sys/class/net/bdummy1
+wait_for 60 test -b /dev/ram0
+insmod /dummy.ko && say plain loaded
+ip link set lo up
+for i in dummy0 adummy0 bdummy0 bdummy1; do
+	ip link set $i up
+done
+ip addr add 10.9.1.1/24 dev adummy0
+ip addr add 10.9.2.1/24 dev bdummy0
+ip addr add 10.9.3.1/24 dev dummy0
+ping -c 1 -W 1 10.9.1.2 >/dev/null 2>&1
+for i in adummy0 bdummy0 dummy0; do
+	say tx $i $(cat /sys/class/net/$i/statistics/tx_packets)
+done
+say kinds $(ip link add k0 type a-dummy && ip link add k1 type b-dummy && ip link add k2 type dummy && echo all)
+dd if=/dev/urandom of=/tmp/r bs=64k count=16 2>/dev/null
+cat /tmp/r >/dev/ram0
+sync
+echo 3 >/proc/sys/vm/drop_caches
+dd if=/dev/ram0 bs=64k count=16 2>/dev/null | cmp - /tmp/r && say ram same
+say modules $(sed 's/ .*//' /proc/modules | sort | tr '\n' ' ')
+say loaded
+read line
+for i in k0 k1 k2; do ip link del $i; done
+say told
+read line
+say after $(ls /sys/class/net | sort | tr '\n' ' ') $(sed 's/ .*//' /proc/modules | sort | tr '\n' ' ')
+say warnings $(dmesg | grep -cE 'WARNING|BUG|Oops')
+say areas $(grep -c 'reserve\|map_between' /proc/vmallocinfo)
+END
+	add_files "$WORK/image" "$DUMMY:dummy.ko"
+	sessions_start --initrd "$WORK/image" --memory 192M --cpus 2 --policy "$WORK/policy" \
+		--record "$WORK/record" --driver "a:$DUMMY" --driver "b:$DUMMY" \
+		--driver "b/two:$DUMMY" --driver "a:$BRD,rd_nr=1,rd_size=4096"
+	guest_wait_console '^@@ loaded' 120
+	vmm_driver list --json >"$WORK/list.json"
+	vmm_driver list >"$WORK/list"
+	vmm_session list >"$WORK/sessions"
+	for d in a:dummy a:brd b:dummy b:two; do
+		"$VMM" driver --guest "$guest_name" verify --json "$d" >"$WORK/verify-${d/:/-}" || true
+	done
+	guest_type go
+	guest_wait_console '^@@ told' 30
+	for d in a:dummy a:brd b:two b:dummy; do
+		vmm_driver unload "$d" >>"$WORK/unload" 2>&1 || echo "unload $d: $?" >>"$WORK/unload"
+	done
+	vmm_session list >"$WORK/sessions-after"
+	guest_type go
+	guest_wait
+}
+
+test_guest_ends_well()
+{
+	expect_exit 0
+	expect_console '^@@ end'
+	expect_equal "$(console_values warnings)" 0
+}
+
+test_init_is_the_users_and_no_file_is_left()
+{
+	expect_equal "$(console_values pid)" 1
+	expect_equal "$(console_values ours)" 0
+}
+
+test_copies_and_the_plain_driver_live_side_by_side()
+{
+	expect_console '^@@ plain loaded'
+	expect_console '^@@ modules a__brd a__dummy b__dummy b__two .*dummy '
+	expect_equal "$(console_values kinds)" all
+}
+
+test_an_interface_passes_a_packet()
+{
+	[ "$(console_values 'tx adummy0')" -ge 1 ] || fail "no packet sent by adummy0"
+}
+
+test_a_block_device_reads_back_what_was_written()
+{
+	expect_console '^@@ ram same'
+}
+
+test_driver_list()
+{
+	expect_equal "$(grep -c loaded "$WORK/list")" 4
+	expect_equal "$(jq -r '.[] | select(.session == "b") | .driver' <"$WORK/list.json" | sort | tr '\n' ' ')" \
+		"dummy two "
+}
+
+test_every_branch_decoded_from_guest_memory_stays_in_the_session()
+{
+	local f
+
+	for f in "$WORK"/verify-*; do
+		expect_equal "$(jq '.violations | length' <"$f")" 0 "$f"
+		[ "$(jq .branches.shadow <"$f")" -gt 10 ] || fail "$f: few branches"
+	done
+	[ "$(jq .branches.gate <"$WORK/verify-a-dummy")" -gt 2 ] || fail "dummy has no gates"
+}
+
+test_unloading_leaves_nothing()
+{
+	expect_equal "$(cat "$WORK/unload")" ""
+	expect_equal "$(console_values after | grep -c '__')" 0
+	expect_equal "$(console_values after | grep -cE '[ab]dummy')" 0
+	expect_equal "$(grep -c 0xffff "$WORK/sessions-after" || true)" 0
+}
+
+test_record_names_session_driver_and_both_names()
+{
+	"$VMM" record --json "$WORK/record" >"$WORK/record.json"
+	expect_equal "$(jq -r '.[] | select(.function == "register_netdevice" and .driver == "two") | .used' \
+		<"$WORK/record.json" | head -n 1)" "bdummy%d"
+}
