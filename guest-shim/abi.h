@@ -160,6 +160,7 @@ struct umbra_regs {
 #define UMBRA_FRAME_TOO_LONG 0x2
 #define UMBRA_FRAME_FAULT    0x4 /* a name pointed nowhere */
 #define UMBRA_FRAME_HAS_NAME 0x8
+#define UMBRA_FRAME_NESTED   0x10 /* interrupted another call between its marshal and its doorbell */
 
 #define UMBRA_NAME_MAX 4096
 
@@ -182,7 +183,8 @@ struct umbra_frame {
 	struct umbra_str root;
 	struct umbra_str strvec;
 	__u32 used; /* bytes of data[] */
-	__u32 pad[9];
+	__u32 marshalling; /* claimed, and not rung yet */
+	__u32 pad[8];
 	char data[UMBRA_FRAME_SIZE - 168];
 };
 

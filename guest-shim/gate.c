@@ -166,6 +166,22 @@ static void put_format(struct umbra_frame *f, const struct call *c, const struct
 	f->used += len + 1;
 }
 
+/* Has this call, in an interrupt, come between another one's marshal and doorbell on this CPU? */
+static bool nested(const struct umbra_frame *self)
+{
+	unsigned int i;
+
+	if (!in_hardirq())
+		return false;
+	for_each_set_bit(i, umbra.busy, UMBRA_FRAMES) {
+		const struct umbra_frame *f = &umbra.frames[i];
+
+		if (f != self && READ_ONCE(f->marshalling) && f->cpu == raw_smp_processor_id())
+			return true;
+	}
+	return false;
+}
+
 static void marshal(struct umbra_frame *f, const struct call *c, const struct umbra_regs *regs)
 {
 	const struct umbra_fn *fn = c->fn;
@@ -175,6 +191,9 @@ static void marshal(struct umbra_frame *f, const struct call *c, const struct um
 	f->id = regs->id;
 	f->cpu = raw_smp_processor_id();
 	f->pid = task_pid_nr(current);
+	WRITE_ONCE(f->marshalling, 1);
+	if (nested(f))
+		f->flags |= UMBRA_FRAME_NESTED;
 	if (!can_sleep())
 		f->flags |= UMBRA_FRAME_ATOMIC;
 	memcpy(f->args, c->arg, sizeof(f->args));
@@ -292,8 +311,11 @@ static u64 carry_out(struct call *c, struct umbra_frame *f, const struct umbra_a
 /* Ring until the verdict is there. */
 static s64 ask(struct umbra_frame *f, const struct umbra_answer *a, int idx, u32 id)
 {
-	s64 ret = umbra.doorbell(UMBRA_OP_CALL, idx, id, 0, 0, 0);
 	unsigned int ms = 1;
+	s64 ret;
+
+	ret = umbra.doorbell(UMBRA_OP_CALL, idx, id, 0, 0, 0);
+	WRITE_ONCE(f->marshalling, 0);
 
 	while (!ret && a->verdict == UMBRA_PENDING) {
 		if (f->flags & UMBRA_FRAME_ATOMIC)

@@ -403,5 +403,6 @@ void pvm_stats(struct pvm *p, struct pvm_stats *out)
 	out->refused_doorbells = atomic_load(&p->refused);
 	out->blocked_writes = atomic_load(&p->blocked);
 	out->lost = atomic_load(&p->lost);
+	out->nested = atomic_load(&p->nested);
 	out->gate = atomic_load(&p->gate_va);
 }

@@ -92,7 +92,7 @@ struct pvm_command {
 int pvm_command(struct pvm *p, const struct pvm_command *c, pvm_done_fn *fn, void *arg);
 
 struct pvm_stats {
-	u64 calls, results, refused_doorbells, blocked_writes, lost;
+	u64 calls, results, refused_doorbells, blocked_writes, lost, nested;
 	u64 gate; /* VA of the gate page; 0 before the hello */
 };
 void pvm_stats(struct pvm *p, struct pvm_stats *out);

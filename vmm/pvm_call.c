@@ -241,6 +241,8 @@ s64 pvm_call(struct pvm *p, u64 idx, u64 id)
 		return -EINVAL;
 	atomic_fetch_add_explicit(&p->calls, 1, memory_order_relaxed);
 	copy_frame(p, idx, &f);
+	if (f.flags & UMBRA_FRAME_NESTED)
+		atomic_fetch_add_explicit(&p->nested, 1, memory_order_relaxed);
 	request_from_frame(&r, &f, &all[fn]);
 	memset(&d, 0, offsetof(struct decision, root));
 	d.root[0] = d.name[0] = 0;

@@ -91,7 +91,7 @@ struct pvm {
 	s64 done_result;
 	u64 done_value;
 
-	atomic_ullong calls, results, refused, blocked, lost;
+	atomic_ullong calls, results, refused, blocked, lost, nested;
 };
 
 /* pvm_call.c: handle one doorbell; the value for rax. */

@@ -197,11 +197,11 @@ static void stats(void *arg, struct control_request *r, const json_t *args)
 	pvm_stats(s->pvm, &st);
 	if (st.gate)
 		snprintf(gate, sizeof(gate), "0x%llx", (unsigned long long)st.gate);
-	control_reply(r, json_pack("{s:I, s:I, s:I, s:I, s:I, s:s}", "calls", (json_int_t)st.calls,
+	control_reply(r, json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:s}", "calls", (json_int_t)st.calls,
 				   "results", (json_int_t)st.results, "refused-doorbells",
 				   (json_int_t)st.refused_doorbells, "blocked-writes",
 				   (json_int_t)st.blocked_writes, "lost-calls", (json_int_t)st.lost,
-				   "gate", gate));
+				   "nested-calls", (json_int_t)st.nested, "gate", gate));
 }
 
 static const struct control_command commands[] = {

@@ -11,7 +11,7 @@
 # A guest's init script is given on stdin. It begins with tests/lab/guest.sh (say, check, wait_for,
 # finish) and ends with a power-off.
 
-VMM=$PWD/build/vmm
+VMM=${UMBRA_VMM:-$PWD/build/vmm}
 IMAGES=$PWD/build/images
 CLOUD=$IMAGES/cloud
 GENERIC=$IMAGES/generic
@@ -129,7 +129,8 @@ guest_options()
 		guest_initrd=$WORK/initrd
 		initrd "$guest_initrd" ${guest_base:+"$guest_base"}
 	fi
-	guest_command=(timeout -k 5 "$guest_limit" "$VMM" run --kernel "$guest_kernel"
+	# Not even a test that is killed leaves a guest behind.
+	guest_command=(timeout -k 5 "$guest_limit" setpriv --pdeathsig KILL "$VMM" run --kernel "$guest_kernel"
 		--initrd "$guest_initrd" --append "$guest_append"
 		${guest_args[@]+"${guest_args[@]}"})
 }
@@ -144,7 +145,8 @@ guest_run()
 	echo "$STATUS" >"$WORK/.status"
 }
 
-# The same in the background. Then guest_type, guest_wait_console, and guest_wait or guest_kill.
+# The same in the background, until the function ends. Then guest_type, guest_wait_console, guest_pid,
+# and guest_wait or guest_kill.
 guest_start()
 {
 	guest_options "$@"
@@ -153,6 +155,12 @@ guest_start()
 	"${guest_command[@]}" >"$WORK/console" 2>"$WORK/errors" <"$WORK/input" &
 	GUEST=$!
 	exec {GUEST_INPUT}>"$WORK/input"
+}
+
+# The process id of vmm.
+guest_pid()
+{
+	pgrep -P "$GUEST"
 }
 
 # Text for the guest's console.
@@ -164,10 +172,11 @@ guest_type()
 # guest_wait_console REGEX [SECONDS]
 guest_wait_console()
 {
-	local tries=$((${2:-60} * 10))
+	local tries=$((${2:-60} * 10)) alive=1
 
 	until grep -qaE -- "$1" "$WORK/console"; do
-		kill -0 "$GUEST" 2>/dev/null || fail "the guest ended before '$1' on its console"
+		[ -n "$alive" ] || fail "the guest ended before '$1' on its console"
+		kill -0 "$GUEST" 2>/dev/null || alive=
 		tries=$((tries - 1))
 		[ "$tries" -gt 0 ] || fail "no '$1' on the console in ${2:-60} s"
 		sleep 0.1

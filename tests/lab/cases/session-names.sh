@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# timeout: 300
+# Devices, threads and helpers: names per session, their undoing, refusals; a policy that changes.
+. tests/lab/sessions.sh
+
+setup()
+{
+	policy "$WORK/policy" a b
+	sed 's/default = "pass";/&\n functions = ( { function = "misc_register"; action = "deny"; error = "EBUSY"; }, { function = "call_usermodehelper"; action = "pass"; } );/' \
+		"$WORK/policy" >"$WORK/policy2"
+	initrd "$WORK/image" <<'END'
+p=/sys/module/a__umbra_t_misc
+wait_for 60 test -e $p
+wait_for 60 test -e /sys/module/b__umbra_t_misc
+wait_for 60 test -e /sys/module/a__umbra_t_umh
+wait_for 60 test -e /sys/module/b__umbra_t_thread
+say devices $(ls /dev | grep umbra | sort | tr '\n' ' ')
+say a $(cat /dev/a-umbra_t) b $(cat /dev/b-umbra_t)
+say threads $(cat /proc/[0-9]*/comm | grep 't/' | sort | tr '\n' ' ')
+say helper $(dmesg | grep -o 'umbra_t_umh.-.: .*')
+say ready
+read line
+say devices-after $(ls /dev | grep -c umbra)
+say restored $(dmesg | grep -c 'umbra_t_misc.*gone')
+read line
+echo 1 >/sys/module/a__umbra_t_umh/parameters/run
+sleep 1
+say helper-after $(dmesg | grep -o 'umbra_t_umh.-.: .*' | tail -n 1)
+say ran $(cat /tmp/ran)
+say warnings $(dmesg | grep -cE 'WARNING|BUG|Oops')
+END
+	cat >"$WORK/helper" <<'END'
+#!/bin/sh
+echo "$1" >/tmp/ran
+END
+	chmod 755 "$WORK/helper"
+	add_files "$WORK/image" "$WORK/helper:helper"
+	sessions_start --initrd "$WORK/image" --memory 192M --cpus 2 --policy "$WORK/policy" \
+		--record "$WORK/record" \
+		--driver "a:$DRIVERS/umbra_t_misc.ko,text=in-a" --driver "b:$DRIVERS/umbra_t_misc.ko,text=in-b" \
+		--driver "b:$DRIVERS/umbra_t_thread.ko,count=2" \
+		--driver "a:$DRIVERS/umbra_t_umh.ko,path=/helper"
+	guest_wait_console '^@@ ready' 120
+	vmm_driver list --json >"$WORK/list.json"
+	vmm_driver unload a:umbra_t_misc
+	vmm_driver unload b:umbra_t_misc
+	guest_type go
+	guest_wait_console '^@@ restored' 30
+	vmm_session policy "$WORK/policy2"
+	vmm_driver load "a:$DRIVERS/umbra_t_misc.ko" 2>"$WORK/refused" && echo loaded >"$WORK/refused" || true
+	vmm_driver load "a:$DRIVERS/umbra_t_taken.ko" 2>"$WORK/taken" && echo loaded >"$WORK/taken" || true
+	guest_type go
+	guest_wait
+	"$VMM" record --json "$WORK/record" >"$WORK/record.json"
+}
+
+test_guest_ends_well()
+{
+	expect_exit 0
+	expect_equal "$(console_values warnings)" 0
+}
+
+test_one_device_name_in_two_sessions()
+{
+	expect_console '^@@ devices a-umbra_t b-umbra_t '
+	expect_console '^@@ a in-a b in-b'
+}
+
+test_varargs_name_of_a_thread()
+{
+	expect_console '^@@ threads b/t/0-x b/t/1-x '
+}
+
+test_helper_is_refused_by_default()
+{
+	expect_console '^@@ helper umbra_t_umh\[-\]: run /helper: -1'
+}
+
+test_unload_takes_names_back()
+{
+	expect_console '^@@ devices-after 0'
+	expect_console '^@@ restored 2'
+}
+
+test_ledger_counts_objects()
+{
+	expect_equal "$(jq -r '.[] | select(.session == "a" and .driver == "umbra_t_misc") | .objects' <"$WORK/list.json")" 1
+}
+
+test_changed_policy_changes_the_verdict()
+{
+	expect_in "$WORK/refused" 'Device or resource busy'
+	expect_console '^@@ helper-after umbra_t_umh\[-\]: run /helper: 0'
+	expect_console '^@@ ran from-kernel'
+}
+
+test_address_taken_critical_function_is_refused()
+{
+	expect_in "$WORK/taken" 'filp_open'
+	expect_equal "$(wc -l <"$WORK/taken")" 1
+}
+
+test_record_has_driver_and_verdict()
+{
+	expect_equal "$(jq -r '.[] | select(.function == "misc_register" and .session == "b") | .used' <"$WORK/record.json")" b-umbra_t
+	expect_equal "$(jq -r '[.[] | select(.function == "misc_deregister") | .asked] | unique | join(",")' <"$WORK/record.json")" umbra_t
+	jq -e '.[] | select(.function == "call_usermodehelper" and .verdict == "deny")' <"$WORK/record.json" >/dev/null
+}
