@@ -160,7 +160,7 @@ guest_start()
 # The process id of vmm.
 guest_pid()
 {
-	pgrep -P "$GUEST"
+	tr -d ' ' <"/proc/$GUEST/task/$GUEST/children"
 }
 
 # Text for the guest's console.
