@@ -151,7 +151,7 @@ static void pass_path(struct decision *d, const struct request *r, const struct 
 {
 	bool program = r->fn->space == SPACE_PROGRAM;
 
-	if ((program || !r->root) && !strcmp(r->name, p->text))
+	if (!strcmp(r->name, p->text))
 		pass(d, r->name, rule);
 	else if (program)
 		below(d, "", p, 0, rule);
