@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "shadow/kernel.h"
 #include "vmm/cpuid.h"
 #include "vmm/exit.h"
 #include "vmm/io.h"
@@ -33,13 +34,15 @@ struct machine {
 	unsigned n_cpus;
 	u64 ram, start_ns;
 	struct kernel *kernel;
+	char *kernel_path;
 	u64 kernel_phys, kaslr;
 	machine_ro_write_fn *ro_write;
 	void *ro_write_arg;
 	machine_power_fn *on_power;
 	void *on_power_arg;
-	pthread_mutex_t lock; /* the end */
-	bool exiting;	      /* atomic */
+	pthread_mutex_t lock;	      /* the end */
+	pthread_mutex_t *kernel_lock; /* apart, so that it can be taken of a const machine */
+	bool exiting;		      /* atomic */
 	int exit_code;
 	char exit_line[400];
 };
@@ -234,6 +237,12 @@ int machine_create(struct machine **out, const struct machine_config *c, struct 
 	m = calloc(1, sizeof(*m));
 	if (!m)
 		return err_set(e, -ENOMEM, "out of memory");
+	m->kernel_lock = malloc(sizeof(*m->kernel_lock));
+	if (!m->kernel_lock) {
+		free(m);
+		return err_set(e, -ENOMEM, "out of memory");
+	}
+	pthread_mutex_init(m->kernel_lock, NULL);
 	pthread_mutex_init(&m->lock, NULL);
 	m->host.ops = &host_ops;
 	m->kvm = m->vm = -1;
@@ -277,6 +286,9 @@ void machine_destroy(struct machine *m)
 	io_destroy(m->io);
 	loop_destroy(m->loop);
 	pthread_mutex_destroy(&m->lock);
+	pthread_mutex_destroy(m->kernel_lock);
+	free(m->kernel_lock);
+	free(m->kernel_path);
 	free(m);
 }
 
@@ -318,6 +330,8 @@ u64 machine_start_ns(const struct machine *m)
 void machine_set_kernel(struct machine *m, struct kernel *k, u64 phys, u64 kaslr)
 {
 	m->kernel = k;
+	if (k && !m->kernel_path)
+		m->kernel_path = strdup(kernel_path(k));
 	m->kernel_phys = phys;
 	m->kaslr = kaslr;
 }
@@ -325,6 +339,21 @@ void machine_set_kernel(struct machine *m, struct kernel *k, u64 phys, u64 kaslr
 struct kernel *machine_kernel(const struct machine *m)
 {
 	return m->kernel;
+}
+
+void machine_lock_kernel(const struct machine *m)
+{
+	pthread_mutex_lock(m->kernel_lock);
+}
+
+void machine_unlock_kernel(const struct machine *m)
+{
+	pthread_mutex_unlock(m->kernel_lock);
+}
+
+const char *machine_kernel_path(const struct machine *m)
+{
+	return m->kernel_path;
 }
 
 u64 machine_kernel_phys(const struct machine *m)

@@ -16,6 +16,14 @@ struct io *machine_io(const struct machine *m);
 u64 machine_start_ns(const struct machine *m);
 int machine_exit_code(const struct machine *m);
 
+/*
+ * The placed kernel is read again from its file when a report needs its symbols, since it is large
+ * and most guests end without a report. Lock it around the use of machine_kernel().
+ */
+void machine_lock_kernel(const struct machine *m);
+void machine_unlock_kernel(const struct machine *m);
+const char *machine_kernel_path(const struct machine *m); /* NULL: none was placed */
+
 /* Tell the read-only hook, if there is one. */
 void machine_ro_write(struct machine *m, struct vcpu *v, u64 gpa, unsigned len, const void *data);
 

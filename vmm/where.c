@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "shadow/kernel.h"
+#include "vmm/machine_parts.h"
 
 #define MARK "RIP 0x"
 
@@ -15,45 +16,61 @@ void where_text(struct vcpu *v, char *buf, size_t len)
 	snprintf(buf, len, MARK "%" PRIx64, (u64)vcpu_regs(v)->rip);
 }
 
-/* Addresses are only known if the kernel was placed by us. */
-static struct kernel *placed_kernel(const struct machine *m)
+/* With the lock. Addresses are only known if the kernel was placed by us. */
+static struct kernel *symbols(struct machine *m)
 {
+	const char *path = machine_kernel_path(m);
 	struct kernel *k = machine_kernel(m);
 
-	return k && machine_kernel_phys(m) ? k : NULL;
+	if (!k && path && !kernel_open(&k, path, false, NULL))
+		machine_set_kernel(m, k, machine_kernel_phys(m), machine_kaslr(m));
+	return k && !kernel_load_symbols(k, NULL) ? k : NULL;
 }
 
-void where_symbolize(const struct machine *m, const char *line, char *buf, size_t len)
+void where_symbolize(struct machine *m, const char *line, char *buf, size_t len)
 {
-	struct kernel *k = placed_kernel(m);
-	const char *mark = strstr(line, MARK);
+	const char *mark = strstr(line, MARK), *name = NULL;
 	u64 rip, start, end, offset = 0;
-	const char *name = NULL;
+	struct kernel *k;
 	char *after;
 
 	snprintf(buf, len, "%s", line);
-	if (!k || !mark)
+	if (!mark)
 		return;
 	rip = strtoull(mark + strlen(MARK), &after, 16);
 	rip -= machine_kaslr(m);
-	if (kernel_load_symbols(k, NULL))
-		return;
-	kernel_text(k, &start, &end);
-	if (rip >= start && rip < end)
-		name = kernel_symbolize(k, rip, &offset);
+	machine_lock_kernel(m);
+	k = symbols(m);
+	if (k) {
+		kernel_text(k, &start, &end);
+		if (rip >= start && rip < end)
+			name = kernel_symbolize(k, rip, &offset);
+	}
 	if (name)
 		snprintf(buf, len, "%.*s (%s+0x%" PRIx64 ")%s", (int)(after - line), line, name,
 			 offset, after);
+	machine_unlock_kernel(m);
 }
 
-u64 where_symbol_phys(const struct machine *m, const char *name)
+void where_release_kernel(struct machine *m)
 {
-	struct kernel *k = placed_kernel(m);
-	u64 addr, text;
+	machine_lock_kernel(m);
+	machine_set_kernel(m, NULL, machine_kernel_phys(m), machine_kaslr(m));
+	machine_unlock_kernel(m);
+}
 
-	if (!k || kernel_load_symbols(k, NULL))
-		return 0;
-	addr = kernel_symbol(k, name);
-	text = kernel_layout(k)->link_text;
-	return addr >= text ? machine_kernel_phys(m) + (addr - text) : 0;
+u64 where_symbol_phys(struct machine *m, const char *name)
+{
+	struct kernel *k;
+	u64 addr, phys = 0;
+
+	machine_lock_kernel(m);
+	k = symbols(m);
+	if (k) {
+		addr = kernel_symbol(k, name);
+		if (addr >= kernel_layout(k)->link_text)
+			phys = machine_kernel_phys(m) + (addr - kernel_layout(k)->link_text);
+	}
+	machine_unlock_kernel(m);
+	return phys;
 }

@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "shadow/kernel.h"
+#include "vmm/boot.h"
+#include "vmm/commands.h"
+#include "vmm/console.h"
+#include "vmm/exit.h"
+#include "vmm/machine.h"
+#include "vmm/options.h"
+#include "vmm/panic.h"
+#include "vmm/platform.h"
+#include "vmm/sessions.h"
+#include "vmm/stats.h"
+#include "vmm/where.h"
+
+static const char usage[] =
+	"Usage: vmm run --kernel VMLINUZ [OPTION]...\n"
+	"Boot a Linux kernel in a virtual machine; its serial console is this terminal.\n"
+	"\n"
+	"  --kernel FILE         bzImage (vmlinuz) or ELF vmlinux\n"
+	"  --initrd FILE         initramfs\n"
+	"  --append STRING       kernel command line; without a console= in it, console=ttyS0\n"
+	"                        is put before it\n"
+	"  --memory SIZE         RAM, such as 512M or 2G (default 256M)\n"
+	"  --cpus N              number of virtual CPUs (default 1)\n"
+	"  --disk FILE[,ro]      virtio disk on a raw image or a block device; repeatable\n"
+	"  --no-kaslr            place the kernel where it was linked, with \"nokaslr\"\n"
+	"  --name NAME           name for other vmm commands\n"
+	"  --stats               print exits, start-up time and memory at the end\n"
+	"  --policy FILE         sessions and their rules\n"
+	"  --driver SESSION[/INSTANCE]:FILE.ko[,param=value]...\n"
+	"                        load a driver into a session; repeatable, in order\n"
+	"  --driver-wait PATH    load the drivers when PATH exists in the guest\n"
+	"  --driver-wait PATH    load the drivers when PATH exists in the guest (default: when its\n"
+	"                        init runs, on its own root if --append has a root=)\n"
+	"  --record FILE         keep every request that the policy decided on\n"
+	"\n"
+	"On a terminal, Ctrl-a x ends the guest, Ctrl-a h shows help.\n"
+	"\n"
+	"Exit code: 0 power-off, 1 error, 2 usage, 10 reboot, 11 kernel panic, 12 triple fault,\n"
+	"13 KVM failed, 14 all CPUs halted, 15 Ctrl-a x, 128+N ended by signal N.\n"
+	"\n"
+	"Examples:\n"
+	"  vmm run --kernel /vmlinuz --initrd /initrd.img\n"
+	"  vmm run --kernel /vmlinuz --initrd my.cpio --memory 1G --cpus 2 --disk data.img \\\n"
+	"          --append \"quiet panic=-1\"\n"
+	"  vmm run --kernel /vmlinuz --initrd my.cpio --policy p.conf --driver a:lime.ko,path=/x\n";
+
+struct run {
+	struct run_options o;
+	struct kernel *kernel;
+	struct machine *m;
+	struct panic_watch *panic;
+	struct console *console;
+	struct platform *platform;
+	struct sessions *sessions;
+	char *cmdline;
+	u64 kaslr;
+	int signals;
+	int started_timer;
+};
+
+static void note(const char *fmt, ...) __printf(1, 2);
+
+static void note(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	fputs("vmm: ", stderr);
+	vfprintf(stderr, fmt, ap);
+	fputc('\n', stderr);
+	va_end(ap);
+}
+
+static bool has_word(const char *line, const char *word, bool prefix)
+{
+	size_t len = strlen(word);
+
+	for (const char *p = line; (p = strstr(p, word)); p += len) {
+		bool begins = p == line || p[-1] == ' ';
+		bool ends = prefix || !p[len] || p[len] == ' ';
+
+		if (begins && ends)
+			return true;
+	}
+	return false;
+}
+
+static void on_signal(void *arg, u32 events)
+{
+	struct run *r = arg;
+	struct signalfd_siginfo info;
+
+	(void)events;
+	if (read(r->signals, &info, sizeof(info)) == sizeof(info))
+		machine_exit(r->m, VMM_EXIT_SIGNAL + (int)info.ssi_signo, "ended by signal %u (%s)",
+			     info.ssi_signo, strsignal((int)info.ssi_signo));
+}
+
+/* Before any thread exists: all of them inherit the mask, and only the signalfd sees the signals. */
+static int block_signals(struct run *r, struct err *e)
+{
+	static const int ends[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+	struct sigaction ignore = { .sa_handler = SIG_IGN };
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++)
+		sigaddset(&set, ends[i]);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	sigaction(SIGPIPE, &ignore, NULL);
+	r->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (r->signals < 0)
+		return err_set(e, -errno, "cannot receive signals: %s", strerror(errno));
+	return 0;
+}
+
+static int choose_kaslr(struct run *r, struct err *e)
+{
+	const struct kernel_layout *l = kernel_layout(r->kernel);
+	bool sessions = run_options_sessions(&r->o);
+
+	if (kernel_payload_opaque(r->kernel)) {
+		if (sessions)
+			return err_set(
+				e, -EOPNOTSUPP,
+				"%s: cannot be decompressed here, so its addresses are unknown; "
+				"sessions need them",
+				r->o.kernel);
+		note("%s: the payload's format is not known here; the kernel decompresses itself",
+		     r->o.kernel);
+		return 0;
+	}
+	if (r->o.no_kaslr)
+		return 0;
+	if (!l->relocatable) {
+		note("%s: runs without KASLR: %s", r->o.kernel,
+		     l->no_reloc_reason ? l->no_reloc_reason : "it has no relocations");
+		return 0;
+	}
+	return boot_choose_kaslr(r->kernel, &r->kaslr, e);
+}
+
+static int make_cmdline(struct run *r, struct err *e)
+{
+	const char *console = has_word(r->o.append, "console=", true) ? "" : "console=ttyS0 ";
+	const char *nokaslr = "", *more = r->sessions ? sessions_cmdline(r->sessions) : "";
+
+	if (r->o.no_kaslr && !has_word(r->o.append, "nokaslr", false))
+		nokaslr = " nokaslr";
+	if (asprintf(&r->cmdline, "%s%s%s%s%s", console, r->o.append, nokaslr, *more ? " " : "",
+		     more) < 0) {
+		r->cmdline = NULL;
+		return err_set(e, -ENOMEM, "out of memory");
+	}
+	return 0;
+}
+
+static int create_devices(struct run *r, struct err *e)
+{
+	struct console_config c = { .tap = panic_watch_byte };
+	int ret = panic_watch_create(&r->panic, r->m, run_options_sessions(&r->o));
+
+	if (ret)
+		return err_set(e, ret, "cannot watch for panics: %s", strerror(-ret));
+	c.tap_arg = r->panic;
+	ret = platform_create(&r->platform, r->m, &r->o, e);
+	/* The console last: the terminal goes raw when nothing can fail any more. */
+	return ret ? ret : console_create(&r->console, r->m, &c, e);
+}
+
+static int load(struct run *r, struct err *e)
+{
+	struct boot_plan p = {
+		.kernel = r->kernel,
+		.initrd = r->o.initrd,
+		.kaslr = r->kaslr,
+		.randomize = !r->o.no_kaslr,
+		.reserve_umbra = r->sessions,
+	};
+	void *prefix = NULL;
+	int ret = 0;
+
+	if (r->sessions)
+		ret = sessions_initrd(r->sessions, &prefix, &p.prefix_len);
+	if (ret)
+		return err_set(e, ret, "cannot make the archive for the guest: %s", strerror(-ret));
+	p.initrd_prefix = prefix;
+	ret = make_cmdline(r, e);
+	p.cmdline = r->cmdline;
+	return ret ? ret : boot_load(r->m, &p, e);
+}
+
+/* While the guest is starting already: give back what only placing it needed. */
+static void on_started(void *arg, u32 expiries)
+{
+	struct run *r = arg;
+
+	(void)expiries;
+	loop_timer_del(machine_loop(r->m), r->started_timer);
+	if (r->sessions)
+		return;
+	where_release_kernel(r->m);
+	kernel_close(r->kernel);
+	r->kernel = NULL;
+}
+
+static int prepare(struct run *r, u64 exec_ns, struct err *e)
+{
+	struct machine_config c = {
+		.memory = r->o.memory,
+		.cpus = r->o.cpus,
+		.start_ns = exec_ns,
+	};
+	int ret = block_signals(r, e);
+
+	if (!ret)
+		ret = kernel_open(&r->kernel, r->o.kernel, true, e);
+	if (!ret)
+		ret = choose_kaslr(r, e);
+	if (!ret)
+		ret = machine_create(&r->m, &c, e);
+	if (!ret && run_options_sessions(&r->o))
+		ret = sessions_prepare(&r->sessions, r->m, &r->o, r->kernel, r->kaslr, e);
+	if (!ret)
+		ret = load(r, e);
+	if (!ret)
+		ret = create_devices(r, e);
+	if (!ret) {
+		ret = loop_add(machine_loop(r->m), r->signals, EPOLLIN, on_signal, r);
+		if (ret)
+			err_set(e, ret, "cannot receive signals: %s", strerror(-ret));
+	}
+	if (!ret && r->sessions)
+		ret = sessions_start(r->sessions, machine_loop(r->m), e);
+	if (!ret) {
+		r->started_timer = loop_timer(machine_loop(r->m), 1, 0, on_started, r);
+		if (r->started_timer < 0)
+			ret = err_set(e, r->started_timer, "cannot create a timer");
+	}
+	return ret;
+}
+
+static void release(struct run *r)
+{
+	struct kernel *reopened = r->m ? machine_kernel(r->m) : NULL;
+
+	console_destroy(r->console);
+	platform_destroy(r->platform);
+	panic_watch_destroy(r->panic);
+	machine_destroy(r->m);
+	if (reopened != r->kernel)
+		kernel_close(reopened);
+	kernel_close(r->kernel);
+	if (r->signals >= 0)
+		close(r->signals);
+	free(r->cmdline);
+	run_options_free(&r->o);
+}
+
+static void report(struct run *r, int code)
+{
+	const char *line = machine_exit_line(r->m);
+	char text[600];
+
+	if (!*line)
+		return;
+	where_symbolize(r->m, line, text, sizeof(text));
+	if (code == VMM_EXIT_ESCAPE || code == VMM_EXIT_REBOOT)
+		note("%s", line);
+	else
+		note("%s", text);
+}
+
+int cmd_run(int argc, char **argv)
+{
+	u64 exec_ns = stats_exec_ns();
+	struct run r = { .signals = -1 };
+	struct err e = { "" };
+	int code, ret;
+
+	if (run_options_parse(&r.o, argc, argv, &e)) {
+		note("%s", e.text);
+		run_options_free(&r.o);
+		return VMM_EXIT_USAGE;
+	}
+	if (r.o.help) {
+		fputs(usage, stdout);
+		run_options_free(&r.o);
+		return 0;
+	}
+	ret = prepare(&r, exec_ns, &e);
+	code = ret ? VMM_EXIT_ERROR : machine_run(r.m, &e);
+	/* The terminal first, so that what follows is readable. */
+	console_destroy(r.console);
+	r.console = NULL;
+	if (ret || code == VMM_EXIT_ERROR)
+		note("%s", e.text);
+	else
+		report(&r, code);
+	if (r.sessions) {
+		ret = sessions_finish(r.sessions, &e);
+		r.sessions = NULL;
+		if (ret) {
+			note("%s", e.text);
+			code = code ? code : VMM_EXIT_ERROR;
+		}
+	}
+	if (r.o.stats && r.m && code != VMM_EXIT_ERROR)
+		stats_print(r.m, 0, stderr);
+	release(&r);
+	return code;
+}

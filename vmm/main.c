@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <stdio.h>
+#include <string.h>
+
+#include "vmm/commands.h"
+#include "vmm/exit.h"
+#include "vmm/options.h"
+
+#define VERSION "0.1.0"
+
+static const struct command {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *what;
+} commands[] = {
+	{ "run", cmd_run, "boot a guest" },
+	{ "inspect", cmd_inspect, "show where each import of a driver would lead" },
+	{ "record", cmd_record, "show a record of requests" },
+	{ "driver", cmd_driver, "load, unload and list drivers of a running guest" },
+	{ "session", cmd_session, "list the sessions of a running guest" },
+	{ "doctor", cmd_doctor, "say whether this machine's /dev/kvm runs stock kernels" },
+};
+
+static void help(void)
+{
+	puts("Usage: vmm COMMAND [OPTION]...\n"
+	     "Umbra boots stock Linux guests and isolates kernel drivers inside them.\n");
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		printf("  %-10s%s\n", commands[i].name, commands[i].what);
+	puts("\nvmm COMMAND --help explains a command. Examples:\n"
+	     "  vmm doctor\n"
+	     "  vmm run --kernel /vmlinuz --initrd /initrd.img --memory 1G\n"
+	     "  vmm inspect --kernel /vmlinuz driver.ko");
+}
+
+static int unknown(const char *word)
+{
+	const char *names[ARRAY_SIZE(commands) + 1] = { NULL };
+	const char *near;
+
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		names[i] = commands[i].name;
+	near = suggest(word, names);
+	if (near)
+		fprintf(stderr, "vmm: unknown command \"%s\"; did you mean \"%s\"?\n", word, near);
+	else
+		fprintf(stderr, "vmm: unknown command \"%s\"; see vmm help\n", word);
+	return VMM_EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2) {
+		fputs("vmm: which command? See vmm help\n", stderr);
+		return VMM_EXIT_USAGE;
+	}
+	if (!strcmp(argv[1], "help") || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
+		help();
+		return 0;
+	}
+	if (!strcmp(argv[1], "--version")) {
+		puts("vmm (Umbra) " VERSION);
+		return 0;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		if (!strcmp(argv[1], commands[i].name))
+			return commands[i].run(argc - 1, argv + 1);
+	return unknown(argv[1]);
+}

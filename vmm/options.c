@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "vmm/options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vmm/layout.h"
+
+#define DEFAULT_MEMORY (256ULL << 20)
+#define MAX_MEMORY     (1ULL << 40)
+
+enum opt {
+	OPT_KERNEL = 256,
+	OPT_INITRD,
+	OPT_APPEND,
+	OPT_MEMORY,
+	OPT_CPUS,
+	OPT_DISK,
+	OPT_NO_KASLR,
+	OPT_STATS,
+	OPT_NAME,
+	OPT_POLICY,
+	OPT_DRIVER,
+	OPT_RECORD,
+	OPT_DRIVER_WAIT,
+};
+
+static const struct option options[] = {
+	{ "kernel", required_argument, NULL, OPT_KERNEL },
+	{ "initrd", required_argument, NULL, OPT_INITRD },
+	{ "append", required_argument, NULL, OPT_APPEND },
+	{ "memory", required_argument, NULL, OPT_MEMORY },
+	{ "cpus", required_argument, NULL, OPT_CPUS },
+	{ "disk", required_argument, NULL, OPT_DISK },
+	{ "no-kaslr", no_argument, NULL, OPT_NO_KASLR },
+	{ "stats", no_argument, NULL, OPT_STATS },
+	{ "name", required_argument, NULL, OPT_NAME },
+	{ "policy", required_argument, NULL, OPT_POLICY },
+	{ "driver", required_argument, NULL, OPT_DRIVER },
+	{ "record", required_argument, NULL, OPT_RECORD },
+	{ "driver-wait", required_argument, NULL, OPT_DRIVER_WAIT },
+	{ "driver-wait", required_argument, NULL, OPT_DRIVER_WAIT },
+	{ "help", no_argument, NULL, 'h' },
+	{ NULL, 0, NULL, 0 },
+};
+
+int parse_size(const char *s, u64 *out)
+{
+	unsigned shift = 0;
+	char *end;
+	u64 n;
+
+	if (*s < '0' || *s > '9')
+		return -EINVAL;
+	errno = 0;
+	n = strtoull(s, &end, 10);
+	if (errno)
+		return -ERANGE;
+	switch (*end) {
+	case 'k':
+	case 'K':
+		shift = 10;
+		break;
+	case 'm':
+	case 'M':
+		shift = 20;
+		break;
+	case 'g':
+	case 'G':
+		shift = 30;
+		break;
+	case '\0':
+		break;
+	default:
+		return -EINVAL;
+	}
+	if (shift && end[1])
+		return -EINVAL;
+	if (n > UINT64_MAX >> shift)
+		return -ERANGE;
+	*out = n << shift;
+	return 0;
+}
+
+static int parse_memory(struct run_options *o, const char *s, struct err *e)
+{
+	if (parse_size(s, &o->memory))
+		return err_set(e, -EINVAL, "--memory %s: want a size such as 256M or 2G", s);
+	if (o->memory < LAYOUT_MEM_MIN || o->memory > MAX_MEMORY)
+		return err_set(e, -EINVAL, "--memory %s: want %llu MiB to %llu GiB", s,
+			       LAYOUT_MEM_MIN >> 20, MAX_MEMORY >> 30);
+	o->memory = ALIGN_UP(o->memory, 4096ULL);
+	return 0;
+}
+
+static int parse_cpus(struct run_options *o, const char *s, struct err *e)
+{
+	char *end;
+	unsigned long n = strtoul(s, &end, 10);
+
+	if (*s < '0' || *s > '9' || *end || !n || n > LAYOUT_MAX_CPUS)
+		return err_set(e, -EINVAL, "--cpus %s: want a number from 1 to %d", s,
+			       LAYOUT_MAX_CPUS);
+	o->cpus = (unsigned)n;
+	return 0;
+}
+
+/* FILE[,ro]: a comma in a file's name is part of it unless a known word follows the last one. */
+static int parse_disk(struct run_options *o, const char *s, struct err *e)
+{
+	struct run_disk *d = &o->disks[o->n_disks];
+	const char *comma = strrchr(s, ',');
+
+	if (o->n_disks == RUN_MAX_DISKS)
+		return err_set(e, -EINVAL, "--disk %s: at most %d disks", s, RUN_MAX_DISKS);
+	d->readonly = comma && !strcmp(comma, ",ro");
+	if (comma && !d->readonly && !strchr(comma, '/') && !strchr(comma, '.'))
+		return err_set(e, -EINVAL, "--disk %s: unknown option \"%s\"; want FILE or FILE,ro",
+			       s, comma + 1);
+	d->path = d->readonly ? strndup(s, (size_t)(comma - s)) : strdup(s);
+	if (!d->path)
+		return err_set(e, -ENOMEM, "out of memory");
+	o->n_disks++;
+	if (!*d->path)
+		return err_set(e, -EINVAL, "--disk %s: no file is named", s);
+	return 0;
+}
+
+/* SESSION[/INSTANCE]:FILE.ko[,param=value]... */
+static int parse_driver(struct run_options *o, const char *s, struct err *e)
+{
+	struct run_driver *d = &o->drivers[o->n_drivers];
+	const char *colon = strchr(s, ':');
+	const char *slash = colon ? memchr(s, '/', (size_t)(colon - s)) : NULL;
+	const char *session_end = slash ? slash : colon;
+	const char *path, *comma;
+
+	if (o->n_drivers == RUN_MAX_DRIVERS)
+		return err_set(e, -EINVAL, "--driver %s: at most %d drivers", s, RUN_MAX_DRIVERS);
+	if (!colon || session_end == s || (slash && slash + 1 == colon) || !colon[1] ||
+	    colon[1] == ',')
+		return err_set(e, -EINVAL,
+			       "--driver %s: want SESSION:FILE.ko[,param=value]..., or "
+			       "SESSION/INSTANCE:FILE.ko to load one file twice",
+			       s);
+	path = colon + 1;
+	comma = strchr(path, ',');
+	o->n_drivers++;
+	d->session = strndup(s, (size_t)(session_end - s));
+	d->instance = slash ? strndup(slash + 1, (size_t)(colon - slash - 1)) : NULL;
+	d->path = comma ? strndup(path, (size_t)(comma - path)) : strdup(path);
+	d->params = comma && comma[1] ? strdup(comma + 1) : NULL;
+	if (!d->session || !d->path || (slash && !d->instance) || (comma && comma[1] && !d->params))
+		return err_set(e, -ENOMEM, "out of memory");
+	return 0;
+}
+
+static int parse_name(struct run_options *o, const char *s, struct err *e)
+{
+	size_t ok = strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
+
+	if (!*s || s[ok] || ok > 60 || *s == '.')
+		return err_set(e, -EINVAL,
+			       "--name %s: want up to 60 letters, digits, '.', '_' and '-', not "
+			       "beginning with a dot",
+			       s);
+	o->name = s;
+	return 0;
+}
+
+static int unknown(const char *word, struct err *e)
+{
+	const char *names[ARRAY_SIZE(options)] = { NULL };
+	size_t len = strcspn(word, "="), i;
+	char buf[40];
+	const char *near;
+
+	for (i = 0; options[i].name; i++)
+		names[i] = options[i].name;
+	while (len && *word == '-') {
+		word++;
+		len--;
+	}
+	if (len >= sizeof(buf))
+		len = sizeof(buf) - 1;
+	memcpy(buf, word, len);
+	buf[len] = '\0';
+	near = suggest(buf, names);
+	if (near)
+		return err_set(e, -EINVAL, "unknown option \"--%s\"; did you mean --%s?", buf,
+			       near);
+	return err_set(e, -EINVAL, "unknown option \"--%s\"; see vmm run --help", buf);
+}
+
+static int take(struct run_options *o, int opt, struct err *e)
+{
+	switch (opt) {
+	case OPT_KERNEL:
+		o->kernel = optarg;
+		return 0;
+	case OPT_INITRD:
+		o->initrd = optarg;
+		return 0;
+	case OPT_APPEND:
+		o->append = optarg;
+		return 0;
+	case OPT_MEMORY:
+		return parse_memory(o, optarg, e);
+	case OPT_CPUS:
+		return parse_cpus(o, optarg, e);
+	case OPT_DISK:
+		return parse_disk(o, optarg, e);
+	case OPT_NO_KASLR:
+		o->no_kaslr = true;
+		return 0;
+	case OPT_STATS:
+		o->stats = true;
+		return 0;
+	case OPT_NAME:
+		return parse_name(o, optarg, e);
+	case OPT_POLICY:
+		o->policy = optarg;
+		return 0;
+	case OPT_DRIVER:
+		return parse_driver(o, optarg, e);
+	case OPT_RECORD:
+		o->record = optarg;
+		return 0;
+	case OPT_DRIVER_WAIT:
+		if (*optarg != '/' || strlen(optarg) >= 4096)
+			return err_set(e, -EINVAL,
+				       "--driver-wait %.64s: expected an absolute path in the guest", optarg);
+		o->driver_wait = optarg;
+		return 0;
+	case OPT_DRIVER_WAIT:
+		if (*optarg != '/')
+			return err_set(e, -EINVAL, "--driver-wait %s: want an absolute path in the guest",
+				       optarg);
+		o->driver_wait = optarg;
+		return 0;
+	case 'h':
+		o->help = true;
+		return 0;
+	default:
+		return -EINVAL;
+	}
+}
+
+int run_options_parse(struct run_options *o, int argc, char **argv, struct err *e)
+{
+	int opt, ret = 0, before;
+
+	memset(o, 0, sizeof(*o));
+	o->append = "";
+	o->memory = DEFAULT_MEMORY;
+	o->cpus = 1;
+	optind = 1;
+	opterr = 0;
+	for (before = optind; !ret; before = optind) {
+		opt = getopt_long(argc, argv, "+:h", options, NULL);
+		if (opt < 0)
+			break;
+		if (opt == ':')
+			return err_set(e, -EINVAL, "%s needs a value; see vmm run --help",
+				       argv[before]);
+		if (opt == '?')
+			return unknown(argv[before], e);
+		ret = take(o, opt, e);
+	}
+	if (ret || o->help)
+		return ret;
+	if (optind < argc)
+		return err_set(e, -EINVAL, "unexpected argument \"%s\"; see vmm run --help",
+			       argv[optind]);
+	if (!o->kernel)
+		return err_set(e, -EINVAL,
+			       "--kernel is missing; for example: vmm run --kernel /vmlinuz "
+			       "--initrd /initrd.img --append console=ttyS0");
+	return 0;
+}
+
+void run_options_free(struct run_options *o)
+{
+	for (size_t i = 0; i < o->n_disks; i++)
+		free(o->disks[i].path);
+	for (size_t i = 0; i < o->n_drivers; i++) {
+		free(o->drivers[i].session);
+		free(o->drivers[i].instance);
+		free(o->drivers[i].path);
+		free(o->drivers[i].params);
+	}
+}
+
+bool run_options_sessions(const struct run_options *o)
+{
+	return o->policy || o->n_drivers || o->record;
+}

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "vmm/panic.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vmm/exit.h"
+#include "vmm/machine_parts.h"
+#include "vmm/where.h"
+
+#define POLL_NS 1000000000ULL
+#define NOBODY	(-1) /* PANIC_CPU_INVALID */
+
+static const char words[] = "Kernel panic - not syncing: ";
+static const char last_words[] = "---[ end Kernel panic - not syncing: ";
+static const char rip_words[] = "RIP: 0010:";
+
+struct panic_watch {
+	struct machine *m;
+	int timer;
+	pthread_mutex_t lock;
+	char line[256];
+	size_t len;
+	bool seen;
+	char why[160];	/* what followed the words */
+	char where[80]; /* symbol of the oops before it, or "" */
+};
+
+/* 1: it did panic, 0: it did not, -1: cannot be told. */
+static int panicked(const struct panic_watch *w)
+{
+	u64 gpa = where_symbol_phys(w->m, "panic_cpu");
+	const int *cpu =
+		gpa && gpa % sizeof(int) == 0 ? machine_gpa(w->m, gpa, sizeof(*cpu)) : NULL;
+
+	if (!cpu)
+		return -1;
+	return __atomic_load_n(cpu, __ATOMIC_RELAXED) != NOBODY;
+}
+
+static void end(struct panic_watch *w)
+{
+	machine_exit(w->m, VMM_EXIT_PANIC, "the guest's kernel panicked%s%s%s%s",
+		     w->why[0] ? ": " : "", w->why, w->where[0] ? "; at " : "", w->where);
+}
+
+static void copy_word(char *to, size_t size, const char *from)
+{
+	snprintf(to, size, "%.*s", (int)strcspn(from, " \r\n"), from);
+}
+
+static void read_line(struct panic_watch *w)
+{
+	const char *p = strstr(w->line, last_words);
+
+	if (p) {
+		if (panicked(w) == 1)
+			end(w);
+		return;
+	}
+	p = strstr(w->line, words);
+	if (p) {
+		w->seen = true;
+		snprintf(w->why, sizeof(w->why), "%.*s", (int)strcspn(p + strlen(words), "\r\n"),
+			 p + strlen(words));
+		return;
+	}
+	p = strstr(w->line, rip_words);
+	if (p)
+		copy_word(w->where, sizeof(w->where), p + strlen(rip_words));
+}
+
+void panic_watch_byte(void *arg, u8 byte)
+{
+	struct panic_watch *w = arg;
+
+	pthread_mutex_lock(&w->lock);
+	if (byte == '\n') {
+		w->line[w->len] = '\0';
+		read_line(w);
+		w->len = 0;
+	} else if (w->len < sizeof(w->line) - 1 && byte >= ' ') {
+		w->line[w->len++] = (char)byte;
+	}
+	pthread_mutex_unlock(&w->lock);
+}
+
+static bool on_power(void *arg, enum host_power what)
+{
+	struct panic_watch *w = arg;
+	bool is_panic = what == HOST_PANICKED;
+
+	pthread_mutex_lock(&w->lock);
+	if (what == HOST_RESET && w->seen)
+		is_panic = panicked(w) != 0;
+	if (is_panic)
+		end(w);
+	pthread_mutex_unlock(&w->lock);
+	return is_panic;
+}
+
+static void on_poll(void *arg, u32 expiries)
+{
+	struct panic_watch *w = arg;
+
+	(void)expiries;
+	pthread_mutex_lock(&w->lock);
+	/* The console's words come a moment later and say more: wait for them once. */
+	if (panicked(w) == 1) {
+		if (w->seen)
+			end(w);
+		w->seen = true;
+	}
+	pthread_mutex_unlock(&w->lock);
+}
+
+int panic_watch_create(struct panic_watch **out, struct machine *m, bool poll)
+{
+	struct panic_watch *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return -ENOMEM;
+	pthread_mutex_init(&w->lock, NULL);
+	w->m = m;
+	w->timer = -1;
+	if (poll) {
+		w->timer = loop_timer(machine_loop(m), POLL_NS, POLL_NS, on_poll, w);
+		if (w->timer < 0) {
+			int ret = w->timer;
+
+			panic_watch_destroy(w);
+			return ret;
+		}
+	}
+	machine_set_power_hook(m, on_power, w);
+	*out = w;
+	return 0;
+}
+
+void panic_watch_destroy(struct panic_watch *w)
+{
+	if (!w)
+		return;
+	if (w->timer >= 0)
+		loop_timer_del(machine_loop(w->m), w->timer);
+	pthread_mutex_destroy(&w->lock);
+	free(w);
+}

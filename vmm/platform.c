@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "vmm/platform.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "devices/pci.h"
+#include "devices/power.h"
+#include "devices/virtio_blk.h"
+#include "devices/virtio_pci.h"
+#include "vmm/layout.h"
+
+struct disk {
+	struct virtio_blk *blk;
+	struct virtio_pci *pci;
+};
+
+struct platform {
+	struct power *power;
+	struct pci_bus *bus;
+	struct disk disks[RUN_MAX_DISKS];
+	size_t n_disks;
+};
+
+static int add_disk(struct platform *p, struct host *h, const struct run_disk *o, struct err *e)
+{
+	struct disk *d = &p->disks[p->n_disks];
+	struct virtio *v = NULL;
+	char id[24];
+	int ret;
+
+	snprintf(id, sizeof(id), "umbra-disk%zu", p->n_disks);
+	ret = virtio_blk_create(&d->blk, o->path, o->readonly, id, e);
+	if (ret)
+		return ret;
+	p->n_disks++;
+	ret = virtio_create(&v, h, virtio_blk_type(d->blk), d->blk);
+	if (!ret) {
+		virtio_blk_attach(d->blk, v);
+		ret = virtio_pci_create(&d->pci, h, p->bus, v);
+		if (ret)
+			virtio_destroy(v);
+	}
+	return ret ? err_set(e, ret, "--disk %s: cannot add the device: %s", o->path,
+			     strerror(-ret))
+		   : 0;
+}
+
+int platform_create(struct platform **out, struct machine *m, const struct run_options *o,
+		    struct err *e)
+{
+	static const struct power_config power = {
+		.sleep_port = LAYOUT_PORT_SLEEP,
+		.reset_port = LAYOUT_PORT_RESET,
+		.pvpanic_port = LAYOUT_PORT_PVPANIC,
+		.ged_port = LAYOUT_PORT_GED,
+		.ged_gsi = LAYOUT_GSI_GED,
+		.sleep_type_off = LAYOUT_SLEEP_TYPE_OFF,
+	};
+	struct host *h = machine_host(m);
+	struct platform *p = calloc(1, sizeof(*p));
+	int ret;
+
+	if (!p)
+		return err_set(e, -ENOMEM, "out of memory");
+	ret = power_create(&p->power, h, &power);
+	if (!ret)
+		ret = pci_bus_create(&p->bus, h, LAYOUT_PCI, LAYOUT_PCI_END);
+	if (ret)
+		err_set(e, ret, "cannot set up the platform: %s", strerror(-ret));
+	for (size_t i = 0; i < o->n_disks && !ret; i++)
+		ret = add_disk(p, h, &o->disks[i], e);
+	if (ret) {
+		platform_destroy(p);
+		return ret;
+	}
+	*out = p;
+	return 0;
+}
+
+void platform_destroy(struct platform *p)
+{
+	if (!p)
+		return;
+	for (size_t i = 0; i < p->n_disks; i++) {
+		virtio_pci_destroy(p->disks[i].pci);
+		virtio_blk_destroy(p->disks[i].blk);
+	}
+	pci_bus_destroy(p->bus);
+	power_destroy(p->power);
+	free(p);
+}

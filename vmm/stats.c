@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "vmm/stats.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <time.h>
+
+#include "vmm/exits.h"
+#include "vmm/machine_parts.h"
+
+static u64 clock_ns(clockid_t clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return (u64)t.tv_sec * 1000000000ULL + (u64)t.tv_nsec;
+}
+
+u64 stats_exec_ns(void)
+{
+	return clock_ns(CLOCK_MONOTONIC) - clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+}
+
+struct footprint {
+	u64 resident, private; /* KiB */
+};
+
+/* All mappings but the one that is guest RAM. */
+static int measure(struct machine *m, struct footprint *f)
+{
+	FILE *smaps = fopen("/proc/self/smaps", "re");
+	u64 ram = (uintptr_t)machine_gpa(m, 0, 1), end = ram + machine_memory(m);
+	u64 from, to, kib;
+	bool guest = false;
+	char line[512];
+
+	if (!smaps)
+		return -1;
+	*f = (struct footprint){ 0, 0 };
+	while (fgets(line, sizeof(line), smaps)) {
+		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " ", &from, &to) == 2)
+			guest = from >= ram && to <= end;
+		else if (guest)
+			continue;
+		else if (sscanf(line, "Rss: %" SCNu64, &kib) == 1)
+			f->resident += kib;
+		else if (sscanf(line, "Private_Clean: %" SCNu64, &kib) == 1 ||
+			 sscanf(line, "Private_Dirty: %" SCNu64, &kib) == 1)
+			f->private += kib;
+	}
+	fclose(smaps);
+	return 0;
+}
+
+static void print_exits(struct machine *m, FILE *to)
+{
+	unsigned n = machine_cpus(m);
+	u64 total = 0;
+
+	fprintf(to, "exits:");
+	for (unsigned reason = 0; reason < VCPU_EXIT_REASONS; reason++) {
+		const char *name = exits_name(reason);
+		u64 sum = 0;
+
+		for (unsigned i = 0; i < n; i++)
+			sum += vcpu_exits(machine_vcpu(m, i), reason);
+		total += sum;
+		if (sum && name)
+			fprintf(to, " %s %" PRIu64 ",", name, sum);
+		else if (sum)
+			fprintf(to, " reason-%u %" PRIu64 ",", reason, sum);
+	}
+	fprintf(to, " total %" PRIu64 "\n", total);
+}
+
+void stats_print(struct machine *m, u64 syscalls, FILE *to)
+{
+	u64 first = vcpu_first_run_ns(machine_vcpu(m, 0));
+	struct footprint f;
+
+	print_exits(m, to);
+	if (first)
+		fprintf(to, "first KVM_RUN: %.1f ms after exec\n",
+			(double)(first - machine_start_ns(m)) / 1e6);
+	if (syscalls)
+		fprintf(to, "system calls from exec to the first KVM_RUN: %" PRIu64 "\n", syscalls);
+	if (!measure(m, &f))
+		fprintf(to,
+			"memory outside guest RAM: %" PRIu64 " KiB private, %" PRIu64
+			" KiB resident\n",
+			f.private, f.resident);
+}

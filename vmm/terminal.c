@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "vmm/terminal.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <termios.h>
+#include <unistd.h>
+
+static struct {
+	volatile sig_atomic_t changed;
+	int fd;
+	struct termios old;
+} saved;
+
+void terminal_restore(void)
+{
+	if (!saved.changed)
+		return;
+	saved.changed = 0;
+	tcsetattr(saved.fd, TCSANOW, &saved.old);
+}
+
+/* SA_RESETHAND: the signal then does what it would have done. */
+static void on_crash(int sig)
+{
+	terminal_restore();
+	raise(sig);
+}
+
+int terminal_raw(int fd)
+{
+	static const int crashes[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT };
+	struct sigaction sa = { .sa_handler = on_crash, .sa_flags = (int)SA_RESETHAND };
+	struct termios t;
+
+	if (!isatty(fd) || tcgetpgrp(fd) != getpgrp())
+		return -ENOTTY;
+	if (tcgetattr(fd, &saved.old))
+		return -errno;
+	t = saved.old;
+	cfmakeraw(&t);
+	saved.fd = fd;
+	atexit(terminal_restore);
+	sigemptyset(&sa.sa_mask);
+	for (size_t i = 0; i < ARRAY_SIZE(crashes); i++)
+		sigaction(crashes[i], &sa, NULL);
+	saved.changed = 1;
+	if (tcsetattr(fd, TCSANOW, &t)) {
+		saved.changed = 0;
+		return -errno;
+	}
+	return 0;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The raw mode of the user's terminal, and its way back. However the process ends, short of
+ * SIGKILL, the terminal is as it was: at exit(3), and in the handlers of the signals of a crash.
+ *
+ * The saved settings are the one piece of global state of the program: a signal handler can reach
+ * nothing else.
+ */
+#ifndef UMBRA_VMM_TERMINAL_H
+#define UMBRA_VMM_TERMINAL_H
+
+#include "shadow/types.h"
+
+/* Raw mode for @fd. -ENOTTY: no terminal, or not ours to change (we are in the background). */
+int terminal_raw(int fd);
+/* Back to what it was; harmless when nothing was changed. Async-signal-safe. */
+void terminal_restore(void);
+
+#endif
