@@ -46,8 +46,8 @@ enum refusal {
 
 struct catalog_fn {
 	const char *name;
-	u8 args; /* number of arguments; of a varargs function: the fixed ones */
 	enum name_form form;
+	u8 args;	   /* number of arguments; of a varargs function: the fixed ones */
 	u8 name_arg;	   /* index from 0 */
 	const char *strct; /* NAME_FIELD_*: struct and member, for BTF */
 	const char *member;

@@ -60,7 +60,7 @@ static void first_rule(const struct policy_session *s, u32 tag, const char *driv
 		for (; e && e->id < *best; e = index_next(ix, e)) {
 			const struct fn_rule *r = &s->rules[e->id];
 
-			if (r->driver && strcmp(r->driver, driver))
+			if (r->driver && strcmp(r->driver, driver) != 0)
 				continue;
 			if (!r->match ||
 			    (name && (r->exact ? at == len : glob_match(r->match, name)))) {

@@ -199,55 +199,55 @@ int policy_parse(struct policy **out, const char *label, const char *text, struc
 	return 0;
 }
 
-/* The whole of @fd, at most POLICY_TEXT_MAX + 1 bytes, with a NUL behind it. */
-static int read_all(int fd, char **out, size_t *len)
+/*
+ * The whole of @fd, at most a little more than POLICY_TEXT_MAX, with a NUL behind it. NULL with
+ * errno set.
+ */
+static char *read_all(int fd, size_t *len)
 {
-	size_t size = 0, at = 0;
 	char *text = NULL, *more;
+	size_t size = 0;
 	ssize_t n;
 
+	*len = 0;
 	do {
-		if (at + 1 >= size) {
+		if (*len + 1 >= size) {
 			size = size ? size * 2 : 16384;
 			more = realloc(text, size);
-			if (!more) {
-				free(text);
-				return -ENOMEM;
-			}
+			if (!more)
+				goto fail;
 			text = more;
 		}
-		n = read(fd, text + at, size - at - 1);
-		if (n < 0 && errno != EINTR) {
-			n = -errno;
-			free(text);
-			return (int)n;
-		}
-		at += n > 0 ? (size_t)n : 0;
-	} while (n && at <= POLICY_TEXT_MAX);
-	text[at] = '\0';
-	*out = text;
-	*len = at;
-	return 0;
+		n = read(fd, text + *len, size - *len - 1);
+		if (n < 0 && errno != EINTR)
+			goto fail;
+		*len += n > 0 ? (size_t)n : 0;
+	} while (n && *len <= POLICY_TEXT_MAX);
+	text[*len] = '\0';
+	return text;
+fail:
+	free(text);
+	return NULL;
 }
 
 int policy_load(struct policy **out, const char *path, struct err *e)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC), ret;
-	char *text = NULL;
-	size_t len = 0;
+	char *text;
+	size_t len;
 
 	if (fd < 0)
 		return err_set(e, -errno, "%s: cannot open the policy: %s", path, strerror(errno));
-	ret = read_all(fd, &text, &len);
-	close(fd);
-	if (ret)
-		return err_set(e, ret, "%s: cannot read the policy: %s", path, strerror(-ret));
-	if (strlen(text) != len)
+	text = read_all(fd, &len);
+	if (!text)
+		ret = err_set(e, -errno, "%s: cannot read the policy: %s", path, strerror(errno));
+	else if (strlen(text) != len)
 		ret = err_set(e, -EINVAL, "%s: holds a NUL byte, expected the text of a policy",
 			      path);
 	else
 		ret = policy_parse(out, path, text, e);
 	free(text);
+	close(fd);
 	return ret;
 }
 

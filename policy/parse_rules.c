@@ -157,8 +157,8 @@ static int parse_function(struct parse *ps, config_setting_t *st, int i,
 {
 	static const char *const keys[] = { "function", "match", "driver",
 					    "action",	"error", "record" };
-	const struct catalog_fn *fn;
-	struct parse_action act;
+	const struct catalog_fn *fn = NULL;
+	struct parse_action act = { .action = ACTION_REWRITE };
 	int ret;
 
 	ret = value_group(ps, st, keys, ARRAY_SIZE(keys));

@@ -198,9 +198,7 @@ static struct record_row *new_row(struct record *r, const struct record_entry *e
 
 	if (r->n_rows == RECORD_ROWS || r->text_used >= RECORD_TEXT)
 		return NULL;
-	row = arena_alloc(&r->arena, 1, sizeof(*row));
-	if (!row)
-		return NULL;
+	row = &r->rows[r->n_rows];
 	row->entry = *entry;
 	e = &row->entry;
 	e->args = NULL;
@@ -219,7 +217,7 @@ void record_count(struct record *r, const struct record_entry *entry)
 	struct record_row *row;
 
 	for (u32 n = *head; n; n = row->next) {
-		row = r->rows[n - 1];
+		row = &r->rows[n - 1];
 		if (row->hash == hash && same_row(&row->entry, entry)) {
 			row->count++;
 			if (entry->time_ns > row->last_ns)
@@ -238,8 +236,7 @@ void record_count(struct record *r, const struct record_entry *entry)
 	row->count = 1;
 	row->last_ns = entry->time_ns;
 	row->next = *head;
-	r->rows[r->n_rows++] = row;
-	*head = r->n_rows;
+	*head = ++r->n_rows;
 }
 
 /* The whole of the line, or -errno. */

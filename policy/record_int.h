@@ -43,7 +43,7 @@ struct text {
 struct record {
 	pthread_mutex_t lock;
 	struct arena arena;
-	struct record_row **rows;
+	struct record_row *rows; /* RECORD_ROWS of them; untouched ones cost no memory */
 	u32 *buckets;
 	u32 n_rows;
 	u64 seed;

@@ -58,7 +58,7 @@ int record_view(struct record *r, struct record_view *v)
 	pthread_mutex_lock(&r->lock);
 	v->n = r->n_rows;
 	for (size_t i = 0; i < v->n; i++) {
-		v->rows[i] = *r->rows[i];
+		v->rows[i] = r->rows[i];
 		v->requests += v->rows[i].count;
 	}
 	v->others = r->others;

@@ -141,27 +141,30 @@ int record_read_some(struct record **out, const char *path, const struct record_
 		     struct err *e)
 {
 	static const struct record_filter all;
-	FILE *file = fopen(path, "re");
-	char *buf = malloc(LINE_SIZE);
 	struct record *r = NULL;
-	u64 good = 0;
-	int ret = 0;
+	char *buf = NULL;
+	FILE *file;
+	u64 good;
+	int ret;
 
+	file = fopen(path, "re");
 	if (!file)
-		ret = err_set(e, -errno, "%s: cannot open the record: %s", path, strerror(errno));
-	else if (!buf || record_new(&r))
+		return err_set(e, -errno, "%s: cannot open the record: %s", path, strerror(errno));
+	ret = record_new(&r);
+	if (!ret)
+		buf = malloc(LINE_SIZE);
+	if (!buf) {
 		ret = err_set(e, -ENOMEM, "%s: no memory to read the record", path);
-	if (!ret) {
-		good = read_lines(r, file, buf, f ? f : &all);
-		if (ferror(file))
-			ret = err_set(e, -EIO, "%s: cannot read the record: %s", path,
-				      strerror(errno));
-		else if (!good && (r->bad_lines || r->cut))
-			ret = err_set(e, -EINVAL,
-				      "%s: not a record of requests: no line of it is one", path);
+		goto out;
 	}
-	if (file)
-		fclose(file);
+	good = read_lines(r, file, buf, f ? f : &all);
+	if (ferror(file))
+		ret = err_set(e, -EIO, "%s: cannot read the record: %s", path, strerror(errno));
+	else if (!good && (r->bad_lines || r->cut))
+		ret = err_set(e, -EINVAL, "%s: not a record of requests: no line of it is one",
+			      path);
+out:
+	fclose(file);
 	free(buf);
 	if (ret)
 		record_free(r);

@@ -155,7 +155,7 @@ int value_group(struct parse *ps, config_setting_t *st, const char *const *keys,
 		const char *name = config_setting_name(m);
 		size_t k = 0;
 
-		while (k < n && strcmp(keys[k], name))
+		while (k < n && strcmp(keys[k], name) != 0)
 			k++;
 		if (k == n)
 			return value_error(ps, m, "unknown key %s%s", value_quote(q, name),

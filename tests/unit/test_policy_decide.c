@@ -107,7 +107,7 @@ static void check(const struct policy *p, const struct expect *x)
 	struct decision d;
 
 	decide(p, x->session, x->driver ? x->driver : "lime", &r, &d);
-	if (strcmp(answer_text(&d, got, sizeof(got)), x->answer))
+	if (strcmp(answer_text(&d, got, sizeof(got)), x->answer) != 0)
 		fail_msg("%s(%s) in %s: expected %s, found %s", x->function, x->name, x->session,
 			 x->answer, got);
 	if (x->rule)
@@ -466,14 +466,17 @@ static void what_goes_into_the_record(void **state)
 static bool is_below(const char *to, const char *path)
 {
 	char copy[2 * REQUEST_NAME_MAX], out[2 * REQUEST_NAME_MAX] = "", *save = NULL;
-	size_t len = strlen(to);
+	size_t len = strlen(to), at = 0;
 
 	snprintf(copy, sizeof(copy), "%s", path);
 	for (char *c = strtok_r(copy, "/", &save); c; c = strtok_r(NULL, "/", &save)) {
-		if (!strcmp(c, ".."))
-			*(strrchr(out, '/') ? strrchr(out, '/') : out) = '\0';
-		else if (strcmp(c, ".") != 0)
-			strcat(strcat(out, "/"), c);
+		if (!strcmp(c, "..")) {
+			while (at && out[--at] != '/')
+				;
+			out[at] = '\0';
+		} else if (strcmp(c, ".") != 0) {
+			at += (size_t)snprintf(out + at, sizeof(out) - at, "/%s", c);
+		}
 	}
 	return !strcmp(to, "/") || (!strncmp(out, to, len) && (!out[len] || out[len] == '/'));
 }
@@ -485,7 +488,7 @@ static void random_path(char *buf, size_t parts)
 
 	*buf = '\0';
 	for (size_t i = 0; i < parts; i++)
-		strcat(buf, pieces[(size_t)rand() % ARRAY_SIZE(pieces)]);
+		buf += sprintf(buf, "%s", pieces[(size_t)rand() % ARRAY_SIZE(pieces)]);
 }
 
 static void no_path_leaves_its_root(void **state)
