@@ -9,9 +9,8 @@
 
 #include "policy/record.h"
 #include "vmm/commands.h"
-
-#define EXIT_ERROR 1
-#define EXIT_USAGE 2
+#include "vmm/exit.h"
+#include "vmm/options.h"
 
 static const char usage[] =
 	"usage: vmm record [OPTIONS] FILE\n"
@@ -41,7 +40,19 @@ static const char usage[] =
 static int wrong(const char *what, const char *arg)
 {
 	fprintf(stderr, "vmm record: %s%s%s; see vmm record --help\n", what, *arg ? " " : "", arg);
-	return EXIT_USAGE;
+	return VMM_EXIT_USAGE;
+}
+
+static int no_such_option(const char *arg)
+{
+	static const char *const names[] = { "--session", "--driver", "--function", "--verdict",
+					     "--json",	  "--help",   NULL };
+	const char *near = suggest(arg, names);
+
+	if (!near)
+		return wrong("no such option:", arg);
+	fprintf(stderr, "vmm record: no such option: %s; did you mean %s?\n", arg, near);
+	return VMM_EXIT_USAGE;
 }
 
 static unsigned terminal_width(void)
@@ -74,14 +85,14 @@ static int show(const char *path, const struct record_filter *f, bool json)
 
 	if (record_read_some(&r, path, f, &e)) {
 		fprintf(stderr, "vmm record: %s\n", e.text);
-		return EXIT_ERROR;
+		return VMM_EXIT_ERROR;
 	}
 	ret = json ? record_print_json(r, stdout)
 		   : record_print(r, stdout, terminal_width(), wants_colour());
 	record_close(r, NULL);
 	if (ret) {
 		fprintf(stderr, "vmm record: cannot write the output: %s\n", strerror(-ret));
-		return EXIT_ERROR;
+		return VMM_EXIT_ERROR;
 	}
 	return 0;
 }
@@ -126,7 +137,7 @@ int cmd_record(int argc, char **argv)
 		case ':':
 			return wrong("a pattern must follow", argv[optind - 1]);
 		default:
-			return wrong("no such option:", argv[optind - 1]);
+			return no_such_option(argv[optind - 1]);
 		}
 	}
 	if (optind == argc)
