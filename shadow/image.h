@@ -28,7 +28,6 @@ struct section {
 	const u8 *data;
 	u64 addr;
 	u64 size;
-	bool exec;
 };
 
 enum reloc_list {

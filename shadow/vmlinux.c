@@ -10,6 +10,7 @@
 
 #include "shadow/image.h"
 
+#define PHDRS_MAX    64
 #define SECTIONS_MAX 65536 /* a module or kernel has some dozens; -ffunction-sections thousands */
 
 static Elf *open_elf(const struct kernel *k)
@@ -20,7 +21,7 @@ static Elf *open_elf(const struct kernel *k)
 	return elf_memory((char *)(uintptr_t)k->image, k->image_len);
 }
 
-static int add_segment(struct kernel *k, const Elf64_Phdr *p, struct err *e)
+static int add_segment(struct kernel *k, const GElf_Phdr *p, struct err *e)
 {
 	if (p->p_offset > k->image_len || p->p_filesz > k->image_len - p->p_offset)
 		return err_set(e, -EINVAL,
@@ -82,49 +83,54 @@ static int set_layout(struct kernel *k, u64 entry, u64 first_vaddr, struct err *
 }
 
 /* The first byte behind everything that the ELF headers describe. */
-static u64 file_end(Elf *elf, const Elf64_Ehdr *eh, const Elf64_Phdr *ph, size_t phnum)
+static u64 file_end(Elf *elf, const GElf_Ehdr *eh, size_t phnum)
 {
-	u64 end = eh->e_phoff + phnum * sizeof(*ph);
+	u64 end = eh->e_phoff + phnum * sizeof(Elf64_Phdr);
 	Elf_Scn *scn = NULL;
+	GElf_Shdr sh;
+	GElf_Phdr ph;
 	size_t i;
 
 	for (i = 0; i < phnum; i++)
-		if (ph[i].p_type == PT_LOAD && ph[i].p_offset + ph[i].p_filesz > end)
-			end = ph[i].p_offset + ph[i].p_filesz;
-	for (i = 0; i < SECTIONS_MAX && (scn = elf_nextscn(elf, scn)); i++) {
-		const Elf64_Shdr *sh = elf64_getshdr(scn);
-
-		if (sh && sh->sh_type != SHT_NOBITS && sh->sh_offset + sh->sh_size > end)
-			end = sh->sh_offset + sh->sh_size;
-	}
+		if (gelf_getphdr(elf, (int)i, &ph) && ph.p_type == PT_LOAD &&
+		    ph.p_offset + ph.p_filesz > end)
+			end = ph.p_offset + ph.p_filesz;
+	for (i = 0; i < SECTIONS_MAX && (scn = elf_nextscn(elf, scn)); i++)
+		if (gelf_getshdr(scn, &sh) && sh.sh_type != SHT_NOBITS &&
+		    sh.sh_offset + sh.sh_size > end)
+			end = sh.sh_offset + sh.sh_size;
 	if (eh->e_shoff && eh->e_shoff + (u64)eh->e_shnum * eh->e_shentsize > end)
 		end = eh->e_shoff + (u64)eh->e_shnum * eh->e_shentsize;
 	return end;
 }
 
+/* gelf_*() copies the headers; a damaged file has them at odd addresses. */
 int vmlinux_parse(struct kernel *k, size_t *end, struct err *e)
 {
 	u64 lowest = UINT64_MAX, first_vaddr = 0;
-	const Elf64_Ehdr *eh;
-	const Elf64_Phdr *ph;
-	size_t n, i;
 	Elf *elf = open_elf(k);
+	GElf_Ehdr eh;
+	GElf_Phdr ph;
+	size_t n = 0, i;
 	int ret = 0;
 
-	eh = elf ? elf64_getehdr(elf) : NULL;
-	ph = eh ? elf64_getphdr(elf) : NULL;
-	if (!ph || elf_getphdrnum(elf, &n) < 0) {
+	if (!elf || !gelf_getehdr(elf, &eh) || elf_getphdrnum(elf, &n) < 0 || !n || n > PHDRS_MAX) {
 		ret = err_set(e, -EINVAL, "%s: not a kernel, or truncated (no program headers)",
 			      k->path);
 		goto out;
 	}
 	for (i = 0; i < n && !ret; i++) {
-		if (ph[i].p_type != PT_LOAD || !ph[i].p_memsz)
+		if (!gelf_getphdr(elf, (int)i, &ph)) {
+			ret = err_set(e, -EINVAL, "%s: truncated (in the program headers)",
+				      k->path);
+			goto out;
+		}
+		if (ph.p_type != PT_LOAD || !ph.p_memsz)
 			continue;
-		ret = add_segment(k, &ph[i], e);
-		if (ph[i].p_paddr < lowest) {
-			lowest = ph[i].p_paddr;
-			first_vaddr = ph[i].p_vaddr;
+		ret = add_segment(k, &ph, e);
+		if (ph.p_paddr < lowest) {
+			lowest = ph.p_paddr;
+			first_vaddr = ph.p_vaddr;
 		}
 	}
 	if (ret)
@@ -133,16 +139,16 @@ int vmlinux_parse(struct kernel *k, size_t *end, struct err *e)
 		ret = err_set(e, -EINVAL, "%s: not a kernel (no segments to load)", k->path);
 		goto out;
 	}
-	ret = set_layout(k, eh->e_entry, first_vaddr, e);
+	ret = set_layout(k, eh.e_entry, first_vaddr, e);
 	if (!ret)
-		*end = file_end(elf, eh, ph, n);
+		*end = file_end(elf, &eh, n);
 out:
 	if (elf)
 		elf_end(elf);
 	return ret;
 }
 
-static struct section *wanted(struct sections *s, const char *name)
+static bool wanted(struct sections *s, const char *name, struct section **to)
 {
 	static const struct {
 		const char *name;
@@ -159,10 +165,13 @@ static struct section *wanted(struct sections *s, const char *name)
 		{ "__kcrctab_gpl", offsetof(struct sections, kcrctab[1]) },
 	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-		if (!strcmp(names[i].name, name))
-			return (struct section *)((char *)s + names[i].offset);
-	return NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		if (!strcmp(names[i].name, name)) {
+			*to = (struct section *)((char *)s + names[i].offset);
+			return true;
+		}
+	}
+	return false;
 }
 
 int vmlinux_sections(struct kernel *k, struct sections *s, struct err *e)
@@ -179,24 +188,26 @@ int vmlinux_sections(struct kernel *k, struct sections *s, struct err *e)
 		goto out;
 	}
 	for (i = 0; i < SECTIONS_MAX && (scn = elf_nextscn(elf, scn)); i++) {
-		const Elf64_Shdr *sh = elf64_getshdr(scn);
-		const char *name = sh ? elf_strptr(elf, strndx, sh->sh_name) : NULL;
-		struct section *to = name ? wanted(s, name) : NULL;
+		const char *name;
+		struct section *to;
+		GElf_Shdr sh;
 
+		if (!gelf_getshdr(scn, &sh))
+			continue;
+		name = elf_strptr(elf, strndx, sh.sh_name);
 		/* Of two sections of one name the first counts. */
-		if (!sh || !to || to->size)
+		if (!name || !wanted(s, name, &to) || to->size)
 			continue;
-		to->addr = sh->sh_addr;
-		to->size = sh->sh_size;
-		to->exec = sh->sh_flags & SHF_EXECINSTR;
-		if (sh->sh_type == SHT_NOBITS)
+		to->addr = sh.sh_addr;
+		to->size = sh.sh_size;
+		if (sh.sh_type == SHT_NOBITS)
 			continue;
-		if (sh->sh_offset > k->image_len || sh->sh_size > k->image_len - sh->sh_offset) {
+		if (sh.sh_offset > k->image_len || sh.sh_size > k->image_len - sh.sh_offset) {
 			ret = err_set(e, -EINVAL, "%s: truncated (section %s ends behind the file)",
 				      k->path, name);
 			goto out;
 		}
-		to->data = k->image + sh->sh_offset;
+		to->data = k->image + sh.sh_offset;
 	}
 	if (!s->text.data || !s->rodata.data || !s->strings.data ||
 	    !(s->ksymtab[0].data || s->ksymtab[1].data))
