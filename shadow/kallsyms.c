@@ -324,13 +324,15 @@ int kallsyms_load(struct kallsyms *s, const struct section *rodata, u64 text, co
 	ret = s->addrs ? expand_names(s, &t) : -ENOMEM;
 	if (!ret)
 		ret = index_names(s);
+	if (!ret && !find_addresses(s, &t, text))
+		ret = -EINVAL;
 	if (ret)
-		return err_set(e, ret, "%s: no memory for its symbol table", path);
-	if (!find_addresses(s, &t, text))
-		return err_set(e, -EINVAL,
+		kallsyms_free(s);
+	if (ret == -EINVAL)
+		return err_set(e, ret,
 			       "%s: its symbol table (kallsyms) is in a form that is not known",
 			       path);
-	return 0;
+	return ret ? err_set(e, ret, "%s: no memory for its symbol table", path) : 0;
 }
 
 void kallsyms_free(struct kallsyms *s)

@@ -242,13 +242,19 @@ int kernel_parse(struct kernel **out, const char *label, const void *data, size_
 	return open_owned(out, label, copy, len, allow_opaque, e);
 }
 
+static void forget_symbols(struct kernel *k)
+{
+	exports_free(&k->exports);
+	kallsyms_free(&k->syms);
+	types_free(&k->types);
+	memset(&k->sec, 0, sizeof(k->sec));
+}
+
 void kernel_close(struct kernel *k)
 {
 	if (!k)
 		return;
-	exports_free(&k->exports);
-	kallsyms_free(&k->syms);
-	types_free(&k->types);
+	forget_symbols(k);
 	payload_free(k->unpacked, k->image_len);
 	free(k->file);
 	free(k->path);
@@ -327,6 +333,7 @@ int kernel_load_symbols(struct kernel *k, struct err *e)
 
 	if (k->loaded)
 		return 0;
+	forget_symbols(k); /* of an attempt that failed */
 	if (k->opaque)
 		return err_set(e, -ENOENT, "%s: its symbols cannot be read: %s", k->path,
 			       k->layout.no_reloc_reason);
@@ -343,6 +350,15 @@ int kernel_load_symbols(struct kernel *k, struct err *e)
 	    k->text_end - text > k->sec.text.size)
 		return err_set(e, -EINVAL, "%s: .text and the symbols _text and _etext disagree",
 			       k->path);
+	if (!k->sec.strings.data || !(k->sec.ksymtab[0].data || k->sec.ksymtab[1].data))
+		return err_set(e, -ENOENT,
+			       "%s: has no table of exported symbols (CONFIG_MODULES is off?)",
+			       k->path);
+	if (!k->sec.btf.data)
+		return err_set(
+			e, -ENOENT,
+			"%s: has no BTF type information; sessions need a kernel with CONFIG_DEBUG_INFO_BTF=y",
+			k->path);
 	ret = types_load(&k->types, &k->sec.btf, k->path, e);
 	if (ret)
 		return ret;

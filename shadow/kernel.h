@@ -85,7 +85,10 @@ const struct kernel_layout *kernel_layout(const struct kernel *k);
  */
 int kernel_place(const struct kernel *k, void *dst, size_t len, u64 kaslr, struct err *e);
 
-/* Parse exports, kallsyms and BTF. -ENOENT: the image has none (e.g. no BTF); @e says which. */
+/*
+ * Parse kallsyms, exports and BTF. -ENOENT: the image has none (e.g. no BTF); @e says which. If it
+ * was the exports or BTF that failed, kernel_symbol() and kernel_symbolize() work nevertheless.
+ */
 int kernel_load_symbols(struct kernel *k, struct err *e);
 
 /* kallsyms. 0 / NULL if unknown. */

@@ -183,7 +183,7 @@ int vmlinux_sections(struct kernel *k, struct sections *s, struct err *e)
 
 	if (!elf || elf_getshdrstrndx(elf, &strndx) < 0) {
 		ret = err_set(e, -ENOENT,
-			      "%s: has no section headers, so its exports cannot be found",
+			      "%s: has no section headers, so its symbols cannot be found",
 			      k->path);
 		goto out;
 	}
@@ -209,16 +209,10 @@ int vmlinux_sections(struct kernel *k, struct sections *s, struct err *e)
 		}
 		to->data = k->image + sh.sh_offset;
 	}
-	if (!s->text.data || !s->rodata.data || !s->strings.data ||
-	    !(s->ksymtab[0].data || s->ksymtab[1].data))
+	if (!s->text.data || !s->rodata.data)
 		ret = err_set(e, -ENOENT,
-			      "%s: has no table of exported symbols (CONFIG_MODULES is off?)",
+			      "%s: has no section headers, so its symbols cannot be found",
 			      k->path);
-	else if (!s->btf.data)
-		ret = err_set(
-			e, -ENOENT,
-			"%s: has no BTF type information; sessions need a kernel with CONFIG_DEBUG_INFO_BTF=y",
-			k->path);
 out:
 	if (elf)
 		elf_end(elf);
