@@ -1,32 +1,89 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# The stock cloud kernel boots to its own init and powers off.
+# The stock kernels boot to the user's own init, whatever form the initramfs has, and end as the exit
+# status says.
 
-setup()
+# hello NAME FLAVOUR: one of the ready images of tests/lab/prepare.
+hello()
 {
-	guest_run --memory 192M --cpus 2 <<'END'
-say uname $(uname -r)
-say pid $$
-say cpus $(grep -c ^processor /proc/cpuinfo)
-END
-}
-
-test_power_off_is_status_0()
-{
+	guest_run --kernel "$IMAGES/$2/vmlinuz" --initrd "$BASE/$1.img" --memory 256M --cpus 2
 	expect_exit 0
+	expect_console "@@ hello $(<"$IMAGES/$2/release") pid 1 cpus 2"
 	expect_console '^@@ end'
 }
 
-test_kernel_is_the_stock_one()
+test_uncompressed_initramfs()
 {
-	expect_equal "$(console_values uname)" "$RELEASE"
+	hello hello-none cloud
 }
 
-test_init_is_the_users()
+test_gzip_initramfs()
 {
-	expect_equal "$(console_values pid)" 1
+	hello hello-gzip cloud
 }
 
-test_all_cpus_are_up()
+test_lz4_initramfs()
 {
-	expect_equal "$(console_values cpus)" 2
+	hello hello-lz4 cloud
+}
+
+test_microcode_and_zstd_initramfs()
+{
+	hello hello-microcode cloud
+}
+
+test_generic_kernel_with_its_xz_payload()
+{
+	hello hello-generic generic
+}
+
+test_reboot_has_a_status_of_its_own()
+{
+	guest_run --memory 192M <<'END'
+reboot -f
+END
+	expect_exit 10
+}
+
+test_panic_has_a_status_of_its_own_and_is_explained()
+{
+	guest_run --memory 192M <<'END'
+echo 1 >/proc/sys/kernel/sysrq
+echo c >/proc/sysrq-trigger
+END
+	expect_exit 11
+	expect_one_line_error 'panic'
+}
+
+test_without_kaslr_text_is_where_it_was_linked()
+{
+	guest_run --memory 192M --no-kaslr <<'END'
+say text $(grep -m1 ' _text$' /proc/kallsyms)
+END
+	expect_exit 0
+	expect_equal "$(console_values text)" 'ffffffff81000000 T _text'
+}
+
+test_piped_input_reaches_the_guest()
+{
+	guest_start --memory 192M <<'END'
+say up
+read -r line
+say got "$line"
+END
+	guest_wait_console '^@@ up'
+	guest_type 'some words'
+	guest_wait
+	expect_exit 0
+	expect_equal "$(console_values got)" 'some words'
+}
+
+test_signal_ends_the_guest()
+{
+	guest_start --memory 192M <<'END'
+say up
+sleep 1000
+END
+	guest_wait_console '^@@ up'
+	guest_kill TERM
+	expect_exit 143
 }

@@ -27,7 +27,8 @@ echo 1 >/sys/module/a__umbra_t_umh/parameters/run
 sleep 1
 say helper-after $(dmesg | grep -o 'umbra_t_umh.-.: .*' | tail -n 1)
 say ran $(cat /tmp/ran)
-say warnings $(dmesg | grep -cE 'WARNING|BUG|Oops')
+say warnings $(dmesg | grep -cE 'WARNING: |BUG: |Oops: ')
+dmesg | grep -E 'WARNING: |BUG: |Oops: '
 END
 	cat >"$WORK/helper" <<'END'
 #!/bin/sh
@@ -51,7 +52,7 @@ END
 	vmm_driver load "a:$DRIVERS/umbra_t_taken.ko" 2>"$WORK/taken" && echo loaded >"$WORK/taken" || true
 	guest_type go
 	guest_wait
-	"$VMM" record --json "$WORK/record" >"$WORK/record.json"
+	"$VMM" record --json "$WORK/record" | jq .requests >"$WORK/record.json"
 }
 
 test_guest_ends_well()
