@@ -309,6 +309,34 @@ static void damaged_text(void **state)
 	}
 }
 
+/* The policies that people begin with load, and do what their comments say. */
+static void the_examples_load(void **state)
+{
+	struct request open = { .fn = catalog_find("filp_open"), .name = "/mem.lime" };
+	struct decision d;
+	struct policy *p;
+	struct err e = { "" };
+
+	(void)state;
+	if (policy_load(&p, "policy/examples/demo.policy", &e))
+		fail_msg("%s", e.text);
+	policy_decide(policy_session(p, "a"), "lime", &open, &d);
+	assert_string_equal(d.root, "/data/a");
+	policy_decide(policy_session(p, "b"), "lime", &open, &d);
+	assert_string_equal(d.root, "/data/b");
+	assert_string_equal(d.name, "mem.lime");
+	policy_free(p);
+
+	if (policy_load(&p, "policy/examples/strict.policy", &e))
+		fail_msg("%s", e.text);
+	policy_decide(policy_session(p, "strict"), "driver", &open, &d);
+	assert_int_equal(d.verdict, VERDICT_DENY);
+	open.name = "/etc/driver/keys/id";
+	policy_decide(policy_session(p, "strict"), "driver", &open, &d);
+	assert_int_equal(d.error, EACCES);
+	policy_free(p);
+}
+
 /* libconfig loses the string that it read last when the text has a syntax error: not our leak. */
 const char *__lsan_default_suppressions(void);
 
@@ -327,6 +355,7 @@ int main(void)
 		cmocka_unit_test(files_are_read_with_care),
 		cmocka_unit_test(too_many_rules),
 		cmocka_unit_test(damaged_text),
+		cmocka_unit_test(the_examples_load),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
