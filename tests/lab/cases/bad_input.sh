@@ -43,7 +43,7 @@ test_truncated_kernel()
 test_kernel_is_a_directory()
 {
 	run_kernel "$WORK"
-	refused 'director'
+	refused 'not a regular file'
 }
 
 test_no_such_initrd()
@@ -54,7 +54,7 @@ test_no_such_initrd()
 
 test_too_little_memory()
 {
-	guest_run --initrd "$BASE/hello-none.img" --memory 8M --timeout 20
+	guest_run --initrd "$BASE/hello-none.img" --memory 20M --timeout 20
 	refused 'memory'
 }
 

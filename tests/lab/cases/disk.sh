@@ -16,7 +16,7 @@ say irqs $(grep -c virtio /proc/interrupts)
 mkdir /mnt/rw /mnt/ro
 mount -t ext4 /dev/vda /mnt/rw
 mount -t ext4 -o ro /dev/vdb /mnt/ro
-say sum $(sha256sum </mnt/ro/random)
+say sum $(sha256sum </mnt/ro/random | cut -c 1-64)
 cp /mnt/rw/random /mnt/rw/copy
 check written cmp /mnt/ro/random /mnt/rw/copy
 dd if=/dev/zero of=/dev/vdb bs=4k count=1 2>/dev/null && say wrote to the read-only disk
@@ -37,7 +37,7 @@ test_size_in_sectors()
 
 test_content_is_the_files()
 {
-	expect_equal "$(console_values sum)" "$(sha256sum <"$WORK/tree/random")"
+	expect_equal "$(console_values sum)" "$(sha256sum <"$WORK/tree/random" | cut -c 1-64)"
 }
 
 test_what_was_written_is_in_the_file()
