@@ -39,7 +39,6 @@ static const char usage[] =
 	"  --policy FILE         sessions and their rules\n"
 	"  --driver SESSION[/INSTANCE]:FILE.ko[,param=value]...\n"
 	"                        load a driver into a session; repeatable, in order\n"
-	"  --driver-wait PATH    load the drivers when PATH exists in the guest\n"
 	"  --driver-wait PATH    load the drivers when PATH exists in the guest (default: when its\n"
 	"                        init runs, on its own root if --append has a root=)\n"
 	"  --record FILE         keep every request that the policy decided on\n"

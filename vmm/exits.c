@@ -12,6 +12,8 @@
 #include "vmm/memory.h"
 #include "vmm/where.h"
 
+#define RESET_RIP 0xfff0 /* of a vCPU that KVM has reset */
+
 static void fail(struct vcpu *v, const char *what)
 {
 	char where[200];
@@ -37,12 +39,23 @@ static void handle_mmio(struct vcpu *v, struct kvm_run *run)
 
 static void handle_shutdown(struct vcpu *v)
 {
+	struct machine *m = vcpu_machine(v);
+	unsigned i = vcpu_index(v);
 	char where[200];
 
 	where_text(v, where, sizeof(where));
-	machine_exit(vcpu_machine(v), VMM_EXIT_TRIPLE_FAULT,
-		     "the guest triple-faulted: vCPU %u, at the last exit that KVM knows: %s",
-		     vcpu_index(v), where);
+	if (vcpu_regs(v)->rip != RESET_RIP)
+		machine_exit(m, VMM_EXIT_TRIPLE_FAULT, "the guest triple-faulted: vCPU %u, %s", i,
+			     where);
+	else if (vcpu_previous_rip(v))
+		machine_exit(
+			m, VMM_EXIT_TRIPLE_FAULT,
+			"the guest triple-faulted: vCPU %u, some time after its last exit at RIP "
+			"0x%" PRIx64,
+			i, vcpu_previous_rip(v));
+	else
+		machine_exit(m, VMM_EXIT_TRIPLE_FAULT,
+			     "the guest triple-faulted: vCPU %u, before its first exit", i);
 }
 
 /* True: it was a store to a read-only slot, and the guest goes on with a fault. */

@@ -42,7 +42,6 @@ static const struct option options[] = {
 	{ "driver", required_argument, NULL, OPT_DRIVER },
 	{ "record", required_argument, NULL, OPT_RECORD },
 	{ "driver-wait", required_argument, NULL, OPT_DRIVER_WAIT },
-	{ "driver-wait", required_argument, NULL, OPT_DRIVER_WAIT },
 	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
 };
@@ -228,12 +227,6 @@ static int take(struct run_options *o, int opt, struct err *e)
 		return parse_driver(o, optarg, e);
 	case OPT_RECORD:
 		o->record = optarg;
-		return 0;
-	case OPT_DRIVER_WAIT:
-		if (*optarg != '/' || strlen(optarg) >= 4096)
-			return err_set(e, -EINVAL,
-				       "--driver-wait %.64s: expected an absolute path in the guest", optarg);
-		o->driver_wait = optarg;
 		return 0;
 	case OPT_DRIVER_WAIT:
 		if (*optarg != '/')

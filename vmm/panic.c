@@ -17,6 +17,8 @@
 static const char words[] = "Kernel panic - not syncing: ";
 static const char last_words[] = "---[ end Kernel panic - not syncing: ";
 static const char rip_words[] = "RIP: 0010:";
+static const char warning_end[] = "---[ end trace ";
+static const char panic_frame[] = " panic+0x";
 
 struct panic_watch {
 	struct machine *m;
@@ -25,8 +27,9 @@ struct panic_watch {
 	char line[256];
 	size_t len;
 	bool seen;
-	char why[160];	/* what followed the words */
-	char where[80]; /* symbol of the oops before it, or "" */
+	bool caller_next; /* the next line of the trace is who called panic() */
+	char why[160];	  /* what followed the words */
+	char where[80];	  /* who called panic(), or where the oops was, or "" */
 };
 
 /* 1: it did panic, 0: it did not, -1: cannot be told. */
@@ -52,6 +55,17 @@ static void copy_word(char *to, size_t size, const char *from)
 	snprintf(to, size, "%.*s", (int)strcspn(from, " \r\n"), from);
 }
 
+/* "[   15.55]  sysrq_handle_crash+0x16/0x20": what the unwinder is not sure of begins with "? ". */
+static void read_caller(struct panic_watch *w)
+{
+	const char *p = strrchr(w->line, ' ');
+
+	if (!p || !strchr(p, '+') || strstr(w->line, " ? "))
+		return;
+	copy_word(w->where, sizeof(w->where), p + 1);
+	w->caller_next = false;
+}
+
 static void read_line(struct panic_watch *w)
 {
 	const char *p = strstr(w->line, last_words);
@@ -68,9 +82,18 @@ static void read_line(struct panic_watch *w)
 			 p + strlen(words));
 		return;
 	}
-	p = strstr(w->line, rip_words);
-	if (p)
-		copy_word(w->where, sizeof(w->where), p + strlen(rip_words));
+	if (w->caller_next) {
+		read_caller(w);
+	} else if (w->seen && strstr(w->line, panic_frame)) {
+		w->caller_next = true;
+	} else if (strstr(w->line, warning_end)) {
+		/* A mere warning ends here; an oops goes on and says its RIP once more. */
+		w->where[0] = '\0';
+	} else {
+		p = strstr(w->line, rip_words);
+		if (p)
+			copy_word(w->where, sizeof(w->where), p + strlen(rip_words));
+	}
 }
 
 void panic_watch_byte(void *arg, u8 byte)

@@ -33,6 +33,7 @@ struct vcpu {
 	bool at_rest;	/* atomic: the answer */
 	bool inject_gp; /* own thread only, as all below */
 	bool sregs_valid;
+	u64 rip, previous_rip;
 	struct kvm_sregs sregs;
 	u64 exits[VCPU_EXIT_REASONS]; /* written by the own thread, read by any: atomic */
 	u64 first_run_ns;	      /* atomic */
@@ -66,6 +67,11 @@ const struct kvm_sregs *vcpu_sregs(struct vcpu *v)
 		v->sregs_valid = true;
 	}
 	return &v->sregs;
+}
+
+u64 vcpu_previous_rip(const struct vcpu *v)
+{
+	return v->previous_rip;
 }
 
 unsigned vcpu_cpl(struct vcpu *v)
@@ -217,6 +223,8 @@ static void *thread_main(void *arg)
 			continue;
 		}
 		if (!error) {
+			v->previous_rip = v->rip;
+			v->rip = v->run->s.regs.regs.rip;
 			reason = v->run->exit_reason;
 			if (reason >= VCPU_EXIT_REASONS)
 				reason = KVM_EXIT_UNKNOWN;

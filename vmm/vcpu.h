@@ -29,6 +29,12 @@ const struct kvm_sregs *vcpu_sregs(struct vcpu *v);
 /* 0..3; 3 (the least) if it cannot be read. */
 unsigned vcpu_cpl(struct vcpu *v);
 
+/*
+ * RIP at the exit before this one, 0 at the first. After a triple fault on AMD that is all there
+ * is: KVM has reset the vCPU by then.
+ */
+u64 vcpu_previous_rip(const struct vcpu *v);
+
 /* Guest-virtual to guest-physical by the vCPU's own page tables; -EFAULT: not mapped. */
 int vcpu_translate(struct vcpu *v, u64 gva, u64 *gpa);
 
