@@ -63,13 +63,13 @@ test_guest_ends_well()
 
 test_one_device_name_in_two_sessions()
 {
-	expect_console '^@@ devices a-umbra_t b-umbra_t '
+	expect_console '^@@ devices a-umbra_t b-umbra_t'
 	expect_console '^@@ a in-a b in-b'
 }
 
 test_varargs_name_of_a_thread()
 {
-	expect_console '^@@ threads b/t/0-x b/t/1-x '
+	expect_console '^@@ threads b/t/0-x b/t/1-x'
 }
 
 test_helper_is_refused_by_default()

@@ -7,18 +7,19 @@ setup()
 {
 	policy "$WORK/policy" a
 	initrd "$WORK/image" <<'END'
-wait_for 60 test -e /sys/class/net/adummy0
+open=/sys/module/a__umbra_t_path/parameters/open
+wait_for 60 test -e $open
 say ready
 read line
 insmod /attack.ko action=pte addr=$line
 say remapped $(dmesg | grep -o 'umbra_t_attack: pte done')
-(ip link add x type a-dummy) 2>/dev/null
+(echo /x >$open) 2>/dev/null
 say rang
 read line
 END
 	add_files "$WORK/image" "$DRIVERS/umbra_t_attack.ko:attack.ko"
 	sessions_start --initrd "$WORK/image" --memory 192M --policy "$WORK/policy" --record "$WORK/record" \
-		--driver "a:$DUMMY"
+		--driver "a:$DRIVERS/umbra_t_path.ko"
 	guest_wait_console '^@@ ready' 120
 	guest_type "$(vmm_session stats --json | jq -r .gate)"
 	guest_wait_console '^@@ (rang|end)' 60 || true

@@ -109,7 +109,7 @@ test_every_branch_decoded_from_guest_memory_stays_in_the_session()
 		expect_equal "$(jq '.violations | length' <"$f")" 0 "$f"
 		[ "$(jq .branches.shadow <"$f")" -ge 2 ] || fail "$f: few branches"
 	done
-	[ "$(jq .branches.gate <"$WORK/verify-a-dummy")" -gt 2 ] || fail "dummy has no gates"
+	[ "$(jq .branches.gate <"$WORK/verify-a-dummy")" -ge 1 ] || fail "dummy has no gates"
 }
 
 test_unloading_leaves_nothing()
