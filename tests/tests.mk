@@ -38,7 +38,7 @@ ASAN_MAKE = $(MAKE) --no-print-directory B=build/asan CFLAGS='-O1 -g' EXTRA='$(S
 ASAN_UNIT = $(UNIT_SRC:%.c=build/asan/%)
 
 asan-build:
-	@$(ASAN_MAKE) unit-build
+	+@$(ASAN_MAKE) unit-build
 
 asan: check-tools images asan-build
 	@tests/run --label asan/ --only '$(T)' $(ASAN_UNIT)
@@ -58,7 +58,7 @@ $(B)/fuzz_%: $(B)/obj/tests/fuzz/fuzz_%.o $(ARCH)
 
 fuzz-build:
 	@tools/check-tools lint
-	@$(if $(FUZZ),$(FUZZ_MAKE) $(FUZZ),:)
+	+@$(if $(FUZZ),$(FUZZ_MAKE) $(FUZZ),:)
 
 fuzz: check-tools fuzz-build
 	@tests/run --only '$(T)' --fuzz $(or $(FUZZ_SECONDS),60) $(FUZZ)
