@@ -233,7 +233,7 @@ static void decide_name(const struct policy_session *s, const char *driver, cons
 		else
 			deny(d, EPERM, s->default_rule);
 	} else {
-		ret = name_format(t, r->fn->space, r->name, d->name);
+		ret = name_format(t, r->fn->space, driver, r->name, d->name);
 		if (ret) {
 			deny(d, -ret, ret == -ENAMETOOLONG ? t->rule_long : t->rule_bad);
 			return;

@@ -70,17 +70,38 @@ bool name_is_valid(enum name_space space, const char *name)
 	}
 }
 
-int name_format(const struct name_template *t, enum name_space space, const char *name, char *out)
+/* Append @text with each %i replaced by @driver; false: longer than @max. */
+static bool append(char *out, size_t *len, size_t max, const char *text, const char *driver)
 {
-	size_t before = strlen(t->before), after = strlen(t->after);
-	size_t len = strnlen(name, REQUEST_NAME_MAX), max = name_space_max(space);
+	while (*text) {
+		bool hole = text[0] == '%' && text[1] == 'i';
+		const char *from = hole ? driver : text;
+		size_t n = hole ? strlen(driver) : 1;
 
-	if (len > max || before + len + after > max)
+		if (n > max - *len)
+			return false;
+		memcpy(out + *len, from, n);
+		*len += n;
+		text += hole ? 2 : 1;
+	}
+	return true;
+}
+
+int name_format(const struct name_template *t, enum name_space space, const char *driver,
+		const char *name, char *out)
+{
+	size_t name_len = strnlen(name, REQUEST_NAME_MAX), max = name_space_max(space), len = 0;
+
+	if (name_len > max)
 		return -ENAMETOOLONG;
 	if (!name_is_valid(space, name))
 		return -EINVAL;
-	memcpy(out, t->before, before);
-	memcpy(out + before, name, len);
-	memcpy(out + before + len, t->after, after + 1);
+	if (!append(out, &len, max, t->before, driver) || name_len > max - len)
+		return -ENAMETOOLONG;
+	memcpy(out + len, name, name_len);
+	len += name_len;
+	if (!append(out, &len, max, t->after, driver))
+		return -ENAMETOOLONG;
+	out[len] = '\0';
 	return name_is_valid(space, out) ? 0 : -EINVAL;
 }

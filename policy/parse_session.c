@@ -21,17 +21,24 @@ static int parse_template(struct parse *ps, config_setting_t *st, enum name_spac
 {
 	size_t max = name_space_max(space), len;
 	char q[VALUE_QUOTE], sample[REQUEST_NAME_MAX], section[32];
-	const char *text, *hole;
+	const char *text, *hole = NULL, *p;
+	unsigned holes = 0;
 	int ret;
 
 	ret = value_string(ps, st, "a template such as \"a-%s\"", &text);
 	if (ret)
 		return ret;
-	hole = strchr(text, '%');
-	if (!hole || hole[1] != 's' || strchr(hole + 2, '%'))
+	for (p = strchr(text, '%'); p; p = strchr(p + 2, '%')) {
+		if (p[1] == 's')
+			hole = p;
+		else if (p[1] != 'i')
+			break;
+		holes += p[1] == 's';
+	}
+	if (p || holes != 1)
 		return value_error(ps, st,
-				   "expected exactly one %%s, for the name asked for, and no other "
-				   "%%, found %s",
+				   "expected exactly one %%s, for the name asked for, any number of "
+				   "%%i, for the driver's instance, and no other %%, found %s",
 				   value_quote(q, text));
 	len = strlen(text) - 2;
 	if (len >= max)
@@ -41,7 +48,7 @@ static int parse_template(struct parse *ps, config_setting_t *st, enum name_spac
 	t->after = arena_strndup(&ps->p->arena, hole + 2, strlen(hole + 2));
 	if (!t->before || !t->after)
 		return value_nomem(ps);
-	if (name_format(t, space, "x", sample))
+	if (name_format(t, space, "x", "x", sample))
 		return value_error(ps, st, "%s cannot be part of such a name",
 				   value_quote(q, text));
 	snprintf(section, sizeof(section), "names.%s", config_setting_name(st));

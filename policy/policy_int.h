@@ -86,9 +86,10 @@ size_t name_space_max(enum name_space space);
 /* Would the kernel take @name in @space, and does it stay one name of one directory? */
 bool name_is_valid(enum name_space space, const char *name);
 /*
- * out[REQUEST_NAME_MAX] = before + @name + after. -EINVAL: @name or the result is no name in
- * @space; -ENAMETOOLONG.
+ * out[REQUEST_NAME_MAX] = before + @name + after, each %i in these replaced by @driver. -EINVAL:
+ * @name or the result is no name in @space; -ENAMETOOLONG.
  */
-int name_format(const struct name_template *t, enum name_space space, const char *name, char *out);
+int name_format(const struct name_template *t, enum name_space space, const char *driver,
+		const char *name, char *out);
 
 #endif

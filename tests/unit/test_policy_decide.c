@@ -445,6 +445,30 @@ static void undoing_is_never_refused(void **state)
 	}
 }
 
+/* Several copies of a driver in one session: %i tells them apart. */
+static void templates_can_name_the_instance(void **state)
+{
+	static const char text[] =
+		"version = 1; sessions = { a = { names = { link = \"a-%i-%s\"; net = \"%s.%i\"; }; }; };";
+	struct request r = { .fn = catalog_find("rtnl_link_register"), .name = "dummy" };
+	struct decision d;
+	struct policy *p;
+
+	(void)state;
+	assert_int_equal(policy_parse(&p, "p.policy", text, NULL), 0);
+	decide(p, "a", "one", &r, &d);
+	assert_string_equal(d.name, "a-one-dummy");
+	decide(p, "a", "%i%s", &r, &d);
+	assert_string_equal(d.name, "a-%i%s-dummy");
+	r.fn = catalog_find("register_netdevice");
+	decide(p, "a", "12345678", &r, &d);
+	assert_string_equal(d.name, "dummy.12345678");
+	decide(p, "a", "1234567890", &r, &d);
+	assert_int_equal(d.verdict, VERDICT_DENY);
+	assert_int_equal(d.error, ENAMETOOLONG);
+	policy_free(p);
+}
+
 static void what_goes_into_the_record(void **state)
 {
 	struct request r = { .fn = catalog_find("filp_close") };
@@ -537,6 +561,7 @@ int main(void)
 		cmocka_unit_test(programs_need_a_rule),
 		cmocka_unit_test(rewritten_program_too_long),
 		cmocka_unit_test(undoing_is_never_refused),
+		cmocka_unit_test(templates_can_name_the_instance),
 		cmocka_unit_test(what_goes_into_the_record),
 		cmocka_unit_test(no_path_leaves_its_root),
 	};

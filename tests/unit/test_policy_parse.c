@@ -94,14 +94,14 @@ static const struct mistake mistakes[] = {
 	{ S("names = { nets = \"a%s\"; };"),
 	  "3: sessions.a.names.nets: unknown key \"nets\", did you mean \"net\"?" },
 	{ S("names = { misc = \"a\"; };"),
-	  "3: sessions.a.names.misc: expected exactly one %s, for the name asked for, and no other "
-	  "%, found \"a\"" },
+	  "3: sessions.a.names.misc: expected exactly one %s, for the name asked for, any "
+	  "number of %i, for the driver's instance, and no other %, found \"a\"" },
 	{ S("names = { misc = \"%s%s\"; };"),
-	  "3: sessions.a.names.misc: expected exactly one %s, for the name asked for, and no other "
-	  "%, found \"%s%s\"" },
+	  "3: sessions.a.names.misc: expected exactly one %s, for the name asked for, any "
+	  "number of %i, for the driver's instance, and no other %, found \"%s%s\"" },
 	{ S("names = { misc = \"%n%s\"; };"),
-	  "3: sessions.a.names.misc: expected exactly one %s, for the name asked for, and no other "
-	  "%, found \"%n%s\"" },
+	  "3: sessions.a.names.misc: expected exactly one %s, for the name asked for, any "
+	  "number of %i, for the driver's instance, and no other %, found \"%n%s\"" },
 	{ S("names = { net = \"123456789012345%s\"; };"),
 	  "3: sessions.a.names.net: leaves no room for a name: at most 15 bytes in all" },
 	{ S("names = { net = \"a/%s\"; };"),

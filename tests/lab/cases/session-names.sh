@@ -27,8 +27,8 @@ echo 1 >/sys/module/a__umbra_t_umh/parameters/run
 sleep 1
 say helper-after $(dmesg | grep -o 'umbra_t_umh.-.: .*' | tail -n 1)
 say ran $(cat /tmp/ran)
-say warnings $(dmesg | grep -cE 'WARNING: |BUG: |Oops: ')
-dmesg | grep -E 'WARNING: |BUG: |Oops: '
+say warnings $(faults | wc -l)
+faults
 END
 	cat >"$WORK/helper" <<'END'
 #!/bin/sh
