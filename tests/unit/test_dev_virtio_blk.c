@@ -1,0 +1,432 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * virtio-blk end to end, with its own thread and a real file: requests of every kind and shape, and
+ * what a host's errors and a driver's nonsense come to.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <linux/virtio_blk.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_pci.h>
+#include <linux/virtio_ring.h>
+#include <poll.h>
+#include <time.h>
+
+#include "devices/virtio_blk.h"
+#include "tests/unit/test_dev_host.h"
+
+#define SIZE	16
+#define DESC	0x1000ULL
+#define AVAIL	0x2000ULL
+#define USED	0x3000ULL
+#define HEADER	0x4000ULL
+#define STATUS	0x4100ULL
+#define DATA	0x8000ULL
+#define SECTORS 64U
+#define NO	0x5a /* a status that no device writes */
+
+struct ctx {
+	struct fake_host f;
+	char path[64];
+	int fd;
+	struct virtio_blk *b;
+	struct virtio *v;
+	unsigned n_desc;
+	u16 served;
+};
+
+static void put(struct ctx *t, u64 reg, u64 value, unsigned len)
+{
+	virtio_common_io(t->v, reg, &value, len, true);
+}
+
+static u32 get(struct ctx *t, u64 reg, unsigned len)
+{
+	u32 v = 0;
+
+	virtio_common_io(t->v, reg, &v, len, false);
+	return v;
+}
+
+static void start(struct ctx *t, u64 features)
+{
+	features |= 1ULL << VIRTIO_F_VERSION_1;
+	memset(t->f.ram, 0, FAKE_RAM);
+	t->served = 0;
+	put(t, VIRTIO_PCI_COMMON_STATUS, 0, 1);
+	put(t, VIRTIO_PCI_COMMON_STATUS, 3, 1);
+	for (u32 i = 0; i < 2; i++) {
+		put(t, VIRTIO_PCI_COMMON_GFSELECT, i, 4);
+		put(t, VIRTIO_PCI_COMMON_GF, (u32)(features >> 32 * i), 4);
+	}
+	put(t, VIRTIO_PCI_COMMON_STATUS, 0xb, 1);
+	put(t, VIRTIO_PCI_COMMON_Q_SELECT, 0, 2);
+	put(t, VIRTIO_PCI_COMMON_Q_SIZE, SIZE, 2);
+	put(t, VIRTIO_PCI_COMMON_Q_DESCLO, DESC, 8);
+	put(t, VIRTIO_PCI_COMMON_Q_AVAILLO, AVAIL, 8);
+	put(t, VIRTIO_PCI_COMMON_Q_USEDLO, USED, 8);
+	put(t, VIRTIO_PCI_COMMON_Q_ENABLE, 1, 2);
+	put(t, VIRTIO_PCI_COMMON_STATUS, 0xf, 1);
+	assert_int_equal(get(t, VIRTIO_PCI_COMMON_STATUS, 1), 0xf);
+}
+
+static void open_disk(struct ctx *t, bool readonly)
+{
+	struct err e;
+
+	assert_int_equal(virtio_blk_create(&t->b, t->path, readonly, "a-serial", &e), 0);
+	assert_int_equal(virtio_create(&t->v, &t->f.host, virtio_blk_type(t->b), t->b), 0);
+	virtio_blk_attach(t->b, t->v);
+}
+
+static void close_disk(struct ctx *t)
+{
+	virtio_destroy(t->v);
+	virtio_blk_destroy(t->b);
+	t->v = NULL;
+	t->b = NULL;
+}
+
+static int setup(void **state)
+{
+	struct ctx *t = aligned_alloc(4096, ALIGN_UP(sizeof(*t), 4096UL));
+	u8 sector[512];
+
+	assert_non_null(t);
+	memset(t, 0, sizeof(*t));
+	fake_host_init(&t->f);
+	snprintf(t->path, sizeof(t->path), "/tmp/test_dev_blk.XXXXXX");
+	t->fd = mkstemp(t->path);
+	assert_true(t->fd >= 0);
+	for (unsigned i = 0; i < SECTORS; i++) {
+		memset(sector, (int)i, sizeof(sector));
+		assert_int_equal(write(t->fd, sector, sizeof(sector)), sizeof(sector));
+	}
+	open_disk(t, false);
+	start(t, 1ULL << VIRTIO_BLK_F_FLUSH | 1ULL << VIRTIO_RING_F_INDIRECT_DESC);
+	*state = t;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct ctx *t = *state;
+
+	close_disk(t);
+	close(t->fd);
+	unlink(t->path);
+	free(t);
+	return 0;
+}
+
+/* Descriptors 0, 1, 2 ... of the one request at a time that these tests make. */
+static void add(struct ctx *t, u64 addr, u32 len, bool writable)
+{
+	struct vring_desc *d = (struct vring_desc *)(void *)(t->f.ram + DESC) + t->n_desc;
+
+	if (t->n_desc)
+		d[-1].flags |= VRING_DESC_F_NEXT;
+	*d = (struct vring_desc){
+		.addr = addr,
+		.len = len,
+		.flags = writable ? VRING_DESC_F_WRITE : 0,
+		.next = (u16)(t->n_desc + 1),
+	};
+	t->n_desc++;
+}
+
+static void set_header(struct ctx *t, u32 type, u64 sector)
+{
+	struct virtio_blk_outhdr h = { .type = type, .sector = sector };
+
+	memcpy(t->f.ram + HEADER, &h, sizeof(h));
+	t->f.ram[STATUS] = NO;
+	t->n_desc = 0;
+}
+
+static void ring(struct ctx *t)
+{
+	u16 *a = (u16 *)(void *)(t->f.ram + AVAIL);
+
+	a[2 + a[1] % SIZE] = 0;
+	__atomic_store_n(&a[1], (u16)(a[1] + 1), __ATOMIC_RELEASE);
+	virtio_ring(t->v, 0);
+}
+
+static void nap(void)
+{
+	struct timespec ms = { 0, 1000000 };
+
+	nanosleep(&ms, NULL);
+}
+
+/* Rings, waits, returns used.len; -1: the device wants a reset. */
+static s64 submit(struct ctx *t)
+{
+	u16 *used = (u16 *)(void *)(t->f.ram + USED);
+	struct vring_used_elem *e = (struct vring_used_elem *)(void *)(t->f.ram + USED + 4);
+
+	ring(t);
+	for (unsigned i = 0; i < 5000; i++) {
+		if (__atomic_load_n(&used[1], __ATOMIC_ACQUIRE) != t->served) {
+			t->served++;
+			return e[(t->served - 1) % SIZE].len;
+		}
+		if (get(t, VIRTIO_PCI_COMMON_STATUS, 1) & VIRTIO_CONFIG_S_NEEDS_RESET)
+			return -1;
+		nap();
+	}
+	fail_msg("no answer");
+	return -1;
+}
+
+static u8 request(struct ctx *t, u32 type, u64 sector, u64 data, u32 len, s64 *used)
+{
+	s64 n;
+
+	set_header(t, type, sector);
+	add(t, HEADER, 16, false);
+	if (len)
+		add(t, data, len, type == VIRTIO_BLK_T_IN || type == VIRTIO_BLK_T_GET_ID);
+	add(t, STATUS, 1, true);
+	n = submit(t);
+	if (used)
+		*used = n;
+	return t->f.ram[STATUS];
+}
+
+static void test_read(void **state)
+{
+	struct ctx *t = *state;
+	s64 used;
+
+	assert_int_equal(request(t, VIRTIO_BLK_T_IN, 3, DATA, 1024, &used), VIRTIO_BLK_S_OK);
+	assert_int_equal(used, 1025);
+	assert_int_equal(t->f.ram[DATA], 3);
+	assert_int_equal(t->f.ram[DATA + 1023], 4);
+	assert_int_equal(t->f.ram[DATA + 1024], 0);
+	assert_int_equal(request(t, VIRTIO_BLK_T_IN, SECTORS, DATA, 0, &used), VIRTIO_BLK_S_OK);
+	assert_true(t->f.n_vectors == 0);
+}
+
+static void test_write_and_flush(void **state)
+{
+	struct ctx *t = *state;
+	u8 back[512];
+	s64 used;
+
+	memset(t->f.ram + DATA, 0xab, 512);
+	assert_int_equal(request(t, VIRTIO_BLK_T_OUT, SECTORS - 1, DATA, 512, &used),
+			 VIRTIO_BLK_S_OK);
+	assert_int_equal(used, 1);
+	assert_int_equal(request(t, VIRTIO_BLK_T_FLUSH, 0, 0, 0, NULL), VIRTIO_BLK_S_OK);
+	assert_int_equal(pread(t->fd, back, 512, (SECTORS - 1) * 512), 512);
+	assert_memory_equal(back, t->f.ram + DATA, 512);
+	start(t, 0); /* a driver that does not know flushes */
+	assert_int_equal(request(t, VIRTIO_BLK_T_OUT, 0, DATA, 512, NULL), VIRTIO_BLK_S_OK);
+}
+
+static void test_refused(void **state)
+{
+	struct ctx *t = *state;
+	static const struct {
+		u32 type;
+		u64 sector;
+		u32 len;
+		u8 status;
+	} bad[] = {
+		{ VIRTIO_BLK_T_IN, SECTORS, 512, VIRTIO_BLK_S_IOERR },
+		{ VIRTIO_BLK_T_IN, SECTORS - 1, 1024, VIRTIO_BLK_S_IOERR },
+		{ VIRTIO_BLK_T_IN, UINT64_MAX, 512, VIRTIO_BLK_S_IOERR },
+		{ VIRTIO_BLK_T_IN, UINT64_MAX / 512 + 1, 512, VIRTIO_BLK_S_IOERR },
+		{ VIRTIO_BLK_T_OUT, UINT64_MAX - 1, 1024, VIRTIO_BLK_S_IOERR },
+		{ VIRTIO_BLK_T_IN, 0, 511, VIRTIO_BLK_S_IOERR },
+		{ VIRTIO_BLK_T_OUT, 0, 513, VIRTIO_BLK_S_IOERR },
+		{ VIRTIO_BLK_T_OUT, SECTORS, 512, VIRTIO_BLK_S_IOERR },
+		{ VIRTIO_BLK_T_DISCARD, 0, 16, VIRTIO_BLK_S_UNSUPP },
+		{ VIRTIO_BLK_T_WRITE_ZEROES, 0, 16, VIRTIO_BLK_S_UNSUPP },
+		{ 0xffffffff, 0, 512, VIRTIO_BLK_S_UNSUPP },
+		{ VIRTIO_BLK_T_GET_ID, 0, 19, VIRTIO_BLK_S_IOERR },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_int_equal(request(t, bad[i].type, bad[i].sector, DATA, bad[i].len, NULL),
+				 bad[i].status);
+	assert_int_equal(request(t, VIRTIO_BLK_T_IN, 0, DATA, 512, NULL), VIRTIO_BLK_S_OK);
+}
+
+static void test_id(void **state)
+{
+	struct ctx *t = *state;
+
+	memset(t->f.ram + DATA, 0xee, 32);
+	assert_int_equal(request(t, VIRTIO_BLK_T_GET_ID, 0, DATA, 20, NULL), VIRTIO_BLK_S_OK);
+	assert_memory_equal(t->f.ram + DATA, "a-serial\0\0\0\0\0\0\0\0\0\0\0\0", 20);
+	assert_int_equal(t->f.ram[DATA + 20], 0xee);
+}
+
+static void test_any_layout(void **state)
+{
+	struct ctx *t = *state;
+
+	/* The header in 16 pieces; data and status in one. */
+	set_header(t, VIRTIO_BLK_T_IN, 7);
+	for (u32 i = 0; i < 13; i++)
+		add(t, HEADER + i, 1, false);
+	add(t, HEADER + 13, 3, false);
+	t->f.ram[DATA + 512] = NO;
+	add(t, DATA, 513, true);
+	assert_int_equal(submit(t), 513);
+	assert_int_equal(t->f.ram[DATA], 7);
+	assert_int_equal(t->f.ram[DATA + 511], 7);
+	assert_int_equal(t->f.ram[DATA + 512], VIRTIO_BLK_S_OK);
+	/* Header and data in one, for a write. */
+	set_header(t, VIRTIO_BLK_T_OUT, 9);
+	memset(t->f.ram + HEADER + 16, 0, 1);
+	memcpy(t->f.ram + 0xa000, t->f.ram + HEADER, 16);
+	memset(t->f.ram + 0xa010, 0x77, 512);
+	add(t, 0xa000, 16 + 512, false);
+	add(t, STATUS, 1, true);
+	assert_int_equal(submit(t), 1);
+	assert_int_equal(t->f.ram[STATUS], VIRTIO_BLK_S_OK);
+	assert_int_equal(request(t, VIRTIO_BLK_T_IN, 9, DATA, 512, NULL), VIRTIO_BLK_S_OK);
+	assert_int_equal(t->f.ram[DATA + 511], 0x77);
+}
+
+static void test_no_request(void **state)
+{
+	struct ctx *t = *state;
+
+	/* No room for a status. */
+	set_header(t, VIRTIO_BLK_T_FLUSH, 0);
+	add(t, HEADER, 16, false);
+	assert_int_equal(submit(t), -1);
+	/* After a reset it works again. */
+	start(t, 1ULL << VIRTIO_BLK_F_FLUSH);
+	assert_int_equal(request(t, VIRTIO_BLK_T_IN, 1, DATA, 512, NULL), VIRTIO_BLK_S_OK);
+	/* A header that is too short. */
+	set_header(t, VIRTIO_BLK_T_FLUSH, 0);
+	add(t, HEADER, 15, false);
+	add(t, STATUS, 1, true);
+	assert_int_equal(submit(t), -1);
+	assert_int_equal(t->f.ram[STATUS], NO);
+	start(t, 0);
+	/* A ring that is broken. */
+	set_header(t, VIRTIO_BLK_T_FLUSH, 0);
+	add(t, FAKE_RAM, 16, false);
+	assert_int_equal(submit(t), -1);
+}
+
+static void test_truncated_file(void **state)
+{
+	struct ctx *t = *state;
+
+	assert_int_equal(ftruncate(t->fd, 512), 0);
+	assert_int_equal(request(t, VIRTIO_BLK_T_IN, 0, DATA, 512, NULL), VIRTIO_BLK_S_OK);
+	assert_int_equal(request(t, VIRTIO_BLK_T_IN, 0, DATA, 1024, NULL), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(request(t, VIRTIO_BLK_T_IN, 5, DATA, 512, NULL), VIRTIO_BLK_S_IOERR);
+}
+
+static void test_readonly(void **state)
+{
+	struct ctx *t = *state;
+	u8 back[512];
+
+	close_disk(t);
+	open_disk(t, true);
+	start(t, 1ULL << VIRTIO_BLK_F_FLUSH | 1ULL << VIRTIO_BLK_F_RO);
+	memset(t->f.ram + DATA, 0xab, 512);
+	assert_int_equal(request(t, VIRTIO_BLK_T_OUT, 1, DATA, 512, NULL), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(request(t, VIRTIO_BLK_T_FLUSH, 0, 0, 0, NULL), VIRTIO_BLK_S_OK);
+	assert_int_equal(pread(t->fd, back, 512, 512), 512);
+	assert_int_equal(back[0], 1);
+}
+
+static void test_config(void **state)
+{
+	struct ctx *t = *state;
+	u64 capacity = 0;
+	u32 word = 0;
+
+	virtio_config_io(t->v, 0, &capacity, 8, false);
+	assert_int_equal(capacity, SECTORS);
+	virtio_config_io(t->v, 20, &word, 4, false);
+	assert_int_equal(word, 512);
+	capacity = 0;
+	virtio_config_io(t->v, 0, &capacity, 8, true);
+	virtio_config_io(t->v, 0, &capacity, 8, false);
+	assert_int_equal(capacity, SECTORS);
+	for (u64 i = 0; i < 5000; i++)
+		virtio_config_io(t->v, i, &capacity, 8, false);
+	assert_int_equal(capacity, 0);
+}
+
+static void test_locked(void **state)
+{
+	struct ctx *t = *state;
+	struct virtio_blk *other;
+	struct err e;
+
+	assert_int_equal(virtio_blk_create(&other, t->path, false, "", &e), -EBUSY);
+	assert_non_null(strstr(e.text, t->path));
+	assert_int_equal(virtio_blk_create(&other, t->path, true, "", &e), -EBUSY);
+	close_disk(t);
+	open_disk(t, true);
+	assert_int_equal(virtio_blk_create(&other, t->path, true, "", &e), 0);
+	virtio_blk_destroy(other);
+}
+
+static void test_bad_images(void **state)
+{
+	struct virtio_blk *b;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(virtio_blk_create(&b, "/tmp/no/such/file", false, "", &e), -ENOENT);
+	assert_int_equal(virtio_blk_create(&b, "/dev/null", false, "", &e), -EINVAL);
+	assert_int_equal(virtio_blk_create(&b, "/tmp", true, "", &e), -EINVAL);
+}
+
+static void test_reset_in_flight(void **state)
+{
+	struct ctx *t = *state;
+
+	for (unsigned i = 0; i < 200; i++) {
+		set_header(t, i % 2 ? VIRTIO_BLK_T_OUT : VIRTIO_BLK_T_IN, 0);
+		add(t, HEADER, 16, false);
+		add(t, DATA, 16384, i % 2 == 0);
+		add(t, STATUS, 1, true);
+		ring(t);
+		put(t, VIRTIO_PCI_COMMON_STATUS, 0, 1);
+		/* Nothing of the device touches memory from here on: ours to reuse. */
+		memset(t->f.ram, 0xcc, FAKE_RAM);
+		start(t, 1ULL << VIRTIO_BLK_F_FLUSH);
+	}
+	assert_int_equal(request(t, VIRTIO_BLK_T_FLUSH, 0, 0, 0, NULL), VIRTIO_BLK_S_OK);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(test_read),
+		TEST(test_write_and_flush),
+		TEST(test_refused),
+		TEST(test_id),
+		TEST(test_any_layout),
+		TEST(test_no_request),
+		TEST(test_truncated_file),
+		TEST(test_readonly),
+		TEST(test_config),
+		TEST(test_locked),
+		cmocka_unit_test(test_bad_images),
+		TEST(test_reset_in_flight),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
