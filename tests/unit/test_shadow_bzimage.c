@@ -247,7 +247,8 @@ static void test_odd_relocs(void **state)
 
 	/* behind the first segment, in the gap, before the image, and across a segment's end */
 	static const u64 bad[] = { SYNTH_TEXT + SYNTH_SEG + 4096, SYNTH_TEXT + 0x9000,
-				   SYNTH_TEXT - 4, SYNTH_TEXT + 0x10000 + SYNTH_SEG - 3 };
+				   SYNTH_TEXT - 4, SYNTH_TEXT + SYNTH_SEG + 4096 - 3,
+				   SYNTH_TEXT + 0x10000 + SYNTH_SEG - 3 };
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		s = synth_elf();
 		add_relocs(&s, 3);

@@ -196,7 +196,7 @@ static void test_types(void **state)
 	for_each_kernel(k)
 	{
 		unsigned count;
-		u32 off, size;
+		u32 off, size, other;
 		bool var;
 		char buf[8];
 
@@ -228,7 +228,9 @@ static void test_types(void **state)
 		assert_true(off == 24 && size == 56);
 		/* within an anonymous union; a bit field; not there */
 		assert_int_equal(kernel_member(k, "inode", "i_pipe", &off, &size), 0);
-		assert_true(size == 8);
+		assert_true(size == 8 && off > 100);
+		assert_int_equal(kernel_member(k, "inode", "i_cdev", &other, &size), 0);
+		assert_int_equal(off, other);
 		assert_int_equal(kernel_member(k, "net_device", "wol_enabled", &off, &size),
 				 -ENOENT);
 		assert_int_equal(kernel_member(k, "module", "nothing", &off, &size), -ENOENT);

@@ -182,6 +182,7 @@ static void test_plan(void **state)
 	expect(&pl, "consume_skb", SYMBOL_FUNCTION, TARGET_SHADOW, 2, 0);
 	assert_false(import_of(&pl, "consume_skb")->critical);
 	expect(&pl, "eth_validate_addr", SYMBOL_FUNCTION, TARGET_KERNEL, 0, 1);
+	assert_non_null(strstr(import_of(&pl, "eth_validate_addr")->reason, "address"));
 	expect(&pl, "__fentry__", SYMBOL_SPECIAL, TARGET_KERNEL, 10, 0);
 	expect(&pl, "nr_cpu_ids", SYMBOL_DATA, TARGET_KERNEL, 0, 2);
 	expect(&pl, "this_cpu_off", SYMBOL_PERCPU, TARGET_KERNEL, 0, 1);
@@ -437,7 +438,9 @@ static void test_not_a_module(void **state)
 	h->sh_offset += 24;
 	h = ko_header(k, ko_section(k, ".comment"));
 	h->sh_name = ko_header(k, ko_section(k, "__versions"))->sh_name;
-	expect_error(k, "__versions", "twice");
+	expect_error(k, "__versions", "twice"); /* the kernel would not see this one */
+	h->sh_flags = SHF_ALLOC;
+	expect_error(k, "__versions", "twice"); /* and of these it would see one */
 	h->sh_type = SHT_SYMTAB;
 	h->sh_name = 0;
 	expect_error(k, "two symbol tables", "damaged");
@@ -485,6 +488,29 @@ static void test_emit(void **state)
 	assert_memory_equal(now.data, original.data, now.len);
 	free(now.data);
 	drop(&pl);
+}
+
+/* Whoever signs a signed module appends a second signature. */
+static void test_signatures(void **state)
+{
+	static const char marker[] = "~Module signature appended~\n";
+	struct ko *k = *state;
+	struct module *m;
+	struct err e = { "" };
+	u8 *p;
+
+	k->data = realloc(k->data, k->len + 100 + 12 + 28);
+	p = k->data + k->len;
+	memset(p, 0xaa, 112);
+	memset(p + 100, 0, 12);
+	p[111] = 100;
+	memcpy(p + 112, marker, 28);
+	assert_int_equal(module_parse(&m, "twice", k->data, k->len + 140, &e), 0);
+	assert_int_equal(m->len, 0x4188); /* the section table, which is last, ends there */
+	module_close(m);
+	p[109] = 1; /* longer than the file */
+	assert_int_equal(module_parse(&m, "long", k->data, k->len + 140, &e), -EINVAL);
+	assert_non_null(strstr(e.text, "signature"));
 }
 
 static void test_emit_limits(void **state)
@@ -732,15 +758,25 @@ static void test_pages_used(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		with_ko(test_plan),	      with_ko(test_permitted),
-		with_ko(test_address_taken),  with_ko(test_not_redirectable),
-		with_ko(test_unknown_forms),  with_ko(test_own_branches),
-		with_ko(test_absent),	      with_ko(test_alias),
-		with_ko(test_other_kernel),   with_ko(test_not_a_module),
-		with_ko(test_emit),	      with_ko(test_emit_limits),
-		with_ko(test_private_names),  with_ko(test_truncated),
-		with_ko(test_flipped),	      with_ko(test_flipped_exports),
-		cmocka_unit_test(test_pages), cmocka_unit_test(test_page_targets),
+		with_ko(test_plan),
+		with_ko(test_permitted),
+		with_ko(test_address_taken),
+		with_ko(test_not_redirectable),
+		with_ko(test_unknown_forms),
+		with_ko(test_own_branches),
+		with_ko(test_absent),
+		with_ko(test_alias),
+		with_ko(test_other_kernel),
+		with_ko(test_not_a_module),
+		with_ko(test_emit),
+		with_ko(test_signatures),
+		with_ko(test_emit_limits),
+		with_ko(test_private_names),
+		with_ko(test_truncated),
+		with_ko(test_flipped),
+		with_ko(test_flipped_exports),
+		cmocka_unit_test(test_pages),
+		cmocka_unit_test(test_page_targets),
 		with_ko(test_pages_used),
 	};
 
