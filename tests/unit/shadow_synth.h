@@ -23,6 +23,7 @@
 #define SYNTH_PERCPU	(SYNTH_PHYS + 0x10000)
 #define SYNTH_ELF	(4096u + 2 * SYNTH_SEG)
 #define SYNTH_INIT_SIZE 0x200000u
+#define SYNTH_BANNER	"Linux version 9.8.7-synth (nobody)"
 
 struct synth {
 	u8 *data;
@@ -71,7 +72,7 @@ static inline struct synth synth_elf(void)
 		s.data[4096 + i] = (u8)i;
 		s.data[4096 + SYNTH_SEG + i] = (u8)~i;
 	}
-	strcpy((char *)s.data + 4096 + 512, "Linux version 9.8.7-synth (nobody)");
+	memcpy(s.data + 4096 + 512, SYNTH_BANNER, sizeof(SYNTH_BANNER));
 	return s;
 }
 

@@ -322,8 +322,10 @@ static void test_place(void **state)
 	Elf64_Ehdr eh;
 
 	(void)state;
-	if (!elf)
+	if (!elf) {
 		skip();
+		return;
+	}
 	memcpy(&eh, elf, sizeof(eh));
 	for (u64 shift = 0; shift <= 0x1da00000; shift += 0x1da00000 / 2 & ~0x1fffffull) {
 		want = calloc(1, l->span);
@@ -357,8 +359,10 @@ static void test_vmlinux(void **state)
 	struct kernel *k;
 
 	(void)state;
-	if (!elf)
+	if (!elf) {
 		skip();
+		return;
+	}
 	if (kernel_parse(&k, "vmlinux", elf, len, false, &e) || kernel_load_symbols(k, &e))
 		fail_msg("%s", e.text);
 	assert_false(kernel_is_bzimage(k));
@@ -411,8 +415,10 @@ static void test_damaged(void **state)
 	Elf64_Ehdr eh;
 
 	(void)state;
-	if (!elf)
+	if (!elf) {
 		skip();
+		return;
+	}
 	memcpy(&eh, elf, sizeof(eh));
 	((Elf64_Ehdr *)elf)->e_shoff = 0;
 	((Elf64_Ehdr *)elf)->e_shnum = 0;
@@ -459,8 +465,10 @@ static void test_random_damage(void **state)
 	u8 *elf = unpack(&len);
 
 	(void)state;
-	if (!elf)
+	if (!elf) {
 		skip();
+		return;
+	}
 	srand(3);
 	for (unsigned n = 0; n < 24; n++) {
 		const Elf64_Shdr *h = header(elf, sections[n % ARRAY_SIZE(sections)]);

@@ -352,8 +352,10 @@ static void test_alias(void **state)
 				a = x[i].name;
 				b = x[j].name;
 			}
-	if (!b)
+	if (!b || !a) {
 		skip();
+		return;
+	}
 	ko_symbol(k, "ethtool_op_get_ts_info", &name);
 	assert_non_null(name);
 	memcpy(name, a, strlen(a) + 1);
@@ -461,7 +463,7 @@ static void test_emit(void **state)
 	struct err e = { "" };
 	struct planned pl;
 	struct module *again;
-	struct ko copy, now;
+	struct ko copy, now = { NULL, 0 };
 
 	critical_name = "register_netdevice";
 	pl = plan(*state);
