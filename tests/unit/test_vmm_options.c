@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The command line of vmm run, sizes, suggestions, the event loop and the ACPI tables. No KVM. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "vmm/acpi.h"
+#include "vmm/layout.h"
+#include "vmm/loop.h"
+#include "vmm/options.h"
+
+/* argv is writable, and strings of *o point into it: it lasts until the next call. */
+static int parse(struct run_options *o, struct err *e, const char *const *args)
+{
+	static char arena[4096];
+	char *argv[20] = { NULL };
+	size_t used = 0;
+	int argc = 0;
+
+	for (; args[argc]; argc++) {
+		argv[argc] = arena + used;
+		used += strlen(args[argc]) + 1;
+		assert_true(used < sizeof(arena));
+		memcpy(argv[argc], args[argc], strlen(args[argc]) + 1);
+	}
+	e->text[0] = '\0';
+	return run_options_parse(o, argc, argv, e);
+}
+
+#define PARSE(...) parse(&o, &e, (const char *const[]){ "run", __VA_ARGS__, NULL })
+
+static void test_good(void **state)
+{
+	struct run_options o;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(PARSE("--kernel", "k"), 0);
+	assert_int_equal(o.memory, 256ULL << 20);
+	assert_int_equal(o.cpus, 1);
+	assert_string_equal(o.append, "");
+	assert_false(run_options_sessions(&o));
+	run_options_free(&o);
+	assert_int_equal(PARSE("--kernel=k", "--memory", "1G", "--cpus=4", "--disk", "a,b.img,ro",
+			       "--disk", "c,d.img", "--no-kaslr", "--stats", "--name", "x-1",
+			       "--driver", "s/i:/m/l.ko,path=/a,format=lime", "--driver", "s:m.ko"),
+			 0);
+	assert_int_equal(o.memory, 1ULL << 30);
+	assert_int_equal(o.cpus, 4);
+	assert_int_equal(o.n_disks, 2);
+	assert_string_equal(o.disks[0].path, "a,b.img");
+	assert_true(o.disks[0].readonly);
+	assert_string_equal(o.disks[1].path, "c,d.img");
+	assert_false(o.disks[1].readonly);
+	assert_true(o.no_kaslr && o.stats);
+	assert_int_equal(o.n_drivers, 2);
+	assert_string_equal(o.drivers[0].session, "s");
+	assert_string_equal(o.drivers[0].instance, "i");
+	assert_string_equal(o.drivers[0].path, "/m/l.ko");
+	assert_string_equal(o.drivers[0].params, "path=/a,format=lime");
+	assert_null(o.drivers[1].instance);
+	assert_null(o.drivers[1].params);
+	assert_true(run_options_sessions(&o));
+	run_options_free(&o);
+	assert_int_equal(PARSE("--help"), 0);
+	assert_true(o.help);
+	run_options_free(&o);
+}
+
+static void test_bad(void **state)
+{
+	static const char *const bad[][4] = {
+		{ "run", NULL, NULL, "--kernel is missing" },
+		{ "run", "--kernl=x", NULL, "did you mean --kernel" },
+		{ "run", "--zzzzzzzz", NULL, "unknown option" },
+		{ "run", "--kernel", NULL, "needs a value" },
+		{ "run", "stray", NULL, "unexpected argument" },
+		{ "run", "--memory", "1X", "--memory 1X" },
+		{ "run", "--memory", "-5", "--memory -5" },
+		{ "run", "--memory", "1M", "16 MiB" },
+		{ "run", "--memory", "99999999999999999999G", "--memory" },
+		{ "run", "--memory", "20000000000G", "--memory" },
+		{ "run", "--cpus", "0", "--cpus 0" },
+		{ "run", "--cpus", "1x", "--cpus 1x" },
+		{ "run", "--cpus", "65", "1 to 64" },
+		{ "run", "--disk", "a,rofl", "unknown option \"rofl\"" },
+		{ "run", "--disk", ",ro", "no file" },
+		{ "run", "--driver", "x.ko", "SESSION:FILE.ko" },
+		{ "run", "--driver", ":x.ko", "SESSION:FILE.ko" },
+		{ "run", "--driver", "s:", "SESSION:FILE.ko" },
+		{ "run", "--driver", "s/:x.ko", "SESSION:FILE.ko" },
+		{ "run", "--driver", "s:,a=1", "SESSION:FILE.ko" },
+		{ "run", "--name", "../x", "--name" },
+		{ "run", "--name", "", "--name" },
+		{ "run", "--driver-wait", "x", "absolute" },
+		{ "run", "-x", NULL, "unknown option" },
+	};
+	struct run_options o;
+	struct err e;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		const char *const args[] = { bad[i][0], bad[i][1], bad[i][2], NULL };
+
+		assert_int_equal(parse(&o, &e, args), -EINVAL);
+		if (!strstr(e.text, bad[i][3]))
+			fail_msg("\"%s\" does not say \"%s\"", e.text, bad[i][3]);
+		run_options_free(&o);
+	}
+}
+
+static void test_size(void **state)
+{
+	u64 n;
+
+	(void)state;
+	assert_int_equal(parse_size("0", &n), 0);
+	assert_int_equal(n, 0);
+	assert_int_equal(parse_size("512k", &n), 0);
+	assert_int_equal(n, 512 << 10);
+	assert_int_equal(parse_size("", &n), -EINVAL);
+	assert_int_equal(parse_size("M", &n), -EINVAL);
+	assert_int_equal(parse_size("1MB", &n), -EINVAL);
+	assert_int_equal(parse_size("18014398509481984K", &n), -ERANGE);
+}
+
+static void test_suggest(void **state)
+{
+	static const char *const words[] = { "run", "inspect", "doctor", NULL };
+
+	(void)state;
+	assert_string_equal(suggest("rn", words), "run");
+	assert_string_equal(suggest("inspct", words), "inspect");
+	assert_string_equal(suggest("doc", words), "doctor");
+	assert_null(suggest("completely", words));
+	assert_null(suggest("qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq", words));
+}
+
+struct loop_ctx {
+	struct loop *l;
+	int pipe[2], other;
+	int timer;
+	unsigned ticks, reads, others;
+};
+
+static void on_tick(void *arg, u32 expiries)
+{
+	struct loop_ctx *c = arg;
+
+	c->ticks += expiries;
+	if (c->ticks >= 3)
+		loop_stop(c->l);
+}
+
+static void on_other(void *arg, u32 events)
+{
+	(void)events;
+	((struct loop_ctx *)arg)->others++;
+}
+
+/* Takes another one away, whose event may be in the same batch. */
+static void on_read(void *arg, u32 events)
+{
+	struct loop_ctx *c = arg;
+
+	assert_true(events & EPOLLIN);
+	c->reads++;
+	loop_del(c->l, c->pipe[0]);
+	loop_del(c->l, c->other);
+}
+
+static void test_loop(void **state)
+{
+	struct loop_ctx c = { 0 };
+
+	(void)state;
+	assert_int_equal(loop_create(&c.l), 0);
+	assert_int_equal(pipe(c.pipe), 0);
+	assert_int_equal(write(c.pipe[1], "x", 1), 1);
+	c.other = dup(c.pipe[0]);
+	assert_int_equal(loop_add(c.l, c.pipe[0], EPOLLIN, on_read, &c), 0);
+	assert_int_equal(loop_add(c.l, c.pipe[0], EPOLLIN, on_read, &c), -EEXIST);
+	assert_int_equal(loop_add(c.l, c.other, EPOLLIN, on_other, &c), 0);
+	assert_int_equal(loop_mod(c.l, 12345, EPOLLIN), -ENOENT);
+	c.timer = loop_timer(c.l, 1000000, 1000000, on_tick, &c);
+	assert_true(c.timer >= 0);
+	assert_int_equal(loop_run(c.l), 0);
+	assert_true(c.ticks >= 3);
+	assert_int_equal(c.reads, 1);
+	assert_in_range(c.others, 0, 1);
+	loop_timer_del(c.l, c.timer);
+	loop_destroy(c.l);
+	loop_destroy(NULL);
+	close(c.pipe[0]);
+	close(c.pipe[1]);
+	close(c.other);
+}
+
+static u8 sum(const u8 *p, size_t len)
+{
+	u8 s = 0;
+
+	while (len--)
+		s = (u8)(s + *p++);
+	return s;
+}
+
+static u64 get64(const u8 *p)
+{
+	u64 v;
+
+	memcpy(&v, p, 8);
+	return v;
+}
+
+static u32 get32(const u8 *p)
+{
+	u32 v;
+
+	memcpy(&v, p, 4);
+	return v;
+}
+
+static void test_acpi(void **state)
+{
+	static u8 mem[LAYOUT_ACPI_SIZE];
+	const u8 *xsdt, *fadt, *madt, *dsdt;
+
+	(void)state;
+	for (unsigned cpus = 1; cpus <= LAYOUT_MAX_CPUS; cpus++) {
+		memset(mem, 0xff, sizeof(mem));
+		assert_int_equal(acpi_write(mem, sizeof(mem), LAYOUT_ACPI, cpus), 0);
+		assert_memory_equal(mem, "RSD PTR ", 8);
+		assert_int_equal(sum(mem, 20), 0);
+		assert_int_equal(sum(mem, 36), 0);
+		xsdt = mem + (get64(mem + 24) - LAYOUT_ACPI);
+		assert_memory_equal(xsdt, "XSDT", 4);
+		assert_int_equal(sum(xsdt, get32(xsdt + 4)), 0);
+		fadt = mem + (get64(xsdt + 36) - LAYOUT_ACPI);
+		madt = mem + (get64(xsdt + 44) - LAYOUT_ACPI);
+		assert_memory_equal(fadt, "FACP", 4);
+		assert_int_equal(get32(fadt + 4), 276);
+		assert_int_equal(sum(fadt, 276), 0);
+		dsdt = mem + (get64(fadt + 140) - LAYOUT_ACPI);
+		assert_memory_equal(dsdt, "DSDT", 4);
+		assert_int_equal(sum(dsdt, get32(dsdt + 4)), 0);
+		assert_memory_equal(madt, "APIC", 4);
+		assert_int_equal(get32(madt + 4), 44 + 8 * cpus + 12);
+		assert_int_equal(sum(madt, get32(madt + 4)), 0);
+	}
+	for (size_t len = 0; len < 600; len++)
+		assert_int_equal(acpi_write(mem, len, LAYOUT_ACPI, 1), -ENOSPC);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_good), cmocka_unit_test(test_bad),
+		cmocka_unit_test(test_size), cmocka_unit_test(test_suggest),
+		cmocka_unit_test(test_loop), cmocka_unit_test(test_acpi),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
