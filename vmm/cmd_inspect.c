@@ -237,9 +237,12 @@ static int load_policy(struct inspection *in, const struct options *o,
 		*s = policy_session_at(in->policy, 0);
 	if (*s)
 		return 0;
-	snprintf(text, sizeof(text), "%s: %s%.64s; it has:", o->policy,
-		 o->session ? "has no session " : "has not exactly one session, give --session",
-		 o->session ? o->session : "");
+	if (o->session)
+		snprintf(text, sizeof(text),
+			 "%.200s: there is no session \"%.64s\"; there is:", o->policy, o->session);
+	else
+		snprintf(text, sizeof(text),
+			 "%.200s: choose a session with --session; there is:", o->policy);
 	for (size_t i = 0; i < policy_session_count(in->policy); i++) {
 		size_t n = strlen(text);
 
