@@ -338,15 +338,13 @@ u8 virtio_isr(struct virtio *v)
 
 void virtio_ring(struct virtio *v, u64 index)
 {
-	u64 one = 1;
 	int fd = -1;
 
 	pthread_mutex_lock(&v->lock);
 	if (v->running && index < v->type->queues)
 		fd = v->bells[index];
-	/* A full counter is a bell that rings already. */
-	if (fd >= 0 && write(fd, &one, sizeof(one)) < 0)
-		fd = -1;
+	if (fd >= 0)
+		eventfd_write(fd, 1); /* a full counter is a bell that rings already */
 	pthread_mutex_unlock(&v->lock);
 }
 

@@ -230,7 +230,8 @@ static int take(struct run_options *o, int opt, struct err *e)
 		return 0;
 	case OPT_DRIVER_WAIT:
 		if (*optarg != '/')
-			return err_set(e, -EINVAL, "--driver-wait %s: want an absolute path in the guest",
+			return err_set(e, -EINVAL,
+				       "--driver-wait %s: want an absolute path in the guest",
 				       optarg);
 		o->driver_wait = optarg;
 		return 0;

@@ -96,9 +96,9 @@ static void read_line(struct panic_watch *w)
 	}
 }
 
-void panic_watch_byte(void *arg, u8 byte)
+void panic_watch_byte(void *watch, u8 byte)
 {
-	struct panic_watch *w = arg;
+	struct panic_watch *w = watch;
 
 	pthread_mutex_lock(&w->lock);
 	if (byte == '\n') {

@@ -2,6 +2,7 @@
 #include "vmm/stats.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -25,28 +26,46 @@ struct footprint {
 	u64 resident, private; /* KiB */
 };
 
+/* "5600-5800 rw-p ..." begins a mapping; all other lines begin with a word and a colon. */
+static bool is_range(const char *line, u64 *from, u64 *to)
+{
+	char *end;
+
+	*from = strtoull(line, &end, 16);
+	if (end == line || *end != '-')
+		return false;
+	*to = strtoull(end + 1, &end, 16);
+	return *end == ' ';
+}
+
+static void add_kib(const char *line, const char *key, u64 *sum)
+{
+	size_t len = strlen(key);
+
+	if (!strncmp(line, key, len))
+		*sum += strtoull(line + len, NULL, 10);
+}
+
 /* All mappings but the one that is guest RAM. */
 static int measure(struct machine *m, struct footprint *f)
 {
 	FILE *smaps = fopen("/proc/self/smaps", "re");
 	u64 ram = (uintptr_t)machine_gpa(m, 0, 1), end = ram + machine_memory(m);
-	u64 from, to, kib;
 	bool guest = false;
 	char line[512];
+	u64 from, to;
 
 	if (!smaps)
 		return -1;
 	*f = (struct footprint){ 0, 0 };
 	while (fgets(line, sizeof(line), smaps)) {
-		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " ", &from, &to) == 2)
+		if (is_range(line, &from, &to))
 			guest = from >= ram && to <= end;
-		else if (guest)
+		if (guest)
 			continue;
-		else if (sscanf(line, "Rss: %" SCNu64, &kib) == 1)
-			f->resident += kib;
-		else if (sscanf(line, "Private_Clean: %" SCNu64, &kib) == 1 ||
-			 sscanf(line, "Private_Dirty: %" SCNu64, &kib) == 1)
-			f->private += kib;
+		add_kib(line, "Rss:", &f->resident);
+		add_kib(line, "Private_Clean:", &f->private);
+		add_kib(line, "Private_Dirty:", &f->private);
 	}
 	fclose(smaps);
 	return 0;

@@ -27,8 +27,6 @@ struct fake_region {
 
 struct fake_host {
 	struct host host; /* first */
-	u8 ram[FAKE_RAM] __attribute__((aligned(4096)));
-	u8 high[FAKE_HIGH_RAM] __attribute__((aligned(4096)));
 	struct fake_region ports[FAKE_REGIONS], mmio[FAKE_REGIONS];
 	unsigned n_ports, n_mmio;
 	unsigned sent[FAKE_VECTORS]; /* atomic */
@@ -41,6 +39,8 @@ struct fake_host {
 	u64 doorbell_at;
 	int power_calls;
 	enum host_power power;
+	u8 ram[FAKE_RAM] __attribute__((aligned(4096)));
+	u8 high[FAKE_HIGH_RAM] __attribute__((aligned(4096)));
 };
 
 static inline struct fake_host *fake_of(struct host *h)
