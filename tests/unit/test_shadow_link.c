@@ -552,6 +552,59 @@ static void test_emit_limits(void **state)
 	drop(&pl);
 }
 
+/*
+ * The names of exports can be reached by a symbol each, as modpost does it, or all by one symbol and
+ * an addend, as an assembler may do it. Both become the same.
+ */
+static void test_export_forms(void **state)
+{
+	char path[512];
+	struct link_addresses a = where();
+	struct err e = { "" };
+	struct ko k = { NULL, 0 }, one, two;
+	struct planned pl;
+	const Elf64_Shdr *h;
+	Elf64_Rela *r;
+	Elf64_Sym *first, *base;
+
+	(void)state;
+	k.data = slurp(image_path(path, sizeof(path), "cloud", "modules/kernel/mm/zsmalloc.ko"),
+		       &k.len);
+	assert_non_null(k.data);
+	pl = plan(&k);
+	assert_int_equal(emit(&pl, &a, "z", "__z", &one, &e), 0);
+	drop(&pl);
+	first = (Elf64_Sym *)ko_bytes(&k, ".symtab");
+	base = ko_symbol(&k, "__kstrtab_zs_huge_class_size", NULL);
+	h = ko_header(&k, ko_section(&k, ".rela__ksymtab_gpl"));
+	r = (Elf64_Rela *)(k.data + h->sh_offset);
+	for (size_t i = 0; i < h->sh_size / sizeof(*r); i++) {
+		const Elf64_Sym *sym = &first[ELF64_R_SYM(r[i].r_info)];
+
+		if (r[i].r_offset % 12 != 4)
+			continue;
+		r[i].r_addend = (s64)(sym->st_value - base->st_value);
+		r[i].r_info = ELF64_R_INFO(base - first, R_X86_64_PC32);
+	}
+	pl = plan(&k);
+	assert_int_equal(module_export_count(pl.m), 10);
+	assert_string_equal(module_export_name(pl.m, 0), "zs_compact");
+	assert_int_equal(emit(&pl, &a, "z", "__z", &two, &e), 0);
+	drop(&pl);
+	for (int i = 0; i < 2; i++) {
+		const struct ko *c = i ? &two : &one;
+		struct module *m;
+
+		assert_int_equal(module_parse(&m, "copy", c->data, c->len, &e), 0);
+		assert_int_equal(module_export_count(m), 10);
+		assert_string_equal(module_export_name(m, 0), "zs_compact__z");
+		assert_string_equal(module_export_name(m, 9), "zs_unmap_object__z");
+		module_close(m);
+		free(c->data);
+	}
+	free(k.data);
+}
+
 static void test_private_names(void **state)
 {
 	const char *long_a = "a_very_long_name_of_an_exported_function_that_does_not_fit_a";
@@ -760,25 +813,16 @@ static void test_pages_used(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		with_ko(test_plan),
-		with_ko(test_permitted),
-		with_ko(test_address_taken),
-		with_ko(test_not_redirectable),
-		with_ko(test_unknown_forms),
-		with_ko(test_own_branches),
-		with_ko(test_absent),
-		with_ko(test_alias),
-		with_ko(test_other_kernel),
-		with_ko(test_not_a_module),
-		with_ko(test_emit),
-		with_ko(test_signatures),
-		with_ko(test_emit_limits),
-		with_ko(test_private_names),
-		with_ko(test_truncated),
-		with_ko(test_flipped),
-		with_ko(test_flipped_exports),
-		cmocka_unit_test(test_pages),
-		cmocka_unit_test(test_page_targets),
+		with_ko(test_plan),	      with_ko(test_permitted),
+		with_ko(test_address_taken),  with_ko(test_not_redirectable),
+		with_ko(test_unknown_forms),  with_ko(test_own_branches),
+		with_ko(test_absent),	      with_ko(test_alias),
+		with_ko(test_other_kernel),   with_ko(test_not_a_module),
+		with_ko(test_emit),	      with_ko(test_signatures),
+		with_ko(test_emit_limits),    cmocka_unit_test(test_export_forms),
+		with_ko(test_private_names),  with_ko(test_truncated),
+		with_ko(test_flipped),	      with_ko(test_flipped_exports),
+		cmocka_unit_test(test_pages), cmocka_unit_test(test_page_targets),
 		with_ko(test_pages_used),
 	};
 
