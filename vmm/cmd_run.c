@@ -20,6 +20,7 @@
 #include "vmm/platform.h"
 #include "vmm/sessions.h"
 #include "vmm/stats.h"
+#include "vmm/syscount.h"
 #include "vmm/where.h"
 
 static const char usage[] =
@@ -153,12 +154,13 @@ static int choose_kaslr(struct run *r, struct err *e)
 static int make_cmdline(struct run *r, struct err *e)
 {
 	const char *console = has_word(r->o.append, "console=", true) ? "" : "console=ttyS0 ";
-	const char *nokaslr = "", *more = r->sessions ? sessions_cmdline(r->sessions) : "";
+	const char *nokaslr = "";
+	const char *append = r->sessions ? sessions_cmdline(r->sessions) : r->o.append;
 
 	if (r->o.no_kaslr && !has_word(r->o.append, "nokaslr", false))
-		nokaslr = " nokaslr";
-	if (asprintf(&r->cmdline, "%s%s%s%s%s", console, r->o.append, nokaslr, *more ? " " : "",
-		     more) < 0) {
+		nokaslr = "nokaslr ";
+	/* In front: what stands behind " -- " or an init= is for the guest's init. */
+	if (asprintf(&r->cmdline, "%s%s%s", nokaslr, console, append) < 0) {
 		r->cmdline = NULL;
 		return err_set(e, -ENOMEM, "out of memory");
 	}
@@ -286,6 +288,7 @@ int cmd_run(int argc, char **argv)
 	u64 exec_ns = stats_exec_ns();
 	struct run r = { .signals = -1 };
 	struct err e = { "" };
+	u64 syscalls = 0;
 	int code, ret;
 
 	if (run_options_parse(&r.o, argc, argv, &e)) {
@@ -298,12 +301,18 @@ int cmd_run(int argc, char **argv)
 		run_options_free(&r.o);
 		return 0;
 	}
+	if (r.o.stats && !run_options_sessions(&r.o)) {
+		u64 before = stats_now_ns();
+
+		syscalls = syscount_start(argc, argv);
+		exec_ns += stats_now_ns() - before; /* as if it had not been */
+	}
 	ret = prepare(&r, exec_ns, &e);
 	code = ret ? VMM_EXIT_ERROR : machine_run(r.m, &e);
 	/* The terminal first, so that what follows is readable. */
 	console_destroy(r.console);
 	r.console = NULL;
-	if (ret || code == VMM_EXIT_ERROR)
+	if (*e.text)
 		note("%s", e.text);
 	else
 		report(&r, code);
@@ -316,7 +325,7 @@ int cmd_run(int argc, char **argv)
 		}
 	}
 	if (r.o.stats && r.m && code != VMM_EXIT_ERROR)
-		stats_print(r.m, 0, stderr);
+		stats_print(r.m, syscalls, stderr);
 	release(&r);
 	return code;
 }

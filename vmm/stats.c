@@ -22,6 +22,11 @@ u64 stats_exec_ns(void)
 	return clock_ns(CLOCK_MONOTONIC) - clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 }
 
+u64 stats_now_ns(void)
+{
+	return clock_ns(CLOCK_MONOTONIC);
+}
+
 struct footprint {
 	u64 resident, private; /* KiB */
 };

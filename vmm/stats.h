@@ -12,6 +12,7 @@
  * which before main() is the loader's. To be called first in main()'s command.
  */
 u64 stats_exec_ns(void);
+u64 stats_now_ns(void); /* CLOCK_MONOTONIC */
 
 /*
  * After machine_run(), before machine_destroy(): exits by kind, time to the first KVM_RUN, memory
