@@ -67,11 +67,13 @@ void module_rela(const struct module *m, const struct module_section *s, u64 i, 
 const char *module_info(const struct module *m, const char *tag)
 {
 	const Elf64_Shdr *h = &m->sections[m->idx.modinfo].h;
-	const char *p = (const char *)m->data + h->sh_offset, *end = p + h->sh_size;
 	size_t tag_len = strlen(tag);
+	const char *p, *end;
 
 	if (!m->idx.modinfo)
 		return NULL;
+	p = (const char *)m->data + h->sh_offset;
+	end = p + h->sh_size;
 	while (p < end) {
 		size_t n = strlen(p); /* the section was checked to end with a NUL */
 
@@ -173,7 +175,8 @@ static int read_sections(struct module *m, struct err *e)
 		if (h->sh_flags & SHF_COMPRESSED && h->sh_flags & SHF_ALLOC)
 			return damaged(m, e, "a section that the kernel loads is compressed");
 	}
-	/* so that sections without bytes need no care where they are read */
+	/* so that "it has none", which is index 0, and sections without bytes need no care below */
+	memset(&m->sections[0].h, 0, sizeof(m->sections[0].h));
 	for (u32 i = 0; i < m->n_sections; i++)
 		if (!has_bytes(&m->sections[i].h))
 			m->sections[i].h.sh_offset = 0;
