@@ -174,36 +174,66 @@ out:
 	return ret;
 }
 
-const char *inject_cmdline(void)
+/* One word of a command line, quotes honoured, as next_arg() of lib/cmdline.c. */
+struct word {
+	const char *start;
+	size_t len;
+};
+
+static bool next_word(const char **p, struct word *w)
 {
-	return "rdinit=" UMBRA_AGENT_PATH;
+	bool quoted = false;
+
+	while (**p == ' ')
+		(*p)++;
+	w->start = *p;
+	while (**p && (quoted || **p != ' ')) {
+		if (**p == '"')
+			quoted = !quoted;
+		(*p)++;
+	}
+	w->len = (size_t)(*p - w->start);
+	/* behind "--" everything is for init */
+	return w->len && !(w->len == 2 && !strncmp(w->start, "--", 2));
+}
+
+static bool is_key(const struct word *w, const char *key)
+{
+	size_t len = strlen(key);
+
+	return w->len > len && !strncmp(w->start, key, len) && w->start[len] == '=';
 }
 
 char *inject_cmdline_value(const char *cmdline, const char *key)
 {
-	size_t key_len = strlen(key);
-	char *found = NULL;
 	const char *p = cmdline;
+	char *found = NULL;
+	struct word w;
 
-	while (*p) {
-		const char *start;
-		bool quoted = false;
-
-		while (*p == ' ')
-			p++;
-		start = p;
-		while (*p && (quoted || *p != ' ')) {
-			if (*p == '"')
-				quoted = !quoted;
-			p++;
-		}
-		if (p - start == 2 && !strncmp(start, "--", 2))
-			break;
-		if ((size_t)(p - start) > key_len && !strncmp(start, key, key_len) &&
-		    start[key_len] == '=') {
+	while (next_word(&p, &w)) {
+		if (is_key(&w, key)) {
 			free(found);
-			found = strndup(start + key_len + 1, (size_t)(p - start) - key_len - 1);
+			found = strndup(w.start + strlen(key) + 1, w.len - strlen(key) - 1);
 		}
 	}
 	return found;
+}
+
+char *inject_cmdline(const char *cmdline)
+{
+	static const char own[] = "rdinit=" UMBRA_AGENT_PATH;
+	const char *p = cmdline;
+	struct word w, last = { NULL, 0 };
+	char *out = NULL;
+	int n;
+
+	while (next_word(&p, &w))
+		if (is_key(&w, "rdinit"))
+			last = w;
+	if (last.start)
+		n = asprintf(&out, "%.*s%s%s", (int)(last.start - cmdline), cmdline, own,
+			     last.start + last.len);
+	else
+		n = asprintf(&out, "%s%s%s", own, *cmdline ? " " : "", cmdline);
+	return n < 0 ? NULL : out;
 }

@@ -16,8 +16,12 @@
  * -ENOENT: no shim is built for that kernel (the line says how).
  */
 int inject_archive(const char *release, const char *init, void **out, size_t *len, struct err *e);
-/* What starts the agent: to be appended to the command line. */
-const char *inject_cmdline(void);
+/*
+ * @cmdline with the agent as the first program. It takes the place of the user's last rdinit=, or
+ * stands in front: the kernel forgets the arguments for init that precede an rdinit= (init/main.c
+ * rdinit_setup()), so at the end it would take the user's away. malloc'ed; NULL: no memory.
+ */
+char *inject_cmdline(const char *cmdline);
 /*
  * Last value of @key (like "rdinit") in a kernel command line, malloc'ed, or NULL. Quotes and the
  * "--" that ends the kernel's own options are honoured.

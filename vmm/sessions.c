@@ -389,7 +389,7 @@ static int prepare_archive(struct sessions *s, const struct run_options *o, stru
 	free(init);
 	if (ret)
 		return ret;
-	s->cmdline = strdup(inject_cmdline());
+	s->cmdline = inject_cmdline(o->append);
 	return s->cmdline ? 0 : err_set(e, -ENOMEM, "no memory");
 }
 

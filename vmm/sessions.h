@@ -24,7 +24,7 @@ int sessions_prepare(struct sessions **s, struct machine *m, const struct run_op
 		     struct kernel *k, u64 kaslr, struct err *e);
 /* An archive to put before the user's initrd, page-aligned in guest RAM; owned by @s. */
 int sessions_initrd(struct sessions *s, void **prefix, size_t *len);
-/* What to append to the kernel's command line; "" if nothing. Owned by @s. */
+/* The kernel's command line in place of o->append. Owned by @s. */
 const char *sessions_cmdline(const struct sessions *s);
 /* Just before the vCPUs start. */
 int sessions_start(struct sessions *s, struct loop *l, struct err *e);

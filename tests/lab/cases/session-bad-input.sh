@@ -39,7 +39,7 @@ test_mistake_in_the_policy()
 test_no_such_driver()
 {
 	start --driver "a:$WORK/nothing.ko"
-	refused 'nothing.ko: No such file'
+	refused 'nothing.ko: .*No such file'
 }
 
 test_empty_driver()
@@ -79,7 +79,7 @@ test_import_that_nothing_resolves()
 test_unknown_relocation()
 {
 	start --driver "a:$DRIVERS/bad/umbra_t_badreloc.ko"
-	refused 'umbra_t_badreloc.ko.*relocation'
+	refused 'umbra_t_badreloc.ko: cannot be linked: R_X86_64_PC32.*filp_open at .init.text'
 }
 
 test_critical_function_whose_address_is_taken()
