@@ -192,6 +192,7 @@ int pvm_create(struct pvm **out, struct machine *m, struct kernel *k, u64 kaslr,
 	p->k = k;
 	p->kaslr = kaslr;
 	p->rec = rec;
+	p->now = machine_time_ns;
 	p->event = -1;
 	p->tail = &p->head;
 	pthread_rwlock_init(&p->instances_lock, NULL);

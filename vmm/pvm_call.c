@@ -209,7 +209,7 @@ static void handle(struct pvm *p, u64 idx, unsigned inst, struct instance *in, s
 		d->record = true;
 
 	answer(p, idx, inst, r, f, d, undone);
-	if (d->record && record_add(p->rec, machine_time_ns(p->m), in->session, in->driver, r, d) &&
+	if (d->record && record_add(p->rec, p->now(p->m), in->session, in->driver, r, d) &&
 	    r->fn->refusal != REFUSE_NEVER) {
 		/* Nothing is done that could not be recorded. */
 		deny(d, EIO, "the record cannot be written");
@@ -303,6 +303,6 @@ s64 pvm_lost(struct pvm *p, u64 id, bool refused)
 	atomic_fetch_add_explicit(&p->lost, 1, memory_order_relaxed);
 	snprintf(text, sizeof(text), "instance %u, function %u: no frame free, %s",
 		 UMBRA_ID_INST((u32)id), UMBRA_ID_FN((u32)id), refused ? "refused" : "passed");
-	record_event(p->rec, machine_time_ns(p->m), "lost call", text);
+	record_event(p->rec, p->now(p->m), "lost call", text);
 	return 0;
 }

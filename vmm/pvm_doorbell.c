@@ -31,7 +31,7 @@ static void where(struct pvm *p, u64 va, char *buf, size_t len)
 
 static void report(struct pvm *p, u64 count, const char *kind, const char *text)
 {
-	record_event(p->rec, machine_time_ns(p->m), kind, text);
+	record_event(p->rec, p->now(p->m), kind, text);
 	if (count <= REPORTS_MAX)
 		fprintf(stderr, "vmm: %s: %s%s\n", kind, text,
 			count == REPORTS_MAX ? " (no more lines of this kind; see the record)" : "");

@@ -54,6 +54,7 @@ struct pvm {
 	struct machine *m;
 	struct kernel *k;
 	struct record *rec;
+	u64 (*now)(const struct machine *m); /* ns since the start */
 	u64 kaslr;
 
 	struct umbra_info *info;

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What a guest can put into a frame, and in which order it can ring: calls and results for any
+ * frame, instance and function, while a second thread changes the frames that are being read.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "vmm/pvm_int.h"
+
+static const char policy_text[] =
+	"version = 1; sessions = {\n"
+	"a = { files = ( { from = \"/\"; to = \"/data/a\"; } );\n"
+	"  names = { misc = \"a-%s\"; net = \"a%s\"; link = \"a-%i-%s\"; thread = \"a/%s\"; };\n"
+	"  functions = ( { function = \"call_usermodehelper\"; match = \"/bin/*\"; action = \"pass\"; } ); };\n"
+	"b = { default = \"pass\"; }; };\n";
+
+static struct pvm p;
+static atomic_bool busy;
+static pthread_t disturber;
+
+static u64 no_time(const struct machine *m)
+{
+	(void)m;
+	return 0;
+}
+
+/* The other vCPU: lengths and offsets change between a check and a use. */
+static void *disturb(void *arg)
+{
+	u32 x = 1;
+
+	(void)arg;
+	for (;;) {
+		if (atomic_load_explicit(&busy, memory_order_relaxed)) {
+			struct umbra_frame *f = &p.frames[x % 4];
+
+			__atomic_store_n(&f->name.len, x, __ATOMIC_RELAXED);
+			__atomic_store_n(&f->name.off, x >> 3, __ATOMIC_RELAXED);
+			__atomic_store_n(&f->used, x << 1, __ATOMIC_RELAXED);
+		}
+		x = x * 1664525u + 1013904223u;
+	}
+	return NULL;
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	struct policy *policy;
+
+	(void)argc;
+	(void)argv;
+	p.now = no_time;
+	p.frames = calloc(UMBRA_FRAMES, sizeof(*p.frames));
+	p.answers = calloc(UMBRA_FRAMES, sizeof(*p.answers));
+	p.arena = calloc(1, UMBRA_ARENA_SIZE);
+	pthread_rwlock_init(&p.instances_lock, NULL);
+	pthread_mutex_init(&p.ledger_lock, NULL);
+	if (!p.frames || !p.answers || !p.arena || names_create(&p.names, p.arena, UMBRA_ARENA_SIZE) ||
+	    record_create(&p.rec, NULL, NULL) || policy_parse(&policy, "p", policy_text, NULL))
+		abort();
+	if (pvm_instance_add(&p, policy_session(policy, "a"), "a", "one") != 1 ||
+	    pvm_instance_add(&p, policy_session(policy, "b"), "b", "two") != 2)
+		abort();
+	return pthread_create(&disturber, NULL, disturb, NULL);
+}
+
+/* What a driver's kernel would read of the answer lies within what the host wrote. */
+static void check_answer(const struct umbra_answer *a)
+{
+	const struct umbra_str *s[] = { &a->root, &a->name };
+	const char *base = a->flags & UMBRA_ANSWER_ARENA ? p.arena : a->data;
+	size_t size = a->flags & UMBRA_ANSWER_ARENA ? UMBRA_ARENA_SIZE : sizeof(a->data);
+
+	for (size_t i = 0; i < ARRAY_SIZE(s); i++) {
+		if (!s[i]->len)
+			continue;
+		if (!i) {
+			if (s[0]->len > sizeof(a->data) || s[0]->off > sizeof(a->data) - s[0]->len ||
+			    a->data[s[0]->off + s[0]->len - 1])
+				abort();
+		} else if (s[1]->len > size || s[1]->off > size - s[1]->len ||
+			   base[s[1]->off + s[1]->len - 1]) {
+			abort();
+		}
+	}
+	if (a->verdict < UMBRA_PASS || a->verdict > UMBRA_PENDING)
+		abort();
+}
+
+int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
+int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
+{
+	while (size >= 8) {
+		u64 frame = data[0] & 1 ? data[1] % 4 : (u64)data[1] << (data[0] >> 2);
+		u64 id = UMBRA_ID(data[2] % 4, data[3] % 32) | (u64)(data[0] >> 7) << 33;
+		size_t n = (size_t)data[4] << 4 | 8;
+
+		if (n > size)
+			n = size;
+		if (frame < 4) {
+			struct umbra_frame *f = &p.frames[frame];
+			size_t head = offsetof(struct umbra_frame, data);
+
+			memcpy(f, data, n < head ? n : head);
+			memcpy(f->data + data[5], data, n);
+		}
+		atomic_store(&busy, data[0] & 2);
+		if (data[6] & 1) {
+			pvm_result(&p, frame, id);
+		} else if (!pvm_call(&p, frame, id)) {
+			check_answer(&p.answers[frame]);
+		}
+		atomic_store(&busy, false);
+		data += n;
+		size -= n;
+	}
+	return 0;
+}

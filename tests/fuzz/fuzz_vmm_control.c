@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The control socket: any bytes, in any pieces, against commands that answer at once and late. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "vmm/control.h"
+#include "vmm/loop.h"
+
+static struct control_request *late;
+
+static void now(void *arg, struct control_request *r, const json_t *args)
+{
+	(void)arg;
+	control_reply(r, json_deep_copy(args));
+}
+
+static void refuse(void *arg, struct control_request *r, const json_t *args)
+{
+	(void)arg;
+	(void)args;
+	control_fail(r, "no");
+}
+
+static void later(void *arg, struct control_request *r, const json_t *args)
+{
+	(void)arg;
+	(void)args;
+	if (late)
+		control_reply(late, NULL);
+	late = r;
+}
+
+static const struct control_command commands[] = {
+	{ "now", now }, { "no", refuse }, { "later", later }, { NULL, NULL }
+};
+
+static void stop(void *arg, u32 events)
+{
+	(void)events;
+	loop_stop(arg);
+}
+
+int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
+int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
+{
+	static const char hello[] = "{\"execute\":\"qmp_capabilities\"}";
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	struct control *c;
+	struct loop *l;
+	int fd, timer;
+
+	if (!size || size > 60000)
+		return 0;
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "/tmp/umbra-fuzz-%d.sock", getpid());
+	if (loop_create(&l) || control_create(&c, l, sa.sun_path, commands, NULL, NULL))
+		abort();
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&sa, sizeof(sa)))
+		abort();
+	if (data[0] & 1 && send(fd, hello, sizeof(hello) - 1, MSG_NOSIGNAL) < 0)
+		abort();
+	if (send(fd, data + 1, size - 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+		abort();
+	if (data[0] & 2)
+		shutdown(fd, SHUT_WR);
+	timer = loop_timer(l, 2000000, 0, stop, l);
+	loop_run(l);
+	loop_timer_del(l, timer);
+	if (late)
+		control_reply(late, NULL);
+	late = NULL;
+	close(fd);
+	control_destroy(c);
+	loop_destroy(l);
+	return 0;
+}
