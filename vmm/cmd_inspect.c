@@ -205,7 +205,7 @@ static int default_kernel(const struct module *m, char *path, size_t len)
 
 static int load_kernel(struct inspection *in, const struct options *o)
 {
-	char path[128], text[160];
+	char path[128] = "", text[160];
 	struct err e = { "" };
 
 	if (!o->kernel) {
