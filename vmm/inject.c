@@ -150,13 +150,13 @@ int inject_archive(const char *release, const char *init, void **out, size_t *le
 			strerror(-ret));
 		goto out;
 	}
-	ret = put_entry(&a, UMBRA_AGENT_DIR + 1, 0040700, NULL, 0);
+	ret = put_entry(&a, &UMBRA_AGENT_DIR[1], 0040700, NULL, 0);
 	if (!ret)
-		ret = put_entry(&a, UMBRA_AGENT_PATH + 1, 0100700, agent, agent_len);
+		ret = put_entry(&a, &UMBRA_AGENT_PATH[1], 0100700, agent, agent_len);
 	if (!ret)
-		ret = put_entry(&a, UMBRA_AGENT_SHIM + 1, 0100600, shim, shim_len);
+		ret = put_entry(&a, &UMBRA_AGENT_SHIM[1], 0100600, shim, shim_len);
 	if (!ret)
-		ret = put_entry(&a, UMBRA_AGENT_INIT + 1, 0100600, init ? init : "",
+		ret = put_entry(&a, &UMBRA_AGENT_INIT[1], 0100600, init ? init : "",
 				init ? strlen(init) : 0);
 	if (!ret)
 		ret = put_entry(&a, "TRAILER!!!", 0, NULL, 0);
