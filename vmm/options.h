@@ -34,8 +34,8 @@ struct run_options {
 	unsigned cpus;
 	bool no_kaslr;
 	bool stats;
-	const char *policy; /* or NULL */
-	const char *record; /* or NULL */
+	const char *policy;	 /* or NULL */
+	const char *record;	 /* or NULL */
 	const char *driver_wait; /* load drivers when this path exists in the guest, or NULL */
 	struct run_disk disks[RUN_MAX_DISKS];
 	size_t n_disks;
