@@ -168,18 +168,18 @@ static u64 now_ns(void)
  */
 static void set_msrs(int vcpu)
 {
-	struct {
-		struct kvm_msrs head;
-		struct kvm_msr_entry entry[2];
-	} msrs = {
-		.head.nmsrs = 2,
-		.entry = {
-			{ .index = 0x1a0, .data = 1 },	   /* MISC_ENABLE: fast strings */
-			{ .index = 0x2ff, .data = 0x806 }, /* MTRRdefType: enabled, write-back */
-		},
+	static const struct kvm_msr_entry wanted[] = {
+		{ .index = 0x1a0, .data = 1 },	   /* MISC_ENABLE: fast strings */
+		{ .index = 0x2ff, .data = 0x806 }, /* MTRRdefType: enabled, write-back */
 	};
+	struct kvm_msrs *msrs = calloc(1, sizeof(*msrs) + sizeof(wanted));
 
-	ioctl(vcpu, KVM_SET_MSRS, &msrs);
+	if (!msrs)
+		return;
+	msrs->nmsrs = ARRAY_SIZE(wanted);
+	memcpy(msrs->entries, wanted, sizeof(wanted));
+	ioctl(vcpu, KVM_SET_MSRS, msrs);
+	free(msrs);
 }
 
 static int create_vcpus(struct machine *m, unsigned cpus, struct err *e)

@@ -47,7 +47,7 @@ static void *disturb(void *arg)
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-	struct policy *policy;
+	static struct policy *policy;
 
 	(void)argc;
 	(void)argv;
