@@ -31,7 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const struct kernel_layout *l;
 	struct kernel *k;
-	struct err e;
+	struct err e = { "" };
 	u8 *mem;
 
 	if (kernel_parse(&k, "fuzz", data, size, true, &e))

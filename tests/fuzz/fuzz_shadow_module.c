@@ -22,7 +22,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	const char *dir = getenv("UMBRA_TEST_IMAGES");
 	char path[512];
-	struct err e;
+	struct err e = { "" };
 
 	(void)argc;
 	(void)argv;
@@ -58,7 +58,7 @@ static void link_it(const struct module *m, bool with_itself)
 	const struct link_provider self = { m, "self", "__self" };
 	struct module *again;
 	struct link_plan *p;
-	struct err e;
+	struct err e = { "" };
 	void *copy;
 	size_t len;
 
@@ -76,7 +76,7 @@ static void link_it(const struct module *m, bool with_itself)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct module *m;
-	struct err e;
+	struct err e = { "" };
 
 	if (module_parse(&m, "fuzz.ko", data, size, &e))
 		return 0;

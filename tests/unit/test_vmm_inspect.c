@@ -30,17 +30,16 @@ static void read_back(int fd, char *buf, size_t len)
 	close(fd);
 }
 
-/* Run it with the arguments up to NULL; its outputs are in out and err_out. */
-static int inspect(const char *first, ...)
+/* Run it with these arguments; its outputs are in out and err_out. */
+#define inspect(...) run_inspect((const char *const[]){ __VA_ARGS__, NULL })
+
+static int run_inspect(const char *const *args)
 {
 	char name[] = "inspect", *argv[ARGS_MAX] = { name };
 	int argc = 1, ret, keep[2], to[2];
-	va_list ap;
 
-	va_start(ap, first);
-	for (const char *a = first; a && argc < ARGS_MAX - 1; a = va_arg(ap, const char *))
-		argv[argc++] = strdup(a);
-	va_end(ap);
+	while (*args && argc < ARGS_MAX - 1)
+		argv[argc++] = strdup(*args++);
 	fflush(stdout);
 	for (int i = 0; i < 2; i++) {
 		char path[] = "/tmp/umbra-inspect-XXXXXX";
@@ -111,7 +110,7 @@ static void test_json(void **state)
 	json_t *j;
 
 	(void)state;
-	assert_int_equal(inspect("--json", "-k", vmlinuz, dummy, NULL), 0);
+	assert_int_equal(inspect("--json", "-k", vmlinuz, dummy), 0);
 	assert_string_equal(err_out, "");
 	j = parse_out();
 	assert_string_equal(string_of(j, "module"), "dummy");
@@ -136,13 +135,13 @@ static void test_session(void **state)
 	json_t *j;
 
 	(void)state;
-	assert_int_equal(inspect("-k", vmlinuz, "--json", zram, NULL), 1);
+	assert_int_equal(inspect("-k", vmlinuz, "--json", zram), 1);
 	j = parse_out();
 	assert_true(json_is_false(json_object_get(j, "links")));
 	expect_import(j, "zs_compact", "function", "refused", false, 1, 0);
 	assert_non_null(strstr(string_of(find(j, "zs_compact"), "reason"), "zsmalloc"));
 	json_decref(j);
-	assert_int_equal(inspect("-k", vmlinuz, "--json", "--with", zsmalloc, zram, NULL), 0);
+	assert_int_equal(inspect("-k", vmlinuz, "--json", "--with", zsmalloc, zram), 0);
 	j = parse_out();
 	expect_import(j, "zs_compact", "function", "session", false, 1, 0);
 	assert_string_equal(string_of(find(j, "zs_compact"), "provider"), "zsmalloc");
@@ -152,7 +151,7 @@ static void test_session(void **state)
 static void test_table(void **state)
 {
 	(void)state;
-	assert_int_equal(inspect("-k", vmlinuz, zram, NULL), 1);
+	assert_int_equal(inspect("-k", vmlinuz, zram), 1);
 	assert_null(strchr(out, '\033'));
 	assert_memory_equal(out, "SYMBOL", 6);
 	/* what is refused comes first */
@@ -160,7 +159,7 @@ static void test_table(void **state)
 	assert_non_null(strstr(out, "zram cannot be loaded into this session"));
 	assert_non_null(
 		strstr(out, "struct file* (const char* filename, int flags, umode_t mode)"));
-	assert_int_equal(inspect("-k", vmlinuz, dummy, NULL), 0);
+	assert_int_equal(inspect("-k", vmlinuz, dummy), 0);
 	assert_non_null(strstr(out, "dummy links completely"));
 }
 
@@ -169,16 +168,16 @@ static void test_all(void **state)
 	json_t *j;
 
 	(void)state;
-	assert_int_equal(inspect("-k", vmlinuz, "--all", zram_dir, NULL), 1);
+	assert_int_equal(inspect("-k", vmlinuz, "--all", zram_dir), 1);
 	assert_non_null(strstr(out, "0 of 1 modules"));
 	assert_non_null(strstr(out, "zsmalloc"));
-	assert_int_equal(inspect("-k", vmlinuz, "--json", "--all", zram_dir, NULL), 1);
+	assert_int_equal(inspect("-k", vmlinuz, "--json", "--all", zram_dir), 1);
 	j = parse_out();
 	assert_int_equal(json_integer_value(json_object_get(j, "modules")), 1);
 	assert_int_equal(json_integer_value(json_object_get(j, "links")), 0);
 	assert_int_equal(json_array_size(json_object_get(j, "refused")), 1);
 	json_decref(j);
-	assert_int_equal(inspect("-k", vmlinuz, "--all", "/nonexistent", NULL), 2);
+	assert_int_equal(inspect("-k", vmlinuz, "--all", "/nonexistent"), 2);
 	assert_non_null(strstr(err_out, "/nonexistent"));
 }
 
@@ -194,19 +193,19 @@ static void expect_usage(int ret, const char *text)
 static void test_usage(void **state)
 {
 	(void)state;
-	assert_int_equal(inspect("--help", NULL), 0);
+	assert_int_equal(inspect("--help"), 0);
 	assert_non_null(strstr(out, "Examples:"));
 	expect_usage(inspect(NULL), "DRIVER.ko is needed");
-	expect_usage(inspect("--nonsense", NULL), "--nonsense");
-	expect_usage(inspect("--kernel", NULL), "--kernel");
-	expect_usage(inspect("-k", vmlinuz, dummy, zram, NULL), "DRIVER.ko is needed");
-	expect_usage(inspect("-k", "/nonexistent", dummy, NULL), "/nonexistent");
-	expect_usage(inspect("-k", vmlinuz, "/nonexistent.ko", NULL), "/nonexistent.ko");
-	expect_usage(inspect("-k", dummy, dummy, NULL), "not a Linux kernel");
-	expect_usage(inspect("-k", vmlinuz, vmlinuz, NULL), "not a kernel module");
-	expect_usage(inspect("-k", vmlinuz, "-s", "x", dummy, NULL), "--policy");
-	expect_usage(inspect("--all", "/tmp", NULL), "--kernel");
-	expect_usage(inspect("-k", vmlinuz, "-p", "/nonexistent.policy", dummy, NULL),
+	expect_usage(inspect("--nonsense"), "--nonsense");
+	expect_usage(inspect("--kernel"), "--kernel");
+	expect_usage(inspect("-k", vmlinuz, dummy, zram), "DRIVER.ko is needed");
+	expect_usage(inspect("-k", "/nonexistent", dummy), "/nonexistent");
+	expect_usage(inspect("-k", vmlinuz, "/nonexistent.ko"), "/nonexistent.ko");
+	expect_usage(inspect("-k", dummy, dummy), "not a Linux kernel");
+	expect_usage(inspect("-k", vmlinuz, vmlinuz), "not a kernel module");
+	expect_usage(inspect("-k", vmlinuz, "-s", "x", dummy), "--policy");
+	expect_usage(inspect("--all", "/tmp"), "--kernel");
+	expect_usage(inspect("-k", vmlinuz, "-p", "/nonexistent.policy", dummy),
 		     "/nonexistent.policy");
 }
 
@@ -225,10 +224,10 @@ static void test_hostile_names(void **state)
 	memcpy(name, "\033[2J\nlinks\xff\x80", 11);
 	assert_int_equal(write(fd, k.data, k.len), k.len);
 	close(fd);
-	assert_int_equal(inspect("-k", vmlinuz, path, NULL), 1);
+	assert_int_equal(inspect("-k", vmlinuz, path), 1);
 	assert_null(strchr(out, '\033'));
 	assert_non_null(strstr(out, "?[2J?links"));
-	assert_int_equal(inspect("-k", vmlinuz, "--json", path, NULL), 1);
+	assert_int_equal(inspect("-k", vmlinuz, "--json", path), 1);
 	json_decref(parse_out());
 	unlink(path);
 	free(k.data);
