@@ -61,17 +61,17 @@
 
 /* Functions of the real kernel that the shim calls and that no module may import by name. */
 enum umbra_sym {
-	UMBRA_SYM_GET_VM_AREA,	/* __get_vm_area_caller */
-	UMBRA_SYM_INIT_MM,	/* init_mm */
-	UMBRA_SYM_FLUSH_TLB,	/* flush_tlb_kernel_range */
-	UMBRA_SYM_STRNCPY,	/* strncpy_from_kernel_nofault */
+	UMBRA_SYM_GET_VM_AREA,	 /* __get_vm_area_caller */
+	UMBRA_SYM_INIT_MM,	 /* init_mm */
+	UMBRA_SYM_FLUSH_TLB,	 /* flush_tlb_kernel_range */
+	UMBRA_SYM_STRNCPY,	 /* strncpy_from_kernel_nofault */
 	UMBRA_SYM_WRITE_NOFAULT, /* copy_to_kernel_nofault */
-	UMBRA_SYM_D_ABSOLUTE,	/* d_absolute_path */
-	UMBRA_SYM_OPEN_FLAGS,	/* build_open_flags */
-	UMBRA_SYM_OPEN_ROOT,	/* do_file_open_root */
-	UMBRA_SYM_SET_FS_ROOT,	/* set_fs_root */
-	UMBRA_SYM_SET_FS_PWD,	/* set_fs_pwd */
-	UMBRA_SYM_FIND_VM_AREA, /* find_vm_area */
+	UMBRA_SYM_D_ABSOLUTE,	 /* d_absolute_path */
+	UMBRA_SYM_OPEN_FLAGS,	 /* build_open_flags */
+	UMBRA_SYM_OPEN_ROOT,	 /* do_file_open_root */
+	UMBRA_SYM_SET_FS_ROOT,	 /* set_fs_root */
+	UMBRA_SYM_SET_FS_PWD,	 /* set_fs_pwd */
+	UMBRA_SYM_FIND_VM_AREA,	 /* find_vm_area */
 	UMBRA_SYMS,
 };
 
@@ -141,7 +141,7 @@ enum umbra_op {
 #define UMBRA_ID_FN(id)	     ((id) & ((1u << UMBRA_ID_FN_BITS) - 1))
 #define UMBRA_ID_INST(id)    ((id) >> UMBRA_ID_FN_BITS)
 #define UMBRA_INSTANCES	     4096
-#define UMBRA_GATE_ENTRY     16  /* bytes per gate entry: one page per driver instance */
+#define UMBRA_GATE_ENTRY     16 /* bytes per gate entry: one page per driver instance */
 #define UMBRA_GATES_PER_PAGE 256
 
 /* What the gate pushes, in memory order; the six argument registers are a va_list's save area. */
@@ -182,7 +182,7 @@ struct umbra_frame {
 	struct umbra_str cwd;
 	struct umbra_str root;
 	struct umbra_str strvec;
-	__u32 used; /* bytes of data[] */
+	__u32 used;	   /* bytes of data[] */
 	__u32 marshalling; /* claimed, and not rung yet */
 	__u32 pad[8];
 	char data[UMBRA_FRAME_SIZE - 168];
@@ -222,7 +222,7 @@ enum umbra_cmd {
 	UMBRA_CMD_RELEASE,     /* a: VA */
 	UMBRA_CMD_MAP,	       /* a: count; payload: struct umbra_map[] */
 	UMBRA_CMD_WAIT_PATH,   /* payload: path; done when it exists below PID 1's root */
-	UMBRA_CMD_WAIT_UP,     /* done when PID 1 runs the user's init; a: and has changed its root */
+	UMBRA_CMD_WAIT_UP, /* done when PID 1 runs the user's init; a: and has changed its root */
 	/* For the agent: */
 	UMBRA_CMD_LOAD = 64, /* len: image in the payload; name: module; params */
 	UMBRA_CMD_UNLOAD,    /* name */

@@ -39,7 +39,7 @@ static u64 call_real(const struct call *c)
 
 static u64 refuse(const struct umbra_fn *fn, u32 error)
 {
-	return fn->refusal == UMBRA_REFUSE_NULL ? 0 : (u64)-(s64)error;
+	return fn->refusal == UMBRA_REFUSE_NULL ? 0 : (u64) - (s64)error;
 }
 
 static int try_claim(unsigned int end)
@@ -57,9 +57,9 @@ static int claim(const struct umbra_fn *fn)
 	bool wait = fn->flags & UMBRA_FN_MAY_SLEEP && can_sleep();
 	int i = try_claim(wait ? UMBRA_FRAMES - UMBRA_FRAMES_RESERVED : UMBRA_FRAMES);
 
-	if (i < 0 && wait && wait_event_killable(umbra.frame_free,
-						 (i = try_claim(UMBRA_FRAMES -
-								UMBRA_FRAMES_RESERVED)) >= 0))
+	if (i < 0 && wait &&
+	    wait_event_killable(umbra.frame_free,
+				(i = try_claim(UMBRA_FRAMES - UMBRA_FRAMES_RESERVED)) >= 0))
 		return -EINTR;
 	return i;
 }
@@ -173,7 +173,8 @@ static bool nested(const struct umbra_frame *self)
 
 	if (!in_hardirq())
 		return false;
-	for_each_set_bit(i, umbra.busy, UMBRA_FRAMES) {
+	for_each_set_bit(i, umbra.busy, UMBRA_FRAMES)
+	{
 		const struct umbra_frame *f = &umbra.frames[i];
 
 		if (f != self && READ_ONCE(f->marshalling) && f->cpu == raw_smp_processor_id())
@@ -260,8 +261,8 @@ static u64 carry_out(struct call *c, struct umbra_frame *f, const struct umbra_a
 	u64 field = 0, ret;
 
 	if (a->name.len)
-		name = a->flags & UMBRA_ANSWER_ARENA ? umbra.arena + a->name.off :
-						       a->data + a->name.off;
+		name = a->flags & UMBRA_ANSWER_ARENA ? umbra.arena + a->name.off
+						     : a->data + a->name.off;
 	if (fn->name_arg < 6)
 		field = c->arg[fn->name_arg] + fn->field_off;
 

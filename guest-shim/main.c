@@ -153,8 +153,8 @@ static int map_all(void)
 	umbra.arena = shim_map(UMBRA_ARENA_GPA, UMBRA_ARENA_SIZE, PAGE_KERNEL_RO);
 	umbra.mail = shim_map(UMBRA_MAILBOX_GPA, UMBRA_MAILBOX_SIZE, PAGE_KERNEL_RO);
 	umbra.gate = shim_map_text(UMBRA_GATE_GPA, UMBRA_GATE_SIZE);
-	return umbra.frames && umbra.answers && umbra.arena && umbra.mail && umbra.gate ? 0 :
-											  -ENOMEM;
+	return umbra.frames && umbra.answers && umbra.arena && umbra.mail && umbra.gate ? 0
+											: -ENOMEM;
 }
 
 static void unmap_all(void)

@@ -8,9 +8,9 @@
 
 /* Tables whose relocations name the sites. The first relocation of an entry is the site. */
 static const char *const tables[] = {
-	".rela.return_sites",	 ".rela.retpoline_sites", ".rela.call_sites",
+	".rela.return_sites",	   ".rela.retpoline_sites",  ".rela.call_sites",
 	".rela.static_call_sites", ".rela.parainstructions", ".rela.altinstructions",
-	".rela__mcount_loc",	 ".rela__jump_table",
+	".rela__mcount_loc",	   ".rela__jump_table",
 };
 
 static bool is_table(const char *name)

@@ -17,7 +17,7 @@ typedef uint64_t u64;
 typedef int32_t s32;
 typedef int64_t s64;
 
-#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#define ARRAY_SIZE(a)  (sizeof(a) / sizeof((a)[0]))
 #define __printf(f, v) __attribute__((format(printf, f, v)))
 /* a must be a power of two */
 #define ALIGN_UP(x, a) (((x) + ((a)-1)) & ~((a)-1))

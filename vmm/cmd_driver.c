@@ -70,7 +70,6 @@ static void print_driver(const json_t *d)
 static int list(const struct driver_cmd *c)
 {
 	json_t *args = json_object(), *out = NULL;
-	const json_t *d;
 	struct err e;
 	size_t i;
 
@@ -82,10 +81,10 @@ static int list(const struct driver_cmd *c)
 		json_dumpf(out, stdout, JSON_INDENT(2));
 		putchar('\n');
 	} else {
-		printf("%-12s %-16s %-10s %8s %8s %8s  %s\n", "SESSION", "DRIVER", "STATE", "CRITICAL",
-		       "CALLS", "OBJECTS", "FILE");
-		json_array_foreach(out, i, d)
-			print_driver(d);
+		printf("%-12s %-16s %-10s %8s %8s %8s  %s\n", "SESSION", "DRIVER", "STATE",
+		       "CRITICAL", "CALLS", "OBJECTS", "FILE");
+		for (i = 0; i < json_array_size(out); i++)
+			print_driver(json_array_get(out, i));
 	}
 	json_decref(out);
 	return 0;
@@ -106,7 +105,7 @@ static char *split(char *word, char **session)
 
 static json_t *driver_args(char *word)
 {
-	char *session, *name = split(word, &session);
+	char *session = NULL, *name = split(word, &session);
 	json_t *args = json_pack("{s:s}", "instance", name);
 
 	if (session)
@@ -171,16 +170,19 @@ static void print_report(const json_t *r)
 	for (void *it = json_object_iter((json_t *)(uintptr_t)branches); it;
 	     it = json_object_iter_next((json_t *)(uintptr_t)branches, it)) {
 		key = json_object_iter_key(it);
-		printf("  %-10s %8lld\n", key, (long long)json_integer_value(json_object_iter_value(it)));
+		printf("  %-10s %8lld\n", key,
+		       (long long)json_integer_value(json_object_iter_value(it)));
 	}
 	printf("  %-10s %8lld bytes\n", "undecoded",
 	       (long long)json_integer_value(json_object_get(r, "undecoded")));
 	list_ = json_object_get(r, "violations");
-	json_array_foreach(list_, i, v)
+	for (i = 0; i < json_array_size(list_); i++) {
+		v = json_array_get(list_, i);
 		printf("  VIOLATION at %s: leads to %s %s\n",
 		       json_string_value(json_object_get(v, "at")),
 		       json_string_value(json_object_get(v, "target")),
 		       json_string_value(json_object_get(v, "symbol")));
+	}
 	if (!json_array_size(list_))
 		puts("  no branch leads past the session");
 }
@@ -243,14 +245,11 @@ int cmd_driver(int argc, char **argv)
 	if (!strcmp(c.words[0], "list"))
 		return list(&c);
 	near = suggest(c.words[0], verbs);
-	if (c.n_words < 2 && near && !strcmp(near, c.words[0]))
-		return usage("say which driver: ", c.words[0]);
-	if (!strcmp(c.words[0], "load"))
-		return load(&c);
-	if (!strcmp(c.words[0], "unload"))
-		return unload(&c);
-	if (!strcmp(c.words[0], "verify"))
-		return verify(&c);
+	if (near && !strcmp(near, c.words[0])) {
+		if (!c.words[1])
+			return usage("say which driver: ", c.words[0]);
+		return *near == 'l' ? load(&c) : *near == 'u' ? unload(&c) : verify(&c);
+	}
 	fprintf(stderr, "vmm: driver: no \"%s\"%s%s%s; see `vmm driver --help`\n", c.words[0],
 		near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "");
 	return VMM_EXIT_USAGE;

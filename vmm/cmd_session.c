@@ -37,7 +37,6 @@ static int fail(const struct err *e)
 static int list(const char *guest, bool json)
 {
 	json_t *out = NULL;
-	const json_t *s;
 	struct err e;
 	size_t i;
 
@@ -48,10 +47,12 @@ static int list(const char *guest, bool json)
 		putchar('\n');
 	} else {
 		printf("%-16s %8s  %-18s %8s\n", "SESSION", "DRIVERS", "SHADOW", "PAGES");
-		json_array_foreach(out, i, s) {
+		for (i = 0; i < json_array_size(out); i++) {
+			const json_t *s = json_array_get(out, i);
 			const char *shadow = json_string_value(json_object_get(s, "shadow"));
 
-			printf("%-16s %8lld  %-18s %8lld\n", json_string_value(json_object_get(s, "session")),
+			printf("%-16s %8lld  %-18s %8lld\n",
+			       json_string_value(json_object_get(s, "session")),
 			       (long long)json_integer_value(json_object_get(s, "drivers")),
 			       shadow && *shadow ? shadow : "-",
 			       (long long)json_integer_value(json_object_get(s, "pages")));
@@ -77,7 +78,8 @@ static int stats(const char *guest, bool json)
 			const json_t *v = json_object_iter_value(it);
 
 			if (json_is_string(v))
-				printf("%-18s %18s\n", json_object_iter_key(it), json_string_value(v));
+				printf("%-18s %18s\n", json_object_iter_key(it),
+				       json_string_value(v));
 			else
 				printf("%-18s %18lld\n", json_object_iter_key(it),
 				       (long long)json_integer_value(v));
@@ -130,7 +132,8 @@ int cmd_session(int argc, char **argv)
 			fputs(help, stdout);
 			return 0;
 		default:
-			fprintf(stderr, "vmm: session: unknown or incomplete option %s; see `vmm session --help`\n",
+			fprintf(stderr,
+				"vmm: session: unknown or incomplete option %s; see `vmm session --help`\n",
 				argv[optind - 1]);
 			return VMM_EXIT_USAGE;
 		}
@@ -142,6 +145,7 @@ int cmd_session(int argc, char **argv)
 		return stats(guest, json);
 	if (left == 2 && !strcmp(argv[optind], "policy"))
 		return set_policy(guest, argv[optind + 1]);
-	fprintf(stderr, "vmm: session: say `list`, `stats` or `policy FILE`; see `vmm session --help`\n");
+	fprintf(stderr,
+		"vmm: session: say `list`, `stats` or `policy FILE`; see `vmm session --help`\n");
 	return VMM_EXIT_USAGE;
 }

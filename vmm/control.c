@@ -166,7 +166,8 @@ static int execute(struct client *cl, const json_t *o)
 	if (!name)
 		return say_error(cl, "GenericError", "QMP input lacks member 'execute'", id);
 	if (args && !json_is_object(args))
-		return say_error(cl, "GenericError", "QMP input member 'arguments' must be an object", id);
+		return say_error(cl, "GenericError",
+				 "QMP input member 'arguments' must be an object", id);
 	if (!strcmp(name, "qmp_capabilities")) {
 		json_t *done = json_pack("{s:{}}", "return");
 
@@ -227,7 +228,8 @@ static int parse(struct client *cl)
 		if (json_is_object(o))
 			ret = execute(cl, o);
 		else
-			ret = say_error(cl, "GenericError", "QMP input must be a JSON object", NULL);
+			ret = say_error(cl, "GenericError", "QMP input must be a JSON object",
+					NULL);
 		json_decref(o);
 		if (ret)
 			return ret;
@@ -285,8 +287,9 @@ static void accept_event(void *arg, u32 events)
 	}
 	cl->in[0] = 0;
 	c->clients[i] = cl;
-	if (say(cl, json_pack("{s:{s:{s:{s:i,s:i,s:i},s:s},s:[]}}", "QMP", "version", "qemu", "major", 7,
-			      "minor", 2, "micro", 0, "package", "umbra", "capabilities")))
+	if (say(cl,
+		json_pack("{s:{s:{s:{s:i,s:i,s:i},s:s},s:[]}}", "QMP", "version", "qemu", "major",
+			  7, "minor", 2, "micro", 0, "package", "umbra", "capabilities")))
 		client_free(cl);
 }
 
@@ -314,14 +317,17 @@ int control_create(struct control **out, struct loop *l, const char *path,
 	int ret;
 
 	if (strlen(path) >= sizeof(sa.sun_path))
-		return err_set(e, -ENAMETOOLONG, "control socket %s: longer than %zu bytes; use a shorter "
-						 "--name", path, sizeof(sa.sun_path) - 1);
+		return err_set(e, -ENAMETOOLONG,
+			       "control socket %s: longer than %zu bytes; use a shorter "
+			       "--name",
+			       path, sizeof(sa.sun_path) - 1);
 	memcpy(sa.sun_path, path, strlen(path));
 	ret = take_path(&sa);
 	if (ret)
 		return err_set(e, ret, "control socket %s: %s", path,
-			       ret == -EADDRINUSE ? "a guest of this name runs already; use another --name" :
-						    strerror(-ret));
+			       ret == -EADDRINUSE
+				       ? "a guest of this name runs already; use another --name"
+				       : strerror(-ret));
 	c = calloc(1, sizeof(*c));
 	if (!c)
 		return err_set(e, -ENOMEM, "no memory for the control socket");

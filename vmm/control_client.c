@@ -17,7 +17,7 @@ int control_dir(char **out, bool create, struct err *e)
 {
 	const char *runtime = getenv("XDG_RUNTIME_DIR");
 	struct stat st;
-	char *dir;
+	char *dir = NULL;
 	int n;
 
 	if (geteuid() && (!runtime || *runtime != '/'))
@@ -32,7 +32,8 @@ int control_dir(char **out, bool create, struct err *e)
 		return -EACCES;
 	}
 	/* A directory that somebody else prepared could hold their sockets. */
-	if (!lstat(dir, &st) && (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || st.st_mode & 022)) {
+	if (!lstat(dir, &st) &&
+	    (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || st.st_mode & 022)) {
 		err_set(e, -EPERM, "%s is not a directory of yours alone; remove it", dir);
 		free(dir);
 		return -EPERM;
@@ -43,12 +44,14 @@ int control_dir(char **out, bool create, struct err *e)
 
 int control_path(char **out, const char *name, bool create_dir, struct err *e)
 {
-	char *dir;
+	char *dir = NULL;
 	int ret;
 
 	if (!*name || strchr(name, '/') || *name == '.')
-		return err_set(e, -EINVAL, "guest name \"%s\": must not be empty, begin with a dot or contain /",
-			       name);
+		return err_set(
+			e, -EINVAL,
+			"guest name \"%s\": must not be empty, begin with a dot or contain /",
+			name);
 	ret = control_dir(&dir, create_dir, e);
 	if (ret)
 		return ret;
@@ -79,13 +82,13 @@ static int try_connect(const char *path)
 /* Connect to the only guest that runs. */
 static int connect_only(struct err *e)
 {
-	char *dir, path[4096];
+	char *dir = NULL, path[4096];
 	struct dirent *de;
 	int ret, fd = -1, one;
 	DIR *d;
 
 	ret = control_dir(&dir, false, e);
-	if (ret)
+	if (ret || !dir)
 		return ret;
 	d = opendir(dir);
 	while (d && (de = readdir(d))) {
@@ -107,7 +110,8 @@ static int connect_only(struct err *e)
 		fd = one;
 	}
 	if (fd == -1)
-		fd = err_set(e, -ENOENT, "no guest with sessions runs; start one: vmm run --policy FILE ...");
+		fd = err_set(e, -ENOENT,
+			     "no guest with sessions runs; start one: vmm run --policy FILE ...");
 	if (d)
 		closedir(d);
 	free(dir);
@@ -116,18 +120,19 @@ static int connect_only(struct err *e)
 
 static int connect_to(const char *name, struct err *e)
 {
-	char *path;
+	char *path = NULL;
 	int ret, fd;
 
 	if (!name)
 		return connect_only(e);
 	ret = control_path(&path, name, false, e);
-	if (ret)
+	if (ret || !path)
 		return ret;
 	fd = try_connect(path);
 	if (fd < 0)
 		err_set(e, fd, "guest %s: %s (%s)", name,
-			fd == -ENOENT || fd == -ECONNREFUSED ? "does not run" : strerror(-fd), path);
+			fd == -ENOENT || fd == -ECONNREFUSED ? "does not run" : strerror(-fd),
+			path);
 	free(path);
 	return fd;
 }
@@ -218,7 +223,8 @@ int control_call(const char *name, const char *command, json_t *args, json_t **o
 		o = NULL;
 	}
 	if (!ret) {
-		ret = send_all(s.fd, json_pack("{s:s, s:O}", "execute", command, "arguments", args));
+		ret = send_all(s.fd,
+			       json_pack("{s:s, s:O}", "execute", command, "arguments", args));
 		o = ret ? NULL : receive(&s);
 		if (!o)
 			ret = -EPIPE;
@@ -229,7 +235,8 @@ int control_call(const char *name, const char *command, json_t *args, json_t **o
 	}
 	desc = json_string_value(json_object_get(json_object_get(o, "error"), "desc"));
 	if (json_object_get(o, "error")) {
-		ret = err_set(e, -EREMOTEIO, "%s", desc ? desc : "the guest refused without a reason");
+		ret = err_set(e, -EREMOTEIO, "%s",
+			      desc ? desc : "the guest refused without a reason");
 		goto out;
 	}
 	*out = json_incref(json_object_get(o, "return"));

@@ -43,14 +43,16 @@ static int pad(struct archive *a)
 }
 
 /* Documentation/driver-api/early-userspace/buffer-format.rst */
-static int put_entry(struct archive *a, const char *name, unsigned mode, const void *data, size_t len)
+static int put_entry(struct archive *a, const char *name, unsigned mode, const void *data,
+		     size_t len)
 {
 	size_t name_len = strlen(name) + 1;
 	char header[112];
 	int ret;
 
-	snprintf(header, sizeof(header), "070701%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X",
-		 ++a->ino, mode, 0, 0, 1, 0, (unsigned)len, 0, 0, 0, 0, (unsigned)name_len, 0);
+	snprintf(header, sizeof(header),
+		 "070701%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X", ++a->ino, mode, 0, 0,
+		 1, 0, (unsigned)len, 0, 0, 0, 0, (unsigned)name_len, 0);
 	ret = put(a, header, 110);
 	if (!ret)
 		ret = put(a, name, name_len);

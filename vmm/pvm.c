@@ -95,22 +95,25 @@ static int describe(struct pvm *p, const struct catalog_fn *fn, struct umbra_fn 
 		return 0;
 	ret = kernel_params(p->k, fn->name, &count, &variadic);
 	if (ret)
-		return err_set(e, ret, "%s: no type information for %s()", kernel_path(p->k), fn->name);
+		return err_set(e, ret, "%s: no type information for %s()", kernel_path(p->k),
+			       fn->name);
 	if (count > 6 + UMBRA_ARGS)
-		return err_set(e, -E2BIG, "%s: %s() takes %u arguments", kernel_path(p->k), fn->name,
-			       count);
+		return err_set(e, -E2BIG, "%s: %s() takes %u arguments", kernel_path(p->k),
+			       fn->name, count);
 	if (field->strct) {
-		ret = kernel_member(p->k, field->strct, field->member, &d->field_off, &d->field_size);
+		ret = kernel_member(p->k, field->strct, field->member, &d->field_off,
+				    &d->field_size);
 		if (ret)
-			return err_set(e, ret, "%s: no struct %s with a member %s", kernel_path(p->k),
-				       field->strct, field->member);
+			return err_set(e, ret, "%s: no struct %s with a member %s",
+				       kernel_path(p->k), field->strct, field->member);
 	}
 	d->nargs = (u8)count;
 	d->flags = (u16)((fn->want_result ? UMBRA_FN_WANT_RESULT : 0) |
 			 (fn->may_sleep ? UMBRA_FN_MAY_SLEEP : 0) |
 			 (fn->opens_path ? UMBRA_FN_OPENS_PATH : 0) |
 			 (variadic ? UMBRA_FN_VARIADIC : 0) |
-			 (fn->space == SPACE_FILE || fn->space == SPACE_PROGRAM ? UMBRA_FN_IS_PATH : 0));
+			 (fn->space == SPACE_FILE || fn->space == SPACE_PROGRAM ? UMBRA_FN_IS_PATH
+										: 0));
 	d->real = ex->addr + p->kaslr;
 	return 0;
 }
@@ -138,10 +141,11 @@ static int fill_info(struct pvm *p, struct err *e)
 		u64 addr = kernel_symbol(p->k, sym_names[i]);
 
 		if (!addr)
-			return err_set(e, -ENOENT,
-				       "%s: the kernel has no %s, which the shim needs; sessions do not "
-				       "work with it",
-				       kernel_path(p->k), sym_names[i]);
+			return err_set(
+				e, -ENOENT,
+				"%s: the kernel has no %s, which the shim needs; sessions do not "
+				"work with it",
+				kernel_path(p->k), sym_names[i]);
 		p->info->syms[i] = addr + p->kaslr;
 	}
 	for (i = 0; i < n; i++) {
@@ -264,11 +268,6 @@ int pvm_start(struct pvm *p, struct loop *l, pvm_hello_fn *hello, void *arg)
 	if (!ret)
 		p->loop = l;
 	return ret;
-}
-
-bool pvm_alive(const struct pvm *p)
-{
-	return atomic_load(&p->gate_va);
 }
 
 int pvm_page_alloc(struct pvm *p, u64 *gpa, u8 **hva)

@@ -43,7 +43,8 @@ static void request_from_frame(struct request *r, struct umbra_frame *f,
 	if (r->root && !strcmp(r->root, "/"))
 		r->root = NULL;
 	r->strvec = frame_string(f, f->strvec);
-	r->too_long = f->flags & UMBRA_FRAME_TOO_LONG || (r->name && strlen(r->name) >= REQUEST_NAME_MAX);
+	r->too_long =
+		f->flags & UMBRA_FRAME_TOO_LONG || (r->name && strlen(r->name) >= REQUEST_NAME_MAX);
 	r->atomic = f->flags & UMBRA_FRAME_ATOMIC;
 }
 
@@ -187,7 +188,7 @@ static struct object *undo(struct pvm *p, unsigned inst, struct request *r, stru
 	d->rule = o ? "undoes a registration" : "undoes";
 	if (o && *o->asked) {
 		r->name = o->asked;
-		if (strcmp(o->asked, o->used))
+		if (strcmp(o->asked, o->used) != 0)
 			d->verdict = VERDICT_REWRITE;
 		snprintf(d->name, sizeof(d->name), "%s", o->used);
 	}

@@ -33,6 +33,11 @@ void pvm_command_free_all(struct pvm *p)
 	p->tail = &p->head;
 }
 
+bool pvm_alive(const struct pvm *p)
+{
+	return atomic_load(&p->gate_va);
+}
+
 static void send_next(struct pvm *p)
 {
 	const struct pvm_command *c;

@@ -34,7 +34,8 @@ static void report(struct pvm *p, u64 count, const char *kind, const char *text)
 	record_event(p->rec, p->now(p->m), kind, text);
 	if (count <= REPORTS_MAX)
 		fprintf(stderr, "vmm: %s: %s%s\n", kind, text,
-			count == REPORTS_MAX ? " (no more lines of this kind; see the record)" : "");
+			count == REPORTS_MAX ? " (no more lines of this kind; see the record)"
+					     : "");
 }
 
 static void refuse(struct pvm *p, struct vcpu *v, const char *why)
@@ -112,9 +113,9 @@ static void doorbell(void *arg, struct vcpu *v, bool is_write, u16 port, u8 size
 	}
 	switch (regs->rdi) {
 	case UMBRA_OP_HELLO:
-		ret = atomic_load(&p->gate_va) ? -EEXIST :
-						 hello(p, regs->rsi, regs->rdx, regs->rcx, regs->r8,
-						       regs->r9);
+		ret = atomic_load(&p->gate_va)
+			      ? -EEXIST
+			      : hello(p, regs->rsi, regs->rdx, regs->rcx, regs->r8, regs->r9);
 		break;
 	case UMBRA_OP_CALL:
 	case UMBRA_OP_POLL:
@@ -151,30 +152,32 @@ static void agent_failed(void *arg, struct vcpu *v, bool is_write, u16 port, u8 
 		return;
 	memcpy(&error, data, size < sizeof(error) ? size : sizeof(error));
 	error &= 0xfff;
-	machine_exit(p->m, VMM_EXIT_ERROR, "the guest's kernel refused the shim: %s%s",
-		     strerror((int)error),
-		     error == EKEYREJECTED || error == EPERM || error == ENOKEY ?
-			     "; it takes only signed modules (module.sig_enforce, lockdown or Secure "
-			     "Boot), start it without" :
-			     "; rebuild the shim for this kernel: make shim");
+	machine_exit(
+		p->m, VMM_EXIT_ERROR, "the guest's kernel refused the shim: %s%s",
+		strerror((int)error),
+		error == EKEYREJECTED || error == EPERM || error == ENOKEY
+			? "; it takes only signed modules (module.sig_enforce, lockdown or Secure "
+			  "Boot), start it without"
+			: "; rebuild the shim for this kernel: make shim");
 }
 
 static void blocked_write(void *arg, struct vcpu *v, u64 gpa, unsigned len, const void *data)
 {
 	struct pvm *p = arg;
 	char at[128], text[256];
-	const char *what = gpa >= UMBRA_PAGES_GPA   ? "a session's entry page" :
-			   gpa >= UMBRA_MAILBOX_GPA ? "the mailbox" :
-			   gpa >= UMBRA_ARENA_GPA   ? "the names" :
-			   gpa >= UMBRA_ANSWER_GPA  ? "an answer" :
-			   gpa >= UMBRA_GATE_GPA    ? "the gate" :
-						      "the info page";
+	const char *what = gpa >= UMBRA_PAGES_GPA     ? "a session's entry page"
+			   : gpa >= UMBRA_MAILBOX_GPA ? "the mailbox"
+			   : gpa >= UMBRA_ARENA_GPA   ? "the names"
+			   : gpa >= UMBRA_ANSWER_GPA  ? "an answer"
+			   : gpa >= UMBRA_GATE_GPA    ? "the gate"
+						      : "the info page";
 	u64 n = atomic_fetch_add(&p->blocked, 1) + 1;
 
 	(void)data;
 	where(p, vcpu_regs(v)->rip, at, sizeof(at));
-	snprintf(text, sizeof(text), "%u bytes to %s at guest-physical 0x%" PRIx64 ", from %s, vCPU %u",
-		 len, what, gpa, at, vcpu_index(v));
+	snprintf(text, sizeof(text),
+		 "%u bytes to %s at guest-physical 0x%" PRIx64 ", from %s, vCPU %u", len, what, gpa,
+		 at, vcpu_index(v));
 	report(p, n, "write blocked", text);
 }
 
@@ -188,7 +191,8 @@ int pvm_doorbell_init(struct pvm *p, struct err *e)
 	if (!ret)
 		ret = machine_pio_add(p->m, UMBRA_PORT_FAIL, 1, agent_failed, p);
 	if (ret)
-		return err_set(e, ret, "port 0x%x for the doorbell: %s", UMBRA_PORT, strerror(-ret));
+		return err_set(e, ret, "port 0x%x for the doorbell: %s", UMBRA_PORT,
+			       strerror(-ret));
 	machine_set_ro_write_hook(p->m, blocked_write, p);
 	return 0;
 }

@@ -28,8 +28,8 @@ struct object {
 	struct object *next;
 	unsigned inst;
 	u64 addr;
-	u64 old;	 /* what the field held */
-	u32 name;	 /* in names, or 0 */
+	u64 old;  /* what the field held */
+	u32 name; /* in names, or 0 */
 	const struct catalog_fn *fn;
 	char *asked, *used;
 };
@@ -96,13 +96,14 @@ struct pvm {
 };
 
 /* pvm_call.c: handle one doorbell; the value for rax. */
-s64 pvm_call(struct pvm *p, u64 frame, u64 id);
-s64 pvm_result(struct pvm *p, u64 frame, u64 id);
+s64 pvm_call(struct pvm *p, u64 idx, u64 id);
+s64 pvm_result(struct pvm *p, u64 idx, u64 id);
 s64 pvm_lost(struct pvm *p, u64 id, bool refused);
 /* pvm_ledger.c; the caller holds ledger_lock. */
 void pvm_object_insert(struct pvm *p, struct object *o);
 /* Take the object out that @inst registered at @addr with a function that @undo undoes. */
-struct object *pvm_object_take(struct pvm *p, unsigned inst, u64 addr, const struct catalog_fn *undo);
+struct object *pvm_object_take(struct pvm *p, unsigned inst, u64 addr,
+			       const struct catalog_fn *undo);
 void pvm_object_free(struct pvm *p, struct object *o);
 void pvm_objects_drop(struct pvm *p, unsigned inst);
 /* pvm_doorbell.c */

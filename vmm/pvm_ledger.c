@@ -44,7 +44,8 @@ static bool undoes(const struct catalog_fn *fn, const struct catalog_fn *undo)
 	return false;
 }
 
-struct object *pvm_object_take(struct pvm *p, unsigned inst, u64 addr, const struct catalog_fn *undo)
+struct object *pvm_object_take(struct pvm *p, unsigned inst, u64 addr,
+			       const struct catalog_fn *undo)
 {
 	struct object **at;
 

@@ -40,8 +40,8 @@ static void driver_load(void *arg, struct control_request *r, const json_t *args
 		control_fail(r, "umbra-driver-load needs 'session' and an absolute 'path'");
 		return;
 	}
-	if (sessions_add_driver(s, session, text_arg(args, "instance"), path, text_arg(args, "params"),
-				&d, &e)) {
+	if (sessions_add_driver(s, session, text_arg(args, "instance"), path,
+				text_arg(args, "params"), &d, &e)) {
 		control_fail(r, e.text);
 		return;
 	}
@@ -76,10 +76,10 @@ static void driver_unload(void *arg, struct control_request *r, const json_t *ar
 
 static json_t *describe_driver(struct sessions *s, const struct driver *d)
 {
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I}", "session", d->session->name,
-			 "driver", d->instance, "module", d->guest_name, "path", d->path, "params",
-			 d->params ? d->params : "", "state", driver_state_name(d->state), "critical",
-			 (json_int_t)d->n_gates, "calls",
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I}", "session",
+			 d->session->name, "driver", d->instance, "module", d->guest_name, "path",
+			 d->path, "params", d->params ? d->params : "", "state",
+			 driver_state_name(d->state), "critical", (json_int_t)d->n_gates, "calls",
 			 (json_int_t)(d->inst ? pvm_instance_calls(s->pvm, d->inst) : 0), "objects",
 			 (json_int_t)(d->inst ? pvm_instance_objects(s->pvm, d->inst) : 0));
 }
@@ -121,10 +121,9 @@ static void session_list(void *arg, struct control_request *r, const json_t *arg
 			pages += ss->page_gpa[n] != 0;
 		if (ss && ss->va)
 			snprintf(va, sizeof(va), "0x%llx", (unsigned long long)ss->va);
-		json_array_append_new(list,
-				      json_pack("{s:s, s:I, s:s, s:I}", "session", name, "drivers",
-						(json_int_t)drivers, "shadow", va, "pages",
-						(json_int_t)pages));
+		json_array_append_new(list, json_pack("{s:s, s:I, s:s, s:I}", "session", name,
+						      "drivers", (json_int_t)drivers, "shadow", va,
+						      "pages", (json_int_t)pages));
 	}
 	control_reply(r, list);
 }
@@ -167,7 +166,8 @@ static void query_status(void *arg, struct control_request *r, const json_t *arg
 {
 	(void)arg;
 	(void)args;
-	control_reply(r, json_pack("{s:b, s:s, s:b}", "running", 1, "status", "running", "singlestep", 0));
+	control_reply(r, json_pack("{s:b, s:s, s:b}", "running", 1, "status", "running",
+				   "singlestep", 0));
 }
 
 static void query_name(void *arg, struct control_request *r, const json_t *args)
@@ -197,11 +197,12 @@ static void stats(void *arg, struct control_request *r, const json_t *args)
 	pvm_stats(s->pvm, &st);
 	if (st.gate)
 		snprintf(gate, sizeof(gate), "0x%llx", (unsigned long long)st.gate);
-	control_reply(r, json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:s}", "calls", (json_int_t)st.calls,
-				   "results", (json_int_t)st.results, "refused-doorbells",
-				   (json_int_t)st.refused_doorbells, "blocked-writes",
-				   (json_int_t)st.blocked_writes, "lost-calls", (json_int_t)st.lost,
-				   "nested-calls", (json_int_t)st.nested, "gate", gate));
+	control_reply(r, json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:s}", "calls",
+				   (json_int_t)st.calls, "results", (json_int_t)st.results,
+				   "refused-doorbells", (json_int_t)st.refused_doorbells,
+				   "blocked-writes", (json_int_t)st.blocked_writes, "lost-calls",
+				   (json_int_t)st.lost, "nested-calls", (json_int_t)st.nested,
+				   "gate", gate));
 }
 
 static const struct control_command commands[] = {

@@ -140,8 +140,9 @@ static void loaded(void *arg, s64 result, u64 value)
 		finish(op);
 		return;
 	}
-	err_set(&op->err, (int)result, "%s in session %s: the guest's kernel refused it: %s%s; its log says why",
-		d->path, d->session->name, strerror((int)-result), load_hint(-result));
+	err_set(&op->err, (int)result,
+		"%s in session %s: the guest's kernel refused it: %s%s; its log says why", d->path,
+		d->session->name, strerror((int)-result), load_hint(-result));
 	fail(op, result < 0 && result > -4096 ? (int)result : -EIO);
 	take_away(op);
 }
@@ -169,7 +170,9 @@ static void mapped(void *arg, s64 result, u64 value)
 		.gate = gate_address,
 		.arg = d,
 	};
-	struct pvm_command c = { .cmd = UMBRA_CMD_LOAD, .name = d->guest_name, .params = d->params };
+	struct pvm_command c = { .cmd = UMBRA_CMD_LOAD,
+				 .name = d->guest_name,
+				 .params = d->params };
 	void *image = NULL;
 	size_t len = 0;
 	bool sent = false;
@@ -250,8 +253,8 @@ static void unloaded(void *arg, s64 result, u64 value)
 	(void)value;
 	if (result) {
 		d->state = DRIVER_LOADED;
-		err_set(&op->err, (int)result, "%s in session %s does not unload: %s%s", d->instance,
-			d->session->name, strerror((int)-result),
+		err_set(&op->err, (int)result, "%s in session %s does not unload: %s%s",
+			d->instance, d->session->name, strerror((int)-result),
 			result == -EAGAIN || result == -EBUSY ? "; it is in use" : "");
 		fail(op, result > -4096 && result < 0 ? (int)result : -EIO);
 		finish(op);

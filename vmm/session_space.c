@@ -34,8 +34,10 @@ int session_take_range(struct sessions *s, struct session *ss, u64 va, struct er
 
 	/* The guest says where; it must be a place that the linker can prove to be in reach. */
 	if (va & 4095 || va < MODULES_START || va > MODULES_LIMIT - size)
-		return err_set(e, -ERANGE, "session %s: the guest reserved 0x%" PRIx64
-			       ", which is outside its module space", ss->name, va);
+		return err_set(e, -ERANGE,
+			       "session %s: the guest reserved 0x%" PRIx64
+			       ", which is outside its module space",
+			       ss->name, va);
 	ret = pvm_instance_add(s->pvm, ss->policy, ss->name, "-");
 	if (ret < 0)
 		return err_set(e, ret, "session %s: too many drivers", ss->name);
@@ -114,7 +116,8 @@ static int take_gate_page(struct driver *d, struct err *e)
 			return 0;
 		}
 	}
-	return err_set(e, -ENOSPC, "session %s: it has %u drivers already", ss->name, GATE_PAGES - 1);
+	return err_set(e, -ENOSPC, "session %s: it has %u drivers already", ss->name,
+		       GATE_PAGES - 1);
 }
 
 int session_prepare_pages(struct sessions *s, struct driver *d, struct umbra_map **maps, size_t *n,

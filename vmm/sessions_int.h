@@ -70,7 +70,7 @@ struct op {
 	struct sessions *s;
 	struct driver *driver;
 	bool unload;
-	int ret;	 /* what to report at the end */
+	int ret; /* what to report at the end */
 	struct err err;
 	session_done_fn *done;
 	void *arg;
@@ -118,7 +118,7 @@ int sessions_queue(struct sessions *s, struct driver *d, bool unload, session_do
 		   void *arg);
 void sessions_ops_free(struct sessions *s);
 
-/* sessions.c */
+/* session_drivers.c */
 struct session *sessions_find(struct sessions *s, const char *name);
 /* Instances by name; @session NULL: any, if there is just one. -ENOENT, -ENOTUNIQ. */
 int sessions_find_driver(struct sessions *s, const char *session, const char *instance,
@@ -137,6 +137,10 @@ void sessions_drop_driver(struct sessions *s, struct driver *d);
 int driver_plan(struct sessions *s, struct driver *d, bool expected, struct err *e);
 void driver_unplan(struct driver *d);
 const char *driver_state_name(enum driver_state st);
+void driver_free(struct driver *d);
+
+/* session_policy.c */
+
 /* Read the policy file again; in force for the next call of every driver. */
 int sessions_reload_policy(struct sessions *s, const char *path, struct err *e);
 

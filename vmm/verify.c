@@ -43,7 +43,9 @@ static int member(struct sessions *s, const char *strct, const char *name, u32 *
 	u32 size;
 	int ret = kernel_member(s->k, strct, name, off, &size);
 
-	return ret ? err_set(e, ret, "%s: no member %s in struct %s", kernel_path(s->k), name, strct) : 0;
+	return ret ? err_set(e, ret, "%s: no member %s in struct %s", kernel_path(s->k), name,
+			     strct)
+		   : 0;
 }
 
 static int read_u64(struct sessions *s, u64 va, u64 *out)
@@ -116,7 +118,8 @@ static int read_layout(struct sessions *s, u64 module, struct loaded *out, struc
 static int read_sections(struct check *c, u64 module, struct err *e)
 {
 	struct sessions *s = c->s;
-	u32 attrs = 0, count_off = 0, array = 0, addr = 0, battr = 0, attr = 0, name = 0, step = 0, count;
+	u32 attrs = 0, count_off = 0, array = 0, addr = 0, battr = 0, attr = 0, name = 0, step = 0,
+	    count;
 	u64 table, text;
 	size_t i;
 	int ret;
@@ -145,7 +148,8 @@ static int read_sections(struct check *c, u64 module, struct err *e)
 		u64 at = table + array + i * step;
 		struct section *sec = &c->sections[c->n_sections];
 
-		if (read_u64(s, at + addr, &sec->addr) || read_u64(s, at + battr + attr + name, &text) ||
+		if (read_u64(s, at + addr, &sec->addr) ||
+		    read_u64(s, at + battr + attr + name, &text) ||
 		    guest_read_string(s->m, text, sec->name, sizeof(sec->name)))
 			continue;
 		c->n_sections++;
@@ -191,8 +195,8 @@ static bool in_session_driver(struct check *c, u64 target)
 	const struct driver *o;
 
 	for (o = c->d->session->drivers; o; o = o->next) {
-		struct loaded l;
-		u64 module;
+		struct loaded l = { 0 };
+		u64 module = 0;
 
 		if (o == c->d || o->state != DRIVER_LOADED ||
 		    find_module(c->s, o->guest_name, &module, NULL) ||
@@ -298,7 +302,7 @@ int verify_driver(struct sessions *s, const struct driver *d, json_t **report, s
 {
 	struct check *c;
 	char base[32];
-	u64 module;
+	u64 module = 0;
 	int ret;
 
 	if (d->state != DRIVER_LOADED)
@@ -321,13 +325,14 @@ int verify_driver(struct sessions *s, const struct driver *d, json_t **report, s
 	if (ret)
 		goto out;
 	snprintf(base, sizeof(base), "0x%" PRIx64, c->mod.base);
-	*report = json_pack("{s:s, s:s, s:s, s:s, s:I, s:{s:I, s:I, s:I, s:I, s:I, s:I}, s:O, s:I}",
-			    "session", d->session->name, "driver", d->instance, "module", d->guest_name,
-			    "base", base, "text", (json_int_t)c->mod.text, "branches", "local",
-			    (json_int_t)c->local, "shadow", (json_int_t)c->shadow, "gate",
-			    (json_int_t)c->gate, "session", (json_int_t)c->session, "patched",
-			    (json_int_t)c->patched, "permitted", (json_int_t)c->permitted, "violations",
-			    c->violations, "undecoded", (json_int_t)c->undecoded);
+	*report =
+		json_pack("{s:s, s:s, s:s, s:s, s:I, s:{s:I, s:I, s:I, s:I, s:I, s:I}, s:O, s:I}",
+			  "session", d->session->name, "driver", d->instance, "module",
+			  d->guest_name, "base", base, "text", (json_int_t)c->mod.text, "branches",
+			  "local", (json_int_t)c->local, "shadow", (json_int_t)c->shadow, "gate",
+			  (json_int_t)c->gate, "session", (json_int_t)c->session, "patched",
+			  (json_int_t)c->patched, "permitted", (json_int_t)c->permitted,
+			  "violations", c->violations, "undecoded", (json_int_t)c->undecoded);
 	if (!*report)
 		ret = err_set(e, -ENOMEM, "no memory");
 out:

@@ -57,7 +57,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	p.arena = calloc(1, UMBRA_ARENA_SIZE);
 	pthread_rwlock_init(&p.instances_lock, NULL);
 	pthread_mutex_init(&p.ledger_lock, NULL);
-	if (!p.frames || !p.answers || !p.arena || names_create(&p.names, p.arena, UMBRA_ARENA_SIZE) ||
+	if (!p.frames || !p.answers || !p.arena ||
+	    names_create(&p.names, p.arena, UMBRA_ARENA_SIZE) ||
 	    record_create(&p.rec, NULL, NULL) || policy_parse(&policy, "p", policy_text, NULL))
 		abort();
 	if (pvm_instance_add(&p, policy_session(policy, "a"), "a", "one") != 1 ||
@@ -77,7 +78,8 @@ static void check_answer(const struct umbra_answer *a)
 		if (!s[i]->len)
 			continue;
 		if (!i) {
-			if (s[0]->len > sizeof(a->data) || s[0]->off > sizeof(a->data) - s[0]->len ||
+			if (s[0]->len > sizeof(a->data) ||
+			    s[0]->off > sizeof(a->data) - s[0]->len ||
 			    a->data[s[0]->off + s[0]->len - 1])
 				abort();
 		} else if (s[1]->len > size || s[1]->off > size - s[1]->len ||

@@ -139,8 +139,8 @@ static void put_name(struct umbra_frame *f, const char *name)
 {
 	memset(f, 0, offsetof(struct umbra_frame, data));
 	f->flags = UMBRA_FRAME_HAS_NAME;
-	strcpy(f->data, name);
 	f->name.len = f->used = (u32)strlen(name) + 1;
+	memcpy(f->data, name, f->used);
 }
 
 static s64 call(struct fixture *f, unsigned frame, unsigned inst, const char *fn)
@@ -166,7 +166,9 @@ static void strings_outside_the_frame_are_not_read(void **state)
 {
 	struct fixture *f = *state;
 	static const struct umbra_str bad[] = {
-		{ 0xfffffff0u, 0x20 }, { 0, 0xffffffffu }, { sizeof(((struct umbra_frame *)0)->data), 1 },
+		{ 0xfffffff0u, 0x20 },
+		{ 0, 0xffffffffu },
+		{ sizeof(((struct umbra_frame *)0)->data), 1 },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
@@ -235,14 +237,16 @@ static void stop(void *arg, struct control_request *r, const json_t *args)
 	loop_stop(arg);
 }
 
-static const struct control_command commands[] = { { "echo", echo }, { "stop", stop }, { NULL, NULL } };
+static const struct control_command commands[] = { { "echo", echo },
+						   { "stop", stop },
+						   { NULL, NULL } };
 
 static int dial(const char *path)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 
-	strcpy(sa.sun_path, path);
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path);
 	assert_int_equal(connect(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
 	return fd;
 }
@@ -296,9 +300,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names_share_and_return_their_bytes),
 		cmocka_unit_test(agent_takes_the_place_of_rdinit),
-		cmocka_unit_test_setup_teardown(a_path_is_answered_by_root_and_name, make_pvm, free_pvm),
-		cmocka_unit_test_setup_teardown(strings_outside_the_frame_are_not_read, make_pvm, free_pvm),
-		cmocka_unit_test_setup_teardown(the_ledger_undoes_what_was_done, make_pvm, free_pvm),
+		cmocka_unit_test_setup_teardown(a_path_is_answered_by_root_and_name, make_pvm,
+						free_pvm),
+		cmocka_unit_test_setup_teardown(strings_outside_the_frame_are_not_read, make_pvm,
+						free_pvm),
+		cmocka_unit_test_setup_teardown(the_ledger_undoes_what_was_done, make_pvm,
+						free_pvm),
 		cmocka_unit_test(control_serves_good_clients_among_bad_ones),
 	};
 
