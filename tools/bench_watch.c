@@ -13,9 +13,9 @@
  * input, so a guest that waits for one stands still while it is looked at.
  *
  * The counters are those of debugfs (kvm/PID-FD). A VMM's memory is what smaps lists but the guest's
- * RAM, which is the run of neighbouring mappings of one kind that is as large as that. Of it, "dirty"
- * is what each process has for itself; whether clean pages of a program count as private depends on
- * who else runs it at the moment.
+ * RAM, which is the run of neighbouring mappings of one kind that is as large as that. Of it, "own" is
+ * what no other process can share, anonymous pages; whether the pages of a program's file count as
+ * private depends on who else runs it at the moment, and as dirty, on when it was built.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -50,7 +50,7 @@ struct mark {
 };
 
 struct footprint {
-	uint64_t dirty_kib, resident_kib;
+	uint64_t own_kib, resident_kib;
 };
 
 struct watch {
@@ -132,7 +132,7 @@ static void count_mapping(const struct mapping *m, uint64_t ram, struct footprin
 {
 	if (ram && m->to - m->from >= ram - ram / 16)
 		return;
-	sum->dirty_kib += m->f.dirty_kib;
+	sum->own_kib += m->f.own_kib;
 	sum->resident_kib += m->f.resident_kib;
 }
 
@@ -142,7 +142,7 @@ static bool join(struct mapping *m, const struct mapping *next)
 	    strcmp(next->name, m->name) != 0 || strcmp(next->flags, m->flags) != 0)
 		return false;
 	m->to = next->to;
-	m->f.dirty_kib += next->f.dirty_kib;
+	m->f.own_kib += next->f.own_kib;
 	m->f.resident_kib += next->f.resident_kib;
 	return true;
 }
@@ -165,8 +165,8 @@ static void measure(pid_t pid, uint64_t ram, struct footprint *sum)
 			continue;
 		if (!strncmp(line, "Rss:", 4))
 			m.f.resident_kib = strtoull(value, NULL, 10);
-		if (!strncmp(line, "Private_Dirty:", 14))
-			m.f.dirty_kib = strtoull(value, NULL, 10);
+		if (!strncmp(line, "Anonymous:", 10))
+			m.f.own_kib = strtoull(value, NULL, 10);
 		/* The last line of a mapping. */
 		if (strncmp(line, "VmFlags:", 8) != 0)
 			continue;
@@ -308,8 +308,8 @@ static int follow(struct watch *w)
 
 static void print(const struct watch *w, int status)
 {
-	printf("{\"status\": %d, \"dirty_kib\": %" PRIu64 ", \"resident_kib\": %" PRIu64, status,
-	       w->memory.dirty_kib, w->memory.resident_kib);
+	printf("{\"status\": %d, \"own_kib\": %" PRIu64 ", \"resident_kib\": %" PRIu64, status,
+	       w->memory.own_kib, w->memory.resident_kib);
 	if (w->library)
 		printf(", \"first_run_ms\": %.3f", w->first_run_ms);
 	printf(", \"marks\": [");
