@@ -64,7 +64,7 @@ $(B)/obj/guest-shim/gate.o: guest-shim/gate.S
 VMM_OBJS := $(call objs,vmm) $(B)/obj/guest-shim/gate.o
 
 $(B)/vmm: $(VMM_OBJS) $(ARCH)
-	$(CC) $(CFLAGS) $(EXTRA) -pie -Wl,-z,relro,-z,now -Wl,--as-needed -o $@ $(VMM_OBJS) $(ARCH) $(LDLIBS)
+	$(CC) $(CFLAGS) $(EXTRA) -pie -Wl,-z,relro,-z,now,-z,pack-relative-relocs -Wl,--as-needed -o $@ $(VMM_OBJS) $(ARCH) $(LDLIBS)
 
 # --- guest side -----------------------------------------------------------------------------
 guest: agent shim

@@ -36,10 +36,11 @@ static int parse_template(struct parse *ps, config_setting_t *st, enum name_spac
 		holes += p[1] == 's';
 	}
 	if (p || holes != 1)
-		return value_error(ps, st,
-				   "expected exactly one %%s, for the name asked for, any number of "
-				   "%%i, for the driver's instance, and no other %%, found %s",
-				   value_quote(q, text));
+		return value_error(
+			ps, st,
+			"expected exactly one %%s, for the name asked for, any number of "
+			"%%i, for the driver's instance, and no other %%, found %s",
+			value_quote(q, text));
 	len = strlen(text) - 2;
 	if (len >= max)
 		return value_error(ps, st, "leaves no room for a name: at most %zu bytes in all",

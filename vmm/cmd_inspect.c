@@ -67,29 +67,6 @@ static void help(FILE *to)
 	      to);
 }
 
-const char *inspect_clean(const char *s, char *buf, size_t len)
-{
-	size_t i = 0;
-
-	for (; s[i] && i + 1 < len; i++)
-		buf[i] = (char)(s[i] >= ' ' && s[i] <= '~' ? s[i] : '?');
-	buf[i] = '\0';
-	return buf;
-}
-
-static void note(const char *text)
-{
-	char buf[sizeof(((struct err *)NULL)->text)];
-
-	fprintf(stderr, "vmm inspect: %s\n", inspect_clean(text, buf, sizeof(buf)));
-}
-
-int inspect_fail(const char *text)
-{
-	note(text);
-	return INSPECT_BAD;
-}
-
 static bool catalog_critical(void *arg, const char *symbol)
 {
 	(void)arg;
@@ -197,7 +174,7 @@ static int default_kernel(const struct module *m, char *path, size_t len)
 			text, sizeof(text),
 			"%s, the kernel that the driver was built for, is not here; trying /vmlinuz",
 			path);
-		note(text);
+		inspect_note(text);
 		snprintf(path, len, "/vmlinuz");
 	}
 	return access(path, R_OK) ? -ENOENT : 0;
@@ -212,7 +189,7 @@ static int load_kernel(struct inspection *in, const struct options *o)
 		if (default_kernel(in->module, path, sizeof(path)))
 			return inspect_fail("which kernel is it for? Give --kernel VMLINUZ");
 		snprintf(text, sizeof(text), "kernel: %s", path);
-		note(text);
+		inspect_note(text);
 	}
 	if (kernel_open(&in->kernel, o->kernel ? o->kernel : path, false, &e) ||
 	    kernel_load_symbols(in->kernel, &e))

@@ -24,6 +24,8 @@
 const char *inspect_clean(const char *s, char *buf, size_t len);
 /* "vmm inspect: TEXT" on stderr, cleaned; returns INSPECT_BAD. */
 int inspect_fail(const char *text);
+/* One line for the user on stderr, made printable. */
+void inspect_note(const char *text);
 
 /* The rules of a policy's session, or, if it is NULL, the catalog: all that can be critical is. */
 struct link_rules inspect_rules(const struct policy_session *s);
