@@ -46,6 +46,8 @@
 #define UMBRA_FRAMES_SIZE (UMBRA_FRAMES * UMBRA_FRAME_SIZE)
 /* The last frames are kept for callers that cannot wait for one. */
 #define UMBRA_FRAMES_RESERVED 128
+/* No driver instance has more calls in progress than this; the others wait. */
+#define UMBRA_FRAMES_INSTANCE 192
 #define UMBRA_ARENA_GPA	      (UMBRA_GPA + 0x03000000)
 #define UMBRA_ARENA_SIZE      0x00400000
 #define UMBRA_MAILBOX_GPA     (UMBRA_GPA + 0x04000000)
@@ -133,6 +135,7 @@ enum umbra_op {
 	UMBRA_OP_POLL,	 /* a: frame, b: gate id, c: cookie. The verdict was pending */
 	UMBRA_OP_DONE,	 /* a: sequence of the command, b: result (0 or -errno), c: value */
 	UMBRA_OP_LOST,	 /* a: gate id. No frame was free; b: 1 if the call was refused */
+	UMBRA_OP_GONE,	 /* the agent has ended: nobody carries out commands any more */
 };
 
 /* A gate id names the driver instance and the function: loaded into r11 by the gate entry. */
@@ -221,8 +224,8 @@ enum umbra_cmd {
 	UMBRA_CMD_RESERVE = 1, /* a: pages. Reserve in module space, all trap page; value: VA */
 	UMBRA_CMD_RELEASE,     /* a: VA */
 	UMBRA_CMD_MAP,	       /* a: count; payload: struct umbra_map[] */
-	UMBRA_CMD_WAIT_PATH,   /* payload: path; done when it exists below PID 1's root */
-	UMBRA_CMD_WAIT_UP, /* done when PID 1 runs the user's init; a: and has changed its root */
+	UMBRA_CMD_PATH_EXISTS, /* payload: path, below PID 1's root; -EAGAIN: not yet */
+	UMBRA_CMD_IS_UP,       /* does PID 1 run the user's init; a: on another root? -EAGAIN */
 	/* For the agent: */
 	UMBRA_CMD_LOAD = 64, /* len: image in the payload; name: module; params */
 	UMBRA_CMD_UNLOAD,    /* name */

@@ -47,16 +47,32 @@ static int load_shim(void)
 	return next;
 }
 
-static int carry_out(const struct umbra_mail *m, const void *payload)
+static int call_kernel(const struct umbra_mail *m, const void *payload)
 {
 	switch (m->cmd) {
 	case UMBRA_CMD_LOAD:
-		return syscall(SYS_init_module, payload, m->len, m->params) ? -errno : 0;
+		return syscall(SYS_init_module, payload, m->len, m->params) ? errno : 0;
 	case UMBRA_CMD_UNLOAD:
-		return syscall(SYS_delete_module, m->name, O_NONBLOCK) ? -errno : 0;
+		return syscall(SYS_delete_module, m->name, O_NONBLOCK) ? errno : 0;
 	default:
-		return -EOPNOTSUPP;
+		return EOPNOTSUPP;
 	}
+}
+
+/* In a child: a driver that crashes in its init takes its loader with it. */
+static int carry_out(const struct umbra_mail *m, const void *payload)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid < 0)
+		return -errno;
+	if (!pid)
+		_exit(call_kernel(m, payload));
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return WIFEXITED(status) ? -WEXITSTATUS(status) : -EFAULT;
 }
 
 static void serve(int control)
@@ -116,7 +132,7 @@ static void clean_up(char *init, size_t size)
 	rmdir(UMBRA_AGENT_DIR);
 }
 
-/* Value of KEY= on the kernel's command line, or NULL. Without /proc before and after. */
+/* Value of KEY= or of the word KEY on the kernel's command line, or NULL. /proc comes and goes. */
 static char *kernel_option(const char *key, char *buf, size_t size)
 {
 	size_t len = strlen(key);
@@ -136,34 +152,42 @@ static char *kernel_option(const char *key, char *buf, size_t size)
 	rmdir("/.proc");
 	buf[n > 0 ? n : 0] = 0;
 	for (p = strtok_r(buf, " \n", &save); p; p = strtok_r(NULL, " \n", &save))
-		if (!strncmp(p, key, len) && p[len] == '=')
+		if (!strcmp(p, "--"))
+			break;
+		else if (!strncmp(p, key, len) && p[len] == '=')
 			found = p + len + 1;
+		else if (!strcmp(p, key))
+			found = p;
 	return found;
 }
 
-static int mount_root(const char *dev)
+static int mount_root(const char *dev, const char *type, unsigned long flags)
 {
 	static const char *const types[] = { "ext4", "btrfs", "xfs", "squashfs", "erofs", "vfat" };
 	unsigned int i;
 
 	mkdir("/.root", 0700);
-	for (i = 0; i < sizeof(types) / sizeof(types[0]); i++)
-		if (!mount(dev, "/.root", types[i], MS_RDONLY, NULL))
+	if (type && !mount(dev, "/.root", type, flags, NULL))
+		return 0;
+	for (i = 0; !type && i < sizeof(types) / sizeof(types[0]); i++)
+		if (!mount(dev, "/.root", types[i], flags, NULL))
 			return 0;
 	rmdir("/.root");
 	return -1;
 }
 
 /*
- * What the kernel does when the initramfs has no init: mount root= and run init= from it. The kernel
- * skipped this because of us, so it is ours to do.
+ * What the kernel does when the initramfs has no init: mount root= (by its name in /dev, with
+ * rootfstype=, read-only unless "rw") and run init= from it. The kernel skipped this because of us.
  */
 static void boot_from_root(char **argv)
 {
 	static const char *const inits[] = { "/sbin/init", "/etc/init", "/bin/init", "/bin/sh" };
-	static char line[4096], line2[4096];
-	const char *root = kernel_option("root", line, sizeof(line));
-	char *init = kernel_option("init", line2, sizeof(line2));
+	static char line[4][4096];
+	const char *root = kernel_option("root", line[0], sizeof(line[0]));
+	const char *type = kernel_option("rootfstype", line[1], sizeof(line[1]));
+	char *init = kernel_option("init", line[2], sizeof(line[2]));
+	unsigned long flags = kernel_option("rw", line[3], sizeof(line[3])) ? 0 : MS_RDONLY;
 	unsigned int i;
 
 	if (root) {
@@ -171,7 +195,7 @@ static void boot_from_root(char **argv)
 		if (access(root, F_OK))
 			mount("devtmpfs", "/dev", "devtmpfs", 0, NULL);
 	}
-	if (!root || mount_root(root)) {
+	if (!root || mount_root(root, type, flags)) {
 		fprintf(stderr,
 			"umbra: no init: the initramfs has none, and root=%s cannot be mounted\n",
 			root ? root : "");
@@ -182,6 +206,8 @@ static void boot_from_root(char **argv)
 	if (init) {
 		argv[0] = init;
 		execv(init, argv);
+		fprintf(stderr, "umbra: requested init %s failed: %s\n", init, strerror(errno));
+		return;
 	}
 	for (i = 0; i < sizeof(inits) / sizeof(inits[0]); i++) {
 		argv[0] = (char *)(unsigned long)inits[i];

@@ -11,6 +11,7 @@
 #include <linux/preempt.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
+#include <linux/slab.h>
 #include <linux/uaccess.h>
 
 #include "shim.h"
@@ -52,24 +53,66 @@ static int try_claim(unsigned int end)
 	return -EBUSY;
 }
 
-static int claim(const struct umbra_fn *fn)
+/* May @inst have one more? Its own limit keeps one driver from stalling the others. */
+static bool admit(unsigned int inst)
 {
-	bool wait = fn->flags & UMBRA_FN_MAY_SLEEP && can_sleep();
-	int i = try_claim(wait ? UMBRA_FRAMES - UMBRA_FRAMES_RESERVED : UMBRA_FRAMES);
+	return atomic_add_unless(&umbra.in_progress[inst], 1, UMBRA_FRAMES_INSTANCE);
+}
 
-	if (i < 0 && wait &&
-	    wait_event_killable(umbra.frame_free,
-				(i = try_claim(UMBRA_FRAMES - UMBRA_FRAMES_RESERVED)) >= 0))
-		return -EINTR;
+static int claim_waiting(unsigned int inst)
+{
+	const unsigned int end = UMBRA_FRAMES - UMBRA_FRAMES_RESERVED;
+	int i = -EBUSY;
+
+	if (!admit(inst))
+		return -EBUSY;
+	i = try_claim(end);
+	if (i < 0)
+		atomic_dec(&umbra.in_progress[inst]);
 	return i;
 }
 
-static void unclaim(int i)
+/*
+ * A caller that can sleep waits for a frame. One that cannot takes from the reserve, and so does a
+ * function that undoes: it must not fail, and waiting could wait for the very lock its caller holds.
+ */
+static int claim(const struct umbra_fn *fn, unsigned int inst)
 {
+	bool wait =
+		fn->flags & UMBRA_FN_MAY_SLEEP && can_sleep() && fn->refusal != UMBRA_REFUSE_NEVER;
+	DECLARE_SWAITQUEUE(waiter);
+	int i;
+
+	if (wait) {
+		i = claim_waiting(inst);
+		if (i >= 0)
+			return i;
+	} else {
+		i = try_claim(UMBRA_FRAMES);
+		if (i >= 0)
+			atomic_inc(&umbra.in_progress[inst]);
+		return i;
+	}
+	for (;;) {
+		prepare_to_swait_exclusive(&umbra.frame_free, &waiter, TASK_KILLABLE);
+		i = claim_waiting(inst);
+		if (i >= 0 || fatal_signal_pending(current))
+			break;
+		/* the one that was woken may be over its own limit: look again by itself, too */
+		schedule_timeout(HZ / 10);
+	}
+	finish_swait(&umbra.frame_free, &waiter);
+	return i >= 0 ? i : -EINTR;
+}
+
+static void unclaim(int i, unsigned int inst)
+{
+	atomic_dec(&umbra.in_progress[inst]);
 	clear_bit_unlock(i, umbra.busy);
+	/* pairs with the barrier of prepare_to_swait */
 	smp_mb__after_atomic();
-	if (waitqueue_active(&umbra.frame_free))
-		wake_up(&umbra.frame_free);
+	if (swait_active(&umbra.frame_free))
+		swake_up_one(&umbra.frame_free);
 }
 
 /* Copy a string of less than @max bytes in; it may lie in memory that the driver no longer owns. */
@@ -117,6 +160,7 @@ static void put_array(struct umbra_frame *f, const char *from, size_t size)
 
 static void put_strvec(struct umbra_frame *f, u64 vec)
 {
+	u32 flags = f->flags;
 	struct umbra_str part;
 	u64 p;
 	int i;
@@ -135,7 +179,7 @@ static void put_strvec(struct umbra_frame *f, u64 vec)
 		f->strvec.len = f->used - f->strvec.off;
 	}
 	/* What is wrong with the vector is the real function's business. */
-	f->flags &= ~(UMBRA_FRAME_FAULT | UMBRA_FRAME_TOO_LONG);
+	f->flags = flags;
 }
 
 static void put_format(struct umbra_frame *f, const struct call *c, const struct umbra_regs *regs)
@@ -251,8 +295,29 @@ static bool failed(const struct umbra_fn *fn, u64 ret)
 	}
 }
 
-/* Call the real function with the answer's name in place of the one asked for. */
-static u64 carry_out(struct call *c, struct umbra_frame *f, const struct umbra_answer *a, int idx)
+/*
+ * Opening may take for ever (a FIFO), so it does not keep the frame: the kernel would copy the name
+ * out of the answer first thing anyway.
+ */
+static u64 open_path(const struct call *c, const struct umbra_answer *a, int idx, unsigned int inst)
+{
+	u32 resolve = a->resolve;
+	struct file *file;
+	char *root, *name;
+
+	root = kstrdup(a->data + a->root.off, GFP_KERNEL);
+	name = kstrdup(a->data + a->name.off, GFP_KERNEL);
+	unclaim(idx, inst);
+	file = root && name ? shim_open_in_root(root, name, c->arg[1], c->arg[2], resolve)
+			    : ERR_PTR(-ENOMEM);
+	kfree(root);
+	kfree(name);
+	return (u64)file;
+}
+
+/* Call the real function with the answer's name in place of the one asked for; gives the frame back. */
+static u64 carry_out(struct call *c, struct umbra_frame *f, const struct umbra_answer *a, int idx,
+		     unsigned int inst)
 {
 	static const char format[] = "%s";
 	const struct umbra_fn *fn = c->fn;
@@ -267,8 +332,12 @@ static u64 carry_out(struct call *c, struct umbra_frame *f, const struct umbra_a
 		field = c->arg[fn->name_arg] + fn->field_off;
 
 	if (a->flags & UMBRA_ANSWER_IN_ROOT && fn->flags & UMBRA_FN_OPENS_PATH)
-		return (u64)shim_open_in_root(a->data + a->root.off, name, c->arg[1], c->arg[2],
-					      a->resolve);
+		return open_path(c, a, idx, inst);
+	if (!name && !a->flags) {
+		/* nothing of it is needed any more, and the call may take for ever */
+		unclaim(idx, inst);
+		return call_real(c);
+	}
 
 	switch (name ? fn->form : UMBRA_FORM_NONE) {
 	case UMBRA_FORM_STRING:
@@ -280,13 +349,13 @@ static u64 carry_out(struct call *c, struct umbra_frame *f, const struct umbra_a
 		break;
 	case UMBRA_FORM_FIELD_PTR:
 		if (store(field, &name, sizeof(name)))
-			return refuse(fn, EFAULT);
+			goto fault;
 		break;
 	case UMBRA_FORM_FIELD_ARRAY:
 		if (a->name.len > fn->field_size || fn->field_size > sizeof(old) ||
 		    copy_from_kernel_nofault(old, (void *)field, fn->field_size) ||
 		    store(field, name, a->name.len))
-			return refuse(fn, EFAULT);
+			goto fault;
 		break;
 	default:
 		break;
@@ -302,10 +371,15 @@ static u64 carry_out(struct call *c, struct umbra_frame *f, const struct umbra_a
 	}
 	if (a->flags & UMBRA_ANSWER_RESTORE)
 		store(field, &a->value, sizeof(a->value));
+	goto out;
+fault:
+	ret = refuse(fn, EFAULT);
+out:
 	if (a->flags & UMBRA_ANSWER_RESULT) {
 		f->ret = ret;
 		umbra.doorbell(UMBRA_OP_RESULT, idx, f->id, 0, 0, 0);
 	}
+	unclaim(idx, inst);
 	return ret;
 }
 
@@ -321,7 +395,8 @@ static s64 ask(struct umbra_frame *f, const struct umbra_answer *a, int idx, u32
 	while (!ret && a->verdict == UMBRA_PENDING) {
 		if (f->flags & UMBRA_FRAME_ATOMIC)
 			return -EAGAIN;
-		if (msleep_interruptible(ms) && fatal_signal_pending(current))
+		schedule_timeout_killable(msecs_to_jiffies(ms));
+		if (fatal_signal_pending(current))
 			return -EINTR;
 		ms = min(ms * 2, 128u);
 		ret = umbra.doorbell(UMBRA_OP_POLL, idx, id, a->cookie, 0, 0);
@@ -332,6 +407,7 @@ static s64 ask(struct umbra_frame *f, const struct umbra_answer *a, int idx, u32
 u64 umbra_gate_enter(struct umbra_regs *regs)
 {
 	const struct umbra_fn *fn = &umbra.info->fns[UMBRA_ID_FN(regs->id)];
+	unsigned int inst = UMBRA_ID_INST(regs->id) % UMBRA_INSTANCES;
 	struct call c = { .fn = fn };
 	const struct umbra_answer *a;
 	struct umbra_frame *f;
@@ -344,7 +420,7 @@ u64 umbra_gate_enter(struct umbra_regs *regs)
 	if (fn->nargs > 6 || fn->flags & UMBRA_FN_VARIADIC)
 		memcpy(c.arg + 6, regs->stack, sizeof(c.arg) - sizeof(regs->arg));
 
-	idx = claim(fn);
+	idx = claim(fn, inst);
 	if (idx < 0) {
 		bool never = fn->refusal == UMBRA_REFUSE_NEVER;
 
@@ -356,14 +432,21 @@ u64 umbra_gate_enter(struct umbra_regs *regs)
 	marshal(f, &c, regs);
 	err = ask(f, a, idx, regs->id);
 	if (err < 0) {
-		ret = fn->refusal == UMBRA_REFUSE_NEVER ? call_real(&c) : refuse(fn, -err);
-	} else if (a->verdict == UMBRA_DENY && fn->refusal != UMBRA_REFUSE_NEVER) {
-		ret = refuse(fn, a->error);
-	} else if (a->verdict == UMBRA_EMULATE) {
-		ret = a->value;
-	} else {
-		ret = carry_out(&c, f, a, idx);
+		unclaim(idx, inst);
+		return fn->refusal == UMBRA_REFUSE_NEVER ? call_real(&c) : refuse(fn, -err);
 	}
-	unclaim(idx);
+	switch (a->verdict) {
+	case UMBRA_PASS:
+	case UMBRA_REWRITE:
+		return carry_out(&c, f, a, idx, inst);
+	case UMBRA_EMULATE:
+		ret = a->value;
+		break;
+	case UMBRA_DENY:
+	default:
+		ret = refuse(fn, a->error ? a->error : EPERM);
+		break;
+	}
+	unclaim(idx, inst);
 	return ret;
 }

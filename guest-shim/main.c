@@ -8,6 +8,7 @@
 #include <linux/acpi.h>
 #include <linux/anon_inodes.h>
 #include <linux/delay.h>
+#include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/init.h>
 #include <linux/interrupt.h>
@@ -25,7 +26,6 @@ struct shim umbra;
 
 static irqreturn_t mail_arrived(int irq, void *arg)
 {
-	atomic_inc(&umbra.mail_irq);
 	wake_up_interruptible(&umbra.mail_wait);
 	return IRQ_HANDLED;
 }
@@ -33,22 +33,6 @@ static irqreturn_t mail_arrived(int irq, void *arg)
 static void done(u32 seq, s64 result, u64 value)
 {
 	umbra.doorbell(UMBRA_OP_DONE, seq, result, value, 0, 0);
-}
-
-static s64 wait_path(const char *path)
-{
-	while (!shim_path_exists(path))
-		if (msleep_interruptible(50))
-			return -EINTR;
-	return 0;
-}
-
-static s64 wait_up(bool root)
-{
-	while (!shim_guest_up(root))
-		if (msleep_interruptible(50))
-			return -EINTR;
-	return 0;
 }
 
 /* Carry out a command for the shim. */
@@ -67,10 +51,10 @@ static s64 carry_out(const struct umbra_mail *m, u64 *value)
 		return 0;
 	case UMBRA_CMD_MAP:
 		return shim_remap((const struct umbra_map *)payload, m->a);
-	case UMBRA_CMD_WAIT_PATH:
-		return wait_path(payload);
-	case UMBRA_CMD_WAIT_UP:
-		return wait_up(m->a);
+	case UMBRA_CMD_PATH_EXISTS:
+		return shim_path_exists(payload) ? 0 : -EAGAIN;
+	case UMBRA_CMD_IS_UP:
+		return shim_guest_up(m->a) ? 0 : -EAGAIN;
 	default:
 		return -EOPNOTSUPP;
 	}
@@ -138,11 +122,19 @@ static int control_mmap(struct file *file, struct vm_area_struct *vma)
 			       vma->vm_page_prot);
 }
 
+/* The agent is gone, by whatever hand; the VMM must not wait for it. */
+static int control_release(struct inode *inode, struct file *file)
+{
+	umbra.doorbell(UMBRA_OP_GONE, 0, 0, 0, 0, 0);
+	return 0;
+}
+
 static const struct file_operations control_ops = {
 	.owner = THIS_MODULE,
 	.read = control_read,
 	.write = control_write,
 	.mmap = control_mmap,
+	.release = control_release,
 	.llseek = noop_llseek,
 };
 
@@ -167,10 +159,26 @@ static void unmap_all(void)
 	memunmap((void *)umbra.info);
 }
 
+/* The loader finds it as its lowest free descriptor; it appears there when all has gone well. */
+static int prepare_control(struct file **file)
+{
+	int fd = get_unused_fd_flags(O_CLOEXEC);
+
+	if (fd < 0)
+		return fd;
+	*file = anon_inode_getfile("[umbra]", &control_ops, NULL, O_RDWR);
+	if (IS_ERR(*file)) {
+		put_unused_fd(fd);
+		return PTR_ERR(*file);
+	}
+	return fd;
+}
+
 static int __init umbra_init(void)
 {
 	const struct umbra_info *info;
-	int ret, fd, gsi;
+	struct file *control;
+	int ret, fd;
 
 	info = memremap(UMBRA_INFO_GPA, UMBRA_INFO_SIZE, MEMREMAP_WB);
 	if (!info)
@@ -181,40 +189,47 @@ static int __init umbra_init(void)
 		return -ENODEV;
 	}
 	umbra.info = info;
-	init_waitqueue_head(&umbra.frame_free);
+	init_swait_queue_head(&umbra.frame_free);
 	init_waitqueue_head(&umbra.mail_wait);
 	mutex_init(&umbra.control);
+	umbra.first_exec = current->self_exec_id;
 	ret = map_all();
 	if (ret)
 		goto out;
-
-	gsi = acpi_register_gsi(NULL, info->gsi, ACPI_EDGE_SENSITIVE, ACPI_ACTIVE_HIGH);
-	if (gsi < 0) {
-		ret = gsi;
+	ret = shim_init_root(&umbra.first_root);
+	if (ret)
 		goto out;
-	}
-	umbra.irq = gsi;
+
+	ret = acpi_register_gsi(NULL, info->gsi, ACPI_EDGE_SENSITIVE, ACPI_ACTIVE_HIGH);
+	if (ret < 0)
+		goto out_root;
+	umbra.irq = ret;
 	ret = request_irq(umbra.irq, mail_arrived, 0, "umbra", &umbra);
 	if (ret)
-		goto out;
-
+		goto out_gsi;
 	umbra.doorbell = umbra.gate + info->doorbell;
-	ret = umbra.doorbell(UMBRA_OP_HELLO, (u64)umbra.gate, (u64)umbra.frames, (u64)umbra.answers,
-			     (u64)umbra.arena, (u64)umbra_gate_enter);
-	if (ret)
-		goto out_irq;
-
-	/* The loader finds it as its lowest free descriptor. */
-	fd = anon_inode_getfd("[umbra]", &control_ops, NULL, O_RDWR | O_CLOEXEC);
+	fd = prepare_control(&control);
 	if (fd < 0) {
 		ret = fd;
 		goto out_irq;
 	}
+	ret = umbra.doorbell(UMBRA_OP_HELLO, (u64)umbra.gate, (u64)umbra.frames, (u64)umbra.answers,
+			     (u64)umbra.arena, (u64)umbra_gate_enter);
+	if (ret)
+		goto out_control;
+	fd_install(fd, control);
 	/* Gates lead here as long as the guest lives. */
 	__module_get(THIS_MODULE);
 	return 0;
+out_control:
+	put_unused_fd(fd);
+	fput(control);
 out_irq:
 	free_irq(umbra.irq, &umbra);
+out_gsi:
+	acpi_unregister_gsi(info->gsi);
+out_root:
+	path_put(&umbra.first_root);
 out:
 	unmap_all();
 	return ret;

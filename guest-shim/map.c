@@ -87,16 +87,25 @@ void shim_release(void *va)
 
 int shim_remap(const struct umbra_map *maps, u64 count)
 {
+	struct vm_struct *(*find_area)(const void *addr);
 	void (*flush)(unsigned long start, unsigned long end);
+	struct vm_struct *area;
 	u64 i, lo = ~0ULL, hi = 0;
 	int ret = 0;
 
 	flush = (void *)umbra.info->syms[UMBRA_SYM_FLUSH_TLB];
+	find_area = (void *)umbra.info->syms[UMBRA_SYM_FIND_VM_AREA];
 	for (i = 0; i < count; i++) {
 		u64 va = maps[i].va, gpa = maps[i].gpa;
 
 		if (va < MODULES_VADDR || va >= MODULES_END || (va | gpa) & ~PAGE_MASK ||
 		    gpa < UMBRA_PAGES_GPA || gpa >= UMBRA_PAGES_GPA + UMBRA_PAGES_SIZE) {
+			ret = -EINVAL;
+			break;
+		}
+		/* ours, and not some module's text */
+		area = find_area((void *)va);
+		if (!area || !(area->flags & VM_IOREMAP)) {
 			ret = -EINVAL;
 			break;
 		}

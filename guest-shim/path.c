@@ -55,7 +55,8 @@ static void put_path(struct umbra_frame *f, struct umbra_str *s, const struct pa
 	}
 	text = to_text(path, buf, UMBRA_NAME_MAX);
 	if (IS_ERR(text)) {
-		f->flags |= UMBRA_FRAME_TOO_LONG;
+		f->flags |=
+			PTR_ERR(text) == -ENAMETOOLONG ? UMBRA_FRAME_TOO_LONG : UMBRA_FRAME_FAULT;
 		return;
 	}
 	len = strlen(text) + 1;
@@ -101,21 +102,19 @@ static int lookup_root(const char *name, unsigned int flags, struct path *out)
 
 bool shim_guest_up(bool root)
 {
-	struct path mine, init_root;
 	struct task_struct *init;
+	struct path init_root;
 	bool up = false;
 
 	if (shim_init_root(&init_root))
 		return false;
-	get_fs_root(current->fs, &mine);
-	if (!root || !path_equal(&mine, &init_root)) {
+	if (!root || !path_equal(&umbra.first_root, &init_root)) {
 		rcu_read_lock();
 		init = init_pid_ns.child_reaper;
-		/* current is the agent: its sibling has become the user's init */
-		up = init && strncmp(init->comm, "agent", sizeof(init->comm));
+		/* the agent was PID 1; by now that has become another program */
+		up = init && READ_ONCE(init->self_exec_id) != umbra.first_exec;
 		rcu_read_unlock();
 	}
-	path_put(&mine);
 	path_put(&init_root);
 	return up;
 }

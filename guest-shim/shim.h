@@ -15,6 +15,7 @@
 #include <linux/mutex.h>
 #include <linux/types.h>
 #include <linux/vmalloc.h>
+#include <linux/swait.h>
 #include <linux/wait.h>
 
 #include "abi.h"
@@ -31,11 +32,13 @@ struct shim {
 	void *gate;
 	s64 (*doorbell)(u64 op, u64 a, u64 b, u64 c, u64 d, u64 e);
 	DECLARE_BITMAP(busy, UMBRA_FRAMES);
-	wait_queue_head_t frame_free;
+	struct swait_queue_head frame_free; /* woken in hard interrupts, on PREEMPT_RT too */
+	atomic_t in_progress[UMBRA_INSTANCES];
 	wait_queue_head_t mail_wait;
-	atomic_t mail_irq;
 	unsigned int irq;
-	struct mutex control; /* one reader of commands */
+	struct mutex control;	/* one reader of commands */
+	struct path first_root; /* the initramfs, while the agent was PID 1 */
+	u32 first_exec;
 	u32 mail_seen;
 };
 

@@ -151,7 +151,8 @@ static void pass_path(struct decision *d, const struct request *r, const struct 
 {
 	bool program = r->fn->space == SPACE_PROGRAM;
 
-	if (!strcmp(r->name, p->text))
+	/* in a root of the caller's own the same text may name another file */
+	if (!r->root && !strcmp(r->name, p->text))
 		pass(d, r->name, rule);
 	else if (program)
 		below(d, "", p, 0, rule);

@@ -12,7 +12,7 @@
 #include "vmm/options.h"
 
 static const char help[] =
-	"Usage: vmm driver load [SESSION[/NAME]:]FILE.ko[,param=value]...\n"
+	"Usage: vmm driver load SESSION[/NAME]:FILE.ko[,param=value]...\n"
 	"       vmm driver unload [SESSION:]NAME\n"
 	"       vmm driver list [SESSION]\n"
 	"       vmm driver verify [SESSION:]NAME\n"
@@ -23,7 +23,8 @@ static const char help[] =
 	"  unload    unload it; the session's shadow goes with its last driver\n"
 	"  list      what is loaded, and how often it asked the PVM\n"
 	"  verify    read the driver's text from guest memory, decode every branch, and say where\n"
-	"            each leads; exit code 1 if one leads past the session\n"
+	"            each leads; exit code 1 if one leads past the session or\n"
+	"            something could not be decoded\n"
 	"\n"
 	"Options:\n"
 	"  -g, --guest NAME   which guest (default: the only one that runs)\n"
@@ -134,6 +135,11 @@ static int load(const struct driver_cmd *c)
 		return VMM_EXIT_ERROR;
 	}
 	args = json_pack("{s:s, s:s}", "session", session, "path", path);
+	if (!args) {
+		fprintf(stderr, "vmm: driver: names must be UTF-8: %s\n", rest);
+		free(path);
+		return VMM_EXIT_ERROR;
+	}
 	if (instance)
 		json_object_set_new(args, "instance", json_string(instance));
 	if (params)
@@ -201,7 +207,10 @@ static int verify(const struct driver_cmd *c)
 	} else {
 		print_report(out);
 	}
-	ret = json_array_size(json_object_get(out, "violations")) ? VMM_EXIT_ERROR : 0;
+	ret = json_array_size(json_object_get(out, "violations")) ||
+			      json_integer_value(json_object_get(out, "undecoded"))
+		      ? VMM_EXIT_ERROR
+		      : 0;
 	json_decref(out);
 	return ret;
 }

@@ -312,6 +312,8 @@ int cmd_run(int argc, char **argv)
 	/* The terminal first, so that what follows is readable. */
 	console_destroy(r.console);
 	r.console = NULL;
+	if (!code && r.sessions && sessions_complete(r.sessions, &e))
+		code = VMM_EXIT_ERROR;
 	if (*e.text)
 		note("%s", e.text);
 	else

@@ -176,9 +176,9 @@ out:
 	return ret;
 }
 
-/* One word of a command line, quotes honoured, as next_arg() of lib/cmdline.c. */
+/* One word of a command line, as next_arg() of lib/cmdline.c sees it. */
 struct word {
-	const char *start;
+	const char *start; /* with its quotes */
 	size_t len;
 };
 
@@ -199,11 +199,30 @@ static bool next_word(const char **p, struct word *w)
 	return w->len && !(w->len == 2 && !strncmp(w->start, "--", 2));
 }
 
+/* Is it KEY=..., or "KEY=..." with the quotes around all of it? */
 static bool is_key(const struct word *w, const char *key)
 {
-	size_t len = strlen(key);
+	size_t len = strlen(key), quote = *w->start == '"';
 
-	return w->len > len && !strncmp(w->start, key, len) && w->start[len] == '=';
+	return w->len > len + quote && !strncmp(w->start + quote, key, len) &&
+	       w->start[quote + len] == '=';
+}
+
+/* The value without quotes; malloc'ed. */
+static char *word_value(const struct word *w, const char *key)
+{
+	size_t quote = *w->start == '"', skip = quote + strlen(key) + 1;
+	const char *from = w->start + skip;
+	size_t len = w->len - skip;
+
+	if (!quote && len && *from == '"') {
+		quote = 1;
+		from++;
+		len--;
+	}
+	if (quote && len && from[len - 1] == '"')
+		len--;
+	return strndup(from, len);
 }
 
 char *inject_cmdline_value(const char *cmdline, const char *key)
@@ -215,7 +234,7 @@ char *inject_cmdline_value(const char *cmdline, const char *key)
 	while (next_word(&p, &w)) {
 		if (is_key(&w, key)) {
 			free(found);
-			found = strndup(w.start + strlen(key) + 1, w.len - strlen(key) - 1);
+			found = word_value(&w, key);
 		}
 	}
 	return found;

@@ -7,6 +7,8 @@
 
 #define CHUNK	64
 #define BUCKETS 4096
+#define OWNERS	1024
+#define SHARE	16
 
 struct name {
 	struct name *next;
@@ -21,6 +23,7 @@ struct names {
 	size_t hint;
 	u8 *used; /* one byte per chunk */
 	struct name *bucket[BUCKETS];
+	u32 taken[OWNERS]; /* chunks by owner; owners that meet here share a share */
 };
 
 static size_t hash(unsigned owner, const char *text)
@@ -96,6 +99,8 @@ u32 names_get(struct names *n, unsigned owner, const char *text)
 			return e->off;
 		}
 	}
+	if (n->taken[owner % OWNERS] + want > (n->chunks + SHARE - 1) / SHARE)
+		return 0;
 	at = find_run(n, want);
 	if (!at)
 		return 0;
@@ -103,6 +108,7 @@ u32 names_get(struct names *n, unsigned owner, const char *text)
 	if (!e)
 		return 0;
 	memset(n->used + at, 1, want);
+	n->taken[owner % OWNERS] += (u32)want;
 	n->hint = at + want;
 	e->off = (u32)(at * CHUNK);
 	e->chunks = (u32)want;
@@ -120,6 +126,7 @@ static void release(struct names *n, struct name **at)
 
 	*at = e->next;
 	memset(n->used + e->off / CHUNK, 0, e->chunks);
+	n->taken[e->owner % OWNERS] -= e->chunks;
 	if (e->off / CHUNK < n->hint)
 		n->hint = e->off / CHUNK;
 	free(e);

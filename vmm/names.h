@@ -14,7 +14,10 @@ struct names;
 /* @arena is borrowed; offset 0 is never given out. */
 int names_create(struct names **out, char *arena, size_t size);
 void names_destroy(struct names *n);
-/* Offset (> 0) of a copy of @text that lives until as many names_put(); 0: no room. */
+/*
+ * Offset (> 0) of a copy of @text that lives until as many names_put(); 0: no room, or @owner has
+ * its share (a sixteenth) already.
+ */
 u32 names_get(struct names *n, unsigned owner, const char *text);
 void names_put(struct names *n, unsigned owner, u32 off);
 /* Drop all strings of @owner. */

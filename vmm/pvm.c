@@ -184,6 +184,17 @@ static int add_slots(struct pvm *p, struct err *e)
 	return 0;
 }
 
+/* Calls read it without end; who removes an instance must get its turn all the same. */
+static void pvm_lock_init(pthread_rwlock_t *lock)
+{
+	pthread_rwlockattr_t attr;
+
+	pthread_rwlockattr_init(&attr);
+	pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	pthread_rwlock_init(lock, &attr);
+	pthread_rwlockattr_destroy(&attr);
+}
+
 int pvm_create(struct pvm **out, struct machine *m, struct kernel *k, u64 kaslr, struct record *rec,
 	       struct err *e)
 {
@@ -198,8 +209,9 @@ int pvm_create(struct pvm **out, struct machine *m, struct kernel *k, u64 kaslr,
 	p->rec = rec;
 	p->now = machine_time_ns;
 	p->event = -1;
+	p->slow_timer = -1;
 	p->tail = &p->head;
-	pthread_rwlock_init(&p->instances_lock, NULL);
+	pvm_lock_init(&p->instances_lock);
 	pthread_mutex_init(&p->ledger_lock, NULL);
 	pthread_mutex_init(&p->done_lock, NULL);
 	p->page_used = calloc(PAGES, 1);
@@ -242,6 +254,8 @@ void pvm_destroy(struct pvm *p)
 
 	if (!p)
 		return;
+	if (p->slow_timer >= 0)
+		loop_timer_del(p->loop, p->slow_timer);
 	if (p->loop)
 		loop_del(p->loop, p->event);
 	if (p->event >= 0)
@@ -265,9 +279,12 @@ int pvm_start(struct pvm *p, struct loop *l, pvm_hello_fn *hello, void *arg)
 	p->hello = hello;
 	p->hello_arg = arg;
 	ret = loop_add(l, p->event, EPOLLIN, pvm_command_event, p);
-	if (!ret)
-		p->loop = l;
-	return ret;
+	if (ret)
+		return ret;
+	p->loop = l;
+	ret = loop_timer(l, 0, 0, pvm_command_slow, p);
+	p->slow_timer = ret;
+	return ret < 0 ? ret : 0;
 }
 
 int pvm_page_alloc(struct pvm *p, u64 *gpa, u8 **hva)

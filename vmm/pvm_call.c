@@ -39,9 +39,8 @@ static void request_from_frame(struct request *r, struct umbra_frame *f,
 	if (f->flags & UMBRA_FRAME_HAS_NAME)
 		r->name = frame_string(f, f->name);
 	r->cwd = frame_string(f, f->cwd);
+	/* "/" is not the guest's root here: it is that of another mount namespace */
 	r->root = frame_string(f, f->root);
-	if (r->root && !strcmp(r->root, "/"))
-		r->root = NULL;
 	r->strvec = frame_string(f, f->strvec);
 	r->too_long =
 		f->flags & UMBRA_FRAME_TOO_LONG || (r->name && strlen(r->name) >= REQUEST_NAME_MAX);
@@ -72,9 +71,12 @@ static void deny(struct decision *d, int error, const char *why)
 static int begin_object(struct pvm *p, u64 idx, unsigned inst, const struct request *r,
 			const struct umbra_frame *f, const struct decision *d, u32 name)
 {
-	struct object *o = calloc(1, sizeof(*o));
 	struct pending *w = &p->pending[idx];
+	struct object *o;
 
+	if (p->instances[inst] && p->instances[inst]->objects >= OBJECTS_MAX)
+		return -ENOSPC;
+	o = calloc(1, sizeof(*o));
 	if (!o)
 		return -ENOMEM;
 	o->inst = inst;
@@ -93,6 +95,15 @@ static int begin_object(struct pvm *p, u64 idx, unsigned inst, const struct requ
 		pvm_object_free(p, w->object);
 	*w = (struct pending){ .active = true, .inst = inst, .object = o };
 	return 0;
+}
+
+/*
+ * A program that is started without waiting is read by the kernel some time later, perhaps when its
+ * driver is gone: such names are never given to anybody else.
+ */
+static unsigned name_owner(unsigned inst, const struct catalog_fn *fn)
+{
+	return fn->space == SPACE_PROGRAM ? UMBRA_INSTANCES + inst : inst;
 }
 
 /*
@@ -118,7 +129,7 @@ static void answer(struct pvm *p, u64 idx, unsigned inst, const struct request *
 			ok = put(a, &used, &root, d->root);
 		if (ok && keep) {
 			pthread_mutex_lock(&p->ledger_lock);
-			off = names_get(p->names, inst, text);
+			off = names_get(p->names, name_owner(inst, fn), text);
 			pthread_mutex_unlock(&p->ledger_lock);
 			name = (struct umbra_str){ off, (u32)strlen(text) + 1 };
 			flags |= UMBRA_ANSWER_ARENA;
@@ -136,13 +147,15 @@ static void answer(struct pvm *p, u64 idx, unsigned inst, const struct request *
 		if (begin_object(p, idx, inst, r, f, d, off)) {
 			names_put(p->names, inst, off);
 			calls = false;
-			deny(d, ENOMEM, "no memory for the ledger");
+			deny(d, ENOSPC, "the driver has too many objects");
 		}
 		pthread_mutex_unlock(&p->ledger_lock);
 		flags |= UMBRA_ANSWER_RESULT;
 	}
 	if (undone && undone->fn->form == NAME_FIELD_PTR)
 		flags |= UMBRA_ANSWER_RESTORE;
+	if (undone)
+		flags |= UMBRA_ANSWER_RESULT;
 	if (in_root)
 		flags |= UMBRA_ANSWER_IN_ROOT;
 
@@ -195,6 +208,27 @@ static struct object *undo(struct pvm *p, unsigned inst, struct request *r, stru
 	return o;
 }
 
+static void forget_pending(struct pvm *p, u64 idx)
+{
+	struct pending *w = &p->pending[idx];
+
+	pthread_mutex_lock(&p->ledger_lock);
+	if (w->active)
+		pvm_object_free(p, w->object);
+	memset(w, 0, sizeof(*w));
+	pthread_mutex_unlock(&p->ledger_lock);
+}
+
+/* What is being undone keeps its name until the kernel has let go of it: until RESULT. */
+static void park(struct pvm *p, u64 idx, unsigned inst, struct object *o)
+{
+	forget_pending(p, idx);
+	pthread_mutex_lock(&p->ledger_lock);
+	p->pending[idx] =
+		(struct pending){ .active = true, .undone = true, .inst = inst, .object = o };
+	pthread_mutex_unlock(&p->ledger_lock);
+}
+
 static void handle(struct pvm *p, u64 idx, unsigned inst, struct instance *in, struct request *r,
 		   struct umbra_frame *f, struct decision *d)
 {
@@ -217,10 +251,10 @@ static void handle(struct pvm *p, u64 idx, unsigned inst, struct instance *in, s
 		p->answers[idx].flags = 0;
 		p->answers[idx].error = EIO;
 		p->answers[idx].verdict = UMBRA_DENY;
+		forget_pending(p, idx);
 	}
-	pthread_mutex_lock(&p->ledger_lock);
-	pvm_object_free(p, undone);
-	pthread_mutex_unlock(&p->ledger_lock);
+	if (undone)
+		park(p, idx, inst, undone);
 }
 
 s64 pvm_call(struct pvm *p, u64 idx, u64 id)
@@ -286,7 +320,7 @@ s64 pvm_result(struct pvm *p, u64 idx, u64 id)
 	pthread_rwlock_rdlock(&p->instances_lock);
 	pthread_mutex_lock(&p->ledger_lock);
 	if (w->active && w->inst == UMBRA_ID_INST((u32)id) && p->instances[w->inst]) {
-		if (succeeded(w->object->fn, ret))
+		if (!w->undone && succeeded(w->object->fn, ret))
 			pvm_object_insert(p, w->object);
 		else
 			pvm_object_free(p, w->object);
@@ -299,11 +333,20 @@ s64 pvm_result(struct pvm *p, u64 idx, u64 id)
 
 s64 pvm_lost(struct pvm *p, u64 id, bool refused)
 {
-	char text[128];
+	const struct catalog_fn *all;
+	const struct instance *in;
+	char text[256];
+	size_t n;
 
+	all = catalog_all(&n);
 	atomic_fetch_add_explicit(&p->lost, 1, memory_order_relaxed);
-	snprintf(text, sizeof(text), "instance %u, function %u: no frame free, %s",
-		 UMBRA_ID_INST((u32)id), UMBRA_ID_FN((u32)id), refused ? "refused" : "passed");
+	pthread_rwlock_rdlock(&p->instances_lock);
+	in = UMBRA_ID_INST((u32)id) < UMBRA_INSTANCES ? p->instances[UMBRA_ID_INST((u32)id)] : NULL;
+	snprintf(text, sizeof(text), "%s:%s: %s: no frame free, %s", in ? in->session : "?",
+		 in ? in->driver : "?",
+		 UMBRA_ID_FN((u32)id) < n ? all[UMBRA_ID_FN((u32)id)].name : "?",
+		 refused ? "refused" : "passed unseen");
+	pthread_rwlock_unlock(&p->instances_lock);
 	record_event(p->rec, p->now(p->m), "lost call", text);
 	return 0;
 }

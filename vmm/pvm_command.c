@@ -4,6 +4,7 @@
  * doorbell of the same sequence number frees it for the next.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,6 +12,8 @@
 #include "vmm/layout.h"
 #include "vmm/machine.h"
 #include "vmm/pvm_int.h"
+
+#define SLOW_NS 30000000000ULL
 
 static void queued_free(struct queued *q)
 {
@@ -42,7 +45,7 @@ static void send_next(struct pvm *p)
 {
 	const struct pvm_command *c;
 
-	if (p->sent || !p->head || !pvm_alive(p))
+	if (p->sent || !p->head || !pvm_alive(p) || p->gone_seen)
 		return;
 	c = &p->head->c;
 	memset(p->mail->name, 0, sizeof(p->mail->name));
@@ -59,6 +62,8 @@ static void send_next(struct pvm *p)
 	p->sent = true;
 	p->seq++;
 	__atomic_store_n(&p->mail->seq, p->seq, __ATOMIC_RELEASE);
+	if (p->slow_timer >= 0)
+		loop_timer_set(p->slow_timer, SLOW_NS, 0);
 	machine_irq_pulse(p->m, LAYOUT_GSI_UMBRA);
 }
 
@@ -66,6 +71,8 @@ int pvm_command(struct pvm *p, const struct pvm_command *c, pvm_done_fn *fn, voi
 {
 	struct queued *q;
 
+	if (p->gone_seen)
+		return -ENOTCONN;
 	if ((c->name && strlen(c->name) >= sizeof(p->mail->name)) ||
 	    (c->params && strlen(c->params) >= sizeof(p->mail->params)) ||
 	    c->len > UMBRA_MAIL_PAYLOAD_MAX)
@@ -114,11 +121,53 @@ s64 pvm_command_done(struct pvm *p, u64 seq, s64 result, u64 value)
 	return ret;
 }
 
-/* Woken by the hello and by DONE. */
+s64 pvm_command_gone(struct pvm *p)
+{
+	u64 one = 1;
+
+	pthread_mutex_lock(&p->done_lock);
+	p->gone = true;
+	pthread_mutex_unlock(&p->done_lock);
+	return write(p->event, &one, sizeof(one)) == sizeof(one) ? 0 : -EIO;
+}
+
+/* A driver's init may take as long as it wants, but somebody should know. */
+void pvm_command_slow(void *arg, u32 expiries)
+{
+	struct pvm *p = arg;
+
+	(void)expiries;
+	if (p->sent && p->head)
+		fprintf(stderr, "vmm: the guest has not answered for 30 s: %s %s\n",
+			p->head->c.cmd == UMBRA_CMD_LOAD     ? "loading"
+			: p->head->c.cmd == UMBRA_CMD_UNLOAD ? "unloading"
+							     : "a command of the shim",
+			p->head->c.name ? p->head->c.name : "");
+}
+
+/* Without an agent nothing is carried out any more: whoever waits is told. */
+static void fail_all(struct pvm *p)
+{
+	p->gone_seen = true;
+	p->sent = false;
+	while (p->head) {
+		struct queued *q = p->head;
+
+		p->head = q->next;
+		if (!p->head)
+			p->tail = &p->head;
+		if (q->fn)
+			q->fn(q->arg, -ENOTCONN, 0);
+		queued_free(q);
+	}
+}
+
+/* Woken by the hello, by DONE and by GONE. */
 void pvm_command_event(void *arg, u32 events)
 {
 	struct pvm *p = arg;
 	struct queued *q = NULL;
+	bool gone;
 	s64 result = 0;
 	u64 value = 0, n;
 
@@ -141,9 +190,12 @@ void pvm_command_event(void *arg, u32 events)
 		value = p->done_value;
 	}
 	p->done = false;
+	gone = p->gone;
 	pthread_mutex_unlock(&p->done_lock);
 	if (q && q->fn)
 		q->fn(q->arg, result, value);
 	queued_free(q);
+	if (gone)
+		fail_all(p);
 	send_next(p);
 }

@@ -128,6 +128,9 @@ static void doorbell(void *arg, struct vcpu *v, bool is_write, u16 port, u8 size
 	case UMBRA_OP_DONE:
 		ret = pvm_command_done(p, regs->rsi, (s64)regs->rdx, regs->rcx);
 		break;
+	case UMBRA_OP_GONE:
+		ret = pvm_command_gone(p);
+		break;
 	case UMBRA_OP_LOST:
 		ret = pvm_lost(p, regs->rsi, regs->rdx);
 		break;

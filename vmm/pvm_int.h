@@ -34,11 +34,14 @@ struct object {
 	char *asked, *used;
 };
 
-#define OBJECT_BUCKETS 1024
+#define OBJECT_BUCKETS 4096
+/* Of one instance: what a hostile driver can make the host remember. */
+#define OBJECTS_MAX 16384
 
 /* What the host remembers of a frame between CALL and RESULT; guarded by the ledger's lock. */
 struct pending {
 	bool active;
+	bool undone; /* the object was taken out and may be forgotten when the kernel has let go */
 	unsigned inst;
 	struct object *object;
 };
@@ -85,10 +88,13 @@ struct pvm {
 	bool hello_told;
 	struct queued *head, **tail; /* loop's thread only */
 	bool sent;
+	bool gone_seen;
+	int slow_timer; /* armed while a command is out */
 	u32 seq;
 
 	pthread_mutex_t done_lock;
 	bool done;
+	bool gone; /* no agent any more */
 	s64 done_result;
 	u64 done_value;
 
@@ -110,6 +116,8 @@ void pvm_objects_drop(struct pvm *p, unsigned inst);
 int pvm_doorbell_init(struct pvm *p, struct err *e);
 /* pvm_command.c */
 void pvm_command_event(void *arg, u32 events);
+s64 pvm_command_gone(struct pvm *p);
+void pvm_command_slow(void *arg, u32 expiries);
 s64 pvm_command_done(struct pvm *p, u64 seq, s64 result, u64 value);
 void pvm_command_free_all(struct pvm *p);
 

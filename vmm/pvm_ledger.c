@@ -9,16 +9,6 @@ static struct object **bucket(struct pvm *p, u64 addr)
 	return &p->objects[(addr >> 4 ^ addr >> 16) % OBJECT_BUCKETS];
 }
 
-void pvm_object_insert(struct pvm *p, struct object *o)
-{
-	struct object **b = bucket(p, o->addr);
-
-	o->next = *b;
-	*b = o;
-	if (p->instances[o->inst])
-		p->instances[o->inst]->objects++;
-}
-
 static void unlink_object(struct pvm *p, struct object **at)
 {
 	struct object *o = *at;
@@ -26,6 +16,26 @@ static void unlink_object(struct pvm *p, struct object **at)
 	*at = o->next;
 	if (p->instances[o->inst])
 		p->instances[o->inst]->objects--;
+}
+
+void pvm_object_insert(struct pvm *p, struct object *o)
+{
+	struct object **b = bucket(p, o->addr), **at, *old;
+
+	/* The same object again: the kernel let go of it by itself (a link that was deleted). */
+	for (at = b; *at; at = &(*at)->next) {
+		old = *at;
+		if (old->addr == o->addr && old->inst == o->inst &&
+		    old->fn->space == o->fn->space) {
+			unlink_object(p, at);
+			pvm_object_free(p, old);
+			break;
+		}
+	}
+	o->next = *b;
+	*b = o;
+	if (p->instances[o->inst])
+		p->instances[o->inst]->objects++;
 }
 
 /*

@@ -74,11 +74,28 @@ static void driver_unload(void *arg, struct control_request *r, const json_t *ar
 		control_fail(r, "no memory");
 }
 
+/* JSON takes UTF-8 only, file names anything. */
+static json_t *any_text(const char *text)
+{
+	json_t *j = json_string(text);
+	char *copy, *p;
+
+	if (j)
+		return j;
+	copy = strdup(text);
+	for (p = copy; p && *p; p++)
+		if (*p & 0x80)
+			*p = '?';
+	j = json_string(copy ? copy : "");
+	free(copy);
+	return j;
+}
+
 static json_t *describe_driver(struct sessions *s, const struct driver *d)
 {
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I}", "session",
+	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:s, s:I, s:I, s:I}", "session",
 			 d->session->name, "driver", d->instance, "module", d->guest_name, "path",
-			 d->path, "params", d->params ? d->params : "", "state",
+			 any_text(d->path), "params", any_text(d->params ? d->params : ""), "state",
 			 driver_state_name(d->state), "critical", (json_int_t)d->n_gates, "calls",
 			 (json_int_t)(d->inst ? pvm_instance_calls(s->pvm, d->inst) : 0), "objects",
 			 (json_int_t)(d->inst ? pvm_instance_objects(s->pvm, d->inst) : 0));

@@ -236,6 +236,7 @@ void driver_free(struct driver *d)
 
 static int name_driver(struct sessions *s, struct driver *d, const char *instance, struct err *e)
 {
+	const struct session *ss;
 	const struct driver *o;
 	char *p;
 
@@ -254,12 +255,16 @@ static int name_driver(struct sessions *s, struct driver *d, const char *instanc
 		if (*p == '-')
 			*p = '_';
 	snprintf(d->suffix, sizeof(d->suffix), ".u%u", ++s->last_suffix);
-	for (o = d->session->drivers; o; o = o->next)
-		if (!strcmp(o->guest_name, d->guest_name))
-			return err_set(e, -EEXIST,
-				       "session %s has a driver %s already; give this one a name: "
-				       "--driver %s/NAME:%s",
-				       d->session->name, d->instance, d->session->name, d->path);
+	for (ss = s->list; ss; ss = ss->next) {
+		for (o = ss->drivers; o && strcmp(o->guest_name, d->guest_name) != 0; o = o->next)
+			;
+		if (o)
+			return err_set(
+				e, -EEXIST,
+				"session %s has a driver %s already (module %s); give this one a "
+				"name: --driver %s/NAME:%s",
+				ss->name, o->instance, o->guest_name, d->session->name, d->path);
+	}
 	return 0;
 }
 
@@ -270,6 +275,9 @@ int sessions_add_driver(struct sessions *s, const char *session, const char *ins
 	struct driver *d;
 	int ret = 0;
 
+	if (ss && !ss->policy)
+		return err_set(e, -ENOENT, "%s has no session \"%s\" any more", s->policy_path,
+			       session);
 	if (!ss)
 		ret = add_session(s, session, &ss, e);
 	if (ret || !ss)

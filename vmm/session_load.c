@@ -41,7 +41,7 @@ static bool send(struct op *op, const struct pvm_command *c, pvm_done_fn *fn)
 
 	if (ret) {
 		err_set(&op->err, ret, "%s: cannot tell the guest: %s", op->driver->path,
-			strerror(-ret));
+			ret == -ENOTCONN ? "its agent has ended" : strerror(-ret));
 		fail(op, ret);
 	}
 	return !ret;
@@ -51,9 +51,12 @@ static void released(void *arg, s64 result, u64 value)
 {
 	struct op *op = arg;
 
-	(void)result;
 	(void)value;
-	session_free_range(op->s, op->driver->session);
+	/* pages that the guest may still have mapped are not given to anybody else */
+	if (result)
+		op->driver->session->va = 0;
+	else
+		session_free_range(op->s, op->driver->session);
 	finish(op);
 }
 
@@ -74,13 +77,13 @@ static void unmapped(void *arg, s64 result, u64 value)
 	struct session *ss = d->session;
 	struct pvm_command c = { .cmd = UMBRA_CMD_RELEASE, .a = ss->va };
 
-	(void)result;
 	(void)value;
-	if (d->gate_page) {
+	/* a page that the guest may still have mapped is not given to anybody else */
+	if (d->gate_page && !result) {
 		pvm_page_free(op->s->pvm, ss->page_gpa[ss->text_pages + d->gate_page]);
 		ss->page_gpa[ss->text_pages + d->gate_page] = 0;
-		d->gate_page = 0;
 	}
+	d->gate_page = 0;
 	if (d->inst) {
 		pvm_instance_remove(op->s->pvm, d->inst);
 		d->inst = 0;
@@ -124,6 +127,10 @@ static const char *load_hint(s64 error)
 		return "; an unknown symbol or parameter, or the driver's init said so";
 	case ENODEV:
 		return "; the driver found no device";
+	case EFAULT:
+		return "; it crashed in its init";
+	case ENOTCONN:
+		return "; the guest's agent has ended";
 	default:
 		return "";
 	}
@@ -233,12 +240,20 @@ static void reserved(void *arg, s64 result, u64 value)
 	int ret = (int)result;
 
 	if (ret)
-		err_set(&op->err, ret, "session %s: the guest has no module space left for it",
+		err_set(&op->err, ret,
+			"session %s: the guest has no module space left for it (a session takes 16 "
+			"to 32 MiB of 1008); unload another session's drivers",
 			op->driver->session->name);
 	else
 		ret = session_take_range(op->s, op->driver->session, value, &op->err);
 	if (ret) {
 		fail(op, ret);
+		/* a range that was not taken is of no use to the guest either */
+		if (!result && !op->driver->session->va) {
+			struct pvm_command c = { .cmd = UMBRA_CMD_RELEASE, .a = value };
+
+			pvm_command(op->s->pvm, &c, NULL, NULL);
+		}
 		take_away(op);
 		return;
 	}
@@ -275,9 +290,10 @@ static void next_op(struct sessions *s)
 	if (op->unload) {
 		struct pvm_command c = { .cmd = UMBRA_CMD_UNLOAD, .name = d->guest_name };
 
-		d->state = DRIVER_UNLOADING;
-		if (!send(op, &c, unloaded))
+		if (!send(op, &c, unloaded)) {
+			d->state = DRIVER_LOADED;
 			finish(op);
+		}
 		return;
 	}
 	d->state = DRIVER_LOADING;
@@ -310,6 +326,8 @@ int sessions_queue(struct sessions *s, struct driver *d, bool unload, session_do
 	op->unload = unload;
 	op->done = done;
 	op->arg = arg;
+	if (unload)
+		d->state = DRIVER_UNLOADING; /* from now on: nobody may queue it again */
 	*s->ops_tail = op;
 	s->ops_tail = &op->next;
 	next_op(s);

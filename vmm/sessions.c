@@ -8,7 +8,11 @@
 #include "vmm/exit.h"
 #include "vmm/inject.h"
 #include "vmm/machine.h"
+#include "vmm/loop.h"
 #include "vmm/sessions_int.h"
+
+#define WAIT_NS	    100000000ULL
+#define WAITED_LONG 150 /* times WAIT_NS and a command: some 20 s */
 
 /* What the command line says about a kernel that will not take the shim. */
 static int check_cmdline(const char *append, struct err *e)
@@ -90,11 +94,13 @@ int sessions_prepare(struct sessions **out, struct machine *m, const struct run_
 	s->m = m;
 	s->k = k;
 	s->kaslr = kaslr;
-	s->policy_path = o->policy;
+	s->wait_timer = -1;
+	s->policy_path = strdup(o->policy);
 	s->driver_wait = o->driver_wait;
 	s->name = o->name;
 	s->ops_tail = &s->ops;
-	ret = policy_load(&s->policy, o->policy, e);
+	ret = s->policy_path ? policy_load(&s->policy, o->policy, e)
+			     : err_set(e, -ENOMEM, "no memory");
 	if (!ret)
 		ret = kernel_load_symbols(k, e);
 	if (ret)
@@ -137,7 +143,9 @@ static void started(void *arg, int ret, const char *line)
 {
 	struct sessions *s = arg;
 
-	if (ret && ret != -ECANCELED)
+	if (!ret)
+		s->n_started++;
+	else if (ret != -ECANCELED)
 		machine_exit(s->m, VMM_EXIT_ERROR, "%s", line);
 }
 
@@ -160,31 +168,62 @@ static void load_all(struct sessions *s)
 	}
 }
 
-static void guest_ready(void *arg, s64 result, u64 value)
+static void ask_whether_up(void *arg, u32 expiries);
+
+static void guest_answered(void *arg, s64 result, u64 value)
 {
-	(void)result;
+	struct sessions *s = arg;
+
 	(void)value;
-	load_all(arg);
+	if (!result) {
+		load_all(s);
+		return;
+	}
+	if (result != -EAGAIN) {
+		machine_exit(s->m, VMM_EXIT_ERROR, "the guest cannot say whether it is up: %s",
+			     strerror((int)-result));
+		return;
+	}
+	if (++s->waited == WAITED_LONG) {
+		if (s->driver_wait)
+			fprintf(stderr, "vmm: drivers still wait for %s to exist in the guest\n",
+				s->driver_wait);
+		else
+			fprintf(stderr, "vmm: drivers still wait for the guest's init%s\n",
+				s->has_root ? " to change to its root= (or say --driver-wait PATH)"
+					    : "");
+	}
+	loop_timer_set(s->wait_timer, WAIT_NS, 0);
 }
 
 /*
  * Drivers are loaded when the guest is up: its init runs, on its own root if the command line names
- * one; or when --driver-wait's path is there.
+ * one; or when --driver-wait's path is there. Asked from here, so that the agent stays free for
+ * other commands.
  */
-static void hello(void *arg)
+static void ask_whether_up(void *arg, u32 expiries)
 {
 	struct sessions *s = arg;
-	struct pvm_command c = { .cmd = UMBRA_CMD_WAIT_UP, .a = s->has_root };
+	struct pvm_command c = { .cmd = UMBRA_CMD_IS_UP, .a = s->has_root };
 
-	if (!s->n_start)
-		return;
+	(void)expiries;
 	if (s->driver_wait) {
-		c.cmd = UMBRA_CMD_WAIT_PATH;
+		c.cmd = UMBRA_CMD_PATH_EXISTS;
 		c.payload = s->driver_wait;
 		c.len = strlen(s->driver_wait) + 1;
 	}
-	if (pvm_command(s->pvm, &c, guest_ready, s))
-		machine_exit(s->m, VMM_EXIT_ERROR, "no memory");
+	if (pvm_command(s->pvm, &c, guest_answered, s))
+		machine_exit(s->m, VMM_EXIT_ERROR,
+			     "the guest's agent has ended before its drivers were "
+			     "loaded");
+}
+
+static void hello(void *arg)
+{
+	struct sessions *s = arg;
+
+	if (s->n_start)
+		ask_whether_up(s, 0);
 }
 
 int sessions_start(struct sessions *s, struct loop *l, struct err *e)
@@ -194,7 +233,21 @@ int sessions_start(struct sessions *s, struct loop *l, struct err *e)
 	if (ret)
 		return err_set(e, ret, "event loop: %s", strerror(-ret));
 	s->loop = l;
+	s->wait_timer = loop_timer(l, 0, 0, ask_whether_up, s);
+	if (s->wait_timer < 0)
+		return err_set(e, s->wait_timer, "event loop: %s", strerror(-s->wait_timer));
 	return sessions_control_start(s, s->name, e);
+}
+
+int sessions_complete(const struct sessions *s, struct err *e)
+{
+	if (!pvm_alive(s->pvm))
+		return err_set(e, -ENODEV,
+			       "the guest ended without a word of the shim; its console says why");
+	if (s->n_started < s->n_start)
+		return err_set(e, -ECANCELED, "the guest ended when %zu of %zu drivers were loaded",
+			       s->n_started, s->n_start);
+	return 0;
 }
 
 int sessions_finish(struct sessions *s, struct err *e)
@@ -204,6 +257,8 @@ int sessions_finish(struct sessions *s, struct err *e)
 
 	if (!s)
 		return 0;
+	if (s->wait_timer >= 0)
+		loop_timer_del(s->loop, s->wait_timer);
 	sessions_ops_free(s);
 	control_destroy(s->control);
 	while (s->list) {
@@ -229,6 +284,7 @@ int sessions_finish(struct sessions *s, struct err *e)
 	free(s->old_policies);
 	free(s->archive);
 	free(s->cmdline);
+	free(s->policy_path);
 	free(s);
 	return ret;
 }

@@ -28,6 +28,11 @@ int sessions_initrd(struct sessions *s, void **prefix, size_t *len);
 const char *sessions_cmdline(const struct sessions *s);
 /* Just before the vCPUs start. */
 int sessions_start(struct sessions *s, struct loop *l, struct err *e);
+/*
+ * After a guest that ended well: did it come so far that all drivers of the command line were
+ * loaded? -errno and a line if not.
+ */
+int sessions_complete(const struct sessions *s, struct err *e);
 /* After the vCPUs have ended; frees @s (NULL allowed). -errno: something could not be kept. */
 int sessions_finish(struct sessions *s, struct err *e);
 

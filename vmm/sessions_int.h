@@ -82,7 +82,7 @@ struct sessions {
 	u64 kaslr;
 	u64 text, text_end;
 	struct policy *policy;
-	const char *policy_path;
+	char *policy_path;
 	struct record *rec;
 	struct pvm *pvm;
 	struct loop *loop;
@@ -92,6 +92,9 @@ struct sessions {
 	const char *driver_wait;
 	const char *name;
 	bool has_root;
+	int wait_timer;	  /* asks the guest whether it is up */
+	unsigned waited;  /* times so far */
+	size_t n_started; /* of the n_start drivers */
 	unsigned last_suffix;
 	size_t n_start; /* drivers on the command line */
 	void *archive;
@@ -141,7 +144,10 @@ void driver_free(struct driver *d);
 
 /* session_policy.c */
 
-/* Read the policy file again; in force for the next call of every driver. */
+/*
+ * Read a policy file; in force for the next call of every driver. -EBUSY: a function would become
+ * critical that loaded drivers call directly.
+ */
 int sessions_reload_policy(struct sessions *s, const char *path, struct err *e);
 
 /* session_commands.c: what the control socket offers. */

@@ -34,7 +34,9 @@ struct check {
 	size_t n_sections;
 	struct module_site *sites;
 	size_t n_sites;
-	u64 local, shadow, gate, session, patched, permitted, undecoded;
+	struct loaded *others; /* the session's other drivers */
+	size_t n_others;
+	u64 local, shadow, gate, session, patched, permitted, indirect, undecoded;
 	json_t *violations;
 };
 
@@ -190,22 +192,46 @@ static bool own_entry(struct check *c, u64 target)
 	return true;
 }
 
-static bool in_session_driver(struct check *c, u64 target)
+/* Where the session's other drivers lie, looked up once: the list is the guest's and may be long. */
+static int find_others(struct check *c, struct err *e)
 {
 	const struct driver *o;
+	size_t n = 0;
 
+	for (o = c->d->session->drivers; o; o = o->next)
+		n++;
+	c->others = calloc(n + 1, sizeof(*c->others));
+	if (!c->others)
+		return err_set(e, -ENOMEM, "no memory");
 	for (o = c->d->session->drivers; o; o = o->next) {
-		struct loaded l = { 0 };
+		struct loaded *l = &c->others[c->n_others];
 		u64 module = 0;
 
-		if (o == c->d || o->state != DRIVER_LOADED ||
-		    find_module(c->s, o->guest_name, &module, NULL) ||
-		    read_layout(c->s, module, &l, NULL))
-			continue;
-		if (target - l.base < l.text)
-			return true;
+		if (o != c->d && o->state == DRIVER_LOADED &&
+		    !find_module(c->s, o->guest_name, &module, NULL) &&
+		    !read_layout(c->s, module, l, NULL))
+			c->n_others++;
 	}
+	return 0;
+}
+
+static bool in_session_driver(const struct check *c, u64 target)
+{
+	size_t i;
+
+	for (i = 0; i < c->n_others; i++)
+		if (target - c->others[i].base < c->others[i].text)
+			return true;
 	return false;
+}
+
+/* The kernel's own patching leads to its own text; a driver's tables cannot excuse anything else. */
+static bool in_kernel_text(const struct check *c, u64 target)
+{
+	u64 start, end;
+
+	kernel_text(c->s->k, &start, &end);
+	return target - c->s->kaslr - start < end - start;
 }
 
 static void violation(struct check *c, u64 at, u64 target)
@@ -234,9 +260,12 @@ static void branch(struct check *c, u64 at, u64 target)
 		c->local++;
 		return;
 	}
-	if (target - ss->va < ((u64)ss->text_pages + GATE_PAGES) * 4096 && own_entry(c, target))
+	if (target - ss->va < ((u64)ss->text_pages + GATE_PAGES) * 4096) {
+		if (!own_entry(c, target))
+			violation(c, at, target);
 		return;
-	if (patched_site(c, at)) {
+	}
+	if (in_kernel_text(c, target) && patched_site(c, at)) {
 		c->patched++;
 		return;
 	}
@@ -286,9 +315,12 @@ static int decode(struct check *c, struct err *e)
 			left--;
 			continue;
 		}
-		if ((cs_insn_group(cs, in, CS_GRP_JUMP) || cs_insn_group(cs, in, CS_GRP_CALL)) &&
-		    in->detail->x86.op_count == 1 && in->detail->x86.operands[0].type == X86_OP_IMM)
+		if (!cs_insn_group(cs, in, CS_GRP_JUMP) && !cs_insn_group(cs, in, CS_GRP_CALL))
+			continue;
+		if (in->detail->x86.op_count == 1 && in->detail->x86.operands[0].type == X86_OP_IMM)
 			branch(c, in->address, (u64)in->detail->x86.operands[0].imm);
+		else
+			c->indirect++;
 	}
 out:
 	if (in)
@@ -321,22 +353,25 @@ int verify_driver(struct sessions *s, const struct driver *d, json_t **report, s
 	if (!ret && module_patched_sites(d->module, &c->sites, &c->n_sites))
 		ret = err_set(e, -ENOMEM, "no memory");
 	if (!ret)
+		ret = find_others(c, e);
+	if (!ret)
 		ret = decode(c, e);
 	if (ret)
 		goto out;
 	snprintf(base, sizeof(base), "0x%" PRIx64, c->mod.base);
-	*report =
-		json_pack("{s:s, s:s, s:s, s:s, s:I, s:{s:I, s:I, s:I, s:I, s:I, s:I}, s:O, s:I}",
-			  "session", d->session->name, "driver", d->instance, "module",
-			  d->guest_name, "base", base, "text", (json_int_t)c->mod.text, "branches",
-			  "local", (json_int_t)c->local, "shadow", (json_int_t)c->shadow, "gate",
-			  (json_int_t)c->gate, "session", (json_int_t)c->session, "patched",
-			  (json_int_t)c->patched, "permitted", (json_int_t)c->permitted,
-			  "violations", c->violations, "undecoded", (json_int_t)c->undecoded);
+	*report = json_pack(
+		"{s:s, s:s, s:s, s:s, s:I, s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I}, s:O, s:I}",
+		"session", d->session->name, "driver", d->instance, "module", d->guest_name, "base",
+		base, "text", (json_int_t)c->mod.text, "branches", "local", (json_int_t)c->local,
+		"shadow", (json_int_t)c->shadow, "gate", (json_int_t)c->gate, "session",
+		(json_int_t)c->session, "patched", (json_int_t)c->patched, "permitted",
+		(json_int_t)c->permitted, "violations", c->violations, "undecoded",
+		(json_int_t)c->undecoded);
 	if (!*report)
 		ret = err_set(e, -ENOMEM, "no memory");
 out:
 	json_decref(c->violations);
+	free(c->others);
 	free(c->sites);
 	free(c);
 	return ret;

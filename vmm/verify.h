@@ -13,7 +13,7 @@
 #include "vmm/sessions_int.h"
 
 /*
- * *report: { driver, module, base, text, branches: {local, shadow, gate, session, patched, permitted},
+ * *report: { driver, module, base, text, branches: {local, shadow, gate, session, patched, permitted, indirect},
  * violations: [{at, target, symbol}], undecoded }. On the loop's thread. -ENOENT: not in the guest.
  */
 int verify_driver(struct sessions *s, const struct driver *d, json_t **report, struct err *e);
