@@ -20,7 +20,7 @@
 
 static void names_share_and_return_their_bytes(void **state)
 {
-	static char arena[64 * 64];
+	static char arena[64 * 1024]; /* 1024 chunks, 64 for each owner */
 	struct names *n;
 	char text[200];
 	u32 a, b, c;
@@ -51,7 +51,9 @@ static void names_share_and_return_their_bytes(void **state)
 			if (!names_get(n, 3, text))
 				break;
 		}
-		assert_int_equal(got, (64 - 2) / 3);
+		assert_int_equal(got, 64 / 3);
+		/* another owner's share is its own */
+		assert_int_not_equal(names_get(n, 4, "mine"), 0);
 		names_drop(n, 3);
 	}
 	assert_string_equal(arena + c, "lime");
@@ -67,6 +69,8 @@ static void agent_takes_the_place_of_rdinit(void **state)
 		{ "rdinit=/x rdinit=/y z", "rdinit=/x rdinit=/.umbra/agent z" },
 		{ "a -- rdinit=/x", "rdinit=/.umbra/agent a -- rdinit=/x" },
 		{ "a=\"b rdinit=/x\" c", "rdinit=/.umbra/agent a=\"b rdinit=/x\" c" },
+		{ "a \"rdinit=/x y\" c", "a rdinit=/.umbra/agent c" },
+		{ "a rdinit=\"/x y\" c", "a rdinit=/.umbra/agent c" },
 	};
 	char *s;
 
@@ -78,6 +82,12 @@ static void agent_takes_the_place_of_rdinit(void **state)
 	}
 	s = inject_cmdline_value("rdinit=/x rdinit=/y z", "rdinit");
 	assert_string_equal(s, "/y");
+	free(s);
+	s = inject_cmdline_value("\"rdinit=/x y\" c", "rdinit");
+	assert_string_equal(s, "/x y");
+	free(s);
+	s = inject_cmdline_value("rdinit=\"/x y\" c", "rdinit");
+	assert_string_equal(s, "/x y");
 	free(s);
 	assert_null(inject_cmdline_value("a -- rdinit=/x", "rdinit"));
 	assert_null(inject_cmdline_value("rdinit", "rdinit"));
@@ -219,9 +229,93 @@ static void the_ledger_undoes_what_was_done(void **state)
 	assert_int_equal(a->verdict, UMBRA_PASS);
 	assert_int_equal(a->flags, 0);
 	assert_int_equal(call(f, 1, f->one, "misc_deregister"), 0);
-	assert_int_equal(a->flags, UMBRA_ANSWER_RESTORE);
+	assert_int_equal(a->flags, UMBRA_ANSWER_RESTORE | UMBRA_ANSWER_RESULT);
 	assert_int_equal(a->value, (s64)0xffffffffc0001234);
 	assert_int_equal(pvm_instance_objects(&f->p, f->one), 0);
+}
+
+/* The kernel reads a device's name until its unregister has come back. */
+static void a_name_lives_until_the_kernel_has_let_go(void **state)
+{
+	struct fixture *f = *state;
+	const struct umbra_answer *a = f->p.answers;
+	u64 undo = UMBRA_ID(f->one, catalog_index(catalog_find("misc_deregister")));
+	u64 reg = UMBRA_ID(f->one, catalog_index(catalog_find("misc_register")));
+	u32 off;
+
+	put_name(&f->p.frames[1], "lime");
+	f->p.frames[1].args[0] = 0x1000;
+	assert_int_equal(call(f, 1, f->one, "misc_register"), 0);
+	assert_int_equal(pvm_result(&f->p, 1, reg), 0);
+	off = a[1].name.off;
+	/* one is in misc_deregister() when two registers */
+	assert_int_equal(call(f, 1, f->one, "misc_deregister"), 0);
+	put_name(&f->p.frames[2], "other");
+	assert_int_equal(call(f, 2, f->two, "misc_register"), 0);
+	assert_int_not_equal(a[2].name.off, off);
+	assert_string_equal(f->p.arena + off, "a-lime");
+	assert_int_equal(pvm_result(&f->p, 1, undo), 0);
+	put_name(&f->p.frames[3], "third");
+	assert_int_equal(call(f, 3, f->two, "misc_register"), 0);
+	assert_int_equal(a[3].name.off, off);
+}
+
+static void one_driver_cannot_use_up_what_all_share(void **state)
+{
+	struct fixture *f = *state;
+	u64 id = UMBRA_ID(f->one, catalog_index(catalog_find("misc_register")));
+	char name[32];
+	unsigned i;
+
+	/* the same object again and again is one object */
+	for (i = 0; i < 100; i++) {
+		put_name(&f->p.frames[0], "x");
+		f->p.frames[0].args[0] = 0x1000;
+		assert_int_equal(call(f, 0, f->one, "misc_register"), 0);
+		assert_int_equal(pvm_result(&f->p, 0, id), 0);
+	}
+	assert_int_equal(pvm_instance_objects(&f->p, f->one), 1);
+	for (i = 0; i < OBJECTS_MAX + 10; i++) {
+		snprintf(name, sizeof(name), "n%u", i);
+		put_name(&f->p.frames[0], name);
+		f->p.frames[0].args[0] = 0x2000 + 0x100 * (u64)i;
+		assert_int_equal(call(f, 0, f->one, "misc_register"), 0);
+		if (f->p.answers[0].verdict == UMBRA_DENY)
+			break;
+		assert_int_equal(pvm_result(&f->p, 0, id), 0);
+	}
+	assert_true(i < OBJECTS_MAX);
+	put_name(&f->p.frames[0], "mine");
+	assert_int_equal(call(f, 0, f->two, "misc_register"), 0);
+	assert_int_equal(f->p.answers[0].verdict, UMBRA_REWRITE);
+}
+
+/* "/" of another mount namespace is not the guest's: nothing passes there as it is. */
+static void a_foreign_root_never_passes(void **state)
+{
+	struct fixture *f = *state;
+	struct policy *open;
+	struct umbra_frame *fr = &f->p.frames[0];
+	const struct umbra_answer *a = f->p.answers;
+
+	assert_int_equal(policy_parse(&open, "p",
+				      "version = 1; sessions = { a = { default = \"pass\"; }; };",
+				      NULL),
+			 0);
+	pvm_instance_set_policy(&f->p, f->one, policy_session(open, "a"));
+	put_name(fr, "/etc/x");
+	assert_int_equal(call(f, 0, f->one, "filp_open"), 0);
+	assert_int_equal(a->verdict, UMBRA_PASS);
+	assert_int_equal(a->flags, 0);
+	strncpy(fr->data + 100, "/", 2);
+	fr->root = (struct umbra_str){ 100, 2 };
+	fr->used = 102;
+	assert_int_equal(call(f, 0, f->one, "filp_open"), 0);
+	assert_int_equal(a->flags, UMBRA_ANSWER_IN_ROOT);
+	assert_string_equal(a->data + a->root.off, "/");
+	assert_string_equal(a->data + a->name.off, "etc/x");
+	pvm_instance_set_policy(&f->p, f->one, policy_session(f->policy, "a"));
+	policy_free(open);
 }
 
 static void echo(void *arg, struct control_request *r, const json_t *args)
@@ -306,6 +400,11 @@ int main(void)
 						free_pvm),
 		cmocka_unit_test_setup_teardown(the_ledger_undoes_what_was_done, make_pvm,
 						free_pvm),
+		cmocka_unit_test_setup_teardown(a_name_lives_until_the_kernel_has_let_go, make_pvm,
+						free_pvm),
+		cmocka_unit_test_setup_teardown(one_driver_cannot_use_up_what_all_share, make_pvm,
+						free_pvm),
+		cmocka_unit_test_setup_teardown(a_foreign_root_never_passes, make_pvm, free_pvm),
 		cmocka_unit_test(control_serves_good_clients_among_bad_ones),
 	};
 
