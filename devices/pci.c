@@ -172,13 +172,9 @@ static void data_io(void *arg, u64 offset, void *data, unsigned len, bool write)
 	pthread_mutex_unlock(&bus->lock);
 }
 
-int pci_bus_create(struct pci_bus **out, struct host *h, u64 window, u64 window_end)
+int pci_bus_create_with(struct pci_bus **out, struct host *h, const struct pci_id *bridge,
+			u64 window, u64 window_end)
 {
-	static const struct pci_id bridge = {
-		.vendor = REDHAT_QUMRANET,
-		.device = 0x0008, /* a host bridge without registers of its own */
-		.class = 0x060000,
-	};
 	struct pci_bus *bus = calloc(1, sizeof(*bus));
 	struct pci_dev *d;
 	int ret;
@@ -189,7 +185,7 @@ int pci_bus_create(struct pci_bus **out, struct host *h, u64 window, u64 window_
 	bus->h = h;
 	bus->window = window;
 	bus->window_end = window_end;
-	ret = pci_dev_create(&d, bus, &bridge, NULL, NULL);
+	ret = pci_dev_create(&d, bus, bridge, NULL, NULL);
 	if (!ret)
 		ret = h->ops->pio_add(h, PORT_ADDRESS, 4, address_io, bus);
 	if (!ret)
@@ -200,6 +196,22 @@ int pci_bus_create(struct pci_bus **out, struct host *h, u64 window, u64 window_
 	}
 	*out = bus;
 	return 0;
+}
+
+int pci_bus_create(struct pci_bus **out, struct host *h, u64 window, u64 window_end)
+{
+	static const struct pci_id bridge = {
+		.vendor = REDHAT_QUMRANET,
+		.device = 0x0008, /* a host bridge without registers of its own */
+		.class = 0x060000,
+	};
+
+	return pci_bus_create_with(out, h, &bridge, window, window_end);
+}
+
+struct pci_dev *pci_bus_bridge(const struct pci_bus *bus)
+{
+	return bus->devs[0];
 }
 
 void pci_bus_destroy(struct pci_bus *bus)
@@ -285,6 +297,12 @@ int pci_dev_add_capability(struct pci_dev *d, u8 id, const void *body, const voi
 	d->next_cap = ALIGN_UP(at + 2 + len, 4U);
 	d->config[PCI_STATUS] |= PCI_STATUS_CAP_LIST;
 	return (int)at;
+}
+
+void pci_dev_register(struct pci_dev *d, u8 reg, u8 value, u8 writable)
+{
+	d->config[reg] = value;
+	d->writable[reg] = writable;
 }
 
 void pci_dev_ready(struct pci_dev *d)

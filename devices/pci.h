@@ -37,6 +37,10 @@ struct pci_ops {
 
 /* Registers the ports, the reset at 0xcf9 among them; 00:00.0 is a host bridge. [@window, @window_end): for BARs. */
 int pci_bus_create(struct pci_bus **out, struct host *h, u64 window, u64 window_end);
+/* The same with a host bridge of the caller's choice. */
+int pci_bus_create_with(struct pci_bus **out, struct host *h, const struct pci_id *bridge,
+			u64 window, u64 window_end);
+struct pci_dev *pci_bus_bridge(const struct pci_bus *bus);
 /* Frees the functions too (not their @arg). NULL allowed. */
 void pci_bus_destroy(struct pci_bus *bus);
 
@@ -51,6 +55,8 @@ int pci_dev_add_bar(struct pci_dev *d, unsigned bar, u32 size);
  */
 int pci_dev_add_capability(struct pci_dev *d, u8 id, const void *body, const void *writable,
 			   unsigned len);
+/* A register of one byte: its value, and the bits of it that the guest can write. */
+void pci_dev_register(struct pci_dev *d, u8 reg, u8 value, u8 writable);
 /* Let the guest see the BARs: called once when all is added. */
 void pci_dev_ready(struct pci_dev *d);
 /* The 256 bytes, for the owner's hooks. */
