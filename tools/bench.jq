@@ -29,10 +29,12 @@ elif $part == "boot" then
 	| "",
 	"From exec to the guest's init (stock kernel, same initramfs and command line, 256 MiB, 1 vCPU; median of \($vmm.runs))",
 	"  " + ("" | text(22)) + ("exits" | pad(9)) + ("x vmm" | pad(9)) + ("to the VMM" | pad(12)) + ("mmio" | pad(7)) + ("seconds" | pad(9))
-		+ ("x vmm" | pad(9)) + ("own MiB" | pad(9)) + ("resident" | pad(10)),
+		+ ("x vmm" | pad(9)) + ("counted" | pad(9)) + ("x vmm" | pad(9)) + ("own MiB" | pad(9)) + ("resident" | pad(10)),
 	(.[] | "  " + (.vmm | text(22)) + (.exits | pad(9)) + (.exits | ratio($vmm.exits) | pad(9)) + (.io_exits | pad(12))
 		+ (.mmio_exits | pad(7)) + (.ms / 1000 | fixed(1) | pad(9)) + (.ms | ratio($vmm.ms) | pad(9))
+		+ (.counted_ms / 1000 | fixed(2) | pad(9)) + (.counted_ms | ratio($vmm.counted_ms) | pad(9))
 		+ (.own_kib | mib | pad(9)) + (.resident_kib | mib | pad(10))),
+	"  counted: seconds of one CPU that takes 1 ns for an instruction, all of the machine's included.",
 	"  MiB are those outside guest RAM; own: pages that no other process can share."
 elif $part == "start" then
 	(.vmms[] | select(.vmm == "vmm")) as $vmm
