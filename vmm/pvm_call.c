@@ -10,10 +10,10 @@
 #include "vmm/machine.h"
 #include "vmm/pvm_int.h"
 
-/* A string of the copied frame, NUL-terminated inside it; NULL if absent or not within data[]. */
+/* A string of the copied frame, NUL-terminated inside it; NULL if absent or not in what was copied. */
 static const char *frame_string(struct umbra_frame *f, struct umbra_str s)
 {
-	if (!s.len || s.len > sizeof(f->data) || s.off > sizeof(f->data) - s.len)
+	if (!s.len || s.len > f->used || s.off > f->used - s.len)
 		return NULL;
 	f->data[s.off + s.len - 1] = 0;
 	return f->data + s.off;
@@ -23,12 +23,11 @@ static const char *frame_string(struct umbra_frame *f, struct umbra_str s)
 static void copy_frame(struct pvm *p, u64 idx, struct umbra_frame *f)
 {
 	const struct umbra_frame *from = &p->frames[idx];
-	size_t used;
 
 	memcpy(f, from, offsetof(struct umbra_frame, data));
-	used = f->used < sizeof(f->data) ? f->used : sizeof(f->data);
-	memcpy(f->data, from->data, used);
-	memset(f->data + used, 0, sizeof(f->data) - used);
+	if (f->used > sizeof(f->data))
+		f->used = sizeof(f->data);
+	memcpy(f->data, from->data, f->used);
 }
 
 static void request_from_frame(struct request *r, struct umbra_frame *f,

@@ -365,8 +365,8 @@ int verify_driver(struct sessions *s, const struct driver *d, json_t **report, s
 		base, "text", (json_int_t)c->mod.text, "branches", "local", (json_int_t)c->local,
 		"shadow", (json_int_t)c->shadow, "gate", (json_int_t)c->gate, "session",
 		(json_int_t)c->session, "patched", (json_int_t)c->patched, "permitted",
-		(json_int_t)c->permitted, "violations", c->violations, "undecoded",
-		(json_int_t)c->undecoded);
+		(json_int_t)c->permitted, "indirect", (json_int_t)c->indirect, "violations",
+		c->violations, "undecoded", (json_int_t)c->undecoded);
 	if (!*report)
 		ret = err_set(e, -ENOMEM, "no memory");
 out:

@@ -91,7 +91,7 @@ test_critical_function_whose_address_is_taken()
 test_same_driver_twice_without_a_name()
 {
 	start --driver "a:$DUMMY" --driver "a:$DUMMY"
-	refused 'already; give this one a name'
+	refused 'already .module a__dummy.; give this one a name'
 }
 
 test_enforced_signatures_on_the_command_line()
