@@ -21,9 +21,9 @@ ALLC     = $(WARN) $(CFLAGS) $(DEFS) $(HARDEN) $(EXTRA)
 LIBS_STATIC ?= 1
 ifeq ($(LIBS_STATIC),1)
 LDLIBS  := -l:libconfig.a -l:libjansson.a -l:libbpf.a -l:libelf.a -l:liblz4.a -l:liblzma.a \
-           -l:libzstd.a -l:libbz2.a -l:libz.a -l:libcapstone.a -lpthread
+           -l:libzstd.a -l:libbz2.a -l:libz.a -l:libcapstone.a -l:liburing.a -lpthread
 else
-LDLIBS  := -lconfig -ljansson -lbpf -lelf -llz4 -llzma -lzstd -lbz2 -lz -lcapstone -lpthread
+LDLIBS  := -lconfig -ljansson -lbpf -lelf -llz4 -llzma -lzstd -lbz2 -lz -lcapstone -luring -lpthread
 endif
 
 ROOMS   := shadow policy devices vmm

@@ -11,7 +11,7 @@
 
 #include "devices/host.h"
 
-#define MSIX_MAX_VECTORS 16
+#define MSIX_MAX_VECTORS 17
 #define MSIX_NO_VECTOR	 0xffff
 #define MSIX_ENTRY_SIZE	 16
 #define MSIX_CTRL_ENABLE 0x8000

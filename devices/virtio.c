@@ -133,7 +133,18 @@ void virtio_queue_done(struct virtio *v, unsigned index)
 void virtio_config_changed(struct virtio *v)
 {
 	__atomic_fetch_add(&v->generation, 1, __ATOMIC_ACQ_REL);
-	interrupt(v, ISR_CONFIG, __atomic_load_n(&v->config_vector, __ATOMIC_RELAXED));
+	/* 2.4.1: no notification before DRIVER_OK. */
+	if (__atomic_load_n(&v->status, __ATOMIC_ACQUIRE) & VIRTIO_CONFIG_S_DRIVER_OK)
+		interrupt(v, ISR_CONFIG, __atomic_load_n(&v->config_vector, __ATOMIC_RELAXED));
+}
+
+void virtio_config_update(struct virtio *v, bool (*fn)(void *arg), void *arg)
+{
+	/* The generation is read under this lock: never between the change and its number. */
+	pthread_mutex_lock(&v->lock);
+	if (fn(arg))
+		virtio_config_changed(v);
+	pthread_mutex_unlock(&v->lock);
 }
 
 void virtio_needs_reset(struct virtio *v)

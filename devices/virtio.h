@@ -14,7 +14,7 @@
 #include "devices/host.h"
 #include "devices/virtqueue.h"
 
-#define VIRTIO_MAX_QUEUES 8
+#define VIRTIO_MAX_QUEUES 16
 #define VIRTIO_NO_VECTOR  0xffff
 
 struct virtio;
@@ -60,8 +60,13 @@ int virtio_bell(const struct virtio *v, unsigned index);
 void virtio_queue_done(struct virtio *v, unsigned index);
 /* The driver broke the rules: DEVICE_NEEDS_RESET, with a configuration interrupt. */
 void virtio_needs_reset(struct virtio *v);
-/* The device-specific configuration changed. */
+/* A single field, no wider than four bytes, of the device-specific configuration changed. */
 void virtio_config_changed(struct virtio *v);
+/*
+ * Change wider fields: @fn does so and says whether anything is different now. The driver reads
+ * the old value, the new one, or another generation (2.5.1). Not from a queue's thread.
+ */
+void virtio_config_update(struct virtio *v, bool (*fn)(void *arg), void *arg);
 
 /* --- for the transport --------------------------------------------------------------------- */
 

@@ -33,7 +33,9 @@ static const char usage[] =
 	"                        is put before it\n"
 	"  --memory SIZE         RAM, such as 512M or 2G (default 256M)\n"
 	"  --cpus N              number of virtual CPUs (default 1)\n"
-	"  --disk FILE[,ro]      virtio disk on a raw image or a block device; repeatable\n"
+	"  --disk FILE[,ro][,direct][,serial=S][,queues=N][,aio=io_uring|threads]\n"
+	"                        virtio disk on a raw image or a block device; repeatable.\n"
+	"                        direct: past the host's page cache; queues: one for each CPU\n"
 	"  --no-kaslr            place the kernel where it was linked, with \"nokaslr\"\n"
 	"  --name NAME           name for other vmm commands\n"
 	"  --stats               print exits, start-up time and memory at the end\n"
@@ -119,6 +121,8 @@ static int block_signals(struct run *r, struct err *e)
 		sigaddset(&set, ends[i]);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	sigaction(SIGPIPE, &ignore, NULL);
+	/* A limit on the size of files is an I/O error of the guest's disk. */
+	sigaction(SIGXFSZ, &ignore, NULL);
 	r->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (r->signals < 0)
 		return err_set(e, -errno, "cannot receive signals: %s", strerror(errno));

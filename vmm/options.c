@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "vmm/layout.h"
+#include "vmm/options_device.h"
 
 #define DEFAULT_MEMORY (256ULL << 20)
 #define MAX_MEMORY     (1ULL << 40)
@@ -104,27 +105,6 @@ static int parse_cpus(struct run_options *o, const char *s, struct err *e)
 		return err_set(e, -EINVAL, "--cpus %s: want a number from 1 to %d", s,
 			       LAYOUT_MAX_CPUS);
 	o->cpus = (unsigned)n;
-	return 0;
-}
-
-/* FILE[,ro]: a comma in a file's name is part of it unless a known word follows the last one. */
-static int parse_disk(struct run_options *o, const char *s, struct err *e)
-{
-	struct run_disk *d = &o->disks[o->n_disks];
-	const char *comma = strrchr(s, ',');
-
-	if (o->n_disks == RUN_MAX_DISKS)
-		return err_set(e, -EINVAL, "--disk %s: at most %d disks", s, RUN_MAX_DISKS);
-	d->readonly = comma && !strcmp(comma, ",ro");
-	if (comma && !d->readonly && !strchr(comma, '/') && !strchr(comma, '.'))
-		return err_set(e, -EINVAL, "--disk %s: unknown option \"%s\"; want FILE or FILE,ro",
-			       s, comma + 1);
-	d->path = d->readonly ? strndup(s, (size_t)(comma - s)) : strdup(s);
-	if (!d->path)
-		return err_set(e, -ENOMEM, "out of memory");
-	o->n_disks++;
-	if (!*d->path)
-		return err_set(e, -EINVAL, "--disk %s: no file is named", s);
 	return 0;
 }
 
@@ -278,8 +258,10 @@ int run_options_parse(struct run_options *o, int argc, char **argv, struct err *
 
 void run_options_free(struct run_options *o)
 {
-	for (size_t i = 0; i < o->n_disks; i++)
+	for (size_t i = 0; i < o->n_disks; i++) {
 		free(o->disks[i].path);
+		free(o->disks[i].serial);
+	}
 	for (size_t i = 0; i < o->n_drivers; i++) {
 		free(o->drivers[i].session);
 		free(o->drivers[i].instance);

@@ -15,6 +15,10 @@
 struct run_disk {
 	char *path;
 	bool readonly;
+	bool direct;	 /* past the host's page cache */
+	bool threads;	 /* without io_uring */
+	char *serial;	 /* or NULL */
+	unsigned queues; /* 0: one for each CPU */
 };
 
 /* --driver SESSION[/INSTANCE]:FILE.ko[,param=value]... */

@@ -24,15 +24,24 @@ struct platform {
 	size_t n_disks;
 };
 
-static int add_disk(struct platform *p, struct host *h, const struct run_disk *o, struct err *e)
+static int add_disk(struct platform *p, struct host *h, const struct run_disk *o, unsigned cpus,
+		    struct err *e)
 {
 	struct disk *d = &p->disks[p->n_disks];
 	struct virtio *v = NULL;
 	char id[24];
+	struct virtio_blk_params params = {
+		.path = o->path,
+		.id = o->serial ? o->serial : id,
+		.readonly = o->readonly,
+		.direct = o->direct,
+		.one_by_one = o->threads,
+		.queues = o->queues ? o->queues : cpus,
+	};
 	int ret;
 
 	snprintf(id, sizeof(id), "umbra-disk%zu", p->n_disks);
-	ret = virtio_blk_create(&d->blk, o->path, o->readonly, id, e);
+	ret = virtio_blk_create(&d->blk, &params, e);
 	if (ret)
 		return ret;
 	p->n_disks++;
@@ -71,7 +80,7 @@ int platform_create(struct platform **out, struct machine *m, const struct run_o
 	if (ret)
 		err_set(e, ret, "cannot set up the platform: %s", strerror(-ret));
 	for (size_t i = 0; i < o->n_disks && !ret; i++)
-		ret = add_disk(p, h, &o->disks[i], e);
+		ret = add_disk(p, h, &o->disks[i], o->cpus, e);
 	if (ret) {
 		platform_destroy(p);
 		return ret;

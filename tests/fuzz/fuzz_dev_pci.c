@@ -116,6 +116,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct virtio *v;
 	struct virtio_pci *p;
 	char path[32];
+	const struct virtio_blk_params params = { .path = path, .id = "fuzz", .queues = 2 };
 	int fd = disk_fd();
 	struct step s;
 
@@ -123,7 +124,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	if (power_create(&power, &f.host, &pc) || serial_create(&serial, &f.host, &sc) ||
 	    pci_bus_create(&bus, &f.host, FAKE_WINDOW, FAKE_WIN_END) ||
-	    virtio_blk_create(&blk, path, false, "fuzz", NULL) ||
+	    virtio_blk_create(&blk, &params, NULL) ||
 	    virtio_create(&v, &f.host, virtio_blk_type(blk), blk))
 		abort();
 	virtio_blk_attach(blk, v);

@@ -15,6 +15,9 @@
 #include <linux/virtio_pci.h>
 #include <linux/virtio_ring.h>
 #include <poll.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "devices/virtio_blk.h"
@@ -38,6 +41,7 @@ struct ctx {
 	struct virtio *v;
 	unsigned n_desc;
 	u16 served;
+	struct virtio_blk_params params;
 };
 
 static void put(struct ctx *t, u64 reg, u64 value, unsigned len)
@@ -79,7 +83,10 @@ static void open_disk(struct ctx *t, bool readonly)
 {
 	struct err e;
 
-	assert_int_equal(virtio_blk_create(&t->b, t->path, readonly, "a-serial", &e), 0);
+	t->params.path = t->path;
+	t->params.id = "a-serial";
+	t->params.readonly = readonly;
+	assert_int_equal(virtio_blk_create(&t->b, &t->params, &e), 0);
 	assert_int_equal(virtio_create(&t->v, &t->f.host, virtio_blk_type(t->b), t->b), 0);
 	virtio_blk_attach(t->b, t->v);
 }
@@ -92,7 +99,7 @@ static void close_disk(struct ctx *t)
 	t->b = NULL;
 }
 
-static int setup(void **state)
+static int setup_with(void **state, const struct virtio_blk_params *params)
 {
 	struct ctx *t = aligned_alloc(4096, ALIGN_UP(sizeof(*t), 4096UL));
 	u8 sector[512];
@@ -100,7 +107,8 @@ static int setup(void **state)
 	assert_non_null(t);
 	memset(t, 0, sizeof(*t));
 	fake_host_init(&t->f);
-	snprintf(t->path, sizeof(t->path), "/tmp/test_dev_blk.XXXXXX");
+	t->params = *params;
+	snprintf(t->path, sizeof(t->path), "/var/tmp/test_dev_blk.XXXXXX");
 	t->fd = mkstemp(t->path);
 	assert_true(t->fd >= 0);
 	for (unsigned i = 0; i < SECTORS; i++) {
@@ -111,6 +119,34 @@ static int setup(void **state)
 	start(t, 1ULL << VIRTIO_BLK_F_FLUSH | 1ULL << VIRTIO_RING_F_INDIRECT_DESC);
 	*state = t;
 	return 0;
+}
+
+static int setup(void **state)
+{
+	struct virtio_blk_params params = { .readonly = false };
+
+	return setup_with(state, &params);
+}
+
+static int setup_plain(void **state)
+{
+	struct virtio_blk_params params = { .one_by_one = true };
+
+	return setup_with(state, &params);
+}
+
+static int setup_direct(void **state)
+{
+	struct virtio_blk_params params = { .direct = true };
+
+	return setup_with(state, &params);
+}
+
+static int setup_queues(void **state)
+{
+	struct virtio_blk_params params = { .queues = 1000 };
+
+	return setup_with(state, &params);
 }
 
 static int teardown(void **state)
@@ -248,8 +284,9 @@ static void test_refused(void **state)
 		{ VIRTIO_BLK_T_IN, 0, 511, VIRTIO_BLK_S_IOERR },
 		{ VIRTIO_BLK_T_OUT, 0, 513, VIRTIO_BLK_S_IOERR },
 		{ VIRTIO_BLK_T_OUT, SECTORS, 512, VIRTIO_BLK_S_IOERR },
-		{ VIRTIO_BLK_T_DISCARD, 0, 16, VIRTIO_BLK_S_UNSUPP },
-		{ VIRTIO_BLK_T_WRITE_ZEROES, 0, 16, VIRTIO_BLK_S_UNSUPP },
+		{ VIRTIO_BLK_T_DISCARD, 0, 15, VIRTIO_BLK_S_IOERR },
+		{ VIRTIO_BLK_T_DISCARD, 0, 0, VIRTIO_BLK_S_IOERR },
+		{ VIRTIO_BLK_T_WRITE_ZEROES, 0, 17 * 16, VIRTIO_BLK_S_IOERR },
 		{ 0xffffffff, 0, 512, VIRTIO_BLK_S_UNSUPP },
 		{ VIRTIO_BLK_T_GET_ID, 0, 19, VIRTIO_BLK_S_IOERR },
 	};
@@ -366,18 +403,190 @@ static void test_config(void **state)
 	assert_int_equal(capacity, 0);
 }
 
+static u8 range(struct ctx *t, u32 type, u64 sector, u32 count, u32 flags)
+{
+	struct virtio_blk_discard_write_zeroes d[2] = { { sector, count, flags }, { 0, 0, 0 } };
+
+	memcpy(t->f.ram + DATA, d, sizeof(d));
+	return request(t, type, 0, DATA, sizeof(d), NULL);
+}
+
+static u8 byte_at(const struct ctx *t, u64 sector)
+{
+	u8 b = 0xff;
+
+	assert_int_equal(pread(t->fd, &b, 1, (off_t)(sector * 512)), 1);
+	return b;
+}
+
+static void test_discard_and_zero(void **state)
+{
+	struct ctx *t = *state;
+	struct stat before, after;
+	u64 features = 0;
+
+	put(t, VIRTIO_PCI_COMMON_DFSELECT, 0, 4);
+	features = get(t, VIRTIO_PCI_COMMON_DF, 4);
+	assert_true(features >> VIRTIO_BLK_F_DISCARD & 1);
+	assert_true(features >> VIRTIO_BLK_F_WRITE_ZEROES & 1);
+	assert_int_equal(range(t, VIRTIO_BLK_T_WRITE_ZEROES, 3, 2, 0), VIRTIO_BLK_S_OK);
+	assert_int_equal(byte_at(t, 2), 2);
+	assert_int_equal(byte_at(t, 3), 0);
+	assert_int_equal(byte_at(t, 4), 0);
+	assert_int_equal(byte_at(t, 5), 5);
+	assert_int_equal(range(t, VIRTIO_BLK_T_WRITE_ZEROES, 6, 1, 1), VIRTIO_BLK_S_OK);
+	assert_int_equal(byte_at(t, 6), 0);
+	assert_int_equal(fstat(t->fd, &before), 0);
+	assert_int_equal(range(t, VIRTIO_BLK_T_DISCARD, 8, 48, 0), VIRTIO_BLK_S_OK);
+	assert_int_equal(fstat(t->fd, &after), 0);
+	assert_int_equal(before.st_size, after.st_size);
+	assert_int_equal(byte_at(t, 7), 7);
+	assert_int_equal(byte_at(t, 56), 56);
+	/* Bounds, flags that mean nothing there, flags that nobody knows. */
+	assert_int_equal(range(t, VIRTIO_BLK_T_DISCARD, SECTORS, 1, 0), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(range(t, VIRTIO_BLK_T_DISCARD, UINT64_MAX, 2, 0), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(range(t, VIRTIO_BLK_T_DISCARD, 0, UINT32_MAX, 0), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(range(t, VIRTIO_BLK_T_WRITE_ZEROES, 1, SECTORS, 0), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(range(t, VIRTIO_BLK_T_DISCARD, 1, 1, 1), VIRTIO_BLK_S_UNSUPP);
+	assert_int_equal(range(t, VIRTIO_BLK_T_WRITE_ZEROES, 1, 1, 2), VIRTIO_BLK_S_UNSUPP);
+	assert_int_equal(byte_at(t, 1), 1);
+	assert_int_equal(range(t, VIRTIO_BLK_T_WRITE_ZEROES, SECTORS, 0, 0), VIRTIO_BLK_S_OK);
+	close_disk(t);
+	open_disk(t, true);
+	start(t, 1ULL << VIRTIO_BLK_F_RO);
+	assert_int_equal(range(t, VIRTIO_BLK_T_WRITE_ZEROES, 1, 1, 0), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(range(t, VIRTIO_BLK_T_DISCARD, 1, 1, 0), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(byte_at(t, 1), 1);
+}
+
+/* Aligned for direct I/O and not, through both descriptors of one file. */
+static void test_alignments(void **state)
+{
+	struct ctx *t = *state;
+
+	memset(t->f.ram + DATA, 0x11, 8192);
+	assert_int_equal(request(t, VIRTIO_BLK_T_OUT, 8, DATA, 8192, NULL), VIRTIO_BLK_S_OK);
+	memset(t->f.ram + DATA, 0x22, 8192);
+	assert_int_equal(request(t, VIRTIO_BLK_T_OUT, 9, DATA + 7, 512, NULL), VIRTIO_BLK_S_OK);
+	assert_int_equal(request(t, VIRTIO_BLK_T_FLUSH, 0, 0, 0, NULL), VIRTIO_BLK_S_OK);
+	assert_int_equal(request(t, VIRTIO_BLK_T_IN, 8, DATA, 8192, NULL), VIRTIO_BLK_S_OK);
+	assert_int_equal(t->f.ram[DATA], 0x11);
+	assert_int_equal(t->f.ram[DATA + 511], 0x11);
+	assert_int_equal(t->f.ram[DATA + 512], 0x22);
+	assert_int_equal(t->f.ram[DATA + 1023], 0x22);
+	assert_int_equal(t->f.ram[DATA + 1024], 0x11);
+}
+
+static void test_resize(void **state)
+{
+	struct ctx *t = *state;
+	u32 generation = get(t, VIRTIO_PCI_COMMON_CFGGENERATION, 1);
+	u64 capacity = 0;
+
+	assert_int_equal(virtio_blk_refresh(t->b), SECTORS * 512);
+	assert_int_equal(get(t, VIRTIO_PCI_COMMON_CFGGENERATION, 1), generation);
+	assert_int_equal(virtio_isr(t->v) & 2, 0);
+	assert_int_equal(ftruncate(t->fd, (SECTORS + 8) * 512), 0);
+	assert_int_equal(request(t, VIRTIO_BLK_T_IN, SECTORS, DATA, 512, NULL), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(virtio_blk_refresh(t->b), (SECTORS + 8) * 512);
+	assert_int_not_equal(get(t, VIRTIO_PCI_COMMON_CFGGENERATION, 1), generation);
+	assert_int_equal(virtio_isr(t->v) & 2, 2);
+	virtio_config_io(t->v, 0, &capacity, 8, false);
+	assert_int_equal(capacity, SECTORS + 8);
+	assert_int_equal(request(t, VIRTIO_BLK_T_IN, SECTORS, DATA, 512, NULL), VIRTIO_BLK_S_OK);
+	assert_int_equal(ftruncate(t->fd, 512), 0);
+	assert_int_equal(virtio_blk_refresh(t->b), 512);
+	assert_int_equal(request(t, VIRTIO_BLK_T_OUT, 1, DATA, 512, NULL), VIRTIO_BLK_S_IOERR);
+}
+
+/* The second queue, with rings of its own. */
+static void test_queues(void **state)
+{
+	struct ctx *t = *state;
+	struct vring_desc *d = (struct vring_desc *)(void *)(t->f.ram + 0x5000);
+	u16 *avail = (u16 *)(void *)(t->f.ram + 0x6000), *used = (u16 *)(void *)(t->f.ram + 0x7000);
+	struct virtio_blk_outhdr h = { .type = VIRTIO_BLK_T_IN, .sector = 5 };
+	u16 queues = 0;
+
+	virtio_config_io(t->v, 34, &queues, 2, false);
+	assert_int_equal(queues, VIRTIO_MAX_QUEUES);
+	put(t, VIRTIO_PCI_COMMON_STATUS, 0, 1);
+	memset(t->f.ram, 0, FAKE_RAM);
+	put(t, VIRTIO_PCI_COMMON_STATUS, 3, 1);
+	put(t, VIRTIO_PCI_COMMON_GFSELECT, 1, 4);
+	put(t, VIRTIO_PCI_COMMON_GF, 1, 4);
+	put(t, VIRTIO_PCI_COMMON_STATUS, 0xb, 1);
+	for (u32 i = 0; i < 2; i++) {
+		put(t, VIRTIO_PCI_COMMON_Q_SELECT, i, 2);
+		put(t, VIRTIO_PCI_COMMON_Q_SIZE, SIZE, 2);
+		put(t, VIRTIO_PCI_COMMON_Q_DESCLO, i ? 0x5000 : DESC, 8);
+		put(t, VIRTIO_PCI_COMMON_Q_AVAILLO, i ? 0x6000 : AVAIL, 8);
+		put(t, VIRTIO_PCI_COMMON_Q_USEDLO, i ? 0x7000 : USED, 8);
+		put(t, VIRTIO_PCI_COMMON_Q_ENABLE, 1, 2);
+	}
+	put(t, VIRTIO_PCI_COMMON_STATUS, 0xf, 1);
+	assert_int_equal(get(t, VIRTIO_PCI_COMMON_STATUS, 1), 0xf);
+	t->served = 0;
+	/* All of the queue at once: reads of sector 5, one after the other into memory. */
+	memcpy(t->f.ram + HEADER, &h, sizeof(h));
+	for (u16 i = 0; i < 5; i++) {
+		u16 at = (u16)(3 * i);
+
+		t->f.ram[STATUS + i] = NO;
+		d[at] = (struct vring_desc){ HEADER, 16, VRING_DESC_F_NEXT, (u16)(at + 1) };
+		d[at + 1] = (struct vring_desc){ DATA + 512U * i, 512, 3, (u16)(at + 2) };
+		d[at + 2] = (struct vring_desc){ STATUS + i, 1, VRING_DESC_F_WRITE, 0 };
+		avail[2 + i] = at;
+	}
+	__atomic_store_n(&avail[1], 5, __ATOMIC_RELEASE);
+	virtio_ring(t->v, 1);
+	for (unsigned i = 0; i < 5000 && __atomic_load_n(&used[1], __ATOMIC_ACQUIRE) != 5; i++)
+		nap();
+	assert_int_equal(used[1], 5);
+	for (unsigned i = 0; i < 5; i++) {
+		assert_int_equal(t->f.ram[STATUS + i], VIRTIO_BLK_S_OK);
+		assert_int_equal(t->f.ram[DATA + 512 * i], 5);
+	}
+	assert_int_equal(request(t, VIRTIO_BLK_T_IN, 1, DATA, 512, NULL), VIRTIO_BLK_S_OK);
+}
+
+/* A full disk: writes fail as I/O errors, reads go on. */
+static void test_full_disk(void **state)
+{
+	struct ctx *t = *state;
+	struct rlimit old, small;
+	void (*was)(int) = signal(SIGXFSZ, SIG_IGN);
+
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+	small = old;
+	small.rlim_cur = 4096;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	assert_int_equal(request(t, VIRTIO_BLK_T_OUT, 16, DATA, 512, NULL), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(request(t, VIRTIO_BLK_T_OUT, 0, DATA, 512, NULL), VIRTIO_BLK_S_OK);
+	assert_int_equal(request(t, VIRTIO_BLK_T_IN, 16, DATA, 512, NULL), VIRTIO_BLK_S_OK);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+	signal(SIGXFSZ, was);
+}
+
+static int try(struct virtio_blk **b, const char *path, bool readonly, struct err *e)
+{
+	struct virtio_blk_params params = { .path = path, .id = "", .readonly = readonly };
+
+	return virtio_blk_create(b, &params, e);
+}
+
 static void test_locked(void **state)
 {
 	struct ctx *t = *state;
 	struct virtio_blk *other;
 	struct err e;
 
-	assert_int_equal(virtio_blk_create(&other, t->path, false, "", &e), -EBUSY);
+	assert_int_equal(try(&other, t->path, false, &e), -EBUSY);
 	assert_non_null(strstr(e.text, t->path));
-	assert_int_equal(virtio_blk_create(&other, t->path, true, "", &e), -EBUSY);
+	assert_int_equal(try(&other, t->path, true, &e), -EBUSY);
 	close_disk(t);
 	open_disk(t, true);
-	assert_int_equal(virtio_blk_create(&other, t->path, true, "", &e), 0);
+	assert_int_equal(try(&other, t->path, true, &e), 0);
 	virtio_blk_destroy(other);
 }
 
@@ -387,9 +596,9 @@ static void test_bad_images(void **state)
 	struct err e;
 
 	(void)state;
-	assert_int_equal(virtio_blk_create(&b, "/tmp/no/such/file", false, "", &e), -ENOENT);
-	assert_int_equal(virtio_blk_create(&b, "/dev/null", false, "", &e), -EINVAL);
-	assert_int_equal(virtio_blk_create(&b, "/tmp", true, "", &e), -EINVAL);
+	assert_int_equal(try(&b, "/tmp/no/such/file", false, &e), -ENOENT);
+	assert_int_equal(try(&b, "/dev/null", false, &e), -EINVAL);
+	assert_int_equal(try(&b, "/tmp", true, &e), -EINVAL);
 }
 
 static void test_reset_in_flight(void **state)
@@ -413,6 +622,19 @@ static void test_reset_in_flight(void **state)
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+/* The same without io_uring, past the page cache, with several queues. */
+#define PLAIN(f)                                              \
+	{                                                     \
+#f " (plain)", f, setup_plain, teardown, NULL \
+	}
+#define DIRECT(f)                                               \
+	{                                                       \
+#f " (direct)", f, setup_direct, teardown, NULL \
+	}
+#define QUEUES(f)                                               \
+	{                                                       \
+#f " (queues)", f, setup_queues, teardown, NULL \
+	}
 	const struct CMUnitTest tests[] = {
 		TEST(test_read),
 		TEST(test_write_and_flush),
@@ -423,9 +645,33 @@ int main(void)
 		TEST(test_truncated_file),
 		TEST(test_readonly),
 		TEST(test_config),
+		TEST(test_discard_and_zero),
+		TEST(test_alignments),
+		TEST(test_resize),
+		TEST(test_full_disk),
 		TEST(test_locked),
-		cmocka_unit_test(test_bad_images),
 		TEST(test_reset_in_flight),
+		PLAIN(test_read),
+		PLAIN(test_write_and_flush),
+		PLAIN(test_refused),
+		PLAIN(test_any_layout),
+		PLAIN(test_no_request),
+		PLAIN(test_truncated_file),
+		PLAIN(test_discard_and_zero),
+		PLAIN(test_resize),
+		PLAIN(test_full_disk),
+		PLAIN(test_reset_in_flight),
+		DIRECT(test_read),
+		DIRECT(test_write_and_flush),
+		DIRECT(test_refused),
+		DIRECT(test_any_layout),
+		DIRECT(test_truncated_file),
+		DIRECT(test_alignments),
+		DIRECT(test_reset_in_flight),
+		QUEUES(test_queues),
+		QUEUES(test_read),
+		QUEUES(test_reset_in_flight),
+		cmocka_unit_test(test_bad_images),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

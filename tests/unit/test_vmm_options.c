@@ -48,16 +48,22 @@ static void test_good(void **state)
 	assert_false(run_options_sessions(&o));
 	run_options_free(&o);
 	assert_int_equal(PARSE("--kernel=k", "--memory", "1G", "--cpus=4", "--disk", "a,b.img,ro",
-			       "--disk", "c,d.img", "--no-kaslr", "--stats", "--name", "x-1",
-			       "--driver", "s/i:/m/l.ko,path=/a,format=lime", "--driver", "s:m.ko"),
+			       "--disk", "c,d.img", "--disk",
+			       "e,direct,serial=A.b,queues=3,aio=threads", "--no-kaslr", "--stats",
+			       "--name", "x-1", "--driver", "s/i:/m/l.ko,path=/a,format=lime",
+			       "--driver", "s:m.ko"),
 			 0);
 	assert_int_equal(o.memory, 1ULL << 30);
 	assert_int_equal(o.cpus, 4);
-	assert_int_equal(o.n_disks, 2);
+	assert_int_equal(o.n_disks, 3);
 	assert_string_equal(o.disks[0].path, "a,b.img");
 	assert_true(o.disks[0].readonly);
 	assert_string_equal(o.disks[1].path, "c,d.img");
-	assert_false(o.disks[1].readonly);
+	assert_false(o.disks[1].readonly || o.disks[1].direct || o.disks[1].threads);
+	assert_string_equal(o.disks[2].path, "e");
+	assert_string_equal(o.disks[2].serial, "A.b");
+	assert_int_equal(o.disks[2].queues, 3);
+	assert_true(o.disks[2].direct && o.disks[2].threads && !o.disks[2].readonly);
 	assert_true(o.no_kaslr && o.stats);
 	assert_int_equal(o.n_drivers, 2);
 	assert_string_equal(o.drivers[0].session, "s");
@@ -91,6 +97,11 @@ static void test_bad(void **state)
 		{ "run", "--cpus", "65", "1 to 64" },
 		{ "run", "--disk", "a,rofl", "unknown option \"rofl\"" },
 		{ "run", "--disk", ",ro", "no file" },
+		{ "run", "--disk", "a.img,direkt", "did you mean \"direct\"" },
+		{ "run", "--disk", "a.img,serial=", "1 to 20" },
+		{ "run", "--disk", "a.img,serial=123456789012345678901", "1 to 20" },
+		{ "run", "--disk", "a.img,queues=0", "1 to 16" },
+		{ "run", "--disk", "a.img,aio=x", "io_uring or threads" },
 		{ "run", "--driver", "x.ko", "SESSION:FILE.ko" },
 		{ "run", "--driver", ":x.ko", "SESSION:FILE.ko" },
 		{ "run", "--driver", "s:", "SESSION:FILE.ko" },

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "devices/blk_image.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <linux/fs.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "devices/virtqueue.h"
+
+#define FILE_BLOCK 4096U       /* no file system wants more */
+#define ZEROES	   (64U << 10) /* written at once where the host cannot zero by itself */
+
+static int lock_image(int fd, bool readonly)
+{
+	struct flock l = { .l_type = readonly ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET };
+
+	if (!fcntl(fd, F_OFD_SETLK, &l))
+		return 0;
+	/* A file system without locks is no reason to refuse. */
+	return errno == EAGAIN || errno == EACCES ? -EBUSY : 0;
+}
+
+static int measure(int fd, u64 *bytes)
+{
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return -errno;
+	if (S_ISREG(st.st_mode)) {
+		*bytes = (u64)st.st_size;
+		return 0;
+	}
+	if (S_ISBLK(st.st_mode))
+		return ioctl(fd, BLKGETSIZE64, bytes) ? -errno : 0;
+	return -EINVAL;
+}
+
+static u32 block_size(int fd)
+{
+	int size;
+
+	if (ioctl(fd, BLKSSZGET, &size) || size < (int)BLK_SECTOR || (size & (size - 1)))
+		return FILE_BLOCK;
+	return (u32)size;
+}
+
+static int open_descriptors(struct blk_image *im, const char *path, bool direct, struct err *e)
+{
+	int flags = (im->readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK;
+	int exclusive = 0;
+	struct stat st;
+
+	/* For a block device: nobody has it mounted. */
+	if (!im->readonly && !stat(path, &st) && S_ISBLK(st.st_mode))
+		exclusive = O_EXCL;
+	im->fd = open(path, flags | exclusive);
+	if (im->fd < 0 && errno == EBUSY)
+		return err_set(e, -EBUSY,
+			       "--disk %s: is mounted or in use by this system; unmount it, or "
+			       "open it read-only (\",ro\")",
+			       path);
+	if (im->fd < 0)
+		return err_set(e, -errno, "--disk %s: cannot open%s: %s", path,
+			       im->readonly ? "" : " for writing (\",ro\" opens it read-only)",
+			       strerror(errno));
+	if (!direct)
+		return 0;
+	im->direct = open(path, flags | O_DIRECT);
+	if (im->direct < 0)
+		return err_set(e, -errno,
+			       "--disk %s: cannot be opened past the page cache: %s; leave out "
+			       "\",direct\"",
+			       path, strerror(errno));
+	return 0;
+}
+
+int blk_image_open(struct blk_image *im, const char *path, bool readonly, bool direct,
+		   struct err *e)
+{
+	u64 bytes = 0;
+	int ret;
+
+	*im = (struct blk_image){ .fd = -1, .direct = -1, .readonly = readonly };
+	ret = open_descriptors(im, path, direct, e);
+	if (ret)
+		goto fail;
+	ret = measure(im->fd, &bytes);
+	if (ret) {
+		err_set(e, ret, "--disk %s: is neither a file nor a block device", path);
+		goto fail;
+	}
+	if (bytes < BLK_SECTOR) {
+		ret = err_set(e, -EINVAL, "--disk %s: has no whole sector (512 bytes)", path);
+		goto fail;
+	}
+	ret = lock_image(im->fd, readonly);
+	if (ret) {
+		err_set(e, ret, "--disk %s: is in use by another guest or program; stop that one%s",
+			path, readonly ? "" : ", or open it read-only in both (\",ro\")");
+		goto fail;
+	}
+	im->block = block_size(im->fd);
+	im->sectors = bytes / BLK_SECTOR;
+	return 0;
+fail:
+	blk_image_close(im);
+	return ret;
+}
+
+void blk_image_close(struct blk_image *im)
+{
+	if (im->fd >= 0)
+		close(im->fd);
+	if (im->direct >= 0)
+		close(im->direct);
+	im->fd = im->direct = -1;
+}
+
+bool blk_image_refresh(struct blk_image *im)
+{
+	u64 bytes = 0, sectors;
+
+	if (measure(im->fd, &bytes))
+		return false;
+	sectors = bytes / BLK_SECTOR;
+	return __atomic_exchange_n(&im->sectors, sectors, __ATOMIC_ACQ_REL) != sectors;
+}
+
+int blk_image_fd(const struct blk_image *im, const struct iovec *iov, unsigned n, u64 offset)
+{
+	u64 bits = offset;
+
+	if (im->direct < 0)
+		return im->fd;
+	for (unsigned i = 0; i < n; i++)
+		bits |= (u64)(uintptr_t)iov[i].iov_base | iov[i].iov_len;
+	return bits & (im->block - 1) ? im->fd : im->direct;
+}
+
+int blk_image_transfer(const struct blk_image *im, bool write, bool durable, struct iovec *iov,
+		       unsigned n, u64 offset)
+{
+	int fd = blk_image_fd(im, iov, n, offset);
+	int flags = durable ? RWF_DSYNC : 0;
+
+	while (n) {
+		ssize_t done = write ? pwritev2(fd, iov, (int)n, (off_t)offset, flags)
+				     : preadv(fd, iov, (int)n, (off_t)offset);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done <= 0)
+			return done ? -errno : -EIO;
+		offset += (u64)done;
+		n = iov_cut(iov, n, (u64)done, UINT64_MAX);
+		fd = im->fd; /* what is left need not be aligned */
+	}
+	return 0;
+}
+
+int blk_image_flush(const struct blk_image *im)
+{
+	return fdatasync(im->fd) ? -errno : 0;
+}
+
+static int allocate(const struct blk_image *im, int mode, u64 offset, u64 len)
+{
+	int ret;
+
+	do {
+		ret = fallocate(im->fd, mode | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)len);
+	} while (ret && errno == EINTR);
+	return ret ? -errno : 0;
+}
+
+static bool unsupported(int ret)
+{
+	return ret == -EOPNOTSUPP || ret == -ENOSYS || ret == -ENODEV;
+}
+
+int blk_image_discard(const struct blk_image *im, u64 offset, u64 len)
+{
+	int ret = len ? allocate(im, FALLOC_FL_PUNCH_HOLE, offset, len) : 0;
+
+	return unsupported(ret) ? 0 : ret;
+}
+
+int blk_image_zero(const struct blk_image *im, u64 offset, u64 len, bool unmap)
+{
+	static const u8 zeroes[ZEROES];
+	int ret = -EOPNOTSUPP;
+
+	if (!len)
+		return 0;
+	if (unmap)
+		ret = allocate(im, FALLOC_FL_PUNCH_HOLE, offset, len);
+	if (unsupported(ret))
+		ret = allocate(im, FALLOC_FL_ZERO_RANGE, offset, len);
+	if (!unsupported(ret))
+		return ret;
+	while (len) {
+		size_t part = len < ZEROES ? (size_t)len : ZEROES;
+		ssize_t done = pwrite(im->fd, zeroes, part, (off_t)offset);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done <= 0)
+			return done ? -errno : -EIO;
+		offset += (u64)done;
+		len -= (u64)done;
+	}
+	return 0;
+}

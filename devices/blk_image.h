@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A disk's image: a raw file or a block device, opened, locked and measured.
+ *
+ * Direct I/O wants offsets, lengths and addresses in multiples of the device's block. A guest need
+ * not know that, and firmware reads single sectors into any address. So there are two descriptors:
+ * what is aligned goes past the page cache, the rest goes through it; the kernel keeps the two
+ * coherent, and a flush covers both. That needs no bounce buffers and no block size of 4096, which
+ * firmware refuses.
+ *
+ * All functions but open and close may be called from several threads at once.
+ */
+#ifndef UMBRA_DEVICES_BLK_IMAGE_H
+#define UMBRA_DEVICES_BLK_IMAGE_H
+
+#include <sys/uio.h>
+
+#include "shadow/err.h"
+#include "shadow/types.h"
+
+#define BLK_SECTOR 512U
+
+struct blk_image {
+	int fd;	    /* through the page cache */
+	int direct; /* past it, or -1 */
+	bool readonly;
+	u32 block;   /* alignment that direct I/O wants */
+	u64 sectors; /* atomic */
+};
+
+/*
+ * Open PATH and lock it: one writer, or any number of readers (-EBUSY). A block device that is
+ * mounted counts as locked. -EINVAL: neither a regular file nor a block device, less than one
+ * sector, or no direct I/O there. On failure nothing is left open.
+ */
+int blk_image_open(struct blk_image *im, const char *path, bool readonly, bool direct,
+		   struct err *e);
+void blk_image_close(struct blk_image *im);
+
+/* Look at the size again; true: ->sectors is another one now. */
+bool blk_image_refresh(struct blk_image *im);
+
+/* The descriptor by which this transfer may go. */
+int blk_image_fd(const struct blk_image *im, const struct iovec *iov, unsigned n, u64 offset);
+
+/*
+ * Read or write all of it, from byte @offset on; *iov is used up. @durable: on the disk when it
+ * returns. -EIO: the end of a file that was truncated under us; other -errno of the host.
+ */
+int blk_image_transfer(const struct blk_image *im, bool write, bool durable, struct iovec *iov,
+		       unsigned n, u64 offset);
+int blk_image_flush(const struct blk_image *im);
+/* The content becomes irrelevant; where nothing can be given back, it stays and that is no error. */
+int blk_image_discard(const struct blk_image *im, u64 offset, u64 len);
+/* The content becomes zero. @unmap: space may be given back. */
+int blk_image_zero(const struct blk_image *im, u64 offset, u64 len, bool unmap);
+
+#endif

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "devices/blk_queue.h"
+
+#include <errno.h>
+#include <liburing.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "devices/blk_request.h"
+
+#define DEPTH 64 /* requests in flight */
+#define BATCH 16 /* completions between two interrupts: latency against system calls */
+
+struct blk_queue {
+	struct blk_queue_config c;
+	pthread_t thread;
+	bool stop; /* atomic */
+
+	/* The thread's own. */
+	struct virtqueue *vq;
+	int bell;
+	struct blk_request *requests, *idle;
+	unsigned finished; /* since the last interrupt */
+	bool has_ring, listening;
+	unsigned in_flight;
+	struct io_uring ring;
+};
+
+static bool stopping(const struct blk_queue *q)
+{
+	return __atomic_load_n(&q->stop, __ATOMIC_ACQUIRE);
+}
+
+static void interrupt(struct blk_queue *q)
+{
+	if (q->finished)
+		virtio_queue_done(q->c.v, q->c.index);
+	q->finished = 0;
+}
+
+static void complete(struct blk_queue *q, struct blk_request *r)
+{
+	virtqueue_push(q->vq, r->chain.head, blk_request_written(r));
+	r->next = q->idle;
+	q->idle = r;
+	if (++q->finished >= BATCH)
+		interrupt(q);
+}
+
+/* There is always room: a request has one entry at a time, and so has the bell. */
+static void submit(struct blk_queue *q, struct blk_request *r)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&q->ring);
+	int fd = blk_image_fd(q->c.image, r->iov, r->n, r->offset);
+
+	if (!sqe) {
+		blk_request_run(r, q->c.image, q->c.durable);
+		complete(q, r);
+		return;
+	}
+	if (r->step == BLK_FLUSH) {
+		io_uring_prep_fsync(sqe, q->c.image->fd, IORING_FSYNC_DATASYNC);
+	} else if (r->step == BLK_WRITE) {
+		io_uring_prep_writev(sqe, fd, r->iov, r->n, r->offset);
+		sqe->rw_flags = q->c.durable ? RWF_DSYNC : 0;
+	} else {
+		io_uring_prep_readv(sqe, fd, r->iov, r->n, r->offset);
+	}
+	io_uring_sqe_set_data(sqe, r);
+	q->in_flight++;
+}
+
+static void on_completion(struct blk_queue *q, struct blk_request *r, int res)
+{
+	q->in_flight--;
+	if (res == -EINTR || res == -EAGAIN) {
+		submit(q, r);
+		return;
+	}
+	if (res > 0 && r->step != BLK_FLUSH) {
+		r->offset += (u64)res;
+		r->n = iov_cut(r->iov, r->n, (u64)res, UINT64_MAX);
+		if (r->n) {
+			submit(q, r);
+			return;
+		}
+	} else if (!res && r->step != BLK_FLUSH) {
+		res = -EIO; /* the end of a file that was truncated under us */
+	}
+	blk_request_finish(r, res < 0 ? res : 0);
+	complete(q, r);
+}
+
+static void silence_bell(struct blk_queue *q)
+{
+	u64 rings;
+
+	/* Nothing to read is as good. */
+	if (read(q->bell, &rings, sizeof(rings)) < 0)
+		return;
+}
+
+/* Hand over what was prepared and wait for something; false: the ring does not work any more. */
+static bool ring_wait(struct blk_queue *q)
+{
+	struct io_uring_cqe *cqe;
+	struct io_uring_sqe *sqe;
+	int ret;
+
+	sqe = q->listening ? NULL : io_uring_get_sqe(&q->ring);
+	if (sqe) {
+		io_uring_prep_poll_add(sqe, q->bell, POLLIN);
+		io_uring_sqe_set_data(sqe, NULL);
+		q->listening = true;
+	}
+	ret = io_uring_submit_and_wait(&q->ring, 1);
+	if (ret < 0 && ret != -EINTR && ret != -EAGAIN && ret != -EBUSY)
+		return false;
+	while (!io_uring_peek_cqe(&q->ring, &cqe)) {
+		struct blk_request *r = io_uring_cqe_get_data(cqe);
+		int res = cqe->res;
+
+		io_uring_cqe_seen(&q->ring, cqe);
+		if (r) {
+			on_completion(q, r, res);
+			continue;
+		}
+		q->listening = false;
+		silence_bell(q);
+	}
+	return true;
+}
+
+static bool plain_wait(struct blk_queue *q)
+{
+	struct pollfd p = { .fd = q->bell, .events = POLLIN };
+
+	if (poll(&p, 1, -1) > 0)
+		silence_bell(q);
+	return true;
+}
+
+/* Take what is there; false: the driver broke the rules. */
+static bool drain(struct blk_queue *q)
+{
+	int got = 0;
+
+	do {
+		virtqueue_listen(q->vq, false);
+		while (q->idle && (got = virtqueue_pop(q->vq, &q->idle->chain)) == 1) {
+			struct blk_request *r = q->idle;
+
+			q->idle = r->next;
+			switch (blk_request_start(r, q->c.image, q->c.id)) {
+			case BLK_BAD:
+				return false;
+			case BLK_DONE:
+				complete(q, r);
+				break;
+			case BLK_READ:
+			case BLK_WRITE:
+			case BLK_FLUSH:
+			default:
+				if (q->has_ring) {
+					submit(q, r);
+					break;
+				}
+				blk_request_run(r, q->c.image, q->c.durable);
+				complete(q, r);
+				break;
+			}
+			if (stopping(q))
+				return true;
+		}
+		if (got < 0)
+			return false;
+		interrupt(q);
+		/* With all in flight the next completion brings us back here: no bell is needed. */
+	} while (q->idle && virtqueue_listen(q->vq, true));
+	return true;
+}
+
+static bool ring_open(struct blk_queue *q)
+{
+	static const unsigned flags[] = { IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN,
+					  0 };
+	struct io_uring_cqe *cqe;
+	struct io_uring_sqe *sqe;
+	int ret = -1;
+
+	for (size_t i = 0; i < ARRAY_SIZE(flags) && ret; i++)
+		ret = io_uring_queue_init(2 * DEPTH, &q->ring, flags[i]);
+	if (ret)
+		return false;
+	sqe = io_uring_get_sqe(&q->ring);
+	if (sqe) {
+		io_uring_prep_nop(sqe);
+		if (io_uring_submit_and_wait(&q->ring, 1) == 1 &&
+		    !io_uring_peek_cqe(&q->ring, &cqe) && !cqe->res) {
+			io_uring_cqe_seen(&q->ring, cqe);
+			return true;
+		}
+	}
+	io_uring_queue_exit(&q->ring);
+	return false;
+}
+
+static void *thread_main(void *arg)
+{
+	struct blk_queue *q = arg;
+	bool working = true;
+
+	pthread_setname_np(pthread_self(), "virtio-blk");
+	q->has_ring = !q->c.one_by_one && ring_open(q);
+	for (unsigned i = 0; i < (q->has_ring ? DEPTH : 1); i++) {
+		q->requests[i].next = q->idle;
+		q->idle = &q->requests[i];
+	}
+	while (working && !stopping(q)) {
+		if (!drain(q)) {
+			virtio_needs_reset(q->c.v);
+			break;
+		}
+		if (!stopping(q))
+			working = q->has_ring ? ring_wait(q) : plain_wait(q);
+		interrupt(q);
+	}
+	while (working && q->in_flight)
+		working = ring_wait(q);
+	if (!working)
+		virtio_needs_reset(q->c.v);
+	if (q->has_ring)
+		io_uring_queue_exit(&q->ring);
+	return NULL;
+}
+
+int blk_queue_start(struct blk_queue **out, const struct blk_queue_config *c)
+{
+	struct blk_queue *q = calloc(1, sizeof(*q));
+	int ret = -ENOMEM;
+
+	if (!q)
+		return ret;
+	q->c = *c;
+	q->vq = virtio_queue(c->v, c->index);
+	q->bell = virtio_bell(c->v, c->index);
+	/* Only what is used is touched: a request has a page of addresses. */
+	q->requests = calloc(DEPTH, sizeof(*q->requests));
+	if (q->requests)
+		ret = -pthread_create(&q->thread, NULL, thread_main, q);
+	if (ret) {
+		free(q->requests);
+		free(q);
+		return ret;
+	}
+	*out = q;
+	return 0;
+}
+
+void blk_queue_stop(struct blk_queue *q)
+{
+	u64 one = 1;
+
+	if (!q)
+		return;
+	__atomic_store_n(&q->stop, true, __ATOMIC_RELEASE);
+	/* A bell that rings already wakes the thread as well. */
+	if (write(q->bell, &one, sizeof(one)) == sizeof(one) || errno == EAGAIN)
+		pthread_join(q->thread, NULL);
+	free(q->requests);
+	free(q);
+}

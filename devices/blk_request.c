@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "devices/blk_request.h"
+
+#include <errno.h>
+#include <linux/virtio_blk.h>
+
+#define HEADER sizeof(struct virtio_blk_outhdr)
+
+static bool in_bounds(const struct blk_image *im, u64 sector, u64 count)
+{
+	u64 sectors = __atomic_load_n(&im->sectors, __ATOMIC_ACQUIRE);
+
+	return sector <= sectors && count <= sectors - sector;
+}
+
+static enum blk_step done(struct blk_request *r, u8 status)
+{
+	*r->status = status;
+	return BLK_DONE;
+}
+
+static enum blk_step read_or_write(struct blk_request *r, const struct blk_image *im, u64 sector,
+				   bool write)
+{
+	struct vq_chain *c = &r->chain;
+	u64 skip = write ? HEADER : 0;
+	u64 len = write ? c->out_len - skip : c->in_len - 1;
+
+	if (len % BLK_SECTOR || !in_bounds(im, sector, len / BLK_SECTOR) || (write && im->readonly))
+		return done(r, VIRTIO_BLK_S_IOERR);
+	r->iov = write ? c->iov : c->iov + c->n_out;
+	r->n = iov_cut(r->iov, write ? c->n_out : c->n_in, skip, len);
+	r->offset = sector * BLK_SECTOR;
+	if (!r->n)
+		return done(r, VIRTIO_BLK_S_OK);
+	return write ? BLK_WRITE : BLK_READ;
+}
+
+static enum blk_step get_id(struct blk_request *r, const char *id)
+{
+	struct vq_chain *c = &r->chain;
+
+	if (c->in_len - 1 < BLK_ID_BYTES)
+		return done(r, VIRTIO_BLK_S_IOERR);
+	iov_write(c->iov + c->n_out, c->n_in, 0, id, BLK_ID_BYTES);
+	return done(r, VIRTIO_BLK_S_OK);
+}
+
+/* VIRTIO_BLK_S_OK if this range may be worked on (5.2.6.2). */
+static u8 check_range(const struct blk_image *im, const struct virtio_blk_discard_write_zeroes *d,
+		      bool zero)
+{
+	u32 known = zero ? VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP : 0;
+
+	if (d->flags & ~known)
+		return VIRTIO_BLK_S_UNSUPP;
+	if (d->num_sectors > (zero ? BLK_MAX_ZERO : BLK_MAX_DISCARD) ||
+	    !in_bounds(im, d->sector, d->num_sectors))
+		return VIRTIO_BLK_S_IOERR;
+	return VIRTIO_BLK_S_OK;
+}
+
+static enum blk_step ranges(struct blk_request *r, const struct blk_image *im, bool zero)
+{
+	struct virtio_blk_discard_write_zeroes d[BLK_MAX_RANGES];
+	struct vq_chain *c = &r->chain;
+	u64 len = c->out_len - HEADER;
+	unsigned n = (unsigned)(len / sizeof(d[0]));
+	u8 status;
+
+	if (im->readonly || !len || len % sizeof(d[0]) || len > sizeof(d))
+		return done(r, VIRTIO_BLK_S_IOERR);
+	iov_read(c->iov, c->n_out, HEADER, d, (size_t)len);
+	/* All are checked before the first is done. */
+	for (unsigned i = 0; i < n; i++) {
+		status = check_range(im, &d[i], zero);
+		if (status != VIRTIO_BLK_S_OK)
+			return done(r, status);
+	}
+	for (unsigned i = 0; i < n; i++) {
+		u64 at = d[i].sector * BLK_SECTOR, bytes = (u64)d[i].num_sectors * BLK_SECTOR;
+		int ret = zero ? blk_image_zero(im, at, bytes,
+						d[i].flags & VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP)
+			       : blk_image_discard(im, at, bytes);
+
+		if (ret)
+			return done(r, VIRTIO_BLK_S_IOERR);
+	}
+	return done(r, VIRTIO_BLK_S_OK);
+}
+
+static enum blk_step decode(struct blk_request *r, const struct blk_image *im, const char *id)
+{
+	struct vq_chain *c = &r->chain;
+	struct virtio_blk_outhdr hdr;
+	struct iovec last;
+
+	r->iov = NULL;
+	r->n = 0;
+	if (!c->in_len || c->out_len < HEADER)
+		return BLK_BAD;
+	/* Where the status goes, before the list is cut to the data. */
+	last = c->iov[c->n_out + c->n_in - 1];
+	r->status = (u8 *)last.iov_base + last.iov_len - 1;
+	iov_read(c->iov, c->n_out, 0, &hdr, sizeof(hdr));
+	switch (hdr.type) {
+	case VIRTIO_BLK_T_IN:
+		return read_or_write(r, im, hdr.sector, false);
+	case VIRTIO_BLK_T_OUT:
+		return read_or_write(r, im, hdr.sector, true);
+	case VIRTIO_BLK_T_FLUSH:
+		return im->readonly ? done(r, VIRTIO_BLK_S_OK) : BLK_FLUSH;
+	case VIRTIO_BLK_T_GET_ID:
+		return get_id(r, id);
+	case VIRTIO_BLK_T_DISCARD:
+		return ranges(r, im, false);
+	case VIRTIO_BLK_T_WRITE_ZEROES:
+		return ranges(r, im, true);
+	default:
+		return done(r, VIRTIO_BLK_S_UNSUPP);
+	}
+}
+
+enum blk_step blk_request_start(struct blk_request *r, const struct blk_image *im, const char *id)
+{
+	r->step = decode(r, im, id);
+	return r->step;
+}
+
+void blk_request_run(struct blk_request *r, const struct blk_image *im, bool durable)
+{
+	int ret;
+
+	if (r->step == BLK_FLUSH)
+		ret = blk_image_flush(im);
+	else
+		ret = blk_image_transfer(im, r->step == BLK_WRITE, durable, r->iov, r->n,
+					 r->offset);
+	blk_request_finish(r, ret);
+}
+
+void blk_request_finish(struct blk_request *r, int ret)
+{
+	*r->status = ret ? VIRTIO_BLK_S_IOERR : VIRTIO_BLK_S_OK;
+}
+
+u32 blk_request_written(const struct blk_request *r)
+{
+	return r->chain.in_len > UINT32_MAX ? UINT32_MAX : (u32)r->chain.in_len;
+}

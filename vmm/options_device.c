@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "vmm/options_device.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_SERIAL 20U
+#define MAX_QUEUES 16UL
+
+/* The value if @word is "@key=value", else NULL. */
+static const char *value_of(const char *word, const char *key)
+{
+	size_t len = strlen(key);
+
+	return !strncmp(word, key, len) && word[len] == '=' ? word + len + 1 : NULL;
+}
+
+static int unknown(const char *option, const char *whole, const char *word,
+		   const char *const *known, const char *form, struct err *e)
+{
+	char key[40];
+	size_t len = strcspn(word, "=");
+	const char *near;
+
+	if (len >= sizeof(key))
+		len = sizeof(key) - 1;
+	memcpy(key, word, len);
+	key[len] = '\0';
+	near = suggest(key, known);
+	if (near)
+		return err_set(e, -EINVAL, "%s %s: unknown option \"%s\"; did you mean \"%s\"?",
+			       option, whole, key, near);
+	return err_set(e, -EINVAL, "%s %s: unknown option \"%s\"; want %s", option, whole, key,
+		       form);
+}
+
+/* --- disk ---------------------------------------------------------------------------------- */
+
+static int disk_serial(struct run_disk *d, const char *s, const char *value, struct err *e)
+{
+	size_t len = strlen(value);
+
+	if (!len || len > MAX_SERIAL)
+		return err_set(e, -EINVAL, "--disk %s: a serial has 1 to %u characters", s,
+			       MAX_SERIAL);
+	for (size_t i = 0; i < len; i++)
+		if (value[i] <= ' ' || value[i] > '~')
+			return err_set(e, -EINVAL, "--disk %s: a serial is printable ASCII", s);
+	free(d->serial);
+	d->serial = strdup(value);
+	return d->serial ? 0 : err_set(e, -ENOMEM, "out of memory");
+}
+
+static int disk_queues(struct run_disk *d, const char *s, const char *value, struct err *e)
+{
+	char *end;
+	unsigned long n = strtoul(value, &end, 10);
+
+	if (*value < '0' || *value > '9' || *end || !n || n > MAX_QUEUES)
+		return err_set(e, -EINVAL, "--disk %s: queues wants a number from 1 to %lu", s,
+			       MAX_QUEUES);
+	d->queues = (unsigned)n;
+	return 0;
+}
+
+/* 1: @word is an option and was taken; 0: it is none; -errno. */
+static int disk_word(struct run_disk *d, const char *s, const char *word, struct err *e)
+{
+	const char *value;
+	int ret = 0;
+
+	if (!strcmp(word, "ro"))
+		d->readonly = true;
+	else if (!strcmp(word, "direct"))
+		d->direct = true;
+	else if (!strcmp(word, "aio=io_uring"))
+		d->threads = false;
+	else if (!strcmp(word, "aio=threads"))
+		d->threads = true;
+	else if (value_of(word, "aio"))
+		ret = err_set(e, -EINVAL, "--disk %s: aio is io_uring or threads", s);
+	else if ((value = value_of(word, "serial")))
+		ret = disk_serial(d, s, value, e);
+	else if ((value = value_of(word, "queues")))
+		ret = disk_queues(d, s, value, e);
+	else
+		return 0;
+	return ret ? ret : 1;
+}
+
+/* From the right: a comma in a file's name is part of it unless a known word follows. */
+int parse_disk(struct run_options *o, const char *s, struct err *e)
+{
+	static const char *const known[] = { "ro", "direct", "serial", "queues", "aio", NULL };
+	struct run_disk *d = &o->disks[o->n_disks];
+	char *comma;
+	int ret;
+
+	if (o->n_disks == RUN_MAX_DISKS)
+		return err_set(e, -EINVAL, "--disk %s: at most %d disks", s, RUN_MAX_DISKS);
+	d->path = strdup(s);
+	if (!d->path)
+		return err_set(e, -ENOMEM, "out of memory");
+	o->n_disks++;
+	while ((comma = strrchr(d->path, ','))) {
+		ret = disk_word(d, s, comma + 1, e);
+		if (ret < 0)
+			return ret;
+		if (!ret && (strchr(comma, '/') || strchr(comma, '.')))
+			break;
+		if (!ret)
+			return unknown("--disk", s, comma + 1, known,
+				       "FILE[,ro][,direct][,serial=S][,queues=N]", e);
+		*comma = '\0';
+	}
+	if (!*d->path)
+		return err_set(e, -EINVAL, "--disk %s: no file is named", s);
+	return 0;
+}

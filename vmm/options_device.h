@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Options of `vmm run` that describe a device: NAME[,word][,key=value]... */
+#ifndef UMBRA_VMM_OPTIONS_DEVICE_H
+#define UMBRA_VMM_OPTIONS_DEVICE_H
+
+#include "vmm/options.h"
+
+/* --disk FILE[,ro][,direct][,serial=S][,queues=N][,aio=io_uring|threads] */
+int parse_disk(struct run_options *o, const char *s, struct err *e);
+
+#endif
