@@ -280,33 +280,20 @@ static void branch(struct check *c, u64 at, u64 target)
 		violation(c, at, target);
 }
 
-/*
- * Linear decoding: the kernel's modules are built without jump tables, so text holds nothing but
- * instructions and padding. What does not decode is counted, never passed over in silence.
- */
-static int decode(struct check *c, struct err *e)
+static int by_address(const void *a, const void *b)
 {
-	u64 va = c->mod.base;
-	const u8 *p;
-	size_t left = c->mod.text;
-	cs_insn *in = NULL;
-	u8 *text;
-	csh cs;
-	int ret = 0;
+	const struct section *x = a, *y = b;
 
-	text = malloc(left + 1);
-	if (!text || cs_open(CS_ARCH_X86, CS_MODE_64, &cs) != CS_ERR_OK) {
-		free(text);
-		return err_set(e, -ENOMEM, "no memory to decode %s", c->d->guest_name);
-	}
-	cs_option(cs, CS_OPT_DETAIL, CS_OPT_ON);
-	in = cs_malloc(cs);
-	ret = guest_read(c->s->m, va, text, left);
-	if (ret || !in) {
-		ret = err_set(e, -EFAULT, "text of %s cannot be read", c->d->guest_name);
-		goto out;
-	}
-	p = text;
+	return (x->addr > y->addr) - (x->addr < y->addr);
+}
+
+/*
+ * Linear decoding, section by section: the kernel's modules are built without jump tables, so text
+ * holds nothing but instructions and padding, and each section begins with an instruction. What does
+ * not decode is counted, never passed over in silence.
+ */
+static void decode_range(struct check *c, csh cs, cs_insn *in, const u8 *p, size_t left, u64 va)
+{
 	while (left) {
 		if (!cs_disasm_iter(cs, &p, &left, &va, in)) {
 			c->undecoded++;
@@ -321,6 +308,43 @@ static int decode(struct check *c, struct err *e)
 			branch(c, in->address, (u64)in->detail->x86.operands[0].imm);
 		else
 			c->indirect++;
+	}
+}
+
+static int decode(struct check *c, struct err *e)
+{
+	const u64 base = c->mod.base, end = base + c->mod.text;
+	cs_insn *in = NULL;
+	u64 from = base;
+	u8 *text;
+	csh cs;
+	size_t i;
+	int ret = 0;
+
+	text = malloc(c->mod.text + 1);
+	if (!text || cs_open(CS_ARCH_X86, CS_MODE_64, &cs) != CS_ERR_OK) {
+		free(text);
+		return err_set(e, -ENOMEM, "no memory to decode %s", c->d->guest_name);
+	}
+	cs_option(cs, CS_OPT_DETAIL, CS_OPT_ON);
+	in = cs_malloc(cs);
+	ret = guest_read(c->s->m, base, text, c->mod.text);
+	if (ret || !in) {
+		ret = err_set(e, -EFAULT, "text of %s cannot be read", c->d->guest_name);
+		goto out;
+	}
+	qsort(c->sections, c->n_sections, sizeof(*c->sections), by_address);
+	for (i = 0; i <= c->n_sections; i++) {
+		u64 to = i < c->n_sections ? c->sections[i].addr : end;
+		size_t n;
+
+		if (to <= from || to > end)
+			continue;
+		/* the loader's padding behind a section is zero, its own is int3 or nop */
+		for (n = (size_t)(to - from); n && !text[from - base + n - 1]; n--)
+			;
+		decode_range(c, cs, in, text + (from - base), n, from);
+		from = to;
 	}
 out:
 	if (in)
