@@ -36,6 +36,7 @@ static const char usage[] =
 	"  --disk FILE[,ro][,direct][,serial=S][,queues=N][,aio=io_uring|threads]\n"
 	"                        virtio disk on a raw image or a block device; repeatable.\n"
 	"                        direct: past the host's page cache; queues: one for each CPU\n"
+	"  --no-rng              without the virtio entropy device\n"
 	"  --no-kaslr            place the kernel where it was linked, with \"nokaslr\"\n"
 	"  --name NAME           name for other vmm commands\n"
 	"  --stats               print exits, start-up time and memory at the end\n"

@@ -22,6 +22,7 @@ enum opt {
 	OPT_DISK,
 	OPT_NO_KASLR,
 	OPT_STATS,
+	OPT_NO_RNG,
 	OPT_NAME,
 	OPT_POLICY,
 	OPT_DRIVER,
@@ -38,6 +39,7 @@ static const struct option options[] = {
 	{ "disk", required_argument, NULL, OPT_DISK },
 	{ "no-kaslr", no_argument, NULL, OPT_NO_KASLR },
 	{ "stats", no_argument, NULL, OPT_STATS },
+	{ "no-rng", no_argument, NULL, OPT_NO_RNG },
 	{ "name", required_argument, NULL, OPT_NAME },
 	{ "policy", required_argument, NULL, OPT_POLICY },
 	{ "driver", required_argument, NULL, OPT_DRIVER },
@@ -197,6 +199,9 @@ static int take(struct run_options *o, int opt, struct err *e)
 		return 0;
 	case OPT_STATS:
 		o->stats = true;
+		return 0;
+	case OPT_NO_RNG:
+		o->no_rng = true;
 		return 0;
 	case OPT_NAME:
 		return parse_name(o, optarg, e);

@@ -38,6 +38,7 @@ struct run_options {
 	unsigned cpus;
 	bool no_kaslr;
 	bool stats;
+	bool no_rng;
 	const char *policy;	 /* or NULL */
 	const char *record;	 /* or NULL */
 	const char *driver_wait; /* load drivers when this path exists in the guest, or NULL */

@@ -10,6 +10,7 @@
 #include "devices/power.h"
 #include "devices/virtio_blk.h"
 #include "devices/virtio_pci.h"
+#include "devices/virtio_rng.h"
 #include "vmm/layout.h"
 
 struct disk {
@@ -22,7 +23,19 @@ struct platform {
 	struct pci_bus *bus;
 	struct disk disks[RUN_MAX_DISKS];
 	size_t n_disks;
+	struct virtio_rng *rng;
+	struct virtio_pci *rng_pci;
 };
+
+/* Put a device on the bus. @v is taken over, also on failure. */
+static int plug(struct platform *p, struct host *h, struct virtio *v, struct virtio_pci **pci)
+{
+	int ret = virtio_pci_create(pci, h, p->bus, v);
+
+	if (ret)
+		virtio_destroy(v);
+	return ret;
+}
 
 static int add_disk(struct platform *p, struct host *h, const struct run_disk *o, unsigned cpus,
 		    struct err *e)
@@ -48,13 +61,25 @@ static int add_disk(struct platform *p, struct host *h, const struct run_disk *o
 	ret = virtio_create(&v, h, virtio_blk_type(d->blk), d->blk);
 	if (!ret) {
 		virtio_blk_attach(d->blk, v);
-		ret = virtio_pci_create(&d->pci, h, p->bus, v);
-		if (ret)
-			virtio_destroy(v);
+		ret = plug(p, h, v, &d->pci);
 	}
 	return ret ? err_set(e, ret, "--disk %s: cannot add the device: %s", o->path,
 			     strerror(-ret))
 		   : 0;
+}
+
+static int add_rng(struct platform *p, struct host *h, struct err *e)
+{
+	struct virtio *v = NULL;
+	int ret = virtio_rng_create(&p->rng);
+
+	if (!ret)
+		ret = virtio_create(&v, h, virtio_rng_type(), p->rng);
+	if (!ret) {
+		virtio_rng_attach(p->rng, v);
+		ret = plug(p, h, v, &p->rng_pci);
+	}
+	return ret ? err_set(e, ret, "cannot add the entropy device: %s", strerror(-ret)) : 0;
 }
 
 int platform_create(struct platform **out, struct machine *m, const struct run_options *o,
@@ -81,6 +106,8 @@ int platform_create(struct platform **out, struct machine *m, const struct run_o
 		err_set(e, ret, "cannot set up the platform: %s", strerror(-ret));
 	for (size_t i = 0; i < o->n_disks && !ret; i++)
 		ret = add_disk(p, h, &o->disks[i], o->cpus, e);
+	if (!ret && !o->no_rng)
+		ret = add_rng(p, h, e);
 	if (ret) {
 		platform_destroy(p);
 		return ret;
@@ -97,6 +124,8 @@ void platform_destroy(struct platform *p)
 		virtio_pci_destroy(p->disks[i].pci);
 		virtio_blk_destroy(p->disks[i].blk);
 	}
+	virtio_pci_destroy(p->rng_pci);
+	virtio_rng_destroy(p->rng);
 	pci_bus_destroy(p->bus);
 	power_destroy(p->power);
 	free(p);

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "devices/virtio_rng.h"
+
+#include <errno.h>
+#include <linux/virtio_ids.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "devices/vq_worker.h"
+
+#define PCI_CLASS  0xff0000
+#define QUEUE_SIZE 16
+#define WINDOW_MS  100
+#define CHUNK	   256U /* getrandom() gives this much without being interrupted */
+
+struct virtio_rng {
+	struct virtio *v;
+	struct vq_worker *worker;
+	s64 window; /* when it began, in ms */
+	u32 given;  /* bytes in this window */
+	struct vq_chain chain;
+};
+
+static s64 now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (s64)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static u32 budget(struct virtio_rng *r)
+{
+	s64 now = now_ms();
+
+	if (now - r->window >= WINDOW_MS) {
+		r->window = now;
+		r->given = 0;
+	}
+	return VIRTIO_RNG_RATE - r->given;
+}
+
+/* Fewer bytes than asked for are an answer, too (5.4.6.2: at least one). */
+static u32 fill(struct virtio_rng *r, u32 limit)
+{
+	const struct iovec *iov = r->chain.iov + r->chain.n_out;
+	u8 buf[CHUNK];
+	u32 done = 0;
+
+	while (done < limit && done < r->chain.in_len) {
+		u64 want = r->chain.in_len - done;
+		ssize_t got;
+
+		if (want > limit - done)
+			want = limit - done;
+		if (want > sizeof(buf))
+			want = sizeof(buf);
+		got = getrandom(buf, (size_t)want, 0);
+		if (got <= 0)
+			break;
+		iov_write(iov, r->chain.n_in, done, buf, (size_t)got);
+		done += (u32)got;
+	}
+	return done;
+}
+
+static bool serve(void *arg)
+{
+	struct virtio_rng *r = arg;
+	struct virtqueue *q = virtio_queue(r->v, 0);
+	u32 left;
+	int got;
+
+	do {
+		virtqueue_listen(q, false);
+		while ((left = budget(r))) {
+			u32 n;
+
+			got = virtqueue_pop(q, &r->chain);
+			if (got < 0 || (got && !r->chain.n_in))
+				return false;
+			if (!got)
+				break;
+			n = fill(r, left);
+			r->given += n;
+			virtqueue_push(q, r->chain.head, n);
+		}
+		virtio_queue_done(r->v, 0);
+	} while (left && virtqueue_listen(q, true));
+	return true;
+}
+
+static unsigned watch(void *arg, struct pollfd *p, int *timeout_ms)
+{
+	struct virtio_rng *r = arg;
+
+	(void)p;
+	if (r->given == VIRTIO_RNG_RATE)
+		*timeout_ms = WINDOW_MS;
+	return 0;
+}
+
+static int start(void *arg, u64 features)
+{
+	static const struct vq_worker_ops ops = { "virtio-rng", serve, watch };
+	struct virtio_rng *r = arg;
+
+	(void)features;
+	return virtio_queue(r->v, 0) ? vq_worker_start(&r->worker, r->v, &ops, r) : -EINVAL;
+}
+
+static void stop(void *arg)
+{
+	struct virtio_rng *r = arg;
+
+	vq_worker_stop(r->worker);
+	r->worker = NULL;
+}
+
+/* There is none. */
+static void config(void *arg, u32 offset, void *data, unsigned len, bool write)
+{
+	(void)arg;
+	(void)offset;
+	(void)data;
+	(void)len;
+	(void)write;
+}
+
+int virtio_rng_create(struct virtio_rng **out)
+{
+	struct virtio_rng *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		return -ENOMEM;
+	*out = r;
+	return 0;
+}
+
+void virtio_rng_destroy(struct virtio_rng *r)
+{
+	free(r);
+}
+
+const struct virtio_type *virtio_rng_type(void)
+{
+	static const struct virtio_type type = {
+		.id = VIRTIO_ID_RNG,
+		.class = PCI_CLASS,
+		.queues = 1,
+		.queue_size = QUEUE_SIZE,
+		.start = start,
+		.stop = stop,
+		.config = config,
+	};
+
+	return &type;
+}
+
+void virtio_rng_attach(struct virtio_rng *r, struct virtio *v)
+{
+	r->v = v;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * virtio entropy (virtio 1.2, 5.4) from getrandom(2). At most VIRTIO_RNG_RATE bytes for each tenth
+ * of a second: a guest that reads without end costs the host no more than that.
+ */
+#ifndef UMBRA_DEVICES_VIRTIO_RNG_H
+#define UMBRA_DEVICES_VIRTIO_RNG_H
+
+#include "devices/virtio.h"
+
+#define VIRTIO_RNG_RATE 65536U
+
+struct virtio_rng;
+
+int virtio_rng_create(struct virtio_rng **out);
+/* After the struct virtio that uses it. NULL allowed. */
+void virtio_rng_destroy(struct virtio_rng *r);
+
+const struct virtio_type *virtio_rng_type(void);
+/* The struct virtio that was created with @r as its argument. */
+void virtio_rng_attach(struct virtio_rng *r, struct virtio *v);
+
+#endif

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "devices/vq_worker.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+struct vq_worker {
+	struct virtio *v;
+	const struct vq_worker_ops *ops;
+	void *arg;
+	pthread_t thread;
+	int wake;
+	bool stop; /* atomic */
+};
+
+static void silence(int fd)
+{
+	u64 n;
+
+	/* Nothing to read is as good. */
+	if (read(fd, &n, sizeof(n)) < 0)
+		return;
+}
+
+static void *thread_main(void *arg)
+{
+	struct pollfd p[1 + VIRTIO_MAX_QUEUES + VQ_WORKER_FDS];
+	struct vq_worker *w = arg;
+	unsigned queues = virtio_type(w->v)->queues, bells = 0;
+
+	pthread_setname_np(pthread_self(), w->ops->name);
+	p[bells++] = (struct pollfd){ .fd = w->wake, .events = POLLIN };
+	for (unsigned i = 0; i < queues; i++)
+		if (virtio_queue(w->v, i))
+			p[bells++] =
+				(struct pollfd){ .fd = virtio_bell(w->v, i), .events = POLLIN };
+	while (!__atomic_load_n(&w->stop, __ATOMIC_ACQUIRE)) {
+		unsigned n = bells;
+		int timeout = -1;
+
+		if (!w->ops->serve(w->arg)) {
+			virtio_needs_reset(w->v);
+			break;
+		}
+		if (w->ops->watch)
+			n += w->ops->watch(w->arg, p + bells, &timeout);
+		if (poll(p, n, timeout) < 0 && errno != EINTR)
+			break;
+		for (unsigned i = 0; i < bells; i++)
+			if (p[i].revents)
+				silence(p[i].fd);
+	}
+	return NULL;
+}
+
+int vq_worker_start(struct vq_worker **out, struct virtio *v, const struct vq_worker_ops *ops,
+		    void *arg)
+{
+	struct vq_worker *w = calloc(1, sizeof(*w));
+	int ret;
+
+	if (!w)
+		return -ENOMEM;
+	w->v = v;
+	w->ops = ops;
+	w->arg = arg;
+	w->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	ret = w->wake < 0 ? -errno : 0;
+	/* Before the thread runs: serve() may be looking for it. */
+	*out = w;
+	if (!ret)
+		ret = -pthread_create(&w->thread, NULL, thread_main, w);
+	if (ret) {
+		*out = NULL;
+		if (w->wake >= 0)
+			close(w->wake);
+		free(w);
+	}
+	return ret;
+}
+
+void vq_worker_wake(struct vq_worker *w)
+{
+	/* A full counter wakes as well. */
+	eventfd_write(w->wake, 1);
+}
+
+void vq_worker_stop(struct vq_worker *w)
+{
+	if (!w)
+		return;
+	__atomic_store_n(&w->stop, true, __ATOMIC_RELEASE);
+	vq_worker_wake(w);
+	pthread_join(w->thread, NULL);
+	close(w->wake);
+	free(w);
+}
