@@ -22,7 +22,7 @@ int i440fx_create(struct pci_bus **out, struct host *h, u64 window, u64 window_e
 	if (ret)
 		return ret;
 	bridge = pci_bus_bridge(*out);
-	pci_dev_register(bridge, PAM, PAM0_BITS, PAM0_BITS);
+	pci_dev_register(bridge, PAM, 0, PAM0_BITS);
 	for (u8 reg = PAM + 1; reg <= PAM_LAST; reg++)
 		pci_dev_register(bridge, reg, 0, PAM_BITS);
 	return 0;

@@ -4,8 +4,9 @@
  * knows where it runs.
  *
  * Its PAM registers decide on real hardware whether 0xc0000-0xfffff is ROM or RAM. Here it is
- * always RAM, with the firmware's copy in it, so they are kept and have no effect; PAM0 starts as
- * "F segment is RAM", upon which SeaBIOS runs where it is instead of copying itself.
+ * always RAM, with the end of the firmware's image in it, so they are kept and have no effect. They
+ * start as "ROM", upon which SeaBIOS copies the whole of itself there from below 4 GiB: it is larger
+ * than the 128 KiB that a PC shows of its ROM below 1 MiB.
  */
 #ifndef UMBRA_DEVICES_I440FX_H
 #define UMBRA_DEVICES_I440FX_H

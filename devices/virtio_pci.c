@@ -297,6 +297,11 @@ int virtio_pci_create(struct virtio_pci **out, struct host *h, struct pci_bus *b
 	return 0;
 }
 
+unsigned virtio_pci_slot(const struct virtio_pci *p)
+{
+	return pci_dev_slot(p->dev);
+}
+
 void virtio_pci_destroy(struct virtio_pci *p)
 {
 	if (!p)

@@ -17,6 +17,8 @@ struct virtio_pci;
 /* Takes @v over on success: virtio_pci_destroy() destroys it. */
 int virtio_pci_create(struct virtio_pci **out, struct host *h, struct pci_bus *bus,
 		      struct virtio *v);
+/* Where the guest sees it. */
+unsigned virtio_pci_slot(const struct virtio_pci *p);
 /* Before the bus. NULL allowed. */
 void virtio_pci_destroy(struct virtio_pci *p);
 

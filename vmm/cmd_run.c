@@ -14,6 +14,7 @@
 #include "vmm/commands.h"
 #include "vmm/console.h"
 #include "vmm/exit.h"
+#include "vmm/firmware.h"
 #include "vmm/machine.h"
 #include "vmm/options.h"
 #include "vmm/panic.h"
@@ -25,7 +26,9 @@
 
 static const char usage[] =
 	"Usage: vmm run --kernel VMLINUZ [OPTION]...\n"
-	"Boot a Linux kernel in a virtual machine; its serial console is this terminal.\n"
+	"       vmm run --firmware seabios --disk FILE [OPTION]...\n"
+	"Boot a Linux kernel, or a disk by its boot loader, in a virtual machine; its serial\n"
+	"console is this terminal.\n"
 	"\n"
 	"  --kernel FILE         bzImage (vmlinuz) or ELF vmlinux\n"
 	"  --initrd FILE         initramfs\n"
@@ -36,6 +39,11 @@ static const char usage[] =
 	"  --disk FILE[,ro][,direct][,serial=S][,queues=N][,aio=io_uring|threads]\n"
 	"                        virtio disk on a raw image or a block device; repeatable.\n"
 	"                        direct: past the host's page cache; queues: one for each CPU\n"
+	"  --firmware seabios|FILE\n"
+	"                        start as a PC does, in a BIOS: Debian's SeaBIOS or an image of it.\n"
+	"                        It boots --kernel by its 16-bit entry (ipxe.lkrn, say), else the\n"
+	"                        first disk that can be booted\n"
+	"  --firmware-log FILE   keep the firmware's debug messages\n"
 	"  --no-rng              without the virtio entropy device\n"
 	"  --no-kaslr            place the kernel where it was linked, with \"nokaslr\"\n"
 	"  --name NAME           name for other vmm commands\n"
@@ -56,6 +64,7 @@ static const char usage[] =
 	"  vmm run --kernel /vmlinuz --initrd /initrd.img\n"
 	"  vmm run --kernel /vmlinuz --initrd my.cpio --memory 1G --cpus 2 --disk data.img \\\n"
 	"          --append \"quiet panic=-1\"\n"
+	"  vmm run --firmware seabios --disk /usr/lib/ipxe/ipxe.iso,ro\n"
 	"  vmm run --kernel /vmlinuz --initrd my.cpio --policy p.conf --driver a:lime.ko,path=/x\n";
 
 struct run {
@@ -65,6 +74,7 @@ struct run {
 	struct panic_watch *panic;
 	struct console *console;
 	struct platform *platform;
+	struct firmware *firmware;
 	struct sessions *sessions;
 	char *cmdline;
 	u64 kaslr;
@@ -172,15 +182,31 @@ static int make_cmdline(struct run *r, struct err *e)
 	return 0;
 }
 
+static int create_firmware(struct run *r, struct err *e)
+{
+	struct firmware_config c = {
+		.image = r->o.firmware,
+		.log = r->o.firmware_log,
+		.kernel = r->o.kernel,
+		.initrd = r->o.initrd,
+		.cmdline = r->o.append,
+	};
+
+	c.n_disks = platform_disk_slots(r->platform, c.disks, ARRAY_SIZE(c.disks));
+	return firmware_create(&r->firmware, r->m, &c, e);
+}
+
 static int create_devices(struct run *r, struct err *e)
 {
-	struct console_config c = { .tap = panic_watch_byte };
+	struct console_config c = { .tap = panic_watch_byte, .polled_input = r->o.firmware };
 	int ret = panic_watch_create(&r->panic, r->m, run_options_sessions(&r->o));
 
 	if (ret)
 		return err_set(e, ret, "cannot watch for panics: %s", strerror(-ret));
 	c.tap_arg = r->panic;
 	ret = platform_create(&r->platform, r->m, &r->o, e);
+	if (!ret && r->o.firmware)
+		ret = create_firmware(r, e);
 	/* The console last: the terminal goes raw when nothing can fail any more. */
 	return ret ? ret : console_create(&r->console, r->m, &c, e);
 }
@@ -227,18 +253,19 @@ static int prepare(struct run *r, u64 exec_ns, struct err *e)
 		.memory = r->o.memory,
 		.cpus = r->o.cpus,
 		.start_ns = exec_ns,
+		.pc = r->o.firmware,
 	};
 	int ret = block_signals(r, e);
 
-	if (!ret)
+	if (!ret && !r->o.firmware)
 		ret = kernel_open(&r->kernel, r->o.kernel, true, e);
-	if (!ret)
+	if (!ret && !r->o.firmware)
 		ret = choose_kaslr(r, e);
 	if (!ret)
 		ret = machine_create(&r->m, &c, e);
 	if (!ret && run_options_sessions(&r->o))
 		ret = sessions_prepare(&r->sessions, r->m, &r->o, r->kernel, r->kaslr, e);
-	if (!ret)
+	if (!ret && !r->o.firmware)
 		ret = load(r, e);
 	if (!ret)
 		ret = create_devices(r, e);
@@ -262,6 +289,7 @@ static void release(struct run *r)
 	struct kernel *reopened = r->m ? machine_kernel(r->m) : NULL;
 
 	console_destroy(r->console);
+	firmware_destroy(r->firmware);
 	platform_destroy(r->platform);
 	panic_watch_destroy(r->panic);
 	machine_destroy(r->m);

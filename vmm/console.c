@@ -228,6 +228,7 @@ int console_create(struct console **out, struct machine *m, const struct console
 		.gsi = LAYOUT_GSI_COM1,
 		.output = on_output,
 		.room = on_room,
+		.polled_input = config->polled_input,
 		.arg = c,
 	};
 	int ret;

@@ -21,6 +21,7 @@ struct console_config {
 	/* Sees each byte of output, on a vCPU thread. May be NULL. */
 	void (*tap)(void *arg, u8 byte);
 	void *tap_arg;
+	bool polled_input; /* the guest may be a firmware, see devices/serial.h */
 };
 
 int console_create(struct console **out, struct machine *m, const struct console_config *c,

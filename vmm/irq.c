@@ -13,7 +13,9 @@
 #include "vmm/layout.h"
 
 #define MAX_VECTORS 512
-#define MAX_ROUTES  (LAYOUT_GSI_PINS + MAX_VECTORS)
+#define PIC_PINS    8
+#define CASCADE	    2
+#define MAX_ROUTES  (LAYOUT_GSI_PINS + 2 * PIC_PINS + MAX_VECTORS)
 
 struct vector {
 	bool used;
@@ -25,10 +27,34 @@ struct vector {
 
 struct irqs {
 	int vm;
+	bool pc;
 	pthread_mutex_t lock;
 	struct vector vectors[MAX_VECTORS];
 	struct kvm_irq_routing *table; /* scratch for MAX_ROUTES */
 };
+
+static void add_line(struct kvm_irq_routing *t, u32 gsi, u32 chip, u32 pin)
+{
+	struct kvm_irq_routing_entry *r = &t->entries[t->nr++];
+
+	r->gsi = gsi;
+	r->type = KVM_IRQ_ROUTING_IRQCHIP;
+	r->u.irqchip.irqchip = chip;
+	r->u.irqchip.pin = pin;
+}
+
+static void add_pc_lines(struct kvm_irq_routing *t)
+{
+	for (u32 gsi = 0; gsi < LAYOUT_GSI_PINS; gsi++) {
+		if (gsi == CASCADE)
+			continue;
+		add_line(t, gsi, KVM_IRQCHIP_IOAPIC, gsi ? gsi : CASCADE);
+		if (gsi < PIC_PINS)
+			add_line(t, gsi, KVM_IRQCHIP_PIC_MASTER, gsi);
+		else if (gsi < 2 * PIC_PINS)
+			add_line(t, gsi, KVM_IRQCHIP_PIC_SLAVE, gsi - PIC_PINS);
+	}
+}
 
 /* KVM takes the whole table each time. */
 static int set_routes(struct irqs *q)
@@ -36,14 +62,10 @@ static int set_routes(struct irqs *q)
 	struct kvm_irq_routing *t = q->table;
 
 	memset(t, 0, sizeof(*t) + MAX_ROUTES * sizeof(t->entries[0]));
-	for (u32 pin = 0; pin < LAYOUT_GSI_PINS; pin++) {
-		struct kvm_irq_routing_entry *r = &t->entries[t->nr++];
-
-		r->gsi = pin;
-		r->type = KVM_IRQ_ROUTING_IRQCHIP;
-		r->u.irqchip.irqchip = KVM_IRQCHIP_IOAPIC;
-		r->u.irqchip.pin = pin;
-	}
+	if (q->pc)
+		add_pc_lines(t);
+	for (u32 pin = 0; pin < LAYOUT_GSI_PINS && !q->pc; pin++)
+		add_line(t, pin, KVM_IRQCHIP_IOAPIC, pin);
 	for (u32 i = 0; i < MAX_VECTORS; i++) {
 		const struct vector *v = &q->vectors[i];
 		struct kvm_irq_routing_entry *r;
@@ -60,8 +82,10 @@ static int set_routes(struct irqs *q)
 	return ioctl(q->vm, KVM_SET_GSI_ROUTING, t) ? -errno : 0;
 }
 
-int irqs_create(struct irqs **out, int vm, struct err *e)
+int irqs_create(struct irqs **out, int vm, bool pc, struct err *e)
 {
+	/* With the speaker's port, because its bits tell when the timer's channel 2 has run out. */
+	struct kvm_pit_config pit = { .flags = KVM_PIT_SPEAKER_DUMMY };
 	struct irqs *q = calloc(1, sizeof(*q));
 	int ret;
 
@@ -69,6 +93,7 @@ int irqs_create(struct irqs **out, int vm, struct err *e)
 		return err_set(e, -ENOMEM, "out of memory");
 	pthread_mutex_init(&q->lock, NULL);
 	q->vm = vm;
+	q->pc = pc;
 	for (size_t i = 0; i < MAX_VECTORS; i++)
 		q->vectors[i].fd = -1;
 	q->table = calloc(1, sizeof(*q->table) + MAX_ROUTES * sizeof(q->table->entries[0]));
@@ -84,6 +109,11 @@ int irqs_create(struct irqs **out, int vm, struct err *e)
 	ret = set_routes(q);
 	if (ret) {
 		err_set(e, ret, "KVM refuses the interrupt routes: %s", strerror(-ret));
+		goto fail;
+	}
+	if (pc && ioctl(vm, KVM_CREATE_PIT2, &pit)) {
+		ret = err_set(e, -errno, "KVM cannot create a timer for the firmware: %s",
+			      strerror(errno));
 		goto fail;
 	}
 	*out = q;

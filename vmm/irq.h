@@ -12,8 +12,11 @@
 
 struct irqs;
 
-/* Creates KVM's irqchip, and its routes without the PIC. */
-int irqs_create(struct irqs **out, int vm, struct err *e);
+/*
+ * Creates KVM's irqchip, and its routes without the PIC. @pc: with it, and with the timer (PIT),
+ * wired as on a PC: line 0 is pin 2 of the IO-APIC, and line 2 is the PICs' cascade.
+ */
+int irqs_create(struct irqs **out, int vm, bool pc, struct err *e);
 void irqs_destroy(struct irqs *q); /* NULL allowed */
 
 int irqs_line(struct irqs *q, u32 gsi, bool level);

@@ -10,6 +10,7 @@
  *	0xe0000000 .. 0xfebfffff  PCI
  *	0xfec00000, 0xfee00000    IO-APIC, local APIC (in KVM)
  *	0xfffbc000 .. 0xfffbffff  KVM's identity map page and TSS (Intel without unrestricted guest)
+ *	0xfffc0000 .. 0xffffffff  a firmware's image (read-only), if one boots
  *	0x100000000 ..            the rest of the RAM
  */
 #ifndef UMBRA_VMM_LAYOUT_H
@@ -37,6 +38,7 @@
 #define LAYOUT_IDENTITY_MAP 0xfffbc000ULL
 #define LAYOUT_TSS	    0xfffbd000ULL
 #define LAYOUT_4G	    0x100000000ULL
+#define LAYOUT_ROM_MAX	    0x40000ULL /* a firmware's image ends at 4 GiB, above the TSS */
 #define LAYOUT_MEM_MIN	    (16ULL << 20)
 
 /* KVM memory slots: RAM first, Umbra's after it; no slot at 0x10000 (another address space). */
@@ -46,8 +48,10 @@
 
 /* Interrupt lines: all edge-triggered. */
 #define LAYOUT_GSI_COM1	 4
+#define LAYOUT_GSI_RTC	 8 /* firmware guests */
 #define LAYOUT_GSI_GED	 9
 #define LAYOUT_GSI_UMBRA 10 /* the host PVM to the shim */
+#define LAYOUT_GSI_SCI	 11 /* firmware guests; never raised */
 #define LAYOUT_GSI_PINS	 24 /* IO-APIC pins; message-signalled vectors come after */
 
 /* Ports. The power registers are what the FADT and the DSDT say. */
@@ -56,8 +60,10 @@
 #define LAYOUT_PORT_SLEEP     0x600
 #define LAYOUT_PORT_RESET     0x604
 #define LAYOUT_PORT_GED	      0x610
-#define LAYOUT_PORT_DOORBELL  0xe4 /* the shim to the host PVM */
-#define LAYOUT_SLEEP_TYPE_OFF 5	   /* _S5 in the DSDT */
+#define LAYOUT_PORT_PM1	      0x620 /* firmware guests: 4 bytes of events, 2 of control */
+#define LAYOUT_PORT_LOADER    0x51c /* firmware guests: our option ROM asks for the kernel */
+#define LAYOUT_PORT_DOORBELL  0xe4  /* the shim to the host PVM */
+#define LAYOUT_SLEEP_TYPE_OFF 5	    /* _S5 in the DSDT */
 
 #define LAYOUT_MAX_CPUS 64
 

@@ -252,7 +252,7 @@ int machine_create(struct machine **out, const struct machine_config *c, struct 
 	if (!ret)
 		ret = memory_create(&m->memory, m->vm, c->memory, e);
 	if (!ret)
-		ret = irqs_create(&m->irqs, m->vm, e);
+		ret = irqs_create(&m->irqs, m->vm, c->pc, e);
 	if (!ret && io_create(&m->io))
 		ret = err_set(e, -ENOMEM, "out of memory");
 	if (!ret) {

@@ -5,7 +5,7 @@
  * Interrupts: the full in-kernel irqchip, with an interrupt routing table of our own in which no
  * line leads to the PIC. With it the IO-APIC's EOIs and the timers cost no exit, and the trap of
  * hardware-reduced ACPI (a PIC that nobody masks delivers vector 8, a double fault) cannot happen,
- * because that PIC has no inputs. Firmware guests will add the PIC's routes and a PIT, nothing else.
+ * because that PIC has no inputs. Firmware guests add the PIC's routes and a PIT, nothing else.
  *
  * Functions may be called from any thread unless they say otherwise.
  */
@@ -25,6 +25,7 @@ struct machine_config {
 	u64 memory; /* bytes of RAM, a multiple of 4096 */
 	unsigned cpus;
 	u64 start_ns; /* CLOCK_MONOTONIC at exec, or 0: now */
+	bool pc;      /* with what a PC's firmware expects: PIC, PIT; vCPU 0 starts at reset */
 };
 
 int machine_create(struct machine **out, const struct machine_config *c, struct err *e);

@@ -146,18 +146,13 @@ static bool overlaps(const struct slot *s, u64 gpa, u64 len)
 	return s->len && gpa < s->gpa + s->len && s->gpa < gpa + len;
 }
 
-int memory_add_slot(struct memory *mem, u64 gpa, size_t len, bool guest_writable, void **hva,
+static int add_slot(struct memory *mem, u64 gpa, size_t len, bool guest_writable, void **hva,
 		    struct err *e)
 {
 	struct slot *s = NULL;
 	void *p;
 	int ret;
 
-	if (!len || gpa % PAGE || len % PAGE || gpa < LAYOUT_UMBRA || gpa >= LAYOUT_UMBRA_END ||
-	    len > LAYOUT_UMBRA_END - gpa)
-		return err_set(e, -EINVAL,
-			       "memory slot at 0x%" PRIx64 ", %zu bytes: outside Umbra's range",
-			       gpa, len);
 	p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (p == MAP_FAILED)
 		return err_set(e, -errno, "no memory for a slot of %zu bytes", len);
@@ -186,6 +181,24 @@ int memory_add_slot(struct memory *mem, u64 gpa, size_t len, bool guest_writable
 	}
 	*hva = p;
 	return 0;
+}
+
+int memory_add_slot(struct memory *mem, u64 gpa, size_t len, bool guest_writable, void **hva,
+		    struct err *e)
+{
+	if (!len || gpa % PAGE || len % PAGE || gpa < LAYOUT_UMBRA || gpa >= LAYOUT_UMBRA_END ||
+	    len > LAYOUT_UMBRA_END - gpa)
+		return err_set(e, -EINVAL,
+			       "memory slot at 0x%" PRIx64 ", %zu bytes: outside Umbra's range",
+			       gpa, len);
+	return add_slot(mem, gpa, len, guest_writable, hva, e);
+}
+
+int memory_add_rom(struct memory *mem, size_t len, void **hva, struct err *e)
+{
+	if (!len || len % PAGE || len > LAYOUT_ROM_MAX)
+		return err_set(e, -EINVAL, "a ROM of %zu bytes does not fit", len);
+	return add_slot(mem, LAYOUT_4G - len, len, false, hva, e);
 }
 
 int memory_remove_slot(struct memory *mem, u64 gpa)

@@ -22,6 +22,11 @@ u64 memory_high(const struct memory *mem);
 int memory_add_slot(struct memory *mem, u64 gpa, size_t len, bool guest_writable, void **hva,
 		    struct err *e);
 int memory_remove_slot(struct memory *mem, u64 gpa);
+/*
+ * Memory that the guest cannot write and that ends at 4 GiB, where a processor starts. @len a
+ * multiple of 4096, at most LAYOUT_ROM_MAX; *hva is writable here.
+ */
+int memory_add_rom(struct memory *mem, size_t len, void **hva, struct err *e);
 /* Does any byte of [gpa, gpa + len) lie in a slot that the guest cannot write? */
 bool memory_is_readonly(struct memory *mem, u64 gpa, u64 len);
 

@@ -28,6 +28,8 @@ enum opt {
 	OPT_DRIVER,
 	OPT_RECORD,
 	OPT_DRIVER_WAIT,
+	OPT_FIRMWARE,
+	OPT_FIRMWARE_LOG,
 };
 
 static const struct option options[] = {
@@ -45,6 +47,8 @@ static const struct option options[] = {
 	{ "driver", required_argument, NULL, OPT_DRIVER },
 	{ "record", required_argument, NULL, OPT_RECORD },
 	{ "driver-wait", required_argument, NULL, OPT_DRIVER_WAIT },
+	{ "firmware", required_argument, NULL, OPT_FIRMWARE },
+	{ "firmware-log", required_argument, NULL, OPT_FIRMWARE_LOG },
 	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
 };
@@ -220,12 +224,56 @@ static int take(struct run_options *o, int opt, struct err *e)
 				       optarg);
 		o->driver_wait = optarg;
 		return 0;
+	case OPT_FIRMWARE:
+		o->firmware = optarg;
+		return 0;
+	case OPT_FIRMWARE_LOG:
+		o->firmware_log = optarg;
+		return 0;
 	case 'h':
 		o->help = true;
 		return 0;
 	default:
 		return -EINVAL;
 	}
+}
+
+/* What starts the guest: a kernel directly, or a firmware, which may start one. */
+static int check_boot(const struct run_options *o, struct err *e)
+{
+	const char *direct = NULL;
+
+	if (!o->firmware) {
+		if (o->firmware_log)
+			return err_set(e, -EINVAL, "--firmware-log needs --firmware");
+		if (!o->kernel)
+			return err_set(e, -EINVAL,
+				       "--kernel is missing; for example: vmm run --kernel "
+				       "/vmlinuz --initrd /initrd.img --append console=ttyS0");
+		return 0;
+	}
+	if (o->policy)
+		direct = "--policy";
+	else if (o->n_drivers)
+		direct = "--driver";
+	else if (o->record)
+		direct = "--record";
+	else if (o->driver_wait)
+		direct = "--driver-wait";
+	if (direct)
+		return err_set(e, -EINVAL,
+			       "%s and --firmware exclude each other: isolation is for direct boot "
+			       "(--kernel alone), where the kernel's addresses are known",
+			       direct);
+	if (o->no_kaslr)
+		return err_set(e, -EINVAL, "--no-kaslr is for direct boot, without --firmware");
+	if (!o->kernel && (o->initrd || *o->append))
+		return err_set(e, -EINVAL, "%s needs --kernel",
+			       o->initrd ? "--initrd" : "--append");
+	if (!o->kernel && !o->n_disks)
+		return err_set(e, -EINVAL,
+			       "--firmware needs something to boot: --disk FILE or --kernel FILE");
+	return 0;
 }
 
 int run_options_parse(struct run_options *o, int argc, char **argv, struct err *e)
@@ -254,11 +302,7 @@ int run_options_parse(struct run_options *o, int argc, char **argv, struct err *
 	if (optind < argc)
 		return err_set(e, -EINVAL, "unexpected argument \"%s\"; see vmm run --help",
 			       argv[optind]);
-	if (!o->kernel)
-		return err_set(e, -EINVAL,
-			       "--kernel is missing; for example: vmm run --kernel /vmlinuz "
-			       "--initrd /initrd.img --append console=ttyS0");
-	return 0;
+	return check_boot(o, e);
 }
 
 void run_options_free(struct run_options *o)

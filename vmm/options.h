@@ -30,11 +30,13 @@ struct run_driver {
 };
 
 struct run_options {
-	const char *kernel;
-	const char *initrd; /* or NULL */
-	const char *append; /* "" if not given */
-	const char *name;   /* or NULL */
-	u64 memory;	    /* bytes */
+	const char *kernel;	  /* NULL only with a firmware */
+	const char *firmware;	  /* "seabios" or a file, or NULL: direct boot */
+	const char *firmware_log; /* or NULL */
+	const char *initrd;	  /* or NULL */
+	const char *append;	  /* "" if not given */
+	const char *name;	  /* or NULL */
+	u64 memory;		  /* bytes */
 	unsigned cpus;
 	bool no_kaslr;
 	bool stats;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "devices/i440fx.h"
 #include "devices/pci.h"
 #include "devices/power.h"
 #include "devices/virtio_blk.h"
@@ -101,7 +102,8 @@ int platform_create(struct platform **out, struct machine *m, const struct run_o
 		return err_set(e, -ENOMEM, "out of memory");
 	ret = power_create(&p->power, h, &power);
 	if (!ret)
-		ret = pci_bus_create(&p->bus, h, LAYOUT_PCI, LAYOUT_PCI_END);
+		ret = o->firmware ? i440fx_create(&p->bus, h, LAYOUT_PCI, LAYOUT_PCI_END)
+				  : pci_bus_create(&p->bus, h, LAYOUT_PCI, LAYOUT_PCI_END);
 	if (ret)
 		err_set(e, ret, "cannot set up the platform: %s", strerror(-ret));
 	for (size_t i = 0; i < o->n_disks && !ret; i++)
@@ -114,6 +116,15 @@ int platform_create(struct platform **out, struct machine *m, const struct run_o
 	}
 	*out = p;
 	return 0;
+}
+
+size_t platform_disk_slots(const struct platform *p, unsigned *slots, size_t max)
+{
+	size_t n;
+
+	for (n = 0; n < p->n_disks && n < max; n++)
+		slots[n] = virtio_pci_slot(p->disks[n].pci);
+	return n;
 }
 
 void platform_destroy(struct platform *p)

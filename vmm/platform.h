@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The devices of a directly booted guest, but for its console. */
+/* The devices of every guest, but for its console and what only a firmware needs. */
 #ifndef UMBRA_VMM_PLATFORM_H
 #define UMBRA_VMM_PLATFORM_H
 
@@ -10,6 +10,8 @@ struct platform;
 
 int platform_create(struct platform **out, struct machine *m, const struct run_options *o,
 		    struct err *e);
+/* PCI slots of the disks in their order, at most @max; returns how many. */
+size_t platform_disk_slots(const struct platform *p, unsigned *slots, size_t max);
 /* After the vCPUs have ended, before the machine. Stops all I/O. NULL allowed. */
 void platform_destroy(struct platform *p);
 

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A bzImage for a firmware guest: read and checked at the start, placed when our option ROM asks
+ * for it. Called from vmm/firmware.c only.
+ */
+#ifndef UMBRA_VMM_FIRMWARE_KERNEL_H
+#define UMBRA_VMM_FIRMWARE_KERNEL_H
+
+#include "shadow/err.h"
+#include "vmm/machine.h"
+
+struct firmware_kernel;
+
+/* @initrd may be NULL. -EINVAL: not a bzImage; -ENOMEM: too large for the guest's memory. */
+int firmware_kernel_create(struct firmware_kernel **out, struct machine *m, const char *kernel,
+			   const char *initrd, const char *cmdline, struct err *e);
+void firmware_kernel_destroy(struct firmware_kernel *k); /* NULL allowed */
+
+/* The option ROM, with its checksum; owned by @k. */
+const void *firmware_kernel_rom(const struct firmware_kernel *k, u32 *len);
+
+#endif
