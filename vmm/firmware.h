@@ -31,7 +31,7 @@ struct firmware_config {
 	const char *kernel; /* bzImage to start instead of a disk, or NULL */
 	const char *initrd; /* for it, or NULL */
 	const char *cmdline;
-	unsigned disks[FIRMWARE_MAX_DISKS]; /* PCI slots, in the order to try them */
+	unsigned disks[FIRMWARE_MAX_DISKS]; /* PCI slots; a BIOS boots the first one only */
 	size_t n_disks;
 };
 

@@ -358,8 +358,11 @@ static void expect_options(int ret, const char *words, const char *const *args)
 	int argc = 0;
 
 	for (; args[argc]; argc++) {
-		argv[argc] = strcpy(arena + used, args[argc]);
-		used += strlen(args[argc]) + 1;
+		size_t len = strlen(args[argc]) + 1;
+
+		assert_true(len <= sizeof(arena) - used);
+		argv[argc] = memcpy(arena + used, args[argc], len);
+		used += len;
 	}
 	assert_int_equal(run_options_parse(&o, argc, argv, &e), ret);
 	if (!strstr(e.text, words))
