@@ -184,13 +184,13 @@ bool virtqueue_wants_interrupt(struct virtqueue *q)
 	u16 event, old = q->signalled_used;
 	bool valid = q->signalled;
 
-	if (!q->enabled || q->broken)
-		return false;
+	if (!q->enabled || q->broken || q->next_used == old)
+		return false; /* or nothing was pushed since the last time */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	q->signalled_used = q->next_used;
 	if (!q->event_idx)
 		return !(load16(q->avail_ring, AVAIL_FLAGS, __ATOMIC_RELAXED) &
 			 VRING_AVAIL_F_NO_INTERRUPT);
-	q->signalled_used = q->next_used;
 	q->signalled = true;
 	event = load16(q->avail_ring, used_event_at(q), __ATOMIC_RELAXED);
 	return !valid || vring_need_event(event, q->next_used, old);

@@ -44,6 +44,10 @@ static const char usage[] =
 	"                        It boots --kernel by its 16-bit entry (ipxe.lkrn, say), else the\n"
 	"                        first disk that can be booted\n"
 	"  --firmware-log FILE   keep the firmware's debug messages\n"
+	"  --console WHERE       a virtio console (hvc0) beside the serial port, both on WHERE: stdio,\n"
+	"                        pty, socket=PATH (keeps the last 64 KiB for who connects), file=PATH\n"
+	"  --port NAME=WHERE     /dev/virtio-ports/NAME of the guest, on pty, socket=PATH or file=PATH;\n"
+	"                        repeatable\n"
 	"  --no-rng              without the virtio entropy device\n"
 	"  --no-kaslr            place the kernel where it was linked, with \"nokaslr\"\n"
 	"  --name NAME           name for other vmm commands\n"
@@ -107,6 +111,18 @@ static bool has_word(const char *line, const char *word, bool prefix)
 			return true;
 	}
 	return false;
+}
+
+/* Is the last console= of the line, which becomes /dev/console, a virtio console? */
+static bool ends_on_hvc(const char *line)
+{
+	static const char word[] = "console=";
+	const char *last = NULL;
+
+	for (const char *p = line; (p = strstr(p, word)); p += sizeof(word) - 1)
+		if (p == line || p[-1] == ' ')
+			last = p;
+	return last && !strncmp(last + sizeof(word) - 1, "hvc", 3);
 }
 
 static void on_signal(void *arg, u32 events)
@@ -208,7 +224,9 @@ static int create_devices(struct run *r, struct err *e)
 	if (!ret && r->o.firmware)
 		ret = create_firmware(r, e);
 	/* The console last: the terminal goes raw when nothing can fail any more. */
-	return ret ? ret : console_create(&r->console, r->m, &c, e);
+	c.bus = ret ? NULL : platform_bus(r->platform);
+	c.virtio_input = r->o.console_given && (r->o.firmware || ends_on_hvc(r->o.append));
+	return ret ? ret : console_create(&r->console, r->m, &r->o, &c, e);
 }
 
 static int load(struct run *r, struct err *e)

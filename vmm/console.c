@@ -2,232 +2,147 @@
 #include "vmm/console.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "devices/serial.h"
-#include "vmm/exit.h"
+#include "devices/virtio_console.h"
+#include "devices/virtio_pci.h"
+#include "vmm/endpoint.h"
 #include "vmm/layout.h"
-#include "vmm/terminal.h"
 
-#define ESCAPE	 1 /* Ctrl-a */
-#define FLUSH_NS 10000000ULL
-
-static const char help[] = "\r\n[vmm] Ctrl-a x: end the guest   Ctrl-a Ctrl-a: send Ctrl-a   "
-			   "Ctrl-a h: this help\r\n";
-
-struct console {
-	struct machine *m;
-	struct loop *loop;
-	struct console_config config;
-	struct serial *serial;
-
-	/* Input: main thread. */
-	int room_fd; /* the serial port has room again */
-	bool tty, escaped, eof;
-	bool watched;	 /* stdin is in the event loop */
-	bool unpollable; /* stdin is a file: always ready */
-	u8 in[512];
-	size_t in_at, in_len;
-
-	/* Output: any thread. */
-	pthread_mutex_t lock;
-	int flush_timer;
-	bool flush_armed, gone;
-	u8 out[1024];
-	size_t out_len;
+struct port {
+	struct console *c;
+	unsigned index; /* of the virtio console */
+	struct endpoint *end;
+	char name[80];
 };
 
-/* With the lock. Blocks while the reader is slow. */
-static void flush_output(struct console *c)
+struct console {
+	struct console_config config;
+	struct serial *serial;
+	struct virtio_console *device; /* or NULL */
+	struct virtio_pci *pci;
+	pthread_mutex_t tap_lock;
+	struct port ports[1 + RUN_MAX_PORTS]; /* 0: the console */
+};
+
+static void tap(struct console *c, const u8 *buf, size_t len)
 {
-	struct pollfd p = { .fd = STDOUT_FILENO, .events = POLLOUT };
-	size_t at = 0;
-
-	while (at < c->out_len && !c->gone) {
-		ssize_t n = write(STDOUT_FILENO, c->out + at, c->out_len - at);
-
-		if (n > 0)
-			at += (size_t)n;
-		else if (n < 0 && errno == EAGAIN)
-			poll(&p, 1, 1000); /* bounded: the end of the machine must get through */
-		else if (n < 0 && errno != EINTR)
-			c->gone = true;
-		if (n < 0 && machine_exiting(c->m) && errno == EAGAIN)
-			break;
-	}
-	c->out_len = 0;
+	if (!c->config.tap)
+		return;
+	pthread_mutex_lock(&c->tap_lock);
+	for (size_t i = 0; i < len; i++)
+		c->config.tap(c->config.tap_arg, buf[i]);
+	pthread_mutex_unlock(&c->tap_lock);
 }
 
-static void on_output(void *arg, u8 byte)
+static void on_serial_output(void *arg, u8 byte)
 {
 	struct console *c = arg;
 
-	pthread_mutex_lock(&c->lock);
-	c->out[c->out_len++] = byte;
-	if (byte == '\n' || c->out_len == sizeof(c->out)) {
-		flush_output(c);
-	} else if (!c->flush_armed) {
-		c->flush_armed = true;
-		loop_timer_set(c->flush_timer, FLUSH_NS, 0);
-	}
-	pthread_mutex_unlock(&c->lock);
-	if (c->config.tap)
-		c->config.tap(c->config.tap_arg, byte);
+	endpoint_write(c->ports[0].end, &byte, 1, false);
+	tap(c, &byte, 1);
 }
 
-static void on_flush(void *arg, u32 expiries)
+static void on_serial_room(void *arg)
 {
 	struct console *c = arg;
 
-	(void)expiries;
-	pthread_mutex_lock(&c->lock);
-	c->flush_armed = false;
-	flush_output(c);
-	pthread_mutex_unlock(&c->lock);
+	endpoint_room(c->ports[0].end);
 }
 
-static void on_room(void *arg)
+static size_t on_virtio_output(void *arg, unsigned port, const u8 *buf, size_t len)
 {
 	struct console *c = arg;
-	u64 one = 1;
+	size_t taken = endpoint_write(c->ports[port].end, buf, len, true);
 
-	/* A full counter wakes as well. */
-	if (write(c->room_fd, &one, sizeof(one)) < 0)
-		return;
+	if (!port)
+		tap(c, buf, taken);
+	return taken;
 }
 
-/* Take the escape sequences out of what the user typed; returns what is left for the guest. */
-static size_t filter(struct console *c, u8 *buf, size_t len)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < len; i++) {
-		u8 b = buf[i];
-
-		if (!c->escaped && b == ESCAPE) {
-			c->escaped = true;
-			continue;
-		}
-		if (c->escaped && b != ESCAPE) {
-			c->escaped = false;
-			if (b == 'x') {
-				machine_exit(c->m, VMM_EXIT_ESCAPE,
-					     "ended from the console (Ctrl-a x)");
-				return kept;
-			}
-			if (b == 'h' && write(STDERR_FILENO, help, sizeof(help) - 1) < 0)
-				continue;
-			continue;
-		}
-		c->escaped = false;
-		buf[kept++] = b;
-	}
-	return kept;
-}
-
-/* Give the port what it takes; true: all of it. */
-static bool feed(struct console *c)
-{
-	c->in_at += serial_input(c->serial, c->in + c->in_at, c->in_len - c->in_at);
-	return c->in_at == c->in_len;
-}
-
-static void stop_watching(struct console *c)
-{
-	if (c->watched)
-		loop_del(c->loop, STDIN_FILENO);
-	c->watched = false;
-}
-
-static void on_stdin(void *arg, u32 events);
-
-/* Read only when all before was taken: what is not read stays in the pipe, nothing is lost. */
-static void want_input(struct console *c)
-{
-	if (c->eof || c->watched || c->unpollable)
-		return;
-	if (!loop_add(c->loop, STDIN_FILENO, EPOLLIN, on_stdin, c))
-		c->watched = true;
-}
-
-static void read_input(struct console *c)
-{
-	ssize_t n = read(STDIN_FILENO, c->in, sizeof(c->in));
-
-	if (n < 0 && (errno == EINTR || errno == EAGAIN))
-		return;
-	if (n <= 0) {
-		c->eof = true;
-		stop_watching(c);
-		return;
-	}
-	c->in_at = 0;
-	c->in_len = c->tty ? filter(c, c->in, (size_t)n) : (size_t)n;
-	if (!feed(c))
-		stop_watching(c); /* until there is room */
-}
-
-static void on_stdin(void *arg, u32 events)
+static void on_virtio_room(void *arg, unsigned port)
 {
 	struct console *c = arg;
 
-	(void)events;
-	read_input(c);
+	endpoint_room(c->ports[port].end);
 }
 
-static void on_room_event(void *arg, u32 events)
+static size_t on_input(void *arg, const u8 *buf, size_t len)
 {
-	struct console *c = arg;
-	u64 n;
+	struct port *p = arg;
+	struct console *c = p->c;
 
-	(void)events;
-	if (read(c->room_fd, &n, sizeof(n)) < 0)
-		return;
-	if (!feed(c))
-		return;
-	want_input(c);
-	while (c->unpollable && !c->eof && c->in_at == c->in_len)
-		read_input(c);
+	if (p->index ||
+	    (c->device && c->config.virtio_input && virtio_console_is_open(c->device, 0)))
+		return virtio_console_input(c->device, p->index, buf, len);
+	return serial_input(c->serial, buf, len);
 }
 
-static int setup_input(struct console *c)
+static void on_endpoint_room(void *arg)
 {
-	int ret = loop_add(c->loop, c->room_fd, EPOLLIN, on_room_event, c);
+	struct port *p = arg;
 
-	if (ret)
-		return ret;
-	c->tty = !terminal_raw(STDIN_FILENO);
-	if (!c->tty && isatty(STDIN_FILENO)) {
-		c->eof = true; /* a terminal that belongs to somebody else now */
-		return 0;
-	}
-	ret = loop_add(c->loop, STDIN_FILENO, EPOLLIN, on_stdin, c);
+	if (p->c->device)
+		virtio_console_room(p->c->device, p->index);
+}
+
+static int open_port(struct console *c, struct machine *m, unsigned index,
+		     const struct run_endpoint *what, struct err *e)
+{
+	struct port *p = &c->ports[index];
+	struct endpoint_config ec = {
+		.m = m,
+		.what = what,
+		.name = p->name,
+		.input = on_input,
+		.room = on_endpoint_room,
+		.arg = p,
+	};
+
+	p->c = c;
+	p->index = index;
+	return endpoint_create(&p->end, &ec, e);
+}
+
+static int add_device(struct console *c, struct machine *m, const struct run_options *o,
+		      struct err *e)
+{
+	struct virtio_console_params p = {
+		.ports = (unsigned)o->n_ports + 1,
+		.output = on_virtio_output,
+		.room = on_virtio_room,
+		.arg = c,
+	};
+	struct virtio *v = NULL;
+	int ret;
+
+	for (size_t i = 0; i < o->n_ports; i++)
+		p.names[i + 1] = o->ports[i].name;
+	ret = virtio_console_create(&c->device, &p);
+	if (!ret)
+		ret = virtio_create(&v, machine_host(m), virtio_console_type(c->device), c->device);
 	if (!ret) {
-		c->watched = true;
-	} else if (ret == -EPERM) {
-		c->unpollable = true;
-		on_room(c);
-	} else {
-		c->eof = true; /* stdin is closed */
+		virtio_console_attach(c->device, v);
+		ret = virtio_pci_create(&c->pci, machine_host(m), c->config.bus, v);
+		if (ret)
+			virtio_destroy(v);
 	}
-	return 0;
+	return ret ? err_set(e, ret, "cannot add the virtio console: %s", strerror(-ret)) : 0;
 }
 
-int console_create(struct console **out, struct machine *m, const struct console_config *config,
-		   struct err *e)
+int console_create(struct console **out, struct machine *m, const struct run_options *o,
+		   const struct console_config *config, struct err *e)
 {
 	struct console *c = calloc(1, sizeof(*c));
 	struct serial_config sc = {
 		.port = LAYOUT_PORT_COM1,
 		.gsi = LAYOUT_GSI_COM1,
-		.output = on_output,
-		.room = on_room,
+		.output = on_serial_output,
+		.room = on_serial_room,
 		.polled_input = config->polled_input,
 		.arg = c,
 	};
@@ -235,47 +150,40 @@ int console_create(struct console **out, struct machine *m, const struct console
 
 	if (!c)
 		return err_set(e, -ENOMEM, "out of memory");
-	pthread_mutex_init(&c->lock, NULL);
-	c->m = m;
-	c->loop = machine_loop(m);
+	pthread_mutex_init(&c->tap_lock, NULL);
 	c->config = *config;
-	c->room_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	c->flush_timer = loop_timer(c->loop, 0, 0, on_flush, c);
-	if (c->room_fd < 0 || c->flush_timer < 0) {
-		ret = err_set(e, c->room_fd < 0 ? -errno : c->flush_timer,
-			      "no descriptors for the console");
-		goto fail;
-	}
+	snprintf(c->ports[0].name, sizeof(c->ports[0].name), "console");
 	ret = serial_create(&c->serial, machine_host(m), &sc);
+	if (ret)
+		err_set(e, ret, "cannot set up the serial port: %s", strerror(-ret));
+	if (!ret && o->virtio_console)
+		ret = add_device(c, m, o, e);
+	for (unsigned i = 0; i < o->n_ports && !ret; i++) {
+		snprintf(c->ports[i + 1].name, sizeof(c->ports[0].name), "port %s",
+			 o->ports[i].name);
+		ret = open_port(c, m, i + 1, &o->ports[i].end, e);
+	}
+	/* The terminal last: it goes raw when nothing can fail any more. */
 	if (!ret)
-		ret = setup_input(c);
+		ret = open_port(c, m, 0, &o->console, e);
 	if (ret) {
-		err_set(e, ret, "cannot set up the console: %s", strerror(-ret));
-		goto fail;
+		console_destroy(c);
+		return ret;
 	}
 	*out = c;
 	return 0;
-fail:
-	console_destroy(c);
-	return ret;
 }
 
 void console_destroy(struct console *c)
 {
 	if (!c)
 		return;
-	stop_watching(c);
-	if (c->room_fd >= 0) {
-		loop_del(c->loop, c->room_fd);
-		close(c->room_fd);
-	}
-	if (c->flush_timer >= 0)
-		loop_timer_del(c->loop, c->flush_timer);
-	pthread_mutex_lock(&c->lock);
-	flush_output(c);
-	pthread_mutex_unlock(&c->lock);
-	terminal_restore();
+	/* Nothing writes or asks for input any more from here on. */
+	virtio_pci_destroy(c->pci);
+	for (size_t i = 0; i < ARRAY_SIZE(c->ports); i++)
+		endpoint_destroy(c->ports[i].end);
+	virtio_console_destroy(c->device);
 	serial_destroy(c->serial);
-	pthread_mutex_destroy(&c->lock);
+	pthread_mutex_destroy(&c->tap_lock);
 	free(c);
 }

@@ -20,6 +20,8 @@ enum opt {
 	OPT_MEMORY,
 	OPT_CPUS,
 	OPT_DISK,
+	OPT_CONSOLE,
+	OPT_PORT,
 	OPT_NO_KASLR,
 	OPT_STATS,
 	OPT_NO_RNG,
@@ -39,6 +41,8 @@ static const struct option options[] = {
 	{ "memory", required_argument, NULL, OPT_MEMORY },
 	{ "cpus", required_argument, NULL, OPT_CPUS },
 	{ "disk", required_argument, NULL, OPT_DISK },
+	{ "console", required_argument, NULL, OPT_CONSOLE },
+	{ "port", required_argument, NULL, OPT_PORT },
 	{ "no-kaslr", no_argument, NULL, OPT_NO_KASLR },
 	{ "stats", no_argument, NULL, OPT_STATS },
 	{ "no-rng", no_argument, NULL, OPT_NO_RNG },
@@ -198,6 +202,10 @@ static int take(struct run_options *o, int opt, struct err *e)
 		return parse_cpus(o, optarg, e);
 	case OPT_DISK:
 		return parse_disk(o, optarg, e);
+	case OPT_CONSOLE:
+		return parse_console(o, optarg, e);
+	case OPT_PORT:
+		return parse_port(o, optarg, e);
 	case OPT_NO_KASLR:
 		o->no_kaslr = true;
 		return 0;
@@ -311,6 +319,8 @@ void run_options_free(struct run_options *o)
 		free(o->disks[i].path);
 		free(o->disks[i].serial);
 	}
+	for (size_t i = 0; i < o->n_ports; i++)
+		free(o->ports[i].name);
 	for (size_t i = 0; i < o->n_drivers; i++) {
 		free(o->drivers[i].session);
 		free(o->drivers[i].instance);

@@ -11,6 +11,7 @@
 
 #define RUN_MAX_DISKS	16
 #define RUN_MAX_DRIVERS 64
+#define RUN_MAX_PORTS	6
 
 struct run_disk {
 	char *path;
@@ -19,6 +20,18 @@ struct run_disk {
 	bool threads;	 /* without io_uring */
 	char *serial;	 /* or NULL */
 	unsigned queues; /* 0: one for each CPU */
+};
+
+/* Where a byte stream of the guest ends: stdio, pty, socket=PATH, file=PATH */
+struct run_endpoint {
+	enum { RUN_STDIO, RUN_PTY, RUN_SOCKET, RUN_FILE } kind;
+	const char *path;
+};
+
+/* --port NAME=ENDPOINT */
+struct run_port {
+	char *name;
+	struct run_endpoint end;
 };
 
 /* --driver SESSION[/INSTANCE]:FILE.ko[,param=value]... */
@@ -46,6 +59,11 @@ struct run_options {
 	const char *driver_wait; /* load drivers when this path exists in the guest, or NULL */
 	struct run_disk disks[RUN_MAX_DISKS];
 	size_t n_disks;
+	struct run_endpoint console;
+	bool console_given;
+	bool virtio_console; /* --console or --port was given */
+	struct run_port ports[RUN_MAX_PORTS];
+	size_t n_ports;
 	struct run_driver drivers[RUN_MAX_DRIVERS];
 	size_t n_drivers;
 	bool help;

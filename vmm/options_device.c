@@ -118,3 +118,71 @@ int parse_disk(struct run_options *o, const char *s, struct err *e)
 		return err_set(e, -EINVAL, "--disk %s: no file is named", s);
 	return 0;
 }
+
+/* --- console and ports --------------------------------------------------------------------- */
+
+static int parse_endpoint(struct run_endpoint *end, const char *option, const char *whole,
+			  const char *s, struct err *e)
+{
+	static const char *const known[] = { "stdio", "pty", "socket", "file", NULL };
+	const char *path;
+
+	end->path = NULL;
+	if (!strcmp(s, "stdio")) {
+		end->kind = RUN_STDIO;
+		return 0;
+	}
+	if (!strcmp(s, "pty")) {
+		end->kind = RUN_PTY;
+		return 0;
+	}
+	path = value_of(s, "socket");
+	end->kind = path ? RUN_SOCKET : RUN_FILE;
+	if (!path)
+		path = value_of(s, "file");
+	if (!path)
+		return unknown(option, whole, s, known, "stdio, pty, socket=PATH or file=PATH", e);
+	if (!*path)
+		return err_set(e, -EINVAL, "%s %s: no path is named", option, whole);
+	end->path = path;
+	return 0;
+}
+
+int parse_console(struct run_options *o, const char *s, struct err *e)
+{
+	o->console_given = o->virtio_console = true;
+	return parse_endpoint(&o->console, "--console", s, s, e);
+}
+
+int parse_port(struct run_options *o, const char *s, struct err *e)
+{
+	struct run_port *p = &o->ports[o->n_ports];
+	size_t len = strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
+	int ret;
+
+	if (o->n_ports == RUN_MAX_PORTS)
+		return err_set(e, -EINVAL, "--port %s: at most %d ports", s, RUN_MAX_PORTS);
+	if (!len || len > 60 || s[len] != '=')
+		return err_set(
+			e, -EINVAL,
+			"--port %s: want NAME=pty, NAME=socket=PATH or NAME=file=PATH, with up "
+			"to 60 letters, digits, '.', '_' and '-' as its name",
+			s);
+	p->name = strndup(s, len);
+	if (!p->name)
+		return err_set(e, -ENOMEM, "out of memory");
+	o->n_ports++;
+	o->virtio_console = true;
+	for (size_t i = 0; i + 1 < o->n_ports; i++)
+		if (!strcmp(o->ports[i].name, p->name))
+			return err_set(e, -EINVAL, "--port %s: there are two ports of that name",
+				       s);
+	ret = parse_endpoint(&p->end, "--port", s, s + len + 1, e);
+	if (!ret && p->end.kind == RUN_STDIO)
+		return err_set(
+			e, -EINVAL,
+			"--port %s: the terminal is for the console; want pty, socket=PATH or "
+			"file=PATH",
+			s);
+	return ret;
+}

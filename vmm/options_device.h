@@ -7,5 +7,9 @@
 
 /* --disk FILE[,ro][,direct][,serial=S][,queues=N][,aio=io_uring|threads] */
 int parse_disk(struct run_options *o, const char *s, struct err *e);
+/* --console stdio|pty|socket=PATH|file=PATH */
+int parse_console(struct run_options *o, const char *s, struct err *e);
+/* --port NAME=pty|socket=PATH|file=PATH */
+int parse_port(struct run_options *o, const char *s, struct err *e);
 
 #endif

@@ -141,3 +141,8 @@ void platform_destroy(struct platform *p)
 	power_destroy(p->power);
 	free(p);
 }
+
+struct pci_bus *platform_bus(const struct platform *p)
+{
+	return p->bus;
+}

@@ -7,6 +7,7 @@
 #include "vmm/options.h"
 
 struct platform;
+struct pci_bus;
 
 int platform_create(struct platform **out, struct machine *m, const struct run_options *o,
 		    struct err *e);
@@ -14,5 +15,7 @@ int platform_create(struct platform **out, struct machine *m, const struct run_o
 size_t platform_disk_slots(const struct platform *p, unsigned *slots, size_t max);
 /* After the vCPUs have ended, before the machine. Stops all I/O. NULL allowed. */
 void platform_destroy(struct platform *p);
+/* For devices that somebody else owns; valid until platform_destroy(). */
+struct pci_bus *platform_bus(const struct platform *p);
 
 #endif

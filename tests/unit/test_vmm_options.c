@@ -74,6 +74,20 @@ static void test_good(void **state)
 	assert_null(o.drivers[1].params);
 	assert_true(run_options_sessions(&o));
 	run_options_free(&o);
+	assert_int_equal(PARSE("--kernel=k", "--console", "socket=/s", "--port", "a.b=file=/x=y",
+			       "--port", "c=pty"),
+			 0);
+	assert_true(o.virtio_console);
+	assert_int_equal(o.console.kind, RUN_SOCKET);
+	assert_string_equal(o.console.path, "/s");
+	assert_int_equal(o.n_ports, 2);
+	assert_string_equal(o.ports[0].name, "a.b");
+	assert_int_equal(o.ports[0].end.kind, RUN_FILE);
+	assert_string_equal(o.ports[0].end.path, "/x=y");
+	assert_int_equal(o.ports[1].end.kind, RUN_PTY);
+	run_options_free(&o);
+	assert_int_equal(PARSE("--kernel=k", "--port", "a=pty", "--port", "a=pty"), -EINVAL);
+	run_options_free(&o);
 	assert_int_equal(PARSE("--help"), 0);
 	assert_true(o.help);
 	run_options_free(&o);
@@ -107,6 +121,14 @@ static void test_bad(void **state)
 		{ "run", "--driver", "s:", "SESSION:FILE.ko" },
 		{ "run", "--driver", "s/:x.ko", "SESSION:FILE.ko" },
 		{ "run", "--driver", "s:,a=1", "SESSION:FILE.ko" },
+		{ "run", "--console", "ptty", "did you mean \"pty\"" },
+		{ "run", "--console", "socket=", "no path" },
+		{ "run", "--console", "elsewhere", "socket=PATH or file=PATH" },
+		{ "run", "--port", "a", "NAME=pty" },
+		{ "run", "--port", "=pty", "NAME=pty" },
+		{ "run", "--port", "a/b=pty", "NAME=pty" },
+		{ "run", "--port", "a=stdio", "for the console" },
+		{ "run", "--port", "a=pty=x", "unknown option" },
 		{ "run", "--name", "../x", "--name" },
 		{ "run", "--name", "", "--name" },
 		{ "run", "--driver-wait", "x", "absolute" },
