@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "shadow/file.h"
 #include "shadow/image.h"
@@ -266,6 +268,33 @@ bool kernel_is_bzimage(const struct kernel *k)
 	return k->bzimage;
 }
 
+void kernel_trim(struct kernel *k)
+{
+	u64 page = (u64)sysconf(_SC_PAGESIZE);
+	u8 *start = k->unpacked, *end, *keep, *keep_end;
+
+	if (!start)
+		return; /* an ELF file is its own image */
+	free(k->file);
+	k->file = NULL;
+	k->file_len = 0;
+	end = start + k->image_len / page * page;
+	keep = keep_end = end;
+	/* names of exports point into the image */
+	if (k->loaded && k->sec.strings.data) {
+		u64 from = (u64)(k->sec.strings.data - start);
+
+		keep = start + from / page * page;
+		keep_end = start + ALIGN_UP(from + k->sec.strings.size, page);
+		if (keep_end > end)
+			keep_end = end;
+	}
+	madvise(start, (size_t)(keep - start), MADV_DONTNEED);
+	if (keep_end < end)
+		madvise(keep_end, (size_t)(end - keep_end), MADV_DONTNEED);
+	k->image = NULL;
+}
+
 bool kernel_payload_opaque(const struct kernel *k)
 {
 	return k->opaque;
@@ -304,6 +333,9 @@ int kernel_place(const struct kernel *k, void *dst, size_t len, u64 kaslr, struc
 	if (k->opaque)
 		return err_set(e, -EOPNOTSUPP, "%s: cannot be placed: %s", k->path,
 			       l->no_reloc_reason);
+	if (!k->image)
+		return err_set(e, -EINVAL, "%s: was placed before and its image given back",
+			       k->path);
 	if (len < l->span)
 		return err_set(e, -ENOMEM, "%s: needs %#llx bytes of memory, there are %#zx",
 			       k->path, (unsigned long long)l->span, len);
@@ -334,9 +366,9 @@ int kernel_load_symbols(struct kernel *k, struct err *e)
 	if (k->loaded)
 		return 0;
 	forget_symbols(k); /* of an attempt that failed */
-	if (k->opaque)
+	if (k->opaque || !k->image)
 		return err_set(e, -ENOENT, "%s: its symbols cannot be read: %s", k->path,
-			       k->layout.no_reloc_reason);
+			       k->opaque ? k->layout.no_reloc_reason : "its image was given back");
 	ret = vmlinux_sections(k, &k->sec, e);
 	if (ret)
 		return ret;

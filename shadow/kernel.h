@@ -86,6 +86,13 @@ const struct kernel_layout *kernel_layout(const struct kernel *k);
 int kernel_place(const struct kernel *k, void *dst, size_t len, u64 kaslr, struct err *e);
 
 /*
+ * Give back what only a placement needs: the file and nearly all of the decompressed image (66 MB).
+ * Symbols and types stay if they were loaded. kernel_place() and kernel_file() are over then: -EINVAL,
+ * NULL. An ELF file and an opaque payload stay whole. Nobody else may be placing @k meanwhile.
+ */
+void kernel_trim(struct kernel *k);
+
+/*
  * Parse kallsyms, exports and BTF. -ENOENT: the image has none (e.g. no BTF); @e says which. If it
  * was the exports or BTF that failed, kernel_symbol() and kernel_symbolize() work nevertheless.
  */

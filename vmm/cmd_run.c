@@ -258,8 +258,10 @@ static void on_started(void *arg, u32 expiries)
 
 	(void)expiries;
 	loop_timer_del(machine_loop(r->m), r->started_timer);
-	if (r->sessions)
+	if (r->sessions) {
+		kernel_trim(r->kernel); /* they need its symbols and types */
 		return;
+	}
 	where_release_kernel(r->m);
 	kernel_close(r->kernel);
 	r->kernel = NULL;

@@ -492,13 +492,47 @@ static void test_random_damage(void **state)
 	free(elf);
 }
 
+/* Symbols and types outlive the image; placing does not, and says so. */
+static void test_trim(void **state)
+{
+	const struct kernel_export *ex;
+	char path[4096], buf[256];
+	struct kernel *k;
+	size_t n, i, len;
+	struct err e;
+	u64 addr;
+
+	(void)state;
+	assert_int_equal(
+		kernel_open(&k, image_path(path, sizeof(path), "cloud", "vmlinuz"), false, &e), 0);
+	assert_int_equal(kernel_load_symbols(k, &e), 0);
+	addr = kernel_symbol(k, "filp_open");
+	kernel_trim(k);
+	assert_null(kernel_file(k, &len));
+	assert_int_equal(kernel_place(k, NULL, 1u << 30, 0, &e), -EINVAL);
+	assert_non_null(strstr(e.text, "given back"));
+	assert_int_equal(kernel_symbol(k, "filp_open"), addr);
+	ex = kernel_exports(k, &n);
+	assert_true(n > 9000);
+	for (i = 0; i < n; i++)
+		assert_ptr_equal(kernel_export(k, ex[i].name), &ex[i]);
+	assert_int_equal(kernel_prototype(k, "filp_open", buf, sizeof(buf)), 0);
+	assert_non_null(strstr(buf, "filename"));
+	kernel_close(k);
+	assert_int_equal(kernel_open(&k, path, false, &e), 0);
+	kernel_trim(k);
+	assert_int_equal(kernel_load_symbols(k, &e), -ENOENT);
+	kernel_close(k);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_layout),	cmocka_unit_test(test_kallsyms),
-		cmocka_unit_test(test_classes), cmocka_unit_test(test_types),
-		cmocka_unit_test(test_place),	cmocka_unit_test(test_vmlinux),
-		cmocka_unit_test(test_damaged), cmocka_unit_test(test_random_damage),
+		cmocka_unit_test(test_layout),	      cmocka_unit_test(test_kallsyms),
+		cmocka_unit_test(test_classes),	      cmocka_unit_test(test_types),
+		cmocka_unit_test(test_place),	      cmocka_unit_test(test_vmlinux),
+		cmocka_unit_test(test_trim),	      cmocka_unit_test(test_damaged),
+		cmocka_unit_test(test_random_damage),
 	};
 
 	need_images();
