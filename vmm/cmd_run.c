@@ -42,7 +42,7 @@ static const char usage[] =
 	"  --firmware seabios|FILE\n"
 	"                        start as a PC does, in a BIOS: Debian's SeaBIOS or an image of it.\n"
 	"                        It boots --kernel by its 16-bit entry (ipxe.lkrn, say), else the\n"
-	"                        first disk that can be booted\n"
+	"                        first --disk\n"
 	"  --firmware-log FILE   keep the firmware's debug messages\n"
 	"  --console WHERE       a virtio console (hvc0) beside the serial port, both on WHERE: stdio,\n"
 	"                        pty, socket=PATH (keeps the last 64 KiB for who connects), file=PATH\n"
