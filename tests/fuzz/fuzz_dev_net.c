@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The input is memory of the driver of a network device; see fuzz_dev_driver.h. Its frames come back. */
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "devices/virtio_net.h"
+#include "tests/fuzz/fuzz_dev_driver.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static struct fake_host f;
+	struct net_backend b = { .fd = -1 };
+	struct virtio_net *n;
+	struct virtio *v;
+	u8 frame[1600] = { 0 };
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair))
+		abort();
+	b.fd = pair[0];
+	fake_host_init(&f);
+	if (virtio_net_create(&n, &b) || virtio_create(&v, &f.host, virtio_net_type(), n))
+		abort();
+	virtio_net_attach(n, v);
+	if (size > 2 && send(pair[1], frame, data[0] * 6U + 1, 0) > 0)
+		send(pair[1], frame, data[1] + 1U, 0);
+	if (size > 2 && data[2] & 1)
+		shutdown(pair[1], SHUT_RDWR);
+	fuzz_drive(&f, v, data, size);
+	while (recv(pair[1], frame, sizeof(frame), MSG_DONTWAIT) > 0)
+		;
+	virtio_destroy(v);
+	virtio_net_destroy(n);
+	close(pair[0]);
+	close(pair[1]);
+	return 0;
+}
