@@ -68,3 +68,13 @@ test_command_line()
 	expect_in "$WORK/text" '^CMDLINE-OK'
 	expect_error 'asked for a reboot'
 }
+
+test_image_with_a_script_inside()
+{
+	command -v xorriso >/dev/null || skip "the package xorriso is not installed"
+	printf '#!ipxe\necho IMAGE-OK\nsleep 1\nreboot\n' >"$WORK/script"
+	images/mkipxe "$WORK/script" "$WORK/disk"
+	ipxe_run --disk "$WORK/disk,ro"
+	expect_exit 10
+	expect_in "$WORK/text" '^IMAGE-OK'
+}
