@@ -11,5 +11,6 @@ int cmd_inspect(int argc, char **argv);
 int cmd_driver(int argc, char **argv);
 int cmd_session(int argc, char **argv);
 int cmd_record(int argc, char **argv);
+int cmd_net_helper(int argc, char **argv);
 
 #endif

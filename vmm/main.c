@@ -11,7 +11,7 @@
 static const struct command {
 	const char *name;
 	int (*run)(int argc, char **argv);
-	const char *what;
+	const char *what; /* NULL: not for people */
 } commands[] = {
 	{ "run", cmd_run, "boot a guest" },
 	{ "inspect", cmd_inspect, "show where each import of a driver would lead" },
@@ -19,6 +19,7 @@ static const struct command {
 	{ "driver", cmd_driver, "load, unload and list drivers of a running guest" },
 	{ "session", cmd_session, "list the sessions of a running guest" },
 	{ "doctor", cmd_doctor, "say whether this machine's /dev/kvm runs stock kernels" },
+	{ "net-helper", cmd_net_helper, NULL },
 };
 
 static void help(void)
@@ -26,7 +27,8 @@ static void help(void)
 	puts("Usage: vmm COMMAND [OPTION]...\n"
 	     "Umbra boots stock Linux guests and isolates kernel drivers inside them.\n");
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-		printf("  %-10s%s\n", commands[i].name, commands[i].what);
+		if (commands[i].what)
+			printf("  %-10s%s\n", commands[i].name, commands[i].what);
 	puts("\nvmm COMMAND --help explains a command. Examples:\n"
 	     "  vmm doctor\n"
 	     "  vmm run --kernel /vmlinuz --initrd /initrd.img --memory 1G\n"

@@ -20,6 +20,7 @@ enum opt {
 	OPT_MEMORY,
 	OPT_CPUS,
 	OPT_DISK,
+	OPT_NET,
 	OPT_CONSOLE,
 	OPT_PORT,
 	OPT_NO_KASLR,
@@ -41,6 +42,7 @@ static const struct option options[] = {
 	{ "memory", required_argument, NULL, OPT_MEMORY },
 	{ "cpus", required_argument, NULL, OPT_CPUS },
 	{ "disk", required_argument, NULL, OPT_DISK },
+	{ "net", required_argument, NULL, OPT_NET },
 	{ "console", required_argument, NULL, OPT_CONSOLE },
 	{ "port", required_argument, NULL, OPT_PORT },
 	{ "no-kaslr", no_argument, NULL, OPT_NO_KASLR },
@@ -202,6 +204,8 @@ static int take(struct run_options *o, int opt, struct err *e)
 		return parse_cpus(o, optarg, e);
 	case OPT_DISK:
 		return parse_disk(o, optarg, e);
+	case OPT_NET:
+		return parse_net(o, optarg, e);
 	case OPT_CONSOLE:
 		return parse_console(o, optarg, e);
 	case OPT_PORT:
@@ -319,6 +323,8 @@ void run_options_free(struct run_options *o)
 		free(o->disks[i].path);
 		free(o->disks[i].serial);
 	}
+	for (size_t i = 0; i < o->n_nets; i++)
+		free(o->nets[i].buf);
 	for (size_t i = 0; i < o->n_ports; i++)
 		free(o->ports[i].name);
 	for (size_t i = 0; i < o->n_drivers; i++) {

@@ -9,9 +9,11 @@
 #include "shadow/err.h"
 #include "shadow/types.h"
 
-#define RUN_MAX_DISKS	16
-#define RUN_MAX_DRIVERS 64
-#define RUN_MAX_PORTS	6
+#define RUN_MAX_DISKS	 16
+#define RUN_MAX_DRIVERS	 64
+#define RUN_MAX_NETS	 4
+#define RUN_MAX_FORWARDS 16
+#define RUN_MAX_PORTS	 6
 
 struct run_disk {
 	char *path;
@@ -32,6 +34,25 @@ struct run_endpoint {
 struct run_port {
 	char *name;
 	struct run_endpoint end;
+};
+
+/* A port of the host that leads to the guest; addresses and ports in the host's byte order. */
+struct run_forward {
+	bool udp;
+	u32 host_addr, guest_addr; /* guest_addr 0: the one that DHCP gives */
+	u16 host_port, guest_port;
+};
+
+/* --net user[,...] or --net tap=NAME[,...] */
+struct run_net {
+	const char *text; /* all of the option, borrowed */
+	char *buf;	  /* owns the strings below */
+	const char *tap;  /* NULL: user mode */
+	const char *tftp, *bootfile;
+	bool mac_given;
+	u8 mac[6];
+	struct run_forward forwards[RUN_MAX_FORWARDS];
+	size_t n_forwards;
 };
 
 /* --driver SESSION[/INSTANCE]:FILE.ko[,param=value]... */
@@ -59,6 +80,8 @@ struct run_options {
 	const char *driver_wait; /* load drivers when this path exists in the guest, or NULL */
 	struct run_disk disks[RUN_MAX_DISKS];
 	size_t n_disks;
+	struct run_net nets[RUN_MAX_NETS];
+	size_t n_nets;
 	struct run_endpoint console;
 	bool console_given;
 	bool virtio_console; /* --console or --port was given */

@@ -11,5 +11,9 @@ int parse_disk(struct run_options *o, const char *s, struct err *e);
 int parse_console(struct run_options *o, const char *s, struct err *e);
 /* --port NAME=pty|socket=PATH|file=PATH */
 int parse_port(struct run_options *o, const char *s, struct err *e);
+/* --net user[,tftp=DIR][,bootfile=F][,hostfwd=tcp:PORT-:PORT]...[,mac=M] or tap=NAME[,mac=M] */
+int parse_net(struct run_options *o, const char *s, struct err *e);
+/* The same into *n; the caller frees n->buf, also after an error. */
+int parse_net_text(struct run_net *n, const char *s, struct err *e);
 
 #endif

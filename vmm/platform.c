@@ -10,12 +10,20 @@
 #include "devices/pci.h"
 #include "devices/power.h"
 #include "devices/virtio_blk.h"
+#include "devices/virtio_net.h"
 #include "devices/virtio_pci.h"
 #include "devices/virtio_rng.h"
 #include "vmm/layout.h"
+#include "vmm/net.h"
 
 struct disk {
 	struct virtio_blk *blk;
+	struct virtio_pci *pci;
+};
+
+struct nic {
+	struct net_backend backend;
+	struct virtio_net *net;
 	struct virtio_pci *pci;
 };
 
@@ -24,6 +32,8 @@ struct platform {
 	struct pci_bus *bus;
 	struct disk disks[RUN_MAX_DISKS];
 	size_t n_disks;
+	struct nic nics[RUN_MAX_NETS];
+	size_t n_nics;
 	struct virtio_rng *rng;
 	struct virtio_pci *rng_pci;
 };
@@ -69,6 +79,26 @@ static int add_disk(struct platform *p, struct host *h, const struct run_disk *o
 		   : 0;
 }
 
+static int add_nic(struct platform *p, struct host *h, const struct run_net *o, struct err *e)
+{
+	struct nic *n = &p->nics[p->n_nics];
+	struct virtio *v = NULL;
+	int ret = net_open(&n->backend, o, e);
+
+	if (ret)
+		return ret;
+	p->n_nics++;
+	ret = virtio_net_create(&n->net, &n->backend);
+	if (!ret)
+		ret = virtio_create(&v, h, virtio_net_type(), n->net);
+	if (!ret) {
+		virtio_net_attach(n->net, v);
+		ret = plug(p, h, v, &n->pci);
+	}
+	return ret ? err_set(e, ret, "--net %s: cannot add the device: %s", o->text, strerror(-ret))
+		   : 0;
+}
+
 static int add_rng(struct platform *p, struct host *h, struct err *e)
 {
 	struct virtio *v = NULL;
@@ -108,6 +138,8 @@ int platform_create(struct platform **out, struct machine *m, const struct run_o
 		err_set(e, ret, "cannot set up the platform: %s", strerror(-ret));
 	for (size_t i = 0; i < o->n_disks && !ret; i++)
 		ret = add_disk(p, h, &o->disks[i], o->cpus, e);
+	for (size_t i = 0; i < o->n_nets && !ret; i++)
+		ret = add_nic(p, h, &o->nets[i], e);
 	if (!ret && !o->no_rng)
 		ret = add_rng(p, h, e);
 	if (ret) {
@@ -134,6 +166,11 @@ void platform_destroy(struct platform *p)
 	for (size_t i = 0; i < p->n_disks; i++) {
 		virtio_pci_destroy(p->disks[i].pci);
 		virtio_blk_destroy(p->disks[i].blk);
+	}
+	for (size_t i = 0; i < p->n_nics; i++) {
+		virtio_pci_destroy(p->nics[i].pci);
+		virtio_net_destroy(p->nics[i].net);
+		net_close(&p->nics[i].backend);
 	}
 	virtio_pci_destroy(p->rng_pci);
 	virtio_rng_destroy(p->rng);

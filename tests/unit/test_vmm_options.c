@@ -37,6 +37,8 @@ static int parse(struct run_options *o, struct err *e, const char *const *args)
 
 static void test_good(void **state)
 {
+	const char *net = "user,tftp=/t,bootfile=b,hostfwd=tcp:2222-:22,"
+			  "hostfwd=udp:0.0.0.0:53-10.0.2.9:54,mac=52:55:00:0a:0B:0c";
 	struct run_options o;
 	struct err e;
 
@@ -88,6 +90,20 @@ static void test_good(void **state)
 	run_options_free(&o);
 	assert_int_equal(PARSE("--kernel=k", "--port", "a=pty", "--port", "a=pty"), -EINVAL);
 	run_options_free(&o);
+	assert_int_equal(PARSE("--kernel=k", "--net", net, "--net", "tap=tap0"), 0);
+	assert_int_equal(o.n_nets, 2);
+	assert_string_equal(o.nets[0].tftp, "/t");
+	assert_string_equal(o.nets[0].bootfile, "b");
+	assert_int_equal(o.nets[0].n_forwards, 2);
+	assert_int_equal(o.nets[0].forwards[0].host_addr, 0x7f000001);
+	assert_int_equal(o.nets[0].forwards[0].host_port, 2222);
+	assert_int_equal(o.nets[0].forwards[0].guest_port, 22);
+	assert_true(o.nets[0].forwards[1].udp);
+	assert_int_equal(o.nets[0].forwards[1].host_addr, 0);
+	assert_int_equal(o.nets[0].forwards[1].guest_addr, 0x0a000209);
+	assert_memory_equal(o.nets[0].mac, "\x52\x55\0\x0a\x0b\x0c", 6);
+	assert_string_equal(o.nets[1].tap, "tap0");
+	run_options_free(&o);
 	assert_int_equal(PARSE("--help"), 0);
 	assert_true(o.help);
 	run_options_free(&o);
@@ -129,6 +145,19 @@ static void test_bad(void **state)
 		{ "run", "--port", "a/b=pty", "NAME=pty" },
 		{ "run", "--port", "a=stdio", "for the console" },
 		{ "run", "--port", "a=pty=x", "unknown option" },
+		{ "run", "--net", "usr", "want user or tap=NAME" },
+		{ "run", "--net", "tap=", "want user or tap=NAME" },
+		{ "run", "--net", "user,tfpt=/x", "did you mean \"tftp\"" },
+		{ "run", "--net", "user,tftp=", "wants a value" },
+		{ "run", "--net", "tap=t0,tftp=/x", "unknown option" },
+		{ "run", "--net", "user,mac=1:2:3", "six bytes" },
+		{ "run", "--net", "user,mac=53:55:00:00:00:01", "six bytes" },
+		{ "run", "--net", "user,mac=52:55:00:00:00:01:02", "six bytes" },
+		{ "run", "--net", "user,hostfwd=tcp:80", "hostfwd wants" },
+		{ "run", "--net", "user,hostfwd=sctp:80-:80", "hostfwd wants" },
+		{ "run", "--net", "user,hostfwd=tcp:70000-:80", "hostfwd wants" },
+		{ "run", "--net", "user,hostfwd=tcp:1.2.3:80-:80", "hostfwd wants" },
+		{ "run", "--net", "user,hostfwd=tcp:80-80", "hostfwd wants" },
 		{ "run", "--name", "../x", "--name" },
 		{ "run", "--name", "", "--name" },
 		{ "run", "--driver-wait", "x", "absolute" },

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# The user-mode network, without any right: DHCP, TFTP, to the host and from it.
+
+setup()
+{
+	ip link set lo up 2>/dev/null || true
+	mkdir "$WORK/tftp"
+	head -c 100000 /dev/urandom >"$WORK/tftp/file"
+	guest_start --memory 192M --base "$BASE/devices-cloud.img" \
+		--net "user,tftp=$WORK/tftp,bootfile=boot.me,hostfwd=tcp:5022-:22,mac=52:55:00:01:02:03" <<'END'
+load-modules
+ip link set lo up
+ip link set eth0 up
+say mac $(cat /sys/class/net/eth0/address) carrier $(cat /sys/class/net/eth0/carrier)
+cat >/tmp/dhcp <<'X'
+#!/bin/sh
+[ "$1" = bound ] || exit 0
+ip addr add $ip/24 dev eth0
+ip route add default via $router
+echo "@@ dhcp $ip router $router dns $dns bootfile $boot_file"
+X
+chmod 755 /tmp/dhcp
+udhcpc -i eth0 -n -q -t 10 -s /tmp/dhcp 2>/dev/null
+check tftp tftp -g -r file -l /tmp/file 10.0.2.2
+say sum $(sha256sum </tmp/file | cut -c 1-64)
+i=0
+(echo hello from the guest | nc -l -p 22 >/tmp/in) &
+say ready
+wait
+say in $(cat /tmp/in)
+END
+	guest_wait_console '^@@ ready'
+	pid=$(guest_pid)
+	tr -d ' ' <"/proc/$pid/task/$pid/children" >"$WORK/helper"
+	sleep 1
+	perl -MIO::Socket::INET -e '
+		my $s = IO::Socket::INET->new(PeerAddr => "127.0.0.1:5022") or die "$!\n";
+		syswrite $s, "hello from the host\n";
+		shutdown $s, 1;
+		alarm 20;
+		print while <$s>' >"$WORK/answer" || true
+	guest_wait
+}
+
+test_guest_ends_well()
+{
+	expect_exit 0
+	expect_console '^@@ end'
+}
+
+test_mac_and_link()
+{
+	expect_console '^@@ mac 52:55:00:01:02:03 carrier 1'
+}
+
+test_dhcp()
+{
+	expect_console '^@@ dhcp 10.0.2.15 router 10.0.2.2 dns 10.0.2.3 bootfile boot.me'
+}
+
+test_tftp()
+{
+	expect_console '^@@ ok tftp'
+	expect_equal "$(console_values sum)" "$(sha256sum <"$WORK/tftp/file" | cut -c 1-64)"
+}
+
+test_from_the_host()
+{
+	expect_in "$WORK/answer" '^hello from the guest'
+	expect_console '^@@ in hello from the host'
+}
+
+test_helper_ends_with_the_guest()
+{
+	expect [ -s "$WORK/helper" ]
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
+		# A zombie has no exe.
+		readlink "/proc/$(<"$WORK/helper")/exe" >/dev/null || return 0
+		sleep 0.5
+	done
+	fail "the helper is still there"
+}
+
+test_errors_are_one_line()
+{
+	guest_run --net "tap=no-such-tap" </dev/null
+	expect_exit 1
+	expect_one_line_error 'there is no interface no-such-tap'
+	guest_run --net "user,tftp=/no/such/dir" </dev/null
+	expect_exit 1
+	expect_one_line_error 'cannot read /no/such/dir'
+}

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "vmm/net.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define PATIENCE_MS 10000 /* for the helper to be ready */
+
+static int open_tap(int *out, const struct run_net *n, struct err *e)
+{
+	struct ifreq r = { .ifr_flags = IFF_TAP | IFF_NO_PI };
+	int fd, ret;
+
+	/* The kernel would make one that nothing is connected to. */
+	if (strlen(n->tap) >= IFNAMSIZ || !if_nametoindex(n->tap))
+		return err_set(e, -ENODEV,
+			       "--net %s: there is no interface %s; make it with: ip tuntap add %s "
+			       "mode tap user USER",
+			       n->text, n->tap, n->tap);
+	memcpy(r.ifr_name, n->tap, strlen(n->tap));
+	fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return err_set(e, -errno, "--net %s: /dev/net/tun: %s", n->text, strerror(errno));
+	if (ioctl(fd, TUNSETIFF, &r)) {
+		ret = err_set(e, -errno, "--net %s: cannot use %s: %s%s", n->text, n->tap,
+			      strerror(errno),
+			      errno == EBUSY   ? "; another program has it"
+			      : errno == EPERM ? "; make it with \"user\" and your name"
+					       : "");
+		close(fd);
+		return ret;
+	}
+	*out = fd;
+	return 0;
+}
+
+static int spawn_helper(int theirs, const struct run_net *n)
+{
+	char name[] = "vmm", command[] = "net-helper", *text = strdup(n->text);
+	char *const argv[] = { name, command, text, NULL };
+	posix_spawn_file_actions_t files;
+	posix_spawnattr_t attr;
+	sigset_t none;
+	pid_t pid;
+	int ret;
+
+	if (!text)
+		return -ENOMEM;
+	sigemptyset(&none);
+	posix_spawn_file_actions_init(&files);
+	posix_spawnattr_init(&attr);
+	posix_spawn_file_actions_adddup2(&files, theirs, NET_HELPER_FD);
+	posix_spawnattr_setsigmask(&attr, &none);
+	/* Of its own group: a Ctrl-C is for the guest, not for its network. */
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
+	ret = posix_spawn(&pid, "/proc/self/exe", &files, &attr, argv, environ);
+	posix_spawnattr_destroy(&attr);
+	posix_spawn_file_actions_destroy(&files);
+	free(text);
+	return -ret;
+}
+
+static int await_helper(int fd, const struct run_net *n, struct err *e)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	char text[sizeof(e->text)];
+	ssize_t len = -1;
+
+	if (poll(&p, 1, PATIENCE_MS) > 0)
+		len = recv(fd, text, sizeof(text) - 1, 0);
+	if (len <= 0)
+		return err_set(e, -EIO, "--net %s: the helper process does not answer", n->text);
+	text[len] = '\0';
+	return len > 1 ? err_set(e, -EIO, "%s", text) : 0;
+}
+
+static int open_user(int *out, const struct run_net *n, struct err *e)
+{
+	int pair[2], ret;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair))
+		return err_set(e, -errno, "--net %s: %s", n->text, strerror(errno));
+	/* dup2() onto itself would leave it closed on exec. */
+	if (pair[1] == NET_HELPER_FD) {
+		ret = fcntl(pair[1], F_DUPFD_CLOEXEC, NET_HELPER_FD + 1);
+		close(pair[1]);
+		pair[1] = ret;
+	}
+	ret = spawn_helper(pair[1], n);
+	close(pair[1]);
+	ret = ret ? err_set(e, ret, "--net %s: cannot start the helper process: %s", n->text,
+			    strerror(-ret))
+		  : await_helper(pair[0], n, e);
+	if (ret)
+		close(pair[0]);
+	else
+		*out = pair[0];
+	return ret;
+}
+
+int net_open(struct net_backend *out, const struct run_net *n, struct err *e)
+{
+	static const u8 prefix[3] = { 0x52, 0x55, 0x00 };
+	int ret = n->tap ? open_tap(&out->fd, n, e) : open_user(&out->fd, n, e);
+
+	if (ret)
+		return ret;
+	memcpy(out->mac, n->mac, sizeof(out->mac));
+	if (n->mac_given)
+		return 0;
+	/* Two guests on one bridge must differ. */
+	memcpy(out->mac, prefix, sizeof(prefix));
+	if (getrandom(out->mac + 3, 3, 0) != 3) {
+		net_close(out);
+		return err_set(e, -EIO, "--net %s: no random numbers for an address", n->text);
+	}
+	return 0;
+}
+
+void net_close(struct net_backend *b)
+{
+	if (b->fd >= 0)
+		close(b->fd);
+	b->fd = -1;
+}
