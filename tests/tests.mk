@@ -70,6 +70,7 @@ images:
 
 drivers: $(B)/images/holder $(B)/tools/limecheck
 	@tests/drivers/build
+	@images/build-lime "$$(cat $(B)/images/cloud/release)"
 
 # Runs in guests, which have no libraries.
 $(B)/images/holder: images/holder.c images/pattern.h
