@@ -366,6 +366,8 @@ int cmd_run(int argc, char **argv)
 		exec_ns += stats_now_ns() - before; /* as if it had not been */
 	}
 	ret = prepare(&r, exec_ns, &e);
+	if (!ret)
+		e.text[0] = '\0'; /* of something that was tried and did without */
 	code = ret ? VMM_EXIT_ERROR : machine_run(r.m, &e);
 	/* The terminal first, so that what follows is readable. */
 	console_destroy(r.console);
