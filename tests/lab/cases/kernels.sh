@@ -49,7 +49,7 @@ test_unknown_payload_boots_by_its_own_decompressor()
 	printf "$(printf '\\%03o\\%03o' $(((offset + 3) & 255)) $(((offset + 3) >> 8)))" |
 		dd of="$WORK/opaque" bs=1 seek=$((0x248)) conv=notrunc status=none
 	boot --kernel "$WORK/opaque"
-	expect_one_line_error 'opaque: .*own decompressor'
+	expect_one_line_error 'opaque: .*the kernel decompresses itself'
 }
 
 test_unknown_payload_has_no_sessions()
