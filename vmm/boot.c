@@ -16,6 +16,7 @@
 #include "vmm/layout.h"
 #include "vmm/machine_parts.h"
 #include "vmm/memory.h"
+#include "vmm/read_all.h"
 
 #define PAGE		4096ULL
 #define SETUP_HEADER_AT 0x1f1
@@ -116,21 +117,6 @@ static int place_kernel(struct machine *m, const struct boot_plan *p, struct loa
 	if (!dst)
 		return too_small(m, l->end, "this kernel", e);
 	return kernel_place(p->kernel, dst, room, p->kaslr, e);
-}
-
-static int read_all(int fd, u8 *to, u64 len)
-{
-	while (len) {
-		ssize_t n = read(fd, to, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : -EIO;
-		to += n;
-		len -= (u64)n;
-	}
-	return 0;
 }
 
 static int open_initrd(const char *path, u64 *len, struct err *e)

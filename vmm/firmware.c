@@ -16,6 +16,7 @@
 #include "vmm/layout.h"
 #include "vmm/machine_parts.h"
 #include "vmm/memory.h"
+#include "vmm/read_all.h"
 
 #define IMAGE_MIN 0x10000ULL /* the F segment */
 #define LOW_COPY  0x20000ULL /* of the image's end, below 1 MiB */
@@ -62,21 +63,6 @@ static void set_periodic(void *arg, u64 ns)
 	struct firmware *f = arg;
 
 	loop_timer_set(f->timer, ns, ns);
-}
-
-static int read_all(int fd, u8 *to, u64 len)
-{
-	while (len) {
-		ssize_t n = read(fd, to, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : -EIO;
-		to += n;
-		len -= (u64)n;
-	}
-	return 0;
 }
 
 static int load_image(struct firmware *f, const char *name, struct err *e)

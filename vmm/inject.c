@@ -9,6 +9,7 @@
 
 #include "guest-shim/abi.h"
 #include "vmm/inject.h"
+#include "vmm/read_all.h"
 
 #define FILE_MAX (8u << 20)
 
@@ -67,7 +68,6 @@ static int read_file(const char *path, void **out, size_t *len)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	struct stat st;
-	size_t done = 0;
 	u8 *data = NULL;
 	int ret = 0;
 
@@ -82,19 +82,11 @@ static int read_file(const char *path, void **out, size_t *len)
 		ret = -ENOMEM;
 		goto out;
 	}
-	while (done < (size_t)st.st_size) {
-		ssize_t n = read(fd, data + done, (size_t)st.st_size - done);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0) {
-			ret = n ? -errno : -EIO;
-			goto out;
-		}
-		done += (size_t)n;
-	}
+	ret = read_all(fd, data, (u64)st.st_size);
+	if (ret)
+		goto out;
 	*out = data;
-	*len = done;
+	*len = (size_t)st.st_size;
 	data = NULL;
 out:
 	free(data);
