@@ -6,6 +6,7 @@
 
 #include "policy/path.h"
 #include "policy/value.h"
+#include "shadow/suggest.h"
 
 #define SETTING_PATH 160
 
@@ -69,52 +70,9 @@ const char *value_quote(char buf[VALUE_QUOTE], const char *s)
 	return buf;
 }
 
-/* Levenshtein's distance, of words that are short enough to be a key or a function. */
-static size_t distance(const char *a, const char *b)
-{
-	size_t row[65], la = strlen(a), lb = strlen(b);
-
-	if (la > 64 || lb > 64)
-		return SIZE_MAX;
-	for (size_t j = 0; j <= lb; j++)
-		row[j] = j;
-	for (size_t i = 1; i <= la; i++) {
-		size_t diagonal = row[0];
-
-		row[0] = i;
-		for (size_t j = 1; j <= lb; j++) {
-			size_t best = diagonal + (a[i - 1] != b[j - 1]);
-
-			diagonal = row[j];
-			if (row[j] + 1 < best)
-				best = row[j] + 1;
-			if (row[j - 1] + 1 < best)
-				best = row[j - 1] + 1;
-			row[j] = best;
-		}
-	}
-	return row[lb];
-}
-
-const char *value_suggest(const char *name, const char *const *names, size_t n)
-{
-	size_t best = strlen(name) / 3 + 2; /* a distance of a third is still a slip of the pen */
-	const char *found = NULL;
-
-	for (size_t i = 0; i < n; i++) {
-		size_t d = distance(name, names[i]);
-
-		if (d < best) {
-			best = d;
-			found = names[i];
-		}
-	}
-	return found;
-}
-
 const char *value_hint(char buf[VALUE_QUOTE], const char *name, const char *const *names, size_t n)
 {
-	const char *meant = value_suggest(name, names, n);
+	const char *meant = suggest_of(name, names, n);
 
 	buf[0] = '\0';
 	if (meant)

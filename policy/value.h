@@ -31,8 +31,6 @@ int value_nomem(struct parse *ps);
 /* @s for a message: in quotes, control characters escaped, cut to fit; returns @buf. */
 #define VALUE_QUOTE 80
 const char *value_quote(char buf[VALUE_QUOTE], const char *s);
-/* The entry of @names that @name was probably meant to be, or NULL. */
-const char *value_suggest(const char *name, const char *const *names, size_t n);
 /* ", did you mean "NAME"?" into @buf, or "". */
 const char *value_hint(char buf[VALUE_QUOTE], const char *name, const char *const *names, size_t n);
 

@@ -9,7 +9,7 @@
 #include "vmm/commands.h"
 #include "vmm/control.h"
 #include "vmm/exit.h"
-#include "vmm/options.h"
+#include "shadow/suggest.h"
 
 static const char help[] =
 	"Usage: vmm driver load SESSION[/NAME]:FILE.ko[,param=value]...\n"

@@ -10,7 +10,7 @@
 #include "policy/record.h"
 #include "vmm/commands.h"
 #include "vmm/exit.h"
-#include "vmm/options.h"
+#include "shadow/suggest.h"
 
 static const char usage[] =
 	"usage: vmm record [OPTIONS] FILE\n"

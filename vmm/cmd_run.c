@@ -24,58 +24,6 @@
 #include "vmm/syscount.h"
 #include "vmm/where.h"
 
-static const char usage[] =
-	"Usage: vmm run --kernel VMLINUZ [OPTION]...\n"
-	"       vmm run --firmware seabios --disk FILE [OPTION]...\n"
-	"Boot a Linux kernel, or a disk by its boot loader, in a virtual machine; its serial\n"
-	"console is this terminal.\n"
-	"\n"
-	"  --kernel FILE         bzImage (vmlinuz) or ELF vmlinux\n"
-	"  --initrd FILE         initramfs\n"
-	"  --append STRING       kernel command line; without a console= in it, console=ttyS0\n"
-	"                        is put before it\n"
-	"  --memory SIZE         RAM, such as 512M or 2G (default 256M)\n"
-	"  --cpus N              number of virtual CPUs (default 1)\n"
-	"  --disk FILE[,ro][,direct][,serial=S][,queues=N][,aio=io_uring|threads]\n"
-	"                        virtio disk on a raw image or a block device; repeatable.\n"
-	"                        direct: past the host's page cache; queues: one for each CPU\n"
-	"  --firmware seabios|FILE\n"
-	"                        start as a PC does, in a BIOS: Debian's SeaBIOS or an image of it.\n"
-	"                        It boots --kernel by its 16-bit entry (ipxe.lkrn, say), else the\n"
-	"                        first --disk\n"
-	"  --firmware-log FILE   keep the firmware's debug messages\n"
-	"  --net user[,tftp=DIR][,bootfile=F][,hostfwd=tcp:PORT-:PORT]...[,mac=M]\n"
-	"                        a network without rights: DHCP, DNS, the host as 10.0.2.2; hostfwd\n"
-	"                        makes a port of the guest one of this machine's\n"
-	"  --net tap=NAME[,mac=M]\n"
-	"                        an existing tap interface\n"
-	"  --console WHERE       a virtio console (hvc0) beside the serial port, both on WHERE: stdio,\n"
-	"                        pty, socket=PATH (keeps the last 64 KiB for who connects), file=PATH\n"
-	"  --port NAME=WHERE     /dev/virtio-ports/NAME of the guest, on pty, socket=PATH or file=PATH;\n"
-	"                        repeatable\n"
-	"  --no-rng              without the virtio entropy device\n"
-	"  --no-kaslr            place the kernel where it was linked, with \"nokaslr\"\n"
-	"  --name NAME           name for other vmm commands\n"
-	"  --stats               print exits, start-up time and memory at the end\n"
-	"  --policy FILE         sessions and their rules\n"
-	"  --driver SESSION[/INSTANCE]:FILE.ko[,param=value]...\n"
-	"                        load a driver into a session; repeatable, in order\n"
-	"  --driver-wait PATH    load the drivers when PATH exists in the guest (default: when its\n"
-	"                        init runs, on its own root if --append has a root=)\n"
-	"  --record FILE         keep every request that the policy decided on\n"
-	"\n"
-	"On a terminal, Ctrl-a x ends the guest, Ctrl-a h shows help.\n"
-	"\n"
-	"Exit code: 0 power-off, 1 error, 2 usage, 10 reboot, 11 kernel panic, 12 triple fault,\n"
-	"13 KVM failed, 14 all CPUs halted, 15 Ctrl-a x, 128+N ended by signal N.\n"
-	"\n"
-	"Examples:\n"
-	"  vmm run --kernel /vmlinuz --initrd /initrd.img\n"
-	"  vmm run --kernel /vmlinuz --initrd my.cpio --memory 1G --cpus 2 --disk data.img \\\n"
-	"          --append \"quiet panic=-1\"\n"
-	"  vmm run --firmware seabios --disk /usr/lib/ipxe/ipxe.iso,ro\n"
-	"  vmm run --kernel /vmlinuz --initrd my.cpio --policy p.conf --driver a:lime.ko,path=/x\n";
-
 struct run {
 	struct run_options o;
 	struct kernel *kernel;
@@ -355,7 +303,7 @@ int cmd_run(int argc, char **argv)
 		return VMM_EXIT_USAGE;
 	}
 	if (r.o.help) {
-		fputs(usage, stdout);
+		run_options_help(stdout);
 		run_options_free(&r.o);
 		return 0;
 	}

@@ -4,7 +4,7 @@
 
 #include "vmm/commands.h"
 #include "vmm/exit.h"
-#include "vmm/options.h"
+#include "shadow/suggest.h"
 
 #define VERSION "0.1.0"
 

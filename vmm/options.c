@@ -3,251 +3,72 @@
 
 #include <errno.h>
 #include <getopt.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "vmm/layout.h"
-#include "vmm/options_device.h"
-
 #define DEFAULT_MEMORY (256ULL << 20)
-#define MAX_MEMORY     (1ULL << 40)
+#define MAX_OPTIONS    96
 
-enum opt {
-	OPT_KERNEL = 256,
-	OPT_INITRD,
-	OPT_APPEND,
-	OPT_MEMORY,
-	OPT_CPUS,
-	OPT_DISK,
-	OPT_NET,
-	OPT_CONSOLE,
-	OPT_PORT,
-	OPT_NO_KASLR,
-	OPT_STATS,
-	OPT_NO_RNG,
-	OPT_NAME,
-	OPT_POLICY,
-	OPT_DRIVER,
-	OPT_RECORD,
-	OPT_DRIVER_WAIT,
-	OPT_FIRMWARE,
-	OPT_FIRMWARE_LOG,
-};
-
-static const struct option options[] = {
-	{ "kernel", required_argument, NULL, OPT_KERNEL },
-	{ "initrd", required_argument, NULL, OPT_INITRD },
-	{ "append", required_argument, NULL, OPT_APPEND },
-	{ "memory", required_argument, NULL, OPT_MEMORY },
-	{ "cpus", required_argument, NULL, OPT_CPUS },
-	{ "disk", required_argument, NULL, OPT_DISK },
-	{ "net", required_argument, NULL, OPT_NET },
-	{ "console", required_argument, NULL, OPT_CONSOLE },
-	{ "port", required_argument, NULL, OPT_PORT },
-	{ "no-kaslr", no_argument, NULL, OPT_NO_KASLR },
-	{ "stats", no_argument, NULL, OPT_STATS },
-	{ "no-rng", no_argument, NULL, OPT_NO_RNG },
-	{ "name", required_argument, NULL, OPT_NAME },
-	{ "policy", required_argument, NULL, OPT_POLICY },
-	{ "driver", required_argument, NULL, OPT_DRIVER },
-	{ "record", required_argument, NULL, OPT_RECORD },
-	{ "driver-wait", required_argument, NULL, OPT_DRIVER_WAIT },
-	{ "firmware", required_argument, NULL, OPT_FIRMWARE },
-	{ "firmware-log", required_argument, NULL, OPT_FIRMWARE_LOG },
-	{ "help", no_argument, NULL, 'h' },
-	{ NULL, 0, NULL, 0 },
-};
-
-int parse_size(const char *s, u64 *out)
+char *run_options_keep(struct run_options *o, char *s)
 {
-	unsigned shift = 0;
-	char *end;
-	u64 n;
+	char **more = s ? realloc(o->kept, (o->n_kept + 1) * sizeof(*more)) : NULL;
 
-	if (*s < '0' || *s > '9')
-		return -EINVAL;
-	errno = 0;
-	n = strtoull(s, &end, 10);
-	if (errno)
-		return -ERANGE;
-	switch (*end) {
-	case 'k':
-	case 'K':
-		shift = 10;
-		break;
-	case 'm':
-	case 'M':
-		shift = 20;
-		break;
-	case 'g':
-	case 'G':
-		shift = 30;
-		break;
-	case '\0':
-		break;
-	default:
-		return -EINVAL;
+	if (!more) {
+		free(s);
+		return NULL;
 	}
-	if (shift && end[1])
-		return -EINVAL;
-	if (n > UINT64_MAX >> shift)
-		return -ERANGE;
-	*out = n << shift;
-	return 0;
+	o->kept = more;
+	o->kept[o->n_kept++] = s;
+	return s;
 }
 
-static int parse_memory(struct run_options *o, const char *s, struct err *e)
+/* @path below o->base, on the heap, or NULL. */
+static char *below_base(const struct run_options *o, const char *path)
 {
-	if (parse_size(s, &o->memory))
-		return err_set(e, -EINVAL, "--memory %s: want a size such as 256M or 2G", s);
-	if (o->memory < LAYOUT_MEM_MIN || o->memory > MAX_MEMORY)
-		return err_set(e, -EINVAL, "--memory %s: want %llu MiB to %llu GiB", s,
-			       LAYOUT_MEM_MIN >> 20, MAX_MEMORY >> 30);
-	o->memory = ALIGN_UP(o->memory, 4096ULL);
-	return 0;
+	char *joined;
+
+	return asprintf(&joined, "%s/%s", o->base, path) < 0 ? NULL : joined;
 }
 
-static int parse_cpus(struct run_options *o, const char *s, struct err *e)
+const char *run_options_path(struct run_options *o, const char *path)
 {
-	char *end;
-	unsigned long n = strtoul(s, &end, 10);
-
-	if (*s < '0' || *s > '9' || *end || !n || n > LAYOUT_MAX_CPUS)
-		return err_set(e, -EINVAL, "--cpus %s: want a number from 1 to %d", s,
-			       LAYOUT_MAX_CPUS);
-	o->cpus = (unsigned)n;
-	return 0;
+	if (!o->base || *path == '/')
+		return path;
+	return run_options_keep(o, below_base(o, path));
 }
 
-/* SESSION[/INSTANCE]:FILE.ko[,param=value]... */
-static int parse_driver(struct run_options *o, const char *s, struct err *e)
+int run_options_rebase(const struct run_options *o, char **path, struct err *e)
 {
-	struct run_driver *d = &o->drivers[o->n_drivers];
-	const char *colon = strchr(s, ':');
-	const char *slash = colon ? memchr(s, '/', (size_t)(colon - s)) : NULL;
-	const char *session_end = slash ? slash : colon;
-	const char *path, *comma;
+	char *joined;
 
-	if (o->n_drivers == RUN_MAX_DRIVERS)
-		return err_set(e, -EINVAL, "--driver %s: at most %d drivers", s, RUN_MAX_DRIVERS);
-	if (!colon || session_end == s || (slash && slash + 1 == colon) || !colon[1] ||
-	    colon[1] == ',')
-		return err_set(e, -EINVAL,
-			       "--driver %s: want SESSION:FILE.ko[,param=value]..., or "
-			       "SESSION/INSTANCE:FILE.ko to load one file twice",
-			       s);
-	path = colon + 1;
-	comma = strchr(path, ',');
-	o->n_drivers++;
-	d->session = strndup(s, (size_t)(session_end - s));
-	d->instance = slash ? strndup(slash + 1, (size_t)(colon - slash - 1)) : NULL;
-	d->path = comma ? strndup(path, (size_t)(comma - path)) : strdup(path);
-	d->params = comma && comma[1] ? strdup(comma + 1) : NULL;
-	if (!d->session || !d->path || (slash && !d->instance) || (comma && comma[1] && !d->params))
+	if (!o->base || **path == '/')
+		return 0;
+	joined = below_base(o, *path);
+	if (!joined)
 		return err_set(e, -ENOMEM, "out of memory");
-	return 0;
-}
-
-static int parse_name(struct run_options *o, const char *s, struct err *e)
-{
-	size_t ok = strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
-
-	if (!*s || s[ok] || ok > 60 || *s == '.')
-		return err_set(e, -EINVAL,
-			       "--name %s: want up to 60 letters, digits, '.', '_' and '-', not "
-			       "beginning with a dot",
-			       s);
-	o->name = s;
+	free(*path);
+	*path = joined;
 	return 0;
 }
 
 static int unknown(const char *word, struct err *e)
 {
-	const char *names[ARRAY_SIZE(options)] = { NULL };
-	size_t len = strcspn(word, "="), i;
+	size_t len;
 	char buf[40];
 	const char *near;
 
-	for (i = 0; options[i].name; i++)
-		names[i] = options[i].name;
-	while (len && *word == '-') {
+	while (*word == '-')
 		word++;
-		len--;
-	}
+	len = strcspn(word, "=");
 	if (len >= sizeof(buf))
 		len = sizeof(buf) - 1;
 	memcpy(buf, word, len);
 	buf[len] = '\0';
-	near = suggest(buf, names);
+	near = run_option_suggest(buf);
 	if (near)
 		return err_set(e, -EINVAL, "unknown option \"--%s\"; did you mean --%s?", buf,
 			       near);
 	return err_set(e, -EINVAL, "unknown option \"--%s\"; see vmm run --help", buf);
-}
-
-static int take(struct run_options *o, int opt, struct err *e)
-{
-	switch (opt) {
-	case OPT_KERNEL:
-		o->kernel = optarg;
-		return 0;
-	case OPT_INITRD:
-		o->initrd = optarg;
-		return 0;
-	case OPT_APPEND:
-		o->append = optarg;
-		return 0;
-	case OPT_MEMORY:
-		return parse_memory(o, optarg, e);
-	case OPT_CPUS:
-		return parse_cpus(o, optarg, e);
-	case OPT_DISK:
-		return parse_disk(o, optarg, e);
-	case OPT_NET:
-		return parse_net(o, optarg, e);
-	case OPT_CONSOLE:
-		return parse_console(o, optarg, e);
-	case OPT_PORT:
-		return parse_port(o, optarg, e);
-	case OPT_NO_KASLR:
-		o->no_kaslr = true;
-		return 0;
-	case OPT_STATS:
-		o->stats = true;
-		return 0;
-	case OPT_NO_RNG:
-		o->no_rng = true;
-		return 0;
-	case OPT_NAME:
-		return parse_name(o, optarg, e);
-	case OPT_POLICY:
-		o->policy = optarg;
-		return 0;
-	case OPT_DRIVER:
-		return parse_driver(o, optarg, e);
-	case OPT_RECORD:
-		o->record = optarg;
-		return 0;
-	case OPT_DRIVER_WAIT:
-		if (*optarg != '/')
-			return err_set(e, -EINVAL,
-				       "--driver-wait %s: want an absolute path in the guest",
-				       optarg);
-		o->driver_wait = optarg;
-		return 0;
-	case OPT_FIRMWARE:
-		o->firmware = optarg;
-		return 0;
-	case OPT_FIRMWARE_LOG:
-		o->firmware_log = optarg;
-		return 0;
-	case 'h':
-		o->help = true;
-		return 0;
-	default:
-		return -EINVAL;
-	}
 }
 
 /* What starts the guest: a kernel directly, or a firmware, which may start one. */
@@ -288,18 +109,41 @@ static int check_boot(const struct run_options *o, struct err *e)
 	return 0;
 }
 
+/* What getopt_long() wants to know of the table; val is the index in it. */
+static void getopt_table(struct option longs[MAX_OPTIONS + 1])
+{
+	size_t n, used = 0;
+	const struct run_option *t = run_option_table(&n);
+
+	for (size_t i = 0; i < n && used < MAX_OPTIONS; i++) {
+		if (!t[i].name)
+			continue;
+		longs[used++] = (struct option){
+			.name = t[i].name,
+			.has_arg = t[i].form ? required_argument : no_argument,
+			.val = 256 + (int)i,
+		};
+	}
+	longs[used] = (struct option){ 0 };
+}
+
 int run_options_parse(struct run_options *o, int argc, char **argv, struct err *e)
 {
+	struct option longs[MAX_OPTIONS + 1];
+	const struct run_option *t;
 	int opt, ret = 0, before;
+	size_t n;
 
 	memset(o, 0, sizeof(*o));
 	o->append = "";
 	o->memory = DEFAULT_MEMORY;
 	o->cpus = 1;
+	getopt_table(longs);
+	t = run_option_table(&n);
 	optind = 1;
 	opterr = 0;
 	for (before = optind; !ret; before = optind) {
-		opt = getopt_long(argc, argv, "+:h", options, NULL);
+		opt = getopt_long(argc, argv, "+:h", longs, NULL);
 		if (opt < 0)
 			break;
 		if (opt == ':')
@@ -307,7 +151,10 @@ int run_options_parse(struct run_options *o, int argc, char **argv, struct err *
 				       argv[before]);
 		if (opt == '?')
 			return unknown(argv[before], e);
-		ret = take(o, opt, e);
+		if (opt == 'h')
+			o->help = true;
+		else
+			ret = run_option_take(o, &t[opt - 256], optarg, e);
 	}
 	if (ret || o->help)
 		return ret;
@@ -333,6 +180,9 @@ void run_options_free(struct run_options *o)
 		free(o->drivers[i].path);
 		free(o->drivers[i].params);
 	}
+	for (size_t i = 0; i < o->n_kept; i++)
+		free(o->kept[i]);
+	free(o->kept);
 }
 
 bool run_options_sessions(const struct run_options *o)

@@ -2,11 +2,19 @@
 /*
  * Options of `vmm run`, parsed and checked for form. Files are opened by who uses them.
  * All strings point into argv or are owned by the struct; run_options_free() releases it.
+ *
+ * One table (options_table.c) says of each option what it is called, what its value looks like and
+ * what it does; --help, --config, the man page and completion are made from it, so that an option
+ * is added by one line there. As QEMU's .hx files and systemd's gperf tables do, and unlike these
+ * in plain C: it is small enough to be read and checked by the compiler.
  */
 #ifndef UMBRA_VMM_OPTIONS_H
 #define UMBRA_VMM_OPTIONS_H
 
+#include <stdio.h>
+
 #include "shadow/err.h"
+#include "shadow/suggest.h"
 #include "shadow/types.h"
 
 #define RUN_MAX_DISKS	 16
@@ -90,17 +98,57 @@ struct run_options {
 	struct run_driver drivers[RUN_MAX_DRIVERS];
 	size_t n_drivers;
 	bool help;
+	/* While a file of --config is read: its directory, from which its paths lead; else NULL. */
+	const char *base;
+	char **kept; /* strings that nothing else owns */
+	size_t n_kept;
 };
+
+struct run_option {
+	const char *name; /* without "--"; NULL: a heading of --help, which is @help */
+	const char
+		*form; /* of the value, for people, a line for each; NULL: a switch without one */
+	const char *help; /* lines that end with "\n", but for the last one */
+	bool repeat;	  /* each one adds to the others; else the last one counts */
+	/* Either the member of struct run_options, a const char * or a switch's bool, at this offset... */
+	size_t at;
+	bool path; /* the member is the name of a file of the host */
+	/* ... or a function that takes the value, which lives as long as *o. */
+	int (*take)(struct run_options *o, const char *value, struct err *e);
+};
+
+/* All options, in the order of --help. */
+const struct run_option *run_option_table(size_t *n);
+/* The option of that name (len bytes), or NULL. */
+const struct run_option *run_option_find(const char *name, size_t len);
+/* The name that was probably meant, or NULL. */
+const char *run_option_suggest(const char *name);
+/*
+ * Take @value for @opt, as "--name value" on the command line does; NULL for a switch. @value is
+ * borrowed for as long as *o lives. -EINVAL, -ENOMEM with a line that begins with "--name".
+ */
+int run_option_take(struct run_options *o, const struct run_option *opt, const char *value,
+		    struct err *e);
+
+/*
+ * The file of the host that @path means: @path itself, or below o->base if it is relative. NULL: no
+ * memory. Lives as long as *o.
+ */
+const char *run_options_path(struct run_options *o, const char *path);
+/* The same for a string that is on the heap and its owner's. */
+int run_options_rebase(const struct run_options *o, char **path, struct err *e);
+/* Make *o the owner of @s, on the heap; returns it, or NULL (then, and if @s is NULL, it is gone). */
+char *run_options_keep(struct run_options *o, char *s);
 
 /* 0, or -EINVAL with the line for the user. *o is valid (for free) in both cases. */
 int run_options_parse(struct run_options *o, int argc, char **argv, struct err *e);
 void run_options_free(struct run_options *o);
 /* Does anything in @o need the session layer? */
 bool run_options_sessions(const struct run_options *o);
+/* The text of vmm run --help. */
+void run_options_help(FILE *to);
 
 /* "256M", "1G", "512K", "1048576": bytes; -EINVAL, -ERANGE. */
 int parse_size(const char *s, u64 *out);
-/* The candidate that @word was probably meant to be, or NULL; @words ends with NULL. */
-const char *suggest(const char *word, const char *const *words);
 
 #endif

@@ -116,13 +116,13 @@ int parse_disk(struct run_options *o, const char *s, struct err *e)
 	}
 	if (!*d->path)
 		return err_set(e, -EINVAL, "--disk %s: no file is named", s);
-	return 0;
+	return run_options_rebase(o, &d->path, e);
 }
 
 /* --- console and ports --------------------------------------------------------------------- */
 
-static int parse_endpoint(struct run_endpoint *end, const char *option, const char *whole,
-			  const char *s, struct err *e)
+static int parse_endpoint(struct run_options *o, struct run_endpoint *end, const char *option,
+			  const char *whole, const char *s, struct err *e)
 {
 	static const char *const known[] = { "stdio", "pty", "socket", "file", NULL };
 	const char *path;
@@ -144,14 +144,14 @@ static int parse_endpoint(struct run_endpoint *end, const char *option, const ch
 		return unknown(option, whole, s, known, "stdio, pty, socket=PATH or file=PATH", e);
 	if (!*path)
 		return err_set(e, -EINVAL, "%s %s: no path is named", option, whole);
-	end->path = path;
-	return 0;
+	end->path = run_options_path(o, path);
+	return end->path ? 0 : err_set(e, -ENOMEM, "out of memory");
 }
 
 int parse_console(struct run_options *o, const char *s, struct err *e)
 {
 	o->console_given = o->virtio_console = true;
-	return parse_endpoint(&o->console, "--console", s, s, e);
+	return parse_endpoint(o, &o->console, "--console", s, s, e);
 }
 
 int parse_port(struct run_options *o, const char *s, struct err *e)
@@ -177,7 +177,7 @@ int parse_port(struct run_options *o, const char *s, struct err *e)
 		if (!strcmp(o->ports[i].name, p->name))
 			return err_set(e, -EINVAL, "--port %s: there are two ports of that name",
 				       s);
-	ret = parse_endpoint(&p->end, "--port", s, s + len + 1, e);
+	ret = parse_endpoint(o, &p->end, "--port", s, s + len + 1, e);
 	if (!ret && p->end.kind == RUN_STDIO)
 		return err_set(
 			e, -EINVAL,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <arpa/inet.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -163,9 +164,38 @@ int parse_net_text(struct run_net *n, const char *s, struct err *e)
 	return 0;
 }
 
+/*
+ * "user,tftp=DIR" with DIR where it leads from o->base: the helper process gets the option as a text,
+ * and knows no base. NULL: no memory.
+ */
+static const char *rebased(struct run_options *o, const char *s)
+{
+	static const char key[] = ",tftp=";
+	char *text;
+
+	for (const char *dir = s; o->base && (dir = strstr(dir, key));) {
+		size_t before;
+
+		dir += sizeof(key) - 1;
+		if (*dir == '/' || *dir == ',' || !*dir)
+			continue;
+		before = (size_t)(dir - s);
+		if (asprintf(&text, "%.*s%s/%s", (int)before, s, o->base, dir) < 0)
+			return NULL;
+		s = run_options_keep(o, text);
+		if (!s)
+			return NULL;
+		dir = s + before;
+	}
+	return s;
+}
+
 int parse_net(struct run_options *o, const char *s, struct err *e)
 {
 	if (o->n_nets == RUN_MAX_NETS)
 		return err_set(e, -EINVAL, "--net %s: at most %d network devices", s, RUN_MAX_NETS);
+	s = rebased(o, s);
+	if (!s)
+		return err_set(e, -ENOMEM, "out of memory");
 	return parse_net_text(&o->nets[o->n_nets++], s, e);
 }

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The options of vmm run: to add one, add it to struct run_options and to the table below. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vmm/layout.h"
+#include "vmm/options_device.h"
+
+#define MAX_MEMORY (1ULL << 40)
+
+int parse_size(const char *s, u64 *out)
+{
+	unsigned shift = 0;
+	char *end;
+	u64 n;
+
+	if (*s < '0' || *s > '9')
+		return -EINVAL;
+	errno = 0;
+	n = strtoull(s, &end, 10);
+	if (errno)
+		return -ERANGE;
+	switch (*end) {
+	case 'k':
+	case 'K':
+		shift = 10;
+		break;
+	case 'm':
+	case 'M':
+		shift = 20;
+		break;
+	case 'g':
+	case 'G':
+		shift = 30;
+		break;
+	case '\0':
+		break;
+	default:
+		return -EINVAL;
+	}
+	if (shift && end[1])
+		return -EINVAL;
+	if (n > UINT64_MAX >> shift)
+		return -ERANGE;
+	*out = n << shift;
+	return 0;
+}
+
+static int parse_memory(struct run_options *o, const char *s, struct err *e)
+{
+	if (parse_size(s, &o->memory))
+		return err_set(e, -EINVAL, "--memory %s: want a size such as 256M or 2G", s);
+	if (o->memory < LAYOUT_MEM_MIN || o->memory > MAX_MEMORY)
+		return err_set(e, -EINVAL, "--memory %s: want %llu MiB to %llu GiB", s,
+			       LAYOUT_MEM_MIN >> 20, MAX_MEMORY >> 30);
+	o->memory = ALIGN_UP(o->memory, 4096ULL);
+	return 0;
+}
+
+static int parse_cpus(struct run_options *o, const char *s, struct err *e)
+{
+	char *end;
+	unsigned long n = strtoul(s, &end, 10);
+
+	if (*s < '0' || *s > '9' || *end || !n || n > LAYOUT_MAX_CPUS)
+		return err_set(e, -EINVAL, "--cpus %s: want a number from 1 to %d", s,
+			       LAYOUT_MAX_CPUS);
+	o->cpus = (unsigned)n;
+	return 0;
+}
+
+/* SESSION[/INSTANCE]:FILE.ko[,param=value]... */
+static int parse_driver(struct run_options *o, const char *s, struct err *e)
+{
+	struct run_driver *d = &o->drivers[o->n_drivers];
+	const char *colon = strchr(s, ':');
+	const char *slash = colon ? memchr(s, '/', (size_t)(colon - s)) : NULL;
+	const char *session_end = slash ? slash : colon;
+	const char *path, *comma;
+
+	if (o->n_drivers == RUN_MAX_DRIVERS)
+		return err_set(e, -EINVAL, "--driver %s: at most %d drivers", s, RUN_MAX_DRIVERS);
+	if (!colon || session_end == s || (slash && slash + 1 == colon) || !colon[1] ||
+	    colon[1] == ',')
+		return err_set(e, -EINVAL,
+			       "--driver %s: want SESSION:FILE.ko[,param=value]..., or "
+			       "SESSION/INSTANCE:FILE.ko to load one file twice",
+			       s);
+	path = colon + 1;
+	comma = strchr(path, ',');
+	o->n_drivers++;
+	d->session = strndup(s, (size_t)(session_end - s));
+	d->instance = slash ? strndup(slash + 1, (size_t)(colon - slash - 1)) : NULL;
+	d->path = comma ? strndup(path, (size_t)(comma - path)) : strdup(path);
+	d->params = comma && comma[1] ? strdup(comma + 1) : NULL;
+	if (!d->session || !d->path || (slash && !d->instance) || (comma && comma[1] && !d->params))
+		return err_set(e, -ENOMEM, "out of memory");
+	return run_options_rebase(o, &d->path, e);
+}
+
+static int parse_name(struct run_options *o, const char *s, struct err *e)
+{
+	size_t ok = strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
+
+	if (!*s || s[ok] || ok > 60 || *s == '.')
+		return err_set(e, -EINVAL,
+			       "--name %s: want up to 60 letters, digits, '.', '_' and '-', not "
+			       "beginning with a dot",
+			       s);
+	o->name = s;
+	return 0;
+}
+
+static int parse_driver_wait(struct run_options *o, const char *s, struct err *e)
+{
+	if (*s != '/')
+		return err_set(e, -EINVAL, "--driver-wait %s: want an absolute path in the guest",
+			       s);
+	o->driver_wait = s;
+	return 0;
+}
+
+static int parse_firmware(struct run_options *o, const char *s, struct err *e)
+{
+	o->firmware = strcmp(s, "seabios") != 0 ? run_options_path(o, s) : s;
+	return o->firmware ? 0 : err_set(e, -ENOMEM, "out of memory");
+}
+
+#define AT(member) .at = offsetof(struct run_options, member)
+
+/* clang-format off */
+static const struct run_option table[] = {
+	{ .help = "What to boot" },
+	{ "kernel", "FILE",
+	  "bzImage (vmlinuz) or ELF vmlinux", AT(kernel), .path = true },
+	{ "initrd", "FILE",
+	  "initramfs", AT(initrd), .path = true },
+	{ "append", "STRING",
+	  "kernel command line; without a console= in it, console=ttyS0\n"
+	  "is put before it", AT(append) },
+	{ "no-kaslr", NULL,
+	  "place the kernel where it was linked, with \"nokaslr\"", AT(no_kaslr) },
+	{ "firmware", "seabios|FILE",
+	  "start as a PC does, in a BIOS: Debian's SeaBIOS or an image of it.\n"
+	  "It boots --kernel by its 16-bit entry (ipxe.lkrn, say), else the\n"
+	  "first --disk", .take = parse_firmware },
+	{ "firmware-log", "FILE",
+	  "keep the firmware's debug messages", AT(firmware_log), .path = true },
+
+	{ .help = "Machine" },
+	{ "memory", "SIZE",
+	  "RAM, such as 512M or 2G (default 256M)", .take = parse_memory },
+	{ "cpus", "N",
+	  "number of virtual CPUs (default 1)", .take = parse_cpus },
+	{ "disk", "FILE[,ro][,direct][,serial=S][,queues=N][,aio=io_uring|threads]",
+	  "virtio disk on a raw image or a block device; repeatable.\n"
+	  "direct: past the host's page cache; queues: one for each CPU",
+	  .repeat = true, .take = parse_disk },
+	{ "net", "user[,tftp=DIR][,bootfile=F][,hostfwd=tcp:PORT-:PORT]...[,mac=M]\n"
+		 "tap=NAME[,mac=M]",
+	  "a network card; repeatable. user: a network without rights: DHCP,\n"
+	  "DNS, the host as 10.0.2.2; hostfwd makes a port of the guest one of\n"
+	  "this machine's. tap: on an existing tap interface",
+	  .repeat = true, .take = parse_net },
+	{ "console", "stdio|pty|socket=PATH|file=PATH",
+	  "a virtio console (hvc0) beside the serial port, both on this.\n"
+	  "socket keeps the last 64 KiB for who connects",
+	  .take = parse_console },
+	{ "port", "NAME=pty|socket=PATH|file=PATH",
+	  "/dev/virtio-ports/NAME of the guest; repeatable",
+	  .repeat = true, .take = parse_port },
+	{ "no-rng", NULL,
+	  "without the virtio entropy device", AT(no_rng) },
+
+	{ .help = "Isolated drivers" },
+	{ "policy", "FILE",
+	  "sessions and their rules", AT(policy), .path = true },
+	{ "driver", "SESSION[/INSTANCE]:FILE.ko[,param=value]...",
+	  "load a driver into a session; repeatable, in order",
+	  .repeat = true, .take = parse_driver },
+	{ "driver-wait", "PATH",
+	  "load the drivers when PATH exists in the guest (default: when its\n"
+	  "init runs, on its own root if --append has a root=)", .take = parse_driver_wait },
+	{ "record", "FILE",
+	  "keep every request that the policy decided on", AT(record), .path = true },
+
+	{ .help = "This command" },
+	{ "name", "NAME",
+	  "name for other vmm commands", .take = parse_name },
+	{ "stats", NULL,
+	  "print exits, start-up time and memory at the end", AT(stats) },
+	{ "help", NULL,
+	  "this text", AT(help) },
+};
+/* clang-format on */
+
+const struct run_option *run_option_table(size_t *n)
+{
+	*n = ARRAY_SIZE(table);
+	return table;
+}
+
+const struct run_option *run_option_find(const char *name, size_t len)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
+		if (table[i].name && !strncmp(table[i].name, name, len) && !table[i].name[len])
+			return &table[i];
+	return NULL;
+}
+
+const char *run_option_suggest(const char *name)
+{
+	const char *names[ARRAY_SIZE(table)];
+	size_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
+		if (table[i].name)
+			names[n++] = table[i].name;
+	return suggest_of(name, names, n);
+}
+
+int run_option_take(struct run_options *o, const struct run_option *opt, const char *value,
+		    struct err *e)
+{
+	void *member = (char *)o + opt->at;
+
+	if (opt->take)
+		return opt->take(o, value, e);
+	if (!opt->form) {
+		*(bool *)member = true;
+		return 0;
+	}
+	if (opt->path && !*value)
+		return err_set(e, -EINVAL, "--%s: no file is named", opt->name);
+	if (opt->path)
+		value = run_options_path(o, value);
+	if (!value)
+		return err_set(e, -ENOMEM, "out of memory");
+	*(const char **)member = value;
+	return 0;
+}
