@@ -19,8 +19,12 @@ ALLC     = $(WARN) $(CFLAGS) $(DEFS) $(HARDEN) $(EXTRA)
 # Libraries that one feature needs would be mapped and relocated at every start; as archives they
 # cost nothing until they are used. LIBS_STATIC=0 links Debian's shared ones instead.
 LIBS_STATIC ?= 1
+# capstone's list of processors leads to the tables of all of them: 1.3 MiB of pointers that the
+# loader would have to write at every start. Only x86 is decoded, so the others' ways in are none.
+CAPSTONE_NO := AArch64 ARM EVM M680X M68K Mips PPC Sparc SystemZ TMS320C64x XCore
 ifeq ($(LIBS_STATIC),1)
-LDLIBS  := -l:libconfig.a -l:libjansson.a -l:libbpf.a -l:libelf.a -l:liblz4.a -l:liblzma.a \
+LDLIBS  := $(foreach a,$(CAPSTONE_NO),-Wl,--defsym=$(a)_global_init=0,--defsym=$(a)_option=0) \
+           -l:libconfig.a -l:libjansson.a -l:libbpf.a -l:libelf.a -l:liblz4.a -l:liblzma.a \
            -l:libzstd.a -l:libbz2.a -l:libz.a -l:libcapstone.a -l:liburing.a -lpthread
 else
 LDLIBS  := -lconfig -ljansson -lbpf -lelf -llz4 -llzma -lzstd -lbz2 -lz -lcapstone -luring -lpthread
