@@ -49,15 +49,28 @@ static u32 block_size(int fd)
 	return (u32)size;
 }
 
+static int wrong_kind(const char *path, struct err *e)
+{
+	return err_set(e, -EINVAL, "--disk %s: is neither a file nor a block device", path);
+}
+
 static int open_descriptors(struct blk_image *im, const char *path, bool direct, struct err *e)
 {
-	int flags = (im->readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK;
+	int flags = (im->readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC;
 	int exclusive = 0;
 	struct stat st;
 
-	/* For a block device: nobody has it mounted. */
-	if (!im->readonly && !stat(path, &st) && S_ISBLK(st.st_mode))
-		exclusive = O_EXCL;
+	if (!stat(path, &st)) {
+		/* For a block device: nobody has it mounted. */
+		if (S_ISBLK(st.st_mode))
+			exclusive = im->readonly ? 0 : O_EXCL;
+		/*
+		 * To open another kind may wait or have an effect. O_NONBLOCK is no way around that:
+		 * io_uring then gives EAGAIN where a file system cannot do without waiting.
+		 */
+		else if (!S_ISREG(st.st_mode))
+			return wrong_kind(path, e);
+	}
 	im->fd = open(path, flags | exclusive);
 	if (im->fd < 0 && errno == EBUSY)
 		return err_set(e, -EBUSY,
@@ -90,8 +103,12 @@ int blk_image_open(struct blk_image *im, const char *path, bool readonly, bool d
 	if (ret)
 		goto fail;
 	ret = measure(im->fd, &bytes);
+	if (ret == -EINVAL) {
+		wrong_kind(path, e);
+		goto fail;
+	}
 	if (ret) {
-		err_set(e, ret, "--disk %s: is neither a file nor a block device", path);
+		err_set(e, ret, "--disk %s: cannot be measured: %s", path, strerror(-ret));
 		goto fail;
 	}
 	if (bytes < BLK_SECTOR) {
@@ -163,9 +180,23 @@ int blk_image_transfer(const struct blk_image *im, bool write, bool durable, str
 	return 0;
 }
 
-int blk_image_flush(const struct blk_image *im)
+int blk_image_flushed(struct blk_image *im, int ret)
 {
-	return fdatasync(im->fd) ? -errno : 0;
+	if (ret)
+		__atomic_store_n(&im->lost, true, __ATOMIC_RELEASE);
+	else if (__atomic_load_n(&im->lost, __ATOMIC_ACQUIRE))
+		ret = -EIO;
+	return ret;
+}
+
+int blk_image_flush(struct blk_image *im)
+{
+	int ret;
+
+	do {
+		ret = fdatasync(im->fd) ? -errno : 0;
+	} while (ret == -EINTR);
+	return blk_image_flushed(im, ret);
 }
 
 static int allocate(const struct blk_image *im, int mode, u64 offset, u64 len)
@@ -178,9 +209,10 @@ static int allocate(const struct blk_image *im, int mode, u64 offset, u64 len)
 	return ret ? -errno : 0;
 }
 
+/* -EINVAL: a disk with larger sectors than ours, and a range that cuts one. */
 static bool unsupported(int ret)
 {
-	return ret == -EOPNOTSUPP || ret == -ENOSYS || ret == -ENODEV;
+	return ret == -EOPNOTSUPP || ret == -ENOSYS || ret == -ENODEV || ret == -EINVAL;
 }
 
 int blk_image_discard(const struct blk_image *im, u64 offset, u64 len)

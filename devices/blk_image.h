@@ -8,6 +8,10 @@
  * coherent, and a flush covers both. That needs no bounce buffers and no block size of 4096, which
  * firmware refuses.
  *
+ * A flush that failed has lost data: the kernel drops what it could not write and reports that once.
+ * So after one all others fail too, for as long as the image is open; a guest that tries again must
+ * not be told that what it wrote before is safe.
+ *
  * All functions but open and close may be called from several threads at once.
  */
 #ifndef UMBRA_DEVICES_BLK_IMAGE_H
@@ -24,6 +28,7 @@ struct blk_image {
 	int fd;	    /* through the page cache */
 	int direct; /* past it, or -1 */
 	bool readonly;
+	bool lost;   /* a flush has failed; atomic */
 	u32 block;   /* alignment that direct I/O wants */
 	u64 sectors; /* atomic */
 };
@@ -49,7 +54,9 @@ int blk_image_fd(const struct blk_image *im, const struct iovec *iov, unsigned n
  */
 int blk_image_transfer(const struct blk_image *im, bool write, bool durable, struct iovec *iov,
 		       unsigned n, u64 offset);
-int blk_image_flush(const struct blk_image *im);
+int blk_image_flush(struct blk_image *im);
+/* What @ret, 0 or -errno, of a flush that was done elsewhere means for who asked for it. */
+int blk_image_flushed(struct blk_image *im, int ret);
 /* The content becomes irrelevant; where nothing can be given back, it stays and that is no error. */
 int blk_image_discard(const struct blk_image *im, u64 offset, u64 len);
 /* The content becomes zero. @unmap: space may be given back. */

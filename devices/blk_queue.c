@@ -75,8 +75,14 @@ static void submit(struct blk_queue *q, struct blk_request *r)
 static void on_completion(struct blk_queue *q, struct blk_request *r, int res)
 {
 	q->in_flight--;
-	if (res == -EINTR || res == -EAGAIN) {
+	if (res == -EINTR) {
 		submit(q, r);
+		return;
+	}
+	/* Asked again it would say so again. */
+	if (res == -EAGAIN) {
+		blk_request_run(r, q->c.image, q->c.durable);
+		complete(q, r);
 		return;
 	}
 	if (res > 0 && r->step != BLK_FLUSH) {
@@ -86,7 +92,9 @@ static void on_completion(struct blk_queue *q, struct blk_request *r, int res)
 			submit(q, r);
 			return;
 		}
-	} else if (!res && r->step != BLK_FLUSH) {
+	} else if (r->step == BLK_FLUSH) {
+		res = blk_image_flushed(q->c.image, res);
+	} else if (!res) {
 		res = -EIO; /* the end of a file that was truncated under us */
 	}
 	blk_request_finish(r, res < 0 ? res : 0);
@@ -153,7 +161,7 @@ static bool drain(struct blk_queue *q)
 			struct blk_request *r = q->idle;
 
 			q->idle = r->next;
-			switch (blk_request_start(r, q->c.image, q->c.id)) {
+			switch (blk_request_start(r, q->c.image, q->c.id, q->c.durable)) {
 			case BLK_BAD:
 				return false;
 			case BLK_DONE:

@@ -19,7 +19,7 @@ struct blk_queue;
 struct blk_queue_config {
 	struct virtio *v;
 	unsigned index;
-	const struct blk_image *image;
+	struct blk_image *image;
 	const char *id;	 /* 20 bytes */
 	bool durable;	 /* every write is flushed */
 	bool one_by_one; /* without io_uring */

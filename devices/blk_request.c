@@ -42,7 +42,7 @@ static enum blk_step get_id(struct blk_request *r, const char *id)
 
 	if (c->in_len - 1 < BLK_ID_BYTES)
 		return done(r, VIRTIO_BLK_S_IOERR);
-	iov_write(c->iov + c->n_out, c->n_in, 0, id, BLK_ID_BYTES);
+	r->filled = iov_write(c->iov + c->n_out, c->n_in, 0, id, BLK_ID_BYTES);
 	return done(r, VIRTIO_BLK_S_OK);
 }
 
@@ -60,7 +60,8 @@ static u8 check_range(const struct blk_image *im, const struct virtio_blk_discar
 	return VIRTIO_BLK_S_OK;
 }
 
-static enum blk_step ranges(struct blk_request *r, const struct blk_image *im, bool zero)
+static enum blk_step ranges(struct blk_request *r, const struct blk_image *im, bool zero,
+			    bool durable)
 {
 	struct virtio_blk_discard_write_zeroes d[BLK_MAX_RANGES];
 	struct vq_chain *c = &r->chain;
@@ -86,10 +87,11 @@ static enum blk_step ranges(struct blk_request *r, const struct blk_image *im, b
 		if (ret)
 			return done(r, VIRTIO_BLK_S_IOERR);
 	}
-	return done(r, VIRTIO_BLK_S_OK);
+	return zero && durable ? BLK_FLUSH : done(r, VIRTIO_BLK_S_OK);
 }
 
-static enum blk_step decode(struct blk_request *r, const struct blk_image *im, const char *id)
+static enum blk_step decode(struct blk_request *r, const struct blk_image *im, const char *id,
+			    bool durable)
 {
 	struct vq_chain *c = &r->chain;
 	struct virtio_blk_outhdr hdr;
@@ -97,6 +99,7 @@ static enum blk_step decode(struct blk_request *r, const struct blk_image *im, c
 
 	r->iov = NULL;
 	r->n = 0;
+	r->filled = 0;
 	if (!c->in_len || c->out_len < HEADER)
 		return BLK_BAD;
 	/* Where the status goes, before the list is cut to the data. */
@@ -113,21 +116,22 @@ static enum blk_step decode(struct blk_request *r, const struct blk_image *im, c
 	case VIRTIO_BLK_T_GET_ID:
 		return get_id(r, id);
 	case VIRTIO_BLK_T_DISCARD:
-		return ranges(r, im, false);
+		return ranges(r, im, false, durable);
 	case VIRTIO_BLK_T_WRITE_ZEROES:
-		return ranges(r, im, true);
+		return ranges(r, im, true, durable);
 	default:
 		return done(r, VIRTIO_BLK_S_UNSUPP);
 	}
 }
 
-enum blk_step blk_request_start(struct blk_request *r, const struct blk_image *im, const char *id)
+enum blk_step blk_request_start(struct blk_request *r, const struct blk_image *im, const char *id,
+				bool durable)
 {
-	r->step = decode(r, im, id);
+	r->step = decode(r, im, id, durable);
 	return r->step;
 }
 
-void blk_request_run(struct blk_request *r, const struct blk_image *im, bool durable)
+void blk_request_run(struct blk_request *r, struct blk_image *im, bool durable)
 {
 	int ret;
 
@@ -142,9 +146,14 @@ void blk_request_run(struct blk_request *r, const struct blk_image *im, bool dur
 void blk_request_finish(struct blk_request *r, int ret)
 {
 	*r->status = ret ? VIRTIO_BLK_S_IOERR : VIRTIO_BLK_S_OK;
+	if (!ret && r->step == BLK_READ)
+		r->filled = r->chain.in_len - 1;
 }
 
 u32 blk_request_written(const struct blk_request *r)
 {
-	return r->chain.in_len > UINT32_MAX ? UINT32_MAX : (u32)r->chain.in_len;
+	/* The status is the last byte: it counts if all before it is filled. */
+	u64 n = r->filled == r->chain.in_len - 1 ? r->chain.in_len : r->filled;
+
+	return n > UINT32_MAX ? UINT32_MAX : (u32)n;
 }

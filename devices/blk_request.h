@@ -30,20 +30,25 @@ struct blk_request {
 	struct iovec *iov; /* what is left of the data */
 	unsigned n;
 	u64 offset; /* bytes */
+	u64 filled; /* bytes of the writable part, from its start, that hold something */
 	u8 *status;
 	struct blk_request *next; /* the caller's list */
 };
 
 /*
  * Decode r->chain, and do what needs no waiting (@id: 20 bytes; discarding; refusing). The result
- * is r->step, too.
+ * is r->step, too. @durable: every write reaches the disk; then zeroing ends in a FLUSH.
  */
-enum blk_step blk_request_start(struct blk_request *r, const struct blk_image *im, const char *id);
-/* Do a READ, WRITE or FLUSH now. @durable: every write reaches the disk. Sets the status. */
-void blk_request_run(struct blk_request *r, const struct blk_image *im, bool durable);
+enum blk_step blk_request_start(struct blk_request *r, const struct blk_image *im, const char *id,
+				bool durable);
+/* Do a READ, WRITE or FLUSH now. Sets the status. */
+void blk_request_run(struct blk_request *r, struct blk_image *im, bool durable);
 /* The status for @ret, 0 or -errno. */
 void blk_request_finish(struct blk_request *r, int ret);
-/* What goes into the used ring. */
+/*
+ * What goes into the used ring: how much of the writable part holds something, from its start on
+ * (2.7.8.2), so that no driver takes for data what nobody wrote.
+ */
 u32 blk_request_written(const struct blk_request *r);
 
 #endif
