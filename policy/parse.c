@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <ctype.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "policy/parse.h"
-#include "policy/scan.h"
+#include "policy/text.h"
 
 static int session_name(struct parse *ps, config_setting_t *st, struct policy_session *s)
 {
@@ -98,32 +94,6 @@ static int parse_root(struct parse *ps, config_setting_t *root)
 	return ret;
 }
 
-/* libconfig says only "syntax error": show the line, so that one need not look it up. */
-static int syntax_error(const struct parse *ps, const config_t *c, const char *text)
-{
-	const char *what = config_error_text(c) ? config_error_text(c) : "syntax error";
-	char line[VALUE_QUOTE], q[VALUE_QUOTE];
-	int number = config_error_line(c);
-
-	for (int i = 1; i < number && *text; i++) {
-		text += strcspn(text, "\n");
-		text += *text == '\n';
-	}
-	text += strspn(text, " \t");
-	snprintf(line, sizeof(line), "%.*s", (int)strcspn(text, "\n"), text);
-	if (!strcmp(what, "duplicate setting name"))
-		return err_set(ps->e, -EINVAL,
-			       "%s:%d: this name is already given in the same group, near %s",
-			       ps->label, number, value_quote(q, line));
-	if (!strcmp(what, "mismatched element type in array"))
-		return err_set(ps->e, -EINVAL,
-			       "%s:%d: an array [ ] holds values of one type, near %s", ps->label,
-			       number, value_quote(q, line));
-	return err_set(ps->e, -EINVAL,
-		       "%s:%d: %s in or before %s, expected settings such as name = value;",
-		       ps->label, number, what, value_quote(q, line));
-}
-
 static const char *base_name(const char *label)
 {
 	const char *slash = strrchr(label, '/');
@@ -135,24 +105,12 @@ int policy_parse(struct policy **out, const char *label, const char *text, struc
 {
 	struct parse ps = { .label = label, .base = base_name(label), .e = e };
 	config_t config;
-	int ret;
+	int ret = text_parse(&config, label, text, "policy", e);
 
-	if (strnlen(text, POLICY_TEXT_MAX + 1) > POLICY_TEXT_MAX)
-		return err_set(e, -EFBIG, "%s: larger than %u MiB, the most a policy may have",
-			       label, POLICY_TEXT_MAX >> 20);
-	ret = scan_text(label, text, e);
 	if (ret)
 		return ret;
-	config_init(&config);
-	/* Below a device there is no file: should an @include get past the scan, it opens nothing. */
-	config_set_include_dir(&config, "/dev/null");
 	ps.p = calloc(1, sizeof(*ps.p));
-	if (!ps.p)
-		ret = value_nomem(&ps);
-	else if (!config_read_string(&config, text))
-		ret = syntax_error(&ps, &config, text);
-	else
-		ret = parse_root(&ps, config_root_setting(&config));
+	ret = ps.p ? parse_root(&ps, config_root_setting(&config)) : value_nomem(&ps);
 	config_destroy(&config);
 	if (ret) {
 		policy_free(ps.p);
@@ -162,55 +120,15 @@ int policy_parse(struct policy **out, const char *label, const char *text, struc
 	return 0;
 }
 
-/*
- * The whole of @fd, at most a little more than POLICY_TEXT_MAX, with a NUL behind it. NULL with
- * errno set.
- */
-static char *read_all(int fd, size_t *len)
-{
-	char *text = NULL, *more;
-	size_t size = 0;
-	ssize_t n;
-
-	*len = 0;
-	do {
-		if (*len + 1 >= size) {
-			size = size ? size * 2 : 16384;
-			more = realloc(text, size);
-			if (!more)
-				goto fail;
-			text = more;
-		}
-		n = read(fd, text + *len, size - *len - 1);
-		if (n < 0 && errno != EINTR)
-			goto fail;
-		*len += n > 0 ? (size_t)n : 0;
-	} while (n && *len <= POLICY_TEXT_MAX);
-	text[*len] = '\0';
-	return text;
-fail:
-	free(text);
-	return NULL;
-}
-
 int policy_load(struct policy **out, const char *path, struct err *e)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC), ret;
 	char *text;
-	size_t len;
+	int ret = text_load(&text, NULL, path, "policy", e);
 
-	if (fd < 0)
-		return err_set(e, -errno, "%s: cannot open the policy: %s", path, strerror(errno));
-	text = read_all(fd, &len);
-	if (!text)
-		ret = err_set(e, -errno, "%s: cannot read the policy: %s", path, strerror(errno));
-	else if (strlen(text) != len)
-		ret = err_set(e, -EINVAL, "%s: holds a NUL byte, expected the text of a policy",
-			      path);
-	else
-		ret = policy_parse(out, path, text, e);
+	if (ret)
+		return ret;
+	ret = policy_parse(out, path, text, e);
 	free(text);
-	close(fd);
 	return ret;
 }
 

@@ -11,9 +11,8 @@
 #include "policy/policy.h"
 
 #define POLICY_SPACES	(SPACE_PROGRAM + 1)
-#define POLICY_TEXT_MAX (4u << 20) /* bytes of a policy file */
-#define POLICY_RULE_MAX 100000u	   /* entries of files, functions and permit, of all sessions */
-#define POLICY_NAME_MAX 32	   /* of a session */
+#define POLICY_RULE_MAX 100000u /* entries of files, functions and permit, of all sessions */
+#define POLICY_NAME_MAX 32	/* of a session */
 
 enum action {
 	ACTION_REWRITE, /* through the session's tables */

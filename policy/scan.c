@@ -86,8 +86,8 @@ static int special(struct scan *sc)
 			       sc->label, sc->line, SCAN_MEMBERS_MAX);
 	case '@':
 		return err_set(sc->e, -EINVAL,
-			       "%s:%u: @include is not supported, a policy is one file", sc->label,
-			       sc->line);
+			       "%s:%u: @include is not supported, all stands in one file",
+			       sc->label, sc->line);
 	case '\n':
 		sc->line++;
 		return 0;

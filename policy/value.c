@@ -50,7 +50,7 @@ int value_error(struct parse *ps, const config_setting_t *st, const char *fmt, .
 
 int value_nomem(struct parse *ps)
 {
-	return err_set(ps->e, -ENOMEM, "%s: out of memory while reading the policy", ps->label);
+	return err_set(ps->e, -ENOMEM, "%s: out of memory while reading it", ps->label);
 }
 
 const char *value_quote(char buf[VALUE_QUOTE], const char *s)
@@ -80,7 +80,7 @@ const char *value_hint(char buf[VALUE_QUOTE], const char *name, const char *cons
 	return buf;
 }
 
-static const char *type_name(const config_setting_t *st)
+const char *value_type(const config_setting_t *st)
 {
 	switch (config_setting_type(st)) {
 	case CONFIG_TYPE_GROUP:
@@ -107,7 +107,7 @@ int value_group(struct parse *ps, config_setting_t *st, const char *const *keys,
 	char q[VALUE_QUOTE], hint[VALUE_QUOTE];
 
 	if (!config_setting_is_group(st))
-		return value_error(ps, st, "expected a group { ... }, found %s", type_name(st));
+		return value_error(ps, st, "expected a group { ... }, found %s", value_type(st));
 	for (int i = 0; i < config_setting_length(st); i++) {
 		config_setting_t *m = config_setting_get_elem(st, (unsigned)i);
 		const char *name = config_setting_name(m);
@@ -126,7 +126,7 @@ int value_list(struct parse *ps, config_setting_t *st, const char *what)
 {
 	if (config_setting_is_list(st) || config_setting_is_array(st))
 		return 0;
-	return value_error(ps, st, "expected a list of %s, found %s", what, type_name(st));
+	return value_error(ps, st, "expected a list of %s, found %s", what, value_type(st));
 }
 
 int value_count(struct parse *ps, config_setting_t *st, size_t n)
@@ -142,7 +142,7 @@ int value_string(struct parse *ps, config_setting_t *st, const char *what, const
 	*out = config_setting_get_string(st);
 	if (*out)
 		return 0;
-	return value_error(ps, st, "expected %s in quotes, found %s", what, type_name(st));
+	return value_error(ps, st, "expected %s in quotes, found %s", what, value_type(st));
 }
 
 int value_bool(struct parse *ps, config_setting_t *group, const char *key, bool *out)
@@ -152,7 +152,7 @@ int value_bool(struct parse *ps, config_setting_t *group, const char *key, bool 
 	if (!st)
 		return 0;
 	if (config_setting_type(st) != CONFIG_TYPE_BOOL)
-		return value_error(ps, st, "expected true or false, found %s", type_name(st));
+		return value_error(ps, st, "expected true or false, found %s", value_type(st));
 	*out = config_setting_get_bool(st) != 0;
 	return 0;
 }

@@ -27,7 +27,7 @@ static char *below_base(const struct run_options *o, const char *path)
 {
 	char *joined;
 
-	return asprintf(&joined, "%s/%s", o->base, path) < 0 ? NULL : joined;
+	return asprintf(&joined, "%s%s", o->base, path) < 0 ? NULL : joined;
 }
 
 const char *run_options_path(struct run_options *o, const char *path)
@@ -109,6 +109,19 @@ static int check_boot(const struct run_options *o, struct err *e)
 	return 0;
 }
 
+/* --no-kaslr, or --no-kaslr=false to take it back if a file of --config has it. */
+static int take_switch(struct run_options *o, const struct run_option *opt, const char *value,
+		       struct err *e)
+{
+	bool off = value && !strcmp(value, "false");
+
+	if (value && !off && strcmp(value, "true") != 0)
+		return err_set(e, -EINVAL, "--%s=%s: want --%s alone, or =true or =false",
+			       opt->name, value, opt->name);
+	run_option_switch(o, opt, !off);
+	return 0;
+}
+
 /* What getopt_long() wants to know of the table; val is the index in it. */
 static void getopt_table(struct option longs[MAX_OPTIONS + 1])
 {
@@ -120,7 +133,7 @@ static void getopt_table(struct option longs[MAX_OPTIONS + 1])
 			continue;
 		longs[used++] = (struct option){
 			.name = t[i].name,
-			.has_arg = t[i].form ? required_argument : no_argument,
+			.has_arg = t[i].form ? required_argument : optional_argument,
 			.val = 256 + (int)i,
 		};
 	}
@@ -140,9 +153,9 @@ int run_options_parse(struct run_options *o, int argc, char **argv, struct err *
 	o->cpus = 1;
 	getopt_table(longs);
 	t = run_option_table(&n);
-	optind = 1;
+	optind = 0; /* from the start, also after a command line that ended in a mistake */
 	opterr = 0;
-	for (before = optind; !ret; before = optind) {
+	for (before = 1; !ret; before = optind) {
 		opt = getopt_long(argc, argv, "+:h", longs, NULL);
 		if (opt < 0)
 			break;
@@ -153,6 +166,8 @@ int run_options_parse(struct run_options *o, int argc, char **argv, struct err *
 			return unknown(argv[before], e);
 		if (opt == 'h')
 			o->help = true;
+		else if (!t[opt - 256].form)
+			ret = take_switch(o, &t[opt - 256], optarg, e);
 		else
 			ret = run_option_take(o, &t[opt - 256], optarg, e);
 	}

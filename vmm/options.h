@@ -98,7 +98,7 @@ struct run_options {
 	struct run_driver drivers[RUN_MAX_DRIVERS];
 	size_t n_drivers;
 	bool help;
-	/* While a file of --config is read: its directory, from which its paths lead; else NULL. */
+	/* While a file of --config is read: its directory with a '/', where its paths begin; or NULL. */
 	const char *base;
 	char **kept; /* strings that nothing else owns */
 	size_t n_kept;
@@ -112,7 +112,8 @@ struct run_option {
 	bool repeat;	  /* each one adds to the others; else the last one counts */
 	/* Either the member of struct run_options, a const char * or a switch's bool, at this offset... */
 	size_t at;
-	bool path; /* the member is the name of a file of the host */
+	bool path;	/* the member is the name of a file of the host */
+	bool no_config; /* makes no sense in a file of --config */
 	/* ... or a function that takes the value, which lives as long as *o. */
 	int (*take)(struct run_options *o, const char *value, struct err *e);
 };
@@ -124,11 +125,13 @@ const struct run_option *run_option_find(const char *name, size_t len);
 /* The name that was probably meant, or NULL. */
 const char *run_option_suggest(const char *name);
 /*
- * Take @value for @opt, as "--name value" on the command line does; NULL for a switch. @value is
- * borrowed for as long as *o lives. -EINVAL, -ENOMEM with a line that begins with "--name".
+ * Take @value for @opt, as "--name value" on the command line does. @value is borrowed for as long as
+ * *o lives. -EINVAL, -ENOMEM with a line that begins with "--name".
  */
 int run_option_take(struct run_options *o, const struct run_option *opt, const char *value,
 		    struct err *e);
+/* The same for an option without a value: given, or taken back. */
+void run_option_switch(struct run_options *o, const struct run_option *opt, bool on);
 
 /*
  * The file of the host that @path means: @path itself, or below o->base if it is relative. NULL: no
@@ -140,7 +143,7 @@ int run_options_rebase(const struct run_options *o, char **path, struct err *e);
 /* Make *o the owner of @s, on the heap; returns it, or NULL (then, and if @s is NULL, it is gone). */
 char *run_options_keep(struct run_options *o, char *s);
 
-/* 0, or -EINVAL with the line for the user. *o is valid (for free) in both cases. */
+/* 0, or -errno with the line for the user. *o is valid (for free) in both cases. */
 int run_options_parse(struct run_options *o, int argc, char **argv, struct err *e);
 void run_options_free(struct run_options *o);
 /* Does anything in @o need the session layer? */

@@ -14,6 +14,11 @@ static const char head[] =
 
 static const char tail[] =
 	"\n"
+	"--config FILE stands for the options in FILE: keys are their names, what is repeatable takes a\n"
+	"list, paths lead from FILE's directory. Options behind it win, or add to a list; what has no\n"
+	"value is taken back by =false (--no-kaslr=false):\n"
+	"  kernel = \"vmlinuz\"; cpus = 2; disk = ( \"root.img\", \"data.img,ro\" ); no-kaslr = true;\n"
+	"\n"
 	"On a terminal, Ctrl-a x ends the guest, Ctrl-a h shows help.\n"
 	"\n"
 	"Exit code: 0 power-off, 1 error, 2 usage, 10 reboot, 11 kernel panic, 12 triple fault,\n"
@@ -23,6 +28,7 @@ static const char tail[] =
 	"  vmm run --kernel /vmlinuz --initrd /initrd.img\n"
 	"  vmm run --kernel /vmlinuz --initrd my.cpio --memory 1G --cpus 2 --disk data.img \\\n"
 	"          --append \"quiet panic=-1\"\n"
+	"  vmm run --config web/guest.conf --memory 4G\n"
 	"  vmm run --firmware seabios --disk /usr/lib/ipxe/ipxe.iso,ro\n"
 	"  vmm run --kernel /vmlinuz --initrd my.cpio --policy p.conf --driver a:lime.ko,path=/x\n";
 

@@ -180,7 +180,7 @@ static const char *rebased(struct run_options *o, const char *s)
 		if (*dir == '/' || *dir == ',' || !*dir)
 			continue;
 		before = (size_t)(dir - s);
-		if (asprintf(&text, "%.*s%s/%s", (int)before, s, o->base, dir) < 0)
+		if (asprintf(&text, "%.*s%s%s", (int)before, s, o->base, dir) < 0)
 			return NULL;
 		s = run_options_keep(o, text);
 		if (!s)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "vmm/layout.h"
+#include "vmm/options_config.h"
 #include "vmm/options_device.h"
 
 #define MAX_MEMORY (1ULL << 40)
@@ -186,12 +187,15 @@ static const struct run_option table[] = {
 	  "keep every request that the policy decided on", AT(record), .path = true },
 
 	{ .help = "This command" },
+	{ "config", "FILE",
+	  "more options, as lines such as memory = \"1G\"; in FILE; see below",
+	  .take = parse_config, .no_config = true },
 	{ "name", "NAME",
 	  "name for other vmm commands", .take = parse_name },
 	{ "stats", NULL,
 	  "print exits, start-up time and memory at the end", AT(stats) },
 	{ "help", NULL,
-	  "this text", AT(help) },
+	  "this text", AT(help), .no_config = true },
 };
 /* clang-format on */
 
@@ -227,10 +231,6 @@ int run_option_take(struct run_options *o, const struct run_option *opt, const c
 
 	if (opt->take)
 		return opt->take(o, value, e);
-	if (!opt->form) {
-		*(bool *)member = true;
-		return 0;
-	}
 	if (opt->path && !*value)
 		return err_set(e, -EINVAL, "--%s: no file is named", opt->name);
 	if (opt->path)
@@ -239,4 +239,9 @@ int run_option_take(struct run_options *o, const struct run_option *opt, const c
 		return err_set(e, -ENOMEM, "out of memory");
 	*(const char **)member = value;
 	return 0;
+}
+
+void run_option_switch(struct run_options *o, const struct run_option *opt, bool on)
+{
+	*(bool *)((char *)o + opt->at) = on;
 }

@@ -6,7 +6,6 @@
 #include <linux/kvm.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -19,16 +18,17 @@
 /* In the child: become the command, with nothing of the user's on its descriptors. */
 static void start(int argc, char **argv)
 {
-	char **args = calloc((size_t)argc + 2, sizeof(*args));
+	char **args = calloc((size_t)argc + 3, sizeof(*args));
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC), n = 0;
-	char self[] = "/proc/self/exe", name[] = "vmm";
+	char self[] = "/proc/self/exe", name[] = "vmm", once[] = "--stats=false";
 
 	if (!args || null < 0)
 		_exit(127);
 	args[n++] = name;
 	for (int i = 0; i < argc; i++)
-		if (strcmp(argv[i], "--stats") != 0)
-			args[n++] = argv[i];
+		args[n++] = argv[i];
+	/* Also if a file of --config says that it shall count. */
+	args[n++] = once;
 	dup2(null, 0);
 	dup2(null, 1);
 	dup2(null, 2);

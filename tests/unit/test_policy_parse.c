@@ -36,7 +36,7 @@ static const struct mistake mistakes[] = {
 	{ S("permit = [ \"a\", 1 ];"),
 	  "3: an array [ ] holds values of one type, near \"permit = [ \"a\", 1 ];\"" },
 	{ "a = 1;\n@include \"/etc/passwd\"\n",
-	  "2: @include is not supported, a policy is one file" },
+	  "2: @include is not supported, all stands in one file" },
 	{ "a = \"b\nc = 1;\n", "1: this string has no end, expected \"" },
 	{ "\n/* a = 1;\n", "2: this comment has no end, expected */" },
 	{ S("files = ( { from = \"/a\\x00b\"; } );"),

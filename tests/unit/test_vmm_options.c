@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -14,6 +15,7 @@
 #include "vmm/layout.h"
 #include "vmm/loop.h"
 #include "vmm/options.h"
+#include "vmm/options_config.h"
 
 /* argv is writable, and strings of *o point into it: it lasts until the next call. */
 static int parse(struct run_options *o, struct err *e, const char *const *args)
@@ -161,6 +163,8 @@ static void test_bad(void **state)
 		{ "run", "--name", "../x", "--name" },
 		{ "run", "--name", "", "--name" },
 		{ "run", "--driver-wait", "x", "absolute" },
+		{ "run", "--no-kaslr=maybe", NULL, "want --no-kaslr alone" },
+		{ "run", "--kernel", "", "no file" },
 		{ "run", "-x", NULL, "unknown option" },
 	};
 	struct run_options o;
@@ -175,6 +179,145 @@ static void test_bad(void **state)
 			fail_msg("\"%s\" does not say \"%s\"", e.text, bad[i][3]);
 		run_options_free(&o);
 	}
+}
+
+/* Each mistake is told with the file and the line of it. */
+static void test_bad_config(void **state)
+{
+	static const char *const bad[][2] = {
+		{ "\nmemroy = \"1G\";",
+		  "x.conf:2: memroy: unknown key \"memroy\", did you mean \"memory\"" },
+		{ "qqqqqqqq = 1;", "keys are the options of vmm run" },
+		{ "memory = \"1X\";", "x.conf:1: memory 1X: want a size" },
+		{ "cpus = -1;", "x.conf:1: cpus -1: want a number" },
+		{ "cpus = 1.5;", "x.conf:1: cpus: expected a string, found a number" },
+		{ "cpus = ( 1 );", "x.conf:1: cpus: expected a string, found a list" },
+		{ "no-kaslr = 1;", "x.conf:1: no-kaslr: expected true or false, found a number" },
+		{ "kernel = true;", "x.conf:1: kernel: expected a string, found true or false" },
+		{ "kernel = \"\";", "x.conf:1: kernel: no file" },
+		{ "disk = { };", "x.conf:1: disk: expected a string or a list of strings" },
+		{ "disk = ( \"a\",\n { } );",
+		  "x.conf:2: disk[1]: expected a string, found a group" },
+		{ "disk = ( \"a\",\n\n \"b,serial=\" );",
+		  "x.conf:3: disk b,serial=: a serial has" },
+		{ "config = \"y\";", "x.conf:1: config: this is for the command line only" },
+		{ "help = true;", "x.conf:1: help: this is for the command line only" },
+		{ "kernel \"a\"", "x.conf:1: syntax error" },
+		{ "kernel = \"a\";\nkernel = \"b\";", "x.conf:2: this name is already given" },
+		{ "@include \"/etc/passwd\"", "x.conf:1: @include is not supported" },
+	};
+	struct err e;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		struct run_options o = { 0 };
+
+		assert_int_equal(parse_config_text(&o, "x.conf", NULL, bad[i][0], &e), -EINVAL);
+		if (!strstr(e.text, bad[i][1]))
+			fail_msg("\"%s\" does not say \"%s\"", e.text, bad[i][1]);
+		assert_null(o.base);
+		run_options_free(&o);
+	}
+}
+
+/* A file in a directory of its own; its name, until the next call. */
+static const char *config_file(const char *text)
+{
+	static char path[64];
+	char dir[] = "/tmp/umbra-test-XXXXXX";
+	FILE *f;
+
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/x.conf", dir);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	assert_true(fputs(text, f) >= 0);
+	assert_int_equal(fclose(f), 0);
+	return path;
+}
+
+static void remove_config(const char *path)
+{
+	char dir[64];
+
+	unlink(path);
+	snprintf(dir, sizeof(dir), "%.*s", (int)(strrchr(path, '/') - path), path);
+	rmdir(dir);
+}
+
+static void test_config(void **state)
+{
+	const char *path = config_file(
+		"kernel = \"k\"; initrd = \"/i\"; memory = \"1G\"; cpus = 3;\n"
+		"disk = ( \"a.img,ro\", \"/b.img\" ); no-kaslr = true;\n"
+		"stats = true; no-rng = false; console = \"socket=s\";\n"
+		"net = [ \"user,tftp=t,bootfile=b\", \"user,tftp=/t\" ];\n"
+		"driver = \"a:m.ko,x=y\"; port = \"p=file=q\"; firmware-log = \"l\";\n");
+	char at[64];
+	struct run_options o;
+	struct err e;
+
+	(void)state;
+	snprintf(at, sizeof(at), "%.*s", (int)(strrchr(path, '/') - path), path);
+	assert_int_equal(chdir("/"), 0);
+	/* What stands before the file loses, what stands behind it wins or is added. */
+	assert_int_equal(PARSE("--cpus=7", "--memory", "2G", "--no-rng", "--disk", "0", "--config",
+			       path, "--firmware", "seabios", "--cpus=2", "--disk", "c.img",
+			       "--no-kaslr=false", "--stats=false"),
+			 -EINVAL);
+	assert_non_null(strstr(e.text, "--driver and --firmware exclude"));
+	assert_int_equal(o.cpus, 2);
+	assert_int_equal(o.memory, 1ULL << 30);
+	assert_false(o.no_kaslr || o.stats || o.no_rng);
+	assert_memory_equal(o.kernel, at, strlen(at));
+	assert_string_equal(o.kernel + strlen(at), "/k");
+	assert_string_equal(o.initrd, "/i");
+	assert_string_equal(o.firmware_log + strlen(at), "/l");
+	assert_string_equal(o.firmware, "seabios");
+	assert_int_equal(o.n_disks, 4);
+	assert_string_equal(o.disks[0].path, "0");
+	assert_string_equal(o.disks[1].path + strlen(at), "/a.img");
+	assert_true(o.disks[1].readonly);
+	assert_string_equal(o.disks[2].path, "/b.img");
+	assert_string_equal(o.disks[3].path, "c.img");
+	assert_int_equal(o.console.kind, RUN_SOCKET);
+	assert_string_equal(o.console.path + strlen(at), "/s");
+	assert_string_equal(o.ports[0].end.path + strlen(at), "/q");
+	assert_string_equal(o.drivers[0].path + strlen(at), "/m.ko");
+	assert_int_equal(o.n_nets, 2);
+	assert_memory_equal(o.nets[0].tftp, at, strlen(at));
+	assert_string_equal(o.nets[0].tftp + strlen(at), "/t");
+	assert_string_equal(o.nets[0].bootfile, "b");
+	assert_non_null(strstr(o.nets[0].text, o.nets[0].tftp));
+	assert_string_equal(o.nets[1].tftp, "/t");
+	run_options_free(&o);
+	remove_config(path);
+	assert_int_equal(PARSE("--config", path), -ENOENT);
+	assert_non_null(strstr(e.text, "x.conf: cannot open the configuration"));
+	run_options_free(&o);
+}
+
+/* The table is what --help, --config and completion stand on. */
+static void test_table(void **state)
+{
+	size_t n;
+	const struct run_option *t = run_option_table(&n);
+
+	(void)state;
+	assert_true(n > 20);
+	for (size_t i = 0; i < n; i++) {
+		assert_non_null(t[i].help);
+		if (!t[i].name)
+			continue;
+		assert_ptr_equal(run_option_find(t[i].name, strlen(t[i].name)), &t[i]);
+		assert_true(strlen(t[i].name) < 30);
+		/* A value goes to a function or a member, a switch to a member. */
+		assert_false(t[i].take && t[i].at);
+		assert_false(!t[i].form && t[i].take);
+		assert_false(t[i].repeat && !t[i].take);
+	}
+	assert_null(run_option_find("kern", 4));
+	assert_null(run_option_find("kernels", 7));
 }
 
 static void test_size(void **state)
@@ -201,6 +344,8 @@ static void test_suggest(void **state)
 	assert_string_equal(suggest("inspct", words), "inspect");
 	assert_string_equal(suggest("doc", words), "doctor");
 	assert_null(suggest("completely", words));
+	assert_string_equal(suggest("runs", (const char *const[]){ "runs2", "runs", NULL }),
+			    "runs");
 	assert_null(suggest("qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq", words));
 }
 
@@ -323,9 +468,11 @@ static void test_acpi(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good), cmocka_unit_test(test_bad),
-		cmocka_unit_test(test_size), cmocka_unit_test(test_suggest),
-		cmocka_unit_test(test_loop), cmocka_unit_test(test_acpi),
+		cmocka_unit_test(test_good),	   cmocka_unit_test(test_bad),
+		cmocka_unit_test(test_bad_config), cmocka_unit_test(test_config),
+		cmocka_unit_test(test_table),	   cmocka_unit_test(test_size),
+		cmocka_unit_test(test_suggest),	   cmocka_unit_test(test_loop),
+		cmocka_unit_test(test_acpi),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "policy/scan.h"
+#include "policy/text.h"
+#include "policy/value.h"
+
+/* libconfig says only "syntax error": show the line, so that one need not look it up. */
+static int syntax_error(const config_t *c, const char *label, const char *text, struct err *e)
+{
+	const char *what = config_error_text(c) ? config_error_text(c) : "syntax error";
+	char line[VALUE_QUOTE], q[VALUE_QUOTE];
+	int number = config_error_line(c);
+
+	for (int i = 1; i < number && *text; i++) {
+		text += strcspn(text, "\n");
+		text += *text == '\n';
+	}
+	text += strspn(text, " \t");
+	snprintf(line, sizeof(line), "%.*s", (int)strcspn(text, "\n"), text);
+	if (!strcmp(what, "duplicate setting name"))
+		return err_set(e, -EINVAL,
+			       "%s:%d: this name is already given in the same group, near %s",
+			       label, number, value_quote(q, line));
+	if (!strcmp(what, "mismatched element type in array"))
+		return err_set(e, -EINVAL, "%s:%d: an array [ ] holds values of one type, near %s",
+			       label, number, value_quote(q, line));
+	return err_set(e, -EINVAL,
+		       "%s:%d: %s in or before %s, expected settings such as name = value;", label,
+		       number, what, value_quote(q, line));
+}
+
+int text_parse(config_t *c, const char *label, const char *text, const char *what, struct err *e)
+{
+	int ret;
+
+	if (strnlen(text, TEXT_MAX + 1) > TEXT_MAX)
+		return err_set(e, -EFBIG, "%s: larger than %u MiB, the most a %s may have", label,
+			       TEXT_MAX >> 20, what);
+	ret = scan_text(label, text, e);
+	if (ret)
+		return ret;
+	config_init(c);
+	/* Below a device there is no file: should an @include get past the scan, it opens nothing. */
+	config_set_include_dir(c, "/dev/null");
+	if (config_read_string(c, text))
+		return 0;
+	ret = syntax_error(c, label, text, e);
+	config_destroy(c);
+	return ret;
+}
+
+/*
+ * The whole of @fd, at most a little more than TEXT_MAX, with a NUL behind it. NULL with
+ * errno set.
+ */
+static char *read_all(int fd, size_t *len)
+{
+	char *text = NULL, *more;
+	size_t size = 0;
+	ssize_t n;
+
+	*len = 0;
+	do {
+		if (*len + 1 >= size) {
+			size = size ? size * 2 : 16384;
+			more = realloc(text, size);
+			if (!more)
+				goto fail;
+			text = more;
+		}
+		n = read(fd, text + *len, size - *len - 1);
+		if (n < 0 && errno != EINTR)
+			goto fail;
+		*len += n > 0 ? (size_t)n : 0;
+	} while (n && *len <= TEXT_MAX);
+	text[*len] = '\0';
+	return text;
+fail:
+	free(text);
+	return NULL;
+}
+
+int text_load(char **out, bool *regular, const char *path, const char *what, struct err *e)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC), ret = 0;
+	struct stat st;
+	char *text;
+	size_t len;
+
+	if (fd < 0)
+		return err_set(e, -errno, "%s: cannot open the %s: %s", path, what,
+			       strerror(errno));
+	if (regular)
+		*regular = !fstat(fd, &st) && S_ISREG(st.st_mode);
+	text = read_all(fd, &len);
+	if (!text)
+		ret = err_set(e, -errno, "%s: cannot read the %s: %s", path, what, strerror(errno));
+	else if (strlen(text) != len)
+		ret = err_set(e, -EINVAL, "%s: holds a NUL byte, expected the text of a %s", path,
+			      what);
+	if (ret)
+		free(text);
+	else
+		*out = text;
+	close(fd);
+	return ret;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A file in libconfig's syntax, as people write it: a policy, or options for vmm run. Read whole,
+ * looked over (scan.h), parsed, and each mistake told as "FILE:LINE: ...".
+ */
+#ifndef UMBRA_TEXT_H
+#define UMBRA_TEXT_H
+
+#include <libconfig.h>
+
+#include "shadow/err.h"
+
+#define TEXT_MAX (4u << 20) /* bytes */
+
+/*
+ * All of the file @path as a string, to be freed; @what it is, for errors ("policy"). -EINVAL if it
+ * has a NUL byte, -EFBIG, or what open() and read() say. *regular, if not NULL: it is a file, not a
+ * pipe or the like.
+ */
+int text_load(char **out, bool *regular, const char *path, const char *what, struct err *e);
+/* Parse @text into *c, which is made here and then is config_destroy()'s, unless it fails. */
+int text_parse(config_t *c, const char *label, const char *text, const char *what, struct err *e);
+
+#endif
