@@ -120,6 +120,18 @@ int policy_parse(struct policy **out, const char *label, const char *text, struc
 	return 0;
 }
 
+int policy_load_fd(struct policy **out, int fd, const char *path, struct err *e)
+{
+	char *text;
+	int ret = text_load_fd(&text, fd, path, "policy", e);
+
+	if (ret)
+		return ret;
+	ret = policy_parse(out, path, text, e);
+	free(text);
+	return ret;
+}
+
 int policy_load(struct policy **out, const char *path, struct err *e)
 {
 	char *text;

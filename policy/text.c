@@ -87,18 +87,12 @@ fail:
 	return NULL;
 }
 
-int text_load(char **out, bool *regular, const char *path, const char *what, struct err *e)
+int text_load_fd(char **out, int fd, const char *path, const char *what, struct err *e)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC), ret = 0;
-	struct stat st;
 	char *text;
 	size_t len;
+	int ret = 0;
 
-	if (fd < 0)
-		return err_set(e, -errno, "%s: cannot open the %s: %s", path, what,
-			       strerror(errno));
-	if (regular)
-		*regular = !fstat(fd, &st) && S_ISREG(st.st_mode);
 	text = read_all(fd, &len);
 	if (!text)
 		ret = err_set(e, -errno, "%s: cannot read the %s: %s", path, what, strerror(errno));
@@ -109,6 +103,20 @@ int text_load(char **out, bool *regular, const char *path, const char *what, str
 		free(text);
 	else
 		*out = text;
+	return ret;
+}
+
+int text_load(char **out, bool *regular, const char *path, const char *what, struct err *e)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC), ret;
+	struct stat st;
+
+	if (fd < 0)
+		return err_set(e, -errno, "%s: cannot open the %s: %s", path, what,
+			       strerror(errno));
+	if (regular)
+		*regular = !fstat(fd, &st) && S_ISREG(st.st_mode);
+	ret = text_load_fd(out, fd, path, what, e);
 	close(fd);
 	return ret;
 }

@@ -14,7 +14,7 @@ static int read_all(int fd, const char *path, u8 *buf, size_t size, size_t *len,
 	size_t got = 0;
 
 	while (got < size) {
-		ssize_t n = read(fd, buf + got, size - got);
+		ssize_t n = pread(fd, buf + got, size - got, (off_t)got);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -28,16 +28,12 @@ static int read_all(int fd, const char *path, u8 *buf, size_t size, size_t *len,
 	return 0;
 }
 
-int file_read(const char *path, size_t max, u8 **data, size_t *len, struct err *e)
+int file_read_fd(int fd, const char *path, size_t max, u8 **data, size_t *len, struct err *e)
 {
 	struct stat st;
 	u8 *buf = NULL;
-	int fd, ret;
+	int ret;
 
-	/* O_NONBLOCK: a FIFO must not make us wait for a writer before we can refuse it. */
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0)
-		return err_set(e, -errno, "%s: cannot be opened: %s", path, strerror(errno));
 	if (fstat(fd, &st) < 0) {
 		ret = err_set(e, -errno, "%s: %s", path, strerror(errno));
 		goto out;
@@ -70,6 +66,17 @@ int file_read(const char *path, size_t max, u8 **data, size_t *len, struct err *
 	}
 out:
 	free(buf);
+	return ret;
+}
+
+int file_read(const char *path, size_t max, u8 **data, size_t *len, struct err *e)
+{
+	/* O_NONBLOCK: a FIFO must not make us wait for a writer before we can refuse it. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), ret;
+
+	if (fd < 0)
+		return err_set(e, -errno, "%s: cannot be opened: %s", path, strerror(errno));
+	ret = file_read_fd(fd, path, max, data, len, e);
 	close(fd);
 	return ret;
 }

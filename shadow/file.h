@@ -16,6 +16,8 @@
  * -errno of open() or read(), -EINVAL (not a regular file, empty), -EFBIG, -ENOMEM.
  */
 int file_read(const char *path, size_t max, u8 **data, size_t *len, struct err *e);
+/* The same for an open descriptor, from the file's start; @path is for messages. @fd stays open. */
+int file_read_fd(int fd, const char *path, size_t max, u8 **data, size_t *len, struct err *e);
 
 /*
  * Is @data an ELF64 file for x86-64 of type @type (ET_REL, ET_EXEC)? -EINVAL and a line that says

@@ -230,6 +230,18 @@ int kernel_open(struct kernel **out, const char *path, bool allow_opaque, struct
 	return open_owned(out, path, file, len, allow_opaque, e);
 }
 
+int kernel_open_fd(struct kernel **out, int fd, const char *path, bool allow_opaque, struct err *e)
+{
+	size_t len;
+	u8 *file;
+	int ret;
+
+	ret = file_read_fd(fd, path, FILE_MAX_SIZE, &file, &len, e);
+	if (ret)
+		return ret;
+	return open_owned(out, path, file, len, allow_opaque, e);
+}
+
 int kernel_parse(struct kernel **out, const char *label, const void *data, size_t len,
 		 bool allow_opaque, struct err *e)
 {

@@ -59,6 +59,8 @@ struct kernel_layout {
  * image can only boot through its own decompressor). @e gets the line for the user.
  */
 int kernel_open(struct kernel **out, const char *path, bool allow_opaque, struct err *e);
+/* The same for an open descriptor, read from its start; it stays open. @path is for messages. */
+int kernel_open_fd(struct kernel **out, int fd, const char *path, bool allow_opaque, struct err *e);
 /* The same for a file that is in memory; takes a copy of @data. @label stands for its path. */
 int kernel_parse(struct kernel **out, const char *label, const void *data, size_t len,
 		 bool allow_opaque, struct err *e);

@@ -23,6 +23,8 @@ struct module;
 
 /* PATH is read whole and never written. module_parse() takes a copy of @data. */
 int module_open(struct module **out, const char *path, struct err *e);
+/* The same for an open descriptor, which stays open; @path is for messages. */
+int module_open_fd(struct module **out, int fd, const char *path, struct err *e);
 int module_parse(struct module **out, const char *label, const void *data, size_t len,
 		 struct err *e);
 void module_close(struct module *m);

@@ -348,6 +348,18 @@ int module_open(struct module **out, const char *path, struct err *e)
 	return parse_owned(out, path, data, len, e);
 }
 
+int module_open_fd(struct module **out, int fd, const char *path, struct err *e)
+{
+	size_t len;
+	u8 *data;
+	int ret;
+
+	ret = file_read_fd(fd, path, MODULE_MAX, &data, &len, e);
+	if (ret)
+		return ret;
+	return parse_owned(out, path, data, len, e);
+}
+
 int module_parse(struct module **out, const char *label, const void *data, size_t len,
 		 struct err *e)
 {

@@ -6,8 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "vmm/cmd_client.h"
 #include "vmm/commands.h"
-#include "vmm/control.h"
+#include "vmm/control_client.h"
 #include "vmm/exit.h"
 #include "shadow/suggest.h"
 
@@ -44,28 +45,16 @@ struct driver_cmd {
 	int n_words;
 };
 
-static int fail(const struct err *e)
-{
-	fprintf(stderr, "vmm: %s\n", e->text);
-	return VMM_EXIT_ERROR;
-}
-
 static int usage(const char *line, const char *word)
 {
-	fprintf(stderr, "vmm: driver: %s%s; see `vmm driver --help`\n", line, word);
-	return VMM_EXIT_USAGE;
+	return client_usage("driver", "%s%s", line, word);
 }
 
 static void print_driver(const json_t *d)
 {
-	printf("%-12s %-16s %-10s %8lld %8lld %8lld  %s\n",
-	       json_string_value(json_object_get(d, "session")),
-	       json_string_value(json_object_get(d, "driver")),
-	       json_string_value(json_object_get(d, "state")),
-	       (long long)json_integer_value(json_object_get(d, "critical")),
-	       (long long)json_integer_value(json_object_get(d, "calls")),
-	       (long long)json_integer_value(json_object_get(d, "objects")),
-	       json_string_value(json_object_get(d, "path")));
+	printf("%-12s %-16s %-10s %8lld %8lld %8lld  %s\n", json_text(d, "session"),
+	       json_text(d, "driver"), json_text(d, "state"), json_number(d, "critical"),
+	       json_number(d, "calls"), json_number(d, "objects"), json_text(d, "path"));
 }
 
 static int list(const struct driver_cmd *c)
@@ -77,10 +66,9 @@ static int list(const struct driver_cmd *c)
 	if (c->n_words > 1)
 		json_object_set_new(args, "session", json_string(c->words[1]));
 	if (control_call(c->guest, "umbra-driver-list", args, &out, &e))
-		return fail(&e);
+		return client_fail(&e);
 	if (c->json) {
-		json_dumpf(out, stdout, JSON_INDENT(2));
-		putchar('\n');
+		client_print_json(out);
 	} else {
 		printf("%-12s %-16s %-10s %8s %8s %8s  %s\n", "SESSION", "DRIVER", "STATE",
 		       "CRITICAL", "CALLS", "OBJECTS", "FILE");
@@ -119,7 +107,7 @@ static int load(const struct driver_cmd *c)
 	char *session, *params, *instance = NULL, *rest = split(c->words[1], &session), *path;
 	json_t *args, *out = NULL;
 	struct err e;
-	int ret;
+	int fd, ret;
 
 	if (!session)
 		return usage("say into which session: SESSION:", rest);
@@ -129,25 +117,24 @@ static int load(const struct driver_cmd *c)
 	instance = strchr(session, '/');
 	if (instance)
 		*instance++ = 0;
-	path = realpath(rest, NULL);
-	if (!path) {
-		fprintf(stderr, "vmm: %s: %s\n", rest, strerror(errno));
-		return VMM_EXIT_ERROR;
-	}
+	fd = client_open_file(rest, &path, &e);
+	if (fd < 0)
+		return client_fail(&e);
 	args = json_pack("{s:s, s:s}", "session", session, "path", path);
 	if (!args) {
-		fprintf(stderr, "vmm: driver: names must be UTF-8: %s\n", rest);
-		free(path);
-		return VMM_EXIT_ERROR;
+		ret = err_set(&e, -EILSEQ, "driver: names must be UTF-8: %s", rest);
+		goto out;
 	}
 	if (instance)
 		json_object_set_new(args, "instance", json_string(instance));
 	if (params)
 		json_object_set_new(args, "params", json_string(params));
-	ret = control_call(c->guest, "umbra-driver-load", args, &out, &e);
-	free(path);
+	ret = control_call_fd(c->guest, "umbra-driver-load", args, fd, &out, &e);
 	json_decref(out);
-	return ret ? fail(&e) : 0;
+out:
+	free(path);
+	close(fd);
+	return ret ? client_fail(&e) : 0;
 }
 
 static int unload(const struct driver_cmd *c)
@@ -156,7 +143,7 @@ static int unload(const struct driver_cmd *c)
 	struct err e;
 
 	if (control_call(c->guest, "umbra-driver-unload", driver_args(c->words[1]), &out, &e))
-		return fail(&e);
+		return client_fail(&e);
 	json_decref(out);
 	return 0;
 }
@@ -167,27 +154,21 @@ static void print_report(const json_t *r)
 	const char *key;
 	size_t i;
 
-	printf("%s:%s as %s at %s, %lld bytes of text\n",
-	       json_string_value(json_object_get(r, "session")),
-	       json_string_value(json_object_get(r, "driver")),
-	       json_string_value(json_object_get(r, "module")),
-	       json_string_value(json_object_get(r, "base")),
-	       (long long)json_integer_value(json_object_get(r, "text")));
+	printf("%s:%s as %s at %s, %lld bytes of text\n", json_text(r, "session"),
+	       json_text(r, "driver"), json_text(r, "module"), json_text(r, "base"),
+	       json_number(r, "text"));
 	for (void *it = json_object_iter((json_t *)(uintptr_t)branches); it;
 	     it = json_object_iter_next((json_t *)(uintptr_t)branches, it)) {
 		key = json_object_iter_key(it);
 		printf("  %-10s %8lld\n", key,
 		       (long long)json_integer_value(json_object_iter_value(it)));
 	}
-	printf("  %-10s %8lld bytes\n", "undecoded",
-	       (long long)json_integer_value(json_object_get(r, "undecoded")));
+	printf("  %-10s %8lld bytes\n", "undecoded", json_number(r, "undecoded"));
 	list_ = json_object_get(r, "violations");
 	for (i = 0; i < json_array_size(list_); i++) {
 		v = json_array_get(list_, i);
-		printf("  VIOLATION at %s: leads to %s %s\n",
-		       json_string_value(json_object_get(v, "at")),
-		       json_string_value(json_object_get(v, "target")),
-		       json_string_value(json_object_get(v, "symbol")));
+		printf("  VIOLATION at %s: leads to %s %s\n", json_text(v, "at"),
+		       json_text(v, "target"), json_text(v, "symbol"));
 	}
 	if (!json_array_size(list_))
 		puts("  no branch leads past the session");
@@ -200,10 +181,9 @@ static int verify(const struct driver_cmd *c)
 	int ret;
 
 	if (control_call(c->guest, "umbra-driver-verify", driver_args(c->words[1]), &out, &e))
-		return fail(&e);
+		return client_fail(&e);
 	if (c->json) {
-		json_dumpf(out, stdout, JSON_INDENT(2));
-		putchar('\n');
+		client_print_json(out);
 	} else {
 		print_report(out);
 	}
@@ -259,7 +239,6 @@ int cmd_driver(int argc, char **argv)
 			return usage("say which driver: ", c.words[0]);
 		return *near == 'l' ? load(&c) : *near == 'u' ? unload(&c) : verify(&c);
 	}
-	fprintf(stderr, "vmm: driver: no \"%s\"%s%s%s; see `vmm driver --help`\n", c.words[0],
-		near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "");
-	return VMM_EXIT_USAGE;
+	return client_usage("driver", "no \"%s\"%s%s%s", c.words[0],
+			    near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "");
 }

@@ -16,6 +16,7 @@
 #include "vmm/exit.h"
 #include "vmm/firmware.h"
 #include "vmm/machine.h"
+#include "vmm/monitor.h"
 #include "vmm/options.h"
 #include "vmm/panic.h"
 #include "vmm/platform.h"
@@ -28,6 +29,7 @@ struct run {
 	struct run_options o;
 	struct kernel *kernel;
 	struct machine *m;
+	struct monitor *monitor;
 	struct panic_watch *panic;
 	struct console *console;
 	struct platform *platform;
@@ -220,6 +222,16 @@ static void on_started(void *arg, u32 expiries)
 	r->kernel = NULL;
 }
 
+static int create_monitor(struct run *r, struct err *e)
+{
+	struct err warning;
+	int ret = monitor_create(&r->monitor, r->m, &r->o, &warning, e);
+
+	if (!ret && *warning.text)
+		note("%s", warning.text);
+	return ret;
+}
+
 static int prepare(struct run *r, u64 exec_ns, struct err *e)
 {
 	struct machine_config c = {
@@ -236,6 +248,8 @@ static int prepare(struct run *r, u64 exec_ns, struct err *e)
 		ret = choose_kaslr(r, e);
 	if (!ret)
 		ret = machine_create(&r->m, &c, e);
+	if (!ret)
+		ret = create_monitor(r, e);
 	if (!ret && run_options_sessions(&r->o))
 		ret = sessions_prepare(&r->sessions, r->m, &r->o, r->kernel, r->kaslr, e);
 	if (!ret && !r->o.firmware)
@@ -248,7 +262,8 @@ static int prepare(struct run *r, u64 exec_ns, struct err *e)
 			err_set(e, ret, "cannot receive signals: %s", strerror(-ret));
 	}
 	if (!ret && r->sessions)
-		ret = sessions_start(r->sessions, machine_loop(r->m), e);
+		ret = sessions_start(r->sessions, machine_loop(r->m), monitor_control(r->monitor),
+				     e);
 	if (!ret) {
 		r->started_timer = loop_timer(machine_loop(r->m), 1, 0, on_started, r);
 		if (r->started_timer < 0)
@@ -265,6 +280,7 @@ static void release(struct run *r)
 	firmware_destroy(r->firmware);
 	platform_destroy(r->platform);
 	panic_watch_destroy(r->panic);
+	monitor_destroy(r->monitor);
 	machine_destroy(r->m);
 	if (reopened != r->kernel)
 		kernel_close(reopened);

@@ -3,9 +3,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "vmm/cmd_client.h"
 #include "vmm/commands.h"
-#include "vmm/control.h"
+#include "vmm/control_client.h"
 #include "vmm/exit.h"
 
 static const char help[] =
@@ -28,12 +30,6 @@ static const char help[] =
 	"  vmm session list\n"
 	"  vmm session policy stricter.policy\n";
 
-static int fail(const struct err *e)
-{
-	fprintf(stderr, "vmm: %s\n", e->text);
-	return VMM_EXIT_ERROR;
-}
-
 static int list(const char *guest, bool json)
 {
 	json_t *out = NULL;
@@ -41,21 +37,18 @@ static int list(const char *guest, bool json)
 	size_t i;
 
 	if (control_call(guest, "umbra-session-list", json_object(), &out, &e))
-		return fail(&e);
+		return client_fail(&e);
 	if (json) {
-		json_dumpf(out, stdout, JSON_INDENT(2));
-		putchar('\n');
+		client_print_json(out);
 	} else {
 		printf("%-16s %8s  %-18s %8s\n", "SESSION", "DRIVERS", "SHADOW", "PAGES");
 		for (i = 0; i < json_array_size(out); i++) {
 			const json_t *s = json_array_get(out, i);
-			const char *shadow = json_string_value(json_object_get(s, "shadow"));
+			const char *shadow = json_text(s, "shadow");
 
-			printf("%-16s %8lld  %-18s %8lld\n",
-			       json_string_value(json_object_get(s, "session")),
-			       (long long)json_integer_value(json_object_get(s, "drivers")),
-			       shadow && *shadow ? shadow : "-",
-			       (long long)json_integer_value(json_object_get(s, "pages")));
+			printf("%-16s %8lld  %-18s %8lld\n", json_text(s, "session"),
+			       json_number(s, "drivers"), shadow && *shadow ? shadow : "-",
+			       json_number(s, "pages"));
 		}
 	}
 	json_decref(out);
@@ -69,10 +62,9 @@ static int stats(const char *guest, bool json)
 	void *it;
 
 	if (control_call(guest, "umbra-stats", json_object(), &out, &e))
-		return fail(&e);
+		return client_fail(&e);
 	if (json) {
-		json_dumpf(out, stdout, JSON_INDENT(2));
-		putchar('\n');
+		client_print_json(out);
 	} else {
 		for (it = json_object_iter(out); it; it = json_object_iter_next(out, it)) {
 			const json_t *v = json_object_iter_value(it);
@@ -91,19 +83,19 @@ static int stats(const char *guest, bool json)
 
 static int set_policy(const char *guest, const char *file)
 {
-	char *path = realpath(file, NULL);
 	json_t *out = NULL;
+	char *path = NULL;
 	struct err e;
-	int ret;
+	int fd = client_open_file(file, &path, &e), ret;
 
-	if (!path) {
-		fprintf(stderr, "vmm: %s: cannot be found\n", file);
-		return VMM_EXIT_ERROR;
-	}
-	ret = control_call(guest, "umbra-policy-load", json_pack("{s:s}", "path", path), &out, &e);
+	if (fd < 0)
+		return client_fail(&e);
+	ret = control_call_fd(guest, "umbra-policy-load", json_pack("{s:s}", "path", path), fd,
+			      &out, &e);
+	close(fd);
 	free(path);
 	json_decref(out);
-	return ret ? fail(&e) : 0;
+	return ret ? client_fail(&e) : 0;
 }
 
 int cmd_session(int argc, char **argv)
@@ -132,10 +124,8 @@ int cmd_session(int argc, char **argv)
 			fputs(help, stdout);
 			return 0;
 		default:
-			fprintf(stderr,
-				"vmm: session: unknown or incomplete option %s; see `vmm session --help`\n",
-				argv[optind - 1]);
-			return VMM_EXIT_USAGE;
+			return client_usage("session", "unknown or incomplete option %s",
+					    argv[optind - 1]);
 		}
 	}
 	left = argc - optind;
@@ -145,7 +135,5 @@ int cmd_session(int argc, char **argv)
 		return stats(guest, json);
 	if (left == 2 && !strcmp(argv[optind], "policy"))
 		return set_policy(guest, argv[optind + 1]);
-	fprintf(stderr,
-		"vmm: session: say `list`, `stats` or `policy FILE`; see `vmm session --help`\n");
-	return VMM_EXIT_USAGE;
+	return client_usage("session", "say `list`, `stats` or `policy FILE`");
 }

@@ -7,313 +7,226 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
-#include "vmm/control.h"
+#include "vmm/control_int.h"
 #include "vmm/loop.h"
 
-#define CLIENTS_MAX 16
-#define INPUT_MAX   (1u << 20)
-#define OUTPUT_MAX  (8u << 20)
+#define FDS_AT_ONCE 8 /* more than we want, so that the kernel does not cut what we take */
 
-struct client {
-	struct control *c;
-	int fd;
-	bool negotiated;
-	char *in;
-	size_t in_len;
-	char *out;
-	size_t out_len, out_done;
-	struct control_request *requests; /* not answered yet */
-};
+/* --- a client ------------------------------------------------------------------------------ */
 
-struct control_request {
-	struct control_request *next;
-	struct client *client; /* NULL: gone */
-	json_t *id;
-};
-
-struct control {
-	struct loop *loop;
-	const struct control_command *commands;
-	void *arg;
-	char *path;
-	int fd;
-	struct client *clients[CLIENTS_MAX];
-};
-
-static void client_free(struct client *cl)
+static void peer_free(struct peer *p)
 {
-	struct control *c = cl->c;
-	struct control_request *r;
-	size_t i;
+	struct control *c = p->c;
 
-	for (r = cl->requests; r; r = r->next)
-		r->client = NULL;
-	for (i = 0; i < CLIENTS_MAX; i++)
-		if (c->clients[i] == cl)
-			c->clients[i] = NULL;
-	loop_del(c->loop, cl->fd);
-	close(cl->fd);
-	free(cl->in);
-	free(cl->out);
-	free(cl);
+	qmp_forget(p);
+	for (size_t i = 0; i < CONTROL_CLIENTS; i++)
+		if (c->peers[i] == p)
+			c->peers[i] = NULL;
+	for (size_t i = 0; i < p->n_loose; i++)
+		close(p->loose[i]);
+	for (size_t i = 0; i < NAMED_FDS; i++)
+		if (p->named[i].fd >= 0)
+			close(p->named[i].fd);
+	loop_del(c->loop, p->fd);
+	close(p->fd);
+	free(p->in);
+	free(p->out);
+	free(p);
 }
 
 /* 0, or -errno: the client must go. */
-static int flush(struct client *cl)
+static int flush(struct peer *p)
 {
-	while (cl->out_done < cl->out_len) {
-		ssize_t n = send(cl->fd, cl->out + cl->out_done, cl->out_len - cl->out_done,
+	while (p->out_done < p->out_len) {
+		ssize_t n = send(p->fd, p->out + p->out_done, p->out_len - p->out_done,
 				 MSG_NOSIGNAL | MSG_DONTWAIT);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-			return loop_mod(cl->c->loop, cl->fd, EPOLLIN | EPOLLOUT);
+			return loop_mod(p->c->loop, p->fd, EPOLLIN | EPOLLOUT);
 		if (n <= 0)
 			return -EPIPE;
-		cl->out_done += (size_t)n;
+		p->out_done += (size_t)n;
 	}
-	cl->out_len = cl->out_done = 0;
-	return loop_mod(cl->c->loop, cl->fd, EPOLLIN);
-}
-
-/* Steals @o. */
-static int say(struct client *cl, json_t *o)
-{
-	char *text = o ? json_dumps(o, JSON_COMPACT) : NULL, *bigger;
-	size_t len = text ? strlen(text) : 0;
-	int ret = -ENOMEM;
-
-	json_decref(o);
-	if (!text)
-		return -ENOMEM;
-	if (cl->out_len + len + 2 > OUTPUT_MAX) {
-		ret = -EMSGSIZE;
-		goto out;
-	}
-	bigger = realloc(cl->out, cl->out_len + len + 2);
-	if (!bigger)
-		goto out;
-	cl->out = bigger;
-	memcpy(cl->out + cl->out_len, text, len);
-	memcpy(cl->out + cl->out_len + len, "\r\n", 2);
-	cl->out_len += len + 2;
-	ret = flush(cl);
-out:
-	free(text);
-	return ret;
-}
-
-static int say_error(struct client *cl, const char *class, const char *line, json_t *id)
-{
-	json_t *o = json_pack("{s:{s:s, s:s}}", "error", "class", class, "desc", line);
-
-	if (o && id)
-		json_object_set(o, "id", id);
-	return say(cl, o);
-}
-
-static void request_free(struct control_request *r)
-{
-	struct control_request **at;
-
-	if (r->client) {
-		for (at = &r->client->requests; *at && *at != r; at = &(*at)->next)
-			;
-		if (*at)
-			*at = r->next;
-	}
-	json_decref(r->id);
-	free(r);
-}
-
-void control_reply(struct control_request *r, json_t *value)
-{
-	struct client *cl = r->client;
-	json_t *o;
-
-	if (!value)
-		value = json_object();
-	if (cl) {
-		o = json_pack("{s:O}", "return", value);
-		if (o && r->id)
-			json_object_set(o, "id", r->id);
-		if (say(cl, o))
-			shutdown(cl->fd, SHUT_RDWR); /* its event frees it */
-	}
-	json_decref(value);
-	request_free(r);
-}
-
-void control_fail(struct control_request *r, const char *line)
-{
-	if (r->client && say_error(r->client, "GenericError", line, r->id))
-		shutdown(r->client->fd, SHUT_RDWR);
-	request_free(r);
-}
-
-/* One command; -errno: the client must go. */
-static int execute(struct client *cl, const json_t *o)
-{
-	const char *name = json_string_value(json_object_get(o, "execute"));
-	json_t *id = json_object_get(o, "id"), *args = json_object_get(o, "arguments");
-	const struct control_command *c;
-	struct control_request *r;
-	json_t *none;
-
-	if (!name)
-		return say_error(cl, "GenericError", "QMP input lacks member 'execute'", id);
-	if (args && !json_is_object(args))
-		return say_error(cl, "GenericError",
-				 "QMP input member 'arguments' must be an object", id);
-	if (!strcmp(name, "qmp_capabilities")) {
-		json_t *done = json_pack("{s:{}}", "return");
-
-		cl->negotiated = true;
-		if (done && id)
-			json_object_set(done, "id", id);
-		return say(cl, done);
-	}
-	if (!cl->negotiated)
-		return say_error(cl, "CommandNotFound",
-				 "Expecting capabilities negotiation with 'qmp_capabilities'", id);
-	for (c = cl->c->commands; c->name && strcmp(c->name, name) != 0; c++)
-		;
-	if (!c->name) {
-		char line[128];
-
-		snprintf(line, sizeof(line), "The command %.64s has not been found", name);
-		return say_error(cl, "CommandNotFound", line, id);
-	}
-	r = calloc(1, sizeof(*r));
-	none = json_object();
-	if (!r || !none) {
-		free(r);
-		json_decref(none);
-		return -ENOMEM;
-	}
-	r->client = cl;
-	r->id = json_incref(id);
-	r->next = cl->requests;
-	cl->requests = r;
-	c->fn(cl->c->arg, r, args ? args : none);
-	json_decref(none);
+	free(p->out);
+	p->out = NULL;
+	p->out_len = p->out_done = 0;
 	return 0;
 }
 
-/* Take whole objects off the input. QMP has no framing but the JSON itself. */
-static int parse(struct client *cl)
+int peer_send(struct peer *p, const char *text, size_t len)
 {
-	json_error_t error;
-	json_t *o;
-	size_t skip, left;
-	int ret;
+	bool waits = p->out_len;
+	char *bigger;
 
-	for (;;) {
-		skip = strspn(cl->in, " \t\r\n");
-		o = json_loadb(cl->in + skip, cl->in_len - skip, JSON_DISABLE_EOF_CHECK, &error);
-		if (!o) {
-			if (cl->in_len == skip ||
-			    json_error_code(&error) == json_error_premature_end_of_input)
-				return cl->in_len < INPUT_MAX ? 0 : -EMSGSIZE;
-			say_error(cl, "GenericError", "Invalid JSON syntax", NULL);
-			return -EINVAL;
+	if (p->out_len + len > PEER_OUTPUT_MAX)
+		return -EMSGSIZE;
+	bigger = realloc(p->out, p->out_len + len);
+	if (!bigger)
+		return -ENOMEM;
+	p->out = bigger;
+	memcpy(p->out + p->out_len, text, len);
+	p->out_len += len;
+	return waits ? 0 : flush(p);
+}
+
+/* Keep the descriptors that came with a piece of input; those for which there is no room are closed. */
+static void keep_fds(struct peer *p, struct msghdr *msg)
+{
+	for (struct cmsghdr *h = CMSG_FIRSTHDR(msg); h; h = CMSG_NXTHDR(msg, h)) {
+		size_t n;
+
+		if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS)
+			continue;
+		n = (h->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		for (size_t i = 0; i < n; i++) {
+			int fd;
+
+			memcpy(&fd, CMSG_DATA(h) + i * sizeof(int), sizeof(fd));
+			if (p->n_loose < LOOSE_FDS)
+				p->loose[p->n_loose++] = fd;
+			else
+				close(fd);
 		}
-		left = cl->in_len - skip - (size_t)error.position;
-		memmove(cl->in, cl->in + skip + error.position, left);
-		cl->in_len = left;
-		cl->in[left] = 0;
-		if (json_is_object(o))
-			ret = execute(cl, o);
-		else
-			ret = say_error(cl, "GenericError", "QMP input must be a JSON object",
-					NULL);
-		json_decref(o);
-		if (ret)
-			return ret;
 	}
 }
 
-static void client_event(void *arg, u32 events)
+static ssize_t receive(struct peer *p)
 {
-	struct client *cl = arg;
+	char room[CMSG_SPACE(FDS_AT_ONCE * sizeof(int))]
+		__attribute__((aligned(__alignof__(struct cmsghdr))));
+	struct iovec iov = { p->in + p->in_len, PEER_INPUT_MAX - p->in_len };
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = room,
+		.msg_controllen = sizeof(room),
+	};
+	ssize_t n = recvmsg(p->fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+
+	if (n >= 0)
+		keep_fds(p, &msg);
+	return n;
+}
+
+static void peer_event(void *arg, u32 events)
+{
+	struct peer *p = arg;
 	int ret = 0;
 	ssize_t n;
 
-	if (events & EPOLLOUT)
-		ret = flush(cl);
+	if (events & EPOLLOUT) {
+		ret = flush(p);
+		if (!ret && !p->out)
+			ret = loop_mod(p->c->loop, p->fd, EPOLLIN);
+	}
 	if (!ret && events & (EPOLLIN | EPOLLHUP | EPOLLERR)) {
-		n = recv(cl->fd, cl->in + cl->in_len, INPUT_MAX - cl->in_len, MSG_DONTWAIT);
+		n = receive(p);
 		if (n > 0) {
-			cl->in_len += (size_t)n;
-			cl->in[cl->in_len] = 0;
-			ret = parse(cl);
+			p->last = ++p->c->events;
+			p->in_len += (size_t)n;
+			p->in[p->in_len] = 0;
+			ret = qmp_input(p);
 		} else if (!n || (errno != EAGAIN && errno != EINTR)) {
 			ret = -EPIPE;
 		}
 	}
 	if (ret)
-		client_free(cl);
+		peer_free(p);
+}
+
+/* --- the socket ---------------------------------------------------------------------------- */
+
+/* Is @a dispensable before @b? See the head of control.h. */
+static bool before(const struct peer *a, const struct peer *b)
+{
+	if (a->negotiated != b->negotiated)
+		return !a->negotiated;
+	if (!a->requests != !b->requests)
+		return !a->requests;
+	return a->last < b->last;
+}
+
+static size_t make_room(struct control *c)
+{
+	size_t worst = 0, i;
+
+	for (i = 0; i < CONTROL_CLIENTS; i++) {
+		if (!c->peers[i])
+			return i;
+		if (before(c->peers[i], c->peers[worst]))
+			worst = i;
+	}
+	peer_free(c->peers[worst]);
+	return worst;
 }
 
 static void accept_event(void *arg, u32 events)
 {
 	struct control *c = arg;
-	struct client *cl;
-	size_t i;
+	struct peer *p;
 	int fd;
 
 	(void)events;
 	fd = accept4(c->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (fd < 0)
 		return;
-	for (i = 0; i < CLIENTS_MAX && c->clients[i]; i++)
-		;
-	cl = i < CLIENTS_MAX ? calloc(1, sizeof(*cl)) : NULL;
-	if (!cl) {
+	p = calloc(1, sizeof(*p));
+	if (!p) {
 		close(fd);
 		return;
 	}
-	cl->c = c;
-	cl->fd = fd;
-	cl->in = malloc(INPUT_MAX + 1);
-	if (!cl->in || loop_add(c->loop, fd, EPOLLIN, client_event, cl)) {
-		free(cl->in);
-		free(cl);
+	p->c = c;
+	p->fd = fd;
+	p->last = ++c->events;
+	for (size_t i = 0; i < NAMED_FDS; i++)
+		p->named[i].fd = -1;
+	p->in = malloc(PEER_INPUT_MAX + 1);
+	if (!p->in || loop_add(c->loop, fd, EPOLLIN, peer_event, p)) {
+		free(p->in);
+		free(p);
 		close(fd);
 		return;
 	}
-	cl->in[0] = 0;
-	c->clients[i] = cl;
-	if (say(cl,
-		json_pack("{s:{s:{s:{s:i,s:i,s:i},s:s},s:[]}}", "QMP", "version", "qemu", "major",
-			  7, "minor", 2, "micro", 0, "package", "umbra", "capabilities")))
-		client_free(cl);
+	p->in[0] = 0;
+	c->peers[make_room(c)] = p;
+	if (qmp_greet(p))
+		peer_free(p);
 }
 
-/* Another VMM's socket, or a leftover? Only a leftover is removed. */
-static int take_path(const struct sockaddr_un *sa)
+/*
+ * In the good case one system call. Another creator may sit between its bind() and its listen(), and
+ * looks like a leftover then; control_remove_stale() tells by the time, so wait that long at most.
+ */
+static int take_path(int fd, const struct sockaddr_un *sa)
 {
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), ret = 0;
+	static const struct timespec nap = { .tv_nsec = 100000000 };
 
-	if (fd < 0)
-		return -errno;
-	if (!connect(fd, (const struct sockaddr *)sa, sizeof(*sa)))
-		ret = -EADDRINUSE;
-	else if (errno == ECONNREFUSED)
-		unlink(sa->sun_path);
-	close(fd);
-	return ret;
+	for (unsigned tries = 0;; tries++) {
+		int ret;
+
+		if (!bind(fd, (const struct sockaddr *)sa, sizeof(*sa)))
+			return 0;
+		if (errno != EADDRINUSE)
+			return -errno;
+		ret = control_remove_stale(sa->sun_path);
+		if (ret == -EBUSY && tries < 20)
+			nanosleep(&nap, NULL);
+		else if (ret && ret != -ENOENT)
+			return ret == -EBUSY ? -EADDRINUSE : ret;
+		else if (tries >= 20)
+			return -EADDRINUSE;
+	}
 }
 
-int control_create(struct control **out, struct loop *l, const char *path,
-		   const struct control_command *commands, void *arg, struct err *e)
+int control_create(struct control **out, struct loop *l, const char *path, struct err *e)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	struct control *c;
-	mode_t old;
 	int ret;
 
 	if (strlen(path) >= sizeof(sa.sun_path))
@@ -322,62 +235,56 @@ int control_create(struct control **out, struct loop *l, const char *path,
 			       "--name",
 			       path, sizeof(sa.sun_path) - 1);
 	memcpy(sa.sun_path, path, strlen(path));
-	ret = take_path(&sa);
-	if (ret)
-		return err_set(e, ret, "control socket %s: %s", path,
-			       ret == -EADDRINUSE
-				       ? "a guest of this name runs already; use another --name"
-				       : strerror(-ret));
 	c = calloc(1, sizeof(*c));
 	if (!c)
 		return err_set(e, -ENOMEM, "no memory for the control socket");
 	c->loop = l;
-	c->commands = commands;
-	c->arg = arg;
 	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (c->fd < 0) {
-		ret = -errno;
-		goto fail;
-	}
-	old = umask(0177);
-	ret = bind(c->fd, (struct sockaddr *)&sa, sizeof(sa)) ? -errno : 0;
-	umask(old);
+	/* What the file is created with. */
+	ret = c->fd < 0 || fchmod(c->fd, 0600) ? -errno : take_path(c->fd, &sa);
 	if (ret)
 		goto fail;
 	c->path = strdup(path);
-	if (!c->path || listen(c->fd, 8)) {
-		ret = c->path ? -errno : -ENOMEM;
+	if (!c->path)
+		ret = -ENOMEM;
+	else if (listen(c->fd, 64))
+		ret = -errno;
+	else
+		ret = loop_add(l, c->fd, EPOLLIN, accept_event, c);
+	if (ret) {
 		unlink(path);
 		goto fail;
 	}
-	ret = loop_add(l, c->fd, EPOLLIN, accept_event, c);
-	if (ret)
-		goto fail;
 	*out = c;
 	return 0;
 fail:
-	err_set(e, ret, "control socket %s: %s", path, strerror(-ret));
-	if (c->path)
-		unlink(c->path);
-	free(c->path);
+	err_set(e, ret, "control socket %s: %s", path,
+		ret == -EADDRINUSE ? "a guest of this name runs already; use another --name"
+				   : strerror(-ret));
 	if (c->fd >= 0)
 		close(c->fd);
+	free(c->path);
 	free(c);
 	return ret;
 }
 
 void control_destroy(struct control *c)
 {
-	size_t i;
-
 	if (!c)
 		return;
-	for (i = 0; i < CLIENTS_MAX; i++)
-		if (c->clients[i])
-			client_free(c->clients[i]);
+	for (size_t i = 0; i < CONTROL_CLIENTS; i++)
+		if (c->peers[i])
+			peer_free(c->peers[i]);
+	/* While it still listens: nobody else takes the path until it is free. */
+	unlink(c->path);
 	loop_del(c->loop, c->fd);
 	close(c->fd);
-	unlink(c->path);
+	while (c->tables) {
+		struct command_table *t = c->tables;
+
+		c->tables = t->next;
+		free(t);
+	}
 	free(c->path);
 	free(c);
 }

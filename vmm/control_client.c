@@ -1,64 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include "vmm/control_client.h"
+
 #include <dirent.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "vmm/control.h"
 
 #define ANSWER_MAX (16u << 20)
+#define GUESTS_MAX 4096
+#define SUFFIX	   ".sock"
 
-int control_dir(char **out, bool create, struct err *e)
-{
-	const char *runtime = getenv("XDG_RUNTIME_DIR");
-	struct stat st;
-	char *dir = NULL;
-	int n;
+struct client {
+	int fd;
+	int timeout_ms;
+	char *name;
+	char *buf;
+	size_t len, cap;
+	json_t *events; /* that came before they were asked for */
+};
 
-	if (geteuid() && (!runtime || *runtime != '/'))
-		n = asprintf(&dir, "/tmp/umbra-%u", geteuid());
-	else
-		n = asprintf(&dir, "%s/umbra", geteuid() ? runtime : "/run");
-	if (n < 0)
-		return err_set(e, -ENOMEM, "no memory");
-	if (create && mkdir(dir, 0700) && errno != EEXIST) {
-		err_set(e, -errno, "directory of the control sockets %s: %s", dir, strerror(errno));
-		free(dir);
-		return -EACCES;
-	}
-	/* A directory that somebody else prepared could hold their sockets. */
-	if (!lstat(dir, &st) &&
-	    (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || st.st_mode & 022)) {
-		err_set(e, -EPERM, "%s is not a directory of yours alone; remove it", dir);
-		free(dir);
-		return -EPERM;
-	}
-	*out = dir;
-	return 0;
-}
-
-int control_path(char **out, const char *name, bool create_dir, struct err *e)
-{
-	char *dir = NULL;
-	int ret;
-
-	if (!*name || strchr(name, '/') || *name == '.')
-		return err_set(
-			e, -EINVAL,
-			"guest name \"%s\": must not be empty, begin with a dot or contain /",
-			name);
-	ret = control_dir(&dir, create_dir, e);
-	if (ret)
-		return ret;
-	ret = asprintf(out, "%s/%s.sock", dir, name) < 0 ? -ENOMEM : 0;
-	free(dir);
-	return ret;
-}
+/* --- finding ------------------------------------------------------------------------------- */
 
 static int try_connect(const char *path)
 {
@@ -68,7 +37,7 @@ static int try_connect(const char *path)
 	if (strlen(path) >= sizeof(sa.sun_path))
 		return -ENAMETOOLONG;
 	memcpy(sa.sun_path, path, strlen(path));
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
 	if (connect(fd, (struct sockaddr *)&sa, sizeof(sa))) {
@@ -79,171 +48,412 @@ static int try_connect(const char *path)
 	return fd;
 }
 
-/* Connect to the only guest that runs. */
-static int connect_only(struct err *e)
+static int by_name(const void *a, const void *b)
 {
-	char *dir = NULL, path[4096];
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* -EAGAIN: its backlog is full, so it lives, but does not answer. */
+static bool lives(const char *dir, const char *file)
+{
+	char path[4096];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, file);
+	fd = try_connect(path);
+	if (fd >= 0)
+		close(fd);
+	else if (fd == -ECONNREFUSED)
+		control_remove_stale(path);
+	return fd >= 0 || fd == -EAGAIN;
+}
+
+int client_list(char ***out, size_t *n, struct err *e)
+{
+	char **names = NULL, **more, *dir = NULL, *name;
 	struct dirent *de;
-	int ret, fd = -1, one;
+	int ret = control_dir(&dir, false, e);
 	DIR *d;
 
-	ret = control_dir(&dir, false, e);
-	if (ret || !dir)
+	*n = 0;
+	*out = NULL;
+	if (ret)
 		return ret;
 	d = opendir(dir);
-	while (d && (de = readdir(d))) {
+	while (d && (de = readdir(d)) && *n < GUESTS_MAX && !ret) {
 		size_t len = strlen(de->d_name);
 
-		if (len < 6 || strcmp(de->d_name + len - 5, ".sock") != 0)
+		if (len < sizeof(SUFFIX) || strcmp(de->d_name + len - strlen(SUFFIX), SUFFIX) ||
+		    !lives(dir, de->d_name))
 			continue;
-		snprintf(path, sizeof(path), "%s/%s", dir, de->d_name);
-		one = try_connect(path);
-		if (one < 0)
-			continue;
-		if (fd >= 0) {
-			close(one);
-			close(fd);
-			fd = -ENOTUNIQ;
-			err_set(e, fd, "more than one guest runs; say which with --guest NAME");
-			break;
+		name = strndup(de->d_name, len - strlen(SUFFIX));
+		more = name ? realloc(names, (*n + 1) * sizeof(*names)) : NULL;
+		if (more) {
+			names = more;
+			names[(*n)++] = name;
+		} else {
+			free(name);
+			ret = err_set(e, -ENOMEM, "no memory");
 		}
-		fd = one;
 	}
-	if (fd == -1)
-		fd = err_set(e, -ENOENT,
-			     "no guest with sessions runs; start one: vmm run --policy FILE ...");
 	if (d)
 		closedir(d);
 	free(dir);
-	return fd;
-}
-
-static int connect_to(const char *name, struct err *e)
-{
-	char *path = NULL;
-	int ret, fd;
-
-	if (!name)
-		return connect_only(e);
-	ret = control_path(&path, name, false, e);
-	if (ret || !path)
+	if (ret) {
+		client_list_free(names, *n);
 		return ret;
-	fd = try_connect(path);
-	if (fd < 0)
-		err_set(e, fd, "guest %s: %s (%s)", name,
-			fd == -ENOENT || fd == -ECONNREFUSED ? "does not run" : strerror(-fd),
-			path);
-	free(path);
-	return fd;
+	}
+	if (*n)
+		qsort(names, *n, sizeof(*names), by_name);
+	*out = names;
+	return 0;
 }
 
-static int send_all(int fd, json_t *o)
+void client_list_free(char **names, size_t n)
 {
-	char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
-	size_t len = text ? strlen(text) : 0, done = 0;
-	int ret = text ? 0 : -ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		free(names[i]);
+	free(names);
+}
 
-	json_decref(o);
-	while (!ret && done < len) {
-		ssize_t n = send(fd, text + done, len - done, MSG_NOSIGNAL);
+/* The name of the only guest that runs. */
+static int only_guest(char **out, struct err *e)
+{
+	char **names;
+	size_t n;
+	int ret = client_list(&names, &n, e);
 
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			ret = -EPIPE;
-		else
-			done += (size_t)n;
+	if (ret)
+		return ret;
+	if (n == 1) {
+		*out = names[0];
+		free(names);
+		return 0;
 	}
-	free(text);
+	if (!n)
+		ret = err_set(e, -ENOENT,
+			      "no guest runs; start one with `vmm run`, see `vmm run --help`");
+	else
+		ret = err_set(e, -ENOTUNIQ, "%zu guests run (%s, %s%s); say which, see `vmm ps`", n,
+			      names[0], names[1], n > 2 ? ", ..." : "");
+	client_list_free(names, n);
 	return ret;
 }
 
-struct stream {
-	int fd;
-	char *buf;
-	size_t len, cap;
-};
-
-/* Next object that is an answer: greeting and events are passed over. */
-static json_t *receive(struct stream *s)
+int client_dial(struct client **out, const char *name, struct err *e)
 {
+	struct client *c = calloc(1, sizeof(*c));
+	char *path = NULL;
+	int ret;
+
+	if (!c)
+		return err_set(e, -ENOMEM, "no memory");
+	c->fd = -1;
+	c->timeout_ms = CLIENT_TIMEOUT_MS;
+	c->events = json_array();
+	if (!name)
+		ret = only_guest(&c->name, e);
+	else
+		ret = (c->name = strdup(name)) ? 0 : err_set(e, -ENOMEM, "no memory");
+	if (!ret)
+		ret = control_path(&path, c->name, false, e);
+	if (!ret) {
+		c->fd = try_connect(path);
+		ret = c->fd < 0 ? c->fd : 0;
+		if (ret == -ECONNREFUSED || ret == -ENOENT) {
+			if (ret == -ECONNREFUSED)
+				control_remove_stale(path);
+			ret = err_set(e, -ENOENT,
+				      "no guest \"%s\" runs; `vmm ps` shows which ones do",
+				      c->name);
+		} else if (ret == -EAGAIN) {
+			ret = err_set(e, -ETIMEDOUT,
+				      "guest %s: its vmm does not answer; `vmm kill %s` ends it",
+				      c->name, c->name);
+		} else if (ret) {
+			err_set(e, ret, "guest %s: %s (%s)", c->name, strerror(-ret), path);
+		}
+	}
+	free(path);
+	if (ret) {
+		client_close(c);
+		return ret;
+	}
+	*out = c;
+	return 0;
+}
+
+void client_close(struct client *c)
+{
+	if (!c)
+		return;
+	if (c->fd >= 0)
+		close(c->fd);
+	json_decref(c->events);
+	free(c->name);
+	free(c->buf);
+	free(c);
+}
+
+const char *client_name(const struct client *c)
+{
+	return c->name;
+}
+
+pid_t client_pid(const struct client *c)
+{
+	struct ucred cred = { .pid = 0 };
+	socklen_t len = sizeof(cred);
+
+	return getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) ? 0 : cred.pid;
+}
+
+/* --- talking ------------------------------------------------------------------------------- */
+
+static s64 now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (s64)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* 0 when ready, -ETIMEDOUT; @until -1: for ever. */
+static int wait_until(int fd, short what, s64 until)
+{
+	struct pollfd p = { .fd = fd, .events = what };
+
 	for (;;) {
-		json_error_t error;
-		json_t *o;
+		s64 left = until < 0 ? -1 : until - now_ms();
+		int n = poll(&p, 1, until < 0 ? -1 : left > 0 ? (int)left : 0);
+
+		if (n > 0)
+			return 0;
+		if (!n)
+			return -ETIMEDOUT;
+		if (errno != EINTR)
+			return -errno;
+	}
+}
+
+static s64 deadline(int timeout_ms)
+{
+	return timeout_ms < 0 ? -1 : now_ms() + timeout_ms;
+}
+
+/* @pass >= 0: with the first byte. */
+static int send_all(struct client *c, const char *text, size_t len, int pass)
+{
+	char room[CMSG_SPACE(sizeof(int))] __attribute__((aligned(__alignof__(struct cmsghdr))));
+	s64 until = deadline(c->timeout_ms);
+	size_t done = 0;
+	int ret = 0;
+
+	while (!ret && done < len) {
+		struct iovec iov = { (char *)(uintptr_t)text + done, len - done };
+		struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 		ssize_t n;
 
-		o = s->len ? json_loadb(s->buf, s->len, JSON_DISABLE_EOF_CHECK, &error) : NULL;
-		if (o) {
-			size_t used = (size_t)error.position;
+		if (pass >= 0 && !done) {
+			struct cmsghdr *h;
 
-			memmove(s->buf, s->buf + used, s->len - used);
-			s->len -= used;
-			if (json_object_get(o, "return") || json_object_get(o, "error"))
-				return o;
-			json_decref(o);
-			continue;
+			memset(room, 0, sizeof(room));
+			msg.msg_control = room;
+			msg.msg_controllen = sizeof(room);
+			h = CMSG_FIRSTHDR(&msg);
+			h->cmsg_level = SOL_SOCKET;
+			h->cmsg_type = SCM_RIGHTS;
+			h->cmsg_len = CMSG_LEN(sizeof(int));
+			memcpy(CMSG_DATA(h), &pass, sizeof(int));
 		}
-		if (s->len && s->len == strspn(s->buf, "\r\n"))
-			s->len = 0;
-		if (s->len + 65536 > s->cap) {
-			size_t cap = s->cap ? s->cap * 2 : 131072;
-			char *bigger = cap <= ANSWER_MAX ? realloc(s->buf, cap) : NULL;
-
-			if (!bigger)
-				return NULL;
-			s->buf = bigger;
-			s->cap = cap;
-		}
-		n = recv(s->fd, s->buf + s->len, s->cap - s->len - 1, 0);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return NULL;
-		s->len += (size_t)n;
-		s->buf[s->len] = 0;
+		n = sendmsg(c->fd, &msg, MSG_NOSIGNAL);
+		if (n > 0)
+			done += (size_t)n;
+		else if (n < 0 && errno == EAGAIN)
+			ret = wait_until(c->fd, POLLOUT, until);
+		else if (n < 0 && errno != EINTR)
+			ret = -ENOTCONN;
 	}
+	return ret;
+}
+
+/* The next whole object of the buffer, or NULL. */
+static json_t *next_object(struct client *c)
+{
+	json_error_t error;
+	size_t skip, used;
+	json_t *o;
+
+	if (!c->len)
+		return NULL;
+	skip = strspn(c->buf, " \t\r\n");
+	o = json_loadb(c->buf + skip, c->len - skip, JSON_DISABLE_EOF_CHECK, &error);
+	if (!o)
+		return NULL;
+	used = skip + (size_t)error.position;
+	memmove(c->buf, c->buf + used, c->len - used);
+	c->len -= used;
+	c->buf[c->len] = 0;
+	return o;
+}
+
+static int read_more(struct client *c, s64 until)
+{
+	ssize_t n;
+	int ret;
+
+	if (c->len + 65536 > c->cap) {
+		size_t cap = c->cap ? c->cap * 2 : 131072;
+		char *bigger = cap <= ANSWER_MAX ? realloc(c->buf, cap) : NULL;
+
+		if (!bigger)
+			return -EMSGSIZE;
+		c->buf = bigger;
+		c->cap = cap;
+	}
+	for (;;) {
+		n = recv(c->fd, c->buf + c->len, c->cap - c->len - 1, 0);
+		if (n > 0) {
+			c->len += (size_t)n;
+			c->buf[c->len] = 0;
+			return 0;
+		}
+		if (n < 0 && errno == EAGAIN) {
+			ret = wait_until(c->fd, POLLIN, until);
+			if (ret)
+				return ret;
+		} else if (!n || errno != EINTR) {
+			return -ENOTCONN;
+		}
+	}
+}
+
+/* Next object that is an answer (events are put aside) or, with @event, that is an event. */
+static int receive(struct client *c, bool event, s64 until, json_t **out)
+{
+	for (;;) {
+		json_t *o = next_object(c);
+		bool is_event;
+		int ret;
+
+		if (!o) {
+			ret = read_more(c, until);
+			if (ret)
+				return ret;
+			continue;
+		}
+		is_event = json_object_get(o, "event");
+		if (event ? is_event
+			  : json_object_get(o, "return") || json_object_get(o, "error")) {
+			*out = o;
+			return 0;
+		}
+		if (is_event && json_array_size(c->events) < 1000)
+			json_array_append(c->events, o);
+		json_decref(o);
+	}
+}
+
+static int explain(const struct client *c, int ret, struct err *e)
+{
+	if (ret == -ETIMEDOUT)
+		return err_set(e, ret,
+			       "guest %s: its vmm does not answer; `vmm kill %s` ends it, without "
+			       "care for its disks",
+			       c->name, c->name);
+	if (ret == -ENOTCONN)
+		return err_set(e, ret, "guest %s ended before it answered", c->name);
+	return err_set(e, ret, "guest %s: %s", c->name, strerror(-ret));
+}
+
+static int call_with(struct client *c, const char *command, json_t *args, int pass, json_t **out,
+		     struct err *e)
+{
+	json_t *o = json_pack("{s:s, s:o*}", "execute", command, "arguments", args);
+	char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
+	const char *desc;
+	int ret = text ? send_all(c, text, strlen(text), pass) : -ENOMEM;
+
+	json_decref(o);
+	free(text);
+	o = NULL;
+	if (!ret)
+		ret = receive(c, false, deadline(c->timeout_ms), &o);
+	if (ret)
+		return explain(c, ret, e);
+	if (json_object_get(o, "error")) {
+		desc = json_string_value(json_object_get(json_object_get(o, "error"), "desc"));
+		ret = err_set(e, -EREMOTEIO, "%s",
+			      desc ? desc : "the guest refused without a reason");
+	} else if (out) {
+		*out = json_incref(json_object_get(o, "return"));
+	}
+	json_decref(o);
+	return ret;
+}
+
+int client_call(struct client *c, const char *command, json_t *args, json_t **out, struct err *e)
+{
+	return call_with(c, command, args, -1, out, e);
+}
+
+int client_give_fd(struct client *c, const char *fdname, int fd, struct err *e)
+{
+	return call_with(c, "getfd", json_pack("{s:s}", "fdname", fdname), fd, NULL, e);
+}
+
+int client_event(struct client *c, int timeout_ms, json_t **out)
+{
+	if (json_array_size(c->events)) {
+		*out = json_incref(json_array_get(c->events, 0));
+		json_array_remove(c->events, 0);
+		return 0;
+	}
+	return receive(c, true, deadline(timeout_ms), out);
+}
+
+int client_open(struct client **out, const char *name, int timeout_ms, struct err *e)
+{
+	struct client *c;
+	int ret = client_dial(&c, name, e);
+
+	if (ret)
+		return ret;
+	/* To be let in takes no time, whatever the commands will take. */
+	c->timeout_ms = timeout_ms < 0 ? CLIENT_TIMEOUT_MS : timeout_ms;
+	ret = client_call(c, "qmp_capabilities", NULL, NULL, e);
+	if (ret) {
+		client_close(c);
+		return ret;
+	}
+	c->timeout_ms = timeout_ms;
+	*out = c;
+	return 0;
+}
+
+int control_call_fd(const char *name, const char *command, json_t *args, int fd, json_t **out,
+		    struct err *e)
+{
+	struct client *c;
+	int ret = client_open(&c, name, -1, e);
+
+	if (ret) {
+		json_decref(args);
+		return ret;
+	}
+	if (fd >= 0) {
+		ret = client_give_fd(c, "file", fd, e);
+		json_object_set_new(args, "fd", json_string("file"));
+	}
+	if (ret)
+		json_decref(args);
+	else
+		ret = client_call(c, command, args, out, e);
+	client_close(c);
+	return ret;
 }
 
 int control_call(const char *name, const char *command, json_t *args, json_t **out, struct err *e)
 {
-	struct stream s = { .fd = connect_to(name, e) };
-	const char *desc;
-	json_t *o = NULL;
-	int ret = s.fd;
-
-	if (ret < 0) {
-		json_decref(args);
-		return ret;
-	}
-	ret = send_all(s.fd, json_pack("{s:s}", "execute", "qmp_capabilities"));
-	if (!ret) {
-		o = receive(&s);
-		json_decref(o);
-		ret = o ? 0 : -EPIPE;
-		o = NULL;
-	}
-	if (!ret) {
-		ret = send_all(s.fd,
-			       json_pack("{s:s, s:O}", "execute", command, "arguments", args));
-		o = ret ? NULL : receive(&s);
-		if (!o)
-			ret = -EPIPE;
-	}
-	if (ret) {
-		err_set(e, ret, "the guest ended before it answered");
-		goto out;
-	}
-	desc = json_string_value(json_object_get(json_object_get(o, "error"), "desc"));
-	if (json_object_get(o, "error")) {
-		ret = err_set(e, -EREMOTEIO, "%s",
-			      desc ? desc : "the guest refused without a reason");
-		goto out;
-	}
-	*out = json_incref(json_object_get(o, "return"));
-out:
-	json_decref(o);
-	json_decref(args);
-	free(s.buf);
-	close(s.fd);
-	return ret;
+	return control_call_fd(name, command, args, -1, out, e);
 }

@@ -35,6 +35,7 @@ struct machine {
 	u64 ram, start_ns;
 	struct kernel *kernel;
 	char *kernel_path;
+	int kernel_fd; /* or -1 */
 	u64 kernel_phys, kaslr;
 	machine_ro_write_fn *ro_write;
 	void *ro_write_arg;
@@ -245,7 +246,7 @@ int machine_create(struct machine **out, const struct machine_config *c, struct 
 	pthread_mutex_init(m->kernel_lock, NULL);
 	pthread_mutex_init(&m->lock, NULL);
 	m->host.ops = &host_ops;
-	m->kvm = m->vm = -1;
+	m->kvm = m->vm = m->kernel_fd = -1;
 	m->ram = c->memory;
 	m->start_ns = c->start_ns ? c->start_ns : now_ns();
 	ret = create_vm(m, e);
@@ -288,6 +289,8 @@ void machine_destroy(struct machine *m)
 	pthread_mutex_destroy(&m->lock);
 	pthread_mutex_destroy(m->kernel_lock);
 	free(m->kernel_lock);
+	if (m->kernel_fd >= 0)
+		close(m->kernel_fd);
 	free(m->kernel_path);
 	free(m);
 }
@@ -330,8 +333,10 @@ u64 machine_start_ns(const struct machine *m)
 void machine_set_kernel(struct machine *m, struct kernel *k, u64 phys, u64 kaslr)
 {
 	m->kernel = k;
-	if (k && !m->kernel_path)
+	if (k && !m->kernel_path) {
 		m->kernel_path = strdup(kernel_path(k));
+		m->kernel_fd = open(kernel_path(k), O_RDONLY | O_CLOEXEC);
+	}
 	m->kernel_phys = phys;
 	m->kaslr = kaslr;
 }
@@ -351,9 +356,10 @@ void machine_unlock_kernel(const struct machine *m)
 	pthread_mutex_unlock(m->kernel_lock);
 }
 
-const char *machine_kernel_path(const struct machine *m)
+int machine_kernel_file(const struct machine *m, const char **path)
 {
-	return m->kernel_path;
+	*path = m->kernel_path;
+	return m->kernel_path ? m->kernel_fd : -1;
 }
 
 u64 machine_kernel_phys(const struct machine *m)

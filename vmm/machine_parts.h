@@ -18,11 +18,12 @@ int machine_exit_code(const struct machine *m);
 
 /*
  * The placed kernel is read again from its file when a report needs its symbols, since it is large
- * and most guests end without a report. Lock it around the use of machine_kernel().
+ * and most guests end without a report. The descriptor is kept, because a confined VMM opens no path. Lock it around the use of machine_kernel().
  */
 void machine_lock_kernel(const struct machine *m);
 void machine_unlock_kernel(const struct machine *m);
-const char *machine_kernel_path(const struct machine *m); /* NULL: none was placed */
+/* A descriptor of its file (the machine's) and the path for messages; -1: there is none. */
+int machine_kernel_file(const struct machine *m, const char **path);
 
 /* Tell the read-only hook, if there is one. */
 void machine_ro_write(struct machine *m, struct vcpu *v, u64 gpa, unsigned len, const void *data);

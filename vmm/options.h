@@ -83,6 +83,7 @@ struct run_options {
 	bool no_kaslr;
 	bool stats;
 	bool no_rng;
+	bool no_control;
 	const char *policy;	 /* or NULL */
 	const char *record;	 /* or NULL */
 	const char *driver_wait; /* load drivers when this path exists in the guest, or NULL */

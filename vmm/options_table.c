@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vmm/control.h"
 #include "vmm/layout.h"
 #include "vmm/options_config.h"
 #include "vmm/options_device.h"
@@ -102,13 +103,11 @@ static int parse_driver(struct run_options *o, const char *s, struct err *e)
 
 static int parse_name(struct run_options *o, const char *s, struct err *e)
 {
-	size_t ok = strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
-
-	if (!*s || s[ok] || ok > 60 || *s == '.')
+	if (!control_name_ok(s))
 		return err_set(e, -EINVAL,
-			       "--name %s: want up to 60 letters, digits, '.', '_' and '-', not "
+			       "--name %s: want up to %d letters, digits, '.', '_' and '-', not "
 			       "beginning with a dot",
-			       s);
+			       s, CONTROL_NAME_MAX);
 	o->name = s;
 	return 0;
 }
@@ -191,7 +190,9 @@ static const struct run_option table[] = {
 	  "more options, as lines such as memory = \"1G\"; in FILE; see below",
 	  .take = parse_config, .no_config = true },
 	{ "name", "NAME",
-	  "name for other vmm commands", .take = parse_name },
+	  "name for other vmm commands (default: guest1, guest2, ...)", .take = parse_name },
+	{ "no-control", NULL,
+	  "without a control socket: no other vmm command reaches the guest", AT(no_control) },
 	{ "stats", NULL,
 	  "print exits, start-up time and memory at the end", AT(stats) },
 	{ "help", NULL,

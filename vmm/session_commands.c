@@ -7,17 +7,29 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "vmm/control.h"
-#include "vmm/exit.h"
-#include "vmm/machine.h"
 #include "vmm/sessions_int.h"
 #include "vmm/verify.h"
 
 static const char *text_arg(const json_t *args, const char *key)
 {
 	return json_string_value(json_object_get(args, key));
+}
+
+/* The file that a client passed; a FIFO or a terminal would make the whole VMM wait. */
+static int take_file(struct control_request *r, const json_t *args, struct err *e)
+{
+	int fd = control_take_fd(r, text_arg(args, "fd"), e);
+	struct stat st;
+
+	if (fd >= 0 && (fstat(fd, &st) || !S_ISREG(st.st_mode))) {
+		close(fd);
+		return err_set(e, -EINVAL, "the file descriptor is of no regular file");
+	}
+	return fd;
 }
 
 /* An operation has ended: tell the client that asked for it. */
@@ -35,13 +47,19 @@ static void driver_load(void *arg, struct control_request *r, const json_t *args
 	const char *session = text_arg(args, "session"), *path = text_arg(args, "path");
 	struct driver *d;
 	struct err e;
+	int fd, ret;
 
-	if (!session || !path || *path != '/') {
-		control_fail(r, "umbra-driver-load needs 'session' and an absolute 'path'");
+	if (!session || !path) {
+		control_fail(r, "umbra-driver-load needs 'session', 'path' and 'fd'");
 		return;
 	}
-	if (sessions_add_driver(s, session, text_arg(args, "instance"), path,
-				text_arg(args, "params"), &d, &e)) {
+	fd = take_file(r, args, &e);
+	ret = fd < 0 ? fd
+		     : sessions_add_driver(s, session, text_arg(args, "instance"), fd, path,
+					   text_arg(args, "params"), &d, &e);
+	if (fd >= 0)
+		close(fd);
+	if (ret) {
 		control_fail(r, e.text);
 		return;
 	}
@@ -170,38 +188,20 @@ static void policy_set(void *arg, struct control_request *r, const json_t *args)
 	struct sessions *s = arg;
 	const char *path = text_arg(args, "path");
 	struct err e;
+	int fd, ret;
 
-	if (!path || *path != '/')
-		control_fail(r, "umbra-policy-load needs an absolute 'path'");
-	else if (sessions_reload_policy(s, path, &e))
+	if (!path) {
+		control_fail(r, "umbra-policy-load needs 'path' and 'fd'");
+		return;
+	}
+	fd = take_file(r, args, &e);
+	ret = fd < 0 ? fd : sessions_reload_policy(s, fd, path, &e);
+	if (fd >= 0)
+		close(fd);
+	if (ret)
 		control_fail(r, e.text);
 	else
 		control_reply(r, NULL);
-}
-
-static void query_status(void *arg, struct control_request *r, const json_t *args)
-{
-	(void)arg;
-	(void)args;
-	control_reply(r, json_pack("{s:b, s:s, s:b}", "running", 1, "status", "running",
-				   "singlestep", 0));
-}
-
-static void query_name(void *arg, struct control_request *r, const json_t *args)
-{
-	struct sessions *s = arg;
-
-	(void)args;
-	control_reply(r, s->name ? json_pack("{s:s}", "name", s->name) : json_object());
-}
-
-static void quit(void *arg, struct control_request *r, const json_t *args)
-{
-	struct sessions *s = arg;
-
-	(void)args;
-	control_reply(r, NULL);
-	machine_exit(s->m, VMM_EXIT_SIGNAL + 15, "ended by the control socket");
 }
 
 static void stats(void *arg, struct control_request *r, const json_t *args)
@@ -223,9 +223,6 @@ static void stats(void *arg, struct control_request *r, const json_t *args)
 }
 
 static const struct control_command commands[] = {
-	{ "query-status", query_status },
-	{ "query-name", query_name },
-	{ "quit", quit },
 	{ "umbra-driver-load", driver_load },
 	{ "umbra-driver-unload", driver_unload },
 	{ "umbra-driver-list", driver_list },
@@ -236,16 +233,7 @@ static const struct control_command commands[] = {
 	{ NULL, NULL },
 };
 
-int sessions_control_start(struct sessions *s, const char *name, struct err *e)
+int sessions_control_add(struct sessions *s, struct control *c)
 {
-	char own[32], *path;
-	int ret;
-
-	snprintf(own, sizeof(own), "guest-%d", getpid());
-	ret = control_path(&path, name ? name : own, true, e);
-	if (ret)
-		return ret;
-	ret = control_create(&s->control, s->loop, path, commands, s, e);
-	free(path);
-	return ret;
+	return control_add(c, commands, s);
 }

@@ -268,7 +268,7 @@ static int name_driver(struct sessions *s, struct driver *d, const char *instanc
 	return 0;
 }
 
-int sessions_add_driver(struct sessions *s, const char *session, const char *instance,
+int sessions_add_driver(struct sessions *s, const char *session, const char *instance, int fd,
 			const char *path, const char *params, struct driver **out, struct err *e)
 {
 	struct session *ss = sessions_find(s, session);
@@ -292,7 +292,7 @@ int sessions_add_driver(struct sessions *s, const char *session, const char *ins
 		ret = err_set(e, -ENOMEM, "no memory for %s", path);
 		goto fail;
 	}
-	ret = module_open(&d->module, path, e);
+	ret = fd < 0 ? module_open(&d->module, path, e) : module_open_fd(&d->module, fd, path, e);
 	if (!ret)
 		ret = name_driver(s, d, instance, e);
 	if (!ret && params)

@@ -19,14 +19,14 @@ static const char *newly_critical(const struct policy_session *from,
 	return NULL;
 }
 
-int sessions_reload_policy(struct sessions *s, const char *path, struct err *e)
+int sessions_reload_policy(struct sessions *s, int fd, const char *path, struct err *e)
 {
 	struct policy **old;
 	struct policy *p;
 	struct session *ss;
 	struct driver *d;
 	char *name;
-	int ret = policy_load(&p, path, e);
+	int ret = policy_load_fd(&p, fd, path, e);
 
 	if (ret)
 		return ret;

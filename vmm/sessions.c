@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "vmm/control.h"
 #include "vmm/exit.h"
 #include "vmm/inject.h"
 #include "vmm/machine.h"
@@ -66,7 +65,8 @@ static int prepare_drivers(struct sessions *s, const struct run_options *o, stru
 	for (i = 0; i < o->n_drivers; i++) {
 		const struct run_driver *r = &o->drivers[i];
 
-		ret = sessions_add_driver(s, r->session, r->instance, r->path, r->params, &d, e);
+		ret = sessions_add_driver(s, r->session, r->instance, -1, r->path, r->params, &d,
+					  e);
 		if (ret)
 			return ret;
 		d->order = i;
@@ -97,7 +97,6 @@ int sessions_prepare(struct sessions **out, struct machine *m, const struct run_
 	s->wait_timer = -1;
 	s->policy_path = strdup(o->policy);
 	s->driver_wait = o->driver_wait;
-	s->name = o->name;
 	s->ops_tail = &s->ops;
 	ret = s->policy_path ? policy_load(&s->policy, o->policy, e)
 			     : err_set(e, -ENOMEM, "no memory");
@@ -226,7 +225,7 @@ static void hello(void *arg)
 		ask_whether_up(s, 0);
 }
 
-int sessions_start(struct sessions *s, struct loop *l, struct err *e)
+int sessions_start(struct sessions *s, struct loop *l, struct control *c, struct err *e)
 {
 	int ret = pvm_start(s->pvm, l, hello, s);
 
@@ -236,7 +235,9 @@ int sessions_start(struct sessions *s, struct loop *l, struct err *e)
 	s->wait_timer = loop_timer(l, 0, 0, ask_whether_up, s);
 	if (s->wait_timer < 0)
 		return err_set(e, s->wait_timer, "event loop: %s", strerror(-s->wait_timer));
-	return sessions_control_start(s, s->name, e);
+	if (sessions_control_add(s, c))
+		return err_set(e, -ENOMEM, "no memory for the control socket's commands");
+	return 0;
 }
 
 int sessions_complete(const struct sessions *s, struct err *e)
@@ -260,7 +261,6 @@ int sessions_finish(struct sessions *s, struct err *e)
 	if (s->wait_timer >= 0)
 		loop_timer_del(s->loop, s->wait_timer);
 	sessions_ops_free(s);
-	control_destroy(s->control);
 	while (s->list) {
 		struct session *ss = s->list;
 

@@ -10,6 +10,7 @@
 #include "shadow/err.h"
 #include "shadow/types.h"
 
+struct control;
 struct kernel;
 struct loop;
 struct machine;
@@ -26,14 +27,14 @@ int sessions_prepare(struct sessions **out, struct machine *m, const struct run_
 int sessions_initrd(struct sessions *s, void **prefix, size_t *len);
 /* The kernel's command line in place of o->append. Owned by @s. */
 const char *sessions_cmdline(const struct sessions *s);
-/* Just before the vCPUs start. */
-int sessions_start(struct sessions *s, struct loop *l, struct err *e);
+/* Just before the vCPUs start. @c gets the commands about sessions; NULL: there is no socket. */
+int sessions_start(struct sessions *s, struct loop *l, struct control *c, struct err *e);
 /*
  * After a guest that ended well: did it come so far that all drivers of the command line were
  * loaded? -errno and a line if not.
  */
 int sessions_complete(const struct sessions *s, struct err *e);
-/* After the vCPUs have ended; frees @s (NULL allowed). -errno: something could not be kept. */
+/* After the vCPUs have ended, before the control socket is closed; frees @s (NULL allowed). -errno: something could not be kept. */
 int sessions_finish(struct sessions *s, struct err *e);
 
 #endif

@@ -90,7 +90,6 @@ struct sessions {
 	struct op *ops, **ops_tail;
 	bool running; /* the first op is under way */
 	const char *driver_wait;
-	const char *name;
 	bool has_root;
 	int wait_timer;	  /* asks the guest whether it is up */
 	unsigned waited;  /* times so far */
@@ -100,7 +99,6 @@ struct sessions {
 	void *archive;
 	size_t archive_len;
 	char *cmdline;
-	struct control *control;
 	/* policies that were replaced; decisions may still point into them */
 	struct policy **old_policies;
 	size_t n_old_policies;
@@ -128,9 +126,10 @@ int sessions_find_driver(struct sessions *s, const char *session, const char *in
 			 struct driver **out, struct err *e);
 /*
  * Check everything that can be checked on the host and queue nothing: *out is linked into its
- * session in state DRIVER_QUEUED. sessions_drop_driver() takes it back.
+ * session in state DRIVER_QUEUED. sessions_drop_driver() takes it back. The file is read from @fd,
+ * which stays open, or with -1 from @path.
  */
-int sessions_add_driver(struct sessions *s, const char *session, const char *instance,
+int sessions_add_driver(struct sessions *s, const char *session, const char *instance, int fd,
 			const char *path, const char *params, struct driver **out, struct err *e);
 void sessions_drop_driver(struct sessions *s, struct driver *d);
 /*
@@ -145,12 +144,12 @@ void driver_free(struct driver *d);
 /* session_policy.c */
 
 /*
- * Read a policy file; in force for the next call of every driver. -EBUSY: a function would become
+ * Read a policy file from @fd, which stays open; in force for the next call of every driver. -EBUSY: a function would become
  * critical that loaded drivers call directly.
  */
-int sessions_reload_policy(struct sessions *s, const char *path, struct err *e);
+int sessions_reload_policy(struct sessions *s, int fd, const char *path, struct err *e);
 
 /* session_commands.c: what the control socket offers. */
-int sessions_control_start(struct sessions *s, const char *name, struct err *e);
+int sessions_control_add(struct sessions *s, struct control *c);
 
 #endif

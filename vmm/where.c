@@ -19,10 +19,11 @@ void where_text(struct vcpu *v, char *buf, size_t len)
 /* With the lock. Addresses are only known if the kernel was placed by us. */
 static struct kernel *symbols(struct machine *m)
 {
-	const char *path = machine_kernel_path(m);
+	const char *path;
 	struct kernel *k = machine_kernel(m);
+	int fd = machine_kernel_file(m, &path);
 
-	if (!k && path && !kernel_open(&k, path, false, NULL))
+	if (!k && fd >= 0 && !kernel_open_fd(&k, fd, path, false, NULL))
 		machine_set_kernel(m, k, machine_kernel_phys(m), machine_kaslr(m));
 	return k && !kernel_load_symbols(k, NULL) ? k : NULL;
 }

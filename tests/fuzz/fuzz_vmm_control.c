@@ -55,7 +55,8 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	if (!size || size > 60000)
 		return 0;
 	snprintf(sa.sun_path, sizeof(sa.sun_path), "/tmp/umbra-fuzz-%d.sock", getpid());
-	if (loop_create(&l) || control_create(&c, l, sa.sun_path, commands, NULL, NULL))
+	if (loop_create(&l) || control_create(&c, l, sa.sun_path, NULL) ||
+	    control_add(c, commands, NULL))
 		abort();
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0 || connect(fd, (struct sockaddr *)&sa, sizeof(sa)))

@@ -362,10 +362,11 @@ static void control_serves_good_clients_among_bad_ones(void **state)
 	assert_int_equal(mkstemp(path) < 0, 0);
 	unlink(path);
 	assert_int_equal(loop_create(&l), 0);
-	assert_int_equal(control_create(&c, l, path, commands, l, &e), 0);
+	assert_int_equal(control_create(&c, l, path, &e), 0);
+	assert_int_equal(control_add(c, commands, l), 0);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0600);
-	assert_int_equal(control_create(&second, l, path, commands, l, &e), -EADDRINUSE);
+	assert_int_equal(control_create(&second, l, path, &e), -EADDRINUSE);
 	silent = dial(path);
 	babbler = dial(path);
 	good = dial(path);

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What every running guest has: a name, a control socket, and the commands that are about the guest
+ * as a whole. Modules with commands of their own add a table to monitor_control() (see control.h);
+ * a module that has something to say in `vmm info` adds a part.
+ *
+ * The name: --name, else the first of guest1, guest2, ... that is free, since a person types it. A
+ * guest that has no socket cannot be stopped in order by anybody but its own terminal, so --name
+ * and --detach fail without one; a guest that was given no name runs on with a warning. --no-control
+ * means that none is wanted.
+ */
+#ifndef UMBRA_VMM_MONITOR_H
+#define UMBRA_VMM_MONITOR_H
+
+#include <jansson.h>
+
+#include "shadow/err.h"
+#include "vmm/machine.h"
+#include "vmm/options.h"
+
+struct control;
+struct monitor;
+
+/*
+ * Listens from here on; requests are served when the machine's loop runs. @o must outlive it.
+ * *warning: a line for the user, or "".
+ */
+int monitor_create(struct monitor **out, struct machine *m, const struct run_options *o,
+		   struct err *warning, struct err *e);
+/* After the machine's end, before machine_destroy(). NULL allowed. */
+void monitor_destroy(struct monitor *mon);
+
+/* NULL: there is no socket; control_add() takes that. */
+struct control *monitor_control(const struct monitor *mon);
+/* NULL: it has none. Lives as long as @mon. */
+const char *monitor_name(const struct monitor *mon);
+
+/*
+ * Part @name of umbra-info, which `vmm info` prints and `vmm info --json` hands on: @fn returns a new
+ * reference to any JSON value, or NULL for nothing to say now; it runs on the loop's thread. Members
+ * of an object are printed one per line, with '-' in a key as a blank; an array of objects as a
+ * table. A second part of the same name takes the place of the first. For example:
+ *
+ *	monitor_add_info(mon, "confinement", confine_info, c);
+ *
+ *	static json_t *confine_info(void *arg)
+ *	{
+ *		return json_pack("{s:s, s:b}", "user", "nobody", "seccomp", 1);
+ *	}
+ *
+ * -ENOMEM. @name must live as long as @mon.
+ */
+typedef json_t *monitor_info_fn(void *arg);
+int monitor_add_info(struct monitor *mon, const char *name, monitor_info_fn *fn, void *arg);
+
+#endif
