@@ -33,13 +33,14 @@ struct inspection {
 
 static void help(FILE *to)
 {
-	fputs("usage: vmm inspect [--kernel VMLINUZ] [--policy FILE [--session NAME]]\n"
+	fputs("Usage: vmm inspect [--kernel VMLINUZ] [--policy FILE [--session NAME]]\n"
 	      "                   [--with OTHER.ko]... [--json] DRIVER.ko\n"
 	      "       vmm inspect --kernel VMLINUZ [--policy FILE [--session NAME]] [--json] --all DIR\n"
 	      "\n"
 	      "Show what an unmodified driver imports and where each import points when the driver\n"
 	      "is loaded into a session. The driver's file is only read.\n"
 	      "\n"
+	      "Options:\n"
 	      "  -k, --kernel FILE   the guest's kernel (vmlinuz or vmlinux); default: the\n"
 	      "                      /boot/vmlinuz-* that the driver was built for\n"
 	      "  -p, --policy FILE   which functions are critical; default: all that can be\n"
@@ -48,6 +49,7 @@ static void help(FILE *to)
 	      "  -a, --all DIR       every .ko below DIR, together in one session: the share\n"
 	      "                      that links completely, and the time that it takes\n"
 	      "  -j, --json          for programs\n"
+	      "  -h, --help          this text\n"
 	      "\n"
 	      "TARGET is one of\n"
 	      "  shadow   branches go to the session's shadow kernel; if critical, to the host PVM\n"

@@ -13,12 +13,13 @@
 #include "shadow/suggest.h"
 
 static const char usage[] =
-	"usage: vmm record [OPTIONS] FILE\n"
+	"Usage: vmm record [OPTION]... FILE\n"
 	"\n"
 	"Show what the drivers of a run asked of their kernel. FILE was written by\n"
 	"`vmm run --record FILE`, and may still be growing. Repeats of one call are one row\n"
 	"with a count; ASKED is what the driver named, USED what the kernel was given.\n"
 	"\n"
+	"Options:\n"
 	"  -s, --session PATTERN   only requests of these sessions\n"
 	"  -d, --driver PATTERN    only requests of these driver instances\n"
 	"  -f, --function PATTERN  only calls of these functions (or events of this kind)\n"
@@ -26,8 +27,9 @@ static const char usage[] =
 	"  -j, --json              one JSON object: requests, events, others\n"
 	"  -h, --help              this text\n"
 	"\n"
-	"Patterns are those of the shell; quote them. Examples:\n"
+	"Patterns are those of the shell; quote them.\n"
 	"\n"
+	"Examples:\n"
 	"  vmm record run.jsonl                         all of it\n"
 	"  vmm record run.jsonl --verdict deny          what was refused, and by which rule\n"
 	"  vmm record run.jsonl -s a -f 'filp_*'        the files of session a\n"
@@ -35,7 +37,7 @@ static const char usage[] =
 	"  vmm record run.jsonl --json | jq '.requests[] | select(.count > 100) | .asked'\n"
 	"  jq .args run.jsonl                           each single request is a line of the file\n"
 	"\n"
-	"The exit code is 0, 1 if FILE cannot be read, 2 if the command is wrong.\n";
+	"Exit code: 0, 1 if FILE cannot be read, 2 if the command is wrong.\n";
 
 static int wrong(const char *what, const char *arg)
 {

@@ -5,6 +5,8 @@
 #ifndef UMBRA_VMM_COMMANDS_H
 #define UMBRA_VMM_COMMANDS_H
 
+#define VMM_VERSION "0.1.0" /* debian/changelog has it, too */
+
 int cmd_run(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_inspect(int argc, char **argv);

@@ -6,8 +6,6 @@
 #include "vmm/exit.h"
 #include "shadow/suggest.h"
 
-#define VERSION "0.1.0"
-
 static const struct command {
 	const char *name;
 	int (*run)(int argc, char **argv);
@@ -29,7 +27,8 @@ static void help(void)
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
 		if (commands[i].what)
 			printf("  %-10s%s\n", commands[i].name, commands[i].what);
-	puts("\nvmm COMMAND --help explains a command. Examples:\n"
+	puts("\nvmm help COMMAND and vmm COMMAND --help explain a command; so does man vmm-COMMAND.\n"
+	     "\nExamples:\n"
 	     "  vmm doctor\n"
 	     "  vmm run --kernel /vmlinuz --initrd /initrd.img --memory 1G\n"
 	     "  vmm inspect --kernel /vmlinuz driver.ko");
@@ -37,12 +36,14 @@ static void help(void)
 
 static int unknown(const char *word)
 {
-	const char *names[ARRAY_SIZE(commands) + 1] = { NULL };
+	const char *names[ARRAY_SIZE(commands)];
 	const char *near;
+	size_t n = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-		names[i] = commands[i].name;
-	near = suggest(word, names);
+		if (commands[i].what)
+			names[n++] = commands[i].name;
+	near = suggest_of(word, names, n);
 	if (near)
 		fprintf(stderr, "vmm: unknown command \"%s\"; did you mean \"%s\"?\n", word, near);
 	else
@@ -50,22 +51,44 @@ static int unknown(const char *word)
 	return VMM_EXIT_USAGE;
 }
 
+static const struct command *find(const char *word)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		if (!strcmp(word, commands[i].name))
+			return &commands[i];
+	return NULL;
+}
+
+/* vmm help [COMMAND] */
+static int help_on(int argc, char **argv)
+{
+	char option[] = "--help", *args[] = { argv[1], option, NULL };
+	const struct command *c;
+
+	if (argc < 2) {
+		help();
+		return 0;
+	}
+	c = find(argv[1]);
+	if (!c || !c->what)
+		return unknown(argv[1]);
+	return c->run(2, args);
+}
+
 int main(int argc, char **argv)
 {
+	const struct command *c;
+
 	if (argc < 2) {
 		fputs("vmm: which command? See vmm help\n", stderr);
 		return VMM_EXIT_USAGE;
 	}
-	if (!strcmp(argv[1], "help") || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
-		help();
+	if (!strcmp(argv[1], "help") || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))
+		return help_on(argc - 1, argv + 1);
+	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "version")) {
+		puts("vmm (Umbra) " VMM_VERSION);
 		return 0;
 	}
-	if (!strcmp(argv[1], "--version")) {
-		puts("vmm (Umbra) " VERSION);
-		return 0;
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-		if (!strcmp(argv[1], commands[i].name))
-			return commands[i].run(argc - 1, argv + 1);
-	return unknown(argv[1]);
+	c = find(argv[1]);
+	return c ? c->run(argc - 1, argv + 1) : unknown(argv[1]);
 }
