@@ -6,6 +6,7 @@
 # make demo     LiME twice in two sessions, from nothing to the result
 # make lint     clang-format, clang-tidy, cppcheck
 # make bench    figures, side by side with QEMU
+# make install  into $(DESTDIR)$(prefix), /usr/local if not given; make uninstall; make deb
 # make help     this text
 
 B       := build
@@ -38,7 +39,7 @@ all: check-tools $(B)/vmm guest
 .PHONY: all guest check-tools setup unit test demo lint bench help clean fuzz shim agent
 
 help:
-	@sed -n '3,9s/^# //p' Makefile
+	@sed -n '3,10s/^# //p' Makefile
 
 check-tools:
 	@tools/check-tools build
@@ -73,6 +74,9 @@ $(B)/vmm: $(VMM_OBJS) $(ARCH)
 # --- guest side -----------------------------------------------------------------------------
 guest: agent shim
 include guest-shim/build.mk
+
+# --- what users have ------------------------------------------------------------------------
+include tools/install.mk
 
 # --- tests ----------------------------------------------------------------------------------
 include tests/tests.mk

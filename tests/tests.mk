@@ -11,7 +11,8 @@ FUZZ_SECONDS ?=
 export UMBRA_TEST_IMAGES := $(CURDIR)/build/images
 
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
-UNIT     := $(UNIT_SRC:%.c=$(B)/%)
+UNIT_SH  := $(wildcard tests/unit/test_*.sh)
+UNIT     := $(UNIT_SRC:%.c=$(B)/%) $(UNIT_SH:%.sh=$(B)/%)
 VMM_REST  = $(filter-out $(B)/obj/vmm/main.o,$(VMM_OBJS))
 
 # A test of the VMM sees all of vmm/ but main(); each other room is tested without it.
@@ -22,6 +23,11 @@ $(B)/tests/unit/test_vmm_%: $(B)/obj/tests/unit/test_vmm_%.o $(VMM_REST) $(ARCH)
 $(B)/tests/unit/test_%: $(B)/obj/tests/unit/test_%.o $(ARCH)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(EXTRA) -pie -o $@ $< $(ARCH) $(LDLIBS) -lcmocka
+
+# Scripts try the command itself, as a user would.
+$(B)/tests/unit/test_%: tests/unit/test_%.sh $(B)/vmm
+	@mkdir -p $(@D)
+	install -m 755 $< $@
 
 .PHONY: unit-build unit asan asan-build lab fuzz fuzz-build images drivers test lint
 .SECONDARY:

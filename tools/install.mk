@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# What an installed Umbra consists of; included by the Makefile of the root.
+#
+# make man        manual pages              make install    into $(DESTDIR)$(prefix), all of it
+# make uninstall  what install put there    make deb        a Debian package, in build/
+#
+# vmm finds its guest's parts by ../lib/umbra from where it lies itself, so that the whole of
+# $(prefix) can be moved, and tried out of a DESTDIR.
+
+prefix      ?= /usr/local
+bindir      := $(prefix)/bin
+umbradir    := $(prefix)/lib/umbra
+mandir      := $(prefix)/share/man
+examplesdir := $(prefix)/share/umbra/examples
+compdir     := $(prefix)/share/bash-completion/completions
+INSTALL     ?= install
+
+.PHONY: man install uninstall deb
+
+man: $(B)/man/vmm.1
+
+$(B)/man/vmm.1: $(B)/vmm $(wildcard vmm/man/*) policy/POLICY.md
+	@tools/check-tools man
+	vmm/man/pages $(B)/vmm $(B)/man
+
+# Shims are installed for whatever kernels they were built for; build-shim makes others.
+install: all man
+	$(INSTALL) -d $(addprefix $(DESTDIR),$(bindir) $(umbradir)/guest-shim $(umbradir)/guest \
+	    $(mandir)/man1 $(mandir)/man5 $(examplesdir) $(compdir))
+	$(INSTALL) -m 755 $(B)/vmm $(DESTDIR)$(bindir)/vmm
+	$(INSTALL) -m 755 $(B)/guest/agent $(DESTDIR)$(umbradir)/guest/agent
+	$(INSTALL) -m 755 tools/build-shim $(DESTDIR)$(umbradir)/build-shim
+	$(INSTALL) -m 644 $(filter-out guest-shim/agent.c,$(SHIM_SRC)) $(DESTDIR)$(umbradir)/guest-shim
+	set -e; for r in $(SHIM_RELEASES); do \
+	    $(INSTALL) -D -m 644 $(B)/guest/$$r/umbra.ko $(DESTDIR)$(umbradir)/guest/$$r/umbra.ko; \
+	done
+	$(INSTALL) -m 644 $(B)/man/*.1 $(DESTDIR)$(mandir)/man1
+	$(INSTALL) -m 644 $(B)/man/*.5 $(DESTDIR)$(mandir)/man5
+	$(INSTALL) -m 644 $(wildcard policy/examples/*) $(DESTDIR)$(examplesdir)
+	$(INSTALL) -m 644 tools/completion.bash $(DESTDIR)$(compdir)/vmm
+
+uninstall:
+	rm -f $(DESTDIR)$(bindir)/vmm $(DESTDIR)$(compdir)/vmm $(DESTDIR)$(mandir)/man1/vmm.1 \
+	    $(DESTDIR)$(mandir)/man1/vmm-*.1 $(DESTDIR)$(mandir)/man5/umbra-*.5
+	rm -rf $(DESTDIR)$(umbradir) $(DESTDIR)$(prefix)/share/umbra
