@@ -39,14 +39,14 @@ offers 'vmm ru' run
 offers 'vmm zzz'
 offers 'vmm help doc' doctor
 offers 'vmm run --kern' --kernel
-offers 'vmm run --no-' --no-kaslr --no-rng
+offers 'vmm run --no-k' --no-kaslr
 offers 'vmm run --kernel di' dir/ disk.img
 offers 'vmm run --kernel=di' dir/ disk.img
 offers 'vmm run --disk=disk.img,se' disk.img,serial=
 offers 'vmm run --disk disk.img,ro,aio=' io_uring threads
 offers 'vmm run --disk disk.img,r' disk.img,ro
 offers 'vmm run --firmware se' seabios
-offers 'vmm run --console s' socket= stdio
+offers 'vmm run --console so' socket=
 offers 'vmm run --console socket=di' dir/ disk.img
 offers 'vmm run --port a=p' pty
 offers 'vmm run --net u' user
