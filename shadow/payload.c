@@ -11,10 +11,10 @@
 #include <lz4.h>
 #include <lzma.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 #include <zlib.h>
 #include <zstd.h>
 
@@ -96,14 +96,16 @@ static int lz4_split(struct lz4_job *job, const u8 *in, size_t len)
 static int decode_lz4(const u8 *in, size_t len, u8 *out, size_t out_len)
 {
 	struct lz4_job job = { .out = out, .out_len = out_len };
-	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 	pthread_t threads[LZ4_THREADS];
 	size_t want, n = 0;
-	int ret;
+	cpu_set_t set;
+	int ret, cpus;
 
 	ret = lz4_split(&job, in, len);
 	if (ret)
 		return ret;
+	/* The CPUs that this process may use; sysconf() would read a file for all that there are. */
+	cpus = sched_getaffinity(0, sizeof(set), &set) ? 1 : CPU_COUNT(&set);
 	want = cpus > LZ4_THREADS ? LZ4_THREADS : cpus > 1 ? (size_t)cpus : 1;
 	if (want > job.n)
 		want = job.n;

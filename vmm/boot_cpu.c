@@ -64,15 +64,16 @@ static struct kvm_segment segment(u16 selector, u8 type, bool code)
 
 int boot_cpu_enter(struct machine *m, u64 entry, u64 zero_page, struct err *e)
 {
-	int fd = vcpu_fd(machine_vcpu(m, 0));
+	struct vcpu *v = machine_vcpu(m, 0);
 	struct kvm_regs regs = { .rip = entry, .rsi = zero_page, .rflags = RFLAGS_FIXED };
 	struct kvm_segment data = segment(SELECTOR_DS, 3, false);
 	struct kvm_sregs s;
 
 	if (write_tables(m))
 		return err_set(e, -ENOMEM, "guest memory is too small for page tables");
-	if (ioctl(fd, KVM_GET_SREGS, &s))
-		goto fail;
+	if (ioctl(vcpu_fd(v), KVM_GET_SREGS, &s))
+		return err_set(e, -errno, "KVM does not tell the boot processor's registers: %s",
+			       strerror(errno));
 	s.cs = segment(SELECTOR_CS, 11, true);
 	s.ds = s.es = s.fs = s.gs = s.ss = data;
 	s.gdt.base = LAYOUT_GDT;
@@ -83,10 +84,6 @@ int boot_cpu_enter(struct machine *m, u64 entry, u64 zero_page, struct err *e)
 	s.cr4 = CR4_PAE;
 	s.cr0 = CR0_PE | CR0_ET | CR0_PG;
 	s.efer = EFER_LME | EFER_LMA;
-	if (ioctl(fd, KVM_SET_SREGS, &s) || ioctl(fd, KVM_SET_REGS, &regs))
-		goto fail;
+	vcpu_set_start(v, &regs, &s);
 	return 0;
-fail:
-	return err_set(e, -errno, "KVM refuses the boot processor's registers: %s",
-		       strerror(errno));
 }

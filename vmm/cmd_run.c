@@ -307,7 +307,7 @@ static void report(struct run *r, int code)
 
 int cmd_run(int argc, char **argv)
 {
-	u64 exec_ns = stats_exec_ns();
+	u64 exec_ns = 0;
 	struct run r = { .signals = -1 };
 	struct err e = { "" };
 	u64 syscalls = 0;
@@ -323,6 +323,8 @@ int cmd_run(int argc, char **argv)
 		run_options_free(&r.o);
 		return 0;
 	}
+	if (r.o.stats)
+		exec_ns = stats_exec_ns();
 	if (r.o.stats && !run_options_sessions(&r.o)) {
 		u64 before = stats_now_ns();
 

@@ -84,7 +84,7 @@ static size_t stdio_write(struct endpoint *ep, const u8 *buf, size_t len, bool m
 		flush_output(c);
 	} else if (c->out_len && !c->flush_armed) {
 		c->flush_armed = true;
-		loop_timer_set(c->flush_timer, FLUSH_NS, 0);
+		loop_timer_set(c->loop, c->flush_timer, FLUSH_NS, 0);
 	}
 	pthread_mutex_unlock(&c->lock);
 	return len;
@@ -209,9 +209,10 @@ static int setup_input(struct stdio *c)
 		c->eof = true;
 		return ret;
 	}
-	c->tty = !terminal_raw(STDIN_FILENO);
-	if (!c->tty && isatty(STDIN_FILENO)) {
-		c->eof = true; /* a terminal that belongs to somebody else now */
+	ret = terminal_raw(STDIN_FILENO);
+	c->tty = !ret;
+	if (ret == -EBUSY) {
+		c->eof = true;
 		return 0;
 	}
 	ret = loop_add(c->loop, STDIN_FILENO, EPOLLIN, on_stdin, c);

@@ -62,7 +62,7 @@ static void set_periodic(void *arg, u64 ns)
 {
 	struct firmware *f = arg;
 
-	loop_timer_set(f->timer, ns, ns);
+	loop_timer_set(machine_loop(f->m), f->timer, ns, ns);
 }
 
 static int load_image(struct firmware *f, const char *name, struct err *e)

@@ -11,7 +11,11 @@
 
 /* A descriptor, or -errno with the line for the user (-ENODEV: there is no KVM here). */
 int kvm_open(struct err *e);
-/* Are all capabilities there that a machine needs? -EOPNOTSUPP names the first that is not. */
+/*
+ * Is all there that a machine needs? -EOPNOTSUPP says what is not. One capability is asked for: on
+ * x86, the irqchip, irqfd, ioeventfd, routing, read-only slots and immediate exit are all older than
+ * the synchronized registers and depend on nothing else; each question is a system call of the start.
+ */
 int kvm_check(int kvm, struct err *e);
 /* Size of a vCPU's shared area, or -errno. */
 int kvm_run_size(int kvm);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * epoll, with one entry per descriptor. An entry that is deleted while a batch of events is being
- * served is only marked, and freed after the batch: an event of it may still be in the batch.
+ * epoll, with one entry per descriptor. An entry or a timer that is deleted while a batch of events
+ * is being served is only marked, and freed after the batch: an event of it may still be in it.
  */
 #include "vmm/loop.h"
 
@@ -10,31 +10,67 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
+
+#define NEVER  UINT64_MAX
+#define SECOND 1000000000ULL
 
 struct entry {
 	struct entry *next;
 	int fd;
-	bool timer;
 	bool dead;
+	loop_fn *fn;
+	void *arg;
+};
+
+struct timer {
+	struct timer *next;
+	int handle;
+	bool dead;
+	u64 due, period; /* CLOCK_MONOTONIC; NEVER: not armed */
 	loop_fn *fn;
 	void *arg;
 };
 
 struct loop {
 	int epoll;
-	int stop_fd;
+	int wake_fd;
 	bool stopped;	      /* atomic */
-	pthread_mutex_t lock; /* entries */
+	bool no_pwait2;	      /* a Linux before 5.11 */
+	pthread_mutex_t lock; /* what follows */
 	struct entry *entries;
+	struct timer *timers;
+	int next_handle;
+	u64 wakes_at; /* while it waits: when it will go on by itself; else 0 */
 	bool some_dead;
 };
 
-static void on_stop(void *arg, u32 events)
+static u64 now_ns(void)
 {
-	(void)arg;
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (u64)t.tv_sec * SECOND + (u64)t.tv_nsec;
+}
+
+static void wake(struct loop *l)
+{
+	u64 one = 1;
+
+	/* A full counter is as good as a written one. */
+	if (write(l->wake_fd, &one, sizeof(one)) < 0)
+		return;
+}
+
+static void on_wake(void *arg, u32 events)
+{
+	struct loop *l = arg;
+	u64 count;
+
 	(void)events;
+	if (read(l->wake_fd, &count, sizeof(count)) < 0)
+		return;
 }
 
 int loop_create(struct loop **out)
@@ -45,18 +81,18 @@ int loop_create(struct loop **out)
 	if (!l)
 		return -ENOMEM;
 	pthread_mutex_init(&l->lock, NULL);
-	l->stop_fd = -1;
+	l->wake_fd = -1;
 	l->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (l->epoll < 0) {
 		ret = -errno;
 		goto fail;
 	}
-	l->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (l->stop_fd < 0) {
+	l->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (l->wake_fd < 0) {
 		ret = -errno;
 		goto fail;
 	}
-	ret = loop_add(l, l->stop_fd, EPOLLIN, on_stop, NULL);
+	ret = loop_add(l, l->wake_fd, EPOLLIN, on_wake, l);
 	if (ret)
 		goto fail;
 	*out = l;
@@ -69,6 +105,7 @@ fail:
 static void sweep(struct loop *l, bool all)
 {
 	struct entry **p = &l->entries;
+	struct timer **q = &l->timers;
 
 	while (*p) {
 		struct entry *e = *p;
@@ -78,9 +115,17 @@ static void sweep(struct loop *l, bool all)
 			continue;
 		}
 		*p = e->next;
-		if (e->timer)
-			close(e->fd);
 		free(e);
+	}
+	while (*q) {
+		struct timer *t = *q;
+
+		if (!all && !t->dead) {
+			q = &t->next;
+			continue;
+		}
+		*q = t->next;
+		free(t);
 	}
 	l->some_dead = false;
 }
@@ -90,8 +135,8 @@ void loop_destroy(struct loop *l)
 	if (!l)
 		return;
 	sweep(l, true);
-	if (l->stop_fd >= 0)
-		close(l->stop_fd);
+	if (l->wake_fd >= 0)
+		close(l->wake_fd);
 	if (l->epoll >= 0)
 		close(l->epoll);
 	pthread_mutex_destroy(&l->lock);
@@ -108,7 +153,7 @@ static struct entry *find(struct loop *l, int fd)
 	return NULL;
 }
 
-static int add(struct loop *l, int fd, u32 events, bool timer, loop_fn *fn, void *arg)
+int loop_add(struct loop *l, int fd, u32 events, loop_fn *fn, void *arg)
 {
 	struct epoll_event ev = { .events = events };
 	struct entry *e = calloc(1, sizeof(*e));
@@ -117,7 +162,6 @@ static int add(struct loop *l, int fd, u32 events, bool timer, loop_fn *fn, void
 	if (!e)
 		return -ENOMEM;
 	e->fd = fd;
-	e->timer = timer;
 	e->fn = fn;
 	e->arg = arg;
 	ev.data.ptr = e;
@@ -131,11 +175,6 @@ static int add(struct loop *l, int fd, u32 events, bool timer, loop_fn *fn, void
 	}
 	pthread_mutex_unlock(&l->lock);
 	return ret;
-}
-
-int loop_add(struct loop *l, int fd, u32 events, loop_fn *fn, void *arg)
-{
-	return add(l, fd, events, false, fn, arg);
 }
 
 int loop_mod(struct loop *l, int fd, u32 events)
@@ -169,54 +208,152 @@ void loop_del(struct loop *l, int fd)
 	pthread_mutex_unlock(&l->lock);
 }
 
-int loop_timer(struct loop *l, u64 first_ns, u64 period_ns, loop_fn *fn, void *arg)
+/* With the lock. */
+static void arm(struct loop *l, struct timer *t, u64 first_ns, u64 period_ns)
 {
-	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	int ret;
+	u64 now = first_ns ? now_ns() : 0;
 
-	if (fd < 0)
-		return -errno;
-	ret = first_ns ? loop_timer_set(fd, first_ns, period_ns) : 0;
-	if (!ret)
-		ret = add(l, fd, EPOLLIN, true, fn, arg);
-	if (ret) {
-		close(fd);
-		return ret;
-	}
-	return fd;
+	t->due = !first_ns ? NEVER : first_ns < NEVER - now ? now + first_ns : NEVER - 1;
+	t->period = period_ns;
+	if (t->due < l->wakes_at)
+		wake(l);
 }
 
-int loop_timer_set(int timer, u64 first_ns, u64 period_ns)
+int loop_timer(struct loop *l, u64 first_ns, u64 period_ns, loop_fn *fn, void *arg)
 {
-	struct itimerspec its = {
-		.it_value = { (time_t)(first_ns / 1000000000), (long)(first_ns % 1000000000) },
-		.it_interval = { (time_t)(period_ns / 1000000000), (long)(period_ns % 1000000000) },
-	};
+	struct timer *t = calloc(1, sizeof(*t));
+	int handle;
 
-	return timerfd_settime(timer, 0, &its, NULL) ? -errno : 0;
+	if (!t)
+		return -ENOMEM;
+	t->fn = fn;
+	t->arg = arg;
+	pthread_mutex_lock(&l->lock);
+	t->handle = handle = l->next_handle++;
+	t->next = l->timers;
+	l->timers = t;
+	arm(l, t, first_ns, period_ns);
+	pthread_mutex_unlock(&l->lock);
+	return handle;
+}
+
+/* With the lock. */
+static struct timer *find_timer(struct loop *l, int handle)
+{
+	struct timer *t;
+
+	for (t = l->timers; t; t = t->next)
+		if (t->handle == handle && !t->dead)
+			return t;
+	return NULL;
+}
+
+void loop_timer_set(struct loop *l, int timer, u64 first_ns, u64 period_ns)
+{
+	struct timer *t;
+
+	pthread_mutex_lock(&l->lock);
+	t = find_timer(l, timer);
+	if (t)
+		arm(l, t, first_ns, period_ns);
+	pthread_mutex_unlock(&l->lock);
 }
 
 void loop_timer_del(struct loop *l, int timer)
 {
-	loop_del(l, timer);
+	struct timer *t;
+
+	pthread_mutex_lock(&l->lock);
+	t = find_timer(l, timer);
+	if (t) {
+		t->dead = true;
+		l->some_dead = true;
+	}
+	pthread_mutex_unlock(&l->lock);
 }
 
 static void serve(struct loop *l, struct entry *e, u32 events)
 {
-	u64 expiries;
-
 	pthread_mutex_lock(&l->lock);
 	if (e->dead)
 		events = 0;
 	pthread_mutex_unlock(&l->lock);
-	if (!events)
-		return;
-	if (e->timer) {
-		if (read(e->fd, &expiries, sizeof(expiries)) != sizeof(expiries))
-			return;
-		events = expiries > UINT32_MAX ? UINT32_MAX : (u32)expiries;
+	if (events)
+		e->fn(e->arg, events);
+}
+
+/* How often @t has expired by @now; it is armed for its next time, or not any more. */
+static u32 expiries(struct timer *t, u64 now)
+{
+	u64 n;
+
+	if (t->dead || t->due > now)
+		return 0;
+	if (!t->period) {
+		t->due = NEVER;
+		return 1;
 	}
-	e->fn(e->arg, events);
+	n = (now - t->due) / t->period + 1;
+	t->due += n * t->period;
+	return n > UINT32_MAX ? UINT32_MAX : (u32)n;
+}
+
+/* None is freed meanwhile, and those that a callback makes come in front: the walk goes on. */
+static void serve_timers(struct loop *l)
+{
+	u64 now = now_ns();
+	struct timer *t;
+
+	pthread_mutex_lock(&l->lock);
+	for (t = l->timers; t && !__atomic_load_n(&l->stopped, __ATOMIC_ACQUIRE); t = t->next) {
+		u32 n = expiries(t, now);
+
+		if (!n)
+			continue;
+		pthread_mutex_unlock(&l->lock);
+		t->fn(t->arg, n);
+		pthread_mutex_lock(&l->lock);
+	}
+	if (l->some_dead)
+		sweep(l, false);
+	pthread_mutex_unlock(&l->lock);
+}
+
+/* Wait for events until the first timer is due. Their number or -errno. */
+static int wait_events(struct loop *l, struct epoll_event *ev, int max)
+{
+	struct timespec left = { 0, 0 };
+	u64 due = NEVER, now = now_ns();
+	int n = -1;
+
+	pthread_mutex_lock(&l->lock);
+	for (const struct timer *t = l->timers; t; t = t->next)
+		if (!t->dead && t->due < due)
+			due = t->due;
+	l->wakes_at = due;
+	pthread_mutex_unlock(&l->lock);
+	if (due > now && due != NEVER) {
+		left.tv_sec = (time_t)((due - now) / SECOND);
+		left.tv_nsec = (long)((due - now) % SECOND);
+	}
+	if (!l->no_pwait2) {
+		n = epoll_pwait2(l->epoll, ev, max, due == NEVER ? NULL : &left, NULL);
+		l->no_pwait2 = n < 0 && errno == ENOSYS;
+	}
+	if (l->no_pwait2) {
+		u64 ms = (u64)left.tv_sec * 1000 + ((u64)left.tv_nsec + 999999) / 1000000;
+
+		n = epoll_wait(l->epoll, ev, max,
+			       due == NEVER   ? -1
+			       : ms < 1000000 ? (int)ms
+					      : 1000000);
+	}
+	if (n < 0)
+		n = -errno;
+	pthread_mutex_lock(&l->lock);
+	l->wakes_at = 0;
+	pthread_mutex_unlock(&l->lock);
+	return n;
 }
 
 int loop_run(struct loop *l)
@@ -224,26 +361,19 @@ int loop_run(struct loop *l)
 	struct epoll_event ev[16];
 
 	while (!__atomic_load_n(&l->stopped, __ATOMIC_ACQUIRE)) {
-		int n = epoll_wait(l->epoll, ev, ARRAY_SIZE(ev), -1);
+		int n = wait_events(l, ev, ARRAY_SIZE(ev));
 
-		if (n < 0 && errno != EINTR)
-			return -errno;
+		if (n < 0 && n != -EINTR)
+			return n;
 		for (int i = 0; i < n && !__atomic_load_n(&l->stopped, __ATOMIC_ACQUIRE); i++)
 			serve(l, ev[i].data.ptr, ev[i].events);
-		pthread_mutex_lock(&l->lock);
-		if (l->some_dead)
-			sweep(l, false);
-		pthread_mutex_unlock(&l->lock);
+		serve_timers(l);
 	}
 	return 0;
 }
 
 void loop_stop(struct loop *l)
 {
-	u64 one = 1;
-
 	__atomic_store_n(&l->stopped, true, __ATOMIC_RELEASE);
-	/* A full counter is as good as a written one. */
-	if (write(l->stop_fd, &one, sizeof(one)) < 0)
-		return;
+	wake(l);
 }

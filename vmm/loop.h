@@ -2,6 +2,9 @@
 /*
  * The event loop of the main thread: descriptors, timers, and an end.
  *
+ * Timers are the time-out of the wait, not descriptors: a start makes several of them and each
+ * timerfd would cost it three system calls.
+ *
  * loop_add(), loop_mod(), loop_del() and loop_stop() may be called from any thread; callbacks run
  * on the thread that called loop_run(), one at a time. After loop_del() has returned *on that
  * thread*, the callback does not run again; another thread may see one more run.
@@ -17,7 +20,7 @@ struct loop;
 typedef void loop_fn(void *arg, u32 events);
 
 int loop_create(struct loop **out);
-/* Closes the timers; other descriptors belong to who added them. NULL is allowed. */
+/* Descriptors belong to who added them. NULL is allowed. */
 void loop_destroy(struct loop *l);
 
 /* -EPERM: a regular file, which is always ready and cannot be watched. */
@@ -30,7 +33,7 @@ void loop_del(struct loop *l, int fd);
  * handle (>= 0) or -errno. loop_timer_set() arms it anew, from any thread.
  */
 int loop_timer(struct loop *l, u64 first_ns, u64 period_ns, loop_fn *fn, void *arg);
-int loop_timer_set(int timer, u64 first_ns, u64 period_ns);
+void loop_timer_set(struct loop *l, int timer, u64 first_ns, u64 period_ns);
 void loop_timer_del(struct loop *l, int timer);
 
 /* Runs until loop_stop(); -errno if waiting fails. */

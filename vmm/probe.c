@@ -25,9 +25,8 @@ int probe_machine(struct machine **out, unsigned cpus, const void *code, size_t 
 {
 	const struct machine_config c = { .memory = PROBE_MEMORY, .cpus = cpus };
 	struct machine *m;
-	struct kvm_regs r;
 	void *dst;
-	int ret = machine_create(&m, &c, e), fd;
+	int ret = machine_create(&m, &c, e);
 
 	if (ret)
 		return ret;
@@ -40,15 +39,7 @@ int probe_machine(struct machine **out, unsigned cpus, const void *code, size_t 
 	ret = boot_cpu_enter(m, PROBE_CODE + offset, PROBE_CODE, e);
 	if (ret)
 		goto fail;
-	fd = vcpu_fd(machine_vcpu(m, 0));
-	ret = ioctl(fd, KVM_GET_REGS, &r) ? -errno : 0;
-	r.rdi = PROBE_SCRATCH;
-	if (!ret)
-		ret = ioctl(fd, KVM_SET_REGS, &r) ? -errno : 0;
-	if (ret) {
-		err_set(e, ret, "KVM refuses the probe's registers: %s", strerror(-ret));
-		goto fail;
-	}
+	vcpu_regs(machine_vcpu(m, 0))->rdi = PROBE_SCRATCH; /* goes along with the others */
 	*out = m;
 	return 0;
 fail:

@@ -63,7 +63,7 @@ static void send_next(struct pvm *p)
 	p->seq++;
 	__atomic_store_n(&p->mail->seq, p->seq, __ATOMIC_RELEASE);
 	if (p->slow_timer >= 0)
-		loop_timer_set(p->slow_timer, SLOW_NS, 0);
+		loop_timer_set(p->loop, p->slow_timer, SLOW_NS, 0);
 	machine_irq_pulse(p->m, LAYOUT_GSI_UMBRA);
 }
 

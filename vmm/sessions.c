@@ -192,7 +192,7 @@ static void guest_answered(void *arg, s64 result, u64 value)
 				s->has_root ? " to change to its root= (or say --driver-wait PATH)"
 					    : "");
 	}
-	loop_timer_set(s->wait_timer, WAIT_NS, 0);
+	loop_timer_set(s->loop, s->wait_timer, WAIT_NS, 0);
 }
 
 /*

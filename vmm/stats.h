@@ -9,7 +9,7 @@
 
 /*
  * When this process was exec'ed, as CLOCK_MONOTONIC: now less the processor time that it has used,
- * which before main() is the loader's. To be called first in main()'s command.
+ * which before main() is the loader's. To be called before the process has waited for anything.
  */
 u64 stats_exec_ns(void);
 u64 stats_now_ns(void); /* CLOCK_MONOTONIC */

@@ -34,10 +34,10 @@ int terminal_raw(int fd)
 	struct sigaction sa = { .sa_handler = on_crash, .sa_flags = (int)SA_RESETHAND };
 	struct termios t;
 
-	if (!isatty(fd) || tcgetpgrp(fd) != getpgrp())
-		return -ENOTTY;
 	if (tcgetattr(fd, &saved.old))
 		return -errno;
+	if (tcgetpgrp(fd) != getpgrp())
+		return -EBUSY;
 	t = saved.old;
 	cfmakeraw(&t);
 	saved.fd = fd;

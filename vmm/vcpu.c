@@ -59,6 +59,13 @@ void vcpu_set_regs_dirty(struct vcpu *v)
 	v->run->kvm_dirty_regs |= KVM_SYNC_X86_REGS;
 }
 
+void vcpu_set_start(struct vcpu *v, const struct kvm_regs *regs, const struct kvm_sregs *sregs)
+{
+	v->run->s.regs.regs = *regs;
+	v->run->s.regs.sregs = *sregs;
+	v->run->kvm_dirty_regs |= KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS;
+}
+
 const struct kvm_sregs *vcpu_sregs(struct vcpu *v)
 {
 	if (!v->sregs_valid) {

@@ -56,6 +56,11 @@ int vcpu_create(struct vcpu **out, struct machine *m, int vm, unsigned index, in
 /* The thread must have ended. NULL is allowed. */
 void vcpu_destroy(struct vcpu *v);
 int vcpu_fd(const struct vcpu *v);
+/*
+ * Before the thread starts: the registers to begin with, which go along with the first KVM_RUN. If
+ * KVM refuses them, that is what fails.
+ */
+void vcpu_set_start(struct vcpu *v, const struct kvm_regs *regs, const struct kvm_sregs *sregs);
 
 /*
  * Handles an exit on the vCPU's thread; @error is 0, or the errno with which KVM_RUN failed, and
