@@ -22,6 +22,7 @@
 #include "vmm/layout.h"
 #include "vmm/machine_parts.h"
 #include "vmm/memory.h"
+#include "vmm/pause.h"
 
 struct machine {
 	struct host host; /* first: what devices see */
@@ -39,6 +40,7 @@ struct machine {
 	u64 kernel_phys, kaslr;
 	machine_ro_write_fn *ro_write;
 	void *ro_write_arg;
+	struct pause *pause;
 	machine_power_fn *on_power;
 	void *on_power_arg;
 	pthread_mutex_t lock;	      /* the end */
@@ -263,6 +265,8 @@ int machine_create(struct machine **out, const struct machine_config *c, struct 
 	}
 	if (!ret)
 		ret = create_vcpus(m, c->cpus, e);
+	if (!ret && pause_create(&m->pause, m))
+		ret = err_set(e, -ENOMEM, "out of memory");
 	if (ret) {
 		machine_destroy(m);
 		return ret;
@@ -285,6 +289,7 @@ void machine_destroy(struct machine *m)
 		close(m->kvm);
 	memory_destroy(m->memory);
 	io_destroy(m->io);
+	pause_destroy(m->pause);
 	loop_destroy(m->loop);
 	pthread_mutex_destroy(&m->lock);
 	pthread_mutex_destroy(m->kernel_lock);
@@ -423,6 +428,11 @@ int machine_irq_pulse(struct machine *m, u32 gsi)
 struct memory *machine_memory_map(const struct machine *m)
 {
 	return m->memory;
+}
+
+struct pause *machine_pauser(const struct machine *m)
+{
+	return m->pause;
 }
 
 struct io *machine_io(const struct machine *m)

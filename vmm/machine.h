@@ -92,6 +92,21 @@ int machine_irq_pulse(struct machine *m, u32 gsi);
 /* --- run ----------------------------------------------------------------------------------- */
 
 /*
+ * Pause: all vCPUs leave the guest and stay out until machine_resume(); interrupts that come
+ * meanwhile wait for them. Devices go on, so I/O that was begun ends. Returns at once; a vCPU whose
+ * exit is being handled takes its time, and when the last one is out, @fn of the hook runs on the
+ * loop's thread. Before machine_run(), the guest begins paused. The guest's clocks go on meanwhile,
+ * and kvm-clock tells its watchdogs that they were not looked after. Main thread. -errno.
+ */
+int machine_pause(struct machine *m);
+void machine_resume(struct machine *m);
+typedef void machine_paused_fn(void *arg);
+/* Before the first machine_pause(). */
+void machine_set_paused_hook(struct machine *m, machine_paused_fn *fn, void *arg);
+/* Are all vCPUs out because of a machine_pause()? */
+bool machine_paused(const struct machine *m);
+
+/*
  * Start the vCPU threads, serve the event loop until the machine ends, stop and join the threads.
  * Returns an exit code (vmm/exit.h). Once.
  */

@@ -10,6 +10,7 @@
 
 struct io;
 struct memory;
+struct pause;
 
 struct memory *machine_memory_map(const struct machine *m);
 struct io *machine_io(const struct machine *m);
@@ -24,6 +25,11 @@ void machine_lock_kernel(const struct machine *m);
 void machine_unlock_kernel(const struct machine *m);
 /* A descriptor of its file (the machine's) and the path for messages; -1: there is none. */
 int machine_kernel_file(const struct machine *m, const char **path);
+
+/* Who pauses the machine; the machine's. */
+struct pause *machine_pauser(const struct machine *m);
+/* A vCPU's thread: it is out of the guest because of the pause of that number. */
+void machine_vcpu_parked(struct machine *m, unsigned pause);
 
 /* Tell the read-only hook, if there is one. */
 void machine_ro_write(struct machine *m, struct vcpu *v, u64 gpa, unsigned len, const void *data);

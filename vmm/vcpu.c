@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * A thread leaves the guest by immediate_exit and a signal, in that order: whoever wants it out
- * sets the field first, so a signal that arrives just before KVM_RUN is not lost.
+ * sets the field first, so a signal that arrives just before KVM_RUN is not lost. Several may want
+ * it in or out at once (pause, stop, an exit to complete), so the field is only written with the lock
+ * and says then what all of them together want.
  */
-#include "vmm/vcpu.h"
+#include "vmm/machine_parts.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -27,11 +29,15 @@ struct vcpu {
 	size_t run_size;
 	vcpu_exit_fn *fn;
 	pthread_t thread;
+	pid_t tid; /* atomic; 0: not started */
 	bool started;
-	bool stop;	/* atomic */
-	bool probe;	/* atomic: somebody asked */
-	bool at_rest;	/* atomic: the answer */
-	bool inject_gp; /* own thread only, as all below */
+	bool stop;	      /* atomic */
+	pthread_mutex_t lock; /* immediate_exit, and for the condition */
+	pthread_cond_t wake;  /* stop or pause has changed */
+	unsigned pause;	      /* atomic; not 0: stay out of the guest */
+	bool probe;	      /* atomic: somebody asked */
+	bool at_rest;	      /* atomic: the answer */
+	bool inject_gp;	      /* own thread only, as all below */
 	bool sregs_valid;
 	u64 rip, previous_rip;
 	struct kvm_sregs sregs;
@@ -119,6 +125,8 @@ int vcpu_create(struct vcpu **out, struct machine *m, int vm, unsigned index, in
 
 	if (!v)
 		return err_set(e, -ENOMEM, "out of memory");
+	pthread_mutex_init(&v->lock, NULL);
+	pthread_cond_init(&v->wake, NULL);
 	v->m = m;
 	v->index = index;
 	v->run_size = (size_t)run_size;
@@ -149,6 +157,8 @@ void vcpu_destroy(struct vcpu *v)
 		munmap(v->run, v->run_size);
 	if (v->fd >= 0)
 		close(v->fd);
+	pthread_cond_destroy(&v->wake);
+	pthread_mutex_destroy(&v->lock);
 	free(v);
 }
 
@@ -157,14 +167,27 @@ int vcpu_fd(const struct vcpu *v)
 	return v->fd;
 }
 
+/* With the lock. */
+static void update_immediate_exit(struct vcpu *v)
+{
+	bool out = __atomic_load_n(&v->stop, __ATOMIC_ACQUIRE) ||
+		   __atomic_load_n(&v->pause, __ATOMIC_ACQUIRE);
+
+	__atomic_store_n(&v->run->immediate_exit, out, __ATOMIC_RELEASE);
+}
+
 /* Enter with immediate_exit: KVM finishes the access of the last exit and does not run the guest. */
 static int complete_exit(struct vcpu *v)
 {
 	int ret;
 
-	v->run->immediate_exit = 1;
+	pthread_mutex_lock(&v->lock);
+	__atomic_store_n(&v->run->immediate_exit, 1, __ATOMIC_RELEASE);
+	pthread_mutex_unlock(&v->lock);
 	ret = ioctl(v->fd, KVM_RUN, 0) ? errno : 0;
-	v->run->immediate_exit = __atomic_load_n(&v->stop, __ATOMIC_ACQUIRE);
+	pthread_mutex_lock(&v->lock);
+	update_immediate_exit(v);
+	pthread_mutex_unlock(&v->lock);
 	return ret == EINTR || ret == EAGAIN ? 0 : ret;
 }
 
@@ -210,6 +233,37 @@ static void note_first_run(struct vcpu *v)
 			 __ATOMIC_RELAXED);
 }
 
+/* Not at the start, which is counted by system calls; the first exit comes soon enough. */
+static void note_tid(struct vcpu *v)
+{
+	if (!v->tid)
+		__atomic_store_n(&v->tid, gettid(), __ATOMIC_RELEASE);
+}
+
+/* Stay out of the guest until the pause is over, and say once for each pause that we are out. */
+static void park(struct vcpu *v)
+{
+	unsigned said = 0, pause;
+
+	note_tid(v);
+	pthread_mutex_lock(&v->lock);
+	while ((pause = __atomic_load_n(&v->pause, __ATOMIC_ACQUIRE)) &&
+	       !__atomic_load_n(&v->stop, __ATOMIC_ACQUIRE)) {
+		if (pause != said) {
+			said = pause;
+			pthread_mutex_unlock(&v->lock);
+			machine_vcpu_parked(v->m, pause);
+			pthread_mutex_lock(&v->lock);
+			continue;
+		}
+		pthread_cond_wait(&v->wake, &v->lock);
+	}
+	pthread_mutex_unlock(&v->lock);
+	/* A guest that has a kvm-clock is told, so that its watchdogs excuse the gap; else an error. */
+	if (v->first_run_ns)
+		ioctl(v->fd, KVM_KVMCLOCK_CTRL, 0);
+}
+
 static void *thread_main(void *arg)
 {
 	struct vcpu *v = arg;
@@ -218,12 +272,21 @@ static void *thread_main(void *arg)
 
 	snprintf(name, sizeof(name), "vcpu%u", v->index);
 	pthread_setname_np(pthread_self(), name);
+	while (__atomic_load_n(&v->pause, __ATOMIC_ACQUIRE) &&
+	       !__atomic_load_n(&v->stop, __ATOMIC_ACQUIRE))
+		park(v);
 	note_first_run(v);
 	while (go_on && !__atomic_load_n(&v->stop, __ATOMIC_ACQUIRE)) {
-		int error = ioctl(v->fd, KVM_RUN, 0) ? errno : 0;
 		unsigned reason;
+		int error;
 
+		if (__atomic_load_n(&v->pause, __ATOMIC_ACQUIRE)) {
+			park(v);
+			continue;
+		}
+		error = ioctl(v->fd, KVM_RUN, 0) ? errno : 0;
 		v->sregs_valid = false;
+		note_tid(v);
 		if (error == EINTR || error == EAGAIN) {
 			if (__atomic_exchange_n(&v->probe, false, __ATOMIC_ACQ_REL))
 				answer_probe(v);
@@ -267,10 +330,29 @@ int vcpu_start(struct vcpu *v, vcpu_exit_fn *fn, struct err *e)
 
 void vcpu_stop(struct vcpu *v)
 {
+	pthread_mutex_lock(&v->lock);
 	__atomic_store_n(&v->stop, true, __ATOMIC_RELEASE);
-	__atomic_store_n(&v->run->immediate_exit, 1, __ATOMIC_RELEASE);
+	update_immediate_exit(v);
+	pthread_cond_signal(&v->wake);
+	pthread_mutex_unlock(&v->lock);
 	if (v->started)
 		pthread_kill(v->thread, KICK_SIGNAL);
+}
+
+void vcpu_pause(struct vcpu *v, unsigned pause)
+{
+	pthread_mutex_lock(&v->lock);
+	__atomic_store_n(&v->pause, pause, __ATOMIC_RELEASE);
+	update_immediate_exit(v);
+	pthread_cond_signal(&v->wake);
+	pthread_mutex_unlock(&v->lock);
+	if (pause && v->started)
+		pthread_kill(v->thread, KICK_SIGNAL);
+}
+
+pid_t vcpu_tid(const struct vcpu *v)
+{
+	return __atomic_load_n(&v->tid, __ATOMIC_ACQUIRE);
 }
 
 void vcpu_join(struct vcpu *v)

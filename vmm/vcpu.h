@@ -7,6 +7,7 @@
 #define UMBRA_VMM_VCPU_H
 
 #include <linux/kvm.h>
+#include <sys/types.h>
 
 #include "shadow/err.h"
 #include "shadow/types.h"
@@ -72,6 +73,14 @@ int vcpu_start(struct vcpu *v, vcpu_exit_fn *fn, struct err *e);
 /* Ask the thread to leave the guest for good; vcpu_join() waits for it. Any thread. */
 void vcpu_stop(struct vcpu *v);
 void vcpu_join(struct vcpu *v);
+
+/*
+ * @pause not 0: ask the thread to leave the guest and stay out; it calls machine_vcpu_parked() with
+ * that number once it is out. 0: it may go on. Before vcpu_start(), too. Any thread.
+ */
+void vcpu_pause(struct vcpu *v, unsigned pause);
+/* Its thread as the kernel numbers them; 0 before its first exit or pause. */
+pid_t vcpu_tid(const struct vcpu *v);
 
 /*
  * Ask whether the vCPU is at rest for ever (not started, or halted with interrupts off). The
