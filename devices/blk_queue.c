@@ -42,6 +42,7 @@ static void interrupt(struct blk_queue *q)
 
 static void complete(struct blk_queue *q, struct blk_request *r)
 {
+	blk_stats_count(q->c.stats, r);
 	virtqueue_push(q->vq, r->chain.head, blk_request_written(r));
 	r->next = q->idle;
 	q->idle = r;

@@ -12,6 +12,7 @@
 #define UMBRA_DEVICES_BLK_QUEUE_H
 
 #include "devices/blk_image.h"
+#include "devices/blk_stats.h"
 #include "devices/virtio.h"
 
 struct blk_queue;
@@ -20,9 +21,10 @@ struct blk_queue_config {
 	struct virtio *v;
 	unsigned index;
 	struct blk_image *image;
-	const char *id;	 /* 20 bytes */
-	bool durable;	 /* every write is flushed */
-	bool one_by_one; /* without io_uring */
+	struct blk_stats *stats; /* the queue's */
+	const char *id;		 /* 20 bytes */
+	bool durable;		 /* every write is flushed */
+	bool one_by_one;	 /* without io_uring */
 };
 
 /* @c is copied, what it points to is borrowed. -errno: no memory, no thread. */

@@ -16,6 +16,7 @@ static bool in_bounds(const struct blk_image *im, u64 sector, u64 count)
 static enum blk_step done(struct blk_request *r, u8 status)
 {
 	*r->status = status;
+	r->failed = status != VIRTIO_BLK_S_OK;
 	return BLK_DONE;
 }
 
@@ -30,7 +31,8 @@ static enum blk_step read_or_write(struct blk_request *r, const struct blk_image
 		return done(r, VIRTIO_BLK_S_IOERR);
 	r->iov = write ? c->iov : c->iov + c->n_out;
 	r->n = iov_cut(r->iov, write ? c->n_out : c->n_in, skip, len);
-	r->offset = sector * BLK_SECTOR;
+	r->start = r->offset = sector * BLK_SECTOR;
+	r->bytes = len;
 	if (!r->n)
 		return done(r, VIRTIO_BLK_S_OK);
 	return write ? BLK_WRITE : BLK_READ;
@@ -86,6 +88,7 @@ static enum blk_step ranges(struct blk_request *r, const struct blk_image *im, b
 
 		if (ret)
 			return done(r, VIRTIO_BLK_S_IOERR);
+		r->bytes += bytes;
 	}
 	return zero && durable ? BLK_FLUSH : done(r, VIRTIO_BLK_S_OK);
 }
@@ -99,13 +102,14 @@ static enum blk_step decode(struct blk_request *r, const struct blk_image *im, c
 
 	r->iov = NULL;
 	r->n = 0;
-	r->filled = 0;
+	r->filled = r->start = r->bytes = 0;
 	if (!c->in_len || c->out_len < HEADER)
 		return BLK_BAD;
 	/* Where the status goes, before the list is cut to the data. */
 	last = c->iov[c->n_out + c->n_in - 1];
 	r->status = (u8 *)last.iov_base + last.iov_len - 1;
 	iov_read(c->iov, c->n_out, 0, &hdr, sizeof(hdr));
+	r->type = hdr.type;
 	switch (hdr.type) {
 	case VIRTIO_BLK_T_IN:
 		return read_or_write(r, im, hdr.sector, false);
@@ -146,6 +150,7 @@ void blk_request_run(struct blk_request *r, struct blk_image *im, bool durable)
 void blk_request_finish(struct blk_request *r, int ret)
 {
 	*r->status = ret ? VIRTIO_BLK_S_IOERR : VIRTIO_BLK_S_OK;
+	r->failed = ret;
 	if (!ret && r->step == BLK_READ)
 		r->filled = r->chain.in_len - 1;
 }

@@ -32,6 +32,10 @@ struct blk_request {
 	u64 offset; /* bytes */
 	u64 filled; /* bytes of the writable part, from its start, that hold something */
 	u8 *status;
+	/* For blk_stats_count(). */
+	u32 type;
+	bool failed;
+	u64 start, bytes;
 	struct blk_request *next; /* the caller's list */
 };
 

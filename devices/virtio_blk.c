@@ -21,6 +21,7 @@ struct virtio_blk {
 	struct virtio_type type;
 	struct virtio *v;
 	struct blk_queue *queues[VIRTIO_MAX_QUEUES];
+	struct blk_stats stats[VIRTIO_MAX_QUEUES];
 };
 
 static void stop(void *arg)
@@ -46,8 +47,10 @@ static int start(void *arg, u64 features)
 	int ret = virtio_queue(b->v, 0) ? 0 : -EINVAL;
 
 	for (c.index = 0; c.index < b->type.queues && !ret; c.index++)
-		if (virtio_queue(b->v, c.index))
+		if (virtio_queue(b->v, c.index)) {
+			c.stats = &b->stats[c.index];
 			ret = blk_queue_start(&b->queues[c.index], &c);
+		}
 	if (ret)
 		stop(b);
 	return ret;
@@ -142,4 +145,16 @@ u64 virtio_blk_refresh(struct virtio_blk *b)
 {
 	virtio_config_update(b->v, refresh, b);
 	return __atomic_load_n(&b->image.sectors, __ATOMIC_ACQUIRE) * BLK_SECTOR;
+}
+
+u64 virtio_blk_size(const struct virtio_blk *b)
+{
+	return __atomic_load_n(&b->image.sectors, __ATOMIC_ACQUIRE) * BLK_SECTOR;
+}
+
+void virtio_blk_stats(const struct virtio_blk *b, struct blk_stats *out)
+{
+	*out = (struct blk_stats){ .highest = 0 };
+	for (unsigned i = 0; i < VIRTIO_MAX_QUEUES; i++)
+		blk_stats_add(out, &b->stats[i]);
 }

@@ -11,6 +11,7 @@
 #ifndef UMBRA_DEVICES_VIRTIO_BLK_H
 #define UMBRA_DEVICES_VIRTIO_BLK_H
 
+#include "devices/blk_stats.h"
 #include "devices/virtio.h"
 #include "shadow/err.h"
 
@@ -39,5 +40,8 @@ void virtio_blk_attach(struct virtio_blk *b, struct virtio *v);
  * From any thread but a queue's.
  */
 u64 virtio_blk_refresh(struct virtio_blk *b);
+/* Bytes, as the driver was told last; what was done since it was created. Any thread. */
+u64 virtio_blk_size(const struct virtio_blk *b);
+void virtio_blk_stats(const struct virtio_blk *b, struct blk_stats *out);
 
 #endif

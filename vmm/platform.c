@@ -17,6 +17,7 @@
 #include "vmm/net.h"
 
 struct disk {
+	const struct run_disk *options;
 	struct virtio_blk *blk;
 	struct virtio_pci *pci;
 };
@@ -64,6 +65,7 @@ static int add_disk(struct platform *p, struct host *h, const struct run_disk *o
 	};
 	int ret;
 
+	d->options = o;
 	snprintf(id, sizeof(id), "umbra-disk%zu", p->n_disks);
 	ret = virtio_blk_create(&d->blk, &params, e);
 	if (ret)
@@ -157,6 +159,25 @@ size_t platform_disk_slots(const struct platform *p, unsigned *slots, size_t max
 	for (n = 0; n < p->n_disks && n < max; n++)
 		slots[n] = virtio_pci_slot(p->disks[n].pci);
 	return n;
+}
+
+size_t platform_disk_count(const struct platform *p)
+{
+	return p->n_disks;
+}
+
+void platform_disk(const struct platform *p, size_t i, struct platform_disk *out)
+{
+	const struct disk *d = &p->disks[i];
+
+	out->options = d->options;
+	out->size = virtio_blk_size(d->blk);
+	virtio_blk_stats(d->blk, &out->stats);
+}
+
+void platform_power_button(struct platform *p)
+{
+	power_button(p->power);
 }
 
 void platform_destroy(struct platform *p)

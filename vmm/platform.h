@@ -3,16 +3,30 @@
 #ifndef UMBRA_VMM_PLATFORM_H
 #define UMBRA_VMM_PLATFORM_H
 
+#include "devices/blk_stats.h"
 #include "vmm/machine.h"
 #include "vmm/options.h"
 
 struct platform;
 struct pci_bus;
 
+/* @o must outlive it. */
 int platform_create(struct platform **out, struct machine *m, const struct run_options *o,
 		    struct err *e);
 /* PCI slots of the disks in their order, at most @max; returns how many. */
 size_t platform_disk_slots(const struct platform *p, unsigned *slots, size_t max);
+/* A disk, for who reports on it. */
+struct platform_disk {
+	const struct run_disk *options;
+	u64 size; /* bytes, now */
+	struct blk_stats stats;
+};
+
+size_t platform_disk_count(const struct platform *p);
+/* @i below the count. Any thread. */
+void platform_disk(const struct platform *p, size_t i, struct platform_disk *out);
+/* Press the power button. Whether the guest obeys is its own matter. Any thread. */
+void platform_power_button(struct platform *p);
 /* After the vCPUs have ended, before the machine. Stops all I/O. NULL allowed. */
 void platform_destroy(struct platform *p);
 /* For devices that somebody else owns; valid until platform_destroy(). */
