@@ -8,11 +8,15 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "devices/virtqueue.h"
 
-#define FILE_BLOCK 4096U       /* no file system wants more */
+#define FILE_BLOCK 4096U    /* no file system wants more */
+#define GRAIN	   4096U    /* a page of the cache */
+#define BUSY_PAUSE 5000000L /* ns */
+#define BUSY_TRIES 50U
 #define ZEROES	   (64U << 10) /* written at once where the host cannot zero by itself */
 
 static int lock_image(int fd, bool readonly)
@@ -92,8 +96,8 @@ static int open_descriptors(struct blk_image *im, const char *path, bool direct,
 	return 0;
 }
 
-int blk_image_open(struct blk_image *im, const char *path, bool readonly, bool direct,
-		   struct err *e)
+static int try_open(struct blk_image *im, const char *path, bool readonly, bool direct,
+		    struct err *e)
 {
 	u64 bytes = 0;
 	int ret;
@@ -129,6 +133,23 @@ fail:
 	return ret;
 }
 
+/*
+ * A process that was killed is gone before its locks are: what io_uring has of it is taken apart
+ * later. Whoever starts a guest again at once is not to see that.
+ */
+int blk_image_open(struct blk_image *im, const char *path, bool readonly, bool direct,
+		   struct err *e)
+{
+	const struct timespec pause = { 0, BUSY_PAUSE };
+	int ret = try_open(im, path, readonly, direct, e);
+
+	for (unsigned i = 0; ret == -EBUSY && i < BUSY_TRIES; i++) {
+		nanosleep(&pause, NULL);
+		ret = try_open(im, path, readonly, direct, e);
+	}
+	return ret;
+}
+
 void blk_image_close(struct blk_image *im)
 {
 	if (im->fd >= 0)
@@ -150,13 +171,15 @@ bool blk_image_refresh(struct blk_image *im)
 
 int blk_image_fd(const struct blk_image *im, const struct iovec *iov, unsigned n, u64 offset)
 {
-	u64 bits = offset;
+	u64 bits = 0, end = offset;
 
 	if (im->direct < 0)
 		return im->fd;
-	for (unsigned i = 0; i < n; i++)
+	for (unsigned i = 0; i < n; i++) {
 		bits |= (u64)(uintptr_t)iov[i].iov_base | iov[i].iov_len;
-	return bits & (im->block - 1) ? im->fd : im->direct;
+		end += iov[i].iov_len;
+	}
+	return bits & (im->block - 1) || (offset | end) & (GRAIN - 1) ? im->fd : im->direct;
 }
 
 int blk_image_transfer(const struct blk_image *im, bool write, bool durable, struct iovec *iov,

@@ -4,9 +4,10 @@
  *
  * Direct I/O wants offsets, lengths and addresses in multiples of the device's block. A guest need
  * not know that, and firmware reads single sectors into any address. So there are two descriptors:
- * what is aligned goes past the page cache, the rest goes through it; the kernel keeps the two
- * coherent, and a flush covers both. That needs no bounce buffers and no block size of 4096, which
- * firmware refuses.
+ * whole pages at aligned addresses go past the page cache, the rest goes through it; a flush covers
+ * both. That needs no bounce buffers and no block size of 4096, which firmware refuses. The kernel
+ * keeps the two coherent, but not within one page at one time; hence whole pages, also where the
+ * device's block is smaller.
  *
  * A flush that failed has lost data: the kernel drops what it could not write and reports that once.
  * So after one all others fail too, for as long as the image is open; a guest that tries again must
@@ -34,9 +35,9 @@ struct blk_image {
 };
 
 /*
- * Open PATH and lock it: one writer, or any number of readers (-EBUSY). A block device that is
- * mounted counts as locked. -EINVAL: neither a regular file nor a block device, less than one
- * sector, or no direct I/O there. On failure nothing is left open.
+ * Open PATH and lock it: one writer, or any number of readers (-EBUSY, after a quarter of a second
+ * of trying). A block device that is mounted counts as locked. -EINVAL: neither a regular file nor
+ * a block device, less than one sector, or no direct I/O there. On failure nothing is left open.
  */
 int blk_image_open(struct blk_image *im, const char *path, bool readonly, bool direct,
 		   struct err *e);
