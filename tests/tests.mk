@@ -4,6 +4,8 @@
 # make unit   unit tests (no KVM of stock kernels needed)   make asan   the same under ASan and UBSan
 # make lab    the cases of tests/lab, in the lab            make fuzz   fuzzers, FUZZ_SECONDS (60) each
 # make test   all of these, fuzzers 5 s each                T='*link*'  only those whose name matches
+# make soak   disks under random load whose VMM is killed, stopped and reset, for SOAK_SECONDS (3600):
+#             the device by itself, and guests in the lab
 
 T            ?= *
 FUZZ_SECONDS ?=
@@ -29,7 +31,7 @@ $(B)/tests/unit/test_%: tests/unit/test_%.sh $(B)/vmm
 	@mkdir -p $(@D)
 	install -m 755 $< $@
 
-.PHONY: unit-build unit asan asan-build lab fuzz fuzz-build images drivers test lint
+.PHONY: soak unit-build unit asan asan-build lab fuzz fuzz-build images drivers test lint
 .SECONDARY:
 
 unit-build: $(UNIT)
@@ -69,12 +71,22 @@ fuzz-build:
 fuzz: check-tools fuzz-build
 	@tests/run --only '$(T)' --fuzz $(or $(FUZZ_SECONDS),60) $(FUZZ)
 
+# --- disks, for long --------------------------------------------------------------------------
+SOAK_SECONDS ?= 3600
+
+$(B)/tests/soak/%: $(B)/obj/tests/soak/%.o $(ARCH)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(EXTRA) -pie -o $@ $< $(ARCH) $(LDLIBS)
+
+soak: check-tools images all drivers $(B)/tests/soak/soak_disk
+	@tests/soak/run $(SOAK_SECONDS)
+
 # --- guests ----------------------------------------------------------------------------------
 images:
 	@images/fetch-kernel cloud
 	@images/fetch-kernel generic
 
-drivers: $(B)/images/holder $(B)/tools/limecheck
+drivers: $(B)/images/holder $(B)/tests/lab/blocks $(B)/tools/limecheck
 	@tests/drivers/build
 	@images/build-lime "$$(cat $(B)/images/cloud/release)"
 
@@ -82,6 +94,10 @@ drivers: $(B)/images/holder $(B)/tools/limecheck
 $(B)/images/holder: images/holder.c images/pattern.h
 	@mkdir -p $(@D)
 	musl-gcc -static -std=c11 -O2 -Wall -Wextra -Werror -D_GNU_SOURCE -I. -o $@ $<
+
+$(B)/tests/lab/blocks: tests/lab/blocks.c
+	@mkdir -p $(@D)
+	musl-gcc -static -std=c11 -O2 -Wall -Wextra -Werror -D_GNU_SOURCE -o $@ $<
 
 $(B)/tools/%: $(B)/obj/tools/%.o
 	@mkdir -p $(@D)

@@ -28,18 +28,19 @@ static void run(const struct crash_mode *mode)
 	good = crash_open(c, path, seed);
 	c->mode = *mode;
 	for (unsigned i = 0; i < KILLS && good; i++)
-		good = crash_round(c, LIFE);
+		good = crash_round(c, LIFE, i % 4 == 0 ? 2 : 0);
 	if (good && !(c->writes && c->reads && c->flushes && c->zeroes && c->discards))
 		good = crash_wrong(c, "the driver did not try everything");
 	if (!good)
 		print_message("seed %u, kill %llu, writes %llu: %s\n", seed,
 			      (unsigned long long)c->kills, (unsigned long long)c->writes, c->why);
-	print_message("# kills %llu writes %llu reads %llu flushes %llu zeroes %llu discards %llu "
-		      "changed by unanswered requests %llu\n",
-		      (unsigned long long)c->kills, (unsigned long long)c->writes,
-		      (unsigned long long)c->reads, (unsigned long long)c->flushes,
-		      (unsigned long long)c->zeroes, (unsigned long long)c->discards,
-		      (unsigned long long)c->torn);
+	print_message(
+		"# kills %llu resets %llu writes %llu reads %llu flushes %llu zeroes %llu discards %llu "
+		"changed by unanswered requests %llu\n",
+		(unsigned long long)c->kills, (unsigned long long)c->resets,
+		(unsigned long long)c->writes, (unsigned long long)c->reads,
+		(unsigned long long)c->flushes, (unsigned long long)c->zeroes,
+		(unsigned long long)c->discards, (unsigned long long)c->torn);
 	crash_close(c);
 	unlink(path);
 	free(c);

@@ -6,6 +6,8 @@
  * then: what was acknowledged, or what was being written. It is compared with the file, and with
  * everything that is read meanwhile.
  *
+ * A driver that resets the device while it works gets the same comparison.
+ *
  * kill -9 is no loss of power: what the device handed to the host's kernel stays. So every
  * acknowledged write must survive here, flushed or not. That a flush is one, test_dev_blk_safety.c
  * and the lab's disk-power.sh show.
@@ -40,6 +42,8 @@
 #define CRASH_SECTORS 2048U
 #define CRASH_MOST    8U /* sectors of one request */
 #define CRASH_NO      0x5a
+#define CRASH_RESET   0xff /* on the bell: reset the device, and start it again */
+#define CRASH_RESTART 0xfe
 #define CRASH_GIVE_UP 20000000ULL /* us: a request that is not answered by then is lost */
 
 struct crash_mode {
@@ -49,7 +53,7 @@ struct crash_mode {
 /* What both processes see. */
 struct crash_shared {
 	struct fake_host f;
-	int ready; /* atomic: 1, or -errno of the child */
+	int ready; /* atomic: 1 running, 2 reset, -errno of the child */
 };
 
 struct crash_slot {
@@ -73,7 +77,7 @@ struct crash {
 	u16 avail[CRASH_QUEUES], used[CRASH_QUEUES];
 	char why[160];
 	/* Counted, for people. */
-	u64 kills, writes, reads, flushes, zeroes, discards, torn;
+	u64 kills, resets, pauses, writes, reads, flushes, zeroes, discards, torn;
 };
 
 static inline u32 crash_random(struct crash *c)
@@ -197,12 +201,46 @@ _Noreturn static inline void crash_child(struct crash *c, int bell)
 		crash_negotiate(v, &c->mode);
 	}
 	__atomic_store_n(&c->s->ready, ret ? ret : 1, __ATOMIC_RELEASE);
-	while (!ret && read(bell, &queue, 1) == 1)
-		virtio_ring(v, queue);
+	while (!ret && read(bell, &queue, 1) == 1) {
+		if (queue == CRASH_RESET)
+			crash_put(v, VIRTIO_PCI_COMMON_STATUS, 0, 1);
+		else if (queue == CRASH_RESTART)
+			crash_negotiate(v, &c->mode);
+		else
+			virtio_ring(v, queue);
+		if (queue >= CRASH_RESTART)
+			__atomic_store_n(&c->s->ready, queue == CRASH_RESET ? 2 : 1,
+					 __ATOMIC_RELEASE);
+	}
 	_exit(0);
 }
 
 /* --- the parent: the driver ---------------------------------------------------------------- */
+
+static inline bool crash_wait(struct crash *c, int state)
+{
+	for (u64 until = crash_now() + CRASH_GIVE_UP; crash_now() < until; crash_nap(50)) {
+		int ready = __atomic_load_n(&c->s->ready, __ATOMIC_ACQUIRE);
+
+		if (ready == state)
+			return true;
+		if (ready < 0)
+			return crash_wrong(c, "the device cannot start: error %d", -ready);
+		if (waitpid(c->child, NULL, WNOHANG) == c->child)
+			break;
+	}
+	return crash_wrong(c, "the device's process does not answer");
+}
+
+/* Memory of a driver that has just begun. */
+static inline void crash_clear(struct crash *c)
+{
+	memset(c->s->f.ram, 0, sizeof(c->s->f.ram));
+	memset(c->slots, 0, sizeof(c->slots));
+	memset(c->busy, 0, sizeof(c->busy));
+	memset(c->avail, 0, sizeof(c->avail));
+	memset(c->used, 0, sizeof(c->used));
+}
 
 static inline bool crash_start(struct crash *c)
 {
@@ -210,10 +248,7 @@ static inline bool crash_start(struct crash *c)
 
 	memset(c->s, 0, sizeof(*c->s));
 	fake_host_init(&c->s->f);
-	memset(c->slots, 0, sizeof(c->slots));
-	memset(c->busy, 0, sizeof(c->busy));
-	memset(c->avail, 0, sizeof(c->avail));
-	memset(c->used, 0, sizeof(c->used));
+	crash_clear(c);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
 		return crash_wrong(c, "socketpair: %d", errno);
 	c->child = fork();
@@ -225,17 +260,7 @@ static inline bool crash_start(struct crash *c)
 	c->bell = pair[0];
 	if (c->child < 0)
 		return crash_wrong(c, "fork: %d", errno);
-	for (u64 until = crash_now() + CRASH_GIVE_UP; crash_now() < until; crash_nap(50)) {
-		int ready = __atomic_load_n(&c->s->ready, __ATOMIC_ACQUIRE);
-
-		if (ready == 1)
-			return true;
-		if (ready < 0)
-			return crash_wrong(c, "the device cannot start: error %d", -ready);
-		if (waitpid(c->child, NULL, WNOHANG) == c->child)
-			break;
-	}
-	return crash_wrong(c, "the device did not come up");
+	return crash_wait(c, 1);
 }
 
 static inline u8 *crash_at(const struct crash *c, unsigned base, unsigned step, unsigned q,
@@ -408,17 +433,12 @@ static inline bool crash_work(struct crash *c, u64 us)
 	return true;
 }
 
-/* Kill the device, and see what the file holds. */
-static inline bool crash_kill(struct crash *c)
+/* Nothing is going on any more: see what the file holds. */
+static inline bool crash_verify(struct crash *c, const char *when)
 {
 	static u8 image[CRASH_SECTORS * 512];
 	bool any;
 
-	kill(c->child, SIGKILL);
-	waitpid(c->child, NULL, 0);
-	close(c->bell);
-	c->child = 0;
-	c->kills++;
 	if (!crash_reap(c, &any))
 		return false;
 	for (unsigned q = 0; q < CRASH_QUEUES; q++)
@@ -433,25 +453,65 @@ static inline bool crash_kill(struct crash *c)
 	if (pread(c->fd, image, sizeof(image), 0) != (ssize_t)sizeof(image))
 		return crash_wrong(c, "the image cannot be read, or is shorter now");
 	for (u64 i = 0; i < CRASH_SECTORS; i++)
-		if (!crash_check(c, i, image + 512 * i, "after the kill"))
+		if (!crash_check(c, i, image + 512 * i, when))
 			return false;
 	return true;
 }
 
-/* One life of the VMM, of up to @us microseconds. */
-static inline bool crash_round(struct crash *c, u64 us)
+static inline void crash_end(struct crash *c)
 {
-	bool good = crash_start(c) && crash_work(c, us ? crash_random(c) % us : 0);
+	kill(c->child, SIGKILL);
+	waitpid(c->child, NULL, 0);
+	close(c->bell);
+	c->child = 0;
+}
 
+/* The driver resets the device while it works; after that nothing reaches memory or file. */
+static inline bool crash_reset(struct crash *c)
+{
+	u8 bell = CRASH_RESET;
+
+	if (write(c->bell, &bell, 1) != 1 || !crash_wait(c, 2) || !crash_verify(c, "after a reset"))
+		return false;
+	memset(c->s->f.ram, 0xcc, sizeof(c->s->f.ram));
+	crash_nap(crash_random(c) % 300);
+	for (size_t i = 0; i < sizeof(c->s->f.ram); i++)
+		if (c->s->f.ram[i] != 0xcc)
+			return crash_wrong(c, "memory at 0x%zx is written to after a reset", i);
+	crash_clear(c);
+	c->resets++;
+	bell = CRASH_RESTART;
+	return write(c->bell, &bell, 1) == 1 && crash_wait(c, 1);
+}
+
+/* The process is stopped for a while, and goes on. */
+static inline void crash_pause(struct crash *c, u64 us)
+{
+	kill(c->child, SIGSTOP);
+	crash_nap(us);
+	kill(c->child, SIGCONT);
+	c->pauses++;
+}
+
+/* One life of the VMM, of up to @us microseconds, with @breaks resets or pauses before the kill. */
+static inline bool crash_round(struct crash *c, u64 us, unsigned breaks)
+{
+	bool good = crash_start(c);
+
+	for (unsigned i = 0; i <= breaks && good; i++) {
+		good = crash_work(c, us ? crash_random(c) % us : 0);
+		if (i == breaks || !good)
+			break;
+		if (crash_random(c) & 1)
+			crash_pause(c, crash_random(c) % 5000);
+		else
+			good = crash_reset(c);
+	}
 	if (c->child <= 0)
 		return false;
-	if (!good) {
-		kill(c->child, SIGKILL);
-		waitpid(c->child, NULL, 0);
-		close(c->bell);
-		return false;
-	}
-	return crash_kill(c);
+	crash_end(c);
+	c->kills++;
+	return good && crash_verify(c, "after the kill");
 }
 
 /* @path: an image of at least CRASH_SECTORS sectors of zeroes. */
