@@ -233,7 +233,7 @@ static void write_queue(struct virtio *v, u64 offset, u32 value, unsigned len)
 	} else if (offset == VIRTIO_PCI_COMMON_Q_ENABLE && len == 2) {
 		if (value == 1)
 			enable_queue(v, i);
-	} else if (len == 4 && offset >= VIRTIO_PCI_COMMON_Q_DESCLO &&
+	} else if (len == 4 && offset % 4 == 0 && offset >= VIRTIO_PCI_COMMON_Q_DESCLO &&
 		   offset <= VIRTIO_PCI_COMMON_Q_USEDHI) {
 		u64 *field[] = { &q->desc, &q->avail, &q->used };
 		u64 word = (offset - VIRTIO_PCI_COMMON_Q_DESCLO) / 4;

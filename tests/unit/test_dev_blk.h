@@ -35,6 +35,7 @@ struct ctx {
 	struct virtio_blk *b;
 	struct virtio *v;
 	unsigned n_desc;
+	u16 size;
 	u16 served;
 	struct virtio_blk_params params;
 };
@@ -52,11 +53,12 @@ static inline u32 get(struct ctx *t, u64 reg, unsigned len)
 	return v;
 }
 
-static inline void start(struct ctx *t, u64 features)
+static inline void start_sized(struct ctx *t, u64 features, u16 size)
 {
 	features |= 1ULL << VIRTIO_F_VERSION_1;
 	memset(t->f.ram, 0, FAKE_RAM);
 	t->served = 0;
+	t->size = size;
 	put(t, VIRTIO_PCI_COMMON_STATUS, 0, 1);
 	put(t, VIRTIO_PCI_COMMON_STATUS, 3, 1);
 	for (u32 i = 0; i < 2; i++) {
@@ -65,13 +67,18 @@ static inline void start(struct ctx *t, u64 features)
 	}
 	put(t, VIRTIO_PCI_COMMON_STATUS, 0xb, 1);
 	put(t, VIRTIO_PCI_COMMON_Q_SELECT, 0, 2);
-	put(t, VIRTIO_PCI_COMMON_Q_SIZE, SIZE, 2);
+	put(t, VIRTIO_PCI_COMMON_Q_SIZE, size, 2);
 	put(t, VIRTIO_PCI_COMMON_Q_DESCLO, DESC, 8);
 	put(t, VIRTIO_PCI_COMMON_Q_AVAILLO, AVAIL, 8);
 	put(t, VIRTIO_PCI_COMMON_Q_USEDLO, USED, 8);
 	put(t, VIRTIO_PCI_COMMON_Q_ENABLE, 1, 2);
 	put(t, VIRTIO_PCI_COMMON_STATUS, 0xf, 1);
 	assert_int_equal(get(t, VIRTIO_PCI_COMMON_STATUS, 1), 0xf);
+}
+
+static inline void start(struct ctx *t, u64 features)
+{
+	start_sized(t, features, SIZE);
 }
 
 static inline void open_disk(struct ctx *t, bool readonly)
@@ -184,7 +191,7 @@ static inline void ring(struct ctx *t)
 {
 	u16 *a = (u16 *)(void *)(t->f.ram + AVAIL);
 
-	a[2 + a[1] % SIZE] = 0;
+	a[2 + a[1] % t->size] = 0;
 	__atomic_store_n(&a[1], (u16)(a[1] + 1), __ATOMIC_RELEASE);
 	virtio_ring(t->v, 0);
 }
@@ -206,7 +213,7 @@ static inline s64 submit(struct ctx *t)
 	for (unsigned i = 0; i < 5000; i++) {
 		if (__atomic_load_n(&used[1], __ATOMIC_ACQUIRE) != t->served) {
 			t->served++;
-			return e[(t->served - 1) % SIZE].len;
+			return e[(t->served - 1) % t->size].len;
 		}
 		if (get(t, VIRTIO_PCI_COMMON_STATUS, 1) & VIRTIO_CONFIG_S_NEEDS_RESET)
 			return -1;

@@ -398,6 +398,122 @@ static void test_reset_in_flight(void **state)
 	assert_int_equal(request(t, VIRTIO_BLK_T_FLUSH, 0, 0, 0, NULL), VIRTIO_BLK_S_OK);
 }
 
+/* All rings above 4 GiB, with the largest size there is room for. */
+static void test_rings_above_4_gib(void **state)
+{
+	struct ctx *t = *state;
+	struct vring_desc *d = (struct vring_desc *)(void *)t->f.high;
+	u16 *avail = (u16 *)(void *)(t->f.high + 0x1000);
+	const u16 *used = (u16 *)(void *)(t->f.high + 0x1800);
+	struct virtio_blk_outhdr h = { .type = VIRTIO_BLK_T_IN, .sector = 9 };
+
+	put(t, VIRTIO_PCI_COMMON_STATUS, 0, 1);
+	put(t, VIRTIO_PCI_COMMON_STATUS, 3, 1);
+	put(t, VIRTIO_PCI_COMMON_GFSELECT, 1, 4);
+	put(t, VIRTIO_PCI_COMMON_GF, 1, 4);
+	put(t, VIRTIO_PCI_COMMON_STATUS, 0xb, 1);
+	put(t, VIRTIO_PCI_COMMON_Q_SIZE, 256, 2);
+	put(t, VIRTIO_PCI_COMMON_Q_DESCLO, FAKE_HIGH, 8);
+	put(t, VIRTIO_PCI_COMMON_Q_AVAILLO, FAKE_HIGH + 0x1000, 8);
+	put(t, VIRTIO_PCI_COMMON_Q_USEDLO, FAKE_HIGH + 0x1800 - 4, 8);
+	put(t, VIRTIO_PCI_COMMON_Q_ENABLE, 1, 2);
+	/* 4 + 8 * 256 + 2 bytes are not in what is left. */
+	assert_int_equal(get(t, VIRTIO_PCI_COMMON_Q_ENABLE, 2), 0);
+	put(t, VIRTIO_PCI_COMMON_STATUS, 0, 1);
+	put(t, VIRTIO_PCI_COMMON_STATUS, 3, 1);
+	put(t, VIRTIO_PCI_COMMON_GFSELECT, 1, 4);
+	put(t, VIRTIO_PCI_COMMON_GF, 1, 4);
+	put(t, VIRTIO_PCI_COMMON_STATUS, 0xb, 1);
+	put(t, VIRTIO_PCI_COMMON_Q_SIZE, 128, 2);
+	put(t, VIRTIO_PCI_COMMON_Q_DESCLO, FAKE_HIGH, 8);
+	put(t, VIRTIO_PCI_COMMON_Q_AVAILLO, FAKE_HIGH + 0x1000, 8);
+	put(t, VIRTIO_PCI_COMMON_Q_USEDLO, FAKE_HIGH + 0x1800, 8);
+	put(t, VIRTIO_PCI_COMMON_Q_ENABLE, 1, 2);
+	put(t, VIRTIO_PCI_COMMON_STATUS, 0xf, 1);
+	assert_int_equal(get(t, VIRTIO_PCI_COMMON_STATUS, 1), 0xf);
+	memcpy(t->f.ram + HEADER, &h, sizeof(h));
+	d[127] = (struct vring_desc){ HEADER, 16, VRING_DESC_F_NEXT, 3 };
+	d[3] = (struct vring_desc){ DATA, 512, VRING_DESC_F_NEXT | VRING_DESC_F_WRITE, 100 };
+	d[100] = (struct vring_desc){ STATUS, 1, VRING_DESC_F_WRITE, 0 };
+	avail[2] = 127;
+	__atomic_store_n(&avail[1], 1, __ATOMIC_RELEASE);
+	virtio_ring(t->v, 0);
+	for (unsigned i = 0; i < 5000 && !__atomic_load_n(&used[1], __ATOMIC_ACQUIRE); i++)
+		nap();
+	assert_int_equal(used[1], 1);
+	assert_int_equal(used[2], 127);
+	assert_int_equal(t->f.ram[DATA + 511], 9);
+	memset(t->f.high, 0, sizeof(t->f.high));
+}
+
+/* A reset while something is in flight, and then queues of other sizes. */
+static void test_other_sizes_after_resets(void **state)
+{
+	struct ctx *t = *state;
+
+	for (unsigned i = 0; i < 60; i++) {
+		u16 size = (u16)(1U << i % 9);
+
+		set_header(t, VIRTIO_BLK_T_IN, 0);
+		add(t, HEADER, 16, false);
+		add(t, DATA, 16384, true);
+		add(t, STATUS, 1, true);
+		ring(t);
+		put(t, VIRTIO_PCI_COMMON_STATUS, 0, 1);
+		start_sized(t, 1ULL << VIRTIO_RING_F_INDIRECT_DESC, size);
+		/* One descriptor is enough for a request, with a table. */
+		set_header(t, VIRTIO_BLK_T_IN, i);
+		add(t, HEADER, 16, false);
+		add(t, DATA, 512, true);
+		add(t, STATUS, 1, true);
+		memcpy(t->f.ram + HEADER + 512, t->f.ram + DESC, 48);
+		t->n_desc = 0;
+		add(t, HEADER + 512, 48, false);
+		((struct vring_desc *)(void *)(t->f.ram + DESC))->flags = VRING_DESC_F_INDIRECT;
+		assert_int_equal(submit(t), 513);
+		assert_int_equal(t->f.ram[STATUS], VIRTIO_BLK_S_OK);
+		assert_int_equal(t->f.ram[DATA], i);
+	}
+	start(t, 0);
+}
+
+static void test_destroyed_in_flight(void **state)
+{
+	struct ctx *t = *state;
+
+	for (unsigned i = 0; i < 50; i++) {
+		set_header(t, i % 2 ? VIRTIO_BLK_T_OUT : VIRTIO_BLK_T_IN, 0);
+		add(t, HEADER, 16, false);
+		add(t, DATA, 16384, i % 2 == 0);
+		add(t, STATUS, 1, true);
+		ring(t);
+		close_disk(t);
+		memset(t->f.ram, 0xcc, FAKE_RAM);
+		nap();
+		for (size_t k = 0; k < FAKE_RAM; k++)
+			assert_int_equal(t->f.ram[k], 0xcc);
+		open_disk(t, false);
+		start(t, 1ULL << VIRTIO_BLK_F_FLUSH);
+	}
+}
+
+/* Bells without end cost no memory, hold up nobody, and are no requests. */
+static void test_notify_storm(void **state)
+{
+	struct ctx *t = *state;
+
+	for (unsigned i = 0; i < 20; i++) {
+		for (unsigned k = 0; k < 5000; k++)
+			virtio_ring(t->v, k % 3);
+		assert_int_equal(request(t, VIRTIO_BLK_T_IN, i, DATA, 512, NULL), VIRTIO_BLK_S_OK);
+		assert_int_equal(t->f.ram[DATA], i);
+	}
+	put(t, VIRTIO_PCI_COMMON_STATUS, 0, 1);
+	for (unsigned k = 0; k < 5000; k++)
+		virtio_ring(t->v, 0);
+	start(t, 0);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -430,6 +546,11 @@ int main(void)
 		TEST(test_full_disk),
 		TEST(test_locked),
 		TEST(test_reset_in_flight),
+		TEST(test_rings_above_4_gib),
+		TEST(test_other_sizes_after_resets),
+		TEST(test_destroyed_in_flight),
+		TEST(test_notify_storm),
+		PLAIN(test_destroyed_in_flight),
 		PLAIN(test_read),
 		PLAIN(test_write_and_flush),
 		PLAIN(test_refused),

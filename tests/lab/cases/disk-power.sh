@@ -43,7 +43,7 @@ mark_acks()
 
 setup()
 {
-	load loop dm-mod dm-log-writes
+	load loop dm-mod dm-log-writes ext4
 	# Of a first try that failed.
 	dmsetup remove_all --force
 	for name in power direct; do
@@ -52,8 +52,8 @@ setup()
 	done
 	map bad "0 8192 linear $(loop "$WORK/bad.data" 8M) 0
 8192 8192 error"
-	mke2fs -q -F "$(loop "$WORK/mounted.data" 8M)" >"$WORK/mounted.loop" 2>&1
-	losetup --noheadings --output NAME --associated "$WORK/mounted.data" >"$WORK/mounted.loop"
+	loop "$WORK/mounted.data" 8M >"$WORK/mounted.loop"
+	mke2fs -q -F -t ext4 "$(cat "$WORK/mounted.loop")"
 	mkdir "$WORK/mounted"
 	mount "$(cat "$WORK/mounted.loop")" "$WORK/mounted"
 	guest_start --memory 192M --cpus 2 --base "$BASE/blocks-cloud.img" --disk /dev/mapper/power \
