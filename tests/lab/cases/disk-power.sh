@@ -20,9 +20,12 @@ loop()
 	losetup --find --show "$1"
 }
 
+# Nobody else makes the device nodes here.
+export DM_DISABLE_UDEV=1
+
 map()
 {
-	dmsetup create --noudevsync "$1" --table "$2"
+	dmsetup create "$1" --table "$2"
 }
 
 # One mark in a disk's log for each acknowledgment that the guest reports. A mark comes after its
@@ -90,9 +93,9 @@ END
 	touch "$WORK/stop"
 	wait "$marker"
 	umount "$WORK/mounted"
-	dmsetup remove --noudevsync bad
+	dmsetup remove bad
 	for name in power direct; do
-		dmsetup remove --noudevsync "$name"
+		dmsetup remove "$name"
 		build/tests/lab/blocks replay "$(cat "$WORK/$name.loop")" $((8 << 20)) 2 \
 			>"$WORK/$name.replay" 2>&1 || echo "status $?" >>"$WORK/$name.replay"
 	done
