@@ -15,6 +15,8 @@
 
 #include "shadow/types.h"
 
+#define HOST_MAX_REGIONS 8
+
 struct host;
 
 /*
@@ -32,6 +34,13 @@ enum host_power {
 	HOST_PANICKED,
 };
 
+/* A piece of the guest's RAM, for a process that is to map it. */
+struct host_region {
+	u64 gpa, len;
+	int fd; /* -1: no other process can map it */
+	u64 offset;
+};
+
 struct host_ops {
 	/*
 	 * The only door to guest memory: a pointer to [gpa, gpa + len) if all of it is RAM in one
@@ -39,6 +48,12 @@ struct host_ops {
 	 * it is hostile and changes at any time: copy once, then check the copy.
 	 */
 	void *(*ram)(struct host *h, u64 gpa, u64 len);
+
+	/*
+	 * Piece @i of the RAM, from 0 on; false: there is none. The descriptor is borrowed, and
+	 * nobody can change its size. All RAM is in these pieces, at most HOST_MAX_REGIONS.
+	 */
+	bool (*ram_region)(struct host *h, unsigned i, struct host_region *out);
 
 	/* Set the level of an interrupt line. */
 	void (*irq_line)(struct host *h, u32 gsi, bool level);
@@ -51,6 +66,12 @@ struct host_ops {
 	int (*msi_route)(struct host *h, int vector, u64 addr, u32 data);
 	void (*msi_send)(struct host *h, int vector);
 	void (*msi_free)(struct host *h, int vector);
+	/*
+	 * Signals of the eventfd @fd, by whatever process, deliver @vector, which has a route; also
+	 * a signal that came before. Until unbound, at the latest before the vector is freed.
+	 */
+	int (*msi_bind)(struct host *h, int vector, int fd);
+	void (*msi_unbind)(struct host *h, int vector, int fd);
 
 	/* Ports. -EEXIST if one is taken. For the life of the host. */
 	int (*pio_add)(struct host *h, u16 port, u16 len, host_io_fn *fn, void *arg);

@@ -2,6 +2,7 @@
 #include "devices/msix.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,12 +17,20 @@ struct entry {
 	bool stale; /* the words changed since the route was set */
 };
 
+/* An eventfd that raises a vector by itself. */
+struct attached {
+	int fd; /* -1: free */
+	u16 vector;
+	bool bound; /* the host listens to it */
+};
+
 struct msix {
 	struct host *h;
 	pthread_mutex_t lock;
 	unsigned n;
 	u16 control;
 	struct entry entries[MSIX_MAX_VECTORS];
+	struct attached attached[MSIX_MAX_VECTORS];
 };
 
 int msix_create(struct msix **out, struct host *h, unsigned vectors)
@@ -41,6 +50,8 @@ int msix_create(struct msix **out, struct host *h, unsigned vectors)
 		x->entries[i].host_vector = NOT_MADE;
 		x->entries[i].stale = true;
 	}
+	for (unsigned i = 0; i < MSIX_MAX_VECTORS; i++)
+		x->attached[i].fd = -1;
 	*out = x;
 	return 0;
 }
@@ -67,8 +78,21 @@ static bool masked(const struct msix *x, const struct entry *t)
 	       (t->word[3] & ENTRY_MASKED);
 }
 
+/* Have the host listen to @a exactly while its vector may be delivered. */
+static void refresh_attached(struct msix *x, struct attached *a)
+{
+	const struct entry *t = &x->entries[a->vector];
+	bool want = !masked(x, t) && t->host_vector >= 0 && !t->stale;
+
+	if (want == a->bound)
+		return;
+	if (!want)
+		x->h->ops->msi_unbind(x->h, t->host_vector, a->fd);
+	a->bound = want && !x->h->ops->msi_bind(x->h, t->host_vector, a->fd);
+}
+
 /* Bring the host's route up to date and deliver what waited. */
-static void refresh(struct msix *x, struct entry *t)
+static void refresh_entry(struct msix *x, struct entry *t)
 {
 	if (masked(x, t))
 		return;
@@ -91,6 +115,14 @@ static void refresh(struct msix *x, struct entry *t)
 		t->pending = false;
 		x->h->ops->msi_send(x->h, t->host_vector);
 	}
+}
+
+static void refresh(struct msix *x, struct entry *t)
+{
+	refresh_entry(x, t);
+	for (unsigned i = 0; i < MSIX_MAX_VECTORS; i++)
+		if (x->attached[i].fd >= 0 && &x->entries[x->attached[i].vector] == t)
+			refresh_attached(x, &x->attached[i]);
 }
 
 static void write_word(struct msix *x, unsigned index, u32 value)
@@ -131,6 +163,14 @@ void msix_table_io(struct msix *x, u64 offset, void *data, unsigned len, bool wr
 		memcpy(data, word, len);
 }
 
+/* Did it signal while nobody listened? */
+static bool waits(const struct attached *a)
+{
+	struct pollfd p = { .fd = a->fd, .events = POLLIN };
+
+	return a->fd >= 0 && !a->bound && poll(&p, 1, 0) == 1;
+}
+
 void msix_pba_io(struct msix *x, u64 offset, void *data, unsigned len, bool write)
 {
 	u64 bits = 0;
@@ -143,6 +183,8 @@ void msix_pba_io(struct msix *x, u64 offset, void *data, unsigned len, bool writ
 	pthread_mutex_lock(&x->lock);
 	for (unsigned i = 0; i < x->n; i++)
 		bits |= (u64)x->entries[i].pending << i;
+	for (unsigned i = 0; i < MSIX_MAX_VECTORS; i++)
+		bits |= (u64)waits(&x->attached[i]) << x->attached[i].vector;
 	pthread_mutex_unlock(&x->lock);
 	bits >>= 8 * offset;
 	memcpy(data, &bits, len);
@@ -180,4 +222,34 @@ void msix_notify(struct msix *x, u16 vector)
 		refresh(x, t);
 	}
 	pthread_mutex_unlock(&x->lock);
+}
+
+static int attach(struct msix *x, u16 vector, int fd)
+{
+	struct attached *a = NULL;
+
+	for (unsigned i = 0; i < MSIX_MAX_VECTORS && (!a || a->fd != fd); i++)
+		if (x->attached[i].fd == fd || (!a && x->attached[i].fd < 0))
+			a = &x->attached[i];
+	if (!a)
+		return vector < x->n ? -ENOSPC : 0;
+	if (a->bound)
+		x->h->ops->msi_unbind(x->h, x->entries[a->vector].host_vector, a->fd);
+	*a = (struct attached){ .fd = -1 };
+	if (vector >= x->n)
+		return 0;
+	a->fd = fd;
+	a->vector = vector;
+	refresh_attached(x, a);
+	return 0;
+}
+
+int msix_attach(struct msix *x, u16 vector, int fd)
+{
+	int ret;
+
+	pthread_mutex_lock(&x->lock);
+	ret = attach(x, vector, fd);
+	pthread_mutex_unlock(&x->lock);
+	return ret;
 }

@@ -30,6 +30,13 @@ void msix_pba_io(struct msix *x, u64 offset, void *data, unsigned len, bool writ
 void msix_control(struct msix *x, u16 control);
 bool msix_enabled(struct msix *x);
 
+/*
+ * A signal of the eventfd @fd raises @vector, without this process: KVM is told, as long as the
+ * vector is not masked; a signal that comes meanwhile waits in @fd. MSIX_NO_VECTOR ends it, which
+ * has to precede the closing of @fd. At most MSIX_MAX_VECTORS at a time (-ENOSPC).
+ */
+int msix_attach(struct msix *x, u16 vector, int fd);
+
 /* Raise @vector: delivered now, or pending until unmasked. Out of range or disabled: nothing. */
 void msix_notify(struct msix *x, u16 vector);
 

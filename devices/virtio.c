@@ -37,11 +37,19 @@ struct virtio {
 	struct virtqueue queues[VIRTIO_MAX_QUEUES];
 	u16 vectors[VIRTIO_MAX_QUEUES]; /* atomic */
 	int bells[VIRTIO_MAX_QUEUES];
+	int calls[VIRTIO_MAX_QUEUES];
 };
 
 static u64 offered(const struct virtio *v)
 {
-	return v->type->features | RING_FEATURES;
+	return v->type->features | (RING_FEATURES & ~v->type->without);
+}
+
+static void set_vector(struct virtio *v, unsigned i, u16 vector)
+{
+	__atomic_store_n(&v->vectors[i], vector, __ATOMIC_RELAXED);
+	if (v->calls[i] >= 0 && v->transport.call)
+		v->transport.call(v->transport.arg, vector, v->calls[i]);
 }
 
 /* With the lock, or before anybody else knows @v. */
@@ -53,7 +61,7 @@ static void reset(struct virtio *v)
 	}
 	for (unsigned i = 0; i < v->type->queues; i++) {
 		virtqueue_reset(&v->queues[i]);
-		__atomic_store_n(&v->vectors[i], VIRTIO_NO_VECTOR, __ATOMIC_RELAXED);
+		set_vector(v, i, VIRTIO_NO_VECTOR);
 	}
 	v->device_select = v->driver_select = 0;
 	v->queue_select = 0;
@@ -77,7 +85,7 @@ int virtio_create(struct virtio **out, struct host *h, const struct virtio_type 
 	v->type = type;
 	v->arg = arg;
 	for (unsigned i = 0; i < VIRTIO_MAX_QUEUES; i++) {
-		v->bells[i] = -1;
+		v->bells[i] = v->calls[i] = -1;
 		v->queues[i].max = i < type->queues ? type->queue_size : 0;
 	}
 	reset(v);
@@ -90,9 +98,12 @@ void virtio_destroy(struct virtio *v)
 	if (!v)
 		return;
 	reset(v);
-	for (unsigned i = 0; i < VIRTIO_MAX_QUEUES; i++)
+	for (unsigned i = 0; i < VIRTIO_MAX_QUEUES; i++) {
 		if (v->bells[i] >= 0)
 			close(v->bells[i]);
+		if (v->calls[i] >= 0)
+			close(v->calls[i]);
+	}
 	pthread_mutex_destroy(&v->lock);
 	free(v);
 }
@@ -115,6 +126,17 @@ struct virtqueue *virtio_queue(struct virtio *v, unsigned index)
 int virtio_bell(const struct virtio *v, unsigned index)
 {
 	return v->bells[index];
+}
+
+int virtio_call(struct virtio *v, unsigned index)
+{
+	if (v->calls[index] < 0) {
+		v->calls[index] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		if (v->calls[index] < 0)
+			return -errno;
+		set_vector(v, index, v->vectors[index]);
+	}
+	return v->calls[index];
 }
 
 static void interrupt(struct virtio *v, u8 isr, u16 vector)
@@ -220,9 +242,7 @@ static void write_queue(struct virtio *v, u64 offset, u32 value, unsigned len)
 		return;
 	q = &v->queues[i];
 	if (offset == VIRTIO_PCI_COMMON_Q_MSIX && len == 2) {
-		__atomic_store_n(&v->vectors[i],
-				 value <= v->type->queues ? (u16)value : VIRTIO_NO_VECTOR,
-				 __ATOMIC_RELAXED);
+		set_vector(v, i, value <= v->type->queues ? (u16)value : VIRTIO_NO_VECTOR);
 		return;
 	}
 	if (q->enabled)

@@ -23,6 +23,7 @@ struct virtio_type {
 	u16 id;	      /* virtio device id, e.g. 2 for block */
 	u32 class;    /* PCI class code */
 	u64 features; /* what the type offers; ring features and VERSION_1 are added */
+	u64 without;  /* those ring features that who serves the queues does not know */
 	unsigned queues;
 	u16 queue_size; /* largest */
 	/*
@@ -42,6 +43,8 @@ struct virtio_transport {
 	void (*interrupt)(void *arg, u16 vector);
 	/* The bell of queue @index can be rung from now on. */
 	void (*bell_ready)(void *arg, unsigned index, int fd);
+	/* Signals of @fd raise @vector from now on; VIRTIO_NO_VECTOR: none, @fd may be closed. */
+	void (*call)(void *arg, u16 vector, int fd);
 	void *arg;
 };
 
@@ -56,6 +59,12 @@ const struct virtio_type *virtio_type(const struct virtio *v);
 /* NULL if the driver did not enable it. */
 struct virtqueue *virtio_queue(struct virtio *v, unsigned index);
 int virtio_bell(const struct virtio *v, unsigned index);
+/*
+ * For a queue that another process serves: an eventfd whose signal interrupts the driver, at the
+ * vector that the driver chose and as long as it is not masked, without passing here. Only from
+ * start(); lives until virtio_destroy(). -errno.
+ */
+int virtio_call(struct virtio *v, unsigned index);
 /* Something was pushed: interrupt if the driver wants it. */
 void virtio_queue_done(struct virtio *v, unsigned index);
 /* The driver broke the rules: DEVICE_NEEDS_RESET, with a configuration interrupt. */

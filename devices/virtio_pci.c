@@ -86,6 +86,13 @@ static void on_interrupt(void *arg, u16 vector)
 	msix_notify(p->msix, vector);
 }
 
+static void on_call(void *arg, u16 vector, int fd)
+{
+	struct virtio_pci *p = arg;
+
+	msix_attach(p->msix, vector, fd);
+}
+
 static void bar_io(void *arg, unsigned bar, u64 offset, void *data, unsigned len, bool write)
 {
 	struct virtio_pci *p = arg;
@@ -269,7 +276,7 @@ int virtio_pci_create(struct virtio_pci **out, struct host *h, struct pci_bus *b
 		.revision = 1,
 	};
 	struct virtio_pci *p = calloc(1, sizeof(*p));
-	struct virtio_transport t = { on_interrupt, on_bell_ready, p };
+	struct virtio_transport t = { on_interrupt, on_bell_ready, on_call, p };
 	int ret;
 
 	if (!p)

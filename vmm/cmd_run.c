@@ -236,6 +236,8 @@ static int prepare(struct run *r, u64 exec_ns, struct err *e)
 {
 	struct machine_config c = {
 		.memory = r->o.memory,
+		.shared = run_options_share_memory(&r->o),
+		.huge_page = r->o.huge_page,
 		.cpus = r->o.cpus,
 		.start_ns = exec_ns,
 		.pc = r->o.firmware,

@@ -214,6 +214,19 @@ void irqs_msi_send(struct irqs *q, int vector)
 		return;
 }
 
+int irqs_msi_bind(struct irqs *q, int vector, int fd, bool on)
+{
+	int ret = -EINVAL;
+
+	if (vector < 0 || vector >= MAX_VECTORS)
+		return ret;
+	pthread_mutex_lock(&q->lock);
+	if (q->vectors[vector].routed)
+		ret = irqfd(q, vector, fd, on ? 0 : KVM_IRQFD_FLAG_DEASSIGN);
+	pthread_mutex_unlock(&q->lock);
+	return ret;
+}
+
 void irqs_msi_free(struct irqs *q, int vector)
 {
 	struct vector *v;

@@ -62,6 +62,11 @@ static void *host_ram(struct host *h, u64 gpa, u64 len)
 	return memory_gpa(of_host(h)->memory, gpa, len);
 }
 
+static bool host_ram_region(struct host *h, unsigned i, struct host_region *out)
+{
+	return memory_region(of_host(h)->memory, i, out);
+}
+
 static void host_irq_line(struct host *h, u32 gsi, bool level)
 {
 	irqs_line(of_host(h)->irqs, gsi, level);
@@ -85,6 +90,16 @@ static void host_msi_send(struct host *h, int vector)
 static void host_msi_free(struct host *h, int vector)
 {
 	irqs_msi_free(of_host(h)->irqs, vector);
+}
+
+static int host_msi_bind(struct host *h, int vector, int fd)
+{
+	return irqs_msi_bind(of_host(h)->irqs, vector, fd, true);
+}
+
+static void host_msi_unbind(struct host *h, int vector, int fd)
+{
+	irqs_msi_bind(of_host(h)->irqs, vector, fd, false);
 }
 
 static int host_pio_add(struct host *h, u16 port, u16 len, host_io_fn *fn, void *arg)
@@ -142,11 +157,14 @@ static void host_power(struct host *h, enum host_power what, const char *why)
 
 static const struct host_ops host_ops = {
 	.ram = host_ram,
+	.ram_region = host_ram_region,
 	.irq_line = host_irq_line,
 	.msi_alloc = host_msi_alloc,
 	.msi_route = host_msi_route,
 	.msi_send = host_msi_send,
 	.msi_free = host_msi_free,
+	.msi_bind = host_msi_bind,
+	.msi_unbind = host_msi_unbind,
 	.pio_add = host_pio_add,
 	.mmio_map = host_mmio_map,
 	.mmio_unmap = host_mmio_unmap,
@@ -231,6 +249,7 @@ static int create_vm(struct machine *m, struct err *e)
 
 int machine_create(struct machine **out, const struct machine_config *c, struct err *e)
 {
+	const struct memory_config ram = { c->memory, c->shared, c->huge_page };
 	struct machine *m;
 	int ret;
 
@@ -253,7 +272,7 @@ int machine_create(struct machine **out, const struct machine_config *c, struct 
 	m->start_ns = c->start_ns ? c->start_ns : now_ns();
 	ret = create_vm(m, e);
 	if (!ret)
-		ret = memory_create(&m->memory, m->vm, c->memory, e);
+		ret = memory_create(&m->memory, m->vm, &ram, e);
 	if (!ret)
 		ret = irqs_create(&m->irqs, m->vm, c->pc, e);
 	if (!ret && io_create(&m->io))

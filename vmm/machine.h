@@ -22,7 +22,9 @@ struct kernel;
 struct machine;
 
 struct machine_config {
-	u64 memory; /* bytes of RAM, a multiple of 4096 */
+	u64 memory;    /* bytes of RAM, a multiple of 4096 */
+	bool shared;   /* RAM that other processes can map (host_ops.ram_region) */
+	u64 huge_page; /* RAM of huge pages of so many bytes, or 0 */
 	unsigned cpus;
 	u64 start_ns; /* CLOCK_MONOTONIC at exec, or 0: now */
 	bool pc;      /* with what a PC's firmware expects: PIC, PIT; vCPU 0 starts at reset */

@@ -1,19 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * RAM is one private anonymous mapping, cut into a slot below the 32-bit hole and one above 4 GiB,
- * so that everything the host may touch lies between two addresses. Transparent huge pages are
- * asked for: a guest's second-level page walks cost more than the memory that they may waste.
+ * RAM is one mapping, cut into a slot below the 32-bit hole and one above 4 GiB, so that everything
+ * the host may touch lies between two addresses. It is private and anonymous unless another process
+ * is to map it too: a memfd's pages are the kernel's shmem, whose transparent huge pages are off on
+ * most systems. Transparent huge pages are asked for: a guest's second-level page walks cost more
+ * than the memory that they may waste.
+ *
+ * A memfd that is given away is sealed against another size: who has it could otherwise truncate
+ * it, and the next access of this process would be its death by SIGBUS.
  */
 #include "vmm/memory.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <linux/kvm.h>
+#include <linux/memfd.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "vmm/layout.h"
 
@@ -30,6 +38,7 @@ struct slot {
 
 struct memory {
 	int vm;
+	int fd; /* of the RAM, or -1 */
 	u8 *ram;
 	u64 low, high;
 	pthread_mutex_t lock; /* slots */
@@ -49,30 +58,78 @@ static int set_slot(const struct memory *mem, u32 id, u32 flags, u64 gpa, u64 le
 	return ioctl(mem->vm, KVM_SET_USER_MEMORY_REGION, &r) ? -errno : 0;
 }
 
-/* Aligned to a huge page, so that the guest's 2 MiB pages can be the host's. */
-static void *map_ram(u64 len)
+static int create_memfd(const struct memory_config *c)
 {
-	u8 *p = mmap(NULL, len + HUGE_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-		     -1, 0);
-	u8 *ram;
+	unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+	int fd, ret;
 
-	if (p == MAP_FAILED)
-		return NULL;
-	ram = (u8 *)ALIGN_UP((uintptr_t)p, HUGE_PAGE);
-	if (ram > p)
-		munmap(p, (size_t)(ram - p));
-	if (p + HUGE_PAGE > ram)
-		munmap(ram + len, (size_t)(p + HUGE_PAGE - ram));
-	if (mprotect(ram, len, PROT_READ | PROT_WRITE)) {
-		munmap(ram, len);
-		return NULL;
+	if (c->huge_page)
+		flags |= MFD_HUGETLB | (unsigned)__builtin_ctzll(c->huge_page) << MFD_HUGE_SHIFT;
+	fd = memfd_create("umbra-ram", flags);
+	if (fd < 0)
+		return -errno;
+	if (ftruncate(fd, (off_t)c->ram) ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)) {
+		ret = -errno;
+		close(fd);
+		return ret;
 	}
-	madvise(ram, len, MADV_HUGEPAGE);
-	madvise(ram, len, MADV_DONTDUMP);
-	return ram;
+	return fd;
 }
 
-int memory_create(struct memory **out, int vm, u64 ram, struct err *e)
+/* Aligned to a huge page, so that the guest's 2 MiB pages can be the host's. */
+static int map_ram(struct memory *mem, const struct memory_config *c)
+{
+	u64 align = c->huge_page ? c->huge_page : HUGE_PAGE;
+	u8 *p, *ram;
+
+	if (c->shared || c->huge_page) {
+		mem->fd = create_memfd(c);
+		if (mem->fd < 0)
+			return mem->fd;
+	}
+	p = mmap(NULL, c->ram + align, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+		 0);
+	if (p == MAP_FAILED)
+		return -errno;
+	ram = (u8 *)ALIGN_UP((uintptr_t)p, align);
+	if (ram > p)
+		munmap(p, (size_t)(ram - p));
+	if (p + align > ram)
+		munmap(ram + c->ram, (size_t)(p + align - ram));
+	mem->ram = ram;
+	if (mem->fd >= 0 && mmap(ram, c->ram, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+				 mem->fd, 0) == MAP_FAILED)
+		return -errno;
+	if (mem->fd < 0 && mprotect(ram, c->ram, PROT_READ | PROT_WRITE))
+		return -errno;
+	if (!c->huge_page)
+		madvise(ram, c->ram, MADV_HUGEPAGE);
+	madvise(ram, c->ram, MADV_DONTDUMP);
+	return 0;
+}
+
+static int no_ram(const struct memory_config *c, int ret, struct err *e)
+{
+	u64 huge_kib = c->huge_page >> 10;
+
+	if (c->huge_page && ret == -ENOENT)
+		return err_set(e, ret,
+			       "--memory: this system has no huge pages of %" PRIu64
+			       " MiB; leave out hugepages or take another size",
+			       huge_kib >> 10);
+	if (c->huge_page)
+		return err_set(e, ret,
+			       "--memory: %" PRIu64 " huge pages of %" PRIu64
+			       " MiB are not free (%s); as root: echo N > "
+			       "/sys/kernel/mm/hugepages/hugepages-%" PRIu64 "kB/nr_hugepages",
+			       c->ram / c->huge_page, huge_kib >> 10, strerror(-ret), huge_kib);
+	return err_set(e, ret,
+		       "cannot reserve %" PRIu64 " MiB for the guest: %s; give --memory less",
+		       c->ram >> 20, strerror(-ret));
+}
+
+int memory_create(struct memory **out, int vm, const struct memory_config *c, struct err *e)
 {
 	struct memory *mem = calloc(1, sizeof(*mem));
 	int ret;
@@ -81,14 +138,12 @@ int memory_create(struct memory **out, int vm, u64 ram, struct err *e)
 		return err_set(e, -ENOMEM, "out of memory");
 	pthread_mutex_init(&mem->lock, NULL);
 	mem->vm = vm;
-	mem->low = ram < LAYOUT_LOW_MEM_MAX ? ram : LAYOUT_LOW_MEM_MAX;
-	mem->high = ram - mem->low;
-	mem->ram = map_ram(ram);
-	if (!mem->ram) {
-		ret = err_set(e, -errno,
-			      "cannot reserve %" PRIu64
-			      " MiB for the guest: %s; give --memory less",
-			      ram >> 20, strerror(errno));
+	mem->fd = -1;
+	mem->low = c->ram < LAYOUT_LOW_MEM_MAX ? c->ram : LAYOUT_LOW_MEM_MAX;
+	mem->high = c->ram - mem->low;
+	ret = map_ram(mem, c);
+	if (ret) {
+		no_ram(c, ret, e);
 		goto fail;
 	}
 	ret = set_slot(mem, LAYOUT_SLOT_RAM, 0, 0, mem->low, mem->ram);
@@ -96,7 +151,7 @@ int memory_create(struct memory **out, int vm, u64 ram, struct err *e)
 		ret = set_slot(mem, LAYOUT_SLOT_RAM + 1, 0, LAYOUT_4G, mem->high,
 			       mem->ram + mem->low);
 	if (ret) {
-		err_set(e, ret, "KVM refuses %" PRIu64 " MiB of guest memory: %s", ram >> 20,
+		err_set(e, ret, "KVM refuses %" PRIu64 " MiB of guest memory: %s", c->ram >> 20,
 			strerror(-ret));
 		goto fail;
 	}
@@ -116,6 +171,8 @@ void memory_destroy(struct memory *mem)
 			munmap(mem->slots[i].hva, mem->slots[i].len);
 	if (mem->ram)
 		munmap(mem->ram, mem->low + mem->high);
+	if (mem->fd >= 0)
+		close(mem->fd);
 	pthread_mutex_destroy(&mem->lock);
 	free(mem);
 }
@@ -129,6 +186,15 @@ void *memory_gpa(const struct memory *mem, u64 gpa, u64 len)
 	if (gpa >= LAYOUT_4G && gpa - LAYOUT_4G < mem->high && len <= mem->high - (gpa - LAYOUT_4G))
 		return mem->ram + mem->low + (gpa - LAYOUT_4G);
 	return NULL;
+}
+
+bool memory_region(const struct memory *mem, unsigned i, struct host_region *out)
+{
+	if (!i)
+		*out = (struct host_region){ .len = mem->low, .fd = mem->fd };
+	else
+		*out = (struct host_region){ LAYOUT_4G, mem->high, mem->fd, mem->low };
+	return i < 2 && out->len;
 }
 
 u64 memory_low(const struct memory *mem)

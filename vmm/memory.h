@@ -6,18 +6,28 @@
 #ifndef UMBRA_VMM_MEMORY_H
 #define UMBRA_VMM_MEMORY_H
 
+#include "devices/host.h"
 #include "shadow/err.h"
 #include "shadow/types.h"
 
 struct memory;
 
-int memory_create(struct memory **out, int vm, u64 ram, struct err *e);
+struct memory_config {
+	u64 ram;       /* bytes */
+	bool shared;   /* in a memfd, so that other processes can map it */
+	u64 huge_page; /* bytes, divides @ram: of the system's huge pages, and shared; 0: not */
+};
+
+/* Errors are for people, and say what to do when there are not enough huge pages. */
+int memory_create(struct memory **out, int vm, const struct memory_config *c, struct err *e);
 void memory_destroy(struct memory *mem); /* NULL allowed */
 
 void *memory_gpa(const struct memory *mem, u64 gpa, u64 len);
 /* RAM below and above 4 GiB, in bytes. */
 u64 memory_low(const struct memory *mem);
 u64 memory_high(const struct memory *mem);
+/* Piece @i of the RAM; false: there is no such piece. The descriptor is borrowed, -1: not shared. */
+bool memory_region(const struct memory *mem, unsigned i, struct host_region *out);
 
 int memory_add_slot(struct memory *mem, u64 gpa, size_t len, bool guest_writable, void **hva,
 		    struct err *e);

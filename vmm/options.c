@@ -204,3 +204,12 @@ bool run_options_sessions(const struct run_options *o)
 {
 	return o->policy || o->n_drivers || o->record;
 }
+
+bool run_options_share_memory(const struct run_options *o)
+{
+	bool vhost_user = false;
+
+	for (size_t i = 0; i < o->n_disks; i++)
+		vhost_user |= o->disks[i].vhost_user;
+	return vhost_user || o->memory_shared;
+}

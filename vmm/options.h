@@ -28,6 +28,7 @@ struct run_disk {
 	bool readonly;
 	bool direct;	 /* past the host's page cache */
 	bool threads;	 /* without io_uring */
+	bool vhost_user; /* path is the socket of a back end that serves the disk */
 	char *serial;	 /* or NULL */
 	unsigned queues; /* 0: one for each CPU */
 };
@@ -79,6 +80,8 @@ struct run_options {
 	const char *append;	  /* "" if not given */
 	const char *name;	  /* or NULL */
 	u64 memory;		  /* bytes */
+	bool memory_shared;	  /* in a memfd */
+	u64 huge_page;		  /* bytes; 0: ordinary pages */
 	unsigned cpus;
 	bool no_kaslr;
 	bool stats;
@@ -149,6 +152,8 @@ int run_options_parse(struct run_options *o, int argc, char **argv, struct err *
 void run_options_free(struct run_options *o);
 /* Does anything in @o need the session layer? */
 bool run_options_sessions(const struct run_options *o);
+/* Must other processes be able to map the guest's RAM? */
+bool run_options_share_memory(const struct run_options *o);
 /* The text of vmm run --help. */
 void run_options_help(FILE *to);
 

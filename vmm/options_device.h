@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Options of `vmm run` that describe a device: NAME[,word][,key=value]... */
+/* Options of `vmm run` that describe memory or a device: NAME[,word][,key=value]... */
 #ifndef UMBRA_VMM_OPTIONS_DEVICE_H
 #define UMBRA_VMM_OPTIONS_DEVICE_H
 
 #include "vmm/options.h"
 
+/* --memory SIZE[,shared][,hugepages[=2M|1G]] */
+int parse_memory(struct run_options *o, const char *s, struct err *e);
 /* --disk FILE[,ro][,direct][,serial=S][,queues=N][,aio=io_uring|threads] */
 int parse_disk(struct run_options *o, const char *s, struct err *e);
 /* --console stdio|pty|socket=PATH|file=PATH */

@@ -9,8 +9,6 @@
 #include "vmm/options_config.h"
 #include "vmm/options_device.h"
 
-#define MAX_MEMORY (1ULL << 40)
-
 int parse_size(const char *s, u64 *out)
 {
 	unsigned shift = 0;
@@ -46,17 +44,6 @@ int parse_size(const char *s, u64 *out)
 	if (n > UINT64_MAX >> shift)
 		return -ERANGE;
 	*out = n << shift;
-	return 0;
-}
-
-static int parse_memory(struct run_options *o, const char *s, struct err *e)
-{
-	if (parse_size(s, &o->memory))
-		return err_set(e, -EINVAL, "--memory %s: want a size such as 256M or 2G", s);
-	if (o->memory < LAYOUT_MEM_MIN || o->memory > MAX_MEMORY)
-		return err_set(e, -EINVAL, "--memory %s: want %llu MiB to %llu GiB", s,
-			       LAYOUT_MEM_MIN >> 20, MAX_MEMORY >> 30);
-	o->memory = ALIGN_UP(o->memory, 4096ULL);
 	return 0;
 }
 
@@ -149,8 +136,10 @@ static const struct run_option table[] = {
 	  "keep the firmware's debug messages", AT(firmware_log), .path = true },
 
 	{ .help = "Machine" },
-	{ "memory", "SIZE",
-	  "RAM, such as 512M or 2G (default 256M)", .take = parse_memory },
+	{ "memory", "SIZE[,shared][,hugepages[=2M|1G]]",
+	  "RAM, such as 512M or 2G (default 256M). shared: in a memfd, as a\n"
+	  "vhost-user disk has it by itself; hugepages: of those that the\n"
+	  "system keeps (sysctl vm.nr_hugepages)", .take = parse_memory },
 	{ "cpus", "N",
 	  "number of virtual CPUs (default 1)", .take = parse_cpus },
 	{ "disk", "FILE[,ro][,direct][,serial=S][,queues=N][,aio=io_uring|threads]",

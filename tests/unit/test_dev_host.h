@@ -33,7 +33,9 @@ struct fake_host {
 	u64 msi_addr[FAKE_VECTORS];
 	u32 msi_data[FAKE_VECTORS];
 	int n_vectors;
-	unsigned edges; /* rising edges of any line */
+	int bound[FAKE_VECTORS]; /* eventfd, 0: none */
+	int ram_fd;		 /* descriptor + 1 */
+	unsigned edges;		 /* rising edges of any line */
 	bool line;
 	int doorbells;
 	u64 doorbell_at;
@@ -60,6 +62,29 @@ static inline void *fake_ram(struct host *h, u64 gpa, u64 len)
 	    len <= FAKE_HIGH_RAM - (gpa - FAKE_HIGH))
 		return f->high + (gpa - FAKE_HIGH);
 	return NULL;
+}
+
+/* Not shared, unless the test has put a descriptor there. */
+static inline bool fake_ram_region(struct host *h, unsigned i, struct host_region *out)
+{
+	struct fake_host *f = fake_of(h);
+
+	if (i)
+		return false;
+	*out = (struct host_region){ .len = FAKE_RAM, .fd = f->ram_fd - 1 };
+	return true;
+}
+
+static inline int fake_msi_bind(struct host *h, int vector, int fd)
+{
+	fake_of(h)->bound[vector] = fd;
+	return 0;
+}
+
+static inline void fake_msi_unbind(struct host *h, int vector, int fd)
+{
+	(void)fd;
+	fake_of(h)->bound[vector] = 0;
 }
 
 static inline void fake_irq_line(struct host *h, u32 gsi, bool level)
@@ -162,6 +187,9 @@ static inline void fake_host_init(struct fake_host *f)
 {
 	static const struct host_ops ops = {
 		.ram = fake_ram,
+		.ram_region = fake_ram_region,
+		.msi_bind = fake_msi_bind,
+		.msi_unbind = fake_msi_unbind,
 		.irq_line = fake_irq_line,
 		.msi_alloc = fake_msi_alloc,
 		.msi_route = fake_msi_route,
