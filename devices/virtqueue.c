@@ -237,6 +237,36 @@ static size_t iov_copy(const struct iovec *iov, unsigned n, u64 offset, u8 *buf,
 	return done;
 }
 
+bool virtqueue_resume_at(const struct virtqueue *q, u16 *index)
+{
+	u16 avail = load16(q->avail_ring, AVAIL_IDX, __ATOMIC_ACQUIRE);
+	u16 used = load16(q->used_ring, USED_IDX, __ATOMIC_ACQUIRE);
+	int16_t asked[VIRTQUEUE_MAX] = { 0 }; /* minus answered, by head */
+	unsigned seen = q->size - (unsigned)(u16)(avail - used), open = 0;
+
+	*index = used;
+	if (seen > q->size)
+		return false;
+	if (avail == used)
+		return true;
+	/* Backwards. Slots that were never used are zero in both. */
+	for (unsigned n = 1; n <= seen; n++) {
+		size_t slot = (u16)(used - n) & (q->size - 1U);
+		u16 in = load16(q->avail_ring, AVAIL_RING + 2 * slot, __ATOMIC_RELAXED);
+		u16 out = load16(q->used_ring, USED_RING + 8 * slot, __ATOMIC_RELAXED);
+
+		if (in >= q->size || out >= q->size)
+			return false;
+		open += asked[in]++ == 0 ? 1U : 0U;
+		open -= asked[in] == 0 ? 1U : 0U;
+		open += asked[out]-- == 0 ? 1U : 0U;
+		open -= asked[out] == 0 ? 1U : 0U;
+		if (!open && n > seen / 2)
+			return true;
+	}
+	return false;
+}
+
 size_t iov_read(const struct iovec *iov, unsigned n, u64 offset, void *to, size_t len)
 {
 	return iov_copy(iov, n, offset, to, len, FROM_IOV);

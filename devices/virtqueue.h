@@ -66,6 +66,15 @@ bool virtqueue_wants_interrupt(struct virtqueue *q);
 bool virtqueue_listen(struct virtqueue *q, bool on);
 
 /*
+ * For a queue that another process served, which is gone: where in the available ring its successor
+ * goes on, if it can go on there: nothing is unanswered, or all that was asked before that index was
+ * answered. The rings show that for as long as they are. Over some stretch up to the index, longer
+ * than half of that, exactly the requests that were asked must have been answered, in any order. A
+ * request that has been waiting for more than that many others escapes this. False: it is not known.
+ */
+bool virtqueue_resume_at(const struct virtqueue *q, u16 *index);
+
+/*
  * Copy out of, or into, a list of buffers from byte @offset on. Returns how many bytes it had,
  * which is less than @len at the list's end.
  */

@@ -89,17 +89,37 @@ static int disk_word(struct run_disk *d, const char *s, const char *word, struct
 	return ret ? ret : 1;
 }
 
+/* What only a disk that this process serves has; the back end has the rest. */
+static int check_vhost_user(const struct run_disk *d, const char *s, struct err *e)
+{
+	const char *word = d->readonly	? "ro"
+			   : d->direct	? "direct"
+			   : d->threads ? "aio"
+			   : d->serial	? "serial"
+					: NULL;
+
+	if (!word)
+		return 0;
+	return err_set(e, -EINVAL,
+		       "--disk %s: \"%s\" is the back end's to decide; set it there "
+		       "(qemu-storage-daemon --export ...,writable=off, --blockdev ...)",
+		       s, word);
+}
+
 /* From the right: a comma in a file's name is part of it unless a known word follows. */
 int parse_disk(struct run_options *o, const char *s, struct err *e)
 {
 	static const char *const known[] = { "ro", "direct", "serial", "queues", "aio", NULL };
 	struct run_disk *d = &o->disks[o->n_disks];
+	const char *path;
 	char *comma;
 	int ret;
 
 	if (o->n_disks == RUN_MAX_DISKS)
 		return err_set(e, -EINVAL, "--disk %s: at most %d disks", s, RUN_MAX_DISKS);
-	d->path = strdup(s);
+	path = value_of(s, "vhost-user");
+	d->vhost_user = path != NULL;
+	d->path = strdup(path ? path : s);
 	if (!d->path)
 		return err_set(e, -ENOMEM, "out of memory");
 	o->n_disks++;
@@ -111,11 +131,18 @@ int parse_disk(struct run_options *o, const char *s, struct err *e)
 			break;
 		if (!ret)
 			return unknown("--disk", s, comma + 1, known,
-				       "FILE[,ro][,direct][,serial=S][,queues=N]", e);
+				       path ? "vhost-user=SOCKET[,queues=N]"
+					    : "FILE[,ro][,direct][,serial=S][,queues=N]",
+				       e);
 		*comma = '\0';
 	}
 	if (!*d->path)
 		return err_set(e, -EINVAL, "--disk %s: no file is named", s);
+	if (d->vhost_user) {
+		ret = check_vhost_user(d, s, e);
+		if (ret)
+			return ret;
+	}
 	return run_options_rebase(o, &d->path, e);
 }
 

@@ -8,6 +8,7 @@
 /* --memory SIZE[,shared][,hugepages[=2M|1G]] */
 int parse_memory(struct run_options *o, const char *s, struct err *e);
 /* --disk FILE[,ro][,direct][,serial=S][,queues=N][,aio=io_uring|threads] */
+/* or --disk vhost-user=SOCKET[,queues=N] */
 int parse_disk(struct run_options *o, const char *s, struct err *e);
 /* --console stdio|pty|socket=PATH|file=PATH */
 int parse_console(struct run_options *o, const char *s, struct err *e);

@@ -142,9 +142,12 @@ static const struct run_option table[] = {
 	  "system keeps (sysctl vm.nr_hugepages)", .take = parse_memory },
 	{ "cpus", "N",
 	  "number of virtual CPUs (default 1)", .take = parse_cpus },
-	{ "disk", "FILE[,ro][,direct][,serial=S][,queues=N][,aio=io_uring|threads]",
+	{ "disk", "FILE[,ro][,direct][,serial=S][,queues=N][,aio=io_uring|threads]\n"
+		  "vhost-user=SOCKET[,queues=N]",
 	  "virtio disk on a raw image or a block device; repeatable.\n"
-	  "direct: past the host's page cache; queues: one for each CPU",
+	  "direct: past the host's page cache; queues: one for each CPU.\n"
+	  "vhost-user: another process serves it: qemu-storage-daemon, for\n"
+	  "qcow2 and remote disks",
 	  .repeat = true, .take = parse_disk },
 	{ "net", "user[,tftp=DIR][,bootfile=F][,hostfwd=tcp:PORT-:PORT]...[,mac=M]\n"
 		 "tap=NAME[,mac=M]",

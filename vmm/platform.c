@@ -9,6 +9,7 @@
 #include "devices/i440fx.h"
 #include "devices/pci.h"
 #include "devices/power.h"
+#include "devices/vhost_user_blk.h"
 #include "devices/virtio_blk.h"
 #include "devices/virtio_net.h"
 #include "devices/virtio_pci.h"
@@ -18,7 +19,8 @@
 
 struct disk {
 	const struct run_disk *options;
-	struct virtio_blk *blk;
+	struct virtio_blk *blk; /* one of the two */
+	struct vhost_user_blk *vhost;
 	struct virtio_pci *pci;
 };
 
@@ -81,6 +83,38 @@ static int add_disk(struct platform *p, struct host *h, const struct run_disk *o
 		   : 0;
 }
 
+static void note(void *arg, const char *line)
+{
+	(void)arg;
+	fprintf(stderr, "vmm: %s\n", line);
+}
+
+static int add_vhost_disk(struct platform *p, struct host *h, const struct run_disk *o,
+			  unsigned cpus, struct err *e)
+{
+	const struct vhost_user_blk_params params = {
+		.path = o->path,
+		.queues = o->queues ? o->queues : cpus,
+		.fewer = !o->queues,
+		.note = note,
+	};
+	struct disk *d = &p->disks[p->n_disks];
+	struct virtio *v = NULL;
+	int ret = vhost_user_blk_create(&d->vhost, h, &params, e);
+
+	if (ret)
+		return ret;
+	p->n_disks++;
+	ret = virtio_create(&v, h, vhost_user_blk_type(d->vhost), d->vhost);
+	if (!ret)
+		ret = plug(p, h, v, &d->pci);
+	if (!ret)
+		ret = vhost_user_blk_attach(d->vhost, v);
+	return ret ? err_set(e, ret, "--disk vhost-user=%s: cannot add the device: %s", o->path,
+			     strerror(-ret))
+		   : 0;
+}
+
 static int add_nic(struct platform *p, struct host *h, const struct run_net *o, struct err *e)
 {
 	struct nic *n = &p->nics[p->n_nics];
@@ -139,7 +173,8 @@ int platform_create(struct platform **out, struct machine *m, const struct run_o
 	if (ret)
 		err_set(e, ret, "cannot set up the platform: %s", strerror(-ret));
 	for (size_t i = 0; i < o->n_disks && !ret; i++)
-		ret = add_disk(p, h, &o->disks[i], o->cpus, e);
+		ret = o->disks[i].vhost_user ? add_vhost_disk(p, h, &o->disks[i], o->cpus, e)
+					     : add_disk(p, h, &o->disks[i], o->cpus, e);
 	for (size_t i = 0; i < o->n_nets && !ret; i++)
 		ret = add_nic(p, h, &o->nets[i], e);
 	if (!ret && !o->no_rng)
@@ -170,9 +205,15 @@ void platform_disk(const struct platform *p, size_t i, struct platform_disk *out
 {
 	const struct disk *d = &p->disks[i];
 
-	out->options = d->options;
-	out->size = virtio_blk_size(d->blk);
-	virtio_blk_stats(d->blk, &out->stats);
+	*out = (struct platform_disk){ .options = d->options };
+	if (d->vhost) {
+		out->size = vhost_user_blk_size(d->vhost);
+		out->readonly = vhost_user_blk_is_readonly(d->vhost);
+	} else {
+		out->size = virtio_blk_size(d->blk);
+		out->readonly = d->options->readonly;
+		virtio_blk_stats(d->blk, &out->stats);
+	}
 }
 
 void platform_power_button(struct platform *p)
@@ -185,7 +226,9 @@ void platform_destroy(struct platform *p)
 	if (!p)
 		return;
 	for (size_t i = 0; i < p->n_disks; i++) {
+		vhost_user_blk_shut(p->disks[i].vhost);
 		virtio_pci_destroy(p->disks[i].pci);
+		vhost_user_blk_destroy(p->disks[i].vhost);
 		virtio_blk_destroy(p->disks[i].blk);
 	}
 	for (size_t i = 0; i < p->n_nics; i++) {

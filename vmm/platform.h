@@ -19,7 +19,8 @@ size_t platform_disk_slots(const struct platform *p, unsigned *slots, size_t max
 struct platform_disk {
 	const struct run_disk *options;
 	u64 size; /* bytes, now */
-	struct blk_stats stats;
+	bool readonly;
+	struct blk_stats stats; /* all 0 of a vhost-user disk, whose requests do not pass here */
 };
 
 size_t platform_disk_count(const struct platform *p);

@@ -35,7 +35,8 @@ struct fake_host {
 	int n_vectors;
 	int bound[FAKE_VECTORS]; /* eventfd, 0: none */
 	int ram_fd;		 /* descriptor + 1 */
-	unsigned edges;		 /* rising edges of any line */
+	u64 ram_offset;
+	unsigned edges; /* rising edges of any line */
 	bool line;
 	int doorbells;
 	u64 doorbell_at;
@@ -71,7 +72,7 @@ static inline bool fake_ram_region(struct host *h, unsigned i, struct host_regio
 
 	if (i)
 		return false;
-	*out = (struct host_region){ .len = FAKE_RAM, .fd = f->ram_fd - 1 };
+	*out = (struct host_region){ 0, FAKE_RAM, f->ram_fd - 1, f->ram_offset };
 	return true;
 }
 

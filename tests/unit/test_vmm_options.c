@@ -106,6 +106,21 @@ static void test_good(void **state)
 	assert_memory_equal(o.nets[0].mac, "\x52\x55\0\x0a\x0b\x0c", 6);
 	assert_string_equal(o.nets[1].tap, "tap0");
 	run_options_free(&o);
+	assert_int_equal(PARSE("--kernel=k", "--memory", "2G,hugepages=1G,shared"), 0);
+	assert_int_equal(o.memory, 2ULL << 30);
+	assert_int_equal(o.huge_page, 1ULL << 30);
+	assert_true(o.memory_shared);
+	run_options_free(&o);
+	assert_int_equal(PARSE("--kernel=k", "--memory", "64M,hugepages"), 0);
+	assert_int_equal(o.huge_page, 2ULL << 20);
+	assert_false(run_options_share_memory(&o));
+	run_options_free(&o);
+	assert_int_equal(PARSE("--kernel=k", "--disk", "vhost-user=/a,b.sock,queues=3"), 0);
+	assert_string_equal(o.disks[0].path, "/a,b.sock");
+	assert_true(o.disks[0].vhost_user);
+	assert_int_equal(o.disks[0].queues, 3);
+	assert_true(run_options_share_memory(&o));
+	run_options_free(&o);
 	assert_int_equal(PARSE("--help"), 0);
 	assert_true(o.help);
 	run_options_free(&o);
@@ -124,6 +139,15 @@ static void test_bad(void **state)
 		{ "run", "--memory", "1M", "16 MiB" },
 		{ "run", "--memory", "99999999999999999999G", "--memory" },
 		{ "run", "--memory", "20000000000G", "--memory" },
+		{ "run", "--memory", "1G,sharde", "did you mean \"shared\"" },
+		{ "run", "--memory", "1G,hugepages=4K", "2M or 1G" },
+		{ "run", "--memory", "1025M,hugepages", "whole number of huge pages" },
+		{ "run", "--memory", "1G,", "want SIZE" },
+		{ "run", "--memory", ",shared", "want a size" },
+		{ "run", "--disk", "vhost-user=", "no file" },
+		{ "run", "--disk", "vhost-user=s,ro", "back end's to decide" },
+		{ "run", "--disk", "vhost-user=s,serial=x", "back end's to decide" },
+		{ "run", "--disk", "vhost-user=s,que=1", "did you mean \"queues\"" },
 		{ "run", "--cpus", "0", "--cpus 0" },
 		{ "run", "--cpus", "1x", "--cpus 1x" },
 		{ "run", "--cpus", "65", "1 to 64" },

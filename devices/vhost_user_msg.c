@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "devices/vhost_user_msg.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define HEADER	     12U
+#define NS_OF_MS     1000000ULL
+#define VERSION_MASK 0x3U
+
+static u64 now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (u64)t.tv_sec * 1000000000ULL + (u64)t.tv_nsec;
+}
+
+u64 vhost_user_deadline(unsigned ms)
+{
+	return now_ns() + ms * NS_OF_MS;
+}
+
+/* 0: ready, or gone, which the next call will see. */
+static int await(int fd, short events, u64 deadline)
+{
+	struct pollfd p = { .fd = fd, .events = events };
+	u64 now;
+	int n;
+
+	do {
+		now = now_ns();
+		if (now >= deadline)
+			return -ETIMEDOUT;
+		n = poll(&p, 1, (int)((deadline - now) / NS_OF_MS) + 1);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	return n ? 0 : -ETIMEDOUT;
+}
+
+/* How a failed system call goes on: 0 to try again. */
+static int after_failure(int fd, short events, u64 deadline)
+{
+	if (errno == EINTR)
+		return 0;
+	if (errno == EAGAIN)
+		return await(fd, events, deadline);
+	return errno == EPIPE ? -ECONNRESET : -errno;
+}
+
+int vhost_user_send(int fd, const struct vhost_user_msg *m, u64 deadline)
+{
+	union {
+		char space[CMSG_SPACE(sizeof(m->fds))];
+		struct cmsghdr align;
+	} control;
+	u32 header[3] = { m->request, m->flags, m->size };
+	u8 text[HEADER + VHOST_USER_PAYLOAD];
+	struct iovec iov = { text, HEADER + m->size };
+	struct msghdr h = { .msg_iov = &iov, .msg_iovlen = 1 };
+	int ret;
+
+	if (m->size > VHOST_USER_PAYLOAD || m->n_fds > VHOST_USER_FDS)
+		return -EINVAL;
+	memcpy(text, header, HEADER);
+	memcpy(text + HEADER, m->payload, m->size);
+	if (m->n_fds) {
+		size_t len = m->n_fds * sizeof(int);
+
+		memset(&control, 0, sizeof(control));
+		h.msg_control = &control;
+		h.msg_controllen = CMSG_SPACE(len);
+		control.align = (struct cmsghdr){ CMSG_LEN(len), SOL_SOCKET, SCM_RIGHTS };
+		memcpy(CMSG_DATA(&control.align), m->fds, len);
+	}
+	while (iov.iov_len) {
+		ssize_t done = sendmsg(fd, &h, MSG_NOSIGNAL);
+
+		if (done < 0) {
+			ret = after_failure(fd, POLLOUT, deadline);
+			if (ret)
+				return ret;
+			continue;
+		}
+		iov.iov_base = (u8 *)iov.iov_base + done;
+		iov.iov_len -= (size_t)done;
+		h.msg_control = NULL; /* they went with the first byte */
+		h.msg_controllen = 0;
+	}
+	return 0;
+}
+
+void vhost_user_drop_fds(struct vhost_user_msg *m)
+{
+	for (unsigned i = 0; i < m->n_fds; i++)
+		close(m->fds[i]);
+	m->n_fds = 0;
+}
+
+/* Take over what came; -EPROTO if that is more than any message has. */
+static int take_fds(struct vhost_user_msg *m, struct msghdr *h)
+{
+	int ret = h->msg_flags & MSG_CTRUNC ? -EPROTO : 0, fd;
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(h); c; c = CMSG_NXTHDR(h, c)) {
+		size_t n =
+			c->cmsg_len < CMSG_LEN(0) ? 0 : (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t i = 0; i < n; i++) {
+			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(fd));
+			if (m->n_fds < VHOST_USER_FDS) {
+				m->fds[m->n_fds++] = fd;
+				continue;
+			}
+			close(fd);
+			ret = -EPROTO;
+		}
+	}
+	return ret;
+}
+
+static int receive_bytes(int fd, struct vhost_user_msg *m, u8 *to, size_t len, u64 deadline)
+{
+	union {
+		char space[CMSG_SPACE(sizeof(m->fds))];
+		struct cmsghdr align;
+	} control;
+	int ret;
+
+	while (len) {
+		struct iovec iov = { to, len };
+		struct msghdr h = {
+			.msg_iov = &iov,
+			.msg_iovlen = 1,
+			.msg_control = &control,
+			.msg_controllen = sizeof(control),
+		};
+		ssize_t done = recvmsg(fd, &h, MSG_CMSG_CLOEXEC);
+
+		if (done < 0) {
+			ret = after_failure(fd, POLLIN, deadline);
+			if (ret)
+				return ret;
+			continue;
+		}
+		ret = take_fds(m, &h);
+		if (ret)
+			return ret;
+		if (!done)
+			return -ECONNRESET;
+		to += done;
+		len -= (size_t)done;
+	}
+	return 0;
+}
+
+int vhost_user_receive(int fd, struct vhost_user_msg *m, u64 deadline)
+{
+	u32 header[3];
+	int ret;
+
+	m->n_fds = 0;
+	ret = receive_bytes(fd, m, (u8 *)header, sizeof(header), deadline);
+	if (!ret) {
+		m->request = header[0];
+		m->flags = header[1];
+		m->size = header[2];
+		if (m->size > VHOST_USER_PAYLOAD || (m->flags & VERSION_MASK) != VHOST_USER_VERSION)
+			ret = -EPROTO;
+	}
+	if (!ret)
+		ret = receive_bytes(fd, m, m->payload, m->size, deadline);
+	if (ret)
+		vhost_user_drop_fds(m);
+	return ret;
+}

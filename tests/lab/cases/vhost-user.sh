@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Disks that qemu-storage-daemon serves over vhost-user: qcow2, read-only, several queues, its death
+# and return with a larger image, and what a user gets wrong.
+
+# daemon NAME [EXPORT-OPTION]: serve $WORK/NAME.qcow2 at $WORK/NAME.sock, in the background.
+daemon()
+{
+	local node=driver=qcow2,node-name=disk,file.driver=file,file.filename=$WORK/$1.qcow2
+
+	rm -f "$WORK/$1.sock"
+	setpriv --pdeathsig KILL qemu-storage-daemon --blockdev "$node" \
+		--chardev socket,id=qmp,path="$WORK/$1.qmp",server=on,wait=off --monitor chardev=qmp \
+		--export "type=vhost-user-blk,id=e,node-name=disk,addr.type=unix,addr.path=$WORK/$1.sock${2-}" \
+		>>"$WORK/daemon.log" 2>&1 &
+	echo $! >"$WORK/$1.pid"
+	for _ in $(seq 100); do
+		[ ! -S "$WORK/$1.sock" ] || return 0
+		sleep 0.1
+	done
+	fail "qemu-storage-daemon does not come up: $(cat "$WORK/daemon.log")"
+}
+
+# qmp NAME COMMAND...: commands for a daemon, each a JSON object.
+qmp()
+{
+	local socket=$WORK/$1.qmp
+
+	shift
+	perl -MIO::Socket::UNIX -e '
+		my $s = IO::Socket::UNIX->new(Peer => shift) or die "qmp: $!\n";
+		alarm 20;
+		<$s>;
+		for my $c (q({"execute": "qmp_capabilities"}), @ARGV) {
+			print $s "$c\n";
+			while (<$s>) { last if /"(return|error)"/ }
+			print;
+		}' "$socket" "$@"
+}
+
+setup()
+{
+	for d in data ro; do
+		expect qemu-img create -q -f qcow2 "$WORK/$d.qcow2" 64M
+	done
+	mke2fs -q -t ext4 "$WORK/raw" 32M
+	expect qemu-img convert -f raw -O qcow2 "$WORK/raw" "$WORK/ro.qcow2"
+	daemon data ,writable=on,num-queues=2
+	daemon ro
+	guest_start --memory 256M --cpus 2 --disk "vhost-user=$WORK/data.sock" --disk "vhost-user=$WORK/ro.sock" <<'END'
+load-modules
+for d in a b; do
+	say disk vd$d $(cat /sys/block/vd$d/size) queues $(ls /sys/block/vd$d/mq | wc -l) ro $(cat /sys/block/vd$d/ro) \
+		cache $(cat /sys/block/vd$d/queue/write_cache)
+done
+mkdir /a /b
+dd if=/dev/urandom of=/tmp/blob bs=1M count=16 2>/dev/null
+say sum $(sha256sum </tmp/blob | cut -c 1-64)
+check write dd if=/tmp/blob of=/dev/vda bs=64k seek=16 conv=fsync 2>/dev/null
+say back $(dd if=/dev/vda bs=64k skip=16 count=256 iflag=direct 2>/dev/null | sha256sum | cut -c 1-64)
+check mount-ro mount -t ext4 -o ro /dev/vdb /b
+say listed $(ls /b)
+dd if=/dev/zero of=/dev/vdb bs=4k count=1 conv=fsync 2>/dev/null && say wrote a read-only disk
+grep -h virtio /proc/interrupts | sed 's/^/@@ irq /'
+say ready
+read go
+(for i in 1 2 3 4 5 6; do dd if=/dev/zero of=/dev/vda bs=4k count=1 seek=$i oflag=direct 2>/dev/null || say write error; done; say writes done) &
+sleep 1
+say waiting
+wait
+say resized $(cat /sys/block/vda/size)
+say back $(dd if=/dev/vda bs=64k skip=16 count=256 iflag=direct 2>/dev/null | sha256sum | cut -c 1-64)
+END
+	guest_wait_console '^@@ ready' 90
+	pid=$(guest_pid)
+	grep -c 'memfd:umbra-ram' "/proc/$pid/maps" >"$WORK/shared"
+	qmp data '{"execute": "block_resize", "arguments": {"node-name": "disk", "size": 100663296}}' >"$WORK/qmp"
+	kill -KILL "$(<"$WORK/data.pid")"
+	sleep 0.5
+	guest_type go
+	guest_wait_console '^@@ waiting'
+	sleep 1
+	cp "$WORK/console" "$WORK/console.waiting"
+	daemon data ,writable=on,num-queues=2
+	guest_wait
+	for d in data ro; do
+		# In order, so that qcow2's own state is written.
+		kill "$(<"$WORK/$d.pid")"
+		while kill -0 "$(<"$WORK/$d.pid")" 2>/dev/null; do sleep 0.1; done
+	done
+}
+
+test_guest_ends_well()
+{
+	expect_exit 0
+	expect_console '^@@ end'
+	expect [ "$(<"$WORK/shared")" -ge 1 ]
+}
+
+test_disks_are_what_the_back_end_says()
+{
+	expect_console '^@@ disk vda 131072 queues 2 ro 0 cache write back'
+	expect_console '^@@ disk vdb 65536 queues 1 ro 1 '
+}
+
+test_data_goes_through_qcow2()
+{
+	expect_console '^@@ ok write'
+	expect_equal "$(console_values back | sort -u)" "$(console_values sum)"
+	expect qemu-img check -q "$WORK/data.qcow2"
+	qemu-img convert -f qcow2 -O raw "$WORK/data.qcow2" "$WORK/out"
+	expect_equal "$(dd if="$WORK/out" bs=64k skip=16 count=256 2>/dev/null | sha256sum | cut -c 1-64)" \
+		"$(console_values sum)"
+}
+
+test_read_only()
+{
+	expect_console '^@@ ok mount-ro'
+	expect_console '^@@ listed lost.found'
+	expect_no_console 'wrote a read-only disk'
+	expect qemu-img check -q "$WORK/ro.qcow2"
+}
+
+# The daemon of Debian 12 tells nobody of its block_resize; a new one of that image does.
+test_resize()
+{
+	expect_in "$WORK/qmp" '"return": \{\}'
+	expect_console '^@@ resized 196608'
+}
+
+test_death_of_the_back_end()
+{
+	expect_error 'the back end is gone'
+	expect_error 'a back end is there again'
+	expect_not_in "$WORK/console.waiting" '^@@ writes done'
+	expect_console '^@@ writes done'
+	expect_no_console '^@@ write error'
+}
+
+test_errors_are_one_line()
+{
+	guest_run --disk "vhost-user=/no/such.sock" </dev/null
+	expect_exit 1
+	expect_one_line_error 'cannot connect: No such file.*start the back end first'
+	guest_run --disk "vhost-user=/x,ro" </dev/null
+	expect_exit 2
+	expect_one_line_error '"ro" is the back end.s to decide'
+	perl -MIO::Socket::UNIX -e '
+		my $s = IO::Socket::UNIX->new(Local => shift, Listen => 1) or die;
+		alarm 60;
+		my $c = $s->accept; print $c "hello, who is there?\n"; sleep 60' "$WORK/babble" &
+	sleep 0.5
+	guest_run --disk "vhost-user=$WORK/babble" </dev/null
+	kill $!
+	expect_exit 1
+	expect_one_line_error 'does not speak vhost-user'
+}
