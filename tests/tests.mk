@@ -86,12 +86,12 @@ images:
 	@images/fetch-kernel cloud
 	@images/fetch-kernel generic
 
-drivers: $(B)/images/holder $(B)/tests/lab/blocks $(B)/tools/limecheck
+drivers: $(B)/images/holder $(B)/images/kexec $(B)/tests/lab/blocks $(B)/tools/limecheck
 	@tests/drivers/build
 	@images/build-lime "$$(cat $(B)/images/cloud/release)"
 
-# Runs in guests, which have no libraries.
-$(B)/images/holder: images/holder.c images/pattern.h
+# These run in guests, which have no libraries.
+$(B)/images/%: images/%.c images/pattern.h
 	@mkdir -p $(@D)
 	musl-gcc -static -std=c11 -O2 -Wall -Wextra -Werror -D_GNU_SOURCE -I. -o $@ $<
 
