@@ -114,7 +114,8 @@ test:
 	@$(MAKE) --no-print-directory all unit-build drivers
 	@$(MAKE) --no-print-directory asan-build fuzz-build
 	@tests/run --only '$(T)' --unit $(UNIT) --label asan/ --unit $(ASAN_UNIT) \
-		--label '' --fuzz $(or $(FUZZ_SECONDS),5) $(FUZZ) --lab
+		--label '' --timeout 900 --unit tests/package/test_package.sh \
+		--fuzz $(or $(FUZZ_SECONDS),5) $(FUZZ) --lab
 
 # --- lint ------------------------------------------------------------------------------------
 lint:

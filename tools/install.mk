@@ -43,3 +43,14 @@ uninstall:
 	rm -f $(DESTDIR)$(bindir)/vmm $(DESTDIR)$(compdir)/vmm $(DESTDIR)$(mandir)/man1/vmm.1 \
 	    $(DESTDIR)$(mandir)/man1/vmm-*.1 $(DESTDIR)$(mandir)/man5/umbra-*.5
 	rm -rf $(DESTDIR)$(umbradir) $(DESTDIR)$(prefix)/share/umbra
+
+# A copy of the tree without what was built, so that the package is built from its sources alone.
+deb:
+	@tools/check-tools build man package
+	rm -rf $(B)/deb
+	mkdir -p $(B)/deb/umbra
+	tar -c --exclude=./build --exclude=./.git . | tar -x -C $(B)/deb/umbra
+	cd $(B)/deb/umbra && DEB_BUILD_OPTIONS="parallel=$$(nproc) $$DEB_BUILD_OPTIONS" \
+	    dpkg-buildpackage -us -uc --no-check-builddeps
+	rm -rf $(B)/deb/umbra
+	lintian --fail-on error --tag-display-limit 0 $(B)/deb/*.changes

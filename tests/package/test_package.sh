@@ -1,0 +1,103 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# The Debian package: it builds from its sources alone, lintian finds no error, and what is in it works
+# where dpkg puts it. Speaks TAP; takes a minute.
+set -u
+unset MAKEFLAGS MAKELEVEL MFLAGS
+export LC_ALL=C
+if ! tools/check-tools build man package 2>/dev/null; then
+	echo '1..1'
+	echo 'ok 1 - package # SKIP packages of the groups build, man and package are missing'
+	exit 0
+fi
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+n=0
+
+result()
+{
+	local name=$1
+
+	shift
+	n=$((n + 1))
+	if "$@"; then echo "ok $n - $name"; else echo "not ok $n - $name"; fi
+}
+
+build()
+{
+	make -s --no-print-directory deb >"$work/log" 2>&1 || { tail -n 40 "$work/log"; return 1; }
+}
+
+field()
+{
+	dpkg-deb -f build/deb/umbra_*_amd64.deb "$1"
+}
+
+version()
+{
+	[ "$("$work/root/usr/bin/vmm" --version)" = "vmm (Umbra) $(field Version)" ]
+}
+
+# Whatever it finds, it says so by its code and a line.
+doctor()
+{
+	"$work/root/usr/bin/vmm" doctor >"$work/doctor"
+	case $?:$(cat "$work/doctor") in
+	0:direct:* | 3:'lab needed:'* | 1:'no KVM:'*) ;;
+	*) cat "$work/doctor"; return 1 ;;
+	esac
+}
+
+# A library that all need is a dependency; one that a feature loads must not be.
+depends()
+{
+	[[ $(field Depends) == libc6* && $(field Depends) != *slirp* && $(field Recommends) == *libslirp0* ]]
+}
+
+page()
+{
+	mandoc -T ascii <(zcat "$work/root/usr/share/man/man1/vmm-run.1.gz") | grep -q 'vmm run'
+}
+
+# The build's path is in a .ko's build-id, so that two builds are alike, not the same.
+symbols()
+{
+	nm "$1/guest/$release/umbra.ko"
+}
+
+# For a kernel whose headers are here, as the error of a missing shim tells people to do.
+shim()
+{
+	local headers release
+
+	for headers in /usr/src/linux-headers-6.*-amd64; do
+		release=${headers#/usr/src/linux-headers-}
+		[ -e "$headers/Makefile" ] || continue
+		"$work/root/usr/lib/umbra/build-shim" "$release" >/dev/null &&
+			cmp <(symbols "$work/root/usr/lib/umbra") <(symbols build)
+		return
+	done
+}
+
+scripts()
+{
+	dpkg-deb -e build/deb/umbra_*_amd64.deb "$work/control" &&
+		sh -n "$work/control/postinst" && sh -n "$work/control/postrm" &&
+		grep -q 'adduser --quiet umbra kvm' "$work/control/postinst"
+}
+
+no_path()
+{
+	! grep -rlF "$PWD/build" "$work/root"
+}
+
+result package_builds build
+result it_unpacks dpkg-deb -x build/deb/umbra_*_amd64.deb "$work/root"
+result version_is_that_of_the_changelog version
+result doctor_runs doctor
+result dependencies depends
+result manual_page page
+result no_path_of_the_builder no_path
+result maintainer_scripts scripts
+result shim_is_built_from_what_is_installed shim
+echo "1..$n"
