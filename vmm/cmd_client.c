@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "shadow/suggest.h"
 #include "vmm/exit.h"
 
 int client_fail(const struct err *e)
@@ -68,4 +70,109 @@ int client_open_file(const char *file, char **path, struct err *e)
 		return ret;
 	}
 	return fd;
+}
+
+const char *client_duration(char buf[24], long long ms)
+{
+	long long s = ms / 1000;
+
+	if (s >= 86400)
+		snprintf(buf, 24, "%lldd %lldh", s / 86400, s / 3600 % 24);
+	else if (s >= 3600)
+		snprintf(buf, 24, "%lldh %lldm", s / 3600, s / 60 % 60);
+	else if (s >= 60)
+		snprintf(buf, 24, "%lldm %llds", s / 60, s % 60);
+	else
+		snprintf(buf, 24, "%lld.%llds", s, ms / 100 % 10);
+	return buf;
+}
+
+const char *client_size(char buf[24], long long bytes)
+{
+	static const char units[] = "KMGT";
+	double n = (double)bytes / 1024;
+	size_t u = 0;
+
+	while (n >= 1024 && u + 2 < sizeof(units)) {
+		n /= 1024;
+		u++;
+	}
+	snprintf(buf, 24, "%.*f%c", n == (double)(long long)n ? 0 : 1, n, units[u]);
+	return buf;
+}
+
+static int take_timeout(struct client_args *a, const char *command, const char *text)
+{
+	char *end;
+	long n = strtol(text, &end, 10);
+
+	if (*text < '0' || *text > '9' || *end || n > 86400)
+		return client_usage(command, "--timeout %s: want seconds, 0 to 86400", text);
+	a->timeout = (int)n;
+	return -1;
+}
+
+int client_args_parse(struct client_args *a, int argc, char **argv, unsigned allowed,
+		      const char *help)
+{
+	static const struct {
+		struct option o;
+		unsigned needs;
+	} known[] = {
+		{ { "help", no_argument, NULL, 'h' }, 0 },
+		{ { "guest", required_argument, NULL, 'g' }, CLIENT_GUEST },
+		{ { "json", no_argument, NULL, 'j' }, CLIENT_JSON },
+		{ { "force", no_argument, NULL, 'f' }, CLIENT_FORCE },
+		{ { "timeout", required_argument, NULL, 't' }, CLIENT_TIMEOUT },
+	};
+	struct option options[ARRAY_SIZE(known) + 1] = { 0 };
+	const char *names[ARRAY_SIZE(known)], *near;
+	size_t n = 0;
+	int opt, ret, before;
+
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
+		if ((known[i].needs & allowed) != known[i].needs)
+			continue;
+		names[n] = known[i].o.name;
+		options[n++] = known[i].o;
+	}
+	optind = 0;
+	opterr = 0;
+	for (before = 1; (opt = getopt_long(argc, argv, ":hg:f", options, NULL)) != -1;
+	     before = optind) {
+		if (opt == ':')
+			return client_usage(argv[0], "%s needs a value", argv[before]);
+		if ((opt == 'f' && !(allowed & CLIENT_FORCE)) ||
+		    (opt == 'g' && !(allowed & CLIENT_GUEST)))
+			opt = '?';
+		switch (opt) {
+		case 'h':
+			fputs(help, stdout);
+			return 0;
+		case 'g':
+			a->guest = optarg;
+			break;
+		case 'j':
+			a->json = true;
+			break;
+		case 'f':
+			a->force = true;
+			break;
+		case 't':
+			ret = take_timeout(a, argv[0], optarg);
+			if (ret >= 0)
+				return ret;
+			break;
+		default:
+			near = suggest_of(argv[before] + strspn(argv[before], "-"), names, n);
+			return client_usage(argv[0], "unknown option \"%s\"%s%s%s", argv[before],
+					    near ? "; did you mean --" : "", near ? near : "",
+					    near ? "?" : "");
+		}
+	}
+	if (optind < argc && (allowed & CLIENT_GUEST) && !a->guest)
+		a->guest = argv[optind++];
+	if (optind < argc)
+		return client_usage(argv[0], "one word too many: \"%s\"", argv[optind]);
+	return -1;
 }

@@ -13,6 +13,7 @@
 #include "vmm/boot.h"
 #include "vmm/commands.h"
 #include "vmm/console.h"
+#include "vmm/detach.h"
 #include "vmm/exit.h"
 #include "vmm/firmware.h"
 #include "vmm/machine.h"
@@ -27,6 +28,7 @@
 
 struct run {
 	struct run_options o;
+	struct detach *detach;
 	struct kernel *kernel;
 	struct machine *m;
 	struct monitor *monitor;
@@ -213,6 +215,8 @@ static void on_started(void *arg, u32 expiries)
 
 	(void)expiries;
 	loop_timer_del(machine_loop(r->m), r->started_timer);
+	detach_done(r->detach, monitor_name(r->monitor));
+	r->detach = NULL;
 	if (r->sessions) {
 		kernel_trim(r->kernel); /* they need its symbols and types */
 		return;
@@ -263,6 +267,10 @@ static int prepare(struct run *r, u64 exec_ns, struct err *e)
 		if (ret)
 			err_set(e, ret, "cannot receive signals: %s", strerror(-ret));
 	}
+	if (!ret)
+		monitor_set_devices(r->monitor, r->platform, r->console);
+	if (!ret && r->o.paused && machine_pause(r->m))
+		ret = err_set(e, -EMFILE, "cannot hold the guest back (--paused)");
 	if (!ret && r->sessions)
 		ret = sessions_start(r->sessions, machine_loop(r->m), monitor_control(r->monitor),
 				     e);
@@ -289,6 +297,7 @@ static void release(struct run *r)
 	kernel_close(r->kernel);
 	if (r->signals >= 0)
 		close(r->signals);
+	detach_free(r->detach);
 	free(r->cmdline);
 	run_options_free(&r->o);
 }
@@ -333,10 +342,18 @@ int cmd_run(int argc, char **argv)
 		syscalls = syscount_start(argc, argv);
 		exec_ns += stats_now_ns() - before; /* as if it had not been */
 	}
-	ret = prepare(&r, exec_ns, &e);
+	ret = r.o.detach ? detach_fork(&r.detach, &code, &e) : 0;
+	if (ret == 1) {
+		release(&r);
+		return code;
+	}
+	if (!ret)
+		ret = prepare(&r, exec_ns, &e);
 	if (!ret)
 		e.text[0] = '\0'; /* of something that was tried and did without */
 	code = ret ? VMM_EXIT_ERROR : machine_run(r.m, &e);
+	if (!ret)
+		monitor_ended(r.monitor, code);
 	/* The terminal first, so that what follows is readable. */
 	console_destroy(r.console);
 	r.console = NULL;

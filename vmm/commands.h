@@ -8,6 +8,13 @@
 #define VMM_VERSION "0.1.0" /* debian/changelog has it, too */
 
 int cmd_run(int argc, char **argv);
+int cmd_ps(int argc, char **argv);
+int cmd_info(int argc, char **argv);
+int cmd_console(int argc, char **argv);
+int cmd_stop(int argc, char **argv);
+int cmd_kill(int argc, char **argv);
+int cmd_pause(int argc, char **argv);
+int cmd_resume(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_inspect(int argc, char **argv);
 int cmd_driver(int argc, char **argv);

@@ -12,6 +12,7 @@
 #include "devices/virtio_pci.h"
 #include "vmm/endpoint.h"
 #include "vmm/layout.h"
+#include "vmm/viewers.h"
 
 struct port {
 	struct console *c;
@@ -26,6 +27,9 @@ struct console {
 	struct virtio_console *device; /* or NULL */
 	struct virtio_pci *pci;
 	pthread_mutex_t tap_lock;
+	struct viewers *viewers;
+	const struct run_port *names; /* of the ports behind the console */
+	size_t n_ports;
 	struct port ports[1 + RUN_MAX_PORTS]; /* 0: the console */
 };
 
@@ -44,6 +48,7 @@ static void on_serial_output(void *arg, u8 byte)
 	struct console *c = arg;
 
 	endpoint_write(c->ports[0].end, &byte, 1, false);
+	viewers_write(c->viewers, &byte, 1);
 	tap(c, &byte, 1);
 }
 
@@ -52,6 +57,7 @@ static void on_serial_room(void *arg)
 	struct console *c = arg;
 
 	endpoint_room(c->ports[0].end);
+	viewers_room(c->viewers);
 }
 
 static size_t on_virtio_output(void *arg, unsigned port, const u8 *buf, size_t len)
@@ -59,8 +65,10 @@ static size_t on_virtio_output(void *arg, unsigned port, const u8 *buf, size_t l
 	struct console *c = arg;
 	size_t taken = endpoint_write(c->ports[port].end, buf, len, true);
 
-	if (!port)
+	if (!port) {
+		viewers_write(c->viewers, buf, taken);
 		tap(c, buf, taken);
+	}
 	return taken;
 }
 
@@ -69,6 +77,8 @@ static void on_virtio_room(void *arg, unsigned port)
 	struct console *c = arg;
 
 	endpoint_room(c->ports[port].end);
+	if (!port)
+		viewers_room(c->viewers);
 }
 
 static size_t on_input(void *arg, const u8 *buf, size_t len)
@@ -152,6 +162,14 @@ int console_create(struct console **out, struct machine *m, const struct run_opt
 		return err_set(e, -ENOMEM, "out of memory");
 	pthread_mutex_init(&c->tap_lock, NULL);
 	c->config = *config;
+	c->names = o->ports;
+	c->n_ports = o->n_ports;
+	c->ports[0].c = c;
+	if (viewers_create(&c->viewers, machine_loop(m), o->console.kind == RUN_ATTACH, on_input,
+			   &c->ports[0])) {
+		console_destroy(c);
+		return err_set(e, -ENOMEM, "out of memory");
+	}
 	snprintf(c->ports[0].name, sizeof(c->ports[0].name), "console");
 	ret = serial_create(&c->serial, machine_host(m), &sc);
 	if (ret)
@@ -182,8 +200,30 @@ void console_destroy(struct console *c)
 	virtio_pci_destroy(c->pci);
 	for (size_t i = 0; i < ARRAY_SIZE(c->ports); i++)
 		endpoint_destroy(c->ports[i].end);
+	viewers_destroy(c->viewers);
 	virtio_console_destroy(c->device);
 	serial_destroy(c->serial);
 	pthread_mutex_destroy(&c->tap_lock);
 	free(c);
+}
+
+int console_attach(struct console *c, int fd, struct err *e)
+{
+	return viewers_add(c->viewers, fd, e);
+}
+
+unsigned console_viewers(struct console *c)
+{
+	return viewers_count(c->viewers);
+}
+
+bool console_port(const struct console *c, unsigned i, struct console_port *out)
+{
+	if (i > c->n_ports)
+		return false;
+	out->name = i ? c->names[i - 1].name : "console";
+	endpoint_describe(c->ports[i].end, out->where, sizeof(out->where));
+	/* A serial port has no way to say that nobody uses it. */
+	out->open = !i || virtio_console_is_open(c->device, i);
+	return true;
 }

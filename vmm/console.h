@@ -12,6 +12,8 @@
  * Ctrl-a sends one. From a pipe or a file every byte goes to the guest as it is, no faster than the
  * guest takes it; the end of the input is of no consequence.
  *
+ * Beside that others may look at the console and type (viewers.h).
+ *
  * Output to stdout is written by lines, or after 10 ms; a reader that is slow slows the guest, and
  * one that is gone is ignored.
  */
@@ -42,5 +44,18 @@ int console_create(struct console **out, struct machine *m, const struct run_opt
  * before the bus. NULL allowed.
  */
 void console_destroy(struct console *c);
+
+/* A viewer with a socket of its own (viewers.h); @fd is taken over if it succeeds. Main thread. */
+int console_attach(struct console *c, int fd, struct err *e);
+unsigned console_viewers(struct console *c);
+
+/* The console (0) and the virtio console's ports. */
+struct console_port {
+	const char *name;
+	char where[160]; /* see endpoint_describe() */
+	bool open;	 /* by the guest */
+};
+/* False: there are not so many. Main thread. */
+bool console_port(const struct console *c, unsigned i, struct console_port *out);
 
 #endif

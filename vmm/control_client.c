@@ -208,6 +208,13 @@ pid_t client_pid(const struct client *c)
 	return getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) ? 0 : cred.pid;
 }
 
+bool client_connected(const struct client *c)
+{
+	struct pollfd p = { .fd = c->fd, .events = POLLIN };
+
+	return poll(&p, 1, 0) >= 0 && !(p.revents & (POLLHUP | POLLERR));
+}
+
 /* --- talking ------------------------------------------------------------------------------- */
 
 static s64 now_ms(void)

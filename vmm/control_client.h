@@ -31,6 +31,8 @@ void client_close(struct client *c); /* NULL allowed */
 const char *client_name(const struct client *c);
 /* The process that listens, as the kernel tells (SO_PEERCRED); 0: not in our pid namespace. */
 pid_t client_pid(const struct client *c);
+/* Is the other end still there? */
+bool client_connected(const struct client *c);
 
 /*
  * Send @command and wait for its answer; *out is the "return" value (may be NULL if of no interest).

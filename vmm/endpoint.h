@@ -31,7 +31,11 @@ struct endpoint_config {
 	void *arg;
 };
 
-/* Main thread. For stdio the terminal goes raw here. Nothing of @c but what its pointers name is kept. */
+/*
+ * Main thread. For stdio the terminal goes raw here. Nothing of @c but what its pointers name is
+ * kept. RUN_ATTACH has no end out there (see viewers.h): *out is NULL then, which all functions
+ * below take; it swallows what is written.
+ */
 int endpoint_create(struct endpoint **out, const struct endpoint_config *c, struct err *e);
 /* Writes what is left, as far as somebody reads. Main thread. NULL allowed. */
 void endpoint_destroy(struct endpoint *ep);
@@ -41,6 +45,8 @@ void endpoint_destroy(struct endpoint *ep);
  * @may_refuse and there is a reader who is slow.
  */
 size_t endpoint_write(struct endpoint *ep, const u8 *buf, size_t len, bool may_refuse);
+/* As QEMU calls such a thing: "pty:/dev/pts/3", "unix:PATH,server=on", "file", "null". */
+void endpoint_describe(const struct endpoint *ep, char *buf, size_t len);
 /* The guest takes input again. Any thread. */
 void endpoint_room(struct endpoint *ep);
 

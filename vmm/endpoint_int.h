@@ -9,6 +9,7 @@ struct endpoint_ops {
 	void (*destroy)(struct endpoint *ep);
 	size_t (*write)(struct endpoint *ep, const u8 *buf, size_t len, bool may_refuse);
 	void (*room)(struct endpoint *ep);
+	void (*describe)(const struct endpoint *ep, char *buf, size_t len);
 };
 
 /* Each kind begins with it. */

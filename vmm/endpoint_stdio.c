@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -262,10 +263,16 @@ static int open_output(struct stdio *c, struct err *e)
 			     : 0;
 }
 
+static void stdio_describe(const struct endpoint *ep, char *buf, size_t len)
+{
+	snprintf(buf, len, "%s", ep->c.what->kind == RUN_FILE ? "file" : "stdio");
+}
+
 int endpoint_stdio_create(struct endpoint **out, const struct endpoint_config *config,
 			  struct err *e)
 {
-	static const struct endpoint_ops ops = { stdio_destroy, stdio_write, stdio_room };
+	static const struct endpoint_ops ops = { stdio_destroy, stdio_write, stdio_room,
+						 stdio_describe };
 	struct stdio *c = calloc(1, sizeof(*c));
 	int ret;
 

@@ -32,6 +32,7 @@ struct stream {
 	int listener, slave; /* or -1 */
 	int room_fd;	     /* the guest has room again */
 	bool bound;	     /* the socket's file is ours */
+	char tty[64];	     /* the slave's path */
 
 	pthread_mutex_t lock;
 	int fd; /* the client, or the terminal's master; -1 */
@@ -244,19 +245,18 @@ static void on_connection(void *arg, u32 events)
 static int open_pty(struct stream *s, struct err *e)
 {
 	struct termios t;
-	char path[64];
 	int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
 
 	if (master < 0 || grantpt(master) || unlockpt(master) ||
-	    ptsname_r(master, path, sizeof(path)))
+	    ptsname_r(master, s->tty, sizeof(s->tty)))
 		goto fail;
-	s->slave = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	s->slave = open(s->tty, O_RDWR | O_NOCTTY | O_CLOEXEC);
 	if (s->slave < 0 || tcgetattr(s->slave, &t))
 		goto fail;
 	cfmakeraw(&t);
 	if (tcsetattr(s->slave, TCSANOW, &t))
 		goto fail;
-	fprintf(stderr, "vmm: %s is on %s\n", s->ep.c.name, path);
+	fprintf(stderr, "vmm: %s is on %s\n", s->ep.c.name, s->tty);
 	return adopt(s, master);
 fail:
 	err_set(e, -errno, "%s: cannot make a pseudo-terminal: %s", s->ep.c.name, strerror(errno));
@@ -343,9 +343,20 @@ static void stream_destroy(struct endpoint *ep)
 	free(s);
 }
 
+static void stream_describe(const struct endpoint *ep, char *buf, size_t len)
+{
+	const struct stream *s = (const struct stream *)(const void *)ep;
+
+	if (ep->c.what->kind == RUN_PTY)
+		snprintf(buf, len, "pty:%s", s->tty);
+	else
+		snprintf(buf, len, "unix:%s,server=on", ep->c.what->path);
+}
+
 int endpoint_stream_create(struct endpoint **out, const struct endpoint_config *c, struct err *e)
 {
-	static const struct endpoint_ops ops = { stream_destroy, stream_write, stream_room };
+	static const struct endpoint_ops ops = { stream_destroy, stream_write, stream_room,
+						 stream_describe };
 	struct stream *s = calloc(1, sizeof(*s));
 	int ret;
 

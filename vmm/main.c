@@ -12,6 +12,13 @@ static const struct command {
 	const char *what; /* NULL: not for people */
 } commands[] = {
 	{ "run", cmd_run, "boot a guest" },
+	{ "ps", cmd_ps, "list the guests that run" },
+	{ "info", cmd_info, "show all about a running guest" },
+	{ "console", cmd_console, "attach to the console of a running guest" },
+	{ "stop", cmd_stop, "shut a guest down by its power button" },
+	{ "kill", cmd_kill, "end a guest at once" },
+	{ "pause", cmd_pause, "take a guest's CPUs away for a while" },
+	{ "resume", cmd_resume, "let a paused guest go on" },
 	{ "inspect", cmd_inspect, "show where each import of a driver would lead" },
 	{ "record", cmd_record, "show a record of requests" },
 	{ "driver", cmd_driver, "load, unload and list drivers of a running guest" },
@@ -31,6 +38,8 @@ static void help(void)
 	     "\nExamples:\n"
 	     "  vmm doctor\n"
 	     "  vmm run --kernel /vmlinuz --initrd /initrd.img --memory 1G\n"
+	     "  vmm run --detach --name web --disk web.img --kernel /vmlinuz; vmm console web\n"
+	     "  vmm stop web\n"
 	     "  vmm inspect --kernel /vmlinuz driver.ko");
 }
 

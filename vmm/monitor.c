@@ -1,88 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "vmm/monitor.h"
-
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "vmm/control.h"
-#include "vmm/exit.h"
+#include "vmm/monitor_int.h"
 
 #define GUESTS_MAX 10000
-
-struct part {
-	struct part *next;
-	const char *name;
-	monitor_info_fn *fn;
-	void *arg;
-};
-
-struct monitor {
-	struct machine *m;
-	const struct run_options *o;
-	struct control *control;
-	char *name;
-	struct part *parts, **parts_tail;
-};
-
-static void query_status(void *arg, struct control_request *r, const json_t *args)
-{
-	(void)arg;
-	(void)args;
-	control_reply(r, json_pack("{s:b, s:s, s:b}", "running", 1, "status", "running",
-				   "singlestep", 0));
-}
-
-static void query_name(void *arg, struct control_request *r, const json_t *args)
-{
-	struct monitor *mon = arg;
-
-	(void)args;
-	control_reply(r, json_pack("{s:s}", "name", mon->name));
-}
-
-static void quit(void *arg, struct control_request *r, const json_t *args)
-{
-	struct monitor *mon = arg;
-
-	(void)args;
-	control_reply(r, NULL);
-	machine_exit(mon->m, VMM_EXIT_SIGNAL + 15, "ended by the control socket");
-}
-
-static void info(void *arg, struct control_request *r, const json_t *args)
-{
-	struct monitor *mon = arg;
-	json_t *all = json_object();
-
-	(void)args;
-	for (struct part *p = mon->parts; p; p = p->next) {
-		json_t *value = p->fn(p->arg);
-
-		if (value)
-			json_object_set_new(all, p->name, value);
-	}
-	control_reply(r, all);
-}
-
-static const struct control_command commands[] = {
-	{ "query-status", query_status },
-	{ "query-name", query_name },
-	{ "quit", quit },
-	{ "umbra-info", info },
-	{ NULL, NULL },
-};
-
-static json_t *guest_info(void *arg)
-{
-	struct monitor *mon = arg;
-
-	return json_pack("{s:s, s:i, s:i, s:I, s:I}", "name", mon->name, "pid", getpid(), "cpus",
-			 (int)machine_cpus(mon->m), "memory", (json_int_t)machine_memory(mon->m),
-			 "uptime-ms", (json_int_t)(machine_time_ns(mon->m) / 1000000));
-}
 
 int monitor_add_info(struct monitor *mon, const char *name, monitor_info_fn *fn, void *arg)
 {
@@ -110,9 +34,11 @@ static int listen_as(struct monitor *mon, const char *name, struct err *e)
 
 	if (!ret)
 		ret = control_create(&mon->control, machine_loop(mon->m), path, e);
-	free(path);
-	if (ret)
+	if (ret) {
+		free(path);
 		return ret;
+	}
+	mon->socket = path;
 	mon->name = strdup(name);
 	return mon->name ? 0 : err_set(e, -ENOMEM, "out of memory");
 }
@@ -131,22 +57,28 @@ static int listen_somewhere(struct monitor *mon, struct err *e)
 
 static int start(struct monitor *mon, struct err *warning, struct err *e)
 {
+	bool required;
 	int ret;
 
 	if (mon->o->no_control) {
 		mon->name = mon->o->name ? strdup(mon->o->name) : NULL;
 		return mon->o->name && !mon->name ? -ENOMEM : 0;
 	}
+	required = mon->o->name || mon->o->detach;
 	ret = mon->o->name ? listen_as(mon, mon->o->name, e) : listen_somewhere(mon, e);
-	if (ret && ret != -ENOMEM && !mon->o->name) {
+	if (ret && ret != -ENOMEM && !required) {
 		err_set(warning, ret,
 			"%s; the guest runs without one (--no-control says so on purpose)",
 			e ? e->text : "no control socket");
 		return 0;
 	}
 	if (!ret)
-		ret = control_add(mon->control, commands, mon);
-	return ret ? ret : monitor_add_info(mon, "guest", guest_info, mon);
+		ret = control_add(mon->control, monitor_block_commands, mon);
+	if (!ret)
+		ret = control_add(mon->control, monitor_query_commands, mon);
+	if (!ret)
+		ret = control_add(mon->control, monitor_run_commands, mon);
+	return ret ? ret : monitor_add_own_parts(mon);
 }
 
 int monitor_create(struct monitor **out, struct machine *m, const struct run_options *o,
@@ -160,6 +92,8 @@ int monitor_create(struct monitor **out, struct machine *m, const struct run_opt
 	mon->m = m;
 	mon->o = o;
 	mon->parts_tail = &mon->parts;
+	mon->state = o->paused ? MONITOR_PRELAUNCH : MONITOR_RUNNING;
+	machine_set_paused_hook(m, monitor_on_paused, mon);
 	err_set(warning, 0, "%s", "");
 	ret = start(mon, warning, e);
 	if (ret == -ENOMEM)
@@ -176,6 +110,10 @@ void monitor_destroy(struct monitor *mon)
 {
 	if (!mon)
 		return;
+	/* Nobody who waits for a pause gets an answer that is true any more. */
+	for (size_t i = 0; i < mon->n_stops; i++)
+		control_fail(mon->stops[i], "the guest has ended");
+	free(mon->stops);
 	control_destroy(mon->control);
 	while (mon->parts) {
 		struct part *p = mon->parts;
@@ -183,6 +121,7 @@ void monitor_destroy(struct monitor *mon)
 		mon->parts = p->next;
 		free(p);
 	}
+	free(mon->socket);
 	free(mon->name);
 	free(mon);
 }
@@ -195,4 +134,15 @@ struct control *monitor_control(const struct monitor *mon)
 const char *monitor_name(const struct monitor *mon)
 {
 	return mon->name;
+}
+
+const char *monitor_socket(const struct monitor *mon)
+{
+	return mon->control ? mon->socket : NULL;
+}
+
+void monitor_set_devices(struct monitor *mon, struct platform *p, struct console *c)
+{
+	mon->platform = p;
+	mon->console = c;
 }

@@ -18,8 +18,10 @@
 #include "vmm/machine.h"
 #include "vmm/options.h"
 
+struct console;
 struct control;
 struct monitor;
+struct platform;
 
 /*
  * Listens from here on; requests are served when the machine's loop runs. @o must outlive it.
@@ -34,6 +36,16 @@ void monitor_destroy(struct monitor *mon);
 struct control *monitor_control(const struct monitor *mon);
 /* NULL: it has none. Lives as long as @mon. */
 const char *monitor_name(const struct monitor *mon);
+/* The control socket's path, which somebody else may have to remove; NULL: there is none. */
+const char *monitor_socket(const struct monitor *mon);
+
+/* What commands about devices are about; NULL, NULL before the devices go. */
+void monitor_set_devices(struct monitor *mon, struct platform *p, struct console *c);
+/*
+ * The guest has ended with exit code @code (vmm/exit.h): tells the clients, as SHUTDOWN and, of a
+ * panic, GUEST_PANICKED. Before the sessions and devices go.
+ */
+void monitor_ended(struct monitor *mon, int code);
 
 /*
  * Part @name of umbra-info, which `vmm info` prints and `vmm info --json` hands on: @fn returns a new

@@ -140,6 +140,30 @@ static void getopt_table(struct option longs[MAX_OPTIONS + 1])
 	longs[used] = (struct option){ 0 };
 }
 
+static int check_background(struct run_options *o, struct err *e)
+{
+	if (o->no_control && (o->detach || o->paused))
+		return err_set(
+			e, -EINVAL,
+			"%s and --no-control exclude each other: nothing else could reach the "
+			"guest",
+			o->detach ? "--detach" : "--paused");
+	if (!o->detach)
+		return 0;
+	if (o->stats)
+		return err_set(
+			e, -EINVAL,
+			"--detach and --stats exclude each other; `vmm info` shows exits of a "
+			"guest that runs");
+	if (o->console_given && o->console.kind == RUN_STDIO)
+		return err_set(e, -EINVAL,
+			       "--detach and --console stdio exclude each other; want --console "
+			       "attach, pty, socket=PATH or file=PATH");
+	if (!o->console_given)
+		o->console.kind = RUN_ATTACH;
+	return 0;
+}
+
 int run_options_parse(struct run_options *o, int argc, char **argv, struct err *e)
 {
 	struct option longs[MAX_OPTIONS + 1];
@@ -156,7 +180,7 @@ int run_options_parse(struct run_options *o, int argc, char **argv, struct err *
 	optind = 0; /* from the start, also after a command line that ended in a mistake */
 	opterr = 0;
 	for (before = 1; !ret; before = optind) {
-		opt = getopt_long(argc, argv, "+:h", longs, NULL);
+		opt = getopt_long(argc, argv, "+:hd", longs, NULL);
 		if (opt < 0)
 			break;
 		if (opt == ':')
@@ -166,6 +190,8 @@ int run_options_parse(struct run_options *o, int argc, char **argv, struct err *
 			return unknown(argv[before], e);
 		if (opt == 'h')
 			o->help = true;
+		else if (opt == 'd')
+			o->detach = true;
 		else if (!t[opt - 256].form)
 			ret = take_switch(o, &t[opt - 256], optarg, e);
 		else
@@ -176,7 +202,8 @@ int run_options_parse(struct run_options *o, int argc, char **argv, struct err *
 	if (optind < argc)
 		return err_set(e, -EINVAL, "unexpected argument \"%s\"; see vmm run --help",
 			       argv[optind]);
-	return check_boot(o, e);
+	ret = check_background(o, e);
+	return ret ? ret : check_boot(o, e);
 }
 
 void run_options_free(struct run_options *o)

@@ -33,9 +33,9 @@ struct run_disk {
 	unsigned queues; /* 0: one for each CPU */
 };
 
-/* Where a byte stream of the guest ends: stdio, pty, socket=PATH, file=PATH */
+/* Where a byte stream of the guest ends: stdio, attach, pty, socket=PATH, file=PATH */
 struct run_endpoint {
-	enum { RUN_STDIO, RUN_PTY, RUN_SOCKET, RUN_FILE } kind;
+	enum { RUN_STDIO, RUN_ATTACH, RUN_PTY, RUN_SOCKET, RUN_FILE } kind;
 	const char *path;
 };
 
@@ -96,6 +96,8 @@ struct run_options {
 	size_t n_nets;
 	struct run_endpoint console;
 	bool console_given;
+	bool detach;
+	bool paused;
 	bool virtio_console; /* --console or --port was given */
 	struct run_port ports[RUN_MAX_PORTS];
 	size_t n_ports;

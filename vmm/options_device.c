@@ -151,12 +151,16 @@ int parse_disk(struct run_options *o, const char *s, struct err *e)
 static int parse_endpoint(struct run_options *o, struct run_endpoint *end, const char *option,
 			  const char *whole, const char *s, struct err *e)
 {
-	static const char *const known[] = { "stdio", "pty", "socket", "file", NULL };
+	static const char *const known[] = { "stdio", "attach", "pty", "socket", "file", NULL };
 	const char *path;
 
 	end->path = NULL;
 	if (!strcmp(s, "stdio")) {
 		end->kind = RUN_STDIO;
+		return 0;
+	}
+	if (!strcmp(s, "attach")) {
+		end->kind = RUN_ATTACH;
 		return 0;
 	}
 	if (!strcmp(s, "pty")) {
@@ -168,7 +172,7 @@ static int parse_endpoint(struct run_options *o, struct run_endpoint *end, const
 	if (!path)
 		path = value_of(s, "file");
 	if (!path)
-		return unknown(option, whole, s, known, "stdio, pty, socket=PATH or file=PATH", e);
+		return unknown(option, whole, s, known, "stdio, attach, pty, socket=PATH or file=PATH", e);
 	if (!*path)
 		return err_set(e, -EINVAL, "%s %s: no path is named", option, whole);
 	end->path = run_options_path(o, path);
@@ -205,11 +209,11 @@ int parse_port(struct run_options *o, const char *s, struct err *e)
 			return err_set(e, -EINVAL, "--port %s: there are two ports of that name",
 				       s);
 	ret = parse_endpoint(o, &p->end, "--port", s, s + len + 1, e);
-	if (!ret && p->end.kind == RUN_STDIO)
+	if (!ret && (p->end.kind == RUN_STDIO || p->end.kind == RUN_ATTACH))
 		return err_set(
 			e, -EINVAL,
-			"--port %s: the terminal is for the console; want pty, socket=PATH or "
-			"file=PATH",
+			"--port %s: the terminal and `vmm console` are for the console; want pty, "
+			"socket=PATH or file=PATH",
 			s);
 	return ret;
 }

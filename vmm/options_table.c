@@ -155,9 +155,10 @@ static const struct run_option table[] = {
 	  "DNS, the host as 10.0.2.2; hostfwd makes a port of the guest one of\n"
 	  "this machine's. tap: on an existing tap interface",
 	  .repeat = true, .take = parse_net },
-	{ "console", "stdio|pty|socket=PATH|file=PATH",
+	{ "console", "stdio|attach|pty|socket=PATH|file=PATH",
 	  "a virtio console (hvc0) beside the serial port, both on this.\n"
-	  "socket keeps the last 64 KiB for who connects",
+	  "attach keeps the last 64 KiB for `vmm console`, socket for who\n"
+	  "connects",
 	  .take = parse_console },
 	{ "port", "NAME=pty|socket=PATH|file=PATH",
 	  "/dev/virtio-ports/NAME of the guest; repeatable",
@@ -183,6 +184,11 @@ static const struct run_option table[] = {
 	  .take = parse_config, .no_config = true },
 	{ "name", "NAME",
 	  "name for other vmm commands (default: guest1, guest2, ...)", .take = parse_name },
+	{ "detach", NULL,
+	  "run in the background (-d): return when the guest has started, and\n"
+	  "print its name; its console is for `vmm console`", AT(detach) },
+	{ "paused", NULL,
+	  "start no CPU before `vmm resume`", AT(paused) },
 	{ "no-control", NULL,
 	  "without a control socket: no other vmm command reaches the guest", AT(no_control) },
 	{ "stats", NULL,
