@@ -166,8 +166,8 @@ int client_args_parse(struct client_args *a, int argc, char **argv, unsigned all
 		default:
 			near = suggest_of(argv[before] + strspn(argv[before], "-"), names, n);
 			return client_usage(argv[0], "unknown option \"%s\"%s%s%s", argv[before],
-					    near ? "; did you mean --" : "", near ? near : "",
-					    near ? "?" : "");
+					    near ? " (did you mean --" : "", near ? near : "",
+					    near ? "?)" : "");
 		}
 	}
 	if (optind < argc && (allowed & CLIENT_GUEST) && !a->guest)
