@@ -16,17 +16,35 @@
 #define FILE_BLOCK 4096U    /* no file system wants more */
 #define GRAIN	   4096U    /* a page of the cache */
 #define BUSY_PAUSE 5000000L /* ns */
-#define BUSY_TRIES 50U
+#define BUSY_TRIES 200U
+#define LOCK_SPLIT ((off_t)1 << 62)
 #define ZEROES	   (64U << 10) /* written at once where the host cannot zero by itself */
 
-static int lock_image(int fd, bool readonly)
+static int lock_range(int fd, bool readonly, off_t start, off_t len)
 {
-	struct flock l = { .l_type = readonly ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET };
+	struct flock l = {
+		.l_type = readonly ? F_RDLCK : F_WRLCK,
+		.l_whence = SEEK_SET,
+		.l_start = start,
+		.l_len = len,
+	};
 
 	if (!fcntl(fd, F_OFD_SETLK, &l))
 		return 0;
 	/* A file system without locks is no reason to refuse. */
 	return errno == EAGAIN || errno == EACCES ? -EBUSY : 0;
+}
+
+/*
+ * A lock lives as long as its descriptor is in use, by a transfer in flight too, which may outlive
+ * a process that was killed. So each of the two has a part of the file to lock: the image is free
+ * when nothing can be written to it by either.
+ */
+static int lock_image(const struct blk_image *im)
+{
+	int ret = lock_range(im->fd, im->readonly, 0, im->direct < 0 ? 0 : LOCK_SPLIT);
+
+	return ret || im->direct < 0 ? ret : lock_range(im->direct, im->readonly, LOCK_SPLIT, 0);
 }
 
 static int measure(int fd, u64 *bytes)
@@ -119,7 +137,7 @@ static int try_open(struct blk_image *im, const char *path, bool readonly, bool 
 		ret = err_set(e, -EINVAL, "--disk %s: has no whole sector (512 bytes)", path);
 		goto fail;
 	}
-	ret = lock_image(im->fd, readonly);
+	ret = lock_image(im);
 	if (ret) {
 		err_set(e, ret, "--disk %s: is in use by another guest or program; stop that one%s",
 			path, readonly ? "" : ", or open it read-only in both (\",ro\")");
@@ -134,8 +152,8 @@ fail:
 }
 
 /*
- * A process that was killed is gone before its locks are: what io_uring has of it is taken apart
- * later. Whoever starts a guest again at once is not to see that.
+ * A process that was killed is gone before its locks are: what io_uring has of it goes on, and is
+ * taken apart later. Whoever starts a guest again at once is not to see that.
  */
 int blk_image_open(struct blk_image *im, const char *path, bool readonly, bool direct,
 		   struct err *e)

@@ -35,9 +35,9 @@ struct blk_image {
 };
 
 /*
- * Open PATH and lock it: one writer, or any number of readers (-EBUSY, after a quarter of a second
- * of trying). A block device that is mounted counts as locked. -EINVAL: neither a regular file nor
- * a block device, less than one sector, or no direct I/O there. On failure nothing is left open.
+ * Open PATH and lock it: one writer, or any number of readers (-EBUSY, after a second of trying). A
+ * block device that is mounted counts as locked. -EINVAL: neither a regular file nor a block
+ * device, less than one sector, or no direct I/O there. On failure nothing is left open.
  */
 int blk_image_open(struct blk_image *im, const char *path, bool readonly, bool direct,
 		   struct err *e);

@@ -458,6 +458,20 @@ static inline bool crash_verify(struct crash *c, const char *when)
 	return true;
 }
 
+/* Wait until the image is free, as another VMM would: a transfer may outlive its process. */
+static inline bool crash_free(struct crash *c)
+{
+	struct flock l = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
+
+	for (u64 until = crash_now() + CRASH_GIVE_UP; crash_now() < until; crash_nap(200)) {
+		if (fcntl(c->fd, F_OFD_SETLK, &l))
+			continue;
+		l.l_type = F_UNLCK;
+		return !fcntl(c->fd, F_OFD_SETLK, &l);
+	}
+	return crash_wrong(c, "the image of a killed process stays locked");
+}
+
 static inline void crash_end(struct crash *c)
 {
 	kill(c->child, SIGKILL);
@@ -511,7 +525,7 @@ static inline bool crash_round(struct crash *c, u64 us, unsigned breaks)
 		return false;
 	crash_end(c);
 	c->kills++;
-	return good && crash_verify(c, "after the kill");
+	return good && crash_free(c) && crash_verify(c, "after the kill");
 }
 
 /* @path: an image of at least CRASH_SECTORS sectors of zeroes. */
