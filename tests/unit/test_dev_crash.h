@@ -433,10 +433,9 @@ static inline bool crash_work(struct crash *c, u64 us)
 	return true;
 }
 
-/* Nothing is going on any more: see what the file holds. */
-static inline bool crash_verify(struct crash *c, const char *when)
+/* Nothing is answered any more: what was not may be done or not. */
+static inline bool crash_settle(struct crash *c)
 {
-	static u8 image[CRASH_SECTORS * 512];
 	bool any;
 
 	if (!crash_reap(c, &any))
@@ -445,11 +444,18 @@ static inline bool crash_verify(struct crash *c, const char *when)
 		for (unsigned i = 0; i < CRASH_SLOTS; i++) {
 			struct crash_slot *s = &c->slots[q][i];
 
-			/* Unanswered: done or not. */
 			for (u64 k = s->sector; s->used && k < s->sector + s->n; k++)
 				if (s->type != VIRTIO_BLK_T_IN)
 					c->or [k] = s->version;
 		}
+	return true;
+}
+
+/* Nothing is going on any more: see what the file holds. */
+static inline bool crash_compare(struct crash *c, const char *when)
+{
+	static u8 image[CRASH_SECTORS * 512];
+
 	if (pread(c->fd, image, sizeof(image), 0) != (ssize_t)sizeof(image))
 		return crash_wrong(c, "the image cannot be read, or is shorter now");
 	for (u64 i = 0; i < CRASH_SECTORS; i++)
@@ -485,13 +491,15 @@ static inline bool crash_reset(struct crash *c)
 {
 	u8 bell = CRASH_RESET;
 
-	if (write(c->bell, &bell, 1) != 1 || !crash_wait(c, 2) || !crash_verify(c, "after a reset"))
+	if (write(c->bell, &bell, 1) != 1 || !crash_wait(c, 2) || !crash_settle(c))
 		return false;
 	memset(c->s->f.ram, 0xcc, sizeof(c->s->f.ram));
 	crash_nap(crash_random(c) % 300);
 	for (size_t i = 0; i < sizeof(c->s->f.ram); i++)
 		if (c->s->f.ram[i] != 0xcc)
 			return crash_wrong(c, "memory at 0x%zx is written to after a reset", i);
+	if (!crash_compare(c, "after a reset"))
+		return false;
 	crash_clear(c);
 	c->resets++;
 	bell = CRASH_RESTART;
@@ -525,7 +533,7 @@ static inline bool crash_round(struct crash *c, u64 us, unsigned breaks)
 		return false;
 	crash_end(c);
 	c->kills++;
-	return good && crash_free(c) && crash_verify(c, "after the kill");
+	return good && crash_free(c) && crash_settle(c) && crash_compare(c, "after the kill");
 }
 
 /* @path: an image of at least CRASH_SECTORS sectors of zeroes. */

@@ -13,6 +13,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include "devices/blk_request.h"
 #include "tests/unit/test_dev_blk.h"
 
 static void test_read(void **state)
@@ -230,6 +231,15 @@ static void test_discard_and_zero(void **state)
 	assert_int_equal(range(t, VIRTIO_BLK_T_WRITE_ZEROES, 1, 1, 2), VIRTIO_BLK_S_UNSUPP);
 	assert_int_equal(byte_at(t, 1), 1);
 	assert_int_equal(range(t, VIRTIO_BLK_T_WRITE_ZEROES, SECTORS, 0, 0), VIRTIO_BLK_S_OK);
+	/* As much as is announced, and no more. */
+	assert_int_equal(ftruncate(t->fd, (off_t)(BLK_MAX_ZERO + 1) * 512), 0);
+	assert_int_equal(virtio_blk_refresh(t->b), (BLK_MAX_ZERO + 1) * 512);
+	assert_int_equal(range(t, VIRTIO_BLK_T_WRITE_ZEROES, 0, BLK_MAX_ZERO + 1, 0),
+			 VIRTIO_BLK_S_IOERR);
+	assert_int_equal(byte_at(t, 1), 1);
+	assert_int_equal(range(t, VIRTIO_BLK_T_WRITE_ZEROES, 2, BLK_MAX_ZERO - 1, 1),
+			 VIRTIO_BLK_S_OK);
+	assert_int_equal(byte_at(t, 2), 0);
 	close_disk(t);
 	open_disk(t, true);
 	start(t, 1ULL << VIRTIO_BLK_F_RO);

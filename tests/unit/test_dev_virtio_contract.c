@@ -255,6 +255,7 @@ static void test_masked_while_live(void **state)
 	assert_int_equal(t->f.sent[0], 1);
 	assert_int_equal(get(t, 0, MSIX_PBA, 8), 1 << 2);
 	assert_int_equal(get(t, 0, MSIX_PBA, 4), 1 << 2);
+	assert_int_equal(get(t, 0, MSIX_PBA + 8, 8), 0);
 	put(t, 0, MSIX_PBA, ~0ULL, 8); /* read-only */
 	assert_int_equal(get(t, 0, MSIX_PBA, 8), 1 << 2);
 	/* Another message while it is masked: the new one is what comes. */
@@ -263,6 +264,11 @@ static void test_masked_while_live(void **state)
 	assert_int_equal(t->f.sent[0], 2);
 	assert_int_equal(t->f.msi_data[0], 0x52);
 	assert_int_equal(get(t, 0, MSIX_PBA, 8), 0);
+	/* Low bits of an address are none; behind the last entry there is nothing. */
+	put(t, 0, MSIX_TAB, 0xfee00007, 4);
+	assert_int_equal(get(t, 0, MSIX_TAB, 4), 0xfee00004);
+	put(t, 0, MSIX_TAB + 16 * (QUEUES + 1), 0x1234, 4);
+	assert_int_equal(get(t, 0, MSIX_TAB + 16 * (QUEUES + 1), 4), 0);
 	/* The other function has its own of all that. */
 	assert_int_equal(get(t, 1, MSIX_TAB + 16 * 2 + 12, 4), 1);
 }

@@ -387,6 +387,10 @@ static void test_notify(void **state)
 	fake_write(&t->f, NOTIFY + 0xffc, 2, 2);
 	assert_int_equal(read(virtio_bell(t->v, 1), &n, 8), 8);
 	assert_int_equal(n, 2);
+	/* Too late for another queue: the device works on those that it started with. */
+	set_queue(t, 0, 0x1000);
+	assert_int_equal(get(t, VIRTIO_PCI_COMMON_Q_ENABLE, 2), 0);
+	assert_int_equal(status(t), 0xf);
 }
 
 static unsigned msix_cap(struct ctx *t)
@@ -425,6 +429,15 @@ static void test_interrupts(void **state)
 	virtio_config_changed(t->v);
 	assert_int_equal(fake_read(&t->f, ISR, 1), 2);
 	assert_int_equal(t->f.n_vectors, 0);
+	/* A reset clears it as well. */
+	use_one(t);
+	put(t, VIRTIO_PCI_COMMON_STATUS, 0, 1);
+	assert_int_equal(fake_read(&t->f, ISR, 1), 0);
+	negotiate(t, V1);
+	set_queue(t, 0, 0x1000);
+	put(t, VIRTIO_PCI_COMMON_Q_MSIX, 1, 2);
+	put(t, VIRTIO_PCI_COMMON_MSIX, 0, 2);
+	put(t, VIRTIO_PCI_COMMON_STATUS, 0xf, 1);
 
 	fake_config_write(&t->f, SLOT, cap + 2, MSIX_CTRL_ENABLE, 2);
 	fake_write(&t->f, MSIX_TAB + 16, 0xfee01004, 4);
