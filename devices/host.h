@@ -7,8 +7,8 @@
  * struct host; its functions find it with container_of().
  *
  * Threads: an I/O callback runs on whichever vCPU thread touched the region, several at once. A
- * device brings its own lock. All host functions may be called from any thread, with one limit:
- * mmio_map() and mmio_unmap() may not be called from inside an MMIO callback.
+ * device brings its own lock. All host functions may be called from any thread and from inside any
+ * callback. Hence an access that began before mmio_unmap() may still be running after it.
  */
 #ifndef UMBRA_DEVICES_HOST_H
 #define UMBRA_DEVICES_HOST_H

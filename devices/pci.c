@@ -172,6 +172,24 @@ static void data_io(void *arg, u64 offset, void *data, unsigned len, bool write)
 	pthread_mutex_unlock(&bus->lock);
 }
 
+static void ecam_io(void *arg, u64 offset, void *data, unsigned len, bool write)
+{
+	struct pci_bus *bus = arg;
+	unsigned slot = offset >> 15 & 31, function = offset >> 12 & 7, reg = offset & 0xfff;
+
+	if (function || len > 4)
+		return;
+	pthread_mutex_lock(&bus->lock);
+	if (bus->devs[slot])
+		config_access(bus->devs[slot], reg, data, len, write);
+	pthread_mutex_unlock(&bus->lock);
+}
+
+int pci_bus_map_ecam(struct pci_bus *bus, u64 gpa)
+{
+	return bus->h->ops->mmio_map(bus->h, gpa, PCI_ECAM_SIZE, ecam_io, bus);
+}
+
 int pci_bus_create_with(struct pci_bus **out, struct host *h, const struct pci_id *bridge,
 			u64 window, u64 window_end)
 {

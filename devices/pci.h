@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * PCI bus 0 by configuration mechanism 1 (ports 0xcf8, 0xcfc-0xcff), single-function devices with
- * memory BARs of 32 bits, and capabilities. The bus gives each BAR an address at creation, as
+ * PCI bus 0 by configuration mechanism 1 (ports 0xcf8, 0xcfc-0xcff) and, where the owner wants it,
+ * by PCI Express' memory-mapped one; single-function devices with memory BARs of 32 bits, and
+ * capabilities. The bus gives each BAR an address at creation, as
  * firmware would; the guest may size, move and disable them.
  *
  * A function's I/O callback may run on several vCPU threads at once. Its write hook runs under the
@@ -12,8 +13,9 @@
 
 #include "devices/host.h"
 
-#define PCI_SLOTS 32
-#define PCI_BARS  6
+#define PCI_SLOTS     32
+#define PCI_BARS      6
+#define PCI_ECAM_SIZE (1ULL << 20) /* one bus */
 
 struct pci_bus;
 struct pci_dev;
@@ -40,6 +42,11 @@ int pci_bus_create(struct pci_bus **out, struct host *h, u64 window, u64 window_
 /* The same with a host bridge of the caller's choice. */
 int pci_bus_create_with(struct pci_bus **out, struct host *h, const struct pci_id *bridge,
 			u64 window, u64 window_end);
+/*
+ * Configuration space at [@gpa, @gpa + PCI_ECAM_SIZE) too (PCI Express Base 7.2.2). The functions are
+ * conventional ones: all of their extended space is absent, ones.
+ */
+int pci_bus_map_ecam(struct pci_bus *bus, u64 gpa);
 struct pci_dev *pci_bus_bridge(const struct pci_bus *bus);
 /* Frees the functions too (not their @arg). NULL allowed. */
 void pci_bus_destroy(struct pci_bus *bus);

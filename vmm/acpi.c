@@ -15,6 +15,8 @@
 #define FADT_LEN   276
 #define RSDP_LEN   36
 #define FACS_LEN   64
+#define XSDT_LEN   (HEADER_LEN + 3 * 8)
+#define MCFG_LEN   (HEADER_LEN + 8 + 16)
 
 #define FADT_FACS	    36
 #define FADT_DSDT	    40
@@ -249,11 +251,24 @@ static int write_madt(struct area *a, unsigned cpus, u64 *gpa)
 	return 0;
 }
 
+/* PCI Firmware Specification 3.2, 4.1.2: segment 0, bus 0 only. */
+static int write_mcfg(struct area *a, u64 *gpa)
+{
+	u8 *t = take(a, MCFG_LEN, gpa);
+
+	if (!t)
+		return -ENOSPC;
+	header(t, "MCFG", MCFG_LEN, 1);
+	put64(t + HEADER_LEN + 8, LAYOUT_ECAM);
+	finish(t, MCFG_LEN);
+	return 0;
+}
+
 static int write_all(struct area *a, unsigned cpus)
 {
-	u64 rsdp_gpa, xsdt_gpa, dsdt, fadt, madt, facs = 0;
+	u64 rsdp_gpa, xsdt_gpa, dsdt, fadt, madt, mcfg, facs = 0;
 	u8 *rsdp = take(a, RSDP_LEN, &rsdp_gpa);
-	u8 *xsdt = take(a, HEADER_LEN + 16, &xsdt_gpa);
+	u8 *xsdt = take(a, XSDT_LEN, &xsdt_gpa);
 	int ret;
 
 	if (!rsdp || !xsdt)
@@ -265,13 +280,16 @@ static int write_all(struct area *a, unsigned cpus)
 		ret = write_fadt(a, dsdt, facs, &fadt);
 	if (!ret)
 		ret = write_madt(a, cpus, &madt);
+	if (!ret)
+		ret = write_mcfg(a, &mcfg);
 	if (ret)
 		return ret;
-	header(xsdt, "XSDT", HEADER_LEN + 16, 1);
+	header(xsdt, "XSDT", XSDT_LEN, 1);
 	put_pointer(a, xsdt + HEADER_LEN, fadt, 8);
 	put_pointer(a, xsdt + HEADER_LEN + 8, madt, 8);
-	finish(xsdt, HEADER_LEN + 16);
-	note_sum(a, xsdt, 9, HEADER_LEN + 16);
+	put_pointer(a, xsdt + HEADER_LEN + 16, mcfg, 8);
+	finish(xsdt, XSDT_LEN);
+	note_sum(a, xsdt, 9, XSDT_LEN);
 
 	memcpy(rsdp, "RSD PTR ", 8);
 	memcpy(rsdp + 9, "UMBRA ", 6);

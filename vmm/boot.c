@@ -203,6 +203,8 @@ static void fill_e820(struct boot_params *bp, const struct machine *m, bool umbr
 	add_e820(bp, LAYOUT_HIGH_RAM, memory_low(mem), RAM);
 	if (umbra)
 		add_e820(bp, LAYOUT_UMBRA, LAYOUT_UMBRA_END, RESERVED);
+	/* Linux believes an MCFG only about what is reserved. */
+	add_e820(bp, LAYOUT_ECAM, LAYOUT_PCI_WINDOW, RESERVED);
 	add_e820(bp, LAYOUT_4G, LAYOUT_4G + memory_high(mem), RAM);
 }
 

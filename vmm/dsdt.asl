@@ -20,7 +20,16 @@ DefinitionBlock ("", "DSDT", 6, "UMBRA ", "UMBRADSD", 1)
                 WordBusNumber (ResourceProducer, MinFixed, MaxFixed, PosDecode, 0, 0, 0, 0, 1)
                 IO (Decode16, 0x0CF8, 0x0CF8, 1, 8)
                 DWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed, NonCacheable, ReadWrite,
-                    0, 0xE0000000, 0xFEBFFFFF, 0, 0x1EC00000)
+                    0, 0xE0100000, 0xFEBFFFFF, 0, 0x1EB00000)
+            })
+        }
+        // Where the MCFG says that configuration space is (PCI Firmware Specification 3.2, 4.1.2).
+        Device (ECAM)
+        {
+            Name (_HID, EisaId ("PNP0C02"))
+            Name (_UID, 0)
+            Name (_CRS, ResourceTemplate () {
+                Memory32Fixed (ReadWrite, 0xE0000000, 0x00100000)
             })
         }
         Device (COM1)

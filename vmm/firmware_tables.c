@@ -51,11 +51,12 @@ struct loader_entry {
 static int add_e820(struct fw_cfg *cfg, const struct machine *m)
 {
 	const struct memory *mem = machine_memory_map(m);
-	struct e820 map[3];
+	struct e820 map[4];
 	unsigned n = 0;
 
 	/* RAM in whole: the firmware takes out of it what a PC does not have as RAM. */
 	map[n++] = (struct e820){ 0, memory_low(mem), E820_RAM };
+	map[n++] = (struct e820){ LAYOUT_ECAM, LAYOUT_PCI_WINDOW - LAYOUT_ECAM, E820_RESERVED };
 	map[n++] = (struct e820){ LAYOUT_IDENTITY_MAP, 0x4000, E820_RESERVED };
 	if (memory_high(mem))
 		map[n++] = (struct e820){ LAYOUT_4G, memory_high(mem), E820_RAM };

@@ -145,19 +145,20 @@ void io_mmio_unmap(struct io *io, u64 gpa, u64 len)
 
 bool io_mmio(struct io *io, u64 gpa, void *data, unsigned len, bool write)
 {
-	bool found = false;
+	struct region found = { 0 };
 
 	if (!write)
 		memset(data, 0xff, len);
 	pthread_rwlock_rdlock(&io->mmio_lock);
-	for (unsigned i = 0; i < io->n_regions && !found; i++) {
+	for (unsigned i = 0; i < io->n_regions && !found.fn; i++) {
 		const struct region *r = &io->regions[i];
 
-		if (gpa < r->gpa || gpa - r->gpa >= r->len || len > r->len - (gpa - r->gpa))
-			continue;
-		r->fn(r->arg, gpa - r->gpa, data, len, write);
-		found = true;
+		if (gpa >= r->gpa && gpa - r->gpa < r->len && len <= r->len - (gpa - r->gpa))
+			found = *r;
 	}
 	pthread_rwlock_unlock(&io->mmio_lock);
-	return found;
+	/* Without the lock: a write to configuration space moves regions. */
+	if (found.fn)
+		found.fn(found.arg, gpa - found.gpa, data, len, write);
+	return found.fn;
 }

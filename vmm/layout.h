@@ -7,7 +7,8 @@
  *	0x000f0000 .. 0x000fffff  reserved; the reset stub at 0xffff0 is its last 16 bytes
  *	0x00100000 .. LOW_END     RAM, at most 3 GiB
  *	0xc0000000 .. 0xdfffffff  Umbra's own memory slots (e820: reserved, if there are sessions)
- *	0xe0000000 .. 0xfebfffff  PCI
+ *	0xe0000000 .. 0xe00fffff  PCI configuration space (ECAM of bus 0; e820: reserved)
+ *	0xe0100000 .. 0xfebfffff  PCI devices
  *	0xfec00000, 0xfee00000    IO-APIC, local APIC (in KVM)
  *	0xfffbc000 .. 0xfffbffff  KVM's identity map page and TSS (Intel without unrestricted guest)
  *	0xfffc0000 .. 0xffffffff  a firmware's image (read-only), if one boots
@@ -31,7 +32,9 @@
 #define LAYOUT_LOW_MEM_MAX  0xc0000000ULL
 #define LAYOUT_UMBRA	    0xc0000000ULL
 #define LAYOUT_UMBRA_END    0xe0000000ULL
-#define LAYOUT_PCI	    0xe0000000ULL
+#define LAYOUT_PCI	    0xe0000000ULL /* all that devices answer to */
+#define LAYOUT_ECAM	    0xe0000000ULL /* at the bottom: SeaBIOS places devices from the top */
+#define LAYOUT_PCI_WINDOW   0xe0100000ULL
 #define LAYOUT_PCI_END	    0xfec00000ULL
 #define LAYOUT_IOAPIC	    0xfec00000ULL
 #define LAYOUT_LAPIC	    0xfee00000ULL

@@ -168,8 +168,10 @@ int platform_create(struct platform **out, struct machine *m, const struct run_o
 		return err_set(e, -ENOMEM, "out of memory");
 	ret = power_create(&p->power, h, &power);
 	if (!ret)
-		ret = o->firmware ? i440fx_create(&p->bus, h, LAYOUT_PCI, LAYOUT_PCI_END)
-				  : pci_bus_create(&p->bus, h, LAYOUT_PCI, LAYOUT_PCI_END);
+		ret = o->firmware ? i440fx_create(&p->bus, h, LAYOUT_PCI_WINDOW, LAYOUT_PCI_END)
+				  : pci_bus_create(&p->bus, h, LAYOUT_PCI_WINDOW, LAYOUT_PCI_END);
+	if (!ret)
+		ret = pci_bus_map_ecam(p->bus, LAYOUT_ECAM);
 	if (ret)
 		err_set(e, ret, "cannot set up the platform: %s", strerror(-ret));
 	for (size_t i = 0; i < o->n_disks && !ret; i++)

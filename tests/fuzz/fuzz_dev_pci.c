@@ -60,10 +60,16 @@ static void step(struct fake_host *f, struct serial *s, const struct step *x)
 		fake_in(f, port, port_len);
 		break;
 	case 2:
-		fake_config_write(f, 1, x->at & 0xff, x->value, port_len);
+		if (x->what & 8)
+			fake_write(f, FAKE_ECAM + (x->at & 0xffff), x->value, len);
+		else
+			fake_config_write(f, 1, x->at & 0xff, x->value, port_len);
 		break;
 	case 3:
-		fake_config_read(f, x->value & 1, x->at & 0xff, port_len);
+		if (x->what & 8)
+			fake_read(f, FAKE_ECAM + (x->at & 0xffff), len);
+		else
+			fake_config_read(f, x->value & 1, x->at & 0xff, port_len);
 		break;
 	case 4:
 		fake_write(f, FAKE_WINDOW + (x->at & 0x7fff), (u64)x->value * (x->what >> 3 | 1),
@@ -124,7 +130,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	if (power_create(&power, &f.host, &pc) || serial_create(&serial, &f.host, &sc) ||
 	    pci_bus_create(&bus, &f.host, FAKE_WINDOW, FAKE_WIN_END) ||
-	    virtio_blk_create(&blk, &params, NULL) ||
+	    pci_bus_map_ecam(bus, FAKE_ECAM) || virtio_blk_create(&blk, &params, NULL) ||
 	    virtio_create(&v, &f.host, virtio_blk_type(blk), blk))
 		abort();
 	virtio_blk_attach(blk, v);

@@ -16,6 +16,8 @@
 #define FAKE_HIGH_RAM 8192U /* bytes at 4 GiB */
 #define FAKE_WINDOW   0xe0000000ULL
 #define FAKE_WIN_END  0xe0100000ULL
+#define FAKE_ECAM     FAKE_WIN_END
+#define FAKE_IO_END   0xe0200000ULL
 #define FAKE_REGIONS  16
 #define FAKE_VECTORS  32
 
@@ -148,7 +150,7 @@ static inline int fake_mmio_map(struct host *h, u64 gpa, u64 len, host_io_fn *fn
 {
 	struct fake_host *f = fake_of(h);
 
-	if (gpa < FAKE_WINDOW || gpa >= FAKE_WIN_END || len > FAKE_WIN_END - gpa)
+	if (gpa < FAKE_WINDOW || gpa >= FAKE_IO_END || len > FAKE_IO_END - gpa)
 		return -EINVAL;
 	return fake_add(f->mmio, &f->n_mmio, gpa, len, fn, arg);
 }

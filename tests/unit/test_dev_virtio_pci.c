@@ -170,6 +170,32 @@ static void test_identity(void **state)
 	assert_int_equal(fake_in(&t->f, 0xcff, 4), 0xffffffff);
 }
 
+/* The same space by memory: whole accesses within a function's 256 bytes, everything else is absent. */
+static void test_ecam(void **state)
+{
+	struct ctx *t = *state;
+	u64 base = FAKE_ECAM + (SLOT << 15);
+
+	assert_int_equal(pci_bus_map_ecam(t->bus, FAKE_ECAM), 0);
+	assert_int_equal(fake_read(&t->f, base, 4), 0x10421af4);
+	assert_int_equal(fake_read(&t->f, base + 2, 2), 0x1042);
+	assert_int_equal(fake_read(&t->f, base + 1, 1), 0x1a);
+	assert_int_equal(fake_read(&t->f, base, 8), ~0ULL);
+	assert_int_equal(fake_read(&t->f, base + 0xfe, 4), 0xffffffff);
+	assert_int_equal(fake_read(&t->f, base + 0x100, 4), 0xffffffff);
+	assert_int_equal(fake_read(&t->f, base + 0xffc, 4), 0xffffffff);
+	assert_int_equal(fake_read(&t->f, base + (1 << 12), 4), 0xffffffff);	  /* a function */
+	assert_int_equal(fake_read(&t->f, FAKE_ECAM + (9 << 15), 4), 0xffffffff); /* a slot */
+	assert_int_equal(fake_read(&t->f, FAKE_ECAM + PCI_ECAM_SIZE - 4, 4), 0xffffffff);
+	fake_write(&t->f, base + 0x100, 0, 4);
+	/* A write moves the BAR, from inside an access to memory. */
+	fake_write(&t->f, base + PCI_BASE_ADDRESS_0, FAKE_WINDOW + 0x20000, 4);
+	assert_int_equal(fake_config_read(&t->f, SLOT, PCI_BASE_ADDRESS_0, 4),
+			 FAKE_WINDOW + 0x20000);
+	assert_int_equal(fake_read(&t->f, FAKE_WINDOW + 0x20000 + VIRTIO_PCI_COMMON_NUMQ, 2),
+			 QUEUES);
+}
+
 static void test_capabilities(void **state)
 {
 	struct ctx *t = *state;
@@ -550,6 +576,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_identity),
+		TEST(test_ecam),
 		TEST(test_capabilities),
 		TEST(test_bar),
 		TEST(test_doorbells_follow),

@@ -165,7 +165,7 @@ static void test_start(void **state)
 	assert_int_equal(*(u8 *)machine_gpa(t->m, LOADED_AT, 1), 0xff); /* no kernel */
 	e820 = file_entry(t, "etc/e820");
 	assert_non_null(e820);
-	assert_int_equal(e820[3], 2 * 20);
+	assert_int_equal(e820[3], 3 * 20);
 	assert_non_null(file_entry(t, "etc/sercon-port"));
 	assert_non_null(file_entry(t, "etc/table-loader"));
 	assert_non_null(file_entry(t, "bootorder"));
@@ -308,13 +308,13 @@ static void test_acpi(void **state)
 	const u64 base = 0xf5640;
 	static u8 mem[8192];
 	struct acpi_fixups f;
-	const u8 *xsdt, *fadt, *madt;
+	const u8 *xsdt, *fadt, *madt, *mcfg;
 	u64 v;
 
 	(void)state;
 	for (unsigned cpus = 1; cpus <= LAYOUT_MAX_CPUS; cpus++) {
 		assert_int_equal(acpi_write_pc(mem, sizeof(mem), cpus, &f), 0);
-		assert_int_equal(f.n_pointers, 6);
+		assert_int_equal(f.n_pointers, 7);
 		assert_int_equal(f.n_sums, 3);
 		for (unsigned i = 0; i < f.n_pointers; i++) {
 			assert_true(f.pointers[i].at + f.pointers[i].len <= f.used);
@@ -342,6 +342,9 @@ static void test_acpi(void **state)
 		madt = mem + (get32(xsdt + 44) - base);
 		assert_memory_equal(madt, "APIC", 4);
 		assert_int_equal(sum(madt, get32(madt + 4)), 0);
+		mcfg = mem + (get32(xsdt + 52) - base);
+		assert_memory_equal(mcfg, "MCFG", 4);
+		assert_int_equal(sum(mcfg, get32(mcfg + 4)), 0);
 	}
 	for (size_t len = 0; len < 700; len++)
 		assert_int_equal(acpi_write_pc(mem, len, 1, &f), -ENOSPC);

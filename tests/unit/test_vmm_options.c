@@ -461,7 +461,7 @@ static u32 get32(const u8 *p)
 static void test_acpi(void **state)
 {
 	static u8 mem[LAYOUT_ACPI_SIZE];
-	const u8 *xsdt, *fadt, *madt, *dsdt;
+	const u8 *xsdt, *fadt, *madt, *mcfg, *dsdt;
 
 	(void)state;
 	for (unsigned cpus = 1; cpus <= LAYOUT_MAX_CPUS; cpus++) {
@@ -484,6 +484,12 @@ static void test_acpi(void **state)
 		assert_memory_equal(madt, "APIC", 4);
 		assert_int_equal(get32(madt + 4), 44 + 8 * cpus + 12);
 		assert_int_equal(sum(madt, get32(madt + 4)), 0);
+		mcfg = mem + (get64(xsdt + 52) - LAYOUT_ACPI);
+		assert_memory_equal(mcfg, "MCFG", 4);
+		assert_int_equal(get32(mcfg + 4), 60);
+		assert_int_equal(sum(mcfg, 60), 0);
+		assert_int_equal(get64(mcfg + 44), LAYOUT_ECAM);
+		assert_int_equal(get64(mcfg + 52), 0); /* segment 0, bus 0 to 0 */
 	}
 	for (size_t len = 0; len < 600; len++)
 		assert_int_equal(acpi_write(mem, len, LAYOUT_ACPI, 1), -ENOSPC);
