@@ -9,7 +9,7 @@ EXCEPTIONS=()
 init_script()
 {
 	cat <<'END'
-dmesg -r | grep -E '^<([0-9]*[08]|[0-9]*[19]|[234])>' | grep -iE 'acpi|pci|mmconfig|ecam|apic' |
+dmesg -r | grep -E '^<[0-4]>' | grep -iE 'acpi|pci|mmconfig|ecam|apic' |
 	sed 's/^/@@ warn /'
 say lines $(dmesg -r | grep -ciE 'acpi|pci')
 say cpus $(grep -c ^processor /proc/cpuinfo)
@@ -19,7 +19,6 @@ say clock $(cat /sys/devices/system/clocksource/clocksource0/current_clocksource
 say tick $(awk '/^Clock Event Device/ { print $4 }' /proc/timer_list | sort -u | tr '\n' ' ')
 dmesg | sed 's/^/@@ log /' | grep -E 'x2apic|apic|MMCONFIG|TSC deadline'
 END
-	echo "$*"
 }
 
 # complaints: what the kernel said that is no exception.
@@ -46,8 +45,16 @@ machine_of()
 
 test_one_cpu()
 {
+	local host guest
+
 	machine_of --memory 192M
 	expect_equal "$(console_values cpus)" 1
+	# What the host's TSC is, the guest's is too.
+	for flag in constant_tsc nonstop_tsc; do
+		host=$(grep -m 1 ^flags /proc/cpuinfo | grep -cw "$flag" || true)
+		guest=$(console_values flags | grep -cw "$flag" || true)
+		expect_equal "$guest" "$host" "$flag"
+	done
 }
 
 test_four_cpus_and_memory_above_4_gib()
@@ -62,7 +69,7 @@ test_four_cpus_and_memory_above_4_gib()
 	done
 	expect_console '^@@ log .*x2apic enabled'
 	expect_console '^@@ log .*TSC deadline timer available'
-	expect_console '^@@ tick lapic-deadline'
+	expect_console '^@@ tick .*lapic-deadline'
 	expect_console '^@@ log .*PCI: MMCONFIG for domain 0000 \[bus 00-00\] at \[mem 0xe0000000-0xe00fffff\]'
 }
 
@@ -70,17 +77,4 @@ test_generic_kernel()
 {
 	machine_of --kernel "$GENERIC/vmlinuz" --base "$BASE/base-generic.img" --memory 256M --cpus 4
 	expect_equal "$(console_values cpus)" 4
-}
-
-# What the host's TSC is, the guest's is too.
-test_invariant_tsc_is_passed_on()
-{
-	local host guest
-
-	machine_of --memory 192M
-	for flag in constant_tsc nonstop_tsc; do
-		host=$(grep -m 1 ^flags /proc/cpuinfo | grep -cw "$flag" || true)
-		guest=$(console_values flags | grep -cw "$flag" || true)
-		expect_equal "$guest" "$host" "$flag"
-	done
 }
