@@ -26,9 +26,10 @@ CAPSTONE_NO := AArch64 ARM EVM M680X M68K Mips PPC Sparc SystemZ TMS320C64x XCor
 ifeq ($(LIBS_STATIC),1)
 LDLIBS  := $(foreach a,$(CAPSTONE_NO),-Wl,--defsym=$(a)_global_init=0,--defsym=$(a)_option=0) \
            -l:libconfig.a -l:libjansson.a -l:libbpf.a -l:libelf.a -l:liblz4.a -l:liblzma.a \
-           -l:libzstd.a -l:libbz2.a -l:libz.a -l:libcapstone.a -l:liburing.a -lpthread
+           -l:libzstd.a -l:libbz2.a -l:libz.a -l:libcapstone.a -l:liburing.a -l:libxxhash.a \
+           -l:libb2.a -lpthread
 else
-LDLIBS  := -lconfig -ljansson -lbpf -lelf -llz4 -llzma -lzstd -lbz2 -lz -lcapstone -luring -lpthread
+LDLIBS  := -lconfig -ljansson -lbpf -lelf -llz4 -llzma -lzstd -lbz2 -lz -lcapstone -luring -lxxhash -lb2 -lpthread
 endif
 
 ROOMS   := shadow policy devices vmm

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Inside of struct kernel, for the files that build it: kernel.c (file and bzImage header),
- * vmlinux.c (ELF, segments, sections), relocs.c, ksymtab.c, kallsyms.c, btf.c, btf_print.c.
+ * vmlinux.c (ELF, segments, sections), relocs.c, ksymtab.c, kallsyms.c, btf.c, btf_print.c,
+ * prepared.c.
  * Everybody else uses kernel.h.
  */
 #ifndef UMBRA_IMAGE_H
@@ -16,6 +17,7 @@
 #define KERNEL_RELOCS	  3
 
 struct btf;
+struct prepared;
 
 /* A PT_LOAD; the bytes lie within the image, memory within the layout's span. */
 struct segment {
@@ -70,7 +72,8 @@ struct kernel {
 	bool bzimage, opaque;
 	const u8 *image; /* ELF, with the relocation table behind it; NULL if opaque */
 	size_t image_len;
-	u8 *unpacked; /* image, if it is not the file itself */
+	u8 *unpacked;		   /* image, if it is not the file itself */
+	struct prepared *prepared; /* opened from a cache: then file is short, image perhaps NULL */
 	char release[65];
 	struct kernel_layout layout;
 	struct segment segments[KERNEL_SEGMENTS];
@@ -88,13 +91,24 @@ struct kernel {
 
 /* vmlinux.c: fill segments and layout from k->image; *end is where the ELF file ends in it. */
 int vmlinux_parse(struct kernel *k, size_t *end, struct err *e);
-int vmlinux_sections(struct kernel *k, struct sections *s, struct err *e);
+int vmlinux_sections(const struct kernel *k, struct sections *s, struct err *e);
 /* Find "Linux version " in the image: an ELF file has no other place for its release. */
 void vmlinux_release(struct kernel *k);
 
 /* relocs.c: find the lists behind the ELF file; sets layout.relocatable or the reason why not. */
 void relocs_parse(struct kernel *k, size_t elf_end);
 void relocs_apply(const struct kernel *k, u8 *dst, u64 kaslr);
+/* Does every entry lie within a segment? */
+bool relocs_fit(const struct kernel *k);
+
+/*
+ * prepared.c: read the image as it lies in memory into @dst, which is zeroed, or into k->image; where
+ * the sections are in k->image. -EBADMSG: the file is damaged.
+ */
+int prepared_read(const struct kernel *k, u8 *dst, struct err *e);
+int prepared_unpack(struct kernel *k, struct err *e);
+void prepared_sections(const struct kernel *k, struct sections *s);
+void prepared_free(struct kernel *k);
 
 /* kallsyms.c; @text is where _text must be found, which is what proves the decoding right. */
 int kallsyms_load(struct kallsyms *s, const struct section *rodata, u64 text, const char *path,

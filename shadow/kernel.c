@@ -256,6 +256,41 @@ int kernel_parse(struct kernel **out, const char *label, const void *data, size_
 	return open_owned(out, label, copy, len, allow_opaque, e);
 }
 
+static bool same_layout(const struct kernel_layout *a, const struct kernel_layout *b)
+{
+	return a->pref_phys == b->pref_phys && a->span == b->span && a->init_size == b->init_size &&
+	       a->align == b->align && a->link_text == b->link_text && a->entry == b->entry &&
+	       a->relocatable == b->relocatable;
+}
+
+int kernel_reread(struct kernel *k, struct err *e)
+{
+	struct kernel *n;
+	int ret = kernel_open(&n, k->path, false, e);
+
+	if (ret)
+		return ret;
+	if (!same_layout(&k->layout, &n->layout) || strcmp(k->release, n->release) != 0) {
+		kernel_close(n);
+		return err_set(e, -ESTALE, "%s: has changed while it was opened; try again",
+			       k->path);
+	}
+	prepared_free(k);
+	payload_free(k->unpacked, k->image_len);
+	k->file = n->file;
+	k->file_len = n->file_len;
+	k->image = n->image;
+	k->image_len = n->image_len;
+	k->unpacked = n->unpacked;
+	memcpy(k->segments, n->segments, sizeof(k->segments));
+	k->n_segments = n->n_segments;
+	memcpy(k->relocs, n->relocs, sizeof(k->relocs));
+	memcpy(k->n_relocs, n->n_relocs, sizeof(k->n_relocs));
+	n->file = n->unpacked = NULL;
+	kernel_close(n);
+	return 0;
+}
+
 static void forget_symbols(struct kernel *k)
 {
 	exports_free(&k->exports);
@@ -269,6 +304,7 @@ void kernel_close(struct kernel *k)
 	if (!k)
 		return;
 	forget_symbols(k);
+	prepared_free(k);
 	payload_free(k->unpacked, k->image_len);
 	free(k->file);
 	free(k->path);
@@ -285,6 +321,7 @@ void kernel_trim(struct kernel *k)
 	u64 page = (u64)sysconf(_SC_PAGESIZE);
 	u8 *start = k->unpacked, *end, *keep, *keep_end;
 
+	prepared_free(k);
 	if (!start)
 		return; /* an ELF file is its own image */
 	free(k->file);
@@ -345,7 +382,7 @@ int kernel_place(const struct kernel *k, void *dst, size_t len, u64 kaslr, struc
 	if (k->opaque)
 		return err_set(e, -EOPNOTSUPP, "%s: cannot be placed: %s", k->path,
 			       l->no_reloc_reason);
-	if (!k->image)
+	if (!k->image && !k->prepared)
 		return err_set(e, -EINVAL, "%s: was placed before and its image given back",
 			       k->path);
 	if (len < l->span)
@@ -358,7 +395,15 @@ int kernel_place(const struct kernel *k, void *dst, size_t len, u64 kaslr, struc
 		if (kaslr)
 			return err_set(e, -EINVAL, "%s: a shift of %#llx is not possible", k->path,
 				       (unsigned long long)kaslr);
-	for (unsigned i = 0; i < k->n_segments; i++) {
+	if (!k->image) {
+		int ret = prepared_read(k, dst, e);
+
+		if (ret) {
+			memset(dst, 0, l->span);
+			return ret;
+		}
+	}
+	for (unsigned i = 0; i < k->n_segments && k->image; i++) {
 		const struct segment *s = &k->segments[i];
 		u8 *at = (u8 *)dst + (s->paddr - l->pref_phys);
 
@@ -378,12 +423,25 @@ int kernel_load_symbols(struct kernel *k, struct err *e)
 	if (k->loaded)
 		return 0;
 	forget_symbols(k); /* of an attempt that failed */
+	if (k->prepared && !k->image && prepared_unpack(k, e)) {
+		ret = kernel_reread(k, e);
+		if (ret)
+			return ret;
+	}
 	if (k->opaque || !k->image)
 		return err_set(e, -ENOENT, "%s: its symbols cannot be read: %s", k->path,
 			       k->opaque ? k->layout.no_reloc_reason : "its image was given back");
-	ret = vmlinux_sections(k, &k->sec, e);
-	if (ret)
-		return ret;
+	if (k->prepared) {
+		prepared_sections(k, &k->sec);
+	} else {
+		ret = vmlinux_sections(k, &k->sec, e);
+		if (ret)
+			return ret;
+	}
+	if (!k->sec.text.data || !k->sec.rodata.data)
+		return err_set(e, -ENOENT,
+			       "%s: has no section headers, so its symbols cannot be found",
+			       k->path);
 	text = k->layout.link_text;
 	ret = kallsyms_load(&k->syms, &k->sec.rodata, text, k->path, e);
 	if (ret)

@@ -66,9 +66,18 @@ int kernel_parse(struct kernel **out, const char *label, const void *data, size_
 		 bool allow_opaque, struct err *e);
 void kernel_close(struct kernel *k);
 
+/*
+ * For a kernel from prepared_open() (shadow/prepared.h) whose file turned out to be damaged: read the
+ * bzImage itself. -ESTALE: it is not the kernel that was prepared; else as kernel_open().
+ */
+int kernel_reread(struct kernel *k, struct err *e);
+
 bool kernel_is_bzimage(const struct kernel *k);
 bool kernel_payload_opaque(const struct kernel *k);
-/* The file as it is (bzImage: setup header at 0x1f1, protected-mode part behind the setup sectors). */
+/*
+ * The file as it is (bzImage: setup header at 0x1f1, protected-mode part behind the setup sectors); its
+ * first 4096 bytes if the kernel was prepared.
+ */
 const u8 *kernel_file(const struct kernel *k, size_t *len);
 const char *kernel_path(const struct kernel *k);
 /* "6.1.0-56-cloud-amd64"; NULL if it cannot be found. */
@@ -81,9 +90,10 @@ const char *kernel_vermagic(const struct kernel *k);
 const struct kernel_layout *kernel_layout(const struct kernel *k);
 
 /*
- * Copy the segments into @dst (which stands for @phys, @len bytes; at least layout.span) and apply
+ * Copy the segments into @dst (zeroed memory of @len bytes; at least layout.span) and apply
  * the relocations for a virtual shift of @kaslr bytes (SDM-independent: 32, inverse-32 and 64 bit
- * lists, arch/x86/tools/relocs.c). @kaslr must be 0 if the image is not relocatable.
+ * lists, arch/x86/tools/relocs.c). @kaslr must be 0 if the image is not relocatable. -EBADMSG: the
+ * prepared image is damaged, @dst is zeroed again; kernel_reread() helps.
  */
 int kernel_place(const struct kernel *k, void *dst, size_t len, u64 kaslr, struct err *e);
 

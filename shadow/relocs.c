@@ -43,6 +43,13 @@ static bool list_fits(const struct kernel *k, const u8 *list, size_t n, unsigned
 	return true;
 }
 
+bool relocs_fit(const struct kernel *k)
+{
+	return list_fits(k, k->relocs[RELOC_32], k->n_relocs[RELOC_32], 4) &&
+	       list_fits(k, k->relocs[RELOC_INVERSE_32], k->n_relocs[RELOC_INVERSE_32], 4) &&
+	       list_fits(k, k->relocs[RELOC_64], k->n_relocs[RELOC_64], 8);
+}
+
 static const char *parse_lists(struct kernel *k, size_t elf_end)
 {
 	size_t at = k->image_len, n_lists = 0;
@@ -76,9 +83,7 @@ static const char *parse_lists(struct kernel *k, size_t elf_end)
 	k->n_relocs[RELOC_INVERSE_32] = n_lists == 3 ? counts[1] : 0;
 	k->relocs[RELOC_64] = lists[last];
 	k->n_relocs[RELOC_64] = counts[last];
-	if (!list_fits(k, k->relocs[RELOC_32], k->n_relocs[RELOC_32], 4) ||
-	    !list_fits(k, k->relocs[RELOC_INVERSE_32], k->n_relocs[RELOC_INVERSE_32], 4) ||
-	    !list_fits(k, k->relocs[RELOC_64], k->n_relocs[RELOC_64], 8))
+	if (!relocs_fit(k))
 		return "its relocation table names addresses outside its segments";
 	return NULL;
 }

@@ -174,7 +174,7 @@ static bool wanted(struct sections *s, const char *name, struct section **to)
 	return false;
 }
 
-int vmlinux_sections(struct kernel *k, struct sections *s, struct err *e)
+int vmlinux_sections(const struct kernel *k, struct sections *s, struct err *e)
 {
 	Elf_Scn *scn = NULL;
 	size_t strndx, i;
@@ -209,10 +209,6 @@ int vmlinux_sections(struct kernel *k, struct sections *s, struct err *e)
 		}
 		to->data = k->image + sh.sh_offset;
 	}
-	if (!s->text.data || !s->rodata.data)
-		ret = err_set(e, -ENOENT,
-			      "%s: has no section headers, so its symbols cannot be found",
-			      k->path);
 out:
 	if (elf)
 		elf_end(elf);

@@ -13,6 +13,7 @@
 #include "shadow/kernel.h"
 #include "vmm/acpi.h"
 #include "vmm/boot_cpu.h"
+#include "vmm/kernel_cache.h"
 #include "vmm/layout.h"
 #include "vmm/machine_parts.h"
 #include "vmm/memory.h"
@@ -107,6 +108,7 @@ static int place_kernel(struct machine *m, const struct boot_plan *p, struct loa
 	const struct kernel_layout *layout = kernel_layout(p->kernel);
 	u64 room = layout->init_size > layout->span ? layout->init_size : layout->span;
 	void *dst;
+	int ret;
 
 	if (kernel_payload_opaque(p->kernel))
 		return place_opaque(m, p, l, e);
@@ -116,7 +118,12 @@ static int place_kernel(struct machine *m, const struct boot_plan *p, struct loa
 	dst = l->phys >= LAYOUT_HIGH_RAM && l->end > l->phys ? machine_gpa(m, l->phys, room) : NULL;
 	if (!dst)
 		return too_small(m, l->end, "this kernel", e);
-	return kernel_place(p->kernel, dst, room, p->kaslr, e);
+	ret = kernel_place(p->kernel, dst, room, p->kaslr, e);
+	if (ret != -EBADMSG)
+		return ret;
+	kernel_cache_forget(kernel_path(p->kernel));
+	ret = kernel_reread(p->kernel, e);
+	return ret ? ret : kernel_place(p->kernel, dst, room, p->kaslr, e);
 }
 
 static int open_initrd(const char *path, u64 *len, struct err *e)

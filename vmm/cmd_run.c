@@ -16,6 +16,7 @@
 #include "vmm/detach.h"
 #include "vmm/exit.h"
 #include "vmm/firmware.h"
+#include "vmm/kernel_cache.h"
 #include "vmm/machine.h"
 #include "vmm/monitor.h"
 #include "vmm/options.h"
@@ -249,7 +250,8 @@ static int prepare(struct run *r, u64 exec_ns, struct err *e)
 	int ret = block_signals(r, e);
 
 	if (!ret && !r->o.firmware)
-		ret = kernel_open(&r->kernel, r->o.kernel, true, e);
+		ret = r->o.no_cache ? kernel_open(&r->kernel, r->o.kernel, true, e)
+				    : kernel_cache_open(&r->kernel, r->o.kernel, e);
 	if (!ret && !r->o.firmware)
 		ret = choose_kaslr(r, e);
 	if (!ret)

@@ -87,6 +87,7 @@ struct run_options {
 	bool stats;
 	bool no_rng;
 	bool no_control;
+	bool no_cache;
 	const char *policy;	 /* or NULL */
 	const char *record;	 /* or NULL */
 	const char *driver_wait; /* load drivers when this path exists in the guest, or NULL */

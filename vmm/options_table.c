@@ -191,6 +191,9 @@ static const struct run_option table[] = {
 	  "start no CPU before `vmm resume`", AT(paused) },
 	{ "no-control", NULL,
 	  "without a control socket: no other vmm command reaches the guest", AT(no_control) },
+	{ "no-cache", NULL,
+	  "open the kernel anew, without what earlier starts prepared, and\n"
+	  "prepare nothing", AT(no_cache) },
 	{ "stats", NULL,
 	  "print exits, start-up time and memory at the end", AT(stats) },
 	{ "help", NULL,

@@ -205,4 +205,33 @@ static inline struct synth synth_bzimage(const struct synth *payload, u32 init_s
 	return s;
 }
 
+/* The table behind the ELF file: 64-bit, inverse (if @lists is 3) and 32-bit entries. */
+static inline void synth_relocs(struct synth *s, unsigned lists)
+{
+	synth_put32(s, 0);
+	synth_put32(s, (u32)(SYNTH_TEXT + 0x100)); /* 64 */
+	synth_put32(s, (u32)(SYNTH_TEXT + 0x10000 + 0x20));
+	synth_put32(s, 0);
+	if (lists == 3) {
+		synth_put32(s,
+			    (u32)(SYNTH_TEXT + 0x10000 + 0x40)); /* inverse 32, per-CPU segment */
+		synth_put32(s, 0);
+	}
+	synth_put32(s, (u32)(SYNTH_TEXT + 0x200)); /* 32 */
+	synth_put32(s, (u32)(SYNTH_TEXT + SYNTH_SEG - 4));
+}
+
+/* A bzImage with three relocation lists. */
+static inline struct synth synth_full(const char *format)
+{
+	struct synth elf = synth_elf(), packed, image;
+
+	synth_relocs(&elf, 3);
+	packed = synth_pack(&elf, format);
+	image = synth_bzimage(&packed, SYNTH_INIT_SIZE);
+	free(elf.data);
+	free(packed.data);
+	return image;
+}
+
 #endif

@@ -17,33 +17,6 @@
 
 static const char *const formats[] = { "LZ4", "XZ", "zstd", "gzip", "bzip2", "LZMA", "none" };
 
-static void add_relocs(struct synth *s, unsigned lists)
-{
-	synth_put32(s, 0);
-	synth_put32(s, (u32)(SYNTH_TEXT + 0x100)); /* 64 */
-	synth_put32(s, (u32)(SYNTH_TEXT + 0x10000 + 0x20));
-	synth_put32(s, 0);
-	if (lists == 3) {
-		synth_put32(s,
-			    (u32)(SYNTH_TEXT + 0x10000 + 0x40)); /* inverse 32, per-CPU segment */
-		synth_put32(s, 0);
-	}
-	synth_put32(s, (u32)(SYNTH_TEXT + 0x200)); /* 32 */
-	synth_put32(s, (u32)(SYNTH_TEXT + SYNTH_SEG - 4));
-}
-
-static struct synth full_image(const char *format)
-{
-	struct synth elf = synth_elf(), packed, image;
-
-	add_relocs(&elf, 3);
-	packed = synth_pack(&elf, format);
-	image = synth_bzimage(&packed, SYNTH_INIT_SIZE);
-	free(elf.data);
-	free(packed.data);
-	return image;
-}
-
 /* What kernel_place() must yield, from the segments as synth_elf() describes them. */
 static void check_memory(const u8 *mem, u64 shift, bool inverse)
 {
@@ -92,7 +65,7 @@ static void test_formats(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(formats); i++) {
-		struct synth image = full_image(formats[i]);
+		struct synth image = synth_full(formats[i]);
 		const struct kernel_layout *l;
 		struct err e = { "" };
 		struct kernel *k;
@@ -170,7 +143,7 @@ static void test_elf(void **state)
 	assert_non_null(kernel_layout(k)->no_reloc_reason);
 	place_and_check(k, 0, true);
 	kernel_close(k);
-	add_relocs(&elf, 2); /* from Linux 6.15 on there is no inverse list */
+	synth_relocs(&elf, 2); /* from Linux 6.15 on there is no inverse list */
 	assert_int_equal(kernel_parse(&k, "vmlinux", elf.data, elf.len, false, &e), 0);
 	assert_true(kernel_layout(k)->relocatable);
 	place_and_check(k, SHIFT, false);
@@ -180,7 +153,7 @@ static void test_elf(void **state)
 
 static void test_place_limits(void **state)
 {
-	struct synth image = full_image("zstd");
+	struct synth image = synth_full("zstd");
 	size_t len = 0x10000 + SYNTH_SEG;
 	u8 *mem = malloc(len);
 	struct err e = { "" };
@@ -225,19 +198,19 @@ static void test_odd_relocs(void **state)
 
 	(void)state;
 	s = synth_elf();
-	add_relocs(&s, 3);
+	synth_relocs(&s, 3);
 	s.data = realloc(s.data, s.len + 1);
 	s.data[s.len++] = 0;
 	expect_unrelocatable(&s, "odd size");
 
 	s = synth_elf();
 	synth_put32(&s, 1);
-	add_relocs(&s, 2);
+	synth_relocs(&s, 2);
 	expect_unrelocatable(&s, "begin with a zero");
 
 	s = synth_elf();
 	synth_put32(&s, 0);
-	add_relocs(&s, 3);
+	synth_relocs(&s, 3);
 	expect_unrelocatable(&s, "more than three");
 
 	s = synth_elf();
@@ -251,7 +224,7 @@ static void test_odd_relocs(void **state)
 				   SYNTH_TEXT + 0x10000 + SYNTH_SEG - 3 };
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		s = synth_elf();
-		add_relocs(&s, 3);
+		synth_relocs(&s, 3);
 		synth_put32(&s, (u32)bad[i]);
 		expect_unrelocatable(&s, "outside its segments");
 	}
@@ -271,7 +244,7 @@ static void expect_bad(const u8 *data, size_t len, int ret, const char *text)
 
 static void test_not_a_kernel(void **state)
 {
-	struct synth elf = synth_elf(), image = full_image("LZ4");
+	struct synth elf = synth_elf(), image = synth_full("LZ4");
 	u8 text[4096] = "#!/bin/sh\n", arm[4096] = { 0 };
 
 	(void)state;
@@ -321,7 +294,7 @@ static void test_truncated(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(formats); i++) {
-		struct synth image = full_image(formats[i]);
+		struct synth image = synth_full(formats[i]);
 
 		for (size_t len = 1; len < image.len; len += len < 3000 ? 1 : 37) {
 			struct err e = { "" };
@@ -363,7 +336,7 @@ static void try_image(const u8 *data, size_t len)
 /* Each bit of the header, of the ELF headers and of the relocation table, and bytes at random. */
 static void test_flipped(void **state)
 {
-	struct synth image = full_image("none");
+	struct synth image = synth_full("none");
 	size_t payload = 5 * 512 + 64, relocs = payload + SYNTH_ELF;
 
 	(void)state;
@@ -381,7 +354,7 @@ static void test_flipped(void **state)
 	free(image.data);
 	srand(1);
 	for (size_t i = 0; i < ARRAY_SIZE(formats); i++) {
-		image = full_image(formats[i]);
+		image = synth_full(formats[i]);
 		for (int n = 0; n < 300; n++) {
 			size_t at = payload + (size_t)rand() % (image.len - payload);
 			u8 old = image.data[at];

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "vmm/kernel_cache.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "shadow/prepared.h"
+#include "vmm/kernel_cache_int.h"
+
+/* -ENOENT: there is no place for a cache. */
+static int dir_path(unsigned uid, char *buf)
+{
+	const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+	int n;
+
+	if (xdg && *xdg == '/') /* the specification: a relative one is to be ignored */
+		n = snprintf(buf, CACHE_PATH, "%s/umbra", xdg);
+	else if (!uid)
+		n = snprintf(buf, CACHE_PATH, "/var/cache/umbra");
+	else if (home && *home == '/')
+		n = snprintf(buf, CACHE_PATH, "%s/.cache/umbra", home);
+	else
+		return -ENOENT;
+	return n < 0 || n >= CACHE_PATH ? -ENAMETOOLONG : 0;
+}
+
+void kernel_cache_identity(const struct stat *st, char name[CACHE_NAME])
+{
+	snprintf(name, CACHE_NAME, "%llx-%llx-%llx-%llx.%lx-%llx.%lx",
+		 (unsigned long long)st->st_dev, (unsigned long long)st->st_ino,
+		 (unsigned long long)st->st_size, (unsigned long long)st->st_mtim.tv_sec,
+		 (unsigned long)st->st_mtim.tv_nsec, (unsigned long long)st->st_ctim.tv_sec,
+		 (unsigned long)st->st_ctim.tv_nsec);
+}
+
+int kernel_cache_dir(const char *path, unsigned uid)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) || st.st_uid != uid || st.st_mode & (S_IWGRP | S_IWOTH)) {
+		close(fd);
+		return -EPERM;
+	}
+	return fd;
+}
+
+static int find(struct kernel **out, const char *dir, unsigned uid, const char *path,
+		const struct stat *st)
+{
+	int dirfd = kernel_cache_dir(dir, uid), fd;
+	char name[CACHE_NAME];
+
+	if (dirfd < 0)
+		return dirfd;
+	kernel_cache_identity(st, name);
+	fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	close(dirfd);
+	return fd < 0 ? -errno : prepared_open(out, path, fd, uid, NULL, NULL);
+}
+
+/* By way of a child that ends at once, so that nobody has to wait for the one that works. */
+static void start_writer(const char *dir, const char *path, const struct stat *st,
+			 const struct kernel *k)
+{
+	pid_t child = fork();
+
+	if (child > 0) {
+		while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
+			;
+	} else if (!child) {
+		if (!fork())
+			kernel_cache_write(dir, path, st, k);
+		_exit(0);
+	}
+}
+
+int kernel_cache_open(struct kernel **out, const char *path, struct err *e)
+{
+	unsigned uid = geteuid();
+	char dir[CACHE_PATH];
+	struct stat st;
+	int ret;
+
+	if (dir_path(uid, dir) || stat(path, &st) || !S_ISREG(st.st_mode))
+		return kernel_open(out, path, true, e);
+	if (!find(out, dir, uid, path, &st))
+		return 0;
+	ret = kernel_open(out, path, true, e);
+	if (!ret && kernel_is_bzimage(*out) && kernel_layout(*out)->relocatable)
+		start_writer(dir, path, &st, *out);
+	return ret;
+}
+
+void kernel_cache_forget(const char *path)
+{
+	unsigned uid = geteuid();
+	char dir[CACHE_PATH], name[CACHE_NAME];
+	struct stat st;
+	int fd;
+
+	if (dir_path(uid, dir) || stat(path, &st))
+		return;
+	fd = kernel_cache_dir(dir, uid);
+	if (fd < 0)
+		return;
+	kernel_cache_identity(&st, name);
+	unlinkat(fd, name, 0);
+	close(fd);
+}

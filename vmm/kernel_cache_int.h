@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the cache's reader (kernel_cache.c) and writer (kernel_cache_write.c) share. */
+#ifndef UMBRA_VMM_KERNEL_CACHE_INT_H
+#define UMBRA_VMM_KERNEL_CACHE_INT_H
+
+#include <sys/stat.h>
+
+#include "shadow/kernel.h"
+
+#define CACHE_PATH   4096
+#define CACHE_NAME   160
+#define CACHE_SUFFIX ".kernel"
+
+/* The name for the file of which stat(2) says @st. */
+void kernel_cache_identity(const struct stat *st, char name[CACHE_NAME]);
+
+/* The directory if it is there and only @uid can write it, else -errno. Close it. */
+int kernel_cache_dir(const char *path, unsigned uid);
+
+/*
+ * Prepare @k, opened from @path, of which stat(2) said @st before. In a process of its own, which
+ * it takes over: it closes descriptors and lowers its priority.
+ */
+void kernel_cache_write(const char *dir, const char *path, const struct stat *st,
+			const struct kernel *k);
+
+#endif
