@@ -239,7 +239,18 @@ static void test_nonsense(void **state)
 	struct ctx *t = *state;
 
 	bring_up(t);
-	control(t, 99, VIRTIO_CONSOLE_PORT_OPEN, 1);
+	/* Ports that are not there, also those that would be one if a number were cut. */
+	for (u32 i = PORTS; i < 300; i++)
+		control(t, i, VIRTIO_CONSOLE_PORT_OPEN, 1);
+	control(t, 0x10001, VIRTIO_CONSOLE_PORT_OPEN, 1);
+	for (unsigned i = 0; i < PORTS; i++)
+		assert_false(virtio_console_is_open(t->c, i));
+	control(t, 1, VIRTIO_CONSOLE_PORT_OPEN, 1);
+	assert_true(virtio_console_is_open(t->c, 1));
+	/* Nobody has it open after a reset. */
+	driver_put(&t->d, VIRTIO_PCI_COMMON_STATUS, 0, 1);
+	assert_false(virtio_console_is_open(t->c, 1));
+	bring_up(t);
 	control(t, 0xffffffff, VIRTIO_CONSOLE_PORT_READY, 1);
 	control(t, 1, 0xffff, 1);
 	for (unsigned i = 0; i < 1000; i++)
@@ -248,11 +259,13 @@ static void test_nonsense(void **state)
 	/* A control buffer that no message fits in. */
 	driver_add(&t->d, 2, DATA, 3, true);
 	assert_int_equal(driver_wait(&t->d, 2), -1);
+	assert_true(driver_broken(&t->d));
 	driver_start(&t->d, 0);
 	/* A buffer for input that cannot be written. */
 	driver_add(&t->d, 0, DATA, 8, false);
 	assert_int_equal(virtio_console_input(t->c, 0, (const u8 *)"x", 1), 1);
 	assert_int_equal(driver_wait(&t->d, 0), -1);
+	assert_true(driver_broken(&t->d));
 	bring_up(t);
 }
 

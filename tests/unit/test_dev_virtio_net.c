@@ -155,6 +155,7 @@ static void test_receive_too_long(void **state)
 	driver_add(&t->d, 0, RX_BUF, HDR, true);
 	assert_int_equal(send(t->peer, frame, 60, 0), 60);
 	assert_int_equal(driver_wait(&t->d, 0), -1);
+	assert_true(driver_broken(&t->d));
 }
 
 /* The backend is full: frames wait in the driver's buffers, receiving goes on. */
@@ -221,6 +222,22 @@ static void test_reset_storm(void **state)
 			;
 		driver_start(&t->d, 0);
 	}
+	/* A buffer from before a reset is not filled after it. */
+	driver_put(&t->d, VIRTIO_PCI_COMMON_STATUS, 0, 1);
+	while (recv(t->fd, frame, sizeof(frame), MSG_DONTWAIT) > 0)
+		; /* what still waited */
+	driver_start(&t->d, 0);
+	driver_add(&t->d, 0, RX_BUF, 1526, true);
+	driver_nap();
+	driver_put(&t->d, VIRTIO_PCI_COMMON_STATUS, 0, 1);
+	driver_start(&t->d, 0);
+	driver_add(&t->d, 0, RX_BUF + 0x2000, 1526, true);
+	memset(frame, 0x44, sizeof(frame));
+	assert_int_equal(send(t->peer, frame, sizeof(frame), 0), sizeof(frame));
+	assert_int_equal(driver_wait(&t->d, 0), HDR + 60);
+	assert_memory_equal(t->f.ram + RX_BUF + 0x2000 + HDR, frame, sizeof(frame));
+	for (unsigned i = 0; i < HDR + 60; i++)
+		assert_int_equal(t->f.ram[RX_BUF + i], 0);
 }
 
 int main(void)

@@ -83,6 +83,7 @@ static void test_no_room(void **state)
 	driver_add(&t->d, 0, DATA, 100, false);
 	assert_int_equal(driver_wait(&t->d, 0), -1);
 	assert_true(driver_broken(&t->d));
+	assert_true(driver_broken(&t->d));
 	driver_start(&t->d, 0);
 	driver_add(&t->d, 0, DATA, 1, true);
 	assert_int_equal(driver_wait(&t->d, 0), 1);
