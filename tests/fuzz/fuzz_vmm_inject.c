@@ -78,18 +78,18 @@ static void walk(const u8 *a, size_t len, const char *init)
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		u32 size, name_size;
 
-		if (at % 4 || len - at < 110 || memcmp(a + at, "070701", 6))
+		if (at % 4 || len - at < 110 || memcmp(a + at, "070701", 6) != 0)
 			abort();
 		size = hex(a + at + 54);
 		name_size = hex(a + at + 94);
 		at += 110;
 		if (name_size != strlen(names[i]) + 1 || len - at < name_size ||
-		    memcmp(a + at, names[i], name_size))
+		    memcmp(a + at, names[i], name_size) != 0)
 			abort();
 		at = ALIGN_UP(at + name_size, (size_t)4);
 		if (at > len || len - at < size)
 			abort();
-		if (i == 3 && (size != strlen(init) || memcmp(a + at, init, size)))
+		if (i == 3 && (size != strlen(init) || memcmp(a + at, init, size) != 0))
 			abort();
 		at = ALIGN_UP(at + size, (size_t)4);
 	}
@@ -105,12 +105,12 @@ static void check_cmdline(const char *cmdline)
 	if (!with)
 		abort();
 	now = inject_cmdline_value(with, "rdinit");
-	if (!now || strcmp(now, UMBRA_AGENT_PATH))
+	if (!now || strcmp(now, UMBRA_AGENT_PATH) != 0)
 		abort();
 	/* Of the rest nothing has changed. */
 	root_was = inject_cmdline_value(cmdline, "root");
 	root_now = inject_cmdline_value(with, "root");
-	if (!root_was != !root_now || (root_was && strcmp(root_was, root_now)))
+	if (!root_was != !root_now || (root_was && strcmp(root_was, root_now) != 0))
 		abort();
 	free(root_was);
 	free(root_now);

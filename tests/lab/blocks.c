@@ -149,6 +149,21 @@ static int run_writers(const char *path)
 	return 0;
 }
 
+/* "ackXWRITERXNUMBER" with @x between them. */
+static bool parse_ack(const char *at, char x, unsigned *writer, uint64_t *number)
+{
+	char *end;
+
+	if (strncmp(at, "ack", 3) != 0 || at[3] != x)
+		return false;
+	*writer = (unsigned)strtoul(at + 4, &end, 10);
+	if (end == at + 4 || *end != x || *writer >= writers)
+		return false;
+	at = end + 1;
+	*number = strtoull(at, &end, 10);
+	return end != at;
+}
+
 static void read_acks(uint64_t *acked)
 {
 	char line[4096];
@@ -159,8 +174,7 @@ static void read_acks(uint64_t *acked)
 		unsigned w;
 
 		/* Only a line with its end: a number may be cut. */
-		if (at && strchr(line, '\n') && sscanf(at, "ack %u %" SCNu64, &w, &n) == 2 &&
-		    w < writers && n > acked[w])
+		if (at && strchr(line, '\n') && parse_ack(at, ' ', &w, &n) && n > acked[w])
 			acked[w] = n;
 	}
 }
@@ -252,12 +266,14 @@ static int replay(const char *path, uint64_t size)
 		}
 		read_log(fd, mark, e.data_len < 64 ? e.data_len : 64, at + (off_t)sizeof(e));
 		at += s.sector_size;
-		if (sscanf(mark, "ack-%u-%" SCNu64, &w, &number) != 2 || w >= writers)
+		if (!parse_ack(mark, '-', &w, &number))
 			continue;
 		marks++;
 		bad |= !check((struct block *)(disk + w * RING * BLOCK), w, number, mark);
 	}
 	printf("%" PRIu64 " entries, %u marks\n", s.entries, marks);
+	free(disk);
+	close(fd);
 	return bad || !marks;
 }
 

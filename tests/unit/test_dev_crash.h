@@ -134,7 +134,7 @@ static inline bool crash_check(struct crash *c, u64 sector, const u8 *data, cons
 		return true;
 	}
 	crash_fill(want, sector, c->or [sector]);
-	if (memcmp(data, want, 512))
+	if (memcmp(data, want, 512) != 0)
 		return crash_wrong(c, "%s: sector %llu holds neither version %llu nor %llu", where,
 				   (unsigned long long)sector, (unsigned long long)c->is[sector],
 				   (unsigned long long)c->or [sector]);

@@ -284,6 +284,19 @@ static void test_reset_storm(void **state)
 		t->out_len[0] = 0;
 		virtio_console_room(t->c, 0);
 	}
+	/* Output that waits when the reset comes is forgotten, and nobody waits for room any more. */
+	bring_up(t);
+	t->limit[0] = t->out_len[0] = 0;
+	driver_add(&t->d, 1, DATA, 100, false);
+	driver_nap();
+	driver_put(&t->d, VIRTIO_PCI_COMMON_STATUS, 0, 1);
+	t->limit[0] = OUTPUT;
+	bring_up(t);
+	memcpy(t->f.ram + DATA, "new", 3);
+	driver_add(&t->d, 1, DATA, 3, false);
+	assert_int_equal(driver_wait(&t->d, 1), 0);
+	assert_int_equal(t->out_len[0], 3);
+	assert_memory_equal(t->out[0], "new", 3);
 }
 
 static void test_bad_params(void **state)
