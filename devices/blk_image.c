@@ -177,6 +177,35 @@ void blk_image_close(struct blk_image *im)
 	im->fd = im->direct = -1;
 }
 
+int blk_image_resize(struct blk_image *im, u64 bytes)
+{
+	u64 old = __atomic_load_n(&im->sectors, __ATOMIC_ACQUIRE), now = 0;
+	struct stat st;
+
+	if (im->readonly)
+		return -EROFS;
+	if (!bytes || bytes % BLK_SECTOR || bytes > INT64_MAX)
+		return -EINVAL;
+	if (fstat(im->fd, &st))
+		return -errno;
+	if (!S_ISREG(st.st_mode)) {
+		if (measure(im->fd, &now) || now != bytes)
+			return -ENOTSUP;
+	} else {
+		/* Requests behind a new end are refused before the end is there. */
+		if (bytes / BLK_SECTOR < old)
+			__atomic_store_n(&im->sectors, bytes / BLK_SECTOR, __ATOMIC_RELEASE);
+		if (ftruncate(im->fd, (off_t)bytes)) {
+			int ret = -errno;
+
+			__atomic_store_n(&im->sectors, old, __ATOMIC_RELEASE);
+			return ret;
+		}
+	}
+	__atomic_store_n(&im->sectors, bytes / BLK_SECTOR, __ATOMIC_RELEASE);
+	return 0;
+}
+
 bool blk_image_refresh(struct blk_image *im)
 {
 	u64 bytes = 0, sectors;

@@ -43,6 +43,11 @@ int blk_image_open(struct blk_image *im, const char *path, bool readonly, bool d
 		   struct err *e);
 void blk_image_close(struct blk_image *im);
 
+/*
+ * Give the image another size, a multiple of BLK_SECTOR. A block device cannot be given one: -ENOTSUP,
+ * unless it has it already. -EROFS, other -errno of the host; then nothing has changed.
+ */
+int blk_image_resize(struct blk_image *im, u64 bytes);
 /* Look at the size again; true: ->sectors is another one now. */
 bool blk_image_refresh(struct blk_image *im);
 

@@ -141,6 +141,29 @@ static bool refresh(void *arg)
 	return blk_image_refresh(&b->image);
 }
 
+struct resize {
+	struct virtio_blk *b;
+	u64 bytes;
+	int result;
+};
+
+static bool resize(void *arg)
+{
+	struct resize *r = arg;
+	u64 old = virtio_blk_size(r->b);
+
+	r->result = blk_image_resize(&r->b->image, r->bytes);
+	return !r->result && virtio_blk_size(r->b) != old;
+}
+
+int virtio_blk_resize(struct virtio_blk *b, u64 bytes)
+{
+	struct resize r = { .b = b, .bytes = bytes };
+
+	virtio_config_update(b->v, resize, &r);
+	return r.result;
+}
+
 u64 virtio_blk_refresh(struct virtio_blk *b)
 {
 	virtio_config_update(b->v, refresh, b);

@@ -40,6 +40,11 @@ void virtio_blk_attach(struct virtio_blk *b, struct virtio *v);
  * From any thread but a queue's.
  */
 u64 virtio_blk_refresh(struct virtio_blk *b);
+/*
+ * Give the image another size, as blk_image_resize() does, and tell the driver. From any thread but a
+ * queue's.
+ */
+int virtio_blk_resize(struct virtio_blk *b, u64 bytes);
 /* Bytes, as the driver was told last; what was done since it was created. Any thread. */
 u64 virtio_blk_size(const struct virtio_blk *b);
 void virtio_blk_stats(const struct virtio_blk *b, struct blk_stats *out);

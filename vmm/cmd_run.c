@@ -14,6 +14,7 @@
 #include "vmm/commands.h"
 #include "vmm/console.h"
 #include "vmm/detach.h"
+#include "vmm/disks.h"
 #include "vmm/exit.h"
 #include "vmm/firmware.h"
 #include "vmm/kernel_cache.h"
@@ -264,6 +265,8 @@ static int prepare(struct run *r, u64 exec_ns, struct err *e)
 		ret = load(r, e);
 	if (!ret)
 		ret = create_devices(r, e);
+	if (!ret && disks_add_commands(monitor_control(r->monitor), r->platform))
+		ret = err_set(e, -ENOMEM, "out of memory");
 	if (!ret) {
 		ret = loop_add(machine_loop(r->m), r->signals, EPOLLIN, on_signal, r);
 		if (ret)

@@ -19,6 +19,7 @@ int cmd_doctor(int argc, char **argv);
 int cmd_inspect(int argc, char **argv);
 int cmd_driver(int argc, char **argv);
 int cmd_session(int argc, char **argv);
+int cmd_disk(int argc, char **argv);
 int cmd_record(int argc, char **argv);
 int cmd_net_helper(int argc, char **argv);
 

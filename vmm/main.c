@@ -23,6 +23,7 @@ static const struct command {
 	{ "record", cmd_record, "show a record of requests" },
 	{ "driver", cmd_driver, "load, unload and list drivers of a running guest" },
 	{ "session", cmd_session, "list the sessions of a running guest" },
+	{ "disk", cmd_disk, "resize a disk of a running guest" },
 	{ "doctor", cmd_doctor, "say whether this machine's /dev/kvm runs stock kernels" },
 	{ "net-helper", cmd_net_helper, NULL },
 };

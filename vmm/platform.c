@@ -218,6 +218,32 @@ void platform_disk(const struct platform *p, size_t i, struct platform_disk *out
 	}
 }
 
+int platform_disk_resize(struct platform *p, size_t i, u64 bytes, struct err *e)
+{
+	struct disk *d = &p->disks[i];
+	int ret;
+
+	if (d->vhost)
+		return err_set(e, -ENOTSUP,
+			       "another process serves it; resize it there (block_resize of "
+			       "qemu-storage-daemon), and the guest will learn of it");
+	ret = virtio_blk_resize(d->blk, bytes);
+	switch (ret) {
+	case 0:
+		return 0;
+	case -EROFS:
+		return err_set(e, ret, "it is read-only");
+	case -EINVAL:
+		return err_set(e, ret, "a size is a multiple of 512 bytes, and not 0");
+	case -ENOTSUP:
+		return err_set(e, ret,
+			       "it is a block device, which has %llu bytes; resize that first",
+			       (unsigned long long)virtio_blk_refresh(d->blk));
+	default:
+		return err_set(e, ret, "%s", strerror(-ret));
+	}
+}
+
 void platform_power_button(struct platform *p)
 {
 	power_button(p->power);

@@ -26,6 +26,11 @@ struct platform_disk {
 size_t platform_disk_count(const struct platform *p);
 /* @i below the count. Any thread. */
 void platform_disk(const struct platform *p, size_t i, struct platform_disk *out);
+/*
+ * Give disk @i another size, in bytes, while the guest runs: a file is made longer or shorter, a block
+ * device has to have it already. -errno and a line for people, without the disk's name. Any thread.
+ */
+int platform_disk_resize(struct platform *p, size_t i, u64 bytes, struct err *e);
 /* Press the power button. Whether the guest obeys is its own matter. Any thread. */
 void platform_power_button(struct platform *p);
 /* After the vCPUs have ended, before the machine. Stops all I/O. NULL allowed. */

@@ -287,6 +287,17 @@ static void test_resize(void **state)
 	assert_int_equal(ftruncate(t->fd, 512), 0);
 	assert_int_equal(virtio_blk_refresh(t->b), 512);
 	assert_int_equal(request(t, VIRTIO_BLK_T_OUT, 1, DATA, 512, NULL), VIRTIO_BLK_S_IOERR);
+	/* By us. */
+	generation = get(t, VIRTIO_PCI_COMMON_CFGGENERATION, 1);
+	assert_int_equal(virtio_blk_resize(t->b, SECTORS * 512), 0);
+	assert_int_not_equal(get(t, VIRTIO_PCI_COMMON_CFGGENERATION, 1), generation);
+	assert_int_equal(lseek(t->fd, 0, SEEK_END), SECTORS * 512);
+	assert_int_equal(request(t, VIRTIO_BLK_T_IN, 1, DATA, 512, NULL), VIRTIO_BLK_S_OK);
+	assert_int_equal(virtio_blk_resize(t->b, 513), -EINVAL);
+	assert_int_equal(virtio_blk_resize(t->b, 0), -EINVAL);
+	assert_int_equal(virtio_blk_resize(t->b, 1ULL << 63), -EINVAL);
+	assert_int_not_equal(virtio_blk_resize(t->b, INT64_MAX & ~511LL), 0);
+	assert_int_equal(virtio_blk_size(t->b), SECTORS * 512);
 }
 
 /* The second queue, with rings of its own. */

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Commands of the control socket that change disks: QMP's block_resize {device | node-name, size}, and
+ * umbra-disk-resize {disk, size, more, shrink}, which is for people: it can add, says what the old size
+ * was, and makes nothing smaller unless told so. A disk is "disk0", "disk1", ... in the order of the options
+ * (as a node: "node0", ...), or has the name of its serial=.
+ */
+#ifndef UMBRA_VMM_DISKS_H
+#define UMBRA_VMM_DISKS_H
+
+struct control;
+struct platform;
+
+/* @p must live as long as @c. -ENOMEM. */
+int disks_add_commands(struct control *c, struct platform *p);
+
+#endif
