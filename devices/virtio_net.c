@@ -16,19 +16,30 @@
 #define TX	   1
 #define HEADER	   sizeof(struct virtio_net_hdr_v1) /* 12: always so with VERSION_1 */
 #define ROUND	   256 /* frames of one direction before the other has its turn */
+#define MERGE_MAX  64  /* buffers for one frame; 1500 bytes each are enough for the longest */
+#define F(n)	   (1ULL << VIRTIO_NET_F_##n)
+/* Of a backend that takes and gives unfinished frames. */
+#define OFFLOADS                                                                                 \
+	(F(CSUM) | F(HOST_TSO4) | F(HOST_TSO6) | F(GUEST_CSUM) | F(GUEST_TSO4) | F(GUEST_TSO6) | \
+	 F(MRG_RXBUF))
 
 struct virtio_net {
 	struct virtio *v;
 	struct net_backend b;
+	struct virtio_type type;
 	struct vq_worker *worker;
 	u16 status; /* atomic */
+	u64 features;
 
 	/* The worker's own. */
-	bool again;	       /* a round ended before its queue did */
-	bool rx_starved;       /* no buffer for frames */
-	bool rx_held, tx_held; /* the chain is not given back yet */
+	bool again;	 /* a round ended before its queue did */
+	bool rx_starved; /* no buffer for frames */
+	bool tx_held;	 /* the chain is not given back yet */
+	size_t rx_len;	 /* of the frame that waits, with its header; 0: none does */
 	struct vq_chain rx, tx;
-	u8 frame[HEADER + NET_FRAME_MAX];
+	struct virtio_net_hdr_v1 tx_header;
+	struct iovec tx_iov[1 + VIRTQUEUE_MAX];
+	u8 frame[HEADER + NET_FRAME_MAX]; /* that came last, behind its header */
 };
 
 static bool link_is_up(const struct virtio_net *n)
@@ -46,47 +57,85 @@ static void link_down(struct virtio_net *n)
 
 /* --- to the driver ------------------------------------------------------------------------- */
 
-/* One frame behind room for the header; 0: none now. */
-static size_t next_frame(struct virtio_net *n)
+/* The next frame with its header into n->frame; false: none now. */
+static bool next_frame(struct virtio_net *n)
 {
+	static const struct virtio_net_hdr_v1 plain;
+	size_t skip = n->b.offload ? 0 : HEADER;
 	ssize_t len;
 
 	do {
-		len = read(n->b.fd, n->frame + HEADER, NET_FRAME_MAX);
+		len = read(n->b.fd, n->frame + skip, sizeof(n->frame) - skip);
 	} while (len < 0 && errno == EINTR);
 	/* A tap whose interface is down gives EIO; it may come up again. */
 	if (!len || (len < 0 && errno != EAGAIN && errno != EIO))
 		link_down(n);
-	return len > 0 ? (size_t)len : 0;
+	if (len <= 0)
+		return false;
+	if (skip)
+		memcpy(n->frame, &plain, sizeof(plain));
+	n->rx_len = (size_t)len + skip;
+	return true;
+}
+
+/*
+ * Put the frame that waits into one buffer, or into several if the driver allows. 1: done, or it does
+ * not fit and is dropped; 0: more buffers are needed; -EIO. The header goes last, when the number of
+ * buffers is known.
+ */
+static int deliver(struct virtio_net *n, struct virtqueue *q)
+{
+	struct virtio_net_hdr_v1 *hdr = (struct virtio_net_hdr_v1 *)(void *)n->frame;
+	unsigned most = n->features & F(MRG_RXBUF) ? MERGE_MAX : 1, used = 0, n_first = 0;
+	struct vq_chain *c = &n->rx;
+	struct iovec first[HEADER];
+	size_t done = 0;
+
+	for (used = 0; done < n->rx_len && used < most; used++) {
+		size_t part = n->rx_len - done;
+		int got = virtqueue_pop(q, c);
+
+		if (got < 0)
+			return got;
+		if (!got) {
+			n->rx_starved = true;
+			virtqueue_unpop(q, used);
+			return 0;
+		}
+		if (c->in_len < part)
+			part = (size_t)c->in_len;
+		if (!used) {
+			if (c->in_len <= HEADER)
+				return -EIO;
+			n_first = c->n_in < HEADER ? c->n_in : HEADER;
+			memcpy(first, c->iov + c->n_out, n_first * sizeof(*first));
+		}
+		iov_write(c->iov + c->n_out, c->n_in, 0, n->frame + done, part);
+		virtqueue_fill(q, used, c->head, (u32)part);
+		done += part;
+	}
+	if (done < n->rx_len) {
+		virtqueue_unpop(q, used);
+	} else {
+		hdr->num_buffers = (u16)used;
+		iov_write(first, n_first, 0, hdr, HEADER);
+		virtqueue_publish(q, used);
+	}
+	n->rx_len = 0;
+	return 1;
 }
 
 /* 1: go on, 0: no frame or no buffer, -EIO */
 static int receive_one(struct virtio_net *n, struct virtqueue *q)
 {
-	static const struct virtio_net_hdr_v1 hdr = { .num_buffers = 1 };
-	struct vq_chain *c = &n->rx;
-	size_t len;
-	int got;
-
-	if (!n->rx_held) {
-		got = virtqueue_pop(q, c);
-		n->rx_starved = !got;
-		if (got <= 0)
-			return got;
-		if (c->in_len <= HEADER)
-			return -EIO;
-		n->rx_held = true;
-	}
-	len = next_frame(n);
-	if (!len)
+	n->rx_starved = false;
+	if (!n->rx_len && !next_frame(n))
 		return 0;
-	if (len < NET_FRAME_MIN || len > c->in_len - HEADER)
-		return 1; /* dropped */
-	memcpy(n->frame, &hdr, sizeof(hdr));
-	iov_write(c->iov + c->n_out, c->n_in, 0, n->frame, HEADER + len);
-	n->rx_held = false;
-	virtqueue_push(q, c->head, (u32)(HEADER + len));
-	return 1;
+	if (n->rx_len < HEADER + NET_FRAME_MIN) {
+		n->rx_len = 0; /* dropped */
+		return 1;
+	}
+	return deliver(n, q);
 }
 
 static bool receive(struct virtio_net *n)
@@ -114,13 +163,13 @@ static bool receive(struct virtio_net *n)
 /* True: the frame is on its way, or dropped; false: the backend takes none now. */
 static bool send_frame(struct virtio_net *n)
 {
-	struct vq_chain *c = &n->tx;
+	unsigned skip = n->b.offload ? 0 : 1;
 	ssize_t done;
 
-	if (!c->n_out)
+	if (!n->tx.n_out)
 		return true;
 	do {
-		done = writev(n->b.fd, c->iov, (int)c->n_out);
+		done = writev(n->b.fd, n->tx_iov + skip, (int)(1 + n->tx.n_out - skip));
 	} while (done < 0 && errno == EINTR);
 	if (done >= 0 || (errno != EAGAIN && errno != EPIPE && errno != ECONNRESET))
 		return true;
@@ -130,18 +179,46 @@ static bool send_frame(struct virtio_net *n)
 	return true;
 }
 
-/* Strip the header; what is no frame, or wants what was not offered, becomes empty. */
-static void check_frame(struct vq_chain *c)
+/* May the driver ask for this, for a frame of @len bytes? 5.1.6.2. */
+static bool header_is_good(const struct virtio_net *n, const struct virtio_net_hdr_v1 *h, u64 len)
 {
-	struct virtio_net_hdr_v1 hdr;
+	bool csum = h->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM;
+
+	if (csum && (!(n->features & F(CSUM)) || (u64)h->csum_start + h->csum_offset + 2 > len))
+		return false;
+	switch (h->gso_type) {
+	case VIRTIO_NET_HDR_GSO_NONE:
+		return true;
+	case VIRTIO_NET_HDR_GSO_TCPV4:
+		return csum && h->gso_size && (n->features & F(HOST_TSO4));
+	case VIRTIO_NET_HDR_GSO_TCPV6:
+		return csum && h->gso_size && (n->features & F(HOST_TSO6));
+	default:
+		return false;
+	}
+}
+
+/*
+ * Part header and frame; what is no frame, or wants what was not offered, becomes empty. Only the copy
+ * of the header that was checked goes out, without flags that mean something to a receiver only.
+ */
+static void check_frame(struct virtio_net *n)
+{
+	struct virtio_net_hdr_v1 *h = &n->tx_header;
+	struct vq_chain *c = &n->tx;
 	u64 len = c->out_len - HEADER;
 
 	if (c->out_len < HEADER + NET_FRAME_MIN || len > NET_FRAME_MAX ||
-	    iov_read(c->iov, c->n_out, 0, &hdr, sizeof(hdr)) != sizeof(hdr) || hdr.flags ||
-	    hdr.gso_type != VIRTIO_NET_HDR_GSO_NONE)
+	    iov_read(c->iov, c->n_out, 0, h, sizeof(*h)) != sizeof(*h) ||
+	    (h->flags && !(n->features & F(CSUM))) || !header_is_good(n, h, len)) {
 		c->n_out = 0;
-	else
-		c->n_out = iov_cut(c->iov, c->n_out, HEADER, len);
+		return;
+	}
+	h->flags &= VIRTIO_NET_HDR_F_NEEDS_CSUM;
+	h->num_buffers = 0;
+	c->n_out = iov_cut(c->iov, c->n_out, HEADER, len);
+	n->tx_iov[0] = (struct iovec){ h, HEADER };
+	memcpy(n->tx_iov + 1, c->iov, c->n_out * sizeof(c->iov[0]));
 }
 
 static int transmit_one(struct virtio_net *n, struct virtqueue *q)
@@ -152,7 +229,7 @@ static int transmit_one(struct virtio_net *n, struct virtqueue *q)
 		got = virtqueue_pop(q, &n->tx);
 		if (got <= 0)
 			return got;
-		check_frame(&n->tx);
+		check_frame(n);
 		n->tx_held = true;
 	}
 	if (link_is_up(n) && !send_frame(n))
@@ -216,8 +293,13 @@ static int start(void *arg, u64 features)
 	static const struct vq_worker_ops ops = { "virtio-net", serve, watch };
 	struct virtio_net *n = arg;
 
-	(void)features;
-	n->again = n->rx_starved = n->rx_held = n->tx_held = false;
+	int ret = n->b.offload ? n->b.offload(n->b.fd, features) : 0;
+
+	if (ret)
+		return ret;
+	n->features = features;
+	n->again = n->rx_starved = n->tx_held = false;
+	n->rx_len = 0;
 	return vq_worker_start(&n->worker, n->v, &ops, n);
 }
 
@@ -251,6 +333,16 @@ int virtio_net_create(struct virtio_net **out, const struct net_backend *b)
 		return -ENOMEM;
 	n->b = *b;
 	n->status = VIRTIO_NET_S_LINK_UP;
+	n->type = (struct virtio_type){
+		.id = VIRTIO_ID_NET,
+		.class = PCI_CLASS,
+		.features = F(MAC) | F(STATUS) | (b->offload ? OFFLOADS : 0),
+		.queues = 2,
+		.queue_size = QUEUE_SIZE,
+		.start = start,
+		.stop = stop,
+		.config = config,
+	};
 	*out = n;
 	return 0;
 }
@@ -260,20 +352,9 @@ void virtio_net_destroy(struct virtio_net *n)
 	free(n);
 }
 
-const struct virtio_type *virtio_net_type(void)
+const struct virtio_type *virtio_net_type(const struct virtio_net *n)
 {
-	static const struct virtio_type type = {
-		.id = VIRTIO_ID_NET,
-		.class = PCI_CLASS,
-		.features = 1ULL << VIRTIO_NET_F_MAC | 1ULL << VIRTIO_NET_F_STATUS,
-		.queues = 2,
-		.queue_size = QUEUE_SIZE,
-		.start = start,
-		.stop = stop,
-		.config = config,
-	};
-
-	return &type;
+	return &n->type;
 }
 
 void virtio_net_attach(struct virtio_net *n, struct virtio *v)

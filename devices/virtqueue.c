@@ -161,22 +161,41 @@ int virtqueue_pop(struct virtqueue *q, struct vq_chain *c)
 	if (walk(q, c, q->desc_ring, q->size, head, false))
 		goto broken;
 	q->next_avail++;
+	q->unpopped = 0;
 	return 1;
 broken:
 	q->broken = true;
 	return -EIO;
 }
 
-void virtqueue_push(struct virtqueue *q, u16 head, u32 written)
+void virtqueue_fill(struct virtqueue *q, unsigned nth, u16 head, u32 written)
 {
 	struct vring_used_elem elem = { .id = head, .len = written };
 
 	if (!q->enabled || q->broken)
 		return;
-	memcpy(q->used_ring + USED_RING + 8U * (q->next_used & (q->size - 1U)), &elem,
+	memcpy(q->used_ring + USED_RING + 8U * ((q->next_used + nth) & (q->size - 1U)), &elem,
 	       sizeof(elem));
-	q->next_used++;
+}
+
+void virtqueue_publish(struct virtqueue *q, unsigned n)
+{
+	if (!q->enabled || q->broken)
+		return;
+	q->next_used = (u16)(q->next_used + n);
 	store16(q->used_ring, USED_IDX, q->next_used);
+}
+
+void virtqueue_push(struct virtqueue *q, u16 head, u32 written)
+{
+	virtqueue_fill(q, 0, head, written);
+	virtqueue_publish(q, 1);
+}
+
+void virtqueue_unpop(struct virtqueue *q, unsigned n)
+{
+	q->next_avail = (u16)(q->next_avail - n);
+	q->unpopped = (u16)n;
 }
 
 bool virtqueue_wants_interrupt(struct virtqueue *q)
@@ -198,16 +217,18 @@ bool virtqueue_wants_interrupt(struct virtqueue *q)
 
 bool virtqueue_listen(struct virtqueue *q, bool on)
 {
+	u16 known = (u16)(q->next_avail + q->unpopped);
+
 	if (!q->enabled || q->broken)
 		return false;
 	if (!q->event_idx)
 		store16(q->used_ring, USED_FLAGS, on ? 0 : VRING_USED_F_NO_NOTIFY);
 	else if (on)
-		store16(q->used_ring, avail_event_at(q), q->next_avail);
+		store16(q->used_ring, avail_event_at(q), known);
 	if (!on)
 		return false;
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	return load16(q->avail_ring, AVAIL_IDX, __ATOMIC_ACQUIRE) != q->next_avail;
+	return load16(q->avail_ring, AVAIL_IDX, __ATOMIC_ACQUIRE) != known;
 }
 
 enum direction { FROM_IOV, TO_IOV };

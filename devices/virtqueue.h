@@ -36,6 +36,7 @@ struct virtqueue {
 	u8 *desc_ring, *avail_ring, *used_ring;
 	u16 next_avail, next_used, signalled_used;
 	bool signalled; /* signalled_used is valid */
+	u16 unpopped;	/* so many chains are there, and are too few */
 };
 
 /* One request: iov[0 .. n_out) is for the device to read, iov[n_out .. n_out + n_in) to write. */
@@ -57,6 +58,17 @@ int virtqueue_enable(struct virtqueue *q, struct host *h);
 int virtqueue_pop(struct virtqueue *q, struct vq_chain *c);
 /* Give a chain back, @written bytes were stored into its writable part. */
 void virtqueue_push(struct virtqueue *q, u16 head, u32 written);
+/*
+ * The same for several chains that belong together, which the driver must see at once: the @nth of
+ * them, from 0 on, then all @n.
+ */
+void virtqueue_fill(struct virtqueue *q, unsigned nth, u16 head, u32 written);
+void virtqueue_publish(struct virtqueue *q, unsigned n);
+/*
+ * Give the last @n chains back to where they were popped from: they will be popped again. Until then
+ * virtqueue_listen() is about what comes after them.
+ */
+void virtqueue_unpop(struct virtqueue *q, unsigned n);
 /* After pushes: does the driver want an interrupt for them? */
 bool virtqueue_wants_interrupt(struct virtqueue *q);
 /*

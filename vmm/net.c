@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_tun.h>
+#include <linux/virtio_net.h>
 #include <net/if.h>
 #include <poll.h>
 #include <signal.h>
@@ -18,10 +19,23 @@
 
 #define PATIENCE_MS 10000 /* for the helper to be ready */
 
-static int open_tap(int *out, const struct run_net *n, struct err *e)
+static int tap_offload(int fd, u64 features)
 {
-	struct ifreq r = { .ifr_flags = IFF_TAP | IFF_NO_PI };
-	int fd, ret;
+	unsigned long flags = 0;
+
+	/* The rest depends on it (virtio 1.2, 5.1.3.1). */
+	if (features >> VIRTIO_NET_F_GUEST_CSUM & 1) {
+		flags = TUN_F_CSUM;
+		flags |= features >> VIRTIO_NET_F_GUEST_TSO4 & 1 ? TUN_F_TSO4 : 0;
+		flags |= features >> VIRTIO_NET_F_GUEST_TSO6 & 1 ? TUN_F_TSO6 : 0;
+	}
+	return ioctl(fd, TUNSETOFFLOAD, flags) ? -errno : 0;
+}
+
+static int open_tap(struct net_backend *out, const struct run_net *n, struct err *e)
+{
+	struct ifreq r = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
+	int fd, ret, header = sizeof(struct virtio_net_hdr_v1);
 
 	/* The kernel would make one that nothing is connected to. */
 	if (strlen(n->tap) >= IFNAMSIZ || !if_nametoindex(n->tap))
@@ -33,7 +47,8 @@ static int open_tap(int *out, const struct run_net *n, struct err *e)
 	fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return err_set(e, -errno, "--net %s: /dev/net/tun: %s", n->text, strerror(errno));
-	if (ioctl(fd, TUNSETIFF, &r)) {
+	/* What its last user wanted stays with a tap; until the driver says, frames are whole. */
+	if (ioctl(fd, TUNSETIFF, &r) || ioctl(fd, TUNSETVNETHDRSZ, &header) || tap_offload(fd, 0)) {
 		ret = err_set(e, -errno, "--net %s: cannot use %s: %s%s", n->text, n->tap,
 			      strerror(errno),
 			      errno == EBUSY   ? "; another program has it"
@@ -42,7 +57,8 @@ static int open_tap(int *out, const struct run_net *n, struct err *e)
 		close(fd);
 		return ret;
 	}
-	*out = fd;
+	out->fd = fd;
+	out->offload = tap_offload;
 	return 0;
 }
 
@@ -113,7 +129,10 @@ static int open_user(int *out, const struct run_net *n, struct err *e)
 int net_open(struct net_backend *out, const struct run_net *n, struct err *e)
 {
 	static const u8 prefix[3] = { 0x52, 0x55, 0x00 };
-	int ret = n->tap ? open_tap(&out->fd, n, e) : open_user(&out->fd, n, e);
+	int ret;
+
+	out->offload = NULL;
+	ret = n->tap ? open_tap(out, n, e) : open_user(&out->fd, n, e);
 
 	if (ret)
 		return ret;

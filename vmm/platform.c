@@ -126,7 +126,7 @@ static int add_nic(struct platform *p, struct host *h, const struct run_net *o, 
 	p->n_nics++;
 	ret = virtio_net_create(&n->net, &n->backend);
 	if (!ret)
-		ret = virtio_create(&v, h, virtio_net_type(), n->net);
+		ret = virtio_create(&v, h, virtio_net_type(n->net), n->net);
 	if (!ret) {
 		virtio_net_attach(n->net, v);
 		ret = plug(p, h, v, &n->pci);

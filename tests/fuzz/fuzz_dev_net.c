@@ -9,6 +9,13 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+static int offload(int fd, u64 features)
+{
+	(void)fd;
+	(void)features;
+	return 0;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct fake_host f;
@@ -21,8 +28,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair))
 		abort();
 	b.fd = pair[0];
+	b.offload = size > 2 && data[2] & 2 ? offload : NULL;
 	fake_host_init(&f);
-	if (virtio_net_create(&n, &b) || virtio_create(&v, &f.host, virtio_net_type(), n))
+	if (virtio_net_create(&n, &b) || virtio_create(&v, &f.host, virtio_net_type(n), n))
 		abort();
 	virtio_net_attach(n, v);
 	if (size > 2 && send(pair[1], frame, data[0] * 6U + 1, 0) > 0)

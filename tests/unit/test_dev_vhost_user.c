@@ -39,6 +39,7 @@ struct back_end {
 	u64 capacity;	   /* atomic */
 	bool out_of_order; /* answer the second request, never the first */
 	bool swaps;	   /* answer every second request before the one that precedes it */
+	bool deaf;	   /* hear the bell, do nothing */
 	bool hang_up;	   /* atomic: leave at the next message or bell */
 	int wake;	   /* eventfd: look at hang_up, or send a change of configuration */
 	bool changed;	   /* atomic */
@@ -213,7 +214,7 @@ static void serve_ring(struct back_end *be)
 {
 	const u16 *avail = at(be, be->avail);
 
-	while (be->next != __atomic_load_n(&avail[1], __ATOMIC_ACQUIRE)) {
+	while (!be->deaf && be->next != __atomic_load_n(&avail[1], __ATOMIC_ACQUIRE)) {
 		u16 head = avail[2 + be->next++ % be->size];
 
 		if (be->out_of_order && be->held == 0xffff)
@@ -490,6 +491,23 @@ static void test_back_end_comes_back(void **state)
 }
 
 /* What was answered in another order is answered all the same. */
+/* The bell that its predecessor heard is rung again for the new one. */
+static void test_bell_is_rung_again(void **state)
+{
+	struct ctx *t = *state;
+
+	t->be.deaf = true;
+	open_disk(t);
+	request(t);
+	usleep(50000);
+	back_end_stop(t);
+	await_notes(t, 1);
+	t->be.deaf = false;
+	back_end_start(t);
+	assert_int_equal(driver_wait(&t->d, 0), 1);
+	close_disk(t);
+}
+
 static void test_order_does_not_matter(void **state)
 {
 	struct ctx *t = *state;
@@ -596,6 +614,15 @@ static void test_memory_must_be_shared(void **state)
 	assert_int_equal(vhost_user_blk_create(&t->b, &t->f.host, &p, &e), -ENOENT);
 }
 
+static unsigned count_fds(void)
+{
+	unsigned n = 0;
+
+	for (int fd = 0; fd < 256; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
 /* What a liar says before it hangs up, or says nothing and stays. */
 static int greet_liar(const void *text, size_t len, bool stay, const int *fds, unsigned n_fds)
 {
@@ -627,11 +654,9 @@ static void test_liars(void **state)
 	const u32 too_short[] = { 1, 5, 4, 0 };
 	const u32 no_virtio_1[] = { 1, 5, 8, 1U << 30, 0 };
 	const int two[] = { 0, 1 };
-	int before, after;
+	unsigned before = count_fds();
 
 	(void)state;
-	before = dup(0);
-	close(before);
 	assert_int_equal(greet_liar("", 0, true, NULL, 0), -ETIMEDOUT);
 	assert_int_equal(greet_liar("", 0, false, NULL, 0), -ECONNRESET);
 	assert_int_equal(greet_liar("abc", 3, true, NULL, 0), -ETIMEDOUT);
@@ -644,40 +669,49 @@ static void test_liars(void **state)
 	assert_int_equal(greet_liar(no_virtio_1, 20, true, NULL, 0), -EOPNOTSUPP);
 	assert_int_equal(greet_liar("", 0, true, two, 2), -EPROTO);
 	/* No descriptor of theirs is left. */
-	after = dup(0);
-	close(after);
-	assert_int_equal(before, after);
+	assert_int_equal(count_fds(), before);
 }
 
-static void test_too_many_descriptors(void **state)
+static void send_fds(int to, void *bytes, size_t len, unsigned n)
 {
 	union {
 		char space[CMSG_SPACE(40 * sizeof(int))];
 		struct cmsghdr align;
 	} control;
-	u8 text[20] = { 1, 0, 0, 0, 5, 0, 0, 0, 8 };
-	struct iovec iov = { text, sizeof(text) };
+	struct iovec iov = { bytes, len };
 	struct msghdr h = {
 		.msg_iov = &iov,
 		.msg_iovlen = 1,
 		.msg_control = &control,
-		.msg_controllen = sizeof(control),
+		.msg_controllen = CMSG_SPACE(n * sizeof(int)),
 	};
+
+	memset(&control, 0, sizeof(control));
+	control.align = (struct cmsghdr){ CMSG_LEN(n * sizeof(int)), SOL_SOCKET, SCM_RIGHTS };
+	assert_int_equal(sendmsg(to, &h, 0), (ssize_t)len);
+}
+
+/* In one piece, or with the head and with the rest. None of them is left. */
+static void test_too_many_descriptors(void **state)
+{
+	u8 text[20] = { 1, 0, 0, 0, 5, 0, 0, 0, 8 };
+	unsigned before = count_fds();
 	struct vhost_user u;
-	int pair[2], before, after;
+	int pair[2];
 
 	(void)state;
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
-	memset(&control, 0, sizeof(control));
-	control.align = (struct cmsghdr){ CMSG_LEN(40 * sizeof(int)), SOL_SOCKET, SCM_RIGHTS };
-	assert_int_equal(sendmsg(pair[1], &h, 0), sizeof(text));
-	before = dup(0);
-	close(before);
-	assert_int_equal(vhost_user_open(&u, pair[0], 100), -EPROTO);
-	after = dup(0);
-	close(after);
-	assert_true(after <= before);
-	close(pair[1]);
+	for (unsigned pieces = 1; pieces <= 2; pieces++) {
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+		if (pieces == 1) {
+			send_fds(pair[1], text, 20, 40);
+		} else {
+			send_fds(pair[1], text, 12, 5);
+			send_fds(pair[1], text + 12, 8, 5);
+		}
+		assert_int_equal(vhost_user_open(&u, pair[0], 100), -EPROTO);
+		close(pair[1]);
+	}
+	assert_int_equal(count_fds(), before);
 }
 
 static void test_eventfd_as_vector(void **state)
@@ -721,6 +755,7 @@ int main(void)
 		TEST(test_features),
 		TEST(test_resize),
 		TEST(test_back_end_comes_back),
+		TEST(test_bell_is_rung_again),
 		TEST(test_order_does_not_matter),
 		TEST(test_lost_requests_need_a_reset),
 		TEST(test_record_of_requests_is_handed_on),
