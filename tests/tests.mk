@@ -31,7 +31,7 @@ $(B)/tests/unit/test_%: tests/unit/test_%.sh $(B)/vmm
 	@mkdir -p $(@D)
 	install -m 755 $< $@
 
-.PHONY: soak unit-build unit asan asan-build lab fuzz fuzz-build images debian drivers test lint
+.PHONY: soak unit-build unit asan asan-build lab fuzz fuzz-build images debian-disk drivers test lint
 .SECONDARY:
 
 unit-build: $(UNIT)
@@ -87,7 +87,7 @@ images:
 	@images/fetch-kernel generic
 
 # Only root can install a system; without it the cases about a whole distribution are skipped.
-debian: images
+debian-disk: images
 	@[ "$$(id -u)" != 0 ] || images/mkdebian
 
 drivers: $(B)/images/holder $(B)/images/kexec $(B)/tests/lab/blocks $(B)/tools/limecheck
@@ -107,14 +107,14 @@ $(B)/tools/%: $(B)/obj/tools/%.o
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(EXTRA) -pie -o $@ $<
 
-lab: check-tools images debian all drivers
+lab: check-tools images debian-disk all drivers
 	@tests/run --only '$(T)' --lab
 
 # --- everything ------------------------------------------------------------------------------
 # One run of tests/run, so that one count comes last.
 test:
 	@tools/check-tools all 2>/dev/null || tools/setup
-	@$(MAKE) --no-print-directory images debian
+	@$(MAKE) --no-print-directory images debian-disk
 	@$(MAKE) --no-print-directory all unit-build drivers
 	@$(MAKE) --no-print-directory asan-build fuzz-build
 	@tests/run --only '$(T)' --unit $(UNIT) --label asan/ --unit $(ASAN_UNIT) \

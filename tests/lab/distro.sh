@@ -63,6 +63,25 @@ distro_login()
 	guest_wait_console '^@@ shell' 30
 }
 
+# distro_stop: as its user would from outside. What `vmm stop` said is in $WORK/stop, its status too.
+distro_stop()
+{
+	local code=0
+
+	"$VMM" stop --timeout 120 "$guest_name" >"$WORK/stop" 2>&1 || code=$?
+	echo "status $code" >>"$WORK/stop"
+	guest_wait
+}
+
+# distro_check: the file system is whole, and was unmounted.
+distro_check()
+{
+	e2fsck -fn "$(distro_fs)" >"$WORK/fsck" 2>&1 || fail "fsck: $(cat "$WORK/fsck")"
+	expect_in "$WORK/fsck" '^umbra: .* files'
+	expect_not_in "$WORK/fsck" 'recover|WARNING|Fix'
+	expect_equal "$(dumpe2fs -h "$(distro_fs)" 2>/dev/null | sed -n 's/^Filesystem state: *//p')" clean
+}
+
 # distro_type SECONDS COMMAND: and wait until it is done.
 distro_type()
 {
