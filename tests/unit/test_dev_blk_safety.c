@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/syscall.h>
 
 #include "tests/unit/test_dev_blk.h"
@@ -170,6 +171,54 @@ static void test_after_a_failed_flush_none_succeeds(void **state)
 	close(pair[1]);
 }
 
+struct resetter {
+	struct ctx *t;
+	bool done; /* atomic */
+};
+
+static void *reset(void *arg)
+{
+	struct resetter *r = arg;
+
+	put(r->t, VIRTIO_PCI_COMMON_STATUS, 0, 1);
+	__atomic_store_n(&r->done, true, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+/* With a pipe in place of the file, a read is in flight for as long as nobody writes. */
+static void test_reset_waits_for_what_is_in_flight(void **state)
+{
+	struct ctx *t = *state;
+	struct resetter r = { t, false };
+	int fd = device_fd(t), saved = dup(fd), pair[2];
+	u8 sector[512];
+	pthread_t thread;
+
+	assert_int_equal(pipe(pair), 0);
+	assert_int_equal(dup2(pair[0], fd), fd);
+	set_header(t, VIRTIO_BLK_T_IN, 0);
+	add(t, HEADER, 16, false);
+	add(t, DATA, 512, true);
+	add(t, STATUS, 1, true);
+	ring(t);
+	for (unsigned i = 0; i < 20; i++)
+		nap();
+	assert_int_equal(pthread_create(&thread, NULL, reset, &r), 0);
+	for (unsigned i = 0; i < 50; i++)
+		nap();
+	assert_false(__atomic_load_n(&r.done, __ATOMIC_ACQUIRE));
+	memset(sector, 0x3c, sizeof(sector));
+	assert_int_equal(write(pair[1], sector, sizeof(sector)), sizeof(sector));
+	pthread_join(thread, NULL);
+	assert_memory_equal(t->f.ram + DATA, sector, sizeof(sector));
+	assert_int_equal(dup2(saved, fd), fd);
+	close(saved);
+	close(pair[0]);
+	close(pair[1]);
+	start(t, 0);
+	assert_int_equal(request(t, VIRTIO_BLK_T_IN, 1, DATA, 512, NULL), VIRTIO_BLK_S_OK);
+}
+
 static void test_used_length(void **state)
 {
 	struct ctx *t = *state;
@@ -221,6 +270,7 @@ int main(void)
 		DIRECT(test_direct_writes_pass_the_cache),
 		RING(test_after_a_failed_flush_none_succeeds),
 		PLAIN(test_after_a_failed_flush_none_succeeds),
+		RING(test_reset_waits_for_what_is_in_flight),
 		RING(test_used_length),
 		PLAIN(test_used_length),
 	};
