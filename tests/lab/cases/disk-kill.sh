@@ -3,12 +3,12 @@
 # kill -9 of the VMM while its guest writes and flushes: whatever the guest was told to be safe is in
 # the image, and another guest can start on it at once. That makes KILLS of the 250 that the tests do;
 # the others kill the device by itself, hundreds in a minute (tests/unit/test_dev_blk_crash.c).
-# UMBRA_SOAK_SECONDS: for so long instead.
+# UMBRA_SOAK_SECONDS: for so long, with a line to the file UMBRA_SOAK_PROGRESS after each kill.
 
 KILLS=10
 
 # lives DIRECTORY DISK-OPTIONS...: guests on one image, killed one after the other; the number of
-# kills, and the acknowledged blocks, come out on stdout.
+# kills, and of acknowledged blocks, goes to DIRECTORY/result.
 lives()
 {
 	local options n=0 total=0 acks
@@ -37,8 +37,9 @@ END
 			fail "kill $n of $WORK: $(cat "$WORK/check")"
 		acks=$(grep -c '^blocks ack ' "$WORK/acks")
 		total=$((total + acks)) n=$((n + 1))
-		[ -z "${UMBRA_SOAK_SECONDS-}" ] || [ $((n % 10)) != 0 ] ||
-			echo "$SECONDS s: $n guests killed on one disk, $total blocks acknowledged" >&2
+		[ -z "${UMBRA_SOAK_PROGRESS-}" ] ||
+			echo "$SECONDS s: disk ${WORK##*/}: $n kills, $total blocks acknowledged" \
+				>>"$UMBRA_SOAK_PROGRESS"
 	done
 	echo "$n $total" >"$WORK/result"
 }
