@@ -39,6 +39,11 @@ check before-the-end dd if=/dev/vdc of=/dev/null bs=4k count=1 2>/dev/null
 blkdiscard -l 1M /dev/vde 2>/dev/null && say discarded a read-only disk
 END
 	guest_wait_console '^@@ cut now'
+	for mode in '' ,ro; do
+		timeout 20 "$VMM" run --kernel "$CLOUD/vmlinuz" --disk "$WORK/full$mode" \
+			</dev/null >"$WORK/second.out" 2>>"$WORK/second.errors" &&
+			echo "started with $WORK/full$mode" >>"$WORK/second.errors"
+	done
 	truncate -s 4M "$WORK/cut"
 	guest_type go
 	guest_wait
@@ -95,4 +100,11 @@ test_end_of_a_truncated_file_is_an_io_error()
 {
 	expect_no_console 'read behind the end'
 	expect_console '^@@ ok before-the-end'
+}
+
+test_image_in_use_is_refused()
+{
+	expect_equal "$(wc -l <"$WORK/second.errors")" 2 "lines of errors"
+	expect_equal "$(grep -c '/full: is in use by another guest or program; stop' \
+		"$WORK/second.errors")" 2 "in $(cat "$WORK/second.errors")"
 }
