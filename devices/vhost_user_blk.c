@@ -37,8 +37,9 @@ struct vhost_user_blk {
 	struct host *h;
 	char *path;
 	unsigned reconnect_ms;
+	int (*dial)(void *arg);
 	void (*note)(void *arg, const char *line);
-	void *note_arg;
+	void *arg;
 	struct virtio_type type;
 	struct virtio *v;
 	pthread_t thread;
@@ -63,7 +64,7 @@ static void tell(const struct vhost_user_blk *b, const char *what)
 	if (!b->note)
 		return;
 	snprintf(line, sizeof(line), "disk vhost-user=%s: %s", b->path, what);
-	b->note(b->note_arg, line);
+	b->note(b->arg, line);
 }
 
 /* --- the queues, with the lock ------------------------------------------------------------- */
@@ -285,7 +286,7 @@ static int install(struct vhost_user_blk *b, const struct vhost_user *u)
 static void reconnect(struct vhost_user_blk *b)
 {
 	struct new_config n = { .b = b };
-	int fd = vhost_user_dial(b->path), ret;
+	int fd = b->dial ? b->dial(b->arg) : vhost_user_dial(b->path), ret;
 	struct vhost_user u;
 
 	if (fd < 0 || vhost_user_open(&u, fd, PATIENCE_MS))
@@ -394,7 +395,8 @@ int vhost_user_blk_create(struct vhost_user_blk **out, struct host *h,
 	b->h = h;
 	b->wake = b->u.fd = b->u.channel = b->inflight.fd = -1;
 	b->note = p->note;
-	b->note_arg = p->arg;
+	b->dial = p->dial;
+	b->arg = p->arg;
 	b->reconnect_ms = p->reconnect_ms ? p->reconnect_ms : RECONNECT_MS;
 	b->path = strdup(p->path);
 	ret = b->path ? open_back_end(b, p, e) : err_set(e, -ENOMEM, "out of memory");

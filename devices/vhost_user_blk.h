@@ -17,8 +17,9 @@
  * A back end that does not answer within five seconds counts as dead. Until it really is, it may
  * still change the guest's memory.
  *
- * System calls of the thread: poll, clock_gettime, read; when it reconnects also socket, connect,
- * socketpair, sendmsg, recvmsg, write, close, futex.
+ * System calls of the thread: poll, clock_gettime, read, and what dial() needs; when it reconnects also
+ * socketpair, sendmsg, recvmsg, write, close, futex. Those of the vCPU that resets or starts the device:
+ * sendmsg, recvmsg, poll, clock_gettime, write, close, eventfd.
  */
 #ifndef UMBRA_DEVICES_VHOST_USER_BLK_H
 #define UMBRA_DEVICES_VHOST_USER_BLK_H
@@ -33,6 +34,8 @@ struct vhost_user_blk_params {
 	unsigned queues;       /* as many */
 	bool fewer;	       /* fewer if the back end has no more; else that is an error */
 	unsigned reconnect_ms; /* how often a new back end is looked for; 0: every second */
+	/* Connect again: a non-blocking descriptor or -errno. NULL: vhost_user_dial(). */
+	int (*dial)(void *arg);
 	/* One line for people, when the back end comes or goes. On the device's thread. */
 	void (*note)(void *arg, const char *line);
 	void *arg;
@@ -40,7 +43,7 @@ struct vhost_user_blk_params {
 
 /*
  * Connects, so a back end has to be there. @h's memory must be shared (host_ops.ram_region). Errors
- * are for people. Nothing of @p is kept but note and arg.
+ * are for people. Nothing of @p is kept but dial, note and arg.
  */
 int vhost_user_blk_create(struct vhost_user_blk **out, struct host *h,
 			  const struct vhost_user_blk_params *p, struct err *e);

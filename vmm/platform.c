@@ -14,6 +14,7 @@
 #include "devices/virtio_net.h"
 #include "devices/virtio_pci.h"
 #include "devices/virtio_rng.h"
+#include "vmm/dialer.h"
 #include "vmm/layout.h"
 #include "vmm/net.h"
 
@@ -21,6 +22,7 @@ struct disk {
 	const struct run_disk *options;
 	struct virtio_blk *blk; /* one of the two */
 	struct vhost_user_blk *vhost;
+	struct dialer *dialer; /* of vhost */
 	struct virtio_pci *pci;
 };
 
@@ -89,6 +91,13 @@ static void note(void *arg, const char *line)
 	fprintf(stderr, "vmm: %s\n", line);
 }
 
+static int dial(void *arg)
+{
+	struct disk *d = arg;
+
+	return dialer_dial(d->dialer);
+}
+
 static int add_vhost_disk(struct platform *p, struct host *h, const struct run_disk *o,
 			  unsigned cpus, struct err *e)
 {
@@ -96,7 +105,9 @@ static int add_vhost_disk(struct platform *p, struct host *h, const struct run_d
 		.path = o->path,
 		.queues = o->queues ? o->queues : cpus,
 		.fewer = !o->queues,
+		.dial = dial,
 		.note = note,
+		.arg = &p->disks[p->n_disks],
 	};
 	struct disk *d = &p->disks[p->n_disks];
 	struct virtio *v = NULL;
@@ -104,6 +115,12 @@ static int add_vhost_disk(struct platform *p, struct host *h, const struct run_d
 
 	if (ret)
 		return ret;
+	d->options = o;
+	ret = dialer_create(&d->dialer, o->path, e);
+	if (ret) {
+		vhost_user_blk_destroy(d->vhost);
+		return ret;
+	}
 	p->n_disks++;
 	ret = virtio_create(&v, h, vhost_user_blk_type(d->vhost), d->vhost);
 	if (!ret)
@@ -257,6 +274,7 @@ void platform_destroy(struct platform *p)
 		vhost_user_blk_shut(p->disks[i].vhost);
 		virtio_pci_destroy(p->disks[i].pci);
 		vhost_user_blk_destroy(p->disks[i].vhost);
+		dialer_destroy(p->disks[i].dialer);
 		virtio_blk_destroy(p->disks[i].blk);
 	}
 	for (size_t i = 0; i < p->n_nics; i++) {

@@ -46,7 +46,7 @@ setup()
 	expect qemu-img convert -f raw -O qcow2 "$WORK/raw" "$WORK/ro.qcow2"
 	daemon data ,writable=on,num-queues=2
 	daemon ro
-	guest_start --memory 256M --cpus 2 --disk "vhost-user=$WORK/data.sock" --disk "vhost-user=$WORK/ro.sock" <<'END'
+	guest_start --name vhost-user --memory 256M --cpus 2 --disk "vhost-user=$WORK/data.sock" --disk "vhost-user=$WORK/ro.sock" <<'END'
 load-modules
 for d in a b; do
 	say disk vd$d $(cat /sys/block/vd$d/size) queues $(ls /sys/block/vd$d/mq | wc -l) ro $(cat /sys/block/vd$d/ro) \
@@ -72,6 +72,7 @@ say back $(dd if=/dev/vda bs=64k skip=16 count=256 iflag=direct 2>/dev/null | sh
 END
 	guest_wait_console '^@@ ready' 90
 	pid=$(guest_pid)
+	"$VMM" disk resize disk0 128M --guest vhost-user >"$WORK/resize" 2>&1 || true
 	grep -c 'memfd:umbra-ram' "/proc/$pid/maps" >"$WORK/shared"
 	qmp data '{"execute": "block_resize", "arguments": {"node-name": "disk", "size": 100663296}}' >"$WORK/qmp"
 	kill -KILL "$(<"$WORK/data.pid")"
@@ -124,6 +125,7 @@ test_read_only()
 test_resize()
 {
 	expect_in "$WORK/qmp" '"return": \{\}'
+	expect_in "$WORK/resize" 'another process serves it; resize it there'
 	expect_console '^@@ resized 196608'
 }
 
@@ -134,6 +136,28 @@ test_death_of_the_back_end()
 	expect_not_in "$WORK/console.waiting" '^@@ writes done'
 	expect_console '^@@ writes done'
 	expect_no_console '^@@ write error'
+}
+
+test_helpers_end_with_the_guest()
+{
+	for _ in $(seq 20); do
+		pgrep -f "dial-helper $WORK" >/dev/null || return 0
+		sleep 0.2
+	done
+	fail "a helper is still there"
+}
+
+test_firmware_boots_from_it()
+{
+	images/mkbootdisk "$WORK/disk"
+	qemu-img convert -f raw -O qcow2 "$WORK/disk" "$WORK/boot.qcow2"
+	daemon boot
+	STATUS=0
+	timeout -k 5 60 "$VMM" run --firmware seabios --disk "vhost-user=$WORK/boot.sock" \
+		>"$WORK/console" 2>"$WORK/errors" </dev/null || STATUS=$?
+	kill "$(<"$WORK/boot.pid")"
+	expect_exit 0
+	expect_console '^@@ second sector'
 }
 
 test_errors_are_one_line()

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "vmm/dialer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "devices/vhost_user.h"
+#include "shadow/types.h"
+
+#define HELPER_FD   3
+#define PATIENCE_MS 2000
+
+struct dialer {
+	int fd;
+};
+
+/* One number, and a descriptor if @fd is one. */
+static int put(int to, s32 value, int fd)
+{
+	union {
+		char space[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control = { { 0 } };
+	struct iovec iov = { &value, sizeof(value) };
+	struct msghdr h = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	if (fd >= 0) {
+		control.align = (struct cmsghdr){ CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS };
+		memcpy(CMSG_DATA(&control.align), &fd, sizeof(fd));
+		h.msg_control = &control;
+		h.msg_controllen = sizeof(control);
+	}
+	return sendmsg(to, &h, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
+}
+
+/* -EPIPE: the other side is gone. *fd is -1 if none came. */
+static int get(int from, s32 *value, int *fd)
+{
+	union {
+		char space[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control;
+	struct iovec iov = { value, sizeof(*value) };
+	struct msghdr h = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *c;
+	ssize_t len;
+
+	*fd = -1;
+	do {
+		len = recvmsg(from, &h, MSG_CMSG_CLOEXEC);
+	} while (len < 0 && errno == EINTR);
+	if (len < 0)
+		return -errno;
+	c = CMSG_FIRSTHDR(&h);
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
+	    c->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(fd, CMSG_DATA(c), sizeof(*fd));
+	return len == sizeof(*value) ? 0 : -EPIPE;
+}
+
+static int spawn(int theirs, const char *path)
+{
+	char name[] = "vmm", command[] = "dial-helper", *where = strdup(path);
+	char *const argv[] = { name, command, where, NULL };
+	posix_spawn_file_actions_t files;
+	posix_spawnattr_t attr;
+	sigset_t none;
+	pid_t pid;
+	int ret;
+
+	if (!where)
+		return -ENOMEM;
+	sigemptyset(&none);
+	posix_spawn_file_actions_init(&files);
+	posix_spawnattr_init(&attr);
+	posix_spawn_file_actions_adddup2(&files, theirs, HELPER_FD);
+	posix_spawnattr_setsigmask(&attr, &none);
+	/* Of its own group: a Ctrl-C is for the guest, not for its disks. */
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
+	ret = posix_spawn(&pid, "/proc/self/exe", &files, &attr, argv, environ);
+	posix_spawnattr_destroy(&attr);
+	posix_spawn_file_actions_destroy(&files);
+	free(where);
+	return -ret;
+}
+
+int dialer_create(struct dialer **out, const char *path, struct err *e)
+{
+	struct dialer *d = calloc(1, sizeof(*d));
+	int pair[2], ret;
+
+	if (!d)
+		return err_set(e, -ENOMEM, "out of memory");
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) {
+		free(d);
+		return err_set(e, -errno, "cannot make a socket: %s", strerror(errno));
+	}
+	/* dup2() onto itself would leave it closed on exec. */
+	if (pair[1] == HELPER_FD) {
+		ret = fcntl(pair[1], F_DUPFD_CLOEXEC, HELPER_FD + 1);
+		close(pair[1]);
+		pair[1] = ret;
+	}
+	ret = spawn(pair[1], path);
+	close(pair[1]);
+	d->fd = pair[0];
+	if (ret) {
+		dialer_destroy(d);
+		return err_set(e, ret, "--disk vhost-user=%s: cannot start a helper process: %s",
+			       path, strerror(-ret));
+	}
+	*out = d;
+	return 0;
+}
+
+void dialer_destroy(struct dialer *d)
+{
+	if (!d)
+		return;
+	if (d->fd >= 0)
+		close(d->fd);
+	free(d);
+}
+
+int dialer_dial(struct dialer *d)
+{
+	struct pollfd p = { .fd = d->fd, .events = POLLIN };
+	int ret = d->fd < 0 ? -EPIPE : put(d->fd, 0, -1), fd = -1;
+	s32 result = -EPIPE;
+
+	if (!ret && poll(&p, 1, PATIENCE_MS) <= 0)
+		ret = -EPIPE;
+	if (!ret)
+		ret = get(d->fd, &result, &fd);
+	if (ret) {
+		/* An answer that came late would be taken for the next one's. */
+		if (d->fd >= 0)
+			close(d->fd);
+		d->fd = -1;
+	}
+	if (!ret && fd >= 0)
+		return fd;
+	return ret ? ret : result < 0 ? (int)result : -EPIPE;
+}
+
+int dialer_serve(const char *path)
+{
+	s32 value;
+	int fd;
+
+	while (!get(HELPER_FD, &value, &fd)) {
+		if (fd >= 0)
+			close(fd);
+		fd = vhost_user_dial(path);
+		if (put(HELPER_FD, fd < 0 ? fd : 0, fd))
+			break;
+		if (fd >= 0)
+			close(fd);
+	}
+	return 0;
+}
