@@ -157,8 +157,8 @@ int dialer_dial(struct dialer *d)
 
 int dialer_serve(const char *path)
 {
-	s32 value;
-	int fd;
+	s32 value = 0;
+	int fd = -1;
 
 	while (!get(HELPER_FD, &value, &fd)) {
 		if (fd >= 0)
