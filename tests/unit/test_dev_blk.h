@@ -56,10 +56,10 @@ static inline u32 get(struct ctx *t, u64 reg, unsigned len)
 static inline void start_sized(struct ctx *t, u64 features, u16 size)
 {
 	features |= 1ULL << VIRTIO_F_VERSION_1;
+	put(t, VIRTIO_PCI_COMMON_STATUS, 0, 1);
 	memset(t->f.ram, 0, FAKE_RAM);
 	t->served = 0;
 	t->size = size;
-	put(t, VIRTIO_PCI_COMMON_STATUS, 0, 1);
 	put(t, VIRTIO_PCI_COMMON_STATUS, 3, 1);
 	for (u32 i = 0; i < 2; i++) {
 		put(t, VIRTIO_PCI_COMMON_GFSELECT, i, 4);

@@ -44,11 +44,11 @@ static inline u8 *driver_page(struct driver *d, unsigned queue)
 
 static inline void driver_start(struct driver *d, u64 features)
 {
+	features |= 1ULL << VIRTIO_F_VERSION_1;
+	driver_put(d, VIRTIO_PCI_COMMON_STATUS, 0, 1);
 	memset(d->next, 0, sizeof(d->next));
 	memset(d->served, 0, sizeof(d->served));
 	memset(d->f->ram, 0, FAKE_RAM);
-	features |= 1ULL << VIRTIO_F_VERSION_1;
-	driver_put(d, VIRTIO_PCI_COMMON_STATUS, 0, 1);
 	driver_put(d, VIRTIO_PCI_COMMON_STATUS, 3, 1);
 	for (u32 i = 0; i < 2; i++) {
 		driver_put(d, VIRTIO_PCI_COMMON_GFSELECT, i, 4);

@@ -48,6 +48,13 @@ static void on_room(void *arg, unsigned port)
 	__atomic_fetch_add(&t->rooms[port], 1, __ATOMIC_ACQ_REL);
 }
 
+static void set_limit(struct ctx *t, unsigned port, size_t limit)
+{
+	pthread_mutex_lock(&t->lock);
+	t->limit[port] = limit;
+	pthread_mutex_unlock(&t->lock);
+}
+
 static size_t sent(struct ctx *t, unsigned port)
 {
 	size_t n;
@@ -278,7 +285,7 @@ static void test_reset_storm(void **state)
 		driver_add(&t->d, 1, DATA, 4096, false);
 		virtio_console_input(t->c, 0, (const u8 *)"abc", 3);
 		driver_add(&t->d, 0, DATA, 4096, true);
-		t->limit[0] = i % 3 ? OUTPUT : t->out_len[0];
+		set_limit(t, 0, i % 3 ? OUTPUT : sent(t, 0));
 		driver_put(&t->d, VIRTIO_PCI_COMMON_STATUS, 0, 1);
 		memset(t->f.ram, 0xcc, FAKE_RAM);
 		t->out_len[0] = 0;

@@ -5,7 +5,7 @@
 # the others kill the device by itself, hundreds in a minute (tests/unit/test_dev_blk_crash.c).
 # UMBRA_SOAK_SECONDS: for so long, with a line to the file UMBRA_SOAK_PROGRESS after each kill.
 
-KILLS=10
+KILLS=8
 
 # lives DIRECTORY DISK-OPTIONS...: guests on one image, killed one after the other; the number of
 # kills, and of acknowledged blocks, goes to DIRECTORY/result.
