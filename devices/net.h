@@ -22,7 +22,8 @@ struct net_backend {
 	int fd; /* non-blocking; belongs to who made it and outlives the device */
 	/*
 	 * NULL: no header, and only finished frames. Else: tell the backend of what kind they may be
-	 * when the driver gets them, as virtio's VIRTIO_NET_F_GUEST_* of @features; -errno.
+	 * when the driver gets them, as virtio's VIRTIO_NET_F_GUEST_* of @features; -errno. Called
+	 * by the vCPU that starts the device; of a tap an ioctl (TUNSETOFFLOAD).
 	 */
 	int (*offload)(int fd, u64 features);
 	u8 mac[NET_MAC];

@@ -35,7 +35,7 @@ static json_t *describe_node(const struct platform_disk *d, const char *node)
 	return json_pack("{s:O, s:o, s:s, s:b, s:s, s:b, s:i, s:s, s:{s:b, s:b, s:b},"
 			 " s:i, s:i, s:i, s:i, s:i, s:i, s:i}",
 			 "file", json_object_get(image, "filename"), "image", image, "node-name",
-			 node, "ro", d->options->readonly, "drv", "raw", "encrypted", 0,
+			 node, "ro", d->readonly, "drv", "raw", "encrypted", 0,
 			 "backing_file_depth", 0, "detect_zeroes", "off", "cache", "writeback", 1,
 			 "direct", d->options->direct, "no-flush", 0, "bps", 0, "bps_rd", 0,
 			 "bps_wr", 0, "iops", 0, "iops_rd", 0, "iops_wr", 0, "write_threshold", 0);

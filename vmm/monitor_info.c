@@ -74,14 +74,17 @@ static json_t *disks_part(void *arg)
 	list = n ? json_array() : NULL;
 	for (size_t i = 0; i < n; i++) {
 		struct platform_disk d;
+		char name[32];
 		json_t *one;
 
 		platform_disk(mon->platform, i, &d);
-		one = json_pack("{s:o, s:I, s:b, s:I, s:I, s:I}", "file", any_text(d.options->path),
-				"size", (json_int_t)d.size, "read-only", d.options->readonly,
-				"read-bytes", (json_int_t)d.stats.of[BLK_KIND_READ].bytes,
-				"written-bytes", (json_int_t)d.stats.of[BLK_KIND_WRITE].bytes,
-				"flushes", (json_int_t)d.stats.of[BLK_KIND_FLUSH].done);
+		snprintf(name, sizeof(name), "disk%zu", i);
+		one = json_pack("{s:s, s:o, s:I, s:b, s:I, s:I, s:I}", "disk", name, "file",
+				any_text(d.options->path), "size", (json_int_t)d.size, "read-only",
+				d.readonly, "read-bytes",
+				(json_int_t)d.stats.of[BLK_KIND_READ].bytes, "written-bytes",
+				(json_int_t)d.stats.of[BLK_KIND_WRITE].bytes, "flushes",
+				(json_int_t)d.stats.of[BLK_KIND_FLUSH].done);
 		json_array_append_new(list, one);
 	}
 	return list;

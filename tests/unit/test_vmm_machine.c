@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -425,6 +426,36 @@ static void test_stop(void **state)
 	machine_destroy(t.m);
 }
 
+/* Memory that another process can map, and cannot make shorter. */
+static void test_shared_memory(void **state)
+{
+	struct machine_config c = { .memory = PROBE_MEMORY, .cpus = 1, .shared = true };
+	struct host_region r, none;
+	struct machine *m;
+	struct host *h;
+	struct err e;
+	u8 *p;
+
+	(void)state;
+	assert_int_equal(machine_create(&m, &c, &e), 0);
+	h = machine_host(m);
+	assert_true(h->ops->ram_region(h, 0, &r));
+	assert_true(r.fd >= 0 && !r.gpa && r.len == PROBE_MEMORY);
+	assert_false(h->ops->ram_region(h, 1, &none));
+	p = mmap(NULL, PROBE_MEMORY, PROT_READ | PROT_WRITE, MAP_SHARED, r.fd, (off_t)r.offset);
+	assert_true(p != MAP_FAILED);
+	p[4096] = 0x5a;
+	assert_int_equal(*(u8 *)machine_gpa(m, 4096, 1), 0x5a);
+	assert_int_equal(ftruncate(r.fd, 4096), -1);
+	munmap(p, PROBE_MEMORY);
+	machine_destroy(m);
+	c.shared = false;
+	assert_int_equal(machine_create(&m, &c, &e), 0);
+	h = machine_host(m);
+	assert_true(h->ops->ram_region(h, 0, &r) && r.fd == -1);
+	machine_destroy(m);
+}
+
 static void test_bad_config(void **state)
 {
 	static const struct machine_config bad[] = {
@@ -450,6 +481,7 @@ int main(void)
 		cmocka_unit_test(test_door),	      cmocka_unit_test(test_exit_codes),
 		cmocka_unit_test(test_halted),	      cmocka_unit_test(test_translate),
 		cmocka_unit_test(test_stop),	      cmocka_unit_test(test_bad_config),
+		cmocka_unit_test(test_shared_memory),
 	};
 	struct err e = { "" };
 	int kvm = kvm_open(&e);

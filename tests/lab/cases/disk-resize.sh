@@ -56,6 +56,7 @@ END
 		guest_wait_console "^@@ done-$step"
 	done
 	disk ro resize disk1 32M
+	"$VMM" info disk-resize --json >"$WORK/info.json" || true
 	disk unknown resize disk7 32M
 	disk odd resize disk0 1000
 	disk usage resize disk0 20X
@@ -81,6 +82,12 @@ test_vmm_disk()
 	expect_console '^@@ shrunk 16384 events 3'
 	expect_console '^@@ read 1'
 	expect_equal "$(<"$WORK/size")" 8388608
+}
+
+test_vmm_info_names_disks()
+{
+	expect_equal "$(jq -r '.disks[] | "\(.disk) \(.size) \(."read-only")"' "$WORK/info.json" | tr '\n' ' ')" \
+		'disk0 8388608 false disk1 16777216 true '
 }
 
 test_refusals()
