@@ -95,7 +95,7 @@ static void test_fw_cfg_files(void **state)
 	u16 key;
 	int ret, added = 0;
 	struct fw_cfg *c;
-	u8 dir[132];
+	u8 dir[132], *all;
 
 	assert_int_equal(fw_cfg_create(&c, &t->f.host), 0);
 	item(t, 0x19, dir, 4);
@@ -117,12 +117,21 @@ static void test_fw_cfg_files(void **state)
 	assert_memory_equal(data, "1\0", 2);
 	assert_string_equal((char *)dir + 76, "etc/empty");
 	for (int i = 0; i < 100; i++) {
-		snprintf(name, sizeof(name), "f%d", i);
+		snprintf(name, sizeof(name), "f%054d", i);
 		ret = fw_cfg_add_file(c, name, data, sizeof(data));
 		added += !ret;
 		assert_true(!ret || ret == -ENOSPC);
 	}
 	assert_in_range(added, 10, 99);
+	/* The directory has all that were taken, to the last one. */
+	all = calloc(1, 4 + 64UL * (2 + (size_t)added));
+	assert_non_null(all);
+	item(t, 0x19, all, (unsigned)(4 + 64 * (2 + added)));
+	memcpy(&count, all, 4);
+	assert_int_equal(be32toh(count), 2 + added);
+	snprintf(name, sizeof(name), "f%054d", added - 1);
+	assert_string_equal((char *)all + 4 + 64 * (1 + added) + 8, name);
+	free(all);
 	fw_cfg_destroy(c);
 }
 

@@ -103,7 +103,11 @@ static void test_probe(void **state)
 	out(t, UART_TX, 'x');
 	assert_int_equal(t->n_out, 0);
 	assert_int_equal(in(t, UART_RX), 'x');
+	/* What went round is gone with the loop. */
+	out(t, UART_TX, 'y');
 	out(t, UART_MCR, 0);
+	assert_int_equal(in(t, UART_LSR) & UART_LSR_DR, 0);
+	assert_int_equal(in(t, UART_RX), 0);
 	assert_int_equal(in(t, UART_IIR) & 0xc0, 0);
 	out(t, UART_FCR, UART_FCR_ENABLE_FIFO);
 	assert_int_equal(in(t, UART_IIR) & 0xc0, 0xc0); /* 16550A */
