@@ -67,7 +67,20 @@ $(B)/obj/guest-shim/gate.o: guest-shim/gate.S
 	@mkdir -p $(@D)
 	$(CC) $(DEFS) -MMD -MP -c $< -o $@
 
-VMM_OBJS := $(call objs,vmm) $(B)/obj/guest-shim/gate.o
+# The system call filters are compiled by a program of the build: libseccomp is no part of vmm.
+SECCOMP := vmm/seccomp/rules.c vmm/seccomp/compile.c
+$(B)/seccomp/compile: $(SECCOMP) vmm/seccomp/rules.h
+	@mkdir -p $(@D)
+	$(CC) $(WARN) -O1 $(DEFS) -o $@ $(SECCOMP) -lseccomp
+
+$(B)/seccomp/filters.c: $(B)/seccomp/compile
+	$< >$@.new && mv $@.new $@
+
+$(B)/obj/vmm/seccomp/filters.o: $(B)/seccomp/filters.c vmm/confine_filter.h
+	@mkdir -p $(@D)
+	$(CC) $(ALLC) -c $< -o $@
+
+VMM_OBJS := $(call objs,vmm) $(B)/obj/guest-shim/gate.o $(B)/obj/vmm/seccomp/filters.o
 
 $(B)/vmm: $(VMM_OBJS) $(ARCH)
 	$(CC) $(CFLAGS) $(EXTRA) -pie -Wl,-z,relro,-z,now,-z,pack-relative-relocs -Wl,--as-needed -o $@ $(VMM_OBJS) $(ARCH) $(LDLIBS)

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <liburing.h>
 #include <poll.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -15,7 +14,7 @@
 
 struct blk_queue {
 	struct blk_queue_config c;
-	pthread_t thread;
+	struct host_thread thread;
 	bool stop; /* atomic */
 
 	/* The thread's own. */
@@ -216,12 +215,11 @@ static bool ring_open(struct blk_queue *q)
 	return false;
 }
 
-static void *thread_main(void *arg)
+static void serve(void *arg)
 {
 	struct blk_queue *q = arg;
 	bool working = true;
 
-	pthread_setname_np(pthread_self(), "virtio-blk");
 	q->has_ring = !q->c.one_by_one && ring_open(q);
 	for (unsigned i = 0; i < (q->has_ring ? DEPTH : 1); i++) {
 		q->requests[i].next = q->idle;
@@ -242,7 +240,13 @@ static void *thread_main(void *arg)
 		virtio_needs_reset(q->c.v);
 	if (q->has_ring)
 		io_uring_queue_exit(&q->ring);
-	return NULL;
+}
+
+static void cannot_serve(void *arg)
+{
+	struct blk_queue *q = arg;
+
+	virtio_needs_reset(q->c.v);
 }
 
 int blk_queue_start(struct blk_queue **out, const struct blk_queue_config *c)
@@ -255,10 +259,17 @@ int blk_queue_start(struct blk_queue **out, const struct blk_queue_config *c)
 	q->c = *c;
 	q->vq = virtio_queue(c->v, c->index);
 	q->bell = virtio_bell(c->v, c->index);
+	q->thread = (struct host_thread){
+		.kind = HOST_THREAD_BLOCK,
+		.name = "virtio-blk",
+		.run = serve,
+		.failed = cannot_serve,
+		.arg = q,
+	};
 	/* Only what is used is touched: a request has a page of addresses. */
 	q->requests = calloc(DEPTH, sizeof(*q->requests));
 	if (q->requests)
-		ret = -pthread_create(&q->thread, NULL, thread_main, q);
+		ret = host_thread_start(virtio_host(c->v), &q->thread);
 	if (ret) {
 		free(q->requests);
 		free(q);
@@ -277,7 +288,7 @@ void blk_queue_stop(struct blk_queue *q)
 	__atomic_store_n(&q->stop, true, __ATOMIC_RELEASE);
 	/* A bell that rings already wakes the thread as well. */
 	if (write(q->bell, &one, sizeof(one)) == sizeof(one) || errno == EAGAIN)
-		pthread_join(q->thread, NULL);
+		host_thread_stop(virtio_host(q->c.v), &q->thread);
 	free(q->requests);
 	free(q);
 }

@@ -13,6 +13,8 @@
 #ifndef UMBRA_DEVICES_HOST_H
 #define UMBRA_DEVICES_HOST_H
 
+#include <pthread.h>
+
 #include "shadow/types.h"
 
 #define HOST_MAX_REGIONS 8
@@ -39,6 +41,32 @@ struct host_region {
 	u64 gpa, len;
 	int fd; /* -1: no other process can map it */
 	u64 offset;
+};
+
+/* What a thread is for, by which the host confines it. */
+enum host_thread_kind {
+	HOST_THREAD_QUEUE, /* serves queues: descriptors of the device, interrupts */
+	HOST_THREAD_BLOCK, /* the same with files, by io_uring too */
+};
+
+/*
+ * A thread of a device; its memory is the device's. host_thread_start() has run(@arg) called on a
+ * thread of its own, perhaps only after it returned: the thread that starts a device is a vCPU's,
+ * which a host may forbid to make threads. If that fails then, failed() is called instead, on any
+ * thread. host_thread_stop() waits for run() to return, which the device has told it to; where run()
+ * did not begin yet, neither of the two is ever called. After that it may be started again.
+ */
+struct host_thread {
+	enum host_thread_kind kind;
+	const char *name; /* at most 15 bytes */
+	void (*run)(void *arg);
+	void (*failed)(void *arg);
+	void *arg;
+
+	/* The host's. */
+	struct host_thread *next;
+	pthread_t thread;
+	enum { HOST_THREAD_IDLE, HOST_THREAD_WAITS, HOST_THREAD_RUNS } state;
 };
 
 struct host_ops {
@@ -89,10 +117,18 @@ struct host_ops {
 
 	/* The machine ends, or is to end. @why: one phrase for people. */
 	void (*power)(struct host *h, enum host_power what, const char *why);
+
+	/* NULL: threads are made as pthread_create() does. Called by host_thread_start() and _stop(). */
+	int (*thread_start)(struct host *h, struct host_thread *t);
+	void (*thread_stop)(struct host *h, struct host_thread *t);
 };
 
 struct host {
 	const struct host_ops *ops;
 };
+
+/* -errno: it was not started, and need not be stopped. */
+int host_thread_start(struct host *h, struct host_thread *t);
+void host_thread_stop(struct host *h, struct host_thread *t);
 
 #endif

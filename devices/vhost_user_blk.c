@@ -42,7 +42,7 @@ struct vhost_user_blk {
 	void *arg;
 	struct virtio_type type;
 	struct virtio *v;
-	pthread_t thread;
+	struct host_thread thread;
 	int wake;     /* -1: there is no thread */
 	bool leaving; /* atomic */
 
@@ -306,12 +306,11 @@ static void reconnect(struct vhost_user_blk *b)
 	virtio_config_update(b->v, take_config, &n);
 }
 
-static void *thread_main(void *arg)
+static void attend(void *arg)
 {
 	struct vhost_user_blk *b = arg;
 	bool there = true;
 
-	pthread_setname_np(pthread_self(), "vhost-user");
 	while (!__atomic_load_n(&b->leaving, __ATOMIC_ACQUIRE)) {
 		struct pollfd p[3] = { { .fd = b->wake, .events = POLLIN } };
 		eventfd_t count;
@@ -340,7 +339,13 @@ static void *thread_main(void *arg)
 		if (!there && !p[0].revents)
 			reconnect(b);
 	}
-	return NULL;
+}
+
+static void cannot_serve(void *arg)
+{
+	struct vhost_user_blk *b = arg;
+
+	virtio_needs_reset(b->v);
 }
 
 /* --- life ---------------------------------------------------------------------------------- */
@@ -433,12 +438,19 @@ int vhost_user_blk_attach(struct vhost_user_blk *b, struct virtio *v)
 	b->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (b->wake < 0)
 		return -errno;
-	ret = pthread_create(&b->thread, NULL, thread_main, b);
+	b->thread = (struct host_thread){
+		.kind = HOST_THREAD_QUEUE,
+		.name = "vhost-user",
+		.run = attend,
+		.failed = cannot_serve,
+		.arg = b,
+	};
+	ret = host_thread_start(b->h, &b->thread);
 	if (ret) {
 		close(b->wake);
 		b->wake = -1;
 	}
-	return -ret;
+	return ret;
 }
 
 void vhost_user_blk_shut(struct vhost_user_blk *b)
@@ -447,7 +459,7 @@ void vhost_user_blk_shut(struct vhost_user_blk *b)
 		return;
 	__atomic_store_n(&b->leaving, true, __ATOMIC_RELEASE);
 	eventfd_write(b->wake, 1);
-	pthread_join(b->thread, NULL);
+	host_thread_stop(b->h, &b->thread);
 	close(b->wake);
 	b->wake = -1;
 }

@@ -113,6 +113,11 @@ void virtio_set_transport(struct virtio *v, const struct virtio_transport *t)
 	v->transport = *t;
 }
 
+struct host *virtio_host(const struct virtio *v)
+{
+	return v->h;
+}
+
 const struct virtio_type *virtio_type(const struct virtio *v)
 {
 	return v->type;

@@ -52,6 +52,8 @@ int virtio_create(struct virtio **out, struct host *h, const struct virtio_type 
 /* Stops the device first. NULL allowed. */
 void virtio_destroy(struct virtio *v);
 void virtio_set_transport(struct virtio *v, const struct virtio_transport *t);
+/* The host that @v was created with. */
+struct host *virtio_host(const struct virtio *v);
 const struct virtio_type *virtio_type(const struct virtio *v);
 
 /* --- for the type, between start and stop -------------------------------------------------- */

@@ -2,7 +2,6 @@
 #include "devices/vq_worker.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -11,7 +10,7 @@ struct vq_worker {
 	struct virtio *v;
 	const struct vq_worker_ops *ops;
 	void *arg;
-	pthread_t thread;
+	struct host_thread thread;
 	int wake;
 	bool stop; /* atomic */
 };
@@ -25,13 +24,12 @@ static void silence(int fd)
 		return;
 }
 
-static void *thread_main(void *arg)
+static void serve(void *arg)
 {
 	struct pollfd p[1 + VIRTIO_MAX_QUEUES + VQ_WORKER_FDS];
 	struct vq_worker *w = arg;
 	unsigned queues = virtio_type(w->v)->queues, bells = 0;
 
-	pthread_setname_np(pthread_self(), w->ops->name);
 	p[bells++] = (struct pollfd){ .fd = w->wake, .events = POLLIN };
 	for (unsigned i = 0; i < queues; i++)
 		if (virtio_queue(w->v, i))
@@ -53,7 +51,13 @@ static void *thread_main(void *arg)
 			if (p[i].revents)
 				silence(p[i].fd);
 	}
-	return NULL;
+}
+
+static void cannot_serve(void *arg)
+{
+	struct vq_worker *w = arg;
+
+	virtio_needs_reset(w->v);
 }
 
 int vq_worker_start(struct vq_worker **out, struct virtio *v, const struct vq_worker_ops *ops,
@@ -69,10 +73,17 @@ int vq_worker_start(struct vq_worker **out, struct virtio *v, const struct vq_wo
 	w->arg = arg;
 	w->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	ret = w->wake < 0 ? -errno : 0;
+	w->thread = (struct host_thread){
+		.kind = HOST_THREAD_QUEUE,
+		.name = ops->name,
+		.run = serve,
+		.failed = cannot_serve,
+		.arg = w,
+	};
 	/* Before the thread runs: serve() may be looking for it. */
 	*out = w;
 	if (!ret)
-		ret = -pthread_create(&w->thread, NULL, thread_main, w);
+		ret = host_thread_start(virtio_host(v), &w->thread);
 	if (ret) {
 		*out = NULL;
 		if (w->wake >= 0)
@@ -94,7 +105,7 @@ void vq_worker_stop(struct vq_worker *w)
 		return;
 	__atomic_store_n(&w->stop, true, __ATOMIC_RELEASE);
 	vq_worker_wake(w);
-	pthread_join(w->thread, NULL);
+	host_thread_stop(virtio_host(w->v), &w->thread);
 	close(w->wake);
 	free(w);
 }

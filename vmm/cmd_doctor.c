@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "vmm/commands.h"
+#include "vmm/confine.h"
 #include "vmm/exit.h"
 #include "vmm/kvm.h"
 #include "vmm/probe.h"
@@ -17,6 +18,7 @@ static const char usage[] =
 	"Usage: vmm doctor [--json]\n"
 	"Says whether this machine's /dev/kvm can run stock kernels, and if not, why. Capability bits\n"
 	"do not tell: small guests execute what every kernel executes and measure its speed.\n"
+	"Then, which layers of its confinement (vmm run --confine) vmm would have to do without.\n"
 	"\n"
 	"Exit code: 0 it can; 3 it cannot, tools/lab is needed; 1 there is no usable KVM at all.\n"
 	"\n"
@@ -73,6 +75,21 @@ static int examine(struct finding *f)
 	return f->direct ? 0 : VMM_EXIT_LAB;
 }
 
+/* The layers of confine.h that this user on this host would go without. */
+static void print_confinement(void)
+{
+	json_t *probe = confine_probe(), *missing = json_object_get(probe, "missing"), *why;
+	const char *layer;
+
+	if (!probe)
+		puts("confinement: could not be tried");
+	else if (!json_object_size(missing))
+		puts("confinement: all layers");
+	json_object_foreach(missing, layer, why)
+		printf("confinement: without \"%s\": %s\n", layer, json_string_value(why));
+	json_decref(probe);
+}
+
 static int print_json(const struct finding *f, int code)
 {
 	json_t *o = json_pack("{s:b, s:s, s:b, s:s, s:b, s:b, s:b, s:f}", "direct", f->direct,
@@ -83,7 +100,12 @@ static int print_json(const struct finding *f, int code)
 			      "kvm", code != VMM_EXIT_ERROR, "reason", f->reason, "cmpxchg16b",
 			      f->probe.cmpxchg16b, "xrstor", f->probe.xrstor, "int3", f->probe.int3,
 			      "mips", f->probe.mips);
-	int ret = o ? json_dumpf(o, stdout, JSON_INDENT(2)) : -1;
+	json_t *confinement = confine_probe();
+	int ret;
+
+	if (o && confinement)
+		json_object_set_new(o, "confinement", confinement);
+	ret = o ? json_dumpf(o, stdout, JSON_INDENT(2)) : -1;
 
 	json_decref(o);
 	putchar('\n');
@@ -120,5 +142,6 @@ int cmd_doctor(int argc, char **argv)
 		       f.reason);
 	else
 		printf("no KVM: %s\n", f.reason);
+	print_confinement();
 	return code;
 }

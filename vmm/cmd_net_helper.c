@@ -2,6 +2,7 @@
 /* The process of the user-mode network; started by vmm run, not by people. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "vmm/commands.h"
 #include "vmm/exit.h"
@@ -14,13 +15,13 @@ int cmd_net_helper(int argc, char **argv)
 	struct err e = { "" };
 	int ret;
 
-	if (argc != 2) {
+	if (argc < 3 || argc > 4) {
 		fputs("vmm: net-helper is started by vmm run --net user\n", stderr);
 		return VMM_EXIT_USAGE;
 	}
 	ret = parse_net_text(&n, argv[1], &e);
 	if (!ret)
-		ret = net_user_serve(&n, &e);
+		ret = net_user_serve(&n, !strcmp(argv[2], "on"), argv[3], &e);
 	free(n.buf);
 	return ret ? VMM_EXIT_ERROR : 0;
 }

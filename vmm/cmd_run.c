@@ -12,6 +12,7 @@
 #include "shadow/kernel.h"
 #include "vmm/boot.h"
 #include "vmm/commands.h"
+#include "vmm/confine.h"
 #include "vmm/console.h"
 #include "vmm/detach.h"
 #include "vmm/disks.h"
@@ -19,6 +20,7 @@
 #include "vmm/firmware.h"
 #include "vmm/kernel_cache.h"
 #include "vmm/machine.h"
+#include "vmm/machine_parts.h"
 #include "vmm/monitor.h"
 #include "vmm/options.h"
 #include "vmm/panic.h"
@@ -26,11 +28,14 @@
 #include "vmm/sessions.h"
 #include "vmm/stats.h"
 #include "vmm/syscount.h"
+#include "vmm/threads.h"
 #include "vmm/where.h"
 
 struct run {
 	struct run_options o;
 	struct detach *detach;
+	struct confine *confine;
+	struct stats *stats;
 	struct kernel *kernel;
 	struct machine *m;
 	struct monitor *monitor;
@@ -95,15 +100,16 @@ static void on_signal(void *arg, u32 events)
 			     info.ssi_signo, strsignal((int)info.ssi_signo));
 }
 
+static const int ends[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, -1 };
+
 /* Before any thread exists: all of them inherit the mask, and only the signalfd sees the signals. */
 static int block_signals(struct run *r, struct err *e)
 {
-	static const int ends[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
 	struct sigaction ignore = { .sa_handler = SIG_IGN };
 	sigset_t set;
 
 	sigemptyset(&set);
-	for (size_t i = 0; i < ARRAY_SIZE(ends); i++)
+	for (size_t i = 0; ends[i] >= 0; i++)
 		sigaddset(&set, ends[i]);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	sigaction(SIGPIPE, &ignore, NULL);
@@ -238,6 +244,34 @@ static int create_monitor(struct run *r, struct err *e)
 	return ret;
 }
 
+static json_t *describe_confinement(void *arg)
+{
+	return confine_info(arg);
+}
+
+/* The last act before the guest's first. */
+static int confine(struct run *r, struct err *e)
+{
+	const char *files[CONFINE_MAX_FILES + 1] = { NULL };
+	size_t n = 0;
+	int ret;
+
+	ret = monitor_add_info(r->monitor, "confinement", describe_confinement, r->confine);
+	if (ret)
+		return err_set(e, ret, "out of memory");
+	threads_set_confine(machine_threads(r->m), r->confine);
+	if (!r->confine)
+		return 0;
+	if (monitor_socket(r->monitor))
+		files[n++] = monitor_socket(r->monitor);
+	if (r->o.console.kind == RUN_SOCKET)
+		files[n++] = r->o.console.path;
+	for (size_t i = 0; i < r->o.n_ports; i++)
+		if (r->o.ports[i].end.kind == RUN_SOCKET)
+			files[n++] = r->o.ports[i].end.path;
+	return confine_enter(r->confine, files, e);
+}
+
 static int prepare(struct run *r, u64 exec_ns, struct err *e)
 {
 	struct machine_config c = {
@@ -284,7 +318,9 @@ static int prepare(struct run *r, u64 exec_ns, struct err *e)
 		if (r->started_timer < 0)
 			ret = err_set(e, r->started_timer, "cannot create a timer");
 	}
-	return ret;
+	if (!ret && r->o.stats)
+		stats_open(r->stats);
+	return ret ? ret : confine(r, e);
 }
 
 static void release(struct run *r)
@@ -303,6 +339,8 @@ static void release(struct run *r)
 	if (r->signals >= 0)
 		close(r->signals);
 	detach_free(r->detach);
+	stats_close(r->stats);
+	confine_free(r->confine);
 	free(r->cmdline);
 	run_options_free(&r->o);
 }
@@ -348,6 +386,10 @@ int cmd_run(int argc, char **argv)
 		exec_ns += stats_now_ns() - before; /* as if it had not been */
 	}
 	ret = r.o.detach ? detach_fork(&r.detach, &code, &e) : 0;
+	if (r.o.stats)
+		r.stats = stats_create(r.o.confine != CONFINE_OFF);
+	if (!ret)
+		ret = confine_fork(&r.confine, r.o.confine, r.o.user, ends, &code, &e);
 	if (ret == 1) {
 		release(&r);
 		return code;
@@ -377,7 +419,7 @@ int cmd_run(int argc, char **argv)
 		}
 	}
 	if (r.o.stats && r.m && code != VMM_EXIT_ERROR)
-		stats_print(r.m, syscalls, stderr);
+		stats_print(r.stats, r.m, syscalls, stderr);
 	release(&r);
 	return code;
 }

@@ -268,6 +268,11 @@ fail:
 	return ret;
 }
 
+const char *control_file(const struct control *c)
+{
+	return c->path;
+}
+
 void control_destroy(struct control *c)
 {
 	if (!c)

@@ -53,6 +53,8 @@ struct control_command {
 int control_create(struct control **out, struct loop *l, const char *path, struct err *e);
 /* Drops all clients and removes the socket, where the path can still be reached. NULL is allowed. */
 void control_destroy(struct control *c);
+/* The socket's file; lives as long as @c. */
+const char *control_file(const struct control *c);
 
 /*
  * Offer more commands. @table ends with a NULL name and must live as long as @c; @arg is what its

@@ -41,6 +41,7 @@ struct loop {
 	pthread_mutex_t lock; /* what follows */
 	struct entry *entries;
 	struct timer *timers;
+	struct loop_call *calls;
 	int next_handle;
 	u64 wakes_at; /* while it waits: when it will go on by itself; else 0 */
 	bool some_dead;
@@ -63,14 +64,31 @@ static void wake(struct loop *l)
 		return;
 }
 
+static struct loop_call *next_call(struct loop *l)
+{
+	struct loop_call *c;
+
+	pthread_mutex_lock(&l->lock);
+	c = l->calls;
+	if (c) {
+		l->calls = c->next;
+		c->queued = false;
+	}
+	pthread_mutex_unlock(&l->lock);
+	return c;
+}
+
 static void on_wake(void *arg, u32 events)
 {
 	struct loop *l = arg;
+	struct loop_call *c;
 	u64 count;
 
 	(void)events;
 	if (read(l->wake_fd, &count, sizeof(count)) < 0)
 		return;
+	while ((c = next_call(l)))
+		c->fn(c->arg);
 }
 
 int loop_create(struct loop **out)
@@ -370,6 +388,18 @@ int loop_run(struct loop *l)
 		serve_timers(l);
 	}
 	return 0;
+}
+
+void loop_call(struct loop *l, struct loop_call *c)
+{
+	pthread_mutex_lock(&l->lock);
+	if (!c->queued) {
+		c->queued = true;
+		c->next = l->calls;
+		l->calls = c;
+	}
+	pthread_mutex_unlock(&l->lock);
+	wake(l);
 }
 
 void loop_stop(struct loop *l)

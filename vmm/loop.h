@@ -36,6 +36,19 @@ int loop_timer(struct loop *l, u64 first_ns, u64 period_ns, loop_fn *fn, void *a
 void loop_timer_set(struct loop *l, int timer, u64 first_ns, u64 period_ns);
 void loop_timer_del(struct loop *l, int timer);
 
+/*
+ * Have @c->fn(@c->arg) called soon on the loop's thread; once, however often it was asked for before
+ * the call. Any thread. Without the loop's running again it is not called. @c lives until the call,
+ * or the loop's end.
+ */
+struct loop_call {
+	void (*fn)(void *arg);
+	void *arg;
+	struct loop_call *next; /* the loop's */
+	bool queued;
+};
+void loop_call(struct loop *l, struct loop_call *c);
+
 /* Runs until loop_stop(); -errno if waiting fails. */
 int loop_run(struct loop *l);
 void loop_stop(struct loop *l);

@@ -23,6 +23,7 @@
 #include "vmm/machine_parts.h"
 #include "vmm/memory.h"
 #include "vmm/pause.h"
+#include "vmm/threads.h"
 
 struct machine {
 	struct host host; /* first: what devices see */
@@ -31,6 +32,7 @@ struct machine {
 	struct irqs *irqs;
 	struct io *io;
 	struct loop *loop;
+	struct threads *threads;
 	struct vcpu *vcpus[LAYOUT_MAX_CPUS];
 	unsigned n_cpus;
 	u64 ram, start_ns;
@@ -155,6 +157,16 @@ static void host_power(struct host *h, enum host_power what, const char *why)
 	}
 }
 
+static int host_thread_start_op(struct host *h, struct host_thread *t)
+{
+	return threads_start(of_host(h)->threads, t);
+}
+
+static void host_thread_stop_op(struct host *h, struct host_thread *t)
+{
+	threads_stop(of_host(h)->threads, t);
+}
+
 static const struct host_ops host_ops = {
 	.ram = host_ram,
 	.ram_region = host_ram_region,
@@ -171,6 +183,8 @@ static const struct host_ops host_ops = {
 	.doorbell_add = host_doorbell_add,
 	.doorbell_del = host_doorbell_del,
 	.power = host_power,
+	.thread_start = host_thread_start_op,
+	.thread_stop = host_thread_stop_op,
 };
 
 /* --- life ---------------------------------------------------------------------------------- */
@@ -282,6 +296,8 @@ int machine_create(struct machine **out, const struct machine_config *c, struct 
 		if (ret)
 			err_set(e, ret, "cannot create an event loop: %s", strerror(-ret));
 	}
+	if (!ret && threads_create(&m->threads, m->loop))
+		ret = err_set(e, -ENOMEM, "out of memory");
 	if (!ret)
 		ret = create_vcpus(m, c->cpus, e);
 	if (!ret && pause_create(&m->pause, m))
@@ -309,6 +325,7 @@ void machine_destroy(struct machine *m)
 	memory_destroy(m->memory);
 	io_destroy(m->io);
 	pause_destroy(m->pause);
+	threads_destroy(m->threads);
 	loop_destroy(m->loop);
 	pthread_mutex_destroy(&m->lock);
 	pthread_mutex_destroy(m->kernel_lock);
@@ -452,6 +469,11 @@ struct memory *machine_memory_map(const struct machine *m)
 struct pause *machine_pauser(const struct machine *m)
 {
 	return m->pause;
+}
+
+struct threads *machine_threads(const struct machine *m)
+{
+	return m->threads;
 }
 
 struct io *machine_io(const struct machine *m)

@@ -11,9 +11,11 @@
 struct io;
 struct memory;
 struct pause;
+struct threads;
 
 struct memory *machine_memory_map(const struct machine *m);
 struct io *machine_io(const struct machine *m);
+struct threads *machine_threads(const struct machine *m);
 u64 machine_start_ns(const struct machine *m);
 int machine_exit_code(const struct machine *m);
 

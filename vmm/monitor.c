@@ -131,14 +131,14 @@ struct control *monitor_control(const struct monitor *mon)
 	return mon->control;
 }
 
+const char *monitor_socket(const struct monitor *mon)
+{
+	return mon->control ? control_file(mon->control) : NULL;
+}
+
 const char *monitor_name(const struct monitor *mon)
 {
 	return mon->name;
-}
-
-const char *monitor_socket(const struct monitor *mon)
-{
-	return mon->control ? mon->socket : NULL;
 }
 
 void monitor_set_devices(struct monitor *mon, struct platform *p, struct console *c)

@@ -62,18 +62,22 @@ static int open_tap(struct net_backend *out, const struct run_net *n, struct err
 	return 0;
 }
 
-static int spawn_helper(int theirs, const struct run_net *n)
+static int spawn_helper(int theirs, const struct run_net *n, bool confined, const char *user)
 {
-	char name[] = "vmm", command[] = "net-helper", *text = strdup(n->text);
-	char *const argv[] = { name, command, text, NULL };
+	char name[] = "vmm", command[] = "net-helper", on[] = "on", off[] = "off";
+	char *text = strdup(n->text), *who = user ? strdup(user) : NULL;
+	char *const argv[] = { name, command, text, confined ? on : off, who, NULL };
 	posix_spawn_file_actions_t files;
 	posix_spawnattr_t attr;
 	sigset_t none;
 	pid_t pid;
 	int ret;
 
-	if (!text)
+	if (!text || (user && !who)) {
+		free(text);
+		free(who);
 		return -ENOMEM;
+	}
 	sigemptyset(&none);
 	posix_spawn_file_actions_init(&files);
 	posix_spawnattr_init(&attr);
@@ -85,6 +89,7 @@ static int spawn_helper(int theirs, const struct run_net *n)
 	posix_spawnattr_destroy(&attr);
 	posix_spawn_file_actions_destroy(&files);
 	free(text);
+	free(who);
 	return -ret;
 }
 
@@ -102,7 +107,8 @@ static int await_helper(int fd, const struct run_net *n, struct err *e)
 	return len > 1 ? err_set(e, -EIO, "%s", text) : 0;
 }
 
-static int open_user(int *out, const struct run_net *n, struct err *e)
+static int open_user(int *out, const struct run_net *n, bool confined, const char *user,
+		     struct err *e)
 {
 	int pair[2], ret;
 
@@ -114,7 +120,7 @@ static int open_user(int *out, const struct run_net *n, struct err *e)
 		close(pair[1]);
 		pair[1] = ret;
 	}
-	ret = spawn_helper(pair[1], n);
+	ret = spawn_helper(pair[1], n, confined, user);
 	close(pair[1]);
 	ret = ret ? err_set(e, ret, "--net %s: cannot start the helper process: %s", n->text,
 			    strerror(-ret))
@@ -126,13 +132,14 @@ static int open_user(int *out, const struct run_net *n, struct err *e)
 	return ret;
 }
 
-int net_open(struct net_backend *out, const struct run_net *n, struct err *e)
+int net_open(struct net_backend *out, const struct run_net *n, bool confined, const char *user,
+	     struct err *e)
 {
 	static const u8 prefix[3] = { 0x52, 0x55, 0x00 };
 	int ret;
 
 	out->offload = NULL;
-	ret = n->tap ? open_tap(out, n, e) : open_user(&out->fd, n, e);
+	ret = n->tap ? open_tap(out, n, e) : open_user(&out->fd, n, confined, user, e);
 
 	if (ret)
 		return ret;

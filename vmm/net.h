@@ -18,14 +18,18 @@
 /* The helper's end of the socket. */
 #define NET_HELPER_FD 3
 
-/* *out is to be given to net_close(). Errors name the option. */
-int net_open(struct net_backend *out, const struct run_net *n, struct err *e);
+/*
+ * *out is to be given to net_close(). Errors name the option. @user: whom the helper becomes if this
+ * is root, as --user has it; @confined: whether it confines itself at all.
+ */
+int net_open(struct net_backend *out, const struct run_net *n, bool confined, const char *user,
+	     struct err *e);
 void net_close(struct net_backend *b);
 
 /*
  * In the helper: serve one guest at the other end of NET_HELPER_FD until it is gone. Its first
  * frame is one byte when all is set up, else an error for the user. 0 or -errno.
  */
-int net_user_serve(const struct run_net *n, struct err *e);
+int net_user_serve(const struct run_net *n, bool confined, const char *user, struct err *e);
 
 #endif

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "vmm/confine.h"
 #include "vmm/net.h"
 
 #define NETWORK	   0x0a000200U /* 10.0.2.0/24, as everywhere */
@@ -189,9 +190,6 @@ static int set_up(struct user_net *u, const struct run_net *n, struct err *e)
 
 	if (ret)
 		return ret;
-	if (n->tftp && access(n->tftp, R_OK | X_OK))
-		return err_set(e, -errno, "--net %s: cannot read %s: %s", n->text, n->tftp,
-			       strerror(errno));
 	u->slirp = u->lib.new(&c, &callbacks, u);
 	if (!u->slirp)
 		return err_set(e, -EIO, "--net %s: libslirp refuses to start", n->text);
@@ -266,7 +264,19 @@ static void serve(struct user_net *u)
 	}
 }
 
-int net_user_serve(const struct run_net *n, struct err *e)
+/* After the ports are open, which may need root; what is to be served must be readable without. */
+static int confine(const struct run_net *n, bool confined, const char *user, struct err *e)
+{
+	int ret = confined ? confine_helper(user, n->tftp, e) : 0;
+
+	if (!ret && n->tftp && access(n->tftp, R_OK | X_OK))
+		ret = err_set(e, -errno, "--net %s: user %u cannot read %s: %s%s", n->text,
+			      (unsigned)geteuid(), n->tftp, strerror(errno),
+			      confined ? "; --user names another user" : "");
+	return ret;
+}
+
+int net_user_serve(const struct run_net *n, bool confined, const char *user, struct err *e)
 {
 	struct user_net *u = calloc(1, sizeof(*u));
 	int ret;
@@ -276,6 +286,8 @@ int net_user_serve(const struct run_net *n, struct err *e)
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	ret = set_up(u, n, e);
+	if (!ret)
+		ret = confine(n, confined, user, e);
 	/* One byte says ready; more are an error for the user. */
 	if (ret)
 		send(NET_HELPER_FD, e->text, strlen(e->text), MSG_NOSIGNAL);

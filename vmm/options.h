@@ -72,6 +72,13 @@ struct run_driver {
 	char *params; /* "a=1,b=2", or NULL */
 };
 
+/* --confine on|off|strict, see confine.h */
+enum confine_mode {
+	CONFINE_ON,
+	CONFINE_OFF,
+	CONFINE_STRICT,
+};
+
 struct run_options {
 	const char *kernel;	  /* NULL only with a firmware */
 	const char *firmware;	  /* "seabios" or a file, or NULL: direct boot */
@@ -104,6 +111,8 @@ struct run_options {
 	size_t n_ports;
 	struct run_driver drivers[RUN_MAX_DRIVERS];
 	size_t n_drivers;
+	enum confine_mode confine;
+	const char *user; /* whom root becomes, or NULL */
 	bool help;
 	/* While a file of --config is read: its directory with a '/', where its paths begin; or NULL. */
 	const char *base;

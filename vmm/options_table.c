@@ -108,6 +108,23 @@ static int parse_driver_wait(struct run_options *o, const char *s, struct err *e
 	return 0;
 }
 
+static int parse_confine(struct run_options *o, const char *s, struct err *e)
+{
+	static const char *const names[] = {
+		[CONFINE_ON] = "on",
+		[CONFINE_OFF] = "off",
+		[CONFINE_STRICT] = "strict",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		if (!strcmp(s, names[i])) {
+			o->confine = (enum confine_mode)i;
+			return 0;
+		}
+	}
+	return err_set(e, -EINVAL, "--confine %s: want on, off or strict", s);
+}
+
 static int parse_firmware(struct run_options *o, const char *s, struct err *e)
 {
 	o->firmware = strcmp(s, "seabios") != 0 ? run_options_path(o, s) : s;
@@ -194,6 +211,12 @@ static const struct run_option table[] = {
 	{ "no-cache", NULL,
 	  "open the kernel anew, without what earlier starts prepared, and\n"
 	  "prepare nothing", AT(no_cache) },
+	{ "confine", "on|off|strict",
+	  "before the guest starts, give up all that it does not need: rights,\n"
+	  "files, network, most system calls (default on; strict: an error where\n"
+	  "this host lacks a layer of it, see vmm doctor)", .take = parse_confine },
+	{ "user", "NAME|UID[:GID]",
+	  "whom root becomes then (default umbra, else nobody)", AT(user) },
 	{ "stats", NULL,
 	  "print exits, start-up time and memory at the end", AT(stats) },
 	{ "help", NULL,

@@ -23,7 +23,9 @@ static const char panic_frame[] = " panic+0x";
 struct panic_watch {
 	struct machine *m;
 	int timer;
+	struct loop_call check;
 	pthread_mutex_t lock;
+	bool resets; /* it asked for a reset, which may be how a panic ends */
 	char line[256];
 	size_t len;
 	bool seen;
@@ -32,7 +34,10 @@ struct panic_watch {
 	char where[80];	  /* who called panic(), or where the oops was, or "" */
 };
 
-/* 1: it did panic, 0: it did not, -1: cannot be told. */
+/*
+ * 1: it did panic, 0: it did not, -1: cannot be told. On the loop's thread: it may have to read the
+ * kernel again, with threads, which a vCPU must not make.
+ */
 static int panicked(const struct panic_watch *w)
 {
 	u64 gpa = where_symbol_phys(w->m, "panic_cpu");
@@ -71,8 +76,7 @@ static void read_line(struct panic_watch *w)
 	const char *p = strstr(w->line, last_words);
 
 	if (p) {
-		if (panicked(w) == 1)
-			end(w);
+		loop_call(machine_loop(w->m), &w->check);
 		return;
 	}
 	p = strstr(w->line, words);
@@ -114,15 +118,31 @@ void panic_watch_byte(void *watch, u8 byte)
 static bool on_power(void *arg, enum host_power what)
 {
 	struct panic_watch *w = arg;
-	bool is_panic = what == HOST_PANICKED;
+	bool ours = what == HOST_PANICKED;
 
 	pthread_mutex_lock(&w->lock);
-	if (what == HOST_RESET && w->seen)
-		is_panic = panicked(w) != 0;
-	if (is_panic)
+	if (ours) {
 		end(w);
+	} else if (what == HOST_RESET && w->seen) {
+		ours = w->resets = true;
+		loop_call(machine_loop(w->m), &w->check);
+	}
 	pthread_mutex_unlock(&w->lock);
-	return is_panic;
+	return ours;
+}
+
+static void on_check(void *arg)
+{
+	struct panic_watch *w = arg;
+	int answer;
+
+	pthread_mutex_lock(&w->lock);
+	answer = panicked(w);
+	if (answer == 1 || (answer && w->resets))
+		end(w);
+	else if (w->resets)
+		machine_exit(w->m, VMM_EXIT_REBOOT, "the guest asked for a reboot");
+	pthread_mutex_unlock(&w->lock);
 }
 
 static void on_poll(void *arg, u32 expiries)
@@ -149,6 +169,8 @@ int panic_watch_create(struct panic_watch **out, struct machine *m, bool poll)
 	pthread_mutex_init(&w->lock, NULL);
 	w->m = m;
 	w->timer = -1;
+	w->check.fn = on_check;
+	w->check.arg = w;
 	if (poll) {
 		w->timer = loop_timer(machine_loop(m), POLL_NS, POLL_NS, on_poll, w);
 		if (w->timer < 0) {

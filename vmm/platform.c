@@ -132,11 +132,12 @@ static int add_vhost_disk(struct platform *p, struct host *h, const struct run_d
 		   : 0;
 }
 
-static int add_nic(struct platform *p, struct host *h, const struct run_net *o, struct err *e)
+static int add_nic(struct platform *p, struct host *h, const struct run_options *all,
+		   const struct run_net *o, struct err *e)
 {
 	struct nic *n = &p->nics[p->n_nics];
 	struct virtio *v = NULL;
-	int ret = net_open(&n->backend, o, e);
+	int ret = net_open(&n->backend, o, all->confine != CONFINE_OFF, all->user, e);
 
 	if (ret)
 		return ret;
@@ -195,7 +196,7 @@ int platform_create(struct platform **out, struct machine *m, const struct run_o
 		ret = o->disks[i].vhost_user ? add_vhost_disk(p, h, &o->disks[i], o->cpus, e)
 					     : add_disk(p, h, &o->disks[i], o->cpus, e);
 	for (size_t i = 0; i < o->n_nets && !ret; i++)
-		ret = add_nic(p, h, &o->nets[i], e);
+		ret = add_nic(p, h, o, &o->nets[i], e);
 	if (!ret && !o->no_rng)
 		ret = add_rng(p, h, e);
 	if (ret) {

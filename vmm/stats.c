@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "vmm/stats.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "vmm/exits.h"
 #include "vmm/machine_parts.h"
@@ -27,9 +29,48 @@ u64 stats_now_ns(void)
 	return clock_ns(CLOCK_MONOTONIC);
 }
 
+struct stats {
+	bool supervised;
+	int supervisor, self; /* /proc/PID/smaps of the two, or -1 */
+};
+
 struct footprint {
 	u64 resident, private; /* KiB */
 };
+
+static int open_smaps(void)
+{
+	return open("/proc/self/smaps", O_RDONLY | O_CLOEXEC);
+}
+
+struct stats *stats_create(bool supervised)
+{
+	struct stats *s = malloc(sizeof(*s));
+
+	if (s) {
+		s->supervised = supervised;
+		s->supervisor = supervised ? open_smaps() : -1;
+		s->self = -1;
+	}
+	return s;
+}
+
+void stats_open(struct stats *s)
+{
+	if (s)
+		s->self = open_smaps();
+}
+
+void stats_close(struct stats *s)
+{
+	if (!s)
+		return;
+	if (s->supervisor >= 0)
+		close(s->supervisor);
+	if (s->self >= 0)
+		close(s->self);
+	free(s);
+}
 
 /* "5600-5800 rw-p ..." begins a mapping; all other lines begin with a word and a colon. */
 static bool is_range(const char *line, u64 *from, u64 *to)
@@ -51,24 +92,33 @@ static void add_kib(const char *line, const char *key, u64 *sum)
 		*sum += strtoull(line + len, NULL, 10);
 }
 
-/* All mappings but the one that is guest RAM. */
-static int measure(struct machine *m, struct footprint *f)
+/*
+ * Add up all mappings of *fd's process (closing it) but [@from, @to). Of the VMM also what it shares and has
+ * written: that is shared with its supervisor only, by the fork, and nobody would count it else. Of
+ * the supervisor only what is its own.
+ */
+static int measure(int *fd, bool vmm, u64 from, u64 to, struct footprint *f)
 {
-	FILE *smaps = fopen("/proc/self/smaps", "re");
-	u64 ram = (uintptr_t)machine_gpa(m, 0, 1), end = ram + machine_memory(m);
-	bool guest = false;
+	FILE *smaps = *fd < 0 ? NULL : fdopen(*fd, "r");
+	u64 start, end;
 	char line[512];
-	u64 from, to;
+	bool skip = false;
 
 	if (!smaps)
 		return -1;
-	*f = (struct footprint){ 0, 0 };
+	*fd = -1;
 	while (fgets(line, sizeof(line), smaps)) {
-		if (is_range(line, &from, &to))
-			guest = from >= ram && to <= end;
-		if (guest)
+		if (is_range(line, &start, &end))
+			skip = start >= from && end <= to;
+		if (skip)
 			continue;
-		add_kib(line, "Rss:", &f->resident);
+		if (vmm) {
+			add_kib(line, "Rss:", &f->resident);
+			add_kib(line, "Shared_Dirty:", &f->private);
+		} else {
+			add_kib(line, "Private_Clean:", &f->resident);
+			add_kib(line, "Private_Dirty:", &f->resident);
+		}
 		add_kib(line, "Private_Clean:", &f->private);
 		add_kib(line, "Private_Dirty:", &f->private);
 	}
@@ -97,10 +147,11 @@ static void print_exits(struct machine *m, FILE *to)
 	fprintf(to, " total %" PRIu64 "\n", total);
 }
 
-void stats_print(struct machine *m, u64 syscalls, FILE *to)
+void stats_print(struct stats *s, struct machine *m, u64 syscalls, FILE *to)
 {
 	u64 first = vcpu_first_run_ns(machine_vcpu(m, 0));
-	struct footprint f;
+	u64 ram = (uintptr_t)machine_gpa(m, 0, 1);
+	struct footprint f = { 0, 0 };
 
 	print_exits(m, to);
 	if (first)
@@ -108,7 +159,8 @@ void stats_print(struct machine *m, u64 syscalls, FILE *to)
 			(double)(first - machine_start_ns(m)) / 1e6);
 	if (syscalls)
 		fprintf(to, "system calls from exec to the first KVM_RUN: %" PRIu64 "\n", syscalls);
-	if (!measure(m, &f))
+	if (s && !measure(&s->self, true, ram, ram + machine_memory(m), &f) &&
+	    (!s->supervised || !measure(&s->supervisor, false, 0, 0, &f)))
 		fprintf(to,
 			"memory outside guest RAM: %" PRIu64 " KiB private, %" PRIu64
 			" KiB resident\n",

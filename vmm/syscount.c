@@ -54,8 +54,8 @@ static bool on_syscall(pid_t tid, u64 *calls)
 	return false;
 }
 
-/* 0: ended before it ran a guest. */
-static u64 trace(pid_t child)
+/* 0: ended before it ran a guest. *vmm: the thread that ran it, which may be of a child's child. */
+static u64 trace(pid_t child, pid_t *vmm)
 {
 	u64 calls = 0;
 	int status;
@@ -71,8 +71,10 @@ static u64 trace(pid_t child)
 		if (!WIFSTOPPED(status))
 			continue;
 		if (WSTOPSIG(status) == SYSCALL_STOP) {
-			if (on_syscall(tid, &calls))
+			if (on_syscall(tid, &calls)) {
+				*vmm = tid;
 				return calls;
+			}
 		} else if (WSTOPSIG(status) != SIGTRAP && WSTOPSIG(status) != SIGSTOP) {
 			sig = WSTOPSIG(status);
 		}
@@ -84,7 +86,7 @@ u64 syscount_start(int argc, char **argv)
 {
 	u64 calls = 0;
 	int status;
-	pid_t child = fork();
+	pid_t child = fork(), vmm = 0;
 
 	if (child < 0)
 		return 0;
@@ -93,14 +95,17 @@ u64 syscount_start(int argc, char **argv)
 	/* The stop after the exec, whose own call has begun before the count. */
 	if (waitpid(child, &status, __WALL) == child && WIFSTOPPED(status)) {
 		if (!ptrace(PTRACE_SETOPTIONS, child, NULL,
-			    PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_EXITKILL) &&
+			    PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK |
+				    PTRACE_O_EXITKILL) &&
 		    !ptrace(PTRACE_SYSCALL, child, NULL, 0))
-			calls = trace(child) + 1;
+			calls = trace(child, &vmm) + 1;
 		if (calls == 1)
 			calls = 0;
+		if (vmm)
+			kill(vmm, SIGKILL);
 		kill(child, SIGKILL);
 	}
-	/* All of its threads, or the disks' locks are still held. */
+	/* All of its threads and processes, or the disks' locks are still held. */
 	while (waitpid(-1, &status, __WALL) > 0 || errno == EINTR)
 		;
 	return calls;

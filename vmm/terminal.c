@@ -9,6 +9,7 @@
 
 static struct {
 	volatile sig_atomic_t changed;
+	bool looked, terminal, ours; /* terminal: @old is valid */
 	int fd;
 	struct termios old;
 } saved;
@@ -19,6 +20,20 @@ void terminal_restore(void)
 		return;
 	saved.changed = 0;
 	tcsetattr(saved.fd, TCSANOW, &saved.old);
+}
+
+void terminal_look(int fd)
+{
+	saved.looked = true;
+	saved.fd = fd;
+	saved.terminal = !tcgetattr(fd, &saved.old);
+	saved.ours = saved.terminal && tcgetpgrp(fd) == getpgrp();
+}
+
+void terminal_reset(void)
+{
+	if (saved.ours)
+		tcsetattr(saved.fd, TCSANOW, &saved.old);
 }
 
 /* SA_RESETHAND: the signal then does what it would have done. */
@@ -34,13 +49,14 @@ int terminal_raw(int fd)
 	struct sigaction sa = { .sa_handler = on_crash, .sa_flags = (int)SA_RESETHAND };
 	struct termios t;
 
-	if (tcgetattr(fd, &saved.old))
-		return -errno;
-	if (tcgetpgrp(fd) != getpgrp())
+	if (!saved.looked || saved.fd != fd)
+		terminal_look(fd);
+	if (!saved.terminal)
+		return -ENOTTY;
+	if (!saved.ours)
 		return -EBUSY;
 	t = saved.old;
 	cfmakeraw(&t);
-	saved.fd = fd;
 	atexit(terminal_restore);
 	sigemptyset(&sa.sa_mask);
 	for (size_t i = 0; i < ARRAY_SIZE(crashes); i++)

@@ -11,9 +11,16 @@
 
 #include "shadow/types.h"
 
-/* Raw mode for @fd. -ENOTTY: no terminal, or not ours to change (we are in the background). */
+/*
+ * Note the settings of @fd, and whether it is ours. For a process that makes another in a process
+ * namespace of its own, where that cannot be told any more; both then know.
+ */
+void terminal_look(int fd);
+/* Raw mode for @fd. -ENOTTY: no terminal; -EBUSY: not ours to change (we are in the background). */
 int terminal_raw(int fd);
 /* Back to what it was; harmless when nothing was changed. Async-signal-safe. */
 void terminal_restore(void);
+/* As terminal_look() found it, for a parent whose child may have been killed in raw mode. */
+void terminal_reset(void);
 
 #endif

@@ -18,6 +18,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "vmm/machine_parts.h"
+#include "vmm/threads.h"
+
 #define KICK_SIGNAL (SIGRTMIN + 1)
 #define GP_VECTOR   13
 
@@ -121,12 +124,17 @@ int vcpu_create(struct vcpu **out, struct machine *m, int vm, unsigned index, in
 		struct err *e)
 {
 	struct vcpu *v = calloc(1, sizeof(*v));
+	struct sigaction sa = { .sa_handler = on_kick };
 	int ret;
 
 	if (!v)
 		return err_set(e, -ENOMEM, "out of memory");
 	pthread_mutex_init(&v->lock, NULL);
 	pthread_cond_init(&v->wake, NULL);
+	/* Here, because handlers cannot be set any more when the VMM is confined. */
+	sigemptyset(&sa.sa_mask); /* and no SA_RESTART, since KVM_RUN is to return */
+	if (index == 0)
+		sigaction(KICK_SIGNAL, &sa, NULL);
 	v->m = m;
 	v->index = index;
 	v->run_size = (size_t)run_size;
@@ -271,7 +279,7 @@ static void *thread_main(void *arg)
 	bool go_on = true;
 
 	snprintf(name, sizeof(name), "vcpu%u", v->index);
-	pthread_setname_np(pthread_self(), name);
+	threads_begin(machine_threads(v->m), THREAD_VCPU, name);
 	while (__atomic_load_n(&v->pause, __ATOMIC_ACQUIRE) &&
 	       !__atomic_load_n(&v->stop, __ATOMIC_ACQUIRE))
 		park(v);
@@ -312,13 +320,8 @@ static void *thread_main(void *arg)
 
 int vcpu_start(struct vcpu *v, vcpu_exit_fn *fn, struct err *e)
 {
-	struct sigaction sa = { .sa_handler = on_kick };
 	int ret;
 
-	/* Idempotent; without SA_RESTART, since KVM_RUN is to return. */
-	sigemptyset(&sa.sa_mask);
-	if (v->index == 0 && sigaction(KICK_SIGNAL, &sa, NULL))
-		return err_set(e, -errno, "cannot set a signal handler: %s", strerror(errno));
 	v->fn = fn;
 	ret = pthread_create(&v->thread, NULL, thread_main, v);
 	if (ret)
