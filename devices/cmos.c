@@ -198,6 +198,7 @@ int cmos_create(struct cmos **out, struct host *h, const struct cmos_config *con
 	if (!c)
 		return -ENOMEM;
 	pthread_mutex_init(&c->lock, NULL);
+	tzset(); /* gmtime_r() would read /etc/localtime at its first use, when the host is confined */
 	c->h = h;
 	c->c = *config;
 	fill(c);
