@@ -212,7 +212,8 @@ static int tell_supervisor(const struct confine *c, const char *const *files, st
 		size_t len = strlen(*files) + 1;
 
 		if (len > sizeof(packet) - at)
-			return err_set(e, -ENAMETOOLONG, "%s: too long a path for a socket", *files);
+			return err_set(e, -ENAMETOOLONG, "%s: too long a path for a socket",
+				       *files);
 		memcpy(packet + at, *files, len);
 		at += len;
 	}
@@ -232,7 +233,8 @@ static int check_strict(const struct confine *c, struct err *e)
 			continue;
 		info = confine_info(c);
 		missing = json_object_get(info, "missing");
-		json_object_foreach(missing, layer, why) {
+		json_object_foreach(missing, layer, why)
+		{
 			err_set(e, -EPERM,
 				"--confine strict: this host does not allow the layer \"%s\": %s",
 				layer, json_string_value(why));
@@ -310,8 +312,12 @@ int confine_helper(const char *user, const char *dir, struct err *e)
 {
 	/* Where names of hosts come from; glibc's and libslirp's own choice. */
 	const char *readable[] = {
-		"/etc/resolv.conf",    "/run/systemd/resolve", "/run/resolvconf",
-		"/run/NetworkManager", "/run/connman",	       dir,
+		"/etc/resolv.conf",
+		"/run/systemd/resolve",
+		"/run/resolvconf",
+		"/run/NetworkManager",
+		"/run/connman",
+		dir,
 		NULL,
 	};
 	struct confine *c = create(CONFINE_ON);

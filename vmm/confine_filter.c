@@ -72,9 +72,10 @@ static void on_violation(int sig, siginfo_t *info, void *context)
 	len = put(line, len, sizeof(line), digit);
 	len = put(line, len, sizeof(line), " of thread ");
 	len = put(line, len, sizeof(line), name);
-	len = put(line, len, sizeof(line),
-		  " is forbidden by vmm's own filter, so the guest was ended; if you did not expect "
-		  "that, report it (--confine off runs without the filter)\n");
+	len = put(
+		line, len, sizeof(line),
+		" is forbidden by vmm's own filter, so the guest was ended; if you did not expect "
+		"that, report it (--confine off runs without the filter)\n");
 	if (write(STDERR_FILENO, line, len) < 0)
 		_exit(VMM_EXIT_SIGNAL + sig);
 	_exit(VMM_EXIT_SIGNAL + sig);

@@ -5,8 +5,8 @@
 
 #include <linux/filter.h>
 
-#define FILTER(name)                                                                               \
-	extern const struct sock_filter filter_##name[];                                           \
+#define FILTER(name)                                     \
+	extern const struct sock_filter filter_##name[]; \
 	extern const unsigned short filter_##name##_len, filter_##name##_calls
 
 FILTER(main);

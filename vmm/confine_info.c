@@ -12,9 +12,9 @@
 #include "vmm/confine_int.h"
 
 static const char *const layer_names[LAYERS] = {
-	[LAYER_USER] = "user",	   [LAYER_CAPS] = "caps",	  [LAYER_NNP] = "nnp",
-	[LAYER_PID] = "pid",	   [LAYER_MOUNT] = "mount",	  [LAYER_NET] = "net",
-	[LAYER_IPC] = "ipc",	   [LAYER_LANDLOCK] = "landlock", [LAYER_RLIMITS] = "rlimits",
+	[LAYER_USER] = "user",	     [LAYER_CAPS] = "caps",	    [LAYER_NNP] = "nnp",
+	[LAYER_PID] = "pid",	     [LAYER_MOUNT] = "mount",	    [LAYER_NET] = "net",
+	[LAYER_IPC] = "ipc",	     [LAYER_LANDLOCK] = "landlock", [LAYER_RLIMITS] = "rlimits",
 	[LAYER_SECCOMP] = "seccomp",
 };
 

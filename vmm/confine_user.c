@@ -86,10 +86,11 @@ int confine_find_user(struct confine *c, const char *user, struct err *e)
 			look_up(passwd, "nobody", &uid, &gid);
 	free(passwd);
 	if (!found && user)
-		return err_set(e, -ENOENT,
-			       "--user %s: there is no such user in /etc/passwd; name one of it, or "
-			       "give UID or UID:GID",
-			       user);
+		return err_set(
+			e, -ENOENT,
+			"--user %s: there is no such user in /etc/passwd; name one of it, or "
+			"give UID or UID:GID",
+			user);
 	if (!found)
 		uid = gid = 65534; /* what the kernel itself uses for nobody */
 	c->drop = true;

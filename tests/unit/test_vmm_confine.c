@@ -73,7 +73,9 @@ static const struct call never[] = {
 	{ "tkill", SYS_tkill, { 1, 0 } },
 	{ "tgkill of another process", SYS_tgkill, { 0x0badc0de, 1, 0 } },
 	{ "pidfd_open", SYS_pidfd_open, { 1 } },
-	{ "mmap of code", SYS_mmap, { 0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS } },
+	{ "mmap of code",
+	  SYS_mmap,
+	  { 0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS } },
 	{ "mprotect to code", SYS_mprotect, { 0, 4096, PROT_READ | PROT_EXEC } },
 	{ "pkey_mprotect", SYS_pkey_mprotect, { 0 } },
 	{ "personality", SYS_personality, { 0 } },
@@ -575,8 +577,8 @@ static void a_missing_layer_is_told_or_refused(void **state)
 	if (needs_root() || !FILTERED)
 		skip();
 	for (size_t i = 0; i < ARRAY_SIZE(hosts); i++) {
-		int status = enter_without(hosts[i].nr, hosts[i].error, CONFINE_ON, line,
-					   sizeof(line));
+		int status =
+			enter_without(hosts[i].nr, hosts[i].error, CONFINE_ON, line, sizeof(line));
 
 		if (status)
 			fail_msg("without %s: status %x: %s", hosts[i].layer, status, line);
@@ -609,8 +611,10 @@ static void all_layers_are_here(void **state)
 
 static void users_are_found_or_refused(void **state)
 {
-	static const char *const bad[] = { "", "no-such-user", "1:", ":1", "1:2:3", "-1", "4294967295",
-					   "root:", "1x", "99999999999999999999" };
+	static const char *const bad[] = {
+		"",   "no-such-user", "1:",    ":1", "1:2:3",
+		"-1", "4294967295",   "root:", "1x", "99999999999999999999"
+	};
 	struct confine c = { .mode = CONFINE_ON };
 	struct err e;
 

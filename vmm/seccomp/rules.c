@@ -18,24 +18,32 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
-#define AT_EMPTY 0x1000 /* AT_EMPTY_PATH: the descriptor itself */
-#define SIGNAL_SETXID 33
+#define AT_EMPTY       0x1000 /* AT_EMPTY_PATH: the descriptor itself */
+#define SIGNAL_SETXID  33
 #define READ_ONLY_MASK (O_ACCESS | O_CREATE | O_TRUNCATE)
 #define O_ACCESS       3
 #define O_CREATE       0100
 #define O_TRUNCATE     01000
 
-#define ALLOW(name, threads)	     { .call = #name, .who = (threads) }
-#define REFUSE(name, threads, errno) { .call = #name, .who = (threads), .error = (errno) }
-#define WHERE(name, threads, arg, bits, is)                                                        \
-	{ .call = #name, .who = (threads), .n_args = 1, .args = { { arg, bits, is } } }
-#define EQUAL(name, threads, arg, is) WHERE(name, threads, arg, 0xffffffffU, is)
+#define ALLOW(name, threads)                    \
+	{                                       \
+		.call = #name, .who = (threads) \
+	}
+#define REFUSE(name, threads, errno)                              \
+	{                                                         \
+		.call = #name, .who = (threads), .error = (errno) \
+	}
+#define WHERE(name, threads, arg, bits, is)                                                 \
+	{                                                                                   \
+		.call = #name, .who = (threads), .n_args = 1, .args = { { arg, bits, is } } \
+	}
+#define EQUAL(name, threads, arg, is)	  WHERE(name, threads, arg, 0xffffffffU, is)
 #define WITHOUT(name, threads, arg, bits) WHERE(name, threads, arg, bits, 0)
-#define IOCTL(threads, request)	      EQUAL(ioctl, threads, 1, request)
+#define IOCTL(threads, request)		  EQUAL(ioctl, threads, 1, request)
 
 /* What pthread_create() asks for, and nothing else: no process, no namespace. */
-#define THREAD_FLAGS                                                                               \
-	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |        \
+#define THREAD_FLAGS                                                                        \
+	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | \
 	 CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID)
 
 const struct rule rules[] = {

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# A running guest's VMM, looked at from outside: what is in force, and what is left when it is killed.
+# tests/unit/test_vmm_confine.c has what the filters forbid, call by call.
+
+# The VMM is the child of the process that was started.
+vmm_pid()
+{
+	local first
+
+	first=$(guest_pid)
+	tr -d ' ' <"/proc/$first/task/$first/children"
+}
+
+setup()
+{
+	head -c 8M /dev/zero >"$WORK/disk"
+	guest_start --name confined --disk "$WORK/disk" --console "socket=$WORK/console.socket" <<'END'
+load-modules
+check disk dd if=/dev/vda of=/dev/null bs=64k count=4 2>/dev/null
+say ready
+read go
+END
+	wait_disk
+	"$VMM" info confined --json >"$WORK/info"
+	pid=$(vmm_pid)
+	cp "/proc/$pid/status" "$WORK/status"
+	cat "/proc/$pid/mountinfo" >"$WORK/mounts"
+	for t in "/proc/$pid"/task/*; do
+		echo "$(<"$t/comm") $(sed -n 's/^Seccomp_filters:\t//p' "$t/status")"
+	done >"$WORK/threads"
+	kill -KILL "$pid"
+	guest_wait
+}
+
+# Until the guest's disk has its thread.
+wait_disk()
+{
+	local tries=600
+
+	until grep -qsx virtio-blk "/proc/$(vmm_pid)"/task/*/comm; do
+		tries=$((tries - 1))
+		[ "$tries" -gt 0 ] || fail "no thread of the disk"
+		sleep 0.1
+	done
+}
+
+test_info_shows_all_layers()
+{
+	expect_equal "$(jq -r .confinement.mode "$WORK/info")" on
+	expect_equal "$(jq -c '.confinement.missing' "$WORK/info")" '{}'
+	expect_equal "$(jq -c '[.confinement.layers[]] | all' "$WORK/info")" true
+	expect [ "$(jq '.confinement["system-calls"].vcpu' "$WORK/info")" -le 35 ]
+}
+
+test_kernel_says_the_same()
+{
+	local nobody
+
+	nobody=$(id -u nobody)
+	expect_in "$WORK/status" "^Uid:	$nobody	$nobody	$nobody	$nobody$"
+	expect_in "$WORK/status" '^CapPrm:	0000000000000000$'
+	expect_in "$WORK/status" '^NoNewPrivs:	1$'
+	expect_equal "$(wc -l <"$WORK/mounts")" 1 "mounts"
+}
+
+test_each_thread_has_a_filter_of_its_own()
+{
+	expect_in "$WORK/threads" '^vmm 1$'
+	expect_in "$WORK/threads" '^vcpu0 2$'
+	expect_in "$WORK/threads" '^virtio-blk 2$'
+}
+
+test_killed_vmm_leaves_nothing()
+{
+	expect_exit 137
+	expect_error 'killed by signal 9'
+	expect [ ! -e "$WORK/console.socket" ]
+	expect [ -z "$("$VMM" ps --json | jq -r '.[].name' | grep -x confined)" ]
+}
