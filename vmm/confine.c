@@ -321,10 +321,11 @@ int confine_helper(const char *user, const char *dir, struct err *e)
 		NULL,
 	};
 	struct confine *c = create(CONFINE_ON);
-	int ret = c ? 0 : err_set(e, -ENOMEM, "out of memory");
+	int ret;
 
-	if (!ret && !getauxval(AT_EUID))
-		ret = confine_find_user(c, user, e);
+	if (!c)
+		return err_set(e, -ENOMEM, "out of memory");
+	ret = getauxval(AT_EUID) ? 0 : confine_find_user(c, user, e);
 	if (ret)
 		goto out;
 	prepare_libraries();

@@ -157,10 +157,20 @@ guest_start()
 	exec {GUEST_INPUT}>"$WORK/input"
 }
 
-# The process id of vmm.
+# The process id of vmm, of the two that it is the one with the guest: it is the first of its process
+# namespace, so it has two numbers.
 guest_pid()
 {
-	tr -d ' ' <"/proc/$GUEST/task/$GUEST/children"
+	local first inner
+
+	first=$(tr -d ' ' <"/proc/$GUEST/task/$GUEST/children")
+	for inner in $(<"/proc/$first/task/$first/children"); do
+		if grep -q '^NSpid:.*[0-9].[0-9]*.1$' "/proc/$inner/status" 2>/dev/null; then
+			first=$inner
+			break
+		fi
+	done
+	echo "$first"
 }
 
 # Text for the guest's console.

@@ -79,6 +79,7 @@ const struct rule rules[] = {
 	ALLOW(rt_sigreturn, THREADS | HELPER),
 	ALLOW(restart_syscall, THREADS | HELPER),
 	ALLOW(sched_yield, THREADS),
+	ALLOW(sysinfo, THREADS), /* qsort() asks how much memory there is */
 	ALLOW(gettid, THREADS | HELPER),
 	ALLOW(getpid, THREADS | HELPER),
 	ALLOW(exit, THREADS),
@@ -130,6 +131,7 @@ const struct rule rules[] = {
 	ALLOW(io_uring_enter, BLOCK),
 	ALLOW(io_uring_register, BLOCK),
 	ALLOW(ftruncate, MAIN),
+	ALLOW(fsync, MAIN), /* the record of requests, at the end */
 	IOCTL(MAIN, BLKGETSIZE64),
 	/* A tap. */
 	IOCTL(VCPU, TUNSETOFFLOAD),

@@ -2,15 +2,6 @@
 # A running guest's VMM, looked at from outside: what is in force, and what is left when it is killed.
 # tests/unit/test_vmm_confine.c has what the filters forbid, call by call.
 
-# The VMM is the child of the process that was started.
-vmm_pid()
-{
-	local first
-
-	first=$(guest_pid)
-	tr -d ' ' <"/proc/$first/task/$first/children"
-}
-
 setup()
 {
 	head -c 8M /dev/zero >"$WORK/disk"
@@ -22,7 +13,7 @@ read go
 END
 	wait_disk
 	"$VMM" info confined --json >"$WORK/info"
-	pid=$(vmm_pid)
+	pid=$(guest_pid)
 	cp "/proc/$pid/status" "$WORK/status"
 	cat "/proc/$pid/mountinfo" >"$WORK/mounts"
 	for t in "/proc/$pid"/task/*; do
@@ -37,7 +28,7 @@ wait_disk()
 {
 	local tries=600
 
-	until grep -qsx virtio-blk "/proc/$(vmm_pid)"/task/*/comm; do
+	until grep -qsx virtio-blk "/proc/$(guest_pid)"/task/*/comm; do
 		tries=$((tries - 1))
 		[ "$tries" -gt 0 ] || fail "no thread of the disk"
 		sleep 0.1
