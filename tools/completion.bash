@@ -59,7 +59,7 @@ _vmm_part()
 	IFS='|' read -ra choices <<<"$3"
 	for choice in "${choices[@]}"; do
 		case $choice in
-		FILE* | PATH* | *.ko) _vmm_files "$prefix" "$begun" ;;
+		FILE* | PATH* | SOCKET* | *.ko) _vmm_files "$prefix" "$begun" ;;
 		VMLINUZ*) _vmm_files "$prefix" "$begun" ;;
 		DIR*) _vmm_files "$prefix" "$begun" -d ;;
 		GUEST*) _vmm_words "$prefix" "$begun" $(_vmm_guests) ;;
@@ -97,7 +97,9 @@ _vmm_value()
 	rest=${3#"$first"}
 	while [[ $rest == *\[,* ]]; do
 		rest=${rest#*\[,}
-		part=${rest%%\]*}
+		part=${rest%%\[,*}
+		part=${part%%\]*}
+		part=${part/\[=/=}
 		begun=${2##*,}
 		if [[ $part == *=* && $begun == "${part%%=*}="* ]]; then
 			_vmm_part "$1${2%,*},${part%%=*}=" "${begun#*=}" "${part#*=}"

@@ -54,6 +54,8 @@ offers 'vmm run --net user,tf' user,tftp=
 offers 'vmm run --net user,tftp=d' dir/
 offers 'vmm run --driver a:dr' driver.ko
 offers 'vmm run --memory '
+offers 'vmm run --memory 1G,hugepages=' 2M 1G
+offers 'vmm run --disk vhost-user=di' dir/ disk.img
 offers 'vmm run --config di' dir/ disk.img
 offers 'vmm driver ' list load unload verify
 offers 'vmm driver l' list load
