@@ -173,6 +173,21 @@ guest_pid()
 	echo "$first"
 }
 
+# The process that has the guest's CPUs: the one of guest_pid, or its child where that supervises.
+guest_vmm()
+{
+	local pid first
+
+	first=$(guest_pid)
+	for pid in "$first" $(<"/proc/$first/task/$first/children"); do
+		if grep -qsx vcpu0 "/proc/$pid/task/"*/comm; then
+			echo "$pid"
+			return
+		fi
+	done
+	fail "no process has the guest's CPUs"
+}
+
 # Text for the guest's console.
 guest_type()
 {

@@ -19,7 +19,7 @@ say ready
 read go
 END
 	guest_wait_console '^@@ ready'
-	pid=$(guest_pid)
+	pid=$(guest_vmm)
 	grep -A 25 'memfd:umbra-ram' "/proc/$pid/smaps" >"$WORK/smaps" || true
 	guest_type go
 	guest_wait

@@ -71,9 +71,9 @@ say resized $(cat /sys/block/vda/size)
 say back $(dd if=/dev/vda bs=64k skip=16 count=256 iflag=direct 2>/dev/null | sha256sum | cut -c 1-64)
 END
 	guest_wait_console '^@@ ready' 90
-	pid=$(guest_pid)
+	pid=$(guest_vmm)
 	"$VMM" disk resize disk0 128M --guest vhost-user >"$WORK/resize" 2>&1 || true
-	grep -c 'memfd:umbra-ram' "/proc/$pid/maps" >"$WORK/shared"
+	grep -c 'memfd:umbra-ram' "/proc/$pid/maps" >"$WORK/shared" || true
 	qmp data '{"execute": "block_resize", "arguments": {"node-name": "disk", "size": 100663296}}' >"$WORK/qmp"
 	kill -KILL "$(<"$WORK/data.pid")"
 	sleep 0.5

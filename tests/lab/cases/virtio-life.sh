@@ -67,7 +67,7 @@ kexec /boot/vmlinuz /boot/initrd "console=ttyS0 quiet panic=-1 kexeced"
 say kexec failed
 END
 	guest_wait_console '^@@ ready'
-	pid=$(guest_pid)
+	pid=$(guest_vmm)
 	find "/proc/$pid/fd" -mindepth 1 | wc -l >"$WORK/fds.before"
 	guest_type go
 	guest_wait_console '^@@ lived' 120
