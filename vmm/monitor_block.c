@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Disks as QEMU 7.2's qapi/block-core.json describes them; what we do not limit or cache is 0. */
+/*
+ * Disks as QEMU 7.2's qapi/block-core.json describes them; what we do not limit or cache is 0. A disk
+ * of vhost-user is no block node of QEMU's either: its image is another process's business.
+ */
 #include <stdio.h>
 
 #include "vmm/monitor_int.h"
@@ -52,6 +55,8 @@ static void query_block(void *arg, struct control_request *r, const json_t *args
 	(void)args;
 	for (size_t i = 0; i < n; i++) {
 		platform_disk(mon->platform, i, &d);
+		if (d.options->vhost_user)
+			continue;
 		name_disk(&name, i);
 		json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:b, s:b, s:o}", "device",
 						      name.device, "qdev", name.qdev, "type",
@@ -72,6 +77,8 @@ static void query_nodes(void *arg, struct control_request *r, const json_t *args
 	(void)args;
 	for (size_t i = 0; i < n; i++) {
 		platform_disk(mon->platform, i, &d);
+		if (d.options->vhost_user)
+			continue;
 		name_disk(&name, i);
 		json_array_append_new(list, describe_node(&d, name.node));
 	}
@@ -130,6 +137,8 @@ static void query_stats(void *arg, struct control_request *r, const json_t *args
 		json_t *one;
 
 		platform_disk(mon->platform, i, &d);
+		if (d.options->vhost_user)
+			continue;
 		name_disk(&name, i);
 		one = json_pack("{s:s, s:o}", "node-name", name.node, "stats",
 				describe_stats(&d.stats));
