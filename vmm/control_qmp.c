@@ -134,39 +134,49 @@ static struct named_fd *find_fd(struct peer *p, const char *name)
 	return NULL;
 }
 
-static void getfd(void *arg, struct control_request *r, const json_t *args)
+/* Keep @fd under @name; NULL, or what is wrong. */
+static const char *name_fd(struct peer *p, const char *name, int fd)
 {
-	const char *name = json_string_value(json_object_get(args, "fdname"));
-	struct peer *p = r->peer;
 	struct named_fd *at;
 
-	(void)arg;
-	if (!name || !*name || strlen(name) >= FDNAME_MAX) {
-		control_fail(r, "Parameter 'fdname' is missing, or no name of 1 to 63 bytes");
-		return;
-	}
-	if (!p->n_loose) {
-		control_fail(r, "No file descriptor supplied via SCM_RIGHTS");
-		return;
-	}
-	if (*name >= '0' && *name <= '9') {
-		control_fail(r, "Parameter 'fdname' expects a name not starting with a digit");
-		return;
-	}
+	if (!name || !*name || strlen(name) >= FDNAME_MAX)
+		return "Parameter 'fdname' is missing, or no name of 1 to 63 bytes";
+	if (*name >= '0' && *name <= '9')
+		return "Parameter 'fdname' expects a name not starting with a digit";
 	at = find_fd(p, name);
 	if (at)
 		close(at->fd);
 	for (size_t i = 0; i < NAMED_FDS && !at; i++)
 		if (p->named[i].fd < 0)
 			at = &p->named[i];
-	if (!at) {
-		control_fail(r, "Too many file descriptors are open by 'getfd'; close some");
+	if (!at)
+		return "Too many file descriptors are open by 'getfd'; close some";
+	snprintf(at->name, sizeof(at->name), "%s", name);
+	at->fd = fd;
+	return NULL;
+}
+
+static void getfd(void *arg, struct control_request *r, const json_t *args)
+{
+	struct peer *p = r->peer;
+	const char *wrong;
+	int fd;
+
+	(void)arg;
+	if (!p->n_loose) {
+		control_fail(r, "No file descriptor supplied via SCM_RIGHTS");
 		return;
 	}
-	snprintf(at->name, sizeof(at->name), "%s", name);
-	at->fd = p->loose[0];
+	/* Used up in any case: it must not become the next command's. */
+	fd = p->loose[0];
 	p->n_loose--;
 	memmove(p->loose, p->loose + 1, p->n_loose * sizeof(*p->loose));
+	wrong = name_fd(p, json_string_value(json_object_get(args, "fdname")), fd);
+	if (wrong) {
+		close(fd);
+		control_fail(r, wrong);
+		return;
+	}
 	control_reply(r, NULL);
 }
 
