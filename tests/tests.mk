@@ -85,6 +85,7 @@ soak: check-tools images all drivers $(B)/tests/soak/soak_disk
 images:
 	@images/fetch-kernel cloud
 	@images/fetch-kernel generic
+	@images/fetch-kernel rt
 
 # Only root can install a system; without it the cases about a whole distribution are skipped.
 debian-disk: images

@@ -23,6 +23,34 @@ boot()
 	expect_console "^@@ hello $RELEASE pid 1 "
 }
 
+# By the lab's own initramfs, which needs no modules: the release is not the cloud kernel's.
+test_real_time_flavour()
+{
+	[ -s "$IMAGES/rt/release" ] || skip "no real-time kernel: images/fetch-kernel rt"
+	guest_run --initrd "$BASE/hello-gzip.img" --memory 256M --kernel "$IMAGES/rt/vmlinuz"
+	expect_exit 0
+	expect_console "^@@ hello $(<"$IMAGES/rt/release") pid 1 "
+}
+
+# Debian's are LZ4 and XZ.
+test_zstd_payload()
+{
+	images/repack-kernel zstd "$CLOUD/vmlinuz" "$WORK/zstd"
+	boot --no-cache --kernel "$WORK/zstd"
+}
+
+test_gzip_payload()
+{
+	images/repack-kernel gzip "$CLOUD/vmlinuz" "$WORK/gzip"
+	boot --no-cache --kernel "$WORK/gzip"
+}
+
+test_bzip2_payload()
+{
+	images/repack-kernel bzip2 "$CLOUD/vmlinuz" "$WORK/bzip2"
+	boot --no-cache --kernel "$WORK/bzip2"
+}
+
 # With the relocations that Debian's payload has behind it.
 test_elf_with_relocations()
 {
