@@ -86,9 +86,9 @@ static json_t *disks_part(void *arg)
 				(json_int_t)d.stats.of[BLK_KIND_WRITE].bytes, "flushes",
 				(json_int_t)d.stats.of[BLK_KIND_FLUSH].done);
 		if (one)
-			json_object_set_new(one, "served-by",
-					    json_string(d.options->vhost_user ? "vhost-user"
-									      : "vmm"));
+			json_object_set_new(
+				one, "served-by",
+				json_string(d.options->vhost_user ? "vhost-user" : "vmm"));
 		json_array_append_new(list, one);
 	}
 	return list;
