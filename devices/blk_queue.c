@@ -2,12 +2,12 @@
 #include "devices/blk_queue.h"
 
 #include <errno.h>
-#include <liburing.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "devices/blk_request.h"
+#include "devices/blk_ring.h"
 
 #define DEPTH 64 /* requests in flight */
 #define BATCH 16 /* completions between two interrupts: latency against system calls */
@@ -190,29 +190,11 @@ static bool drain(struct blk_queue *q)
 	return true;
 }
 
-static bool ring_open(struct blk_queue *q)
+static void prepare(void *arg)
 {
-	static const unsigned flags[] = { IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN,
-					  0 };
-	struct io_uring_cqe *cqe;
-	struct io_uring_sqe *sqe;
-	int ret = -1;
+	struct blk_queue *q = arg;
 
-	for (size_t i = 0; i < ARRAY_SIZE(flags) && ret; i++)
-		ret = io_uring_queue_init(2 * DEPTH, &q->ring, flags[i]);
-	if (ret)
-		return false;
-	sqe = io_uring_get_sqe(&q->ring);
-	if (sqe) {
-		io_uring_prep_nop(sqe);
-		if (io_uring_submit_and_wait(&q->ring, 1) == 1 &&
-		    !io_uring_peek_cqe(&q->ring, &cqe) && !cqe->res) {
-			io_uring_cqe_seen(&q->ring, cqe);
-			return true;
-		}
-	}
-	io_uring_queue_exit(&q->ring);
-	return false;
+	q->has_ring = !q->c.one_by_one && !blk_ring_open(&q->ring, 2 * DEPTH);
 }
 
 static void serve(void *arg)
@@ -220,7 +202,6 @@ static void serve(void *arg)
 	struct blk_queue *q = arg;
 	bool working = true;
 
-	q->has_ring = !q->c.one_by_one && ring_open(q);
 	for (unsigned i = 0; i < (q->has_ring ? DEPTH : 1); i++) {
 		q->requests[i].next = q->idle;
 		q->idle = &q->requests[i];
@@ -262,6 +243,7 @@ int blk_queue_start(struct blk_queue **out, const struct blk_queue_config *c)
 	q->thread = (struct host_thread){
 		.kind = HOST_THREAD_BLOCK,
 		.name = "virtio-blk",
+		.prepare = prepare,
 		.run = serve,
 		.failed = cannot_serve,
 		.arg = q,

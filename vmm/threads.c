@@ -36,6 +36,8 @@ static void *thread_main(void *arg)
 	enum thread_kind kind = s.ht->kind == HOST_THREAD_BLOCK ? THREAD_BLOCK : THREAD_QUEUE;
 
 	free(arg);
+	if (s.ht->prepare)
+		s.ht->prepare(s.ht->arg);
 	threads_begin(s.t, kind, s.ht->name);
 	s.ht->run(s.ht->arg);
 	return NULL;

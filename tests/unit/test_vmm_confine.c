@@ -88,6 +88,10 @@ static const struct call never[] = {
 	{ "prctl of dumpable", SYS_prctl, { PR_SET_DUMPABLE, 1 } },
 	{ "bpf", SYS_bpf, { 0 } },
 	{ "perf_event_open", SYS_perf_event_open, { 0 } },
+	{ "fcntl F_SETOWN", SYS_fcntl, { 0, F_SETOWN, 1 } },
+	{ "fcntl F_SETSIG", SYS_fcntl, { 0, F_SETSIG, SIGKILL } },
+	{ "fcntl of O_ASYNC", SYS_fcntl, { 0, F_SETFL, O_ASYNC } },
+	{ "socketpair of datagrams", SYS_socketpair, { AF_UNIX, SOCK_DGRAM } },
 	{ "userfaultfd", SYS_userfaultfd, { 0 } },
 	{ "keyctl", SYS_keyctl, { 0 } },
 	{ "init_module", SYS_init_module, { 0 } },
@@ -180,6 +184,23 @@ static void a_vcpu_makes_nothing(void **state)
 		expect_killed(FILTER_VCPU, &not_by_vcpus[i]);
 	/* Its goal. */
 	assert_in_range(confine_filter_calls(FILTER_VCPU), 10, 35);
+}
+
+/* Its ring was made before. */
+static void a_disk_makes_no_ring(void **state)
+{
+	const struct call setup = { "io_uring_setup", SYS_io_uring_setup, { 0 } };
+	const struct call change = { "io_uring_register", SYS_io_uring_register, { 0 } };
+
+	(void)state;
+	if (!FILTERED)
+		skip();
+	for (int f = 0; f < FILTERS; f++) {
+		if (f == FILTER_MAIN)
+			continue;
+		expect_killed((enum filter)f, &setup);
+		expect_killed((enum filter)f, &change);
+	}
 }
 
 static void internet_sockets_are_the_helpers(void **state)
@@ -641,6 +662,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(forbidden_calls_end_every_thread),
 		cmocka_unit_test(a_vcpu_makes_nothing),
+		cmocka_unit_test(a_disk_makes_no_ring),
 		cmocka_unit_test(internet_sockets_are_the_helpers),
 		cmocka_unit_test(other_abis_are_killed),
 		cmocka_unit_test(allowed_calls_work),

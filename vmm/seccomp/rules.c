@@ -8,6 +8,7 @@
 #include <asm/ioctls.h>
 #include <asm/termbits.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/fs.h>
 #include <linux/if_tun.h>
 #include <linux/kvm.h>
@@ -116,7 +117,16 @@ const struct rule rules[] = {
 	ALLOW(lseek, MAIN | HELPER),
 	ALLOW(fstat, MAIN | HELPER),
 	EQUAL(newfstatat, MAIN, 3, AT_EMPTY),
-	ALLOW(fcntl, MAIN | HELPER),
+	/* Not F_SETOWN and F_SETSIG, which have any signal sent to any process of the user. */
+	EQUAL(fcntl, MAIN | HELPER, 1, F_GETFL),
+	EQUAL(fcntl, MAIN | HELPER, 1, F_GETFD),
+	EQUAL(fcntl, MAIN | HELPER, 1, F_SETFD),
+	{ .call = "fcntl",
+	  .who = MAIN | HELPER,
+	  .n_args = 2,
+	  .args = { { 1, 0xffffffffU, F_SETFL }, { 2, O_ASYNC, 0 } } },
+	EQUAL(fcntl, MAIN, 1, F_OFD_SETLK),
+	EQUAL(fcntl, MAIN | HELPER, 1, F_DUPFD_CLOEXEC),
 	IOCTL(THREADS, TCGETS),
 	IOCTL(THREADS, TCSETS), /* the terminal as it was, at a crash too */
 
@@ -127,9 +137,10 @@ const struct rule rules[] = {
 	ALLOW(pwrite64, BLOCK),
 	ALLOW(fdatasync, BLOCK),
 	ALLOW(fallocate, BLOCK),
-	ALLOW(io_uring_setup, BLOCK),
+	/* A queue's thread makes its ring before it is narrowed, and no other one after. */
+	ALLOW(io_uring_setup, MAIN),
+	ALLOW(io_uring_register, MAIN),
 	ALLOW(io_uring_enter, BLOCK),
-	ALLOW(io_uring_register, BLOCK),
 	ALLOW(ftruncate, MAIN),
 	ALLOW(fsync, MAIN), /* the record of requests, at the end */
 	IOCTL(MAIN, BLKGETSIZE64),
@@ -143,7 +154,11 @@ const struct rule rules[] = {
 	/* A vCPU resets and starts a disk that another process serves. */
 	ALLOW(recvmsg, VCPU | QUEUE | MAIN | HELPER),
 	ALLOW(sendmsg, VCPU | QUEUE | MAIN | HELPER),
-	EQUAL(socketpair, QUEUE, 0, AF_UNIX),
+	/* Of streams: one of datagrams could be used to send to any name. */
+	{ .call = "socketpair",
+	  .who = QUEUE,
+	  .n_args = 2,
+	  .args = { { 0, 0xffffffffU, AF_UNIX }, { 1, 0xf, SOCK_STREAM } } },
 	ALLOW(shutdown, MAIN | HELPER),
 	ALLOW(getsockopt, MAIN | HELPER),
 	/* Its file lies outside of the empty root; the supervisor removes it. */
