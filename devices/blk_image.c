@@ -216,6 +216,14 @@ bool blk_image_refresh(struct blk_image *im)
 	return __atomic_exchange_n(&im->sectors, sectors, __ATOMIC_ACQ_REL) != sectors;
 }
 
+bool blk_image_reaches(const struct blk_image *im, u64 end)
+{
+	struct stat st;
+
+	/* What cannot be asked, or is no regular file, answers for itself. */
+	return fstat(im->fd, &st) || !S_ISREG(st.st_mode) || (u64)st.st_size >= end;
+}
+
 int blk_image_fd(const struct blk_image *im, const struct iovec *iov, unsigned n, u64 offset)
 {
 	u64 bits = 0, end = offset;

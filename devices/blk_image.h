@@ -51,6 +51,14 @@ int blk_image_resize(struct blk_image *im, u64 bytes);
 /* Look at the size again; true: ->sectors is another one now. */
 bool blk_image_refresh(struct blk_image *im);
 
+/*
+ * Does the file still reach to byte @end? A disk does not grow where it is written to: a file that
+ * somebody has cut would, and what was cut away would then read as zeroes instead of failing. One
+ * fstat(2), 0.2 us of a write's 5 or more; no cheaper way was found that does not miss the first
+ * write. Who cuts it just now still wins.
+ */
+bool blk_image_reaches(const struct blk_image *im, u64 end);
+
 /* The descriptor by which this transfer may go. */
 int blk_image_fd(const struct blk_image *im, const struct iovec *iov, unsigned n, u64 offset);
 

@@ -23,6 +23,7 @@ struct blk_queue {
 	struct blk_request *requests, *idle;
 	unsigned finished; /* since the last interrupt */
 	bool has_ring, listening;
+	bool one_shot; /* the kernel has no poll that stays: each ends with the event that it reports */
 	unsigned in_flight;
 	struct io_uring ring;
 };
@@ -110,6 +111,21 @@ static void silence_bell(struct blk_queue *q)
 		return;
 }
 
+/*
+ * The bell. A poll that stays reports each ring of it, whatever its counter says: so nothing is to be
+ * read, and nothing submitted anew.
+ */
+static void on_bell(struct blk_queue *q, const struct io_uring_cqe *cqe)
+{
+	if (cqe->flags & IORING_CQE_F_MORE)
+		return;
+	q->listening = false;
+	if (cqe->res == -EINVAL && !q->one_shot)
+		q->one_shot = true; /* before Linux 5.13 */
+	else
+		silence_bell(q);
+}
+
 /* Hand over what was prepared and wait for something; false: the ring does not work any more. */
 static bool ring_wait(struct blk_queue *q)
 {
@@ -119,7 +135,10 @@ static bool ring_wait(struct blk_queue *q)
 
 	sqe = q->listening ? NULL : io_uring_get_sqe(&q->ring);
 	if (sqe) {
-		io_uring_prep_poll_add(sqe, q->bell, POLLIN);
+		if (q->one_shot)
+			io_uring_prep_poll_add(sqe, q->bell, POLLIN);
+		else
+			io_uring_prep_poll_multishot(sqe, q->bell, POLLIN);
 		io_uring_sqe_set_data(sqe, NULL);
 		q->listening = true;
 	}
@@ -127,16 +146,14 @@ static bool ring_wait(struct blk_queue *q)
 	if (ret < 0 && ret != -EINTR && ret != -EAGAIN && ret != -EBUSY)
 		return false;
 	while (!io_uring_peek_cqe(&q->ring, &cqe)) {
+		struct io_uring_cqe got = *cqe;
 		struct blk_request *r = io_uring_cqe_get_data(cqe);
-		int res = cqe->res;
 
 		io_uring_cqe_seen(&q->ring, cqe);
-		if (r) {
-			on_completion(q, r, res);
-			continue;
-		}
-		q->listening = false;
-		silence_bell(q);
+		if (r)
+			on_completion(q, r, got.res);
+		else
+			on_bell(q, &got);
 	}
 	return true;
 }

@@ -35,6 +35,8 @@ static enum blk_step read_or_write(struct blk_request *r, const struct blk_image
 	r->bytes = len;
 	if (!r->n)
 		return done(r, VIRTIO_BLK_S_OK);
+	if (write && !blk_image_reaches(im, r->offset + len))
+		return done(r, VIRTIO_BLK_S_IOERR);
 	return write ? BLK_WRITE : BLK_READ;
 }
 
@@ -58,6 +60,9 @@ static u8 check_range(const struct blk_image *im, const struct virtio_blk_discar
 		return VIRTIO_BLK_S_UNSUPP;
 	if (d->num_sectors > (zero ? BLK_MAX_ZERO : BLK_MAX_DISCARD) ||
 	    !in_bounds(im, d->sector, d->num_sectors))
+		return VIRTIO_BLK_S_IOERR;
+	/* What is discarded behind the end of a file that was cut is gone already. */
+	if (zero && !blk_image_reaches(im, (d->sector + d->num_sectors) * BLK_SECTOR))
 		return VIRTIO_BLK_S_IOERR;
 	return VIRTIO_BLK_S_OK;
 }

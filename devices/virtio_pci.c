@@ -47,12 +47,11 @@ static u64 notify_address(const struct virtio_pci *p, unsigned queue)
 	return p->bar + AT_NOTIFY + ((u64)queue << NOTIFY_SHIFT);
 }
 
-/* Let KVM ring, where it can; without it a write is an exit and works as well. */
+/* Let KVM ring, where it can; without it a write is an exit and works as well. With the lock. */
 static void update_doorbells(struct virtio_pci *p, u64 bar)
 {
 	unsigned n = virtio_type(p->v)->queues;
 
-	pthread_mutex_lock(&p->lock);
 	for (unsigned i = 0; i < n && bar != p->bar; i++) {
 		if (!p->doorbell[i])
 			continue;
@@ -64,19 +63,17 @@ static void update_doorbells(struct virtio_pci *p, u64 bar)
 		if (!p->doorbell[i] && p->bell[i] >= 0)
 			p->doorbell[i] =
 				!p->h->ops->doorbell_add(p->h, notify_address(p, i), p->bell[i]);
-	pthread_mutex_unlock(&p->lock);
 }
 
 static void on_bell_ready(void *arg, unsigned index, int fd)
 {
 	struct virtio_pci *p = arg;
-	u64 bar;
 
+	/* Another processor may be moving the BAR. */
 	pthread_mutex_lock(&p->lock);
 	p->bell[index] = fd;
-	bar = p->bar;
+	update_doorbells(p, p->bar);
 	pthread_mutex_unlock(&p->lock);
-	update_doorbells(p, bar);
 }
 
 static void on_interrupt(void *arg, u16 vector)
@@ -140,8 +137,12 @@ static void bar_io(void *arg, unsigned bar, u64 offset, void *data, unsigned len
 
 static void on_bar_moved(void *arg, unsigned bar, u64 gpa)
 {
+	struct virtio_pci *p = arg;
+
 	(void)bar;
-	update_doorbells(arg, gpa);
+	pthread_mutex_lock(&p->lock);
+	update_doorbells(p, gpa);
+	pthread_mutex_unlock(&p->lock);
 }
 
 /* The window into the BAR (4.1.4.9): only whole, aligned accesses of 1, 2 or 4 bytes inside it. */

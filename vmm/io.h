@@ -4,7 +4,8 @@
  *
  * Ports: a flat table of 65536 bytes gives the handler, without a lock; handlers are added and
  * never removed. Memory-mapped regions come and go as the guest moves BARs: a reader-writer lock,
- * held while a callback runs, so that an unmapped region has no callback in flight.
+ * held while a region is looked for, but not while its callback runs, which may move regions itself.
+ * So a callback may still be running when its region is unmapped (devices/host.h).
  */
 #ifndef UMBRA_VMM_IO_H
 #define UMBRA_VMM_IO_H

@@ -246,6 +246,25 @@ static void test_used_length(void **state)
 	assert_int_equal(used, 0);
 }
 
+/* What was cut off must not come back as zeroes, which it would if a write made the file grow. */
+static void test_truncated_file_does_not_grow(void **state)
+{
+	struct ctx *t = *state;
+
+	assert_int_equal(ftruncate(t->fd, 512), 0);
+	assert_int_equal(write_sectors(t, 0, 1), VIRTIO_BLK_S_OK);
+	assert_int_equal(write_sectors(t, 0, 2), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(write_sectors(t, 8, 8), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(zero(t, 0, 1), VIRTIO_BLK_S_OK);
+	assert_int_equal(zero(t, 5, 1), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(lseek(t->fd, 0, SEEK_END), 512);
+	assert_int_equal(flush(t), VIRTIO_BLK_S_OK);
+	/* It has its size again. */
+	assert_int_equal(ftruncate(t->fd, SECTORS * 512), 0);
+	assert_int_equal(write_sectors(t, 8, 8), VIRTIO_BLK_S_OK);
+	assert_int_equal(zero(t, 5, 1), VIRTIO_BLK_S_OK);
+}
+
 int main(void)
 {
 #define RING(f)                                                  \
@@ -271,6 +290,9 @@ int main(void)
 		RING(test_after_a_failed_flush_none_succeeds),
 		PLAIN(test_after_a_failed_flush_none_succeeds),
 		RING(test_reset_waits_for_what_is_in_flight),
+		RING(test_truncated_file_does_not_grow),
+		PLAIN(test_truncated_file_does_not_grow),
+		DIRECT(test_truncated_file_does_not_grow),
 		RING(test_used_length),
 		PLAIN(test_used_length),
 	};

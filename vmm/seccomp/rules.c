@@ -115,8 +115,8 @@ const struct rule rules[] = {
 	ALLOW(eventfd2, VCPU | MAIN),
 	ALLOW(dup2, MAIN), /* a detached guest leaves its starter's stderr */
 	ALLOW(lseek, MAIN | HELPER),
-	ALLOW(fstat, MAIN | HELPER),
-	EQUAL(newfstatat, MAIN, 3, AT_EMPTY),
+	ALLOW(fstat, MAIN | BLOCK | HELPER),
+	EQUAL(newfstatat, MAIN | BLOCK, 3, AT_EMPTY),
 	/* Not F_SETOWN and F_SETSIG, which have any signal sent to any process of the user. */
 	EQUAL(fcntl, MAIN | HELPER, 1, F_GETFL),
 	EQUAL(fcntl, MAIN | HELPER, 1, F_GETFD),
