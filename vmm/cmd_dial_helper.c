@@ -1,18 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The process that finds a disk's back end again; started by vmm run, not by people. */
 #include <stdio.h>
+#include <string.h>
 #include <sys/prctl.h>
 
 #include "vmm/commands.h"
+#include "vmm/confine.h"
 #include "vmm/dialer.h"
 #include "vmm/exit.h"
 
 int cmd_dial_helper(int argc, char **argv)
 {
-	if (argc != 2) {
+	struct err e = { "" };
+
+	if (argc != 3) {
 		fputs("vmm: dial-helper is started by vmm run --disk vhost-user=SOCKET\n", stderr);
 		return VMM_EXIT_USAGE;
 	}
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	if (!strcmp(argv[2], "on") && confine_dialer(&e)) {
+		fprintf(stderr, "vmm: --disk vhost-user=%s: %s\n", argv[1], e.text);
+		return VMM_EXIT_ERROR;
+	}
 	return dialer_serve(argv[1]) ? VMM_EXIT_ERROR : 0;
 }

@@ -29,10 +29,41 @@ static bool ends_with(const char *s, const char *end)
 	return a >= b && !strcmp(s + a - b, end);
 }
 
+static size_t add(char *buf, size_t len, size_t at, const char *key, const json_t *v)
+{
+	const char *comma = at ? ", " : "", *gap = key ? " " : "";
+	int n = 0;
+
+	key = key ? key : "";
+	if (json_is_true(v))
+		n = snprintf(buf + at, len - at, "%s%s", comma, key);
+	else if (json_is_integer(v))
+		n = snprintf(buf + at, len - at, "%s%s%s%lld", comma, key, gap,
+			     (long long)json_integer_value(v));
+	else if (json_is_string(v))
+		n = snprintf(buf + at, len - at, "%s%s%s%s", comma, key, *gap ? ": " : "",
+			     json_string_value(v));
+	at += n > 0 ? (size_t)n : 0;
+	return at < len ? at : len - 1;
+}
+
+/* Of an object the keys that are true, or all with their values: "a 1, b 2"; of a list its items. */
+static void list_of(char *buf, size_t len, const json_t *v)
+{
+	json_t *all = (json_t *)(uintptr_t)v, *one;
+	const char *key;
+	size_t at = 0, i;
+
+	json_array_foreach(all, i, one) at = add(buf, len, at, NULL, one);
+	json_object_foreach(all, key, one) at = add(buf, len, at, key, one);
+	if (!at)
+		snprintf(buf, len, "none");
+}
+
 /* A value as people read it; what a number counts is said by its name. */
 static const char *text_of(char *buf, size_t len, const char *key, const json_t *v)
 {
-	char small[24], *dump;
+	char small[24];
 
 	if (json_is_string(v)) {
 		snprintf(buf, len, "%s", json_string_value(v));
@@ -48,9 +79,7 @@ static const char *text_of(char *buf, size_t len, const char *key, const json_t 
 		else
 			snprintf(buf, len, "%lld", n);
 	} else {
-		dump = json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY);
-		snprintf(buf, len, "%s", dump ? dump : "");
-		free(dump);
+		list_of(buf, len, v);
 	}
 	return buf;
 }

@@ -14,6 +14,7 @@
 #include "vmm/commands.h"
 #include "vmm/confine.h"
 #include "vmm/console.h"
+#include "vmm/descriptors.h"
 #include "vmm/detach.h"
 #include "vmm/disks.h"
 #include "vmm/exit.h"
@@ -33,6 +34,7 @@
 
 struct run {
 	struct run_options o;
+	struct descriptors inherited;
 	struct detach *detach;
 	struct confine *confine;
 	struct stats *stats;
@@ -102,19 +104,23 @@ static void on_signal(void *arg, u32 events)
 
 static const int ends[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, -1 };
 
-/* Before any thread exists: all of them inherit the mask, and only the signalfd sees the signals. */
+/*
+ * Before any thread exists: all of them inherit the mask, and only the signalfd sees the signals. A
+ * pipe that is closed, and a limit on the size of files, are errors of the call and no signals.
+ */
 static int block_signals(struct run *r, struct err *e)
 {
-	struct sigaction ignore = { .sa_handler = SIG_IGN };
-	sigset_t set;
+	sigset_t set, errors;
 
 	sigemptyset(&set);
 	for (size_t i = 0; ends[i] >= 0; i++)
 		sigaddset(&set, ends[i]);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	sigaction(SIGPIPE, &ignore, NULL);
-	/* A limit on the size of files is an I/O error of the guest's disk. */
-	sigaction(SIGXFSZ, &ignore, NULL);
+	errors = set;
+	sigaddset(&errors, SIGPIPE);
+	sigaddset(&errors, SIGXFSZ);
+	/* confine_fork() has done so. */
+	if (!r->confine)
+		sigprocmask(SIG_BLOCK, &errors, NULL);
 	r->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (r->signals < 0)
 		return err_set(e, -errno, "cannot receive signals: %s", strerror(errno));
@@ -269,6 +275,7 @@ static int confine(struct run *r, struct err *e)
 	for (size_t i = 0; i < r->o.n_ports; i++)
 		if (r->o.ports[i].end.kind == RUN_SOCKET)
 			files[n++] = r->o.ports[i].end.path;
+	descriptors_close(&r->inherited);
 	return confine_enter(r->confine, files, e);
 }
 
@@ -385,6 +392,7 @@ int cmd_run(int argc, char **argv)
 		syscalls = syscount_start(argc, argv);
 		exec_ns += stats_now_ns() - before; /* as if it had not been */
 	}
+	descriptors_look(&r.inherited);
 	ret = r.o.detach ? detach_fork(&r.detach, &code, &e) : 0;
 	if (r.o.stats)
 		r.stats = stats_create(r.o.confine != CONFINE_OFF);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <malloc.h>
 #include <sched.h>
 #include <signal.h>
@@ -119,6 +120,8 @@ static void block(sigset_t *set, const int *ends)
 		sigaddset(set, *ends++);
 	sigaddset(set, SIGCHLD);
 	sigaddset(set, SIGTSTP);
+	sigaddset(set, SIGPIPE);
+	sigaddset(set, SIGXFSZ);
 	sigprocmask(SIG_BLOCK, set, NULL);
 }
 
@@ -337,6 +340,30 @@ int confine_helper(const char *user, const char *dir, struct err *e)
 	if (!ret)
 		ret = install(c, FILTER_HELPER, e);
 out:
+	confine_free(c);
+	return ret;
+}
+
+/* --- the process that connects ------------------------------------------------------------- */
+
+int confine_dialer(struct err *e)
+{
+	const char *const nothing[] = { NULL };
+	struct confine *c = create(CONFINE_ON);
+	int ret;
+
+	if (!c)
+		return err_set(e, -ENOMEM, "out of memory");
+	if (!getauxval(AT_EUID))
+		c->keep = 1U << CAP_DAC_OVERRIDE;
+	c->pid = getpid();
+	/* A name of the file system is found from any network. */
+	confine_namespaces(c, CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS);
+	if (!c->why[LAYER_MOUNT])
+		c->why[LAYER_MOUNT] = freeze_mounts();
+	ret = enter_layers(c, nothing, e);
+	if (!ret)
+		ret = install(c, FILTER_DIALER, e);
 	confine_free(c);
 	return ret;
 }

@@ -49,8 +49,8 @@ struct confine;
  * Become two processes. 0: this is the VMM, and *out what is to be given to confine_enter(); NULL
  * with CONFINE_OFF, where there is one process only. 1: this is the supervisor, all is over, and
  * *code the exit code. @user: whom root becomes, NAME or UID[:GID], or NULL: "umbra" if there is such
- * a user, else "nobody". The signals in @ends (-1 ends it) are blocked in both; the VMM receives them
- * from the supervisor. Single-threaded, without anything that a forked child would not have.
+ * a user, else "nobody". The signals in @ends (-1 ends it) are blocked in both, SIGPIPE and SIGXFSZ
+ * with them; the VMM receives those of @ends from the supervisor. Single-threaded, without anything that a forked child would not have.
  */
 int confine_fork(struct confine **out, enum confine_mode mode, const char *user, const int *ends,
 		 int *code, struct err *e);
@@ -75,6 +75,12 @@ void confine_free(struct confine *c);
  * @dir (or NULL) and what names are resolved by. -errno: a layer was refused that always works.
  */
 int confine_helper(const char *user, const char *dir, struct err *e);
+
+/*
+ * For a process that connects to UNIX sockets, and does nothing else. It stays who it is: root's sockets
+ * are root's, and of root's capabilities it keeps the one that opens others'. -errno as above.
+ */
+int confine_dialer(struct err *e);
 
 /*
  * { "mode", "user", "layers": { NAME: bool... }, "missing": { NAME: reason... }, "system-calls":

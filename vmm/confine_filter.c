@@ -31,6 +31,7 @@ static const struct {
 	[FILTER_BLOCK] = { "disk", filter_block, &filter_block_len, &filter_block_calls },
 	[FILTER_MAIN] = { "main", filter_main, &filter_main_len, &filter_main_calls },
 	[FILTER_HELPER] = { "network", filter_helper, &filter_helper_len, &filter_helper_calls },
+	[FILTER_DIALER] = { "dialer", filter_dialer, &filter_dialer_len, &filter_dialer_calls },
 };
 
 unsigned confine_filter_calls(enum filter f)

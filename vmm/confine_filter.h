@@ -14,6 +14,7 @@ FILTER(vcpu);
 FILTER(block);
 FILTER(queue);
 FILTER(helper);
+FILTER(dialer);
 
 #undef FILTER
 

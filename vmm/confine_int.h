@@ -24,6 +24,7 @@ enum layer {
 struct confine {
 	enum confine_mode mode;
 	bool drop; /* this is root: become uid and gid */
+	u32 keep;  /* capabilities, as bits */
 	uid_t uid;
 	gid_t gid;
 	pid_t pid;	 /* own; the first of its namespace */
@@ -53,6 +54,7 @@ enum filter {
 	FILTER_BLOCK = THREAD_BLOCK,
 	FILTER_MAIN,
 	FILTER_HELPER,
+	FILTER_DIALER,
 	FILTERS,
 };
 

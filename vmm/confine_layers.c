@@ -113,13 +113,14 @@ void confine_landlock(struct confine *c, const char *const *paths)
 int confine_drop(struct confine *c)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3];
+	struct __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3];
 
 	if (c->drop && (setgroups(0, NULL) || setresgid(c->gid, c->gid, c->gid) ||
 			setresuid(c->uid, c->uid, c->uid)))
 		return -errno;
 	c->why[LAYER_USER] = 0;
-	memset(none, 0, sizeof(none));
-	c->why[LAYER_CAPS] = syscall(SYS_capset, &header, none) ? errno : 0;
+	memset(sets, 0, sizeof(sets));
+	sets[0].effective = sets[0].permitted = c->keep;
+	c->why[LAYER_CAPS] = syscall(SYS_capset, &header, sets) ? errno : 0;
 	return 0;
 }

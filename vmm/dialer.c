@@ -70,10 +70,11 @@ static int get(int from, s32 *value, int *fd)
 	return len == sizeof(*value) ? 0 : -EPIPE;
 }
 
-static int spawn(int theirs, const char *path)
+static int spawn(int theirs, const char *path, bool confined)
 {
-	char name[] = "vmm", command[] = "dial-helper", *where = strdup(path);
-	char *const argv[] = { name, command, where, NULL };
+	char name[] = "vmm", command[] = "dial-helper", on[] = "on", off[] = "off";
+	char *where = strdup(path);
+	char *const argv[] = { name, command, where, confined ? on : off, NULL };
 	posix_spawn_file_actions_t files;
 	posix_spawnattr_t attr;
 	sigset_t none;
@@ -96,7 +97,7 @@ static int spawn(int theirs, const char *path)
 	return -ret;
 }
 
-int dialer_create(struct dialer **out, const char *path, struct err *e)
+int dialer_create(struct dialer **out, const char *path, bool confined, struct err *e)
 {
 	struct dialer *d = calloc(1, sizeof(*d));
 	int pair[2], ret;
@@ -113,7 +114,7 @@ int dialer_create(struct dialer **out, const char *path, struct err *e)
 		close(pair[1]);
 		pair[1] = ret;
 	}
-	ret = spawn(pair[1], path);
+	ret = spawn(pair[1], path, confined);
 	close(pair[1]);
 	d->fd = pair[0];
 	if (ret) {

@@ -15,8 +15,8 @@
 
 struct dialer;
 
-/* Starts the process. @path is copied. */
-int dialer_create(struct dialer **out, const char *path, struct err *e);
+/* Starts the process, @confined by confine_dialer() or not. @path is copied. */
+int dialer_create(struct dialer **out, const char *path, bool confined, struct err *e);
 /* NULL allowed. */
 void dialer_destroy(struct dialer *d);
 

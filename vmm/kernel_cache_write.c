@@ -49,6 +49,7 @@ static void leave_the_vmm(void)
 	for (int fd = 0; fd < 3 && null >= 0; fd++)
 		dup2(null, fd);
 	close_range(3, ~0U, 0);
+	signal(SIGXFSZ, SIG_IGN); /* a limit is an error of write() */
 	sigfillset(&all);
 	sigprocmask(SIG_UNBLOCK, &all, NULL);
 	prctl(PR_SET_NAME, "vmm-prepare");

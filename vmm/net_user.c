@@ -285,6 +285,7 @@ int net_user_serve(const struct run_net *n, bool confined, const char *user, str
 		return err_set(e, -ENOMEM, "out of memory");
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	signal(SIGPIPE, SIG_IGN); /* NOLINT(cert-err33-c): libslirp's sends */
 	ret = set_up(u, n, e);
 	if (!ret)
 		ret = confine(n, confined, user, e);

@@ -92,5 +92,6 @@ int main(void)
 	compile("block", BLOCK);
 	compile("queue", QUEUE);
 	compile("helper", HELPER);
+	compile("dialer", DIALER);
 	return 0;
 }

@@ -76,17 +76,17 @@ const struct rule rules[] = {
 
 	/* Threads, each with its own end; the names are for people. */
 	ALLOW(futex, THREADS | HELPER),
-	ALLOW(rt_sigprocmask, THREADS | HELPER),
-	ALLOW(rt_sigreturn, THREADS | HELPER),
-	ALLOW(restart_syscall, THREADS | HELPER),
+	ALLOW(rt_sigprocmask, THREADS | HELPER | DIALER),
+	ALLOW(rt_sigreturn, THREADS | HELPER | DIALER),
+	ALLOW(restart_syscall, THREADS | HELPER | DIALER),
 	ALLOW(sched_yield, THREADS),
 	ALLOW(sysinfo, THREADS), /* qsort() asks how much memory there is */
-	ALLOW(gettid, THREADS | HELPER),
-	ALLOW(getpid, THREADS | HELPER),
+	ALLOW(gettid, THREADS | HELPER | DIALER),
+	ALLOW(getpid, THREADS | HELPER | DIALER),
 	ALLOW(exit, THREADS),
-	ALLOW(exit_group, THREADS | HELPER),
-	EQUAL(tgkill, THREADS | HELPER, 0, RULES_OWN_PID),
-	EQUAL(prctl, THREADS | HELPER, 0, PR_GET_NAME),
+	ALLOW(exit_group, THREADS | HELPER | DIALER),
+	EQUAL(tgkill, THREADS | HELPER | DIALER, 0, RULES_OWN_PID),
+	EQUAL(prctl, THREADS | HELPER | DIALER, 0, PR_GET_NAME),
 	ALLOW(set_robust_list, MAIN),
 	ALLOW(rseq, MAIN),
 	ALLOW(sched_getaffinity, MAIN),
@@ -103,10 +103,10 @@ const struct rule rules[] = {
 
 	/* Descriptors that are open already. */
 	ALLOW(read, THREADS | HELPER),
-	ALLOW(write, THREADS | HELPER),
+	ALLOW(write, THREADS | HELPER | DIALER),
 	ALLOW(writev, VCPU | QUEUE | HELPER),
 	ALLOW(readv, QUEUE),
-	ALLOW(close, VCPU | BLOCK | QUEUE | HELPER),
+	ALLOW(close, VCPU | BLOCK | QUEUE | HELPER | DIALER),
 	ALLOW(poll, VCPU | BLOCK | QUEUE | HELPER),
 	ALLOW(ppoll, HELPER),
 	ALLOW(epoll_ctl, VCPU | QUEUE),
@@ -152,8 +152,8 @@ const struct rule rules[] = {
 	ALLOW(recvfrom, QUEUE | MAIN | HELPER),
 	ALLOW(sendto, QUEUE | MAIN | HELPER),
 	/* A vCPU resets and starts a disk that another process serves. */
-	ALLOW(recvmsg, VCPU | QUEUE | MAIN | HELPER),
-	ALLOW(sendmsg, VCPU | QUEUE | MAIN | HELPER),
+	ALLOW(recvmsg, VCPU | QUEUE | MAIN | HELPER | DIALER),
+	ALLOW(sendmsg, VCPU | QUEUE | MAIN | HELPER | DIALER),
 	/* Of streams: one of datagrams could be used to send to any name. */
 	{ .call = "socketpair",
 	  .who = QUEUE,
@@ -167,7 +167,9 @@ const struct rule rules[] = {
 	/* The network's process lives from opening sockets: Internet ones only. */
 	EQUAL(socket, HELPER, 0, AF_INET),
 	EQUAL(socket, HELPER, 0, AF_INET6),
-	ALLOW(connect, HELPER),
+	/* Who finds a disk's back end again has sockets of one kind. */
+	EQUAL(socket, DIALER, 0, AF_UNIX),
+	ALLOW(connect, HELPER | DIALER),
 	ALLOW(bind, HELPER),
 	ALLOW(listen, HELPER),
 	ALLOW(accept4, HELPER),

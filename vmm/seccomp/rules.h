@@ -26,6 +26,7 @@ enum {
 	QUEUE = 1 << 2,	 /* the queues of another device */
 	MAIN = 1 << 3,	 /* the event loop; includes all of the above */
 	HELPER = 1 << 4, /* the process of the user-mode network */
+	DIALER = 1 << 5, /* the process that connects to a disk's back end (dialer.h) */
 };
 
 #define THREADS (VCPU | BLOCK | QUEUE | MAIN)
