@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -112,6 +111,36 @@ static int take_timeout(struct client_args *a, const char *command, const char *
 	return -1;
 }
 
+static bool is_cluster(const char *word, int letter)
+{
+	return word[0] == '-' && word[1] != '-' && strchr(word, letter);
+}
+
+int client_bad_option(char **argv, int opt, const struct option *known)
+{
+	const char *names[16];
+	size_t n = 0;
+	/*
+	 * getopt has moved the words that are no options behind what it has read, so this is it; but
+	 * for a letter that others follow, where it has not gone on yet.
+	 */
+	const char *word = argv[optind - 1], *cluster = argv[optind], *near;
+	char letter[3] = { '-', (char)optopt, '\0' };
+
+	for (; known[n].name && n < ARRAY_SIZE(names); n++)
+		names[n] = known[n].name;
+	if (opt == ':')
+		return client_usage(argv[0], "%s needs a value", word);
+	if (optopt && !strncmp(word, "--", 2) && strchr(word, '='))
+		return client_usage(argv[0], "%s: this option takes no value", word);
+	if (optopt > 0 && optopt < 128 &&
+	    (is_cluster(word, optopt) || (cluster && is_cluster(cluster, optopt))))
+		word = letter;
+	near = strncmp(word, "--", 2) ? NULL : suggest_of(word + 2, names, n);
+	return client_usage(argv[0], "unknown option \"%s\"%s%s%s", word,
+			    near ? " (did you mean --" : "", near ? near : "", near ? "?)" : "");
+}
+
 int client_args_parse(struct client_args *a, int argc, char **argv, unsigned allowed,
 		      const char *help)
 {
@@ -126,22 +155,17 @@ int client_args_parse(struct client_args *a, int argc, char **argv, unsigned all
 		{ { "timeout", required_argument, NULL, 't' }, CLIENT_TIMEOUT },
 	};
 	struct option options[ARRAY_SIZE(known) + 1] = { 0 };
-	const char *names[ARRAY_SIZE(known)], *near;
 	size_t n = 0;
-	int opt, ret, before;
+	int opt, ret;
 
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
 		if ((known[i].needs & allowed) != known[i].needs)
 			continue;
-		names[n] = known[i].o.name;
 		options[n++] = known[i].o;
 	}
 	optind = 0;
 	opterr = 0;
-	for (before = 1; (opt = getopt_long(argc, argv, ":hg:f", options, NULL)) != -1;
-	     before = optind) {
-		if (opt == ':')
-			return client_usage(argv[0], "%s needs a value", argv[before]);
+	while ((opt = getopt_long(argc, argv, ":hg:f", options, NULL)) != -1) {
 		if ((opt == 'f' && !(allowed & CLIENT_FORCE)) ||
 		    (opt == 'g' && !(allowed & CLIENT_GUEST)))
 			opt = '?';
@@ -164,10 +188,7 @@ int client_args_parse(struct client_args *a, int argc, char **argv, unsigned all
 				return ret;
 			break;
 		default:
-			near = suggest_of(argv[before] + strspn(argv[before], "-"), names, n);
-			return client_usage(argv[0], "unknown option \"%s\"%s%s%s", argv[before],
-					    near ? " (did you mean --" : "", near ? near : "",
-					    near ? "?)" : "");
+			return client_bad_option(argv, opt, options);
 		}
 	}
 	if (optind < argc && (allowed & CLIENT_GUEST) && !a->guest)

@@ -6,6 +6,7 @@
 #ifndef UMBRA_VMM_CMD_CLIENT_H
 #define UMBRA_VMM_CMD_CLIENT_H
 
+#include <getopt.h>
 #include <jansson.h>
 
 #include "shadow/err.h"
@@ -44,6 +45,13 @@ long long json_number(const json_t *o, const char *key);
 const char *client_duration(char buf[24], long long ms);
 /* "256M", "1.5G" for people, of bytes. */
 const char *client_size(char buf[24], long long bytes);
+
+/*
+ * What is wrong with an option, after getopt_long() said so by @opt, which is '?' or ':' (as with a
+ * leading ':' in its short options); @known, which ends with a NULL name, has those to suggest.
+ * Returns VMM_EXIT_USAGE.
+ */
+int client_bad_option(char **argv, int opt, const struct option *known);
 
 /*
  * Open FILE for the VMM, which opens none itself: a descriptor, and in *path its absolute path for

@@ -74,7 +74,7 @@ int cmd_disk(int argc, char **argv)
 
 	optind = 0;
 	opterr = 0;
-	while ((opt = getopt_long(argc, argv, "g:h", options, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, ":g:h", options, NULL)) != -1) {
 		switch (opt) {
 		case 'g':
 			r.guest = optarg;
@@ -89,8 +89,7 @@ int cmd_disk(int argc, char **argv)
 			fputs(help, stdout);
 			return 0;
 		default:
-			return client_usage("disk", "unknown or incomplete option %s",
-					    argv[optind - 1]);
+			return client_bad_option(argv, opt, options);
 		}
 	}
 	if (argc - optind != 3 || strcmp(argv[optind], "resize") != 0)

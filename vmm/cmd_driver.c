@@ -210,7 +210,7 @@ int cmd_driver(int argc, char **argv)
 
 	optind = 0;
 	opterr = 0;
-	while ((opt = getopt_long(argc, argv, "g:h", options, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, ":g:h", options, NULL)) != -1) {
 		switch (opt) {
 		case 'g':
 			c.guest = optarg;
@@ -222,7 +222,7 @@ int cmd_driver(int argc, char **argv)
 			fputs(help, stdout);
 			return 0;
 		default:
-			return usage("unknown or incomplete option ", argv[optind - 1]);
+			return client_bad_option(argv, opt, options);
 		}
 	}
 	for (; optind < argc && c.n_words < 2; optind++)

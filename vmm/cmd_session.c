@@ -112,7 +112,7 @@ int cmd_session(int argc, char **argv)
 
 	optind = 0;
 	opterr = 0;
-	while ((opt = getopt_long(argc, argv, "g:h", options, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, ":g:h", options, NULL)) != -1) {
 		switch (opt) {
 		case 'g':
 			guest = optarg;
@@ -124,8 +124,7 @@ int cmd_session(int argc, char **argv)
 			fputs(help, stdout);
 			return 0;
 		default:
-			return client_usage("session", "unknown or incomplete option %s",
-					    argv[optind - 1]);
+			return client_bad_option(argv, opt, options);
 		}
 	}
 	left = argc - optind;

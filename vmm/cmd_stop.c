@@ -87,8 +87,19 @@ static long long now_ms(void)
 	return (long long)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-/* Until the VMM is gone; *reason is why it went, as SHUTDOWN said. 0, -ETIMEDOUT. */
-static int wait_end(struct client *c, long long ms, char reason[64])
+/* The process that @fd is of has ended: that makes it readable. */
+static bool gone(int fd, long long ms)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	return poll(&p, 1, ms > 0 ? (int)ms : 0) == 1;
+}
+
+/*
+ * Until the VMM is gone; *reason is why it went, as SHUTDOWN said. 0, -ETIMEDOUT. That it has closed
+ * the connection is not enough: it does so too when it has no room for one more client.
+ */
+static int wait_end(struct client *c, int process, long long ms, char reason[64])
 {
 	long long until = now_ms() + ms;
 
@@ -97,8 +108,10 @@ static int wait_end(struct client *c, long long ms, char reason[64])
 		json_t *o = NULL;
 		int ret = client_event(c, left > 0 ? (int)left : 0, &o);
 
+		if (ret == -ETIMEDOUT)
+			return ret;
 		if (ret)
-			return ret == -ETIMEDOUT ? ret : 0;
+			return process < 0 || gone(process, until - now_ms()) ? 0 : -ETIMEDOUT;
 		if (!strcmp(json_text(o, "event"), "SHUTDOWN"))
 			snprintf(reason, 64, "%s", json_text(json_object_get(o, "data"), "reason"));
 		json_decref(o);
@@ -120,7 +133,7 @@ static int press(struct client *c, struct err *e)
 	return ret ? ret : client_call(c, "system_powerdown", NULL, NULL, e);
 }
 
-static int stop(struct client *c, const struct client_args *a, struct err *e)
+static int stop(struct client *c, int process, const struct client_args *a, struct err *e)
 {
 	char reason[64] = "";
 	int ret = 0;
@@ -131,10 +144,11 @@ static int stop(struct client *c, const struct client_args *a, struct err *e)
 		if (ret && ret != -ENOTCONN && !a->force)
 			return ret;
 		ret = ret && ret != -ENOTCONN ? -ETIMEDOUT
-					      : wait_end(c, a->timeout * 1000LL, reason);
-		if (!ret && *reason && strcmp(reason, "guest-shutdown") != 0)
+					      : wait_end(c, process, a->timeout * 1000LL, reason);
+		if (!ret && strcmp(reason, "guest-shutdown") != 0)
 			return err_set(e, -EIO, "guest %s ended, but did not shut down: %s",
-				       client_name(c), reason);
+				       client_name(c),
+				       *reason ? reason : "nobody said why; was its vmm killed?");
 	} else {
 		ret = -ETIMEDOUT;
 	}
@@ -147,7 +161,7 @@ static int stop(struct client *c, const struct client_args *a, struct err *e)
 		return 0;
 	ret = client_call(c, "quit", NULL, NULL, e);
 	if (!ret || ret == -ENOTCONN)
-		ret = wait_end(c, GONE_MS, reason);
+		ret = wait_end(c, process, GONE_MS, reason);
 	if (ret == -ETIMEDOUT)
 		err_set(e, ret, "guest %s: its vmm does not end; `vmm kill %s`", client_name(c),
 			client_name(c));
@@ -159,37 +173,39 @@ int cmd_stop(int argc, char **argv)
 	struct client_args a = { .timeout = STOP_TIMEOUT };
 	int ret = client_args_parse(&a, argc, argv, CLIENT_GUEST | CLIENT_FORCE | CLIENT_TIMEOUT,
 				    stop_help);
+	int process;
 	struct client *c;
 	struct err e;
+	pid_t pid;
 
 	if (ret >= 0)
 		return ret;
 	if (client_open(&c, a.guest, CLIENT_TIMEOUT_MS, &e))
 		return client_fail(&e);
-	ret = stop(c, &a, &e);
+	pid = client_pid(c);
+	/* Connected still, so the number is its own. */
+	process = pid ? pidfd_open(pid, 0) : -1;
+	ret = stop(c, process, &a, &e);
+	if (process >= 0)
+		close(process);
 	client_close(c);
 	return ret ? client_fail(&e) : 0;
 }
 
-/* The process that @fd is of has ended: that makes it readable. */
-static bool gone(int fd, int ms)
-{
-	struct pollfd p = { .fd = fd, .events = POLLIN };
-
-	return poll(&p, 1, ms) == 1;
-}
-
+/* -EAGAIN: it has ended meanwhile, or has dropped us for another client; ask again. */
 static int kill_guest(struct client *c, struct err *e)
 {
 	pid_t pid = client_pid(c);
 	int fd = pid ? pidfd_open(pid, 0) : -1, ret = 0;
 
+	if (fd < 0 && !client_connected(c))
+		return -EAGAIN;
 	if (fd < 0)
 		return err_set(e, -ESRCH, "guest %s: its process cannot be seen from here",
 			       client_name(c));
-	/* As long as it listens, the number is still its own. */
+	/* As long as we are connected, the number is still its own. */
 	if (!client_connected(c))
-		ret = 0;
+		ret = -EAGAIN;
 	else if (pidfd_send_signal(fd, SIGKILL, NULL, 0))
 		ret = err_set(e, -errno, "guest %s: process %d cannot be killed: %s",
 			      client_name(c), pid, strerror(errno));
@@ -206,18 +222,31 @@ int cmd_kill(int argc, char **argv)
 {
 	struct client_args a = { 0 };
 	int ret = client_args_parse(&a, argc, argv, CLIENT_GUEST, kill_help);
-	char *path = NULL;
-	struct client *c;
+	char *path = NULL, *name;
+	struct client *c = NULL;
 	struct err e;
 
 	if (ret >= 0)
 		return ret;
 	if (client_dial(&c, a.guest, &e))
 		return client_fail(&e);
-	ret = kill_guest(c, &e);
-	if (!ret && !control_path(&path, client_name(c), false, &e))
+	name = strdup(client_name(c));
+	ret = name ? kill_guest(c, &e) : err_set(&e, -ENOMEM, "no memory");
+	for (unsigned tries = 0; ret == -EAGAIN && tries < 100; tries++) {
+		client_close(c);
+		c = NULL;
+		ret = client_dial(&c, name, &e);
+		ret = ret ? ret : kill_guest(c, &e);
+		/* It has ended. */
+		if (ret == -ENOENT)
+			ret = 0;
+	}
+	if (ret == -EAGAIN)
+		err_set(&e, ret, "guest %s: its vmm talks to too many others; try again", name);
+	if (!ret && !control_path(&path, name, false, &e))
 		control_remove_stale(path);
 	free(path);
+	free(name);
 	client_close(c);
 	return ret ? client_fail(&e) : 0;
 }

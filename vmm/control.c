@@ -63,7 +63,13 @@ int peer_send(struct peer *p, const char *text, size_t len)
 	bool waits = p->out_len;
 	char *bigger;
 
-	if (p->out_len + len > PEER_OUTPUT_MAX)
+	/* What has gone does not count against one that reads slowly, but does read. */
+	if (p->out_done > p->out_len / 2) {
+		p->out_len -= p->out_done;
+		memmove(p->out, p->out + p->out_done, p->out_len);
+		p->out_done = 0;
+	}
+	if (p->out_len - p->out_done + len > PEER_OUTPUT_MAX)
 		return -EMSGSIZE;
 	bigger = realloc(p->out, p->out_len + len);
 	if (!bigger)
@@ -151,18 +157,37 @@ static bool before(const struct peer *a, const struct peer *b)
 	return a->last < b->last;
 }
 
+/* CONTROL_CLIENTS: there is none. */
+static size_t most_dispensable(const struct control *c)
+{
+	size_t worst = CONTROL_CLIENTS;
+
+	for (size_t i = 0; i < CONTROL_CLIENTS; i++)
+		if (c->peers[i] &&
+		    (worst == CONTROL_CLIENTS || before(c->peers[i], c->peers[worst])))
+			worst = i;
+	return worst;
+}
+
 static size_t make_room(struct control *c)
 {
-	size_t worst = 0, i;
+	size_t i;
 
-	for (i = 0; i < CONTROL_CLIENTS; i++) {
+	for (i = 0; i < CONTROL_CLIENTS; i++)
 		if (!c->peers[i])
 			return i;
-		if (before(c->peers[i], c->peers[worst]))
-			worst = i;
-	}
-	peer_free(c->peers[worst]);
-	return worst;
+	i = most_dispensable(c);
+	peer_free(c->peers[i]);
+	return i;
+}
+
+/* We were not to have a descriptor more: who waits would have us woken up for ever. */
+static void give_back_descriptors(struct control *c)
+{
+	size_t i = most_dispensable(c);
+
+	if (i < CONTROL_CLIENTS)
+		peer_free(c->peers[i]);
 }
 
 static void accept_event(void *arg, u32 events)
@@ -173,6 +198,8 @@ static void accept_event(void *arg, u32 events)
 
 	(void)events;
 	fd = accept4(c->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (fd < 0 && (errno == EMFILE || errno == ENFILE))
+		give_back_descriptors(c);
 	if (fd < 0)
 		return;
 	p = calloc(1, sizeof(*p));
@@ -247,7 +274,7 @@ int control_create(struct control **out, struct loop *l, const char *path, struc
 	c->path = strdup(path);
 	if (!c->path)
 		ret = -ENOMEM;
-	else if (listen(c->fd, 64))
+	else if (listen(c->fd, SOMAXCONN))
 		ret = -errno;
 	else
 		ret = loop_add(l, c->fd, EPOLLIN, accept_event, c);

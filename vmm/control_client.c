@@ -168,8 +168,9 @@ int client_dial(struct client **out, const char *name, struct err *e)
 				      c->name);
 		} else if (ret == -EAGAIN) {
 			ret = err_set(e, -ETIMEDOUT,
-				      "guest %s: its vmm does not answer; `vmm kill %s` ends it",
-				      c->name, c->name);
+				      "guest %s: its vmm hangs, and its socket takes no more; "
+				      "`pgrep -af 'vmm run'` shows its process, to be killed",
+				      c->name);
 		} else if (ret) {
 			err_set(e, ret, "guest %s: %s (%s)", c->name, strerror(-ret), path);
 		}
@@ -389,9 +390,18 @@ static int call_with(struct client *c, const char *command, json_t *args, int pa
 	if (ret)
 		return explain(c, ret, e);
 	if (json_object_get(o, "error")) {
-		desc = json_string_value(json_object_get(json_object_get(o, "error"), "desc"));
-		ret = err_set(e, -EREMOTEIO, "%s",
-			      desc ? desc : "the guest refused without a reason");
+		const json_t *error = json_object_get(o, "error");
+		const char *class = json_string_value(json_object_get(error, "class"));
+
+		desc = json_string_value(json_object_get(error, "desc"));
+		if (class && !strcmp(class, "CommandNotFound") && !strncmp(command, "umbra-", 6))
+			ret = err_set(e, -EREMOTEIO,
+				      "guest %s was started without sessions; it has some with "
+				      "`vmm run --policy FILE` or `--driver ...`",
+				      c->name);
+		else
+			ret = err_set(e, -EREMOTEIO, "%s",
+				      desc ? desc : "the guest refused without a reason");
 	} else if (out) {
 		*out = json_incref(json_object_get(o, "return"));
 	}

@@ -10,7 +10,7 @@
 
 /* A command is short, and what is not complete is parsed anew with each piece that comes. */
 #define PEER_INPUT_MAX	(64u << 10)
-#define PEER_OUTPUT_MAX (8u << 20)
+#define PEER_OUTPUT_MAX (8u << 20) /* not sent yet; the buffer is at most twice that */
 
 #define NAMED_FDS  16 /* of one client */
 #define LOOSE_FDS  4  /* that came with its bytes and were not named yet */

@@ -12,11 +12,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "vmm/commands.h"
 #include "vmm/control.h"
 #include "vmm/control_client.h"
 #include "vmm/exit.h"
@@ -311,6 +315,71 @@ static void a_leftover_is_replaced_and_a_living_one_is_not(void **state)
 	assert_true(control_name_ok("a.b-c_D9"));
 }
 
+/* A client that reads slowly, but reads, stays, however much it has been sent in all. */
+static void a_slow_reader_is_kept(void **state)
+{
+	static const char hello[] = "{\"execute\":\"qmp_capabilities\"}";
+	char query[1100];
+	const size_t piece = 500000, rounds = 40;
+	char *buf = malloc(piece), *path = NULL;
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct fixture f;
+	struct err e;
+	int len;
+
+	(void)state;
+	/* More than 1000 bytes come back, so that some are always left. */
+	len = snprintf(query, sizeof(query), "{\"execute\":\"query-status\",\"id\":\"%01000d\"}",
+		       0);
+	start(&f, false);
+	signal(SIGPIPE, SIG_IGN);
+	assert_int_equal(control_path(&path, f.name, false, &e), 0);
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path);
+	assert_int_equal(connect(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	assert_int_equal(write(fd, hello, sizeof(hello) - 1), sizeof(hello) - 1);
+	for (size_t i = 0; i < rounds; i++) {
+		for (size_t k = 0; k < 600; k++)
+			assert_int_equal(write(fd, query, (size_t)len), len);
+		assert_int_equal(recv(fd, buf, piece, MSG_WAITALL), piece);
+	}
+	close(fd);
+	free(path);
+	free(buf);
+	end(&f);
+}
+
+/* Who lost its connection to newer clients does not take the guest for gone. */
+static void stop_does_not_believe_a_lost_connection(void **state)
+{
+	struct client *others[CONTROL_CLIENTS + 8];
+	char timeout[] = "--timeout=2", stop[] = "stop";
+	struct fixture f;
+	struct err e;
+	int status;
+	pid_t child;
+
+	(void)state;
+	start(&f, false);
+	child = fork();
+	assert_true(child >= 0);
+	if (!child) {
+		char *argv[] = { stop, timeout, f.name, NULL };
+
+		_exit(cmd_stop(3, argv));
+	}
+	expect_event(&f, "POWERDOWN");
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		if (client_open(&others[i], f.name, 5000, &e))
+			fail_msg("%s", e.text);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), VMM_EXIT_ERROR);
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		client_close(others[i]);
+	end(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -319,6 +388,8 @@ int main(void)
 		cmocka_unit_test(a_guest_may_begin_paused),
 		cmocka_unit_test(descriptors_are_handed_over_by_name),
 		cmocka_unit_test(a_leftover_is_replaced_and_a_living_one_is_not),
+		cmocka_unit_test(a_slow_reader_is_kept),
+		cmocka_unit_test(stop_does_not_believe_a_lost_connection),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,73 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# What the commands for running guests say to mistakes, and a guest whose vmm hangs. Speaks TAP.
+set -u
+vmm=$PWD/build/vmm
+kernel=build/images/cloud/vmlinuz
+name=unit-cli-$$
+n=0
+
+verdict()
+{
+	n=$((n + 1))
+	if [ "$1" = 0 ]; then
+		echo "ok $n - $2"
+	else
+		echo "not ok $n - $2"
+	fi
+}
+
+# says CODE TEXT ARG...: vmm ARG... ends with CODE and has TEXT among its words.
+says()
+{
+	local code=$1 text=$2 out ret
+
+	shift 2
+	out=$(timeout 20 "$vmm" "$@" 2>&1 </dev/null)
+	ret=$?
+	if [ $ret = "$code" ] && [[ $out == *"$text"* ]]; then
+		verdict 0 "vmm $*"
+	else
+		echo "code $ret, '$out'; expected $code, '$text'"
+		verdict 1 "vmm $*"
+	fi
+}
+
+says 2 'unknown option "--timout" (did you mean --timeout?)' stop web --timout 3
+says 2 '--timeout needs a value' stop web --timeout
+says 2 '--json=x: this option takes no value' ps --json=x
+says 2 'unknown option "-x"' stop web -fx
+says 2 '-g needs a value' session list -g
+says 2 '"--guets" (did you mean --guest?)' driver list --guets web
+says 2 '"--shrnk" (did you mean --shrink?)' disk resize disk0 1G --shrnk
+
+if [ ! -w /dev/kvm ] || [ ! -r $kernel ]; then
+	echo "1..$n # no guests: /dev/kvm or $kernel is missing"
+	exit 0
+fi
+"$vmm" run --paused --detach --name "$name" --kernel $kernel >/dev/null 2>&1
+verdict $? 'a guest in the background, paused'
+says 1 "guest $name was started without sessions" driver list -g "$name"
+says 1 "guest $name was started without sessions" session list -g "$name"
+pid=$("$vmm" ps --json | python3 -c '
+import json, sys
+print(*[g["pid"] for g in json.load(sys.stdin) if g["name"] == sys.argv[1]])' "$name")
+kill -STOP "$pid"
+# A vmm that hangs and that many have asked already can be ended all the same.
+XDG_RUNTIME_DIR=${XDG_RUNTIME_DIR:-} python3 - "$name" <<'END'
+import os, socket, sys
+top = "/run" if os.geteuid() == 0 else os.environ["XDG_RUNTIME_DIR"] or None
+path = f"{top}/umbra" if top else f"/tmp/umbra-{os.geteuid()}"
+for _ in range(100):
+    s = socket.socket(socket.AF_UNIX)
+    s.setblocking(False)
+    try:
+        s.connect(f"{path}/{sys.argv[1]}.sock")
+    except BlockingIOError:
+        break
+END
+says 0 '' kill "$name"
+kill -0 "$pid" 2>/dev/null
+verdict $((! $?)) 'it is gone'
+says 1 "no guest \"$name\" runs" kill "$name"
+echo "1..$n"
