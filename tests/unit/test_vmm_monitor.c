@@ -356,11 +356,13 @@ static void stop_does_not_believe_a_lost_connection(void **state)
 	char timeout[] = "--timeout=2", stop[] = "stop";
 	struct fixture f;
 	struct err e;
+	time_t began;
 	int status;
 	pid_t child;
 
 	(void)state;
 	start(&f, false);
+	began = time(NULL);
 	child = fork();
 	assert_true(child >= 0);
 	if (!child) {
@@ -375,6 +377,8 @@ static void stop_does_not_believe_a_lost_connection(void **state)
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_true(WIFEXITED(status));
 	assert_int_equal(WEXITSTATUS(status), VMM_EXIT_ERROR);
+	/* It has waited on. */
+	assert_true(time(NULL) > began);
 	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
 		client_close(others[i]);
 	end(&f);
