@@ -22,6 +22,9 @@ $(B)/tests/unit/test_vmm_%: $(B)/obj/tests/unit/test_vmm_%.o $(VMM_REST) $(ARCH)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(EXTRA) -pie -o $@ $< $(VMM_REST) $(ARCH) $(LDLIBS) -lcmocka
 
+# It starts the command.
+$(B)/tests/unit/test_vmm_confine_live: | $(B)/vmm
+
 $(B)/tests/unit/test_%: $(B)/obj/tests/unit/test_%.o $(ARCH)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(EXTRA) -pie -o $@ $< $(ARCH) $(LDLIBS) -lcmocka

@@ -17,6 +17,7 @@ int cmd_dial_helper(int argc, char **argv)
 		fputs("vmm: dial-helper is started by vmm run --disk vhost-user=SOCKET\n", stderr);
 		return VMM_EXIT_USAGE;
 	}
+	prctl(PR_SET_NAME, "vmm-dial", 0, 0, 0);
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	if (!strcmp(argv[2], "on") && confine_dialer(&e)) {
 		fprintf(stderr, "vmm: --disk vhost-user=%s: %s\n", argv[1], e.text);

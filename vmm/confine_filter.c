@@ -75,7 +75,7 @@ static void on_violation(int sig, siginfo_t *info, void *context)
 	len = put(line, len, sizeof(line), name);
 	len = put(
 		line, len, sizeof(line),
-		" is forbidden by vmm's own filter, so the guest was ended; if you did not expect "
+		" is forbidden by vmm's own filter, so its process was ended; if you did not expect "
 		"that, report it (--confine off runs without the filter)\n");
 	if (write(STDERR_FILENO, line, len) < 0)
 		_exit(VMM_EXIT_SIGNAL + sig);
