@@ -150,7 +150,8 @@ const struct rule rules[] = {
 	/* Clients of sockets that listen already, and the process of the network. */
 	ALLOW(accept4, MAIN),
 	ALLOW(recvfrom, QUEUE | MAIN | HELPER),
-	ALLOW(sendto, QUEUE | MAIN | HELPER),
+	/* A vCPU: what the guest prints, to who looks at its console. */
+	ALLOW(sendto, VCPU | QUEUE | MAIN | HELPER),
 	/* A vCPU resets and starts a disk that another process serves. */
 	ALLOW(recvmsg, VCPU | QUEUE | MAIN | HELPER | DIALER),
 	ALLOW(sendmsg, VCPU | QUEUE | MAIN | HELPER | DIALER),
