@@ -10,7 +10,9 @@
  * A start looks for IDENTITY, so that it need not read and hash a file of 14 MB to know that it is the
  * same as yesterday. That is as safe as reading it would be: whoever changes a file's bytes changes
  * its ctime, which cannot be set back, and a file that was changed within the last seconds before it
- * was read gets no link, since a clock's tick may hide the next change. Names in the directory are
+ * was read gets no link, since a clock's tick may hide the next change. Nor does a file get one on a
+ * file system that is mounted read-only or whose times are not this kernel's doing: there two builds of
+ * an image may agree in all of these numbers, and each start decompresses. Names in the directory are
  * believed only if it belongs to this user and nobody else can write it; the file behind a name is
  * checked again by what is in it. If the vmlinuz moved, or is another file with the same bytes, its
  * hash finds the prepared kernel, which gets one more link.

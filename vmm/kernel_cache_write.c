@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@
 #include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/statvfs.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -177,6 +179,26 @@ static int add_kernel(int dirfd, const char *name, const struct kernel *k, const
 	return ret;
 }
 
+/*
+ * Does the kernel keep the times of this file? An image that is only read (squashfs, ISO 9660, a disk
+ * built with fixed times) has whatever times its maker gave it, for each of its builds the same ones,
+ * and so may a server or a process that plays file system.
+ */
+static bool keeps_times(const char *path)
+{
+	static const u64 those[] = { EXT4_SUPER_MAGIC,	    XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC,
+				     F2FS_SUPER_MAGIC,	    TMPFS_MAGIC,     RAMFS_MAGIC,
+				     OVERLAYFS_SUPER_MAGIC, 0x2fc12fc1 /* ZFS */ };
+	struct statfs fs;
+
+	if (statfs(path, &fs) || fs.f_flags & ST_RDONLY)
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(those); i++)
+		if ((u64)fs.f_type == those[i])
+			return true;
+	return false;
+}
+
 /* Was the file what stat(2) said, all the time from before it was read until now? */
 static bool settled(const char *path, const struct stat *before)
 {
@@ -228,7 +250,7 @@ void kernel_cache_write(const char *dir, const char *path, const struct stat *st
 	key_name(key, name);
 	if (!present(dirfd, name, path, key) && add_kernel(dirfd, name, k, key))
 		return;
-	if (settled(path, st))
+	if (keeps_times(path) && settled(path, st))
 		add_link(dirfd, name, st);
 	evict(dirfd);
 }
