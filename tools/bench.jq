@@ -45,6 +45,38 @@ elif $part == "start" then
 	(.vmms[] | "  " + (.vmm | text(22)) + (.system_calls | pad(14)) + (.system_calls | ratio($vmm.system_calls) | pad(9))
 		+ (.ms | fixed(1) | pad(9)) + (.ms | ratio($vmm.ms) | pad(9)) + (.least_ms | fixed(1) | pad(9))
 		+ (.own_kib | mib | pad(9)) + (.resident_kib | mib | pad(10)))
+elif $part == "block" then
+	def row($j; $what; $digits): (.jobs[] | select(.name == $j) | .[$what]
+		| if . == null then "-" else fixed($digits) end) // "-" | pad(10);
+	def table($title; $what; $digits): "", $title,
+		"  " + ("" | text(26)) + (["read 1", "read 32", "write 1", "write 32", "seq read", "seq write"] | map(pad(10)) | add),
+		(.[] | . as $v | "  " + (.vmm | text(26)) + (["rr1", "rr32", "rw1", "rw32", "sr", "sw"] | map(. as $j | $v | row($j; $what; $digits)) | add));
+	table("Disk, I/Os per second (fio, 4 KiB at random, 1 or 32 deep; 128 KiB in sequence, 8 deep)"; "iops"; 0),
+	table("Disk, MiB per second"; "mib_per_second"; 1),
+	table("Disk, exits for each I/O"; "exits"; 2),
+	table("Disk, exits to the VMM for each I/O"; "to_vmm"; 2),
+	table("Disk, system calls of the VMM for each I/O"; "calls"; 2),
+	(first(.[] | select(.vmm == "vmm, io_uring")) as $vmm | first(.[] | select(.vmm == "QEMU, io_uring")) as $qemu
+		| ["rr1", "rr32", "rw1", "rw32"] | map(. as $j
+			| ($vmm.jobs[] | select(.name == $j)) as $a | ($qemu.jobs[] | select(.name == $j)) as $b
+			| { iops: ($a.iops / ([$b.iops, 1] | max)), fewer: ($a.exits < $b.exits) })
+		| "  Goal: at least QEMU\u0027s IOPS with fewer exits. vmm / QEMU, both io_uring: least ratio of IOPS "
+			+ (map(.iops) | min | fixed(2)) + "x, fewer exits in \(map(select(.fewer)) | length) of \(length) jobs")
+elif $part == "console" then
+	"", "What a guest prints, 4 KiB at a time",
+	"  " + ("" | text(30)) + ("KiB/s" | pad(12)) + ("exits/KiB" | pad(12)) + ("to the VMM" | pad(12)) + ("calls/KiB" | pad(12)),
+	(sort_by({ serial: 0, hvc: 1, port: 2 }[.sink])[] | "  " + (.sink + ", " + .vmm | text(30)) + (.kib_per_second | fixed(1) | pad(12))
+		+ (.exits | fixed(3) | pad(12)) + (.to_vmm | fixed(3) | pad(12))
+		+ (if .calls == null then "-" else .calls | fixed(3) end | pad(12)))
+elif $part == "memory" then
+	"", "Memory outside guest RAM, of the process with the guest (goal of a plain vmm: 1.5 MiB own, 4 MiB resident)",
+	"  " + ("" | text(26)) + ("own MiB" | pad(10)) + ("resident" | pad(10)),
+	(.[] | "  " + (.vmm | text(26)) + (.own_kib | mib | pad(10)) + (.resident_kib | mib | pad(10)))
+elif $part == "net" then
+	"", "TCP with the host",
+	"  " + ("" | text(16)) + ("out MiB/s" | pad(11)) + ("exits/MiB" | pad(11)) + ("calls/MiB" | pad(11)) + ("in MiB/s" | pad(11)) + ("exits/MiB" | pad(11)) + ("calls/MiB" | pad(11)),
+	(.[] | "  " + (.vmm | text(16)) + ([.out, ."in"] | map((.mib_per_second | fixed(1) | pad(11)) + (.exits | fixed(1) | pad(11))
+		+ (if .calls == null then "-" else .calls | fixed(1) end | pad(11))) | add))
 else
 	"",
 	"Modules of a package whose imports link completely (vmm inspect --all)",

@@ -5,15 +5,18 @@
  *   --console FILE   where its standard output goes as well
  *   --ram MIB        size of the guest's RAM: what memory is then not counted
  *   --until MARK     kill it at this mark (default: let it end)
+ *   --memory MARK    take the memory of the process there (default: at the first mark)
+ *   --calls          count system calls, of all its threads and children, from marks named
+ *                    "count-..." to the next mark
  *   --first-run LIB  kill it where it first enters the guest; LIB is bench_first_run.so
  *   --timeout S      kill it then, status 1 (default: 120)
  *
  * A guest that writes a line "@@ mark NAME" is at a mark: time since exec, KVM's counters for it and,
- * at the first one, the memory of the process are taken. Then a line is written to its standard
+ * at one of them, the memory of the process are taken. Then a line is written to its standard
  * input, so a guest that waits for one stands still while it is looked at.
  *
- * The counters are those of debugfs (kvm/PID-FD). A VMM's memory is what smaps lists but the guest's
- * RAM, which is the run of neighbouring mappings of one kind that is as large as that. Of it, "own" is
+ * The counters are those of debugfs (kvm/PID-FD). A VMM's memory is what smaps lists of the process
+ * with the guest, without its helpers, but the guest's RAM, which is the run of neighbouring mappings of one kind that is as large as that. Of it, "own" is
  * what no other process can share, anonymous pages; whether the pages of a program's file count as
  * private depends on who else runs it at the moment, and as dirty, on when it was built.
  */
@@ -22,20 +25,25 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <linux/perf_event.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#define MARKS_MAX 64
-#define KVM_DIR	  "/sys/kernel/debug/kvm"
+#define MARKS_MAX   128
+#define KVM_DIR	    "/sys/kernel/debug/kvm"
+#define SYSCALL_ID  "/sys/kernel/debug/tracing/events/raw_syscalls/sys_enter/id"
+#define COUNT_CALLS "count-" /* marks that begin thus */
 
 static const char *const counters[] = {
 	"exits",	"io_exits",	  "mmio_exits", "irq_exits", "halt_exits",
@@ -46,7 +54,7 @@ static const char *const counters[] = {
 struct mark {
 	char name[32];
 	double ms;
-	uint64_t counter[N_COUNTERS];
+	uint64_t counter[N_COUNTERS], calls;
 };
 
 struct footprint {
@@ -54,11 +62,13 @@ struct footprint {
 };
 
 struct watch {
-	const char *until, *library;
+	const char *until, *memory_at, *library;
 	FILE *console;
 	uint64_t ram;
 	double limit_ms;
+	bool count_calls;
 	pid_t child;
+	int calls;		/* perf's counter, or -1 */
 	int in, out, first_run; /* our ends */
 	double start_ms, first_run_ms;
 	struct footprint memory;
@@ -212,13 +222,20 @@ static void at_mark(struct watch *w, const char *name)
 	if (w->n == MARKS_MAX)
 		return;
 	m->ms = now_ms() - w->start_ms;
+	if (w->calls >= 0) {
+		ioctl(w->calls, PERF_EVENT_IOC_DISABLE, 0);
+		if (read(w->calls, &m->calls, sizeof(m->calls)) != sizeof(m->calls))
+			m->calls = 0;
+	}
 	snprintf(m->name, sizeof(m->name), "%s", name);
 	/* A mark's name ends up in JSON and in nobody's shell. */
 	m->name[strspn(m->name, "abcdefghijklmnopqrstuvwxyz0123456789-_.:")] = '\0';
 	read_counters(guest_process(w->child), m->counter);
-	if (!w->n)
+	if (w->memory_at ? !strcmp(w->memory_at, m->name) : !w->n)
 		measure(guest_process(w->child), w->ram, &w->memory);
 	w->n++;
+	if (w->calls >= 0 && !strncmp(m->name, COUNT_CALLS, strlen(COUNT_CALLS)))
+		ioctl(w->calls, PERF_EVENT_IOC_ENABLE, 0);
 	if (w->until && !strcmp(w->until, m->name))
 		w->done = true;
 	else if (write(w->in, "\n", 1) != 1)
@@ -261,11 +278,35 @@ static void on_first_run(struct watch *w)
 	w->done = true;
 }
 
+/* A counter that @pid's threads and children inherit, off; -1 if the kernel has none. */
+static int open_call_counter(pid_t pid)
+{
+	struct perf_event_attr a = {
+		.type = PERF_TYPE_TRACEPOINT,
+		.size = sizeof(a),
+		.inherit = 1,
+		.disabled = 1,
+	};
+	char text[32] = "";
+	FILE *f = fopen(SYSCALL_ID, "re");
+
+	if (!f)
+		return -1;
+	if (!fgets(text, sizeof(text), f))
+		text[0] = '\0';
+	fclose(f);
+	a.config = strtoull(text, NULL, 10);
+	return (int)syscall(SYS_perf_event_open, &a, pid, -1, -1, PERF_FLAG_FD_CLOEXEC);
+}
+
 static void run_child(const struct watch *w, char **argv, int in, int out, int first_run)
 {
-	char text[16];
+	char text[16], go;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/* Until whoever counts is ready. */
+	if (w->count_calls && read(in, &go, 1) != 1)
+		_exit(127);
 	if (dup2(in, 0) < 0 || dup2(out, 1) < 0)
 		_exit(127);
 	close(in);
@@ -299,6 +340,14 @@ static int start(struct watch *w, char **argv)
 		return -errno;
 	if (!w->child)
 		run_child(w, argv, in[0], out[1], first[1]);
+	if (w->count_calls) {
+		w->calls = open_call_counter(w->child);
+		if (w->calls < 0)
+			fprintf(stderr, "bench_watch: cannot count system calls: %s\n",
+				strerror(errno));
+		if (write(in[1], "", 1) != 1)
+			return -EPIPE;
+	}
 	close(in[0]);
 	close(out[1]);
 	close(first[1]);
@@ -343,6 +392,8 @@ static void print(const struct watch *w, int status)
 		       w->marks[i].ms);
 		for (size_t c = 0; c < N_COUNTERS; c++)
 			printf(", \"%s\": %" PRIu64, counters[c], w->marks[i].counter[c]);
+		if (w->calls >= 0)
+			printf(", \"calls\": %" PRIu64, w->marks[i].calls);
 		printf("}");
 	}
 	printf("]}\n");
@@ -355,6 +406,8 @@ static int parse(struct watch *w, int argc, char **argv)
 		{ "ram", required_argument, NULL, 'r' },
 		{ "until", required_argument, NULL, 'u' },
 		{ "first-run", required_argument, NULL, 'f' },
+		{ "memory", required_argument, NULL, 'm' },
+		{ "calls", no_argument, NULL, 'n' },
 		{ "timeout", required_argument, NULL, 't' },
 		{ NULL, 0, NULL, 0 },
 	};
@@ -375,6 +428,12 @@ static int parse(struct watch *w, int argc, char **argv)
 		case 'u':
 			w->until = optarg;
 			break;
+		case 'm':
+			w->memory_at = optarg;
+			break;
+		case 'n':
+			w->count_calls = true;
+			break;
 		case 'f':
 			w->library = optarg;
 			break;
@@ -390,7 +449,7 @@ static int parse(struct watch *w, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	struct watch w = { .limit_ms = 120e3, .first_run_ms = -1 };
+	struct watch w = { .limit_ms = 120e3, .first_run_ms = -1, .calls = -1 };
 	int ret = parse(&w, argc, argv), status = 0;
 
 	if (ret) {

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Input: the lines of tools/bench-vmms.sh for tools/bench-block. Of each job fio ran two: one for the
+# speed, and count-JOB between two marks for what a request costs; the marks' own cost is taken off.
+
+map(
+	(.watch.marks | map({ key: .name, value: . }) | from_entries) as $marks
+	| [.lines[] | select(.[0] == "fio") | {
+		name: .[1], error: (.[2] | tonumber), kib: ((.[3] | tonumber) + (.[7] | tonumber)),
+		kib_per_second: ((.[4] | tonumber) + (.[8] | tonumber)),
+		iops: ((.[5] | tonumber) + (.[9] | tonumber))
+	}] as $jobs
+	| {
+		vmm,
+		jobs: [$jobs[] | select(.name | startswith("count-") | not) | . as $job
+			| ($jobs[] | select(.name == "count-" + $job.name)) as $counted
+			| $marks["count-" + $job.name] as $from | $marks["end-" + $job.name] as $to
+			| ($counted.kib / (if $job.name | startswith("s") then 128 else 4 end)) as $ios
+			| def each($what): if $from[$what] == null or $ios == 0 then null
+				else [$to[$what] - $from[$what] - $marks["end-nothing"][$what]
+					+ $marks["count-nothing"][$what], 0] | max / $ios end;
+			{
+				name, error: ($job.error + $counted.error), iops, mib_per_second: (.kib_per_second / 1024),
+				exits: each("exits"), to_vmm: (each("io_exits") + each("mmio_exits")),
+				halts: each("halt_exits"), calls: each("calls"), ios: $ios
+			}]
+	})
