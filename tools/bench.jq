@@ -9,7 +9,7 @@ def fixed($digits):
 		| ($s | ltrimstr("-") | "0" * ([0, $digits + 1 - length] | max) + .) as $d
 		| (if . < 0 and ($s | test("[1-9]")) then "-" else "" end) + $d[:-$digits] + "." + $d[-$digits:]
 	end;
-def ratio($to): if $to == 0 or $to == null then "-" else (. / $to | fixed(if . < 10 * $to then 2 else 1 end)) + "x" end;
+def ratio($to): if . == null or $to == 0 or $to == null then "-" else (. / $to | fixed(if . < 10 * $to then 2 else 1 end)) + "x" end;
 def mib: . / 1024 | fixed(1);
 
 if $part == "calls" then
@@ -42,9 +42,14 @@ elif $part == "start" then
 	"From exec to the first KVM_RUN (median of \($vmm.runs) runs without tracing; QEMU with -cpu \(.cpu))",
 	"  " + ("" | text(22)) + ("system calls" | pad(14)) + ("x vmm" | pad(9)) + ("ms" | pad(9)) + ("x vmm" | pad(9)) + ("least" | pad(9))
 		+ ("own MiB" | pad(9)) + ("resident" | pad(10)),
-	(.vmms[] | "  " + (.vmm | text(22)) + (.system_calls | pad(14)) + (.system_calls | ratio($vmm.system_calls) | pad(9))
+	(.vmms[] | "  " + (.vmm | text(22)) + (.system_calls // "-" | pad(14)) + (.system_calls | ratio($vmm.system_calls) | pad(9))
 		+ (.ms | fixed(1) | pad(9)) + (.ms | ratio($vmm.ms) | pad(9)) + (.least_ms | fixed(1) | pad(9))
-		+ (.own_kib | mib | pad(9)) + (.resident_kib | mib | pad(10)))
+		+ (.own_kib | mib | pad(9)) + (.resident_kib | mib | pad(10))),
+	"  Goals for vmm: 120 system calls, 10 ms with a prepared kernel, 60 ms with nothing prepared; 1.5 MiB own, 4 MiB resident.",
+	"",
+	"The program itself",
+	"  " + ("" | text(22)) + ("MiB" | pad(14)) + ("libraries" | pad(12)),
+	(.programs[] | "  " + (.vmm | text(22)) + (.bytes / 1048576 | fixed(2) | pad(14)) + (.libraries | pad(12)))
 elif $part == "block" then
 	def row($j; $what; $digits): (.jobs[] | select(.name == $j) | .[$what]
 		| if . == null then "-" else fixed($digits) end) // "-" | pad(10);

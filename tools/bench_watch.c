@@ -16,9 +16,10 @@
  * input, so a guest that waits for one stands still while it is looked at.
  *
  * The counters are those of debugfs (kvm/PID-FD). A VMM's memory is what smaps lists of the process
- * with the guest, without its helpers, but the guest's RAM, which is the run of neighbouring mappings of one kind that is as large as that. Of it, "own" is
- * what no other process can share, anonymous pages; whether the pages of a program's file count as
- * private depends on who else runs it at the moment, and as dirty, on when it was built.
+ * with the guest, without its helpers, but the guest's RAM, which is the run of neighbouring mappings
+ * of one kind that is as large as that. Of it, "own" is what no other process can share, anonymous
+ * pages; whether the pages of a program's file count as private depends on who else runs it at the
+ * moment, and as dirty, on when it was built.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -33,6 +34,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -68,8 +70,9 @@ struct watch {
 	double limit_ms;
 	bool count_calls;
 	pid_t child;
-	int calls;		/* perf's counter, or -1 */
-	int in, out, first_run; /* our ends */
+	int calls;		      /* perf's counter, or -1 */
+	int in, out;		      /* our ends */
+	volatile uint64_t *first_run; /* ns; bench_first_run.so writes it */
 	double start_ms, first_run_ms;
 	struct footprint memory;
 	struct mark marks[MARKS_MAX];
@@ -267,14 +270,14 @@ static void on_output(struct watch *w)
 	}
 }
 
-static void on_first_run(struct watch *w)
+static void look_for_first_run(struct watch *w)
 {
-	uint64_t ns;
+	uint64_t ns = *w->first_run;
 
-	if (read(w->first_run, &ns, sizeof(ns)) == sizeof(ns)) {
-		w->first_run_ms = (double)ns / 1e6 - w->start_ms;
-		measure(guest_process(w->child), w->ram, &w->memory);
-	}
+	if (!ns)
+		return;
+	w->first_run_ms = (double)ns / 1e6 - w->start_ms;
+	measure(guest_process(w->child), w->ram, &w->memory);
 	w->done = true;
 }
 
@@ -325,21 +328,25 @@ static void run_child(const struct watch *w, char **argv, int in, int out, int f
 
 static int start(struct watch *w, char **argv)
 {
-	int in[2], out[2], first[2];
+	int in[2], out[2], first = memfd_create("first-run", 0);
+	void *page = MAP_FAILED;
 
-	if (pipe2(in, 0) || pipe2(out, 0) || socketpair(AF_UNIX, SOCK_STREAM, 0, first))
+	if (first >= 0 && !ftruncate(first, sizeof(*w->first_run)))
+		page = mmap(NULL, sizeof(*w->first_run), PROT_READ | PROT_WRITE, MAP_SHARED, first,
+			    0);
+	if (page == MAP_FAILED || pipe2(in, 0) || pipe2(out, 0))
 		return -errno;
+	w->first_run = page;
 	/* Our ends are not the child's. */
 	fcntl(in[1], F_SETFD, FD_CLOEXEC);
 	fcntl(out[0], F_SETFD, FD_CLOEXEC);
-	fcntl(first[0], F_SETFD, FD_CLOEXEC);
 	signal(SIGPIPE, SIG_IGN);
 	w->start_ms = now_ms();
 	w->child = fork();
 	if (w->child < 0)
 		return -errno;
 	if (!w->child)
-		run_child(w, argv, in[0], out[1], first[1]);
+		run_child(w, argv, in[0], out[1], first);
 	if (w->count_calls) {
 		w->calls = open_call_counter(w->child);
 		if (w->calls < 0)
@@ -350,32 +357,26 @@ static int start(struct watch *w, char **argv)
 	}
 	close(in[0]);
 	close(out[1]);
-	close(first[1]);
+	close(first);
 	w->in = in[1];
 	w->out = out[0];
-	w->first_run = first[0];
 	return 0;
 }
 
 /* 0: it ended or was at the last mark; -ETIMEDOUT. */
 static int follow(struct watch *w)
 {
-	struct pollfd p[] = {
-		{ .fd = w->out, .events = POLLIN },
-		{ .fd = w->library ? w->first_run : -1, .events = POLLIN },
-	};
+	struct pollfd p = { .fd = w->out, .events = POLLIN };
 
 	while (!w->done) {
 		double left = w->limit_ms - (now_ms() - w->start_ms);
 
 		if (left <= 0)
 			return -ETIMEDOUT;
-		if (poll(p, 2, (int)left + 1) < 0)
-			continue;
-		if (p[0].revents)
+		if (poll(&p, 1, w->library ? 1 : (int)left + 1) > 0)
 			on_output(w);
-		if (p[1].revents)
-			on_first_run(w);
+		if (w->library && !w->done)
+			look_for_first_run(w);
 	}
 	return 0;
 }
