@@ -475,6 +475,11 @@ int main(int argc, char **argv)
 			w.limit_ms / 1e3);
 		return 1;
 	}
+	if (w.library && w.first_run_ms < 0) {
+		fprintf(stderr, "bench_watch: %s: it ended before it entered a guest\n",
+			argv[optind]);
+		return 1;
+	}
 	print(&w, status);
 	return 0;
 }
