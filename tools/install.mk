@@ -28,6 +28,7 @@ install: all man
 	$(INSTALL) -d $(addprefix $(DESTDIR),$(bindir) $(umbradir)/guest-shim $(umbradir)/guest \
 	    $(mandir)/man1 $(mandir)/man5 $(examplesdir) $(compdir))
 	$(INSTALL) -m 755 $(B)/vmm $(DESTDIR)$(bindir)/vmm
+	$(INSTALL) -m 755 $(B)/net-helper $(DESTDIR)$(umbradir)/net-helper
 	$(INSTALL) -m 755 $(B)/guest/agent $(DESTDIR)$(umbradir)/guest/agent
 	$(INSTALL) -m 755 tools/build-shim $(DESTDIR)$(umbradir)/build-shim
 	$(INSTALL) -m 644 $(filter-out guest-shim/agent.c,$(SHIM_SRC)) $(DESTDIR)$(umbradir)/guest-shim

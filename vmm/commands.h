@@ -21,7 +21,6 @@ int cmd_driver(int argc, char **argv);
 int cmd_session(int argc, char **argv);
 int cmd_disk(int argc, char **argv);
 int cmd_record(int argc, char **argv);
-int cmd_net_helper(int argc, char **argv);
 int cmd_dial_helper(int argc, char **argv);
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "guest-shim/abi.h"
 #include "vmm/inject.h"
+#include "vmm/parts.h"
 #include "vmm/read_all.h"
 
 #define FILE_MAX (8u << 20)
@@ -94,30 +95,17 @@ out:
 	return ret;
 }
 
-/* Guest parts lie beside the binary in a build tree, else under its prefix. */
-static int guest_file(const char *file, void **out, size_t *len, char *tried, size_t tried_len)
+/* The last place that was tried is @tried, which has PARTS_PATH_MAX bytes. */
+static int guest_file(const char *file, void **out, size_t *len, char *tried)
 {
-	static const char *const places[] = { "guest", "../lib/umbra/guest" };
-	char exe[3072], path[4096];
-	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
-	char *slash;
-	size_t i;
+	char part[192];
 	int ret = -ENOENT;
 
-	if (n <= 0)
-		return -errno;
-	exe[n] = 0;
-	slash = strrchr(exe, '/');
-	if (!slash)
-		return -ENOENT;
-	*slash = 0;
-	for (i = 0; i < ARRAY_SIZE(places); i++) {
-		snprintf(path, sizeof(path), "%s/%s/%s", exe, places[i], file);
-		ret = read_file(path, out, len);
-		if (!i)
-			snprintf(tried, tried_len, "%s", path);
-		if (ret != -ENOENT)
-			break;
+	snprintf(part, sizeof(part), "guest/%s", file);
+	for (unsigned i = 0; i < PARTS_PLACES && ret == -ENOENT; i++) {
+		ret = parts_path(i, part, tried);
+		if (!ret)
+			ret = read_file(tried, out, len);
 	}
 	return ret;
 }
@@ -127,18 +115,18 @@ int inject_archive(const char *release, const char *init, void **out, size_t *le
 	struct archive a = { 0 };
 	void *shim = NULL, *agent = NULL;
 	size_t shim_len = 0, agent_len = 0;
-	char file[160], tried[4096] = "";
+	char file[160], tried[PARTS_PATH_MAX] = "";
 	int ret;
 
 	snprintf(file, sizeof(file), "%s/umbra.ko", release);
-	ret = guest_file(file, &shim, &shim_len, tried, sizeof(tried));
+	ret = guest_file(file, &shim, &shim_len, tried);
 	if (ret) {
 		err_set(e, ret,
 			"no shim for kernel %s (%s: %s); install linux-headers-%s and run `make shim`",
 			release, tried, strerror(-ret), release);
 		goto out;
 	}
-	ret = guest_file("agent", &agent, &agent_len, tried, sizeof(tried));
+	ret = guest_file("agent", &agent, &agent_len, tried);
 	if (ret) {
 		err_set(e, ret, "no agent for the guest (%s: %s); run `make agent`", tried,
 			strerror(-ret));

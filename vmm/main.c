@@ -25,7 +25,6 @@ static const struct command {
 	{ "session", cmd_session, "list the sessions of a running guest" },
 	{ "disk", cmd_disk, "resize a disk of a running guest" },
 	{ "doctor", cmd_doctor, "say whether this machine's /dev/kvm runs stock kernels" },
-	{ "net-helper", cmd_net_helper, NULL },
 	{ "dial-helper", cmd_dial_helper, NULL },
 };
 

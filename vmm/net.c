@@ -17,6 +17,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "vmm/parts.h"
+
 #define PATIENCE_MS 10000 /* for the helper to be ready */
 
 static int tap_offload(int fd, u64 features)
@@ -64,14 +66,14 @@ static int open_tap(struct net_backend *out, const struct run_net *n, struct err
 
 static int spawn_helper(int theirs, const struct run_net *n, bool confined, const char *user)
 {
-	char name[] = "vmm", command[] = "net-helper", on[] = "on", off[] = "off";
+	char name[] = "net-helper", on[] = "on", off[] = "off", path[PARTS_PATH_MAX];
 	char *text = strdup(n->text), *who = user ? strdup(user) : NULL;
-	char *const argv[] = { name, command, text, confined ? on : off, who, NULL };
+	char *const argv[] = { name, text, confined ? on : off, who, NULL };
 	posix_spawn_file_actions_t files;
 	posix_spawnattr_t attr;
 	sigset_t none;
 	pid_t pid;
-	int ret;
+	int ret = ENOENT;
 
 	if (!text || (user && !who)) {
 		free(text);
@@ -85,7 +87,11 @@ static int spawn_helper(int theirs, const struct run_net *n, bool confined, cons
 	posix_spawnattr_setsigmask(&attr, &none);
 	/* Of its own group: a Ctrl-C is for the guest, not for its network. */
 	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
-	ret = posix_spawn(&pid, "/proc/self/exe", &files, &attr, argv, environ);
+	for (unsigned i = 0; i < PARTS_PLACES && ret == ENOENT; i++) {
+		ret = -parts_path(i, NET_HELPER, path);
+		if (!ret)
+			ret = posix_spawn(&pid, path, &files, &attr, argv, environ);
+	}
 	posix_spawnattr_destroy(&attr);
 	posix_spawn_file_actions_destroy(&files);
 	free(text);
@@ -102,7 +108,8 @@ static int await_helper(int fd, const struct run_net *n, struct err *e)
 	if (poll(&p, 1, PATIENCE_MS) > 0)
 		len = recv(fd, text, sizeof(text) - 1, 0);
 	if (len <= 0)
-		return err_set(e, -EIO, "--net %s: the helper process does not answer", n->text);
+		return err_set(e, -EIO, "--net %s: the helper process does not answer%s", n->text,
+			       len ? "" : "; it needs the package libslirp0");
 	text[len] = '\0';
 	return len > 1 ? err_set(e, -EIO, "%s", text) : 0;
 }
@@ -122,8 +129,10 @@ static int open_user(int *out, const struct run_net *n, bool confined, const cha
 	}
 	ret = spawn_helper(pair[1], n, confined, user);
 	close(pair[1]);
-	ret = ret ? err_set(e, ret, "--net %s: cannot start the helper process: %s", n->text,
-			    strerror(-ret))
+	ret = ret ? err_set(e, ret,
+			    "--net %s: cannot start the helper process (../lib/umbra/" NET_HELPER
+			    " from where vmm lies): %s; install all of Umbra's files",
+			    n->text, strerror(-ret))
 		  : await_helper(pair[0], n, e);
 	if (ret)
 		close(pair[0]);

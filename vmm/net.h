@@ -4,9 +4,9 @@
  * rights at all.
  *
  * The user-mode network (libslirp: DHCP, DNS, TFTP, the host as 10.0.2.2) parses whatever the guest
- * and the network send, and opens sockets. So it runs in a process of its own, `vmm net-helper`,
- * which shares one socket with this one and none of the guest's memory; the library is loaded there
- * and only there. The helper ends with its guest, however that ends.
+ * and the network send, and opens sockets. So it runs in a process and a program of its own,
+ * net-helper/, which shares one socket with this one and none of the guest's memory; the library is
+ * linked there and only there. The helper ends with its guest, however that ends.
  */
 #ifndef UMBRA_VMM_NET_H
 #define UMBRA_VMM_NET_H
@@ -17,6 +17,8 @@
 
 /* The helper's end of the socket. */
 #define NET_HELPER_FD 3
+/* The file, as vmm/parts.h finds it. */
+#define NET_HELPER    "net-helper"
 
 /*
  * *out is to be given to net_close(). Errors name the option. @user: whom the helper becomes if this
@@ -25,11 +27,5 @@
 int net_open(struct net_backend *out, const struct run_net *n, bool confined, const char *user,
 	     struct err *e);
 void net_close(struct net_backend *b);
-
-/*
- * In the helper: serve one guest at the other end of NET_HELPER_FD until it is gone. Its first
- * frame is one byte when all is set up, else an error for the user. 0 or -errno.
- */
-int net_user_serve(const struct run_net *n, bool confined, const char *user, struct err *e);
 
 #endif

@@ -77,7 +77,7 @@ needs_headers()
 args=(-s --no-print-directory DESTDIR="$work/dest" prefix=/opt/umbra)
 result make_install make "${args[@]}" install
 result nothing_outside_the_prefix test "$(ls -A "$work/dest")$(ls -A "$work/dest/opt")" = optumbra
-result all_parts has bin/vmm lib/umbra/guest/agent lib/umbra/build-shim lib/umbra/guest-shim/Kbuild \
+result all_parts has bin/vmm lib/umbra/net-helper lib/umbra/guest/agent lib/umbra/build-shim lib/umbra/guest-shim/Kbuild \
 	lib/umbra/guest-shim/abi.h share/man/man1/vmm.1 share/man/man1/vmm-run.1 \
 	share/man/man5/umbra-policy.5 share/umbra/examples/demo.policy \
 	share/bash-completion/completions/vmm

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <dlfcn.h>
+#include "net-helper/serve.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -19,15 +20,6 @@
 #define MAX_FDS	   1024
 #define BATCH	   64 /* frames of the guest before sockets have their turn */
 
-struct slirp_lib {
-	Slirp *(*new)(const SlirpConfig *, const SlirpCb *, void *);
-	void (*cleanup)(Slirp *);
-	void (*fill)(Slirp *, uint32_t *, SlirpAddPollCb, void *);
-	void (*poll)(Slirp *, int, SlirpGetREventsCb, void *);
-	void (*input)(Slirp *, const uint8_t *, int);
-	int (*forward)(Slirp *, int, struct in_addr, int, struct in_addr, int);
-};
-
 struct timer {
 	bool used;
 	s64 at_ms; /* -1: not armed */
@@ -36,7 +28,6 @@ struct timer {
 };
 
 struct user_net {
-	struct slirp_lib lib;
 	Slirp *slirp;
 	struct timer timers[MAX_TIMERS];
 	struct pollfd fds[MAX_FDS];
@@ -135,27 +126,6 @@ static int get_revents(int i, void *opaque)
 
 /* --- set-up -------------------------------------------------------------------------------- */
 
-static int load(struct slirp_lib *l, struct err *e)
-{
-	void *so = dlopen("libslirp.so.0", RTLD_NOW | RTLD_LOCAL);
-
-	if (!so) {
-		err_set(e, -ENOENT,
-			"--net user: libslirp cannot be loaded (%s); install the package libslirp0",
-			dlerror());
-		return -ENOENT;
-	}
-#define SYMBOL(field, name) (l->field = (__typeof__(l->field))dlsym(so, name))
-	if (!SYMBOL(new, "slirp_new") || !SYMBOL(cleanup, "slirp_cleanup") ||
-	    !SYMBOL(fill, "slirp_pollfds_fill") || !SYMBOL(poll, "slirp_pollfds_poll") ||
-	    !SYMBOL(input, "slirp_input") || !SYMBOL(forward, "slirp_add_hostfwd")) {
-		err_set(e, -ENOENT, "--net user: this libslirp is another one: %s", dlerror());
-		return -ENOENT;
-	}
-#undef SYMBOL
-	return 0;
-}
-
 static struct in_addr address(u32 a)
 {
 	return (struct in_addr){ .s_addr = htonl(a) };
@@ -186,19 +156,16 @@ static int set_up(struct user_net *u, const struct run_net *n, struct err *e)
 		.tftp_path = n->tftp,
 		.bootfile = n->bootfile,
 	};
-	int ret = load(&u->lib, e);
 
-	if (ret)
-		return ret;
-	u->slirp = u->lib.new(&c, &callbacks, u);
+	u->slirp = slirp_new(&c, &callbacks, u);
 	if (!u->slirp)
 		return err_set(e, -EIO, "--net %s: libslirp refuses to start", n->text);
 	for (size_t i = 0; i < n->n_forwards; i++) {
 		const struct run_forward *f = &n->forwards[i];
 		u32 guest = f->guest_addr ? f->guest_addr : NETWORK + 15;
 
-		if (u->lib.forward(u->slirp, f->udp, address(f->host_addr), f->host_port,
-				   address(guest), f->guest_port) < 0)
+		if (slirp_add_hostfwd(u->slirp, f->udp, address(f->host_addr), f->host_port,
+				      address(guest), f->guest_port) < 0)
 			return err_set(e, -EADDRINUSE,
 				       "--net %s: cannot listen on port %u of the host: %s",
 				       n->text, f->host_port, strerror(errno));
@@ -239,7 +206,7 @@ static bool from_guest(struct user_net *u)
 			return errno == EAGAIN || errno == EINTR;
 		if (!len)
 			return false;
-		u->lib.input(u->slirp, u->frame, (int)len);
+		slirp_input(u->slirp, u->frame, (int)len);
 	}
 	return true;
 }
@@ -254,10 +221,10 @@ static void serve(struct user_net *u)
 
 		u->n_fds = 0;
 		add_poll(NET_HELPER_FD, SLIRP_POLL_IN, u);
-		u->lib.fill(u->slirp, &timeout, add_poll, u);
+		slirp_pollfds_fill(u->slirp, &timeout, add_poll, u);
 		run_timers(u, &timeout, false);
 		ret = poll(u->fds, u->n_fds, timeout > 60000 ? 60000 : (int)timeout);
-		u->lib.poll(u->slirp, ret < 0, get_revents, u);
+		slirp_pollfds_poll(u->slirp, ret < 0, get_revents, u);
 		run_timers(u, &timeout, true);
 		if (ret > 0 && u->fds[0].revents)
 			there = from_guest(u);
@@ -296,7 +263,7 @@ int net_user_serve(const struct run_net *n, bool confined, const char *user, str
 	else if (u->slirp && send(NET_HELPER_FD, "", 1, MSG_NOSIGNAL) == 1)
 		serve(u);
 	if (u->slirp)
-		u->lib.cleanup(u->slirp);
+		slirp_cleanup(u->slirp);
 	free(u);
 	return ret;
 }

@@ -1,22 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The process of the user-mode network; started by vmm run, not by people. */
+/* net-helper NET on|off [USER]: the process of the user-mode network; started by vmm run. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "vmm/commands.h"
+#include "net-helper/serve.h"
 #include "vmm/exit.h"
-#include "vmm/net.h"
 #include "vmm/options_device.h"
 
-int cmd_net_helper(int argc, char **argv)
+int main(int argc, char **argv)
 {
 	struct run_net n;
 	struct err e = { "" };
 	int ret;
 
 	if (argc < 3 || argc > 4) {
-		fputs("vmm: net-helper is started by vmm run --net user\n", stderr);
+		fputs("net-helper: it is started by vmm run --net user, not by people\n", stderr);
 		return VMM_EXIT_USAGE;
 	}
 	ret = parse_net_text(&n, argv[1], &e);

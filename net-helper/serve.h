@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The network in user mode, for one guest: libslirp behind one socket. A program of its own, because
+ * libslirp and the library under it exist as shared ones only, which `vmm`, a static program that
+ * starts in few system calls, cannot load; and a fault in it then finds none of the VMM's code.
+ */
+#ifndef UMBRA_NET_HELPER_SERVE_H
+#define UMBRA_NET_HELPER_SERVE_H
+
+#include <stdbool.h>
+
+#include "shadow/err.h"
+#include "vmm/options.h"
+
+/*
+ * Serve the guest at the other end of NET_HELPER_FD (vmm/net.h) until it is gone. Its first frame is
+ * one byte when all is set up, else an error for the user. @confined, @user: as net_open() has them.
+ * 0 or -errno.
+ */
+int net_user_serve(const struct run_net *n, bool confined, const char *user, struct err *e);
+
+#endif
