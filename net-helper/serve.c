@@ -250,7 +250,7 @@ int net_user_serve(const struct run_net *n, bool confined, const char *user, str
 
 	if (!u)
 		return err_set(e, -ENOMEM, "out of memory");
-	prctl(PR_SET_NAME, "vmm-net", 0, 0, 0); /* else "exe", by which it was started */
+	prctl(PR_SET_NAME, "vmm-net", 0, 0, 0); /* by which people know it */
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	signal(SIGPIPE, SIG_IGN); /* NOLINT(cert-err33-c): libslirp's sends */

@@ -41,6 +41,8 @@ struct memory {
 	int fd; /* of the RAM, or -1 */
 	u8 *ram;
 	u64 low, high;
+	u8 *range; /* of addresses, with the RAM somewhere in it */
+	u64 range_len;
 	pthread_mutex_t lock; /* slots */
 	struct slot slots[MAX_SLOTS];
 };
@@ -92,11 +94,10 @@ static int map_ram(struct memory *mem, const struct memory_config *c)
 		 0);
 	if (p == MAP_FAILED)
 		return -errno;
+	/* What alignment leaves over before and behind stays: addresses that nothing may use. */
+	mem->range = p;
+	mem->range_len = c->ram + align;
 	ram = (u8 *)ALIGN_UP((uintptr_t)p, align);
-	if (ram > p)
-		munmap(p, (size_t)(ram - p));
-	if (p + align > ram)
-		munmap(ram + c->ram, (size_t)(p + align - ram));
 	mem->ram = ram;
 	if (mem->fd >= 0 && mmap(ram, c->ram, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
 				 mem->fd, 0) == MAP_FAILED)
@@ -169,8 +170,8 @@ void memory_destroy(struct memory *mem)
 	for (size_t i = 0; i < MAX_SLOTS; i++)
 		if (mem->slots[i].len)
 			munmap(mem->slots[i].hva, mem->slots[i].len);
-	if (mem->ram)
-		munmap(mem->ram, mem->low + mem->high);
+	if (mem->range)
+		munmap(mem->range, mem->range_len);
 	if (mem->fd >= 0)
 		close(mem->fd);
 	pthread_mutex_destroy(&mem->lock);
