@@ -48,10 +48,10 @@ doctor()
 	esac
 }
 
-# A library that all need is a dependency; one that a feature loads must not be.
+# A library that only one feature needs is no dependency.
 depends()
 {
-	[[ $(field Depends) == libc6* && $(field Depends) != *slirp* && $(field Recommends) == *libslirp0* ]]
+	[[ $(field Depends) != *slirp* && $(field Recommends) == *libslirp0* ]]
 }
 
 page()
