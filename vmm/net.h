@@ -18,7 +18,7 @@
 /* The helper's end of the socket. */
 #define NET_HELPER_FD 3
 /* The file, as vmm/parts.h finds it. */
-#define NET_HELPER    "net-helper"
+#define NET_HELPER "net-helper"
 
 /*
  * *out is to be given to net_close(). Errors name the option. @user: whom the helper becomes if this
