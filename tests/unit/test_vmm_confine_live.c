@@ -79,8 +79,9 @@ static pid_t child_of(pid_t pid, const char *word)
 	snprintf(list, sizeof(list), "%s", read_proc(path));
 	for (pid_t child; (child = (pid_t)strtol(at, &end, 10)) > 0; at = end) {
 		snprintf(path, sizeof(path), "/proc/%d/cmdline", child);
-		/* "vmm", NUL, and the command. */
-		if (!strcmp(read_proc(path) + strlen(read_proc(path)) + 1, word))
+		/* Its own name; or "vmm", NUL, and the command. */
+		if (!strcmp(read_proc(path), word) ||
+		    !strcmp(read_proc(path) + strlen(read_proc(path)) + 1, word))
 			return child;
 	}
 	return 0;
