@@ -26,7 +26,7 @@ prepared()
 	expect [ -n "$(find "$XDG_CACHE_HOME" -type f)" ]
 }
 
-# within KEY FIGURE: by the third column of the table, which is not above the goal without saying so.
+# within KEY FIGURE: by the third column of the table; where that is above the goal, it must say so.
 within()
 {
 	local row goal bound measured
