@@ -83,7 +83,8 @@ int client_list(char ***out, size_t *n, struct err *e)
 	while (d && (de = readdir(d)) && *n < GUESTS_MAX && !ret) {
 		size_t len = strlen(de->d_name);
 
-		if (len < sizeof(SUFFIX) || strcmp(de->d_name + len - strlen(SUFFIX), SUFFIX) ||
+		if (len < sizeof(SUFFIX) ||
+		    strcmp(de->d_name + len - strlen(SUFFIX), SUFFIX) != 0 ||
 		    !lives(dir, de->d_name))
 			continue;
 		name = strndup(de->d_name, len - strlen(SUFFIX));
@@ -431,10 +432,10 @@ int client_event(struct client *c, int timeout_ms, json_t **out)
 
 int client_open(struct client **out, const char *name, int timeout_ms, struct err *e)
 {
-	struct client *c;
+	struct client *c = NULL;
 	int ret = client_dial(&c, name, e);
 
-	if (ret)
+	if (ret || !c)
 		return ret;
 	/* To be let in takes no time, whatever the commands will take. */
 	c->timeout_ms = timeout_ms < 0 ? CLIENT_TIMEOUT_MS : timeout_ms;

@@ -172,7 +172,8 @@ static int parse_endpoint(struct run_options *o, struct run_endpoint *end, const
 	if (!path)
 		path = value_of(s, "file");
 	if (!path)
-		return unknown(option, whole, s, known, "stdio, attach, pty, socket=PATH or file=PATH", e);
+		return unknown(option, whole, s, known,
+			       "stdio, attach, pty, socket=PATH or file=PATH", e);
 	if (!*path)
 		return err_set(e, -EINVAL, "%s %s: no path is named", option, whole);
 	end->path = run_options_path(o, path);
