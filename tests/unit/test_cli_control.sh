@@ -67,6 +67,11 @@ for _ in range(100):
         break
 END
 says 0 '' kill "$name"
+# Who started it has yet to collect it.
+for _ in {1..50}; do
+	kill -0 "$pid" 2>/dev/null || break
+	sleep 0.1
+done
 kill -0 "$pid" 2>/dev/null
 verdict $((! $?)) 'it is gone'
 says 1 "no guest \"$name\" runs" kill "$name"
