@@ -28,7 +28,7 @@
  * no namespaces at all.
  *
  * Not given up, and why: the capability bounding set (41 system calls to empty; without execve(),
- * with no_new_privs, it gives nothing), supplementary groups of a user who is not root (the kernel
+ * with no_new_privs, it gives nothing; nor would SECBIT_NOROOT, in one call, take more), supplementary groups of a user who is not root (the kernel
  * does not let him).
  */
 #ifndef UMBRA_VMM_CONFINE_H
