@@ -35,7 +35,7 @@ else
 LDLIBS  := -lconfig -ljansson -lbpf -lelf -llz4 -llzma -lzstd -lbz2 -lz -lcapstone -luring -lxxhash -lb2 -lpthread
 endif
 
-ROOMS   := shadow policy devices vmm net-helper
+ROOMS   := shadow policy devices vmm
 # Under obj/, because build/vmm is the command.
 objs     = $(patsubst %.c,$(B)/obj/%.o,$(wildcard $(1)/*.c)) $(patsubst %.S,$(B)/obj/%.o,$(wildcard $(1)/*.S))
 
@@ -93,8 +93,8 @@ $(B)/libvmm.a: $(filter-out $(B)/obj/vmm/main.o,$(VMM_OBJS))
 	@rm -f $@
 	ar rcs $@ $^
 
-$(B)/net-helper: $(call objs,net-helper) $(B)/libvmm.a $(ARCH)
-	$(CC) $(CFLAGS) $(EXTRA) -pie $(LDFLAGS_ALL) -o $@ $(call objs,net-helper) $(B)/libvmm.a $(ARCH) $(LDLIBS) -lslirp
+$(B)/net-helper: $(call objs,vmm/net-helper) $(B)/libvmm.a $(ARCH)
+	$(CC) $(CFLAGS) $(EXTRA) -pie $(LDFLAGS_ALL) -o $@ $(call objs,vmm/net-helper) $(B)/libvmm.a $(ARCH) $(LDLIBS) -lslirp
 
 # --- guest side -----------------------------------------------------------------------------
 guest: agent shim

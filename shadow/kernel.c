@@ -265,7 +265,7 @@ static bool same_layout(const struct kernel_layout *a, const struct kernel_layou
 
 int kernel_reread(struct kernel *k, struct err *e)
 {
-	struct kernel *n;
+	struct kernel *n = NULL;
 	int ret = kernel_open(&n, k->path, false, e);
 
 	if (ret)

@@ -103,7 +103,7 @@ static int read_tables(struct kernel *k, struct prepared *p, unsigned uid, const
 	struct stat st;
 
 	if (fstat(p->fd, &st))
-		return err_set(e, -errno, "the prepared image of %s: %s", k->path, strerror(errno));
+		return damaged(k, "it cannot be looked at", e);
 	if (!S_ISREG(st.st_mode) || st.st_uid != uid || st.st_mode & (S_IWGRP | S_IWOTH))
 		return damaged(k, "somebody else could write it", e);
 	if (st.st_size < (off_t)PREPARED_TABLES || pread_all(p->fd, &h, sizeof(h), 0))
@@ -118,13 +118,15 @@ static int read_tables(struct kernel *k, struct prepared *p, unsigned uid, const
 		return err_set(e, -ENOMEM, "%s: no memory", k->path);
 	if (pread_all(p->fd, p->tables, h.pages_at, 0))
 		return damaged(k, "it cannot be read", e);
-	/* The header is the copy in the tables now, and must still be what was checked. */
-	if (memcmp(p->tables, &h, sizeof(h)) != 0 ||
-	    XXH3_64bits(p->tables + from, h.pages_at - from) != h.sum)
-		return damaged(k, "a checksum of its header differs", e);
 	p->h = (const struct prepared_header *)(const void *)p->tables;
 	p->runs = (const struct prepared_run *)(const void *)(p->tables + PREPARED_TABLES);
-	wrong = check_runs(p->h, p->runs);
+	/* The header is the copy in the tables now: what was checked before only gave its size. */
+	if (p->h->pages_at != h.pages_at || memcmp(p->h->key, h.key, sizeof(h.key)) != 0 ||
+	    XXH3_64bits(p->tables + from, h.pages_at - from) != p->h->sum)
+		return damaged(k, "a checksum of its header differs", e);
+	wrong = check_header(p->h, (u64)st.st_size);
+	if (!wrong)
+		wrong = check_runs(p->h, p->runs);
 	if (!wrong)
 		wrong = check_sections(p->h);
 	return wrong ? damaged(k, wrong, e) : 0;
@@ -226,7 +228,7 @@ static int read_runs(const struct prepared *p, u8 *dst)
 		at += (u64)got;
 		while (i < n && (size_t)got >= v[i].iov_len)
 			got -= (ssize_t)v[i++].iov_len;
-		if (got) {
+		if (i < n && got) {
 			v[i].iov_base = (u8 *)v[i].iov_base + got;
 			v[i].iov_len -= (size_t)got;
 		}

@@ -112,19 +112,23 @@ static uint64_t read_counter(const char *dir, const char *name)
 static pid_t guest_process(pid_t pid)
 {
 	char path[64], line[256];
-	int inner = 0, outer_id, inner_id, found = 0;
+	bool found = false;
+	char *end;
+	int inner = 0;
 	FILE *f;
 
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)pid, (int)pid);
 	f = fopen(path, "re");
-	if (f && fscanf(f, "%d", &inner) != 1)
-		inner = 0;
+	if (f && fgets(line, sizeof(line), f))
+		inner = (int)strtol(line, NULL, 10);
 	if (f)
 		fclose(f);
 	snprintf(path, sizeof(path), "/proc/%d/status", inner);
 	f = inner ? fopen(path, "re") : NULL;
+	/* "NSpid:" and its id in each namespace. */
 	while (f && fgets(line, sizeof(line), f))
-		found |= sscanf(line, "NSpid: %d %d", &outer_id, &inner_id) == 2;
+		if (!strncmp(line, "NSpid:", 6) && strtol(line + 6, &end, 10))
+			found = strtol(end, NULL, 10) != 0;
 	if (f)
 		fclose(f);
 	return found ? inner : pid;

@@ -127,7 +127,7 @@ int client_bad_option(char **argv, int opt, const struct option *known)
 	const char *word = argv[optind - 1], *cluster = argv[optind], *near;
 	char letter[3] = { '-', (char)optopt, '\0' };
 
-	for (; known[n].name && n < ARRAY_SIZE(names); n++)
+	for (; n < ARRAY_SIZE(names) && known[n].name; n++)
 		names[n] = known[n].name;
 	if (opt == ':')
 		return client_usage(argv[0], "%s needs a value", word);

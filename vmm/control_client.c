@@ -452,7 +452,7 @@ int client_open(struct client **out, const char *name, int timeout_ms, struct er
 int control_call_fd(const char *name, const char *command, json_t *args, int fd, json_t **out,
 		    struct err *e)
 {
-	struct client *c;
+	struct client *c = NULL;
 	int ret = client_open(&c, name, -1, e);
 
 	if (ret) {

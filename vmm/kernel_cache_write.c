@@ -102,7 +102,7 @@ static int list(int dirfd, struct names *out)
 		n->kernel = S_ISREG(st.st_mode) && strstr(x->d_name, CACHE_SUFFIX);
 		if (!n->kernel && !S_ISLNK(st.st_mode))
 			continue;
-		strcpy(n->text, x->d_name);
+		memcpy(n->text, x->d_name, strlen(x->d_name) + 1);
 		n->time = (u64)st.st_mtim.tv_sec * 1000000000ULL + (u64)st.st_mtim.tv_nsec;
 		n->size = (u64)st.st_size;
 		out->n++;
@@ -227,7 +227,7 @@ static void key_name(const u8 *key, char *name)
 {
 	for (size_t i = 0; i < PREPARED_KEY; i++)
 		sprintf(name + 2 * i, "%02x", key[i]);
-	strcpy(name + 2 * (size_t)PREPARED_KEY, CACHE_SUFFIX);
+	memcpy(name + 2 * (size_t)PREPARED_KEY, CACHE_SUFFIX, sizeof(CACHE_SUFFIX));
 }
 
 void kernel_cache_write(const char *dir, const char *path, const struct stat *st,
@@ -238,7 +238,7 @@ void kernel_cache_write(const char *dir, const char *path, const struct stat *st
 	int dirfd, lock;
 
 	leave_the_vmm();
-	strcpy(copy, dir);
+	snprintf(copy, sizeof(copy), "%s", dir);
 	if (make_dirs(copy))
 		return;
 	dirfd = kernel_cache_dir(dir, geteuid());

@@ -81,7 +81,7 @@ static void stop(void *arg, struct control_request *r, const json_t *args)
 		control_reply(r, NULL);
 		return;
 	}
-	more = realloc(mon->stops, (mon->n_stops + 1) * sizeof(*more));
+	more = realloc(mon->stops, (mon->n_stops + 1) * sizeof(void *));
 	if (more)
 		mon->stops = more;
 	if (!more || (!mon->pausing && machine_pause(mon->m))) {

@@ -5,7 +5,7 @@
  *
  * The user-mode network (libslirp: DHCP, DNS, TFTP, the host as 10.0.2.2) parses whatever the guest
  * and the network send, and opens sockets. So it runs in a process and a program of its own,
- * net-helper/, which shares one socket with this one and none of the guest's memory; the library is
+ * vmm/net-helper/, which shares one socket with this one and none of the guest's memory; the library is
  * linked there and only there. The helper ends with its guest, however that ends.
  */
 #ifndef UMBRA_VMM_NET_H

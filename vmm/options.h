@@ -125,13 +125,13 @@ struct run_option {
 	const char
 		*form; /* of the value, for people, a line for each; NULL: a switch without one */
 	const char *help; /* lines that end with "\n", but for the last one */
-	bool repeat;	  /* each one adds to the others; else the last one counts */
 	/* Either the member of struct run_options, a const char * or a switch's bool, at this offset... */
 	size_t at;
-	bool path;	/* the member is the name of a file of the host */
-	bool no_config; /* makes no sense in a file of --config */
 	/* ... or a function that takes the value, which lives as long as *o. */
 	int (*take)(struct run_options *o, const char *value, struct err *e);
+	bool repeat;	/* each one adds to the others; else the last one counts */
+	bool path;	/* the member is the name of a file of the host */
+	bool no_config; /* makes no sense in a file of --config */
 };
 
 /* All options, in the order of --help. */

@@ -429,13 +429,13 @@ static void the_kernel_confirms_it(void **state)
 	assert_non_null(strstr(read_proc(v.pid, "limits"),
 			       "Max core file size        0                    0 "));
 	/* One mount: the root, in which nothing is and nothing can be made. */
-	strcpy(line, read_proc(v.pid, "mountinfo"));
+	snprintf(line, sizeof(line), "%s", read_proc(v.pid, "mountinfo"));
 	assert_non_null(strstr(line, " / / ro,nosuid,nodev,noexec"));
 	assert_ptr_equal(strchr(line, '\n'), line + strlen(line) - 1);
 	snprintf(path, sizeof(path), "/proc/%d/root/dev", v.pid);
 	assert_int_equal(access(path, F_OK), -1);
 	/* Of interfaces only its own loopback. */
-	strcpy(line, read_proc(v.pid, "net/dev"));
+	snprintf(line, sizeof(line), "%s", read_proc(v.pid, "net/dev"));
 	assert_non_null(strstr(line, "lo:"));
 	assert_null(strstr(line, "eth"));
 	assert_int_equal(finish(&v, line, sizeof(line)), 0);

@@ -239,7 +239,7 @@ static int find_parts(void **state)
 	/* build/tests/unit/test_... to build/vmm. */
 	for (int i = 0; n > 0 && i < 3 && (slash = strrchr(vmm, '/')); i++)
 		*slash = '\0';
-	strcat(vmm, "/vmm");
+	snprintf(vmm + strlen(vmm), sizeof(vmm) - strlen(vmm), "/vmm");
 	snprintf(kernel, sizeof(kernel), "%s/cloud/vmlinuz", images ? images : "build/images");
 	return 0;
 }
@@ -257,7 +257,7 @@ static bool cannot(void)
 static void expect_killed(const char *thread, const struct call *c)
 {
 	char line[1024], want[64], socket[64];
-	struct guest g;
+	struct guest g = { 0 };
 	int code;
 
 	start(&g, NULL, NULL);
@@ -298,7 +298,7 @@ static void an_allowed_call_does_not(void **state)
 {
 	const struct call getpid_ = { "getpid", SYS_getpid, { 0 } };
 	char line[1024];
-	struct guest g;
+	struct guest g = { 0 };
 
 	(void)state;
 	if (cannot())
@@ -317,7 +317,7 @@ static void the_networks_process_is_confined_too(void **state)
 {
 	const struct call unix_ = { "socket", SYS_socket, { AF_UNIX, SOCK_STREAM } };
 	char line[1024];
-	struct guest g;
+	struct guest g = { 0 };
 	pid_t helper;
 
 	(void)state;

@@ -112,7 +112,7 @@ static void check(const char *where, json_t *shape, json_t *v)
 
 	if (json_is_string(shape)) {
 		if (json_is_object(v) || json_is_array(v) ||
-		    strcmp(kind(v), json_string_value(shape)))
+		    strcmp(kind(v), json_string_value(shape)) != 0)
 			fail_msg("%s is no %s", where, json_string_value(shape));
 		return;
 	}

@@ -36,13 +36,13 @@ enum {
 
 struct rule {
 	const char *call;
-	unsigned who;
-	int error;	 /* 0: allowed; else refused with this, because a library tries it first */
-	unsigned n_args; /* conditions, all of which must hold */
 	struct {
 		unsigned index;
 		uint64_t mask, value;
-	} args[2];
+	} args[2]; /* conditions, all of which must hold */
+	unsigned who;
+	int error; /* 0: allowed; else refused with this, because a library tries it first */
+	unsigned n_args;
 	bool often; /* look at it first */
 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "net-helper/serve.h"
+#include "vmm/net-helper/serve.h"
 
 #include <errno.h>
 #include <poll.h>

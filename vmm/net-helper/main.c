@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "net-helper/serve.h"
+#include "vmm/net-helper/serve.h"
 #include "vmm/exit.h"
 #include "vmm/options_device.h"
 
