@@ -336,34 +336,37 @@ static int execute(struct peer *p, const json_t *o)
 	return 0;
 }
 
-/* QMP has no framing but the JSON itself. */
+/*
+ * QMP has no framing but the JSON itself. What is left moves once, not behind each command: a client
+ * may send a hundred thousand of them in one piece, and others wait meanwhile.
+ */
 int qmp_input(struct peer *p)
 {
 	json_error_t error;
+	size_t at = 0;
+	int ret = 0;
 	json_t *o;
-	size_t skip, left;
-	int ret;
 
-	for (;;) {
-		skip = strspn(p->in, " \t\r\n");
-		o = json_loadb(p->in + skip, p->in_len - skip, JSON_DISABLE_EOF_CHECK, &error);
+	while (!ret) {
+		while (at < p->in_len && strchr(" \t\r\n", p->in[at]) && p->in[at])
+			at++;
+		o = json_loadb(p->in + at, p->in_len - at, JSON_DISABLE_EOF_CHECK, &error);
 		if (!o) {
-			if (p->in_len == skip ||
+			if (at == p->in_len ||
 			    json_error_code(&error) == json_error_premature_end_of_input)
-				return p->in_len < PEER_INPUT_MAX ? 0 : -EMSGSIZE;
+				break;
 			say_error(p, "GenericError", "Invalid JSON syntax", NULL);
 			return -EINVAL;
 		}
-		left = p->in_len - skip - (size_t)error.position;
-		memmove(p->in, p->in + skip + error.position, left);
-		p->in_len = left;
-		p->in[left] = 0;
+		at += (size_t)error.position;
 		if (json_is_object(o))
 			ret = execute(p, o);
 		else
 			ret = say_error(p, "GenericError", "QMP input must be a JSON object", NULL);
 		json_decref(o);
-		if (ret)
-			return ret;
 	}
+	p->in_len -= at;
+	memmove(p->in, p->in + at, p->in_len);
+	p->in[p->in_len] = 0;
+	return !ret && p->in_len == PEER_INPUT_MAX ? -EMSGSIZE : ret;
 }

@@ -48,10 +48,10 @@ doctor()
 	esac
 }
 
-# A library that only one feature needs is no dependency.
+# vmm itself is static; the network's program is not.
 depends()
 {
-	[[ $(field Depends) != *slirp* && $(field Recommends) == *libslirp0* ]]
+	[[ $(field Depends) == *libc6* && $(field Depends) == *libslirp0* ]]
 }
 
 page()
