@@ -268,7 +268,7 @@ int kernel_reread(struct kernel *k, struct err *e)
 	struct kernel *n = NULL;
 	int ret = kernel_open(&n, k->path, false, e);
 
-	if (ret)
+	if (!n)
 		return ret;
 	if (!same_layout(&k->layout, &n->layout) || strcmp(k->release, n->release) != 0) {
 		kernel_close(n);

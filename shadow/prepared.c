@@ -18,7 +18,8 @@
 
 static int damaged(const struct kernel *k, const char *what, struct err *e)
 {
-	return err_set(e, -EBADMSG, "the prepared image of %s is of no use: %s", k->path, what);
+	err_set(e, -EBADMSG, "the prepared image of %s is of no use: %s", k->path, what);
+	return -EBADMSG;
 }
 
 static int pread_all(int fd, void *buf, size_t len, u64 at)
@@ -114,8 +115,10 @@ static int read_tables(struct kernel *k, struct prepared *p, unsigned uid, const
 	if (key && memcmp(key, h.key, sizeof(h.key)) != 0)
 		return damaged(k, "it is another kernel's", e);
 	p->tables = malloc(h.pages_at);
-	if (!p->tables)
-		return err_set(e, -ENOMEM, "%s: no memory", k->path);
+	if (!p->tables) {
+		err_set(e, -ENOMEM, "%s: no memory", k->path);
+		return -ENOMEM;
+	}
 	if (pread_all(p->fd, p->tables, h.pages_at, 0))
 		return damaged(k, "it cannot be read", e);
 	p->h = (const struct prepared_header *)(const void *)p->tables;

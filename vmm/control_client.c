@@ -455,7 +455,7 @@ int control_call_fd(const char *name, const char *command, json_t *args, int fd,
 	struct client *c = NULL;
 	int ret = client_open(&c, name, -1, e);
 
-	if (ret) {
+	if (!c) {
 		json_decref(args);
 		return ret;
 	}
