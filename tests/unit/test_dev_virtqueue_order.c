@@ -2,9 +2,11 @@
 /*
  * The two full fences of a ring, as a litmus test of store buffering: each side stores what it has to
  * say and then loads what the other one said. It must never happen that neither sees the other's
- * store, for then both sleep. Without the fence an x86 does that about once in a thousand rounds that
- * meet; with real sleeps, as in test_dev_virtqueue_wake.c, it never shows, since each is a system
- * call. The driver's side is written here, with a fence of its own.
+ * store, for then both sleep. How often an x86 without the fence does that depends on the machine: the
+ * tests of the bell have failed within ten to ten thousand rounds each time that its fence was taken
+ * away; those of the interrupt have not done so reliably, so what they prove is little. With real
+ * sleeps, as in test_dev_virtqueue_wake.c, it never shows, since each is a system call. The driver's
+ * side is written here, with a fence of its own.
  */
 #include <setjmp.h>
 #include <stdarg.h>
