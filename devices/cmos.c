@@ -22,6 +22,7 @@ enum {
 	REG_B = 0x0b,
 	REG_C = 0x0c,
 	REG_D = 0x0d,
+	REG_SHUTDOWN = 0x0f,	/* what a BIOS is to do after a reset of the processor only */
 	REG_BASE_KB = 0x15,	/* two bytes */
 	REG_EXTENDED_KB = 0x17, /* above 1 MiB, up to 64 MiB; two bytes, and again at 0x30 */
 	REG_EXTENDED_KB2 = 0x30,
@@ -209,6 +210,20 @@ int cmos_create(struct cmos **out, struct host *h, const struct cmos_config *con
 	}
 	*out = c;
 	return 0;
+}
+
+void cmos_reset(struct cmos *c)
+{
+	pthread_mutex_lock(&c->lock);
+	c->index = 0;
+	c->regs[REG_A] = A_RESET;
+	c->regs[REG_B] = B_24_HOURS;
+	if (c->regs[REG_C])
+		c->h->ops->irq_line(c->h, c->c.gsi, false);
+	c->regs[REG_C] = 0;
+	c->regs[REG_SHUTDOWN] = 0;
+	update_period(c);
+	pthread_mutex_unlock(&c->lock);
 }
 
 void cmos_destroy(struct cmos *c)

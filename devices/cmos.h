@@ -28,6 +28,8 @@ struct cmos_config {
 
 int cmos_create(struct cmos **out, struct host *h, const struct cmos_config *c);
 void cmos_destroy(struct cmos *c); /* NULL allowed */
+/* The clock's registers; the bytes are kept, by a battery. No vCPU runs. */
+void cmos_reset(struct cmos *c);
 /* One period has passed. Any thread; ignored while the guest does not want it. */
 void cmos_tick(struct cmos *c);
 

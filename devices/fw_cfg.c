@@ -120,6 +120,14 @@ int fw_cfg_create(struct fw_cfg **out, struct host *h)
 	return 0;
 }
 
+void fw_cfg_reset(struct fw_cfg *f)
+{
+	pthread_mutex_lock(&f->lock);
+	f->selected = NULL;
+	f->at = 0;
+	pthread_mutex_unlock(&f->lock);
+}
+
 void fw_cfg_destroy(struct fw_cfg *f)
 {
 	if (!f)

@@ -24,6 +24,8 @@ struct fw_cfg;
 /* Registers the ports. */
 int fw_cfg_create(struct fw_cfg **out, struct host *h);
 void fw_cfg_destroy(struct fw_cfg *f); /* NULL allowed */
+/* Nothing is selected. */
+void fw_cfg_reset(struct fw_cfg *f);
 
 /*
  * Before the guest runs. The data is copied. -EEXIST: there is such an item or file; -ENOSPC: no

@@ -125,6 +125,25 @@ static void refresh(struct msix *x, struct entry *t)
 			refresh_attached(x, &x->attached[i]);
 }
 
+void msix_reset(struct msix *x)
+{
+	pthread_mutex_lock(&x->lock);
+	x->control = 0;
+	for (unsigned i = 0; i < x->n; i++) {
+		struct entry *t = &x->entries[i];
+
+		refresh(x, t); /* nobody listens to what is attached */
+		if (t->host_vector >= 0)
+			x->h->ops->msi_free(x->h, t->host_vector);
+		*t = (struct entry){
+			.word[3] = ENTRY_MASKED,
+			.host_vector = NOT_MADE,
+			.stale = true,
+		};
+	}
+	pthread_mutex_unlock(&x->lock);
+}
+
 static void write_word(struct msix *x, unsigned index, u32 value)
 {
 	struct entry *t = &x->entries[index / 4];

@@ -21,6 +21,8 @@ struct msix;
 
 int msix_create(struct msix **out, struct host *h, unsigned vectors);
 void msix_destroy(struct msix *x); /* NULL allowed */
+/* As it was created: all masked. After the device stopped raising vectors. */
+void msix_reset(struct msix *x);
 unsigned msix_vectors(const struct msix *x);
 
 /* The table and the pending bits as I/O regions; accesses of 4 and 8 bytes, others do nothing. */

@@ -31,6 +31,7 @@ struct pci_dev {
 	bool ready;
 	u8 config[CONFIG_SIZE];
 	u8 writable[CONFIG_SIZE]; /* bits that the guest can write */
+	u8 initial[CONFIG_SIZE];  /* what these are after a reset */
 	unsigned next_cap, last_cap_link;
 	struct bar bars[PCI_BARS];
 	struct bar_arg {
@@ -232,6 +233,25 @@ struct pci_dev *pci_bus_bridge(const struct pci_bus *bus)
 	return bus->devs[0];
 }
 
+void pci_bus_reset(struct pci_bus *bus)
+{
+	pthread_mutex_lock(&bus->lock);
+	bus->address = 0;
+	for (unsigned slot = 0; slot < PCI_SLOTS; slot++) {
+		struct pci_dev *d = bus->devs[slot];
+
+		if (!d)
+			continue;
+		if (d->ops && d->ops->reset)
+			d->ops->reset(d->arg);
+		for (unsigned i = 0; i < CONFIG_SIZE; i++)
+			d->config[i] = (u8)((d->config[i] & ~d->writable[i]) |
+					    (d->initial[i] & d->writable[i]));
+		update_bars(d);
+	}
+	pthread_mutex_unlock(&bus->lock);
+}
+
 void pci_bus_destroy(struct pci_bus *bus)
 {
 	if (!bus)
@@ -319,7 +339,7 @@ int pci_dev_add_capability(struct pci_dev *d, u8 id, const void *body, const voi
 
 void pci_dev_register(struct pci_dev *d, u8 reg, u8 value, u8 writable)
 {
-	d->config[reg] = value;
+	d->config[reg] = d->initial[reg] = value;
 	d->writable[reg] = writable;
 }
 
@@ -328,6 +348,7 @@ void pci_dev_ready(struct pci_dev *d)
 	pthread_mutex_lock(&d->bus->lock);
 	d->ready = true;
 	put16(d->config + PCI_COMMAND, PCI_COMMAND_MEMORY);
+	memcpy(d->initial, d->config, sizeof(d->initial));
 	update_bars(d);
 	pthread_mutex_unlock(&d->bus->lock);
 }

@@ -35,6 +35,8 @@ struct pci_ops {
 	void (*config_written)(void *arg, unsigned offset, unsigned len);
 	/* Before a read; may refresh what it sees. May be NULL. */
 	void (*config_read)(void *arg, unsigned offset, unsigned len);
+	/* The bus is reset; the configuration space will be as it was at pci_dev_ready(). May be NULL. */
+	void (*reset)(void *arg);
 };
 
 /* Registers the ports, the reset at 0xcf9 among them; 00:00.0 is a host bridge. [@window, @window_end): for BARs. */
@@ -48,6 +50,8 @@ int pci_bus_create_with(struct pci_bus **out, struct host *h, const struct pci_i
  */
 int pci_bus_map_ecam(struct pci_bus *bus, u64 gpa);
 struct pci_dev *pci_bus_bridge(const struct pci_bus *bus);
+/* RST#: all functions as they were created, at the addresses that the bus gave them. No vCPU runs. */
+void pci_bus_reset(struct pci_bus *bus);
 /* Frees the functions too (not their @arg). NULL allowed. */
 void pci_bus_destroy(struct pci_bus *bus);
 

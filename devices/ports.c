@@ -87,6 +87,20 @@ static void pm1_io(void *arg, u64 offset, void *data, unsigned len, bool write)
 		p->h->ops->power(p->h, HOST_POWEROFF, "ACPI S5");
 }
 
+static void set_registers(struct ports *p)
+{
+	p->a20 = A20_ON;
+	memset(p->pm1, 0, sizeof(p->pm1));
+	p->pm1[PM1_CONTROL] = CONTROL_SCI;
+}
+
+void ports_reset(struct ports *p)
+{
+	pthread_mutex_lock(&p->lock);
+	set_registers(p);
+	pthread_mutex_unlock(&p->lock);
+}
+
 int ports_create(struct ports **out, struct host *h, const struct ports_config *c)
 {
 	struct ports *p = calloc(1, sizeof(*p));
@@ -97,8 +111,7 @@ int ports_create(struct ports **out, struct host *h, const struct ports_config *
 	pthread_mutex_init(&p->lock, NULL);
 	p->h = h;
 	p->c = *c;
-	p->a20 = A20_ON;
-	p->pm1[PM1_CONTROL] = CONTROL_SCI;
+	set_registers(p);
 	ret = h->ops->pio_add(h, PORT_A20, 1, a20_io, p);
 	if (!ret && c->log)
 		ret = h->ops->pio_add(h, PORT_LOG, 1, log_io, p);

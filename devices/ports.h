@@ -28,5 +28,6 @@ struct ports_config {
 
 int ports_create(struct ports **out, struct host *h, const struct ports_config *c);
 void ports_destroy(struct ports *p); /* NULL allowed */
+void ports_reset(struct ports *p);
 
 #endif

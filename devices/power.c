@@ -105,6 +105,11 @@ int power_create(struct power **out, struct host *h, const struct power_config *
 	return 0;
 }
 
+void power_reset(struct power *p)
+{
+	__atomic_store_n(&p->events, 0, __ATOMIC_RELEASE);
+}
+
 void power_destroy(struct power *p)
 {
 	free(p);

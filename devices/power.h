@@ -26,6 +26,8 @@ struct power_config {
 
 int power_create(struct power **out, struct host *h, const struct power_config *c);
 void power_destroy(struct power *p); /* NULL allowed */
+/* Whoever pressed the button before must press it again. */
+void power_reset(struct power *p);
 /* Press the power button. Whether the guest obeys is its own matter. Any thread. */
 void power_button(struct power *p);
 

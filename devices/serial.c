@@ -11,6 +11,7 @@
 #define IER_BITS  0x0f
 #define IIR_FIFOS 0xc0
 #define MCR_BITS  0x1f
+#define DIVISOR	  1 /* 115200 baud */
 
 struct serial {
 	struct host *h;
@@ -198,7 +199,7 @@ int serial_create(struct serial **out, struct host *h, const struct serial_confi
 	pthread_mutex_init(&s->lock, NULL);
 	s->h = h;
 	s->c = *c;
-	s->dll = 1; /* 115200 baud */
+	s->dll = DIVISOR;
 	ret = h->ops->pio_add(h, c->port, 8, serial_io, s);
 	if (ret) {
 		serial_destroy(s);
@@ -206,6 +207,23 @@ int serial_create(struct serial **out, struct host *h, const struct serial_confi
 	}
 	*out = s;
 	return 0;
+}
+
+void serial_reset(struct serial *s)
+{
+	bool room;
+
+	pthread_mutex_lock(&s->lock);
+	s->ier = s->fcr = s->lcr = s->mcr = s->scr = s->dlm = 0;
+	s->dll = DIVISOR;
+	s->thr_event = s->looped = false;
+	s->tail = s->head;
+	update_line(s);
+	room = s->starved;
+	s->starved = false;
+	pthread_mutex_unlock(&s->lock);
+	if (room)
+		s->c.room(s->c.arg);
 }
 
 void serial_destroy(struct serial *s)

@@ -29,6 +29,8 @@ struct serial_config {
 
 int serial_create(struct serial **out, struct host *h, const struct serial_config *c);
 void serial_destroy(struct serial *s); /* NULL allowed */
+/* As it was created; what was typed ahead is lost. No vCPU runs. */
+void serial_reset(struct serial *s);
 
 /* Bytes for the guest; returns how many were taken. Any thread. */
 size_t serial_input(struct serial *s, const u8 *buf, size_t len);

@@ -108,6 +108,13 @@ void virtio_destroy(struct virtio *v)
 	free(v);
 }
 
+void virtio_reset(struct virtio *v)
+{
+	pthread_mutex_lock(&v->lock);
+	reset(v);
+	pthread_mutex_unlock(&v->lock);
+}
+
 void virtio_set_transport(struct virtio *v, const struct virtio_transport *t)
 {
 	v->transport = *t;

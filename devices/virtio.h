@@ -51,6 +51,8 @@ struct virtio_transport {
 int virtio_create(struct virtio **out, struct host *h, const struct virtio_type *type, void *arg);
 /* Stops the device first. NULL allowed. */
 void virtio_destroy(struct virtio *v);
+/* As the driver can do it, by writing 0 to the status (2.4). Any thread but a queue's. */
+void virtio_reset(struct virtio *v);
 void virtio_set_transport(struct virtio *v, const struct virtio_transport *t);
 /* The host that @v was created with. */
 struct host *virtio_host(const struct virtio *v);

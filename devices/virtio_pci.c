@@ -192,11 +192,21 @@ static void on_config_written(void *arg, unsigned offset, unsigned len)
 	}
 }
 
+static void on_reset(void *arg)
+{
+	struct virtio_pci *p = arg;
+
+	/* First the device, which may be raising interrupts. */
+	virtio_reset(p->v);
+	msix_reset(p->msix);
+}
+
 static const struct pci_ops pci_ops = {
 	.bar = bar_io,
 	.bar_moved = on_bar_moved,
 	.config_written = on_config_written,
 	.config_read = on_config_read,
+	.reset = on_reset,
 };
 
 static int add_virtio_cap(struct virtio_pci *p, u8 type, u32 offset, u32 length)

@@ -126,20 +126,23 @@ static int place_kernel(struct machine *m, const struct boot_plan *p, struct loa
 	return ret ? ret : kernel_place(p->kernel, dst, room, p->kaslr, e);
 }
 
-static int open_initrd(const char *path, u64 *len, struct err *e)
+int boot_open_initrd(const char *path, struct err *e)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	struct stat st;
 
-	if (fd < 0)
-		return err_set(e, -errno, "--initrd %s: cannot open: %s", path, strerror(errno));
-	if (fstat(fd, &st) || !S_ISREG(st.st_mode) || !st.st_size) {
-		close(fd);
-		return err_set(e, -EINVAL, "--initrd %s: is %s", path,
+	return fd < 0 ? err_set(e, -errno, "--initrd %s: cannot open: %s", path, strerror(errno))
+		      : fd;
+}
+
+static int initrd_size(const struct boot_plan *p, u64 *len, struct err *e)
+{
+	struct stat st = { 0 };
+
+	if (fstat(p->initrd_fd, &st) || !S_ISREG(st.st_mode) || !st.st_size)
+		return err_set(e, -EINVAL, "--initrd %s: is %s", p->initrd,
 			       S_ISREG(st.st_mode) ? "empty" : "not a regular file");
-	}
 	*len = (u64)st.st_size;
-	return fd;
+	return 0;
 }
 
 /* As high as the kernel allows: it is freed early, and low memory is what DMA may want. */
@@ -150,40 +153,28 @@ static int place_initrd(struct machine *m, const struct boot_plan *p, struct loa
 	u64 limit = h && h->initrd_addr_max ? h->initrd_addr_max : INITRD_MAX_OLD;
 	u64 top = memory_low(machine_memory_map(m));
 	u64 prefix = ALIGN_UP((u64)p->prefix_len, PAGE), len = 0;
-	int fd = -1, ret = 0;
+	int ret = p->initrd ? initrd_size(p, &len, e) : 0;
 	u8 *dst;
 
-	if (p->initrd) {
-		fd = open_initrd(p->initrd, &len, e);
-		if (fd < 0)
-			return fd;
-	}
-	if (!prefix && !len)
-		goto out;
+	if (ret || (!prefix && !len))
+		return ret;
 	if (top > limit + 1)
 		top = limit + 1;
 	top &= ~(PAGE - 1);
-	if (len > top || prefix > top - len || top - len - prefix < l->end + PAGE) {
-		ret = too_small(m, l->end + prefix + len + PAGE, "this kernel with its initrd", e);
-		goto out;
-	}
+	if (len > top || prefix > top - len || top - len - prefix < l->end + PAGE)
+		return too_small(m, l->end + prefix + len + PAGE, "this kernel with its initrd", e);
 	l->initrd = (top - prefix - len) & ~(PAGE - 1);
 	l->initrd_len = prefix + len;
 	dst = machine_gpa(m, l->initrd, l->initrd_len);
-	if (!dst) {
-		ret = too_small(m, l->end + prefix + len + PAGE, "this kernel with its initrd", e);
-		goto out;
-	}
+	if (!dst)
+		return too_small(m, l->end + prefix + len + PAGE, "this kernel with its initrd", e);
 	if (p->prefix_len)
 		memcpy(dst, p->initrd_prefix, p->prefix_len);
 	if (len) {
-		ret = read_all(fd, dst + prefix, len);
+		ret = read_all(p->initrd_fd, dst + prefix, len);
 		if (ret)
 			err_set(e, ret, "--initrd %s: cannot read: %s", p->initrd, strerror(-ret));
 	}
-out:
-	if (fd >= 0)
-		close(fd);
 	return ret;
 }
 
@@ -307,6 +298,7 @@ int boot_load(struct machine *m, const struct boot_plan *p, struct err *e)
 	if (!acpi || !stub || acpi_write(acpi, LAYOUT_ACPI_SIZE, LAYOUT_ACPI, machine_cpus(m)))
 		return too_small(m, LAYOUT_MEM_MIN, "its ACPI tables", e);
 	memcpy(stub, reset_stub, sizeof(reset_stub));
+	machine_keep_kernel_file(m, p->kernel);
 	if (!kernel_payload_opaque(p->kernel))
 		machine_set_kernel(m, p->kernel, l.phys, p->kaslr);
 	return boot_cpu_enter(m, l.entry, LAYOUT_ZERO_PAGE, e);

@@ -18,7 +18,8 @@ struct kernel;
 
 struct boot_plan {
 	struct kernel *kernel;
-	const char *initrd;	   /* path or NULL */
+	const char *initrd;	   /* path, for messages; or NULL */
+	int initrd_fd;		   /* of boot_open_initrd(); stays open */
 	const void *initrd_prefix; /* put before it, page-aligned; or NULL */
 	size_t prefix_len;
 	const char *cmdline;
@@ -33,7 +34,10 @@ struct boot_plan {
  */
 int boot_choose_kaslr(const struct kernel *k, u64 *kaslr, struct err *e);
 
-/* All of the above; -ENOMEM: the guest's memory is too small for what it has to hold. */
+/* Open the initramfs at @path, which can then be loaded at each boot. The descriptor or -errno. */
+int boot_open_initrd(const char *path, struct err *e);
+
+/* All of the above, into zeroed memory; -ENOMEM: the guest's memory is too small for what it has to hold. */
 int boot_load(struct machine *m, const struct boot_plan *p, struct err *e);
 
 #endif

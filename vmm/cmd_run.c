@@ -48,6 +48,7 @@ struct run {
 	struct sessions *sessions;
 	char *cmdline;
 	u64 kaslr;
+	int initrd; /* descriptor, or -1 */
 	int signals;
 	int started_timer;
 };
@@ -143,6 +144,7 @@ static int choose_kaslr(struct run *r, struct err *e)
 		     r->o.kernel);
 		return 0;
 	}
+	r->kaslr = 0;
 	if (r->o.no_kaslr)
 		return 0;
 	if (!l->relocatable) {
@@ -217,7 +219,12 @@ static int load(struct run *r, struct err *e)
 	if (ret)
 		return err_set(e, ret, "cannot make the archive for the guest: %s", strerror(-ret));
 	p.initrd_prefix = prefix;
-	ret = make_cmdline(r, e);
+	if (r->o.initrd && r->initrd < 0)
+		r->initrd = boot_open_initrd(r->o.initrd, e);
+	if (r->o.initrd && r->initrd < 0)
+		return r->initrd;
+	p.initrd_fd = r->initrd;
+	ret = r->cmdline ? 0 : make_cmdline(r, e);
 	p.cmdline = r->cmdline;
 	return ret ? ret : boot_load(r->m, &p, e);
 }
@@ -238,6 +245,72 @@ static void on_started(void *arg, u32 expiries)
 	where_release_kernel(r->m);
 	kernel_close(r->kernel);
 	r->kernel = NULL;
+}
+
+static int watch_start(struct run *r, struct err *e)
+{
+	r->started_timer = loop_timer(machine_loop(r->m), 1, 0, on_started, r);
+	return r->started_timer < 0 ? err_set(e, r->started_timer, "cannot create a timer") : 0;
+}
+
+/* The kernel's file as it is now, by the descriptor of the first start: no path can be opened any more. */
+static int reopen_kernel(struct run *r, struct err *e)
+{
+	struct kernel *known = machine_kernel(r->m);
+	const char *path;
+	int fd = machine_kernel_file(r->m, &path), ret;
+
+	where_release_kernel(r->m);
+	if (known != r->kernel)
+		kernel_close(known);
+	kernel_close(r->kernel);
+	r->kernel = NULL;
+	ret = fd < 0 ? err_set(e, -EBADF, "the kernel's file could not be kept open")
+		     : kernel_open_fd(&r->kernel, fd, path, true, e);
+	return ret ? ret : choose_kaslr(r, e);
+}
+
+/* Does the machine start anew at a reset? */
+static bool can_reboot(const struct run *r)
+{
+	/* Sessions belong to the kernel that they were made for, and so does their record. */
+	return !r->o.no_reboot && !r->sessions;
+}
+
+/*
+ * As a PC does at a reset: devices first, which use memory, then memory and processors, then what
+ * starts at the reset vector.
+ */
+static int reboot(struct run *r, struct err *e)
+{
+	int ret = 0;
+
+	panic_watch_reset(r->panic);
+	console_reset(r->console);
+	platform_reset(r->platform);
+	if (r->firmware)
+		ret = firmware_reset(r->firmware, e);
+	else
+		ret = reopen_kernel(r, e);
+	if (!ret)
+		ret = machine_reset(r->m, e);
+	if (!ret)
+		ret = r->firmware ? firmware_place(r->firmware, e) : load(r, e);
+	if (ret)
+		return ret;
+	monitor_reset(r->monitor);
+	return watch_start(r, e);
+}
+
+/* From the first instruction to the end of the last kernel: an exit code. */
+static int run_guest(struct run *r, struct err *e)
+{
+	int code;
+
+	while ((code = machine_run(r->m, e)) == VMM_EXIT_REBOOT && can_reboot(r))
+		if (reboot(r, e))
+			return VMM_EXIT_ERROR;
+	return code;
 }
 
 static int create_monitor(struct run *r, struct err *e)
@@ -320,11 +393,8 @@ static int prepare(struct run *r, u64 exec_ns, struct err *e)
 	if (!ret && r->sessions)
 		ret = sessions_start(r->sessions, machine_loop(r->m), monitor_control(r->monitor),
 				     e);
-	if (!ret) {
-		r->started_timer = loop_timer(machine_loop(r->m), 1, 0, on_started, r);
-		if (r->started_timer < 0)
-			ret = err_set(e, r->started_timer, "cannot create a timer");
-	}
+	if (!ret)
+		ret = watch_start(r, e);
 	if (!ret && r->o.stats)
 		stats_open(r->stats);
 	return ret ? ret : confine(r, e);
@@ -345,6 +415,8 @@ static void release(struct run *r)
 	kernel_close(r->kernel);
 	if (r->signals >= 0)
 		close(r->signals);
+	if (r->initrd >= 0)
+		close(r->initrd);
 	detach_free(r->detach);
 	stats_close(r->stats);
 	confine_free(r->confine);
@@ -369,7 +441,7 @@ static void report(struct run *r, int code)
 int cmd_run(int argc, char **argv)
 {
 	u64 exec_ns = 0;
-	struct run r = { .signals = -1 };
+	struct run r = { .initrd = -1, .signals = -1 };
 	struct err e = { "" };
 	u64 syscalls = 0;
 	int code, ret;
@@ -406,7 +478,7 @@ int cmd_run(int argc, char **argv)
 		ret = prepare(&r, exec_ns, &e);
 	if (!ret)
 		e.text[0] = '\0'; /* of something that was tried and did without */
-	code = ret ? VMM_EXIT_ERROR : machine_run(r.m, &e);
+	code = ret ? VMM_EXIT_ERROR : run_guest(&r, &e);
 	if (!ret)
 		monitor_ended(r.monitor, code);
 	/* The terminal first, so that what follows is readable. */

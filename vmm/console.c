@@ -207,6 +207,11 @@ void console_destroy(struct console *c)
 	free(c);
 }
 
+void console_reset(struct console *c)
+{
+	serial_reset(c->serial);
+}
+
 int console_attach(struct console *c, int fd, struct err *e)
 {
 	return viewers_add(c->viewers, fd, e);

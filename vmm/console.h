@@ -45,6 +45,9 @@ int console_create(struct console **out, struct machine *m, const struct run_opt
  */
 void console_destroy(struct console *c);
 
+/* The serial port; the virtio console is reset with its bus. No vCPU runs. */
+void console_reset(struct console *c);
+
 /* A viewer with a socket of its own (viewers.h); @fd is taken over if it succeeds. Main thread. */
 int console_attach(struct console *c, int fd, struct err *e);
 unsigned console_viewers(struct console *c);

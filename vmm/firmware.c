@@ -29,6 +29,8 @@ struct firmware {
 	struct firmware_kernel *kernel;
 	int timer; /* of the CMOS clock; belongs to the event loop */
 	int log;
+	const u8 *low_source; /* the end of the ROM, */
+	u64 low_len;	      /* which is copied below 1 MiB */
 	u8 line[256];
 	size_t line_len;
 };
@@ -65,14 +67,24 @@ static void set_periodic(void *arg, u64 ns)
 	loop_timer_set(machine_loop(f->m), f->timer, ns, ns);
 }
 
+static int place_low(struct firmware *f, struct err *e)
+{
+	void *low = machine_gpa(f->m, LAYOUT_HIGH_RAM - f->low_len, f->low_len);
+
+	if (!low)
+		return err_set(e, -ENOMEM, "guest memory is too small for a firmware");
+	memcpy(low, f->low_source, f->low_len);
+	return 0;
+}
+
 static int load_image(struct firmware *f, const char *name, struct err *e)
 {
 	bool debian = !strcmp(name, "seabios");
 	const char *path = debian ? FIRMWARE_SEABIOS : name;
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), ret;
 	struct stat st;
-	void *rom, *low;
-	u64 len, copy;
+	void *rom;
+	u64 len;
 
 	if (fd < 0)
 		return err_set(e, -errno, "--firmware %s: cannot open %s: %s%s", name, path,
@@ -94,13 +106,9 @@ static int load_image(struct firmware *f, const char *name, struct err *e)
 		err_set(e, ret, "--firmware %s: cannot read: %s", name, strerror(-ret));
 		goto out;
 	}
-	copy = len < LOW_COPY ? len : LOW_COPY;
-	low = machine_gpa(f->m, LAYOUT_HIGH_RAM - copy, copy);
-	if (!low) {
-		ret = err_set(e, -ENOMEM, "guest memory is too small for a firmware");
-		goto out;
-	}
-	memcpy(low, (u8 *)rom + len - copy, copy);
+	f->low_len = len < LOW_COPY ? len : LOW_COPY;
+	f->low_source = (u8 *)rom + len - f->low_len;
+	ret = place_low(f, e);
 out:
 	close(fd);
 	return ret;
@@ -180,6 +188,20 @@ int firmware_create(struct firmware **out, struct machine *m, const struct firmw
 	}
 	*out = f;
 	return 0;
+}
+
+int firmware_reset(struct firmware *f, struct err *e)
+{
+	flush_log(f);
+	cmos_reset(f->cmos);
+	ports_reset(f->ports);
+	fw_cfg_reset(f->cfg);
+	return f->kernel ? firmware_kernel_reset(f->kernel, e) : 0;
+}
+
+int firmware_place(struct firmware *f, struct err *e)
+{
+	return place_low(f, e);
 }
 
 void firmware_destroy(struct firmware *f)

@@ -5,8 +5,7 @@
  *
  * It is told all it needs by fw_cfg: memory map, number of CPUs, ACPI tables, the order of the
  * disks, and to use the serial port as its screen and keyboard. A machine with .pc is needed, with
- * the bus of devices/i440fx.h. Nothing is kept over a reset: it ends the machine, as it does for a
- * directly booted guest (exit code 10), and a new start finds everything as it was.
+ * the bus of devices/i440fx.h. After a reset it starts anew, from the image as it was read at first.
  *
  * A Linux-like kernel (bzImage) may be given too: a Linux kernel, or iPXE's ipxe.lkrn. It is
  * started by an option ROM of ours, first in the boot order, by the kernel's 16-bit entry: what
@@ -38,6 +37,10 @@ struct firmware_config {
 /* Before machine_run(), instead of boot_load(). */
 int firmware_create(struct firmware **out, struct machine *m, const struct firmware_config *c,
 		    struct err *e);
+/* Its devices, before machine_reset(); the kernel's files are read again. -errno. */
+int firmware_reset(struct firmware *f, struct err *e);
+/* The image's copy in RAM, after it. */
+int firmware_place(struct firmware *f, struct err *e);
 /* After the vCPUs have ended, before the machine. NULL allowed. */
 void firmware_destroy(struct firmware *f);
 

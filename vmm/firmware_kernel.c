@@ -19,6 +19,7 @@
 #include "vmm/layout.h"
 #include "vmm/machine_parts.h"
 #include "vmm/memory.h"
+#include "vmm/read_all.h"
 
 #define SETUP_AT	0x10000ULL /* segment 0x1000 of firmware_rom.S */
 #define SETUP_MAX	0x8000U
@@ -45,7 +46,10 @@
 extern const u8 firmware_rom[], firmware_rom_end[];
 
 struct blob {
-	u8 *data;
+	const char *option;
+	char *path; /* for messages */
+	int fd;	    /* stays open, for the next start */
+	u8 *data;   /* NULL: given back */
 	u64 len;
 };
 
@@ -61,43 +65,40 @@ struct firmware_kernel {
 	u32 rom_len;
 };
 
-static int read_whole(struct blob *b, const char *option, const char *path, struct err *e)
+static int read_blob(struct blob *b, struct err *e)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), ret = 0;
 	struct stat st;
+	int ret;
 
-	if (fd < 0)
-		return err_set(e, -errno, "%s %s: cannot open: %s", option, path, strerror(errno));
-	if (fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_size <= 0 ||
-	    (u64)st.st_size > FILE_MAX) {
-		ret = err_set(e, -EINVAL, "%s %s: want a file of 1 byte to 1 GiB", option, path);
-		goto out;
-	}
-	b->data = malloc((size_t)st.st_size);
-	if (!b->data) {
-		ret = err_set(e, -ENOMEM, "%s %s: out of memory", option, path);
-		goto out;
-	}
-	while (b->len < (u64)st.st_size) {
-		ssize_t n = read(fd, b->data + b->len, (size_t)((u64)st.st_size - b->len));
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0) {
-			ret = n < 0 ? -errno : -EIO;
-			err_set(e, ret, "%s %s: cannot read: %s", option, path, strerror(-ret));
-			break;
-		}
-		b->len += (u64)n;
-	}
-out:
-	close(fd);
+	if (fstat(b->fd, &st) || !S_ISREG(st.st_mode) || st.st_size <= 0 ||
+	    (u64)st.st_size > FILE_MAX)
+		return err_set(e, -EINVAL, "%s %s: want a file of 1 byte to 1 GiB", b->option,
+			       b->path);
+	b->len = (u64)st.st_size;
+	b->data = malloc(b->len);
+	if (!b->data)
+		return err_set(e, -ENOMEM, "%s %s: out of memory", b->option, b->path);
+	ret = read_all(b->fd, b->data, b->len);
+	if (ret)
+		err_set(e, ret, "%s %s: cannot read: %s", b->option, b->path, strerror(-ret));
 	return ret;
 }
 
-static int check_kernel(struct firmware_kernel *k, const char *path, const char *cmdline,
-			struct err *e)
+static int open_blob(struct blob *b, const char *option, const char *path, struct err *e)
 {
+	b->option = option;
+	b->path = strdup(path);
+	if (!b->path)
+		return err_set(e, -ENOMEM, "out of memory");
+	b->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (b->fd < 0)
+		return err_set(e, -errno, "%s %s: cannot open: %s", option, path, strerror(errno));
+	return read_blob(b, e);
+}
+
+static int check_kernel(struct firmware_kernel *k, struct err *e)
+{
+	const char *path = k->kernel.path, *cmdline = k->cmdline;
 	const struct setup_header *h = &k->header;
 	size_t max = CMDLINE_OLD;
 
@@ -154,6 +155,13 @@ static int check_room(struct firmware_kernel *k, struct err *e)
 			       machine_memory(k->m) >> 20, (u64)((need + TOP_RESERVED) >> 20) + 1);
 	k->initrd_at = k->initrd.len ? (top - k->initrd.len) & ~(PAGE - 1) : 0;
 	return 0;
+}
+
+static int check_files(struct firmware_kernel *k, struct err *e)
+{
+	int ret = check_kernel(k, e);
+
+	return ret ? ret : check_room(k, e);
 }
 
 /* Copies the parts to where the ROM jumps; false: there is nothing to start. */
@@ -234,17 +242,17 @@ int firmware_kernel_create(struct firmware_kernel **out, struct machine *m, cons
 		return err_set(e, -ENOMEM, "out of memory");
 	pthread_mutex_init(&k->lock, NULL);
 	k->m = m;
-	ret = read_whole(&k->kernel, "--kernel", kernel, e);
-	if (!ret)
-		ret = check_kernel(k, kernel, cmdline, e);
+	k->kernel.fd = k->initrd.fd = -1;
+	k->cmdline = strdup(cmdline);
+	ret = k->cmdline ? open_blob(&k->kernel, "--kernel", kernel, e)
+			 : err_set(e, -ENOMEM, "out of memory");
 	if (!ret && initrd)
-		ret = read_whole(&k->initrd, "--initrd", initrd, e);
+		ret = open_blob(&k->initrd, "--initrd", initrd, e);
 	if (!ret)
-		ret = check_room(k, e);
+		ret = check_files(k, e);
 	if (ret)
 		goto fail;
-	k->cmdline = strdup(cmdline);
-	ret = k->cmdline ? make_rom(k) : -ENOMEM;
+	ret = make_rom(k);
 	if (!ret)
 		ret = h->ops->pio_add(h, LAYOUT_PORT_LOADER, 1, loader_io, k);
 	if (ret) {
@@ -259,11 +267,32 @@ fail:
 	return ret;
 }
 
+int firmware_kernel_reset(struct firmware_kernel *k, struct err *e)
+{
+	int ret;
+
+	/* As they are now: whoever installs a kernel in the same file means the next start, too. */
+	release(k);
+	ret = read_blob(&k->kernel, e);
+	if (!ret && k->initrd.fd >= 0)
+		ret = read_blob(&k->initrd, e);
+	return ret ? ret : check_files(k, e);
+}
+
+static void close_blob(struct blob *b)
+{
+	if (b->fd >= 0)
+		close(b->fd);
+	free(b->path);
+}
+
 void firmware_kernel_destroy(struct firmware_kernel *k)
 {
 	if (!k)
 		return;
 	release(k);
+	close_blob(&k->kernel);
+	close_blob(&k->initrd);
 	free(k->cmdline);
 	pthread_mutex_destroy(&k->lock);
 	free(k);

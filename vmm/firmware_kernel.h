@@ -14,6 +14,11 @@ struct firmware_kernel;
 /* @initrd may be NULL. -EINVAL: not a bzImage; -ENOMEM: too large for the guest's memory. */
 int firmware_kernel_create(struct firmware_kernel **out, struct machine *m, const char *kernel,
 			   const char *initrd, const char *cmdline, struct err *e);
+/*
+ * For another start: read the files again if they were given back, from the descriptors that were
+ * opened at first. No vCPU runs. -errno.
+ */
+int firmware_kernel_reset(struct firmware_kernel *k, struct err *e);
 void firmware_kernel_destroy(struct firmware_kernel *k); /* NULL allowed */
 
 /* The option ROM, with its checksum; owned by @k. */

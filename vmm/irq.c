@@ -123,6 +123,43 @@ fail:
 	return ret;
 }
 
+static int reset_pit(const struct irqs *q)
+{
+	struct kvm_pit_state2 pit = { 0 };
+
+	/* A timer that nobody has programmed; channel 2's gate is the speaker's port's business. */
+	for (int i = 0; i < 3; i++) {
+		pit.channels[i].mode = 0xff;
+		pit.channels[i].gate = i != 2;
+	}
+	return ioctl(q->vm, KVM_SET_PIT2, &pit) ? -errno : 0;
+}
+
+int irqs_reset(struct irqs *q)
+{
+	const u64 masked = 1 << 16;
+
+	for (u32 id = KVM_IRQCHIP_PIC_MASTER; id <= KVM_IRQCHIP_IOAPIC; id++) {
+		struct kvm_irqchip chip = { .chip_id = id };
+
+		if (ioctl(q->vm, KVM_GET_IRQCHIP, &chip))
+			return -errno;
+		if (id == KVM_IRQCHIP_IOAPIC) {
+			chip.chip.ioapic.ioregsel = chip.chip.ioapic.id = chip.chip.ioapic.irr = 0;
+			for (size_t i = 0; i < KVM_IOAPIC_NUM_PINS; i++)
+				chip.chip.ioapic.redirtbl[i].bits = masked;
+		} else {
+			u8 elcr_mask = chip.chip.pic.elcr_mask;
+
+			memset(&chip.chip.pic, 0, sizeof(chip.chip.pic));
+			chip.chip.pic.elcr_mask = elcr_mask;
+		}
+		if (ioctl(q->vm, KVM_SET_IRQCHIP, &chip))
+			return -errno;
+	}
+	return q->pc ? reset_pit(q) : 0;
+}
+
 void irqs_destroy(struct irqs *q)
 {
 	if (!q)

@@ -402,6 +402,11 @@ void loop_call(struct loop *l, struct loop_call *c)
 	wake(l);
 }
 
+void loop_again(struct loop *l)
+{
+	__atomic_store_n(&l->stopped, false, __ATOMIC_RELEASE);
+}
+
 void loop_stop(struct loop *l)
 {
 	__atomic_store_n(&l->stopped, true, __ATOMIC_RELEASE);

@@ -52,5 +52,7 @@ void loop_call(struct loop *l, struct loop_call *c);
 /* Runs until loop_stop(); -errno if waiting fails. */
 int loop_run(struct loop *l);
 void loop_stop(struct loop *l);
+/* After loop_run() has returned: it can be called once more. */
+void loop_again(struct loop *l);
 
 #endif

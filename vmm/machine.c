@@ -24,6 +24,7 @@
 #include "vmm/memory.h"
 #include "vmm/pause.h"
 #include "vmm/threads.h"
+#include "vmm/vcpu_reset.h"
 
 struct machine {
 	struct host host; /* first: what devices see */
@@ -197,26 +198,6 @@ static u64 now_ns(void)
 	return (u64)t.tv_sec * 1000000000ULL + (u64)t.tv_nsec;
 }
 
-/*
- * What firmware would have set. Both only make the guest faster, and a KVM in software may not
- * know them, so a refusal is no error.
- */
-static void set_msrs(int vcpu)
-{
-	static const struct kvm_msr_entry wanted[] = {
-		{ .index = 0x1a0, .data = 1 },	   /* MISC_ENABLE: fast strings */
-		{ .index = 0x2ff, .data = 0x806 }, /* MTRRdefType: enabled, write-back */
-	};
-	struct kvm_msrs *msrs = calloc(1, sizeof(*msrs) + sizeof(wanted));
-
-	if (!msrs)
-		return;
-	msrs->nmsrs = ARRAY_SIZE(wanted);
-	memcpy(msrs->entries, wanted, sizeof(wanted));
-	ioctl(vcpu, KVM_SET_MSRS, msrs);
-	free(msrs);
-}
-
 static int create_vcpus(struct machine *m, unsigned cpus, struct err *e)
 {
 	int run_size = kvm_run_size(m->kvm);
@@ -232,7 +213,7 @@ static int create_vcpus(struct machine *m, unsigned cpus, struct err *e)
 			break;
 		m->n_cpus = i + 1;
 		ret = cpuid_apply(cpuid, vcpu_fd(m->vcpus[i]), i, cpus, e);
-		set_msrs(vcpu_fd(m->vcpus[i]));
+		vcpu_firmware_msrs(vcpu_fd(m->vcpus[i]));
 	}
 	cpuid_destroy(cpuid);
 	return ret;
@@ -374,12 +355,16 @@ u64 machine_start_ns(const struct machine *m)
 void machine_set_kernel(struct machine *m, struct kernel *k, u64 phys, u64 kaslr)
 {
 	m->kernel = k;
-	if (k && !m->kernel_path) {
-		m->kernel_path = strdup(kernel_path(k));
-		m->kernel_fd = open(kernel_path(k), O_RDONLY | O_CLOEXEC);
-	}
 	m->kernel_phys = phys;
 	m->kaslr = kaslr;
+}
+
+void machine_keep_kernel_file(struct machine *m, const struct kernel *k)
+{
+	if (m->kernel_path)
+		return;
+	m->kernel_path = strdup(kernel_path(k));
+	m->kernel_fd = open(kernel_path(k), O_RDONLY | O_CLOEXEC);
 }
 
 struct kernel *machine_kernel(const struct machine *m)
@@ -514,4 +499,25 @@ int machine_exit_code(const struct machine *m)
 const char *machine_exit_line(const struct machine *m)
 {
 	return m->exit_line;
+}
+
+int machine_reset(struct machine *m, struct err *e)
+{
+	int ret = memory_clear(m->memory);
+
+	if (ret)
+		return err_set(e, ret, "cannot clear the guest's memory: %s", strerror(-ret));
+	ret = irqs_reset(m->irqs);
+	if (ret)
+		return err_set(e, ret, "KVM does not reset the interrupt controllers: %s",
+			       strerror(-ret));
+	for (unsigned i = 0; i < m->n_cpus && !ret; i++)
+		ret = vcpu_reset(m->vcpus[i], e);
+	pthread_mutex_lock(&m->lock);
+	__atomic_store_n(&m->exiting, false, __ATOMIC_RELEASE);
+	m->exit_code = 0;
+	m->exit_line[0] = '\0';
+	loop_again(m->loop);
+	pthread_mutex_unlock(&m->lock);
+	return ret;
 }

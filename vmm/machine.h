@@ -118,9 +118,19 @@ bool machine_paused(const struct machine *m);
 
 /*
  * Start the vCPU threads, serve the event loop until the machine ends, stop and join the threads.
- * Returns an exit code (vmm/exit.h). Once.
+ * Returns an exit code (vmm/exit.h). Once, and once more after each machine_reset().
  */
 int machine_run(struct machine *m, struct err *e);
+
+/*
+ * After machine_run(), with all devices reset: memory zeroed, interrupt controllers and vCPUs as they
+ * were created, ready for another boot and machine_run(). Umbra's slots stay as they are, and a pause.
+ * The process stays, rather than a new one for each start as crosvm has it: sockets, terminals, taps
+ * and who is connected to them outlive a reboot as cables outlive one; and it is confined, so the VM
+ * itself is not made anew either, as Cloud Hypervisor does it: that would open files.
+ * -errno: the machine cannot be used any more.
+ */
+int machine_reset(struct machine *m, struct err *e);
 
 /*
  * Request the end with exit code @code; the first request wins. @fmt: one line for people, without

@@ -21,6 +21,8 @@ struct memory_config {
 /* Errors are for people, and say what to do when there are not enough huge pages. */
 int memory_create(struct memory **out, int vm, const struct memory_config *c, struct err *e);
 void memory_destroy(struct memory *mem); /* NULL allowed */
+/* Zero all RAM, not the slots. Nobody may be using it. -errno. */
+int memory_clear(struct memory *mem);
 
 void *memory_gpa(const struct memory *mem, u64 gpa, u64 len);
 /* RAM below and above 4 GiB, in bytes. */

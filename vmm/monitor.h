@@ -41,6 +41,8 @@ const char *monitor_socket(const struct monitor *mon);
 
 /* What commands about devices are about; NULL, NULL before the devices go. */
 void monitor_set_devices(struct monitor *mon, struct platform *p, struct console *c);
+/* The machine was reset and is about to start anew: RESET, for the clients. */
+void monitor_reset(struct monitor *mon);
 /*
  * The guest has ended with exit code @code (vmm/exit.h): tells the clients, as SHUTDOWN and, of a
  * panic, GUEST_PANICKED. Before the sessions and devices go.

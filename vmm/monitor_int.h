@@ -35,6 +35,7 @@ struct monitor {
 	enum monitor_state state;
 	int code;	/* MONITOR_ENDED: why, see exit.h */
 	bool by_client; /* "quit" was what ended it */
+	bool resets;	/* "system_reset" was */
 	bool pausing;	/* running, but asked to pause */
 	struct control_request **stops;
 	size_t n_stops; /* who waits for the pause */

@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Run control as QMP has it (QEMU's qapi/run-state.json and misc.json): stop, cont, quit,
- * system_powerdown, query-status, and the events that go with them.
+ * system_powerdown, system_reset, query-status, and the events that go with them.
  *
- * There is no system_reset: a guest's own reset ends `vmm run` (exit code 10), as it ends QEMU with
- * -no-reboot, since the machine would have to be built anew from files that a confined VMM cannot
- * open any more; and a command that ends the guest where its name promises a restart would be worse
- * than none.
+ * A guest with sessions cannot be reset: they belong to the kernel that they were made for.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -126,6 +123,34 @@ static void powerdown(void *arg, struct control_request *r, const json_t *args)
 	control_reply(r, NULL);
 }
 
+static void reset(void *arg, struct control_request *r, const json_t *args)
+{
+	struct monitor *mon = arg;
+
+	(void)args;
+	if (run_options_sessions(mon->o)) {
+		control_fail(r,
+			     "This guest has sessions, which do not outlive its kernel; end it and "
+			     "start it anew");
+		return;
+	}
+	control_reply(r, NULL);
+	mon->resets = !machine_exiting(mon->m);
+	machine_exit(mon->m, VMM_EXIT_REBOOT, "reset by the control socket");
+}
+
+static const char *reset_cause(const struct monitor *mon)
+{
+	return mon->resets ? "host-qmp-system-reset" : "guest-reset";
+}
+
+void monitor_reset(struct monitor *mon)
+{
+	control_event(mon->control, "RESET",
+		      json_pack("{s:b, s:s}", "guest", !mon->resets, "reason", reset_cause(mon)));
+	mon->resets = false;
+}
+
 static void quit(void *arg, struct control_request *r, const json_t *args)
 {
 	struct monitor *mon = arg;
@@ -145,6 +170,8 @@ static const char *cause(const struct monitor *mon, bool *guest)
 	case VMM_EXIT_HALTED:
 		return "guest-shutdown";
 	case VMM_EXIT_REBOOT:
+		*guest = !mon->resets;
+		return reset_cause(mon);
 	case VMM_EXIT_TRIPLE_FAULT:
 		return "guest-reset";
 	case VMM_EXIT_PANIC:
@@ -206,6 +233,7 @@ const struct control_command monitor_run_commands[] = {
 	{ "stop", stop },
 	{ "cont", cont },
 	{ "system_powerdown", powerdown },
+	{ "system_reset", reset },
 	{ "quit", quit },
 	{ "umbra-console", attach },
 	{ NULL, NULL },

@@ -185,6 +185,15 @@ int panic_watch_create(struct panic_watch **out, struct machine *m, bool poll)
 	return 0;
 }
 
+void panic_watch_reset(struct panic_watch *w)
+{
+	pthread_mutex_lock(&w->lock);
+	w->resets = w->seen = w->caller_next = false;
+	w->len = 0;
+	w->why[0] = w->where[0] = '\0';
+	pthread_mutex_unlock(&w->lock);
+}
+
 void panic_watch_destroy(struct panic_watch *w)
 {
 	if (!w)

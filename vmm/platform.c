@@ -268,6 +268,12 @@ void platform_power_button(struct platform *p)
 	power_button(p->power);
 }
 
+void platform_reset(struct platform *p)
+{
+	pci_bus_reset(p->bus);
+	power_reset(p->power);
+}
+
 void platform_destroy(struct platform *p)
 {
 	if (!p)

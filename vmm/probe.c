@@ -20,30 +20,34 @@ struct probe {
 	u64 started_ns, ended_ns;
 };
 
+int probe_place(struct machine *m, const void *code, size_t len, size_t offset, struct err *e)
+{
+	void *dst = machine_gpa(m, PROBE_CODE, len);
+	int ret;
+
+	if (!dst)
+		return err_set(e, -EINVAL, "the probe has no room for %zu bytes", len);
+	memcpy(dst, code, len);
+	ret = boot_cpu_enter(m, PROBE_CODE + offset, PROBE_CODE, e);
+	if (!ret)
+		vcpu_regs(machine_vcpu(m, 0))->rdi = PROBE_SCRATCH; /* goes along with the others */
+	return ret;
+}
+
 int probe_machine(struct machine **out, unsigned cpus, const void *code, size_t len, size_t offset,
 		  struct err *e)
 {
 	const struct machine_config c = { .memory = PROBE_MEMORY, .cpus = cpus };
 	struct machine *m;
-	void *dst;
 	int ret = machine_create(&m, &c, e);
 
 	if (ret)
 		return ret;
-	dst = machine_gpa(m, PROBE_CODE, len);
-	if (!dst) {
-		ret = err_set(e, -EINVAL, "the probe has no room for %zu bytes", len);
-		goto fail;
-	}
-	memcpy(dst, code, len);
-	ret = boot_cpu_enter(m, PROBE_CODE + offset, PROBE_CODE, e);
+	ret = probe_place(m, code, len, offset, e);
 	if (ret)
-		goto fail;
-	vcpu_regs(machine_vcpu(m, 0))->rdi = PROBE_SCRATCH; /* goes along with the others */
-	*out = m;
-	return 0;
-fail:
-	machine_destroy(m);
+		machine_destroy(m);
+	else
+		*out = m;
 	return ret;
 }
 

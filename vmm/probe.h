@@ -19,6 +19,8 @@
  */
 int probe_machine(struct machine **out, unsigned cpus, const void *code, size_t len, size_t offset,
 		  struct err *e);
+/* The code into a machine of probe_machine() once more, after machine_reset(). */
+int probe_place(struct machine *m, const void *code, size_t len, size_t offset, struct err *e);
 
 struct probe_result {
 	bool cmpxchg16b, xrstor, int3;

@@ -5,7 +5,7 @@
 
 #include "shadow/types.h"
 
-/* Exactly @len bytes from @fd. -EIO: it ended before; else -errno of read(2). */
+/* Exactly the first @len bytes of the file at @fd. -EIO: it ended before; else -errno of pread(2). */
 int read_all(int fd, u8 *to, u64 len);
 
 #endif

@@ -20,6 +20,7 @@
 
 #include "vmm/machine_parts.h"
 #include "vmm/threads.h"
+#include "vmm/vcpu_reset.h"
 
 #define KICK_SIGNAL (SIGRTMIN + 1)
 #define GP_VECTOR   13
@@ -236,6 +237,8 @@ static void note_first_run(struct vcpu *v)
 {
 	struct timespec t;
 
+	if (v->first_run_ns)
+		return; /* the machine was reset */
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	__atomic_store_n(&v->first_run_ns, (u64)t.tv_sec * 1000000000ULL + (u64)t.tv_nsec,
 			 __ATOMIC_RELAXED);
@@ -315,6 +318,8 @@ static void *thread_main(void *arg)
 				go_on = v->fn(v, v->run, error);
 		}
 	}
+	/* KVM must not find it unfinished if the machine is reset and runs again. */
+	complete_exit(v);
 	return NULL;
 }
 
@@ -364,6 +369,20 @@ void vcpu_join(struct vcpu *v)
 		return;
 	pthread_join(v->thread, NULL);
 	v->started = false;
+}
+
+int vcpu_reset(struct vcpu *v, struct err *e)
+{
+	v->run->kvm_dirty_regs = 0;
+	v->inject_gp = v->sregs_valid = false;
+	v->rip = v->previous_rip = 0;
+	v->tid = 0; /* of the thread that was */
+	v->probe = v->at_rest = false;
+	pthread_mutex_lock(&v->lock);
+	__atomic_store_n(&v->stop, false, __ATOMIC_RELEASE);
+	update_immediate_exit(v);
+	pthread_mutex_unlock(&v->lock);
+	return vcpu_reset_state(v->fd, v->index, e);
 }
 
 void vcpu_probe(struct vcpu *v)

@@ -73,6 +73,11 @@ int vcpu_start(struct vcpu *v, vcpu_exit_fn *fn, struct err *e);
 /* Ask the thread to leave the guest for good; vcpu_join() waits for it. Any thread. */
 void vcpu_stop(struct vcpu *v);
 void vcpu_join(struct vcpu *v);
+/*
+ * Between vcpu_join() and another vcpu_start(): as it was created (vmm/vcpu_reset.h); a pause stays,
+ * and what was counted. -errno.
+ */
+int vcpu_reset(struct vcpu *v, struct err *e);
 
 /*
  * @pause not 0: ask the thread to leave the guest and stay out; it calls machine_vcpu_parked() with

@@ -181,6 +181,29 @@ static void test_transmit_interrupt(void **state)
 	assert_int_equal(fake_in(&t->f, PORT, 4) >> 24, 3);
 }
 
+/* What a kernel had set up, the next one does not find. */
+static void test_reset(void **state)
+{
+	struct ctx *t = *state;
+
+	fake_out(&t->f, PORT + 3, 0x80, 1);
+	fake_out(&t->f, PORT, 12, 1);
+	fake_out(&t->f, PORT + 3, 3, 1);
+	fake_out(&t->f, PORT + 1, 3, 1);
+	fake_out(&t->f, PORT + 7, 0x5a, 1);
+	assert_int_equal(serial_input(t->s, (const u8 *)"abc", 3), 3);
+	assert_int_equal(fake_in(&t->f, PORT + 5, 1) & 1, 1);
+	serial_reset(t->s);
+	assert_int_equal(fake_in(&t->f, PORT + 1, 1), 0);
+	assert_int_equal(fake_in(&t->f, PORT + 3, 1), 0);
+	assert_int_equal(fake_in(&t->f, PORT + 7, 1), 0);
+	fake_out(&t->f, PORT + 1, 1, 1);
+	assert_int_equal(fake_in(&t->f, PORT + 5, 1) & 1, 0);
+	fake_out(&t->f, PORT + 3, 0x80, 1);
+	assert_int_equal(fake_in(&t->f, PORT, 1), 1);
+	fake_out(&t->f, PORT + 3, 0, 1);
+}
+
 static void test_power(void **state)
 {
 	struct ctx *t = *state;
@@ -228,6 +251,7 @@ int main(void)
 		TEST(test_input_survives_open),
 		TEST(test_flow_control),
 		TEST(test_transmit_interrupt),
+		TEST(test_reset),
 		TEST(test_power),
 	};
 

@@ -571,6 +571,39 @@ static void test_chip_set_reset(void **state)
 	assert_int_equal(t->f.power, HOST_RESET);
 }
 
+/* The bus is reset in the middle of all that a driver can have set up. */
+static void test_bus_reset(void **state)
+{
+	struct ctx *t = *state;
+
+	negotiate(t, V1);
+	set_queue(t, 0, 0x1000);
+	put(t, VIRTIO_PCI_COMMON_STATUS, 0xf, 1);
+	fake_write(&t->f, MSIX_TAB, 0xfee00000, 4);
+	fake_write(&t->f, MSIX_TAB + 12, 0, 4);
+	fake_config_write(&t->f, SLOT, msix_cap(t) + PCI_MSIX_FLAGS, MSIX_CTRL_ENABLE, 2);
+	fake_config_write(&t->f, SLOT, PCI_INTERRUPT_LINE, 7, 1);
+	fake_config_write(&t->f, SLOT, PCI_BASE_ADDRESS_0, BAR + 0x10000, 4);
+	assert_int_equal(t->starts, 1);
+	pci_bus_reset(t->bus);
+	assert_int_equal(t->stops, 1);
+	assert_int_equal(fake_config_read(&t->f, SLOT, PCI_BASE_ADDRESS_0, 4), BAR);
+	assert_int_equal(fake_config_read(&t->f, SLOT, PCI_COMMAND, 2), PCI_COMMAND_MEMORY);
+	assert_int_equal(fake_config_read(&t->f, SLOT, PCI_INTERRUPT_LINE, 1), 0);
+	assert_int_equal(fake_config_read(&t->f, SLOT, msix_cap(t) + PCI_MSIX_FLAGS, 2) &
+				 MSIX_CTRL_ENABLE,
+			 0);
+	assert_int_equal(get(t, VIRTIO_PCI_COMMON_STATUS, 1), 0);
+	assert_int_equal(fake_read(&t->f, MSIX_TAB, 4), 0);
+	assert_int_equal(fake_read(&t->f, MSIX_TAB + 12, 4), 1);
+	/* And all of it works again. */
+	negotiate(t, V1);
+	set_queue(t, 0, 0x1000);
+	put(t, VIRTIO_PCI_COMMON_STATUS, 0xf, 1);
+	assert_int_equal(t->starts, 2);
+	put(t, VIRTIO_PCI_COMMON_STATUS, 0, 1);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -591,6 +624,7 @@ int main(void)
 		TEST(test_config_window),
 		TEST(test_reset_storm),
 		TEST(test_chip_set_reset),
+		TEST(test_bus_reset),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

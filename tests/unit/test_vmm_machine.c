@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -127,6 +128,14 @@ static void make(struct ctx *t, unsigned cpus, const char *code, const char *end
 	assert_int_equal(machine_pio_add(t->m, PORT_DONE, 1, on_done, t), 0);
 	machine_set_ro_write_hook(t->m, on_ro_write, t);
 	assert_true(loop_timer(machine_loop(t->m), 20000000000ULL, 0, on_timeout, t->m) >= 0);
+}
+
+static void place(struct ctx *t, const char *code, const char *end)
+{
+	struct err e = { "" };
+
+	if (probe_place(t->m, code, (size_t)(end - code), 0, &e))
+		fail_msg("%s", e.text);
 }
 
 static int run(struct ctx *t)
@@ -354,6 +363,52 @@ static void test_exit_codes(void **state)
 	machine_destroy(t.m);
 }
 
+/* Leaves a mark in memory and changes what a reset has to put back, then asks for one. */
+GUEST(g_dirty, "mov (%rdi), %rax\n mov %rax, 8(%rdi)\n movq $0x1234, (%rdi)\n"
+	       "mov $0xc0000102, %ecx\n mov $0x55, %eax\n xor %edx, %edx\n wrmsr\n"
+	       "mov $0x604, %edx\n mov $1, %al\n out %al, %dx\n 1: hlt\n jmp 1b\n");
+
+static u64 read_msr(const struct vcpu *v, u32 index)
+{
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry entry;
+	} one = { .head.nmsrs = 1, .entry.index = index };
+
+	assert_int_equal(ioctl(vcpu_fd(v), KVM_GET_MSRS, &one), 1);
+	return one.entry.data;
+}
+
+static void test_reset(void **state)
+{
+	static const struct run_options o;
+	struct platform *p;
+	struct err e = { "" };
+	struct ctx t;
+
+	(void)state;
+	MAKE(&t, 2, g_dirty);
+	assert_int_equal(platform_create(&p, t.m, &o, NULL), 0);
+	for (int i = 0; i < 20; i++) {
+		u64 *scratch = machine_gpa(t.m, PROBE_SCRATCH, 16);
+
+		assert_int_equal(run(&t), VMM_EXIT_REBOOT);
+		assert_int_equal(scratch[0], 0x1234);
+		assert_int_equal(scratch[1], 0); /* nothing of the last turn */
+		assert_int_equal(read_msr(machine_vcpu(t.m, 0), 0xc0000102), 0x55);
+		platform_reset(p);
+		if (machine_reset(t.m, &e))
+			fail_msg("%s", e.text);
+		assert_false(machine_exiting(t.m));
+		assert_string_equal(machine_exit_line(t.m), "");
+		assert_int_equal(scratch[0], 0);
+		assert_int_equal(read_msr(machine_vcpu(t.m, 0), 0xc0000102), 0);
+		place(&t, g_dirty, g_dirty_end);
+	}
+	platform_destroy(p);
+	machine_destroy(t.m);
+}
+
 /* Two CPUs, one never started: both at rest for ever. */
 static void test_halted(void **state)
 {
@@ -481,7 +536,7 @@ int main(void)
 		cmocka_unit_test(test_door),	      cmocka_unit_test(test_exit_codes),
 		cmocka_unit_test(test_halted),	      cmocka_unit_test(test_translate),
 		cmocka_unit_test(test_stop),	      cmocka_unit_test(test_bad_config),
-		cmocka_unit_test(test_shared_memory),
+		cmocka_unit_test(test_shared_memory), cmocka_unit_test(test_reset),
 	};
 	struct err e = { "" };
 	int kvm = kvm_open(&e);
