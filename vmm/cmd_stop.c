@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* vmm stop, kill, pause, resume: what other people's guests do because we say so. */
+/* vmm stop, kill, reset, pause, resume: what other people's guests do because we say so. */
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -51,6 +51,23 @@ static const char kill_help[] =
 	"\n"
 	"Examples:\n"
 	"  vmm kill web\n";
+
+static const char reset_help[] =
+	"Usage: vmm reset [OPTION]... [GUEST]\n"
+	"\n"
+	"Start a guest anew at once, as by its reset button: its processes do not hear of it, and what\n"
+	"it had not flushed to its disks is as after a power cut. Its vmm, consoles and connections\n"
+	"stay; the kernel's file and the initrd are read again. Without GUEST, the only one that runs.\n"
+	"\n"
+	"A guest that was started with --no-reboot ends instead. One with sessions refuses: they\n"
+	"belong to the kernel that runs.\n"
+	"\n"
+	"Options:\n"
+	"  -g, --guest GUEST  the same as GUEST\n"
+	"  -h, --help         this text\n"
+	"\n"
+	"Examples:\n"
+	"  vmm reset web\n";
 
 static const char pause_help[] =
 	"Usage: vmm pause [OPTION]... [GUEST]\n"
@@ -265,6 +282,11 @@ static int simple(int argc, char **argv, const char *command, const char *help)
 	ret = client_call(c, command, NULL, NULL, &e);
 	client_close(c);
 	return ret ? client_fail(&e) : 0;
+}
+
+int cmd_reset(int argc, char **argv)
+{
+	return simple(argc, argv, "system_reset", reset_help);
 }
 
 int cmd_pause(int argc, char **argv)

@@ -12,7 +12,8 @@
 
 #include "vmm/confine_int.h"
 
-#define LANDLOCK_READ (1ULL << 2 | 1ULL << 3) /* READ_FILE, READ_DIR */
+#define LANDLOCK_VERSION 1U			 /* the flag that asks for it */
+#define LANDLOCK_READ	 (1ULL << 2 | 1ULL << 3) /* READ_FILE, READ_DIR */
 
 /* As <linux/landlock.h> of Linux 6.12 has it; Debian 12's is older. */
 struct landlock_ruleset {
@@ -84,21 +85,21 @@ static void allow_beneath(int ruleset, const char *path)
 void confine_landlock(struct confine *c, const char *const *paths)
 {
 	/*
-	 * All rights of ABI 6 (ABI 5's files; connecting and binding TCP; abstract sockets and signals of
-	 * others), of ABI 2 and of ABI 1. Who may read files is the network's process, and connects.
+	 * All rights of each ABI, from 1 on: links (2), truncation (3), connecting and binding TCP (4),
+	 * ioctls of devices (5), abstract sockets and signals of others (6). Who may read files is the
+	 * network's process, and connects.
 	 */
-	const struct landlock_ruleset abi[] = {
-		{ 0xffff, paths ? 0 : 3, 3 },
-		{ 0x3fff, 0, 0 },
-		{ 0x1fff, 0, 0 },
-	};
+	static const u16 files[] = { 0x1fff, 0x3fff, 0x7fff, 0x7fff, 0xffff };
+	struct landlock_ruleset r = { 0 };
+	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_VERSION);
 	int fd = -1;
 
-	for (size_t i = 0; i < ARRAY_SIZE(abi) && fd < 0; i++) {
-		fd = (int)syscall(SYS_landlock_create_ruleset, &abi[i],
-				  i ? sizeof(abi[i].fs) : sizeof(abi[i]), 0);
-		if (fd < 0 && errno != E2BIG && errno != EINVAL)
-			break;
+	if (abi > 0) {
+		r.fs = files[abi < (long)ARRAY_SIZE(files) ? abi - 1 : (long)ARRAY_SIZE(files) - 1];
+		r.net = abi >= 4 && !paths ? 3 : 0;
+		r.scoped = abi >= 6 ? 3 : 0;
+		/* What an older kernel does not know is zero, and then it may be there. */
+		fd = (int)syscall(SYS_landlock_create_ruleset, &r, sizeof(r), 0);
 	}
 	if (fd < 0) {
 		c->why[LAYER_LANDLOCK] = errno;

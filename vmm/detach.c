@@ -45,7 +45,48 @@ static bool relay(int from, int to)
 	return n > 0 || (n < 0 && errno == EINTR);
 }
 
-static int parent(pid_t child, int ready, int messages)
+static void on_end(int sig)
+{
+	(void)sig; /* ppoll() returns */
+}
+
+/* Signals by which the user gives up; only ppoll() lets them through. */
+static const int ends[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+
+static void block_ends(sigset_t *old)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++)
+		sigaddset(&set, ends[i]);
+	sigprocmask(SIG_BLOCK, &set, old);
+}
+
+/* One that is ignored stays so: nohup. */
+static void catch_ends(void)
+{
+	const struct sigaction sa = { .sa_handler = on_end };
+	struct sigaction now;
+
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++)
+		if (!sigaction(ends[i], NULL, &now) && now.sa_handler != SIG_IGN)
+			sigaction(ends[i], &sa, NULL);
+}
+
+/* The guest is in a session of its own and has not heard the signal that ends us. */
+static int give_up(pid_t child)
+{
+	int status = 0;
+
+	kill(child, SIGTERM);
+	/* Else it says so itself. */
+	if (waitpid(child, &status, 0) == child && WIFSIGNALED(status))
+		fputs("vmm: ended before the guest had started\n", stderr);
+	return VMM_EXIT_SIGNAL + SIGTERM;
+}
+
+static int parent(pid_t child, int ready, int messages, const sigset_t *mask)
 {
 	struct pollfd p[2] = { { .fd = ready, .events = POLLIN },
 			       { .fd = messages, .events = POLLIN } };
@@ -54,8 +95,11 @@ static int parent(pid_t child, int ready, int messages)
 	int status;
 
 	for (;;) {
-		if (poll(p, 2, -1) < 0 && errno != EINTR)
+		if (ppoll(p, 2, NULL, mask) < 0) {
+			if (errno == EINTR)
+				return give_up(child);
 			break;
+		}
 		/* What it had to say comes before what it did. */
 		if (p[1].revents) {
 			if (!relay(messages, STDERR_FILENO))
@@ -98,12 +142,14 @@ int detach_fork(struct detach **out, int *code, struct err *e)
 {
 	struct detach *d = calloc(1, sizeof(*d));
 	int ready[2] = { -1, -1 }, messages[2] = { -1, -1 }, ret = 1;
+	sigset_t old;
 	struct stat st;
 	pid_t child;
 
 	if (!d)
 		return err_set(e, -ENOMEM, "out of memory");
 	d->null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	block_ends(&old);
 	d->log = !fstat(STDERR_FILENO, &st) && S_ISREG(st.st_mode);
 	if (d->null < 0 || pipe2(ready, O_CLOEXEC) || pipe2(messages, O_CLOEXEC) ||
 	    (child = fork()) < 0) {
@@ -111,6 +157,7 @@ int detach_fork(struct detach **out, int *code, struct err *e)
 		goto out;
 	}
 	if (!child) {
+		sigprocmask(SIG_SETMASK, &old, NULL);
 		become_guest(d, messages[1]);
 		d->ready = ready[1];
 		ready[1] = -1;
@@ -122,7 +169,8 @@ int detach_fork(struct detach **out, int *code, struct err *e)
 	close(ready[1]);
 	close(messages[1]);
 	ready[1] = messages[1] = -1;
-	*code = parent(child, ready[0], messages[0]);
+	catch_ends();
+	*code = parent(child, ready[0], messages[0], &old);
 out:
 	for (int i = 0; i < 2; i++) {
 		if (ready[i] >= 0)

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "vmm/endpoint_int.h"
@@ -26,7 +25,7 @@ struct stdio {
 	struct loop *loop;
 
 	/* Input: main thread. */
-	int room_fd; /* the guest has room again */
+	struct loop_call room; /* the guest has room again */
 	bool tty, escaped, eof;
 	bool watched;	 /* stdin is in the event loop */
 	bool unpollable; /* stdin is a file: always ready */
@@ -104,8 +103,9 @@ static void on_flush(void *arg, u32 expiries)
 
 static void stdio_room(struct endpoint *ep)
 {
-	/* A full counter wakes as well. */
-	eventfd_write(stdio_of(ep)->room_fd, 1);
+	struct stdio *c = stdio_of(ep);
+
+	loop_call(c->loop, &c->room);
 }
 
 /* Take the escape sequences out of what the user typed; returns what is left for the guest. */
@@ -187,14 +187,10 @@ static void on_stdin(void *arg, u32 events)
 	read_input(c);
 }
 
-static void on_room_event(void *arg, u32 events)
+static void on_room(void *arg)
 {
 	struct stdio *c = arg;
-	u64 n;
 
-	(void)events;
-	if (read(c->room_fd, &n, sizeof(n)) < 0)
-		return;
 	if (!feed(c))
 		return;
 	want_input(c);
@@ -202,19 +198,19 @@ static void on_room_event(void *arg, u32 events)
 		read_input(c);
 }
 
-static int setup_input(struct stdio *c)
+static void setup_input(struct stdio *c)
 {
-	int ret = loop_add(c->loop, c->room_fd, EPOLLIN, on_room_event, c);
+	int ret;
 
-	if (ret || c->ep.c.what->kind == RUN_FILE) {
+	if (c->ep.c.what->kind == RUN_FILE) {
 		c->eof = true;
-		return ret;
+		return;
 	}
 	ret = terminal_raw(STDIN_FILENO);
 	c->tty = !ret;
 	if (ret == -EBUSY) {
 		c->eof = true;
-		return 0;
+		return;
 	}
 	ret = loop_add(c->loop, STDIN_FILENO, EPOLLIN, on_stdin, c);
 	if (!ret) {
@@ -225,7 +221,6 @@ static int setup_input(struct stdio *c)
 	} else {
 		c->eof = true; /* stdin is closed */
 	}
-	return 0;
 }
 
 static void stdio_destroy(struct endpoint *ep)
@@ -233,10 +228,6 @@ static void stdio_destroy(struct endpoint *ep)
 	struct stdio *c = stdio_of(ep);
 
 	stop_watching(c);
-	if (c->room_fd >= 0) {
-		loop_del(c->loop, c->room_fd);
-		close(c->room_fd);
-	}
 	if (c->flush_timer >= 0)
 		loop_timer_del(c->loop, c->flush_timer);
 	pthread_mutex_lock(&c->lock);
@@ -282,21 +273,17 @@ int endpoint_stdio_create(struct endpoint **out, const struct endpoint_config *c
 	c->ep.ops = &ops;
 	c->ep.c = *config;
 	c->loop = machine_loop(config->m);
-	c->room_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	c->room.fn = on_room;
+	c->room.arg = c;
 	c->flush_timer = loop_timer(c->loop, 0, 0, on_flush, c);
 	ret = open_output(c, e);
 	if (ret)
 		goto fail;
-	if (c->room_fd < 0 || c->flush_timer < 0) {
-		ret = err_set(e, c->room_fd < 0 ? -EMFILE : c->flush_timer,
-			      "%s: no descriptors for it", config->name);
+	if (c->flush_timer < 0) {
+		ret = err_set(e, c->flush_timer, "%s: out of memory", config->name);
 		goto fail;
 	}
-	ret = setup_input(c);
-	if (ret) {
-		err_set(e, ret, "%s: cannot be set up: %s", config->name, strerror(-ret));
-		goto fail;
-	}
+	setup_input(c);
 	*out = &c->ep;
 	return 0;
 fail:

@@ -81,13 +81,19 @@ static struct loop_call *next_call(struct loop *l)
 static void on_wake(void *arg, u32 events)
 {
 	struct loop *l = arg;
-	struct loop_call *c;
 	u64 count;
 
 	(void)events;
+	/* What it was for is looked at after every wait. */
 	if (read(l->wake_fd, &count, sizeof(count)) < 0)
 		return;
-	while ((c = next_call(l)))
+}
+
+static void serve_calls(struct loop *l)
+{
+	struct loop_call *c;
+
+	while (!__atomic_load_n(&l->stopped, __ATOMIC_ACQUIRE) && (c = next_call(l)))
 		c->fn(c->arg);
 }
 
@@ -348,6 +354,8 @@ static int wait_events(struct loop *l, struct epoll_event *ev, int max)
 	for (const struct timer *t = l->timers; t; t = t->next)
 		if (!t->dead && t->due < due)
 			due = t->due;
+	if (l->calls)
+		due = now;
 	l->wakes_at = due;
 	pthread_mutex_unlock(&l->lock);
 	if (due > now && due != NEVER) {
@@ -385,6 +393,7 @@ int loop_run(struct loop *l)
 			return n;
 		for (int i = 0; i < n && !__atomic_load_n(&l->stopped, __ATOMIC_ACQUIRE); i++)
 			serve(l, ev[i].data.ptr, ev[i].events);
+		serve_calls(l);
 		serve_timers(l);
 	}
 	return 0;
@@ -398,8 +407,10 @@ void loop_call(struct loop *l, struct loop_call *c)
 		c->next = l->calls;
 		l->calls = c;
 	}
+	/* Unless it waits, it will see the call before it does. */
+	if (l->wakes_at)
+		wake(l);
 	pthread_mutex_unlock(&l->lock);
-	wake(l);
 }
 
 void loop_again(struct loop *l)

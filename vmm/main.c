@@ -17,6 +17,7 @@ static const struct command {
 	{ "console", cmd_console, "attach to the console of a running guest" },
 	{ "stop", cmd_stop, "shut a guest down by its power button" },
 	{ "kill", cmd_kill, "end a guest at once" },
+	{ "reset", cmd_reset, "start a guest anew, as by its reset button" },
 	{ "pause", cmd_pause, "take a guest's CPUs away for a while" },
 	{ "resume", cmd_resume, "let a paused guest go on" },
 	{ "inspect", cmd_inspect, "show where each import of a driver would lead" },
