@@ -29,7 +29,7 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned 
 static const struct prepared_header *first_look;
 
 /* The C library's, but for that one read; prepared_open() reads the header twice. */
-ssize_t pread(int fd, void *buf, size_t len, off_t at)
+ssize_t pread(int fd, void *buf, size_t len, off_t at) /* NOLINT: glibc's names are reserved */
 {
 	if (first_look && !at && len == sizeof(*first_look)) {
 		memcpy(buf, first_look, len);
