@@ -177,30 +177,44 @@ void blk_image_close(struct blk_image *im)
 	im->fd = im->direct = -1;
 }
 
+/* A block device has the size that it has: 0, if that is @bytes, or if any will do (@bytes is 0). */
+static int adopt_size(struct blk_image *im, u64 bytes)
+{
+	u64 now = 0;
+	int ret = measure(im->fd, &now);
+
+	if (ret)
+		return ret;
+	if ((bytes && now != bytes) || now < BLK_SECTOR)
+		return -ENOTSUP;
+	__atomic_store_n(&im->sectors, now / BLK_SECTOR, __ATOMIC_RELEASE);
+	return 0;
+}
+
 int blk_image_resize(struct blk_image *im, u64 bytes)
 {
-	u64 old = __atomic_load_n(&im->sectors, __ATOMIC_ACQUIRE), now = 0;
+	u64 old = __atomic_load_n(&im->sectors, __ATOMIC_ACQUIRE);
 	struct stat st;
+	int ret;
 
-	if (im->readonly)
-		return -EROFS;
-	if (!bytes || bytes % BLK_SECTOR || bytes > INT64_MAX)
+	if (bytes % BLK_SECTOR || bytes > INT64_MAX)
 		return -EINVAL;
 	if (fstat(im->fd, &st))
 		return -errno;
-	if (!S_ISREG(st.st_mode)) {
-		if (measure(im->fd, &now) || now != bytes)
-			return -ENOTSUP;
-	} else {
-		/* Requests behind a new end are refused before the end is there. */
-		if (bytes / BLK_SECTOR < old)
-			__atomic_store_n(&im->sectors, bytes / BLK_SECTOR, __ATOMIC_RELEASE);
-		if (ftruncate(im->fd, (off_t)bytes)) {
-			int ret = -errno;
-
-			__atomic_store_n(&im->sectors, old, __ATOMIC_RELEASE);
-			return ret;
-		}
+	/* Nothing is done to it, so it may be read-only. */
+	if (S_ISBLK(st.st_mode))
+		return adopt_size(im, bytes);
+	if (im->readonly)
+		return -EROFS;
+	if (!bytes)
+		return -EINVAL;
+	/* Requests behind a new end are refused before the end is there. */
+	if (bytes / BLK_SECTOR < old)
+		__atomic_store_n(&im->sectors, bytes / BLK_SECTOR, __ATOMIC_RELEASE);
+	if (ftruncate(im->fd, (off_t)bytes)) {
+		ret = -errno;
+		__atomic_store_n(&im->sectors, old, __ATOMIC_RELEASE);
+		return ret;
 	}
 	__atomic_store_n(&im->sectors, bytes / BLK_SECTOR, __ATOMIC_RELEASE);
 	return 0;

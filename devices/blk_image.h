@@ -45,7 +45,8 @@ void blk_image_close(struct blk_image *im);
 
 /*
  * Give the image another size, a multiple of BLK_SECTOR. A block device cannot be given one: -ENOTSUP,
- * unless it has it already. -EROFS, other -errno of the host; then nothing has changed.
+ * unless it has it already; 0 stands for what it has. -EINVAL, -EROFS, other -errno of the host; then
+ * nothing has changed.
  */
 int blk_image_resize(struct blk_image *im, u64 bytes);
 /* Look at the size again; true: ->sectors is another one now. */

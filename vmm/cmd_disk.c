@@ -10,7 +10,7 @@
 #include "vmm/options.h"
 
 static const char help[] =
-	"Usage: vmm disk resize DISK SIZE\n"
+	"Usage: vmm disk resize DISK [SIZE]\n"
 	"\n"
 	"Give a disk of a running guest another size. The guest's driver learns of it at once;\n"
 	"partitions and file systems are the guest's own to resize (growpart, resize2fs).\n"
@@ -19,8 +19,9 @@ static const char help[] =
 	"         as its serial=\n"
 	"  SIZE   such as 20G or 512M: all of it; or +SIZE, that much more\n"
 	"\n"
-	"An image file is made longer or shorter. A block device must have the new size already\n"
-	"(lvextend, say). A vhost-user disk is resized in the process that serves it.\n"
+	"An image file is made longer or shorter. A block device is resized first (lvextend, say); then\n"
+	"the guest is told, and SIZE is not needed: if it is given, the device must have it. A\n"
+	"vhost-user disk is resized in the process that serves it.\n"
 	"\n"
 	"Options:\n"
 	"  -g, --guest NAME   which guest (default: the only one that runs)\n"
@@ -30,11 +31,12 @@ static const char help[] =
 	"\n"
 	"Examples:\n"
 	"  vmm disk resize disk0 20G\n"
-	"  vmm disk resize --guest web disk1 +512M\n";
+	"  vmm disk resize --guest web disk1 +512M\n"
+	"  lvextend -L +1G vg/web && vmm disk resize disk0\n";
 
 struct request {
 	const char *guest, *disk;
-	u64 size;
+	u64 size;  /* 0: what its block device has now */
 	bool more; /* @size is added */
 	bool shrink, json;
 };
@@ -70,7 +72,7 @@ int cmd_disk(int argc, char **argv)
 	};
 	struct request r = { .guest = NULL };
 	const char *size;
-	int opt;
+	int opt, args;
 
 	optind = 0;
 	opterr = 0;
@@ -92,9 +94,12 @@ int cmd_disk(int argc, char **argv)
 			return client_bad_option(argv, opt, options);
 		}
 	}
-	if (argc - optind != 3 || strcmp(argv[optind], "resize") != 0)
-		return client_usage("disk", "say `resize DISK SIZE`");
+	args = argc - optind;
+	if (args < 2 || args > 3 || strcmp(argv[optind], "resize") != 0)
+		return client_usage("disk", "say `resize DISK [SIZE]`");
 	r.disk = argv[optind + 1];
+	if (args == 2)
+		return resize(&r);
 	size = argv[optind + 2];
 	r.more = *size == '+';
 	if (parse_size(size + r.more, &r.size) || !r.size || r.size > INT64_MAX)

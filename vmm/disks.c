@@ -57,6 +57,8 @@ static int resize(struct platform *p, struct control_request *r, size_t i, json_
 
 	if (!ret)
 		return 0;
+	if (ret == -EINVAL && !size)
+		err_set(&e, ret, "only a block device has a size of its own; say which one");
 	snprintf(line, sizeof(line), "disk%zu cannot be resized: %s", i, e.text);
 	control_fail(r, line);
 	return ret;
@@ -105,7 +107,8 @@ static void disk_resize(void *arg, struct control_request *r, const json_t *args
 	old = (json_int_t)d.size;
 	if (json_is_true(json_object_get(args, "more")))
 		size = size > INT64_MAX - old ? INT64_MAX : old + size;
-	if (size < old && !json_is_true(json_object_get(args, "shrink"))) {
+	/* What a device has lost already is lost. */
+	if (size && size < old && !json_is_true(json_object_get(args, "shrink"))) {
 		snprintf(line, sizeof(line),
 			 "disk%zu has %lld bytes; what is behind the new end would be lost: say "
 			 "--shrink if that is meant",
@@ -113,8 +116,10 @@ static void disk_resize(void *arg, struct control_request *r, const json_t *args
 		control_fail(r, line);
 		return;
 	}
-	if (!resize(arg, r, i, size))
-		control_reply(r, json_pack("{s:I, s:I}", "old-size", old, "size", size));
+	if (resize(arg, r, i, size))
+		return;
+	platform_disk(arg, i, &d);
+	control_reply(r, json_pack("{s:I, s:I}", "old-size", old, "size", (json_int_t)d.size));
 }
 
 int disks_add_commands(struct control *c, struct platform *p)

@@ -6,6 +6,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -15,8 +18,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/user.h>
 #include <sys/wait.h>
@@ -30,6 +35,7 @@
 #define PATIENCE_MS 10000
 #define INSTRUCTION 0x050f /* syscall */
 #define PROC_MAX    8192
+#define NOBODY	    65534
 
 struct guest {
 	pid_t supervisor, vmm;
@@ -44,6 +50,7 @@ struct call {
 };
 
 static char vmm[4096], kernel[4096];
+static unsigned inherited; /* filters that a guest's vmm had at its start */
 
 static void nap(void)
 {
@@ -109,7 +116,7 @@ static bool silent(pid_t tid)
 /* The thread of that name, once it has confined itself; 0: not there. */
 static pid_t find_thread(pid_t pid, const char *name)
 {
-	unsigned filters = strncmp(name, "vmm", 3) ? 2 : 1;
+	unsigned filters = (strncmp(name, "vmm", 3) ? 2 : 1) + inherited;
 	char path[64], want[32];
 	struct dirent *d;
 	pid_t tid = 0;
@@ -139,7 +146,8 @@ static pid_t await_thread(pid_t pid, const char *name)
 	return tid;
 }
 
-static void start(struct guest *g, const char *option, const char *value)
+/* Begin a guest; @before is called in its process, and may not return. */
+static void launch(struct guest *g, void (*before)(void), const char *option, const char *value)
 {
 	int out[2];
 
@@ -153,6 +161,8 @@ static void start(struct guest *g, const char *option, const char *value)
 		dup2(null, STDIN_FILENO);
 		dup2(null, STDOUT_FILENO);
 		dup2(out[1], STDERR_FILENO);
+		if (before)
+			before();
 		execl(vmm, "vmm", "run", "--name", g->name, "--memory", "128M", "--kernel", kernel,
 		      option, value, NULL);
 		_exit(127);
@@ -160,6 +170,10 @@ static void start(struct guest *g, const char *option, const char *value)
 	close(out[1]);
 	g->errors = out[0];
 	g->vmm = 0;
+}
+
+static void await_guest(struct guest *g)
+{
 	for (int i = 0; i < PATIENCE_MS / 10 && !g->vmm; i++, nap())
 		g->vmm = child_of(g->supervisor, "run");
 	/* The vCPU's is the last one. */
@@ -167,6 +181,12 @@ static void start(struct guest *g, const char *option, const char *value)
 		kill(g->supervisor, SIGKILL);
 		fail_msg("no confined guest: %s", read_fd(g->errors));
 	}
+}
+
+static void start(struct guest *g, const char *option, const char *value)
+{
+	launch(g, NULL, option, value);
+	await_guest(g);
 }
 
 /* Its exit code; what it said goes into @line. */
@@ -336,12 +356,108 @@ static void the_networks_process_is_confined_too(void **state)
 	assert_non_null(strstr(line, " of thread vmm-net is forbidden"));
 }
 
+/* A user who may use /dev/kvm, and has no home. */
+static void become_nobody(void)
+{
+	struct stat st;
+	gid_t group;
+
+	if (stat("/dev/kvm", &st))
+		_exit(126);
+	group = st.st_gid;
+	unsetenv("HOME");
+	if (setgroups(1, &group) || setresgid(NOBODY, NOBODY, NOBODY) ||
+	    setresuid(NOBODY, NOBODY, NOBODY))
+		_exit(126);
+}
+
+/* As container runtimes do it. */
+static void become_nobody_without_namespaces(void)
+{
+	struct sock_filter refuse[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_unshare, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	const struct sock_fprog program = { ARRAY_SIZE(refuse), refuse };
+
+	become_nobody();
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
+		_exit(126);
+}
+
+/* Can that user read what a guest needs? */
+static bool nobody_cannot(void)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		become_nobody();
+		_exit(access(vmm, X_OK) || access(kernel, R_OK) || access("/dev/kvm", R_OK | W_OK));
+	}
+	return pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status) ||
+	       WEXITSTATUS(status);
+}
+
+static unsigned count_lines(const char *s)
+{
+	unsigned n = 0;
+
+	for (; *s; s++)
+		n += *s == '\n';
+	return n;
+}
+
+static void a_user_without_a_home_gets_all_layers(void **state)
+{
+	char line[1024];
+	struct guest g = { 0 };
+
+	(void)state;
+	if (cannot() || nobody_cannot())
+		skip();
+	launch(&g, become_nobody, "--confine", "strict");
+	await_guest(&g);
+	kill(g.supervisor, SIGTERM);
+	assert_int_equal(finish(&g, line, sizeof(line)), 128 + SIGTERM);
+	if (count_lines(line) != 1)
+		fail_msg("one line was expected: %s", line);
+}
+
+static void without_namespaces_there_are_fewer_layers(void **state)
+{
+	char line[1024];
+	struct guest g = { 0 };
+
+	(void)state;
+	if (cannot() || nobody_cannot())
+		skip();
+	launch(&g, become_nobody_without_namespaces, "--confine", "on");
+	inherited = 1;
+	await_guest(&g);
+	inherited = 0;
+	kill(g.supervisor, SIGTERM);
+	assert_int_equal(finish(&g, line, sizeof(line)), 128 + SIGTERM);
+	if (count_lines(line) != 1)
+		fail_msg("one line was expected: %s", line);
+	launch(&g, become_nobody_without_namespaces, "--confine", "strict");
+	assert_int_equal(finish(&g, line, sizeof(line)), 1);
+	if (count_lines(line) != 1 || !strstr(line, "--confine strict: ") ||
+	    !strstr(line, "the layer \"pid\""))
+		fail_msg("the layer was to be named: %s", line);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(forbidden_calls_end_the_guest),
 		cmocka_unit_test(an_allowed_call_does_not),
 		cmocka_unit_test(the_networks_process_is_confined_too),
+		cmocka_unit_test(a_user_without_a_home_gets_all_layers),
+		cmocka_unit_test(without_namespaces_there_are_fewer_layers),
 	};
 
 	return cmocka_run_group_tests(tests, find_parts, NULL);

@@ -52,8 +52,10 @@ setup()
 {
 	: >"$WORK/marks"
 	load loop dm-mod dm-log-writes ext4
-	# Of a first try that failed.
-	dmsetup remove_all --force
+	# Of a first try that failed; other cases have devices of their own.
+	for name in power direct bad; do
+		[ ! -e "/dev/mapper/$name" ] || dmsetup remove --force "$name"
+	done
 	for name in power direct; do
 		loop "$WORK/$name.log" 256M >"$WORK/$name.loop"
 		map "$name" "0 16384 log-writes $(loop "$WORK/$name.data" 8M) $(cat "$WORK/$name.loop")"

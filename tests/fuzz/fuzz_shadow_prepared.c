@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A prepared kernel of any content. The bytes come as they are; then with checksums that are right, so
+ * that what lies behind them is reached too; then with lengths that agree as well; and at last as a
+ * file whose header changes after its first look, which passes: only what is checked in the tables
+ * counts.
+ */
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#include "shadow/prepared.h"
+#include "shadow/prepared_int.h"
+
+#define PLACE_MAX ((u64)16 << 20)
+#define RUN_ROOM  64 /* runs and relocations that the mutator likes */
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max);
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed);
+
+/* What the next read of a header gets instead, once; NULL: what is in the file. */
+static const struct prepared_header *first_look;
+
+/* The C library's, but for that one read; prepared_open() reads the header twice. */
+ssize_t pread(int fd, void *buf, size_t len, off_t at) /* NOLINT: glibc's names are reserved */
+{
+	if (first_look && !at && len == sizeof(*first_look)) {
+		memcpy(buf, first_look, len);
+		first_look = NULL;
+		return (ssize_t)len;
+	}
+	return syscall(SYS_pread64, fd, buf, len, at);
+}
+
+static struct prepared_header *header(u8 *file)
+{
+	return (struct prepared_header *)(void *)file;
+}
+
+static struct prepared_run *runs(u8 *file)
+{
+	return (struct prepared_run *)(void *)(file + PREPARED_TABLES);
+}
+
+/* Runs that lie in the file's tables. */
+static u32 count_runs(u8 *file, size_t size)
+{
+	size_t room = (size - PREPARED_TABLES) / sizeof(struct prepared_run);
+	u32 n = header(file)->n_runs;
+
+	if (room > PREPARED_RUNS)
+		room = PREPARED_RUNS;
+	return n > room ? (u32)room : n;
+}
+
+static void seal(u8 *file, size_t size)
+{
+	struct prepared_header *h = header(file);
+	const size_t from = offsetof(struct prepared_header, version);
+	struct prepared_run *r = runs(file);
+	u64 at = h->pages_at;
+
+	if (at > size || at < PREPARED_TABLES)
+		return;
+	for (u32 i = 0, n = count_runs(file, size); i < n; i++) {
+		if (r[i].len > size - at)
+			break;
+		r[i].sum = XXH3_64bits(file + at, r[i].len);
+		at += r[i].len;
+	}
+	h->sum = XXH3_64bits(file + from, h->pages_at - from);
+}
+
+/* The numbers that say the same twice: then the others are looked at. */
+static void agree(u8 *file, size_t size)
+{
+	struct prepared_header *h = header(file);
+	struct prepared_run *r = runs(file);
+	u64 at;
+
+	memcpy(h->magic, PREPARED_MAGIC, sizeof(h->magic));
+	h->version = PREPARED_VERSION;
+	h->file_len = size;
+	h->pages_at = h->pages_at / PREPARED_PAGE * PREPARED_PAGE;
+	h->link_text = KERNEL_MAP + h->pref_phys;
+	at = h->pages_at;
+	for (u32 i = 0, n = count_runs(file, size); i < n && at < size; i++) {
+		if (i + 1 == n || r[i].len > size - at)
+			r[i].len = size - at;
+		at += r[i].len;
+	}
+}
+
+static void use(struct kernel *k)
+{
+	const struct kernel_layout *l = kernel_layout(k);
+	u64 span = l->span, shift = l->align;
+	const u8 *file;
+	char buf[256];
+	u32 off, len;
+	size_t n;
+	u8 *mem;
+
+	file = kernel_file(k, &n);
+	if (n != PREPARED_PAGE || XXH3_64bits(file, n) == 1 || !l->relocatable ||
+	    l->entry - l->pref_phys >= span)
+		abort();
+	if (kernel_release(k) && strlen(kernel_release(k)) > 64)
+		abort();
+	if (span > PLACE_MAX)
+		return;
+	mem = calloc(1, span);
+	if (!mem)
+		abort();
+	for (int i = 0; i < 2; i++, shift = 0)
+		if (kernel_place(k, mem, span, shift, NULL) == -EBADMSG &&
+		    (mem[0] || memcmp(mem, mem + 1, span - 1) != 0))
+			abort();
+	free(mem);
+	prepared_verify(k, NULL);
+	kernel_load_symbols(k, NULL);
+	kernel_prototype(k, "filp_open", buf, sizeof(buf));
+	kernel_symbolize(k, l->link_text, NULL);
+	kernel_member(k, "module", "name", &off, &len);
+	kernel_trim(k);
+	if (kernel_export(k, "filp_open"))
+		abort();
+}
+
+static void open_it(const u8 *file, size_t size, const u8 *key)
+{
+	int fd = memfd_create("prepared", MFD_CLOEXEC);
+	struct err e = { "" };
+	struct kernel *k;
+
+	/* No such path: what is damaged has no bzImage to go back to. */
+	if (fd < 0 || fchmod(fd, 0600) || write(fd, file, size) != (ssize_t)size)
+		abort();
+	if (!prepared_open(&k, "/nowhere/vmlinuz", fd, geteuid(), key, &e)) {
+		use(k);
+		kernel_close(k);
+	} else if (!*e.text) {
+		abort();
+	}
+}
+
+static void change_it(u8 *file, size_t size)
+{
+	struct prepared_header h;
+
+	memcpy(&h, file, sizeof(h));
+	memset(h.n_relocs, 0, sizeof(h.n_relocs));
+	memcpy(h.magic, PREPARED_MAGIC, sizeof(h.magic));
+	h.version = PREPARED_VERSION;
+	h.n_runs = 1;
+	h.file_len = size;
+	h.pref_phys = h.entry = 1 << 20;
+	h.link_text = KERNEL_MAP + h.pref_phys;
+	h.span = h.init_size = h.align = PREPARED_PAGE;
+	h.release[0] = 0;
+	first_look = &h;
+	open_it(file, size, h.key);
+	first_look = NULL;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static const u8 other[PREPARED_KEY];
+	u8 *file;
+
+	open_it(data, size, NULL);
+	open_it(data, size, other);
+	if (size < PREPARED_TABLES)
+		return 0;
+	file = malloc(size);
+	if (!file)
+		abort();
+	memcpy(file, data, size);
+	seal(file, size);
+	open_it(file, size, header(file)->key);
+	change_it(file, size);
+	agree(file, size);
+	seal(file, size);
+	open_it(file, size, NULL);
+	change_it(file, size);
+	free(file);
+	return 0;
+}
+
+/* Most of a file is padding and pages: rather change what is looked at, and where it is. */
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed)
+{
+	size_t runs_at = PREPARED_TABLES, pages_at;
+
+	if (size < PREPARED_TABLES + RUN_ROOM * 4)
+		return LLVMFuzzerMutate(data, size, max);
+	pages_at = PREPARED_TABLES + PREPARED_PAGE;
+	switch (seed % 8) {
+	case 0:
+		return LLVMFuzzerMutate(data, size, max);
+	case 1:
+	case 2:
+		LLVMFuzzerMutate(data + runs_at, RUN_ROOM * 4, RUN_ROOM * 4);
+		return size;
+	case 3:
+		if (size <= pages_at)
+			return size;
+		return pages_at +
+		       LLVMFuzzerMutate(data + pages_at, size - pages_at, max - pages_at);
+	default:
+		LLVMFuzzerMutate(data, sizeof(struct prepared_header),
+				 sizeof(struct prepared_header));
+		return size;
+	}
+}
