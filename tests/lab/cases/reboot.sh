@@ -19,9 +19,8 @@ say clock $(cat /sys/devices/system/clocksource/clocksource0/current_clocksource
 say queue $(dd if=/dev/vda of=/dev/null bs=64k iflag=direct 2>&1 | grep -c 'records in')
 say random $(head -c 16 /dev/hwrng | wc -c)
 ip link set eth0 up
-udhcpc -i eth0 -n -q -t 10 -s /bin/true 2>/dev/null && say lease
-echo "port $n" >/dev/vport2p1 || echo "port $n" >/dev/virtio-ports/log || say no port
-ls /sys/class/virtio-ports | tr '\n' ' '
+udhcpc -i eth0 -n -q -t 10 -s /bin/true 2>/dev/null && say lease yes
+for p in /sys/class/virtio-ports/*; do [ "$(cat $p/name)" != log ] || echo "port $n" >/dev/${p##*/}; done
 say memory $(awk '/MemTotal/ { print $2 }' /proc/meminfo)
 case $n in
 1) say by ACPI; reboot -f ;;
