@@ -8,9 +8,9 @@
 
 #include "devices/blk_request.h"
 #include "devices/blk_ring.h"
+#include "devices/vq_pace.h"
 
 #define DEPTH 64 /* requests in flight */
-#define BATCH 16 /* completions between two interrupts: latency against system calls */
 
 struct blk_queue {
 	struct blk_queue_config c;
@@ -25,6 +25,7 @@ struct blk_queue {
 	bool has_ring, listening;
 	bool one_shot; /* the kernel has no poll that stays: each ends with the event that it reports */
 	unsigned in_flight;
+	struct vq_pace pace;
 	struct io_uring ring;
 };
 
@@ -46,7 +47,7 @@ static void complete(struct blk_queue *q, struct blk_request *r)
 	virtqueue_push(q->vq, r->chain.head, blk_request_written(r));
 	r->next = q->idle;
 	q->idle = r;
-	if (++q->finished >= BATCH)
+	if (++q->finished >= VQ_PACE_MOST)
 		interrupt(q);
 }
 
@@ -126,25 +127,10 @@ static void on_bell(struct blk_queue *q, const struct io_uring_cqe *cqe)
 		silence_bell(q);
 }
 
-/* Hand over what was prepared and wait for something; false: the ring does not work any more. */
-static bool ring_wait(struct blk_queue *q)
+static void reap(struct blk_queue *q)
 {
 	struct io_uring_cqe *cqe;
-	struct io_uring_sqe *sqe;
-	int ret;
 
-	sqe = q->listening ? NULL : io_uring_get_sqe(&q->ring);
-	if (sqe) {
-		if (q->one_shot)
-			io_uring_prep_poll_add(sqe, q->bell, POLLIN);
-		else
-			io_uring_prep_poll_multishot(sqe, q->bell, POLLIN);
-		io_uring_sqe_set_data(sqe, NULL);
-		q->listening = true;
-	}
-	ret = io_uring_submit_and_wait(&q->ring, 1);
-	if (ret < 0 && ret != -EINTR && ret != -EAGAIN && ret != -EBUSY)
-		return false;
 	while (!io_uring_peek_cqe(&q->ring, &cqe)) {
 		struct io_uring_cqe got = *cqe;
 		struct blk_request *r = io_uring_cqe_get_data(cqe);
@@ -155,7 +141,35 @@ static bool ring_wait(struct blk_queue *q)
 		else
 			on_bell(q, &got);
 	}
+}
+
+/*
+ * Hand over what was prepared, wait for @n completions and take what is there; false: the ring does
+ * not work any more.
+ */
+static bool ring_enter(struct blk_queue *q, unsigned n)
+{
+	int ret = io_uring_submit_and_wait(&q->ring, n);
+
+	if (ret < 0 && ret != -EINTR && ret != -EAGAIN && ret != -EBUSY)
+		return false;
+	reap(q);
 	return true;
+}
+
+static bool ring_wait(struct blk_queue *q)
+{
+	struct io_uring_sqe *sqe = q->listening ? NULL : io_uring_get_sqe(&q->ring);
+
+	if (sqe) {
+		if (q->one_shot)
+			io_uring_prep_poll_add(sqe, q->bell, POLLIN);
+		else
+			io_uring_prep_poll_multishot(sqe, q->bell, POLLIN);
+		io_uring_sqe_set_data(sqe, NULL);
+		q->listening = true;
+	}
+	return ring_enter(q, 1);
 }
 
 static bool plain_wait(struct blk_queue *q)
@@ -167,50 +181,82 @@ static bool plain_wait(struct blk_queue *q)
 	return true;
 }
 
+static void start_request(struct blk_queue *q, struct blk_request *r)
+{
+	if (r->step != BLK_DONE && q->has_ring) {
+		submit(q, r);
+		return;
+	}
+	if (r->step != BLK_DONE)
+		blk_request_run(r, q->c.image, q->c.durable);
+	complete(q, r);
+}
+
 /* Take what is there; false: the driver broke the rules. */
 static bool drain(struct blk_queue *q)
 {
 	int got = 0;
 
-	do {
-		virtqueue_listen(q->vq, false);
-		while (q->idle && (got = virtqueue_pop(q->vq, &q->idle->chain)) == 1) {
-			struct blk_request *r = q->idle;
+	virtqueue_listen(q->vq, false);
+	while (q->idle && !stopping(q) && (got = virtqueue_pop(q->vq, &q->idle->chain)) == 1) {
+		struct blk_request *r = q->idle;
 
-			q->idle = r->next;
-			switch (blk_request_start(r, q->c.image, q->c.id, q->c.durable)) {
-			case BLK_BAD:
-				return false;
-			case BLK_DONE:
-				complete(q, r);
-				break;
-			case BLK_READ:
-			case BLK_WRITE:
-			case BLK_FLUSH:
-			default:
-				if (q->has_ring) {
-					submit(q, r);
-					break;
-				}
-				blk_request_run(r, q->c.image, q->c.durable);
-				complete(q, r);
-				break;
-			}
-			if (stopping(q))
-				return true;
-		}
-		if (got < 0)
+		q->idle = r->next;
+		if (blk_request_start(r, q->c.image, q->c.id, q->c.durable) == BLK_BAD)
 			return false;
+		start_request(q, r);
+	}
+	return got >= 0;
+}
+
+static bool something_there(void *arg)
+{
+	struct blk_queue *q = arg;
+
+	return stopping(q) || (q->idle && virtqueue_waiting(q->vq)) ||
+	       (q->has_ring && blk_ring_ready(&q->ring));
+}
+
+/* What was taken is being done: look for more, without a bell. False: nothing came. */
+static bool more(struct blk_queue *q)
+{
+	bool may = vq_pace_may_look(&q->pace), found;
+
+	/*
+	 * Who will not look has one system call for this and for waiting. If the ring does not work,
+	 * waiting says so.
+	 */
+	if (may && q->has_ring && io_uring_sq_ready(&q->ring))
+		ring_enter(q, 0);
+	if (q->finished && vq_pace_enough(&q->pace, q->finished))
 		interrupt(q);
-		/* With all in flight the next completion brings us back here: no bell is needed. */
-	} while (q->idle && virtqueue_listen(q->vq, true));
-	return true;
+	if (q->finished) {
+		if (vq_pace_look(something_there, q))
+			return true;
+		vq_pace_too_few(&q->pace, q->finished);
+		interrupt(q);
+	}
+	if (!may)
+		return false;
+	found = vq_pace_look(something_there, q);
+	vq_pace_looked(&q->pace, found);
+	return found;
+}
+
+/* False: the ring does not work any more. */
+static bool wait(struct blk_queue *q)
+{
+	/* With all in flight the next completion brings us back here: no bell is needed. */
+	if (q->idle && virtqueue_listen(q->vq, true))
+		return true;
+	return q->has_ring ? ring_wait(q) : plain_wait(q);
 }
 
 static void prepare(void *arg)
 {
 	struct blk_queue *q = arg;
 
+	vq_pace_init(&q->pace, virtio_type(q->c.v)->queues);
 	q->has_ring = !q->c.one_by_one && !blk_ring_open(&q->ring, 2 * DEPTH);
 }
 
@@ -224,13 +270,14 @@ static void serve(void *arg)
 		q->idle = &q->requests[i];
 	}
 	while (working && !stopping(q)) {
+		if (q->has_ring)
+			reap(q);
 		if (!drain(q)) {
 			virtio_needs_reset(q->c.v);
 			break;
 		}
 		if (!stopping(q))
-			working = q->has_ring ? ring_wait(q) : plain_wait(q);
-		interrupt(q);
+			working = more(q) || wait(q);
 	}
 	while (working && q->in_flight)
 		working = ring_wait(q);

@@ -20,6 +20,12 @@ static int restrict_ring(struct io_uring *ring)
 	return ret ? ret : io_uring_enable_rings(ring);
 }
 
+bool blk_ring_ready(const struct io_uring *ring)
+{
+	return io_uring_cq_ready(ring) ||
+	       (__atomic_load_n(ring->sq.kflags, __ATOMIC_RELAXED) & IORING_SQ_TASKRUN);
+}
+
 /* A kernel may have rings whose every operation it refuses. */
 static int try_ring(struct io_uring *ring)
 {
@@ -43,7 +49,8 @@ static int try_ring(struct io_uring *ring)
 int blk_ring_open(struct io_uring *ring, unsigned entries)
 {
 	static const unsigned flags[] = {
-		IORING_SETUP_R_DISABLED | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN,
+		IORING_SETUP_R_DISABLED | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN |
+			IORING_SETUP_TASKRUN_FLAG,
 		IORING_SETUP_R_DISABLED,
 	};
 	int ret = -EINVAL;

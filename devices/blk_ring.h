@@ -16,5 +16,7 @@
  * no such rings, or a sandbox forbids them. Ended by io_uring_queue_exit().
  */
 int blk_ring_open(struct io_uring *ring, unsigned entries);
+/* Is there a completion to be seen, or one that the kernel shows to who enters it? No system call. */
+bool blk_ring_ready(const struct io_uring *ring);
 
 #endif

@@ -215,6 +215,14 @@ bool virtqueue_wants_interrupt(struct virtqueue *q)
 	return !valid || vring_need_event(event, q->next_used, old);
 }
 
+bool virtqueue_waiting(const struct virtqueue *q)
+{
+	u16 known = (u16)(q->next_avail + q->unpopped);
+
+	return q->enabled && !q->broken &&
+	       load16(q->avail_ring, AVAIL_IDX, __ATOMIC_ACQUIRE) != known;
+}
+
 bool virtqueue_listen(struct virtqueue *q, bool on)
 {
 	u16 known = (u16)(q->next_avail + q->unpopped);

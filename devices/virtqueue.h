@@ -71,6 +71,8 @@ void virtqueue_publish(struct virtqueue *q, unsigned n);
 void virtqueue_unpop(struct virtqueue *q, unsigned n);
 /* After pushes: does the driver want an interrupt for them? */
 bool virtqueue_wants_interrupt(struct virtqueue *q);
+/* Is there something to pop? For who looks again and again: no more than one load. */
+bool virtqueue_waiting(const struct virtqueue *q);
 /*
  * Tell the driver whether to ring. Switching on returns true if something is available after all:
  * then serve that first, since no bell may come for it.

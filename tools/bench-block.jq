@@ -21,6 +21,7 @@ map(
 			{
 				name, error: ($job.error + $counted.error), iops, mib_per_second: (.kib_per_second / 1024),
 				exits: each("exits"), to_vmm: (each("io_exits") + each("mmio_exits")),
+				bells: each("insn_emulation"), interrupts: (each("irq_exits") + each("signal_exits")),
 				halts: each("halt_exits"), calls: each("calls"), ios: $ios
 			}]
 	})
