@@ -13,7 +13,7 @@ failed=0
 # In the lab build/ is a network file system, which is not what is compared here.
 vmms_prepare()
 {
-	cp build/images/cloud/vmlinuz build/bench/io.img build/vmm "$work"
+	cp build/images/cloud/vmlinuz build/bench/io.img build/vmm build/net-helper "$work"
 	elf=$work/vmlinuz
 	if [ -s build/bench/vmlinux ]; then
 		cp build/bench/vmlinux "$work"
