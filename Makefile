@@ -56,6 +56,9 @@ $(B)/obj/%.o: %.S
 	@mkdir -p $(@D)
 	$(CC) $(DEFS) -MMD -MP -c $< -o $@
 
+# Each start waits for it, and -O2 leaves its loops as they are.
+$(B)/obj/shadow/prepared_sum.o: ALLC += -O3
+
 # The rooms as archives: shadow and policy build and are tested without KVM.
 define room
 $(B)/lib$(1).a: $(call objs,$(1))

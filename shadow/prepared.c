@@ -12,7 +12,6 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 #include "shadow/prepared_int.h"
 
@@ -125,7 +124,7 @@ static int read_tables(struct kernel *k, struct prepared *p, unsigned uid, const
 	p->runs = (const struct prepared_run *)(const void *)(p->tables + PREPARED_TABLES);
 	/* The header is the copy in the tables now: what was checked before only gave its size. */
 	if (p->h->pages_at != h.pages_at || memcmp(p->h->key, h.key, sizeof(h.key)) != 0 ||
-	    XXH3_64bits(p->tables + from, h.pages_at - from) != p->h->sum)
+	    prepared_sum(p->tables + from, h.pages_at - from) != p->h->sum)
 		return damaged(k, "a checksum of its header differs", e);
 	wrong = check_header(p->h, (u64)st.st_size);
 	if (!wrong)
@@ -246,7 +245,7 @@ int prepared_read(const struct kernel *k, u8 *dst, struct err *e)
 	if (read_runs(p, dst))
 		return damaged(k, "it cannot be read", e);
 	for (u32 i = 0; i < p->h->n_runs; i++)
-		if (XXH3_64bits(dst + p->runs[i].offset, p->runs[i].len) != p->runs[i].sum)
+		if (prepared_sum(dst + p->runs[i].offset, p->runs[i].len) != p->runs[i].sum)
 			return damaged(k, "a checksum differs", e);
 	return 0;
 }

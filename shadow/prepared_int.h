@@ -48,4 +48,7 @@ struct prepared {
 	const struct prepared_run *runs;
 };
 
+/* XXH3. */
+u64 prepared_sum(const void *bytes, size_t len);
+
 #endif

@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 #include "shadow/prepared_int.h"
 
@@ -66,7 +65,7 @@ static int find_runs(struct writer *w)
 		w->runs[w->h.n_runs - 1].len = end - w->runs[w->h.n_runs - 1].offset;
 	}
 	for (u32 i = 0; i < w->h.n_runs; i++)
-		w->runs[i].sum = XXH3_64bits(w->flat + w->runs[i].offset, w->runs[i].len);
+		w->runs[i].sum = prepared_sum(w->flat + w->runs[i].offset, w->runs[i].len);
 	return w->h.n_runs ? 0 : -EINVAL;
 }
 
@@ -151,7 +150,7 @@ static int write_file(struct writer *w, int fd)
 			memcpy(p, k->relocs[i], 4 * k->n_relocs[i]);
 		p += 4 * k->n_relocs[i];
 	}
-	w->h.sum = XXH3_64bits(tables + from, w->h.pages_at - from);
+	w->h.sum = prepared_sum(tables + from, w->h.pages_at - from);
 	memcpy(tables, &w->h, sizeof(w->h));
 	ret = write_all(fd, tables, w->h.pages_at);
 	for (u32 i = 0; i < w->h.n_runs && !ret; i++)

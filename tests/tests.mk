@@ -137,12 +137,8 @@ demo:
 # BENCH="--json calls": options and parts, see tools/bench --help
 BENCH ?=
 
-$(B)/tools/bench_first_run.so: tools/bench_first_run.c
-	@mkdir -p $(@D)
-	$(CC) $(ALLC) -fPIC -shared -o $@ $<
-
 bench:
 	@tools/check-tools all 2>/dev/null || tools/setup >&2
 	@$(MAKE) --no-print-directory images >&2
-	@$(MAKE) --no-print-directory all drivers $(B)/tools/bench_watch $(B)/tools/bench_first_run.so >&2
+	@$(MAKE) --no-print-directory all drivers $(B)/tools/bench_watch >&2
 	@tools/bench $(BENCH)

@@ -8,7 +8,7 @@
  *   --memory MARK    take the memory of the process there (default: at the first mark)
  *   --calls          count system calls, of all its threads and children, from marks named
  *                    "count-..." to the next mark
- *   --first-run LIB  kill it where it first enters the guest; LIB is bench_first_run.so
+ *   --first-run      kill it where it first enters the guest
  *   --timeout S      kill it then, status 1 (default: 120)
  *
  * A guest that writes a line "@@ mark NAME" is at a mark: time since exec, KVM's counters for it and,
@@ -20,21 +20,31 @@
  * of one kind that is as large as that. Of it, "own" is what no other process can share, anonymous
  * pages; whether the pages of a program's file count as private depends on who else runs it at the
  * moment, and as dirty, on when it was built.
+ *
+ * The first entry to the guest is seen by a system call filter that the VMM is started with: it lets
+ * all calls pass but KVM_RUN, which waits for an answer of this program, that never comes. That needs
+ * nothing of the VMM (a library to preload would, a dynamic loader), works through whatever
+ * processes and namespaces it makes, and costs some 0.1 us for a call; a tracer would cost more than
+ * what is measured.
  */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/kvm.h>
 #include <linux/perf_event.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -64,15 +74,15 @@ struct footprint {
 };
 
 struct watch {
-	const char *until, *memory_at, *library;
+	const char *until, *memory_at;
 	FILE *console;
 	uint64_t ram;
 	double limit_ms;
-	bool count_calls;
+	bool count_calls, first_run;
 	pid_t child;
-	int calls;		      /* perf's counter, or -1 */
-	int in, out;		      /* our ends */
-	volatile uint64_t *first_run; /* ns; bench_first_run.so writes it */
+	int calls;    /* perf's counter, or -1 */
+	int in, out;  /* our ends */
+	int listener; /* where the filter reports KVM_RUN, or -1 */
 	double start_ms, first_run_ms;
 	struct footprint memory;
 	struct mark marks[MARKS_MAX];
@@ -274,15 +284,17 @@ static void on_output(struct watch *w)
 	}
 }
 
-static void look_for_first_run(struct watch *w)
+/* The thread stands still until it is answered, or killed. */
+static void on_first_run(struct watch *w)
 {
-	uint64_t ns = *w->first_run;
+	double ms = now_ms() - w->start_ms;
+	struct seccomp_notif call = { 0 };
 
-	if (!ns)
-		return;
-	w->first_run_ms = (double)ns / 1e6 - w->start_ms;
-	measure(guest_process(w->child), w->ram, &w->memory);
 	w->done = true;
+	if (ioctl(w->listener, SECCOMP_IOCTL_NOTIF_RECV, &call))
+		return;
+	w->first_run_ms = ms;
+	measure(guest_process(w->child), w->ram, &w->memory);
 }
 
 /* A counter that @pid's threads and children inherit, off; -1 if the kernel has none. */
@@ -306,25 +318,96 @@ static int open_call_counter(pid_t pid)
 	return (int)syscall(SYS_perf_event_open, &a, pid, -1, -1, PERF_FLAG_FD_CLOEXEC);
 }
 
-static void run_child(const struct watch *w, char **argv, int in, int out, int first_run)
+/* A descriptor by which whoever has it hears of each KVM_RUN from now on; or -errno. */
+static int listen_for_runs(void)
 {
-	char text[16], go;
+	/* The request is the low half of the second argument. */
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 0, 5),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_ioctl, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[1])),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, KVM_RUN, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog prog = { .len = sizeof(code) / sizeof(code[0]), .filter = code };
+	long fd = -1;
+
+	/* Without CAP_SYS_ADMIN only who can gain no rights by an exec may do it. */
+	for (int tries = 0; fd < 0 && tries < 2; tries++) {
+		if (tries && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+			break;
+		fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER,
+			     &prog);
+	}
+	return fd < 0 ? -errno : (int)fd;
+}
+
+/* By SCM_RIGHTS; what is negative, as the message's text only. */
+static void send_descriptor(int to, int fd)
+{
+	union {
+		char buf[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr header;
+	} control = { .buf = "" };
+	struct iovec iov = { &fd, sizeof(fd) };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	if (fd >= 0) {
+		m.msg_control = &control;
+		m.msg_controllen = sizeof(control);
+		control.header = (struct cmsghdr){
+			.cmsg_len = CMSG_LEN(sizeof(int)),
+			.cmsg_level = SOL_SOCKET,
+			.cmsg_type = SCM_RIGHTS,
+		};
+		memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
+	}
+	if (sendmsg(to, &m, 0) != sizeof(fd))
+		_exit(127);
+}
+
+static int receive_descriptor(int from)
+{
+	union {
+		char buf[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr header;
+	} control = { .buf = "" };
+	int fd = -EPIPE;
+	struct iovec iov = { &fd, sizeof(fd) };
+	struct msghdr m = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+
+	if (recvmsg(from, &m, MSG_CMSG_CLOEXEC) != sizeof(fd))
+		return -EPIPE;
+	if (fd < 0)
+		return fd;
+	if (control.header.cmsg_len != CMSG_LEN(sizeof(int)))
+		return -EPIPE;
+	memcpy(&fd, CMSG_DATA(&control.header), sizeof(fd));
+	return fd;
+}
+
+static void run_child(const struct watch *w, char **argv, int in, int out, int start)
+{
+	char go;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	/* Until whoever counts is ready. */
-	if (w->count_calls && read(in, &go, 1) != 1)
-		_exit(127);
 	if (dup2(in, 0) < 0 || dup2(out, 1) < 0)
 		_exit(127);
 	close(in);
 	close(out);
-	if (w->library) {
-		snprintf(text, sizeof(text), "%d", first_run);
-		setenv("LD_PRELOAD", w->library, 1);
-		setenv("BENCH_FIRST_RUN_FD", text, 1);
-	} else {
-		close(first_run);
-	}
+	if (w->first_run)
+		send_descriptor(start, listen_for_runs());
+	/* Until whoever measures is ready. */
+	if (read(start, &go, 1) != 1)
+		_exit(127);
 	execvp(argv[0], argv);
 	fprintf(stderr, "bench_watch: %s: %s\n", argv[0], strerror(errno));
 	_exit(127);
@@ -332,64 +415,92 @@ static void run_child(const struct watch *w, char **argv, int in, int out, int f
 
 static int start(struct watch *w, char **argv)
 {
-	int in[2], out[2], first = memfd_create("first-run", 0);
-	void *page = MAP_FAILED;
+	int in[2], out[2], start[2];
 
-	if (first >= 0 && !ftruncate(first, sizeof(*w->first_run)))
-		page = mmap(NULL, sizeof(*w->first_run), PROT_READ | PROT_WRITE, MAP_SHARED, first,
-			    0);
-	if (page == MAP_FAILED || pipe2(in, 0) || pipe2(out, 0))
+	if (pipe2(in, 0) || pipe2(out, 0) ||
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, start))
 		return -errno;
-	w->first_run = page;
 	/* Our ends are not the child's. */
 	fcntl(in[1], F_SETFD, FD_CLOEXEC);
 	fcntl(out[0], F_SETFD, FD_CLOEXEC);
 	signal(SIGPIPE, SIG_IGN);
-	w->start_ms = now_ms();
 	w->child = fork();
 	if (w->child < 0)
 		return -errno;
 	if (!w->child)
-		run_child(w, argv, in[0], out[1], first);
+		run_child(w, argv, in[0], out[1], start[1]);
+	close(in[0]);
+	close(out[1]);
+	close(start[1]);
+	w->in = in[1];
+	w->out = out[0];
+	if (w->first_run) {
+		w->listener = receive_descriptor(start[0]);
+		if (w->listener < 0)
+			return w->listener;
+	}
 	if (w->count_calls) {
 		w->calls = open_call_counter(w->child);
 		if (w->calls < 0)
 			fprintf(stderr, "bench_watch: cannot count system calls: %s\n",
 				strerror(errno));
-		if (write(in[1], "", 1) != 1)
-			return -EPIPE;
 	}
-	close(in[0]);
-	close(out[1]);
-	close(first);
-	w->in = in[1];
-	w->out = out[0];
+	w->start_ms = now_ms();
+	if (write(start[0], "", 1) != 1)
+		return -EPIPE;
+	close(start[0]);
 	return 0;
 }
 
 /* 0: it ended or was at the last mark; -ETIMEDOUT. */
 static int follow(struct watch *w)
 {
-	struct pollfd p = { .fd = w->out, .events = POLLIN };
+	struct pollfd p[] = {
+		{ .fd = w->out, .events = POLLIN },
+		{ .fd = w->listener, .events = POLLIN }, /* -1 is left out */
+	};
 
 	while (!w->done) {
 		double left = w->limit_ms - (now_ms() - w->start_ms);
 
 		if (left <= 0)
 			return -ETIMEDOUT;
-		if (poll(&p, 1, w->library ? 1 : (int)left + 1) > 0)
+		if (poll(p, 2, (int)left + 1) <= 0)
+			continue;
+		/* Before its output, which can wait. */
+		if (p[1].revents & POLLIN)
+			on_first_run(w);
+		else if (p[0].revents)
 			on_output(w);
-		if (w->library && !w->done)
-			look_for_first_run(w);
+		else
+			w->done = true; /* no process with the filter is left */
 	}
 	return 0;
+}
+
+/*
+ * The process with the guest first: a VMM that has one to clean up behind it gets its files removed.
+ * What is left over could be in the way of the next one's start.
+ */
+static void end(const struct watch *w)
+{
+	const struct timespec nap = { .tv_nsec = 1000000 };
+	siginfo_t info = { 0 };
+
+	kill(guest_process(w->child), SIGKILL);
+	for (int tries = 1000; tries && !info.si_pid; tries--) {
+		nanosleep(&nap, NULL);
+		if (waitid(P_PID, (id_t)w->child, &info, WEXITED | WNOHANG | WNOWAIT))
+			break;
+	}
+	kill(w->child, SIGKILL);
 }
 
 static void print(const struct watch *w, int status)
 {
 	printf("{\"status\": %d, \"own_kib\": %" PRIu64 ", \"resident_kib\": %" PRIu64, status,
 	       w->memory.own_kib, w->memory.resident_kib);
-	if (w->library)
+	if (w->first_run)
 		printf(", \"first_run_ms\": %.3f", w->first_run_ms);
 	printf(", \"marks\": [");
 	for (unsigned i = 0; i < w->n; i++) {
@@ -410,7 +521,7 @@ static int parse(struct watch *w, int argc, char **argv)
 		{ "console", required_argument, NULL, 'c' },
 		{ "ram", required_argument, NULL, 'r' },
 		{ "until", required_argument, NULL, 'u' },
-		{ "first-run", required_argument, NULL, 'f' },
+		{ "first-run", no_argument, NULL, 'f' },
 		{ "memory", required_argument, NULL, 'm' },
 		{ "calls", no_argument, NULL, 'n' },
 		{ "timeout", required_argument, NULL, 't' },
@@ -440,7 +551,7 @@ static int parse(struct watch *w, int argc, char **argv)
 			w->count_calls = true;
 			break;
 		case 'f':
-			w->library = optarg;
+			w->first_run = true;
 			break;
 		case 't':
 			w->limit_ms = strtod(optarg, NULL) * 1e3;
@@ -454,7 +565,7 @@ static int parse(struct watch *w, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	struct watch w = { .limit_ms = 120e3, .first_run_ms = -1, .calls = -1 };
+	struct watch w = { .limit_ms = 120e3, .first_run_ms = -1, .calls = -1, .listener = -1 };
 	int ret = parse(&w, argc, argv), status = 0;
 
 	if (ret) {
@@ -469,8 +580,8 @@ int main(int argc, char **argv)
 	ret = follow(&w);
 	if (w.console)
 		fclose(w.console);
-	if (ret || w.library || w.until)
-		kill(w.child, SIGKILL);
+	if (ret || w.first_run || w.until)
+		end(&w);
 	close(w.in);
 	waitpid(w.child, &status, 0);
 	status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
@@ -479,7 +590,7 @@ int main(int argc, char **argv)
 			w.limit_ms / 1e3);
 		return 1;
 	}
-	if (w.library && w.first_run_ms < 0) {
+	if (w.first_run && w.first_run_ms < 0) {
 		fprintf(stderr, "bench_watch: %s: it ended before it entered a guest\n",
 			argv[optind]);
 		return 1;

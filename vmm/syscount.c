@@ -5,10 +5,12 @@
 #include <fcntl.h>
 #include <linux/kvm.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -54,7 +56,30 @@ static bool on_syscall(pid_t tid, u64 *calls)
 	return false;
 }
 
-/* 0: ended before it ran a guest. *vmm: the thread that ran it, which may be of a child's child. */
+/*
+ * To the end of all, uncounted. It was stopped on its way into KVM_RUN, of which it is told that there
+ * is no such call: so it ends by itself, in good order. Were it killed, its control socket would be
+ * left over, and the true start would wait until that one is old enough to be no one's.
+ */
+static void let_end(pid_t tid)
+{
+	int status, sig = 0;
+
+	if (ptrace(PTRACE_POKEUSER, tid, offsetof(struct user_regs_struct, orig_rax), -1L))
+		return;
+	while (!ptrace(PTRACE_CONT, tid, NULL, sig) || errno == ESRCH) {
+		do {
+			tid = waitpid(-1, &status, __WALL);
+		} while ((tid < 0 && errno == EINTR) || (tid > 0 && !WIFSTOPPED(status)));
+		if (tid < 0)
+			return;
+		sig = WSTOPSIG(status) & ~0x80;
+		if (sig == SIGTRAP || sig == SIGSTOP)
+			sig = 0;
+	}
+}
+
+/* 0: ended before it ran a guest. *vmm: the thread that is about to, which may be of a child's child. */
 static u64 trace(pid_t child, pid_t *vmm)
 {
 	u64 calls = 0;
@@ -102,7 +127,7 @@ u64 syscount_start(int argc, char **argv)
 		if (calls == 1)
 			calls = 0;
 		if (vmm)
-			kill(vmm, SIGKILL);
+			let_end(vmm);
 		kill(child, SIGKILL);
 	}
 	/* All of its threads and processes, or the disks' locks are still held. */
