@@ -228,6 +228,13 @@ static bool more(struct blk_queue *q)
 	 */
 	if (may && q->has_ring && io_uring_sq_ready(&q->ring))
 		ring_enter(q, 0);
+	/* What is in flight is done by others, who may want this CPU, and wakes us. */
+	if (q->in_flight) {
+		interrupt(q);
+		if (may)
+			vq_pace_looked(&q->pace, false);
+		return false;
+	}
 	if (q->finished && vq_pace_enough(&q->pace, q->finished))
 		interrupt(q);
 	if (q->finished) {
