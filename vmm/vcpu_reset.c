@@ -28,30 +28,37 @@
 #define PAT_RESET     0x0007040600070406ULL
 #define MSR_OLD_CLOCK 0x12 /* MSR_KVM_SYSTEM_TIME, whose name the header has only for old guests */
 
-static int set_msr(int fd, u32 index, u64 value)
-{
-	struct {
-		struct kvm_msrs head;
-		struct kvm_msr_entry entry;
-	} one = { .head.nmsrs = 1, .entry = { .index = index, .data = value } };
-	int n = ioctl(fd, KVM_SET_MSRS, &one);
+#define MSRS_MAX 2
 
-	return n == 1 ? 0 : n < 0 ? -errno : -EINVAL;
+/* How many KVM took, or -errno. */
+static int set_msrs(int fd, const struct kvm_msr_entry *entries, u32 n)
+{
+	_Alignas(struct kvm_msrs) u8 buf[sizeof(struct kvm_msrs) + MSRS_MAX * sizeof(*entries)];
+	struct kvm_msrs *msrs = (struct kvm_msrs *)(void *)buf;
+	int ret;
+
+	memset(buf, 0, sizeof(buf));
+	msrs->nmsrs = n;
+	memcpy(msrs->entries, entries, n * sizeof(*entries));
+	ret = ioctl(fd, KVM_SET_MSRS, msrs);
+	return ret < 0 ? -errno : ret;
+}
+
+static void set_msr(int fd, u32 index, u64 value)
+{
+	const struct kvm_msr_entry entry = { .index = index, .data = value };
+
+	set_msrs(fd, &entry, 1);
 }
 
 void vcpu_firmware_msrs(int fd)
 {
-	static const struct kvm_msr_entry wanted[] = {
+	static const struct kvm_msr_entry wanted[MSRS_MAX] = {
 		{ .index = 0x1a0, .data = 1 },	   /* MISC_ENABLE: fast strings */
 		{ .index = 0x2ff, .data = 0x806 }, /* MTRRdefType: enabled, write-back */
 	};
-	struct {
-		struct kvm_msrs head;
-		struct kvm_msr_entry entries[ARRAY_SIZE(wanted)];
-	} all = { .head.nmsrs = ARRAY_SIZE(wanted) };
 
-	memcpy(all.entries, wanted, sizeof(wanted));
-	ioctl(fd, KVM_SET_MSRS, &all);
+	set_msrs(fd, wanted, MSRS_MAX);
 }
 
 /*

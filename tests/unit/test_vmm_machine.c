@@ -370,13 +370,14 @@ GUEST(g_dirty, "mov (%rdi), %rax\n mov %rax, 8(%rdi)\n movq $0x1234, (%rdi)\n"
 
 static u64 read_msr(const struct vcpu *v, u32 index)
 {
-	struct {
-		struct kvm_msrs head;
-		struct kvm_msr_entry entry;
-	} one = { .head.nmsrs = 1, .entry.index = index };
+	_Alignas(struct kvm_msrs) u8 buf[sizeof(struct kvm_msrs) + sizeof(struct kvm_msr_entry)];
+	struct kvm_msrs *msrs = (struct kvm_msrs *)(void *)buf;
 
-	assert_int_equal(ioctl(vcpu_fd(v), KVM_GET_MSRS, &one), 1);
-	return one.entry.data;
+	memset(buf, 0, sizeof(buf));
+	msrs->nmsrs = 1;
+	msrs->entries[0].index = index;
+	assert_int_equal(ioctl(vcpu_fd(v), KVM_GET_MSRS, msrs), 1);
+	return msrs->entries[0].data;
 }
 
 static void test_reset(void **state)
