@@ -244,8 +244,11 @@ int firmware_kernel_create(struct firmware_kernel **out, struct machine *m, cons
 	k->m = m;
 	k->kernel.fd = k->initrd.fd = -1;
 	k->cmdline = strdup(cmdline);
-	ret = k->cmdline ? open_blob(&k->kernel, "--kernel", kernel, e)
-			 : err_set(e, -ENOMEM, "out of memory");
+	if (!k->cmdline) {
+		ret = err_set(e, -ENOMEM, "out of memory");
+		goto fail;
+	}
+	ret = open_blob(&k->kernel, "--kernel", kernel, e);
 	if (!ret && initrd)
 		ret = open_blob(&k->initrd, "--initrd", initrd, e);
 	if (!ret)
@@ -276,7 +279,9 @@ int firmware_kernel_reset(struct firmware_kernel *k, struct err *e)
 	ret = read_blob(&k->kernel, e);
 	if (!ret && k->initrd.fd >= 0)
 		ret = read_blob(&k->initrd, e);
-	return ret ? ret : check_files(k, e);
+	if (ret || !k->kernel.data)
+		return ret;
+	return check_files(k, e);
 }
 
 static void close_blob(struct blob *b)
