@@ -274,7 +274,7 @@ static int reopen_kernel(struct run *r, struct err *e)
 static bool can_reboot(const struct run *r)
 {
 	/* Sessions belong to the kernel that they were made for, and so does their record. */
-	return !r->o.no_reboot && !r->sessions;
+	return r->o.reboot && !r->sessions;
 }
 
 /*

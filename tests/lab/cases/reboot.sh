@@ -3,17 +3,36 @@
 # A guest that resets itself starts anew in the same vmm: whatever it had set up, the next kernel finds
 # a machine as at the first start. What the boots have in common is the disk, which counts them.
 
+# The beginning of each guest's init: $n is the number of this boot.
+counting_image()
+{
+	local dir=$WORK/.count
+
+	mkdir -p "$dir"
+	cat >"$dir/count.sh" <<'END'
+count_boots()
+{
+	load-modules
+	n=$(dd if=/dev/vda bs=512 count=1 2>/dev/null | tr -d '\0')
+	n=$((n + 1))
+	echo $n | dd of=/dev/vda bs=512 count=1 conv=notrunc,fsync,sync 2>/dev/null
+}
+END
+	{
+		cat "$BASE/devices-cloud.img"
+		(cd "$dir" && echo count.sh | cpio -o -H newc -R 0:0 --quiet)
+	} >"$WORK/base.img"
+}
+
 # By each way that a guest has, with all its devices in use.
 setup()
 {
+	counting_image
 	truncate -s 1M "$WORK/disk"
-	guest_start --timeout 400 --memory 256M --cpus 2 --base "$BASE/devices-cloud.img" --disk "$WORK/disk" \
+	guest_start --timeout 400 --memory 256M --cpus 2 --base "$WORK/base.img" --disk "$WORK/disk" \
 		--net user,hostfwd=tcp:5023-:23 --console stdio --port "log=file=$WORK/port" --name "reboot-$$" \
 		--append 'console=hvc0 console=ttyS0 reboot=a' <<'END'
-load-modules
-n=$(dd if=/dev/vda bs=512 count=1 2>/dev/null | tr -d '\0')
-n=$((n + 1))
-echo $n | dd of=/dev/vda bs=512 count=1 conv=notrunc,fsync,sync 2>/dev/null
+. /count.sh; count_boots
 say boot $n cpus $(grep -c ^processor /proc/cpuinfo) text $(grep -m1 ' _text$' /proc/kallsyms | cut -d' ' -f1)
 say clock $(cat /sys/devices/system/clocksource/clocksource0/current_clocksource) faults $(faults | wc -l)
 say queue $(dd if=/dev/vda of=/dev/null bs=64k iflag=direct 2>&1 | grep -c 'records in')
@@ -95,11 +114,8 @@ test_firmware_guest()
 	local status=0
 
 	truncate -s 1M "$WORK/disk2"
-	initrd "$WORK/image2" "$BASE/devices-cloud.img" <<'END'
-load-modules
-n=$(dd if=/dev/vda bs=512 count=1 2>/dev/null | tr -d '\0')
-n=$((n + 1))
-echo $n | dd of=/dev/vda bs=512 count=1 conv=notrunc,fsync,sync 2>/dev/null
+	initrd "$WORK/image2" "$WORK/base.img" <<'END'
+. /count.sh; count_boots
 say boot $n
 [ $n -ge 3 ] || reboot -f
 END
@@ -113,11 +129,8 @@ END
 test_memory_that_is_shared()
 {
 	truncate -s 1M "$WORK/disk3"
-	guest_run --timeout 240 --memory 256M,shared --base "$BASE/devices-cloud.img" --disk "$WORK/disk3" <<'END'
-load-modules
-n=$(dd if=/dev/vda bs=512 count=1 2>/dev/null | tr -d '\0')
-n=$((n + 1))
-echo $n | dd of=/dev/vda bs=512 count=1 conv=notrunc,fsync,sync 2>/dev/null
+	guest_run --timeout 240 --memory 256M,shared --base "$WORK/base.img" --disk "$WORK/disk3" <<'END'
+. /count.sh; count_boots
 say boot $n
 [ $n -ge 2 ] || reboot -f
 END
@@ -129,11 +142,8 @@ END
 test_panic_after_a_reboot()
 {
 	truncate -s 1M "$WORK/disk4"
-	guest_run --timeout 240 --memory 192M --base "$BASE/devices-cloud.img" --disk "$WORK/disk4" <<'END'
-load-modules
-n=$(dd if=/dev/vda bs=512 count=1 2>/dev/null | tr -d '\0')
-n=$((n + 1))
-echo $n | dd of=/dev/vda bs=512 count=1 conv=notrunc,fsync,sync 2>/dev/null
+	guest_run --timeout 240 --memory 192M --base "$WORK/base.img" --disk "$WORK/disk4" <<'END'
+. /count.sh; count_boots
 [ $n -ge 2 ] || reboot -f
 echo 1 >/proc/sys/kernel/sysrq
 echo c >/proc/sysrq-trigger
