@@ -274,7 +274,7 @@ static int reopen_kernel(struct run *r, struct err *e)
 static bool can_reboot(const struct run *r)
 {
 	/* Sessions belong to the kernel that they were made for, and so does their record. */
-	return r->o.reboot && !r->sessions;
+	return !r->o.no_reboot && !r->sessions;
 }
 
 /*
@@ -363,10 +363,6 @@ static int prepare(struct run *r, u64 exec_ns, struct err *e)
 		.pc = r->o.firmware,
 	};
 	int ret = block_signals(r, e);
-
-	/* In the lab such guests were seen to stall in the boot after a reset; why is not known. */
-	if (!ret && r->o.reboot && r->o.cpus > 1)
-		ret = err_set(e, -EINVAL, "--reboot: only for guests with one CPU so far");
 
 	if (!ret && !r->o.firmware)
 		ret = r->o.no_cache ? kernel_open(&r->kernel, r->o.kernel, true, e)

@@ -11,7 +11,7 @@ enum vmm_exit {
 	VMM_EXIT_USAGE = 2,    /* the command line */
 	VMM_EXIT_LAB = 3,      /* vmm doctor: this /dev/kvm does not run stock kernels */
 	VMM_EXIT_REBOOT =
-		10, /* the guest asked for a reset, without --reboot */
+		10, /* the guest asked for a reset, and --no-reboot or sessions forbid it */
 	VMM_EXIT_PANIC = 11,	    /* the guest's kernel panicked */
 	VMM_EXIT_TRIPLE_FAULT = 12, /* a vCPU shut down */
 	VMM_EXIT_KVM = 13,     /* KVM could not go on: internal error, failed entry, unknown exit */

@@ -128,10 +128,10 @@ static void reset(void *arg, struct control_request *r, const json_t *args)
 	struct monitor *mon = arg;
 
 	(void)args;
-	if (!mon->o->reboot || run_options_sessions(mon->o)) {
+	if (run_options_sessions(mon->o)) {
 		control_fail(r,
-			     "This guest cannot be reset: it was started without --reboot, or with "
-			     "sessions, which do not outlive its kernel");
+			     "This guest has sessions, which do not outlive its kernel; end it and "
+			     "start it anew");
 		return;
 	}
 	control_reply(r, NULL);

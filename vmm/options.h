@@ -91,7 +91,7 @@ struct run_options {
 	u64 huge_page;		  /* bytes; 0: ordinary pages */
 	unsigned cpus;
 	bool no_kaslr;
-	bool reboot;
+	bool no_reboot;
 	bool stats;
 	bool no_rng;
 	bool no_control;

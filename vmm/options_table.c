@@ -217,9 +217,9 @@ static const struct run_option table[] = {
 	  "this host lacks a layer of it, see vmm doctor)", .take = parse_confine },
 	{ "user", "NAME|UID[:GID]",
 	  "whom root becomes then (default umbra, else nobody)", AT(user) },
-	{ "reboot", NULL,
-	  "start the guest anew when it asks for a reset, instead of ending\n"
-	  "with exit code 10; for one CPU and no sessions", AT(reboot) },
+	{ "no-reboot", NULL,
+	  "end when the guest asks for a reset, with exit code 10, instead of\n"
+	  "starting it anew", AT(no_reboot) },
 	{ "stats", NULL,
 	  "print exits, start-up time and memory at the end", AT(stats) },
 	{ "help", NULL,

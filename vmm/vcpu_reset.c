@@ -64,6 +64,12 @@ void vcpu_firmware_msrs(int fd)
 /*
  * One by one, because KVM stops at the first that it does not know, and no processor has all. Those
  * by which KVM writes to guest memory come first; a KVM without them does not write.
+ *
+ * KVM takes 0 for the TSC as a request to be in step with the other vCPUs (kvm_synchronize_tsc() in
+ * arch/x86/kvm/x86.c), so the counters go on as they were at the start. The write is what counts: after
+ * a triple fault, Linux 6.1 on AMD clears the VMCB with the TSC's offset in it and does not write the
+ * offset again (shutdown_interception() in svm.c). The next kernel would read the host's counter, while
+ * KVM goes by the guest's for its timers, which would be late by the host's uptime.
  */
 static void reset_msrs(int fd)
 {
@@ -74,6 +80,8 @@ static void reset_msrs(int fd)
 		MSR_KVM_STEAL_TIME,
 		MSR_KVM_PV_EOI_EN,
 		0x6e0 /* TSC_DEADLINE */,
+		0x3b /* TSC_ADJUST */,
+		0x10 /* TSC, see below */,
 		0x174 /* SYSENTER_CS */,
 		0x175 /* SYSENTER_ESP */,
 		0x176 /* SYSENTER_EIP */,

@@ -363,10 +363,13 @@ static void test_exit_codes(void **state)
 	machine_destroy(t.m);
 }
 
-/* Leaves a mark in memory and changes what a reset has to put back, then asks for one. */
+/*
+ * Leaves a mark in memory and changes what a reset has to put back, then asks for one; the store after
+ * that must not happen.
+ */
 GUEST(g_dirty, "mov (%rdi), %rax\n mov %rax, 8(%rdi)\n movq $0x1234, (%rdi)\n"
 	       "mov $0xc0000102, %ecx\n mov $0x55, %eax\n xor %edx, %edx\n wrmsr\n"
-	       "mov $0x604, %edx\n mov $1, %al\n out %al, %dx\n 1: hlt\n jmp 1b\n");
+	       "mov $0x604, %edx\n mov $1, %al\n out %al, %dx\n movq $1, 16(%rdi)\n 1: hlt\n jmp 1b\n");
 
 static u64 read_msr(const struct vcpu *v, u32 index)
 {
@@ -391,11 +394,12 @@ static void test_reset(void **state)
 	MAKE(&t, 2, g_dirty);
 	assert_int_equal(platform_create(&p, t.m, &o, NULL), 0);
 	for (int i = 0; i < 20; i++) {
-		u64 *scratch = machine_gpa(t.m, PROBE_SCRATCH, 16);
+		u64 *scratch = machine_gpa(t.m, PROBE_SCRATCH, 24);
 
 		assert_int_equal(run(&t), VMM_EXIT_REBOOT);
 		assert_int_equal(scratch[0], 0x1234);
 		assert_int_equal(scratch[1], 0); /* nothing of the last turn */
+		assert_int_equal(scratch[2], 0);
 		assert_int_equal(read_msr(machine_vcpu(t.m, 0), 0xc0000102), 0x55);
 		platform_reset(p);
 		if (machine_reset(t.m, &e))

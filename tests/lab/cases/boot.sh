@@ -38,7 +38,7 @@ test_generic_kernel_with_its_xz_payload()
 
 test_reboot_has_a_status_of_its_own()
 {
-	guest_run --memory 192M <<'END'
+	guest_run --memory 192M --no-reboot <<'END'
 reboot -f
 END
 	expect_exit 10

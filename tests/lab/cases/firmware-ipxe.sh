@@ -15,7 +15,7 @@ text()
 ipxe_run()
 {
 	STATUS=0
-	timeout -k 5 90 setpriv --pdeathsig KILL "$VMM" run --firmware seabios "$@" \
+	timeout -k 5 90 setpriv --pdeathsig KILL "$VMM" run --firmware seabios --no-reboot "$@" \
 		>"$WORK/console" 2>"$WORK/errors" </dev/null || STATUS=$?
 	text
 }

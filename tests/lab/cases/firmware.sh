@@ -59,10 +59,10 @@ test_keys_reach_the_guest()
 	expect_console '^@@ key Q'
 }
 
-# The end of a firmware that finds nothing is a reset, and a reset ends the machine.
+# The end of a firmware that finds nothing is a reset, and so the machine's with --no-reboot.
 test_nothing_to_boot()
 {
-	firmware_run --disk "$WORK/empty"
+	firmware_run --no-reboot --disk "$WORK/empty"
 	expect_exit 10
 	expect_console 'No bootable device'
 	expect_error 'asked for a reboot'
@@ -74,7 +74,7 @@ test_first_disk_boots()
 	firmware_run --disk "$WORK/disk,ro" --disk "$WORK/empty"
 	expect_exit 0
 	expect_console '^@@ boot sector'
-	firmware_run --disk "$WORK/empty" --disk "$WORK/disk,ro"
+	firmware_run --no-reboot --disk "$WORK/empty" --disk "$WORK/disk,ro"
 	expect_exit 10
 	expect_console 'not a bootable disk'
 }
