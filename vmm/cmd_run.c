@@ -468,8 +468,11 @@ int cmd_run(int argc, char **argv)
 	ret = r.o.detach ? detach_fork(&r.detach, &code, &e) : 0;
 	if (r.o.stats)
 		r.stats = stats_create(r.o.confine != CONFINE_OFF);
-	if (!ret)
+	if (!ret) {
 		ret = confine_fork(&r.confine, r.o.confine, r.o.user, ends, &code, &e);
+		if (ret == 1 && !r.o.firmware && !r.o.no_cache)
+			kernel_cache_complete(r.o.kernel);
+	}
 	if (ret == 1) {
 		release(&r);
 		return code;

@@ -67,6 +67,11 @@ static int find(struct kernel **out, const char *dir, unsigned uid, const char *
 	return fd < 0 ? -errno : prepared_open(out, path, fd, uid, NULL, NULL);
 }
 
+static bool worth_it(const struct kernel *k)
+{
+	return kernel_is_bzimage(k) && kernel_layout(k)->relocatable;
+}
+
 /* By way of a child that ends at once, so that nobody has to wait for the one that works. */
 static void start_writer(const char *dir, const char *path, const struct stat *st,
 			 const struct kernel *k)
@@ -95,9 +100,40 @@ int kernel_cache_open(struct kernel **out, const char *path, struct err *e)
 	if (!find(out, dir, uid, path, &st))
 		return 0;
 	ret = kernel_open(out, path, true, e);
-	if (!ret && kernel_is_bzimage(*out) && kernel_layout(*out)->relocatable)
+	if (!ret && worth_it(*out))
 		start_writer(dir, path, &st, *out);
 	return ret;
+}
+
+static bool has_link(const char *dir, unsigned uid, const struct stat *st)
+{
+	int dirfd = kernel_cache_dir(dir, uid);
+	char name[CACHE_NAME];
+	struct stat kernel;
+	bool has;
+
+	if (dirfd < 0)
+		return false;
+	kernel_cache_identity(st, name);
+	has = !fstatat(dirfd, name, &kernel, 0);
+	close(dirfd);
+	return has;
+}
+
+void kernel_cache_complete(const char *path)
+{
+	unsigned uid = geteuid();
+	char dir[CACHE_PATH];
+	struct kernel *k;
+	struct stat st;
+
+	if (dir_path(uid, dir) || stat(path, &st) || !S_ISREG(st.st_mode) ||
+	    has_link(dir, uid, &st) || !kernel_cache_may_link(path, &st) ||
+	    kernel_open(&k, path, true, NULL))
+		return;
+	if (worth_it(k))
+		kernel_cache_store(dir, path, &st, k);
+	kernel_close(k);
 }
 
 void kernel_cache_forget(const char *path)

@@ -20,7 +20,8 @@
  * Where anything is amiss (no directory, foreign rights, a damaged or old file, a full disk), the
  * kernel is opened as if there were no cache, and nothing is said. What was missing is then prepared by
  * a process of its own at idle priority, begun before the VMM confines itself and ended within the
- * second: it needs rights that a VMM shall not keep. At most 8 kernels and 512 MiB stay; the oldest
+ * second: it needs rights that a VMM shall not keep. As a child of the VMM's process namespace it may end
+ * with the guest; then the supervisor does its work at the end. At most 8 kernels and 512 MiB stay; the oldest
  * leave.
  */
 #ifndef UMBRA_VMM_KERNEL_CACHE_H
@@ -33,6 +34,13 @@
  * exists, since it may fork.
  */
 int kernel_cache_open(struct kernel **out, const char *path, struct err *e);
+
+/*
+ * At the end of a guest, outside of its process namespace: if the process that was to prepare @path has
+ * ended with a guest that was too short for it, or never had its turn on a busy host, do it here, in
+ * some 0.1 s. A directory lookup else.
+ */
+void kernel_cache_complete(const char *path);
 
 /* What kernel_cache_open() found for @path turned out to be damaged: prepare it anew next time. */
 void kernel_cache_forget(const char *path);

@@ -3,6 +3,7 @@
 #ifndef UMBRA_VMM_KERNEL_CACHE_INT_H
 #define UMBRA_VMM_KERNEL_CACHE_INT_H
 
+#include <stdbool.h>
 #include <sys/stat.h>
 
 #include "shadow/kernel.h"
@@ -18,9 +19,16 @@ void kernel_cache_identity(const struct stat *st, char name[CACHE_NAME]);
 int kernel_cache_dir(const char *path, unsigned uid);
 
 /*
- * Prepare @k, opened from @path, of which stat(2) said @st before. In a process of its own, which
- * it takes over: it closes descriptors and lowers its priority.
+ * May the file at @path, of which stat(2) said @st before, get a link: has it rested, on a file system
+ * whose times mean something?
  */
+bool kernel_cache_may_link(const char *path, const struct stat *st);
+
+/* Prepare @k, opened from @path, of which stat(2) said @st before. Nothing if another does so just now. */
+void kernel_cache_store(const char *dir, const char *path, const struct stat *st,
+			const struct kernel *k);
+
+/* The same in a process of its own, which it takes over: it closes descriptors and lowers its priority. */
 void kernel_cache_write(const char *dir, const char *path, const struct stat *st,
 			const struct kernel *k);
 

@@ -230,14 +230,18 @@ static void key_name(const u8 *key, char *name)
 	memcpy(name + 2 * (size_t)PREPARED_KEY, CACHE_SUFFIX, sizeof(CACHE_SUFFIX));
 }
 
-void kernel_cache_write(const char *dir, const char *path, const struct stat *st,
+bool kernel_cache_may_link(const char *path, const struct stat *st)
+{
+	return keeps_times(path) && settled(path, st);
+}
+
+void kernel_cache_store(const char *dir, const char *path, const struct stat *st,
 			const struct kernel *k)
 {
 	char name[2 * PREPARED_KEY + sizeof(CACHE_SUFFIX)], copy[CACHE_PATH];
 	u8 key[PREPARED_KEY];
 	int dirfd, lock;
 
-	leave_the_vmm();
 	snprintf(copy, sizeof(copy), "%s", dir);
 	if (make_dirs(copy))
 		return;
@@ -246,11 +250,22 @@ void kernel_cache_write(const char *dir, const char *path, const struct stat *st
 		return;
 	lock = openat(dirfd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (lock < 0 || flock(lock, LOCK_EX | LOCK_NB) || prepared_key(k, key))
-		return;
+		goto out;
 	key_name(key, name);
 	if (!present(dirfd, name, path, key) && add_kernel(dirfd, name, k, key))
-		return;
-	if (keeps_times(path) && settled(path, st))
+		goto out;
+	if (kernel_cache_may_link(path, st))
 		add_link(dirfd, name, st);
 	evict(dirfd);
+out:
+	if (lock >= 0)
+		close(lock);
+	close(dirfd);
+}
+
+void kernel_cache_write(const char *dir, const char *path, const struct stat *st,
+			const struct kernel *k)
+{
+	leave_the_vmm();
+	kernel_cache_store(dir, path, st, k);
 }

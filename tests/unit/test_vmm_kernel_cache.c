@@ -127,6 +127,28 @@ static void test_second_start_is_prepared(void **state)
 	assert_int_equal(st.st_mode & 0777, 0700);
 }
 
+/* A guest that ended before its writer. */
+static void test_completed_at_the_end(void **state)
+{
+	char fresh[80];
+
+	(void)state;
+	kernel_cache_complete("/nonexistent");
+	kernel_cache_complete(top);
+	assert_int_equal(count(".kernel"), 0);
+	kernel_cache_complete(file);
+	assert_int_equal(count(".kernel"), 1);
+	assert_int_equal(count("new"), 0);
+	assert_true(open_and_check(file, SYNTH_INIT_SIZE));
+	/* It has nothing to do now, and one that has just changed would get no link. */
+	kernel_cache_complete(file);
+	snprintf(fresh, sizeof(fresh), "%s/fresh", top);
+	write_kernel(fresh, SYNTH_INIT_SIZE + 4096);
+	kernel_cache_complete(fresh);
+	assert_int_equal(count(".kernel"), 1);
+	unlink(fresh);
+}
+
 /* Two names of the same bytes share what was prepared. */
 static void test_keyed_by_content(void **state)
 {
@@ -276,6 +298,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_second_start_is_prepared, setup),
+		cmocka_unit_test_setup(test_completed_at_the_end, setup),
 		cmocka_unit_test_setup(test_keyed_by_content, setup_filled),
 		cmocka_unit_test_setup(test_changed_file, setup),
 		cmocka_unit_test_setup(test_damaged_header_is_replaced, setup_filled),
