@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The process that finds a disk's back end again; started by vmm run, not by people. */
 #include <stdio.h>
-#include <string.h>
 #include <sys/prctl.h>
 
 #include "vmm/commands.h"
@@ -12,14 +11,15 @@
 int cmd_dial_helper(int argc, char **argv)
 {
 	struct err e = { "" };
+	enum confine_mode mode;
 
-	if (argc != 3) {
+	if (argc != 3 || confine_mode_find(argv[2], &mode)) {
 		fputs("vmm: dial-helper is started by vmm run --disk vhost-user=SOCKET\n", stderr);
 		return VMM_EXIT_USAGE;
 	}
 	prctl(PR_SET_NAME, "vmm-dial", 0, 0, 0);
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	if (!strcmp(argv[2], "on") && confine_dialer(&e)) {
+	if (confine_dialer(mode, &e)) {
 		fprintf(stderr, "vmm: --disk vhost-user=%s: %s\n", argv[1], e.text);
 		return VMM_EXIT_ERROR;
 	}

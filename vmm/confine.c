@@ -14,6 +14,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -311,7 +312,28 @@ static int freeze_mounts(void)
 	return mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &attr, sizeof(attr)) ? errno : 0;
 }
 
-int confine_helper(const char *user, const char *dir, struct err *e)
+void confine_lend(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3];
+
+	if (!getauxval(AT_EUID) || syscall(SYS_capget, &header, sets) ||
+	    !(sets[0].permitted & 1U << CAP_SYS_ADMIN))
+		return;
+	sets[0].inheritable |= 1U << CAP_SYS_ADMIN;
+	if (!syscall(SYS_capset, &header, sets))
+		prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_SYS_ADMIN, 0, 0);
+}
+
+/* @flags, with the mounts among them, and what is mounted read-only. */
+static void helper_namespaces(struct confine *c, int flags)
+{
+	confine_namespaces(c, flags);
+	if (!c->why[LAYER_MOUNT])
+		c->why[LAYER_MOUNT] = freeze_mounts();
+}
+
+int confine_helper(enum confine_mode mode, const char *user, const char *dir, struct err *e)
 {
 	/* Where names of hosts come from; glibc's and libslirp's own choice. */
 	const char *readable[] = {
@@ -323,9 +345,12 @@ int confine_helper(const char *user, const char *dir, struct err *e)
 		dir,
 		NULL,
 	};
-	struct confine *c = create(CONFINE_ON);
+	struct confine *c;
 	int ret;
 
+	if (mode == CONFINE_OFF)
+		return 0;
+	c = create(mode);
 	if (!c)
 		return err_set(e, -ENOMEM, "out of memory");
 	ret = getauxval(AT_EUID) ? 0 : confine_find_user(c, user, e);
@@ -333,9 +358,8 @@ int confine_helper(const char *user, const char *dir, struct err *e)
 		goto out;
 	prepare_libraries();
 	c->pid = getpid();
-	confine_namespaces(c, CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS);
-	if (!c->why[LAYER_MOUNT])
-		c->why[LAYER_MOUNT] = freeze_mounts();
+	c->why[LAYER_PID] = c->why[LAYER_NET] = 0; /* see confine.h */
+	helper_namespaces(c, CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS);
 	ret = enter_layers(c, readable, e);
 	if (!ret)
 		ret = install(c, FILTER_HELPER, e);
@@ -346,21 +370,23 @@ out:
 
 /* --- the process that connects ------------------------------------------------------------- */
 
-int confine_dialer(struct err *e)
+int confine_dialer(enum confine_mode mode, struct err *e)
 {
 	const char *const nothing[] = { NULL };
-	struct confine *c = create(CONFINE_ON);
+	struct confine *c;
 	int ret;
 
+	if (mode == CONFINE_OFF)
+		return 0;
+	c = create(mode);
 	if (!c)
 		return err_set(e, -ENOMEM, "out of memory");
 	if (!getauxval(AT_EUID))
 		c->keep = 1U << CAP_DAC_OVERRIDE;
 	c->pid = getpid();
+	c->why[LAYER_PID] = 0; /* the VMM's, in which it was started */
 	/* A name of the file system is found from any network. */
-	confine_namespaces(c, CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS);
-	if (!c->why[LAYER_MOUNT])
-		c->why[LAYER_MOUNT] = freeze_mounts();
+	helper_namespaces(c, CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS);
 	ret = enter_layers(c, nothing, e);
 	if (!ret)
 		ret = install(c, FILTER_DIALER, e);

@@ -70,17 +70,25 @@ void confine_thread(const struct confine *c, enum thread_kind kind);
 void confine_free(struct confine *c);
 
 /*
+ * Before one of the two that follow is started by a user who is not root: what makes namespaces in the
+ * VMM's user namespace outlives the exec, as an ambient capability. Until confine_enter().
+ */
+void confine_lend(void);
+
+/*
  * For the process of the user-mode network, after its sockets for the host's ports are open: all but
  * the network namespace, which it exists for, with a read-only file system of which Landlock shows
- * @dir (or NULL) and what names are resolved by. -errno: a layer was refused that always works.
+ * @dir (or NULL) and what names are resolved by. Its process namespace is the VMM's, in which it was
+ * started. Nothing with CONFINE_OFF. -EPERM in strict mode: the layer that is missing is named;
+ * -errno: a layer was refused that always works.
  */
-int confine_helper(const char *user, const char *dir, struct err *e);
+int confine_helper(enum confine_mode mode, const char *user, const char *dir, struct err *e);
 
 /*
  * For a process that connects to UNIX sockets, and does nothing else. It stays who it is: root's sockets
  * are root's, and of root's capabilities it keeps the one that opens others'. -errno as above.
  */
-int confine_dialer(struct err *e);
+int confine_dialer(enum confine_mode mode, struct err *e);
 
 /*
  * { "mode", "user", "layers": { NAME: bool... }, "missing": { NAME: reason... }, "system-calls":

@@ -13,6 +13,7 @@
 
 #include "devices/vhost_user.h"
 #include "shadow/types.h"
+#include "vmm/confine.h"
 
 #define HELPER_FD   3
 #define PATIENCE_MS 2000
@@ -70,19 +71,21 @@ static int get(int from, s32 *value, int *fd)
 	return len == sizeof(*value) ? 0 : -EPIPE;
 }
 
-static int spawn(int theirs, const char *path, bool confined)
+static int spawn(int theirs, const char *path, enum confine_mode confine)
 {
-	char name[] = "vmm", command[] = "dial-helper", on[] = "on", off[] = "off";
-	char *where = strdup(path);
-	char *const argv[] = { name, command, where, confined ? on : off, NULL };
+	char name[] = "vmm", command[] = "dial-helper";
+	char *where = strdup(path), *mode = strdup(confine_mode_name(confine));
+	char *const argv[] = { name, command, where, mode, NULL };
 	posix_spawn_file_actions_t files;
 	posix_spawnattr_t attr;
 	sigset_t none;
 	pid_t pid;
-	int ret;
+	int ret = ENOMEM;
 
-	if (!where)
-		return -ENOMEM;
+	if (!where || !mode)
+		goto out;
+	if (confine != CONFINE_OFF)
+		confine_lend();
 	sigemptyset(&none);
 	posix_spawn_file_actions_init(&files);
 	posix_spawnattr_init(&attr);
@@ -93,11 +96,13 @@ static int spawn(int theirs, const char *path, bool confined)
 	ret = posix_spawn(&pid, "/proc/self/exe", &files, &attr, argv, environ);
 	posix_spawnattr_destroy(&attr);
 	posix_spawn_file_actions_destroy(&files);
+out:
 	free(where);
+	free(mode);
 	return -ret;
 }
 
-int dialer_create(struct dialer **out, const char *path, bool confined, struct err *e)
+int dialer_create(struct dialer **out, const char *path, enum confine_mode confine, struct err *e)
 {
 	struct dialer *d = calloc(1, sizeof(*d));
 	int pair[2], ret;
@@ -114,7 +119,7 @@ int dialer_create(struct dialer **out, const char *path, bool confined, struct e
 		close(pair[1]);
 		pair[1] = ret;
 	}
-	ret = spawn(pair[1], path, confined);
+	ret = spawn(pair[1], path, confine);
 	close(pair[1]);
 	d->fd = pair[0];
 	if (ret) {

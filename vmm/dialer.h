@@ -12,11 +12,12 @@
 #define UMBRA_VMM_DIALER_H
 
 #include "shadow/err.h"
+#include "vmm/options.h"
 
 struct dialer;
 
-/* Starts the process, @confined by confine_dialer() or not. @path is copied. */
-int dialer_create(struct dialer **out, const char *path, bool confined, struct err *e);
+/* Starts the process, confined by confine_dialer() as @confine says. @path is copied. */
+int dialer_create(struct dialer **out, const char *path, enum confine_mode confine, struct err *e);
 /* NULL allowed. */
 void dialer_destroy(struct dialer *d);
 

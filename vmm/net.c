@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "vmm/confine.h"
 #include "vmm/parts.h"
 
 #define PATIENCE_MS 10000 /* for the helper to be ready */
@@ -64,22 +65,25 @@ static int open_tap(struct net_backend *out, const struct run_net *n, struct err
 	return 0;
 }
 
-static int spawn_helper(int theirs, const struct run_net *n, bool confined, const char *user)
+static int spawn_helper(int theirs, const struct run_net *n, enum confine_mode confine,
+			const char *user)
 {
-	char name[] = "net-helper", on[] = "on", off[] = "off", path[PARTS_PATH_MAX];
+	char name[] = "net-helper", path[PARTS_PATH_MAX];
 	char *text = strdup(n->text), *who = user ? strdup(user) : NULL;
-	char *const argv[] = { name, text, confined ? on : off, who, NULL };
+	char *mode = strdup(confine_mode_name(confine));
+	char *const argv[] = { name, text, mode, who, NULL };
 	posix_spawn_file_actions_t files;
 	posix_spawnattr_t attr;
 	sigset_t none;
 	pid_t pid;
 	int ret = ENOENT;
 
-	if (!text || (user && !who)) {
-		free(text);
-		free(who);
-		return -ENOMEM;
+	if (!text || !mode || (user && !who)) {
+		ret = ENOMEM;
+		goto out;
 	}
+	if (confine != CONFINE_OFF)
+		confine_lend();
 	sigemptyset(&none);
 	posix_spawn_file_actions_init(&files);
 	posix_spawnattr_init(&attr);
@@ -94,7 +98,9 @@ static int spawn_helper(int theirs, const struct run_net *n, bool confined, cons
 	}
 	posix_spawnattr_destroy(&attr);
 	posix_spawn_file_actions_destroy(&files);
+out:
 	free(text);
+	free(mode);
 	free(who);
 	return -ret;
 }
@@ -114,7 +120,7 @@ static int await_helper(int fd, const struct run_net *n, struct err *e)
 	return len > 1 ? err_set(e, -EIO, "%s", text) : 0;
 }
 
-static int open_user(int *out, const struct run_net *n, bool confined, const char *user,
+static int open_user(int *out, const struct run_net *n, enum confine_mode confine, const char *user,
 		     struct err *e)
 {
 	int pair[2], ret;
@@ -127,7 +133,7 @@ static int open_user(int *out, const struct run_net *n, bool confined, const cha
 		close(pair[1]);
 		pair[1] = ret;
 	}
-	ret = spawn_helper(pair[1], n, confined, user);
+	ret = spawn_helper(pair[1], n, confine, user);
 	close(pair[1]);
 	ret = ret ? err_set(e, ret,
 			    "--net %s: cannot start the helper process (../lib/umbra/" NET_HELPER
@@ -141,14 +147,14 @@ static int open_user(int *out, const struct run_net *n, bool confined, const cha
 	return ret;
 }
 
-int net_open(struct net_backend *out, const struct run_net *n, bool confined, const char *user,
-	     struct err *e)
+int net_open(struct net_backend *out, const struct run_net *n, enum confine_mode confine,
+	     const char *user, struct err *e)
 {
 	static const u8 prefix[3] = { 0x52, 0x55, 0x00 };
 	int ret;
 
 	out->offload = NULL;
-	ret = n->tap ? open_tap(out, n, e) : open_user(&out->fd, n, confined, user, e);
+	ret = n->tap ? open_tap(out, n, e) : open_user(&out->fd, n, confine, user, e);
 
 	if (ret)
 		return ret;

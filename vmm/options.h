@@ -79,6 +79,10 @@ enum confine_mode {
 	CONFINE_STRICT,
 };
 
+/* As people write it. -EINVAL: nothing is called @name. */
+const char *confine_mode_name(enum confine_mode mode);
+int confine_mode_find(const char *name, enum confine_mode *out);
+
 struct run_options {
 	const char *kernel;	  /* NULL only with a firmware */
 	const char *firmware;	  /* "seabios" or a file, or NULL: direct boot */

@@ -108,21 +108,33 @@ static int parse_driver_wait(struct run_options *o, const char *s, struct err *e
 	return 0;
 }
 
-static int parse_confine(struct run_options *o, const char *s, struct err *e)
-{
-	static const char *const names[] = {
-		[CONFINE_ON] = "on",
-		[CONFINE_OFF] = "off",
-		[CONFINE_STRICT] = "strict",
-	};
+static const char *const confine_modes[] = {
+	[CONFINE_ON] = "on",
+	[CONFINE_OFF] = "off",
+	[CONFINE_STRICT] = "strict",
+};
 
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		if (!strcmp(s, names[i])) {
-			o->confine = (enum confine_mode)i;
+const char *confine_mode_name(enum confine_mode mode)
+{
+	return confine_modes[mode];
+}
+
+int confine_mode_find(const char *name, enum confine_mode *out)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(confine_modes); i++) {
+		if (!strcmp(name, confine_modes[i])) {
+			*out = (enum confine_mode)i;
 			return 0;
 		}
 	}
-	return err_set(e, -EINVAL, "--confine %s: want on, off or strict", s);
+	return -EINVAL;
+}
+
+static int parse_confine(struct run_options *o, const char *s, struct err *e)
+{
+	return confine_mode_find(s, &o->confine)
+		       ? err_set(e, -EINVAL, "--confine %s: want on, off or strict", s)
+		       : 0;
 }
 
 static int parse_firmware(struct run_options *o, const char *s, struct err *e)

@@ -99,7 +99,7 @@ static int dial(void *arg)
 }
 
 static int add_vhost_disk(struct platform *p, struct host *h, const struct run_disk *o,
-			  unsigned cpus, bool confined, struct err *e)
+			  unsigned cpus, enum confine_mode confine, struct err *e)
 {
 	const struct vhost_user_blk_params params = {
 		.path = o->path,
@@ -116,7 +116,7 @@ static int add_vhost_disk(struct platform *p, struct host *h, const struct run_d
 	if (ret)
 		return ret;
 	d->options = o;
-	ret = dialer_create(&d->dialer, o->path, confined, e);
+	ret = dialer_create(&d->dialer, o->path, confine, e);
 	if (ret) {
 		vhost_user_blk_destroy(d->vhost);
 		return ret;
@@ -137,7 +137,7 @@ static int add_nic(struct platform *p, struct host *h, const struct run_options 
 {
 	struct nic *n = &p->nics[p->n_nics];
 	struct virtio *v = NULL;
-	int ret = net_open(&n->backend, o, all->confine != CONFINE_OFF, all->user, e);
+	int ret = net_open(&n->backend, o, all->confine, all->user, e);
 
 	if (ret)
 		return ret;
@@ -193,9 +193,9 @@ int platform_create(struct platform **out, struct machine *m, const struct run_o
 	if (ret)
 		err_set(e, ret, "cannot set up the platform: %s", strerror(-ret));
 	for (size_t i = 0; i < o->n_disks && !ret; i++)
-		ret = o->disks[i].vhost_user ? add_vhost_disk(p, h, &o->disks[i], o->cpus,
-							      o->confine != CONFINE_OFF, e)
-					     : add_disk(p, h, &o->disks[i], o->cpus, e);
+		ret = o->disks[i].vhost_user
+			      ? add_vhost_disk(p, h, &o->disks[i], o->cpus, o->confine, e)
+			      : add_disk(p, h, &o->disks[i], o->cpus, e);
 	for (size_t i = 0; i < o->n_nets && !ret; i++)
 		ret = add_nic(p, h, o, &o->nets[i], e);
 	if (!ret && !o->no_rng)

@@ -411,16 +411,50 @@ static unsigned count_lines(const char *s)
 	return n;
 }
 
+static bool same_namespace(pid_t a, pid_t b, const char *kind)
+{
+	struct stat of[2];
+	char path[64];
+
+	for (int i = 0; i < 2; i++) {
+		snprintf(path, sizeof(path), "/proc/%d/ns/%s", i ? b : a, kind);
+		assert_int_equal(stat(path, &of[i]), 0);
+	}
+	return of[0].st_ino == of[1].st_ino;
+}
+
+/* In the namespace of @pid; proc(5): the sixth field of a line has the options of the mount. */
+static unsigned writable_mounts(pid_t pid)
+{
+	char path[64], *line, *rest, options[64];
+	unsigned n = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/mountinfo", pid);
+	rest = read_proc(path);
+	assert_true(count_lines(rest) > 0);
+	while ((line = strsep(&rest, "\n")) && *line) {
+		assert_int_equal(sscanf(line, "%*s %*s %*s %*s %*s %63s", options), 1);
+		n += strncmp(options, "ro", 2) != 0;
+	}
+	return n;
+}
+
 static void a_user_without_a_home_gets_all_layers(void **state)
 {
 	char line[1024];
 	struct guest g = { 0 };
+	pid_t helper;
 
 	(void)state;
 	if (cannot() || nobody_cannot())
 		skip();
-	launch(&g, become_nobody, "--confine", "strict");
+	launch(&g, become_nobody, "--confine=strict", "--net=user");
 	await_guest(&g);
+	helper = child_of(g.vmm, "net-helper");
+	assert_int_equal(await_thread(helper, "vmm-net"), helper);
+	assert_int_equal(writable_mounts(helper), 0);
+	assert_false(same_namespace(helper, getpid(), "user"));
+	assert_true(same_namespace(helper, getpid(), "net"));
 	kill(g.supervisor, SIGTERM);
 	assert_int_equal(finish(&g, line, sizeof(line)), 128 + SIGTERM);
 	if (count_lines(line) != 1)

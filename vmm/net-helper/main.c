@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* net-helper NET on|off [USER]: the process of the user-mode network; started by vmm run. */
+/* net-helper NET on|off|strict [USER]: the process of the user-mode network; started by vmm run. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "vmm/net-helper/serve.h"
 #include "vmm/exit.h"
@@ -12,15 +11,16 @@ int main(int argc, char **argv)
 {
 	struct run_net n;
 	struct err e = { "" };
+	enum confine_mode mode;
 	int ret;
 
-	if (argc < 3 || argc > 4) {
+	if (argc < 3 || argc > 4 || confine_mode_find(argv[2], &mode)) {
 		fputs("net-helper: it is started by vmm run --net user, not by people\n", stderr);
 		return VMM_EXIT_USAGE;
 	}
 	ret = parse_net_text(&n, argv[1], &e);
 	if (!ret)
-		ret = net_user_serve(&n, !strcmp(argv[2], "on"), argv[3], &e);
+		ret = net_user_serve(&n, mode, argv[3], &e);
 	free(n.buf);
 	return ret ? VMM_EXIT_ERROR : 0;
 }

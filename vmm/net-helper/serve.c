@@ -232,18 +232,20 @@ static void serve(struct user_net *u)
 }
 
 /* After the ports are open, which may need root; what is to be served must be readable without. */
-static int confine(const struct run_net *n, bool confined, const char *user, struct err *e)
+static int confine_self(const struct run_net *n, enum confine_mode mode, const char *user,
+			struct err *e)
 {
-	int ret = confined ? confine_helper(user, n->tftp, e) : 0;
+	int ret = confine_helper(mode, user, n->tftp, e);
 
 	if (!ret && n->tftp && access(n->tftp, R_OK | X_OK))
 		ret = err_set(e, -errno, "--net %s: user %u cannot read %s: %s%s", n->text,
 			      (unsigned)geteuid(), n->tftp, strerror(errno),
-			      confined ? "; --user names another user" : "");
+			      mode != CONFINE_OFF ? "; --user names another user" : "");
 	return ret;
 }
 
-int net_user_serve(const struct run_net *n, bool confined, const char *user, struct err *e)
+int net_user_serve(const struct run_net *n, enum confine_mode confine, const char *user,
+		   struct err *e)
 {
 	struct user_net *u = calloc(1, sizeof(*u));
 	int ret;
@@ -256,7 +258,7 @@ int net_user_serve(const struct run_net *n, bool confined, const char *user, str
 	signal(SIGPIPE, SIG_IGN); /* NOLINT(cert-err33-c): libslirp's sends */
 	ret = set_up(u, n, e);
 	if (!ret)
-		ret = confine(n, confined, user, e);
+		ret = confine_self(n, confine, user, e);
 	/* One byte says ready; more are an error for the user. */
 	if (ret)
 		send(NET_HELPER_FD, e->text, strlen(e->text), MSG_NOSIGNAL);

@@ -14,9 +14,9 @@
 
 /*
  * Serve the guest at the other end of NET_HELPER_FD (vmm/net.h) until it is gone. Its first frame is
- * one byte when all is set up, else an error for the user. @confined, @user: as net_open() has them.
+ * one byte when all is set up, else an error for the user. @confine, @user: as net_open() has them.
  * 0 or -errno.
  */
-int net_user_serve(const struct run_net *n, bool confined, const char *user, struct err *e);
+int net_user_serve(const struct run_net *n, enum confine_mode confine, const char *user, struct err *e);
 
 #endif
