@@ -96,8 +96,8 @@ END
 	{
 		echo '{"execute":"qmp_capabilities"}{"execute":"query-cpus-fast"}{"execute":"query-block"}'
 		echo '{"execute":"query-blockstats"}{"execute":"query-chardev"}{"execute":"nonsense","id":4}'
-	} | qmp "$NAME" 8 >"$WORK/events" &
-	qmp "$NAME" 8 </dev/null >"$WORK/stranger" &
+	} | qmp "$NAME" 200 >"$WORK/events" &
+	qmp "$NAME" 200 </dev/null >"$WORK/stranger" &
 	timeout 60 "$VMM" console "$NAME" </dev/null >"$WORK/viewer" &
 	sleep 1
 	run info "$VMM" info "$NAME"
