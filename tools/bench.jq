@@ -70,7 +70,7 @@ elif $part == "block" then
 elif $part == "console" then
 	"", "What a guest prints, 4 KiB at a time",
 	"  " + ("" | text(30)) + ("KiB/s" | pad(12)) + ("exits/KiB" | pad(12)) + ("to the VMM" | pad(12)) + ("calls/KiB" | pad(12)),
-	(sort_by({ serial: 0, hvc: 1, port: 2 }[.sink])[] | "  " + (.sink + ", " + .vmm | text(30)) + (.kib_per_second | fixed(1) | pad(12))
+	(sort_by({ serial: 0, hvc: 1, port: 2 }[.sink])[] | "  " + (.sink + ", " + .vmm | text(30)) + ((if .kib_per_second == null then "-" else .kib_per_second | fixed(1) end) | pad(12))
 		+ (.exits | fixed(3) | pad(12)) + (.to_vmm | fixed(3) | pad(12))
 		+ (if .calls == null then "-" else .calls | fixed(3) end | pad(12)))
 elif $part == "memory" then
