@@ -67,7 +67,7 @@ static void set_periodic(void *arg, u64 ns)
 	loop_timer_set(machine_loop(f->m), f->timer, ns, ns);
 }
 
-static int place_low(struct firmware *f, struct err *e)
+int firmware_place(struct firmware *f, struct err *e)
 {
 	void *low = machine_gpa(f->m, LAYOUT_HIGH_RAM - f->low_len, f->low_len);
 
@@ -108,7 +108,7 @@ static int load_image(struct firmware *f, const char *name, struct err *e)
 	}
 	f->low_len = len < LOW_COPY ? len : LOW_COPY;
 	f->low_source = (u8 *)rom + len - f->low_len;
-	ret = place_low(f, e);
+	ret = firmware_place(f, e);
 out:
 	close(fd);
 	return ret;
@@ -197,11 +197,6 @@ int firmware_reset(struct firmware *f, struct err *e)
 	ports_reset(f->ports);
 	fw_cfg_reset(f->cfg);
 	return f->kernel ? firmware_kernel_reset(f->kernel, e) : 0;
-}
-
-int firmware_place(struct firmware *f, struct err *e)
-{
-	return place_low(f, e);
 }
 
 void firmware_destroy(struct firmware *f)
