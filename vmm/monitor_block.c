@@ -44,45 +44,49 @@ static json_t *describe_node(const struct platform_disk *d, const char *node)
 			 "bps_wr", 0, "iops", 0, "iops_rd", 0, "iops_wr", 0, "write_threshold", 0);
 }
 
-static void query_block(void *arg, struct control_request *r, const json_t *args)
+typedef json_t *describe_disk_fn(const struct platform_disk *d, const struct disk_names *name);
+
+/* Of the disks that are files here. */
+static void reply_with_disks(const struct monitor *mon, struct control_request *r,
+			     describe_disk_fn *describe)
 {
-	struct monitor *mon = arg;
-	json_t *list = json_array();
 	size_t n = mon->platform ? platform_disk_count(mon->platform) : 0;
+	json_t *list = json_array();
 	struct platform_disk d;
 	struct disk_names name;
 
-	(void)args;
 	for (size_t i = 0; i < n; i++) {
 		platform_disk(mon->platform, i, &d);
 		if (d.options->vhost_user)
 			continue;
 		name_disk(&name, i);
-		json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:b, s:b, s:o}", "device",
-						      name.device, "qdev", name.qdev, "type",
-						      "unknown", "removable", 0, "locked", 0,
-						      "inserted", describe_node(&d, name.node)));
+		json_array_append_new(list, describe(&d, &name));
 	}
 	control_reply(r, list);
 }
 
+static json_t *describe_device(const struct platform_disk *d, const struct disk_names *name)
+{
+	return json_pack("{s:s, s:s, s:s, s:b, s:b, s:o}", "device", name->device, "qdev",
+			 name->qdev, "type", "unknown", "removable", 0, "locked", 0, "inserted",
+			 describe_node(d, name->node));
+}
+
+static void query_block(void *arg, struct control_request *r, const json_t *args)
+{
+	(void)args;
+	reply_with_disks(arg, r, describe_device);
+}
+
+static json_t *describe_named_node(const struct platform_disk *d, const struct disk_names *name)
+{
+	return describe_node(d, name->node);
+}
+
 static void query_nodes(void *arg, struct control_request *r, const json_t *args)
 {
-	struct monitor *mon = arg;
-	json_t *list = json_array();
-	size_t n = mon->platform ? platform_disk_count(mon->platform) : 0;
-	struct platform_disk d;
-	struct disk_names name;
-
 	(void)args;
-	for (size_t i = 0; i < n; i++) {
-		platform_disk(mon->platform, i, &d);
-		if (d.options->vhost_user)
-			continue;
-		name_disk(&name, i);
-		json_array_append_new(list, describe_node(&d, name.node));
-	}
-	control_reply(r, list);
+	reply_with_disks(arg, r, describe_named_node);
 }
 
 /* BlockDeviceStats; how long requests take is not measured, which the schema can only call 0. */
@@ -124,31 +128,22 @@ static json_t *describe_stats(const struct blk_stats *s)
 	return o;
 }
 
+static json_t *describe_node_stats(const struct platform_disk *d, const struct disk_names *name)
+{
+	return json_pack("{s:s, s:o}", "node-name", name->node, "stats", describe_stats(&d->stats));
+}
+
+static json_t *describe_device_stats(const struct platform_disk *d, const struct disk_names *name)
+{
+	return json_pack("{s:s, s:o, s:s, s:s}", "node-name", name->node, "stats",
+			 describe_stats(&d->stats), "device", name->device, "qdev", name->qdev);
+}
+
 static void query_stats(void *arg, struct control_request *r, const json_t *args)
 {
-	struct monitor *mon = arg;
 	bool nodes = json_is_true(json_object_get(args, "query-nodes"));
-	json_t *list = json_array();
-	size_t n = mon->platform ? platform_disk_count(mon->platform) : 0;
-	struct platform_disk d;
-	struct disk_names name;
 
-	for (size_t i = 0; i < n; i++) {
-		json_t *one;
-
-		platform_disk(mon->platform, i, &d);
-		if (d.options->vhost_user)
-			continue;
-		name_disk(&name, i);
-		one = json_pack("{s:s, s:o}", "node-name", name.node, "stats",
-				describe_stats(&d.stats));
-		if (one && !nodes) {
-			json_object_set_new(one, "device", json_string(name.device));
-			json_object_set_new(one, "qdev", json_string(name.qdev));
-		}
-		json_array_append_new(list, one);
-	}
-	control_reply(r, list);
+	reply_with_disks(arg, r, nodes ? describe_node_stats : describe_device_stats);
 }
 
 const struct control_command monitor_block_commands[] = {

@@ -5,23 +5,8 @@
 set -u
 unset MAKEFLAGS MAKELEVEL MFLAGS
 export LC_ALL=C
-if ! tools/check-tools build man package 2>/dev/null; then
-	echo '1..1'
-	echo 'ok 1 - package # SKIP packages of the groups build, man and package are missing'
-	exit 0
-fi
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
-n=0
-
-result()
-{
-	local name=$1
-
-	shift
-	n=$((n + 1))
-	if "$@"; then echo "ok $n - $name"; else echo "not ok $n - $name"; fi
-}
+. tests/tap.sh
+tap_begin package build man package
 
 build()
 {

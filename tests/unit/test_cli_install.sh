@@ -4,23 +4,8 @@
 # Speaks TAP.
 set -u
 unset MAKEFLAGS MAKELEVEL MFLAGS
-if ! tools/check-tools build man 2>/dev/null; then
-	echo '1..1'
-	echo 'ok 1 - install # SKIP packages of the groups build and man are missing'
-	exit 0
-fi
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
-n=0
-
-result()
-{
-	local name=$1
-
-	shift
-	n=$((n + 1))
-	if "$@"; then echo "ok $n - $name"; else echo "not ok $n - $name"; fi
-}
+. tests/tap.sh
+tap_begin install build man
 
 installed()
 {

@@ -3,24 +3,8 @@
 # The manual pages: one for each command, whole, and without a complaint of mandoc. Speaks TAP.
 set -u
 export LC_ALL=C
-if ! tools/check-tools man 2>/dev/null; then
-	echo '1..1'
-	echo 'ok 1 - pages # SKIP lowdown or mandoc is not installed'
-	exit 0
-fi
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
-n=0
-
-# result NAME COMMAND...: one test, passed if the command succeeds.
-result()
-{
-	local name=$1
-
-	shift
-	n=$((n + 1))
-	if "$@"; then echo "ok $n - $name"; else echo "not ok $n - $name"; fi
-}
+. tests/tap.sh
+tap_begin pages man
 
 # What mandoc has to say, but for what concerns no reader.
 lint()
