@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
 # What the tests that are shell scripts begin with: they speak TAP, and work in $work.
 n=0
 

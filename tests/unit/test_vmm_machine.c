@@ -367,9 +367,10 @@ static void test_exit_codes(void **state)
  * Leaves a mark in memory and changes what a reset has to put back, then asks for one; the store after
  * that must not happen.
  */
-GUEST(g_dirty, "mov (%rdi), %rax\n mov %rax, 8(%rdi)\n movq $0x1234, (%rdi)\n"
-	       "mov $0xc0000102, %ecx\n mov $0x55, %eax\n xor %edx, %edx\n wrmsr\n"
-	       "mov $0x604, %edx\n mov $1, %al\n out %al, %dx\n movq $1, 16(%rdi)\n 1: hlt\n jmp 1b\n");
+GUEST(g_dirty,
+      "mov (%rdi), %rax\n mov %rax, 8(%rdi)\n movq $0x1234, (%rdi)\n"
+      "mov $0xc0000102, %ecx\n mov $0x55, %eax\n xor %edx, %edx\n wrmsr\n"
+      "mov $0x604, %edx\n mov $1, %al\n out %al, %dx\n movq $1, 16(%rdi)\n 1: hlt\n jmp 1b\n");
 
 static u64 read_msr(const struct vcpu *v, u32 index)
 {
