@@ -102,10 +102,11 @@ void relocs_apply(const struct kernel *k, u8 *dst, u64 kaslr);
 bool relocs_fit(const struct kernel *k);
 
 /*
- * prepared.c: read the image as it lies in memory into @dst, which is zeroed, or into k->image; where
+ * prepared.c, prepared_read.c: read the image as it lies in memory into @dst, which is zeroed, or into k->image; where
  * the sections are in k->image. -EBADMSG: the file is damaged.
  */
-int prepared_read(const struct kernel *k, u8 *dst, struct err *e);
+/* @in_two: by two tasks. Not when the process is confined: it may not make one then. */
+int prepared_read(const struct kernel *k, u8 *dst, bool in_two, struct err *e);
 int prepared_unpack(struct kernel *k, struct err *e);
 void prepared_sections(const struct kernel *k, struct sections *s);
 void prepared_free(struct kernel *k);

@@ -396,7 +396,7 @@ int kernel_place(const struct kernel *k, void *dst, size_t len, u64 kaslr, struc
 			return err_set(e, -EINVAL, "%s: a shift of %#llx is not possible", k->path,
 				       (unsigned long long)kaslr);
 	if (!k->image) {
-		int ret = prepared_read(k, dst, e);
+		int ret = prepared_read(k, dst, true, e);
 
 		if (ret) {
 			memset(dst, 0, l->span);

@@ -1,21 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * Using a prepared kernel. All runs come by one preadv(2): a read of 31 MB into fresh huge pages costs
- * 2.5 ms, while mapping the file into the guest costs a fault for each of the 3300 pages that the
- * relocations change, takes the guest's kernel its huge pages, and would let a truncated file kill it.
- */
+/* Using a prepared kernel; its bytes come by prepared_read.c. */
 #include <errno.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "shadow/prepared_int.h"
 
-static int damaged(const struct kernel *k, const char *what, struct err *e)
+int prepared_damaged(const struct kernel *k, const char *what, struct err *e)
 {
 	err_set(e, -EBADMSG, "the prepared image of %s is of no use: %s", k->path, what);
 	return -EBADMSG;
@@ -103,35 +97,39 @@ static int read_tables(struct kernel *k, struct prepared *p, unsigned uid, const
 	struct stat st;
 
 	if (fstat(p->fd, &st))
-		return damaged(k, "it cannot be looked at", e);
+		return prepared_damaged(k, "it cannot be looked at", e);
 	if (!S_ISREG(st.st_mode) || st.st_uid != uid || st.st_mode & (S_IWGRP | S_IWOTH))
-		return damaged(k, "somebody else could write it", e);
+		return prepared_damaged(k, "somebody else could write it", e);
 	if (st.st_size < (off_t)PREPARED_TABLES || pread_all(p->fd, &h, sizeof(h), 0))
-		return damaged(k, "it is too short", e);
+		return prepared_damaged(k, "it is too short", e);
 	wrong = check_header(&h, (u64)st.st_size);
 	if (wrong)
-		return damaged(k, wrong, e);
+		return prepared_damaged(k, wrong, e);
 	if (key && memcmp(key, h.key, sizeof(h.key)) != 0)
-		return damaged(k, "it is another kernel's", e);
-	p->tables = malloc(h.pages_at);
-	if (!p->tables) {
+		return prepared_damaged(k, "it is another kernel's", e);
+	/* Its 200 pages at once are cheaper than fault by fault, as malloc() would have them. */
+	p->tables_len = h.pages_at + PREPARED_STACK;
+	p->tables = mmap(NULL, p->tables_len, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	if (p->tables == MAP_FAILED) {
+		p->tables = NULL;
 		err_set(e, -ENOMEM, "%s: no memory", k->path);
 		return -ENOMEM;
 	}
 	if (pread_all(p->fd, p->tables, h.pages_at, 0))
-		return damaged(k, "it cannot be read", e);
+		return prepared_damaged(k, "it cannot be read", e);
 	p->h = (const struct prepared_header *)(const void *)p->tables;
 	p->runs = (const struct prepared_run *)(const void *)(p->tables + PREPARED_TABLES);
 	/* The header is the copy in the tables now: what was checked before only gave its size. */
 	if (p->h->pages_at != h.pages_at || memcmp(p->h->key, h.key, sizeof(h.key)) != 0 ||
 	    prepared_sum(p->tables + from, h.pages_at - from) != p->h->sum)
-		return damaged(k, "a checksum of its header differs", e);
+		return prepared_damaged(k, "a checksum of its header differs", e);
 	wrong = check_header(p->h, (u64)st.st_size);
 	if (!wrong)
 		wrong = check_runs(p->h, p->runs);
 	if (!wrong)
 		wrong = check_sections(p->h);
-	return wrong ? damaged(k, wrong, e) : 0;
+	return wrong ? prepared_damaged(k, wrong, e) : 0;
 }
 
 static int adopt(struct kernel *k, const struct prepared *p, struct err *e)
@@ -161,7 +159,7 @@ static int adopt(struct kernel *k, const struct prepared *p, struct err *e)
 		list += 4 * h->n_relocs[i];
 	}
 	memcpy(k->release, h->release, sizeof(k->release));
-	return relocs_fit(k) ? 0 : damaged(k, "a relocation outside the image", e);
+	return relocs_fit(k) ? 0 : prepared_damaged(k, "a relocation outside the image", e);
 }
 
 int prepared_open(struct kernel **out, const char *path, int fd, unsigned uid, const u8 *key,
@@ -201,7 +199,8 @@ void prepared_free(struct kernel *k)
 	if (!p)
 		return;
 	close(p->fd);
-	free(p->tables);
+	if (p->tables)
+		munmap(p->tables, p->tables_len);
 	free(p);
 	k->prepared = NULL;
 	/* They pointed into the tables. */
@@ -209,45 +208,6 @@ void prepared_free(struct kernel *k)
 	k->file_len = 0;
 	memset(k->relocs, 0, sizeof(k->relocs));
 	memset(k->n_relocs, 0, sizeof(k->n_relocs));
-}
-
-static int read_runs(const struct prepared *p, u8 *dst)
-{
-	struct iovec v[PREPARED_RUNS];
-	u64 at = p->h->pages_at;
-	u32 i = 0, n = p->h->n_runs;
-
-	_Static_assert(PREPARED_RUNS <= IOV_MAX, "one vector holds all runs");
-	for (u32 j = 0; j < n; j++)
-		v[j] = (struct iovec){ dst + p->runs[j].offset, p->runs[j].len };
-	while (i < n) {
-		ssize_t got = preadv(p->fd, v + i, (int)(n - i), (off_t)at);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
-			return got ? -errno : -EBADMSG;
-		at += (u64)got;
-		while (i < n && (size_t)got >= v[i].iov_len)
-			got -= (ssize_t)v[i++].iov_len;
-		if (i < n && got) {
-			v[i].iov_base = (u8 *)v[i].iov_base + got;
-			v[i].iov_len -= (size_t)got;
-		}
-	}
-	return 0;
-}
-
-int prepared_read(const struct kernel *k, u8 *dst, struct err *e)
-{
-	const struct prepared *p = k->prepared;
-
-	if (read_runs(p, dst))
-		return damaged(k, "it cannot be read", e);
-	for (u32 i = 0; i < p->h->n_runs; i++)
-		if (prepared_sum(dst + p->runs[i].offset, p->runs[i].len) != p->runs[i].sum)
-			return damaged(k, "a checksum differs", e);
-	return 0;
 }
 
 int prepared_unpack(struct kernel *k, struct err *e)
@@ -260,7 +220,7 @@ int prepared_unpack(struct kernel *k, struct err *e)
 		return err_set(e, -ENOMEM, "no memory for the %zu bytes of the kernel",
 			       k->image_len);
 	madvise(buf, k->image_len, MADV_HUGEPAGE);
-	ret = prepared_read(k, buf, e);
+	ret = prepared_read(k, buf, false, e);
 	if (ret) {
 		munmap(buf, k->image_len);
 		return ret;

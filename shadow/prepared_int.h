@@ -7,10 +7,11 @@
 #include "shadow/prepared.h"
 
 #define PREPARED_MAGIC	 "UmbraKrn"
-#define PREPARED_VERSION 1
+#define PREPARED_VERSION 2
 #define PREPARED_PAGE	 4096u
 #define PREPARED_TABLES	 (2 * PREPARED_PAGE)
-#define PREPARED_RUNS	 512u /* at most; a vector of preadv() holds 1024 */
+#define PREPARED_RUNS	 600u		/* at most; a vector of preadv() holds 1024 */
+#define PREPARED_RUN	 ((u64)2 << 20) /* where a run ends, though it could go on: a huge page */
 #define PREPARED_RELOCS	 (16u << 20)
 #define PREPARED_NONE	 UINT64_MAX
 
@@ -44,9 +45,16 @@ struct prepared_header {
 struct prepared {
 	int fd;
 	u8 *tables;
+	size_t tables_len;
 	const struct prepared_header *h;
 	const struct prepared_run *runs;
 };
+
+/* Behind the tables in memory: the stack of the task that reads one half. */
+#define PREPARED_STACK ((size_t)64 << 10)
+
+/* -EBADMSG, with a line for the user. */
+int prepared_damaged(const struct kernel *k, const char *what, struct err *e);
 
 /* XXH3. */
 u64 prepared_sum(const void *bytes, size_t len);

@@ -10,7 +10,7 @@
 #include "shadow/prepared_int.h"
 
 /* Shorter gaps are stored: a run costs more than the zeros. */
-#define GAP_MIN ((u64)16 * PREPARED_PAGE)
+#define GAP_MIN ((u64)8 * PREPARED_PAGE)
 
 struct writer {
 	const struct kernel *k;
@@ -56,7 +56,7 @@ static int find_runs(struct writer *w)
 
 		if (is_zero(w->flat + at, len))
 			continue;
-		if (!w->h.n_runs || at - end >= GAP_MIN) {
+		if (!w->h.n_runs || at - end >= GAP_MIN || at % PREPARED_RUN == 0) {
 			if (w->h.n_runs == PREPARED_RUNS)
 				return -EINVAL;
 			w->runs[w->h.n_runs++].offset = at;
@@ -153,8 +153,14 @@ static int write_file(struct writer *w, int fd)
 	w->h.sum = prepared_sum(tables + from, w->h.pages_at - from);
 	memcpy(tables, &w->h, sizeof(w->h));
 	ret = write_all(fd, tables, w->h.pages_at);
-	for (u32 i = 0; i < w->h.n_runs && !ret; i++)
-		ret = write_all(fd, w->flat + w->runs[i].offset, w->runs[i].len);
+	/* Runs that touch go at once: a file system with large folios makes them as large as the write. */
+	for (u32 i = 0, next; i < w->h.n_runs && !ret; i = next) {
+		u64 begin = w->runs[i].offset, end = begin + w->runs[i].len;
+
+		for (next = i + 1; next < w->h.n_runs && w->runs[next].offset == end; next++)
+			end += w->runs[next].len;
+		ret = write_all(fd, w->flat + begin, end - begin);
+	}
 	free(tables);
 	return ret;
 }
