@@ -88,27 +88,12 @@ static const char *check_sections(const struct prepared_header *h)
 	return NULL;
 }
 
-static int read_tables(struct kernel *k, struct prepared *p, unsigned uid, const u8 *key,
-		       struct err *e)
+/* The first @room bytes of the file. */
+static int map_tables(struct kernel *k, struct prepared *p, size_t room, u64 file_len,
+		      struct err *e)
 {
-	struct prepared_header h;
-	const size_t from = offsetof(struct prepared_header, version);
-	const char *wrong;
-	struct stat st;
-
-	if (fstat(p->fd, &st))
-		return prepared_damaged(k, "it cannot be looked at", e);
-	if (!S_ISREG(st.st_mode) || st.st_uid != uid || st.st_mode & (S_IWGRP | S_IWOTH))
-		return prepared_damaged(k, "somebody else could write it", e);
-	if (st.st_size < (off_t)PREPARED_TABLES || pread_all(p->fd, &h, sizeof(h), 0))
-		return prepared_damaged(k, "it is too short", e);
-	wrong = check_header(&h, (u64)st.st_size);
-	if (wrong)
-		return prepared_damaged(k, wrong, e);
-	if (key && memcmp(key, h.key, sizeof(h.key)) != 0)
-		return prepared_damaged(k, "it is another kernel's", e);
-	/* Its 200 pages at once are cheaper than fault by fault, as malloc() would have them. */
-	p->tables_len = h.pages_at + PREPARED_STACK;
+	p->tables_len = room + PREPARED_STACK;
+	/* Some 250 pages at once are cheaper than fault by fault, as malloc() would have them. */
 	p->tables = mmap(NULL, p->tables_len, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 	if (p->tables == MAP_FAILED) {
@@ -116,15 +101,47 @@ static int read_tables(struct kernel *k, struct prepared *p, unsigned uid, const
 		err_set(e, -ENOMEM, "%s: no memory", k->path);
 		return -ENOMEM;
 	}
-	if (pread_all(p->fd, p->tables, h.pages_at, 0))
-		return prepared_damaged(k, "it cannot be read", e);
+	if (pread_all(p->fd, p->tables, room < file_len ? room : file_len, 0)) {
+		prepared_damaged(k, "it cannot be read", e);
+		return -EBADMSG;
+	}
 	p->h = (const struct prepared_header *)(const void *)p->tables;
 	p->runs = (const struct prepared_run *)(const void *)(p->tables + PREPARED_TABLES);
-	/* The header is the copy in the tables now: what was checked before only gave its size. */
-	if (p->h->pages_at != h.pages_at || memcmp(p->h->key, h.key, sizeof(h.key)) != 0 ||
-	    prepared_sum(p->tables + from, h.pages_at - from) != p->h->sum)
-		return prepared_damaged(k, "a checksum of its header differs", e);
-	wrong = check_header(p->h, (u64)st.st_size);
+	return 0;
+}
+
+static int read_tables(struct kernel *k, struct prepared *p, unsigned uid, const u8 *key,
+		       struct err *e)
+{
+	const size_t from = offsetof(struct prepared_header, version);
+	const char *wrong;
+	struct stat st;
+	int ret;
+
+	if (fstat(p->fd, &st))
+		return prepared_damaged(k, "it cannot be looked at", e);
+	if (!S_ISREG(st.st_mode) || st.st_uid != uid || st.st_mode & (S_IWGRP | S_IWOTH))
+		return prepared_damaged(k, "somebody else could write it", e);
+	if (st.st_size < (off_t)PREPARED_TABLES)
+		return prepared_damaged(k, "it is too short", e);
+	ret = map_tables(k, p, PREPARED_FIRST, (u64)st.st_size, e);
+	wrong = ret ? NULL : check_header(p->h, (u64)st.st_size);
+	if (!ret && !wrong && p->h->pages_at > PREPARED_FIRST) {
+		u64 pages_at = p->h->pages_at;
+
+		munmap(p->tables, p->tables_len);
+		ret = map_tables(k, p, pages_at, (u64)st.st_size, e);
+		/* Only what is in this memory counts, so it is checked there. */
+		wrong = ret ? NULL : check_header(p->h, (u64)st.st_size);
+		if (!ret && !wrong && p->h->pages_at > pages_at)
+			wrong = "its lengths change";
+	}
+	if (ret)
+		return ret;
+	if (!wrong && prepared_sum(p->tables + from, p->h->pages_at - from) != p->h->sum)
+		wrong = "a checksum of its header differs";
+	if (!wrong && key && memcmp(key, p->h->key, sizeof(p->h->key)) != 0)
+		wrong = "it is another kernel's";
 	if (!wrong)
 		wrong = check_runs(p->h, p->runs);
 	if (!wrong)

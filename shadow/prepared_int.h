@@ -50,6 +50,9 @@ struct prepared {
 	const struct prepared_run *runs;
 };
 
+/* Bytes that are read at first: those of the tables, for kernels that distributions have. */
+#define PREPARED_FIRST ((size_t)1 << 20)
+
 /* Behind the tables in memory: the stack of the task that reads one half. */
 #define PREPARED_STACK ((size_t)64 << 10)
 

@@ -25,7 +25,6 @@
 #define BOOT_MAGIC	0xaa55
 #define LOADER_UNKNOWN	0xff
 #define SETUP_RNG_SEED	9 /* since v6.0; older kernels skip what they do not know */
-#define SEED_LEN	32
 #define INITRD_MAX_OLD	0x7fffffffULL
 #define DEFAULT_SECTS	4
 #define ENTRY_64	0x200 /* of the protected-mode part (boot.rst) */
@@ -40,21 +39,22 @@ struct loaded {
 	u64 initrd, initrd_len;
 };
 
-int boot_choose_kaslr(const struct kernel *k, u64 *kaslr, struct err *e)
+int boot_draw(struct boot_random *r, struct err *e)
+{
+	return getrandom(r, sizeof(*r), 0) == sizeof(*r)
+		       ? 0
+		       : err_set(e, -errno, "no random numbers for the guest: %s", strerror(errno));
+}
+
+u64 boot_choose_kaslr(const struct kernel *k, const struct boot_random *r)
 {
 	const struct kernel_layout *l = kernel_layout(k);
 	u64 need = l->pref_phys + (l->init_size > l->span ? l->init_size : l->span);
-	u64 slots, r;
 
-	*kaslr = 0;
 	if (!l->relocatable || !l->align || need >= l->image_limit)
 		return 0;
-	slots = (l->image_limit - need) / l->align + 1;
-	if (getrandom(&r, sizeof(r), 0) != sizeof(r))
-		return err_set(e, -errno, "no random numbers for KASLR: %s", strerror(errno));
 	/* The bias of the remainder is 2^-55. */
-	*kaslr = r % slots * l->align;
-	return 0;
+	return r->shift % ((l->image_limit - need) / l->align + 1) * l->align;
 }
 
 static int too_small(struct machine *m, u64 need, const char *what, struct err *e)
@@ -206,17 +206,17 @@ static void fill_e820(struct boot_params *bp, const struct machine *m, bool umbr
 	add_e820(bp, LAYOUT_4G, LAYOUT_4G + memory_high(mem), RAM);
 }
 
-static int fill_seed(struct machine *m, struct boot_params *bp, struct err *e)
+static int fill_seed(struct machine *m, const struct boot_random *r, struct boot_params *bp,
+		     struct err *e)
 {
-	struct setup_data *d = machine_gpa(m, LAYOUT_SETUP_DATA, sizeof(*d) + SEED_LEN);
+	struct setup_data *d = machine_gpa(m, LAYOUT_SETUP_DATA, sizeof(*d) + sizeof(r->seed));
 
 	if (!d)
 		return too_small(m, LAYOUT_MEM_MIN, "its boot data", e);
 	d->next = 0;
 	d->type = SETUP_RNG_SEED;
-	d->len = SEED_LEN;
-	if (getrandom(d->data, SEED_LEN, 0) != SEED_LEN)
-		return err_set(e, -errno, "no random numbers for the guest: %s", strerror(errno));
+	d->len = sizeof(r->seed);
+	memcpy(d->data, r->seed, sizeof(r->seed));
 	bp->hdr.setup_data = LAYOUT_SETUP_DATA;
 	return 0;
 }
@@ -275,7 +275,7 @@ static int fill_params(struct machine *m, const struct boot_plan *p, const struc
 	bp->hdr.ramdisk_size = (u32)l->initrd_len;
 	bp->acpi_rsdp_addr = LAYOUT_ACPI;
 	fill_e820(bp, m, p->reserve_umbra);
-	ret = fill_seed(m, bp, e);
+	ret = fill_seed(m, p->random, bp, e);
 	if (!ret)
 		ret = fill_cmdline(m, p, bp, e);
 	return ret;

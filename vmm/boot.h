@@ -16,6 +16,12 @@
 
 struct kernel;
 
+/* What one start draws, by one system call: for the shift of KASLR, and what the guest begins with. */
+struct boot_random {
+	u64 shift;
+	u8 seed[32];
+};
+
 struct boot_plan {
 	struct kernel *kernel;
 	const char *initrd;	   /* path, for messages; or NULL */
@@ -23,16 +29,17 @@ struct boot_plan {
 	const void *initrd_prefix; /* put before it, page-aligned; or NULL */
 	size_t prefix_len;
 	const char *cmdline;
-	u64 kaslr;	    /* virtual shift; 0 unless the kernel is relocatable */
+	u64 kaslr; /* virtual shift; 0 unless the kernel is relocatable */
+	const struct boot_random *random;
 	bool randomize;	    /* let the kernel randomize its memory regions */
 	bool reserve_umbra; /* announce Umbra's slots as reserved */
 };
 
-/*
- * A shift for @k from getrandom(2): a multiple of its alignment, so that the image stays within
- * its range. 0 if it cannot be moved.
- */
-int boot_choose_kaslr(const struct kernel *k, u64 *kaslr, struct err *e);
+/* By getrandom(2). */
+int boot_draw(struct boot_random *r, struct err *e);
+
+/* A shift for @k: a multiple of its alignment, so that the image stays within its range. 0 if it cannot be moved. */
+u64 boot_choose_kaslr(const struct kernel *k, const struct boot_random *r);
 
 /* Open the initramfs at @path, which can then be loaded at each boot. The descriptor or -errno. */
 int boot_open_initrd(const char *path, struct err *e);

@@ -48,6 +48,7 @@ struct run {
 	struct sessions *sessions;
 	char *cmdline;
 	u64 kaslr;
+	struct boot_random random;
 	int initrd; /* descriptor, or -1 */
 	int signals;
 	int started_timer;
@@ -128,11 +129,16 @@ static int block_signals(struct run *r, struct err *e)
 	return 0;
 }
 
+/* Of each start, and of each reset. */
 static int choose_kaslr(struct run *r, struct err *e)
 {
 	const struct kernel_layout *l = kernel_layout(r->kernel);
 	bool sessions = run_options_sessions(&r->o);
 
+	int ret = boot_draw(&r->random, e);
+
+	if (ret)
+		return ret;
 	if (kernel_payload_opaque(r->kernel)) {
 		if (sessions)
 			return err_set(
@@ -152,7 +158,8 @@ static int choose_kaslr(struct run *r, struct err *e)
 		     l->no_reloc_reason ? l->no_reloc_reason : "it has no relocations");
 		return 0;
 	}
-	return boot_choose_kaslr(r->kernel, &r->kaslr, e);
+	r->kaslr = boot_choose_kaslr(r->kernel, &r->random);
+	return 0;
 }
 
 static int make_cmdline(struct run *r, struct err *e)
@@ -208,6 +215,7 @@ static int load(struct run *r, struct err *e)
 		.kernel = r->kernel,
 		.initrd = r->o.initrd,
 		.kaslr = r->kaslr,
+		.random = &r->random,
 		.randomize = !r->o.no_kaslr,
 		.reserve_umbra = r->sessions,
 	};
