@@ -446,6 +446,16 @@ static void report(struct run *r, int code)
 		note("%s", text);
 }
 
+/* Has a guest that ended by itself perhaps ended before its kernel was prepared? */
+static bool was_short(const struct run *r, int code, u64 ns)
+{
+	const u64 long_enough = 60ULL * 1000000000;
+
+	return (code == VMM_EXIT_POWEROFF ||
+		(code >= VMM_EXIT_REBOOT && code <= VMM_EXIT_HALTED && code != VMM_EXIT_KVM)) &&
+	       !r->o.firmware && !r->o.no_cache && ns < long_enough;
+}
+
 int cmd_run(int argc, char **argv)
 {
 	u64 exec_ns = 0;
@@ -477,8 +487,10 @@ int cmd_run(int argc, char **argv)
 	if (r.o.stats)
 		r.stats = stats_create(r.o.confine != CONFINE_OFF);
 	if (!ret) {
+		u64 begin = stats_now_ns();
+
 		ret = confine_fork(&r.confine, r.o.confine, r.o.user, ends, &code, &e);
-		if (ret == 1 && !r.o.firmware && !r.o.no_cache)
+		if (ret == 1 && was_short(&r, code, stats_now_ns() - begin))
 			kernel_cache_complete(r.o.kernel);
 	}
 	if (ret == 1) {

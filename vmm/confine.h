@@ -22,7 +22,7 @@
  * somebody outside has to remove the sockets' files, put the terminal back in order and say what
  * happened if the filter killed the guest. So confine_fork() makes the VMM a child; its parent, the
  * supervisor, waits, passes signals on and ends with the child's exit code. It forks before anything
- * is allocated, holds 100 KiB, reads nothing from the guest, and if it dies, so does the VMM. The
+ * is allocated, holds 100 KiB while the guest runs, reads nothing from the guest, and if it dies, so does the VMM. The
  * alternatives were looked at: Firecracker's jailer is a second program that users leave out, and
  * gives up cleaning up; crosvm's minijail forks the same way for each device; QEMU's -sandbox has
  * no namespaces at all.

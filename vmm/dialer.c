@@ -102,6 +102,24 @@ out:
 	return -ret;
 }
 
+/* Did the process get all layers? It would not be missed before its disk's back end dies. */
+static int await_strict(const struct dialer *d, const char *path, struct err *e)
+{
+	struct pollfd p = { .fd = d->fd, .events = POLLIN };
+	s32 value = -1;
+	int fd = -1;
+
+	if (poll(&p, 1, PATIENCE_MS) > 0 && !get(d->fd, &value, &fd) && !value && fd < 0)
+		return 0;
+	if (fd >= 0)
+		close(fd);
+	return err_set(
+		e, -EPERM,
+		"--confine strict: the process that connects to --disk vhost-user=%s does not "
+		"get all layers; see vmm doctor",
+		path);
+}
+
 int dialer_create(struct dialer **out, const char *path, enum confine_mode confine, struct err *e)
 {
 	struct dialer *d = calloc(1, sizeof(*d));
@@ -126,6 +144,13 @@ int dialer_create(struct dialer **out, const char *path, enum confine_mode confi
 		dialer_destroy(d);
 		return err_set(e, ret, "--disk vhost-user=%s: cannot start a helper process: %s",
 			       path, strerror(-ret));
+	}
+	if (confine == CONFINE_STRICT) {
+		ret = await_strict(d, path, e);
+		if (ret) {
+			dialer_destroy(d);
+			return ret;
+		}
 	}
 	*out = d;
 	return 0;
@@ -161,11 +186,13 @@ int dialer_dial(struct dialer *d)
 	return ret ? ret : result < 0 ? (int)result : -EPIPE;
 }
 
-int dialer_serve(const char *path)
+int dialer_serve(const char *path, enum confine_mode confine)
 {
 	s32 value = 0;
 	int fd = -1;
 
+	if (confine == CONFINE_STRICT && put(HELPER_FD, 0, -1))
+		return 0;
 	while (!get(HELPER_FD, &value, &fd)) {
 		if (fd >= 0)
 			close(fd);

@@ -16,7 +16,7 @@
 
 struct dialer;
 
-/* Starts the process, confined by confine_dialer() as @confine says. @path is copied. */
+/* Starts the process, confined by confine_dialer() as @confine says. @path is copied. -EPERM: not in strict mode. */
 int dialer_create(struct dialer **out, const char *path, enum confine_mode confine, struct err *e);
 /* NULL allowed. */
 void dialer_destroy(struct dialer *d);
@@ -28,6 +28,6 @@ void dialer_destroy(struct dialer *d);
 int dialer_dial(struct dialer *d);
 
 /* In the helper: serve the other end of descriptor 3 until it is gone. */
-int dialer_serve(const char *path);
+int dialer_serve(const char *path, enum confine_mode confine);
 
 #endif

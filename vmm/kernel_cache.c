@@ -105,35 +105,43 @@ int kernel_cache_open(struct kernel **out, const char *path, struct err *e)
 	return ret;
 }
 
-static bool has_link(const char *dir, unsigned uid, const struct stat *st)
+/* Before all of it is read. */
+static bool looks_like_bzimage(const char *path)
 {
-	int dirfd = kernel_cache_dir(dir, uid);
-	char name[CACHE_NAME];
-	struct stat kernel;
-	bool has;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	char magic[4] = "";
+	bool is = fd >= 0 && pread(fd, magic, sizeof(magic), 0x202) == sizeof(magic) &&
+		  !memcmp(magic, "HdrS", sizeof(magic));
 
-	if (dirfd < 0)
-		return false;
-	kernel_cache_identity(st, name);
-	has = !fstatat(dirfd, name, &kernel, 0);
-	close(dirfd);
-	return has;
+	if (fd >= 0)
+		close(fd);
+	return is;
 }
 
 void kernel_cache_complete(const char *path)
 {
 	unsigned uid = geteuid();
 	char dir[CACHE_PATH];
+	struct cache_lock l;
 	struct kernel *k;
 	struct stat st;
 
-	if (dir_path(uid, dir) || stat(path, &st) || !S_ISREG(st.st_mode) ||
-	    has_link(dir, uid, &st) || !kernel_cache_may_link(path, &st) ||
-	    kernel_open(&k, path, true, NULL))
+	if (dir_path(uid, dir) || stat(path, &st) || !S_ISREG(st.st_mode))
 		return;
-	if (worth_it(k))
-		kernel_cache_store(dir, path, &st, k);
-	kernel_close(k);
+	if (!find(&k, dir, uid, path, &st)) {
+		kernel_close(k);
+		return;
+	}
+	if (!kernel_cache_may_link(path, &st) || !looks_like_bzimage(path) ||
+	    kernel_cache_lock(dir, &l))
+		return;
+	kernel_cache_let_go();
+	if (!kernel_open(&k, path, true, NULL)) {
+		if (worth_it(k))
+			kernel_cache_store(&l, path, &st, k);
+		kernel_close(k);
+	}
+	kernel_cache_unlock(&l);
 }
 
 void kernel_cache_forget(const char *path)

@@ -37,8 +37,8 @@ int kernel_cache_open(struct kernel **out, const char *path, struct err *e);
 
 /*
  * At the end of a guest, outside of its process namespace: if the process that was to prepare @path has
- * ended with a guest that was too short for it, or never had its turn on a busy host, do it here, in
- * some 0.1 s. A directory lookup else.
+ * ended with a guest that was too short for it, do it here, in some 0.1 s, without the standard streams.
+ * A look at the prepared file else.
  */
 void kernel_cache_complete(const char *path);
 

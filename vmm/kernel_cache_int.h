@@ -24,9 +24,21 @@ int kernel_cache_dir(const char *path, unsigned uid);
  */
 bool kernel_cache_may_link(const char *path, const struct stat *st);
 
-/* Prepare @k, opened from @path, of which stat(2) said @st before. Nothing if another does so just now. */
-void kernel_cache_store(const char *dir, const char *path, const struct stat *st,
+/* The directory, made if it was not there, and the right to change it. */
+struct cache_lock {
+	int dir, lock;
+};
+
+/* -EWOULDBLOCK: another has it; -ENOSPC: the disk has little room left; -errno. */
+int kernel_cache_lock(const char *dir, struct cache_lock *out);
+void kernel_cache_unlock(struct cache_lock *l);
+
+/* Prepare @k, opened from @path, of which stat(2) said @st before. */
+void kernel_cache_store(const struct cache_lock *l, const char *path, const struct stat *st,
 			const struct kernel *k);
+
+/* Whoever reads the guest's console shall not wait for this process: it has none any more. */
+void kernel_cache_let_go(void);
 
 /* The same in a process of its own, which it takes over: it closes descriptors and lowers its priority. */
 void kernel_cache_write(const char *dir, const char *path, const struct stat *st,

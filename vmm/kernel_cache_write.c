@@ -41,15 +41,20 @@ struct names {
 	size_t n;
 };
 
+void kernel_cache_let_go(void)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	for (int fd = 0; fd < 3 && null >= 0; fd++)
+		dup2(null, fd);
+}
+
 static void leave_the_vmm(void)
 {
 	const struct sched_param none = { 0 };
-	int null = open("/dev/null", O_RDWR);
 	sigset_t all;
 
-	/* Whoever reads the guest's console shall not wait for this process. */
-	for (int fd = 0; fd < 3 && null >= 0; fd++)
-		dup2(null, fd);
+	kernel_cache_let_go();
 	close_range(3, ~0U, 0);
 	signal(SIGXFSZ, SIG_IGN); /* a limit is an error of write() */
 	sigfillset(&all);
@@ -159,11 +164,8 @@ static bool present(int dirfd, const char *name, const char *path, const u8 *key
 
 static int add_kernel(int dirfd, const char *name, const struct kernel *k, const u8 *key)
 {
-	struct statvfs fs;
 	int fd, ret;
 
-	if (fstatvfs(dirfd, &fs) || (u64)fs.f_bavail * fs.f_frsize < ROOM)
-		return -ENOSPC;
 	unlinkat(dirfd, "new", 0);
 	fd = openat(dirfd, "new", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
@@ -235,37 +237,61 @@ bool kernel_cache_may_link(const char *path, const struct stat *st)
 	return keeps_times(path) && settled(path, st);
 }
 
-void kernel_cache_store(const char *dir, const char *path, const struct stat *st,
-			const struct kernel *k)
+int kernel_cache_lock(const char *dir, struct cache_lock *out)
 {
-	char name[2 * PREPARED_KEY + sizeof(CACHE_SUFFIX)], copy[CACHE_PATH];
-	u8 key[PREPARED_KEY];
-	int dirfd, lock;
+	char copy[CACHE_PATH];
+	struct statvfs fs;
+	int ret;
 
 	snprintf(copy, sizeof(copy), "%s", dir);
-	if (make_dirs(copy))
+	ret = make_dirs(copy);
+	if (ret)
+		return ret;
+	out->lock = -1;
+	out->dir = kernel_cache_dir(dir, geteuid());
+	if (out->dir < 0)
+		return out->dir;
+	out->lock = openat(out->dir, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (out->lock < 0 || flock(out->lock, LOCK_EX | LOCK_NB) || fstatvfs(out->dir, &fs))
+		ret = -errno;
+	else if ((u64)fs.f_bavail * fs.f_frsize < ROOM)
+		ret = -ENOSPC;
+	if (ret)
+		kernel_cache_unlock(out);
+	return ret;
+}
+
+void kernel_cache_unlock(struct cache_lock *l)
+{
+	if (l->lock >= 0)
+		close(l->lock);
+	close(l->dir);
+}
+
+void kernel_cache_store(const struct cache_lock *l, const char *path, const struct stat *st,
+			const struct kernel *k)
+{
+	char name[2 * PREPARED_KEY + sizeof(CACHE_SUFFIX)];
+	u8 key[PREPARED_KEY];
+
+	if (prepared_key(k, key))
 		return;
-	dirfd = kernel_cache_dir(dir, geteuid());
-	if (dirfd < 0)
-		return;
-	lock = openat(dirfd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (lock < 0 || flock(lock, LOCK_EX | LOCK_NB) || prepared_key(k, key))
-		goto out;
 	key_name(key, name);
-	if (!present(dirfd, name, path, key) && add_kernel(dirfd, name, k, key))
-		goto out;
+	if (!present(l->dir, name, path, key) && add_kernel(l->dir, name, k, key))
+		return;
 	if (kernel_cache_may_link(path, st))
-		add_link(dirfd, name, st);
-	evict(dirfd);
-out:
-	if (lock >= 0)
-		close(lock);
-	close(dirfd);
+		add_link(l->dir, name, st);
+	evict(l->dir);
 }
 
 void kernel_cache_write(const char *dir, const char *path, const struct stat *st,
 			const struct kernel *k)
 {
+	struct cache_lock l;
+
 	leave_the_vmm();
-	kernel_cache_store(dir, path, st, k);
+	if (kernel_cache_lock(dir, &l))
+		return;
+	kernel_cache_store(&l, path, st, k);
+	kernel_cache_unlock(&l);
 }

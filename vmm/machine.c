@@ -473,8 +473,10 @@ void machine_exit(struct machine *m, int code, const char *fmt, ...)
 	va_list ap;
 
 	pthread_mutex_lock(&m->lock);
-	if (!m->exiting) {
+	/* A guest's reset is none if the machine is to end; else the first reason counts. */
+	if (!m->exiting || (m->exit_code == VMM_EXIT_REBOOT && code != VMM_EXIT_REBOOT)) {
 		m->exit_code = code;
+		m->exit_line[0] = '\0';
 		if (fmt) {
 			va_start(ap, fmt);
 			vsnprintf(m->exit_line, sizeof(m->exit_line), fmt, ap);

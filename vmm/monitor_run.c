@@ -12,6 +12,7 @@
 
 #include "vmm/console.h"
 #include "vmm/exit.h"
+#include "vmm/machine_parts.h"
 #include "vmm/monitor_int.h"
 #include "vmm/platform.h"
 
@@ -157,7 +158,7 @@ static void quit(void *arg, struct control_request *r, const json_t *args)
 
 	(void)args;
 	control_reply(r, NULL);
-	mon->by_client = !machine_exiting(mon->m);
+	mon->by_client = !machine_exiting(mon->m) || machine_exit_code(mon->m) == VMM_EXIT_REBOOT;
 	machine_exit(mon->m, VMM_EXIT_SIGNAL + 15, "ended by the control socket");
 }
 

@@ -231,7 +231,7 @@ static const struct run_option table[] = {
 	  "whom root becomes then (default umbra, else nobody)", AT(user) },
 	{ "no-reboot", NULL,
 	  "end when the guest asks for a reset, with exit code 10, instead of\n"
-	  "starting it anew", AT(no_reboot) },
+	  "starting it anew (a guest with sessions always does)", AT(no_reboot) },
 	{ "stats", NULL,
 	  "print exits, start-up time and memory at the end", AT(stats) },
 	{ "help", NULL,

@@ -81,7 +81,7 @@ static void reset_msrs(int fd)
 		MSR_KVM_PV_EOI_EN,
 		0x6e0 /* TSC_DEADLINE */,
 		0x3b /* TSC_ADJUST */,
-		0x10 /* TSC, see below */,
+		0x10 /* TSC, see above */,
 		0x174 /* SYSENTER_CS */,
 		0x175 /* SYSENTER_ESP */,
 		0x176 /* SYSENTER_EIP */,

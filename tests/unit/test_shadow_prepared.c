@@ -179,6 +179,41 @@ static void test_truncated(void **state)
 		assert_int_equal(open_bytes(&k, t, t->file, len), -EBADMSG);
 }
 
+/* So many relocations that the tables are more than what is read at first. */
+static void test_large_tables(void **state)
+{
+	struct ctx *t = *state;
+	const size_t more = (size_t)2 * PREPARED_FIRST,
+		     from = offsetof(struct prepared_header, version);
+	struct prepared_header h;
+	u8 mem[SPAN] = { 0 }, plain[SPAN] = { 0 }, *file = calloc(1, t->len + more), *list;
+	struct kernel *k;
+
+	memcpy(&h, t->file, sizeof(h));
+	list = file + PREPARED_TABLES + h.n_runs * sizeof(struct prepared_run);
+	memcpy(file, t->file, (size_t)(list - file));
+	for (size_t i = 0; i < more / 4; i++)
+		memcpy(list + 4 * i, t->file + (list - file), 4); /* the first one again */
+	memcpy(list + more, t->file + (list - file), h.pages_at - (size_t)(list - file));
+	memcpy(file + h.pages_at + more, t->file + h.pages_at, t->len - h.pages_at);
+	assert_true(h.n_relocs[0]);
+	h.n_relocs[0] += more / 4;
+	h.pages_at += more;
+	h.file_len += more;
+	memcpy(file, &h, sizeof(h));
+	assert_int_equal(open_bytes(&k, t, file, t->len + more), -EBADMSG);
+	h.sum = XXH3_64bits(file + from, h.pages_at - from);
+	memcpy(file, &h, sizeof(h));
+	assert_int_equal(open_bytes(&k, t, file, t->len + more), 0);
+	assert_int_equal(kernel_place(k, mem, SPAN, 0, NULL), 0);
+	kernel_close(k);
+	assert_int_equal(open_bytes(&k, t, t->file, t->len), 0);
+	assert_int_equal(kernel_place(k, plain, SPAN, 0, NULL), 0);
+	kernel_close(k);
+	assert_memory_equal(mem, plain, SPAN);
+	free(file);
+}
+
 /* Shrunk after it was opened, which its owner may do. */
 static void test_truncated_later(void **state)
 {
@@ -356,6 +391,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_same_memory, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_every_damaged_byte_is_found, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_large_tables, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_truncated, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_truncated_later, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reread_of_another_kernel, setup, teardown),

@@ -61,10 +61,12 @@ static void nap(void)
 static char *read_fd(int fd)
 {
 	static char text[PROC_MAX];
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	size_t len = 0;
+	ssize_t n;
 
-	n = n < 0 ? 0 : n;
-	memset(text + n, 0, sizeof(text) - (size_t)n);
+	while (fd >= 0 && (n = read(fd, text + len, sizeof(text) - 1 - len)) > 0)
+		len += (size_t)n;
+	memset(text + len, 0, sizeof(text) - len);
 	return text;
 }
 
@@ -439,6 +441,24 @@ static unsigned writable_mounts(pid_t pid)
 	return n;
 }
 
+/* Of no kind: what a helper was lent to make namespaces is gone, and so is what the VMM had. */
+static bool has_capabilities(pid_t pid)
+{
+	static const char *const kinds[] = { "CapInh:\t", "CapPrm:\t", "CapEff:\t", "CapAmb:\t" };
+	char path[64], *status;
+	bool has = false;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	status = read_proc(path);
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		const char *line = strstr(status, kinds[i]);
+
+		assert_non_null(line);
+		has |= strtoull(line + strlen(kinds[i]), NULL, 16) != 0;
+	}
+	return has;
+}
+
 static void a_user_without_a_home_gets_all_layers(void **state)
 {
 	char line[1024];
@@ -453,6 +473,8 @@ static void a_user_without_a_home_gets_all_layers(void **state)
 	helper = child_of(g.vmm, "net-helper");
 	assert_int_equal(await_thread(helper, "vmm-net"), helper);
 	assert_int_equal(writable_mounts(helper), 0);
+	assert_false(has_capabilities(helper));
+	assert_false(has_capabilities(g.vmm));
 	assert_false(same_namespace(helper, getpid(), "user"));
 	assert_true(same_namespace(helper, getpid(), "net"));
 	kill(g.supervisor, SIGTERM);

@@ -127,24 +127,38 @@ static void test_second_start_is_prepared(void **state)
 	assert_int_equal(st.st_mode & 0777, 0700);
 }
 
+/* In a process of its own, since that lets its standard streams go. */
+static void complete(const char *path)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (!pid) {
+		kernel_cache_complete(path);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
 /* A guest that ended before its writer. */
 static void test_completed_at_the_end(void **state)
 {
 	char fresh[80];
 
 	(void)state;
-	kernel_cache_complete("/nonexistent");
-	kernel_cache_complete(top);
+	complete("/nonexistent");
+	complete(top);
 	assert_int_equal(count(".kernel"), 0);
-	kernel_cache_complete(file);
+	complete(file);
 	assert_int_equal(count(".kernel"), 1);
 	assert_int_equal(count("new"), 0);
 	assert_true(open_and_check(file, SYNTH_INIT_SIZE));
 	/* It has nothing to do now, and one that has just changed would get no link. */
-	kernel_cache_complete(file);
+	complete(file);
 	snprintf(fresh, sizeof(fresh), "%s/fresh", top);
 	write_kernel(fresh, SYNTH_INIT_SIZE + 4096);
-	kernel_cache_complete(fresh);
+	complete(fresh);
 	assert_int_equal(count(".kernel"), 1);
 	unlink(fresh);
 }
@@ -198,6 +212,16 @@ static void damage(off_t at)
 }
 
 /* In the header: seen when it is opened. */
+/* A file that a start refuses is none, whatever leads to it. */
+static void test_completed_where_it_is_damaged(void **state)
+{
+	(void)state;
+	damage(20);
+	complete(file);
+	assert_int_equal(count(".kernel"), 1);
+	assert_true(open_and_check(file, SYNTH_INIT_SIZE));
+}
+
 static void test_damaged_header_is_replaced(void **state)
 {
 	(void)state;
@@ -301,6 +325,7 @@ int main(void)
 		cmocka_unit_test_setup(test_completed_at_the_end, setup),
 		cmocka_unit_test_setup(test_keyed_by_content, setup_filled),
 		cmocka_unit_test_setup(test_changed_file, setup),
+		cmocka_unit_test_setup(test_completed_where_it_is_damaged, setup_filled),
 		cmocka_unit_test_setup(test_damaged_header_is_replaced, setup_filled),
 		cmocka_unit_test_setup(test_damaged_pages_are_replaced, setup_filled),
 		cmocka_unit_test_setup(test_foreign_rights_are_ignored, setup_filled),

@@ -48,7 +48,7 @@ END
 	busybox httpd -f -p "127.0.0.1:$port" -h "$WORK/www" &
 	server=$!
 	STATUS=0
-	timeout -k 5 120 setpriv --pdeathsig KILL "$VMM" run --firmware seabios --memory 384M \
+	timeout -k 5 120 setpriv --pdeathsig KILL "$VMM" run --firmware seabios --no-reboot --memory 384M \
 		--disk /usr/lib/ipxe/ipxe.iso,ro --net "user,tftp=$WORK/tftp,bootfile=boot.ipxe" \
 		>"$WORK/console" 2>"$WORK/errors" </dev/null || STATUS=$?
 	kill "$server"
