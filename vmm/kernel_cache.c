@@ -123,7 +123,7 @@ void kernel_cache_complete(const char *path)
 	unsigned uid = geteuid();
 	char dir[CACHE_PATH];
 	struct cache_lock l;
-	struct kernel *k;
+	struct kernel *k = NULL;
 	struct stat st;
 
 	if (dir_path(uid, dir) || stat(path, &st) || !S_ISREG(st.st_mode))
