@@ -363,6 +363,25 @@ static void test_exit_codes(void **state)
 	machine_destroy(t.m);
 }
 
+/* Who ends the machine wins over its guest that wants to go on; else the first reason counts. */
+static void test_end_and_reset(void **state)
+{
+	struct ctx t;
+
+	(void)state;
+	MAKE(&t, 1, g_halt);
+	machine_exit(t.m, VMM_EXIT_REBOOT, "a reset");
+	machine_exit(t.m, VMM_EXIT_REBOOT, "another");
+	assert_string_equal(machine_exit_line(t.m), "a reset");
+	machine_exit(t.m, VMM_EXIT_SIGNAL + 15, NULL);
+	assert_int_equal(machine_exit_code(t.m), VMM_EXIT_SIGNAL + 15);
+	assert_string_equal(machine_exit_line(t.m), "");
+	machine_exit(t.m, VMM_EXIT_REBOOT, "too late");
+	machine_exit(t.m, VMM_EXIT_PANIC, "too late");
+	assert_int_equal(machine_exit_code(t.m), VMM_EXIT_SIGNAL + 15);
+	machine_destroy(t.m);
+}
+
 /*
  * Leaves a mark in memory and changes what a reset has to put back, then asks for one; the store after
  * that must not happen.
@@ -543,6 +562,7 @@ int main(void)
 		cmocka_unit_test(test_halted),	      cmocka_unit_test(test_translate),
 		cmocka_unit_test(test_stop),	      cmocka_unit_test(test_bad_config),
 		cmocka_unit_test(test_shared_memory), cmocka_unit_test(test_reset),
+		cmocka_unit_test(test_end_and_reset),
 	};
 	struct err e = { "" };
 	int kvm = kvm_open(&e);
