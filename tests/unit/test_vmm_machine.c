@@ -18,6 +18,7 @@
 #include "vmm/exit.h"
 #include "vmm/kvm.h"
 #include "vmm/layout.h"
+#include "vmm/machine_parts.h"
 #include "vmm/platform.h"
 #include "vmm/probe.h"
 
