@@ -237,6 +237,9 @@ static int load(struct run *r, struct err *e)
 	return ret ? ret : boot_load(r->m, &p, e);
 }
 
+/* Not at once: the vCPUs' threads have some calls to make before they enter the guest. */
+#define STARTED_NS 10000000
+
 /* While the guest is starting already: give back what only placing it needed. */
 static void on_started(void *arg, u32 expiries)
 {
@@ -257,7 +260,7 @@ static void on_started(void *arg, u32 expiries)
 
 static int watch_start(struct run *r, struct err *e)
 {
-	r->started_timer = loop_timer(machine_loop(r->m), 1, 0, on_started, r);
+	r->started_timer = loop_timer(machine_loop(r->m), STARTED_NS, 0, on_started, r);
 	return r->started_timer < 0 ? err_set(e, r->started_timer, "cannot create a timer") : 0;
 }
 

@@ -8,8 +8,10 @@ setup()
 
 	sync "$VMM"
 	export XDG_CACHE_HOME=$WORK/cache
+	# From memory: the lab's own files come in pieces, each by a system call.
+	cp "$BASE/hello-none.img" "$WORK/hello.img"
 	for i in 1 2; do
-		guest_run --initrd "$BASE/hello-none.img" --memory 256M --cpus 1 --stats
+		guest_run --initrd "$WORK/hello.img" --memory 256M --cpus 1 --stats
 		expect_exit 0
 		[ "$i" = 2 ] || prepared
 	done
