@@ -102,9 +102,9 @@ void relocs_apply(const struct kernel *k, u8 *dst, u64 kaslr);
 bool relocs_fit(const struct kernel *k);
 
 /*
- * prepared.c, prepared_read.c: read the image as it lies in memory into @dst, which is zeroed, or into k->image; where
- * the sections are in k->image. @in_two: by two tasks, which a confined process may not make. -EBADMSG:
- * the file is damaged.
+ * prepared.c, prepared_read.c: read the image as it lies in memory into @dst, which is zeroed, or into
+ * k->image; where the sections are in k->image. @in_two: by two tasks, which a confined process may not
+ * make. -EBADMSG: the file is damaged.
  */
 int prepared_read(const struct kernel *k, u8 *dst, bool in_two, struct err *e);
 int prepared_unpack(struct kernel *k, struct err *e);

@@ -41,7 +41,7 @@ static u16 get_u16(const u8 *p)
 	return (u16)(p[0] | p[1] << 8);
 }
 
-static bool is_bzimage(const u8 *d, size_t len)
+bool kernel_looks_like_bzimage(const u8 *d, size_t len)
 {
 	return len >= HDR_END && get_u16(d + HDR_BOOT_FLAG) == 0xaa55 &&
 	       !memcmp(d + HDR_MAGIC, "HdrS", 4);
@@ -173,7 +173,7 @@ static int parse(struct kernel *k, bool allow_opaque, struct err *e)
 {
 	int ret;
 
-	if (is_bzimage(k->file, k->file_len)) {
+	if (kernel_looks_like_bzimage(k->file, k->file_len)) {
 		ret = open_bzimage(k, allow_opaque, e);
 		if (ret || k->opaque)
 			return ret;

@@ -73,6 +73,8 @@ void kernel_close(struct kernel *k);
 int kernel_reread(struct kernel *k, struct err *e);
 
 bool kernel_is_bzimage(const struct kernel *k);
+/* By the magic numbers in the first @len bytes of a file; 1024 are enough. */
+bool kernel_looks_like_bzimage(const u8 *d, size_t len);
 bool kernel_payload_opaque(const struct kernel *k);
 /*
  * The file as it is (bzImage: setup header at 0x1f1, protected-mode part behind the setup sectors); its

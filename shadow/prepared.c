@@ -88,10 +88,12 @@ static const char *check_sections(const struct prepared_header *h)
 	return NULL;
 }
 
-/* The first @room bytes of the file. */
+/* The first @room bytes of the file, instead of what was there. */
 static int map_tables(struct kernel *k, struct prepared *p, size_t room, u64 file_len,
 		      struct err *e)
 {
+	if (p->tables)
+		munmap(p->tables, p->tables_len);
 	p->tables_len = room + PREPARED_STACK;
 	/* Some 250 pages at once are cheaper than fault by fault, as malloc() would have them. */
 	p->tables = mmap(NULL, p->tables_len, PROT_READ | PROT_WRITE,
@@ -101,19 +103,18 @@ static int map_tables(struct kernel *k, struct prepared *p, size_t room, u64 fil
 		err_set(e, -ENOMEM, "%s: no memory", k->path);
 		return -ENOMEM;
 	}
-	if (pread_all(p->fd, p->tables, room < file_len ? room : file_len, 0)) {
-		prepared_damaged(k, "it cannot be read", e);
-		return -EBADMSG;
-	}
 	p->h = (const struct prepared_header *)(const void *)p->tables;
 	p->runs = (const struct prepared_run *)(const void *)(p->tables + PREPARED_TABLES);
-	return 0;
+	return pread_all(p->fd, p->tables, room < file_len ? room : file_len, 0)
+		       ? prepared_damaged(k, "it cannot be read", e)
+		       : 0;
 }
 
 static int read_tables(struct kernel *k, struct prepared *p, unsigned uid, const u8 *key,
 		       struct err *e)
 {
 	const size_t from = offsetof(struct prepared_header, version);
+	u64 room, need = PREPARED_FIRST;
 	const char *wrong;
 	struct stat st;
 	int ret;
@@ -124,20 +125,15 @@ static int read_tables(struct kernel *k, struct prepared *p, unsigned uid, const
 		return prepared_damaged(k, "somebody else could write it", e);
 	if (st.st_size < (off_t)PREPARED_TABLES)
 		return prepared_damaged(k, "it is too short", e);
-	ret = map_tables(k, p, PREPARED_FIRST, (u64)st.st_size, e);
-	wrong = ret ? NULL : check_header(p->h, (u64)st.st_size);
-	if (!ret && !wrong && p->h->pages_at > PREPARED_FIRST) {
-		u64 pages_at = p->h->pages_at;
-
-		munmap(p->tables, p->tables_len);
-		ret = map_tables(k, p, pages_at, (u64)st.st_size, e);
-		/* Only what is in this memory counts, so it is checked there. */
-		wrong = ret ? NULL : check_header(p->h, (u64)st.st_size);
-		if (!ret && !wrong && p->h->pages_at > pages_at)
-			wrong = "its lengths change";
-	}
-	if (ret)
-		return ret;
+	/* Only what is in this memory counts, so it is checked there; it needs less than the file. */
+	do {
+		room = need;
+		ret = map_tables(k, p, room, (u64)st.st_size, e);
+		if (ret)
+			return ret;
+		wrong = check_header(p->h, (u64)st.st_size);
+		need = p->h->pages_at;
+	} while (!wrong && need > room);
 	if (!wrong && prepared_sum(p->tables + from, p->h->pages_at - from) != p->h->sum)
 		wrong = "a checksum of its header differs";
 	if (!wrong && key && memcmp(key, p->h->key, sizeof(p->h->key)) != 0)

@@ -10,6 +10,7 @@ def fixed($digits):
 		| (if . < 0 and ($s | test("[1-9]")) then "-" else "" end) + $d[:-$digits] + "." + $d[-$digits:]
 	end;
 def ratio($to): if . == null or $to == 0 or $to == null then "-" else (. / $to | fixed(if . < 10 * $to then 2 else 1 end)) + "x" end;
+def known($digits): if . == null then "-" else fixed($digits) end;
 def mib: . / 1024 | fixed(1);
 
 if $part == "calls" then
@@ -70,9 +71,9 @@ elif $part == "block" then
 elif $part == "console" then
 	"", "What a guest prints, 4 KiB at a time",
 	"  " + ("" | text(30)) + ("KiB/s" | pad(12)) + ("exits/KiB" | pad(12)) + ("to the VMM" | pad(12)) + ("calls/KiB" | pad(12)),
-	(sort_by({ serial: 0, hvc: 1, port: 2 }[.sink])[] | "  " + (.sink + ", " + .vmm | text(30)) + ((if .kib_per_second == null then "-" else .kib_per_second | fixed(1) end) | pad(12))
+	(sort_by({ serial: 0, hvc: 1, port: 2 }[.sink])[] | "  " + (.sink + ", " + .vmm | text(30)) + (.kib_per_second | known(1) | pad(12))
 		+ (.exits | fixed(3) | pad(12)) + (.to_vmm | fixed(3) | pad(12))
-		+ (if .calls == null then "-" else .calls | fixed(3) end | pad(12)))
+		+ (.calls | known(3) | pad(12)))
 elif $part == "memory" then
 	"", "Memory outside guest RAM, of the process with the guest (goal of a plain vmm: 1.5 MiB own, 4 MiB resident)",
 	"  " + ("" | text(26)) + ("own MiB" | pad(10)) + ("resident" | pad(10)),

@@ -29,16 +29,19 @@ struct boot_plan {
 	const void *initrd_prefix; /* put before it, page-aligned; or NULL */
 	size_t prefix_len;
 	const char *cmdline;
-	u64 kaslr; /* virtual shift; 0 unless the kernel is relocatable */
-	const struct boot_random *random;
-	bool randomize;	    /* let the kernel randomize its memory regions */
-	bool reserve_umbra; /* announce Umbra's slots as reserved */
+	u64 kaslr;			  /* virtual shift; 0 unless the kernel is relocatable */
+	const struct boot_random *random; /* of boot_draw() */
+	bool randomize;			  /* let the kernel randomize its memory regions */
+	bool reserve_umbra;		  /* announce Umbra's slots as reserved */
 };
 
 /* By getrandom(2). */
 int boot_draw(struct boot_random *r, struct err *e);
 
-/* A shift for @k: a multiple of its alignment, so that the image stays within its range. 0 if it cannot be moved. */
+/*
+ * A shift for @k: a multiple of its alignment, so that the image stays within its range. 0 if it cannot
+ * be moved.
+ */
 u64 boot_choose_kaslr(const struct kernel *k, const struct boot_random *r);
 
 /* Open the initramfs at @path, which can then be loaded at each boot. The descriptor or -errno. */

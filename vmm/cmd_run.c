@@ -134,7 +134,6 @@ static int choose_kaslr(struct run *r, struct err *e)
 {
 	const struct kernel_layout *l = kernel_layout(r->kernel);
 	bool sessions = run_options_sessions(&r->o);
-
 	int ret = boot_draw(&r->random, e);
 
 	if (ret)

@@ -2,10 +2,7 @@
 #include "vmm/dialer.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -13,9 +10,8 @@
 
 #include "devices/vhost_user.h"
 #include "shadow/types.h"
-#include "vmm/confine.h"
+#include "vmm/helper.h"
 
-#define HELPER_FD   3
 #define PATIENCE_MS 2000
 
 struct dialer {
@@ -71,37 +67,6 @@ static int get(int from, s32 *value, int *fd)
 	return len == sizeof(*value) ? 0 : -EPIPE;
 }
 
-static int spawn(int theirs, const char *path, enum confine_mode confine)
-{
-	char name[] = "vmm", command[] = "dial-helper";
-	char *where = strdup(path), *mode = strdup(confine_mode_name(confine));
-	char *const argv[] = { name, command, where, mode, NULL };
-	posix_spawn_file_actions_t files;
-	posix_spawnattr_t attr;
-	sigset_t none;
-	pid_t pid;
-	int ret = ENOMEM;
-
-	if (!where || !mode)
-		goto out;
-	if (confine != CONFINE_OFF)
-		confine_lend();
-	sigemptyset(&none);
-	posix_spawn_file_actions_init(&files);
-	posix_spawnattr_init(&attr);
-	posix_spawn_file_actions_adddup2(&files, theirs, HELPER_FD);
-	posix_spawnattr_setsigmask(&attr, &none);
-	/* Of its own group: a Ctrl-C is for the guest, not for its disks. */
-	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
-	ret = posix_spawn(&pid, "/proc/self/exe", &files, &attr, argv, environ);
-	posix_spawnattr_destroy(&attr);
-	posix_spawn_file_actions_destroy(&files);
-out:
-	free(where);
-	free(mode);
-	return -ret;
-}
-
 /* Did the process get all layers? It would not be missed before its disk's back end dies. */
 static int await_strict(const struct dialer *d, const char *path, struct err *e)
 {
@@ -122,22 +87,18 @@ static int await_strict(const struct dialer *d, const char *path, struct err *e)
 
 int dialer_create(struct dialer **out, const char *path, enum confine_mode confine, struct err *e)
 {
+	const char *const argv[] = { "vmm", "dial-helper", path, confine_mode_name(confine), NULL };
 	struct dialer *d = calloc(1, sizeof(*d));
 	int pair[2], ret;
 
 	if (!d)
 		return err_set(e, -ENOMEM, "out of memory");
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) {
+	ret = helper_pair(pair, SOCK_SEQPACKET);
+	if (ret) {
 		free(d);
-		return err_set(e, -errno, "cannot make a socket: %s", strerror(errno));
+		return err_set(e, ret, "cannot make a socket: %s", strerror(-ret));
 	}
-	/* dup2() onto itself would leave it closed on exec. */
-	if (pair[1] == HELPER_FD) {
-		ret = fcntl(pair[1], F_DUPFD_CLOEXEC, HELPER_FD + 1);
-		close(pair[1]);
-		pair[1] = ret;
-	}
-	ret = spawn(pair[1], path, confine);
+	ret = helper_spawn("/proc/self/exe", argv, pair[1], confine);
 	close(pair[1]);
 	d->fd = pair[0];
 	if (ret) {

@@ -16,7 +16,10 @@
 
 struct dialer;
 
-/* Starts the process, confined by confine_dialer() as @confine says. @path is copied. -EPERM: not in strict mode. */
+/*
+ * Starts the process, confined by confine_dialer() as @confine says. @path is copied. -EPERM: in strict
+ * mode, and it does not get all layers.
+ */
 int dialer_create(struct dialer **out, const char *path, enum confine_mode confine, struct err *e);
 /* NULL allowed. */
 void dialer_destroy(struct dialer *d);
@@ -27,7 +30,7 @@ void dialer_destroy(struct dialer *d);
  */
 int dialer_dial(struct dialer *d);
 
-/* In the helper: serve the other end of descriptor 3 until it is gone. */
+/* In the helper, confined already: serve the other end of HELPER_FD until it is gone. */
 int dialer_serve(const char *path, enum confine_mode confine);
 
 #endif

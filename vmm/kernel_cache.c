@@ -109,13 +109,12 @@ int kernel_cache_open(struct kernel **out, const char *path, struct err *e)
 static bool looks_like_bzimage(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	char magic[4] = "";
-	bool is = fd >= 0 && pread(fd, magic, sizeof(magic), 0x202) == sizeof(magic) &&
-		  !memcmp(magic, "HdrS", sizeof(magic));
+	u8 begin[1024];
+	ssize_t len = fd < 0 ? -1 : read(fd, begin, sizeof(begin));
 
 	if (fd >= 0)
 		close(fd);
-	return is;
+	return len > 0 && kernel_looks_like_bzimage(begin, (size_t)len);
 }
 
 void kernel_cache_complete(const char *path)

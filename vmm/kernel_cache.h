@@ -21,8 +21,8 @@
  * kernel is opened as if there were no cache, and nothing is said. What was missing is then prepared by
  * a process of its own at idle priority, begun before the VMM confines itself and ended within the
  * second: it needs rights that a VMM shall not keep. As a child of the VMM's process namespace it may end
- * with the guest; then the supervisor does its work at the end. At most 8 kernels and 512 MiB stay; the oldest
- * leave.
+ * with the guest; then the supervisor does its work at the end. At most 8 kernels and 512 MiB stay; the
+ * oldest leave.
  */
 #ifndef UMBRA_VMM_KERNEL_CACHE_H
 #define UMBRA_VMM_KERNEL_CACHE_H

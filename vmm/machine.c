@@ -468,13 +468,15 @@ struct io *machine_io(const struct machine *m)
 
 /* --- the end ------------------------------------------------------------------------------- */
 
-void machine_exit(struct machine *m, int code, const char *fmt, ...)
+bool machine_exit(struct machine *m, int code, const char *fmt, ...)
 {
 	va_list ap;
+	bool counts;
 
 	pthread_mutex_lock(&m->lock);
 	/* A guest's reset is none if the machine is to end; else the first reason counts. */
-	if (!m->exiting || (m->exit_code == VMM_EXIT_REBOOT && code != VMM_EXIT_REBOOT)) {
+	counts = !m->exiting || (m->exit_code == VMM_EXIT_REBOOT && code != VMM_EXIT_REBOOT);
+	if (counts) {
 		m->exit_code = code;
 		m->exit_line[0] = '\0';
 		if (fmt) {
@@ -486,6 +488,7 @@ void machine_exit(struct machine *m, int code, const char *fmt, ...)
 		loop_stop(m->loop);
 	}
 	pthread_mutex_unlock(&m->lock);
+	return counts;
 }
 
 bool machine_exiting(const struct machine *m)

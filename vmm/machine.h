@@ -133,10 +133,11 @@ int machine_run(struct machine *m, struct err *e);
 int machine_reset(struct machine *m, struct err *e);
 
 /*
- * Request the end with exit code @code; the first request wins. @fmt: one line for people, without
- * "\n", or NULL if there is nothing to tell.
+ * Request the end with exit code @code; the first request wins, but any other wins over a reset, after
+ * which the guest might go on. @fmt: one line for people, without "\n", or NULL if there is nothing to
+ * tell. Is it this one now?
  */
-void machine_exit(struct machine *m, int code, const char *fmt, ...) __printf(3, 4);
+bool machine_exit(struct machine *m, int code, const char *fmt, ...) __printf(3, 4);
 /* The line of the request that won, or "". Valid after machine_run(). */
 const char *machine_exit_line(const struct machine *m);
 /* True as soon as somebody called machine_exit(). */

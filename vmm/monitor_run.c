@@ -12,7 +12,6 @@
 
 #include "vmm/console.h"
 #include "vmm/exit.h"
-#include "vmm/machine_parts.h"
 #include "vmm/monitor_int.h"
 #include "vmm/platform.h"
 
@@ -136,8 +135,8 @@ static void reset(void *arg, struct control_request *r, const json_t *args)
 		return;
 	}
 	control_reply(r, NULL);
-	mon->resets = !machine_exiting(mon->m);
-	machine_exit(mon->m, VMM_EXIT_REBOOT, "reset by the control socket");
+	if (machine_exit(mon->m, VMM_EXIT_REBOOT, "reset by the control socket"))
+		mon->resets = true;
 }
 
 static const char *reset_cause(const struct monitor *mon)
@@ -158,8 +157,8 @@ static void quit(void *arg, struct control_request *r, const json_t *args)
 
 	(void)args;
 	control_reply(r, NULL);
-	mon->by_client = !machine_exiting(mon->m) || machine_exit_code(mon->m) == VMM_EXIT_REBOOT;
-	machine_exit(mon->m, VMM_EXIT_SIGNAL + 15, "ended by the control socket");
+	if (machine_exit(mon->m, VMM_EXIT_SIGNAL + 15, "ended by the control socket"))
+		mon->by_client = true;
 }
 
 /* ShutdownCause of QEMU's qapi/run-state.json. */

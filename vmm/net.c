@@ -7,8 +7,6 @@
 #include <linux/virtio_net.h>
 #include <net/if.h>
 #include <poll.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "vmm/confine.h"
+#include "vmm/helper.h"
 #include "vmm/parts.h"
 
 #define PATIENCE_MS 10000 /* for the helper to be ready */
@@ -68,41 +66,16 @@ static int open_tap(struct net_backend *out, const struct run_net *n, struct err
 static int spawn_helper(int theirs, const struct run_net *n, enum confine_mode confine,
 			const char *user)
 {
-	char name[] = "net-helper", path[PARTS_PATH_MAX];
-	char *text = strdup(n->text), *who = user ? strdup(user) : NULL;
-	char *mode = strdup(confine_mode_name(confine));
-	char *const argv[] = { name, text, mode, who, NULL };
-	posix_spawn_file_actions_t files;
-	posix_spawnattr_t attr;
-	sigset_t none;
-	pid_t pid;
-	int ret = ENOENT;
+	const char *const argv[] = { NET_HELPER, n->text, confine_mode_name(confine), user, NULL };
+	char path[PARTS_PATH_MAX];
+	int ret = -ENOENT;
 
-	if (!text || !mode || (user && !who)) {
-		ret = ENOMEM;
-		goto out;
-	}
-	if (confine != CONFINE_OFF)
-		confine_lend();
-	sigemptyset(&none);
-	posix_spawn_file_actions_init(&files);
-	posix_spawnattr_init(&attr);
-	posix_spawn_file_actions_adddup2(&files, theirs, NET_HELPER_FD);
-	posix_spawnattr_setsigmask(&attr, &none);
-	/* Of its own group: a Ctrl-C is for the guest, not for its network. */
-	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
-	for (unsigned i = 0; i < PARTS_PLACES && ret == ENOENT; i++) {
-		ret = -parts_path(i, NET_HELPER, path);
+	for (unsigned i = 0; i < PARTS_PLACES && ret == -ENOENT; i++) {
+		ret = parts_path(i, NET_HELPER, path);
 		if (!ret)
-			ret = posix_spawn(&pid, path, &files, &attr, argv, environ);
+			ret = helper_spawn(path, argv, theirs, confine);
 	}
-	posix_spawnattr_destroy(&attr);
-	posix_spawn_file_actions_destroy(&files);
-out:
-	free(text);
-	free(mode);
-	free(who);
-	return -ret;
+	return ret;
 }
 
 static int await_helper(int fd, const struct run_net *n, struct err *e)
@@ -123,16 +96,10 @@ static int await_helper(int fd, const struct run_net *n, struct err *e)
 static int open_user(int *out, const struct run_net *n, enum confine_mode confine, const char *user,
 		     struct err *e)
 {
-	int pair[2], ret;
+	int pair[2], ret = helper_pair(pair, SOCK_SEQPACKET | SOCK_NONBLOCK);
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair))
-		return err_set(e, -errno, "--net %s: %s", n->text, strerror(errno));
-	/* dup2() onto itself would leave it closed on exec. */
-	if (pair[1] == NET_HELPER_FD) {
-		ret = fcntl(pair[1], F_DUPFD_CLOEXEC, NET_HELPER_FD + 1);
-		close(pair[1]);
-		pair[1] = ret;
-	}
+	if (ret)
+		return err_set(e, ret, "--net %s: %s", n->text, strerror(-ret));
 	ret = spawn_helper(pair[1], n, confine, user);
 	close(pair[1]);
 	ret = ret ? err_set(e, ret,

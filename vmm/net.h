@@ -15,8 +15,6 @@
 #include "shadow/err.h"
 #include "vmm/options.h"
 
-/* The helper's end of the socket. */
-#define NET_HELPER_FD 3
 /* The file, as vmm/parts.h finds it. */
 #define NET_HELPER "net-helper"
 

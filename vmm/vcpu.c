@@ -287,7 +287,7 @@ static void *thread_main(void *arg)
 	       !__atomic_load_n(&v->stop, __ATOMIC_ACQUIRE))
 		park(v);
 	note_first_run(v);
-	/* A processor that has reset or switched off its machine executes nothing more: no triple fault. */
+	/* A processor that has reset or switched off its machine executes nothing more. */
 	while (go_on && !__atomic_load_n(&v->stop, __ATOMIC_ACQUIRE) && !machine_exiting(v->m)) {
 		unsigned reason;
 		int error;

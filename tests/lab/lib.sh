@@ -223,6 +223,22 @@ guest_kill()
 	guest_wait
 }
 
+# qmp NAME SECONDS [REGEX]: send stdin to a guest's control socket, print what comes in that time, or up
+# to what REGEX is found in.
+qmp()
+{
+	perl -MIO::Socket::UNIX -e '
+		my ($path, $seconds, $last) = @ARGV;
+		my $s = IO::Socket::UNIX->new(Peer => $path) or die "connect: $!\n";
+		syswrite $s, join "", <STDIN>;
+		$SIG{ALRM} = sub { exit 0 };
+		alarm $seconds;
+		while (sysread $s, my $b, 4096) {
+			syswrite STDOUT, $b;
+			last if defined $last && $b =~ /$last/;
+		}' "/run/umbra/$1.sock" "${@:2}"
+}
+
 # show: what a person wants to see of a failure.
 show()
 {

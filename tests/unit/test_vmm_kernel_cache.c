@@ -211,7 +211,6 @@ static void damage(off_t at)
 	close(fd);
 }
 
-/* In the header: seen when it is opened. */
 /* A file that a start refuses is none, whatever leads to it. */
 static void test_completed_where_it_is_damaged(void **state)
 {
@@ -222,6 +221,7 @@ static void test_completed_where_it_is_damaged(void **state)
 	assert_true(open_and_check(file, SYNTH_INIT_SIZE));
 }
 
+/* In the header: seen when it is opened. */
 static void test_damaged_header_is_replaced(void **state)
 {
 	(void)state;

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "vmm/confine.h"
+#include "vmm/helper.h"
 #include "vmm/net.h"
 
 #define NETWORK	   0x0a000200U /* 10.0.2.0/24, as everywhere */
@@ -41,7 +42,7 @@ static ssize_t on_send(const void *buf, size_t len, void *opaque)
 {
 	(void)opaque;
 	/* A guest that does not read loses frames, as on a wire. */
-	if (send(NET_HELPER_FD, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno != EAGAIN)
+	if (send(HELPER_FD, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno != EAGAIN)
 		return -1;
 	return (ssize_t)len;
 }
@@ -200,7 +201,7 @@ static void run_timers(struct user_net *u, uint32_t *timeout, bool fire)
 static bool from_guest(struct user_net *u)
 {
 	for (unsigned i = 0; i < BATCH; i++) {
-		ssize_t len = recv(NET_HELPER_FD, u->frame, sizeof(u->frame), MSG_DONTWAIT);
+		ssize_t len = recv(HELPER_FD, u->frame, sizeof(u->frame), MSG_DONTWAIT);
 
 		if (len < 0)
 			return errno == EAGAIN || errno == EINTR;
@@ -220,7 +221,7 @@ static void serve(struct user_net *u)
 		int ret;
 
 		u->n_fds = 0;
-		add_poll(NET_HELPER_FD, SLIRP_POLL_IN, u);
+		add_poll(HELPER_FD, SLIRP_POLL_IN, u);
 		slirp_pollfds_fill(u->slirp, &timeout, add_poll, u);
 		run_timers(u, &timeout, false);
 		ret = poll(u->fds, u->n_fds, timeout > 60000 ? 60000 : (int)timeout);
@@ -261,8 +262,8 @@ int net_user_serve(const struct run_net *n, enum confine_mode confine, const cha
 		ret = confine_self(n, confine, user, e);
 	/* One byte says ready; more are an error for the user. */
 	if (ret)
-		send(NET_HELPER_FD, e->text, strlen(e->text), MSG_NOSIGNAL);
-	else if (u->slirp && send(NET_HELPER_FD, "", 1, MSG_NOSIGNAL) == 1)
+		send(HELPER_FD, e->text, strlen(e->text), MSG_NOSIGNAL);
+	else if (u->slirp && send(HELPER_FD, "", 1, MSG_NOSIGNAL) == 1)
 		serve(u);
 	if (u->slirp)
 		slirp_cleanup(u->slirp);

@@ -13,7 +13,7 @@
 #include "vmm/options.h"
 
 /*
- * Serve the guest at the other end of NET_HELPER_FD (vmm/net.h) until it is gone. Its first frame is
+ * Serve the guest at the other end of HELPER_FD (vmm/helper.h) until it is gone. Its first frame is
  * one byte when all is set up, else an error for the user. @confine, @user: as net_open() has them.
  * 0 or -errno.
  */

@@ -5,17 +5,6 @@
 NAME=control-$$
 OTHER=other-$$
 
-# qmp NAME SECONDS: send stdin to a guest's control socket, print what comes in that time.
-qmp()
-{
-	perl -MIO::Socket::UNIX -e '
-		my $s = IO::Socket::UNIX->new(Peer => shift) or die "connect: $!\n";
-		syswrite $s, join "", <STDIN>;
-		$SIG{ALRM} = sub { exit 0 };
-		alarm shift;
-		while (sysread $s, my $b, 4096) { syswrite STDOUT, $b }' "/run/umbra/$1.sock" "$2"
-}
-
 # crowd NAME: forty clients that say nothing, and one that begins an endless list, until killed.
 crowd()
 {

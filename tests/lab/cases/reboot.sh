@@ -51,13 +51,8 @@ esac
 END
 	guest_wait_console '^@@ by a client' 300
 	"$VMM" info --json "reboot-$$" >"$WORK/before"
-	printf '%s\n' '{"execute":"qmp_capabilities"}' '{"execute":"system_reset"}' >"$WORK/commands"
-	perl -MIO::Socket::UNIX -e '
-		my $s = IO::Socket::UNIX->new(Peer => shift) or die "connect: $!\n";
-		syswrite $s, join "", <STDIN>;
-		alarm 60;
-		while (sysread $s, my $b, 4096) { syswrite STDOUT, $b; last if $b =~ /"RESET"/ }' "/run/umbra/reboot-$$.sock" \
-		<"$WORK/commands" >"$WORK/events"
+	echo '{"execute":"qmp_capabilities"}{"execute":"system_reset"}' |
+		qmp "reboot-$$" 60 '"RESET"' >"$WORK/events"
 	guest_wait_console '^@@ typed' 120
 	"$VMM" info --json "reboot-$$" >"$WORK/after"
 	guest_type hello
