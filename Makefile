@@ -35,9 +35,11 @@ else
 LDLIBS  := -lconfig -ljansson -lbpf -lelf -llz4 -llzma -lzstd -lbz2 -lz -lcapstone -luring -lxxhash -lb2 -lpthread
 endif
 
-ROOMS   := shadow policy devices vmm
+# The rooms of vmm/, see vmm/rooms; the command is linked from all of them.
+VMM_ROOMS := $(addprefix vmm/,cli guest session monitor gate control backend boot machine spec confine)
 # Under obj/, because build/vmm is the command.
-objs     = $(patsubst %.c,$(B)/obj/%.o,$(wildcard $(1)/*.c)) $(patsubst %.S,$(B)/obj/%.o,$(wildcard $(1)/*.S))
+objs     = $(patsubst %.c,$(B)/obj/%.o,$(wildcard $(addsuffix /*.c,$(1)))) \
+           $(patsubst %.S,$(B)/obj/%.o,$(wildcard $(addsuffix /*.S,$(1))))
 
 all: check-tools $(B)/vmm $(B)/net-helper guest
 .PHONY: all guest check-tools setup unit test demo lint bench help clean fuzz shim agent
@@ -57,47 +59,51 @@ $(B)/obj/%.o: %.S
 	$(CC) $(DEFS) -MMD -MP -c $< -o $@
 
 # Each start waits for it, and -O2 leaves its loops as they are.
-$(B)/obj/shadow/prepared_sum.o: ALLC += -O3
+$(B)/obj/shadow/kernel/prepared_sum.o: ALLC += -O3
 
-# The rooms as archives: shadow and policy build and are tested without KVM.
-define room
-$(B)/lib$(1).a: $(call objs,$(1))
+# The rooms at the top as archives: they build and are tested without KVM.
+define archive
+$(B)/lib$(1).a: $(call objs,$(2))
 	@rm -f $$@
 	ar rcs $$@ $$^
 endef
-$(foreach r,shadow policy devices,$(eval $(call room,$(r))))
-ARCH := $(B)/libdevices.a $(B)/libpolicy.a $(B)/libshadow.a
+$(foreach r,base policy devices,$(eval $(call archive,$(r),$(r))))
+$(eval $(call archive,shadow,shadow/kernel shadow/link))
+ARCH := $(B)/libdevices.a $(B)/libpolicy.a $(B)/libshadow.a $(B)/libbase.a
 
-# The gate page is guest code that the VMM carries as data; gate.c beside it is the shim's.
+# The gate page is guest code that the VMM carries as data; shim_gate.c beside it is the shim's.
 $(B)/obj/guest-shim/gate.o: guest-shim/gate.S
 	@mkdir -p $(@D)
 	$(CC) $(DEFS) -MMD -MP -c $< -o $@
 
 # The system call filters are compiled by a program of the build: libseccomp is no part of vmm.
-SECCOMP := vmm/seccomp/rules.c vmm/seccomp/compile.c
-$(B)/seccomp/compile: $(SECCOMP) vmm/seccomp/rules.h
+SECCOMP := vmm/confine/seccomp/rules.c vmm/confine/seccomp/compile_filters.c
+$(B)/seccomp/compile: $(SECCOMP) vmm/confine/seccomp/rules.h
 	@mkdir -p $(@D)
 	$(CC) $(WARN) -O1 $(DEFS) -o $@ $(SECCOMP) -lseccomp
 
 $(B)/seccomp/filters.c: $(B)/seccomp/compile
 	$< >$@.new && mv $@.new $@
 
-$(B)/obj/vmm/seccomp/filters.o: $(B)/seccomp/filters.c vmm/confine_filter.h
+$(B)/obj/vmm/confine/filters.o: $(B)/seccomp/filters.c vmm/confine/filter.h
 	@mkdir -p $(@D)
 	$(CC) $(ALLC) -c $< -o $@
 
-VMM_OBJS := $(call objs,vmm) $(B)/obj/guest-shim/gate.o $(B)/obj/vmm/seccomp/filters.o
+VMM_OBJS := $(call objs,$(VMM_ROOMS)) $(B)/obj/guest-shim/gate.o $(B)/obj/vmm/confine/filters.o
 
 $(B)/vmm: $(VMM_OBJS) $(ARCH)
 	$(CC) $(CFLAGS) $(EXTRA) $(LINK) $(LDFLAGS_ALL) -o $@ $(VMM_OBJS) $(ARCH) $(LDLIBS)
 
+# All of the command but its main(), for what else is linked from the rooms.
+VMM_REST := $(filter-out $(B)/obj/vmm/cli/main.o,$(VMM_OBJS))
+
 # libslirp has no archive, so it has a program. An archive of vmm/, of which it takes what it needs.
-$(B)/libvmm.a: $(filter-out $(B)/obj/vmm/main.o,$(VMM_OBJS))
+$(B)/libvmm.a: $(VMM_REST)
 	@rm -f $@
 	ar rcs $@ $^
 
-$(B)/net-helper: $(call objs,vmm/net-helper) $(B)/libvmm.a $(ARCH)
-	$(CC) $(CFLAGS) $(EXTRA) -pie $(LDFLAGS_ALL) -o $@ $(call objs,vmm/net-helper) $(B)/libvmm.a $(ARCH) $(LDLIBS) -lslirp
+$(B)/net-helper: $(call objs,vmm/backend/net-helper) $(B)/libvmm.a $(ARCH)
+	$(CC) $(CFLAGS) $(EXTRA) -pie $(LDFLAGS_ALL) -o $@ $(call objs,vmm/backend/net-helper) $(B)/libvmm.a $(ARCH) $(LDLIBS) -lslirp
 
 # --- guest side -----------------------------------------------------------------------------
 guest: agent shim

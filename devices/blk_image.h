@@ -20,8 +20,8 @@
 
 #include <sys/uio.h>
 
-#include "shadow/err.h"
-#include "shadow/types.h"
+#include "base/err.h"
+#include "base/types.h"
 
 #define BLK_SECTOR 512U
 

@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-#include "shadow/types.h"
+#include "base/types.h"
 
 static int restrict_ring(struct io_uring *ring)
 {

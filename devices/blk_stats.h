@@ -3,7 +3,7 @@
 #ifndef UMBRA_DEVICES_BLK_STATS_H
 #define UMBRA_DEVICES_BLK_STATS_H
 
-#include "shadow/types.h"
+#include "base/types.h"
 
 enum blk_kind {
 	BLK_KIND_READ,

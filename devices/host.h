@@ -15,7 +15,7 @@
 
 #include <pthread.h>
 
-#include "shadow/types.h"
+#include "base/types.h"
 
 #define HOST_MAX_REGIONS 8
 

@@ -24,8 +24,8 @@
 #ifndef UMBRA_DEVICES_VHOST_USER_BLK_H
 #define UMBRA_DEVICES_VHOST_USER_BLK_H
 
+#include "base/err.h"
 #include "devices/virtio.h"
-#include "shadow/err.h"
 
 struct vhost_user_blk;
 

@@ -11,9 +11,9 @@
 #ifndef UMBRA_DEVICES_VIRTIO_BLK_H
 #define UMBRA_DEVICES_VIRTIO_BLK_H
 
+#include "base/err.h"
 #include "devices/blk_stats.h"
 #include "devices/virtio.h"
-#include "shadow/err.h"
 
 struct virtio_blk;
 

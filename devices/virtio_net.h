@@ -12,7 +12,7 @@
 #ifndef UMBRA_DEVICES_VIRTIO_NET_H
 #define UMBRA_DEVICES_VIRTIO_NET_H
 
-#include "devices/net.h"
+#include "devices/net_backend.h"
 #include "devices/virtio.h"
 
 struct virtio_net;

@@ -18,8 +18,8 @@
 
 #include <sys/uio.h>
 
+#include "base/types.h"
 #include "devices/host.h"
-#include "shadow/types.h"
 
 #define VIRTQUEUE_MAX 256 /* largest queue, and thus longest chain */
 

@@ -13,7 +13,7 @@
 #ifndef UMBRA_DEVICES_VQ_PACE_H
 #define UMBRA_DEVICES_VQ_PACE_H
 
-#include "shadow/types.h"
+#include "base/types.h"
 
 #define VQ_PACE_MOST 16U /* answers for one interrupt */
 

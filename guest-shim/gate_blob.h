@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Symbols of gate.S, for the VMM that copies it. */
-#ifndef UMBRA_GATE_BLOB_H
-#define UMBRA_GATE_BLOB_H
+#ifndef UMBRA_GUEST_SHIM_GATE_BLOB_H
+#define UMBRA_GUEST_SHIM_GATE_BLOB_H
 
 extern const char umbra_gate_blob[];	 /* start; also the C function that rings */
 extern const char umbra_gate_out[];	 /* the OUT itself */

@@ -7,8 +7,8 @@
  * image (struct umbra_info). Everything that can differ between kernels (offsets, addresses) comes
  * from there too, so that the shim itself stays the same for all.
  */
-#ifndef UMBRA_SHIM_H
-#define UMBRA_SHIM_H
+#ifndef UMBRA_GUEST_SHIM_SHIM_H
+#define UMBRA_GUEST_SHIM_SHIM_H
 
 #include <linux/bitmap.h>
 #include <linux/fs_struct.h>

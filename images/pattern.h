@@ -6,8 +6,8 @@
  * them. The seed travels to the guest, so it is itself in the dump; the pages are nowhere but in
  * the process that made them.
  */
-#ifndef UMBRA_PATTERN_H
-#define UMBRA_PATTERN_H
+#ifndef UMBRA_IMAGES_PATTERN_H
+#define UMBRA_IMAGES_PATTERN_H
 
 #include <stdint.h>
 

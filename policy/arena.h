@@ -3,10 +3,10 @@
  * Memory that lives and dies with its owner: a policy has 100,000 small strings and rules, none of
  * which is ever freed alone, so that error paths have one thing to free.
  */
-#ifndef UMBRA_ARENA_H
-#define UMBRA_ARENA_H
+#ifndef UMBRA_POLICY_ARENA_H
+#define UMBRA_POLICY_ARENA_H
 
-#include "shadow/types.h"
+#include "base/types.h"
 
 struct arena_block;
 

@@ -7,10 +7,10 @@
  * structures are not here: they come from the guest kernel's BTF, by the names given. The shim in
  * the guest is driven by what vmm derives from these rows, so a new row needs no new guest code.
  */
-#ifndef UMBRA_CATALOG_H
-#define UMBRA_CATALOG_H
+#ifndef UMBRA_POLICY_CATALOG_H
+#define UMBRA_POLICY_CATALOG_H
 
-#include "shadow/types.h"
+#include "base/types.h"
 
 /* Form of a name in an argument; which one it is decides how it is read and written back. */
 enum name_form {

@@ -11,11 +11,11 @@
  * Keys belong to the caller and must outlive the index. @tag separates several sets of keys (one
  * for each function) in one index.
  */
-#ifndef UMBRA_INDEX_H
-#define UMBRA_INDEX_H
+#ifndef UMBRA_POLICY_INDEX_H
+#define UMBRA_POLICY_INDEX_H
 
+#include "base/types.h"
 #include "policy/arena.h"
-#include "shadow/types.h"
 
 #define INDEX_KEY_MAX 4096 /* keys are shorter */
 

@@ -3,8 +3,8 @@
  * The sections of one session. parse.c reads the file as a whole and calls these in turn; each
  * takes the session's group, finds its own key in it (all are optional) and fills its part of @s.
  */
-#ifndef UMBRA_PARSE_H
-#define UMBRA_PARSE_H
+#ifndef UMBRA_POLICY_PARSE_H
+#define UMBRA_POLICY_PARSE_H
 
 #include "policy/value.h"
 

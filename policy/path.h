@@ -8,8 +8,8 @@
  * directory: here "x/.." is always nothing. The path that results is the one that is used, so the
  * difference opens no gap between check and use.
  */
-#ifndef UMBRA_PATH_H
-#define UMBRA_PATH_H
+#ifndef UMBRA_POLICY_PATH_H
+#define UMBRA_POLICY_PATH_H
 
 #include "policy/policy.h"
 

@@ -6,12 +6,12 @@
  * arguments that were copied out of the guest once; it answers with a decision. A struct policy is
  * read-only after loading; reloading builds a new one and the VMM swaps the pointer.
  */
-#ifndef UMBRA_POLICY_H
-#define UMBRA_POLICY_H
+#ifndef UMBRA_POLICY_POLICY_H
+#define UMBRA_POLICY_POLICY_H
 
+#include "base/err.h"
+#include "base/types.h"
 #include "policy/catalog.h"
-#include "shadow/err.h"
-#include "shadow/types.h"
 
 struct policy;
 struct policy_session;

@@ -3,8 +3,8 @@
  * What a loaded policy consists of; shared by the parser, which fills it, and the decision, which
  * only reads it. Everything lies in the policy's arena.
  */
-#ifndef UMBRA_POLICY_INT_H
-#define UMBRA_POLICY_INT_H
+#ifndef UMBRA_POLICY_POLICY_INT_H
+#define UMBRA_POLICY_POLICY_INT_H
 
 #include "policy/arena.h"
 #include "policy/index.h"

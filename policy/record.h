@@ -17,8 +17,8 @@
  * as the private character U+EFNN (\uefNN), and so are the bytes of U+EF80..U+EFFF themselves. That
  * can be undone without a loss, and record_read() does.
  */
-#ifndef UMBRA_RECORD_H
-#define UMBRA_RECORD_H
+#ifndef UMBRA_POLICY_RECORD_H
+#define UMBRA_POLICY_RECORD_H
 
 #include <stdio.h>
 

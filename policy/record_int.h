@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* What the parts of the record share: rows, and the text forms of a request. */
-#ifndef UMBRA_RECORD_INT_H
-#define UMBRA_RECORD_INT_H
+#ifndef UMBRA_POLICY_RECORD_INT_H
+#define UMBRA_POLICY_RECORD_INT_H
 
 #include <pthread.h>
 

@@ -7,10 +7,10 @@
  * it opens whatever file an @include names, recurses as deep as brackets nest and compares each
  * member of a group with all before it. So those are refused or bounded here, with the line.
  */
-#ifndef UMBRA_SCAN_H
-#define UMBRA_SCAN_H
+#ifndef UMBRA_POLICY_SCAN_H
+#define UMBRA_POLICY_SCAN_H
 
-#include "shadow/err.h"
+#include "base/err.h"
 
 #define SCAN_DEPTH_MAX	 16
 #define SCAN_MEMBERS_MAX 4096 /* of one group */

@@ -3,12 +3,12 @@
  * A file in libconfig's syntax, as people write it: a policy, or options for vmm run. Read whole,
  * looked over (scan.h), parsed, and each mistake told as "FILE:LINE: ...".
  */
-#ifndef UMBRA_TEXT_H
-#define UMBRA_TEXT_H
+#ifndef UMBRA_POLICY_TEXT_H
+#define UMBRA_POLICY_TEXT_H
 
 #include <libconfig.h>
 
-#include "shadow/err.h"
+#include "base/err.h"
 
 #define TEXT_MAX (4u << 20) /* bytes */
 

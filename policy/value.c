@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/suggest.h"
 #include "policy/path.h"
 #include "policy/value.h"
-#include "shadow/suggest.h"
 
 #define SETTING_PATH 160
 

@@ -4,8 +4,8 @@
  * sections share. Only label and e of struct parse are needed by what does not say that it copies
  * into the arena, so that files other than policies can be read by it as well. Each error is one line: "demo.policy:12: sessions.a.files[0].to: expected ...".
  */
-#ifndef UMBRA_VALUE_H
-#define UMBRA_VALUE_H
+#ifndef UMBRA_POLICY_VALUE_H
+#define UMBRA_POLICY_VALUE_H
 
 #include <libconfig.h>
 

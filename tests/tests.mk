@@ -12,25 +12,24 @@ FUZZ_SECONDS ?=
 # In the lab the tests find their kernels by this.
 export UMBRA_TEST_IMAGES := $(CURDIR)/build/images
 
-UNIT_SRC := $(wildcard tests/unit/test_*.c)
-UNIT_SH  := $(wildcard tests/unit/test_*.sh)
+UNIT_SRC := $(wildcard tests/unit/*/*_test.c)
+UNIT_SH  := $(wildcard tests/cli/*_test.sh)
 UNIT     := $(UNIT_SRC:%.c=$(B)/%) $(UNIT_SH:%.sh=$(B)/%)
-VMM_REST  = $(filter-out $(B)/obj/vmm/main.o,$(VMM_OBJS))
 
 # A test of the VMM sees all of vmm/ but main(); each other room is tested without it.
-$(B)/tests/unit/test_vmm_%: $(B)/obj/tests/unit/test_vmm_%.o $(VMM_REST) $(ARCH)
+$(B)/tests/unit/vmm/%: $(B)/obj/tests/unit/vmm/%.o $(VMM_REST) $(ARCH)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(EXTRA) -pie -o $@ $< $(VMM_REST) $(ARCH) $(LDLIBS) -lcmocka
 
 # It starts the command.
-$(B)/tests/unit/test_vmm_confine_live: | $(B)/vmm
+$(B)/tests/unit/vmm/confine_live_test: | $(B)/vmm
 
-$(B)/tests/unit/test_%: $(B)/obj/tests/unit/test_%.o $(ARCH)
+$(B)/tests/unit/%: $(B)/obj/tests/unit/%.o $(ARCH)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(EXTRA) -pie -o $@ $< $(ARCH) $(LDLIBS) -lcmocka
 
 # Scripts try the command itself, as a user would.
-$(B)/tests/unit/test_%: tests/unit/test_%.sh $(B)/vmm
+$(B)/tests/cli/%: tests/cli/%.sh $(B)/vmm
 	@mkdir -p $(@D)
 	install -m 755 $< $@
 

@@ -19,9 +19,9 @@ INSTALL     ?= install
 
 man: $(B)/man/vmm.1
 
-$(B)/man/vmm.1: $(B)/vmm $(wildcard vmm/man/*) policy/POLICY.md
+$(B)/man/vmm.1: $(B)/vmm $(wildcard vmm/cli/man/*) policy/POLICY.md
 	@tools/check-tools man
-	vmm/man/pages $(B)/vmm $(B)/man
+	vmm/cli/man/pages $(B)/vmm $(B)/man
 
 # Shims are installed for whatever kernels they were built for; build-shim makes others.
 install: all man

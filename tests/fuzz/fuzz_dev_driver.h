@@ -5,15 +5,15 @@
  *
  * Queue i has its rings in page 1 + i: descriptors, at 0x400 the avail ring, at 0x600 the used ring.
  */
-#ifndef UMBRA_FUZZ_DEV_DRIVER_H
-#define UMBRA_FUZZ_DEV_DRIVER_H
+#ifndef UMBRA_TESTS_FUZZ_FUZZ_DEV_DRIVER_H
+#define UMBRA_TESTS_FUZZ_FUZZ_DEV_DRIVER_H
 
 #include <linux/virtio_config.h>
 #include <linux/virtio_pci.h>
 #include <sched.h>
 
 #include "devices/virtio.h"
-#include "tests/unit/test_dev_host.h"
+#include "tests/unit/devices/fake_host.h"
 
 #define FUZZ_RINGS 0x1000ULL
 #define FUZZ_SIZE  16

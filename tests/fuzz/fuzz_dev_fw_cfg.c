@@ -10,7 +10,7 @@
 #include "devices/fw_cfg.h"
 #include "devices/i440fx.h"
 #include "devices/ports.h"
-#include "tests/unit/test_dev_host.h"
+#include "tests/unit/devices/fake_host.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -14,7 +14,7 @@
 #include "devices/serial.h"
 #include "devices/virtio_blk.h"
 #include "devices/virtio_pci.h"
-#include "tests/unit/test_dev_host.h"
+#include "tests/unit/devices/fake_host.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

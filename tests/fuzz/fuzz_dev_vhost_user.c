@@ -11,7 +11,7 @@
 
 #include "devices/vhost_user.h"
 #include "devices/vhost_user_msg.h"
-#include "tests/unit/test_dev_host.h"
+#include "tests/unit/devices/fake_host.h"
 
 #define PATIENCE_MS 1000
 #define MESSAGES    40

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "devices/virtqueue.h"
-#include "tests/unit/test_dev_host.h"
+#include "tests/unit/devices/fake_host.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

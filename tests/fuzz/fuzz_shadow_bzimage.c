@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shadow/kernel.h"
+#include "shadow/kernel/kernel.h"
 
 #define PLACE_MAX ((u64)16 << 20)
 

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shadow/kernel.h"
-#include "shadow/link.h"
+#include "shadow/kernel/kernel.h"
+#include "shadow/link/link.h"
 
 #define SHADOW 0xffffffffc0400000ull
 

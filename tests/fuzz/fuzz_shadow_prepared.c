@@ -12,8 +12,8 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-#include "shadow/prepared.h"
-#include "shadow/prepared_int.h"
+#include "shadow/kernel/prepared.h"
+#include "shadow/kernel/prepared_int.h"
 
 #define PLACE_MAX ((u64)16 << 20)
 #define RUN_ROOM  64 /* runs and relocations that the mutator likes */

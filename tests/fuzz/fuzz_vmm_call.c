@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "vmm/pvm_int.h"
+#include "vmm/gate/gate_int.h"
 
 static const char policy_text[] =
 	"version = 1; sessions = {\n"

@@ -6,8 +6,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "vmm/control.h"
-#include "vmm/loop.h"
+#include "base/loop.h"
+#include "vmm/control/control.h"
 
 static struct control_request *late;
 

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "guest-shim/abi.h"
-#include "vmm/inject.h"
+#include "vmm/session/inject.h"
 
 #define RELEASES 4 /* of which the shim has 0, 1, 2, 3 bytes */
 

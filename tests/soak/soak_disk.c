@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * soak_disk SECONDS [DIRECTORY]: disks under random load in a process that is killed, stopped and
- * reset at random, for SECONDS; tests/unit/test_dev_crash.h says how the result is judged. Each disk
+ * reset at random, for SECONDS; tests/unit/devices/crash_fixture.h says how the result is judged. Each disk
  * lives for a few seconds, in one of all modes; its file is made in DIRECTORY (/var/tmp).
  */
 #include <errno.h>
 #include <inttypes.h>
 
-#include "tests/unit/test_dev_crash.h"
+#include "tests/unit/devices/crash_fixture.h"
 
 #define DISK_US	 5000000ULL  /* life of one disk */
 #define LIFE_US	 60000ULL    /* of one process, at most, but for its breaks */

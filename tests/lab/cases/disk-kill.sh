@@ -2,7 +2,7 @@
 # timeout: 400
 # kill -9 of the VMM while its guest writes and flushes: whatever the guest was told to be safe is in
 # the image, and another guest can start on it at once. That makes KILLS of the 250 that the tests do;
-# the others kill the device by itself, hundreds in a minute (tests/unit/test_dev_blk_crash.c).
+# the others kill the device by itself, hundreds in a minute (tests/unit/devices/blk_crash_test.c).
 # UMBRA_SOAK_SECONDS: for so long, with a line to the file UMBRA_SOAK_PROGRESS after each kill.
 
 KILLS=8

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/err.h"
+
+static void finish(struct err *e, int len)
+{
+	if (len >= (int)sizeof(e->text))
+		memcpy(e->text + sizeof(e->text) - 4, "...", 4);
+}
+
+int err_set(struct err *e, int code, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (!e)
+		return code;
+	va_start(ap, fmt);
+	finish(e, vsnprintf(e->text, sizeof(e->text), fmt, ap));
+	va_end(ap);
+	return code;
+}
+
+int err_prefix(struct err *e, int code, const char *fmt, ...)
+{
+	char old[sizeof(e->text)];
+	va_list ap;
+	int len;
+
+	if (!e)
+		return code;
+	memcpy(old, e->text, sizeof(old));
+	va_start(ap, fmt);
+	len = vsnprintf(e->text, sizeof(e->text), fmt, ap);
+	va_end(ap);
+	if (len >= 0 && len < (int)sizeof(e->text))
+		len += snprintf(e->text + len, sizeof(e->text) - (size_t)len, ": %s", old);
+	finish(e, len);
+	return code;
+}

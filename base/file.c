@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+
+static int read_all(int fd, const char *path, u8 *buf, size_t size, size_t *len, struct err *e)
+{
+	size_t got = 0;
+
+	while (got < size) {
+		ssize_t n = pread(fd, buf + got, size - got, (off_t)got);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_set(e, -errno, "%s: cannot be read: %s", path, strerror(errno));
+		if (n == 0)
+			break;
+		got += (size_t)n;
+	}
+	*len = got;
+	return 0;
+}
+
+int file_read_fd(int fd, const char *path, size_t max, u8 **data, size_t *len, struct err *e)
+{
+	struct stat st;
+	u8 *buf = NULL;
+	int ret;
+
+	if (fstat(fd, &st) < 0) {
+		ret = err_set(e, -errno, "%s: %s", path, strerror(errno));
+		goto out;
+	}
+	if (!S_ISREG(st.st_mode)) {
+		ret = err_set(e, -EINVAL, "%s: not a regular file", path);
+		goto out;
+	}
+	if (st.st_size <= 0) {
+		ret = err_set(e, -EINVAL, "%s: the file is empty", path);
+		goto out;
+	}
+	if ((u64)st.st_size > max) {
+		ret = err_set(e, -EFBIG, "%s: too large (%lld bytes; at most %zu are read)", path,
+			      (long long)st.st_size, max);
+		goto out;
+	}
+	buf = malloc((size_t)st.st_size);
+	if (!buf) {
+		ret = err_set(e, -ENOMEM, "%s: no memory for %lld bytes", path,
+			      (long long)st.st_size);
+		goto out;
+	}
+	ret = read_all(fd, path, buf, (size_t)st.st_size, len, e);
+	if (!ret && !*len)
+		ret = err_set(e, -EINVAL, "%s: the file is empty", path);
+	if (!ret) {
+		*data = buf;
+		buf = NULL;
+	}
+out:
+	free(buf);
+	return ret;
+}
+
+int file_read(const char *path, size_t max, u8 **data, size_t *len, struct err *e)
+{
+	/* O_NONBLOCK: a FIFO must not make us wait for a writer before we can refuse it. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), ret;
+
+	if (fd < 0)
+		return err_set(e, -errno, "%s: cannot be opened: %s", path, strerror(errno));
+	ret = file_read_fd(fd, path, max, data, len, e);
+	close(fd);
+	return ret;
+}
+
+static const char *machine_name(unsigned machine)
+{
+	switch (machine) {
+	case EM_386:
+		return "32-bit x86";
+	case EM_X86_64:
+		return "x86-64";
+	case EM_ARM:
+		return "32-bit ARM";
+	case EM_AARCH64:
+		return "64-bit ARM";
+	case EM_RISCV:
+		return "RISC-V";
+	case EM_PPC64:
+		return "64-bit PowerPC";
+	case EM_S390:
+		return "IBM Z";
+	case EM_MIPS:
+		return "MIPS";
+	case EM_LOONGARCH:
+		return "LoongArch";
+	default:
+		return NULL;
+	}
+}
+
+static const char *type_name(unsigned type)
+{
+	switch (type) {
+	case ET_REL:
+		return "a relocatable object";
+	case ET_EXEC:
+		return "an executable";
+	case ET_DYN:
+		return "a shared object";
+	case ET_CORE:
+		return "a core dump";
+	default:
+		return "of an unknown type";
+	}
+}
+
+int elf_check(const void *data, size_t len, unsigned type, const char *what, const char *label,
+	      struct err *e)
+{
+	const u8 *id = data;
+	unsigned machine, have;
+
+	if (len < SELFMAG || memcmp(id, ELFMAG, SELFMAG) != 0)
+		return err_set(e, -EINVAL, "%s: not %s (no ELF file)", label, what);
+	if (len < sizeof(Elf64_Ehdr))
+		return err_set(e, -EINVAL, "%s: truncated (%zu bytes, inside the ELF header)",
+			       label, len);
+	/* e_type and e_machine lie at the same place in 32-bit files. */
+	if (id[EI_DATA] == ELFDATA2MSB) {
+		have = (unsigned)id[16] << 8 | id[17];
+		machine = (unsigned)id[18] << 8 | id[19];
+	} else {
+		have = (unsigned)id[17] << 8 | id[16];
+		machine = (unsigned)id[19] << 8 | id[18];
+	}
+	if (machine != EM_X86_64 || id[EI_CLASS] != ELFCLASS64 || id[EI_DATA] != ELFDATA2LSB) {
+		const char *name = machine_name(machine);
+
+		if (machine == EM_X86_64)
+			name = "x86-64, but not as 64-bit little-endian ELF";
+		if (name)
+			return err_set(
+				e, -EINVAL,
+				"%s: built for another architecture (%s); only x86-64 runs here",
+				label, name);
+		return err_set(
+			e, -EINVAL,
+			"%s: built for another architecture (ELF machine %u); only x86-64 runs here",
+			label, machine);
+	}
+	if (have != type)
+		return err_set(e, -EINVAL, "%s: not %s, but %s", label, what, type_name(have));
+	return 0;
+}

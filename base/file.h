@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Reading a whole file, and the first look at an ELF header: what a kernel and a driver share.
+ *
+ * Files are read, not mapped: a file that somebody else changes or truncates while it is parsed
+ * would otherwise change under the checks, or end the process with SIGBUS.
+ */
+#ifndef UMBRA_BASE_FILE_H
+#define UMBRA_BASE_FILE_H
+
+#include "base/err.h"
+#include "base/types.h"
+
+/*
+ * Read PATH, a regular file of 1 to @max bytes, into *data (malloc'ed, the caller frees it).
+ * -errno of open() or read(), -EINVAL (not a regular file, empty), -EFBIG, -ENOMEM.
+ */
+int file_read(const char *path, size_t max, u8 **data, size_t *len, struct err *e);
+/* The same for an open descriptor, from the file's start; @path is for messages. @fd stays open. */
+int file_read_fd(int fd, const char *path, size_t max, u8 **data, size_t *len, struct err *e);
+
+/*
+ * Is @data an ELF64 file for x86-64 of type @type (ET_REL, ET_EXEC)? -EINVAL and a line that says
+ * what it is instead. @what is what was expected, for that line: "a kernel module".
+ */
+int elf_check(const void *data, size_t len, unsigned type, const char *what, const char *label,
+	      struct err *e);
+
+#endif

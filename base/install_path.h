@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Where the other files of Umbra lie: under ../lib/umbra of the binary's own directory where it was
+ * installed, beside the binary in a build tree. No path is compiled in, so that the whole of a
+ * prefix can be moved. The installed place comes first: /usr/bin is not Umbra's own.
+ */
+#ifndef UMBRA_BASE_INSTALL_PATH_H
+#define UMBRA_BASE_INSTALL_PATH_H
+
+#include <stddef.h>
+
+#define PARTS_PLACES   2
+#define PARTS_PATH_MAX 4096
+
+/*
+ * The path of @file in place @place (0 to PARTS_PLACES - 1), whether or not it is there; @out has
+ * PARTS_PATH_MAX bytes. -ENAMETOOLONG; -errno: /proc is not mounted.
+ */
+int parts_path(unsigned place, const char *file, char *out);
+
+#endif

@@ -1,0 +1,425 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * epoll, with one entry per descriptor. An entry or a timer that is deleted while a batch of events
+ * is being served is only marked, and freed after the batch: an event of it may still be in it.
+ */
+#include "base/loop.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#define NEVER  UINT64_MAX
+#define SECOND 1000000000ULL
+
+struct entry {
+	struct entry *next;
+	int fd;
+	bool dead;
+	loop_fn *fn;
+	void *arg;
+};
+
+struct timer {
+	struct timer *next;
+	int handle;
+	bool dead;
+	u64 due, period; /* CLOCK_MONOTONIC; NEVER: not armed */
+	loop_fn *fn;
+	void *arg;
+};
+
+struct loop {
+	int epoll;
+	int wake_fd;
+	bool stopped;	      /* atomic */
+	bool no_pwait2;	      /* a Linux before 5.11 */
+	pthread_mutex_t lock; /* what follows */
+	struct entry *entries;
+	struct timer *timers;
+	struct loop_call *calls;
+	int next_handle;
+	u64 wakes_at; /* while it waits: when it will go on by itself; else 0 */
+	bool some_dead;
+};
+
+static u64 now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (u64)t.tv_sec * SECOND + (u64)t.tv_nsec;
+}
+
+static void wake(struct loop *l)
+{
+	u64 one = 1;
+
+	/* A full counter is as good as a written one. */
+	if (write(l->wake_fd, &one, sizeof(one)) < 0)
+		return;
+}
+
+static struct loop_call *next_call(struct loop *l)
+{
+	struct loop_call *c;
+
+	pthread_mutex_lock(&l->lock);
+	c = l->calls;
+	if (c) {
+		l->calls = c->next;
+		c->queued = false;
+	}
+	pthread_mutex_unlock(&l->lock);
+	return c;
+}
+
+static void on_wake(void *arg, u32 events)
+{
+	struct loop *l = arg;
+	u64 count;
+
+	(void)events;
+	/* What it was for is looked at after every wait. */
+	if (read(l->wake_fd, &count, sizeof(count)) < 0)
+		return;
+}
+
+static void serve_calls(struct loop *l)
+{
+	struct loop_call *c;
+
+	while (!__atomic_load_n(&l->stopped, __ATOMIC_ACQUIRE) && (c = next_call(l)))
+		c->fn(c->arg);
+}
+
+int loop_create(struct loop **out)
+{
+	struct loop *l = calloc(1, sizeof(*l));
+	int ret;
+
+	if (!l)
+		return -ENOMEM;
+	pthread_mutex_init(&l->lock, NULL);
+	l->wake_fd = -1;
+	l->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (l->epoll < 0) {
+		ret = -errno;
+		goto fail;
+	}
+	l->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (l->wake_fd < 0) {
+		ret = -errno;
+		goto fail;
+	}
+	ret = loop_add(l, l->wake_fd, EPOLLIN, on_wake, l);
+	if (ret)
+		goto fail;
+	*out = l;
+	return 0;
+fail:
+	loop_destroy(l);
+	return ret;
+}
+
+static void sweep(struct loop *l, bool all)
+{
+	struct entry **p = &l->entries;
+	struct timer **q = &l->timers;
+
+	while (*p) {
+		struct entry *e = *p;
+
+		if (!all && !e->dead) {
+			p = &e->next;
+			continue;
+		}
+		*p = e->next;
+		free(e);
+	}
+	while (*q) {
+		struct timer *t = *q;
+
+		if (!all && !t->dead) {
+			q = &t->next;
+			continue;
+		}
+		*q = t->next;
+		free(t);
+	}
+	l->some_dead = false;
+}
+
+void loop_destroy(struct loop *l)
+{
+	if (!l)
+		return;
+	sweep(l, true);
+	if (l->wake_fd >= 0)
+		close(l->wake_fd);
+	if (l->epoll >= 0)
+		close(l->epoll);
+	pthread_mutex_destroy(&l->lock);
+	free(l);
+}
+
+static struct entry *find(struct loop *l, int fd)
+{
+	struct entry *e;
+
+	for (e = l->entries; e; e = e->next)
+		if (e->fd == fd && !e->dead)
+			return e;
+	return NULL;
+}
+
+int loop_add(struct loop *l, int fd, u32 events, loop_fn *fn, void *arg)
+{
+	struct epoll_event ev = { .events = events };
+	struct entry *e = calloc(1, sizeof(*e));
+	int ret = 0;
+
+	if (!e)
+		return -ENOMEM;
+	e->fd = fd;
+	e->fn = fn;
+	e->arg = arg;
+	ev.data.ptr = e;
+	pthread_mutex_lock(&l->lock);
+	if (epoll_ctl(l->epoll, EPOLL_CTL_ADD, fd, &ev)) {
+		ret = -errno;
+		free(e);
+	} else {
+		e->next = l->entries;
+		l->entries = e;
+	}
+	pthread_mutex_unlock(&l->lock);
+	return ret;
+}
+
+int loop_mod(struct loop *l, int fd, u32 events)
+{
+	struct epoll_event ev = { .events = events };
+	struct entry *e;
+	int ret = 0;
+
+	pthread_mutex_lock(&l->lock);
+	e = find(l, fd);
+	ev.data.ptr = e;
+	if (!e)
+		ret = -ENOENT;
+	else if (epoll_ctl(l->epoll, EPOLL_CTL_MOD, fd, &ev))
+		ret = -errno;
+	pthread_mutex_unlock(&l->lock);
+	return ret;
+}
+
+void loop_del(struct loop *l, int fd)
+{
+	struct entry *e;
+
+	pthread_mutex_lock(&l->lock);
+	e = find(l, fd);
+	if (e) {
+		epoll_ctl(l->epoll, EPOLL_CTL_DEL, fd, NULL);
+		e->dead = true;
+		l->some_dead = true;
+	}
+	pthread_mutex_unlock(&l->lock);
+}
+
+/* With the lock. */
+static void arm(struct loop *l, struct timer *t, u64 first_ns, u64 period_ns)
+{
+	u64 now = first_ns ? now_ns() : 0;
+
+	t->due = !first_ns ? NEVER : first_ns < NEVER - now ? now + first_ns : NEVER - 1;
+	t->period = period_ns;
+	if (t->due < l->wakes_at)
+		wake(l);
+}
+
+int loop_timer(struct loop *l, u64 first_ns, u64 period_ns, loop_fn *fn, void *arg)
+{
+	struct timer *t = calloc(1, sizeof(*t));
+	int handle;
+
+	if (!t)
+		return -ENOMEM;
+	t->fn = fn;
+	t->arg = arg;
+	pthread_mutex_lock(&l->lock);
+	t->handle = handle = l->next_handle++;
+	t->next = l->timers;
+	l->timers = t;
+	arm(l, t, first_ns, period_ns);
+	pthread_mutex_unlock(&l->lock);
+	return handle;
+}
+
+/* With the lock. */
+static struct timer *find_timer(struct loop *l, int handle)
+{
+	struct timer *t;
+
+	for (t = l->timers; t; t = t->next)
+		if (t->handle == handle && !t->dead)
+			return t;
+	return NULL;
+}
+
+void loop_timer_set(struct loop *l, int timer, u64 first_ns, u64 period_ns)
+{
+	struct timer *t;
+
+	pthread_mutex_lock(&l->lock);
+	t = find_timer(l, timer);
+	if (t)
+		arm(l, t, first_ns, period_ns);
+	pthread_mutex_unlock(&l->lock);
+}
+
+void loop_timer_del(struct loop *l, int timer)
+{
+	struct timer *t;
+
+	pthread_mutex_lock(&l->lock);
+	t = find_timer(l, timer);
+	if (t) {
+		t->dead = true;
+		l->some_dead = true;
+	}
+	pthread_mutex_unlock(&l->lock);
+}
+
+static void serve(struct loop *l, struct entry *e, u32 events)
+{
+	pthread_mutex_lock(&l->lock);
+	if (e->dead)
+		events = 0;
+	pthread_mutex_unlock(&l->lock);
+	if (events)
+		e->fn(e->arg, events);
+}
+
+/* How often @t has expired by @now; it is armed for its next time, or not any more. */
+static u32 expiries(struct timer *t, u64 now)
+{
+	u64 n;
+
+	if (t->dead || t->due > now)
+		return 0;
+	if (!t->period) {
+		t->due = NEVER;
+		return 1;
+	}
+	n = (now - t->due) / t->period + 1;
+	t->due += n * t->period;
+	return n > UINT32_MAX ? UINT32_MAX : (u32)n;
+}
+
+/* None is freed meanwhile, and those that a callback makes come in front: the walk goes on. */
+static void serve_timers(struct loop *l)
+{
+	u64 now = now_ns();
+	struct timer *t;
+
+	pthread_mutex_lock(&l->lock);
+	for (t = l->timers; t && !__atomic_load_n(&l->stopped, __ATOMIC_ACQUIRE); t = t->next) {
+		u32 n = expiries(t, now);
+
+		if (!n)
+			continue;
+		pthread_mutex_unlock(&l->lock);
+		t->fn(t->arg, n);
+		pthread_mutex_lock(&l->lock);
+	}
+	if (l->some_dead)
+		sweep(l, false);
+	pthread_mutex_unlock(&l->lock);
+}
+
+/* Wait for events until the first timer is due. Their number or -errno. */
+static int wait_events(struct loop *l, struct epoll_event *ev, int max)
+{
+	struct timespec left = { 0, 0 };
+	u64 due = NEVER, now = now_ns();
+	int n = -1;
+
+	pthread_mutex_lock(&l->lock);
+	for (const struct timer *t = l->timers; t; t = t->next)
+		if (!t->dead && t->due < due)
+			due = t->due;
+	if (l->calls)
+		due = now;
+	l->wakes_at = due;
+	pthread_mutex_unlock(&l->lock);
+	if (due > now && due != NEVER) {
+		left.tv_sec = (time_t)((due - now) / SECOND);
+		left.tv_nsec = (long)((due - now) % SECOND);
+	}
+	if (!l->no_pwait2) {
+		n = epoll_pwait2(l->epoll, ev, max, due == NEVER ? NULL : &left, NULL);
+		l->no_pwait2 = n < 0 && errno == ENOSYS;
+	}
+	if (l->no_pwait2) {
+		u64 ms = (u64)left.tv_sec * 1000 + ((u64)left.tv_nsec + 999999) / 1000000;
+
+		n = epoll_wait(l->epoll, ev, max,
+			       due == NEVER   ? -1
+			       : ms < 1000000 ? (int)ms
+					      : 1000000);
+	}
+	if (n < 0)
+		n = -errno;
+	pthread_mutex_lock(&l->lock);
+	l->wakes_at = 0;
+	pthread_mutex_unlock(&l->lock);
+	return n;
+}
+
+int loop_run(struct loop *l)
+{
+	struct epoll_event ev[16];
+
+	while (!__atomic_load_n(&l->stopped, __ATOMIC_ACQUIRE)) {
+		int n = wait_events(l, ev, ARRAY_SIZE(ev));
+
+		if (n < 0 && n != -EINTR)
+			return n;
+		for (int i = 0; i < n && !__atomic_load_n(&l->stopped, __ATOMIC_ACQUIRE); i++)
+			serve(l, ev[i].data.ptr, ev[i].events);
+		serve_calls(l);
+		serve_timers(l);
+	}
+	return 0;
+}
+
+void loop_call(struct loop *l, struct loop_call *c)
+{
+	pthread_mutex_lock(&l->lock);
+	if (!c->queued) {
+		c->queued = true;
+		c->next = l->calls;
+		l->calls = c;
+	}
+	/* Unless it waits, it will see the call before it does. */
+	if (l->wakes_at)
+		wake(l);
+	pthread_mutex_unlock(&l->lock);
+}
+
+void loop_again(struct loop *l)
+{
+	__atomic_store_n(&l->stopped, false, __ATOMIC_RELEASE);
+}
+
+void loop_stop(struct loop *l)
+{
+	__atomic_store_n(&l->stopped, true, __ATOMIC_RELEASE);
+	wake(l);
+}

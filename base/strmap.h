@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Names to numbers: an open-addressing hash table of fixed capacity.
+ *
+ * The keys are not copied: they live in the image, the module or the BTF that the table indexes and
+ * must outlive it. The hash is seeded per table, so that a hostile file cannot be built to make all
+ * of its names collide.
+ */
+#ifndef UMBRA_BASE_STRMAP_H
+#define UMBRA_BASE_STRMAP_H
+
+#include "base/types.h"
+
+struct strmap_slot {
+	const char *key; /* NULL: free */
+	u32 hash;
+	u32 value;
+};
+
+struct strmap {
+	struct strmap_slot *slots;
+	u32 mask;
+	u32 used;
+	u64 seed;
+};
+
+/* Room for @expected keys, which cannot be exceeded. 0 or -ENOMEM. */
+int strmap_init(struct strmap *m, size_t expected);
+/* Also for a table that is all zero. */
+void strmap_free(struct strmap *m);
+
+/* False if @key is there already (its value stays) or the table is full. */
+bool strmap_add(struct strmap *m, const char *key, u32 value);
+/* False if unknown; a table that is all zero knows nothing. @value may be NULL. */
+bool strmap_find(const struct strmap *m, const char *key, u32 *value);
+
+#endif

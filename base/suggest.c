@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "base/suggest.h"
+
+#include <string.h>
+
+#define MAX_WORD 63
+
+static size_t min3(size_t a, size_t b, size_t c)
+{
+	size_t m = a < b ? a : b;
+
+	return m < c ? m : c;
+}
+
+/* Levenshtein's distance of words that have at most MAX_WORD letters. */
+static size_t distance(const char *a, const char *b)
+{
+	size_t la = strlen(a), lb = strlen(b);
+	size_t row[MAX_WORD + 1];
+
+	if (la > MAX_WORD || lb > MAX_WORD)
+		return SIZE_MAX;
+	for (size_t j = 0; j <= lb; j++)
+		row[j] = j;
+	for (size_t i = 1; i <= la; i++) {
+		size_t diagonal = row[0];
+
+		row[0] = i;
+		for (size_t j = 1; j <= lb; j++) {
+			size_t up = row[j];
+
+			row[j] = min3(row[j - 1] + 1, up + 1, diagonal + (a[i - 1] != b[j - 1]));
+			diagonal = up;
+		}
+	}
+	return row[lb];
+}
+
+const char *suggest_of(const char *word, const char *const *words, size_t n)
+{
+	/* A distance of a third is still a slip of the pen. */
+	size_t best_d = strlen(word) / 3 + 2, len = strlen(word);
+	const char *best = NULL;
+
+	for (size_t i = 0; i < n; i++) {
+		size_t d = distance(word, words[i]);
+
+		if (!d)
+			return words[i];
+		/* What was only begun is meant, too. */
+		if (len >= 2 && !strncmp(word, words[i], len))
+			d = 0;
+		if (d < best_d) {
+			best_d = d;
+			best = words[i];
+		}
+	}
+	return best;
+}
+
+const char *suggest(const char *word, const char *const *words)
+{
+	size_t n = 0;
+
+	while (words[n])
+		n++;
+	return suggest_of(word, words, n);
+}

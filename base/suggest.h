@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What a mistyped word was probably meant to be: commands, options, keys, functions. */
+#ifndef UMBRA_BASE_SUGGEST_H
+#define UMBRA_BASE_SUGGEST_H
+
+#include "base/types.h"
+
+/*
+ * The one of @words that is nearest to @word: fewest letters changed, added or left out, at most a
+ * third of them, or one that @word begins. NULL if none is near. Words are borrowed.
+ */
+const char *suggest_of(const char *word, const char *const *words, size_t n);
+/* The same for a list that ends with NULL. */
+const char *suggest(const char *word, const char *const *words);
+
+#endif

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "base/terminal.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <termios.h>
+#include <unistd.h>
+
+static struct {
+	volatile sig_atomic_t changed;
+	bool looked, terminal, ours; /* terminal: @old is valid */
+	int fd;
+	struct termios old;
+} saved;
+
+void terminal_restore(void)
+{
+	if (!saved.changed)
+		return;
+	saved.changed = 0;
+	tcsetattr(saved.fd, TCSANOW, &saved.old);
+}
+
+void terminal_look(int fd)
+{
+	saved.looked = true;
+	saved.fd = fd;
+	saved.terminal = !tcgetattr(fd, &saved.old);
+	saved.ours = saved.terminal && tcgetpgrp(fd) == getpgrp();
+}
+
+void terminal_reset(void)
+{
+	if (saved.ours)
+		tcsetattr(saved.fd, TCSANOW, &saved.old);
+}
+
+/* SA_RESETHAND: the signal then does what it would have done. */
+static void on_crash(int sig)
+{
+	terminal_restore();
+	raise(sig);
+}
+
+int terminal_raw(int fd)
+{
+	static const int crashes[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT };
+	struct sigaction sa = { .sa_handler = on_crash, .sa_flags = (int)SA_RESETHAND };
+	struct termios t;
+
+	if (!saved.looked || saved.fd != fd)
+		terminal_look(fd);
+	if (!saved.terminal)
+		return -ENOTTY;
+	if (!saved.ours)
+		return -EBUSY;
+	t = saved.old;
+	cfmakeraw(&t);
+	atexit(terminal_restore);
+	sigemptyset(&sa.sa_mask);
+	for (size_t i = 0; i < ARRAY_SIZE(crashes); i++)
+		sigaction(crashes[i], &sa, NULL);
+	saved.changed = 1;
+	if (tcsetattr(fd, TCSANOW, &t)) {
+		saved.changed = 0;
+		return -errno;
+	}
+	return 0;
+}

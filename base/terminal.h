@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The raw mode of the user's terminal, and its way back. However the process ends, short of
+ * SIGKILL, the terminal is as it was: at exit(3), and in the handlers of the signals of a crash.
+ *
+ * The saved settings are the one piece of global state of the program: a signal handler can reach
+ * nothing else.
+ */
+#ifndef UMBRA_BASE_TERMINAL_H
+#define UMBRA_BASE_TERMINAL_H
+
+#include "base/types.h"
+
+/*
+ * Note the settings of @fd, and whether it is ours. For a process that makes another in a process
+ * namespace of its own, where that cannot be told any more; both then know.
+ */
+void terminal_look(int fd);
+/* Raw mode for @fd. -ENOTTY: no terminal; -EBUSY: not ours to change (we are in the background). */
+int terminal_raw(int fd);
+/* Back to what it was; harmless when nothing was changed. Async-signal-safe. */
+void terminal_restore(void);
+/* As terminal_look() found it, for a parent whose child may have been killed in raw mode. */
+void terminal_reset(void);
+
+#endif

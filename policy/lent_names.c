@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "policy/lent_names.h"
+
+#define CHUNK	64
+#define BUCKETS 4096
+#define OWNERS	1024
+#define SHARE	16
+
+struct name {
+	struct name *next;
+	u32 off, chunks;
+	unsigned owner;
+	unsigned refs;
+};
+
+struct names {
+	char *arena;
+	size_t chunks;
+	size_t hint;
+	u8 *used; /* one byte per chunk */
+	struct name *bucket[BUCKETS];
+	u32 taken[OWNERS]; /* chunks by owner; owners that meet here share a share */
+};
+
+static size_t hash(unsigned owner, const char *text)
+{
+	u32 h = 2166136261u ^ owner;
+
+	for (; *text; text++)
+		h = (h ^ (u8)*text) * 16777619u;
+	return h % BUCKETS;
+}
+
+int names_create(struct names **out, char *arena, size_t size)
+{
+	struct names *n = calloc(1, sizeof(*n));
+
+	if (!n)
+		return -ENOMEM;
+	n->arena = arena;
+	n->chunks = size / CHUNK;
+	n->used = calloc(n->chunks, 1);
+	if (!n->used) {
+		free(n);
+		return -ENOMEM;
+	}
+	n->used[0] = 1;
+	n->hint = 1;
+	*out = n;
+	return 0;
+}
+
+void names_destroy(struct names *n)
+{
+	size_t i;
+
+	if (!n)
+		return;
+	for (i = 0; i < BUCKETS; i++) {
+		while (n->bucket[i]) {
+			struct name *next = n->bucket[i]->next;
+
+			free(n->bucket[i]);
+			n->bucket[i] = next;
+		}
+	}
+	free(n->used);
+	free(n);
+}
+
+/* First run of @want free chunks, from the hint on, then from the start. */
+static size_t find_run(const struct names *n, size_t want)
+{
+	size_t from, i, run, pass;
+
+	for (pass = 0; pass < 2; pass++) {
+		from = pass ? 1 : n->hint;
+		for (i = from, run = 0; i < n->chunks; i++) {
+			run = n->used[i] ? 0 : run + 1;
+			if (run == want)
+				return i + 1 - want;
+		}
+	}
+	return 0;
+}
+
+u32 names_get(struct names *n, unsigned owner, const char *text)
+{
+	size_t len = strlen(text) + 1, want = (len + CHUNK - 1) / CHUNK, at;
+	struct name **b = &n->bucket[hash(owner, text)], *e;
+
+	for (e = *b; e; e = e->next) {
+		if (e->owner == owner && !strcmp(n->arena + e->off, text)) {
+			e->refs++;
+			return e->off;
+		}
+	}
+	if (n->taken[owner % OWNERS] + want > (n->chunks + SHARE - 1) / SHARE)
+		return 0;
+	at = find_run(n, want);
+	if (!at)
+		return 0;
+	e = calloc(1, sizeof(*e));
+	if (!e)
+		return 0;
+	memset(n->used + at, 1, want);
+	n->taken[owner % OWNERS] += (u32)want;
+	n->hint = at + want;
+	e->off = (u32)(at * CHUNK);
+	e->chunks = (u32)want;
+	e->owner = owner;
+	e->refs = 1;
+	memcpy(n->arena + e->off, text, len);
+	e->next = *b;
+	*b = e;
+	return e->off;
+}
+
+static void release(struct names *n, struct name **at)
+{
+	struct name *e = *at;
+
+	*at = e->next;
+	memset(n->used + e->off / CHUNK, 0, e->chunks);
+	n->taken[e->owner % OWNERS] -= e->chunks;
+	if (e->off / CHUNK < n->hint)
+		n->hint = e->off / CHUNK;
+	free(e);
+}
+
+void names_put(struct names *n, unsigned owner, u32 off)
+{
+	struct name **at;
+
+	if (!off)
+		return;
+	for (at = &n->bucket[hash(owner, n->arena + off)]; *at; at = &(*at)->next) {
+		if ((*at)->off != off)
+			continue;
+		if (!--(*at)->refs)
+			release(n, at);
+		return;
+	}
+}
+
+void names_drop(struct names *n, unsigned owner)
+{
+	struct name **at;
+	size_t i;
+
+	for (i = 0; i < BUCKETS; i++) {
+		at = &n->bucket[i];
+		while (*at) {
+			if ((*at)->owner == owner)
+				release(n, at);
+			else
+				at = &(*at)->next;
+		}
+	}
+}

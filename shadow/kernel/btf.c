@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Types: names of functions and structs to BTF ids, members to offsets. libbpf reads the format;
+ * it finds a name only by walking all 130,000 types, so the two kinds of name that are asked for
+ * get a table here.
+ */
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "shadow/kernel/kernel_int.h"
+
+#define DEPTH_MAX   16 /* of anonymous members within members */
+#define MEMBERS_MAX 65536
+
+static int no_print(enum libbpf_print_level level, const char *fmt, va_list ap)
+{
+	(void)level;
+	(void)fmt;
+	(void)ap;
+	return 0;
+}
+
+static bool is_aggregate(const struct btf_type *t)
+{
+	return btf_is_struct(t) || btf_is_union(t);
+}
+
+int types_load(struct types *t, const struct section *btf, const char *path, struct err *e)
+{
+	size_t n_functions = 0, n_structs = 0;
+	u32 n;
+	int ret;
+
+	/* What libbpf has to say of a damaged section is not a line for our user. */
+	libbpf_set_print(no_print);
+	if (btf->size > UINT32_MAX)
+		return err_set(e, -EINVAL, "%s: its BTF type information is damaged", path);
+	t->btf = btf__new(btf->data, (u32)btf->size);
+	if (!t->btf)
+		return err_set(e, errno == ENOMEM ? -ENOMEM : -EINVAL,
+			       "%s: its BTF type information is damaged", path);
+	n = btf__type_cnt(t->btf);
+	for (u32 id = 1; id < n; id++) {
+		const struct btf_type *ty = btf__type_by_id(t->btf, id);
+
+		n_functions += btf_is_func(ty);
+		n_structs += is_aggregate(ty);
+	}
+	ret = strmap_init(&t->functions, n_functions);
+	if (!ret)
+		ret = strmap_init(&t->structs, n_structs);
+	if (ret)
+		return err_set(e, ret, "%s: no memory for its types", path);
+	for (u32 id = 1; id < n; id++) {
+		const struct btf_type *ty = btf__type_by_id(t->btf, id);
+		const char *name;
+
+		if (!btf_is_func(ty) && !is_aggregate(ty))
+			continue;
+		name = btf__name_by_offset(t->btf, ty->name_off);
+		if (name && *name)
+			strmap_add(btf_is_func(ty) ? &t->functions : &t->structs, name, id);
+	}
+	return 0;
+}
+
+void types_free(struct types *t)
+{
+	btf__free(t->btf);
+	strmap_free(&t->functions);
+	strmap_free(&t->structs);
+	memset(t, 0, sizeof(*t));
+}
+
+u32 types_function(const struct types *t, const char *name)
+{
+	u32 id;
+
+	return strmap_find(&t->functions, name, &id) ? id : 0;
+}
+
+static const struct btf_type *find_struct(const struct types *t, const char *name)
+{
+	u32 id;
+
+	return strmap_find(&t->structs, name, &id) ? btf__type_by_id(t->btf, id) : NULL;
+}
+
+/* The aggregate that @id stands for, through typedefs and qualifiers, or NULL. */
+static const struct btf_type *strip(const struct btf *btf, u32 id)
+{
+	for (int depth = 0; depth < DEPTH_MAX; depth++) {
+		const struct btf_type *t = btf__type_by_id(btf, id);
+
+		if (!t || !(btf_is_mod(t) || btf_is_typedef(t)))
+			return t;
+		id = t->type;
+	}
+	return NULL;
+}
+
+static int find_member(const struct btf *btf, const struct btf_type *t, const char *name,
+		       u64 base_bits, u32 *offset, u32 *size, int depth)
+{
+	const struct btf_member *m = btf_members(t);
+
+	for (u32 i = 0; i < btf_vlen(t); i++, m++) {
+		const char *mname = btf__name_by_offset(btf, m->name_off);
+		u64 bits = base_bits + btf_member_bit_offset(t, i);
+		s64 len;
+
+		if (!mname)
+			return -EINVAL;
+		if (!*mname && depth < DEPTH_MAX) {
+			const struct btf_type *in = strip(btf, m->type);
+
+			if (in && is_aggregate(in) &&
+			    !find_member(btf, in, name, bits, offset, size, depth + 1))
+				return 0;
+			continue;
+		}
+		if (strcmp(mname, name) != 0)
+			continue;
+		len = btf__resolve_size(btf, m->type);
+		if (btf_member_bitfield_size(t, i) || bits % 8 || bits / 8 > UINT32_MAX ||
+		    len < 0 || len > UINT32_MAX)
+			return -EINVAL;
+		*offset = (u32)(bits / 8);
+		*size = (u32)len;
+		return 0;
+	}
+	return -ENOENT;
+}
+
+int kernel_member(const struct kernel *k, const char *strct, const char *member, u32 *offset,
+		  u32 *size)
+{
+	const struct btf_type *t = find_struct(&k->types, strct);
+
+	if (!t || find_member(k->types.btf, t, member, 0, offset, size, 0))
+		return -ENOENT;
+	return 0;
+}
+
+int kernel_struct_size(const struct kernel *k, const char *strct, u32 *size)
+{
+	const struct btf_type *t = find_struct(&k->types, strct);
+
+	if (!t)
+		return -ENOENT;
+	*size = t->size;
+	return 0;
+}

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Prototypes as C, from BTF.
+ *
+ * libbpf's btf_dump can emit declarations, too, but keeps state per kernel that is not safe to
+ * share between threads and costs a pass over all types; a prototype needs only this.
+ *
+ * C declarators read from the inside out. emit() therefore gets what is already known around the
+ * name ("(* const fn)") as text and adds what its type puts before and behind it.
+ */
+#include <bpf/btf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "shadow/kernel/kernel_int.h"
+
+#define DEPTH_MAX  12
+#define PARAMS_MAX 64
+#define DECL_LEN   512
+
+struct text {
+	char *buf;
+	size_t len, size;
+};
+
+static void put(struct text *t, const char *s)
+{
+	size_t n = strlen(s), room = t->size - t->len - 1;
+
+	if (n > room)
+		n = room;
+	memcpy(t->buf + t->len, s, n);
+	t->len += n;
+	t->buf[t->len] = '\0';
+}
+
+static void emit(struct text *out, const struct btf *btf, u32 id, const char *decl, int depth);
+
+static const char *name_of(const struct btf *btf, u32 off)
+{
+	const char *s = btf__name_by_offset(btf, off);
+
+	return s && *s ? s : NULL;
+}
+
+/* "(struct file* f, ...)" */
+static void emit_params(struct text *out, const struct btf *btf, const struct btf_type *proto,
+			int depth)
+{
+	const struct btf_param *p = btf_params(proto);
+	u32 n = btf_vlen(proto);
+
+	put(out, "(");
+	for (u32 i = 0; i < n && i < PARAMS_MAX; i++) {
+		if (i)
+			put(out, ", ");
+		if (!p[i].type)
+			put(out, "...");
+		else
+			emit(out, btf, p[i].type, name_of(btf, p[i].name_off), depth + 1);
+	}
+	put(out, n ? ")" : "void)");
+}
+
+/* A type with a name of its own; @decl behind it. */
+static void emit_named(struct text *out, const struct btf *btf, const struct btf_type *t,
+		       const char *decl)
+{
+	const char *name = name_of(btf, t->name_off);
+
+	if (btf_is_struct(t))
+		put(out, "struct ");
+	else if (btf_is_union(t))
+		put(out, "union ");
+	else if (btf_is_any_enum(t))
+		put(out, "enum ");
+	else if (btf_is_fwd(t))
+		put(out, btf_kflag(t) ? "union " : "struct ");
+	put(out, name ? name : "{...}");
+	/* no blank between "char" and "*name": stars stick to the type */
+	if (decl && *decl) {
+		if (*decl != '*')
+			put(out, " ");
+		put(out, decl);
+	}
+}
+
+static const char *qualifier(const struct btf_type *t)
+{
+	if (btf_is_const(t))
+		return "const";
+	if (btf_is_volatile(t))
+		return "volatile";
+	if (btf_is_restrict(t))
+		return "restrict";
+	return NULL;
+}
+
+static void emit_pointer(struct text *out, const struct btf *btf, const struct btf_type *t,
+			 const char *decl, int depth)
+{
+	const struct btf_type *to = btf__type_by_id(btf, t->type);
+	bool wrap = to && (btf_is_func_proto(to) || btf_is_array(to));
+	char inner[DECL_LEN];
+	const char *gap = "";
+
+	/* "(*fn)" but "char* fn": a blank only where a name follows the star */
+	if (decl && *decl && *decl != '*' && *decl != '[' && !wrap)
+		gap = " ";
+	if (snprintf(inner, sizeof(inner), "%s*%s%s%s", wrap ? "(" : "", gap, decl ? decl : "",
+		     wrap ? ")" : "") >= (int)sizeof(inner)) {
+		put(out, "...");
+		return;
+	}
+	emit(out, btf, t->type, inner, depth + 1);
+}
+
+static void emit_array(struct text *out, const struct btf *btf, const struct btf_type *t,
+		       const char *decl, int depth)
+{
+	char inner[DECL_LEN];
+
+	if (snprintf(inner, sizeof(inner), "%s[%u]", decl ? decl : "", btf_array(t)->nelems) >=
+	    (int)sizeof(inner)) {
+		put(out, "...");
+		return;
+	}
+	emit(out, btf, btf_array(t)->type, inner, depth + 1);
+}
+
+static void emit(struct text *out, const struct btf *btf, u32 id, const char *decl, int depth)
+{
+	const struct btf_type *t = btf__type_by_id(btf, id);
+	char inner[DECL_LEN];
+	const char *q;
+
+	if (!t || depth > DEPTH_MAX) {
+		put(out, "...");
+		return;
+	}
+	if (!id) {
+		put(out, "void");
+		if (decl && *decl) {
+			if (*decl != '*')
+				put(out, " ");
+			put(out, decl);
+		}
+		return;
+	}
+	q = qualifier(t);
+	if (q) {
+		const struct btf_type *to = btf__type_by_id(btf, t->type);
+
+		/* "const char", but "char* const p": behind the star if it qualifies the pointer */
+		if (!to || !btf_is_ptr(to)) {
+			put(out, q);
+			put(out, " ");
+			emit(out, btf, t->type, decl, depth + 1);
+			return;
+		}
+		if (snprintf(inner, sizeof(inner), "%s%s%s", q, decl && *decl ? " " : "",
+			     decl ? decl : "") >= (int)sizeof(inner))
+			put(out, "...");
+		else
+			emit(out, btf, t->type, inner, depth + 1);
+		return;
+	}
+	if (btf_is_ptr(t)) {
+		emit_pointer(out, btf, t, decl, depth);
+	} else if (btf_is_array(t)) {
+		emit_array(out, btf, t, decl, depth);
+	} else if (btf_is_func_proto(t)) {
+		emit(out, btf, t->type, decl, depth + 1);
+		emit_params(out, btf, t, depth);
+	} else if (btf_is_type_tag(t)) {
+		emit(out, btf, t->type, decl, depth + 1);
+	} else {
+		emit_named(out, btf, t, decl);
+	}
+}
+
+static const struct btf_type *prototype(const struct kernel *k, const char *function)
+{
+	u32 id = types_function(&k->types, function);
+	const struct btf_type *t = id ? btf__type_by_id(k->types.btf, id) : NULL;
+
+	t = t ? btf__type_by_id(k->types.btf, t->type) : NULL;
+	return t && btf_is_func_proto(t) ? t : NULL;
+}
+
+int kernel_prototype(const struct kernel *k, const char *function, char *buf, size_t len)
+{
+	const struct btf_type *proto = prototype(k, function);
+	struct text out = { .buf = buf, .size = len };
+
+	if (!proto || !len)
+		return -ENOENT;
+	buf[0] = '\0';
+	emit(&out, k->types.btf, proto->type, NULL, 0);
+	put(&out, " ");
+	emit_params(&out, k->types.btf, proto, 0);
+	return 0;
+}
+
+int kernel_params(const struct kernel *k, const char *function, unsigned *count, bool *variadic)
+{
+	const struct btf_type *proto = prototype(k, function);
+	u32 n;
+
+	if (!proto)
+		return -ENOENT;
+	n = btf_vlen(proto);
+	*variadic = n && !btf_params(proto)[n - 1].type;
+	*count = *variadic ? n - 1 : n;
+	return 0;
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A guest kernel's image, as its distributor built it: a bzImage (vmlinuz) or an ELF vmlinux.
+ *
+ * kernel_open() reads and checks the file and decompresses the payload; that is all a plain boot
+ * pays for. The tables that sessions and inspection need (exports, kallsyms, BTF) are parsed by
+ * kernel_load_symbols() and only then.
+ *
+ * Every address here is a *link-time* virtual address, as in the image (_text is
+ * 0xffffffff81000000). The address in a running guest is that plus the KASLR delta, which the VMM
+ * chose. The file is hostile: every offset is checked against what holds it.
+ *
+ * A struct kernel is read-only after kernel_load_symbols() and may then be shared by threads.
+ * Strings that are returned live as long as it does.
+ */
+#ifndef UMBRA_SHADOW_KERNEL_KERNEL_H
+#define UMBRA_SHADOW_KERNEL_KERNEL_H
+
+#include "base/err.h"
+#include "base/types.h"
+
+struct kernel;
+
+/* What an exported symbol is; facts: a wrong class wedges the guest, the default is to leave alone. */
+enum symbol_class {
+	SYMBOL_FUNCTION, /* text with a C prototype: a branch to it can go to the shadow */
+	SYMBOL_SPECIAL, /* text, but patched or compared by the kernel: thunks, __fentry__, __SCT__* */
+	SYMBOL_DATA,
+	SYMBOL_PERCPU,
+};
+
+struct kernel_export {
+	const char *name;
+	const char *ns; /* symbol namespace or NULL */
+	u64 addr;	/* link-time address; an offset for SYMBOL_PERCPU */
+	u32 crc;	/* modversions CRC; valid if has_crc */
+	u32 btf_id;	/* BTF_KIND_FUNC or 0 */
+	bool has_crc;
+	bool gpl_only;
+	enum symbol_class class;
+};
+
+/* How the image wants to be laid out in guest memory. */
+struct kernel_layout {
+	u64 pref_phys;	  /* lowest p_paddr, e.g. 0x1000000 */
+	u64 span;	  /* bytes from there to the end of the last segment's memory */
+	u64 init_size;	  /* bytes the running image needs from its start (>= span) */
+	u64 align;	  /* alignment of the load address, e.g. 0x200000 */
+	u64 link_text;	  /* link-time VA of the first byte, e.g. 0xffffffff81000000 */
+	u64 entry;	  /* physical entry when loaded at pref_phys */
+	u64 image_limit;  /* KERNEL_IMAGE_SIZE: end of the KASLR range as an offset, 1 GiB */
+	bool relocatable; /* a complete relocation table was found */
+	const char *no_reloc_reason; /* why not, if not */
+};
+
+/*
+ * Open PATH. -EINVAL: not a kernel, truncated, or a foreign architecture; -EOPNOTSUPP: a payload
+ * format that is not decoded here (kernel_payload_opaque() is then true if @allow_opaque, and the
+ * image can only boot through its own decompressor). @e gets the line for the user.
+ */
+int kernel_open(struct kernel **out, const char *path, bool allow_opaque, struct err *e);
+/* The same for an open descriptor, read from its start; it stays open. @path is for messages. */
+int kernel_open_fd(struct kernel **out, int fd, const char *path, bool allow_opaque, struct err *e);
+/* The same for a file that is in memory; takes a copy of @data. @label stands for its path. */
+int kernel_parse(struct kernel **out, const char *label, const void *data, size_t len,
+		 bool allow_opaque, struct err *e);
+void kernel_close(struct kernel *k);
+
+/*
+ * For a kernel from prepared_open() (shadow/kernel/prepared.h) whose file turned out to be damaged: read the
+ * bzImage itself. -ESTALE: it is not the kernel that was prepared; else as kernel_open().
+ */
+int kernel_reread(struct kernel *k, struct err *e);
+
+bool kernel_is_bzimage(const struct kernel *k);
+/* By the magic numbers in the first @len bytes of a file; 1024 are enough. */
+bool kernel_looks_like_bzimage(const u8 *d, size_t len);
+bool kernel_payload_opaque(const struct kernel *k);
+/*
+ * The file as it is (bzImage: setup header at 0x1f1, protected-mode part behind the setup sectors); its
+ * first 4096 bytes if the kernel was prepared.
+ */
+const u8 *kernel_file(const struct kernel *k, size_t *len);
+const char *kernel_path(const struct kernel *k);
+/* "6.1.0-56-cloud-amd64"; NULL if it cannot be found. */
+const char *kernel_release(const struct kernel *k);
+/*
+ * What a driver's vermagic is compared with: "6.1.0-56-amd64 SMP preempt mod_unload modversions ".
+ * NULL before kernel_load_symbols(), or if the kernel does not tell.
+ */
+const char *kernel_vermagic(const struct kernel *k);
+const struct kernel_layout *kernel_layout(const struct kernel *k);
+
+/*
+ * Copy the segments into @dst (zeroed memory of @len bytes; at least layout.span) and apply
+ * the relocations for a virtual shift of @kaslr bytes (SDM-independent: 32, inverse-32 and 64 bit
+ * lists, arch/x86/tools/relocs.c). @kaslr must be 0 if the image is not relocatable. -EBADMSG: the
+ * prepared image is damaged, @dst is zeroed again; kernel_reread() helps.
+ */
+int kernel_place(const struct kernel *k, void *dst, size_t len, u64 kaslr, struct err *e);
+
+/*
+ * Give back what only a placement needs: the file and nearly all of the decompressed image (66 MB).
+ * Symbols and types stay if they were loaded. kernel_place() and kernel_file() are over then: -EINVAL,
+ * NULL. An ELF file and an opaque payload stay whole. Nobody else may be placing @k meanwhile.
+ */
+void kernel_trim(struct kernel *k);
+
+/*
+ * Parse kallsyms, exports and BTF. -ENOENT: the image has none (e.g. no BTF); @e says which. If it
+ * was the exports or BTF that failed, kernel_symbol() and kernel_symbolize() work nevertheless.
+ */
+int kernel_load_symbols(struct kernel *k, struct err *e);
+
+/* kallsyms. 0 / NULL if unknown. */
+u64 kernel_symbol(const struct kernel *k, const char *name);
+const char *kernel_symbolize(const struct kernel *k, u64 addr, u64 *offset);
+/* [start, end) of .text (_text .. _etext). */
+void kernel_text(const struct kernel *k, u64 *start, u64 *end);
+
+const struct kernel_export *kernel_export(const struct kernel *k, const char *name);
+const struct kernel_export *kernel_exports(const struct kernel *k, size_t *count);
+
+/* "struct file* (const char* filename, int flags, umode_t mode)"; -ENOENT without BTF for it. */
+int kernel_prototype(const struct kernel *k, const char *function, char *buf, size_t len);
+/* Number of fixed parameters and whether "..." follows; -ENOENT. */
+int kernel_params(const struct kernel *k, const char *function, unsigned *count, bool *variadic);
+/* Byte offset and size of STRUCT.MEMBER ("miscdevice", "name"), anonymous members included; -ENOENT. */
+int kernel_member(const struct kernel *k, const char *strct, const char *member, u32 *offset,
+		  u32 *size);
+/* Byte size of a struct; -ENOENT. */
+int kernel_struct_size(const struct kernel *k, const char *strct, u32 *size);
+
+#endif

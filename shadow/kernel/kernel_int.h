@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Inside of struct kernel, for the files that build it: kernel.c (file and bzImage header),
+ * vmlinux.c (ELF, segments, sections), relocs.c, ksymtab.c, kallsyms.c, btf.c, btf_print.c,
+ * prepared.c.
+ * Everybody else uses kernel.h.
+ */
+#ifndef UMBRA_SHADOW_KERNEL_KERNEL_INT_H
+#define UMBRA_SHADOW_KERNEL_KERNEL_INT_H
+
+#include "base/strmap.h"
+#include "shadow/kernel/kernel.h"
+
+#define KERNEL_MAP	  0xffffffff80000000ull /* __START_KERNEL_map */
+#define KERNEL_IMAGE_SIZE ((u64)1 << 30)	/* of a kernel with KASLR */
+#define KERNEL_SEGMENTS	  16
+#define KERNEL_RELOCS	  3
+
+struct btf;
+struct prepared;
+
+/* A PT_LOAD; the bytes lie within the image, memory within the layout's span. */
+struct segment {
+	u64 offset, filesz;
+	u64 paddr, memsz;
+};
+
+/* A section of the image with its bytes; data is NULL if there is none or it holds none. */
+struct section {
+	const u8 *data;
+	u64 addr;
+	u64 size;
+};
+
+enum reloc_list {
+	RELOC_32,
+	RELOC_INVERSE_32,
+	RELOC_64,
+};
+
+/* The sections that the tables come from. */
+struct sections {
+	struct section text, rodata, percpu, strings, btf;
+	struct section ksymtab[2], kcrctab[2]; /* plain, _gpl */
+};
+
+struct kallsyms {
+	u64 *addrs; /* ascending; per-CPU symbols have their offset, so they come first */
+	const char **names;
+	char *arena;
+	size_t count;
+	struct strmap map;
+};
+
+struct exports {
+	struct kernel_export *list; /* plain, then _gpl, each in the order of the table */
+	size_t count;
+	u32 *by_addr; /* indexes of the SYMBOL_FUNCTION ones, by address then by name */
+	size_t n_functions;
+	struct strmap map;
+};
+
+struct types {
+	struct btf *btf;
+	struct strmap functions, structs;
+};
+
+struct kernel {
+	char *path;
+	u8 *file;
+	size_t file_len;
+	bool bzimage, opaque;
+	const u8 *image; /* ELF, with the relocation table behind it; NULL if opaque */
+	size_t image_len;
+	u8 *unpacked;		   /* image, if it is not the file itself */
+	struct prepared *prepared; /* opened from a cache: then file is short, image perhaps NULL */
+	char release[65];
+	struct kernel_layout layout;
+	struct segment segments[KERNEL_SEGMENTS];
+	unsigned n_segments;
+	const u8 *relocs[KERNEL_RELOCS]; /* little-endian s32 each */
+	size_t n_relocs[KERNEL_RELOCS];
+	bool loaded; /* what follows is there */
+	struct sections sec;
+	u64 text_start, text_end;
+	char vermagic[256];
+	struct exports exports;
+	struct kallsyms syms;
+	struct types types;
+};
+
+/* vmlinux.c: fill segments and layout from k->image; *end is where the ELF file ends in it. */
+int vmlinux_parse(struct kernel *k, size_t *end, struct err *e);
+int vmlinux_sections(const struct kernel *k, struct sections *s, struct err *e);
+/* Find "Linux version " in the image: an ELF file has no other place for its release. */
+void vmlinux_release(struct kernel *k);
+
+/* relocs.c: find the lists behind the ELF file; sets layout.relocatable or the reason why not. */
+void relocs_parse(struct kernel *k, size_t elf_end);
+void relocs_apply(const struct kernel *k, u8 *dst, u64 kaslr);
+/* Does every entry lie within a segment? */
+bool relocs_fit(const struct kernel *k);
+
+/*
+ * prepared.c, prepared_read.c: read the image as it lies in memory into @dst, which is zeroed, or into
+ * k->image; where the sections are in k->image. @in_two: by two tasks, which a confined process may not
+ * make. -EBADMSG: the file is damaged.
+ */
+int prepared_read(const struct kernel *k, u8 *dst, bool in_two, struct err *e);
+int prepared_unpack(struct kernel *k, struct err *e);
+void prepared_sections(const struct kernel *k, struct sections *s);
+void prepared_free(struct kernel *k);
+
+/* kallsyms.c; @text is where _text must be found, which is what proves the decoding right. */
+int kallsyms_load(struct kallsyms *s, const struct section *rodata, u64 text, const char *path,
+		  struct err *e);
+void kallsyms_free(struct kallsyms *s);
+
+/* btf.c */
+int types_load(struct types *t, const struct section *btf, const char *path, struct err *e);
+void types_free(struct types *t);
+u32 types_function(const struct types *t, const char *name);
+
+/* ksymtab.c; needs text bounds, sections and types. */
+int exports_load(struct kernel *k, struct err *e);
+void exports_free(struct exports *x);
+
+static inline u32 load_u32(const u8 *p)
+{
+	return (u32)p[0] | (u32)p[1] << 8 | (u32)p[2] << 16 | (u32)p[3] << 24;
+}
+
+static inline void store_u32(u8 *p, u32 v)
+{
+	p[0] = (u8)v;
+	p[1] = (u8)(v >> 8);
+	p[2] = (u8)(v >> 16);
+	p[3] = (u8)(v >> 24);
+}
+
+static inline u64 load_u64(const u8 *p)
+{
+	return load_u32(p) | (u64)load_u32(p + 4) << 32;
+}
+
+static inline void store_u64(u8 *p, u64 v)
+{
+	store_u32(p, (u32)v);
+	store_u32(p + 4, (u32)(v >> 32));
+}
+
+#endif

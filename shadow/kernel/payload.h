@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The compressed payload of a bzImage, decompressed on the host.
+ *
+ * Known: LZ4 in its legacy format, XZ (with the x86 BCJ filter), zstd, gzip, bzip2, LZMA, and a
+ * payload that is not compressed. The kernel's build appends the decompressed size to each of them
+ * (gzip has it anyway), so the memory is allocated once, exactly, and a payload that yields any
+ * other size is refused.
+ */
+#ifndef UMBRA_SHADOW_KERNEL_PAYLOAD_H
+#define UMBRA_SHADOW_KERNEL_PAYLOAD_H
+
+#include "base/err.h"
+#include "base/types.h"
+
+/*
+ * Decompress @len bytes at @data. *out is a fresh mapping of *out_len bytes, of which at most @max
+ * are allowed; payload_free() it. -EINVAL: damaged; -EOPNOTSUPP: a format that is not decoded here;
+ * -ENOMEM. *format is set to the format's name ("LZ4") whenever it was recognised, else NULL.
+ */
+int payload_unpack(const u8 *data, size_t len, size_t max, u8 **out, size_t *out_len,
+		   const char **format, struct err *e);
+void payload_free(u8 *data, size_t len);
+
+#endif

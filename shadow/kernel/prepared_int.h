@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The format of a prepared kernel; see prepared.h. In the byte order of x86, which is all there is. */
+#ifndef UMBRA_SHADOW_KERNEL_PREPARED_INT_H
+#define UMBRA_SHADOW_KERNEL_PREPARED_INT_H
+
+#include "shadow/kernel/kernel_int.h"
+#include "shadow/kernel/prepared.h"
+
+#define PREPARED_MAGIC	 "UmbraKrn"
+#define PREPARED_VERSION 2
+#define PREPARED_PAGE	 4096u
+#define PREPARED_TABLES	 (2 * PREPARED_PAGE)
+#define PREPARED_RUNS	 600u		/* at most; a vector of preadv() holds 1024 */
+#define PREPARED_RUN	 ((u64)2 << 20) /* where a run ends, though it could go on: a huge page */
+#define PREPARED_RELOCS	 (16u << 20)
+#define PREPARED_NONE	 UINT64_MAX
+
+/* Bytes of the image that are read in one piece; @sum is their XXH3. */
+struct prepared_run {
+	u64 offset, len;
+	u64 sum;
+};
+
+struct prepared_section {
+	u64 addr, size;
+	u64 offset; /* in the image; PREPARED_NONE: it has no bytes */
+};
+
+#define PREPARED_SECTIONS (sizeof(struct sections) / sizeof(struct section))
+
+struct prepared_header {
+	char magic[8];
+	u64 sum; /* XXH3 of what follows, to pages_at */
+	u32 version;
+	u32 n_runs;
+	u64 pages_at, file_len;
+	u8 key[PREPARED_KEY];
+	u64 pref_phys, span, init_size, align, link_text, entry;
+	u64 n_relocs[KERNEL_RELOCS];
+	struct prepared_section sections[PREPARED_SECTIONS];
+	char release[65];
+};
+
+/* Inside of a struct kernel that was prepared: the file up to pages_at, and the file. */
+struct prepared {
+	int fd;
+	u8 *tables;
+	size_t tables_len;
+	const struct prepared_header *h;
+	const struct prepared_run *runs;
+};
+
+/* Bytes that are read at first: those of the tables, for kernels that distributions have. */
+#define PREPARED_FIRST ((size_t)1 << 20)
+
+/* Behind the tables in memory: the stack of the task that reads one half. */
+#define PREPARED_STACK ((size_t)64 << 10)
+
+/* -EBADMSG, with a line for the user. */
+int prepared_damaged(const struct kernel *k, const char *what, struct err *e);
+
+/* XXH3. */
+u64 prepared_sum(const void *bytes, size_t len);
+
+#endif

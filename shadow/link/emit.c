@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The private copy of a driver. Everything is computed from the parsed original and written into
+ * the copy, never the other way round, so that no edit can influence a later one.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shadow/kernel/kernel_int.h"
+#include "shadow/link/plan_int.h"
+
+static bool plain_name(const char *s, size_t max)
+{
+	size_t n = strlen(s);
+
+	if (n > max)
+		return false;
+	for (; *s; s++)
+		if (!isalnum((u8)*s) && !strchr("_-.", *s))
+			return false;
+	return true;
+}
+
+static int check_args(const struct link_plan *p, const struct link_addresses *a, const char *name,
+		      const char *suffix, struct err *e)
+{
+	const struct import *refused = link_plan_refused(p);
+
+	if (refused)
+		return err_set(e, -EPERM, "%s: %s cannot be linked: %s", p->module->label,
+			       refused->symbol, refused->reason);
+	if (!*name || !plain_name(name, PRIVATE_NAME_MAX))
+		return err_set(
+			e, -EINVAL,
+			"%s: \"%.64s\" cannot be its name in the guest (1 to %d letters, digits, _ - .)",
+			p->module->label, name, PRIVATE_NAME_MAX);
+	if (!plain_name(suffix, PRIVATE_SUFFIX_MAX))
+		return err_set(
+			e, -EINVAL,
+			"%s: \"%.64s\" cannot be appended to its exports (at most %d letters, digits, _ - .)",
+			p->module->label, suffix, PRIVATE_SUFFIX_MAX);
+	if (a->modules >= a->modules_end || a->shadow % 4096 || a->kaslr % 4096)
+		return err_set(e, -EINVAL, "%s: the guest's addresses are not known",
+			       p->module->label);
+	return 0;
+}
+
+/*
+ * The loader computes target - 4 - place and cuts it to 32 bits without a check: it must fit
+ * wherever in the module range the place will be.
+ */
+static bool in_reach(u64 target, const struct link_addresses *a)
+{
+	s64 low = (s64)(target - 4 - a->modules), high = (s64)(target - 4 - a->modules_end);
+
+	return low >= INT32_MIN && low <= INT32_MAX && high >= INT32_MIN && high <= INT32_MAX;
+}
+
+static int find_target(const struct link_plan *p, const struct link_addresses *a,
+		       const struct import *im, u64 *target, struct err *e)
+{
+	u64 start = p->kernel->text_start;
+
+	*target = im->critical ? (a->gate ? a->gate(a->arg, im->symbol) : 0)
+			       : a->shadow + (im->export->addr - start);
+	if (im->critical && !*target)
+		return err_set(e, -ENOENT, "%s: there is no gate for %s", p->module->label,
+			       im->symbol);
+	if (!in_reach(*target, a))
+		return err_set(
+			e, -ERANGE,
+			"%s: the entry for %s at %#llx is more than 2 GiB from the guest's module range",
+			p->module->label, im->symbol, (unsigned long long)*target);
+	return 0;
+}
+
+static int redirect(u8 *data, const struct link_plan *p, const struct link_addresses *a,
+		    struct err *e)
+{
+	u64 *targets = calloc(p->n_imports + 1, sizeof(*targets));
+	int ret = 0;
+
+	if (!targets)
+		return err_set(e, -ENOMEM, "%s: no memory", p->module->label);
+	for (size_t i = 0; !ret && i < p->n_imports; i++)
+		if (p->imports[i].target == TARGET_SHADOW)
+			ret = find_target(p, a, &p->imports[i], &targets[i], e);
+	for (size_t i = 0; !ret && i < p->n_sites; i++) {
+		const struct branch_site *s = &p->sites[i];
+		u64 real = p->imports[s->import].export->addr + a->kaslr;
+
+		store_u64(data + s->rela_at + offsetof(Elf64_Rela, r_addend),
+			  targets[s->import] - real - 4);
+	}
+	free(targets);
+	return ret;
+}
+
+int link_emit(const struct link_plan *p, const struct link_addresses *a, const char *name,
+	      const char *suffix, void **out, size_t *len, struct err *e)
+{
+	const struct module *m = p->module;
+	struct copy c = { .len = m->len, .size = m->len };
+	int ret;
+
+	ret = check_args(p, a, name, suffix, e);
+	if (ret)
+		return ret;
+	c.data = malloc(m->len);
+	if (!c.data)
+		return err_set(e, -ENOMEM, "%s: no memory", m->label);
+	memcpy(c.data, m->data, m->len);
+	ret = redirect(c.data, p, a, e);
+	if (!ret)
+		ret = privatize(&c, m, p->name_off, name, suffix, p->renames, p->n_renames, e);
+	if (ret) {
+		free(c.data);
+		return ret;
+	}
+	*out = c.data;
+	*len = c.len;
+	return 0;
+}

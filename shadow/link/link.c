@@ -1,0 +1,393 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The plan: where each import of a driver goes.
+ *
+ * Session first: a driver of the session that exports a name is meant to be found before the
+ * kernel, and its exports have private names, so that nothing else can be meant. A critical function
+ * keeps its gate even where the policy permits it: the permission is then for references that take
+ * its address, which no gate can see.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shadow/kernel/kernel_int.h"
+#include "shadow/link/plan_int.h"
+
+struct resolver {
+	struct link_plan *plan;
+	const struct link_provider *providers;
+	size_t n_providers;
+	const struct link_rules *rules;
+	struct err *e;
+};
+
+static bool is_critical(const struct resolver *v, const char *symbol)
+{
+	return v->rules && v->rules->critical && v->rules->critical(v->rules->arg, symbol);
+}
+
+static bool is_permitted(const struct resolver *v, const char *symbol)
+{
+	return v->rules && v->rules->permitted && v->rules->permitted(v->rules->arg, symbol);
+}
+
+static void __printf(3, 4)
+	decide(struct import *im, enum import_target target, const char *fmt, ...)
+{
+	va_list ap;
+
+	im->target = target;
+	va_start(ap, fmt);
+	vsnprintf(im->reason, sizeof(im->reason), fmt, ap);
+	va_end(ap);
+}
+
+/*
+ * A critical function under a second name would go around its gate. Returns that critical name.
+ */
+static const char *critical_alias(const struct resolver *v, const struct kernel_export *ex)
+{
+	const struct exports *x = &v->plan->kernel->exports;
+	size_t lo = 0, hi = x->n_functions;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (x->list[x->by_addr[mid]].addr < ex->addr)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	for (; lo < x->n_functions; lo++) {
+		const struct kernel_export *other = &x->list[x->by_addr[lo]];
+
+		if (other->addr != ex->addr)
+			break;
+		if (other != ex && is_critical(v, other->name))
+			return other->name;
+	}
+	return NULL;
+}
+
+static void resolve_function(const struct resolver *v, struct import *im)
+{
+	const char *alias;
+
+	if (im->critical) {
+		decide(im, TARGET_SHADOW, "critical: goes to the host PVM");
+		return;
+	}
+	if (is_permitted(v, im->symbol)) {
+		decide(im, TARGET_KERNEL, "the policy permits the kernel's own");
+		return;
+	}
+	alias = critical_alias(v, im->export);
+	if (alias)
+		decide(im, TARGET_REFUSED, "another name of %.48s, which is critical", alias);
+	else
+		decide(im, TARGET_SHADOW, "not critical: jumps on to the kernel");
+}
+
+static void resolve_kernel(const struct resolver *v, struct import *im)
+{
+	im->kind = im->export->class;
+	im->critical = is_critical(v, im->symbol);
+	if (im->kind == SYMBOL_FUNCTION) {
+		resolve_function(v, im);
+		return;
+	}
+	if (im->critical && !is_permitted(v, im->symbol)) {
+		decide(im, TARGET_REFUSED, "critical, but it cannot be redirected");
+		return;
+	}
+	switch (im->kind) {
+	case SYMBOL_DATA:
+		decide(im, TARGET_KERNEL, "data");
+		break;
+	case SYMBOL_PERCPU:
+		decide(im, TARGET_KERNEL, "per-CPU data");
+		break;
+	default:
+		decide(im, TARGET_KERNEL,
+		       "patched or compared by the kernel, must keep its address");
+		break;
+	}
+}
+
+static int resolve_session(const struct resolver *v, struct import *im, u32 symbol,
+			   const struct link_provider *pr, size_t export)
+{
+	struct link_plan *p = v->plan;
+	struct link_rename *rn = &p->renames[p->n_renames];
+	char *copy = p->provider_names + p->n_renames * MODULE_NAME_LEN;
+
+	if (!pr->suffix || strlen(pr->suffix) > PRIVATE_SUFFIX_MAX || !pr->name ||
+	    strlen(pr->name) > PRIVATE_NAME_MAX)
+		return err_set(v->e, -EINVAL, "%s: the private name of the driver %s is too long",
+			       p->module->label, module_name(pr->module));
+	memcpy(copy, pr->name, strlen(pr->name) + 1);
+	im->provider = copy;
+	im->kind = pr->module->exports[export].class;
+	decide(im, TARGET_SESSION, "exported by %.55s of the same session", copy);
+	rn->symbol = symbol;
+	module_private_name(im->symbol, pr->suffix, rn->name);
+	p->n_renames++;
+	return 0;
+}
+
+/* Neither the session nor the kernel's image has it: another module of the guest might. */
+static void resolve_absent(const struct resolver *v, struct import *im, u32 symbol, bool weak)
+{
+	struct link_plan *p = v->plan;
+
+	im->kind = SYMBOL_SPECIAL;
+	if (is_permitted(v, im->symbol)) {
+		decide(im, TARGET_KERNEL, "the policy permits a module of the real kernel");
+	} else if (weak) {
+		/* Stays 0, as it would without such a module: nobody exports this name. */
+		p->renames[p->n_renames].symbol = symbol;
+		module_private_name(im->symbol, ".absent", p->renames[p->n_renames].name);
+		p->n_renames++;
+		decide(im, TARGET_KERNEL, "weak, and nobody provides it: stays 0");
+	} else if (*module_depends(p->module)) {
+		decide(im, TARGET_REFUSED,
+		       "neither the session nor the kernel has it; load first: %.60s",
+		       module_depends(p->module));
+	} else {
+		decide(im, TARGET_REFUSED, "nothing in the session or the kernel provides it");
+	}
+}
+
+static int resolve(const struct resolver *v, struct import *im, u32 symbol, bool weak)
+{
+	for (size_t i = v->n_providers; i-- > 0;) {
+		size_t x;
+
+		if (module_find_export(v->providers[i].module, im->symbol, &x))
+			return resolve_session(v, im, symbol, &v->providers[i], x);
+	}
+	im->export = kernel_export(v->plan->kernel, im->symbol);
+	if (im->export)
+		resolve_kernel(v, im);
+	else
+		resolve_absent(v, im, symbol, weak);
+	return 0;
+}
+
+static bool is_import(const struct module *m, u32 i, Elf64_Sym *sym)
+{
+	module_symbol(m, i, sym);
+	return sym->st_shndx == SHN_UNDEF && sym->st_name && *module_symbol_name(m, sym);
+}
+
+static int resolve_all(struct resolver *v)
+{
+	struct link_plan *p = v->plan;
+	const struct module *m = p->module;
+	Elf64_Sym sym;
+	size_t n = 0;
+	int ret = 0;
+
+	for (u32 i = 1; i < m->n_symbols; i++)
+		n += is_import(m, i, &sym);
+	p->imports = calloc(n + 1, sizeof(*p->imports));
+	p->import_of = malloc(m->n_symbols * sizeof(*p->import_of) + 1);
+	p->renames = calloc(n + 1, sizeof(*p->renames));
+	p->provider_names = calloc(n + 1, MODULE_NAME_LEN);
+	if (!p->imports || !p->import_of || !p->renames || !p->provider_names)
+		return err_set(v->e, -ENOMEM, "%s: no memory", m->label);
+	for (u32 i = 0; i < m->n_symbols; i++)
+		p->import_of[i] = NO_IMPORT;
+	for (u32 i = 1; !ret && i < m->n_symbols; i++) {
+		struct import *im = &p->imports[p->n_imports];
+
+		if (!is_import(m, i, &sym))
+			continue;
+		im->symbol = module_symbol_name(m, &sym);
+		p->import_of[i] = (u32)p->n_imports++;
+		ret = resolve(v, im, i, ELF64_ST_BIND(sym.st_info) == STB_WEAK);
+	}
+	return ret;
+}
+
+/* Now that the references are counted: what they mean for the targets. */
+static void settle(const struct resolver *v, struct import *im)
+{
+	/* nothing tells what an absent symbol is but how it is used */
+	if (!im->export && !im->provider && im->branches)
+		im->kind = SYMBOL_FUNCTION;
+	if (im->target != TARGET_SHADOW || im->kind != SYMBOL_FUNCTION)
+		return;
+	if (im->critical && im->address_taken && !is_permitted(v, im->symbol))
+		decide(im, TARGET_REFUSED,
+		       "critical, and its address is taken, which no gate can see");
+	else if (!im->branches && im->address_taken)
+		decide(im, TARGET_KERNEL,
+		       "only its address is taken, which the kernel may compare");
+	else if (!im->branches)
+		decide(im, TARGET_KERNEL, "not referred to");
+	else if (im->address_taken)
+		decide(im, TARGET_SHADOW, "%s; where its address is taken, the kernel's own",
+		       im->critical ? "critical: goes to the host PVM" : "not critical");
+}
+
+/* Of the sites of all imports only those that are redirected are needed further on. */
+static void keep_shadow_sites(struct link_plan *p)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->n_sites; i++)
+		if (p->imports[p->sites[i].import].target == TARGET_SHADOW)
+			p->sites[n++] = p->sites[i];
+	p->n_sites = n;
+}
+
+/* As the kernel's same_magic(): with modversions the release is not compared. */
+static int check_vermagic(const struct link_plan *p, struct err *e)
+{
+	const char *ours = module_vermagic(p->module), *theirs = kernel_vermagic(p->kernel);
+	const char *a = ours, *b = theirs;
+
+	if (!ours || !theirs)
+		return 0;
+	if (p->module->idx.versions) {
+		a += strcspn(a, " ");
+		b += strcspn(b, " ");
+	}
+	if (!strcmp(a, b))
+		return 0;
+	return err_set(e, -EINVAL,
+		       "%s: built for another kernel (vermagic \"%.100s\"; %s has \"%.100s\")",
+		       p->module->label, ours, kernel_path(p->kernel), theirs);
+}
+
+static int check_layout(struct link_plan *p, struct err *e)
+{
+	const struct module *m = p->module;
+	const Elf64_Shdr *h = &m->sections[m->idx.this_module].h;
+	u32 size, len;
+
+	if (kernel_struct_size(p->kernel, "module", &size) ||
+	    kernel_member(p->kernel, "module", "name", &p->name_off, &len) ||
+	    len != MODULE_NAME_LEN)
+		return err_set(e, -EINVAL, "%s: its struct module is not known",
+			       kernel_path(p->kernel));
+	if (h->sh_size != size || p->name_off > size - MODULE_NAME_LEN)
+		return err_set(
+			e, -EINVAL,
+			"%s: built for another kernel (its struct module has %llu bytes, that of %s %u)",
+			m->label, (unsigned long long)h->sh_size, kernel_path(p->kernel), size);
+	if (strncmp((const char *)m->data + h->sh_offset + p->name_off, m->name, MODULE_NAME_LEN) !=
+	    0)
+		return err_set(e, -EINVAL, "%s: built for another kernel (another struct module)",
+			       m->label);
+	return 0;
+}
+
+static bool in_session(const struct resolver *v, const char *symbol)
+{
+	size_t x;
+
+	for (size_t i = 0; i < v->n_providers; i++)
+		if (module_find_export(v->providers[i].module, symbol, &x))
+			return true;
+	return false;
+}
+
+/* CONFIG_MODVERSIONS: the CRC of every prototype that the driver was built with. */
+static int check_versions(const struct resolver *v)
+{
+	const struct link_plan *p = v->plan;
+	const struct module *m = p->module;
+	const Elf64_Shdr *h = &m->sections[m->idx.versions].h;
+
+	for (u64 at = 0; m->idx.versions && at < h->sh_size; at += VERSION_SIZE) {
+		const u8 *entry = m->data + h->sh_offset + at;
+		const char *name = (const char *)entry + 8;
+		const struct kernel_export *ex;
+
+		if (strnlen(name, MODULE_NAME_LEN) == MODULE_NAME_LEN)
+			return err_set(v->e, -EINVAL,
+				       "%s: damaged driver file: a name in __versions does not end",
+				       m->label);
+		ex = kernel_export(p->kernel, name);
+		if (ex && ex->has_crc && load_u64(entry) != ex->crc && !in_session(v, name))
+			return err_set(
+				v->e, -EINVAL,
+				"%s: built for another kernel, %.*s (%s has CRC %#llx there, %#x in %s)",
+				m->label, m->vermagic ? (int)strcspn(m->vermagic, " ") : 1,
+				m->vermagic ? m->vermagic : "?", name,
+				(unsigned long long)load_u64(entry), ex->crc,
+				kernel_path(p->kernel));
+	}
+	return 0;
+}
+
+int link_plan_create(struct link_plan **out, const struct kernel *k, const struct module *m,
+		     const struct link_provider *providers, size_t n_providers,
+		     const struct link_rules *rules, struct err *e)
+{
+	struct link_plan *p = calloc(1, sizeof(*p));
+	struct resolver v = { p, providers, n_providers, rules, e };
+	int ret;
+
+	if (!p)
+		return err_set(e, -ENOMEM, "%s: no memory", m->label);
+	p->kernel = k;
+	p->module = m;
+	if (!k->loaded)
+		ret = err_set(e, -EINVAL, "%s: its symbols are not loaded", kernel_path(k));
+	else if (m->livepatch)
+		ret = err_set(
+			e, -EINVAL,
+			"%s: a live patch; it changes the kernel itself and cannot be isolated",
+			m->label);
+	else
+		ret = check_vermagic(p, e);
+	if (!ret)
+		ret = check_layout(p, e);
+	if (!ret)
+		ret = check_versions(&v);
+	if (!ret)
+		ret = resolve_all(&v);
+	if (!ret)
+		ret = plan_references(p, e);
+	if (ret) {
+		link_plan_free(p);
+		return ret;
+	}
+	for (size_t i = 0; i < p->n_imports; i++)
+		settle(&v, &p->imports[i]);
+	keep_shadow_sites(p);
+	*out = p;
+	return 0;
+}
+
+void link_plan_free(struct link_plan *p)
+{
+	if (!p)
+		return;
+	free(p->imports);
+	free(p->import_of);
+	free(p->sites);
+	free(p->renames);
+	free(p->provider_names);
+	free(p);
+}
+
+const struct import *link_plan_imports(const struct link_plan *p, size_t *count)
+{
+	*count = p->n_imports;
+	return p->imports;
+}
+
+const struct import *link_plan_refused(const struct link_plan *p)
+{
+	for (size_t i = 0; i < p->n_imports; i++)
+		if (p->imports[i].target == TARGET_REFUSED)
+			return &p->imports[i];
+	return NULL;
+}

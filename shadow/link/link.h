@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The driver linker: which symbol of an unmodified .ko goes where (the plan), and the private copy
+ * that makes it so (the emitted image).
+ *
+ * Method: a branch to an imported function (R_X86_64_PLT32) gets the distance from the real
+ * function to its shadow or gate entry added to its addend. The symbol stays undefined and by name,
+ * so that the guest's own loader still checks CRC, licence and namespace and does all relocations.
+ * References that take an address, data, per-CPU and special symbols are left alone: the kernel
+ * compares those. A relocation form that is not known is an error, never a guess.
+ *
+ * shadow/ knows no policy and no KVM: the policy speaks through struct link_rules, the VMM through
+ * struct link_addresses.
+ */
+#ifndef UMBRA_SHADOW_LINK_LINK_H
+#define UMBRA_SHADOW_LINK_LINK_H
+
+#include "base/err.h"
+#include "base/types.h"
+#include "shadow/kernel/kernel.h"
+
+struct module;
+
+/* PATH is read whole and never written. module_parse() takes a copy of @data. */
+int module_open(struct module **out, const char *path, struct err *e);
+/* The same for an open descriptor, which stays open; @path is for messages. */
+int module_open_fd(struct module **out, int fd, const char *path, struct err *e);
+int module_parse(struct module **out, const char *label, const void *data, size_t len,
+		 struct err *e);
+void module_close(struct module *m);
+const char *module_name(const struct module *m);     /* as in .gnu.linkonce.this_module */
+const char *module_vermagic(const struct module *m); /* NULL if none */
+const char *module_depends(const struct module *m);  /* "a,b" or "" */
+size_t module_export_count(const struct module *m);
+const char *module_export_name(const struct module *m, size_t i);
+
+enum import_target {
+	TARGET_SHADOW,	/* session's shadow kernel; if critical: the driver's own gate entry */
+	TARGET_KERNEL,	/* the real kernel: data, per-CPU, special, or expressly permitted */
+	TARGET_SESSION, /* another driver of the same session */
+	TARGET_REFUSED,
+};
+
+struct import {
+	const char *symbol;
+	const char *provider; /* TARGET_SESSION: name of the session's module; else NULL */
+	const struct kernel_export *export; /* of the kernel, or NULL */
+	enum symbol_class kind;
+	enum import_target target;
+	bool critical;
+	unsigned branches;
+	unsigned address_taken;
+	char reason[120]; /* one phrase, e.g. "compared by the kernel, must keep its address" */
+};
+
+struct link_rules {
+	bool (*critical)(void *arg, const char *symbol);
+	/* may SYMBOL be linked to the real kernel, or to a real module, directly? */
+	bool (*permitted)(void *arg, const char *symbol);
+	void *arg;
+};
+
+/* A driver that is already in the session, in load order. */
+struct link_provider {
+	const struct module *module;
+	const char *name;   /* its private module name in the guest */
+	const char *suffix; /* what link_emit() appended to its exports */
+};
+
+/*
+ * Resolve every import: drivers of the session, the shadow kernel, what is permitted, else refused.
+ * A plan with refused imports is still a plan (inspect prints it); link_emit() will not take it.
+ *
+ * The plan refers to @k, @m and the providers' modules, which must outlive it; the strings of
+ * @providers are copied. -EINVAL, with a line: built for another kernel (vermagic, size of struct
+ * module, CRC of an import), a live patch, a reference in a form that is not known.
+ */
+struct link_plan;
+int link_plan_create(struct link_plan **out, const struct kernel *k, const struct module *m,
+		     const struct link_provider *providers, size_t n_providers,
+		     const struct link_rules *rules, struct err *e);
+void link_plan_free(struct link_plan *p);
+const struct import *link_plan_imports(const struct link_plan *p, size_t *count);
+/* First import that cannot be linked, or NULL. */
+const struct import *link_plan_refused(const struct link_plan *p);
+
+/* Where things are in the running guest. All addresses include the KASLR shift. */
+struct link_addresses {
+	u64 kaslr;		  /* shift of the real kernel */
+	u64 shadow;		  /* VA at which the shadow's _text lies */
+	u64 modules, modules_end; /* range in which the guest may place the copy */
+	/* gate entry of this driver instance for a critical symbol; 0: none (an error) */
+	u64 (*gate)(void *arg, const char *symbol);
+	void *arg;
+};
+
+/*
+ * Write the private copy: name (<= 55 bytes) into .gnu.linkonce.this_module, exports and imports
+ * from session drivers renamed with the suffixes (in __versions too), signature stripped. Proves
+ * for each redirected branch that its target is within 2 GiB of all of [modules, modules_end):
+ * the kernel's loader does not check PLT32. *out is malloc'ed.
+ */
+int link_emit(const struct link_plan *p, const struct link_addresses *a, const char *name,
+	      const char *suffix, void **out, size_t *len, struct err *e);
+
+/*
+ * Content of one page of the shadow: @index counts pages from _text. Every byte is int3 except
+ * `jmp rel32` at each SYMBOL_FUNCTION export, to target() (which gives the address of the real
+ * function, with the KASLR shift, or of a gate; 0, or out of a jump's reach: the entry stays a trap).
+ * The shadow's own VA is @shadow. Returns the number of entries that begin on the page.
+ */
+int shadow_fill_page(const struct kernel *k, u64 shadow, u64 index, u8 page[4096],
+		     u64 (*target)(void *arg, const struct kernel_export *ex), void *arg);
+/*
+ * Indexes of the pages that a plan's redirected branches land on (gate entries are not among them),
+ * ascending, without repeats. Returns how many there are, of which at most @max are stored;
+ * SIZE_MAX: no memory.
+ */
+size_t shadow_pages_used(const struct link_plan *p, u32 *pages, size_t max);
+
+#endif

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Inside of struct module, for the files that read and copy drivers: module.c (reading and
+ * checking), exports.c (its export table), link.c (the plan), emit.c and privatize.c (the copy).
+ * Everybody else uses link.h.
+ *
+ * module_parse() checks once what the others rely on: every section with bytes lies within the
+ * file, the section and symbol tables are whole, every name ends within its string table, and each
+ * of the sections that the guest's loader looks for by name exists at most once and is one that the
+ * loader sees, so that it cannot read another one than we do.
+ */
+#ifndef UMBRA_SHADOW_LINK_MODULE_INT_H
+#define UMBRA_SHADOW_LINK_MODULE_INT_H
+
+#include <elf.h>
+
+#include "base/strmap.h"
+#include "shadow/link/link.h"
+
+#define MODULE_NAME_LEN 56 /* MAX_PARAM_PREFIX_LEN's base: 64 - sizeof(long), with the NUL */
+#define VERSION_SIZE	64 /* struct modversion_info: unsigned long crc, char name[56] */
+#define KSYM_ENTRY	12 /* struct kernel_symbol: value, name and namespace as PREL32 */
+
+struct module_section {
+	const char *name;
+	Elf64_Shdr h;
+};
+
+/* Index of a section that the loader looks for; 0: it has none. */
+struct module_special {
+	u32 this_module, modinfo, versions, symtab, strtab, strings;
+	u32 ksymtab[2], kcrctab[2], ksymtab_rela[2]; /* plain, _gpl */
+};
+
+struct module_export {
+	const char *name;
+	u64 name_rela; /* file offset of the relocation that gives the name */
+	u32 name_at;   /* offset of the name in __ksymtab_strings */
+	u32 entry;     /* index in its table */
+	u8 table;      /* 0: __ksymtab, 1: _gpl */
+	enum symbol_class class;
+};
+
+struct module {
+	char *label;
+	u8 *data;
+	size_t len; /* without the signature */
+	struct module_section *sections;
+	u32 n_sections;
+	struct module_special idx;
+	u32 n_symbols;
+	char name[MODULE_NAME_LEN];
+	const char *vermagic, *depends;
+	bool livepatch;
+	struct module_export *exports;
+	size_t n_exports;
+	struct strmap export_map;
+};
+
+/* Symbol @i < n_symbols, and its name. */
+void module_symbol(const struct module *m, u32 i, Elf64_Sym *sym);
+const char *module_symbol_name(const struct module *m, const Elf64_Sym *sym);
+/* Relocation @i of the SHT_RELA section @s, which the caller took from m->sections. */
+void module_rela(const struct module *m, const struct module_section *s, u64 i, Elf64_Rela *r);
+u64 module_rela_count(const struct module_section *s);
+/* Value of "TAG=" in .modinfo, or NULL. */
+const char *module_info(const struct module *m, const char *tag);
+/* False if the module does not export @name. */
+bool module_find_export(const struct module *m, const char *name, size_t *i);
+
+/* exports.c */
+int module_parse_exports(struct module *m, struct err *e);
+
+#define PRIVATE_NAME_MAX   (MODULE_NAME_LEN - 1)
+#define PRIVATE_SUFFIX_MAX 24
+
+/*
+ * The name that export @name has in a session: @name and @suffix; if that does not fit a
+ * __versions entry, the beginning of @name, a hash of all of it, and @suffix. Provider and consumers
+ * come to the same name by themselves. @suffix is at most PRIVATE_SUFFIX_MAX bytes.
+ */
+void module_private_name(const char *name, const char *suffix, char out[MODULE_NAME_LEN]);
+
+/* A driver's copy while it is made: @data has @len bytes, of @size allocated. */
+struct copy {
+	u8 *data;
+	size_t len, size;
+};
+
+/*
+ * privatize.c: give the copy @c of @m its own module name and export names, and the names of its
+ * imports from the session's drivers. @name_off is the offset of struct module.name.
+ */
+struct link_rename {
+	u32 symbol; /* index in the symbol table */
+	char name[MODULE_NAME_LEN];
+};
+int privatize(struct copy *c, const struct module *m, u32 name_off, const char *name,
+	      const char *suffix, const struct link_rename *renames, size_t n_renames,
+	      struct err *e);
+
+#endif

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Places in a driver's text that the guest's kernel patches itself at load: return and indirect
+ * branch thunks, static calls, paravirt calls, alternatives, jump labels, ftrace. A branch that leads
+ * into the real kernel is expected there and nowhere else; this is how a check of a loaded driver
+ * tells the two apart without trusting names.
+ */
+#ifndef UMBRA_SHADOW_LINK_PATCHED_SITES_H
+#define UMBRA_SHADOW_LINK_PATCHED_SITES_H
+
+#include "shadow/link/link.h"
+
+struct module_site {
+	const char *section; /* name of the text section; lives as long as the module */
+	u64 offset;
+};
+
+/* *out is malloc'ed, sorted by section and offset. -ENOMEM. */
+int module_patched_sites(const struct module *m, struct module_site **out, size_t *n);
+/* Binary search in the result. */
+bool module_site_find(const struct module_site *sites, size_t n, const char *section, u64 offset);
+
+#endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Inside of struct link_plan, for link.c (makes it), references.c (counts and checks the
+ * relocations), emit.c and shadow_page.c (use it). Everybody else uses link.h.
+ */
+#ifndef UMBRA_SHADOW_LINK_PLAN_INT_H
+#define UMBRA_SHADOW_LINK_PLAN_INT_H
+
+#include "shadow/link/link.h"
+#include "shadow/link/module_int.h"
+
+#define NO_IMPORT UINT32_MAX
+
+/* A branch to an import: which, and where its relocation stands in the file. */
+struct branch_site {
+	u32 import;
+	u64 rela_at;
+};
+
+struct link_plan {
+	const struct kernel *kernel;
+	const struct module *module;
+	struct import *imports;
+	size_t n_imports;
+	u32 *import_of;		   /* by symbol index; NO_IMPORT */
+	struct branch_site *sites; /* those whose import is TARGET_SHADOW, in the file's order */
+	size_t n_sites;
+	struct link_rename *renames;
+	size_t n_renames;
+	char *provider_names; /* n * MODULE_NAME_LEN */
+	u32 name_off;	      /* of struct module.name */
+};
+
+/*
+ * Count each import's branches and address-taken references; list the branch sites (of all
+ * imports: link.c drops those that stay). -EINVAL: a form that is not known.
+ */
+int plan_references(struct link_plan *p, struct err *e);
+
+#endif

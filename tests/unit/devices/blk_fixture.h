@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A driver of one disk for tests of virtio-blk: the device with its own threads on a real file, one
+ * request at a time on queue 0, of any shape.
+ */
+#ifndef UMBRA_TESTS_UNIT_DEVICES_BLK_FIXTURE_H
+#define UMBRA_TESTS_UNIT_DEVICES_BLK_FIXTURE_H
+
+#include <linux/virtio_blk.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_pci.h>
+#include <linux/virtio_ring.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "devices/virtio_blk.h"
+#include "tests/unit/devices/fake_host.h"
+
+#define SIZE	16
+#define DESC	0x1000ULL
+#define AVAIL	0x2000ULL
+#define USED	0x3000ULL
+#define HEADER	0x4000ULL
+#define STATUS	0x4100ULL
+#define DATA	0x8000ULL
+#define SECTORS 64U
+#define NO	0x5a /* a status that no device writes */
+
+struct ctx {
+	struct fake_host f;
+	char path[64];
+	int fd;
+	struct virtio_blk *b;
+	struct virtio *v;
+	unsigned n_desc;
+	u16 size;
+	u16 served;
+	struct virtio_blk_params params;
+};
+
+static inline void put(struct ctx *t, u64 reg, u64 value, unsigned len)
+{
+	virtio_common_io(t->v, reg, &value, len, true);
+}
+
+static inline u32 get(struct ctx *t, u64 reg, unsigned len)
+{
+	u32 v = 0;
+
+	virtio_common_io(t->v, reg, &v, len, false);
+	return v;
+}
+
+static inline void start_sized(struct ctx *t, u64 features, u16 size)
+{
+	features |= 1ULL << VIRTIO_F_VERSION_1;
+	put(t, VIRTIO_PCI_COMMON_STATUS, 0, 1);
+	memset(t->f.ram, 0, FAKE_RAM);
+	t->served = 0;
+	t->size = size;
+	put(t, VIRTIO_PCI_COMMON_STATUS, 3, 1);
+	for (u32 i = 0; i < 2; i++) {
+		put(t, VIRTIO_PCI_COMMON_GFSELECT, i, 4);
+		put(t, VIRTIO_PCI_COMMON_GF, (u32)(features >> 32 * i), 4);
+	}
+	put(t, VIRTIO_PCI_COMMON_STATUS, 0xb, 1);
+	put(t, VIRTIO_PCI_COMMON_Q_SELECT, 0, 2);
+	put(t, VIRTIO_PCI_COMMON_Q_SIZE, size, 2);
+	put(t, VIRTIO_PCI_COMMON_Q_DESCLO, DESC, 8);
+	put(t, VIRTIO_PCI_COMMON_Q_AVAILLO, AVAIL, 8);
+	put(t, VIRTIO_PCI_COMMON_Q_USEDLO, USED, 8);
+	put(t, VIRTIO_PCI_COMMON_Q_ENABLE, 1, 2);
+	put(t, VIRTIO_PCI_COMMON_STATUS, 0xf, 1);
+	assert_int_equal(get(t, VIRTIO_PCI_COMMON_STATUS, 1), 0xf);
+}
+
+static inline void start(struct ctx *t, u64 features)
+{
+	start_sized(t, features, SIZE);
+}
+
+static inline void open_disk(struct ctx *t, bool readonly)
+{
+	struct err e;
+
+	t->params.path = t->path;
+	t->params.id = "a-serial";
+	t->params.readonly = readonly;
+	assert_int_equal(virtio_blk_create(&t->b, &t->params, &e), 0);
+	assert_int_equal(virtio_create(&t->v, &t->f.host, virtio_blk_type(t->b), t->b), 0);
+	virtio_blk_attach(t->b, t->v);
+}
+
+static inline void close_disk(struct ctx *t)
+{
+	virtio_destroy(t->v);
+	virtio_blk_destroy(t->b);
+	t->v = NULL;
+	t->b = NULL;
+}
+
+static inline int setup_with(void **state, const struct virtio_blk_params *params)
+{
+	struct ctx *t = aligned_alloc(4096, ALIGN_UP(sizeof(*t), 4096UL));
+	u8 sector[512];
+
+	assert_non_null(t);
+	memset(t, 0, sizeof(*t));
+	fake_host_init(&t->f);
+	t->params = *params;
+	snprintf(t->path, sizeof(t->path), "/var/tmp/blk_fixture.XXXXXX");
+	t->fd = mkstemp(t->path);
+	assert_true(t->fd >= 0);
+	for (unsigned i = 0; i < SECTORS; i++) {
+		memset(sector, (int)i, sizeof(sector));
+		assert_int_equal(write(t->fd, sector, sizeof(sector)), sizeof(sector));
+	}
+	open_disk(t, false);
+	start(t, 1ULL << VIRTIO_BLK_F_FLUSH | 1ULL << VIRTIO_RING_F_INDIRECT_DESC);
+	*state = t;
+	return 0;
+}
+
+static inline int setup(void **state)
+{
+	struct virtio_blk_params params = { .readonly = false };
+
+	return setup_with(state, &params);
+}
+
+static inline int setup_plain(void **state)
+{
+	struct virtio_blk_params params = { .one_by_one = true };
+
+	return setup_with(state, &params);
+}
+
+static inline int setup_direct(void **state)
+{
+	struct virtio_blk_params params = { .direct = true };
+
+	return setup_with(state, &params);
+}
+
+static inline int setup_queues(void **state)
+{
+	struct virtio_blk_params params = { .queues = 1000 };
+
+	return setup_with(state, &params);
+}
+
+static inline int teardown(void **state)
+{
+	struct ctx *t = *state;
+
+	close_disk(t);
+	close(t->fd);
+	unlink(t->path);
+	free(t);
+	return 0;
+}
+
+/* Descriptors 0, 1, 2 ... of the one request at a time that these tests make. */
+static inline void add(struct ctx *t, u64 addr, u32 len, bool writable)
+{
+	struct vring_desc *d = (struct vring_desc *)(void *)(t->f.ram + DESC) + t->n_desc;
+
+	if (t->n_desc)
+		d[-1].flags |= VRING_DESC_F_NEXT;
+	*d = (struct vring_desc){
+		.addr = addr,
+		.len = len,
+		.flags = writable ? VRING_DESC_F_WRITE : 0,
+		.next = (u16)(t->n_desc + 1),
+	};
+	t->n_desc++;
+}
+
+static inline void set_header(struct ctx *t, u32 type, u64 sector)
+{
+	struct virtio_blk_outhdr h = { .type = type, .sector = sector };
+
+	memcpy(t->f.ram + HEADER, &h, sizeof(h));
+	t->f.ram[STATUS] = NO;
+	t->n_desc = 0;
+}
+
+static inline void ring(struct ctx *t)
+{
+	u16 *a = (u16 *)(void *)(t->f.ram + AVAIL);
+
+	a[2 + a[1] % t->size] = 0;
+	__atomic_store_n(&a[1], (u16)(a[1] + 1), __ATOMIC_RELEASE);
+	virtio_ring(t->v, 0);
+}
+
+static inline void nap(void)
+{
+	struct timespec ms = { 0, 1000000 };
+
+	nanosleep(&ms, NULL);
+}
+
+/* Rings, waits, returns used.len; -1: the device wants a reset. */
+static inline s64 submit(struct ctx *t)
+{
+	u16 *used = (u16 *)(void *)(t->f.ram + USED);
+	struct vring_used_elem *e = (struct vring_used_elem *)(void *)(t->f.ram + USED + 4);
+
+	ring(t);
+	for (unsigned i = 0; i < 5000; i++) {
+		if (__atomic_load_n(&used[1], __ATOMIC_ACQUIRE) != t->served) {
+			t->served++;
+			return e[(t->served - 1) % t->size].len;
+		}
+		if (get(t, VIRTIO_PCI_COMMON_STATUS, 1) & VIRTIO_CONFIG_S_NEEDS_RESET)
+			return -1;
+		nap();
+	}
+	fail_msg("no answer");
+	return -1;
+}
+
+static inline u8 request(struct ctx *t, u32 type, u64 sector, u64 data, u32 len, s64 *used)
+{
+	s64 n;
+
+	set_header(t, type, sector);
+	add(t, HEADER, 16, false);
+	if (len)
+		add(t, data, len, type == VIRTIO_BLK_T_IN || type == VIRTIO_BLK_T_GET_ID);
+	add(t, STATUS, 1, true);
+	n = submit(t);
+	if (used)
+		*used = n;
+	return t->f.ram[STATUS];
+}
+
+#endif

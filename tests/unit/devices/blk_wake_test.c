@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A disk's thread that looks for more before it sleeps: a driver that rings and sleeps only when the
+ * rings tell it to gets all its answers, a disk without requests costs nothing, and a reset does not
+ * wait.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/eventfd.h>
+
+#include "tests/unit/devices/blk_fixture.h"
+
+#define RING	64U
+#define SLOTS	16U /* requests at once, of three descriptors each */
+#define TOTAL	20000U
+#define LOST	10000 /* ms */
+#define IDLE_MS 300U
+
+struct driver {
+	struct ctx *t;
+	bool event_idx;
+	int interrupt;
+	unsigned interrupts; /* atomic */
+	unsigned bells;
+	u32 added, taken;
+	u16 free[SLOTS], n_free;
+};
+
+static void on_interrupt(void *arg, u16 vector)
+{
+	struct driver *d = arg;
+
+	(void)vector;
+	__atomic_fetch_add(&d->interrupts, 1, __ATOMIC_RELAXED);
+	eventfd_write(d->interrupt, 1);
+}
+
+static u16 load(const u8 *p)
+{
+	return __atomic_load_n((const u16 *)(const void *)p, __ATOMIC_ACQUIRE);
+}
+
+static void store(u8 *p, u16 value)
+{
+	__atomic_store_n((u16 *)(void *)p, value, __ATOMIC_RELEASE);
+}
+
+/* A read of one sector for each slot; descriptors, headers and buffers stay where they are. */
+static void open_driver(struct driver *d, struct ctx *t, bool event_idx)
+{
+	struct virtio_transport transport = { .interrupt = on_interrupt, .arg = d };
+
+	*d = (struct driver){ .t = t, .event_idx = event_idx };
+	d->interrupt = eventfd(0, EFD_NONBLOCK);
+	virtio_set_transport(t->v, &transport);
+	start_sized(t, event_idx ? 1ULL << VIRTIO_RING_F_EVENT_IDX : 0, RING);
+	for (u16 i = 0; i < SLOTS; i++) {
+		struct virtio_blk_outhdr h = { .type = VIRTIO_BLK_T_IN, .sector = i };
+		struct vring_desc *desc = (struct vring_desc *)(void *)(t->f.ram + DESC) + 3 * i;
+
+		memcpy(t->f.ram + HEADER + 16UL * i, &h, sizeof(h));
+		desc[0] = (struct vring_desc){ HEADER + 16UL * i, 16, VRING_DESC_F_NEXT,
+					       (u16)(3 * i + 1) };
+		desc[1] = (struct vring_desc){ DATA + 512UL * i, 512,
+					       VRING_DESC_F_NEXT | VRING_DESC_F_WRITE,
+					       (u16)(3 * i + 2) };
+		desc[2] = (struct vring_desc){ STATUS + i, 1, VRING_DESC_F_WRITE, 0 };
+		d->free[d->n_free++] = i;
+	}
+}
+
+static void close_driver(struct driver *d)
+{
+	struct virtio_transport none = { .interrupt = NULL };
+
+	put(d->t, VIRTIO_PCI_COMMON_STATUS, 0, 1);
+	virtio_set_transport(d->t->v, &none);
+	close(d->interrupt);
+}
+
+static void add_some(struct driver *d, unsigned n)
+{
+	u8 *avail = d->t->f.ram + AVAIL, *used = d->t->f.ram + USED;
+	u32 old = d->added;
+	bool kick;
+
+	for (; n && d->n_free && d->added < TOTAL; n--) {
+		u16 slot = d->free[--d->n_free];
+
+		d->t->f.ram[STATUS + slot] = NO;
+		store(avail + 4 + 2 * (d->added % RING), (u16)(3 * slot));
+		store(avail + 2, (u16)++d->added);
+	}
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	kick = d->event_idx ? vring_need_event(load(used + 4 + 8 * RING), (u16)d->added, (u16)old)
+			    : !(load(used) & VRING_USED_F_NO_NOTIFY);
+	if (d->added != old && kick) {
+		d->bells++;
+		virtio_ring(d->t->v, 0);
+	}
+}
+
+static void sleep_until_interrupt(struct driver *d)
+{
+	struct pollfd p = { .fd = d->interrupt, .events = POLLIN };
+	u64 n;
+
+	if (poll(&p, 1, LOST) != 1)
+		fail_msg("no interrupt: %u of %u answered", d->taken, d->added);
+	assert_int_equal(read(d->interrupt, &n, 8), 8);
+}
+
+static void take_all(struct driver *d)
+{
+	u8 *used = d->t->f.ram + USED, *avail = d->t->f.ram + AVAIL;
+
+	while (load(used + 2) == (u16)d->taken) {
+		if (d->event_idx)
+			store(avail + 4 + 2 * RING, (u16)d->taken);
+		else
+			store(avail, 0);
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+		if (load(used + 2) == (u16)d->taken)
+			sleep_until_interrupt(d);
+	}
+	if (!d->event_idx)
+		store(avail, VRING_AVAIL_F_NO_INTERRUPT);
+	while (load(used + 2) != (u16)d->taken) {
+		u16 slot = (u16)(load(used + 4 + 8 * (d->taken++ % RING)) / 3);
+
+		assert_in_range(slot, 0, SLOTS - 1);
+		assert_int_equal(d->t->f.ram[STATUS + slot], VIRTIO_BLK_S_OK);
+		d->free[d->n_free++] = slot;
+	}
+}
+
+static void run(struct ctx *t, bool event_idx, unsigned most)
+{
+	struct driver d;
+	u32 seed = 1;
+
+	open_driver(&d, t, event_idx);
+	while (d.taken < TOTAL) {
+		add_some(&d, 1 + (seed = seed * 1664525 + 1013904223) / 65536 % most);
+		if (seed % 5 == 0 && d.n_free)
+			continue;
+		take_all(&d);
+	}
+	print_message("# %u bells, %u interrupts\n", d.bells, d.interrupts);
+	assert_true(d.bells <= TOTAL);
+	assert_true(d.interrupts <= TOTAL);
+	close_driver(&d);
+}
+
+static void test_no_wake_up_is_lost_by_flags(void **state)
+{
+	run(*state, false, SLOTS);
+}
+
+static void test_no_wake_up_is_lost_by_event_index(void **state)
+{
+	run(*state, true, SLOTS);
+}
+
+static void test_no_wake_up_is_lost_one_at_a_time(void **state)
+{
+	run(*state, true, 1);
+}
+
+/*
+ * A driver that sees its answers without interrupts, and has more to do: for each it adds, it waits
+ * for the answer to be there, so never are two of them there at once by chance.
+ */
+static void add_one_by_one(struct driver *d)
+{
+	const u8 *used = d->t->f.ram + USED;
+	u16 before = load(used + 2);
+
+	for (unsigned n = 0; n < SLOTS; n++) {
+		add_some(d, 1);
+		while (load(used + 2) == (u16)(before + n))
+			sched_yield();
+	}
+}
+
+static void stay_on(const cpu_set_t *allowed, unsigned nth)
+{
+	unsigned cpu = 0;
+	cpu_set_t one;
+
+	for (; cpu < CPU_SETSIZE - 1; cpu++)
+		if (CPU_ISSET(cpu, allowed) && !nth--)
+			break;
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	sched_setaffinity(0, sizeof(one), &one);
+}
+
+/* Interrupts for 160 answers, with the driver on the @nth CPU: the device then is on another, or not. */
+static unsigned count_interrupts(struct ctx *t, unsigned nth)
+{
+	struct driver d;
+	cpu_set_t all;
+
+	open_driver(&d, t, false);
+	assert_int_equal(sched_getaffinity(0, sizeof(all), &all), 0);
+	stay_on(&all, nth % (unsigned)CPU_COUNT(&all));
+	for (unsigned i = 0; i < 10; i++) {
+		store(t->f.ram + AVAIL, 0);
+		add_one_by_one(&d);
+		while (d.taken < d.added)
+			take_all(&d);
+	}
+	close_driver(&d);
+	sched_setaffinity(0, sizeof(all), &all);
+	return d.interrupts;
+}
+
+static void test_answers_share_an_interrupt(void **state)
+{
+	unsigned interrupts = 0;
+
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+		skip();
+	/* Both threads have to run at once for a while, which others may prevent. */
+	for (unsigned tries = 0; tries < 500; tries++) {
+		interrupts = count_interrupts(*state, tries);
+		if (interrupts <= 10 * SLOTS / 4)
+			break;
+		nap();
+	}
+	print_message("# %u interrupts for %u answers\n", interrupts, 10 * SLOTS);
+	assert_in_range(interrupts, 1, 10 * SLOTS / 4);
+}
+
+static u64 used_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (u64)t.tv_sec * 1000000 + (u64)t.tv_nsec / 1000;
+}
+
+static void test_an_idle_disk_costs_nothing(void **state)
+{
+	struct driver d;
+	u64 before;
+
+	open_driver(&d, *state, true);
+	for (unsigned i = 0; i < 1000; i++) {
+		add_some(&d, 1);
+		take_all(&d);
+	}
+	nap();
+	before = used_us();
+	for (unsigned i = 0; i < IDLE_MS; i++)
+		nap();
+	assert_in_range(used_us() - before, 0, IDLE_MS * 1000 / 5);
+	close_driver(&d);
+}
+
+static void test_resets_do_not_wait(void **state)
+{
+	for (unsigned i = 0; i < 200; i++) {
+		struct driver d;
+
+		open_driver(&d, *state, true);
+		for (unsigned n = 0; n < i; n++) {
+			add_some(&d, 1 + i % 4);
+			take_all(&d);
+		}
+		add_some(&d, SLOTS);
+		close_driver(&d);
+	}
+}
+
+int main(void)
+{
+#define WITH_RING(f)                                       \
+	{                                                  \
+#f " (io_uring)", f, setup, teardown, NULL \
+	}
+#define WITHOUT(f)                                              \
+	{                                                       \
+#f " (threads)", f, setup_plain, teardown, NULL \
+	}
+	const struct CMUnitTest tests[] = {
+		WITH_RING(test_no_wake_up_is_lost_by_flags),
+		WITHOUT(test_no_wake_up_is_lost_by_flags),
+		WITH_RING(test_no_wake_up_is_lost_by_event_index),
+		WITHOUT(test_no_wake_up_is_lost_by_event_index),
+		WITH_RING(test_no_wake_up_is_lost_one_at_a_time),
+		WITHOUT(test_no_wake_up_is_lost_one_at_a_time),
+		WITH_RING(test_answers_share_an_interrupt),
+		WITHOUT(test_answers_share_an_interrupt),
+		WITH_RING(test_an_idle_disk_costs_nothing),
+		WITHOUT(test_an_idle_disk_costs_nothing),
+		WITH_RING(test_resets_do_not_wait),
+		WITHOUT(test_resets_do_not_wait),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* virtio-net: frames both ways, what waits and what is dropped, a backend that goes away. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <linux/virtio_net.h>
+
+#include "devices/virtio_net.h"
+#include "tests/unit/devices/driver_fixture.h"
+
+#define RX_BUF 0x10000ULL
+#define TX_BUF 0x20000ULL
+#define HDR    12U
+
+struct ctx {
+	struct fake_host f;
+	struct virtio_net *n;
+	struct driver d;
+	int peer;
+	int fd;
+};
+
+static u64 asked_for; /* of the backend with offloads */
+
+static int offload(int fd, u64 features)
+{
+	(void)fd;
+	asked_for = features;
+	return 0;
+}
+
+static int setup_with(void **state, bool offloads, u64 features)
+{
+	struct ctx *t = aligned_alloc(4096, ALIGN_UP(sizeof(*t), 4096UL));
+	struct net_backend b = { .mac = { 2, 1, 2, 3, 4, 5 } };
+	int pair[2];
+
+	assert_non_null(t);
+	memset(t, 0, sizeof(*t));
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair), 0);
+	b.fd = t->fd = pair[0];
+	b.offload = offloads ? offload : NULL;
+	t->peer = pair[1];
+	fake_host_init(&t->f);
+	assert_int_equal(virtio_net_create(&t->n, &b), 0);
+	assert_int_equal(virtio_create(&t->d.v, &t->f.host, virtio_net_type(t->n), t->n), 0);
+	virtio_net_attach(t->n, t->d.v);
+	t->d.f = &t->f;
+	driver_start(&t->d, features | 1ULL << VIRTIO_NET_F_MAC | 1ULL << VIRTIO_NET_F_STATUS);
+	*state = t;
+	return 0;
+}
+
+static int setup(void **state)
+{
+	return setup_with(state, false, 0);
+}
+
+#define OFFLOADS                                                       \
+	(1ULL << VIRTIO_NET_F_CSUM | 1ULL << VIRTIO_NET_F_GUEST_CSUM | \
+	 1ULL << VIRTIO_NET_F_HOST_TSO4 | 1ULL << VIRTIO_NET_F_GUEST_TSO4)
+
+static int setup_offloads(void **state)
+{
+	return setup_with(state, true, OFFLOADS | 1ULL << VIRTIO_NET_F_MRG_RXBUF);
+}
+
+static int setup_unmerged(void **state)
+{
+	return setup_with(state, true, OFFLOADS);
+}
+
+static int teardown(void **state)
+{
+	struct ctx *t = *state;
+
+	virtio_destroy(t->d.v);
+	virtio_net_destroy(t->n);
+	close(t->fd);
+	close(t->peer);
+	free(t);
+	return 0;
+}
+
+static s64 send_frame(struct ctx *t, u32 len, u8 flags, u8 gso)
+{
+	memset(t->f.ram + TX_BUF, 0, HDR);
+	t->f.ram[TX_BUF] = flags;
+	t->f.ram[TX_BUF + 1] = gso;
+	memset(t->f.ram + TX_BUF + HDR, 0x42, 2000);
+	driver_add(&t->d, 1, TX_BUF, len, false);
+	return driver_wait(&t->d, 1);
+}
+
+static ssize_t peer_takes(struct ctx *t)
+{
+	u8 buf[4096];
+
+	return recv(t->peer, buf, sizeof(buf), MSG_DONTWAIT);
+}
+
+static void test_config(void **state)
+{
+	struct ctx *t = *state;
+	u8 c[8] = { 0 };
+
+	virtio_config_io(t->d.v, 0, c, 8, false);
+	assert_memory_equal(c, "\2\1\2\3\4\5\1\0", 8);
+	memset(c, 0xff, 8);
+	virtio_config_io(t->d.v, 0, c, 8, true);
+	virtio_config_io(t->d.v, 0, c, 8, false);
+	assert_memory_equal(c, "\2\1\2\3\4\5\1\0", 8);
+}
+
+static void test_transmit(void **state)
+{
+	struct ctx *t = *state;
+
+	assert_int_equal(send_frame(t, HDR + 60, 0, 0), 0);
+	assert_int_equal(peer_takes(t), 60);
+	assert_int_equal(send_frame(t, HDR + 14, 0, 0), 0);
+	assert_int_equal(peer_takes(t), 14);
+}
+
+static void test_transmit_nonsense(void **state)
+{
+	struct ctx *t = *state;
+
+	assert_int_equal(send_frame(t, 1, 0, 0), 0);
+	assert_int_equal(send_frame(t, HDR, 0, 0), 0);
+	assert_int_equal(send_frame(t, HDR + 13, 0, 0), 0);
+	assert_int_equal(send_frame(t, HDR + 60, VIRTIO_NET_HDR_F_NEEDS_CSUM, 0), 0);
+	assert_int_equal(send_frame(t, HDR + 60, 0, VIRTIO_NET_HDR_GSO_TCPV4), 0);
+	assert_int_equal(send_frame(t, HDR + 65554, 0, 0), 0);
+	assert_int_equal(peer_takes(t), -1);
+	assert_int_equal(send_frame(t, HDR + 20, 0, 0), 0);
+	assert_int_equal(peer_takes(t), 20);
+	/* Only something to write into: an empty frame. */
+	driver_add(&t->d, 1, TX_BUF, 100, true);
+	assert_int_equal(driver_wait(&t->d, 1), 0);
+}
+
+static void test_receive(void **state)
+{
+	struct ctx *t = *state;
+	u8 frame[100];
+	u32 len;
+
+	memset(frame, 0x33, sizeof(frame));
+	/* It waits for a buffer. */
+	assert_int_equal(send(t->peer, frame, sizeof(frame), 0), sizeof(frame));
+	driver_nap();
+	assert_false(driver_take(&t->d, 0, &len));
+	memset(t->f.ram + RX_BUF, 0xee, 200);
+	driver_add(&t->d, 0, RX_BUF, 1526, true);
+	assert_int_equal(driver_wait(&t->d, 0), HDR + 100);
+	assert_memory_equal(t->f.ram + RX_BUF, "\0\0\0\0\0\0\0\0\0\0\1\0", HDR);
+	assert_memory_equal(t->f.ram + RX_BUF + HDR, frame, 100);
+	assert_int_equal(t->f.ram[RX_BUF + HDR + 100], 0xee);
+	/* The buffer waits for a frame. */
+	driver_add(&t->d, 0, RX_BUF, 1526, true);
+	driver_nap();
+	assert_false(driver_take(&t->d, 0, &len));
+	assert_int_equal(send(t->peer, frame, 20, 0), 20);
+	assert_int_equal(driver_wait(&t->d, 0), HDR + 20);
+}
+
+static void test_receive_too_long(void **state)
+{
+	struct ctx *t = *state;
+	u8 frame[2000] = { 0 };
+
+	driver_add(&t->d, 0, RX_BUF, HDR + 60, true);
+	assert_int_equal(send(t->peer, frame, 61, 0), 61);
+	assert_int_equal(send(t->peer, frame, 2000, 0), 2000);
+	assert_int_equal(send(t->peer, frame, 13, 0), 13);
+	assert_int_equal(send(t->peer, frame, 60, 0), 60);
+	assert_int_equal(driver_wait(&t->d, 0), HDR + 60);
+	/* A buffer that holds no frame at all. */
+	driver_add(&t->d, 0, RX_BUF, HDR, true);
+	assert_int_equal(send(t->peer, frame, 60, 0), 60);
+	assert_int_equal(driver_wait(&t->d, 0), -1);
+	assert_true(driver_broken(&t->d));
+}
+
+/* The backend is full: frames wait in the driver's buffers, receiving goes on. */
+static void test_backend_full(void **state)
+{
+	struct ctx *t = *state;
+	unsigned sent = 0, got = 0;
+	u8 frame[60] = { 0 };
+	u32 len;
+
+	memset(t->f.ram + TX_BUF, 0, HDR + 1500);
+	for (unsigned i = 0; i < 16 * 1000; i++) {
+		driver_add(&t->d, 1, TX_BUF, HDR + 1500, false);
+		sent++;
+		for (unsigned wait = 0; wait < 30 && !driver_take(&t->d, 1, &len); wait++) {
+			if (wait == 29)
+				goto full;
+			driver_nap();
+		}
+	}
+	fail_msg("never full");
+full:
+	driver_add(&t->d, 0, RX_BUF, 1526, true);
+	assert_int_equal(send(t->peer, frame, sizeof(frame), 0), sizeof(frame));
+	assert_int_equal(driver_wait(&t->d, 0), HDR + 60);
+	while (peer_takes(t) == 1500)
+		got++;
+	assert_int_equal(driver_wait(&t->d, 1), 0);
+	driver_nap();
+	while (peer_takes(t) == 1500)
+		got++;
+	assert_int_equal(got, sent);
+}
+
+static void test_backend_gone(void **state)
+{
+	struct ctx *t = *state;
+	u8 c[2] = { 0xff, 0xff };
+
+	driver_add(&t->d, 0, RX_BUF, 1526, true);
+	shutdown(t->peer, SHUT_RDWR);
+	for (unsigned i = 0; i < 1000 && c[0]; i++) {
+		virtio_config_io(t->d.v, 6, c, 2, false);
+		driver_nap();
+	}
+	assert_int_equal(c[0], 0);
+	assert_int_equal(virtio_isr(t->d.v) & 2, 2);
+	assert_int_equal(send_frame(t, HDR + 60, 0, 0), 0);
+	assert_false(driver_broken(&t->d));
+}
+
+static void test_reset_storm(void **state)
+{
+	struct ctx *t = *state;
+	u8 frame[60] = { 0 };
+
+	for (unsigned i = 0; i < 200; i++) {
+		assert_int_equal(send(t->peer, frame, sizeof(frame), 0), sizeof(frame));
+		driver_add(&t->d, 0, RX_BUF, 1526, true);
+		driver_add(&t->d, 1, TX_BUF, 100, false);
+		driver_put(&t->d, VIRTIO_PCI_COMMON_STATUS, 0, 1);
+		memset(t->f.ram, 0xcc, FAKE_RAM);
+		while (peer_takes(t) > 0)
+			;
+		driver_start(&t->d, 0);
+	}
+	/* A buffer from before a reset is not filled after it. */
+	driver_put(&t->d, VIRTIO_PCI_COMMON_STATUS, 0, 1);
+	while (recv(t->fd, frame, sizeof(frame), MSG_DONTWAIT) > 0)
+		; /* what still waited */
+	driver_start(&t->d, 0);
+	driver_add(&t->d, 0, RX_BUF, 1526, true);
+	driver_nap();
+	driver_put(&t->d, VIRTIO_PCI_COMMON_STATUS, 0, 1);
+	driver_start(&t->d, 0);
+	driver_add(&t->d, 0, RX_BUF + 0x2000, 1526, true);
+	memset(frame, 0x44, sizeof(frame));
+	assert_int_equal(send(t->peer, frame, sizeof(frame), 0), sizeof(frame));
+	assert_int_equal(driver_wait(&t->d, 0), HDR + 60);
+	assert_memory_equal(t->f.ram + RX_BUF + 0x2000 + HDR, frame, sizeof(frame));
+	for (unsigned i = 0; i < HDR + 60; i++)
+		assert_int_equal(t->f.ram[RX_BUF + i], 0);
+}
+
+static s64 send_unfinished(struct ctx *t, const struct virtio_net_hdr_v1 *h, u32 len)
+{
+	memcpy(t->f.ram + TX_BUF, h, HDR);
+	memset(t->f.ram + TX_BUF + HDR, 0x42, 4000);
+	driver_add(&t->d, 1, TX_BUF, len, false);
+	return driver_wait(&t->d, 1);
+}
+
+static void test_unfinished_frames_go_out(void **state)
+{
+	struct virtio_net_hdr_v1 h = {
+		.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM | VIRTIO_NET_HDR_F_DATA_VALID,
+		.gso_type = VIRTIO_NET_HDR_GSO_TCPV4,
+		.gso_size = 1448,
+		.csum_start = 34,
+		.csum_offset = 16,
+		.num_buffers = 7,
+	};
+	struct ctx *t = *state;
+	u8 buf[4096];
+
+	assert_int_equal(asked_for & OFFLOADS, OFFLOADS);
+	assert_int_equal(send_unfinished(t, &h, HDR + 3000), 0);
+	assert_int_equal(recv(t->peer, buf, sizeof(buf), MSG_DONTWAIT), HDR + 3000);
+	h.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
+	h.num_buffers = 0;
+	assert_memory_equal(buf, &h, HDR);
+	/* Of a kind that was not negotiated, behind the frame's end, without what it needs. */
+	h.gso_type = VIRTIO_NET_HDR_GSO_TCPV6;
+	assert_int_equal(send_unfinished(t, &h, HDR + 3000), 0);
+	h.gso_type = VIRTIO_NET_HDR_GSO_UDP;
+	assert_int_equal(send_unfinished(t, &h, HDR + 3000), 0);
+	h.gso_type = VIRTIO_NET_HDR_GSO_NONE;
+	assert_int_equal(send_unfinished(t, &h, HDR + 51), 0);
+	h.csum_start = 0xffff;
+	assert_int_equal(send_unfinished(t, &h, HDR + 3000), 0);
+	h = (struct virtio_net_hdr_v1){ .gso_type = VIRTIO_NET_HDR_GSO_TCPV4, .gso_size = 1448 };
+	assert_int_equal(send_unfinished(t, &h, HDR + 3000), 0);
+	assert_int_equal(peer_takes(t), -1);
+	/* A whole one. */
+	h.gso_type = VIRTIO_NET_HDR_GSO_NONE;
+	assert_int_equal(send_unfinished(t, &h, HDR + 60), 0);
+	assert_int_equal(peer_takes(t), HDR + 60);
+}
+
+static void test_one_frame_in_several_buffers(void **state)
+{
+	struct ctx *t = *state;
+	u8 frame[HDR + 3000] = { VIRTIO_NET_HDR_F_NEEDS_CSUM };
+	clock_t before;
+	u16 buffers;
+	u32 len;
+
+	memset(frame + HDR, 0x33, 3000);
+	assert_int_equal(send(t->peer, frame, sizeof(frame), 0), sizeof(frame));
+	/* Three are too few; the frame waits, and nothing is given back. */
+	for (u64 i = 0; i < 3; i++) {
+		driver_add(&t->d, 0, RX_BUF + i * 1000, 1000, true);
+		driver_nap();
+	}
+	assert_false(driver_take(&t->d, 0, &len));
+	/* And the device sleeps meanwhile. */
+	before = clock();
+	usleep(300000);
+	assert_true(clock() - before < CLOCKS_PER_SEC / 100);
+	driver_add(&t->d, 0, RX_BUF + 3000, 1000, true);
+	assert_int_equal(driver_wait(&t->d, 0), 1000);
+	assert_true(driver_take(&t->d, 0, &len) && len == 1000);
+	assert_true(driver_take(&t->d, 0, &len) && len == 1000);
+	assert_true(driver_take(&t->d, 0, &len) && len == 12);
+	memcpy(&buffers, t->f.ram + RX_BUF + 10, 2);
+	assert_int_equal(buffers, 4);
+	assert_int_equal(t->f.ram[RX_BUF], VIRTIO_NET_HDR_F_NEEDS_CSUM);
+	assert_memory_equal(t->f.ram + RX_BUF + HDR, frame + HDR, 3000);
+	/* The next one is short again. */
+	assert_int_equal(send(t->peer, frame, HDR + 60, 0), HDR + 60);
+	driver_add(&t->d, 0, RX_BUF, 1000, true);
+	assert_int_equal(driver_wait(&t->d, 0), HDR + 60);
+	memcpy(&buffers, t->f.ram + RX_BUF + 10, 2);
+	assert_int_equal(buffers, 1);
+}
+
+static void test_frame_longer_than_its_buffer(void **state)
+{
+	struct ctx *t = *state;
+	u8 frame[HDR + 3000] = { 0 };
+
+	assert_int_equal(send(t->peer, frame, sizeof(frame), 0), sizeof(frame));
+	assert_int_equal(send(t->peer, frame, HDR + 100, 0), HDR + 100);
+	driver_add(&t->d, 0, RX_BUF, 1000, true);
+	/* Dropped; its buffer takes the next one. */
+	assert_int_equal(driver_wait(&t->d, 0), HDR + 100);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(test_config),
+		TEST(test_transmit),
+		TEST(test_transmit_nonsense),
+		TEST(test_receive),
+		TEST(test_receive_too_long),
+		TEST(test_backend_full),
+		TEST(test_backend_gone),
+		TEST(test_reset_storm),
+		cmocka_unit_test_setup_teardown(test_unfinished_frames_go_out, setup_offloads,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_one_frame_in_several_buffers, setup_offloads,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_frame_longer_than_its_buffer, setup_unmerged,
+						teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The two full fences of a ring, as a litmus test of store buffering: each side stores what it has to
+ * say and then loads what the other one said. It must never happen that neither sees the other's
+ * store, for then both sleep. How often an x86 without the fence does that depends on the machine: the
+ * tests of the bell have failed within ten to ten thousand rounds each time that its fence was taken
+ * away; those of the interrupt have not done so reliably, so what they prove is little. With real
+ * sleeps, as in virtqueue_wake_test.c, it never shows, since each is a system call. The driver's
+ * side is written here, with a fence of its own.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <linux/virtio_ring.h>
+#include <pthread.h>
+#include <sched.h>
+#include <time.h>
+
+#include "devices/virtqueue.h"
+#include "tests/unit/devices/fake_host.h"
+
+#define SIZE   256U /* so that index and entries are not in one line of the cache */
+#define DESC   0x1000ULL
+#define AVAIL  0x2000ULL
+#define USED   0x3000ULL
+#define DATA   0x8000ULL
+#define ROUNDS 400000U
+#define SPINS  20000U  /* then the other one seems not to run */
+#define ENOUGH 1000000 /* us; on a machine that has other work */
+#define LAST   UINT32_MAX
+
+struct ctx {
+	struct fake_host f;
+	struct virtqueue q;
+	struct vq_chain c;
+	bool event_idx;
+	bool (*device)(struct ctx *t);
+	cpu_set_t cpus;
+	u32 begun __attribute__((aligned(64))); /* rounds; atomic */
+	u32 ended __attribute__((aligned(64)));
+	bool told; /* what the device made of the round */
+};
+
+/* Until the counter is another one than @old. */
+static u32 await(const u32 *counter, u32 old)
+{
+	unsigned spins = 0;
+	u32 now;
+
+	while ((now = __atomic_load_n(counter, __ATOMIC_ACQUIRE)) == old)
+		if (++spins % SPINS == 0)
+			sched_yield();
+	return now;
+}
+
+/* Each thread stays on a processor of its own: the @nth of those that this process may use. */
+static void stay_on(const cpu_set_t *allowed, unsigned nth)
+{
+	unsigned cpu = 0;
+	cpu_set_t one;
+
+	for (; cpu < CPU_SETSIZE - 1; cpu++)
+		if (CPU_ISSET(cpu, allowed) && !nth--)
+			break;
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	sched_setaffinity(0, sizeof(one), &one);
+}
+
+static s64 now_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (s64)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+static void *device(void *arg)
+{
+	struct ctx *t = arg;
+
+	stay_on(&t->cpus, 1);
+	for (u32 i = 0; (i = await(&t->begun, i)) != LAST;) {
+		t->told = t->device(t);
+		__atomic_store_n(&t->ended, i, __ATOMIC_RELEASE);
+	}
+	return NULL;
+}
+
+static u16 load(const u8 *p)
+{
+	return __atomic_load_n((const u16 *)(const void *)p, __ATOMIC_ACQUIRE);
+}
+
+static void store(u8 *p, u16 value)
+{
+	__atomic_store_n((u16 *)(void *)p, value, __ATOMIC_RELEASE);
+}
+
+/* "I answered" against "tell me about answers". */
+static bool answer(struct ctx *t)
+{
+	virtqueue_push(&t->q, 0, 0);
+	return virtqueue_wants_interrupt(&t->q);
+}
+
+/* True: the answer was seen. @n: there were before. */
+static bool ask_for_interrupt(struct ctx *t, u16 n)
+{
+	u8 *avail = t->f.ram + AVAIL, *used = t->f.ram + USED;
+
+	if (t->event_idx)
+		store(avail + 4 + 2 * SIZE, n);
+	else
+		store(avail, 0);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	return load(used + 2) != n;
+}
+
+/* "Ring for what you add" against "I added". */
+static bool ask_for_bell(struct ctx *t)
+{
+	return virtqueue_listen(&t->q, true);
+}
+
+/* True: the device is to be told. */
+static bool add(struct ctx *t, u16 n)
+{
+	u8 *avail = t->f.ram + AVAIL, *used = t->f.ram + USED;
+
+	store(avail + 2, (u16)(n + 1));
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	return t->event_idx ? vring_need_event(load(used + 4 + 8 * SIZE), (u16)(n + 1), n)
+			    : !(load(used) & VRING_USED_F_NO_NOTIFY);
+}
+
+/* Before each round neither of the two is told anything. */
+static void quiet(struct ctx *t, bool bells, u16 n)
+{
+	if (!bells && !t->event_idx)
+		store(t->f.ram + AVAIL, VRING_AVAIL_F_NO_INTERRUPT);
+	else if (!bells)
+		store(t->f.ram + AVAIL + 4 + 2 * SIZE, (u16)(n - 1));
+	else
+		virtqueue_listen(&t->q, false);
+}
+
+static void run(bool bells, bool event_idx)
+{
+	struct ctx *t = aligned_alloc(4096, ALIGN_UP(sizeof(*t), 4096UL));
+	const struct vring_desc d = { DATA, 1, 0, 0 };
+	u32 lost = 0, seed = 1;
+	s64 end = now_us() + ENOUGH;
+	pthread_t thread;
+	cpu_set_t cpus;
+
+	/* One processor sees its own stores in order. */
+	if (sched_getaffinity(0, sizeof(cpus), &cpus) || CPU_COUNT(&cpus) < 2)
+		skip();
+	assert_non_null(t);
+	memset(t, 0, sizeof(*t));
+	fake_host_init(&t->f);
+	t->q.max = VIRTQUEUE_MAX;
+	virtqueue_reset(&t->q);
+	t->q.size = SIZE;
+	t->q.desc = DESC;
+	t->q.avail = AVAIL;
+	t->q.used = USED;
+	t->q.event_idx = t->event_idx = event_idx;
+	t->device = bells ? ask_for_bell : answer;
+	memcpy(t->f.ram + DESC, &d, sizeof(d));
+	assert_int_equal(virtqueue_enable(&t->q, &t->f.host), 0);
+	t->cpus = cpus;
+	assert_int_equal(pthread_create(&thread, NULL, device, t), 0);
+	stay_on(&cpus, 0);
+	for (u32 i = 1; i <= ROUNDS && now_us() < end && !lost; i++) {
+		u16 n = (u16)(i - 1);
+		bool saw;
+
+		quiet(t, bells, n);
+		__atomic_store_n(&t->begun, i, __ATOMIC_RELEASE);
+		/* So long does the other one take to see that, more or less. */
+		for (u32 wait = (seed = seed * 1664525 + 1013904223) / 65536 % 1024; wait; wait--)
+			__asm__ volatile("");
+		saw = bells ? add(t, n) : ask_for_interrupt(t, n);
+		await(&t->ended, i - 1);
+		lost += !saw && !t->told;
+		if (bells)
+			assert_int_equal(virtqueue_pop(&t->q, &t->c), 1);
+	}
+	__atomic_store_n(&t->begun, LAST, __ATOMIC_RELEASE);
+	pthread_join(thread, NULL);
+	sched_setaffinity(0, sizeof(cpus), &cpus);
+	assert_int_equal(lost, 0);
+	free(t);
+}
+
+static void test_interrupt_by_flag(void **state)
+{
+	(void)state;
+	run(false, false);
+}
+
+static void test_interrupt_by_event_index(void **state)
+{
+	(void)state;
+	run(false, true);
+}
+
+static void test_bell_by_flag(void **state)
+{
+	(void)state;
+	run(true, false);
+}
+
+static void test_bell_by_event_index(void **state)
+{
+	(void)state;
+	run(true, true);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_interrupt_by_flag),
+		cmocka_unit_test(test_interrupt_by_event_index),
+		cmocka_unit_test(test_bell_by_flag),
+		cmocka_unit_test(test_bell_by_event_index),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

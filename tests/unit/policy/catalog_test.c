@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The catalog against itself and, where there is one, against a real kernel's exports and types. */
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "policy/catalog.h"
+#include "policy/policy.h"
+#include "shadow/kernel/kernel.h"
+
+static void names_are_unique_and_found(void **state)
+{
+	const struct catalog_fn *all;
+	size_t n;
+
+	(void)state;
+	all = catalog_all(&n);
+	assert_true(n >= 16);
+	for (size_t i = 0; i < n; i++) {
+		assert_ptr_equal(catalog_find(all[i].name), &all[i]);
+		assert_int_equal(catalog_index(&all[i]), i);
+	}
+	assert_null(catalog_find("printk"));
+	assert_null(catalog_find(""));
+}
+
+static void rows_are_complete(void **state)
+{
+	const struct catalog_fn *all;
+	size_t n;
+
+	(void)state;
+	all = catalog_all(&n);
+	for (size_t i = 0; i < n; i++) {
+		const struct catalog_fn *f = &all[i];
+		bool field = f->form == NAME_FIELD_PTR || f->form == NAME_FIELD_ARRAY;
+
+		assert_in_range(f->args, 1, REQUEST_ARGS);
+		assert_true((f->form == NAME_NONE) == (f->space == SPACE_NONE));
+		assert_true(field == (f->strct && f->member));
+		assert_true(f->name_arg < f->args);
+		assert_true(f->strvec_arg < f->args || f->strvec_arg == CATALOG_STRVEC_NONE);
+		assert_true(f->object_arg < f->args || f->object_arg == 0xff);
+		/* what cannot be refused has nothing to be refused for */
+		assert_true(f->refusal != REFUSE_NEVER || f->form == NAME_NONE);
+	}
+}
+
+static void what_is_done_can_be_undone(void **state)
+{
+	const struct catalog_fn *all;
+	size_t n;
+
+	(void)state;
+	all = catalog_all(&n);
+	for (size_t i = 0; i < n; i++) {
+		const struct catalog_fn *undo = all[i].undo ? catalog_find(all[i].undo) : NULL;
+
+		if (!all[i].undo)
+			continue;
+		assert_non_null(undo);
+		assert_true(undo->undoes);
+		assert_int_equal(undo->refusal, REFUSE_NEVER);
+		/* an object that is an argument is the same argument there: pairing by its value */
+		if (all[i].object_arg != 0xff)
+			assert_int_equal(all[i].object_arg, undo->object_arg);
+	}
+}
+
+/* Kernel flavours of the images that the tests run with; the test is skipped without. */
+static struct kernel *open_kernel(void)
+{
+	const char *dir = getenv("UMBRA_TEST_IMAGES");
+	struct kernel *k = NULL;
+	char path[4096];
+	struct err e;
+
+	if (!dir)
+		return NULL;
+	snprintf(path, sizeof(path), "%s/cloud/vmlinuz", dir);
+	if (kernel_open(&k, path, false, &e))
+		return NULL;
+	if (kernel_load_symbols(k, &e))
+		fail_msg("%s", e.text);
+	return k;
+}
+
+static void a_stock_kernel_agrees(void **state)
+{
+	struct kernel *k = open_kernel();
+	const struct catalog_fn *all;
+	size_t n;
+
+	(void)state;
+	if (!k) {
+		print_message("SKIP no kernel in UMBRA_TEST_IMAGES\n");
+		skip();
+	}
+	all = catalog_all(&n);
+	for (size_t i = 0; i < n; i++) {
+		const struct catalog_fn *f = &all[i];
+		const struct kernel_export *ex = kernel_export(k, f->name);
+		u32 offset, size;
+		unsigned params;
+		bool variadic;
+
+		assert_non_null(ex);
+		assert_int_equal(ex->class, SYMBOL_FUNCTION);
+		assert_int_equal(kernel_params(k, f->name, &params, &variadic), 0);
+		assert_int_equal(params, f->args);
+		assert_true(variadic == (f->form == NAME_FORMAT));
+		if (!f->strct)
+			continue;
+		assert_int_equal(kernel_member(k, f->strct, f->member, &offset, &size), 0);
+		assert_int_equal(size, f->form == NAME_FIELD_PTR ? 8 : 16);
+	}
+	kernel_close(k);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(names_are_unique_and_found),
+		cmocka_unit_test(rows_are_complete),
+		cmocka_unit_test(what_is_done_can_be_undone),
+		cmocka_unit_test(a_stock_kernel_agrees),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

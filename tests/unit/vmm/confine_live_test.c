@@ -1,0 +1,520 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The command itself with a guest, whose threads are made to call what is on none of their lists, as by
+ * somebody who has taken them over: by ptrace, so as root, and with a /dev/kvm that runs anything.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/types.h"
+
+#define KILLED	    (128 + SIGSYS)
+#define PATIENCE_MS 10000
+#define INSTRUCTION 0x050f /* syscall */
+#define PROC_MAX    8192
+#define NOBODY	    65534
+
+struct guest {
+	pid_t supervisor, vmm;
+	int errors; /* what it says */
+	char name[32];
+};
+
+struct call {
+	const char *what;
+	long nr;
+	unsigned long args[3];
+};
+
+static char vmm[4096], kernel[4096];
+static unsigned inherited; /* filters that a guest's vmm had at its start */
+
+static void nap(void)
+{
+	poll(NULL, 0, 10);
+}
+
+/* What one read(2) gives, or nothing, with NULs behind. */
+static char *read_fd(int fd)
+{
+	static char text[PROC_MAX];
+	size_t len = 0;
+	ssize_t n;
+
+	while (fd >= 0 && (n = read(fd, text + len, sizeof(text) - 1 - len)) > 0)
+		len += (size_t)n;
+	memset(text + len, 0, sizeof(text) - len);
+	return text;
+}
+
+static char *read_proc(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char *text = read_fd(fd);
+
+	if (fd >= 0)
+		close(fd);
+	return text;
+}
+
+static pid_t child_of(pid_t pid, const char *word)
+{
+	char path[64], list[256], *at = list, *end;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, pid);
+	snprintf(list, sizeof(list), "%s", read_proc(path));
+	for (pid_t child; (child = (pid_t)strtol(at, &end, 10)) > 0; at = end) {
+		snprintf(path, sizeof(path), "/proc/%d/cmdline", child);
+		/* Its own name; or "vmm", NUL, and the command. */
+		if (!strcmp(read_proc(path), word) ||
+		    !strcmp(read_proc(path) + strlen(read_proc(path)) + 1, word))
+			return child;
+	}
+	return 0;
+}
+
+static bool filtered(pid_t tid, unsigned filters)
+{
+	char path[64], *at;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", tid);
+	at = strstr(read_proc(path), "\nSeccomp_filters:");
+	return at && strtoul(at + 17, NULL, 10) == filters;
+}
+
+/* While a thread makes another it takes no signals, and the kernel kills it without a word. */
+static bool silent(pid_t tid)
+{
+	char path[64], *at;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", tid);
+	at = strstr(read_proc(path), "\nSigBlk:");
+	return !at || strtoull(at + 8, NULL, 16) >> (SIGSYS - 1) & 1;
+}
+
+/* The thread of that name, once it has confined itself; 0: not there. */
+static pid_t find_thread(pid_t pid, const char *name)
+{
+	unsigned filters = (strncmp(name, "vmm", 3) ? 2 : 1) + inherited;
+	char path[64], want[32];
+	struct dirent *d;
+	pid_t tid = 0;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	snprintf(want, sizeof(want), "%s\n", name);
+	dir = opendir(path);
+	while (dir && !tid && (d = readdir(dir))) {
+		pid_t one = (pid_t)strtol(d->d_name, NULL, 10);
+
+		snprintf(path, sizeof(path), "/proc/%d/comm", one);
+		if (one > 0 && !strcmp(read_proc(path), want) && filtered(one, filters))
+			tid = one;
+	}
+	if (dir)
+		closedir(dir);
+	return tid;
+}
+
+static pid_t await_thread(pid_t pid, const char *name)
+{
+	pid_t tid = 0;
+
+	for (int i = 0; i < PATIENCE_MS / 10 && !(tid = find_thread(pid, name)); i++)
+		nap();
+	return tid;
+}
+
+/* Begin a guest; @before is called in its process, and may not return. */
+static void launch(struct guest *g, void (*before)(void), const char *option, const char *value)
+{
+	int out[2];
+
+	snprintf(g->name, sizeof(g->name), "confine-live-%d", getpid());
+	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+	g->supervisor = fork();
+	assert_true(g->supervisor >= 0);
+	if (!g->supervisor) {
+		int null = open("/dev/null", O_RDWR);
+
+		dup2(null, STDIN_FILENO);
+		dup2(null, STDOUT_FILENO);
+		dup2(out[1], STDERR_FILENO);
+		if (before)
+			before();
+		execl(vmm, "vmm", "run", "--name", g->name, "--memory", "128M", "--kernel", kernel,
+		      option, value, NULL);
+		_exit(127);
+	}
+	close(out[1]);
+	g->errors = out[0];
+	g->vmm = 0;
+}
+
+static void await_guest(struct guest *g)
+{
+	for (int i = 0; i < PATIENCE_MS / 10 && !g->vmm; i++, nap())
+		g->vmm = child_of(g->supervisor, "run");
+	/* The vCPU's is the last one. */
+	if (!g->vmm || !await_thread(g->vmm, "vcpu0")) {
+		kill(g->supervisor, SIGKILL);
+		fail_msg("no confined guest: %s", read_fd(g->errors));
+	}
+}
+
+static void start(struct guest *g, const char *option, const char *value)
+{
+	launch(g, NULL, option, value);
+	await_guest(g);
+}
+
+/* Its exit code; what it said goes into @line. */
+static int finish(struct guest *g, char *line, size_t size)
+{
+	struct pollfd end = { .fd = g->errors, .events = POLLIN };
+	ssize_t n = 0, more;
+	int status;
+
+	/* A guest that lives on is no reason to wait for ever. */
+	if (poll(&end, 1, PATIENCE_MS) <= 0)
+		kill(g->supervisor, SIGKILL);
+	while ((more = read(g->errors, line + n, size - 1 - (size_t)n)) > 0)
+		n += more;
+	line[n] = '\0';
+	close(g->errors);
+	assert_int_equal(waitpid(g->supervisor, &status, 0), g->supervisor);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/*
+ * Stop a thread when it is in a system call or just left one, and have the next be @c. @stay: until it
+ * is over, and as if nothing had been then; its result.
+ */
+static long inject(pid_t tid, const struct call *c, bool stay)
+{
+	struct user_regs_struct old, regs;
+	bool in_call = false;
+	int status;
+
+	assert_int_equal(ptrace(PTRACE_SEIZE, tid, NULL, NULL), 0);
+	for (int i = 0; i < PATIENCE_MS / 10; i++, nap()) {
+		assert_int_equal(ptrace(PTRACE_INTERRUPT, tid, NULL, NULL), 0);
+		assert_int_equal(waitpid(tid, &status, __WALL), tid);
+		assert_true(WIFSTOPPED(status));
+		assert_int_equal(ptrace(PTRACE_GETREGS, tid, NULL, &old), 0);
+		in_call = (ptrace(PTRACE_PEEKTEXT, tid, old.rip - 2, NULL) & 0xffff) == INSTRUCTION;
+		in_call = in_call && !silent(tid);
+		if (in_call)
+			break;
+		assert_int_equal(ptrace(PTRACE_CONT, tid, NULL, NULL), 0);
+	}
+	assert_true(in_call);
+	regs = old;
+	regs.rip -= 2;
+	regs.orig_rax = (unsigned long long)-1; /* nothing to restart */
+	regs.rax = (unsigned long long)c->nr;
+	regs.rdi = c->args[0];
+	regs.rsi = c->args[1];
+	regs.rdx = c->args[2];
+	assert_int_equal(ptrace(PTRACE_SETREGS, tid, NULL, &regs), 0);
+	if (stay) {
+		assert_int_equal(ptrace(PTRACE_SINGLESTEP, tid, NULL, NULL), 0);
+		assert_int_equal(waitpid(tid, &status, __WALL), tid);
+		assert_true(WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP);
+		assert_int_equal(ptrace(PTRACE_GETREGS, tid, NULL, &regs), 0);
+		assert_int_equal(ptrace(PTRACE_SETREGS, tid, NULL, &old), 0);
+	}
+	assert_int_equal(ptrace(PTRACE_DETACH, tid, NULL, NULL), 0);
+	return (long)regs.rax;
+}
+
+static int find_parts(void **state)
+{
+	const char *images = getenv("UMBRA_TEST_IMAGES");
+	ssize_t n = readlink("/proc/self/exe", vmm, sizeof(vmm) - 16);
+	char *slash;
+
+	(void)state;
+	/* build/tests/unit/test_... to build/vmm. */
+	for (int i = 0; n > 0 && i < 3 && (slash = strrchr(vmm, '/')); i++)
+		*slash = '\0';
+	snprintf(vmm + strlen(vmm), sizeof(vmm) - strlen(vmm), "/vmm");
+	snprintf(kernel, sizeof(kernel), "%s/cloud/vmlinuz", images ? images : "build/images");
+	return 0;
+}
+
+static bool cannot(void)
+{
+#if defined(__SANITIZE_ADDRESS__)
+	return true;
+#else
+	return geteuid() || access(vmm, X_OK) || access(kernel, R_OK) ||
+	       access("/dev/kvm", R_OK | W_OK);
+#endif
+}
+
+static void expect_killed(const char *thread, const struct call *c)
+{
+	char line[1024], want[64], socket[64];
+	struct guest g = { 0 };
+	int code;
+
+	start(&g, NULL, NULL);
+	inject(await_thread(g.vmm, thread), c, false);
+	code = finish(&g, line, sizeof(line));
+	snprintf(want, sizeof(want), "vmm: system call %ld of thread %s is forbidden", c->nr,
+		 thread);
+	if (code != KILLED || !strstr(line, want))
+		fail_msg("%s by %s: code %d, and: %s", c->what, thread, code, line);
+	/* Nor does it leave its socket, which it cannot remove itself. */
+	snprintf(socket, sizeof(socket), "/run/umbra/%s.sock", g.name);
+	assert_int_equal(access(socket, F_OK), -1);
+}
+
+static void forbidden_calls_end_the_guest(void **state)
+{
+	const struct call by_vcpu[] = {
+		{ "execve", SYS_execve, { 0 } },
+		{ "openat", SYS_openat, { (unsigned long)AT_FDCWD, 0, O_RDONLY } },
+		{ "io_uring_setup", SYS_io_uring_setup, { 0 } },
+	};
+	const struct call by_main[] = {
+		{ "socket", SYS_socket, { AF_INET, SOCK_STREAM } },
+		{ "rt_sigaction", SYS_rt_sigaction, { SIGSYS } },
+	};
+
+	(void)state;
+	if (cannot())
+		skip();
+	for (size_t i = 0; i < ARRAY_SIZE(by_vcpu); i++)
+		expect_killed("vcpu0", &by_vcpu[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(by_main); i++)
+		expect_killed("vmm", &by_main[i]);
+}
+
+/* So that what killed it above was the call, and not that one was put there. */
+static void an_allowed_call_does_not(void **state)
+{
+	const struct call getpid_ = { "getpid", SYS_getpid, { 0 } };
+	char line[1024];
+	struct guest g = { 0 };
+
+	(void)state;
+	if (cannot())
+		skip();
+	start(&g, NULL, NULL);
+	/* The first of its namespace. */
+	assert_int_equal(inject(await_thread(g.vmm, "vcpu0"), &getpid_, true), 1);
+	assert_int_equal(inject(await_thread(g.vmm, "vmm"), &getpid_, true), 1);
+	kill(g.supervisor, SIGTERM);
+	assert_int_equal(finish(&g, line, sizeof(line)), 128 + SIGTERM);
+	assert_null(strstr(line, "forbidden"));
+}
+
+/* Its process ends, and the guest goes on without. */
+static void the_networks_process_is_confined_too(void **state)
+{
+	const struct call unix_ = { "socket", SYS_socket, { AF_UNIX, SOCK_STREAM } };
+	char line[1024];
+	struct guest g = { 0 };
+	pid_t helper;
+
+	(void)state;
+	if (cannot())
+		skip();
+	start(&g, "--net", "user");
+	helper = child_of(g.vmm, "net-helper");
+	assert_true(helper > 0);
+	assert_int_equal(await_thread(helper, "vmm-net"), helper);
+	inject(helper, &unix_, false);
+	for (int i = 0; i < PATIENCE_MS / 10 && child_of(g.vmm, "net-helper"); i++)
+		nap();
+	assert_int_equal(child_of(g.vmm, "net-helper"), 0);
+	kill(g.supervisor, SIGTERM);
+	assert_int_equal(finish(&g, line, sizeof(line)), 128 + SIGTERM);
+	assert_non_null(strstr(line, " of thread vmm-net is forbidden"));
+}
+
+/* A user who may use /dev/kvm, and has no home. */
+static void become_nobody(void)
+{
+	struct stat st;
+	gid_t group;
+
+	if (stat("/dev/kvm", &st))
+		_exit(126);
+	group = st.st_gid;
+	unsetenv("HOME");
+	if (setgroups(1, &group) || setresgid(NOBODY, NOBODY, NOBODY) ||
+	    setresuid(NOBODY, NOBODY, NOBODY))
+		_exit(126);
+}
+
+/* As container runtimes do it. */
+static void become_nobody_without_namespaces(void)
+{
+	struct sock_filter refuse[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_unshare, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	const struct sock_fprog program = { ARRAY_SIZE(refuse), refuse };
+
+	become_nobody();
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
+		_exit(126);
+}
+
+/* Can that user read what a guest needs? */
+static bool nobody_cannot(void)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		become_nobody();
+		_exit(access(vmm, X_OK) || access(kernel, R_OK) || access("/dev/kvm", R_OK | W_OK));
+	}
+	return pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status) ||
+	       WEXITSTATUS(status);
+}
+
+static unsigned count_lines(const char *s)
+{
+	unsigned n = 0;
+
+	for (; *s; s++)
+		n += *s == '\n';
+	return n;
+}
+
+static bool same_namespace(pid_t a, pid_t b, const char *kind)
+{
+	struct stat of[2];
+	char path[64];
+
+	for (int i = 0; i < 2; i++) {
+		snprintf(path, sizeof(path), "/proc/%d/ns/%s", i ? b : a, kind);
+		assert_int_equal(stat(path, &of[i]), 0);
+	}
+	return of[0].st_ino == of[1].st_ino;
+}
+
+/* In the namespace of @pid; proc(5): the sixth field of a line has the options of the mount. */
+static unsigned writable_mounts(pid_t pid)
+{
+	char path[64], *line, *rest, options[64];
+	unsigned n = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/mountinfo", pid);
+	rest = read_proc(path);
+	assert_true(count_lines(rest) > 0);
+	while ((line = strsep(&rest, "\n")) && *line) {
+		assert_int_equal(sscanf(line, "%*s %*s %*s %*s %*s %63s", options), 1);
+		n += strncmp(options, "ro", 2) != 0;
+	}
+	return n;
+}
+
+/* Of no kind: what a helper was lent to make namespaces is gone, and so is what the VMM had. */
+static bool has_capabilities(pid_t pid)
+{
+	static const char *const kinds[] = { "CapInh:\t", "CapPrm:\t", "CapEff:\t", "CapAmb:\t" };
+	char path[64], *status;
+	bool has = false;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	status = read_proc(path);
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		const char *line = strstr(status, kinds[i]);
+
+		assert_non_null(line);
+		has |= strtoull(line + strlen(kinds[i]), NULL, 16) != 0;
+	}
+	return has;
+}
+
+static void a_user_without_a_home_gets_all_layers(void **state)
+{
+	char line[1024];
+	struct guest g = { 0 };
+	pid_t helper;
+
+	(void)state;
+	if (cannot() || nobody_cannot())
+		skip();
+	launch(&g, become_nobody, "--confine=strict", "--net=user");
+	await_guest(&g);
+	helper = child_of(g.vmm, "net-helper");
+	assert_int_equal(await_thread(helper, "vmm-net"), helper);
+	assert_int_equal(writable_mounts(helper), 0);
+	assert_false(has_capabilities(helper));
+	assert_false(has_capabilities(g.vmm));
+	assert_false(same_namespace(helper, getpid(), "user"));
+	assert_true(same_namespace(helper, getpid(), "net"));
+	kill(g.supervisor, SIGTERM);
+	assert_int_equal(finish(&g, line, sizeof(line)), 128 + SIGTERM);
+	if (count_lines(line) != 1)
+		fail_msg("one line was expected: %s", line);
+}
+
+static void without_namespaces_there_are_fewer_layers(void **state)
+{
+	char line[1024];
+	struct guest g = { 0 };
+
+	(void)state;
+	if (cannot() || nobody_cannot())
+		skip();
+	launch(&g, become_nobody_without_namespaces, "--confine", "on");
+	inherited = 1;
+	await_guest(&g);
+	inherited = 0;
+	kill(g.supervisor, SIGTERM);
+	assert_int_equal(finish(&g, line, sizeof(line)), 128 + SIGTERM);
+	if (count_lines(line) != 1)
+		fail_msg("one line was expected: %s", line);
+	launch(&g, become_nobody_without_namespaces, "--confine", "strict");
+	assert_int_equal(finish(&g, line, sizeof(line)), 1);
+	if (count_lines(line) != 1 || !strstr(line, "--confine strict: ") ||
+	    !strstr(line, "the layer \"pid\""))
+		fail_msg("the layer was to be named: %s", line);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(forbidden_calls_end_the_guest),
+		cmocka_unit_test(an_allowed_call_does_not),
+		cmocka_unit_test(the_networks_process_is_confined_too),
+		cmocka_unit_test(a_user_without_a_home_gets_all_layers),
+		cmocka_unit_test(without_namespaces_there_are_fewer_layers),
+	};
+
+	return cmocka_run_group_tests(tests, find_parts, NULL);
+}

@@ -1,0 +1,413 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Parts of the session layer that need no KVM: names, command line, archive, calls, control socket. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/loop.h"
+#include "vmm/control/control.h"
+#include "vmm/gate/gate_int.h"
+#include "vmm/session/inject.h"
+
+static void names_share_and_return_their_bytes(void **state)
+{
+	static char arena[64 * 1024]; /* 1024 chunks, 64 for each owner */
+	struct names *n;
+	char text[200];
+	u32 a, b, c;
+
+	(void)state;
+	assert_int_equal(names_create(&n, arena, sizeof(arena)), 0);
+	a = names_get(n, 1, "lime");
+	b = names_get(n, 1, "lime");
+	c = names_get(n, 2, "lime");
+	assert_int_not_equal(a, 0);
+	assert_int_equal(a, b);
+	assert_int_not_equal(a, c);
+	assert_string_equal(arena + a, "lime");
+	names_put(n, 1, a);
+	assert_string_equal(arena + a, "lime");
+	assert_int_equal(names_get(n, 1, "lime"), a);
+	names_put(n, 1, a);
+	names_put(n, 1, a);
+	/* all of it can be had again and again */
+	memset(text, 'x', sizeof(text));
+	text[150] = 0;
+	for (int round = 0; round < 3; round++) {
+		unsigned got = 0;
+
+		for (;; got++) {
+			snprintf(text, 4, "%03u", got);
+			text[3] = 'x';
+			if (!names_get(n, 3, text))
+				break;
+		}
+		assert_int_equal(got, 64 / 3);
+		/* another owner's share is its own */
+		assert_int_not_equal(names_get(n, 4, "mine"), 0);
+		names_drop(n, 3);
+	}
+	assert_string_equal(arena + c, "lime");
+	names_destroy(n);
+}
+
+static void agent_takes_the_place_of_rdinit(void **state)
+{
+	static const char *const cases[][2] = {
+		{ "", "rdinit=/.umbra/agent" },
+		{ "quiet single", "rdinit=/.umbra/agent quiet single" },
+		{ "a rdinit=/x b", "a rdinit=/.umbra/agent b" },
+		{ "rdinit=/x rdinit=/y z", "rdinit=/x rdinit=/.umbra/agent z" },
+		{ "a -- rdinit=/x", "rdinit=/.umbra/agent a -- rdinit=/x" },
+		{ "a=\"b rdinit=/x\" c", "rdinit=/.umbra/agent a=\"b rdinit=/x\" c" },
+		{ "a \"rdinit=/x y\" c", "a rdinit=/.umbra/agent c" },
+		{ "a rdinit=\"/x y\" c", "a rdinit=/.umbra/agent c" },
+	};
+	char *s;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		s = inject_cmdline(cases[i][0]);
+		assert_string_equal(s, cases[i][1]);
+		free(s);
+	}
+	s = inject_cmdline_value("rdinit=/x rdinit=/y z", "rdinit");
+	assert_string_equal(s, "/y");
+	free(s);
+	s = inject_cmdline_value("\"rdinit=/x y\" c", "rdinit");
+	assert_string_equal(s, "/x y");
+	free(s);
+	s = inject_cmdline_value("rdinit=\"/x y\" c", "rdinit");
+	assert_string_equal(s, "/x y");
+	free(s);
+	assert_null(inject_cmdline_value("a -- rdinit=/x", "rdinit"));
+	assert_null(inject_cmdline_value("rdinit", "rdinit"));
+}
+
+/* A PVM without a machine: two instances of one session, and memory for frames and answers. */
+struct fixture {
+	struct pvm p;
+	struct policy *policy;
+	unsigned one, two;
+};
+
+static u64 no_time(const struct machine *m)
+{
+	(void)m;
+	return 0;
+}
+
+static int make_pvm(void **state)
+{
+	static const char text[] = "version = 1; sessions = { a = {\n"
+				   "files = ( { from = \"/\"; to = \"/data/a\"; } );\n"
+				   "names = { misc = \"a-%s\"; }; default = \"deny\"; }; };\n";
+	struct fixture *f = calloc(1, sizeof(*f));
+	struct pvm *p = &f->p;
+
+	p->now = no_time;
+	p->frames = calloc(UMBRA_FRAMES, sizeof(*p->frames));
+	p->answers = calloc(UMBRA_FRAMES, sizeof(*p->answers));
+	p->arena = calloc(1, UMBRA_ARENA_SIZE);
+	pthread_rwlock_init(&p->instances_lock, NULL);
+	pthread_mutex_init(&p->ledger_lock, NULL);
+	assert_int_equal(names_create(&p->names, p->arena, UMBRA_ARENA_SIZE), 0);
+	assert_int_equal(record_create(&p->rec, NULL, NULL), 0);
+	assert_int_equal(policy_parse(&f->policy, "p", text, NULL), 0);
+	f->one = (unsigned)pvm_instance_add(p, policy_session(f->policy, "a"), "a", "one");
+	f->two = (unsigned)pvm_instance_add(p, policy_session(f->policy, "a"), "a", "two");
+	*state = f;
+	return 0;
+}
+
+static int free_pvm(void **state)
+{
+	struct fixture *f = *state;
+
+	pvm_instance_remove(&f->p, f->one);
+	pvm_instance_remove(&f->p, f->two);
+	record_close(f->p.rec, NULL);
+	names_destroy(f->p.names);
+	policy_free(f->policy);
+	free(f->p.frames);
+	free(f->p.answers);
+	free(f->p.arena);
+	free(f);
+	return 0;
+}
+
+static void put_name(struct umbra_frame *f, const char *name)
+{
+	memset(f, 0, offsetof(struct umbra_frame, data));
+	f->flags = UMBRA_FRAME_HAS_NAME;
+	f->name.len = f->used = (u32)strlen(name) + 1;
+	memcpy(f->data, name, f->used);
+}
+
+static s64 call(struct fixture *f, unsigned frame, unsigned inst, const char *fn)
+{
+	return pvm_call(&f->p, frame, UMBRA_ID(inst, catalog_index(catalog_find(fn))));
+}
+
+static void a_path_is_answered_by_root_and_name(void **state)
+{
+	struct fixture *f = *state;
+	const struct umbra_answer *a = &f->p.answers[3];
+
+	put_name(&f->p.frames[3], "/etc/../etc//app.conf");
+	assert_int_equal(call(f, 3, f->one, "filp_open"), 0);
+	assert_int_equal(a->verdict, UMBRA_REWRITE);
+	assert_int_equal(a->flags, UMBRA_ANSWER_IN_ROOT);
+	assert_int_equal(a->resolve, DECISION_IN_ROOT);
+	assert_string_equal(a->data + a->root.off, "/data/a");
+	assert_string_equal(a->data + a->name.off, "etc/app.conf");
+}
+
+static void strings_outside_the_frame_are_not_read(void **state)
+{
+	struct fixture *f = *state;
+	static const struct umbra_str bad[] = {
+		{ 0xfffffff0u, 0x20 },
+		{ 0, 0xffffffffu },
+		{ sizeof(((struct umbra_frame *)0)->data), 1 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		put_name(&f->p.frames[0], "/x");
+		f->p.frames[0].name = bad[i];
+		assert_int_equal(call(f, 0, f->one, "filp_open"), 0);
+		/* a name that is not there: as a NULL pointer */
+		assert_int_equal(f->p.answers[0].verdict, UMBRA_DENY);
+		assert_int_equal(f->p.answers[0].error, EFAULT);
+	}
+	assert_int_equal(call(f, UMBRA_FRAMES, f->one, "filp_open"), -EINVAL);
+	assert_int_equal(call(f, 0, 99, "filp_open"), -EINVAL);
+	assert_int_equal(pvm_call(&f->p, 0, UMBRA_ID(f->one, 4000)), -EINVAL);
+	assert_int_equal(pvm_result(&f->p, UMBRA_FRAMES, 0), -EINVAL);
+}
+
+/* Register, fail or succeed, and take back: only what this instance did can be undone. */
+static void the_ledger_undoes_what_was_done(void **state)
+{
+	struct fixture *f = *state;
+	struct umbra_frame *fr = &f->p.frames[1];
+	const struct umbra_answer *a = &f->p.answers[1];
+	u64 id = UMBRA_ID(f->one, catalog_index(catalog_find("misc_register")));
+
+	put_name(fr, "lime");
+	fr->args[0] = 0xffff888000001000;
+	fr->old = 0xffffffffc0001234;
+	assert_int_equal(call(f, 1, f->one, "misc_register"), 0);
+	assert_int_equal(a->verdict, UMBRA_REWRITE);
+	assert_int_equal(a->flags, UMBRA_ANSWER_ARENA | UMBRA_ANSWER_RESULT);
+	assert_string_equal(f->p.arena + a->name.off, "a-lime");
+	assert_int_equal(pvm_instance_objects(&f->p, f->one), 0);
+	fr->ret = (u64)-EBUSY;
+	assert_int_equal(pvm_result(&f->p, 1, id), 0);
+	assert_int_equal(pvm_instance_objects(&f->p, f->one), 0);
+
+	assert_int_equal(call(f, 1, f->one, "misc_register"), 0);
+	fr->ret = 0;
+	/* of another instance: not believed */
+	assert_int_equal(pvm_result(&f->p, 1, UMBRA_ID(f->two, 0)), 0);
+	assert_int_equal(pvm_instance_objects(&f->p, f->one), 0);
+	assert_int_equal(pvm_result(&f->p, 1, id), 0);
+	assert_int_equal(pvm_instance_objects(&f->p, f->one), 1);
+	assert_int_equal(pvm_result(&f->p, 1, id), 0);
+	assert_int_equal(pvm_instance_objects(&f->p, f->one), 1);
+
+	assert_int_equal(call(f, 1, f->two, "misc_deregister"), 0);
+	assert_int_equal(a->verdict, UMBRA_PASS);
+	assert_int_equal(a->flags, 0);
+	assert_int_equal(call(f, 1, f->one, "misc_deregister"), 0);
+	assert_int_equal(a->flags, UMBRA_ANSWER_RESTORE | UMBRA_ANSWER_RESULT);
+	assert_int_equal(a->value, (s64)0xffffffffc0001234);
+	assert_int_equal(pvm_instance_objects(&f->p, f->one), 0);
+}
+
+/* The kernel reads a device's name until its unregister has come back. */
+static void a_name_lives_until_the_kernel_has_let_go(void **state)
+{
+	struct fixture *f = *state;
+	const struct umbra_answer *a = f->p.answers;
+	u64 undo = UMBRA_ID(f->one, catalog_index(catalog_find("misc_deregister")));
+	u64 reg = UMBRA_ID(f->one, catalog_index(catalog_find("misc_register")));
+	u32 off;
+
+	put_name(&f->p.frames[1], "lime");
+	f->p.frames[1].args[0] = 0x1000;
+	assert_int_equal(call(f, 1, f->one, "misc_register"), 0);
+	assert_int_equal(pvm_result(&f->p, 1, reg), 0);
+	off = a[1].name.off;
+	/* one is in misc_deregister() when two registers */
+	assert_int_equal(call(f, 1, f->one, "misc_deregister"), 0);
+	put_name(&f->p.frames[2], "other");
+	assert_int_equal(call(f, 2, f->two, "misc_register"), 0);
+	assert_int_not_equal(a[2].name.off, off);
+	assert_string_equal(f->p.arena + off, "a-lime");
+	assert_int_equal(pvm_result(&f->p, 1, undo), 0);
+	put_name(&f->p.frames[3], "third");
+	assert_int_equal(call(f, 3, f->two, "misc_register"), 0);
+	assert_int_equal(a[3].name.off, off);
+}
+
+static void one_driver_cannot_use_up_what_all_share(void **state)
+{
+	struct fixture *f = *state;
+	u64 id = UMBRA_ID(f->one, catalog_index(catalog_find("misc_register")));
+	char name[32];
+	unsigned i;
+
+	/* the same object again and again is one object */
+	for (i = 0; i < 100; i++) {
+		put_name(&f->p.frames[0], "x");
+		f->p.frames[0].args[0] = 0x1000;
+		assert_int_equal(call(f, 0, f->one, "misc_register"), 0);
+		assert_int_equal(pvm_result(&f->p, 0, id), 0);
+	}
+	assert_int_equal(pvm_instance_objects(&f->p, f->one), 1);
+	for (i = 0; i < OBJECTS_MAX + 10; i++) {
+		snprintf(name, sizeof(name), "n%u", i);
+		put_name(&f->p.frames[0], name);
+		f->p.frames[0].args[0] = 0x2000 + 0x100 * (u64)i;
+		assert_int_equal(call(f, 0, f->one, "misc_register"), 0);
+		if (f->p.answers[0].verdict == UMBRA_DENY)
+			break;
+		assert_int_equal(pvm_result(&f->p, 0, id), 0);
+	}
+	assert_true(i < OBJECTS_MAX);
+	put_name(&f->p.frames[0], "mine");
+	assert_int_equal(call(f, 0, f->two, "misc_register"), 0);
+	assert_int_equal(f->p.answers[0].verdict, UMBRA_REWRITE);
+}
+
+/* "/" of another mount namespace is not the guest's: nothing passes there as it is. */
+static void a_foreign_root_never_passes(void **state)
+{
+	struct fixture *f = *state;
+	struct policy *open;
+	struct umbra_frame *fr = &f->p.frames[0];
+	const struct umbra_answer *a = f->p.answers;
+
+	assert_int_equal(policy_parse(&open, "p",
+				      "version = 1; sessions = { a = { default = \"pass\"; }; };",
+				      NULL),
+			 0);
+	pvm_instance_set_policy(&f->p, f->one, policy_session(open, "a"));
+	put_name(fr, "/etc/x");
+	assert_int_equal(call(f, 0, f->one, "filp_open"), 0);
+	assert_int_equal(a->verdict, UMBRA_PASS);
+	assert_int_equal(a->flags, 0);
+	strncpy(fr->data + 100, "/", 2);
+	fr->root = (struct umbra_str){ 100, 2 };
+	fr->used = 102;
+	assert_int_equal(call(f, 0, f->one, "filp_open"), 0);
+	assert_int_equal(a->flags, UMBRA_ANSWER_IN_ROOT);
+	assert_string_equal(a->data + a->root.off, "/");
+	assert_string_equal(a->data + a->name.off, "etc/x");
+	pvm_instance_set_policy(&f->p, f->one, policy_session(f->policy, "a"));
+	policy_free(open);
+}
+
+static void echo(void *arg, struct control_request *r, const json_t *args)
+{
+	(void)arg;
+	control_reply(r, json_deep_copy(args));
+}
+
+static void stop(void *arg, struct control_request *r, const json_t *args)
+{
+	(void)args;
+	control_fail(r, "stopping");
+	loop_stop(arg);
+}
+
+static const struct control_command commands[] = { { "echo", echo },
+						   { "stop", stop },
+						   { NULL, NULL } };
+
+static int dial(const char *path)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path);
+	assert_int_equal(connect(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	return fd;
+}
+
+static void control_serves_good_clients_among_bad_ones(void **state)
+{
+	static const char talk[] = "{\"execute\":\"echo\"}{\"execute\":\"qmp_capabilities\"}"
+				   "{\"execute\":\"echo\",\"id\":7,\"arguments\":{\"a\":1}}"
+				   "{\"execute\":\"nothing\"} {\"execute\":\"stop\"}";
+	char path[] = "/tmp/umbra-unit-XXXXXX", got[4096];
+	struct control *c, *second;
+	int silent, babbler, good;
+	struct stat st;
+	struct loop *l;
+	struct err e;
+	ssize_t n;
+
+	(void)state;
+	assert_int_equal(mkstemp(path) < 0, 0);
+	unlink(path);
+	assert_int_equal(loop_create(&l), 0);
+	assert_int_equal(control_create(&c, l, path, &e), 0);
+	assert_int_equal(control_add(c, commands, l), 0);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	assert_int_equal(control_create(&second, l, path, &e), -EADDRINUSE);
+	silent = dial(path);
+	babbler = dial(path);
+	good = dial(path);
+	memset(got, '{', sizeof(got));
+	assert_int_equal(send(babbler, got, sizeof(got), 0), sizeof(got));
+	assert_int_equal(send(good, talk, sizeof(talk) - 1, 0), sizeof(talk) - 1);
+	assert_int_equal(loop_run(l), 0);
+	n = recv(good, got, sizeof(got) - 1, 0);
+	assert_true(n > 0);
+	got[n] = 0;
+	assert_non_null(strstr(got, "{\"QMP\""));
+	assert_non_null(strstr(got, "qmp_capabilities"));
+	assert_non_null(strstr(got, "{\"return\":{\"a\":1},\"id\":7}"));
+	assert_non_null(strstr(got, "The command nothing has not been found"));
+	assert_non_null(strstr(got, "stopping"));
+	control_destroy(c);
+	assert_int_equal(access(path, F_OK), -1);
+	loop_destroy(l);
+	close(silent);
+	close(babbler);
+	close(good);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(names_share_and_return_their_bytes),
+		cmocka_unit_test(agent_takes_the_place_of_rdinit),
+		cmocka_unit_test_setup_teardown(a_path_is_answered_by_root_and_name, make_pvm,
+						free_pvm),
+		cmocka_unit_test_setup_teardown(strings_outside_the_frame_are_not_read, make_pvm,
+						free_pvm),
+		cmocka_unit_test_setup_teardown(the_ledger_undoes_what_was_done, make_pvm,
+						free_pvm),
+		cmocka_unit_test_setup_teardown(a_name_lives_until_the_kernel_has_let_go, make_pvm,
+						free_pvm),
+		cmocka_unit_test_setup_teardown(one_driver_cannot_use_up_what_all_share, make_pvm,
+						free_pvm),
+		cmocka_unit_test_setup_teardown(a_foreign_root_never_passes, make_pvm, free_pvm),
+		cmocka_unit_test(control_serves_good_clients_among_bad_ones),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The cache of prepared kernels: what is in it is used, what is wrong with it is replaced, and without
+ * it everything works.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/unit/shadow/synth.h"
+#include "vmm/boot/kernel_cache.h"
+
+#define SPAN ((size_t)0x10000 + SYNTH_SEG)
+
+static char top[64], cache[128], file[128];
+
+static void write_kernel(const char *path, u32 init_size)
+{
+	struct synth elf = synth_elf(), packed, image;
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+	synth_relocs(&elf, 3);
+	packed = synth_pack(&elf, "zstd");
+	image = synth_bzimage(&packed, init_size);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, image.data, image.len), image.len);
+	close(fd);
+	free(elf.data);
+	free(packed.data);
+	free(image.data);
+}
+
+/* How many names of the cache contain @part. */
+static unsigned count(const char *part)
+{
+	DIR *d = opendir(cache);
+	struct dirent *x;
+	unsigned n = 0;
+
+	while (d && (x = readdir(d)))
+		n += strstr(x->d_name, part) != NULL;
+	if (d)
+		closedir(d);
+	return n;
+}
+
+/* The one name that contains @part, with its directory. */
+static void find(const char *part, char *path, size_t len)
+{
+	DIR *d = opendir(cache);
+	struct dirent *x;
+
+	path[0] = '\0';
+	while (d && (x = readdir(d)))
+		if (strstr(x->d_name, part))
+			snprintf(path, len, "%s/%s", cache, x->d_name);
+	if (d)
+		closedir(d);
+	assert_int_not_equal(path[0], 0);
+}
+
+/* Until no writer works any more: they are orphans, which this process has asked for. */
+static void settle(void)
+{
+	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
+		;
+}
+
+/* Was it prepared? Either way it must be the kernel. */
+static bool open_and_check(const char *path, u32 init_size)
+{
+	struct err e = { "" };
+	struct kernel *k;
+	u8 mem[SPAN] = { 0 };
+	bool prepared;
+	size_t len;
+
+	if (kernel_cache_open(&k, path, &e))
+		fail_msg("%s", e.text);
+	kernel_file(k, &len);
+	prepared = len == 4096;
+	assert_int_equal(kernel_layout(k)->init_size, init_size);
+	assert_int_equal(kernel_place(k, mem, SPAN, 0, NULL), 0);
+	assert_int_equal(mem[1], 1);
+	assert_int_equal(mem[SPAN - 1], (u8) ~(SYNTH_SEG - 1));
+	kernel_close(k);
+	settle();
+	return prepared;
+}
+
+static int setup(void **state)
+{
+	char command[160];
+
+	(void)state;
+	snprintf(command, sizeof(command), "rm -rf %s", cache);
+	return system(command);
+}
+
+static int setup_filled(void **state)
+{
+	setup(state);
+	assert_false(open_and_check(file, SYNTH_INIT_SIZE));
+	assert_true(open_and_check(file, SYNTH_INIT_SIZE));
+	return 0;
+}
+
+static void test_second_start_is_prepared(void **state)
+{
+	struct stat st;
+
+	(void)state;
+	assert_false(open_and_check(file, SYNTH_INIT_SIZE));
+	assert_int_equal(count(".kernel"), 1);
+	assert_int_equal(count("new"), 0);
+	assert_true(open_and_check(file, SYNTH_INIT_SIZE));
+	assert_int_equal(stat(cache, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0700);
+}
+
+/* In a process of its own, since that lets its standard streams go. */
+static void complete(const char *path)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (!pid) {
+		kernel_cache_complete(path);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+/* A guest that ended before its writer. */
+static void test_completed_at_the_end(void **state)
+{
+	char fresh[80];
+
+	(void)state;
+	complete("/nonexistent");
+	complete(top);
+	assert_int_equal(count(".kernel"), 0);
+	complete(file);
+	assert_int_equal(count(".kernel"), 1);
+	assert_int_equal(count("new"), 0);
+	assert_true(open_and_check(file, SYNTH_INIT_SIZE));
+	/* It has nothing to do now, and one that has just changed would get no link. */
+	complete(file);
+	snprintf(fresh, sizeof(fresh), "%s/fresh", top);
+	write_kernel(fresh, SYNTH_INIT_SIZE + 4096);
+	complete(fresh);
+	assert_int_equal(count(".kernel"), 1);
+	unlink(fresh);
+}
+
+/* Two names of the same bytes share what was prepared. */
+static void test_keyed_by_content(void **state)
+{
+	char other[160];
+
+	(void)state;
+	snprintf(other, sizeof(other), "%s/other", top); /* made when the program began */
+	assert_false(open_and_check(other, SYNTH_INIT_SIZE));
+	assert_true(open_and_check(other, SYNTH_INIT_SIZE));
+	assert_int_equal(count(".kernel"), 1);
+}
+
+/* A new file under an old name is another kernel, at once; and is not linked while it is too new. */
+static void test_changed_file(void **state)
+{
+	char path[160];
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/changing", top);
+	assert_false(open_and_check(path, SYNTH_INIT_SIZE));
+	assert_true(open_and_check(path, SYNTH_INIT_SIZE));
+	write_kernel(path, 2 * SYNTH_INIT_SIZE);
+	assert_false(open_and_check(path, 2 * SYNTH_INIT_SIZE));
+	assert_false(open_and_check(path, 2 * SYNTH_INIT_SIZE));
+	assert_int_equal(count(".kernel"), 2);
+	write_kernel(path, SYNTH_INIT_SIZE);
+	assert_false(open_and_check(path, SYNTH_INIT_SIZE));
+}
+
+static void damage(off_t at)
+{
+	char path[400];
+	u8 byte;
+	int fd;
+
+	find(".kernel", path, sizeof(path));
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	assert_true(fd >= 0);
+	if (at < 0) {
+		assert_int_equal(ftruncate(fd, -at), 0);
+	} else {
+		assert_int_equal(pread(fd, &byte, 1, at), 1);
+		byte ^= 1;
+		assert_int_equal(pwrite(fd, &byte, 1, at), 1);
+	}
+	close(fd);
+}
+
+/* A file that a start refuses is none, whatever leads to it. */
+static void test_completed_where_it_is_damaged(void **state)
+{
+	(void)state;
+	damage(20);
+	complete(file);
+	assert_int_equal(count(".kernel"), 1);
+	assert_true(open_and_check(file, SYNTH_INIT_SIZE));
+}
+
+/* In the header: seen when it is opened. */
+static void test_damaged_header_is_replaced(void **state)
+{
+	(void)state;
+	damage(20);
+	assert_false(open_and_check(file, SYNTH_INIT_SIZE));
+	assert_true(open_and_check(file, SYNTH_INIT_SIZE));
+	damage(-4096);
+	assert_false(open_and_check(file, SYNTH_INIT_SIZE));
+	assert_true(open_and_check(file, SYNTH_INIT_SIZE));
+}
+
+/* In the pages: seen when they are read. The next start is by the bzImage, the one after prepared. */
+static void test_damaged_pages_are_replaced(void **state)
+{
+	struct kernel *k;
+	u8 mem[SPAN] = { 0 };
+	char path[400];
+	struct stat st;
+
+	(void)state;
+	find(".kernel", path, sizeof(path));
+	assert_int_equal(stat(path, &st), 0);
+	damage(st.st_size - 10);
+	assert_int_equal(kernel_cache_open(&k, file, NULL), 0);
+	assert_int_equal(kernel_place(k, mem, SPAN, 0, NULL), -EBADMSG);
+	kernel_cache_forget(file);
+	kernel_close(k);
+	assert_false(open_and_check(file, SYNTH_INIT_SIZE));
+	assert_true(open_and_check(file, SYNTH_INIT_SIZE));
+}
+
+static void test_foreign_rights_are_ignored(void **state)
+{
+	char path[400];
+
+	(void)state;
+	assert_int_equal(chmod(cache, 0770), 0);
+	assert_false(open_and_check(file, SYNTH_INIT_SIZE));
+	assert_false(open_and_check(file, SYNTH_INIT_SIZE));
+	assert_int_equal(chmod(cache, 0700), 0);
+	assert_true(open_and_check(file, SYNTH_INIT_SIZE));
+	find(".kernel", path, sizeof(path));
+	assert_int_equal(chmod(path, 0622), 0);
+	assert_false(open_and_check(file, SYNTH_INIT_SIZE));
+	assert_true(open_and_check(file, SYNTH_INIT_SIZE)); /* replaced */
+	if (geteuid())
+		return;
+	assert_int_equal(chown(cache, 12345, 12345), 0);
+	assert_false(open_and_check(file, SYNTH_INIT_SIZE));
+	assert_int_equal(chown(cache, 0, 0), 0);
+	find(".kernel", path, sizeof(path));
+	assert_int_equal(chown(path, 12345, 12345), 0);
+	assert_false(open_and_check(file, SYNTH_INIT_SIZE));
+}
+
+/* A link in place of the directory would lead to somewhere that was not checked. */
+static void test_directory_behind_a_link(void **state)
+{
+	char real[160];
+
+	(void)state;
+	snprintf(real, sizeof(real), "%s/real", top);
+	assert_int_equal(rename(cache, real), 0);
+	assert_int_equal(symlink(real, cache), 0);
+	assert_false(open_and_check(file, SYNTH_INIT_SIZE));
+	assert_int_equal(unlink(cache), 0);
+	assert_int_equal(rename(real, cache), 0);
+	assert_true(open_and_check(file, SYNTH_INIT_SIZE));
+}
+
+static void test_no_place(void **state)
+{
+	(void)state;
+	setenv("XDG_CACHE_HOME", "/dev/null", 1);
+	assert_false(open_and_check(file, SYNTH_INIT_SIZE));
+	assert_false(open_and_check(file, SYNTH_INIT_SIZE));
+	setenv("XDG_CACHE_HOME", top, 1);
+}
+
+/* Twelve kernels: the oldest leave, and with them their links. */
+static void test_bounded(void **state)
+{
+	char path[160];
+
+	(void)state;
+	for (unsigned i = 0; i < 12; i++) {
+		snprintf(path, sizeof(path), "%s/k%u", top, i);
+		assert_false(open_and_check(path, SYNTH_INIT_SIZE + (i + 1) * 4096));
+	}
+	assert_int_equal(count(".kernel"), 8);
+	assert_int_equal(count("-"), 8);
+	assert_true(open_and_check(path, SYNTH_INIT_SIZE + 12 * 4096));
+	snprintf(path, sizeof(path), "%s/k0", top);
+	assert_false(open_and_check(path, SYNTH_INIT_SIZE + 4096));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(test_second_start_is_prepared, setup),
+		cmocka_unit_test_setup(test_completed_at_the_end, setup),
+		cmocka_unit_test_setup(test_keyed_by_content, setup_filled),
+		cmocka_unit_test_setup(test_changed_file, setup),
+		cmocka_unit_test_setup(test_completed_where_it_is_damaged, setup_filled),
+		cmocka_unit_test_setup(test_damaged_header_is_replaced, setup_filled),
+		cmocka_unit_test_setup(test_damaged_pages_are_replaced, setup_filled),
+		cmocka_unit_test_setup(test_foreign_rights_are_ignored, setup_filled),
+		cmocka_unit_test_setup(test_directory_behind_a_link, setup_filled),
+		cmocka_unit_test_setup(test_no_place, setup),
+		cmocka_unit_test_setup(test_bounded, setup),
+	};
+	char path[160], command[160];
+	int ret;
+
+	strcpy(top, "/tmp/umbra-cache.XXXXXX");
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1) || !mkdtemp(top))
+		return 1;
+	setenv("XDG_CACHE_HOME", top, 1);
+	snprintf(cache, sizeof(cache), "%s/umbra", top);
+	snprintf(file, sizeof(file), "%s/vmlinuz", top);
+	write_kernel(file, SYNTH_INIT_SIZE);
+	snprintf(path, sizeof(path), "%s/other", top);
+	write_kernel(path, SYNTH_INIT_SIZE);
+	snprintf(path, sizeof(path), "%s/changing", top);
+	write_kernel(path, SYNTH_INIT_SIZE);
+	for (unsigned i = 0; i < 12; i++) {
+		snprintf(path, sizeof(path), "%s/k%u", top, i);
+		write_kernel(path, SYNTH_INIT_SIZE + (i + 1) * 4096);
+	}
+	sleep(4); /* files that have just changed get no link */
+	ret = cmocka_run_group_tests_name("kernel cache", tests, NULL, NULL);
+	snprintf(command, sizeof(command), "rm -rf %s", top);
+	return system(command) ? 1 : ret;
+}

@@ -1,0 +1,400 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The monitor of a machine that runs, asked over its socket. Answers and events must have the shape
+ * that QEMU 7.2's have in sessions with libvirt 9.0 (qmp-shapes.json, made from such transcripts:
+ * "?" behind a member: not always there).
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/exit_code.h"
+#include "vmm/backend/platform.h"
+#include "vmm/boot/probe.h"
+#include "vmm/cli/commands.h"
+#include "vmm/control/client.h"
+#include "vmm/control/control.h"
+#include "vmm/monitor/monitor.h"
+
+/* Exits all the time, so that a pause can be seen. */
+__asm__(".pushsection .rodata\nspin:\n1: out %al, $0x98\n jmp 1b\nspin_end:\n.popsection\n");
+extern const char spin[], spin_end[];
+
+struct fixture {
+	struct machine *m;
+	struct monitor *mon;
+	struct platform *platform;
+	struct run_options o;
+	struct client *c;
+	pthread_t thread;
+	char name[32], disk[32];
+	json_t *shapes;
+	int code;
+};
+
+static void *run(void *arg)
+{
+	struct fixture *f = arg;
+	struct err e;
+
+	f->code = machine_run(f->m, &e);
+	monitor_ended(f->mon, f->code);
+	return NULL;
+}
+
+static void start(struct fixture *f, bool paused)
+{
+	char disk[] = "/tmp/umbra-unit-XXXXXX";
+	struct err e = { "" }, warning;
+	int fd = mkstemp(disk);
+
+	memset(f, 0, sizeof(*f));
+	assert_true(fd >= 0 && !ftruncate(fd, 1 << 20));
+	close(fd);
+	snprintf(f->disk, sizeof(f->disk), "%s", disk);
+	snprintf(f->name, sizeof(f->name), "unit-%d", getpid());
+	f->o.name = f->name;
+	f->o.paused = paused;
+	f->o.cpus = 2;
+	f->o.no_rng = true;
+	f->o.disks[0].path = f->disk;
+	f->o.n_disks = 1;
+	f->shapes = json_load_file("tests/unit/vmm/qmp-shapes.json", 0, NULL);
+	assert_non_null(f->shapes);
+	if (probe_machine(&f->m, 2, spin, (size_t)(spin_end - spin), 0, &e) ||
+	    platform_create(&f->platform, f->m, &f->o, &e) ||
+	    monitor_create(&f->mon, f->m, &f->o, &warning, &e))
+		fail_msg("%s", e.text);
+	monitor_set_devices(f->mon, f->platform, NULL);
+	if (paused)
+		assert_int_equal(machine_pause(f->m), 0);
+	assert_int_equal(pthread_create(&f->thread, NULL, run, f), 0);
+	if (client_open(&f->c, f->name, 5000, &e))
+		fail_msg("%s", e.text);
+}
+
+static void end(struct fixture *f)
+{
+	machine_exit(f->m, VMM_EXIT_POWEROFF, NULL);
+	pthread_join(f->thread, NULL);
+	client_close(f->c);
+	platform_destroy(f->platform);
+	monitor_destroy(f->mon);
+	machine_destroy(f->m);
+	json_decref(f->shapes);
+	unlink(f->disk);
+}
+
+static const char *kind(const json_t *v)
+{
+	return json_is_string(v) ? "string" : json_is_integer(v) ? "integer" : "boolean";
+}
+
+/* Every member that must be there is, of its kind; and none that the schema does not know. */
+static void check(const char *where, json_t *shape, json_t *v)
+{
+	char path[200], optional[80];
+	const char *key;
+	json_t *member;
+	size_t i;
+
+	if (json_is_string(shape)) {
+		if (json_is_object(v) || json_is_array(v) ||
+		    strcmp(kind(v), json_string_value(shape)) != 0)
+			fail_msg("%s is no %s", where, json_string_value(shape));
+		return;
+	}
+	if (json_is_array(shape)) {
+		assert_true(json_is_array(v));
+		json_array_foreach(v, i, member) check(where, json_array_get(shape, 0), member);
+		return;
+	}
+	assert_true(json_is_object(v));
+	json_object_foreach(shape, key, member)
+	{
+		size_t len = strlen(key);
+
+		if (key[len - 1] != '?' && !json_object_get(v, key))
+			fail_msg("%s lacks %s", where, key);
+	}
+	json_object_foreach(v, key, member)
+	{
+		json_t *want = json_object_get(shape, key);
+
+		snprintf(path, sizeof(path), "%s.%s", where, key);
+		snprintf(optional, sizeof(optional), "%s?", key);
+		want = want ? want : json_object_get(shape, optional);
+		if (!want)
+			fail_msg("%s is not known", path);
+		check(path, want, member);
+	}
+}
+
+static json_t *ask(struct fixture *f, const char *command)
+{
+	json_t *out = NULL;
+	struct err e = { "" };
+
+	if (client_call(f->c, command, NULL, &out, &e))
+		fail_msg("%s: %s", command, e.text);
+	check(command, json_object_get(json_object_get(f->shapes, "replies"), command), out);
+	return out;
+}
+
+static void expect_status(struct fixture *f, const char *status)
+{
+	json_t *o = ask(f, "query-status");
+
+	assert_string_equal(json_string_value(json_object_get(o, "status")), status);
+	assert_int_equal(json_is_true(json_object_get(o, "running")), !strcmp(status, "running"));
+	json_decref(o);
+}
+
+static void expect_event(struct fixture *f, const char *name)
+{
+	json_t *o = NULL;
+
+	assert_int_equal(client_event(f->c, 5000, &o), 0);
+	assert_string_equal(json_string_value(json_object_get(o, "event")), name);
+	check(name, json_object_get(json_object_get(f->shapes, "events"), name), o);
+	json_decref(o);
+}
+
+static void sleep_ms(long ms)
+{
+	struct timespec t = { ms / 1000, ms % 1000 * 1000000 };
+
+	nanosleep(&t, NULL);
+}
+
+static bool runs(struct fixture *f)
+{
+	u64 before = vcpu_exits_total(machine_vcpu(f->m, 0));
+
+	sleep_ms(50);
+	return vcpu_exits_total(machine_vcpu(f->m, 0)) != before;
+}
+
+static void answers_have_qemus_shape(void **state)
+{
+	const char *command;
+	struct fixture f;
+	json_t *shape, *o;
+	struct err e;
+
+	(void)state;
+	start(&f, false);
+	json_object_foreach(json_object_get(f.shapes, "replies"), command, shape)
+		json_decref(ask(&f, command));
+	o = ask(&f, "query-cpus-fast");
+	assert_int_equal(json_array_size(o), 2);
+	json_decref(o);
+	o = ask(&f, "query-block");
+	assert_int_equal(json_array_size(o), 1);
+	json_decref(o);
+	assert_int_equal(client_call(f.c, "no-such-command", NULL, NULL, &e), -EREMOTEIO);
+	assert_string_equal(e.text, "The command no-such-command has not been found");
+	end(&f);
+}
+
+static void pause_stops_and_cont_goes_on(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	start(&f, false);
+	expect_status(&f, "running");
+	assert_true(runs(&f));
+	for (int i = 0; i < 20; i++) {
+		json_decref(ask(&f, "stop"));
+		expect_event(&f, "STOP");
+		expect_status(&f, "paused");
+		assert_true(machine_paused(f.m));
+		if (!i)
+			assert_false(runs(&f));
+		json_decref(ask(&f, "stop")); /* no event */
+		json_decref(ask(&f, "cont"));
+		expect_event(&f, "RESUME");
+		expect_status(&f, "running");
+	}
+	assert_true(runs(&f));
+	json_decref(ask(&f, "system_powerdown"));
+	expect_event(&f, "POWERDOWN");
+	machine_exit(f.m, VMM_EXIT_PANIC, NULL);
+	{
+		json_t *o = NULL;
+
+		assert_int_equal(client_event(f.c, 5000, &o), 0);
+		assert_string_equal(json_string_value(json_object_get(o, "event")),
+				    "GUEST_PANICKED");
+		json_decref(o);
+	}
+	expect_event(&f, "SHUTDOWN");
+	end(&f);
+}
+
+static void a_guest_may_begin_paused(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	start(&f, true);
+	expect_status(&f, "prelaunch");
+	assert_int_equal(vcpu_exits_total(machine_vcpu(f.m, 0)), 0);
+	assert_int_equal(vcpu_first_run_ns(machine_vcpu(f.m, 0)), 0);
+	json_decref(ask(&f, "cont"));
+	expect_event(&f, "RESUME");
+	assert_true(runs(&f));
+	/* The end comes through a pause as well. */
+	json_decref(ask(&f, "stop"));
+	expect_event(&f, "STOP");
+	machine_exit(f.m, VMM_EXIT_POWEROFF, NULL);
+	expect_event(&f, "SHUTDOWN");
+	end(&f);
+}
+
+static void descriptors_are_handed_over_by_name(void **state)
+{
+	struct fixture f;
+	struct err e;
+	int pair[2];
+
+	(void)state;
+	start(&f, false);
+	assert_int_equal(pipe(pair), 0);
+	assert_int_equal(client_call(f.c, "getfd", json_pack("{s:s}", "fdname", "x"), NULL, &e),
+			 -EREMOTEIO);
+	assert_string_equal(e.text, "No file descriptor supplied via SCM_RIGHTS");
+	assert_int_equal(client_give_fd(f.c, "x", pair[0], &e), 0);
+	assert_int_equal(client_give_fd(f.c, "9x", pair[0], &e), -EREMOTEIO);
+	close(pair[0]);
+	/* The VMM has it: the pipe has a reader as long as it keeps it. */
+	signal(SIGPIPE, SIG_IGN);
+	assert_int_equal(write(pair[1], "a", 1), 1);
+	assert_int_equal(client_call(f.c, "closefd", json_pack("{s:s}", "fdname", "x"), NULL, &e),
+			 0);
+	assert_int_equal(client_call(f.c, "closefd", json_pack("{s:s}", "fdname", "x"), NULL, &e),
+			 -EREMOTEIO);
+	assert_string_equal(e.text, "File descriptor named 'x' not found");
+	close(pair[1]);
+	end(&f);
+}
+
+static void a_leftover_is_replaced_and_a_living_one_is_not(void **state)
+{
+	struct monitor *second;
+	struct err e, warning;
+	struct fixture f;
+	char *path;
+
+	(void)state;
+	start(&f, false);
+	assert_int_equal(monitor_create(&second, f.m, &f.o, &warning, &e), -EADDRINUSE);
+	assert_non_null(strstr(e.text, "a guest of this name runs already"));
+	assert_int_equal(control_path(&path, f.name, false, &e), 0);
+	assert_int_equal(control_remove_stale(path), -EADDRINUSE);
+	assert_int_equal(access(path, F_OK), 0);
+	end(&f);
+	assert_int_equal(access(path, F_OK), -1);
+	free(path);
+	assert_false(control_name_ok("../x"));
+	assert_false(control_name_ok(".x"));
+	assert_false(control_name_ok(""));
+	assert_true(control_name_ok("a.b-c_D9"));
+}
+
+/* A client that reads slowly, but reads, stays, however much it has been sent in all. */
+static void a_slow_reader_is_kept(void **state)
+{
+	static const char hello[] = "{\"execute\":\"qmp_capabilities\"}";
+	char query[1100];
+	const size_t piece = 500000, rounds = 18; /* more than the limit of what is unsent */
+	char *buf = malloc(piece), *path = NULL;
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct fixture f;
+	struct err e;
+	int len;
+
+	(void)state;
+	/* More than 1000 bytes come back, so that some are always left. */
+	len = snprintf(query, sizeof(query), "{\"execute\":\"query-status\",\"id\":\"%01000d\"}",
+		       0);
+	start(&f, false);
+	signal(SIGPIPE, SIG_IGN);
+	assert_int_equal(control_path(&path, f.name, false, &e), 0);
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path);
+	assert_int_equal(connect(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	assert_int_equal(write(fd, hello, sizeof(hello) - 1), sizeof(hello) - 1);
+	for (size_t i = 0; i < rounds; i++) {
+		for (size_t k = 0; k < 600; k++)
+			assert_int_equal(write(fd, query, (size_t)len), len);
+		assert_int_equal(recv(fd, buf, piece, MSG_WAITALL), piece);
+	}
+	close(fd);
+	free(path);
+	free(buf);
+	end(&f);
+}
+
+/* Who lost its connection to newer clients does not take the guest for gone. */
+static void stop_does_not_believe_a_lost_connection(void **state)
+{
+	struct client *others[CONTROL_CLIENTS + 8];
+	char timeout[] = "--timeout=2", stop[] = "stop";
+	struct fixture f;
+	struct err e;
+	time_t began;
+	int status;
+	pid_t child;
+
+	(void)state;
+	start(&f, false);
+	began = time(NULL);
+	child = fork();
+	assert_true(child >= 0);
+	if (!child) {
+		char *argv[] = { stop, timeout, f.name, NULL };
+
+		_exit(cmd_stop(3, argv));
+	}
+	expect_event(&f, "POWERDOWN");
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		if (client_open(&others[i], f.name, 5000, &e))
+			fail_msg("%s", e.text);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), VMM_EXIT_ERROR);
+	/* It has waited on. */
+	assert_true(time(NULL) > began);
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		client_close(others[i]);
+	end(&f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(answers_have_qemus_shape),
+		cmocka_unit_test(pause_stops_and_cont_goes_on),
+		cmocka_unit_test(a_guest_may_begin_paused),
+		cmocka_unit_test(descriptors_are_handed_over_by_name),
+		cmocka_unit_test(a_leftover_is_replaced_and_a_living_one_is_not),
+		cmocka_unit_test(a_slow_reader_is_kept),
+		cmocka_unit_test(stop_does_not_believe_a_lost_connection),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "vmm/backend/console.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "devices/serial.h"
+#include "devices/virtio_console.h"
+#include "devices/virtio_pci.h"
+#include "vmm/backend/endpoint.h"
+#include "vmm/backend/viewers.h"
+#include "vmm/machine/layout.h"
+
+struct port {
+	struct console *c;
+	unsigned index; /* of the virtio console */
+	struct endpoint *end;
+	char name[80];
+};
+
+struct console {
+	struct console_config config;
+	struct serial *serial;
+	struct virtio_console *device; /* or NULL */
+	struct virtio_pci *pci;
+	pthread_mutex_t tap_lock;
+	struct viewers *viewers;
+	const struct run_port *names; /* of the ports behind the console */
+	size_t n_ports;
+	struct port ports[1 + RUN_MAX_PORTS]; /* 0: the console */
+};
+
+static void tap(struct console *c, const u8 *buf, size_t len)
+{
+	if (!c->config.tap)
+		return;
+	pthread_mutex_lock(&c->tap_lock);
+	for (size_t i = 0; i < len; i++)
+		c->config.tap(c->config.tap_arg, buf[i]);
+	pthread_mutex_unlock(&c->tap_lock);
+}
+
+static void on_serial_output(void *arg, u8 byte)
+{
+	struct console *c = arg;
+
+	endpoint_write(c->ports[0].end, &byte, 1, false);
+	viewers_write(c->viewers, &byte, 1);
+	tap(c, &byte, 1);
+}
+
+static void on_serial_room(void *arg)
+{
+	struct console *c = arg;
+
+	endpoint_room(c->ports[0].end);
+	viewers_room(c->viewers);
+}
+
+static size_t on_virtio_output(void *arg, unsigned port, const u8 *buf, size_t len)
+{
+	struct console *c = arg;
+	size_t taken = endpoint_write(c->ports[port].end, buf, len, true);
+
+	if (!port) {
+		viewers_write(c->viewers, buf, taken);
+		tap(c, buf, taken);
+	}
+	return taken;
+}
+
+static void on_virtio_room(void *arg, unsigned port)
+{
+	struct console *c = arg;
+
+	endpoint_room(c->ports[port].end);
+	if (!port)
+		viewers_room(c->viewers);
+}
+
+static size_t on_input(void *arg, const u8 *buf, size_t len)
+{
+	struct port *p = arg;
+	struct console *c = p->c;
+
+	if (p->index ||
+	    (c->device && c->config.virtio_input && virtio_console_is_open(c->device, 0)))
+		return virtio_console_input(c->device, p->index, buf, len);
+	return serial_input(c->serial, buf, len);
+}
+
+static void on_endpoint_room(void *arg)
+{
+	struct port *p = arg;
+
+	if (p->c->device)
+		virtio_console_room(p->c->device, p->index);
+}
+
+static int open_port(struct console *c, struct machine *m, unsigned index,
+		     const struct run_endpoint *what, struct err *e)
+{
+	struct port *p = &c->ports[index];
+	struct endpoint_config ec = {
+		.m = m,
+		.what = what,
+		.name = p->name,
+		.input = on_input,
+		.room = on_endpoint_room,
+		.arg = p,
+	};
+
+	p->c = c;
+	p->index = index;
+	return endpoint_create(&p->end, &ec, e);
+}
+
+static int add_device(struct console *c, struct machine *m, const struct run_options *o,
+		      struct err *e)
+{
+	struct virtio_console_params p = {
+		.ports = (unsigned)o->n_ports + 1,
+		.output = on_virtio_output,
+		.room = on_virtio_room,
+		.arg = c,
+	};
+	struct virtio *v = NULL;
+	int ret;
+
+	for (size_t i = 0; i < o->n_ports; i++)
+		p.names[i + 1] = o->ports[i].name;
+	ret = virtio_console_create(&c->device, &p);
+	if (!ret)
+		ret = virtio_create(&v, machine_host(m), virtio_console_type(c->device), c->device);
+	if (!ret) {
+		virtio_console_attach(c->device, v);
+		ret = virtio_pci_create(&c->pci, machine_host(m), c->config.bus, v);
+		if (ret)
+			virtio_destroy(v);
+	}
+	return ret ? err_set(e, ret, "cannot add the virtio console: %s", strerror(-ret)) : 0;
+}
+
+int console_create(struct console **out, struct machine *m, const struct run_options *o,
+		   const struct console_config *config, struct err *e)
+{
+	struct console *c = calloc(1, sizeof(*c));
+	struct serial_config sc = {
+		.port = LAYOUT_PORT_COM1,
+		.gsi = LAYOUT_GSI_COM1,
+		.output = on_serial_output,
+		.room = on_serial_room,
+		.polled_input = config->polled_input,
+		.arg = c,
+	};
+	int ret;
+
+	if (!c)
+		return err_set(e, -ENOMEM, "out of memory");
+	pthread_mutex_init(&c->tap_lock, NULL);
+	c->config = *config;
+	c->names = o->ports;
+	c->n_ports = o->n_ports;
+	c->ports[0].c = c;
+	if (viewers_create(&c->viewers, machine_loop(m), o->console.kind == RUN_ATTACH, on_input,
+			   &c->ports[0])) {
+		console_destroy(c);
+		return err_set(e, -ENOMEM, "out of memory");
+	}
+	snprintf(c->ports[0].name, sizeof(c->ports[0].name), "console");
+	ret = serial_create(&c->serial, machine_host(m), &sc);
+	if (ret)
+		err_set(e, ret, "cannot set up the serial port: %s", strerror(-ret));
+	if (!ret && o->virtio_console)
+		ret = add_device(c, m, o, e);
+	for (unsigned i = 0; i < o->n_ports && !ret; i++) {
+		snprintf(c->ports[i + 1].name, sizeof(c->ports[0].name), "port %s",
+			 o->ports[i].name);
+		ret = open_port(c, m, i + 1, &o->ports[i].end, e);
+	}
+	/* The terminal last: it goes raw when nothing can fail any more. */
+	if (!ret)
+		ret = open_port(c, m, 0, &o->console, e);
+	if (ret) {
+		console_destroy(c);
+		return ret;
+	}
+	*out = c;
+	return 0;
+}
+
+void console_destroy(struct console *c)
+{
+	if (!c)
+		return;
+	/* Nothing writes or asks for input any more from here on. */
+	virtio_pci_destroy(c->pci);
+	for (size_t i = 0; i < ARRAY_SIZE(c->ports); i++)
+		endpoint_destroy(c->ports[i].end);
+	viewers_destroy(c->viewers);
+	virtio_console_destroy(c->device);
+	serial_destroy(c->serial);
+	pthread_mutex_destroy(&c->tap_lock);
+	free(c);
+}
+
+void console_reset(struct console *c)
+{
+	serial_reset(c->serial);
+}
+
+int console_attach(struct console *c, int fd, struct err *e)
+{
+	return viewers_add(c->viewers, fd, e);
+}
+
+unsigned console_viewers(struct console *c)
+{
+	return viewers_count(c->viewers);
+}
+
+bool console_port(const struct console *c, unsigned i, struct console_port *out)
+{
+	if (i > c->n_ports)
+		return false;
+	out->name = i ? c->names[i - 1].name : "console";
+	endpoint_describe(c->ports[i].end, out->where, sizeof(out->where));
+	/* A serial port has no way to say that nobody uses it. */
+	out->open = !i || virtio_console_is_open(c->device, i);
+	return true;
+}

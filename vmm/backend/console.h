@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The guest's console: its first serial port and, if it was asked for, port 0 of a virtio console,
+ * both on one endpoint (endpoint.h); and the virtio console's other ports, each on its own.
+ *
+ * The serial port is there from the first instruction on. What the user types goes to the virtio
+ * console if the guest has opened it and @virtio_input says that this is where somebody listens,
+ * else to the serial port: a driver that is loaded is no login yet, so only the guest's command
+ * line tells which of the two is meant.
+ *
+ * On a terminal, which goes raw, Ctrl-a is the escape key: x ends the guest, h shows help, a second
+ * Ctrl-a sends one. From a pipe or a file every byte goes to the guest as it is, no faster than the
+ * guest takes it; the end of the input is of no consequence.
+ *
+ * Beside that others may look at the console and type (viewers.h).
+ *
+ * Output to stdout is written by lines, or after 10 ms; a reader that is slow slows the guest, and
+ * one that is gone is ignored.
+ */
+#ifndef UMBRA_VMM_BACKEND_CONSOLE_H
+#define UMBRA_VMM_BACKEND_CONSOLE_H
+
+#include "base/err.h"
+#include "vmm/machine/machine.h"
+#include "vmm/spec/spec.h"
+
+struct console;
+struct pci_bus;
+
+struct console_config {
+	struct pci_bus *bus; /* for the virtio console */
+	/* Sees each byte of output of the console, one call at a time. May be NULL. */
+	void (*tap)(void *arg, u8 byte);
+	void *tap_arg;
+	bool virtio_input;
+	bool polled_input; /* the guest may be a firmware, see devices/serial.h */
+};
+
+/* @o must outlive it. */
+int console_create(struct console **out, struct machine *m, const struct run_options *o,
+		   const struct console_config *c, struct err *e);
+/*
+ * Stops the virtio console, writes what is left, restores the terminal. After the vCPUs have ended,
+ * before the bus. NULL allowed.
+ */
+void console_destroy(struct console *c);
+
+/* The serial port; the virtio console is reset with its bus. No vCPU runs. */
+void console_reset(struct console *c);
+
+/* A viewer with a socket of its own (viewers.h); @fd is taken over if it succeeds. Main thread. */
+int console_attach(struct console *c, int fd, struct err *e);
+unsigned console_viewers(struct console *c);
+
+/* The console (0) and the virtio console's ports. */
+struct console_port {
+	const char *name;
+	char where[160]; /* see endpoint_describe() */
+	bool open;	 /* by the guest */
+};
+/* False: there are not so many. Main thread. */
+bool console_port(const struct console *c, unsigned i, struct console_port *out);
+
+#endif

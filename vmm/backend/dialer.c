@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "vmm/backend/dialer.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/types.h"
+#include "devices/vhost_user.h"
+#include "vmm/confine/helper.h"
+
+#define PATIENCE_MS 2000
+
+struct dialer {
+	int fd;
+};
+
+/* One number, and a descriptor if @fd is one. */
+static int put(int to, s32 value, int fd)
+{
+	union {
+		char space[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control = { { 0 } };
+	struct iovec iov = { &value, sizeof(value) };
+	struct msghdr h = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	if (fd >= 0) {
+		control.align = (struct cmsghdr){ CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS };
+		memcpy(CMSG_DATA(&control.align), &fd, sizeof(fd));
+		h.msg_control = &control;
+		h.msg_controllen = sizeof(control);
+	}
+	return sendmsg(to, &h, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
+}
+
+/* -EPIPE: the other side is gone. *fd is -1 if none came. */
+static int get(int from, s32 *value, int *fd)
+{
+	union {
+		char space[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control;
+	struct iovec iov = { value, sizeof(*value) };
+	struct msghdr h = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *c;
+	ssize_t len;
+
+	*fd = -1;
+	do {
+		len = recvmsg(from, &h, MSG_CMSG_CLOEXEC);
+	} while (len < 0 && errno == EINTR);
+	if (len < 0)
+		return -errno;
+	c = CMSG_FIRSTHDR(&h);
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
+	    c->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(fd, CMSG_DATA(c), sizeof(*fd));
+	return len == sizeof(*value) ? 0 : -EPIPE;
+}
+
+/* Did the process get all layers? It would not be missed before its disk's back end dies. */
+static int await_strict(const struct dialer *d, const char *path, struct err *e)
+{
+	struct pollfd p = { .fd = d->fd, .events = POLLIN };
+	s32 value = -1;
+	int fd = -1;
+
+	if (poll(&p, 1, PATIENCE_MS) > 0 && !get(d->fd, &value, &fd) && !value && fd < 0)
+		return 0;
+	if (fd >= 0)
+		close(fd);
+	return err_set(
+		e, -EPERM,
+		"--confine strict: the process that connects to --disk vhost-user=%s does not "
+		"get all layers; see vmm doctor",
+		path);
+}
+
+int dialer_create(struct dialer **out, const char *path, enum confine_mode confine, struct err *e)
+{
+	const char *const argv[] = { "vmm", "dial-helper", path, confine_mode_name(confine), NULL };
+	struct dialer *d = calloc(1, sizeof(*d));
+	int pair[2], ret;
+
+	if (!d)
+		return err_set(e, -ENOMEM, "out of memory");
+	ret = helper_pair(pair, SOCK_SEQPACKET);
+	if (ret) {
+		free(d);
+		return err_set(e, ret, "cannot make a socket: %s", strerror(-ret));
+	}
+	ret = helper_spawn("/proc/self/exe", argv, pair[1], confine);
+	close(pair[1]);
+	d->fd = pair[0];
+	if (ret) {
+		dialer_destroy(d);
+		return err_set(e, ret, "--disk vhost-user=%s: cannot start a helper process: %s",
+			       path, strerror(-ret));
+	}
+	if (confine == CONFINE_STRICT) {
+		ret = await_strict(d, path, e);
+		if (ret) {
+			dialer_destroy(d);
+			return ret;
+		}
+	}
+	*out = d;
+	return 0;
+}
+
+void dialer_destroy(struct dialer *d)
+{
+	if (!d)
+		return;
+	if (d->fd >= 0)
+		close(d->fd);
+	free(d);
+}
+
+int dialer_dial(struct dialer *d)
+{
+	struct pollfd p = { .fd = d->fd, .events = POLLIN };
+	int ret = d->fd < 0 ? -EPIPE : put(d->fd, 0, -1), fd = -1;
+	s32 result = -EPIPE;
+
+	if (!ret && poll(&p, 1, PATIENCE_MS) <= 0)
+		ret = -EPIPE;
+	if (!ret)
+		ret = get(d->fd, &result, &fd);
+	if (ret) {
+		/* An answer that came late would be taken for the next one's. */
+		if (d->fd >= 0)
+			close(d->fd);
+		d->fd = -1;
+	}
+	if (!ret && fd >= 0)
+		return fd;
+	return ret ? ret : result < 0 ? (int)result : -EPIPE;
+}
+
+int dialer_serve(const char *path, enum confine_mode confine)
+{
+	s32 value = 0;
+	int fd = -1;
+
+	if (confine == CONFINE_STRICT && put(HELPER_FD, 0, -1))
+		return 0;
+	while (!get(HELPER_FD, &value, &fd)) {
+		if (fd >= 0)
+			close(fd);
+		fd = vhost_user_dial(path);
+		if (put(HELPER_FD, fd < 0 ? fd : 0, fd))
+			break;
+		if (fd >= 0)
+			close(fd);
+	}
+	return 0;
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <stdio.h>
+
+#include "vmm/backend/endpoint_int.h"
+
+int endpoint_create(struct endpoint **out, const struct endpoint_config *c, struct err *e)
+{
+	*out = NULL;
+	switch (c->what->kind) {
+	case RUN_ATTACH:
+		return 0;
+	case RUN_PTY:
+	case RUN_SOCKET:
+		return endpoint_stream_create(out, c, e);
+	case RUN_STDIO:
+	case RUN_FILE:
+	default:
+		return endpoint_stdio_create(out, c, e);
+	}
+}
+
+void endpoint_destroy(struct endpoint *ep)
+{
+	if (ep)
+		ep->ops->destroy(ep);
+}
+
+size_t endpoint_write(struct endpoint *ep, const u8 *buf, size_t len, bool may_refuse)
+{
+	return !ep ? len : ep->ops->write(ep, buf, len, may_refuse);
+}
+
+void endpoint_room(struct endpoint *ep)
+{
+	if (ep)
+		ep->ops->room(ep);
+}
+
+void endpoint_describe(const struct endpoint *ep, char *buf, size_t len)
+{
+	if (ep)
+		ep->ops->describe(ep, buf, len);
+	else
+		snprintf(buf, len, "null");
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The outer end of a guest's byte stream: this process's terminal or pipes, a new pseudo-terminal,
+ * a UNIX socket, or a file.
+ *
+ * Where nobody reads at the moment (a socket without a client, a pseudo-terminal), the last
+ * ENDPOINT_RING bytes are kept for who comes; older ones go first, because a guest must not stop
+ * for want of a reader. A client that is there but slow holds up the stream if its source can
+ * wait, and loses the oldest bytes if it cannot (a serial port). The newest client of a socket takes the
+ * place of the one before: a client that is stuck locks nobody out.
+ */
+#ifndef UMBRA_VMM_BACKEND_ENDPOINT_H
+#define UMBRA_VMM_BACKEND_ENDPOINT_H
+
+#include "base/err.h"
+#include "vmm/machine/machine.h"
+#include "vmm/spec/spec.h"
+
+#define ENDPOINT_RING 65536U
+
+struct endpoint;
+
+struct endpoint_config {
+	struct machine *m;
+	const struct run_endpoint *what;
+	const char *name; /* for messages to the user, e.g. "console" */
+	/* Bytes for the guest; returns how many it took. Main thread. */
+	size_t (*input)(void *arg, const u8 *buf, size_t len);
+	/* endpoint_write() had refused bytes and would take some now. Main thread. May be NULL. */
+	void (*room)(void *arg);
+	void *arg;
+};
+
+/*
+ * Main thread. For stdio the terminal goes raw here. Nothing of @c but what its pointers name is
+ * kept. RUN_ATTACH has no end out there (see viewers.h): *out is NULL then, which all functions
+ * below take; it swallows what is written.
+ */
+int endpoint_create(struct endpoint **out, const struct endpoint_config *c, struct err *e);
+/* Writes what is left, as far as somebody reads. Main thread. NULL allowed. */
+void endpoint_destroy(struct endpoint *ep);
+
+/*
+ * Bytes from the guest; any thread. Returns how many were taken: all of them, or fewer if
+ * @may_refuse and there is a reader who is slow.
+ */
+size_t endpoint_write(struct endpoint *ep, const u8 *buf, size_t len, bool may_refuse);
+/* As QEMU calls such a thing: "pty:/dev/pts/3", "unix:PATH,server=on", "file", "null". */
+void endpoint_describe(const struct endpoint *ep, char *buf, size_t len);
+/* The guest takes input again. Any thread. */
+void endpoint_room(struct endpoint *ep);
+
+#endif

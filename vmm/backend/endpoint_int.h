@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The two kinds of endpoint, for endpoint.c. */
+#ifndef UMBRA_VMM_BACKEND_ENDPOINT_INT_H
+#define UMBRA_VMM_BACKEND_ENDPOINT_INT_H
+
+#include "vmm/backend/endpoint.h"
+
+struct endpoint_ops {
+	void (*destroy)(struct endpoint *ep);
+	size_t (*write)(struct endpoint *ep, const u8 *buf, size_t len, bool may_refuse);
+	void (*room)(struct endpoint *ep);
+	void (*describe)(const struct endpoint *ep, char *buf, size_t len);
+};
+
+/* Each kind begins with it. */
+struct endpoint {
+	const struct endpoint_ops *ops;
+	struct endpoint_config c;
+};
+
+/* stdin and stdout; a file for output. */
+int endpoint_stdio_create(struct endpoint **out, const struct endpoint_config *c, struct err *e);
+/* A pseudo-terminal, a socket. */
+int endpoint_stream_create(struct endpoint **out, const struct endpoint_config *c, struct err *e);
+
+#endif

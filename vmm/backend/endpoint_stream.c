@@ -1,0 +1,384 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A pseudo-terminal or a UNIX socket, behind a ring of bytes.
+ *
+ * All reading happens on the main thread; a write by the guest goes out at once if the ring is
+ * empty, else with what is there before it. The pseudo-terminal's other end is kept open, because
+ * the kernel reports a master whose slave is closed as hung up, for ever; so nobody knows whether
+ * somebody reads there.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "vmm/backend/endpoint_int.h"
+
+#define LINGER_MS 200 /* for a client to take what is left at the end */
+
+struct stream {
+	struct endpoint ep; /* first */
+	struct loop *loop;
+	int listener, slave; /* or -1 */
+	int room_fd;	     /* the guest has room again */
+	bool bound;	     /* the socket's file is ours */
+	char tty[64];	     /* the slave's path */
+
+	pthread_mutex_t lock;
+	int fd; /* the client, or the terminal's master; -1 */
+	bool want_in, want_out;
+	bool eof;     /* the client sends no more; it may still read */
+	bool parked;  /* it is gone, but not all that it sent was taken yet: not in the loop */
+	bool starved; /* endpoint_write() refused something */
+	u8 *ring;
+	u64 head, tail; /* free-running */
+
+	/* Input: main thread. */
+	u8 in[512];
+	size_t in_at, in_len;
+};
+
+static struct stream *stream_of(struct endpoint *ep)
+{
+	return (struct stream *)(void *)ep;
+}
+
+/* --- output, with the lock ----------------------------------------------------------------- */
+
+static void watch(struct stream *s)
+{
+	if (s->fd >= 0)
+		loop_mod(s->loop, s->fd,
+			 (s->want_in ? (u32)EPOLLIN : 0) | (s->want_out ? (u32)EPOLLOUT : 0));
+}
+
+static void drain(struct stream *s)
+{
+	bool before = s->want_out;
+
+	while (s->fd >= 0 && s->head != s->tail) {
+		size_t at = s->tail % ENDPOINT_RING, len = ENDPOINT_RING - at;
+		ssize_t n;
+
+		if (len > s->head - s->tail)
+			len = (size_t)(s->head - s->tail);
+		n = write(s->fd, s->ring + at, len);
+		if (n > 0)
+			s->tail += (u64)n;
+		else if (n < 0 && errno != EINTR)
+			break; /* full, or gone: then reading says so */
+	}
+	s->want_out = s->head != s->tail;
+	if (s->want_out != before)
+		watch(s);
+}
+
+static size_t stream_write(struct endpoint *ep, const u8 *buf, size_t len, bool may_refuse)
+{
+	struct stream *s = stream_of(ep);
+	size_t taken = len;
+	u64 free_bytes;
+
+	pthread_mutex_lock(&s->lock);
+	if (s->fd >= 0 && s->head - s->tail + len > ENDPOINT_RING)
+		drain(s);
+	free_bytes = ENDPOINT_RING - (s->head - s->tail);
+	if (may_refuse && s->listener >= 0 && s->fd >= 0 && taken > free_bytes) {
+		taken = (size_t)free_bytes;
+		s->starved = true;
+	}
+	for (size_t i = 0; i < taken; i++)
+		s->ring[s->head++ % ENDPOINT_RING] = buf[i];
+	if (s->head - s->tail > ENDPOINT_RING)
+		s->tail = s->head - ENDPOINT_RING;
+	if (!s->want_out)
+		drain(s);
+	pthread_mutex_unlock(&s->lock);
+	return taken;
+}
+
+/* --- the client, main thread --------------------------------------------------------------- */
+
+static void hang_up(struct stream *s)
+{
+	bool starved;
+
+	pthread_mutex_lock(&s->lock);
+	loop_del(s->loop, s->fd);
+	close(s->fd);
+	s->fd = -1;
+	s->want_out = s->eof = s->parked = false;
+	starved = s->starved;
+	s->starved = false;
+	pthread_mutex_unlock(&s->lock);
+	s->in_at = s->in_len = 0;
+	if (starved && s->ep.c.room)
+		s->ep.c.room(s->ep.c.arg);
+}
+
+static void on_client(void *arg, u32 events);
+
+static void want_input(struct stream *s, bool on)
+{
+	pthread_mutex_lock(&s->lock);
+	if (s->parked && on && !loop_add(s->loop, s->fd, EPOLLIN, on_client, s))
+		s->parked = false;
+	if (s->want_in != on) {
+		s->want_in = on;
+		watch(s);
+	}
+	pthread_mutex_unlock(&s->lock);
+}
+
+static void feed(struct stream *s)
+{
+	s->in_at += s->ep.c.input(s->ep.c.arg, s->in + s->in_at, s->in_len - s->in_at);
+	want_input(s, s->in_at == s->in_len && !s->eof);
+}
+
+static void read_input(struct stream *s)
+{
+	ssize_t n = read(s->fd, s->in, sizeof(s->in));
+
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		return;
+	if (n < 0) {
+		hang_up(s);
+		return;
+	}
+	if (!n) {
+		s->eof = true;
+		want_input(s, false); /* until it hangs up */
+		return;
+	}
+	s->in_at = 0;
+	s->in_len = (size_t)n;
+	feed(s);
+}
+
+static void on_client(void *arg, u32 events)
+{
+	struct stream *s = arg;
+	bool room = false;
+
+	if (events & EPOLLOUT) {
+		pthread_mutex_lock(&s->lock);
+		drain(s);
+		if (s->starved && s->head - s->tail < ENDPOINT_RING / 2) {
+			s->starved = false;
+			room = true;
+		}
+		pthread_mutex_unlock(&s->lock);
+	}
+	if (room && s->ep.c.room)
+		s->ep.c.room(s->ep.c.arg);
+	if ((events & EPOLLIN) && s->want_in) {
+		read_input(s);
+	} else if ((events & (EPOLLHUP | EPOLLERR)) && s->in_at < s->in_len) {
+		loop_del(s->loop, s->fd);
+		s->parked = true;
+	} else if (events & (EPOLLHUP | EPOLLERR)) {
+		hang_up(s);
+	}
+}
+
+static void on_room(void *arg, u32 events)
+{
+	struct stream *s = arg;
+	u64 n;
+
+	(void)events;
+	if (read(s->room_fd, &n, sizeof(n)) > 0 && s->in_at < s->in_len)
+		feed(s);
+}
+
+static void stream_room(struct endpoint *ep)
+{
+	/* A full counter wakes as well. */
+	eventfd_write(stream_of(ep)->room_fd, 1);
+}
+
+static int adopt(struct stream *s, int fd)
+{
+	int ret;
+
+	pthread_mutex_lock(&s->lock);
+	s->fd = fd;
+	s->want_in = true;
+	s->want_out = false;
+	ret = loop_add(s->loop, fd, EPOLLIN, on_client, s);
+	if (ret) {
+		s->fd = -1;
+		close(fd);
+	} else {
+		drain(s);
+	}
+	pthread_mutex_unlock(&s->lock);
+	return ret;
+}
+
+static void on_connection(void *arg, u32 events)
+{
+	struct stream *s = arg;
+	int fd = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	(void)events;
+	if (fd < 0)
+		return;
+	if (s->fd >= 0)
+		hang_up(s);
+	adopt(s, fd);
+}
+
+/* --- life ---------------------------------------------------------------------------------- */
+
+static int open_pty(struct stream *s, struct err *e)
+{
+	struct termios t;
+	int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
+
+	if (master < 0 || grantpt(master) || unlockpt(master) ||
+	    ptsname_r(master, s->tty, sizeof(s->tty)))
+		goto fail;
+	s->slave = open(s->tty, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (s->slave < 0 || tcgetattr(s->slave, &t))
+		goto fail;
+	cfmakeraw(&t);
+	if (tcsetattr(s->slave, TCSANOW, &t))
+		goto fail;
+	fprintf(stderr, "vmm: %s is on %s\n", s->ep.c.name, s->tty);
+	return adopt(s, master);
+fail:
+	err_set(e, -errno, "%s: cannot make a pseudo-terminal: %s", s->ep.c.name, strerror(errno));
+	if (master >= 0)
+		close(master);
+	return -EIO;
+}
+
+/* A socket that a guest left behind when it was killed: nobody listens on it. */
+static void remove_stale(const struct sockaddr_un *a)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return;
+	if (connect(fd, (const struct sockaddr *)(const void *)a, sizeof(*a)) &&
+	    errno == ECONNREFUSED)
+		unlink(a->sun_path);
+	close(fd);
+}
+
+static int open_socket(struct stream *s, struct err *e)
+{
+	const char *path = s->ep.c.what->path;
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	const struct sockaddr *sa = (const struct sockaddr *)(const void *)&a;
+	int ret;
+
+	if (strlen(path) >= sizeof(a.sun_path))
+		return err_set(e, -ENAMETOOLONG, "%s: %s: a socket's path has less than %zu bytes",
+			       s->ep.c.name, path, sizeof(a.sun_path));
+	memcpy(a.sun_path, path, strlen(path));
+	s->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	/* What the file is created with: nobody else gets at the guest's console. */
+	if (s->listener < 0 || fchmod(s->listener, 0600))
+		goto fail;
+	ret = bind(s->listener, sa, sizeof(a));
+	if (ret && errno == EADDRINUSE) {
+		remove_stale(&a);
+		ret = bind(s->listener, sa, sizeof(a));
+	}
+	if (ret)
+		goto fail;
+	s->bound = true;
+	if (listen(s->listener, 4))
+		goto fail;
+	ret = loop_add(s->loop, s->listener, EPOLLIN, on_connection, s);
+	return ret ? err_set(e, ret, "%s: cannot wait for clients", s->ep.c.name) : 0;
+fail:
+	return err_set(e, -errno, "%s: cannot listen on %s: %s%s", s->ep.c.name, path,
+		       strerror(errno),
+		       errno == EADDRINUSE ? "; another program uses it, or it is no socket" : "");
+}
+
+static void stream_destroy(struct endpoint *ep)
+{
+	struct stream *s = stream_of(ep);
+	struct pollfd p = { .fd = s->fd, .events = POLLOUT };
+
+	if (s->listener >= 0) {
+		loop_del(s->loop, s->listener);
+		close(s->listener);
+		if (s->bound)
+			unlink(s->ep.c.what->path);
+	}
+	pthread_mutex_lock(&s->lock);
+	/* Nobody can read a pseudo-terminal after its master is gone. */
+	while (s->fd >= 0 && s->slave < 0 && s->head != s->tail && poll(&p, 1, LINGER_MS) > 0 &&
+	       !(p.revents & (POLLERR | POLLHUP)))
+		drain(s);
+	pthread_mutex_unlock(&s->lock);
+	if (s->fd >= 0) {
+		loop_del(s->loop, s->fd);
+		close(s->fd);
+	}
+	if (s->slave >= 0)
+		close(s->slave);
+	if (s->room_fd >= 0) {
+		loop_del(s->loop, s->room_fd);
+		close(s->room_fd);
+	}
+	pthread_mutex_destroy(&s->lock);
+	free(s->ring);
+	free(s);
+}
+
+static void stream_describe(const struct endpoint *ep, char *buf, size_t len)
+{
+	const struct stream *s = (const struct stream *)(const void *)ep;
+
+	if (ep->c.what->kind == RUN_PTY)
+		snprintf(buf, len, "pty:%s", s->tty);
+	else
+		snprintf(buf, len, "unix:%s,server=on", ep->c.what->path);
+}
+
+int endpoint_stream_create(struct endpoint **out, const struct endpoint_config *c, struct err *e)
+{
+	static const struct endpoint_ops ops = { stream_destroy, stream_write, stream_room,
+						 stream_describe };
+	struct stream *s = calloc(1, sizeof(*s));
+	int ret;
+
+	if (!s)
+		return err_set(e, -ENOMEM, "out of memory");
+	pthread_mutex_init(&s->lock, NULL);
+	s->ep.ops = &ops;
+	s->ep.c = *c;
+	s->loop = machine_loop(c->m);
+	s->fd = s->listener = s->slave = -1;
+	s->room_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	s->ring = malloc(ENDPOINT_RING);
+	ret = s->ring && s->room_fd >= 0 ? loop_add(s->loop, s->room_fd, EPOLLIN, on_room, s)
+					 : -ENOMEM;
+	if (ret)
+		err_set(e, ret, "%s: cannot be set up: %s", c->name, strerror(-ret));
+	else
+		ret = c->what->kind == RUN_PTY ? open_pty(s, e) : open_socket(s, e);
+	if (ret) {
+		stream_destroy(&s->ep);
+		return ret;
+	}
+	*out = &s->ep;
+	return 0;
+}

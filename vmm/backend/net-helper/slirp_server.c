@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "vmm/backend/net-helper/slirp_server.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <slirp/libslirp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "vmm/backend/net.h"
+#include "vmm/confine/confine.h"
+#include "vmm/confine/helper.h"
+
+#define NETWORK	   0x0a000200U /* 10.0.2.0/24, as everywhere */
+#define MAX_TIMERS 8
+#define MAX_FDS	   1024
+#define BATCH	   64 /* frames of the guest before sockets have their turn */
+
+struct timer {
+	bool used;
+	s64 at_ms; /* -1: not armed */
+	SlirpTimerCb fn;
+	void *arg;
+};
+
+struct user_net {
+	Slirp *slirp;
+	struct timer timers[MAX_TIMERS];
+	struct pollfd fds[MAX_FDS];
+	unsigned n_fds;
+	u8 frame[NET_FRAME_MAX];
+};
+
+/* --- what libslirp asks of us -------------------------------------------------------------- */
+
+static ssize_t on_send(const void *buf, size_t len, void *opaque)
+{
+	(void)opaque;
+	/* A guest that does not read loses frames, as on a wire. */
+	if (send(HELPER_FD, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno != EAGAIN)
+		return -1;
+	return (ssize_t)len;
+}
+
+static void on_guest_error(const char *msg, void *opaque)
+{
+	(void)msg;
+	(void)opaque;
+}
+
+static int64_t now_ns(void *opaque)
+{
+	struct timespec t;
+
+	(void)opaque;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static void *timer_new(SlirpTimerCb fn, void *arg, void *opaque)
+{
+	struct user_net *u = opaque;
+
+	for (size_t i = 0; i < MAX_TIMERS; i++) {
+		if (u->timers[i].used)
+			continue;
+		u->timers[i] = (struct timer){ true, -1, fn, arg };
+		return &u->timers[i];
+	}
+	return NULL;
+}
+
+static void timer_free(void *timer, void *opaque)
+{
+	(void)opaque;
+	if (timer)
+		((struct timer *)timer)->used = false;
+}
+
+static void timer_mod(void *timer, int64_t at_ms, void *opaque)
+{
+	(void)opaque;
+	if (timer)
+		((struct timer *)timer)->at_ms = at_ms;
+}
+
+static void on_fd(int fd, void *opaque)
+{
+	(void)fd;
+	(void)opaque;
+}
+
+static void on_notify(void *opaque)
+{
+	(void)opaque;
+}
+
+static int add_poll(int fd, int events, void *opaque)
+{
+	struct user_net *u = opaque;
+
+	if (u->n_fds == MAX_FDS)
+		return -1;
+	u->fds[u->n_fds] = (struct pollfd){
+		.fd = fd,
+		.events = (short)((events & SLIRP_POLL_IN ? POLLIN : 0) |
+				  (events & SLIRP_POLL_OUT ? POLLOUT : 0) |
+				  (events & SLIRP_POLL_PRI ? POLLPRI : 0)),
+	};
+	return (int)u->n_fds++;
+}
+
+static int get_revents(int i, void *opaque)
+{
+	struct user_net *u = opaque;
+	int r = i >= 0 && (unsigned)i < u->n_fds ? u->fds[i].revents : 0;
+
+	return (r & POLLIN ? SLIRP_POLL_IN : 0) | (r & POLLOUT ? SLIRP_POLL_OUT : 0) |
+	       (r & POLLPRI ? SLIRP_POLL_PRI : 0) | (r & POLLERR ? SLIRP_POLL_ERR : 0) |
+	       (r & POLLHUP ? SLIRP_POLL_HUP : 0);
+}
+
+/* --- set-up -------------------------------------------------------------------------------- */
+
+static struct in_addr address(u32 a)
+{
+	return (struct in_addr){ .s_addr = htonl(a) };
+}
+
+static int set_up(struct user_net *u, const struct run_net *n, struct err *e)
+{
+	static const SlirpCb callbacks = {
+		.send_packet = on_send,
+		.guest_error = on_guest_error,
+		.clock_get_ns = now_ns,
+		.timer_new = timer_new,
+		.timer_free = timer_free,
+		.timer_mod = timer_mod,
+		.register_poll_fd = on_fd,
+		.unregister_poll_fd = on_fd,
+		.notify = on_notify,
+	};
+	SlirpConfig c = {
+		.version = 1,
+		.in_enabled = true,
+		.vnetwork = address(NETWORK),
+		.vnetmask = address(0xffffff00U),
+		.vhost = address(NETWORK + 2),
+		.vnameserver = address(NETWORK + 3),
+		.vdhcp_start = address(NETWORK + 15),
+		.vhostname = "umbra",
+		.tftp_path = n->tftp,
+		.bootfile = n->bootfile,
+	};
+
+	u->slirp = slirp_new(&c, &callbacks, u);
+	if (!u->slirp)
+		return err_set(e, -EIO, "--net %s: libslirp refuses to start", n->text);
+	for (size_t i = 0; i < n->n_forwards; i++) {
+		const struct run_forward *f = &n->forwards[i];
+		u32 guest = f->guest_addr ? f->guest_addr : NETWORK + 15;
+
+		if (slirp_add_hostfwd(u->slirp, f->udp, address(f->host_addr), f->host_port,
+				      address(guest), f->guest_port) < 0)
+			return err_set(e, -EADDRINUSE,
+				       "--net %s: cannot listen on port %u of the host: %s",
+				       n->text, f->host_port, strerror(errno));
+	}
+	return 0;
+}
+
+/* --- service ------------------------------------------------------------------------------- */
+
+static void run_timers(struct user_net *u, uint32_t *timeout, bool fire)
+{
+	s64 now = now_ns(NULL) / 1000000;
+
+	for (size_t i = 0; i < MAX_TIMERS; i++) {
+		struct timer *t = &u->timers[i];
+
+		if (!t->used || t->at_ms < 0)
+			continue;
+		if (fire && t->at_ms <= now) {
+			t->at_ms = -1;
+			t->fn(t->arg);
+		} else if (!fire) {
+			s64 left = t->at_ms > now ? t->at_ms - now : 0;
+
+			if (left < *timeout)
+				*timeout = (uint32_t)left;
+		}
+	}
+}
+
+/* False: the guest is gone. */
+static bool from_guest(struct user_net *u)
+{
+	for (unsigned i = 0; i < BATCH; i++) {
+		ssize_t len = recv(HELPER_FD, u->frame, sizeof(u->frame), MSG_DONTWAIT);
+
+		if (len < 0)
+			return errno == EAGAIN || errno == EINTR;
+		if (!len)
+			return false;
+		slirp_input(u->slirp, u->frame, (int)len);
+	}
+	return true;
+}
+
+static void serve(struct user_net *u)
+{
+	bool there = true;
+
+	while (there) {
+		uint32_t timeout = 60000;
+		int ret;
+
+		u->n_fds = 0;
+		add_poll(HELPER_FD, SLIRP_POLL_IN, u);
+		slirp_pollfds_fill(u->slirp, &timeout, add_poll, u);
+		run_timers(u, &timeout, false);
+		ret = poll(u->fds, u->n_fds, timeout > 60000 ? 60000 : (int)timeout);
+		slirp_pollfds_poll(u->slirp, ret < 0, get_revents, u);
+		run_timers(u, &timeout, true);
+		if (ret > 0 && u->fds[0].revents)
+			there = from_guest(u);
+	}
+}
+
+/* After the ports are open, which may need root; what is to be served must be readable without. */
+static int confine_self(const struct run_net *n, enum confine_mode mode, const char *user,
+			struct err *e)
+{
+	int ret = confine_helper(mode, user, n->tftp, e);
+
+	if (!ret && n->tftp && access(n->tftp, R_OK | X_OK))
+		ret = err_set(e, -errno, "--net %s: user %u cannot read %s: %s%s", n->text,
+			      (unsigned)geteuid(), n->tftp, strerror(errno),
+			      mode != CONFINE_OFF ? "; --user names another user" : "");
+	return ret;
+}
+
+int net_user_serve(const struct run_net *n, enum confine_mode confine, const char *user,
+		   struct err *e)
+{
+	struct user_net *u = calloc(1, sizeof(*u));
+	int ret;
+
+	if (!u)
+		return err_set(e, -ENOMEM, "out of memory");
+	prctl(PR_SET_NAME, "vmm-net", 0, 0, 0); /* by which people know it */
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	signal(SIGPIPE, SIG_IGN); /* NOLINT(cert-err33-c): libslirp's sends */
+	ret = set_up(u, n, e);
+	if (!ret)
+		ret = confine_self(n, confine, user, e);
+	/* One byte says ready; more are an error for the user. */
+	if (ret)
+		send(HELPER_FD, e->text, strlen(e->text), MSG_NOSIGNAL);
+	else if (u->slirp && send(HELPER_FD, "", 1, MSG_NOSIGNAL) == 1)
+		serve(u);
+	if (u->slirp)
+		slirp_cleanup(u->slirp);
+	free(u);
+	return ret;
+}

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "vmm/backend/net.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <linux/virtio_net.h>
+#include <net/if.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/install_path.h"
+#include "vmm/confine/helper.h"
+
+#define PATIENCE_MS 10000 /* for the helper to be ready */
+
+static int tap_offload(int fd, u64 features)
+{
+	unsigned long flags = 0;
+
+	/* The rest depends on it (virtio 1.2, 5.1.3.1). */
+	if (features >> VIRTIO_NET_F_GUEST_CSUM & 1) {
+		flags = TUN_F_CSUM;
+		flags |= features >> VIRTIO_NET_F_GUEST_TSO4 & 1 ? TUN_F_TSO4 : 0;
+		flags |= features >> VIRTIO_NET_F_GUEST_TSO6 & 1 ? TUN_F_TSO6 : 0;
+	}
+	return ioctl(fd, TUNSETOFFLOAD, flags) ? -errno : 0;
+}
+
+static int open_tap(struct net_backend *out, const struct run_net *n, struct err *e)
+{
+	struct ifreq r = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
+	int fd, ret, header = sizeof(struct virtio_net_hdr_v1);
+
+	/* The kernel would make one that nothing is connected to. */
+	if (strlen(n->tap) >= IFNAMSIZ || !if_nametoindex(n->tap))
+		return err_set(e, -ENODEV,
+			       "--net %s: there is no interface %s; make it with: ip tuntap add %s "
+			       "mode tap user USER",
+			       n->text, n->tap, n->tap);
+	memcpy(r.ifr_name, n->tap, strlen(n->tap));
+	fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return err_set(e, -errno, "--net %s: /dev/net/tun: %s", n->text, strerror(errno));
+	/* What its last user wanted stays with a tap; until the driver says, frames are whole. */
+	if (ioctl(fd, TUNSETIFF, &r) || ioctl(fd, TUNSETVNETHDRSZ, &header) || tap_offload(fd, 0)) {
+		ret = err_set(e, -errno, "--net %s: cannot use %s: %s%s", n->text, n->tap,
+			      strerror(errno),
+			      errno == EBUSY   ? "; another program has it"
+			      : errno == EPERM ? "; make it with \"user\" and your name"
+					       : "");
+		close(fd);
+		return ret;
+	}
+	out->fd = fd;
+	out->offload = tap_offload;
+	return 0;
+}
+
+static int spawn_helper(int theirs, const struct run_net *n, enum confine_mode confine,
+			const char *user)
+{
+	const char *const argv[] = { NET_HELPER, n->text, confine_mode_name(confine), user, NULL };
+	char path[PARTS_PATH_MAX];
+	int ret = -ENOENT;
+
+	for (unsigned i = 0; i < PARTS_PLACES && ret == -ENOENT; i++) {
+		ret = parts_path(i, NET_HELPER, path);
+		if (!ret)
+			ret = helper_spawn(path, argv, theirs, confine);
+	}
+	return ret;
+}
+
+static int await_helper(int fd, const struct run_net *n, struct err *e)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	char text[sizeof(e->text)];
+	ssize_t len = -1;
+
+	if (poll(&p, 1, PATIENCE_MS) > 0)
+		len = recv(fd, text, sizeof(text) - 1, 0);
+	if (len <= 0)
+		return err_set(e, -EIO, "--net %s: the helper process does not answer%s", n->text,
+			       len ? "" : "; it needs the package libslirp0");
+	text[len] = '\0';
+	return len > 1 ? err_set(e, -EIO, "%s", text) : 0;
+}
+
+static int open_user(int *out, const struct run_net *n, enum confine_mode confine, const char *user,
+		     struct err *e)
+{
+	int pair[2], ret = helper_pair(pair, SOCK_SEQPACKET | SOCK_NONBLOCK);
+
+	if (ret)
+		return err_set(e, ret, "--net %s: %s", n->text, strerror(-ret));
+	ret = spawn_helper(pair[1], n, confine, user);
+	close(pair[1]);
+	ret = ret ? err_set(e, ret,
+			    "--net %s: cannot start the helper process (../lib/umbra/" NET_HELPER
+			    " from where vmm lies): %s; install all of Umbra's files",
+			    n->text, strerror(-ret))
+		  : await_helper(pair[0], n, e);
+	if (ret)
+		close(pair[0]);
+	else
+		*out = pair[0];
+	return ret;
+}
+
+int net_open(struct net_backend *out, const struct run_net *n, enum confine_mode confine,
+	     const char *user, struct err *e)
+{
+	static const u8 prefix[3] = { 0x52, 0x55, 0x00 };
+	int ret;
+
+	out->offload = NULL;
+	ret = n->tap ? open_tap(out, n, e) : open_user(&out->fd, n, confine, user, e);
+
+	if (ret)
+		return ret;
+	memcpy(out->mac, n->mac, sizeof(out->mac));
+	if (n->mac_given)
+		return 0;
+	/* Two guests on one bridge must differ. */
+	memcpy(out->mac, prefix, sizeof(prefix));
+	if (getrandom(out->mac + 3, 3, 0) != 3) {
+		net_close(out);
+		return err_set(e, -EIO, "--net %s: no random numbers for an address", n->text);
+	}
+	return 0;
+}
+
+void net_close(struct net_backend *b)
+{
+	if (b->fd >= 0)
+		close(b->fd);
+	b->fd = -1;
+}

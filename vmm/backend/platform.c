@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "vmm/backend/platform.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "devices/i440fx.h"
+#include "devices/pci.h"
+#include "devices/power.h"
+#include "devices/vhost_user_blk.h"
+#include "devices/virtio_blk.h"
+#include "devices/virtio_net.h"
+#include "devices/virtio_pci.h"
+#include "devices/virtio_rng.h"
+#include "vmm/backend/dialer.h"
+#include "vmm/backend/net.h"
+#include "vmm/machine/layout.h"
+
+struct disk {
+	const struct run_disk *options;
+	struct virtio_blk *blk; /* one of the two */
+	struct vhost_user_blk *vhost;
+	struct dialer *dialer; /* of vhost */
+	struct virtio_pci *pci;
+};
+
+struct nic {
+	struct net_backend backend;
+	struct virtio_net *net;
+	struct virtio_pci *pci;
+};
+
+struct platform {
+	struct power *power;
+	struct pci_bus *bus;
+	struct disk disks[RUN_MAX_DISKS];
+	size_t n_disks;
+	struct nic nics[RUN_MAX_NETS];
+	size_t n_nics;
+	struct virtio_rng *rng;
+	struct virtio_pci *rng_pci;
+};
+
+/* Put a device on the bus. @v is taken over, also on failure. */
+static int plug(struct platform *p, struct host *h, struct virtio *v, struct virtio_pci **pci)
+{
+	int ret = virtio_pci_create(pci, h, p->bus, v);
+
+	if (ret)
+		virtio_destroy(v);
+	return ret;
+}
+
+static int add_disk(struct platform *p, struct host *h, const struct run_disk *o, unsigned cpus,
+		    struct err *e)
+{
+	struct disk *d = &p->disks[p->n_disks];
+	struct virtio *v = NULL;
+	char id[24];
+	struct virtio_blk_params params = {
+		.path = o->path,
+		.id = o->serial ? o->serial : id,
+		.readonly = o->readonly,
+		.direct = o->direct,
+		.one_by_one = o->threads,
+		.queues = o->queues ? o->queues : cpus,
+	};
+	int ret;
+
+	d->options = o;
+	snprintf(id, sizeof(id), "umbra-disk%zu", p->n_disks);
+	ret = virtio_blk_create(&d->blk, &params, e);
+	if (ret)
+		return ret;
+	p->n_disks++;
+	ret = virtio_create(&v, h, virtio_blk_type(d->blk), d->blk);
+	if (!ret) {
+		virtio_blk_attach(d->blk, v);
+		ret = plug(p, h, v, &d->pci);
+	}
+	return ret ? err_set(e, ret, "--disk %s: cannot add the device: %s", o->path,
+			     strerror(-ret))
+		   : 0;
+}
+
+static void note(void *arg, const char *line)
+{
+	(void)arg;
+	fprintf(stderr, "vmm: %s\n", line);
+}
+
+static int dial(void *arg)
+{
+	struct disk *d = arg;
+
+	return dialer_dial(d->dialer);
+}
+
+static int add_vhost_disk(struct platform *p, struct host *h, const struct run_disk *o,
+			  unsigned cpus, enum confine_mode confine, struct err *e)
+{
+	const struct vhost_user_blk_params params = {
+		.path = o->path,
+		.queues = o->queues ? o->queues : cpus,
+		.fewer = !o->queues,
+		.dial = dial,
+		.note = note,
+		.arg = &p->disks[p->n_disks],
+	};
+	struct disk *d = &p->disks[p->n_disks];
+	struct virtio *v = NULL;
+	int ret = vhost_user_blk_create(&d->vhost, h, &params, e);
+
+	if (ret)
+		return ret;
+	d->options = o;
+	ret = dialer_create(&d->dialer, o->path, confine, e);
+	if (ret) {
+		vhost_user_blk_destroy(d->vhost);
+		return ret;
+	}
+	p->n_disks++;
+	ret = virtio_create(&v, h, vhost_user_blk_type(d->vhost), d->vhost);
+	if (!ret)
+		ret = plug(p, h, v, &d->pci);
+	if (!ret)
+		ret = vhost_user_blk_attach(d->vhost, v);
+	return ret ? err_set(e, ret, "--disk vhost-user=%s: cannot add the device: %s", o->path,
+			     strerror(-ret))
+		   : 0;
+}
+
+static int add_nic(struct platform *p, struct host *h, const struct run_options *all,
+		   const struct run_net *o, struct err *e)
+{
+	struct nic *n = &p->nics[p->n_nics];
+	struct virtio *v = NULL;
+	int ret = net_open(&n->backend, o, all->confine, all->user, e);
+
+	if (ret)
+		return ret;
+	p->n_nics++;
+	ret = virtio_net_create(&n->net, &n->backend);
+	if (!ret)
+		ret = virtio_create(&v, h, virtio_net_type(n->net), n->net);
+	if (!ret) {
+		virtio_net_attach(n->net, v);
+		ret = plug(p, h, v, &n->pci);
+	}
+	return ret ? err_set(e, ret, "--net %s: cannot add the device: %s", o->text, strerror(-ret))
+		   : 0;
+}
+
+static int add_rng(struct platform *p, struct host *h, struct err *e)
+{
+	struct virtio *v = NULL;
+	int ret = virtio_rng_create(&p->rng);
+
+	if (!ret)
+		ret = virtio_create(&v, h, virtio_rng_type(), p->rng);
+	if (!ret) {
+		virtio_rng_attach(p->rng, v);
+		ret = plug(p, h, v, &p->rng_pci);
+	}
+	return ret ? err_set(e, ret, "cannot add the entropy device: %s", strerror(-ret)) : 0;
+}
+
+int platform_create(struct platform **out, struct machine *m, const struct run_options *o,
+		    struct err *e)
+{
+	static const struct power_config power = {
+		.sleep_port = LAYOUT_PORT_SLEEP,
+		.reset_port = LAYOUT_PORT_RESET,
+		.pvpanic_port = LAYOUT_PORT_PVPANIC,
+		.ged_port = LAYOUT_PORT_GED,
+		.ged_gsi = LAYOUT_GSI_GED,
+		.sleep_type_off = LAYOUT_SLEEP_TYPE_OFF,
+	};
+	struct host *h = machine_host(m);
+	struct platform *p = calloc(1, sizeof(*p));
+	int ret;
+
+	if (!p)
+		return err_set(e, -ENOMEM, "out of memory");
+	ret = power_create(&p->power, h, &power);
+	if (!ret)
+		ret = o->firmware ? i440fx_create(&p->bus, h, LAYOUT_PCI_WINDOW, LAYOUT_PCI_END)
+				  : pci_bus_create(&p->bus, h, LAYOUT_PCI_WINDOW, LAYOUT_PCI_END);
+	if (!ret)
+		ret = pci_bus_map_ecam(p->bus, LAYOUT_ECAM);
+	if (ret)
+		err_set(e, ret, "cannot set up the platform: %s", strerror(-ret));
+	for (size_t i = 0; i < o->n_disks && !ret; i++)
+		ret = o->disks[i].vhost_user
+			      ? add_vhost_disk(p, h, &o->disks[i], o->cpus, o->confine, e)
+			      : add_disk(p, h, &o->disks[i], o->cpus, e);
+	for (size_t i = 0; i < o->n_nets && !ret; i++)
+		ret = add_nic(p, h, o, &o->nets[i], e);
+	if (!ret && !o->no_rng)
+		ret = add_rng(p, h, e);
+	if (ret) {
+		platform_destroy(p);
+		return ret;
+	}
+	*out = p;
+	return 0;
+}
+
+size_t platform_disk_slots(const struct platform *p, unsigned *slots, size_t max)
+{
+	size_t n;
+
+	for (n = 0; n < p->n_disks && n < max; n++)
+		slots[n] = virtio_pci_slot(p->disks[n].pci);
+	return n;
+}
+
+size_t platform_disk_count(const struct platform *p)
+{
+	return p->n_disks;
+}
+
+void platform_disk(const struct platform *p, size_t i, struct platform_disk *out)
+{
+	const struct disk *d = &p->disks[i];
+
+	*out = (struct platform_disk){ .options = d->options };
+	if (d->vhost) {
+		out->size = vhost_user_blk_size(d->vhost);
+		out->readonly = vhost_user_blk_is_readonly(d->vhost);
+	} else {
+		out->size = virtio_blk_size(d->blk);
+		out->readonly = d->options->readonly;
+		virtio_blk_stats(d->blk, &out->stats);
+	}
+}
+
+int platform_disk_resize(struct platform *p, size_t i, u64 bytes, struct err *e)
+{
+	struct disk *d = &p->disks[i];
+	int ret;
+
+	if (d->vhost)
+		return err_set(e, -ENOTSUP,
+			       "another process serves it; resize it there (block_resize of "
+			       "qemu-storage-daemon), and the guest will learn of it");
+	ret = virtio_blk_resize(d->blk, bytes);
+	switch (ret) {
+	case 0:
+		return 0;
+	case -EROFS:
+		return err_set(e, ret, "it is read-only");
+	case -EINVAL:
+		return err_set(e, ret, "a size is a multiple of 512 bytes, and not 0");
+	case -ENOTSUP:
+		return err_set(e, ret,
+			       "it is a block device, which has %llu bytes; resize that first",
+			       (unsigned long long)virtio_blk_refresh(d->blk));
+	default:
+		return err_set(e, ret, "%s", strerror(-ret));
+	}
+}
+
+void platform_power_button(struct platform *p)
+{
+	power_button(p->power);
+}
+
+void platform_reset(struct platform *p)
+{
+	pci_bus_reset(p->bus);
+	power_reset(p->power);
+}
+
+void platform_destroy(struct platform *p)
+{
+	if (!p)
+		return;
+	for (size_t i = 0; i < p->n_disks; i++) {
+		vhost_user_blk_shut(p->disks[i].vhost);
+		virtio_pci_destroy(p->disks[i].pci);
+		vhost_user_blk_destroy(p->disks[i].vhost);
+		dialer_destroy(p->disks[i].dialer);
+		virtio_blk_destroy(p->disks[i].blk);
+	}
+	for (size_t i = 0; i < p->n_nics; i++) {
+		virtio_pci_destroy(p->nics[i].pci);
+		virtio_net_destroy(p->nics[i].net);
+		net_close(&p->nics[i].backend);
+	}
+	virtio_pci_destroy(p->rng_pci);
+	virtio_rng_destroy(p->rng);
+	pci_bus_destroy(p->bus);
+	power_destroy(p->power);
+	free(p);
+}
+
+struct pci_bus *platform_bus(const struct platform *p)
+{
+	return p->bus;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The devices of every guest, but for its console and what only a firmware needs. */
+#ifndef UMBRA_VMM_BACKEND_PLATFORM_H
+#define UMBRA_VMM_BACKEND_PLATFORM_H
+
+#include "devices/blk_stats.h"
+#include "vmm/machine/machine.h"
+#include "vmm/spec/spec.h"
+
+struct platform;
+struct pci_bus;
+
+/* @o must outlive it. */
+int platform_create(struct platform **out, struct machine *m, const struct run_options *o,
+		    struct err *e);
+/* PCI slots of the disks in their order, at most @max; returns how many. */
+size_t platform_disk_slots(const struct platform *p, unsigned *slots, size_t max);
+/* A disk, for who reports on it. */
+struct platform_disk {
+	const struct run_disk *options;
+	u64 size; /* bytes, now */
+	bool readonly;
+	struct blk_stats stats; /* all 0 of a vhost-user disk, whose requests do not pass here */
+};
+
+size_t platform_disk_count(const struct platform *p);
+/* @i below the count. Any thread. */
+void platform_disk(const struct platform *p, size_t i, struct platform_disk *out);
+/*
+ * Give disk @i another size, in bytes, while the guest runs: a file is made longer or shorter, a block
+ * device has to have it already. -errno and a line for people, without the disk's name. Any thread.
+ */
+int platform_disk_resize(struct platform *p, size_t i, u64 bytes, struct err *e);
+/* Press the power button. Whether the guest obeys is its own matter. Any thread. */
+void platform_power_button(struct platform *p);
+/*
+ * All devices on the bus, the console's too, and the power button, as they were created; returns when no
+ * I/O is under way. Back ends stay connected. No vCPU runs.
+ */
+void platform_reset(struct platform *p);
+/* After the vCPUs have ended, before the machine. Stops all I/O. NULL allowed. */
+void platform_destroy(struct platform *p);
+/* For devices that somebody else owns; valid until platform_destroy(). */
+struct pci_bus *platform_bus(const struct platform *p);
+
+#endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Who looks at the guest's console from another terminal (`vmm console`), beside or instead of the
+ * endpoint that it has anyhow (endpoint.h): several at a time, each sees all and may type.
+ *
+ * A viewer comes with a socket of its own, whose other end it holds, so no path is opened and no
+ * protocol is between: bytes of the guest in one direction, keys in the other. What the guest writes
+ * goes through a ring of VIEWERS_RING bytes, from which each viewer is served at its own pace. A
+ * viewer that is slower than that is told how many bytes it has missed; it never holds up the guest,
+ * as screen's and tmux's viewers do not either. With @keep the ring is there from the start, so that
+ * who comes first sees what was written before; else (somebody sees the console already) it is made
+ * for the first viewer.
+ */
+#ifndef UMBRA_VMM_BACKEND_VIEWERS_H
+#define UMBRA_VMM_BACKEND_VIEWERS_H
+
+#include "base/err.h"
+#include "base/loop.h"
+#include "base/types.h"
+
+#define VIEWERS_RING 65536U
+#define VIEWERS_MAX  8
+
+struct viewers;
+
+/* @input: bytes for the guest; returns how many it took. Main thread. -ENOMEM. */
+int viewers_create(struct viewers **out, struct loop *l, bool keep,
+		   size_t (*input)(void *arg, const u8 *buf, size_t len), void *arg);
+/* Serves what is left, to who takes it at once. Main thread, after the guest has ended. NULL allowed. */
+void viewers_destroy(struct viewers *v);
+/* Bytes of the guest; any thread. */
+void viewers_write(struct viewers *v, const u8 *buf, size_t len);
+/* The guest takes input again; any thread. */
+void viewers_room(struct viewers *v);
+/*
+ * A new viewer on socket @fd, which is taken over if this succeeds. -ENOTSOCK: no stream socket;
+ * -EBUSY: VIEWERS_MAX are there. Main thread.
+ */
+int viewers_add(struct viewers *v, int fd, struct err *e);
+unsigned viewers_count(struct viewers *v);
+
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Direct boot of a Linux kernel by the 64-bit entry of the x86 boot protocol
+ * (Documentation/x86/boot.rst): image, initramfs, command line, e820, ACPI and a seed into guest
+ * RAM; vCPU 0 into long mode with an identity map of 4 GiB.
+ *
+ * The image is placed decompressed and relocated by us, so its addresses are known. If its payload
+ * cannot be decoded here, the compressed kernel is entered instead and does that itself; then they
+ * are not known.
+ */
+#ifndef UMBRA_VMM_BOOT_BOOT_H
+#define UMBRA_VMM_BOOT_BOOT_H
+
+#include "base/err.h"
+#include "vmm/machine/machine.h"
+
+struct kernel;
+
+/* What one start draws, by one system call: for the shift of KASLR, and what the guest begins with. */
+struct boot_random {
+	u64 shift;
+	u8 seed[32];
+};
+
+struct boot_plan {
+	struct kernel *kernel;
+	const char *initrd;	   /* path, for messages; or NULL */
+	int initrd_fd;		   /* of boot_open_initrd(); stays open */
+	const void *initrd_prefix; /* put before it, page-aligned; or NULL */
+	size_t prefix_len;
+	const char *cmdline;
+	u64 kaslr;			  /* virtual shift; 0 unless the kernel is relocatable */
+	const struct boot_random *random; /* of boot_draw() */
+	bool randomize;			  /* let the kernel randomize its memory regions */
+	bool reserve_umbra;		  /* announce Umbra's slots as reserved */
+};
+
+/* By getrandom(2). */
+int boot_draw(struct boot_random *r, struct err *e);
+
+/*
+ * A shift for @k: a multiple of its alignment, so that the image stays within its range. 0 if it cannot
+ * be moved.
+ */
+u64 boot_choose_kaslr(const struct kernel *k, const struct boot_random *r);
+
+/* Open the initramfs at @path, which can then be loaded at each boot. The descriptor or -errno. */
+int boot_open_initrd(const char *path, struct err *e);
+
+/* All of the above, into zeroed memory; -ENOMEM: the guest's memory is too small for what it has to hold. */
+int boot_load(struct machine *m, const struct boot_plan *p, struct err *e);
+
+#endif

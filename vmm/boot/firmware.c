@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "vmm/boot/firmware.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/read_all.h"
+#include "devices/cmos.h"
+#include "devices/fw_cfg.h"
+#include "devices/ports.h"
+#include "vmm/boot/firmware_kernel.h"
+#include "vmm/boot/firmware_tables.h"
+#include "vmm/machine/layout.h"
+#include "vmm/machine/machine_int.h"
+#include "vmm/machine/memory.h"
+
+#define IMAGE_MIN 0x10000ULL /* the F segment */
+#define LOW_COPY  0x20000ULL /* of the image's end, below 1 MiB */
+
+struct firmware {
+	struct machine *m;
+	struct fw_cfg *cfg;
+	struct cmos *cmos;
+	struct ports *ports;
+	struct firmware_kernel *kernel;
+	int timer; /* of the CMOS clock; belongs to the event loop */
+	int log;
+	const u8 *low_source; /* the end of the ROM, */
+	u64 low_len;	      /* which is copied below 1 MiB */
+	u8 line[256];
+	size_t line_len;
+};
+
+static void flush_log(struct firmware *f)
+{
+	/* A log that cannot be written is not worth a guest. */
+	if (f->log >= 0 && f->line_len && write(f->log, f->line, f->line_len) < 0)
+		f->line_len = 0;
+	f->line_len = 0;
+}
+
+static void on_log(void *arg, u8 byte)
+{
+	struct firmware *f = arg;
+
+	f->line[f->line_len++] = byte;
+	if (byte == '\n' || f->line_len == sizeof(f->line))
+		flush_log(f);
+}
+
+static void on_timer(void *arg, u32 expiries)
+{
+	struct firmware *f = arg;
+
+	(void)expiries;
+	cmos_tick(f->cmos);
+}
+
+static void set_periodic(void *arg, u64 ns)
+{
+	struct firmware *f = arg;
+
+	loop_timer_set(machine_loop(f->m), f->timer, ns, ns);
+}
+
+int firmware_place(struct firmware *f, struct err *e)
+{
+	void *low = machine_gpa(f->m, LAYOUT_HIGH_RAM - f->low_len, f->low_len);
+
+	if (!low)
+		return err_set(e, -ENOMEM, "guest memory is too small for a firmware");
+	memcpy(low, f->low_source, f->low_len);
+	return 0;
+}
+
+static int load_image(struct firmware *f, const char *name, struct err *e)
+{
+	bool debian = !strcmp(name, "seabios");
+	const char *path = debian ? FIRMWARE_SEABIOS : name;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), ret;
+	struct stat st;
+	void *rom;
+	u64 len;
+
+	if (fd < 0)
+		return err_set(e, -errno, "--firmware %s: cannot open %s: %s%s", name, path,
+			       strerror(errno), debian ? "; install the package seabios" : "");
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode) || (u64)st.st_size < IMAGE_MIN ||
+	    (u64)st.st_size > LAYOUT_ROM_MAX || st.st_size % 4096) {
+		ret = err_set(e, -EINVAL,
+			      "--firmware %s: not a BIOS image: want a file of %llu to %llu KiB, a "
+			      "multiple of 4 KiB",
+			      name, IMAGE_MIN >> 10, LAYOUT_ROM_MAX >> 10);
+		goto out;
+	}
+	len = (u64)st.st_size;
+	ret = memory_add_rom(machine_memory_map(f->m), len, &rom, e);
+	if (ret)
+		goto out;
+	ret = read_all(fd, rom, len);
+	if (ret) {
+		err_set(e, ret, "--firmware %s: cannot read: %s", name, strerror(-ret));
+		goto out;
+	}
+	f->low_len = len < LOW_COPY ? len : LOW_COPY;
+	f->low_source = (u8 *)rom + len - f->low_len;
+	ret = firmware_place(f, e);
+out:
+	close(fd);
+	return ret;
+}
+
+static int open_log(struct firmware *f, const char *path, struct err *e)
+{
+	if (!path)
+		return 0;
+	f->log = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	if (f->log < 0)
+		return err_set(e, -errno, "--firmware-log %s: cannot open: %s", path,
+			       strerror(errno));
+	return 0;
+}
+
+static int create_devices(struct firmware *f, const struct firmware_config *c)
+{
+	const struct memory *mem = machine_memory_map(f->m);
+	struct host *h = machine_host(f->m);
+	const struct cmos_config cmos = {
+		.gsi = LAYOUT_GSI_RTC,
+		.low = memory_low(mem),
+		.high = memory_high(mem),
+		.cpus = machine_cpus(f->m),
+		.periodic = set_periodic,
+		.arg = f,
+	};
+	const struct ports_config ports = {
+		.pm1_port = LAYOUT_PORT_PM1,
+		.sleep_type_off = LAYOUT_SLEEP_TYPE_OFF,
+		.log = c->log ? on_log : NULL,
+		.arg = f,
+	};
+	const void *rom = NULL;
+	u32 rom_len = 0;
+	int ret;
+
+	f->timer = loop_timer(machine_loop(f->m), 0, 0, on_timer, f);
+	if (f->timer < 0)
+		return f->timer;
+	ret = cmos_create(&f->cmos, h, &cmos);
+	if (!ret)
+		ret = ports_create(&f->ports, h, &ports);
+	if (!ret)
+		ret = fw_cfg_create(&f->cfg, h);
+	if (f->kernel)
+		rom = firmware_kernel_rom(f->kernel, &rom_len);
+	if (!ret)
+		ret = firmware_tables(f->cfg, f->m, c, rom, rom_len);
+	return ret;
+}
+
+int firmware_create(struct firmware **out, struct machine *m, const struct firmware_config *c,
+		    struct err *e)
+{
+	struct firmware *f = calloc(1, sizeof(*f));
+	int ret;
+
+	if (!f)
+		return err_set(e, -ENOMEM, "out of memory");
+	f->m = m;
+	f->timer = f->log = -1;
+	ret = load_image(f, c->image, e);
+	if (!ret && c->kernel)
+		ret = firmware_kernel_create(&f->kernel, m, c->kernel, c->initrd, c->cmdline, e);
+	if (!ret)
+		ret = open_log(f, c->log, e);
+	if (!ret) {
+		ret = create_devices(f, c);
+		if (ret)
+			err_set(e, ret, "cannot set up the firmware's devices: %s", strerror(-ret));
+	}
+	if (ret) {
+		firmware_destroy(f);
+		return ret;
+	}
+	*out = f;
+	return 0;
+}
+
+int firmware_reset(struct firmware *f, struct err *e)
+{
+	flush_log(f);
+	cmos_reset(f->cmos);
+	ports_reset(f->ports);
+	fw_cfg_reset(f->cfg);
+	return f->kernel ? firmware_kernel_reset(f->kernel, e) : 0;
+}
+
+void firmware_destroy(struct firmware *f)
+{
+	if (!f)
+		return;
+	if (f->timer >= 0)
+		loop_timer_del(machine_loop(f->m), f->timer);
+	flush_log(f);
+	if (f->log >= 0)
+		close(f->log);
+	fw_cfg_destroy(f->cfg);
+	ports_destroy(f->ports);
+	cmos_destroy(f->cmos);
+	firmware_kernel_destroy(f->kernel);
+	free(f);
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A guest that starts as a PC does: at the reset vector, in a firmware. Made for SeaBIOS, whose
+ * image ends at 4 GiB (read-only) with its last 128 KiB once more below 1 MiB, as RAM.
+ *
+ * It is told all it needs by fw_cfg: memory map, number of CPUs, ACPI tables, the order of the
+ * disks, and to use the serial port as its screen and keyboard. A machine with .pc is needed, with
+ * the bus of devices/i440fx.h. After a reset it starts anew, from the image as it was read at first.
+ *
+ * A Linux-like kernel (bzImage) may be given too: a Linux kernel, or iPXE's ipxe.lkrn. It is
+ * started by an option ROM of ours, first in the boot order, by the kernel's 16-bit entry: what
+ * such a kernel asks of a BIOS, it gets. The ROM does not load anything: it asks at one port, and
+ * the VMM puts kernel, initrd and command line where they belong at that moment, when nothing of
+ * the firmware is in the way any more.
+ */
+#ifndef UMBRA_VMM_BOOT_FIRMWARE_H
+#define UMBRA_VMM_BOOT_FIRMWARE_H
+
+#include "base/err.h"
+#include "vmm/machine/machine.h"
+
+#define FIRMWARE_SEABIOS   "/usr/share/seabios/bios-256k.bin" /* of Debian's package seabios */
+#define FIRMWARE_MAX_DISKS 16
+
+struct firmware;
+
+struct firmware_config {
+	const char *image;  /* "seabios" or a file */
+	const char *log;    /* file for the firmware's debug messages (port 0x402), or NULL */
+	const char *kernel; /* bzImage to start instead of a disk, or NULL */
+	const char *initrd; /* for it, or NULL */
+	const char *cmdline;
+	unsigned disks[FIRMWARE_MAX_DISKS]; /* PCI slots; a BIOS boots the first one only */
+	size_t n_disks;
+};
+
+/* Before machine_run(), instead of boot_load(). */
+int firmware_create(struct firmware **out, struct machine *m, const struct firmware_config *c,
+		    struct err *e);
+/* Its devices, before machine_reset(); the kernel's files are read again. -errno. */
+int firmware_reset(struct firmware *f, struct err *e);
+/* The image's copy in RAM, after it. */
+int firmware_place(struct firmware *f, struct err *e);
+/* After the vCPUs have ended, before the machine. NULL allowed. */
+void firmware_destroy(struct firmware *f);
+
+#endif

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "vmm/boot/kernel_cache.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "shadow/kernel/prepared.h"
+#include "vmm/boot/kernel_cache_int.h"
+
+/* -ENOENT: there is no place for a cache. */
+static int dir_path(unsigned uid, char *buf)
+{
+	const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+	int n;
+
+	if (xdg && *xdg == '/') /* the specification: a relative one is to be ignored */
+		n = snprintf(buf, CACHE_PATH, "%s/umbra", xdg);
+	else if (!uid)
+		n = snprintf(buf, CACHE_PATH, "/var/cache/umbra");
+	else if (home && *home == '/')
+		n = snprintf(buf, CACHE_PATH, "%s/.cache/umbra", home);
+	else
+		return -ENOENT;
+	return n < 0 || n >= CACHE_PATH ? -ENAMETOOLONG : 0;
+}
+
+void kernel_cache_identity(const struct stat *st, char name[CACHE_NAME])
+{
+	snprintf(name, CACHE_NAME, "%llx-%llx-%llx-%llx.%lx-%llx.%lx",
+		 (unsigned long long)st->st_dev, (unsigned long long)st->st_ino,
+		 (unsigned long long)st->st_size, (unsigned long long)st->st_mtim.tv_sec,
+		 (unsigned long)st->st_mtim.tv_nsec, (unsigned long long)st->st_ctim.tv_sec,
+		 (unsigned long)st->st_ctim.tv_nsec);
+}
+
+int kernel_cache_dir(const char *path, unsigned uid)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) || st.st_uid != uid || st.st_mode & (S_IWGRP | S_IWOTH)) {
+		close(fd);
+		return -EPERM;
+	}
+	return fd;
+}
+
+static int find(struct kernel **out, const char *dir, unsigned uid, const char *path,
+		const struct stat *st)
+{
+	int dirfd = kernel_cache_dir(dir, uid), fd;
+	char name[CACHE_NAME];
+
+	if (dirfd < 0)
+		return dirfd;
+	kernel_cache_identity(st, name);
+	fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	close(dirfd);
+	return fd < 0 ? -errno : prepared_open(out, path, fd, uid, NULL, NULL);
+}
+
+static bool worth_it(const struct kernel *k)
+{
+	return kernel_is_bzimage(k) && kernel_layout(k)->relocatable;
+}
+
+/* By way of a child that ends at once, so that nobody has to wait for the one that works. */
+static void start_writer(const char *dir, const char *path, const struct stat *st,
+			 const struct kernel *k)
+{
+	pid_t child = fork();
+
+	if (child > 0) {
+		while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
+			;
+	} else if (!child) {
+		if (!fork())
+			kernel_cache_write(dir, path, st, k);
+		_exit(0);
+	}
+}
+
+int kernel_cache_open(struct kernel **out, const char *path, struct err *e)
+{
+	unsigned uid = (unsigned)getauxval(AT_EUID); /* no system call */
+	char dir[CACHE_PATH];
+	struct stat st;
+	int ret;
+
+	if (dir_path(uid, dir) || stat(path, &st) || !S_ISREG(st.st_mode))
+		return kernel_open(out, path, true, e);
+	if (!find(out, dir, uid, path, &st))
+		return 0;
+	ret = kernel_open(out, path, true, e);
+	if (!ret && worth_it(*out))
+		start_writer(dir, path, &st, *out);
+	return ret;
+}
+
+/* Before all of it is read. */
+static bool looks_like_bzimage(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	u8 begin[1024];
+	ssize_t len = fd < 0 ? -1 : read(fd, begin, sizeof(begin));
+
+	if (fd >= 0)
+		close(fd);
+	return len > 0 && kernel_looks_like_bzimage(begin, (size_t)len);
+}
+
+void kernel_cache_complete(const char *path)
+{
+	unsigned uid = geteuid();
+	char dir[CACHE_PATH];
+	struct cache_lock l;
+	struct kernel *k = NULL;
+	struct stat st;
+
+	if (dir_path(uid, dir) || stat(path, &st) || !S_ISREG(st.st_mode))
+		return;
+	if (!find(&k, dir, uid, path, &st)) {
+		kernel_close(k);
+		return;
+	}
+	if (!kernel_cache_may_link(path, &st) || !looks_like_bzimage(path) ||
+	    kernel_cache_lock(dir, &l))
+		return;
+	kernel_cache_let_go();
+	if (!kernel_open(&k, path, true, NULL)) {
+		if (worth_it(k))
+			kernel_cache_store(&l, path, &st, k);
+		kernel_close(k);
+	}
+	kernel_cache_unlock(&l);
+}
+
+void kernel_cache_forget(const char *path)
+{
+	unsigned uid = geteuid();
+	char dir[CACHE_PATH], name[CACHE_NAME];
+	struct stat st;
+	int fd;
+
+	if (dir_path(uid, dir) || stat(path, &st))
+		return;
+	fd = kernel_cache_dir(dir, uid);
+	if (fd < 0)
+		return;
+	kernel_cache_identity(&st, name);
+	unlinkat(fd, name, 0);
+	close(fd);
+}

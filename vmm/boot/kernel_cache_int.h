@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the cache's reader (kernel_cache.c) and writer (kernel_cache_write.c) share. */
+#ifndef UMBRA_VMM_BOOT_KERNEL_CACHE_INT_H
+#define UMBRA_VMM_BOOT_KERNEL_CACHE_INT_H
+
+#include <stdbool.h>
+#include <sys/stat.h>
+
+#include "shadow/kernel/kernel.h"
+
+#define CACHE_PATH   4096
+#define CACHE_NAME   160
+#define CACHE_SUFFIX ".kernel"
+
+/* The name for the file of which stat(2) says @st. */
+void kernel_cache_identity(const struct stat *st, char name[CACHE_NAME]);
+
+/* The directory if it is there and only @uid can write it, else -errno. Close it. */
+int kernel_cache_dir(const char *path, unsigned uid);
+
+/*
+ * May the file at @path, of which stat(2) said @st before, get a link: has it rested, on a file system
+ * whose times mean something?
+ */
+bool kernel_cache_may_link(const char *path, const struct stat *st);
+
+/* The directory, made if it was not there, and the right to change it. */
+struct cache_lock {
+	int dir, lock;
+};
+
+/* -EWOULDBLOCK: another has it; -ENOSPC: the disk has little room left; -errno. */
+int kernel_cache_lock(const char *dir, struct cache_lock *out);
+void kernel_cache_unlock(struct cache_lock *l);
+
+/* Prepare @k, opened from @path, of which stat(2) said @st before. */
+void kernel_cache_store(const struct cache_lock *l, const char *path, const struct stat *st,
+			const struct kernel *k);
+
+/* Whoever reads the guest's console shall not wait for this process: it has none any more. */
+void kernel_cache_let_go(void);
+
+/* The same in a process of its own, which it takes over: it closes descriptors and lowers its priority. */
+void kernel_cache_write(const char *dir, const char *path, const struct stat *st,
+			const struct kernel *k);
+
+#endif

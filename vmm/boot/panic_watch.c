@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "vmm/boot/panic_watch.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/exit_code.h"
+#include "vmm/boot/symbolize.h"
+#include "vmm/machine/machine_int.h"
+
+#define POLL_NS 1000000000ULL
+#define NOBODY	(-1) /* PANIC_CPU_INVALID */
+
+static const char words[] = "Kernel panic - not syncing: ";
+static const char last_words[] = "---[ end Kernel panic - not syncing: ";
+static const char rip_words[] = "RIP: 0010:";
+static const char warning_end[] = "---[ end trace ";
+static const char panic_frame[] = " panic+0x";
+
+struct panic_watch {
+	struct machine *m;
+	int timer;
+	struct loop_call check;
+	pthread_mutex_t lock;
+	bool resets; /* it asked for a reset, which may be how a panic ends */
+	char line[256];
+	size_t len;
+	bool seen;
+	bool caller_next; /* the next line of the trace is who called panic() */
+	char why[160];	  /* what followed the words */
+	char where[80];	  /* who called panic(), or where the oops was, or "" */
+};
+
+/*
+ * 1: it did panic, 0: it did not, -1: cannot be told. On the loop's thread: it may have to read the
+ * kernel again, with threads, which a vCPU must not make.
+ */
+static int panicked(const struct panic_watch *w)
+{
+	u64 gpa = where_symbol_phys(w->m, "panic_cpu");
+	const int *cpu =
+		gpa && gpa % sizeof(int) == 0 ? machine_gpa(w->m, gpa, sizeof(*cpu)) : NULL;
+
+	if (!cpu)
+		return -1;
+	return __atomic_load_n(cpu, __ATOMIC_RELAXED) != NOBODY;
+}
+
+static void end(struct panic_watch *w)
+{
+	machine_exit(w->m, VMM_EXIT_PANIC, "the guest's kernel panicked%s%s%s%s",
+		     w->why[0] ? ": " : "", w->why, w->where[0] ? "; at " : "", w->where);
+}
+
+static void copy_word(char *to, size_t size, const char *from)
+{
+	snprintf(to, size, "%.*s", (int)strcspn(from, " \r\n"), from);
+}
+
+/* "[   15.55]  sysrq_handle_crash+0x16/0x20": what the unwinder is not sure of begins with "? ". */
+static void read_caller(struct panic_watch *w)
+{
+	const char *p = strrchr(w->line, ' ');
+
+	if (!p || !strchr(p, '+') || strstr(w->line, " ? "))
+		return;
+	copy_word(w->where, sizeof(w->where), p + 1);
+	w->caller_next = false;
+}
+
+static void read_line(struct panic_watch *w)
+{
+	const char *p = strstr(w->line, last_words);
+
+	if (p) {
+		loop_call(machine_loop(w->m), &w->check);
+		return;
+	}
+	p = strstr(w->line, words);
+	if (p) {
+		w->seen = true;
+		snprintf(w->why, sizeof(w->why), "%.*s", (int)strcspn(p + strlen(words), "\r\n"),
+			 p + strlen(words));
+		return;
+	}
+	if (w->caller_next) {
+		read_caller(w);
+	} else if (w->seen && strstr(w->line, panic_frame)) {
+		w->caller_next = true;
+	} else if (strstr(w->line, warning_end)) {
+		/* A mere warning ends here; an oops goes on and says its RIP once more. */
+		w->where[0] = '\0';
+	} else {
+		p = strstr(w->line, rip_words);
+		if (p)
+			copy_word(w->where, sizeof(w->where), p + strlen(rip_words));
+	}
+}
+
+void panic_watch_byte(void *watch, u8 byte)
+{
+	struct panic_watch *w = watch;
+
+	pthread_mutex_lock(&w->lock);
+	if (byte == '\n') {
+		w->line[w->len] = '\0';
+		read_line(w);
+		w->len = 0;
+	} else if (w->len < sizeof(w->line) - 1 && byte >= ' ') {
+		w->line[w->len++] = (char)byte;
+	}
+	pthread_mutex_unlock(&w->lock);
+}
+
+static bool on_power(void *arg, enum host_power what)
+{
+	struct panic_watch *w = arg;
+	bool ours = what == HOST_PANICKED;
+
+	pthread_mutex_lock(&w->lock);
+	if (ours) {
+		end(w);
+	} else if (what == HOST_RESET && w->seen) {
+		ours = w->resets = true;
+		loop_call(machine_loop(w->m), &w->check);
+	}
+	pthread_mutex_unlock(&w->lock);
+	return ours;
+}
+
+static void on_check(void *arg)
+{
+	struct panic_watch *w = arg;
+	int answer;
+
+	pthread_mutex_lock(&w->lock);
+	answer = panicked(w);
+	if (answer == 1 || (answer && w->resets))
+		end(w);
+	else if (w->resets)
+		machine_exit(w->m, VMM_EXIT_REBOOT, "the guest asked for a reboot");
+	pthread_mutex_unlock(&w->lock);
+}
+
+static void on_poll(void *arg, u32 expiries)
+{
+	struct panic_watch *w = arg;
+
+	(void)expiries;
+	pthread_mutex_lock(&w->lock);
+	/* The console's words come a moment later and say more: wait for them once. */
+	if (panicked(w) == 1) {
+		if (w->seen)
+			end(w);
+		w->seen = true;
+	}
+	pthread_mutex_unlock(&w->lock);
+}
+
+int panic_watch_create(struct panic_watch **out, struct machine *m, bool poll)
+{
+	struct panic_watch *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return -ENOMEM;
+	pthread_mutex_init(&w->lock, NULL);
+	w->m = m;
+	w->timer = -1;
+	w->check.fn = on_check;
+	w->check.arg = w;
+	if (poll) {
+		w->timer = loop_timer(machine_loop(m), POLL_NS, POLL_NS, on_poll, w);
+		if (w->timer < 0) {
+			int ret = w->timer;
+
+			panic_watch_destroy(w);
+			return ret;
+		}
+	}
+	machine_set_power_hook(m, on_power, w);
+	*out = w;
+	return 0;
+}
+
+void panic_watch_reset(struct panic_watch *w)
+{
+	pthread_mutex_lock(&w->lock);
+	w->resets = w->seen = w->caller_next = false;
+	w->len = 0;
+	w->why[0] = w->where[0] = '\0';
+	pthread_mutex_unlock(&w->lock);
+}
+
+void panic_watch_destroy(struct panic_watch *w)
+{
+	if (!w)
+		return;
+	if (w->timer >= 0)
+		loop_timer_del(machine_loop(w->m), w->timer);
+	pthread_mutex_destroy(&w->lock);
+	free(w);
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Noticing that the guest's kernel panicked.
+ *
+ * A guest that has loaded its pvpanic module tells us. A stock kernel has not, when it dies early,
+ * and then loops for ever or resets. So the console's text is watched for the kernel's last words;
+ * since any program of the guest can print those, they are believed only when the kernel's own
+ * variable says so too (panic_cpu, read from guest memory, which needs the kernel's symbols; they
+ * are loaded at that moment). Where addresses are unknown, only a reset that follows the words
+ * counts as a panic.
+ */
+#ifndef UMBRA_VMM_BOOT_PANIC_WATCH_H
+#define UMBRA_VMM_BOOT_PANIC_WATCH_H
+
+#include "vmm/machine/machine.h"
+
+struct panic_watch;
+
+/* @poll: look at panic_cpu once a second as well; only if the symbols are loaded anyhow. */
+int panic_watch_create(struct panic_watch **out, struct machine *m, bool poll);
+/* The machine is reset: what was read is of a kernel that is gone. */
+void panic_watch_reset(struct panic_watch *w);
+void panic_watch_destroy(struct panic_watch *w); /* NULL allowed */
+/* A byte of the guest's console; @watch is the struct panic_watch. */
+void panic_watch_byte(void *watch, u8 byte);
+
+#endif

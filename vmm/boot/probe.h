@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Bare-metal guests of a few instructions, in long mode at CPL 0, in a machine of their own: to
+ * learn what a /dev/kvm can do (vmm doctor), and to test the machine itself.
+ */
+#ifndef UMBRA_VMM_BOOT_PROBE_H
+#define UMBRA_VMM_BOOT_PROBE_H
+
+#include "base/err.h"
+#include "vmm/machine/machine.h"
+
+#define PROBE_CODE    0x100000ULL /* guest-physical, identity-mapped */
+#define PROBE_SCRATCH 0x200000ULL
+#define PROBE_MEMORY  (16ULL << 20)
+
+/*
+ * A machine of @cpus vCPUs with @code of @len bytes at PROBE_CODE, vCPU 0 to be entered at
+ * @offset of it with RDI = PROBE_SCRATCH, RSI = PROBE_CODE.
+ */
+int probe_machine(struct machine **out, unsigned cpus, const void *code, size_t len, size_t offset,
+		  struct err *e);
+/* The code into a machine of probe_machine() once more, after machine_reset(). */
+int probe_place(struct machine *m, const void *code, size_t len, size_t offset, struct err *e);
+
+struct probe_result {
+	bool cmpxchg16b, xrstor, int3;
+	double mips; /* million instructions/s in CPL 0; 0: not measured */
+};
+
+/* Run the doctor's guests. -errno: no machine could be made at all. */
+int probe_kvm(struct probe_result *r, struct err *e);
+
+#endif

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "vmm/boot/symbolize.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shadow/kernel/kernel.h"
+#include "vmm/machine/machine_int.h"
+
+#define MARK "RIP 0x"
+
+void where_text(struct vcpu *v, char *buf, size_t len)
+{
+	snprintf(buf, len, MARK "%" PRIx64, (u64)vcpu_regs(v)->rip);
+}
+
+/* With the lock. Addresses are only known if the kernel was placed by us. */
+static struct kernel *symbols(struct machine *m)
+{
+	const char *path;
+	struct kernel *k = machine_kernel(m);
+	int fd = machine_kernel_file(m, &path);
+
+	if (!k && fd >= 0 && !kernel_open_fd(&k, fd, path, false, NULL))
+		machine_set_kernel(m, k, machine_kernel_phys(m), machine_kaslr(m));
+	return k && !kernel_load_symbols(k, NULL) ? k : NULL;
+}
+
+void where_symbolize(struct machine *m, const char *line, char *buf, size_t len)
+{
+	const char *mark = strstr(line, MARK), *name = NULL;
+	u64 rip, start, end, offset = 0;
+	struct kernel *k;
+	char *after;
+
+	snprintf(buf, len, "%s", line);
+	if (!mark)
+		return;
+	rip = strtoull(mark + strlen(MARK), &after, 16);
+	rip -= machine_kaslr(m);
+	machine_lock_kernel(m);
+	k = symbols(m);
+	if (k) {
+		kernel_text(k, &start, &end);
+		if (rip >= start && rip < end)
+			name = kernel_symbolize(k, rip, &offset);
+	}
+	if (name)
+		snprintf(buf, len, "%.*s (%s+0x%" PRIx64 ")%s", (int)(after - line), line, name,
+			 offset, after);
+	machine_unlock_kernel(m);
+}
+
+void where_release_kernel(struct machine *m)
+{
+	machine_lock_kernel(m);
+	machine_set_kernel(m, NULL, machine_kernel_phys(m), machine_kaslr(m));
+	machine_unlock_kernel(m);
+}
+
+u64 where_symbol_phys(struct machine *m, const char *name)
+{
+	struct kernel *k;
+	u64 addr, phys = 0;
+
+	machine_lock_kernel(m);
+	k = symbols(m);
+	if (k) {
+		addr = kernel_symbol(k, name);
+		if (addr >= kernel_layout(k)->link_text)
+			phys = machine_kernel_phys(m) + (addr - kernel_layout(k)->link_text);
+	}
+	machine_unlock_kernel(m);
+	return phys;
+}

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "vmm/cli/client_cmd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/exit_code.h"
+#include "base/suggest.h"
+
+int client_fail(const struct err *e)
+{
+	fprintf(stderr, "vmm: %s\n", e->text);
+	return VMM_EXIT_ERROR;
+}
+
+int client_usage(const char *command, const char *fmt, ...)
+{
+	va_list ap;
+
+	fprintf(stderr, "vmm: %s: ", command);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fprintf(stderr, "; see `vmm %s --help`\n", command);
+	return VMM_EXIT_USAGE;
+}
+
+void client_print_json(const json_t *o)
+{
+	json_dumpf(o, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY);
+	putchar('\n');
+}
+
+const char *json_text(const json_t *o, const char *key)
+{
+	const char *text = json_string_value(json_object_get(o, key));
+
+	return text ? text : "";
+}
+
+long long json_number(const json_t *o, const char *key)
+{
+	return (long long)json_integer_value(json_object_get(o, key));
+}
+
+int client_open_file(const char *file, char **path, struct err *e)
+{
+	/* O_NONBLOCK: a FIFO must not make us wait before it can be refused. */
+	int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat st;
+
+	if (fd < 0)
+		return err_set(e, -errno, "%s: cannot be opened: %s", file, strerror(errno));
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
+		close(fd);
+		return err_set(e, -EINVAL, "%s: not a regular file", file);
+	}
+	*path = realpath(file, NULL);
+	if (!*path) {
+		int ret = err_set(e, -errno, "%s: %s", file, strerror(errno));
+
+		close(fd);
+		return ret;
+	}
+	return fd;
+}
+
+const char *client_duration(char buf[24], long long ms)
+{
+	long long s = ms / 1000;
+
+	if (s >= 86400)
+		snprintf(buf, 24, "%lldd %lldh", s / 86400, s / 3600 % 24);
+	else if (s >= 3600)
+		snprintf(buf, 24, "%lldh %lldm", s / 3600, s / 60 % 60);
+	else if (s >= 60)
+		snprintf(buf, 24, "%lldm %llds", s / 60, s % 60);
+	else
+		snprintf(buf, 24, "%lld.%llds", s, ms / 100 % 10);
+	return buf;
+}
+
+const char *client_size(char buf[24], long long bytes)
+{
+	static const char units[] = "KMGT";
+	double n = (double)bytes / 1024;
+	size_t u = 0;
+
+	while (n >= 1024 && u + 2 < sizeof(units)) {
+		n /= 1024;
+		u++;
+	}
+	snprintf(buf, 24, "%.*f%c", n == (double)(long long)n ? 0 : 1, n, units[u]);
+	return buf;
+}
+
+static int take_timeout(struct client_args *a, const char *command, const char *text)
+{
+	char *end;
+	long n = strtol(text, &end, 10);
+
+	if (*text < '0' || *text > '9' || *end || n > 86400)
+		return client_usage(command, "--timeout %s: want seconds, 0 to 86400", text);
+	a->timeout = (int)n;
+	return -1;
+}
+
+static bool is_cluster(const char *word, int letter)
+{
+	return word[0] == '-' && word[1] != '-' && strchr(word, letter);
+}
+
+int client_bad_option(char **argv, int opt, const struct option *known)
+{
+	const char *names[16];
+	size_t n = 0;
+	/*
+	 * getopt has moved the words that are no options behind what it has read, so this is it; but
+	 * for a letter that others follow, where it has not gone on yet.
+	 */
+	const char *word = argv[optind - 1], *cluster = argv[optind], *near;
+	char letter[3] = { '-', (char)optopt, '\0' };
+
+	for (; n < ARRAY_SIZE(names) && known[n].name; n++)
+		names[n] = known[n].name;
+	if (opt == ':')
+		return client_usage(argv[0], "%s needs a value", word);
+	if (optopt && !strncmp(word, "--", 2) && strchr(word, '='))
+		return client_usage(argv[0], "%s: this option takes no value", word);
+	if (optopt > 0 && optopt < 128 &&
+	    (is_cluster(word, optopt) || (cluster && is_cluster(cluster, optopt))))
+		word = letter;
+	near = strncmp(word, "--", 2) ? NULL : suggest_of(word + 2, names, n);
+	return client_usage(argv[0], "unknown option \"%s\"%s%s%s", word,
+			    near ? " (did you mean --" : "", near ? near : "", near ? "?)" : "");
+}
+
+int client_args_parse(struct client_args *a, int argc, char **argv, unsigned allowed,
+		      const char *help)
+{
+	static const struct {
+		struct option o;
+		unsigned needs;
+	} known[] = {
+		{ { "help", no_argument, NULL, 'h' }, 0 },
+		{ { "guest", required_argument, NULL, 'g' }, CLIENT_GUEST },
+		{ { "json", no_argument, NULL, 'j' }, CLIENT_JSON },
+		{ { "force", no_argument, NULL, 'f' }, CLIENT_FORCE },
+		{ { "timeout", required_argument, NULL, 't' }, CLIENT_TIMEOUT },
+	};
+	struct option options[ARRAY_SIZE(known) + 1] = { 0 };
+	size_t n = 0;
+	int opt, ret;
+
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
+		if ((known[i].needs & allowed) != known[i].needs)
+			continue;
+		options[n++] = known[i].o;
+	}
+	optind = 0;
+	opterr = 0;
+	while ((opt = getopt_long(argc, argv, ":hg:f", options, NULL)) != -1) {
+		if ((opt == 'f' && !(allowed & CLIENT_FORCE)) ||
+		    (opt == 'g' && !(allowed & CLIENT_GUEST)))
+			opt = '?';
+		switch (opt) {
+		case 'h':
+			fputs(help, stdout);
+			return 0;
+		case 'g':
+			a->guest = optarg;
+			break;
+		case 'j':
+			a->json = true;
+			break;
+		case 'f':
+			a->force = true;
+			break;
+		case 't':
+			ret = take_timeout(a, argv[0], optarg);
+			if (ret >= 0)
+				return ret;
+			break;
+		default:
+			return client_bad_option(argv, opt, options);
+		}
+	}
+	if (optind < argc && (allowed & CLIENT_GUEST) && !a->guest)
+		a->guest = argv[optind++];
+	if (optind < argc)
+		return client_usage(argv[0], "one word too many: \"%s\"", argv[optind]);
+	return -1;
+}

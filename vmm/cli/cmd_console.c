@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/exit_code.h"
+#include "base/terminal.h"
+#include "vmm/cli/client_cmd.h"
+#include "vmm/cli/commands.h"
+#include "vmm/control/client.h"
+
+#define ESCAPE 1 /* Ctrl-a */
+
+static const char help[] =
+	"Usage: vmm console [OPTION]... [GUEST]\n"
+	"\n"
+	"Attach this terminal to a guest's console, wherever else that is. A guest that was started\n"
+	"with --detach or --console attach shows the last 64 KiB first, any other what comes from\n"
+	"now on. Several can be attached at a time. Without GUEST, to the only one that runs.\n"
+	"\n"
+	"Ctrl-a d detaches, Ctrl-a Ctrl-a sends one Ctrl-a, Ctrl-a h shows help; the guest runs on\n"
+	"in any case. From a pipe or a file, all of it goes to the guest; the output is shown until\n"
+	"the guest ends.\n"
+	"\n"
+	"Options:\n"
+	"  -g, --guest GUEST  the same as GUEST\n"
+	"  -h, --help         this text\n"
+	"\n"
+	"Exit code: 0 detached, or the guest has ended.\n"
+	"\n"
+	"Examples:\n"
+	"  vmm run --detach --name web --kernel /vmlinuz --initrd /initrd.img\n"
+	"  vmm console web\n";
+
+static const char key_help[] = "\r\n[vmm] Ctrl-a d: detach   Ctrl-a Ctrl-a: send Ctrl-a   "
+			       "Ctrl-a h: this help\r\n";
+
+struct link {
+	int fd;
+	bool tty, escaped, detached, eof;
+	char keys[4096];
+	size_t at, len;
+};
+
+static int write_all(int fd, const char *buf, size_t len)
+{
+	while (len) {
+		ssize_t n = write(fd, buf, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return -EPIPE;
+		buf += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+/* Takes the escape sequences out; returns what is left for the guest. */
+static size_t filter(struct link *l, char *buf, size_t len)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < len && !l->detached; i++) {
+		char b = buf[i];
+
+		if (!l->escaped && b == ESCAPE) {
+			l->escaped = true;
+			continue;
+		}
+		if (l->escaped && b != ESCAPE) {
+			l->escaped = false;
+			l->detached = b == 'd';
+			if (b == 'h')
+				write_all(STDERR_FILENO, key_help, sizeof(key_help) - 1);
+			continue;
+		}
+		l->escaped = false;
+		buf[kept++] = b;
+	}
+	return kept;
+}
+
+/* Keys that the guest has not taken wait in l->keys, and no more are read meanwhile. */
+static void type(struct link *l)
+{
+	while (l->at < l->len) {
+		ssize_t n =
+			send(l->fd, l->keys + l->at, l->len - l->at, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return; /* full; or it is gone, as reading will say */
+		l->at += (size_t)n;
+	}
+}
+
+static void read_keys(struct link *l)
+{
+	ssize_t n = read(STDIN_FILENO, l->keys, sizeof(l->keys));
+
+	if (n < 0 && errno == EINTR)
+		return;
+	l->eof = n <= 0; /* go on looking */
+	l->at = 0;
+	l->len = n <= 0 ? 0 : l->tty ? filter(l, l->keys, (size_t)n) : (size_t)n;
+	type(l);
+}
+
+/* Until detached or the guest has ended. */
+static int talk(struct link *l)
+{
+	char buf[4096];
+
+	while (!l->detached) {
+		bool full = l->at < l->len;
+		struct pollfd p[2] = {
+			{ .fd = l->fd, .events = full ? POLLIN | POLLOUT : POLLIN },
+			{ .fd = full || l->eof ? -1 : STDIN_FILENO, .events = POLLIN },
+		};
+		ssize_t n;
+
+		if (poll(p, 2, -1) < 0) {
+			if (errno == EINTR)
+				continue;
+			return -errno;
+		}
+		if (p[0].revents & POLLOUT)
+			type(l);
+		if (p[0].revents & ~POLLOUT) {
+			n = read(l->fd, buf, sizeof(buf));
+			if (n <= 0)
+				return 0;
+			if (write_all(STDOUT_FILENO, buf, (size_t)n))
+				return -EPIPE;
+		}
+		if (p[1].revents)
+			read_keys(l);
+	}
+	return 0;
+}
+
+/* The terminal is as it was before the signal does what it does. */
+static void on_signal(int sig)
+{
+	terminal_restore();
+	raise(sig);
+}
+
+static void catch_signals(void)
+{
+	static const int ends[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE };
+	struct sigaction sa = { .sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND };
+
+	sigemptyset(&sa.sa_mask);
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++)
+		sigaction(ends[i], &sa, NULL);
+}
+
+static int attach(struct link *l, const char *guest, char **name, struct err *e)
+{
+	struct client *c;
+	int pair[2], ret = client_open(&c, guest, CLIENT_TIMEOUT_MS, e);
+
+	if (ret)
+		return ret;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair)) {
+		ret = err_set(e, -errno, "no descriptors: %s", strerror(errno));
+		client_close(c);
+		return ret;
+	}
+	ret = client_give_fd(c, "console", pair[0], e);
+	if (!ret)
+		ret = client_call(c, "umbra-console", json_pack("{s:s}", "fd", "console"), NULL, e);
+	*name = strdup(client_name(c));
+	client_close(c);
+	close(pair[0]);
+	if (ret) {
+		close(pair[1]);
+		return ret;
+	}
+	l->fd = pair[1];
+	return 0;
+}
+
+int cmd_console(int argc, char **argv)
+{
+	struct client_args a = { 0 };
+	struct link l = { .fd = -1 };
+	int ret = client_args_parse(&a, argc, argv, CLIENT_GUEST, help);
+	char *name = NULL;
+	struct err e;
+
+	if (ret >= 0)
+		return ret;
+	if (attach(&l, a.guest, &name, &e)) {
+		free(name);
+		return client_fail(&e);
+	}
+	/* Before the terminal goes raw. */
+	if (isatty(STDIN_FILENO))
+		fprintf(stderr, "[vmm] attached to %s; Ctrl-a d detaches\n", name ? name : "");
+	catch_signals();
+	l.tty = !terminal_raw(STDIN_FILENO);
+	ret = talk(&l);
+	close(l.fd);
+	terminal_restore();
+	if (l.tty)
+		fprintf(stderr, "\n[vmm] %s\n", l.detached ? "detached" : "the guest has ended");
+	free(name);
+	return ret ? VMM_EXIT_ERROR : 0;
+}

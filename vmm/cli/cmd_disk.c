@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/exit_code.h"
+#include "vmm/cli/client_cmd.h"
+#include "vmm/cli/commands.h"
+#include "vmm/control/client.h"
+#include "vmm/spec/spec.h"
+
+static const char help[] =
+	"Usage: vmm disk resize DISK [SIZE]\n"
+	"\n"
+	"Give a disk of a running guest another size. The guest's driver learns of it at once;\n"
+	"partitions and file systems are the guest's own to resize (growpart, resize2fs).\n"
+	"\n"
+	"  DISK   disk0, disk1, ... in the order of --disk (vmm info shows them), or what was given\n"
+	"         as its serial=\n"
+	"  SIZE   such as 20G or 512M: all of it; or +SIZE, that much more\n"
+	"\n"
+	"An image file is made longer or shorter. A block device is resized first (lvextend, say); then\n"
+	"the guest is told, and SIZE is not needed: if it is given, the device must have it. A\n"
+	"vhost-user disk is resized in the process that serves it.\n"
+	"\n"
+	"Options:\n"
+	"  -g, --guest NAME   which guest (default: the only one that runs)\n"
+	"      --shrink       the new size may be smaller; what is behind it is lost\n"
+	"      --json         machine-readable output\n"
+	"  -h, --help         this text\n"
+	"\n"
+	"Examples:\n"
+	"  vmm disk resize disk0 20G\n"
+	"  vmm disk resize --guest web disk1 +512M\n"
+	"  lvextend -L +1G vg/web && vmm disk resize disk0\n";
+
+struct request {
+	const char *guest, *disk;
+	u64 size;  /* 0: what its block device has now */
+	bool more; /* @size is added */
+	bool shrink, json;
+};
+
+static int resize(const struct request *r)
+{
+	json_t *args = json_pack("{s:s, s:I, s:b, s:b}", "disk", r->disk, "size",
+				 (json_int_t)r->size, "more", r->more, "shrink", r->shrink);
+	json_t *out = NULL;
+	struct err e;
+
+	if (!args)
+		return client_usage("disk", "the name of a disk is UTF-8");
+	if (control_call(r->guest, "umbra-disk-resize", args, &out, &e))
+		return client_fail(&e);
+	if (r->json)
+		client_print_json(out);
+	else
+		printf("%s: %lld bytes, was %lld\n", r->disk, json_number(out, "size"),
+		       json_number(out, "old-size"));
+	json_decref(out);
+	return 0;
+}
+
+int cmd_disk(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "guest", required_argument, NULL, 'g' },
+		{ "shrink", no_argument, NULL, 's' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	struct request r = { .guest = NULL };
+	const char *size;
+	int opt, args;
+
+	optind = 0;
+	opterr = 0;
+	while ((opt = getopt_long(argc, argv, ":g:h", options, NULL)) != -1) {
+		switch (opt) {
+		case 'g':
+			r.guest = optarg;
+			break;
+		case 's':
+			r.shrink = true;
+			break;
+		case 'j':
+			r.json = true;
+			break;
+		case 'h':
+			fputs(help, stdout);
+			return 0;
+		default:
+			return client_bad_option(argv, opt, options);
+		}
+	}
+	args = argc - optind;
+	if (args < 2 || args > 3 || strcmp(argv[optind], "resize") != 0)
+		return client_usage("disk", "say `resize DISK [SIZE]`");
+	r.disk = argv[optind + 1];
+	if (args == 2)
+		return resize(&r);
+	size = argv[optind + 2];
+	r.more = *size == '+';
+	if (parse_size(size + r.more, &r.size) || !r.size || r.size > INT64_MAX)
+		return client_usage("disk", "%s: want a size such as 20G, or +2G for so much more",
+				    size);
+	return resize(&r);
+}

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/exit_code.h"
+#include "vmm/boot/probe.h"
+#include "vmm/cli/commands.h"
+#include "vmm/confine/confine.h"
+#include "vmm/machine/kvm.h"
+
+/* A stock kernel needs some 300 million instructions to its init. */
+#define MIN_MIPS 20.0
+
+static const char usage[] =
+	"Usage: vmm doctor [--json]\n"
+	"Says whether this machine's /dev/kvm can run stock kernels, and if not, why. Capability bits\n"
+	"do not tell: small guests execute what every kernel executes and measure its speed.\n"
+	"Then, which layers of its confinement (vmm run --confine) vmm would have to do without.\n"
+	"\n"
+	"Exit code: 0 it can; 3 it cannot, tools/lab is needed; 1 there is no usable KVM at all.\n"
+	"\n"
+	"Examples:\n"
+	"  vmm doctor\n"
+	"  vmm doctor --json | jq .direct\n";
+
+struct finding {
+	bool direct;
+	char reason[400];
+	struct probe_result probe;
+};
+
+static void add(struct finding *f, const char *text)
+{
+	size_t len = strlen(f->reason);
+
+	f->direct = false;
+	snprintf(f->reason + len, sizeof(f->reason) - len, "%s%s", len ? "; " : "", text);
+}
+
+static int examine(struct finding *f)
+{
+	struct err e = { "" };
+	int kvm = kvm_open(&e), ret;
+	char speed[100];
+
+	f->direct = true;
+	if (kvm < 0) {
+		add(f, e.text);
+		return VMM_EXIT_ERROR;
+	}
+	ret = kvm_check(kvm, &e);
+	close(kvm);
+	if (!ret)
+		ret = probe_kvm(&f->probe, &e);
+	if (ret) {
+		add(f, e.text);
+		return VMM_EXIT_LAB;
+	}
+	if (!f->probe.cmpxchg16b)
+		add(f, "cmpxchg16b fails in the guest's kernel mode");
+	if (!f->probe.xrstor)
+		add(f, "xrstor fails in the guest's kernel mode");
+	if (!f->probe.int3)
+		add(f, "int3 fails in the guest's kernel mode");
+	if (f->probe.mips < MIN_MIPS) {
+		snprintf(
+			speed, sizeof(speed),
+			"kernel mode runs at %.1f million instructions/s (at least %.0f are needed)",
+			f->probe.mips, MIN_MIPS);
+		add(f, speed);
+	}
+	return f->direct ? 0 : VMM_EXIT_LAB;
+}
+
+/* The layers of confine.h that this user on this host would go without. */
+static void print_confinement(void)
+{
+	json_t *probe = confine_probe(), *missing = json_object_get(probe, "missing"), *why;
+	const char *layer;
+
+	if (!probe)
+		puts("confinement: could not be tried");
+	else if (!json_object_size(missing))
+		puts("confinement: all layers");
+	json_object_foreach(missing, layer, why)
+		printf("confinement: without \"%s\": %s\n", layer, json_string_value(why));
+	json_decref(probe);
+}
+
+static int print_json(const struct finding *f, int code)
+{
+	json_t *o = json_pack("{s:b, s:s, s:b, s:s, s:b, s:b, s:b, s:f}", "direct", f->direct,
+			      "verdict",
+			      code == 0		     ? "direct"
+			      : code == VMM_EXIT_LAB ? "lab"
+						     : "none",
+			      "kvm", code != VMM_EXIT_ERROR, "reason", f->reason, "cmpxchg16b",
+			      f->probe.cmpxchg16b, "xrstor", f->probe.xrstor, "int3", f->probe.int3,
+			      "mips", f->probe.mips);
+	json_t *confinement = confine_probe();
+	int ret;
+
+	if (o && confinement)
+		json_object_set_new(o, "confinement", confinement);
+	ret = o ? json_dumpf(o, stdout, JSON_INDENT(2)) : -1;
+
+	json_decref(o);
+	putchar('\n');
+	return ret;
+}
+
+int cmd_doctor(int argc, char **argv)
+{
+	struct finding f = { .reason = "" };
+	bool json = false;
+	int code;
+
+	for (int i = 1; i < argc; i++) {
+		if (!strcmp(argv[i], "--json")) {
+			json = true;
+		} else if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
+			fputs(usage, stdout);
+			return 0;
+		} else {
+			fprintf(stderr, "vmm: doctor knows no \"%s\"; did you mean --json?\n",
+				argv[i]);
+			return VMM_EXIT_USAGE;
+		}
+	}
+	code = examine(&f);
+	if (json)
+		return print_json(&f, code) ? VMM_EXIT_ERROR : code;
+	if (code == 0)
+		printf("direct: this /dev/kvm runs stock kernels (kernel mode at %.0f million "
+		       "instructions/s)\n",
+		       f.probe.mips);
+	else if (code == VMM_EXIT_LAB)
+		printf("lab needed: this /dev/kvm does not run stock kernels: %s; use tools/lab\n",
+		       f.reason);
+	else
+		printf("no KVM: %s\n", f.reason);
+	print_confinement();
+	return code;
+}

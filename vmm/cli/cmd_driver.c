@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/exit_code.h"
+#include "base/suggest.h"
+#include "vmm/cli/client_cmd.h"
+#include "vmm/cli/commands.h"
+#include "vmm/control/client.h"
+
+static const char help[] =
+	"Usage: vmm driver load SESSION[/NAME]:FILE.ko[,param=value]...\n"
+	"       vmm driver unload [SESSION:]NAME\n"
+	"       vmm driver list [SESSION]\n"
+	"       vmm driver verify [SESSION:]NAME\n"
+	"\n"
+	"Drivers of a running guest that was started with --policy.\n"
+	"\n"
+	"  load      link FILE.ko to its session's shadow kernel and load it\n"
+	"  unload    unload it; the session's shadow goes with its last driver\n"
+	"  list      what is loaded, and how often it asked the PVM\n"
+	"  verify    read the driver's text from guest memory, decode every branch, and say where\n"
+	"            each leads; exit code 1 if one leads past the session or\n"
+	"            something could not be decoded\n"
+	"\n"
+	"Options:\n"
+	"  -g, --guest NAME   which guest (default: the only one that runs)\n"
+	"      --json         machine-readable output\n"
+	"  -h, --help         this text\n"
+	"\n"
+	"Examples:\n"
+	"  vmm driver load a:dummy.ko,numdummies=2\n"
+	"  vmm driver load a/second:dummy.ko       the same file again, under another name\n"
+	"  vmm driver verify a:dummy\n"
+	"  vmm driver unload a:dummy\n";
+
+struct driver_cmd {
+	const char *guest;
+	bool json;
+	char *words[2];
+	int n_words;
+};
+
+static int usage(const char *line, const char *word)
+{
+	return client_usage("driver", "%s%s", line, word);
+}
+
+static void print_driver(const json_t *d)
+{
+	printf("%-12s %-16s %-10s %8lld %8lld %8lld  %s\n", json_text(d, "session"),
+	       json_text(d, "driver"), json_text(d, "state"), json_number(d, "critical"),
+	       json_number(d, "calls"), json_number(d, "objects"), json_text(d, "path"));
+}
+
+static int list(const struct driver_cmd *c)
+{
+	json_t *args = json_object(), *out = NULL;
+	struct err e;
+	size_t i;
+
+	if (c->n_words > 1)
+		json_object_set_new(args, "session", json_string(c->words[1]));
+	if (control_call(c->guest, "umbra-driver-list", args, &out, &e))
+		return client_fail(&e);
+	if (c->json) {
+		client_print_json(out);
+	} else {
+		printf("%-12s %-16s %-10s %8s %8s %8s  %s\n", "SESSION", "DRIVER", "STATE",
+		       "CRITICAL", "CALLS", "OBJECTS", "FILE");
+		for (i = 0; i < json_array_size(out); i++)
+			print_driver(json_array_get(out, i));
+	}
+	json_decref(out);
+	return 0;
+}
+
+/* Split "SESSION:NAME" in place; *session is NULL without a colon. */
+static char *split(char *word, char **session)
+{
+	char *colon = strchr(word, ':');
+
+	*session = NULL;
+	if (!colon)
+		return word;
+	*colon = 0;
+	*session = word;
+	return colon + 1;
+}
+
+static json_t *driver_args(char *word)
+{
+	char *session = NULL, *name = split(word, &session);
+	json_t *args = json_pack("{s:s}", "instance", name);
+
+	if (session)
+		json_object_set_new(args, "session", json_string(session));
+	return args;
+}
+
+static int load(const struct driver_cmd *c)
+{
+	char *session, *params, *instance = NULL, *rest = split(c->words[1], &session), *path;
+	json_t *args, *out = NULL;
+	struct err e;
+	int fd, ret;
+
+	if (!session)
+		return usage("say into which session: SESSION:", rest);
+	params = strchr(rest, ',');
+	if (params)
+		*params++ = 0;
+	instance = strchr(session, '/');
+	if (instance)
+		*instance++ = 0;
+	fd = client_open_file(rest, &path, &e);
+	if (fd < 0)
+		return client_fail(&e);
+	args = json_pack("{s:s, s:s}", "session", session, "path", path);
+	if (!args) {
+		ret = err_set(&e, -EILSEQ, "driver: names must be UTF-8: %s", rest);
+		goto out;
+	}
+	if (instance)
+		json_object_set_new(args, "instance", json_string(instance));
+	if (params)
+		json_object_set_new(args, "params", json_string(params));
+	ret = control_call_fd(c->guest, "umbra-driver-load", args, fd, &out, &e);
+	json_decref(out);
+out:
+	free(path);
+	close(fd);
+	return ret ? client_fail(&e) : 0;
+}
+
+static int unload(const struct driver_cmd *c)
+{
+	json_t *out = NULL;
+	struct err e;
+
+	if (control_call(c->guest, "umbra-driver-unload", driver_args(c->words[1]), &out, &e))
+		return client_fail(&e);
+	json_decref(out);
+	return 0;
+}
+
+static void print_report(const json_t *r)
+{
+	const json_t *branches = json_object_get(r, "branches"), *v, *list_;
+	const char *key;
+	size_t i;
+
+	printf("%s:%s as %s at %s, %lld bytes of text\n", json_text(r, "session"),
+	       json_text(r, "driver"), json_text(r, "module"), json_text(r, "base"),
+	       json_number(r, "text"));
+	for (void *it = json_object_iter((json_t *)(uintptr_t)branches); it;
+	     it = json_object_iter_next((json_t *)(uintptr_t)branches, it)) {
+		key = json_object_iter_key(it);
+		printf("  %-10s %8lld\n", key,
+		       (long long)json_integer_value(json_object_iter_value(it)));
+	}
+	printf("  %-10s %8lld bytes\n", "undecoded", json_number(r, "undecoded"));
+	list_ = json_object_get(r, "violations");
+	for (i = 0; i < json_array_size(list_); i++) {
+		v = json_array_get(list_, i);
+		printf("  VIOLATION at %s: leads to %s %s\n", json_text(v, "at"),
+		       json_text(v, "target"), json_text(v, "symbol"));
+	}
+	if (!json_array_size(list_))
+		puts("  no branch leads past the session");
+}
+
+static int verify(const struct driver_cmd *c)
+{
+	json_t *out = NULL;
+	struct err e;
+	int ret;
+
+	if (control_call(c->guest, "umbra-driver-verify", driver_args(c->words[1]), &out, &e))
+		return client_fail(&e);
+	if (c->json) {
+		client_print_json(out);
+	} else {
+		print_report(out);
+	}
+	ret = json_array_size(json_object_get(out, "violations")) ||
+			      json_integer_value(json_object_get(out, "undecoded"))
+		      ? VMM_EXIT_ERROR
+		      : 0;
+	json_decref(out);
+	return ret;
+}
+
+int cmd_driver(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "guest", required_argument, NULL, 'g' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	static const char *const verbs[] = { "load", "unload", "list", "verify", NULL };
+	struct driver_cmd c = { 0 };
+	const char *near;
+	int opt;
+
+	optind = 0;
+	opterr = 0;
+	while ((opt = getopt_long(argc, argv, ":g:h", options, NULL)) != -1) {
+		switch (opt) {
+		case 'g':
+			c.guest = optarg;
+			break;
+		case 'j':
+			c.json = true;
+			break;
+		case 'h':
+			fputs(help, stdout);
+			return 0;
+		default:
+			return client_bad_option(argv, opt, options);
+		}
+	}
+	for (; optind < argc && c.n_words < 2; optind++)
+		c.words[c.n_words++] = argv[optind];
+	if (optind < argc)
+		return usage("one too many: ", argv[optind]);
+	if (!c.n_words)
+		return usage("say what to do: load, unload, list or verify", "");
+	if (!strcmp(c.words[0], "list"))
+		return list(&c);
+	near = suggest(c.words[0], verbs);
+	if (near && !strcmp(near, c.words[0])) {
+		if (!c.words[1])
+			return usage("say which driver: ", c.words[0]);
+		return *near == 'l' ? load(&c) : *near == 'u' ? unload(&c) : verify(&c);
+	}
+	return client_usage("driver", "no \"%s\"%s%s%s", c.words[0],
+			    near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+}

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vmm/cli/client_cmd.h"
+#include "vmm/cli/commands.h"
+#include "vmm/control/client.h"
+
+static const char help[] =
+	"Usage: vmm info [OPTION]... [GUEST]\n"
+	"\n"
+	"What there is to know of a running guest: memory, CPUs, exits, disks, networks, console,\n"
+	"sessions, confinement. Without GUEST, of the only one that runs.\n"
+	"\n"
+	"Options:\n"
+	"  -g, --guest GUEST  the same as GUEST\n"
+	"      --json         machine-readable output\n"
+	"  -h, --help         this text\n"
+	"\n"
+	"Examples:\n"
+	"  vmm info\n"
+	"  vmm info web --json | jq .exits.total\n";
+
+static bool ends_with(const char *s, const char *end)
+{
+	size_t a = strlen(s), b = strlen(end);
+
+	return a >= b && !strcmp(s + a - b, end);
+}
+
+static size_t add(char *buf, size_t len, size_t at, const char *key, const json_t *v)
+{
+	const char *comma = at ? ", " : "", *gap = key ? " " : "";
+	int n = 0;
+
+	key = key ? key : "";
+	if (json_is_true(v))
+		n = snprintf(buf + at, len - at, "%s%s", comma, key);
+	else if (json_is_integer(v))
+		n = snprintf(buf + at, len - at, "%s%s%s%lld", comma, key, gap,
+			     (long long)json_integer_value(v));
+	else if (json_is_string(v))
+		n = snprintf(buf + at, len - at, "%s%s%s%s", comma, key, *gap ? ": " : "",
+			     json_string_value(v));
+	at += n > 0 ? (size_t)n : 0;
+	return at < len ? at : len - 1;
+}
+
+/* Of an object the keys that are true, or all with their values: "a 1, b 2"; of a list its items. */
+static void list_of(char *buf, size_t len, const json_t *v)
+{
+	json_t *all = (json_t *)(uintptr_t)v, *one;
+	const char *key;
+	size_t at = 0, i;
+
+	json_array_foreach(all, i, one) at = add(buf, len, at, NULL, one);
+	json_object_foreach(all, key, one) at = add(buf, len, at, key, one);
+	if (!at)
+		snprintf(buf, len, "none");
+}
+
+/* A value as people read it; what a number counts is said by its name. */
+static const char *text_of(char *buf, size_t len, const char *key, const json_t *v)
+{
+	char small[24];
+
+	if (json_is_string(v)) {
+		snprintf(buf, len, "%s", json_string_value(v));
+	} else if (json_is_boolean(v)) {
+		snprintf(buf, len, "%s", json_is_true(v) ? "yes" : "no");
+	} else if (json_is_integer(v)) {
+		long long n = (long long)json_integer_value(v);
+
+		if (ends_with(key, "-ms"))
+			snprintf(buf, len, "%s", client_duration(small, n));
+		else if (!strcmp(key, "memory") || !strcmp(key, "size") || ends_with(key, "-bytes"))
+			snprintf(buf, len, "%s", client_size(small, n));
+		else
+			snprintf(buf, len, "%lld", n);
+	} else {
+		list_of(buf, len, v);
+	}
+	return buf;
+}
+
+/* '-' in a key is a blank; the unit is in the value. */
+static const char *label_of(char *buf, size_t len, const char *key)
+{
+	snprintf(buf, len, "%.*s", (int)strlen(key) - (ends_with(key, "-ms") ? 3 : 0), key);
+	for (char *p = buf; *p; p++)
+		if (*p == '-')
+			*p = ' ';
+	return buf;
+}
+
+static void print_object(const json_t *o)
+{
+	json_t *v, *all = (json_t *)(uintptr_t)o;
+	char label[64], text[600];
+	const char *key;
+
+	json_object_foreach(all, key, v) printf("  %-16s %s\n", label_of(label, sizeof(label), key),
+						text_of(text, sizeof(text), key, v));
+}
+
+#define COLUMNS 16
+
+/* Columns as the first row has them, as wide as their widest. */
+static void print_table(const json_t *rows)
+{
+	json_t *first = json_array_get(rows, 0), *v;
+	const char *keys[COLUMNS], *key;
+	int width[COLUMNS];
+	char text[600];
+	size_t n = 0, r, c;
+
+	json_object_foreach(first, key, v)
+	{
+		if (n == COLUMNS)
+			break;
+		width[n] = (int)strlen(label_of(text, sizeof(text), key));
+		keys[n++] = key;
+	}
+	for (r = 0; r < json_array_size(rows); r++) {
+		for (c = 0; c < n; c++) {
+			v = json_object_get(json_array_get(rows, r), keys[c]);
+			if (v && (int)strlen(text_of(text, sizeof(text), keys[c], v)) > width[c])
+				width[c] = (int)strlen(text);
+		}
+	}
+	printf(" ");
+	for (c = 0; c < n; c++)
+		printf(" %-*s ", width[c], label_of(text, sizeof(text), keys[c]));
+	for (r = 0; r < json_array_size(rows); r++) {
+		printf("\n ");
+		for (c = 0; c < n; c++) {
+			v = json_object_get(json_array_get(rows, r), keys[c]);
+			printf(" %-*s ", width[c],
+			       v ? text_of(text, sizeof(text), keys[c], v) : "-");
+		}
+	}
+	printf("\n");
+}
+
+static void print(json_t *info)
+{
+	char label[64], text[600];
+	const char *part;
+	json_t *v;
+
+	json_object_foreach(info, part, v)
+	{
+		printf("%s:\n", label_of(label, sizeof(label), part));
+		if (json_is_object(v))
+			print_object(v);
+		else if (json_is_object(json_array_get(v, 0)))
+			print_table(v);
+		else
+			printf("  %s\n", text_of(text, sizeof(text), part, v));
+	}
+}
+
+int cmd_info(int argc, char **argv)
+{
+	struct client_args a = { 0 };
+	int ret = client_args_parse(&a, argc, argv, CLIENT_GUEST | CLIENT_JSON, help);
+	json_t *info = NULL;
+	struct client *c;
+	struct err e;
+
+	if (ret >= 0)
+		return ret;
+	ret = client_open(&c, a.guest, CLIENT_TIMEOUT_MS, &e);
+	if (ret)
+		return client_fail(&e);
+	ret = client_call(c, "umbra-info", NULL, &info, &e);
+	/* Only who is outside of its namespaces knows it. */
+	if (!ret && client_pid(c))
+		json_object_set_new(json_object_get(info, "guest"), "pid",
+				    json_integer(client_pid(c)));
+	client_close(c);
+	if (ret)
+		return client_fail(&e);
+	if (a.json)
+		client_print_json(info);
+	else
+		print(info);
+	json_decref(info);
+	return 0;
+}

@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <ctype.h>
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "vmm/cli/commands.h"
+#include "vmm/cli/inspect.h"
+
+#define WITH_MAX 256
+/* A name that a driver of --with would have in a guest; only the plan's texts show it. */
+#define SUFFIX "__s"
+
+struct options {
+	const char *kernel, *policy, *session, *all, *driver;
+	const char *with[WITH_MAX];
+	size_t n_with;
+	bool json;
+};
+
+/* Everything that inspection opens; all of it is closed at one place. */
+struct inspection {
+	struct kernel *kernel;
+	struct policy *policy;
+	struct module *module;
+	struct module *with[WITH_MAX];
+	size_t n_with;
+	struct link_plan *plan;
+};
+
+static void help(FILE *to)
+{
+	fputs("Usage: vmm inspect [--kernel VMLINUZ] [--policy FILE [--session NAME]]\n"
+	      "                   [--with OTHER.ko]... [--json] DRIVER.ko\n"
+	      "       vmm inspect --kernel VMLINUZ [--policy FILE [--session NAME]] [--json] --all DIR\n"
+	      "\n"
+	      "Show what an unmodified driver imports and where each import points when the driver\n"
+	      "is loaded into a session. The driver's file is only read.\n"
+	      "\n"
+	      "Options:\n"
+	      "  -k, --kernel FILE   the guest's kernel (vmlinuz or vmlinux); default: the\n"
+	      "                      /boot/vmlinuz-* that the driver was built for\n"
+	      "  -p, --policy FILE   which functions are critical; default: all that can be\n"
+	      "  -s, --session NAME  the session of the policy, if it has several\n"
+	      "  -w, --with FILE     a driver that is loaded into the same session before\n"
+	      "  -a, --all DIR       every .ko below DIR, together in one session: the share\n"
+	      "                      that links completely, and the time that it takes\n"
+	      "  -j, --json          for programs\n"
+	      "  -h, --help          this text\n"
+	      "\n"
+	      "TARGET is one of\n"
+	      "  shadow   branches go to the session's shadow kernel; if critical, to the host PVM\n"
+	      "  session  another driver of the session provides it\n"
+	      "  kernel   the real kernel's own: data, what the kernel patches or compares, what\n"
+	      "           the policy permits\n"
+	      "  refused  the driver cannot be loaded into the session; WHY says why\n"
+	      "\n"
+	      "Examples:\n"
+	      "  vmm inspect lime.ko                          for the kernel that it was built for\n"
+	      "  vmm inspect -k vmlinuz -w zsmalloc.ko zram.ko\n"
+	      "  vmm inspect -k vmlinuz -p lab.policy -s red lime.ko\n"
+	      "  vmm inspect --json lime.ko | jq '.imports[] | select(.critical) | .symbol'\n"
+	      "  vmm inspect -k /boot/vmlinuz-6.1.0-56-amd64 --all /lib/modules/6.1.0-56-amd64\n"
+	      "\n"
+	      "Exit code: 0 it links completely, 1 something is refused, 2 bad usage or input.\n",
+	      to);
+}
+
+static bool catalog_critical(void *arg, const char *symbol)
+{
+	(void)arg;
+	return catalog_find(symbol) != NULL;
+}
+
+static bool session_critical(void *arg, const char *symbol)
+{
+	return policy_critical(arg, symbol);
+}
+
+static bool session_permitted(void *arg, const char *symbol)
+{
+	return policy_permitted(arg, symbol);
+}
+
+struct link_rules inspect_rules(const struct policy_session *s)
+{
+	if (!s)
+		return (struct link_rules){ .critical = catalog_critical };
+	/* the callbacks take it as const again */
+	return (struct link_rules){ session_critical, session_permitted, (void *)(uintptr_t)s };
+}
+
+/* 0, INSPECT_BAD, or -1: help was given, all is done. */
+static int parse_options(struct options *o, int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{ "kernel", required_argument, NULL, 'k' },
+		{ "policy", required_argument, NULL, 'p' },
+		{ "session", required_argument, NULL, 's' },
+		{ "with", required_argument, NULL, 'w' },
+		{ "all", required_argument, NULL, 'a' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	char text[192];
+	int c;
+
+	optind = 1;
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, ":k:p:s:w:a:jh", longs, NULL)) != -1) {
+		switch (c) {
+		case 'k':
+			o->kernel = optarg;
+			break;
+		case 'p':
+			o->policy = optarg;
+			break;
+		case 's':
+			o->session = optarg;
+			break;
+		case 'w':
+			if (o->n_with == WITH_MAX)
+				return inspect_fail("too many --with");
+			o->with[o->n_with++] = optarg;
+			break;
+		case 'a':
+			o->all = optarg;
+			break;
+		case 'j':
+			o->json = true;
+			break;
+		case 'h':
+			help(stdout);
+			return -1;
+		default:
+			snprintf(text, sizeof(text), "%s %.100s; --help shows how it is used",
+				 c == ':' ? "a value is missing behind" : "unknown option",
+				 argv[optind - 1]);
+			return inspect_fail(text);
+		}
+	}
+	if (o->all ? optind != argc || o->n_with : argc - optind != 1)
+		return inspect_fail(o->all ? "--all takes no driver and no --with"
+					   : "one DRIVER.ko is needed; --help shows examples");
+	if (o->all && !o->kernel)
+		return inspect_fail("--all needs --kernel, the kernel that the modules belong to");
+	if (o->session && !o->policy)
+		return inspect_fail(
+			"--session needs --policy, the file that describes the session");
+	o->driver = o->all ? NULL : argv[optind];
+	return 0;
+}
+
+/* The kernel that a driver was built for: by the first word of its vermagic. */
+static int default_kernel(const struct module *m, char *path, size_t len)
+{
+	const char *magic = module_vermagic(m);
+	char release[80];
+	size_t n = 0;
+
+	while (magic && (isalnum((u8)magic[n]) || (magic[n] && strchr("._+~-", magic[n]))))
+		n++;
+	if (!n || n >= sizeof(release) || (magic[n] && magic[n] != ' '))
+		return -ENOENT;
+	memcpy(release, magic, n);
+	release[n] = '\0';
+	snprintf(path, len, "/boot/vmlinuz-%s", release);
+	if (access(path, R_OK)) {
+		char text[256];
+
+		snprintf(
+			text, sizeof(text),
+			"%s, the kernel that the driver was built for, is not here; trying /vmlinuz",
+			path);
+		inspect_note(text);
+		snprintf(path, len, "/vmlinuz");
+	}
+	return access(path, R_OK) ? -ENOENT : 0;
+}
+
+static int load_kernel(struct inspection *in, const struct options *o)
+{
+	char path[128] = "", text[160];
+	struct err e = { "" };
+
+	if (!o->kernel) {
+		if (default_kernel(in->module, path, sizeof(path)))
+			return inspect_fail("which kernel is it for? Give --kernel VMLINUZ");
+		snprintf(text, sizeof(text), "kernel: %s", path);
+		inspect_note(text);
+	}
+	if (kernel_open(&in->kernel, o->kernel ? o->kernel : path, false, &e) ||
+	    kernel_load_symbols(in->kernel, &e))
+		return inspect_fail(e.text);
+	return 0;
+}
+
+static int load_policy(struct inspection *in, const struct options *o,
+		       const struct policy_session **s)
+{
+	struct err e = { "" };
+	char text[512];
+
+	*s = NULL;
+	if (!o->policy)
+		return 0;
+	if (policy_load(&in->policy, o->policy, &e))
+		return inspect_fail(e.text);
+	if (o->session)
+		*s = policy_session(in->policy, o->session);
+	else if (policy_session_count(in->policy) == 1)
+		*s = policy_session_at(in->policy, 0);
+	if (*s)
+		return 0;
+	if (o->session)
+		snprintf(text, sizeof(text),
+			 "%.200s: there is no session \"%.64s\"; there is:", o->policy, o->session);
+	else
+		snprintf(text, sizeof(text),
+			 "%.200s: choose a session with --session; there is:", o->policy);
+	for (size_t i = 0; i < policy_session_count(in->policy); i++) {
+		size_t n = strlen(text);
+
+		snprintf(text + n, sizeof(text) - n, " %s",
+			 policy_session_name(policy_session_at(in->policy, i)));
+	}
+	return inspect_fail(text);
+}
+
+static int load_with(struct inspection *in, const struct options *o)
+{
+	struct err e = { "" };
+
+	for (size_t i = 0; i < o->n_with; i++) {
+		if (module_open(&in->with[i], o->with[i], &e))
+			return inspect_fail(e.text);
+		in->n_with++;
+	}
+	return 0;
+}
+
+static unsigned terminal_width(void)
+{
+	struct winsize w;
+
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col)
+		return w.ws_col;
+	return 0;
+}
+
+static int show(const struct inspection *in, const struct options *o)
+{
+	bool tty = isatty(STDOUT_FILENO);
+	int ret;
+
+	if (o->json)
+		ret = inspect_json(stdout, in->kernel, in->module, o->driver, in->plan);
+	else
+		ret = inspect_table(stdout, in->kernel, in->module, in->plan,
+				    tty ? terminal_width() : 0, tty && !getenv("NO_COLOR"));
+	if (ret || fflush(stdout))
+		return inspect_fail(ret ? "no memory" : "the output could not be written");
+	return link_plan_refused(in->plan) ? INSPECT_REFUSED : INSPECT_LINKS;
+}
+
+static int inspect_one(struct inspection *in, const struct options *o,
+		       const struct link_rules *rules)
+{
+	struct link_provider providers[WITH_MAX];
+	struct err e = { "" };
+
+	for (size_t i = 0; i < in->n_with; i++)
+		providers[i] =
+			(struct link_provider){ in->with[i], module_name(in->with[i]), SUFFIX };
+	if (link_plan_create(&in->plan, in->kernel, in->module, providers, in->n_with, rules, &e))
+		return inspect_fail(e.text);
+	return show(in, o);
+}
+
+static void close_all(struct inspection *in)
+{
+	link_plan_free(in->plan);
+	for (size_t i = 0; i < in->n_with; i++)
+		module_close(in->with[i]);
+	module_close(in->module);
+	policy_free(in->policy);
+	kernel_close(in->kernel);
+}
+
+int cmd_inspect(int argc, char **argv)
+{
+	const struct policy_session *s;
+	struct inspection in = { 0 };
+	struct options o = { 0 };
+	struct err e = { "" };
+	struct link_rules rules;
+	int ret;
+
+	ret = parse_options(&o, argc, argv);
+	if (ret)
+		return ret < 0 ? 0 : ret;
+	if (o.driver && module_open(&in.module, o.driver, &e)) {
+		ret = inspect_fail(e.text);
+		goto out;
+	}
+	ret = load_with(&in, &o);
+	if (!ret)
+		ret = load_policy(&in, &o, &s);
+	if (!ret)
+		ret = load_kernel(&in, &o);
+	if (ret)
+		goto out;
+	rules = inspect_rules(s);
+	ret = o.all ? inspect_all(in.kernel, o.all, &rules, o.json) : inspect_one(&in, &o, &rules);
+out:
+	close_all(&in);
+	return ret;
+}

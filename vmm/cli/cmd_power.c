@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* vmm stop, kill, reset, pause, resume: what other people's guests do because we say so. */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/exit_code.h"
+#include "vmm/cli/client_cmd.h"
+#include "vmm/cli/commands.h"
+#include "vmm/control/client.h"
+#include "vmm/control/control.h"
+
+#define STOP_TIMEOUT 60 /* seconds; a distribution takes some to end its services */
+#define GONE_MS	     10000
+
+static const char stop_help[] =
+	"Usage: vmm stop [OPTION]... [GUEST]\n"
+	"\n"
+	"Press the guest's power button and wait until it has shut down and its disks are closed.\n"
+	"Without GUEST, of the only one that runs.\n"
+	"\n"
+	"Options:\n"
+	"      --timeout S    wait S seconds at most (default 60)\n"
+	"  -f, --force        if it has not shut down by then, end it as if its power were cut;\n"
+	"                     with --timeout 0 at once\n"
+	"  -g, --guest GUEST  the same as GUEST\n"
+	"  -h, --help         this text\n"
+	"\n"
+	"Exit code: 0 it has shut down (or was ended by --force), 1 it still runs, ended in another\n"
+	"way, or could not be asked, 2 usage.\n"
+	"\n"
+	"Examples:\n"
+	"  vmm stop\n"
+	"  vmm stop web --timeout 120 --force\n";
+
+static const char kill_help[] =
+	"Usage: vmm kill [OPTION]... [GUEST]\n"
+	"\n"
+	"End a guest at once (SIGKILL to its vmm), also one whose vmm hangs. What it had not flushed\n"
+	"to its disks is as after a power cut. Without GUEST, the only one that runs.\n"
+	"\n"
+	"Options:\n"
+	"  -g, --guest GUEST  the same as GUEST\n"
+	"  -h, --help         this text\n"
+	"\n"
+	"Examples:\n"
+	"  vmm kill web\n";
+
+static const char reset_help[] =
+	"Usage: vmm reset [OPTION]... [GUEST]\n"
+	"\n"
+	"Start a guest anew at once, as by its reset button: its processes do not hear of it, and what\n"
+	"it had not flushed to its disks is as after a power cut. Its vmm, consoles and connections\n"
+	"stay; the kernel's file and the initrd are read again. Without GUEST, the only one that runs.\n"
+	"\n"
+	"A guest that was started with --no-reboot ends instead. One with sessions refuses: they\n"
+	"belong to the kernel that runs.\n"
+	"\n"
+	"Options:\n"
+	"  -g, --guest GUEST  the same as GUEST\n"
+	"  -h, --help         this text\n"
+	"\n"
+	"Examples:\n"
+	"  vmm reset web\n";
+
+static const char pause_help[] =
+	"Usage: vmm pause [OPTION]... [GUEST]\n"
+	"\n"
+	"Take a guest's CPUs away until `vmm resume`; what its devices have begun, they finish.\n"
+	"Without GUEST, of the only one that runs.\n"
+	"\n"
+	"Options:\n"
+	"  -g, --guest GUEST  the same as GUEST\n"
+	"  -h, --help         this text\n"
+	"\n"
+	"Examples:\n"
+	"  vmm pause web\n"
+	"  vmm resume web\n";
+
+static const char resume_help[] =
+	"Usage: vmm resume [OPTION]... [GUEST]\n"
+	"\n"
+	"Let a guest go on that `vmm pause` stopped or that was started with --paused. Without\n"
+	"GUEST, the only one that runs.\n"
+	"\n"
+	"Options:\n"
+	"  -g, --guest GUEST  the same as GUEST\n"
+	"  -h, --help         this text\n"
+	"\n"
+	"Examples:\n"
+	"  vmm resume web\n";
+
+static long long now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (long long)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* The process that @fd is of has ended: that makes it readable. */
+static bool gone(int fd, long long ms)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	return poll(&p, 1, ms > 0 ? (int)ms : 0) == 1;
+}
+
+/*
+ * Until the VMM is gone; *reason is why it went, as SHUTDOWN said. 0, -ETIMEDOUT. That it has closed
+ * the connection is not enough: it does so too when it has no room for one more client.
+ */
+static int wait_end(struct client *c, int process, long long ms, char reason[64])
+{
+	long long until = now_ms() + ms;
+
+	for (;;) {
+		long long left = until - now_ms();
+		json_t *o = NULL;
+		int ret = client_event(c, left > 0 ? (int)left : 0, &o);
+
+		if (ret == -ETIMEDOUT)
+			return ret;
+		if (ret)
+			return process < 0 || gone(process, until - now_ms()) ? 0 : -ETIMEDOUT;
+		if (!strcmp(json_text(o, "event"), "SHUTDOWN"))
+			snprintf(reason, 64, "%s", json_text(json_object_get(o, "data"), "reason"));
+		json_decref(o);
+	}
+}
+
+/* A guest without CPUs cannot hear a button. */
+static int press(struct client *c, struct err *e)
+{
+	json_t *status = NULL;
+	int ret = client_call(c, "query-status", NULL, &status, e);
+
+	if (!ret && !json_is_true(json_object_get(status, "running")))
+		ret = err_set(e, -EBUSY,
+			      "guest %s is paused and cannot shut down; `vmm resume %s` first, or "
+			      "`vmm stop --force --timeout 0 %s`",
+			      client_name(c), client_name(c), client_name(c));
+	json_decref(status);
+	return ret ? ret : client_call(c, "system_powerdown", NULL, NULL, e);
+}
+
+static int stop(struct client *c, int process, const struct client_args *a, struct err *e)
+{
+	char reason[64] = "";
+	int ret = 0;
+
+	if (!a->force || a->timeout) {
+		ret = press(c, e);
+		/* It may have ended just now. */
+		if (ret && ret != -ENOTCONN && !a->force)
+			return ret;
+		ret = ret && ret != -ENOTCONN ? -ETIMEDOUT
+					      : wait_end(c, process, a->timeout * 1000LL, reason);
+		if (!ret && strcmp(reason, "guest-shutdown") != 0)
+			return err_set(e, -EIO, "guest %s ended, but did not shut down: %s",
+				       client_name(c),
+				       *reason ? reason : "nobody said why; was its vmm killed?");
+	} else {
+		ret = -ETIMEDOUT;
+	}
+	if (ret && !a->force)
+		return err_set(e, ret,
+			       "guest %s has not shut down in %d s; does it listen to its power "
+			       "button? `vmm console %s` shows it, `vmm stop --force %s` ends it",
+			       client_name(c), a->timeout, client_name(c), client_name(c));
+	if (!ret)
+		return 0;
+	ret = client_call(c, "quit", NULL, NULL, e);
+	if (!ret || ret == -ENOTCONN)
+		ret = wait_end(c, process, GONE_MS, reason);
+	if (ret == -ETIMEDOUT)
+		err_set(e, ret, "guest %s: its vmm does not end; `vmm kill %s`", client_name(c),
+			client_name(c));
+	return ret;
+}
+
+int cmd_stop(int argc, char **argv)
+{
+	struct client_args a = { .timeout = STOP_TIMEOUT };
+	int ret = client_args_parse(&a, argc, argv, CLIENT_GUEST | CLIENT_FORCE | CLIENT_TIMEOUT,
+				    stop_help);
+	int process;
+	struct client *c;
+	struct err e;
+	pid_t pid;
+
+	if (ret >= 0)
+		return ret;
+	if (client_open(&c, a.guest, CLIENT_TIMEOUT_MS, &e))
+		return client_fail(&e);
+	pid = client_pid(c);
+	/* Connected still, so the number is its own. */
+	process = pid ? pidfd_open(pid, 0) : -1;
+	ret = stop(c, process, &a, &e);
+	if (process >= 0)
+		close(process);
+	client_close(c);
+	return ret ? client_fail(&e) : 0;
+}
+
+/* -EAGAIN: it has ended meanwhile, or has dropped us for another client; ask again. */
+static int kill_guest(struct client *c, struct err *e)
+{
+	pid_t pid = client_pid(c);
+	int fd = pid ? pidfd_open(pid, 0) : -1, ret = 0;
+
+	if (fd < 0 && !client_connected(c))
+		return -EAGAIN;
+	if (fd < 0)
+		return err_set(e, -ESRCH, "guest %s: its process cannot be seen from here",
+			       client_name(c));
+	/* As long as we are connected, the number is still its own. */
+	if (!client_connected(c))
+		ret = -EAGAIN;
+	else if (pidfd_send_signal(fd, SIGKILL, NULL, 0))
+		ret = err_set(e, -errno, "guest %s: process %d cannot be killed: %s",
+			      client_name(c), pid, strerror(errno));
+	else if (!gone(fd, GONE_MS))
+		ret = err_set(e, -ETIMEDOUT,
+			      "guest %s: process %d does not die; it waits for a disk or a network "
+			      "file system of this host, most likely",
+			      client_name(c), pid);
+	close(fd);
+	return ret;
+}
+
+int cmd_kill(int argc, char **argv)
+{
+	struct client_args a = { 0 };
+	int ret = client_args_parse(&a, argc, argv, CLIENT_GUEST, kill_help);
+	char *path = NULL, *name;
+	struct client *c = NULL;
+	struct err e;
+
+	if (ret >= 0)
+		return ret;
+	if (client_dial(&c, a.guest, &e))
+		return client_fail(&e);
+	name = strdup(client_name(c));
+	ret = name ? kill_guest(c, &e) : err_set(&e, -ENOMEM, "no memory");
+	for (unsigned tries = 0; ret == -EAGAIN && tries < 100; tries++) {
+		client_close(c);
+		c = NULL;
+		ret = client_dial(&c, name, &e);
+		ret = ret ? ret : kill_guest(c, &e);
+		/* It has ended. */
+		if (ret == -ENOENT)
+			ret = 0;
+	}
+	if (ret == -EAGAIN)
+		err_set(&e, ret, "guest %s: its vmm talks to too many others; try again", name);
+	if (!ret && !control_path(&path, name, false, &e))
+		control_remove_stale(path);
+	free(path);
+	free(name);
+	client_close(c);
+	return ret ? client_fail(&e) : 0;
+}
+
+static int simple(int argc, char **argv, const char *command, const char *help)
+{
+	struct client_args a = { 0 };
+	int ret = client_args_parse(&a, argc, argv, CLIENT_GUEST, help);
+	struct client *c;
+	struct err e;
+
+	if (ret >= 0)
+		return ret;
+	if (client_open(&c, a.guest, CLIENT_TIMEOUT_MS, &e))
+		return client_fail(&e);
+	ret = client_call(c, command, NULL, NULL, &e);
+	client_close(c);
+	return ret ? client_fail(&e) : 0;
+}
+
+int cmd_reset(int argc, char **argv)
+{
+	return simple(argc, argv, "system_reset", reset_help);
+}
+
+int cmd_pause(int argc, char **argv)
+{
+	return simple(argc, argv, "stop", pause_help);
+}
+
+int cmd_resume(int argc, char **argv)
+{
+	return simple(argc, argv, "cont", resume_help);
+}

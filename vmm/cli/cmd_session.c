@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/exit_code.h"
+#include "vmm/cli/client_cmd.h"
+#include "vmm/cli/commands.h"
+#include "vmm/control/client.h"
+
+static const char help[] =
+	"Usage: vmm session list\n"
+	"       vmm session stats\n"
+	"       vmm session policy FILE\n"
+	"\n"
+	"Sessions of a running guest that was started with --policy.\n"
+	"\n"
+	"  list      the policy's sessions; those with drivers have a shadow kernel\n"
+	"  stats     calls, and what was refused\n"
+	"  policy    put another policy in force; it decides every driver's next call\n"
+	"\n"
+	"Options:\n"
+	"  -g, --guest NAME   which guest (default: the only one that runs)\n"
+	"      --json         machine-readable output\n"
+	"  -h, --help         this text\n"
+	"\n"
+	"Examples:\n"
+	"  vmm session list\n"
+	"  vmm session policy stricter.policy\n";
+
+static int list(const char *guest, bool json)
+{
+	json_t *out = NULL;
+	struct err e;
+	size_t i;
+
+	if (control_call(guest, "umbra-session-list", json_object(), &out, &e))
+		return client_fail(&e);
+	if (json) {
+		client_print_json(out);
+	} else {
+		printf("%-16s %8s  %-18s %8s\n", "SESSION", "DRIVERS", "SHADOW", "PAGES");
+		for (i = 0; i < json_array_size(out); i++) {
+			const json_t *s = json_array_get(out, i);
+			const char *shadow = json_text(s, "shadow");
+
+			printf("%-16s %8lld  %-18s %8lld\n", json_text(s, "session"),
+			       json_number(s, "drivers"), shadow && *shadow ? shadow : "-",
+			       json_number(s, "pages"));
+		}
+	}
+	json_decref(out);
+	return 0;
+}
+
+static int stats(const char *guest, bool json)
+{
+	json_t *out = NULL;
+	struct err e;
+	void *it;
+
+	if (control_call(guest, "umbra-stats", json_object(), &out, &e))
+		return client_fail(&e);
+	if (json) {
+		client_print_json(out);
+	} else {
+		for (it = json_object_iter(out); it; it = json_object_iter_next(out, it)) {
+			const json_t *v = json_object_iter_value(it);
+
+			if (json_is_string(v))
+				printf("%-18s %18s\n", json_object_iter_key(it),
+				       json_string_value(v));
+			else
+				printf("%-18s %18lld\n", json_object_iter_key(it),
+				       (long long)json_integer_value(v));
+		}
+	}
+	json_decref(out);
+	return 0;
+}
+
+static int set_policy(const char *guest, const char *file)
+{
+	json_t *out = NULL;
+	char *path = NULL;
+	struct err e;
+	int fd = client_open_file(file, &path, &e), ret;
+
+	if (fd < 0)
+		return client_fail(&e);
+	ret = control_call_fd(guest, "umbra-policy-load", json_pack("{s:s}", "path", path), fd,
+			      &out, &e);
+	close(fd);
+	free(path);
+	json_decref(out);
+	return ret ? client_fail(&e) : 0;
+}
+
+int cmd_session(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "guest", required_argument, NULL, 'g' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	const char *guest = NULL;
+	bool json = false;
+	int opt, left;
+
+	optind = 0;
+	opterr = 0;
+	while ((opt = getopt_long(argc, argv, ":g:h", options, NULL)) != -1) {
+		switch (opt) {
+		case 'g':
+			guest = optarg;
+			break;
+		case 'j':
+			json = true;
+			break;
+		case 'h':
+			fputs(help, stdout);
+			return 0;
+		default:
+			return client_bad_option(argv, opt, options);
+		}
+	}
+	left = argc - optind;
+	if (left == 1 && !strcmp(argv[optind], "list"))
+		return list(guest, json);
+	if (left == 1 && !strcmp(argv[optind], "stats"))
+		return stats(guest, json);
+	if (left == 2 && !strcmp(argv[optind], "policy"))
+		return set_policy(guest, argv[optind + 1]);
+	return client_usage("session", "say `list`, `stats` or `policy FILE`");
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * `vmm run --detach`: the command returns when the guest has started, and the guest runs on without
+ * a terminal.
+ *
+ * The process that was started stays as the parent until then: it shows what the other writes to
+ * stderr, and ends with its exit code should it fail, so that a mistake is reported where the command
+ * was given. Nothing of the guest holds the caller's descriptors afterwards (a shell that waits for
+ * the end of a pipe would wait for the guest), but for a stderr that is a regular file: a log of what
+ * becomes of the guest.
+ */
+#ifndef UMBRA_VMM_CLI_DETACH_H
+#define UMBRA_VMM_CLI_DETACH_H
+
+#include "base/err.h"
+
+struct detach;
+
+/*
+ * Fork, before any thread exists. 0: go on as the guest's process, with *out. 1: this is the parent,
+ * the guest has started or failed, end with *code. -errno.
+ */
+int detach_fork(struct detach **out, int *code, struct err *e);
+/* The guest has started: the parent prints @name and ends. Frees @d. NULL allowed. */
+void detach_done(struct detach *d, const char *name);
+/* It has not: the parent will see this process's end. Frees @d. NULL allowed. */
+void detach_free(struct detach *d);
+
+#endif

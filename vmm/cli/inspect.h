@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * `vmm inspect`: what an unmodified driver asks of its kernel and where each import would point.
+ * cmd_inspect.c reads the command line and plans; inspect_print.c shows one driver, as a table or
+ * as JSON; inspect_all.c takes all modules of a directory.
+ *
+ * All names come from the driver's file, which is hostile: nothing of it reaches a terminal or JSON
+ * but printable ASCII.
+ */
+#ifndef UMBRA_VMM_CLI_INSPECT_H
+#define UMBRA_VMM_CLI_INSPECT_H
+
+#include <stdio.h>
+
+#include "policy/policy.h"
+#include "shadow/kernel/kernel.h"
+#include "shadow/link/link.h"
+
+#define INSPECT_LINKS	0 /* exit codes */
+#define INSPECT_REFUSED 1
+#define INSPECT_BAD	2
+
+/* Copy @s with '?' for everything that is not printable ASCII; returns @buf. */
+const char *inspect_clean(const char *s, char *buf, size_t len);
+/* "vmm inspect: TEXT" on stderr, cleaned; returns INSPECT_BAD. */
+int inspect_fail(const char *text);
+/* One line for the user on stderr, made printable. */
+void inspect_note(const char *text);
+
+/* The rules of a policy's session, or, if it is NULL, the catalog: all that can be critical is. */
+struct link_rules inspect_rules(const struct policy_session *s);
+
+/* One driver. Both return 0 or -ENOMEM. @width: columns of the terminal, 0: no limit. */
+int inspect_table(FILE *to, const struct kernel *k, const struct module *m,
+		  const struct link_plan *p, unsigned width, bool colour);
+int inspect_json(FILE *to, const struct kernel *k, const struct module *m, const char *path,
+		 const struct link_plan *p);
+
+/* Plan and copy every .ko below @dir in one session; an exit code. */
+int inspect_all(const struct kernel *k, const char *dir, const struct link_rules *rules, bool json);
+
+#endif

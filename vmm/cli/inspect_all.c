@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A whole directory of modules, as one session that loads all of them: each driver is planned with
+ * those that its "depends" names and copied, as for a guest. The addresses are those of a guest that
+ * does not exist; they change nothing but the numbers in the copy.
+ */
+#include <errno.h>
+#include <fts.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "base/strmap.h"
+#include "vmm/cli/inspect.h"
+
+#define DRIVERS_MAX   65536
+#define PROVIDERS_MAX 128
+#define SUFFIX	      "__s"
+/* arch/x86/include/asm/pgtable_64_types.h, with KASLR */
+#define MODULES	    0xffffffffc0000000ull
+#define MODULES_END 0xffffffffff000000ull
+#define SHADOW	    0xffffffffc0400000ull
+
+enum state {
+	STATE_NEW,
+	STATE_ACTIVE, /* being linked: a "depends" that leads back here is a circle */
+	STATE_LINKED,
+	STATE_REFUSED,
+};
+
+struct driver {
+	struct module *m;
+	char *path;
+	char key[64]; /* its name with '_' for '-', as "depends" may have either */
+	char private[64];
+	enum state state;
+	char why[256];
+};
+
+struct all {
+	const struct kernel *kernel;
+	const struct link_rules *rules;
+	struct driver *list;
+	size_t n, linked, branches;
+	u64 bytes;
+	struct strmap by_name;
+	double read_ms, link_ms;
+};
+
+static double now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
+static u64 some_gate(void *arg, const char *symbol)
+{
+	(void)arg;
+	(void)symbol;
+	return SHADOW + ((u64)64 << 20);
+}
+
+static void make_key(const char *name, size_t len, char *key, size_t size)
+{
+	size_t i = 0;
+
+	for (; i < len && i + 1 < size; i++)
+		key[i] = (char)(name[i] == '-' ? '_' : name[i]);
+	key[i] = '\0';
+}
+
+static int add_driver(struct all *a, const char *path, size_t *room)
+{
+	struct err e = { "" };
+	struct driver *d;
+
+	if (a->n == *room) {
+		size_t n = *room ? *room * 2 : 1024;
+
+		d = n <= DRIVERS_MAX ? realloc(a->list, n * sizeof(*d)) : NULL;
+		if (!d)
+			return -ENOMEM;
+		a->list = d;
+		*room = n;
+	}
+	d = &a->list[a->n];
+	memset(d, 0, sizeof(*d));
+	d->path = strdup(path);
+	if (!d->path)
+		return -ENOMEM;
+	a->n++;
+	if (module_open(&d->m, path, &e)) {
+		d->state = STATE_REFUSED;
+		snprintf(d->why, sizeof(d->why), "%.255s", e.text);
+		return 0;
+	}
+	make_key(module_name(d->m), strlen(module_name(d->m)), d->key, sizeof(d->key));
+	snprintf(d->private, sizeof(d->private), "%.52s" SUFFIX, module_name(d->m));
+	return 0;
+}
+
+static int by_path(const FTSENT **a, const FTSENT **b)
+{
+	return strcmp((*a)->fts_name, (*b)->fts_name);
+}
+
+static int read_drivers(struct all *a, const char *dir)
+{
+	char *const dirs[] = { (char *)(uintptr_t)dir, NULL };
+	FTS *fts = fts_open(dirs, FTS_COMFOLLOW | FTS_PHYSICAL | FTS_NOCHDIR, by_path);
+	size_t room = 0;
+	FTSENT *f;
+	int ret = 0;
+
+	if (!fts)
+		return -errno;
+	while (!ret && (f = fts_read(fts))) {
+		if (f->fts_info == FTS_DNR || (f->fts_info == FTS_NS && f->fts_level == 0)) {
+			ret = -f->fts_errno;
+		} else if (f->fts_info == FTS_F && f->fts_namelen > 3 &&
+			   !strcmp(f->fts_name + f->fts_namelen - 3, ".ko")) {
+			ret = add_driver(a, f->fts_path, &room);
+			a->bytes += (u64)f->fts_statp->st_size;
+		}
+	}
+	fts_close(fts);
+	if (ret)
+		return ret;
+	ret = strmap_init(&a->by_name, a->n);
+	for (size_t i = 0; !ret && i < a->n; i++)
+		if (a->list[i].m)
+			strmap_add(&a->by_name, a->list[i].key, (u32)i);
+	return ret;
+}
+
+static void link_one(struct all *a, struct driver *d, const struct link_provider *providers,
+		     size_t n)
+{
+	const struct link_addresses addresses = {
+		.shadow = SHADOW,
+		.modules = MODULES,
+		.modules_end = MODULES_END,
+		.gate = some_gate,
+	};
+	const struct import *im;
+	struct link_plan *p = NULL;
+	struct err e = { "" };
+	void *copy = NULL;
+	size_t len, n_imports;
+
+	d->state = STATE_REFUSED;
+	if (link_plan_create(&p, a->kernel, d->m, providers, n, a->rules, &e) ||
+	    link_emit(p, &addresses, d->private, SUFFIX, &copy, &len, &e)) {
+		snprintf(d->why, sizeof(d->why), "%.255s", e.text);
+	} else {
+		d->state = STATE_LINKED;
+		a->linked++;
+		im = link_plan_imports(p, &n_imports);
+		for (size_t i = 0; i < n_imports; i++)
+			if (im[i].target == TARGET_SHADOW)
+				a->branches += im[i].branches;
+	}
+	free(copy);
+	link_plan_free(p);
+}
+
+/* The drivers of @d's "depends" first; the depth is bounded by the number of drivers in a row. */
+static void link_driver(struct all *a, struct driver *d, unsigned depth)
+{
+	struct link_provider providers[PROVIDERS_MAX];
+	const char *s;
+	size_t n = 0;
+
+	if (d->state != STATE_NEW || depth > 64)
+		return;
+	d->state = STATE_ACTIVE;
+	for (s = module_depends(d->m); *s && n < PROVIDERS_MAX;) {
+		size_t len = strcspn(s, ",");
+		char key[64];
+		u32 i;
+
+		make_key(s, len, key, sizeof(key));
+		if (strmap_find(&a->by_name, key, &i)) {
+			link_driver(a, &a->list[i], depth + 1);
+			providers[n++] =
+				(struct link_provider){ a->list[i].m, a->list[i].private, SUFFIX };
+		}
+		s += len + (s[len] == ',');
+	}
+	link_one(a, d, providers, n);
+}
+
+static int print_json(const struct all *a, const char *dir)
+{
+	json_t *root, *list = json_array();
+	char file[4096], why[256], name[64];
+	int ret = 0;
+
+	for (size_t i = 0; i < a->n; i++) {
+		const struct driver *d = &a->list[i];
+
+		if (d->state == STATE_LINKED)
+			continue;
+		json_array_append_new(list,
+				      json_pack("{s:s, s:s, s:s}", "module",
+						inspect_clean(d->key, name, sizeof(name)), "file",
+						inspect_clean(d->path, file, sizeof(file)),
+						"reason", inspect_clean(d->why, why, sizeof(why))));
+	}
+	root = json_pack("{s:s, s:i, s:i, s:f, s:i, s:I, s:f, s:f, s:o}", "directory",
+			 inspect_clean(dir, file, sizeof(file)), "modules", (int)a->n, "links",
+			 (int)a->linked, "share", a->n ? (double)a->linked / (double)a->n : 0.0,
+			 "branches", (int)a->branches, "bytes", (json_int_t)a->bytes,
+			 "read_seconds", a->read_ms / 1e3, "link_seconds", a->link_ms / 1e3,
+			 "refused", list);
+	if (!root || json_dumpf(root, stdout, JSON_INDENT(1)) || fputc('\n', stdout) == EOF)
+		ret = -ENOMEM;
+	json_decref(root);
+	return ret;
+}
+
+static void print_text(const struct all *a)
+{
+	char buf[4096];
+
+	for (size_t i = 0; i < a->n; i++)
+		if (a->list[i].state != STATE_LINKED)
+			printf("refused: %s\n", inspect_clean(a->list[i].why, buf, sizeof(buf)));
+	printf("%zu of %zu modules link completely (%.1f %%); %zu branches go to the shadow\n",
+	       a->linked, a->n, 100.0 * (double)a->linked / (double)a->n, a->branches);
+	printf("read %.1f MB in %.0f ms, linked in %.0f ms (%.2f ms each)\n",
+	       (double)a->bytes / 1e6, a->read_ms, a->link_ms, a->link_ms / (double)a->n);
+}
+
+int inspect_all(const struct kernel *k, const char *dir, const struct link_rules *rules, bool json)
+{
+	struct all a = { .kernel = k, .rules = rules };
+	char text[512];
+	double start = now_ms();
+	int ret;
+
+	ret = read_drivers(&a, dir);
+	a.read_ms = now_ms() - start;
+	if (ret || !a.n) {
+		snprintf(text, sizeof(text), "%.400s: %s", dir,
+			 ret ? strerror(-ret) : "there is no .ko file in it");
+		ret = inspect_fail(text);
+		goto out;
+	}
+	start = now_ms();
+	for (size_t i = 0; i < a.n; i++)
+		link_driver(&a, &a.list[i], 0);
+	a.link_ms = now_ms() - start;
+	if (json && print_json(&a, dir)) {
+		ret = inspect_fail("no memory");
+		goto out;
+	}
+	if (!json)
+		print_text(&a);
+	ret = a.linked == a.n ? INSPECT_LINKS : INSPECT_REFUSED;
+out:
+	strmap_free(&a.by_name);
+	for (size_t i = 0; i < a.n; i++) {
+		module_close(a.list[i].m);
+		free(a.list[i].path);
+	}
+	free(a.list);
+	return ret;
+}

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vmm/cli/inspect.h"
+
+#define NAME_LEN 128
+#define LINE_LEN 2048
+
+static const char *kind_name(enum symbol_class kind)
+{
+	switch (kind) {
+	case SYMBOL_FUNCTION:
+		return "function";
+	case SYMBOL_DATA:
+		return "data";
+	case SYMBOL_PERCPU:
+		return "percpu";
+	case SYMBOL_SPECIAL:
+	default:
+		return "special";
+	}
+}
+
+static const char *target_name(enum import_target target)
+{
+	switch (target) {
+	case TARGET_SHADOW:
+		return "shadow";
+	case TARGET_KERNEL:
+		return "kernel";
+	case TARGET_SESSION:
+		return "session";
+	case TARGET_REFUSED:
+	default:
+		return "refused";
+	}
+}
+
+/* What a reader looks for comes first: refused, critical, the rest of the shadow, ... */
+static int rank(const struct import *im)
+{
+	if (im->target == TARGET_REFUSED)
+		return 0;
+	if (im->critical)
+		return 1;
+	return im->target == TARGET_SHADOW ? 2 : im->target == TARGET_SESSION ? 3 : 4;
+}
+
+static int by_rank(const void *pa, const void *pb)
+{
+	const struct import *a = *(const struct import *const *)pa;
+	const struct import *b = *(const struct import *const *)pb;
+
+	if (rank(a) != rank(b))
+		return rank(a) - rank(b);
+	return strcmp(a->symbol, b->symbol);
+}
+
+static const struct import **sorted(const struct link_plan *p, size_t *n)
+{
+	const struct import *list = link_plan_imports(p, n);
+	const struct import **s = calloc(*n + 1, sizeof(struct import *));
+
+	for (size_t i = 0; s && i < *n; i++)
+		s[i] = &list[i];
+	if (s)
+		qsort(s, *n, sizeof(struct import *), by_rank);
+	return s;
+}
+
+struct totals {
+	size_t imports, targets[4], critical, branches, address_taken;
+};
+
+static void count(const struct link_plan *p, struct totals *t)
+{
+	const struct import *list = link_plan_imports(p, &t->imports);
+
+	for (size_t i = 0; i < t->imports; i++) {
+		t->targets[list[i].target]++;
+		t->critical += list[i].critical;
+		t->branches += list[i].branches;
+		t->address_taken += list[i].address_taken;
+	}
+}
+
+static const char *prototype(const struct kernel *k, const struct import *im, char *buf, size_t len)
+{
+	if (im->kind == SYMBOL_FUNCTION && im->export && !kernel_prototype(k, im->symbol, buf, len))
+		return buf;
+	return NULL;
+}
+
+static const char *colour_of(const struct import *im)
+{
+	if (im->target == TARGET_REFUSED)
+		return "\033[31m";
+	if (im->critical)
+		return "\033[33m";
+	return "";
+}
+
+static void print_row(FILE *to, const struct kernel *k, const struct import *im, int name_width,
+		      unsigned width, bool colour)
+{
+	char name[NAME_LEN], proto[1024], clean[1024], reason[sizeof(im->reason)], line[LINE_LEN];
+	const char *p = prototype(k, im, proto, sizeof(proto));
+	const char *on = colour ? colour_of(im) : "";
+
+	snprintf(line, sizeof(line), "%-*s %-8s %-8s %-7s %5u %5u  %s%s%s", name_width,
+		 inspect_clean(im->symbol, name, sizeof(name)), kind_name(im->kind),
+		 im->critical ? "critical" : "-", target_name(im->target), im->branches,
+		 im->address_taken, inspect_clean(im->reason, reason, sizeof(reason)),
+		 p ? "; " : "", p ? inspect_clean(p, clean, sizeof(clean)) : "");
+	if (width && strlen(line) > width)
+		line[width] = '\0';
+	fprintf(to, "%s%s%s\n", on, line, *on ? "\033[0m" : "");
+}
+
+int inspect_table(FILE *to, const struct kernel *k, const struct module *m,
+		  const struct link_plan *p, unsigned width, bool colour)
+{
+	struct totals t = { 0 };
+	char name[NAME_LEN];
+	size_t n, longest = strlen("SYMBOL");
+	const struct import **list = sorted(p, &n);
+
+	if (!list)
+		return -ENOMEM;
+	count(p, &t);
+	for (size_t i = 0; i < n; i++)
+		if (strlen(list[i]->symbol) > longest)
+			longest = strlen(list[i]->symbol);
+	/* one long name must not push everything out of an 80-column terminal */
+	if (longest > 36)
+		longest = 36;
+	if (n)
+		fprintf(to, "%s%-*s %-8s %-8s %-7s %5s %5s  %s%s\n", colour ? "\033[1m" : "",
+			(int)longest, "SYMBOL", "KIND", "CRITICAL", "TARGET", "CALLS", "ADDR",
+			"WHY; PROTOTYPE", colour ? "\033[0m" : "");
+	for (size_t i = 0; i < n; i++)
+		print_row(to, k, list[i], (int)longest, width, colour);
+	fprintf(to,
+		"%s: %zu imports: %zu shadow, %zu kernel, %zu session, %zu refused; %zu critical; "
+		"%zu branches, %zu addresses taken\n",
+		inspect_clean(module_name(m), name, sizeof(name)), t.imports,
+		t.targets[TARGET_SHADOW], t.targets[TARGET_KERNEL], t.targets[TARGET_SESSION],
+		t.targets[TARGET_REFUSED], t.critical, t.branches, t.address_taken);
+	fprintf(to, "%s %s\n", name,
+		t.targets[TARGET_REFUSED] ? "cannot be loaded into this session"
+					  : "links completely");
+	free(list);
+	return 0;
+}
+
+static json_t *import_json(const struct kernel *k, const struct import *im)
+{
+	char name[512], reason[sizeof(im->reason)], proto[1024], clean[1024], provider[64];
+	const char *p = prototype(k, im, proto, sizeof(proto));
+
+	return json_pack("{s:s, s:s, s:b, s:s, s:s, s:i, s:i, s:s?, s:s?}", "symbol",
+			 inspect_clean(im->symbol, name, sizeof(name)), "kind", kind_name(im->kind),
+			 "critical", im->critical, "target", target_name(im->target), "reason",
+			 inspect_clean(im->reason, reason, sizeof(reason)), "branches",
+			 (int)im->branches, "address_taken", (int)im->address_taken, "prototype",
+			 p ? inspect_clean(p, clean, sizeof(clean)) : NULL, "provider",
+			 im->provider ? inspect_clean(im->provider, provider, sizeof(provider))
+				      : NULL);
+}
+
+int inspect_json(FILE *to, const struct kernel *k, const struct module *m, const char *path,
+		 const struct link_plan *p)
+{
+	char name[NAME_LEN], file[4096], release[NAME_LEN];
+	struct totals t = { 0 };
+	json_t *root, *imports = json_array();
+	size_t n;
+	const struct import **list = sorted(p, &n);
+	int ret = list && imports ? 0 : -ENOMEM;
+
+	for (size_t i = 0; !ret && i < n; i++)
+		if (json_array_append_new(imports, import_json(k, list[i])))
+			ret = -ENOMEM;
+	free(list);
+	if (ret) {
+		json_decref(imports);
+		return ret;
+	}
+	count(p, &t);
+	root = json_pack(
+		"{s:s, s:s, s:s, s:b, s:{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i}, s:o}", "module",
+		inspect_clean(module_name(m), name, sizeof(name)), "file",
+		inspect_clean(path, file, sizeof(file)), "kernel",
+		inspect_clean(kernel_release(k) ? kernel_release(k) : "", release, sizeof(release)),
+		"links", t.targets[TARGET_REFUSED] == 0, "totals", "imports", (int)t.imports,
+		"shadow", (int)t.targets[TARGET_SHADOW], "kernel", (int)t.targets[TARGET_KERNEL],
+		"session", (int)t.targets[TARGET_SESSION], "refused",
+		(int)t.targets[TARGET_REFUSED], "critical", (int)t.critical, "branches",
+		(int)t.branches, "address_taken", (int)t.address_taken, "imports", imports);
+	if (!root || json_dumpf(root, to, JSON_INDENT(1)))
+		ret = -ENOMEM;
+	else
+		fputc('\n', to);
+	json_decref(root);
+	return ret;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * vmm run --config FILE: options from a file, in the syntax of the policy (libconfig).
+ *
+ *	kernel = "vmlinuz";
+ *	memory = "1G";
+ *	cpus = 2;
+ *	disk = ( "root.img", "data.img,ro" );
+ *	no-kaslr = true;
+ *
+ * A key is the name of an option, a value is what would stand behind it: a string, or a number where
+ * digits would do; a switch is true or false. An option that may be repeated takes a list as well.
+ *
+ * The file stands for its options at the place of --config in the command line, so what comes later
+ * wins, and what may be repeated adds up: with two disks in the file, a --disk behind it is the
+ * third. (ssh and podman let lists add up as well; a list that replaced another one would make
+ * "--config base.conf --disk extra.img" lose the base's disks.) false takes a switch back that was
+ * given before, as --no-kaslr=false does on the command line.
+ *
+ * Relative paths of host files lead from the directory of FILE, not from where vmm was started: a
+ * directory with a guest and its file can be moved, and started from anywhere. If FILE is no regular
+ * file (a pipe), they lead from the working directory.
+ */
+#ifndef UMBRA_VMM_CLI_RUN_CONFIG_H
+#define UMBRA_VMM_CLI_RUN_CONFIG_H
+
+#include "vmm/spec/spec.h"
+
+/* --config; -EINVAL and so on with "FILE:LINE: ..." */
+int parse_config(struct run_options *o, const char *path, struct err *e);
+/* The same for a text; @base as in struct run_options. */
+int parse_config_text(struct run_options *o, const char *label, const char *base, const char *text,
+		      struct err *e);
+
+#endif

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "vmm/cli/stats.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "vmm/machine/machine_int.h"
+#include "vmm/machine/vmexit.h"
+
+static u64 clock_ns(clockid_t clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return (u64)t.tv_sec * 1000000000ULL + (u64)t.tv_nsec;
+}
+
+u64 stats_exec_ns(void)
+{
+	return clock_ns(CLOCK_MONOTONIC) - clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+}
+
+u64 stats_now_ns(void)
+{
+	return clock_ns(CLOCK_MONOTONIC);
+}
+
+struct stats {
+	bool supervised;
+	int supervisor, self; /* /proc/PID/smaps of the two, or -1 */
+};
+
+struct footprint {
+	u64 resident, private; /* KiB */
+};
+
+static int open_smaps(void)
+{
+	return open("/proc/self/smaps", O_RDONLY | O_CLOEXEC);
+}
+
+struct stats *stats_create(bool supervised)
+{
+	struct stats *s = malloc(sizeof(*s));
+
+	if (s) {
+		s->supervised = supervised;
+		s->supervisor = supervised ? open_smaps() : -1;
+		s->self = -1;
+	}
+	return s;
+}
+
+void stats_open(struct stats *s)
+{
+	if (s)
+		s->self = open_smaps();
+}
+
+void stats_close(struct stats *s)
+{
+	if (!s)
+		return;
+	if (s->supervisor >= 0)
+		close(s->supervisor);
+	if (s->self >= 0)
+		close(s->self);
+	free(s);
+}
+
+/* "5600-5800 rw-p ..." begins a mapping; all other lines begin with a word and a colon. */
+static bool is_range(const char *line, u64 *from, u64 *to)
+{
+	char *end;
+
+	*from = strtoull(line, &end, 16);
+	if (end == line || *end != '-')
+		return false;
+	*to = strtoull(end + 1, &end, 16);
+	return *end == ' ';
+}
+
+static void add_kib(const char *line, const char *key, u64 *sum)
+{
+	size_t len = strlen(key);
+
+	if (!strncmp(line, key, len))
+		*sum += strtoull(line + len, NULL, 10);
+}
+
+/*
+ * Add up all mappings of *fd's process (closing it) but [@from, @to). Of the VMM also what it shares and has
+ * written: that is shared with its supervisor only, by the fork, and nobody would count it else. Of
+ * the supervisor only what is its own.
+ */
+static int measure(int *fd, bool vmm, u64 from, u64 to, struct footprint *f)
+{
+	FILE *smaps = *fd < 0 ? NULL : fdopen(*fd, "r");
+	u64 start, end;
+	char line[512];
+	bool skip = false;
+
+	if (!smaps)
+		return -1;
+	*fd = -1;
+	while (fgets(line, sizeof(line), smaps)) {
+		if (is_range(line, &start, &end))
+			skip = start >= from && end <= to;
+		if (skip)
+			continue;
+		if (vmm) {
+			add_kib(line, "Rss:", &f->resident);
+			add_kib(line, "Shared_Dirty:", &f->private);
+		} else {
+			add_kib(line, "Private_Clean:", &f->resident);
+			add_kib(line, "Private_Dirty:", &f->resident);
+		}
+		add_kib(line, "Private_Clean:", &f->private);
+		add_kib(line, "Private_Dirty:", &f->private);
+	}
+	fclose(smaps);
+	return 0;
+}
+
+static void print_exits(struct machine *m, FILE *to)
+{
+	unsigned n = machine_cpus(m);
+	u64 total = 0;
+
+	fprintf(to, "exits:");
+	for (unsigned reason = 0; reason < VCPU_EXIT_REASONS; reason++) {
+		const char *name = exits_name(reason);
+		u64 sum = 0;
+
+		for (unsigned i = 0; i < n; i++)
+			sum += vcpu_exits(machine_vcpu(m, i), reason);
+		total += sum;
+		if (sum && name)
+			fprintf(to, " %s %" PRIu64 ",", name, sum);
+		else if (sum)
+			fprintf(to, " reason-%u %" PRIu64 ",", reason, sum);
+	}
+	fprintf(to, " total %" PRIu64 "\n", total);
+}
+
+void stats_print(struct stats *s, struct machine *m, u64 syscalls, FILE *to)
+{
+	u64 first = vcpu_first_run_ns(machine_vcpu(m, 0));
+	u64 ram = (uintptr_t)machine_gpa(m, 0, 1);
+	struct footprint f = { 0, 0 };
+
+	print_exits(m, to);
+	if (first)
+		fprintf(to, "first KVM_RUN: %.1f ms after exec\n",
+			(double)(first - machine_start_ns(m)) / 1e6);
+	if (syscalls)
+		fprintf(to, "system calls from exec to the first KVM_RUN: %" PRIu64 "\n", syscalls);
+	if (s && !measure(&s->self, true, ram, ram + machine_memory(m), &f) &&
+	    (!s->supervised || !measure(&s->supervisor, false, 0, 0, &f)))
+		fprintf(to,
+			"memory outside guest RAM: %" PRIu64 " KiB private, %" PRIu64
+			" KiB resident\n",
+			f.private, f.resident);
+}

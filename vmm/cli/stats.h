@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The figures of `vmm run --stats`. */
+#ifndef UMBRA_VMM_CLI_STATS_H
+#define UMBRA_VMM_CLI_STATS_H
+
+#include <stdio.h>
+
+#include "vmm/machine/machine.h"
+
+/*
+ * When this process was exec'ed, as CLOCK_MONOTONIC: now less the processor time that it has used,
+ * which before main() is the loader's. To be called before the process has waited for anything.
+ */
+u64 stats_exec_ns(void);
+u64 stats_now_ns(void); /* CLOCK_MONOTONIC */
+
+struct stats;
+
+/*
+ * What measuring memory needs of files, before there are none any more: stats_create() in the
+ * process that becomes the supervisor (@supervised: if there is to be one), stats_open() in the VMM. NULL: no
+ * memory; the others take that.
+ */
+struct stats *stats_create(bool supervised);
+void stats_open(struct stats *s);
+void stats_close(struct stats *s);
+
+/*
+ * After machine_run(), before machine_destroy(): exits by kind, time to the first KVM_RUN, memory
+ * outside guest RAM: the VMM's and what its supervisor has beside it. @syscalls: system calls from
+ * exec to the first KVM_RUN, 0: unknown.
+ */
+void stats_print(struct stats *s, struct machine *m, u64 syscalls, FILE *to);
+
+#endif

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "vmm/cli/syscount.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/kvm.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define SYSCALL_STOP (SIGTRAP | 0x80) /* PTRACE_O_TRACESYSGOOD */
+#define PATIENCE_S   20
+
+/* In the child: become the command, with nothing of the user's on its descriptors. */
+static void start(int argc, char **argv)
+{
+	char **args = calloc((size_t)argc + 3, sizeof(*args));
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC), n = 0;
+	char self[] = "/proc/self/exe", name[] = "vmm", once[] = "--stats=false";
+
+	if (!args || null < 0)
+		_exit(127);
+	args[n++] = name;
+	for (int i = 0; i < argc; i++)
+		args[n++] = argv[i];
+	/* Also if a file of --config says that it shall count. */
+	args[n++] = once;
+	dup2(null, 0);
+	dup2(null, 1);
+	dup2(null, 2);
+	alarm(PATIENCE_S);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL))
+		_exit(127);
+	execv(self, args);
+	_exit(127);
+}
+
+/* Counts the entry of a call; true at the first KVM_RUN. */
+static bool on_syscall(pid_t tid, u64 *calls)
+{
+	struct __ptrace_syscall_info info;
+
+	if (ptrace(PTRACE_GET_SYSCALL_INFO, tid, sizeof(info), &info) <= 0 ||
+	    info.op != PTRACE_SYSCALL_INFO_ENTRY)
+		return false;
+	if (info.entry.nr == SYS_ioctl && info.entry.args[1] == KVM_RUN)
+		return true;
+	*calls += 1;
+	return false;
+}
+
+/*
+ * To the end of all, uncounted. It was stopped on its way into KVM_RUN, of which it is told that there
+ * is no such call: so it ends by itself, in good order. Were it killed, its control socket would be
+ * left over, and the true start would wait until that one is old enough to be no one's.
+ */
+static void let_end(pid_t tid)
+{
+	int status, sig = 0;
+
+	if (ptrace(PTRACE_POKEUSER, tid, offsetof(struct user_regs_struct, orig_rax), -1L))
+		return;
+	while (!ptrace(PTRACE_CONT, tid, NULL, sig) || errno == ESRCH) {
+		do {
+			tid = waitpid(-1, &status, __WALL);
+		} while ((tid < 0 && errno == EINTR) || (tid > 0 && !WIFSTOPPED(status)));
+		if (tid < 0)
+			return;
+		sig = WSTOPSIG(status) & ~0x80;
+		if (sig == SIGTRAP || sig == SIGSTOP)
+			sig = 0;
+	}
+}
+
+/* 0: ended before it ran a guest. *vmm: the thread that is about to, which may be of a child's child. */
+static u64 trace(pid_t child, pid_t *vmm)
+{
+	u64 calls = 0;
+	int status;
+
+	while (1) {
+		pid_t tid = waitpid(-1, &status, __WALL);
+		int sig = 0;
+
+		if (tid < 0 && errno == EINTR)
+			continue;
+		if (tid < 0 || (tid == child && (WIFEXITED(status) || WIFSIGNALED(status))))
+			return 0;
+		if (!WIFSTOPPED(status))
+			continue;
+		if (WSTOPSIG(status) == SYSCALL_STOP) {
+			if (on_syscall(tid, &calls)) {
+				*vmm = tid;
+				return calls;
+			}
+		} else if (WSTOPSIG(status) != SIGTRAP && WSTOPSIG(status) != SIGSTOP) {
+			sig = WSTOPSIG(status);
+		}
+		ptrace(PTRACE_SYSCALL, tid, NULL, sig);
+	}
+}
+
+u64 syscount_start(int argc, char **argv)
+{
+	u64 calls = 0;
+	int status;
+	pid_t child = fork(), vmm = 0;
+
+	if (child < 0)
+		return 0;
+	if (child == 0)
+		start(argc, argv);
+	/* The stop after the exec, whose own call has begun before the count. */
+	if (waitpid(child, &status, __WALL) == child && WIFSTOPPED(status)) {
+		if (!ptrace(PTRACE_SETOPTIONS, child, NULL,
+			    PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK |
+				    PTRACE_O_EXITKILL) &&
+		    !ptrace(PTRACE_SYSCALL, child, NULL, 0))
+			calls = trace(child, &vmm) + 1;
+		if (calls == 1)
+			calls = 0;
+		if (vmm)
+			let_end(vmm);
+		kill(child, SIGKILL);
+	}
+	/* All of its threads and processes, or the disks' locks are still held. */
+	while (waitpid(-1, &status, __WALL) > 0 || errno == EINTR)
+		;
+	return calls;
+}

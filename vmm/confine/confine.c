@@ -1,0 +1,395 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "vmm/confine/confine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <malloc.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/exit_code.h"
+#include "base/terminal.h"
+#include "vmm/confine/confine_int.h"
+#include "vmm/confine/supervisor.h"
+
+#define OPEN_FILES 4096 /* a disk's queue has two */
+
+/* A sanitizer makes system calls of its own, in threads of its own. */
+#if defined(__SANITIZE_ADDRESS__)
+#define FILTERS_WORK false
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define FILTERS_WORK false
+#endif
+#endif
+#ifndef FILTERS_WORK
+#define FILTERS_WORK true
+#endif
+
+/*
+ * What libraries would open files for later on. With a heap for each thread, malloc() looks into /sys
+ * and /proc when it makes and shrinks them; to be called before there is a second thread. jansson
+ * takes the seed of its tables from /dev/urandom, unless it has one: what the kernel gave at the exec,
+ * mixed, because the stack protector lives from the same.
+ */
+static void prepare_libraries(void)
+{
+	u64 word[2];
+
+	mallopt(M_ARENA_MAX, 1);
+	memcpy(word, (const void *)getauxval(AT_RANDOM), sizeof(word)); /* NOLINT */
+	word[0] = (word[0] ^ (word[1] >> 7)) * 0x9e3779b97f4a7c15ULL;
+	json_object_seed((size_t)(word[0] >> 32) | 1);
+}
+
+static struct confine *create(enum confine_mode mode)
+{
+	struct confine *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->mode = mode;
+	c->guard = -1;
+	for (size_t i = 0; i < LAYERS; i++)
+		c->why[i] = ENODATA;
+	return c;
+}
+
+void confine_free(struct confine *c)
+{
+	if (c && c->guard >= 0)
+		close(c->guard);
+	free(c);
+}
+
+/* --- becoming two -------------------------------------------------------------------------- */
+
+/*
+ * In a user namespace a user who is not root has the capabilities that the other namespaces ask for,
+ * and no more rights than before. He stays who he is: checks of who owns a file go on to mean what
+ * they say. His groups show as nobody's in there, and count all the same.
+ */
+static int enter_user_namespace(struct confine *c, unsigned uid, struct err *e)
+{
+	char map[32];
+	int len = snprintf(map, sizeof(map), "%u %u 1\n", uid, uid), fd, ret = 0;
+
+	confine_namespaces(c, CLONE_NEWUSER | CLONE_NEWPID);
+	if (c->why[LAYER_PID])
+		return 0;
+	fd = open("/proc/self/uid_map", O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, map, (size_t)len) != len)
+		ret = err_set(e, -errno,
+			      "/proc/self/uid_map: %s; mount /proc, or use --confine off",
+			      strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	return ret;
+}
+
+static int find_rights(struct confine *c, const char *user, struct err *e)
+{
+	/* As the kernel told at the exec: no system call. */
+	unsigned uid = (unsigned)getauxval(AT_EUID);
+	int ret;
+
+	if (uid && user)
+		return err_set(e, -EPERM, "--user %s: only root can become another user", user);
+	if (uid)
+		return enter_user_namespace(c, uid, e);
+	ret = confine_find_user(c, user, e);
+	if (!ret)
+		confine_namespaces(c, CLONE_NEWPID);
+	return ret;
+}
+
+static void block(sigset_t *set, const int *ends)
+{
+	sigemptyset(set);
+	while (*ends >= 0)
+		sigaddset(set, *ends++);
+	sigaddset(set, SIGCHLD);
+	sigaddset(set, SIGTSTP);
+	sigaddset(set, SIGPIPE);
+	sigaddset(set, SIGXFSZ);
+	sigprocmask(SIG_BLOCK, set, NULL);
+}
+
+int confine_fork(struct confine **out, enum confine_mode mode, const char *user, const int *ends,
+		 int *code, struct err *e)
+{
+	int pipe[2] = { -1, -1 }, ret;
+	struct confine *c;
+	sigset_t set;
+	pid_t pid;
+
+	*out = NULL;
+	if (mode == CONFINE_OFF)
+		return user ? err_set(e, -EINVAL, "--user needs confinement, and --confine is off")
+			    : 0;
+	c = create(mode);
+	if (!c)
+		return err_set(e, -ENOMEM, "out of memory");
+	ret = find_rights(c, user, e);
+	if (ret)
+		goto fail;
+	if (pipe2(pipe, O_DIRECT | O_NONBLOCK | O_CLOEXEC)) {
+		ret = err_set(e, -errno, "cannot make a pipe: %s", strerror(errno));
+		goto fail;
+	}
+	/* Only now can it be told whose the terminal is: in there all groups have number 0. */
+	terminal_look(STDIN_FILENO);
+	block(&set, ends);
+	pid = fork();
+	if (pid < 0) {
+		ret = err_set(e, -errno, "cannot make a process: %s", strerror(errno));
+		goto fail;
+	}
+	if (pid) {
+		*code = supervise(pid, &set, pipe[0]);
+		ret = 1;
+		goto fail;
+	}
+	prepare_libraries();
+	close(pipe[0]);
+	c->guard = pipe[1];
+	c->pid = c->why[LAYER_PID] ? getpid() : 1;
+	*out = c;
+	return 0;
+fail:
+	if (pipe[0] >= 0)
+		close(pipe[0]);
+	if (pipe[1] >= 0)
+		close(pipe[1]);
+	confine_free(c);
+	return ret;
+}
+
+/* --- giving up ----------------------------------------------------------------------------- */
+
+static void limit(struct confine *c)
+{
+	const struct rlimit none = { 0, 0 }, files = { OPEN_FILES, OPEN_FILES };
+
+	c->why[LAYER_RLIMITS] = setrlimit(RLIMIT_CORE, &none) ? errno : 0;
+	/* Refused to a user who has less already. */
+	setrlimit(RLIMIT_NOFILE, &files);
+}
+
+/* All but the filter. @readable as confine_landlock() has it. */
+static int enter_layers(struct confine *c, const char *const *readable, struct err *e)
+{
+	int ret;
+
+	c->why[LAYER_NNP] = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ? errno : 0;
+	confine_landlock(c, readable);
+	limit(c);
+	ret = confine_drop(c);
+	if (ret)
+		return err_set(e, ret, "cannot become user %u: %s; name another by --user",
+			       (unsigned)c->uid, strerror(-ret));
+	/* The change of user has cleared it. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	return 0;
+}
+
+/* Which files to remove; and whether the supervisor died before it would have taken us with it. */
+static int tell_supervisor(const struct confine *c, const char *const *files, struct err *e)
+{
+	char packet[SUPERVISOR_PACKET] = "";
+	size_t at = 1; /* an empty path: there is always a packet */
+
+	if (c->guard < 0)
+		return 0; /* nobody supervises */
+	for (; *files; files++) {
+		size_t len = strlen(*files) + 1;
+
+		if (len > sizeof(packet) - at)
+			return err_set(e, -ENAMETOOLONG, "%s: too long a path for a socket",
+				       *files);
+		memcpy(packet + at, *files, len);
+		at += len;
+	}
+	if (write(c->guard, packet, at) != (ssize_t)at)
+		return err_set(e, -EPIPE, "vmm's supervisor has died");
+	return 0;
+}
+
+static int check_strict(const struct confine *c, struct err *e)
+{
+	json_t *info, *missing;
+	const char *layer;
+	json_t *why;
+
+	for (size_t i = 0; i < LAYERS; i++) {
+		if (!c->why[i])
+			continue;
+		info = confine_info(c);
+		missing = json_object_get(info, "missing");
+		json_object_foreach(missing, layer, why)
+		{
+			err_set(e, -EPERM,
+				"--confine strict: this host does not allow the layer \"%s\": %s",
+				layer, json_string_value(why));
+			break;
+		}
+		json_decref(info);
+		return -EPERM;
+	}
+	return 0;
+}
+
+static int install(struct confine *c, enum filter f, struct err *e)
+{
+	int ret;
+
+	if (!FILTERS_WORK) {
+		c->why[LAYER_SECCOMP] = EOPNOTSUPP;
+		return 0;
+	}
+	/* In strict mode errors have to be told before it is in force, so it is presumed. */
+	c->why[LAYER_SECCOMP] = 0;
+	ret = c->mode == CONFINE_STRICT ? check_strict(c, e) : 0;
+	if (!ret)
+		ret = confine_report();
+	if (!ret) {
+		c->why[LAYER_SECCOMP] = -confine_filter(f, c->pid);
+		if (c->why[LAYER_SECCOMP] && c->mode == CONFINE_STRICT)
+			ret = check_strict(c, e);
+	}
+	return ret;
+}
+
+int confine_enter(struct confine *c, const char *const *files, struct err *e)
+{
+	int ret;
+
+	/* Without the right to the first kind of namespace there is none to the others. */
+	if (c->drop || !c->why[LAYER_PID])
+		confine_namespaces(c, CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS);
+	else
+		c->why[LAYER_MOUNT] = c->why[LAYER_NET] = c->why[LAYER_IPC] = c->why[LAYER_PID];
+	confine_empty_root(c);
+	ret = enter_layers(c, NULL, e);
+	if (!ret)
+		ret = tell_supervisor(c, files, e);
+	return ret ? ret : install(c, FILTER_MAIN, e);
+}
+
+void confine_thread(const struct confine *c, enum thread_kind kind)
+{
+	static const char line[] = "vmm: a thread cannot confine itself, so the guest was ended\n";
+
+	if (c->why[LAYER_SECCOMP] || !confine_filter((enum filter)kind, c->pid))
+		return;
+	if (write(STDERR_FILENO, line, sizeof(line) - 1) < 0)
+		_exit(VMM_EXIT_ERROR);
+	_exit(VMM_EXIT_ERROR);
+}
+
+/* --- the network's process ----------------------------------------------------------------- */
+
+/* All that is mounted, as it is, but read-only and without programs. */
+static int freeze_mounts(void)
+{
+	struct mount_attr attr = {
+		.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
+			    MOUNT_ATTR_NOEXEC,
+		.propagation = MS_SLAVE,
+	};
+
+	return mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &attr, sizeof(attr)) ? errno : 0;
+}
+
+void confine_lend(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3];
+
+	if (!getauxval(AT_EUID) || syscall(SYS_capget, &header, sets) ||
+	    !(sets[0].permitted & 1U << CAP_SYS_ADMIN))
+		return;
+	sets[0].inheritable |= 1U << CAP_SYS_ADMIN;
+	if (!syscall(SYS_capset, &header, sets))
+		prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_SYS_ADMIN, 0, 0);
+}
+
+/* @flags, with the mounts among them, and what is mounted read-only. */
+static void helper_namespaces(struct confine *c, int flags)
+{
+	confine_namespaces(c, flags);
+	if (!c->why[LAYER_MOUNT])
+		c->why[LAYER_MOUNT] = freeze_mounts();
+}
+
+int confine_helper(enum confine_mode mode, const char *user, const char *dir, struct err *e)
+{
+	/* Where names of hosts come from; glibc's and libslirp's own choice. */
+	const char *readable[] = {
+		"/etc/resolv.conf",
+		"/run/systemd/resolve",
+		"/run/resolvconf",
+		"/run/NetworkManager",
+		"/run/connman",
+		dir,
+		NULL,
+	};
+	struct confine *c;
+	int ret;
+
+	if (mode == CONFINE_OFF)
+		return 0;
+	c = create(mode);
+	if (!c)
+		return err_set(e, -ENOMEM, "out of memory");
+	ret = getauxval(AT_EUID) ? 0 : confine_find_user(c, user, e);
+	if (ret)
+		goto out;
+	prepare_libraries();
+	c->pid = getpid();
+	c->why[LAYER_PID] = c->why[LAYER_NET] = 0; /* see confine.h */
+	helper_namespaces(c, CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS);
+	ret = enter_layers(c, readable, e);
+	if (!ret)
+		ret = install(c, FILTER_HELPER, e);
+out:
+	confine_free(c);
+	return ret;
+}
+
+/* --- the process that connects ------------------------------------------------------------- */
+
+int confine_dialer(enum confine_mode mode, struct err *e)
+{
+	const char *const nothing[] = { NULL };
+	struct confine *c;
+	int ret;
+
+	if (mode == CONFINE_OFF)
+		return 0;
+	c = create(mode);
+	if (!c)
+		return err_set(e, -ENOMEM, "out of memory");
+	if (!getauxval(AT_EUID))
+		c->keep = 1U << CAP_DAC_OVERRIDE;
+	c->pid = getpid();
+	c->why[LAYER_PID] = 0; /* the VMM's, in which it was started */
+	/* A name of the file system is found from any network. */
+	helper_namespaces(c, CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS);
+	ret = enter_layers(c, nothing, e);
+	if (!ret)
+		ret = install(c, FILTER_DIALER, e);
+	confine_free(c);
+	return ret;
+}

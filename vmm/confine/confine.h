@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Confinement: what `vmm` gives up before the guest's first instruction, so that a guest that takes
+ * over the process has nothing. By default; in layers, each of which is enough against many a fault
+ * of the others:
+ *
+ *   user        root becomes another user, without groups
+ *   caps        no capabilities, in no user namespace
+ *   nnp         no_new_privs: no program gives privileges
+ *   pid         own process namespace: no other process can be named (a process that forks dies)
+ *   mount       own mount namespace, whose root is an empty read-only tmpfs
+ *   net, ipc    own network, System V IPC and host name: with nothing in them
+ *   landlock    the kernel refuses to open, make or connect anything (Linux 5.13)
+ *   rlimits     no core file, few descriptors
+ *   seccomp     a list of system calls for each kind of thread (vmm/confine/seccomp/rules.h)
+ *
+ * All that a guest needs is opened before, and no path afterwards; descriptors of new files come
+ * from clients over the control socket. A layer that the host does not offer is left out, and
+ * `vmm info` says so; in strict mode it is an error.
+ *
+ * Two processes. A process cannot enter a process namespace, only its children are born in one; and
+ * somebody outside has to remove the sockets' files, put the terminal back in order and say what
+ * happened if the filter killed the guest. So confine_fork() makes the VMM a child; its parent, the
+ * supervisor, waits, passes signals on and ends with the child's exit code. It forks before anything
+ * is allocated, holds 100 KiB while the guest runs, reads nothing from the guest, and if it dies, so
+ * does the VMM. The alternatives were looked at: Firecracker's jailer is a second program that users
+ * leave out, and gives up cleaning up; crosvm's minijail forks the same way for each device; QEMU's
+ * -sandbox has no namespaces at all.
+ *
+ * Not given up, and why: the capability bounding set (41 system calls to empty; without execve(),
+ * with no_new_privs, it gives nothing; nor would SECBIT_NOROOT, in one call, take more), supplementary groups of a user who is not root (the kernel
+ * does not let him).
+ */
+#ifndef UMBRA_VMM_CONFINE_CONFINE_H
+#define UMBRA_VMM_CONFINE_CONFINE_H
+
+#include <jansson.h>
+
+#include "base/err.h"
+#include "base/types.h"
+#include "vmm/machine/threads.h"
+#include "vmm/spec/spec.h"
+
+#define CONFINE_MAX_FILES 8
+
+struct confine;
+
+/*
+ * Become two processes. 0: this is the VMM, and *out what is to be given to confine_enter(); NULL
+ * with CONFINE_OFF, where there is one process only. 1: this is the supervisor, all is over, and
+ * *code the exit code. @user: whom root becomes, NAME or UID[:GID], or NULL: "umbra" if there is such
+ * a user, else "nobody". The signals in @ends (-1 ends it) are blocked in both, SIGPIPE and SIGXFSZ
+ * with them; the VMM receives those of @ends from the supervisor. Single-threaded, without anything that a forked child would not have.
+ */
+int confine_fork(struct confine **out, enum confine_mode mode, const char *user, const int *ends,
+		 int *code, struct err *e);
+
+/*
+ * Give all up. @files (NULL ends it, at most CONFINE_MAX_FILES) are sockets' files, which the supervisor
+ * removes at the end. From here on a system call that is not on the list of its thread ends the
+ * process: exit code 128 + SIGSYS, and a line that names call and thread.
+ * Single-threaded. -EPERM in strict mode: the layer that is missing is named; -errno.
+ */
+int confine_enter(struct confine *c, const char *const *files, struct err *e);
+
+/* Narrow down the calling thread. Ends the process if that fails. */
+void confine_thread(const struct confine *c, enum thread_kind kind);
+
+/* Frees; what was given up stays so. NULL allowed. */
+void confine_free(struct confine *c);
+
+/*
+ * Before one of the two that follow is started by a user who is not root: what makes namespaces in the
+ * VMM's user namespace outlives the exec, as an ambient capability. Until confine_enter().
+ */
+void confine_lend(void);
+
+/*
+ * For the process of the user-mode network, after its sockets for the host's ports are open: all but
+ * the network namespace, which it exists for, with a read-only file system of which Landlock shows
+ * @dir (or NULL) and what names are resolved by. Its process namespace is the VMM's, in which it was
+ * started. Nothing with CONFINE_OFF. -EPERM in strict mode: the layer that is missing is named;
+ * -errno: a layer was refused that always works.
+ */
+int confine_helper(enum confine_mode mode, const char *user, const char *dir, struct err *e);
+
+/*
+ * For a process that connects to UNIX sockets, and does nothing else. It stays who it is: root's sockets
+ * are root's, and of root's capabilities it keeps the one that opens others'. -errno as above.
+ */
+int confine_dialer(enum confine_mode mode, struct err *e);
+
+/*
+ * { "mode", "user", "layers": { NAME: bool... }, "missing": { NAME: reason... }, "system-calls":
+ * { KIND: number... } }. NULL as @c: not confined.
+ */
+json_t *confine_info(const struct confine *c);
+
+/*
+ * Which layers this host allows to the calling user: the same object, found out by a child that
+ * tries. NULL: it could not be tried.
+ */
+json_t *confine_probe(void);
+
+#endif

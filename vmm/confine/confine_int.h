@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Inside of confine*.c. */
+#ifndef UMBRA_VMM_CONFINE_CONFINE_INT_H
+#define UMBRA_VMM_CONFINE_CONFINE_INT_H
+
+#include <sys/types.h>
+
+#include "vmm/confine/confine.h"
+
+enum layer {
+	LAYER_USER,
+	LAYER_CAPS,
+	LAYER_NNP,
+	LAYER_PID,
+	LAYER_MOUNT,
+	LAYER_NET,
+	LAYER_IPC,
+	LAYER_LANDLOCK,
+	LAYER_RLIMITS,
+	LAYER_SECCOMP,
+	LAYERS,
+};
+
+struct confine {
+	enum confine_mode mode;
+	bool drop; /* this is root: become uid and gid */
+	u32 keep;  /* capabilities, as bits */
+	uid_t uid;
+	gid_t gid;
+	pid_t pid;	 /* own; the first of its namespace */
+	int guard;	 /* to the supervisor */
+	int why[LAYERS]; /* 0: in force; ENODATA: not tried yet; else the errno of the refusal */
+};
+
+/*
+ * Whom root becomes, into @c, by /etc/passwd alone: the name service's libraries cost a hundred
+ * system calls. -ENOENT with the line for the user.
+ */
+int confine_find_user(struct confine *c, const char *user, struct err *e);
+
+/* Each of them notes in @c what came of it. Namespaces need CAP_SYS_ADMIN; Landlock needs NNP. */
+void confine_namespaces(struct confine *c, int flags);
+void confine_empty_root(struct confine *c);
+/* @paths: what may be read, beneath; NULL ends it, and NULL alone: nothing at all. */
+void confine_landlock(struct confine *c, const char *const *paths);
+/* -errno: it is still root. */
+int confine_drop(struct confine *c);
+
+/* --- filters (confine_filter.c) ------------------------------------------------------------ */
+
+enum filter {
+	FILTER_VCPU = THREAD_VCPU,
+	FILTER_QUEUE = THREAD_QUEUE,
+	FILTER_BLOCK = THREAD_BLOCK,
+	FILTER_MAIN,
+	FILTER_HELPER,
+	FILTER_DIALER,
+	FILTERS,
+};
+
+/* Have violations reported: before the first filter. */
+int confine_report(void);
+/* For the calling thread of process @pid, and those that it makes. -errno. */
+int confine_filter(enum filter f, pid_t pid);
+/* How many system calls it allows, and its name for people. */
+unsigned confine_filter_calls(enum filter f);
+const char *confine_filter_name(enum filter f);
+
+#endif

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Installing filters, and what happens to who breaks one. The kernel does not carry out the call; it
+ * sends SIGSYS, whose handler says which call of which thread it was, and ends the process. A kill
+ * by the kernel would be as good, but who reports it would have nothing to say. The handler cannot be
+ * replaced: rt_sigaction() is on no list; and where SIGSYS is blocked, the kernel kills.
+ */
+#include <errno.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/exit_code.h"
+#include "base/terminal.h"
+#include "vmm/confine/confine_int.h"
+#include "vmm/confine/filter.h"
+#include "vmm/confine/seccomp/rules.h"
+
+#define MAX_LEN 512
+
+static const struct {
+	const char *name;
+	const struct sock_filter *code;
+	const unsigned short *len, *calls;
+} filters[FILTERS] = {
+	[FILTER_VCPU] = { "vcpu", filter_vcpu, &filter_vcpu_len, &filter_vcpu_calls },
+	[FILTER_QUEUE] = { "queue", filter_queue, &filter_queue_len, &filter_queue_calls },
+	[FILTER_BLOCK] = { "disk", filter_block, &filter_block_len, &filter_block_calls },
+	[FILTER_MAIN] = { "main", filter_main, &filter_main_len, &filter_main_calls },
+	[FILTER_HELPER] = { "network", filter_helper, &filter_helper_len, &filter_helper_calls },
+	[FILTER_DIALER] = { "dialer", filter_dialer, &filter_dialer_len, &filter_dialer_calls },
+};
+
+unsigned confine_filter_calls(enum filter f)
+{
+	return *filters[f].calls;
+}
+
+const char *confine_filter_name(enum filter f)
+{
+	return filters[f].name;
+}
+
+static size_t put(char *buf, size_t at, size_t size, const char *text)
+{
+	size_t len = strlen(text);
+
+	if (len > size - at)
+		len = size - at;
+	memcpy(buf + at, text, len);
+	return at + len;
+}
+
+/* Nothing but what a signal handler may call. */
+static void on_violation(int sig, siginfo_t *info, void *context)
+{
+	char line[256], name[17] = "", number[12], *digit = number + sizeof(number);
+	unsigned nr = info->si_syscall < 0 ? 0 : (unsigned)info->si_syscall;
+	size_t len = 0;
+
+	(void)context;
+	terminal_restore();
+	prctl(PR_GET_NAME, name);
+	*--digit = '\0';
+	do {
+		*--digit = (char)('0' + nr % 10);
+		nr /= 10;
+	} while (nr);
+	len = put(line, len, sizeof(line), "vmm: system call ");
+	len = put(line, len, sizeof(line), digit);
+	len = put(line, len, sizeof(line), " of thread ");
+	len = put(line, len, sizeof(line), name);
+	len = put(
+		line, len, sizeof(line),
+		" is forbidden by vmm's own filter, so its process was ended; if you did not expect "
+		"that, report it (--confine off runs without the filter)\n");
+	if (write(STDERR_FILENO, line, len) < 0)
+		_exit(VMM_EXIT_SIGNAL + sig);
+	_exit(VMM_EXIT_SIGNAL + sig);
+}
+
+int confine_report(void)
+{
+	struct sigaction sa = { .sa_sigaction = on_violation, .sa_flags = SA_SIGINFO };
+
+	sigfillset(&sa.sa_mask);
+	return sigaction(SIGSYS, &sa, NULL) ? -errno : 0;
+}
+
+int confine_filter(enum filter f, pid_t pid)
+{
+	struct sock_filter code[MAX_LEN];
+	struct sock_fprog prog = { .len = *filters[f].len, .filter = code };
+
+	if (prog.len > MAX_LEN)
+		return -E2BIG;
+	memcpy(code, filters[f].code, prog.len * sizeof(*code));
+	for (unsigned i = 0; i < prog.len; i++)
+		if (BPF_CLASS(code[i].code) == BPF_JMP && code[i].k == RULES_OWN_PID)
+			code[i].k = (unsigned)pid;
+	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog) ? -errno : 0;
+}

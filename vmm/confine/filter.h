@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the build makes of vmm/confine/seccomp/rules.c: a filter's instructions, and the calls that it allows. */
+#ifndef UMBRA_VMM_CONFINE_FILTER_H
+#define UMBRA_VMM_CONFINE_FILTER_H
+
+#include <linux/filter.h>
+
+#define FILTER(name)                                     \
+	extern const struct sock_filter filter_##name[]; \
+	extern const unsigned short filter_##name##_len, filter_##name##_calls
+
+FILTER(main);
+FILTER(vcpu);
+FILTER(block);
+FILTER(queue);
+FILTER(helper);
+FILTER(dialer);
+
+#undef FILTER
+
+#endif

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "vmm/confine/helper.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "vmm/confine/confine.h"
+
+#define ARGS_MAX 8
+
+int helper_pair(int pair[2], int type)
+{
+	int fd;
+
+	if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, pair))
+		return -errno;
+	if (pair[1] != HELPER_FD)
+		return 0;
+	/* dup2() onto itself would leave it closed on exec. */
+	fd = fcntl(pair[1], F_DUPFD_CLOEXEC, HELPER_FD + 1);
+	if (fd < 0) {
+		int ret = -errno;
+
+		close(pair[0]);
+		close(pair[1]);
+		return ret;
+	}
+	close(pair[1]);
+	pair[1] = fd;
+	return 0;
+}
+
+int helper_spawn(const char *path, const char *const *argv, int theirs, enum confine_mode confine)
+{
+	char *copy[ARGS_MAX + 1] = { NULL };
+	posix_spawn_file_actions_t files;
+	posix_spawnattr_t attr;
+	sigset_t none;
+	pid_t pid;
+	int ret = ENOMEM;
+
+	for (size_t i = 0; i < ARGS_MAX && argv[i]; i++) {
+		copy[i] = strdup(argv[i]);
+		if (!copy[i])
+			goto out;
+	}
+	if (confine != CONFINE_OFF)
+		confine_lend();
+	sigemptyset(&none);
+	posix_spawn_file_actions_init(&files);
+	posix_spawnattr_init(&attr);
+	posix_spawn_file_actions_adddup2(&files, theirs, HELPER_FD);
+	posix_spawnattr_setsigmask(&attr, &none);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
+	ret = posix_spawn(&pid, path, &files, &attr, copy, environ);
+	posix_spawnattr_destroy(&attr);
+	posix_spawn_file_actions_destroy(&files);
+out:
+	for (size_t i = 0; i < ARGS_MAX; i++)
+		free(copy[i]);
+	return -ret;
+}

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The table. Conditions compare the low 32 bits of an argument, which is all that the kernel looks
+ * at in each of them.
+ */
+#include "vmm/confine/seccomp/rules.h"
+
+#include <asm/ioctls.h>
+#include <asm/termbits.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <linux/if_tun.h>
+#include <linux/kvm.h>
+#include <linux/sched.h>
+#include <linux/seccomp.h>
+#include <linux/sockios.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+
+#define AT_EMPTY       0x1000 /* AT_EMPTY_PATH: the descriptor itself */
+#define SIGNAL_SETXID  33
+#define READ_ONLY_MASK (O_ACCESS | O_CREATE | O_TRUNCATE)
+#define O_ACCESS       3
+#define O_CREATE       0100
+#define O_TRUNCATE     01000
+
+#define ALLOW(name, threads)                    \
+	{                                       \
+		.call = #name, .who = (threads) \
+	}
+#define REFUSE(name, threads, errno)                              \
+	{                                                         \
+		.call = #name, .who = (threads), .error = (errno) \
+	}
+#define WHERE(name, threads, arg, bits, is)                                                 \
+	{                                                                                   \
+		.call = #name, .who = (threads), .n_args = 1, .args = { { arg, bits, is } } \
+	}
+#define EQUAL(name, threads, arg, is)	  WHERE(name, threads, arg, 0xffffffffU, is)
+#define WITHOUT(name, threads, arg, bits) WHERE(name, threads, arg, bits, 0)
+#define IOCTL(threads, request)		  EQUAL(ioctl, threads, 1, request)
+
+/* What pthread_create() asks for, and nothing else: no process, no namespace. */
+#define THREAD_FLAGS                                                                        \
+	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | \
+	 CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID)
+
+const struct rule rules[] = {
+	/* The guest. */
+	{ .call = "ioctl",
+	  .who = VCPU,
+	  .n_args = 1,
+	  .args = { { 1, 0xffffffffU, KVM_RUN } },
+	  .often = true },
+	IOCTL(VCPU, KVM_GET_SREGS),
+	IOCTL(VCPU, KVM_TRANSLATE),
+	IOCTL(VCPU, KVM_GET_VCPU_EVENTS),
+	IOCTL(VCPU, KVM_SET_VCPU_EVENTS),
+	IOCTL(VCPU, KVM_GET_MP_STATE),
+	IOCTL(VCPU, KVM_KVMCLOCK_CTRL),
+	IOCTL(VCPU, KVM_IOEVENTFD),
+	IOCTL(VCPU | QUEUE, KVM_IRQFD),
+	IOCTL(VCPU, KVM_SET_GSI_ROUTING),
+	IOCTL(VCPU, KVM_SET_USER_MEMORY_REGION),
+	IOCTL(VCPU | BLOCK | QUEUE, KVM_IRQ_LINE),
+
+	/* The guest again, after a reset. */
+	IOCTL(MAIN, KVM_SET_REGS),
+	IOCTL(MAIN, KVM_SET_SREGS),
+	IOCTL(MAIN, KVM_SET_MSRS),
+	IOCTL(MAIN, KVM_SET_LAPIC),
+	IOCTL(MAIN, KVM_SET_MP_STATE),
+	IOCTL(MAIN, KVM_SET_FPU),
+	IOCTL(MAIN, KVM_SET_XSAVE),
+	IOCTL(MAIN, KVM_SET_XCRS),
+	IOCTL(MAIN, KVM_SET_DEBUGREGS),
+	IOCTL(MAIN, KVM_GET_NESTED_STATE),
+	IOCTL(MAIN, KVM_SET_NESTED_STATE),
+	IOCTL(MAIN, KVM_GET_IRQCHIP),
+	IOCTL(MAIN, KVM_SET_IRQCHIP),
+	IOCTL(MAIN, KVM_SET_PIT2),
+
+	/* Memory: never executable. */
+	WITHOUT(mmap, THREADS | HELPER, 2, PROT_EXEC),
+	WITHOUT(mprotect, THREADS | HELPER, 2, PROT_EXEC),
+	ALLOW(munmap, THREADS | HELPER),
+	ALLOW(mremap, THREADS | HELPER),
+	ALLOW(madvise, THREADS | HELPER),
+	ALLOW(brk, THREADS | HELPER),
+
+	/* Threads, each with its own end; the names are for people. */
+	ALLOW(futex, THREADS | HELPER),
+	ALLOW(rt_sigprocmask, THREADS | HELPER | DIALER),
+	ALLOW(rt_sigreturn, THREADS | HELPER | DIALER),
+	ALLOW(restart_syscall, THREADS | HELPER | DIALER),
+	ALLOW(sched_yield, THREADS),
+	ALLOW(sysinfo, THREADS), /* qsort() asks how much memory there is */
+	ALLOW(gettid, THREADS | HELPER | DIALER),
+	ALLOW(getpid, THREADS | HELPER | DIALER),
+	ALLOW(exit, THREADS),
+	ALLOW(exit_group, THREADS | HELPER | DIALER),
+	EQUAL(tgkill, THREADS | HELPER | DIALER, 0, RULES_OWN_PID),
+	EQUAL(prctl, THREADS | HELPER | DIALER, 0, PR_GET_NAME),
+	ALLOW(set_robust_list, MAIN),
+	ALLOW(rseq, MAIN),
+	ALLOW(sched_getaffinity, MAIN),
+	EQUAL(clone, MAIN, 0, THREAD_FLAGS),
+	/* Its flags are behind a pointer; the C library falls back to clone(). */
+	REFUSE(clone3, MAIN, ENOSYS),
+	/* The C library's own signal, with its first thread; no handler of ours can be replaced. */
+	EQUAL(rt_sigaction, MAIN, 0, SIGNAL_SETXID),
+	EQUAL(prctl, MAIN, 0, PR_SET_NAME),
+	EQUAL(seccomp, MAIN, 0, SECCOMP_SET_MODE_FILTER),
+	ALLOW(getrandom, MAIN | QUEUE | HELPER),
+	ALLOW(clock_gettime, THREADS | HELPER), /* where the vDSO has no clock */
+	ALLOW(clock_nanosleep, MAIN),
+
+	/* Descriptors that are open already. */
+	ALLOW(read, THREADS | HELPER),
+	ALLOW(write, THREADS | HELPER | DIALER),
+	ALLOW(writev, VCPU | QUEUE | HELPER),
+	ALLOW(readv, QUEUE),
+	ALLOW(close, VCPU | BLOCK | QUEUE | HELPER | DIALER),
+	ALLOW(poll, VCPU | BLOCK | QUEUE | HELPER),
+	ALLOW(ppoll, HELPER),
+	ALLOW(epoll_ctl, VCPU | QUEUE),
+	ALLOW(epoll_pwait2, MAIN),
+	ALLOW(epoll_wait, MAIN), /* before Linux 5.11 */
+	ALLOW(eventfd2, VCPU | MAIN),
+	ALLOW(dup2, MAIN), /* a detached guest leaves its starter's stderr */
+	ALLOW(lseek, MAIN | HELPER),
+	ALLOW(fstat, MAIN | BLOCK | HELPER),
+	EQUAL(newfstatat, MAIN | BLOCK, 3, AT_EMPTY),
+	/* Not F_SETOWN and F_SETSIG, which have any signal sent to any process of the user. */
+	EQUAL(fcntl, MAIN | HELPER, 1, F_GETFL),
+	EQUAL(fcntl, MAIN | HELPER, 1, F_GETFD),
+	EQUAL(fcntl, MAIN | HELPER, 1, F_SETFD),
+	{ .call = "fcntl",
+	  .who = MAIN | HELPER,
+	  .n_args = 2,
+	  .args = { { 1, 0xffffffffU, F_SETFL }, { 2, O_ASYNC, 0 } } },
+	EQUAL(fcntl, MAIN, 1, F_OFD_SETLK),
+	EQUAL(fcntl, MAIN | HELPER, 1, F_DUPFD_CLOEXEC),
+	IOCTL(THREADS, TCGETS),
+	IOCTL(THREADS, TCSETS), /* the terminal as it was, at a crash too */
+
+	/* Disks. */
+	ALLOW(preadv, BLOCK),
+	ALLOW(pwritev2, BLOCK),
+	ALLOW(pread64, BLOCK),
+	ALLOW(pwrite64, BLOCK),
+	ALLOW(fdatasync, BLOCK),
+	ALLOW(fallocate, BLOCK),
+	/* A queue's thread makes its ring before it is narrowed, and no other one after. */
+	ALLOW(io_uring_setup, MAIN),
+	ALLOW(io_uring_register, MAIN),
+	ALLOW(io_uring_enter, BLOCK),
+	ALLOW(ftruncate, MAIN),
+	ALLOW(fsync, MAIN), /* the record of requests, at the end */
+	IOCTL(MAIN, BLKGETSIZE64),
+	/* A tap. */
+	IOCTL(VCPU, TUNSETOFFLOAD),
+
+	/* Clients of sockets that listen already, and the process of the network. */
+	ALLOW(accept4, MAIN),
+	ALLOW(recvfrom, QUEUE | MAIN | HELPER),
+	/* A vCPU: what the guest prints, to who looks at its console. */
+	ALLOW(sendto, VCPU | QUEUE | MAIN | HELPER),
+	/* A vCPU resets and starts a disk that another process serves. */
+	ALLOW(recvmsg, VCPU | QUEUE | MAIN | HELPER | DIALER),
+	ALLOW(sendmsg, VCPU | QUEUE | MAIN | HELPER | DIALER),
+	/* Of streams: one of datagrams could be used to send to any name. */
+	{ .call = "socketpair",
+	  .who = QUEUE,
+	  .n_args = 2,
+	  .args = { { 0, 0xffffffffU, AF_UNIX }, { 1, 0xf, SOCK_STREAM } } },
+	ALLOW(shutdown, MAIN | HELPER),
+	ALLOW(getsockopt, MAIN | HELPER),
+	/* Its file lies outside of the empty root; the supervisor removes it. */
+	REFUSE(unlink, MAIN, ENOENT),
+
+	/* The network's process lives from opening sockets: Internet ones only. */
+	EQUAL(socket, HELPER, 0, AF_INET),
+	EQUAL(socket, HELPER, 0, AF_INET6),
+	/* Who finds a disk's back end again has sockets of one kind. */
+	EQUAL(socket, DIALER, 0, AF_UNIX),
+	ALLOW(connect, HELPER | DIALER),
+	ALLOW(bind, HELPER),
+	ALLOW(listen, HELPER),
+	ALLOW(accept4, HELPER),
+	ALLOW(accept, HELPER),
+	ALLOW(setsockopt, HELPER),
+	ALLOW(getsockname, HELPER),
+	ALLOW(getpeername, HELPER),
+	IOCTL(HELPER, FIONREAD),
+	IOCTL(HELPER, FIONBIO),
+	/* TFTP and /etc/resolv.conf; Landlock says which files. */
+	WITHOUT(openat, HELPER, 2, READ_ONLY_MASK),
+	ALLOW(newfstatat, HELPER),
+	ALLOW(access, HELPER),
+	ALLOW(geteuid, HELPER), /* to say who cannot read it */
+};
+
+const size_t n_rules = sizeof(rules) / sizeof(rules[0]);

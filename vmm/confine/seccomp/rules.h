@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Which system calls each kind of thread of `vmm` may make once the guest runs. A table that a
+ * program of the build (compile.c) turns into BPF; nothing of this is part of `vmm` but the result.
+ *
+ * Why at build time: a filter by libseccomp at run time costs a library of 130 KiB, some hundred
+ * allocations and milliseconds at every start, for a result that never changes. Firecracker
+ * (seccompiler) and crosvm (minijail's compile_seccomp_policy) came to the same. From them also: a
+ * list for each kind of thread, and an action that tells which call it was. Unlike QEMU's -sandbox,
+ * which names what is forbidden, what is not named here is forbidden.
+ *
+ * A thread inherits the filter of the one that made it, and adds its own. So the main thread, which
+ * makes all others, has what any of them needs; it reads nothing that the guest wrote but by way of
+ * a device's lock-protected state. A vCPU makes no thread at all (devices/host.h, thread_start).
+ */
+#ifndef UMBRA_VMM_CONFINE_SECCOMP_RULES_H
+#define UMBRA_VMM_CONFINE_SECCOMP_RULES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+	VCPU = 1 << 0,	 /* runs the guest; devices' registers, sessions */
+	BLOCK = 1 << 1,	 /* a queue of a disk */
+	QUEUE = 1 << 2,	 /* the queues of another device */
+	MAIN = 1 << 3,	 /* the event loop; includes all of the above */
+	HELPER = 1 << 4, /* the process of the user-mode network */
+	DIALER = 1 << 5, /* the process that connects to a disk's back end (dialer.h) */
+};
+
+#define THREADS (VCPU | BLOCK | QUEUE | MAIN)
+
+/* Stands in a filter for the process's own id, which confine_filter.c puts there. */
+#define RULES_OWN_PID 0x0badc0deU
+
+struct rule {
+	const char *call;
+	struct {
+		unsigned index;
+		uint64_t mask, value;
+	} args[2]; /* conditions, all of which must hold */
+	unsigned who;
+	int error; /* 0: allowed; else refused with this, because a library tries it first */
+	unsigned n_args;
+	bool often; /* look at it first */
+};
+
+extern const struct rule rules[];
+extern const size_t n_rules;
+
+#endif

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "vmm/confine/supervisor.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/exit_code.h"
+#include "base/terminal.h"
+
+static void remove_files(int guard)
+{
+	char paths[SUPERVISOR_PACKET];
+	ssize_t len = read(guard, paths, sizeof(paths));
+
+	for (ssize_t at = 0; at < len;) {
+		size_t n = strnlen(paths + at, (size_t)(len - at));
+
+		if (n && at + (ssize_t)n < len)
+			unlink(paths + at);
+		at += (ssize_t)n + 1;
+	}
+}
+
+static void stop_both(pid_t vmm)
+{
+	/* The VMM is init of its namespace, which SIGTSTP does not stop. */
+	kill(vmm, SIGSTOP);
+	kill(getpid(), SIGSTOP);
+	kill(vmm, SIGCONT);
+}
+
+int supervise(pid_t vmm, const sigset_t *signals, int guard)
+{
+	siginfo_t info;
+	int status = 0;
+
+	while (1) {
+		int sig = sigwaitinfo(signals, &info);
+
+		if (sig < 0)
+			continue;
+		if (sig == SIGCHLD) {
+			if (waitpid(vmm, &status, WNOHANG) == vmm)
+				break;
+		} else if (sig == SIGTSTP) {
+			stop_both(vmm);
+		} else if (info.si_code != SI_KERNEL) {
+			kill(vmm, sig); /* a terminal's has reached it already: same group */
+		}
+	}
+	remove_files(guard);
+	if (WIFEXITED(status))
+		return WEXITSTATUS(status);
+	terminal_reset();
+	fprintf(stderr, "vmm: the guest's process was killed by signal %d (%s)\n", WTERMSIG(status),
+		strsignal(WTERMSIG(status)));
+	return VMM_EXIT_SIGNAL + WTERMSIG(status);
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The control socket: QMP as QEMU speaks it (docs/interop/qmp-spec of QEMU), so that its tools and
+ * libvirt's way in need nothing new: a greeting, qmp_capabilities, then commands with an optional id.
+ * Names of our own commands begin with "umbra-". Which commands there are is said by the modules
+ * that implement them, each with a table (control_add()); qmp_capabilities, query-commands, getfd
+ * and closefd are part of the socket itself.
+ *
+ * All clients are served by the event loop without ever blocking it: input and output of each are
+ * bounded, and a client that babbles, stalls or does not read is dropped. Replies may come later
+ * than the next command's, as with QMP's out-of-band commands; ids tell them apart.
+ *
+ * There is room for CONTROL_CLIENTS, and always for one more: a new client takes the place of the
+ * one that was quiet for longest, first among those that never negotiated, then among those that wait
+ * for no answer. A limit that refuses newcomers, or a listen backlog that fills, would let a few idle
+ * strangers keep out the `vmm stop` that matters; QEMU has that problem in another form (one client,
+ * all others wait), virtlogd and dbus-daemon drop the unauthenticated first, as is done here.
+ *
+ * The VMM opens no file because a client says so: it is confined, and a client's idea of a path is
+ * not its own. A client opens the file itself and passes the descriptor with "getfd" (SCM_RIGHTS),
+ * and the command names it; a path beside it is only for messages.
+ */
+#ifndef UMBRA_VMM_CONTROL_CONTROL_H
+#define UMBRA_VMM_CONTROL_CONTROL_H
+
+#include <jansson.h>
+
+#include "base/err.h"
+#include "base/types.h"
+
+#define CONTROL_CLIENTS	 32
+#define CONTROL_NAME_MAX 60
+
+struct control;
+struct control_request;
+struct loop;
+
+/*
+ * A command. @args is an object (perhaps empty), borrowed. The handler answers now or later, exactly
+ * once, by control_reply() or control_fail(). Runs on the loop's thread, and so must the answer.
+ */
+typedef void control_fn(void *arg, struct control_request *r, const json_t *args);
+
+struct control_command {
+	const char *name;
+	control_fn *fn;
+};
+
+/*
+ * Listen at @path (created 0600, in a directory of our own). -EADDRINUSE: another VMM serves it; a
+ * socket that a killed one left behind is replaced.
+ */
+int control_create(struct control **out, struct loop *l, const char *path, struct err *e);
+/* Drops all clients and removes the socket, where the path can still be reached. NULL is allowed. */
+void control_destroy(struct control *c);
+/* The socket's file; lives as long as @c. */
+const char *control_file(const struct control *c);
+
+/*
+ * Offer more commands. @table ends with a NULL name and must live as long as @c; @arg is what its
+ * handlers get. @c may be NULL (no control socket: nobody can ask). -ENOMEM.
+ */
+int control_add(struct control *c, const struct control_command *table, void *arg);
+
+/* Steals @value (NULL: an empty object). */
+void control_reply(struct control_request *r, json_t *value);
+void control_fail(struct control_request *r, const char *line);
+
+/*
+ * Take the descriptor that the request's client had passed under @name with "getfd"; it is the
+ * caller's then. @name may be NULL, as json_string_value() gives it. -EINVAL, -ENOENT and a line.
+ */
+int control_take_fd(struct control_request *r, const char *name, struct err *e);
+
+/*
+ * Tell all negotiated clients of event @name; @data is stolen, NULL: the event has none. On the
+ * loop's thread, or after it has ended. @c may be NULL.
+ */
+void control_event(struct control *c, const char *name, json_t *data);
+
+/* --- where the sockets are ----------------------------------------------------------------- */
+
+/* May a guest be called so? Letters, digits, '.', '_', '-', at most CONTROL_NAME_MAX, no dot first. */
+bool control_name_ok(const char *name);
+/* Directory of the sockets (malloc'ed, made if @create): $XDG_RUNTIME_DIR/umbra or /run/umbra. */
+int control_dir(char **out, bool create, struct err *e);
+/* Path of guest @name's socket (malloc'ed). */
+int control_path(char **out, const char *name, bool create_dir, struct err *e);
+/*
+ * Remove what a VMM that was killed has left at @path. -EADDRINUSE: somebody listens there; -EBUSY:
+ * perhaps somebody will in a moment, ask again; -ENOENT: nothing is there.
+ */
+int control_remove_stale(const char *path);
+
+#endif

@@ -1,0 +1,372 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What is said on the control socket, as docs/interop/qmp-spec and the schema of QEMU 7.2 have it. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "vmm/control/control_int.h"
+
+#define REQUESTS_MAX 64 /* of one client, not answered yet */
+
+/* --- answers ------------------------------------------------------------------------------- */
+
+/* Steals @o. */
+static int say(struct peer *p, json_t *o)
+{
+	char *text = o ? json_dumps(o, JSON_COMPACT) : NULL, *line;
+	size_t len = text ? strlen(text) : 0;
+	int ret = -ENOMEM;
+
+	json_decref(o);
+	line = text ? realloc(text, len + 2) : NULL;
+	if (line) {
+		memcpy(line + len, "\r\n", 2);
+		ret = peer_send(p, line, len + 2);
+		text = line;
+	}
+	free(text);
+	return ret;
+}
+
+static int say_error(struct peer *p, const char *class, const char *line, json_t *id)
+{
+	json_t *o = json_pack("{s:{s:s, s:s}}", "error", "class", class, "desc", line);
+
+	/* What people wrote may be no UTF-8, which JSON insists on. */
+	if (!o)
+		o = json_pack("{s:{s:s, s:s}}", "error", "class", class, "desc",
+			      "it failed, and the reason is not UTF-8");
+	if (o && id)
+		json_object_set(o, "id", id);
+	return say(p, o);
+}
+
+static int say_return(struct peer *p, json_t *value, json_t *id)
+{
+	json_t *o = json_pack("{s:O}", "return", value);
+
+	if (o && id)
+		json_object_set(o, "id", id);
+	return say(p, o);
+}
+
+static void request_free(struct control_request *r)
+{
+	struct control_request **at;
+
+	if (r->peer) {
+		for (at = &r->peer->requests; *at && *at != r; at = &(*at)->next)
+			;
+		if (*at)
+			*at = r->next;
+		r->peer->n_requests--;
+	}
+	json_decref(r->id);
+	free(r);
+}
+
+void control_reply(struct control_request *r, json_t *value)
+{
+	if (!value)
+		value = json_object();
+	if (r->peer && say_return(r->peer, value, r->id))
+		shutdown(r->peer->fd, SHUT_RDWR); /* its event frees it */
+	json_decref(value);
+	request_free(r);
+}
+
+void control_fail(struct control_request *r, const char *line)
+{
+	if (r->peer && say_error(r->peer, "GenericError", line, r->id))
+		shutdown(r->peer->fd, SHUT_RDWR);
+	request_free(r);
+}
+
+void control_event(struct control *c, const char *name, json_t *data)
+{
+	struct timespec t;
+	json_t *o;
+
+	if (!c) {
+		json_decref(data);
+		return;
+	}
+	clock_gettime(CLOCK_REALTIME, &t);
+	o = json_pack("{s:{s:I, s:I}, s:s}", "timestamp", "seconds", (json_int_t)t.tv_sec,
+		      "microseconds", (json_int_t)(t.tv_nsec / 1000), "event", name);
+	if (o && data)
+		json_object_set(o, "data", data);
+	json_decref(data);
+	for (size_t i = 0; i < CONTROL_CLIENTS && o; i++) {
+		struct peer *p = c->peers[i];
+
+		if (p && p->negotiated && say(p, json_incref(o)))
+			shutdown(p->fd, SHUT_RDWR);
+	}
+	json_decref(o);
+}
+
+int qmp_greet(struct peer *p)
+{
+	return say(p, json_pack("{s:{s:{s:{s:i,s:i,s:i},s:s},s:[]}}", "QMP", "version", "qemu",
+				"major", 7, "minor", 2, "micro", 0, "package", "umbra",
+				"capabilities"));
+}
+
+void qmp_forget(struct peer *p)
+{
+	for (struct control_request *r = p->requests; r; r = r->next)
+		r->peer = NULL;
+	p->requests = NULL;
+}
+
+/* --- descriptors --------------------------------------------------------------------------- */
+
+static struct named_fd *find_fd(struct peer *p, const char *name)
+{
+	for (size_t i = 0; i < NAMED_FDS; i++)
+		if (p->named[i].fd >= 0 && !strcmp(p->named[i].name, name))
+			return &p->named[i];
+	return NULL;
+}
+
+/* Keep @fd under @name; NULL, or what is wrong. */
+static const char *name_fd(struct peer *p, const char *name, int fd)
+{
+	struct named_fd *at;
+
+	if (!name || !*name || strlen(name) >= FDNAME_MAX)
+		return "Parameter 'fdname' is missing, or no name of 1 to 63 bytes";
+	if (*name >= '0' && *name <= '9')
+		return "Parameter 'fdname' expects a name not starting with a digit";
+	at = find_fd(p, name);
+	if (at)
+		close(at->fd);
+	for (size_t i = 0; i < NAMED_FDS && !at; i++)
+		if (p->named[i].fd < 0)
+			at = &p->named[i];
+	if (!at)
+		return "Too many file descriptors are open by 'getfd'; close some";
+	snprintf(at->name, sizeof(at->name), "%s", name);
+	at->fd = fd;
+	return NULL;
+}
+
+static void getfd(void *arg, struct control_request *r, const json_t *args)
+{
+	struct peer *p = r->peer;
+	const char *wrong;
+	int fd;
+
+	(void)arg;
+	if (!p->n_loose) {
+		control_fail(r, "No file descriptor supplied via SCM_RIGHTS");
+		return;
+	}
+	/* Used up in any case: it must not become the next command's. */
+	fd = p->loose[0];
+	p->n_loose--;
+	memmove(p->loose, p->loose + 1, p->n_loose * sizeof(*p->loose));
+	wrong = name_fd(p, json_string_value(json_object_get(args, "fdname")), fd);
+	if (wrong) {
+		close(fd);
+		control_fail(r, wrong);
+		return;
+	}
+	control_reply(r, NULL);
+}
+
+static void closefd(void *arg, struct control_request *r, const json_t *args)
+{
+	const char *name = json_string_value(json_object_get(args, "fdname"));
+	struct err e;
+	int fd = control_take_fd(r, name, &e);
+
+	(void)arg;
+	if (fd < 0) {
+		control_fail(r, e.text);
+		return;
+	}
+	close(fd);
+	control_reply(r, NULL);
+}
+
+int control_take_fd(struct control_request *r, const char *name, struct err *e)
+{
+	struct named_fd *at = name && r->peer ? find_fd(r->peer, name) : NULL;
+	int fd;
+
+	if (!name)
+		return err_set(e, -EINVAL, "A file descriptor's name is missing (see 'getfd')");
+	if (!at)
+		return err_set(e, -ENOENT, "File descriptor named '%.64s' not found", name);
+	fd = at->fd;
+	at->fd = -1;
+	return fd;
+}
+
+/* --- commands ------------------------------------------------------------------------------ */
+
+static void query_commands(void *arg, struct control_request *r, const json_t *args);
+
+static const struct control_command own[] = {
+	{ "getfd", getfd },
+	{ "closefd", closefd },
+	{ "query-commands", query_commands },
+	{ NULL, NULL },
+};
+
+static void list_table(json_t *list, const struct control_command *table)
+{
+	for (; table->name; table++)
+		json_array_append_new(list, json_pack("{s:s}", "name", table->name));
+}
+
+static void query_commands(void *arg, struct control_request *r, const json_t *args)
+{
+	json_t *list = json_array();
+
+	(void)arg;
+	(void)args;
+	json_array_append_new(list, json_pack("{s:s}", "name", "qmp_capabilities"));
+	list_table(list, own);
+	for (struct command_table *t = r->peer->c->tables; t; t = t->next)
+		list_table(list, t->commands);
+	control_reply(r, list);
+}
+
+static const struct control_command *find_in(const struct control_command *table, const char *name)
+{
+	for (; table->name; table++)
+		if (!strcmp(table->name, name))
+			return table;
+	return NULL;
+}
+
+static const struct control_command *find_command(const struct control *c, const char *name,
+						  void **arg)
+{
+	const struct control_command *found = find_in(own, name);
+
+	*arg = NULL;
+	for (struct command_table *t = c->tables; t && !found; t = t->next) {
+		found = find_in(t->commands, name);
+		*arg = t->arg;
+	}
+	return found;
+}
+
+int control_add(struct control *c, const struct control_command *table, void *arg)
+{
+	struct command_table *t;
+
+	if (!c)
+		return 0;
+	t = calloc(1, sizeof(*t));
+	if (!t)
+		return -ENOMEM;
+	t->commands = table;
+	t->arg = arg;
+	t->next = c->tables;
+	c->tables = t;
+	return 0;
+}
+
+static int negotiate(struct peer *p, json_t *id)
+{
+	json_t *none;
+	int ret;
+
+	if (p->negotiated)
+		return say_error(p, "CommandNotFound",
+				 "Capabilities negotiation is already complete, command ignored",
+				 id);
+	p->negotiated = true;
+	none = json_object();
+	ret = say_return(p, none, id);
+	json_decref(none);
+	return ret;
+}
+
+/* One command; -errno: the client must go. */
+static int execute(struct peer *p, const json_t *o)
+{
+	const char *name = json_string_value(json_object_get(o, "execute"));
+	json_t *id = json_object_get(o, "id"), *args = json_object_get(o, "arguments"), *none;
+	const struct control_command *c;
+	struct control_request *r;
+	char line[128];
+	void *arg;
+
+	if (!name)
+		return say_error(p, "GenericError", "QMP input lacks member 'execute'", id);
+	if (args && !json_is_object(args))
+		return say_error(p, "GenericError",
+				 "QMP input member 'arguments' must be an object", id);
+	if (!strcmp(name, "qmp_capabilities"))
+		return negotiate(p, id);
+	if (!p->negotiated)
+		return say_error(p, "CommandNotFound",
+				 "Expecting capabilities negotiation with 'qmp_capabilities'", id);
+	c = find_command(p->c, name, &arg);
+	if (!c) {
+		snprintf(line, sizeof(line), "The command %.64s has not been found", name);
+		return say_error(p, "CommandNotFound", line, id);
+	}
+	if (p->n_requests == REQUESTS_MAX)
+		return say_error(p, "GenericError", "Too many commands wait for an answer", id);
+	r = calloc(1, sizeof(*r));
+	none = json_object();
+	if (!r || !none) {
+		free(r);
+		json_decref(none);
+		return -ENOMEM;
+	}
+	r->peer = p;
+	r->id = json_incref(id);
+	r->next = p->requests;
+	p->requests = r;
+	p->n_requests++;
+	c->fn(arg, r, args ? args : none);
+	json_decref(none);
+	return 0;
+}
+
+/*
+ * QMP has no framing but the JSON itself. What is left moves once, not behind each command: a client
+ * may send a hundred thousand of them in one piece, and others wait meanwhile.
+ */
+int qmp_input(struct peer *p)
+{
+	json_error_t error;
+	size_t at = 0;
+	int ret = 0;
+	json_t *o;
+
+	while (!ret) {
+		while (at < p->in_len && strchr(" \t\r\n", p->in[at]) && p->in[at])
+			at++;
+		o = json_loadb(p->in + at, p->in_len - at, JSON_DISABLE_EOF_CHECK, &error);
+		if (!o) {
+			if (at == p->in_len ||
+			    json_error_code(&error) == json_error_premature_end_of_input)
+				break;
+			say_error(p, "GenericError", "Invalid JSON syntax", NULL);
+			return -EINVAL;
+		}
+		at += (size_t)error.position;
+		if (json_is_object(o))
+			ret = execute(p, o);
+		else
+			ret = say_error(p, "GenericError", "QMP input must be a JSON object", NULL);
+		json_decref(o);
+	}
+	p->in_len -= at;
+	memmove(p->in, p->in + at, p->in_len);
+	p->in[p->in_len] = 0;
+	return !ret && p->in_len == PEER_INPUT_MAX ? -EMSGSIZE : ret;
+}

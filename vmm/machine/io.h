@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Who answers which port and which guest-physical address.
+ *
+ * Ports: a flat table of 65536 bytes gives the handler, without a lock; handlers are added and
+ * never removed. Memory-mapped regions come and go as the guest moves BARs: a reader-writer lock,
+ * held while a region is looked for, but not while its callback runs, which may move regions itself.
+ * So a callback may still be running when its region is unmapped (devices/host.h).
+ */
+#ifndef UMBRA_VMM_MACHINE_IO_H
+#define UMBRA_VMM_MACHINE_IO_H
+
+#include "devices/host.h"
+#include "vmm/machine/machine.h"
+
+struct io;
+
+int io_create(struct io **out);
+void io_destroy(struct io *io); /* NULL allowed */
+
+int io_pio_add(struct io *io, u16 port, u16 len, machine_pio_fn *fn, void *arg);
+/* The same for a device, which neither knows the vCPU nor wants counts. */
+int io_pio_add_device(struct io *io, u16 port, u16 len, host_io_fn *fn, void *arg);
+/* Nobody there: writes are lost, reads give all ones. */
+void io_pio(struct io *io, struct vcpu *v, bool write, u16 port, u8 size, void *data, u32 count);
+
+int io_mmio_map(struct io *io, u64 gpa, u64 len, host_io_fn *fn, void *arg);
+void io_mmio_unmap(struct io *io, u64 gpa, u64 len);
+/* False: nobody there. @data of a read is set to all ones first. */
+bool io_mmio(struct io *io, u64 gpa, void *data, unsigned len, bool write);
+
+#endif

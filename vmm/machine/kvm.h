@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * /dev/kvm: opening it, and what it must be able to do. KVM itself is asked, never CPUID: there are
+ * KVMs on processors without VMX or SVM.
+ */
+#ifndef UMBRA_VMM_MACHINE_KVM_H
+#define UMBRA_VMM_MACHINE_KVM_H
+
+#include "base/err.h"
+#include "base/types.h"
+
+/* A descriptor, or -errno with the line for the user (-ENODEV: there is no KVM here). */
+int kvm_open(struct err *e);
+/*
+ * Is all there that a machine needs? -EOPNOTSUPP says what is not. One capability is asked for: on
+ * x86, the irqchip, irqfd, ioeventfd, routing, read-only slots and immediate exit are all older than
+ * the synchronized registers and depend on nothing else; each question is a system call of the start.
+ */
+int kvm_check(int kvm, struct err *e);
+/* Size of a vCPU's shared area, or -errno. */
+int kvm_run_size(int kvm);
+
+#endif

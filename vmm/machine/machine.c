@@ -1,0 +1,528 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "vmm/machine/machine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/kvm.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/exit_code.h"
+#include "shadow/kernel/kernel.h"
+#include "vmm/machine/cpuid.h"
+#include "vmm/machine/io.h"
+#include "vmm/machine/irq.h"
+#include "vmm/machine/kvm.h"
+#include "vmm/machine/layout.h"
+#include "vmm/machine/machine_int.h"
+#include "vmm/machine/memory.h"
+#include "vmm/machine/pause.h"
+#include "vmm/machine/threads.h"
+#include "vmm/machine/vcpu_reset.h"
+
+struct machine {
+	struct host host; /* first: what devices see */
+	int kvm, vm;
+	struct memory *memory;
+	struct irqs *irqs;
+	struct io *io;
+	struct loop *loop;
+	struct threads *threads;
+	struct vcpu *vcpus[LAYOUT_MAX_CPUS];
+	unsigned n_cpus;
+	u64 ram, start_ns;
+	struct kernel *kernel;
+	char *kernel_path;
+	int kernel_fd; /* or -1 */
+	u64 kernel_phys, kaslr;
+	machine_ro_write_fn *ro_write;
+	void *ro_write_arg;
+	struct pause *pause;
+	machine_power_fn *on_power;
+	void *on_power_arg;
+	pthread_mutex_t lock;	      /* the end */
+	pthread_mutex_t *kernel_lock; /* apart, so that it can be taken of a const machine */
+	bool exiting;		      /* atomic */
+	int exit_code;
+	char exit_line[400];
+};
+
+static struct machine *of_host(struct host *h)
+{
+	return (struct machine *)(void *)((char *)h - offsetof(struct machine, host));
+}
+
+/* --- what devices see ---------------------------------------------------------------------- */
+
+static void *host_ram(struct host *h, u64 gpa, u64 len)
+{
+	return memory_gpa(of_host(h)->memory, gpa, len);
+}
+
+static bool host_ram_region(struct host *h, unsigned i, struct host_region *out)
+{
+	return memory_region(of_host(h)->memory, i, out);
+}
+
+static void host_irq_line(struct host *h, u32 gsi, bool level)
+{
+	irqs_line(of_host(h)->irqs, gsi, level);
+}
+
+static int host_msi_alloc(struct host *h)
+{
+	return irqs_msi_alloc(of_host(h)->irqs);
+}
+
+static int host_msi_route(struct host *h, int vector, u64 addr, u32 data)
+{
+	return irqs_msi_route(of_host(h)->irqs, vector, addr, data);
+}
+
+static void host_msi_send(struct host *h, int vector)
+{
+	irqs_msi_send(of_host(h)->irqs, vector);
+}
+
+static void host_msi_free(struct host *h, int vector)
+{
+	irqs_msi_free(of_host(h)->irqs, vector);
+}
+
+static int host_msi_bind(struct host *h, int vector, int fd)
+{
+	return irqs_msi_bind(of_host(h)->irqs, vector, fd, true);
+}
+
+static void host_msi_unbind(struct host *h, int vector, int fd)
+{
+	irqs_msi_bind(of_host(h)->irqs, vector, fd, false);
+}
+
+static int host_pio_add(struct host *h, u16 port, u16 len, host_io_fn *fn, void *arg)
+{
+	return io_pio_add_device(of_host(h)->io, port, len, fn, arg);
+}
+
+static int host_mmio_map(struct host *h, u64 gpa, u64 len, host_io_fn *fn, void *arg)
+{
+	return io_mmio_map(of_host(h)->io, gpa, len, fn, arg);
+}
+
+static void host_mmio_unmap(struct host *h, u64 gpa, u64 len)
+{
+	io_mmio_unmap(of_host(h)->io, gpa, len);
+}
+
+static int doorbell(const struct machine *m, u64 gpa, int fd, u32 flags)
+{
+	/* Length 0: a write of any width rings, as virtio allows and as is fastest on Intel. */
+	struct kvm_ioeventfd d = { .addr = gpa, .len = 0, .fd = fd, .flags = flags };
+
+	return ioctl(m->vm, KVM_IOEVENTFD, &d) ? -errno : 0;
+}
+
+static int host_doorbell_add(struct host *h, u64 gpa, int fd)
+{
+	return doorbell(of_host(h), gpa, fd, 0);
+}
+
+static void host_doorbell_del(struct host *h, u64 gpa, int fd)
+{
+	doorbell(of_host(h), gpa, fd, KVM_IOEVENTFD_FLAG_DEASSIGN);
+}
+
+static void host_power(struct host *h, enum host_power what, const char *why)
+{
+	struct machine *m = of_host(h);
+
+	if (m->on_power && m->on_power(m->on_power_arg, what))
+		return;
+	switch (what) {
+	case HOST_POWEROFF:
+		machine_exit(m, VMM_EXIT_POWEROFF, NULL);
+		break;
+	case HOST_RESET:
+		machine_exit(m, VMM_EXIT_REBOOT, "the guest asked for a reboot (%s)", why);
+		break;
+	case HOST_PANICKED:
+	default:
+		machine_exit(m, VMM_EXIT_PANIC, "the guest's kernel panicked (%s)", why);
+		break;
+	}
+}
+
+static int host_thread_start_op(struct host *h, struct host_thread *t)
+{
+	return threads_start(of_host(h)->threads, t);
+}
+
+static void host_thread_stop_op(struct host *h, struct host_thread *t)
+{
+	threads_stop(of_host(h)->threads, t);
+}
+
+static const struct host_ops host_ops = {
+	.ram = host_ram,
+	.ram_region = host_ram_region,
+	.irq_line = host_irq_line,
+	.msi_alloc = host_msi_alloc,
+	.msi_route = host_msi_route,
+	.msi_send = host_msi_send,
+	.msi_free = host_msi_free,
+	.msi_bind = host_msi_bind,
+	.msi_unbind = host_msi_unbind,
+	.pio_add = host_pio_add,
+	.mmio_map = host_mmio_map,
+	.mmio_unmap = host_mmio_unmap,
+	.doorbell_add = host_doorbell_add,
+	.doorbell_del = host_doorbell_del,
+	.power = host_power,
+	.thread_start = host_thread_start_op,
+	.thread_stop = host_thread_stop_op,
+};
+
+/* --- life ---------------------------------------------------------------------------------- */
+
+static u64 now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (u64)t.tv_sec * 1000000000ULL + (u64)t.tv_nsec;
+}
+
+static int create_vcpus(struct machine *m, unsigned cpus, struct err *e)
+{
+	int run_size = kvm_run_size(m->kvm);
+	struct cpuid *cpuid = NULL;
+	int ret;
+
+	if (run_size < 0)
+		return err_set(e, run_size, "/dev/kvm: no size for a vCPU's shared area");
+	ret = cpuid_create(&cpuid, m->kvm, e);
+	for (unsigned i = 0; i < cpus && !ret; i++) {
+		ret = vcpu_create(&m->vcpus[i], m, m->vm, i, run_size, e);
+		if (ret)
+			break;
+		m->n_cpus = i + 1;
+		ret = cpuid_apply(cpuid, vcpu_fd(m->vcpus[i]), i, cpus, e);
+		vcpu_firmware_msrs(vcpu_fd(m->vcpus[i]));
+	}
+	cpuid_destroy(cpuid);
+	return ret;
+}
+
+static int create_vm(struct machine *m, struct err *e)
+{
+	u64 identity = LAYOUT_IDENTITY_MAP;
+
+	m->kvm = kvm_open(e);
+	if (m->kvm < 0)
+		return m->kvm;
+	if (kvm_check(m->kvm, e))
+		return -EOPNOTSUPP;
+	do {
+		m->vm = ioctl(m->kvm, KVM_CREATE_VM, 0);
+	} while (m->vm < 0 && errno == EINTR);
+	if (m->vm < 0)
+		return err_set(e, -errno, "/dev/kvm: cannot create a virtual machine: %s",
+			       strerror(errno));
+	/* Pages for Intel processors that cannot run real mode themselves; elsewhere no effect. */
+	if (ioctl(m->vm, KVM_SET_IDENTITY_MAP_ADDR, &identity) ||
+	    ioctl(m->vm, KVM_SET_TSS_ADDR, (unsigned long)LAYOUT_TSS))
+		return err_set(e, -errno, "/dev/kvm: refuses the pages for real mode: %s",
+			       strerror(errno));
+	return 0;
+}
+
+int machine_create(struct machine **out, const struct machine_config *c, struct err *e)
+{
+	const struct memory_config ram = { c->memory, c->shared, c->huge_page };
+	struct machine *m;
+	int ret;
+
+	if (c->memory % 4096 || !c->memory || !c->cpus || c->cpus > LAYOUT_MAX_CPUS)
+		return err_set(e, -EINVAL, "a machine has whole pages of memory and 1 to %d CPUs",
+			       LAYOUT_MAX_CPUS);
+	m = calloc(1, sizeof(*m));
+	if (!m)
+		return err_set(e, -ENOMEM, "out of memory");
+	m->kernel_lock = malloc(sizeof(*m->kernel_lock));
+	if (!m->kernel_lock) {
+		free(m);
+		return err_set(e, -ENOMEM, "out of memory");
+	}
+	pthread_mutex_init(m->kernel_lock, NULL);
+	pthread_mutex_init(&m->lock, NULL);
+	m->host.ops = &host_ops;
+	m->kvm = m->vm = m->kernel_fd = -1;
+	m->ram = c->memory;
+	m->start_ns = c->start_ns ? c->start_ns : now_ns();
+	ret = create_vm(m, e);
+	if (!ret)
+		ret = memory_create(&m->memory, m->vm, &ram, e);
+	if (!ret)
+		ret = irqs_create(&m->irqs, m->vm, c->pc, e);
+	if (!ret && io_create(&m->io))
+		ret = err_set(e, -ENOMEM, "out of memory");
+	if (!ret) {
+		ret = loop_create(&m->loop);
+		if (ret)
+			err_set(e, ret, "cannot create an event loop: %s", strerror(-ret));
+	}
+	if (!ret && threads_create(&m->threads, m->loop))
+		ret = err_set(e, -ENOMEM, "out of memory");
+	if (!ret)
+		ret = create_vcpus(m, c->cpus, e);
+	if (!ret && pause_create(&m->pause, m))
+		ret = err_set(e, -ENOMEM, "out of memory");
+	if (ret) {
+		machine_destroy(m);
+		return ret;
+	}
+	*out = m;
+	return 0;
+}
+
+void machine_destroy(struct machine *m)
+{
+	if (!m)
+		return;
+	for (unsigned i = 0; i < LAYOUT_MAX_CPUS; i++)
+		vcpu_destroy(m->vcpus[i]);
+	irqs_destroy(m->irqs);
+	/* The VM first: it must not use memory that is gone. */
+	if (m->vm >= 0)
+		close(m->vm);
+	if (m->kvm >= 0)
+		close(m->kvm);
+	memory_destroy(m->memory);
+	io_destroy(m->io);
+	pause_destroy(m->pause);
+	threads_destroy(m->threads);
+	loop_destroy(m->loop);
+	pthread_mutex_destroy(&m->lock);
+	pthread_mutex_destroy(m->kernel_lock);
+	free(m->kernel_lock);
+	if (m->kernel_fd >= 0)
+		close(m->kernel_fd);
+	free(m->kernel_path);
+	free(m);
+}
+
+struct loop *machine_loop(const struct machine *m)
+{
+	return m->loop;
+}
+
+struct host *machine_host(struct machine *m)
+{
+	return &m->host;
+}
+
+unsigned machine_cpus(const struct machine *m)
+{
+	return m->n_cpus;
+}
+
+struct vcpu *machine_vcpu(const struct machine *m, unsigned i)
+{
+	return i < m->n_cpus ? m->vcpus[i] : NULL;
+}
+
+u64 machine_memory(const struct machine *m)
+{
+	return m->ram;
+}
+
+u64 machine_time_ns(const struct machine *m)
+{
+	return now_ns() - m->start_ns;
+}
+
+u64 machine_start_ns(const struct machine *m)
+{
+	return m->start_ns;
+}
+
+void machine_set_kernel(struct machine *m, struct kernel *k, u64 phys, u64 kaslr)
+{
+	m->kernel = k;
+	m->kernel_phys = phys;
+	m->kaslr = kaslr;
+}
+
+void machine_keep_kernel_file(struct machine *m, const struct kernel *k)
+{
+	if (m->kernel_path)
+		return;
+	m->kernel_path = strdup(kernel_path(k));
+	m->kernel_fd = open(kernel_path(k), O_RDONLY | O_CLOEXEC);
+}
+
+struct kernel *machine_kernel(const struct machine *m)
+{
+	return m->kernel;
+}
+
+void machine_lock_kernel(const struct machine *m)
+{
+	pthread_mutex_lock(m->kernel_lock);
+}
+
+void machine_unlock_kernel(const struct machine *m)
+{
+	pthread_mutex_unlock(m->kernel_lock);
+}
+
+int machine_kernel_file(const struct machine *m, const char **path)
+{
+	*path = m->kernel_path;
+	return m->kernel_path ? m->kernel_fd : -1;
+}
+
+u64 machine_kernel_phys(const struct machine *m)
+{
+	return m->kernel_phys;
+}
+
+u64 machine_kaslr(const struct machine *m)
+{
+	return m->kaslr;
+}
+
+/* --- parts --------------------------------------------------------------------------------- */
+
+void *machine_gpa(struct machine *m, u64 gpa, size_t len)
+{
+	return memory_gpa(m->memory, gpa, len);
+}
+
+int machine_add_slot(struct machine *m, u64 gpa, size_t len, bool guest_writable, void **hva,
+		     struct err *e)
+{
+	return memory_add_slot(m->memory, gpa, len, guest_writable, hva, e);
+}
+
+int machine_remove_slot(struct machine *m, u64 gpa)
+{
+	return memory_remove_slot(m->memory, gpa);
+}
+
+void machine_set_ro_write_hook(struct machine *m, machine_ro_write_fn *fn, void *arg)
+{
+	m->ro_write = fn;
+	m->ro_write_arg = arg;
+}
+
+void machine_ro_write(struct machine *m, struct vcpu *v, u64 gpa, unsigned len, const void *data)
+{
+	if (m->ro_write)
+		m->ro_write(m->ro_write_arg, v, gpa, len, data);
+}
+
+void machine_set_power_hook(struct machine *m, machine_power_fn *fn, void *arg)
+{
+	m->on_power = fn;
+	m->on_power_arg = arg;
+}
+
+int machine_pio_add(struct machine *m, u16 port, u16 len, machine_pio_fn *fn, void *arg)
+{
+	return io_pio_add(m->io, port, len, fn, arg);
+}
+
+int machine_irq_pulse(struct machine *m, u32 gsi)
+{
+	int ret = irqs_line(m->irqs, gsi, true);
+
+	return ret ? ret : irqs_line(m->irqs, gsi, false);
+}
+
+struct memory *machine_memory_map(const struct machine *m)
+{
+	return m->memory;
+}
+
+struct pause *machine_pauser(const struct machine *m)
+{
+	return m->pause;
+}
+
+struct threads *machine_threads(const struct machine *m)
+{
+	return m->threads;
+}
+
+struct io *machine_io(const struct machine *m)
+{
+	return m->io;
+}
+
+/* --- the end ------------------------------------------------------------------------------- */
+
+bool machine_exit(struct machine *m, int code, const char *fmt, ...)
+{
+	va_list ap;
+	bool counts;
+
+	pthread_mutex_lock(&m->lock);
+	/* A guest's reset is none if the machine is to end; else the first reason counts. */
+	counts = !m->exiting || (m->exit_code == VMM_EXIT_REBOOT && code != VMM_EXIT_REBOOT);
+	if (counts) {
+		m->exit_code = code;
+		m->exit_line[0] = '\0';
+		if (fmt) {
+			va_start(ap, fmt);
+			vsnprintf(m->exit_line, sizeof(m->exit_line), fmt, ap);
+			va_end(ap);
+		}
+		__atomic_store_n(&m->exiting, true, __ATOMIC_RELEASE);
+		loop_stop(m->loop);
+	}
+	pthread_mutex_unlock(&m->lock);
+	return counts;
+}
+
+bool machine_exiting(const struct machine *m)
+{
+	return __atomic_load_n(&m->exiting, __ATOMIC_ACQUIRE);
+}
+
+int machine_exit_code(const struct machine *m)
+{
+	return m->exit_code;
+}
+
+const char *machine_exit_line(const struct machine *m)
+{
+	return m->exit_line;
+}
+
+int machine_reset(struct machine *m, struct err *e)
+{
+	int ret = memory_clear(m->memory);
+
+	if (ret)
+		return err_set(e, ret, "cannot clear the guest's memory: %s", strerror(-ret));
+	ret = irqs_reset(m->irqs);
+	if (ret)
+		return err_set(e, ret, "KVM does not reset the interrupt controllers: %s",
+			       strerror(-ret));
+	for (unsigned i = 0; i < m->n_cpus && !ret; i++)
+		ret = vcpu_reset(m->vcpus[i], e);
+	pthread_mutex_lock(&m->lock);
+	__atomic_store_n(&m->exiting, false, __ATOMIC_RELEASE);
+	m->exit_code = 0;
+	m->exit_line[0] = '\0';
+	loop_again(m->loop);
+	pthread_mutex_unlock(&m->lock);
+	return ret;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The machine's inside, for the files that make it run (exits.c, run.c, boot.c, panic.c). Everybody
+ * else uses machine.h.
+ */
+#ifndef UMBRA_VMM_MACHINE_MACHINE_INT_H
+#define UMBRA_VMM_MACHINE_MACHINE_INT_H
+
+#include "vmm/machine/machine.h"
+
+struct io;
+struct memory;
+struct pause;
+struct threads;
+
+struct memory *machine_memory_map(const struct machine *m);
+struct io *machine_io(const struct machine *m);
+struct threads *machine_threads(const struct machine *m);
+u64 machine_start_ns(const struct machine *m);
+int machine_exit_code(const struct machine *m);
+
+/*
+ * The placed kernel is read again from its file when a report needs its symbols, since it is large
+ * and most guests end without a report; and when the machine is reset. The descriptor is kept, because
+ * a confined VMM opens no path. Lock it around the use of machine_kernel().
+ */
+void machine_keep_kernel_file(struct machine *m, const struct kernel *k);
+void machine_lock_kernel(const struct machine *m);
+void machine_unlock_kernel(const struct machine *m);
+/* A descriptor of its file (the machine's) and the path for messages; -1: there is none. */
+int machine_kernel_file(const struct machine *m, const char **path);
+
+/* Who pauses the machine; the machine's. */
+struct pause *machine_pauser(const struct machine *m);
+/* A vCPU's thread: it is out of the guest because of the pause of that number. */
+void machine_vcpu_parked(struct machine *m, unsigned pause);
+
+/* Tell the read-only hook, if there is one. */
+void machine_ro_write(struct machine *m, struct vcpu *v, u64 gpa, unsigned len, const void *data);
+
+/*
+ * Asked before a device's power request takes effect, on a vCPU's thread; true: it is dealt with.
+ * It exists because a reset may be how a panic ends.
+ */
+typedef bool machine_power_fn(void *arg, enum host_power what);
+void machine_set_power_hook(struct machine *m, machine_power_fn *fn, void *arg);
+
+#endif

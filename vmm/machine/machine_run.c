@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The machine in motion. Once a second, if nothing left the guest since the last time, the vCPUs
+ * are asked whether they are at rest for ever: a kernel without a way to switch off halts all
+ * processors with interrupts off, and KVM would wait with it until the end of time.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/exit_code.h"
+#include "vmm/machine/machine.h"
+#include "vmm/machine/machine_int.h"
+#include "vmm/machine/vmexit.h"
+
+#define WATCH_NS 1000000000ULL
+
+struct watch {
+	struct machine *m;
+	u64 exits;
+	bool asked;
+	unsigned rounds; /* how often in a row all were at rest */
+};
+
+static void on_watch(void *arg, u32 expiries)
+{
+	struct watch *w = arg;
+	unsigned n = machine_cpus(w->m);
+	bool rest = w->asked;
+	u64 exits = 0;
+
+	(void)expiries;
+	for (unsigned i = 0; i < n; i++) {
+		exits += vcpu_exits_total(machine_vcpu(w->m, i));
+		rest = rest && vcpu_at_rest(machine_vcpu(w->m, i));
+	}
+	w->asked = exits == w->exits;
+	w->rounds = rest && w->asked ? w->rounds + 1 : 0;
+	w->exits = exits;
+	/* Twice: one may have woken another between the two answers of the first round. */
+	if (w->rounds == 2) {
+		machine_exit(w->m, VMM_EXIT_HALTED,
+			     "the guest halted all its CPUs with interrupts off (no power-off)");
+		return;
+	}
+	for (unsigned i = 0; i < n && w->asked; i++)
+		vcpu_probe(machine_vcpu(w->m, i));
+}
+
+int machine_run(struct machine *m, struct err *e)
+{
+	struct watch w = { .m = m };
+	unsigned n = machine_cpus(m), i;
+	int timer = loop_timer(machine_loop(m), WATCH_NS, WATCH_NS, on_watch, &w);
+	int ret = timer < 0 ? err_set(e, timer, "cannot create a timer: %s", strerror(-timer)) : 0;
+
+	for (i = 0; i < n && !ret; i++)
+		ret = vcpu_start(machine_vcpu(m, i), exits_handle, e);
+	if (!ret) {
+		ret = loop_run(machine_loop(m));
+		if (ret)
+			err_set(e, ret, "the event loop failed: %s", strerror(-ret));
+	}
+	for (i = 0; i < n; i++)
+		vcpu_stop(machine_vcpu(m, i));
+	for (i = 0; i < n; i++)
+		vcpu_join(machine_vcpu(m, i));
+	if (timer >= 0)
+		loop_timer_del(machine_loop(m), timer);
+	return ret ? VMM_EXIT_ERROR : machine_exit_code(m);
+}

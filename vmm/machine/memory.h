@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Guest memory as KVM memory slots: RAM, and Umbra's own slots. machine.h documents what the
+ * functions mean; this is where they are implemented, without the rest of the machine.
+ */
+#ifndef UMBRA_VMM_MACHINE_MEMORY_H
+#define UMBRA_VMM_MACHINE_MEMORY_H
+
+#include "base/err.h"
+#include "base/types.h"
+#include "devices/host.h"
+
+struct memory;
+
+struct memory_config {
+	u64 ram;       /* bytes */
+	bool shared;   /* in a memfd, so that other processes can map it */
+	u64 huge_page; /* bytes, divides @ram: of the system's huge pages, and shared; 0: not */
+};
+
+/* Errors are for people, and say what to do when there are not enough huge pages. */
+int memory_create(struct memory **out, int vm, const struct memory_config *c, struct err *e);
+void memory_destroy(struct memory *mem); /* NULL allowed */
+/* Zero all RAM, not the slots. Nobody may be using it. -errno. */
+int memory_clear(struct memory *mem);
+
+void *memory_gpa(const struct memory *mem, u64 gpa, u64 len);
+/* RAM below and above 4 GiB, in bytes. */
+u64 memory_low(const struct memory *mem);
+u64 memory_high(const struct memory *mem);
+/* Piece @i of the RAM; false: there is no such piece. The descriptor is borrowed, -1: not shared. */
+bool memory_region(const struct memory *mem, unsigned i, struct host_region *out);
+
+int memory_add_slot(struct memory *mem, u64 gpa, size_t len, bool guest_writable, void **hva,
+		    struct err *e);
+int memory_remove_slot(struct memory *mem, u64 gpa);
+/*
+ * Memory that the guest cannot write and that ends at 4 GiB, where a processor starts. @len a
+ * multiple of 4096, at most LAYOUT_ROM_MAX; *hva is writable here.
+ */
+int memory_add_rom(struct memory *mem, size_t len, void **hva, struct err *e);
+/* Does any byte of [gpa, gpa + len) lie in a slot that the guest cannot write? */
+bool memory_is_readonly(struct memory *mem, u64 gpa, u64 len);
+
+#endif

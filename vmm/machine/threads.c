@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "vmm/machine/threads.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "vmm/confine/confine.h"
+
+struct threads {
+	struct loop *loop;
+	const struct confine *confine;
+	pthread_t maker;
+	bool ready; /* the maker is as confined as it will be */
+	pthread_mutex_t lock;
+	struct host_thread *waiting;
+	struct loop_call call;
+};
+
+/* A device's thread does not know whose it is. */
+struct start {
+	const struct threads *t;
+	struct host_thread *ht;
+};
+
+void threads_begin(const struct threads *t, enum thread_kind kind, const char *name)
+{
+	pthread_setname_np(pthread_self(), name);
+	if (t->confine)
+		confine_thread(t->confine, kind);
+}
+
+static void *thread_main(void *arg)
+{
+	struct start s = *(struct start *)arg;
+	enum thread_kind kind = s.ht->kind == HOST_THREAD_BLOCK ? THREAD_BLOCK : THREAD_QUEUE;
+
+	free(arg);
+	if (s.ht->prepare)
+		s.ht->prepare(s.ht->arg);
+	threads_begin(s.t, kind, s.ht->name);
+	s.ht->run(s.ht->arg);
+	return NULL;
+}
+
+/* With the lock. */
+static int make(struct threads *t, struct host_thread *ht)
+{
+	struct start *s = malloc(sizeof(*s));
+	int ret;
+
+	if (!s)
+		return -ENOMEM;
+	s->t = t;
+	s->ht = ht;
+	ret = -pthread_create(&ht->thread, NULL, thread_main, s);
+	if (ret)
+		free(s);
+	ht->state = ret ? HOST_THREAD_IDLE : HOST_THREAD_RUNS;
+	return ret;
+}
+
+static void on_call(void *arg)
+{
+	struct threads *t = arg;
+	struct host_thread *ht;
+
+	pthread_mutex_lock(&t->lock);
+	while ((ht = t->waiting)) {
+		t->waiting = ht->next;
+		/* With the lock: after threads_stop() nothing of it is used any more. */
+		if (make(t, ht))
+			ht->failed(ht->arg);
+	}
+	pthread_mutex_unlock(&t->lock);
+}
+
+int threads_create(struct threads **out, struct loop *l)
+{
+	struct threads *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return -ENOMEM;
+	pthread_mutex_init(&t->lock, NULL);
+	t->loop = l;
+	t->maker = pthread_self();
+	t->call.fn = on_call;
+	t->call.arg = t;
+	*out = t;
+	return 0;
+}
+
+void threads_destroy(struct threads *t)
+{
+	if (!t)
+		return;
+	pthread_mutex_destroy(&t->lock);
+	free(t);
+}
+
+void threads_set_confine(struct threads *t, const struct confine *c)
+{
+	t->confine = c;
+	t->ready = true;
+}
+
+int threads_start(struct threads *t, struct host_thread *ht)
+{
+	bool here = pthread_equal(pthread_self(), t->maker) && t->ready;
+	int ret = 0;
+
+	pthread_mutex_lock(&t->lock);
+	if (here) {
+		ret = make(t, ht);
+	} else {
+		ht->state = HOST_THREAD_WAITS;
+		ht->next = t->waiting;
+		t->waiting = ht;
+	}
+	pthread_mutex_unlock(&t->lock);
+	if (!here)
+		loop_call(t->loop, &t->call);
+	return ret;
+}
+
+void threads_stop(struct threads *t, struct host_thread *ht)
+{
+	struct host_thread **at;
+	bool runs;
+
+	pthread_mutex_lock(&t->lock);
+	for (at = &t->waiting; *at && *at != ht; at = &(*at)->next)
+		;
+	if (*at)
+		*at = ht->next;
+	runs = ht->state == HOST_THREAD_RUNS;
+	ht->state = HOST_THREAD_IDLE;
+	pthread_mutex_unlock(&t->lock);
+	if (runs)
+		pthread_join(ht->thread, NULL);
+}

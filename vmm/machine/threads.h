@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The threads of a machine: those of its vCPUs and of its devices. Before anything else each one
+ * confines itself to what its kind needs.
+ *
+ * Only the event loop's thread makes threads. A thread inherits the system call filter of the one
+ * that made it, so a vCPU that made a disk's thread, as it does by writing DRIVER_OK, would have to
+ * be allowed what that thread is (io_uring among it), and to make threads at all. It does not wait
+ * for the thread either: it holds the device's lock, and the event loop may be about to take that.
+ */
+#ifndef UMBRA_VMM_MACHINE_THREADS_H
+#define UMBRA_VMM_MACHINE_THREADS_H
+
+#include "base/loop.h"
+#include "devices/host.h"
+
+struct confine;
+struct threads;
+
+enum thread_kind {
+	THREAD_VCPU,
+	THREAD_QUEUE,
+	THREAD_BLOCK,
+};
+
+/* The thread that calls this makes the threads; it serves @l. -ENOMEM. */
+int threads_create(struct threads **out, struct loop *l);
+/* All threads have ended. NULL allowed. */
+void threads_destroy(struct threads *t);
+
+/*
+ * What threads confine themselves by; NULL: by nothing. No thread is made before, and those that
+ * devices wanted until then when the loop runs: a thread is not confined by what its maker does later.
+ */
+void threads_set_confine(struct threads *t, const struct confine *c);
+/* The first act of a thread: its name, at most 15 bytes, and its confinement. */
+void threads_begin(const struct threads *t, enum thread_kind kind, const char *name);
+
+/* As struct host_ops has them. */
+int threads_start(struct threads *t, struct host_thread *ht);
+void threads_stop(struct threads *t, struct host_thread *ht);
+
+#endif

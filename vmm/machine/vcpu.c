@@ -1,0 +1,420 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A thread leaves the guest by immediate_exit and a signal, in that order: whoever wants it out
+ * sets the field first, so a signal that arrives just before KVM_RUN is not lost. Several may want
+ * it in or out at once (pause, stop, an exit to complete), so the field is only written with the lock
+ * and says then what all of them together want.
+ */
+#include "vmm/machine/machine_int.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "vmm/machine/machine_int.h"
+#include "vmm/machine/threads.h"
+#include "vmm/machine/vcpu_reset.h"
+
+#define KICK_SIGNAL (SIGRTMIN + 1)
+#define GP_VECTOR   13
+
+struct vcpu {
+	struct machine *m;
+	unsigned index;
+	int fd;
+	struct kvm_run *run;
+	size_t run_size;
+	vcpu_exit_fn *fn;
+	pthread_t thread;
+	pid_t tid; /* atomic; 0: not started */
+	bool started;
+	bool stop;	      /* atomic */
+	pthread_mutex_t lock; /* immediate_exit, and for the condition */
+	pthread_cond_t wake;  /* stop or pause has changed */
+	unsigned pause;	      /* atomic; not 0: stay out of the guest */
+	bool probe;	      /* atomic: somebody asked */
+	bool at_rest;	      /* atomic: the answer */
+	bool inject_gp;	      /* own thread only, as all below */
+	bool sregs_valid;
+	u64 rip, previous_rip;
+	struct kvm_sregs sregs;
+	u64 exits[VCPU_EXIT_REASONS]; /* written by the own thread, read by any: atomic */
+	u64 first_run_ns;	      /* atomic */
+};
+
+unsigned vcpu_index(const struct vcpu *v)
+{
+	return v->index;
+}
+
+struct machine *vcpu_machine(const struct vcpu *v)
+{
+	return v->m;
+}
+
+struct kvm_regs *vcpu_regs(struct vcpu *v)
+{
+	return &v->run->s.regs.regs;
+}
+
+void vcpu_set_regs_dirty(struct vcpu *v)
+{
+	v->run->kvm_dirty_regs |= KVM_SYNC_X86_REGS;
+}
+
+void vcpu_set_start(struct vcpu *v, const struct kvm_regs *regs, const struct kvm_sregs *sregs)
+{
+	v->run->s.regs.regs = *regs;
+	v->run->s.regs.sregs = *sregs;
+	v->run->kvm_dirty_regs |= KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS;
+}
+
+const struct kvm_sregs *vcpu_sregs(struct vcpu *v)
+{
+	if (!v->sregs_valid) {
+		if (ioctl(v->fd, KVM_GET_SREGS, &v->sregs))
+			return NULL;
+		v->sregs_valid = true;
+	}
+	return &v->sregs;
+}
+
+u64 vcpu_previous_rip(const struct vcpu *v)
+{
+	return v->previous_rip;
+}
+
+unsigned vcpu_cpl(struct vcpu *v)
+{
+	const struct kvm_sregs *s = vcpu_sregs(v);
+
+	/* SS.DPL is the CPL in every mode (SDM vol. 3, 5.5); real mode has 0 there. */
+	return s ? s->ss.dpl : 3;
+}
+
+int vcpu_translate(struct vcpu *v, u64 gva, u64 *gpa)
+{
+	struct kvm_translation t = { .linear_address = gva };
+
+	if (ioctl(v->fd, KVM_TRANSLATE, &t))
+		return -errno;
+	if (!t.valid)
+		return -EFAULT;
+	*gpa = t.physical_address;
+	return 0;
+}
+
+void vcpu_inject_gp(struct vcpu *v)
+{
+	v->inject_gp = true;
+}
+
+static void on_kick(int sig)
+{
+	(void)sig;
+}
+
+int vcpu_create(struct vcpu **out, struct machine *m, int vm, unsigned index, int run_size,
+		struct err *e)
+{
+	struct vcpu *v = calloc(1, sizeof(*v));
+	struct sigaction sa = { .sa_handler = on_kick };
+	int ret;
+
+	if (!v)
+		return err_set(e, -ENOMEM, "out of memory");
+	pthread_mutex_init(&v->lock, NULL);
+	pthread_cond_init(&v->wake, NULL);
+	/* Here, because handlers cannot be set any more when the VMM is confined. */
+	sigemptyset(&sa.sa_mask); /* and no SA_RESTART, since KVM_RUN is to return */
+	if (index == 0)
+		sigaction(KICK_SIGNAL, &sa, NULL);
+	v->m = m;
+	v->index = index;
+	v->run_size = (size_t)run_size;
+	v->fd = ioctl(vm, KVM_CREATE_VCPU, (unsigned long)index);
+	if (v->fd < 0) {
+		ret = err_set(e, -errno, "KVM cannot create vCPU %u: %s", index, strerror(errno));
+		goto fail;
+	}
+	v->run = mmap(NULL, v->run_size, PROT_READ | PROT_WRITE, MAP_SHARED, v->fd, 0);
+	if (v->run == MAP_FAILED) {
+		v->run = NULL;
+		ret = err_set(e, -errno, "cannot map vCPU %u: %s", index, strerror(errno));
+		goto fail;
+	}
+	v->run->kvm_valid_regs = KVM_SYNC_X86_REGS;
+	*out = v;
+	return 0;
+fail:
+	vcpu_destroy(v);
+	return ret;
+}
+
+void vcpu_destroy(struct vcpu *v)
+{
+	if (!v)
+		return;
+	if (v->run)
+		munmap(v->run, v->run_size);
+	if (v->fd >= 0)
+		close(v->fd);
+	pthread_cond_destroy(&v->wake);
+	pthread_mutex_destroy(&v->lock);
+	free(v);
+}
+
+int vcpu_fd(const struct vcpu *v)
+{
+	return v->fd;
+}
+
+/* With the lock. */
+static void update_immediate_exit(struct vcpu *v)
+{
+	bool out = __atomic_load_n(&v->stop, __ATOMIC_ACQUIRE) ||
+		   __atomic_load_n(&v->pause, __ATOMIC_ACQUIRE);
+
+	__atomic_store_n(&v->run->immediate_exit, out, __ATOMIC_RELEASE);
+}
+
+/* Enter with immediate_exit: KVM finishes the access of the last exit and does not run the guest. */
+static int complete_exit(struct vcpu *v)
+{
+	int ret;
+
+	pthread_mutex_lock(&v->lock);
+	__atomic_store_n(&v->run->immediate_exit, 1, __ATOMIC_RELEASE);
+	pthread_mutex_unlock(&v->lock);
+	ret = ioctl(v->fd, KVM_RUN, 0) ? errno : 0;
+	pthread_mutex_lock(&v->lock);
+	update_immediate_exit(v);
+	pthread_mutex_unlock(&v->lock);
+	return ret == EINTR || ret == EAGAIN ? 0 : ret;
+}
+
+static int do_inject_gp(struct vcpu *v)
+{
+	struct kvm_vcpu_events ev;
+	int ret;
+
+	v->inject_gp = false;
+	ret = complete_exit(v);
+	if (ret)
+		return ret;
+	if (ioctl(v->fd, KVM_GET_VCPU_EVENTS, &ev))
+		return errno;
+	ev.flags = 0;
+	ev.exception.injected = 1;
+	ev.exception.pending = 0;
+	ev.exception.nr = GP_VECTOR;
+	ev.exception.has_error_code = 1;
+	ev.exception.error_code = 0;
+	return ioctl(v->fd, KVM_SET_VCPU_EVENTS, &ev) ? errno : 0;
+}
+
+static void answer_probe(struct vcpu *v)
+{
+	struct kvm_mp_state mp = { .mp_state = KVM_MP_STATE_RUNNABLE };
+	bool rest;
+
+	if (ioctl(v->fd, KVM_GET_MP_STATE, &mp))
+		return;
+	rest = mp.mp_state == KVM_MP_STATE_UNINITIALIZED ||
+	       mp.mp_state == KVM_MP_STATE_INIT_RECEIVED ||
+	       (mp.mp_state == KVM_MP_STATE_HALTED && !v->run->if_flag);
+	__atomic_store_n(&v->at_rest, rest, __ATOMIC_RELEASE);
+}
+
+static void note_first_run(struct vcpu *v)
+{
+	struct timespec t;
+
+	if (v->first_run_ns)
+		return; /* the machine was reset */
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	__atomic_store_n(&v->first_run_ns, (u64)t.tv_sec * 1000000000ULL + (u64)t.tv_nsec,
+			 __ATOMIC_RELAXED);
+}
+
+/* Not at the start, which is counted by system calls; the first exit comes soon enough. */
+static void note_tid(struct vcpu *v)
+{
+	if (!v->tid)
+		__atomic_store_n(&v->tid, gettid(), __ATOMIC_RELEASE);
+}
+
+/* Stay out of the guest until the pause is over, and say once for each pause that we are out. */
+static void park(struct vcpu *v)
+{
+	unsigned said = 0, pause;
+
+	note_tid(v);
+	pthread_mutex_lock(&v->lock);
+	while ((pause = __atomic_load_n(&v->pause, __ATOMIC_ACQUIRE)) &&
+	       !__atomic_load_n(&v->stop, __ATOMIC_ACQUIRE)) {
+		if (pause != said) {
+			said = pause;
+			pthread_mutex_unlock(&v->lock);
+			machine_vcpu_parked(v->m, pause);
+			pthread_mutex_lock(&v->lock);
+			continue;
+		}
+		pthread_cond_wait(&v->wake, &v->lock);
+	}
+	pthread_mutex_unlock(&v->lock);
+	/* A guest that has a kvm-clock is told, so that its watchdogs excuse the gap; else an error. */
+	if (v->first_run_ns)
+		ioctl(v->fd, KVM_KVMCLOCK_CTRL, 0);
+}
+
+static void *thread_main(void *arg)
+{
+	struct vcpu *v = arg;
+	char name[16];
+	bool go_on = true;
+
+	snprintf(name, sizeof(name), "vcpu%u", v->index);
+	threads_begin(machine_threads(v->m), THREAD_VCPU, name);
+	while (__atomic_load_n(&v->pause, __ATOMIC_ACQUIRE) &&
+	       !__atomic_load_n(&v->stop, __ATOMIC_ACQUIRE))
+		park(v);
+	note_first_run(v);
+	/* A processor that has reset or switched off its machine executes nothing more. */
+	while (go_on && !__atomic_load_n(&v->stop, __ATOMIC_ACQUIRE) && !machine_exiting(v->m)) {
+		unsigned reason;
+		int error;
+
+		if (__atomic_load_n(&v->pause, __ATOMIC_ACQUIRE)) {
+			park(v);
+			continue;
+		}
+		error = ioctl(v->fd, KVM_RUN, 0) ? errno : 0;
+		v->sregs_valid = false;
+		note_tid(v);
+		if (error == EINTR || error == EAGAIN) {
+			if (__atomic_exchange_n(&v->probe, false, __ATOMIC_ACQ_REL))
+				answer_probe(v);
+			continue;
+		}
+		if (!error) {
+			v->previous_rip = v->rip;
+			v->rip = v->run->s.regs.regs.rip;
+			reason = v->run->exit_reason;
+			if (reason >= VCPU_EXIT_REASONS)
+				reason = KVM_EXIT_UNKNOWN;
+			__atomic_store_n(&v->exits[reason], v->exits[reason] + 1, __ATOMIC_RELAXED);
+		}
+		go_on = v->fn(v, v->run, error);
+		if (go_on && v->inject_gp) {
+			error = do_inject_gp(v);
+			if (error)
+				go_on = v->fn(v, v->run, error);
+		}
+	}
+	/* KVM must not find it unfinished if the machine is reset and runs again. */
+	complete_exit(v);
+	return NULL;
+}
+
+int vcpu_start(struct vcpu *v, vcpu_exit_fn *fn, struct err *e)
+{
+	int ret;
+
+	v->fn = fn;
+	ret = pthread_create(&v->thread, NULL, thread_main, v);
+	if (ret)
+		return err_set(e, -ret, "cannot start a thread for vCPU %u: %s", v->index,
+			       strerror(ret));
+	v->started = true;
+	return 0;
+}
+
+void vcpu_stop(struct vcpu *v)
+{
+	pthread_mutex_lock(&v->lock);
+	__atomic_store_n(&v->stop, true, __ATOMIC_RELEASE);
+	update_immediate_exit(v);
+	pthread_cond_signal(&v->wake);
+	pthread_mutex_unlock(&v->lock);
+	if (v->started)
+		pthread_kill(v->thread, KICK_SIGNAL);
+}
+
+void vcpu_pause(struct vcpu *v, unsigned pause)
+{
+	pthread_mutex_lock(&v->lock);
+	__atomic_store_n(&v->pause, pause, __ATOMIC_RELEASE);
+	update_immediate_exit(v);
+	pthread_cond_signal(&v->wake);
+	pthread_mutex_unlock(&v->lock);
+	if (pause && v->started)
+		pthread_kill(v->thread, KICK_SIGNAL);
+}
+
+pid_t vcpu_tid(const struct vcpu *v)
+{
+	return __atomic_load_n(&v->tid, __ATOMIC_ACQUIRE);
+}
+
+void vcpu_join(struct vcpu *v)
+{
+	if (!v->started)
+		return;
+	pthread_join(v->thread, NULL);
+	v->started = false;
+}
+
+int vcpu_reset(struct vcpu *v, struct err *e)
+{
+	v->run->kvm_dirty_regs = 0;
+	v->inject_gp = v->sregs_valid = false;
+	v->rip = v->previous_rip = 0;
+	v->tid = 0; /* of the thread that was */
+	v->probe = v->at_rest = false;
+	pthread_mutex_lock(&v->lock);
+	__atomic_store_n(&v->stop, false, __ATOMIC_RELEASE);
+	update_immediate_exit(v);
+	pthread_mutex_unlock(&v->lock);
+	return vcpu_reset_state(v->fd, v->index, e);
+}
+
+void vcpu_probe(struct vcpu *v)
+{
+	__atomic_store_n(&v->at_rest, false, __ATOMIC_RELEASE);
+	__atomic_store_n(&v->probe, true, __ATOMIC_RELEASE);
+	if (v->started)
+		pthread_kill(v->thread, KICK_SIGNAL);
+}
+
+bool vcpu_at_rest(const struct vcpu *v)
+{
+	return __atomic_load_n(&v->at_rest, __ATOMIC_ACQUIRE);
+}
+
+u64 vcpu_exits(const struct vcpu *v, unsigned reason)
+{
+	return reason < VCPU_EXIT_REASONS ? __atomic_load_n(&v->exits[reason], __ATOMIC_RELAXED)
+					  : 0;
+}
+
+u64 vcpu_exits_total(const struct vcpu *v)
+{
+	u64 sum = 0;
+
+	for (unsigned i = 0; i < VCPU_EXIT_REASONS; i++)
+		sum += vcpu_exits(v, i);
+	return sum;
+}
+
+u64 vcpu_first_run_ns(const struct vcpu *v)
+{
+	return __atomic_load_n(&v->first_run_ns, __ATOMIC_RELAXED);
+}

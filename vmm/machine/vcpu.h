@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A virtual CPU and its thread. The functions in the first part are for code that handles an exit,
+ * on the vCPU's own thread, and are valid only until the handler returns.
+ */
+#ifndef UMBRA_VMM_MACHINE_VCPU_H
+#define UMBRA_VMM_MACHINE_VCPU_H
+
+#include <linux/kvm.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "base/types.h"
+
+struct machine;
+struct vcpu;
+
+unsigned vcpu_index(const struct vcpu *v);
+struct machine *vcpu_machine(const struct vcpu *v);
+
+/*
+ * General registers as KVM left them at this exit (KVM_CAP_SYNC_REGS: no system call). To change
+ * them, write and call vcpu_set_regs_dirty(). At an OUT, RIP is that of the OUT and KVM moves on
+ * by itself, unless RIP was changed. Not at an IN: which of the two values of RAX wins is KVM's
+ * business.
+ */
+struct kvm_regs *vcpu_regs(struct vcpu *v);
+void vcpu_set_regs_dirty(struct vcpu *v);
+/* Read-only; one system call at the first use within an exit. NULL if KVM refuses. */
+const struct kvm_sregs *vcpu_sregs(struct vcpu *v);
+/* 0..3; 3 (the least) if it cannot be read. */
+unsigned vcpu_cpl(struct vcpu *v);
+
+/*
+ * RIP at the exit before this one, 0 at the first. After a triple fault on AMD that is all there
+ * is: KVM has reset the vCPU by then.
+ */
+u64 vcpu_previous_rip(const struct vcpu *v);
+
+/* Guest-virtual to guest-physical by the vCPU's own page tables; -EFAULT: not mapped. */
+int vcpu_translate(struct vcpu *v, u64 gva, u64 *gpa);
+
+/*
+ * Raise #GP(0) in the guest when this exit has been handled. A port or MMIO access counts as done,
+ * so the fault is at the instruction that follows; after a store that KVM could not emulate, it is
+ * at the store.
+ */
+void vcpu_inject_gp(struct vcpu *v);
+
+/* --- for machine.c and run.c --------------------------------------------------------------- */
+
+#define VCPU_EXIT_REASONS 64
+
+/* In the reset state that KVM gives; @run_size as kvm_run_size() says. */
+int vcpu_create(struct vcpu **out, struct machine *m, int vm, unsigned index, int run_size,
+		struct err *e);
+/* The thread must have ended. NULL is allowed. */
+void vcpu_destroy(struct vcpu *v);
+int vcpu_fd(const struct vcpu *v);
+/*
+ * Before the thread starts: the registers to begin with, which go along with the first KVM_RUN. If
+ * KVM refuses them, that is what fails.
+ */
+void vcpu_set_start(struct vcpu *v, const struct kvm_regs *regs, const struct kvm_sregs *sregs);
+
+/*
+ * Handles an exit on the vCPU's thread; @error is 0, or the errno with which KVM_RUN failed, and
+ * @run is then of no use. False ends the thread.
+ */
+typedef bool vcpu_exit_fn(struct vcpu *v, struct kvm_run *run, int error);
+
+int vcpu_start(struct vcpu *v, vcpu_exit_fn *fn, struct err *e);
+/* Ask the thread to leave the guest for good; vcpu_join() waits for it. Any thread. */
+void vcpu_stop(struct vcpu *v);
+void vcpu_join(struct vcpu *v);
+/*
+ * Between vcpu_join() and another vcpu_start(): as it was created (vmm/machine/vcpu_reset.h); a pause stays,
+ * and what was counted. -errno.
+ */
+int vcpu_reset(struct vcpu *v, struct err *e);
+
+/*
+ * @pause not 0: ask the thread to leave the guest and stay out; it calls machine_vcpu_parked() with
+ * that number once it is out. 0: it may go on. Before vcpu_start(), too. Any thread.
+ */
+void vcpu_pause(struct vcpu *v, unsigned pause);
+/* Its thread as the kernel numbers them; 0 before its first exit or pause. */
+pid_t vcpu_tid(const struct vcpu *v);
+
+/*
+ * Ask whether the vCPU is at rest for ever (not started, or halted with interrupts off). The
+ * answer comes as soon as the thread has left the guest for a moment. Any thread.
+ */
+void vcpu_probe(struct vcpu *v);
+bool vcpu_at_rest(const struct vcpu *v);
+
+/* Exits so far, by KVM_EXIT_*; a racy read is good enough for figures. Without vcpu_probe()'s. */
+u64 vcpu_exits(const struct vcpu *v, unsigned reason);
+u64 vcpu_exits_total(const struct vcpu *v);
+/* CLOCK_MONOTONIC just before the first KVM_RUN, 0 before that. */
+u64 vcpu_first_run_ns(const struct vcpu *v);
+
+#endif

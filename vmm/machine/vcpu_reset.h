@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A vCPU's registers as a processor has them after a reset (SDM vol. 3, 10.1.1; 11.4.7 for the local
+ * APIC), for a machine that starts anew.
+ *
+ * KVM has no call for that: it gives the reset state to a new vCPU, and a vCPU cannot be destroyed
+ * without its VM. So every piece of state that KVM lets us write is written. What a kernel that
+ * starts must not find is most of all what KVM does by itself on behalf of the one before: kvm-clock,
+ * steal time and asynchronous page faults write to guest memory. The time stamp counters go on, in
+ * step with each other as they were.
+ */
+#ifndef UMBRA_VMM_MACHINE_VCPU_RESET_H
+#define UMBRA_VMM_MACHINE_VCPU_RESET_H
+
+#include "base/err.h"
+
+/*
+ * @fd: of vCPU number @index, which is not in KVM_RUN and has no access of a last exit to complete.
+ * Number 0 can run from the reset vector on, all others wait for it to start them. -errno.
+ */
+int vcpu_reset_state(int fd, unsigned index, struct err *e);
+
+/*
+ * What firmware would have set. It only makes the guest faster, and a KVM in software may not know
+ * it, so a refusal is no error.
+ */
+void vcpu_firmware_msrs(int fd);
+
+#endif

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the machine does with each kind of exit. */
+#ifndef UMBRA_VMM_MACHINE_VMEXIT_H
+#define UMBRA_VMM_MACHINE_VMEXIT_H
+
+#include "vmm/machine/vcpu.h"
+
+/* The vcpu_exit_fn of every machine. */
+bool exits_handle(struct vcpu *v, struct kvm_run *run, int error);
+/* "io", "mmio", ...; NULL if the number has no name here. */
+const char *exits_name(unsigned reason);
+
+#endif

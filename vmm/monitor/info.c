@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* umbra-info: what `vmm info` shows, in parts; see monitor.h. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vmm/backend/console.h"
+#include "vmm/backend/platform.h"
+#include "vmm/machine/vmexit.h"
+#include "vmm/monitor/monitor_int.h"
+
+/* JSON takes UTF-8 only, file names anything. */
+static json_t *any_text(const char *text)
+{
+	json_t *j = json_string(text);
+	char *copy, *p;
+
+	if (j)
+		return j;
+	copy = strdup(text);
+	for (p = copy; p && *p; p++)
+		if (*p & 0x80)
+			*p = '?';
+	j = json_string(copy ? copy : "");
+	free(copy);
+	return j;
+}
+
+static json_t *guest_part(void *arg)
+{
+	struct monitor *mon = arg;
+	const struct run_options *o = mon->o;
+	json_t *part = json_pack("{s:s, s:s, s:i, s:I, s:I}", "name", mon->name, "status",
+				 monitor_state_name(mon), "cpus", (int)machine_cpus(mon->m),
+				 "memory", (json_int_t)machine_memory(mon->m), "uptime-ms",
+				 (json_int_t)(machine_time_ns(mon->m) / 1000000));
+
+	if (part && o->kernel)
+		json_object_set_new(part, "kernel", any_text(o->kernel));
+	if (part && o->firmware)
+		json_object_set_new(part, "firmware", any_text(o->firmware));
+	return part;
+}
+
+static json_t *exits_part(void *arg)
+{
+	struct monitor *mon = arg;
+	json_t *part = json_object();
+	u64 total = 0;
+
+	for (unsigned reason = 0; reason < VCPU_EXIT_REASONS; reason++) {
+		const char *name = exits_name(reason);
+		char number[24];
+		u64 sum = 0;
+
+		for (unsigned i = 0; i < machine_cpus(mon->m); i++)
+			sum += vcpu_exits(machine_vcpu(mon->m, i), reason);
+		total += sum;
+		snprintf(number, sizeof(number), "reason-%u", reason);
+		if (sum)
+			json_object_set_new(part, name ? name : number,
+					    json_integer((json_int_t)sum));
+	}
+	json_object_set_new(part, "total", json_integer((json_int_t)total));
+	return part;
+}
+
+static json_t *disks_part(void *arg)
+{
+	struct monitor *mon = arg;
+	json_t *list;
+	size_t n = mon->platform ? platform_disk_count(mon->platform) : 0;
+
+	list = n ? json_array() : NULL;
+	for (size_t i = 0; i < n; i++) {
+		struct platform_disk d;
+		char name[32];
+		json_t *one;
+
+		platform_disk(mon->platform, i, &d);
+		snprintf(name, sizeof(name), "disk%zu", i);
+		one = json_pack("{s:s, s:o, s:I, s:b, s:I, s:I, s:I}", "disk", name, "file",
+				any_text(d.options->path), "size", (json_int_t)d.size, "read-only",
+				d.readonly, "read-bytes",
+				(json_int_t)d.stats.of[BLK_KIND_READ].bytes, "written-bytes",
+				(json_int_t)d.stats.of[BLK_KIND_WRITE].bytes, "flushes",
+				(json_int_t)d.stats.of[BLK_KIND_FLUSH].done);
+		if (one)
+			json_object_set_new(
+				one, "served-by",
+				json_string(d.options->vhost_user ? "vhost-user" : "vmm"));
+		json_array_append_new(list, one);
+	}
+	return list;
+}
+
+static json_t *nets_part(void *arg)
+{
+	struct monitor *mon = arg;
+	json_t *list = mon->o->n_nets ? json_array() : NULL;
+
+	for (size_t i = 0; i < mon->o->n_nets; i++)
+		json_array_append_new(list,
+				      json_pack("{s:o}", "net", any_text(mon->o->nets[i].text)));
+	return list;
+}
+
+static json_t *console_part(void *arg)
+{
+	struct monitor *mon = arg;
+	json_t *list = mon->console ? json_array() : NULL;
+	struct console_port p;
+
+	for (unsigned i = 0; mon->console && console_port(mon->console, i, &p); i++) {
+		bool attach = !i && mon->o->console.kind == RUN_ATTACH;
+		json_t *one = json_pack("{s:s, s:o, s:b}", "name", p.name, "where",
+					any_text(attach ? "attach" : p.where), "open", p.open);
+
+		if (!i)
+			json_object_set_new(one, "attached",
+					    json_integer(console_viewers(mon->console)));
+		json_array_append_new(list, one);
+	}
+	return list;
+}
+
+static void info(void *arg, struct control_request *r, const json_t *args)
+{
+	struct monitor *mon = arg;
+	json_t *all = json_object();
+
+	(void)args;
+	for (struct part *p = mon->parts; p; p = p->next) {
+		json_t *value = p->fn(p->arg);
+
+		if (value)
+			json_object_set_new(all, p->name, value);
+	}
+	control_reply(r, all);
+}
+
+static const struct control_command commands[] = {
+	{ "umbra-info", info },
+	{ NULL, NULL },
+};
+
+int monitor_add_own_parts(struct monitor *mon)
+{
+	static const struct {
+		const char *name;
+		monitor_info_fn *fn;
+	} parts[] = {
+		{ "guest", guest_part }, { "exits", exits_part },     { "disks", disks_part },
+		{ "nets", nets_part },	 { "console", console_part },
+	};
+	int ret = control_add(mon->control, commands, mon);
+
+	for (size_t i = 0; i < ARRAY_SIZE(parts) && !ret; i++)
+		ret = monitor_add_info(mon, parts[i].name, parts[i].fn, mon);
+	return ret;
+}

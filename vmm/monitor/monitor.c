@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vmm/monitor/monitor_int.h"
+
+#define GUESTS_MAX 10000
+
+int monitor_add_info(struct monitor *mon, const char *name, monitor_info_fn *fn, void *arg)
+{
+	struct part *p;
+
+	for (p = mon->parts; p && strcmp(p->name, name) != 0; p = p->next)
+		;
+	if (!p) {
+		p = calloc(1, sizeof(*p));
+		if (!p)
+			return -ENOMEM;
+		*mon->parts_tail = p;
+		mon->parts_tail = &p->next;
+	}
+	p->name = name;
+	p->fn = fn;
+	p->arg = arg;
+	return 0;
+}
+
+static int listen_as(struct monitor *mon, const char *name, struct err *e)
+{
+	char *path = NULL;
+	int ret = control_path(&path, name, true, e);
+
+	if (!ret)
+		ret = control_create(&mon->control, machine_loop(mon->m), path, e);
+	if (ret) {
+		free(path);
+		return ret;
+	}
+	mon->socket = path;
+	mon->name = strdup(name);
+	return mon->name ? 0 : err_set(e, -ENOMEM, "out of memory");
+}
+
+static int listen_somewhere(struct monitor *mon, struct err *e)
+{
+	char name[32];
+	int ret = -EADDRINUSE;
+
+	for (unsigned i = 1; i <= GUESTS_MAX && ret == -EADDRINUSE; i++) {
+		snprintf(name, sizeof(name), "guest%u", i);
+		ret = listen_as(mon, name, e);
+	}
+	return ret;
+}
+
+static int start(struct monitor *mon, struct err *warning, struct err *e)
+{
+	bool required;
+	int ret;
+
+	if (mon->o->no_control) {
+		mon->name = mon->o->name ? strdup(mon->o->name) : NULL;
+		return mon->o->name && !mon->name ? -ENOMEM : 0;
+	}
+	required = mon->o->name || mon->o->detach;
+	ret = mon->o->name ? listen_as(mon, mon->o->name, e) : listen_somewhere(mon, e);
+	if (ret && ret != -ENOMEM && !required) {
+		err_set(warning, ret,
+			"%s; the guest runs without one (--no-control says so on purpose)",
+			e ? e->text : "no control socket");
+		return 0;
+	}
+	if (!ret)
+		ret = control_add(mon->control, monitor_block_commands, mon);
+	if (!ret)
+		ret = control_add(mon->control, monitor_query_commands, mon);
+	if (!ret)
+		ret = control_add(mon->control, monitor_run_commands, mon);
+	return ret ? ret : monitor_add_own_parts(mon);
+}
+
+int monitor_create(struct monitor **out, struct machine *m, const struct run_options *o,
+		   struct err *warning, struct err *e)
+{
+	struct monitor *mon = calloc(1, sizeof(*mon));
+	int ret;
+
+	if (!mon)
+		return err_set(e, -ENOMEM, "out of memory");
+	mon->m = m;
+	mon->o = o;
+	mon->parts_tail = &mon->parts;
+	mon->state = o->paused ? MONITOR_PRELAUNCH : MONITOR_RUNNING;
+	machine_set_paused_hook(m, monitor_on_paused, mon);
+	err_set(warning, 0, "%s", "");
+	ret = start(mon, warning, e);
+	if (ret == -ENOMEM)
+		err_set(e, ret, "out of memory");
+	if (ret) {
+		monitor_destroy(mon);
+		return ret;
+	}
+	*out = mon;
+	return 0;
+}
+
+void monitor_destroy(struct monitor *mon)
+{
+	if (!mon)
+		return;
+	/* Nobody who waits for a pause gets an answer that is true any more. */
+	for (size_t i = 0; i < mon->n_stops; i++)
+		control_fail(mon->stops[i], "the guest has ended");
+	free(mon->stops);
+	control_destroy(mon->control);
+	while (mon->parts) {
+		struct part *p = mon->parts;
+
+		mon->parts = p->next;
+		free(p);
+	}
+	free(mon->socket);
+	free(mon->name);
+	free(mon);
+}
+
+struct control *monitor_control(const struct monitor *mon)
+{
+	return mon->control;
+}
+
+const char *monitor_socket(const struct monitor *mon)
+{
+	return mon->control ? control_file(mon->control) : NULL;
+}
+
+const char *monitor_name(const struct monitor *mon)
+{
+	return mon->name;
+}
+
+void monitor_set_devices(struct monitor *mon, struct platform *p, struct console *c)
+{
+	mon->platform = p;
+	mon->console = c;
+}

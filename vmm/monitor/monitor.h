@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What every running guest has: a name, a control socket, and the commands that are about the guest
+ * as a whole. Modules with commands of their own add a table to monitor_control() (see control.h);
+ * a module that has something to say in `vmm info` adds a part.
+ *
+ * The name: --name, else the first of guest1, guest2, ... that is free, since a person types it. A
+ * guest that has no socket cannot be stopped in order by anybody but its own terminal, so --name
+ * and --detach fail without one; a guest that was given no name runs on with a warning. --no-control
+ * means that none is wanted.
+ */
+#ifndef UMBRA_VMM_MONITOR_MONITOR_H
+#define UMBRA_VMM_MONITOR_MONITOR_H
+
+#include <jansson.h>
+
+#include "base/err.h"
+#include "vmm/machine/machine.h"
+#include "vmm/spec/spec.h"
+
+struct console;
+struct control;
+struct monitor;
+struct platform;
+
+/*
+ * Listens from here on; requests are served when the machine's loop runs. @o must outlive it.
+ * *warning: a line for the user, or "".
+ */
+int monitor_create(struct monitor **out, struct machine *m, const struct run_options *o,
+		   struct err *warning, struct err *e);
+/* After the machine's end, before machine_destroy(). NULL allowed. */
+void monitor_destroy(struct monitor *mon);
+
+/* NULL: there is no socket; control_add() takes that. */
+struct control *monitor_control(const struct monitor *mon);
+/* NULL: it has none. Lives as long as @mon. */
+const char *monitor_name(const struct monitor *mon);
+/* The control socket's path, which somebody else may have to remove; NULL: there is none. */
+const char *monitor_socket(const struct monitor *mon);
+
+/* What commands about devices are about; NULL, NULL before the devices go. */
+void monitor_set_devices(struct monitor *mon, struct platform *p, struct console *c);
+/* The machine was reset and is about to start anew: RESET, for the clients. */
+void monitor_reset(struct monitor *mon);
+/*
+ * The guest has ended with exit code @code (base/exit_code.h): tells the clients, as SHUTDOWN and, of a
+ * panic, GUEST_PANICKED. Before the sessions and devices go.
+ */
+void monitor_ended(struct monitor *mon, int code);
+
+/*
+ * Part @name of umbra-info, which `vmm info` prints and `vmm info --json` hands on: @fn returns a new
+ * reference to any JSON value, or NULL for nothing to say now; it runs on the loop's thread. Members
+ * of an object are printed one per line, with '-' in a key as a blank; an array of objects as a
+ * table. A second part of the same name takes the place of the first. For example:
+ *
+ *	monitor_add_info(mon, "confinement", confine_info, c);
+ *
+ *	static json_t *confine_info(void *arg)
+ *	{
+ *		return json_pack("{s:s, s:b}", "user", "nobody", "seccomp", 1);
+ *	}
+ *
+ * -ENOMEM. @name must live as long as @mon.
+ */
+typedef json_t *monitor_info_fn(void *arg);
+int monitor_add_info(struct monitor *mon, const char *name, monitor_info_fn *fn, void *arg);
+
+#endif

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Inside of the monitor: monitor.c is its life, names and parts; monitor_run.c starts, stops and ends
+ * the guest and tells of that; monitor_query.c and monitor_block.c answer QEMU's questions;
+ * monitor_info.c those of `vmm info`.
+ */
+#ifndef UMBRA_VMM_MONITOR_MONITOR_INT_H
+#define UMBRA_VMM_MONITOR_MONITOR_INT_H
+
+#include "vmm/control/control.h"
+#include "vmm/monitor/monitor.h"
+
+enum monitor_state {
+	MONITOR_PRELAUNCH, /* no vCPU has been in the guest */
+	MONITOR_RUNNING,
+	MONITOR_PAUSED,
+	MONITOR_ENDED, /* see struct monitor.code */
+};
+
+struct part {
+	struct part *next;
+	const char *name;
+	monitor_info_fn *fn;
+	void *arg;
+};
+
+struct monitor {
+	struct machine *m;
+	const struct run_options *o;
+	struct control *control;
+	char *name, *socket;
+	struct platform *platform; /* or NULL */
+	struct console *console;   /* or NULL */
+	struct part *parts, **parts_tail;
+	enum monitor_state state;
+	int code;	/* MONITOR_ENDED: why, see exit.h */
+	bool by_client; /* "quit" was what ended it */
+	bool resets;	/* "system_reset" was */
+	bool pausing;	/* running, but asked to pause */
+	struct control_request **stops;
+	size_t n_stops; /* who waits for the pause */
+};
+
+extern const struct control_command monitor_run_commands[];
+extern const struct control_command monitor_query_commands[];
+extern const struct control_command monitor_block_commands[];
+
+/* The machine's paused hook. */
+void monitor_on_paused(void *arg);
+/* As query-status names it: "running", "paused", ... */
+const char *monitor_state_name(const struct monitor *mon);
+/* Add the parts that every guest has. */
+int monitor_add_own_parts(struct monitor *mon);
+
+#endif

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What QEMU's tools ask of a guest, answered in the shape of the schema of QEMU 7.2. */
+#include <stdio.h>
+
+#include "vmm/backend/console.h"
+#include "vmm/monitor/monitor_int.h"
+
+static void query_version(void *arg, struct control_request *r, const json_t *args)
+{
+	(void)arg;
+	(void)args;
+	/* What schema we answer by, as in the greeting, not what Umbra's own version is. */
+	control_reply(r, json_pack("{s:{s:i, s:i, s:i}, s:s}", "qemu", "major", 7, "minor", 2,
+				   "micro", 0, "package", "umbra"));
+}
+
+/* The schema of what is offered may be empty: clients then ask for what they need and see. */
+static void query_schema(void *arg, struct control_request *r, const json_t *args)
+{
+	(void)arg;
+	(void)args;
+	control_reply(r, json_array());
+}
+
+static void query_name(void *arg, struct control_request *r, const json_t *args)
+{
+	struct monitor *mon = arg;
+
+	(void)args;
+	control_reply(r, json_pack("{s:s}", "name", mon->name));
+}
+
+/* The guest has no SMBIOS tables to read one from; all zeros is how the schema says so. */
+static void query_uuid(void *arg, struct control_request *r, const json_t *args)
+{
+	(void)arg;
+	(void)args;
+	control_reply(r, json_pack("{s:s}", "UUID", "00000000-0000-0000-0000-000000000000"));
+}
+
+static void query_kvm(void *arg, struct control_request *r, const json_t *args)
+{
+	(void)arg;
+	(void)args;
+	control_reply(r, json_pack("{s:b, s:b}", "enabled", 1, "present", 1));
+}
+
+static void query_cpus(void *arg, struct control_request *r, const json_t *args)
+{
+	struct monitor *mon = arg;
+	json_t *list = json_array();
+	char path[48];
+
+	(void)args;
+	for (unsigned i = 0; i < machine_cpus(mon->m); i++) {
+		snprintf(path, sizeof(path), "/machine/unattached/device[%u]", i);
+		json_array_append_new(list,
+				      json_pack("{s:i, s:s, s:i, s:s, s:{s:i, s:i, s:i}}",
+						"cpu-index", (int)i, "qom-path", path, "thread-id",
+						(int)vcpu_tid(machine_vcpu(mon->m, i)), "target",
+						"x86_64", "props", "socket-id", 0, "core-id",
+						(int)i, "thread-id", 0));
+	}
+	control_reply(r, list);
+}
+
+static void query_chardev(void *arg, struct control_request *r, const json_t *args)
+{
+	struct monitor *mon = arg;
+	json_t *list = json_array();
+	struct console_port p;
+	char where[256];
+
+	(void)args;
+	for (unsigned i = 0; mon->console && console_port(mon->console, i, &p); i++)
+		json_array_append_new(list,
+				      json_pack("{s:s, s:s, s:b}", "label", p.name, "filename",
+						p.where, "frontend-open", p.open));
+	snprintf(where, sizeof(where), "unix:%s,server=on", mon->socket);
+	json_array_append_new(list, json_pack("{s:s, s:s, s:b}", "label", "control", "filename",
+					      where, "frontend-open", 1));
+	control_reply(r, list);
+}
+
+const struct control_command monitor_query_commands[] = {
+	{ "query-version", query_version }, { "query-qmp-schema", query_schema },
+	{ "query-name", query_name },	    { "query-uuid", query_uuid },
+	{ "query-kvm", query_kvm },	    { "query-cpus-fast", query_cpus },
+	{ "query-chardev", query_chardev }, { NULL, NULL },
+};

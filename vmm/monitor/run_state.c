@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Run control as QMP has it (QEMU's qapi/run-state.json and misc.json): stop, cont, quit,
+ * system_powerdown, system_reset, query-status, and the events that go with them.
+ *
+ * A guest with sessions cannot be reset: they belong to the kernel that they were made for.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/exit_code.h"
+#include "vmm/backend/console.h"
+#include "vmm/backend/platform.h"
+#include "vmm/monitor/monitor_int.h"
+
+const char *monitor_state_name(const struct monitor *mon)
+{
+	switch (mon->state) {
+	case MONITOR_PRELAUNCH:
+		return "prelaunch";
+	case MONITOR_RUNNING:
+		return "running";
+	case MONITOR_PAUSED:
+		return "paused";
+	case MONITOR_ENDED:
+	default:
+		break;
+	}
+	switch (mon->code) {
+	case VMM_EXIT_PANIC:
+		return "guest-panicked";
+	case VMM_EXIT_KVM:
+		return "internal-error";
+	default:
+		return "shutdown";
+	}
+}
+
+static void query_status(void *arg, struct control_request *r, const json_t *args)
+{
+	struct monitor *mon = arg;
+
+	(void)args;
+	control_reply(r, json_pack("{s:b, s:s, s:b}", "running", mon->state == MONITOR_RUNNING,
+				   "status", monitor_state_name(mon), "singlestep", 0));
+}
+
+/* --- stop and cont ------------------------------------------------------------------------- */
+
+/* It is paused now: who asked for it hears so. */
+static void settle(struct monitor *mon)
+{
+	mon->pausing = false;
+	mon->state = MONITOR_PAUSED;
+	control_event(mon->control, "STOP", NULL);
+	for (size_t i = 0; i < mon->n_stops; i++)
+		control_reply(mon->stops[i], NULL);
+	mon->n_stops = 0;
+}
+
+void monitor_on_paused(void *arg)
+{
+	struct monitor *mon = arg;
+
+	if (mon->pausing)
+		settle(mon);
+}
+
+static void stop(void *arg, struct control_request *r, const json_t *args)
+{
+	struct control_request **more;
+	struct monitor *mon = arg;
+
+	(void)args;
+	if (mon->state != MONITOR_RUNNING) {
+		control_reply(r, NULL);
+		return;
+	}
+	more = realloc(mon->stops, (mon->n_stops + 1) * sizeof(void *));
+	if (more)
+		mon->stops = more;
+	if (!more || (!mon->pausing && machine_pause(mon->m))) {
+		control_fail(r, "out of memory or descriptors");
+		return;
+	}
+	mon->stops[mon->n_stops++] = r;
+	mon->pausing = true;
+}
+
+static void cont(void *arg, struct control_request *r, const json_t *args)
+{
+	struct monitor *mon = arg;
+
+	(void)args;
+	if (mon->state == MONITOR_ENDED) {
+		control_fail(r, "The guest has ended; it cannot go on");
+		return;
+	}
+	/* Not all vCPUs are out yet; for who asked, the pause has been, and is over. */
+	if (mon->pausing)
+		settle(mon);
+	if (mon->state != MONITOR_RUNNING) {
+		machine_resume(mon->m);
+		mon->state = MONITOR_RUNNING;
+		control_event(mon->control, "RESUME", NULL);
+	}
+	control_reply(r, NULL);
+}
+
+/* --- the end ------------------------------------------------------------------------------- */
+
+static void powerdown(void *arg, struct control_request *r, const json_t *args)
+{
+	struct monitor *mon = arg;
+
+	(void)args;
+	if (mon->platform) {
+		platform_power_button(mon->platform);
+		control_event(mon->control, "POWERDOWN", NULL);
+	}
+	control_reply(r, NULL);
+}
+
+static void reset(void *arg, struct control_request *r, const json_t *args)
+{
+	struct monitor *mon = arg;
+
+	(void)args;
+	if (run_options_sessions(mon->o)) {
+		control_fail(r,
+			     "This guest has sessions, which do not outlive its kernel; end it and "
+			     "start it anew");
+		return;
+	}
+	control_reply(r, NULL);
+	if (machine_exit(mon->m, VMM_EXIT_REBOOT, "reset by the control socket"))
+		mon->resets = true;
+}
+
+static const char *reset_cause(const struct monitor *mon)
+{
+	return mon->resets ? "host-qmp-system-reset" : "guest-reset";
+}
+
+void monitor_reset(struct monitor *mon)
+{
+	control_event(mon->control, "RESET",
+		      json_pack("{s:b, s:s}", "guest", !mon->resets, "reason", reset_cause(mon)));
+	mon->resets = false;
+}
+
+static void quit(void *arg, struct control_request *r, const json_t *args)
+{
+	struct monitor *mon = arg;
+
+	(void)args;
+	control_reply(r, NULL);
+	if (machine_exit(mon->m, VMM_EXIT_SIGNAL + 15, "ended by the control socket"))
+		mon->by_client = true;
+}
+
+/* ShutdownCause of QEMU's qapi/run-state.json. */
+static const char *cause(const struct monitor *mon, bool *guest)
+{
+	*guest = true;
+	switch (mon->code) {
+	case VMM_EXIT_POWEROFF:
+	case VMM_EXIT_HALTED:
+		return "guest-shutdown";
+	case VMM_EXIT_REBOOT:
+		*guest = !mon->resets;
+		return reset_cause(mon);
+	case VMM_EXIT_TRIPLE_FAULT:
+		return "guest-reset";
+	case VMM_EXIT_PANIC:
+		return "guest-panic";
+	default:
+		break;
+	}
+	*guest = false;
+	if (mon->by_client)
+		return "host-qmp-quit";
+	if (mon->code == VMM_EXIT_ESCAPE)
+		return "host-ui";
+	return mon->code > VMM_EXIT_SIGNAL ? "host-signal" : "host-error";
+}
+
+void monitor_ended(struct monitor *mon, int code)
+{
+	const char *why;
+	bool guest;
+
+	mon->state = MONITOR_ENDED;
+	mon->code = code;
+	why = cause(mon, &guest);
+	if (code == VMM_EXIT_PANIC)
+		control_event(mon->control, "GUEST_PANICKED",
+			      json_pack("{s:s}", "action", "poweroff"));
+	control_event(mon->control, "SHUTDOWN",
+		      json_pack("{s:b, s:s}", "guest", guest, "reason", why));
+}
+
+/* --- the console --------------------------------------------------------------------------- */
+
+static void attach(void *arg, struct control_request *r, const json_t *args)
+{
+	struct monitor *mon = arg;
+	struct err e;
+	int fd, ret;
+
+	if (!mon->console) {
+		control_fail(r, "the guest's console is not there yet");
+		return;
+	}
+	fd = control_take_fd(r, json_string_value(json_object_get(args, "fd")), &e);
+	if (fd < 0) {
+		control_fail(r, e.text);
+		return;
+	}
+	ret = console_attach(mon->console, fd, &e);
+	if (ret) {
+		close(fd);
+		control_fail(r, e.text);
+		return;
+	}
+	control_reply(r, NULL);
+}
+
+const struct control_command monitor_run_commands[] = {
+	{ "query-status", query_status },
+	{ "stop", stop },
+	{ "cont", cont },
+	{ "system_powerdown", powerdown },
+	{ "system_reset", reset },
+	{ "quit", quit },
+	{ "umbra-console", attach },
+	{ NULL, NULL },
+};

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Sessions over the control socket. Answers have the same members as the --json output of
+ * `vmm driver list` and `vmm session list`.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "vmm/control/control.h"
+#include "vmm/session/session_int.h"
+#include "vmm/session/verify.h"
+
+static const char *text_arg(const json_t *args, const char *key)
+{
+	return json_string_value(json_object_get(args, key));
+}
+
+/* The file that a client passed; a FIFO or a terminal would make the whole VMM wait. */
+static int take_file(struct control_request *r, const json_t *args, struct err *e)
+{
+	int fd = control_take_fd(r, text_arg(args, "fd"), e);
+	struct stat st;
+
+	if (fd >= 0 && (fstat(fd, &st) || !S_ISREG(st.st_mode))) {
+		close(fd);
+		return err_set(e, -EINVAL, "the file descriptor is of no regular file");
+	}
+	return fd;
+}
+
+/* An operation has ended: tell the client that asked for it. */
+static void answered(void *arg, int ret, const char *line)
+{
+	if (ret)
+		control_fail(arg, line);
+	else
+		control_reply(arg, NULL);
+}
+
+static void driver_load(void *arg, struct control_request *r, const json_t *args)
+{
+	struct sessions *s = arg;
+	const char *session = text_arg(args, "session"), *path = text_arg(args, "path");
+	struct driver *d;
+	struct err e;
+	int fd, ret;
+
+	if (!session || !path) {
+		control_fail(r, "umbra-driver-load needs 'session', 'path' and 'fd'");
+		return;
+	}
+	fd = take_file(r, args, &e);
+	ret = fd < 0 ? fd
+		     : sessions_add_driver(s, session, text_arg(args, "instance"), fd, path,
+					   text_arg(args, "params"), &d, &e);
+	if (fd >= 0)
+		close(fd);
+	if (ret) {
+		control_fail(r, e.text);
+		return;
+	}
+	if (sessions_queue(s, d, false, answered, r)) {
+		sessions_drop_driver(s, d);
+		control_fail(r, "no memory");
+	}
+}
+
+static void driver_unload(void *arg, struct control_request *r, const json_t *args)
+{
+	struct sessions *s = arg;
+	const char *instance = text_arg(args, "instance");
+	struct driver *d;
+	struct err e;
+
+	if (!instance) {
+		control_fail(r, "umbra-driver-unload needs 'instance'");
+		return;
+	}
+	if (sessions_find_driver(s, text_arg(args, "session"), instance, &d, &e)) {
+		control_fail(r, e.text);
+		return;
+	}
+	if (d->state != DRIVER_LOADED) {
+		control_fail(r, "the driver is not loaded yet, or is being unloaded");
+		return;
+	}
+	if (sessions_queue(s, d, true, answered, r))
+		control_fail(r, "no memory");
+}
+
+/* JSON takes UTF-8 only, file names anything. */
+static json_t *any_text(const char *text)
+{
+	json_t *j = json_string(text);
+	char *copy, *p;
+
+	if (j)
+		return j;
+	copy = strdup(text);
+	for (p = copy; p && *p; p++)
+		if (*p & 0x80)
+			*p = '?';
+	j = json_string(copy ? copy : "");
+	free(copy);
+	return j;
+}
+
+static json_t *describe_driver(struct sessions *s, const struct driver *d)
+{
+	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:s, s:I, s:I, s:I}", "session",
+			 d->session->name, "driver", d->instance, "module", d->guest_name, "path",
+			 any_text(d->path), "params", any_text(d->params ? d->params : ""), "state",
+			 driver_state_name(d->state), "critical", (json_int_t)d->n_gates, "calls",
+			 (json_int_t)(d->inst ? pvm_instance_calls(s->pvm, d->inst) : 0), "objects",
+			 (json_int_t)(d->inst ? pvm_instance_objects(s->pvm, d->inst) : 0));
+}
+
+static void driver_list(void *arg, struct control_request *r, const json_t *args)
+{
+	struct sessions *s = arg;
+	const char *session = text_arg(args, "session");
+	json_t *list = json_array();
+	struct session *ss;
+	struct driver *d;
+
+	for (ss = s->list; ss; ss = ss->next) {
+		if (session && strcmp(session, ss->name) != 0)
+			continue;
+		for (d = ss->drivers; d; d = d->next)
+			json_array_append_new(list, describe_driver(s, d));
+	}
+	control_reply(r, list);
+}
+
+static void session_list(void *arg, struct control_request *r, const json_t *args)
+{
+	struct sessions *s = arg;
+	json_t *list = json_array();
+	size_t i, n;
+
+	(void)args;
+	for (i = 0; i < policy_session_count(s->policy); i++) {
+		const char *name = policy_session_name(policy_session_at(s->policy, i));
+		struct session *ss = sessions_find(s, name);
+		size_t pages = 0, drivers = 0;
+		const struct driver *d;
+		char va[32] = "";
+
+		for (d = ss ? ss->drivers : NULL; d; d = d->next)
+			drivers++;
+		for (n = 0; ss && ss->va && n < ss->text_pages + (size_t)GATE_PAGES; n++)
+			pages += ss->page_gpa[n] != 0;
+		if (ss && ss->va)
+			snprintf(va, sizeof(va), "0x%llx", (unsigned long long)ss->va);
+		json_array_append_new(list, json_pack("{s:s, s:I, s:s, s:I}", "session", name,
+						      "drivers", (json_int_t)drivers, "shadow", va,
+						      "pages", (json_int_t)pages));
+	}
+	control_reply(r, list);
+}
+
+static void driver_verify(void *arg, struct control_request *r, const json_t *args)
+{
+	struct sessions *s = arg;
+	const char *instance = text_arg(args, "instance");
+	struct driver *d;
+	json_t *report = NULL;
+	struct err e;
+
+	if (!instance) {
+		control_fail(r, "umbra-driver-verify needs 'instance'");
+		return;
+	}
+	if (sessions_find_driver(s, text_arg(args, "session"), instance, &d, &e) ||
+	    verify_driver(s, d, &report, &e)) {
+		control_fail(r, e.text);
+		return;
+	}
+	control_reply(r, report);
+}
+
+static void policy_set(void *arg, struct control_request *r, const json_t *args)
+{
+	struct sessions *s = arg;
+	const char *path = text_arg(args, "path");
+	struct err e;
+	int fd, ret;
+
+	if (!path) {
+		control_fail(r, "umbra-policy-load needs 'path' and 'fd'");
+		return;
+	}
+	fd = take_file(r, args, &e);
+	ret = fd < 0 ? fd : sessions_reload_policy(s, fd, path, &e);
+	if (fd >= 0)
+		close(fd);
+	if (ret)
+		control_fail(r, e.text);
+	else
+		control_reply(r, NULL);
+}
+
+static void stats(void *arg, struct control_request *r, const json_t *args)
+{
+	struct sessions *s = arg;
+	struct pvm_stats st;
+	char gate[32] = "";
+
+	(void)args;
+	pvm_stats(s->pvm, &st);
+	if (st.gate)
+		snprintf(gate, sizeof(gate), "0x%llx", (unsigned long long)st.gate);
+	control_reply(r, json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:s}", "calls",
+				   (json_int_t)st.calls, "results", (json_int_t)st.results,
+				   "refused-doorbells", (json_int_t)st.refused_doorbells,
+				   "blocked-writes", (json_int_t)st.blocked_writes, "lost-calls",
+				   (json_int_t)st.lost, "nested-calls", (json_int_t)st.nested,
+				   "gate", gate));
+}
+
+static const struct control_command commands[] = {
+	{ "umbra-driver-load", driver_load },
+	{ "umbra-driver-unload", driver_unload },
+	{ "umbra-driver-list", driver_list },
+	{ "umbra-driver-verify", driver_verify },
+	{ "umbra-session-list", session_list },
+	{ "umbra-policy-load", policy_set },
+	{ "umbra-stats", stats },
+	{ NULL, NULL },
+};
+
+int sessions_control_add(struct sessions *s, struct control *c)
+{
+	return control_add(c, commands, s);
+}

@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The sessions' drivers on the host: found, named, checked, planned. Nothing here talks to the guest. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vmm/session/session_int.h"
+
+const char *driver_state_name(enum driver_state st)
+{
+	switch (st) {
+	case DRIVER_QUEUED:
+		return "queued";
+	case DRIVER_LOADING:
+		return "loading";
+	case DRIVER_UNLOADING:
+		return "unloading";
+	case DRIVER_LOADED:
+	default:
+		return "loaded";
+	}
+}
+
+struct session *sessions_find(struct sessions *s, const char *name)
+{
+	struct session *ss;
+
+	for (ss = s->list; ss; ss = ss->next)
+		if (!strcmp(ss->name, name))
+			return ss;
+	return NULL;
+}
+
+static int add_session(struct sessions *s, const char *name, struct session **out, struct err *e)
+{
+	const struct policy_session *policy = policy_session(s->policy, name);
+	struct session *ss;
+
+	if (!policy)
+		return err_set(e, -ENOENT,
+			       "%s has no session \"%s\"; it needs one for each --driver",
+			       s->policy_path, name);
+	ss = calloc(1, sizeof(*ss));
+	if (!ss)
+		goto nomem;
+	ss->tail = &ss->drivers;
+	ss->policy = policy;
+	ss->text_pages = (unsigned)((s->text_end - s->text + 4095) / 4096);
+	ss->name = strdup(name);
+	ss->page_gpa = calloc(ss->text_pages + (size_t)GATE_PAGES, sizeof(*ss->page_gpa));
+	if (!ss->name || !ss->page_gpa) {
+		free(ss->name);
+		free(ss->page_gpa);
+		free(ss);
+		goto nomem;
+	}
+	ss->next = s->list;
+	s->list = ss;
+	*out = ss;
+	return 0;
+nomem:
+	return err_set(e, -ENOMEM, "no memory for session %s", name);
+}
+
+int sessions_find_driver(struct sessions *s, const char *session, const char *instance,
+			 struct driver **out, struct err *e)
+{
+	struct driver *found = NULL;
+	struct session *ss;
+	struct driver *d;
+
+	for (ss = s->list; ss; ss = ss->next) {
+		if (session && strcmp(ss->name, session) != 0)
+			continue;
+		for (d = ss->drivers; d; d = d->next) {
+			if (strcmp(d->instance, instance) != 0)
+				continue;
+			if (found)
+				return err_set(e, -ENOTUNIQ,
+					       "several sessions have a driver %s; say SESSION:%s",
+					       instance, instance);
+			found = d;
+		}
+	}
+	if (!found)
+		return err_set(e, -ENOENT,
+			       "no driver %s%s%s; `vmm driver list` shows what there is", instance,
+			       session ? " in session " : "", session ? session : "");
+	*out = found;
+	return 0;
+}
+
+/*
+ * "a=1,b=2,3" -> "a=1 b=2,3": a comma starts a parameter only if what follows has a name, so that
+ * arrays keep theirs. Values with blanks are quoted, as the kernel's parser wants them.
+ */
+static int kernel_params_text(const char *in, char **out, struct err *e)
+{
+	size_t len = strlen(in), n = 0;
+	const char *p = in;
+	char *text = calloc(len * 2 + 3, 2);
+
+	if (!text)
+		return err_set(e, -ENOMEM, "no memory");
+	if (strpbrk(in, "\"\n")) {
+		free(text);
+		return err_set(e, -EINVAL,
+			       "driver parameters must not contain quotes or newlines: %s", in);
+	}
+	while (*p) {
+		const char *end = p;
+		bool blank;
+
+		do {
+			end += *end == ',';
+			end += strcspn(end, ",");
+		} while (*end == ',' && !memchr(end + 1, '=', strcspn(end + 1, ",")));
+		blank = memchr(p, ' ', (size_t)(end - p));
+		if (n)
+			text[n++] = ' ';
+		if (blank)
+			text[n++] = '"';
+		memcpy(text + n, p, (size_t)(end - p));
+		n += (size_t)(end - p);
+		if (blank)
+			text[n++] = '"';
+		p = *end ? end + 1 : end;
+	}
+	if (n >= UMBRA_PARAMS_MAX) {
+		free(text);
+		return err_set(e, -E2BIG, "driver parameters are longer than %d bytes",
+			       UMBRA_PARAMS_MAX - 1);
+	}
+	*out = text;
+	return 0;
+}
+
+static bool word(const char *s)
+{
+	return *s &&
+	       s[strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")] ==
+		       0;
+}
+
+static bool is_critical(void *arg, const char *symbol)
+{
+	return policy_critical(arg, symbol);
+}
+
+static bool is_permitted(void *arg, const char *symbol)
+{
+	return policy_permitted(arg, symbol);
+}
+
+static int collect_gates(struct driver *d, struct err *e)
+{
+	const struct import *im;
+	size_t i, n;
+
+	im = link_plan_imports(d->plan, &n);
+	d->gates = calloc(n + 1, sizeof(*d->gates));
+	if (!d->gates)
+		return err_set(e, -ENOMEM, "no memory for the gates of %s", d->path);
+	for (i = 0; i < n; i++) {
+		const struct catalog_fn *fn;
+
+		if (!im[i].critical || im[i].target != TARGET_SHADOW)
+			continue;
+		fn = catalog_find(im[i].symbol);
+		if (!fn || d->n_gates >= UMBRA_GATES_PER_PAGE)
+			return err_set(e, -E2BIG, "%s: too many critical functions", d->path);
+		d->gates[d->n_gates] = (struct gate_slot){ fn->name, (unsigned)d->n_gates };
+		d->n_gates++;
+	}
+	return 0;
+}
+
+void driver_unplan(struct driver *d)
+{
+	link_plan_free(d->plan);
+	d->plan = NULL;
+}
+
+int driver_plan(struct sessions *s, struct driver *d, bool expected, struct err *e)
+{
+	struct link_rules rules = { is_critical, is_permitted,
+				    (void *)(uintptr_t)d->session->policy };
+	struct link_provider *prov;
+	const struct import *bad;
+	struct driver *o;
+	size_t n = 0;
+	int ret;
+
+	driver_unplan(d);
+	free(d->gates);
+	d->gates = NULL;
+	d->n_gates = 0;
+	for (o = d->session->drivers; o && o != d; o = o->next)
+		n++;
+	prov = calloc(n + 1, sizeof(*prov));
+	if (!prov)
+		return err_set(e, -ENOMEM, "no memory for %s", d->path);
+	for (n = 0, o = d->session->drivers; o && o != d; o = o->next)
+		if (o->state == DRIVER_LOADED || expected)
+			prov[n++] = (struct link_provider){ o->module, o->guest_name, o->suffix };
+	ret = link_plan_create(&d->plan, s->k, d->module, prov, n, &rules, e);
+	if (ret)
+		goto out;
+	bad = link_plan_refused(d->plan);
+	if (bad) {
+		ret = err_set(
+			e, -ENOEXEC,
+			"%s: import %s is refused in session %s: %s; see `vmm inspect`, or permit "
+			"it in the policy",
+			d->path, bad->symbol, d->session->name, bad->reason);
+		driver_unplan(d);
+		goto out;
+	}
+	ret = collect_gates(d, e);
+out:
+	free(prov);
+	return ret;
+}
+
+void driver_free(struct driver *d)
+{
+	driver_unplan(d);
+	module_close(d->module);
+	free(d->gates);
+	free(d->instance);
+	free(d->path);
+	free(d->params);
+	free(d);
+}
+
+static int name_driver(struct sessions *s, struct driver *d, const char *instance, struct err *e)
+{
+	const struct session *ss;
+	const struct driver *o;
+	char *p;
+
+	d->instance = strdup(instance ? instance : module_name(d->module));
+	if (!d->instance)
+		return err_set(e, -ENOMEM, "no memory for %s", d->path);
+	if (!word(d->instance))
+		return err_set(e, -EINVAL, "driver name \"%s\": letters, digits, _ and - only",
+			       d->instance);
+	if ((size_t)snprintf(d->guest_name, sizeof(d->guest_name), "%s__%s", d->session->name,
+			     d->instance) >= sizeof(d->guest_name))
+		return err_set(e, -ENAMETOOLONG,
+			       "%s__%s: longer than the %d bytes of a module's name",
+			       d->session->name, d->instance, GUEST_NAME_MAX - 1);
+	for (p = d->guest_name; *p; p++)
+		if (*p == '-')
+			*p = '_';
+	snprintf(d->suffix, sizeof(d->suffix), ".u%u", ++s->last_suffix);
+	for (ss = s->list; ss; ss = ss->next) {
+		for (o = ss->drivers; o && strcmp(o->guest_name, d->guest_name) != 0; o = o->next)
+			;
+		if (o)
+			return err_set(
+				e, -EEXIST,
+				"session %s has a driver %s already (module %s); give this one a "
+				"name: --driver %s/NAME:%s",
+				ss->name, o->instance, o->guest_name, d->session->name, d->path);
+	}
+	return 0;
+}
+
+int sessions_add_driver(struct sessions *s, const char *session, const char *instance, int fd,
+			const char *path, const char *params, struct driver **out, struct err *e)
+{
+	struct session *ss = sessions_find(s, session);
+	struct driver *d;
+	int ret = 0;
+
+	if (ss && !ss->policy)
+		return err_set(e, -ENOENT, "%s has no session \"%s\" any more", s->policy_path,
+			       session);
+	if (!ss)
+		ret = add_session(s, session, &ss, e);
+	if (ret || !ss)
+		return ret;
+	d = calloc(1, sizeof(*d));
+	if (!d)
+		return err_set(e, -ENOMEM, "no memory for %s", path);
+	d->session = ss;
+	d->order = SIZE_MAX;
+	d->path = strdup(path);
+	if (!d->path) {
+		ret = err_set(e, -ENOMEM, "no memory for %s", path);
+		goto fail;
+	}
+	ret = fd < 0 ? module_open(&d->module, path, e) : module_open_fd(&d->module, fd, path, e);
+	if (!ret)
+		ret = name_driver(s, d, instance, e);
+	if (!ret && params)
+		ret = kernel_params_text(params, &d->params, e);
+	if (!ret)
+		ret = driver_plan(s, d, true, e);
+	if (ret)
+		goto fail;
+	driver_unplan(d);
+	*ss->tail = d;
+	ss->tail = &d->next;
+	*out = d;
+	return 0;
+fail:
+	driver_free(d);
+	return ret;
+}
+
+void sessions_drop_driver(struct sessions *s, struct driver *d)
+{
+	struct session *ss = d->session;
+	struct driver **at;
+
+	(void)s;
+	for (at = &ss->drivers; *at && *at != d; at = &(*at)->next)
+		;
+	if (!*at)
+		return;
+	*at = d->next;
+	if (ss->tail == &d->next)
+		ss->tail = at;
+	driver_free(d);
+}

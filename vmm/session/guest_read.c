@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <string.h>
+
+#include "shadow/kernel/kernel.h"
+#include "vmm/machine/machine.h"
+#include "vmm/session/guest_read.h"
+
+#define PTE_PRESENT 1ULL
+#define PTE_LARGE   0x80ULL
+#define PTE_ADDR    0x000ffffffffff000ULL
+
+static u64 image_gpa(struct machine *m, u64 link_addr)
+{
+	return link_addr - kernel_layout(machine_kernel(m))->link_text + machine_kernel_phys(m);
+}
+
+/* Four levels or five: the kernel says which it chose (arch/x86/mm/pgtable.c). */
+static int levels(struct machine *m)
+{
+	u64 sym = kernel_symbol(machine_kernel(m), "__pgtable_l5_enabled");
+	const u32 *enabled = sym ? machine_gpa(m, image_gpa(m, sym), sizeof(u32)) : NULL;
+
+	return enabled && *enabled ? 5 : 4;
+}
+
+int guest_translate(struct machine *m, u64 va, u64 *gpa, u64 *page_left)
+{
+	u64 sym = kernel_symbol(machine_kernel(m), "init_top_pgt"), table, entry;
+	int level, n = levels(m);
+
+	if (!sym)
+		return -ENOENT;
+	table = image_gpa(m, sym);
+	for (level = n - 1; level >= 0; level--) {
+		unsigned shift = 12 + 9 * (unsigned)level;
+		const u64 *t = machine_gpa(m, table, 4096);
+		u64 size = 1ULL << shift;
+
+		if (!t)
+			return -EFAULT;
+		entry = __atomic_load_n(&t[va >> shift & 511], __ATOMIC_RELAXED);
+		if (!(entry & PTE_PRESENT))
+			return -EFAULT;
+		if (!level || (level <= 2 && entry & PTE_LARGE)) {
+			*gpa = (entry & PTE_ADDR & ~(size - 1)) | (va & (size - 1));
+			*page_left = size - (va & (size - 1));
+			return 0;
+		}
+		table = entry & PTE_ADDR;
+	}
+	return -EFAULT;
+}
+
+int guest_read(struct machine *m, u64 va, void *buf, size_t len)
+{
+	u8 *to = buf;
+
+	while (len) {
+		u64 gpa, left;
+		size_t n;
+		const void *from;
+		int ret = guest_translate(m, va, &gpa, &left);
+
+		if (ret)
+			return ret;
+		n = left < len ? (size_t)left : len;
+		from = machine_gpa(m, gpa, n);
+		if (!from)
+			return -EFAULT;
+		memcpy(to, from, n);
+		to += n;
+		va += n;
+		len -= n;
+	}
+	return 0;
+}
+
+int guest_read_string(struct machine *m, u64 va, char *buf, size_t size)
+{
+	size_t i;
+
+	for (i = 0; i < size; i++) {
+		int ret = guest_read(m, va + i, buf + i, 1);
+
+		if (ret)
+			return ret;
+		if (!buf[i])
+			return 0;
+	}
+	return -E2BIG;
+}

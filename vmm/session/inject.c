@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/install_path.h"
+#include "base/read_all.h"
+#include "guest-shim/abi.h"
+#include "vmm/session/inject.h"
+
+#define FILE_MAX (8u << 20)
+
+struct archive {
+	u8 *data;
+	size_t len, cap;
+	unsigned ino;
+};
+
+static int put(struct archive *a, const void *data, size_t len)
+{
+	if (len > a->cap - a->len) {
+		size_t cap = (a->len + len) * 2 + 4096;
+		u8 *bigger = realloc(a->data, cap);
+
+		if (!bigger)
+			return -ENOMEM;
+		a->data = bigger;
+		a->cap = cap;
+	}
+	if (len)
+		memcpy(a->data + a->len, data, len);
+	a->len += len;
+	return 0;
+}
+
+static int pad(struct archive *a)
+{
+	static const char zeros[4];
+
+	return put(a, zeros, -a->len & 3);
+}
+
+/* Documentation/driver-api/early-userspace/buffer-format.rst */
+static int put_entry(struct archive *a, const char *name, unsigned mode, const void *data,
+		     size_t len)
+{
+	size_t name_len = strlen(name) + 1;
+	char header[112];
+	int ret;
+
+	snprintf(header, sizeof(header),
+		 "070701%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X", ++a->ino, mode, 0, 0,
+		 1, 0, (unsigned)len, 0, 0, 0, 0, (unsigned)name_len, 0);
+	ret = put(a, header, 110);
+	if (!ret)
+		ret = put(a, name, name_len);
+	if (!ret)
+		ret = pad(a);
+	if (!ret)
+		ret = put(a, data, len);
+	return ret ? ret : pad(a);
+}
+
+static int read_file(const char *path, void **out, size_t *len)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	u8 *data = NULL;
+	int ret = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_size > FILE_MAX) {
+		ret = -EINVAL;
+		goto out;
+	}
+	data = malloc((size_t)st.st_size + 1);
+	if (!data) {
+		ret = -ENOMEM;
+		goto out;
+	}
+	ret = read_all(fd, data, (u64)st.st_size);
+	if (ret)
+		goto out;
+	*out = data;
+	*len = (size_t)st.st_size;
+	data = NULL;
+out:
+	free(data);
+	close(fd);
+	return ret;
+}
+
+/* The last place that was tried is @tried, which has PARTS_PATH_MAX bytes. */
+static int guest_file(const char *file, void **out, size_t *len, char *tried)
+{
+	char part[192];
+	int ret = -ENOENT;
+
+	snprintf(part, sizeof(part), "guest/%s", file);
+	for (unsigned i = 0; i < PARTS_PLACES && ret == -ENOENT; i++) {
+		ret = parts_path(i, part, tried);
+		if (!ret)
+			ret = read_file(tried, out, len);
+	}
+	return ret;
+}
+
+int inject_archive(const char *release, const char *init, void **out, size_t *len, struct err *e)
+{
+	struct archive a = { 0 };
+	void *shim = NULL, *agent = NULL;
+	size_t shim_len = 0, agent_len = 0;
+	char file[160], tried[PARTS_PATH_MAX] = "";
+	int ret;
+
+	snprintf(file, sizeof(file), "%s/umbra.ko", release);
+	ret = guest_file(file, &shim, &shim_len, tried);
+	if (ret) {
+		err_set(e, ret,
+			"no shim for kernel %s (%s: %s); install linux-headers-%s and run `make shim`",
+			release, tried, strerror(-ret), release);
+		goto out;
+	}
+	ret = guest_file("agent", &agent, &agent_len, tried);
+	if (ret) {
+		err_set(e, ret, "no agent for the guest (%s: %s); run `make agent`", tried,
+			strerror(-ret));
+		goto out;
+	}
+	ret = put_entry(&a, &UMBRA_AGENT_DIR[1], 0040700, NULL, 0);
+	if (!ret)
+		ret = put_entry(&a, &UMBRA_AGENT_PATH[1], 0100700, agent, agent_len);
+	if (!ret)
+		ret = put_entry(&a, &UMBRA_AGENT_SHIM[1], 0100600, shim, shim_len);
+	if (!ret)
+		ret = put_entry(&a, &UMBRA_AGENT_INIT[1], 0100600, init ? init : "",
+				init ? strlen(init) : 0);
+	if (!ret)
+		ret = put_entry(&a, "TRAILER!!!", 0, NULL, 0);
+	if (ret) {
+		err_set(e, ret, "no memory for the guest's archive");
+		goto out;
+	}
+	*out = a.data;
+	*len = a.len;
+	a.data = NULL;
+out:
+	free(a.data);
+	free(shim);
+	free(agent);
+	return ret;
+}
+
+/* One word of a command line, as next_arg() of lib/cmdline.c sees it. */
+struct word {
+	const char *start; /* with its quotes */
+	size_t len;
+};
+
+static bool next_word(const char **p, struct word *w)
+{
+	bool quoted = false;
+
+	while (**p == ' ')
+		(*p)++;
+	w->start = *p;
+	while (**p && (quoted || **p != ' ')) {
+		if (**p == '"')
+			quoted = !quoted;
+		(*p)++;
+	}
+	w->len = (size_t)(*p - w->start);
+	/* behind "--" everything is for init */
+	return w->len && !(w->len == 2 && !strncmp(w->start, "--", 2));
+}
+
+/* Is it KEY=..., or "KEY=..." with the quotes around all of it? */
+static bool is_key(const struct word *w, const char *key)
+{
+	size_t len = strlen(key), quote = *w->start == '"';
+
+	return w->len > len + quote && !strncmp(w->start + quote, key, len) &&
+	       w->start[quote + len] == '=';
+}
+
+/* The value without quotes; malloc'ed. */
+static char *word_value(const struct word *w, const char *key)
+{
+	size_t quote = *w->start == '"', skip = quote + strlen(key) + 1;
+	const char *from = w->start + skip;
+	size_t len = w->len - skip;
+
+	if (!quote && len && *from == '"') {
+		quote = 1;
+		from++;
+		len--;
+	}
+	if (quote && len && from[len - 1] == '"')
+		len--;
+	return strndup(from, len);
+}
+
+char *inject_cmdline_value(const char *cmdline, const char *key)
+{
+	const char *p = cmdline;
+	char *found = NULL;
+	struct word w;
+
+	while (next_word(&p, &w)) {
+		if (is_key(&w, key)) {
+			free(found);
+			found = word_value(&w, key);
+		}
+	}
+	return found;
+}
+
+char *inject_cmdline(const char *cmdline)
+{
+	static const char own[] = "rdinit=" UMBRA_AGENT_PATH;
+	const char *p = cmdline;
+	struct word w, last = { NULL, 0 };
+	char *out = NULL;
+	int n;
+
+	while (next_word(&p, &w))
+		if (is_key(&w, "rdinit"))
+			last = w;
+	if (last.start)
+		n = asprintf(&out, "%.*s%s%s", (int)(last.start - cmdline), cmdline, own,
+			     last.start + last.len);
+	else
+		n = asprintf(&out, "%s%s%s", own, *cmdline ? " " : "", cmdline);
+	return n < 0 ? NULL : out;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the VMM puts before the user's initramfs: an uncompressed newc archive with the agent and the
+ * shim for the guest's kernel, made in memory. The user's own archive follows unchanged; the kernel
+ * takes several in a row, and finds early microcode behind an uncompressed one as well
+ * (lib/earlycpio.c walks from header to header).
+ */
+#ifndef UMBRA_VMM_SESSION_INJECT_H
+#define UMBRA_VMM_SESSION_INJECT_H
+
+#include "base/err.h"
+#include "base/types.h"
+
+/*
+ * Archive for the kernel of @release; @init is the user's own rdinit= or NULL. *out is malloc'ed.
+ * -ENOENT: no shim is built for that kernel (the line says how).
+ */
+int inject_archive(const char *release, const char *init, void **out, size_t *len, struct err *e);
+/*
+ * @cmdline with the agent as the first program. It takes the place of the user's last rdinit=, or
+ * stands in front: the kernel forgets the arguments for init that precede an rdinit= (init/main.c
+ * rdinit_setup()), so at the end it would take the user's away. malloc'ed; NULL: no memory.
+ */
+char *inject_cmdline(const char *cmdline);
+/*
+ * Last value of @key (like "rdinit") in a kernel command line, malloc'ed, or NULL. Quotes and the
+ * "--" that ends the kernel's own options are honoured.
+ */
+char *inject_cmdline_value(const char *cmdline, const char *key);
+
+#endif

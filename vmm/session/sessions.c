@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/exit_code.h"
+#include "base/loop.h"
+#include "vmm/machine/machine.h"
+#include "vmm/session/inject.h"
+#include "vmm/session/session_int.h"
+
+#define WAIT_NS	    100000000ULL
+#define WAITED_LONG 150 /* times WAIT_NS and a command: some 20 s */
+
+/* What the command line says about a kernel that will not take the shim. */
+static int check_cmdline(const char *append, struct err *e)
+{
+	static const char *const keys[] = { "module.sig_enforce", "lockdown" };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(keys); i++) {
+		char *v = inject_cmdline_value(append, keys[i]);
+		bool bad =
+			v && strcmp(v, "0") != 0 && strcmp(v, "none") != 0 && strcmp(v, "n") != 0;
+
+		free(v);
+		if (bad)
+			return err_set(
+				e, -EPERM,
+				"--append %s: such a guest takes only signed modules, sessions "
+				"cannot work; leave it out",
+				keys[i]);
+	}
+	if (strstr(append, "module.sig_enforce") && !strstr(append, "module.sig_enforce="))
+		return err_set(e, -EPERM,
+			       "--append module.sig_enforce: such a guest takes only signed "
+			       "modules, sessions cannot work; leave it out");
+	return 0;
+}
+
+static int prepare_archive(struct sessions *s, const struct run_options *o, struct err *e)
+{
+	char *init = inject_cmdline_value(o->append, "rdinit");
+	char *root = inject_cmdline_value(o->append, "root");
+	int ret;
+
+	s->has_root = root;
+	free(root);
+
+	ret = inject_archive(kernel_release(s->k), init, &s->archive, &s->archive_len, e);
+	free(init);
+	if (ret)
+		return ret;
+	s->cmdline = inject_cmdline(o->append);
+	return s->cmdline ? 0 : err_set(e, -ENOMEM, "no memory");
+}
+
+static int prepare_drivers(struct sessions *s, const struct run_options *o, struct err *e)
+{
+	struct driver *d;
+	size_t i;
+	int ret;
+
+	for (i = 0; i < o->n_drivers; i++) {
+		const struct run_driver *r = &o->drivers[i];
+
+		ret = sessions_add_driver(s, r->session, r->instance, -1, r->path, r->params, &d,
+					  e);
+		if (ret)
+			return ret;
+		d->order = i;
+	}
+	s->n_start = o->n_drivers;
+	return 0;
+}
+
+int sessions_prepare(struct sessions **out, struct machine *m, const struct run_options *o,
+		     struct kernel *k, u64 kaslr, struct err *e)
+{
+	struct sessions *s;
+	int ret;
+
+	if (!o->policy)
+		return err_set(e, -EINVAL,
+			       "--driver and --record need --policy FILE, which says what the "
+			       "drivers may do");
+	ret = check_cmdline(o->append, e);
+	if (ret)
+		return ret;
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		return err_set(e, -ENOMEM, "no memory for sessions");
+	s->m = m;
+	s->k = k;
+	s->kaslr = kaslr;
+	s->wait_timer = -1;
+	s->policy_path = strdup(o->policy);
+	s->driver_wait = o->driver_wait;
+	s->ops_tail = &s->ops;
+	ret = s->policy_path ? policy_load(&s->policy, o->policy, e)
+			     : err_set(e, -ENOMEM, "no memory");
+	if (!ret)
+		ret = kernel_load_symbols(k, e);
+	if (ret)
+		goto fail;
+	if (!kernel_release(k)) {
+		ret = err_set(e, -EINVAL, "%s: no release string", kernel_path(k));
+		goto fail;
+	}
+	kernel_text(k, &s->text, &s->text_end);
+	ret = prepare_drivers(s, o, e);
+	if (!ret)
+		ret = prepare_archive(s, o, e);
+	if (!ret)
+		ret = record_create(&s->rec, o->record, e);
+	if (!ret)
+		ret = pvm_create(&s->pvm, m, k, kaslr, s->rec, e);
+	if (ret)
+		goto fail;
+	*out = s;
+	return 0;
+fail:
+	sessions_finish(s, NULL);
+	return ret;
+}
+
+int sessions_initrd(struct sessions *s, void **prefix, size_t *len)
+{
+	*prefix = s->archive;
+	*len = s->archive_len;
+	return 0;
+}
+
+const char *sessions_cmdline(const struct sessions *s)
+{
+	return s->cmdline;
+}
+
+/* A driver that was asked for on the command line did not load: there is no half-started guest. */
+static void started(void *arg, int ret, const char *line)
+{
+	struct sessions *s = arg;
+
+	if (!ret)
+		s->n_started++;
+	else if (ret != -ECANCELED)
+		machine_exit(s->m, VMM_EXIT_ERROR, "%s", line);
+}
+
+static void load_all(struct sessions *s)
+{
+	struct session *ss;
+	struct driver *d;
+	size_t n;
+
+	/* In the order of the command line, over all sessions. */
+	for (n = 0; n < s->n_start; n++) {
+		struct driver *next = NULL;
+
+		for (ss = s->list; ss; ss = ss->next)
+			for (d = ss->drivers; d; d = d->next)
+				if (d->order == n)
+					next = d;
+		if (next && sessions_queue(s, next, false, started, s))
+			machine_exit(s->m, VMM_EXIT_ERROR, "no memory for %s", next->path);
+	}
+}
+
+static void ask_whether_up(void *arg, u32 expiries);
+
+static void guest_answered(void *arg, s64 result, u64 value)
+{
+	struct sessions *s = arg;
+
+	(void)value;
+	if (!result) {
+		load_all(s);
+		return;
+	}
+	if (result != -EAGAIN) {
+		machine_exit(s->m, VMM_EXIT_ERROR, "the guest cannot say whether it is up: %s",
+			     strerror((int)-result));
+		return;
+	}
+	if (++s->waited == WAITED_LONG) {
+		if (s->driver_wait)
+			fprintf(stderr, "vmm: drivers still wait for %s to exist in the guest\n",
+				s->driver_wait);
+		else
+			fprintf(stderr, "vmm: drivers still wait for the guest's init%s\n",
+				s->has_root ? " to change to its root= (or say --driver-wait PATH)"
+					    : "");
+	}
+	loop_timer_set(s->loop, s->wait_timer, WAIT_NS, 0);
+}
+
+/*
+ * Drivers are loaded when the guest is up: its init runs, on its own root if the command line names
+ * one; or when --driver-wait's path is there. Asked from here, so that the agent stays free for
+ * other commands.
+ */
+static void ask_whether_up(void *arg, u32 expiries)
+{
+	struct sessions *s = arg;
+	struct pvm_command c = { .cmd = UMBRA_CMD_IS_UP, .a = s->has_root };
+
+	(void)expiries;
+	if (s->driver_wait) {
+		c.cmd = UMBRA_CMD_PATH_EXISTS;
+		c.payload = s->driver_wait;
+		c.len = strlen(s->driver_wait) + 1;
+	}
+	if (pvm_command(s->pvm, &c, guest_answered, s))
+		machine_exit(s->m, VMM_EXIT_ERROR,
+			     "the guest's agent has ended before its drivers were "
+			     "loaded");
+}
+
+static void hello(void *arg)
+{
+	struct sessions *s = arg;
+
+	if (s->n_start)
+		ask_whether_up(s, 0);
+}
+
+int sessions_start(struct sessions *s, struct loop *l, struct control *c, struct err *e)
+{
+	int ret = pvm_start(s->pvm, l, hello, s);
+
+	if (ret)
+		return err_set(e, ret, "event loop: %s", strerror(-ret));
+	s->loop = l;
+	s->wait_timer = loop_timer(l, 0, 0, ask_whether_up, s);
+	if (s->wait_timer < 0)
+		return err_set(e, s->wait_timer, "event loop: %s", strerror(-s->wait_timer));
+	if (sessions_control_add(s, c))
+		return err_set(e, -ENOMEM, "no memory for the control socket's commands");
+	return 0;
+}
+
+int sessions_complete(const struct sessions *s, struct err *e)
+{
+	if (!pvm_alive(s->pvm))
+		return err_set(e, -ENODEV,
+			       "the guest ended without a word of the shim; its console says why");
+	if (s->n_started < s->n_start)
+		return err_set(e, -ECANCELED, "the guest ended when %zu of %zu drivers were loaded",
+			       s->n_started, s->n_start);
+	return 0;
+}
+
+int sessions_finish(struct sessions *s, struct err *e)
+{
+	size_t i;
+	int ret = 0;
+
+	if (!s)
+		return 0;
+	if (s->wait_timer >= 0)
+		loop_timer_del(s->loop, s->wait_timer);
+	sessions_ops_free(s);
+	while (s->list) {
+		struct session *ss = s->list;
+
+		s->list = ss->next;
+		while (ss->drivers) {
+			struct driver *d = ss->drivers;
+
+			ss->drivers = d->next;
+			driver_free(d);
+		}
+		free(ss->page_gpa);
+		free(ss->name);
+		free(ss);
+	}
+	pvm_destroy(s->pvm);
+	if (s->rec)
+		ret = record_close(s->rec, e);
+	policy_free(s->policy);
+	for (i = 0; i < s->n_old_policies; i++)
+		policy_free(s->old_policies[i]);
+	free(s->old_policies);
+	free(s->archive);
+	free(s->cmdline);
+	free(s->policy_path);
+	free(s);
+	return ret;
+}

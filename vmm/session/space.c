@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "policy/catalog.h"
+#include "vmm/session/session_int.h"
+
+u64 session_gate_va(const struct session *ss, unsigned page, unsigned slot)
+{
+	return ss->va + ((u64)ss->text_pages + page) * 4096 + (u64)slot * UMBRA_GATE_ENTRY;
+}
+
+static u8 *take_page(struct sessions *s, struct session *ss, unsigned index, struct err *e)
+{
+	u8 *hva = NULL;
+	int ret = pvm_page_alloc(s->pvm, &ss->page_gpa[index], &hva);
+
+	if (ret) {
+		err_set(e, ret, "session %s: no room for another page of entries", ss->name);
+		return NULL;
+	}
+	return hva;
+}
+
+int session_take_range(struct sessions *s, struct session *ss, u64 va, struct err *e)
+{
+	u64 size = ((u64)ss->text_pages + GATE_PAGES) * 4096;
+	const struct catalog_fn *all;
+	size_t i, n;
+	u8 *page;
+	int ret;
+
+	/* The guest says where; it must be a place that the linker can prove to be in reach. */
+	if (va & 4095 || va < MODULES_START || va > MODULES_LIMIT - size)
+		return err_set(e, -ERANGE,
+			       "session %s: the guest reserved 0x%" PRIx64
+			       ", which is outside its module space",
+			       ss->name, va);
+	ret = pvm_instance_add(s->pvm, ss->policy, ss->name, "-");
+	if (ret < 0)
+		return err_set(e, ret, "session %s: too many drivers", ss->name);
+	ss->inst = (unsigned)ret;
+	ss->va = va;
+	page = take_page(s, ss, ss->text_pages, e);
+	if (!page)
+		return -ENOSPC;
+	all = catalog_all(&n);
+	for (i = 0; i < n && i < UMBRA_GATES_PER_PAGE; i++) {
+		ret = pvm_gate_entry(s->pvm, page + i * UMBRA_GATE_ENTRY,
+				     session_gate_va(ss, 0, (unsigned)i), ss->inst, &all[i]);
+		if (ret)
+			return err_set(e, ret, "session %s: gate out of reach", ss->name);
+	}
+	return 0;
+}
+
+void session_free_range(struct sessions *s, struct session *ss)
+{
+	unsigned i;
+
+	for (i = 0; i < ss->text_pages + GATE_PAGES; i++) {
+		if (ss->page_gpa[i])
+			pvm_page_free(s->pvm, ss->page_gpa[i]);
+		ss->page_gpa[i] = 0;
+	}
+	if (ss->inst)
+		pvm_instance_remove(s->pvm, ss->inst);
+	ss->inst = 0;
+	ss->va = 0;
+}
+
+struct target_arg {
+	struct sessions *s;
+	struct session *ss;
+};
+
+/* Where an entry of the shadow leads: the session's gate, or straight to the real kernel. */
+static u64 entry_target(void *arg, const struct kernel_export *ex)
+{
+	struct target_arg *t = arg;
+	const struct catalog_fn *fn;
+
+	if (!policy_critical(t->ss->policy, ex->name))
+		return ex->addr + t->s->kaslr;
+	fn = catalog_find(ex->name);
+	if (!fn || catalog_index(fn) >= UMBRA_GATES_PER_PAGE)
+		return ex->addr + t->s->kaslr;
+	return session_gate_va(t->ss, 0, catalog_index(fn));
+}
+
+static int fill_gates(struct sessions *s, struct driver *d, u8 *page, struct err *e)
+{
+	size_t i;
+	int ret;
+
+	for (i = 0; i < d->n_gates; i++) {
+		ret = pvm_gate_entry(s->pvm, page + d->gates[i].slot * UMBRA_GATE_ENTRY,
+				     session_gate_va(d->session, d->gate_page, d->gates[i].slot),
+				     d->inst, catalog_find(d->gates[i].symbol));
+		if (ret)
+			return err_set(e, ret, "%s: gate out of reach", d->path);
+	}
+	return 0;
+}
+
+static int take_gate_page(struct driver *d, struct err *e)
+{
+	struct session *ss = d->session;
+	unsigned i;
+
+	for (i = 1; i < GATE_PAGES; i++) {
+		if (!ss->page_gpa[ss->text_pages + i]) {
+			d->gate_page = i;
+			return 0;
+		}
+	}
+	return err_set(e, -ENOSPC, "session %s: it has %u drivers already", ss->name,
+		       GATE_PAGES - 1);
+}
+
+int session_prepare_pages(struct sessions *s, struct driver *d, struct umbra_map **maps, size_t *n,
+			  struct err *e)
+{
+	struct session *ss = d->session;
+	struct target_arg arg = { s, ss };
+	size_t used, i, count = 0;
+	struct umbra_map *m = NULL;
+	u32 *pages = NULL;
+	u8 *page;
+	int ret;
+
+	pages = calloc(ss->text_pages + 1u, sizeof(*pages));
+	m = calloc(ss->text_pages + (size_t)GATE_PAGES, sizeof(*m));
+	if (!pages || !m) {
+		ret = err_set(e, -ENOMEM, "no memory for the pages of %s", d->path);
+		goto out;
+	}
+	used = shadow_pages_used(d->plan, pages, ss->text_pages);
+	for (i = 0; i < used; i++) {
+		if (pages[i] >= ss->text_pages || ss->page_gpa[pages[i]])
+			continue;
+		page = take_page(s, ss, pages[i], e);
+		if (!page) {
+			ret = -ENOSPC;
+			goto out;
+		}
+		shadow_fill_page(s->k, ss->va, pages[i], page, entry_target, &arg);
+	}
+	ret = take_gate_page(d, e);
+	if (ret)
+		goto out;
+	page = take_page(s, ss, ss->text_pages + d->gate_page, e);
+	ret = page ? fill_gates(s, d, page, e) : -ENOSPC;
+	if (ret)
+		goto out;
+	/* All that exist, each time: a mapping that failed half-way is made good by the next. */
+	for (i = 0; i < (size_t)ss->text_pages + GATE_PAGES; i++)
+		if (ss->page_gpa[i])
+			m[count++] = (struct umbra_map){ ss->va + i * 4096, ss->page_gpa[i] };
+	*maps = m;
+	*n = count;
+	m = NULL;
+out:
+	free(pages);
+	free(m);
+	return ret;
+}

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vmm/spec/spec_text.h"
+
+#define LOOPBACK 0x7f000001U
+
+static int parse_port_number(const char *s, size_t len, u16 *port)
+{
+	u32 n = 0;
+
+	if (!len || len > 5)
+		return -EINVAL;
+	for (size_t i = 0; i < len; i++) {
+		if (s[i] < '0' || s[i] > '9')
+			return -EINVAL;
+		n = n * 10 + (u32)(s[i] - '0');
+	}
+	if (!n || n > UINT16_MAX)
+		return -EINVAL;
+	*port = (u16)n;
+	return 0;
+}
+
+/* [ADDRESS:]PORT in s[0 .. len); the address stays as it was if there is none. */
+static int parse_address(const char *s, size_t len, u32 *addr, u16 *port)
+{
+	const char *colon = memchr(s, ':', len);
+	char text[INET_ADDRSTRLEN];
+	struct in_addr a;
+
+	if (colon && colon != s) {
+		size_t n = (size_t)(colon - s);
+
+		if (n >= sizeof(text))
+			return -EINVAL;
+		memcpy(text, s, n);
+		text[n] = '\0';
+		if (inet_pton(AF_INET, text, &a) != 1)
+			return -EINVAL;
+		*addr = ntohl(a.s_addr);
+	}
+	if (!colon)
+		return parse_port_number(s, len, port);
+	return parse_port_number(colon + 1, len - (size_t)(colon + 1 - s), port);
+}
+
+/* tcp:[ADDRESS:]PORT-[ADDRESS]:PORT */
+static int parse_forward(struct run_net *n, const char *s)
+{
+	struct run_forward *f = &n->forwards[n->n_forwards];
+	const char *dash;
+
+	if (n->n_forwards == RUN_MAX_FORWARDS)
+		return -ENOSPC;
+	f->udp = !strncmp(s, "udp:", 4);
+	if (!f->udp && strncmp(s, "tcp:", 4) != 0)
+		return -EINVAL;
+	s += 4;
+	dash = strchr(s, '-');
+	if (!dash || !strchr(dash, ':'))
+		return -EINVAL;
+	/* Not the whole world, unless it is asked for. */
+	f->host_addr = LOOPBACK;
+	f->guest_addr = 0;
+	if (parse_address(s, (size_t)(dash - s), &f->host_addr, &f->host_port) ||
+	    parse_address(dash + 1, strlen(dash + 1), &f->guest_addr, &f->guest_port))
+		return -EINVAL;
+	n->n_forwards++;
+	return 0;
+}
+
+static int hex_digit(char c)
+{
+	static const char digits[] = "0123456789abcdef";
+	const char *at = c ? strchr(digits, c >= 'A' && c <= 'F' ? c - 'A' + 'a' : c) : NULL;
+
+	return at ? (int)(at - digits) : -1;
+}
+
+static int parse_mac(struct run_net *n, const char *s)
+{
+	for (size_t i = 0; i < sizeof(n->mac); i++, s += 3) {
+		int high = hex_digit(s[0]), low = high < 0 ? -1 : hex_digit(s[1]);
+
+		if (low < 0 || s[2] != (i + 1 < sizeof(n->mac) ? ':' : '\0'))
+			return -EINVAL;
+		n->mac[i] = (u8)(high << 4 | low);
+	}
+	/* An odd first byte is a group's address. */
+	n->mac_given = !(n->mac[0] & 1);
+	return n->mac_given ? 0 : -EINVAL;
+}
+
+static int net_word(struct run_net *n, const char *s, const char *word, struct err *e)
+{
+	static const char *const known[] = { "tftp", "bootfile", "hostfwd", "mac", NULL };
+	const char *value = strchr(word, '=');
+	size_t len = value ? (size_t)(value - word) : strlen(word);
+	char key[16] = "";
+	const char *near;
+	int ret;
+
+	if (len < sizeof(key))
+		memcpy(key, word, len);
+	value = value ? value + 1 : "";
+	if (!strcmp(key, "mac"))
+		return parse_mac(n, value) ? err_set(e, -EINVAL,
+						     "--net %s: mac wants six bytes such as "
+						     "52:55:00:12:34:56, the first of them even",
+						     s)
+					   : 0;
+	if (!n->tap && !strcmp(key, "hostfwd")) {
+		ret = parse_forward(n, value);
+		if (ret == -ENOSPC)
+			return err_set(e, -EINVAL, "--net %s: at most %d hostfwd", s,
+				       RUN_MAX_FORWARDS);
+		return ret ? err_set(e, ret,
+				     "--net %s: hostfwd wants tcp:[ADDRESS:]PORT-[ADDRESS]:PORT, "
+				     "or udp:",
+				     s)
+			   : 0;
+	}
+	if (!n->tap && (!strcmp(key, "tftp") || !strcmp(key, "bootfile"))) {
+		if (!*value)
+			return err_set(e, -EINVAL, "--net %s: %s wants a value", s, key);
+		*(*key == 't' ? &n->tftp : &n->bootfile) = value;
+		return 0;
+	}
+	near = n->tap ? NULL : suggest(key, known);
+	if (near)
+		return err_set(e, -EINVAL, "--net %s: unknown option \"%s\"; did you mean \"%s\"?",
+			       s, word, near);
+	return err_set(e, -EINVAL, "--net %s: unknown option \"%s\"; want %s", s, word,
+		       n->tap ? "tap=NAME[,mac=M]"
+			      : "user[,tftp=DIR][,bootfile=F][,hostfwd=tcp:PORT-:PORT][,mac=M]");
+}
+
+int parse_net_text(struct run_net *n, const char *s, struct err *e)
+{
+	char *rest, *word;
+	int ret;
+
+	memset(n, 0, sizeof(*n));
+	n->text = s;
+	n->buf = strdup(s);
+	if (!n->buf)
+		return err_set(e, -ENOMEM, "out of memory");
+	rest = n->buf;
+	word = strsep(&rest, ",");
+	if (!strncmp(word, "tap=", 4) && word[4])
+		n->tap = word + 4;
+	else if (strcmp(word, "user") != 0)
+		return err_set(e, -EINVAL, "--net %s: want user or tap=NAME", s);
+	while ((word = strsep(&rest, ","))) {
+		ret = net_word(n, s, word, e);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+/*
+ * "user,tftp=DIR" with DIR where it leads from o->base: the helper process gets the option as a text,
+ * and knows no base. NULL: no memory.
+ */
+static const char *rebased(struct run_options *o, const char *s)
+{
+	static const char key[] = ",tftp=";
+	char *text;
+
+	for (const char *dir = s; o->base && (dir = strstr(dir, key));) {
+		size_t before;
+
+		dir += sizeof(key) - 1;
+		if (*dir == '/' || *dir == ',' || !*dir)
+			continue;
+		before = (size_t)(dir - s);
+		if (asprintf(&text, "%.*s%s%s", (int)before, s, o->base, dir) < 0)
+			return NULL;
+		s = run_options_keep(o, text);
+		if (!s)
+			return NULL;
+		dir = s + before;
+	}
+	return s;
+}
+
+int parse_net(struct run_options *o, const char *s, struct err *e)
+{
+	if (o->n_nets == RUN_MAX_NETS)
+		return err_set(e, -EINVAL, "--net %s: at most %d network devices", s, RUN_MAX_NETS);
+	s = rebased(o, s);
+	if (!s)
+		return err_set(e, -ENOMEM, "out of memory");
+	return parse_net_text(&o->nets[o->n_nets++], s, e);
+}
