@@ -7,9 +7,11 @@
 # make lint     clang-format, clang-tidy, cppcheck
 # make bench    figures, side by side with QEMU
 # make install  into $(DESTDIR)$(prefix), /usr/local if not given; make uninstall; make deb
-# make help     this text
+# make help     this text (V=1: show the commands)
 
 B       := build
+# A line for each file that is made; make V=1 shows the commands.
+Q        = $(if $(V),,@printf '  %-8s %s\n' $(if $(filter %.o,$@),CC,$(if $(filter %.a,$@),AR,LINK)) $@;)
 CC      ?= gcc
 WARN    := -std=c11 -Wall -Wextra -Werror -Wshadow -Wmissing-prototypes -Wstrict-prototypes \
            -Wcast-qual -Wformat=2 -Wimplicit-fallthrough -Wswitch-default -Wvla
@@ -52,11 +54,11 @@ check-tools:
 
 $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(ALLC) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(ALLC) -MMD -MP -c $< -o $@
 
 $(B)/obj/%.o: %.S
 	@mkdir -p $(@D)
-	$(CC) $(DEFS) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(DEFS) -MMD -MP -c $< -o $@
 
 # Each start waits for it, and -O2 leaves its loops as they are.
 $(B)/obj/shadow/kernel/prepared_sum.o: ALLC += -O3
@@ -65,7 +67,7 @@ $(B)/obj/shadow/kernel/prepared_sum.o: ALLC += -O3
 define archive
 $(B)/lib$(1).a: $(call objs,$(2))
 	@rm -f $$@
-	ar rcs $$@ $$^
+	$$(Q)ar rcs $$@ $$^
 endef
 $(foreach r,base policy devices,$(eval $(call archive,$(r),$(r))))
 $(eval $(call archive,shadow,shadow/kernel shadow/link))
@@ -74,25 +76,25 @@ ARCH := $(B)/libdevices.a $(B)/libpolicy.a $(B)/libshadow.a $(B)/libbase.a
 # The gate page is guest code that the VMM carries as data; shim_gate.c beside it is the shim's.
 $(B)/obj/guest-shim/gate.o: guest-shim/gate.S
 	@mkdir -p $(@D)
-	$(CC) $(DEFS) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(DEFS) -MMD -MP -c $< -o $@
 
 # The system call filters are compiled by a program of the build: libseccomp is no part of vmm.
 SECCOMP := vmm/confine/seccomp/rules.c vmm/confine/seccomp/compile_filters.c
 $(B)/seccomp/compile: $(SECCOMP) vmm/confine/seccomp/rules.h
 	@mkdir -p $(@D)
-	$(CC) $(WARN) -O1 $(DEFS) -o $@ $(SECCOMP) -lseccomp
+	$(Q)$(CC) $(WARN) -O1 $(DEFS) -o $@ $(SECCOMP) -lseccomp
 
 $(B)/seccomp/filters.c: $(B)/seccomp/compile
 	$< >$@.new && mv $@.new $@
 
 $(B)/obj/vmm/confine/filters.o: $(B)/seccomp/filters.c vmm/confine/filter.h
 	@mkdir -p $(@D)
-	$(CC) $(ALLC) -c $< -o $@
+	$(Q)$(CC) $(ALLC) -c $< -o $@
 
 VMM_OBJS := $(call objs,$(VMM_ROOMS)) $(B)/obj/guest-shim/gate.o $(B)/obj/vmm/confine/filters.o
 
 $(B)/vmm: $(VMM_OBJS) $(ARCH)
-	$(CC) $(CFLAGS) $(EXTRA) $(LINK) $(LDFLAGS_ALL) -o $@ $(VMM_OBJS) $(ARCH) $(LDLIBS)
+	$(Q)$(CC) $(CFLAGS) $(EXTRA) $(LINK) $(LDFLAGS_ALL) -o $@ $(VMM_OBJS) $(ARCH) $(LDLIBS)
 
 # All of the command but its main(), for what else is linked from the rooms.
 VMM_REST := $(filter-out $(B)/obj/vmm/cli/main.o,$(VMM_OBJS))
@@ -100,10 +102,10 @@ VMM_REST := $(filter-out $(B)/obj/vmm/cli/main.o,$(VMM_OBJS))
 # libslirp has no archive, so it has a program. An archive of vmm/, of which it takes what it needs.
 $(B)/libvmm.a: $(VMM_REST)
 	@rm -f $@
-	ar rcs $@ $^
+	$(Q)ar rcs $@ $^
 
 $(B)/net-helper: $(call objs,vmm/backend/net-helper) $(B)/libvmm.a $(ARCH)
-	$(CC) $(CFLAGS) $(EXTRA) -pie $(LDFLAGS_ALL) -o $@ $(call objs,vmm/backend/net-helper) $(B)/libvmm.a $(ARCH) $(LDLIBS) -lslirp
+	$(Q)$(CC) $(CFLAGS) $(EXTRA) -pie $(LDFLAGS_ALL) -o $@ $(call objs,vmm/backend/net-helper) $(B)/libvmm.a $(ARCH) $(LDLIBS) -lslirp
 
 # --- guest side -----------------------------------------------------------------------------
 guest: agent shim

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-int parts_path(unsigned place, const char *file, char *out)
+int install_path(unsigned place, const char *file, char *out)
 {
 	static const char *const places[PARTS_PLACES] = { "../lib/umbra", "." };
 	char exe[PARTS_PATH_MAX];

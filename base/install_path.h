@@ -16,6 +16,6 @@
  * The path of @file in place @place (0 to PARTS_PLACES - 1), whether or not it is there; @out has
  * PARTS_PATH_MAX bytes. -ENAMETOOLONG; -errno: /proc is not mounted.
  */
-int parts_path(unsigned place, const char *file, char *out);
+int install_path(unsigned place, const char *file, char *out);
 
 #endif

@@ -4,12 +4,12 @@
 
 #include "vmm/gate/gate_int.h"
 
-static struct object **bucket(struct pvm *p, u64 addr)
+static struct object **bucket(struct gate *p, u64 addr)
 {
 	return &p->objects[(addr >> 4 ^ addr >> 16) % OBJECT_BUCKETS];
 }
 
-static void unlink_object(struct pvm *p, struct object **at)
+static void unlink_object(struct gate *p, struct object **at)
 {
 	struct object *o = *at;
 
@@ -18,7 +18,7 @@ static void unlink_object(struct pvm *p, struct object **at)
 		p->instances[o->inst]->objects--;
 }
 
-void pvm_object_insert(struct pvm *p, struct object *o)
+void gate_object_insert(struct gate *p, struct object *o)
 {
 	struct object **b = bucket(p, o->addr), **at, *old;
 
@@ -28,7 +28,7 @@ void pvm_object_insert(struct pvm *p, struct object *o)
 		if (old->addr == o->addr && old->inst == o->inst &&
 		    old->fn->space == o->fn->space) {
 			unlink_object(p, at);
-			pvm_object_free(p, old);
+			gate_object_free(p, old);
 			break;
 		}
 	}
@@ -54,8 +54,8 @@ static bool undoes(const struct catalog_fn *fn, const struct catalog_fn *undo)
 	return false;
 }
 
-struct object *pvm_object_take(struct pvm *p, unsigned inst, u64 addr,
-			       const struct catalog_fn *undo)
+struct object *gate_object_take(struct gate *p, unsigned inst, u64 addr,
+				const struct catalog_fn *undo)
 {
 	struct object **at;
 
@@ -70,17 +70,17 @@ struct object *pvm_object_take(struct pvm *p, unsigned inst, u64 addr,
 	return NULL;
 }
 
-void pvm_object_free(struct pvm *p, struct object *o)
+void gate_object_free(struct gate *p, struct object *o)
 {
 	if (!o)
 		return;
-	names_put(p->names, o->inst, o->name);
+	lent_names_put(p->names, o->inst, o->name);
 	free(o->asked);
 	free(o->used);
 	free(o);
 }
 
-void pvm_objects_drop(struct pvm *p, unsigned inst)
+void gate_objects_drop(struct gate *p, unsigned inst)
 {
 	size_t i;
 
@@ -95,16 +95,16 @@ void pvm_objects_drop(struct pvm *p, unsigned inst)
 				continue;
 			}
 			unlink_object(p, at);
-			pvm_object_free(p, o);
+			gate_object_free(p, o);
 		}
 	}
 	for (i = 0; i < UMBRA_FRAMES; i++) {
 		struct pending *w = &p->pending[i];
 
 		if (w->active && w->inst == inst) {
-			pvm_object_free(p, w->object);
+			gate_object_free(p, w->object);
 			memset(w, 0, sizeof(*w));
 		}
 	}
-	names_drop(p->names, inst);
+	lent_names_drop(p->names, inst);
 }

@@ -17,7 +17,7 @@ struct name {
 	unsigned refs;
 };
 
-struct names {
+struct lent_names {
 	char *arena;
 	size_t chunks;
 	size_t hint;
@@ -35,9 +35,9 @@ static size_t hash(unsigned owner, const char *text)
 	return h % BUCKETS;
 }
 
-int names_create(struct names **out, char *arena, size_t size)
+int lent_names_create(struct lent_names **out, char *arena, size_t size)
 {
-	struct names *n = calloc(1, sizeof(*n));
+	struct lent_names *n = calloc(1, sizeof(*n));
 
 	if (!n)
 		return -ENOMEM;
@@ -54,7 +54,7 @@ int names_create(struct names **out, char *arena, size_t size)
 	return 0;
 }
 
-void names_destroy(struct names *n)
+void lent_names_destroy(struct lent_names *n)
 {
 	size_t i;
 
@@ -73,7 +73,7 @@ void names_destroy(struct names *n)
 }
 
 /* First run of @want free chunks, from the hint on, then from the start. */
-static size_t find_run(const struct names *n, size_t want)
+static size_t find_run(const struct lent_names *n, size_t want)
 {
 	size_t from, i, run, pass;
 
@@ -88,7 +88,7 @@ static size_t find_run(const struct names *n, size_t want)
 	return 0;
 }
 
-u32 names_get(struct names *n, unsigned owner, const char *text)
+u32 lent_names_get(struct lent_names *n, unsigned owner, const char *text)
 {
 	size_t len = strlen(text) + 1, want = (len + CHUNK - 1) / CHUNK, at;
 	struct name **b = &n->bucket[hash(owner, text)], *e;
@@ -120,7 +120,7 @@ u32 names_get(struct names *n, unsigned owner, const char *text)
 	return e->off;
 }
 
-static void release(struct names *n, struct name **at)
+static void release(struct lent_names *n, struct name **at)
 {
 	struct name *e = *at;
 
@@ -132,7 +132,7 @@ static void release(struct names *n, struct name **at)
 	free(e);
 }
 
-void names_put(struct names *n, unsigned owner, u32 off)
+void lent_names_put(struct lent_names *n, unsigned owner, u32 off)
 {
 	struct name **at;
 
@@ -147,7 +147,7 @@ void names_put(struct names *n, unsigned owner, u32 off)
 	}
 }
 
-void names_drop(struct names *n, unsigned owner)
+void lent_names_drop(struct lent_names *n, unsigned owner)
 {
 	struct name **at;
 	size_t i;

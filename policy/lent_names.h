@@ -9,18 +9,18 @@
 
 #include "base/types.h"
 
-struct names;
+struct lent_names;
 
 /* @arena is borrowed; offset 0 is never given out. */
-int names_create(struct names **out, char *arena, size_t size);
-void names_destroy(struct names *n);
+int lent_names_create(struct lent_names **out, char *arena, size_t size);
+void lent_names_destroy(struct lent_names *n);
 /*
- * Offset (> 0) of a copy of @text that lives until as many names_put(); 0: no room, or @owner has
+ * Offset (> 0) of a copy of @text that lives until as many lent_names_put(); 0: no room, or @owner has
  * its share (a sixteenth) already.
  */
-u32 names_get(struct names *n, unsigned owner, const char *text);
-void names_put(struct names *n, unsigned owner, u32 off);
+u32 lent_names_get(struct lent_names *n, unsigned owner, const char *text);
+void lent_names_put(struct lent_names *n, unsigned owner, u32 off);
 /* Drop all strings of @owner. */
-void names_drop(struct names *n, unsigned owner);
+void lent_names_drop(struct lent_names *n, unsigned owner);
 
 #endif

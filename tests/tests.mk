@@ -19,14 +19,14 @@ UNIT     := $(UNIT_SRC:%.c=$(B)/%) $(UNIT_SH:%.sh=$(B)/%)
 # A test of the VMM sees all of vmm/ but main(); each other room is tested without it.
 $(B)/tests/unit/vmm/%: $(B)/obj/tests/unit/vmm/%.o $(VMM_REST) $(ARCH)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(EXTRA) -pie -o $@ $< $(VMM_REST) $(ARCH) $(LDLIBS) -lcmocka
+	$(Q)$(CC) $(CFLAGS) $(EXTRA) -pie -o $@ $< $(VMM_REST) $(ARCH) $(LDLIBS) -lcmocka
 
 # It starts the command.
 $(B)/tests/unit/vmm/confine_live_test: | $(B)/vmm
 
 $(B)/tests/unit/%: $(B)/obj/tests/unit/%.o $(ARCH)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(EXTRA) -pie -o $@ $< $(ARCH) $(LDLIBS) -lcmocka
+	$(Q)$(CC) $(CFLAGS) $(EXTRA) -pie -o $@ $< $(ARCH) $(LDLIBS) -lcmocka
 
 # Scripts try the command itself, as a user would.
 $(B)/tests/cli/%: tests/cli/%.sh $(B)/vmm
@@ -61,10 +61,10 @@ FUZZ_MAKE = $(MAKE) --no-print-directory B=build/fuzz CC=clang CFLAGS='-O1 -g' \
             EXTRA='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined'
 
 $(B)/fuzz_vmm_%: $(B)/obj/tests/fuzz/fuzz_vmm_%.o $(VMM_REST) $(ARCH)
-	$(CC) $(CFLAGS) $(EXTRA) -fsanitize=fuzzer -o $@ $< $(VMM_REST) $(ARCH) $(LDLIBS)
+	$(Q)$(CC) $(CFLAGS) $(EXTRA) -fsanitize=fuzzer -o $@ $< $(VMM_REST) $(ARCH) $(LDLIBS)
 
 $(B)/fuzz_%: $(B)/obj/tests/fuzz/fuzz_%.o $(ARCH)
-	$(CC) $(CFLAGS) $(EXTRA) -fsanitize=fuzzer -o $@ $< $(ARCH) $(LDLIBS)
+	$(Q)$(CC) $(CFLAGS) $(EXTRA) -fsanitize=fuzzer -o $@ $< $(ARCH) $(LDLIBS)
 
 fuzz-build:
 	@tools/check-tools lint
@@ -78,7 +78,7 @@ SOAK_SECONDS ?= 3600
 
 $(B)/tests/soak/%: $(B)/obj/tests/soak/%.o $(ARCH)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(EXTRA) -pie -o $@ $< $(ARCH) $(LDLIBS)
+	$(Q)$(CC) $(CFLAGS) $(EXTRA) -pie -o $@ $< $(ARCH) $(LDLIBS)
 
 soak: check-tools images all drivers $(B)/tests/soak/soak_disk
 	@tests/soak/run $(SOAK_SECONDS)
@@ -108,7 +108,7 @@ $(B)/tests/lab/blocks: tests/lab/blocks.c
 
 $(B)/tools/%: $(B)/obj/tools/%.o
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(EXTRA) -pie -o $@ $<
+	$(Q)$(CC) $(CFLAGS) $(EXTRA) -pie -o $@ $<
 
 lab: check-tools images debian-disk all drivers
 	@tests/run --only '$(T)' --lab

@@ -15,7 +15,7 @@ static const char policy_text[] =
 	"  functions = ( { function = \"call_usermodehelper\"; match = \"/bin/*\"; action = \"pass\"; } ); };\n"
 	"b = { default = \"pass\"; }; };\n";
 
-static struct pvm p;
+static struct gate p;
 static atomic_bool busy;
 static pthread_t disturber;
 
@@ -58,11 +58,11 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	pthread_rwlock_init(&p.instances_lock, NULL);
 	pthread_mutex_init(&p.ledger_lock, NULL);
 	if (!p.frames || !p.answers || !p.arena ||
-	    names_create(&p.names, p.arena, UMBRA_ARENA_SIZE) ||
+	    lent_names_create(&p.names, p.arena, UMBRA_ARENA_SIZE) ||
 	    record_create(&p.rec, NULL, NULL) || policy_parse(&policy, "p", policy_text, NULL))
 		abort();
-	if (pvm_instance_add(&p, policy_session(policy, "a"), "a", "one") != 1 ||
-	    pvm_instance_add(&p, policy_session(policy, "b"), "b", "two") != 2)
+	if (gate_caller_add(&p, policy_session(policy, "a"), "a", "one") != 1 ||
+	    gate_caller_add(&p, policy_session(policy, "b"), "b", "two") != 2)
 		abort();
 	return pthread_create(&disturber, NULL, disturb, NULL);
 }
@@ -110,8 +110,8 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 		}
 		atomic_store(&busy, data[0] & 2);
 		if (data[6] & 1) {
-			pvm_result(&p, frame, id);
-		} else if (!pvm_call(&p, frame, id)) {
+			gate_result(&p, frame, id);
+		} else if (!gate_call(&p, frame, id)) {
 			check_answer(&p.answers[frame]);
 		}
 		atomic_store(&busy, false);

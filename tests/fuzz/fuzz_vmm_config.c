@@ -18,10 +18,10 @@ const char *__lsan_default_suppressions(void)
 	return "leak:strbuf_append\nleak:libconfig_yylex\n";
 }
 
-static void check(const struct run_options *o)
+static void check(const struct guest_spec *o)
 {
-	if (o->cpus > LAYOUT_MAX_CPUS || o->n_disks > RUN_MAX_DISKS || o->n_nets > RUN_MAX_NETS ||
-	    o->n_ports > RUN_MAX_PORTS || o->n_drivers > RUN_MAX_DRIVERS || o->base || o->help)
+	if (o->cpus > LAYOUT_MAX_CPUS || o->n_disks > SPEC_MAX_DISKS || o->n_nets > SPEC_MAX_NETS ||
+	    o->n_ports > SPEC_MAX_PORTS || o->n_drivers > SPEC_MAX_DRIVERS || o->base || o->help)
 		abort();
 	/* Relative to the file, all of them. */
 	for (size_t i = 0; i < o->n_disks; i++)
@@ -34,7 +34,7 @@ static void check(const struct run_options *o)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char *text = malloc(size + 1);
-	struct run_options o = { .append = "" };
+	struct guest_spec o = { .append = "" };
 	struct err e = { "" };
 
 	if (!text)
@@ -45,7 +45,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check(&o);
 	else if (strncmp(e.text, "f.conf:", 7) != 0)
 		abort();
-	run_options_free(&o);
+	guest_spec_free(&o);
 	free(text);
 	return 0;
 }

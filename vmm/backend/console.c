@@ -28,9 +28,9 @@ struct console {
 	struct virtio_pci *pci;
 	pthread_mutex_t tap_lock;
 	struct viewers *viewers;
-	const struct run_port *names; /* of the ports behind the console */
+	const struct spec_port *names; /* of the ports behind the console */
 	size_t n_ports;
-	struct port ports[1 + RUN_MAX_PORTS]; /* 0: the console */
+	struct port ports[1 + SPEC_MAX_PORTS]; /* 0: the console */
 };
 
 static void tap(struct console *c, const u8 *buf, size_t len)
@@ -101,7 +101,7 @@ static void on_endpoint_room(void *arg)
 }
 
 static int open_port(struct console *c, struct machine *m, unsigned index,
-		     const struct run_endpoint *what, struct err *e)
+		     const struct spec_endpoint *what, struct err *e)
 {
 	struct port *p = &c->ports[index];
 	struct endpoint_config ec = {
@@ -118,7 +118,7 @@ static int open_port(struct console *c, struct machine *m, unsigned index,
 	return endpoint_create(&p->end, &ec, e);
 }
 
-static int add_device(struct console *c, struct machine *m, const struct run_options *o,
+static int add_device(struct console *c, struct machine *m, const struct guest_spec *o,
 		      struct err *e)
 {
 	struct virtio_console_params p = {
@@ -144,7 +144,7 @@ static int add_device(struct console *c, struct machine *m, const struct run_opt
 	return ret ? err_set(e, ret, "cannot add the virtio console: %s", strerror(-ret)) : 0;
 }
 
-int console_create(struct console **out, struct machine *m, const struct run_options *o,
+int console_create(struct console **out, struct machine *m, const struct guest_spec *o,
 		   const struct console_config *config, struct err *e)
 {
 	struct console *c = calloc(1, sizeof(*c));
@@ -165,7 +165,7 @@ int console_create(struct console **out, struct machine *m, const struct run_opt
 	c->names = o->ports;
 	c->n_ports = o->n_ports;
 	c->ports[0].c = c;
-	if (viewers_create(&c->viewers, machine_loop(m), o->console.kind == RUN_ATTACH, on_input,
+	if (viewers_create(&c->viewers, machine_loop(m), o->console.kind == SPEC_ATTACH, on_input,
 			   &c->ports[0])) {
 		console_destroy(c);
 		return err_set(e, -ENOMEM, "out of memory");

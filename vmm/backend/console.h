@@ -37,7 +37,7 @@ struct console_config {
 };
 
 /* @o must outlive it. */
-int console_create(struct console **out, struct machine *m, const struct run_options *o,
+int console_create(struct console **out, struct machine *m, const struct guest_spec *o,
 		   const struct console_config *c, struct err *e);
 /*
  * Stops the virtio console, writes what is left, restores the terminal. After the vCPUs have ended,

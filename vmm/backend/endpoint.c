@@ -7,13 +7,13 @@ int endpoint_create(struct endpoint **out, const struct endpoint_config *c, stru
 {
 	*out = NULL;
 	switch (c->what->kind) {
-	case RUN_ATTACH:
+	case SPEC_ATTACH:
 		return 0;
-	case RUN_PTY:
-	case RUN_SOCKET:
+	case SPEC_PTY:
+	case SPEC_SOCKET:
 		return endpoint_stream_create(out, c, e);
-	case RUN_STDIO:
-	case RUN_FILE:
+	case SPEC_STDIO:
+	case SPEC_FILE:
 	default:
 		return endpoint_stdio_create(out, c, e);
 	}

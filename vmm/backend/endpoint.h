@@ -22,7 +22,7 @@ struct endpoint;
 
 struct endpoint_config {
 	struct machine *m;
-	const struct run_endpoint *what;
+	const struct spec_endpoint *what;
 	const char *name; /* for messages to the user, e.g. "console" */
 	/* Bytes for the guest; returns how many it took. Main thread. */
 	size_t (*input)(void *arg, const u8 *buf, size_t len);
@@ -33,7 +33,7 @@ struct endpoint_config {
 
 /*
  * Main thread. For stdio the terminal goes raw here. Nothing of @c but what its pointers name is
- * kept. RUN_ATTACH has no end out there (see viewers.h): *out is NULL then, which all functions
+ * kept. SPEC_ATTACH has no end out there (see viewers.h): *out is NULL then, which all functions
  * below take; it swallows what is written.
  */
 int endpoint_create(struct endpoint **out, const struct endpoint_config *c, struct err *e);

@@ -202,7 +202,7 @@ static void setup_input(struct stdio *c)
 {
 	int ret;
 
-	if (c->ep.c.what->kind == RUN_FILE) {
+	if (c->ep.c.what->kind == SPEC_FILE) {
 		c->eof = true;
 		return;
 	}
@@ -233,7 +233,7 @@ static void stdio_destroy(struct endpoint *ep)
 	pthread_mutex_lock(&c->lock);
 	flush_output(c);
 	pthread_mutex_unlock(&c->lock);
-	if (c->ep.c.what->kind != RUN_FILE)
+	if (c->ep.c.what->kind != SPEC_FILE)
 		terminal_restore();
 	else if (c->out_fd >= 0)
 		close(c->out_fd);
@@ -243,10 +243,10 @@ static void stdio_destroy(struct endpoint *ep)
 
 static int open_output(struct stdio *c, struct err *e)
 {
-	const struct run_endpoint *what = c->ep.c.what;
+	const struct spec_endpoint *what = c->ep.c.what;
 
 	c->out_fd = STDOUT_FILENO;
-	if (what->kind != RUN_FILE)
+	if (what->kind != SPEC_FILE)
 		return 0;
 	c->out_fd = open(what->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0600);
 	return c->out_fd < 0 ? err_set(e, -errno, "%s: cannot write to %s: %s", c->ep.c.name,
@@ -256,7 +256,7 @@ static int open_output(struct stdio *c, struct err *e)
 
 static void stdio_describe(const struct endpoint *ep, char *buf, size_t len)
 {
-	snprintf(buf, len, "%s", ep->c.what->kind == RUN_FILE ? "file" : "stdio");
+	snprintf(buf, len, "%s", ep->c.what->kind == SPEC_FILE ? "file" : "stdio");
 }
 
 int endpoint_stdio_create(struct endpoint **out, const struct endpoint_config *config,

@@ -347,7 +347,7 @@ static void stream_describe(const struct endpoint *ep, char *buf, size_t len)
 {
 	const struct stream *s = (const struct stream *)(const void *)ep;
 
-	if (ep->c.what->kind == RUN_PTY)
+	if (ep->c.what->kind == SPEC_PTY)
 		snprintf(buf, len, "pty:%s", s->tty);
 	else
 		snprintf(buf, len, "unix:%s,server=on", ep->c.what->path);
@@ -374,7 +374,7 @@ int endpoint_stream_create(struct endpoint **out, const struct endpoint_config *
 	if (ret)
 		err_set(e, ret, "%s: cannot be set up: %s", c->name, strerror(-ret));
 	else
-		ret = c->what->kind == RUN_PTY ? open_pty(s, e) : open_socket(s, e);
+		ret = c->what->kind == SPEC_PTY ? open_pty(s, e) : open_socket(s, e);
 	if (ret) {
 		stream_destroy(&s->ep);
 		return ret;

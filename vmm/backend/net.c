@@ -33,7 +33,7 @@ static int tap_offload(int fd, u64 features)
 	return ioctl(fd, TUNSETOFFLOAD, flags) ? -errno : 0;
 }
 
-static int open_tap(struct net_backend *out, const struct run_net *n, struct err *e)
+static int open_tap(struct net_backend *out, const struct spec_net *n, struct err *e)
 {
 	struct ifreq r = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
 	int fd, ret, header = sizeof(struct virtio_net_hdr_v1);
@@ -63,7 +63,7 @@ static int open_tap(struct net_backend *out, const struct run_net *n, struct err
 	return 0;
 }
 
-static int spawn_helper(int theirs, const struct run_net *n, enum confine_mode confine,
+static int spawn_helper(int theirs, const struct spec_net *n, enum confine_mode confine,
 			const char *user)
 {
 	const char *const argv[] = { NET_HELPER, n->text, confine_mode_name(confine), user, NULL };
@@ -71,14 +71,14 @@ static int spawn_helper(int theirs, const struct run_net *n, enum confine_mode c
 	int ret = -ENOENT;
 
 	for (unsigned i = 0; i < PARTS_PLACES && ret == -ENOENT; i++) {
-		ret = parts_path(i, NET_HELPER, path);
+		ret = install_path(i, NET_HELPER, path);
 		if (!ret)
 			ret = helper_spawn(path, argv, theirs, confine);
 	}
 	return ret;
 }
 
-static int await_helper(int fd, const struct run_net *n, struct err *e)
+static int await_helper(int fd, const struct spec_net *n, struct err *e)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 	char text[sizeof(e->text)];
@@ -93,8 +93,8 @@ static int await_helper(int fd, const struct run_net *n, struct err *e)
 	return len > 1 ? err_set(e, -EIO, "%s", text) : 0;
 }
 
-static int open_user(int *out, const struct run_net *n, enum confine_mode confine, const char *user,
-		     struct err *e)
+static int open_user(int *out, const struct spec_net *n, enum confine_mode confine,
+		     const char *user, struct err *e)
 {
 	int pair[2], ret = helper_pair(pair, SOCK_SEQPACKET | SOCK_NONBLOCK);
 
@@ -114,7 +114,7 @@ static int open_user(int *out, const struct run_net *n, enum confine_mode confin
 	return ret;
 }
 
-int net_open(struct net_backend *out, const struct run_net *n, enum confine_mode confine,
+int net_open(struct net_backend *out, const struct spec_net *n, enum confine_mode confine,
 	     const char *user, struct err *e)
 {
 	static const u8 prefix[3] = { 0x52, 0x55, 0x00 };

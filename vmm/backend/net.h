@@ -22,7 +22,7 @@
  * *out is to be given to net_close(). Errors name the option. @user: whom the helper becomes if this
  * is root, as --user has it; @confine: how it confines itself.
  */
-int net_open(struct net_backend *out, const struct run_net *n, enum confine_mode confine,
+int net_open(struct net_backend *out, const struct spec_net *n, enum confine_mode confine,
 	     const char *user, struct err *e);
 void net_close(struct net_backend *b);
 

@@ -19,7 +19,7 @@
 #include "vmm/machine/layout.h"
 
 struct disk {
-	const struct run_disk *options;
+	const struct spec_disk *options;
 	struct virtio_blk *blk; /* one of the two */
 	struct vhost_user_blk *vhost;
 	struct dialer *dialer; /* of vhost */
@@ -35,9 +35,9 @@ struct nic {
 struct platform {
 	struct power *power;
 	struct pci_bus *bus;
-	struct disk disks[RUN_MAX_DISKS];
+	struct disk disks[SPEC_MAX_DISKS];
 	size_t n_disks;
-	struct nic nics[RUN_MAX_NETS];
+	struct nic nics[SPEC_MAX_NETS];
 	size_t n_nics;
 	struct virtio_rng *rng;
 	struct virtio_pci *rng_pci;
@@ -53,7 +53,7 @@ static int plug(struct platform *p, struct host *h, struct virtio *v, struct vir
 	return ret;
 }
 
-static int add_disk(struct platform *p, struct host *h, const struct run_disk *o, unsigned cpus,
+static int add_disk(struct platform *p, struct host *h, const struct spec_disk *o, unsigned cpus,
 		    struct err *e)
 {
 	struct disk *d = &p->disks[p->n_disks];
@@ -98,7 +98,7 @@ static int dial(void *arg)
 	return dialer_dial(d->dialer);
 }
 
-static int add_vhost_disk(struct platform *p, struct host *h, const struct run_disk *o,
+static int add_vhost_disk(struct platform *p, struct host *h, const struct spec_disk *o,
 			  unsigned cpus, enum confine_mode confine, struct err *e)
 {
 	const struct vhost_user_blk_params params = {
@@ -132,8 +132,8 @@ static int add_vhost_disk(struct platform *p, struct host *h, const struct run_d
 		   : 0;
 }
 
-static int add_nic(struct platform *p, struct host *h, const struct run_options *all,
-		   const struct run_net *o, struct err *e)
+static int add_nic(struct platform *p, struct host *h, const struct guest_spec *all,
+		   const struct spec_net *o, struct err *e)
 {
 	struct nic *n = &p->nics[p->n_nics];
 	struct virtio *v = NULL;
@@ -167,7 +167,7 @@ static int add_rng(struct platform *p, struct host *h, struct err *e)
 	return ret ? err_set(e, ret, "cannot add the entropy device: %s", strerror(-ret)) : 0;
 }
 
-int platform_create(struct platform **out, struct machine *m, const struct run_options *o,
+int platform_create(struct platform **out, struct machine *m, const struct guest_spec *o,
 		    struct err *e)
 {
 	static const struct power_config power = {

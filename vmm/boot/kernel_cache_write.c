@@ -36,7 +36,7 @@ struct name {
 	bool kernel; /* else a link */
 };
 
-struct names {
+struct lent_names {
 	struct name *list;
 	size_t n;
 };
@@ -90,13 +90,13 @@ static int by_age(const void *a, const void *b)
 	return newer_first(a, b) ? -1 : 1;
 }
 
-static int list(int dirfd, struct names *out)
+static int list(int dirfd, struct lent_names *out)
 {
 	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *x;
 
-	*out = (struct names){ calloc(NAMES_MAX, sizeof(*out->list)), 0 };
+	*out = (struct lent_names){ calloc(NAMES_MAX, sizeof(*out->list)), 0 };
 	while (d && out->list && out->n < NAMES_MAX && (x = readdir(d))) {
 		struct name *n = &out->list[out->n];
 		struct stat st;
@@ -126,7 +126,7 @@ static int list(int dirfd, struct names *out)
 static void evict(int dirfd)
 {
 	u64 kernels = 0, links = 0, bytes = 0;
-	struct names names;
+	struct lent_names names;
 	struct stat st;
 
 	if (list(dirfd, &names))

@@ -40,7 +40,7 @@ struct panic_watch {
  */
 static int panicked(const struct panic_watch *w)
 {
-	u64 gpa = where_symbol_phys(w->m, "panic_cpu");
+	u64 gpa = symbolize_phys(w->m, "panic_cpu");
 	const int *cpu =
 		gpa && gpa % sizeof(int) == 0 ? machine_gpa(w->m, gpa, sizeof(*cpu)) : NULL;
 

@@ -28,7 +28,7 @@ static struct kernel *symbols(struct machine *m)
 	return k && !kernel_load_symbols(k, NULL) ? k : NULL;
 }
 
-void where_symbolize(struct machine *m, const char *line, char *buf, size_t len)
+void symbolize_line(struct machine *m, const char *line, char *buf, size_t len)
 {
 	const char *mark = strstr(line, MARK), *name = NULL;
 	u64 rip, start, end, offset = 0;
@@ -53,14 +53,14 @@ void where_symbolize(struct machine *m, const char *line, char *buf, size_t len)
 	machine_unlock_kernel(m);
 }
 
-void where_release_kernel(struct machine *m)
+void symbolize_release_kernel(struct machine *m)
 {
 	machine_lock_kernel(m);
 	machine_set_kernel(m, NULL, machine_kernel_phys(m), machine_kaslr(m));
 	machine_unlock_kernel(m);
 }
 
-u64 where_symbol_phys(struct machine *m, const char *name)
+u64 symbolize_phys(struct machine *m, const char *name)
 {
 	struct kernel *k;
 	u64 addr, phys = 0;

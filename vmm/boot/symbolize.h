@@ -9,7 +9,7 @@
 
 /*
  * "RIP 0xffffffff8107a2c0" of the exit that is being handled, on the vCPU's own thread. The symbol
- * is added by where_symbol() when the machine has stopped, since kallsyms are read only then.
+ * is added by symbolize_addr() when the machine has stopped, since kallsyms are read only then.
  */
 void where_text(struct vcpu *v, char *buf, size_t len);
 
@@ -17,16 +17,16 @@ void where_text(struct vcpu *v, char *buf, size_t len);
  * Copy @line, and behind each "RIP 0x..." of the kernel's text put " (symbol+0x12)". Loads the
  * kernel's symbols if that was not done; without them the line is copied as it is.
  */
-void where_symbolize(struct machine *m, const char *line, char *buf, size_t len);
+void symbolize_line(struct machine *m, const char *line, char *buf, size_t len);
 
 /*
  * Forget the placed kernel's image, whose owner closes it now: 50 MB that a running guest has no
  * use for. It is opened anew if a report needs it, and then belongs to the machine's owner:
  * kernel_close(machine_kernel(m)) at the end.
  */
-void where_release_kernel(struct machine *m);
+void symbolize_release_kernel(struct machine *m);
 
 /* Guest-physical address of a symbol of the placed kernel, or 0. Loads the symbols. */
-u64 where_symbol_phys(struct machine *m, const char *name);
+u64 symbolize_phys(struct machine *m, const char *name);
 
 #endif

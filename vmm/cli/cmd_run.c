@@ -33,7 +33,7 @@
 #include "vmm/spec/spec.h"
 
 struct run {
-	struct run_options o;
+	struct guest_spec o;
 	struct descriptors inherited;
 	struct detach *detach;
 	struct confine *confine;
@@ -133,7 +133,7 @@ static int block_signals(struct run *r, struct err *e)
 static int choose_kaslr(struct run *r, struct err *e)
 {
 	const struct kernel_layout *l = kernel_layout(r->kernel);
-	bool sessions = run_options_sessions(&r->o);
+	bool sessions = guest_spec_has_sessions(&r->o);
 	int ret = boot_draw(&r->random, e);
 
 	if (ret)
@@ -194,7 +194,7 @@ static int create_firmware(struct run *r, struct err *e)
 static int create_devices(struct run *r, struct err *e)
 {
 	struct console_config c = { .tap = panic_watch_byte, .polled_input = r->o.firmware };
-	int ret = panic_watch_create(&r->panic, r->m, run_options_sessions(&r->o));
+	int ret = panic_watch_create(&r->panic, r->m, guest_spec_has_sessions(&r->o));
 
 	if (ret)
 		return err_set(e, ret, "cannot watch for panics: %s", strerror(-ret));
@@ -252,7 +252,7 @@ static void on_started(void *arg, u32 expiries)
 		kernel_trim(r->kernel); /* they need its symbols and types */
 		return;
 	}
-	where_release_kernel(r->m);
+	symbolize_release_kernel(r->m);
 	kernel_close(r->kernel);
 	r->kernel = NULL;
 }
@@ -270,7 +270,7 @@ static int reopen_kernel(struct run *r, struct err *e)
 	const char *path;
 	int fd = machine_kernel_file(r->m, &path), ret;
 
-	where_release_kernel(r->m);
+	symbolize_release_kernel(r->m);
 	if (known != r->kernel)
 		kernel_close(known);
 	kernel_close(r->kernel);
@@ -353,10 +353,10 @@ static int confine(struct run *r, struct err *e)
 		return 0;
 	if (monitor_socket(r->monitor))
 		files[n++] = monitor_socket(r->monitor);
-	if (r->o.console.kind == RUN_SOCKET)
+	if (r->o.console.kind == SPEC_SOCKET)
 		files[n++] = r->o.console.path;
 	for (size_t i = 0; i < r->o.n_ports; i++)
-		if (r->o.ports[i].end.kind == RUN_SOCKET)
+		if (r->o.ports[i].end.kind == SPEC_SOCKET)
 			files[n++] = r->o.ports[i].end.path;
 	descriptors_close(&r->inherited);
 	return confine_enter(r->confine, files, e);
@@ -366,7 +366,7 @@ static int prepare(struct run *r, u64 exec_ns, struct err *e)
 {
 	struct machine_config c = {
 		.memory = r->o.memory,
-		.shared = run_options_share_memory(&r->o),
+		.shared = guest_spec_shares_memory(&r->o),
 		.huge_page = r->o.huge_page,
 		.cpus = r->o.cpus,
 		.start_ns = exec_ns,
@@ -383,7 +383,7 @@ static int prepare(struct run *r, u64 exec_ns, struct err *e)
 		ret = machine_create(&r->m, &c, e);
 	if (!ret)
 		ret = create_monitor(r, e);
-	if (!ret && run_options_sessions(&r->o))
+	if (!ret && guest_spec_has_sessions(&r->o))
 		ret = sessions_prepare(&r->sessions, r->m, &r->o, r->kernel, r->kaslr, e);
 	if (!ret && !r->o.firmware)
 		ret = load(r, e);
@@ -431,7 +431,7 @@ static void release(struct run *r)
 	stats_close(r->stats);
 	confine_free(r->confine);
 	free(r->cmdline);
-	run_options_free(&r->o);
+	guest_spec_free(&r->o);
 }
 
 static void report(struct run *r, int code)
@@ -441,7 +441,7 @@ static void report(struct run *r, int code)
 
 	if (!*line)
 		return;
-	where_symbolize(r->m, line, text, sizeof(text));
+	symbolize_line(r->m, line, text, sizeof(text));
 	if (code == VMM_EXIT_ESCAPE || code == VMM_EXIT_REBOOT)
 		note("%s", line);
 	else
@@ -468,17 +468,17 @@ int cmd_run(int argc, char **argv)
 
 	if (run_options_parse(&r.o, argc, argv, &e)) {
 		note("%s", e.text);
-		run_options_free(&r.o);
+		guest_spec_free(&r.o);
 		return VMM_EXIT_USAGE;
 	}
 	if (r.o.help) {
 		run_options_help(stdout);
-		run_options_free(&r.o);
+		guest_spec_free(&r.o);
 		return 0;
 	}
 	if (r.o.stats)
 		exec_ns = stats_exec_ns();
-	if (r.o.stats && !run_options_sessions(&r.o)) {
+	if (r.o.stats && !guest_spec_has_sessions(&r.o)) {
 		u64 before = stats_now_ns();
 
 		syscalls = syscount_start(argc, argv);

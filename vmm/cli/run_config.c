@@ -31,7 +31,7 @@ static int refused(struct parse *ps, const config_setting_t *st, int ret, const 
 }
 
 /* A string, or a number as if it had been typed. */
-static int take_value(struct parse *ps, struct run_options *o, const struct run_option *opt,
+static int take_value(struct parse *ps, struct guest_spec *o, const struct run_option *opt,
 		      const config_setting_t *st)
 {
 	struct err e = { "" };
@@ -61,7 +61,7 @@ static int take_value(struct parse *ps, struct run_options *o, const struct run_
 	return ret ? refused(ps, st, ret, e.text) : 0;
 }
 
-static int take_switch(struct parse *ps, struct run_options *o, const struct run_option *opt,
+static int take_switch(struct parse *ps, struct guest_spec *o, const struct run_option *opt,
 		       const config_setting_t *st)
 {
 	if (config_setting_type(st) != CONFIG_TYPE_BOOL)
@@ -70,7 +70,7 @@ static int take_switch(struct parse *ps, struct run_options *o, const struct run
 	return 0;
 }
 
-static int take_setting(struct parse *ps, struct run_options *o, config_setting_t *st)
+static int take_setting(struct parse *ps, struct guest_spec *o, config_setting_t *st)
 {
 	const char *name = config_setting_name(st);
 	const struct run_option *opt = run_option_find(name, strlen(name));
@@ -89,7 +89,7 @@ static int take_setting(struct parse *ps, struct run_options *o, config_setting_
 	return ret;
 }
 
-int parse_config_text(struct run_options *o, const char *label, const char *base, const char *text,
+int parse_config_text(struct guest_spec *o, const char *label, const char *base, const char *text,
 		      struct err *e)
 {
 	struct parse ps = { .label = label, .e = e };
@@ -109,7 +109,7 @@ int parse_config_text(struct run_options *o, const char *label, const char *base
 	return ret;
 }
 
-int parse_config(struct run_options *o, const char *path, struct err *e)
+int parse_config(struct guest_spec *o, const char *path, struct err *e)
 {
 	const char *slash = strrchr(path, '/');
 	bool regular;

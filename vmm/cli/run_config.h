@@ -27,9 +27,9 @@
 #include "vmm/spec/spec.h"
 
 /* --config; -EINVAL and so on with "FILE:LINE: ..." */
-int parse_config(struct run_options *o, const char *path, struct err *e);
-/* The same for a text; @base as in struct run_options. */
-int parse_config_text(struct run_options *o, const char *label, const char *base, const char *text,
+int parse_config(struct guest_spec *o, const char *path, struct err *e);
+/* The same for a text; @base as in struct guest_spec. */
+int parse_config_text(struct guest_spec *o, const char *label, const char *base, const char *text,
 		      struct err *e);
 
 #endif

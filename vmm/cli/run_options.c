@@ -9,7 +9,7 @@
 #define DEFAULT_MEMORY (256ULL << 20)
 #define MAX_OPTIONS    96
 
-char *run_options_keep(struct run_options *o, char *s)
+char *run_options_keep(struct guest_spec *o, char *s)
 {
 	char **more = s ? realloc(o->kept, (o->n_kept + 1) * sizeof(*more)) : NULL;
 
@@ -23,21 +23,21 @@ char *run_options_keep(struct run_options *o, char *s)
 }
 
 /* @path below o->base, on the heap, or NULL. */
-static char *below_base(const struct run_options *o, const char *path)
+static char *below_base(const struct guest_spec *o, const char *path)
 {
 	char *joined;
 
 	return asprintf(&joined, "%s%s", o->base, path) < 0 ? NULL : joined;
 }
 
-const char *run_options_path(struct run_options *o, const char *path)
+const char *run_options_path(struct guest_spec *o, const char *path)
 {
 	if (!o->base || *path == '/')
 		return path;
 	return run_options_keep(o, below_base(o, path));
 }
 
-int run_options_rebase(const struct run_options *o, char **path, struct err *e)
+int run_options_rebase(const struct guest_spec *o, char **path, struct err *e)
 {
 	char *joined;
 
@@ -72,7 +72,7 @@ static int unknown(const char *word, struct err *e)
 }
 
 /* What starts the guest: a kernel directly, or a firmware, which may start one. */
-static int check_boot(const struct run_options *o, struct err *e)
+static int check_boot(const struct guest_spec *o, struct err *e)
 {
 	const char *direct = NULL;
 
@@ -110,7 +110,7 @@ static int check_boot(const struct run_options *o, struct err *e)
 }
 
 /* --no-kaslr, or --no-kaslr=false to take it back if a file of --config has it. */
-static int take_switch(struct run_options *o, const struct run_option *opt, const char *value,
+static int take_switch(struct guest_spec *o, const struct run_option *opt, const char *value,
 		       struct err *e)
 {
 	bool off = value && !strcmp(value, "false");
@@ -140,7 +140,7 @@ static void getopt_table(struct option longs[MAX_OPTIONS + 1])
 	longs[used] = (struct option){ 0 };
 }
 
-static int check_background(struct run_options *o, struct err *e)
+static int check_background(struct guest_spec *o, struct err *e)
 {
 	if (o->no_control && (o->detach || o->paused))
 		return err_set(
@@ -155,16 +155,16 @@ static int check_background(struct run_options *o, struct err *e)
 			e, -EINVAL,
 			"--detach and --stats exclude each other; `vmm info` shows exits of a "
 			"guest that runs");
-	if (o->console_given && o->console.kind == RUN_STDIO)
+	if (o->console_given && o->console.kind == SPEC_STDIO)
 		return err_set(e, -EINVAL,
 			       "--detach and --console stdio exclude each other; want --console "
 			       "attach, pty, socket=PATH or file=PATH");
 	if (!o->console_given)
-		o->console.kind = RUN_ATTACH;
+		o->console.kind = SPEC_ATTACH;
 	return 0;
 }
 
-int run_options_parse(struct run_options *o, int argc, char **argv, struct err *e)
+int run_options_parse(struct guest_spec *o, int argc, char **argv, struct err *e)
 {
 	struct option longs[MAX_OPTIONS + 1];
 	const struct run_option *t;
@@ -206,7 +206,7 @@ int run_options_parse(struct run_options *o, int argc, char **argv, struct err *
 	return ret ? ret : check_boot(o, e);
 }
 
-void run_options_free(struct run_options *o)
+void guest_spec_free(struct guest_spec *o)
 {
 	for (size_t i = 0; i < o->n_disks; i++) {
 		free(o->disks[i].path);
@@ -227,12 +227,12 @@ void run_options_free(struct run_options *o)
 	free(o->kept);
 }
 
-bool run_options_sessions(const struct run_options *o)
+bool guest_spec_has_sessions(const struct guest_spec *o)
 {
 	return o->policy || o->n_drivers || o->record;
 }
 
-bool run_options_share_memory(const struct run_options *o)
+bool guest_spec_shares_memory(const struct guest_spec *o)
 {
 	bool vhost_user = false;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The options of vmm run: to add one, add it to struct run_options and to the table below. */
+/* The options of vmm run: to add one, add it to struct guest_spec and to the table below. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,7 +47,7 @@ int parse_size(const char *s, u64 *out)
 	return 0;
 }
 
-static int parse_cpus(struct run_options *o, const char *s, struct err *e)
+static int parse_cpus(struct guest_spec *o, const char *s, struct err *e)
 {
 	char *end;
 	unsigned long n = strtoul(s, &end, 10);
@@ -60,16 +60,16 @@ static int parse_cpus(struct run_options *o, const char *s, struct err *e)
 }
 
 /* SESSION[/INSTANCE]:FILE.ko[,param=value]... */
-static int parse_driver(struct run_options *o, const char *s, struct err *e)
+static int parse_driver(struct guest_spec *o, const char *s, struct err *e)
 {
-	struct run_driver *d = &o->drivers[o->n_drivers];
+	struct spec_driver *d = &o->drivers[o->n_drivers];
 	const char *colon = strchr(s, ':');
 	const char *slash = colon ? memchr(s, '/', (size_t)(colon - s)) : NULL;
 	const char *session_end = slash ? slash : colon;
 	const char *path, *comma;
 
-	if (o->n_drivers == RUN_MAX_DRIVERS)
-		return err_set(e, -EINVAL, "--driver %s: at most %d drivers", s, RUN_MAX_DRIVERS);
+	if (o->n_drivers == SPEC_MAX_DRIVERS)
+		return err_set(e, -EINVAL, "--driver %s: at most %d drivers", s, SPEC_MAX_DRIVERS);
 	if (!colon || session_end == s || (slash && slash + 1 == colon) || !colon[1] ||
 	    colon[1] == ',')
 		return err_set(e, -EINVAL,
@@ -88,7 +88,7 @@ static int parse_driver(struct run_options *o, const char *s, struct err *e)
 	return run_options_rebase(o, &d->path, e);
 }
 
-static int parse_name(struct run_options *o, const char *s, struct err *e)
+static int parse_name(struct guest_spec *o, const char *s, struct err *e)
 {
 	if (!control_name_ok(s))
 		return err_set(e, -EINVAL,
@@ -99,7 +99,7 @@ static int parse_name(struct run_options *o, const char *s, struct err *e)
 	return 0;
 }
 
-static int parse_driver_wait(struct run_options *o, const char *s, struct err *e)
+static int parse_driver_wait(struct guest_spec *o, const char *s, struct err *e)
 {
 	if (*s != '/')
 		return err_set(e, -EINVAL, "--driver-wait %s: want an absolute path in the guest",
@@ -130,20 +130,20 @@ int confine_mode_find(const char *name, enum confine_mode *out)
 	return -EINVAL;
 }
 
-static int parse_confine(struct run_options *o, const char *s, struct err *e)
+static int parse_confine(struct guest_spec *o, const char *s, struct err *e)
 {
 	return confine_mode_find(s, &o->confine)
 		       ? err_set(e, -EINVAL, "--confine %s: want on, off or strict", s)
 		       : 0;
 }
 
-static int parse_firmware(struct run_options *o, const char *s, struct err *e)
+static int parse_firmware(struct guest_spec *o, const char *s, struct err *e)
 {
 	o->firmware = strcmp(s, "seabios") != 0 ? run_options_path(o, s) : s;
 	return o->firmware ? 0 : err_set(e, -ENOMEM, "out of memory");
 }
 
-#define AT(member) .at = offsetof(struct run_options, member)
+#define AT(member) .at = offsetof(struct guest_spec, member)
 
 /* clang-format off */
 static const struct run_option table[] = {
@@ -264,7 +264,7 @@ const char *run_option_suggest(const char *name)
 	return suggest_of(name, names, n);
 }
 
-int run_option_take(struct run_options *o, const struct run_option *opt, const char *value,
+int run_option_take(struct guest_spec *o, const struct run_option *opt, const char *value,
 		    struct err *e)
 {
 	void *member = (char *)o + opt->at;
@@ -281,7 +281,7 @@ int run_option_take(struct run_options *o, const struct run_option *opt, const c
 	return 0;
 }
 
-void run_option_switch(struct run_options *o, const struct run_option *opt, bool on)
+void run_option_switch(struct guest_spec *o, const struct run_option *opt, bool on)
 {
 	*(bool *)((char *)o + opt->at) = on;
 }

@@ -133,7 +133,7 @@ static void print_exits(struct machine *m, FILE *to)
 
 	fprintf(to, "exits:");
 	for (unsigned reason = 0; reason < VCPU_EXIT_REASONS; reason++) {
-		const char *name = exits_name(reason);
+		const char *name = vmexit_name(reason);
 		u64 sum = 0;
 
 		for (unsigned i = 0; i < n; i++)

@@ -20,7 +20,7 @@ static const char *frame_string(struct umbra_frame *f, struct umbra_str s)
 }
 
 /* The one copy: what the guest changes later does not matter. */
-static void copy_frame(struct pvm *p, u64 idx, struct umbra_frame *f)
+static void copy_frame(struct gate *p, u64 idx, struct umbra_frame *f)
 {
 	const struct umbra_frame *from = &p->frames[idx];
 
@@ -67,7 +67,7 @@ static void deny(struct decision *d, int error, const char *why)
 }
 
 /* A registration: remember it until its result is known. */
-static int begin_object(struct pvm *p, u64 idx, unsigned inst, const struct request *r,
+static int begin_object(struct gate *p, u64 idx, unsigned inst, const struct request *r,
 			const struct umbra_frame *f, const struct decision *d, u32 name)
 {
 	struct pending *w = &p->pending[idx];
@@ -87,11 +87,11 @@ static int begin_object(struct pvm *p, u64 idx, unsigned inst, const struct requ
 	o->used = strdup(d->name);
 	if (!o->asked || !o->used) {
 		o->name = 0;
-		pvm_object_free(p, o);
+		gate_object_free(p, o);
 		return -ENOMEM;
 	}
 	if (w->active)
-		pvm_object_free(p, w->object);
+		gate_object_free(p, w->object);
 	*w = (struct pending){ .active = true, .inst = inst, .object = o };
 	return 0;
 }
@@ -109,7 +109,7 @@ static unsigned name_owner(unsigned inst, const struct catalog_fn *fn)
  * Turn the decision into the answer. What the kernel keeps a pointer to goes into the arena, also
  * when it passes: the string that was checked is the string that is used.
  */
-static void answer(struct pvm *p, u64 idx, unsigned inst, const struct request *r,
+static void answer(struct gate *p, u64 idx, unsigned inst, const struct request *r,
 		   const struct umbra_frame *f, struct decision *d, const struct object *undone)
 {
 	struct umbra_answer *a = &p->answers[idx];
@@ -128,7 +128,7 @@ static void answer(struct pvm *p, u64 idx, unsigned inst, const struct request *
 			ok = put(a, &used, &root, d->root);
 		if (ok && keep) {
 			pthread_mutex_lock(&p->ledger_lock);
-			off = names_get(p->names, name_owner(inst, fn), text);
+			off = lent_names_get(p->names, name_owner(inst, fn), text);
 			pthread_mutex_unlock(&p->ledger_lock);
 			name = (struct umbra_str){ off, (u32)strlen(text) + 1 };
 			flags |= UMBRA_ANSWER_ARENA;
@@ -144,7 +144,7 @@ static void answer(struct pvm *p, u64 idx, unsigned inst, const struct request *
 	if (calls && fn->want_result) {
 		pthread_mutex_lock(&p->ledger_lock);
 		if (begin_object(p, idx, inst, r, f, d, off)) {
-			names_put(p->names, inst, off);
+			lent_names_put(p->names, inst, off);
 			calls = false;
 			deny(d, ENOSPC, "the driver has too many objects");
 		}
@@ -186,13 +186,13 @@ static void answer(struct pvm *p, u64 idx, unsigned inst, const struct request *
 }
 
 /* What is undone is found by its object; it is recorded under the name that the driver knows. */
-static struct object *undo(struct pvm *p, unsigned inst, struct request *r, struct decision *d)
+static struct object *undo(struct gate *p, unsigned inst, struct request *r, struct decision *d)
 {
 	struct object *o = NULL;
 
 	if (r->fn->object_arg < UMBRA_ARGS) {
 		pthread_mutex_lock(&p->ledger_lock);
-		o = pvm_object_take(p, inst, r->args[r->fn->object_arg], r->fn);
+		o = gate_object_take(p, inst, r->args[r->fn->object_arg], r->fn);
 		pthread_mutex_unlock(&p->ledger_lock);
 	}
 	d->verdict = VERDICT_PASS;
@@ -207,19 +207,19 @@ static struct object *undo(struct pvm *p, unsigned inst, struct request *r, stru
 	return o;
 }
 
-static void forget_pending(struct pvm *p, u64 idx)
+static void forget_pending(struct gate *p, u64 idx)
 {
 	struct pending *w = &p->pending[idx];
 
 	pthread_mutex_lock(&p->ledger_lock);
 	if (w->active)
-		pvm_object_free(p, w->object);
+		gate_object_free(p, w->object);
 	memset(w, 0, sizeof(*w));
 	pthread_mutex_unlock(&p->ledger_lock);
 }
 
 /* What is being undone keeps its name until the kernel has let go of it: until RESULT. */
-static void park(struct pvm *p, u64 idx, unsigned inst, struct object *o)
+static void park(struct gate *p, u64 idx, unsigned inst, struct object *o)
 {
 	forget_pending(p, idx);
 	pthread_mutex_lock(&p->ledger_lock);
@@ -228,7 +228,7 @@ static void park(struct pvm *p, u64 idx, unsigned inst, struct object *o)
 	pthread_mutex_unlock(&p->ledger_lock);
 }
 
-static void handle(struct pvm *p, u64 idx, unsigned inst, struct instance *in, struct request *r,
+static void handle(struct gate *p, u64 idx, unsigned inst, struct instance *in, struct request *r,
 		   struct umbra_frame *f, struct decision *d)
 {
 	struct object *undone = NULL;
@@ -256,7 +256,7 @@ static void handle(struct pvm *p, u64 idx, unsigned inst, struct instance *in, s
 		park(p, idx, inst, undone);
 }
 
-s64 pvm_call(struct pvm *p, u64 idx, u64 id)
+s64 gate_call(struct gate *p, u64 idx, u64 id)
 {
 	const struct catalog_fn *all;
 	unsigned inst, fn;
@@ -306,7 +306,7 @@ static bool succeeded(const struct catalog_fn *fn, u64 ret)
 	}
 }
 
-s64 pvm_result(struct pvm *p, u64 idx, u64 id)
+s64 gate_result(struct gate *p, u64 idx, u64 id)
 {
 	struct pending *w;
 	u64 ret;
@@ -320,9 +320,9 @@ s64 pvm_result(struct pvm *p, u64 idx, u64 id)
 	pthread_mutex_lock(&p->ledger_lock);
 	if (w->active && w->inst == UMBRA_ID_INST((u32)id) && p->instances[w->inst]) {
 		if (!w->undone && succeeded(w->object->fn, ret))
-			pvm_object_insert(p, w->object);
+			gate_object_insert(p, w->object);
 		else
-			pvm_object_free(p, w->object);
+			gate_object_free(p, w->object);
 		memset(w, 0, sizeof(*w));
 	}
 	pthread_mutex_unlock(&p->ledger_lock);
@@ -330,7 +330,7 @@ s64 pvm_result(struct pvm *p, u64 idx, u64 id)
 	return 0;
 }
 
-s64 pvm_lost(struct pvm *p, u64 id, bool refused)
+s64 gate_lost(struct gate *p, u64 id, bool refused)
 {
 	const struct catalog_fn *all;
 	const struct instance *in;

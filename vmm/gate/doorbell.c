@@ -18,7 +18,7 @@
 #define REPORTS_MAX 10
 
 /* "0xffffffffc0123456 (symbol+0x12)" for people. */
-static void where(struct pvm *p, u64 va, char *buf, size_t len)
+static void where(struct gate *p, u64 va, char *buf, size_t len)
 {
 	u64 off = 0;
 	const char *name = kernel_symbolize(p->k, va - p->kaslr, &off);
@@ -29,7 +29,7 @@ static void where(struct pvm *p, u64 va, char *buf, size_t len)
 		snprintf(buf, len, "0x%" PRIx64, va);
 }
 
-static void report(struct pvm *p, u64 count, const char *kind, const char *text)
+static void report(struct gate *p, u64 count, const char *kind, const char *text)
 {
 	record_event(p->rec, p->now(p->m), kind, text);
 	if (count <= REPORTS_MAX)
@@ -38,7 +38,7 @@ static void report(struct pvm *p, u64 count, const char *kind, const char *text)
 					     : "");
 }
 
-static void refuse(struct pvm *p, struct vcpu *v, const char *why)
+static void refuse(struct gate *p, struct vcpu *v, const char *why)
 {
 	char at[128], text[256];
 	u64 n = atomic_fetch_add(&p->refused, 1) + 1;
@@ -69,7 +69,7 @@ static bool from_gate(struct vcpu *v, u64 gate_va, const char **why)
 }
 
 /* Finish the gate page: from now on gates lead to the shim. */
-static s64 hello(struct pvm *p, u64 gate, u64 frames, u64 answers, u64 arena, u64 enter)
+static s64 hello(struct gate *p, u64 gate, u64 frames, u64 answers, u64 arena, u64 enter)
 {
 	s64 rel = (s64)(enter - (gate + (u64)(umbra_gate_patch - umbra_gate_blob) + 4));
 	s32 rel32 = (s32)rel;
@@ -90,7 +90,7 @@ static s64 hello(struct pvm *p, u64 gate, u64 frames, u64 answers, u64 arena, u6
 static void doorbell(void *arg, struct vcpu *v, bool is_write, u16 port, u8 size, void *data,
 		     u32 count)
 {
-	struct pvm *p = arg;
+	struct gate *p = arg;
 	struct kvm_regs *regs = vcpu_regs(v);
 	u64 gate = atomic_load(&p->gate_va);
 	const char *why = "";
@@ -120,19 +120,19 @@ static void doorbell(void *arg, struct vcpu *v, bool is_write, u16 port, u8 size
 	case UMBRA_OP_CALL:
 	case UMBRA_OP_POLL:
 		/* A cookie is only for the policy; a poll decides again. */
-		ret = pvm_call(p, regs->rsi, regs->rdx);
+		ret = gate_call(p, regs->rsi, regs->rdx);
 		break;
 	case UMBRA_OP_RESULT:
-		ret = pvm_result(p, regs->rsi, regs->rdx);
+		ret = gate_result(p, regs->rsi, regs->rdx);
 		break;
 	case UMBRA_OP_DONE:
-		ret = pvm_command_done(p, regs->rsi, (s64)regs->rdx, regs->rcx);
+		ret = gate_command_done(p, regs->rsi, (s64)regs->rdx, regs->rcx);
 		break;
 	case UMBRA_OP_GONE:
-		ret = pvm_command_gone(p);
+		ret = gate_command_gone(p);
 		break;
 	case UMBRA_OP_LOST:
-		ret = pvm_lost(p, regs->rsi, regs->rdx);
+		ret = gate_lost(p, regs->rsi, regs->rdx);
 		break;
 	default:
 		ret = -EOPNOTSUPP;
@@ -146,12 +146,12 @@ static void doorbell(void *arg, struct vcpu *v, bool is_write, u16 port, u8 size
 static void agent_failed(void *arg, struct vcpu *v, bool is_write, u16 port, u8 size, void *data,
 			 u32 count)
 {
-	struct pvm *p = arg;
+	struct gate *p = arg;
 	u32 error = 0;
 
 	(void)v;
 	(void)port;
-	if (!is_write || !count || pvm_alive(p))
+	if (!is_write || !count || gate_alive(p))
 		return;
 	memcpy(&error, data, size < sizeof(error) ? size : sizeof(error));
 	error &= 0xfff;
@@ -166,7 +166,7 @@ static void agent_failed(void *arg, struct vcpu *v, bool is_write, u16 port, u8 
 
 static void blocked_write(void *arg, struct vcpu *v, u64 gpa, unsigned len, const void *data)
 {
-	struct pvm *p = arg;
+	struct gate *p = arg;
 	char at[128], text[256];
 	const char *what = gpa >= UMBRA_PAGES_GPA     ? "a session's entry page"
 			   : gpa >= UMBRA_MAILBOX_GPA ? "the mailbox"
@@ -184,7 +184,7 @@ static void blocked_write(void *arg, struct vcpu *v, u64 gpa, unsigned len, cons
 	report(p, n, "write blocked", text);
 }
 
-int pvm_doorbell_init(struct pvm *p, struct err *e)
+int gate_doorbell_init(struct gate *p, struct err *e)
 {
 	int ret;
 

@@ -78,7 +78,7 @@ static const struct catalog_fn *row_with_field(const struct catalog_fn *fn)
 }
 
 /* Describe one function of the catalog for this kernel: address, and offsets from its BTF. */
-static int describe(struct pvm *p, const struct catalog_fn *fn, struct umbra_fn *d, struct err *e)
+static int describe(struct gate *p, const struct catalog_fn *fn, struct umbra_fn *d, struct err *e)
 {
 	const struct kernel_export *ex = kernel_export(p->k, fn->name);
 	const struct catalog_fn *field = row_with_field(fn);
@@ -118,7 +118,7 @@ static int describe(struct pvm *p, const struct catalog_fn *fn, struct umbra_fn 
 	return 0;
 }
 
-static int fill_info(struct pvm *p, struct err *e)
+static int fill_info(struct gate *p, struct err *e)
 {
 	const char *release = kernel_release(p->k);
 	const struct catalog_fn *all;
@@ -156,7 +156,7 @@ static int fill_info(struct pvm *p, struct err *e)
 	return 0;
 }
 
-static int add_slots(struct pvm *p, struct err *e)
+static int add_slots(struct gate *p, struct err *e)
 {
 	const struct {
 		u64 gpa;
@@ -185,7 +185,7 @@ static int add_slots(struct pvm *p, struct err *e)
 }
 
 /* Calls read it without end; who removes an instance must get its turn all the same. */
-static void pvm_lock_init(pthread_rwlock_t *lock)
+static void gate_lock_init(pthread_rwlock_t *lock)
 {
 	pthread_rwlockattr_t attr;
 
@@ -195,10 +195,10 @@ static void pvm_lock_init(pthread_rwlock_t *lock)
 	pthread_rwlockattr_destroy(&attr);
 }
 
-int pvm_create(struct pvm **out, struct machine *m, struct kernel *k, u64 kaslr, struct record *rec,
-	       struct err *e)
+int gate_create(struct gate **out, struct machine *m, struct kernel *k, u64 kaslr,
+		struct record *rec, struct err *e)
 {
-	struct pvm *p = calloc(1, sizeof(*p));
+	struct gate *p = calloc(1, sizeof(*p));
 	int ret = -ENOMEM;
 
 	if (!p)
@@ -211,7 +211,7 @@ int pvm_create(struct pvm **out, struct machine *m, struct kernel *k, u64 kaslr,
 	p->event = -1;
 	p->slow_timer = -1;
 	p->tail = &p->head;
-	pvm_lock_init(&p->instances_lock);
+	gate_lock_init(&p->instances_lock);
 	pthread_mutex_init(&p->ledger_lock, NULL);
 	pthread_mutex_init(&p->done_lock, NULL);
 	p->page_used = calloc(PAGES, 1);
@@ -222,7 +222,7 @@ int pvm_create(struct pvm **out, struct machine *m, struct kernel *k, u64 kaslr,
 	ret = add_slots(p, e);
 	if (ret)
 		goto fail;
-	ret = names_create(&p->names, p->arena, UMBRA_ARENA_SIZE);
+	ret = lent_names_create(&p->names, p->arena, UMBRA_ARENA_SIZE);
 	if (ret) {
 		err_set(e, ret, "no memory for the PVM");
 		goto fail;
@@ -238,17 +238,17 @@ int pvm_create(struct pvm **out, struct machine *m, struct kernel *k, u64 kaslr,
 		ret = err_set(e, -errno, "eventfd: %s", strerror(errno));
 		goto fail;
 	}
-	ret = pvm_doorbell_init(p, e);
+	ret = gate_doorbell_init(p, e);
 	if (ret)
 		goto fail;
 	*out = p;
 	return 0;
 fail:
-	pvm_destroy(p);
+	gate_destroy(p);
 	return ret;
 }
 
-void pvm_destroy(struct pvm *p)
+void gate_destroy(struct gate *p)
 {
 	unsigned i;
 
@@ -262,9 +262,9 @@ void pvm_destroy(struct pvm *p)
 		close(p->event);
 	for (i = 0; i < UMBRA_INSTANCES; i++)
 		if (p->instances[i])
-			pvm_instance_remove(p, i);
-	pvm_command_free_all(p);
-	names_destroy(p->names);
+			gate_caller_remove(p, i);
+	gate_command_free_all(p);
+	lent_names_destroy(p->names);
 	free(p->page_used);
 	pthread_mutex_destroy(&p->done_lock);
 	pthread_mutex_destroy(&p->ledger_lock);
@@ -272,22 +272,22 @@ void pvm_destroy(struct pvm *p)
 	free(p);
 }
 
-int pvm_start(struct pvm *p, struct loop *l, pvm_hello_fn *hello, void *arg)
+int gate_start(struct gate *p, struct loop *l, gate_hello_fn *hello, void *arg)
 {
 	int ret;
 
 	p->hello = hello;
 	p->hello_arg = arg;
-	ret = loop_add(l, p->event, EPOLLIN, pvm_command_event, p);
+	ret = loop_add(l, p->event, EPOLLIN, gate_command_event, p);
 	if (ret)
 		return ret;
 	p->loop = l;
-	ret = loop_timer(l, 0, 0, pvm_command_slow, p);
+	ret = loop_timer(l, 0, 0, gate_command_slow, p);
 	p->slow_timer = ret;
 	return ret < 0 ? ret : 0;
 }
 
-int pvm_page_alloc(struct pvm *p, u64 *gpa, u8 **hva)
+int gate_page_alloc(struct gate *p, u64 *gpa, u8 **hva)
 {
 	size_t n, i = p->page_hint;
 
@@ -307,7 +307,7 @@ int pvm_page_alloc(struct pvm *p, u64 *gpa, u8 **hva)
 	return 0;
 }
 
-void pvm_page_free(struct pvm *p, u64 gpa)
+void gate_page_free(struct gate *p, u64 gpa)
 {
 	size_t i = (gpa - UMBRA_PAGES_GPA) / 4096;
 
@@ -317,8 +317,8 @@ void pvm_page_free(struct pvm *p, u64 gpa)
 	}
 }
 
-int pvm_instance_add(struct pvm *p, const struct policy_session *s, const char *session,
-		     const char *driver)
+int gate_caller_add(struct gate *p, const struct policy_session *s, const char *session,
+		    const char *driver)
 {
 	struct instance *in = calloc(1, sizeof(*in));
 	unsigned i;
@@ -345,7 +345,7 @@ fail:
 	return -ENOSPC;
 }
 
-void pvm_instance_remove(struct pvm *p, unsigned inst)
+void gate_caller_remove(struct gate *p, unsigned inst)
 {
 	struct instance *in;
 
@@ -353,7 +353,7 @@ void pvm_instance_remove(struct pvm *p, unsigned inst)
 		return;
 	pthread_rwlock_wrlock(&p->instances_lock);
 	pthread_mutex_lock(&p->ledger_lock);
-	pvm_objects_drop(p, inst);
+	gate_objects_drop(p, inst);
 	in = p->instances[inst];
 	p->instances[inst] = NULL;
 	pthread_mutex_unlock(&p->ledger_lock);
@@ -365,7 +365,7 @@ void pvm_instance_remove(struct pvm *p, unsigned inst)
 	}
 }
 
-void pvm_instance_set_policy(struct pvm *p, unsigned inst, const struct policy_session *s)
+void gate_caller_set_policy(struct gate *p, unsigned inst, const struct policy_session *s)
 {
 	pthread_rwlock_wrlock(&p->instances_lock);
 	if (inst < UMBRA_INSTANCES && p->instances[inst])
@@ -373,7 +373,7 @@ void pvm_instance_set_policy(struct pvm *p, unsigned inst, const struct policy_s
 	pthread_rwlock_unlock(&p->instances_lock);
 }
 
-size_t pvm_instance_objects(struct pvm *p, unsigned inst)
+size_t gate_caller_objects(struct gate *p, unsigned inst)
 {
 	size_t n = 0;
 
@@ -384,7 +384,7 @@ size_t pvm_instance_objects(struct pvm *p, unsigned inst)
 	return n;
 }
 
-u64 pvm_instance_calls(struct pvm *p, unsigned inst)
+u64 gate_caller_calls(struct gate *p, unsigned inst)
 {
 	u64 n = 0;
 
@@ -395,7 +395,7 @@ u64 pvm_instance_calls(struct pvm *p, unsigned inst)
 	return n;
 }
 
-int pvm_gate_entry(struct pvm *p, u8 *entry, u64 va, unsigned inst, const struct catalog_fn *fn)
+int gate_entry(struct gate *p, u8 *entry, u64 va, unsigned inst, const struct catalog_fn *fn)
 {
 	u64 common = atomic_load(&p->gate_va) + (u64)(umbra_gate_common - umbra_gate_blob);
 	u32 id = UMBRA_ID(inst, catalog_index(fn));
@@ -413,7 +413,7 @@ int pvm_gate_entry(struct pvm *p, u8 *entry, u64 va, unsigned inst, const struct
 	return 0;
 }
 
-void pvm_stats(struct pvm *p, struct pvm_stats *out)
+void gate_stats(struct gate *p, struct gate_stats *out)
 {
 	out->calls = atomic_load(&p->calls);
 	out->results = atomic_load(&p->results);

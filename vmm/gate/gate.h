@@ -26,27 +26,27 @@
 
 struct machine;
 struct loop;
-struct pvm;
+struct gate;
 
 /*
  * Add the slots, fill the info page for @k running at @kaslr, take the ports. @rec is borrowed.
  * -ENOENT: the kernel lacks something that the shim needs; @e names it.
  */
-int pvm_create(struct pvm **out, struct machine *m, struct kernel *k, u64 kaslr, struct record *rec,
-	       struct err *e);
+int gate_create(struct gate **out, struct machine *m, struct kernel *k, u64 kaslr,
+		struct record *rec, struct err *e);
 /* After the vCPUs have ended. NULL is allowed. */
-void pvm_destroy(struct pvm *p);
+void gate_destroy(struct gate *p);
 
 /* Deliver finished commands and the hello on @l; before the guest runs. */
-typedef void pvm_hello_fn(void *arg);
-int pvm_start(struct pvm *p, struct loop *l, pvm_hello_fn *hello, void *arg);
-bool pvm_alive(const struct pvm *p);
+typedef void gate_hello_fn(void *arg);
+int gate_start(struct gate *p, struct loop *l, gate_hello_fn *hello, void *arg);
+bool gate_alive(const struct gate *p);
 
 /* --- pages of the sessions (UMBRA_PAGES_GPA); page 0 is the trap page -------------------- */
 
 /* A page of int3. -ENOSPC. */
-int pvm_page_alloc(struct pvm *p, u64 *gpa, u8 **hva);
-void pvm_page_free(struct pvm *p, u64 gpa);
+int gate_page_alloc(struct gate *p, u64 *gpa, u8 **hva);
+void gate_page_free(struct gate *p, u64 gpa);
 
 /* --- instances --------------------------------------------------------------------------- */
 
@@ -54,29 +54,29 @@ void pvm_page_free(struct pvm *p, u64 gpa);
  * A caller that the host can tell apart. @session and @driver are copied; @s is borrowed and must
  * outlive it or be replaced. Returns the number (> 0) or -ENOSPC.
  */
-int pvm_instance_add(struct pvm *p, const struct policy_session *s, const char *session,
-		     const char *driver);
+int gate_caller_add(struct gate *p, const struct policy_session *s, const char *session,
+		    const char *driver);
 /* Forgets its objects and strings. No call of it may be in progress in the guest. */
-void pvm_instance_remove(struct pvm *p, unsigned inst);
+void gate_caller_remove(struct gate *p, unsigned inst);
 /* Put another policy in force for the instance's next call. */
-void pvm_instance_set_policy(struct pvm *p, unsigned inst, const struct policy_session *s);
+void gate_caller_set_policy(struct gate *p, unsigned inst, const struct policy_session *s);
 /* Objects (devices, ...) that the instance registered and has not taken back. */
-size_t pvm_instance_objects(struct pvm *p, unsigned inst);
+size_t gate_caller_objects(struct gate *p, unsigned inst);
 /* Calls so far. */
-u64 pvm_instance_calls(struct pvm *p, unsigned inst);
+u64 gate_caller_calls(struct gate *p, unsigned inst);
 
 /*
  * Write a gate entry for @fn at @entry (16 bytes), which the guest maps at @va; -ERANGE if the gate
  * page is out of a branch's reach. Only after the hello.
  */
-int pvm_gate_entry(struct pvm *p, u8 *entry, u64 va, unsigned inst, const struct catalog_fn *fn);
+int gate_entry(struct gate *p, u8 *entry, u64 va, unsigned inst, const struct catalog_fn *fn);
 
 /* --- commands to the guest --------------------------------------------------------------- */
 
 /* On the loop's thread. */
-typedef void pvm_done_fn(void *arg, s64 result, u64 value);
+typedef void gate_done_fn(void *arg, s64 result, u64 value);
 
-struct pvm_command {
+struct gate_command {
 	u32 cmd; /* enum umbra_cmd */
 	u64 a;
 	const char *name;
@@ -89,12 +89,12 @@ struct pvm_command {
  * Queue a command; strings and payload are copied. Commands run one after the other, from the hello
  * on. @fn is not called if the guest ends first. On the loop's thread only.
  */
-int pvm_command(struct pvm *p, const struct pvm_command *c, pvm_done_fn *fn, void *arg);
+int gate_command(struct gate *p, const struct gate_command *c, gate_done_fn *fn, void *arg);
 
-struct pvm_stats {
+struct gate_stats {
 	u64 calls, results, refused_doorbells, blocked_writes, lost, nested;
 	u64 gate; /* VA of the gate page; 0 before the hello */
 };
-void pvm_stats(struct pvm *p, struct pvm_stats *out);
+void gate_stats(struct gate *p, struct gate_stats *out);
 
 #endif

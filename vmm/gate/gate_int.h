@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Shared by the pvm*.c files only. Locks: `instances` (rwlock; calls read), `ledger` (mutex, also
+ * Shared by the files of this room only. Locks: `instances` (rwlock; calls read), `ledger` (mutex, also
  * guards the names), `queue` (mutex; finished commands). None is held while another is taken, but
  * that instances may be held when the ledger is taken.
  */
@@ -48,12 +48,12 @@ struct pending {
 
 struct queued {
 	struct queued *next;
-	struct pvm_command c;
-	pvm_done_fn *fn;
+	struct gate_command c;
+	gate_done_fn *fn;
 	void *arg;
 };
 
-struct pvm {
+struct gate {
 	struct machine *m;
 	struct kernel *k;
 	struct record *rec;
@@ -76,14 +76,14 @@ struct pvm {
 	pthread_mutex_t ledger_lock;
 	struct object *objects[OBJECT_BUCKETS];
 	struct pending pending[UMBRA_FRAMES];
-	struct names *names;
+	struct lent_names *names;
 
 	u8 *page_used; /* one byte per page */
 	size_t page_hint;
 
 	struct loop *loop;
 	int event;
-	pvm_hello_fn *hello;
+	gate_hello_fn *hello;
 	void *hello_arg;
 	bool hello_told;
 	struct queued *head, **tail; /* loop's thread only */
@@ -101,24 +101,24 @@ struct pvm {
 	atomic_ullong calls, results, refused, blocked, lost, nested;
 };
 
-/* pvm_call.c: handle one doorbell; the value for rax. */
-s64 pvm_call(struct pvm *p, u64 idx, u64 id);
-s64 pvm_result(struct pvm *p, u64 idx, u64 id);
-s64 pvm_lost(struct pvm *p, u64 id, bool refused);
-/* pvm_ledger.c; the caller holds ledger_lock. */
-void pvm_object_insert(struct pvm *p, struct object *o);
+/* gate_call.c: handle one doorbell; the value for rax. */
+s64 gate_call(struct gate *p, u64 idx, u64 id);
+s64 gate_result(struct gate *p, u64 idx, u64 id);
+s64 gate_lost(struct gate *p, u64 id, bool refused);
+/* gate_ledger.c; the caller holds ledger_lock. */
+void gate_object_insert(struct gate *p, struct object *o);
 /* Take the object out that @inst registered at @addr with a function that @undo undoes. */
-struct object *pvm_object_take(struct pvm *p, unsigned inst, u64 addr,
-			       const struct catalog_fn *undo);
-void pvm_object_free(struct pvm *p, struct object *o);
-void pvm_objects_drop(struct pvm *p, unsigned inst);
-/* pvm_doorbell.c */
-int pvm_doorbell_init(struct pvm *p, struct err *e);
-/* pvm_command.c */
-void pvm_command_event(void *arg, u32 events);
-s64 pvm_command_gone(struct pvm *p);
-void pvm_command_slow(void *arg, u32 expiries);
-s64 pvm_command_done(struct pvm *p, u64 seq, s64 result, u64 value);
-void pvm_command_free_all(struct pvm *p);
+struct object *gate_object_take(struct gate *p, unsigned inst, u64 addr,
+				const struct catalog_fn *undo);
+void gate_object_free(struct gate *p, struct object *o);
+void gate_objects_drop(struct gate *p, unsigned inst);
+/* gate_doorbell.c */
+int gate_doorbell_init(struct gate *p, struct err *e);
+/* gate_command.c */
+void gate_command_event(void *arg, u32 events);
+s64 gate_command_gone(struct gate *p);
+void gate_command_slow(void *arg, u32 expiries);
+s64 gate_command_done(struct gate *p, u64 seq, s64 result, u64 value);
+void gate_command_free_all(struct gate *p);
 
 #endif

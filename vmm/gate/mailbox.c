@@ -25,7 +25,7 @@ static void queued_free(struct queued *q)
 	free(q);
 }
 
-void pvm_command_free_all(struct pvm *p)
+void gate_command_free_all(struct gate *p)
 {
 	while (p->head) {
 		struct queued *q = p->head;
@@ -36,16 +36,16 @@ void pvm_command_free_all(struct pvm *p)
 	p->tail = &p->head;
 }
 
-bool pvm_alive(const struct pvm *p)
+bool gate_alive(const struct gate *p)
 {
 	return atomic_load(&p->gate_va);
 }
 
-static void send_next(struct pvm *p)
+static void send_next(struct gate *p)
 {
-	const struct pvm_command *c;
+	const struct gate_command *c;
 
-	if (p->sent || !p->head || !pvm_alive(p) || p->gone_seen)
+	if (p->sent || !p->head || !gate_alive(p) || p->gone_seen)
 		return;
 	c = &p->head->c;
 	memset(p->mail->name, 0, sizeof(p->mail->name));
@@ -67,7 +67,7 @@ static void send_next(struct pvm *p)
 	machine_irq_pulse(p->m, LAYOUT_GSI_UMBRA);
 }
 
-int pvm_command(struct pvm *p, const struct pvm_command *c, pvm_done_fn *fn, void *arg)
+int gate_command(struct gate *p, const struct gate_command *c, gate_done_fn *fn, void *arg)
 {
 	struct queued *q;
 
@@ -103,7 +103,7 @@ int pvm_command(struct pvm *p, const struct pvm_command *c, pvm_done_fn *fn, voi
 	return 0;
 }
 
-s64 pvm_command_done(struct pvm *p, u64 seq, s64 result, u64 value)
+s64 gate_command_done(struct gate *p, u64 seq, s64 result, u64 value)
 {
 	u64 one = 1;
 	s64 ret = -EINVAL;
@@ -121,7 +121,7 @@ s64 pvm_command_done(struct pvm *p, u64 seq, s64 result, u64 value)
 	return ret;
 }
 
-s64 pvm_command_gone(struct pvm *p)
+s64 gate_command_gone(struct gate *p)
 {
 	u64 one = 1;
 
@@ -132,9 +132,9 @@ s64 pvm_command_gone(struct pvm *p)
 }
 
 /* A driver's init may take as long as it wants, but somebody should know. */
-void pvm_command_slow(void *arg, u32 expiries)
+void gate_command_slow(void *arg, u32 expiries)
 {
-	struct pvm *p = arg;
+	struct gate *p = arg;
 
 	(void)expiries;
 	if (p->sent && p->head)
@@ -146,7 +146,7 @@ void pvm_command_slow(void *arg, u32 expiries)
 }
 
 /* Without an agent nothing is carried out any more: whoever waits is told. */
-static void fail_all(struct pvm *p)
+static void fail_all(struct gate *p)
 {
 	p->gone_seen = true;
 	p->sent = false;
@@ -163,9 +163,9 @@ static void fail_all(struct pvm *p)
 }
 
 /* Woken by the hello, by DONE and by GONE. */
-void pvm_command_event(void *arg, u32 events)
+void gate_command_event(void *arg, u32 events)
 {
-	struct pvm *p = arg;
+	struct gate *p = arg;
 	struct queued *q = NULL;
 	bool gone;
 	s64 result = 0;
@@ -174,7 +174,7 @@ void pvm_command_event(void *arg, u32 events)
 	(void)events;
 	if (read(p->event, &n, sizeof(n)) != sizeof(n))
 		return;
-	if (pvm_alive(p) && !p->hello_told) {
+	if (gate_alive(p) && !p->hello_told) {
 		p->hello_told = true;
 		if (p->hello)
 			p->hello(p->hello_arg);

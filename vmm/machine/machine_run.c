@@ -54,7 +54,7 @@ int machine_run(struct machine *m, struct err *e)
 	int ret = timer < 0 ? err_set(e, timer, "cannot create a timer: %s", strerror(-timer)) : 0;
 
 	for (i = 0; i < n && !ret; i++)
-		ret = vcpu_start(machine_vcpu(m, i), exits_handle, e);
+		ret = vcpu_start(machine_vcpu(m, i), vmexit_handle, e);
 	if (!ret) {
 		ret = loop_run(machine_loop(m));
 		if (ret)

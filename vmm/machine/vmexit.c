@@ -79,7 +79,7 @@ static bool handle_internal_error(struct vcpu *v, const struct kvm_run *run)
 	return false;
 }
 
-bool exits_handle(struct vcpu *v, struct kvm_run *run, int error)
+bool vmexit_handle(struct vcpu *v, struct kvm_run *run, int error)
 {
 	struct machine *m = vcpu_machine(v);
 	char what[80];
@@ -123,7 +123,7 @@ bool exits_handle(struct vcpu *v, struct kvm_run *run, int error)
 	}
 }
 
-const char *exits_name(unsigned reason)
+const char *vmexit_name(unsigned reason)
 {
 	switch (reason) {
 	case KVM_EXIT_UNKNOWN:

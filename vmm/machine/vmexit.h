@@ -6,8 +6,8 @@
 #include "vmm/machine/vcpu.h"
 
 /* The vcpu_exit_fn of every machine. */
-bool exits_handle(struct vcpu *v, struct kvm_run *run, int error);
+bool vmexit_handle(struct vcpu *v, struct kvm_run *run, int error);
 /* "io", "mmio", ...; NULL if the number has no name here. */
-const char *exits_name(unsigned reason);
+const char *vmexit_name(unsigned reason);
 
 #endif

@@ -29,7 +29,7 @@ static json_t *any_text(const char *text)
 static json_t *guest_part(void *arg)
 {
 	struct monitor *mon = arg;
-	const struct run_options *o = mon->o;
+	const struct guest_spec *o = mon->o;
 	json_t *part = json_pack("{s:s, s:s, s:i, s:I, s:I}", "name", mon->name, "status",
 				 monitor_state_name(mon), "cpus", (int)machine_cpus(mon->m),
 				 "memory", (json_int_t)machine_memory(mon->m), "uptime-ms",
@@ -49,7 +49,7 @@ static json_t *exits_part(void *arg)
 	u64 total = 0;
 
 	for (unsigned reason = 0; reason < VCPU_EXIT_REASONS; reason++) {
-		const char *name = exits_name(reason);
+		const char *name = vmexit_name(reason);
 		char number[24];
 		u64 sum = 0;
 
@@ -112,7 +112,7 @@ static json_t *console_part(void *arg)
 	struct console_port p;
 
 	for (unsigned i = 0; mon->console && console_port(mon->console, i, &p); i++) {
-		bool attach = !i && mon->o->console.kind == RUN_ATTACH;
+		bool attach = !i && mon->o->console.kind == SPEC_ATTACH;
 		json_t *one = json_pack("{s:s, s:o, s:b}", "name", p.name, "where",
 					any_text(attach ? "attach" : p.where), "open", p.open);
 

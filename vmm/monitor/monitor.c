@@ -81,7 +81,7 @@ static int start(struct monitor *mon, struct err *warning, struct err *e)
 	return ret ? ret : monitor_add_own_parts(mon);
 }
 
-int monitor_create(struct monitor **out, struct machine *m, const struct run_options *o,
+int monitor_create(struct monitor **out, struct machine *m, const struct guest_spec *o,
 		   struct err *warning, struct err *e)
 {
 	struct monitor *mon = calloc(1, sizeof(*mon));

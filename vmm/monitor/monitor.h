@@ -27,7 +27,7 @@ struct platform;
  * Listens from here on; requests are served when the machine's loop runs. @o must outlive it.
  * *warning: a line for the user, or "".
  */
-int monitor_create(struct monitor **out, struct machine *m, const struct run_options *o,
+int monitor_create(struct monitor **out, struct machine *m, const struct guest_spec *o,
 		   struct err *warning, struct err *e);
 /* After the machine's end, before machine_destroy(). NULL allowed. */
 void monitor_destroy(struct monitor *mon);

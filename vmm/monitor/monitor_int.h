@@ -26,7 +26,7 @@ struct part {
 
 struct monitor {
 	struct machine *m;
-	const struct run_options *o;
+	const struct guest_spec *o;
 	struct control *control;
 	char *name, *socket;
 	struct platform *platform; /* or NULL */

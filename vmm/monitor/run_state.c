@@ -128,7 +128,7 @@ static void reset(void *arg, struct control_request *r, const json_t *args)
 	struct monitor *mon = arg;
 
 	(void)args;
-	if (run_options_sessions(mon->o)) {
+	if (guest_spec_has_sessions(mon->o)) {
 		control_fail(r,
 			     "This guest has sessions, which do not outlive its kernel; end it and "
 			     "start it anew");

@@ -115,8 +115,8 @@ static json_t *describe_driver(struct sessions *s, const struct driver *d)
 			 d->session->name, "driver", d->instance, "module", d->guest_name, "path",
 			 any_text(d->path), "params", any_text(d->params ? d->params : ""), "state",
 			 driver_state_name(d->state), "critical", (json_int_t)d->n_gates, "calls",
-			 (json_int_t)(d->inst ? pvm_instance_calls(s->pvm, d->inst) : 0), "objects",
-			 (json_int_t)(d->inst ? pvm_instance_objects(s->pvm, d->inst) : 0));
+			 (json_int_t)(d->inst ? gate_caller_calls(s->gate, d->inst) : 0), "objects",
+			 (json_int_t)(d->inst ? gate_caller_objects(s->gate, d->inst) : 0));
 }
 
 static void driver_list(void *arg, struct control_request *r, const json_t *args)
@@ -207,11 +207,11 @@ static void policy_set(void *arg, struct control_request *r, const json_t *args)
 static void stats(void *arg, struct control_request *r, const json_t *args)
 {
 	struct sessions *s = arg;
-	struct pvm_stats st;
+	struct gate_stats st;
 	char gate[32] = "";
 
 	(void)args;
-	pvm_stats(s->pvm, &st);
+	gate_stats(s->gate, &st);
 	if (st.gate)
 		snprintf(gate, sizeof(gate), "0x%llx", (unsigned long long)st.gate);
 	control_reply(r, json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:s}", "calls",

@@ -103,7 +103,7 @@ static int guest_file(const char *file, void **out, size_t *len, char *tried)
 
 	snprintf(part, sizeof(part), "guest/%s", file);
 	for (unsigned i = 0; i < PARTS_PLACES && ret == -ENOENT; i++) {
-		ret = parts_path(i, part, tried);
+		ret = install_path(i, part, tried);
 		if (!ret)
 			ret = read_file(tried, out, len);
 	}

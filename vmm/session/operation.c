@@ -35,9 +35,9 @@ static void fail(struct op *op, int ret)
 	op->ret = ret;
 }
 
-static bool send(struct op *op, const struct pvm_command *c, pvm_done_fn *fn)
+static bool send(struct op *op, const struct gate_command *c, gate_done_fn *fn)
 {
-	int ret = pvm_command(op->s->pvm, c, fn, op);
+	int ret = gate_command(op->s->gate, c, fn, op);
 
 	if (ret) {
 		err_set(&op->err, ret, "%s: cannot tell the guest: %s", op->driver->path,
@@ -75,17 +75,17 @@ static void unmapped(void *arg, s64 result, u64 value)
 	struct op *op = arg;
 	struct driver *d = op->driver;
 	struct session *ss = d->session;
-	struct pvm_command c = { .cmd = UMBRA_CMD_RELEASE, .a = ss->va };
+	struct gate_command c = { .cmd = UMBRA_CMD_RELEASE, .a = ss->va };
 
 	(void)value;
 	/* a page that the guest may still have mapped is not given to anybody else */
 	if (d->gate_page && !result) {
-		pvm_page_free(op->s->pvm, ss->page_gpa[ss->text_pages + d->gate_page]);
+		gate_page_free(op->s->gate, ss->page_gpa[ss->text_pages + d->gate_page]);
 		ss->page_gpa[ss->text_pages + d->gate_page] = 0;
 	}
 	d->gate_page = 0;
 	if (d->inst) {
-		pvm_instance_remove(op->s->pvm, d->inst);
+		gate_caller_remove(op->s->gate, d->inst);
 		d->inst = 0;
 	}
 	if (ss->va && !others_present(d) && send(op, &c, released))
@@ -98,7 +98,7 @@ static void take_away(struct op *op)
 {
 	struct driver *d = op->driver;
 	struct umbra_map trap = { 0, UMBRA_PAGES_GPA };
-	struct pvm_command c = {
+	struct gate_command c = {
 		.cmd = UMBRA_CMD_MAP, .a = 1, .payload = &trap, .len = sizeof(trap)
 	};
 
@@ -177,9 +177,9 @@ static void mapped(void *arg, s64 result, u64 value)
 		.gate = gate_address,
 		.arg = d,
 	};
-	struct pvm_command c = { .cmd = UMBRA_CMD_LOAD,
-				 .name = d->guest_name,
-				 .params = d->params };
+	struct gate_command c = { .cmd = UMBRA_CMD_LOAD,
+				  .name = d->guest_name,
+				  .params = d->params };
 	void *image = NULL;
 	size_t len = 0;
 	bool sent = false;
@@ -209,12 +209,12 @@ static void map(struct op *op)
 	struct driver *d = op->driver;
 	struct sessions *s = op->s;
 	struct umbra_map *maps = NULL;
-	struct pvm_command c = { .cmd = UMBRA_CMD_MAP };
+	struct gate_command c = { .cmd = UMBRA_CMD_MAP };
 	size_t n = 0;
 	bool sent = false;
 	int ret;
 
-	ret = pvm_instance_add(s->pvm, d->session->policy, d->session->name, d->instance);
+	ret = gate_caller_add(s->gate, d->session->policy, d->session->name, d->instance);
 	if (ret > 0) {
 		d->inst = (unsigned)ret;
 		ret = session_prepare_pages(s, d, &maps, &n, &op->err);
@@ -250,9 +250,9 @@ static void reserved(void *arg, s64 result, u64 value)
 		fail(op, ret);
 		/* a range that was not taken is of no use to the guest either */
 		if (!result && !op->driver->session->va) {
-			struct pvm_command c = { .cmd = UMBRA_CMD_RELEASE, .a = value };
+			struct gate_command c = { .cmd = UMBRA_CMD_RELEASE, .a = value };
 
-			pvm_command(op->s->pvm, &c, NULL, NULL);
+			gate_command(op->s->gate, &c, NULL, NULL);
 		}
 		take_away(op);
 		return;
@@ -288,7 +288,7 @@ static void next_op(struct sessions *s)
 	s->running = true;
 	d = op->driver;
 	if (op->unload) {
-		struct pvm_command c = { .cmd = UMBRA_CMD_UNLOAD, .name = d->guest_name };
+		struct gate_command c = { .cmd = UMBRA_CMD_UNLOAD, .name = d->guest_name };
 
 		if (!send(op, &c, unloaded)) {
 			d->state = DRIVER_LOADED;
@@ -306,8 +306,8 @@ static void next_op(struct sessions *s)
 	if (d->session->va) {
 		map(op);
 	} else {
-		struct pvm_command c = { .cmd = UMBRA_CMD_RESERVE,
-					 .a = d->session->text_pages + GATE_PAGES };
+		struct gate_command c = { .cmd = UMBRA_CMD_RESERVE,
+					  .a = d->session->text_pages + GATE_PAGES };
 
 		if (!send(op, &c, reserved))
 			finish(op);

@@ -74,10 +74,10 @@ int sessions_reload_policy(struct sessions *s, int fd, const char *path, struct 
 		if (!ps)
 			continue;
 		if (ss->inst)
-			pvm_instance_set_policy(s->pvm, ss->inst, ps);
+			gate_caller_set_policy(s->gate, ss->inst, ps);
 		for (d = ss->drivers; d; d = d->next)
 			if (d->inst)
-				pvm_instance_set_policy(s->pvm, d->inst, ps);
+				gate_caller_set_policy(s->gate, d->inst, ps);
 	}
 	return 0;
 }

@@ -84,7 +84,7 @@ struct sessions {
 	struct policy *policy;
 	char *policy_path;
 	struct record *rec;
-	struct pvm *pvm;
+	struct gate *gate;
 	struct loop *loop;
 	struct session *list;
 	struct op *ops, **ops_tail;

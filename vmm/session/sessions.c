@@ -39,7 +39,7 @@ static int check_cmdline(const char *append, struct err *e)
 	return 0;
 }
 
-static int prepare_archive(struct sessions *s, const struct run_options *o, struct err *e)
+static int prepare_archive(struct sessions *s, const struct guest_spec *o, struct err *e)
 {
 	char *init = inject_cmdline_value(o->append, "rdinit");
 	char *root = inject_cmdline_value(o->append, "root");
@@ -56,14 +56,14 @@ static int prepare_archive(struct sessions *s, const struct run_options *o, stru
 	return s->cmdline ? 0 : err_set(e, -ENOMEM, "no memory");
 }
 
-static int prepare_drivers(struct sessions *s, const struct run_options *o, struct err *e)
+static int prepare_drivers(struct sessions *s, const struct guest_spec *o, struct err *e)
 {
 	struct driver *d;
 	size_t i;
 	int ret;
 
 	for (i = 0; i < o->n_drivers; i++) {
-		const struct run_driver *r = &o->drivers[i];
+		const struct spec_driver *r = &o->drivers[i];
 
 		ret = sessions_add_driver(s, r->session, r->instance, -1, r->path, r->params, &d,
 					  e);
@@ -75,7 +75,7 @@ static int prepare_drivers(struct sessions *s, const struct run_options *o, stru
 	return 0;
 }
 
-int sessions_prepare(struct sessions **out, struct machine *m, const struct run_options *o,
+int sessions_prepare(struct sessions **out, struct machine *m, const struct guest_spec *o,
 		     struct kernel *k, u64 kaslr, struct err *e)
 {
 	struct sessions *s;
@@ -115,7 +115,7 @@ int sessions_prepare(struct sessions **out, struct machine *m, const struct run_
 	if (!ret)
 		ret = record_create(&s->rec, o->record, e);
 	if (!ret)
-		ret = pvm_create(&s->pvm, m, k, kaslr, s->rec, e);
+		ret = gate_create(&s->gate, m, k, kaslr, s->rec, e);
 	if (ret)
 		goto fail;
 	*out = s;
@@ -203,7 +203,7 @@ static void guest_answered(void *arg, s64 result, u64 value)
 static void ask_whether_up(void *arg, u32 expiries)
 {
 	struct sessions *s = arg;
-	struct pvm_command c = { .cmd = UMBRA_CMD_IS_UP, .a = s->has_root };
+	struct gate_command c = { .cmd = UMBRA_CMD_IS_UP, .a = s->has_root };
 
 	(void)expiries;
 	if (s->driver_wait) {
@@ -211,7 +211,7 @@ static void ask_whether_up(void *arg, u32 expiries)
 		c.payload = s->driver_wait;
 		c.len = strlen(s->driver_wait) + 1;
 	}
-	if (pvm_command(s->pvm, &c, guest_answered, s))
+	if (gate_command(s->gate, &c, guest_answered, s))
 		machine_exit(s->m, VMM_EXIT_ERROR,
 			     "the guest's agent has ended before its drivers were "
 			     "loaded");
@@ -227,7 +227,7 @@ static void hello(void *arg)
 
 int sessions_start(struct sessions *s, struct loop *l, struct control *c, struct err *e)
 {
-	int ret = pvm_start(s->pvm, l, hello, s);
+	int ret = gate_start(s->gate, l, hello, s);
 
 	if (ret)
 		return err_set(e, ret, "event loop: %s", strerror(-ret));
@@ -242,7 +242,7 @@ int sessions_start(struct sessions *s, struct loop *l, struct control *c, struct
 
 int sessions_complete(const struct sessions *s, struct err *e)
 {
-	if (!pvm_alive(s->pvm))
+	if (!gate_alive(s->gate))
 		return err_set(e, -ENODEV,
 			       "the guest ended without a word of the shim; its console says why");
 	if (s->n_started < s->n_start)
@@ -275,7 +275,7 @@ int sessions_finish(struct sessions *s, struct err *e)
 		free(ss->name);
 		free(ss);
 	}
-	pvm_destroy(s->pvm);
+	gate_destroy(s->gate);
 	if (s->rec)
 		ret = record_close(s->rec, e);
 	policy_free(s->policy);

@@ -14,14 +14,14 @@ struct control;
 struct kernel;
 struct loop;
 struct machine;
-struct run_options;
+struct guest_spec;
 struct sessions;
 
 /*
- * Only called if run_options_sessions(). @k is relocatable or at its link-time address; @kaslr is
+ * Only called if guest_spec_has_sessions(). @k is relocatable or at its link-time address; @kaslr is
  * the shift that it will get.
  */
-int sessions_prepare(struct sessions **out, struct machine *m, const struct run_options *o,
+int sessions_prepare(struct sessions **out, struct machine *m, const struct guest_spec *o,
 		     struct kernel *k, u64 kaslr, struct err *e);
 /* An archive to put before the user's initrd, page-aligned in guest RAM; owned by @s. */
 int sessions_initrd(struct sessions *s, void **prefix, size_t *len);

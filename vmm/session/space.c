@@ -15,7 +15,7 @@ u64 session_gate_va(const struct session *ss, unsigned page, unsigned slot)
 static u8 *take_page(struct sessions *s, struct session *ss, unsigned index, struct err *e)
 {
 	u8 *hva = NULL;
-	int ret = pvm_page_alloc(s->pvm, &ss->page_gpa[index], &hva);
+	int ret = gate_page_alloc(s->gate, &ss->page_gpa[index], &hva);
 
 	if (ret) {
 		err_set(e, ret, "session %s: no room for another page of entries", ss->name);
@@ -38,7 +38,7 @@ int session_take_range(struct sessions *s, struct session *ss, u64 va, struct er
 			       "session %s: the guest reserved 0x%" PRIx64
 			       ", which is outside its module space",
 			       ss->name, va);
-	ret = pvm_instance_add(s->pvm, ss->policy, ss->name, "-");
+	ret = gate_caller_add(s->gate, ss->policy, ss->name, "-");
 	if (ret < 0)
 		return err_set(e, ret, "session %s: too many drivers", ss->name);
 	ss->inst = (unsigned)ret;
@@ -48,8 +48,8 @@ int session_take_range(struct sessions *s, struct session *ss, u64 va, struct er
 		return -ENOSPC;
 	all = catalog_all(&n);
 	for (i = 0; i < n && i < UMBRA_GATES_PER_PAGE; i++) {
-		ret = pvm_gate_entry(s->pvm, page + i * UMBRA_GATE_ENTRY,
-				     session_gate_va(ss, 0, (unsigned)i), ss->inst, &all[i]);
+		ret = gate_entry(s->gate, page + i * UMBRA_GATE_ENTRY,
+				 session_gate_va(ss, 0, (unsigned)i), ss->inst, &all[i]);
 		if (ret)
 			return err_set(e, ret, "session %s: gate out of reach", ss->name);
 	}
@@ -62,11 +62,11 @@ void session_free_range(struct sessions *s, struct session *ss)
 
 	for (i = 0; i < ss->text_pages + GATE_PAGES; i++) {
 		if (ss->page_gpa[i])
-			pvm_page_free(s->pvm, ss->page_gpa[i]);
+			gate_page_free(s->gate, ss->page_gpa[i]);
 		ss->page_gpa[i] = 0;
 	}
 	if (ss->inst)
-		pvm_instance_remove(s->pvm, ss->inst);
+		gate_caller_remove(s->gate, ss->inst);
 	ss->inst = 0;
 	ss->va = 0;
 }
@@ -96,9 +96,9 @@ static int fill_gates(struct sessions *s, struct driver *d, u8 *page, struct err
 	int ret;
 
 	for (i = 0; i < d->n_gates; i++) {
-		ret = pvm_gate_entry(s->pvm, page + d->gates[i].slot * UMBRA_GATE_ENTRY,
-				     session_gate_va(d->session, d->gate_page, d->gates[i].slot),
-				     d->inst, catalog_find(d->gates[i].symbol));
+		ret = gate_entry(s->gate, page + d->gates[i].slot * UMBRA_GATE_ENTRY,
+				 session_gate_va(d->session, d->gate_page, d->gates[i].slot),
+				 d->inst, catalog_find(d->gates[i].symbol));
 		if (ret)
 			return err_set(e, ret, "%s: gate out of reach", d->path);
 	}

@@ -37,7 +37,7 @@ static int unknown(const char *option, const char *whole, const char *word,
 
 /* --- disk ---------------------------------------------------------------------------------- */
 
-static int disk_serial(struct run_disk *d, const char *s, const char *value, struct err *e)
+static int disk_serial(struct spec_disk *d, const char *s, const char *value, struct err *e)
 {
 	size_t len = strlen(value);
 
@@ -52,7 +52,7 @@ static int disk_serial(struct run_disk *d, const char *s, const char *value, str
 	return d->serial ? 0 : err_set(e, -ENOMEM, "out of memory");
 }
 
-static int disk_queues(struct run_disk *d, const char *s, const char *value, struct err *e)
+static int disk_queues(struct spec_disk *d, const char *s, const char *value, struct err *e)
 {
 	char *end;
 	unsigned long n = strtoul(value, &end, 10);
@@ -65,7 +65,7 @@ static int disk_queues(struct run_disk *d, const char *s, const char *value, str
 }
 
 /* 1: @word is an option and was taken; 0: it is none; -errno. */
-static int disk_word(struct run_disk *d, const char *s, const char *word, struct err *e)
+static int disk_word(struct spec_disk *d, const char *s, const char *word, struct err *e)
 {
 	const char *value;
 	int ret = 0;
@@ -90,7 +90,7 @@ static int disk_word(struct run_disk *d, const char *s, const char *word, struct
 }
 
 /* What only a disk that this process serves has; the back end has the rest. */
-static int check_vhost_user(const struct run_disk *d, const char *s, struct err *e)
+static int check_vhost_user(const struct spec_disk *d, const char *s, struct err *e)
 {
 	const char *word = d->readonly	? "ro"
 			   : d->direct	? "direct"
@@ -107,16 +107,16 @@ static int check_vhost_user(const struct run_disk *d, const char *s, struct err 
 }
 
 /* From the right: a comma in a file's name is part of it unless a known word follows. */
-int parse_disk(struct run_options *o, const char *s, struct err *e)
+int parse_disk(struct guest_spec *o, const char *s, struct err *e)
 {
 	static const char *const known[] = { "ro", "direct", "serial", "queues", "aio", NULL };
-	struct run_disk *d = &o->disks[o->n_disks];
+	struct spec_disk *d = &o->disks[o->n_disks];
 	const char *path;
 	char *comma;
 	int ret;
 
-	if (o->n_disks == RUN_MAX_DISKS)
-		return err_set(e, -EINVAL, "--disk %s: at most %d disks", s, RUN_MAX_DISKS);
+	if (o->n_disks == SPEC_MAX_DISKS)
+		return err_set(e, -EINVAL, "--disk %s: at most %d disks", s, SPEC_MAX_DISKS);
 	path = value_of(s, "vhost-user");
 	d->vhost_user = path != NULL;
 	d->path = strdup(path ? path : s);
@@ -148,7 +148,7 @@ int parse_disk(struct run_options *o, const char *s, struct err *e)
 
 /* --- console and ports --------------------------------------------------------------------- */
 
-static int parse_endpoint(struct run_options *o, struct run_endpoint *end, const char *option,
+static int parse_endpoint(struct guest_spec *o, struct spec_endpoint *end, const char *option,
 			  const char *whole, const char *s, struct err *e)
 {
 	static const char *const known[] = { "stdio", "attach", "pty", "socket", "file", NULL };
@@ -156,19 +156,19 @@ static int parse_endpoint(struct run_options *o, struct run_endpoint *end, const
 
 	end->path = NULL;
 	if (!strcmp(s, "stdio")) {
-		end->kind = RUN_STDIO;
+		end->kind = SPEC_STDIO;
 		return 0;
 	}
 	if (!strcmp(s, "attach")) {
-		end->kind = RUN_ATTACH;
+		end->kind = SPEC_ATTACH;
 		return 0;
 	}
 	if (!strcmp(s, "pty")) {
-		end->kind = RUN_PTY;
+		end->kind = SPEC_PTY;
 		return 0;
 	}
 	path = value_of(s, "socket");
-	end->kind = path ? RUN_SOCKET : RUN_FILE;
+	end->kind = path ? SPEC_SOCKET : SPEC_FILE;
 	if (!path)
 		path = value_of(s, "file");
 	if (!path)
@@ -180,20 +180,20 @@ static int parse_endpoint(struct run_options *o, struct run_endpoint *end, const
 	return end->path ? 0 : err_set(e, -ENOMEM, "out of memory");
 }
 
-int parse_console(struct run_options *o, const char *s, struct err *e)
+int parse_console(struct guest_spec *o, const char *s, struct err *e)
 {
 	o->console_given = o->virtio_console = true;
 	return parse_endpoint(o, &o->console, "--console", s, s, e);
 }
 
-int parse_port(struct run_options *o, const char *s, struct err *e)
+int parse_port(struct guest_spec *o, const char *s, struct err *e)
 {
-	struct run_port *p = &o->ports[o->n_ports];
+	struct spec_port *p = &o->ports[o->n_ports];
 	size_t len = strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
 	int ret;
 
-	if (o->n_ports == RUN_MAX_PORTS)
-		return err_set(e, -EINVAL, "--port %s: at most %d ports", s, RUN_MAX_PORTS);
+	if (o->n_ports == SPEC_MAX_PORTS)
+		return err_set(e, -EINVAL, "--port %s: at most %d ports", s, SPEC_MAX_PORTS);
 	if (!len || len > 60 || s[len] != '=')
 		return err_set(
 			e, -EINVAL,
@@ -210,7 +210,7 @@ int parse_port(struct run_options *o, const char *s, struct err *e)
 			return err_set(e, -EINVAL, "--port %s: there are two ports of that name",
 				       s);
 	ret = parse_endpoint(o, &p->end, "--port", s, s + len + 1, e);
-	if (!ret && (p->end.kind == RUN_STDIO || p->end.kind == RUN_ATTACH))
+	if (!ret && (p->end.kind == SPEC_STDIO || p->end.kind == SPEC_ATTACH))
 		return err_set(
 			e, -EINVAL,
 			"--port %s: the terminal and `vmm console` are for the console; want pty, "

@@ -11,7 +11,7 @@
 #define HUGE_2M	   (2ULL << 20)
 #define HUGE_1G	   (1ULL << 30)
 
-static int take_word(struct run_options *o, const char *s, const char *word, struct err *e)
+static int take_word(struct guest_spec *o, const char *s, const char *word, struct err *e)
 {
 	static const char *const known[] = { "shared", "hugepages", NULL };
 	static const char huge[] = "hugepages=";
@@ -37,7 +37,7 @@ static int take_word(struct run_options *o, const char *s, const char *word, str
 		       near ? near : "", near ? "\"?" : "");
 }
 
-int parse_memory(struct run_options *o, const char *s, struct err *e)
+int parse_memory(struct guest_spec *o, const char *s, struct err *e)
 {
 	const char *next = s;
 	size_t len;

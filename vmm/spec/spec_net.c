@@ -50,12 +50,12 @@ static int parse_address(const char *s, size_t len, u32 *addr, u16 *port)
 }
 
 /* tcp:[ADDRESS:]PORT-[ADDRESS]:PORT */
-static int parse_forward(struct run_net *n, const char *s)
+static int parse_forward(struct spec_net *n, const char *s)
 {
-	struct run_forward *f = &n->forwards[n->n_forwards];
+	struct spec_forward *f = &n->forwards[n->n_forwards];
 	const char *dash;
 
-	if (n->n_forwards == RUN_MAX_FORWARDS)
+	if (n->n_forwards == SPEC_MAX_FORWARDS)
 		return -ENOSPC;
 	f->udp = !strncmp(s, "udp:", 4);
 	if (!f->udp && strncmp(s, "tcp:", 4) != 0)
@@ -82,7 +82,7 @@ static int hex_digit(char c)
 	return at ? (int)(at - digits) : -1;
 }
 
-static int parse_mac(struct run_net *n, const char *s)
+static int parse_mac(struct spec_net *n, const char *s)
 {
 	for (size_t i = 0; i < sizeof(n->mac); i++, s += 3) {
 		int high = hex_digit(s[0]), low = high < 0 ? -1 : hex_digit(s[1]);
@@ -96,7 +96,7 @@ static int parse_mac(struct run_net *n, const char *s)
 	return n->mac_given ? 0 : -EINVAL;
 }
 
-static int net_word(struct run_net *n, const char *s, const char *word, struct err *e)
+static int net_word(struct spec_net *n, const char *s, const char *word, struct err *e)
 {
 	static const char *const known[] = { "tftp", "bootfile", "hostfwd", "mac", NULL };
 	const char *value = strchr(word, '=');
@@ -118,7 +118,7 @@ static int net_word(struct run_net *n, const char *s, const char *word, struct e
 		ret = parse_forward(n, value);
 		if (ret == -ENOSPC)
 			return err_set(e, -EINVAL, "--net %s: at most %d hostfwd", s,
-				       RUN_MAX_FORWARDS);
+				       SPEC_MAX_FORWARDS);
 		return ret ? err_set(e, ret,
 				     "--net %s: hostfwd wants tcp:[ADDRESS:]PORT-[ADDRESS]:PORT, "
 				     "or udp:",
@@ -140,7 +140,7 @@ static int net_word(struct run_net *n, const char *s, const char *word, struct e
 			      : "user[,tftp=DIR][,bootfile=F][,hostfwd=tcp:PORT-:PORT][,mac=M]");
 }
 
-int parse_net_text(struct run_net *n, const char *s, struct err *e)
+int parse_net_text(struct spec_net *n, const char *s, struct err *e)
 {
 	char *rest, *word;
 	int ret;
@@ -168,7 +168,7 @@ int parse_net_text(struct run_net *n, const char *s, struct err *e)
  * "user,tftp=DIR" with DIR where it leads from o->base: the helper process gets the option as a text,
  * and knows no base. NULL: no memory.
  */
-static const char *rebased(struct run_options *o, const char *s)
+static const char *rebased(struct guest_spec *o, const char *s)
 {
 	static const char key[] = ",tftp=";
 	char *text;
@@ -190,10 +190,11 @@ static const char *rebased(struct run_options *o, const char *s)
 	return s;
 }
 
-int parse_net(struct run_options *o, const char *s, struct err *e)
+int parse_net(struct guest_spec *o, const char *s, struct err *e)
 {
-	if (o->n_nets == RUN_MAX_NETS)
-		return err_set(e, -EINVAL, "--net %s: at most %d network devices", s, RUN_MAX_NETS);
+	if (o->n_nets == SPEC_MAX_NETS)
+		return err_set(e, -EINVAL, "--net %s: at most %d network devices", s,
+			       SPEC_MAX_NETS);
 	s = rebased(o, s);
 	if (!s)
 		return err_set(e, -ENOMEM, "out of memory");

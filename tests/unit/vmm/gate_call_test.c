@@ -21,24 +21,24 @@
 static void names_share_and_return_their_bytes(void **state)
 {
 	static char arena[64 * 1024]; /* 1024 chunks, 64 for each owner */
-	struct names *n;
+	struct lent_names *n;
 	char text[200];
 	u32 a, b, c;
 
 	(void)state;
-	assert_int_equal(names_create(&n, arena, sizeof(arena)), 0);
-	a = names_get(n, 1, "lime");
-	b = names_get(n, 1, "lime");
-	c = names_get(n, 2, "lime");
+	assert_int_equal(lent_names_create(&n, arena, sizeof(arena)), 0);
+	a = lent_names_get(n, 1, "lime");
+	b = lent_names_get(n, 1, "lime");
+	c = lent_names_get(n, 2, "lime");
 	assert_int_not_equal(a, 0);
 	assert_int_equal(a, b);
 	assert_int_not_equal(a, c);
 	assert_string_equal(arena + a, "lime");
-	names_put(n, 1, a);
+	lent_names_put(n, 1, a);
 	assert_string_equal(arena + a, "lime");
-	assert_int_equal(names_get(n, 1, "lime"), a);
-	names_put(n, 1, a);
-	names_put(n, 1, a);
+	assert_int_equal(lent_names_get(n, 1, "lime"), a);
+	lent_names_put(n, 1, a);
+	lent_names_put(n, 1, a);
 	/* all of it can be had again and again */
 	memset(text, 'x', sizeof(text));
 	text[150] = 0;
@@ -48,16 +48,16 @@ static void names_share_and_return_their_bytes(void **state)
 		for (;; got++) {
 			snprintf(text, 4, "%03u", got);
 			text[3] = 'x';
-			if (!names_get(n, 3, text))
+			if (!lent_names_get(n, 3, text))
 				break;
 		}
 		assert_int_equal(got, 64 / 3);
 		/* another owner's share is its own */
-		assert_int_not_equal(names_get(n, 4, "mine"), 0);
-		names_drop(n, 3);
+		assert_int_not_equal(lent_names_get(n, 4, "mine"), 0);
+		lent_names_drop(n, 3);
 	}
 	assert_string_equal(arena + c, "lime");
-	names_destroy(n);
+	lent_names_destroy(n);
 }
 
 static void agent_takes_the_place_of_rdinit(void **state)
@@ -95,7 +95,7 @@ static void agent_takes_the_place_of_rdinit(void **state)
 
 /* A PVM without a machine: two instances of one session, and memory for frames and answers. */
 struct fixture {
-	struct pvm p;
+	struct gate p;
 	struct policy *policy;
 	unsigned one, two;
 };
@@ -112,7 +112,7 @@ static int make_pvm(void **state)
 				   "files = ( { from = \"/\"; to = \"/data/a\"; } );\n"
 				   "names = { misc = \"a-%s\"; }; default = \"deny\"; }; };\n";
 	struct fixture *f = calloc(1, sizeof(*f));
-	struct pvm *p = &f->p;
+	struct gate *p = &f->p;
 
 	p->now = no_time;
 	p->frames = calloc(UMBRA_FRAMES, sizeof(*p->frames));
@@ -120,11 +120,11 @@ static int make_pvm(void **state)
 	p->arena = calloc(1, UMBRA_ARENA_SIZE);
 	pthread_rwlock_init(&p->instances_lock, NULL);
 	pthread_mutex_init(&p->ledger_lock, NULL);
-	assert_int_equal(names_create(&p->names, p->arena, UMBRA_ARENA_SIZE), 0);
+	assert_int_equal(lent_names_create(&p->names, p->arena, UMBRA_ARENA_SIZE), 0);
 	assert_int_equal(record_create(&p->rec, NULL, NULL), 0);
 	assert_int_equal(policy_parse(&f->policy, "p", text, NULL), 0);
-	f->one = (unsigned)pvm_instance_add(p, policy_session(f->policy, "a"), "a", "one");
-	f->two = (unsigned)pvm_instance_add(p, policy_session(f->policy, "a"), "a", "two");
+	f->one = (unsigned)gate_caller_add(p, policy_session(f->policy, "a"), "a", "one");
+	f->two = (unsigned)gate_caller_add(p, policy_session(f->policy, "a"), "a", "two");
 	*state = f;
 	return 0;
 }
@@ -133,10 +133,10 @@ static int free_pvm(void **state)
 {
 	struct fixture *f = *state;
 
-	pvm_instance_remove(&f->p, f->one);
-	pvm_instance_remove(&f->p, f->two);
+	gate_caller_remove(&f->p, f->one);
+	gate_caller_remove(&f->p, f->two);
 	record_close(f->p.rec, NULL);
-	names_destroy(f->p.names);
+	lent_names_destroy(f->p.names);
 	policy_free(f->policy);
 	free(f->p.frames);
 	free(f->p.answers);
@@ -155,7 +155,7 @@ static void put_name(struct umbra_frame *f, const char *name)
 
 static s64 call(struct fixture *f, unsigned frame, unsigned inst, const char *fn)
 {
-	return pvm_call(&f->p, frame, UMBRA_ID(inst, catalog_index(catalog_find(fn))));
+	return gate_call(&f->p, frame, UMBRA_ID(inst, catalog_index(catalog_find(fn))));
 }
 
 static void a_path_is_answered_by_root_and_name(void **state)
@@ -191,8 +191,8 @@ static void strings_outside_the_frame_are_not_read(void **state)
 	}
 	assert_int_equal(call(f, UMBRA_FRAMES, f->one, "filp_open"), -EINVAL);
 	assert_int_equal(call(f, 0, 99, "filp_open"), -EINVAL);
-	assert_int_equal(pvm_call(&f->p, 0, UMBRA_ID(f->one, 4000)), -EINVAL);
-	assert_int_equal(pvm_result(&f->p, UMBRA_FRAMES, 0), -EINVAL);
+	assert_int_equal(gate_call(&f->p, 0, UMBRA_ID(f->one, 4000)), -EINVAL);
+	assert_int_equal(gate_result(&f->p, UMBRA_FRAMES, 0), -EINVAL);
 }
 
 /* Register, fail or succeed, and take back: only what this instance did can be undone. */
@@ -210,20 +210,20 @@ static void the_ledger_undoes_what_was_done(void **state)
 	assert_int_equal(a->verdict, UMBRA_REWRITE);
 	assert_int_equal(a->flags, UMBRA_ANSWER_ARENA | UMBRA_ANSWER_RESULT);
 	assert_string_equal(f->p.arena + a->name.off, "a-lime");
-	assert_int_equal(pvm_instance_objects(&f->p, f->one), 0);
+	assert_int_equal(gate_caller_objects(&f->p, f->one), 0);
 	fr->ret = (u64)-EBUSY;
-	assert_int_equal(pvm_result(&f->p, 1, id), 0);
-	assert_int_equal(pvm_instance_objects(&f->p, f->one), 0);
+	assert_int_equal(gate_result(&f->p, 1, id), 0);
+	assert_int_equal(gate_caller_objects(&f->p, f->one), 0);
 
 	assert_int_equal(call(f, 1, f->one, "misc_register"), 0);
 	fr->ret = 0;
 	/* of another instance: not believed */
-	assert_int_equal(pvm_result(&f->p, 1, UMBRA_ID(f->two, 0)), 0);
-	assert_int_equal(pvm_instance_objects(&f->p, f->one), 0);
-	assert_int_equal(pvm_result(&f->p, 1, id), 0);
-	assert_int_equal(pvm_instance_objects(&f->p, f->one), 1);
-	assert_int_equal(pvm_result(&f->p, 1, id), 0);
-	assert_int_equal(pvm_instance_objects(&f->p, f->one), 1);
+	assert_int_equal(gate_result(&f->p, 1, UMBRA_ID(f->two, 0)), 0);
+	assert_int_equal(gate_caller_objects(&f->p, f->one), 0);
+	assert_int_equal(gate_result(&f->p, 1, id), 0);
+	assert_int_equal(gate_caller_objects(&f->p, f->one), 1);
+	assert_int_equal(gate_result(&f->p, 1, id), 0);
+	assert_int_equal(gate_caller_objects(&f->p, f->one), 1);
 
 	assert_int_equal(call(f, 1, f->two, "misc_deregister"), 0);
 	assert_int_equal(a->verdict, UMBRA_PASS);
@@ -231,7 +231,7 @@ static void the_ledger_undoes_what_was_done(void **state)
 	assert_int_equal(call(f, 1, f->one, "misc_deregister"), 0);
 	assert_int_equal(a->flags, UMBRA_ANSWER_RESTORE | UMBRA_ANSWER_RESULT);
 	assert_int_equal(a->value, (s64)0xffffffffc0001234);
-	assert_int_equal(pvm_instance_objects(&f->p, f->one), 0);
+	assert_int_equal(gate_caller_objects(&f->p, f->one), 0);
 }
 
 /* The kernel reads a device's name until its unregister has come back. */
@@ -246,7 +246,7 @@ static void a_name_lives_until_the_kernel_has_let_go(void **state)
 	put_name(&f->p.frames[1], "lime");
 	f->p.frames[1].args[0] = 0x1000;
 	assert_int_equal(call(f, 1, f->one, "misc_register"), 0);
-	assert_int_equal(pvm_result(&f->p, 1, reg), 0);
+	assert_int_equal(gate_result(&f->p, 1, reg), 0);
 	off = a[1].name.off;
 	/* one is in misc_deregister() when two registers */
 	assert_int_equal(call(f, 1, f->one, "misc_deregister"), 0);
@@ -254,7 +254,7 @@ static void a_name_lives_until_the_kernel_has_let_go(void **state)
 	assert_int_equal(call(f, 2, f->two, "misc_register"), 0);
 	assert_int_not_equal(a[2].name.off, off);
 	assert_string_equal(f->p.arena + off, "a-lime");
-	assert_int_equal(pvm_result(&f->p, 1, undo), 0);
+	assert_int_equal(gate_result(&f->p, 1, undo), 0);
 	put_name(&f->p.frames[3], "third");
 	assert_int_equal(call(f, 3, f->two, "misc_register"), 0);
 	assert_int_equal(a[3].name.off, off);
@@ -272,9 +272,9 @@ static void one_driver_cannot_use_up_what_all_share(void **state)
 		put_name(&f->p.frames[0], "x");
 		f->p.frames[0].args[0] = 0x1000;
 		assert_int_equal(call(f, 0, f->one, "misc_register"), 0);
-		assert_int_equal(pvm_result(&f->p, 0, id), 0);
+		assert_int_equal(gate_result(&f->p, 0, id), 0);
 	}
-	assert_int_equal(pvm_instance_objects(&f->p, f->one), 1);
+	assert_int_equal(gate_caller_objects(&f->p, f->one), 1);
 	for (i = 0; i < OBJECTS_MAX + 10; i++) {
 		snprintf(name, sizeof(name), "n%u", i);
 		put_name(&f->p.frames[0], name);
@@ -282,7 +282,7 @@ static void one_driver_cannot_use_up_what_all_share(void **state)
 		assert_int_equal(call(f, 0, f->one, "misc_register"), 0);
 		if (f->p.answers[0].verdict == UMBRA_DENY)
 			break;
-		assert_int_equal(pvm_result(&f->p, 0, id), 0);
+		assert_int_equal(gate_result(&f->p, 0, id), 0);
 	}
 	assert_true(i < OBJECTS_MAX);
 	put_name(&f->p.frames[0], "mine");
@@ -302,7 +302,7 @@ static void a_foreign_root_never_passes(void **state)
 				      "version = 1; sessions = { a = { default = \"pass\"; }; };",
 				      NULL),
 			 0);
-	pvm_instance_set_policy(&f->p, f->one, policy_session(open, "a"));
+	gate_caller_set_policy(&f->p, f->one, policy_session(open, "a"));
 	put_name(fr, "/etc/x");
 	assert_int_equal(call(f, 0, f->one, "filp_open"), 0);
 	assert_int_equal(a->verdict, UMBRA_PASS);
@@ -314,7 +314,7 @@ static void a_foreign_root_never_passes(void **state)
 	assert_int_equal(a->flags, UMBRA_ANSWER_IN_ROOT);
 	assert_string_equal(a->data + a->root.off, "/");
 	assert_string_equal(a->data + a->name.off, "etc/x");
-	pvm_instance_set_policy(&f->p, f->one, policy_session(f->policy, "a"));
+	gate_caller_set_policy(&f->p, f->one, policy_session(f->policy, "a"));
 	policy_free(open);
 }
 

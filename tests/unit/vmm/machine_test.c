@@ -323,7 +323,7 @@ static void test_door(void **state)
 
 static int run_platform(struct ctx *t)
 {
-	static const struct run_options o;
+	static const struct guest_spec o;
 	struct platform *p;
 	int code;
 
@@ -406,7 +406,7 @@ static u64 read_msr(const struct vcpu *v, u32 index)
 
 static void test_reset(void **state)
 {
-	static const struct run_options o;
+	static const struct guest_spec o;
 	struct platform *p;
 	struct err e = { "" };
 	struct ctx t;

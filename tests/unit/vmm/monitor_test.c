@@ -36,7 +36,7 @@ struct fixture {
 	struct machine *m;
 	struct monitor *mon;
 	struct platform *platform;
-	struct run_options o;
+	struct guest_spec o;
 	struct client *c;
 	pthread_t thread;
 	char name[32], disk[32];

@@ -18,7 +18,7 @@
 #include "vmm/spec/spec.h"
 
 /* argv is writable, and strings of *o point into it: it lasts until the next call. */
-static int parse(struct run_options *o, struct err *e, const char *const *args)
+static int parse(struct guest_spec *o, struct err *e, const char *const *args)
 {
 	static char arena[4096];
 	char *argv[20] = { NULL };
@@ -41,7 +41,7 @@ static void test_good(void **state)
 {
 	const char *net = "user,tftp=/t,bootfile=b,hostfwd=tcp:2222-:22,"
 			  "hostfwd=udp:0.0.0.0:53-10.0.2.9:54,mac=52:55:00:0a:0B:0c";
-	struct run_options o;
+	struct guest_spec o;
 	struct err e;
 
 	(void)state;
@@ -49,8 +49,8 @@ static void test_good(void **state)
 	assert_int_equal(o.memory, 256ULL << 20);
 	assert_int_equal(o.cpus, 1);
 	assert_string_equal(o.append, "");
-	assert_false(run_options_sessions(&o));
-	run_options_free(&o);
+	assert_false(guest_spec_has_sessions(&o));
+	guest_spec_free(&o);
 	assert_int_equal(PARSE("--kernel=k", "--memory", "1G", "--cpus=4", "--disk", "a,b.img,ro",
 			       "--disk", "c,d.img", "--disk",
 			       "e,direct,serial=A.b,queues=3,aio=threads", "--no-kaslr", "--stats",
@@ -76,22 +76,22 @@ static void test_good(void **state)
 	assert_string_equal(o.drivers[0].params, "path=/a,format=lime");
 	assert_null(o.drivers[1].instance);
 	assert_null(o.drivers[1].params);
-	assert_true(run_options_sessions(&o));
-	run_options_free(&o);
+	assert_true(guest_spec_has_sessions(&o));
+	guest_spec_free(&o);
 	assert_int_equal(PARSE("--kernel=k", "--console", "socket=/s", "--port", "a.b=file=/x=y",
 			       "--port", "c=pty"),
 			 0);
 	assert_true(o.virtio_console);
-	assert_int_equal(o.console.kind, RUN_SOCKET);
+	assert_int_equal(o.console.kind, SPEC_SOCKET);
 	assert_string_equal(o.console.path, "/s");
 	assert_int_equal(o.n_ports, 2);
 	assert_string_equal(o.ports[0].name, "a.b");
-	assert_int_equal(o.ports[0].end.kind, RUN_FILE);
+	assert_int_equal(o.ports[0].end.kind, SPEC_FILE);
 	assert_string_equal(o.ports[0].end.path, "/x=y");
-	assert_int_equal(o.ports[1].end.kind, RUN_PTY);
-	run_options_free(&o);
+	assert_int_equal(o.ports[1].end.kind, SPEC_PTY);
+	guest_spec_free(&o);
 	assert_int_equal(PARSE("--kernel=k", "--port", "a=pty", "--port", "a=pty"), -EINVAL);
-	run_options_free(&o);
+	guest_spec_free(&o);
 	assert_int_equal(PARSE("--kernel=k", "--net", net, "--net", "tap=tap0"), 0);
 	assert_int_equal(o.n_nets, 2);
 	assert_string_equal(o.nets[0].tftp, "/t");
@@ -105,25 +105,25 @@ static void test_good(void **state)
 	assert_int_equal(o.nets[0].forwards[1].guest_addr, 0x0a000209);
 	assert_memory_equal(o.nets[0].mac, "\x52\x55\0\x0a\x0b\x0c", 6);
 	assert_string_equal(o.nets[1].tap, "tap0");
-	run_options_free(&o);
+	guest_spec_free(&o);
 	assert_int_equal(PARSE("--kernel=k", "--memory", "2G,hugepages=1G,shared"), 0);
 	assert_int_equal(o.memory, 2ULL << 30);
 	assert_int_equal(o.huge_page, 1ULL << 30);
 	assert_true(o.memory_shared);
-	run_options_free(&o);
+	guest_spec_free(&o);
 	assert_int_equal(PARSE("--kernel=k", "--memory", "64M,hugepages"), 0);
 	assert_int_equal(o.huge_page, 2ULL << 20);
-	assert_false(run_options_share_memory(&o));
-	run_options_free(&o);
+	assert_false(guest_spec_shares_memory(&o));
+	guest_spec_free(&o);
 	assert_int_equal(PARSE("--kernel=k", "--disk", "vhost-user=/a,b.sock,queues=3"), 0);
 	assert_string_equal(o.disks[0].path, "/a,b.sock");
 	assert_true(o.disks[0].vhost_user);
 	assert_int_equal(o.disks[0].queues, 3);
-	assert_true(run_options_share_memory(&o));
-	run_options_free(&o);
+	assert_true(guest_spec_shares_memory(&o));
+	guest_spec_free(&o);
 	assert_int_equal(PARSE("--help"), 0);
 	assert_true(o.help);
-	run_options_free(&o);
+	guest_spec_free(&o);
 }
 
 static void test_bad(void **state)
@@ -191,7 +191,7 @@ static void test_bad(void **state)
 		{ "run", "--kernel", "", "no file" },
 		{ "run", "-x", NULL, "unknown option" },
 	};
-	struct run_options o;
+	struct guest_spec o;
 	struct err e;
 
 	(void)state;
@@ -201,7 +201,7 @@ static void test_bad(void **state)
 		assert_int_equal(parse(&o, &e, args), -EINVAL);
 		if (!strstr(e.text, bad[i][3]))
 			fail_msg("\"%s\" does not say \"%s\"", e.text, bad[i][3]);
-		run_options_free(&o);
+		guest_spec_free(&o);
 	}
 }
 
@@ -234,13 +234,13 @@ static void test_bad_config(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
-		struct run_options o = { 0 };
+		struct guest_spec o = { 0 };
 
 		assert_int_equal(parse_config_text(&o, "x.conf", NULL, bad[i][0], &e), -EINVAL);
 		if (!strstr(e.text, bad[i][1]))
 			fail_msg("\"%s\" does not say \"%s\"", e.text, bad[i][1]);
 		assert_null(o.base);
-		run_options_free(&o);
+		guest_spec_free(&o);
 	}
 }
 
@@ -278,7 +278,7 @@ static void test_config(void **state)
 		"net = [ \"user,tftp=t,bootfile=b\", \"user,tftp=/t\" ];\n"
 		"driver = \"a:m.ko,x=y\"; port = \"p=file=q\"; firmware-log = \"l\";\n");
 	char at[64];
-	struct run_options o;
+	struct guest_spec o;
 	struct err e;
 
 	(void)state;
@@ -304,7 +304,7 @@ static void test_config(void **state)
 	assert_true(o.disks[1].readonly);
 	assert_string_equal(o.disks[2].path, "/b.img");
 	assert_string_equal(o.disks[3].path, "c.img");
-	assert_int_equal(o.console.kind, RUN_SOCKET);
+	assert_int_equal(o.console.kind, SPEC_SOCKET);
 	assert_string_equal(o.console.path + strlen(at), "/s");
 	assert_string_equal(o.ports[0].end.path + strlen(at), "/q");
 	assert_string_equal(o.drivers[0].path + strlen(at), "/m.ko");
@@ -314,11 +314,11 @@ static void test_config(void **state)
 	assert_string_equal(o.nets[0].bootfile, "b");
 	assert_non_null(strstr(o.nets[0].text, o.nets[0].tftp));
 	assert_string_equal(o.nets[1].tftp, "/t");
-	run_options_free(&o);
+	guest_spec_free(&o);
 	remove_config(path);
 	assert_int_equal(PARSE("--config", path), -ENOENT);
 	assert_non_null(strstr(e.text, "x.conf: cannot open the configuration"));
-	run_options_free(&o);
+	guest_spec_free(&o);
 }
 
 /* The table is what --help, --config and completion stand on. */

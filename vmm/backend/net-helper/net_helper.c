@@ -9,7 +9,7 @@
 
 int main(int argc, char **argv)
 {
-	struct run_net n;
+	struct spec_net n;
 	struct err e = { "" };
 	enum confine_mode mode;
 	int ret;

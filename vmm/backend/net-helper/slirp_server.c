@@ -132,7 +132,7 @@ static struct in_addr address(u32 a)
 	return (struct in_addr){ .s_addr = htonl(a) };
 }
 
-static int set_up(struct user_net *u, const struct run_net *n, struct err *e)
+static int set_up(struct user_net *u, const struct spec_net *n, struct err *e)
 {
 	static const SlirpCb callbacks = {
 		.send_packet = on_send,
@@ -162,7 +162,7 @@ static int set_up(struct user_net *u, const struct run_net *n, struct err *e)
 	if (!u->slirp)
 		return err_set(e, -EIO, "--net %s: libslirp refuses to start", n->text);
 	for (size_t i = 0; i < n->n_forwards; i++) {
-		const struct run_forward *f = &n->forwards[i];
+		const struct spec_forward *f = &n->forwards[i];
 		u32 guest = f->guest_addr ? f->guest_addr : NETWORK + 15;
 
 		if (slirp_add_hostfwd(u->slirp, f->udp, address(f->host_addr), f->host_port,
@@ -233,7 +233,7 @@ static void serve(struct user_net *u)
 }
 
 /* After the ports are open, which may need root; what is to be served must be readable without. */
-static int confine_self(const struct run_net *n, enum confine_mode mode, const char *user,
+static int confine_self(const struct spec_net *n, enum confine_mode mode, const char *user,
 			struct err *e)
 {
 	int ret = confine_helper(mode, user, n->tftp, e);
@@ -245,7 +245,7 @@ static int confine_self(const struct run_net *n, enum confine_mode mode, const c
 	return ret;
 }
 
-int net_user_serve(const struct run_net *n, enum confine_mode confine, const char *user,
+int net_user_serve(const struct spec_net *n, enum confine_mode confine, const char *user,
 		   struct err *e)
 {
 	struct user_net *u = calloc(1, sizeof(*u));

@@ -17,7 +17,7 @@
  * one byte when all is set up, else an error for the user. @confine, @user: as net_open() has them.
  * 0 or -errno.
  */
-int net_user_serve(const struct run_net *n, enum confine_mode confine, const char *user,
+int net_user_serve(const struct spec_net *n, enum confine_mode confine, const char *user,
 		   struct err *e);
 
 #endif
