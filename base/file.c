@@ -53,7 +53,7 @@ int file_read_fd(int fd, const char *path, size_t max, u8 **data, size_t *len, s
 	}
 	buf = malloc((size_t)st.st_size);
 	if (!buf) {
-		ret = err_set(e, -ENOMEM, "%s: no memory for %lld bytes", path,
+		ret = err_set(e, -ENOMEM, "%s: out of memory for %lld bytes", path,
 			      (long long)st.st_size);
 		goto out;
 	}

@@ -90,11 +90,11 @@ int record_create(struct record **out, const char *path, struct err *e)
 	int ret = record_new(&r);
 
 	if (ret)
-		return err_set(e, ret, "no memory for the record of requests");
+		return err_set(e, ret, "out of memory for the record of requests");
 	if (path) {
 		r->path = strdup(path);
 		r->fd = r->path ? open_file(path, e)
-				: err_set(e, -ENOMEM, "no memory for the record of requests");
+				: err_set(e, -ENOMEM, "out of memory for the record of requests");
 		if (r->fd < 0) {
 			ret = r->fd;
 			record_free(r);

@@ -154,7 +154,7 @@ int record_read_some(struct record **out, const char *path, const struct record_
 	if (!ret)
 		buf = malloc(LINE_SIZE);
 	if (!buf) {
-		ret = err_set(e, -ENOMEM, "%s: no memory to read the record", path);
+		ret = err_set(e, -ENOMEM, "%s: out of memory while reading the record", path);
 		goto out;
 	}
 	good = read_lines(r, file, buf, f ? f : &all);

@@ -204,12 +204,12 @@ static int open_owned(struct kernel **out, const char *label, u8 *file, size_t l
 
 	if (!k) {
 		free(file);
-		return err_set(e, -ENOMEM, "%s: no memory", label);
+		return err_set(e, -ENOMEM, "%s: out of memory", label);
 	}
 	k->file = file;
 	k->file_len = len;
 	k->path = strdup(label);
-	ret = k->path ? parse(k, allow_opaque, e) : err_set(e, -ENOMEM, "%s: no memory", label);
+	ret = k->path ? parse(k, allow_opaque, e) : err_set(e, -ENOMEM, "%s: out of memory", label);
 	if (ret) {
 		kernel_close(k);
 		return ret;
@@ -251,7 +251,7 @@ int kernel_parse(struct kernel **out, const char *label, const void *data, size_
 		return err_set(e, -EINVAL, "%s: the file is empty", label);
 	copy = malloc(len);
 	if (!copy)
-		return err_set(e, -ENOMEM, "%s: no memory", label);
+		return err_set(e, -ENOMEM, "%s: out of memory", label);
 	memcpy(copy, data, len);
 	return open_owned(out, label, copy, len, allow_opaque, e);
 }

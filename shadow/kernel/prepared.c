@@ -100,7 +100,7 @@ static int map_tables(struct kernel *k, struct prepared *p, size_t room, u64 fil
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 	if (p->tables == MAP_FAILED) {
 		p->tables = NULL;
-		err_set(e, -ENOMEM, "%s: no memory", k->path);
+		err_set(e, -ENOMEM, "%s: out of memory", k->path);
 		return -ENOMEM;
 	}
 	p->h = (const struct prepared_header *)(const void *)p->tables;
@@ -183,13 +183,13 @@ int prepared_open(struct kernel **out, const char *path, int fd, unsigned uid, c
 
 	if (!k) {
 		close(fd);
-		return err_set(e, -ENOMEM, "%s: no memory", path);
+		return err_set(e, -ENOMEM, "%s: out of memory", path);
 	}
 	k->path = strdup(path);
 	k->prepared = calloc(1, sizeof(*k->prepared));
 	if (!k->path || !k->prepared) {
 		close(fd);
-		ret = err_set(e, -ENOMEM, "%s: no memory", path);
+		ret = err_set(e, -ENOMEM, "%s: out of memory", path);
 		goto fail;
 	}
 	k->prepared->fd = fd;
@@ -230,7 +230,7 @@ int prepared_unpack(struct kernel *k, struct err *e)
 	int ret;
 
 	if (buf == MAP_FAILED)
-		return err_set(e, -ENOMEM, "no memory for the %zu bytes of the kernel",
+		return err_set(e, -ENOMEM, "out of memory for the %zu bytes of the kernel",
 			       k->image_len);
 	madvise(buf, k->image_len, MADV_HUGEPAGE);
 	ret = prepared_read(k, buf, false, e);

@@ -83,7 +83,7 @@ static int redirect(u8 *data, const struct link_plan *p, const struct link_addre
 	int ret = 0;
 
 	if (!targets)
-		return err_set(e, -ENOMEM, "%s: no memory", p->module->label);
+		return err_set(e, -ENOMEM, "%s: out of memory", p->module->label);
 	for (size_t i = 0; !ret && i < p->n_imports; i++)
 		if (p->imports[i].target == TARGET_SHADOW)
 			ret = find_target(p, a, &p->imports[i], &targets[i], e);
@@ -110,7 +110,7 @@ int link_emit(const struct link_plan *p, const struct link_addresses *a, const c
 		return ret;
 	c.data = malloc(m->len);
 	if (!c.data)
-		return err_set(e, -ENOMEM, "%s: no memory", m->label);
+		return err_set(e, -ENOMEM, "%s: out of memory", m->label);
 	memcpy(c.data, m->data, m->len);
 	ret = redirect(c.data, p, a, e);
 	if (!ret)

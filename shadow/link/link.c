@@ -198,7 +198,7 @@ static int resolve_all(struct resolver *v)
 	p->renames = calloc(n + 1, sizeof(*p->renames));
 	p->provider_names = calloc(n + 1, MODULE_NAME_LEN);
 	if (!p->imports || !p->import_of || !p->renames || !p->provider_names)
-		return err_set(v->e, -ENOMEM, "%s: no memory", m->label);
+		return err_set(v->e, -ENOMEM, "%s: out of memory", m->label);
 	for (u32 i = 0; i < m->n_symbols; i++)
 		p->import_of[i] = NO_IMPORT;
 	for (u32 i = 1; !ret && i < m->n_symbols; i++) {
@@ -335,7 +335,7 @@ int link_plan_create(struct link_plan **out, const struct kernel *k, const struc
 	int ret;
 
 	if (!p)
-		return err_set(e, -ENOMEM, "%s: no memory", m->label);
+		return err_set(e, -ENOMEM, "%s: out of memory", m->label);
 	p->kernel = k;
 	p->module = m;
 	if (!k->loaded)

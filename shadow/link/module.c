@@ -93,7 +93,7 @@ static int check_overlap(const struct module *m, const Elf64_Ehdr *eh, struct er
 	int ret = 0;
 
 	if (!x)
-		return err_set(e, -ENOMEM, "%s: no memory", m->label);
+		return err_set(e, -ENOMEM, "%s: out of memory", m->label);
 	x[n++] = (struct extent){ 0, sizeof(*eh) };
 	x[n++] = (struct extent){ eh->e_shoff, eh->e_shoff + m->n_sections * sizeof(Elf64_Shdr) };
 	for (u32 i = 1; i < m->n_sections; i++) {
@@ -139,7 +139,7 @@ static int read_sections(struct module *m, struct err *e)
 		return damaged(m, e, "it has no section table");
 	m->sections = calloc(eh.e_shnum, sizeof(*m->sections));
 	if (!m->sections)
-		return err_set(e, -ENOMEM, "%s: no memory", m->label);
+		return err_set(e, -ENOMEM, "%s: out of memory", m->label);
 	m->n_sections = eh.e_shnum;
 	for (u32 i = 0; i < m->n_sections; i++) {
 		Elf64_Shdr *h = &m->sections[i].h;
@@ -322,12 +322,12 @@ static int parse_owned(struct module **out, const char *label, u8 *data, size_t 
 
 	if (!m) {
 		free(data);
-		return err_set(e, -ENOMEM, "%s: no memory", label);
+		return err_set(e, -ENOMEM, "%s: out of memory", label);
 	}
 	m->data = data;
 	m->len = len;
 	m->label = strdup(label);
-	ret = m->label ? parse(m, e) : err_set(e, -ENOMEM, "%s: no memory", label);
+	ret = m->label ? parse(m, e) : err_set(e, -ENOMEM, "%s: out of memory", label);
 	if (ret) {
 		module_close(m);
 		return ret;
@@ -371,7 +371,7 @@ int module_parse(struct module **out, const char *label, const void *data, size_
 		return err_set(e, -EFBIG, "%s: too large (%zu bytes)", label, len);
 	copy = malloc(len);
 	if (!copy)
-		return err_set(e, -ENOMEM, "%s: no memory", label);
+		return err_set(e, -ENOMEM, "%s: out of memory", label);
 	memcpy(copy, data, len);
 	return parse_owned(out, label, copy, len, e);
 }

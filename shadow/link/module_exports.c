@@ -118,7 +118,7 @@ int module_parse_exports(struct module *m, struct err *e)
 		return ret;
 	m->exports = calloc(n[0] + n[1], sizeof(*m->exports));
 	if (!m->exports || strmap_init(&m->export_map, n[0] + n[1]))
-		return err_set(e, -ENOMEM, "%s: no memory", m->label);
+		return err_set(e, -ENOMEM, "%s: out of memory", m->label);
 	m->n_exports = n[0] + n[1];
 	for (unsigned t = 0; !ret && t < 2; t++)
 		if (n[t])

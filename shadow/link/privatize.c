@@ -257,6 +257,6 @@ int privatize(struct copy *c, const struct module *m, u32 name_off, const char *
 	if (ret == -EFBIG)
 		return err_set(e, ret, "%s: its string tables are too large", m->label);
 	if (ret)
-		return err_set(e, ret, "%s: no memory", m->label);
+		return err_set(e, ret, "%s: out of memory", m->label);
 	return 0;
 }

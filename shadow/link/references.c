@@ -112,7 +112,7 @@ static int check_import(struct link_plan *p, const struct module_section *to, co
 	}
 	im->branches++;
 	if (add_site(p, import, rela_at, room))
-		return err_set(e, -ENOMEM, "%s: no memory", p->module->label);
+		return err_set(e, -ENOMEM, "%s: out of memory", p->module->label);
 	return 0;
 }
 

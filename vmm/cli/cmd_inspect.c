@@ -263,7 +263,7 @@ static int show(const struct inspection *in, const struct options *o)
 		ret = inspect_table(stdout, in->kernel, in->module, in->plan,
 				    tty ? terminal_width() : 0, tty && !getenv("NO_COLOR"));
 	if (ret || fflush(stdout))
-		return inspect_fail(ret ? "no memory" : "the output could not be written");
+		return inspect_fail(ret ? "out of memory" : "the output could not be written");
 	return link_plan_refused(in->plan) ? INSPECT_REFUSED : INSPECT_LINKS;
 }
 

@@ -248,7 +248,7 @@ int cmd_kill(int argc, char **argv)
 	if (client_dial(&c, a.guest, &e))
 		return client_fail(&e);
 	name = strdup(client_name(c));
-	ret = name ? kill_guest(c, &e) : err_set(&e, -ENOMEM, "no memory");
+	ret = name ? kill_guest(c, &e) : err_set(&e, -ENOMEM, "out of memory");
 	for (unsigned tries = 0; ret == -EAGAIN && tries < 100; tries++) {
 		client_close(c);
 		c = NULL;

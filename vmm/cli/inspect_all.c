@@ -256,7 +256,7 @@ int inspect_all(const struct kernel *k, const char *dir, const struct link_rules
 		link_driver(&a, &a.list[i], 0);
 	a.link_ms = now_ms() - start;
 	if (json && print_json(&a, dir)) {
-		ret = inspect_fail("no memory");
+		ret = inspect_fail("out of memory");
 		goto out;
 	}
 	if (!json)

@@ -94,7 +94,7 @@ int client_list(char ***out, size_t *n, struct err *e)
 			names[(*n)++] = name;
 		} else {
 			free(name);
-			ret = err_set(e, -ENOMEM, "no memory");
+			ret = err_set(e, -ENOMEM, "out of memory");
 		}
 	}
 	if (d)
@@ -148,14 +148,14 @@ int client_dial(struct client **out, const char *name, struct err *e)
 	int ret;
 
 	if (!c)
-		return err_set(e, -ENOMEM, "no memory");
+		return err_set(e, -ENOMEM, "out of memory");
 	c->fd = -1;
 	c->timeout_ms = CLIENT_TIMEOUT_MS;
 	c->events = json_array();
 	if (!name)
 		ret = only_guest(&c->name, e);
 	else
-		ret = (c->name = strdup(name)) ? 0 : err_set(e, -ENOMEM, "no memory");
+		ret = (c->name = strdup(name)) ? 0 : err_set(e, -ENOMEM, "out of memory");
 	if (!ret)
 		ret = control_path(&path, c->name, false, e);
 	if (!ret) {

@@ -46,7 +46,7 @@ int control_dir(char **out, bool create, struct err *e)
 	else
 		n = asprintf(&dir, "%s/umbra", uid ? runtime : "/run");
 	if (n < 0)
-		return err_set(e, -ENOMEM, "no memory");
+		return err_set(e, -ENOMEM, "out of memory");
 	ret = lstat(dir, &st) ? -errno : 0;
 	if (ret == -ENOENT && create) {
 		ret = mkdir(dir, 0700) && errno != EEXIST ? -errno : 0;
@@ -85,7 +85,7 @@ int control_path(char **out, const char *name, bool create_dir, struct err *e)
 	ret = control_dir(&dir, create_dir, e);
 	if (ret)
 		return ret;
-	ret = asprintf(out, "%s/%s.sock", dir, name) < 0 ? err_set(e, -ENOMEM, "no memory") : 0;
+	ret = asprintf(out, "%s/%s.sock", dir, name) < 0 ? err_set(e, -ENOMEM, "out of memory") : 0;
 	free(dir);
 	return ret;
 }

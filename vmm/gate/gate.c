@@ -202,7 +202,7 @@ int gate_create(struct gate **out, struct machine *m, struct kernel *k, u64 kasl
 	int ret = -ENOMEM;
 
 	if (!p)
-		return err_set(e, -ENOMEM, "no memory for the PVM");
+		return err_set(e, -ENOMEM, "out of memory for the PVM");
 	p->m = m;
 	p->k = k;
 	p->kaslr = kaslr;
@@ -216,7 +216,7 @@ int gate_create(struct gate **out, struct machine *m, struct kernel *k, u64 kasl
 	pthread_mutex_init(&p->done_lock, NULL);
 	p->page_used = calloc(PAGES, 1);
 	if (!p->page_used) {
-		err_set(e, ret, "no memory for the PVM");
+		err_set(e, ret, "out of memory for the PVM");
 		goto fail;
 	}
 	ret = add_slots(p, e);
@@ -224,7 +224,7 @@ int gate_create(struct gate **out, struct machine *m, struct kernel *k, u64 kasl
 		goto fail;
 	ret = lent_names_create(&p->names, p->arena, UMBRA_ARENA_SIZE);
 	if (ret) {
-		err_set(e, ret, "no memory for the PVM");
+		err_set(e, ret, "out of memory for the PVM");
 		goto fail;
 	}
 	memset(p->pages, 0xcc, 4096);

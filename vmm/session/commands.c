@@ -65,7 +65,7 @@ static void driver_load(void *arg, struct control_request *r, const json_t *args
 	}
 	if (sessions_queue(s, d, false, answered, r)) {
 		sessions_drop_driver(s, d);
-		control_fail(r, "no memory");
+		control_fail(r, "out of memory");
 	}
 }
 
@@ -89,7 +89,7 @@ static void driver_unload(void *arg, struct control_request *r, const json_t *ar
 		return;
 	}
 	if (sessions_queue(s, d, true, answered, r))
-		control_fail(r, "no memory");
+		control_fail(r, "out of memory");
 }
 
 /* JSON takes UTF-8 only, file names anything. */

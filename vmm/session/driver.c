@@ -60,7 +60,7 @@ static int add_session(struct sessions *s, const char *name, struct session **ou
 	*out = ss;
 	return 0;
 nomem:
-	return err_set(e, -ENOMEM, "no memory for session %s", name);
+	return err_set(e, -ENOMEM, "out of memory for session %s", name);
 }
 
 int sessions_find_driver(struct sessions *s, const char *session, const char *instance,
@@ -102,7 +102,7 @@ static int kernel_params_text(const char *in, char **out, struct err *e)
 	char *text = calloc(len * 2 + 3, 2);
 
 	if (!text)
-		return err_set(e, -ENOMEM, "no memory");
+		return err_set(e, -ENOMEM, "out of memory");
 	if (strpbrk(in, "\"\n")) {
 		free(text);
 		return err_set(e, -EINVAL,
@@ -161,7 +161,7 @@ static int collect_gates(struct driver *d, struct err *e)
 	im = link_plan_imports(d->plan, &n);
 	d->gates = calloc(n + 1, sizeof(*d->gates));
 	if (!d->gates)
-		return err_set(e, -ENOMEM, "no memory for the gates of %s", d->path);
+		return err_set(e, -ENOMEM, "out of memory for the gates of %s", d->path);
 	for (i = 0; i < n; i++) {
 		const struct catalog_fn *fn;
 
@@ -200,7 +200,7 @@ int driver_plan(struct sessions *s, struct driver *d, bool expected, struct err 
 		n++;
 	prov = calloc(n + 1, sizeof(*prov));
 	if (!prov)
-		return err_set(e, -ENOMEM, "no memory for %s", d->path);
+		return err_set(e, -ENOMEM, "out of memory for %s", d->path);
 	for (n = 0, o = d->session->drivers; o && o != d; o = o->next)
 		if (o->state == DRIVER_LOADED || expected)
 			prov[n++] = (struct link_provider){ o->module, o->guest_name, o->suffix };
@@ -242,7 +242,7 @@ static int name_driver(struct sessions *s, struct driver *d, const char *instanc
 
 	d->instance = strdup(instance ? instance : module_name(d->module));
 	if (!d->instance)
-		return err_set(e, -ENOMEM, "no memory for %s", d->path);
+		return err_set(e, -ENOMEM, "out of memory for %s", d->path);
 	if (!word(d->instance))
 		return err_set(e, -EINVAL, "driver name \"%s\": letters, digits, _ and - only",
 			       d->instance);
@@ -284,12 +284,12 @@ int sessions_add_driver(struct sessions *s, const char *session, const char *ins
 		return ret;
 	d = calloc(1, sizeof(*d));
 	if (!d)
-		return err_set(e, -ENOMEM, "no memory for %s", path);
+		return err_set(e, -ENOMEM, "out of memory for %s", path);
 	d->session = ss;
 	d->order = SIZE_MAX;
 	d->path = strdup(path);
 	if (!d->path) {
-		ret = err_set(e, -ENOMEM, "no memory for %s", path);
+		ret = err_set(e, -ENOMEM, "out of memory for %s", path);
 		goto fail;
 	}
 	ret = fd < 0 ? module_open(&d->module, path, e) : module_open_fd(&d->module, fd, path, e);

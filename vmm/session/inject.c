@@ -143,7 +143,7 @@ int inject_archive(const char *release, const char *init, void **out, size_t *le
 	if (!ret)
 		ret = put_entry(&a, "TRAILER!!!", 0, NULL, 0);
 	if (ret) {
-		err_set(e, ret, "no memory for the guest's archive");
+		err_set(e, ret, "out of memory for the guest's archive");
 		goto out;
 	}
 	*out = a.data;

@@ -60,7 +60,7 @@ int sessions_reload_policy(struct sessions *s, int fd, const char *path, struct 
 		if (old)
 			s->old_policies = old;
 		policy_free(p);
-		return err_set(e, -ENOMEM, "no memory for the policy");
+		return err_set(e, -ENOMEM, "out of memory for the policy");
 	}
 	s->old_policies = old;
 	s->old_policies[s->n_old_policies++] = s->policy;

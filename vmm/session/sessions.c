@@ -53,7 +53,7 @@ static int prepare_archive(struct sessions *s, const struct guest_spec *o, struc
 	if (ret)
 		return ret;
 	s->cmdline = inject_cmdline(o->append);
-	return s->cmdline ? 0 : err_set(e, -ENOMEM, "no memory");
+	return s->cmdline ? 0 : err_set(e, -ENOMEM, "out of memory");
 }
 
 static int prepare_drivers(struct sessions *s, const struct guest_spec *o, struct err *e)
@@ -90,7 +90,7 @@ int sessions_prepare(struct sessions **out, struct machine *m, const struct gues
 		return ret;
 	s = calloc(1, sizeof(*s));
 	if (!s)
-		return err_set(e, -ENOMEM, "no memory for sessions");
+		return err_set(e, -ENOMEM, "out of memory for sessions");
 	s->m = m;
 	s->k = k;
 	s->kaslr = kaslr;
@@ -99,7 +99,7 @@ int sessions_prepare(struct sessions **out, struct machine *m, const struct gues
 	s->driver_wait = o->driver_wait;
 	s->ops_tail = &s->ops;
 	ret = s->policy_path ? policy_load(&s->policy, o->policy, e)
-			     : err_set(e, -ENOMEM, "no memory");
+			     : err_set(e, -ENOMEM, "out of memory");
 	if (!ret)
 		ret = kernel_load_symbols(k, e);
 	if (ret)
@@ -163,7 +163,7 @@ static void load_all(struct sessions *s)
 				if (d->order == n)
 					next = d;
 		if (next && sessions_queue(s, next, false, started, s))
-			machine_exit(s->m, VMM_EXIT_ERROR, "no memory for %s", next->path);
+			machine_exit(s->m, VMM_EXIT_ERROR, "out of memory for %s", next->path);
 	}
 }
 
@@ -236,7 +236,7 @@ int sessions_start(struct sessions *s, struct loop *l, struct control *c, struct
 	if (s->wait_timer < 0)
 		return err_set(e, s->wait_timer, "event loop: %s", strerror(-s->wait_timer));
 	if (sessions_control_add(s, c))
-		return err_set(e, -ENOMEM, "no memory for the control socket's commands");
+		return err_set(e, -ENOMEM, "out of memory for the control socket's commands");
 	return 0;
 }
 

@@ -202,7 +202,7 @@ static int find_others(struct check *c, struct err *e)
 		n++;
 	c->others = calloc(n + 1, sizeof(*c->others));
 	if (!c->others)
-		return err_set(e, -ENOMEM, "no memory");
+		return err_set(e, -ENOMEM, "out of memory");
 	for (o = c->d->session->drivers; o; o = o->next) {
 		struct loaded *l = &c->others[c->n_others];
 		u64 module = 0;
@@ -324,7 +324,7 @@ static int decode(struct check *c, struct err *e)
 	text = malloc(c->mod.text + 1);
 	if (!text || cs_open(CS_ARCH_X86, CS_MODE_64, &cs) != CS_ERR_OK) {
 		free(text);
-		return err_set(e, -ENOMEM, "no memory to decode %s", c->d->guest_name);
+		return err_set(e, -ENOMEM, "out of memory while decoding %s", c->d->guest_name);
 	}
 	cs_option(cs, CS_OPT_DETAIL, CS_OPT_ON);
 	in = cs_malloc(cs);
@@ -365,7 +365,7 @@ int verify_driver(struct sessions *s, const struct driver *d, json_t **report, s
 		return err_set(e, -ENOENT, "driver %s is not loaded yet", d->instance);
 	c = calloc(1, sizeof(*c));
 	if (!c)
-		return err_set(e, -ENOMEM, "no memory");
+		return err_set(e, -ENOMEM, "out of memory");
 	c->s = s;
 	c->d = d;
 	c->violations = json_array();
@@ -375,7 +375,7 @@ int verify_driver(struct sessions *s, const struct driver *d, json_t **report, s
 	if (!ret)
 		ret = read_sections(c, module, e);
 	if (!ret && module_patched_sites(d->module, &c->sites, &c->n_sites))
-		ret = err_set(e, -ENOMEM, "no memory");
+		ret = err_set(e, -ENOMEM, "out of memory");
 	if (!ret)
 		ret = find_others(c, e);
 	if (!ret)
@@ -392,7 +392,7 @@ int verify_driver(struct sessions *s, const struct driver *d, json_t **report, s
 		(json_int_t)c->permitted, "indirect", (json_int_t)c->indirect, "violations",
 		c->violations, "undecoded", (json_int_t)c->undecoded);
 	if (!*report)
-		ret = err_set(e, -ENOMEM, "no memory");
+		ret = err_set(e, -ENOMEM, "out of memory");
 out:
 	json_decref(c->violations);
 	free(c->others);

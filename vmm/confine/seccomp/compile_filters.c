@@ -72,7 +72,7 @@ static void compile(const char *name, unsigned who)
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_TRAP);
 
 	if (!ctx)
-		fail("no memory for", name, -1);
+		fail("out of memory for", name, -1);
 	seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
 	for (size_t i = 0; i < n_rules; i++)
 		if (rules[i].who & who)
