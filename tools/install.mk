@@ -19,18 +19,22 @@ INSTALL     ?= install
 
 man: $(B)/man/vmm.1
 
-$(B)/man/vmm.1: $(B)/vmm $(wildcard vmm/cli/man/*) policy/POLICY.md
+$(B)/man/vmm.1: $(B)/vmm $(wildcard vmm/cli/man/*) policy/POLICY.md tools/umbra-shim tools/umbra-image
 	@tools/check-tools man
 	vmm/cli/man/pages $(B)/vmm $(B)/man
 
-# Shims are installed for whatever kernels they were built for; build-shim makes others.
+# Shims are installed for whatever kernels they were built for; umbra-shim makes others.
 install: all man
 	$(INSTALL) -d $(addprefix $(DESTDIR),$(bindir) $(umbradir)/guest-shim $(umbradir)/guest \
 	    $(mandir)/man1 $(mandir)/man5 $(examplesdir) $(compdir))
 	$(INSTALL) -m 755 $(B)/vmm $(DESTDIR)$(bindir)/vmm
 	$(INSTALL) -m 755 $(B)/net-helper $(DESTDIR)$(umbradir)/net-helper
 	$(INSTALL) -m 755 $(B)/guest/agent $(DESTDIR)$(umbradir)/guest/agent
-	$(INSTALL) -m 755 tools/build-shim $(DESTDIR)$(umbradir)/build-shim
+	$(INSTALL) -m 755 tools/umbra-shim tools/umbra-image $(DESTDIR)$(bindir)
+	$(INSTALL) -d $(DESTDIR)$(umbradir)/images
+	$(INSTALL) -m 755 $(addprefix images/,fetch-kernel mkinitrd mkdisk mkdebian look-init) \
+	    $(DESTDIR)$(umbradir)/images
+	$(INSTALL) -m 644 images/where.sh $(DESTDIR)$(umbradir)/images
 	$(INSTALL) -m 644 $(filter-out guest-shim/agent.c,$(SHIM_SRC)) $(DESTDIR)$(umbradir)/guest-shim
 	set -e; for r in $(SHIM_RELEASES); do \
 	    $(INSTALL) -D -m 644 $(B)/guest/$$r/umbra.ko $(DESTDIR)$(umbradir)/guest/$$r/umbra.ko; \
@@ -41,8 +45,8 @@ install: all man
 	$(INSTALL) -m 644 tools/completion.bash $(DESTDIR)$(compdir)/vmm
 
 uninstall:
-	rm -f $(DESTDIR)$(bindir)/vmm $(DESTDIR)$(compdir)/vmm $(DESTDIR)$(mandir)/man1/vmm.1 \
-	    $(DESTDIR)$(mandir)/man1/vmm-*.1 $(DESTDIR)$(mandir)/man5/umbra-*.5
+	rm -f $(addprefix $(DESTDIR)$(bindir)/,vmm umbra-shim umbra-image) $(DESTDIR)$(compdir)/vmm $(DESTDIR)$(mandir)/man1/vmm.1 \
+	    $(DESTDIR)$(mandir)/man1/vmm-*.1 $(DESTDIR)$(mandir)/man1/umbra-*.1 $(DESTDIR)$(mandir)/man5/umbra-*.5
 	rm -rf $(DESTDIR)$(umbradir) $(DESTDIR)$(prefix)/share/umbra
 
 # A copy of the tree without what was built, so that the package is built from its sources alone.

@@ -42,7 +42,7 @@ moved()
 {
 	mv "$work/dest/opt/umbra" "$work/dest/elsewhere"
 	"$work/dest/elsewhere/bin/vmm" help >/dev/null &&
-		! grep -rlaF "$PWD/" "$work/dest/elsewhere/share" "$work/dest/elsewhere/lib/umbra/build-shim"
+		! grep -rlaF "$PWD/" "$work/dest/elsewhere/share" "$work/dest/elsewhere/bin/umbra-shim"
 	local status=$?
 	mv "$work/dest/elsewhere" "$work/dest/opt/umbra"
 	return "$status"
@@ -55,14 +55,38 @@ empty()
 
 needs_headers()
 {
-	! "$work/dest/opt/umbra/lib/umbra/build-shim" 0.0-none 2>"$work/errors" &&
+	! "$work/dest/opt/umbra/bin/umbra-shim" 0.0-none 2>"$work/errors" &&
 		grep -q '0.0-none: its headers are not here' "$work/errors"
+}
+
+# The makers of images keep them where the user has data, and call themselves as they were called.
+image_tools()
+{
+	local i=$work/dest/opt/umbra/bin/umbra-image name
+
+	for name in fetch-kernel mkinitrd mkdisk mkdebian; do
+		"$i" "$name" --help | grep -q "^usage: umbra-image $name" || return 1
+	done
+	! "$i" mkfloppy 2>/dev/null && ! "$i" fetch-kernel clod 2>/dev/null &&
+		UMBRA_IMAGES=$work/images "$i" mkinitrd --init images/look-init "$work/initrd" &&
+		[ -s "$work/initrd" ] &&
+		UMBRA_IMAGES=$work/images "$i" fetch-kernel --help | grep -q "$work/images/cloud"
+}
+
+# A release that cannot have a shim stops nobody's installation of its headers.
+shim_if_possible()
+{
+	"$work/dest/opt/umbra/bin/umbra-shim" --if-possible 0.0-none 6.1.0-1-rt-amd64 2>"$work/errors" &&
+		grep -q 'no shim for 0.0-none' "$work/errors" &&
+		grep -q 'real-time kernels have no sessions' "$work/errors"
 }
 
 args=(-s --no-print-directory DESTDIR="$work/dest" prefix=/opt/umbra)
 result make_install make "${args[@]}" install
 result nothing_outside_the_prefix test "$(ls -A "$work/dest")$(ls -A "$work/dest/opt")" = optumbra
-result all_parts has bin/vmm lib/umbra/net-helper lib/umbra/guest/agent lib/umbra/build-shim lib/umbra/guest-shim/Kbuild \
+result all_parts has bin/vmm lib/umbra/net-helper lib/umbra/guest/agent bin/umbra-shim bin/umbra-image \
+	lib/umbra/guest-shim/Kbuild lib/umbra/images/where.sh lib/umbra/images/fetch-kernel \
+	lib/umbra/images/mkdebian share/man/man1/umbra-shim.1 share/man/man1/umbra-image.1 \
 	lib/umbra/guest-shim/abi.h share/man/man1/vmm.1 share/man/man1/vmm-run.1 \
 	share/man/man5/umbra-policy.5 share/umbra/examples/demo.policy \
 	share/bash-completion/completions/vmm
@@ -70,6 +94,8 @@ result shims shims
 result vmm_answers answers "$work/dest/opt/umbra/bin/vmm"
 result it_can_be_moved moved
 result build_shim_needs_headers needs_headers
+result image_tools image_tools
+result shim_if_possible shim_if_possible
 before=$(installed)
 result installing_again make "${args[@]}" install
 result installs_the_same test "$before" = "$(installed)"

@@ -58,7 +58,7 @@ shim()
 	for headers in /usr/src/linux-headers-6.*-amd64; do
 		release=${headers#/usr/src/linux-headers-}
 		[ -e "$headers/Makefile" ] || continue
-		"$work/root/usr/lib/umbra/build-shim" "$release" >/dev/null &&
+		"$work/root/usr/bin/umbra-shim" "$release" >/dev/null &&
 			cmp <(symbols "$work/root/usr/lib/umbra") <(symbols build)
 		return
 	done
@@ -69,6 +69,27 @@ scripts()
 	dpkg-deb -e build/deb/umbra_*_amd64.deb "$work/control" &&
 		sh -n "$work/control/postinst" && sh -n "$work/control/postrm" &&
 		grep -q 'adduser --quiet umbra kvm' "$work/control/postinst"
+}
+
+# The hook for headers that are installed later: built if it can be, and never an error of theirs.
+hook()
+{
+	local hook=$work/root/etc/kernel/header_postinst.d/umbra
+
+	[ -x "$hook" ] && sh -n "$hook" && PATH=$work/root/usr/bin:$PATH "$hook" 0.0-none >"$work/hook" 2>&1 &&
+		grep -q "no shim for 0.0-none" "$work/hook"
+}
+
+# Whoever has only the package has no source tree: no message leads there.
+no_tree()
+{
+	local tree='make (setup|shim|agent)\b|tools/(lab|setup)\b|images/(fetch-kernel|mk[a-z]+)\b' bad=0
+
+	while IFS= read -r file; do
+		! zgrep -HnE "$tree" "$file" || bad=1
+	done < <(find "$work/root/usr/share/man" "$work/root/usr/share/bash-completion" -type f)
+	! strings "$work/root/usr/bin/vmm" | grep -E "$tree" || bad=1
+	return "$bad"
 }
 
 no_path()
@@ -82,6 +103,8 @@ result version_is_that_of_the_changelog version
 result doctor_runs doctor
 result dependencies depends
 result manual_page page
+result hook_for_kernel_headers hook
+result no_text_names_the_source_tree no_tree
 result no_path_of_the_builder no_path
 result maintainer_scripts scripts
 result shim_is_built_from_what_is_installed shim
