@@ -24,3 +24,10 @@ int install_path(unsigned place, const char *file, char *out)
 		return -ENAMETOOLONG;
 	return 0;
 }
+
+bool install_is_source_tree(void)
+{
+	char path[PARTS_PATH_MAX];
+
+	return !install_path(PARTS_PLACES - 1, "../tools/umbra-shim", path) && !access(path, F_OK);
+}

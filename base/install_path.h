@@ -7,6 +7,7 @@
 #ifndef UMBRA_BASE_INSTALL_PATH_H
 #define UMBRA_BASE_INSTALL_PATH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define PARTS_PLACES   2
@@ -17,5 +18,11 @@
  * PARTS_PATH_MAX bytes. -ENAMETOOLONG; -errno: /proc is not mounted.
  */
 int install_path(unsigned place, const char *file, char *out);
+
+/*
+ * Is this the build tree, whose tools are called by their path, or was Umbra installed? For advice in
+ * messages. Before confinement, since it looks at files.
+ */
+bool install_is_source_tree(void);
 
 #endif

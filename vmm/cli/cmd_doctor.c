@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/exit_code.h"
+#include "base/install_path.h"
 #include "vmm/boot/probe.h"
 #include "vmm/cli/commands.h"
 #include "vmm/confine/confine.h"
@@ -20,7 +21,7 @@ static const char usage[] =
 	"do not tell: small guests execute what every kernel executes and measure its speed.\n"
 	"Then, which layers of its confinement (vmm run --confine) vmm would have to do without.\n"
 	"\n"
-	"Exit code: 0 it can; 3 it cannot, tools/lab is needed; 1 there is no usable KVM at all.\n"
+	"Exit code: 0 it can; 3 it cannot, the lab is needed; 1 there is no usable KVM at all.\n"
 	"\n"
 	"Examples:\n"
 	"  vmm doctor\n"
@@ -138,8 +139,8 @@ int cmd_doctor(int argc, char **argv)
 		       "instructions/s)\n",
 		       f.probe.mips);
 	else if (code == VMM_EXIT_LAB)
-		printf("lab needed: this /dev/kvm does not run stock kernels: %s; use tools/lab\n",
-		       f.reason);
+		printf("lab needed: this /dev/kvm does not run stock kernels: %s; use %s\n",
+		       f.reason, install_is_source_tree() ? "tools/lab" : "umbra-lab");
 	else
 		printf("no KVM: %s\n", f.reason);
 	print_confinement();

@@ -161,7 +161,7 @@ static void agent_failed(void *arg, struct vcpu *v, bool is_write, u16 port, u8 
 		error == EKEYREJECTED || error == EPERM || error == ENOKEY
 			? "; it takes only signed modules (module.sig_enforce, lockdown or Secure "
 			  "Boot), start it without"
-			: "; rebuild the shim for this kernel: make shim");
+			: "; rebuild the shim for this kernel (umbra-shim RELEASE)");
 }
 
 static void blocked_write(void *arg, struct vcpu *v, u64 gpa, unsigned len, const void *data)

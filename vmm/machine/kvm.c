@@ -8,6 +8,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "base/install_path.h"
+
 #define KVM_DEVICE   "/dev/kvm"
 #define KVM_SYNC_X86 (KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS)
 
@@ -23,8 +25,9 @@ int kvm_open(struct err *e)
 				       KVM_DEVICE
 				       ": this machine offers no KVM (%s); load kvm-intel or "
 				       "kvm-amd, enable virtualization in its firmware, or use "
-				       "tools/lab",
-				       strerror(-ret));
+				       "%s",
+				       strerror(-ret),
+				       install_is_source_tree() ? "tools/lab" : "umbra-lab");
 		if (ret == -EACCES || ret == -EPERM)
 			return err_set(e, ret,
 				       KVM_DEVICE

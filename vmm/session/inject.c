@@ -122,14 +122,15 @@ int inject_archive(const char *release, const char *init, void **out, size_t *le
 	ret = guest_file(file, &shim, &shim_len, tried);
 	if (ret) {
 		err_set(e, ret,
-			"no shim for kernel %s (%s: %s); install linux-headers-%s and run `make shim`",
-			release, tried, strerror(-ret), release);
+			"no shim for kernel %s (%s: %s); install linux-headers-%s and run `%s %s`",
+			release, tried, strerror(-ret), release,
+			install_is_source_tree() ? "tools/umbra-shim" : "umbra-shim", release);
 		goto out;
 	}
 	ret = guest_file("agent", &agent, &agent_len, tried);
 	if (ret) {
-		err_set(e, ret, "no agent for the guest (%s: %s); run `make agent`", tried,
-			strerror(-ret));
+		err_set(e, ret, "no agent for the guest (%s: %s); %s", tried, strerror(-ret),
+			install_is_source_tree() ? "build the tree again" : "install Umbra again");
 		goto out;
 	}
 	ret = put_entry(&a, &UMBRA_AGENT_DIR[1], 0040700, NULL, 0);
