@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Reads and writes whole files, and says of an ELF header what it is not. */
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -9,22 +10,48 @@
 
 #include "base/file.h"
 
-static int read_all(int fd, const char *path, u8 *buf, size_t size, size_t *len, struct err *e)
+/* Up to @len bytes at @at: fewer only where the file ends. Their number or -errno. */
+static ssize_t pread_up_to(int fd, u8 *buf, size_t len, u64 at)
 {
 	size_t got = 0;
 
-	while (got < size) {
-		ssize_t n = pread(fd, buf + got, size - got, (off_t)got);
+	while (got < len) {
+		ssize_t n = pread(fd, buf + got, len - got, (off_t)(at + got));
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return err_set(e, -errno, "%s: cannot be read: %s", path, strerror(errno));
+			return -errno;
 		if (n == 0)
 			break;
 		got += (size_t)n;
 	}
-	*len = got;
+	return (ssize_t)got;
+}
+
+int file_pread(int fd, void *buf, size_t len, u64 at)
+{
+	ssize_t n = pread_up_to(fd, buf, len, at);
+
+	if (n < 0)
+		return (int)n;
+	return (size_t)n == len ? 0 : -EIO;
+}
+
+int file_write(int fd, const void *buf, size_t len)
+{
+	const u8 *from = buf;
+
+	while (len) {
+		ssize_t n = write(fd, from, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n ? -errno : -EIO;
+		from += n;
+		len -= (size_t)n;
+	}
 	return 0;
 }
 
@@ -32,6 +59,7 @@ int file_read_fd(int fd, const char *path, size_t max, u8 **data, size_t *len, s
 {
 	struct stat st;
 	u8 *buf = NULL;
+	ssize_t n;
 	int ret;
 
 	if (fstat(fd, &st) < 0) {
@@ -57,13 +85,17 @@ int file_read_fd(int fd, const char *path, size_t max, u8 **data, size_t *len, s
 			      (long long)st.st_size);
 		goto out;
 	}
-	ret = read_all(fd, path, buf, (size_t)st.st_size, len, e);
-	if (!ret && !*len)
-		ret = err_set(e, -EINVAL, "%s: the file is empty", path);
-	if (!ret) {
-		*data = buf;
-		buf = NULL;
+	/* A file that has become shorter meanwhile is what it is now. */
+	n = pread_up_to(fd, buf, (size_t)st.st_size, 0);
+	if (n <= 0) {
+		ret = n ? err_set(e, (int)n, "%s: cannot be read: %s", path, strerror((int)-n))
+			: err_set(e, -EINVAL, "%s: the file is empty", path);
+		goto out;
 	}
+	*data = buf;
+	*len = (size_t)n;
+	buf = NULL;
+	ret = 0;
 out:
 	free(buf);
 	return ret;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Reading a whole file, and the first look at an ELF header: what a kernel and a driver share.
+ * Reading and writing whole files, and the first look at an ELF header: what a kernel and a driver
+ * share.
  *
  * Files are read, not mapped: a file that somebody else changes or truncates while it is parsed
  * would otherwise change under the checks, or end the process with SIGBUS.
@@ -18,6 +19,14 @@
 int file_read(const char *path, size_t max, u8 **data, size_t *len, struct err *e);
 /* The same for an open descriptor, from the file's start; @path is for messages. @fd stays open. */
 int file_read_fd(int fd, const char *path, size_t max, u8 **data, size_t *len, struct err *e);
+
+/* Exactly @len bytes of the file from @at on. -EIO: it ends before; else -errno of pread(2). */
+int file_pread(int fd, void *buf, size_t len, u64 at);
+/*
+ * Write all of @buf, to anything that can be written to; it blocks if @fd does. -errno of write(2);
+ * some of it may be written then.
+ */
+int file_write(int fd, const void *buf, size_t len);
 
 /*
  * Is @data an ELF64 file for x86-64 of type @type (ET_REL, ET_EXEC)? -EINVAL and a line that says

@@ -13,8 +13,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define NEVER  UINT64_MAX
-#define SECOND 1000000000ULL
+#include "base/clock.h"
+
+#define NEVER UINT64_MAX
 
 struct entry {
 	struct entry *next;
@@ -46,14 +47,6 @@ struct loop {
 	u64 wakes_at; /* while it waits: when it will go on by itself; else 0 */
 	bool some_dead;
 };
-
-static u64 now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (u64)t.tv_sec * SECOND + (u64)t.tv_nsec;
-}
 
 static void wake(struct loop *l)
 {
@@ -359,8 +352,8 @@ static int wait_events(struct loop *l, struct epoll_event *ev, int max)
 	l->wakes_at = due;
 	pthread_mutex_unlock(&l->lock);
 	if (due > now && due != NEVER) {
-		left.tv_sec = (time_t)((due - now) / SECOND);
-		left.tv_nsec = (long)((due - now) % SECOND);
+		left.tv_sec = (time_t)((due - now) / NS_PER_SECOND);
+		left.tv_nsec = (long)((due - now) % NS_PER_SECOND);
 	}
 	if (!l->no_pwait2) {
 		n = epoll_pwait2(l->epoll, ev, max, due == NEVER ? NULL : &left, NULL);

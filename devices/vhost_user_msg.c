@@ -8,21 +8,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+
 #define HEADER	     12U
-#define NS_OF_MS     1000000ULL
 #define VERSION_MASK 0x3U
-
-static u64 now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (u64)t.tv_sec * 1000000000ULL + (u64)t.tv_nsec;
-}
 
 u64 vhost_user_deadline(unsigned ms)
 {
-	return now_ns() + ms * NS_OF_MS;
+	return now_ns() + ms * NS_PER_MS;
 }
 
 /* 0: ready, or gone, which the next call will see. */
@@ -36,7 +29,7 @@ static int await(int fd, short events, u64 deadline)
 		now = now_ns();
 		if (now >= deadline)
 			return -ETIMEDOUT;
-		n = poll(&p, 1, (int)((deadline - now) / NS_OF_MS) + 1);
+		n = poll(&p, 1, (int)((deadline - now) / NS_PER_MS) + 1);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return -errno;

@@ -7,6 +7,7 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "devices/vq_worker.h"
 
 #define PCI_CLASS  0xff0000
@@ -21,14 +22,6 @@ struct virtio_rng {
 	u32 given;  /* bytes in this window */
 	struct vq_chain chain;
 };
-
-static s64 now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (s64)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 static u32 budget(struct virtio_rng *r)
 {

@@ -86,10 +86,4 @@ void record_json(struct text *t, const struct record_entry *e, u64 count, u64 la
 /* Undo the escape of bytes in a string that came out of JSON, in place. */
 void record_json_unescape(char *s);
 
-/*
- * Length of the valid UTF-8 sequence at @s and its code point, or 0 if the byte is part of none.
- * Stops at NUL.
- */
-unsigned utf8_next(const char *s, u32 *code);
-
 #endif

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* The record for people, as a table, and for programs, as one object of JSON. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/table.h"
 #include "policy/record_int.h"
 
 enum column {
@@ -19,26 +21,17 @@ enum column {
 	COLUMNS,
 };
 
-static const struct {
-	const char *title;
-	size_t least; /* not made narrower than this; 0: never made narrower */
-	bool right;
-} columns[COLUMNS] = {
-	[COL_TIME] = { "TIME", 0, true },	   [COL_COUNT] = { "COUNT", 0, true },
-	[COL_SESSION] = { "SESSION", 7, false },   [COL_DRIVER] = { "DRIVER", 6, false },
-	[COL_FUNCTION] = { "FUNCTION", 8, false }, [COL_ASKED] = { "ASKED", 8, false },
-	[COL_USED] = { "USED", 8, false },	   [COL_VERDICT] = { "VERDICT", 0, false },
-	[COL_RULE] = { "RULE", 12, false },
+static const struct table_column columns[COLUMNS] = {
+	[COL_TIME] = { "TIME", 0, TABLE_RIGHT },
+	[COL_COUNT] = { "COUNT", 0, TABLE_RIGHT },
+	[COL_SESSION] = { "SESSION", 7, 0 },
+	[COL_DRIVER] = { "DRIVER", 6, 0 },
+	[COL_FUNCTION] = { "FUNCTION", 8, 0 },
+	[COL_ASKED] = { "ASKED", 8, 0 },
+	[COL_USED] = { "USED", 8, 0 },
+	[COL_VERDICT] = { "VERDICT", 0, 0 },
+	[COL_RULE] = { "RULE", 12, TABLE_SPARE },
 };
-
-#define GAP	 2u   /* blanks between columns */
-#define CELL_MAX 400u /* characters of a cell where the width has no limit */
-
-#define BOLD	"\033[1m"
-#define RED	"\033[31m"
-#define YELLOW	"\033[33m"
-#define MAGENTA "\033[35m"
-#define RESET	"\033[0m"
 
 static int compare_time(const void *a, const void *b)
 {
@@ -70,181 +63,44 @@ int record_view(struct record *r, struct record_view *v)
 	return 0;
 }
 
-/* What could move the cursor, hide or reorder text on a terminal. */
-static bool harmless(u32 code)
-{
-	return code >= 0x20 && (code < 0x7f || code > 0x9f) &&
-	       !(code >= 0x200b && code <= 0x200f) && !(code >= 0x2028 && code <= 0x202e) &&
-	       !(code >= 0x2060 && code <= 0x206f) && code != 0xfeff;
-}
-
-static void add_visible(struct text *t, const char *s)
-{
-	u32 code;
-
-	while (*s) {
-		unsigned len = utf8_next(s, &code);
-
-		if (len && harmless(code)) {
-			text_add(t, s, len);
-		} else {
-			len = len ? len : 1;
-			for (unsigned i = 0; i < len; i++)
-				text_printf(t, "\\x%02x", (u8)s[i]);
-		}
-		s += len;
-	}
-}
-
-static void cell_text(struct text *t, const struct record_row *row, enum column col)
-{
-	const struct record_entry *e = &row->entry;
-
-	t->len = 0;
-	switch (col) {
-	case COL_TIME:
-		text_printf(t, "%" PRIu64 ".%06" PRIu64, e->time_ns / 1000000000,
-			    e->time_ns / 1000 % 1000000);
-		break;
-	case COL_COUNT:
-		text_printf(t, "%" PRIu64, row->count);
-		break;
-	case COL_SESSION:
-		add_visible(t, e->session ? e->session : "-");
-		break;
-	case COL_DRIVER:
-		add_visible(t, e->driver ? e->driver : "-");
-		break;
-	case COL_FUNCTION:
-		add_visible(t, e->function ? e->function : "-");
-		break;
-	case COL_ASKED:
-		add_visible(t, e->asked ? e->asked : "-");
-		if (e->argv) {
-			text_add(t, " [", 2);
-			add_visible(t, e->argv);
-			text_add(t, "]", 1);
-		}
-		break;
-	case COL_USED:
-		add_visible(t, e->used ? e->used : "-");
-		break;
-	case COL_VERDICT:
-		add_visible(t, e->event ? "event" : e->verdict ? e->verdict : "-");
-		if (e->error) {
-			text_add(t, " ", 1);
-			add_visible(t, e->error);
-		}
-		break;
-	case COL_RULE:
-		add_visible(t, e->rule ? e->rule : "");
-		break;
-	case COLUMNS:
-	default:
-		break;
-	}
-	text_add(t, "", 1); /* the NUL */
-}
-
-/* Characters, each taken as one column wide. */
-static size_t length(const char *s)
-{
-	size_t n = 0;
-
-	for (; *s; s++)
-		n += ((u8)*s & 0xc0) != 0x80;
-	return n;
-}
-
-static const char *skip(const char *s, size_t n)
-{
-	while (*s && n--) {
-		do
-			s++;
-		while (((u8)*s & 0xc0) == 0x80);
-	}
-	return s;
-}
-
-/* @s in exactly @width columns; what is too long loses its middle, as the end of a path tells most */
-static void put_cell(FILE *to, const char *s, size_t width, bool right, bool last)
-{
-	size_t n = length(s), head;
-	int pad = n < width ? (int)(width - n) : 0;
-
-	if (n > width) {
-		head = width > 3 ? (width - 3) / 3 : 0;
-		fprintf(to, "%.*s...%s", (int)(skip(s, head) - s), s,
-			skip(s, n - (width - 3 - head)));
-	} else if (right) {
-		fprintf(to, "%*s%s", pad, "", s);
-	} else {
-		fprintf(to, "%s%*s", s, last ? 0 : pad, "");
-	}
-	if (!last)
-		fprintf(to, "%*s", (int)GAP, "");
-}
-
-static size_t total(const size_t *width)
-{
-	size_t sum = 0;
-
-	for (int c = 0; c < COLUMNS; c++)
-		sum += width[c] ? width[c] + (c ? GAP : 0) : 0;
-	return sum;
-}
-
-/* Narrow the widest columns until all fit; the rule goes first, it is for those who have the room. */
-static void fit(size_t *width, size_t limit)
-{
-	if (total(width) > limit)
-		width[COL_RULE] = 0;
-	while (total(width) > limit) {
-		int widest = -1;
-
-		for (int c = 0; c < COLUMNS; c++) {
-			if (columns[c].least && width[c] > columns[c].least &&
-			    (widest < 0 || width[c] > width[widest]))
-				widest = c;
-		}
-		if (widest < 0)
-			return;
-		width[widest]--;
-	}
-}
-
-static void put_head(FILE *to, const size_t *width, int last, bool colour)
-{
-	fputs(colour ? BOLD : "", to);
-	for (int c = 0; c <= last; c++)
-		put_cell(to, columns[c].title, width[c], columns[c].right, c == last);
-	fprintf(to, "%s\n", colour ? RESET : "");
-}
-
-static const char *colour_of(const struct record_entry *e)
+/* The colour of a verdict, in which a reader finds what did not pass. */
+static const char *verdict_colour(const struct record_entry *e)
 {
 	if (e->event)
-		return MAGENTA;
+		return TABLE_MAGENTA;
 	if (!e->verdict || !strcmp(e->verdict, "pass"))
 		return "";
-	return !strcmp(e->verdict, "deny") ? RED : YELLOW;
+	return !strcmp(e->verdict, "deny") ? TABLE_RED : TABLE_YELLOW;
 }
 
-static void put_row(FILE *to, const struct record_row *row, const size_t *width, int last,
-		    bool colour, struct text *t)
+static const char *or_dash(const char *text)
 {
-	for (int c = 0; c <= last; c++) {
-		const char *paint = colour && c == COL_VERDICT ? colour_of(&row->entry) : "";
-
-		cell_text(t, row, (enum column)c);
-		fputs(paint, to);
-		put_cell(to, t->failed ? "?" : t->buf, width[c], columns[c].right, c == last);
-		fputs(*paint ? RESET : "", to);
-	}
-	fputc('\n', to);
+	return text ? text : "-";
 }
 
-static void put_notes(FILE *to, const struct record_view *v)
+/* The cells of a row, in the order of enum column. */
+static void add_row(struct table *t, const struct record_row *row)
+{
+	const struct record_entry *e = &row->entry;
+	const char *verdict = e->event ? "event" : or_dash(e->verdict);
+
+	table_cell(t, "%" PRIu64 ".%06" PRIu64, e->time_ns / 1000000000,
+		   e->time_ns / 1000 % 1000000);
+	table_cell(t, "%" PRIu64, row->count);
+	table_cell(t, "%s", or_dash(e->session));
+	table_cell(t, "%s", or_dash(e->driver));
+	table_cell(t, "%s", or_dash(e->function));
+	if (e->argv)
+		table_cell(t, "%s [%s]", or_dash(e->asked), e->argv);
+	else
+		table_cell(t, "%s", or_dash(e->asked));
+	table_cell(t, "%s", or_dash(e->used));
+	table_cell(t, "%s%s%s", verdict, e->error ? " " : "", e->error ? e->error : "");
+	table_paint_cell(t, verdict_colour(e));
+	table_cell(t, "%s", e->rule ? e->rule : "");
+}
+
+static void print_notes(FILE *to, const struct record_view *v)
 {
 	fprintf(to, "%" PRIu64 " %s in %zu %s\n", v->requests,
 		v->requests == 1 ? "entry" : "entries", v->n, v->n == 1 ? "row" : "rows");
@@ -264,38 +120,23 @@ static void put_notes(FILE *to, const struct record_view *v)
 
 int record_print(struct record *r, FILE *to, unsigned width, bool colour)
 {
-	size_t wide[COLUMNS];
-	struct record_view v;
-	struct text t = { 0 };
-	int ret, last;
+	struct record_view v = { 0 };
+	struct table *t = table_create(columns, COLUMNS);
+	int ret = t ? record_view(r, &v) : -ENOMEM;
 
-	ret = record_view(r, &v);
 	if (ret)
-		return ret;
-	for (int c = 0; c < COLUMNS; c++) {
-		wide[c] = strlen(columns[c].title);
-		for (size_t i = 0; i < v.n; i++) {
-			size_t n;
-
-			cell_text(&t, &v.rows[i], (enum column)c);
-			n = t.failed ? 1 : length(t.buf);
-			wide[c] = n > wide[c] ? n : wide[c];
-		}
-		wide[c] = wide[c] > CELL_MAX ? CELL_MAX : wide[c];
-	}
-	if (width)
-		fit(wide, width);
-	last = wide[COL_RULE] ? COL_RULE : COL_VERDICT;
-	if (v.n)
-		put_head(to, wide, last, colour);
+		goto out;
 	for (size_t i = 0; i < v.n; i++)
-		put_row(to, &v.rows[i], wide, last, colour, &t);
-	put_notes(to, &v);
-	ret = t.failed ? -ENOMEM : 0;
-	text_free(&t);
-	free(v.rows);
-	if (!ret && (fflush(to) || ferror(to)))
+		add_row(t, &v.rows[i]);
+	ret = v.n ? table_print(t, to, 0, width, colour) : 0;
+	if (ret)
+		goto out;
+	print_notes(to, &v);
+	if (fflush(to) || ferror(to))
 		ret = -EIO;
+out:
+	table_free(t);
+	free(v.rows);
 	return ret;
 }
 

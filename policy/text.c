@@ -60,7 +60,7 @@ int text_parse(config_t *c, const char *label, const char *text, const char *wha
  * The whole of @fd, at most a little more than TEXT_MAX, with a NUL behind it. NULL with
  * errno set.
  */
-static char *read_all(int fd, size_t *len)
+static char *read_stream(int fd, size_t *len)
 {
 	char *text = NULL, *more;
 	size_t size = 0;
@@ -93,7 +93,7 @@ int text_load_fd(char **out, int fd, const char *path, const char *what, struct 
 	size_t len;
 	int ret = 0;
 
-	text = read_all(fd, &len);
+	text = read_stream(fd, &len);
 	if (!text)
 		ret = err_set(e, -errno, "%s: cannot read the %s: %s", path, what, strerror(errno));
 	else if (strlen(text) != len)

@@ -52,6 +52,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+
 #define MARKS_MAX   128
 #define KVM_DIR	    "/sys/kernel/debug/kvm"
 #define SYSCALL_ID  "/sys/kernel/debug/tracing/events/raw_syscalls/sys_enter/id"
@@ -91,14 +93,6 @@ struct watch {
 	size_t used;
 	bool done;
 };
-
-static double now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
-}
 
 static uint64_t read_counter(const char *dir, const char *name)
 {
@@ -238,7 +232,7 @@ static void at_mark(struct watch *w, const char *name)
 
 	if (w->n == MARKS_MAX)
 		return;
-	m->ms = now_ms() - w->start_ms;
+	m->ms = (double)now_ns() / 1e6 - w->start_ms;
 	if (w->calls >= 0) {
 		ioctl(w->calls, PERF_EVENT_IOC_DISABLE, 0);
 		if (read(w->calls, &m->calls, sizeof(m->calls)) != sizeof(m->calls))
@@ -287,7 +281,7 @@ static void on_output(struct watch *w)
 /* The thread stands still until it is answered, or killed. */
 static void on_first_run(struct watch *w)
 {
-	double ms = now_ms() - w->start_ms;
+	double ms = (double)now_ns() / 1e6 - w->start_ms;
 	struct seccomp_notif call = { 0 };
 
 	w->done = true;
@@ -445,7 +439,7 @@ static int start(struct watch *w, char **argv)
 			fprintf(stderr, "bench_watch: cannot count system calls: %s\n",
 				strerror(errno));
 	}
-	w->start_ms = now_ms();
+	w->start_ms = (double)now_ns() / 1e6;
 	if (write(start[0], "", 1) != 1)
 		return -EPIPE;
 	close(start[0]);
@@ -461,7 +455,7 @@ static int follow(struct watch *w)
 	};
 
 	while (!w->done) {
-		double left = w->limit_ms - (now_ms() - w->start_ms);
+		double left = w->limit_ms - ((double)now_ns() / 1e6 - w->start_ms);
 
 		if (left <= 0)
 			return -ETIMEDOUT;

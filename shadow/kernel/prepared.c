@@ -7,28 +7,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "shadow/kernel/prepared_int.h"
 
 int prepared_damaged(const struct kernel *k, const char *what, struct err *e)
 {
 	err_set(e, -EBADMSG, "the prepared image of %s is of no use: %s", k->path, what);
 	return -EBADMSG;
-}
-
-static int pread_all(int fd, void *buf, size_t len, u64 at)
-{
-	size_t got = 0;
-
-	while (got < len) {
-		ssize_t n = pread(fd, (u8 *)buf + got, len - got, (off_t)(at + got));
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n ? -errno : -EBADMSG;
-		got += (size_t)n;
-	}
-	return 0;
 }
 
 /* Everything but the sums; NULL or what is wrong. */
@@ -105,7 +90,7 @@ static int map_tables(struct kernel *k, struct prepared *p, size_t room, u64 fil
 	}
 	p->h = (const struct prepared_header *)(const void *)p->tables;
 	p->runs = (const struct prepared_run *)(const void *)(p->tables + PREPARED_TABLES);
-	return pread_all(p->fd, p->tables, room < file_len ? room : file_len, 0)
+	return file_pread(p->fd, p->tables, room < file_len ? room : file_len, 0)
 		       ? prepared_damaged(k, "it cannot be read", e)
 		       : 0;
 }

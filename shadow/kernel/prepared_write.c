@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "shadow/kernel/prepared_int.h"
 
 /* Shorter gaps are stored: a run costs more than the zeros. */
@@ -24,22 +25,6 @@ int prepared_key(const struct kernel *k, u8 key[PREPARED_KEY])
 	if (!k->file || k->prepared)
 		return -EINVAL;
 	return blake2b(key, k->file, NULL, PREPARED_KEY, k->file_len, 0) ? -EINVAL : 0;
-}
-
-static int write_all(int fd, const void *buf, size_t len)
-{
-	size_t done = 0;
-
-	while (done < len) {
-		ssize_t n = write(fd, (const u8 *)buf + done, len - done);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n ? -errno : -ENOSPC;
-		done += (size_t)n;
-	}
-	return 0;
 }
 
 static bool is_zero(const u8 *p, size_t len)
@@ -152,14 +137,14 @@ static int write_file(struct writer *w, int fd)
 	}
 	w->h.sum = prepared_sum(tables + from, w->h.pages_at - from);
 	memcpy(tables, &w->h, sizeof(w->h));
-	ret = write_all(fd, tables, w->h.pages_at);
+	ret = file_write(fd, tables, w->h.pages_at);
 	/* Runs that touch go at once: a file system with large folios makes them as large as the write. */
 	for (u32 i = 0, next; i < w->h.n_runs && !ret; i = next) {
 		u64 begin = w->runs[i].offset, end = begin + w->runs[i].len;
 
 		for (next = i + 1; next < w->h.n_runs && w->runs[next].offset == end; next++)
 			end += w->runs[next].len;
-		ret = write_all(fd, w->flat + begin, end - begin);
+		ret = file_write(fd, w->flat + begin, end - begin);
 	}
 	free(tables);
 	return ret;

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/read_all.h"
+#include "base/file.h"
 #include "shadow/kernel/kernel.h"
 #include "vmm/boot/acpi.h"
 #include "vmm/boot/boot_cpu.h"
@@ -171,7 +171,7 @@ static int place_initrd(struct machine *m, const struct boot_plan *p, struct loa
 	if (p->prefix_len)
 		memcpy(dst, p->initrd_prefix, p->prefix_len);
 	if (len) {
-		ret = read_all(p->initrd_fd, dst + prefix, len);
+		ret = file_pread(p->initrd_fd, dst + prefix, len, 0);
 		if (ret)
 			err_set(e, ret, "--initrd %s: cannot read: %s", p->initrd, strerror(-ret));
 	}

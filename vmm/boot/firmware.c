@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/read_all.h"
+#include "base/file.h"
 #include "devices/cmos.h"
 #include "devices/fw_cfg.h"
 #include "devices/ports.h"
@@ -101,7 +101,7 @@ static int load_image(struct firmware *f, const char *name, struct err *e)
 	ret = memory_add_rom(machine_memory_map(f->m), len, &rom, e);
 	if (ret)
 		goto out;
-	ret = read_all(fd, rom, len);
+	ret = file_pread(fd, rom, len, 0);
 	if (ret) {
 		err_set(e, ret, "--firmware %s: cannot read: %s", name, strerror(-ret));
 		goto out;

@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/read_all.h"
+#include "base/file.h"
 #include "vmm/machine/layout.h"
 #include "vmm/machine/machine_int.h"
 #include "vmm/machine/memory.h"
@@ -78,7 +78,7 @@ static int read_blob(struct blob *b, struct err *e)
 	b->data = malloc(b->len);
 	if (!b->data)
 		return err_set(e, -ENOMEM, "%s %s: out of memory", b->option, b->path);
-	ret = read_all(b->fd, b->data, b->len);
+	ret = file_pread(b->fd, b->data, b->len, 0);
 	if (ret)
 		err_set(e, ret, "%s %s: cannot read: %s", b->option, b->path, strerror(-ret));
 	return ret;

@@ -37,6 +37,13 @@ void client_print_json(const json_t *o)
 	putchar('\n');
 }
 
+void client_print_table(struct table *t, unsigned indent)
+{
+	if (table_print(t, stdout, indent, table_terminal_width(stdout), false))
+		fputs("vmm: out of memory\n", stderr);
+	table_free(t);
+}
+
 const char *json_text(const json_t *o, const char *key)
 {
 	const char *text = json_string_value(json_object_get(o, key));

@@ -10,6 +10,7 @@
 #include <jansson.h>
 
 #include "base/err.h"
+#include "base/table.h"
 #include "base/types.h"
 
 /* Print "vmm: LINE" to stderr; returns VMM_EXIT_ERROR. */
@@ -38,6 +39,8 @@ int client_args_parse(struct client_args *a, int argc, char **argv, unsigned all
 
 /* Indented, with a newline at the end. */
 void client_print_json(const json_t *o);
+/* Print a table to stdout, as wide as the terminal at most, each line behind @indent blanks; frees it. */
+void client_print_table(struct table *t, unsigned indent);
 /* Member @key as text, "" if it is missing or no string; as a number, 0. */
 const char *json_text(const json_t *o, const char *key);
 long long json_number(const json_t *o, const char *key);

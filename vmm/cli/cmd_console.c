@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/exit_code.h"
+#include "base/file.h"
 #include "base/terminal.h"
 #include "vmm/cli/client_cmd.h"
 #include "vmm/cli/commands.h"
@@ -47,21 +48,6 @@ struct link {
 	size_t at, len;
 };
 
-static int write_all(int fd, const char *buf, size_t len)
-{
-	while (len) {
-		ssize_t n = write(fd, buf, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return -EPIPE;
-		buf += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
 /* Takes the escape sequences out; returns what is left for the guest. */
 static size_t filter(struct link *l, char *buf, size_t len)
 {
@@ -78,7 +64,7 @@ static size_t filter(struct link *l, char *buf, size_t len)
 			l->escaped = false;
 			l->detached = b == 'd';
 			if (b == 'h')
-				write_all(STDERR_FILENO, key_help, sizeof(key_help) - 1);
+				file_write(STDERR_FILENO, key_help, sizeof(key_help) - 1);
 			continue;
 		}
 		l->escaped = false;
@@ -138,7 +124,7 @@ static int talk(struct link *l)
 			n = read(l->fd, buf, sizeof(buf));
 			if (n <= 0)
 				return 0;
-			if (write_all(STDOUT_FILENO, buf, (size_t)n))
+			if (file_write(STDOUT_FILENO, buf, (size_t)n))
 				return -EPIPE;
 		}
 		if (p[1].revents)

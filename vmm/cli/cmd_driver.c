@@ -50,18 +50,34 @@ static int usage(const char *line, const char *word)
 	return client_usage("driver", "%s%s", line, word);
 }
 
-static void print_driver(const json_t *d)
+static void print_drivers(const json_t *list)
 {
-	printf("%-12s %-16s %-10s %8lld %8lld %8lld  %s\n", json_text(d, "session"),
-	       json_text(d, "driver"), json_text(d, "state"), json_number(d, "critical"),
-	       json_number(d, "calls"), json_number(d, "objects"), json_text(d, "path"));
+	static const struct table_column columns[] = {
+		{ "SESSION", 7, 0 },	     { "DRIVER", 6, 0 },
+		{ "STATE", 0, 0 },	     { "CRITICAL", 0, TABLE_RIGHT },
+		{ "CALLS", 0, TABLE_RIGHT }, { "OBJECTS", 0, TABLE_RIGHT },
+		{ "FILE", 12, 0 },
+	};
+	struct table *t = table_create(columns, ARRAY_SIZE(columns));
+
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const json_t *d = json_array_get(list, i);
+
+		table_cell(t, "%s", json_text(d, "session"));
+		table_cell(t, "%s", json_text(d, "driver"));
+		table_cell(t, "%s", json_text(d, "state"));
+		table_cell(t, "%lld", json_number(d, "critical"));
+		table_cell(t, "%lld", json_number(d, "calls"));
+		table_cell(t, "%lld", json_number(d, "objects"));
+		table_cell(t, "%s", json_text(d, "path"));
+	}
+	client_print_table(t, 0);
 }
 
 static int list(const struct driver_cmd *c)
 {
 	json_t *args = json_object(), *out = NULL;
 	struct err e;
-	size_t i;
 
 	if (c->n_words > 1)
 		json_object_set_new(args, "session", json_string(c->words[1]));
@@ -70,10 +86,7 @@ static int list(const struct driver_cmd *c)
 	if (c->json) {
 		client_print_json(out);
 	} else {
-		printf("%-12s %-16s %-10s %8s %8s %8s  %s\n", "SESSION", "DRIVER", "STATE",
-		       "CRITICAL", "CALLS", "OBJECTS", "FILE");
-		for (i = 0; i < json_array_size(out); i++)
-			print_driver(json_array_get(out, i));
+		print_drivers(out);
 	}
 	json_decref(out);
 	return 0;
@@ -150,20 +163,24 @@ static int unload(const struct driver_cmd *c)
 
 static void print_report(const json_t *r)
 {
-	const json_t *branches = json_object_get(r, "branches"), *v, *list_;
+	static const struct table_column columns[] = { { NULL, 0, 0 }, { NULL, 0, TABLE_RIGHT } };
+	const json_t *v, *list_;
+	struct table *t = table_create(columns, ARRAY_SIZE(columns));
 	const char *key;
+	json_t *n;
 	size_t i;
 
 	printf("%s:%s as %s at %s, %lld bytes of text\n", json_text(r, "session"),
 	       json_text(r, "driver"), json_text(r, "module"), json_text(r, "base"),
 	       json_number(r, "text"));
-	for (void *it = json_object_iter((json_t *)(uintptr_t)branches); it;
-	     it = json_object_iter_next((json_t *)(uintptr_t)branches, it)) {
-		key = json_object_iter_key(it);
-		printf("  %-10s %8lld\n", key,
-		       (long long)json_integer_value(json_object_iter_value(it)));
+	json_object_foreach(json_object_get(r, "branches"), key, n)
+	{
+		table_cell(t, "%s", key);
+		table_cell(t, "%lld", (long long)json_integer_value(n));
 	}
-	printf("  %-10s %8lld bytes\n", "undecoded", json_number(r, "undecoded"));
+	table_cell(t, "%s", "undecoded");
+	table_cell(t, "%lld bytes", json_number(r, "undecoded"));
+	client_print_table(t, 2);
 	list_ = json_object_get(r, "violations");
 	for (i = 0; i < json_array_size(list_); i++) {
 		v = json_array_get(list_, i);

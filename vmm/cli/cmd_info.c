@@ -96,54 +96,53 @@ static const char *label_of(char *buf, size_t len, const char *key)
 
 static void print_object(const json_t *o)
 {
+	static const struct table_column columns[] = { { NULL, 0, 0 }, { NULL, 0, 0 } };
 	json_t *v, *all = (json_t *)(uintptr_t)o;
+	struct table *t = table_create(columns, ARRAY_SIZE(columns));
 	char label[64], text[600];
 	const char *key;
 
-	json_object_foreach(all, key, v) printf("  %-16s %s\n", label_of(label, sizeof(label), key),
-						text_of(text, sizeof(text), key, v));
+	json_object_foreach(all, key, v)
+	{
+		table_cell(t, "%s", label_of(label, sizeof(label), key));
+		table_cell(t, "%s", text_of(text, sizeof(text), key, v));
+	}
+	client_print_table(t, 2);
 }
 
 #define COLUMNS 16
 
-/* Columns as the first row has them, as wide as their widest. */
-static void print_table(const json_t *rows)
+/* Columns as the first row has them. */
+static void print_rows(const json_t *rows)
 {
+	struct table_column columns[COLUMNS] = { { NULL, 0, 0 } };
 	json_t *first = json_array_get(rows, 0), *v;
+	char labels[COLUMNS][64], text[600];
 	const char *keys[COLUMNS], *key;
-	int width[COLUMNS];
-	char text[600];
-	size_t n = 0, r, c;
+	struct table *t;
+	size_t n = 0;
 
 	json_object_foreach(first, key, v)
 	{
 		if (n == COLUMNS)
 			break;
-		width[n] = (int)strlen(label_of(text, sizeof(text), key));
+		columns[n].title = label_of(labels[n], sizeof(labels[n]), key);
+		columns[n].least = json_is_string(v) ? 12 : 0;
 		keys[n++] = key;
 	}
-	for (r = 0; r < json_array_size(rows); r++) {
-		for (c = 0; c < n; c++) {
+	if (!n)
+		return;
+	t = table_create(columns, n);
+	for (size_t r = 0; r < json_array_size(rows); r++) {
+		for (size_t c = 0; c < n; c++) {
 			v = json_object_get(json_array_get(rows, r), keys[c]);
-			if (v && (int)strlen(text_of(text, sizeof(text), keys[c], v)) > width[c])
-				width[c] = (int)strlen(text);
+			table_cell(t, "%s", v ? text_of(text, sizeof(text), keys[c], v) : "-");
 		}
 	}
-	printf(" ");
-	for (c = 0; c < n; c++)
-		printf(" %-*s ", width[c], label_of(text, sizeof(text), keys[c]));
-	for (r = 0; r < json_array_size(rows); r++) {
-		printf("\n ");
-		for (c = 0; c < n; c++) {
-			v = json_object_get(json_array_get(rows, r), keys[c]);
-			printf(" %-*s ", width[c],
-			       v ? text_of(text, sizeof(text), keys[c], v) : "-");
-		}
-	}
-	printf("\n");
+	client_print_table(t, 2);
 }
 
-static void print(json_t *info)
+static void print_info(json_t *info)
 {
 	char label[64], text[600];
 	const char *part;
@@ -155,7 +154,7 @@ static void print(json_t *info)
 		if (json_is_object(v))
 			print_object(v);
 		else if (json_is_object(json_array_get(v, 0)))
-			print_table(v);
+			print_rows(v);
 		else
 			printf("  %s\n", text_of(text, sizeof(text), part, v));
 	}
@@ -185,7 +184,7 @@ int cmd_info(int argc, char **argv)
 	if (a.json)
 		client_print_json(info);
 	else
-		print(info);
+		print_info(info);
 	json_decref(info);
 	return 0;
 }

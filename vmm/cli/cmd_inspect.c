@@ -4,9 +4,9 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "base/table.h"
 #include "vmm/cli/commands.h"
 #include "vmm/cli/inspect.h"
 
@@ -243,25 +243,15 @@ static int load_with(struct inspection *in, const struct options *o)
 	return 0;
 }
 
-static unsigned terminal_width(void)
-{
-	struct winsize w;
-
-	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col)
-		return w.ws_col;
-	return 0;
-}
-
 static int show(const struct inspection *in, const struct options *o)
 {
-	bool tty = isatty(STDOUT_FILENO);
 	int ret;
 
 	if (o->json)
 		ret = inspect_json(stdout, in->kernel, in->module, o->driver, in->plan);
 	else
 		ret = inspect_table(stdout, in->kernel, in->module, in->plan,
-				    tty ? terminal_width() : 0, tty && !getenv("NO_COLOR"));
+				    table_terminal_width(stdout), table_terminal_colour(stdout));
 	if (ret || fflush(stdout))
 		return inspect_fail(ret ? "out of memory" : "the output could not be written");
 	return link_plan_refused(in->plan) ? INSPECT_REFUSED : INSPECT_LINKS;

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/exit_code.h"
 #include "vmm/cli/client_cmd.h"
 #include "vmm/cli/commands.h"
@@ -95,14 +96,6 @@ static const char resume_help[] =
 	"\n"
 	"Examples:\n"
 	"  vmm resume web\n";
-
-static long long now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (long long)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 /* The process that @fd is of has ended: that makes it readable. */
 static bool gone(int fd, long long ms)

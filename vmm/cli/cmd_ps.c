@@ -55,26 +55,33 @@ static json_t *ask(const char *name)
 	return guest;
 }
 
-static void print(const json_t *list)
+static void print_guests(const json_t *list)
 {
+	static const struct table_column columns[] = {
+		{ "NAME", 8, 0 },
+		{ "STATUS", 0, 0 },
+		{ "PID", 0, TABLE_RIGHT },
+		{ "CPUS", 0, TABLE_RIGHT },
+		{ "MEMORY", 0, TABLE_RIGHT },
+		{ "UPTIME", 0, TABLE_RIGHT },
+	};
+	struct table *t = table_create(columns, ARRAY_SIZE(columns));
 	char memory[24], uptime[24];
-	size_t i;
 
-	printf("%-20s %-10s %8s %5s %8s %10s\n", "NAME", "STATUS", "PID", "CPUS", "MEMORY",
-	       "UPTIME");
-	for (i = 0; i < json_array_size(list); i++) {
+	for (size_t i = 0; i < json_array_size(list); i++) {
 		const json_t *g = json_array_get(list, i);
 
-		if (!json_object_get(g, "cpus")) {
-			printf("%-20s %-10s %8lld\n", json_text(g, "name"), json_text(g, "status"),
-			       json_number(g, "pid"));
-			continue;
+		table_cell(t, "%s", json_text(g, "name"));
+		table_cell(t, "%s", json_text(g, "status"));
+		table_cell(t, "%lld", json_number(g, "pid"));
+		if (json_object_get(g, "cpus")) {
+			table_cell(t, "%lld", json_number(g, "cpus"));
+			table_cell(t, "%s", client_size(memory, json_number(g, "memory")));
+			table_cell(t, "%s", client_duration(uptime, json_number(g, "uptime-ms")));
 		}
-		printf("%-20s %-10s %8lld %5lld %8s %10s\n", json_text(g, "name"),
-		       json_text(g, "status"), json_number(g, "pid"), json_number(g, "cpus"),
-		       client_size(memory, json_number(g, "memory")),
-		       client_duration(uptime, json_number(g, "uptime-ms")));
+		table_row_end(t);
 	}
+	client_print_table(t, 0);
 }
 
 int cmd_ps(int argc, char **argv)
@@ -101,7 +108,7 @@ int cmd_ps(int argc, char **argv)
 	if (a.json)
 		client_print_json(list);
 	else
-		print(list);
+		print_guests(list);
 	json_decref(list);
 	return 0;
 }

@@ -4,11 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include "base/exit_code.h"
 #include "base/suggest.h"
+#include "base/table.h"
 #include "policy/record.h"
 #include "vmm/cli/commands.h"
 
@@ -57,28 +56,6 @@ static int no_such_option(const char *arg)
 	return VMM_EXIT_USAGE;
 }
 
-static unsigned terminal_width(void)
-{
-	const char *columns = getenv("COLUMNS");
-	struct winsize size;
-	char *end;
-	long n;
-
-	if (!isatty(STDOUT_FILENO))
-		return 0;
-	if (!ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) && size.ws_col)
-		return size.ws_col;
-	n = columns ? strtol(columns, &end, 10) : 0;
-	return columns && !*end && n > 0 && n < 10000 ? (unsigned)n : 80;
-}
-
-static bool wants_colour(void)
-{
-	const char *term = getenv("TERM"), *no = getenv("NO_COLOR");
-
-	return isatty(STDOUT_FILENO) && !(no && *no) && term && strcmp(term, "dumb") != 0;
-}
-
 static int show(const char *path, const struct record_filter *f, bool json)
 {
 	struct record *r;
@@ -90,7 +67,8 @@ static int show(const char *path, const struct record_filter *f, bool json)
 		return VMM_EXIT_ERROR;
 	}
 	ret = json ? record_print_json(r, stdout)
-		   : record_print(r, stdout, terminal_width(), wants_colour());
+		   : record_print(r, stdout, table_terminal_width(stdout),
+				  table_terminal_colour(stdout));
 	record_close(r, NULL);
 	if (ret) {
 		fprintf(stderr, "vmm record: cannot write the output: %s\n", strerror(-ret));

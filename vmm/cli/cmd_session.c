@@ -30,53 +30,72 @@ static const char help[] =
 	"  vmm session list\n"
 	"  vmm session policy stricter.policy\n";
 
+static void print_sessions(const json_t *list)
+{
+	static const struct table_column columns[] = {
+		{ "SESSION", 8, 0 },
+		{ "DRIVERS", 0, TABLE_RIGHT },
+		{ "SHADOW", 0, 0 },
+		{ "PAGES", 0, TABLE_RIGHT },
+	};
+	struct table *t = table_create(columns, ARRAY_SIZE(columns));
+
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const json_t *s = json_array_get(list, i);
+		const char *shadow = json_text(s, "shadow");
+
+		table_cell(t, "%s", json_text(s, "session"));
+		table_cell(t, "%lld", json_number(s, "drivers"));
+		table_cell(t, "%s", *shadow ? shadow : "-");
+		table_cell(t, "%lld", json_number(s, "pages"));
+	}
+	client_print_table(t, 0);
+}
+
 static int list(const char *guest, bool json)
 {
 	json_t *out = NULL;
 	struct err e;
-	size_t i;
 
 	if (control_call(guest, "umbra-session-list", json_object(), &out, &e))
 		return client_fail(&e);
-	if (json) {
+	if (json)
 		client_print_json(out);
-	} else {
-		printf("%-16s %8s  %-18s %8s\n", "SESSION", "DRIVERS", "SHADOW", "PAGES");
-		for (i = 0; i < json_array_size(out); i++) {
-			const json_t *s = json_array_get(out, i);
-			const char *shadow = json_text(s, "shadow");
-
-			printf("%-16s %8lld  %-18s %8lld\n", json_text(s, "session"),
-			       json_number(s, "drivers"), shadow && *shadow ? shadow : "-",
-			       json_number(s, "pages"));
-		}
-	}
+	else
+		print_sessions(out);
 	json_decref(out);
 	return 0;
+}
+
+static void print_stats(json_t *all)
+{
+	static const struct table_column columns[] = { { NULL, 0, 0 }, { NULL, 0, TABLE_RIGHT } };
+	struct table *t = table_create(columns, ARRAY_SIZE(columns));
+	const char *key;
+	json_t *v;
+
+	json_object_foreach(all, key, v)
+	{
+		table_cell(t, "%s", key);
+		if (json_is_string(v))
+			table_cell(t, "%s", json_string_value(v));
+		else
+			table_cell(t, "%lld", (long long)json_integer_value(v));
+	}
+	client_print_table(t, 0);
 }
 
 static int stats(const char *guest, bool json)
 {
 	json_t *out = NULL;
 	struct err e;
-	void *it;
 
 	if (control_call(guest, "umbra-stats", json_object(), &out, &e))
 		return client_fail(&e);
-	if (json) {
+	if (json)
 		client_print_json(out);
-	} else {
-		for (it = json_object_iter(out); it; it = json_object_iter_next(out, it)) {
-			const json_t *v = json_object_iter_value(it);
-
-			if (json_is_string(v))
-				printf("%-18s %18s\n", json_object_iter_key(it),
-				       json_string_value(v));
-			else
-				printf("%-18s %18lld\n", json_object_iter_key(it),
-				       (long long)json_integer_value(v));
-		}
-	}
+	else
+		print_stats(out);
 	json_decref(out);
 	return 0;
 }

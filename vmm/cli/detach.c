@@ -13,26 +13,13 @@
 #include <unistd.h>
 
 #include "base/exit_code.h"
+#include "base/file.h"
 
 struct detach {
 	int null;
 	int ready; /* the name goes here */
 	bool log;  /* stderr is the user's file and stays */
 };
-
-static void write_all(int fd, const char *text, size_t len)
-{
-	while (len) {
-		ssize_t n = write(fd, text, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return;
-		text += n;
-		len -= (size_t)n;
-	}
-}
 
 /* False: the other end is closed. */
 static bool relay(int from, int to)
@@ -41,7 +28,7 @@ static bool relay(int from, int to)
 	ssize_t n = read(from, buf, sizeof(buf));
 
 	if (n > 0)
-		write_all(to, buf, (size_t)n);
+		file_write(to, buf, (size_t)n);
 	return n > 0 || (n < 0 && errno == EINTR);
 }
 
@@ -114,7 +101,7 @@ static int parent(pid_t child, int ready, int messages, const sigset_t *mask)
 		}
 	}
 	if (n > 0) {
-		write_all(STDOUT_FILENO, name, (size_t)n);
+		file_write(STDOUT_FILENO, name, (size_t)n);
 		return VMM_EXIT_POWEROFF;
 	}
 	while (p[1].fd >= 0 && relay(messages, STDERR_FILENO))
@@ -194,7 +181,7 @@ void detach_done(struct detach *d, const char *name)
 	if (!d->log)
 		dup2(d->null, STDERR_FILENO);
 	len = snprintf(line, sizeof(line), "%s\n", name);
-	write_all(d->ready, line, (size_t)len);
+	file_write(d->ready, line, (size_t)len);
 	detach_free(d);
 }
 

@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/strmap.h"
 #include "vmm/cli/inspect.h"
 
@@ -48,14 +48,6 @@ struct all {
 	struct strmap by_name;
 	double read_ms, link_ms;
 };
-
-static double now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
-}
 
 static u64 some_gate(void *arg, const char *symbol)
 {
@@ -240,21 +232,21 @@ int inspect_all(const struct kernel *k, const char *dir, const struct link_rules
 {
 	struct all a = { .kernel = k, .rules = rules };
 	char text[512];
-	double start = now_ms();
+	u64 start = now_ns();
 	int ret;
 
 	ret = read_drivers(&a, dir);
-	a.read_ms = now_ms() - start;
+	a.read_ms = (double)(now_ns() - start) / 1e6;
 	if (ret || !a.n) {
 		snprintf(text, sizeof(text), "%.400s: %s", dir,
 			 ret ? strerror(-ret) : "there is no .ko file in it");
 		ret = inspect_fail(text);
 		goto out;
 	}
-	start = now_ms();
+	start = now_ns();
 	for (size_t i = 0; i < a.n; i++)
 		link_driver(&a, &a.list[i], 0);
-	a.link_ms = now_ms() - start;
+	a.link_ms = (double)(now_ns() - start) / 1e6;
 	if (json && print_json(&a, dir)) {
 		ret = inspect_fail("out of memory");
 		goto out;

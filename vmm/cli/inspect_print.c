@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* What `vmm inspect` says of one driver: a table for people, or JSON. */
 #include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/table.h"
 #include "vmm/cli/inspect.h"
 
 #define NAME_LEN 128
-#define LINE_LEN 2048
 
 static const char *kind_name(enum symbol_class kind)
 {
@@ -94,30 +95,32 @@ static const char *prototype(const struct kernel *k, const struct import *im, ch
 	return NULL;
 }
 
-static const char *colour_of(const struct import *im)
-{
-	if (im->target == TARGET_REFUSED)
-		return "\033[31m";
-	if (im->critical)
-		return "\033[33m";
-	return "";
-}
+static const struct table_column columns[] = {
+	{ "SYMBOL", 30, 0 },
+	{ "KIND", 0, 0 },
+	{ "CRITICAL", 0, 0 },
+	{ "TARGET", 0, 0 },
+	{ "CALLS", 0, TABLE_RIGHT },
+	{ "ADDR", 0, TABLE_RIGHT },
+	{ "WHY; PROTOTYPE", 4, TABLE_END },
+};
 
-static void print_row(FILE *to, const struct kernel *k, const struct import *im, int name_width,
-		      unsigned width, bool colour)
+static void add_row(struct table *t, const struct kernel *k, const struct import *im)
 {
-	char name[NAME_LEN], proto[1024], clean[1024], reason[sizeof(im->reason)], line[LINE_LEN];
+	char name[NAME_LEN], proto[1024], clean[1024], reason[sizeof(im->reason)];
 	const char *p = prototype(k, im, proto, sizeof(proto));
-	const char *on = colour ? colour_of(im) : "";
 
-	snprintf(line, sizeof(line), "%-*s %-8s %-8s %-7s %5u %5u  %s%s%s", name_width,
-		 inspect_clean(im->symbol, name, sizeof(name)), kind_name(im->kind),
-		 im->critical ? "critical" : "-", target_name(im->target), im->branches,
-		 im->address_taken, inspect_clean(im->reason, reason, sizeof(reason)),
-		 p ? "; " : "", p ? inspect_clean(p, clean, sizeof(clean)) : "");
-	if (width && strlen(line) > width)
-		line[width] = '\0';
-	fprintf(to, "%s%s%s\n", on, line, *on ? "\033[0m" : "");
+	table_cell(t, "%s", inspect_clean(im->symbol, name, sizeof(name)));
+	table_cell(t, "%s", kind_name(im->kind));
+	table_cell(t, "%s", im->critical ? "critical" : "-");
+	table_cell(t, "%s", target_name(im->target));
+	table_cell(t, "%u", im->branches);
+	table_cell(t, "%u", im->address_taken);
+	table_cell(t, "%s%s%s", inspect_clean(im->reason, reason, sizeof(reason)), p ? "; " : "",
+		   p ? inspect_clean(p, clean, sizeof(clean)) : "");
+	table_paint_row(t, im->target == TARGET_REFUSED ? TABLE_RED
+			   : im->critical		? TABLE_YELLOW
+							: "");
 }
 
 int inspect_table(FILE *to, const struct kernel *k, const struct module *m,
@@ -125,24 +128,19 @@ int inspect_table(FILE *to, const struct kernel *k, const struct module *m,
 {
 	struct totals t = { 0 };
 	char name[NAME_LEN];
-	size_t n, longest = strlen("SYMBOL");
+	size_t n;
 	const struct import **list = sorted(p, &n);
+	struct table *table = table_create(columns, ARRAY_SIZE(columns));
+	int ret = -ENOMEM;
 
-	if (!list)
-		return -ENOMEM;
+	if (!list || !table)
+		goto out;
 	count(p, &t);
 	for (size_t i = 0; i < n; i++)
-		if (strlen(list[i]->symbol) > longest)
-			longest = strlen(list[i]->symbol);
-	/* one long name must not push everything out of an 80-column terminal */
-	if (longest > 36)
-		longest = 36;
-	if (n)
-		fprintf(to, "%s%-*s %-8s %-8s %-7s %5s %5s  %s%s\n", colour ? "\033[1m" : "",
-			(int)longest, "SYMBOL", "KIND", "CRITICAL", "TARGET", "CALLS", "ADDR",
-			"WHY; PROTOTYPE", colour ? "\033[0m" : "");
-	for (size_t i = 0; i < n; i++)
-		print_row(to, k, list[i], (int)longest, width, colour);
+		add_row(table, k, list[i]);
+	ret = n ? table_print(table, to, 0, width, colour) : 0;
+	if (ret)
+		goto out;
 	fprintf(to,
 		"%s: %zu imports: %zu shadow, %zu kernel, %zu session, %zu refused; %zu critical; "
 		"%zu branches, %zu addresses taken\n",
@@ -152,8 +150,10 @@ int inspect_table(FILE *to, const struct kernel *k, const struct module *m,
 	fprintf(to, "%s %s\n", name,
 		t.targets[TARGET_REFUSED] ? "cannot be loaded into this session"
 					  : "links completely");
+out:
+	table_free(table);
 	free(list);
-	return 0;
+	return ret;
 }
 
 static json_t *import_json(const struct kernel *k, const struct import *im)

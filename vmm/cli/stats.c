@@ -8,25 +8,21 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "vmm/machine/machine_int.h"
 #include "vmm/machine/vmexit.h"
 
-static u64 clock_ns(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return (u64)t.tv_sec * 1000000000ULL + (u64)t.tv_nsec;
-}
-
 u64 stats_exec_ns(void)
 {
-	return clock_ns(CLOCK_MONOTONIC) - clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+	struct timespec used;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+	return now_ns() - (u64)used.tv_sec * NS_PER_SECOND - (u64)used.tv_nsec;
 }
 
 u64 stats_now_ns(void)
 {
-	return clock_ns(CLOCK_MONOTONIC);
+	return now_ns();
 }
 
 struct stats {

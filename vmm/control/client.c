@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "vmm/control/control.h"
 
 #define ANSWER_MAX (16u << 20)
@@ -218,14 +219,6 @@ bool client_connected(const struct client *c)
 }
 
 /* --- talking ------------------------------------------------------------------------------- */
-
-static s64 now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (s64)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 /* 0 when ready, -ETIMEDOUT; @until -1: for ever. */
 static int wait_until(int fd, short what, s64 until)

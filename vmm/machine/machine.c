@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/exit_code.h"
 #include "shadow/kernel/kernel.h"
 #include "vmm/machine/cpuid.h"
@@ -189,14 +190,6 @@ static const struct host_ops host_ops = {
 };
 
 /* --- life ---------------------------------------------------------------------------------- */
-
-static u64 now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (u64)t.tv_sec * 1000000000ULL + (u64)t.tv_nsec;
-}
 
 static int create_vcpus(struct machine *m, unsigned cpus, struct err *e)
 {

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "vmm/machine/machine_int.h"
+#include "base/clock.h"
 #include "vmm/machine/threads.h"
 #include "vmm/machine/vcpu_reset.h"
 
@@ -235,13 +236,9 @@ static void answer_probe(struct vcpu *v)
 
 static void note_first_run(struct vcpu *v)
 {
-	struct timespec t;
-
 	if (v->first_run_ns)
 		return; /* the machine was reset */
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	__atomic_store_n(&v->first_run_ns, (u64)t.tv_sec * 1000000000ULL + (u64)t.tv_nsec,
-			 __ATOMIC_RELAXED);
+	__atomic_store_n(&v->first_run_ns, now_ns(), __ATOMIC_RELAXED);
 }
 
 /* Not at the start, which is counted by system calls; the first exit comes soon enough. */

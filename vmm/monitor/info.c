@@ -4,27 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json_text.h"
 #include "vmm/backend/console.h"
 #include "vmm/backend/platform.h"
 #include "vmm/machine/vmexit.h"
 #include "vmm/monitor/monitor_int.h"
-
-/* JSON takes UTF-8 only, file names anything. */
-static json_t *any_text(const char *text)
-{
-	json_t *j = json_string(text);
-	char *copy, *p;
-
-	if (j)
-		return j;
-	copy = strdup(text);
-	for (p = copy; p && *p; p++)
-		if (*p & 0x80)
-			*p = '?';
-	j = json_string(copy ? copy : "");
-	free(copy);
-	return j;
-}
 
 static json_t *guest_part(void *arg)
 {
@@ -36,9 +20,9 @@ static json_t *guest_part(void *arg)
 				 (json_int_t)(machine_time_ns(mon->m) / 1000000));
 
 	if (part && o->kernel)
-		json_object_set_new(part, "kernel", any_text(o->kernel));
+		json_object_set_new(part, "kernel", json_any_text(o->kernel));
 	if (part && o->firmware)
-		json_object_set_new(part, "firmware", any_text(o->firmware));
+		json_object_set_new(part, "firmware", json_any_text(o->firmware));
 	return part;
 }
 
@@ -80,8 +64,8 @@ static json_t *disks_part(void *arg)
 		platform_disk(mon->platform, i, &d);
 		snprintf(name, sizeof(name), "disk%zu", i);
 		one = json_pack("{s:s, s:o, s:I, s:b, s:I, s:I, s:I}", "disk", name, "file",
-				any_text(d.options->path), "size", (json_int_t)d.size, "read-only",
-				d.readonly, "read-bytes",
+				json_any_text(d.options->path), "size", (json_int_t)d.size,
+				"read-only", d.readonly, "read-bytes",
 				(json_int_t)d.stats.of[BLK_KIND_READ].bytes, "written-bytes",
 				(json_int_t)d.stats.of[BLK_KIND_WRITE].bytes, "flushes",
 				(json_int_t)d.stats.of[BLK_KIND_FLUSH].done);
@@ -100,8 +84,8 @@ static json_t *nets_part(void *arg)
 	json_t *list = mon->o->n_nets ? json_array() : NULL;
 
 	for (size_t i = 0; i < mon->o->n_nets; i++)
-		json_array_append_new(list,
-				      json_pack("{s:o}", "net", any_text(mon->o->nets[i].text)));
+		json_array_append_new(
+			list, json_pack("{s:o}", "net", json_any_text(mon->o->nets[i].text)));
 	return list;
 }
 
@@ -114,7 +98,7 @@ static json_t *console_part(void *arg)
 	for (unsigned i = 0; mon->console && console_port(mon->console, i, &p); i++) {
 		bool attach = !i && mon->o->console.kind == SPEC_ATTACH;
 		json_t *one = json_pack("{s:s, s:o, s:b}", "name", p.name, "where",
-					any_text(attach ? "attach" : p.where), "open", p.open);
+					json_any_text(attach ? "attach" : p.where), "open", p.open);
 
 		if (!i)
 			json_object_set_new(one, "attached",

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/json_text.h"
 #include "vmm/control/control.h"
 #include "vmm/session/session_int.h"
 #include "vmm/session/verify.h"
@@ -92,28 +93,12 @@ static void driver_unload(void *arg, struct control_request *r, const json_t *ar
 		control_fail(r, "out of memory");
 }
 
-/* JSON takes UTF-8 only, file names anything. */
-static json_t *any_text(const char *text)
-{
-	json_t *j = json_string(text);
-	char *copy, *p;
-
-	if (j)
-		return j;
-	copy = strdup(text);
-	for (p = copy; p && *p; p++)
-		if (*p & 0x80)
-			*p = '?';
-	j = json_string(copy ? copy : "");
-	free(copy);
-	return j;
-}
-
 static json_t *describe_driver(struct sessions *s, const struct driver *d)
 {
 	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:s, s:I, s:I, s:I}", "session",
 			 d->session->name, "driver", d->instance, "module", d->guest_name, "path",
-			 any_text(d->path), "params", any_text(d->params ? d->params : ""), "state",
+			 json_any_text(d->path), "params",
+			 json_any_text(d->params ? d->params : ""), "state",
 			 driver_state_name(d->state), "critical", (json_int_t)d->n_gates, "calls",
 			 (json_int_t)(d->inst ? gate_caller_calls(s->gate, d->inst) : 0), "objects",
 			 (json_int_t)(d->inst ? gate_caller_objects(s->gate, d->inst) : 0));

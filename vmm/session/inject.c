@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "base/install_path.h"
-#include "base/read_all.h"
+#include "base/file.h"
 #include "guest-shim/abi.h"
 #include "vmm/session/inject.h"
 
@@ -83,7 +83,7 @@ static int read_file(const char *path, void **out, size_t *len)
 		ret = -ENOMEM;
 		goto out;
 	}
-	ret = read_all(fd, data, (u64)st.st_size);
+	ret = file_pread(fd, data, (u64)st.st_size, 0);
 	if (ret)
 		goto out;
 	*out = data;

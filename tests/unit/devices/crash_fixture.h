@@ -33,6 +33,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "devices/virtio_blk.h"
 #include "tests/unit/devices/fake_host.h"
 
@@ -101,10 +102,7 @@ __attribute__((format(printf, 2, 3))) static inline bool crash_wrong(struct cras
 
 static inline u64 crash_now(void)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (u64)t.tv_sec * 1000000 + (u64)t.tv_nsec / 1000;
+	return now_ns() / 1000;
 }
 
 static inline void crash_nap(u64 us)

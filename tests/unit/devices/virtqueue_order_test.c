@@ -19,6 +19,7 @@
 #include <sched.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "devices/virtqueue.h"
 #include "tests/unit/devices/fake_host.h"
 
@@ -72,10 +73,7 @@ static void stay_on(const cpu_set_t *allowed, unsigned nth)
 
 static s64 now_us(void)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (s64)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+	return (s64)(now_ns() / 1000);
 }
 
 static void *device(void *arg)

@@ -7,14 +7,12 @@
 #include <time.h>
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "policy/policy.h"
 
 static double now(void)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+	return (double)now_ns() / 1e9;
 }
 
 /* A policy of @n mappings and as many rules, in a session "a". */

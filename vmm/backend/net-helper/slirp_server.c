@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "vmm/backend/net.h"
 #include "vmm/confine/confine.h"
 #include "vmm/confine/helper.h"
@@ -53,13 +54,10 @@ static void on_guest_error(const char *msg, void *opaque)
 	(void)opaque;
 }
 
-static int64_t now_ns(void *opaque)
+static int64_t slirp_clock_ns(void *opaque)
 {
-	struct timespec t;
-
 	(void)opaque;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+	return (int64_t)now_ns();
 }
 
 static void *timer_new(SlirpTimerCb fn, void *arg, void *opaque)
@@ -137,7 +135,7 @@ static int set_up(struct user_net *u, const struct spec_net *n, struct err *e)
 	static const SlirpCb callbacks = {
 		.send_packet = on_send,
 		.guest_error = on_guest_error,
-		.clock_get_ns = now_ns,
+		.clock_get_ns = slirp_clock_ns,
 		.timer_new = timer_new,
 		.timer_free = timer_free,
 		.timer_mod = timer_mod,
@@ -178,7 +176,7 @@ static int set_up(struct user_net *u, const struct spec_net *n, struct err *e)
 
 static void run_timers(struct user_net *u, uint32_t *timeout, bool fire)
 {
-	s64 now = now_ns(NULL) / 1000000;
+	s64 now = now_ms();
 
 	for (size_t i = 0; i < MAX_TIMERS; i++) {
 		struct timer *t = &u->timers[i];

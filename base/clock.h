@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The time that only goes forward (CLOCK_MONOTONIC): for deadlines, periods and measurements. */
+#ifndef UMBRA_BASE_CLOCK_H
+#define UMBRA_BASE_CLOCK_H
+
+#include <time.h>
+
+#include "base/types.h"
+
+#define NS_PER_SECOND 1000000000ULL
+#define NS_PER_MS     1000000ULL
+
+/* In a header, so that also tools that link no room use it. */
+static inline u64 now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (u64)t.tv_sec * NS_PER_SECOND + (u64)t.tv_nsec;
+}
+
+/* Signed: a caller subtracts it from a deadline that may have passed. */
+static inline s64 now_ms(void)
+{
+	return (s64)(now_ns() / NS_PER_MS);
+}
+
+#endif

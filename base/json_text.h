@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Text of any origin as a string of JSON. */
+#ifndef UMBRA_BASE_JSON_TEXT_H
+#define UMBRA_BASE_JSON_TEXT_H
+
+#include <jansson.h>
+
+/*
+ * JSON takes UTF-8 only, a file's name may be any bytes: if @text is no UTF-8, each of its bytes
+ * from 0x80 on becomes a '?'. A new reference; NULL: out of memory.
+ */
+json_t *json_any_text(const char *text);
+
+#endif

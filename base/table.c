@@ -1,0 +1,390 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Keeps the text of all cells in one buffer, already harmless, with the width of each; the widths of
+ * the columns are known when it is printed.
+ */
+#include <errno.h>
+#include <locale.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#include <wchar.h>
+
+#include "base/table.h"
+#include "base/utf8.h"
+
+#define GAP   2u /* blanks between columns */
+#define RESET "\033[0m"
+
+struct cell {
+	size_t at; /* in the text, which ends with a NUL */
+	size_t width;
+	const char *colour;
+};
+
+struct table {
+	struct table_column columns[TABLE_COLUMNS];
+	size_t n_columns;
+	struct cell *cells;
+	size_t n_cells, max_cells;
+	char *text;
+	size_t len, size;
+	locale_t locale; /* for wcwidth(); 0 until it is needed */
+	bool failed;
+};
+
+struct table *table_create(const struct table_column *columns, size_t n)
+{
+	struct table *t = n && n <= TABLE_COLUMNS ? calloc(1, sizeof(*t)) : NULL;
+
+	if (!t)
+		return NULL;
+	memcpy(t->columns, columns, n * sizeof(*columns));
+	t->n_columns = n;
+	return t;
+}
+
+void table_free(struct table *t)
+{
+	if (!t)
+		return;
+	if (t->locale)
+		freelocale(t->locale);
+	free(t->cells);
+	free(t->text);
+	free(t);
+}
+
+static void text_append(struct table *t, const char *s, size_t len)
+{
+	size_t size = t->size ? t->size : 4096;
+	char *text;
+
+	while (size - t->len < len && size <= SIZE_MAX / 4)
+		size *= 2;
+	if (size != t->size) {
+		text = realloc(t->text, size);
+		if (!text || size - t->len < len) {
+			t->text = text ? text : t->text;
+			t->failed = true;
+			return;
+		}
+		t->text = text;
+		t->size = size;
+	}
+	memcpy(t->text + t->len, s, len);
+	t->len += len;
+}
+
+/* Characters that move the cursor, or hide or reorder text, on some terminal. */
+static bool is_harmless(u32 code)
+{
+	return code >= 0x20 && (code < 0x7f || code > 0x9f) && code != 0xad &&
+	       !(code >= 0x200b && code <= 0x200f) && !(code >= 0x2028 && code <= 0x202e) &&
+	       !(code >= 0x2060 && code <= 0x206f) && code != 0xfeff;
+}
+
+/*
+ * The columns that a character takes; -1: the C library takes it for none that can be printed.
+ * The user's locale does not matter, all text here is UTF-8. A system without any locale takes all
+ * characters as one column wide.
+ */
+static int char_width(struct table *t, u32 code)
+{
+	locale_t old;
+	int width;
+
+	if (code < 0x7f)
+		return 1;
+	if (!t->locale)
+		t->locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+	if (!t->locale)
+		return 1;
+	old = uselocale(t->locale);
+	width = wcwidth((wchar_t)code);
+	uselocale(old);
+	return width;
+}
+
+/* Append @s with all that is not harmless as \xNN; its width. */
+static size_t text_append_harmless(struct table *t, const char *s)
+{
+	size_t width = 0;
+	u32 code;
+
+	while (*s && !t->failed) {
+		unsigned len = utf8_next(s, &code);
+		int w = len && is_harmless(code) ? char_width(t, code) : -1;
+
+		if (w >= 0) {
+			text_append(t, s, len);
+			width += (size_t)w;
+		} else {
+			len = len ? len : 1;
+			for (unsigned i = 0; i < len; i++) {
+				char hex[5];
+
+				snprintf(hex, sizeof(hex), "\\x%02x", (u8)s[i]);
+				text_append(t, hex, 4);
+			}
+			width += 4 * (size_t)len;
+		}
+		s += len;
+	}
+	return width;
+}
+
+static struct cell *cell_append(struct table *t)
+{
+	size_t max = t->max_cells ? t->max_cells * 2 : 64;
+	struct cell *cells;
+
+	if (t->n_cells == t->max_cells) {
+		cells = max > SIZE_MAX / sizeof(*cells) / 2
+				? NULL
+				: realloc(t->cells, max * sizeof(*cells));
+		if (!cells) {
+			t->failed = true;
+			return NULL;
+		}
+		t->cells = cells;
+		t->max_cells = max;
+	}
+	return &t->cells[t->n_cells++];
+}
+
+void table_cell(struct table *t, const char *fmt, ...)
+{
+	struct cell *c;
+	char *s = NULL;
+	va_list ap;
+
+	if (!t || t->failed)
+		return;
+	va_start(ap, fmt);
+	if (vasprintf(&s, fmt, ap) < 0)
+		s = NULL;
+	va_end(ap);
+	c = s ? cell_append(t) : NULL;
+	if (!c) {
+		t->failed = true;
+		goto out;
+	}
+	*c = (struct cell){ .at = t->len, .colour = "" };
+	c->width = text_append_harmless(t, s);
+	text_append(t, "", 1);
+out:
+	free(s);
+}
+
+void table_row_end(struct table *t)
+{
+	while (t && !t->failed && t->n_cells % t->n_columns)
+		table_cell(t, "%s", "");
+}
+
+void table_paint_cell(struct table *t, const char *colour)
+{
+	if (t && t->n_cells)
+		t->cells[t->n_cells - 1].colour = colour;
+}
+
+void table_paint_row(struct table *t, const char *colour)
+{
+	size_t i = t ? t->n_cells : 0;
+
+	while (i && (i == t->n_cells || i % t->n_columns))
+		t->cells[--i].colour = colour;
+}
+
+/* What a line takes. A column of width 0 has no cell and no title with a text, and no gap. */
+static size_t line_width(const size_t *width, size_t n)
+{
+	size_t sum = 0;
+
+	for (size_t c = 0; c < n; c++)
+		sum += width[c] ? width[c] + (sum ? GAP : 0) : 0;
+	return sum;
+}
+
+/* Returns how many columns are left. */
+static size_t columns_fit(const struct table *t, size_t *width, size_t limit)
+{
+	size_t n = t->n_columns;
+
+	if (t->columns[n - 1].flags & TABLE_SPARE && n > 1 && line_width(width, n) > limit)
+		n--;
+	while (line_width(width, n) > limit) {
+		size_t widest = n;
+
+		for (size_t c = 0; c < n; c++)
+			if (t->columns[c].least && width[c] > t->columns[c].least &&
+			    (widest == n || width[c] > width[widest]))
+				widest = c;
+		if (widest == n)
+			break;
+		width[widest]--;
+	}
+	return n;
+}
+
+static size_t columns_measure(struct table *t, size_t *width, size_t limit)
+{
+	for (size_t c = 0; c < t->n_columns; c++)
+		width[c] = t->columns[0].title ? strlen(t->columns[c].title) : 0;
+	for (size_t i = 0; i < t->n_cells; i++) {
+		size_t c = i % t->n_columns;
+
+		width[c] = t->cells[i].width > width[c] ? t->cells[i].width : width[c];
+	}
+	for (size_t c = 0; c + 1 < t->n_columns; c++)
+		width[c] = width[c] > TABLE_CELL_MAX ? TABLE_CELL_MAX : width[c];
+	return limit ? columns_fit(t, width, limit) : t->n_columns;
+}
+
+/*
+ * The whole characters at the beginning of @s that fit into @width columns: their bytes, and in
+ * *used their columns.
+ */
+static size_t head_bytes(struct table *t, const char *s, size_t width, size_t *used)
+{
+	size_t bytes = 0;
+	u32 code;
+
+	*used = 0;
+	while (s[bytes]) {
+		unsigned len = utf8_next(s + bytes, &code);
+		size_t w = (size_t)char_width(t, code);
+
+		if (*used + w > width)
+			break;
+		*used += w;
+		bytes += len;
+	}
+	return bytes;
+}
+
+/* The end of @s behind the first @width columns, or one more if a character lies across; *used. */
+static const char *tail_of(struct table *t, const char *s, size_t width, size_t *used)
+{
+	u32 code;
+
+	*used = 0;
+	while (*s && *used < width) {
+		unsigned len = utf8_next(s, &code);
+
+		*used += (size_t)char_width(t, code);
+		s += len;
+	}
+	return s;
+}
+
+/* A line as it is printed: blanks wait for a text behind them, so that no line ends with blanks. */
+struct line {
+	FILE *to;
+	size_t blanks;
+};
+
+static void line_put(struct line *l, const char *s, size_t len, const char *colour)
+{
+	if (!len)
+		return;
+	fprintf(l->to, "%*s%s", (int)l->blanks, "", colour);
+	fwrite(s, 1, len, l->to);
+	fputs(*colour ? RESET : "", l->to);
+	l->blanks = 0;
+}
+
+/* The cell @s, which has @have columns, in fewer: @width. */
+static void line_put_cut(struct line *l, struct table *t, const char *s, size_t have, size_t width,
+			 unsigned flags, const char *colour)
+{
+	size_t dots = width < 3 ? width : 3, keep = width - dots, head, used, skipped;
+	const char *tail;
+	char *cut;
+
+	head = head_bytes(t, s, flags & TABLE_END ? keep : keep / 3, &used);
+	tail = flags & TABLE_END ? "" : tail_of(t, s, have - (keep - used), &skipped);
+	if (flags & TABLE_END)
+		skipped = have;
+	if (asprintf(&cut, "%.*s%.*s%s", (int)head, s, (int)dots, "...", tail) < 0) {
+		t->failed = true;
+		return;
+	}
+	line_put(l, cut, strlen(cut), colour);
+	free(cut);
+	/* A character of two columns that did not fit leaves one. */
+	l->blanks += width - (used + dots + (have - skipped));
+}
+
+static void line_put_cell(struct line *l, struct table *t, size_t column, size_t width,
+			  const char *s, size_t have, const char *colour)
+{
+	unsigned flags = t->columns[column].flags;
+
+	if (!width)
+		return;
+	if (have > width) {
+		line_put_cut(l, t, s, have, width, flags, colour);
+	} else {
+		l->blanks += flags & TABLE_RIGHT ? width - have : 0;
+		line_put(l, s, strlen(s), colour);
+		l->blanks += flags & TABLE_RIGHT ? 0 : width - have;
+	}
+	l->blanks += GAP;
+}
+
+int table_print(struct table *t, FILE *to, unsigned indent, unsigned width, bool colour)
+{
+	size_t wide[TABLE_COLUMNS], n;
+
+	table_row_end(t);
+	if (!t || t->failed)
+		return -ENOMEM;
+	n = columns_measure(t, wide, width > indent ? width - indent : width);
+	if (t->columns[0].title) {
+		struct line l = { to, indent };
+
+		fputs(colour ? TABLE_BOLD : "", to);
+		for (size_t c = 0; c < n; c++)
+			line_put_cell(&l, t, c, wide[c], t->columns[c].title,
+				      strlen(t->columns[c].title), "");
+		fprintf(to, "%s\n", colour ? RESET : "");
+	}
+	for (size_t row = 0; row < t->n_cells; row += t->n_columns) {
+		struct line l = { to, indent };
+
+		for (size_t c = 0; c < n; c++) {
+			const struct cell *cell = &t->cells[row + c];
+
+			line_put_cell(&l, t, c, wide[c], t->text + cell->at, cell->width,
+				      colour ? cell->colour : "");
+		}
+		fputc('\n', to);
+	}
+	return t->failed ? -ENOMEM : 0;
+}
+
+unsigned table_terminal_width(FILE *to)
+{
+	const char *columns = getenv("COLUMNS");
+	struct winsize size;
+	char *end;
+	long n;
+
+	if (!isatty(fileno(to)))
+		return 0;
+	if (!ioctl(fileno(to), TIOCGWINSZ, &size) && size.ws_col)
+		return size.ws_col;
+	n = columns ? strtol(columns, &end, 10) : 0;
+	return columns && !*end && n > 0 && n < 10000 ? (unsigned)n : 80;
+}
+
+bool table_terminal_colour(FILE *to)
+{
+	const char *term = getenv("TERM"), *no = getenv("NO_COLOR");
+
+	return isatty(fileno(to)) && !(no && *no) && term && strcmp(term, "dumb") != 0;
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Tables for people: the one place that knows how wide a text is on a terminal.
+ *
+ * A table is made with its columns, filled cell by cell from left to right, row after row, and
+ * printed once. Width is display width as wcwidth(3) has it: a CJK character takes two columns, a
+ * combining mark none. Cells may hold any bytes: what could move a cursor, reorder or hide text, and
+ * what is no UTF-8, is shown as \xNN, so that a name chosen by a guest or a file does no harm.
+ *
+ * Columns stand two blanks apart, the last one is not padded, numbers are right-aligned if their
+ * column says so. If a terminal is too narrow, columns that may be left out are, then the widest of
+ * those that may be narrowed lose their middle (the end of a path tells most) until all fits.
+ *
+ * Memory that runs out is remembered: filling a table needs no checks, table_print() tells.
+ */
+#ifndef UMBRA_BASE_TABLE_H
+#define UMBRA_BASE_TABLE_H
+
+#include <stdio.h>
+
+#include "base/types.h"
+
+#define TABLE_COLUMNS  32
+#define TABLE_CELL_MAX 400 /* display columns of a cell, but in a last column: there is no limit */
+
+#define TABLE_RIGHT 1u /* right-aligned: numbers */
+#define TABLE_SPARE 2u /* the last column only: left out as the first if a line gets too long */
+#define TABLE_END   4u /* a narrowed cell loses its end, not its middle: prose */
+
+struct table_column {
+	const char *title; /* borrowed; NULL in the first column: a table without a head */
+	unsigned least;	   /* is narrowed to this at most; 0: is never narrowed */
+	unsigned flags;	   /* TABLE_... */
+};
+
+#define TABLE_BOLD    "\033[1m"
+#define TABLE_RED     "\033[31m"
+#define TABLE_YELLOW  "\033[33m"
+#define TABLE_MAGENTA "\033[35m"
+
+struct table;
+
+/* @columns, at most TABLE_COLUMNS, are copied. NULL: out of memory. */
+struct table *table_create(const struct table_column *columns, size_t n);
+void table_free(struct table *t); /* NULL is allowed, here and below */
+
+/* The next cell of the row; behind the last one a new row begins. */
+void table_cell(struct table *t, const char *fmt, ...) __printf(2, 3);
+/* The row ends here: its other cells are empty. */
+void table_row_end(struct table *t);
+/* The cell, or all cells of the row, that came last: TABLE_RED, ..., "" for none. */
+void table_paint_cell(struct table *t, const char *colour);
+void table_paint_row(struct table *t, const char *colour);
+
+/*
+ * Print all rows, each line behind @indent blanks. @width: columns of the terminal, 0: no limit.
+ * @colour: print the head in bold and use what was painted. -ENOMEM: something is missing, nothing is
+ * printed; whether the stream took it is the caller's to ask of it.
+ */
+int table_print(struct table *t, FILE *to, unsigned indent, unsigned width, bool colour);
+
+/* The columns of the terminal that @to is, also by $COLUMNS (else 80); 0: it is none. */
+unsigned table_terminal_width(FILE *to);
+/* Is @to a terminal that shows colours, whose user has not said otherwise ($NO_COLOR)? */
+bool table_terminal_colour(FILE *to);
+
+#endif

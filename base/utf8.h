@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* UTF-8, one character at a time, for text of which nothing is known. */
+#ifndef UMBRA_BASE_UTF8_H
+#define UMBRA_BASE_UTF8_H
+
+#include "base/types.h"
+
+/*
+ * The length of the valid UTF-8 sequence at @s, and its code point in *code; 0 if the byte is part
+ * of none, or the NUL. Overlong forms and surrogates are not valid. Reads no byte past the NUL.
+ */
+unsigned utf8_next(const char *s, u32 *code);
+
+#endif
