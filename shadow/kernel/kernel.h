@@ -21,7 +21,11 @@
 
 struct kernel;
 
-/* What an exported symbol is; facts: a wrong class wedges the guest, the default is to leave alone. */
+/*
+ * What an exported symbol is. To redirect a branch to what is no plain function (a thunk whose calls
+ * the kernel patches, say) hangs the guest; so everything is SPECIAL or DATA that BTF does not know as
+ * a function, and stays as it is.
+ */
 enum symbol_class {
 	SYMBOL_FUNCTION, /* text with a C prototype: a branch to it can go to the shadow */
 	SYMBOL_SPECIAL, /* text, but patched or compared by the kernel: thunks, __fentry__, __SCT__* */
@@ -92,10 +96,10 @@ const char *kernel_vermagic(const struct kernel *k);
 const struct kernel_layout *kernel_layout(const struct kernel *k);
 
 /*
- * Copy the segments into @dst (zeroed memory of @len bytes; at least layout.span) and apply
- * the relocations for a virtual shift of @kaslr bytes (SDM-independent: 32, inverse-32 and 64 bit
- * lists, arch/x86/tools/relocs.c). @kaslr must be 0 if the image is not relocatable. -EBADMSG: the
- * prepared image is damaged, @dst is zeroed again; kernel_reread() helps.
+ * Copy the segments into @dst (zeroed memory of @len bytes; at least layout.span) and apply the
+ * relocations for a virtual shift of @kaslr bytes: the kernel's own three lists, of 32 bit, inverse
+ * 32 bit and 64 bit places (arch/x86/tools/relocs.c). @kaslr must be 0 if the image is not relocatable.
+ * -EBADMSG: the prepared image is damaged, @dst is zeroed again; kernel_reread() helps.
  */
 int kernel_place(const struct kernel *k, void *dst, size_t len, u64 kaslr, struct err *e);
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Inside of struct kernel, for the files that build it: kernel.c (file and bzImage header),
- * vmlinux.c (ELF, segments, sections), relocs.c, ksymtab.c, kallsyms.c, btf.c, btf_print.c,
- * prepared.c.
- * Everybody else uses kernel.h.
+ * Inside of struct kernel, private to shadow/kernel and shadow/link; everybody else uses kernel.h.
+ *
+ * From the ground up, each file uses those before it: payload.c, vmlinux.c (ELF, segments, sections),
+ * relocs.c, kallsyms.c, btf.c, btf_print.c, ksymtab.c; prepared_read.c, prepared.c; kernel.c (what is
+ * known of an open kernel, and placing it); bzimage.c; kernel_open.c; kernel_symbols.c.
  */
 #ifndef UMBRA_SHADOW_KERNEL_KERNEL_INT_H
 #define UMBRA_SHADOW_KERNEL_KERNEL_INT_H
@@ -95,11 +96,30 @@ int vmlinux_sections(const struct kernel *k, struct sections *s, struct err *e);
 /* Find "Linux version " in the image: an ELF file has no other place for its release. */
 void vmlinux_release(struct kernel *k);
 
+/* bzimage.c: the bytes of struct setup_header that are looked at are in front of this. */
+#define BZIMAGE_HEADER 0x264
+/*
+ * Check the header of k->file and decompress the payload to k->image. What its own decompressor alone
+ * can read is k->opaque if @allow_opaque, else -EOPNOTSUPP. -EINVAL: damaged, cut, or not for us.
+ */
+int bzimage_open(struct kernel *k, bool allow_opaque, struct err *e);
+/* Does the header say that it may be loaded elsewhere? */
+bool bzimage_relocatable(const struct kernel *k);
+
+/* kernel.c: what kernel_load_symbols() made. */
+void kernel_forget_symbols(struct kernel *k);
+
 /* relocs.c: find the lists behind the ELF file; sets layout.relocatable or the reason why not. */
 void relocs_parse(struct kernel *k, size_t elf_end);
 void relocs_apply(const struct kernel *k, u8 *dst, u64 kaslr);
 /* Does every entry lie within a segment? */
 bool relocs_fit(const struct kernel *k);
+
+/*
+ * prepared.c: take over the prepared file @fd, which prepared_open() describes; what fails is left to
+ * kernel_close().
+ */
+int prepared_load(struct kernel *k, int fd, unsigned uid, const u8 *key, struct err *e);
 
 /*
  * prepared.c, prepared_read.c: read the image as it lies in memory into @dst, which is zeroed, or into

@@ -234,14 +234,13 @@ static const struct format *find_format(const u8 *data, size_t len)
 	return NULL;
 }
 
-int payload_unpack(const u8 *data, size_t len, size_t max, u8 **out, size_t *out_len,
-		   const char **format, struct err *e)
+int payload_unpack(struct payload *p, const u8 *data, size_t len, size_t max, struct err *e)
 {
 	const struct format *f = find_format(data, len);
 	size_t size;
 	u8 *buf;
 
-	*format = f ? f->name : NULL;
+	p->format = f ? f->name : NULL;
 	if (!f || !f->decode)
 		return err_set(e, -EOPNOTSUPP, "the payload's compression (%s) is not decoded here",
 			       f ? f->name : "unknown");
@@ -262,8 +261,8 @@ int payload_unpack(const u8 *data, size_t len, size_t max, u8 **out, size_t *out
 		payload_free(buf, size);
 		return err_set(e, -EINVAL, "the %s payload does not decompress: damaged", f->name);
 	}
-	*out = buf;
-	*out_len = size;
+	p->data = buf;
+	p->len = size;
 	return 0;
 }
 

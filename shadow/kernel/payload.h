@@ -13,13 +13,17 @@
 #include "base/err.h"
 #include "base/types.h"
 
+struct payload {
+	u8 *data; /* a fresh mapping, for payload_free() */
+	size_t len;
+	const char *format; /* "LZ4", set whenever it was recognised; else NULL */
+};
+
 /*
- * Decompress @len bytes at @data. *out is a fresh mapping of *out_len bytes, of which at most @max
- * are allowed; payload_free() it. -EINVAL: damaged; -EOPNOTSUPP: a format that is not decoded here;
- * -ENOMEM. *format is set to the format's name ("LZ4") whenever it was recognised, else NULL.
+ * Decompress @len bytes at @data, to at most @max. -EINVAL: damaged; -EOPNOTSUPP: a format that is not
+ * decoded here; -ENOMEM.
  */
-int payload_unpack(const u8 *data, size_t len, size_t max, u8 **out, size_t *out_len,
-		   const char **format, struct err *e);
+int payload_unpack(struct payload *p, const u8 *data, size_t len, size_t max, struct err *e);
 void payload_free(u8 *data, size_t len);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Using a prepared kernel; its bytes come by prepared_read.c. */
+/* A prepared kernel: its tables read and checked, its image where it is needed. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,12 +9,6 @@
 
 #include "base/file.h"
 #include "shadow/kernel/prepared_int.h"
-
-int prepared_damaged(const struct kernel *k, const char *what, struct err *e)
-{
-	err_set(e, -EBADMSG, "the prepared image of %s is of no use: %s", k->path, what);
-	return -EBADMSG;
-}
 
 /* Everything but the sums; NULL or what is wrong. */
 static const char *check_header(const struct prepared_header *h, u64 file_len)
@@ -130,7 +124,7 @@ static int read_tables(struct kernel *k, struct prepared *p, unsigned uid, const
 	return wrong ? prepared_damaged(k, wrong, e) : 0;
 }
 
-static int adopt(struct kernel *k, const struct prepared *p, struct err *e)
+static int adopt_tables(struct kernel *k, const struct prepared *p, struct err *e)
 {
 	const struct prepared_header *h = p->h;
 	const u8 *list = (const u8 *)(p->runs + h->n_runs);
@@ -160,34 +154,18 @@ static int adopt(struct kernel *k, const struct prepared *p, struct err *e)
 	return relocs_fit(k) ? 0 : prepared_damaged(k, "a relocation outside the image", e);
 }
 
-int prepared_open(struct kernel **out, const char *path, int fd, unsigned uid, const u8 *key,
-		  struct err *e)
+int prepared_load(struct kernel *k, int fd, unsigned uid, const u8 *key, struct err *e)
 {
-	struct kernel *k = calloc(1, sizeof(*k));
 	int ret;
 
-	if (!k) {
-		close(fd);
-		return err_set(e, -ENOMEM, "%s: out of memory", path);
-	}
-	k->path = strdup(path);
 	k->prepared = calloc(1, sizeof(*k->prepared));
-	if (!k->path || !k->prepared) {
+	if (!k->prepared) {
 		close(fd);
-		ret = err_set(e, -ENOMEM, "%s: out of memory", path);
-		goto fail;
+		return err_set(e, -ENOMEM, "%s: out of memory", k->path);
 	}
 	k->prepared->fd = fd;
 	ret = read_tables(k, k->prepared, uid, key, e);
-	if (!ret)
-		ret = adopt(k, k->prepared, e);
-	if (ret)
-		goto fail;
-	*out = k;
-	return 0;
-fail:
-	kernel_close(k);
-	return ret;
+	return ret ? ret : adopt_tables(k, k->prepared, e);
 }
 
 void prepared_free(struct kernel *k)

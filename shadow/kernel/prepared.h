@@ -24,7 +24,10 @@
 #ifndef UMBRA_SHADOW_KERNEL_PREPARED_H
 #define UMBRA_SHADOW_KERNEL_PREPARED_H
 
-#include "shadow/kernel/kernel.h"
+#include "base/err.h"
+#include "base/types.h"
+
+struct kernel;
 
 #define PREPARED_KEY 32
 

@@ -56,7 +56,7 @@ struct prepared {
 /* Behind the tables in memory: the stack of the task that reads one half. */
 #define PREPARED_STACK ((size_t)64 << 10)
 
-/* -EBADMSG, with a line for the user. */
+/* prepared_read.c: -EBADMSG, with a line for the user. */
 int prepared_damaged(const struct kernel *k, const char *what, struct err *e);
 
 /* XXH3. */

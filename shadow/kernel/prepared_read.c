@@ -19,6 +19,12 @@
 
 #include "shadow/kernel/prepared_int.h"
 
+int prepared_damaged(const struct kernel *k, const char *what, struct err *e)
+{
+	err_set(e, -EBADMSG, "the prepared image of %s is of no use: %s", k->path, what);
+	return -EBADMSG;
+}
+
 /* A part of the runs; what came of it: 0, -EBADMSG for a short file or a wrong sum, -errno. */
 struct part {
 	const struct prepared *p;
