@@ -111,7 +111,7 @@ $(B)/tools/%: $(B)/obj/tools/%.o
 	$(Q)$(CC) $(CFLAGS) $(EXTRA) -pie -o $@ $<
 
 lab: check-tools images debian-disk all drivers
-	@tests/run --only '$(T)' --lab
+	@tests/run --only '$(T)' --timeout 900 --unit tests/lab/stall_test.sh --lab
 
 # --- everything ------------------------------------------------------------------------------
 # One run of tests/run, so that one count comes last.
@@ -121,7 +121,7 @@ test:
 	@$(MAKE) --no-print-directory all unit-build drivers
 	@$(MAKE) --no-print-directory asan-build fuzz-build
 	@tests/run --only '$(T)' --unit $(UNIT) --label asan/ --unit $(ASAN_UNIT) \
-		--label '' --timeout 900 --unit tests/package/test_package.sh \
+		--label '' --timeout 900 --unit tests/package/test_package.sh tests/lab/stall_test.sh \
 		--fuzz $(or $(FUZZ_SECONDS),5) $(FUZZ) --lab
 
 # --- lint ------------------------------------------------------------------------------------
