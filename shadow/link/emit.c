@@ -23,24 +23,24 @@ static bool plain_name(const char *s, size_t max)
 	return true;
 }
 
-static int check_args(const struct link_plan *p, const struct link_addresses *a, const char *name,
-		      const char *suffix, struct err *e)
+static int check_args(const struct link_plan *p, const struct link_addresses *a,
+		      const struct link_identity *id, struct err *e)
 {
 	const struct import *refused = link_plan_refused(p);
 
 	if (refused)
 		return err_set(e, -EPERM, "%s: %s cannot be linked: %s", p->module->label,
 			       refused->symbol, refused->reason);
-	if (!*name || !plain_name(name, PRIVATE_NAME_MAX))
+	if (!*id->name || !plain_name(id->name, PRIVATE_NAME_MAX))
 		return err_set(
 			e, -EINVAL,
 			"%s: \"%.64s\" cannot be its name in the guest (1 to %d letters, digits, _ - .)",
-			p->module->label, name, PRIVATE_NAME_MAX);
-	if (!plain_name(suffix, PRIVATE_SUFFIX_MAX))
+			p->module->label, id->name, PRIVATE_NAME_MAX);
+	if (!plain_name(id->suffix, PRIVATE_SUFFIX_MAX))
 		return err_set(
 			e, -EINVAL,
 			"%s: \"%.64s\" cannot be appended to its exports (at most %d letters, digits, _ - .)",
-			p->module->label, suffix, PRIVATE_SUFFIX_MAX);
+			p->module->label, id->suffix, PRIVATE_SUFFIX_MAX);
 	if (a->modules >= a->modules_end || a->shadow % 4096 || a->kaslr % 4096)
 		return err_set(e, -EINVAL, "%s: the guest's addresses are not known",
 			       p->module->label);
@@ -58,8 +58,8 @@ static bool in_reach(u64 target, const struct link_addresses *a)
 	return low >= INT32_MIN && low <= INT32_MAX && high >= INT32_MIN && high <= INT32_MAX;
 }
 
-static int find_target(const struct link_plan *p, const struct link_addresses *a,
-		       const struct import *im, u64 *target, struct err *e)
+static int target_of(const struct link_plan *p, const struct link_addresses *a,
+		     const struct import *im, u64 *target, struct err *e)
 {
 	u64 start = p->kernel->text_start;
 
@@ -76,8 +76,8 @@ static int find_target(const struct link_plan *p, const struct link_addresses *a
 	return 0;
 }
 
-static int redirect(u8 *data, const struct link_plan *p, const struct link_addresses *a,
-		    struct err *e)
+static int redirect_branches(u8 *data, const struct link_plan *p, const struct link_addresses *a,
+			     struct err *e)
 {
 	u64 *targets = calloc(p->n_imports + 1, sizeof(*targets));
 	int ret = 0;
@@ -86,7 +86,7 @@ static int redirect(u8 *data, const struct link_plan *p, const struct link_addre
 		return err_set(e, -ENOMEM, "%s: out of memory", p->module->label);
 	for (size_t i = 0; !ret && i < p->n_imports; i++)
 		if (p->imports[i].target == TARGET_SHADOW)
-			ret = find_target(p, a, &p->imports[i], &targets[i], e);
+			ret = target_of(p, a, &p->imports[i], &targets[i], e);
 	for (size_t i = 0; !ret && i < p->n_sites; i++) {
 		const struct branch_site *s = &p->sites[i];
 		u64 real = p->imports[s->import].export->addr + a->kaslr;
@@ -98,28 +98,28 @@ static int redirect(u8 *data, const struct link_plan *p, const struct link_addre
 	return ret;
 }
 
-int link_emit(const struct link_plan *p, const struct link_addresses *a, const char *name,
-	      const char *suffix, void **out, size_t *len, struct err *e)
+int link_emit(const struct link_plan *p, const struct link_addresses *a,
+	      const struct link_identity *id, struct link_image *out, struct err *e)
 {
 	const struct module *m = p->module;
-	struct copy c = { .len = m->len, .size = m->len };
+	struct copy c = { .len = m->len };
 	int ret;
 
-	ret = check_args(p, a, name, suffix, e);
+	ret = check_args(p, a, id, e);
 	if (ret)
 		return ret;
 	c.data = malloc(m->len);
 	if (!c.data)
 		return err_set(e, -ENOMEM, "%s: out of memory", m->label);
 	memcpy(c.data, m->data, m->len);
-	ret = redirect(c.data, p, a, e);
+	ret = redirect_branches(c.data, p, a, e);
 	if (!ret)
-		ret = privatize(&c, m, p->name_off, name, suffix, p->renames, p->n_renames, e);
+		ret = privatize(&c, p, id, e);
 	if (ret) {
 		free(c.data);
 		return ret;
 	}
-	*out = c.data;
-	*len = c.len;
+	out->data = c.data;
+	out->len = c.len;
 	return 0;
 }

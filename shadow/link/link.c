@@ -18,20 +18,20 @@
 
 struct resolver {
 	struct link_plan *plan;
-	const struct link_provider *providers;
-	size_t n_providers;
-	const struct link_rules *rules;
+	const struct link_session *session;
 	struct err *e;
 };
 
 static bool is_critical(const struct resolver *v, const char *symbol)
 {
-	return v->rules && v->rules->critical && v->rules->critical(v->rules->arg, symbol);
+	return v->session->rules && v->session->rules->critical &&
+	       v->session->rules->critical(v->session->rules->arg, symbol);
 }
 
 static bool is_permitted(const struct resolver *v, const char *symbol)
 {
-	return v->rules && v->rules->permitted && v->rules->permitted(v->rules->arg, symbol);
+	return v->session->rules && v->session->rules->permitted &&
+	       v->session->rules->permitted(v->session->rules->arg, symbol);
 }
 
 static void __printf(3, 4)
@@ -163,11 +163,11 @@ static void resolve_absent(const struct resolver *v, struct import *im, u32 symb
 
 static int resolve(const struct resolver *v, struct import *im, u32 symbol, bool weak)
 {
-	for (size_t i = v->n_providers; i-- > 0;) {
+	for (size_t i = v->session->n_providers; i-- > 0;) {
 		size_t x;
 
-		if (module_find_export(v->providers[i].module, im->symbol, &x))
-			return resolve_session(v, im, symbol, &v->providers[i], x);
+		if (module_find_export(v->session->providers[i].module, im->symbol, &x))
+			return resolve_session(v, im, symbol, &v->session->providers[i], x);
 	}
 	im->export = kernel_export(v->plan->kernel, im->symbol);
 	if (im->export)
@@ -291,8 +291,8 @@ static bool in_session(const struct resolver *v, const char *symbol)
 {
 	size_t x;
 
-	for (size_t i = 0; i < v->n_providers; i++)
-		if (module_find_export(v->providers[i].module, symbol, &x))
+	for (size_t i = 0; i < v->session->n_providers; i++)
+		if (module_find_export(v->session->providers[i].module, symbol, &x))
 			return true;
 	return false;
 }
@@ -327,11 +327,10 @@ static int check_versions(const struct resolver *v)
 }
 
 int link_plan_create(struct link_plan **out, const struct kernel *k, const struct module *m,
-		     const struct link_provider *providers, size_t n_providers,
-		     const struct link_rules *rules, struct err *e)
+		     const struct link_session *s, struct err *e)
 {
 	struct link_plan *p = calloc(1, sizeof(*p));
-	struct resolver v = { p, providers, n_providers, rules, e };
+	struct resolver v = { p, s, e };
 	int ret;
 
 	if (!p)

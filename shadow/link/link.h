@@ -67,6 +67,13 @@ struct link_provider {
 	const char *suffix; /* what link_emit() appended to its exports */
 };
 
+/* The session that a driver is linked for. */
+struct link_session {
+	const struct link_provider *providers;
+	size_t n_providers;
+	const struct link_rules *rules; /* NULL: nothing is critical, nothing permitted */
+};
+
 /*
  * Resolve every import: drivers of the session, the shadow kernel, what is permitted, else refused.
  * A plan with refused imports is still a plan (inspect prints it); link_emit() will not take it.
@@ -77,8 +84,7 @@ struct link_provider {
  */
 struct link_plan;
 int link_plan_create(struct link_plan **out, const struct kernel *k, const struct module *m,
-		     const struct link_provider *providers, size_t n_providers,
-		     const struct link_rules *rules, struct err *e);
+		     const struct link_session *s, struct err *e);
 void link_plan_free(struct link_plan *p);
 const struct import *link_plan_imports(const struct link_plan *p, size_t *count);
 /* First import that cannot be linked, or NULL. */
@@ -94,14 +100,24 @@ struct link_addresses {
 	void *arg;
 };
 
+/* What makes a copy of a driver its own: its module name (<= 55 bytes), and a suffix of its exports. */
+struct link_identity {
+	const char *name, *suffix;
+};
+
+struct link_image {
+	void *data; /* malloc'ed */
+	size_t len;
+};
+
 /*
- * Write the private copy: name (<= 55 bytes) into .gnu.linkonce.this_module, exports and imports
- * from session drivers renamed with the suffixes (in __versions too), signature stripped. Proves
- * for each redirected branch that its target is within 2 GiB of all of [modules, modules_end):
- * the kernel's loader does not check PLT32. *out is malloc'ed.
+ * Write the private copy: name into .gnu.linkonce.this_module, exports and imports from session drivers
+ * renamed with the suffixes (in __versions too), signature stripped. Proves for each redirected branch
+ * that its target is within 2 GiB of all of [modules, modules_end): the kernel's loader does not check
+ * PLT32.
  */
-int link_emit(const struct link_plan *p, const struct link_addresses *a, const char *name,
-	      const char *suffix, void **out, size_t *len, struct err *e);
+int link_emit(const struct link_plan *p, const struct link_addresses *a,
+	      const struct link_identity *id, struct link_image *out, struct err *e);
 
 /*
  * Content of one page of the shadow: @index counts pages from _text. Every byte is int3 except
@@ -114,7 +130,7 @@ int shadow_fill_page(const struct kernel *k, u64 shadow, u64 index, u8 page[4096
 /*
  * Indexes of the pages that a plan's redirected branches land on (gate entries are not among them),
  * ascending, without repeats. Returns how many there are, of which at most @max are stored;
- * SIZE_MAX: no memory.
+ * SIZE_MAX: out of memory.
  */
 size_t shadow_pages_used(const struct link_plan *p, u32 *pages, size_t max);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Inside of struct module, for the files that read and copy drivers: module.c (reading and
- * checking), exports.c (its export table), link.c (the plan), emit.c and privatize.c (the copy).
+ * checking), module_exports.c (its export table), link.c (the plan), emit.c and privatize.c (the copy).
  * Everybody else uses link.h.
  *
  * module_parse() checks once what the others rely on: every section with bytes lies within the
@@ -68,7 +68,7 @@ const char *module_info(const struct module *m, const char *tag);
 /* False if the module does not export @name. */
 bool module_find_export(const struct module *m, const char *name, size_t *i);
 
-/* exports.c */
+/* module_exports.c */
 int module_parse_exports(struct module *m, struct err *e);
 
 #define PRIVATE_NAME_MAX   (MODULE_NAME_LEN - 1)
@@ -80,23 +80,5 @@ int module_parse_exports(struct module *m, struct err *e);
  * come to the same name by themselves. @suffix is at most PRIVATE_SUFFIX_MAX bytes.
  */
 void module_private_name(const char *name, const char *suffix, char out[MODULE_NAME_LEN]);
-
-/* A driver's copy while it is made: @data has @len bytes, of @size allocated. */
-struct copy {
-	u8 *data;
-	size_t len, size;
-};
-
-/*
- * privatize.c: give the copy @c of @m its own module name and export names, and the names of its
- * imports from the session's drivers. @name_off is the offset of struct module.name.
- */
-struct link_rename {
-	u32 symbol; /* index in the symbol table */
-	char name[MODULE_NAME_LEN];
-};
-int privatize(struct copy *c, const struct module *m, u32 name_off, const char *name,
-	      const char *suffix, const struct link_rename *renames, size_t n_renames,
-	      struct err *e);
 
 #endif

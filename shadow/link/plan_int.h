@@ -17,6 +17,12 @@ struct branch_site {
 	u64 rela_at;
 };
 
+/* A symbol of the module, by its index in the symbol table, and the name that the copy has for it. */
+struct link_rename {
+	u32 symbol;
+	char name[MODULE_NAME_LEN];
+};
+
 struct link_plan {
 	const struct kernel *kernel;
 	const struct module *module;
@@ -24,7 +30,7 @@ struct link_plan {
 	size_t n_imports;
 	u32 *import_of;		   /* by symbol index; NO_IMPORT */
 	struct branch_site *sites; /* those whose import is TARGET_SHADOW, in the file's order */
-	size_t n_sites;
+	size_t n_sites, max_sites;
 	struct link_rename *renames;
 	size_t n_renames;
 	char *provider_names; /* n * MODULE_NAME_LEN */
@@ -36,5 +42,18 @@ struct link_plan {
  * imports: link.c drops those that stay). -EINVAL: a form that is not known.
  */
 int plan_references(struct link_plan *p, struct err *e);
+
+/* A driver's copy while it is made. */
+struct copy {
+	u8 *data;
+	size_t len;
+};
+
+/*
+ * privatize.c: give the copy @c of p->module its own module name and export names, and the names of its
+ * imports from the session's drivers.
+ */
+int privatize(struct copy *c, const struct link_plan *p, const struct link_identity *id,
+	      struct err *e);
 
 #endif

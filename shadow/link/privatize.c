@@ -16,7 +16,7 @@
 #include <string.h>
 
 #include "shadow/kernel/kernel_int.h"
-#include "shadow/link/module_int.h"
+#include "shadow/link/plan_int.h"
 
 void module_private_name(const char *name, const char *suffix, char out[MODULE_NAME_LEN])
 {
@@ -69,7 +69,7 @@ static int move_section(struct copy *c, u32 i, u64 extra)
 	memset(data + c->len, 0, at - c->len);
 	memcpy(data + at, data + sh.sh_offset, sh.sh_size);
 	memset(data + at + sh.sh_size, 0, extra);
-	c->len = c->size = at + size;
+	c->len = at + size;
 	sh.sh_offset = at;
 	sh.sh_size = size;
 	write_header(c, i, &sh);
@@ -163,7 +163,8 @@ static int by_name(const void *pa, const void *pb)
 }
 
 /* Sort the entries of table @t: @order gives the new place of each old one, of @n. */
-static int reorder(struct copy *c, const struct module *m, unsigned t, const u32 *order, u32 n)
+static int reorder_exports(struct copy *c, const struct module *m, unsigned t, const u32 *order,
+			   u32 n)
 {
 	const struct module_section *rela = &m->sections[m->idx.ksymtab_rela[t]];
 	const Elf64_Shdr *tab = &m->sections[m->idx.ksymtab[t]].h;
@@ -235,7 +236,7 @@ static int rename_exports(struct copy *c, const struct module *m, const char *su
 			n++;
 		}
 		if (n)
-			ret = reorder(c, m, t, order, n);
+			ret = reorder_exports(c, m, t, order, n);
 		first += n;
 	}
 	free(list);
@@ -243,17 +244,17 @@ static int rename_exports(struct copy *c, const struct module *m, const char *su
 	return ret;
 }
 
-int privatize(struct copy *c, const struct module *m, u32 name_off, const char *name,
-	      const char *suffix, const struct link_rename *renames, size_t n_renames,
+int privatize(struct copy *c, const struct link_plan *p, const struct link_identity *id,
 	      struct err *e)
 {
+	const struct module *m = p->module;
 	int ret = 0;
 
-	rename_module(c, m, name_off, name);
-	if (n_renames)
-		ret = rename_imports(c, m, renames, n_renames);
-	if (!ret && m->n_exports && *suffix)
-		ret = rename_exports(c, m, suffix);
+	rename_module(c, m, p->name_off, id->name);
+	if (p->n_renames)
+		ret = rename_imports(c, m, p->renames, p->n_renames);
+	if (!ret && m->n_exports && *id->suffix)
+		ret = rename_exports(c, m, id->suffix);
 	if (ret == -EFBIG)
 		return err_set(e, ret, "%s: its string tables are too large", m->label);
 	if (ret)

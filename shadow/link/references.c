@@ -41,28 +41,42 @@ static const char *type_name(u32 type, char *buf, size_t len)
 	}
 }
 
-static int unknown_form(const struct link_plan *p, const struct module_section *to,
-			const Elf64_Rela *r, const char *symbol, const char *why, struct err *e)
+/* A relocation, the section that it changes, and where it stands in the file. */
+struct reference {
+	Elf64_Rela r;
+	const struct module_section *to;
+	u64 rela_at;
+};
+
+static u32 reference_type(const struct reference *f)
+{
+	return (u32)ELF64_R_TYPE(f->r.r_info);
+}
+
+static int unknown_form(const struct link_plan *p, const struct reference *f, const char *symbol,
+			const char *why, struct err *e)
 {
 	char buf[32];
 
 	return err_set(
 		e, -EINVAL,
 		"%s: cannot be linked: %s%+lld to %.64s at %.48s+%#llx is %s; such code cannot be redirected safely",
-		p->module->label, type_name((u32)ELF64_R_TYPE(r->r_info), buf, sizeof(buf)),
-		(long long)r->r_addend, symbol, to->name, (unsigned long long)r->r_offset, why);
+		p->module->label, type_name(reference_type(f), buf, sizeof(buf)),
+		(long long)f->r.r_addend, symbol, f->to->name, (unsigned long long)f->r.r_offset,
+		why);
 }
 
-static int add_site(struct link_plan *p, u32 import, u64 rela_at, size_t *room)
+/* A list of sites that grows; n_sites is in the plan. */
+static int add_site(struct link_plan *p, u32 import, u64 rela_at)
 {
-	if (p->n_sites == *room) {
-		size_t n = *room ? *room * 2 : 256;
+	if (p->n_sites == p->max_sites) {
+		size_t n = p->max_sites ? p->max_sites * 2 : 256;
 		struct branch_site *s = realloc(p->sites, n * sizeof(*s));
 
 		if (!s)
 			return -ENOMEM;
 		p->sites = s;
-		*room = n;
+		p->max_sites = n;
 	}
 	p->sites[p->n_sites++] = (struct branch_site){ import, rela_at };
 	return 0;
@@ -72,38 +86,37 @@ static int add_site(struct link_plan *p, u32 import, u64 rela_at, size_t *room)
  * A relocation to a symbol of the module itself cannot reach outside of it as an import does, but a
  * made-up one could: a branch to an absolute address, or far beyond the end of its section.
  */
-static int check_own(const struct link_plan *p, const struct module_section *to,
-		     const Elf64_Rela *r, const Elf64_Sym *sym, struct err *e)
+static int check_own(const struct link_plan *p, const struct reference *f, const Elf64_Sym *sym,
+		     struct err *e)
 {
 	const struct module *m = p->module;
-	u32 type = (u32)ELF64_R_TYPE(r->r_info);
-	u64 target = sym->st_value + (u64)r->r_addend + 4;
+	u32 type = reference_type(f);
+	u64 target = sym->st_value + (u64)f->r.r_addend + 4;
 
 	if (sym->st_shndx == SHN_ABS && (type == R_X86_64_PLT32 || type == R_X86_64_PC32))
-		return unknown_form(p, to, r, module_symbol_name(m, sym),
+		return unknown_form(p, f, module_symbol_name(m, sym),
 				    "a branch to an absolute address", e);
 	if (sym->st_shndx < m->n_sections && type == R_X86_64_PLT32 &&
 	    target > m->sections[sym->st_shndx].h.sh_size)
-		return unknown_form(p, to, r, m->sections[sym->st_shndx].name,
+		return unknown_form(p, f, m->sections[sym->st_shndx].name,
 				    "a branch out of its section", e);
 	return 0;
 }
 
-static int check_import(struct link_plan *p, const struct module_section *to, const Elf64_Rela *r,
-			u32 import, u64 rela_at, size_t *room, struct err *e)
+static int check_import(struct link_plan *p, const struct reference *f, u32 import, struct err *e)
 {
 	struct import *im = &p->imports[import];
-	u32 type = (u32)ELF64_R_TYPE(r->r_info);
-	u64 left = to->h.sh_size - r->r_offset;
-	bool branch = type == R_X86_64_PLT32 && r->r_addend == -4 && left >= 4;
+	u32 type = reference_type(f);
+	u64 left = f->to->h.sh_size - f->r.r_offset;
+	bool branch = type == R_X86_64_PLT32 && f->r.r_addend == -4 && left >= 4;
 	bool address = (type == R_X86_64_64 && left >= 8) || (type == R_X86_64_32S && left >= 4);
 
 	/* only the kernel's own functions are redirected; the others are linked as they are */
 	if (im->kind == SYMBOL_FUNCTION && im->target == TARGET_SHADOW) {
-		if (branch && !(to->h.sh_flags & SHF_EXECINSTR))
-			return unknown_form(p, to, r, im->symbol, "a branch outside of code", e);
-		if (!branch && !(address && !r->r_addend))
-			return unknown_form(p, to, r, im->symbol,
+		if (branch && !(f->to->h.sh_flags & SHF_EXECINSTR))
+			return unknown_form(p, f, im->symbol, "a branch outside of code", e);
+		if (!branch && !(address && !f->r.r_addend))
+			return unknown_form(p, f, im->symbol,
 					    "neither a plain branch nor its plain address", e);
 	}
 	if (type != R_X86_64_PLT32) {
@@ -111,32 +124,30 @@ static int check_import(struct link_plan *p, const struct module_section *to, co
 		return 0;
 	}
 	im->branches++;
-	if (add_site(p, import, rela_at, room))
+	if (add_site(p, import, f->rela_at))
 		return err_set(e, -ENOMEM, "%s: out of memory", p->module->label);
 	return 0;
 }
 
-static int scan_section(struct link_plan *p, const struct module_section *rela, size_t *room,
-			struct err *e)
+static int check_section(struct link_plan *p, const struct module_section *rela, struct err *e)
 {
 	const struct module *m = p->module;
-	const struct module_section *to = &m->sections[rela->h.sh_info];
+	struct reference f = { .to = &m->sections[rela->h.sh_info] };
 	int ret = 0;
 
 	for (u64 i = 0; !ret && i < module_rela_count(rela); i++) {
-		Elf64_Rela r;
 		Elf64_Sym sym;
 		u32 idx, import;
 
-		module_rela(m, rela, i, &r);
-		idx = (u32)ELF64_R_SYM(r.r_info);
+		module_rela(m, rela, i, &f.r);
+		f.rela_at = rela->h.sh_offset + i * sizeof(f.r);
+		idx = (u32)ELF64_R_SYM(f.r.r_info);
 		import = p->import_of[idx];
 		if (import == NO_IMPORT) {
 			module_symbol(m, idx, &sym);
-			ret = check_own(p, to, &r, &sym, e);
+			ret = check_own(p, &f, &sym, e);
 		} else {
-			ret = check_import(p, to, &r, import, rela->h.sh_offset + i * sizeof(r),
-					   room, e);
+			ret = check_import(p, &f, import, e);
 		}
 	}
 	return ret;
@@ -145,7 +156,6 @@ static int scan_section(struct link_plan *p, const struct module_section *rela, 
 int plan_references(struct link_plan *p, struct err *e)
 {
 	const struct module *m = p->module;
-	size_t room = 0;
 	int ret = 0;
 
 	for (u32 i = 1; !ret && i < m->n_sections; i++) {
@@ -154,7 +164,7 @@ int plan_references(struct link_plan *p, struct err *e)
 		/* As the kernel's loader: sections that are not loaded are not relocated. */
 		if (h->sh_type == SHT_RELA && h->sh_info < m->n_sections &&
 		    (m->sections[h->sh_info].h.sh_flags & SHF_ALLOC))
-			ret = scan_section(p, &m->sections[i], &room, e);
+			ret = check_section(p, &m->sections[i], e);
 	}
 	return ret;
 }

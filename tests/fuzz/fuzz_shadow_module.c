@@ -56,19 +56,19 @@ static void link_it(const struct module *m, bool with_itself)
 		.gate = gate,
 	};
 	const struct link_provider self = { m, "self", "__self" };
+	const struct link_session session = { &self, with_itself, &rules };
 	struct module *again;
 	struct link_plan *p;
 	struct err e = { "" };
-	void *copy;
-	size_t len;
+	struct link_image copy;
 
-	if (link_plan_create(&p, kernel, m, &self, with_itself, &rules, &e))
+	if (link_plan_create(&p, kernel, m, &session, &e))
 		return;
-	if (!link_emit(p, &a, "fuzz", "__fuzz", &copy, &len, &e)) {
-		if (module_parse(&again, "again", copy, len, &e))
+	if (!link_emit(p, &a, &(struct link_identity){ "fuzz", "__fuzz" }, &copy, &e)) {
+		if (module_parse(&again, "again", copy.data, copy.len, &e))
 			abort();
 		module_close(again);
-		free(copy);
+		free(copy.data);
 	}
 	link_plan_free(p);
 }

@@ -261,12 +261,13 @@ static int inspect_one(struct inspection *in, const struct options *o,
 		       const struct link_rules *rules)
 {
 	struct link_provider providers[WITH_MAX];
+	const struct link_session session = { providers, in->n_with, rules };
 	struct err e = { "" };
 
 	for (size_t i = 0; i < in->n_with; i++)
 		providers[i] =
 			(struct link_provider){ in->with[i], module_name(in->with[i]), SUFFIX };
-	if (link_plan_create(&in->plan, in->kernel, in->module, providers, in->n_with, rules, &e))
+	if (link_plan_create(&in->plan, in->kernel, in->module, &session, &e))
 		return inspect_fail(e.text);
 	return show(in, o);
 }

@@ -138,15 +138,17 @@ static void link_one(struct all *a, struct driver *d, const struct link_provider
 		.modules_end = MODULES_END,
 		.gate = some_gate,
 	};
+	const struct link_session session = { providers, n, a->rules };
+	const struct link_identity id = { d->private, SUFFIX };
+	struct link_image copy = { NULL, 0 };
 	const struct import *im;
 	struct link_plan *p = NULL;
 	struct err e = { "" };
-	void *copy = NULL;
-	size_t len, n_imports;
+	size_t n_imports;
 
 	d->state = STATE_REFUSED;
-	if (link_plan_create(&p, a->kernel, d->m, providers, n, a->rules, &e) ||
-	    link_emit(p, &addresses, d->private, SUFFIX, &copy, &len, &e)) {
+	if (link_plan_create(&p, a->kernel, d->m, &session, &e) ||
+	    link_emit(p, &addresses, &id, &copy, &e)) {
 		snprintf(d->why, sizeof(d->why), "%.255s", e.text);
 	} else {
 		d->state = STATE_LINKED;
@@ -156,7 +158,7 @@ static void link_one(struct all *a, struct driver *d, const struct link_provider
 			if (im[i].target == TARGET_SHADOW)
 				a->branches += im[i].branches;
 	}
-	free(copy);
+	free(copy.data);
 	link_plan_free(p);
 }
 

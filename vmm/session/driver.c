@@ -204,7 +204,8 @@ int driver_plan(struct sessions *s, struct driver *d, bool expected, struct err 
 	for (n = 0, o = d->session->drivers; o && o != d; o = o->next)
 		if (o->state == DRIVER_LOADED || expected)
 			prov[n++] = (struct link_provider){ o->module, o->guest_name, o->suffix };
-	ret = link_plan_create(&d->plan, s->k, d->module, prov, n, &rules, e);
+	ret = link_plan_create(&d->plan, s->k, d->module, &(struct link_session){ prov, n, &rules },
+			       e);
 	if (ret)
 		goto out;
 	bad = link_plan_refused(d->plan);

@@ -180,8 +180,8 @@ static void mapped(void *arg, s64 result, u64 value)
 	struct gate_command c = { .cmd = UMBRA_CMD_LOAD,
 				  .name = d->guest_name,
 				  .params = d->params };
-	void *image = NULL;
-	size_t len = 0;
+	const struct link_identity id = { d->guest_name, d->suffix };
+	struct link_image image = { NULL, 0 };
 	bool sent = false;
 	int ret = (int)result;
 
@@ -190,16 +190,16 @@ static void mapped(void *arg, s64 result, u64 value)
 		err_set(&op->err, ret, "%s: the guest cannot map its entries: %s", d->path,
 			strerror(-ret));
 	} else {
-		ret = link_emit(d->plan, &a, d->guest_name, d->suffix, &image, &len, &op->err);
+		ret = link_emit(d->plan, &a, &id, &image, &op->err);
 	}
 	if (!ret) {
-		c.payload = image;
-		c.len = len;
+		c.payload = image.data;
+		c.len = image.len;
 		sent = send(op, &c, loaded);
 	} else {
 		fail(op, ret);
 	}
-	free(image);
+	free(image.data);
 	if (!sent)
 		take_away(op);
 }

@@ -339,12 +339,12 @@ static void check_copy(struct driver *d, void *data, size_t len)
 static void link_driver(struct driver *d)
 {
 	struct link_provider providers[64];
-	size_t n = 0, len, pages;
+	size_t n = 0, pages;
 	struct err e = { "" };
 	struct link_plan *p;
 	const char *s = module_depends(d->m);
 	u32 page[4096];
-	void *copy;
+	struct link_image copy = { NULL, 0 };
 
 	if (d->seen)
 		return;
@@ -361,7 +361,8 @@ static void link_driver(struct driver *d)
 		s += l + (s[l] == ',');
 	}
 	n_planned++;
-	if (link_plan_create(&p, kernel, d->m, providers, n, &rules, &e)) {
+	if (link_plan_create(&p, kernel, d->m, &(struct link_session){ providers, n, &rules },
+			     &e)) {
 		printf("%s\n", e.text);
 		return;
 	}
@@ -371,14 +372,14 @@ static void link_driver(struct driver *d)
 		link_plan_free(p);
 		return;
 	}
-	if (link_emit(p, &addresses, d->private, SUFFIX, &copy, &len, &e))
+	if (link_emit(p, &addresses, &(struct link_identity){ d->private, SUFFIX }, &copy, &e))
 		fail_msg("%s", e.text);
-	check_copy(d, copy, len);
+	check_copy(d, copy.data, copy.len);
 	pages = shadow_pages_used(p, page, ARRAY_SIZE(page));
 	for (size_t i = 1; i < pages; i++)
 		assert_true(page[i - 1] < page[i]);
 	n_linked++;
-	free(copy);
+	free(copy.data);
 	link_plan_free(p);
 }
 

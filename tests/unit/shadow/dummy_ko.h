@@ -108,7 +108,7 @@ static inline struct planned plan(const struct ko *k)
 	struct err e = { "" };
 
 	if (module_parse(&pl.m, "dummy.ko", k->data, k->len, &e) ||
-	    link_plan_create(&pl.p, kernel, pl.m, NULL, 0, &rules, &e))
+	    link_plan_create(&pl.p, kernel, pl.m, &(struct link_session){ .rules = &rules }, &e))
 		fail_msg("%s", e.text);
 	return pl;
 }
@@ -146,10 +146,11 @@ static inline void expect(const struct planned *pl, const char *symbol, enum sym
 static inline int emit(const struct planned *pl, const struct link_addresses *a, const char *name,
 		       const char *suffix, struct ko *copy, struct err *e)
 {
-	void *data = NULL;
-	int ret = link_emit(pl->p, a, name, suffix, &data, &copy->len, e);
+	struct link_image image = { NULL, 0 };
+	int ret = link_emit(pl->p, a, &(struct link_identity){ name, suffix }, &image, e);
 
-	copy->data = data;
+	copy->data = image.data;
+	copy->len = image.len;
 	return ret;
 }
 

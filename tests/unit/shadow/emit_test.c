@@ -188,26 +188,26 @@ static void try_module(const u8 *data, size_t len)
 	struct link_plan *p = NULL;
 	struct module *m = NULL;
 	struct err e = { "" };
-	void *copy = NULL;
-	size_t copy_len;
+	struct link_image copy = { NULL, 0 };
 	int ret = module_parse(&m, "try.ko", data, len, &e);
 
 	if (!ret)
-		ret = link_plan_create(&p, kernel, m, NULL, 0, &rules, &e);
+		ret = link_plan_create(&p, kernel, m, &(struct link_session){ .rules = &rules },
+				       &e);
 	if (!ret) {
-		ret = link_emit(p, &a, "try", "__t", &copy, &copy_len, &e);
+		ret = link_emit(p, &a, &(struct link_identity){ "try", "__t" }, &copy, &e);
 		if (!ret) {
 			struct module *again;
 
 			/* what we make we must be able to read */
-			if (module_parse(&again, "again", copy, copy_len, &e))
+			if (module_parse(&again, "again", copy.data, copy.len, &e))
 				fail_msg("%s", e.text);
 			module_close(again);
 		}
 	}
 	assert_true(ret <= 0);
 	assert_true(!ret || e.text[0]);
-	free(copy);
+	free(copy.data);
 	link_plan_free(p);
 	module_close(m);
 }

@@ -13,7 +13,8 @@ static void expect_error(const struct ko *k, const char *a, const char *b)
 	int ret = module_parse(&m, "wrong.ko", k->data, k->len, &e);
 
 	if (!ret)
-		ret = link_plan_create(&p, kernel, m, NULL, 0, &rules, &e);
+		ret = link_plan_create(&p, kernel, m, &(struct link_session){ .rules = &rules },
+				       &e);
 	assert_int_equal(ret, -EINVAL);
 	assert_null(p);
 	assert_null(strchr(e.text, '\n'));
