@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Looks at the descriptors that the process was started with, and closes them later. */
 #include "base/descriptors.h"
 
 #include <errno.h>
@@ -16,7 +17,7 @@ void descriptors_look(struct descriptors *d)
 	memset(p, 0, sizeof(p));
 	for (int fd = 0; fd < DESCRIPTORS_MAX; fd++)
 		p[fd].fd = fd;
-	/* EINVAL: there cannot be as many (RLIMIT_NOFILE). */
+	/* EINVAL: more than RLIMIT_NOFILE allows, so that many cannot be open. */
 	while (poll(p, n, 0) < 0 && (errno == EINVAL || errno == EINTR) && n > 4)
 		n -= errno == EINVAL ? n / 4 : 0;
 	for (nfds_t fd = 0; fd < n; fd++) {
@@ -24,7 +25,7 @@ void descriptors_look(struct descriptors *d)
 
 		if (fd > STDERR_FILENO && !closed)
 			d->open[fd / 64] |= 1ULL << fd % 64;
-		/* The lowest that is free, which is this one. */
+		/* open() takes the lowest free descriptor: this one. */
 		else if (fd <= STDERR_FILENO && closed && open("/dev/null", O_RDWR) < 0)
 			_exit(127);
 	}

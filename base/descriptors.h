@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The descriptors that a process was started with. Who starts `vmm` may have left any open: a file
- * that it forgot to close, which a guest that took over the VMM could write to; or closed its stderr,
- * so that the next file that is opened, a disk perhaps, gets the VMM's messages.
+ * The descriptors that a process was started with. The parent may have left any open: a file that
+ * it forgot to close could be written to by a guest that took over the VMM. Or it closed stderr:
+ * then the next file that is opened, a disk perhaps, would get the VMM's messages.
  *
- * Which are open poll(2) tells of a thousand of them in one system call. They are not closed at once:
- * "--initrd <(...)" names one of them.
+ * One poll(2) over a thousand numbers tells which are open. They are closed later, when the
+ * command line has been read: "--initrd <(...)" names one of them.
  */
 #ifndef UMBRA_BASE_DESCRIPTORS_H
 #define UMBRA_BASE_DESCRIPTORS_H
@@ -18,9 +18,12 @@ struct descriptors {
 	u64 open[DESCRIPTORS_MAX / 64]; /* from 3 on */
 };
 
-/* First thing in the process. Of 0, 1 and 2 those that are closed become /dev/null. */
+/*
+ * Note which descriptors are open; those of 0, 1 and 2 that are closed become /dev/null. To be
+ * called before the process opens anything.
+ */
 void descriptors_look(struct descriptors *d);
-/* Those that were found. */
+/* Close those that descriptors_look() found, from 3 on. */
 void descriptors_close(const struct descriptors *d);
 
 #endif

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Formats the one line of an error. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/err.h"
 
-static void finish(struct err *e, int len)
+/* @len is what the whole line would have had. */
+static void mark_cut(struct err *e, int len)
 {
 	if (len >= (int)sizeof(e->text))
 		memcpy(e->text + sizeof(e->text) - 4, "...", 4);
@@ -18,7 +20,7 @@ int err_set(struct err *e, int code, const char *fmt, ...)
 	if (!e)
 		return code;
 	va_start(ap, fmt);
-	finish(e, vsnprintf(e->text, sizeof(e->text), fmt, ap));
+	mark_cut(e, vsnprintf(e->text, sizeof(e->text), fmt, ap));
 	va_end(ap);
 	return code;
 }
@@ -37,6 +39,6 @@ int err_prefix(struct err *e, int code, const char *fmt, ...)
 	va_end(ap);
 	if (len >= 0 && len < (int)sizeof(e->text))
 		len += snprintf(e->text + len, sizeof(e->text) - (size_t)len, ": %s", old);
-	finish(e, len);
+	mark_cut(e, len);
 	return code;
 }

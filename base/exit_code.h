@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Exit codes of `vmm run`. They are an interface: scripts and the tests depend on them.
+ * Exit codes of `vmm run`; scripts and tests depend on them.
  */
 #ifndef UMBRA_BASE_EXIT_CODE_H
 #define UMBRA_BASE_EXIT_CODE_H

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Finds the files of Umbra that lie beside the command. */
 #include "base/install_path.h"
 
 #include <errno.h>

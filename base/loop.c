@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * epoll, with one entry per descriptor. An entry or a timer that is deleted while a batch of events
- * is being served is only marked, and freed after the batch: an event of it may still be in it.
+ * The event loop: epoll with one watch for each descriptor, and timers. A watch or a timer that is
+ * deleted while a batch of events is served is only marked, and freed after the batch, which may
+ * still hold an event for it.
  */
 #include "base/loop.h"
 
@@ -17,16 +18,16 @@
 
 #define NEVER UINT64_MAX
 
-struct entry {
-	struct entry *next;
+struct watch {
+	struct watch *next;
 	int fd;
 	bool dead;
 	loop_fn *fn;
 	void *arg;
 };
 
-struct timer {
-	struct timer *next;
+struct alarm {
+	struct alarm *next;
 	int handle;
 	bool dead;
 	u64 due, period; /* CLOCK_MONOTONIC; NEVER: not armed */
@@ -39,25 +40,25 @@ struct loop {
 	int wake_fd;
 	bool stopped;	      /* atomic */
 	bool no_pwait2;	      /* a Linux before 5.11 */
-	pthread_mutex_t lock; /* what follows */
-	struct entry *entries;
-	struct timer *timers;
+	pthread_mutex_t lock; /* of the members below */
+	struct watch *watches;
+	struct alarm *alarms;
 	struct loop_call *calls;
 	int next_handle;
-	u64 wakes_at; /* while it waits: when it will go on by itself; else 0 */
+	u64 wakes_at; /* the time at which the present wait ends by itself; 0: it does not wait */
 	bool some_dead;
 };
 
-static void wake(struct loop *l)
+static void loop_wake(struct loop *l)
 {
 	u64 one = 1;
 
-	/* A full counter is as good as a written one. */
+	/* EAGAIN: the counter is full, so the loop wakes up anyway. */
 	if (write(l->wake_fd, &one, sizeof(one)) < 0)
 		return;
 }
 
-static struct loop_call *next_call(struct loop *l)
+static struct loop_call *call_take(struct loop *l)
 {
 	struct loop_call *c;
 
@@ -71,22 +72,22 @@ static struct loop_call *next_call(struct loop *l)
 	return c;
 }
 
-static void on_wake(void *arg, u32 events)
+static void wake_fd_drain(void *arg, u32 events)
 {
 	struct loop *l = arg;
 	u64 count;
 
 	(void)events;
-	/* What it was for is looked at after every wait. */
+	/* Only ends the wait: calls, timers and loop_stop() are looked at after each. */
 	if (read(l->wake_fd, &count, sizeof(count)) < 0)
 		return;
 }
 
-static void serve_calls(struct loop *l)
+static void calls_run(struct loop *l)
 {
 	struct loop_call *c;
 
-	while (!__atomic_load_n(&l->stopped, __ATOMIC_ACQUIRE) && (c = next_call(l)))
+	while (!__atomic_load_n(&l->stopped, __ATOMIC_ACQUIRE) && (c = call_take(l)))
 		c->fn(c->arg);
 }
 
@@ -109,7 +110,7 @@ int loop_create(struct loop **out)
 		ret = -errno;
 		goto fail;
 	}
-	ret = loop_add(l, l->wake_fd, EPOLLIN, on_wake, l);
+	ret = loop_add(l, l->wake_fd, EPOLLIN, wake_fd_drain, l);
 	if (ret)
 		goto fail;
 	*out = l;
@@ -119,13 +120,13 @@ fail:
 	return ret;
 }
 
-static void sweep(struct loop *l, bool all)
+static void free_dead(struct loop *l, bool all)
 {
-	struct entry **p = &l->entries;
-	struct timer **q = &l->timers;
+	struct watch **p = &l->watches;
+	struct alarm **q = &l->alarms;
 
 	while (*p) {
-		struct entry *e = *p;
+		struct watch *e = *p;
 
 		if (!all && !e->dead) {
 			p = &e->next;
@@ -135,7 +136,7 @@ static void sweep(struct loop *l, bool all)
 		free(e);
 	}
 	while (*q) {
-		struct timer *t = *q;
+		struct alarm *t = *q;
 
 		if (!all && !t->dead) {
 			q = &t->next;
@@ -151,7 +152,7 @@ void loop_destroy(struct loop *l)
 {
 	if (!l)
 		return;
-	sweep(l, true);
+	free_dead(l, true);
 	if (l->wake_fd >= 0)
 		close(l->wake_fd);
 	if (l->epoll >= 0)
@@ -160,11 +161,11 @@ void loop_destroy(struct loop *l)
 	free(l);
 }
 
-static struct entry *find(struct loop *l, int fd)
+static struct watch *watch_find(struct loop *l, int fd)
 {
-	struct entry *e;
+	struct watch *e;
 
-	for (e = l->entries; e; e = e->next)
+	for (e = l->watches; e; e = e->next)
 		if (e->fd == fd && !e->dead)
 			return e;
 	return NULL;
@@ -173,7 +174,7 @@ static struct entry *find(struct loop *l, int fd)
 int loop_add(struct loop *l, int fd, u32 events, loop_fn *fn, void *arg)
 {
 	struct epoll_event ev = { .events = events };
-	struct entry *e = calloc(1, sizeof(*e));
+	struct watch *e = calloc(1, sizeof(*e));
 	int ret = 0;
 
 	if (!e)
@@ -187,8 +188,8 @@ int loop_add(struct loop *l, int fd, u32 events, loop_fn *fn, void *arg)
 		ret = -errno;
 		free(e);
 	} else {
-		e->next = l->entries;
-		l->entries = e;
+		e->next = l->watches;
+		l->watches = e;
 	}
 	pthread_mutex_unlock(&l->lock);
 	return ret;
@@ -197,11 +198,11 @@ int loop_add(struct loop *l, int fd, u32 events, loop_fn *fn, void *arg)
 int loop_mod(struct loop *l, int fd, u32 events)
 {
 	struct epoll_event ev = { .events = events };
-	struct entry *e;
+	struct watch *e;
 	int ret = 0;
 
 	pthread_mutex_lock(&l->lock);
-	e = find(l, fd);
+	e = watch_find(l, fd);
 	ev.data.ptr = e;
 	if (!e)
 		ret = -ENOENT;
@@ -213,10 +214,10 @@ int loop_mod(struct loop *l, int fd, u32 events)
 
 void loop_del(struct loop *l, int fd)
 {
-	struct entry *e;
+	struct watch *e;
 
 	pthread_mutex_lock(&l->lock);
-	e = find(l, fd);
+	e = watch_find(l, fd);
 	if (e) {
 		epoll_ctl(l->epoll, EPOLL_CTL_DEL, fd, NULL);
 		e->dead = true;
@@ -225,20 +226,20 @@ void loop_del(struct loop *l, int fd)
 	pthread_mutex_unlock(&l->lock);
 }
 
-/* With the lock. */
-static void arm(struct loop *l, struct timer *t, u64 first_ns, u64 period_ns)
+/* The caller holds the lock. */
+static void alarm_set(struct loop *l, struct alarm *t, u64 first_ns, u64 period_ns)
 {
 	u64 now = first_ns ? now_ns() : 0;
 
 	t->due = !first_ns ? NEVER : first_ns < NEVER - now ? now + first_ns : NEVER - 1;
 	t->period = period_ns;
 	if (t->due < l->wakes_at)
-		wake(l);
+		loop_wake(l);
 }
 
 int loop_timer(struct loop *l, u64 first_ns, u64 period_ns, loop_fn *fn, void *arg)
 {
-	struct timer *t = calloc(1, sizeof(*t));
+	struct alarm *t = calloc(1, sizeof(*t));
 	int handle;
 
 	if (!t)
@@ -247,19 +248,19 @@ int loop_timer(struct loop *l, u64 first_ns, u64 period_ns, loop_fn *fn, void *a
 	t->arg = arg;
 	pthread_mutex_lock(&l->lock);
 	t->handle = handle = l->next_handle++;
-	t->next = l->timers;
-	l->timers = t;
-	arm(l, t, first_ns, period_ns);
+	t->next = l->alarms;
+	l->alarms = t;
+	alarm_set(l, t, first_ns, period_ns);
 	pthread_mutex_unlock(&l->lock);
 	return handle;
 }
 
-/* With the lock. */
-static struct timer *find_timer(struct loop *l, int handle)
+/* The caller holds the lock. */
+static struct alarm *alarm_find(struct loop *l, int handle)
 {
-	struct timer *t;
+	struct alarm *t;
 
-	for (t = l->timers; t; t = t->next)
+	for (t = l->alarms; t; t = t->next)
 		if (t->handle == handle && !t->dead)
 			return t;
 	return NULL;
@@ -267,21 +268,21 @@ static struct timer *find_timer(struct loop *l, int handle)
 
 void loop_timer_set(struct loop *l, int timer, u64 first_ns, u64 period_ns)
 {
-	struct timer *t;
+	struct alarm *t;
 
 	pthread_mutex_lock(&l->lock);
-	t = find_timer(l, timer);
+	t = alarm_find(l, timer);
 	if (t)
-		arm(l, t, first_ns, period_ns);
+		alarm_set(l, t, first_ns, period_ns);
 	pthread_mutex_unlock(&l->lock);
 }
 
 void loop_timer_del(struct loop *l, int timer)
 {
-	struct timer *t;
+	struct alarm *t;
 
 	pthread_mutex_lock(&l->lock);
-	t = find_timer(l, timer);
+	t = alarm_find(l, timer);
 	if (t) {
 		t->dead = true;
 		l->some_dead = true;
@@ -289,7 +290,7 @@ void loop_timer_del(struct loop *l, int timer)
 	pthread_mutex_unlock(&l->lock);
 }
 
-static void serve(struct loop *l, struct entry *e, u32 events)
+static void watch_run(struct loop *l, struct watch *e, u32 events)
 {
 	pthread_mutex_lock(&l->lock);
 	if (e->dead)
@@ -299,8 +300,8 @@ static void serve(struct loop *l, struct entry *e, u32 events)
 		e->fn(e->arg, events);
 }
 
-/* How often @t has expired by @now; it is armed for its next time, or not any more. */
-static u32 expiries(struct timer *t, u64 now)
+/* Returns how often @t has expired by @now, and sets it to its next time, or NEVER. */
+static u32 alarm_expiries(struct alarm *t, u64 now)
 {
 	u64 n;
 
@@ -315,15 +316,18 @@ static u32 expiries(struct timer *t, u64 now)
 	return n > UINT32_MAX ? UINT32_MAX : (u32)n;
 }
 
-/* None is freed meanwhile, and those that a callback makes come in front: the walk goes on. */
-static void serve_timers(struct loop *l)
+/*
+ * The walk goes on after a callback: timers are freed behind it only, and a callback's new ones
+ * come in front.
+ */
+static void alarms_run(struct loop *l)
 {
 	u64 now = now_ns();
-	struct timer *t;
+	struct alarm *t;
 
 	pthread_mutex_lock(&l->lock);
-	for (t = l->timers; t && !__atomic_load_n(&l->stopped, __ATOMIC_ACQUIRE); t = t->next) {
-		u32 n = expiries(t, now);
+	for (t = l->alarms; t && !__atomic_load_n(&l->stopped, __ATOMIC_ACQUIRE); t = t->next) {
+		u32 n = alarm_expiries(t, now);
 
 		if (!n)
 			continue;
@@ -332,19 +336,19 @@ static void serve_timers(struct loop *l)
 		pthread_mutex_lock(&l->lock);
 	}
 	if (l->some_dead)
-		sweep(l, false);
+		free_dead(l, false);
 	pthread_mutex_unlock(&l->lock);
 }
 
-/* Wait for events until the first timer is due. Their number or -errno. */
-static int wait_events(struct loop *l, struct epoll_event *ev, int max)
+/* Wait for events until the first timer is due. Returns their number or -errno. */
+static int events_wait(struct loop *l, struct epoll_event *ev, int max)
 {
 	struct timespec left = { 0, 0 };
 	u64 due = NEVER, now = now_ns();
 	int n = -1;
 
 	pthread_mutex_lock(&l->lock);
-	for (const struct timer *t = l->timers; t; t = t->next)
+	for (const struct alarm *t = l->alarms; t; t = t->next)
 		if (!t->dead && t->due < due)
 			due = t->due;
 	if (l->calls)
@@ -380,14 +384,14 @@ int loop_run(struct loop *l)
 	struct epoll_event ev[16];
 
 	while (!__atomic_load_n(&l->stopped, __ATOMIC_ACQUIRE)) {
-		int n = wait_events(l, ev, ARRAY_SIZE(ev));
+		int n = events_wait(l, ev, ARRAY_SIZE(ev));
 
 		if (n < 0 && n != -EINTR)
 			return n;
 		for (int i = 0; i < n && !__atomic_load_n(&l->stopped, __ATOMIC_ACQUIRE); i++)
-			serve(l, ev[i].data.ptr, ev[i].events);
-		serve_calls(l);
-		serve_timers(l);
+			watch_run(l, ev[i].data.ptr, ev[i].events);
+		calls_run(l);
+		alarms_run(l);
 	}
 	return 0;
 }
@@ -400,9 +404,9 @@ void loop_call(struct loop *l, struct loop_call *c)
 		c->next = l->calls;
 		l->calls = c;
 	}
-	/* Unless it waits, it will see the call before it does. */
+	/* A loop that does not wait looks at the list of calls before it waits the next time. */
 	if (l->wakes_at)
-		wake(l);
+		loop_wake(l);
 	pthread_mutex_unlock(&l->lock);
 }
 
@@ -414,5 +418,5 @@ void loop_again(struct loop *l)
 void loop_stop(struct loop *l)
 {
 	__atomic_store_n(&l->stopped, true, __ATOMIC_RELEASE);
-	wake(l);
+	loop_wake(l);
 }

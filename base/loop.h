@@ -20,7 +20,7 @@ struct loop;
 typedef void loop_fn(void *arg, u32 events);
 
 int loop_create(struct loop **out);
-/* Descriptors belong to who added them. NULL is allowed. */
+/* Closes no descriptor that was added. NULL is allowed. */
 void loop_destroy(struct loop *l);
 
 /* -EPERM: a regular file, which is always ready and cannot be watched. */
@@ -29,22 +29,22 @@ int loop_mod(struct loop *l, int fd, u32 events);
 void loop_del(struct loop *l, int fd);
 
 /*
- * A timer: first after @first_ns (0: not armed yet), then every @period_ns (0: once). Returns its
- * handle (>= 0) or -errno. loop_timer_set() arms it anew, from any thread.
+ * Make a timer, which runs @fn first after @first_ns (0: not armed yet), then every @period_ns (0:
+ * once). Returns its handle (>= 0) or -errno. loop_timer_set() arms it anew, from any thread.
  */
 int loop_timer(struct loop *l, u64 first_ns, u64 period_ns, loop_fn *fn, void *arg);
 void loop_timer_set(struct loop *l, int timer, u64 first_ns, u64 period_ns);
 void loop_timer_del(struct loop *l, int timer);
 
 /*
- * Have @c->fn(@c->arg) called soon on the loop's thread; once, however often it was asked for before
- * the call. Any thread. Without the loop's running again it is not called. @c lives until the call,
- * or the loop's end.
+ * Call @c->fn(@c->arg) soon on the loop's thread; once, however often this is asked for before the
+ * call. May be called from any thread. Nothing is called unless loop_run() runs. @c must live
+ * until the call, or until the loop is destroyed.
  */
 struct loop_call {
 	void (*fn)(void *arg);
 	void *arg;
-	struct loop_call *next; /* the loop's */
+	struct loop_call *next; /* for the loop alone */
 	bool queued;
 };
 void loop_call(struct loop *l, struct loop_call *c);
@@ -52,7 +52,7 @@ void loop_call(struct loop *l, struct loop_call *c);
 /* Runs until loop_stop(); -errno if waiting fails. */
 int loop_run(struct loop *l);
 void loop_stop(struct loop *l);
-/* After loop_run() has returned: it can be called once more. */
+/* Undo loop_stop(), so that loop_run() can be called once more. */
 void loop_again(struct loop *l);
 
 #endif

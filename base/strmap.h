@@ -24,9 +24,9 @@ struct strmap {
 	u64 seed;
 };
 
-/* Room for @expected keys, which cannot be exceeded. 0 or -ENOMEM. */
+/* Make an empty table that takes at least @expected keys; it does not grow. 0 or -ENOMEM. */
 int strmap_init(struct strmap *m, size_t expected);
-/* Also for a table that is all zero. */
+/* A table that is all zero is allowed. */
 void strmap_free(struct strmap *m);
 
 /* False if @key is there already (its value stays) or the table is full. */

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Finds the known word that is nearest to a mistyped one. */
 #include "base/suggest.h"
 
 #include <string.h>
@@ -38,7 +39,7 @@ static size_t distance(const char *a, const char *b)
 
 const char *suggest_of(const char *word, const char *const *words, size_t n)
 {
-	/* A distance of a third is still a slip of the pen. */
+	/* More than a third of the letters is another word. */
 	size_t best_d = strlen(word) / 3 + 2, len = strlen(word);
 	const char *best = NULL;
 
@@ -47,7 +48,7 @@ const char *suggest_of(const char *word, const char *const *words, size_t n)
 
 		if (!d)
 			return words[i];
-		/* What was only begun is meant, too. */
+		/* A word that was only begun counts as no distance. */
 		if (len >= 2 && !strncmp(word, words[i], len))
 			d = 0;
 		if (d < best_d) {

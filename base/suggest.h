@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What a mistyped word was probably meant to be: commands, options, keys, functions. */
+/* Suggests what a mistyped command, option, key or function was probably meant to be. */
 #ifndef UMBRA_BASE_SUGGEST_H
 #define UMBRA_BASE_SUGGEST_H
 

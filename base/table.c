@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Keeps the text of all cells in one buffer, already harmless, with the width of each; the widths of
- * the columns are known when it is printed.
+ * Keeps the text of all cells in one buffer, already harmless, with the width of each; the widths
+ * of the columns are known when it is printed.
  */
 #include <errno.h>
 #include <locale.h>
@@ -78,7 +78,7 @@ static void text_append(struct table *t, const char *s, size_t len)
 	t->len += len;
 }
 
-/* Characters that move the cursor, or hide or reorder text, on some terminal. */
+/* False for characters that move the cursor, or hide or reorder text, on some terminal. */
 static bool is_harmless(u32 code)
 {
 	return code >= 0x20 && (code < 0x7f || code > 0x9f) && code != 0xad &&
@@ -87,9 +87,9 @@ static bool is_harmless(u32 code)
 }
 
 /*
- * The columns that a character takes; -1: the C library takes it for none that can be printed.
- * The user's locale does not matter, all text here is UTF-8. A system without any locale takes all
- * characters as one column wide.
+ * Returns the columns that a character takes; -1: the C library knows none that is printed. The
+ * user's locale does not matter, since all text here is UTF-8; where the system has no C.UTF-8,
+ * every character counts as one column.
  */
 static int char_width(struct table *t, u32 code)
 {
@@ -108,7 +108,7 @@ static int char_width(struct table *t, u32 code)
 	return width;
 }
 
-/* Append @s with all that is not harmless as \xNN; its width. */
+/* Append @s, with every byte that is not harmless as \xNN. Returns its width. */
 static size_t text_append_harmless(struct table *t, const char *s)
 {
 	size_t width = 0;
@@ -199,7 +199,7 @@ void table_paint_row(struct table *t, const char *colour)
 		t->cells[--i].colour = colour;
 }
 
-/* What a line takes. A column of width 0 has no cell and no title with a text, and no gap. */
+/* The width of a line. A column of width 0 has only empty cells, and no gap. */
 static size_t line_width(const size_t *width, size_t n)
 {
 	size_t sum = 0;
@@ -209,7 +209,7 @@ static size_t line_width(const size_t *width, size_t n)
 	return sum;
 }
 
-/* Returns how many columns are left. */
+/* Narrow the columns until a line fits into @limit. Returns how many columns are left. */
 static size_t columns_fit(const struct table *t, size_t *width, size_t limit)
 {
 	size_t n = t->n_columns;
@@ -245,8 +245,8 @@ static size_t columns_measure(struct table *t, size_t *width, size_t limit)
 }
 
 /*
- * The whole characters at the beginning of @s that fit into @width columns: their bytes, and in
- * *used their columns.
+ * Returns how many bytes of @s have whole characters that fit into @width columns; *used is how
+ * many columns these take.
  */
 static size_t head_bytes(struct table *t, const char *s, size_t width, size_t *used)
 {
@@ -266,7 +266,10 @@ static size_t head_bytes(struct table *t, const char *s, size_t width, size_t *u
 	return bytes;
 }
 
-/* The end of @s behind the first @width columns, or one more if a character lies across; *used. */
+/*
+ * Returns the rest of @s behind its first @width columns, or behind one more, if a wide character
+ * lies across; *used is how many.
+ */
 static const char *tail_of(struct table *t, const char *s, size_t width, size_t *used)
 {
 	u32 code;
@@ -297,7 +300,7 @@ static void line_put(struct line *l, const char *s, size_t len, const char *colo
 	l->blanks = 0;
 }
 
-/* The cell @s, which has @have columns, in fewer: @width. */
+/* Print the cell @s, which has @have columns, shortened to @width. */
 static void line_put_cut(struct line *l, struct table *t, const char *s, size_t have, size_t width,
 			 unsigned flags, const char *colour)
 {
@@ -315,7 +318,7 @@ static void line_put_cut(struct line *l, struct table *t, const char *s, size_t 
 	}
 	line_put(l, cut, strlen(cut), colour);
 	free(cut);
-	/* A character of two columns that did not fit leaves one. */
+	/* A wide character that did not fit leaves a column. */
 	l->blanks += width - (used + dots + (have - skipped));
 }
 

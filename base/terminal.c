@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Raw mode of the terminal, taken back however the process ends. */
 #include "base/terminal.h"
 
 #include <errno.h>
@@ -9,7 +10,9 @@
 
 static struct {
 	volatile sig_atomic_t changed;
-	bool looked, terminal, ours; /* terminal: @old is valid */
+	bool looked;
+	bool terminal; /* old is valid */
+	bool ours;     /* we were in the foreground */
 	int fd;
 	struct termios old;
 } saved;
@@ -36,7 +39,7 @@ void terminal_reset(void)
 		tcsetattr(saved.fd, TCSANOW, &saved.old);
 }
 
-/* SA_RESETHAND: the signal then does what it would have done. */
+/* SA_RESETHAND was set, so that raise() has the effect that the signal would have had. */
 static void on_crash(int sig)
 {
 	terminal_restore();

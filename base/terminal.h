@@ -12,15 +12,16 @@
 #include "base/types.h"
 
 /*
- * Note the settings of @fd, and whether it is ours. For a process that makes another in a process
- * namespace of its own, where that cannot be told any more; both then know.
+ * Note the settings of @fd, and whether this process is in its foreground. A process calls this
+ * before it makes another in a process namespace of its own, in which the foreground cannot be
+ * told any more.
  */
 void terminal_look(int fd);
-/* Raw mode for @fd. -ENOTTY: no terminal; -EBUSY: not ours to change (we are in the background). */
+/* Raw mode for @fd. -ENOTTY: no terminal; -EBUSY: we are in the background. */
 int terminal_raw(int fd);
-/* Back to what it was; harmless when nothing was changed. Async-signal-safe. */
+/* Restore the settings, if terminal_raw() changed them. Async-signal-safe. */
 void terminal_restore(void);
-/* As terminal_look() found it, for a parent whose child may have been killed in raw mode. */
+/* Restore what terminal_look() noted, for a parent whose child may have been killed in raw mode. */
 void terminal_reset(void);
 
 #endif

@@ -34,7 +34,7 @@ int types_load(struct types *t, const struct section *btf, const char *path, str
 	u32 n;
 	int ret;
 
-	/* What libbpf has to say of a damaged section is not a line for our user. */
+	/* libbpf's own messages about a damaged section would go to the user's terminal. */
 	libbpf_set_print(no_print);
 	if (btf->size > UINT32_MAX)
 		return err_set(e, -EINVAL, "%s: its BTF type information is damaged", path);

@@ -19,12 +19,12 @@
 #define PARAMS_MAX 64
 #define DECL_LEN   512
 
-struct text {
+struct prototype_text {
 	char *buf;
 	size_t len, size;
 };
 
-static void put(struct text *t, const char *s)
+static void text_put(struct prototype_text *t, const char *s)
 {
 	size_t n = strlen(s), room = t->size - t->len - 1;
 
@@ -35,7 +35,8 @@ static void put(struct text *t, const char *s)
 	t->buf[t->len] = '\0';
 }
 
-static void emit(struct text *out, const struct btf *btf, u32 id, const char *decl, int depth);
+static void emit(struct prototype_text *out, const struct btf *btf, u32 id, const char *decl,
+		 int depth);
 
 static const char *name_of(const struct btf *btf, u32 off)
 {
@@ -45,44 +46,44 @@ static const char *name_of(const struct btf *btf, u32 off)
 }
 
 /* "(struct file* f, ...)" */
-static void emit_params(struct text *out, const struct btf *btf, const struct btf_type *proto,
-			int depth)
+static void emit_params(struct prototype_text *out, const struct btf *btf,
+			const struct btf_type *proto, int depth)
 {
 	const struct btf_param *p = btf_params(proto);
 	u32 n = btf_vlen(proto);
 
-	put(out, "(");
+	text_put(out, "(");
 	for (u32 i = 0; i < n && i < PARAMS_MAX; i++) {
 		if (i)
-			put(out, ", ");
+			text_put(out, ", ");
 		if (!p[i].type)
-			put(out, "...");
+			text_put(out, "...");
 		else
 			emit(out, btf, p[i].type, name_of(btf, p[i].name_off), depth + 1);
 	}
-	put(out, n ? ")" : "void)");
+	text_put(out, n ? ")" : "void)");
 }
 
 /* A type with a name of its own; @decl behind it. */
-static void emit_named(struct text *out, const struct btf *btf, const struct btf_type *t,
+static void emit_named(struct prototype_text *out, const struct btf *btf, const struct btf_type *t,
 		       const char *decl)
 {
 	const char *name = name_of(btf, t->name_off);
 
 	if (btf_is_struct(t))
-		put(out, "struct ");
+		text_put(out, "struct ");
 	else if (btf_is_union(t))
-		put(out, "union ");
+		text_put(out, "union ");
 	else if (btf_is_any_enum(t))
-		put(out, "enum ");
+		text_put(out, "enum ");
 	else if (btf_is_fwd(t))
-		put(out, btf_kflag(t) ? "union " : "struct ");
-	put(out, name ? name : "{...}");
+		text_put(out, btf_kflag(t) ? "union " : "struct ");
+	text_put(out, name ? name : "{...}");
 	/* no blank between "char" and "*name": stars stick to the type */
 	if (decl && *decl) {
 		if (*decl != '*')
-			put(out, " ");
-		put(out, decl);
+			text_put(out, " ");
+		text_put(out, decl);
 	}
 }
 
@@ -97,8 +98,8 @@ static const char *qualifier(const struct btf_type *t)
 	return NULL;
 }
 
-static void emit_pointer(struct text *out, const struct btf *btf, const struct btf_type *t,
-			 const char *decl, int depth)
+static void emit_pointer(struct prototype_text *out, const struct btf *btf,
+			 const struct btf_type *t, const char *decl, int depth)
 {
 	const struct btf_type *to = btf__type_by_id(btf, t->type);
 	bool wrap = to && (btf_is_func_proto(to) || btf_is_array(to));
@@ -110,41 +111,42 @@ static void emit_pointer(struct text *out, const struct btf *btf, const struct b
 		gap = " ";
 	if (snprintf(inner, sizeof(inner), "%s*%s%s%s", wrap ? "(" : "", gap, decl ? decl : "",
 		     wrap ? ")" : "") >= (int)sizeof(inner)) {
-		put(out, "...");
+		text_put(out, "...");
 		return;
 	}
 	emit(out, btf, t->type, inner, depth + 1);
 }
 
-static void emit_array(struct text *out, const struct btf *btf, const struct btf_type *t,
+static void emit_array(struct prototype_text *out, const struct btf *btf, const struct btf_type *t,
 		       const char *decl, int depth)
 {
 	char inner[DECL_LEN];
 
 	if (snprintf(inner, sizeof(inner), "%s[%u]", decl ? decl : "", btf_array(t)->nelems) >=
 	    (int)sizeof(inner)) {
-		put(out, "...");
+		text_put(out, "...");
 		return;
 	}
 	emit(out, btf, btf_array(t)->type, inner, depth + 1);
 }
 
-static void emit(struct text *out, const struct btf *btf, u32 id, const char *decl, int depth)
+static void emit(struct prototype_text *out, const struct btf *btf, u32 id, const char *decl,
+		 int depth)
 {
 	const struct btf_type *t = btf__type_by_id(btf, id);
 	char inner[DECL_LEN];
 	const char *q;
 
 	if (!t || depth > DEPTH_MAX) {
-		put(out, "...");
+		text_put(out, "...");
 		return;
 	}
 	if (!id) {
-		put(out, "void");
+		text_put(out, "void");
 		if (decl && *decl) {
 			if (*decl != '*')
-				put(out, " ");
-			put(out, decl);
+				text_put(out, " ");
+			text_put(out, decl);
 		}
 		return;
 	}
@@ -154,14 +156,14 @@ static void emit(struct text *out, const struct btf *btf, u32 id, const char *de
 
 		/* "const char", but "char* const p": behind the star if it qualifies the pointer */
 		if (!to || !btf_is_ptr(to)) {
-			put(out, q);
-			put(out, " ");
+			text_put(out, q);
+			text_put(out, " ");
 			emit(out, btf, t->type, decl, depth + 1);
 			return;
 		}
 		if (snprintf(inner, sizeof(inner), "%s%s%s", q, decl && *decl ? " " : "",
 			     decl ? decl : "") >= (int)sizeof(inner))
-			put(out, "...");
+			text_put(out, "...");
 		else
 			emit(out, btf, t->type, inner, depth + 1);
 		return;
@@ -192,13 +194,13 @@ static const struct btf_type *prototype(const struct kernel *k, const char *func
 int kernel_prototype(const struct kernel *k, const char *function, char *buf, size_t len)
 {
 	const struct btf_type *proto = prototype(k, function);
-	struct text out = { .buf = buf, .size = len };
+	struct prototype_text out = { .buf = buf, .size = len };
 
 	if (!proto || !len)
 		return -ENOENT;
 	buf[0] = '\0';
 	emit(&out, k->types.btf, proto->type, NULL, 0);
-	put(&out, " ");
+	text_put(&out, " ");
 	emit_params(&out, k->types.btf, proto, 0);
 	return 0;
 }

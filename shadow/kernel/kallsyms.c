@@ -164,7 +164,7 @@ static int find_names(struct tables *t)
 	size_t at = room & ~(size_t)3;
 	u32 *markers = NULL;
 	u32 most = room / 2 > SYMS_MAX ? SYMS_MAX : (u32)(room / 2);
-	/* A wrong number that passes the cheap test costs a walk; honest images need a few hundred. */
+	/* Each wrong number that passes the cheap test costs a walk; a few hundred do. */
 	u64 budget = (u64)64 << 20;
 	int ret = -ENOENT;
 
@@ -256,7 +256,7 @@ static int index_names(struct kallsyms *s)
 	return ret;
 }
 
-static u64 find(const struct kallsyms *s, const char *name)
+static u64 symbol_find(const struct kallsyms *s, const char *name)
 {
 	u32 i;
 
@@ -281,8 +281,8 @@ static bool try_addresses(struct kallsyms *s, const struct tables *t, const u8 *
 		else
 			s->addrs[i] = base + off;
 	}
-	etext = find(s, "_etext");
-	return find(s, "_text") == text && etext > text && etext - text < KERNEL_IMAGE_SIZE;
+	etext = symbol_find(s, "_etext");
+	return symbol_find(s, "_text") == text && etext > text && etext - text < KERNEL_IMAGE_SIZE;
 }
 
 static bool find_addresses(struct kallsyms *s, const struct tables *t, u64 text)
@@ -290,7 +290,7 @@ static bool find_addresses(struct kallsyms *s, const struct tables *t, u64 text)
 	size_t n4 = (size_t)t->n * 4;
 
 	for (size_t a = 4; a <= 8; a *= 2) {
-		/* up to 6.3: offsets, base, number, names, ...; later: ..., token index, offsets, base */
+		/* to 6.3: offsets, base, number, names, ...; then: ..., token index, offsets, base */
 		size_t before = 8 + ALIGN_UP(n4, a);
 		const u8 *after = align_ptr(t, t->token_end, a);
 		const u8 *after_base = after + n4 < t->end ? align_ptr(t, after + n4, a) : t->end;
@@ -346,13 +346,13 @@ void kallsyms_free(struct kallsyms *s)
 
 u64 kernel_symbol(const struct kernel *k, const char *name)
 {
-	return find(&k->syms, name);
+	return symbol_find(&k->syms, name);
 }
 
 const char *kernel_symbolize(const struct kernel *k, u64 addr, u64 *offset)
 {
 	const struct kallsyms *s = &k->syms;
-	u64 end = find(s, "_end");
+	u64 end = symbol_find(s, "_end");
 	size_t lo = 0, hi = s->count;
 
 	if (addr < k->layout.link_text || !end || addr >= end)

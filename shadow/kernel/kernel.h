@@ -22,13 +22,13 @@
 struct kernel;
 
 /*
- * What an exported symbol is. To redirect a branch to what is no plain function (a thunk whose calls
- * the kernel patches, say) hangs the guest; so everything is SPECIAL or DATA that BTF does not know as
- * a function, and stays as it is.
+ * What an exported symbol is. To redirect a branch to what is no plain function (a thunk whose
+ * calls the kernel patches, say) hangs the guest; so everything is SPECIAL or DATA that BTF does
+ * not know as a function, and stays as it is.
  */
 enum symbol_class {
 	SYMBOL_FUNCTION, /* text with a C prototype: a branch to it can go to the shadow */
-	SYMBOL_SPECIAL, /* text, but patched or compared by the kernel: thunks, __fentry__, __SCT__* */
+	SYMBOL_SPECIAL,	 /* text that the kernel patches or compares: thunks, __fentry__, ... */
 	SYMBOL_DATA,
 	SYMBOL_PERCPU,
 };
@@ -71,8 +71,9 @@ int kernel_parse(struct kernel **out, const char *label, const void *data, size_
 void kernel_close(struct kernel *k);
 
 /*
- * For a kernel from prepared_open() (shadow/kernel/prepared.h) whose file turned out to be damaged: read the
- * bzImage itself. -ESTALE: it is not the kernel that was prepared; else as kernel_open().
+ * For a kernel from prepared_open() (shadow/kernel/prepared.h) whose file turned out to be
+ * damaged: read the bzImage itself. -ESTALE: it is not the kernel that was prepared; else as
+ * kernel_open().
  */
 int kernel_reread(struct kernel *k, struct err *e);
 
@@ -81,8 +82,8 @@ bool kernel_is_bzimage(const struct kernel *k);
 bool kernel_looks_like_bzimage(const u8 *d, size_t len);
 bool kernel_payload_opaque(const struct kernel *k);
 /*
- * The file as it is (bzImage: setup header at 0x1f1, protected-mode part behind the setup sectors); its
- * first 4096 bytes if the kernel was prepared.
+ * The file as it is (bzImage: setup header at 0x1f1, protected-mode part behind the setup
+ * sectors); its first 4096 bytes if the kernel was prepared.
  */
 const u8 *kernel_file(const struct kernel *k, size_t *len);
 const char *kernel_path(const struct kernel *k);
@@ -97,16 +98,18 @@ const struct kernel_layout *kernel_layout(const struct kernel *k);
 
 /*
  * Copy the segments into @dst (zeroed memory of @len bytes; at least layout.span) and apply the
- * relocations for a virtual shift of @kaslr bytes: the kernel's own three lists, of 32 bit, inverse
- * 32 bit and 64 bit places (arch/x86/tools/relocs.c). @kaslr must be 0 if the image is not relocatable.
+ * relocations for a virtual shift of @kaslr bytes: the kernel's own three lists, of 32 bit,
+ * inverse 32 bit and 64 bit places (arch/x86/tools/relocs.c). @kaslr must be 0 if the image is not
+ * relocatable.
  * -EBADMSG: the prepared image is damaged, @dst is zeroed again; kernel_reread() helps.
  */
 int kernel_place(const struct kernel *k, void *dst, size_t len, u64 kaslr, struct err *e);
 
 /*
- * Give back what only a placement needs: the file and nearly all of the decompressed image (66 MB).
- * Symbols and types stay if they were loaded. kernel_place() and kernel_file() are over then: -EINVAL,
- * NULL. An ELF file and an opaque payload stay whole. Nobody else may be placing @k meanwhile.
+ * Give back what only a placement needs: the file and nearly all of the decompressed image (66
+ * MB). Symbols and types stay if they were loaded. kernel_place() and kernel_file() are over then:
+ * -EINVAL, NULL. An ELF file and an opaque payload stay whole. Nobody else may be placing @k
+ * meanwhile.
  */
 void kernel_trim(struct kernel *k);
 
@@ -129,7 +132,10 @@ const struct kernel_export *kernel_exports(const struct kernel *k, size_t *count
 int kernel_prototype(const struct kernel *k, const char *function, char *buf, size_t len);
 /* Number of fixed parameters and whether "..." follows; -ENOENT. */
 int kernel_params(const struct kernel *k, const char *function, unsigned *count, bool *variadic);
-/* Byte offset and size of STRUCT.MEMBER ("miscdevice", "name"), anonymous members included; -ENOENT. */
+/*
+ * Byte offset and size of STRUCT.MEMBER ("miscdevice", "name"), anonymous members included;
+ * -ENOENT.
+ */
 int kernel_member(const struct kernel *k, const char *strct, const char *member, u32 *offset,
 		  u32 *size);
 /* Byte size of a struct; -ENOENT. */

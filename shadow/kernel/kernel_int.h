@@ -2,9 +2,10 @@
 /*
  * Inside of struct kernel, private to shadow/kernel and shadow/link; everybody else uses kernel.h.
  *
- * From the ground up, each file uses those before it: payload.c, vmlinux.c (ELF, segments, sections),
- * relocs.c, kallsyms.c, btf.c, btf_print.c, ksymtab.c; prepared_read.c, prepared.c; kernel.c (what is
- * known of an open kernel, and placing it); bzimage.c; kernel_open.c; kernel_symbols.c.
+ * From the ground up, each file uses those before it: payload.c, vmlinux.c (ELF, segments,
+ * sections), relocs.c, kallsyms.c, btf.c, btf_print.c, ksymtab.c; prepared_read.c, prepared.c;
+ * kernel.c (what is known of an open kernel, and placing it); bzimage.c; kernel_open.c;
+ * kernel_symbols.c.
  */
 #ifndef UMBRA_SHADOW_KERNEL_KERNEL_INT_H
 #define UMBRA_SHADOW_KERNEL_KERNEL_INT_H
@@ -99,8 +100,9 @@ void vmlinux_release(struct kernel *k);
 /* bzimage.c: the bytes of struct setup_header that are looked at are in front of this. */
 #define BZIMAGE_HEADER 0x264
 /*
- * Check the header of k->file and decompress the payload to k->image. What its own decompressor alone
- * can read is k->opaque if @allow_opaque, else -EOPNOTSUPP. -EINVAL: damaged, cut, or not for us.
+ * Check the header of k->file and decompress the payload to k->image. What its own decompressor
+ * alone can read is k->opaque if @allow_opaque, else -EOPNOTSUPP. -EINVAL: damaged, cut, or not
+ * for us.
  */
 int bzimage_open(struct kernel *k, bool allow_opaque, struct err *e);
 /* Does the header say that it may be loaded elsewhere? */
@@ -116,15 +118,15 @@ void relocs_apply(const struct kernel *k, u8 *dst, u64 kaslr);
 bool relocs_fit(const struct kernel *k);
 
 /*
- * prepared.c: take over the prepared file @fd, which prepared_open() describes; what fails is left to
- * kernel_close().
+ * prepared.c: take over the prepared file @fd, which prepared_open() describes; what fails is left
+ * to kernel_close().
  */
 int prepared_load(struct kernel *k, int fd, unsigned uid, const u8 *key, struct err *e);
 
 /*
- * prepared.c, prepared_read.c: read the image as it lies in memory into @dst, which is zeroed, or into
- * k->image; where the sections are in k->image. @in_two: by two tasks, which a confined process may not
- * make. -EBADMSG: the file is damaged.
+ * prepared.c, prepared_read.c: read the image as it lies in memory into @dst, which is zeroed, or
+ * into k->image; where the sections are in k->image. @in_two: by two tasks, which a confined
+ * process may not make. -EBADMSG: the file is damaged.
  */
 int prepared_read(const struct kernel *k, u8 *dst, bool in_two, struct err *e);
 int prepared_unpack(struct kernel *k, struct err *e);

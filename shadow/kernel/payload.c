@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
+ * Decompresses the payload of a bzImage, by the libraries of each format.
+ *
  * LZ4 is what a fast boot depends on. Its legacy format is a row of blocks that each decompress to
  * 8 MiB and do not refer to each other, so they are decompressed by several threads at once, each
  * straight to its place. The page faults of the fresh memory are part of that work and are shared
@@ -104,12 +106,12 @@ static int decode_lz4(const u8 *in, size_t len, u8 *out, size_t out_len)
 	ret = lz4_split(&job, in, len);
 	if (ret)
 		return ret;
-	/* The CPUs that this process may use; sysconf() would read a file for all that there are. */
+	/* The CPUs that this process may use; sysconf() would read a file for all CPUs. */
 	cpus = sched_getaffinity(0, sizeof(set), &set) ? 1 : CPU_COUNT(&set);
 	want = cpus > LZ4_THREADS ? LZ4_THREADS : cpus > 1 ? (size_t)cpus : 1;
 	if (want > job.n)
 		want = job.n;
-	/* This thread works too. One that cannot be had is one less, not an error. */
+	/* This thread works too. A thread that cannot be made is not missed. */
 	while (n + 1 < want && !pthread_create(&threads[n], NULL, lz4_worker, &job))
 		n++;
 	lz4_worker(&job);
@@ -144,7 +146,7 @@ static int decode_lzma(const u8 *in, size_t len, u8 *out, size_t out_len)
 		ret = lzma_code(&s, LZMA_FINISH);
 	} while (ret == LZMA_OK && s.avail_out);
 	lzma_end(&s);
-	/* A stream without an end marker stops at LZMA_OK or LZMA_BUF_ERROR with the output full. */
+	/* Without an end marker it stops at LZMA_OK or LZMA_BUF_ERROR, the output full. */
 	return s.avail_out ? -EINVAL : 0;
 }
 
@@ -206,7 +208,7 @@ static const struct format {
 	const char *name;
 	const char *magic;
 	size_t magic_len;
-	size_t trailer;	   /* bytes of size that the build appended and the decoder must not see */
+	size_t trailer;	   /* bytes that the build appended: the size */
 	decode_fn *decode; /* NULL: known by name only */
 } formats[] = {
 	{ "LZ4", "\x02\x21\x4c\x18", 4, 4, decode_lz4 },

@@ -104,7 +104,7 @@ static int read_tables(struct kernel *k, struct prepared *p, unsigned uid, const
 		return prepared_damaged(k, "somebody else could write it", e);
 	if (st.st_size < (off_t)PREPARED_TABLES)
 		return prepared_damaged(k, "it is too short", e);
-	/* Only what is in this memory counts, so it is checked there; it needs less than the file. */
+	/* Checked in the memory in which it is used; the file may hold more. */
 	do {
 		room = need;
 		ret = map_tables(k, p, room, (u64)st.st_size, e);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A prepared kernel: what a start needs of a bzImage, in a file from which it is read straight into
- * guest memory. kernel_open() decompresses some 50 MB and copies 46; this reads 31 at once.
+ * A prepared kernel: what a start needs of a bzImage, in a file from which it is read straight
+ * into guest memory. kernel_open() decompresses some 50 MB and copies 46; this reads 31 at once.
  *
  * The file holds the image as it lies in memory, without its zero pages and not relocated (each
  * start has its own shift), with the relocation lists, where the sections of symbols are, and the
@@ -12,14 +12,15 @@
  *	8192	runs of pages that are not zero, then the relocation lists
  *	at	the runs' bytes, from a multiple of 4096
  *
- * What is checked before it is used, and why that is enough. The file is a cache of its owner's: it
- * must be a regular file that belongs to this process's user and that nobody else can write. Who
- * could forge one is that user (or root), who could as well change vmm itself; so its checksums
- * (XXH3) are there against damage, not against forgery: of header, lists and layout before anything
- * is believed, of every run after it was read, in the memory in which it is used, so that nothing can
- * change between the check and the use. All numbers in it are bounded nevertheless: a file that a
- * defect of ours wrote must not write outside the guest. The name under which a file is found is a
- * collision-resistant hash of the bzImage and stands in the file too (vmm/boot/kernel_cache.h).
+ * These checks are made before it is used. The file is a cache of its owner's: it must be a
+ * regular file that belongs to this process's user and that nobody else can write. Only that user
+ * or root could forge one, and they could as well change vmm itself; so its checksums (XXH3) guard
+ * against damage, not against forgery. Header, lists and layout are summed before anything of them
+ * is believed; each run is summed after it was read, in the memory in which it is used, so that
+ * nothing can change between the check and the use. All numbers are bounded nevertheless: a file
+ * that a defect of ours wrote must not make us write outside the guest. The name under which a
+ * file is found is a collision-resistant hash of the bzImage and stands in the file too
+ * (vmm/boot/kernel_cache.h).
  */
 #ifndef UMBRA_SHADOW_KERNEL_PREPARED_H
 #define UMBRA_SHADOW_KERNEL_PREPARED_H
@@ -31,7 +32,9 @@ struct kernel;
 
 #define PREPARED_KEY 32
 
-/* The key of @k's file: BLAKE2b-256 of its bytes. 25 ms for 14 MB. -EINVAL: the file is not there. */
+/*
+ * The key of @k's file: BLAKE2b-256 of its bytes. 25 ms for 14 MB. -EINVAL: the file is not there.
+ */
 int prepared_key(const struct kernel *k, u8 key[PREPARED_KEY]);
 
 /*
@@ -41,10 +44,10 @@ int prepared_key(const struct kernel *k, u8 key[PREPARED_KEY]);
 int prepared_write(const struct kernel *k, const u8 key[PREPARED_KEY], int fd);
 
 /*
- * A kernel from the prepared file @fd, which belongs to it from now on, also if this fails. @path is
- * the bzImage that it stands for; kernel_reread() goes back to that. @key: what it must stand for,
- * or NULL. The file must belong to @uid. kernel_file() has the first 4096 bytes only. -EBADMSG:
- * damaged, not @uid's or of another version; -errno of read().
+ * A kernel from the prepared file @fd, which belongs to it from now on, also if this fails. @path
+ * is the bzImage that it stands for; kernel_reread() goes back to that. @key: what it must stand
+ * for, or NULL. The file must belong to @uid. kernel_file() has the first 4096 bytes only.
+ * -EBADMSG: damaged, not @uid's or of another version; -errno of read().
  */
 int prepared_open(struct kernel **out, const char *path, int fd, unsigned uid, const u8 *key,
 		  struct err *e);

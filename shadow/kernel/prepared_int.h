@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The format of a prepared kernel; see prepared.h. In the byte order of x86, which is all there is. */
+/*
+ * The format of a prepared kernel; see prepared.h. In the byte order of x86, which is all there
+ * is.
+ */
 #ifndef UMBRA_SHADOW_KERNEL_PREPARED_INT_H
 #define UMBRA_SHADOW_KERNEL_PREPARED_INT_H
 
@@ -11,7 +14,7 @@
 #define PREPARED_PAGE	 4096u
 #define PREPARED_TABLES	 (2 * PREPARED_PAGE)
 #define PREPARED_RUNS	 600u		/* at most; a vector of preadv() holds 1024 */
-#define PREPARED_RUN	 ((u64)2 << 20) /* where a run ends, though it could go on: a huge page */
+#define PREPARED_RUN	 ((u64)2 << 20) /* a huge page, where a run ends */
 #define PREPARED_RELOCS	 (16u << 20)
 #define PREPARED_NONE	 UINT64_MAX
 

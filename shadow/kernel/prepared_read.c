@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The bytes of a prepared kernel, into fresh memory. Reading 31 MB costs 5 to 8 ms, of which the zeroing
- * of huge pages is a third, and their checksums 1 ms; mapping the file into the guest instead costs a
- * fault for each of the 3300 pages that the relocations change, takes the guest's kernel its huge pages,
- * and would let a truncated file kill it. So a second task reads one half while this one reads the other.
+ * Reads the bytes of a prepared kernel into fresh memory. Reading 31 MB costs 5 to 8 ms, of which
+ * the zeroing of huge pages is a third, and their checksums 1 ms; mapping the file into the guest
+ * instead costs a fault for each of the 3300 pages that the relocations change, takes the guest's
+ * kernel its huge pages, and would let a truncated file kill it. So a second task reads one half
+ * while this one reads the other.
  *
- * It is no thread: a thread costs a stack to map and unmap, masks of signals, a robust list, an rseq
- * area, and a futex to wait for it, some 14 system calls of the 120 that a start may take; this takes 4.
- * It shares memory and descriptors, and the C library's state with them, so what it runs calls nothing
- * of that: its one system call is made here, since a wrapper would write this thread's errno.
+ * It is no thread: a thread costs a stack to map and unmap, masks of signals, a robust list, an
+ * rseq area, and a futex to wait for it, some 14 system calls of the 120 that a start may take;
+ * this takes 4. It shares memory and descriptors, and the C library's state with them, so it must
+ * not call any of it: it makes its one system call by hand, since a wrapper would write this
+ * thread's errno.
  */
 #include <errno.h>
 #include <limits.h>
@@ -25,15 +27,15 @@ int prepared_damaged(const struct kernel *k, const char *what, struct err *e)
 	return -EBADMSG;
 }
 
-/* A part of the runs; what came of it: 0, -EBADMSG for a short file or a wrong sum, -errno. */
-struct part {
+/* Some of the runs, for one task; @ret: 0, -EBADMSG for a short file or a wrong sum, or -errno. */
+struct half {
 	const struct prepared *p;
 	u8 *dst;
 	u32 from, to;
 	int ret;
 };
 
-/* As the kernel has it: -errno. Both halves of the position are registers of their own. */
+/* preadv(2) without the C library: returns -errno. Each half of the position has a register. */
 static long raw_preadv(int fd, const struct iovec *v, u32 n, u64 at)
 {
 	register u64 low __asm__("r10") = at;
@@ -57,7 +59,7 @@ static u64 bytes_before(const struct prepared *p, u32 run)
 	return sum;
 }
 
-static int read_runs(const struct part *a)
+static int read_runs(const struct half *a)
 {
 	struct iovec v[PREPARED_RUNS];
 	u64 at = a->p->h->pages_at + bytes_before(a->p, a->from);
@@ -87,9 +89,9 @@ static int read_runs(const struct part *a)
 	return 0;
 }
 
-static int read_part(void *arg)
+static int half_read(void *arg)
 {
-	struct part *a = arg;
+	struct half *a = arg;
 
 	a->ret = read_runs(a);
 	for (u32 i = a->from; i < a->to && !a->ret; i++) {
@@ -102,7 +104,7 @@ static int read_part(void *arg)
 }
 
 /* The first run of the second half, or n_runs. */
-static u32 middle(const struct prepared *p)
+static u32 second_half(const struct prepared *p)
 {
 	u64 half = (p->h->file_len - p->h->pages_at) / 2, sum = 0;
 	u32 i = 0;
@@ -116,7 +118,7 @@ int prepared_read(const struct kernel *k, u8 *dst, bool in_two, struct err *e)
 {
 	const int flags = CLONE_VM | CLONE_FS | CLONE_FILES;
 	const struct prepared *p = k->prepared;
-	struct part mine = { p, dst, 0, p->h->n_runs, 0 }, other = mine;
+	struct half mine = { p, dst, 0, p->h->n_runs, 0 }, other = mine;
 	u8 *stack = p->tables + (p->h->pages_at & ~(u64)15) + PREPARED_STACK;
 	pid_t task = -1;
 	int status;
@@ -125,14 +127,14 @@ int prepared_read(const struct kernel *k, u8 *dst, bool in_two, struct err *e)
 		       "the vector is on that stack, which has no guard");
 
 	if (in_two) {
-		mine.to = other.from = middle(p);
-		other.ret = -EIO; /* until it says otherwise: it may be killed */
+		mine.to = other.from = second_half(p);
+		other.ret = -EIO; /* stays if the other task is killed */
 		if (other.from < other.to)
-			task = clone(read_part, stack, flags, &other);
+			task = clone(half_read, stack, flags, &other);
 		if (task < 0)
-			mine.to = p->h->n_runs; /* refused: as if nothing had been asked */
+			mine.to = p->h->n_runs; /* clone() is refused: read all of it here */
 	}
-	read_part(&mine);
+	half_read(&mine);
 	if (task >= 0) {
 		pid_t ended;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Making a prepared kernel of one that was opened from its bzImage. */
+/* Writes the prepared form of a kernel that was opened from its bzImage. */
 #include <blake2.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -138,7 +138,7 @@ static int write_file(struct writer *w, int fd)
 	w->h.sum = prepared_sum(tables + from, w->h.pages_at - from);
 	memcpy(tables, &w->h, sizeof(w->h));
 	ret = file_write(fd, tables, w->h.pages_at);
-	/* Runs that touch go at once: a file system with large folios makes them as large as the write. */
+	/* Runs that touch are one write: file systems make folios as large as the write. */
 	for (u32 i = 0, next; i < w->h.n_runs && !ret; i = next) {
 		u64 begin = w->runs[i].offset, end = begin + w->runs[i].len;
 

@@ -3,9 +3,9 @@
  * The plan: where each import of a driver goes.
  *
  * Session first: a driver of the session that exports a name is meant to be found before the
- * kernel, and its exports have private names, so that nothing else can be meant. A critical function
- * keeps its gate even where the policy permits it: the permission is then for references that take
- * its address, which no gate can see.
+ * kernel, and its exports have private names, so that nothing else can be meant. A critical
+ * function keeps its gate even where the policy permits it: the permission is then for references
+ * that take its address, which no gate can see.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -35,7 +35,7 @@ static bool is_permitted(const struct resolver *v, const char *symbol)
 }
 
 static void __printf(3, 4)
-	decide(struct import *im, enum import_target target, const char *fmt, ...)
+	import_decide(struct import *im, enum import_target target, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -77,18 +77,19 @@ static void resolve_function(const struct resolver *v, struct import *im)
 	const char *alias;
 
 	if (im->critical) {
-		decide(im, TARGET_SHADOW, "critical: goes to the host PVM");
+		import_decide(im, TARGET_SHADOW, "critical: goes to the host PVM");
 		return;
 	}
 	if (is_permitted(v, im->symbol)) {
-		decide(im, TARGET_KERNEL, "the policy permits the kernel's own");
+		import_decide(im, TARGET_KERNEL, "the policy permits the kernel's own");
 		return;
 	}
 	alias = critical_alias(v, im->export);
 	if (alias)
-		decide(im, TARGET_REFUSED, "another name of %.48s, which is critical", alias);
+		import_decide(im, TARGET_REFUSED, "another name of %.48s, which is critical",
+			      alias);
 	else
-		decide(im, TARGET_SHADOW, "not critical: jumps on to the kernel");
+		import_decide(im, TARGET_SHADOW, "not critical: jumps on to the kernel");
 }
 
 static void resolve_kernel(const struct resolver *v, struct import *im)
@@ -100,19 +101,19 @@ static void resolve_kernel(const struct resolver *v, struct import *im)
 		return;
 	}
 	if (im->critical && !is_permitted(v, im->symbol)) {
-		decide(im, TARGET_REFUSED, "critical, but it cannot be redirected");
+		import_decide(im, TARGET_REFUSED, "critical, but it cannot be redirected");
 		return;
 	}
 	switch (im->kind) {
 	case SYMBOL_DATA:
-		decide(im, TARGET_KERNEL, "data");
+		import_decide(im, TARGET_KERNEL, "data");
 		break;
 	case SYMBOL_PERCPU:
-		decide(im, TARGET_KERNEL, "per-CPU data");
+		import_decide(im, TARGET_KERNEL, "per-CPU data");
 		break;
 	default:
-		decide(im, TARGET_KERNEL,
-		       "patched or compared by the kernel, must keep its address");
+		import_decide(im, TARGET_KERNEL,
+			      "patched or compared by the kernel, must keep its address");
 		break;
 	}
 }
@@ -131,7 +132,7 @@ static int resolve_session(const struct resolver *v, struct import *im, u32 symb
 	memcpy(copy, pr->name, strlen(pr->name) + 1);
 	im->provider = copy;
 	im->kind = pr->module->exports[export].class;
-	decide(im, TARGET_SESSION, "exported by %.55s of the same session", copy);
+	import_decide(im, TARGET_SESSION, "exported by %.55s of the same session", copy);
 	rn->symbol = symbol;
 	module_private_name(im->symbol, pr->suffix, rn->name);
 	p->n_renames++;
@@ -145,23 +146,24 @@ static void resolve_absent(const struct resolver *v, struct import *im, u32 symb
 
 	im->kind = SYMBOL_SPECIAL;
 	if (is_permitted(v, im->symbol)) {
-		decide(im, TARGET_KERNEL, "the policy permits a module of the real kernel");
+		import_decide(im, TARGET_KERNEL, "the policy permits a module of the real kernel");
 	} else if (weak) {
 		/* Stays 0, as it would without such a module: nobody exports this name. */
 		p->renames[p->n_renames].symbol = symbol;
 		module_private_name(im->symbol, ".absent", p->renames[p->n_renames].name);
 		p->n_renames++;
-		decide(im, TARGET_KERNEL, "weak, and nobody provides it: stays 0");
+		import_decide(im, TARGET_KERNEL, "weak, and nobody provides it: stays 0");
 	} else if (*module_depends(p->module)) {
-		decide(im, TARGET_REFUSED,
-		       "neither the session nor the kernel has it; load first: %.60s",
-		       module_depends(p->module));
+		import_decide(im, TARGET_REFUSED,
+			      "neither the session nor the kernel has it; load first: %.60s",
+			      module_depends(p->module));
 	} else {
-		decide(im, TARGET_REFUSED, "nothing in the session or the kernel provides it");
+		import_decide(im, TARGET_REFUSED,
+			      "nothing in the session or the kernel provides it");
 	}
 }
 
-static int resolve(const struct resolver *v, struct import *im, u32 symbol, bool weak)
+static int resolve_import(const struct resolver *v, struct import *im, u32 symbol, bool weak)
 {
 	for (size_t i = v->session->n_providers; i-- > 0;) {
 		size_t x;
@@ -208,13 +210,13 @@ static int resolve_all(struct resolver *v)
 			continue;
 		im->symbol = module_symbol_name(m, &sym);
 		p->import_of[i] = (u32)p->n_imports++;
-		ret = resolve(v, im, i, ELF64_ST_BIND(sym.st_info) == STB_WEAK);
+		ret = resolve_import(v, im, i, ELF64_ST_BIND(sym.st_info) == STB_WEAK);
 	}
 	return ret;
 }
 
-/* Now that the references are counted: what they mean for the targets. */
-static void settle(const struct resolver *v, struct import *im)
+/* Decide again, now that it is counted how the import is referred to. */
+static void settle_import(const struct resolver *v, struct import *im)
 {
 	/* nothing tells what an absent symbol is but how it is used */
 	if (!im->export && !im->provider && im->branches)
@@ -222,19 +224,19 @@ static void settle(const struct resolver *v, struct import *im)
 	if (im->target != TARGET_SHADOW || im->kind != SYMBOL_FUNCTION)
 		return;
 	if (im->critical && im->address_taken && !is_permitted(v, im->symbol))
-		decide(im, TARGET_REFUSED,
-		       "critical, and its address is taken, which no gate can see");
+		import_decide(im, TARGET_REFUSED,
+			      "critical, and its address is taken, which no gate can see");
 	else if (!im->branches && im->address_taken)
-		decide(im, TARGET_KERNEL,
-		       "only its address is taken, which the kernel may compare");
+		import_decide(im, TARGET_KERNEL,
+			      "only its address is taken, which the kernel may compare");
 	else if (!im->branches)
-		decide(im, TARGET_KERNEL, "not referred to");
+		import_decide(im, TARGET_KERNEL, "not referred to");
 	else if (im->address_taken)
-		decide(im, TARGET_SHADOW, "%s; where its address is taken, the kernel's own",
-		       im->critical ? "critical: goes to the host PVM" : "not critical");
+		import_decide(im, TARGET_SHADOW, "%s; where its address is taken, the kernel's own",
+			      im->critical ? "critical: goes to the host PVM" : "not critical");
 }
 
-/* Of the sites of all imports only those that are redirected are needed further on. */
+/* Drop the sites of imports that are not redirected. */
 static void keep_shadow_sites(struct link_plan *p)
 {
 	size_t n = 0;
@@ -359,7 +361,7 @@ int link_plan_create(struct link_plan **out, const struct kernel *k, const struc
 		return ret;
 	}
 	for (size_t i = 0; i < p->n_imports; i++)
-		settle(&v, &p->imports[i]);
+		settle_import(&v, &p->imports[i]);
 	keep_shadow_sites(p);
 	*out = p;
 	return 0;

@@ -35,7 +35,7 @@ size_t module_export_count(const struct module *m);
 const char *module_export_name(const struct module *m, size_t i);
 
 enum import_target {
-	TARGET_SHADOW,	/* session's shadow kernel; if critical: the driver's own gate entry */
+	TARGET_SHADOW,	/* the session's shadow; if critical, the driver's own gate entry */
 	TARGET_KERNEL,	/* the real kernel: data, per-CPU, special, or expressly permitted */
 	TARGET_SESSION, /* another driver of the same session */
 	TARGET_REFUSED,
@@ -100,7 +100,10 @@ struct link_addresses {
 	void *arg;
 };
 
-/* What makes a copy of a driver its own: its module name (<= 55 bytes), and a suffix of its exports. */
+/*
+ * What makes a copy of a driver its own: its module name (<= 55 bytes), and a suffix of its
+ * exports.
+ */
 struct link_identity {
 	const char *name, *suffix;
 };
@@ -111,10 +114,10 @@ struct link_image {
 };
 
 /*
- * Write the private copy: name into .gnu.linkonce.this_module, exports and imports from session drivers
- * renamed with the suffixes (in __versions too), signature stripped. Proves for each redirected branch
- * that its target is within 2 GiB of all of [modules, modules_end): the kernel's loader does not check
- * PLT32.
+ * Write the private copy: name into .gnu.linkonce.this_module, exports and imports from session
+ * drivers renamed with the suffixes (in __versions too), signature stripped. Proves for each
+ * redirected branch that its target is within 2 GiB of all of [modules, modules_end): the kernel's
+ * loader does not check PLT32.
  */
 int link_emit(const struct link_plan *p, const struct link_addresses *a,
 	      const struct link_identity *id, struct link_image *out, struct err *e);
@@ -122,8 +125,8 @@ int link_emit(const struct link_plan *p, const struct link_addresses *a,
 /*
  * Content of one page of the shadow: @index counts pages from _text. Every byte is int3 except
  * `jmp rel32` at each SYMBOL_FUNCTION export, to target() (which gives the address of the real
- * function, with the KASLR shift, or of a gate; 0, or out of a jump's reach: the entry stays a trap).
- * The shadow's own VA is @shadow. Returns the number of entries that begin on the page.
+ * function, with the KASLR shift, or of a gate; 0, or out of a jump's reach: the entry stays a
+ * trap). The shadow's own VA is @shadow. Returns the number of entries that begin on the page.
  */
 int shadow_fill_page(const struct kernel *k, u64 shadow, u64 index, u8 page[4096],
 		     u64 (*target)(void *arg, const struct kernel_export *ex), void *arg);

@@ -62,7 +62,7 @@ const char *module_info(const struct module *m, const char *tag)
 	return NULL;
 }
 
-static int damaged(const struct module *m, struct err *e, const char *what)
+static int file_damaged(const struct module *m, struct err *e, const char *what)
 {
 	return err_set(e, -EINVAL, "%s: damaged driver file: %s", m->label, what);
 }
@@ -105,7 +105,7 @@ static int check_overlap(const struct module *m, const Elf64_Ehdr *eh, struct er
 	qsort(x, n, sizeof(*x), by_start);
 	for (size_t i = 1; !ret && i < n; i++)
 		if (x[i].start < x[i - 1].end)
-			ret = damaged(m, e, "its sections overlap");
+			ret = file_damaged(m, e, "its sections overlap");
 	free(x);
 	return ret;
 }
@@ -116,10 +116,10 @@ static int name_sections(struct module *m, u32 strndx, struct err *e)
 	const char *names = (const char *)m->data + h->sh_offset;
 
 	if (!strndx || h->sh_type != SHT_STRTAB || !h->sh_size || names[h->sh_size - 1])
-		return damaged(m, e, "its section names do not end");
+		return file_damaged(m, e, "its section names do not end");
 	for (u32 i = 0; i < m->n_sections; i++) {
 		if (m->sections[i].h.sh_name >= h->sh_size)
-			return damaged(m, e, "a section has no name");
+			return file_damaged(m, e, "a section has no name");
 		m->sections[i].name = names + m->sections[i].h.sh_name;
 	}
 	return 0;
@@ -136,7 +136,7 @@ static int read_sections(struct module *m, struct err *e)
 		return err_set(e, -EINVAL, "%s: truncated (the section table ends behind the file)",
 			       m->label);
 	if (eh.e_shnum < 2 || eh.e_shnum >= SHN_LORESERVE || eh.e_shstrndx >= eh.e_shnum)
-		return damaged(m, e, "it has no section table");
+		return file_damaged(m, e, "it has no section table");
 	m->sections = calloc(eh.e_shnum, sizeof(*m->sections));
 	if (!m->sections)
 		return err_set(e, -ENOMEM, "%s: out of memory", m->label);
@@ -151,7 +151,7 @@ static int read_sections(struct module *m, struct err *e)
 				       "%s: truncated (section %u ends behind the file)", m->label,
 				       i);
 		if (h->sh_flags & SHF_COMPRESSED && h->sh_flags & SHF_ALLOC)
-			return damaged(m, e, "a section that the kernel loads is compressed");
+			return file_damaged(m, e, "a section that the kernel loads is compressed");
 	}
 	/* so that "it has none", which is index 0, and sections without bytes need no care below */
 	memset(&m->sections[0].h, 0, sizeof(m->sections[0].h));
@@ -159,7 +159,7 @@ static int read_sections(struct module *m, struct err *e)
 		if (!has_bytes(&m->sections[i].h))
 			m->sections[i].h.sh_offset = 0;
 	if (m->sections[eh.e_shstrndx].h.sh_type == SHT_NOBITS)
-		return damaged(m, e, "its section names do not end");
+		return file_damaged(m, e, "its section names do not end");
 	ret = name_sections(m, eh.e_shstrndx, e);
 	return ret ? ret : check_overlap(m, &eh, e);
 }
@@ -194,7 +194,7 @@ static int note_section(struct module *m, u32 i, struct err *e)
 	}
 	if (s->h.sh_type == SHT_SYMTAB) {
 		if (x->symtab)
-			return damaged(m, e, "it has two symbol tables");
+			return file_damaged(m, e, "it has two symbol tables");
 		x->symtab = i;
 	}
 	return 0;
@@ -205,17 +205,17 @@ static int check_symbols(struct module *m, struct err *e)
 	const struct module_section *sym, *str;
 
 	if (!m->idx.symtab)
-		return damaged(m, e, "it has no symbol table");
+		return file_damaged(m, e, "it has no symbol table");
 	sym = &m->sections[m->idx.symtab];
 	if (sym->h.sh_link >= m->n_sections ||
 	    m->sections[sym->h.sh_link].h.sh_type != SHT_STRTAB ||
 	    sym->h.sh_entsize != sizeof(Elf64_Sym) || sym->h.sh_size % sizeof(Elf64_Sym) ||
 	    sym->h.sh_size / sizeof(Elf64_Sym) > UINT32_MAX)
-		return damaged(m, e, "its symbol table is not whole");
+		return file_damaged(m, e, "its symbol table is not whole");
 	m->idx.strtab = sym->h.sh_link;
 	str = &m->sections[m->idx.strtab];
 	if (!str->h.sh_size || m->data[str->h.sh_offset + str->h.sh_size - 1])
-		return damaged(m, e, "its symbol names do not end");
+		return file_damaged(m, e, "its symbol names do not end");
 	m->n_symbols = (u32)(sym->h.sh_size / sizeof(Elf64_Sym));
 	for (u32 i = 1; i < m->n_symbols; i++) {
 		Elf64_Sym s;
@@ -223,7 +223,7 @@ static int check_symbols(struct module *m, struct err *e)
 		module_symbol(m, i, &s);
 		if (s.st_name >= str->h.sh_size ||
 		    (s.st_shndx >= m->n_sections && s.st_shndx != SHN_ABS))
-			return damaged(m, e, "a symbol lies in no section of it");
+			return file_damaged(m, e, "a symbol lies in no section of it");
 	}
 	return 0;
 }
@@ -241,10 +241,10 @@ static int check_relocations(const struct module *m, struct err *e)
 		if (!(to->h.sh_flags & SHF_ALLOC))
 			continue;
 		if (s->h.sh_type == SHT_REL)
-			return damaged(m, e, "it has relocations without addends (SHT_REL)");
+			return file_damaged(m, e, "it has relocations without addends (SHT_REL)");
 		if (s->h.sh_entsize != sizeof(Elf64_Rela) || s->h.sh_size % sizeof(Elf64_Rela) ||
 		    s->h.sh_link != m->idx.symtab)
-			return damaged(m, e, "a relocation section is not whole");
+			return file_damaged(m, e, "a relocation section is not whole");
 		for (u64 j = 0; j < module_rela_count(s); j++) {
 			Elf64_Rela r;
 
@@ -273,22 +273,22 @@ static int read_info(struct module *m, struct err *e)
 	name = (const char *)m->data + s->h.sh_offset + NAME_OFFSET;
 	n = strnlen(name, MODULE_NAME_LEN);
 	if (!n || n == MODULE_NAME_LEN)
-		return damaged(m, e, "the module has no name");
+		return file_damaged(m, e, "the module has no name");
 	memcpy(m->name, name, n + 1);
 	if (m->idx.modinfo) {
 		s = &m->sections[m->idx.modinfo];
 		if (s->h.sh_size && m->data[s->h.sh_offset + s->h.sh_size - 1])
-			return damaged(m, e, ".modinfo does not end");
+			return file_damaged(m, e, ".modinfo does not end");
 	}
 	if (m->idx.versions && m->sections[m->idx.versions].h.sh_size % VERSION_SIZE)
-		return damaged(m, e, "__versions is not whole");
+		return file_damaged(m, e, "__versions is not whole");
 	m->vermagic = module_info(m, "vermagic");
 	m->depends = module_info(m, "depends");
 	m->livepatch = module_info(m, "livepatch") != NULL;
 	return 0;
 }
 
-static int parse(struct module *m, struct err *e)
+static int file_parse(struct module *m, struct err *e)
 {
 	size_t full = m->len;
 	int ret;
@@ -298,9 +298,9 @@ static int parse(struct module *m, struct err *e)
 		return ret;
 	m->len = unsigned_len(m->data, full);
 	if (!m->len)
-		return damaged(m, e, "its signature is cut off");
+		return file_damaged(m, e, "its signature is cut off");
 	if (m->len < sizeof(Elf64_Ehdr))
-		return damaged(m, e, "its signature is longer than the rest of it");
+		return file_damaged(m, e, "its signature is longer than the rest of it");
 	ret = read_sections(m, e);
 	for (u32 i = 1; !ret && i < m->n_sections; i++)
 		ret = note_section(m, i, e);
@@ -315,7 +315,8 @@ static int parse(struct module *m, struct err *e)
 	return ret;
 }
 
-static int parse_owned(struct module **out, const char *label, u8 *data, size_t len, struct err *e)
+static int module_of_bytes(struct module **out, const char *label, u8 *data, size_t len,
+			   struct err *e)
 {
 	struct module *m = calloc(1, sizeof(*m));
 	int ret;
@@ -327,7 +328,7 @@ static int parse_owned(struct module **out, const char *label, u8 *data, size_t 
 	m->data = data;
 	m->len = len;
 	m->label = strdup(label);
-	ret = m->label ? parse(m, e) : err_set(e, -ENOMEM, "%s: out of memory", label);
+	ret = m->label ? file_parse(m, e) : err_set(e, -ENOMEM, "%s: out of memory", label);
 	if (ret) {
 		module_close(m);
 		return ret;
@@ -345,7 +346,7 @@ int module_open(struct module **out, const char *path, struct err *e)
 	ret = file_read(path, MODULE_MAX, &data, &len, e);
 	if (ret)
 		return ret;
-	return parse_owned(out, path, data, len, e);
+	return module_of_bytes(out, path, data, len, e);
 }
 
 int module_open_fd(struct module **out, int fd, const char *path, struct err *e)
@@ -357,7 +358,7 @@ int module_open_fd(struct module **out, int fd, const char *path, struct err *e)
 	ret = file_read_fd(fd, path, MODULE_MAX, &data, &len, e);
 	if (ret)
 		return ret;
-	return parse_owned(out, path, data, len, e);
+	return module_of_bytes(out, path, data, len, e);
 }
 
 int module_parse(struct module **out, const char *label, const void *data, size_t len,
@@ -373,7 +374,7 @@ int module_parse(struct module **out, const char *label, const void *data, size_
 	if (!copy)
 		return err_set(e, -ENOMEM, "%s: out of memory", label);
 	memcpy(copy, data, len);
-	return parse_owned(out, label, copy, len, e);
+	return module_of_bytes(out, label, copy, len, e);
 }
 
 void module_close(struct module *m)

@@ -10,7 +10,7 @@
 
 #include "shadow/link/module_int.h"
 
-static int odd(const struct module *m, unsigned table, struct err *e)
+static int odd_table(const struct module *m, unsigned table, struct err *e)
 {
 	return err_set(e, -EINVAL,
 		       "%s: its export table (__ksymtab%s) is in a form that is not known",
@@ -57,14 +57,14 @@ static int read_table(struct module *m, unsigned table, struct module_export *li
 		module_rela(m, rela, i, &r);
 		if (r.r_offset % 4 || r.r_offset / KSYM_ENTRY >= n ||
 		    ELF64_R_TYPE(r.r_info) != R_X86_64_PC32)
-			return odd(m, table, e);
+			return odd_table(m, table, e);
 		x = &list[r.r_offset / KSYM_ENTRY];
 		module_symbol(m, (u32)ELF64_R_SYM(r.r_info), &sym);
 		if (r.r_offset % KSYM_ENTRY == 0)
 			x->class = class_of(m, &sym);
 		if (r.r_offset % KSYM_ENTRY == 4) {
 			if (read_name(m, x, &sym, &r))
-				return odd(m, table, e);
+				return odd_table(m, table, e);
 			x->name_rela = rela->h.sh_offset + i * sizeof(r);
 		}
 	}
@@ -72,7 +72,7 @@ static int read_table(struct module *m, unsigned table, struct module_export *li
 		list[i].entry = (u32)i;
 		list[i].table = (u8)table;
 		if (!list[i].name)
-			return odd(m, table, e);
+			return odd_table(m, table, e);
 	}
 	return 0;
 }
@@ -87,12 +87,12 @@ static int find_relas(struct module *m, struct err *e)
 			/* CRCs are plain numbers since 5.19; privatize.c moves them as such */
 			if (h->sh_type == SHT_RELA && m->idx.kcrctab[t] &&
 			    h->sh_info == m->idx.kcrctab[t])
-				return odd(m, t, e);
+				return odd_table(m, t, e);
 			if (h->sh_type != SHT_RELA || !m->idx.ksymtab[t] ||
 			    h->sh_info != m->idx.ksymtab[t])
 				continue;
 			if (m->idx.ksymtab_rela[t])
-				return odd(m, t, e);
+				return odd_table(m, t, e);
 			m->idx.ksymtab_rela[t] = i;
 		}
 	}
@@ -112,7 +112,7 @@ int module_parse_exports(struct module *m, struct err *e)
 		n[t] = size / KSYM_ENTRY;
 		if (size % KSYM_ENTRY || (crcs && crcs != n[t] * 4) ||
 		    (n[t] && !m->idx.ksymtab_rela[t]))
-			ret = odd(m, t, e);
+			ret = odd_table(m, t, e);
 	}
 	if (ret || !(n[0] + n[1]))
 		return ret;

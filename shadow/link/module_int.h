@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Inside of struct module, for the files that read and copy drivers: module.c (reading and
- * checking), module_exports.c (its export table), link.c (the plan), emit.c and privatize.c (the copy).
- * Everybody else uses link.h.
+ * checking), module_exports.c (its export table), link.c (the plan), emit.c and privatize.c (the
+ * copy). Everybody else uses link.h.
  *
  * module_parse() checks once what the others rely on: every section with bytes lies within the
  * file, the section and symbol tables are whole, every name ends within its string table, and each
- * of the sections that the guest's loader looks for by name exists at most once and is one that the
- * loader sees, so that it cannot read another one than we do.
+ * of the sections that the guest's loader looks for by name exists at most once and is one that
+ * the loader sees, so that it cannot read another one than we do.
  */
 #ifndef UMBRA_SHADOW_LINK_MODULE_INT_H
 #define UMBRA_SHADOW_LINK_MODULE_INT_H
@@ -76,8 +76,8 @@ int module_parse_exports(struct module *m, struct err *e);
 
 /*
  * The name that export @name has in a session: @name and @suffix; if that does not fit a
- * __versions entry, the beginning of @name, a hash of all of it, and @suffix. Provider and consumers
- * come to the same name by themselves. @suffix is at most PRIVATE_SUFFIX_MAX bytes.
+ * __versions entry, the beginning of @name, a hash of all of it, and @suffix. Provider and
+ * consumers come to the same name by themselves. @suffix is at most PRIVATE_SUFFIX_MAX bytes.
  */
 void module_private_name(const char *name, const char *suffix, char out[MODULE_NAME_LEN]);
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Reads the tables of sites that the kernel patches from a driver's relocations. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +24,7 @@ static bool is_table(const char *name)
 	return false;
 }
 
-static int compare(const void *a, const void *b)
+static int by_section_and_offset(const void *a, const void *b)
 {
 	const struct module_site *x = a, *y = b;
 	int c = strcmp(x->section, y->section);
@@ -67,7 +68,7 @@ int module_patched_sites(const struct module *m, struct module_site **out, size_
 			};
 		}
 	}
-	qsort(sites, used, sizeof(*sites), compare);
+	qsort(sites, used, sizeof(*sites), by_section_and_offset);
 	*out = sites;
 	*n = used;
 	return 0;
@@ -77,5 +78,5 @@ bool module_site_find(const struct module_site *sites, size_t n, const char *sec
 {
 	struct module_site key = { section, offset };
 
-	return bsearch(&key, sites, n, sizeof(*sites), compare);
+	return bsearch(&key, sites, n, sizeof(*sites), by_section_and_offset);
 }

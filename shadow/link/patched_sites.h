@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Places in a driver's text that the guest's kernel patches itself at load: return and indirect
- * branch thunks, static calls, paravirt calls, alternatives, jump labels, ftrace. A branch that leads
- * into the real kernel is expected there and nowhere else; this is how a check of a loaded driver
- * tells the two apart without trusting names.
+ * branch thunks, static calls, paravirt calls, alternatives, jump labels, ftrace. A branch that
+ * leads into the real kernel is expected there and nowhere else; this is how a check of a loaded
+ * driver tells the two apart without trusting names.
  */
 #ifndef UMBRA_SHADOW_LINK_PATCHED_SITES_H
 #define UMBRA_SHADOW_LINK_PATCHED_SITES_H

@@ -17,7 +17,9 @@ struct branch_site {
 	u64 rela_at;
 };
 
-/* A symbol of the module, by its index in the symbol table, and the name that the copy has for it. */
+/*
+ * A symbol of the module, by its index in the symbol table, and the name that the copy has for it.
+ */
 struct link_rename {
 	u32 symbol;
 	char name[MODULE_NAME_LEN];
@@ -50,8 +52,8 @@ struct copy {
 };
 
 /*
- * privatize.c: give the copy @c of p->module its own module name and export names, and the names of its
- * imports from the session's drivers.
+ * privatize.c: give the copy @c of p->module its own module name and export names, and the names
+ * of its imports from the session's drivers.
  */
 int privatize(struct copy *c, const struct link_plan *p, const struct link_identity *id,
 	      struct err *e);

@@ -147,7 +147,7 @@ static int rename_imports(struct copy *c, const struct module *m, const struct l
 	return rename_versions(c, m, renames, n);
 }
 
-/* An export with its new name; @old is its place in its table. */
+/* An export with its new name. */
 struct renamed {
 	const struct module_export *ex;
 	char name[MODULE_NAME_LEN];
@@ -162,7 +162,7 @@ static int by_name(const void *pa, const void *pb)
 	return strcmp(a->name, b->name);
 }
 
-/* Sort the entries of table @t: @order gives the new place of each old one, of @n. */
+/* Move the @n entries of table @t: the one at i goes to order[i]. */
 static int reorder_exports(struct copy *c, const struct module *m, unsigned t, const u32 *order,
 			   u32 n)
 {

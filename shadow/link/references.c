@@ -66,7 +66,6 @@ static int unknown_form(const struct link_plan *p, const struct reference *f, co
 		why);
 }
 
-/* A list of sites that grows; n_sites is in the plan. */
 static int add_site(struct link_plan *p, u32 import, u64 rela_at)
 {
 	if (p->n_sites == p->max_sites) {

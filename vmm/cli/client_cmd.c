@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* What the commands that talk to running guests have in common. */
 #include "vmm/cli/client_cmd.h"
 
 #include <errno.h>

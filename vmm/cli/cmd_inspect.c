@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* vmm inspect: the command line, and what is opened for it. */
 #include <ctype.h>
 #include <errno.h>
 #include <getopt.h>

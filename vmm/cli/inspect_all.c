@@ -30,7 +30,7 @@ enum state {
 	STATE_REFUSED,
 };
 
-struct driver {
+struct candidate {
 	struct module *m;
 	char *path;
 	char key[64]; /* its name with '_' for '-', as "depends" may have either */
@@ -42,7 +42,7 @@ struct driver {
 struct all {
 	const struct kernel *kernel;
 	const struct link_rules *rules;
-	struct driver *list;
+	struct candidate *list;
 	size_t n, linked, branches;
 	u64 bytes;
 	struct strmap by_name;
@@ -68,7 +68,7 @@ static void make_key(const char *name, size_t len, char *key, size_t size)
 static int add_driver(struct all *a, const char *path, size_t *room)
 {
 	struct err e = { "" };
-	struct driver *d;
+	struct candidate *d;
 
 	if (a->n == *room) {
 		size_t n = *room ? *room * 2 : 1024;
@@ -129,7 +129,7 @@ static int read_drivers(struct all *a, const char *dir)
 	return ret;
 }
 
-static void link_one(struct all *a, struct driver *d, const struct link_provider *providers,
+static void link_one(struct all *a, struct candidate *d, const struct link_provider *providers,
 		     size_t n)
 {
 	const struct link_addresses addresses = {
@@ -163,7 +163,7 @@ static void link_one(struct all *a, struct driver *d, const struct link_provider
 }
 
 /* The drivers of @d's "depends" first; the depth is bounded by the number of drivers in a row. */
-static void link_driver(struct all *a, struct driver *d, unsigned depth)
+static void link_driver(struct all *a, struct candidate *d, unsigned depth)
 {
 	struct link_provider providers[PROVIDERS_MAX];
 	const char *s;
@@ -195,7 +195,7 @@ static int print_json(const struct all *a, const char *dir)
 	int ret = 0;
 
 	for (size_t i = 0; i < a->n; i++) {
-		const struct driver *d = &a->list[i];
+		const struct candidate *d = &a->list[i];
 
 		if (d->state == STATE_LINKED)
 			continue;
