@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "vmm/cli/run_config.h"
+#include "vmm/cli/run_options.h"
 #include "vmm/machine/layout.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -18,10 +18,13 @@ const char *__lsan_default_suppressions(void)
 	return "leak:strbuf_append\nleak:libconfig_yylex\n";
 }
 
-static void check(const struct guest_spec *o)
+static void check(const struct run_options *all)
 {
+	const struct guest_spec *o = &all->spec;
+
 	if (o->cpus > LAYOUT_MAX_CPUS || o->n_disks > SPEC_MAX_DISKS || o->n_nets > SPEC_MAX_NETS ||
-	    o->n_ports > SPEC_MAX_PORTS || o->n_drivers > SPEC_MAX_DRIVERS || o->base || o->help)
+	    o->n_ports > SPEC_MAX_PORTS || o->n_drivers > SPEC_MAX_DRIVERS || all->base ||
+	    all->help)
 		abort();
 	/* Relative to the file, all of them. */
 	for (size_t i = 0; i < o->n_disks; i++)
@@ -34,18 +37,19 @@ static void check(const struct guest_spec *o)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char *text = malloc(size + 1);
-	struct guest_spec o = { .append = "" };
+	struct run_options o;
 	struct err e = { "" };
 
 	if (!text)
 		return 0;
+	run_options_init(&o);
 	memcpy(text, data, size);
 	text[size] = '\0';
-	if (!parse_config_text(&o, "f.conf", "d/", text, &e))
+	if (!run_options_config_text(&o, "f.conf", "d/", text, &e))
 		check(&o);
 	else if (strncmp(e.text, "f.conf:", 7) != 0)
 		abort();
-	guest_spec_free(&o);
+	run_options_free(&o);
 	free(text);
 	return 0;
 }

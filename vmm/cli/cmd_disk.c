@@ -7,7 +7,7 @@
 #include "vmm/cli/client_cmd.h"
 #include "vmm/cli/commands.h"
 #include "vmm/control/client.h"
-#include "vmm/spec/spec.h"
+#include "vmm/spec/size.h"
 
 static const char help[] =
 	"Usage: vmm disk resize DISK [SIZE]\n"

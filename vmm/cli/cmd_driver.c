@@ -11,6 +11,7 @@
 #include "vmm/cli/client_cmd.h"
 #include "vmm/cli/commands.h"
 #include "vmm/control/client.h"
+#include "vmm/spec/spec_text.h"
 
 static const char help[] =
 	"Usage: vmm driver load SESSION[/NAME]:FILE.ko[,param=value]...\n"
@@ -115,38 +116,44 @@ static json_t *driver_args(char *word)
 	return args;
 }
 
+static json_t *load_args(const struct spec_driver *d, const char *path)
+{
+	json_t *args = json_pack("{s:s, s:s}", "session", d->session, "path", path);
+
+	if (args && d->instance)
+		json_object_set_new(args, "instance", json_string(d->instance));
+	if (args && d->params)
+		json_object_set_new(args, "params", json_string(d->params));
+	return args;
+}
+
 static int load(const struct driver_cmd *c)
 {
-	char *session, *params, *instance = NULL, *rest = split(c->words[1], &session), *path;
 	json_t *args, *out = NULL;
+	struct spec_driver d;
+	char *path = NULL;
 	struct err e;
-	int fd, ret;
+	int fd, ret = spec_parse_driver(&d, "load", c->words[1], &e);
 
-	if (!session)
-		return usage("say into which session: SESSION:", rest);
-	params = strchr(rest, ',');
-	if (params)
-		*params++ = 0;
-	instance = strchr(session, '/');
-	if (instance)
-		*instance++ = 0;
-	fd = client_open_file(rest, &path, &e);
-	if (fd < 0)
-		return client_fail(&e);
-	args = json_pack("{s:s, s:s}", "session", session, "path", path);
-	if (!args) {
-		ret = err_set(&e, -EILSEQ, "driver: names must be UTF-8: %s", rest);
+	if (ret) {
+		spec_driver_free(&d);
+		return ret == -EINVAL ? usage(e.text, "") : client_fail(&e);
+	}
+	fd = client_open_file(d.path, &path, &e);
+	if (fd < 0) {
+		ret = fd;
 		goto out;
 	}
-	if (instance)
-		json_object_set_new(args, "instance", json_string(instance));
-	if (params)
-		json_object_set_new(args, "params", json_string(params));
-	ret = control_call_fd(c->guest, "umbra-driver-load", args, fd, &out, &e);
+	args = load_args(&d, path);
+	if (args)
+		ret = control_call_fd(c->guest, "umbra-driver-load", args, fd, &out, &e);
+	else
+		ret = err_set(&e, -EILSEQ, "driver: names must be UTF-8: %s", d.path);
 	json_decref(out);
+	close(fd);
 out:
 	free(path);
-	close(fd);
+	spec_driver_free(&d);
 	return ret ? client_fail(&e) : 0;
 }
 

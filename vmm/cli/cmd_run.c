@@ -21,6 +21,7 @@
 #include "vmm/boot/symbolize.h"
 #include "vmm/cli/commands.h"
 #include "vmm/cli/detach.h"
+#include "vmm/cli/run_options.h"
 #include "vmm/cli/stats.h"
 #include "vmm/cli/syscount.h"
 #include "vmm/confine/confine.h"
@@ -30,10 +31,9 @@
 #include "vmm/monitor/block_resize.h"
 #include "vmm/monitor/monitor.h"
 #include "vmm/session/sessions.h"
-#include "vmm/spec/spec.h"
 
 struct run {
-	struct guest_spec o;
+	struct run_options o;
 	struct descriptors inherited;
 	struct detach *detach;
 	struct confine *confine;
@@ -133,7 +133,7 @@ static int block_signals(struct run *r, struct err *e)
 static int choose_kaslr(struct run *r, struct err *e)
 {
 	const struct kernel_layout *l = kernel_layout(r->kernel);
-	bool sessions = guest_spec_has_sessions(&r->o);
+	bool sessions = guest_spec_has_sessions(&r->o.spec);
 	int ret = boot_draw(&r->random, e);
 
 	if (ret)
@@ -144,16 +144,16 @@ static int choose_kaslr(struct run *r, struct err *e)
 				e, -EOPNOTSUPP,
 				"%s: cannot be decompressed here, so its addresses are unknown; "
 				"sessions need them",
-				r->o.kernel);
+				r->o.spec.kernel);
 		note("%s: the payload's format is not known here; the kernel decompresses itself",
-		     r->o.kernel);
+		     r->o.spec.kernel);
 		return 0;
 	}
 	r->kaslr = 0;
-	if (r->o.no_kaslr)
+	if (r->o.spec.no_kaslr)
 		return 0;
 	if (!l->relocatable) {
-		note("%s: runs without KASLR: %s", r->o.kernel,
+		note("%s: runs without KASLR: %s", r->o.spec.kernel,
 		     l->no_reloc_reason ? l->no_reloc_reason : "it has no relocations");
 		return 0;
 	}
@@ -163,11 +163,11 @@ static int choose_kaslr(struct run *r, struct err *e)
 
 static int make_cmdline(struct run *r, struct err *e)
 {
-	const char *console = has_word(r->o.append, "console=", true) ? "" : "console=ttyS0 ";
+	const char *console = has_word(r->o.spec.append, "console=", true) ? "" : "console=ttyS0 ";
 	const char *nokaslr = "";
-	const char *append = r->sessions ? sessions_cmdline(r->sessions) : r->o.append;
+	const char *append = r->sessions ? sessions_cmdline(r->sessions) : r->o.spec.append;
 
-	if (r->o.no_kaslr && !has_word(r->o.append, "nokaslr", false))
+	if (r->o.spec.no_kaslr && !has_word(r->o.spec.append, "nokaslr", false))
 		nokaslr = "nokaslr ";
 	/* In front: what stands behind " -- " or an init= is for the guest's init. */
 	if (asprintf(&r->cmdline, "%s%s%s", nokaslr, console, append) < 0) {
@@ -180,11 +180,11 @@ static int make_cmdline(struct run *r, struct err *e)
 static int create_firmware(struct run *r, struct err *e)
 {
 	struct firmware_config c = {
-		.image = r->o.firmware,
-		.log = r->o.firmware_log,
-		.kernel = r->o.kernel,
-		.initrd = r->o.initrd,
-		.cmdline = r->o.append,
+		.image = r->o.spec.firmware,
+		.log = r->o.spec.firmware_log,
+		.kernel = r->o.spec.kernel,
+		.initrd = r->o.spec.initrd,
+		.cmdline = r->o.spec.append,
 	};
 
 	c.n_disks = platform_disk_slots(r->platform, c.disks, ARRAY_SIZE(c.disks));
@@ -193,29 +193,30 @@ static int create_firmware(struct run *r, struct err *e)
 
 static int create_devices(struct run *r, struct err *e)
 {
-	struct console_config c = { .tap = panic_watch_byte, .polled_input = r->o.firmware };
-	int ret = panic_watch_create(&r->panic, r->m, guest_spec_has_sessions(&r->o));
+	struct console_config c = { .tap = panic_watch_byte, .polled_input = r->o.spec.firmware };
+	int ret = panic_watch_create(&r->panic, r->m, guest_spec_has_sessions(&r->o.spec));
 
 	if (ret)
 		return err_set(e, ret, "cannot watch for panics: %s", strerror(-ret));
 	c.tap_arg = r->panic;
-	ret = platform_create(&r->platform, r->m, &r->o, e);
-	if (!ret && r->o.firmware)
+	ret = platform_create(&r->platform, r->m, &r->o.spec, e);
+	if (!ret && r->o.spec.firmware)
 		ret = create_firmware(r, e);
 	/* The console last: the terminal goes raw when nothing can fail any more. */
 	c.bus = ret ? NULL : platform_bus(r->platform);
-	c.virtio_input = r->o.console_given && (r->o.firmware || ends_on_hvc(r->o.append));
-	return ret ? ret : console_create(&r->console, r->m, &r->o, &c, e);
+	c.virtio_input =
+		r->o.spec.console_given && (r->o.spec.firmware || ends_on_hvc(r->o.spec.append));
+	return ret ? ret : console_create(&r->console, r->m, &r->o.spec, &c, e);
 }
 
 static int load(struct run *r, struct err *e)
 {
 	struct boot_plan p = {
 		.kernel = r->kernel,
-		.initrd = r->o.initrd,
+		.initrd = r->o.spec.initrd,
 		.kaslr = r->kaslr,
 		.random = &r->random,
-		.randomize = !r->o.no_kaslr,
+		.randomize = !r->o.spec.no_kaslr,
 		.reserve_umbra = r->sessions,
 	};
 	void *prefix = NULL;
@@ -226,9 +227,9 @@ static int load(struct run *r, struct err *e)
 	if (ret)
 		return err_set(e, ret, "cannot make the archive for the guest: %s", strerror(-ret));
 	p.initrd_prefix = prefix;
-	if (r->o.initrd && r->initrd < 0)
-		r->initrd = boot_open_initrd(r->o.initrd, e);
-	if (r->o.initrd && r->initrd < 0)
+	if (r->o.spec.initrd && r->initrd < 0)
+		r->initrd = boot_open_initrd(r->o.spec.initrd, e);
+	if (r->o.spec.initrd && r->initrd < 0)
 		return r->initrd;
 	p.initrd_fd = r->initrd;
 	ret = r->cmdline ? 0 : make_cmdline(r, e);
@@ -284,7 +285,7 @@ static int reopen_kernel(struct run *r, struct err *e)
 static bool can_reboot(const struct run *r)
 {
 	/* Sessions belong to the kernel that they were made for, and so does their record. */
-	return !r->o.no_reboot && !r->sessions;
+	return !r->o.spec.no_reboot && !r->sessions;
 }
 
 /*
@@ -326,7 +327,7 @@ static int run_guest(struct run *r, struct err *e)
 static int create_monitor(struct run *r, struct err *e)
 {
 	struct err warning;
-	int ret = monitor_create(&r->monitor, r->m, &r->o, &warning, e);
+	int ret = monitor_create(&r->monitor, r->m, &r->o.spec, &warning, e);
 
 	if (!ret && *warning.text)
 		note("%s", warning.text);
@@ -353,11 +354,11 @@ static int confine(struct run *r, struct err *e)
 		return 0;
 	if (monitor_socket(r->monitor))
 		files[n++] = monitor_socket(r->monitor);
-	if (r->o.console.kind == SPEC_SOCKET)
-		files[n++] = r->o.console.path;
-	for (size_t i = 0; i < r->o.n_ports; i++)
-		if (r->o.ports[i].end.kind == SPEC_SOCKET)
-			files[n++] = r->o.ports[i].end.path;
+	if (r->o.spec.console.kind == SPEC_SOCKET)
+		files[n++] = r->o.spec.console.path;
+	for (size_t i = 0; i < r->o.spec.n_ports; i++)
+		if (r->o.spec.ports[i].end.kind == SPEC_SOCKET)
+			files[n++] = r->o.spec.ports[i].end.path;
 	descriptors_close(&r->inherited);
 	return confine_enter(r->confine, files, e);
 }
@@ -365,27 +366,27 @@ static int confine(struct run *r, struct err *e)
 static int prepare(struct run *r, u64 exec_ns, struct err *e)
 {
 	struct machine_config c = {
-		.memory = r->o.memory,
-		.shared = guest_spec_shares_memory(&r->o),
-		.huge_page = r->o.huge_page,
-		.cpus = r->o.cpus,
+		.memory = r->o.spec.memory,
+		.shared = guest_spec_shares_memory(&r->o.spec),
+		.huge_page = r->o.spec.huge_page,
+		.cpus = r->o.spec.cpus,
 		.start_ns = exec_ns,
-		.pc = r->o.firmware,
+		.pc = r->o.spec.firmware,
 	};
 	int ret = block_signals(r, e);
 
-	if (!ret && !r->o.firmware)
-		ret = r->o.no_cache ? kernel_open(&r->kernel, r->o.kernel, true, e)
-				    : kernel_cache_open(&r->kernel, r->o.kernel, e);
-	if (!ret && !r->o.firmware)
+	if (!ret && !r->o.spec.firmware)
+		ret = r->o.spec.no_cache ? kernel_open(&r->kernel, r->o.spec.kernel, true, e)
+					 : kernel_cache_open(&r->kernel, r->o.spec.kernel, e);
+	if (!ret && !r->o.spec.firmware)
 		ret = choose_kaslr(r, e);
 	if (!ret)
 		ret = machine_create(&r->m, &c, e);
 	if (!ret)
 		ret = create_monitor(r, e);
-	if (!ret && guest_spec_has_sessions(&r->o))
-		ret = sessions_prepare(&r->sessions, r->m, &r->o, r->kernel, r->kaslr, e);
-	if (!ret && !r->o.firmware)
+	if (!ret && guest_spec_has_sessions(&r->o.spec))
+		ret = sessions_prepare(&r->sessions, r->m, &r->o.spec, r->kernel, r->kaslr, e);
+	if (!ret && !r->o.spec.firmware)
 		ret = load(r, e);
 	if (!ret)
 		ret = create_devices(r, e);
@@ -398,7 +399,7 @@ static int prepare(struct run *r, u64 exec_ns, struct err *e)
 	}
 	if (!ret)
 		monitor_set_devices(r->monitor, r->platform, r->console);
-	if (!ret && r->o.paused && machine_pause(r->m))
+	if (!ret && r->o.spec.paused && machine_pause(r->m))
 		ret = err_set(e, -EMFILE, "cannot hold the guest back (--paused)");
 	if (!ret && r->sessions)
 		ret = sessions_start(r->sessions, machine_loop(r->m), monitor_control(r->monitor),
@@ -431,7 +432,7 @@ static void release(struct run *r)
 	stats_close(r->stats);
 	confine_free(r->confine);
 	free(r->cmdline);
-	guest_spec_free(&r->o);
+	run_options_free(&r->o);
 }
 
 static void report(struct run *r, int code)
@@ -455,7 +456,7 @@ static bool was_short(const struct run *r, int code, u64 ns)
 
 	return (code == VMM_EXIT_POWEROFF ||
 		(code >= VMM_EXIT_REBOOT && code <= VMM_EXIT_HALTED && code != VMM_EXIT_KVM)) &&
-	       !r->o.firmware && !r->o.no_cache && ns < long_enough;
+	       !r->o.spec.firmware && !r->o.spec.no_cache && ns < long_enough;
 }
 
 int cmd_run(int argc, char **argv)
@@ -468,17 +469,17 @@ int cmd_run(int argc, char **argv)
 
 	if (run_options_parse(&r.o, argc, argv, &e)) {
 		note("%s", e.text);
-		guest_spec_free(&r.o);
+		run_options_free(&r.o);
 		return VMM_EXIT_USAGE;
 	}
 	if (r.o.help) {
 		run_options_help(stdout);
-		guest_spec_free(&r.o);
+		run_options_free(&r.o);
 		return 0;
 	}
 	if (r.o.stats)
 		exec_ns = stats_exec_ns();
-	if (r.o.stats && !guest_spec_has_sessions(&r.o)) {
+	if (r.o.stats && !guest_spec_has_sessions(&r.o.spec)) {
 		u64 before = stats_now_ns();
 
 		syscalls = syscount_start(argc, argv);
@@ -487,13 +488,13 @@ int cmd_run(int argc, char **argv)
 	descriptors_look(&r.inherited);
 	ret = r.o.detach ? detach_fork(&r.detach, &code, &e) : 0;
 	if (r.o.stats)
-		r.stats = stats_create(r.o.confine != CONFINE_OFF);
+		r.stats = stats_create(r.o.spec.confine != CONFINE_OFF);
 	if (!ret) {
 		u64 begin = stats_now_ns();
 
-		ret = confine_fork(&r.confine, r.o.confine, r.o.user, ends, &code, &e);
+		ret = confine_fork(&r.confine, r.o.spec.confine, r.o.spec.user, ends, &code, &e);
 		if (ret == 1 && was_short(&r, code, stats_now_ns() - begin))
-			kernel_cache_complete(r.o.kernel);
+			kernel_cache_complete(r.o.spec.kernel);
 	}
 	if (ret == 1) {
 		release(&r);

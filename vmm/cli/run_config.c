@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Options of vmm run from a file: libconfig's settings, handed to who knows the options. */
 #include "vmm/cli/run_config.h"
 
 #include <errno.h>
@@ -9,35 +10,40 @@
 #include "policy/text.h"
 #include "policy/value.h"
 
-static int unknown_key(struct parse *ps, const config_setting_t *st)
+/* The file that is read. */
+struct config_reader {
+	struct parse ps;
+	const struct config_taker *t;
+	const char *base;
+};
+
+static int unknown_key(struct config_reader *r, const config_setting_t *st)
 {
-	const char *name = config_setting_name(st), *near;
+	const char *name = config_setting_name(st), *near = r->t->suggest(r->t->arg, name);
 	char q[VALUE_QUOTE];
 
-	near = run_option_suggest(name);
 	if (near)
-		return value_error(ps, st, "unknown key %s, did you mean \"%s\"?",
+		return value_error(&r->ps, st, "unknown key %s, did you mean \"%s\"?",
 				   value_quote(q, name), near);
-	return value_error(ps, st, "unknown key %s; keys are the options of vmm run",
+	return value_error(&r->ps, st, "unknown key %s; keys are the options of vmm run",
 			   value_quote(q, name));
 }
 
 /* The option's own line says "--memory 1X: ..."; here it is a key of a line of the file. */
-static int refused(struct parse *ps, const config_setting_t *st, int ret, const char *text)
+static int refused_at(struct parse *ps, const config_setting_t *st, int ret, const char *text)
 {
 	if (!strncmp(text, "--", 2))
 		text += 2;
 	return err_set(ps->e, ret, "%s:%u: %s", ps->label, config_setting_source_line(st), text);
 }
 
-/* A string, or a number as if it had been typed. */
-static int take_value(struct parse *ps, struct guest_spec *o, const struct run_option *opt,
+/* A string, or a number as if it had been typed, of the option @key. */
+static int take_value(struct config_reader *r, const char *key, enum config_form form,
 		      const config_setting_t *st)
 {
 	struct err e = { "" };
 	char number[24];
 	const char *s = number;
-	char *kept;
 	int ret;
 
 	switch (config_setting_type(st)) {
@@ -49,67 +55,61 @@ static int take_value(struct parse *ps, struct guest_spec *o, const struct run_o
 		snprintf(number, sizeof(number), "%lld", config_setting_get_int64(st));
 		break;
 	default:
-		return value_error(ps, st, "expected a string%s, found %s",
-				   opt->repeat && config_setting_name(st) ? " or a list of strings"
-									  : "",
+		return value_error(&r->ps, st, "expected a string%s, found %s",
+				   form == CONFIG_LIST && config_setting_name(st)
+					   ? " or a list of strings"
+					   : "",
 				   value_type(st));
 	}
-	kept = run_options_keep(o, strdup(s));
-	if (!kept)
-		return value_nomem(ps);
-	ret = run_option_take(o, opt, kept, &e);
-	return ret ? refused(ps, st, ret, e.text) : 0;
+	ret = r->t->value(r->t->arg, r->base, key, s, &e);
+	return ret ? refused_at(&r->ps, st, ret, e.text) : 0;
 }
 
-static int take_switch(struct parse *ps, struct guest_spec *o, const struct run_option *opt,
-		       const config_setting_t *st)
+static int take_switch(struct config_reader *r, const char *key, const config_setting_t *st)
 {
 	if (config_setting_type(st) != CONFIG_TYPE_BOOL)
-		return value_error(ps, st, "expected true or false, found %s", value_type(st));
-	run_option_switch(o, opt, config_setting_get_bool(st) != 0);
+		return value_error(&r->ps, st, "expected true or false, found %s", value_type(st));
+	r->t->set(r->t->arg, key, config_setting_get_bool(st) != 0);
 	return 0;
 }
 
-static int take_setting(struct parse *ps, struct guest_spec *o, config_setting_t *st)
+static int take_setting(struct config_reader *r, config_setting_t *st)
 {
-	const char *name = config_setting_name(st);
-	const struct run_option *opt = run_option_find(name, strlen(name));
+	const char *key = config_setting_name(st);
+	enum config_form form = r->t->form(r->t->arg, key);
 	int ret = 0;
 
-	if (!opt)
-		return unknown_key(ps, st);
-	if (opt->no_config)
-		return value_error(ps, st, "this is for the command line only");
-	if (!opt->form)
-		return take_switch(ps, o, opt, st);
-	if (!opt->repeat || !(config_setting_is_list(st) || config_setting_is_array(st)))
-		return take_value(ps, o, opt, st);
+	if (form == CONFIG_UNKNOWN)
+		return unknown_key(r, st);
+	if (form == CONFIG_FOREIGN)
+		return value_error(&r->ps, st, "this is for the command line only");
+	if (form == CONFIG_SWITCH)
+		return take_switch(r, key, st);
+	if (form == CONFIG_VALUE || !(config_setting_is_list(st) || config_setting_is_array(st)))
+		return take_value(r, key, form, st);
 	for (int i = 0; i < config_setting_length(st) && !ret; i++)
-		ret = take_value(ps, o, opt, config_setting_get_elem(st, (unsigned)i));
+		ret = take_value(r, key, form, config_setting_get_elem(st, (unsigned)i));
 	return ret;
 }
 
-int parse_config_text(struct guest_spec *o, const char *label, const char *base, const char *text,
-		      struct err *e)
+int run_config_read_text(const struct config_taker *t, const char *label, const char *base,
+			 const char *text, struct err *e)
 {
-	struct parse ps = { .label = label, .e = e };
-	const char *outer = o->base;
+	struct config_reader r = { .ps = { .label = label, .e = e }, .t = t, .base = base };
 	config_setting_t *root;
 	config_t c;
 	int ret = text_parse(&c, label, text, "configuration", e);
 
 	if (ret)
 		return ret;
-	o->base = base;
 	root = config_root_setting(&c);
 	for (int i = 0; i < config_setting_length(root) && !ret; i++)
-		ret = take_setting(&ps, o, config_setting_get_elem(root, (unsigned)i));
-	o->base = outer;
+		ret = take_setting(&r, config_setting_get_elem(root, (unsigned)i));
 	config_destroy(&c);
 	return ret;
 }
 
-int parse_config(struct guest_spec *o, const char *path, struct err *e)
+int run_config_read(const struct config_taker *t, const char *path, struct err *e)
 {
 	const char *slash = strrchr(path, '/');
 	bool regular;
@@ -122,7 +122,7 @@ int parse_config(struct guest_spec *o, const char *path, struct err *e)
 	if (regular && slash && !base)
 		ret = err_set(e, -ENOMEM, "out of memory");
 	else
-		ret = parse_config_text(o, path, base, text, e);
+		ret = run_config_read_text(t, path, base, text, e);
 	free(base);
 	free(text);
 	return ret;

@@ -24,12 +24,36 @@
 #ifndef UMBRA_VMM_CLI_RUN_CONFIG_H
 #define UMBRA_VMM_CLI_RUN_CONFIG_H
 
-#include "vmm/spec/spec.h"
+#include "base/err.h"
+#include "base/types.h"
 
-/* --config; -EINVAL and so on with "FILE:LINE: ..." */
-int parse_config(struct guest_spec *o, const char *path, struct err *e);
-/* The same for a text; @base as in struct guest_spec. */
-int parse_config_text(struct guest_spec *o, const char *label, const char *base, const char *text,
-		      struct err *e);
+enum config_form {
+	CONFIG_UNKNOWN, /* there is no such key */
+	CONFIG_FOREIGN, /* an option, but not for a file */
+	CONFIG_SWITCH,	/* true or false */
+	CONFIG_VALUE,
+	CONFIG_LIST, /* a value, or a list of them */
+};
+
+/* Who knows the keys, and takes what stands behind them. */
+struct config_taker {
+	enum config_form (*form)(void *arg, const char *key);
+	/* The key that was probably meant, or NULL. */
+	const char *(*suggest)(void *arg, const char *key);
+	/*
+	 * @value is gone afterwards, as is @base, the directory where its paths begin (NULL: the working
+	 * directory). -errno with a line that begins with "--KEY".
+	 */
+	int (*value)(void *arg, const char *base, const char *key, const char *value,
+		     struct err *e);
+	void (*set)(void *arg, const char *key, bool on);
+	void *arg;
+};
+
+/* Hand all settings of the file to @t, in their order; -EINVAL and so on with "FILE:LINE: ..." */
+int run_config_read(const struct config_taker *t, const char *path, struct err *e);
+/* The same for a text. */
+int run_config_read_text(const struct config_taker *t, const char *label, const char *base,
+			 const char *text, struct err *e);
 
 #endif

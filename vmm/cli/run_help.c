@@ -2,7 +2,7 @@
 /* vmm run --help, from the table of options. */
 #include <string.h>
 
-#include "vmm/spec/spec.h"
+#include "vmm/cli/run_options.h"
 
 #define COLUMN 24 /* where the explanations stand */
 
@@ -33,8 +33,8 @@ static const char tail[] =
 	"  vmm run --firmware seabios --disk /usr/lib/ipxe/ipxe.iso,ro\n"
 	"  vmm run --kernel /vmlinuz --initrd my.cpio --policy p.conf --driver a:lime.ko,path=/x\n";
 
-/* The explanation, behind what takes @used columns of its first line. */
-static void explain(FILE *to, int used, const char *help)
+/* The explanation; @used columns of its first line are taken by the option itself. */
+static void explain_option(FILE *to, int used, const char *help)
 {
 	if (used > COLUMN - 2) {
 		fputc('\n', to);
@@ -49,7 +49,7 @@ static void explain(FILE *to, int used, const char *help)
 	}
 }
 
-static void describe(FILE *to, const struct run_option *opt)
+static void describe_option(FILE *to, const struct run_option *opt)
 {
 	const char *form = opt->form ? opt->form : "";
 	int used, len = (int)strcspn(form, "\n");
@@ -60,7 +60,7 @@ static void describe(FILE *to, const struct run_option *opt)
 		len = (int)strcspn(form, "\n");
 		used = fprintf(to, "\n  --%s %.*s", opt->name, len, form) - 1;
 	}
-	explain(to, used, opt->help);
+	explain_option(to, used, opt->help);
 }
 
 void run_options_help(FILE *to)
@@ -71,7 +71,7 @@ void run_options_help(FILE *to)
 	fputs(head, to);
 	for (size_t i = 0; i < n; i++) {
 		if (t[i].name)
-			describe(to, &t[i]);
+			describe_option(to, &t[i]);
 		else
 			fprintf(to, "\n%s:\n", t[i].help);
 	}

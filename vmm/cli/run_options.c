@@ -1,57 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "vmm/spec/spec.h"
+/* The command line of vmm run: its options by getopt_long(), and what they must not be together. */
+#include "vmm/cli/run_options.h"
 
 #include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define DEFAULT_MEMORY (256ULL << 20)
-#define MAX_OPTIONS    96
+#define MAX_OPTIONS 96
 
-char *run_options_keep(struct guest_spec *o, char *s)
-{
-	char **more = s ? realloc(o->kept, (o->n_kept + 1) * sizeof(*more)) : NULL;
-
-	if (!more) {
-		free(s);
-		return NULL;
-	}
-	o->kept = more;
-	o->kept[o->n_kept++] = s;
-	return s;
-}
-
-/* @path below o->base, on the heap, or NULL. */
-static char *below_base(const struct guest_spec *o, const char *path)
-{
-	char *joined;
-
-	return asprintf(&joined, "%s%s", o->base, path) < 0 ? NULL : joined;
-}
-
-const char *run_options_path(struct guest_spec *o, const char *path)
-{
-	if (!o->base || *path == '/')
-		return path;
-	return run_options_keep(o, below_base(o, path));
-}
-
-int run_options_rebase(const struct guest_spec *o, char **path, struct err *e)
-{
-	char *joined;
-
-	if (!o->base || **path == '/')
-		return 0;
-	joined = below_base(o, *path);
-	if (!joined)
-		return err_set(e, -ENOMEM, "out of memory");
-	free(*path);
-	*path = joined;
-	return 0;
-}
-
-static int unknown(const char *word, struct err *e)
+static int unknown_option(const char *word, struct err *e)
 {
 	size_t len;
 	char buf[40];
@@ -71,7 +29,7 @@ static int unknown(const char *word, struct err *e)
 	return err_set(e, -EINVAL, "unknown option \"--%s\"; see vmm run --help", buf);
 }
 
-/* What starts the guest: a kernel directly, or a firmware, which may start one. */
+/* A guest is started by a kernel directly, or by a firmware, which may start one. */
 static int check_boot(const struct guest_spec *o, struct err *e)
 {
 	const char *direct = NULL;
@@ -110,7 +68,7 @@ static int check_boot(const struct guest_spec *o, struct err *e)
 }
 
 /* --no-kaslr, or --no-kaslr=false to take it back if a file of --config has it. */
-static int take_switch(struct guest_spec *o, const struct run_option *opt, const char *value,
+static int take_switch(struct run_options *o, const struct run_option *opt, const char *value,
 		       struct err *e)
 {
 	bool off = value && !strcmp(value, "false");
@@ -122,7 +80,7 @@ static int take_switch(struct guest_spec *o, const struct run_option *opt, const
 	return 0;
 }
 
-/* What getopt_long() wants to know of the table; val is the index in it. */
+/* The table as getopt_long() wants it; val is the index in it. */
 static void getopt_table(struct option longs[MAX_OPTIONS + 1])
 {
 	size_t n, used = 0;
@@ -140,9 +98,9 @@ static void getopt_table(struct option longs[MAX_OPTIONS + 1])
 	longs[used] = (struct option){ 0 };
 }
 
-static int check_background(struct guest_spec *o, struct err *e)
+static int check_background(struct run_options *o, struct err *e)
 {
-	if (o->no_control && (o->detach || o->paused))
+	if (o->spec.no_control && (o->detach || o->spec.paused))
 		return err_set(
 			e, -EINVAL,
 			"%s and --no-control exclude each other: nothing else could reach the "
@@ -150,31 +108,35 @@ static int check_background(struct guest_spec *o, struct err *e)
 			o->detach ? "--detach" : "--paused");
 	if (!o->detach)
 		return 0;
+	o->spec.control_required = true;
 	if (o->stats)
 		return err_set(
 			e, -EINVAL,
 			"--detach and --stats exclude each other; `vmm info` shows exits of a "
 			"guest that runs");
-	if (o->console_given && o->console.kind == SPEC_STDIO)
+	if (o->spec.console_given && o->spec.console.kind == SPEC_STDIO)
 		return err_set(e, -EINVAL,
 			       "--detach and --console stdio exclude each other; want --console "
 			       "attach, pty, socket=PATH or file=PATH");
-	if (!o->console_given)
-		o->console.kind = SPEC_ATTACH;
+	if (!o->spec.console_given)
+		o->spec.console.kind = SPEC_ATTACH;
 	return 0;
 }
 
-int run_options_parse(struct guest_spec *o, int argc, char **argv, struct err *e)
+void run_options_init(struct run_options *o)
+{
+	memset(o, 0, sizeof(*o));
+	guest_spec_init(&o->spec);
+}
+
+int run_options_parse(struct run_options *o, int argc, char **argv, struct err *e)
 {
 	struct option longs[MAX_OPTIONS + 1];
 	const struct run_option *t;
 	int opt, ret = 0, before;
 	size_t n;
 
-	memset(o, 0, sizeof(*o));
-	o->append = "";
-	o->memory = DEFAULT_MEMORY;
-	o->cpus = 1;
+	run_options_init(o);
 	getopt_table(longs);
 	t = run_option_table(&n);
 	optind = 0; /* from the start, also after a command line that ended in a mistake */
@@ -187,7 +149,7 @@ int run_options_parse(struct guest_spec *o, int argc, char **argv, struct err *e
 			return err_set(e, -EINVAL, "%s needs a value; see vmm run --help",
 				       argv[before]);
 		if (opt == '?')
-			return unknown(argv[before], e);
+			return unknown_option(argv[before], e);
 		if (opt == 'h')
 			o->help = true;
 		else if (opt == 'd')
@@ -203,40 +165,10 @@ int run_options_parse(struct guest_spec *o, int argc, char **argv, struct err *e
 		return err_set(e, -EINVAL, "unexpected argument \"%s\"; see vmm run --help",
 			       argv[optind]);
 	ret = check_background(o, e);
-	return ret ? ret : check_boot(o, e);
+	return ret ? ret : check_boot(&o->spec, e);
 }
 
-void guest_spec_free(struct guest_spec *o)
+void run_options_free(struct run_options *o)
 {
-	for (size_t i = 0; i < o->n_disks; i++) {
-		free(o->disks[i].path);
-		free(o->disks[i].serial);
-	}
-	for (size_t i = 0; i < o->n_nets; i++)
-		free(o->nets[i].buf);
-	for (size_t i = 0; i < o->n_ports; i++)
-		free(o->ports[i].name);
-	for (size_t i = 0; i < o->n_drivers; i++) {
-		free(o->drivers[i].session);
-		free(o->drivers[i].instance);
-		free(o->drivers[i].path);
-		free(o->drivers[i].params);
-	}
-	for (size_t i = 0; i < o->n_kept; i++)
-		free(o->kept[i]);
-	free(o->kept);
-}
-
-bool guest_spec_has_sessions(const struct guest_spec *o)
-{
-	return o->policy || o->n_drivers || o->record;
-}
-
-bool guest_spec_shares_memory(const struct guest_spec *o)
-{
-	bool vhost_user = false;
-
-	for (size_t i = 0; i < o->n_disks; i++)
-		vhost_user |= o->disks[i].vhost_user;
-	return vhost_user || o->memory_shared;
+	guest_spec_free(&o->spec);
 }

@@ -39,7 +39,7 @@
 #include "base/err.h"
 #include "base/types.h"
 #include "vmm/machine/threads.h"
-#include "vmm/spec/spec.h"
+#include "vmm/confine/mode.h"
 
 #define CONFINE_MAX_FILES 8
 

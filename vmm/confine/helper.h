@@ -8,7 +8,7 @@
 #ifndef UMBRA_VMM_CONFINE_HELPER_H
 #define UMBRA_VMM_CONFINE_HELPER_H
 
-#include "vmm/spec/spec.h"
+#include "vmm/confine/mode.h"
 
 /* The helper's end of the socket. */
 #define HELPER_FD 3

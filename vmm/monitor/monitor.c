@@ -64,7 +64,7 @@ static int start(struct monitor *mon, struct err *warning, struct err *e)
 		mon->name = mon->o->name ? strdup(mon->o->name) : NULL;
 		return mon->o->name && !mon->name ? -ENOMEM : 0;
 	}
-	required = mon->o->name || mon->o->detach;
+	required = mon->o->name || mon->o->control_required;
 	ret = mon->o->name ? listen_as(mon, mon->o->name, e) : listen_somewhere(mon, e);
 	if (ret && ret != -ENOMEM && !required) {
 		err_set(warning, ret,

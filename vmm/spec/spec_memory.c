@@ -1,21 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* --memory: the text form of the guest's RAM. */
 #include "vmm/spec/spec_text.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "vmm/machine/layout.h"
+#include "vmm/spec/size.h"
 
-#define MAX_MEMORY (1ULL << 40)
-#define HUGE_2M	   (2ULL << 20)
-#define HUGE_1G	   (1ULL << 30)
+#define HUGE_2M (2ULL << 20)
+#define HUGE_1G (1ULL << 30)
 
-static int take_word(struct guest_spec *o, const char *s, const char *word, struct err *e)
+static int memory_word(struct guest_spec *o, const char *s, const char *word, struct err *e)
 {
 	static const char *const known[] = { "shared", "hugepages", NULL };
 	static const char huge[] = "hugepages=";
-	const char *near;
 
 	if (!strcmp(word, "shared")) {
 		o->memory_shared = true;
@@ -31,19 +30,18 @@ static int take_word(struct guest_spec *o, const char *s, const char *word, stru
 			return err_set(e, -EINVAL, "--memory %s: huge pages have 2M or 1G", s);
 		return 0;
 	}
-	near = suggest(word, known);
-	return err_set(e, -EINVAL, "--memory %s: unknown option \"%s\"; %s%s%s", s, word,
-		       near ? "did you mean \"" : "want SIZE[,shared][,hugepages[=2M|1G]]",
-		       near ? near : "", near ? "\"?" : "");
+	return spec_unknown_word("--memory", s, word, known, "SIZE[,shared][,hugepages[=2M|1G]]",
+				 e);
 }
 
-int parse_memory(struct guest_spec *o, const char *s, struct err *e)
+int spec_take_memory(struct guest_spec *o, const char *base, const char *s, struct err *e)
 {
 	const char *next = s;
 	size_t len;
 	char word[32];
 	int ret;
 
+	(void)base;
 	o->memory_shared = false;
 	o->huge_page = 0;
 	for (bool size = true; next; size = false) {
@@ -52,14 +50,14 @@ int parse_memory(struct guest_spec *o, const char *s, struct err *e)
 		if (size && parse_size(word, &o->memory))
 			return err_set(e, -EINVAL, "--memory %s: want a size such as 256M or 2G",
 				       s);
-		ret = size ? 0 : take_word(o, s, word, e);
+		ret = size ? 0 : memory_word(o, s, word, e);
 		if (ret)
 			return ret;
 		next = next[len] ? next + len + 1 : NULL;
 	}
-	if (o->memory < LAYOUT_MEM_MIN || o->memory > MAX_MEMORY)
+	if (o->memory < SPEC_MIN_MEMORY || o->memory > SPEC_MAX_MEMORY)
 		return err_set(e, -EINVAL, "--memory %s: want %llu MiB to %llu GiB", s,
-			       LAYOUT_MEM_MIN >> 20, MAX_MEMORY >> 30);
+			       SPEC_MIN_MEMORY >> 20, SPEC_MAX_MEMORY >> 30);
 	if (o->huge_page && o->memory % o->huge_page)
 		return err_set(e, -EINVAL,
 			       "--memory %s: not a whole number of huge pages of %llu MiB", s,

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* --net: the text form of a network card. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/suggest.h"
 #include "vmm/spec/spec_text.h"
 
 #define LOOPBACK 0x7f000001U
@@ -140,7 +142,7 @@ static int net_word(struct spec_net *n, const char *s, const char *word, struct 
 			      : "user[,tftp=DIR][,bootfile=F][,hostfwd=tcp:PORT-:PORT][,mac=M]");
 }
 
-int parse_net_text(struct spec_net *n, const char *s, struct err *e)
+int spec_parse_net(struct spec_net *n, const char *s, struct err *e)
 {
 	char *rest, *word;
 	int ret;
@@ -165,38 +167,38 @@ int parse_net_text(struct spec_net *n, const char *s, struct err *e)
 }
 
 /*
- * "user,tftp=DIR" with DIR where it leads from o->base: the helper process gets the option as a text,
- * and knows no base. NULL: no memory.
+ * "user,tftp=DIR" with DIR below @base: the helper process is given the option as a text, and knows no
+ * base. NULL: no memory.
  */
-static const char *rebased(struct guest_spec *o, const char *s)
+static const char *net_rebased(struct guest_spec *s, const char *base, const char *text)
 {
 	static const char key[] = ",tftp=";
-	char *text;
+	char *longer;
 
-	for (const char *dir = s; o->base && (dir = strstr(dir, key));) {
+	for (const char *dir = text; base && (dir = strstr(dir, key));) {
 		size_t before;
 
 		dir += sizeof(key) - 1;
 		if (*dir == '/' || *dir == ',' || !*dir)
 			continue;
-		before = (size_t)(dir - s);
-		if (asprintf(&text, "%.*s%s%s", (int)before, s, o->base, dir) < 0)
+		before = (size_t)(dir - text);
+		if (asprintf(&longer, "%.*s%s%s", (int)before, text, base, dir) < 0)
 			return NULL;
-		s = run_options_keep(o, text);
-		if (!s)
+		text = guest_spec_keep(s, longer);
+		if (!text)
 			return NULL;
-		dir = s + before;
+		dir = text + before;
 	}
-	return s;
+	return text;
 }
 
-int parse_net(struct guest_spec *o, const char *s, struct err *e)
+int spec_take_net(struct guest_spec *s, const char *base, const char *text, struct err *e)
 {
-	if (o->n_nets == SPEC_MAX_NETS)
-		return err_set(e, -EINVAL, "--net %s: at most %d network devices", s,
+	if (s->n_nets == SPEC_MAX_NETS)
+		return err_set(e, -EINVAL, "--net %s: at most %d network devices", text,
 			       SPEC_MAX_NETS);
-	s = rebased(o, s);
-	if (!s)
+	text = net_rebased(s, base, text);
+	if (!text)
 		return err_set(e, -ENOMEM, "out of memory");
-	return parse_net_text(&o->nets[o->n_nets++], s, e);
+	return spec_parse_net(&s->nets[s->n_nets++], text, e);
 }

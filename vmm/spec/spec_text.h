@@ -1,22 +1,57 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Options of `vmm run` that describe memory or a device: NAME[,word][,key=value]... */
+/*
+ * The text forms of a guest's parts: what stands behind the option of that name, or as a value in a
+ * configuration, NAME[,word][,key=value]...
+ *
+ * Each function adds to the guest or changes it, and returns 0, -EINVAL with a line that names the
+ * option and the text, or -ENOMEM; the spec can be freed in any case. The text is borrowed for as
+ * long as the spec lives. Relative paths in it lead from @base, a directory with a '/' at its end;
+ * NULL: from the working directory.
+ */
 #ifndef UMBRA_VMM_SPEC_SPEC_TEXT_H
 #define UMBRA_VMM_SPEC_SPEC_TEXT_H
 
 #include "vmm/spec/spec.h"
 
-/* --memory SIZE[,shared][,hugepages[=2M|1G]] */
-int parse_memory(struct guest_spec *o, const char *s, struct err *e);
-/* --disk FILE[,ro][,direct][,serial=S][,queues=N][,aio=io_uring|threads] */
-/* or --disk vhost-user=SOCKET[,queues=N] */
-int parse_disk(struct guest_spec *o, const char *s, struct err *e);
-/* --console stdio|pty|socket=PATH|file=PATH */
-int parse_console(struct guest_spec *o, const char *s, struct err *e);
-/* --port NAME=pty|socket=PATH|file=PATH */
-int parse_port(struct guest_spec *o, const char *s, struct err *e);
-/* --net user[,tftp=DIR][,bootfile=F][,hostfwd=tcp:PORT-:PORT]...[,mac=M] or tap=NAME[,mac=M] */
-int parse_net(struct guest_spec *o, const char *s, struct err *e);
-/* The same into *n; the caller frees n->buf, also after an error. */
-int parse_net_text(struct spec_net *n, const char *s, struct err *e);
+/* SIZE[,shared][,hugepages[=2M|1G]] */
+int spec_take_memory(struct guest_spec *s, const char *base, const char *text, struct err *e);
+/* N */
+int spec_take_cpus(struct guest_spec *s, const char *base, const char *text, struct err *e);
+/* FILE[,ro][,direct][,serial=S][,queues=N][,aio=io_uring|threads], vhost-user=SOCKET[,queues=N] */
+int spec_take_disk(struct guest_spec *s, const char *base, const char *text, struct err *e);
+/* user[,tftp=DIR][,bootfile=F][,hostfwd=tcp:PORT-:PORT]...[,mac=M], tap=NAME[,mac=M] */
+int spec_take_net(struct guest_spec *s, const char *base, const char *text, struct err *e);
+/* stdio, attach, pty, socket=PATH, file=PATH */
+int spec_take_console(struct guest_spec *s, const char *base, const char *text, struct err *e);
+/* NAME=pty, NAME=socket=PATH, NAME=file=PATH */
+int spec_take_port(struct guest_spec *s, const char *base, const char *text, struct err *e);
+/* SESSION[/INSTANCE]:FILE.ko[,param=value]... */
+int spec_take_driver(struct guest_spec *s, const char *base, const char *text, struct err *e);
+/* An absolute path in the guest. */
+int spec_take_driver_wait(struct guest_spec *s, const char *base, const char *text, struct err *e);
+/* on, off, strict */
+int spec_take_confine(struct guest_spec *s, const char *base, const char *text, struct err *e);
+/* seabios, FILE */
+int spec_take_firmware(struct guest_spec *s, const char *base, const char *text, struct err *e);
+
+/* The form of --net into *n, for who has no guest; the caller frees n->buf, also after an error. */
+int spec_parse_net(struct spec_net *n, const char *text, struct err *e);
+/*
+ * The form of --driver into *d, which spec_driver_free() releases, also after an error. @what begins
+ * the line of an error: "--driver", say.
+ */
+int spec_parse_driver(struct spec_driver *d, const char *what, const char *text, struct err *e);
+void spec_driver_free(struct spec_driver *d);
+
+/* @path itself or below @base, on the heap; NULL: no memory. */
+char *spec_path_below(const char *base, const char *path);
+/* The value if @word is "@key=value", else NULL. */
+const char *spec_word_value(const char *word, const char *key);
+/*
+ * -EINVAL, and a line that @word of @text is no option of @option: with the one of @known (NULL ends
+ * them) that was probably meant, else with @form, all that there is.
+ */
+int spec_unknown_word(const char *option, const char *text, const char *word,
+		      const char *const *known, const char *form, struct err *e);
 
 #endif

@@ -20,7 +20,7 @@
 #include "vmm/boot/acpi.h"
 #include "vmm/boot/firmware.h"
 #include "vmm/machine/layout.h"
-#include "vmm/spec/spec.h"
+#include "vmm/cli/run_options.h"
 
 #define MEMORY	   (16ULL << 20)
 #define IMAGE_LEN  0x10000U
@@ -355,7 +355,7 @@ static void test_acpi(void **state)
 static void expect_options(int ret, const char *words, const char *const *args)
 {
 	char arena[400], *argv[12] = { NULL };
-	struct guest_spec o;
+	struct run_options o;
 	struct err e = { "" };
 	size_t used = 0;
 	int argc = 0;
@@ -370,7 +370,7 @@ static void expect_options(int ret, const char *words, const char *const *args)
 	assert_int_equal(run_options_parse(&o, argc, argv, &e), ret);
 	if (!strstr(e.text, words))
 		fail_msg("\"%s\" does not say \"%s\"", e.text, words);
-	guest_spec_free(&o);
+	run_options_free(&o);
 }
 
 #define OPTIONS(ret, words, ...)   \

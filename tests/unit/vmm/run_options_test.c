@@ -12,13 +12,15 @@
 #include <cmocka.h>
 
 #include "base/loop.h"
+#include "base/suggest.h"
 #include "vmm/boot/acpi.h"
-#include "vmm/cli/run_config.h"
+#include "vmm/cli/run_options.h"
 #include "vmm/machine/layout.h"
+#include "vmm/spec/size.h"
 #include "vmm/spec/spec.h"
 
 /* argv is writable, and strings of *o point into it: it lasts until the next call. */
-static int parse(struct guest_spec *o, struct err *e, const char *const *args)
+static int parse(struct run_options *o, struct err *e, const char *const *args)
 {
 	static char arena[4096];
 	char *argv[20] = { NULL };
@@ -41,89 +43,89 @@ static void test_good(void **state)
 {
 	const char *net = "user,tftp=/t,bootfile=b,hostfwd=tcp:2222-:22,"
 			  "hostfwd=udp:0.0.0.0:53-10.0.2.9:54,mac=52:55:00:0a:0B:0c";
-	struct guest_spec o;
+	struct run_options o;
 	struct err e;
 
 	(void)state;
 	assert_int_equal(PARSE("--kernel", "k"), 0);
-	assert_int_equal(o.memory, 256ULL << 20);
-	assert_int_equal(o.cpus, 1);
-	assert_string_equal(o.append, "");
-	assert_false(guest_spec_has_sessions(&o));
-	guest_spec_free(&o);
+	assert_int_equal(o.spec.memory, 256ULL << 20);
+	assert_int_equal(o.spec.cpus, 1);
+	assert_string_equal(o.spec.append, "");
+	assert_false(guest_spec_has_sessions(&o.spec));
+	run_options_free(&o);
 	assert_int_equal(PARSE("--kernel=k", "--memory", "1G", "--cpus=4", "--disk", "a,b.img,ro",
 			       "--disk", "c,d.img", "--disk",
 			       "e,direct,serial=A.b,queues=3,aio=threads", "--no-kaslr", "--stats",
 			       "--name", "x-1", "--driver", "s/i:/m/l.ko,path=/a,format=lime",
 			       "--driver", "s:m.ko"),
 			 0);
-	assert_int_equal(o.memory, 1ULL << 30);
-	assert_int_equal(o.cpus, 4);
-	assert_int_equal(o.n_disks, 3);
-	assert_string_equal(o.disks[0].path, "a,b.img");
-	assert_true(o.disks[0].readonly);
-	assert_string_equal(o.disks[1].path, "c,d.img");
-	assert_false(o.disks[1].readonly || o.disks[1].direct || o.disks[1].threads);
-	assert_string_equal(o.disks[2].path, "e");
-	assert_string_equal(o.disks[2].serial, "A.b");
-	assert_int_equal(o.disks[2].queues, 3);
-	assert_true(o.disks[2].direct && o.disks[2].threads && !o.disks[2].readonly);
-	assert_true(o.no_kaslr && o.stats);
-	assert_int_equal(o.n_drivers, 2);
-	assert_string_equal(o.drivers[0].session, "s");
-	assert_string_equal(o.drivers[0].instance, "i");
-	assert_string_equal(o.drivers[0].path, "/m/l.ko");
-	assert_string_equal(o.drivers[0].params, "path=/a,format=lime");
-	assert_null(o.drivers[1].instance);
-	assert_null(o.drivers[1].params);
-	assert_true(guest_spec_has_sessions(&o));
-	guest_spec_free(&o);
+	assert_int_equal(o.spec.memory, 1ULL << 30);
+	assert_int_equal(o.spec.cpus, 4);
+	assert_int_equal(o.spec.n_disks, 3);
+	assert_string_equal(o.spec.disks[0].path, "a,b.img");
+	assert_true(o.spec.disks[0].readonly);
+	assert_string_equal(o.spec.disks[1].path, "c,d.img");
+	assert_false(o.spec.disks[1].readonly || o.spec.disks[1].direct || o.spec.disks[1].threads);
+	assert_string_equal(o.spec.disks[2].path, "e");
+	assert_string_equal(o.spec.disks[2].serial, "A.b");
+	assert_int_equal(o.spec.disks[2].queues, 3);
+	assert_true(o.spec.disks[2].direct && o.spec.disks[2].threads && !o.spec.disks[2].readonly);
+	assert_true(o.spec.no_kaslr && o.stats);
+	assert_int_equal(o.spec.n_drivers, 2);
+	assert_string_equal(o.spec.drivers[0].session, "s");
+	assert_string_equal(o.spec.drivers[0].instance, "i");
+	assert_string_equal(o.spec.drivers[0].path, "/m/l.ko");
+	assert_string_equal(o.spec.drivers[0].params, "path=/a,format=lime");
+	assert_null(o.spec.drivers[1].instance);
+	assert_null(o.spec.drivers[1].params);
+	assert_true(guest_spec_has_sessions(&o.spec));
+	run_options_free(&o);
 	assert_int_equal(PARSE("--kernel=k", "--console", "socket=/s", "--port", "a.b=file=/x=y",
 			       "--port", "c=pty"),
 			 0);
-	assert_true(o.virtio_console);
-	assert_int_equal(o.console.kind, SPEC_SOCKET);
-	assert_string_equal(o.console.path, "/s");
-	assert_int_equal(o.n_ports, 2);
-	assert_string_equal(o.ports[0].name, "a.b");
-	assert_int_equal(o.ports[0].end.kind, SPEC_FILE);
-	assert_string_equal(o.ports[0].end.path, "/x=y");
-	assert_int_equal(o.ports[1].end.kind, SPEC_PTY);
-	guest_spec_free(&o);
+	assert_true(o.spec.virtio_console);
+	assert_int_equal(o.spec.console.kind, SPEC_SOCKET);
+	assert_string_equal(o.spec.console.path, "/s");
+	assert_int_equal(o.spec.n_ports, 2);
+	assert_string_equal(o.spec.ports[0].name, "a.b");
+	assert_int_equal(o.spec.ports[0].end.kind, SPEC_FILE);
+	assert_string_equal(o.spec.ports[0].end.path, "/x=y");
+	assert_int_equal(o.spec.ports[1].end.kind, SPEC_PTY);
+	run_options_free(&o);
 	assert_int_equal(PARSE("--kernel=k", "--port", "a=pty", "--port", "a=pty"), -EINVAL);
-	guest_spec_free(&o);
+	run_options_free(&o);
 	assert_int_equal(PARSE("--kernel=k", "--net", net, "--net", "tap=tap0"), 0);
-	assert_int_equal(o.n_nets, 2);
-	assert_string_equal(o.nets[0].tftp, "/t");
-	assert_string_equal(o.nets[0].bootfile, "b");
-	assert_int_equal(o.nets[0].n_forwards, 2);
-	assert_int_equal(o.nets[0].forwards[0].host_addr, 0x7f000001);
-	assert_int_equal(o.nets[0].forwards[0].host_port, 2222);
-	assert_int_equal(o.nets[0].forwards[0].guest_port, 22);
-	assert_true(o.nets[0].forwards[1].udp);
-	assert_int_equal(o.nets[0].forwards[1].host_addr, 0);
-	assert_int_equal(o.nets[0].forwards[1].guest_addr, 0x0a000209);
-	assert_memory_equal(o.nets[0].mac, "\x52\x55\0\x0a\x0b\x0c", 6);
-	assert_string_equal(o.nets[1].tap, "tap0");
-	guest_spec_free(&o);
+	assert_int_equal(o.spec.n_nets, 2);
+	assert_string_equal(o.spec.nets[0].tftp, "/t");
+	assert_string_equal(o.spec.nets[0].bootfile, "b");
+	assert_int_equal(o.spec.nets[0].n_forwards, 2);
+	assert_int_equal(o.spec.nets[0].forwards[0].host_addr, 0x7f000001);
+	assert_int_equal(o.spec.nets[0].forwards[0].host_port, 2222);
+	assert_int_equal(o.spec.nets[0].forwards[0].guest_port, 22);
+	assert_true(o.spec.nets[0].forwards[1].udp);
+	assert_int_equal(o.spec.nets[0].forwards[1].host_addr, 0);
+	assert_int_equal(o.spec.nets[0].forwards[1].guest_addr, 0x0a000209);
+	assert_memory_equal(o.spec.nets[0].mac, "\x52\x55\0\x0a\x0b\x0c", 6);
+	assert_string_equal(o.spec.nets[1].tap, "tap0");
+	run_options_free(&o);
 	assert_int_equal(PARSE("--kernel=k", "--memory", "2G,hugepages=1G,shared"), 0);
-	assert_int_equal(o.memory, 2ULL << 30);
-	assert_int_equal(o.huge_page, 1ULL << 30);
-	assert_true(o.memory_shared);
-	guest_spec_free(&o);
+	assert_int_equal(o.spec.memory, 2ULL << 30);
+	assert_int_equal(o.spec.huge_page, 1ULL << 30);
+	assert_true(o.spec.memory_shared);
+	run_options_free(&o);
 	assert_int_equal(PARSE("--kernel=k", "--memory", "64M,hugepages"), 0);
-	assert_int_equal(o.huge_page, 2ULL << 20);
-	assert_false(guest_spec_shares_memory(&o));
-	guest_spec_free(&o);
+	assert_int_equal(o.spec.huge_page, 2ULL << 20);
+	assert_false(guest_spec_shares_memory(&o.spec));
+	run_options_free(&o);
 	assert_int_equal(PARSE("--kernel=k", "--disk", "vhost-user=/a,b.sock,queues=3"), 0);
-	assert_string_equal(o.disks[0].path, "/a,b.sock");
-	assert_true(o.disks[0].vhost_user);
-	assert_int_equal(o.disks[0].queues, 3);
-	assert_true(guest_spec_shares_memory(&o));
-	guest_spec_free(&o);
+	assert_string_equal(o.spec.disks[0].path, "/a,b.sock");
+	assert_true(o.spec.disks[0].vhost_user);
+	assert_int_equal(o.spec.disks[0].queues, 3);
+	assert_true(guest_spec_shares_memory(&o.spec));
+	run_options_free(&o);
 	assert_int_equal(PARSE("--help"), 0);
 	assert_true(o.help);
-	guest_spec_free(&o);
+	run_options_free(&o);
 }
 
 static void test_bad(void **state)
@@ -191,7 +193,7 @@ static void test_bad(void **state)
 		{ "run", "--kernel", "", "no file" },
 		{ "run", "-x", NULL, "unknown option" },
 	};
-	struct guest_spec o;
+	struct run_options o;
 	struct err e;
 
 	(void)state;
@@ -201,7 +203,7 @@ static void test_bad(void **state)
 		assert_int_equal(parse(&o, &e, args), -EINVAL);
 		if (!strstr(e.text, bad[i][3]))
 			fail_msg("\"%s\" does not say \"%s\"", e.text, bad[i][3]);
-		guest_spec_free(&o);
+		run_options_free(&o);
 	}
 }
 
@@ -234,13 +236,16 @@ static void test_bad_config(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
-		struct guest_spec o = { 0 };
+		struct run_options o;
 
-		assert_int_equal(parse_config_text(&o, "x.conf", NULL, bad[i][0], &e), -EINVAL);
+		run_options_init(&o);
+
+		assert_int_equal(run_options_config_text(&o, "x.conf", NULL, bad[i][0], &e),
+				 -EINVAL);
 		if (!strstr(e.text, bad[i][1]))
 			fail_msg("\"%s\" does not say \"%s\"", e.text, bad[i][1]);
 		assert_null(o.base);
-		guest_spec_free(&o);
+		run_options_free(&o);
 	}
 }
 
@@ -278,7 +283,7 @@ static void test_config(void **state)
 		"net = [ \"user,tftp=t,bootfile=b\", \"user,tftp=/t\" ];\n"
 		"driver = \"a:m.ko,x=y\"; port = \"p=file=q\"; firmware-log = \"l\";\n");
 	char at[64];
-	struct guest_spec o;
+	struct run_options o;
 	struct err e;
 
 	(void)state;
@@ -290,35 +295,35 @@ static void test_config(void **state)
 			       "--no-kaslr=false", "--stats=false"),
 			 -EINVAL);
 	assert_non_null(strstr(e.text, "--driver and --firmware exclude"));
-	assert_int_equal(o.cpus, 2);
-	assert_int_equal(o.memory, 1ULL << 30);
-	assert_false(o.no_kaslr || o.stats || o.no_rng);
-	assert_memory_equal(o.kernel, at, strlen(at));
-	assert_string_equal(o.kernel + strlen(at), "/k");
-	assert_string_equal(o.initrd, "/i");
-	assert_string_equal(o.firmware_log + strlen(at), "/l");
-	assert_string_equal(o.firmware, "seabios");
-	assert_int_equal(o.n_disks, 4);
-	assert_string_equal(o.disks[0].path, "0");
-	assert_string_equal(o.disks[1].path + strlen(at), "/a.img");
-	assert_true(o.disks[1].readonly);
-	assert_string_equal(o.disks[2].path, "/b.img");
-	assert_string_equal(o.disks[3].path, "c.img");
-	assert_int_equal(o.console.kind, SPEC_SOCKET);
-	assert_string_equal(o.console.path + strlen(at), "/s");
-	assert_string_equal(o.ports[0].end.path + strlen(at), "/q");
-	assert_string_equal(o.drivers[0].path + strlen(at), "/m.ko");
-	assert_int_equal(o.n_nets, 2);
-	assert_memory_equal(o.nets[0].tftp, at, strlen(at));
-	assert_string_equal(o.nets[0].tftp + strlen(at), "/t");
-	assert_string_equal(o.nets[0].bootfile, "b");
-	assert_non_null(strstr(o.nets[0].text, o.nets[0].tftp));
-	assert_string_equal(o.nets[1].tftp, "/t");
-	guest_spec_free(&o);
+	assert_int_equal(o.spec.cpus, 2);
+	assert_int_equal(o.spec.memory, 1ULL << 30);
+	assert_false(o.spec.no_kaslr || o.stats || o.spec.no_rng);
+	assert_memory_equal(o.spec.kernel, at, strlen(at));
+	assert_string_equal(o.spec.kernel + strlen(at), "/k");
+	assert_string_equal(o.spec.initrd, "/i");
+	assert_string_equal(o.spec.firmware_log + strlen(at), "/l");
+	assert_string_equal(o.spec.firmware, "seabios");
+	assert_int_equal(o.spec.n_disks, 4);
+	assert_string_equal(o.spec.disks[0].path, "0");
+	assert_string_equal(o.spec.disks[1].path + strlen(at), "/a.img");
+	assert_true(o.spec.disks[1].readonly);
+	assert_string_equal(o.spec.disks[2].path, "/b.img");
+	assert_string_equal(o.spec.disks[3].path, "c.img");
+	assert_int_equal(o.spec.console.kind, SPEC_SOCKET);
+	assert_string_equal(o.spec.console.path + strlen(at), "/s");
+	assert_string_equal(o.spec.ports[0].end.path + strlen(at), "/q");
+	assert_string_equal(o.spec.drivers[0].path + strlen(at), "/m.ko");
+	assert_int_equal(o.spec.n_nets, 2);
+	assert_memory_equal(o.spec.nets[0].tftp, at, strlen(at));
+	assert_string_equal(o.spec.nets[0].tftp + strlen(at), "/t");
+	assert_string_equal(o.spec.nets[0].bootfile, "b");
+	assert_non_null(strstr(o.spec.nets[0].text, o.spec.nets[0].tftp));
+	assert_string_equal(o.spec.nets[1].tftp, "/t");
+	run_options_free(&o);
 	remove_config(path);
 	assert_int_equal(PARSE("--config", path), -ENOENT);
 	assert_non_null(strstr(e.text, "x.conf: cannot open the configuration"));
-	guest_spec_free(&o);
+	run_options_free(&o);
 }
 
 /* The table is what --help, --config and completion stand on. */
@@ -336,9 +341,10 @@ static void test_table(void **state)
 		assert_ptr_equal(run_option_find(t[i].name, strlen(t[i].name)), &t[i]);
 		assert_true(strlen(t[i].name) < 30);
 		/* A value goes to a function or a member, a switch to a member. */
-		assert_false(t[i].take && t[i].at);
-		assert_false(!t[i].form && t[i].take);
-		assert_false(t[i].repeat && !t[i].take);
+		assert_false((t[i].take || t[i].spec) && t[i].at);
+		assert_false(t[i].take && t[i].spec);
+		assert_false(!t[i].form && (t[i].take || t[i].spec));
+		assert_false(t[i].repeat && !t[i].take && !t[i].spec);
 	}
 	assert_null(run_option_find("kern", 4));
 	assert_null(run_option_find("kernels", 7));

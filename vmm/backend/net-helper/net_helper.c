@@ -18,7 +18,7 @@ int main(int argc, char **argv)
 		fputs("net-helper: it is started by vmm run --net user, not by people\n", stderr);
 		return VMM_EXIT_USAGE;
 	}
-	ret = parse_net_text(&n, argv[1], &e);
+	ret = spec_parse_net(&n, argv[1], &e);
 	if (!ret)
 		ret = net_user_serve(&n, mode, argv[3], &e);
 	free(n.buf);

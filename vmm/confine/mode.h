@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* How much of its rights the VMM gives up, by name. The layers themselves: confine.h. */
+#ifndef UMBRA_VMM_CONFINE_MODE_H
+#define UMBRA_VMM_CONFINE_MODE_H
+
+/* --confine on|off|strict */
+enum confine_mode {
+	CONFINE_ON,	/* each layer that the host offers */
+	CONFINE_OFF,	/* none */
+	CONFINE_STRICT, /* all layers, or an error */
+};
+
+/* "on", "off", "strict". */
+const char *confine_mode_name(enum confine_mode mode);
+/* -EINVAL: no mode is called @name. */
+int confine_mode_find(const char *name, enum confine_mode *out);
+
+#endif

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* --console and --port: the text forms of where a byte stream of the guest ends. */
+#include "vmm/spec/spec_text.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* Where an endpoint is written: in the option @name, of which @whole is the text. */
+struct endpoint_option {
+	const char *name, *whole, *base;
+};
+
+static int parse_endpoint(struct guest_spec *s, struct spec_endpoint *end,
+			  const struct endpoint_option *opt, const char *text, struct err *e)
+{
+	static const char *const known[] = { "stdio", "attach", "pty", "socket", "file", NULL };
+	const char *path;
+
+	end->path = NULL;
+	if (!strcmp(text, "stdio")) {
+		end->kind = SPEC_STDIO;
+		return 0;
+	}
+	if (!strcmp(text, "attach")) {
+		end->kind = SPEC_ATTACH;
+		return 0;
+	}
+	if (!strcmp(text, "pty")) {
+		end->kind = SPEC_PTY;
+		return 0;
+	}
+	path = spec_word_value(text, "socket");
+	end->kind = path ? SPEC_SOCKET : SPEC_FILE;
+	if (!path)
+		path = spec_word_value(text, "file");
+	if (!path)
+		return spec_unknown_word(opt->name, opt->whole, text, known,
+					 "stdio, attach, pty, socket=PATH or file=PATH", e);
+	if (!*path)
+		return err_set(e, -EINVAL, "%s %s: no path is named", opt->name, opt->whole);
+	end->path = guest_spec_path(s, opt->base, path);
+	return end->path ? 0 : err_set(e, -ENOMEM, "out of memory");
+}
+
+int spec_take_console(struct guest_spec *s, const char *base, const char *text, struct err *e)
+{
+	const struct endpoint_option opt = { "--console", text, base };
+
+	s->console_given = s->virtio_console = true;
+	return parse_endpoint(s, &s->console, &opt, text, e);
+}
+
+int spec_take_port(struct guest_spec *s, const char *base, const char *text, struct err *e)
+{
+	const struct endpoint_option opt = { "--port", text, base };
+	struct spec_port *p = &s->ports[s->n_ports];
+	size_t len =
+		strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
+	int ret;
+
+	if (s->n_ports == SPEC_MAX_PORTS)
+		return err_set(e, -EINVAL, "--port %s: at most %d ports", text, SPEC_MAX_PORTS);
+	if (!len || len > 60 || text[len] != '=')
+		return err_set(
+			e, -EINVAL,
+			"--port %s: want NAME=pty, NAME=socket=PATH or NAME=file=PATH, with up "
+			"to 60 letters, digits, '.', '_' and '-' as its name",
+			text);
+	p->name = strndup(text, len);
+	if (!p->name)
+		return err_set(e, -ENOMEM, "out of memory");
+	s->n_ports++;
+	s->virtio_console = true;
+	for (size_t i = 0; i + 1 < s->n_ports; i++)
+		if (!strcmp(s->ports[i].name, p->name))
+			return err_set(e, -EINVAL, "--port %s: there are two ports of that name",
+				       text);
+	ret = parse_endpoint(s, &p->end, &opt, text + len + 1, e);
+	if (!ret && (p->end.kind == SPEC_STDIO || p->end.kind == SPEC_ATTACH))
+		return err_set(
+			e, -EINVAL,
+			"--port %s: the terminal and `vmm console` are for the console; want pty, "
+			"socket=PATH or file=PATH",
+			text);
+	return ret;
+}
