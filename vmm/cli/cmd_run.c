@@ -220,12 +220,10 @@ static int load(struct run *r, struct err *e)
 		.reserve_umbra = r->sessions,
 	};
 	void *prefix = NULL;
-	int ret = 0;
+	int ret;
 
 	if (r->sessions)
-		ret = sessions_initrd(r->sessions, &prefix, &p.prefix_len);
-	if (ret)
-		return err_set(e, ret, "cannot make the archive for the guest: %s", strerror(-ret));
+		sessions_initrd(r->sessions, &prefix, &p.prefix_len);
 	p.initrd_prefix = prefix;
 	if (r->o.spec.initrd && r->initrd < 0)
 		r->initrd = boot_open_initrd(r->o.spec.initrd, e);

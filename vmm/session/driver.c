@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The sessions' drivers on the host: found, named, checked, planned. Nothing here talks to the guest. */
+/* A session's drivers on the host: found, named, checked, planned. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "vmm/session/session_int.h"
+#include "policy/catalog.h"
+#include "vmm/session/driver.h"
 
 const char *driver_state_name(enum driver_state st)
 {
@@ -22,49 +23,8 @@ const char *driver_state_name(enum driver_state st)
 	}
 }
 
-struct session *sessions_find(struct sessions *s, const char *name)
-{
-	struct session *ss;
-
-	for (ss = s->list; ss; ss = ss->next)
-		if (!strcmp(ss->name, name))
-			return ss;
-	return NULL;
-}
-
-static int add_session(struct sessions *s, const char *name, struct session **out, struct err *e)
-{
-	const struct policy_session *policy = policy_session(s->policy, name);
-	struct session *ss;
-
-	if (!policy)
-		return err_set(e, -ENOENT,
-			       "%s has no session \"%s\"; it needs one for each --driver",
-			       s->policy_path, name);
-	ss = calloc(1, sizeof(*ss));
-	if (!ss)
-		goto nomem;
-	ss->tail = &ss->drivers;
-	ss->policy = policy;
-	ss->text_pages = (unsigned)((s->text_end - s->text + 4095) / 4096);
-	ss->name = strdup(name);
-	ss->page_gpa = calloc(ss->text_pages + (size_t)GATE_PAGES, sizeof(*ss->page_gpa));
-	if (!ss->name || !ss->page_gpa) {
-		free(ss->name);
-		free(ss->page_gpa);
-		free(ss);
-		goto nomem;
-	}
-	ss->next = s->list;
-	s->list = ss;
-	*out = ss;
-	return 0;
-nomem:
-	return err_set(e, -ENOMEM, "out of memory for session %s", name);
-}
-
-int sessions_find_driver(struct sessions *s, const char *session, const char *instance,
-			 struct driver **out, struct err *e)
+int driver_find(struct sessions *s, const char *session, const char *name, struct driver **out,
+		struct err *e)
 {
 	struct driver *found = NULL;
 	struct session *ss;
@@ -74,18 +34,18 @@ int sessions_find_driver(struct sessions *s, const char *session, const char *in
 		if (session && strcmp(ss->name, session) != 0)
 			continue;
 		for (d = ss->drivers; d; d = d->next) {
-			if (strcmp(d->instance, instance) != 0)
+			if (strcmp(d->name, name) != 0)
 				continue;
 			if (found)
 				return err_set(e, -ENOTUNIQ,
 					       "several sessions have a driver %s; say SESSION:%s",
-					       instance, instance);
+					       name, name);
 			found = d;
 		}
 	}
 	if (!found)
 		return err_set(e, -ENOENT,
-			       "no driver %s%s%s; `vmm driver list` shows what there is", instance,
+			       "no driver %s%s%s; `vmm driver list` shows what there is", name,
 			       session ? " in session " : "", session ? session : "");
 	*out = found;
 	return 0;
@@ -229,29 +189,29 @@ void driver_free(struct driver *d)
 	driver_unplan(d);
 	module_close(d->module);
 	free(d->gates);
-	free(d->instance);
+	free(d->name);
 	free(d->path);
 	free(d->params);
 	free(d);
 }
 
-static int name_driver(struct sessions *s, struct driver *d, const char *instance, struct err *e)
+static int name_driver(struct sessions *s, struct driver *d, const char *name, struct err *e)
 {
 	const struct session *ss;
 	const struct driver *o;
 	char *p;
 
-	d->instance = strdup(instance ? instance : module_name(d->module));
-	if (!d->instance)
+	d->name = strdup(name ? name : module_name(d->module));
+	if (!d->name)
 		return err_set(e, -ENOMEM, "out of memory for %s", d->path);
-	if (!word(d->instance))
+	if (!word(d->name))
 		return err_set(e, -EINVAL, "driver name \"%s\": letters, digits, _ and - only",
-			       d->instance);
+			       d->name);
 	if ((size_t)snprintf(d->guest_name, sizeof(d->guest_name), "%s__%s", d->session->name,
-			     d->instance) >= sizeof(d->guest_name))
+			     d->name) >= sizeof(d->guest_name))
 		return err_set(e, -ENAMETOOLONG,
 			       "%s__%s: longer than the %d bytes of a module's name",
-			       d->session->name, d->instance, GUEST_NAME_MAX - 1);
+			       d->session->name, d->name, GUEST_NAME_MAX - 1);
 	for (p = d->guest_name; *p; p++)
 		if (*p == '-')
 			*p = '_';
@@ -264,40 +224,36 @@ static int name_driver(struct sessions *s, struct driver *d, const char *instanc
 				e, -EEXIST,
 				"session %s has a driver %s already (module %s); give this one a "
 				"name: --driver %s/NAME:%s",
-				ss->name, o->instance, o->guest_name, d->session->name, d->path);
+				ss->name, o->name, o->guest_name, d->session->name, d->path);
 	}
 	return 0;
 }
 
-int sessions_add_driver(struct sessions *s, const char *session, const char *instance, int fd,
-			const char *path, const char *params, struct driver **out, struct err *e)
+int driver_add(struct sessions *s, const struct driver_request *r, struct driver **out,
+	       struct err *e)
 {
-	struct session *ss = sessions_find(s, session);
+	struct session *ss;
 	struct driver *d;
-	int ret = 0;
+	int ret = session_get(s, r->session, &ss, e);
 
-	if (ss && !ss->policy)
-		return err_set(e, -ENOENT, "%s has no session \"%s\" any more", s->policy_path,
-			       session);
-	if (!ss)
-		ret = add_session(s, session, &ss, e);
-	if (ret || !ss)
+	if (ret)
 		return ret;
 	d = calloc(1, sizeof(*d));
 	if (!d)
-		return err_set(e, -ENOMEM, "out of memory for %s", path);
+		return err_set(e, -ENOMEM, "out of memory for %s", r->path);
 	d->session = ss;
-	d->order = SIZE_MAX;
-	d->path = strdup(path);
+	d->order = r->order;
+	d->path = strdup(r->path);
 	if (!d->path) {
-		ret = err_set(e, -ENOMEM, "out of memory for %s", path);
+		ret = err_set(e, -ENOMEM, "out of memory for %s", r->path);
 		goto fail;
 	}
-	ret = fd < 0 ? module_open(&d->module, path, e) : module_open_fd(&d->module, fd, path, e);
+	ret = r->fd < 0 ? module_open(&d->module, r->path, e)
+			: module_open_fd(&d->module, r->fd, r->path, e);
 	if (!ret)
-		ret = name_driver(s, d, instance, e);
-	if (!ret && params)
-		ret = kernel_params_text(params, &d->params, e);
+		ret = name_driver(s, d, r->name, e);
+	if (!ret && r->params)
+		ret = kernel_params_text(r->params, &d->params, e);
 	if (!ret)
 		ret = driver_plan(s, d, true, e);
 	if (ret)
@@ -312,16 +268,13 @@ fail:
 	return ret;
 }
 
-void sessions_drop_driver(struct sessions *s, struct driver *d)
+void driver_drop(struct driver *d)
 {
 	struct session *ss = d->session;
 	struct driver **at;
 
-	(void)s;
-	for (at = &ss->drivers; *at && *at != d; at = &(*at)->next)
+	for (at = &ss->drivers; *at != d; at = &(*at)->next)
 		;
-	if (!*at)
-		return;
 	*at = d->next;
 	if (ss->tail == &d->next)
 		ss->tail = at;

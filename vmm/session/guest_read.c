@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Walks the guest kernel's own page tables, and copies from the pages that they lead to. */
 #include <errno.h>
 #include <string.h>
 

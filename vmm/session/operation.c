@@ -1,115 +1,213 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Loading: reserve (first driver of a session), map, load. Unloading: unload, unmap, release (last
- * driver). A load that fails in the middle goes down the second half of an unload.
+ * Loading and unloading a driver, as one table of steps. Loading does them from the first to the
+ * last; unloading undoes them from the last to the first, and so does a load that fails, from where
+ * it failed. What a driver has in the guest is therefore one number, driver.steps.
  */
+#include "vmm/session/operation.h"
+
+#include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "vmm/session/session_int.h"
+#include "base/clock.h"
+#include "base/loop.h"
 
-static void next_op(struct sessions *s);
+/* The shim answers at once if the guest runs at all; a driver's own code takes as long as it wants. */
+#define SHIM_SECONDS   30
+#define DRIVER_SECONDS 30
 
-static void finish(struct op *op)
+/* What a step's do or undo returns beside 0 (it has happened) and -errno with op->err: */
+#define STEP_WAITS 1 /* for the guest's answer to *c */
+
+struct op {
+	struct op *next;
+	struct sessions *s;
+	struct driver *driver;
+	bool undoing; /* the steps are walked backwards */
+	int ret;      /* to report at the end, with op->err */
+	struct err err;
+	void *payload; /* of the command that is being made; freed when it is queued */
+	struct umbra_map trap;
+	u64 deadline; /* now_ns(), of the step that waits; 0: none, or told already */
+	operation_done_fn *done;
+	void *arg;
+};
+
+struct step {
+	const char *doing, *undoing; /* for people: "is still ..." */
+	unsigned seconds;	     /* after which somebody is told; 0: it does not wait */
+	/* Fill *c and return STEP_WAITS, or return what has happened. */
+	int (*does)(struct op *op, struct gate_command *c);
+	/* The guest has answered: 0, or -errno with op->err. */
+	int (*done)(struct op *op, s64 result, u64 value);
+	/* Take back whatever of the step has happened, also if that is nothing. */
+	int (*undoes)(struct op *op, struct gate_command *c);
+	/* The guest has answered. Only the last step may refuse: nothing has been taken back yet. */
+	int (*undone)(struct op *op, s64 result, u64 value);
+};
+
+static void op_begin(struct session *ss);
+
+/* What the guest says is an errno or nonsense. */
+static int guest_error(s64 result)
 {
-	struct sessions *s = op->s;
+	return result < 0 && result > -4096 ? (int)result : -EIO;
+}
 
-	s->ops = op->next;
-	if (!s->ops)
-		s->ops_tail = &s->ops;
-	s->running = false;
+/* --- plan: what it can link to may have changed since it was checked ------------------------ */
+
+static int plan_make(struct op *op, struct gate_command *c)
+{
+	(void)c;
+	return driver_plan(op->s, op->driver, false, &op->err);
+}
+
+static int plan_drop(struct op *op, struct gate_command *c)
+{
+	(void)c;
 	driver_unplan(op->driver);
-	if (op->ret && !op->unload)
-		sessions_drop_driver(s, op->driver);
-	else if (!op->ret && op->unload)
-		sessions_drop_driver(s, op->driver);
-	if (op->done)
-		op->done(op->arg, op->ret, op->err.text);
-	free(op);
-	next_op(s);
+	return 0;
 }
 
-static void fail(struct op *op, int ret)
+/* --- range: module space for the session, with its first driver ----------------------------- */
+
+static int range_reserve(struct op *op, struct gate_command *c)
 {
-	op->ret = ret;
+	struct session *ss = op->driver->session;
+
+	if (ss->va)
+		return 0;
+	c->cmd = UMBRA_CMD_RESERVE;
+	c->a = ss->text_pages + GATE_PAGES;
+	return STEP_WAITS;
 }
 
-static bool send(struct op *op, const struct gate_command *c, gate_done_fn *fn)
+static int range_reserved(struct op *op, s64 result, u64 value)
 {
-	int ret = gate_command(op->s->gate, c, fn, op);
+	struct session *ss = op->driver->session;
+	struct gate_command give_back = { .cmd = UMBRA_CMD_RELEASE, .a = value };
+	int ret;
 
-	if (ret) {
-		err_set(&op->err, ret, "%s: cannot tell the guest: %s", op->driver->path,
-			ret == -ENOTCONN ? "its agent has ended" : strerror(-ret));
-		fail(op, ret);
-	}
-	return !ret;
-}
-
-static void released(void *arg, s64 result, u64 value)
-{
-	struct op *op = arg;
-
-	(void)value;
-	/* pages that the guest may still have mapped are not given to anybody else */
 	if (result)
-		op->driver->session->va = 0;
-	else
-		session_free_range(op->s, op->driver->session);
-	finish(op);
+		return err_set(&op->err, guest_error(result),
+			       "session %s: the guest has no module space left for it (a session "
+			       "takes 16 to 32 MiB of 1008); unload another session's drivers",
+			       ss->name);
+	ret = session_take_range(op->s, ss, value, &op->err);
+	if (ret)
+		gate_command(op->s->gate, &give_back, NULL, NULL);
+	return ret;
 }
 
-static bool others_present(const struct driver *d)
+static bool range_is_used(const struct driver *d)
 {
 	const struct driver *o;
 
 	for (o = d->session->drivers; o; o = o->next)
-		if (o != d && o->gate_page)
+		if (o != d && o->own_page)
 			return true;
 	return false;
 }
 
-static void unmapped(void *arg, s64 result, u64 value)
+static int range_release(struct op *op, struct gate_command *c)
 {
-	struct op *op = arg;
-	struct driver *d = op->driver;
-	struct session *ss = d->session;
-	struct gate_command c = { .cmd = UMBRA_CMD_RELEASE, .a = ss->va };
+	struct session *ss = op->driver->session;
 
+	if (!ss->va || range_is_used(op->driver))
+		return 0;
+	c->cmd = UMBRA_CMD_RELEASE;
+	c->a = ss->va;
+	return STEP_WAITS;
+}
+
+static int range_released(struct op *op, s64 result, u64 value)
+{
 	(void)value;
-	/* a page that the guest may still have mapped is not given to anybody else */
-	if (d->gate_page && !result) {
-		gate_page_free(op->s->gate, ss->page_gpa[ss->text_pages + d->gate_page]);
-		ss->page_gpa[ss->text_pages + d->gate_page] = 0;
-	}
-	d->gate_page = 0;
-	if (d->inst) {
-		gate_caller_remove(op->s->gate, d->inst);
-		d->inst = 0;
-	}
-	if (ss->va && !others_present(d) && send(op, &c, released))
-		return;
-	finish(op);
+	if (result)
+		session_abandon_range(op->s, op->driver->session);
+	else
+		session_free_range(op->s, op->driver->session);
+	return 0;
 }
 
-/* Take away what the driver had: its gate page becomes the trap page. */
-static void take_away(struct op *op)
+/* --- caller: the gate knows who calls by its number ------------------------------------------ */
+
+static int caller_add(struct op *op, struct gate_command *c)
 {
 	struct driver *d = op->driver;
-	struct umbra_map trap = { 0, UMBRA_PAGES_GPA };
-	struct gate_command c = {
-		.cmd = UMBRA_CMD_MAP, .a = 1, .payload = &trap, .len = sizeof(trap)
-	};
+	int ret = gate_caller_add(op->s->gate, d->session->policy, d->session->name, d->name);
 
-	if (!d->gate_page) {
-		unmapped(op, 0, 0);
-		return;
-	}
-	trap.va = session_gate_va(d->session, d->gate_page, 0);
-	if (!send(op, &c, unmapped))
-		finish(op);
+	(void)c;
+	if (ret < 0)
+		return err_set(&op->err, ret, "%s: too many drivers", d->path);
+	d->caller = (unsigned)ret;
+	return 0;
 }
+
+static int caller_remove(struct op *op, struct gate_command *c)
+{
+	struct driver *d = op->driver;
+
+	(void)c;
+	if (d->caller)
+		gate_caller_remove(op->s->gate, d->caller);
+	d->caller = 0;
+	return 0;
+}
+
+/* --- entries: pages of the shadow that it needs, and its own page --------------------------- */
+
+static int entries_map(struct op *op, struct gate_command *c)
+{
+	struct umbra_map *maps = NULL;
+	size_t n = 0;
+	int ret = session_prepare_pages(op->s, op->driver, &maps, &n, &op->err);
+
+	if (ret)
+		return ret;
+	c->cmd = UMBRA_CMD_MAP;
+	c->a = n;
+	c->payload = op->payload = maps;
+	c->len = n * sizeof(*maps);
+	return STEP_WAITS;
+}
+
+static int entries_mapped(struct op *op, s64 result, u64 value)
+{
+	(void)value;
+	if (!result)
+		return 0;
+	return err_set(&op->err, guest_error(result), "%s: the guest cannot map its entries: %s",
+		       op->driver->path, strerror(-guest_error(result)));
+}
+
+/* Its own page becomes the trap page; those of the shadow stay as long as the range. */
+static int entries_unmap(struct op *op, struct gate_command *c)
+{
+	struct driver *d = op->driver;
+
+	if (!d->own_page)
+		return 0;
+	op->trap =
+		(struct umbra_map){ session_gate_va(d->session, d->own_page, 0), UMBRA_PAGES_GPA };
+	c->cmd = UMBRA_CMD_MAP;
+	c->a = 1;
+	c->payload = &op->trap;
+	c->len = sizeof(op->trap);
+	return STEP_WAITS;
+}
+
+static int entries_unmapped(struct op *op, s64 result, u64 value)
+{
+	(void)value;
+	session_free_driver_page(op->s, op->driver, !result);
+	return 0;
+}
+
+/* --- module: the guest's own loader takes it, and its init runs ----------------------------- */
 
 static const char *load_hint(s64 error)
 {
@@ -136,24 +234,6 @@ static const char *load_hint(s64 error)
 	}
 }
 
-static void loaded(void *arg, s64 result, u64 value)
-{
-	struct op *op = arg;
-	struct driver *d = op->driver;
-
-	(void)value;
-	if (!result) {
-		d->state = DRIVER_LOADED;
-		finish(op);
-		return;
-	}
-	err_set(&op->err, (int)result,
-		"%s in session %s: the guest's kernel refused it: %s%s; its log says why", d->path,
-		d->session->name, strerror((int)-result), load_hint(-result));
-	fail(op, result < 0 && result > -4096 ? (int)result : -EIO);
-	take_away(op);
-}
-
 static u64 gate_address(void *arg, const char *symbol)
 {
 	const struct driver *d = arg;
@@ -161,13 +241,12 @@ static u64 gate_address(void *arg, const char *symbol)
 
 	for (i = 0; i < d->n_gates; i++)
 		if (!strcmp(d->gates[i].symbol, symbol))
-			return session_gate_va(d->session, d->gate_page, d->gates[i].slot);
+			return session_gate_va(d->session, d->own_page, d->gates[i].slot);
 	return 0;
 }
 
-static void mapped(void *arg, s64 result, u64 value)
+static int module_load(struct op *op, struct gate_command *c)
 {
-	struct op *op = arg;
 	struct driver *d = op->driver;
 	struct link_addresses a = {
 		.kaslr = op->s->kaslr,
@@ -177,172 +256,287 @@ static void mapped(void *arg, s64 result, u64 value)
 		.gate = gate_address,
 		.arg = d,
 	};
-	struct gate_command c = { .cmd = UMBRA_CMD_LOAD,
-				  .name = d->guest_name,
-				  .params = d->params };
 	const struct link_identity id = { d->guest_name, d->suffix };
 	struct link_image image = { NULL, 0 };
-	bool sent = false;
-	int ret = (int)result;
-
-	(void)value;
-	if (ret) {
-		err_set(&op->err, ret, "%s: the guest cannot map its entries: %s", d->path,
-			strerror(-ret));
-	} else {
-		ret = link_emit(d->plan, &a, &id, &image, &op->err);
-	}
-	if (!ret) {
-		c.payload = image.data;
-		c.len = image.len;
-		sent = send(op, &c, loaded);
-	} else {
-		fail(op, ret);
-	}
-	free(image.data);
-	if (!sent)
-		take_away(op);
-}
-
-static void map(struct op *op)
-{
-	struct driver *d = op->driver;
-	struct sessions *s = op->s;
-	struct umbra_map *maps = NULL;
-	struct gate_command c = { .cmd = UMBRA_CMD_MAP };
-	size_t n = 0;
-	bool sent = false;
-	int ret;
-
-	ret = gate_caller_add(s->gate, d->session->policy, d->session->name, d->instance);
-	if (ret > 0) {
-		d->inst = (unsigned)ret;
-		ret = session_prepare_pages(s, d, &maps, &n, &op->err);
-	} else {
-		err_set(&op->err, ret, "%s: too many drivers", d->path);
-	}
-	if (ret) {
-		fail(op, ret);
-	} else {
-		c.a = n;
-		c.payload = maps;
-		c.len = n * sizeof(*maps);
-		sent = send(op, &c, mapped);
-	}
-	free(maps);
-	if (!sent)
-		take_away(op);
-}
-
-static void reserved(void *arg, s64 result, u64 value)
-{
-	struct op *op = arg;
-	int ret = (int)result;
+	int ret = link_emit(d->plan, &a, &id, &image, &op->err);
 
 	if (ret)
-		err_set(&op->err, ret,
-			"session %s: the guest has no module space left for it (a session takes 16 "
-			"to 32 MiB of 1008); unload another session's drivers",
-			op->driver->session->name);
-	else
-		ret = session_take_range(op->s, op->driver->session, value, &op->err);
-	if (ret) {
-		fail(op, ret);
-		/* a range that was not taken is of no use to the guest either */
-		if (!result && !op->driver->session->va) {
-			struct gate_command c = { .cmd = UMBRA_CMD_RELEASE, .a = value };
-
-			gate_command(op->s->gate, &c, NULL, NULL);
-		}
-		take_away(op);
-		return;
-	}
-	map(op);
+		return ret;
+	op->payload = image.data;
+	c->cmd = UMBRA_CMD_LOAD;
+	c->name = d->guest_name;
+	c->params = d->params;
+	c->payload = image.data;
+	c->len = image.len;
+	return STEP_WAITS;
 }
 
-static void unloaded(void *arg, s64 result, u64 value)
+static int module_loaded(struct op *op, s64 result, u64 value)
 {
-	struct op *op = arg;
 	struct driver *d = op->driver;
 
 	(void)value;
-	if (result) {
+	d->in_guest = !result;
+	if (!result)
+		return 0;
+	return err_set(&op->err, guest_error(result),
+		       "%s in session %s: the guest's kernel refused it: %s%s; its log says why",
+		       d->path, d->session->name, strerror(-guest_error(result)),
+		       load_hint(-result));
+}
+
+static const char *unload_hint(s64 error)
+{
+	return error == EAGAIN || error == EBUSY ? "; it is in use"
+	       : error == ENOTCONN		 ? "; the guest's agent has ended"
+						 : "";
+}
+
+static int module_unload(struct op *op, struct gate_command *c)
+{
+	if (!op->driver->in_guest)
+		return 0;
+	c->cmd = UMBRA_CMD_UNLOAD;
+	c->name = op->driver->guest_name;
+	return STEP_WAITS;
+}
+
+static int module_unloaded(struct op *op, s64 result, u64 value)
+{
+	struct driver *d = op->driver;
+
+	(void)value;
+	d->in_guest = result;
+	if (!result)
+		return 0;
+	return err_set(&op->err, guest_error(result), "%s in session %s does not unload: %s%s",
+		       d->name, d->session->name, strerror(-guest_error(result)),
+		       unload_hint(-result));
+}
+
+static const struct step steps[] = {
+	{ "being resolved", "being forgotten", 0, plan_make, NULL, plan_drop, NULL },
+	{ "reserving its session's range", "releasing its session's range", SHIM_SECONDS,
+	  range_reserve, range_reserved, range_release, range_released },
+	{ "being made known to the gate", "being forgotten by the gate", 0, caller_add, NULL,
+	  caller_remove, NULL },
+	{ "mapping its entries", "unmapping its entries", SHIM_SECONDS, entries_map, entries_mapped,
+	  entries_unmap, entries_unmapped },
+	{ "loading", "unloading", DRIVER_SECONDS, module_load, module_loaded, module_unload,
+	  module_unloaded },
+};
+
+/* --- walking ------------------------------------------------------------------------------- */
+
+static const struct step *op_step(const struct op *op)
+{
+	return &steps[op->driver->steps - 1];
+}
+
+/* Arm the timer for the earliest deadline of all sessions. */
+static void deadlines_arm(struct sessions *s)
+{
+	const struct session *ss;
+	u64 first = 0, now = now_ns();
+
+	for (ss = s->list; ss; ss = ss->next) {
+		const struct op *op = ss->ops;
+
+		if (op && op->deadline && (!first || op->deadline < first))
+			first = op->deadline;
+	}
+	if (first)
+		loop_timer_set(s->loop, s->slow_timer, first > now ? first - now : 1, 0);
+}
+
+/*
+ * Nothing is taken away from a driver whose code may still run, so that a deadline does not end a
+ * step: it tells who is waited for.
+ */
+void operations_slow(void *arg, u32 expiries)
+{
+	struct sessions *s = arg;
+	struct session *ss;
+
+	(void)expiries;
+	for (ss = s->list; ss; ss = ss->next) {
+		struct op *op = ss->ops;
+
+		if (!op || !op->deadline || op->deadline > now_ns())
+			continue;
+		op->deadline = 0;
+		fprintf(stderr, "vmm: the guest has not answered for %u s: %s %s\n",
+			op_step(op)->seconds,
+			op->undoing ? op_step(op)->undoing : op_step(op)->doing,
+			op->driver->guest_name);
+	}
+	deadlines_arm(s);
+}
+
+/* Report, and let the session's next operation begin; @done may have queued it. */
+static void op_end(struct op *op)
+{
+	struct driver *d = op->driver;
+	struct session *ss = d->session;
+
+	ss->ops = op->next;
+	if (!ss->ops)
+		ss->ops_tail = &ss->ops;
+	driver_unplan(d); /* nobody asks again where its imports lead */
+	if (d->steps)
 		d->state = DRIVER_LOADED;
-		err_set(&op->err, (int)result, "%s in session %s does not unload: %s%s",
-			d->instance, d->session->name, strerror((int)-result),
-			result == -EAGAIN || result == -EBUSY ? "; it is in use" : "");
-		fail(op, result > -4096 && result < 0 ? (int)result : -EIO);
-		finish(op);
-		return;
-	}
-	take_away(op);
+	else
+		driver_drop(d);
+	if (op->done)
+		op->done(op->arg, op->ret, op->err.text);
+	free(op);
+	ss->busy = false;
+	op_begin(ss);
 }
 
-static void next_op(struct sessions *s)
+/*
+ * The step that was under way has come to its end with @ret. false: so has the operation, because the
+ * guest's kernel keeps the module; nothing was taken back then.
+ */
+static bool step_ended(struct op *op, int ret)
 {
-	struct op *op = s->ops;
-	struct driver *d;
-
-	if (!op || s->running)
-		return;
-	s->running = true;
-	d = op->driver;
-	if (op->unload) {
-		struct gate_command c = { .cmd = UMBRA_CMD_UNLOAD, .name = d->guest_name };
-
-		if (!send(op, &c, unloaded)) {
-			d->state = DRIVER_LOADED;
-			finish(op);
-		}
-		return;
+	if (!op->undoing) {
+		op->ret = ret;
+		op->undoing = ret;
+		return true;
 	}
-	d->state = DRIVER_LOADING;
-	/* What it can link to may have changed since it was checked. */
-	op->ret = driver_plan(s, d, false, &op->err);
-	if (op->ret) {
-		finish(op);
-		return;
+	if (ret) {
+		op->ret = ret;
+		return false;
 	}
-	if (d->session->va) {
-		map(op);
-	} else {
-		struct gate_command c = { .cmd = UMBRA_CMD_RESERVE,
-					  .a = d->session->text_pages + GATE_PAGES };
-
-		if (!send(op, &c, reserved))
-			finish(op);
-	}
+	op->driver->steps--;
+	return true;
 }
 
-int sessions_queue(struct sessions *s, struct driver *d, bool unload, session_done_fn *done,
-		   void *arg)
+static void op_walk(struct op *op);
+
+static void guest_answered(void *arg, s64 result, u64 value)
 {
+	struct op *op = arg;
+	const struct step *st = op_step(op);
+
+	op->deadline = 0;
+	if (step_ended(op,
+		       op->undoing ? st->undone(op, result, value) : st->done(op, result, value)))
+		op_walk(op);
+	else
+		op_end(op);
+}
+
+/* Hand a step's command to the guest. */
+static int op_send(struct op *op, const struct gate_command *c)
+{
+	const struct step *st = op_step(op);
+	int ret = gate_command(op->s->gate, c, guest_answered, op);
+
+	free(op->payload);
+	op->payload = NULL;
+	if (!ret) {
+		op->deadline = now_ns() + st->seconds * NS_PER_SECOND;
+		deadlines_arm(op->s);
+		return STEP_WAITS;
+	}
+	/* a guest that cannot be told does not let go of anything */
+	if (op->undoing)
+		return st->undone(op, ret, 0);
+	return err_set(&op->err, ret, "%s: cannot tell the guest: %s", op->driver->path,
+		       ret == -ENOTCONN ? "its agent has ended" : strerror(-ret));
+}
+
+/* From where the operation stands to its end, or to the next step that waits for the guest. */
+static void op_walk(struct op *op)
+{
+	struct driver *d = op->driver;
+
+	while (op->undoing ? d->steps > 0 : d->steps < ARRAY_SIZE(steps)) {
+		struct gate_command c = { 0 };
+		int ret;
+
+		d->steps += !op->undoing;
+		ret = op->undoing ? op_step(op)->undoes(op, &c) : op_step(op)->does(op, &c);
+		if (ret == STEP_WAITS)
+			ret = op_send(op, &c);
+		if (ret == STEP_WAITS)
+			return;
+		if (!step_ended(op, ret))
+			break;
+	}
+	op_end(op);
+}
+
+/* Begin the session's first operation, if none is under way. */
+static void op_begin(struct session *ss)
+{
+	struct op *op = ss->ops;
+
+	if (!op || ss->busy)
+		return;
+	ss->busy = true;
+	if (!op->undoing)
+		op->driver->state = DRIVER_LOADING;
+	op_walk(op);
+}
+
+static int op_queue(struct sessions *s, struct driver *d, bool undoing, operation_done_fn *done,
+		    void *arg)
+{
+	struct session *ss = d->session;
 	struct op *op = calloc(1, sizeof(*op));
 
 	if (!op)
 		return -ENOMEM;
 	op->s = s;
 	op->driver = d;
-	op->unload = unload;
+	op->undoing = undoing;
 	op->done = done;
 	op->arg = arg;
-	if (unload)
-		d->state = DRIVER_UNLOADING; /* from now on: nobody may queue it again */
-	*s->ops_tail = op;
-	s->ops_tail = &op->next;
-	next_op(s);
+	*ss->ops_tail = op;
+	ss->ops_tail = &op->next;
 	return 0;
 }
 
-void sessions_ops_free(struct sessions *s)
+int driver_load(struct sessions *s, struct driver *d, operation_done_fn *done, void *arg)
 {
-	while (s->ops) {
-		struct op *op = s->ops;
+	int ret;
 
-		s->ops = op->next;
-		if (op->done)
-			op->done(op->arg, -ECANCELED, "the guest ended");
-		free(op);
+	assert(d->state == DRIVER_QUEUED && !d->steps);
+	ret = op_queue(s, d, false, done, arg);
+	if (!ret)
+		op_begin(d->session);
+	return ret;
+}
+
+int driver_unload(struct sessions *s, struct driver *d, operation_done_fn *done, void *arg)
+{
+	int ret;
+
+	assert(d->state == DRIVER_LOADED && d->steps == ARRAY_SIZE(steps));
+	ret = op_queue(s, d, true, done, arg);
+	if (ret)
+		return ret;
+	d->state = DRIVER_UNLOADING; /* from now on: nobody may queue it again */
+	op_begin(d->session);
+	return 0;
+}
+
+void operations_cancel(struct sessions *s)
+{
+	struct session *ss;
+
+	for (ss = s->list; ss; ss = ss->next) {
+		while (ss->ops) {
+			struct op *op = ss->ops;
+
+			ss->ops = op->next;
+			if (op->done)
+				op->done(op->arg, -ECANCELED, "the guest ended");
+			free(op);
+		}
+		ss->ops_tail = &ss->ops;
 	}
-	s->ops_tail = &s->ops;
 }

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Another policy for a guest that runs: checked against what is loaded, then put in force everywhere. */
+#include "vmm/session/policy_reload.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "vmm/session/session_int.h"
+#include "policy/catalog.h"
+#include "vmm/session/driver.h"
 
 /* A function that @to mediates and @from does not, or NULL. */
 static const char *newly_critical(const struct policy_session *from,
@@ -19,65 +23,80 @@ static const char *newly_critical(const struct policy_session *from,
 	return NULL;
 }
 
-int sessions_reload_policy(struct sessions *s, int fd, const char *path, struct err *e)
+/* Can @p take the place of the policy that the session's drivers were linked under? */
+static int session_fits(const struct session *ss, const struct policy *p, const char *path,
+			struct err *e)
 {
-	struct policy **old;
-	struct policy *p;
-	struct session *ss;
+	const struct policy_session *ps = policy_session(p, ss->name);
+	const char *fn;
+
+	if (!ss->drivers)
+		return 0;
+	if (!ps)
+		return err_set(e, -ENOENT,
+			       "%s has no session \"%s\", which has drivers; unload them first",
+			       path, ss->name);
+	fn = newly_critical(ss->policy, ps);
+	return fn ? err_set(e, -EBUSY,
+			    "%s: %s() becomes critical in session %s, but its drivers are linked "
+			    "without a gate for it; unload them first",
+			    path, fn, ss->name)
+		  : 0;
+}
+
+/* From here on every caller of the session is judged by @ps. */
+static void session_set_policy(struct sessions *s, struct session *ss,
+			       const struct policy_session *ps)
+{
 	struct driver *d;
+
+	ss->policy = ps; /* NULL: an empty session that is no more */
+	if (!ps)
+		return;
+	if (ss->caller)
+		gate_caller_set_policy(s->gate, ss->caller, ps);
+	for (d = ss->drivers; d; d = d->next)
+		if (d->caller)
+			gate_caller_set_policy(s->gate, d->caller, ps);
+}
+
+/* Keep the policy in force, because decisions may still point into it, and put @p in its place. */
+static int policy_replace(struct sessions *s, struct policy *p, const char *path)
+{
+	struct policy **old =
+		realloc(s->old_policies, (s->n_old_policies + 1) * sizeof(struct policy *));
 	char *name;
+
+	if (!old)
+		return -ENOMEM;
+	s->old_policies = old;
+	name = strdup(path);
+	if (!name)
+		return -ENOMEM;
+	old[s->n_old_policies++] = s->policy;
+	s->policy = p;
+	free(s->policy_path);
+	s->policy_path = name;
+	return 0;
+}
+
+int policy_reload(struct sessions *s, int fd, const char *path, struct err *e)
+{
+	struct session *ss;
+	struct policy *p;
 	int ret = policy_load_fd(&p, fd, path, e);
 
 	if (ret)
 		return ret;
-	for (ss = s->list; ss; ss = ss->next) {
-		if (ss->drivers && !policy_session(p, ss->name)) {
-			policy_free(p);
-			return err_set(
-				e, -ENOENT,
-				"%s has no session \"%s\", which has drivers; unload them first",
-				path, ss->name);
-		}
-	}
-	for (ss = s->list; ss; ss = ss->next) {
-		const char *fn = ss->drivers
-					 ? newly_critical(ss->policy, policy_session(p, ss->name))
-					 : NULL;
-
-		if (fn) {
-			policy_free(p);
-			return err_set(
-				e, -EBUSY,
-				"%s: %s() becomes critical in session %s, but its drivers are "
-				"linked without a gate for it; unload them first",
-				path, fn, ss->name);
-		}
-	}
-	name = strdup(path);
-	old = realloc(s->old_policies, (s->n_old_policies + 1) * sizeof(struct policy *));
-	if (!old || !name) {
-		free(name);
-		if (old)
-			s->old_policies = old;
+	for (ss = s->list; ss && !ret; ss = ss->next)
+		ret = session_fits(ss, p, path, e);
+	if (!ret && policy_replace(s, p, path))
+		ret = err_set(e, -ENOMEM, "out of memory for the policy");
+	if (ret) {
 		policy_free(p);
-		return err_set(e, -ENOMEM, "out of memory for the policy");
+		return ret;
 	}
-	s->old_policies = old;
-	s->old_policies[s->n_old_policies++] = s->policy;
-	s->policy = p;
-	free(s->policy_path);
-	s->policy_path = name;
-	for (ss = s->list; ss; ss = ss->next) {
-		const struct policy_session *ps = policy_session(p, ss->name);
-
-		ss->policy = ps; /* NULL: an empty session that is no more */
-		if (!ps)
-			continue;
-		if (ss->inst)
-			gate_caller_set_policy(s->gate, ss->inst, ps);
-		for (d = ss->drivers; d; d = d->next)
-			if (d->inst)
-				gate_caller_set_policy(s->gate, d->inst, ps);
-	}
+	for (ss = s->list; ss; ss = ss->next)
+		session_set_policy(s, ss, policy_session(p, ss->name));
 	return 0;
 }

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* The session layer in the life of a guest: made, started when the guest is up, asked, ended. */
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +10,10 @@
 #include "base/loop.h"
 #include "vmm/machine/machine.h"
 #include "vmm/session/inject.h"
-#include "vmm/session/session_int.h"
+#include "vmm/session/operation.h"
+#include "vmm/session/session_commands.h"
+#include "vmm/session/sessions.h"
+#include "vmm/spec/spec.h"
 
 #define WAIT_NS	    100000000ULL
 #define WAITED_LONG 150 /* times WAIT_NS and a command: some 20 s */
@@ -63,13 +68,13 @@ static int prepare_drivers(struct sessions *s, const struct guest_spec *o, struc
 	int ret;
 
 	for (i = 0; i < o->n_drivers; i++) {
-		const struct spec_driver *r = &o->drivers[i];
+		const struct spec_driver *asked = &o->drivers[i];
+		const struct driver_request r = { asked->session, asked->instance, -1,
+						  asked->path,	  asked->params,   i };
 
-		ret = sessions_add_driver(s, r->session, r->instance, -1, r->path, r->params, &d,
-					  e);
+		ret = driver_add(s, &r, &d, e);
 		if (ret)
 			return ret;
-		d->order = i;
 	}
 	s->n_start = o->n_drivers;
 	return 0;
@@ -97,7 +102,7 @@ int sessions_prepare(struct sessions **out, struct machine *m, const struct gues
 	s->wait_timer = -1;
 	s->policy_path = strdup(o->policy);
 	s->driver_wait = o->driver_wait;
-	s->ops_tail = &s->ops;
+	s->slow_timer = -1;
 	ret = s->policy_path ? policy_load(&s->policy, o->policy, e)
 			     : err_set(e, -ENOMEM, "out of memory");
 	if (!ret)
@@ -125,11 +130,10 @@ fail:
 	return ret;
 }
 
-int sessions_initrd(struct sessions *s, void **prefix, size_t *len)
+void sessions_initrd(const struct sessions *s, void **prefix, size_t *len)
 {
 	*prefix = s->archive;
 	*len = s->archive_len;
-	return 0;
 }
 
 const char *sessions_cmdline(const struct sessions *s)
@@ -137,45 +141,51 @@ const char *sessions_cmdline(const struct sessions *s)
 	return s->cmdline;
 }
 
+static void load_next(struct sessions *s);
+
 /* A driver that was asked for on the command line did not load: there is no half-started guest. */
-static void started(void *arg, int ret, const char *line)
+static void driver_started(void *arg, int ret, const char *line)
 {
 	struct sessions *s = arg;
 
-	if (!ret)
+	if (!ret) {
 		s->n_started++;
-	else if (ret != -ECANCELED)
+		load_next(s);
+	} else if (ret != -ECANCELED) {
 		machine_exit(s->m, VMM_EXIT_ERROR, "%s", line);
+	}
 }
 
-static void load_all(struct sessions *s)
+static struct driver *driver_by_order(struct sessions *s, size_t order)
 {
 	struct session *ss;
 	struct driver *d;
-	size_t n;
 
-	/* In the order of the command line, over all sessions. */
-	for (n = 0; n < s->n_start; n++) {
-		struct driver *next = NULL;
+	for (ss = s->list; ss; ss = ss->next)
+		for (d = ss->drivers; d; d = d->next)
+			if (d->order == order)
+				return d;
+	return NULL;
+}
 
-		for (ss = s->list; ss; ss = ss->next)
-			for (d = ss->drivers; d; d = d->next)
-				if (d->order == n)
-					next = d;
-		if (next && sessions_queue(s, next, false, started, s))
-			machine_exit(s->m, VMM_EXIT_ERROR, "out of memory for %s", next->path);
-	}
+/* The command line's next driver: they are loaded one after the other, over all sessions. */
+static void load_next(struct sessions *s)
+{
+	struct driver *d = driver_by_order(s, s->n_started);
+
+	if (d && driver_load(s, d, driver_started, s))
+		machine_exit(s->m, VMM_EXIT_ERROR, "out of memory for %s", d->path);
 }
 
 static void ask_whether_up(void *arg, u32 expiries);
 
-static void guest_answered(void *arg, s64 result, u64 value)
+static void whether_up(void *arg, s64 result, u64 value)
 {
 	struct sessions *s = arg;
 
 	(void)value;
 	if (!result) {
-		load_all(s);
+		load_next(s);
 		return;
 	}
 	if (result != -EAGAIN) {
@@ -211,13 +221,13 @@ static void ask_whether_up(void *arg, u32 expiries)
 		c.payload = s->driver_wait;
 		c.len = strlen(s->driver_wait) + 1;
 	}
-	if (gate_command(s->gate, &c, guest_answered, s))
+	if (gate_command(s->gate, &c, whether_up, s))
 		machine_exit(s->m, VMM_EXIT_ERROR,
 			     "the guest's agent has ended before its drivers were "
 			     "loaded");
 }
 
-static void hello(void *arg)
+static void shim_said_hello(void *arg)
 {
 	struct sessions *s = arg;
 
@@ -227,14 +237,19 @@ static void hello(void *arg)
 
 int sessions_start(struct sessions *s, struct loop *l, struct control *c, struct err *e)
 {
-	int ret = gate_start(s->gate, l, hello, s);
+	int ret;
 
+	assert(s->phase == SESSIONS_PREPARED);
+	ret = gate_start(s->gate, l, shim_said_hello, s);
 	if (ret)
 		return err_set(e, ret, "event loop: %s", strerror(-ret));
+	s->phase = SESSIONS_STARTED;
 	s->loop = l;
 	s->wait_timer = loop_timer(l, 0, 0, ask_whether_up, s);
-	if (s->wait_timer < 0)
-		return err_set(e, s->wait_timer, "event loop: %s", strerror(-s->wait_timer));
+	s->slow_timer = loop_timer(l, 0, 0, operations_slow, s);
+	ret = s->wait_timer < 0 ? s->wait_timer : s->slow_timer < 0 ? s->slow_timer : 0;
+	if (ret)
+		return err_set(e, ret, "event loop: %s", strerror(-ret));
 	if (sessions_control_add(s, c))
 		return err_set(e, -ENOMEM, "out of memory for the control socket's commands");
 	return 0;
@@ -242,6 +257,7 @@ int sessions_start(struct sessions *s, struct loop *l, struct control *c, struct
 
 int sessions_complete(const struct sessions *s, struct err *e)
 {
+	assert(s->phase == SESSIONS_STARTED);
 	if (!gate_alive(s->gate))
 		return err_set(e, -ENODEV,
 			       "the guest ended without a word of the shim; its console says why");
@@ -260,7 +276,9 @@ int sessions_finish(struct sessions *s, struct err *e)
 		return 0;
 	if (s->wait_timer >= 0)
 		loop_timer_del(s->loop, s->wait_timer);
-	sessions_ops_free(s);
+	if (s->slow_timer >= 0)
+		loop_timer_del(s->loop, s->slow_timer);
+	operations_cancel(s);
 	while (s->list) {
 		struct session *ss = s->list;
 
@@ -271,9 +289,7 @@ int sessions_finish(struct sessions *s, struct err *e)
 			ss->drivers = d->next;
 			driver_free(d);
 		}
-		free(ss->page_gpa);
-		free(ss->name);
-		free(ss);
+		session_free(ss);
 	}
 	gate_destroy(s->gate);
 	if (s->rec)

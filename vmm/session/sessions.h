@@ -1,8 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The session layer as `vmm run` sees it. Order of calls: prepare, initrd, cmdline, (kernel placed
- * and vCPUs ready), start, (guest runs), finish. sessions_finish() follows every successful
- * prepare, also when something between them failed.
+ * The session layer of one guest, as the rest of vmm sees it. All calls are made on the loop's thread.
+ *
+ * Its life, with the function on each arrow; the two states are what the room calls its phase:
+ *
+ *   (none) --sessions_prepare()--> PREPARED --sessions_start()--> STARTED
+ *                                     |                              |
+ *                                     +------sessions_finish()-------+--> (none)
+ *
+ *   (1) PREPARED: everything that can be checked on the host was checked, also the drivers of the
+ *       command line, and nothing of the guest was touched but its memory slots. In this state
+ *       sessions_initrd() and sessions_cmdline() say what the guest is to be started with.
+ *   (2) sessions_start() is called once, before the guest's first instruction: the shim's hello, which
+ *       may come at any moment from then on, finds the loop.
+ *   (3) STARTED: the guest runs. Commands of the control socket are served, and when the guest's init
+ *       is up, the drivers of the command line are loaded one after the other.
+ *   (4) sessions_complete() is asked in STARTED only, after a guest that ended by its own will.
+ *   (5) sessions_finish() follows every sessions_prepare() that returned 0, from both states, after
+ *       the vCPUs have ended (no call is in progress) and before the control socket is closed: those
+ *       that still wait for an operation are told that the guest has ended.
  */
 #ifndef UMBRA_VMM_SESSION_SESSIONS_H
 #define UMBRA_VMM_SESSION_SESSIONS_H
@@ -18,23 +34,23 @@ struct guest_spec;
 struct sessions;
 
 /*
- * Only called if guest_spec_has_sessions(). @k is relocatable or at its link-time address; @kaslr is
- * the shift that it will get.
+ * Only called if guest_spec_has_sessions(); @o and @k are borrowed until sessions_finish(). @k is
+ * relocatable or at its link-time address; @kaslr is the shift that it will get.
  */
 int sessions_prepare(struct sessions **out, struct machine *m, const struct guest_spec *o,
 		     struct kernel *k, u64 kaslr, struct err *e);
 /* An archive to put before the user's initrd, page-aligned in guest RAM; owned by @s. */
-int sessions_initrd(struct sessions *s, void **prefix, size_t *len);
+void sessions_initrd(const struct sessions *s, void **prefix, size_t *len);
 /* The kernel's command line in place of o->append. Owned by @s. */
 const char *sessions_cmdline(const struct sessions *s);
-/* Just before the vCPUs start. @c gets the commands about sessions; NULL: there is no socket. */
+/* @c gets the commands about sessions; NULL: there is no socket. After an error only finish is left. */
 int sessions_start(struct sessions *s, struct loop *l, struct control *c, struct err *e);
 /*
- * After a guest that ended well: did it come so far that all drivers of the command line were
- * loaded? -errno and a line if not.
+ * Did the guest come so far that all drivers of the command line were loaded? -errno and a line if
+ * not.
  */
 int sessions_complete(const struct sessions *s, struct err *e);
-/* After the vCPUs have ended, before the control socket is closed; frees @s (NULL allowed). -errno: something could not be kept. */
+/* Frees @s (NULL allowed). -errno and a line: the record could not be kept. */
 int sessions_finish(struct sessions *s, struct err *e);
 
 #endif

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* A session's range in the guest's module space: its pages, filled with the entries of this session. */
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "policy/catalog.h"
-#include "vmm/session/session_int.h"
+#include "vmm/session/driver.h"
 
 u64 session_gate_va(const struct session *ss, unsigned page, unsigned slot)
 {
@@ -24,14 +26,64 @@ static u8 *take_page(struct sessions *s, struct session *ss, unsigned index, str
 	return hva;
 }
 
+/* Page of the session's own entries that has the one of the catalog's @index-th function, and where. */
+static u64 own_gate_va(const struct session *ss, size_t index)
+{
+	return session_gate_va(ss, (unsigned)(index / UMBRA_GATES_PER_PAGE),
+			       (unsigned)(index % UMBRA_GATES_PER_PAGE));
+}
+
+/* Write an entry for each function of the catalog: invariant (5). */
+static int fill_own_gates(struct sessions *s, struct session *ss, struct err *e)
+{
+	const struct catalog_fn *all;
+	size_t i, n;
+	u8 *page = NULL;
+	int ret;
+
+	all = catalog_all(&n);
+	if (n > OWN_GATE_PAGES * UMBRA_GATES_PER_PAGE)
+		return err_set(e, -E2BIG,
+			       "session %s: %zu critical functions, there are entries for %d",
+			       ss->name, n, OWN_GATE_PAGES * UMBRA_GATES_PER_PAGE);
+	for (i = 0; i < n; i++) {
+		size_t slot = i % UMBRA_GATES_PER_PAGE;
+
+		if (!slot)
+			page = take_page(s, ss,
+					 ss->text_pages + (unsigned)(i / UMBRA_GATES_PER_PAGE), e);
+		if (!page)
+			return -ENOSPC;
+		ret = gate_entry(s->gate, page + slot * UMBRA_GATE_ENTRY, own_gate_va(ss, i),
+				 ss->caller, &all[i]);
+		if (ret)
+			return err_set(e, ret, "session %s: gate out of reach", ss->name);
+	}
+	return 0;
+}
+
+/* Forget the range; its pages go back to the pool if the guest has @unmapped them (4). */
+static void forget_range(struct sessions *s, struct session *ss, bool unmapped)
+{
+	unsigned i;
+
+	for (i = 0; i < ss->text_pages + GATE_PAGES; i++) {
+		if (ss->page_gpa[i] && unmapped)
+			gate_page_free(s->gate, ss->page_gpa[i]);
+		ss->page_gpa[i] = 0;
+	}
+	if (ss->caller)
+		gate_caller_remove(s->gate, ss->caller);
+	ss->caller = 0;
+	ss->va = 0;
+}
+
 int session_take_range(struct sessions *s, struct session *ss, u64 va, struct err *e)
 {
 	u64 size = ((u64)ss->text_pages + GATE_PAGES) * 4096;
-	const struct catalog_fn *all;
-	size_t i, n;
-	u8 *page;
 	int ret;
 
+	assert(!ss->va);
 	/* The guest says where; it must be a place that the linker can prove to be in reach. */
 	if (va & 4095 || va < MODULES_START || va > MODULES_LIMIT - size)
 		return err_set(e, -ERANGE,
@@ -41,34 +93,22 @@ int session_take_range(struct sessions *s, struct session *ss, u64 va, struct er
 	ret = gate_caller_add(s->gate, ss->policy, ss->name, "-");
 	if (ret < 0)
 		return err_set(e, ret, "session %s: too many drivers", ss->name);
-	ss->inst = (unsigned)ret;
+	ss->caller = (unsigned)ret;
 	ss->va = va;
-	page = take_page(s, ss, ss->text_pages, e);
-	if (!page)
-		return -ENOSPC;
-	all = catalog_all(&n);
-	for (i = 0; i < n && i < UMBRA_GATES_PER_PAGE; i++) {
-		ret = gate_entry(s->gate, page + i * UMBRA_GATE_ENTRY,
-				 session_gate_va(ss, 0, (unsigned)i), ss->inst, &all[i]);
-		if (ret)
-			return err_set(e, ret, "session %s: gate out of reach", ss->name);
-	}
-	return 0;
+	ret = fill_own_gates(s, ss, e);
+	if (ret)
+		forget_range(s, ss, true); /* no page of it was mapped yet */
+	return ret;
 }
 
 void session_free_range(struct sessions *s, struct session *ss)
 {
-	unsigned i;
+	forget_range(s, ss, true);
+}
 
-	for (i = 0; i < ss->text_pages + GATE_PAGES; i++) {
-		if (ss->page_gpa[i])
-			gate_page_free(s->gate, ss->page_gpa[i]);
-		ss->page_gpa[i] = 0;
-	}
-	if (ss->inst)
-		gate_caller_remove(s->gate, ss->inst);
-	ss->inst = 0;
-	ss->va = 0;
+void session_abandon_range(struct sessions *s, struct session *ss)
+{
+	forget_range(s, ss, false);
 }
 
 struct target_arg {
@@ -76,7 +116,10 @@ struct target_arg {
 	struct session *ss;
 };
 
-/* Where an entry of the shadow leads: the session's gate, or straight to the real kernel. */
+/*
+ * Where an entry of the shadow leads: straight to the real kernel, or for a critical function to the
+ * session's own entry for it, without exception (5).
+ */
 static u64 entry_target(void *arg, const struct kernel_export *ex)
 {
 	struct target_arg *t = arg;
@@ -85,39 +128,37 @@ static u64 entry_target(void *arg, const struct kernel_export *ex)
 	if (!policy_critical(t->ss->policy, ex->name))
 		return ex->addr + t->s->kaslr;
 	fn = catalog_find(ex->name);
-	if (!fn || catalog_index(fn) >= UMBRA_GATES_PER_PAGE)
-		return ex->addr + t->s->kaslr;
-	return session_gate_va(t->ss, 0, catalog_index(fn));
+	assert(fn); /* what is not in the catalog is not critical in any policy */
+	return own_gate_va(t->ss, catalog_index(fn));
 }
 
-static int fill_gates(struct sessions *s, struct driver *d, u8 *page, struct err *e)
+static int fill_driver_gates(struct sessions *s, struct driver *d, u8 *page, struct err *e)
 {
 	size_t i;
 	int ret;
 
 	for (i = 0; i < d->n_gates; i++) {
 		ret = gate_entry(s->gate, page + d->gates[i].slot * UMBRA_GATE_ENTRY,
-				 session_gate_va(d->session, d->gate_page, d->gates[i].slot),
-				 d->inst, catalog_find(d->gates[i].symbol));
+				 session_gate_va(d->session, d->own_page, d->gates[i].slot),
+				 d->caller, catalog_find(d->gates[i].symbol));
 		if (ret)
 			return err_set(e, ret, "%s: gate out of reach", d->path);
 	}
 	return 0;
 }
 
-static int take_gate_page(struct driver *d, struct err *e)
+static int take_driver_page(struct driver *d, struct err *e)
 {
 	struct session *ss = d->session;
 	unsigned i;
 
-	for (i = 1; i < GATE_PAGES; i++) {
+	for (i = OWN_GATE_PAGES; i < GATE_PAGES; i++) {
 		if (!ss->page_gpa[ss->text_pages + i]) {
-			d->gate_page = i;
+			d->own_page = i;
 			return 0;
 		}
 	}
-	return err_set(e, -ENOSPC, "session %s: it has %u drivers already", ss->name,
-		       GATE_PAGES - 1);
+	return err_set(e, -ENOSPC, "session %s: it has %d drivers already", ss->name, DRIVERS_MAX);
 }
 
 int session_prepare_pages(struct sessions *s, struct driver *d, struct umbra_map **maps, size_t *n,
@@ -148,11 +189,11 @@ int session_prepare_pages(struct sessions *s, struct driver *d, struct umbra_map
 		}
 		shadow_fill_page(s->k, ss->va, pages[i], page, entry_target, &arg);
 	}
-	ret = take_gate_page(d, e);
+	ret = take_driver_page(d, e);
 	if (ret)
 		goto out;
-	page = take_page(s, ss, ss->text_pages + d->gate_page, e);
-	ret = page ? fill_gates(s, d, page, e) : -ENOSPC;
+	page = take_page(s, ss, ss->text_pages + d->own_page, e);
+	ret = page ? fill_driver_gates(s, d, page, e) : -ENOSPC;
 	if (ret)
 		goto out;
 	/* All that exist, each time: a mapping that failed half-way is made good by the next. */
@@ -166,4 +207,16 @@ out:
 	free(pages);
 	free(m);
 	return ret;
+}
+
+void session_free_driver_page(struct sessions *s, struct driver *d, bool unmapped)
+{
+	struct session *ss = d->session;
+	u64 *gpa = &ss->page_gpa[ss->text_pages + d->own_page];
+
+	if (d->own_page && *gpa && unmapped) {
+		gate_page_free(s->gate, *gpa);
+		*gpa = 0;
+	}
+	d->own_page = 0;
 }

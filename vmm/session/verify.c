@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Decodes a loaded driver's text from guest memory, and classifies each direct branch in it. */
 #include <capstone/capstone.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -182,7 +183,7 @@ static bool own_entry(struct check *c, u64 target)
 	    gpa != ss->page_gpa[page] + off % 4096)
 		return false;
 	if (page >= ss->text_pages) {
-		if (page - ss->text_pages != c->d->gate_page || off % UMBRA_GATE_ENTRY ||
+		if (page - ss->text_pages != c->d->own_page || off % UMBRA_GATE_ENTRY ||
 		    off % 4096 / UMBRA_GATE_ENTRY >= c->d->n_gates)
 			return false;
 		c->gate++;
@@ -362,7 +363,7 @@ int verify_driver(struct sessions *s, const struct driver *d, json_t **report, s
 	int ret;
 
 	if (d->state != DRIVER_LOADED)
-		return err_set(e, -ENOENT, "driver %s is not loaded yet", d->instance);
+		return err_set(e, -ENOENT, "driver %s is not loaded yet", d->name);
 	c = calloc(1, sizeof(*c));
 	if (!c)
 		return err_set(e, -ENOMEM, "out of memory");
@@ -385,7 +386,7 @@ int verify_driver(struct sessions *s, const struct driver *d, json_t **report, s
 	snprintf(base, sizeof(base), "0x%" PRIx64, c->mod.base);
 	*report = json_pack(
 		"{s:s, s:s, s:s, s:s, s:I, s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I}, s:O, s:I}",
-		"session", d->session->name, "driver", d->instance, "module", d->guest_name, "base",
+		"session", d->session->name, "driver", d->name, "module", d->guest_name, "base",
 		base, "text", (json_int_t)c->mod.text, "branches", "local", (json_int_t)c->local,
 		"shadow", (json_int_t)c->shadow, "gate", (json_int_t)c->gate, "session",
 		(json_int_t)c->session, "patched", (json_int_t)c->patched, "permitted",

@@ -10,7 +10,7 @@
 
 #include <jansson.h>
 
-#include "vmm/session/session_int.h"
+#include "vmm/session/driver.h"
 
 /*
  * *report: { driver, module, base, text, branches: {local, shadow, gate, session, patched, permitted, indirect},

@@ -12,7 +12,9 @@
 
 #include "base/json_text.h"
 #include "vmm/control/control.h"
-#include "vmm/session/session_int.h"
+#include "vmm/session/operation.h"
+#include "vmm/session/policy_reload.h"
+#include "vmm/session/session_commands.h"
 #include "vmm/session/verify.h"
 
 static const char *text_arg(const json_t *args, const char *key)
@@ -33,8 +35,8 @@ static int take_file(struct control_request *r, const json_t *args, struct err *
 	return fd;
 }
 
-/* An operation has ended: tell the client that asked for it. */
-static void answered(void *arg, int ret, const char *line)
+/* The operation has ended: tell the client that asked for it. */
+static void operation_answered(void *arg, int ret, const char *line)
 {
 	if (ret)
 		control_fail(arg, line);
@@ -42,35 +44,37 @@ static void answered(void *arg, int ret, const char *line)
 		control_reply(arg, NULL);
 }
 
-static void driver_load(void *arg, struct control_request *r, const json_t *args)
+static void command_driver_load(void *arg, struct control_request *r, const json_t *args)
 {
 	struct sessions *s = arg;
-	const char *session = text_arg(args, "session"), *path = text_arg(args, "path");
+	struct driver_request want = { .session = text_arg(args, "session"),
+				       .name = text_arg(args, "instance"),
+				       .path = text_arg(args, "path"),
+				       .params = text_arg(args, "params"),
+				       .order = SIZE_MAX };
 	struct driver *d;
 	struct err e;
-	int fd, ret;
+	int ret;
 
-	if (!session || !path) {
+	if (!want.session || !want.path) {
 		control_fail(r, "umbra-driver-load needs 'session', 'path' and 'fd'");
 		return;
 	}
-	fd = take_file(r, args, &e);
-	ret = fd < 0 ? fd
-		     : sessions_add_driver(s, session, text_arg(args, "instance"), fd, path,
-					   text_arg(args, "params"), &d, &e);
-	if (fd >= 0)
-		close(fd);
+	want.fd = take_file(r, args, &e);
+	ret = want.fd < 0 ? want.fd : driver_add(s, &want, &d, &e);
+	if (want.fd >= 0)
+		close(want.fd);
 	if (ret) {
 		control_fail(r, e.text);
 		return;
 	}
-	if (sessions_queue(s, d, false, answered, r)) {
-		sessions_drop_driver(s, d);
+	if (driver_load(s, d, operation_answered, r)) {
+		driver_drop(d);
 		control_fail(r, "out of memory");
 	}
 }
 
-static void driver_unload(void *arg, struct control_request *r, const json_t *args)
+static void command_driver_unload(void *arg, struct control_request *r, const json_t *args)
 {
 	struct sessions *s = arg;
 	const char *instance = text_arg(args, "instance");
@@ -81,7 +85,7 @@ static void driver_unload(void *arg, struct control_request *r, const json_t *ar
 		control_fail(r, "umbra-driver-unload needs 'instance'");
 		return;
 	}
-	if (sessions_find_driver(s, text_arg(args, "session"), instance, &d, &e)) {
+	if (driver_find(s, text_arg(args, "session"), instance, &d, &e)) {
 		control_fail(r, e.text);
 		return;
 	}
@@ -89,22 +93,22 @@ static void driver_unload(void *arg, struct control_request *r, const json_t *ar
 		control_fail(r, "the driver is not loaded yet, or is being unloaded");
 		return;
 	}
-	if (sessions_queue(s, d, true, answered, r))
+	if (driver_unload(s, d, operation_answered, r))
 		control_fail(r, "out of memory");
 }
 
 static json_t *describe_driver(struct sessions *s, const struct driver *d)
 {
-	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:s, s:I, s:I, s:I}", "session",
-			 d->session->name, "driver", d->instance, "module", d->guest_name, "path",
-			 json_any_text(d->path), "params",
-			 json_any_text(d->params ? d->params : ""), "state",
-			 driver_state_name(d->state), "critical", (json_int_t)d->n_gates, "calls",
-			 (json_int_t)(d->inst ? gate_caller_calls(s->gate, d->inst) : 0), "objects",
-			 (json_int_t)(d->inst ? gate_caller_objects(s->gate, d->inst) : 0));
+	return json_pack(
+		"{s:s, s:s, s:s, s:o, s:o, s:s, s:I, s:I, s:I}", "session", d->session->name,
+		"driver", d->name, "module", d->guest_name, "path", json_any_text(d->path),
+		"params", json_any_text(d->params ? d->params : ""), "state",
+		driver_state_name(d->state), "critical", (json_int_t)d->n_gates, "calls",
+		(json_int_t)(d->caller ? gate_caller_calls(s->gate, d->caller) : 0), "objects",
+		(json_int_t)(d->caller ? gate_caller_objects(s->gate, d->caller) : 0));
 }
 
-static void driver_list(void *arg, struct control_request *r, const json_t *args)
+static void command_driver_list(void *arg, struct control_request *r, const json_t *args)
 {
 	struct sessions *s = arg;
 	const char *session = text_arg(args, "session");
@@ -121,7 +125,7 @@ static void driver_list(void *arg, struct control_request *r, const json_t *args
 	control_reply(r, list);
 }
 
-static void session_list(void *arg, struct control_request *r, const json_t *args)
+static void command_session_list(void *arg, struct control_request *r, const json_t *args)
 {
 	struct sessions *s = arg;
 	json_t *list = json_array();
@@ -130,7 +134,7 @@ static void session_list(void *arg, struct control_request *r, const json_t *arg
 	(void)args;
 	for (i = 0; i < policy_session_count(s->policy); i++) {
 		const char *name = policy_session_name(policy_session_at(s->policy, i));
-		struct session *ss = sessions_find(s, name);
+		struct session *ss = session_find(s, name);
 		size_t pages = 0, drivers = 0;
 		const struct driver *d;
 		char va[32] = "";
@@ -148,7 +152,7 @@ static void session_list(void *arg, struct control_request *r, const json_t *arg
 	control_reply(r, list);
 }
 
-static void driver_verify(void *arg, struct control_request *r, const json_t *args)
+static void command_driver_verify(void *arg, struct control_request *r, const json_t *args)
 {
 	struct sessions *s = arg;
 	const char *instance = text_arg(args, "instance");
@@ -160,7 +164,7 @@ static void driver_verify(void *arg, struct control_request *r, const json_t *ar
 		control_fail(r, "umbra-driver-verify needs 'instance'");
 		return;
 	}
-	if (sessions_find_driver(s, text_arg(args, "session"), instance, &d, &e) ||
+	if (driver_find(s, text_arg(args, "session"), instance, &d, &e) ||
 	    verify_driver(s, d, &report, &e)) {
 		control_fail(r, e.text);
 		return;
@@ -168,7 +172,7 @@ static void driver_verify(void *arg, struct control_request *r, const json_t *ar
 	control_reply(r, report);
 }
 
-static void policy_set(void *arg, struct control_request *r, const json_t *args)
+static void command_policy_load(void *arg, struct control_request *r, const json_t *args)
 {
 	struct sessions *s = arg;
 	const char *path = text_arg(args, "path");
@@ -180,7 +184,7 @@ static void policy_set(void *arg, struct control_request *r, const json_t *args)
 		return;
 	}
 	fd = take_file(r, args, &e);
-	ret = fd < 0 ? fd : sessions_reload_policy(s, fd, path, &e);
+	ret = fd < 0 ? fd : policy_reload(s, fd, path, &e);
 	if (fd >= 0)
 		close(fd);
 	if (ret)
@@ -189,7 +193,7 @@ static void policy_set(void *arg, struct control_request *r, const json_t *args)
 		control_reply(r, NULL);
 }
 
-static void stats(void *arg, struct control_request *r, const json_t *args)
+static void command_stats(void *arg, struct control_request *r, const json_t *args)
 {
 	struct sessions *s = arg;
 	struct gate_stats st;
@@ -208,13 +212,13 @@ static void stats(void *arg, struct control_request *r, const json_t *args)
 }
 
 static const struct control_command commands[] = {
-	{ "umbra-driver-load", driver_load },
-	{ "umbra-driver-unload", driver_unload },
-	{ "umbra-driver-list", driver_list },
-	{ "umbra-driver-verify", driver_verify },
-	{ "umbra-session-list", session_list },
-	{ "umbra-policy-load", policy_set },
-	{ "umbra-stats", stats },
+	{ "umbra-driver-load", command_driver_load },
+	{ "umbra-driver-unload", command_driver_unload },
+	{ "umbra-driver-list", command_driver_list },
+	{ "umbra-driver-verify", command_driver_verify },
+	{ "umbra-session-list", command_session_list },
+	{ "umbra-policy-load", command_policy_load },
+	{ "umbra-stats", command_stats },
 	{ NULL, NULL },
 };
 

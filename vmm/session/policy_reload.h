@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Another policy for a guest that runs. Private to vmm/session/. */
+#ifndef UMBRA_VMM_SESSION_POLICY_RELOAD_H
+#define UMBRA_VMM_SESSION_POLICY_RELOAD_H
+
+#include "vmm/session/session.h"
+
+/*
+ * Read a policy from @fd, which stays open, and put it in force for the next call of every driver.
+ * -ENOENT: it lacks a session that has drivers. -EBUSY: a function would become critical that loaded
+ * drivers call directly.
+ */
+int policy_reload(struct sessions *s, int fd, const char *path, struct err *e);
+
+#endif
