@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Opens a kernel by way of the cache, and has what is missing there prepared by another process. */
 #include "vmm/boot/kernel_cache.h"
 
 #include <errno.h>
@@ -13,48 +14,8 @@
 #include "shadow/kernel/prepared.h"
 #include "vmm/boot/kernel_cache_int.h"
 
-/* -ENOENT: there is no place for a cache. */
-static int dir_path(unsigned uid, char *buf)
-{
-	const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-	int n;
-
-	if (xdg && *xdg == '/') /* the specification: a relative one is to be ignored */
-		n = snprintf(buf, CACHE_PATH, "%s/umbra", xdg);
-	else if (!uid)
-		n = snprintf(buf, CACHE_PATH, "/var/cache/umbra");
-	else if (home && *home == '/')
-		n = snprintf(buf, CACHE_PATH, "%s/.cache/umbra", home);
-	else
-		return -ENOENT;
-	return n < 0 || n >= CACHE_PATH ? -ENAMETOOLONG : 0;
-}
-
-void kernel_cache_identity(const struct stat *st, char name[CACHE_NAME])
-{
-	snprintf(name, CACHE_NAME, "%llx-%llx-%llx-%llx.%lx-%llx.%lx",
-		 (unsigned long long)st->st_dev, (unsigned long long)st->st_ino,
-		 (unsigned long long)st->st_size, (unsigned long long)st->st_mtim.tv_sec,
-		 (unsigned long)st->st_mtim.tv_nsec, (unsigned long long)st->st_ctim.tv_sec,
-		 (unsigned long)st->st_ctim.tv_nsec);
-}
-
-int kernel_cache_dir(const char *path, unsigned uid)
-{
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	struct stat st;
-
-	if (fd < 0)
-		return -errno;
-	if (fstat(fd, &st) || st.st_uid != uid || st.st_mode & (S_IWGRP | S_IWOTH)) {
-		close(fd);
-		return -EPERM;
-	}
-	return fd;
-}
-
-static int find(struct kernel **out, const char *dir, unsigned uid, const char *path,
-		const struct stat *st)
+static int open_prepared(struct kernel **out, const char *dir, unsigned uid, const char *path,
+			 const struct stat *st)
 {
 	int dirfd = kernel_cache_dir(dir, uid), fd;
 	char name[CACHE_NAME];
@@ -95,9 +56,9 @@ int kernel_cache_open(struct kernel **out, const char *path, struct err *e)
 	struct stat st;
 	int ret;
 
-	if (dir_path(uid, dir) || stat(path, &st) || !S_ISREG(st.st_mode))
+	if (kernel_cache_path(uid, dir) || stat(path, &st) || !S_ISREG(st.st_mode))
 		return kernel_open(out, path, true, e);
-	if (!find(out, dir, uid, path, &st))
+	if (!open_prepared(out, dir, uid, path, &st))
 		return 0;
 	ret = kernel_open(out, path, true, e);
 	if (!ret && worth_it(*out))
@@ -125,16 +86,16 @@ void kernel_cache_complete(const char *path)
 	struct kernel *k = NULL;
 	struct stat st;
 
-	if (dir_path(uid, dir) || stat(path, &st) || !S_ISREG(st.st_mode))
+	if (kernel_cache_path(uid, dir) || stat(path, &st) || !S_ISREG(st.st_mode))
 		return;
-	if (!find(&k, dir, uid, path, &st)) {
+	if (!open_prepared(&k, dir, uid, path, &st)) {
 		kernel_close(k);
 		return;
 	}
 	if (!kernel_cache_may_link(path, &st) || !looks_like_bzimage(path) ||
 	    kernel_cache_lock(dir, &l))
 		return;
-	kernel_cache_let_go();
+	kernel_cache_mute();
 	if (!kernel_open(&k, path, true, NULL)) {
 		if (worth_it(k))
 			kernel_cache_store(&l, path, &st, k);
@@ -150,7 +111,7 @@ void kernel_cache_forget(const char *path)
 	struct stat st;
 	int fd;
 
-	if (dir_path(uid, dir) || stat(path, &st))
+	if (kernel_cache_path(uid, dir) || stat(path, &st))
 		return;
 	fd = kernel_cache_dir(dir, uid);
 	if (fd < 0)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the cache's reader (kernel_cache.c) and writer (kernel_cache_write.c) share. */
+/*
+ * What the cache's reader (kernel_cache.c) and writer (kernel_cache_write.c) share: the directory, and
+ * the writer's two functions for the reader.
+ */
 #ifndef UMBRA_VMM_BOOT_KERNEL_CACHE_INT_H
 #define UMBRA_VMM_BOOT_KERNEL_CACHE_INT_H
 
@@ -12,6 +15,11 @@
 #define CACHE_NAME   160
 #define CACHE_SUFFIX ".kernel"
 
+/* --- kernel_cache_dir.c: the directory ------------------------------------------------------ */
+
+/* The path of @uid's cache into @buf of CACHE_PATH bytes. -ENOENT: there is no place for a cache. */
+int kernel_cache_path(unsigned uid, char *buf);
+
 /* The name for the file of which stat(2) says @st. */
 void kernel_cache_identity(const struct stat *st, char name[CACHE_NAME]);
 
@@ -19,8 +27,8 @@ void kernel_cache_identity(const struct stat *st, char name[CACHE_NAME]);
 int kernel_cache_dir(const char *path, unsigned uid);
 
 /*
- * May the file at @path, of which stat(2) said @st before, get a link: has it rested, on a file system
- * whose times mean something?
+ * True if the file at @path, of which stat(2) said @st before, may get a link: it was not changed for
+ * some seconds, and its file system keeps times that mean something.
  */
 bool kernel_cache_may_link(const char *path, const struct stat *st);
 
@@ -33,14 +41,22 @@ struct cache_lock {
 int kernel_cache_lock(const char *dir, struct cache_lock *out);
 void kernel_cache_unlock(struct cache_lock *l);
 
+/*
+ * Points descriptors 0 to 2 at /dev/null: this process may outlive the guest, and a reader of the
+ * guest's console on a pipe waits for EOF until the last writer has closed it.
+ */
+void kernel_cache_mute(void);
+
+/* --- kernel_cache_write.c ------------------------------------------------------------------- */
+
 /* Prepare @k, opened from @path, of which stat(2) said @st before. */
 void kernel_cache_store(const struct cache_lock *l, const char *path, const struct stat *st,
 			const struct kernel *k);
 
-/* Whoever reads the guest's console shall not wait for this process: it has none any more. */
-void kernel_cache_let_go(void);
-
-/* The same in a process of its own, which it takes over: it closes descriptors and lowers its priority. */
+/*
+ * Lock, store and unlock in a process of its own, which it takes over: it closes descriptors and
+ * lowers its priority.
+ */
 void kernel_cache_write(const char *dir, const char *path, const struct stat *st,
 			const struct kernel *k);
 

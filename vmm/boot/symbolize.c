@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Puts symbols of the placed kernel behind the addresses in a report. */
 #include "vmm/boot/symbolize.h"
 
 #include <inttypes.h>
@@ -10,11 +11,6 @@
 #include "vmm/machine/machine_int.h"
 
 #define MARK "RIP 0x"
-
-void where_text(struct vcpu *v, char *buf, size_t len)
-{
-	snprintf(buf, len, MARK "%" PRIx64, (u64)vcpu_regs(v)->rip);
-}
 
 /* With the lock. Addresses are only known if the kernel was placed by us. */
 static struct kernel *symbols(struct machine *m)

@@ -1,17 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Where a vCPU is, for people. */
+/* Symbols of the placed kernel: by name for their addresses, and for addresses in reports. */
 #ifndef UMBRA_VMM_BOOT_SYMBOLIZE_H
 #define UMBRA_VMM_BOOT_SYMBOLIZE_H
 
 #include <stddef.h>
 
 #include "vmm/machine/machine.h"
-
-/*
- * "RIP 0xffffffff8107a2c0" of the exit that is being handled, on the vCPU's own thread. The symbol
- * is added by symbolize_addr() when the machine has stopped, since kallsyms are read only then.
- */
-void where_text(struct vcpu *v, char *buf, size_t len);
 
 /*
  * Copy @line, and behind each "RIP 0x..." of the kernel's text put " (symbol+0x12)". Loads the

@@ -38,12 +38,18 @@
 
 #include "base/err.h"
 #include "base/types.h"
-#include "vmm/machine/threads.h"
 #include "vmm/confine/mode.h"
 
 #define CONFINE_MAX_FILES 8
 
 struct confine;
+
+/* The kinds of threads that a VMM has beside its main thread; each has a filter of its own. */
+enum thread_kind {
+	THREAD_VCPU,
+	THREAD_QUEUE,
+	THREAD_BLOCK,
+};
 
 /*
  * Become two processes. 0: this is the VMM, and *out what is to be given to confine_enter(); NULL

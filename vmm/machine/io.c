@@ -14,7 +14,7 @@
 
 struct port_handler {
 	u16 port;
-	machine_pio_fn *fn;
+	io_pio_fn *fn;
 	host_io_fn *device;
 	void *arg;
 };
@@ -77,7 +77,7 @@ static int add_handler(struct io *io, u16 len, const struct port_handler *h)
 	return ret;
 }
 
-int io_pio_add(struct io *io, u16 port, u16 len, machine_pio_fn *fn, void *arg)
+int io_pio_add(struct io *io, u16 port, u16 len, io_pio_fn *fn, void *arg)
 {
 	struct port_handler h = { .port = port, .fn = fn, .arg = arg };
 

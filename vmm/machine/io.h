@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Who answers which port and which guest-physical address.
+ * The handlers of ports and of memory-mapped regions, found by port and guest-physical address.
  *
  * Ports: a flat table of 65536 bytes gives the handler, without a lock; handlers are added and
  * never removed. Memory-mapped regions come and go as the guest moves BARs: a reader-writer lock,
@@ -11,14 +11,21 @@
 #define UMBRA_VMM_MACHINE_IO_H
 
 #include "devices/host.h"
-#include "vmm/machine/machine.h"
 
 struct io;
+struct vcpu;
+
+/*
+ * One port access: @count items of @size bytes (1, 2, 4) at @data; @count is more than 1 for a
+ * string instruction. For a read, @data starts with all bits set.
+ */
+typedef void io_pio_fn(void *arg, struct vcpu *v, bool write, u16 port, u8 size, void *data,
+		       u32 count);
 
 int io_create(struct io **out);
 void io_destroy(struct io *io); /* NULL allowed */
 
-int io_pio_add(struct io *io, u16 port, u16 len, machine_pio_fn *fn, void *arg);
+int io_pio_add(struct io *io, u16 port, u16 len, io_pio_fn *fn, void *arg);
 /* The same for a device, which neither knows the vCPU nor wants counts. */
 int io_pio_add_device(struct io *io, u16 port, u16 len, host_io_fn *fn, void *arg);
 /* Nobody there: writes are lost, reads give all ones. */

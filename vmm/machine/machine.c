@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Creates, resets and destroys a machine out of this room's modules, forwards to them, and keeps what
+ * decides about its end.
+ */
 #include "vmm/machine/machine.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kvm.h>
@@ -17,6 +22,7 @@
 #include "base/exit_code.h"
 #include "shadow/kernel/kernel.h"
 #include "vmm/machine/cpuid.h"
+#include "vmm/machine/host_ops.h"
 #include "vmm/machine/io.h"
 #include "vmm/machine/irq.h"
 #include "vmm/machine/kvm.h"
@@ -28,7 +34,7 @@
 #include "vmm/machine/vcpu_reset.h"
 
 struct machine {
-	struct host host; /* first: what devices see */
+	struct machine_host host;
 	int kvm, vm;
 	struct memory *memory;
 	struct irqs *irqs;
@@ -54,94 +60,11 @@ struct machine {
 	char exit_line[400];
 };
 
-static struct machine *of_host(struct host *h)
+/* --- what devices and vCPUs ask of the machine ----------------------------------------------- */
+
+static void end_by_device(void *arg, enum host_power what, const char *why)
 {
-	return (struct machine *)(void *)((char *)h - offsetof(struct machine, host));
-}
-
-/* --- what devices see ---------------------------------------------------------------------- */
-
-static void *host_ram(struct host *h, u64 gpa, u64 len)
-{
-	return memory_gpa(of_host(h)->memory, gpa, len);
-}
-
-static bool host_ram_region(struct host *h, unsigned i, struct host_region *out)
-{
-	return memory_region(of_host(h)->memory, i, out);
-}
-
-static void host_irq_line(struct host *h, u32 gsi, bool level)
-{
-	irqs_line(of_host(h)->irqs, gsi, level);
-}
-
-static int host_msi_alloc(struct host *h)
-{
-	return irqs_msi_alloc(of_host(h)->irqs);
-}
-
-static int host_msi_route(struct host *h, int vector, u64 addr, u32 data)
-{
-	return irqs_msi_route(of_host(h)->irqs, vector, addr, data);
-}
-
-static void host_msi_send(struct host *h, int vector)
-{
-	irqs_msi_send(of_host(h)->irqs, vector);
-}
-
-static void host_msi_free(struct host *h, int vector)
-{
-	irqs_msi_free(of_host(h)->irqs, vector);
-}
-
-static int host_msi_bind(struct host *h, int vector, int fd)
-{
-	return irqs_msi_bind(of_host(h)->irqs, vector, fd, true);
-}
-
-static void host_msi_unbind(struct host *h, int vector, int fd)
-{
-	irqs_msi_bind(of_host(h)->irqs, vector, fd, false);
-}
-
-static int host_pio_add(struct host *h, u16 port, u16 len, host_io_fn *fn, void *arg)
-{
-	return io_pio_add_device(of_host(h)->io, port, len, fn, arg);
-}
-
-static int host_mmio_map(struct host *h, u64 gpa, u64 len, host_io_fn *fn, void *arg)
-{
-	return io_mmio_map(of_host(h)->io, gpa, len, fn, arg);
-}
-
-static void host_mmio_unmap(struct host *h, u64 gpa, u64 len)
-{
-	io_mmio_unmap(of_host(h)->io, gpa, len);
-}
-
-static int doorbell(const struct machine *m, u64 gpa, int fd, u32 flags)
-{
-	/* Length 0: a write of any width rings, as virtio allows and as is fastest on Intel. */
-	struct kvm_ioeventfd d = { .addr = gpa, .len = 0, .fd = fd, .flags = flags };
-
-	return ioctl(m->vm, KVM_IOEVENTFD, &d) ? -errno : 0;
-}
-
-static int host_doorbell_add(struct host *h, u64 gpa, int fd)
-{
-	return doorbell(of_host(h), gpa, fd, 0);
-}
-
-static void host_doorbell_del(struct host *h, u64 gpa, int fd)
-{
-	doorbell(of_host(h), gpa, fd, KVM_IOEVENTFD_FLAG_DEASSIGN);
-}
-
-static void host_power(struct host *h, enum host_power what, const char *why)
-{
-	struct machine *m = of_host(h);
+	struct machine *m = arg;
 
 	if (m->on_power && m->on_power(m->on_power_arg, what))
 		return;
@@ -159,49 +82,33 @@ static void host_power(struct host *h, enum host_power what, const char *why)
 	}
 }
 
-static int host_thread_start_op(struct host *h, struct host_thread *t)
+static void vcpu_has_parked(void *arg, unsigned pause)
 {
-	return threads_start(of_host(h)->threads, t);
-}
+	struct machine *m = arg;
 
-static void host_thread_stop_op(struct host *h, struct host_thread *t)
-{
-	threads_stop(of_host(h)->threads, t);
+	pause_parked(m->pause, pause);
 }
-
-static const struct host_ops host_ops = {
-	.ram = host_ram,
-	.ram_region = host_ram_region,
-	.irq_line = host_irq_line,
-	.msi_alloc = host_msi_alloc,
-	.msi_route = host_msi_route,
-	.msi_send = host_msi_send,
-	.msi_free = host_msi_free,
-	.msi_bind = host_msi_bind,
-	.msi_unbind = host_msi_unbind,
-	.pio_add = host_pio_add,
-	.mmio_map = host_mmio_map,
-	.mmio_unmap = host_mmio_unmap,
-	.doorbell_add = host_doorbell_add,
-	.doorbell_del = host_doorbell_del,
-	.power = host_power,
-	.thread_start = host_thread_start_op,
-	.thread_stop = host_thread_stop_op,
-};
 
 /* --- life ---------------------------------------------------------------------------------- */
 
 static int create_vcpus(struct machine *m, unsigned cpus, struct err *e)
 {
-	int run_size = kvm_run_size(m->kvm);
+	struct vcpu_config config = { .machine = m,
+				      .vm = m->vm,
+				      .run_size = kvm_run_size(m->kvm),
+				      .threads = m->threads,
+				      .ending = &m->exiting,
+				      .parked = vcpu_has_parked,
+				      .arg = m };
 	struct cpuid *cpuid = NULL;
 	int ret;
 
-	if (run_size < 0)
-		return err_set(e, run_size, "/dev/kvm: no size for a vCPU's shared area");
+	if (config.run_size < 0)
+		return err_set(e, config.run_size, "/dev/kvm: no size for a vCPU's shared area");
 	ret = cpuid_create(&cpuid, m->kvm, e);
 	for (unsigned i = 0; i < cpus && !ret; i++) {
-		ret = vcpu_create(&m->vcpus[i], m, m->vm, i, run_size, e);
+		config.index = i;
+		ret = vcpu_create(&m->vcpus[i], &config, e);
 		if (ret)
 			break;
 		m->n_cpus = i + 1;
@@ -254,7 +161,6 @@ int machine_create(struct machine **out, const struct machine_config *c, struct 
 	}
 	pthread_mutex_init(m->kernel_lock, NULL);
 	pthread_mutex_init(&m->lock, NULL);
-	m->host.ops = &host_ops;
 	m->kvm = m->vm = m->kernel_fd = -1;
 	m->ram = c->memory;
 	m->start_ns = c->start_ns ? c->start_ns : now_ns();
@@ -272,14 +178,22 @@ int machine_create(struct machine **out, const struct machine_config *c, struct 
 	}
 	if (!ret && threads_create(&m->threads, m->loop))
 		ret = err_set(e, -ENOMEM, "out of memory");
+	if (!ret && pause_create(&m->pause, m->loop, m->vcpus, c->cpus))
+		ret = err_set(e, -ENOMEM, "out of memory");
 	if (!ret)
 		ret = create_vcpus(m, c->cpus, e);
-	if (!ret && pause_create(&m->pause, m))
-		ret = err_set(e, -ENOMEM, "out of memory");
 	if (ret) {
 		machine_destroy(m);
 		return ret;
 	}
+	m->host = (struct machine_host){ .host.ops = &machine_host_ops,
+					 .vm = m->vm,
+					 .memory = m->memory,
+					 .irqs = m->irqs,
+					 .io = m->io,
+					 .threads = m->threads,
+					 .power = end_by_device,
+					 .power_arg = m };
 	*out = m;
 	return 0;
 }
@@ -317,7 +231,7 @@ struct loop *machine_loop(const struct machine *m)
 
 struct host *machine_host(struct machine *m)
 {
-	return &m->host;
+	return &m->host.host;
 }
 
 unsigned machine_cpus(const struct machine *m)
@@ -411,6 +325,7 @@ int machine_remove_slot(struct machine *m, u64 gpa)
 
 void machine_set_ro_write_hook(struct machine *m, machine_ro_write_fn *fn, void *arg)
 {
+	assert(!m->ro_write);
 	m->ro_write = fn;
 	m->ro_write_arg = arg;
 }
@@ -423,11 +338,12 @@ void machine_ro_write(struct machine *m, struct vcpu *v, u64 gpa, unsigned len, 
 
 void machine_set_power_hook(struct machine *m, machine_power_fn *fn, void *arg)
 {
+	assert(!m->on_power);
 	m->on_power = fn;
 	m->on_power_arg = arg;
 }
 
-int machine_pio_add(struct machine *m, u16 port, u16 len, machine_pio_fn *fn, void *arg)
+int machine_pio_add(struct machine *m, u16 port, u16 len, io_pio_fn *fn, void *arg)
 {
 	return io_pio_add(m->io, port, len, fn, arg);
 }
@@ -444,9 +360,24 @@ struct memory *machine_memory_map(const struct machine *m)
 	return m->memory;
 }
 
-struct pause *machine_pauser(const struct machine *m)
+int machine_pause(struct machine *m)
 {
-	return m->pause;
+	return pause_begin(m->pause);
+}
+
+void machine_resume(struct machine *m)
+{
+	pause_end(m->pause);
+}
+
+bool machine_paused(const struct machine *m)
+{
+	return pause_complete(m->pause);
+}
+
+void machine_set_paused_hook(struct machine *m, machine_paused_fn *fn, void *arg)
+{
+	pause_set_hook(m->pause, fn, arg);
 }
 
 struct threads *machine_threads(const struct machine *m)

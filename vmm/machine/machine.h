@@ -24,6 +24,7 @@
 #include "base/loop.h"
 #include "base/types.h"
 #include "devices/host.h"
+#include "vmm/machine/io.h"
 #include "vmm/machine/vcpu.h"
 
 struct kernel;
@@ -82,19 +83,13 @@ int machine_remove_slot(struct machine *m, u64 gpa);
  */
 typedef void machine_ro_write_fn(void *arg, struct vcpu *v, u64 gpa, unsigned len,
 				 const void *data);
-/* Before machine_run(). */
+/* Before machine_run(), once. */
 void machine_set_ro_write_hook(struct machine *m, machine_ro_write_fn *fn, void *arg);
 
 /* --- I/O ----------------------------------------------------------------------------------- */
 
-/*
- * One port access: @count items of @size bytes (1, 2, 4) at @data; @count is more than 1 for a
- * string instruction. For a read, @data starts with all bits set.
- */
-typedef void machine_pio_fn(void *arg, struct vcpu *v, bool write, u16 port, u8 size, void *data,
-			    u32 count);
 /* -EEXIST: a port is taken; -ENOSPC. Dispatch is by a flat table, without a lock. */
-int machine_pio_add(struct machine *m, u16 port, u16 len, machine_pio_fn *fn, void *arg);
+int machine_pio_add(struct machine *m, u16 port, u16 len, io_pio_fn *fn, void *arg);
 
 /* One edge on an interrupt line of the IO-APIC. */
 int machine_irq_pulse(struct machine *m, u32 gsi);
@@ -111,7 +106,7 @@ int machine_irq_pulse(struct machine *m, u32 gsi);
 int machine_pause(struct machine *m);
 void machine_resume(struct machine *m);
 typedef void machine_paused_fn(void *arg);
-/* Before the first machine_pause(). */
+/* Before the first machine_pause(), once. */
 void machine_set_paused_hook(struct machine *m, machine_paused_fn *fn, void *arg);
 /* Are all vCPUs out because of a machine_pause()? */
 bool machine_paused(const struct machine *m);

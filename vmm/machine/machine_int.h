@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The machine's inside, for the files that make it run (exits.c, run.c, boot.c, panic.c). Everybody
- * else uses machine.h.
+ * The machine's inside, for the files that make it run (vmexit.c, machine_run.c, boot.c,
+ * panic_watch.c, symbolize.c). Everybody else uses machine.h.
  */
 #ifndef UMBRA_VMM_MACHINE_MACHINE_INT_H
 #define UMBRA_VMM_MACHINE_MACHINE_INT_H
@@ -10,7 +10,6 @@
 
 struct io;
 struct memory;
-struct pause;
 struct threads;
 
 struct memory *machine_memory_map(const struct machine *m);
@@ -30,17 +29,12 @@ void machine_unlock_kernel(const struct machine *m);
 /* A descriptor of its file (the machine's) and the path for messages; -1: there is none. */
 int machine_kernel_file(const struct machine *m, const char **path);
 
-/* Who pauses the machine; the machine's. */
-struct pause *machine_pauser(const struct machine *m);
-/* A vCPU's thread: it is out of the guest because of the pause of that number. */
-void machine_vcpu_parked(struct machine *m, unsigned pause);
-
 /* Tell the read-only hook, if there is one. */
 void machine_ro_write(struct machine *m, struct vcpu *v, u64 gpa, unsigned len, const void *data);
 
 /*
  * Asked before a device's power request takes effect, on a vCPU's thread; true: it is dealt with.
- * It exists because a reset may be how a panic ends.
+ * It exists because a reset may be how a panic ends. There is one such hook, set once.
  */
 typedef bool machine_power_fn(void *arg, enum host_power what);
 void machine_set_power_hook(struct machine *m, machine_power_fn *fn, void *arg);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Makes and joins the threads of devices, on the event loop's thread only. */
 #include "vmm/machine/threads.h"
 
 #include <errno.h>
@@ -30,7 +31,7 @@ void threads_begin(const struct threads *t, enum thread_kind kind, const char *n
 		confine_thread(t->confine, kind);
 }
 
-static void *thread_main(void *arg)
+static void *device_thread(void *arg)
 {
 	struct start s = *(struct start *)arg;
 	enum thread_kind kind = s.ht->kind == HOST_THREAD_BLOCK ? THREAD_BLOCK : THREAD_QUEUE;
@@ -44,7 +45,7 @@ static void *thread_main(void *arg)
 }
 
 /* With the lock. */
-static int make(struct threads *t, struct host_thread *ht)
+static int device_thread_make(struct threads *t, struct host_thread *ht)
 {
 	struct start *s = malloc(sizeof(*s));
 	int ret;
@@ -53,14 +54,14 @@ static int make(struct threads *t, struct host_thread *ht)
 		return -ENOMEM;
 	s->t = t;
 	s->ht = ht;
-	ret = -pthread_create(&ht->thread, NULL, thread_main, s);
+	ret = -pthread_create(&ht->thread, NULL, device_thread, s);
 	if (ret)
 		free(s);
 	ht->state = ret ? HOST_THREAD_IDLE : HOST_THREAD_RUNS;
 	return ret;
 }
 
-static void on_call(void *arg)
+static void make_waiting(void *arg)
 {
 	struct threads *t = arg;
 	struct host_thread *ht;
@@ -69,7 +70,7 @@ static void on_call(void *arg)
 	while ((ht = t->waiting)) {
 		t->waiting = ht->next;
 		/* With the lock: after threads_stop() nothing of it is used any more. */
-		if (make(t, ht))
+		if (device_thread_make(t, ht))
 			ht->failed(ht->arg);
 	}
 	pthread_mutex_unlock(&t->lock);
@@ -84,7 +85,7 @@ int threads_create(struct threads **out, struct loop *l)
 	pthread_mutex_init(&t->lock, NULL);
 	t->loop = l;
 	t->maker = pthread_self();
-	t->call.fn = on_call;
+	t->call.fn = make_waiting;
 	t->call.arg = t;
 	*out = t;
 	return 0;
@@ -111,7 +112,7 @@ int threads_start(struct threads *t, struct host_thread *ht)
 
 	pthread_mutex_lock(&t->lock);
 	if (here) {
-		ret = make(t, ht);
+		ret = device_thread_make(t, ht);
 	} else {
 		ht->state = HOST_THREAD_WAITS;
 		ht->next = t->waiting;

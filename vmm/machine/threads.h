@@ -13,15 +13,9 @@
 
 #include "base/loop.h"
 #include "devices/host.h"
+#include "vmm/confine/confine.h"
 
-struct confine;
 struct threads;
-
-enum thread_kind {
-	THREAD_VCPU,
-	THREAD_QUEUE,
-	THREAD_BLOCK,
-};
 
 /* The thread that calls this makes the threads; it serves @l. -ENOMEM. */
 int threads_create(struct threads **out, struct loop *l);
@@ -29,8 +23,9 @@ int threads_create(struct threads **out, struct loop *l);
 void threads_destroy(struct threads *t);
 
 /*
- * What threads confine themselves by; NULL: by nothing. No thread is made before, and those that
- * devices wanted until then when the loop runs: a thread is not confined by what its maker does later.
+ * Sets what threads confine themselves by; NULL: by nothing. A thread inherits only the filters that
+ * its maker already has, so none is made before this call: a threads_start() that comes earlier is
+ * deferred. The order is threads_start() (queues it), threads_set_confine(), loop_run() (makes it).
  */
 void threads_set_confine(struct threads *t, const struct confine *c);
 /* The first act of a thread: its name, at most 15 bytes, and its confinement. */

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
+ * A virtual CPU: its thread, how it enters and leaves the guest, and what it counts.
+ *
  * A thread leaves the guest by immediate_exit and a signal, in that order: whoever wants it out
  * sets the field first, so a signal that arrives just before KVM_RUN is not lost. Several may want
  * it in or out at once (pause, stop, an exit to complete), so the field is only written with the lock
  * and says then what all of them together want.
  */
-#include "vmm/machine/machine_int.h"
+#include "vmm/machine/vcpu.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -18,7 +20,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "vmm/machine/machine_int.h"
 #include "base/clock.h"
 #include "vmm/machine/threads.h"
 #include "vmm/machine/vcpu_reset.h"
@@ -27,8 +28,7 @@
 #define GP_VECTOR   13
 
 struct vcpu {
-	struct machine *m;
-	unsigned index;
+	struct vcpu_config config;
 	int fd;
 	struct kvm_run *run;
 	size_t run_size;
@@ -52,12 +52,12 @@ struct vcpu {
 
 unsigned vcpu_index(const struct vcpu *v)
 {
-	return v->index;
+	return v->config.index;
 }
 
 struct machine *vcpu_machine(const struct vcpu *v)
 {
-	return v->m;
+	return v->config.machine;
 }
 
 struct kvm_regs *vcpu_regs(struct vcpu *v)
@@ -122,8 +122,7 @@ static void on_kick(int sig)
 	(void)sig;
 }
 
-int vcpu_create(struct vcpu **out, struct machine *m, int vm, unsigned index, int run_size,
-		struct err *e)
+int vcpu_create(struct vcpu **out, const struct vcpu_config *c, struct err *e)
 {
 	struct vcpu *v = calloc(1, sizeof(*v));
 	struct sigaction sa = { .sa_handler = on_kick };
@@ -135,20 +134,20 @@ int vcpu_create(struct vcpu **out, struct machine *m, int vm, unsigned index, in
 	pthread_cond_init(&v->wake, NULL);
 	/* Here, because handlers cannot be set any more when the VMM is confined. */
 	sigemptyset(&sa.sa_mask); /* and no SA_RESTART, since KVM_RUN is to return */
-	if (index == 0)
+	if (c->index == 0)
 		sigaction(KICK_SIGNAL, &sa, NULL);
-	v->m = m;
-	v->index = index;
-	v->run_size = (size_t)run_size;
-	v->fd = ioctl(vm, KVM_CREATE_VCPU, (unsigned long)index);
+	v->config = *c;
+	v->run_size = (size_t)c->run_size;
+	v->fd = ioctl(c->vm, KVM_CREATE_VCPU, (unsigned long)c->index);
 	if (v->fd < 0) {
-		ret = err_set(e, -errno, "KVM cannot create vCPU %u: %s", index, strerror(errno));
+		ret = err_set(e, -errno, "KVM cannot create vCPU %u: %s", c->index,
+			      strerror(errno));
 		goto fail;
 	}
 	v->run = mmap(NULL, v->run_size, PROT_READ | PROT_WRITE, MAP_SHARED, v->fd, 0);
 	if (v->run == MAP_FAILED) {
 		v->run = NULL;
-		ret = err_set(e, -errno, "cannot map vCPU %u: %s", index, strerror(errno));
+		ret = err_set(e, -errno, "cannot map vCPU %u: %s", c->index, strerror(errno));
 		goto fail;
 	}
 	v->run->kvm_valid_regs = KVM_SYNC_X86_REGS;
@@ -249,7 +248,7 @@ static void note_tid(struct vcpu *v)
 }
 
 /* Stay out of the guest until the pause is over, and say once for each pause that we are out. */
-static void park(struct vcpu *v)
+static void vcpu_park(struct vcpu *v)
 {
 	unsigned said = 0, pause;
 
@@ -260,7 +259,7 @@ static void park(struct vcpu *v)
 		if (pause != said) {
 			said = pause;
 			pthread_mutex_unlock(&v->lock);
-			machine_vcpu_parked(v->m, pause);
+			v->config.parked(v->config.arg, pause);
 			pthread_mutex_lock(&v->lock);
 			continue;
 		}
@@ -272,25 +271,26 @@ static void park(struct vcpu *v)
 		ioctl(v->fd, KVM_KVMCLOCK_CTRL, 0);
 }
 
-static void *thread_main(void *arg)
+static void *vcpu_thread(void *arg)
 {
 	struct vcpu *v = arg;
 	char name[16];
 	bool go_on = true;
 
-	snprintf(name, sizeof(name), "vcpu%u", v->index);
-	threads_begin(machine_threads(v->m), THREAD_VCPU, name);
+	snprintf(name, sizeof(name), "vcpu%u", v->config.index);
+	threads_begin(v->config.threads, THREAD_VCPU, name);
 	while (__atomic_load_n(&v->pause, __ATOMIC_ACQUIRE) &&
 	       !__atomic_load_n(&v->stop, __ATOMIC_ACQUIRE))
-		park(v);
+		vcpu_park(v);
 	note_first_run(v);
 	/* A processor that has reset or switched off its machine executes nothing more. */
-	while (go_on && !__atomic_load_n(&v->stop, __ATOMIC_ACQUIRE) && !machine_exiting(v->m)) {
+	while (go_on && !__atomic_load_n(&v->stop, __ATOMIC_ACQUIRE) &&
+	       !__atomic_load_n(v->config.ending, __ATOMIC_ACQUIRE)) {
 		unsigned reason;
 		int error;
 
 		if (__atomic_load_n(&v->pause, __ATOMIC_ACQUIRE)) {
-			park(v);
+			vcpu_park(v);
 			continue;
 		}
 		error = ioctl(v->fd, KVM_RUN, 0) ? errno : 0;
@@ -326,9 +326,9 @@ int vcpu_start(struct vcpu *v, vcpu_exit_fn *fn, struct err *e)
 	int ret;
 
 	v->fn = fn;
-	ret = pthread_create(&v->thread, NULL, thread_main, v);
+	ret = pthread_create(&v->thread, NULL, vcpu_thread, v);
 	if (ret)
-		return err_set(e, -ret, "cannot start a thread for vCPU %u: %s", v->index,
+		return err_set(e, -ret, "cannot start a thread for vCPU %u: %s", v->config.index,
 			       strerror(ret));
 	v->started = true;
 	return 0;
@@ -380,7 +380,7 @@ int vcpu_reset(struct vcpu *v, struct err *e)
 	__atomic_store_n(&v->stop, false, __ATOMIC_RELEASE);
 	update_immediate_exit(v);
 	pthread_mutex_unlock(&v->lock);
-	return vcpu_reset_state(v->fd, v->index, e);
+	return vcpu_reset_state(v->fd, v->config.index, e);
 }
 
 void vcpu_probe(struct vcpu *v)

@@ -13,6 +13,7 @@
 #include "base/types.h"
 
 struct machine;
+struct threads;
 struct vcpu;
 
 unsigned vcpu_index(const struct vcpu *v);
@@ -47,13 +48,24 @@ int vcpu_translate(struct vcpu *v, u64 gva, u64 *gpa);
  */
 void vcpu_inject_gp(struct vcpu *v);
 
-/* --- for machine.c and run.c --------------------------------------------------------------- */
+/* --- for machine.c and machine_run.c --------------------------------------------------------------- */
 
 #define VCPU_EXIT_REASONS 64
 
-/* In the reset state that KVM gives; @run_size as kvm_run_size() says. */
-int vcpu_create(struct vcpu **out, struct machine *m, int vm, unsigned index, int run_size,
-		struct err *e);
+struct vcpu_config {
+	struct machine *machine; /* for vcpu_machine() */
+	int vm;			 /* KVM's descriptor of the virtual machine */
+	unsigned index;
+	int run_size;		 /* of the area shared with KVM: kvm_run_size() */
+	struct threads *threads; /* what the vCPU's thread confines itself by */
+	const bool *ending;	 /* atomic: the machine's end has begun, run nothing more */
+	/* The thread is out of the guest because of vcpu_pause(v, @pause); called on that thread. */
+	void (*parked)(void *arg, unsigned pause);
+	void *arg;
+};
+
+/* In the reset state that KVM gives; what @c points to is borrowed for the vCPU's life. */
+int vcpu_create(struct vcpu **out, const struct vcpu_config *c, struct err *e);
 /* The thread must have ended. NULL is allowed. */
 void vcpu_destroy(struct vcpu *v);
 int vcpu_fd(const struct vcpu *v);
@@ -80,7 +92,7 @@ void vcpu_join(struct vcpu *v);
 int vcpu_reset(struct vcpu *v, struct err *e);
 
 /*
- * @pause not 0: ask the thread to leave the guest and stay out; it calls machine_vcpu_parked() with
+ * @pause not 0: ask the thread to leave the guest and stay out; it calls @parked of its config with
  * that number once it is out. 0: it may go on. Before vcpu_start(), too. Any thread.
  */
 void vcpu_pause(struct vcpu *v, unsigned pause);

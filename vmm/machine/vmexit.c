@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Handles each VM exit: dispatches I/O, and turns what KVM cannot go on from into the machine's end. */
 #include "vmm/machine/vmexit.h"
 
 #include <inttypes.h>
@@ -6,7 +7,6 @@
 #include <string.h>
 
 #include "base/exit_code.h"
-#include "vmm/boot/symbolize.h"
 #include "vmm/machine/io.h"
 #include "vmm/machine/machine_int.h"
 #include "vmm/machine/memory.h"
@@ -14,7 +14,13 @@
 
 #define RESET_RIP 0xfff0 /* of a vCPU that KVM has reset */
 
-static void fail(struct vcpu *v, const char *what)
+/* "RIP 0x..."; symbolize_line() looks for it once the machine has stopped and symbols can be read. */
+static void where_text(struct vcpu *v, char *buf, size_t len)
+{
+	snprintf(buf, len, "RIP 0x%" PRIx64, (u64)vcpu_regs(v)->rip);
+}
+
+static void end_as_kvm_failed(struct vcpu *v, const char *what)
 {
 	char where[200];
 
@@ -75,7 +81,7 @@ static bool handle_internal_error(struct vcpu *v, const struct kvm_run *run)
 		snprintf(what, sizeof(what), "it does not know this instruction");
 	else
 		snprintf(what, sizeof(what), "internal error %u", run->internal.suberror);
-	fail(v, what);
+	end_as_kvm_failed(v, what);
 	return false;
 }
 
@@ -86,7 +92,7 @@ bool vmexit_handle(struct vcpu *v, struct kvm_run *run, int error)
 
 	if (error) {
 		snprintf(what, sizeof(what), "KVM_RUN: %s", strerror(error));
-		fail(v, what);
+		end_as_kvm_failed(v, what);
 		return false;
 	}
 	switch (run->exit_reason) {
@@ -110,7 +116,7 @@ bool vmexit_handle(struct vcpu *v, struct kvm_run *run, int error)
 		snprintf(what, sizeof(what),
 			 "the processor refuses to enter the guest (reason 0x%" PRIx64 ")",
 			 (u64)run->fail_entry.hardware_entry_failure_reason);
-		fail(v, what);
+		end_as_kvm_failed(v, what);
 		return false;
 	case KVM_EXIT_SYSTEM_EVENT:
 		machine_exit(m, VMM_EXIT_REBOOT, "the guest asked for a reboot (system event %u)",
@@ -118,7 +124,7 @@ bool vmexit_handle(struct vcpu *v, struct kvm_run *run, int error)
 		return false;
 	default:
 		snprintf(what, sizeof(what), "exit reason %u is not known here", run->exit_reason);
-		fail(v, what);
+		end_as_kvm_failed(v, what);
 		return false;
 	}
 }

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The directory of prepared kernels, on which the cache's reader and writer both stand: its path, who
+ * may change it, and the names of the files in it.
+ */
+#include "vmm/boot/kernel_cache_int.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/statvfs.h>
+#include <sys/vfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#define ROOM	  ((u64)1 << 30) /* that the disk must have left */
+#define SETTLED_S 2		 /* a file whose last change is this long ago */
+
+int kernel_cache_path(unsigned uid, char *buf)
+{
+	const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+	int n;
+
+	if (xdg && *xdg == '/') /* the specification: a relative one is to be ignored */
+		n = snprintf(buf, CACHE_PATH, "%s/umbra", xdg);
+	else if (!uid)
+		n = snprintf(buf, CACHE_PATH, "/var/cache/umbra");
+	else if (home && *home == '/')
+		n = snprintf(buf, CACHE_PATH, "%s/.cache/umbra", home);
+	else
+		return -ENOENT;
+	return n < 0 || n >= CACHE_PATH ? -ENAMETOOLONG : 0;
+}
+
+void kernel_cache_identity(const struct stat *st, char name[CACHE_NAME])
+{
+	snprintf(name, CACHE_NAME, "%llx-%llx-%llx-%llx.%lx-%llx.%lx",
+		 (unsigned long long)st->st_dev, (unsigned long long)st->st_ino,
+		 (unsigned long long)st->st_size, (unsigned long long)st->st_mtim.tv_sec,
+		 (unsigned long)st->st_mtim.tv_nsec, (unsigned long long)st->st_ctim.tv_sec,
+		 (unsigned long)st->st_ctim.tv_nsec);
+}
+
+int kernel_cache_dir(const char *path, unsigned uid)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) || st.st_uid != uid || st.st_mode & (S_IWGRP | S_IWOTH)) {
+		close(fd);
+		return -EPERM;
+	}
+	return fd;
+}
+
+static int make_dirs(char *path)
+{
+	for (char *p = path + 1; *p; p++) {
+		if (*p != '/')
+			continue;
+		*p = '\0';
+		if (mkdir(path, 0700) && errno != EEXIST) {
+			*p = '/';
+			return -errno;
+		}
+		*p = '/';
+	}
+	return mkdir(path, 0700) && errno != EEXIST ? -errno : 0;
+}
+
+/*
+ * Does the kernel keep the times of this file? An image that is only read (squashfs, ISO 9660, a disk
+ * built with fixed times) has whatever times its maker gave it, for each of its builds the same ones,
+ * and so may a server or a process that plays file system.
+ */
+static bool keeps_times(const char *path)
+{
+	static const u64 those[] = { EXT4_SUPER_MAGIC,	    XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC,
+				     F2FS_SUPER_MAGIC,	    TMPFS_MAGIC,     RAMFS_MAGIC,
+				     OVERLAYFS_SUPER_MAGIC, 0x2fc12fc1 /* ZFS */ };
+	struct statfs fs;
+
+	if (statfs(path, &fs) || fs.f_flags & ST_RDONLY)
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(those); i++)
+		if ((u64)fs.f_type == those[i])
+			return true;
+	return false;
+}
+
+/* Was the file what stat(2) said, all the time from before it was read until now? */
+static bool settled(const char *path, const struct stat *before)
+{
+	char was[CACHE_NAME], is[CACHE_NAME];
+	struct timespec now;
+	struct stat st;
+
+	if (stat(path, &st) || clock_gettime(CLOCK_REALTIME, &now))
+		return false;
+	kernel_cache_identity(before, was);
+	kernel_cache_identity(&st, is);
+	return !strcmp(was, is) && st.st_ctim.tv_sec + SETTLED_S < now.tv_sec;
+}
+
+bool kernel_cache_may_link(const char *path, const struct stat *st)
+{
+	return keeps_times(path) && settled(path, st);
+}
+
+int kernel_cache_lock(const char *dir, struct cache_lock *out)
+{
+	char copy[CACHE_PATH];
+	struct statvfs fs;
+	int ret;
+
+	snprintf(copy, sizeof(copy), "%s", dir);
+	ret = make_dirs(copy);
+	if (ret)
+		return ret;
+	out->lock = -1;
+	out->dir = kernel_cache_dir(dir, geteuid());
+	if (out->dir < 0)
+		return out->dir;
+	out->lock = openat(out->dir, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (out->lock < 0 || flock(out->lock, LOCK_EX | LOCK_NB) || fstatvfs(out->dir, &fs))
+		ret = -errno;
+	else if ((u64)fs.f_bavail * fs.f_frsize < ROOM)
+		ret = -ENOSPC;
+	if (ret)
+		kernel_cache_unlock(out);
+	return ret;
+}
+
+void kernel_cache_unlock(struct cache_lock *l)
+{
+	if (l->lock >= 0)
+		close(l->lock);
+	close(l->dir);
+}
+
+void kernel_cache_mute(void)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	for (int fd = 0; fd < 3 && null >= 0; fd++)
+		dup2(null, fd);
+}
