@@ -158,7 +158,7 @@ static int create_devices(struct firmware *f, const struct firmware_config *c)
 	if (f->kernel)
 		rom = firmware_kernel_rom(f->kernel, &rom_len);
 	if (!ret)
-		ret = firmware_tables(f->cfg, f->m, c, rom, rom_len);
+		ret = firmware_tables(f->cfg, f->m, c->disks, c->n_disks, rom, rom_len);
 	return ret;
 }
 

@@ -17,10 +17,10 @@
 #define UMBRA_VMM_BOOT_FIRMWARE_H
 
 #include "base/err.h"
+#include "vmm/boot/firmware_tables.h"
 #include "vmm/machine/machine.h"
 
-#define FIRMWARE_SEABIOS   "/usr/share/seabios/bios-256k.bin" /* of Debian's package seabios */
-#define FIRMWARE_MAX_DISKS 16
+#define FIRMWARE_SEABIOS "/usr/share/seabios/bios-256k.bin" /* of Debian's package seabios */
 
 struct firmware;
 

@@ -99,16 +99,16 @@ static int add_acpi(struct fw_cfg *cfg, unsigned cpus)
 }
 
 /* One device per line, as Open Firmware names it; HALT: nothing else is tried. */
-static int add_boot_order(struct fw_cfg *cfg, const struct firmware_config *c, bool rom)
+static int add_boot_order(struct fw_cfg *cfg, const unsigned *disks, size_t n_disks, bool rom)
 {
 	char text[64 * (FIRMWARE_MAX_DISKS + 2)];
 	size_t at = 0;
 
 	if (rom)
 		at += (size_t)snprintf(text, sizeof(text), "/rom@%s\n", ROM_FILE);
-	for (size_t i = 0; i < c->n_disks && i < FIRMWARE_MAX_DISKS; i++)
+	for (size_t i = 0; i < n_disks && i < FIRMWARE_MAX_DISKS; i++)
 		at += (size_t)snprintf(text + at, sizeof(text) - at,
-				       "/pci@i0cf8/scsi@%x/disk@0,0\n", c->disks[i]);
+				       "/pci@i0cf8/scsi@%x/disk@0,0\n", disks[i]);
 	at += (size_t)snprintf(text + at, sizeof(text) - at, "HALT");
 	return fw_cfg_add_file(cfg, "bootorder", text, (u32)at + 1);
 }
@@ -132,8 +132,8 @@ static int add_numbers(struct fw_cfg *cfg, unsigned cpus)
 	return ret;
 }
 
-int firmware_tables(struct fw_cfg *cfg, const struct machine *m, const struct firmware_config *c,
-		    const void *rom, u32 rom_len)
+int firmware_tables(struct fw_cfg *cfg, const struct machine *m, const unsigned *disks,
+		    size_t n_disks, const void *rom, u32 rom_len)
 {
 	int ret = add_numbers(cfg, machine_cpus(m));
 
@@ -142,7 +142,7 @@ int firmware_tables(struct fw_cfg *cfg, const struct machine *m, const struct fi
 	if (!ret)
 		ret = add_acpi(cfg, machine_cpus(m));
 	if (!ret)
-		ret = add_boot_order(cfg, c, rom);
+		ret = add_boot_order(cfg, disks, n_disks, rom);
 	if (!ret && rom)
 		ret = fw_cfg_add_file(cfg, ROM_FILE, rom, rom_len);
 	return ret;

@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the firmware is told by fw_cfg; for vmm/firmware.c. */
+/* What the firmware is told by fw_cfg: memory, CPUs, ACPI tables, boot order; for firmware.c. */
 #ifndef UMBRA_VMM_BOOT_FIRMWARE_TABLES_H
 #define UMBRA_VMM_BOOT_FIRMWARE_TABLES_H
 
 #include "devices/fw_cfg.h"
-#include "vmm/boot/firmware.h"
+#include "vmm/machine/machine.h"
 
-/* @rom, @rom_len: our option ROM, or NULL. */
-int firmware_tables(struct fw_cfg *cfg, const struct machine *m, const struct firmware_config *c,
-		    const void *rom, u32 rom_len);
+#define FIRMWARE_MAX_DISKS 16
+
+/*
+ * Adds the files of @m to @cfg. @disks, of @n_disks: PCI slots in the order to boot from. @rom,
+ * @rom_len: our option ROM, or NULL. -errno.
+ */
+int firmware_tables(struct fw_cfg *cfg, const struct machine *m, const unsigned *disks,
+		    size_t n_disks, const void *rom, u32 rom_len);
 
 #endif
