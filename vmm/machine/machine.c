@@ -325,7 +325,7 @@ int machine_remove_slot(struct machine *m, u64 gpa)
 
 void machine_set_ro_write_hook(struct machine *m, machine_ro_write_fn *fn, void *arg)
 {
-	assert(!m->ro_write);
+	assert(!m->ro_write || !fn);
 	m->ro_write = fn;
 	m->ro_write_arg = arg;
 }
@@ -338,7 +338,7 @@ void machine_ro_write(struct machine *m, struct vcpu *v, u64 gpa, unsigned len, 
 
 void machine_set_power_hook(struct machine *m, machine_power_fn *fn, void *arg)
 {
-	assert(!m->on_power);
+	assert(!m->on_power || !fn);
 	m->on_power = fn;
 	m->on_power_arg = arg;
 }

@@ -83,7 +83,7 @@ int machine_remove_slot(struct machine *m, u64 gpa);
  */
 typedef void machine_ro_write_fn(void *arg, struct vcpu *v, u64 gpa, unsigned len,
 				 const void *data);
-/* Before machine_run(), once. */
+/* Before machine_run(), by one owner at a time; NULL gives it back. */
 void machine_set_ro_write_hook(struct machine *m, machine_ro_write_fn *fn, void *arg);
 
 /* --- I/O ----------------------------------------------------------------------------------- */
@@ -106,7 +106,7 @@ int machine_irq_pulse(struct machine *m, u32 gsi);
 int machine_pause(struct machine *m);
 void machine_resume(struct machine *m);
 typedef void machine_paused_fn(void *arg);
-/* Before the first machine_pause(), once. */
+/* Before the first machine_pause(), by one owner at a time; NULL gives it back. */
 void machine_set_paused_hook(struct machine *m, machine_paused_fn *fn, void *arg);
 /* Are all vCPUs out because of a machine_pause()? */
 bool machine_paused(const struct machine *m);

@@ -34,7 +34,7 @@ void machine_ro_write(struct machine *m, struct vcpu *v, u64 gpa, unsigned len, 
 
 /*
  * Asked before a device's power request takes effect, on a vCPU's thread; true: it is dealt with.
- * It exists because a reset may be how a panic ends. There is one such hook, set once.
+ * It exists because a reset may be how a panic ends. One owner at a time; NULL gives it back.
  */
 typedef bool machine_power_fn(void *arg, enum host_power what);
 void machine_set_power_hook(struct machine *m, machine_power_fn *fn, void *arg);

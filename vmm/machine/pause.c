@@ -89,7 +89,7 @@ void pause_parked(struct pause *p, unsigned pause)
 
 void pause_set_hook(struct pause *p, pause_fn *fn, void *arg)
 {
-	assert(!p->fn);
+	assert(!p->fn || !fn);
 	p->fn = fn;
 	p->arg = arg;
 }

@@ -36,6 +36,7 @@ struct monitor {
 	int code;	/* MONITOR_ENDED: why, see exit.h */
 	bool by_client; /* "quit" was what ended it */
 	bool resets;	/* "system_reset" was */
+	bool has_hook;	/* the machine's paused hook is ours */
 	bool pausing;	/* running, but asked to pause */
 	struct control_request **stops;
 	size_t n_stops; /* who waits for the pause */
