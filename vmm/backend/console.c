@@ -207,10 +207,27 @@ void console_destroy(struct console *c)
 	free(c);
 }
 
-void console_reset(struct console *c)
+static int reset_console(void *part, struct err *e)
 {
+	struct console *c = part;
+
+	(void)e;
 	serial_reset(c->serial);
+	return 0;
 }
+
+static int end_console(void *part, struct err *e)
+{
+	(void)e;
+	console_destroy(part);
+	return 0;
+}
+
+const struct lifecycle_ops console_part = {
+	.name = "console",
+	.reset = reset_console,
+	.end = end_console,
+};
 
 int console_attach(struct console *c, int fd, struct err *e)
 {

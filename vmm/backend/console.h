@@ -21,6 +21,7 @@
 #define UMBRA_VMM_BACKEND_CONSOLE_H
 
 #include "base/err.h"
+#include "vmm/machine/lifecycle.h"
 #include "vmm/machine/machine.h"
 #include "vmm/spec/spec.h"
 
@@ -41,12 +42,12 @@ int console_create(struct console **out, struct machine *m, const struct guest_s
 		   const struct console_config *c, struct err *e);
 /*
  * Stops the virtio console, writes what is left, restores the terminal. After the vCPUs have ended,
- * before the bus. NULL allowed.
+ * before the bus; for who has no life cycle of a guest, else its part ends it. NULL allowed.
  */
 void console_destroy(struct console *c);
 
-/* The serial port; the virtio console is reset with its bus. No vCPU runs. */
-void console_reset(struct console *c);
+/* A reset is the serial port's; the virtio console is reset with its bus. */
+extern const struct lifecycle_ops console_part;
 
 /* A viewer with a socket of its own (viewers.h); @fd is taken over if it succeeds. Main thread. */
 int console_attach(struct console *c, int fd, struct err *e);

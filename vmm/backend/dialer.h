@@ -12,7 +12,7 @@
 #define UMBRA_VMM_BACKEND_DIALER_H
 
 #include "base/err.h"
-#include "vmm/spec/spec.h"
+#include "vmm/confine/mode.h"
 
 struct dialer;
 

@@ -268,11 +268,28 @@ void platform_power_button(struct platform *p)
 	power_button(p->power);
 }
 
-void platform_reset(struct platform *p)
+static int reset_platform(void *part, struct err *e)
 {
+	struct platform *p = part;
+
+	(void)e;
 	pci_bus_reset(p->bus);
 	power_reset(p->power);
+	return 0;
 }
+
+static int end_platform(void *part, struct err *e)
+{
+	(void)e;
+	platform_destroy(part);
+	return 0;
+}
+
+const struct lifecycle_ops platform_part = {
+	.name = "platform",
+	.reset = reset_platform,
+	.end = end_platform,
+};
 
 void platform_destroy(struct platform *p)
 {

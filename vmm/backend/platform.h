@@ -4,6 +4,7 @@
 #define UMBRA_VMM_BACKEND_PLATFORM_H
 
 #include "devices/blk_stats.h"
+#include "vmm/machine/lifecycle.h"
 #include "vmm/machine/machine.h"
 #include "vmm/spec/spec.h"
 
@@ -33,13 +34,13 @@ void platform_disk(const struct platform *p, size_t i, struct platform_disk *out
 int platform_disk_resize(struct platform *p, size_t i, u64 bytes, struct err *e);
 /* Press the power button. Whether the guest obeys is its own matter. Any thread. */
 void platform_power_button(struct platform *p);
-/*
- * All devices on the bus, the console's too, and the power button, as they were created; returns when no
- * I/O is under way. Back ends stay connected. No vCPU runs.
- */
-void platform_reset(struct platform *p);
-/* After the vCPUs have ended, before the machine. Stops all I/O. NULL allowed. */
+/* For who has no life cycle of a guest; else its part ends it. Stops all I/O. NULL allowed. */
 void platform_destroy(struct platform *p);
+/*
+ * A reset leaves all devices on the bus, the console's too, and the power button, as they were created; it
+ * returns when no I/O is under way. Back ends stay connected.
+ */
+extern const struct lifecycle_ops platform_part;
 /* For devices that somebody else owns; valid until platform_destroy(). */
 struct pci_bus *platform_bus(const struct platform *p);
 

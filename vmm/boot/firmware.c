@@ -67,7 +67,7 @@ static void set_periodic(void *arg, u64 ns)
 	loop_timer_set(machine_loop(f->m), f->timer, ns, ns);
 }
 
-int firmware_place(struct firmware *f, struct err *e)
+static int place_low_copy(struct firmware *f, struct err *e)
 {
 	void *low = machine_gpa(f->m, LAYOUT_HIGH_RAM - f->low_len, f->low_len);
 
@@ -108,7 +108,7 @@ static int load_image(struct firmware *f, const char *name, struct err *e)
 	}
 	f->low_len = len < LOW_COPY ? len : LOW_COPY;
 	f->low_source = (u8 *)rom + len - f->low_len;
-	ret = firmware_place(f, e);
+	ret = place_low_copy(f, e);
 out:
 	close(fd);
 	return ret;
@@ -190,8 +190,10 @@ int firmware_create(struct firmware **out, struct machine *m, const struct firmw
 	return 0;
 }
 
-int firmware_reset(struct firmware *f, struct err *e)
+static int reset_firmware(void *part, struct err *e)
 {
+	struct firmware *f = part;
+
 	flush_log(f);
 	cmos_reset(f->cmos);
 	ports_reset(f->ports);
@@ -214,3 +216,22 @@ void firmware_destroy(struct firmware *f)
 	firmware_kernel_destroy(f->kernel);
 	free(f);
 }
+
+static int start_firmware(void *part, bool again, struct err *e)
+{
+	return again ? place_low_copy(part, e) : 0;
+}
+
+static int end_firmware(void *part, struct err *e)
+{
+	(void)e;
+	firmware_destroy(part);
+	return 0;
+}
+
+const struct lifecycle_ops firmware_part = {
+	.name = "firmware",
+	.start = start_firmware,
+	.reset = reset_firmware,
+	.end = end_firmware,
+};

@@ -18,6 +18,7 @@
 
 #include "base/err.h"
 #include "vmm/boot/firmware_tables.h"
+#include "vmm/machine/lifecycle.h"
 #include "vmm/machine/machine.h"
 
 #define FIRMWARE_SEABIOS "/usr/share/seabios/bios-256k.bin" /* of Debian's package seabios */
@@ -37,11 +38,12 @@ struct firmware_config {
 /* Before machine_run(), instead of boot_load(). */
 int firmware_create(struct firmware **out, struct machine *m, const struct firmware_config *c,
 		    struct err *e);
-/* Its devices, before machine_reset(); the kernel's files are read again. -errno. */
-int firmware_reset(struct firmware *f, struct err *e);
-/* The image's copy in RAM, after it. */
-int firmware_place(struct firmware *f, struct err *e);
-/* After the vCPUs have ended, before the machine. NULL allowed. */
+/* For who has no life cycle of a guest; else its part ends it. NULL allowed. */
 void firmware_destroy(struct firmware *f);
+/*
+ * A reset is that of its devices, and the kernel's files are read again. A start puts the image's copy into
+ * RAM, the first one excepted, for which firmware_create() has done so.
+ */
+extern const struct lifecycle_ops firmware_part;
 
 #endif

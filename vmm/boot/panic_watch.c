@@ -160,6 +160,18 @@ static void on_poll(void *arg, u32 expiries)
 	pthread_mutex_unlock(&w->lock);
 }
 
+static int end_watch(void *part, struct err *e)
+{
+	struct panic_watch *w = part;
+
+	(void)e;
+	if (w->timer >= 0)
+		loop_timer_del(machine_loop(w->m), w->timer);
+	pthread_mutex_destroy(&w->lock);
+	free(w);
+	return 0;
+}
+
 int panic_watch_create(struct panic_watch **out, struct machine *m, bool poll)
 {
 	struct panic_watch *w = calloc(1, sizeof(*w));
@@ -176,7 +188,7 @@ int panic_watch_create(struct panic_watch **out, struct machine *m, bool poll)
 		if (w->timer < 0) {
 			int ret = w->timer;
 
-			panic_watch_destroy(w);
+			end_watch(w, NULL);
 			return ret;
 		}
 	}
@@ -185,21 +197,21 @@ int panic_watch_create(struct panic_watch **out, struct machine *m, bool poll)
 	return 0;
 }
 
-void panic_watch_reset(struct panic_watch *w)
+static int reset_watch(void *part, struct err *e)
 {
+	struct panic_watch *w = part;
+
+	(void)e;
 	pthread_mutex_lock(&w->lock);
 	w->resets = w->seen = w->caller_next = false;
 	w->len = 0;
 	w->why[0] = w->where[0] = '\0';
 	pthread_mutex_unlock(&w->lock);
+	return 0;
 }
 
-void panic_watch_destroy(struct panic_watch *w)
-{
-	if (!w)
-		return;
-	if (w->timer >= 0)
-		loop_timer_del(machine_loop(w->m), w->timer);
-	pthread_mutex_destroy(&w->lock);
-	free(w);
-}
+const struct lifecycle_ops panic_watch_part = {
+	.name = "panic watch",
+	.reset = reset_watch,
+	.end = end_watch,
+};

@@ -12,15 +12,15 @@
 #ifndef UMBRA_VMM_BOOT_PANIC_WATCH_H
 #define UMBRA_VMM_BOOT_PANIC_WATCH_H
 
+#include "vmm/machine/lifecycle.h"
 #include "vmm/machine/machine.h"
 
 struct panic_watch;
 
 /* @poll: look at panic_cpu once a second as well; only if the symbols are loaded anyhow. */
 int panic_watch_create(struct panic_watch **out, struct machine *m, bool poll);
-/* The machine is reset: what was read is of a kernel that is gone. */
-void panic_watch_reset(struct panic_watch *w);
-void panic_watch_destroy(struct panic_watch *w); /* NULL allowed */
+/* At a reset it forgets what it read of the kernel that is gone. */
+extern const struct lifecycle_ops panic_watch_part;
 /* A byte of the guest's console; @watch is the struct panic_watch. */
 void panic_watch_byte(void *watch, u8 byte);
 

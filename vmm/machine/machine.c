@@ -27,6 +27,7 @@
 #include "vmm/machine/irq.h"
 #include "vmm/machine/kvm.h"
 #include "vmm/machine/layout.h"
+#include "vmm/machine/lifecycle.h"
 #include "vmm/machine/machine_int.h"
 #include "vmm/machine/memory.h"
 #include "vmm/machine/pause.h"
@@ -50,6 +51,7 @@ struct machine {
 	u64 kernel_phys, kaslr;
 	machine_ro_write_fn *ro_write;
 	void *ro_write_arg;
+	struct lifecycle *lifecycle;
 	struct pause *pause;
 	machine_power_fn *on_power;
 	void *on_power_arg;
@@ -142,6 +144,22 @@ static int create_vm(struct machine *m, struct err *e)
 	return 0;
 }
 
+/* All vCPUs are out because of a pause. */
+static void on_all_out(void *arg)
+{
+	struct machine *m = arg;
+
+	lifecycle_quiesce(m->lifecycle);
+}
+
+static int reset_part(void *part, struct err *e)
+{
+	return machine_reset(part, e);
+}
+
+/* Its end is machine_destroy(), which comes when nobody asks for its exit line any more. */
+static const struct lifecycle_ops machine_part = { .name = "machine", .reset = reset_part };
+
 int machine_create(struct machine **out, const struct machine_config *c, struct err *e)
 {
 	const struct memory_config ram = { c->memory, c->shared, c->huge_page };
@@ -178,7 +196,8 @@ int machine_create(struct machine **out, const struct machine_config *c, struct 
 	}
 	if (!ret && threads_create(&m->threads, m->loop))
 		ret = err_set(e, -ENOMEM, "out of memory");
-	if (!ret && pause_create(&m->pause, m->loop, m->vcpus, c->cpus))
+	if (!ret && (lifecycle_create(&m->lifecycle) ||
+		     pause_create(&m->pause, m->loop, m->vcpus, c->cpus)))
 		ret = err_set(e, -ENOMEM, "out of memory");
 	if (!ret)
 		ret = create_vcpus(m, c->cpus, e);
@@ -194,6 +213,8 @@ int machine_create(struct machine **out, const struct machine_config *c, struct 
 					 .threads = m->threads,
 					 .power = end_by_device,
 					 .power_arg = m };
+	pause_set_hook(m->pause, on_all_out, m);
+	lifecycle_add(m->lifecycle, &machine_part, m);
 	*out = m;
 	return 0;
 }
@@ -213,6 +234,7 @@ void machine_destroy(struct machine *m)
 	memory_destroy(m->memory);
 	io_destroy(m->io);
 	pause_destroy(m->pause);
+	lifecycle_destroy(m->lifecycle);
 	threads_destroy(m->threads);
 	loop_destroy(m->loop);
 	pthread_mutex_destroy(&m->lock);
@@ -367,6 +389,8 @@ int machine_pause(struct machine *m)
 
 void machine_resume(struct machine *m)
 {
+	/* The parts first: no vCPU is let in before all can serve it. */
+	lifecycle_resume(m->lifecycle);
 	pause_end(m->pause);
 }
 
@@ -375,9 +399,9 @@ bool machine_paused(const struct machine *m)
 	return pause_complete(m->pause);
 }
 
-void machine_set_paused_hook(struct machine *m, machine_paused_fn *fn, void *arg)
+struct lifecycle *machine_lifecycle(const struct machine *m)
 {
-	pause_set_hook(m->pause, fn, arg);
+	return m->lifecycle;
 }
 
 struct threads *machine_threads(const struct machine *m)

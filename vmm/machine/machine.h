@@ -28,6 +28,7 @@
 #include "vmm/machine/vcpu.h"
 
 struct kernel;
+struct lifecycle;
 struct machine;
 
 struct machine_config {
@@ -44,6 +45,8 @@ int machine_create(struct machine **out, const struct machine_config *c, struct 
 void machine_destroy(struct machine *m);
 
 struct loop *machine_loop(const struct machine *m);
+/* The guest's parts, of which the machine is the first. */
+struct lifecycle *machine_lifecycle(const struct machine *m);
 /* What devices see of the machine. */
 struct host *machine_host(struct machine *m);
 unsigned machine_cpus(const struct machine *m);
@@ -99,15 +102,12 @@ int machine_irq_pulse(struct machine *m, u32 gsi);
 /*
  * Pause: all vCPUs leave the guest and stay out until machine_resume(); interrupts that come
  * meanwhile wait for them. Devices go on, so I/O that was begun ends. Returns at once; a vCPU whose
- * exit is being handled takes its time, and when the last one is out, @fn of the hook runs on the
- * loop's thread. Before machine_run(), the guest begins paused. The guest's clocks go on meanwhile,
+ * exit is being handled takes its time, and when the last one is out, the machine's parts become quiet
+ * (lifecycle_quiesce()), on the loop's thread. Before machine_run(), the guest begins paused. The guest's clocks go on meanwhile,
  * and kvm-clock tells its watchdogs that they were not looked after. Main thread. -errno.
  */
 int machine_pause(struct machine *m);
 void machine_resume(struct machine *m);
-typedef void machine_paused_fn(void *arg);
-/* Before the first machine_pause(), by one owner at a time; NULL gives it back. */
-void machine_set_paused_hook(struct machine *m, machine_paused_fn *fn, void *arg);
 /* Are all vCPUs out because of a machine_pause()? */
 bool machine_paused(const struct machine *m);
 
@@ -118,7 +118,7 @@ bool machine_paused(const struct machine *m);
 int machine_run(struct machine *m, struct err *e);
 
 /*
- * After machine_run(), with all devices reset: memory zeroed, interrupt controllers and vCPUs as they
+ * The machine's part of a reset (lifecycle_reset()), which comes last: memory zeroed, interrupt controllers and vCPUs as they
  * were created, ready for another boot and machine_run(). Umbra's slots stay as they are, and a pause.
  * The process stays, rather than a new one for each start as crosvm has it: sockets, terminals, taps
  * and who is connected to them outlive a reboot as cables outlive one; and it is confined, so the VM

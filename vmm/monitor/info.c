@@ -89,7 +89,7 @@ static json_t *nets_part(void *arg)
 	return list;
 }
 
-static json_t *console_part(void *arg)
+static json_t *console_info(void *arg)
 {
 	struct monitor *mon = arg;
 	json_t *list = mon->console ? json_array() : NULL;
@@ -135,7 +135,7 @@ int monitor_add_own_parts(struct monitor *mon)
 		monitor_info_fn *fn;
 	} parts[] = {
 		{ "guest", guest_part }, { "exits", exits_part },     { "disks", disks_part },
-		{ "nets", nets_part },	 { "console", console_part },
+		{ "nets", nets_part },	 { "console", console_info },
 	};
 	int ret = control_add(mon->control, commands, mon);
 

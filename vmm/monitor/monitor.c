@@ -101,8 +101,6 @@ int monitor_create(struct monitor **out, struct machine *m, const struct guest_s
 		monitor_destroy(mon);
 		return ret;
 	}
-	machine_set_paused_hook(m, monitor_on_paused, mon);
-	mon->has_hook = true;
 	*out = mon;
 	return 0;
 }
@@ -111,8 +109,6 @@ void monitor_destroy(struct monitor *mon)
 {
 	if (!mon)
 		return;
-	if (mon->has_hook)
-		machine_set_paused_hook(mon->m, NULL, NULL);
 	/* Nobody who waits for a pause gets an answer that is true any more. */
 	for (size_t i = 0; i < mon->n_stops; i++)
 		control_fail(mon->stops[i], "the guest has ended");

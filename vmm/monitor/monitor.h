@@ -15,6 +15,7 @@
 #include <jansson.h>
 
 #include "base/err.h"
+#include "vmm/machine/lifecycle.h"
 #include "vmm/machine/machine.h"
 #include "vmm/spec/spec.h"
 
@@ -29,8 +30,10 @@ struct platform;
  */
 int monitor_create(struct monitor **out, struct machine *m, const struct guest_spec *o,
 		   struct err *warning, struct err *e);
-/* After the machine's end, before machine_destroy(). NULL allowed. */
+/* For who has no life cycle of a guest; else its part ends it. NULL allowed. */
 void monitor_destroy(struct monitor *mon);
+/* At a start after a reset it tells the clients RESET; when all is quiet, STOP. */
+extern const struct lifecycle_ops monitor_part;
 
 /* NULL: there is no socket; control_add() takes that. */
 struct control *monitor_control(const struct monitor *mon);
@@ -41,8 +44,6 @@ const char *monitor_socket(const struct monitor *mon);
 
 /* What commands about devices are about; NULL, NULL before the devices go. */
 void monitor_set_devices(struct monitor *mon, struct platform *p, struct console *c);
-/* The machine was reset and is about to start anew: RESET, for the clients. */
-void monitor_reset(struct monitor *mon);
 /*
  * The guest has ended with exit code @code (base/exit_code.h): tells the clients, as SHUTDOWN and, of a
  * panic, GUEST_PANICKED. Before the sessions and devices go.

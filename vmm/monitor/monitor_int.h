@@ -36,7 +36,6 @@ struct monitor {
 	int code;	/* MONITOR_ENDED: why, see exit.h */
 	bool by_client; /* "quit" was what ended it */
 	bool resets;	/* "system_reset" was */
-	bool has_hook;	/* the machine's paused hook is ours */
 	bool pausing;	/* running, but asked to pause */
 	struct control_request **stops;
 	size_t n_stops; /* who waits for the pause */
@@ -46,8 +45,6 @@ extern const struct control_command monitor_run_commands[];
 extern const struct control_command monitor_query_commands[];
 extern const struct control_command monitor_block_commands[];
 
-/* The machine's paused hook. */
-void monitor_on_paused(void *arg);
 /* As query-status names it: "running", "paused", ... */
 const char *monitor_state_name(const struct monitor *mon);
 /* Add the parts that every guest has. */

@@ -60,9 +60,9 @@ static void settle(struct monitor *mon)
 	mon->n_stops = 0;
 }
 
-void monitor_on_paused(void *arg)
+static void on_quiet(void *part)
 {
-	struct monitor *mon = arg;
+	struct monitor *mon = part;
 
 	if (mon->pausing)
 		settle(mon);
@@ -144,11 +144,17 @@ static const char *reset_cause(const struct monitor *mon)
 	return mon->resets ? "host-qmp-system-reset" : "guest-reset";
 }
 
-void monitor_reset(struct monitor *mon)
+static int on_start(void *part, bool again, struct err *e)
 {
+	struct monitor *mon = part;
+
+	(void)e;
+	if (!again)
+		return 0;
 	control_event(mon->control, "RESET",
 		      json_pack("{s:b, s:s}", "guest", !mon->resets, "reason", reset_cause(mon)));
 	mon->resets = false;
+	return 0;
 }
 
 static void quit(void *arg, struct control_request *r, const json_t *args)
@@ -227,6 +233,20 @@ static void attach(void *arg, struct control_request *r, const json_t *args)
 	}
 	control_reply(r, NULL);
 }
+
+static int end_part(void *part, struct err *e)
+{
+	(void)e;
+	monitor_destroy(part);
+	return 0;
+}
+
+const struct lifecycle_ops monitor_part = {
+	.name = "monitor",
+	.start = on_start,
+	.quiesce = on_quiet,
+	.end = end_part,
+};
 
 const struct control_command monitor_run_commands[] = {
 	{ "query-status", query_status },

@@ -422,7 +422,7 @@ static void test_reset(void **state)
 		assert_int_equal(scratch[1], 0); /* nothing of the last turn */
 		assert_int_equal(scratch[2], 0);
 		assert_int_equal(read_msr(machine_vcpu(t.m, 0), 0xc0000102), 0x55);
-		platform_reset(p);
+		assert_int_equal(platform_part.reset(p, &e), 0);
 		if (machine_reset(t.m, &e))
 			fail_msg("%s", e.text);
 		assert_false(machine_exiting(t.m));

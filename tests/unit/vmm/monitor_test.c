@@ -78,8 +78,11 @@ static void start(struct fixture *f, bool paused)
 	    monitor_create(&f->mon, f->m, &f->o, &warning, &e))
 		fail_msg("%s", e.text);
 	monitor_set_devices(f->mon, f->platform, NULL);
+	lifecycle_add(machine_lifecycle(f->m), &monitor_part, f->mon);
+	lifecycle_add(machine_lifecycle(f->m), &platform_part, f->platform);
 	if (paused)
 		assert_int_equal(machine_pause(f->m), 0);
+	assert_int_equal(lifecycle_start(machine_lifecycle(f->m), &e), 0);
 	assert_int_equal(pthread_create(&f->thread, NULL, run, f), 0);
 	if (client_open(&f->c, f->name, 5000, &e))
 		fail_msg("%s", e.text);
@@ -90,8 +93,7 @@ static void end(struct fixture *f)
 	machine_exit(f->m, VMM_EXIT_POWEROFF, NULL);
 	pthread_join(f->thread, NULL);
 	client_close(f->c);
-	platform_destroy(f->platform);
-	monitor_destroy(f->mon);
+	assert_int_equal(lifecycle_end(machine_lifecycle(f->m), NULL), 0);
 	machine_destroy(f->m);
 	json_decref(f->shapes);
 	unlink(f->disk);

@@ -1,0 +1,417 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* A guest is assembled from its spec, in the order in which its parts stand on each other, and run. */
+#include "vmm/guest/guest.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "base/descriptors.h"
+#include "base/exit_code.h"
+#include "base/loop.h"
+#include "vmm/backend/console.h"
+#include "vmm/backend/platform.h"
+#include "vmm/boot/firmware.h"
+#include "vmm/boot/panic_watch.h"
+#include "vmm/boot/symbolize.h"
+#include "vmm/confine/confine.h"
+#include "vmm/guest/guest_boot.h"
+#include "vmm/guest/guest_int.h"
+#include "vmm/machine/layout.h"
+#include "vmm/machine/lifecycle.h"
+#include "vmm/machine/machine.h"
+#include "vmm/machine/machine_int.h"
+#include "vmm/machine/threads.h"
+#include "vmm/monitor/block_resize.h"
+#include "vmm/monitor/monitor.h"
+#include "vmm/session/sessions.h"
+
+_Static_assert(SPEC_MAX_CPUS == LAYOUT_MAX_CPUS, "a spec may ask for what a machine has");
+_Static_assert(SPEC_MIN_MEMORY == LAYOUT_MEM_MIN, "a spec may ask for what a machine has");
+
+/* Not at once: the vCPUs' threads have some calls to make before they enter the guest. */
+#define STARTED_NS 10000000
+
+struct guest {
+	const struct guest_spec *spec;
+	struct guest_config c;
+	struct machine *m;
+	struct monitor *monitor;
+	struct sessions *sessions; /* or NULL */
+	struct panic_watch *panic;
+	struct platform *platform;
+	struct guest_boot *boot;   /* or NULL: ... */
+	struct firmware *firmware; /* ... a firmware starts the guest */
+	struct console *console;
+	int signals; /* signalfd, or -1 */
+	int started_timer;
+	bool ended;
+};
+
+void front_note(const struct guest_front *front, const char *fmt, ...)
+{
+	struct err line;
+	va_list ap;
+
+	if (!front->note)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(line.text, sizeof(line.text), fmt, ap);
+	va_end(ap);
+	front->note(front->arg, line.text);
+}
+
+/* --- signals ------------------------------------------------------------------------------- */
+
+static void on_signal(void *arg, u32 events)
+{
+	struct guest *g = arg;
+	struct signalfd_siginfo info;
+
+	(void)events;
+	if (read(g->signals, &info, sizeof(info)) == sizeof(info))
+		machine_exit(g->m, VMM_EXIT_SIGNAL + (int)info.ssi_signo, "ended by signal %u (%s)",
+			     info.ssi_signo, strsignal((int)info.ssi_signo));
+}
+
+/*
+ * Before any thread exists: all of them inherit the mask, and only the signalfd sees the signals. A
+ * pipe that is closed, and a limit on the size of files, are errors of the call and no signals.
+ */
+static int block_signals(struct guest *g, struct err *e)
+{
+	sigset_t set, errors;
+
+	sigemptyset(&set);
+	for (size_t i = 0; g->c.end_signals[i] >= 0; i++)
+		sigaddset(&set, g->c.end_signals[i]);
+	errors = set;
+	sigaddset(&errors, SIGPIPE);
+	sigaddset(&errors, SIGXFSZ);
+	/* confine_fork() has done so. */
+	if (!g->c.confine)
+		sigprocmask(SIG_BLOCK, &errors, NULL);
+	g->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (g->signals < 0)
+		return err_set(e, -errno, "cannot receive signals: %s", strerror(errno));
+	return 0;
+}
+
+static int watch_signals(struct guest *g, struct err *e)
+{
+	int ret = loop_add(machine_loop(g->m), g->signals, EPOLLIN, on_signal, g);
+
+	return ret ? err_set(e, ret, "cannot receive signals: %s", strerror(-ret)) : 0;
+}
+
+/* --- assembly ------------------------------------------------------------------------------ */
+
+static int create_machine(struct guest *g, struct err *e)
+{
+	struct machine_config c = {
+		.memory = g->spec->memory,
+		.shared = guest_spec_shares_memory(g->spec),
+		.huge_page = g->spec->huge_page,
+		.cpus = g->spec->cpus,
+		.start_ns = g->c.exec_ns,
+		.pc = g->spec->firmware,
+	};
+
+	return machine_create(&g->m, &c, e);
+}
+
+static int create_monitor(struct guest *g, struct err *e)
+{
+	struct err warning;
+	int ret = monitor_create(&g->monitor, g->m, g->spec, &warning, e);
+
+	if (ret)
+		return ret;
+	if (*warning.text)
+		front_note(&g->c.front, "%s", warning.text);
+	lifecycle_add(machine_lifecycle(g->m), &monitor_part, g->monitor);
+	return 0;
+}
+
+/* Sessions belong to the kernel that they were made for: a guest that has them is not reset. */
+static int start_sessions(void *part, bool again, struct err *e)
+{
+	struct guest *g = part;
+
+	(void)again;
+	return sessions_start(g->sessions, machine_loop(g->m), monitor_control(g->monitor), e);
+}
+
+static int end_sessions(void *part, struct err *e)
+{
+	struct guest *g = part;
+
+	return sessions_finish(g->sessions, e);
+}
+
+static const struct lifecycle_ops sessions_part = {
+	.name = "sessions",
+	.start = start_sessions,
+	.end = end_sessions,
+};
+
+static int create_sessions(struct guest *g, struct err *e)
+{
+	int ret = sessions_prepare(&g->sessions, g->m, g->spec, guest_boot_kernel(g->boot),
+				   guest_boot_kaslr(g->boot), e);
+
+	if (!ret)
+		lifecycle_add(machine_lifecycle(g->m), &sessions_part, g);
+	return ret;
+}
+
+static int place_kernel(struct guest *g, struct err *e)
+{
+	int ret = guest_boot_place(g->boot, g->m, g->sessions, e);
+
+	if (!ret)
+		lifecycle_add(machine_lifecycle(g->m), &guest_boot_part, g->boot);
+	return ret;
+}
+
+static int create_firmware(struct guest *g, struct err *e)
+{
+	struct firmware_config c = {
+		.image = g->spec->firmware,
+		.log = g->spec->firmware_log,
+		.kernel = g->spec->kernel,
+		.initrd = g->spec->initrd,
+		.cmdline = g->spec->append,
+	};
+	int ret;
+
+	c.n_disks = platform_disk_slots(g->platform, c.disks, ARRAY_SIZE(c.disks));
+	ret = firmware_create(&g->firmware, g->m, &c, e);
+	if (!ret)
+		lifecycle_add(machine_lifecycle(g->m), &firmware_part, g->firmware);
+	return ret;
+}
+
+static int create_console(struct guest *g, struct err *e)
+{
+	struct console_config c = {
+		.bus = platform_bus(g->platform),
+		.tap = panic_watch_byte,
+		.tap_arg = g->panic,
+		.polled_input = g->spec->firmware,
+		.virtio_input = g->spec->console_given &&
+				(g->spec->firmware || cmdline_ends_on_hvc(g->spec->append)),
+	};
+	int ret = console_create(&g->console, g->m, g->spec, &c, e);
+
+	if (!ret)
+		lifecycle_add(machine_lifecycle(g->m), &console_part, g->console);
+	return ret;
+}
+
+static int create_devices(struct guest *g, struct err *e)
+{
+	struct lifecycle *l = machine_lifecycle(g->m);
+	int ret = panic_watch_create(&g->panic, g->m, guest_spec_has_sessions(g->spec));
+
+	if (ret)
+		return err_set(e, ret, "cannot watch for panics: %s", strerror(-ret));
+	lifecycle_add(l, &panic_watch_part, g->panic);
+	ret = platform_create(&g->platform, g->m, g->spec, e);
+	if (ret)
+		return ret;
+	lifecycle_add(l, &platform_part, g->platform);
+	if (g->spec->firmware)
+		ret = create_firmware(g, e);
+	/* The console last: the terminal goes raw when nothing can fail any more. */
+	return ret ? ret : create_console(g, e);
+}
+
+/* --- the start ----------------------------------------------------------------------------- */
+
+/* While the guest is starting already: give back what only placing it needed. */
+static void on_started(void *arg, u32 expiries)
+{
+	struct guest *g = arg;
+
+	(void)expiries;
+	loop_timer_del(machine_loop(g->m), g->started_timer);
+	g->started_timer = -1;
+	if (g->c.front.started)
+		g->c.front.started(g->c.front.arg, monitor_name(g->monitor));
+	if (g->boot)
+		guest_boot_trim(g->boot);
+}
+
+/* Of the first start and of each after a reset: no vCPU executes yet. */
+static int start_parts(struct guest *g, struct err *e)
+{
+	int ret = lifecycle_start(machine_lifecycle(g->m), e);
+
+	if (ret)
+		return ret;
+	g->started_timer = loop_timer(machine_loop(g->m), STARTED_NS, 0, on_started, g);
+	return g->started_timer < 0 ? err_set(e, g->started_timer, "cannot create a timer") : 0;
+}
+
+static json_t *describe_confinement(void *arg)
+{
+	return confine_info(arg);
+}
+
+/* Sockets' files that the supervisor removes at the end. */
+static size_t socket_files(const struct guest *g, const char *files[CONFINE_MAX_FILES])
+{
+	size_t n = 0;
+
+	if (monitor_socket(g->monitor))
+		files[n++] = monitor_socket(g->monitor);
+	if (g->spec->console.kind == SPEC_SOCKET)
+		files[n++] = g->spec->console.path;
+	for (size_t i = 0; i < g->spec->n_ports && n < CONFINE_MAX_FILES; i++)
+		if (g->spec->ports[i].end.kind == SPEC_SOCKET)
+			files[n++] = g->spec->ports[i].end.path;
+	return n;
+}
+
+/* The last act before the guest's first. */
+static int confine(struct guest *g, struct err *e)
+{
+	const char *files[CONFINE_MAX_FILES + 1] = { NULL };
+	int ret = monitor_add_info(g->monitor, "confinement", describe_confinement, g->c.confine);
+
+	if (ret)
+		return err_set(e, ret, "out of memory");
+	if (g->c.front.before_confinement)
+		g->c.front.before_confinement(g->c.front.arg);
+	threads_set_confine(machine_threads(g->m), g->c.confine);
+	if (!g->c.confine)
+		return 0;
+	socket_files(g, files);
+	if (g->c.inherited)
+		descriptors_close(g->c.inherited);
+	return confine_enter(g->c.confine, files, e);
+}
+
+static int assemble(struct guest *g, struct err *e)
+{
+	const struct guest_spec *s = g->spec;
+	int ret = block_signals(g, e);
+
+	if (!ret && !s->firmware)
+		ret = guest_boot_create(&g->boot, s, &g->c.front, e);
+	if (!ret)
+		ret = create_machine(g, e);
+	if (!ret)
+		ret = create_monitor(g, e);
+	if (!ret && guest_spec_has_sessions(s))
+		ret = create_sessions(g, e);
+	if (!ret && g->boot)
+		ret = place_kernel(g, e);
+	if (!ret)
+		ret = create_devices(g, e);
+	if (!ret && disks_add_commands(monitor_control(g->monitor), g->platform))
+		ret = err_set(e, -ENOMEM, "out of memory");
+	if (!ret)
+		ret = watch_signals(g, e);
+	if (ret)
+		return ret;
+	monitor_set_devices(g->monitor, g->platform, g->console);
+	if (s->paused && machine_pause(g->m))
+		return err_set(e, -EMFILE, "cannot hold the guest back (--paused)");
+	ret = start_parts(g, e);
+	return ret ? ret : confine(g, e);
+}
+
+int guest_create(struct guest **out, const struct guest_config *c, struct err *e)
+{
+	struct guest *g = calloc(1, sizeof(*g));
+	int ret;
+
+	if (!g)
+		return err_set(e, -ENOMEM, "out of memory");
+	g->c = *c;
+	g->spec = c->spec;
+	g->signals = g->started_timer = -1;
+	ret = assemble(g, e);
+	if (ret) {
+		guest_destroy(g);
+		return ret;
+	}
+	/* Of something that was tried, and that the guest does without. */
+	if (e)
+		e->text[0] = '\0';
+	*out = g;
+	return 0;
+}
+
+/* --- run and end --------------------------------------------------------------------------- */
+
+/* Does the machine start anew at a reset? Sessions belong to the kernel that they were made for. */
+static bool can_reboot(const struct guest *g)
+{
+	return !g->spec->no_reboot && !g->sessions;
+}
+
+static int reboot(struct guest *g, struct err *e)
+{
+	int ret = lifecycle_reset(machine_lifecycle(g->m), e);
+
+	return ret ? ret : start_parts(g, e);
+}
+
+int guest_run(struct guest *g, struct err *e)
+{
+	int code;
+
+	while ((code = machine_run(g->m, e)) == VMM_EXIT_REBOOT && can_reboot(g)) {
+		if (reboot(g, e)) {
+			code = VMM_EXIT_ERROR;
+			break;
+		}
+	}
+	monitor_ended(g->monitor, code);
+	if (!code && g->sessions && sessions_complete(g->sessions, e))
+		code = VMM_EXIT_ERROR;
+	return code;
+}
+
+void guest_exit_line(const struct guest *g, int code, char *buf, size_t len)
+{
+	const char *line = machine_exit_line(g->m);
+
+	if (code == VMM_EXIT_ESCAPE || code == VMM_EXIT_REBOOT)
+		snprintf(buf, len, "%s", line);
+	else
+		symbolize_line(g->m, line, buf, len);
+}
+
+int guest_end(struct guest *g, struct err *e)
+{
+	g->ended = true;
+	return lifecycle_end(machine_lifecycle(g->m), e);
+}
+
+struct machine *guest_machine(const struct guest *g)
+{
+	return g->m;
+}
+
+void guest_destroy(struct guest *g)
+{
+	if (!g)
+		return;
+	if (g->m && !g->ended)
+		guest_end(g, NULL);
+	guest_boot_destroy(g->boot);
+	machine_destroy(g->m);
+	if (g->signals >= 0)
+		close(g->signals);
+	free(g);
+}

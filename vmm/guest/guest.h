@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A guest, from a spec to its exit code. It knows no command line and prints nothing: `vmm run` is one
+ * front end of it, others are an emulator for libvirt and whoever restores a guest.
+ *
+ *	guest_create()		everything that the spec names is opened and assembled, the VMM confined
+ *	guest_run()		from the first instruction to the end of the last kernel
+ *	guest_exit_line()	why it ended, for people
+ *	guest_end()		consoles, devices, sessions and the control socket go
+ *	guest_destroy()		the rest
+ *
+ * In between the machine answers: machine_pause(), machine_resume() and machine_exit() of
+ * guest_machine(), on the main thread; VMM_EXIT_REBOOT resets the guest. Parts take part in all that by
+ * vmm/machine/lifecycle.h, in the order in which guest_create() makes them.
+ *
+ * The caller has forked already, if it wants a process outside that survives the guest (detach.h,
+ * confine_fork()): guest_create() makes threads and gives up rights.
+ */
+#ifndef UMBRA_VMM_GUEST_GUEST_H
+#define UMBRA_VMM_GUEST_GUEST_H
+
+#include "base/err.h"
+#include "vmm/spec/spec.h"
+
+struct confine;
+struct descriptors;
+struct guest;
+struct machine;
+
+/* What a front end is told, on the main thread. Any function may be NULL. */
+struct guest_front {
+	void *arg;
+	/* A line for people about something that the guest does without. */
+	void (*note)(void *arg, const char *line);
+	/* The last moment at which files can be opened. */
+	void (*before_confinement)(void *arg);
+	/* The guest executes; at each start. @name of its control socket, or NULL. */
+	void (*started)(void *arg, const char *name);
+};
+
+struct guest_config {
+	const struct guest_spec *spec; /* outlives the guest */
+	/* Of confine_fork(); the caller's. NULL: the VMM is not confined. */
+	struct confine *confine;
+	/* What the process was started with and the guest does not need, to be closed; or NULL. */
+	struct descriptors *inherited;
+	const int *end_signals; /* signals that end the guest; -1 ends the list */
+	u64 exec_ns;		/* CLOCK_MONOTONIC at exec, or 0: now */
+	struct guest_front front;
+};
+
+/* -errno with a line; nothing is left behind but what the spec says shall be kept. */
+int guest_create(struct guest **out, const struct guest_config *c, struct err *e);
+
+/*
+ * Returns an exit code (base/exit_code.h). With a line in @e the code is VMM_EXIT_ERROR. Once. The clients of
+ * the control socket have heard of the end when it returns.
+ */
+int guest_run(struct guest *g, struct err *e);
+
+/* The line of whatever ended the guest with @code, with the kernel's symbols; "" if there is none. */
+void guest_exit_line(const struct guest *g, int code, char *buf, size_t len);
+
+/* The terminal as it was, so that what is printed from here on can be read. Before guest_end(). */
+int guest_end(struct guest *g, struct err *e);
+
+/* Valid until guest_destroy(). */
+struct machine *guest_machine(const struct guest *g);
+
+/* Ends it if that was not done. NULL allowed. */
+void guest_destroy(struct guest *g);
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The part of a guest that starts its kernel directly: the kernel's file, its place in memory, the
+ * initramfs and the command line. Private to the room. A guest with a firmware has none of it.
+ */
+#ifndef UMBRA_VMM_GUEST_GUEST_BOOT_H
+#define UMBRA_VMM_GUEST_GUEST_BOOT_H
+
+#include "base/err.h"
+#include "vmm/guest/guest.h"
+#include "vmm/machine/lifecycle.h"
+
+struct guest_boot;
+struct kernel;
+struct machine;
+struct sessions;
+
+/* Open the kernel of @spec and draw its place. guest_boot_part is to be added when it was placed. */
+int guest_boot_create(struct guest_boot **out, const struct guest_spec *spec,
+		      const struct guest_front *front, struct err *e);
+/* Into the memory of @m; @s has an archive and a command line of its own, or is NULL. */
+int guest_boot_place(struct guest_boot *b, struct machine *m, struct sessions *s, struct err *e);
+struct kernel *guest_boot_kernel(const struct guest_boot *b);
+u64 guest_boot_kaslr(const struct guest_boot *b);
+/* While the guest executes already: give back what only placing the kernel needed. */
+void guest_boot_trim(struct guest_boot *b);
+/* After the machine's last report. NULL allowed. */
+void guest_boot_destroy(struct guest_boot *b);
+
+/* A reset opens the kernel anew, as its file is now; a start after it places it. */
+extern const struct lifecycle_ops guest_boot_part;
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The life of a guest, and how its parts take part in it.
+ *
+ * A part is whatever has state of a running guest: the machine itself, its monitor, the session layer,
+ * devices, the kernel or firmware that starts it, the console. Each says in one table what it does at
+ * each turn of the guest's life, and is added to the machine's list when it was created, from the ground
+ * up: the machine first, then what uses it. From that order all others follow.
+ *
+ *	             lifecycle_add()
+ *	                  ┌──┐
+ *	                  │  ▼
+ *	lifecycle_create ─► CREATED ──lifecycle_start──► STARTED ◄──────────────┐
+ *	                     │                            │   ▲                │
+ *	                     │         lifecycle_quiesce  ▼   │ _resume         │
+ *	                     │                           (quiet)           lifecycle_start
+ *	                     │                            │                     │
+ *	                     │                            └──lifecycle_reset──► RESET
+ *	                     └──────────── lifecycle_end ─────┬──────────────────┘
+ *	                                                      ▼
+ *	                                                    ENDED
+ *
+ *  (1) A part is added once, before the first start, when it is complete.
+ *  (2) start() runs upwards, in the order of addition; no vCPU executes until all parts have started.
+ *  (3) quiesce() runs downwards when all vCPUs are out because of a pause, and only then; resume() runs
+ *      upwards, before the first vCPU is let in again. A pause may outlast a reset.
+ *  (4) reset() runs downwards, while no vCPU runs: what uses memory is quiet when memory is cleared.
+ *      After it a part is as it was when it was created, and start() runs again, with @again.
+ *  (5) end() runs downwards once for each part that was added, whatever went wrong before, and frees it.
+ *      A part's end may use all that lies below it.
+ *  (6) After an error of start() or reset() only end() follows.
+ *
+ * All of it runs on the main thread. The calls that the order forbids are asserted.
+ *
+ * Why one table: reset was five functions of different shape that `vmm run` called in an order of its
+ * own, and a pause had one hook, which the last caller won silently. Propolis has one trait for all
+ * turns, which each device implements and one place calls, so that a device cannot be forgotten by one of
+ * them; OpenBSD's vmd pairs X_dump with X_restore in the same way. save() and load() will stand between
+ * quiesce() and resume(), in the same table: a part that is quiet has nothing in flight.
+ */
+#ifndef UMBRA_VMM_MACHINE_LIFECYCLE_H
+#define UMBRA_VMM_MACHINE_LIFECYCLE_H
+
+#include "base/err.h"
+#include "base/types.h"
+
+#define LIFECYCLE_MAX_PARTS 16
+
+struct lifecycle;
+
+/* Any function may be NULL: the part does nothing then. */
+struct lifecycle_ops {
+	const char *name;
+	/* @again: after a reset. -errno ends the guest. */
+	int (*start)(void *part, bool again, struct err *e);
+	void (*quiesce)(void *part);
+	void (*resume)(void *part);
+	/* -errno ends the guest. */
+	int (*reset)(void *part, struct err *e);
+	/* -errno: something of the guest could not be kept; the part is gone all the same. */
+	int (*end)(void *part, struct err *e);
+};
+
+/* -ENOMEM. */
+int lifecycle_create(struct lifecycle **out);
+/* Nothing but memory: all parts have ended. NULL allowed. */
+void lifecycle_destroy(struct lifecycle *l);
+
+/* @ops and @part live until its end. There is room for LIFECYCLE_MAX_PARTS, which is asserted. */
+void lifecycle_add(struct lifecycle *l, const struct lifecycle_ops *ops, void *part);
+/* 0 or the first -errno, with its line. */
+int lifecycle_start(struct lifecycle *l, struct err *e);
+/* Nothing if the parts are quiet already, or are not quiet, or have not started. */
+void lifecycle_quiesce(struct lifecycle *l);
+void lifecycle_resume(struct lifecycle *l);
+int lifecycle_reset(struct lifecycle *l, struct err *e);
+/* 0 or the first -errno, with its line; all parts have ended in either case. */
+int lifecycle_end(struct lifecycle *l, struct err *e);
+
+#endif
