@@ -6,6 +6,8 @@
 # make test   all of these, fuzzers 5 s each                T='*link*'  only those whose name matches
 # make soak   disks under random load whose VMM is killed, stopped and reset, for SOAK_SECONDS (3600):
 #             the device by itself, and guests in the lab
+# make lab-soak  guests in the lab that boot, are killed, reset, paused: how many hang; LAB_SOAK="plain":
+#             a variant of the lab, see tools/lab-soak --help
 
 T            ?= *
 FUZZ_SECONDS ?=
@@ -33,7 +35,7 @@ $(B)/tests/cli/%: tests/cli/%.sh $(B)/vmm
 	@mkdir -p $(@D)
 	install -m 755 $< $@
 
-.PHONY: soak unit-build unit asan asan-build lab fuzz fuzz-build images debian-disk drivers test lint
+.PHONY: soak lab-soak unit-build unit asan asan-build lab fuzz fuzz-build images debian-disk drivers test lint
 .SECONDARY:
 
 unit-build: $(UNIT)
@@ -82,6 +84,12 @@ $(B)/tests/soak/%: $(B)/obj/tests/soak/%.o $(ARCH)
 
 soak: check-tools images all drivers $(B)/tests/soak/soak_disk
 	@tests/soak/run $(SOAK_SECONDS)
+
+# Not a test: it counts, for docs/lab.md.
+LAB_SOAK ?=
+
+lab-soak: check-tools images all
+	@tools/lab-soak $(LAB_SOAK)
 
 # --- guests ----------------------------------------------------------------------------------
 images:

@@ -70,6 +70,6 @@ run_lkvm()
 	local label=$1 append=$2
 
 	shift 2
-	! command -v lkvm >/dev/null ||
-		watch "$label" lkvm run -k "$work/vmlinuz" -i "$work/io.img" -m "$ram" -c 1 -p "$append pause=0.5" "$@"
+	[ -z "${UMBRA_LKVM-}" ] ||
+		watch "$label" "$UMBRA_LKVM" run -k "$work/vmlinuz" -i "$work/io.img" -m "$ram" -c 1 -p "$append pause=0.5" "$@"
 }
