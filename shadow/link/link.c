@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "shadow/kernel/kernel_int.h"
+#include "shadow/link/patch_tables.h"
 #include "shadow/link/plan_int.h"
 
 struct resolver {
@@ -356,6 +357,8 @@ int link_plan_create(struct link_plan **out, const struct kernel *k, const struc
 		ret = resolve_all(&v);
 	if (!ret)
 		ret = plan_references(p, e);
+	if (!ret)
+		ret = patch_tables_walk(k, m, NULL, NULL, e);
 	if (ret) {
 		link_plan_free(p);
 		return ret;

@@ -224,6 +224,10 @@ static int check_symbols(struct module *m, struct err *e)
 		if (s.st_name >= str->h.sh_size ||
 		    (s.st_shndx >= m->n_sections && s.st_shndx != SHN_ABS))
 			return file_damaged(m, e, "a symbol lies in no section of it");
+		/* The loader adds the section's address to the value, whatever that is. */
+		if (s.st_shndx != SHN_UNDEF && s.st_shndx < m->n_sections &&
+		    s.st_value > m->sections[s.st_shndx].h.sh_size)
+			return file_damaged(m, e, "a symbol lies outside of its section");
 	}
 	return 0;
 }

@@ -29,6 +29,19 @@ static enum symbol_class class_of(const struct module *m, const Elf64_Sym *sym)
 	return strcmp(s->name, ".data..percpu") != 0 ? SYMBOL_DATA : SYMBOL_PERCPU;
 }
 
+/* An export of something else would be a way to it under the driver's own name. */
+static bool leads_to_own(const struct module *m, const Elf64_Sym *sym, const Elf64_Rela *r)
+{
+	const Elf64_Shdr *h;
+	u64 at;
+
+	if (sym->st_shndx == SHN_UNDEF || sym->st_shndx >= m->n_sections)
+		return false;
+	h = &m->sections[sym->st_shndx].h;
+	return (h->sh_flags & SHF_ALLOC) &&
+	       !__builtin_add_overflow(sym->st_value, (u64)r->r_addend, &at) && at <= h->sh_size;
+}
+
 static int read_name(struct module *m, struct module_export *x, const Elf64_Sym *sym,
 		     const Elf64_Rela *r)
 {
@@ -60,8 +73,12 @@ static int read_table(struct module *m, unsigned table, struct module_export *li
 			return odd_table(m, table, e);
 		x = &list[r.r_offset / KSYM_ENTRY];
 		module_symbol(m, (u32)ELF64_R_SYM(r.r_info), &sym);
-		if (r.r_offset % KSYM_ENTRY == 0)
+		if (r.r_offset % KSYM_ENTRY == 0) {
+			if (x->placed || !leads_to_own(m, &sym, &r))
+				return odd_table(m, table, e);
+			x->placed = true;
 			x->class = class_of(m, &sym);
+		}
 		if (r.r_offset % KSYM_ENTRY == 4) {
 			if (read_name(m, x, &sym, &r))
 				return odd_table(m, table, e);
@@ -71,7 +88,7 @@ static int read_table(struct module *m, unsigned table, struct module_export *li
 	for (u64 i = 0; i < n; i++) {
 		list[i].entry = (u32)i;
 		list[i].table = (u8)table;
-		if (!list[i].name)
+		if (!list[i].name || !list[i].placed)
 			return odd_table(m, table, e);
 	}
 	return 0;

@@ -39,6 +39,7 @@ struct module_export {
 	u32 entry;     /* index in its table */
 	u8 table;      /* 0: __ksymtab, 1: _gpl */
 	enum symbol_class class;
+	bool placed; /* its address was seen */
 };
 
 struct module {

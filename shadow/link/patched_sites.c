@@ -1,28 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Reads the tables of sites that the kernel patches from a driver's relocations. */
+/* Lists the sites of a driver that the kernel patches, for a check of the loaded driver. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "shadow/link/module_int.h"
+#include "shadow/link/patch_tables.h"
 #include "shadow/link/patched_sites.h"
 
-/* Tables whose relocations name the sites. The first relocation of an entry is the site. */
-static const char *const tables[] = {
-	".rela.return_sites",	   ".rela.retpoline_sites",  ".rela.call_sites",
-	".rela.static_call_sites", ".rela.parainstructions", ".rela.altinstructions",
-	".rela__mcount_loc",	   ".rela__jump_table",
+struct site_list {
+	struct module_site *sites;
+	size_t n, max;
 };
-
-static bool is_table(const char *name)
-{
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(tables); i++)
-		if (!strcmp(name, tables[i]))
-			return true;
-	return false;
-}
 
 static int by_section_and_offset(const void *a, const void *b)
 {
@@ -32,45 +20,37 @@ static int by_section_and_offset(const void *a, const void *b)
 	return c ? c : (x->offset > y->offset) - (x->offset < y->offset);
 }
 
-int module_patched_sites(const struct module *m, struct module_site **out, size_t *n)
+static int site_append(void *arg, const struct module_section *section, u64 offset)
 {
-	struct module_site *sites;
-	size_t max = 0, used = 0;
-	u64 r, count;
-	u32 i;
+	struct site_list *l = arg;
 
-	for (i = 0; i < m->n_sections; i++)
-		if (m->sections[i].h.sh_type == SHT_RELA && is_table(m->sections[i].name))
-			max += module_rela_count(&m->sections[i]);
-	sites = calloc(max + 1, sizeof(*sites));
-	if (!sites)
-		return -ENOMEM;
-	for (i = 0; i < m->n_sections; i++) {
-		const struct module_section *s = &m->sections[i];
+	if (l->n == l->max) {
+		size_t max = l->max ? l->max * 2 : 256;
+		struct module_site *sites = realloc(l->sites, max * sizeof(*sites));
 
-		if (s->h.sh_type != SHT_RELA || !is_table(s->name))
-			continue;
-		count = module_rela_count(s);
-		for (r = 0; r < count && used < max; r++) {
-			Elf64_Rela rela;
-			Elf64_Sym sym;
-
-			module_rela(m, s, r, &rela);
-			if (ELF64_R_SYM(rela.r_info) >= m->n_symbols)
-				continue;
-			module_symbol(m, (u32)ELF64_R_SYM(rela.r_info), &sym);
-			if (!sym.st_shndx || sym.st_shndx >= m->n_sections ||
-			    !(m->sections[sym.st_shndx].h.sh_flags & SHF_EXECINSTR))
-				continue;
-			sites[used++] = (struct module_site){
-				m->sections[sym.st_shndx].name,
-				sym.st_value + (u64)rela.r_addend,
-			};
-		}
+		if (!sites)
+			return -ENOMEM;
+		l->sites = sites;
+		l->max = max;
 	}
-	qsort(sites, used, sizeof(*sites), by_section_and_offset);
-	*out = sites;
-	*n = used;
+	l->sites[l->n++] = (struct module_site){ section->name, offset };
+	return 0;
+}
+
+int module_patched_sites(const struct kernel *k, const struct module *m, struct module_site **out,
+			 size_t *n)
+{
+	struct site_list l = { NULL, 0, 0 };
+	int ret = patch_tables_walk(k, m, site_append, &l, NULL);
+
+	if (ret) {
+		free(l.sites);
+		return ret;
+	}
+	if (l.n)
+		qsort(l.sites, l.n, sizeof(*l.sites), by_section_and_offset);
+	*out = l.sites;
+	*n = l.n;
 	return 0;
 }
 
@@ -78,5 +58,5 @@ bool module_site_find(const struct module_site *sites, size_t n, const char *sec
 {
 	struct module_site key = { section, offset };
 
-	return bsearch(&key, sites, n, sizeof(*sites), by_section_and_offset);
+	return n && bsearch(&key, sites, n, sizeof(*sites), by_section_and_offset);
 }

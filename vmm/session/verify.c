@@ -375,7 +375,7 @@ int verify_driver(struct sessions *s, const struct driver *d, json_t **report, s
 		ret = read_layout(s, module, &c->mod, e);
 	if (!ret)
 		ret = read_sections(c, module, e);
-	if (!ret && module_patched_sites(d->module, &c->sites, &c->n_sites))
+	if (!ret && module_patched_sites(s->k, d->module, &c->sites, &c->n_sites))
 		ret = err_set(e, -ENOMEM, "out of memory");
 	if (!ret)
 		ret = find_others(c, e);

@@ -125,7 +125,7 @@ static void test_unknown_forms(void **state)
 	*r = old;
 	/* the last byte of a section is no place for four */
 	r->r_offset = ko_header(k, ko_section(k, ".init.text"))->sh_size - 1;
-	expect_error(k, "register_netdevice", "neither");
+	expect_error(k, "register_netdevice", "beyond the end of its section");
 	r->r_offset = ~0ull;
 	expect_error(k, "outside", ".init.text");
 	*r = old;
