@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +21,7 @@
 #include "vmm/boot/symbolize.h"
 #include "vmm/confine/confine.h"
 #include "vmm/guest/guest_boot.h"
-#include "vmm/guest/guest_int.h"
+#include "vmm/guest/guest_cmdline.h"
 #include "vmm/machine/layout.h"
 #include "vmm/machine/lifecycle.h"
 #include "vmm/machine/machine.h"
@@ -53,19 +52,6 @@ struct guest {
 	int started_timer;
 	bool ended;
 };
-
-void front_note(const struct guest_front *front, const char *fmt, ...)
-{
-	struct err line;
-	va_list ap;
-
-	if (!front->note)
-		return;
-	va_start(ap, fmt);
-	vsnprintf(line.text, sizeof(line.text), fmt, ap);
-	va_end(ap);
-	front->note(front->arg, line.text);
-}
 
 /* --- signals ------------------------------------------------------------------------------- */
 
@@ -134,7 +120,7 @@ static int create_monitor(struct guest *g, struct err *e)
 	if (ret)
 		return ret;
 	if (*warning.text)
-		front_note(&g->c.front, "%s", warning.text);
+		guest_front_note(&g->c.front, "%s", warning.text);
 	lifecycle_add(machine_lifecycle(g->m), &monitor_part, g->monitor);
 	return 0;
 }

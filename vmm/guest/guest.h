@@ -20,23 +20,13 @@
 #define UMBRA_VMM_GUEST_GUEST_H
 
 #include "base/err.h"
+#include "vmm/guest/guest_front.h"
 #include "vmm/spec/spec.h"
 
 struct confine;
 struct descriptors;
 struct guest;
 struct machine;
-
-/* What a front end is told, on the main thread. Any function may be NULL. */
-struct guest_front {
-	void *arg;
-	/* A line for people about something that the guest does without. */
-	void (*note)(void *arg, const char *line);
-	/* The last moment at which files can be opened. */
-	void (*before_confinement)(void *arg);
-	/* The guest executes; at each start. @name of its control socket, or NULL. */
-	void (*started)(void *arg, const char *name);
-};
 
 struct guest_config {
 	const struct guest_spec *spec; /* outlives the guest */

@@ -12,7 +12,7 @@
 #include "vmm/boot/boot.h"
 #include "vmm/boot/kernel_cache.h"
 #include "vmm/boot/symbolize.h"
-#include "vmm/guest/guest_int.h"
+#include "vmm/guest/guest_cmdline.h"
 #include "vmm/machine/machine.h"
 #include "vmm/machine/machine_int.h"
 #include "vmm/session/sessions.h"
@@ -45,18 +45,19 @@ static int choose_kaslr(struct guest_boot *b, struct err *e)
 				"%s: cannot be decompressed here, so its addresses are unknown; "
 				"sessions need them",
 				file);
-		front_note(b->front,
-			   "%s: the payload's format is not known here; the kernel decompresses "
-			   "itself",
-			   file);
+		guest_front_note(
+			b->front,
+			"%s: the payload's format is not known here; the kernel decompresses "
+			"itself",
+			file);
 		return 0;
 	}
 	b->kaslr = 0;
 	if (b->spec->no_kaslr)
 		return 0;
 	if (!l->relocatable) {
-		front_note(b->front, "%s: runs without KASLR: %s", file,
-			   l->no_reloc_reason ? l->no_reloc_reason : "it has no relocations");
+		guest_front_note(b->front, "%s: runs without KASLR: %s", file,
+				 l->no_reloc_reason ? l->no_reloc_reason : "it has no relocations");
 		return 0;
 	}
 	b->kaslr = boot_choose_kaslr(b->kernel, &b->random);

@@ -7,8 +7,9 @@
 #define UMBRA_VMM_GUEST_GUEST_BOOT_H
 
 #include "base/err.h"
-#include "vmm/guest/guest.h"
+#include "vmm/guest/guest_front.h"
 #include "vmm/machine/lifecycle.h"
+#include "vmm/spec/spec.h"
 
 struct guest_boot;
 struct kernel;

@@ -145,3 +145,17 @@ void monitor_set_devices(struct monitor *mon, struct platform *p, struct console
 	mon->platform = p;
 	mon->console = c;
 }
+
+static int end_monitor(void *part, struct err *e)
+{
+	(void)e;
+	monitor_destroy(part);
+	return 0;
+}
+
+const struct lifecycle_ops monitor_part = {
+	.name = "monitor",
+	.start = monitor_on_start,
+	.quiesce = monitor_on_quiet,
+	.end = end_monitor,
+};

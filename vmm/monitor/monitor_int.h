@@ -45,6 +45,9 @@ extern const struct control_command monitor_run_commands[];
 extern const struct control_command monitor_query_commands[];
 extern const struct control_command monitor_block_commands[];
 
+/* Turns of the guest's life: a start after a reset is a RESET for the clients; all is quiet, STOP. */
+int monitor_on_start(void *part, bool again, struct err *e);
+void monitor_on_quiet(void *part);
 /* As query-status names it: "running", "paused", ... */
 const char *monitor_state_name(const struct monitor *mon);
 /* Add the parts that every guest has. */

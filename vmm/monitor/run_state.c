@@ -60,7 +60,7 @@ static void settle(struct monitor *mon)
 	mon->n_stops = 0;
 }
 
-static void on_quiet(void *part)
+void monitor_on_quiet(void *part)
 {
 	struct monitor *mon = part;
 
@@ -144,7 +144,7 @@ static const char *reset_cause(const struct monitor *mon)
 	return mon->resets ? "host-qmp-system-reset" : "guest-reset";
 }
 
-static int on_start(void *part, bool again, struct err *e)
+int monitor_on_start(void *part, bool again, struct err *e)
 {
 	struct monitor *mon = part;
 
@@ -233,20 +233,6 @@ static void attach(void *arg, struct control_request *r, const json_t *args)
 	}
 	control_reply(r, NULL);
 }
-
-static int end_part(void *part, struct err *e)
-{
-	(void)e;
-	monitor_destroy(part);
-	return 0;
-}
-
-const struct lifecycle_ops monitor_part = {
-	.name = "monitor",
-	.start = on_start,
-	.quiesce = on_quiet,
-	.end = end_part,
-};
 
 const struct control_command monitor_run_commands[] = {
 	{ "query-status", query_status },

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Words of a guest's kernel command line that decide how the guest is assembled. */
-#include <string.h>
+#include "vmm/guest/guest_cmdline.h"
 
-#include "vmm/guest/guest_int.h"
+#include <string.h>
 
 bool cmdline_has(const char *line, const char *word, bool prefix)
 {
