@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Connects serial port and virtio console with their endpoints and with the viewers. */
 #include "vmm/backend/console.h"
 
 #include <errno.h>
@@ -7,12 +8,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "devices/serial.h"
 #include "devices/virtio_console.h"
 #include "devices/virtio_pci.h"
 #include "vmm/backend/endpoint.h"
 #include "vmm/backend/viewers.h"
 #include "vmm/machine/layout.h"
+
+#define LINGER_MS 700 /* at the end, for readers of all ports to take what is left */
 
 struct port {
 	struct console *c;
@@ -108,6 +112,7 @@ static int open_port(struct console *c, struct machine *m, unsigned index,
 		.m = m,
 		.what = what,
 		.name = p->name,
+		.text = !index,
 		.input = on_input,
 		.room = on_endpoint_room,
 		.arg = p,
@@ -194,13 +199,15 @@ int console_create(struct console **out, struct machine *m, const struct guest_s
 
 void console_destroy(struct console *c)
 {
+	s64 until = now_ms() + LINGER_MS;
+
 	if (!c)
 		return;
 	/* Nothing writes or asks for input any more from here on. */
 	virtio_pci_destroy(c->pci);
 	for (size_t i = 0; i < ARRAY_SIZE(c->ports); i++)
-		endpoint_destroy(c->ports[i].end);
-	viewers_destroy(c->viewers);
+		endpoint_destroy(c->ports[i].end, until);
+	viewers_destroy(c->viewers, until);
 	virtio_console_destroy(c->device);
 	serial_destroy(c->serial);
 	pthread_mutex_destroy(&c->tap_lock);

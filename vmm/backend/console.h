@@ -12,10 +12,10 @@
  * Ctrl-a sends one. From a pipe or a file every byte goes to the guest as it is, no faster than the
  * guest takes it; the end of the input is of no consequence.
  *
- * Beside that others may look at the console and type (viewers.h).
+ * Viewers may look at the console and type beside that (viewers.h).
  *
- * Output to stdout is written by lines, or after 10 ms; a reader that is slow slows the guest, and
- * one that is gone is ignored.
+ * Output to stdout is written by lines, or after 10 ms; a reader that is slow slows the guest, one that
+ * takes nothing any more costs it the oldest bytes, and one that is gone is ignored (outlet.h).
  */
 #ifndef UMBRA_VMM_BACKEND_CONSOLE_H
 #define UMBRA_VMM_BACKEND_CONSOLE_H

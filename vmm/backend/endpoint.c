@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Creates the endpoint of the kind that was asked for, and forwards to it. */
 #include <stdio.h>
 
 #include "vmm/backend/endpoint_int.h"
@@ -19,10 +20,10 @@ int endpoint_create(struct endpoint **out, const struct endpoint_config *c, stru
 	}
 }
 
-void endpoint_destroy(struct endpoint *ep)
+void endpoint_destroy(struct endpoint *ep, s64 until_ms)
 {
 	if (ep)
-		ep->ops->destroy(ep);
+		ep->ops->destroy(ep, until_ms);
 }
 
 size_t endpoint_write(struct endpoint *ep, const u8 *buf, size_t len, bool may_refuse)

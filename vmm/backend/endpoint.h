@@ -3,11 +3,13 @@
  * The outer end of a guest's byte stream: this process's terminal or pipes, a new pseudo-terminal,
  * a UNIX socket, or a file.
  *
- * Where nobody reads at the moment (a socket without a client, a pseudo-terminal), the last
- * ENDPOINT_RING bytes are kept for who comes; older ones go first, because a guest must not stop
- * for want of a reader. A client that is there but slow holds up the stream if its source can
- * wait, and loses the oldest bytes if it cannot (a serial port). The newest client of a socket takes the
- * place of the one before: a client that is stuck locks nobody out.
+ * No peer stops the guest or the event loop for long. Where nobody reads at the moment (a socket
+ * without a client, a pseudo-terminal), the last ENDPOINT_RING bytes are kept for the next reader;
+ * older ones are lost. A client of a socket that is there but slow holds up a source that can wait,
+ * and costs one that cannot (a serial port) the oldest bytes. stdout and files: outlet.h. The newest
+ * client of a socket takes the place of the one before, so that a client that is stuck locks nobody
+ * out. A file is appended to, never replaced or truncated; a socket's path that is another file is
+ * refused, and at the end only the socket that was made is removed.
  */
 #ifndef UMBRA_VMM_BACKEND_ENDPOINT_H
 #define UMBRA_VMM_BACKEND_ENDPOINT_H
@@ -24,6 +26,7 @@ struct endpoint_config {
 	struct machine *m;
 	const struct spec_endpoint *what;
 	const char *name; /* for messages to the user, e.g. "console" */
+	bool text;	  /* read by people: a line in it may say that something was lost */
 	/* Bytes for the guest; returns how many it took. Main thread. */
 	size_t (*input)(void *arg, const u8 *buf, size_t len);
 	/* endpoint_write() had refused bytes and would take some now. Main thread. May be NULL. */
@@ -37,8 +40,11 @@ struct endpoint_config {
  * below take; it swallows what is written.
  */
 int endpoint_create(struct endpoint **out, const struct endpoint_config *c, struct err *e);
-/* Writes what is left, as far as somebody reads. Main thread. NULL allowed. */
-void endpoint_destroy(struct endpoint *ep);
+/*
+ * Writes what is left, as far as somebody reads, until now_ms() is @until_ms at the latest. Main
+ * thread. NULL allowed.
+ */
+void endpoint_destroy(struct endpoint *ep, s64 until_ms);
 
 /*
  * Bytes from the guest; any thread. Returns how many were taken: all of them, or fewer if

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The two kinds of endpoint, for endpoint.c. */
+/* What the two kinds of endpoint provide for endpoint.c. */
 #ifndef UMBRA_VMM_BACKEND_ENDPOINT_INT_H
 #define UMBRA_VMM_BACKEND_ENDPOINT_INT_H
 
 #include "vmm/backend/endpoint.h"
 
 struct endpoint_ops {
-	void (*destroy)(struct endpoint *ep);
+	void (*destroy)(struct endpoint *ep, s64 until_ms);
 	size_t (*write)(struct endpoint *ep, const u8 *buf, size_t len, bool may_refuse);
 	void (*room)(struct endpoint *ep);
 	void (*describe)(const struct endpoint *ep, char *buf, size_t len);

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* stdin and stdout; and, as the same without input, a file. */
+/* The endpoint on stdin and stdout; and, as the same without input, on a file. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/exit_code.h"
 #include "base/terminal.h"
 #include "vmm/backend/endpoint_int.h"
+#include "vmm/backend/outlet.h"
 
-#define ESCAPE	 1 /* Ctrl-a */
-#define FLUSH_NS 10000000ULL
+#define ESCAPE 1 /* Ctrl-a */
 
 static const char help[] = "\r\n[vmm] Ctrl-a x: end the guest   Ctrl-a Ctrl-a: send Ctrl-a   "
 			   "Ctrl-a h: this help\r\n";
@@ -32,13 +32,8 @@ struct stdio {
 	u8 in[512];
 	size_t in_at, in_len;
 
-	/* Output: any thread. */
-	pthread_mutex_t lock;
-	int out_fd;
-	int flush_timer;
-	bool flush_armed, gone;
-	u8 out[1024];
-	size_t out_len;
+	struct outlet *out; /* any thread */
+	int file;	    /* what @out writes to until it owns it, or -1 */
 };
 
 static struct stdio *stdio_of(struct endpoint *ep)
@@ -46,59 +41,17 @@ static struct stdio *stdio_of(struct endpoint *ep)
 	return (struct stdio *)(void *)ep;
 }
 
-/* With the lock. Blocks while the reader is slow. */
-static void flush_output(struct stdio *c)
-{
-	struct pollfd p = { .fd = c->out_fd, .events = POLLOUT };
-	size_t at = 0;
-
-	while (at < c->out_len && !c->gone) {
-		ssize_t n = write(c->out_fd, c->out + at, c->out_len - at);
-
-		if (n > 0)
-			at += (size_t)n;
-		else if (n < 0 && errno == EAGAIN)
-			poll(&p, 1, 1000); /* bounded: the end of the machine must get through */
-		else if (n < 0 && errno != EINTR)
-			c->gone = true;
-		if (n < 0 && machine_exiting(c->ep.c.m) && errno == EAGAIN)
-			break;
-	}
-	c->out_len = 0;
-}
-
 static size_t stdio_write(struct endpoint *ep, const u8 *buf, size_t len, bool may_refuse)
 {
-	struct stdio *c = stdio_of(ep);
-	bool line = false;
-
-	(void)may_refuse;
-	pthread_mutex_lock(&c->lock);
-	for (size_t i = 0; i < len; i++) {
-		c->out[c->out_len++] = buf[i];
-		line |= buf[i] == '\n';
-		if (c->out_len == sizeof(c->out))
-			flush_output(c);
-	}
-	if (line) {
-		flush_output(c);
-	} else if (c->out_len && !c->flush_armed) {
-		c->flush_armed = true;
-		loop_timer_set(c->loop, c->flush_timer, FLUSH_NS, 0);
-	}
-	pthread_mutex_unlock(&c->lock);
-	return len;
+	return outlet_write(stdio_of(ep)->out, buf, len, may_refuse);
 }
 
-static void on_flush(void *arg, u32 expiries)
+static void on_output_room(void *arg)
 {
 	struct stdio *c = arg;
 
-	(void)expiries;
-	pthread_mutex_lock(&c->lock);
-	c->flush_armed = false;
-	flush_output(c);
-	pthread_mutex_unlock(&c->lock);
+	if (c->ep.c.room)
+		c->ep.c.room(c->ep.c.arg);
 }
 
 static void stdio_room(struct endpoint *ep)
@@ -108,8 +61,17 @@ static void stdio_room(struct endpoint *ep)
 	loop_call(c->loop, &c->room);
 }
 
+/* If stderr takes it at once. */
+static void show_help(void)
+{
+	struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
+
+	if (poll(&p, 1, 0) > 0 && write(STDERR_FILENO, help, sizeof(help) - 1) < 0)
+		return;
+}
+
 /* Take the escape sequences out of what the user typed; returns what is left for the guest. */
-static size_t filter(struct stdio *c, u8 *buf, size_t len)
+static size_t filter_escapes(struct stdio *c, u8 *buf, size_t len)
 {
 	size_t kept = 0;
 
@@ -127,8 +89,8 @@ static size_t filter(struct stdio *c, u8 *buf, size_t len)
 					     "ended from the console (Ctrl-a x)");
 				return kept;
 			}
-			if (b == 'h' && write(STDERR_FILENO, help, sizeof(help) - 1) < 0)
-				continue;
+			if (b == 'h')
+				show_help();
 			continue;
 		}
 		c->escaped = false;
@@ -138,13 +100,13 @@ static size_t filter(struct stdio *c, u8 *buf, size_t len)
 }
 
 /* Give the guest what it takes; true: all of it. */
-static bool feed(struct stdio *c)
+static bool feed_guest(struct stdio *c)
 {
 	c->in_at += c->ep.c.input(c->ep.c.arg, c->in + c->in_at, c->in_len - c->in_at);
 	return c->in_at == c->in_len;
 }
 
-static void stop_watching(struct stdio *c)
+static void stop_watching_stdin(struct stdio *c)
 {
 	if (c->watched)
 		loop_del(c->loop, STDIN_FILENO);
@@ -154,7 +116,7 @@ static void stop_watching(struct stdio *c)
 static void on_stdin(void *arg, u32 events);
 
 /* Read only when all before was taken: what is not read stays in the pipe, nothing is lost. */
-static void want_input(struct stdio *c)
+static void watch_stdin(struct stdio *c)
 {
 	if (c->eof || c->watched || c->unpollable)
 		return;
@@ -162,7 +124,7 @@ static void want_input(struct stdio *c)
 		c->watched = true;
 }
 
-static void read_input(struct stdio *c)
+static void read_stdin(struct stdio *c)
 {
 	ssize_t n = read(STDIN_FILENO, c->in, sizeof(c->in));
 
@@ -170,13 +132,13 @@ static void read_input(struct stdio *c)
 		return;
 	if (n <= 0) {
 		c->eof = true;
-		stop_watching(c);
+		stop_watching_stdin(c);
 		return;
 	}
 	c->in_at = 0;
-	c->in_len = c->tty ? filter(c, c->in, (size_t)n) : (size_t)n;
-	if (!feed(c))
-		stop_watching(c); /* until there is room */
+	c->in_len = c->tty ? filter_escapes(c, c->in, (size_t)n) : (size_t)n;
+	if (!feed_guest(c))
+		stop_watching_stdin(c); /* until there is room */
 }
 
 static void on_stdin(void *arg, u32 events)
@@ -184,21 +146,21 @@ static void on_stdin(void *arg, u32 events)
 	struct stdio *c = arg;
 
 	(void)events;
-	read_input(c);
+	read_stdin(c);
 }
 
-static void on_room(void *arg)
+static void on_input_room(void *arg)
 {
 	struct stdio *c = arg;
 
-	if (!feed(c))
+	if (!feed_guest(c))
 		return;
-	want_input(c);
+	watch_stdin(c);
 	while (c->unpollable && !c->eof && c->in_at == c->in_len)
-		read_input(c);
+		read_stdin(c);
 }
 
-static void setup_input(struct stdio *c)
+static void set_up_stdin(struct stdio *c)
 {
 	int ret;
 
@@ -223,35 +185,70 @@ static void setup_input(struct stdio *c)
 	}
 }
 
-static void stdio_destroy(struct endpoint *ep)
+static void stdio_destroy(struct endpoint *ep, s64 until_ms)
 {
 	struct stdio *c = stdio_of(ep);
+	u64 left;
 
-	stop_watching(c);
-	if (c->flush_timer >= 0)
-		loop_timer_del(c->loop, c->flush_timer);
-	pthread_mutex_lock(&c->lock);
-	flush_output(c);
-	pthread_mutex_unlock(&c->lock);
+	stop_watching_stdin(c);
+	left = outlet_destroy(c->out, until_ms);
+	if (left)
+		fprintf(stderr, "vmm: %s: its last %llu bytes were not taken by their reader\r\n",
+			ep->c.name, (unsigned long long)left);
 	if (c->ep.c.what->kind != SPEC_FILE)
 		terminal_restore();
-	else if (c->out_fd >= 0)
-		close(c->out_fd);
-	pthread_mutex_destroy(&c->lock);
+	if (c->file >= 0)
+		close(c->file);
 	free(c);
+}
+
+static int open_file(struct stdio *c, struct err *e)
+{
+	const struct spec_endpoint *what = c->ep.c.what;
+	struct stat st;
+
+	/* O_NONBLOCK: opening a FIFO that nobody reads would wait for a reader, deaf to signals. */
+	c->file = open(what->path,
+		       O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
+	if (c->file < 0)
+		return err_set(e, -errno, "%s: cannot write to %s: %s", c->ep.c.name, what->path,
+			       errno == ENXIO ? "a FIFO that nobody reads; start its reader first"
+					      : strerror(errno));
+	if (fstat(c->file, &st))
+		return err_set(e, -errno, "%s: %s: %s", c->ep.c.name, what->path, strerror(errno));
+	if (S_ISBLK(st.st_mode))
+		return err_set(
+			e, -EINVAL,
+			"%s: %s is a block device, whose data it would overwrite; want a file",
+			c->ep.c.name, what->path);
+	if (S_ISREG(st.st_mode) && (u64)st.st_size >= OUTLET_FILE_MAX)
+		fprintf(stderr,
+			"vmm: %s: %s has %llu MiB; nothing is written to it until it has been "
+			"shortened\n",
+			c->ep.c.name, what->path, (unsigned long long)OUTLET_FILE_MAX >> 20);
+	return 0;
 }
 
 static int open_output(struct stdio *c, struct err *e)
 {
-	const struct spec_endpoint *what = c->ep.c.what;
+	bool file = c->ep.c.what->kind == SPEC_FILE;
+	int ret = file ? open_file(c, e) : 0;
+	struct outlet_config config = {
+		.loop = c->loop,
+		.fd = file ? c->file : STDOUT_FILENO,
+		.ours = file,
+		.lines = c->ep.c.text,
+		.room = on_output_room,
+		.arg = c,
+	};
 
-	c->out_fd = STDOUT_FILENO;
-	if (what->kind != SPEC_FILE)
-		return 0;
-	c->out_fd = open(what->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0600);
-	return c->out_fd < 0 ? err_set(e, -errno, "%s: cannot write to %s: %s", c->ep.c.name,
-				       what->path, strerror(errno))
-			     : 0;
+	if (ret)
+		return ret;
+	ret = outlet_create(&c->out, &config);
+	if (ret)
+		return err_set(e, ret, "%s: cannot be set up: %s", c->ep.c.name, strerror(-ret));
+	c->file = -1;
+	return 0;
 }
 
 static void stdio_describe(const struct endpoint *ep, char *buf, size_t len)
@@ -269,24 +266,18 @@ int endpoint_stdio_create(struct endpoint **out, const struct endpoint_config *c
 
 	if (!c)
 		return err_set(e, -ENOMEM, "out of memory");
-	pthread_mutex_init(&c->lock, NULL);
+	c->file = -1;
 	c->ep.ops = &ops;
 	c->ep.c = *config;
 	c->loop = machine_loop(config->m);
-	c->room.fn = on_room;
+	c->room.fn = on_input_room;
 	c->room.arg = c;
-	c->flush_timer = loop_timer(c->loop, 0, 0, on_flush, c);
 	ret = open_output(c, e);
-	if (ret)
-		goto fail;
-	if (c->flush_timer < 0) {
-		ret = err_set(e, c->flush_timer, "%s: out of memory", config->name);
-		goto fail;
+	if (ret) {
+		stdio_destroy(&c->ep, 0);
+		return ret;
 	}
-	setup_input(c);
+	set_up_stdin(c);
 	*out = &c->ep;
 	return 0;
-fail:
-	stdio_destroy(&c->ep);
-	return ret;
 }

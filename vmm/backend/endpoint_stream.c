@@ -22,6 +22,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "vmm/backend/endpoint_int.h"
 
 #define LINGER_MS 200 /* for a client to take what is left at the end */
@@ -31,7 +32,7 @@ struct stream {
 	struct loop *loop;
 	int listener, slave; /* or -1 */
 	int room_fd;	     /* the guest has room again */
-	bool bound;	     /* the socket's file is ours */
+	struct stat file;    /* of the socket that we bound; st_ino 0: none */
 	char tty[64];	     /* the slave's path */
 
 	pthread_mutex_t lock;
@@ -55,14 +56,14 @@ static struct stream *stream_of(struct endpoint *ep)
 
 /* --- output, with the lock ----------------------------------------------------------------- */
 
-static void watch(struct stream *s)
+static void stream_watch(struct stream *s)
 {
 	if (s->fd >= 0)
 		loop_mod(s->loop, s->fd,
 			 (s->want_in ? (u32)EPOLLIN : 0) | (s->want_out ? (u32)EPOLLOUT : 0));
 }
 
-static void drain(struct stream *s)
+static void stream_drain(struct stream *s)
 {
 	bool before = s->want_out;
 
@@ -80,7 +81,7 @@ static void drain(struct stream *s)
 	}
 	s->want_out = s->head != s->tail;
 	if (s->want_out != before)
-		watch(s);
+		stream_watch(s);
 }
 
 static size_t stream_write(struct endpoint *ep, const u8 *buf, size_t len, bool may_refuse)
@@ -91,7 +92,7 @@ static size_t stream_write(struct endpoint *ep, const u8 *buf, size_t len, bool 
 
 	pthread_mutex_lock(&s->lock);
 	if (s->fd >= 0 && s->head - s->tail + len > ENDPOINT_RING)
-		drain(s);
+		stream_drain(s);
 	free_bytes = ENDPOINT_RING - (s->head - s->tail);
 	if (may_refuse && s->listener >= 0 && s->fd >= 0 && taken > free_bytes) {
 		taken = (size_t)free_bytes;
@@ -102,14 +103,14 @@ static size_t stream_write(struct endpoint *ep, const u8 *buf, size_t len, bool 
 	if (s->head - s->tail > ENDPOINT_RING)
 		s->tail = s->head - ENDPOINT_RING;
 	if (!s->want_out)
-		drain(s);
+		stream_drain(s);
 	pthread_mutex_unlock(&s->lock);
 	return taken;
 }
 
 /* --- the client, main thread --------------------------------------------------------------- */
 
-static void hang_up(struct stream *s)
+static void stream_hang_up(struct stream *s)
 {
 	bool starved;
 
@@ -128,42 +129,42 @@ static void hang_up(struct stream *s)
 
 static void on_client(void *arg, u32 events);
 
-static void want_input(struct stream *s, bool on)
+static void stream_want_input(struct stream *s, bool on)
 {
 	pthread_mutex_lock(&s->lock);
 	if (s->parked && on && !loop_add(s->loop, s->fd, EPOLLIN, on_client, s))
 		s->parked = false;
 	if (s->want_in != on) {
 		s->want_in = on;
-		watch(s);
+		stream_watch(s);
 	}
 	pthread_mutex_unlock(&s->lock);
 }
 
-static void feed(struct stream *s)
+static void stream_feed_guest(struct stream *s)
 {
 	s->in_at += s->ep.c.input(s->ep.c.arg, s->in + s->in_at, s->in_len - s->in_at);
-	want_input(s, s->in_at == s->in_len && !s->eof);
+	stream_want_input(s, s->in_at == s->in_len && !s->eof);
 }
 
-static void read_input(struct stream *s)
+static void stream_read_client(struct stream *s)
 {
 	ssize_t n = read(s->fd, s->in, sizeof(s->in));
 
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return;
 	if (n < 0) {
-		hang_up(s);
+		stream_hang_up(s);
 		return;
 	}
 	if (!n) {
 		s->eof = true;
-		want_input(s, false); /* until it hangs up */
+		stream_want_input(s, false); /* until it hangs up */
 		return;
 	}
 	s->in_at = 0;
 	s->in_len = (size_t)n;
-	feed(s);
+	stream_feed_guest(s);
 }
 
 static void on_client(void *arg, u32 events)
@@ -173,7 +174,7 @@ static void on_client(void *arg, u32 events)
 
 	if (events & EPOLLOUT) {
 		pthread_mutex_lock(&s->lock);
-		drain(s);
+		stream_drain(s);
 		if (s->starved && s->head - s->tail < ENDPOINT_RING / 2) {
 			s->starved = false;
 			room = true;
@@ -183,12 +184,12 @@ static void on_client(void *arg, u32 events)
 	if (room && s->ep.c.room)
 		s->ep.c.room(s->ep.c.arg);
 	if ((events & EPOLLIN) && s->want_in) {
-		read_input(s);
+		stream_read_client(s);
 	} else if ((events & (EPOLLHUP | EPOLLERR)) && s->in_at < s->in_len) {
 		loop_del(s->loop, s->fd);
 		s->parked = true;
 	} else if (events & (EPOLLHUP | EPOLLERR)) {
-		hang_up(s);
+		stream_hang_up(s);
 	}
 }
 
@@ -199,7 +200,7 @@ static void on_room(void *arg, u32 events)
 
 	(void)events;
 	if (read(s->room_fd, &n, sizeof(n)) > 0 && s->in_at < s->in_len)
-		feed(s);
+		stream_feed_guest(s);
 }
 
 static void stream_room(struct endpoint *ep)
@@ -208,7 +209,7 @@ static void stream_room(struct endpoint *ep)
 	eventfd_write(stream_of(ep)->room_fd, 1);
 }
 
-static int adopt(struct stream *s, int fd)
+static int stream_adopt(struct stream *s, int fd)
 {
 	int ret;
 
@@ -221,7 +222,7 @@ static int adopt(struct stream *s, int fd)
 		s->fd = -1;
 		close(fd);
 	} else {
-		drain(s);
+		stream_drain(s);
 	}
 	pthread_mutex_unlock(&s->lock);
 	return ret;
@@ -236,8 +237,8 @@ static void on_connection(void *arg, u32 events)
 	if (fd < 0)
 		return;
 	if (s->fd >= 0)
-		hang_up(s);
-	adopt(s, fd);
+		stream_hang_up(s);
+	stream_adopt(s, fd);
 }
 
 /* --- life ---------------------------------------------------------------------------------- */
@@ -257,7 +258,7 @@ static int open_pty(struct stream *s, struct err *e)
 	if (tcsetattr(s->slave, TCSANOW, &t))
 		goto fail;
 	fprintf(stderr, "vmm: %s is on %s\n", s->ep.c.name, s->tty);
-	return adopt(s, master);
+	return stream_adopt(s, master);
 fail:
 	err_set(e, -errno, "%s: cannot make a pseudo-terminal: %s", s->ep.c.name, strerror(errno));
 	if (master >= 0)
@@ -265,17 +266,35 @@ fail:
 	return -EIO;
 }
 
-/* A socket that a guest left behind when it was killed: nobody listens on it. */
+/*
+ * Removes a socket that a guest left behind when it was killed: nobody listens on it. Any other file
+ * at the path is somebody's, and stays.
+ */
 static void remove_stale(const struct sockaddr_un *a)
 {
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct stat st;
+	int fd;
 
+	if (lstat(a->sun_path, &st) || !S_ISSOCK(st.st_mode))
+		return;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return;
 	if (connect(fd, (const struct sockaddr *)(const void *)a, sizeof(*a)) &&
 	    errno == ECONNREFUSED)
 		unlink(a->sun_path);
 	close(fd);
+}
+
+/* An inode's number is soon used again, so the time of its making counts, too. */
+static bool is_our_socket(const struct stream *s)
+{
+	struct stat st;
+
+	return s->file.st_ino && !lstat(s->ep.c.what->path, &st) && S_ISSOCK(st.st_mode) &&
+	       st.st_dev == s->file.st_dev && st.st_ino == s->file.st_ino &&
+	       st.st_mtim.tv_sec == s->file.st_mtim.tv_sec &&
+	       st.st_mtim.tv_nsec == s->file.st_mtim.tv_nsec;
 }
 
 static int open_socket(struct stream *s, struct err *e)
@@ -300,18 +319,19 @@ static int open_socket(struct stream *s, struct err *e)
 	}
 	if (ret)
 		goto fail;
-	s->bound = true;
-	if (listen(s->listener, 4))
+	if (lstat(path, &s->file) || listen(s->listener, 4))
 		goto fail;
 	ret = loop_add(s->loop, s->listener, EPOLLIN, on_connection, s);
 	return ret ? err_set(e, ret, "%s: cannot wait for clients", s->ep.c.name) : 0;
 fail:
 	return err_set(e, -errno, "%s: cannot listen on %s: %s%s", s->ep.c.name, path,
 		       strerror(errno),
-		       errno == EADDRINUSE ? "; another program uses it, or it is no socket" : "");
+		       errno == EADDRINUSE ? "; another program listens there, or it is a file "
+					     "of another kind, which stays as it is"
+					   : "");
 }
 
-static void stream_destroy(struct endpoint *ep)
+static void stream_destroy(struct endpoint *ep, s64 until_ms)
 {
 	struct stream *s = stream_of(ep);
 	struct pollfd p = { .fd = s->fd, .events = POLLOUT };
@@ -319,14 +339,14 @@ static void stream_destroy(struct endpoint *ep)
 	if (s->listener >= 0) {
 		loop_del(s->loop, s->listener);
 		close(s->listener);
-		if (s->bound)
+		if (is_our_socket(s))
 			unlink(s->ep.c.what->path);
 	}
 	pthread_mutex_lock(&s->lock);
 	/* Nobody can read a pseudo-terminal after its master is gone. */
-	while (s->fd >= 0 && s->slave < 0 && s->head != s->tail && poll(&p, 1, LINGER_MS) > 0 &&
-	       !(p.revents & (POLLERR | POLLHUP)))
-		drain(s);
+	while (s->fd >= 0 && s->slave < 0 && s->head != s->tail && now_ms() < until_ms &&
+	       poll(&p, 1, LINGER_MS) > 0 && !(p.revents & (POLLERR | POLLHUP)))
+		stream_drain(s);
 	pthread_mutex_unlock(&s->lock);
 	if (s->fd >= 0) {
 		loop_del(s->loop, s->fd);
@@ -376,7 +396,7 @@ int endpoint_stream_create(struct endpoint **out, const struct endpoint_config *
 	else
 		ret = c->what->kind == SPEC_PTY ? open_pty(s, e) : open_socket(s, e);
 	if (ret) {
-		stream_destroy(&s->ep);
+		stream_destroy(&s->ep, 0);
 		return ret;
 	}
 	*out = &s->ep;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Serves the console to its viewers, each at its own pace, from one ring. */
 #include "vmm/backend/viewers.h"
 
 #include <errno.h>
@@ -11,6 +12,8 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "base/clock.h"
 
 #define FLUSH_NS  10000000ULL /* a serial port writes byte by byte */
 #define FLUSH_LEN 512
@@ -43,13 +46,13 @@ struct viewers {
 
 /* --- output, with the lock ----------------------------------------------------------------- */
 
-static void watch(struct viewer *w)
+static void viewer_watch(struct viewer *w)
 {
 	loop_mod(w->v->loop, w->fd,
 		 (w->want_in ? (u32)EPOLLIN : 0) | (w->want_out ? (u32)EPOLLOUT : 0));
 }
 
-static ssize_t put(const struct viewer *w, const void *buf, size_t len)
+static ssize_t viewer_send(const struct viewer *w, const void *buf, size_t len)
 {
 	ssize_t n;
 
@@ -59,8 +62,8 @@ static ssize_t put(const struct viewer *w, const void *buf, size_t len)
 	return n;
 }
 
-/* What does not go now is wanted out, unless the viewer is gone: then reading says so. */
-static void serve(struct viewer *w)
+/* Sends what the viewer takes now; for the rest it waits for EPOLLOUT. If the viewer is gone, recv() says so. */
+static void viewer_serve(struct viewer *w)
 {
 	struct viewers *v = w->v;
 	bool before = w->want_out, full = false;
@@ -73,7 +76,7 @@ static void serve(struct viewer *w)
 	if (w->missed) {
 		snprintf(line, sizeof(line), "\r\n[vmm: %llu bytes were lost here]\r\n",
 			 (unsigned long long)w->missed);
-		full = put(w, line, strlen(line)) < 0;
+		full = viewer_send(w, line, strlen(line)) < 0;
 		w->missed = full ? w->missed : 0;
 	}
 	while (!full && w->tail != v->head) {
@@ -82,22 +85,22 @@ static void serve(struct viewer *w)
 
 		if (len > v->head - w->tail)
 			len = (size_t)(v->head - w->tail);
-		n = put(w, v->ring + at, len);
+		n = viewer_send(w, v->ring + at, len);
 		if (n > 0)
 			w->tail += (u64)n;
 		full = n <= 0;
 	}
 	w->want_out = full;
 	if (w->want_out != before)
-		watch(w);
+		viewer_watch(w);
 }
 
-static void serve_all(struct viewers *v)
+static void viewers_serve_all(struct viewers *v)
 {
 	v->unserved = 0;
 	for (size_t i = 0; i < VIEWERS_MAX; i++)
 		if (v->viewers[i].fd >= 0 && !v->viewers[i].want_out)
-			serve(&v->viewers[i]);
+			viewer_serve(&v->viewers[i]);
 }
 
 void viewers_write(struct viewers *v, const u8 *buf, size_t len)
@@ -115,7 +118,7 @@ void viewers_write(struct viewers *v, const u8 *buf, size_t len)
 		goto out;
 	v->unserved += len;
 	if (line || v->unserved >= FLUSH_LEN) {
-		serve_all(v);
+		viewers_serve_all(v);
 	} else if (!v->armed) {
 		v->armed = true;
 		loop_timer_set(v->loop, v->timer, FLUSH_NS, 0);
@@ -131,13 +134,13 @@ static void on_timer(void *arg, u32 expiries)
 	(void)expiries;
 	pthread_mutex_lock(&v->lock);
 	v->armed = false;
-	serve_all(v);
+	viewers_serve_all(v);
 	pthread_mutex_unlock(&v->lock);
 }
 
 /* --- viewers, main thread ------------------------------------------------------------------ */
 
-static void leave(struct viewer *w)
+static void viewer_leave(struct viewer *w)
 {
 	pthread_mutex_lock(&w->v->lock);
 	loop_del(w->v->loop, w->fd);
@@ -146,20 +149,20 @@ static void leave(struct viewer *w)
 	pthread_mutex_unlock(&w->v->lock);
 }
 
-static void want_input(struct viewer *w, bool on)
+static void viewer_want_input(struct viewer *w, bool on)
 {
 	pthread_mutex_lock(&w->v->lock);
 	if (w->want_in != on) {
 		w->want_in = on;
-		watch(w);
+		viewer_watch(w);
 	}
 	pthread_mutex_unlock(&w->v->lock);
 }
 
-static void feed(struct viewer *w)
+static void viewer_feed_guest(struct viewer *w)
 {
 	w->in_at += w->v->input(w->v->arg, w->in + w->in_at, w->in_len - w->in_at);
-	want_input(w, w->in_at == w->in_len && !w->eof);
+	viewer_want_input(w, w->in_at == w->in_len && !w->eof);
 }
 
 static void on_viewer(void *arg, u32 events)
@@ -169,7 +172,7 @@ static void on_viewer(void *arg, u32 events)
 
 	if (events & EPOLLOUT) {
 		pthread_mutex_lock(&w->v->lock);
-		serve(w);
+		viewer_serve(w);
 		pthread_mutex_unlock(&w->v->lock);
 	}
 	if ((events & EPOLLIN) && w->want_in) {
@@ -177,18 +180,18 @@ static void on_viewer(void *arg, u32 events)
 		if (n > 0) {
 			w->in_at = 0;
 			w->in_len = (size_t)n;
-			feed(w);
+			viewer_feed_guest(w);
 		} else if (!n) {
 			/* It types no more but may look on; when it is gone, that is an event, too. */
 			w->eof = true;
-			want_input(w, false);
+			viewer_want_input(w, false);
 		} else if (errno != EAGAIN && errno != EINTR) {
-			leave(w);
+			viewer_leave(w);
 			return;
 		}
 	}
 	if (events & (EPOLLHUP | EPOLLERR))
-		leave(w);
+		viewer_leave(w);
 }
 
 static void on_room(void *arg, u32 events)
@@ -201,7 +204,7 @@ static void on_room(void *arg, u32 events)
 		return;
 	for (size_t i = 0; i < VIEWERS_MAX; i++)
 		if (v->viewers[i].fd >= 0 && v->viewers[i].in_at < v->viewers[i].in_len)
-			feed(&v->viewers[i]);
+			viewer_feed_guest(&v->viewers[i]);
 }
 
 void viewers_room(struct viewers *v)
@@ -212,8 +215,8 @@ void viewers_room(struct viewers *v)
 		eventfd_write(fd, 1); /* a full counter wakes as well */
 }
 
-/* What only a guest needs that somebody looks at. */
-static int open_parts(struct viewers *v)
+/* Makes timer, eventfd and ring, which a guest without viewers does not need. */
+static int viewers_open_parts(struct viewers *v)
 {
 	u8 *ring = NULL;
 	int fd, ret;
@@ -273,7 +276,7 @@ int viewers_add(struct viewers *v, int fd, struct err *e)
 		return err_set(e, -EBUSY,
 			       "%d look at this console already; detach one of them (Ctrl-a d)",
 			       VIEWERS_MAX);
-	ret = open_parts(v);
+	ret = viewers_open_parts(v);
 	if (ret)
 		return err_set(e, ret, "the console cannot be attached to: %s", strerror(-ret));
 	pthread_mutex_lock(&v->lock);
@@ -283,7 +286,7 @@ int viewers_add(struct viewers *v, int fd, struct err *e)
 	if (ret)
 		w->fd = -1;
 	else
-		serve(w);
+		viewer_serve(w);
 	pthread_mutex_unlock(&v->lock);
 	return ret ? err_set(e, ret, "the console cannot be attached to: %s", strerror(-ret)) : 0;
 }
@@ -315,14 +318,14 @@ int viewers_create(struct viewers **out, struct loop *l, bool keep,
 	pthread_mutex_init(&v->lock, NULL);
 	v->ring = keep ? malloc(VIEWERS_RING) : NULL;
 	if (keep && !v->ring) {
-		viewers_destroy(v);
+		viewers_destroy(v, 0);
 		return -ENOMEM;
 	}
 	*out = v;
 	return 0;
 }
 
-void viewers_destroy(struct viewers *v)
+void viewers_destroy(struct viewers *v, s64 until_ms)
 {
 	if (!v)
 		return;
@@ -334,8 +337,8 @@ void viewers_destroy(struct viewers *v)
 		if (w->fd < 0)
 			continue;
 		do {
-			serve(w);
-		} while (w->want_out && poll(&p, 1, LINGER_MS) > 0 &&
+			viewer_serve(w);
+		} while (w->want_out && now_ms() < until_ms && poll(&p, 1, LINGER_MS) > 0 &&
 			 !(p.revents & (POLLERR | POLLHUP)));
 		loop_del(v->loop, w->fd);
 		close(w->fd);

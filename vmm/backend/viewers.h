@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Who looks at the guest's console from another terminal (`vmm console`), beside or instead of the
- * endpoint that it has anyhow (endpoint.h): several at a time, each sees all and may type.
+ * Viewers of the guest's console on other terminals (`vmm console`), beside or instead of the endpoint
+ * that it has anyhow (endpoint.h): several at a time, each sees all and may type.
  *
  * A viewer comes with a socket of its own, whose other end it holds, so no path is opened and no
  * protocol is between: bytes of the guest in one direction, keys in the other. What the guest writes
@@ -26,8 +26,11 @@ struct viewers;
 /* @input: bytes for the guest; returns how many it took. Main thread. -ENOMEM. */
 int viewers_create(struct viewers **out, struct loop *l, bool keep,
 		   size_t (*input)(void *arg, const u8 *buf, size_t len), void *arg);
-/* Serves what is left, to who takes it at once. Main thread, after the guest has ended. NULL allowed. */
-void viewers_destroy(struct viewers *v);
+/*
+ * Sends what is left to the viewers that take it, until now_ms() is @until_ms at the latest. Main
+ * thread, after the guest has ended. NULL allowed.
+ */
+void viewers_destroy(struct viewers *v, s64 until_ms);
 /* Bytes of the guest; any thread. */
 void viewers_write(struct viewers *v, const u8 *buf, size_t len);
 /* The guest takes input again; any thread. */

@@ -71,7 +71,7 @@ static const struct run_option table[] = {
 	{ "console", "stdio|attach|pty|socket=PATH|file=PATH",
 	  "a virtio console (hvc0) beside the serial port, both on this.\n"
 	  "attach keeps the last 64 KiB for `vmm console`, socket for who\n"
-	  "connects",
+	  "connects; file is appended to, up to 256 MiB",
 	  .spec = spec_take_console },
 	{ "port", "NAME=pty|socket=PATH|file=PATH",
 	  "/dev/virtio-ports/NAME of the guest; repeatable",

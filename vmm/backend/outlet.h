@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Bytes on their way out to a descriptor whose reader may be slow, stuck or gone, or whose disk is
+ * full: nobody ever waits in write(2) for it.
+ *
+ * The bytes go through a ring of OUTLET_RING. O_NONBLOCK belongs to the open file, which a terminal
+ * or a pipe shares with the user's shell, so it is not set on a descriptor that this process was
+ * started with. Instead:
+ *
+ *	pipe, terminal	opened once more by way of /proc/self/fd, with O_NONBLOCK for us alone; where
+ *			that is refused (a terminal of another user), poll(2) is asked before each write
+ *			of no more than has room then
+ *	socket		send(2) with MSG_DONTWAIT
+ *	file		written as it is. If the disk is full, or the file has OUTLET_FILE_MAX bytes, it is
+ *			tried again each second, and goes on when there is room or the file is shortened
+ *
+ * Flow control: a source that may be refused gets no more in than the ring has room for. One that
+ * cannot wait (a serial port) is held up for as long as the reader takes something at least every
+ * OUTLET_PATIENCE_MS; when it does not, the source goes on and the oldest bytes in the ring are lost,
+ * until the reader takes something again. Where bytes were lost, a line in the output says how many.
+ */
+#ifndef UMBRA_VMM_BACKEND_OUTLET_H
+#define UMBRA_VMM_BACKEND_OUTLET_H
+
+#include "base/loop.h"
+#include "base/types.h"
+
+#define OUTLET_RING	   65536U
+#define OUTLET_PATIENCE_MS 250
+#define OUTLET_FILE_MAX	   ((u64)256 << 20) /* bytes of a regular file */
+
+struct outlet;
+
+struct outlet_config {
+	struct loop *loop;
+	int fd;
+	bool ours; /* @fd is open for us alone: non-blocking, if it can block, and closed at the end */
+	bool lines; /* text for people: written by lines or after 10 ms, and losses are marked in it */
+	/* outlet_write() had refused bytes and would take some now. Main thread. May be NULL. */
+	void (*room)(void *arg);
+	void *arg;
+};
+
+/* Main thread. -errno; @fd is then still the caller's. */
+int outlet_create(struct outlet **out, const struct outlet_config *c);
+/*
+ * Writes what is left, as long as it is taken, until now_ms() is @until_ms. Returns how many bytes
+ * were left over. Main thread, when no other writes any more. NULL allowed.
+ */
+u64 outlet_destroy(struct outlet *o, s64 until_ms);
+/* Any thread. Returns how many bytes were taken: all, or fewer if @may_refuse. */
+size_t outlet_write(struct outlet *o, const u8 *buf, size_t len, bool may_refuse);
+
+#endif
