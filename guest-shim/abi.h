@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the VMM and the guest's shim say to each other.
+ * The ABI between the VMM and the guest's shim: shared memory, doorbell operations, commands.
  *
  * Memory. The VMM owns a region of guest-physical addresses (UMBRA_GPA, reserved in the e820 map).
  * Only the frames can be written by the guest; info, gate, answers, arena, mailbox and the sessions'
@@ -8,7 +8,7 @@
  *
  *   info      addresses and descriptors that the VMM computed; written before the first instruction
  *   gate      the one doorbell instruction and the path from a gate entry to the shim
- *   frames    one per call in progress: arguments and copies of the strings that they point to
+ *   frames    one per call that asks: arguments and copies of the strings that they point to
  *   answers   one per frame, same index: the verdict and the strings to use
  *   arena     strings that the kernel keeps a pointer to (a device's name); live until undone
  *   mailbox   commands of the VMM, a linked driver image behind them
@@ -20,17 +20,22 @@
  * only from CPL 0, at that address, while that address translates to the gate's own frame. The
  * answer is in rax: 0 or -errno.
  *
- * Why a frame per call and not per vCPU: a call may be preempted, migrated or interrupted by another
- * call at any instruction between marshal and doorbell, and may sleep afterwards with the answer's
- * strings in use. Why PIO: it is the one exit that stock KVM also takes from CPL 3, where a later
- * execute view runs drivers (vmcall is refused there), and AMD and Intel agree on its length.
+ * A frame is held from the marshalling of a call until its answer has been copied out, with
+ * preemption disabled, and never while the real function runs. So a CPU holds at most
+ * UMBRA_CONTEXTS frames: a task's, and one for each level of interrupt that came between its
+ * marshalling and its doorbell. There are that many for every CPU, so that no driver, whatever it
+ * does, can leave another one without a frame. What lasts longer than the question (a registration
+ * whose result is awaited, a name that is in use) has a ticket in the VMM instead.
+ *
+ * Why PIO: it is the one exit that stock KVM also takes from CPL 3, where a later execute view runs
+ * drivers (vmcall is refused there), and AMD and Intel agree on its length.
  */
 #ifndef UMBRA_ABI_H
 #define UMBRA_ABI_H
 
 #include <linux/types.h>
 
-#define UMBRA_ABI_VERSION 1
+#define UMBRA_ABI_VERSION 2
 #define UMBRA_MAGIC	  0x61726276656d6d75ULL
 
 #define UMBRA_GPA	  0xc0000000ULL
@@ -44,16 +49,14 @@
 #define UMBRA_FRAME_SIZE  0x4000
 #define UMBRA_FRAMES	  512
 #define UMBRA_FRAMES_SIZE (UMBRA_FRAMES * UMBRA_FRAME_SIZE)
-/* The last frames are kept for callers that cannot wait for one. */
-#define UMBRA_FRAMES_RESERVED 128
-/* No driver instance has more calls in progress than this; the others wait. */
-#define UMBRA_FRAMES_INSTANCE 192
-#define UMBRA_ARENA_GPA	      (UMBRA_GPA + 0x03000000)
-#define UMBRA_ARENA_SIZE      0x00400000
-#define UMBRA_MAILBOX_GPA     (UMBRA_GPA + 0x04000000)
-#define UMBRA_MAILBOX_SIZE    0x04000000
-#define UMBRA_PAGES_GPA	      (UMBRA_GPA + 0x08000000)
-#define UMBRA_PAGES_SIZE      0x18000000
+/* Calls that can be nested on one CPU: task, softirq, hardirq, NMI. */
+#define UMBRA_CONTEXTS	   4
+#define UMBRA_ARENA_GPA	   (UMBRA_GPA + 0x03000000)
+#define UMBRA_ARENA_SIZE   0x00400000
+#define UMBRA_MAILBOX_GPA  (UMBRA_GPA + 0x04000000)
+#define UMBRA_MAILBOX_SIZE 0x04000000
+#define UMBRA_PAGES_GPA	   (UMBRA_GPA + 0x08000000)
+#define UMBRA_PAGES_SIZE   0x18000000
 
 #define UMBRA_PORT 0xe4
 /* The agent's only way to say that the shim could not be loaded; value: errno. Ends the guest. */
@@ -80,24 +83,39 @@ enum umbra_sym {
 #define UMBRA_FN_MAX 448
 
 /* Bits of umbra_fn.flags */
-#define UMBRA_FN_WANT_RESULT 0x0001
-#define UMBRA_FN_MAY_SLEEP   0x0002
-#define UMBRA_FN_OPENS_PATH  0x0004
-#define UMBRA_FN_VARIADIC    0x0008
-#define UMBRA_FN_IS_PATH     0x0010 /* the name is a path: send the caller's cwd and root */
+#define UMBRA_FN_OPENS_PATH   0x0001 /* filp_open() and its like */
+#define UMBRA_FN_RUNS_PROGRAM 0x0002 /* call_usermodehelper() and its like */
+#define UMBRA_FN_VARIADIC     0x0004
+#define UMBRA_FN_IS_PATH      0x0008 /* the name is a path: send the caller's cwd and root */
+#define UMBRA_FN_HAS_STRVEC   0x0010 /* strvec_arg is a char ** to send */
 
-/* Forms of a name (policy/catalog.h enum name_form) and conventions of refusal (enum refusal). */
+/* How an argument carries a name; the values of enum name_form (policy/catalog.h). */
 #define UMBRA_FORM_NONE	       0
 #define UMBRA_FORM_STRING      1
 #define UMBRA_FORM_FIELD_PTR   2
 #define UMBRA_FORM_FIELD_ARRAY 3
 #define UMBRA_FORM_FORMAT      4
-#define UMBRA_REFUSE_ERRNO     0
-#define UMBRA_REFUSE_ERR_PTR   1
-#define UMBRA_REFUSE_NULL      2
-#define UMBRA_REFUSE_NEVER     3
 
-#define UMBRA_NO_ARG 0xff
+/* How a function says that it failed; the values of enum refusal (policy/catalog.h). */
+#define UMBRA_REFUSE_ERRNO   0 /* int: -errno */
+#define UMBRA_REFUSE_ERR_PTR 1 /* pointer: ERR_PTR(-errno) */
+#define UMBRA_REFUSE_NULL    2 /* pointer: NULL */
+#define UMBRA_REFUSE_NEVER   3 /* void, or never refused */
+
+/* Did a function that fails by convention @refusal succeed, if it returned @ret? */
+static inline int umbra_succeeded(__u8 refusal, __u64 ret)
+{
+	switch (refusal) {
+	case UMBRA_REFUSE_ERRNO:
+		return (__s32)ret >= 0;
+	case UMBRA_REFUSE_ERR_PTR:
+		return ret < (__u64)-4095;
+	case UMBRA_REFUSE_NULL:
+		return ret != 0;
+	default:
+		return 1;
+	}
+}
 
 struct umbra_fn {
 	__u64 real; /* address of the real function; 0: this kernel does not have it */
@@ -127,24 +145,28 @@ struct umbra_info {
 /* --- doorbell --------------------------------------------------------------------------- */
 
 enum umbra_op {
-	/* a: gate VA, b: frames VA, c: answers VA, d: arena VA, e: address of umbra_gate_enter().
-	 * One-shot: it precedes any gate. */
+	/* a: gate VA, b: address of umbra_gate_enter(). One-shot: it precedes any gate. */
 	UMBRA_OP_HELLO = 1,
-	UMBRA_OP_CALL,	 /* a: frame, b: gate id. The verdict is in the answer */
-	UMBRA_OP_RESULT, /* a: frame, b: gate id. frame.ret holds what the real function returned */
-	UMBRA_OP_POLL,	 /* a: frame, b: gate id, c: cookie. The verdict was pending */
-	UMBRA_OP_DONE,	 /* a: sequence of the command, b: result (0 or -errno), c: value */
-	UMBRA_OP_LOST,	 /* a: gate id. No frame was free; b: 1 if the call was refused */
-	UMBRA_OP_GONE,	 /* the agent has ended: nobody carries out commands any more */
+	UMBRA_OP_CALL, /* a: frame, b: gate id. The verdict is in the answer */
+	/* a: ticket of the answer, b: gate id, c: what the real function returned. The kernel has
+	 * let go of the names that the answer lent, but for those of what is now registered. */
+	UMBRA_OP_RESULT,
+	UMBRA_OP_POLL, /* a: frame, b: gate id, c: cookie. The verdict was pending */
+	UMBRA_OP_DONE, /* a: sequence of the command, b: result (0 or -errno), c: value */
+	UMBRA_OP_LOST, /* a: gate id. No frame was free; b: 1 if the call was refused */
+	UMBRA_OP_GONE, /* the agent has ended: nobody carries out commands any more */
 };
 
-/* A gate id names the driver instance and the function: loaded into r11 by the gate entry. */
+/*
+ * A gate id names caller and function; the gate entry loads it into r11. A caller is whom the VMM
+ * can tell apart: a driver with a page of gate entries of its own, or a session's shadow kernel.
+ */
 #define UMBRA_ID_FN_BITS     12
-#define UMBRA_ID(inst, fn)   (((__u32)(inst) << UMBRA_ID_FN_BITS) | (fn))
+#define UMBRA_ID(caller, fn) (((__u32)(caller) << UMBRA_ID_FN_BITS) | (fn))
 #define UMBRA_ID_FN(id)	     ((id) & ((1u << UMBRA_ID_FN_BITS) - 1))
-#define UMBRA_ID_INST(id)    ((id) >> UMBRA_ID_FN_BITS)
-#define UMBRA_INSTANCES	     4096
-#define UMBRA_GATE_ENTRY     16 /* bytes per gate entry: one page per driver instance */
+#define UMBRA_ID_CALLER(id)  ((id) >> UMBRA_ID_FN_BITS)
+#define UMBRA_CALLERS	     4096
+#define UMBRA_GATE_ENTRY     16 /* bytes per gate entry: one page per caller */
 #define UMBRA_GATES_PER_PAGE 256
 
 /* What the gate pushes, in memory order; the six argument registers are a va_list's save area. */
@@ -174,23 +196,21 @@ struct umbra_str {
 };
 
 struct umbra_frame {
-	__u32 id;
 	__u32 flags;
 	__u32 cpu;
-	__u32 pid;
 	__u64 args[UMBRA_ARGS];
 	__u64 old; /* FIELD_PTR: what the field holds */
-	__u64 ret; /* OP_RESULT */
 	struct umbra_str name;
 	struct umbra_str cwd;
 	struct umbra_str root;
 	struct umbra_str strvec;
 	__u32 used;	   /* bytes of data[] */
 	__u32 marshalling; /* claimed, and not rung yet */
-	__u32 pad[8];
+	__u32 pad[12];
 	char data[UMBRA_FRAME_SIZE - 168];
 };
 
+/* The values of enum verdict (policy/policy.h). 0 is none: an empty answer is no permission. */
 enum umbra_verdict {
 	UMBRA_PASS = 1, /* call the real function as asked (with the answer's copy of the name) */
 	UMBRA_REWRITE,	/* the same with the answer's name */
@@ -200,7 +220,7 @@ enum umbra_verdict {
 };
 
 #define UMBRA_ANSWER_IN_ROOT 0x1 /* open name below root, RESOLVE_IN_ROOT (openat2(2)) */
-#define UMBRA_ANSWER_RESULT  0x2 /* ring OP_RESULT after the real function */
+#define UMBRA_ANSWER_RESULT  0x2 /* ring OP_RESULT with the ticket, once, when all is over */
 #define UMBRA_ANSWER_RESTORE 0x4 /* FIELD_PTR: write value into the field after the real function */
 #define UMBRA_ANSWER_ARENA   0x8 /* the name is at arena + name.off */
 
@@ -211,9 +231,10 @@ struct umbra_answer {
 	__u32 resolve; /* RESOLVE_* of openat2(2) */
 	__s64 value;
 	__u64 cookie;
+	__u64 ticket;
 	struct umbra_str root;
 	struct umbra_str name;
-	__u64 pad[2];
+	__u64 pad;
 	char data[UMBRA_FRAME_SIZE - 64];
 };
 
@@ -262,6 +283,9 @@ struct umbra_reply {
 #define UMBRA_AGENT_INIT "/.umbra/init" /* the user's own rdinit=, empty if none was given */
 
 #ifndef __KERNEL__
+_Static_assert(UMBRA_FN_MAX <= 1 << UMBRA_ID_FN_BITS, "a gate id names any function");
+_Static_assert(UMBRA_CALLERS <= 1 << (32 - UMBRA_ID_FN_BITS), "and any caller");
+_Static_assert(UMBRA_GATES_PER_PAGE *UMBRA_GATE_ENTRY == 4096, "gate entries fill a page");
 _Static_assert(sizeof(struct umbra_frame) == UMBRA_FRAME_SIZE, "frame size");
 _Static_assert(sizeof(struct umbra_answer) == UMBRA_FRAME_SIZE, "answer size");
 _Static_assert(sizeof(struct umbra_fn) == 64, "descriptor size");

@@ -15,7 +15,6 @@
 #include <linux/mutex.h>
 #include <linux/types.h>
 #include <linux/vmalloc.h>
-#include <linux/swait.h>
 #include <linux/wait.h>
 
 #include "abi.h"
@@ -32,8 +31,6 @@ struct shim {
 	void *gate;
 	s64 (*doorbell)(u64 op, u64 a, u64 b, u64 c, u64 d, u64 e);
 	DECLARE_BITMAP(busy, UMBRA_FRAMES);
-	struct swait_queue_head frame_free; /* woken in hard interrupts, on PREEMPT_RT too */
-	atomic_t in_progress[UMBRA_INSTANCES];
 	wait_queue_head_t mail_wait;
 	unsigned int irq;
 	struct mutex control;	/* one reader of commands */
@@ -42,10 +39,10 @@ struct shim {
 	u32 mail_seen;
 };
 
-/* The one instance; modules have no main() to pass it from. */
+/* The one shim; modules have no main() to pass it from. */
 extern struct shim umbra;
 
-/* map.c */
+/* shim_map.c */
 
 /* Map @size bytes of the VMM's region for reading, or for writing too. In the vmalloc range. */
 void *shim_map(u64 gpa, unsigned long size, pgprot_t prot);
@@ -57,15 +54,26 @@ int shim_remap(const struct umbra_map *maps, u64 count);
 /* Map @size bytes at @gpa in module space, read-only and executable. */
 void *shim_map_text(u64 gpa, unsigned long size);
 
-/* gate.c */
+/* shim_gate.c */
+
+/* Called by the gate page, whose entries all driver calls go through; returns what the driver gets. */
 u64 umbra_gate_enter(struct umbra_regs *regs);
 
-/* path.c */
+/* shim_path.c */
 
 /* Root directory of the guest's init: what the session's real paths start from. */
 int shim_init_root(struct path *root);
-/* Fill cwd and root of @f for a path name; process context only. */
-void shim_caller_place(struct umbra_frame *f);
+
+/* Where a path of the current process starts; all zero: not known. */
+struct shim_place {
+	struct path root, pwd, init_root;
+	bool known;
+};
+/* Takes references, which shim_place_release() gives back; both in process context only. */
+void shim_place_get(struct shim_place *place);
+void shim_place_release(struct shim_place *place);
+/* Fill cwd and root of @f, whose name is a path; does not sleep. */
+void shim_place_put(const struct shim_place *place, struct umbra_frame *f);
 /* Open @name below @root as openat2(RESOLVE_IN_ROOT) would. A struct file or ERR_PTR. */
 struct file *shim_open_in_root(const char *root, const char *name, int flags, umode_t mode,
 			       u64 resolve);

@@ -1,9 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A critical call: claim a frame, copy the arguments out, ring, carry out the answer.
+ * A critical call in the guest: ask the VMM in a frame, then carry out its answer.
  *
- * Runs in whatever context the driver called in, hard interrupts included: nothing here sleeps
- * unless the function's descriptor says that its callers may, and nothing is kept per CPU.
+ *   umbra_gate_enter()                 from the gate page, in any context, hard interrupts included
+ *     call_ask()
+ *       frame_claim()     ┐
+ *       frame_marshal()   │ preemption is off, nothing sleeps: so the frames that a CPU can hold are
+ *       doorbell CALL     │ UMBRA_CONTEXTS, and a frame is always free (abi.h)
+ *       answer_take()     │
+ *       frame_release()   ┘
+ *     call_carry_out()                 with a copy of the answer; may sleep as the driver may
+ *       name_put_in_place()
+ *       call_real(), shim_open_in_root() or program_run()
+ *       name_take_back()               if it failed
+ *       doorbell RESULT                if the answer has a ticket
+ *
+ * Nothing is kept per CPU: a call may be interrupted by another one at any instruction.
  */
 #include <linux/delay.h>
 #include <linux/err.h>
@@ -13,21 +25,34 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
+#include <linux/umh.h>
 
 #include "shim.h"
 
+#define ARRAY_NAME_MAX 64 /* bytes of a char array inside a structure */
+
 typedef u64 (*real_fn)(u64, u64, u64, u64, u64, u64, u64, u64, u64, u64, u64, u64, u64, u64);
 
-/* Arguments as they will be passed: registers, then the caller's stack. */
+/* One call of a driver, on its stack. */
 struct call {
 	const struct umbra_fn *fn;
-	u64 arg[6 + UMBRA_ARGS];
+	u32 id;
+	bool can_sleep;
+	u64 arg[6 + UMBRA_ARGS]; /* as they will be passed: registers, then the caller's stack */
+	u64 old;		 /* FIELD_PTR: what the field held */
+	struct shim_place place; /* of the caller, if the name is a path */
 };
 
-static bool can_sleep(void)
-{
-	return !in_atomic() && !irqs_disabled();
-}
+/* The VMM's answer, copied out of its slot while the frame was held. */
+struct answer {
+	u32 verdict, flags, error, resolve;
+	s64 value;
+	u64 ticket;
+	const char *root, *name; /* NULL: none */
+	u32 name_len;		 /* with the NUL */
+	char small[128];	 /* where root and name lie, if they fit */
+	char *big;		 /* else */
+};
 
 static u64 call_real(const struct call *c)
 {
@@ -38,85 +63,30 @@ static u64 call_real(const struct call *c)
 				      a[10], a[11], a[12], a[13]);
 }
 
-static u64 refuse(const struct umbra_fn *fn, u32 error)
+/* What a refused call returns, in the function's own convention. */
+static u64 refusal_value(const struct umbra_fn *fn, u32 error)
 {
 	return fn->refusal == UMBRA_REFUSE_NULL ? 0 : (u64) - (s64)error;
 }
 
-static int try_claim(unsigned int end)
+/* Preemption is off until frame_release(). */
+static int frame_claim(void)
 {
-	unsigned int i = find_first_zero_bit(umbra.busy, end);
+	unsigned int i;
 
-	for (; i < end; i = find_next_zero_bit(umbra.busy, end, i + 1))
-		if (!test_and_set_bit_lock(i, umbra.busy))
-			return i;
+	for_each_clear_bit(i, umbra.busy,
+			   UMBRA_FRAMES) if (!test_and_set_bit_lock(i, umbra.busy)) return i;
 	return -EBUSY;
 }
 
-/* May @inst have one more? Its own limit keeps one driver from stalling the others. */
-static bool admit(unsigned int inst)
+static void frame_release(int i)
 {
-	return atomic_add_unless(&umbra.in_progress[inst], 1, UMBRA_FRAMES_INSTANCE);
-}
-
-static int claim_waiting(unsigned int inst)
-{
-	const unsigned int end = UMBRA_FRAMES - UMBRA_FRAMES_RESERVED;
-	int i = -EBUSY;
-
-	if (!admit(inst))
-		return -EBUSY;
-	i = try_claim(end);
-	if (i < 0)
-		atomic_dec(&umbra.in_progress[inst]);
-	return i;
-}
-
-/*
- * A caller that can sleep waits for a frame. One that cannot takes from the reserve, and so does a
- * function that undoes: it must not fail, and waiting could wait for the very lock its caller holds.
- */
-static int claim(const struct umbra_fn *fn, unsigned int inst)
-{
-	bool wait =
-		fn->flags & UMBRA_FN_MAY_SLEEP && can_sleep() && fn->refusal != UMBRA_REFUSE_NEVER;
-	DECLARE_SWAITQUEUE(waiter);
-	int i;
-
-	if (wait) {
-		i = claim_waiting(inst);
-		if (i >= 0)
-			return i;
-	} else {
-		i = try_claim(UMBRA_FRAMES);
-		if (i >= 0)
-			atomic_inc(&umbra.in_progress[inst]);
-		return i;
-	}
-	for (;;) {
-		prepare_to_swait_exclusive(&umbra.frame_free, &waiter, TASK_KILLABLE);
-		i = claim_waiting(inst);
-		if (i >= 0 || fatal_signal_pending(current))
-			break;
-		/* the one that was woken may be over its own limit: look again by itself, too */
-		schedule_timeout(HZ / 10);
-	}
-	finish_swait(&umbra.frame_free, &waiter);
-	return i >= 0 ? i : -EINTR;
-}
-
-static void unclaim(int i, unsigned int inst)
-{
-	atomic_dec(&umbra.in_progress[inst]);
 	clear_bit_unlock(i, umbra.busy);
-	/* pairs with the barrier of prepare_to_swait */
-	smp_mb__after_atomic();
-	if (swait_active(&umbra.frame_free))
-		swake_up_one(&umbra.frame_free);
 }
 
 /* Copy a string of less than @max bytes in; it may lie in memory that the driver no longer owns. */
-static void put_string(struct umbra_frame *f, struct umbra_str *s, const char *from, size_t max)
+static void frame_put_string(struct umbra_frame *f, struct umbra_str *s, const char *from,
+			     size_t max)
 {
 	long (*copy)(char *dst, const void *src, long count);
 	char *to = f->data + f->used;
@@ -144,7 +114,7 @@ static void put_string(struct umbra_frame *f, struct umbra_str *s, const char *f
 }
 
 /* The same for a char array inside a structure, which need not end in a NUL. */
-static void put_array(struct umbra_frame *f, const char *from, size_t size)
+static void frame_put_array(struct umbra_frame *f, const char *from, size_t size)
 {
 	char *to = f->data + f->used;
 
@@ -158,7 +128,8 @@ static void put_array(struct umbra_frame *f, const char *from, size_t size)
 	f->used += f->name.len;
 }
 
-static void put_strvec(struct umbra_frame *f, u64 vec)
+/* The first strings of a char **, joined by blanks. */
+static void frame_put_strvec(struct umbra_frame *f, u64 vec)
 {
 	u32 flags = f->flags;
 	struct umbra_str part;
@@ -169,7 +140,7 @@ static void put_strvec(struct umbra_frame *f, u64 vec)
 		if (copy_from_kernel_nofault(&p, (void *)(vec + 8 * i), sizeof(p)) || !p)
 			break;
 		part.len = 0;
-		put_string(f, &part, (const char *)p, 256);
+		frame_put_string(f, &part, (const char *)p, 256);
 		if (!part.len)
 			break;
 		if (i)
@@ -182,7 +153,9 @@ static void put_strvec(struct umbra_frame *f, u64 vec)
 	f->flags = flags;
 }
 
-static void put_format(struct umbra_frame *f, const struct call *c, const struct umbra_regs *regs)
+/* What a printf format makes of the driver's arguments. */
+static void frame_put_format(struct umbra_frame *f, const struct call *c,
+			     const struct umbra_regs *regs)
 {
 	unsigned int fixed = c->fn->nargs;
 	struct {
@@ -211,7 +184,7 @@ static void put_format(struct umbra_frame *f, const struct call *c, const struct
 }
 
 /* Has this call, in an interrupt, come between another one's marshal and doorbell on this CPU? */
-static bool nested(const struct umbra_frame *self)
+static bool frame_is_nested(const struct umbra_frame *self)
 {
 	unsigned int i;
 
@@ -227,52 +200,143 @@ static bool nested(const struct umbra_frame *self)
 	return false;
 }
 
-static void marshal(struct umbra_frame *f, const struct call *c, const struct umbra_regs *regs)
+static void frame_put_name(struct umbra_frame *f, const struct call *c,
+			   const struct umbra_regs *regs)
 {
 	const struct umbra_fn *fn = c->fn;
 	u64 p = fn->name_arg < 6 ? c->arg[fn->name_arg] : 0;
 
-	memset(f, 0, offsetof(struct umbra_frame, data));
-	f->id = regs->id;
-	f->cpu = raw_smp_processor_id();
-	f->pid = task_pid_nr(current);
-	WRITE_ONCE(f->marshalling, 1);
-	if (nested(f))
-		f->flags |= UMBRA_FRAME_NESTED;
-	if (!can_sleep())
-		f->flags |= UMBRA_FRAME_ATOMIC;
-	memcpy(f->args, c->arg, sizeof(f->args));
-
 	switch (fn->form) {
 	case UMBRA_FORM_STRING:
 		if (p)
-			put_string(f, &f->name, (const char *)p, UMBRA_NAME_MAX);
+			frame_put_string(f, &f->name, (const char *)p, UMBRA_NAME_MAX);
 		break;
 	case UMBRA_FORM_FIELD_PTR:
 		if (copy_from_kernel_nofault(&f->old, (void *)(p + fn->field_off), 8))
 			f->flags |= UMBRA_FRAME_FAULT;
 		else if (f->old)
-			put_string(f, &f->name, (const char *)f->old, UMBRA_NAME_MAX);
+			frame_put_string(f, &f->name, (const char *)f->old, UMBRA_NAME_MAX);
 		break;
 	case UMBRA_FORM_FIELD_ARRAY:
-		put_array(f, (const char *)(p + fn->field_off), fn->field_size);
+		frame_put_array(f, (const char *)(p + fn->field_off), fn->field_size);
 		break;
 	case UMBRA_FORM_FORMAT:
 		if (p)
-			put_format(f, c, regs);
+			frame_put_format(f, c, regs);
 		break;
 	default:
 		break;
 	}
 	if (f->name.len)
 		f->flags |= UMBRA_FRAME_HAS_NAME;
-	if (fn->strvec_arg < 6)
-		put_strvec(f, c->arg[fn->strvec_arg]);
-	if (fn->flags & UMBRA_FN_IS_PATH && !(f->flags & UMBRA_FRAME_ATOMIC))
-		shim_caller_place(f);
 }
 
-static int store(u64 to, const void *from, size_t len)
+static void frame_marshal(struct umbra_frame *f, struct call *c, const struct umbra_regs *regs)
+{
+	const struct umbra_fn *fn = c->fn;
+
+	memset(f, 0, offsetof(struct umbra_frame, data));
+	f->cpu = raw_smp_processor_id();
+	WRITE_ONCE(f->marshalling, 1);
+	if (frame_is_nested(f))
+		f->flags |= UMBRA_FRAME_NESTED;
+	if (!c->can_sleep)
+		f->flags |= UMBRA_FRAME_ATOMIC;
+	memcpy(f->args, c->arg, sizeof(f->args));
+	frame_put_name(f, c, regs);
+	if (fn->flags & UMBRA_FN_HAS_STRVEC && fn->strvec_arg < 6)
+		frame_put_strvec(f, c->arg[fn->strvec_arg]);
+	shim_place_put(&c->place, f);
+	c->old = f->old;
+}
+
+/* Copy the answer out of its slot. -ENOMEM: no memory for its strings. */
+static int answer_take(struct answer *out, const struct umbra_answer *a)
+{
+	bool lent = a->flags & UMBRA_ANSWER_ARENA;
+	u32 root = a->root.len, name = lent ? 0 : a->name.len;
+	char *to = out->small;
+
+	out->verdict = a->verdict;
+	out->flags = a->flags;
+	out->error = a->error;
+	out->resolve = a->resolve;
+	out->value = a->value;
+	out->ticket = a->ticket;
+	out->root = out->name = NULL;
+	out->name_len = a->name.len;
+	if (lent)
+		out->name = umbra.arena + a->name.off;
+	if (root + name > sizeof(out->small)) {
+		to = out->big = kmalloc(root + name, GFP_ATOMIC | __GFP_NOWARN);
+		if (!to)
+			return -ENOMEM;
+	}
+	if (root)
+		out->root = memcpy(to, a->data + a->root.off, root);
+	if (name)
+		out->name = memcpy(to + root, a->data + a->name.off, name);
+	return 0;
+}
+
+/*
+ * Ask once, with @cookie again. What the VMM refuses to talk about (-EINVAL: no such caller any
+ * more) and what cannot be asked for want of a frame is an error.
+ */
+static s64 call_ask_once(struct call *c, const struct umbra_regs *regs, u64 *cookie,
+			 struct answer *out)
+{
+	const struct umbra_answer *a;
+	struct umbra_frame *f;
+	s64 ret;
+	int i;
+
+	preempt_disable();
+	i = frame_claim();
+	if (i < 0) {
+		preempt_enable();
+		umbra.doorbell(UMBRA_OP_LOST, c->id, c->fn->refusal != UMBRA_REFUSE_NEVER, 0, 0, 0);
+		return i;
+	}
+	f = &umbra.frames[i];
+	a = &umbra.answers[i];
+	frame_marshal(f, c, regs);
+	ret = umbra.doorbell(*cookie ? UMBRA_OP_POLL : UMBRA_OP_CALL, i, c->id, *cookie, 0, 0);
+	WRITE_ONCE(f->marshalling, 0);
+	if (!ret && answer_take(out, a)) {
+		/* what the VMM prepared for it is taken back */
+		if (out->flags & UMBRA_ANSWER_RESULT)
+			umbra.doorbell(UMBRA_OP_RESULT, out->ticket, c->id,
+				       refusal_value(c->fn, ENOMEM), 0, 0);
+		ret = -ENOMEM;
+	}
+	*cookie = a->cookie;
+	frame_release(i);
+	preempt_enable();
+	return ret;
+}
+
+/* Ask until the verdict is there. */
+static s64 call_ask(struct call *c, const struct umbra_regs *regs, struct answer *out)
+{
+	u64 cookie = 0;
+	unsigned int ms = 1;
+	s64 ret;
+
+	for (;;) {
+		ret = call_ask_once(c, regs, &cookie, out);
+		if (ret || out->verdict != UMBRA_PENDING)
+			return ret;
+		if (!c->can_sleep)
+			return -EAGAIN;
+		schedule_timeout_killable(msecs_to_jiffies(ms));
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		ms = min(ms * 2, 128u);
+	}
+}
+
+static int kernel_store(u64 to, const void *from, size_t len)
 {
 	long (*write)(void *dst, const void *src, size_t size);
 
@@ -280,173 +344,144 @@ static int store(u64 to, const void *from, size_t len)
 	return write((void *)to, from, len);
 }
 
-/* Did a function that registers something fail? */
-static bool failed(const struct umbra_fn *fn, u64 ret)
-{
-	switch (fn->refusal) {
-	case UMBRA_REFUSE_ERRNO:
-		return (s32)ret < 0;
-	case UMBRA_REFUSE_ERR_PTR:
-		return IS_ERR_VALUE(ret);
-	case UMBRA_REFUSE_NULL:
-		return !ret;
-	default:
-		return false;
-	}
-}
-
 /*
- * Opening may take for ever (a FIFO), so it does not keep the frame: the kernel would copy the name
- * out of the answer first thing anyway.
+ * Where the driver put the name that it asked for, put the answer's. @array keeps what a char array
+ * held. -EFAULT: that place cannot be written.
  */
-static u64 open_path(const struct call *c, const struct umbra_answer *a, int idx, unsigned int inst)
-{
-	u32 resolve = a->resolve;
-	struct file *file;
-	char *root, *name;
-
-	root = kstrdup(a->data + a->root.off, GFP_KERNEL);
-	name = kstrdup(a->data + a->name.off, GFP_KERNEL);
-	unclaim(idx, inst);
-	file = root && name ? shim_open_in_root(root, name, c->arg[1], c->arg[2], resolve)
-			    : ERR_PTR(-ENOMEM);
-	kfree(root);
-	kfree(name);
-	return (u64)file;
-}
-
-/* Call the real function with the answer's name in place of the one asked for; gives the frame back. */
-static u64 carry_out(struct call *c, struct umbra_frame *f, const struct umbra_answer *a, int idx,
-		     unsigned int inst)
+static int name_put_in_place(struct call *c, const struct answer *a, u64 field, char *array)
 {
 	static const char format[] = "%s";
 	const struct umbra_fn *fn = c->fn;
-	const char *name = NULL;
-	char old[64];
-	u64 field = 0, ret;
 
-	if (a->name.len)
-		name = a->flags & UMBRA_ANSWER_ARENA ? umbra.arena + a->name.off
-						     : a->data + a->name.off;
-	if (fn->name_arg < 6)
-		field = c->arg[fn->name_arg] + fn->field_off;
-
-	if (a->flags & UMBRA_ANSWER_IN_ROOT && fn->flags & UMBRA_FN_OPENS_PATH)
-		return open_path(c, a, idx, inst);
-	if (!name && !a->flags) {
-		/* nothing of it is needed any more, and the call may take for ever */
-		unclaim(idx, inst);
-		return call_real(c);
-	}
-
-	switch (name ? fn->form : UMBRA_FORM_NONE) {
+	switch (a->name ? fn->form : UMBRA_FORM_NONE) {
 	case UMBRA_FORM_STRING:
-		c->arg[fn->name_arg] = (u64)name;
-		break;
+		c->arg[fn->name_arg] = (u64)a->name;
+		return 0;
 	case UMBRA_FORM_FORMAT:
 		c->arg[fn->name_arg] = (u64)format;
-		c->arg[fn->name_arg + 1] = (u64)name;
-		break;
+		c->arg[fn->name_arg + 1] = (u64)a->name;
+		return 0;
 	case UMBRA_FORM_FIELD_PTR:
-		if (store(field, &name, sizeof(name)))
-			goto fault;
-		break;
+		return kernel_store(field, &a->name, sizeof(a->name)) ? -EFAULT : 0;
 	case UMBRA_FORM_FIELD_ARRAY:
-		if (a->name.len > fn->field_size || fn->field_size > sizeof(old) ||
-		    copy_from_kernel_nofault(old, (void *)field, fn->field_size) ||
-		    store(field, name, a->name.len))
-			goto fault;
-		break;
+		if (a->name_len > fn->field_size || fn->field_size > ARRAY_NAME_MAX ||
+		    copy_from_kernel_nofault(array, (void *)field, fn->field_size) ||
+		    kernel_store(field, a->name, a->name_len))
+			return -EFAULT;
+		return 0;
 	default:
-		break;
+		return 0;
 	}
-
-	ret = call_real(c);
-
-	if (name && failed(fn, ret)) {
-		if (fn->form == UMBRA_FORM_FIELD_PTR)
-			store(field, &f->old, sizeof(f->old));
-		else if (fn->form == UMBRA_FORM_FIELD_ARRAY)
-			store(field, old, fn->field_size);
-	}
-	if (a->flags & UMBRA_ANSWER_RESTORE)
-		store(field, &a->value, sizeof(a->value));
-	goto out;
-fault:
-	ret = refuse(fn, EFAULT);
-out:
-	if (a->flags & UMBRA_ANSWER_RESULT) {
-		f->ret = ret;
-		umbra.doorbell(UMBRA_OP_RESULT, idx, f->id, 0, 0, 0);
-	}
-	unclaim(idx, inst);
-	return ret;
 }
 
-/* Ring until the verdict is there. */
-static s64 ask(struct umbra_frame *f, const struct umbra_answer *a, int idx, u32 id)
+/* After a call that failed the driver finds its own name where it was. */
+static void name_take_back(const struct call *c, u64 field, const char *array)
 {
-	unsigned int ms = 1;
-	s64 ret;
+	if (c->fn->form == UMBRA_FORM_FIELD_PTR)
+		kernel_store(field, &c->old, sizeof(c->old));
+	else if (c->fn->form == UMBRA_FORM_FIELD_ARRAY)
+		kernel_store(field, array, c->fn->field_size);
+}
 
-	ret = umbra.doorbell(UMBRA_OP_CALL, idx, id, 0, 0, 0);
-	WRITE_ONCE(f->marshalling, 0);
+/* A program that the kernel starts; frees the name that the VMM lent for it. */
+struct program {
+	u64 ticket;
+	u32 id;
+};
 
-	while (!ret && a->verdict == UMBRA_PENDING) {
-		if (f->flags & UMBRA_FRAME_ATOMIC)
-			return -EAGAIN;
-		schedule_timeout_killable(msecs_to_jiffies(ms));
-		if (fatal_signal_pending(current))
-			return -EINTR;
-		ms = min(ms * 2, 128u);
-		ret = umbra.doorbell(UMBRA_OP_POLL, idx, id, a->cookie, 0, 0);
+/* The kernel has read the program's name, or will not; called once, in process context. */
+static void program_let_go(struct subprocess_info *info)
+{
+	struct program *p = info->data;
+
+	umbra.doorbell(UMBRA_OP_RESULT, p->ticket, p->id, 0, 0, 0);
+	kfree(p);
+}
+
+/* As call_usermodehelper(), which says to nobody when it has let go of the name. */
+static u64 program_run(const struct call *c, const struct answer *a)
+{
+	int wait = c->arg[3];
+	gfp_t gfp = wait == UMH_NO_WAIT ? GFP_ATOMIC : GFP_KERNEL;
+	struct subprocess_info *info = NULL;
+	struct program *p;
+
+	p = kmalloc(sizeof(*p), gfp);
+	if (p) {
+		*p = (struct program){ a->ticket, c->id };
+		info = call_usermodehelper_setup(a->name, (char **)c->arg[1], (char **)c->arg[2],
+						 gfp, NULL, program_let_go, p);
 	}
+	if (!info) {
+		umbra.doorbell(UMBRA_OP_RESULT, a->ticket, c->id, -ENOMEM, 0, 0);
+		kfree(p);
+		return -ENOMEM;
+	}
+	return call_usermodehelper_exec(info, wait);
+}
+
+/* Call the real function with the answer's name in place of the one asked for. */
+static u64 call_carry_out(struct call *c, const struct answer *a)
+{
+	const struct umbra_fn *fn = c->fn;
+	char array[ARRAY_NAME_MAX];
+	u64 field = 0, ret;
+
+	if (a->root && fn->flags & UMBRA_FN_OPENS_PATH)
+		return (u64)shim_open_in_root(a->root, a->name, c->arg[1], c->arg[2], a->resolve);
+	if (a->flags & UMBRA_ANSWER_RESULT && fn->flags & UMBRA_FN_RUNS_PROGRAM)
+		return program_run(c, a);
+	if (fn->name_arg < 6)
+		field = c->arg[fn->name_arg] + fn->field_off;
+	if (name_put_in_place(c, a, field, array)) {
+		ret = refusal_value(fn, EFAULT);
+	} else {
+		ret = call_real(c);
+		if (a->name && !umbra_succeeded(fn->refusal, ret))
+			name_take_back(c, field, array);
+		if (a->flags & UMBRA_ANSWER_RESTORE)
+			kernel_store(field, &a->value, sizeof(a->value));
+	}
+	if (a->flags & UMBRA_ANSWER_RESULT)
+		umbra.doorbell(UMBRA_OP_RESULT, a->ticket, c->id, ret, 0, 0);
 	return ret;
 }
 
 u64 umbra_gate_enter(struct umbra_regs *regs)
 {
 	const struct umbra_fn *fn = &umbra.info->fns[UMBRA_ID_FN(regs->id)];
-	unsigned int inst = UMBRA_ID_INST(regs->id) % UMBRA_INSTANCES;
-	struct call c = { .fn = fn };
-	const struct umbra_answer *a;
-	struct umbra_frame *f;
+	struct call c = { .fn = fn, .id = regs->id };
+	struct answer a;
 	s64 err;
 	u64 ret;
-	int idx;
 
+	a.big = NULL;
+	c.can_sleep = !in_atomic() && !irqs_disabled();
 	memcpy(c.arg, regs->arg, sizeof(regs->arg));
 	/* the caller's frame, or at the top of a stack what lies there: always mapped */
 	if (fn->nargs > 6 || fn->flags & UMBRA_FN_VARIADIC)
 		memcpy(c.arg + 6, regs->stack, sizeof(c.arg) - sizeof(regs->arg));
 
-	idx = claim(fn, inst);
-	if (idx < 0) {
-		bool never = fn->refusal == UMBRA_REFUSE_NEVER;
-
-		umbra.doorbell(UMBRA_OP_LOST, regs->id, !never, 0, 0, 0);
-		return never ? call_real(&c) : refuse(fn, -idx);
-	}
-	f = &umbra.frames[idx];
-	a = &umbra.answers[idx];
-	marshal(f, &c, regs);
-	err = ask(f, a, idx, regs->id);
-	if (err < 0) {
-		unclaim(idx, inst);
-		return fn->refusal == UMBRA_REFUSE_NEVER ? call_real(&c) : refuse(fn, -err);
-	}
-	switch (a->verdict) {
+	/* The references are taken and given back where one may sleep. */
+	if (fn->flags & UMBRA_FN_IS_PATH && c.can_sleep)
+		shim_place_get(&c.place);
+	err = call_ask(&c, regs, &a);
+	shim_place_release(&c.place);
+	if (err)
+		return fn->refusal == UMBRA_REFUSE_NEVER ? call_real(&c) : refusal_value(fn, -err);
+	switch (a.verdict) {
 	case UMBRA_PASS:
 	case UMBRA_REWRITE:
-		return carry_out(&c, f, a, idx, inst);
+		ret = call_carry_out(&c, &a);
+		break;
 	case UMBRA_EMULATE:
-		ret = a->value;
+		ret = a.value;
 		break;
 	case UMBRA_DENY:
 	default:
-		ret = refuse(fn, a->error ? a->error : EPERM);
+		ret = refusal_value(fn, a.error ? a.error : EPERM);
 		break;
 	}
-	unclaim(idx, inst);
+	kfree(a.big);
 	return ret;
 }

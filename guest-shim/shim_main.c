@@ -30,13 +30,13 @@ static irqreturn_t mail_arrived(int irq, void *arg)
 	return IRQ_HANDLED;
 }
 
-static void done(u32 seq, s64 result, u64 value)
+static void command_done(u32 seq, s64 result, u64 value)
 {
 	umbra.doorbell(UMBRA_OP_DONE, seq, result, value, 0, 0);
 }
 
 /* Carry out a command for the shim. */
-static s64 carry_out(const struct umbra_mail *m, u64 *value)
+static s64 command_carry_out(const struct umbra_mail *m, u64 *value)
 {
 	const char *payload = (const char *)umbra.mail + UMBRA_MAIL_PAYLOAD;
 	void *va;
@@ -89,8 +89,8 @@ static ssize_t control_read(struct file *file, char __user *buf, size_t len, lof
 			ret = copy_to_user(buf, m, sizeof(*m)) ? -EFAULT : (ssize_t)sizeof(*m);
 			break;
 		}
-		result = carry_out(m, &value);
-		done(m->seq, result, value);
+		result = command_carry_out(m, &value);
+		command_done(m->seq, result, value);
 	}
 	mutex_unlock(&umbra.control);
 	kfree(m);
@@ -105,7 +105,7 @@ static ssize_t control_write(struct file *file, const char __user *buf, size_t l
 		return -EINVAL;
 	if (copy_from_user(&r, buf, sizeof(r)))
 		return -EFAULT;
-	done(r.seq, r.result, 0);
+	command_done(r.seq, r.result, 0);
 	return len;
 }
 
@@ -189,7 +189,6 @@ static int __init umbra_init(void)
 		return -ENODEV;
 	}
 	umbra.info = info;
-	init_swait_queue_head(&umbra.frame_free);
 	init_waitqueue_head(&umbra.mail_wait);
 	mutex_init(&umbra.control);
 	umbra.first_exec = current->self_exec_id;
@@ -213,8 +212,7 @@ static int __init umbra_init(void)
 		ret = fd;
 		goto out_irq;
 	}
-	ret = umbra.doorbell(UMBRA_OP_HELLO, (u64)umbra.gate, (u64)umbra.frames, (u64)umbra.answers,
-			     (u64)umbra.arena, (u64)umbra_gate_enter);
+	ret = umbra.doorbell(UMBRA_OP_HELLO, (u64)umbra.gate, (u64)umbra_gate_enter, 0, 0, 0);
 	if (ret)
 		goto out_control;
 	fd_install(fd, control);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Paths. Only the guest sees its file systems, so the VMM answers with a root and a name below it,
+ * Finds and opens paths for the VMM. Only the guest sees its file systems, so the VMM answers with a root and a name below it,
  * and the walk is done here the way openat2(RESOLVE_IN_ROOT) does it: "..", absolute symbolic links
  * and magic links cannot leave the root, and a rename in the middle of the walk is noticed.
  */
@@ -42,8 +42,8 @@ int shim_init_root(struct path *root)
 }
 
 /* Put the text of a path at the end of what data[] holds. */
-static void put_path(struct umbra_frame *f, struct umbra_str *s, const struct path *path,
-		     char *(*to_text)(const struct path *, char *, int))
+static void frame_put_path(struct umbra_frame *f, struct umbra_str *s, const struct path *path,
+			   char *(*to_text)(const struct path *, char *, int))
 {
 	char *buf = f->data + f->used;
 	char *text;
@@ -66,26 +66,36 @@ static void put_path(struct umbra_frame *f, struct umbra_str *s, const struct pa
 	f->used += len;
 }
 
-void shim_caller_place(struct umbra_frame *f)
+void shim_place_get(struct shim_place *place)
+{
+	if (!current->fs || shim_init_root(&place->init_root))
+		return;
+	get_fs_root(current->fs, &place->root);
+	get_fs_pwd(current->fs, &place->pwd);
+	place->known = true;
+}
+
+void shim_place_release(struct shim_place *place)
+{
+	if (!place->known)
+		return;
+	path_put(&place->pwd);
+	path_put(&place->root);
+	path_put(&place->init_root);
+	place->known = false;
+}
+
+void shim_place_put(const struct shim_place *place, struct umbra_frame *f)
 {
 	char *(*absolute)(const struct path *, char *, int);
-	struct path root, init_root;
 
-	if (!current->fs || shim_init_root(&init_root))
+	if (!place->known)
 		return;
 	absolute = (void *)umbra.info->syms[UMBRA_SYM_D_ABSOLUTE];
-	get_fs_root(current->fs, &root);
-	if (!path_equal(&root, &init_root))
-		put_path(f, &f->root, &root, absolute);
-	if (f->name.len && f->data[f->name.off] != '/') {
-		struct path pwd;
-
-		get_fs_pwd(current->fs, &pwd);
-		put_path(f, &f->cwd, &pwd, d_path);
-		path_put(&pwd);
-	}
-	path_put(&root);
-	path_put(&init_root);
+	if (!path_equal(&place->root, &place->init_root))
+		frame_put_path(f, &f->root, &place->root, absolute);
+	if (f->name.len && f->data[f->name.off] != '/')
+		frame_put_path(f, &f->cwd, &place->pwd, d_path);
 }
 
 static int lookup_root(const char *name, unsigned int flags, struct path *out)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The rows, checked against a stock 6.1 kernel: every function is in its __ksymtab or
+ * The rows of the catalog, checked against a stock 6.1 kernel: every function is in its __ksymtab or
  * __ksymtab_gpl; prototypes are in the comments, because a wrong index or return convention here
  * corrupts the caller.
  *
@@ -11,9 +11,6 @@
 
 #include "policy/catalog.h"
 
-#define NO_STRVEC .strvec_arg = CATALOG_STRVEC_NONE
-#define RESULT	  0xff
-
 static const struct catalog_fn rows[] = {
 	/* struct file *filp_open(const char *, int flags, umode_t) */
 	{ .name = "filp_open",
@@ -23,25 +20,16 @@ static const struct catalog_fn rows[] = {
 	  .space = SPACE_FILE,
 	  .refusal = REFUSE_ERR_PTR,
 	  .undo = "filp_close",
-	  .object_arg = RESULT,
-	  .may_sleep = true,
-	  .opens_path = true,
-	  NO_STRVEC },
+	  .object_is_result = true,
+	  .opens_path = true },
 	/* int filp_close(struct file *, fl_owner_t) */
 	{ .name = "filp_close",
 	  .args = 2,
 	  .refusal = REFUSE_NEVER,
 	  .object_arg = 0,
-	  .undoes = true,
-	  .may_sleep = true,
-	  NO_STRVEC },
+	  .undoes = true },
 	/* ssize_t kernel_write(struct file *, const void *, size_t, loff_t *) */
-	{ .name = "kernel_write",
-	  .args = 4,
-	  .refusal = REFUSE_ERRNO,
-	  .object_arg = 0,
-	  .may_sleep = true,
-	  NO_STRVEC },
+	{ .name = "kernel_write", .args = 4, .refusal = REFUSE_ERRNO, .object_arg = 0 },
 	/* int misc_register(struct miscdevice *) */
 	{ .name = "misc_register",
 	  .args = 1,
@@ -53,18 +41,13 @@ static const struct catalog_fn rows[] = {
 	  .refusal = REFUSE_ERRNO,
 	  .undo = "misc_deregister",
 	  .object_arg = 0,
-	  .want_result = true,
-	  .may_sleep = true,
-	  .long_lived = true,
-	  NO_STRVEC },
+	  .want_result = true },
 	/* void misc_deregister(struct miscdevice *) */
 	{ .name = "misc_deregister",
 	  .args = 1,
 	  .refusal = REFUSE_NEVER,
 	  .object_arg = 0,
-	  .undoes = true,
-	  .may_sleep = true,
-	  NO_STRVEC },
+	  .undoes = true },
 	/*
 	 * struct task_struct *kthread_create_on_node(int (*)(void *), void *, int node,
 	 *					      const char namefmt[], ...)
@@ -76,13 +59,11 @@ static const struct catalog_fn rows[] = {
 	  .name_arg = 3,
 	  .space = SPACE_THREAD,
 	  .refusal = REFUSE_ERR_PTR,
-	  .object_arg = RESULT,
-	  .may_sleep = true,
-	  NO_STRVEC },
+	  .object_is_result = true },
 	/*
 	 * int call_usermodehelper(const char *path, char **argv, char **envp, int wait)
-	 * With UMH_NO_WAIT it may be called in atomic context and the work item that it queues
-	 * reads the path after it returned.
+	 * With UMH_NO_WAIT it may be called in atomic context, and the work item that it queues
+	 * reads the path after it returned. The result is told when the path has been read.
 	 */
 	{ .name = "call_usermodehelper",
 	  .args = 4,
@@ -91,8 +72,10 @@ static const struct catalog_fn rows[] = {
 	  .space = SPACE_PROGRAM,
 	  .refusal = REFUSE_ERRNO,
 	  .object_arg = 0,
+	  .has_strvec = true,
 	  .strvec_arg = 1,
-	  .long_lived = true },
+	  .want_result = true,
+	  .runs_program = true },
 	/* int register_netdevice(struct net_device *), under the RTNL */
 	{ .name = "register_netdevice",
 	  .args = 1,
@@ -104,17 +87,13 @@ static const struct catalog_fn rows[] = {
 	  .refusal = REFUSE_ERRNO,
 	  .undo = "unregister_netdevice_queue",
 	  .object_arg = 0,
-	  .want_result = true,
-	  .may_sleep = true,
-	  NO_STRVEC },
+	  .want_result = true },
 	/* void unregister_netdevice_queue(struct net_device *, struct list_head *) */
 	{ .name = "unregister_netdevice_queue",
 	  .args = 2,
 	  .refusal = REFUSE_NEVER,
 	  .object_arg = 0,
-	  .undoes = true,
-	  .may_sleep = true,
-	  NO_STRVEC },
+	  .undoes = true },
 	/*
 	 * void unregister_netdevice_many(struct list_head *)
 	 * Ends what unregister_netdevice_queue() began; each device was named there.
@@ -122,9 +101,7 @@ static const struct catalog_fn rows[] = {
 	{ .name = "unregister_netdevice_many",
 	  .args = 1,
 	  .refusal = REFUSE_NEVER,
-	  .object_arg = 0,
-	  .may_sleep = true,
-	  NO_STRVEC },
+	  .object_arg = 0 },
 	/* int register_netdev(struct net_device *), takes the RTNL */
 	{ .name = "register_netdev",
 	  .args = 1,
@@ -136,17 +113,13 @@ static const struct catalog_fn rows[] = {
 	  .refusal = REFUSE_ERRNO,
 	  .undo = "unregister_netdev",
 	  .object_arg = 0,
-	  .want_result = true,
-	  .may_sleep = true,
-	  NO_STRVEC },
+	  .want_result = true },
 	/* void unregister_netdev(struct net_device *) */
 	{ .name = "unregister_netdev",
 	  .args = 1,
 	  .refusal = REFUSE_NEVER,
 	  .object_arg = 0,
-	  .undoes = true,
-	  .may_sleep = true,
-	  NO_STRVEC },
+	  .undoes = true },
 	/* int rtnl_link_register(struct rtnl_link_ops *) */
 	{ .name = "rtnl_link_register",
 	  .args = 1,
@@ -158,18 +131,13 @@ static const struct catalog_fn rows[] = {
 	  .refusal = REFUSE_ERRNO,
 	  .undo = "rtnl_link_unregister",
 	  .object_arg = 0,
-	  .want_result = true,
-	  .may_sleep = true,
-	  .long_lived = true,
-	  NO_STRVEC },
+	  .want_result = true },
 	/* void rtnl_link_unregister(struct rtnl_link_ops *) */
 	{ .name = "rtnl_link_unregister",
 	  .args = 1,
 	  .refusal = REFUSE_NEVER,
 	  .object_arg = 0,
-	  .undoes = true,
-	  .may_sleep = true,
-	  NO_STRVEC },
+	  .undoes = true },
 	/* int __rtnl_link_register(struct rtnl_link_ops *), under the RTNL */
 	{ .name = "__rtnl_link_register",
 	  .args = 1,
@@ -181,18 +149,13 @@ static const struct catalog_fn rows[] = {
 	  .refusal = REFUSE_ERRNO,
 	  .undo = "__rtnl_link_unregister",
 	  .object_arg = 0,
-	  .want_result = true,
-	  .may_sleep = true,
-	  .long_lived = true,
-	  NO_STRVEC },
+	  .want_result = true },
 	/* void __rtnl_link_unregister(struct rtnl_link_ops *) */
 	{ .name = "__rtnl_link_unregister",
 	  .args = 1,
 	  .refusal = REFUSE_NEVER,
 	  .object_arg = 0,
-	  .undoes = true,
-	  .may_sleep = true,
-	  NO_STRVEC },
+	  .undoes = true },
 };
 
 _Static_assert(ARRAY_SIZE(rows) <= CATALOG_MAX, "CATALOG_MAX is too small");

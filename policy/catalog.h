@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The catalog: the functions that the host PVM can mediate, and how each takes its names.
+ * The catalog: lists the functions that the host PVM can mediate, and how each takes its names.
  *
  * One row per critical function. A row says which argument carries a name, in which form, in which
  * name space, how a refusal looks to the caller, and which function undoes it. Offsets inside
@@ -40,9 +40,11 @@ enum refusal {
 	REFUSE_NEVER,	/* void, or a function that undoes: always carried out */
 };
 
-#define CATALOG_STRVEC_NONE 0xff
-/* Upper bound of the number of rows, for tables indexed by catalog_index(). */
-#define CATALOG_MAX 512
+/*
+ * Upper bound of the number of rows, for tables indexed by catalog_index(). The gate's pages and
+ * descriptors have room for so many, too: vmm/gate/info_page.c asserts it.
+ */
+#define CATALOG_MAX 256
 
 struct catalog_fn {
 	const char *name;
@@ -54,18 +56,19 @@ struct catalog_fn {
 	enum name_space space;
 	enum refusal refusal;
 	const char *undo; /* what undoes this function, or NULL */
-	/*
-	 * The argument that identifies the object for do/undo pairing, 0xff: the return value. Only
-	 * of functions that undo or have an undo.
-	 */
+	/* the argument that identifies the object; only of functions that undo or have an undo */
 	u8 object_arg;
-	/* a NULL-terminated char ** recorded with the call (argv), or CATALOG_STRVEC_NONE */
-	u8 strvec_arg;
-	bool undoes;	  /* this function undoes others: its object's ledger entry is dropped */
-	bool want_result; /* the host needs the real function's return value (registrations) */
-	bool may_sleep;	  /* never called in atomic context */
-	bool opens_path;  /* carried out by opening below a root (filp_open) */
-	bool long_lived;  /* the kernel may use the string after the call returns */
+	u8 strvec_arg;	       /* with has_strvec: a char ** that is recorded with the call */
+	bool object_is_result; /* the return value identifies the object, not an argument */
+	bool has_strvec;
+	bool undoes; /* undoes others: the ledger's entry of its object is dropped */
+	/*
+	 * The host is told what the real function returned, and that it has: a registration, or a
+	 * name that the kernel may go on reading after the return (runs_program).
+	 */
+	bool want_result;
+	bool opens_path;   /* carried out by opening below a root (filp_open) */
+	bool runs_program; /* carried out as call_usermodehelper() */
 };
 
 const struct catalog_fn *catalog_find(const char *name);

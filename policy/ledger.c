@@ -1,48 +1,170 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Keeps the ledger's entries: by address while registered, by ticket while a result is awaited. */
+#include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "vmm/gate/gate_int.h"
+#include "policy/ledger.h"
+#include "policy/lent_names.h"
 
-static struct object **bucket(struct gate *p, u64 addr)
+#define LEDGER_BUCKETS 4096
+
+enum state { OPEN, REGISTERING, REGISTERED, UNDOING };
+
+/* An owner that never calls: of what outlives its owner. */
+#define NOBODY 0
+
+struct item {
+	struct ledger_entry e; /* first: it is what others see */
+	struct item *next;     /* in the bucket of its address, or of its ticket */
+	enum state state;
+	bool taken; /* OPEN by ledger_take() */
+	u64 ticket;
+	char names[]; /* asked and used */
+};
+
+struct ledger {
+	pthread_mutex_t lock;
+	struct lent_names *names;
+	struct item *by_addr[LEDGER_BUCKETS];
+	struct item *by_ticket[LEDGER_BUCKETS];
+	u64 last_ticket;
+	struct {
+		u32 entries, registered;
+	} * owners;
+	unsigned n_owners;
+};
+
+int ledger_create(struct ledger **out, unsigned owners, char *arena, size_t size)
 {
-	return &p->objects[(addr >> 4 ^ addr >> 16) % OBJECT_BUCKETS];
-}
+	struct ledger *l = calloc(1, sizeof(*l));
 
-static void unlink_object(struct gate *p, struct object **at)
-{
-	struct object *o = *at;
-
-	*at = o->next;
-	if (p->instances[o->inst])
-		p->instances[o->inst]->objects--;
-}
-
-void gate_object_insert(struct gate *p, struct object *o)
-{
-	struct object **b = bucket(p, o->addr), **at, *old;
-
-	/* The same object again: the kernel let go of it by itself (a link that was deleted). */
-	for (at = b; *at; at = &(*at)->next) {
-		old = *at;
-		if (old->addr == o->addr && old->inst == o->inst &&
-		    old->fn->space == o->fn->space) {
-			unlink_object(p, at);
-			gate_object_free(p, old);
-			break;
-		}
+	if (!l)
+		return -ENOMEM;
+	pthread_mutex_init(&l->lock, NULL);
+	l->n_owners = owners;
+	l->owners = calloc(owners, sizeof(*l->owners));
+	if (!l->owners || lent_names_create(&l->names, arena, size)) {
+		ledger_destroy(l);
+		return -ENOMEM;
 	}
-	o->next = *b;
-	*b = o;
-	if (p->instances[o->inst])
-		p->instances[o->inst]->objects++;
+	*out = l;
+	return 0;
+}
+
+static void free_bucket(struct item *i)
+{
+	while (i) {
+		struct item *next = i->next;
+
+		free(i);
+		i = next;
+	}
+}
+
+void ledger_destroy(struct ledger *l)
+{
+	if (!l)
+		return;
+	for (size_t i = 0; i < LEDGER_BUCKETS; i++) {
+		free_bucket(l->by_addr[i]);
+		free_bucket(l->by_ticket[i]);
+	}
+	lent_names_destroy(l->names);
+	free(l->owners);
+	pthread_mutex_destroy(&l->lock);
+	free(l);
+}
+
+static struct item **addr_bucket(struct ledger *l, u64 addr)
+{
+	return &l->by_addr[(addr >> 4 ^ addr >> 16) % LEDGER_BUCKETS];
+}
+
+static struct item **ticket_bucket(struct ledger *l, u64 ticket)
+{
+	return &l->by_ticket[ticket % LEDGER_BUCKETS];
+}
+
+static struct item *item_of(struct ledger_entry *e)
+{
+	return (struct item *)e;
+}
+
+/* Of an item that is in no bucket; the lock is held. */
+static void item_free(struct ledger *l, struct item *i)
+{
+	l->owners[i->e.owner].entries--;
+	lent_names_put(l->names, i->e.lent);
+	free(i);
+}
+
+static struct item *item_new(const struct ledger_entry *what)
+{
+	size_t asked = strlen(what->asked) + 1, used = strlen(what->used) + 1;
+	struct item *i = malloc(sizeof(*i) + asked + used);
+
+	if (!i)
+		return NULL;
+	memset(i, 0, sizeof(*i));
+	i->e = *what;
+	i->e.asked = memcpy(i->names, what->asked, asked);
+	i->e.used = memcpy(i->names + asked, what->used, used);
+	i->e.lent = 0;
+	return i;
+}
+
+int ledger_open(struct ledger *l, const struct ledger_entry *what, bool lend,
+		struct ledger_entry **out)
+{
+	struct item *i = item_new(what);
+	int ret = 0;
+
+	if (!i)
+		return -ENOMEM;
+	pthread_mutex_lock(&l->lock);
+	if (l->owners[what->owner].entries >= LEDGER_OWNER_MAX)
+		ret = -EDQUOT;
+	else if (lend)
+		ret = lent_names_get(l->names, what->owner, i->e.used, &i->e.lent);
+	if (!ret)
+		l->owners[what->owner].entries++;
+	pthread_mutex_unlock(&l->lock);
+	if (ret)
+		free(i);
+	else
+		*out = &i->e;
+	return ret;
+}
+
+void ledger_discard(struct ledger *l, struct ledger_entry *e)
+{
+	pthread_mutex_lock(&l->lock);
+	item_free(l, item_of(e));
+	pthread_mutex_unlock(&l->lock);
+}
+
+u64 ledger_await(struct ledger *l, struct ledger_entry *e)
+{
+	struct item *i = item_of(e), **b;
+	u64 ticket;
+
+	pthread_mutex_lock(&l->lock);
+	ticket = i->ticket = ++l->last_ticket;
+	i->state = i->taken ? UNDOING : REGISTERING;
+	b = ticket_bucket(l, ticket);
+	i->next = *b;
+	*b = i;
+	pthread_mutex_unlock(&l->lock);
+	return ticket;
 }
 
 /*
  * May @undo take back what @fn did? An unregister has several spellings for one register
  * (unregister_netdev, unregister_netdevice_queue), so the name space decides.
  */
-static bool undoes(const struct catalog_fn *fn, const struct catalog_fn *undo)
+static bool fn_is_undone_by(const struct catalog_fn *fn, const struct catalog_fn *undo)
 {
 	const struct catalog_fn *all;
 	size_t i, n;
@@ -54,57 +176,109 @@ static bool undoes(const struct catalog_fn *fn, const struct catalog_fn *undo)
 	return false;
 }
 
-struct object *gate_object_take(struct gate *p, unsigned inst, u64 addr,
-				const struct catalog_fn *undo)
+static struct item *unlink_registered(struct ledger *l, struct item **at)
 {
-	struct object **at;
+	struct item *i = *at;
 
-	for (at = bucket(p, addr); *at; at = &(*at)->next) {
-		struct object *o = *at;
-
-		if (o->addr == addr && o->inst == inst && undoes(o->fn, undo)) {
-			unlink_object(p, at);
-			return o;
-		}
-	}
-	return NULL;
+	*at = i->next;
+	i->state = OPEN;
+	l->owners[i->e.owner].registered--;
+	return i;
 }
 
-void gate_object_free(struct gate *p, struct object *o)
+struct ledger_entry *ledger_take(struct ledger *l, unsigned owner, u64 addr,
+				 const struct catalog_fn *undo)
 {
-	if (!o)
-		return;
-	lent_names_put(p->names, o->inst, o->name);
-	free(o->asked);
-	free(o->used);
-	free(o);
+	struct item **at, *i = NULL;
+
+	pthread_mutex_lock(&l->lock);
+	for (at = addr_bucket(l, addr); *at; at = &(*at)->next) {
+		if ((*at)->e.addr != addr || (*at)->e.owner != owner ||
+		    !fn_is_undone_by((*at)->e.fn, undo))
+			continue;
+		i = unlink_registered(l, at);
+		i->taken = true;
+		break;
+	}
+	pthread_mutex_unlock(&l->lock);
+	return i ? &i->e : NULL;
 }
 
-void gate_objects_drop(struct gate *p, unsigned inst)
+static void insert_registered(struct ledger *l, struct item *i)
 {
-	size_t i;
+	struct item **b = addr_bucket(l, i->e.addr), **at;
 
-	for (i = 0; i < OBJECT_BUCKETS; i++) {
-		struct object **at = &p->objects[i];
-
-		while (*at) {
-			struct object *o = *at;
-
-			if (o->inst != inst) {
-				at = &o->next;
-				continue;
-			}
-			unlink_object(p, at);
-			gate_object_free(p, o);
+	/* The same object again: the kernel let go of it by itself (a link that was deleted). */
+	for (at = b; *at; at = &(*at)->next) {
+		if ((*at)->e.addr == i->e.addr && (*at)->e.owner == i->e.owner &&
+		    (*at)->e.fn->space == i->e.fn->space) {
+			item_free(l, unlink_registered(l, at));
+			break;
 		}
 	}
-	for (i = 0; i < UMBRA_FRAMES; i++) {
-		struct pending *w = &p->pending[i];
+	i->state = REGISTERED;
+	i->next = *b;
+	*b = i;
+	l->owners[i->e.owner].registered++;
+}
 
-		if (w->active && w->inst == inst) {
-			gate_object_free(p, w->object);
-			memset(w, 0, sizeof(*w));
+void ledger_result(struct ledger *l, unsigned owner, u64 ticket, bool succeeded)
+{
+	struct item **at, *i = NULL;
+
+	pthread_mutex_lock(&l->lock);
+	for (at = ticket_bucket(l, ticket); *at; at = &(*at)->next) {
+		if ((*at)->ticket != ticket ||
+		    ((*at)->e.owner != owner && (*at)->e.owner != NOBODY))
+			continue;
+		i = *at;
+		*at = i->next;
+		if (i->state == REGISTERING && succeeded && i->e.fn->undo)
+			insert_registered(l, i);
+		else
+			item_free(l, i);
+		break;
+	}
+	pthread_mutex_unlock(&l->lock);
+}
+
+size_t ledger_registered(struct ledger *l, unsigned owner)
+{
+	size_t n;
+
+	pthread_mutex_lock(&l->lock);
+	n = l->owners[owner].registered;
+	pthread_mutex_unlock(&l->lock);
+	return n;
+}
+
+static void drop_from_bucket(struct ledger *l, struct item **at, unsigned owner)
+{
+	while (*at) {
+		struct item *i = *at;
+
+		if (i->e.owner != owner) {
+			at = &i->next;
+		} else if (i->e.fn->runs_program) {
+			l->owners[owner].entries--;
+			i->e.owner = NOBODY;
+			l->owners[NOBODY].entries++;
+			at = &i->next;
+		} else {
+			*at = i->next;
+			l->owners[owner].registered -= i->state == REGISTERED;
+			item_free(l, i);
 		}
 	}
-	lent_names_drop(p->names, inst);
+}
+
+void ledger_drop(struct ledger *l, unsigned owner)
+{
+	pthread_mutex_lock(&l->lock);
+	for (size_t b = 0; b < LEDGER_BUCKETS; b++) {
+		drop_from_bucket(l, &l->by_addr[b], owner);
+		drop_from_bucket(l, &l->by_ticket[b], owner);
+	}
+	lent_names_disown(l->names, owner, NOBODY);
+	pthread_mutex_unlock(&l->lock);
 }

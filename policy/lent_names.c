@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Keeps lent strings in chunks of the arena, found by a hash of their text. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,8 +11,8 @@
 #define OWNERS	1024
 #define SHARE	16
 
-struct name {
-	struct name *next;
+struct lent {
+	struct lent *next;
 	u32 off, chunks;
 	unsigned owner;
 	unsigned refs;
@@ -22,13 +23,13 @@ struct lent_names {
 	size_t chunks;
 	size_t hint;
 	u8 *used; /* one byte per chunk */
-	struct name *bucket[BUCKETS];
+	struct lent *bucket[BUCKETS];
 	u32 taken[OWNERS]; /* chunks by owner; owners that meet here share a share */
 };
 
-static size_t hash(unsigned owner, const char *text)
+static size_t text_hash(const char *text)
 {
-	u32 h = 2166136261u ^ owner;
+	u32 h = 2166136261u;
 
 	for (; *text; text++)
 		h = (h ^ (u8)*text) * 16777619u;
@@ -62,7 +63,7 @@ void lent_names_destroy(struct lent_names *n)
 		return;
 	for (i = 0; i < BUCKETS; i++) {
 		while (n->bucket[i]) {
-			struct name *next = n->bucket[i]->next;
+			struct lent *next = n->bucket[i]->next;
 
 			free(n->bucket[i]);
 			n->bucket[i] = next;
@@ -88,25 +89,26 @@ static size_t find_run(const struct lent_names *n, size_t want)
 	return 0;
 }
 
-u32 lent_names_get(struct lent_names *n, unsigned owner, const char *text)
+int lent_names_get(struct lent_names *n, unsigned owner, const char *text, u32 *off)
 {
 	size_t len = strlen(text) + 1, want = (len + CHUNK - 1) / CHUNK, at;
-	struct name **b = &n->bucket[hash(owner, text)], *e;
+	struct lent **b = &n->bucket[text_hash(text)], *e;
 
 	for (e = *b; e; e = e->next) {
 		if (e->owner == owner && !strcmp(n->arena + e->off, text)) {
 			e->refs++;
-			return e->off;
+			*off = e->off;
+			return 0;
 		}
 	}
 	if (n->taken[owner % OWNERS] + want > (n->chunks + SHARE - 1) / SHARE)
-		return 0;
+		return -ENOSPC;
 	at = find_run(n, want);
 	if (!at)
-		return 0;
+		return -ENOSPC;
 	e = calloc(1, sizeof(*e));
 	if (!e)
-		return 0;
+		return -ENOMEM;
 	memset(n->used + at, 1, want);
 	n->taken[owner % OWNERS] += (u32)want;
 	n->hint = at + want;
@@ -117,12 +119,13 @@ u32 lent_names_get(struct lent_names *n, unsigned owner, const char *text)
 	memcpy(n->arena + e->off, text, len);
 	e->next = *b;
 	*b = e;
-	return e->off;
+	*off = e->off;
+	return 0;
 }
 
-static void release(struct lent_names *n, struct name **at)
+static void lent_free(struct lent_names *n, struct lent **at)
 {
-	struct name *e = *at;
+	struct lent *e = *at;
 
 	*at = e->next;
 	memset(n->used + e->off / CHUNK, 0, e->chunks);
@@ -132,33 +135,32 @@ static void release(struct lent_names *n, struct name **at)
 	free(e);
 }
 
-void lent_names_put(struct lent_names *n, unsigned owner, u32 off)
+void lent_names_put(struct lent_names *n, u32 off)
 {
-	struct name **at;
+	struct lent **at;
 
 	if (!off)
 		return;
-	for (at = &n->bucket[hash(owner, n->arena + off)]; *at; at = &(*at)->next) {
+	for (at = &n->bucket[text_hash(n->arena + off)]; *at; at = &(*at)->next) {
 		if ((*at)->off != off)
 			continue;
 		if (!--(*at)->refs)
-			release(n, at);
+			lent_free(n, at);
 		return;
 	}
 }
 
-void lent_names_drop(struct lent_names *n, unsigned owner)
+void lent_names_disown(struct lent_names *n, unsigned owner, unsigned heir)
 {
-	struct name **at;
-	size_t i;
+	struct lent *e;
 
-	for (i = 0; i < BUCKETS; i++) {
-		at = &n->bucket[i];
-		while (*at) {
-			if ((*at)->owner == owner)
-				release(n, at);
-			else
-				at = &(*at)->next;
+	for (size_t i = 0; i < BUCKETS; i++) {
+		for (e = n->bucket[i]; e; e = e->next) {
+			if (e->owner != owner)
+				continue;
+			e->owner = heir;
+			n->taken[owner % OWNERS] -= e->chunks;
+			n->taken[heir % OWNERS] += e->chunks;
 		}
 	}
 }

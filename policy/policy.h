@@ -34,11 +34,11 @@ bool policy_critical(const struct policy_session *s, const char *symbol);
 bool policy_permitted(const struct policy_session *s, const char *symbol);
 
 enum verdict {
-	VERDICT_PASS,	 /* as asked */
-	VERDICT_REWRITE, /* with another name */
-	VERDICT_DENY,	 /* refused, in the function's own convention */
-	VERDICT_EMULATE, /* a result without calling anything */
-	VERDICT_PENDING, /* not decided yet: ask again with the cookie */
+	VERDICT_PASS = 1, /* as asked; 0 is no verdict */
+	VERDICT_REWRITE,  /* with another name */
+	VERDICT_DENY,	  /* refused, in the function's own convention */
+	VERDICT_EMULATE,  /* a result without calling anything */
+	VERDICT_PENDING,  /* not decided yet: ask again with the cookie */
 };
 
 #define REQUEST_NAME_MAX 4096 /* PATH_MAX, with the NUL */

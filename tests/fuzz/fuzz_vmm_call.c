@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What a guest can put into a frame, and in which order it can ring: calls and results for any
- * frame, instance and function, while a second thread changes the frames that are being read.
+ * frame, caller and function, while a second thread changes the frames that are being read.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +15,7 @@ static const char policy_text[] =
 	"  functions = ( { function = \"call_usermodehelper\"; match = \"/bin/*\"; action = \"pass\"; } ); };\n"
 	"b = { default = \"pass\"; }; };\n";
 
-static struct gate p;
+static struct gate g;
 static atomic_bool busy;
 static pthread_t disturber;
 
@@ -33,7 +33,7 @@ static void *disturb(void *arg)
 	(void)arg;
 	for (;;) {
 		if (atomic_load_explicit(&busy, memory_order_relaxed)) {
-			struct umbra_frame *f = &p.frames[x % 4];
+			struct umbra_frame *f = &g.frames[x % 4];
 
 			__atomic_store_n(&f->name.len, x, __ATOMIC_RELAXED);
 			__atomic_store_n(&f->name.off, x >> 3, __ATOMIC_RELAXED);
@@ -51,18 +51,17 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 
 	(void)argc;
 	(void)argv;
-	p.now = no_time;
-	p.frames = calloc(UMBRA_FRAMES, sizeof(*p.frames));
-	p.answers = calloc(UMBRA_FRAMES, sizeof(*p.answers));
-	p.arena = calloc(1, UMBRA_ARENA_SIZE);
-	pthread_rwlock_init(&p.instances_lock, NULL);
-	pthread_mutex_init(&p.ledger_lock, NULL);
-	if (!p.frames || !p.answers || !p.arena ||
-	    lent_names_create(&p.names, p.arena, UMBRA_ARENA_SIZE) ||
-	    record_create(&p.rec, NULL, NULL) || policy_parse(&policy, "p", policy_text, NULL))
+	g.now = no_time;
+	g.frames = calloc(UMBRA_FRAMES, sizeof(*g.frames));
+	g.answers = calloc(UMBRA_FRAMES, sizeof(*g.answers));
+	g.arena = calloc(1, UMBRA_ARENA_SIZE);
+	gate_callers_init(&g);
+	if (!g.frames || !g.answers || !g.arena ||
+	    ledger_create(&g.ledger, UMBRA_CALLERS, g.arena, UMBRA_ARENA_SIZE) ||
+	    record_create(&g.rec, NULL, NULL) || policy_parse(&policy, "p", policy_text, NULL))
 		abort();
-	if (gate_caller_add(&p, policy_session(policy, "a"), "a", "one") != 1 ||
-	    gate_caller_add(&p, policy_session(policy, "b"), "b", "two") != 2)
+	if (gate_caller_add(&g, policy_session(policy, "a"), "a", "one") != 1 ||
+	    gate_caller_add(&g, policy_session(policy, "b"), "b", "two") != 2)
 		abort();
 	return pthread_create(&disturber, NULL, disturb, NULL);
 }
@@ -71,7 +70,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 static void check_answer(const struct umbra_answer *a)
 {
 	const struct umbra_str *s[] = { &a->root, &a->name };
-	const char *base = a->flags & UMBRA_ANSWER_ARENA ? p.arena : a->data;
+	const char *base = a->flags & UMBRA_ANSWER_ARENA ? g.arena : a->data;
 	size_t size = a->flags & UMBRA_ANSWER_ARENA ? UMBRA_ARENA_SIZE : sizeof(a->data);
 
 	for (size_t i = 0; i < ARRAY_SIZE(s); i++) {
@@ -102,7 +101,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 		if (n > size)
 			n = size;
 		if (frame < 4) {
-			struct umbra_frame *f = &p.frames[frame];
+			struct umbra_frame *f = &g.frames[frame];
 			size_t head = offsetof(struct umbra_frame, data);
 
 			memcpy(f, data, n < head ? n : head);
@@ -110,9 +109,11 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 		}
 		atomic_store(&busy, data[0] & 2);
 		if (data[6] & 1) {
-			gate_result(&p, frame, id);
-		} else if (!gate_call(&p, frame, id)) {
-			check_answer(&p.answers[frame]);
+			/* a ticket of this call, or of one of the others */
+			gate_result(&g, data[6] & 2 ? g.answers[frame % 4].ticket : data[7], id,
+				    data[5] & 1 ? (u64)-1 : 0);
+		} else if (!gate_call(&g, frame, id)) {
+			check_answer(&g.answers[frame]);
 		}
 		atomic_store(&busy, false);
 		data += n;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * One call of a driver: copy the frame, make a request of it, let the policy decide, record, answer.
+ * Answers one call of a driver: copies the frame, makes a request of it, lets the policy decide,
+ * prepares what the answer needs, records, answers; and takes the result.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -9,6 +10,27 @@
 
 #include "vmm/gate/gate_int.h"
 #include "vmm/machine/machine.h"
+
+/* The host's enums travel as they are. */
+_Static_assert((int)VERDICT_PASS == UMBRA_PASS && (int)VERDICT_REWRITE == UMBRA_REWRITE &&
+		       (int)VERDICT_DENY == UMBRA_DENY && (int)VERDICT_EMULATE == UMBRA_EMULATE &&
+		       (int)VERDICT_PENDING == UMBRA_PENDING,
+	       "one set of verdicts");
+_Static_assert(REQUEST_ARGS == UMBRA_ARGS, "a frame has the arguments of a request");
+_Static_assert(REQUEST_NAME_MAX == UMBRA_NAME_MAX, "and its names");
+_Static_assert(2 * REQUEST_NAME_MAX <= sizeof(((struct umbra_answer *)0)->data),
+	       "root and name fit any answer");
+
+/* One call while it is handled, on the stack of the vCPU's thread. */
+struct call {
+	unsigned caller;
+	struct umbra_frame frame; /* the one copy (4) */
+	struct request r;
+	struct decision d;
+	/* What is being registered, undone or started; from call_decide() or call_prepare() on. */
+	struct ledger_entry *entry;
+	bool undoes; /* entry was registered before, and its name stays in place */
+};
 
 /* A string of the copied frame, NUL-terminated inside it; NULL if absent or not in what was copied. */
 static const char *frame_string(struct umbra_frame *f, struct umbra_str s)
@@ -19,10 +41,10 @@ static const char *frame_string(struct umbra_frame *f, struct umbra_str s)
 	return f->data + s.off;
 }
 
-/* The one copy: what the guest changes later does not matter. */
-static void copy_frame(struct gate *p, u64 idx, struct umbra_frame *f)
+/* The one copy: what the guest changes later does not matter (4). */
+static void call_copy_frame(struct call *c, const struct umbra_frame *from)
 {
-	const struct umbra_frame *from = &p->frames[idx];
+	struct umbra_frame *f = &c->frame;
 
 	memcpy(f, from, offsetof(struct umbra_frame, data));
 	if (f->used > sizeof(f->data))
@@ -30,9 +52,11 @@ static void copy_frame(struct gate *p, u64 idx, struct umbra_frame *f)
 	memcpy(f->data, from->data, f->used);
 }
 
-static void request_from_frame(struct request *r, struct umbra_frame *f,
-			       const struct catalog_fn *fn)
+static void call_read_request(struct call *c, const struct catalog_fn *fn)
 {
+	struct umbra_frame *f = &c->frame;
+	struct request *r = &c->r;
+
 	*r = (struct request){ .fn = fn };
 	memcpy(r->args, f->args, sizeof(r->args));
 	if (f->flags & UMBRA_FRAME_HAS_NAME)
@@ -46,306 +70,215 @@ static void request_from_frame(struct request *r, struct umbra_frame *f,
 	r->atomic = f->flags & UMBRA_FRAME_ATOMIC;
 }
 
-static bool put(struct umbra_answer *a, u32 *used, struct umbra_str *s, const char *text)
+static bool call_goes_ahead(const struct call *c)
 {
-	size_t len = strlen(text) + 1;
-
-	if (len > sizeof(a->data) - *used)
-		return false;
-	memcpy(a->data + *used, text, len);
-	s->off = *used;
-	s->len = (u32)len;
-	*used += (u32)len;
-	return true;
+	return c->d.verdict == VERDICT_PASS || c->d.verdict == VERDICT_REWRITE;
 }
 
-static void deny(struct decision *d, int error, const char *why)
+static void call_refuse(struct call *c, int error, const char *why)
 {
-	d->verdict = VERDICT_DENY;
-	d->error = error;
-	d->rule = why;
+	c->d.verdict = VERDICT_DENY;
+	c->d.error = error;
+	c->d.rule = why;
 }
 
-/* A registration: remember it until its result is known. */
-static int begin_object(struct gate *p, u64 idx, unsigned inst, const struct request *r,
-			const struct umbra_frame *f, const struct decision *d, u32 name)
+/* Undoing is never refused. It is recorded under the name that the driver knows. */
+static void call_decide_undo(struct gate *g, struct call *c)
 {
-	struct pending *w = &p->pending[idx];
-	struct object *o;
+	const struct catalog_fn *fn = c->r.fn;
+	struct decision *d = &c->d;
 
-	if (p->instances[inst] && p->instances[inst]->objects >= OBJECTS_MAX)
-		return -ENOSPC;
-	o = calloc(1, sizeof(*o));
-	if (!o)
-		return -ENOMEM;
-	o->inst = inst;
-	o->fn = r->fn;
-	o->addr = r->fn->object_arg < UMBRA_ARGS ? r->args[r->fn->object_arg] : 0;
-	o->old = f->old;
-	o->name = name;
-	o->asked = strdup(r->name ? r->name : "");
-	o->used = strdup(d->name);
-	if (!o->asked || !o->used) {
-		o->name = 0;
-		gate_object_free(p, o);
-		return -ENOMEM;
-	}
-	if (w->active)
-		gate_object_free(p, w->object);
-	*w = (struct pending){ .active = true, .inst = inst, .object = o };
-	return 0;
-}
-
-/*
- * A program that is started without waiting is read by the kernel some time later, perhaps when its
- * driver is gone: such names are never given to anybody else.
- */
-static unsigned name_owner(unsigned inst, const struct catalog_fn *fn)
-{
-	return fn->space == SPACE_PROGRAM ? UMBRA_INSTANCES + inst : inst;
-}
-
-/*
- * Turn the decision into the answer. What the kernel keeps a pointer to goes into the arena, also
- * when it passes: the string that was checked is the string that is used.
- */
-static void answer(struct gate *p, u64 idx, unsigned inst, const struct request *r,
-		   const struct umbra_frame *f, struct decision *d, const struct object *undone)
-{
-	struct umbra_answer *a = &p->answers[idx];
-	const struct catalog_fn *fn = r->fn;
-	bool calls = d->verdict == VERDICT_PASS || d->verdict == VERDICT_REWRITE;
-	bool in_root = d->resolve & DECISION_IN_ROOT && fn->opens_path;
-	bool keep = fn->long_lived || fn->form == NAME_FIELD_PTR;
-	struct umbra_str root = { 0, 0 }, name = { 0, 0 };
-	u32 flags = 0, used = 0, off = 0;
-
-	if (calls && r->name && fn->form != NAME_NONE && !undone) {
-		const char *text = d->verdict == VERDICT_PASS ? r->name : d->name;
-		bool ok = true;
-
-		if (in_root)
-			ok = put(a, &used, &root, d->root);
-		if (ok && keep) {
-			pthread_mutex_lock(&p->ledger_lock);
-			off = lent_names_get(p->names, name_owner(inst, fn), text);
-			pthread_mutex_unlock(&p->ledger_lock);
-			name = (struct umbra_str){ off, (u32)strlen(text) + 1 };
-			flags |= UMBRA_ANSWER_ARENA;
-			ok = off;
-		} else if (ok) {
-			ok = put(a, &used, &name, text);
-		}
-		if (!ok) {
-			calls = false;
-			deny(d, ENOMEM, "no room for the name");
-		}
-	}
-	if (calls && fn->want_result) {
-		pthread_mutex_lock(&p->ledger_lock);
-		if (begin_object(p, idx, inst, r, f, d, off)) {
-			lent_names_put(p->names, inst, off);
-			calls = false;
-			deny(d, ENOSPC, "the driver has too many objects");
-		}
-		pthread_mutex_unlock(&p->ledger_lock);
-		flags |= UMBRA_ANSWER_RESULT;
-	}
-	if (undone && undone->fn->form == NAME_FIELD_PTR)
-		flags |= UMBRA_ANSWER_RESTORE;
-	if (undone)
-		flags |= UMBRA_ANSWER_RESULT;
-	if (in_root)
-		flags |= UMBRA_ANSWER_IN_ROOT;
-
-	a->flags = calls ? flags : 0;
-	a->error = (u32)d->error;
-	a->resolve = d->resolve;
-	a->value = undone ? (s64)undone->old : d->value;
-	a->cookie = d->cookie;
-	a->root = root;
-	a->name = name;
-	switch (d->verdict) {
-	case VERDICT_PASS:
-		a->verdict = UMBRA_PASS;
-		break;
-	case VERDICT_REWRITE:
-		a->verdict = UMBRA_REWRITE;
-		break;
-	case VERDICT_EMULATE:
-		a->verdict = UMBRA_EMULATE;
-		break;
-	case VERDICT_PENDING:
-		a->verdict = UMBRA_PENDING;
-		break;
-	case VERDICT_DENY:
-	default:
-		a->verdict = UMBRA_DENY;
-		break;
-	}
-}
-
-/* What is undone is found by its object; it is recorded under the name that the driver knows. */
-static struct object *undo(struct gate *p, unsigned inst, struct request *r, struct decision *d)
-{
-	struct object *o = NULL;
-
-	if (r->fn->object_arg < UMBRA_ARGS) {
-		pthread_mutex_lock(&p->ledger_lock);
-		o = gate_object_take(p, inst, r->args[r->fn->object_arg], r->fn);
-		pthread_mutex_unlock(&p->ledger_lock);
-	}
+	c->entry = ledger_take(g->ledger, c->caller, c->r.args[fn->object_arg], fn);
+	c->undoes = c->entry;
 	d->verdict = VERDICT_PASS;
 	d->record = true;
-	d->rule = o ? "undoes a registration" : "undoes";
-	if (o && *o->asked) {
-		r->name = o->asked;
-		if (strcmp(o->asked, o->used) != 0)
-			d->verdict = VERDICT_REWRITE;
-		snprintf(d->name, sizeof(d->name), "%s", o->used);
-	}
-	return o;
+	d->rule = c->entry ? "undoes a registration" : "undoes";
+	if (!c->entry || !*c->entry->asked)
+		return;
+	c->r.name = c->entry->asked;
+	if (strcmp(c->entry->asked, c->entry->used) != 0)
+		d->verdict = VERDICT_REWRITE;
+	snprintf(d->name, sizeof(d->name), "%s", c->entry->used);
 }
 
-static void forget_pending(struct gate *p, u64 idx)
+static void call_decide(struct gate *g, const struct gate_caller *caller, struct call *c)
 {
-	struct pending *w = &p->pending[idx];
-
-	pthread_mutex_lock(&p->ledger_lock);
-	if (w->active)
-		gate_object_free(p, w->object);
-	memset(w, 0, sizeof(*w));
-	pthread_mutex_unlock(&p->ledger_lock);
-}
-
-/* What is being undone keeps its name until the kernel has let go of it: until RESULT. */
-static void park(struct gate *p, u64 idx, unsigned inst, struct object *o)
-{
-	forget_pending(p, idx);
-	pthread_mutex_lock(&p->ledger_lock);
-	p->pending[idx] =
-		(struct pending){ .active = true, .undone = true, .inst = inst, .object = o };
-	pthread_mutex_unlock(&p->ledger_lock);
-}
-
-static void handle(struct gate *p, u64 idx, unsigned inst, struct instance *in, struct request *r,
-		   struct umbra_frame *f, struct decision *d)
-{
-	struct object *undone = NULL;
-
-	if (r->fn->undoes)
-		undone = undo(p, inst, r, d);
-	else if (f->flags & UMBRA_FRAME_FAULT)
-		deny(d, EFAULT, "the name points nowhere");
+	memset(&c->d, 0, offsetof(struct decision, root));
+	c->d.root[0] = c->d.name[0] = 0;
+	if (c->r.fn->undoes)
+		call_decide_undo(g, c);
+	else if (c->frame.flags & UMBRA_FRAME_FAULT)
+		call_refuse(c, EFAULT, "the name points nowhere");
 	else
-		policy_decide(in->policy, in->driver, r, d);
-	if (f->flags & UMBRA_FRAME_FAULT)
-		d->record = true;
-
-	answer(p, idx, inst, r, f, d, undone);
-	if (d->record && record_add(p->rec, p->now(p->m), in->session, in->driver, r, d) &&
-	    r->fn->refusal != REFUSE_NEVER) {
-		/* Nothing is done that could not be recorded. */
-		deny(d, EIO, "the record cannot be written");
-		p->answers[idx].flags = 0;
-		p->answers[idx].error = EIO;
-		p->answers[idx].verdict = UMBRA_DENY;
-		forget_pending(p, idx);
-	}
-	if (undone)
-		park(p, idx, inst, undone);
+		policy_decide(caller->policy, caller->driver, &c->r, &c->d);
+	if (c->frame.flags & UMBRA_FRAME_FAULT)
+		c->d.record = true;
 }
 
-s64 gate_call(struct gate *p, u64 idx, u64 id)
+/* The name to use, also if it is the one asked for (8); NULL: none. */
+static const char *call_name(const struct call *c)
+{
+	if (!c->r.name || c->r.fn->form == NAME_NONE)
+		return NULL;
+	return c->d.verdict == VERDICT_PASS ? c->r.name : c->d.name;
+}
+
+/* Does the kernel keep a pointer to the name after the call has returned? */
+static bool name_is_kept(const struct catalog_fn *fn)
+{
+	return fn->form == NAME_FIELD_PTR || fn->runs_program;
+}
+
+/* What outlasts the call is entered into the ledger. If that cannot be, the call is refused. */
+static void call_prepare(struct gate *g, struct call *c)
+{
+	const struct catalog_fn *fn = c->r.fn;
+	const char *name = call_name(c);
+	struct ledger_entry what = {
+		.owner = c->caller,
+		.fn = fn,
+		.addr = fn->object_is_result ? 0 : c->r.args[fn->object_arg],
+		.old = c->frame.old,
+		.asked = c->r.name ? c->r.name : "",
+		.used = name ? name : "",
+	};
+	int ret;
+
+	if (!call_goes_ahead(c) || !fn->want_result)
+		return;
+	ret = ledger_open(g->ledger, &what, name && name_is_kept(fn), &c->entry);
+	if (ret == -ENOSPC)
+		call_refuse(c, ENOMEM, "no room for the name");
+	else if (ret == -EDQUOT)
+		call_refuse(c, ENOSPC, "the driver has too many objects");
+	else if (ret)
+		call_refuse(c, ENOMEM, "out of memory");
+}
+
+/* Nothing is done that could not be recorded (6). */
+static void call_record(struct gate *g, const struct gate_caller *caller, struct call *c)
+{
+	if (!c->d.record ||
+	    !record_add(g->rec, g->now(g->m), caller->session, caller->driver, &c->r, &c->d))
+		return;
+	if (c->r.fn->refusal == REFUSE_NEVER)
+		return;
+	if (c->entry)
+		ledger_discard(g->ledger, c->entry);
+	c->entry = NULL;
+	call_refuse(c, EIO, "the record cannot be written");
+}
+
+/* Both strings of the greatest length fit: asserted above. */
+static struct umbra_str answer_put(struct umbra_answer *a, u32 *used, const char *text)
+{
+	struct umbra_str s = { *used, (u32)strlen(text) + 1 };
+
+	memcpy(a->data + s.off, text, s.len);
+	*used += s.len;
+	return s;
+}
+
+/* Write the answer, whole (7); the entry is out of this call's hands then. */
+static void call_answer(struct gate *g, struct call *c, struct umbra_answer *a)
+{
+	const struct decision *d = &c->d;
+	const struct catalog_fn *fn = c->r.fn;
+	bool ahead = call_goes_ahead(c);
+	bool in_root = ahead && fn->opens_path && d->resolve & DECISION_IN_ROOT;
+	const char *name = ahead && !c->undoes ? call_name(c) : NULL;
+	u32 used = 0;
+
+	memset(a, 0, offsetof(struct umbra_answer, data));
+	a->verdict = d->verdict;
+	a->error = (u32)d->error;
+	a->resolve = d->resolve;
+	a->value = d->value;
+	a->cookie = d->cookie;
+	if (in_root) {
+		a->flags |= UMBRA_ANSWER_IN_ROOT;
+		a->root = answer_put(a, &used, d->root);
+	}
+	if (name && c->entry && c->entry->lent) {
+		a->flags |= UMBRA_ANSWER_ARENA;
+		a->name = (struct umbra_str){ c->entry->lent, (u32)strlen(name) + 1 };
+	} else if (name) {
+		a->name = answer_put(a, &used, name);
+	}
+	if (!c->entry)
+		return;
+	a->flags |= UMBRA_ANSWER_RESULT;
+	if (c->undoes && c->entry->fn->form == NAME_FIELD_PTR) {
+		a->flags |= UMBRA_ANSWER_RESTORE;
+		a->value = (s64)c->entry->old;
+	}
+	a->ticket = ledger_await(g->ledger, c->entry);
+}
+
+s64 gate_call(struct gate *g, u64 idx, u64 id)
 {
 	const struct catalog_fn *all;
-	unsigned inst, fn;
-	struct umbra_frame f;
-	struct request r;
-	struct decision d;
+	struct gate_caller *caller;
+	struct call c;
 	size_t n;
-	s64 ret = -EINVAL;
 
 	all = catalog_all(&n);
-	if (idx >= UMBRA_FRAMES || id > UINT32_MAX)
+	if (idx >= UMBRA_FRAMES || id > UINT32_MAX || UMBRA_ID_FN(id) >= n ||
+	    UMBRA_ID_CALLER(id) >= UMBRA_CALLERS)
 		return -EINVAL;
-	inst = UMBRA_ID_INST((u32)id);
-	fn = UMBRA_ID_FN((u32)id);
-	if (inst >= UMBRA_INSTANCES || fn >= n)
-		return -EINVAL;
-	atomic_fetch_add_explicit(&p->calls, 1, memory_order_relaxed);
-	copy_frame(p, idx, &f);
-	if (f.flags & UMBRA_FRAME_NESTED)
-		atomic_fetch_add_explicit(&p->nested, 1, memory_order_relaxed);
-	request_from_frame(&r, &f, &all[fn]);
-	memset(&d, 0, offsetof(struct decision, root));
-	d.root[0] = d.name[0] = 0;
+	atomic_fetch_add_explicit(&g->calls, 1, memory_order_relaxed);
+	c.caller = UMBRA_ID_CALLER((u32)id);
+	c.entry = NULL;
+	c.undoes = false;
+	call_copy_frame(&c, &g->frames[idx]);
+	if (c.frame.flags & UMBRA_FRAME_NESTED)
+		atomic_fetch_add_explicit(&g->nested, 1, memory_order_relaxed);
+	call_read_request(&c, &all[UMBRA_ID_FN(id)]);
 
-	pthread_rwlock_rdlock(&p->instances_lock);
-	if (p->instances[inst]) {
-		atomic_fetch_add_explicit(&p->instances[inst]->calls, 1, memory_order_relaxed);
-		handle(p, idx, inst, p->instances[inst], &r, &f, &d);
-		ret = 0;
+	pthread_rwlock_rdlock(&g->callers_lock);
+	caller = gate_caller_of(g, id);
+	if (caller) {
+		atomic_fetch_add_explicit(&caller->calls, 1, memory_order_relaxed);
+		call_decide(g, caller, &c);
+		call_prepare(g, &c);
+		call_record(g, caller, &c);
+		call_answer(g, &c, &g->answers[idx]);
 	}
-	pthread_rwlock_unlock(&p->instances_lock);
-	return ret;
+	pthread_rwlock_unlock(&g->callers_lock);
+	return caller ? 0 : -EINVAL;
 }
 
-static bool succeeded(const struct catalog_fn *fn, u64 ret)
+s64 gate_result(struct gate *g, u64 ticket, u64 id, u64 ret)
 {
-	switch (fn->refusal) {
-	case REFUSE_ERRNO:
-		return (s32)ret >= 0;
-	case REFUSE_ERR_PTR:
-		return ret < (u64)-4095;
-	case REFUSE_NULL:
-		return ret;
-	case REFUSE_NEVER:
-	default:
-		return true;
-	}
-}
+	const struct catalog_fn *all;
+	size_t n;
 
-s64 gate_result(struct gate *p, u64 idx, u64 id)
-{
-	struct pending *w;
-	u64 ret;
-
-	if (idx >= UMBRA_FRAMES)
+	all = catalog_all(&n);
+	if (id > UINT32_MAX || UMBRA_ID_FN(id) >= n || UMBRA_ID_CALLER(id) >= UMBRA_CALLERS)
 		return -EINVAL;
-	atomic_fetch_add_explicit(&p->results, 1, memory_order_relaxed);
-	ret = __atomic_load_n(&p->frames[idx].ret, __ATOMIC_RELAXED);
-	w = &p->pending[idx];
-	pthread_rwlock_rdlock(&p->instances_lock);
-	pthread_mutex_lock(&p->ledger_lock);
-	if (w->active && w->inst == UMBRA_ID_INST((u32)id) && p->instances[w->inst]) {
-		if (!w->undone && succeeded(w->object->fn, ret))
-			gate_object_insert(p, w->object);
-		else
-			gate_object_free(p, w->object);
-		memset(w, 0, sizeof(*w));
-	}
-	pthread_mutex_unlock(&p->ledger_lock);
-	pthread_rwlock_unlock(&p->instances_lock);
+	atomic_fetch_add_explicit(&g->results, 1, memory_order_relaxed);
+	ledger_result(g->ledger, UMBRA_ID_CALLER((u32)id), ticket,
+		      umbra_succeeded((u8)all[UMBRA_ID_FN(id)].refusal, ret));
 	return 0;
 }
 
-s64 gate_lost(struct gate *p, u64 id, bool refused)
+s64 gate_lost(struct gate *g, u64 id, bool refused)
 {
+	const struct gate_caller *caller;
 	const struct catalog_fn *all;
-	const struct instance *in;
 	char text[256];
 	size_t n;
 
 	all = catalog_all(&n);
-	atomic_fetch_add_explicit(&p->lost, 1, memory_order_relaxed);
-	pthread_rwlock_rdlock(&p->instances_lock);
-	in = UMBRA_ID_INST((u32)id) < UMBRA_INSTANCES ? p->instances[UMBRA_ID_INST((u32)id)] : NULL;
-	snprintf(text, sizeof(text), "%s:%s: %s: no frame free, %s", in ? in->session : "?",
-		 in ? in->driver : "?",
-		 UMBRA_ID_FN((u32)id) < n ? all[UMBRA_ID_FN((u32)id)].name : "?",
+	id = (u32)id;
+	atomic_fetch_add_explicit(&g->lost, 1, memory_order_relaxed);
+	pthread_rwlock_rdlock(&g->callers_lock);
+	caller = gate_caller_of(g, id);
+	snprintf(text, sizeof(text), "%s:%s: %s: no frame free, %s", caller ? caller->session : "?",
+		 caller ? caller->driver : "?",
+		 UMBRA_ID_FN(id) < n ? all[UMBRA_ID_FN(id)].name : "?",
 		 refused ? "refused" : "passed unseen");
-	pthread_rwlock_unlock(&p->instances_lock);
-	record_event(p->rec, p->now(p->m), "lost call", text);
+	pthread_rwlock_unlock(&g->callers_lock);
+	record_event(g->rec, g->now(g->m), "lost call", text);
 	return 0;
 }

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * What counts as a doorbell, and what happens to what does not.
- */
+/* Takes doorbells that count (2), refuses all others, and reports blocked writes (1). */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -18,10 +16,10 @@
 #define REPORTS_MAX 10
 
 /* "0xffffffffc0123456 (symbol+0x12)" for people. */
-static void where(struct gate *p, u64 va, char *buf, size_t len)
+static void address_text(struct gate *g, u64 va, char *buf, size_t len)
 {
 	u64 off = 0;
-	const char *name = kernel_symbolize(p->k, va - p->kaslr, &off);
+	const char *name = kernel_symbolize(g->k, va - g->kaslr, &off);
 
 	if (name)
 		snprintf(buf, len, "0x%" PRIx64 " (%s+0x%" PRIx64 ")", va, name, off);
@@ -29,28 +27,28 @@ static void where(struct gate *p, u64 va, char *buf, size_t len)
 		snprintf(buf, len, "0x%" PRIx64, va);
 }
 
-static void report(struct gate *p, u64 count, const char *kind, const char *text)
+static void report_event(struct gate *g, u64 count, const char *kind, const char *text)
 {
-	record_event(p->rec, p->now(p->m), kind, text);
+	record_event(g->rec, g->now(g->m), kind, text);
 	if (count <= REPORTS_MAX)
 		fprintf(stderr, "vmm: %s: %s%s\n", kind, text,
 			count == REPORTS_MAX ? " (no more lines of this kind; see the record)"
 					     : "");
 }
 
-static void refuse(struct gate *p, struct vcpu *v, const char *why)
+static void doorbell_refuse(struct gate *g, struct vcpu *v, const char *why)
 {
 	char at[128], text[256];
-	u64 n = atomic_fetch_add(&p->refused, 1) + 1;
+	u64 n = atomic_fetch_add(&g->refused, 1) + 1;
 
-	where(p, vcpu_regs(v)->rip, at, sizeof(at));
+	address_text(g, vcpu_regs(v)->rip, at, sizeof(at));
 	snprintf(text, sizeof(text), "%s, from %s, CPL %u, vCPU %u", why, at, vcpu_cpl(v),
 		 vcpu_index(v));
-	report(p, n, "doorbell refused", text);
+	report_event(g, n, "doorbell refused", text);
 	vcpu_inject_gp(v);
 }
 
-/* Does the instruction that rang lie in the gate's own frame, at its own place? */
+/* Does the instruction that rang lie in the gate's own frame, at its own place (2)? */
 static bool from_gate(struct vcpu *v, u64 gate_va, const char **why)
 {
 	u64 rip = vcpu_regs(v)->rip, gpa;
@@ -68,77 +66,76 @@ static bool from_gate(struct vcpu *v, u64 gate_va, const char **why)
 	return false;
 }
 
-/* Finish the gate page: from now on gates lead to the shim. */
-static s64 hello(struct gate *p, u64 gate, u64 frames, u64 answers, u64 arena, u64 enter)
+/* Finish the gate page: from now on gates lead to the shim's @enter (3). */
+static s64 take_hello(struct gate *g, u64 gate, u64 enter)
 {
 	s64 rel = (s64)(enter - (gate + (u64)(umbra_gate_patch - umbra_gate_blob) + 4));
 	s32 rel32 = (s32)rel;
+	bool first;
 	u64 one = 1;
 
-	(void)frames;
-	(void)answers;
-	(void)arena;
 	if (gate & 0xfff || rel != rel32)
 		return -ERANGE;
-	memcpy(p->gate + (umbra_gate_patch - umbra_gate_blob), &rel32, sizeof(rel32));
-	atomic_store(&p->gate_va, gate);
-	if (write(p->event, &one, sizeof(one)) != sizeof(one))
-		return -EIO;
-	return 0;
+	pthread_mutex_lock(&g->done_lock);
+	first = !gate_alive(g);
+	if (first) {
+		memcpy(g->page + (umbra_gate_patch - umbra_gate_blob), &rel32, sizeof(rel32));
+		atomic_store(&g->gate_va, gate);
+	}
+	pthread_mutex_unlock(&g->done_lock);
+	if (!first)
+		return -EEXIST;
+	return write(g->event, &one, sizeof(one)) == sizeof(one) ? 0 : -EIO;
 }
 
+/* What a doorbell asks for; the value for rax. */
+static s64 doorbell_dispatch(struct gate *g, const struct kvm_regs *regs)
+{
+	switch (regs->rdi) {
+	case UMBRA_OP_HELLO:
+		return take_hello(g, regs->rsi, regs->rdx);
+	case UMBRA_OP_CALL:
+	case UMBRA_OP_POLL:
+		/* A cookie is only for the policy; a poll decides again. */
+		return gate_call(g, regs->rsi, regs->rdx);
+	case UMBRA_OP_RESULT:
+		return gate_result(g, regs->rsi, regs->rdx, regs->rcx);
+	case UMBRA_OP_DONE:
+		return gate_mailbox_done(g, regs->rsi, (s64)regs->rdx, regs->rcx);
+	case UMBRA_OP_GONE:
+		return gate_mailbox_gone(g);
+	case UMBRA_OP_LOST:
+		return gate_lost(g, regs->rsi, regs->rdx);
+	default:
+		return -EOPNOTSUPP;
+	}
+}
+
+/* An access to the doorbell's port; the parameters are a machine_pio_fn's. */
 static void doorbell(void *arg, struct vcpu *v, bool is_write, u16 port, u8 size, void *data,
 		     u32 count)
 {
-	struct gate *p = arg;
+	struct gate *g = arg;
 	struct kvm_regs *regs = vcpu_regs(v);
-	u64 gate = atomic_load(&p->gate_va);
+	u64 gate = atomic_load(&g->gate_va);
 	const char *why = "";
-	s64 ret;
 
 	(void)port;
 	(void)data;
 	if (!is_write)
 		return;
 	if (size != 1 || count != 1) {
-		refuse(p, v, "wrong width");
+		doorbell_refuse(g, v, "wrong width");
 		return;
 	}
 	/* The first hello says where the gate is; it must be there. */
 	if (!gate && regs->rdi == UMBRA_OP_HELLO)
 		gate = regs->rsi;
 	if (!from_gate(v, gate, &why)) {
-		refuse(p, v, why);
+		doorbell_refuse(g, v, why);
 		return;
 	}
-	switch (regs->rdi) {
-	case UMBRA_OP_HELLO:
-		ret = atomic_load(&p->gate_va)
-			      ? -EEXIST
-			      : hello(p, regs->rsi, regs->rdx, regs->rcx, regs->r8, regs->r9);
-		break;
-	case UMBRA_OP_CALL:
-	case UMBRA_OP_POLL:
-		/* A cookie is only for the policy; a poll decides again. */
-		ret = gate_call(p, regs->rsi, regs->rdx);
-		break;
-	case UMBRA_OP_RESULT:
-		ret = gate_result(p, regs->rsi, regs->rdx);
-		break;
-	case UMBRA_OP_DONE:
-		ret = gate_command_done(p, regs->rsi, (s64)regs->rdx, regs->rcx);
-		break;
-	case UMBRA_OP_GONE:
-		ret = gate_command_gone(p);
-		break;
-	case UMBRA_OP_LOST:
-		ret = gate_lost(p, regs->rsi, regs->rdx);
-		break;
-	default:
-		ret = -EOPNOTSUPP;
-		break;
-	}
-	regs->rax = (u64)ret;
+	regs->rax = (u64)doorbell_dispatch(g, regs);
 	vcpu_set_regs_dirty(v);
 }
 
@@ -146,17 +143,17 @@ static void doorbell(void *arg, struct vcpu *v, bool is_write, u16 port, u8 size
 static void agent_failed(void *arg, struct vcpu *v, bool is_write, u16 port, u8 size, void *data,
 			 u32 count)
 {
-	struct gate *p = arg;
+	struct gate *g = arg;
 	u32 error = 0;
 
 	(void)v;
 	(void)port;
-	if (!is_write || !count || gate_alive(p))
+	if (!is_write || !count || gate_alive(g))
 		return;
 	memcpy(&error, data, size < sizeof(error) ? size : sizeof(error));
 	error &= 0xfff;
 	machine_exit(
-		p->m, VMM_EXIT_ERROR, "the guest's kernel refused the shim: %s%s",
+		g->m, VMM_EXIT_ERROR, "the guest's kernel refused the shim: %s%s",
 		strerror((int)error),
 		error == EKEYREJECTED || error == EPERM || error == ENOKEY
 			? "; it takes only signed modules (module.sig_enforce, lockdown or Secure "
@@ -166,7 +163,7 @@ static void agent_failed(void *arg, struct vcpu *v, bool is_write, u16 port, u8 
 
 static void blocked_write(void *arg, struct vcpu *v, u64 gpa, unsigned len, const void *data)
 {
-	struct gate *p = arg;
+	struct gate *g = arg;
 	char at[128], text[256];
 	const char *what = gpa >= UMBRA_PAGES_GPA     ? "a session's entry page"
 			   : gpa >= UMBRA_MAILBOX_GPA ? "the mailbox"
@@ -174,28 +171,28 @@ static void blocked_write(void *arg, struct vcpu *v, u64 gpa, unsigned len, cons
 			   : gpa >= UMBRA_ANSWER_GPA  ? "an answer"
 			   : gpa >= UMBRA_GATE_GPA    ? "the gate"
 						      : "the info page";
-	u64 n = atomic_fetch_add(&p->blocked, 1) + 1;
+	u64 n = atomic_fetch_add(&g->blocked, 1) + 1;
 
 	(void)data;
-	where(p, vcpu_regs(v)->rip, at, sizeof(at));
+	address_text(g, vcpu_regs(v)->rip, at, sizeof(at));
 	snprintf(text, sizeof(text),
 		 "%u bytes to %s at guest-physical 0x%" PRIx64 ", from %s, vCPU %u", len, what, gpa,
 		 at, vcpu_index(v));
-	report(p, n, "write blocked", text);
+	report_event(g, n, "write blocked", text);
 }
 
-int gate_doorbell_init(struct gate *p, struct err *e)
+int gate_doorbell_init(struct gate *g, struct err *e)
 {
 	int ret;
 
-	memset(p->gate, 0xcc, UMBRA_GATE_SIZE);
-	memcpy(p->gate, umbra_gate_blob, (size_t)(umbra_gate_blob_end - umbra_gate_blob));
-	ret = machine_pio_add(p->m, UMBRA_PORT, 1, doorbell, p);
+	memset(g->page, 0xcc, UMBRA_GATE_SIZE);
+	memcpy(g->page, umbra_gate_blob, (size_t)(umbra_gate_blob_end - umbra_gate_blob));
+	ret = machine_pio_add(g->m, UMBRA_PORT, 1, doorbell, g);
 	if (!ret)
-		ret = machine_pio_add(p->m, UMBRA_PORT_FAIL, 1, agent_failed, p);
+		ret = machine_pio_add(g->m, UMBRA_PORT_FAIL, 1, agent_failed, g);
 	if (ret)
 		return err_set(e, ret, "port 0x%x for the doorbell: %s", UMBRA_PORT,
 			       strerror(-ret));
-	machine_set_ro_write_hook(p->m, blocked_write, p);
+	machine_set_ro_write_hook(g->m, blocked_write, g);
 	return 0;
 }

@@ -1,18 +1,50 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The host PVM's side of the gate: memory slots, doorbell, calls in progress, commands to the shim.
+ * The gate: carries a driver's critical calls to the host PVM (policy/) and its answers back, and
+ * the VMM's commands to the guest.
  *
- * It knows frames, answers and instances (one per driver that is loaded, plus one per session for
- * the shadow's own entries); it does not know how drivers are linked or loaded (vmm/session/sessions.c), nor
- * what the policy says (policy/). A call is handled on the thread of the vCPU that rang; the frame
- * is copied once and only the copy is looked at.
+ * It knows frames, answers and callers; it does not know how drivers are linked or loaded
+ * (vmm/session/), nor what the policy says. A call is handled on the thread of the vCPU that rang.
  *
- * A doorbell counts if it comes from CPL 0, from the gate's own OUT, and if that address translates
- * to the gate's own frame at this moment. Anything else raises #GP in the guest and is recorded.
+ * Invariants, which the code names by their numbers:
  *
- * Why the ledger of objects is here and not in the guest: a name that was rewritten at registration
- * is undone at the matching unregister from what the host remembers, so that a driver cannot make
- * the host undo something that it never did.
+ *  (1) The guest writes frames, and nothing else of the region. Info, gate, answers, arena, mailbox
+ *      and session pages are read-only slots; a store there is blocked and recorded (blocked_write).
+ *  (2) A doorbell counts only from CPL 0, from the gate's own OUT, while that address translates to
+ *      the gate's own frame (from_gate). Any other raises #GP in the guest and is recorded.
+ *  (3) The hello is taken once, before any gate entry exists; from then on the gate page and its
+ *      address stay as they are.
+ *  (4) A frame is copied once, and only the copy is looked at: what the guest changes meanwhile does
+ *      not matter (call_copy_frame).
+ *  (5) A CPU holds at most UMBRA_CONTEXTS frames, each only from marshalling until its answer is
+ *      copied, so that no caller can leave another without one.
+ *  (6) Nothing is done that is not recorded: the record is written before the answer, and a call
+ *      that cannot be recorded is refused, unless it undoes something.
+ *  (7) The answer is written once for each call, whole, before rax says that it is there.
+ *  (8) The string that was checked is the one that is used: it comes with the answer, also if it is
+ *      the one asked for. If the kernel keeps a pointer to it, it is lent in the arena.
+ *  (9) A lent name lives until the kernel has let go of it: until the RESULT of a registration that
+ *      failed, of the undoing, or of the program's start.
+ * (10) What is undone is found by its object, among what the same caller registered. What a ticket
+ *      stands for is reached only by the caller that got it, once.
+ * (11) A caller's number is given to another only when none of its gates can be called any more.
+ *
+ * One call; guest functions (guest-shim/shim_gate.c) on the left, host functions on the right:
+ *
+ *   umbra_gate_enter
+ *     frame_claim, frame_marshal
+ *     doorbell CALL ─────────────────▶ doorbell (2) ─▶ gate_call
+ *                                        call_copy_frame (4), call_read_request
+ *                                        call_decide ── policy_decide, or ledger_take to undo
+ *                                        call_prepare ─ ledger_open: entry and lent name (8)
+ *                                        call_record (6) ── if it fails: call_refuse
+ *                                        call_answer (7) ── ledger_await: ticket
+ *     answer_take, frame_release ◀────── rax = 0; with -errno there is no answer
+ *     call_carry_out
+ *       call_real
+ *     doorbell RESULT ticket ────────▶ gate_result ── ledger_result (9) (10)
+ *
+ * The states of what a ticket stands for are drawn in policy/ledger.h.
  */
 #ifndef UMBRA_VMM_GATE_GATE_H
 #define UMBRA_VMM_GATE_GATE_H
@@ -35,41 +67,43 @@ struct gate;
 int gate_create(struct gate **out, struct machine *m, struct kernel *k, u64 kaslr,
 		struct record *rec, struct err *e);
 /* After the vCPUs have ended. NULL is allowed. */
-void gate_destroy(struct gate *p);
+void gate_destroy(struct gate *g);
 
 /* Deliver finished commands and the hello on @l; before the guest runs. */
 typedef void gate_hello_fn(void *arg);
-int gate_start(struct gate *p, struct loop *l, gate_hello_fn *hello, void *arg);
-bool gate_alive(const struct gate *p);
+int gate_start(struct gate *g, struct loop *l, gate_hello_fn *hello, void *arg);
+bool gate_alive(const struct gate *g);
 
 /* --- pages of the sessions (UMBRA_PAGES_GPA); page 0 is the trap page -------------------- */
 
 /* A page of int3. -ENOSPC. */
-int gate_page_alloc(struct gate *p, u64 *gpa, u8 **hva);
-void gate_page_free(struct gate *p, u64 gpa);
+int gate_page_alloc(struct gate *g, u64 *gpa, u8 **hva);
+void gate_page_free(struct gate *g, u64 gpa);
 
-/* --- instances --------------------------------------------------------------------------- */
+/* --- callers ----------------------------------------------------------------------------- */
 
 /*
- * A caller that the host can tell apart. @session and @driver are copied; @s is borrowed and must
- * outlive it or be replaced. Returns the number (> 0) or -ENOSPC.
+ * A caller is whom the host can tell apart by the gate entry that was used: a driver, or a
+ * session's shadow kernel (@driver "-"). @session and @driver are copied; @s is borrowed and must
+ * outlive the caller or be replaced. Returns its number (> 0), or -ENOSPC: no number is free;
+ * -ENOMEM.
  */
-int gate_caller_add(struct gate *p, const struct policy_session *s, const char *session,
+int gate_caller_add(struct gate *g, const struct policy_session *s, const char *session,
 		    const char *driver);
-/* Forgets its objects and strings. No call of it may be in progress in the guest. */
-void gate_caller_remove(struct gate *p, unsigned inst);
-/* Put another policy in force for the instance's next call. */
-void gate_caller_set_policy(struct gate *p, unsigned inst, const struct policy_session *s);
-/* Objects (devices, ...) that the instance registered and has not taken back. */
-size_t gate_caller_objects(struct gate *p, unsigned inst);
+/* Forget it, its objects and names. No call of it may be in progress in the guest (11). */
+void gate_caller_remove(struct gate *g, unsigned caller);
+/* Put another policy in force for the caller's next call. */
+void gate_caller_set_policy(struct gate *g, unsigned caller, const struct policy_session *s);
+/* Objects (devices, ...) that the caller registered and has not taken back. */
+size_t gate_caller_objects(struct gate *g, unsigned caller);
 /* Calls so far. */
-u64 gate_caller_calls(struct gate *p, unsigned inst);
+u64 gate_caller_calls(struct gate *g, unsigned caller);
 
 /*
  * Write a gate entry for @fn at @entry (16 bytes), which the guest maps at @va; -ERANGE if the gate
  * page is out of a branch's reach. Only after the hello.
  */
-int gate_entry(struct gate *p, u8 *entry, u64 va, unsigned inst, const struct catalog_fn *fn);
+int gate_entry(struct gate *g, u8 *entry, u64 va, unsigned caller, const struct catalog_fn *fn);
 
 /* --- commands to the guest --------------------------------------------------------------- */
 
@@ -89,12 +123,12 @@ struct gate_command {
  * Queue a command; strings and payload are copied. Commands run one after the other, from the hello
  * on. @fn is not called if the guest ends first. On the loop's thread only.
  */
-int gate_command(struct gate *p, const struct gate_command *c, gate_done_fn *fn, void *arg);
+int gate_command(struct gate *g, const struct gate_command *c, gate_done_fn *fn, void *arg);
 
 struct gate_stats {
 	u64 calls, results, refused_doorbells, blocked_writes, lost, nested;
 	u64 gate; /* VA of the gate page; 0 before the hello */
 };
-void gate_stats(struct gate *p, struct gate_stats *out);
+void gate_stats(struct gate *g, struct gate_stats *out);
 
 #endif

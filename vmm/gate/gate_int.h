@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Shared by the files of this room only. Locks: `instances` (rwlock; calls read), `ledger` (mutex, also
- * guards the names), `queue` (mutex; finished commands). None is held while another is taken, but
- * that instances may be held when the ledger is taken.
+ * The gate's insides, shared by the files of this room only.
+ *
+ * Locks: `callers_lock` (calls read, changes of callers write) and `done_lock` (a finished command).
+ * The ledger has its own, which may be taken under the first.
  */
 #ifndef UMBRA_VMM_GATE_GATE_INT_H
 #define UMBRA_VMM_GATE_GATE_INT_H
@@ -10,44 +11,19 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "policy/lent_names.h"
+#include "policy/ledger.h"
 #include "vmm/gate/gate.h"
 
-struct vcpu;
-
-struct instance {
+struct gate_caller {
 	const struct policy_session *policy;
 	char *session;
 	char *driver;
 	atomic_ullong calls;
-	size_t objects;
 };
 
-/* Something that an instance registered under another name. */
-struct object {
-	struct object *next;
-	unsigned inst;
-	u64 addr;
-	u64 old;  /* what the field held */
-	u32 name; /* in names, or 0 */
-	const struct catalog_fn *fn;
-	char *asked, *used;
-};
-
-#define OBJECT_BUCKETS 4096
-/* Of one instance: what a hostile driver can make the host remember. */
-#define OBJECTS_MAX 16384
-
-/* What the host remembers of a frame between CALL and RESULT; guarded by the ledger's lock. */
-struct pending {
-	bool active;
-	bool undone; /* the object was taken out and may be forgotten when the kernel has let go */
-	unsigned inst;
-	struct object *object;
-};
-
-struct queued {
-	struct queued *next;
+/* A command that waits for its turn, or for its DONE; owns its strings and payload. */
+struct mail {
+	struct mail *next;
 	struct gate_command c;
 	gate_done_fn *fn;
 	void *arg;
@@ -60,38 +36,38 @@ struct gate {
 	u64 (*now)(const struct machine *m); /* ns since the start */
 	u64 kaslr;
 
+	/* the region's slots (1) */
 	struct umbra_info *info;
-	u8 *gate;
+	u8 *page; /* the gate page */
 	struct umbra_frame *frames;
 	struct umbra_answer *answers;
 	char *arena;
-	struct umbra_mail *mail;
+	struct umbra_mail *mailbox;
 	u8 *pages;
 
 	_Atomic u64 gate_va; /* 0 until the hello */
 
-	pthread_rwlock_t instances_lock;
-	struct instance *instances[UMBRA_INSTANCES];
+	pthread_rwlock_t callers_lock;
+	struct gate_caller *callers[UMBRA_CALLERS]; /* 0 is none */
 
-	pthread_mutex_t ledger_lock;
-	struct object *objects[OBJECT_BUCKETS];
-	struct pending pending[UMBRA_FRAMES];
-	struct lent_names *names;
+	struct ledger *ledger;
 
 	u8 *page_used; /* one byte per page */
 	size_t page_hint;
 
+	/* commands: on the loop's thread only */
 	struct loop *loop;
-	int event;
+	int event; /* eventfd: the hello, a DONE or the agent's end has to be looked at */
 	gate_hello_fn *hello;
 	void *hello_arg;
 	bool hello_told;
-	struct queued *head, **tail; /* loop's thread only */
-	bool sent;
-	bool gone_seen;
+	struct mail *head, **tail;
+	bool sent;	/* head is in the mailbox */
+	bool gone_seen; /* `gone` has been acted upon */
 	int slow_timer; /* armed while a command is out */
 	u32 seq;
 
+	/* from the vCPUs' threads to the loop's */
 	pthread_mutex_t done_lock;
 	bool done;
 	bool gone; /* no agent any more */
@@ -101,24 +77,38 @@ struct gate {
 	atomic_ullong calls, results, refused, blocked, lost, nested;
 };
 
-/* gate_call.c: handle one doorbell; the value for rax. */
-s64 gate_call(struct gate *p, u64 idx, u64 id);
-s64 gate_result(struct gate *p, u64 idx, u64 id);
-s64 gate_lost(struct gate *p, u64 id, bool refused);
-/* gate_ledger.c; the caller holds ledger_lock. */
-void gate_object_insert(struct gate *p, struct object *o);
-/* Take the object out that @inst registered at @addr with a function that @undo undoes. */
-struct object *gate_object_take(struct gate *p, unsigned inst, u64 addr,
-				const struct catalog_fn *undo);
-void gate_object_free(struct gate *p, struct object *o);
-void gate_objects_drop(struct gate *p, unsigned inst);
-/* gate_doorbell.c */
-int gate_doorbell_init(struct gate *p, struct err *e);
-/* gate_command.c */
-void gate_command_event(void *arg, u32 events);
-s64 gate_command_gone(struct gate *p);
-void gate_command_slow(void *arg, u32 expiries);
-s64 gate_command_done(struct gate *p, u64 seq, s64 result, u64 value);
-void gate_command_free_all(struct gate *p);
+/* info_page.c */
+
+/* Write the info page: addresses and descriptors, which never change. -ENOENT, -E2BIG. */
+int gate_fill_info(struct gate *g, struct err *e);
+
+/* callers.c */
+void gate_callers_init(struct gate *g);
+void gate_callers_destroy(struct gate *g);
+/* The caller that gate id @id names; callers_lock is held. NULL: none (any more). */
+struct gate_caller *gate_caller_of(struct gate *g, u64 id);
+
+/* call.c: what one doorbell asks for; the value for rax. */
+s64 gate_call(struct gate *g, u64 idx, u64 id);
+s64 gate_result(struct gate *g, u64 ticket, u64 id, u64 ret);
+s64 gate_lost(struct gate *g, u64 id, bool refused);
+
+/* doorbell.c */
+
+/* Put the gate's code into its page and take the ports. */
+int gate_doorbell_init(struct gate *g, struct err *e);
+
+/* mailbox.c */
+
+/* Has the event descriptor something: tell the hello, finish a command, send the next. */
+void gate_mailbox_event(void *arg, u32 events);
+/* A command has been out for long: say so. */
+void gate_mailbox_slow(void *arg, u32 expiries);
+/* Command @seq is done, on a vCPU's thread. -EINVAL: it is not the one that is out. */
+s64 gate_mailbox_done(struct gate *g, u64 seq, s64 result, u64 value);
+/* The agent has ended, on a vCPU's thread. */
+s64 gate_mailbox_gone(struct gate *g);
+/* Free what waits, without calling anybody. */
+void gate_mailbox_free_all(struct gate *g);
 
 #endif

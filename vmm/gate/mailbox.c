@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Commands to the guest, one at a time: the mailbox is written, the line is pulsed, and the DONE
+ * Sends commands to the guest, one at a time: the mailbox is written, the line is pulsed, and the DONE
  * doorbell of the same sequence number frees it for the next.
  */
 #include <errno.h>
@@ -15,7 +15,7 @@
 
 #define SLOW_NS 30000000000ULL
 
-static void queued_free(struct queued *q)
+static void mail_free(struct mail *q)
 {
 	if (!q)
 		return;
@@ -25,56 +25,56 @@ static void queued_free(struct queued *q)
 	free(q);
 }
 
-void gate_command_free_all(struct gate *p)
+void gate_mailbox_free_all(struct gate *g)
 {
-	while (p->head) {
-		struct queued *q = p->head;
+	while (g->head) {
+		struct mail *q = g->head;
 
-		p->head = q->next;
-		queued_free(q);
+		g->head = q->next;
+		mail_free(q);
 	}
-	p->tail = &p->head;
+	g->tail = &g->head;
 }
 
-bool gate_alive(const struct gate *p)
+bool gate_alive(const struct gate *g)
 {
-	return atomic_load(&p->gate_va);
+	return atomic_load(&g->gate_va);
 }
 
-static void send_next(struct gate *p)
+static void mail_send_next(struct gate *g)
 {
 	const struct gate_command *c;
 
-	if (p->sent || !p->head || !gate_alive(p) || p->gone_seen)
+	if (g->sent || !g->head || !gate_alive(g) || g->gone_seen)
 		return;
-	c = &p->head->c;
-	memset(p->mail->name, 0, sizeof(p->mail->name));
-	memset(p->mail->params, 0, sizeof(p->mail->params));
-	p->mail->cmd = c->cmd;
-	p->mail->a = c->a;
-	p->mail->len = c->len;
+	c = &g->head->c;
+	memset(g->mailbox->name, 0, sizeof(g->mailbox->name));
+	memset(g->mailbox->params, 0, sizeof(g->mailbox->params));
+	g->mailbox->cmd = c->cmd;
+	g->mailbox->a = c->a;
+	g->mailbox->len = c->len;
 	if (c->name)
-		memcpy(p->mail->name, c->name, strlen(c->name));
+		memcpy(g->mailbox->name, c->name, strlen(c->name));
 	if (c->params)
-		memcpy(p->mail->params, c->params, strlen(c->params));
+		memcpy(g->mailbox->params, c->params, strlen(c->params));
 	if (c->len)
-		memcpy((u8 *)p->mail + UMBRA_MAIL_PAYLOAD, c->payload, c->len);
-	p->sent = true;
-	p->seq++;
-	__atomic_store_n(&p->mail->seq, p->seq, __ATOMIC_RELEASE);
-	if (p->slow_timer >= 0)
-		loop_timer_set(p->loop, p->slow_timer, SLOW_NS, 0);
-	machine_irq_pulse(p->m, LAYOUT_GSI_UMBRA);
+		memcpy((u8 *)g->mailbox + UMBRA_MAIL_PAYLOAD, c->payload, c->len);
+	g->sent = true;
+	g->seq++;
+	__atomic_store_n(&g->mailbox->seq, g->seq, __ATOMIC_RELEASE);
+	if (g->slow_timer >= 0)
+		loop_timer_set(g->loop, g->slow_timer, SLOW_NS, 0);
+	machine_irq_pulse(g->m, LAYOUT_GSI_UMBRA);
 }
 
-int gate_command(struct gate *p, const struct gate_command *c, gate_done_fn *fn, void *arg)
+int gate_command(struct gate *g, const struct gate_command *c, gate_done_fn *fn, void *arg)
 {
-	struct queued *q;
+	struct mail *q;
 
-	if (p->gone_seen)
+	if (g->gone_seen)
 		return -ENOTCONN;
-	if ((c->name && strlen(c->name) >= sizeof(p->mail->name)) ||
-	    (c->params && strlen(c->params) >= sizeof(p->mail->params)) ||
+	if ((c->name && strlen(c->name) >= sizeof(g->mailbox->name)) ||
+	    (c->params && strlen(c->params) >= sizeof(g->mailbox->params)) ||
 	    c->len > UMBRA_MAIL_PAYLOAD_MAX)
 		return -E2BIG;
 	q = calloc(1, sizeof(*q));
@@ -92,110 +92,109 @@ int gate_command(struct gate *p, const struct gate_command *c, gate_done_fn *fn,
 		q->c.payload = copy;
 	}
 	if ((c->name && !q->c.name) || (c->params && !q->c.params) || (c->len && !q->c.payload)) {
-		queued_free(q);
+		mail_free(q);
 		return -ENOMEM;
 	}
 	q->fn = fn;
 	q->arg = arg;
-	*p->tail = q;
-	p->tail = &q->next;
-	send_next(p);
+	*g->tail = q;
+	g->tail = &q->next;
+	mail_send_next(g);
 	return 0;
 }
 
-s64 gate_command_done(struct gate *p, u64 seq, s64 result, u64 value)
+s64 gate_mailbox_done(struct gate *g, u64 seq, s64 result, u64 value)
 {
 	u64 one = 1;
 	s64 ret = -EINVAL;
 
-	pthread_mutex_lock(&p->done_lock);
-	if (!p->done && seq == __atomic_load_n(&p->mail->seq, __ATOMIC_ACQUIRE)) {
-		p->done = true;
-		p->done_result = result;
-		p->done_value = value;
+	pthread_mutex_lock(&g->done_lock);
+	if (!g->done && seq == __atomic_load_n(&g->mailbox->seq, __ATOMIC_ACQUIRE)) {
+		g->done = true;
+		g->done_result = result;
+		g->done_value = value;
 		ret = 0;
 	}
-	pthread_mutex_unlock(&p->done_lock);
-	if (!ret && write(p->event, &one, sizeof(one)) != sizeof(one))
+	pthread_mutex_unlock(&g->done_lock);
+	if (!ret && write(g->event, &one, sizeof(one)) != sizeof(one))
 		ret = -EIO;
 	return ret;
 }
 
-s64 gate_command_gone(struct gate *p)
+s64 gate_mailbox_gone(struct gate *g)
 {
 	u64 one = 1;
 
-	pthread_mutex_lock(&p->done_lock);
-	p->gone = true;
-	pthread_mutex_unlock(&p->done_lock);
-	return write(p->event, &one, sizeof(one)) == sizeof(one) ? 0 : -EIO;
+	pthread_mutex_lock(&g->done_lock);
+	g->gone = true;
+	pthread_mutex_unlock(&g->done_lock);
+	return write(g->event, &one, sizeof(one)) == sizeof(one) ? 0 : -EIO;
 }
 
-/* A driver's init may take as long as it wants, but somebody should know. */
-void gate_command_slow(void *arg, u32 expiries)
+/* A driver's init may take as long as it wants, but that is said. */
+void gate_mailbox_slow(void *arg, u32 expiries)
 {
-	struct gate *p = arg;
+	struct gate *g = arg;
 
 	(void)expiries;
-	if (p->sent && p->head)
+	if (g->sent && g->head)
 		fprintf(stderr, "vmm: the guest has not answered for 30 s: %s %s\n",
-			p->head->c.cmd == UMBRA_CMD_LOAD     ? "loading"
-			: p->head->c.cmd == UMBRA_CMD_UNLOAD ? "unloading"
+			g->head->c.cmd == UMBRA_CMD_LOAD     ? "loading"
+			: g->head->c.cmd == UMBRA_CMD_UNLOAD ? "unloading"
 							     : "a command of the shim",
-			p->head->c.name ? p->head->c.name : "");
+			g->head->c.name ? g->head->c.name : "");
 }
 
-/* Without an agent nothing is carried out any more: whoever waits is told. */
-static void fail_all(struct gate *p)
+/* Without an agent nothing is carried out any more: fails every command that waits. */
+static void mail_fail_all(struct gate *g)
 {
-	p->gone_seen = true;
-	p->sent = false;
-	while (p->head) {
-		struct queued *q = p->head;
+	g->gone_seen = true;
+	g->sent = false;
+	while (g->head) {
+		struct mail *q = g->head;
 
-		p->head = q->next;
-		if (!p->head)
-			p->tail = &p->head;
+		g->head = q->next;
+		if (!g->head)
+			g->tail = &g->head;
 		if (q->fn)
 			q->fn(q->arg, -ENOTCONN, 0);
-		queued_free(q);
+		mail_free(q);
 	}
 }
 
-/* Woken by the hello, by DONE and by GONE. */
-void gate_command_event(void *arg, u32 events)
+void gate_mailbox_event(void *arg, u32 events)
 {
-	struct gate *p = arg;
-	struct queued *q = NULL;
+	struct gate *g = arg;
+	struct mail *q = NULL;
 	bool gone;
 	s64 result = 0;
 	u64 value = 0, n;
 
 	(void)events;
-	if (read(p->event, &n, sizeof(n)) != sizeof(n))
+	if (read(g->event, &n, sizeof(n)) != sizeof(n))
 		return;
-	if (gate_alive(p) && !p->hello_told) {
-		p->hello_told = true;
-		if (p->hello)
-			p->hello(p->hello_arg);
+	if (gate_alive(g) && !g->hello_told) {
+		g->hello_told = true;
+		if (g->hello)
+			g->hello(g->hello_arg);
 	}
-	pthread_mutex_lock(&p->done_lock);
-	if (p->done && p->sent) {
-		q = p->head;
-		p->head = q->next;
-		if (!p->head)
-			p->tail = &p->head;
-		p->sent = false;
-		result = p->done_result;
-		value = p->done_value;
+	pthread_mutex_lock(&g->done_lock);
+	if (g->done && g->sent) {
+		q = g->head;
+		g->head = q->next;
+		if (!g->head)
+			g->tail = &g->head;
+		g->sent = false;
+		result = g->done_result;
+		value = g->done_value;
 	}
-	p->done = false;
-	gone = p->gone;
-	pthread_mutex_unlock(&p->done_lock);
+	g->done = false;
+	gone = g->gone;
+	pthread_mutex_unlock(&g->done_lock);
 	if (q && q->fn)
 		q->fn(q->arg, result, value);
-	queued_free(q);
+	mail_free(q);
 	if (gone)
-		fail_all(p);
-	send_next(p);
+		mail_fail_all(g);
+	mail_send_next(g);
 }

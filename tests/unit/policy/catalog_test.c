@@ -42,8 +42,10 @@ static void rows_are_complete(void **state)
 		assert_true((f->form == NAME_NONE) == (f->space == SPACE_NONE));
 		assert_true(field == (f->strct && f->member));
 		assert_true(f->name_arg < f->args);
-		assert_true(f->strvec_arg < f->args || f->strvec_arg == CATALOG_STRVEC_NONE);
-		assert_true(f->object_arg < f->args || f->object_arg == 0xff);
+		assert_true(f->strvec_arg < f->args);
+		assert_true(f->has_strvec || !f->strvec_arg);
+		assert_true(f->object_arg < f->args);
+		assert_true(!f->object_is_result || !f->object_arg);
 		/* what cannot be refused has nothing to be refused for */
 		assert_true(f->refusal != REFUSE_NEVER || f->form == NAME_NONE);
 	}
@@ -65,7 +67,7 @@ static void what_is_done_can_be_undone(void **state)
 		assert_true(undo->undoes);
 		assert_int_equal(undo->refusal, REFUSE_NEVER);
 		/* an object that is an argument is the same argument there: pairing by its value */
-		if (all[i].object_arg != 0xff)
+		if (!all[i].object_is_result)
 			assert_int_equal(all[i].object_arg, undo->object_arg);
 	}
 }

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "base/loop.h"
+#include "policy/lent_names.h"
 #include "vmm/control/control.h"
 #include "vmm/gate/gate_int.h"
 #include "vmm/session/inject.h"
@@ -23,22 +24,23 @@ static void names_share_and_return_their_bytes(void **state)
 	static char arena[64 * 1024]; /* 1024 chunks, 64 for each owner */
 	struct lent_names *n;
 	char text[200];
-	u32 a, b, c;
+	u32 a, b, c, d, mine, lent[64];
 
 	(void)state;
 	assert_int_equal(lent_names_create(&n, arena, sizeof(arena)), 0);
-	a = lent_names_get(n, 1, "lime");
-	b = lent_names_get(n, 1, "lime");
-	c = lent_names_get(n, 2, "lime");
+	assert_int_equal(lent_names_get(n, 1, "lime", &a), 0);
+	assert_int_equal(lent_names_get(n, 1, "lime", &b), 0);
+	assert_int_equal(lent_names_get(n, 2, "lime", &c), 0);
 	assert_int_not_equal(a, 0);
 	assert_int_equal(a, b);
 	assert_int_not_equal(a, c);
 	assert_string_equal(arena + a, "lime");
-	lent_names_put(n, 1, a);
+	lent_names_put(n, a);
 	assert_string_equal(arena + a, "lime");
-	assert_int_equal(lent_names_get(n, 1, "lime"), a);
-	lent_names_put(n, 1, a);
-	lent_names_put(n, 1, a);
+	assert_int_equal(lent_names_get(n, 1, "lime", &d), 0);
+	assert_int_equal(d, a);
+	lent_names_put(n, a);
+	lent_names_put(n, a);
 	/* all of it can be had again and again */
 	memset(text, 'x', sizeof(text));
 	text[150] = 0;
@@ -48,13 +50,14 @@ static void names_share_and_return_their_bytes(void **state)
 		for (;; got++) {
 			snprintf(text, 4, "%03u", got);
 			text[3] = 'x';
-			if (!lent_names_get(n, 3, text))
+			if (lent_names_get(n, 3, text, &lent[got]))
 				break;
 		}
 		assert_int_equal(got, 64 / 3);
 		/* another owner's share is its own */
-		assert_int_not_equal(lent_names_get(n, 4, "mine"), 0);
-		lent_names_drop(n, 3);
+		assert_int_equal(lent_names_get(n, 4, "mine", &mine), 0);
+		while (got)
+			lent_names_put(n, lent[--got]);
 	}
 	assert_string_equal(arena + c, "lime");
 	lent_names_destroy(n);
@@ -93,9 +96,9 @@ static void agent_takes_the_place_of_rdinit(void **state)
 	assert_null(inject_cmdline_value("rdinit", "rdinit"));
 }
 
-/* A PVM without a machine: two instances of one session, and memory for frames and answers. */
+/* A gate without a machine: two callers of one session, and memory for frames and answers. */
 struct fixture {
-	struct gate p;
+	struct gate g;
 	struct policy *policy;
 	unsigned one, two;
 };
@@ -106,41 +109,41 @@ static u64 no_time(const struct machine *m)
 	return 0;
 }
 
-static int make_pvm(void **state)
+static int make_gate(void **state)
 {
 	static const char text[] = "version = 1; sessions = { a = {\n"
 				   "files = ( { from = \"/\"; to = \"/data/a\"; } );\n"
 				   "names = { misc = \"a-%s\"; }; default = \"deny\"; }; };\n";
 	struct fixture *f = calloc(1, sizeof(*f));
-	struct gate *p = &f->p;
+	struct gate *g = &f->g;
 
-	p->now = no_time;
-	p->frames = calloc(UMBRA_FRAMES, sizeof(*p->frames));
-	p->answers = calloc(UMBRA_FRAMES, sizeof(*p->answers));
-	p->arena = calloc(1, UMBRA_ARENA_SIZE);
-	pthread_rwlock_init(&p->instances_lock, NULL);
-	pthread_mutex_init(&p->ledger_lock, NULL);
-	assert_int_equal(lent_names_create(&p->names, p->arena, UMBRA_ARENA_SIZE), 0);
-	assert_int_equal(record_create(&p->rec, NULL, NULL), 0);
+	g->now = no_time;
+	g->frames = calloc(UMBRA_FRAMES, sizeof(*g->frames));
+	g->answers = calloc(UMBRA_FRAMES, sizeof(*g->answers));
+	g->arena = calloc(1, UMBRA_ARENA_SIZE);
+	gate_callers_init(g);
+	assert_int_equal(ledger_create(&g->ledger, UMBRA_CALLERS, g->arena, UMBRA_ARENA_SIZE), 0);
+	assert_int_equal(record_create(&g->rec, NULL, NULL), 0);
 	assert_int_equal(policy_parse(&f->policy, "p", text, NULL), 0);
-	f->one = (unsigned)gate_caller_add(p, policy_session(f->policy, "a"), "a", "one");
-	f->two = (unsigned)gate_caller_add(p, policy_session(f->policy, "a"), "a", "two");
+	f->one = (unsigned)gate_caller_add(g, policy_session(f->policy, "a"), "a", "one");
+	f->two = (unsigned)gate_caller_add(g, policy_session(f->policy, "a"), "a", "two");
 	*state = f;
 	return 0;
 }
 
-static int free_pvm(void **state)
+static int free_gate(void **state)
 {
 	struct fixture *f = *state;
 
-	gate_caller_remove(&f->p, f->one);
-	gate_caller_remove(&f->p, f->two);
-	record_close(f->p.rec, NULL);
-	lent_names_destroy(f->p.names);
+	gate_caller_remove(&f->g, f->one);
+	gate_caller_remove(&f->g, f->two);
+	record_close(f->g.rec, NULL);
+	ledger_destroy(f->g.ledger);
+	gate_callers_destroy(&f->g);
 	policy_free(f->policy);
-	free(f->p.frames);
-	free(f->p.answers);
-	free(f->p.arena);
+	free(f->g.frames);
+	free(f->g.answers);
+	free(f->g.arena);
 	free(f);
 	return 0;
 }
@@ -153,17 +156,17 @@ static void put_name(struct umbra_frame *f, const char *name)
 	memcpy(f->data, name, f->used);
 }
 
-static s64 call(struct fixture *f, unsigned frame, unsigned inst, const char *fn)
+static s64 call(struct fixture *f, unsigned frame, unsigned caller, const char *fn)
 {
-	return gate_call(&f->p, frame, UMBRA_ID(inst, catalog_index(catalog_find(fn))));
+	return gate_call(&f->g, frame, UMBRA_ID(caller, catalog_index(catalog_find(fn))));
 }
 
 static void a_path_is_answered_by_root_and_name(void **state)
 {
 	struct fixture *f = *state;
-	const struct umbra_answer *a = &f->p.answers[3];
+	const struct umbra_answer *a = &f->g.answers[3];
 
-	put_name(&f->p.frames[3], "/etc/../etc//app.conf");
+	put_name(&f->g.frames[3], "/etc/../etc//app.conf");
 	assert_int_equal(call(f, 3, f->one, "filp_open"), 0);
 	assert_int_equal(a->verdict, UMBRA_REWRITE);
 	assert_int_equal(a->flags, UMBRA_ANSWER_IN_ROOT);
@@ -182,25 +185,25 @@ static void strings_outside_the_frame_are_not_read(void **state)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
-		put_name(&f->p.frames[0], "/x");
-		f->p.frames[0].name = bad[i];
+		put_name(&f->g.frames[0], "/x");
+		f->g.frames[0].name = bad[i];
 		assert_int_equal(call(f, 0, f->one, "filp_open"), 0);
 		/* a name that is not there: as a NULL pointer */
-		assert_int_equal(f->p.answers[0].verdict, UMBRA_DENY);
-		assert_int_equal(f->p.answers[0].error, EFAULT);
+		assert_int_equal(f->g.answers[0].verdict, UMBRA_DENY);
+		assert_int_equal(f->g.answers[0].error, EFAULT);
 	}
 	assert_int_equal(call(f, UMBRA_FRAMES, f->one, "filp_open"), -EINVAL);
 	assert_int_equal(call(f, 0, 99, "filp_open"), -EINVAL);
-	assert_int_equal(gate_call(&f->p, 0, UMBRA_ID(f->one, 4000)), -EINVAL);
-	assert_int_equal(gate_result(&f->p, UMBRA_FRAMES, 0), -EINVAL);
+	assert_int_equal(gate_call(&f->g, 0, UMBRA_ID(f->one, 4000)), -EINVAL);
+	assert_int_equal(gate_result(&f->g, 1, UMBRA_ID(f->one, 4000), 0), -EINVAL);
 }
 
-/* Register, fail or succeed, and take back: only what this instance did can be undone. */
+/* Register, fail or succeed, and take back: only what this caller did can be undone. */
 static void the_ledger_undoes_what_was_done(void **state)
 {
 	struct fixture *f = *state;
-	struct umbra_frame *fr = &f->p.frames[1];
-	const struct umbra_answer *a = &f->p.answers[1];
+	struct umbra_frame *fr = &f->g.frames[1];
+	const struct umbra_answer *a = &f->g.answers[1];
 	u64 id = UMBRA_ID(f->one, catalog_index(catalog_find("misc_register")));
 
 	put_name(fr, "lime");
@@ -209,21 +212,20 @@ static void the_ledger_undoes_what_was_done(void **state)
 	assert_int_equal(call(f, 1, f->one, "misc_register"), 0);
 	assert_int_equal(a->verdict, UMBRA_REWRITE);
 	assert_int_equal(a->flags, UMBRA_ANSWER_ARENA | UMBRA_ANSWER_RESULT);
-	assert_string_equal(f->p.arena + a->name.off, "a-lime");
-	assert_int_equal(gate_caller_objects(&f->p, f->one), 0);
-	fr->ret = (u64)-EBUSY;
-	assert_int_equal(gate_result(&f->p, 1, id), 0);
-	assert_int_equal(gate_caller_objects(&f->p, f->one), 0);
+	assert_string_equal(f->g.arena + a->name.off, "a-lime");
+	assert_int_equal(gate_caller_objects(&f->g, f->one), 0);
+	assert_int_equal(gate_result(&f->g, a->ticket, id, (u64)-EBUSY), 0);
+	assert_int_equal(gate_caller_objects(&f->g, f->one), 0);
 
 	assert_int_equal(call(f, 1, f->one, "misc_register"), 0);
-	fr->ret = 0;
-	/* of another instance: not believed */
-	assert_int_equal(gate_result(&f->p, 1, UMBRA_ID(f->two, 0)), 0);
-	assert_int_equal(gate_caller_objects(&f->p, f->one), 0);
-	assert_int_equal(gate_result(&f->p, 1, id), 0);
-	assert_int_equal(gate_caller_objects(&f->p, f->one), 1);
-	assert_int_equal(gate_result(&f->p, 1, id), 0);
-	assert_int_equal(gate_caller_objects(&f->p, f->one), 1);
+	/* of another caller, of a ticket that is not there: not believed */
+	assert_int_equal(gate_result(&f->g, a->ticket, UMBRA_ID(f->two, 0), 0), 0);
+	assert_int_equal(gate_result(&f->g, a->ticket + 1, id, 0), 0);
+	assert_int_equal(gate_caller_objects(&f->g, f->one), 0);
+	assert_int_equal(gate_result(&f->g, a->ticket, id, 0), 0);
+	assert_int_equal(gate_caller_objects(&f->g, f->one), 1);
+	assert_int_equal(gate_result(&f->g, a->ticket, id, 0), 0);
+	assert_int_equal(gate_caller_objects(&f->g, f->one), 1);
 
 	assert_int_equal(call(f, 1, f->two, "misc_deregister"), 0);
 	assert_int_equal(a->verdict, UMBRA_PASS);
@@ -231,31 +233,31 @@ static void the_ledger_undoes_what_was_done(void **state)
 	assert_int_equal(call(f, 1, f->one, "misc_deregister"), 0);
 	assert_int_equal(a->flags, UMBRA_ANSWER_RESTORE | UMBRA_ANSWER_RESULT);
 	assert_int_equal(a->value, (s64)0xffffffffc0001234);
-	assert_int_equal(gate_caller_objects(&f->p, f->one), 0);
+	assert_int_equal(gate_caller_objects(&f->g, f->one), 0);
 }
 
 /* The kernel reads a device's name until its unregister has come back. */
 static void a_name_lives_until_the_kernel_has_let_go(void **state)
 {
 	struct fixture *f = *state;
-	const struct umbra_answer *a = f->p.answers;
+	const struct umbra_answer *a = f->g.answers;
 	u64 undo = UMBRA_ID(f->one, catalog_index(catalog_find("misc_deregister")));
 	u64 reg = UMBRA_ID(f->one, catalog_index(catalog_find("misc_register")));
 	u32 off;
 
-	put_name(&f->p.frames[1], "lime");
-	f->p.frames[1].args[0] = 0x1000;
+	put_name(&f->g.frames[1], "lime");
+	f->g.frames[1].args[0] = 0x1000;
 	assert_int_equal(call(f, 1, f->one, "misc_register"), 0);
-	assert_int_equal(gate_result(&f->p, 1, reg), 0);
+	assert_int_equal(gate_result(&f->g, a[1].ticket, reg, 0), 0);
 	off = a[1].name.off;
 	/* one is in misc_deregister() when two registers */
 	assert_int_equal(call(f, 1, f->one, "misc_deregister"), 0);
-	put_name(&f->p.frames[2], "other");
+	put_name(&f->g.frames[2], "other");
 	assert_int_equal(call(f, 2, f->two, "misc_register"), 0);
 	assert_int_not_equal(a[2].name.off, off);
-	assert_string_equal(f->p.arena + off, "a-lime");
-	assert_int_equal(gate_result(&f->p, 1, undo), 0);
-	put_name(&f->p.frames[3], "third");
+	assert_string_equal(f->g.arena + off, "a-lime");
+	assert_int_equal(gate_result(&f->g, a[1].ticket, undo, 0), 0);
+	put_name(&f->g.frames[3], "third");
 	assert_int_equal(call(f, 3, f->two, "misc_register"), 0);
 	assert_int_equal(a[3].name.off, off);
 }
@@ -269,25 +271,25 @@ static void one_driver_cannot_use_up_what_all_share(void **state)
 
 	/* the same object again and again is one object */
 	for (i = 0; i < 100; i++) {
-		put_name(&f->p.frames[0], "x");
-		f->p.frames[0].args[0] = 0x1000;
+		put_name(&f->g.frames[0], "x");
+		f->g.frames[0].args[0] = 0x1000;
 		assert_int_equal(call(f, 0, f->one, "misc_register"), 0);
-		assert_int_equal(gate_result(&f->p, 0, id), 0);
+		assert_int_equal(gate_result(&f->g, f->g.answers[0].ticket, id, 0), 0);
 	}
-	assert_int_equal(gate_caller_objects(&f->p, f->one), 1);
-	for (i = 0; i < OBJECTS_MAX + 10; i++) {
+	assert_int_equal(gate_caller_objects(&f->g, f->one), 1);
+	for (i = 0; i < LEDGER_OWNER_MAX + 10; i++) {
 		snprintf(name, sizeof(name), "n%u", i);
-		put_name(&f->p.frames[0], name);
-		f->p.frames[0].args[0] = 0x2000 + 0x100 * (u64)i;
+		put_name(&f->g.frames[0], name);
+		f->g.frames[0].args[0] = 0x2000 + 0x100 * (u64)i;
 		assert_int_equal(call(f, 0, f->one, "misc_register"), 0);
-		if (f->p.answers[0].verdict == UMBRA_DENY)
+		if (f->g.answers[0].verdict == UMBRA_DENY)
 			break;
-		assert_int_equal(gate_result(&f->p, 0, id), 0);
+		assert_int_equal(gate_result(&f->g, f->g.answers[0].ticket, id, 0), 0);
 	}
-	assert_true(i < OBJECTS_MAX);
-	put_name(&f->p.frames[0], "mine");
+	assert_true(i < LEDGER_OWNER_MAX);
+	put_name(&f->g.frames[0], "mine");
 	assert_int_equal(call(f, 0, f->two, "misc_register"), 0);
-	assert_int_equal(f->p.answers[0].verdict, UMBRA_REWRITE);
+	assert_int_equal(f->g.answers[0].verdict, UMBRA_REWRITE);
 }
 
 /* "/" of another mount namespace is not the guest's: nothing passes there as it is. */
@@ -295,14 +297,14 @@ static void a_foreign_root_never_passes(void **state)
 {
 	struct fixture *f = *state;
 	struct policy *open;
-	struct umbra_frame *fr = &f->p.frames[0];
-	const struct umbra_answer *a = f->p.answers;
+	struct umbra_frame *fr = &f->g.frames[0];
+	const struct umbra_answer *a = f->g.answers;
 
 	assert_int_equal(policy_parse(&open, "p",
 				      "version = 1; sessions = { a = { default = \"pass\"; }; };",
 				      NULL),
 			 0);
-	gate_caller_set_policy(&f->p, f->one, policy_session(open, "a"));
+	gate_caller_set_policy(&f->g, f->one, policy_session(open, "a"));
 	put_name(fr, "/etc/x");
 	assert_int_equal(call(f, 0, f->one, "filp_open"), 0);
 	assert_int_equal(a->verdict, UMBRA_PASS);
@@ -314,7 +316,7 @@ static void a_foreign_root_never_passes(void **state)
 	assert_int_equal(a->flags, UMBRA_ANSWER_IN_ROOT);
 	assert_string_equal(a->data + a->root.off, "/");
 	assert_string_equal(a->data + a->name.off, "etc/x");
-	gate_caller_set_policy(&f->p, f->one, policy_session(f->policy, "a"));
+	gate_caller_set_policy(&f->g, f->one, policy_session(f->policy, "a"));
 	policy_free(open);
 }
 
@@ -395,17 +397,17 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names_share_and_return_their_bytes),
 		cmocka_unit_test(agent_takes_the_place_of_rdinit),
-		cmocka_unit_test_setup_teardown(a_path_is_answered_by_root_and_name, make_pvm,
-						free_pvm),
-		cmocka_unit_test_setup_teardown(strings_outside_the_frame_are_not_read, make_pvm,
-						free_pvm),
-		cmocka_unit_test_setup_teardown(the_ledger_undoes_what_was_done, make_pvm,
-						free_pvm),
-		cmocka_unit_test_setup_teardown(a_name_lives_until_the_kernel_has_let_go, make_pvm,
-						free_pvm),
-		cmocka_unit_test_setup_teardown(one_driver_cannot_use_up_what_all_share, make_pvm,
-						free_pvm),
-		cmocka_unit_test_setup_teardown(a_foreign_root_never_passes, make_pvm, free_pvm),
+		cmocka_unit_test_setup_teardown(a_path_is_answered_by_root_and_name, make_gate,
+						free_gate),
+		cmocka_unit_test_setup_teardown(strings_outside_the_frame_are_not_read, make_gate,
+						free_gate),
+		cmocka_unit_test_setup_teardown(the_ledger_undoes_what_was_done, make_gate,
+						free_gate),
+		cmocka_unit_test_setup_teardown(a_name_lives_until_the_kernel_has_let_go, make_gate,
+						free_gate),
+		cmocka_unit_test_setup_teardown(one_driver_cannot_use_up_what_all_share, make_gate,
+						free_gate),
+		cmocka_unit_test_setup_teardown(a_foreign_root_never_passes, make_gate, free_gate),
 		cmocka_unit_test(control_serves_good_clients_among_bad_ones),
 	};
 

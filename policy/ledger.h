@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The ledger: remembers what each owner (a driver, or the kernel of its session) has registered,
+ * so that it can be undone under the name that was really used, and by nobody else.
+ *
+ *        ledger_open()          ledger_await()          ledger_result()
+ *   (nothing) ────────▶ OPEN ────────────────▶ REGISTERING ─────────────▶ REGISTERED
+ *                        │ ▲                      │ failed, or nothing to undo   │
+ *                        │ │ ledger_take()        ▼                              │
+ *      ledger_discard()  │ └─────────────────── (freed) ◀── ledger_result() ── UNDOING
+ *                        ▼                                                       ▲
+ *                     (freed)        from REGISTERED by ledger_take(), then ledger_await()
+ *
+ * An OPEN entry belongs to the thread that opened or took it; nobody else can find it. An awaited
+ * one is found by its ticket, a registered one by its object's address. The name that is lent with
+ * an entry lives as long as the entry: the kernel may read it from before the registration until
+ * after its undoing.
+ *
+ * Whatever the order of calls, an owner reaches only entries of its own. All functions may be
+ * called from any thread; a lock inside guards the ledger and its names.
+ */
+#ifndef UMBRA_POLICY_LEDGER_H
+#define UMBRA_POLICY_LEDGER_H
+
+#include "base/types.h"
+#include "policy/catalog.h"
+
+/* Entries of one owner: what a hostile driver can make the host remember. */
+#define LEDGER_OWNER_MAX 16384
+
+struct ledger;
+
+struct ledger_entry {
+	unsigned owner;
+	const struct catalog_fn *fn; /* what registered it */
+	u64 addr;		     /* of the object */
+	u64 old;		     /* what the name's field held before */
+	const char *asked, *used;    /* names; "": none */
+	u32 lent;		     /* offset of the lent name, or 0 */
+};
+
+/*
+ * For @owners owners, numbers from 1 to @owners - 1. Names are lent in @arena, which is borrowed and
+ * which the guest can read. -ENOMEM.
+ */
+int ledger_create(struct ledger **out, unsigned owners, char *arena, size_t size);
+/* NULL is allowed. */
+void ledger_destroy(struct ledger *l);
+
+/*
+ * A new OPEN entry with the contents of @what, of which the strings are copied; with @lend, @used
+ * is lent. -EDQUOT: the owner has too many entries; -ENOSPC: no room for the name, or the owner
+ * has its share of names; -ENOMEM.
+ */
+int ledger_open(struct ledger *l, const struct ledger_entry *what, bool lend,
+		struct ledger_entry **out);
+/*
+ * Take out, as OPEN again, what @owner registered at @addr with a function that @undo undoes. NULL:
+ * nothing that the ledger knows.
+ */
+struct ledger_entry *ledger_take(struct ledger *l, unsigned owner, u64 addr,
+				 const struct catalog_fn *undo);
+/* Free an OPEN entry. */
+void ledger_discard(struct ledger *l, struct ledger_entry *e);
+/* Let the OPEN @e wait for the real function's result. Returns its ticket, never 0. */
+u64 ledger_await(struct ledger *l, struct ledger_entry *e);
+/*
+ * The real function has returned to @owner, and @succeeded. A ticket that is not known, is another
+ * owner's or was used before means nothing.
+ */
+void ledger_result(struct ledger *l, unsigned owner, u64 ticket, bool succeeded);
+
+/* Objects that @owner has registered and not undone. */
+size_t ledger_registered(struct ledger *l, unsigned owner);
+/*
+ * @owner ends: forget its entries. Only the names of programs that the kernel is still starting stay
+ * until their results are told: it reads them when their driver may long be gone.
+ */
+void ledger_drop(struct ledger *l, unsigned owner);
+
+#endif

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Keeps the callers that the host can tell apart, by the number that their gate ids hold. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vmm/gate/gate_int.h"
+
+/* Calls read without end; a writer must get its turn all the same. */
+void gate_callers_init(struct gate *g)
+{
+	pthread_rwlockattr_t attr;
+
+	pthread_rwlockattr_init(&attr);
+	pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	pthread_rwlock_init(&g->callers_lock, &attr);
+	pthread_rwlockattr_destroy(&attr);
+}
+
+static void caller_free(struct gate_caller *c)
+{
+	if (!c)
+		return;
+	free(c->session);
+	free(c->driver);
+	free(c);
+}
+
+void gate_callers_destroy(struct gate *g)
+{
+	for (unsigned i = 0; i < UMBRA_CALLERS; i++)
+		caller_free(g->callers[i]);
+	pthread_rwlock_destroy(&g->callers_lock);
+}
+
+struct gate_caller *gate_caller_of(struct gate *g, u64 id)
+{
+	u64 number = UMBRA_ID_CALLER(id);
+
+	return number < UMBRA_CALLERS ? g->callers[number] : NULL;
+}
+
+int gate_caller_add(struct gate *g, const struct policy_session *s, const char *session,
+		    const char *driver)
+{
+	struct gate_caller *c = calloc(1, sizeof(*c));
+	unsigned i;
+
+	if (!c)
+		return -ENOMEM;
+	c->policy = s;
+	c->session = strdup(session);
+	c->driver = strdup(driver);
+	if (!c->session || !c->driver) {
+		caller_free(c);
+		return -ENOMEM;
+	}
+	pthread_rwlock_wrlock(&g->callers_lock);
+	for (i = 1; i < UMBRA_CALLERS && g->callers[i]; i++)
+		;
+	if (i < UMBRA_CALLERS)
+		g->callers[i] = c;
+	pthread_rwlock_unlock(&g->callers_lock);
+	if (i < UMBRA_CALLERS)
+		return (int)i;
+	caller_free(c);
+	return -ENOSPC;
+}
+
+void gate_caller_remove(struct gate *g, unsigned caller)
+{
+	struct gate_caller *c;
+
+	if (!caller || caller >= UMBRA_CALLERS)
+		return;
+	pthread_rwlock_wrlock(&g->callers_lock);
+	ledger_drop(g->ledger, caller);
+	c = g->callers[caller];
+	g->callers[caller] = NULL;
+	pthread_rwlock_unlock(&g->callers_lock);
+	caller_free(c);
+}
+
+void gate_caller_set_policy(struct gate *g, unsigned caller, const struct policy_session *s)
+{
+	pthread_rwlock_wrlock(&g->callers_lock);
+	if (caller < UMBRA_CALLERS && g->callers[caller])
+		g->callers[caller]->policy = s;
+	pthread_rwlock_unlock(&g->callers_lock);
+}
+
+size_t gate_caller_objects(struct gate *g, unsigned caller)
+{
+	return caller < UMBRA_CALLERS ? ledger_registered(g->ledger, caller) : 0;
+}
+
+u64 gate_caller_calls(struct gate *g, unsigned caller)
+{
+	u64 n = 0;
+
+	pthread_rwlock_rdlock(&g->callers_lock);
+	if (caller < UMBRA_CALLERS && g->callers[caller])
+		n = atomic_load(&g->callers[caller]->calls);
+	pthread_rwlock_unlock(&g->callers_lock);
+	return n;
+}

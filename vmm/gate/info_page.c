@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Fills the info page: what the shim needs to know of this kernel and of the catalog's functions. */
+#include <errno.h>
+#include <string.h>
+
+#include "guest-shim/gate_blob.h"
+#include "vmm/gate/gate_int.h"
+#include "vmm/machine/layout.h"
+
+/*
+ * The number of functions meets its limits here: a descriptor for each, and a gate entry for each in
+ * one page of a caller.
+ */
+_Static_assert(CATALOG_MAX <= UMBRA_FN_MAX, "a descriptor for each function");
+_Static_assert(CATALOG_MAX <= UMBRA_GATES_PER_PAGE, "a gate for each function: none passes by");
+
+/* The host's enums travel as they are. */
+_Static_assert((int)NAME_NONE == UMBRA_FORM_NONE && (int)NAME_STRING == UMBRA_FORM_STRING &&
+		       (int)NAME_FIELD_PTR == UMBRA_FORM_FIELD_PTR &&
+		       (int)NAME_FIELD_ARRAY == UMBRA_FORM_FIELD_ARRAY &&
+		       (int)NAME_FORMAT == UMBRA_FORM_FORMAT,
+	       "one set of forms");
+_Static_assert((int)REFUSE_ERRNO == UMBRA_REFUSE_ERRNO &&
+		       (int)REFUSE_ERR_PTR == UMBRA_REFUSE_ERR_PTR &&
+		       (int)REFUSE_NULL == UMBRA_REFUSE_NULL &&
+		       (int)REFUSE_NEVER == UMBRA_REFUSE_NEVER,
+	       "one set of refusals");
+
+static const char *const sym_names[UMBRA_SYMS] = {
+	[UMBRA_SYM_GET_VM_AREA] = "__get_vm_area_caller",
+	[UMBRA_SYM_INIT_MM] = "init_mm",
+	[UMBRA_SYM_FLUSH_TLB] = "flush_tlb_kernel_range",
+	[UMBRA_SYM_STRNCPY] = "strncpy_from_kernel_nofault",
+	[UMBRA_SYM_WRITE_NOFAULT] = "copy_to_kernel_nofault",
+	[UMBRA_SYM_D_ABSOLUTE] = "d_absolute_path",
+	[UMBRA_SYM_OPEN_FLAGS] = "build_open_flags",
+	[UMBRA_SYM_OPEN_ROOT] = "do_file_open_root",
+	[UMBRA_SYM_SET_FS_ROOT] = "set_fs_root",
+	[UMBRA_SYM_SET_FS_PWD] = "set_fs_pwd",
+	[UMBRA_SYM_FIND_VM_AREA] = "find_vm_area",
+};
+
+/* The row whose structure an undoing function takes: the field to restore is the same. */
+static const struct catalog_fn *row_with_field(const struct catalog_fn *fn)
+{
+	const struct catalog_fn *all;
+	size_t i, n;
+
+	if (fn->strct || !fn->undoes)
+		return fn;
+	all = catalog_all(&n);
+	for (i = 0; i < n; i++)
+		if (all[i].strct && all[i].undo && !strcmp(all[i].undo, fn->name))
+			return &all[i];
+	return fn;
+}
+
+/* Describe one function of the catalog for this kernel: address, and offsets from its BTF. */
+static int describe_fn(struct gate *g, const struct catalog_fn *fn, struct umbra_fn *d,
+		       struct err *e)
+{
+	const struct kernel_export *ex = kernel_export(g->k, fn->name);
+	const struct catalog_fn *field = row_with_field(fn);
+	unsigned count = 0;
+	bool variadic = false;
+	int ret;
+
+	memset(d, 0, sizeof(*d));
+	d->form = (u8)fn->form;
+	d->name_arg = field->name_arg;
+	d->strvec_arg = fn->strvec_arg;
+	d->refusal = (u8)fn->refusal;
+	if (!ex)
+		return 0;
+	ret = kernel_params(g->k, fn->name, &count, &variadic);
+	if (ret)
+		return err_set(e, ret, "%s: no type information for %s()", kernel_path(g->k),
+			       fn->name);
+	if (count > 6 + UMBRA_ARGS)
+		return err_set(e, -E2BIG, "%s: %s() takes %u arguments", kernel_path(g->k),
+			       fn->name, count);
+	if (field->strct) {
+		ret = kernel_member(g->k, field->strct, field->member, &d->field_off,
+				    &d->field_size);
+		if (ret)
+			return err_set(e, ret, "%s: no struct %s with a member %s",
+				       kernel_path(g->k), field->strct, field->member);
+	}
+	d->nargs = (u8)count;
+	d->flags = (u16)((fn->opens_path ? UMBRA_FN_OPENS_PATH : 0) |
+			 (fn->runs_program ? UMBRA_FN_RUNS_PROGRAM : 0) |
+			 (fn->has_strvec ? UMBRA_FN_HAS_STRVEC : 0) |
+			 (variadic ? UMBRA_FN_VARIADIC : 0) |
+			 (fn->space == SPACE_FILE || fn->space == SPACE_PROGRAM ? UMBRA_FN_IS_PATH
+										: 0));
+	d->real = ex->addr + g->kaslr;
+	return 0;
+}
+
+int gate_fill_info(struct gate *g, struct err *e)
+{
+	const char *release = kernel_release(g->k);
+	const struct catalog_fn *all;
+	size_t i, n;
+	int ret;
+
+	all = catalog_all(&n);
+	if (!release || strlen(release) >= sizeof(g->info->release))
+		return err_set(e, -EINVAL, "%s: no release string", kernel_path(g->k));
+	g->info->magic = UMBRA_MAGIC;
+	g->info->version = UMBRA_ABI_VERSION;
+	g->info->n_fns = (u32)n;
+	g->info->gsi = LAYOUT_GSI_UMBRA;
+	g->info->doorbell = (u32)(umbra_gate_out - umbra_gate_blob);
+	memcpy(g->info->release, release, strlen(release));
+	for (i = 0; i < UMBRA_SYMS; i++) {
+		u64 addr = kernel_symbol(g->k, sym_names[i]);
+
+		if (!addr)
+			return err_set(
+				e, -ENOENT,
+				"%s: the kernel has no %s, which the shim needs; sessions do not "
+				"work with it",
+				kernel_path(g->k), sym_names[i]);
+		g->info->syms[i] = addr + g->kaslr;
+	}
+	for (i = 0; i < n; i++) {
+		ret = describe_fn(g, &all[i], &g->info->fns[i], e);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
