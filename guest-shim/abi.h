@@ -3,8 +3,9 @@
  * The ABI between the VMM and the guest's shim: shared memory, doorbell operations, commands.
  *
  * Memory. The VMM owns a region of guest-physical addresses (UMBRA_GPA, reserved in the e820 map).
- * Only the frames can be written by the guest; info, gate, answers, arena, mailbox and the sessions'
- * pages are read-only memory slots: a store there leaves the guest, whatever its page tables say.
+ * Only the frames can be written by the guest; info, gate, answers, arena, mailbox and the
+ * sessions' pages are read-only memory slots: a store there leaves the guest, whatever its page
+ * tables say.
  *
  *   info      addresses and descriptors that the VMM computed; written before the first instruction
  *   gate      the one doorbell instruction and the path from a gate entry to the shim
@@ -169,7 +170,7 @@ enum umbra_op {
 #define UMBRA_GATE_ENTRY     16 /* bytes per gate entry: one page per caller */
 #define UMBRA_GATES_PER_PAGE 256
 
-/* What the gate pushes, in memory order; the six argument registers are a va_list's save area. */
+/* Pushed by the gate, in memory order; the six argument registers are a va_list's save area. */
 struct umbra_regs {
 	__u64 arg[6];
 	__u64 rax;

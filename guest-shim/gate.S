@@ -7,7 +7,7 @@
  * A gate entry (one per driver instance and function, made by the VMM) is
  *     mov $id, %r11d ; jmp umbra_gate_common
  * so a call reaches the shim with every argument register, %al and the stack as the driver left
- * them; only r11 is spent, which the ABI leaves to linkage code. Tail calls therefore look like calls.
+ * them; only r11 is spent, which the ABI leaves to linkage code. So tail calls look like calls.
  */
 	.section .rodata.gate, "a"
 	.balign	16

@@ -3,9 +3,9 @@
  * The shim: the part of Umbra that runs in the guest's kernel. It holds no policy. It copies a
  * driver's arguments out, asks the VMM, and carries out the answer; and it maps the VMM's pages.
  *
- * Addresses of kernel functions that modules may not import come from the VMM, which knows the whole
- * image (struct umbra_info). Everything that can differ between kernels (offsets, addresses) comes
- * from there too, so that the shim itself stays the same for all.
+ * Addresses of kernel functions that modules may not import come from the VMM, which knows the
+ * whole image (struct umbra_info). Everything that can differ between kernels (offsets, addresses)
+ * comes from there too, so that the shim itself stays the same for all.
  */
 #ifndef UMBRA_GUEST_SHIM_SHIM_H
 #define UMBRA_GUEST_SHIM_SHIM_H
@@ -56,7 +56,7 @@ void *shim_map_text(u64 gpa, unsigned long size);
 
 /* shim_gate.c */
 
-/* Called by the gate page, whose entries all driver calls go through; returns what the driver gets. */
+/* Called by the gate page for each critical call; returns the value that the driver gets. */
 u64 umbra_gate_enter(struct umbra_regs *regs);
 
 /* shim_path.c */

@@ -5,8 +5,8 @@
  *   umbra_gate_enter()                 from the gate page, in any context, hard interrupts included
  *     call_ask()
  *       frame_claim()     ┐
- *       frame_marshal()   │ preemption is off, nothing sleeps: so the frames that a CPU can hold are
- *       doorbell CALL     │ UMBRA_CONTEXTS, and a frame is always free (abi.h)
+ *       frame_marshal()   │ preemption is off, nothing sleeps: a CPU can hold
+ *       doorbell CALL     │ UMBRA_CONTEXTS frames, so one is always free (abi.h)
  *       answer_take()     │
  *       frame_release()   ┘
  *     call_carry_out()                 with a copy of the answer; may sleep as the driver may
@@ -63,7 +63,7 @@ static u64 call_real(const struct call *c)
 				      a[10], a[11], a[12], a[13]);
 }
 
-/* What a refused call returns, in the function's own convention. */
+/* The value that a refused call returns, in the function's own convention. */
 static u64 refusal_value(const struct umbra_fn *fn, u32 error)
 {
 	return fn->refusal == UMBRA_REFUSE_NULL ? 0 : (u64) - (s64)error;
@@ -149,11 +149,11 @@ static void frame_put_strvec(struct umbra_frame *f, u64 vec)
 			f->strvec.off = part.off;
 		f->strvec.len = f->used - f->strvec.off;
 	}
-	/* What is wrong with the vector is the real function's business. */
+	/* A fault of the vector is the real function's business. */
 	f->flags = flags;
 }
 
-/* What a printf format makes of the driver's arguments. */
+/* Put the text that a printf format makes of the driver's arguments. */
 static void frame_put_format(struct umbra_frame *f, const struct call *c,
 			     const struct umbra_regs *regs)
 {

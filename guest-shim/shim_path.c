@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Finds and opens paths for the VMM. Only the guest sees its file systems, so the VMM answers with a root and a name below it,
- * and the walk is done here the way openat2(RESOLVE_IN_ROOT) does it: "..", absolute symbolic links
- * and magic links cannot leave the root, and a rename in the middle of the walk is noticed.
+ * Finds and opens paths for the VMM. Only the guest sees its file systems, so the VMM answers with
+ * a root and a name below it, and the walk is done here the way openat2(RESOLVE_IN_ROOT) does it:
+ * "..", absolute symbolic links and magic links cannot leave the root, and a rename in the middle
+ * of the walk is noticed.
  */
 #include <linux/dcache.h>
 #include <linux/file.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Allocates from blocks that are freed all at once. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Memory that lives and dies with its owner: a policy has 100,000 small strings and rules, none of
- * which is ever freed alone, so that error paths have one thing to free.
+ * Allocates memory that lives and dies with its owner: a policy has 100,000 small strings and
+ * rules, none of which is ever freed alone, so that error paths have one thing to free.
  */
 #ifndef UMBRA_POLICY_ARENA_H
 #define UMBRA_POLICY_ARENA_H

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The rows of the catalog, checked against a stock 6.1 kernel: every function is in its __ksymtab or
- * __ksymtab_gpl; prototypes are in the comments, because a wrong index or return convention here
+ * The rows of the catalog, checked against a stock 6.1 kernel: every function is in its __ksymtab
+ * or __ksymtab_gpl; prototypes are in the comments, because a wrong index or return convention here
  * corrupts the caller.
  *
  * An undoing function has no name of its own: by then the structure holds the name that was really

@@ -16,12 +16,12 @@
 enum name_form {
 	NAME_NONE,
 	NAME_STRING,	/* arg is const char * */
-	NAME_FIELD_PTR, /* arg points to STRUCT; STRUCT.MEMBER is const char * and stays referenced */
+	NAME_FIELD_PTR, /* arg points to STRUCT; STRUCT.MEMBER is const char *, kept by reference */
 	NAME_FIELD_ARRAY, /* arg points to STRUCT; STRUCT.MEMBER is char[n] */
 	NAME_FORMAT,	  /* arg is a printf format, its varargs follow */
 };
 
-/* What the name names: selects the namespace table. */
+/* Kind of thing that a name is of: selects the table of names. */
 enum name_space {
 	SPACE_NONE,
 	SPACE_FILE, /* a path */

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Decides a request by the tables and rules of its session. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,7 +25,7 @@ const char *verdict_name(enum verdict v)
 	}
 }
 
-static void deny(struct decision *d, int error, const char *rule)
+static void decision_deny(struct decision *d, int error, const char *rule)
 {
 	d->verdict = VERDICT_DENY;
 	d->error = error;
@@ -34,7 +35,7 @@ static void deny(struct decision *d, int error, const char *rule)
 }
 
 /* @name is at most REQUEST_NAME_MAX - 1 bytes. */
-static void pass(struct decision *d, const char *name, const char *rule)
+static void decision_pass(struct decision *d, const char *name, const char *rule)
 {
 	d->verdict = VERDICT_PASS;
 	d->rule = rule;
@@ -110,8 +111,8 @@ static const struct file_entry *find_file(const struct policy_session *s, const 
 }
 
 /* Below @root, what follows the first @skip bytes of @p. */
-static void in_root(struct decision *d, const char *root, const struct path *p, size_t skip,
-		    const char *rule)
+static void decision_in_root(struct decision *d, const char *root, const struct path *p,
+			     size_t skip, const char *rule)
 {
 	const char *rest = p->text + skip;
 
@@ -128,8 +129,8 @@ static void in_root(struct decision *d, const char *root, const struct path *p, 
  * A program is started by a kernel thread from the guest's root, by a plain path. So there is no
  * root to confine it to, only a text in front.
  */
-static void below(struct decision *d, const char *root, const struct path *p, size_t skip,
-		  const char *rule)
+static void decision_below(struct decision *d, const char *root, const struct path *p, size_t skip,
+			   const char *rule)
 {
 	const char *rest = p->text + skip;
 	int n;
@@ -138,7 +139,7 @@ static void below(struct decision *d, const char *root, const struct path *p, si
 	n = snprintf(d->name, sizeof(d->name), "%s%s%s%s", root, *rest || !*root ? "/" : "", rest,
 		     *rest && p->dir ? "/" : "");
 	if (n >= (int)sizeof(d->name)) {
-		deny(d, ENAMETOOLONG, rule);
+		decision_deny(d, ENAMETOOLONG, rule);
 		return;
 	}
 	d->verdict = VERDICT_REWRITE;
@@ -146,22 +147,22 @@ static void below(struct decision *d, const char *root, const struct path *p, si
 }
 
 /* Let @p through unchanged: as asked, if the string asked for is already what was checked. */
-static void pass_path(struct decision *d, const struct request *r, const struct path *p,
-		      const char *rule)
+static void decision_pass_path(struct decision *d, const struct request *r, const struct path *p,
+			       const char *rule)
 {
 	bool program = r->fn->space == SPACE_PROGRAM;
 
 	/* in a root of the caller's own the same text may name another file */
 	if (!r->root && !strcmp(r->name, p->text))
-		pass(d, r->name, rule);
+		decision_pass(d, r->name, rule);
 	else if (program)
-		below(d, "", p, 0, rule);
+		decision_below(d, "", p, 0, rule);
 	else
-		in_root(d, "", p, 0, rule);
+		decision_in_root(d, "", p, 0, rule);
 }
 
-static void by_table(const struct policy_session *s, const struct request *r, const struct path *p,
-		     struct decision *d)
+static void decide_by_table(const struct policy_session *s, const struct request *r,
+			    const struct path *p, struct decision *d)
 {
 	const struct file_entry *f;
 	size_t skip;
@@ -169,20 +170,20 @@ static void by_table(const struct policy_session *s, const struct request *r, co
 	f = find_file(s, p, &skip);
 	if (!f) {
 		if (s->default_pass && r->fn->space == SPACE_FILE)
-			pass_path(d, r, p, s->default_rule);
+			decision_pass_path(d, r, p, s->default_rule);
 		else
-			deny(d, EPERM, s->default_rule);
+			decision_deny(d, EPERM, s->default_rule);
 		return;
 	}
 	d->record = d->record && f->record;
 	if (f->action == ACTION_DENY)
-		deny(d, f->error, f->rule);
+		decision_deny(d, f->error, f->rule);
 	else if (f->action == ACTION_PASS)
-		pass_path(d, r, p, f->rule);
+		decision_pass_path(d, r, p, f->rule);
 	else if (r->fn->space == SPACE_PROGRAM)
-		below(d, f->to, p, skip, f->rule);
+		decision_below(d, f->to, p, skip, f->rule);
 	else
-		in_root(d, f->to, p, skip, f->rule);
+		decision_in_root(d, f->to, p, skip, f->rule);
 }
 
 static void decide_path(const struct policy_session *s, const char *driver, const struct request *r,
@@ -195,24 +196,24 @@ static void decide_path(const struct policy_session *s, const char *driver, cons
 
 	ret = path_resolve(&p, program ? NULL : r->root, program ? "/" : r->cwd, r->name);
 	if (ret == -ENOENT)
-		deny(d, ENOENT, "empty path");
+		decision_deny(d, ENOENT, "empty path");
 	else if (ret == -ENAMETOOLONG)
-		deny(d, ENAMETOOLONG, "path longer than 4095 bytes");
+		decision_deny(d, ENAMETOOLONG, "path longer than 4095 bytes");
 	else if (ret)
-		deny(d, ENOENT, "relative path of a caller without a reachable directory");
+		decision_deny(d, ENOENT, "relative path of a caller without a reachable directory");
 	if (ret)
 		return;
 	rule = find_rule(s, r->fn, driver, p.text);
 	if (rule)
 		d->record = rule->record;
 	if (rule && rule->action == ACTION_DENY)
-		deny(d, rule->error, rule->rule);
+		decision_deny(d, rule->error, rule->rule);
 	else if (rule && rule->action == ACTION_PASS)
-		pass_path(d, r, &p, rule->rule);
+		decision_pass_path(d, r, &p, rule->rule);
 	else if (!rule && program)
-		deny(d, EPERM, "programs: no rule permits one");
+		decision_deny(d, EPERM, "programs: no rule permits one");
 	else
-		by_table(s, r, &p, d);
+		decide_by_table(s, r, &p, d);
 }
 
 static void decide_name(const struct policy_session *s, const char *driver, const struct request *r,
@@ -225,18 +226,18 @@ static void decide_name(const struct policy_session *s, const char *driver, cons
 	if (rule)
 		d->record = rule->record;
 	if (rule && rule->action == ACTION_DENY) {
-		deny(d, rule->error, rule->rule);
+		decision_deny(d, rule->error, rule->rule);
 	} else if (rule && rule->action == ACTION_PASS) {
-		pass(d, r->name, rule->rule);
+		decision_pass(d, r->name, rule->rule);
 	} else if (!t->before) {
 		if (s->default_pass)
-			pass(d, r->name, s->default_rule);
+			decision_pass(d, r->name, s->default_rule);
 		else
-			deny(d, EPERM, s->default_rule);
+			decision_deny(d, EPERM, s->default_rule);
 	} else {
 		ret = name_format(t, r->fn->space, driver, r->name, d->name);
 		if (ret) {
-			deny(d, -ret, ret == -ENAMETOOLONG ? t->rule_long : t->rule_bad);
+			decision_deny(d, -ret, ret == -ENAMETOOLONG ? t->rule_long : t->rule_bad);
 			return;
 		}
 		d->verdict = *t->before || *t->after ? VERDICT_REWRITE : VERDICT_PASS;
@@ -254,11 +255,11 @@ static void decide_nameless(const struct policy_session *s, const char *driver,
 	if (rule)
 		d->record = rule->record;
 	if (rule && rule->action == ACTION_DENY && refusable)
-		deny(d, rule->error, rule->rule);
+		decision_deny(d, rule->error, rule->rule);
 	else if (rule && rule->action == ACTION_PASS)
-		pass(d, NULL, rule->rule);
+		decision_pass(d, NULL, rule->rule);
 	else
-		pass(d, NULL, refusable ? "no name to check" : "undoing is never refused");
+		decision_pass(d, NULL, refusable ? "no name to check" : "undoing is never refused");
 }
 
 void policy_decide(const struct policy_session *s, const char *driver, const struct request *r,
@@ -276,9 +277,10 @@ void policy_decide(const struct policy_session *s, const char *driver, const str
 	if (r->fn->form == NAME_NONE || r->fn->refusal == REFUSE_NEVER)
 		decide_nameless(s, driver, r, d);
 	else if (r->too_long || (r->name && strnlen(r->name, REQUEST_NAME_MAX) == REQUEST_NAME_MAX))
-		deny(d, ENAMETOOLONG, "name longer than 4095 bytes");
+		decision_deny(d, ENAMETOOLONG, "name longer than 4095 bytes");
 	else if (!r->name)
-		deny(d, r->fn->space == SPACE_FILE ? EFAULT : EINVAL, "no name: a NULL pointer");
+		decision_deny(d, r->fn->space == SPACE_FILE ? EFAULT : EINVAL,
+			      "no name: a NULL pointer");
 	else if (r->fn->space == SPACE_FILE || r->fn->space == SPACE_PROGRAM)
 		decide_path(s, driver, r, d);
 	else

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Finds the rules that may fit a name, by a hash of how it begins. */
 #include <errno.h>
 #include <fnmatch.h>
 #include <string.h>
@@ -52,8 +53,8 @@ void index_add(struct index *ix, u32 tag, const char *key, u32 len, u32 id)
 	ix->lengths[len / 64] |= 1ull << (len % 64);
 }
 
-static const struct index_entry *search(const struct index *ix, u32 from, u64 hash, u32 tag,
-					const char *key, size_t len)
+static const struct index_entry *chain_find(const struct index *ix, u32 from, u64 hash, u32 tag,
+					    const char *key, size_t len)
 {
 	for (u32 n = from; n; n = ix->entries[n - 1].next) {
 		const struct index_entry *e = &ix->entries[n - 1];
@@ -69,12 +70,12 @@ const struct index_entry *index_find(const struct index *ix, u64 hash, u32 tag, 
 {
 	if (!ix->count)
 		return NULL;
-	return search(ix, ix->buckets[bucket_of(ix, hash)], hash, tag, key, len);
+	return chain_find(ix, ix->buckets[bucket_of(ix, hash)], hash, tag, key, len);
 }
 
 const struct index_entry *index_next(const struct index *ix, const struct index_entry *prev)
 {
-	return search(ix, prev->next, prev->hash, prev->tag, prev->key, prev->len);
+	return chain_find(ix, prev->next, prev->hash, prev->tag, prev->key, prev->len);
 }
 
 size_t glob_literal(const char *pattern)

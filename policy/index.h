@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * An index of rules by the literal bytes that a name must begin with.
+ * Indexes rules by the literal bytes that a name must begin with.
  *
  * Rules are looked for by the name, not one after the other: a hash is carried along the name byte
  * by byte and looked up at each length that some rule's key has. So a look-up costs the length of

@@ -40,8 +40,8 @@ struct ledger_entry {
 };
 
 /*
- * For @owners owners, numbers from 1 to @owners - 1. Names are lent in @arena, which is borrowed and
- * which the guest can read. -ENOMEM.
+ * For @owners owners, numbers from 1 to @owners - 1. Names are lent in @arena, which is borrowed
+ * and which the guest can read. -ENOMEM.
  */
 int ledger_create(struct ledger **out, unsigned owners, char *arena, size_t size);
 /* NULL is allowed. */
@@ -73,8 +73,8 @@ void ledger_result(struct ledger *l, unsigned owner, u64 ticket, bool succeeded)
 /* Objects that @owner has registered and not undone. */
 size_t ledger_registered(struct ledger *l, unsigned owner);
 /*
- * @owner ends: forget its entries. Only the names of programs that the kernel is still starting stay
- * until their results are told: it reads them when their driver may long be gone.
+ * @owner ends: forget its entries. Only the names of programs that the kernel is still starting
+ * stay until their results are told: it reads them when their driver may long be gone.
  */
 void ledger_drop(struct ledger *l, unsigned owner);
 

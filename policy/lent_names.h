@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Lends strings to the guest's kernel, which keeps a pointer to them (a device's name), in memory
- * that only the host can write. Equal strings of one owner share their bytes, so that a driver which
- * asks for the same helper a million times costs one copy. Not thread-safe.
+ * that only the host can write. Equal strings of one owner share their bytes, so that a driver
+ * which asks for the same helper a million times costs one copy. Not thread-safe.
  */
 #ifndef UMBRA_POLICY_LENT_NAMES_H
 #define UMBRA_POLICY_LENT_NAMES_H

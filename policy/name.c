@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Knows what is a name in each name space, and makes one from a template. */
 #include <ctype.h>
 #include <errno.h>
 #include <string.h>
@@ -71,7 +72,7 @@ bool name_is_valid(enum name_space space, const char *name)
 }
 
 /* Append @text with each %i replaced by @driver; false: longer than @max. */
-static bool append(char *out, size_t *len, size_t max, const char *text, const char *driver)
+static bool append_filled(char *out, size_t *len, size_t max, const char *text, const char *driver)
 {
 	while (*text) {
 		bool hole = text[0] == '%' && text[1] == 'i';
@@ -96,11 +97,11 @@ int name_format(const struct name_template *t, enum name_space space, const char
 		return -ENAMETOOLONG;
 	if (!name_is_valid(space, name))
 		return -EINVAL;
-	if (!append(out, &len, max, t->before, driver) || name_len > max - len)
+	if (!append_filled(out, &len, max, t->before, driver) || name_len > max - len)
 		return -ENAMETOOLONG;
 	memcpy(out + len, name, name_len);
 	len += name_len;
-	if (!append(out, &len, max, t->after, driver))
+	if (!append_filled(out, &len, max, t->after, driver))
 		return -ENAMETOOLONG;
 	out[len] = '\0';
 	return name_is_valid(space, out) ? 0 : -EINVAL;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Reads a policy file: its root, its sessions and their defaults. */
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>

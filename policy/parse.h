@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The sections of one session. parse.c reads the file as a whole and calls these in turn; each
- * takes the session's group, finds its own key in it (all are optional) and fills its part of @s.
+ * Parses the sections of one session. parse.c reads the file as a whole and calls these in turn;
+ * each takes the session's group, finds its own key in it (all are optional) and fills its part of
+ * @s.
  */
 #ifndef UMBRA_POLICY_PARSE_H
 #define UMBRA_POLICY_PARSE_H
@@ -18,10 +19,7 @@ int parse_permit(struct parse *ps, config_setting_t *session, struct policy_sess
 int parse_rule_text(struct parse *ps, const config_setting_t *st, const char *section, int index,
 		    const char **out);
 
-/*
- * What `files` and `functions` have in common: action, error, record. @action: what holds if none
- * is given.
- */
+/* Action, error and record, which `files` and `functions` have alike. @action: the default. */
 struct parse_action {
 	enum action action;
 	int error;

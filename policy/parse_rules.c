@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The sections that are lists of many: files, functions, permit. */
+/* Parses the sections that are lists of many: files, functions, permit. */
 #include <errno.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The sections that shape a session as a whole: names and critical. */
+/* Parses the sections that shape a session as a whole: names and critical. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What all sections of a session share: the text that names a rule, and an action with its error. */
+/* Parses what all sections share: an action with its error; makes the text that names a rule. */
 #include <errno.h>
 
 #include "policy/parse.h"

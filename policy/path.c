@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Brings paths into one form by their text alone. */
 #include <errno.h>
 #include <string.h>
 
@@ -22,8 +23,8 @@ static void drop_last(struct joined *j)
 		;
 }
 
-/* Append the components of @s (at most REQUEST_NAME_MAX - 1 bytes); true if it ends as a directory */
-static bool append(struct joined *j, const char *s)
+/* Append the components of @s, of at most REQUEST_NAME_MAX - 1 bytes; true: ends as a directory */
+static bool append_components(struct joined *j, const char *s)
 {
 	bool dir = false;
 
@@ -48,7 +49,7 @@ static bool append(struct joined *j, const char *s)
 	return dir;
 }
 
-static bool fits(const char *s)
+static bool path_fits(const char *s)
 {
 	return strnlen(s, REQUEST_NAME_MAX) < REQUEST_NAME_MAX;
 }
@@ -57,23 +58,23 @@ int path_resolve(struct path *p, const char *root, const char *cwd, const char *
 {
 	struct joined j;
 
-	if (!fits(name) || (root && !fits(root)))
+	if (!path_fits(name) || (root && !path_fits(root)))
 		return -ENAMETOOLONG;
 	if (!*name)
 		return -ENOENT;
 	j.len = j.floor = 0;
 	if (root) {
-		append(&j, root);
+		append_components(&j, root);
 		j.floor = j.len;
 	}
 	if (*name != '/') {
 		if (!cwd || *cwd != '/')
 			return -EINVAL;
-		if (!fits(cwd))
+		if (!path_fits(cwd))
 			return -ENAMETOOLONG;
-		append(&j, cwd);
+		append_components(&j, cwd);
 	}
-	p->dir = append(&j, name);
+	p->dir = append_components(&j, name);
 	if (!j.len)
 		j.text[j.len++] = '/';
 	if (j.len >= REQUEST_NAME_MAX)
@@ -88,7 +89,7 @@ bool path_is_plain(const char *text)
 {
 	const char *s = text;
 
-	if (*s != '/' || !fits(text))
+	if (*s != '/' || !path_fits(text))
 		return false;
 	if (!s[1])
 		return true;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Paths as a driver asks for them, brought into one form: absolute, without //, . and .., as seen
+ * Brings paths, as drivers ask for them, into one form: absolute, without //, . and .., as seen
  * from the guest's root.
  *
  * This is done by the text alone, since the guest's files can change between a look and the use.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The policy file: sessions, their name spaces and their rules; and the host PVM's decision.
+ * The host PVM: loads policies (sessions, their name spaces, their rules) and decides requests.
  *
  * policy/ is a plain library: no KVM, no guest memory. The VMM hands it requests with typed
  * arguments that were copied out of the guest once; it answers with a decision. A struct policy is
@@ -71,7 +71,7 @@ struct decision {
 	u64 cookie;  /* VERDICT_PENDING */
 	u32 resolve; /* DECISION_IN_ROOT if @root/@name is a pair for a path */
 	bool record; /* put it into the record */
-	/* which rule decided, for people: "files[0] at demo.policy:7"; lives as long as the policy */
+	/* the rule that decided, "files[0] at demo.policy:7"; lives as long as the policy */
 	const char *rule;
 	char root[REQUEST_NAME_MAX]; /* with DECISION_IN_ROOT: directory that stands for / */
 	char name[REQUEST_NAME_MAX]; /* the name to use; with DECISION_IN_ROOT relative to @root */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What a loaded policy consists of; shared by the parser, which fills it, and the decision, which
+ * The parts of a loaded policy; shared by the parser, which fills it, and the decision, which
  * only reads it. Everything lies in the policy's arena.
  */
 #ifndef UMBRA_POLICY_POLICY_INT_H

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The rows in memory and the lines in the file.
+ * Keeps the rows in memory and writes the lines of the file.
  *
  * Each line is one write(2) to a file opened for appending: a kill between two lines leaves whole
  * lines, and nothing is buffered here that the guest could outrun. If a write falls short (disk
@@ -35,8 +35,8 @@ int record_new(struct record **out)
 		return -ENOMEM;
 	}
 	/*
-	 * The guest chooses the names: with a seed that it does not know it cannot aim at one bucket.
-	 * Without entropy all still works, only that is lost.
+	 * The guest chooses the names: with a seed that it does not know it cannot aim at one
+	 * bucket. Without entropy all still works, only that is lost.
 	 */
 	if (getrandom(&r->seed, sizeof(r->seed), GRND_NONBLOCK) != sizeof(r->seed))
 		r->seed = (u64)(uintptr_t)r;
@@ -52,7 +52,7 @@ void record_free(struct record *r)
 		close(r->fd);
 	pthread_mutex_destroy(&r->lock);
 	arena_free(&r->arena);
-	text_free(&r->line);
+	line_free(&r->line);
 	free(r->rows);
 	free(r->buckets);
 	free(r->path);
@@ -179,7 +179,7 @@ static u64 hash_entry(u64 seed, const struct record_entry *e)
 }
 
 /* A copy in the arena, counted against RECORD_TEXT; NULL stays NULL. */
-static int keep(struct record *r, const char **s)
+static int keep_text(struct record *r, const char **s)
 {
 	size_t len;
 
@@ -203,9 +203,9 @@ static struct record_row *new_row(struct record *r, const struct record_entry *e
 	e = &row->entry;
 	e->args = NULL;
 	e->n_args = 0;
-	if (keep(r, &e->session) || keep(r, &e->driver) || keep(r, &e->function) ||
-	    keep(r, &e->asked) || keep(r, &e->argv) || keep(r, &e->used) || keep(r, &e->verdict) ||
-	    keep(r, &e->error) || keep(r, &e->rule))
+	if (keep_text(r, &e->session) || keep_text(r, &e->driver) || keep_text(r, &e->function) ||
+	    keep_text(r, &e->asked) || keep_text(r, &e->argv) || keep_text(r, &e->used) ||
+	    keep_text(r, &e->verdict) || keep_text(r, &e->error) || keep_text(r, &e->rule))
 		return NULL;
 	return row;
 }
@@ -261,7 +261,7 @@ static int write_line(struct record *r)
 	return 0;
 }
 
-static int store(struct record *r, const struct record_entry *entry)
+static int entry_store(struct record *r, const struct record_entry *entry)
 {
 	int ret = 0;
 
@@ -270,9 +270,9 @@ static int store(struct record *r, const struct record_entry *entry)
 	if (r->fd >= 0) {
 		r->line.len = 0;
 		if (r->torn)
-			text_add(&r->line, "\n", 1);
+			line_add(&r->line, "\n", 1);
 		record_json(&r->line, entry, 0, 0);
-		text_add(&r->line, "\n", 1);
+		line_add(&r->line, "\n", 1);
 		ret = r->line.failed ? -ENOMEM : write_line(r);
 		r->line.failed = false;
 		if (ret && !r->error)
@@ -320,7 +320,7 @@ int record_add(struct record *r, u64 time_ns, const char *session, const char *d
 	} else if (req->name && d->verdict != VERDICT_PENDING) {
 		e.used = d->name;
 	}
-	return store(r, &e);
+	return entry_store(r, &e);
 }
 
 int record_event(struct record *r, u64 time_ns, const char *kind, const char *text)
@@ -332,5 +332,5 @@ int record_event(struct record *r, u64 time_ns, const char *kind, const char *te
 		.event = true,
 	};
 
-	return store(r, &e);
+	return entry_store(r, &e);
 }

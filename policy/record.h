@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The record of requests. Every decision goes in; repeats of one call by one driver are one row
- * with a count. With a file (--record) every single request is also a line of JSON there, written
- * before the answer reaches the guest, so that the file survives the guest's and the VMM's death.
- * record_add() may be called from any vCPU thread.
+ * The record: lists and counts the requests of drivers. Every decision goes in; repeats of one call
+ * by one driver are one row with a count. With a file (--record) every single request is also a
+ * line of JSON there, written before the answer reaches the guest, so that the file survives the
+ * guest's and the VMM's death. record_add() may be called from any vCPU thread.
  *
  * Memory is bounded though a guest chooses the names: after RECORD_ROWS different rows (or
- * RECORD_TEXT bytes of names) requests that need a new row are only counted, and the count is shown.
- * The file keeps all of them.
+ * RECORD_TEXT bytes of names) requests that need a new row are only counted, and the count is
+ * shown. The file keeps all of them.
  *
  * A line of the file, with all keys always present and null where there is nothing:
  *   {"time_ns":1,"session":"a","driver":"lime","function":"filp_open","args":["0x..."],
@@ -30,8 +30,8 @@
 struct record;
 
 /*
- * @path NULL: memory only. A new file has mode 0600. An existing file is not overwritten: -EEXIST; a
- * character device (a terminal) is written to.
+ * @path NULL: memory only. A new file has mode 0600. An existing file is not overwritten: -EEXIST;
+ * a character device (a terminal) is written to.
  */
 int record_create(struct record **out, const char *path, struct err *e);
 /* Flush, close and free; -errno if something could not be written at any time (disk full). */
@@ -54,7 +54,7 @@ int record_event(struct record *r, u64 time_ns, const char *kind, const char *te
 int record_print(struct record *r, FILE *to, unsigned width, bool colour);
 int record_print_json(struct record *r, FILE *to);
 
-/* What to keep of a file; each a pattern as of fnmatch(3), or NULL for everything. */
+/* The entries to keep of a file; each a pattern as of fnmatch(3), or NULL for everything. */
 struct record_filter {
 	const char *session;
 	const char *driver;

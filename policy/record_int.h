@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the parts of the record share: rows, and the text forms of a request. */
+/* The insides of the record, shared by its files: rows, and the text forms of a request. */
 #ifndef UMBRA_POLICY_RECORD_INT_H
 #define UMBRA_POLICY_RECORD_INT_H
 
@@ -34,7 +34,7 @@ struct record_row {
 };
 
 /* A buffer that grows; @failed if memory ran out. */
-struct text {
+struct line {
 	char *buf;
 	size_t len, size;
 	bool failed;
@@ -58,7 +58,7 @@ struct record {
 	int error; /* first that happened, positive; 0: none */
 	bool torn; /* the last line is not complete */
 	char *path;
-	struct text line;
+	struct line line;
 };
 
 /* An empty record without a file; -ENOMEM. */
@@ -77,12 +77,12 @@ struct record_view {
 };
 int record_view(struct record *r, struct record_view *v);
 
-void text_add(struct text *t, const char *s, size_t len);
-void text_printf(struct text *t, const char *fmt, ...) __printf(2, 3);
-void text_free(struct text *t);
+void line_add(struct line *t, const char *s, size_t len);
+void line_printf(struct line *t, const char *fmt, ...) __printf(2, 3);
+void line_free(struct line *t);
 
 /* The entry as one line of JSON without a newline; @count not 0: as a row of the summary. */
-void record_json(struct text *t, const struct record_entry *e, u64 count, u64 last_ns);
+void record_json(struct line *t, const struct record_entry *e, u64 count, u64 last_ns);
 /* Undo the escape of bytes in a string that came out of JSON, in place. */
 void record_json_unescape(char *s);
 

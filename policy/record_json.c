@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * JSON out. Written by hand: a line is made for every request of a driver, and one pass over the
- * bytes without an allocation is what that may cost. Reading back is jansson's work.
+ * Writes a request as a line of JSON. By hand: a line is made for every request of a driver, and
+ * one pass over the bytes without an allocation is what that may cost. Reading back is jansson's
+ * work.
  */
 #include <inttypes.h>
 #include <stdarg.h>
@@ -14,7 +15,7 @@
 #define BYTE_FIRST 0xef80u /* see record.h */
 #define BYTE_LAST  0xefffu
 
-static bool grow(struct text *t, size_t more)
+static bool line_grow(struct line *t, size_t more)
 {
 	size_t size = t->size ? t->size : 1024;
 	char *buf;
@@ -40,15 +41,15 @@ static bool grow(struct text *t, size_t more)
 	return true;
 }
 
-void text_add(struct text *t, const char *s, size_t len)
+void line_add(struct line *t, const char *s, size_t len)
 {
-	if (!grow(t, len))
+	if (!line_grow(t, len))
 		return;
 	memcpy(t->buf + t->len, s, len);
 	t->len += len;
 }
 
-void text_printf(struct text *t, const char *fmt, ...)
+void line_printf(struct line *t, const char *fmt, ...)
 {
 	char buf[128];
 	va_list ap;
@@ -58,68 +59,68 @@ void text_printf(struct text *t, const char *fmt, ...)
 	n = vsnprintf(buf, sizeof(buf), fmt, ap);
 	va_end(ap);
 	if (n > 0)
-		text_add(t, buf, (size_t)n < sizeof(buf) ? (size_t)n : sizeof(buf) - 1);
+		line_add(t, buf, (size_t)n < sizeof(buf) ? (size_t)n : sizeof(buf) - 1);
 }
 
-void text_free(struct text *t)
+void line_free(struct line *t)
 {
 	free(t->buf);
 	memset(t, 0, sizeof(*t));
 }
 
-static void add_string(struct text *t, const char *s)
+static void add_string(struct line *t, const char *s)
 {
 	u32 code;
 
 	if (!s) {
-		text_add(t, "null", 4);
+		line_add(t, "null", 4);
 		return;
 	}
-	text_add(t, "\"", 1);
+	line_add(t, "\"", 1);
 	while (*s) {
 		unsigned len = utf8_next(s, &code);
 
 		if (!len || (code >= BYTE_FIRST && code <= BYTE_LAST)) {
-			text_printf(t, "\\uef%02x", (u8)*s);
+			line_printf(t, "\\uef%02x", (u8)*s);
 			len = 1;
 		} else if (code == '"' || code == '\\') {
-			text_printf(t, "\\%c", (int)code);
+			line_printf(t, "\\%c", (int)code);
 		} else if (code < 0x20 || code == 0x7f) {
-			text_printf(t, "\\u%04x", code);
+			line_printf(t, "\\u%04x", code);
 		} else {
-			text_add(t, s, len);
+			line_add(t, s, len);
 		}
 		s += len;
 	}
-	text_add(t, "\"", 1);
+	line_add(t, "\"", 1);
 }
 
-static void add_member(struct text *t, const char *key, const char *value)
+static void add_member(struct line *t, const char *key, const char *value)
 {
-	text_printf(t, ",\"%s\":", key);
+	line_printf(t, ",\"%s\":", key);
 	add_string(t, value);
 }
 
-void record_json(struct text *t, const struct record_entry *e, u64 count, u64 last_ns)
+void record_json(struct line *t, const struct record_entry *e, u64 count, u64 last_ns)
 {
-	text_printf(t, "{\"time_ns\":%" PRIu64, e->time_ns);
+	line_printf(t, "{\"time_ns\":%" PRIu64, e->time_ns);
 	if (count)
-		text_printf(t, ",\"last_ns\":%" PRIu64 ",\"count\":%" PRIu64, last_ns, count);
+		line_printf(t, ",\"last_ns\":%" PRIu64 ",\"count\":%" PRIu64, last_ns, count);
 	if (e->event) {
 		add_member(t, "event", e->function);
 		add_member(t, "text", e->asked);
-		text_add(t, "}", 1);
+		line_add(t, "}", 1);
 		return;
 	}
 	add_member(t, "session", e->session);
 	add_member(t, "driver", e->driver);
 	add_member(t, "function", e->function);
 	if (!count) {
-		text_add(t, ",\"args\":[", 9);
+		line_add(t, ",\"args\":[", 9);
 		/* As strings: a number of JSON holds 53 bits in most readers. */
 		for (unsigned i = 0; i < e->n_args; i++)
-			text_printf(t, "%s\"0x%" PRIx64 "\"", i ? "," : "", e->args[i]);
-		text_add(t, "]", 1);
+			line_printf(t, "%s\"0x%" PRIx64 "\"", i ? "," : "", e->args[i]);
+		line_add(t, "]", 1);
 	}
 	add_member(t, "asked", e->asked);
 	add_member(t, "argv", e->argv);
@@ -127,7 +128,7 @@ void record_json(struct text *t, const struct record_entry *e, u64 count, u64 la
 	add_member(t, "verdict", e->verdict);
 	add_member(t, "error", e->error);
 	add_member(t, "rule", e->rule);
-	text_add(t, "}", 1);
+	line_add(t, "}", 1);
 }
 
 void record_json_unescape(char *s)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The record for people, as a table, and for programs, as one object of JSON. */
+/* Prints the record: for people as a table, for programs as one object of JSON. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -140,7 +140,7 @@ out:
 	return ret;
 }
 
-static void json_rows(FILE *to, const struct record_view *v, bool events, struct text *t)
+static void json_rows(FILE *to, const struct record_view *v, bool events, struct line *t)
 {
 	const char *comma = "";
 
@@ -160,7 +160,7 @@ static void json_rows(FILE *to, const struct record_view *v, bool events, struct
 int record_print_json(struct record *r, FILE *to)
 {
 	struct record_view v;
-	struct text t = { 0 };
+	struct line t = { 0 };
 	int ret;
 
 	ret = record_view(r, &v);
@@ -175,7 +175,7 @@ int record_print_json(struct record *r, FILE *to)
 		",\"cut\":%s}\n",
 		v.others, v.by_policy, v.bad_lines, v.cut ? "true" : "false");
 	ret = t.failed ? -ENOMEM : 0;
-	text_free(&t);
+	line_free(&t);
 	free(v.rows);
 	if (!ret && (fflush(to) || ferror(to)))
 		ret = -EIO;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Reads the file of a record back, line by line, and believes none of them. */
 #include <errno.h>
 #include <fnmatch.h>
 #include <jansson.h>
@@ -62,7 +63,7 @@ static void free_entry(const struct record_entry *e)
 	for (size_t i = 0; i < ARRAY_SIZE(owned); i++) {
 		char *s;
 
-		memcpy(&s, &owned[i], sizeof(s)); /* const only for those who do not own it */
+		memcpy(&s, &owned[i], sizeof(s)); /* const only for users that do not own it */
 		free(s);
 	}
 }
@@ -95,15 +96,15 @@ static bool entry_of(const json_t *line, struct record_entry *e)
 	       e->verdict && known_verdict(e->verdict);
 }
 
-static bool fits(const char *pattern, const char *value)
+static bool pattern_fits(const char *pattern, const char *value)
 {
 	return !pattern || (value && !fnmatch(pattern, value, 0));
 }
 
-static bool wanted(const struct record_filter *f, const struct record_entry *e)
+static bool entry_wanted(const struct record_filter *f, const struct record_entry *e)
 {
-	return fits(f->session, e->session) && fits(f->driver, e->driver) &&
-	       fits(f->function, e->function) && fits(f->verdict, e->verdict);
+	return pattern_fits(f->session, e->session) && pattern_fits(f->driver, e->driver) &&
+	       pattern_fits(f->function, e->function) && pattern_fits(f->verdict, e->verdict);
 }
 
 /* Count the line into @r; false if it is none. */
@@ -113,7 +114,7 @@ static bool take_line(struct record *r, const char *buf, size_t len, const struc
 	json_t *line = json_loadb(buf, len, 0, NULL);
 	bool good = json_is_object(line) && entry_of(line, &e);
 
-	if (good && wanted(f, &e))
+	if (good && entry_wanted(f, &e))
 		record_count(r, &e);
 	free_entry(&e);
 	json_decref(line);

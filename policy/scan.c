@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Looks over the text of a policy for what libconfig would take without a word. */
 #include <errno.h>
 #include <string.h>
 
@@ -66,7 +67,7 @@ static int open_bracket(struct scan *sc)
 	return 0;
 }
 
-static int special(struct scan *sc)
+static int scan_special(struct scan *sc)
 {
 	switch (*sc->s) {
 	case '{':
@@ -109,7 +110,7 @@ int scan_text(const char *label, const char *text, struct err *e)
 		} else if (sc.s[0] == '/' && sc.s[1] == '*') {
 			ret = skip_comment(&sc);
 		} else {
-			ret = special(&sc);
+			ret = scan_special(&sc);
 			sc.s++;
 		}
 	}

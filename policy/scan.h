@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A first look over the text of a policy or configuration, before libconfig parses it.
+ * Scans the text of a policy or configuration, before libconfig parses it.
  *
  * libconfig takes without a word what would make a policy mean something else than it says: a NUL
  * in a string ("\x00") cuts it there, a comment that never ends swallows the rest of the file. And

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Answers questions about a loaded policy: its sessions, what is critical, what permitted. */
 #include <string.h>
 
 #include "policy/policy_int.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Reads and parses a file in the syntax of libconfig. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -47,7 +48,7 @@ int text_parse(config_t *c, const char *label, const char *text, const char *wha
 	if (ret)
 		return ret;
 	config_init(c);
-	/* Below a device there is no file: should an @include get past the scan, it opens nothing. */
+	/* Below a device there is no file: an @include that gets past the scan opens nothing. */
 	config_set_include_dir(c, "/dev/null");
 	if (config_read_string(c, text))
 		return 0;

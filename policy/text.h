@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A file in libconfig's syntax, as people write it: a policy, or options for vmm run. Read whole,
- * looked over (scan.h), parsed, and each mistake told as "FILE:LINE: ...".
+ * Reads a file in libconfig's syntax, as people write it: a policy, or options for vmm run. The
+ * file is read whole, scanned (scan.h) and parsed; each mistake is told as "FILE:LINE: ...".
  */
 #ifndef UMBRA_POLICY_TEXT_H
 #define UMBRA_POLICY_TEXT_H

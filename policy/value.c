@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Takes values out of a parsed file, and words the errors about them. */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Values of a file (text.h), taken out of libconfig's tree with the checks and messages that all
- * sections share. Only label and e of struct parse are needed by what does not say that it copies
- * into the arena, so that files other than policies can be read by it as well. Each error is one line: "demo.policy:12: sessions.a.files[0].to: expected ...".
+ * Takes values of a file (text.h) out of libconfig's tree, with the checks and messages that all
+ * sections share. A function whose comment does not name the arena needs only label and e of struct
+ * parse, so that files other than policies can be read by it as well. Each error is one line:
+ * "demo.policy:12: sessions.a.files[0].to: expected ...".
  */
 #ifndef UMBRA_POLICY_VALUE_H
 #define UMBRA_POLICY_VALUE_H
@@ -42,7 +43,7 @@ int value_list(struct parse *ps, config_setting_t *st, const char *what);
 /* Count @n more entries against POLICY_RULE_MAX. */
 int value_count(struct parse *ps, config_setting_t *st, size_t n);
 
-/* What @st is, for a message: "a string", "a list ( )". */
+/* The type of @st, for a message: "a string", "a list ( )". */
 const char *value_type(const config_setting_t *st);
 /* The text of @st, a string; owned by libconfig. */
 int value_string(struct parse *ps, config_setting_t *st, const char *what, const char **out);

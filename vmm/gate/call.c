@@ -27,12 +27,12 @@ struct call {
 	struct umbra_frame frame; /* the one copy (4) */
 	struct request r;
 	struct decision d;
-	/* What is being registered, undone or started; from call_decide() or call_prepare() on. */
+	/* of the thing registered, undone or started; set by call_decide() or call_prepare() */
 	struct ledger_entry *entry;
 	bool undoes; /* entry was registered before, and its name stays in place */
 };
 
-/* A string of the copied frame, NUL-terminated inside it; NULL if absent or not in what was copied. */
+/* A string of the copied frame, NUL-terminated inside it; NULL: absent, or outside of the copy. */
 static const char *frame_string(struct umbra_frame *f, struct umbra_str s)
 {
 	if (!s.len || s.len > f->used || s.off > f->used - s.len)
@@ -129,7 +129,7 @@ static bool name_is_kept(const struct catalog_fn *fn)
 	return fn->form == NAME_FIELD_PTR || fn->runs_program;
 }
 
-/* What outlasts the call is entered into the ledger. If that cannot be, the call is refused. */
+/* Enter a name or object that outlasts the call into the ledger; refuse the call if that fails. */
 static void call_prepare(struct gate *g, struct call *c)
 {
 	const struct catalog_fn *fn = c->r.fn;

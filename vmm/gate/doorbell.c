@@ -88,7 +88,7 @@ static s64 take_hello(struct gate *g, u64 gate, u64 enter)
 	return write(g->event, &one, sizeof(one)) == sizeof(one) ? 0 : -EIO;
 }
 
-/* What a doorbell asks for; the value for rax. */
+/* Carry out a doorbell that counts; returns the value for rax. */
 static s64 doorbell_dispatch(struct gate *g, const struct kvm_regs *regs)
 {
 	switch (regs->rdi) {

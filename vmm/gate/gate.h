@@ -9,13 +9,14 @@
  * Invariants, which the code names by their numbers:
  *
  *  (1) The guest writes frames, and nothing else of the region. Info, gate, answers, arena, mailbox
- *      and session pages are read-only slots; a store there is blocked and recorded (blocked_write).
+ *      and session pages are read-only slots; a store there is blocked and recorded
+ *      (blocked_write).
  *  (2) A doorbell counts only from CPL 0, from the gate's own OUT, while that address translates to
  *      the gate's own frame (from_gate). Any other raises #GP in the guest and is recorded.
  *  (3) The hello is taken once, before any gate entry exists; from then on the gate page and its
  *      address stay as they are.
- *  (4) A frame is copied once, and only the copy is looked at: what the guest changes meanwhile does
- *      not matter (call_copy_frame).
+ *  (4) A frame is copied once, and only the copy is looked at: a change by the guest meanwhile
+ *      does not matter (call_copy_frame).
  *  (5) A CPU holds at most UMBRA_CONTEXTS frames, each only from marshalling until its answer is
  *      copied, so that no caller can leave another without one.
  *  (6) Nothing is done that is not recorded: the record is written before the answer, and a call

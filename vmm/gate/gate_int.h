@@ -2,8 +2,8 @@
 /*
  * The gate's insides, shared by the files of this room only.
  *
- * Locks: `callers_lock` (calls read, changes of callers write) and `done_lock` (a finished command).
- * The ledger has its own, which may be taken under the first.
+ * Locks: `callers_lock` (calls read, changes of callers write) and `done_lock` (a finished
+ * command). The ledger has its own, which may be taken under the first.
  */
 #ifndef UMBRA_VMM_GATE_GATE_INT_H
 #define UMBRA_VMM_GATE_GATE_INT_H
@@ -88,7 +88,7 @@ void gate_callers_destroy(struct gate *g);
 /* The caller that gate id @id names; callers_lock is held. NULL: none (any more). */
 struct gate_caller *gate_caller_of(struct gate *g, u64 id);
 
-/* call.c: what one doorbell asks for; the value for rax. */
+/* call.c: each carries out one kind of doorbell and returns the value for rax. */
 s64 gate_call(struct gate *g, u64 idx, u64 id);
 s64 gate_result(struct gate *g, u64 ticket, u64 id, u64 ret);
 s64 gate_lost(struct gate *g, u64 id, bool refused);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Fills the info page: what the shim needs to know of this kernel and of the catalog's functions. */
+/* Fills the info page: addresses of this kernel and descriptors of the catalog's functions. */
 #include <errno.h>
 #include <string.h>
 
@@ -8,8 +8,8 @@
 #include "vmm/machine/layout.h"
 
 /*
- * The number of functions meets its limits here: a descriptor for each, and a gate entry for each in
- * one page of a caller.
+ * The number of functions meets its limits here: a descriptor for each, and a gate entry for each
+ * in one page of a caller.
  */
 _Static_assert(CATALOG_MAX <= UMBRA_FN_MAX, "a descriptor for each function");
 _Static_assert(CATALOG_MAX <= UMBRA_GATES_PER_PAGE, "a gate for each function: none passes by");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Sends commands to the guest, one at a time: the mailbox is written, the line is pulsed, and the DONE
- * doorbell of the same sequence number frees it for the next.
+ * Sends commands to the guest, one at a time: the mailbox is written, the line is pulsed, and the
+ * DONE doorbell of the same sequence number frees it for the next.
  */
 #include <errno.h>
 #include <stdio.h>
