@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "policy/parse.h"
+#include "policy/pattern.h"
 
 /* Number of entries of the list @st of @what, counted against the limit of the policy. */
 static int begin_list(struct parse *ps, config_setting_t *st, const char *what, size_t *n)
@@ -115,6 +116,36 @@ static int parse_function_name(struct parse *ps, config_setting_t *st, config_se
 			   value_hint(hint, s, names, n));
 }
 
+/* A pattern that matches nothing protects nothing. */
+static int check_match(struct parse *ps, config_setting_t *rule, const struct catalog_fn *fn,
+		       const struct fn_rule *r)
+{
+	char why[PATTERN_WHY];
+
+	if (!r->match || pattern_can_match(fn ? fn->space : SPACE_NONE, r->match, why))
+		return 0;
+	return value_error(ps, config_setting_get_member(rule, "match"), "%s", why);
+}
+
+/*
+ * The first rule that fits decides, so a rule behind one that takes every call is never looked at.
+ * @all: the rules so far that do, by function; the last is of all functions.
+ */
+static int check_reached(struct parse *ps, config_setting_t *rule, const struct fn_rule **all,
+			 u32 tag, const struct fn_rule *r)
+{
+	const struct fn_rule *before = all[CATALOG_MAX];
+
+	if (!before && tag != FN_ANY)
+		before = all[tag];
+	if (before)
+		return value_error(ps, rule, "is never reached: %s fits every call before it",
+				   before->rule);
+	if (!r->driver && (!r->match || !strcmp(r->match, "*")))
+		all[tag == FN_ANY ? CATALOG_MAX : tag] = r;
+	return 0;
+}
+
 /* A rule that could never do what it says is a mistake. */
 static int check_function(struct parse *ps, config_setting_t *st, const struct policy_session *s,
 			  const struct catalog_fn *fn, enum action action)
@@ -171,6 +202,8 @@ static int parse_function(struct parse *ps, config_setting_t *st, int i,
 	if (!ret)
 		ret = optional_string(ps, st, "match", "a pattern such as \"/sbin/*\"", &r->match);
 	if (!ret)
+		ret = check_match(ps, st, fn, r);
+	if (!ret)
 		ret = optional_string(ps, st, "driver", "the name of a driver", &r->driver);
 	if (ret)
 		return ret;
@@ -186,6 +219,7 @@ static int parse_function(struct parse *ps, config_setting_t *st, int i,
 int parse_functions(struct parse *ps, config_setting_t *session, struct policy_session *s)
 {
 	config_setting_t *list = config_setting_get_member(session, "functions");
+	const struct fn_rule *all[CATALOG_MAX + 1] = { NULL };
 	size_t n;
 	u32 *tags;
 	int ret;
@@ -200,8 +234,11 @@ int parse_functions(struct parse *ps, config_setting_t *session, struct policy_s
 	if (!s->rules || !tags || index_init(&s->rule_index, &ps->p->arena, (u32)n))
 		return value_nomem(ps);
 	for (size_t i = 0; i < n; i++) {
-		ret = parse_function(ps, config_setting_get_elem(list, (unsigned)i), (int)i, s,
-				     &s->rules[i], &tags[i]);
+		config_setting_t *st = config_setting_get_elem(list, (unsigned)i);
+
+		ret = parse_function(ps, st, (int)i, s, &s->rules[i], &tags[i]);
+		if (!ret)
+			ret = check_reached(ps, st, all, tags[i], &s->rules[i]);
 		if (ret)
 			return ret;
 	}
@@ -231,6 +268,7 @@ int parse_permit(struct parse *ps, config_setting_t *session, struct policy_sess
 	for (size_t i = 0; i < n; i++) {
 		config_setting_t *st = config_setting_get_elem(list, (unsigned)i);
 		struct permit *p = &s->permits[i];
+		char why[PATTERN_WHY];
 		const char *text;
 		size_t len;
 
@@ -243,6 +281,8 @@ int parse_permit(struct parse *ps, config_setting_t *session, struct policy_sess
 		if (!*text || len >= INDEX_KEY_MAX)
 			return value_error(ps, st, "expected a symbol of 1 to %d bytes",
 					   INDEX_KEY_MAX - 1);
+		if (!pattern_can_match_symbol(text, why))
+			return value_error(ps, st, "%s", why);
 		p->exact = !text[len];
 		index_add(&s->permit_index, 0, p->pattern, (u32)len, (u32)i);
 	}

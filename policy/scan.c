@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Looks over the text of a policy for what libconfig would take without a word. */
+#include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "policy/scan.h"
@@ -11,6 +14,10 @@ struct scan {
 	unsigned line;
 	unsigned depth;
 	unsigned members[SCAN_DEPTH_MAX + 1];
+	char brackets[SCAN_DEPTH_MAX + 1];
+	char last;	    /* character that is neither blank nor comment */
+	unsigned last_line; /* its line */
+	FILE *out;
 	struct err *e;
 };
 
@@ -64,11 +71,32 @@ static int open_bracket(struct scan *sc)
 		return err_set(sc->e, -EINVAL, "%s:%u: brackets nest deeper than %d", sc->label,
 			       sc->line, SCAN_DEPTH_MAX);
 	sc->members[++sc->depth] = 0;
+	sc->brackets[sc->depth] = *sc->s;
+	return 0;
+}
+
+/* In a list a comma stands between two values; a group takes one for a semicolon. */
+static int check_comma(struct scan *sc)
+{
+	bool list = strchr("([", sc->brackets[sc->depth]) && sc->brackets[sc->depth];
+
+	if (list && sc->last == ',' && strchr(",)]", *sc->s))
+		return err_set(sc->e, -EINVAL,
+			       "%s:%u: a comma without a value behind it, remove the comma",
+			       sc->label, sc->last_line);
+	if (list && *sc->s == ',' && strchr("([", sc->last))
+		return err_set(sc->e, -EINVAL,
+			       "%s:%u: a comma without a value before it, remove the comma",
+			       sc->label, sc->line);
 	return 0;
 }
 
 static int scan_special(struct scan *sc)
 {
+	int ret = strchr(",)]", *sc->s) ? check_comma(sc) : 0;
+
+	if (ret)
+		return ret;
 	switch (*sc->s) {
 	case '{':
 	case '(':
@@ -97,22 +125,91 @@ static int scan_special(struct scan *sc)
 	}
 }
 
-int scan_text(const char *label, const char *text, struct err *e)
+/*
+ * A word or a number, as libconfig cuts it. *wide: a whole number that needs the L behind it without
+ * which libconfig keeps its lowest 32 bits.
+ */
+static int scan_word(struct scan *sc, bool *wide)
+{
+	const char *start = sc->s, *digits = start + strspn(start, "+-");
+	bool hex = digits[0] == '0' && (digits[1] == 'x' || digits[1] == 'X');
+	size_t len = strspn(sc->s, "+-.*_0123456789abcdefghijklmnopqrstuvwxyz"
+				   "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+	char *end;
+	long long n;
+
+	*wide = false;
+	sc->s += len;
+	if (!isdigit((unsigned char)*digits))
+		return 0;
+	errno = 0;
+	n = strtoll(start, &end, hex ? 16 : 10);
+	if (end != sc->s && *end != 'L')
+		return 0; /* a fraction, or no number */
+	if (errno)
+		return err_set(sc->e, -EINVAL,
+			       "%s:%u: %.*s is no number of 64 bits, the most that can be given",
+			       sc->label, sc->line, (int)(len < 40 ? len : 40), start);
+	*wide = end == sc->s && n != (int)n;
+	return 0;
+}
+
+static bool starts_word(char c)
+{
+	return isalnum((unsigned char)c) || c == '+' || c == '-' || c == '*' || c == '.' ||
+	       c == '_';
+}
+
+static int scan_token(struct scan *sc)
+{
+	const char *start = sc->s;
+	bool comment = false, wide = false;
+	int ret;
+
+	if (*sc->s == '"') {
+		ret = skip_string(sc);
+	} else if (*sc->s == '#' || (sc->s[0] == '/' && sc->s[1] == '/')) {
+		comment = true;
+		skip_line(sc);
+		ret = 0;
+	} else if (sc->s[0] == '/' && sc->s[1] == '*') {
+		comment = true;
+		ret = skip_comment(sc);
+	} else if (starts_word(*sc->s)) {
+		ret = scan_word(sc, &wide);
+	} else {
+		ret = scan_special(sc);
+		sc->s++;
+	}
+	if (!comment && !isspace((unsigned char)*start)) {
+		sc->last = *start;
+		sc->last_line = sc->line;
+	}
+	fwrite(start, 1, (size_t)(sc->s - start), sc->out);
+	if (wide)
+		fputc('L', sc->out);
+	return ret;
+}
+
+int scan_text(char **out, const char *label, const char *text, struct err *e)
 {
 	struct scan sc = { .label = label, .s = text, .line = 1, .e = e };
+	size_t len;
 	int ret = 0;
 
-	while (!ret && *sc.s) {
-		if (*sc.s == '"') {
-			ret = skip_string(&sc);
-		} else if (*sc.s == '#' || (sc.s[0] == '/' && sc.s[1] == '/')) {
-			skip_line(&sc);
-		} else if (sc.s[0] == '/' && sc.s[1] == '*') {
-			ret = skip_comment(&sc);
-		} else {
-			ret = scan_special(&sc);
-			sc.s++;
-		}
+	*out = NULL;
+	sc.out = open_memstream(out, &len);
+	if (!sc.out)
+		return err_set(e, -ENOMEM, "%s: out of memory while reading it", label);
+	while (!ret && *sc.s)
+		ret = scan_token(&sc);
+	/* libconfig takes a comment for one only if its line ends */
+	fputc('\n', sc.out);
+	if ((fclose(sc.out) || !*out) && !ret)
+		ret = err_set(e, -ENOMEM, "%s: out of memory while reading it", label);
+	if (ret) {
+		free(*out);
+		*out = NULL;
 	}
 	return ret;
 }

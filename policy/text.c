@@ -39,21 +39,22 @@ static int syntax_error(const config_t *c, const char *label, const char *text, 
 
 int text_parse(config_t *c, const char *label, const char *text, const char *what, struct err *e)
 {
+	char *scanned;
 	int ret;
 
 	if (strnlen(text, TEXT_MAX + 1) > TEXT_MAX)
 		return err_set(e, -EFBIG, "%s: larger than %u MiB, the most a %s may have", label,
 			       TEXT_MAX >> 20, what);
-	ret = scan_text(label, text, e);
+	ret = scan_text(&scanned, label, text, e);
 	if (ret)
 		return ret;
 	config_init(c);
 	/* Below a device there is no file: an @include that gets past the scan opens nothing. */
 	config_set_include_dir(c, "/dev/null");
-	if (config_read_string(c, text))
-		return 0;
-	ret = syntax_error(c, label, text, e);
-	config_destroy(c);
+	ret = config_read_string(c, scanned) ? 0 : syntax_error(c, label, text, e);
+	free(scanned);
+	if (ret)
+		config_destroy(c);
 	return ret;
 }
 

@@ -29,6 +29,19 @@ static const struct mistake mistakes[] = {
 	{ "zebra = 1;", "1: zebra: unknown key \"zebra\"" },
 	{ "version = 2;", "1: version: expected 1, the version of the policy language" },
 	{ "version = \"1\";", "1: version: expected 1, the version of the policy language" },
+	{ "version = 4294967297;\nsessions = { a = { }; };",
+	  "1: version: expected 1, the version of the policy language" },
+	{ "version = 0x100000001;\nsessions = { a = { }; };",
+	  "1: version: expected 1, the version of the policy language" },
+	{ "version = 1;\nx = 18446744073709551617;",
+	  "2: 18446744073709551617 is no number of 64 bits, the most that can be given" },
+	{ "version = -9223372036854775809L;",
+	  "1: -9223372036854775809L is no number of 64 bits, the most that can be given" },
+	{ S("files = ( { from = \"/a\"; to = \"/s\"; },\n ); # end"),
+	  "3: a comma without a value behind it, remove the comma" },
+	{ S("permit = [ \"a\"\n,, /* and */ \"b\" ];"),
+	  "4: a comma without a value behind it, remove the comma" },
+	{ S("permit = [ , \"b\" ];"), "3: a comma without a value before it, remove the comma" },
 	{ "sessions = {\n a = {\n  to \"b\";\n };\n};",
 	  "3: syntax error in or before \"to \"b\";\", expected settings such as name = value;" },
 	{ "sessions = {\n a = { };\n b = { };\n a = { };\n};",
@@ -126,6 +139,40 @@ static const struct mistake mistakes[] = {
 	    "functions = ( { function = \"kernel_write\"; action = \"deny\"; } );"),
 	  "4: sessions.a.functions[0]: kernel_write is not critical in this session (see "
 	  "critical)" },
+	{ S("functions = ( { function = \"filp_open\"; match = \"/etc/secret/\"; action = \"deny\"; } );"),
+	  "3: sessions.a.functions[0].match: matches no path: it is compared as an absolute path without //, . and .. and without a / at the end, did you mean \"/etc/secret\", or \"/etc/secret/*\" for all below?" },
+	{ S("functions = ( { function = \"filp_open\"; match = \"/etc/[a-c\"; action = \"deny\"; } );"),
+	  "3: sessions.a.functions[0].match: has a [ without a ]: did you mean \\[, a bracket itself?" },
+	{ S("functions = ( { function = \"filp_open\"; match = \"//etc/x\"; action = \"deny\"; } );"),
+	  "3: sessions.a.functions[0].match: matches no path: it is compared as an absolute path without //, . and ..; did you mean \"/etc/x\"?" },
+	{ S("functions = ( { function = \"filp_open\"; match = \"/etc/../root/x\"; action = \"deny\"; } );"),
+	  "3: sessions.a.functions[0].match: matches no path: it is compared as an absolute path without //, . and ..; did you mean \"/root/x\"?" },
+	{ S("functions = ( { function = \"filp_open\"; match = \"etc/x\"; action = \"deny\"; } );"),
+	  "3: sessions.a.functions[0].match: matches no path: it is compared as an absolute path without //, . and ..; did you mean \"/etc/x\"?" },
+	{ S("functions = ( { function = \"filp_open\"; match = \"/etc/*/\"; action = \"deny\"; } );"),
+	  "3: sessions.a.functions[0].match: matches no path: it is compared as an absolute path without //, . and .. and without a / at the end, did you mean \"/etc/*\", or \"/etc/*/*\" for all below?" },
+	{ S("functions = ( { function = \"filp_open\"; match = \"?x/./y\"; action = \"deny\"; } );"),
+	  "3: sessions.a.functions[0].match: matches no path: it is compared as an absolute path without //, . and ..; did you mean \"/?x/y\"?" },
+	{ S("functions = ( { function = \"filp_open\"; match = \"/a\\\\\"; action = \"deny\"; } );"),
+	  "3: sessions.a.functions[0].match: ends with a \\, which takes the next character literally and has none: did you mean \\\\?" },
+	{ S("functions = ( { function = \"filp_open\"; match = \"/a/..\"; action = \"deny\"; } );"),
+	  "3: sessions.a.functions[0].match: matches no path: it is compared as an absolute path without //, . and .. and without a / at the end, did you mean \"/\", or \"/*\" for all below?" },
+	{ S("functions = ( { function = \"register_netdev\"; match = \"abcdefghijklmnopq\"; } );"),
+	  "3: sessions.a.functions[0].match: matches no name: such a name has at most 15 bytes" },
+	{ S("functions = (\n{ function = \"filp_open\"; record = false; },\n"
+	    "{ function = \"filp_open\"; match = \"/etc/x\"; action = \"deny\"; } );"),
+	  "5: sessions.a.functions[1]: is never reached: functions[0] at demo.policy:4 fits every "
+	  "call before it" },
+	{ S("functions = (\n{ function = \"*\"; match = \"*\"; record = false; },\n"
+	    "{ function = \"*\"; driver = \"x\"; action = \"deny\"; } );"),
+	  "5: sessions.a.functions[1]: is never reached: functions[0] at demo.policy:4 fits every "
+	  "call before it" },
+	{ S("permit = [ \"crc32_le\", \"usb-*\" ];"),
+	  "3: sessions.a.permit[1]: matches no symbol: did you mean _ in place of -?" },
+	{ S("permit = [ \"usb *\" ];"),
+	  "3: sessions.a.permit[0]: matches no symbol: these are of letters, digits, _, . and $" },
+	{ S("permit = [ \"usb_[a-\" ];"),
+	  "3: sessions.a.permit[0]: has a [ without a ]: did you mean \\[, a bracket itself?" },
 	/* critical and permit */
 	{ S("critical = [ \"filp_open\" ];"),
 	  "3: sessions.a.critical: expected a group { ... }, found an array [ ]" },
@@ -183,6 +230,31 @@ static void sessions_are_found(void **state)
 	assert_null(policy_session_at(p, 2));
 	policy_free(p);
 	policy_free(NULL);
+}
+
+/* Unusual, and right: patterns that some name matches, numbers in all their forms, open ends. */
+static void what_is_right_is_taken(void **state)
+{
+	static const char *const texts[] = {
+		"version = 1;\nsessions = { a = { }; };\n# last comment without newline",
+		"version = 1;\nsessions = { a = { }; };\n// last",
+		"version = 0x1; sessions = { a = { }; }",
+		"version = 1; sessions = { a = { default = \"deny\", }, };",
+		S("functions = ( { function = \"filp_open\"; match = \"/\"; },\n"
+		  "{ function = \"filp_open\"; match = \"*/\"; },\n"
+		  "{ function = \"filp_open\"; match = \"?etc/..x/.y/z..\"; },\n"
+		  "{ function = \"filp_open\"; match = \"[/]etc/[]a]/[[:alpha:]]\"; },\n"
+		  "{ function = \"filp_open\"; match = \"/a/\\\\*\"; },\n"
+		  "{ function = \"*\"; match = \"lime/\"; },\n"
+		  "{ function = \"misc_register\"; match = \"a//b\"; },\n"
+		  "{ function = \"filp_open\"; match = \"*\"; driver = \"x\"; },\n"
+		  "{ function = \"filp_open\"; } );\n"
+		  "permit = [ \"usb_[a-z]*\", \"_.$?\" ];"),
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+		policy_free(parse(texts[i]));
 }
 
 static void critical_functions(void **state)
@@ -350,6 +422,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_mistake_has_its_line),
 		cmocka_unit_test(sessions_are_found),
+		cmocka_unit_test(what_is_right_is_taken),
 		cmocka_unit_test(critical_functions),
 		cmocka_unit_test(permitted_symbols),
 		cmocka_unit_test(files_are_read_with_care),
