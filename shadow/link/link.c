@@ -146,7 +146,10 @@ static void resolve_absent(const struct resolver *v, struct import *im, u32 symb
 	struct link_plan *p = v->plan;
 
 	im->kind = SYMBOL_SPECIAL;
-	if (is_permitted(v, im->symbol)) {
+	if (!strcmp(im->symbol, "_GLOBAL_OFFSET_TABLE_")) {
+		/* ignore_undef_symbol() of kernel/module: some assemblers leave it behind. */
+		import_decide(im, TARGET_KERNEL, "the kernel's loader ignores it: stays 0");
+	} else if (is_permitted(v, im->symbol)) {
 		import_decide(im, TARGET_KERNEL, "the policy permits a module of the real kernel");
 	} else if (weak) {
 		/* Stays 0, as it would without such a module: nobody exports this name. */

@@ -21,7 +21,10 @@
 
 struct module;
 
-/* PATH is read whole and never written. module_parse() takes a copy of @data. */
+/*
+ * PATH is read whole and never written; a file that is compressed (xz, zstd, gzip) is decompressed.
+ * module_parse() takes a copy of @data.
+ */
 int module_open(struct module **out, const char *path, struct err *e);
 /* The same for an open descriptor, which stays open; @path is for messages. */
 int module_open_fd(struct module **out, int fd, const char *path, struct err *e);

@@ -319,15 +319,18 @@ static int file_parse(struct module *m, struct err *e)
 	return ret;
 }
 
+/* Takes @data over, also if it fails. */
 static int module_of_bytes(struct module **out, const char *label, u8 *data, size_t len,
 			   struct err *e)
 {
 	struct module *m = calloc(1, sizeof(*m));
-	int ret;
+	int ret = m ? module_unpack(&data, &len, MODULE_MAX, label, e)
+		    : err_set(e, -ENOMEM, "%s: out of memory", label);
 
-	if (!m) {
+	if (ret) {
 		free(data);
-		return err_set(e, -ENOMEM, "%s: out of memory", label);
+		free(m);
+		return ret;
 	}
 	m->data = data;
 	m->len = len;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shadow/link/module_int.h"
 #include "shadow/link/patch_tables.h"
 
 /* What a field of an entry must be. */

@@ -11,7 +11,12 @@
 #ifndef UMBRA_SHADOW_LINK_PATCH_TABLES_H
 #define UMBRA_SHADOW_LINK_PATCH_TABLES_H
 
-#include "shadow/link/module_int.h"
+#include "base/err.h"
+#include "base/types.h"
+
+struct kernel;
+struct module;
+struct module_section;
 
 /* A place in @section of the module that the kernel rewrites to a branch into its own text. */
 typedef int patch_site_fn(void *arg, const struct module_section *section, u64 offset);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shadow/link/module_int.h"
 #include "shadow/link/patch_tables.h"
 #include "shadow/link/patched_sites.h"
 

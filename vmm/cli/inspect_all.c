@@ -65,7 +65,7 @@ static void make_key(const char *name, size_t len, char *key, size_t size)
 	key[i] = '\0';
 }
 
-static int add_driver(struct all *a, const char *path, size_t *room)
+static int add_candidate(struct all *a, const char *path, size_t *room)
 {
 	struct err e = { "" };
 	struct candidate *d;
@@ -95,17 +95,54 @@ static int add_driver(struct all *a, const char *path, size_t *room)
 	return 0;
 }
 
+/*
+ * Is this the name of a driver's file, compressed or not? A compression that is not read here counts,
+ * too: such a driver is refused, not passed over.
+ */
+static bool is_driver_name(const char *name)
+{
+	static const char *const endings[] = { ".ko",	  ".ko.xz",  ".ko.zst", ".ko.gz",
+					       ".ko.bz2", ".ko.lz4", ".ko.lzo", ".ko.lzma" };
+	size_t len = strlen(name);
+
+	for (size_t i = 0; i < ARRAY_SIZE(endings); i++) {
+		size_t n = strlen(endings[i]);
+
+		if (len > n && !strcmp(name + len - n, endings[i]))
+			return true;
+	}
+	return false;
+}
+
+/* A link counts if it leads to a file: weak-updates and the like install drivers so. */
+static bool is_driver_file(const FTSENT *f, u64 *size)
+{
+	struct stat st;
+
+	if (!is_driver_name(f->fts_name))
+		return false;
+	*size = 0;
+	if (f->fts_info == FTS_F)
+		*size = (u64)f->fts_statp->st_size;
+	else if (f->fts_info == FTS_SL || f->fts_info == FTS_SLNONE)
+		*size = !stat(f->fts_accpath, &st) && S_ISREG(st.st_mode) ? (u64)st.st_size : 0;
+	else
+		return f->fts_info == FTS_NS || f->fts_info == FTS_DEFAULT;
+	return true;
+}
+
 static int by_path(const FTSENT **a, const FTSENT **b)
 {
 	return strcmp((*a)->fts_name, (*b)->fts_name);
 }
 
-static int read_drivers(struct all *a, const char *dir)
+static int read_candidates(struct all *a, const char *dir)
 {
 	char *const dirs[] = { (char *)(uintptr_t)dir, NULL };
 	FTS *fts = fts_open(dirs, FTS_COMFOLLOW | FTS_PHYSICAL | FTS_NOCHDIR, by_path);
 	size_t room = 0;
 	FTSENT *f;
+	u64 size;
 	int ret = 0;
 
 	if (!fts)
@@ -113,10 +150,9 @@ static int read_drivers(struct all *a, const char *dir)
 	while (!ret && (f = fts_read(fts))) {
 		if (f->fts_info == FTS_DNR || (f->fts_info == FTS_NS && f->fts_level == 0)) {
 			ret = -f->fts_errno;
-		} else if (f->fts_info == FTS_F && f->fts_namelen > 3 &&
-			   !strcmp(f->fts_name + f->fts_namelen - 3, ".ko")) {
-			ret = add_driver(a, f->fts_path, &room);
-			a->bytes += (u64)f->fts_statp->st_size;
+		} else if (is_driver_file(f, &size)) {
+			ret = add_candidate(a, f->fts_path, &room);
+			a->bytes += size;
 		}
 	}
 	fts_close(fts);
@@ -217,6 +253,12 @@ static int print_json(const struct all *a, const char *dir)
 	return ret;
 }
 
+/* Of the modules that link, rounded down: 100.0 are all. */
+static double percent(const struct all *a)
+{
+	return (double)(1000 * (u64)a->linked / a->n) / 10.0;
+}
+
 static void print_text(const struct all *a)
 {
 	char buf[4096];
@@ -225,7 +267,7 @@ static void print_text(const struct all *a)
 		if (a->list[i].state != STATE_LINKED)
 			printf("refused: %s\n", inspect_clean(a->list[i].why, buf, sizeof(buf)));
 	printf("%zu of %zu modules link completely (%.1f %%); %zu branches go to the shadow\n",
-	       a->linked, a->n, 100.0 * (double)a->linked / (double)a->n, a->branches);
+	       a->linked, a->n, percent(a), a->branches);
 	printf("read %.1f MB in %.0f ms, linked in %.0f ms (%.2f ms each)\n",
 	       (double)a->bytes / 1e6, a->read_ms, a->link_ms, a->link_ms / (double)a->n);
 }
@@ -237,11 +279,12 @@ int inspect_all(const struct kernel *k, const char *dir, const struct link_rules
 	u64 start = now_ns();
 	int ret;
 
-	ret = read_drivers(&a, dir);
+	ret = read_candidates(&a, dir);
 	a.read_ms = (double)(now_ns() - start) / 1e6;
 	if (ret || !a.n) {
 		snprintf(text, sizeof(text), "%.400s: %s", dir,
-			 ret ? strerror(-ret) : "there is no .ko file in it");
+			 ret ? strerror(-ret)
+			     : "there is no driver (.ko, .ko.xz, .ko.zst, .ko.gz) in it");
 		ret = inspect_fail(text);
 		goto out;
 	}

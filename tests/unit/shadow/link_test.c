@@ -184,6 +184,19 @@ static void test_absent(void **state)
 	assert_non_null(ko_symbol(&copy, "register_netdevicX.absent", NULL));
 	free(copy.data);
 	drop(&pl);
+	/* neither weak nor there, and the kernel's loader takes it all the same */
+	sym->st_info = ELF64_ST_INFO(STB_GLOBAL, STT_NOTYPE);
+	sym = ko_symbol(k, "ethtool_op_get_ts_info", &name);
+	assert_non_null(name);
+	memcpy(name, "_GLOBAL_OFFSET_TABLE_", 22);
+	memset(ko_version(k, "ethtool_op_get_ts_info") + 8, 0, 56);
+	pl = plan(k);
+	assert_int_equal(import_of(&pl, "_GLOBAL_OFFSET_TABLE_")->target, TARGET_KERNEL);
+	drop(&pl);
+	memcpy(name, "ethtool_op_get_ts_info", 23);
+	name = NULL;
+	sym = ko_symbol(k, "register_netdevicX", &name);
+	sym->st_info = ELF64_ST_INFO(STB_WEAK, STT_NOTYPE);
 	/* weak, and the kernel has it: an import like any other */
 	memcpy(name, "register_netdevice", 18);
 	pl = plan(k);
