@@ -25,16 +25,12 @@ LIBS_STATIC ?= 1
 # So is the C library: the loader's work would be 20 of vmm's system calls. A sanitizer needs it shared.
 LINK    := $(if $(findstring -fsanitize,$(EXTRA))$(filter 0,$(LIBS_STATIC)),-pie,-static-pie)
 LDFLAGS_ALL := -Wl,-z,relro,-z,now,-z,pack-relative-relocs -Wl,--as-needed
-# capstone's list of processors leads to the tables of all of them: 1.3 MiB of pointers that the
-# loader would have to write at every start. Only x86 is decoded, so the others' ways in are none.
-CAPSTONE_NO := AArch64 ARM EVM M680X M68K Mips PPC Sparc SystemZ TMS320C64x XCore
 ifeq ($(LIBS_STATIC),1)
-LDLIBS  := $(foreach a,$(CAPSTONE_NO),-Wl,--defsym=$(a)_global_init=0,--defsym=$(a)_option=0) \
-           -l:libconfig.a -l:libjansson.a -l:libbpf.a -l:libelf.a -l:liblz4.a -l:liblzma.a \
-           -l:libzstd.a -l:libbz2.a -l:libz.a -l:libcapstone.a -l:liburing.a -l:libxxhash.a \
+LDLIBS  := -l:libconfig.a -l:libjansson.a -l:libbpf.a -l:libelf.a -l:liblz4.a -l:liblzma.a \
+           -l:libzstd.a -l:libbz2.a -l:libz.a -l:liburing.a -l:libxxhash.a \
            -l:libb2.a -lpthread
 else
-LDLIBS  := -lconfig -ljansson -lbpf -lelf -llz4 -llzma -lzstd -lbz2 -lz -lcapstone -luring -lxxhash -lb2 -lpthread
+LDLIBS  := -lconfig -ljansson -lbpf -lelf -llz4 -llzma -lzstd -lbz2 -lz -luring -lxxhash -lb2 -lpthread
 endif
 
 # The rooms of vmm/, see vmm/rooms; the command is linked from all of them.

@@ -1,27 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "vmm/machine/ro_store.h"
 
-#include <capstone/capstone.h>
 #include <string.h>
 
 #include "vmm/machine/machine_int.h"
 #include "vmm/machine/memory.h"
+#include "vmm/machine/x86_insn.h"
 
-#define MAX_INSN 15
-#define PAGE	 4096U
+#define PAGE 4096U
 
 /* The bytes at RIP, across a page border at most once. Returns how many could be read. */
 static size_t fetch(struct vcpu *v, u64 rip, u8 *buf)
 {
 	size_t done = 0;
 
-	while (done < MAX_INSN) {
+	while (done < X86_INSN_MAX) {
 		size_t n = PAGE - (size_t)((rip + done) % PAGE);
 		const void *p;
 		u64 gpa;
 
-		if (n > MAX_INSN - done)
-			n = MAX_INSN - done;
+		if (n > X86_INSN_MAX - done)
+			n = X86_INSN_MAX - done;
 		if (vcpu_translate(v, rip + done, &gpa))
 			break;
 		p = machine_gpa(vcpu_machine(v), gpa, n);
@@ -33,60 +32,28 @@ static size_t fetch(struct vcpu *v, u64 rip, u8 *buf)
 	return done;
 }
 
-static u64 register_value(const struct kvm_regs *r, x86_reg reg, u64 next_rip)
+static u64 register_value(const struct kvm_regs *r, u8 number, u64 next_rip)
 {
-	switch (reg) {
-	case X86_REG_RAX:
-		return r->rax;
-	case X86_REG_RBX:
-		return r->rbx;
-	case X86_REG_RCX:
-		return r->rcx;
-	case X86_REG_RDX:
-		return r->rdx;
-	case X86_REG_RSI:
-		return r->rsi;
-	case X86_REG_RDI:
-		return r->rdi;
-	case X86_REG_RSP:
-		return r->rsp;
-	case X86_REG_RBP:
-		return r->rbp;
-	case X86_REG_R8:
-		return r->r8;
-	case X86_REG_R9:
-		return r->r9;
-	case X86_REG_R10:
-		return r->r10;
-	case X86_REG_R11:
-		return r->r11;
-	case X86_REG_R12:
-		return r->r12;
-	case X86_REG_R13:
-		return r->r13;
-	case X86_REG_R14:
-		return r->r14;
-	case X86_REG_R15:
-		return r->r15;
-	case X86_REG_RIP:
+	const u64 values[16] = { r->rax, r->rcx, r->rdx, r->rbx, r->rsp, r->rbp, r->rsi, r->rdi,
+				 r->r8,	 r->r9,	 r->r10, r->r11, r->r12, r->r13, r->r14, r->r15 };
+
+	if (number == X86_RIP)
 		return next_rip;
-	default: /* 32-bit forms and none: kernels in long mode do not store with them */
-		return 0;
-	}
+	return number < ARRAY_SIZE(values) ? values[number] : 0;
 }
 
-static u64 effective_address(struct vcpu *v, const cs_insn *insn, const x86_op_mem *mem)
+static u64 effective_address(struct vcpu *v, const struct x86_insn *in)
 {
 	const struct kvm_regs *r = vcpu_regs(v);
-	u64 next = r->rip + insn->size;
-	u64 ea = (u64)mem->disp + register_value(r, mem->base, next) +
-		 register_value(r, mem->index, next) * (u64)(unsigned)mem->scale;
+	u64 next = r->rip + in->length;
+	u64 ea = (u64)in->disp + register_value(r, in->base, next) +
+		 register_value(r, in->index, next) * in->scale;
 	const struct kvm_sregs *s;
 
-	if (mem->segment == X86_REG_FS || mem->segment == X86_REG_GS) {
+	if (in->segment != X86_SEG_FLAT) {
 		s = vcpu_sregs(v);
 		if (s)
-			ea += mem->segment == X86_REG_FS ? s->fs.base : s->gs.base;
+			ea += in->segment == X86_SEG_FS ? s->fs.base : s->gs.base;
 	}
 	return ea;
 }
@@ -108,33 +75,16 @@ static bool readonly_at(struct vcpu *v, u64 gva, unsigned len, u64 *gpa)
 
 bool emulation_hits_readonly(struct vcpu *v, u64 *gpa, unsigned *len)
 {
-	u64 rip = vcpu_regs(v)->rip;
-	u8 code[MAX_INSN];
-	size_t n = fetch(v, rip, code);
-	cs_insn *insn = NULL;
-	bool hit = false;
-	csh cs;
+	struct x86_insn in;
+	u8 code[X86_INSN_MAX];
+	size_t n = fetch(v, vcpu_regs(v)->rip, code);
 
-	if (!n || cs_open(CS_ARCH_X86, CS_MODE_64, &cs) != CS_ERR_OK)
+	if (x86_decode(code, n, &in))
 		return false;
-	cs_option(cs, CS_OPT_DETAIL, CS_OPT_ON);
-	if (cs_disasm(cs, code, n, rip, 1, &insn) == 1) {
-		const cs_x86 *x = &insn->detail->x86;
-
-		for (u8 i = 0; i < x->op_count && !hit; i++) {
-			if (x->operands[i].type != X86_OP_MEM)
-				continue;
-			*len = x->operands[i].size;
-			hit = readonly_at(v, effective_address(v, insn, &x->operands[i].mem), *len,
-					  gpa);
-		}
-		/* What pushes has no memory operand of its own. */
-		if (!hit && readonly_at(v, vcpu_regs(v)->rsp - 8, 8, gpa)) {
-			*len = 8;
-			hit = true;
-		}
-		cs_free(insn, 1);
-	}
-	cs_close(&cs);
-	return hit;
+	*len = in.width;
+	if (in.has_mem && readonly_at(v, effective_address(v, &in), *len, gpa))
+		return true;
+	/* What pushes may have no memory operand of its own. */
+	*len = 8;
+	return readonly_at(v, vcpu_regs(v)->rsp - 8, *len, gpa);
 }

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Walks the guest kernel's list of modules and the tables that hang on one. */
+#include "vmm/session/guest_module.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "shadow/kernel/kernel.h"
+#include "vmm/session/guest_read.h"
+#include "vmm/session/session.h"
+
+#define MODULES_MAX 4096
+#define TEXT_MAX    (64u << 20)
+#define EXPORTS_MAX 16384
+#define CALLS_MAX   65536
+
+int guest_member(struct sessions *s, const char *strct, const char *name, u32 *off, struct err *e)
+{
+	u32 size;
+	int ret = kernel_member(s->k, strct, name, off, &size);
+
+	return ret ? err_set(e, ret, "%s: no member %s in struct %s", kernel_path(s->k), name,
+			     strct)
+		   : 0;
+}
+
+int guest_read_u64(struct sessions *s, u64 va, u64 *out)
+{
+	return guest_read(s->m, va, out, sizeof(*out));
+}
+
+static int read_u32(struct sessions *s, u64 va, u32 *out)
+{
+	return guest_read(s->m, va, out, sizeof(*out));
+}
+
+static int read_layout(struct sessions *s, struct guest_module *m, struct err *e)
+{
+	u32 layout = 0, base = 0, size = 0, text = 0, bytes, text_bytes;
+	int ret = guest_member(s, "module", "core_layout", &layout, e);
+
+	if (!ret)
+		ret = guest_member(s, "module_layout", "base", &base, e);
+	if (!ret)
+		ret = guest_member(s, "module_layout", "size", &size, e);
+	if (!ret)
+		ret = guest_member(s, "module_layout", "text_size", &text, e);
+	if (ret)
+		return ret;
+	if (guest_read_u64(s, m->at + layout + base, &m->base) ||
+	    read_u32(s, m->at + layout + size, &bytes) ||
+	    read_u32(s, m->at + layout + text, &text_bytes))
+		return err_set(e, -EFAULT, "struct module cannot be read");
+	m->size = bytes;
+	m->text = text_bytes;
+	if (m->text > m->size || m->text > TEXT_MAX)
+		return err_set(e, -EINVAL, "struct module is not plausible");
+	return 0;
+}
+
+/* One step of the list of modules; 1: @m is it. */
+typedef int module_match(struct sessions *s, struct guest_module *m, const void *arg);
+
+static int walk_modules(struct sessions *s, module_match *match, const void *arg,
+			struct guest_module *out, struct err *e)
+{
+	u64 head = kernel_symbol(s->k, "modules"), at;
+	u32 list = 0;
+	size_t n;
+	int ret = guest_member(s, "module", "list", &list, e);
+
+	if (ret)
+		return ret;
+	if (!head)
+		return err_set(e, -ENOENT, "%s: no list of modules", kernel_path(s->k));
+	head += s->kaslr;
+	ret = guest_read_u64(s, head, &at);
+	for (n = 0; !ret && at != head && n < MODULES_MAX; n++) {
+		*out = (struct guest_module){ .at = at - list };
+		ret = match(s, out, arg);
+		if (ret > 0)
+			return 0;
+		if (!ret)
+			ret = guest_read_u64(s, at, &at);
+	}
+	return ret ? err_set(e, -EFAULT, "the guest's list of modules cannot be read") : -ENOENT;
+}
+
+static int has_name(struct sessions *s, struct guest_module *m, const void *arg)
+{
+	u32 off = 0;
+	char buf[64];
+
+	if (guest_member(s, "module", "name", &off, NULL) ||
+	    guest_read(s->m, m->at + off, buf, sizeof(buf)))
+		return -EFAULT;
+	buf[sizeof(buf) - 1] = 0;
+	return !strcmp(buf, arg);
+}
+
+static int has_text(struct sessions *s, struct guest_module *m, const void *arg)
+{
+	const u64 *va = arg;
+
+	return !read_layout(s, m, NULL) && *va - m->base < m->text;
+}
+
+int guest_module_find(struct sessions *s, const char *name, struct guest_module *out, struct err *e)
+{
+	int ret = walk_modules(s, has_name, name, out, e);
+
+	if (ret == -ENOENT)
+		return err_set(e, -ENOENT, "the guest's kernel has no module %s", name);
+	return ret ? ret : read_layout(s, out, e);
+}
+
+int guest_module_by_text(struct sessions *s, u64 va, struct guest_module *out)
+{
+	return walk_modules(s, has_text, &va, out, NULL);
+}
+
+/* struct kernel_symbol: two offsets, each from where it lies itself, and a third for the namespace. */
+static int export_at(struct sessions *s, u64 entry, u64 va, char *name, size_t size)
+{
+	s32 off[2];
+
+	if (guest_read(s->m, entry, off, sizeof(off)))
+		return -EFAULT;
+	if (entry + (u64)off[0] != va)
+		return -ENOENT;
+	return guest_read_string(s->m, entry + 4 + (u64)off[1], name, size);
+}
+
+int guest_module_export_at(struct sessions *s, const struct guest_module *m, u64 va, char *name,
+			   size_t size)
+{
+	static const char *const tables[][2] = { { "syms", "num_syms" },
+						 { "gpl_syms", "num_gpl_syms" } };
+	u32 at = 0, count = 0, step = 0, n;
+	u64 table;
+	size_t i;
+
+	if (kernel_struct_size(s->k, "kernel_symbol", &step))
+		return -ENOENT;
+	for (i = 0; i < ARRAY_SIZE(tables); i++) {
+		if (guest_member(s, "module", tables[i][0], &at, NULL) ||
+		    guest_member(s, "module", tables[i][1], &count, NULL) ||
+		    guest_read_u64(s, m->at + at, &table) || read_u32(s, m->at + count, &n))
+			return -EFAULT;
+		for (u32 k = 0; k < n && k < EXPORTS_MAX; k++)
+			if (!export_at(s, table + (u64)k * step, va, name, size))
+				return 0;
+	}
+	return -ENOENT;
+}
+
+struct section_offsets {
+	u32 table, count, first, step, addr, name;
+};
+
+static int section_offsets(struct sessions *s, struct section_offsets *o, struct err *e)
+{
+	u32 battr = 0, attr = 0, name = 0;
+	int ret = guest_member(s, "module", "sect_attrs", &o->table, e);
+
+	if (!ret)
+		ret = guest_member(s, "module_sect_attrs", "nsections", &o->count, e);
+	if (!ret)
+		ret = guest_member(s, "module_sect_attrs", "attrs", &o->first, e);
+	if (!ret)
+		ret = guest_member(s, "module_sect_attr", "address", &o->addr, e);
+	if (!ret)
+		ret = guest_member(s, "module_sect_attr", "battr", &battr, e);
+	if (!ret)
+		ret = guest_member(s, "bin_attribute", "attr", &attr, e);
+	if (!ret)
+		ret = guest_member(s, "attribute", "name", &name, e);
+	if (!ret && kernel_struct_size(s->k, "module_sect_attr", &o->step))
+		ret = err_set(e, -ENOENT, "%s: no struct module_sect_attr", kernel_path(s->k));
+	o->name = battr + attr + name;
+	return ret;
+}
+
+int guest_module_sections(struct sessions *s, const struct guest_module *m,
+			  struct guest_section *out, size_t max, size_t *n, struct err *e)
+{
+	struct section_offsets o = { 0 };
+	u64 table, text;
+	u32 count, i;
+	int ret = section_offsets(s, &o, e);
+
+	*n = 0;
+	if (ret)
+		return ret;
+	if (guest_read_u64(s, m->at + o.table, &table) || read_u32(s, table + o.count, &count) ||
+	    count > max)
+		return err_set(e, -EFAULT, "the module's sections cannot be read");
+	for (i = 0; i < count; i++) {
+		u64 at = table + o.first + (u64)i * o.step;
+
+		if (!guest_read_u64(s, at + o.addr, &out[*n].addr) &&
+		    !guest_read_u64(s, at + o.name, &text) &&
+		    !guest_read_string(s->m, text, out[*n].name, sizeof(out[*n].name)))
+			++*n;
+	}
+	return 0;
+}
+
+/* struct static_call_site: two offsets, each from where it lies; the low bits of the key are flags. */
+static int call_of_site(struct sessions *s, u64 entry, u64 site, u64 *func)
+{
+	const char *name;
+	u64 key, off = 1;
+	s32 v[2];
+	u32 at = 0;
+
+	if (guest_read(s->m, entry, v, sizeof(v)) || entry + (u64)v[0] != site)
+		return -ENOENT;
+	key = (entry + 4 + (u64)v[1]) & ~3ULL;
+	name = kernel_symbolize(s->k, key - s->kaslr, &off);
+	if (!name || off || strncmp(name, "__SCK__", 7) ||
+	    guest_member(s, "static_call_key", "func", &at, NULL))
+		return -ENOENT;
+	return guest_read_u64(s, key + at, func);
+}
+
+int guest_module_static_call(struct sessions *s, const struct guest_module *m, u64 site, u64 *func)
+{
+	u32 at = 0, count = 0, n;
+	u64 table;
+
+	if (guest_member(s, "module", "static_call_sites", &at, NULL) ||
+	    guest_member(s, "module", "num_static_call_sites", &count, NULL) ||
+	    guest_read_u64(s, m->at + at, &table) || read_u32(s, m->at + count, &n))
+		return -ENOENT;
+	for (u32 i = 0; i < n && i < CALLS_MAX; i++)
+		if (!call_of_site(s, table + (u64)i * 8, site, func))
+			return 0;
+	return -ENOENT;
+}

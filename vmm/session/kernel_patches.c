@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Reads what the guest's kernel patches with, and compares branches to it. */
+#include "vmm/session/kernel_patches.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "policy/policy.h"
+#include "shadow/kernel/kernel.h"
+#include "vmm/machine/x86_insn.h"
+#include "vmm/session/guest_read.h"
+#include "vmm/session/session.h"
+
+#define PV_OPS_MAX	512
+#define TRAMPOLINES_MAX 64
+#define TRAMPOLINE_MAX	4096
+#define PROBE_BUCKETS	64 /* KPROBE_TABLE_SIZE */
+#define PROBES_MAX	65536
+#define INT3		0xcc
+#define JMP_REL32	0xe9
+
+struct export_address {
+	u64 addr;
+	const struct kernel_export *export;
+};
+
+struct trampoline {
+	u64 start, size;
+};
+
+struct kernel_patches {
+	struct sessions *s;
+	struct export_address *exports; /* sorted */
+	size_t n_exports;
+	u64 pv_ops[PV_OPS_MAX];
+	size_t n_pv_ops;
+	struct trampoline trampolines[TRAMPOLINES_MAX];
+	size_t n_trampolines;
+};
+
+static int by_address(const void *a, const void *b)
+{
+	const struct export_address *x = a, *y = b;
+
+	return (x->addr > y->addr) - (x->addr < y->addr);
+}
+
+static int read_exports(struct kernel_patches *p)
+{
+	const struct kernel_export *all;
+	size_t i, n;
+
+	all = kernel_exports(p->s->k, &n);
+	p->exports = calloc(n + 1, sizeof(*p->exports));
+	if (!p->exports)
+		return -ENOMEM;
+	for (i = 0; i < n; i++)
+		if (all[i].class == SYMBOL_FUNCTION || all[i].class == SYMBOL_SPECIAL)
+			p->exports[p->n_exports++] =
+				(struct export_address){ all[i].addr + p->s->kaslr, &all[i] };
+	qsort(p->exports, p->n_exports, sizeof(*p->exports), by_address);
+	return 0;
+}
+
+static u64 symbol_va(const struct kernel_patches *p, const char *name)
+{
+	u64 addr = kernel_symbol(p->s->k, name);
+
+	return addr ? addr + p->s->kaslr : 0;
+}
+
+/* A kernel without paravirtual operations has none to patch in. */
+static void read_pv_ops(struct kernel_patches *p)
+{
+	u64 at = symbol_va(p, "pv_ops");
+	u32 size = 0;
+
+	if (!at || kernel_struct_size(p->s->k, "paravirt_patch_template", &size))
+		return;
+	if (size > sizeof(p->pv_ops))
+		size = sizeof(p->pv_ops);
+	if (!guest_read(p->s->m, at, p->pv_ops, size))
+		p->n_pv_ops = size / sizeof(p->pv_ops[0]);
+}
+
+/* Of the function tracer: one for all callers in the image, others where an ops has one. */
+static void read_trampolines(struct kernel_patches *p)
+{
+	u64 head = symbol_va(p, "ftrace_ops_trampoline_list"), at;
+	u32 list = 0, start = 0, size = 0;
+
+	if (!head || guest_member(p->s, "ftrace_ops", "list", &list, NULL) ||
+	    guest_member(p->s, "ftrace_ops", "trampoline", &start, NULL) ||
+	    guest_member(p->s, "ftrace_ops", "trampoline_size", &size, NULL) ||
+	    guest_read_u64(p->s, head, &at))
+		return;
+	while (at != head && p->n_trampolines < TRAMPOLINES_MAX) {
+		struct trampoline *t = &p->trampolines[p->n_trampolines];
+
+		if (guest_read_u64(p->s, at - list + start, &t->start) ||
+		    guest_read_u64(p->s, at - list + size, &t->size) ||
+		    guest_read_u64(p->s, at, &at))
+			return;
+		if (t->size <= TRAMPOLINE_MAX)
+			p->n_trampolines++;
+	}
+}
+
+int kernel_patches_read(struct sessions *s, struct kernel_patches **out, struct err *e)
+{
+	struct kernel_patches *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return err_set(e, -ENOMEM, "out of memory");
+	p->s = s;
+	if (read_exports(p)) {
+		kernel_patches_free(p);
+		return err_set(e, -ENOMEM, "out of memory");
+	}
+	read_pv_ops(p);
+	read_trampolines(p);
+	*out = p;
+	return 0;
+}
+
+void kernel_patches_free(struct kernel_patches *p)
+{
+	if (!p)
+		return;
+	free(p->exports);
+	free(p);
+}
+
+enum export_use kernel_patches_export(const struct kernel_patches *p,
+				      const struct policy_session *ps, u64 target)
+{
+	size_t lo = 0, hi = p->n_exports;
+	enum export_use use = EXPORT_NONE;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (p->exports[mid].addr < target)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	/* several names may lie at one address */
+	for (; lo < p->n_exports && p->exports[lo].addr == target; lo++) {
+		const struct kernel_export *ex = p->exports[lo].export;
+
+		if (policy_permitted(ps, ex->name))
+			return EXPORT_PERMITTED;
+		if (policy_critical(ps, ex->name))
+			return EXPORT_NONE;
+		if (ex->class == SYMBOL_SPECIAL)
+			use = EXPORT_SPECIAL;
+	}
+	return use;
+}
+
+/* A jump through a register and nothing else, wherever the kernel has put it for a mitigation. */
+static bool is_register_jump(const struct kernel_patches *p, u64 target)
+{
+	u8 code[X86_INSN_MAX];
+	struct x86_insn in;
+	size_t n = sizeof(code);
+
+	while (n && guest_read(p->s->m, target, code, n))
+		n /= 2;
+	return !x86_decode(code, n, &in) && in.kind == X86_INDIRECT && !in.has_mem;
+}
+
+static bool is_kernel_stub(const struct kernel_patches *p, u64 target)
+{
+	static const char *const stubs[] = {
+		"__x86_return_thunk", "zen_return_thunk",	 "retbleed_return_thunk",
+		"srso_return_thunk",  "srso_alias_return_thunk", "its_return_thunk",
+		"ftrace_caller",      "ftrace_regs_caller",	 "__fentry__",
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(stubs); i++)
+		if (symbol_va(p, stubs[i]) == target)
+			return true;
+	for (i = 0; i < p->n_trampolines; i++)
+		if (target == p->trampolines[i].start)
+			return true;
+	return false;
+}
+
+static bool is_pv_op(const struct kernel_patches *p, u64 target)
+{
+	size_t i;
+
+	for (i = 0; i < p->n_pv_ops; i++)
+		if (p->pv_ops[i] == target)
+			return true;
+	return false;
+}
+
+bool kernel_patches_lead(const struct kernel_patches *p, const struct guest_module *m, u64 at,
+			 u64 target)
+{
+	u64 func;
+
+	return is_kernel_stub(p, target) || is_pv_op(p, target) ||
+	       (!guest_module_static_call(p->s, m, at, &func) && func == target) ||
+	       is_register_jump(p, target);
+}
+
+struct probe_offsets {
+	u32 hlist, addr, opcode; /* struct kprobe */
+	u32 kp, optinsn;	 /* struct optimized_kprobe */
+	u32 copied, insn;	 /* its optinsn */
+};
+
+static int probe_offsets(struct sessions *s, struct probe_offsets *o)
+{
+	int ret = guest_member(s, "kprobe", "hlist", &o->hlist, NULL);
+
+	if (!ret)
+		ret = guest_member(s, "kprobe", "addr", &o->addr, NULL);
+	if (!ret)
+		ret = guest_member(s, "kprobe", "opcode", &o->opcode, NULL);
+	if (!ret)
+		ret = guest_member(s, "optimized_kprobe", "kp", &o->kp, NULL);
+	if (!ret)
+		ret = guest_member(s, "optimized_kprobe", "optinsn", &o->optinsn, NULL);
+	if (!ret)
+		ret = guest_member(s, "arch_optimized_insn", "copied_insn", &o->copied, NULL);
+	if (!ret)
+		ret = guest_member(s, "arch_optimized_insn", "insn", &o->insn, NULL);
+	return ret;
+}
+
+/* The kernel keeps the bytes that it has replaced: one by INT3, or five by a jump to its slot. */
+static bool undo_probe(const struct kernel_patches *p, const struct probe_offsets *o, u64 probe,
+		       const struct guest_module *m, u8 *text)
+{
+	u64 addr, slot, optimized = probe - o->kp + o->optinsn, off;
+	u8 bytes[5];
+	s32 rel;
+
+	if (guest_read_u64(p->s, probe + o->addr, &addr) ||
+	    guest_read(p->s->m, probe + o->opcode, bytes, 1))
+		return false;
+	off = addr - m->base;
+	if (off >= m->text)
+		return false;
+	if (text[off] == INT3) {
+		text[off] = bytes[0];
+		return true;
+	}
+	if (text[off] != JMP_REL32 || m->text - off < sizeof(bytes) ||
+	    guest_read(p->s->m, optimized + o->copied, bytes + 1, 4) ||
+	    guest_read_u64(p->s, optimized + o->insn, &slot))
+		return false;
+	memcpy(&rel, text + off + 1, sizeof(rel));
+	if (addr + 5 + (u64)rel != slot)
+		return false;
+	memcpy(text + off, bytes, sizeof(bytes));
+	return true;
+}
+
+size_t kernel_patches_undo_probes(const struct kernel_patches *p, const struct guest_module *m,
+				  u8 *text)
+{
+	u64 table = symbol_va(p, "kprobe_table"), at;
+	struct probe_offsets o = { 0 };
+	size_t i, walked = 0, found = 0;
+
+	if (!table || probe_offsets(p->s, &o))
+		return 0;
+	for (i = 0; i < PROBE_BUCKETS; i++) {
+		if (guest_read_u64(p->s, table + i * 8, &at))
+			return found;
+		while (at && walked++ < PROBES_MAX) {
+			found += undo_probe(p, &o, at - o.hlist, m, text);
+			if (guest_read_u64(p->s, at, &at))
+				return found;
+		}
+	}
+	return found;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Branches that the guest's kernel itself writes into a driver's text, told apart from the driver's
+ * own by where they lead. Everything here is the kernel's state: its exports and their class, its
+ * table of paravirtual operations, its static calls, its trampolines for tracing, its probes. The
+ * tables in a driver's file, which name places that the kernel patches, are not believed, nor needed.
+ */
+#ifndef UMBRA_VMM_SESSION_KERNEL_PATCHES_H
+#define UMBRA_VMM_SESSION_KERNEL_PATCHES_H
+
+#include "base/err.h"
+#include "vmm/session/guest_module.h"
+
+struct kernel_patches;
+struct policy_session;
+
+/* Read it for one check. -ENOMEM. */
+int kernel_patches_read(struct sessions *s, struct kernel_patches **out, struct err *e);
+void kernel_patches_free(struct kernel_patches *p);
+
+/*
+ * Is @target an export of the kernel's image that a branch may lead to, whoever wrote it?
+ * EXPORT_PERMITTED: @ps permits it by name. EXPORT_SPECIAL: text that the shadow has no entry for
+ * (thunks and helpers written in assembler), and that is not critical.
+ */
+enum export_use { EXPORT_NONE, EXPORT_PERMITTED, EXPORT_SPECIAL };
+enum export_use kernel_patches_export(const struct kernel_patches *p,
+				      const struct policy_session *ps, u64 target);
+
+/*
+ * Does the kernel lead a branch at @at of @m to @target: a return or indirect branch thunk, a
+ * paravirtual operation, a static call of its own, a trampoline of the function tracer?
+ */
+bool kernel_patches_lead(const struct kernel_patches *p, const struct guest_module *m, u64 at,
+			 u64 target);
+
+/* Put the bytes back that probes stand on. @text is a copy of @m's. Returns how many were there. */
+size_t kernel_patches_undo_probes(const struct kernel_patches *p, const struct guest_module *m,
+				  u8 *text);
+
+#endif
