@@ -275,8 +275,10 @@ struct umbra_mail {
 /* Agent to shim: write(2) of this after a command for the agent. */
 struct umbra_reply {
 	__u32 seq;
-	__s32 result;
+	__s32 result; /* 0, -errno, or: */
 };
+/* The process that entered the kernel for it was killed there: an oops. No errno, which an init returns. */
+#define UMBRA_CRASHED (-4096)
 
 #define UMBRA_AGENT_DIR	 "/.umbra"
 #define UMBRA_AGENT_PATH "/.umbra/agent"

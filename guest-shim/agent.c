@@ -72,7 +72,7 @@ static int carry_out(const struct umbra_mail *m, const void *payload)
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return -errno;
-	return WIFEXITED(status) ? -WEXITSTATUS(status) : -EFAULT;
+	return WIFEXITED(status) ? -WEXITSTATUS(status) : UMBRA_CRASHED;
 }
 
 static void serve(int control)

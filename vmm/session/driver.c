@@ -17,10 +17,25 @@ const char *driver_state_name(enum driver_state st)
 		return "loading";
 	case DRIVER_UNLOADING:
 		return "unloading";
+	case DRIVER_CRASHED:
+		return "crashed";
+	case DRIVER_HIDDEN:
+		return "hidden";
+	case DRIVER_REMOVED:
+		return "removed";
 	case DRIVER_LOADED:
 	default:
 		return "loaded";
 	}
+}
+
+/* As the kernel compares names of modules: '-' and '_' are one. */
+static bool same_name(const char *a, const char *b)
+{
+	for (; *a && *b; a++, b++)
+		if (*a != *b && !(strchr("-_", *a) && strchr("-_", *b)))
+			return false;
+	return *a == *b;
 }
 
 int driver_find(struct sessions *s, const char *session, const char *name, struct driver **out,
@@ -34,7 +49,7 @@ int driver_find(struct sessions *s, const char *session, const char *name, struc
 		if (session && strcmp(ss->name, session) != 0)
 			continue;
 		for (d = ss->drivers; d; d = d->next) {
-			if (strcmp(d->name, name) != 0)
+			if (!same_name(d->name, name))
 				continue;
 			if (found)
 				return err_set(e, -ENOTUNIQ,

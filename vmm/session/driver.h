@@ -13,9 +13,15 @@
  *     |                                                                  |
  *     +---------------------------- op_end() ----------------------------+
  *
+ * A load whose init crashes the guest's thread ends in CRASHED, for good: timers, threads and devices
+ * that it made may run its code at any time. driver_look() finds out that a LOADED driver is HIDDEN
+ * or REMOVED, or LOADED again; only a REMOVED one can then be unloaded.
+ *
  *   (1) A name in the guest (guest_name) belongs to one driver from driver_add() to driver_drop().
  *   (2) A driver has at most one operation, and no other is queued for it until that one has ended.
- *   (3) It has resources in the guest (steps != 0) in LOADING, LOADED and UNLOADING only.
+ *   (3) It has resources in the guest (steps != 0) in every state but QUEUED. Its entries are there
+ *       as long as its code may run: they go only when the guest's kernel has said that it unloaded
+ *       the module, or guest memory shows that it did.
  *   (4) Whoever links to it, does so while it is LOADED; the guest's kernel then counts the reference
  *       and refuses to unload it.
  */
@@ -28,7 +34,15 @@
 
 #define GUEST_NAME_MAX 56
 
-enum driver_state { DRIVER_QUEUED, DRIVER_LOADING, DRIVER_LOADED, DRIVER_UNLOADING };
+enum driver_state {
+	DRIVER_QUEUED,
+	DRIVER_LOADING,
+	DRIVER_LOADED,
+	DRIVER_UNLOADING,
+	DRIVER_CRASHED, /* in its init */
+	DRIVER_HIDDEN,	/* its code is there, and the guest's kernel does not know of it */
+	DRIVER_REMOVED, /* taken away in the guest, by somebody else than vmm */
+};
 
 struct gate_slot {
 	const char *symbol; /* in the catalog */
@@ -42,6 +56,7 @@ struct driver {
 	char *path;
 	char *params; /* as the kernel takes them */
 	char guest_name[GUEST_NAME_MAX];
+	u64 base;	 /* where the guest's kernel has put it; 0: not known */
 	char suffix[16]; /* of its exports; no two in the guest are the same */
 	struct module *module;
 	enum driver_state state;

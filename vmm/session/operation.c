@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/loop.h"
+#include "vmm/session/presence.h"
 
 /* The shim answers at once if the guest runs at all; a driver's own code takes as long as it wants. */
 #define SHIM_SECONDS   30
@@ -218,15 +219,13 @@ static const char *load_hint(s64 error)
 	case ENOKEY:
 		return "; the guest takes only signed modules";
 	case EPERM:
-		return "; the guest is locked down, or the driver's init said so";
+		return "; the driver's init said so, or the guest takes no such module";
 	case EEXIST:
 		return "; it or something that it registers is there already";
 	case ENOENT:
 		return "; an unknown symbol or parameter, or the driver's init said so";
 	case ENODEV:
 		return "; the driver found no device";
-	case EFAULT:
-		return "; it crashed in its init";
 	case ENOTCONN:
 		return "; the guest's agent has ended";
 	default:
@@ -276,9 +275,19 @@ static int module_loaded(struct op *op, s64 result, u64 value)
 	struct driver *d = op->driver;
 
 	(void)value;
-	d->in_guest = !result;
-	if (!result)
+	d->in_guest = !result || result == UMBRA_CRASHED;
+	if (!result) {
+		driver_remember_place(op->s, d);
 		return 0;
+	}
+	if (result == UMBRA_CRASHED) {
+		d->state = DRIVER_CRASHED;
+		return err_set(
+			&op->err, -EIO,
+			"%s in session %s crashed in its init; what it made may still run, so "
+			"its entries stay as long as the guest; its log says where",
+			d->path, d->session->name);
+	}
 	return err_set(&op->err, guest_error(result),
 		       "%s in session %s: the guest's kernel refused it: %s%s; its log says why",
 		       d->path, d->session->name, strerror(-guest_error(result)),
@@ -288,16 +297,20 @@ static int module_loaded(struct op *op, s64 result, u64 value)
 static const char *unload_hint(s64 error)
 {
 	return error == EAGAIN || error == EBUSY ? "; it is in use"
-	       : error == ENOTCONN		 ? "; the guest's agent has ended"
-						 : "";
+	       : error == ENOENT
+		       ? "; it hides from the guest's kernel, and goes with the guest only"
+	       : error == ENOTCONN ? "; the guest's agent has ended"
+				   : "";
 }
 
 static int module_unload(struct op *op, struct gate_command *c)
 {
-	if (!op->driver->in_guest)
+	struct driver *d = op->driver;
+
+	if (!d->in_guest)
 		return 0;
 	c->cmd = UMBRA_CMD_UNLOAD;
-	c->name = op->driver->guest_name;
+	c->name = d->guest_name;
 	return STEP_WAITS;
 }
 
@@ -306,8 +319,13 @@ static int module_unloaded(struct op *op, s64 result, u64 value)
 	struct driver *d = op->driver;
 
 	(void)value;
-	d->in_guest = result;
-	if (!result)
+	/* -ENOENT: it hides, or somebody in the guest has taken it away */
+	if (result == -ENOENT) {
+		d->state = DRIVER_LOADED;
+		driver_look(op->s, d);
+	}
+	d->in_guest = result && d->state != DRIVER_REMOVED;
+	if (!d->in_guest)
 		return 0;
 	return err_set(&op->err, guest_error(result), "%s in session %s does not unload: %s%s",
 		       d->name, d->session->name, strerror(-guest_error(result)),
@@ -383,10 +401,10 @@ static void op_end(struct op *op)
 	if (!ss->ops)
 		ss->ops_tail = &ss->ops;
 	driver_unplan(d); /* nobody asks again where its imports lead */
-	if (d->steps)
-		d->state = DRIVER_LOADED;
-	else
+	if (!d->steps)
 		driver_drop(d);
+	else if (d->state == DRIVER_LOADING || d->state == DRIVER_UNLOADING)
+		d->state = DRIVER_LOADED;
 	if (op->done)
 		op->done(op->arg, op->ret, op->err.text);
 	free(op);
@@ -396,14 +414,14 @@ static void op_end(struct op *op)
 
 /*
  * The step that was under way has come to its end with @ret. false: so has the operation, because the
- * guest's kernel keeps the module; nothing was taken back then.
+ * guest's kernel keeps the module, unwillingly or crashed; nothing was taken back then.
  */
 static bool step_ended(struct op *op, int ret)
 {
 	if (!op->undoing) {
 		op->ret = ret;
 		op->undoing = ret;
-		return true;
+		return !ret || op->driver->state != DRIVER_CRASHED;
 	}
 	if (ret) {
 		op->ret = ret;
@@ -515,7 +533,8 @@ int driver_unload(struct sessions *s, struct driver *d, operation_done_fn *done,
 {
 	int ret;
 
-	assert(d->state == DRIVER_LOADED && d->steps == ARRAY_SIZE(steps));
+	assert(d->state == DRIVER_LOADED || d->state == DRIVER_REMOVED);
+	assert(d->steps == ARRAY_SIZE(steps));
 	ret = op_queue(s, d, true, done, arg);
 	if (ret)
 		return ret;

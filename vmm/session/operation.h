@@ -19,7 +19,10 @@ typedef void operation_done_fn(void *arg, int ret, const char *line);
  * @done is not called, and @d is as it was.
  */
 int driver_load(struct sessions *s, struct driver *d, operation_done_fn *done, void *arg);
-/* Unload a LOADED driver; it is dropped, or on an error LOADED as before. -ENOMEM as above. */
+/*
+ * Unload a LOADED or let go of a REMOVED driver; it is dropped, or on an error LOADED as before.
+ * -ENOMEM as above.
+ */
 int driver_unload(struct sessions *s, struct driver *d, operation_done_fn *done, void *arg);
 /* A step has taken too long: s->slow_timer expired. */
 void operations_slow(void *arg, u32 expiries);

@@ -14,6 +14,7 @@
 #include "vmm/control/control.h"
 #include "vmm/session/operation.h"
 #include "vmm/session/policy_reload.h"
+#include "vmm/session/presence.h"
 #include "vmm/session/session_commands.h"
 #include "vmm/session/verify.h"
 
@@ -60,6 +61,7 @@ static void command_driver_load(void *arg, struct control_request *r, const json
 		control_fail(r, "umbra-driver-load needs 'session', 'path' and 'fd'");
 		return;
 	}
+	drivers_look(s);
 	want.fd = take_file(r, args, &e);
 	ret = want.fd < 0 ? want.fd : driver_add(s, &want, &d, &e);
 	if (want.fd >= 0)
@@ -71,6 +73,26 @@ static void command_driver_load(void *arg, struct control_request *r, const json
 	if (driver_load(s, d, operation_answered, r)) {
 		driver_drop(d);
 		control_fail(r, "out of memory");
+	}
+}
+
+static const char *why_not_unload(const struct driver *d)
+{
+	switch (d->state) {
+	case DRIVER_LOADED:
+	case DRIVER_REMOVED:
+		return NULL;
+	case DRIVER_CRASHED:
+		return "the driver crashed in its init: what it made may still run, so it stays as long "
+		       "as the guest";
+	case DRIVER_HIDDEN:
+		return "the driver hides from the guest's kernel, which therefore cannot unload it; it "
+		       "stays as long as the guest";
+	case DRIVER_QUEUED:
+	case DRIVER_LOADING:
+	case DRIVER_UNLOADING:
+	default:
+		return "the driver is not loaded yet, or is being unloaded";
 	}
 }
 
@@ -89,8 +111,9 @@ static void command_driver_unload(void *arg, struct control_request *r, const js
 		control_fail(r, e.text);
 		return;
 	}
-	if (d->state != DRIVER_LOADED) {
-		control_fail(r, "the driver is not loaded yet, or is being unloaded");
+	driver_look(s, d);
+	if (why_not_unload(d)) {
+		control_fail(r, why_not_unload(d));
 		return;
 	}
 	if (driver_unload(s, d, operation_answered, r))
@@ -116,6 +139,7 @@ static void command_driver_list(void *arg, struct control_request *r, const json
 	struct session *ss;
 	struct driver *d;
 
+	drivers_look(s);
 	for (ss = s->list; ss; ss = ss->next) {
 		if (session && strcmp(session, ss->name) != 0)
 			continue;
@@ -164,6 +188,7 @@ static void command_driver_verify(void *arg, struct control_request *r, const js
 		control_fail(r, "umbra-driver-verify needs 'instance'");
 		return;
 	}
+	drivers_look(s);
 	if (driver_find(s, text_arg(args, "session"), instance, &d, &e) ||
 	    verify_driver(s, d, &report, &e)) {
 		control_fail(r, e.text);

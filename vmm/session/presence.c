@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Compares what the host believes of loaded drivers with the guest kernel's list and page tables. */
+#include "vmm/session/presence.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "vmm/session/guest_module.h"
+#include "vmm/session/guest_read.h"
+
+/* In no list: gone if its text is unmapped, or if another module of the list lies there by now. */
+static enum driver_state state_out_of_list(struct sessions *s, const struct driver *d)
+{
+	struct guest_module other;
+	u64 gpa, left;
+
+	if (d->base && guest_translate(s->m, d->base, &gpa, &left))
+		return DRIVER_REMOVED;
+	if (d->base && !guest_module_by_text(s, d->base, &other))
+		return DRIVER_REMOVED;
+	return DRIVER_HIDDEN;
+}
+
+static enum driver_state state_now(struct sessions *s, const struct driver *d)
+{
+	struct guest_module m;
+	int ret = guest_module_find(s, d->guest_name, &m, NULL);
+
+	/* the list may have changed under the walk: only what is seen twice is believed */
+	if (ret == -ENOENT)
+		ret = guest_module_find(s, d->guest_name, &m, NULL);
+	if (ret == -ENOENT)
+		return state_out_of_list(s, d);
+	if (!ret && d->base && m.base != d->base)
+		return DRIVER_REMOVED; /* another module with its name */
+	return ret ? d->state : DRIVER_LOADED;
+}
+
+void driver_look(struct sessions *s, struct driver *d)
+{
+	enum driver_state now;
+
+	if (d->state != DRIVER_LOADED && d->state != DRIVER_HIDDEN && d->state != DRIVER_REMOVED)
+		return;
+	now = state_now(s, d);
+	if (now == d->state)
+		return;
+	d->state = now;
+	if (now == DRIVER_REMOVED)
+		fprintf(stderr,
+			"vmm: driver %s of session %s was removed in the guest, not by vmm; "
+			"`vmm driver unload %s:%s` lets go of what it had\n",
+			d->name, d->session->name, d->session->name, d->name);
+	else if (now == DRIVER_HIDDEN)
+		fprintf(stderr,
+			"vmm: driver %s of session %s HIDES ITSELF: its code is in the guest's memory, "
+			"but module %s is not in its kernel's list\n",
+			d->name, d->session->name, d->guest_name);
+}
+
+void drivers_look(struct sessions *s)
+{
+	struct session *ss;
+	struct driver *d;
+
+	for (ss = s->list; ss; ss = ss->next)
+		for (d = ss->drivers; d; d = d->next)
+			driver_look(s, d);
+}
+
+void driver_remember_place(struct sessions *s, struct driver *d)
+{
+	struct guest_module m;
+
+	if (!guest_module_find(s, d->guest_name, &m, NULL))
+		d->base = m.base;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Is a loaded driver still in the guest, and does the guest's kernel know of it? Read from guest
+ * memory: a module can be taken away by rmmod in the guest, and one can take itself out of the list
+ * of modules, with its code alive. Private to vmm/session/.
+ */
+#ifndef UMBRA_VMM_SESSION_PRESENCE_H
+#define UMBRA_VMM_SESSION_PRESENCE_H
+
+#include "vmm/session/driver.h"
+
+/* Right after its load: remember where it lies. A driver that is in no list by then is HIDDEN. */
+void driver_remember_place(struct sessions *s, struct driver *d);
+/*
+ * Set the state of a driver that is LOADED, HIDDEN or REMOVED to what it is now; others are left
+ * alone. A change is told on stderr. If guest memory cannot be read, the state stays.
+ */
+void driver_look(struct sessions *s, struct driver *d);
+void drivers_look(struct sessions *s);
+
+#endif
