@@ -11,7 +11,7 @@
 #include "base/exit_code.h"
 #include "base/file.h"
 #include "base/terminal.h"
-#include "vmm/cli/client_cmd.h"
+#include "vmm/cli/cli.h"
 #include "vmm/cli/commands.h"
 #include "vmm/control/client.h"
 
@@ -178,9 +178,9 @@ static int attach(struct link *l, const char *guest, char **name, struct err *e)
 
 int cmd_console(int argc, char **argv)
 {
-	struct client_args a = { 0 };
+	struct cli_args a = { 0 };
 	struct link l = { .fd = -1 };
-	int ret = client_args_parse(&a, argc, argv, CLIENT_GUEST, help);
+	int ret = cli_args_parse(&a, argc, argv, CLI_GUEST, help);
 	char *name = NULL;
 	struct err e;
 
@@ -188,7 +188,7 @@ int cmd_console(int argc, char **argv)
 		return ret;
 	if (attach(&l, a.guest, &name, &e)) {
 		free(name);
-		return client_fail(&e);
+		return cli_fail(&e);
 	}
 	/* Before the terminal goes raw. */
 	if (isatty(STDIN_FILENO))

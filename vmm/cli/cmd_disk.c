@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/exit_code.h"
-#include "vmm/cli/client_cmd.h"
+#include "vmm/cli/cli.h"
 #include "vmm/cli/commands.h"
 #include "vmm/control/client.h"
 #include "vmm/spec/size.h"
@@ -49,11 +49,11 @@ static int resize(const struct request *r)
 	struct err e;
 
 	if (!args)
-		return client_usage("disk", "the name of a disk is UTF-8");
-	if (control_call(r->guest, "umbra-disk-resize", args, &out, &e))
-		return client_fail(&e);
+		return cli_usage("disk", "the name of a disk is UTF-8");
+	if (client_call_once(r->guest, "umbra-disk-resize", args, &out, &e))
+		return cli_fail(&e);
 	if (r->json)
-		client_print_json(out);
+		cli_print_json(out);
 	else
 		printf("%s: %lld bytes, was %lld\n", r->disk, json_number(out, "size"),
 		       json_number(out, "old-size"));
@@ -91,19 +91,19 @@ int cmd_disk(int argc, char **argv)
 			fputs(help, stdout);
 			return 0;
 		default:
-			return client_bad_option(argv, opt, options);
+			return cli_bad_option(argv, opt, options);
 		}
 	}
 	args = argc - optind;
 	if (args < 2 || args > 3 || strcmp(argv[optind], "resize") != 0)
-		return client_usage("disk", "say `resize DISK [SIZE]`");
+		return cli_usage("disk", "say `resize DISK [SIZE]`");
 	r.disk = argv[optind + 1];
 	if (args == 2)
 		return resize(&r);
 	size = argv[optind + 2];
 	r.more = *size == '+';
 	if (parse_size(size + r.more, &r.size) || !r.size || r.size > INT64_MAX)
-		return client_usage("disk", "%s: want a size such as 20G, or +2G for so much more",
+		return cli_usage("disk", "%s: want a size such as 20G, or +2G for so much more",
 				    size);
 	return resize(&r);
 }

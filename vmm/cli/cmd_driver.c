@@ -8,7 +8,7 @@
 
 #include "base/exit_code.h"
 #include "base/suggest.h"
-#include "vmm/cli/client_cmd.h"
+#include "vmm/cli/cli.h"
 #include "vmm/cli/commands.h"
 #include "vmm/control/client.h"
 #include "vmm/spec/spec_text.h"
@@ -48,7 +48,7 @@ struct driver_cmd {
 
 static int usage(const char *line, const char *word)
 {
-	return client_usage("driver", "%s%s", line, word);
+	return cli_usage("driver", "%s%s", line, word);
 }
 
 static void print_drivers(const json_t *list)
@@ -72,7 +72,7 @@ static void print_drivers(const json_t *list)
 		table_cell(t, "%lld", json_number(d, "objects"));
 		table_cell(t, "%s", json_text(d, "path"));
 	}
-	client_print_table(t, 0);
+	cli_print_table(t, 0);
 }
 
 static int list(const struct driver_cmd *c)
@@ -82,10 +82,10 @@ static int list(const struct driver_cmd *c)
 
 	if (c->n_words > 1)
 		json_object_set_new(args, "session", json_string(c->words[1]));
-	if (control_call(c->guest, "umbra-driver-list", args, &out, &e))
-		return client_fail(&e);
+	if (client_call_once(c->guest, "umbra-driver-list", args, &out, &e))
+		return cli_fail(&e);
 	if (c->json) {
-		client_print_json(out);
+		cli_print_json(out);
 	} else {
 		print_drivers(out);
 	}
@@ -137,16 +137,16 @@ static int load(const struct driver_cmd *c)
 
 	if (ret) {
 		spec_driver_free(&d);
-		return ret == -EINVAL ? usage(e.text, "") : client_fail(&e);
+		return ret == -EINVAL ? usage(e.text, "") : cli_fail(&e);
 	}
-	fd = client_open_file(d.path, &path, &e);
+	fd = cli_open_file(d.path, &path, &e);
 	if (fd < 0) {
 		ret = fd;
 		goto out;
 	}
 	args = load_args(&d, path);
 	if (args)
-		ret = control_call_fd(c->guest, "umbra-driver-load", args, fd, &out, &e);
+		ret = client_call_once_fd(c->guest, "umbra-driver-load", args, fd, &out, &e);
 	else
 		ret = err_set(&e, -EILSEQ, "driver: names must be UTF-8: %s", d.path);
 	json_decref(out);
@@ -154,7 +154,7 @@ static int load(const struct driver_cmd *c)
 out:
 	free(path);
 	spec_driver_free(&d);
-	return ret ? client_fail(&e) : 0;
+	return ret ? cli_fail(&e) : 0;
 }
 
 static int unload(const struct driver_cmd *c)
@@ -162,8 +162,8 @@ static int unload(const struct driver_cmd *c)
 	json_t *out = NULL;
 	struct err e;
 
-	if (control_call(c->guest, "umbra-driver-unload", driver_args(c->words[1]), &out, &e))
-		return client_fail(&e);
+	if (client_call_once(c->guest, "umbra-driver-unload", driver_args(c->words[1]), &out, &e))
+		return cli_fail(&e);
 	json_decref(out);
 	return 0;
 }
@@ -187,7 +187,7 @@ static void print_report(const json_t *r)
 	}
 	table_cell(t, "%s", "undecoded");
 	table_cell(t, "%lld bytes", json_number(r, "undecoded"));
-	client_print_table(t, 2);
+	cli_print_table(t, 2);
 	list_ = json_object_get(r, "violations");
 	for (i = 0; i < json_array_size(list_); i++) {
 		v = json_array_get(list_, i);
@@ -204,10 +204,10 @@ static int verify(const struct driver_cmd *c)
 	struct err e;
 	int ret;
 
-	if (control_call(c->guest, "umbra-driver-verify", driver_args(c->words[1]), &out, &e))
-		return client_fail(&e);
+	if (client_call_once(c->guest, "umbra-driver-verify", driver_args(c->words[1]), &out, &e))
+		return cli_fail(&e);
 	if (c->json) {
-		client_print_json(out);
+		cli_print_json(out);
 	} else {
 		print_report(out);
 	}
@@ -246,7 +246,7 @@ int cmd_driver(int argc, char **argv)
 			fputs(help, stdout);
 			return 0;
 		default:
-			return client_bad_option(argv, opt, options);
+			return cli_bad_option(argv, opt, options);
 		}
 	}
 	for (; optind < argc && c.n_words < 2; optind++)
@@ -263,6 +263,6 @@ int cmd_driver(int argc, char **argv)
 			return usage("say which driver: ", c.words[0]);
 		return *near == 'l' ? load(&c) : *near == 'u' ? unload(&c) : verify(&c);
 	}
-	return client_usage("driver", "no \"%s\"%s%s%s", c.words[0],
+	return cli_usage("driver", "no \"%s\"%s%s%s", c.words[0],
 			    near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "");
 }

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "vmm/cli/client_cmd.h"
+#include "vmm/cli/cli.h"
 #include "vmm/cli/commands.h"
 #include "vmm/control/client.h"
 
@@ -73,9 +73,9 @@ static const char *text_of(char *buf, size_t len, const char *key, const json_t 
 		long long n = (long long)json_integer_value(v);
 
 		if (ends_with(key, "-ms"))
-			snprintf(buf, len, "%s", client_duration(small, n));
+			snprintf(buf, len, "%s", cli_duration(small, n));
 		else if (!strcmp(key, "memory") || !strcmp(key, "size") || ends_with(key, "-bytes"))
-			snprintf(buf, len, "%s", client_size(small, n));
+			snprintf(buf, len, "%s", cli_size(small, n));
 		else
 			snprintf(buf, len, "%lld", n);
 	} else {
@@ -107,7 +107,7 @@ static void print_object(const json_t *o)
 		table_cell(t, "%s", label_of(label, sizeof(label), key));
 		table_cell(t, "%s", text_of(text, sizeof(text), key, v));
 	}
-	client_print_table(t, 2);
+	cli_print_table(t, 2);
 }
 
 #define COLUMNS 16
@@ -139,7 +139,7 @@ static void print_rows(const json_t *rows)
 			table_cell(t, "%s", v ? text_of(text, sizeof(text), keys[c], v) : "-");
 		}
 	}
-	client_print_table(t, 2);
+	cli_print_table(t, 2);
 }
 
 static void print_info(json_t *info)
@@ -162,8 +162,8 @@ static void print_info(json_t *info)
 
 int cmd_info(int argc, char **argv)
 {
-	struct client_args a = { 0 };
-	int ret = client_args_parse(&a, argc, argv, CLIENT_GUEST | CLIENT_JSON, help);
+	struct cli_args a = { 0 };
+	int ret = cli_args_parse(&a, argc, argv, CLI_GUEST | CLI_JSON, help);
 	json_t *info = NULL;
 	struct client *c;
 	struct err e;
@@ -172,7 +172,7 @@ int cmd_info(int argc, char **argv)
 		return ret;
 	ret = client_open(&c, a.guest, CLIENT_TIMEOUT_MS, &e);
 	if (ret)
-		return client_fail(&e);
+		return cli_fail(&e);
 	ret = client_call(c, "umbra-info", NULL, &info, &e);
 	/* Only who is outside of its namespaces knows it. */
 	if (!ret && client_pid(c))
@@ -180,9 +180,9 @@ int cmd_info(int argc, char **argv)
 				    json_integer(client_pid(c)));
 	client_close(c);
 	if (ret)
-		return client_fail(&e);
+		return cli_fail(&e);
 	if (a.json)
-		client_print_json(info);
+		cli_print_json(info);
 	else
 		print_info(info);
 	json_decref(info);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* vmm stop, kill, reset, pause, resume: what other people's guests do because we say so. */
+/* The five commands about a guest's power: vmm stop, kill, reset, pause, resume. */
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -12,10 +12,11 @@
 
 #include "base/clock.h"
 #include "base/exit_code.h"
-#include "vmm/cli/client_cmd.h"
+#include "base/socket_file.h"
+#include "vmm/cli/cli.h"
 #include "vmm/cli/commands.h"
 #include "vmm/control/client.h"
-#include "vmm/control/control.h"
+#include "vmm/control/socket_dir.h"
 
 #define STOP_TIMEOUT 60 /* seconds; a distribution takes some to end its services */
 #define GONE_MS	     10000
@@ -98,7 +99,7 @@ static const char resume_help[] =
 	"  vmm resume web\n";
 
 /* The process that @fd is of has ended: that makes it readable. */
-static bool gone(int fd, long long ms)
+static bool process_gone(int fd, long long ms)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 
@@ -109,7 +110,7 @@ static bool gone(int fd, long long ms)
  * Until the VMM is gone; *reason is why it went, as SHUTDOWN said. 0, -ETIMEDOUT. That it has closed
  * the connection is not enough: it does so too when it has no room for one more client.
  */
-static int wait_end(struct client *c, int process, long long ms, char reason[64])
+static int guest_await_end(struct client *c, int process, long long ms, char reason[64])
 {
 	long long until = now_ms() + ms;
 
@@ -121,7 +122,8 @@ static int wait_end(struct client *c, int process, long long ms, char reason[64]
 		if (ret == -ETIMEDOUT)
 			return ret;
 		if (ret)
-			return process < 0 || gone(process, until - now_ms()) ? 0 : -ETIMEDOUT;
+			return process < 0 || process_gone(process, until - now_ms()) ? 0
+										      : -ETIMEDOUT;
 		if (!strcmp(json_text(o, "event"), "SHUTDOWN"))
 			snprintf(reason, 64, "%s", json_text(json_object_get(o, "data"), "reason"));
 		json_decref(o);
@@ -129,7 +131,7 @@ static int wait_end(struct client *c, int process, long long ms, char reason[64]
 }
 
 /* A guest without CPUs cannot hear a button. */
-static int press(struct client *c, struct err *e)
+static int power_button_press(struct client *c, struct err *e)
 {
 	json_t *status = NULL;
 	int ret = client_call(c, "query-status", NULL, &status, e);
@@ -143,46 +145,63 @@ static int press(struct client *c, struct err *e)
 	return ret ? ret : client_call(c, "system_powerdown", NULL, NULL, e);
 }
 
-static int stop(struct client *c, int process, const struct client_args *a, struct err *e)
+/*
+ * Press the button and wait @seconds for the guest's end. -EIO: it has ended in another way; any other
+ * error: it still runs.
+ */
+static int guest_shut_down(struct client *c, int process, int seconds, struct err *e)
 {
 	char reason[64] = "";
-	int ret = 0;
+	int ret = power_button_press(c, e);
 
-	if (!a->force || a->timeout) {
-		ret = press(c, e);
-		/* It may have ended just now. */
-		if (ret && ret != -ENOTCONN && !a->force)
-			return ret;
-		ret = ret && ret != -ENOTCONN ? -ETIMEDOUT
-					      : wait_end(c, process, a->timeout * 1000LL, reason);
-		if (!ret && strcmp(reason, "guest-shutdown") != 0)
-			return err_set(e, -EIO, "guest %s ended, but did not shut down: %s",
-				       client_name(c),
-				       *reason ? reason : "nobody said why; was its vmm killed?");
-	} else {
-		ret = -ETIMEDOUT;
-	}
-	if (ret && !a->force)
+	/* -ENOTCONN: it may have ended just now. */
+	if (ret && ret != -ENOTCONN)
+		return ret;
+	ret = guest_await_end(c, process, seconds * 1000LL, reason);
+	if (ret)
 		return err_set(e, ret,
 			       "guest %s has not shut down in %d s; does it listen to its power "
 			       "button? `vmm console %s` shows it, `vmm stop --force %s` ends it",
-			       client_name(c), a->timeout, client_name(c), client_name(c));
-	if (!ret)
-		return 0;
-	ret = client_call(c, "quit", NULL, NULL, e);
-	if (!ret || ret == -ENOTCONN)
-		ret = wait_end(c, process, GONE_MS, reason);
-	if (ret == -ETIMEDOUT)
+			       client_name(c), seconds, client_name(c), client_name(c));
+	if (strcmp(reason, "guest-shutdown") != 0)
+		return err_set(e, -EIO, "guest %s ended, but did not shut down: %s", client_name(c),
+			       *reason ? reason : "nobody said why; was its vmm killed?");
+	return 0;
+}
+
+/* As if its power were cut. */
+static int guest_quit(struct client *c, int process, struct err *e)
+{
+	char reason[64];
+	int ret = client_call(c, "quit", NULL, NULL, e);
+
+	if (ret && ret != -ENOTCONN)
+		return ret;
+	ret = guest_await_end(c, process, GONE_MS, reason);
+	if (ret)
 		err_set(e, ret, "guest %s: its vmm does not end; `vmm kill %s`", client_name(c),
 			client_name(c));
 	return ret;
 }
 
+static int guest_stop(struct client *c, int process, const struct cli_args *a, struct err *e)
+{
+	int ret = 0;
+
+	if (!a->force)
+		return guest_shut_down(c, process, a->timeout, e);
+	if (a->timeout) {
+		ret = guest_shut_down(c, process, a->timeout, e);
+		if (!ret || ret == -EIO)
+			return ret;
+	}
+	return guest_quit(c, process, e);
+}
+
 int cmd_stop(int argc, char **argv)
 {
-	struct client_args a = { .timeout = STOP_TIMEOUT };
-	int ret = client_args_parse(&a, argc, argv, CLIENT_GUEST | CLIENT_FORCE | CLIENT_TIMEOUT,
-				    stop_help);
+	struct cli_args a = { .timeout = STOP_TIMEOUT };
+	int ret = cli_args_parse(&a, argc, argv, CLI_GUEST | CLI_FORCE | CLI_TIMEOUT, stop_help);
 	int process;
 	struct client *c;
 	struct err e;
@@ -191,19 +210,19 @@ int cmd_stop(int argc, char **argv)
 	if (ret >= 0)
 		return ret;
 	if (client_open(&c, a.guest, CLIENT_TIMEOUT_MS, &e))
-		return client_fail(&e);
+		return cli_fail(&e);
 	pid = client_pid(c);
 	/* Connected still, so the number is its own. */
 	process = pid ? pidfd_open(pid, 0) : -1;
-	ret = stop(c, process, &a, &e);
+	ret = guest_stop(c, process, &a, &e);
 	if (process >= 0)
 		close(process);
 	client_close(c);
-	return ret ? client_fail(&e) : 0;
+	return ret ? cli_fail(&e) : 0;
 }
 
 /* -EAGAIN: it has ended meanwhile, or has dropped us for another client; ask again. */
-static int kill_guest(struct client *c, struct err *e)
+static int guest_kill(struct client *c, struct err *e)
 {
 	pid_t pid = client_pid(c);
 	int fd = pid ? pidfd_open(pid, 0) : -1, ret = 0;
@@ -219,7 +238,7 @@ static int kill_guest(struct client *c, struct err *e)
 	else if (pidfd_send_signal(fd, SIGKILL, NULL, 0))
 		ret = err_set(e, -errno, "guest %s: process %d cannot be killed: %s",
 			      client_name(c), pid, strerror(errno));
-	else if (!gone(fd, GONE_MS))
+	else if (!process_gone(fd, GONE_MS))
 		ret = err_set(e, -ETIMEDOUT,
 			      "guest %s: process %d does not die; it waits for a disk or a network "
 			      "file system of this host, most likely",
@@ -230,8 +249,8 @@ static int kill_guest(struct client *c, struct err *e)
 
 int cmd_kill(int argc, char **argv)
 {
-	struct client_args a = { 0 };
-	int ret = client_args_parse(&a, argc, argv, CLIENT_GUEST, kill_help);
+	struct cli_args a = { 0 };
+	int ret = cli_args_parse(&a, argc, argv, CLI_GUEST, kill_help);
 	char *path = NULL, *name;
 	struct client *c = NULL;
 	struct err e;
@@ -239,14 +258,14 @@ int cmd_kill(int argc, char **argv)
 	if (ret >= 0)
 		return ret;
 	if (client_dial(&c, a.guest, &e))
-		return client_fail(&e);
+		return cli_fail(&e);
 	name = strdup(client_name(c));
-	ret = name ? kill_guest(c, &e) : err_set(&e, -ENOMEM, "out of memory");
+	ret = name ? guest_kill(c, &e) : err_set(&e, -ENOMEM, "out of memory");
 	for (unsigned tries = 0; ret == -EAGAIN && tries < 100; tries++) {
 		client_close(c);
 		c = NULL;
 		ret = client_dial(&c, name, &e);
-		ret = ret ? ret : kill_guest(c, &e);
+		ret = ret ? ret : guest_kill(c, &e);
 		/* It has ended. */
 		if (ret == -ENOENT)
 			ret = 0;
@@ -254,40 +273,40 @@ int cmd_kill(int argc, char **argv)
 	if (ret == -EAGAIN)
 		err_set(&e, ret, "guest %s: its vmm talks to too many others; try again", name);
 	if (!ret && !control_path(&path, name, false, &e))
-		control_remove_stale(path);
+		socket_file_remove_stale(path);
 	free(path);
 	free(name);
 	client_close(c);
-	return ret ? client_fail(&e) : 0;
+	return ret ? cli_fail(&e) : 0;
 }
 
-static int simple(int argc, char **argv, const char *command, const char *help)
+static int guest_command(int argc, char **argv, const char *command, const char *help)
 {
-	struct client_args a = { 0 };
-	int ret = client_args_parse(&a, argc, argv, CLIENT_GUEST, help);
+	struct cli_args a = { 0 };
+	int ret = cli_args_parse(&a, argc, argv, CLI_GUEST, help);
 	struct client *c;
 	struct err e;
 
 	if (ret >= 0)
 		return ret;
 	if (client_open(&c, a.guest, CLIENT_TIMEOUT_MS, &e))
-		return client_fail(&e);
+		return cli_fail(&e);
 	ret = client_call(c, command, NULL, NULL, &e);
 	client_close(c);
-	return ret ? client_fail(&e) : 0;
+	return ret ? cli_fail(&e) : 0;
 }
 
 int cmd_reset(int argc, char **argv)
 {
-	return simple(argc, argv, "system_reset", reset_help);
+	return guest_command(argc, argv, "system_reset", reset_help);
 }
 
 int cmd_pause(int argc, char **argv)
 {
-	return simple(argc, argv, "stop", pause_help);
+	return guest_command(argc, argv, "stop", pause_help);
 }
 
 int cmd_resume(int argc, char **argv)
 {
-	return simple(argc, argv, "cont", resume_help);
+	return guest_command(argc, argv, "cont", resume_help);
 }

@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "vmm/cli/client_cmd.h"
+#include "vmm/cli/cli.h"
 #include "vmm/cli/commands.h"
 #include "vmm/control/client.h"
 
@@ -76,18 +76,18 @@ static void print_guests(const json_t *list)
 		table_cell(t, "%lld", json_number(g, "pid"));
 		if (json_object_get(g, "cpus")) {
 			table_cell(t, "%lld", json_number(g, "cpus"));
-			table_cell(t, "%s", client_size(memory, json_number(g, "memory")));
-			table_cell(t, "%s", client_duration(uptime, json_number(g, "uptime-ms")));
+			table_cell(t, "%s", cli_size(memory, json_number(g, "memory")));
+			table_cell(t, "%s", cli_duration(uptime, json_number(g, "uptime-ms")));
 		}
 		table_row_end(t);
 	}
-	client_print_table(t, 0);
+	cli_print_table(t, 0);
 }
 
 int cmd_ps(int argc, char **argv)
 {
-	struct client_args a = { 0 };
-	int ret = client_args_parse(&a, argc, argv, CLIENT_JSON, help);
+	struct cli_args a = { 0 };
+	int ret = cli_args_parse(&a, argc, argv, CLI_JSON, help);
 	char **names;
 	json_t *list;
 	struct err e;
@@ -96,7 +96,7 @@ int cmd_ps(int argc, char **argv)
 	if (ret >= 0)
 		return ret;
 	if (client_list(&names, &n, &e))
-		return client_fail(&e);
+		return cli_fail(&e);
 	list = json_array();
 	for (size_t i = 0; i < n; i++) {
 		json_t *guest = ask(names[i]);
@@ -106,7 +106,7 @@ int cmd_ps(int argc, char **argv)
 	}
 	client_list_free(names, n);
 	if (a.json)
-		client_print_json(list);
+		cli_print_json(list);
 	else
 		print_guests(list);
 	json_decref(list);

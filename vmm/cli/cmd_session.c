@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "base/exit_code.h"
-#include "vmm/cli/client_cmd.h"
+#include "vmm/cli/cli.h"
 #include "vmm/cli/commands.h"
 #include "vmm/control/client.h"
 
@@ -49,7 +49,7 @@ static void print_sessions(const json_t *list)
 		table_cell(t, "%s", *shadow ? shadow : "-");
 		table_cell(t, "%lld", json_number(s, "pages"));
 	}
-	client_print_table(t, 0);
+	cli_print_table(t, 0);
 }
 
 static int list(const char *guest, bool json)
@@ -57,10 +57,10 @@ static int list(const char *guest, bool json)
 	json_t *out = NULL;
 	struct err e;
 
-	if (control_call(guest, "umbra-session-list", json_object(), &out, &e))
-		return client_fail(&e);
+	if (client_call_once(guest, "umbra-session-list", json_object(), &out, &e))
+		return cli_fail(&e);
 	if (json)
-		client_print_json(out);
+		cli_print_json(out);
 	else
 		print_sessions(out);
 	json_decref(out);
@@ -82,7 +82,7 @@ static void print_stats(json_t *all)
 		else
 			table_cell(t, "%lld", (long long)json_integer_value(v));
 	}
-	client_print_table(t, 0);
+	cli_print_table(t, 0);
 }
 
 static int stats(const char *guest, bool json)
@@ -90,10 +90,10 @@ static int stats(const char *guest, bool json)
 	json_t *out = NULL;
 	struct err e;
 
-	if (control_call(guest, "umbra-stats", json_object(), &out, &e))
-		return client_fail(&e);
+	if (client_call_once(guest, "umbra-stats", json_object(), &out, &e))
+		return cli_fail(&e);
 	if (json)
-		client_print_json(out);
+		cli_print_json(out);
 	else
 		print_stats(out);
 	json_decref(out);
@@ -105,16 +105,16 @@ static int set_policy(const char *guest, const char *file)
 	json_t *out = NULL;
 	char *path = NULL;
 	struct err e;
-	int fd = client_open_file(file, &path, &e), ret;
+	int fd = cli_open_file(file, &path, &e), ret;
 
 	if (fd < 0)
-		return client_fail(&e);
-	ret = control_call_fd(guest, "umbra-policy-load", json_pack("{s:s}", "path", path), fd,
+		return cli_fail(&e);
+	ret = client_call_once_fd(guest, "umbra-policy-load", json_pack("{s:s}", "path", path), fd,
 			      &out, &e);
 	close(fd);
 	free(path);
 	json_decref(out);
-	return ret ? client_fail(&e) : 0;
+	return ret ? cli_fail(&e) : 0;
 }
 
 int cmd_session(int argc, char **argv)
@@ -143,7 +143,7 @@ int cmd_session(int argc, char **argv)
 			fputs(help, stdout);
 			return 0;
 		default:
-			return client_bad_option(argv, opt, options);
+			return cli_bad_option(argv, opt, options);
 		}
 	}
 	left = argc - optind;
@@ -153,5 +153,5 @@ int cmd_session(int argc, char **argv)
 		return stats(guest, json);
 	if (left == 2 && !strcmp(argv[optind], "policy"))
 		return set_policy(guest, argv[optind + 1]);
-	return client_usage("session", "say `list`, `stats` or `policy FILE`");
+	return cli_usage("session", "say `list`, `stats` or `policy FILE`");
 }

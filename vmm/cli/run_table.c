@@ -10,7 +10,7 @@
 #include "base/suggest.h"
 #include "vmm/cli/run_config.h"
 #include "vmm/cli/run_options.h"
-#include "vmm/control/control.h"
+#include "vmm/control/socket_dir.h"
 #include "vmm/spec/spec_text.h"
 
 static int take_name(struct run_options *o, const char *s, struct err *e)

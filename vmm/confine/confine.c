@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Gives up what a VMM and its helpers do not need: the order of the layers, for each kind of process. */
 #include "vmm/confine/confine.h"
 
 #include <errno.h>
@@ -19,9 +20,12 @@
 #include <unistd.h>
 
 #include "base/exit_code.h"
+#include "base/socket_file.h"
 #include "base/terminal.h"
 #include "vmm/confine/confine_int.h"
 #include "vmm/confine/supervisor.h"
+
+_Static_assert(CONFINE_MAX_FILES == SUPERVISOR_FILES, "all fit");
 
 #define OPEN_FILES 4096 /* a disk's queue has two */
 
@@ -53,7 +57,7 @@ static void prepare_libraries(void)
 	json_object_seed((size_t)(word[0] >> 32) | 1);
 }
 
-static struct confine *create(enum confine_mode mode)
+static struct confine *confine_create(enum confine_mode mode)
 {
 	struct confine *c = calloc(1, sizeof(*c));
 
@@ -114,7 +118,7 @@ static int find_rights(struct confine *c, const char *user, struct err *e)
 	return ret;
 }
 
-static void block(sigset_t *set, const int *ends)
+static void signals_block(sigset_t *set, const int *ends)
 {
 	sigemptyset(set);
 	while (*ends >= 0)
@@ -138,7 +142,7 @@ int confine_fork(struct confine **out, enum confine_mode mode, const char *user,
 	if (mode == CONFINE_OFF)
 		return user ? err_set(e, -EINVAL, "--user needs confinement, and --confine is off")
 			    : 0;
-	c = create(mode);
+	c = confine_create(mode);
 	if (!c)
 		return err_set(e, -ENOMEM, "out of memory");
 	ret = find_rights(c, user, e);
@@ -150,7 +154,7 @@ int confine_fork(struct confine **out, enum confine_mode mode, const char *user,
 	}
 	/* Only now can it be told whose the terminal is: in there all groups have number 0. */
 	terminal_look(STDIN_FILENO);
-	block(&set, ends);
+	signals_block(&set, ends);
 	pid = fork();
 	if (pid < 0) {
 		ret = err_set(e, -errno, "cannot make a process: %s", strerror(errno));
@@ -178,7 +182,7 @@ fail:
 
 /* --- giving up ----------------------------------------------------------------------------- */
 
-static void limit(struct confine *c)
+static void limit_resources(struct confine *c)
 {
 	const struct rlimit none = { 0, 0 }, files = { OPEN_FILES, OPEN_FILES };
 
@@ -194,7 +198,7 @@ static int enter_layers(struct confine *c, const char *const *readable, struct e
 
 	c->why[LAYER_NNP] = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ? errno : 0;
 	confine_landlock(c, readable);
-	limit(c);
+	limit_resources(c);
 	ret = confine_drop(c);
 	if (ret)
 		return err_set(e, ret, "cannot become user %u: %s; name another by --user",
@@ -207,50 +211,42 @@ static int enter_layers(struct confine *c, const char *const *readable, struct e
 /* Which files to remove; and whether the supervisor died before it would have taken us with it. */
 static int tell_supervisor(const struct confine *c, const char *const *files, struct err *e)
 {
-	char packet[SUPERVISOR_PACKET] = "";
-	size_t at = 1; /* an empty path: there is always a packet */
+	struct supervisor_packet packet = { 0 };
+	size_t at = 0;
 
 	if (c->guard < 0)
 		return 0; /* nobody supervises */
-	for (; *files; files++) {
-		size_t len = strlen(*files) + 1;
+	for (size_t i = 0; files[i]; i++) {
+		size_t len = strlen(files[i]) + 1;
 
-		if (len > sizeof(packet) - at)
+		if (len > sizeof(packet.paths) - at || i == CONFINE_MAX_FILES)
 			return err_set(e, -ENAMETOOLONG, "%s: too long a path for a socket",
-				       *files);
-		memcpy(packet + at, *files, len);
+				       files[i]);
+		/* One that somebody has taken away, or replaced, is not ours to remove. */
+		if (socket_file_id(files[i], &packet.ids[packet.n]))
+			continue;
+		memcpy(packet.paths + at, files[i], len);
 		at += len;
+		packet.n++;
 	}
-	if (write(c->guard, packet, at) != (ssize_t)at)
+	if (write(c->guard, &packet, sizeof(packet)) != (ssize_t)sizeof(packet))
 		return err_set(e, -EPIPE, "vmm's supervisor has died");
 	return 0;
 }
 
 static int check_strict(const struct confine *c, struct err *e)
 {
-	json_t *info, *missing;
-	const char *layer;
-	json_t *why;
-
-	for (size_t i = 0; i < LAYERS; i++) {
-		if (!c->why[i])
-			continue;
-		info = confine_info(c);
-		missing = json_object_get(info, "missing");
-		json_object_foreach(missing, layer, why)
-		{
-			err_set(e, -EPERM,
+	for (size_t i = 0; i < LAYERS; i++)
+		if (c->why[i])
+			return err_set(
+				e, -EPERM,
 				"--confine strict: this host does not allow the layer \"%s\": %s",
-				layer, json_string_value(why));
-			break;
-		}
-		json_decref(info);
-		return -EPERM;
-	}
+				confine_layer_name((enum layer)i),
+				confine_layer_reason((enum layer)i, c->why[i]));
 	return 0;
 }
 
-static int install(struct confine *c, enum filter f, struct err *e)
+static int filter_install(struct confine *c, enum filter f, struct err *e)
 {
 	int ret;
 
@@ -273,8 +269,11 @@ static int install(struct confine *c, enum filter f, struct err *e)
 
 int confine_enter(struct confine *c, const char *const *files, struct err *e)
 {
-	int ret;
+	/* First: if anything fails below, no path can be reached from here any more. */
+	int ret = tell_supervisor(c, files, e);
 
+	if (ret)
+		return ret;
 	/* Without the right to the first kind of namespace there is none to the others. */
 	if (c->drop || !c->why[LAYER_PID])
 		confine_namespaces(c, CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS);
@@ -282,9 +281,7 @@ int confine_enter(struct confine *c, const char *const *files, struct err *e)
 		c->why[LAYER_MOUNT] = c->why[LAYER_NET] = c->why[LAYER_IPC] = c->why[LAYER_PID];
 	confine_empty_root(c);
 	ret = enter_layers(c, NULL, e);
-	if (!ret)
-		ret = tell_supervisor(c, files, e);
-	return ret ? ret : install(c, FILTER_MAIN, e);
+	return ret ? ret : filter_install(c, FILTER_MAIN, e);
 }
 
 void confine_thread(const struct confine *c, enum thread_kind kind)
@@ -350,7 +347,7 @@ int confine_helper(enum confine_mode mode, const char *user, const char *dir, st
 
 	if (mode == CONFINE_OFF)
 		return 0;
-	c = create(mode);
+	c = confine_create(mode);
 	if (!c)
 		return err_set(e, -ENOMEM, "out of memory");
 	ret = getauxval(AT_EUID) ? 0 : confine_find_user(c, user, e);
@@ -362,7 +359,7 @@ int confine_helper(enum confine_mode mode, const char *user, const char *dir, st
 	helper_namespaces(c, CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS);
 	ret = enter_layers(c, readable, e);
 	if (!ret)
-		ret = install(c, FILTER_HELPER, e);
+		ret = filter_install(c, FILTER_HELPER, e);
 out:
 	confine_free(c);
 	return ret;
@@ -378,7 +375,7 @@ int confine_dialer(enum confine_mode mode, struct err *e)
 
 	if (mode == CONFINE_OFF)
 		return 0;
-	c = create(mode);
+	c = confine_create(mode);
 	if (!c)
 		return err_set(e, -ENOMEM, "out of memory");
 	if (!getauxval(AT_EUID))
@@ -389,7 +386,7 @@ int confine_dialer(enum confine_mode mode, struct err *e)
 	helper_namespaces(c, CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS);
 	ret = enter_layers(c, nothing, e);
 	if (!ret)
-		ret = install(c, FILTER_DIALER, e);
+		ret = filter_install(c, FILTER_DIALER, e);
 	confine_free(c);
 	return ret;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Inside of confine*.c. */
+/* Inside of the confinement: the layers and their states, shared by the files of this room. */
 #ifndef UMBRA_VMM_CONFINE_CONFINE_INT_H
 #define UMBRA_VMM_CONFINE_CONFINE_INT_H
 
@@ -46,7 +46,16 @@ void confine_landlock(struct confine *c, const char *const *paths);
 /* -errno: it is still root. */
 int confine_drop(struct confine *c);
 
-/* --- filters (confine_filter.c) ------------------------------------------------------------ */
+/* --- layers, for people (confine_info.c) ----------------------------------------------------- */
+
+/* "seccomp", ... */
+const char *confine_layer_name(enum layer l);
+/* Why layer @l is not in force; @why as in struct confine, not 0. */
+const char *confine_layer_reason(enum layer l, int why);
+/* { NAME: bool... }, and *missing { NAME: reason... }, both the caller's. */
+json_t *confine_layers_describe(const int *why, json_t **missing);
+
+/* --- filters (filter.c) ------------------------------------------------------------ */
 
 enum filter {
 	FILTER_VCPU = THREAD_VCPU,

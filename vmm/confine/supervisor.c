@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Waits for the end of the VMM, and cleans up after it. */
 #include "vmm/confine/supervisor.h"
 
 #include <errno.h>
@@ -12,15 +13,18 @@
 
 static void remove_files(int guard)
 {
-	char paths[SUPERVISOR_PACKET];
-	ssize_t len = read(guard, paths, sizeof(paths));
+	struct supervisor_packet p;
+	size_t at = 0;
 
-	for (ssize_t at = 0; at < len;) {
-		size_t n = strnlen(paths + at, (size_t)(len - at));
+	if (read(guard, &p, sizeof(p)) != (ssize_t)sizeof(p))
+		return; /* it has not come that far */
+	for (u32 i = 0; i < p.n && i < SUPERVISOR_FILES; i++) {
+		size_t len = strnlen(p.paths + at, sizeof(p.paths) - at);
 
-		if (n && at + (ssize_t)n < len)
-			unlink(paths + at);
-		at += (ssize_t)n + 1;
+		if (at + len == sizeof(p.paths))
+			return;
+		socket_file_remove(p.paths + at, &p.ids[i]);
+		at += len + 1;
 	}
 }
 

@@ -9,8 +9,18 @@
 #include <signal.h>
 #include <sys/types.h>
 
-/* What the VMM may send: paths, each with its NUL, in one packet. */
-#define SUPERVISOR_PACKET 4096
+#include "base/socket_file.h"
+
+#define SUPERVISOR_FILES 8
+
+/* The VMM's only message: the sockets' files that are to be removed at its end. */
+struct supervisor_packet {
+	u32 n;
+	struct socket_id ids[SUPERVISOR_FILES];
+	char paths[3800]; /* @n of them, each with its NUL */
+};
+/* What a pipe in packet mode takes at once. */
+_Static_assert(sizeof(struct supervisor_packet) <= 4096, "a packet");
 
 /*
  * Wait for the end of @vmm; its exit code, or 128 + the signal that killed it. All of @signals, with

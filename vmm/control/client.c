@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Finds guests by their sockets and speaks QMP with one. */
 #include "vmm/control/client.h"
 
 #include <dirent.h>
@@ -13,7 +14,8 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "vmm/control/control.h"
+#include "base/socket_file.h"
+#include "vmm/control/socket_dir.h"
 
 #define ANSWER_MAX (16u << 20)
 #define GUESTS_MAX 4096
@@ -30,7 +32,7 @@ struct client {
 
 /* --- finding ------------------------------------------------------------------------------- */
 
-static int try_connect(const char *path)
+static int socket_connect(const char *path)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	int fd, ret;
@@ -55,17 +57,17 @@ static int by_name(const void *a, const void *b)
 }
 
 /* -EAGAIN: its backlog is full, so it lives, but does not answer. */
-static bool lives(const char *dir, const char *file)
+static bool guest_lives(const char *dir, const char *file)
 {
 	char path[4096];
 	int fd;
 
 	snprintf(path, sizeof(path), "%s/%s", dir, file);
-	fd = try_connect(path);
+	fd = socket_connect(path);
 	if (fd >= 0)
 		close(fd);
 	else if (fd == -ECONNREFUSED)
-		control_remove_stale(path);
+		socket_file_remove_stale(path);
 	return fd >= 0 || fd == -EAGAIN;
 }
 
@@ -86,7 +88,7 @@ int client_list(char ***out, size_t *n, struct err *e)
 
 		if (len < sizeof(SUFFIX) ||
 		    strcmp(de->d_name + len - strlen(SUFFIX), SUFFIX) != 0 ||
-		    !lives(dir, de->d_name))
+		    !guest_lives(dir, de->d_name))
 			continue;
 		name = strndup(de->d_name, len - strlen(SUFFIX));
 		more = name ? realloc(names, (*n + 1) * sizeof(*names)) : NULL;
@@ -160,11 +162,11 @@ int client_dial(struct client **out, const char *name, struct err *e)
 	if (!ret)
 		ret = control_path(&path, c->name, false, e);
 	if (!ret) {
-		c->fd = try_connect(path);
+		c->fd = socket_connect(path);
 		ret = c->fd < 0 ? c->fd : 0;
 		if (ret == -ECONNREFUSED || ret == -ENOENT) {
 			if (ret == -ECONNREFUSED)
-				control_remove_stale(path);
+				socket_file_remove_stale(path);
 			ret = err_set(e, -ENOENT,
 				      "no guest \"%s\" runs; `vmm ps` shows which ones do",
 				      c->name);
@@ -442,8 +444,8 @@ int client_open(struct client **out, const char *name, int timeout_ms, struct er
 	return 0;
 }
 
-int control_call_fd(const char *name, const char *command, json_t *args, int fd, json_t **out,
-		    struct err *e)
+int client_call_once_fd(const char *name, const char *command, json_t *args, int fd, json_t **out,
+			struct err *e)
 {
 	struct client *c = NULL;
 	int ret = client_open(&c, name, -1, e);
@@ -464,7 +466,8 @@ int control_call_fd(const char *name, const char *command, json_t *args, int fd,
 	return ret;
 }
 
-int control_call(const char *name, const char *command, json_t *args, json_t **out, struct err *e)
+int client_call_once(const char *name, const char *command, json_t *args, json_t **out,
+		     struct err *e)
 {
-	return control_call_fd(name, command, args, -1, out, e);
+	return client_call_once_fd(name, command, args, -1, out, e);
 }

@@ -47,11 +47,12 @@ int client_give_fd(struct client *c, const char *fdname, int fd, struct err *e);
  */
 int client_event(struct client *c, int timeout_ms, json_t **out);
 
-/* All of it at once: open, call, close. */
-int control_call(const char *name, const char *command, json_t *args, json_t **out, struct err *e);
+/* All of it at once: open, call, close; waits for the answer without a limit. */
+int client_call_once(const char *name, const char *command, json_t *args, json_t **out,
+		     struct err *e);
 /* The same with a descriptor, which the VMM finds as "fd" in @args. */
-int control_call_fd(const char *name, const char *command, json_t *args, int fd, json_t **out,
-		    struct err *e);
+int client_call_once_fd(const char *name, const char *command, json_t *args, int fd, json_t **out,
+			struct err *e);
 
 /* Names of all guests of this user that run (malloc'ed array of strings), sorted; leftovers go. */
 int client_list(char ***out, size_t *n, struct err *e);

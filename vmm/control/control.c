@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* The control socket: who is let in, who must go, and what all clients are told. */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -11,144 +11,36 @@
 #include <unistd.h>
 
 #include "base/loop.h"
+#include "base/socket_file.h"
 #include "vmm/control/control_int.h"
-
-#define FDS_AT_ONCE 8 /* more than we want, so that the kernel does not cut what we take */
 
 /* --- a client ------------------------------------------------------------------------------ */
 
-static void peer_free(struct peer *p)
+static int client_input(struct peer *p)
 {
-	struct control *c = p->c;
+	struct qmp_client *q = (struct qmp_client *)p;
 
-	qmp_forget(p);
+	q->last = ++q->c->events;
+	return qmp_input(q);
+}
+
+static void client_gone(struct peer *p)
+{
+	struct qmp_client *q = (struct qmp_client *)p;
+
+	qmp_forget(q);
 	for (size_t i = 0; i < CONTROL_CLIENTS; i++)
-		if (c->peers[i] == p)
-			c->peers[i] = NULL;
-	for (size_t i = 0; i < p->n_loose; i++)
-		close(p->loose[i]);
-	for (size_t i = 0; i < NAMED_FDS; i++)
-		if (p->named[i].fd >= 0)
-			close(p->named[i].fd);
-	loop_del(c->loop, p->fd);
-	close(p->fd);
-	free(p->in);
-	free(p->out);
-	free(p);
+		if (q->c->clients[i] == q)
+			q->c->clients[i] = NULL;
+	free(q);
 }
 
-/* 0, or -errno: the client must go. */
-static int flush(struct peer *p)
-{
-	while (p->out_done < p->out_len) {
-		ssize_t n = send(p->fd, p->out + p->out_done, p->out_len - p->out_done,
-				 MSG_NOSIGNAL | MSG_DONTWAIT);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-			return loop_mod(p->c->loop, p->fd, EPOLLIN | EPOLLOUT);
-		if (n <= 0)
-			return -EPIPE;
-		p->out_done += (size_t)n;
-	}
-	free(p->out);
-	p->out = NULL;
-	p->out_len = p->out_done = 0;
-	return 0;
-}
-
-int peer_send(struct peer *p, const char *text, size_t len)
-{
-	bool waits = p->out_len;
-	char *bigger;
-
-	/* What has gone does not count against one that reads slowly, but does read. */
-	if (p->out_done > p->out_len / 2) {
-		p->out_len -= p->out_done;
-		memmove(p->out, p->out + p->out_done, p->out_len);
-		p->out_done = 0;
-	}
-	if (p->out_len - p->out_done + len > PEER_OUTPUT_MAX)
-		return -EMSGSIZE;
-	bigger = realloc(p->out, p->out_len + len);
-	if (!bigger)
-		return -ENOMEM;
-	p->out = bigger;
-	memcpy(p->out + p->out_len, text, len);
-	p->out_len += len;
-	return waits ? 0 : flush(p);
-}
-
-/* Keep the descriptors that came with a piece of input; those for which there is no room are closed. */
-static void keep_fds(struct peer *p, struct msghdr *msg)
-{
-	for (struct cmsghdr *h = CMSG_FIRSTHDR(msg); h; h = CMSG_NXTHDR(msg, h)) {
-		size_t n;
-
-		if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS)
-			continue;
-		n = (h->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-		for (size_t i = 0; i < n; i++) {
-			int fd;
-
-			memcpy(&fd, CMSG_DATA(h) + i * sizeof(int), sizeof(fd));
-			if (p->n_loose < LOOSE_FDS)
-				p->loose[p->n_loose++] = fd;
-			else
-				close(fd);
-		}
-	}
-}
-
-static ssize_t receive(struct peer *p)
-{
-	char room[CMSG_SPACE(FDS_AT_ONCE * sizeof(int))]
-		__attribute__((aligned(__alignof__(struct cmsghdr))));
-	struct iovec iov = { p->in + p->in_len, PEER_INPUT_MAX - p->in_len };
-	struct msghdr msg = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = room,
-		.msg_controllen = sizeof(room),
-	};
-	ssize_t n = recvmsg(p->fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-
-	if (n >= 0)
-		keep_fds(p, &msg);
-	return n;
-}
-
-static void peer_event(void *arg, u32 events)
-{
-	struct peer *p = arg;
-	int ret = 0;
-	ssize_t n;
-
-	if (events & EPOLLOUT) {
-		ret = flush(p);
-		if (!ret && !p->out)
-			ret = loop_mod(p->c->loop, p->fd, EPOLLIN);
-	}
-	if (!ret && events & (EPOLLIN | EPOLLHUP | EPOLLERR)) {
-		n = receive(p);
-		if (n > 0) {
-			p->last = ++p->c->events;
-			p->in_len += (size_t)n;
-			p->in[p->in_len] = 0;
-			ret = qmp_input(p);
-		} else if (!n || (errno != EAGAIN && errno != EINTR)) {
-			ret = -EPIPE;
-		}
-	}
-	if (ret)
-		peer_free(p);
-}
+static const struct peer_ops client_ops = { client_input, client_gone };
 
 /* --- the socket ---------------------------------------------------------------------------- */
 
 /* Is @a dispensable before @b? See the head of control.h. */
-static bool before(const struct peer *a, const struct peer *b)
+static bool goes_before(const struct qmp_client *a, const struct qmp_client *b)
 {
 	if (a->negotiated != b->negotiated)
 		return !a->negotiated;
@@ -163,8 +55,8 @@ static size_t most_dispensable(const struct control *c)
 	size_t worst = CONTROL_CLIENTS;
 
 	for (size_t i = 0; i < CONTROL_CLIENTS; i++)
-		if (c->peers[i] &&
-		    (worst == CONTROL_CLIENTS || before(c->peers[i], c->peers[worst])))
+		if (c->clients[i] &&
+		    (worst == CONTROL_CLIENTS || goes_before(c->clients[i], c->clients[worst])))
 			worst = i;
 	return worst;
 }
@@ -174,26 +66,44 @@ static size_t make_room(struct control *c)
 	size_t i;
 
 	for (i = 0; i < CONTROL_CLIENTS; i++)
-		if (!c->peers[i])
+		if (!c->clients[i])
 			return i;
 	i = most_dispensable(c);
-	peer_free(c->peers[i]);
+	peer_close(&c->clients[i]->peer);
 	return i;
 }
 
-/* We were not to have a descriptor more: who waits would have us woken up for ever. */
+/* There is no descriptor for one more: the client that waits would wake up the loop for ever. */
 static void give_back_descriptors(struct control *c)
 {
 	size_t i = most_dispensable(c);
 
 	if (i < CONTROL_CLIENTS)
-		peer_free(c->peers[i]);
+		peer_close(&c->clients[i]->peer);
 }
 
-static void accept_event(void *arg, u32 events)
+/* A new client on @fd, which is the client's then. NULL: no room for it. */
+static struct qmp_client *client_create(struct control *c, int fd)
+{
+	struct qmp_client *q = calloc(1, sizeof(*q));
+
+	if (!q)
+		return NULL;
+	q->c = c;
+	q->last = ++c->events;
+	for (size_t i = 0; i < NAMED_FDS; i++)
+		q->named[i].fd = -1;
+	if (peer_open(&q->peer, c->loop, fd, &client_ops)) {
+		free(q);
+		return NULL;
+	}
+	return q;
+}
+
+static void on_connection(void *arg, u32 events)
 {
 	struct control *c = arg;
-	struct peer *p;
+	struct qmp_client *q;
 	int fd;
 
 	(void)events;
@@ -202,27 +112,14 @@ static void accept_event(void *arg, u32 events)
 		give_back_descriptors(c);
 	if (fd < 0)
 		return;
-	p = calloc(1, sizeof(*p));
-	if (!p) {
+	q = client_create(c, fd);
+	if (!q) {
 		close(fd);
 		return;
 	}
-	p->c = c;
-	p->fd = fd;
-	p->last = ++c->events;
-	for (size_t i = 0; i < NAMED_FDS; i++)
-		p->named[i].fd = -1;
-	p->in = malloc(PEER_INPUT_MAX + 1);
-	if (!p->in || loop_add(c->loop, fd, EPOLLIN, peer_event, p)) {
-		free(p->in);
-		free(p);
-		close(fd);
-		return;
-	}
-	p->in[0] = 0;
-	c->peers[make_room(c)] = p;
-	if (qmp_greet(p))
-		peer_free(p);
+	c->clients[make_room(c)] = q;
+	if (qmp_greet(q))
+		peer_close(&q->peer);
 }
 
 /*
@@ -240,7 +137,7 @@ static int take_path(int fd, const struct sockaddr_un *sa)
 			return 0;
 		if (errno != EADDRINUSE)
 			return -errno;
-		ret = control_remove_stale(sa->sun_path);
+		ret = socket_file_remove_stale(sa->sun_path);
 		if (ret == -EBUSY && tries < 20)
 			nanosleep(&nap, NULL);
 		else if (ret && ret != -ENOENT)
@@ -274,12 +171,14 @@ int control_create(struct control **out, struct loop *l, const char *path, struc
 	c->path = strdup(path);
 	if (!c->path)
 		ret = -ENOMEM;
+	else if ((ret = socket_file_id(path, &c->id)))
+		; /* somebody has removed it */
 	else if (listen(c->fd, SOMAXCONN))
 		ret = -errno;
 	else
-		ret = loop_add(l, c->fd, EPOLLIN, accept_event, c);
+		ret = loop_add(l, c->fd, EPOLLIN, on_connection, c);
 	if (ret) {
-		unlink(path);
+		socket_file_remove(path, &c->id);
 		goto fail;
 	}
 	*out = c;
@@ -300,15 +199,61 @@ const char *control_file(const struct control *c)
 	return c->path;
 }
 
+void control_disown_file(struct control *c)
+{
+	c->disowned = true;
+}
+
+int control_add(struct control *c, const struct control_command *table, void *arg)
+{
+	struct command_table *t;
+
+	if (!c)
+		return 0;
+	t = calloc(1, sizeof(*t));
+	if (!t)
+		return -ENOMEM;
+	t->commands = table;
+	t->arg = arg;
+	t->next = c->tables;
+	c->tables = t;
+	return 0;
+}
+
+void control_event(struct control *c, const char *name, json_t *data)
+{
+	struct timespec t;
+	json_t *o;
+
+	if (!c) {
+		json_decref(data);
+		return;
+	}
+	clock_gettime(CLOCK_REALTIME, &t);
+	o = json_pack("{s:{s:I, s:I}, s:s}", "timestamp", "seconds", (json_int_t)t.tv_sec,
+		      "microseconds", (json_int_t)(t.tv_nsec / 1000), "event", name);
+	if (o && data)
+		json_object_set(o, "data", data);
+	json_decref(data);
+	for (size_t i = 0; i < CONTROL_CLIENTS && o; i++) {
+		struct qmp_client *q = c->clients[i];
+
+		if (q && q->negotiated && qmp_say(q, o))
+			peer_hang_up(&q->peer);
+	}
+	json_decref(o);
+}
+
 void control_destroy(struct control *c)
 {
 	if (!c)
 		return;
 	for (size_t i = 0; i < CONTROL_CLIENTS; i++)
-		if (c->peers[i])
-			peer_free(c->peers[i]);
+		if (c->clients[i])
+			peer_close(&c->clients[i]->peer);
 	/* While it still listens: nobody else takes the path until it is free. */
-	unlink(c->path);
+	if (!c->disowned)
+		socket_file_remove(c->path, &c->id);
 	loop_del(c->loop, c->fd);
 	close(c->fd);
 	while (c->tables) {

@@ -28,8 +28,7 @@
 #include "base/err.h"
 #include "base/types.h"
 
-#define CONTROL_CLIENTS	 32
-#define CONTROL_NAME_MAX 60
+#define CONTROL_CLIENTS 32
 
 struct control;
 struct control_request;
@@ -51,10 +50,12 @@ struct control_command {
  * socket that a killed one left behind is replaced.
  */
 int control_create(struct control **out, struct loop *l, const char *path, struct err *e);
-/* Drops all clients and removes the socket, where the path can still be reached. NULL is allowed. */
+/* Drops all clients and removes the socket's file, if it is still the own one. NULL is allowed. */
 void control_destroy(struct control *c);
 /* The socket's file; lives as long as @c. */
 const char *control_file(const struct control *c);
+/* From here on another process removes the file: this one is about to lose sight of it. */
+void control_disown_file(struct control *c);
 
 /*
  * Offer more commands. @table ends with a NULL name and must live as long as @c; @arg is what its
@@ -77,19 +78,5 @@ int control_take_fd(struct control_request *r, const char *name, struct err *e);
  * loop's thread, or after it has ended. @c may be NULL.
  */
 void control_event(struct control *c, const char *name, json_t *data);
-
-/* --- where the sockets are ----------------------------------------------------------------- */
-
-/* May a guest be called so? Letters, digits, '.', '_', '-', at most CONTROL_NAME_MAX, no dot first. */
-bool control_name_ok(const char *name);
-/* Directory of the sockets (malloc'ed, made if @create): $XDG_RUNTIME_DIR/umbra or /run/umbra. */
-int control_dir(char **out, bool create, struct err *e);
-/* Path of guest @name's socket (malloc'ed). */
-int control_path(char **out, const char *name, bool create_dir, struct err *e);
-/*
- * Remove what a VMM that was killed has left at @path. -EADDRINUSE: somebody listens there; -EBUSY:
- * perhaps somebody will in a moment, ask again; -ENOENT: nothing is there.
- */
-int control_remove_stale(const char *path);
 
 #endif

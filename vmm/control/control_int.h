@@ -1,19 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Inside of the control socket: control.c moves bytes and descriptors, control_qmp.c knows what they
- * mean.
+ * Inside of the control socket: peer.c moves bytes and descriptors of one client, qmp.c knows what
+ * they mean, control.c has the socket and all clients.
  */
 #ifndef UMBRA_VMM_CONTROL_CONTROL_INT_H
 #define UMBRA_VMM_CONTROL_CONTROL_INT_H
 
+#include "base/socket_file.h"
 #include "vmm/control/control.h"
-
-/* A command is short, and what is not complete is parsed anew with each piece that comes. */
-#define PEER_INPUT_MAX	(64u << 10)
-#define PEER_OUTPUT_MAX (8u << 20) /* not sent yet; the buffer is at most twice that */
+#include "vmm/control/peer.h"
 
 #define NAMED_FDS  16 /* of one client */
-#define LOOSE_FDS  4  /* that came with its bytes and were not named yet */
 #define FDNAME_MAX 64
 
 struct named_fd {
@@ -21,25 +18,20 @@ struct named_fd {
 	char name[FDNAME_MAX];
 };
 
-struct peer {
+/* One client and what it has said so far. */
+struct qmp_client {
+	struct peer peer; /* first: a callback's struct peer is the client */
 	struct control *c;
-	int fd;
 	bool negotiated;
 	u64 last; /* when it last spoke, in the control's own count of events */
-	char *in;
-	size_t in_len;
-	char *out;
-	size_t out_len, out_done;
 	struct control_request *requests; /* not answered yet */
 	unsigned n_requests;
-	int loose[LOOSE_FDS];
-	unsigned n_loose;
 	struct named_fd named[NAMED_FDS];
 };
 
 struct control_request {
 	struct control_request *next;
-	struct peer *peer; /* NULL: gone */
+	struct qmp_client *client; /* NULL: gone */
 	json_t *id;
 };
 
@@ -53,23 +45,20 @@ struct control {
 	struct loop *loop;
 	struct command_table *tables;
 	char *path;
+	struct socket_id id; /* of the socket's file */
+	bool disowned;	     /* its removal is another process's */
 	int fd;
 	u64 events;
-	struct peer *peers[CONTROL_CLIENTS];
+	struct qmp_client *clients[CONTROL_CLIENTS];
 };
 
-/* control_qmp.c */
-
 /* Send the greeting. -errno: the client must go, as below. */
-int qmp_greet(struct peer *p);
+int qmp_greet(struct qmp_client *q);
 /* Take whole objects off the input and execute them. */
-int qmp_input(struct peer *p);
-/* The client goes: nobody waits for its answers any more. */
-void qmp_forget(struct peer *p);
-
-/* control.c */
-
-/* Queue @len bytes and send what the socket takes. -errno: the client must go. */
-int peer_send(struct peer *p, const char *text, size_t len);
+int qmp_input(struct qmp_client *q);
+/* Send @o, which stays the caller's. */
+int qmp_say(struct qmp_client *q, const json_t *o);
+/* The client goes: detaches its open requests and closes the descriptors that it had named. */
+void qmp_forget(struct qmp_client *q);
 
 #endif

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What is said on the control socket, as docs/interop/qmp-spec and the schema of QEMU 7.2 have it. */
+/* Speaks QMP on the control socket, as docs/interop/qmp-spec and the schema of QEMU 7.2 have it. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "vmm/control/control_int.h"
@@ -14,25 +12,32 @@
 
 /* --- answers ------------------------------------------------------------------------------- */
 
-/* Steals @o. */
-static int say(struct peer *p, json_t *o)
+int qmp_say(struct qmp_client *q, const json_t *o)
 {
-	char *text = o ? json_dumps(o, JSON_COMPACT) : NULL, *line;
+	char *text = json_dumps(o, JSON_COMPACT), *line;
 	size_t len = text ? strlen(text) : 0;
 	int ret = -ENOMEM;
 
-	json_decref(o);
 	line = text ? realloc(text, len + 2) : NULL;
 	if (line) {
 		memcpy(line + len, "\r\n", 2);
-		ret = peer_send(p, line, len + 2);
+		ret = peer_send(&q->peer, line, len + 2);
 		text = line;
 	}
 	free(text);
 	return ret;
 }
 
-static int say_error(struct peer *p, const char *class, const char *line, json_t *id)
+/* The same, and steals @o; NULL: there was no memory for it. */
+static int qmp_say_new(struct qmp_client *q, json_t *o)
+{
+	int ret = o ? qmp_say(q, o) : -ENOMEM;
+
+	json_decref(o);
+	return ret;
+}
+
+static int say_error(struct qmp_client *q, const char *class, const char *line, json_t *id)
 {
 	json_t *o = json_pack("{s:{s:s, s:s}}", "error", "class", class, "desc", line);
 
@@ -42,28 +47,28 @@ static int say_error(struct peer *p, const char *class, const char *line, json_t
 			      "it failed, and the reason is not UTF-8");
 	if (o && id)
 		json_object_set(o, "id", id);
-	return say(p, o);
+	return qmp_say_new(q, o);
 }
 
-static int say_return(struct peer *p, json_t *value, json_t *id)
+static int say_return(struct qmp_client *q, json_t *value, json_t *id)
 {
 	json_t *o = json_pack("{s:O}", "return", value);
 
 	if (o && id)
 		json_object_set(o, "id", id);
-	return say(p, o);
+	return qmp_say_new(q, o);
 }
 
 static void request_free(struct control_request *r)
 {
 	struct control_request **at;
 
-	if (r->peer) {
-		for (at = &r->peer->requests; *at && *at != r; at = &(*at)->next)
+	if (r->client) {
+		for (at = &r->client->requests; *at && *at != r; at = &(*at)->next)
 			;
 		if (*at)
 			*at = r->next;
-		r->peer->n_requests--;
+		r->client->n_requests--;
 	}
 	json_decref(r->id);
 	free(r);
@@ -73,69 +78,48 @@ void control_reply(struct control_request *r, json_t *value)
 {
 	if (!value)
 		value = json_object();
-	if (r->peer && say_return(r->peer, value, r->id))
-		shutdown(r->peer->fd, SHUT_RDWR); /* its event frees it */
+	if (r->client && say_return(r->client, value, r->id))
+		peer_hang_up(&r->client->peer); /* its event frees it */
 	json_decref(value);
 	request_free(r);
 }
 
 void control_fail(struct control_request *r, const char *line)
 {
-	if (r->peer && say_error(r->peer, "GenericError", line, r->id))
-		shutdown(r->peer->fd, SHUT_RDWR);
+	if (r->client && say_error(r->client, "GenericError", line, r->id))
+		peer_hang_up(&r->client->peer);
 	request_free(r);
 }
 
-void control_event(struct control *c, const char *name, json_t *data)
+int qmp_greet(struct qmp_client *q)
 {
-	struct timespec t;
-	json_t *o;
-
-	if (!c) {
-		json_decref(data);
-		return;
-	}
-	clock_gettime(CLOCK_REALTIME, &t);
-	o = json_pack("{s:{s:I, s:I}, s:s}", "timestamp", "seconds", (json_int_t)t.tv_sec,
-		      "microseconds", (json_int_t)(t.tv_nsec / 1000), "event", name);
-	if (o && data)
-		json_object_set(o, "data", data);
-	json_decref(data);
-	for (size_t i = 0; i < CONTROL_CLIENTS && o; i++) {
-		struct peer *p = c->peers[i];
-
-		if (p && p->negotiated && say(p, json_incref(o)))
-			shutdown(p->fd, SHUT_RDWR);
-	}
-	json_decref(o);
+	return qmp_say_new(q, json_pack("{s:{s:{s:{s:i,s:i,s:i},s:s},s:[]}}", "QMP", "version",
+					"qemu", "major", 7, "minor", 2, "micro", 0, "package",
+					"umbra", "capabilities"));
 }
 
-int qmp_greet(struct peer *p)
+void qmp_forget(struct qmp_client *q)
 {
-	return say(p, json_pack("{s:{s:{s:{s:i,s:i,s:i},s:s},s:[]}}", "QMP", "version", "qemu",
-				"major", 7, "minor", 2, "micro", 0, "package", "umbra",
-				"capabilities"));
-}
-
-void qmp_forget(struct peer *p)
-{
-	for (struct control_request *r = p->requests; r; r = r->next)
-		r->peer = NULL;
-	p->requests = NULL;
+	for (struct control_request *r = q->requests; r; r = r->next)
+		r->client = NULL;
+	q->requests = NULL;
+	for (size_t i = 0; i < NAMED_FDS; i++)
+		if (q->named[i].fd >= 0)
+			close(q->named[i].fd);
 }
 
 /* --- descriptors --------------------------------------------------------------------------- */
 
-static struct named_fd *find_fd(struct peer *p, const char *name)
+static struct named_fd *find_fd(struct qmp_client *q, const char *name)
 {
 	for (size_t i = 0; i < NAMED_FDS; i++)
-		if (p->named[i].fd >= 0 && !strcmp(p->named[i].name, name))
-			return &p->named[i];
+		if (q->named[i].fd >= 0 && !strcmp(q->named[i].name, name))
+			return &q->named[i];
 	return NULL;
 }
 
 /* Keep @fd under @name; NULL, or what is wrong. */
-static const char *name_fd(struct peer *p, const char *name, int fd)
+static const char *name_fd(struct qmp_client *q, const char *name, int fd)
 {
 	struct named_fd *at;
 
@@ -143,12 +127,12 @@ static const char *name_fd(struct peer *p, const char *name, int fd)
 		return "Parameter 'fdname' is missing, or no name of 1 to 63 bytes";
 	if (*name >= '0' && *name <= '9')
 		return "Parameter 'fdname' expects a name not starting with a digit";
-	at = find_fd(p, name);
+	at = find_fd(q, name);
 	if (at)
 		close(at->fd);
 	for (size_t i = 0; i < NAMED_FDS && !at; i++)
-		if (p->named[i].fd < 0)
-			at = &p->named[i];
+		if (q->named[i].fd < 0)
+			at = &q->named[i];
 	if (!at)
 		return "Too many file descriptors are open by 'getfd'; close some";
 	snprintf(at->name, sizeof(at->name), "%s", name);
@@ -158,20 +142,17 @@ static const char *name_fd(struct peer *p, const char *name, int fd)
 
 static void getfd(void *arg, struct control_request *r, const json_t *args)
 {
-	struct peer *p = r->peer;
 	const char *wrong;
 	int fd;
 
 	(void)arg;
-	if (!p->n_loose) {
+	/* Used up in any case: it must not become the next command's. */
+	fd = peer_take_fd(&r->client->peer);
+	if (fd < 0) {
 		control_fail(r, "No file descriptor supplied via SCM_RIGHTS");
 		return;
 	}
-	/* Used up in any case: it must not become the next command's. */
-	fd = p->loose[0];
-	p->n_loose--;
-	memmove(p->loose, p->loose + 1, p->n_loose * sizeof(*p->loose));
-	wrong = name_fd(p, json_string_value(json_object_get(args, "fdname")), fd);
+	wrong = name_fd(r->client, json_string_value(json_object_get(args, "fdname")), fd);
 	if (wrong) {
 		close(fd);
 		control_fail(r, wrong);
@@ -197,7 +178,7 @@ static void closefd(void *arg, struct control_request *r, const json_t *args)
 
 int control_take_fd(struct control_request *r, const char *name, struct err *e)
 {
-	struct named_fd *at = name && r->peer ? find_fd(r->peer, name) : NULL;
+	struct named_fd *at = name && r->client ? find_fd(r->client, name) : NULL;
 	int fd;
 
 	if (!name)
@@ -234,7 +215,7 @@ static void query_commands(void *arg, struct control_request *r, const json_t *a
 	(void)args;
 	json_array_append_new(list, json_pack("{s:s}", "name", "qmp_capabilities"));
 	list_table(list, own);
-	for (struct command_table *t = r->peer->c->tables; t; t = t->next)
+	for (struct command_table *t = r->client->c->tables; t; t = t->next)
 		list_table(list, t->commands);
 	control_reply(r, list);
 }
@@ -260,40 +241,24 @@ static const struct control_command *find_command(const struct control *c, const
 	return found;
 }
 
-int control_add(struct control *c, const struct control_command *table, void *arg)
-{
-	struct command_table *t;
-
-	if (!c)
-		return 0;
-	t = calloc(1, sizeof(*t));
-	if (!t)
-		return -ENOMEM;
-	t->commands = table;
-	t->arg = arg;
-	t->next = c->tables;
-	c->tables = t;
-	return 0;
-}
-
-static int negotiate(struct peer *p, json_t *id)
+static int negotiate(struct qmp_client *q, json_t *id)
 {
 	json_t *none;
 	int ret;
 
-	if (p->negotiated)
-		return say_error(p, "CommandNotFound",
+	if (q->negotiated)
+		return say_error(q, "CommandNotFound",
 				 "Capabilities negotiation is already complete, command ignored",
 				 id);
-	p->negotiated = true;
+	q->negotiated = true;
 	none = json_object();
-	ret = say_return(p, none, id);
+	ret = say_return(q, none, id);
 	json_decref(none);
 	return ret;
 }
 
 /* One command; -errno: the client must go. */
-static int execute(struct peer *p, const json_t *o)
+static int execute(struct qmp_client *q, const json_t *o)
 {
 	const char *name = json_string_value(json_object_get(o, "execute"));
 	json_t *id = json_object_get(o, "id"), *args = json_object_get(o, "arguments"), *none;
@@ -303,22 +268,22 @@ static int execute(struct peer *p, const json_t *o)
 	void *arg;
 
 	if (!name)
-		return say_error(p, "GenericError", "QMP input lacks member 'execute'", id);
+		return say_error(q, "GenericError", "QMP input lacks member 'execute'", id);
 	if (args && !json_is_object(args))
-		return say_error(p, "GenericError",
+		return say_error(q, "GenericError",
 				 "QMP input member 'arguments' must be an object", id);
 	if (!strcmp(name, "qmp_capabilities"))
-		return negotiate(p, id);
-	if (!p->negotiated)
-		return say_error(p, "CommandNotFound",
+		return negotiate(q, id);
+	if (!q->negotiated)
+		return say_error(q, "CommandNotFound",
 				 "Expecting capabilities negotiation with 'qmp_capabilities'", id);
-	c = find_command(p->c, name, &arg);
+	c = find_command(q->c, name, &arg);
 	if (!c) {
 		snprintf(line, sizeof(line), "The command %.64s has not been found", name);
-		return say_error(p, "CommandNotFound", line, id);
+		return say_error(q, "CommandNotFound", line, id);
 	}
-	if (p->n_requests == REQUESTS_MAX)
-		return say_error(p, "GenericError", "Too many commands wait for an answer", id);
+	if (q->n_requests == REQUESTS_MAX)
+		return say_error(q, "GenericError", "Too many commands wait for an answer", id);
 	r = calloc(1, sizeof(*r));
 	none = json_object();
 	if (!r || !none) {
@@ -326,11 +291,11 @@ static int execute(struct peer *p, const json_t *o)
 		json_decref(none);
 		return -ENOMEM;
 	}
-	r->peer = p;
+	r->client = q;
 	r->id = json_incref(id);
-	r->next = p->requests;
-	p->requests = r;
-	p->n_requests++;
+	r->next = q->requests;
+	q->requests = r;
+	q->n_requests++;
 	c->fn(arg, r, args ? args : none);
 	json_decref(none);
 	return 0;
@@ -340,8 +305,9 @@ static int execute(struct peer *p, const json_t *o)
  * QMP has no framing but the JSON itself. What is left moves once, not behind each command: a client
  * may send a hundred thousand of them in one piece, and others wait meanwhile.
  */
-int qmp_input(struct peer *p)
+int qmp_input(struct qmp_client *q)
 {
+	struct peer *p = &q->peer;
 	json_error_t error;
 	size_t at = 0;
 	int ret = 0;
@@ -355,18 +321,16 @@ int qmp_input(struct peer *p)
 			if (at == p->in_len ||
 			    json_error_code(&error) == json_error_premature_end_of_input)
 				break;
-			say_error(p, "GenericError", "Invalid JSON syntax", NULL);
+			say_error(q, "GenericError", "Invalid JSON syntax", NULL);
 			return -EINVAL;
 		}
 		at += (size_t)error.position;
 		if (json_is_object(o))
-			ret = execute(p, o);
+			ret = execute(q, o);
 		else
-			ret = say_error(p, "GenericError", "QMP input must be a JSON object", NULL);
+			ret = say_error(q, "GenericError", "QMP input must be a JSON object", NULL);
 		json_decref(o);
 	}
-	p->in_len -= at;
-	memmove(p->in, p->in + at, p->in_len);
-	p->in[p->in_len] = 0;
-	return !ret && p->in_len == PEER_INPUT_MAX ? -EMSGSIZE : ret;
+	peer_consume(p, at);
+	return ret;
 }

@@ -280,6 +280,7 @@ static int confine(struct guest *g, struct err *e)
 	if (!g->c.confine)
 		return 0;
 	socket_files(g, files);
+	monitor_disown_socket(g->monitor);
 	if (g->c.inherited)
 		descriptors_close(g->c.inherited);
 	return confine_enter(g->c.confine, files, e);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* umbra-info: what `vmm info` shows, in parts; see monitor.h. */
+/* Answers umbra-info, which `vmm info` shows: a list of parts, to which other modules add. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,25 @@
 #include "vmm/backend/platform.h"
 #include "vmm/machine/vmexit.h"
 #include "vmm/monitor/monitor_int.h"
+
+int monitor_add_info(struct monitor *mon, const char *name, monitor_info_fn *fn, void *arg)
+{
+	struct part *p;
+
+	for (p = mon->parts; p && strcmp(p->name, name) != 0; p = p->next)
+		;
+	if (!p) {
+		p = calloc(1, sizeof(*p));
+		if (!p)
+			return -ENOMEM;
+		*mon->parts_tail = p;
+		mon->parts_tail = &p->next;
+	}
+	p->name = name;
+	p->fn = fn;
+	p->arg = arg;
+	return 0;
+}
 
 static json_t *guest_part(void *arg)
 {
@@ -108,7 +128,7 @@ static json_t *console_info(void *arg)
 	return list;
 }
 
-static void info(void *arg, struct control_request *r, const json_t *args)
+static void query_info(void *arg, struct control_request *r, const json_t *args)
 {
 	struct monitor *mon = arg;
 	json_t *all = json_object();
@@ -124,7 +144,7 @@ static void info(void *arg, struct control_request *r, const json_t *args)
 }
 
 static const struct control_command commands[] = {
-	{ "umbra-info", info },
+	{ "umbra-info", query_info },
 	{ NULL, NULL },
 };
 

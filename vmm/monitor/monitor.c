@@ -1,31 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* The life of a monitor: its name, its socket, its commands, its end. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "vmm/control/socket_dir.h"
 #include "vmm/monitor/monitor_int.h"
 
 #define GUESTS_MAX 10000
-
-int monitor_add_info(struct monitor *mon, const char *name, monitor_info_fn *fn, void *arg)
-{
-	struct part *p;
-
-	for (p = mon->parts; p && strcmp(p->name, name) != 0; p = p->next)
-		;
-	if (!p) {
-		p = calloc(1, sizeof(*p));
-		if (!p)
-			return -ENOMEM;
-		*mon->parts_tail = p;
-		mon->parts_tail = &p->next;
-	}
-	p->name = name;
-	p->fn = fn;
-	p->arg = arg;
-	return 0;
-}
 
 static int listen_as(struct monitor *mon, const char *name, struct err *e)
 {
@@ -55,7 +38,7 @@ static int listen_somewhere(struct monitor *mon, struct err *e)
 	return ret;
 }
 
-static int start(struct monitor *mon, struct err *warning, struct err *e)
+static int monitor_listen(struct monitor *mon, struct err *warning, struct err *e)
 {
 	bool required;
 	int ret;
@@ -94,7 +77,7 @@ int monitor_create(struct monitor **out, struct machine *m, const struct guest_s
 	mon->parts_tail = &mon->parts;
 	mon->state = o->paused ? MONITOR_PRELAUNCH : MONITOR_RUNNING;
 	err_set(warning, 0, "%s", "");
-	ret = start(mon, warning, e);
+	ret = monitor_listen(mon, warning, e);
 	if (ret == -ENOMEM)
 		err_set(e, ret, "out of memory");
 	if (ret) {
@@ -109,7 +92,7 @@ void monitor_destroy(struct monitor *mon)
 {
 	if (!mon)
 		return;
-	/* Nobody who waits for a pause gets an answer that is true any more. */
+	/* The pause that these requests wait for does not come any more. */
 	for (size_t i = 0; i < mon->n_stops; i++)
 		control_fail(mon->stops[i], "the guest has ended");
 	free(mon->stops);
@@ -133,6 +116,12 @@ struct control *monitor_control(const struct monitor *mon)
 const char *monitor_socket(const struct monitor *mon)
 {
 	return mon->control ? control_file(mon->control) : NULL;
+}
+
+void monitor_disown_socket(struct monitor *mon)
+{
+	if (mon->control)
+		control_disown_file(mon->control);
 }
 
 const char *monitor_name(const struct monitor *mon)

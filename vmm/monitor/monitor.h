@@ -39,8 +39,10 @@ extern const struct lifecycle_ops monitor_part;
 struct control *monitor_control(const struct monitor *mon);
 /* NULL: it has none. Lives as long as @mon. */
 const char *monitor_name(const struct monitor *mon);
-/* The control socket's path, which somebody else may have to remove; NULL: there is none. */
+/* The control socket's path; NULL: there is none. */
 const char *monitor_socket(const struct monitor *mon);
+/* From here on another process removes the socket's file: this one is about to lose sight of it. */
+void monitor_disown_socket(struct monitor *mon);
 
 /* What commands about devices are about; NULL, NULL before the devices go. */
 void monitor_set_devices(struct monitor *mon, struct platform *p, struct console *c);

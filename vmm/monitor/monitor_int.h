@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Inside of the monitor: monitor.c is its life, names and parts; monitor_run.c starts, stops and ends
- * the guest and tells of that; monitor_query.c and monitor_block.c answer QEMU's questions;
- * monitor_info.c those of `vmm info`.
+ * Inside of the monitor: monitor.c is its life, name and socket; run_state.c starts, stops and ends the
+ * guest and tells of that; query.c and block.c answer QEMU's questions; info.c those of `vmm info`.
  */
 #ifndef UMBRA_VMM_MONITOR_MONITOR_INT_H
 #define UMBRA_VMM_MONITOR_MONITOR_INT_H
@@ -33,12 +32,12 @@ struct monitor {
 	struct console *console;   /* or NULL */
 	struct part *parts, **parts_tail;
 	enum monitor_state state;
-	int code;	/* MONITOR_ENDED: why, see exit.h */
+	int code;	/* MONITOR_ENDED: why, see base/exit_code.h */
 	bool by_client; /* "quit" was what ended it */
 	bool resets;	/* "system_reset" was */
 	bool pausing;	/* running, but asked to pause */
 	struct control_request **stops;
-	size_t n_stops; /* who waits for the pause */
+	size_t n_stops; /* requests to pause, answered when it has */
 };
 
 extern const struct control_command monitor_run_commands[];

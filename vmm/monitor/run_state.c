@@ -49,8 +49,8 @@ static void query_status(void *arg, struct control_request *r, const json_t *arg
 
 /* --- stop and cont ------------------------------------------------------------------------- */
 
-/* It is paused now: who asked for it hears so. */
-static void settle(struct monitor *mon)
+/* It is paused now: answers the requests that asked for it. */
+static void pause_completed(struct monitor *mon)
 {
 	mon->pausing = false;
 	mon->state = MONITOR_PAUSED;
@@ -65,10 +65,10 @@ void monitor_on_quiet(void *part)
 	struct monitor *mon = part;
 
 	if (mon->pausing)
-		settle(mon);
+		pause_completed(mon);
 }
 
-static void stop(void *arg, struct control_request *r, const json_t *args)
+static void pause_guest(void *arg, struct control_request *r, const json_t *args)
 {
 	struct control_request **more;
 	struct monitor *mon = arg;
@@ -89,7 +89,7 @@ static void stop(void *arg, struct control_request *r, const json_t *args)
 	mon->pausing = true;
 }
 
-static void cont(void *arg, struct control_request *r, const json_t *args)
+static void resume_guest(void *arg, struct control_request *r, const json_t *args)
 {
 	struct monitor *mon = arg;
 
@@ -98,9 +98,9 @@ static void cont(void *arg, struct control_request *r, const json_t *args)
 		control_fail(r, "The guest has ended; it cannot go on");
 		return;
 	}
-	/* Not all vCPUs are out yet; for who asked, the pause has been, and is over. */
+	/* Not all vCPUs are out yet: the requests to pause are answered as if they had been. */
 	if (mon->pausing)
-		settle(mon);
+		pause_completed(mon);
 	if (mon->state != MONITOR_RUNNING) {
 		machine_resume(mon->m);
 		mon->state = MONITOR_RUNNING;
@@ -111,19 +111,21 @@ static void cont(void *arg, struct control_request *r, const json_t *args)
 
 /* --- the end ------------------------------------------------------------------------------- */
 
-static void powerdown(void *arg, struct control_request *r, const json_t *args)
+static void press_power_button(void *arg, struct control_request *r, const json_t *args)
 {
 	struct monitor *mon = arg;
 
 	(void)args;
-	if (mon->platform) {
-		platform_power_button(mon->platform);
-		control_event(mon->control, "POWERDOWN", NULL);
+	if (!mon->platform) {
+		control_fail(r, "The guest has no power button now: it starts or ends");
+		return;
 	}
+	platform_power_button(mon->platform);
+	control_event(mon->control, "POWERDOWN", NULL);
 	control_reply(r, NULL);
 }
 
-static void reset(void *arg, struct control_request *r, const json_t *args)
+static void reset_guest(void *arg, struct control_request *r, const json_t *args)
 {
 	struct monitor *mon = arg;
 
@@ -157,7 +159,7 @@ int monitor_on_start(void *part, bool again, struct err *e)
 	return 0;
 }
 
-static void quit(void *arg, struct control_request *r, const json_t *args)
+static void end_guest(void *arg, struct control_request *r, const json_t *args)
 {
 	struct monitor *mon = arg;
 
@@ -168,7 +170,7 @@ static void quit(void *arg, struct control_request *r, const json_t *args)
 }
 
 /* ShutdownCause of QEMU's qapi/run-state.json. */
-static const char *cause(const struct monitor *mon, bool *guest)
+static const char *shutdown_cause(const struct monitor *mon, bool *guest)
 {
 	*guest = true;
 	switch (mon->code) {
@@ -200,7 +202,7 @@ void monitor_ended(struct monitor *mon, int code)
 
 	mon->state = MONITOR_ENDED;
 	mon->code = code;
-	why = cause(mon, &guest);
+	why = shutdown_cause(mon, &guest);
 	if (code == VMM_EXIT_PANIC)
 		control_event(mon->control, "GUEST_PANICKED",
 			      json_pack("{s:s}", "action", "poweroff"));
@@ -210,7 +212,7 @@ void monitor_ended(struct monitor *mon, int code)
 
 /* --- the console --------------------------------------------------------------------------- */
 
-static void attach(void *arg, struct control_request *r, const json_t *args)
+static void console_attach_client(void *arg, struct control_request *r, const json_t *args)
 {
 	struct monitor *mon = arg;
 	struct err e;
@@ -236,11 +238,11 @@ static void attach(void *arg, struct control_request *r, const json_t *args)
 
 const struct control_command monitor_run_commands[] = {
 	{ "query-status", query_status },
-	{ "stop", stop },
-	{ "cont", cont },
-	{ "system_powerdown", powerdown },
-	{ "system_reset", reset },
-	{ "quit", quit },
-	{ "umbra-console", attach },
+	{ "stop", pause_guest },
+	{ "cont", resume_guest },
+	{ "system_powerdown", press_power_button },
+	{ "system_reset", reset_guest },
+	{ "quit", end_guest },
+	{ "umbra-console", console_attach_client },
 	{ NULL, NULL },
 };

@@ -21,11 +21,13 @@
 #include <cmocka.h>
 
 #include "base/exit_code.h"
+#include "base/socket_file.h"
 #include "vmm/backend/platform.h"
 #include "vmm/boot/probe.h"
 #include "vmm/cli/commands.h"
 #include "vmm/control/client.h"
 #include "vmm/control/control.h"
+#include "vmm/control/socket_dir.h"
 #include "vmm/monitor/monitor.h"
 
 /* Exits all the time, so that a pause can be seen. */
@@ -306,7 +308,7 @@ static void a_leftover_is_replaced_and_a_living_one_is_not(void **state)
 	assert_int_equal(monitor_create(&second, f.m, &f.o, &warning, &e), -EADDRINUSE);
 	assert_non_null(strstr(e.text, "a guest of this name runs already"));
 	assert_int_equal(control_path(&path, f.name, false, &e), 0);
-	assert_int_equal(control_remove_stale(path), -EADDRINUSE);
+	assert_int_equal(socket_file_remove_stale(path), -EADDRINUSE);
 	assert_int_equal(access(path, F_OK), 0);
 	end(&f);
 	assert_int_equal(access(path, F_OK), -1);

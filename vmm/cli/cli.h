@@ -3,8 +3,8 @@
  * What the commands that talk to running guests have in common: their command lines, output, errors,
  * files to hand over.
  */
-#ifndef UMBRA_VMM_CLI_CLIENT_CMD_H
-#define UMBRA_VMM_CLI_CLIENT_CMD_H
+#ifndef UMBRA_VMM_CLI_CLI_H
+#define UMBRA_VMM_CLI_CLI_H
 
 #include <getopt.h>
 #include <jansson.h>
@@ -14,52 +14,51 @@
 #include "base/types.h"
 
 /* Print "vmm: LINE" to stderr; returns VMM_EXIT_ERROR. */
-int client_fail(const struct err *e);
+int cli_fail(const struct err *e);
 /* The same for a mistake on the command line of @command; returns VMM_EXIT_USAGE. */
-int client_usage(const char *command, const char *fmt, ...) __printf(2, 3);
+int cli_usage(const char *command, const char *fmt, ...) __printf(2, 3);
 
 /* `vmm COMMAND [OPTION]... [GUEST]` */
-struct client_args {
+struct cli_args {
 	const char *guest; /* NULL: the only one that runs */
 	bool json, force;
 	int timeout; /* seconds */
 };
 
-#define CLIENT_GUEST   1U
-#define CLIENT_JSON    2U
-#define CLIENT_FORCE   4U
-#define CLIENT_TIMEOUT 8U
+#define CLI_GUEST   1U
+#define CLI_JSON    2U
+#define CLI_FORCE   4U
+#define CLI_TIMEOUT 8U
 
 /*
  * Parse what of this @allowed permits; --help prints @help. -1: go on, else the exit code to end
  * with. *a keeps what the command line does not say.
  */
-int client_args_parse(struct client_args *a, int argc, char **argv, unsigned allowed,
-		      const char *help);
+int cli_args_parse(struct cli_args *a, int argc, char **argv, unsigned allowed, const char *help);
 
 /* Indented, with a newline at the end. */
-void client_print_json(const json_t *o);
+void cli_print_json(const json_t *o);
 /* Print a table to stdout, as wide as the terminal at most, each line behind @indent blanks; frees it. */
-void client_print_table(struct table *t, unsigned indent);
+void cli_print_table(struct table *t, unsigned indent);
 /* Member @key as text, "" if it is missing or no string; as a number, 0. */
 const char *json_text(const json_t *o, const char *key);
 long long json_number(const json_t *o, const char *key);
 /* "3d 4h", "2h 13m", "5m 2s", "1.2s" for people. */
-const char *client_duration(char buf[24], long long ms);
+const char *cli_duration(char buf[24], long long ms);
 /* "256M", "1.5G" for people, of bytes. */
-const char *client_size(char buf[24], long long bytes);
+const char *cli_size(char buf[24], long long bytes);
 
 /*
  * What is wrong with an option, after getopt_long() said so by @opt, which is '?' or ':' (as with a
  * leading ':' in its short options); @known, which ends with a NULL name, has those to suggest.
  * Returns VMM_EXIT_USAGE.
  */
-int client_bad_option(char **argv, int opt, const struct option *known);
+int cli_bad_option(char **argv, int opt, const struct option *known);
 
 /*
  * Open FILE for the VMM, which opens none itself: a descriptor, and in *path its absolute path for
  * messages (malloc'ed). -errno and a line.
  */
-int client_open_file(const char *file, char **path, struct err *e);
+int cli_open_file(const char *file, char **path, struct err *e);
 
 #endif

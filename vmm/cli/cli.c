@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What the commands that talk to running guests have in common. */
-#include "vmm/cli/client_cmd.h"
+#include "vmm/cli/cli.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,13 +14,13 @@
 #include "base/exit_code.h"
 #include "base/suggest.h"
 
-int client_fail(const struct err *e)
+int cli_fail(const struct err *e)
 {
 	fprintf(stderr, "vmm: %s\n", e->text);
 	return VMM_EXIT_ERROR;
 }
 
-int client_usage(const char *command, const char *fmt, ...)
+int cli_usage(const char *command, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -32,13 +32,13 @@ int client_usage(const char *command, const char *fmt, ...)
 	return VMM_EXIT_USAGE;
 }
 
-void client_print_json(const json_t *o)
+void cli_print_json(const json_t *o)
 {
 	json_dumpf(o, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY);
 	putchar('\n');
 }
 
-void client_print_table(struct table *t, unsigned indent)
+void cli_print_table(struct table *t, unsigned indent)
 {
 	if (table_print(t, stdout, indent, table_terminal_width(stdout), false))
 		fputs("vmm: out of memory\n", stderr);
@@ -57,7 +57,7 @@ long long json_number(const json_t *o, const char *key)
 	return (long long)json_integer_value(json_object_get(o, key));
 }
 
-int client_open_file(const char *file, char **path, struct err *e)
+int cli_open_file(const char *file, char **path, struct err *e)
 {
 	/* O_NONBLOCK: a FIFO must not make us wait before it can be refused. */
 	int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -79,7 +79,7 @@ int client_open_file(const char *file, char **path, struct err *e)
 	return fd;
 }
 
-const char *client_duration(char buf[24], long long ms)
+const char *cli_duration(char buf[24], long long ms)
 {
 	long long s = ms / 1000;
 
@@ -94,7 +94,7 @@ const char *client_duration(char buf[24], long long ms)
 	return buf;
 }
 
-const char *client_size(char buf[24], long long bytes)
+const char *cli_size(char buf[24], long long bytes)
 {
 	static const char units[] = "KMGT";
 	double n = (double)bytes / 1024;
@@ -108,13 +108,13 @@ const char *client_size(char buf[24], long long bytes)
 	return buf;
 }
 
-static int take_timeout(struct client_args *a, const char *command, const char *text)
+static int take_timeout(struct cli_args *a, const char *command, const char *text)
 {
 	char *end;
 	long n = strtol(text, &end, 10);
 
 	if (*text < '0' || *text > '9' || *end || n > 86400)
-		return client_usage(command, "--timeout %s: want seconds, 0 to 86400", text);
+		return cli_usage(command, "--timeout %s: want seconds, 0 to 86400", text);
 	a->timeout = (int)n;
 	return -1;
 }
@@ -124,7 +124,7 @@ static bool is_cluster(const char *word, int letter)
 	return word[0] == '-' && word[1] != '-' && strchr(word, letter);
 }
 
-int client_bad_option(char **argv, int opt, const struct option *known)
+int cli_bad_option(char **argv, int opt, const struct option *known)
 {
 	const char *names[16];
 	size_t n = 0;
@@ -138,29 +138,28 @@ int client_bad_option(char **argv, int opt, const struct option *known)
 	for (; n < ARRAY_SIZE(names) && known[n].name; n++)
 		names[n] = known[n].name;
 	if (opt == ':')
-		return client_usage(argv[0], "%s needs a value", word);
+		return cli_usage(argv[0], "%s needs a value", word);
 	if (optopt && !strncmp(word, "--", 2) && strchr(word, '='))
-		return client_usage(argv[0], "%s: this option takes no value", word);
+		return cli_usage(argv[0], "%s: this option takes no value", word);
 	if (optopt > 0 && optopt < 128 &&
 	    (is_cluster(word, optopt) || (cluster && is_cluster(cluster, optopt))))
 		word = letter;
 	near = strncmp(word, "--", 2) ? NULL : suggest_of(word + 2, names, n);
-	return client_usage(argv[0], "unknown option \"%s\"%s%s%s", word,
-			    near ? " (did you mean --" : "", near ? near : "", near ? "?)" : "");
+	return cli_usage(argv[0], "unknown option \"%s\"%s%s%s", word,
+			 near ? " (did you mean --" : "", near ? near : "", near ? "?)" : "");
 }
 
-int client_args_parse(struct client_args *a, int argc, char **argv, unsigned allowed,
-		      const char *help)
+int cli_args_parse(struct cli_args *a, int argc, char **argv, unsigned allowed, const char *help)
 {
 	static const struct {
 		struct option o;
 		unsigned needs;
 	} known[] = {
 		{ { "help", no_argument, NULL, 'h' }, 0 },
-		{ { "guest", required_argument, NULL, 'g' }, CLIENT_GUEST },
-		{ { "json", no_argument, NULL, 'j' }, CLIENT_JSON },
-		{ { "force", no_argument, NULL, 'f' }, CLIENT_FORCE },
-		{ { "timeout", required_argument, NULL, 't' }, CLIENT_TIMEOUT },
+		{ { "guest", required_argument, NULL, 'g' }, CLI_GUEST },
+		{ { "json", no_argument, NULL, 'j' }, CLI_JSON },
+		{ { "force", no_argument, NULL, 'f' }, CLI_FORCE },
+		{ { "timeout", required_argument, NULL, 't' }, CLI_TIMEOUT },
 	};
 	struct option options[ARRAY_SIZE(known) + 1] = { 0 };
 	size_t n = 0;
@@ -174,8 +173,8 @@ int client_args_parse(struct client_args *a, int argc, char **argv, unsigned all
 	optind = 0;
 	opterr = 0;
 	while ((opt = getopt_long(argc, argv, ":hg:f", options, NULL)) != -1) {
-		if ((opt == 'f' && !(allowed & CLIENT_FORCE)) ||
-		    (opt == 'g' && !(allowed & CLIENT_GUEST)))
+		if ((opt == 'f' && !(allowed & CLI_FORCE)) ||
+		    (opt == 'g' && !(allowed & CLI_GUEST)))
 			opt = '?';
 		switch (opt) {
 		case 'h':
@@ -196,12 +195,12 @@ int client_args_parse(struct client_args *a, int argc, char **argv, unsigned all
 				return ret;
 			break;
 		default:
-			return client_bad_option(argv, opt, options);
+			return cli_bad_option(argv, opt, options);
 		}
 	}
-	if (optind < argc && (allowed & CLIENT_GUEST) && !a->guest)
+	if (optind < argc && (allowed & CLI_GUEST) && !a->guest)
 		a->guest = argv[optind++];
 	if (optind < argc)
-		return client_usage(argv[0], "one word too many: \"%s\"", argv[optind]);
+		return cli_usage(argv[0], "one word too many: \"%s\"", argv[optind]);
 	return -1;
 }

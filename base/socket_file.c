@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Tells whose the file of a UNIX socket is, and removes one's own and leftovers. */
+#include "base/socket_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#define STALE_NS  1000000000LL
+#define SECOND_NS 1000000000LL
+
+/* The directory that holds @path, locked; -errno. */
+static int socket_dir_lock(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *dir = !slash	   ? strdup(".")
+		    : slash > path ? strndup(path, (size_t)(slash - path))
+				   : strdup("/");
+	int fd, ret = 0;
+
+	if (!dir)
+		return -ENOMEM;
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		ret = -errno;
+	free(dir);
+	while (!ret && flock(fd, LOCK_EX))
+		ret = errno == EINTR ? 0 : -errno;
+	if (ret && fd >= 0)
+		close(fd);
+	return ret ? ret : fd;
+}
+
+static s64 stat_made_ns(const struct stat *st)
+{
+	/* A socket's file is never written to: this is when it was bound. */
+	return (s64)st->st_mtim.tv_sec * SECOND_NS + st->st_mtim.tv_nsec;
+}
+
+int socket_file_id(const char *path, struct socket_id *out)
+{
+	struct stat st;
+
+	if (lstat(path, &st))
+		return -errno;
+	if (!S_ISSOCK(st.st_mode))
+		return -ENOTSOCK;
+	out->dev = st.st_dev;
+	out->ino = st.st_ino;
+	out->made_ns = stat_made_ns(&st);
+	return 0;
+}
+
+int socket_file_remove(const char *path, const struct socket_id *id)
+{
+	struct socket_id now;
+	int lock = socket_dir_lock(path), ret;
+
+	if (lock < 0)
+		return lock;
+	ret = socket_file_id(path, &now);
+	if (ret == -ENOTSOCK ||
+	    (!ret && (now.dev != id->dev || now.ino != id->ino || now.made_ns != id->made_ns)))
+		ret = -ESTALE;
+	if (!ret && unlink(path))
+		ret = -errno;
+	close(lock);
+	return ret;
+}
+
+static bool is_old(const struct stat *st)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (s64)now.tv_sec * SECOND_NS + now.tv_nsec -
+		       ((s64)st->st_ctim.tv_sec * SECOND_NS + st->st_ctim.tv_nsec) >
+	       STALE_NS;
+}
+
+int socket_file_remove_stale(const char *path)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	struct stat st;
+	int fd, lock, ret = 0;
+
+	if (strlen(path) >= sizeof(sa.sun_path))
+		return -ENAMETOOLONG;
+	memcpy(sa.sun_path, path, strlen(path));
+	lock = socket_dir_lock(path);
+	if (lock < 0)
+		return lock;
+	/* A full backlog must not make us wait: then it is alive. */
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0 || lstat(path, &st))
+		ret = -errno;
+	else if (!S_ISSOCK(st.st_mode))
+		ret = -EADDRINUSE;
+	else if (!connect(fd, (const struct sockaddr *)&sa, sizeof(sa)) || errno == EAGAIN)
+		ret = -EADDRINUSE;
+	else if (errno != ECONNREFUSED)
+		ret = -errno;
+	else if (!is_old(&st))
+		ret = -EBUSY;
+	else
+		ret = unlink(path) ? -errno : 0;
+	if (fd >= 0)
+		close(fd);
+	close(lock);
+	return ret;
+}

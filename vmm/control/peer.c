@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Moves the bytes and descriptors of one client of the control socket. */
+#include "vmm/control/peer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/loop.h"
+
+#define FDS_AT_ONCE 8 /* more than are kept, so that the kernel does not cut those that are */
+
+/* 0, or -errno: the client must go. */
+static int peer_flush(struct peer *p)
+{
+	while (p->out_done < p->out_len) {
+		ssize_t n = send(p->fd, p->out + p->out_done, p->out_len - p->out_done,
+				 MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+			return loop_mod(p->loop, p->fd, EPOLLIN | EPOLLOUT);
+		if (n <= 0)
+			return -EPIPE;
+		p->out_done += (size_t)n;
+	}
+	free(p->out);
+	p->out = NULL;
+	p->out_len = p->out_done = 0;
+	return 0;
+}
+
+int peer_send(struct peer *p, const char *text, size_t len)
+{
+	bool waits = p->out_len;
+	char *bigger;
+
+	/* Bytes that were sent do not count against a client that reads slowly, but does read. */
+	if (p->out_done > p->out_len / 2) {
+		p->out_len -= p->out_done;
+		memmove(p->out, p->out + p->out_done, p->out_len);
+		p->out_done = 0;
+	}
+	if (p->out_len - p->out_done + len > PEER_OUTPUT_MAX)
+		return -EMSGSIZE;
+	bigger = realloc(p->out, p->out_len + len);
+	if (!bigger)
+		return -ENOMEM;
+	p->out = bigger;
+	memcpy(p->out + p->out_len, text, len);
+	p->out_len += len;
+	return waits ? 0 : peer_flush(p);
+}
+
+void peer_hang_up(struct peer *p)
+{
+	shutdown(p->fd, SHUT_RDWR);
+}
+
+/* Keep the descriptors that came with a piece of input; those for which there is no room are closed. */
+static void keep_fds(struct peer *p, struct msghdr *msg)
+{
+	for (struct cmsghdr *h = CMSG_FIRSTHDR(msg); h; h = CMSG_NXTHDR(msg, h)) {
+		size_t n;
+
+		if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS)
+			continue;
+		n = (h->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		for (size_t i = 0; i < n; i++) {
+			int fd;
+
+			memcpy(&fd, CMSG_DATA(h) + i * sizeof(int), sizeof(fd));
+			if (p->n_loose < PEER_LOOSE_FDS)
+				p->loose[p->n_loose++] = fd;
+			else
+				close(fd);
+		}
+	}
+}
+
+int peer_take_fd(struct peer *p)
+{
+	int fd;
+
+	if (!p->n_loose)
+		return -1;
+	fd = p->loose[0];
+	p->n_loose--;
+	memmove(p->loose, p->loose + 1, p->n_loose * sizeof(*p->loose));
+	return fd;
+}
+
+void peer_consume(struct peer *p, size_t n)
+{
+	p->in_len -= n;
+	memmove(p->in, p->in + n, p->in_len);
+	p->in[p->in_len] = 0;
+}
+
+static ssize_t peer_receive(struct peer *p)
+{
+	char room[CMSG_SPACE(FDS_AT_ONCE * sizeof(int))]
+		__attribute__((aligned(__alignof__(struct cmsghdr))));
+	struct iovec iov = { p->in + p->in_len, PEER_INPUT_MAX - p->in_len };
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = room,
+		.msg_controllen = sizeof(room),
+	};
+	ssize_t n = recvmsg(p->fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+
+	if (n >= 0)
+		keep_fds(p, &msg);
+	return n;
+}
+
+static void on_peer(void *arg, u32 events)
+{
+	struct peer *p = arg;
+	int ret = 0;
+	ssize_t n;
+
+	if (events & EPOLLOUT) {
+		ret = peer_flush(p);
+		if (!ret && !p->out)
+			ret = loop_mod(p->loop, p->fd, EPOLLIN);
+	}
+	if (!ret && events & (EPOLLIN | EPOLLHUP | EPOLLERR)) {
+		n = peer_receive(p);
+		if (n > 0) {
+			p->in_len += (size_t)n;
+			p->in[p->in_len] = 0;
+			ret = p->ops->input(p);
+			/* One object as long as all the room: no more can come. */
+			if (!ret && p->in_len == PEER_INPUT_MAX)
+				ret = -EMSGSIZE;
+		} else if (!n || (errno != EAGAIN && errno != EINTR)) {
+			ret = -EPIPE;
+		}
+	}
+	if (ret)
+		peer_close(p);
+}
+
+int peer_open(struct peer *p, struct loop *l, int fd, const struct peer_ops *ops)
+{
+	int ret;
+
+	p->loop = l;
+	p->ops = ops;
+	p->fd = fd;
+	p->in = malloc(PEER_INPUT_MAX + 1);
+	if (!p->in)
+		return -ENOMEM;
+	p->in[0] = 0;
+	ret = loop_add(l, fd, EPOLLIN, on_peer, p);
+	if (ret)
+		free(p->in);
+	return ret;
+}
+
+void peer_close(struct peer *p)
+{
+	while (p->n_loose)
+		close(p->loose[--p->n_loose]);
+	loop_del(p->loop, p->fd);
+	close(p->fd);
+	free(p->in);
+	free(p->out);
+	p->ops->gone(p);
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * One client of a stream socket on the event loop: input and output are buffered and bounded, so that
+ * no client can block the loop, and descriptors that come with its bytes (SCM_RIGHTS) are kept. Knows
+ * nothing of what is said.
+ */
+#ifndef UMBRA_VMM_CONTROL_PEER_H
+#define UMBRA_VMM_CONTROL_PEER_H
+
+#include "base/types.h"
+
+/* A command is short, and what is not complete is parsed anew with each piece that comes. */
+#define PEER_INPUT_MAX	(64u << 10)
+#define PEER_OUTPUT_MAX (8u << 20) /* not sent yet; the buffer is at most twice that */
+
+#define PEER_LOOSE_FDS 4 /* that came with its bytes and were not taken yet */
+
+struct loop;
+struct peer;
+
+struct peer_ops {
+	/*
+	 * There is more in @p->in: called after each piece of input. Takes what it can use by
+	 * peer_consume(). -errno: the client must go. peer_close() is not allowed in here.
+	 */
+	int (*input)(struct peer *p);
+	/* The client goes: the last call, which frees the memory that @p lies in. */
+	void (*gone)(struct peer *p);
+};
+
+struct peer {
+	struct loop *loop;
+	const struct peer_ops *ops;
+	int fd;
+	char *in; /* in_len bytes and a NUL */
+	size_t in_len;
+	char *out;
+	size_t out_len, out_done;
+	int loose[PEER_LOOSE_FDS];
+	unsigned n_loose;
+};
+
+/* Serve @fd, which is @p's from here on, on @l. @p is zeroed. -errno: @fd is still the caller's. */
+int peer_open(struct peer *p, struct loop *l, int fd, const struct peer_ops *ops);
+/* Close it and all that it has, then ops->gone(). */
+void peer_close(struct peer *p);
+
+/* Queue @len bytes and send what the socket takes. -errno: the client must go. */
+int peer_send(struct peer *p, const char *text, size_t len);
+/* Ask for the client's end from anywhere, also from ops->input(): the loop carries it out. */
+void peer_hang_up(struct peer *p);
+
+/* The first @n bytes of the input are done with. */
+void peer_consume(struct peer *p, size_t n);
+/* The oldest descriptor that came and was not taken; the caller's then. -1: there is none. */
+int peer_take_fd(struct peer *p);
+
+#endif

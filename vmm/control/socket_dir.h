@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Where the control sockets are. Their files are removed as base/socket_file.h says: one's own, and
+ * leftovers of a VMM that was killed.
+ */
+#ifndef UMBRA_VMM_CONTROL_SOCKET_DIR_H
+#define UMBRA_VMM_CONTROL_SOCKET_DIR_H
+
+#include "base/err.h"
+#include "base/types.h"
+
+#define CONTROL_NAME_MAX 60
+
+/* May a guest be called so? Letters, digits, '.', '_', '-', at most CONTROL_NAME_MAX, no dot first. */
+bool control_name_ok(const char *name);
+/* Directory of the sockets (malloc'ed, made if @create): $XDG_RUNTIME_DIR/umbra or /run/umbra. */
+int control_dir(char **out, bool create, struct err *e);
+/* Path of guest @name's socket (malloc'ed). */
+int control_path(char **out, const char *name, bool create_dir, struct err *e);
+
+#endif
