@@ -34,6 +34,7 @@
 #include <cmocka.h>
 
 #include "vmm/confine/confine_int.h"
+#include "vmm/confine/supervisor.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define FILTERED false
@@ -500,33 +501,39 @@ static void a_killed_supervisor_takes_the_vmm_along(void **state)
 	assert_int_equal(finish(&v, line, sizeof(line)), 0);
 }
 
+#define SOCKETS_DIR "/tmp/umbra-confine-test"
+
 /* As a guest that took over the VMM: more names than were told at first. */
 static int lie(int guard)
 {
-	char other[64];
+	struct supervisor_packet p = { .n = 1, .paths = SOCKETS_DIR "/other" };
 
-	snprintf(other, sizeof(other), "%s/other", "/tmp/umbra-confine-test");
-	return write(guard, other, strlen(other) + 1) < 0;
+	/* No path can be reached in here: with whatever identity, it must not be asked for. */
+	return write(guard, &p, sizeof(p)) < 0;
 }
 
 static void only_the_files_told_at_first_are_removed(void **state)
 {
-	const char *files[] = { "/tmp/umbra-confine-test/socket", NULL };
+	/* A regular file is nobody's socket, whoever names it. */
+	const char *files[] = { SOCKETS_DIR "/socket", SOCKETS_DIR "/regular", NULL };
 	char line[64];
 	struct vmm v;
 
 	(void)state;
 	if (needs_root())
 		skip();
-	mkdir("/tmp/umbra-confine-test", 0700);
-	close(open(files[0], O_CREAT | O_WRONLY, 0600));
-	close(open("/tmp/umbra-confine-test/other", O_CREAT | O_WRONLY, 0600));
+	mkdir(SOCKETS_DIR, 0700);
+	assert_int_equal(mknod(files[0], S_IFSOCK | 0600, 0), 0);
+	assert_int_equal(mknod(SOCKETS_DIR "/other", S_IFSOCK | 0600, 0), 0);
+	close(open(files[1], O_CREAT | O_WRONLY, 0600));
 	start(&v, CONFINE_ON, NULL, 0, files, lie);
 	assert_int_equal(finish(&v, line, sizeof(line)), 0);
 	assert_int_equal(access(files[0], F_OK), -1);
-	assert_int_equal(access("/tmp/umbra-confine-test/other", F_OK), 0);
-	unlink("/tmp/umbra-confine-test/other");
-	rmdir("/tmp/umbra-confine-test");
+	assert_int_equal(access(files[1], F_OK), 0);
+	assert_int_equal(access(SOCKETS_DIR "/other", F_OK), 0);
+	unlink(SOCKETS_DIR "/other");
+	unlink(files[1]);
+	rmdir(SOCKETS_DIR);
 }
 
 /* --- a host that lacks something ----------------------------------------------------------- */

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* A socket's file is removed by the process that made it and by nobody else, unless it is a leftover. */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/socket_file.h"
+
+static char dir[64], path[96];
+
+static int make_dir(void **state)
+{
+	(void)state;
+	snprintf(dir, sizeof(dir), "/tmp/umbra-socket-file-XXXXXX");
+	if (!mkdtemp(dir))
+		return -1;
+	snprintf(path, sizeof(path), "%s/guest.sock", dir);
+	return 0;
+}
+
+static int remove_dir(void **state)
+{
+	(void)state;
+	unlink(path);
+	return rmdir(dir);
+}
+
+static int bind_at(const char *at)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", at);
+	assert_true(fd >= 0);
+	assert_int_equal(bind(fd, (const struct sockaddr *)&sa, sizeof(sa)), 0);
+	return fd;
+}
+
+static void ones_own_is_removed(void **state)
+{
+	struct socket_id id;
+	int fd = bind_at(path);
+
+	(void)state;
+	assert_int_equal(socket_file_id(path, &id), 0);
+	assert_int_equal(socket_file_remove(path, &id), 0);
+	assert_int_equal(access(path, F_OK), -1);
+	assert_int_equal(socket_file_remove(path, &id), -ENOENT);
+	close(fd);
+}
+
+/* Many times: a file system is quick to use an inode number again. */
+static void a_successor_stays(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 50; i++) {
+		struct socket_id id;
+		int fd = bind_at(path), successor;
+
+		assert_int_equal(socket_file_id(path, &id), 0);
+		assert_int_equal(unlink(path), 0);
+		close(fd);
+		/* Times of files move with the kernel's tick. */
+		usleep(10000);
+		successor = bind_at(path);
+		assert_int_equal(socket_file_remove(path, &id), -ESTALE);
+		assert_int_equal(access(path, F_OK), 0);
+		unlink(path);
+		close(successor);
+	}
+}
+
+static void a_file_that_is_no_socket_stays(void **state)
+{
+	struct socket_id id;
+	int fd = bind_at(path);
+
+	(void)state;
+	assert_int_equal(socket_file_id(path, &id), 0);
+	unlink(path);
+	close(fd);
+	close(open(path, O_CREAT | O_WRONLY, 0600));
+	assert_int_equal(socket_file_id(path, &id), -ENOTSOCK);
+	assert_int_equal(socket_file_remove(path, &id), -ESTALE);
+	assert_int_equal(socket_file_remove_stale(path), -EADDRINUSE);
+	assert_int_equal(access(path, F_OK), 0);
+	unlink(path);
+	/* Nor the socket that a link leads to. */
+	assert_int_equal(symlink("elsewhere", path), 0);
+	assert_int_equal(socket_file_id(path, &id), -ENOTSOCK);
+	assert_int_equal(socket_file_remove_stale(path), -EADDRINUSE);
+}
+
+static void only_an_old_leftover_goes(void **state)
+{
+	int fd = bind_at(path);
+
+	(void)state;
+	/* It does not listen: perhaps it will. */
+	assert_int_equal(socket_file_remove_stale(path), -EBUSY);
+	assert_int_equal(listen(fd, 1), 0);
+	assert_int_equal(socket_file_remove_stale(path), -EADDRINUSE);
+	close(fd);
+	usleep(1100000);
+	assert_int_equal(socket_file_remove_stale(path), 0);
+	assert_int_equal(socket_file_remove_stale(path), -ENOENT);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(ones_own_is_removed, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(a_successor_stays, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(a_file_that_is_no_socket_stays, make_dir,
+						remove_dir),
+		cmocka_unit_test_setup_teardown(only_an_old_leftover_goes, make_dir, remove_dir),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
