@@ -21,7 +21,6 @@
 #include "vmm/boot/symbolize.h"
 #include "vmm/confine/confine.h"
 #include "vmm/guest/guest_boot.h"
-#include "vmm/guest/guest_cmdline.h"
 #include "vmm/machine/layout.h"
 #include "vmm/machine/lifecycle.h"
 #include "vmm/machine/machine.h"
@@ -30,6 +29,7 @@
 #include "vmm/monitor/block_resize.h"
 #include "vmm/monitor/monitor.h"
 #include "vmm/session/sessions.h"
+#include "vmm/spec/cmdline.h"
 
 _Static_assert(SPEC_MAX_CPUS == LAYOUT_MAX_CPUS, "a spec may ask for what a machine has");
 _Static_assert(SPEC_MIN_MEMORY == LAYOUT_MEM_MIN, "a spec may ask for what a machine has");
@@ -184,6 +184,15 @@ static int create_firmware(struct guest *g, struct err *e)
 	return ret;
 }
 
+/* Is the last console= of the line, which becomes /dev/console, a virtio console? */
+static bool console_is_hvc(const char *line)
+{
+	struct cmdline_word w;
+
+	return cmdline_find_value(line, "console", &w) && w.value_len > 3 &&
+	       !strncmp(w.value, "hvc", 3);
+}
+
 static int create_console(struct guest *g, struct err *e)
 {
 	struct console_config c = {
@@ -192,7 +201,7 @@ static int create_console(struct guest *g, struct err *e)
 		.tap_arg = g->panic,
 		.polled_input = g->spec->firmware,
 		.virtio_input = g->spec->console_given &&
-				(g->spec->firmware || cmdline_ends_on_hvc(g->spec->append)),
+				(g->spec->firmware || console_is_hvc(g->spec->append)),
 	};
 	int ret = console_create(&g->console, g->m, g->spec, &c, e);
 

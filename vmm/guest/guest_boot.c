@@ -12,10 +12,10 @@
 #include "vmm/boot/boot.h"
 #include "vmm/boot/kernel_cache.h"
 #include "vmm/boot/symbolize.h"
-#include "vmm/guest/guest_cmdline.h"
 #include "vmm/machine/machine.h"
 #include "vmm/machine/machine_int.h"
 #include "vmm/session/sessions.h"
+#include "vmm/spec/cmdline.h"
 
 struct guest_boot {
 	const struct guest_spec *spec;
@@ -87,21 +87,17 @@ int guest_boot_create(struct guest_boot **out, const struct guest_spec *spec,
 	return 0;
 }
 
-static int make_cmdline(struct guest_boot *b, struct err *e)
+char *guest_boot_cmdline(const struct guest_spec *spec, const char *append)
 {
-	const char *asked = b->spec->append;
-	const char *console = cmdline_has(asked, "console=", true) ? "" : "console=ttyS0 ";
-	const char *append = b->sessions ? sessions_cmdline(b->sessions) : asked;
-	const char *nokaslr = "";
+	struct cmdline_word w;
+	const char *console =
+		cmdline_find_value(spec->append, "console", &w) ? "" : "console=ttyS0 ";
+	const char *nokaslr =
+		spec->no_kaslr && !cmdline_find(spec->append, "nokaslr", &w) ? "nokaslr " : "";
+	char *line;
 
-	if (b->spec->no_kaslr && !cmdline_has(asked, "nokaslr", false))
-		nokaslr = "nokaslr ";
-	/* In front: what stands behind " -- " or an init= is for the guest's init. */
-	if (asprintf(&b->cmdline, "%s%s%s", nokaslr, console, append) < 0) {
-		b->cmdline = NULL;
-		return err_set(e, -ENOMEM, "out of memory");
-	}
-	return 0;
+	/* In front: words behind " -- " are for the guest's init. */
+	return asprintf(&line, "%s%s%s", nokaslr, console, append) < 0 ? NULL : line;
 }
 
 /* At each start: the machine's memory is clear. */
@@ -117,7 +113,6 @@ static int place(struct guest_boot *b, struct err *e)
 		.reserve_umbra = b->sessions,
 	};
 	void *prefix = NULL;
-	int ret;
 
 	if (b->sessions)
 		sessions_initrd(b->sessions, &prefix, &p.prefix_len);
@@ -127,9 +122,13 @@ static int place(struct guest_boot *b, struct err *e)
 	if (initrd && b->initrd < 0)
 		return b->initrd;
 	p.initrd_fd = b->initrd;
-	ret = b->cmdline ? 0 : make_cmdline(b, e);
+	if (!b->cmdline)
+		b->cmdline = guest_boot_cmdline(b->spec, b->sessions ? sessions_cmdline(b->sessions)
+								     : b->spec->append);
+	if (!b->cmdline)
+		return err_set(e, -ENOMEM, "out of memory");
 	p.cmdline = b->cmdline;
-	return ret ? ret : boot_load(b->m, &p, e);
+	return boot_load(b->m, &p, e);
 }
 
 int guest_boot_place(struct guest_boot *b, struct machine *m, struct sessions *s, struct err *e)

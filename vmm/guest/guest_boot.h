@@ -25,6 +25,11 @@ struct kernel *guest_boot_kernel(const struct guest_boot *b);
 u64 guest_boot_kaslr(const struct guest_boot *b);
 /* While the guest executes already: give back what only placing the kernel needed. */
 void guest_boot_trim(struct guest_boot *b);
+/*
+ * The command line of a guest of @spec: @append, which is the spec's or has the session layer's changes,
+ * with a console in front unless one is named, and "nokaslr" if it is asked for. malloc'ed, or NULL.
+ */
+char *guest_boot_cmdline(const struct guest_spec *spec, const char *append);
 /* After the machine's last report. NULL allowed. */
 void guest_boot_destroy(struct guest_boot *b);
 

@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "guest-shim/abi.h"
 #include "vmm/session/inject.h"
+#include "vmm/spec/cmdline.h"
 
 #define FILE_MAX (8u << 20)
 
@@ -158,82 +159,14 @@ out:
 	return ret;
 }
 
-/* One word of a command line, as next_arg() of lib/cmdline.c sees it. */
-struct word {
-	const char *start; /* with its quotes */
-	size_t len;
-};
-
-static bool next_word(const char **p, struct word *w)
-{
-	bool quoted = false;
-
-	while (**p == ' ')
-		(*p)++;
-	w->start = *p;
-	while (**p && (quoted || **p != ' ')) {
-		if (**p == '"')
-			quoted = !quoted;
-		(*p)++;
-	}
-	w->len = (size_t)(*p - w->start);
-	/* behind "--" everything is for init */
-	return w->len && !(w->len == 2 && !strncmp(w->start, "--", 2));
-}
-
-/* Is it KEY=..., or "KEY=..." with the quotes around all of it? */
-static bool is_key(const struct word *w, const char *key)
-{
-	size_t len = strlen(key), quote = *w->start == '"';
-
-	return w->len > len + quote && !strncmp(w->start + quote, key, len) &&
-	       w->start[quote + len] == '=';
-}
-
-/* The value without quotes; malloc'ed. */
-static char *word_value(const struct word *w, const char *key)
-{
-	size_t quote = *w->start == '"', skip = quote + strlen(key) + 1;
-	const char *from = w->start + skip;
-	size_t len = w->len - skip;
-
-	if (!quote && len && *from == '"') {
-		quote = 1;
-		from++;
-		len--;
-	}
-	if (quote && len && from[len - 1] == '"')
-		len--;
-	return strndup(from, len);
-}
-
-char *inject_cmdline_value(const char *cmdline, const char *key)
-{
-	const char *p = cmdline;
-	char *found = NULL;
-	struct word w;
-
-	while (next_word(&p, &w)) {
-		if (is_key(&w, key)) {
-			free(found);
-			found = word_value(&w, key);
-		}
-	}
-	return found;
-}
-
 char *inject_cmdline(const char *cmdline)
 {
 	static const char own[] = "rdinit=" UMBRA_AGENT_PATH;
-	const char *p = cmdline;
-	struct word w, last = { NULL, 0 };
+	struct cmdline_word last;
 	char *out = NULL;
 	int n;
 
-	while (next_word(&p, &w))
-		if (is_key(&w, "rdinit"))
-			last = w;
-	if (last.start)
+	if (cmdline_find_value(cmdline, "rdinit", &last))
 		n = asprintf(&out, "%.*s%s%s", (int)(last.start - cmdline), cmdline, own,
 			     last.start + last.len);
 	else

@@ -22,10 +22,5 @@ int inject_archive(const char *release, const char *init, void **out, size_t *le
  * rdinit_setup()), so at the end it would take the user's away. malloc'ed; NULL: no memory.
  */
 char *inject_cmdline(const char *cmdline);
-/*
- * Last value of @key (like "rdinit") in a kernel command line, malloc'ed, or NULL. Quotes and the
- * "--" that ends the kernel's own options are honoured.
- */
-char *inject_cmdline_value(const char *cmdline, const char *key);
 
 #endif

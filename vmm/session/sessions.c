@@ -13,41 +13,43 @@
 #include "vmm/session/operation.h"
 #include "vmm/session/session_commands.h"
 #include "vmm/session/sessions.h"
+#include "vmm/spec/cmdline.h"
 #include "vmm/spec/spec.h"
 
 #define WAIT_NS	    100000000ULL
 #define WAITED_LONG 150 /* times WAIT_NS and a command: some 20 s */
 
-/* What the command line says about a kernel that will not take the shim. */
+/* A kernel that is told to take signed modules only will not take the shim. */
 static int check_cmdline(const char *append, struct err *e)
 {
 	static const char *const keys[] = { "module.sig_enforce", "lockdown" };
-	size_t i;
+	struct cmdline_word w;
 
-	for (i = 0; i < ARRAY_SIZE(keys); i++) {
-		char *v = inject_cmdline_value(append, keys[i]);
-		bool bad =
-			v && strcmp(v, "0") != 0 && strcmp(v, "none") != 0 && strcmp(v, "n") != 0;
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		char *v;
+		bool off;
 
+		/* sig_enforce alone switches it on; lockdown alone means nothing to the kernel. */
+		if (!cmdline_find(append, keys[i], &w) || (!w.value && i == 1))
+			continue;
+		v = cmdline_value(append, keys[i]);
+		off = w.value && v &&
+		      (!strcmp(v, "0") || !strcmp(v, "none") || !strcmp(v, "n"));
 		free(v);
-		if (bad)
+		if (!off)
 			return err_set(
 				e, -EPERM,
 				"--append %s: such a guest takes only signed modules, sessions "
 				"cannot work; leave it out",
 				keys[i]);
 	}
-	if (strstr(append, "module.sig_enforce") && !strstr(append, "module.sig_enforce="))
-		return err_set(e, -EPERM,
-			       "--append module.sig_enforce: such a guest takes only signed "
-			       "modules, sessions cannot work; leave it out");
 	return 0;
 }
 
 static int prepare_archive(struct sessions *s, const struct guest_spec *o, struct err *e)
 {
-	char *init = inject_cmdline_value(o->append, "rdinit");
-	char *root = inject_cmdline_value(o->append, "root");
+	char *init = cmdline_value(o->append, "rdinit");
+	char *root = cmdline_value(o->append, "root");
 	int ret;
 
 	s->has_root = root;

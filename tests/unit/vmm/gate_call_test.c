@@ -18,6 +18,7 @@
 #include "vmm/control/control.h"
 #include "vmm/gate/gate_int.h"
 #include "vmm/session/inject.h"
+#include "vmm/spec/cmdline.h"
 
 static void names_share_and_return_their_bytes(void **state)
 {
@@ -83,17 +84,17 @@ static void agent_takes_the_place_of_rdinit(void **state)
 		assert_string_equal(s, cases[i][1]);
 		free(s);
 	}
-	s = inject_cmdline_value("rdinit=/x rdinit=/y z", "rdinit");
+	s = cmdline_value("rdinit=/x rdinit=/y z", "rdinit");
 	assert_string_equal(s, "/y");
 	free(s);
-	s = inject_cmdline_value("\"rdinit=/x y\" c", "rdinit");
+	s = cmdline_value("\"rdinit=/x y\" c", "rdinit");
 	assert_string_equal(s, "/x y");
 	free(s);
-	s = inject_cmdline_value("rdinit=\"/x y\" c", "rdinit");
+	s = cmdline_value("rdinit=\"/x y\" c", "rdinit");
 	assert_string_equal(s, "/x y");
 	free(s);
-	assert_null(inject_cmdline_value("a -- rdinit=/x", "rdinit"));
-	assert_null(inject_cmdline_value("rdinit", "rdinit"));
+	assert_null(cmdline_value("a -- rdinit=/x", "rdinit"));
+	assert_null(cmdline_value("rdinit", "rdinit"));
 }
 
 /* A gate without a machine: two callers of one session, and memory for frames and answers. */
