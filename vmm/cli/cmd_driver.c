@@ -35,6 +35,7 @@ static const char help[] =
 	"\n"
 	"Examples:\n"
 	"  vmm driver load a:dummy.ko,numdummies=2\n"
+	"  vmm driver load 'a:lime.ko path=/x format=lime'   parameters word for word, as for insmod\n"
 	"  vmm driver load a/second:dummy.ko       the same file again, under another name\n"
 	"  vmm driver verify a:dummy\n"
 	"  vmm driver unload a:dummy\n";

@@ -83,7 +83,8 @@ static const struct run_option table[] = {
 	{ "policy", "FILE",
 	  "sessions and their rules", SPEC(policy), .path = true },
 	{ "driver", "SESSION[/INSTANCE]:FILE.ko[,param=value]...",
-	  "load a driver into a session; repeatable, in order",
+	  "load a driver into a session; repeatable, in order. Parameters as\n"
+	  "for insmod: 'a:x.ko,p=1,q=2', or word for word: 'a:x.ko p=1 q=\"x y\"'",
 	  .repeat = true, .spec = spec_take_driver },
 	{ "driver-wait", "PATH",
 	  "load the drivers when PATH exists in the guest (default: when its\n"

@@ -66,49 +66,16 @@ int driver_find(struct sessions *s, const char *session, const char *name, struc
 	return 0;
 }
 
-/*
- * "a=1,b=2,3" -> "a=1 b=2,3": a comma starts a parameter only if what follows has a name, so that
- * arrays keep theirs. Values with blanks are quoted, as the kernel's parser wants them.
- */
-static int kernel_params_text(const char *in, char **out, struct err *e)
+/* Parameters reach the kernel as they are; what a client sends may still be anything. */
+static int driver_keep_params(struct driver *d, const char *params, struct err *e)
 {
-	size_t len = strlen(in), n = 0;
-	const char *p = in;
-	char *text = calloc(len * 2 + 3, 2);
-
-	if (!text)
-		return err_set(e, -ENOMEM, "out of memory");
-	if (strpbrk(in, "\"\n")) {
-		free(text);
-		return err_set(e, -EINVAL,
-			       "driver parameters must not contain quotes or newlines: %s", in);
-	}
-	while (*p) {
-		const char *end = p;
-		bool blank;
-
-		do {
-			end += *end == ',';
-			end += strcspn(end, ",");
-		} while (*end == ',' && !memchr(end + 1, '=', strcspn(end + 1, ",")));
-		blank = memchr(p, ' ', (size_t)(end - p));
-		if (n)
-			text[n++] = ' ';
-		if (blank)
-			text[n++] = '"';
-		memcpy(text + n, p, (size_t)(end - p));
-		n += (size_t)(end - p);
-		if (blank)
-			text[n++] = '"';
-		p = *end ? end + 1 : end;
-	}
-	if (n >= UMBRA_PARAMS_MAX) {
-		free(text);
+	if (strchr(params, '\n'))
+		return err_set(e, -EINVAL, "driver parameters are one line: %s", params);
+	if (strlen(params) >= UMBRA_PARAMS_MAX)
 		return err_set(e, -E2BIG, "driver parameters are longer than %d bytes",
 			       UMBRA_PARAMS_MAX - 1);
-	}
-	*out = text;
-	return 0;
+	d->params = strdup(params);
+	return d->params ? 0 : err_set(e, -ENOMEM, "out of memory");
 }
 
 static bool word(const char *s)
@@ -268,7 +235,7 @@ int driver_add(struct sessions *s, const struct driver_request *r, struct driver
 	if (!ret)
 		ret = name_driver(s, d, r->name, e);
 	if (!ret && r->params)
-		ret = kernel_params_text(r->params, &d->params, e);
+		ret = driver_keep_params(d, r->params, e);
 	if (!ret)
 		ret = driver_plan(s, d, true, e);
 	if (ret)

@@ -18,6 +18,14 @@ void guest_spec_init(struct guest_spec *s)
 	s->cpus = 1;
 }
 
+void spec_driver_free(struct spec_driver *d)
+{
+	free(d->session);
+	free(d->instance);
+	free(d->path);
+	free(d->params);
+}
+
 void guest_spec_free(struct guest_spec *s)
 {
 	for (size_t i = 0; i < s->n_disks; i++) {

@@ -80,7 +80,7 @@ struct spec_driver {
 	char *session;
 	char *instance; /* NULL: named after the file */
 	char *path;
-	char *params; /* "a=1,b=2", or NULL */
+	char *params; /* as the kernel takes them: "a=1 b=\"x y\""; or NULL */
 };
 
 struct guest_spec {

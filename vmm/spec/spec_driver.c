@@ -1,42 +1,89 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* SESSION[/INSTANCE]:FILE.ko[,param=value]...: the text form of a driver that is to be loaded. */
+/*
+ * SESSION[/INSTANCE]:FILE.ko[,param=value]...: the text form of a driver that is to be loaded.
+ *
+ * Parameters end up as insmod would give them to the kernel, whose own parser takes quotes. Behind
+ * a blank, as in "a:x.ko p=1 q=\"x y\"", they are taken word for word. Behind a comma they are a list:
+ * a comma parts two of them if a name and a '=' follow it, so that an array keeps its own, and never
+ * within quotes.
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "vmm/spec/spec_text.h"
 
+static const char name_chars[] =
+	"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
+
+/* The length of FILE in @s: up to a comma, or to the blank behind its suffix. */
+static size_t driver_file_len(const char *s)
+{
+	static const char *const suffixes[] = { ".ko", ".ko.gz", ".ko.xz", ".ko.zst" };
+	size_t comma = strcspn(s, ",");
+
+	for (size_t at = strcspn(s, " "); at < comma; at += 1 + strcspn(s + at + 1, " "))
+		for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++) {
+			size_t len = strlen(suffixes[i]);
+
+			if (at > len && !memcmp(s + at - len, suffixes[i], len))
+				return at;
+		}
+	return comma;
+}
+
+/* Does @s begin with NAME= ? */
+static bool begins_parameter(const char *s)
+{
+	size_t len = strspn(s, name_chars);
+
+	return len && s[len] == '=';
+}
+
+/*
+ * Make of the text behind FILE, which begins with a comma or a blank, what the kernel is to be given, in
+ * place. -EINVAL: a quote is not closed, or the text has more than one line.
+ */
+static int driver_params(char *s, const char *what, const char *text, struct err *e)
+{
+	bool list = *s == ',', quoted = false;
+
+	for (char *p = s; *p; p++) {
+		if (*p == '\n')
+			return err_set(e, -EINVAL, "%s %s: parameters are one line", what, text);
+		if (*p == '"')
+			quoted = !quoted;
+		else if (list && *p == ',' && !quoted && begins_parameter(p + 1))
+			*p = ' ';
+	}
+	if (quoted)
+		return err_set(e, -EINVAL, "%s %s: a quote in the parameters is not closed", what,
+			       text);
+	memmove(s, s + 1, strlen(s));
+	return 0;
+}
+
 int spec_parse_driver(struct spec_driver *d, const char *what, const char *text, struct err *e)
 {
 	const char *colon = strchr(text, ':');
 	const char *slash = colon ? memchr(text, '/', (size_t)(colon - text)) : NULL;
 	const char *session_end = slash ? slash : colon;
-	const char *path, *comma;
+	size_t len = colon ? driver_file_len(colon + 1) : 0;
+	const char *rest = colon ? colon + 1 + len : NULL;
 
 	memset(d, 0, sizeof(*d));
-	if (!colon || session_end == text || (slash && slash + 1 == colon) || !colon[1] ||
-	    colon[1] == ',')
+	if (!len || session_end == text || (slash && slash + 1 == colon))
 		return err_set(e, -EINVAL,
 			       "%s %s: want SESSION:FILE.ko[,param=value]..., or "
 			       "SESSION/INSTANCE:FILE.ko to load one file twice",
 			       what, text);
-	path = colon + 1;
-	comma = strchr(path, ',');
 	d->session = strndup(text, (size_t)(session_end - text));
 	d->instance = slash ? strndup(slash + 1, (size_t)(colon - slash - 1)) : NULL;
-	d->path = comma ? strndup(path, (size_t)(comma - path)) : strdup(path);
-	d->params = comma && comma[1] ? strdup(comma + 1) : NULL;
-	if (!d->session || !d->path || (slash && !d->instance) || (comma && comma[1] && !d->params))
+	d->path = strndup(colon + 1, len);
+	d->params = *rest && rest[1] ? strdup(rest) : NULL;
+	if (!d->session || !d->path || (slash && !d->instance) || (*rest && rest[1] && !d->params))
 		return err_set(e, -ENOMEM, "out of memory");
-	return 0;
-}
-
-void spec_driver_free(struct spec_driver *d)
-{
-	free(d->session);
-	free(d->instance);
-	free(d->path);
-	free(d->params);
+	return d->params ? driver_params(d->params, what, text, e) : 0;
 }
 
 int spec_take_driver(struct guest_spec *s, const char *base, const char *text, struct err *e)

@@ -17,7 +17,7 @@
 #include "vmm/cli/run_options.h"
 #include "vmm/machine/layout.h"
 #include "vmm/spec/size.h"
-#include "vmm/spec/spec.h"
+#include "vmm/spec/spec_text.h"
 
 /* argv is writable, and strings of *o point into it: it lasts until the next call. */
 static int parse(struct run_options *o, struct err *e, const char *const *args)
@@ -75,7 +75,7 @@ static void test_good(void **state)
 	assert_string_equal(o.spec.drivers[0].session, "s");
 	assert_string_equal(o.spec.drivers[0].instance, "i");
 	assert_string_equal(o.spec.drivers[0].path, "/m/l.ko");
-	assert_string_equal(o.spec.drivers[0].params, "path=/a,format=lime");
+	assert_string_equal(o.spec.drivers[0].params, "path=/a format=lime");
 	assert_null(o.spec.drivers[1].instance);
 	assert_null(o.spec.drivers[1].params);
 	assert_true(guest_spec_has_sessions(&o.spec));
@@ -326,6 +326,48 @@ static void test_config(void **state)
 	run_options_free(&o);
 }
 
+/* What the kernel is given is what insmod would give it. */
+static void test_driver_params(void **state)
+{
+	static const char *const cases[][3] = {
+		{ "a:x.ko", "x.ko", NULL },
+		{ "a:x.ko,", "x.ko", NULL },
+		{ "a:x.ko,n=1", "x.ko", "n=1" },
+		{ "a:x.ko,n=1,m=2", "x.ko", "n=1 m=2" },
+		{ "a:x.ko,n=1,2,m=3", "x.ko", "n=1,2 m=3" },
+		{ "a:x.ko,path=\"/a,b=c/d\",n=1", "x.ko", "path=\"/a,b=c/d\" n=1" },
+		{ "a:x.ko path=/a,b=c/d", "x.ko", "path=/a,b=c/d" },
+		{ "a:x.ko,create=\"dm-verity,,,ro,0 7 v k=1\"", "x.ko",
+		  "create=\"dm-verity,,,ro,0 7 v k=1\"" },
+		{ "a:x.ko,create=d,,,ro,0 7 v k=1", "x.ko", "create=d,,,ro,0 7 v k=1" },
+		{ "a:x.ko,path=/x format=lime", "x.ko", "path=/x format=lime" },
+		{ "a:x.ko path=/x format=lime", "x.ko", "path=/x format=lime" },
+		{ "a:x.ko level=1 debug", "x.ko", "level=1 debug" },
+		{ "a:my dir/x.ko.xz m=\"b c\"", "my dir/x.ko.xz", "m=\"b c\"" },
+		{ "a:my dir/x,n=1", "my dir/x", "n=1" },
+	};
+	struct spec_driver d;
+	struct err e;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		assert_int_equal(spec_parse_driver(&d, "--driver", cases[i][0], &e), 0);
+		assert_string_equal(d.path, cases[i][1]);
+		if (cases[i][2])
+			assert_string_equal(d.params, cases[i][2]);
+		else
+			assert_null(d.params);
+		spec_driver_free(&d);
+	}
+	assert_int_equal(spec_parse_driver(&d, "--driver", "a:x.ko,n=\"1", &e), -EINVAL);
+	assert_non_null(strstr(e.text, "--driver a:x.ko,n=\"1: a quote"));
+	spec_driver_free(&d);
+	assert_int_equal(spec_parse_driver(&d, "load", "a:x.ko n=1\nm=2", &e), -EINVAL);
+	spec_driver_free(&d);
+	assert_int_equal(spec_parse_driver(&d, "load", "a: m=2", &e), 0);
+	spec_driver_free(&d);
+}
+
 /* The table is what --help, --config and completion stand on. */
 static void test_table(void **state)
 {
@@ -512,11 +554,11 @@ const char *__lsan_default_suppressions(void)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good),	   cmocka_unit_test(test_bad),
-		cmocka_unit_test(test_bad_config), cmocka_unit_test(test_config),
-		cmocka_unit_test(test_table),	   cmocka_unit_test(test_size),
-		cmocka_unit_test(test_suggest),	   cmocka_unit_test(test_loop),
-		cmocka_unit_test(test_acpi),
+		cmocka_unit_test(test_good),	      cmocka_unit_test(test_bad),
+		cmocka_unit_test(test_bad_config),    cmocka_unit_test(test_config),
+		cmocka_unit_test(test_driver_params), cmocka_unit_test(test_table),
+		cmocka_unit_test(test_size),	      cmocka_unit_test(test_suggest),
+		cmocka_unit_test(test_loop),	      cmocka_unit_test(test_acpi),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
