@@ -154,8 +154,11 @@ int cmd_run(int argc, char **argv)
 	}
 	if (r.o.stats)
 		begin_stats(&r, argc, argv);
-	descriptors_look(&r.inherited);
-	ret = fork_processes(&r, &code, &e);
+	ret = r.o.detach ? detach_check(&e) : 0;
+	if (!ret) {
+		descriptors_look(&r.inherited);
+		ret = fork_processes(&r, &code, &e);
+	}
 	if (!ret) {
 		const struct guest_config c = {
 			.spec = &r.o.spec,

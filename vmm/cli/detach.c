@@ -73,6 +73,18 @@ static int give_up(pid_t child)
 	return VMM_EXIT_SIGNAL + SIGTERM;
 }
 
+/* The guest runs, whatever becomes of its name; but whoever wants to read it has to hear of a loss. */
+static int print_name(const char *name, size_t len)
+{
+	int ret = file_write(STDOUT_FILENO, name, len);
+
+	if (!ret)
+		return VMM_EXIT_POWEROFF;
+	fprintf(stderr, "vmm: the guest runs as %.*s, but this cannot be written to stdout: %s\n",
+		(int)strcspn(name, "\n"), name, strerror(-ret));
+	return VMM_EXIT_ERROR;
+}
+
 static int parent(pid_t child, int ready, int messages, const sigset_t *mask)
 {
 	struct pollfd p[2] = { { .fd = ready, .events = POLLIN },
@@ -100,10 +112,8 @@ static int parent(pid_t child, int ready, int messages, const sigset_t *mask)
 				break;
 		}
 	}
-	if (n > 0) {
-		file_write(STDOUT_FILENO, name, (size_t)n);
-		return VMM_EXIT_POWEROFF;
-	}
+	if (n > 0)
+		return print_name(name, (size_t)n);
 	while (p[1].fd >= 0 && relay(messages, STDERR_FILENO))
 		;
 	if (waitpid(child, &status, 0) < 0 || !WIFEXITED(status)) {
@@ -123,6 +133,13 @@ static void become_guest(struct detach *d, int messages)
 	dup2(d->null, STDOUT_FILENO);
 	if (!d->log)
 		dup2(messages, STDERR_FILENO);
+}
+
+int detach_check(struct err *e)
+{
+	if (fcntl(STDOUT_FILENO, F_GETFD) >= 0)
+		return 0;
+	return err_set(e, -errno, "cannot write the guest's name to stdout: %s", strerror(errno));
 }
 
 int detach_fork(struct detach **out, int *code, struct err *e)

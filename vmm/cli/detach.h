@@ -16,6 +16,8 @@
 
 struct detach;
 
+/* Before any file is opened, which would become a stdout that is closed: can the name be printed? */
+int detach_check(struct err *e);
 /*
  * Fork, before any thread exists. 0: go on as the guest's process, with *out. 1: this is the parent,
  * the guest has started or failed, end with *code. -errno.

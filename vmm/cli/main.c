@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* The command vmm: finds the subcommand, and sees to it that what it printed has arrived. */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/exit_code.h"
 #include "base/suggest.h"
@@ -29,7 +33,7 @@ static const struct command {
 	{ "dial-helper", cmd_dial_helper, NULL },
 };
 
-static void help(void)
+static void print_help(void)
 {
 	puts("Usage: vmm COMMAND [OPTION]...\n"
 	     "Umbra boots stock Linux guests and isolates kernel drivers inside them.\n");
@@ -45,16 +49,33 @@ static void help(void)
 	     "  vmm inspect --kernel /vmlinuz driver.ko");
 }
 
-static int unknown(const char *word)
+/* What other programs call commands of ours. */
+static const char *foreign_command(const char *word)
+{
+	static const char *const known[][2] = {
+		{ "list", "ps" },	{ "ls", "ps" },		{ "reboot", "reset" },
+		{ "restart", "reset" }, { "shutdown", "stop" }, { "poweroff", "stop" },
+		{ "destroy", "kill" },	{ "suspend", "pause" }, { "start", "run" },
+		{ "create", "run" },	{ "boot", "run" },	{ "attach", "console" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+		if (!strcmp(word, known[i][0]))
+			return known[i][1];
+	return NULL;
+}
+
+static int unknown_command(const char *word)
 {
 	const char *names[ARRAY_SIZE(commands)];
-	const char *near;
+	const char *near = foreign_command(word);
 	size_t n = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
 		if (commands[i].what)
 			names[n++] = commands[i].name;
-	near = suggest_of(word, names, n);
+	if (!near)
+		near = suggest_of(word, names, n);
 	if (near)
 		fprintf(stderr, "vmm: unknown command \"%s\"; did you mean \"%s\"?\n", word, near);
 	else
@@ -62,7 +83,7 @@ static int unknown(const char *word)
 	return VMM_EXIT_USAGE;
 }
 
-static const struct command *find(const char *word)
+static const struct command *command_find(const char *word)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
 		if (!strcmp(word, commands[i].name))
@@ -77,29 +98,69 @@ static int help_on(int argc, char **argv)
 	const struct command *c;
 
 	if (argc < 2) {
-		help();
+		print_help();
 		return 0;
 	}
-	c = find(argv[1]);
+	c = command_find(argv[1]);
 	if (!c || !c->what)
-		return unknown(argv[1]);
+		return unknown_command(argv[1]);
 	return c->run(2, args);
 }
 
-int main(int argc, char **argv)
+/*
+ * A stdout that is closed stays so: the next file that is opened would be it, and get what is printed.
+ * Reading it is of no use, and writing to it fails.
+ */
+static void keep_stdout(void)
+{
+	int fd;
+
+	if (fcntl(STDOUT_FILENO, F_GETFD) >= 0 || errno != EBADF)
+		return;
+	fd = open("/dev/null", O_RDONLY);
+	if (fd >= 0 && fd != STDOUT_FILENO) {
+		dup2(fd, STDOUT_FILENO);
+		close(fd);
+	}
+}
+
+/* @code, or an error if something that was printed has been lost. */
+static int flush_stdout(int code)
+{
+	bool lost = ferror(stdout);
+
+	errno = 0;
+	if (!fflush(stdout) && !lost)
+		return code;
+	if (errno)
+		fprintf(stderr, "vmm: cannot write to stdout: %s\n", strerror(errno));
+	else
+		fputs("vmm: cannot write to stdout\n", stderr);
+	return code ? code : VMM_EXIT_ERROR;
+}
+
+static int dispatch(int argc, char **argv)
 {
 	const struct command *c;
 
-	if (argc < 2) {
-		fputs("vmm: which command? See vmm help\n", stderr);
-		return VMM_EXIT_USAGE;
-	}
 	if (!strcmp(argv[1], "help") || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))
 		return help_on(argc - 1, argv + 1);
 	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "version")) {
 		puts("vmm (Umbra) " VMM_VERSION);
 		return 0;
 	}
-	c = find(argv[1]);
-	return c ? c->run(argc - 1, argv + 1) : unknown(argv[1]);
+	c = command_find(argv[1]);
+	return c ? c->run(argc - 1, argv + 1) : unknown_command(argv[1]);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2) {
+		fputs("vmm: which command? See vmm help\n", stderr);
+		return VMM_EXIT_USAGE;
+	}
+	/* A start counts its system calls; what it prints to stdout, it checks itself (detach.c). */
+	if (strcmp(argv[1], "run") != 0)
+		keep_stdout();
+	return flush_stdout(dispatch(argc, argv));
 }

@@ -4,29 +4,46 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define MAX_OPTIONS 96
 
+/* What QEMU and kvmtool call options of ours. */
+static const char *foreign_option(const char *name)
+{
+	static const char *const known[][2] = {
+		{ "m", "memory" },	 { "mem", "memory" },	    { "ram", "memory" },
+		{ "smp", "cpus" },	 { "c", "cpus" },	    { "k", "kernel" },
+		{ "i", "initrd" },	 { "p", "append" },	    { "params", "append" },
+		{ "cmdline", "append" }, { "drive", "disk" },	    { "hda", "disk" },
+		{ "cdrom", "disk" },	 { "bios", "firmware" },    { "nic", "net" },
+		{ "netdev", "net" },	 { "network", "net" },	    { "serial", "console" },
+		{ "S", "paused" },	 { "daemonize", "detach" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+		if (!strcmp(name, known[i][0]))
+			return known[i][1];
+	return NULL;
+}
+
+/* @word as it was given, with its dashes and perhaps a value behind a '='. */
 static int unknown_option(const char *word, struct err *e)
 {
-	size_t len;
-	char buf[40];
+	size_t dashes = strspn(word, "-"), len = strcspn(word, "=");
 	const char *near;
+	char name[40];
 
-	while (*word == '-')
-		word++;
-	len = strcspn(word, "=");
-	if (len >= sizeof(buf))
-		len = sizeof(buf) - 1;
-	memcpy(buf, word, len);
-	buf[len] = '\0';
-	near = run_option_suggest(buf);
+	snprintf(name, sizeof(name), "%.*s", (int)(len - dashes), word + dashes);
+	near = foreign_option(name);
+	if (!near)
+		near = run_option_suggest(name);
 	if (near)
-		return err_set(e, -EINVAL, "unknown option \"--%s\"; did you mean --%s?", buf,
-			       near);
-	return err_set(e, -EINVAL, "unknown option \"--%s\"; see vmm run --help", buf);
+		return err_set(e, -EINVAL, "unknown option \"%.*s\"; did you mean --%s?", (int)len,
+			       word, near);
+	return err_set(e, -EINVAL, "unknown option \"%.*s\"; see vmm run --help", (int)len, word);
 }
 
 /* A guest is started by a kernel directly, or by a firmware, which may start one. */

@@ -1,0 +1,52 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# What a command prints arrives or is an error; what people type out of habit gets a hint. Speaks TAP.
+set -u
+# shellcheck source=tests/tap.sh
+. tests/tap.sh
+vmm=$PWD/build/vmm
+tap_begin 'what commands print'
+export XDG_RUNTIME_DIR=$work
+
+# lost ARG...: with stdout full, and with stdout closed, exit code 1 and a line that says so
+lost()
+{
+	local out
+
+	out=$(timeout 20 "$vmm" "$@" 2>&1 >/dev/full </dev/null)
+	[ $? = 1 ] && [[ $out == *'cannot write to stdout: No space left'* ]] ||
+		{ echo "full: '$out'"; return 1; }
+	out=$(timeout 20 "$vmm" "$@" 2>&1 >&- </dev/null)
+	[ $? = 1 ] && [[ $out == *'cannot write to stdout: Bad file descriptor'* ]] ||
+		{ echo "closed: '$out'"; return 1; }
+}
+
+for words in help version 'help run' 'ps --json' ps; do
+	# shellcheck disable=SC2086
+	result "vmm $words says that its output is lost" lost $words
+done
+for command in $("$vmm" help | sed -n 's/^  \([a-z]*\) .*/\1/p' | grep -v '^vmm$'); do
+	result "vmm $command --help says that its output is lost" lost "$command" --help
+done
+
+result 'vmm run --detach says that stdout is closed' bash -c \
+	'out=$("$0" run --detach --kernel /nowhere 2>&1 >&-) || [[ $out == *"name to stdout: Bad file"* ]]' "$vmm"
+
+# hint WANT ARG...: a usage error whose line has WANT
+hint()
+{
+	local want=$1 out
+
+	shift
+	out=$(timeout 20 "$vmm" "$@" 2>&1 </dev/null)
+	[ $? = 2 ] && [[ $out == *"$want"* ]] || { echo "'$out'; expected '$want'"; return 1; }
+}
+
+result 'list is ps' hint 'unknown command "list"; did you mean "ps"?' list
+result 'reboot is reset' hint 'did you mean "reset"?' reboot x
+result 'shutdown is stop' hint 'did you mean "stop"?' shutdown x
+result '-m is --memory' hint 'unknown option "-m"; did you mean --memory?' run -m 512M
+result '-kernel is --kernel' hint 'unknown option "-kernel"; did you mean --kernel?' run -kernel K
+result '-smp is --cpus' hint 'unknown option "-smp"; did you mean --cpus?' run -smp 2
+result 'a typing error' hint 'unknown option "--memroy"; did you mean --memory?' run --memroy=1
+echo "1..$n"
