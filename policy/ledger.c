@@ -45,7 +45,7 @@ int ledger_create(struct ledger **out, unsigned owners, char *arena, size_t size
 	pthread_mutex_init(&l->lock, NULL);
 	l->n_owners = owners;
 	l->owners = calloc(owners, sizeof(*l->owners));
-	if (!l->owners || lent_names_create(&l->names, arena, size)) {
+	if (!l->owners || lent_names_create(&l->names, owners, arena, size)) {
 		ledger_destroy(l);
 		return -ENOMEM;
 	}

@@ -8,7 +8,6 @@
 
 #define CHUNK	64
 #define BUCKETS 4096
-#define OWNERS	1024
 #define SHARE	16
 
 struct lent {
@@ -24,7 +23,9 @@ struct lent_names {
 	size_t hint;
 	u8 *used; /* one byte per chunk */
 	struct lent *bucket[BUCKETS];
-	u32 taken[OWNERS]; /* chunks by owner; owners that meet here share a share */
+	unsigned owners;
+	u32 *taken;    /* chunks by owner */
+	size_t common; /* chunks that nobody has and nobody may count on */
 };
 
 static size_t text_hash(const char *text)
@@ -36,7 +37,7 @@ static size_t text_hash(const char *text)
 	return h % BUCKETS;
 }
 
-int lent_names_create(struct lent_names **out, char *arena, size_t size)
+int lent_names_create(struct lent_names **out, unsigned owners, char *arena, size_t size)
 {
 	struct lent_names *n = calloc(1, sizeof(*n));
 
@@ -44,11 +45,15 @@ int lent_names_create(struct lent_names **out, char *arena, size_t size)
 		return -ENOMEM;
 	n->arena = arena;
 	n->chunks = size / CHUNK;
+	n->owners = owners;
 	n->used = calloc(n->chunks, 1);
-	if (!n->used) {
-		free(n);
+	n->taken = calloc(owners, sizeof(*n->taken));
+	if (!n->used || !n->taken) {
+		lent_names_destroy(n);
 		return -ENOMEM;
 	}
+	if (n->chunks - 1 > (size_t)LENT_NAMES_OWN * owners)
+		n->common = n->chunks - 1 - (size_t)LENT_NAMES_OWN * owners;
 	n->used[0] = 1;
 	n->hint = 1;
 	*out = n;
@@ -70,6 +75,7 @@ void lent_names_destroy(struct lent_names *n)
 		}
 	}
 	free(n->used);
+	free(n->taken);
 	free(n);
 }
 
@@ -89,6 +95,30 @@ static size_t find_run(const struct lent_names *n, size_t want)
 	return 0;
 }
 
+/* Chunks of the common part that an owner of @taken chunks has. */
+static size_t common_of(size_t taken)
+{
+	return taken > LENT_NAMES_OWN ? taken - LENT_NAMES_OWN : 0;
+}
+
+/*
+ * May @owner have @want more? Of the common part it never has more than what is left of it, so that
+ * something is left for the next owner.
+ */
+static bool share_allows(const struct lent_names *n, unsigned owner, size_t want)
+{
+	size_t all = n->taken[owner] + want, left = n->common + common_of(n->taken[owner]);
+
+	return all <= (n->chunks + SHARE - 1) / SHARE && 2 * common_of(all) <= left;
+}
+
+static void share_set(struct lent_names *n, unsigned owner, size_t taken)
+{
+	n->common += common_of(n->taken[owner]);
+	n->taken[owner] = (u32)taken;
+	n->common -= common_of(taken);
+}
+
 int lent_names_get(struct lent_names *n, unsigned owner, const char *text, u32 *off)
 {
 	size_t len = strlen(text) + 1, want = (len + CHUNK - 1) / CHUNK, at;
@@ -101,7 +131,7 @@ int lent_names_get(struct lent_names *n, unsigned owner, const char *text, u32 *
 			return 0;
 		}
 	}
-	if (n->taken[owner % OWNERS] + want > (n->chunks + SHARE - 1) / SHARE)
+	if (!share_allows(n, owner, want))
 		return -ENOSPC;
 	at = find_run(n, want);
 	if (!at)
@@ -110,7 +140,7 @@ int lent_names_get(struct lent_names *n, unsigned owner, const char *text, u32 *
 	if (!e)
 		return -ENOMEM;
 	memset(n->used + at, 1, want);
-	n->taken[owner % OWNERS] += (u32)want;
+	share_set(n, owner, n->taken[owner] + want);
 	n->hint = at + want;
 	e->off = (u32)(at * CHUNK);
 	e->chunks = (u32)want;
@@ -129,7 +159,7 @@ static void lent_free(struct lent_names *n, struct lent **at)
 
 	*at = e->next;
 	memset(n->used + e->off / CHUNK, 0, e->chunks);
-	n->taken[e->owner % OWNERS] -= e->chunks;
+	share_set(n, e->owner, n->taken[e->owner] - e->chunks);
 	if (e->off / CHUNK < n->hint)
 		n->hint = e->off / CHUNK;
 	free(e);
@@ -159,8 +189,8 @@ void lent_names_disown(struct lent_names *n, unsigned owner, unsigned heir)
 			if (e->owner != owner)
 				continue;
 			e->owner = heir;
-			n->taken[owner % OWNERS] -= e->chunks;
-			n->taken[heir % OWNERS] += e->chunks;
+			share_set(n, owner, n->taken[owner] - e->chunks);
+			share_set(n, heir, n->taken[heir] + e->chunks);
 		}
 	}
 }

@@ -9,14 +9,19 @@
 
 #include "base/types.h"
 
+#define LENT_NAMES_OWN 4
+
 struct lent_names;
 
-/* @arena is borrowed; offset 0 is never given out. -ENOMEM. */
-int lent_names_create(struct lent_names **out, char *arena, size_t size);
+/*
+ * For owners 0 to @owners - 1. @arena is borrowed; offset 0 is never given out. Of the arena each
+ * owner has LENT_NAMES_OWN names of up to 63 bytes for itself, whatever the others do. -ENOMEM.
+ */
+int lent_names_create(struct lent_names **out, unsigned owners, char *arena, size_t size);
 void lent_names_destroy(struct lent_names *n);
 /*
  * *off (> 0): of a copy of @text that lives until as many lent_names_put(). -ENOSPC: no room, or
- * @owner has its share (a sixteenth) already; -ENOMEM.
+ * @owner has its share already (a sixteenth, or half of what nobody has); -ENOMEM.
  */
 int lent_names_get(struct lent_names *n, unsigned owner, const char *text, u32 *off);
 /* Give one back; 0 is allowed. */

@@ -26,7 +26,7 @@ int record_new(struct record **out)
 	if (!r)
 		return -ENOMEM;
 	r->fd = -1;
-	r->rows = calloc(RECORD_ROWS, sizeof(*r->rows));
+	r->rows = calloc(RECORD_ROWS_ALL, sizeof(*r->rows));
 	r->buckets = calloc(BUCKETS, sizeof(*r->buckets));
 	if (!r->rows || !r->buckets || pthread_mutex_init(&r->lock, NULL)) {
 		free(r->rows);
@@ -191,14 +191,40 @@ static int keep_text(struct record *r, const char **s)
 	return *s ? 0 : -ENOMEM;
 }
 
+/* One that is new counts from its first row on. NULL: more sessions than have rows of their own. */
+static struct record_party *party_of(struct record *r, const char *session)
+{
+	u32 i;
+
+	for (i = 0; i < r->n_parties; i++)
+		if (same_string(r->parties[i].session, session))
+			return &r->parties[i];
+	if (i == RECORD_SESSIONS)
+		return NULL;
+	return &r->parties[i];
+}
+
+/* Is there room for another row in the common part, or in the session's own? */
+static bool has_room(const struct record *r, const struct record_party *party)
+{
+	if (r->n_rows < RECORD_ROWS && r->text_used < RECORD_TEXT)
+		return true;
+	return party && party->rows < RECORD_ROWS_OWN && party->text < RECORD_TEXT_OWN &&
+	       r->n_rows < RECORD_ROWS_ALL;
+}
+
 static struct record_row *new_row(struct record *r, const struct record_entry *entry)
 {
+	struct record_party *party;
 	struct record_row *row;
 	struct record_entry *e;
+	size_t text;
 
-	if (r->n_rows == RECORD_ROWS || r->text_used >= RECORD_TEXT)
+	party = party_of(r, entry->session);
+	if (!has_room(r, party))
 		return NULL;
 	row = &r->rows[r->n_rows];
+	text = r->text_used;
 	row->entry = *entry;
 	e = &row->entry;
 	e->args = NULL;
@@ -207,6 +233,12 @@ static struct record_row *new_row(struct record *r, const struct record_entry *e
 	    keep_text(r, &e->asked) || keep_text(r, &e->argv) || keep_text(r, &e->used) ||
 	    keep_text(r, &e->verdict) || keep_text(r, &e->error) || keep_text(r, &e->rule))
 		return NULL;
+	if (party) {
+		r->n_parties += party == &r->parties[r->n_parties];
+		party->session = e->session;
+		party->rows++;
+		party->text += r->text_used - text;
+	}
 	return row;
 }
 

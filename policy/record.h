@@ -26,6 +26,10 @@
 
 #define RECORD_ROWS 16384
 #define RECORD_TEXT (32u << 20)
+/* Each of the first RECORD_SESSIONS sessions has so much for itself, whatever the others ask. */
+#define RECORD_SESSIONS 64
+#define RECORD_ROWS_OWN 64
+#define RECORD_TEXT_OWN (64u << 10)
 
 struct record;
 

@@ -40,14 +40,25 @@ struct line {
 	bool failed;
 };
 
+/* Rows of one session, or of the events. */
+struct record_party {
+	const char *session; /* NULL: events */
+	u32 rows;
+	size_t text; /* bytes of names in them */
+};
+
+#define RECORD_ROWS_ALL (RECORD_ROWS + RECORD_SESSIONS * RECORD_ROWS_OWN)
+
 struct record {
 	pthread_mutex_t lock;
 	struct arena arena;
-	struct record_row *rows; /* RECORD_ROWS of them; untouched ones cost no memory */
+	struct record_row *rows; /* RECORD_ROWS_ALL of them; untouched ones cost no memory */
 	u32 *buckets;
 	u32 n_rows;
 	u64 seed;
 	size_t text_used;
+	struct record_party parties[RECORD_SESSIONS];
+	u32 n_parties;
 	u64 others;    /* requests without a row */
 	u64 by_policy; /* requests that the policy keeps out of the record */
 	/* of a file that was read */

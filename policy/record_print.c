@@ -45,7 +45,7 @@ static int compare_time(const void *a, const void *b)
 int record_view(struct record *r, struct record_view *v)
 {
 	memset(v, 0, sizeof(*v));
-	v->rows = calloc(RECORD_ROWS, sizeof(*v->rows));
+	v->rows = calloc(RECORD_ROWS_ALL, sizeof(*v->rows));
 	if (!v->rows)
 		return -ENOMEM;
 	pthread_mutex_lock(&r->lock);

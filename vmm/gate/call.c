@@ -82,7 +82,10 @@ static void call_refuse(struct call *c, int error, const char *why)
 	c->d.rule = why;
 }
 
-/* Undoing is never refused. It is recorded under the name that the driver knows. */
+/*
+ * Undoing is never refused: of the decision only stays whether it is recorded. That is under the
+ * name that the driver knows.
+ */
 static void call_decide_undo(struct gate *g, struct call *c)
 {
 	const struct catalog_fn *fn = c->r.fn;
@@ -91,7 +94,6 @@ static void call_decide_undo(struct gate *g, struct call *c)
 	c->entry = ledger_take(g->ledger, c->caller, c->r.args[fn->object_arg], fn);
 	c->undoes = c->entry;
 	d->verdict = VERDICT_PASS;
-	d->record = true;
 	d->rule = c->entry ? "undoes a registration" : "undoes";
 	if (!c->entry || !*c->entry->asked)
 		return;
@@ -105,12 +107,14 @@ static void call_decide(struct gate *g, const struct gate_caller *caller, struct
 {
 	memset(&c->d, 0, offsetof(struct decision, root));
 	c->d.root[0] = c->d.name[0] = 0;
-	if (c->r.fn->undoes)
-		call_decide_undo(g, c);
-	else if (c->frame.flags & UMBRA_FRAME_FAULT)
-		call_refuse(c, EFAULT, "the name points nowhere");
-	else
+	if (c->r.fn->undoes) {
 		policy_decide(caller->policy, caller->driver, &c->r, &c->d);
+		call_decide_undo(g, c);
+	} else if (c->frame.flags & UMBRA_FRAME_FAULT) {
+		call_refuse(c, EFAULT, "the name points nowhere");
+	} else {
+		policy_decide(caller->policy, caller->driver, &c->r, &c->d);
+	}
 	if (c->frame.flags & UMBRA_FRAME_FAULT)
 		c->d.record = true;
 }
@@ -167,6 +171,23 @@ static void call_record(struct gate *g, const struct gate_caller *caller, struct
 		ledger_discard(g->ledger, c->entry);
 	c->entry = NULL;
 	call_refuse(c, EIO, "the record cannot be written");
+}
+
+/* Keep the text of a refusal, for a message about what the driver makes of it. */
+static void call_keep_refusal(struct gate_caller *caller, const struct call *c)
+{
+	char name[100] = "";
+	size_t n = 0;
+
+	if (c->d.verdict != VERDICT_DENY)
+		return;
+	for (const char *s = c->r.name; s && *s && n < sizeof(name) - 4; s++)
+		name[n++] = *s >= 0x20 && *s < 0x7f ? *s : '?';
+	pthread_mutex_lock(&caller->refusal_lock);
+	snprintf(caller->refusal, sizeof(caller->refusal), "%s(%s%s%s): %s by %s", c->r.fn->name,
+		 c->r.name ? "\"" : "", name, c->r.name ? "\"" : "", strerrorname_np(c->d.error),
+		 c->d.rule);
+	pthread_mutex_unlock(&caller->refusal_lock);
 }
 
 /* Both strings of the greatest length fit: asserted above. */
@@ -242,10 +263,16 @@ s64 gate_call(struct gate *g, u64 idx, u64 id)
 		call_decide(g, caller, &c);
 		call_prepare(g, &c);
 		call_record(g, caller, &c);
+		call_keep_refusal(caller, &c);
 		call_answer(g, &c, &g->answers[idx]);
 	}
 	pthread_rwlock_unlock(&g->callers_lock);
-	return caller ? 0 : -EINVAL;
+	if (!caller) {
+		/* a driver that is no longer there, by the word of the guest */
+		record_event(g->rec, g->now(g->m), "stray call", c.r.fn->name);
+		return -EINVAL;
+	}
+	return 0;
 }
 
 s64 gate_result(struct gate *g, u64 ticket, u64 id, u64 ret)

@@ -23,6 +23,7 @@ static void caller_free(struct gate_caller *c)
 		return;
 	free(c->session);
 	free(c->driver);
+	pthread_mutex_destroy(&c->refusal_lock);
 	free(c);
 }
 
@@ -48,6 +49,7 @@ int gate_caller_add(struct gate *g, const struct policy_session *s, const char *
 
 	if (!c)
 		return -ENOMEM;
+	pthread_mutex_init(&c->refusal_lock, NULL);
 	c->policy = s;
 	c->session = strdup(session);
 	c->driver = strdup(driver);
@@ -92,6 +94,21 @@ void gate_caller_set_policy(struct gate *g, unsigned caller, const struct policy
 size_t gate_caller_objects(struct gate *g, unsigned caller)
 {
 	return caller < UMBRA_CALLERS ? ledger_registered(g->ledger, caller) : 0;
+}
+
+void gate_caller_refusal(struct gate *g, unsigned caller, char out[GATE_REFUSAL_MAX])
+{
+	struct gate_caller *c;
+
+	out[0] = '\0';
+	pthread_rwlock_rdlock(&g->callers_lock);
+	c = caller < UMBRA_CALLERS ? g->callers[caller] : NULL;
+	if (c) {
+		pthread_mutex_lock(&c->refusal_lock);
+		memcpy(out, c->refusal, GATE_REFUSAL_MAX);
+		pthread_mutex_unlock(&c->refusal_lock);
+	}
+	pthread_rwlock_unlock(&g->callers_lock);
 }
 
 u64 gate_caller_calls(struct gate *g, unsigned caller)

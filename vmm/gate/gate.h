@@ -97,6 +97,12 @@ void gate_caller_remove(struct gate *g, unsigned caller);
 void gate_caller_set_policy(struct gate *g, unsigned caller, const struct policy_session *s);
 /* Objects (devices, ...) that the caller registered and has not taken back. */
 size_t gate_caller_objects(struct gate *g, unsigned caller);
+/*
+ * The last call of the caller that was refused, for people: "filp_open("/x"): EPERM by files[0] at
+ * demo.policy:7"; "" if none was.
+ */
+#define GATE_REFUSAL_MAX 320
+void gate_caller_refusal(struct gate *g, unsigned caller, char out[GATE_REFUSAL_MAX]);
 /* Calls so far. */
 u64 gate_caller_calls(struct gate *g, unsigned caller);
 

@@ -19,6 +19,8 @@ struct gate_caller {
 	char *session;
 	char *driver;
 	atomic_ullong calls;
+	pthread_mutex_t refusal_lock;
+	char refusal[GATE_REFUSAL_MAX]; /* of the last call that was refused, or "" */
 };
 
 /* A command that waits for its turn, or for its DONE; owns its strings and payload. */

@@ -273,6 +273,7 @@ static int module_load(struct op *op, struct gate_command *c)
 static int module_loaded(struct op *op, s64 result, u64 value)
 {
 	struct driver *d = op->driver;
+	char refusal[GATE_REFUSAL_MAX];
 
 	(void)value;
 	d->in_guest = !result || result == UMBRA_CRASHED;
@@ -288,6 +289,11 @@ static int module_loaded(struct op *op, s64 result, u64 value)
 			"its entries stay as long as the guest; its log says where",
 			d->path, d->session->name);
 	}
+	gate_caller_refusal(op->s->gate, d->caller, refusal);
+	if (*refusal)
+		return err_set(&op->err, guest_error(result),
+			       "%s in session %s: its init failed: %s; the policy had refused %s",
+			       d->path, d->session->name, strerror(-guest_error(result)), refusal);
 	return err_set(&op->err, guest_error(result),
 		       "%s in session %s: the guest's kernel refused it: %s%s; its log says why",
 		       d->path, d->session->name, strerror(-guest_error(result)),

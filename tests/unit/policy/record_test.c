@@ -48,7 +48,8 @@ struct call {
 	int error;
 };
 
-static int add(struct record *r, u64 time, const char *driver, const struct call *c)
+static int add_of(struct record *r, const char *session, u64 time, const char *driver,
+		  const struct call *c)
 {
 	static const struct decision none;
 	struct request req = { .fn = catalog_find(c->function), .name = c->name };
@@ -66,7 +67,12 @@ static int add(struct record *r, u64 time, const char *driver, const struct call
 	}
 	for (unsigned i = 0; i < REQUEST_ARGS; i++)
 		req.args[i] = 0xffff888800000000ull + i;
-	return record_add(r, time, "a", driver, &req, &d);
+	return record_add(r, time, session, driver, &req, &d);
+}
+
+static int add(struct record *r, u64 time, const char *driver, const struct call *c)
+{
+	return add_of(r, "a", time, driver, c);
 }
 
 static const struct call opened = { "filp_open", "/x", "x", VERDICT_REWRITE, 0 };
@@ -558,6 +564,34 @@ static void memory_is_bounded_and_nothing_is_lost_silently(void **state)
 	record_close(r, NULL);
 }
 
+/* One session asks for more names than there are rows: the others still have rows. */
+static void one_session_cannot_take_all_rows(void **state)
+{
+	struct record *r = create(NULL);
+	struct call c = { "misc_register", NULL, NULL, VERDICT_PASS, 0 };
+	char name[32];
+	json_t *json;
+
+	(void)state;
+	c.name = c.used = name;
+	for (u64 i = 0; i < RECORD_ROWS + 1000; i++) {
+		snprintf(name, sizeof(name), "n%llu", (unsigned long long)i);
+		add(r, i, "lime", &c);
+	}
+	for (u64 i = 0; i < RECORD_ROWS_OWN + 5; i++) {
+		snprintf(name, sizeof(name), "n%llu", (unsigned long long)i);
+		add_of(r, "b", i, "lime", &c);
+	}
+	record_event(r, 7, "doorbell refused", "from somewhere");
+	json = summary(r);
+	assert_int_equal(json_array_size(json_object_get(json, "requests")),
+			 RECORD_ROWS + RECORD_ROWS_OWN);
+	assert_int_equal(json_array_size(json_object_get(json, "events")), 1);
+	assert_int_equal(json_integer_value(json_object_get(json, "others")), 1000 + 5);
+	json_decref(json);
+	record_close(r, NULL);
+}
+
 #define THREADS 8
 #define CALLS	2000
 
@@ -617,6 +651,7 @@ int main(void)
 		TEST(filters),
 		TEST(tables_fit_and_are_harmless),
 		TEST(memory_is_bounded_and_nothing_is_lost_silently),
+		TEST(one_session_cannot_take_all_rows),
 		TEST(many_threads),
 	};
 

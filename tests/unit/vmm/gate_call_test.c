@@ -28,7 +28,7 @@ static void names_share_and_return_their_bytes(void **state)
 	u32 a, b, c, d, mine, lent[64];
 
 	(void)state;
-	assert_int_equal(lent_names_create(&n, arena, sizeof(arena)), 0);
+	assert_int_equal(lent_names_create(&n, 8, arena, sizeof(arena)), 0);
 	assert_int_equal(lent_names_get(n, 1, "lime", &a), 0);
 	assert_int_equal(lent_names_get(n, 1, "lime", &b), 0);
 	assert_int_equal(lent_names_get(n, 2, "lime", &c), 0);
@@ -95,6 +95,34 @@ static void agent_takes_the_place_of_rdinit(void **state)
 	free(s);
 	assert_null(cmdline_value("a -- rdinit=/x", "rdinit"));
 	assert_null(cmdline_value("rdinit", "rdinit"));
+}
+
+/* Owners without shame, each up to its share: the last one still has what is its own. */
+static void the_last_owner_has_names_of_its_own(void **state)
+{
+	static char arena[64 * 1024];
+	const unsigned owners = 100;
+	struct lent_names *n;
+	unsigned got = 0;
+	char text[16];
+	u32 off;
+
+	(void)state;
+	assert_int_equal(lent_names_create(&n, owners, arena, sizeof(arena)), 0);
+	for (unsigned owner = 1; owner < owners - 1; owner++) {
+		for (unsigned i = 0;; i++) {
+			snprintf(text, sizeof(text), "%u.%u", owner, i);
+			if (lent_names_get(n, owner, text, &off))
+				break;
+			got++;
+		}
+	}
+	assert_true(got > 1023 - 400 && got < 1023 - 4);
+	for (unsigned i = 0; i < LENT_NAMES_OWN; i++) {
+		snprintf(text, sizeof(text), "mine%u", i);
+		assert_int_equal(lent_names_get(n, owners - 1, text, &off), 0);
+	}
+	lent_names_destroy(n);
 }
 
 /* A gate without a machine: two callers of one session, and memory for frames and answers. */
@@ -293,6 +321,111 @@ static void one_driver_cannot_use_up_what_all_share(void **state)
 	assert_int_equal(f->g.answers[0].verdict, UMBRA_REWRITE);
 }
 
+/* A message about a driver that gives up can say which line of the policy refused it what. */
+static void the_last_refusal_is_kept(void **state)
+{
+	struct fixture *f = *state;
+	char text[GATE_REFUSAL_MAX];
+
+	gate_caller_refusal(&f->g, f->one, text);
+	assert_string_equal(text, "");
+	put_name(&f->g.frames[0], "/sbin/x\033[2J");
+	assert_int_equal(call(f, 0, f->one, "call_usermodehelper"), 0);
+	assert_int_equal(f->g.answers[0].verdict, UMBRA_DENY);
+	put_name(&f->g.frames[0], "/etc/x");
+	assert_int_equal(call(f, 0, f->one, "filp_open"), 0);
+	gate_caller_refusal(&f->g, f->one, text);
+	assert_string_equal(text,
+			    "call_usermodehelper(\"/sbin/x?[2J\"): EPERM by programs: no rule "
+			    "permits one");
+	gate_caller_refusal(&f->g, f->two, text);
+	assert_string_equal(text, "");
+}
+
+static u64 count_of(struct record *r, const char *function)
+{
+	char *text = NULL, want[64];
+	size_t len;
+	FILE *to = open_memstream(&text, &len);
+	u64 n;
+
+	assert_non_null(to);
+	assert_int_equal(record_print_json(r, to), 0);
+	fclose(to);
+	snprintf(want, sizeof(want), "\"%s\"", function);
+	n = strstr(text, want) ? 1 : 0;
+	free(text);
+	return n;
+}
+
+/* A rule about recording holds for what undoes, too; and a stray call is no secret. */
+static void undoing_is_recorded_as_the_policy_says(void **state)
+{
+	struct fixture *f = *state;
+	struct policy *quiet;
+
+	put_name(&f->g.frames[0], "");
+	assert_int_equal(call(f, 0, f->one, "filp_close"), 0);
+	assert_int_equal(count_of(f->g.rec, "filp_close"), 1);
+	assert_int_equal(policy_parse(&quiet, "p",
+				      "version = 1; sessions = { a = { functions = ( { function = "
+				      "\"misc_deregister\"; record = false; } ); }; };",
+				      NULL),
+			 0);
+	gate_caller_set_policy(&f->g, f->one, policy_session(quiet, "a"));
+	assert_int_equal(call(f, 0, f->one, "misc_deregister"), 0);
+	assert_int_equal(f->g.answers[0].verdict, UMBRA_PASS);
+	assert_int_equal(count_of(f->g.rec, "misc_deregister"), 0);
+	gate_caller_set_policy(&f->g, f->one, policy_session(f->policy, "a"));
+	policy_free(quiet);
+	assert_int_equal(call(f, 0, 77, "filp_close"), -EINVAL);
+	assert_int_equal(count_of(f->g.rec, "stray call"), 1);
+}
+
+/* The kernel may start a program long after its driver has gone; then the name is free again. */
+static void a_program_gives_its_name_back(void **state)
+{
+	struct fixture *f = *state;
+	const struct umbra_answer *a = f->g.answers;
+	u64 id = UMBRA_ID(f->one, catalog_index(catalog_find("call_usermodehelper")));
+	struct policy *open;
+	u32 off;
+
+	assert_int_equal(policy_parse(&open, "p",
+				      "version = 1; sessions = { a = { functions = ( { function = "
+				      "\"call_usermodehelper\"; action = \"pass\"; } ); }; };",
+				      NULL),
+			 0);
+	gate_caller_set_policy(&f->g, f->one, policy_session(open, "a"));
+	gate_caller_set_policy(&f->g, f->two, policy_session(open, "a"));
+	put_name(&f->g.frames[0], "/p/1");
+	assert_int_equal(call(f, 0, f->one, "call_usermodehelper"), 0);
+	assert_int_equal(a[0].flags, UMBRA_ANSWER_ARENA | UMBRA_ANSWER_RESULT);
+	off = a[0].name.off;
+	gate_caller_remove(&f->g, f->one);
+	put_name(&f->g.frames[1], "/p/2");
+	assert_int_equal(call(f, 1, f->two, "call_usermodehelper"), 0);
+	assert_int_not_equal(a[1].name.off, off);
+	assert_string_equal(f->g.arena + off, "/p/1");
+	assert_int_equal(gate_result(&f->g, a[0].ticket, id, 0), 0);
+	put_name(&f->g.frames[2], "/p/3");
+	assert_int_equal(call(f, 2, f->two, "call_usermodehelper"), 0);
+	assert_int_equal(a[2].name.off, off);
+	/* a flood of programs, one after the other, takes no room at all */
+	for (unsigned i = 0; i < 10000; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "/p/flood/%u", i);
+		put_name(&f->g.frames[3], name);
+		assert_int_equal(call(f, 3, f->two, "call_usermodehelper"), 0);
+		assert_int_equal(a[3].verdict, UMBRA_PASS);
+		assert_int_equal(
+			gate_result(&f->g, a[3].ticket, UMBRA_ID(f->two, UMBRA_ID_FN(id)), 0), 0);
+	}
+	gate_caller_remove(&f->g, f->two);
+	policy_free(open);
+}
+
 /* "/" of another mount namespace is not the guest's: nothing passes there as it is. */
 static void a_foreign_root_never_passes(void **state)
 {
@@ -397,6 +530,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names_share_and_return_their_bytes),
+		cmocka_unit_test(the_last_owner_has_names_of_its_own),
 		cmocka_unit_test(agent_takes_the_place_of_rdinit),
 		cmocka_unit_test_setup_teardown(a_path_is_answered_by_root_and_name, make_gate,
 						free_gate),
@@ -407,6 +541,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_name_lives_until_the_kernel_has_let_go, make_gate,
 						free_gate),
 		cmocka_unit_test_setup_teardown(one_driver_cannot_use_up_what_all_share, make_gate,
+						free_gate),
+		cmocka_unit_test_setup_teardown(the_last_refusal_is_kept, make_gate, free_gate),
+		cmocka_unit_test_setup_teardown(undoing_is_recorded_as_the_policy_says, make_gate,
+						free_gate),
+		cmocka_unit_test_setup_teardown(a_program_gives_its_name_back, make_gate,
 						free_gate),
 		cmocka_unit_test_setup_teardown(a_foreign_root_never_passes, make_gate, free_gate),
 		cmocka_unit_test(control_serves_good_clients_among_bad_ones),
