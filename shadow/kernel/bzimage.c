@@ -11,6 +11,7 @@
 
 /* Offsets in the file: struct setup_header. */
 #define HDR_SETUP_SECTS	   0x1f1
+#define HDR_SYSSIZE	   0x1f4
 #define HDR_BOOT_FLAG	   0x1fe
 #define HDR_MAGIC	   0x202
 #define HDR_VERSION	   0x206
@@ -22,9 +23,15 @@
 #define HDR_PAYLOAD_LENGTH 0x24c
 #define HDR_PREF_ADDRESS   0x258
 #define HDR_INIT_SIZE	   0x260
-#define SECTOR		   512u
-#define VERSION_64BIT	   0x20c /* first protocol with xloadflags */
-#define XLF_KERNEL_64	   1u
+/* Of the PE header, from its start. */
+#define PE_OFFSET      0x3c /* in the file: where it starts */
+#define PE_OPTIONAL    24
+#define PE_64BIT       0x20b
+#define PE_DIRECTORIES (PE_OPTIONAL + 108) /* their number */
+#define PE_SECURITY    (PE_OPTIONAL + 112 + 4 * 8)
+#define SECTOR	       512u
+#define VERSION_64BIT  0x20c /* first protocol with xloadflags */
+#define XLF_KERNEL_64  1u
 
 static u16 get_u16(const u8 *p)
 {
@@ -96,6 +103,25 @@ static void opaque_layout(struct kernel *k, const char *format)
 		       : "its payload is in an unknown format";
 }
 
+/*
+ * How long the file says that it is: its code, in paragraphs of 16 bytes, and behind that the signature
+ * of a PE file for UEFI, by the entry of its data directory.
+ */
+static u64 whole_len(const struct kernel *k, size_t setup_len)
+{
+	const u8 *d = k->file;
+	u64 len = setup_len + (u64)load_u32(d + HDR_SYSSIZE) * 16, signed_len;
+	u32 pe = load_u32(d + PE_OFFSET), directory;
+
+	if (get_u16(d) != 0x5a4d || pe > setup_len || setup_len - pe < PE_SECURITY + 8 ||
+	    memcmp(d + pe, "PE\0\0", 4) != 0 || get_u16(d + pe + PE_OPTIONAL) != PE_64BIT ||
+	    load_u32(d + pe + PE_DIRECTORIES) <= 4)
+		return len;
+	directory = pe + PE_SECURITY;
+	signed_len = (u64)load_u32(d + directory) + load_u32(d + directory + 4);
+	return signed_len > len ? signed_len : len;
+}
+
 int bzimage_open(struct kernel *k, bool allow_opaque, struct err *e)
 {
 	const u8 *d = k->file;
@@ -112,6 +138,12 @@ int bzimage_open(struct kernel *k, bool allow_opaque, struct err *e)
 	k->layout.align = load_u32(d + HDR_ALIGNMENT);
 	header_release(k, setup_len);
 
+	at = whole_len(k, setup_len);
+	if (at > k->file_len)
+		return err_set(
+			e, -EINVAL,
+			"%s: truncated (%zu bytes, its header says %llu bytes): copy it again",
+			k->path, k->file_len, (unsigned long long)at);
 	at = setup_len + (u64)load_u32(d + HDR_PAYLOAD_OFFSET);
 	len = load_u32(d + HDR_PAYLOAD_LENGTH);
 	if (at >= k->file_len || len > k->file_len - at)

@@ -1,14 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # The seed of fuzz_shadow_module: a driver with one of everything that the linker looks at, small
 # enough for libFuzzer's first limit of 4096 bytes. After a change here:
-#   as -o m.o module.S && strip --strip-unneeded -R .bss -R .data -o fuzz_shadow_module/minimal.ko m.o
+#   as -o m.o module.S && strip --strip-unneeded -R .bss -R .data -o fuzz_shadow_module/minimal m.o
+#   xz -k --check=crc32 fuzz_shadow_module/minimal, and zstd -k, gzip -nk
 	.section .text, "ax"
 	.globl f_export
 f_export:
-	call	__fentry__
+1:	call	__fentry__
 	call	filp_open
 	mov	$eth_validate_addr, %rax
-	jmp	__x86_return_thunk
+	mov	jiffies(%rip), %rax
+2:	jmp	__x86_return_thunk
+
+	.section .return_sites, "a"
+	.long	2b - .
+	.section __mcount_loc, "a"
+	.quad	1b
 
 	.section .modinfo, "a"
 	.asciz	"name=seed"

@@ -311,6 +311,41 @@ static void test_truncated(void **state)
 	}
 }
 
+/* The tail behind the payload is only for firmware and boot loaders, and is missed there. */
+static void test_cut_tail(void **state)
+{
+	struct synth image = synth_full(formats[0]);
+	size_t setup = 5 * 512, len = setup + (image.len - setup + 64) / 16 * 16;
+	u32 paragraphs = (u32)((len - setup) / 16);
+	u8 *whole = calloc(1, len);
+	struct err e = { "" };
+	struct kernel *k = NULL;
+
+	(void)state;
+	memcpy(whole, image.data, image.len);
+	memcpy(whole + 0x1f4, &paragraphs, 4);
+	assert_int_equal(kernel_parse(&k, "cut", whole, len, false, &e), 0);
+	kernel_close(k);
+	assert_int_equal(kernel_parse(&k, "cut", whole, len - 1, false, &e), -EINVAL);
+	assert_non_null(strstr(e.text, "cut: truncated ("));
+	assert_non_null(strstr(e.text, "bytes"));
+	/* a PE file, with a signature behind its code */
+	memcpy(whole, "MZ", 2);
+	memcpy(whole + 0x3c, "\x40\0\0\0", 4);
+	memcpy(whole + 0x40, "PE\0\0", 4);
+	memcpy(whole + 0x40 + 24, "\x0b\x02", 2);
+	whole[0x40 + 24 + 108] = 6;
+	paragraphs = (u32)len - 8;
+	memcpy(whole + 0x40 + 24 + 112 + 32, &paragraphs, 4);
+	whole[0x40 + 24 + 112 + 36] = 8;
+	assert_int_equal(kernel_parse(&k, "cut", whole, len, false, &e), 0);
+	kernel_close(k);
+	whole[0x40 + 24 + 112 + 36] = 9;
+	assert_int_equal(kernel_parse(&k, "cut", whole, len, false, &e), -EINVAL);
+	free(whole);
+	free(image.data);
+}
+
 static void try_image(const u8 *data, size_t len)
 {
 	struct err e = { "" };
@@ -394,7 +429,8 @@ int main(void)
 		cmocka_unit_test(test_elf),	   cmocka_unit_test(test_place_limits),
 		cmocka_unit_test(test_odd_relocs), cmocka_unit_test(test_not_a_kernel),
 		cmocka_unit_test(test_opaque),	   cmocka_unit_test(test_truncated),
-		cmocka_unit_test(test_flipped),	   cmocka_unit_test(test_files),
+		cmocka_unit_test(test_cut_tail),   cmocka_unit_test(test_flipped),
+		cmocka_unit_test(test_files),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
