@@ -82,6 +82,7 @@ static void resolve_function(const struct resolver *v, struct import *im)
 		return;
 	}
 	if (is_permitted(v, im->symbol)) {
+		im->by_permission = true;
 		import_decide(im, TARGET_KERNEL, "the policy permits the kernel's own");
 		return;
 	}
@@ -105,6 +106,7 @@ static void resolve_kernel(const struct resolver *v, struct import *im)
 		import_decide(im, TARGET_REFUSED, "critical, but it cannot be redirected");
 		return;
 	}
+	im->by_permission = im->critical;
 	switch (im->kind) {
 	case SYMBOL_DATA:
 		import_decide(im, TARGET_KERNEL, "data");
@@ -150,6 +152,7 @@ static void resolve_absent(const struct resolver *v, struct import *im, u32 symb
 		/* ignore_undef_symbol() of kernel/module: some assemblers leave it behind. */
 		import_decide(im, TARGET_KERNEL, "the kernel's loader ignores it: stays 0");
 	} else if (is_permitted(v, im->symbol)) {
+		im->by_permission = true;
 		import_decide(im, TARGET_KERNEL, "the policy permits a module of the real kernel");
 	} else if (weak) {
 		/* Stays 0, as it would without such a module: nobody exports this name. */
@@ -227,7 +230,9 @@ static void settle_import(const struct resolver *v, struct import *im)
 		im->kind = SYMBOL_FUNCTION;
 	if (im->target != TARGET_SHADOW || im->kind != SYMBOL_FUNCTION)
 		return;
-	if (im->critical && im->address_taken && !is_permitted(v, im->symbol))
+	if (im->critical && im->address_taken)
+		im->by_permission = is_permitted(v, im->symbol);
+	if (im->critical && im->address_taken && !im->by_permission)
 		import_decide(im, TARGET_REFUSED,
 			      "critical, and its address is taken, which no gate can see");
 	else if (!im->branches && im->address_taken)

@@ -51,6 +51,7 @@ struct import {
 	enum symbol_class kind;
 	enum import_target target;
 	bool critical;
+	bool by_permission; /* it would be refused or led elsewhere, if not permitted */
 	unsigned branches;
 	unsigned address_taken;
 	char reason[120]; /* one phrase, e.g. "compared by the kernel, must keep its address" */

@@ -118,6 +118,33 @@ static int collect_gates(struct driver *d, struct err *e)
 	return 0;
 }
 
+static void free_permits(struct driver *d)
+{
+	while (d->n_permits)
+		free(d->permits[--d->n_permits]);
+	free(d->permits);
+	d->permits = NULL;
+}
+
+/* Remember what a policy that takes this one's place must permit, too. */
+static int collect_permits(struct driver *d, struct err *e)
+{
+	const struct import *im;
+	size_t i, n;
+
+	im = link_plan_imports(d->plan, &n);
+	d->permits = calloc(n + 1, sizeof(*d->permits));
+	for (i = 0; d->permits && i < n; i++) {
+		if (!im[i].by_permission)
+			continue;
+		d->permits[d->n_permits] = strdup(im[i].symbol);
+		if (!d->permits[d->n_permits])
+			break;
+		d->n_permits++;
+	}
+	return d->permits && i == n ? 0 : err_set(e, -ENOMEM, "out of memory for %s", d->path);
+}
+
 void driver_unplan(struct driver *d)
 {
 	link_plan_free(d->plan);
@@ -138,6 +165,7 @@ int driver_plan(struct sessions *s, struct driver *d, bool expected, struct err 
 	free(d->gates);
 	d->gates = NULL;
 	d->n_gates = 0;
+	free_permits(d);
 	for (o = d->session->drivers; o && o != d; o = o->next)
 		n++;
 	prov = calloc(n + 1, sizeof(*prov));
@@ -161,6 +189,8 @@ int driver_plan(struct sessions *s, struct driver *d, bool expected, struct err 
 		goto out;
 	}
 	ret = collect_gates(d, e);
+	if (!ret)
+		ret = collect_permits(d, e);
 out:
 	free(prov);
 	return ret;
@@ -171,6 +201,7 @@ void driver_free(struct driver *d)
 	driver_unplan(d);
 	module_close(d->module);
 	free(d->gates);
+	free_permits(d);
 	free(d->name);
 	free(d->path);
 	free(d->params);

@@ -70,6 +70,9 @@ struct driver {
 	/* Its critical imports, in the order of the entries on its page: */
 	struct gate_slot *gates;
 	size_t n_gates;
+	/* Its imports that need the policy's permission, as malloc'ed strings: */
+	char **permits;
+	size_t n_permits;
 };
 
 /* Asked for by a user; all of it is borrowed. */

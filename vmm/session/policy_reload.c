@@ -23,11 +23,21 @@ static const char *newly_critical(const struct policy_session *from,
 	return NULL;
 }
 
+/* A symbol that @d is linked to by a permission which @ps does not give, or NULL. */
+static const char *no_longer_permitted(const struct driver *d, const struct policy_session *ps)
+{
+	for (size_t i = 0; i < d->n_permits; i++)
+		if (!policy_permitted(ps, d->permits[i]))
+			return d->permits[i];
+	return NULL;
+}
+
 /* Can @p take the place of the policy that the session's drivers were linked under? */
 static int session_fits(const struct session *ss, const struct policy *p, const char *path,
 			struct err *e)
 {
 	const struct policy_session *ps = policy_session(p, ss->name);
+	const struct driver *d;
 	const char *fn;
 
 	if (!ss->drivers)
@@ -36,6 +46,14 @@ static int session_fits(const struct session *ss, const struct policy *p, const 
 		return err_set(e, -ENOENT,
 			       "%s has no session \"%s\", which has drivers; unload them first",
 			       path, ss->name);
+	for (d = ss->drivers; d; d = d->next) {
+		fn = no_longer_permitted(d, ps);
+		if (fn)
+			return err_set(e, -EBUSY,
+				       "%s: %s is no longer permitted in session %s, but driver "
+				       "%s:%s is linked to it; unload it first",
+				       path, fn, ss->name, ss->name, d->name);
+	}
 	fn = newly_critical(ss->policy, ps);
 	return fn ? err_set(e, -EBUSY,
 			    "%s: %s() becomes critical in session %s, but its drivers are linked "

@@ -50,6 +50,12 @@ END
 	vmm_session policy "$WORK/policy2"
 	vmm_driver load "a:$DRIVERS/umbra_t_misc.ko" 2>"$WORK/refused" && echo loaded >"$WORK/refused" || true
 	vmm_driver load "a:$DRIVERS/umbra_t_taken.ko" 2>"$WORK/taken" && echo loaded >"$WORK/taken" || true
+	sed 's/default = "pass";/& permit = [ "filp_open" ];/' "$WORK/policy2" >"$WORK/policy3"
+	vmm_session policy "$WORK/policy3"
+	vmm_driver load "a/permitted:$DRIVERS/umbra_t_taken.ko" 2>>"$WORK/taken"
+	vmm_session policy "$WORK/policy2" 2>"$WORK/withdrawn" && echo accepted >"$WORK/withdrawn" || true
+	vmm_driver unload a:permitted
+	vmm_session policy "$WORK/policy2" >"$WORK/unused" 2>&1 && echo accepted >"$WORK/unused" || true
 	guest_type go
 	guest_wait
 	"$VMM" record --json "$WORK/record" | jq .requests >"$WORK/record.json"
@@ -93,6 +99,17 @@ test_changed_policy_changes_the_verdict()
 	expect_in "$WORK/refused" 'Device or resource busy'
 	expect_console '^@@ helper-after umbra_t_umh\[-\]: run /helper: 0'
 	expect_console '^@@ ran from-kernel'
+}
+
+test_refusal_names_the_line_of_the_policy()
+{
+	expect_in "$WORK/refused" 'umbra_t_misc.ko in session a: .*misc_register."umbra_t".: EBUSY by functions.0. at policy2:'
+}
+
+test_permission_in_use_cannot_be_withdrawn()
+{
+	expect_in "$WORK/withdrawn" 'filp_open is no longer permitted in session a, but driver a:permitted is linked to it'
+	expect_in "$WORK/unused" '^accepted'
 }
 
 test_address_taken_critical_function_is_refused()
