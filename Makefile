@@ -4,7 +4,7 @@
 # make setup    install every Debian package that the targets below need (root)
 # make test     all tests; make unit: only those that need no KVM
 # make demo     LiME twice in two sessions, from nothing to the result
-# make lint     clang-format, clang-tidy, cppcheck
+# make lint     clang-format, clang-tidy, cppcheck, the rule of the rooms
 # make bench    figures, side by side with QEMU
 # make install  into $(DESTDIR)$(prefix), /usr/local if not given; make uninstall; make deb
 # make help     this text (V=1: show the commands)

@@ -10,7 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "images/pattern.h"
+#include "images/byte_pattern.h"
 
 int main(int argc, char **argv)
 {

@@ -106,7 +106,7 @@ drivers: $(B)/images/holder $(B)/images/kexec $(B)/tests/lab/blocks $(B)/tools/l
 	@images/build-lime "$$(cat $(B)/images/cloud/release)"
 
 # These run in guests, which have no libraries.
-$(B)/images/%: images/%.c images/pattern.h
+$(B)/images/%: images/%.c images/byte_pattern.h
 	@mkdir -p $(@D)
 	musl-gcc -static -std=c11 -O2 -Wall -Wextra -Werror -D_GNU_SOURCE -I. -o $@ $<
 
@@ -136,6 +136,8 @@ test:
 lint:
 	@tools/check-tools lint
 	@LINT_FLAGS='$(WARN) $(DEFS)' tools/lint
+	@$(MAKE) --no-print-directory $(B)/vmm $(B)/net-helper
+	@tools/check-rooms
 
 demo:
 	@tools/demo

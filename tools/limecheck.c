@@ -4,7 +4,7 @@
  *
  * Checks the header of each range (magic, version, order), that the file ends where the last range
  * does, with --iomem that the ranges are just the "System RAM" of that copy of /proc/iomem, and with
- * --seed that every page of the pattern of images/pattern.h is in it. One line; status 0, or 1 with
+ * --seed that every page of the pattern of images/byte_pattern.h is in it. One line; status 0, or 1 with
  * what is wrong and where.
  */
 #include <endian.h>
@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "images/pattern.h"
+#include "images/byte_pattern.h"
 
 #define LIME_MAGIC   0x4c694d45
 #define LIME_VERSION 1

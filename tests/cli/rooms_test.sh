@@ -97,6 +97,7 @@ add_line_upwards()
 	sed -i 's|^base:.*|base: vmm/cli|' "$tree/vmm/rooms"
 }
 
+result this_tree_follows_its_list tools/check-rooms
 result an_include_against_the_list plant \
 	'^base/file.c:[0-9]+: base may not include vmm/machine/machine.h: vmm/rooms lists no vmm/machine' add_include
 result a_call_against_the_list plant \
