@@ -160,6 +160,7 @@ int cli_args_parse(struct cli_args *a, int argc, char **argv, unsigned allowed, 
 		{ { "json", no_argument, NULL, 'j' }, CLI_JSON },
 		{ { "force", no_argument, NULL, 'f' }, CLI_FORCE },
 		{ { "timeout", required_argument, NULL, 't' }, CLI_TIMEOUT },
+		{ { "all", no_argument, NULL, 'a' }, CLI_ALL },
 	};
 	struct option options[ARRAY_SIZE(known) + 1] = { 0 };
 	size_t n = 0;
@@ -172,9 +173,9 @@ int cli_args_parse(struct cli_args *a, int argc, char **argv, unsigned allowed, 
 	}
 	optind = 0;
 	opterr = 0;
-	while ((opt = getopt_long(argc, argv, ":hg:f", options, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, ":hg:fa", options, NULL)) != -1) {
 		if ((opt == 'f' && !(allowed & CLI_FORCE)) ||
-		    (opt == 'g' && !(allowed & CLI_GUEST)))
+		    (opt == 'a' && !(allowed & CLI_ALL)) || (opt == 'g' && !(allowed & CLI_GUEST)))
 			opt = '?';
 		switch (opt) {
 		case 'h':
@@ -188,6 +189,9 @@ int cli_args_parse(struct cli_args *a, int argc, char **argv, unsigned allowed, 
 			break;
 		case 'f':
 			a->force = true;
+			break;
+		case 'a':
+			a->all = true;
 			break;
 		case 't':
 			ret = take_timeout(a, argv[0], optarg);

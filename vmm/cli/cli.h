@@ -21,7 +21,7 @@ int cli_usage(const char *command, const char *fmt, ...) __printf(2, 3);
 /* `vmm COMMAND [OPTION]... [GUEST]` */
 struct cli_args {
 	const char *guest; /* NULL: the only one that runs */
-	bool json, force;
+	bool json, force, all;
 	int timeout; /* seconds */
 };
 
@@ -29,6 +29,7 @@ struct cli_args {
 #define CLI_JSON    2U
 #define CLI_FORCE   4U
 #define CLI_TIMEOUT 8U
+#define CLI_ALL     16U
 
 /*
  * Parse what of this @allowed permits; --help prints @help. -1: go on, else the exit code to end

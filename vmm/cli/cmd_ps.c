@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* vmm ps: the guests that run, and with --all those that ran in the background. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "vmm/cli/cli.h"
 #include "vmm/cli/commands.h"
 #include "vmm/control/client.h"
+#include "vmm/control/ended.h"
 
 /* One that hangs holds up the list by this much. */
 #define PATIENCE_MS 2000
@@ -15,14 +19,18 @@ static const char help[] =
 	"The guests of this user that run.\n"
 	"\n"
 	"Options:\n"
+	"  -a, --all          those too that were started by run --detach and have ended\n"
 	"      --json         machine-readable output\n"
 	"  -h, --help         this text\n"
 	"\n"
+	"Of guests that have ended, the last 20 are kept for 7 days: `vmm logs`, `vmm wait`.\n"
+	"\n"
 	"A status: running, paused, prelaunch (--paused, not resumed yet), or no answer: its vmm\n"
-	"hangs, see `vmm kill --help`.\n"
+	"hangs, see `vmm kill --help`; ended, with the exit code, or killed.\n"
 	"\n"
 	"Examples:\n"
 	"  vmm ps\n"
+	"  vmm ps --all\n"
 	"  vmm ps --json | jq -r '.[].name'\n";
 
 /* NULL: it has ended meanwhile. */
@@ -55,6 +63,48 @@ static json_t *ask(const char *name)
 	return guest;
 }
 
+static bool is_listed(const json_t *list, const char *name)
+{
+	for (size_t i = 0; i < json_array_size(list); i++)
+		if (!strcmp(json_text(json_array_get(list, i), "name"), name))
+			return true;
+	return false;
+}
+
+/* Those that have ended, but for names that a guest has again. */
+static int add_ended(json_t *list, struct err *e)
+{
+	struct ended_guest *ended;
+	size_t n;
+	int ret = ended_list(&ended, &n, e);
+
+	if (ret)
+		return ret;
+	for (size_t i = 0; i < n; i++) {
+		const struct ended_guest *g = &ended[i];
+		json_t *o;
+
+		if (g->running || is_listed(list, g->name))
+			continue;
+		o = json_pack("{s:s, s:s, s:I}", "name", g->name, "status",
+			      g->known ? "ended" : "killed", "ended", (json_int_t)g->time);
+		if (o && g->known)
+			json_object_set_new(o, "exit-code", json_integer(g->code));
+		json_array_append_new(list, o);
+	}
+	free(ended);
+	return 0;
+}
+
+/* "running", "ended (11)". */
+static void status_cell(struct table *t, const json_t *g)
+{
+	if (json_object_get(g, "exit-code"))
+		table_cell(t, "%s (%lld)", json_text(g, "status"), json_number(g, "exit-code"));
+	else
+		table_cell(t, "%s", json_text(g, "status"));
+}
+
 static void print_guests(const json_t *list)
 {
 	static const struct table_column columns[] = {
@@ -72,8 +122,9 @@ static void print_guests(const json_t *list)
 		const json_t *g = json_array_get(list, i);
 
 		table_cell(t, "%s", json_text(g, "name"));
-		table_cell(t, "%s", json_text(g, "status"));
-		table_cell(t, "%lld", json_number(g, "pid"));
+		status_cell(t, g);
+		if (json_object_get(g, "pid"))
+			table_cell(t, "%lld", json_number(g, "pid"));
 		if (json_object_get(g, "cpus")) {
 			table_cell(t, "%lld", json_number(g, "cpus"));
 			table_cell(t, "%s", cli_size(memory, json_number(g, "memory")));
@@ -87,7 +138,7 @@ static void print_guests(const json_t *list)
 int cmd_ps(int argc, char **argv)
 {
 	struct cli_args a = { 0 };
-	int ret = cli_args_parse(&a, argc, argv, CLI_JSON, help);
+	int ret = cli_args_parse(&a, argc, argv, CLI_JSON | CLI_ALL, help);
 	char **names;
 	json_t *list;
 	struct err e;
@@ -105,6 +156,10 @@ int cmd_ps(int argc, char **argv)
 			json_array_append_new(list, guest);
 	}
 	client_list_free(names, n);
+	if (a.all && add_ended(list, &e)) {
+		json_decref(list);
+		return cli_fail(&e);
+	}
 	if (a.json)
 		cli_print_json(list);
 	else

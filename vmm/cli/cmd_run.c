@@ -50,7 +50,6 @@ static void on_started(void *arg, const char *name)
 	struct run *r = arg;
 
 	detach_done(r->detach, name);
-	r->detach = NULL;
 }
 
 static void on_before_confinement(void *arg)
@@ -107,6 +106,8 @@ static int fork_processes(struct run *r, int *code, struct err *e)
 		return ret;
 	begin = stats_now_ns();
 	ret = confine_fork(&r->confine, r->o.spec.confine, r->o.spec.user, end_signals, code, e);
+	if (ret == 1)
+		detach_ended(r->detach, *code);
 	if (ret == 1 && was_short(&r->o.spec, *code, stats_now_ns() - begin))
 		kernel_cache_complete(r->o.spec.kernel);
 	return ret;
@@ -171,6 +172,9 @@ int cmd_run(int argc, char **argv)
 
 		ret = guest_create(&g, &c, &e);
 		code = ret ? VMM_EXIT_ERROR : run_to_the_end(&r, g);
+		/* Else the supervisor does it, which outlives this process. */
+		if (!r.confine)
+			detach_ended(r.detach, code);
 		guest_destroy(g);
 	} else if (ret < 0) {
 		code = VMM_EXIT_ERROR;

@@ -9,6 +9,8 @@
 
 int cmd_run(int argc, char **argv);
 int cmd_ps(int argc, char **argv);
+int cmd_logs(int argc, char **argv);
+int cmd_wait(int argc, char **argv);
 int cmd_info(int argc, char **argv);
 int cmd_console(int argc, char **argv);
 int cmd_stop(int argc, char **argv);

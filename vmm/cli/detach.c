@@ -14,22 +14,26 @@
 
 #include "base/exit_code.h"
 #include "base/file.h"
+#include "vmm/control/ended.h"
 
 struct detach {
 	int null;
-	int ready; /* the name goes here */
-	bool log;  /* stderr is the user's file and stays */
+	int ready;	     /* the name goes here */
+	struct ended *ended; /* the log, and where the exit code is kept */
+	bool log;	     /* stderr is the user's file and stays */
 };
 
-/* False: the other end is closed. */
-static bool relay(int from, int to)
+/* Show the user what the guest's processes have said until now. */
+static void show_log(const struct detach *d)
 {
 	char buf[1024];
-	ssize_t n = read(from, buf, sizeof(buf));
+	off_t at = 0;
+	ssize_t n;
 
-	if (n > 0)
-		file_write(to, buf, (size_t)n);
-	return n > 0 || (n < 0 && errno == EINTR);
+	while (!d->log && (n = pread(ended_log(d->ended), buf, sizeof(buf), at)) > 0) {
+		file_write(STDERR_FILENO, buf, (size_t)n);
+		at += n;
+	}
 }
 
 static void on_end(int sig)
@@ -62,61 +66,68 @@ static void catch_ends(void)
 }
 
 /* The guest is in a session of its own and has not heard the signal that ends us. */
-static int give_up(pid_t child)
+static int give_up(const struct detach *d, pid_t child)
 {
 	int status = 0;
 
 	kill(child, SIGTERM);
+	waitpid(child, &status, 0);
+	show_log(d);
 	/* Else it says so itself. */
-	if (waitpid(child, &status, 0) == child && WIFSIGNALED(status))
+	if (WIFSIGNALED(status))
 		fputs("vmm: ended before the guest had started\n", stderr);
 	return VMM_EXIT_SIGNAL + SIGTERM;
 }
 
 /* The guest runs, whatever becomes of its name; but whoever wants to read it has to hear of a loss. */
-static int print_name(const char *name, size_t len)
+static int print_name(const char *name)
 {
-	int ret = file_write(STDOUT_FILENO, name, len);
+	char line[130];
+	int len = snprintf(line, sizeof(line), "%s\n", name);
+	int ret = file_write(STDOUT_FILENO, line, (size_t)len);
 
 	if (!ret)
 		return VMM_EXIT_POWEROFF;
-	fprintf(stderr, "vmm: the guest runs as %.*s, but this cannot be written to stdout: %s\n",
-		(int)strcspn(name, "\n"), name, strerror(-ret));
+	fprintf(stderr, "vmm: the guest runs as %s, but this cannot be written to stdout: %s\n",
+		name, strerror(-ret));
 	return VMM_EXIT_ERROR;
 }
 
-static int parent(pid_t child, int ready, int messages, const sigset_t *mask)
+/* The name that comes by @ready, in @name[size]; its length, 0: the guest has failed; -EINTR: given up. */
+static ssize_t wait_for_name(int ready, char *name, size_t size, const sigset_t *mask)
 {
-	struct pollfd p[2] = { { .fd = ready, .events = POLLIN },
-			       { .fd = messages, .events = POLLIN } };
+	struct pollfd p = { .fd = ready, .events = POLLIN };
+	ssize_t n;
+
+	do {
+		if (ppoll(&p, 1, NULL, mask) < 0)
+			return -errno;
+		n = read(ready, name, size - 1);
+	} while (n < 0 && errno == EINTR);
+	name[n > 0 ? n : 0] = '\0';
+	return n > 0 ? n : 0;
+}
+
+static int parent(struct detach *d, pid_t child, int ready, const sigset_t *mask)
+{
+	struct err e = { "" };
 	char name[128];
-	ssize_t n = 0;
+	ssize_t n = wait_for_name(ready, name, sizeof(name), mask);
 	int status;
 
-	for (;;) {
-		if (ppoll(p, 2, NULL, mask) < 0) {
-			if (errno == EINTR)
-				return give_up(child);
-			break;
-		}
+	if (n == -EINTR)
+		return give_up(d, child);
+	if (n > 0) {
 		/* What it had to say comes before what it did. */
-		if (p[1].revents) {
-			if (!relay(messages, STDERR_FILENO))
-				p[1].fd = -1;
-			p[1].revents = 0;
-			continue;
-		}
-		if (p[0].revents) {
-			n = read(ready, name, sizeof(name));
-			if (n >= 0 || errno != EINTR)
-				break;
-		}
+		show_log(d);
+		name[strcspn(name, "\n")] = '\0';
+		if (ended_set_name(d->ended, name, &e))
+			fprintf(stderr, "vmm: %s\n", e.text);
+		return print_name(name);
 	}
-	if (n > 0)
-		return print_name(name, (size_t)n);
-	while (p[1].fd >= 0 && relay(messages, STDERR_FILENO))
-		;
-	if (waitpid(child, &status, 0) < 0 || !WIFEXITED(status)) {
+	n = waitpid(child, &status, 0);
+	show_log(d);
+	if (n < 0 || !WIFEXITED(status)) {
 		fputs("vmm: the guest's process was killed before it had started\n", stderr);
 		return VMM_EXIT_ERROR;
 	}
@@ -124,7 +135,7 @@ static int parent(pid_t child, int ready, int messages, const sigset_t *mask)
 	return WEXITSTATUS(status) ? WEXITSTATUS(status) : VMM_EXIT_ERROR;
 }
 
-static void become_guest(struct detach *d, int messages)
+static void become_guest(struct detach *d)
 {
 	setsid();
 	/* The parent may be gone, or go: its pipe is no reason to die. */
@@ -132,7 +143,7 @@ static void become_guest(struct detach *d, int messages)
 	dup2(d->null, STDIN_FILENO);
 	dup2(d->null, STDOUT_FILENO);
 	if (!d->log)
-		dup2(messages, STDERR_FILENO);
+		dup2(ended_log(d->ended), STDERR_FILENO);
 }
 
 int detach_check(struct err *e)
@@ -145,46 +156,44 @@ int detach_check(struct err *e)
 int detach_fork(struct detach **out, int *code, struct err *e)
 {
 	struct detach *d = calloc(1, sizeof(*d));
-	int ready[2] = { -1, -1 }, messages[2] = { -1, -1 }, ret = 1;
+	int ready[2] = { -1, -1 }, ret;
 	sigset_t old;
 	struct stat st;
 	pid_t child;
 
 	if (!d)
 		return err_set(e, -ENOMEM, "out of memory");
+	d->ready = -1;
 	d->null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	ret = ended_begin(&d->ended, e);
+	if (ret)
+		goto out;
 	block_ends(&old);
 	d->log = !fstat(STDERR_FILENO, &st) && S_ISREG(st.st_mode);
-	if (d->null < 0 || pipe2(ready, O_CLOEXEC) || pipe2(messages, O_CLOEXEC) ||
-	    (child = fork()) < 0) {
+	if (d->null < 0 || pipe2(ready, O_CLOEXEC) || (child = fork()) < 0) {
 		ret = err_set(e, -errno, "cannot run in the background: %s", strerror(errno));
 		goto out;
 	}
 	if (!child) {
 		sigprocmask(SIG_SETMASK, &old, NULL);
-		become_guest(d, messages[1]);
+		become_guest(d);
+		close(ready[0]);
 		d->ready = ready[1];
-		ready[1] = -1;
 		*out = d;
-		d = NULL;
-		ret = 0;
-		goto out;
+		return 0;
 	}
 	close(ready[1]);
-	close(messages[1]);
-	ready[1] = messages[1] = -1;
+	ready[1] = -1;
 	catch_ends();
-	*code = parent(child, ready[0], messages[0], &old);
+	*code = parent(d, child, ready[0], &old);
+	ret = 1;
 out:
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < 2; i++)
 		if (ready[i] >= 0)
 			close(ready[i]);
-		if (messages[i] >= 0)
-			close(messages[i]);
-	}
-	if (d && d->null >= 0)
-		close(d->null);
-	free(d);
+	ended_free(d->ended, true);
+	d->ended = NULL;
+	detach_free(d);
 	return ret;
 }
 
@@ -193,20 +202,28 @@ void detach_done(struct detach *d, const char *name)
 	char line[128];
 	int len;
 
-	if (!d)
+	if (!d || d->ready < 0)
 		return;
-	if (!d->log)
-		dup2(d->null, STDERR_FILENO);
 	len = snprintf(line, sizeof(line), "%s\n", name);
 	file_write(d->ready, line, (size_t)len);
-	detach_free(d);
+	close(d->ready);
+	d->ready = -1;
+}
+
+void detach_ended(struct detach *d, int code)
+{
+	if (d)
+		ended_set_code(d->ended, code);
 }
 
 void detach_free(struct detach *d)
 {
 	if (!d)
 		return;
-	close(d->ready);
-	close(d->null);
+	if (d->ready >= 0)
+		close(d->ready);
+	if (d->null >= 0)
+		close(d->null);
+	ended_free(d->ended, false);
 	free(d);
 }

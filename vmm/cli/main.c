@@ -17,6 +17,8 @@ static const struct command {
 } commands[] = {
 	{ "run", cmd_run, "boot a guest" },
 	{ "ps", cmd_ps, "list the guests that run" },
+	{ "logs", cmd_logs, "show what the vmm of a detached guest has said" },
+	{ "wait", cmd_wait, "wait for a detached guest's end, for its exit code" },
 	{ "info", cmd_info, "show all about a running guest" },
 	{ "console", cmd_console, "attach to the console of a running guest" },
 	{ "stop", cmd_stop, "shut a guest down by its power button" },

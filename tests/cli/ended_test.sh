@@ -1,0 +1,88 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# Guests in the background that have ended: ps --all, logs, wait. Needs any /dev/kvm. Speaks TAP.
+set -u
+# shellcheck source=tests/tap.sh
+. tests/tap.sh
+vmm=$PWD/build/vmm
+kernel=build/images/cloud/vmlinuz
+tap_begin 'guests that have ended'
+export XDG_RUNTIME_DIR=$work
+[ "$EUID" = 0 ] && dir=/run/umbra || dir=$work/umbra
+guest=unit-ended-$$
+trap '"$vmm" kill "$guest" 2>/dev/null; rm -rf "$work" "$dir/ended/$guest".* "$dir/ended/$guest-old".*' EXIT
+
+if [ ! -w /dev/kvm ] || [ ! -e "$kernel" ]; then
+	echo 'ok 1 - guests that have ended # SKIP no /dev/kvm or no kernel'
+	echo 1..1
+	exit 0
+fi
+
+# A bzImage whose body sends a byte to COM1 for ever: it runs on a software KVM as well.
+python3 - "$kernel" "$work/k" <<'END'
+import struct, sys
+src = open(sys.argv[1], 'rb').read()
+setup = bytearray(src[:((src[0x1f1] or 4) + 1) * 512])
+body = (bytearray(0x200) + bytes.fromhex('66baf803b041eeebfd')).ljust(0x2000, b'\0')
+body[0x800:0x810] = b'UNKNOWNMAGIC!!!!'
+struct.pack_into('<II', setup, 0x248, 0x800, 0x1000)
+struct.pack_into('<I', setup, 0x260, 0x10000)
+struct.pack_into('<I', setup, 0x1f4, len(body) // 16)
+open(sys.argv[2], 'wb').write(bytes(setup + body))
+END
+
+start() { timeout 20 "$vmm" run --detach --name "$guest" --kernel "$work/k" "$@" </dev/null 2>/dev/null | grep -qx "$guest"; }
+status() { "$vmm" ps "$@" | awk -v g="$guest" '$1 == g { print $2, $3 }'; }
+stop() { "$vmm" kill "$guest"; }
+
+# wait_for CODE: wait ends with it
+wait_for()
+{
+	timeout 20 "$vmm" wait "$guest"
+	local ret=$?
+	[ $ret = "$1" ] || { echo "wait said $ret"; return 1; }
+}
+
+waits_for_the_end()
+{
+	local waiter
+
+	"$vmm" wait "$guest" &
+	waiter=$!
+	sleep 0.3
+	kill -0 $waiter || { echo 'wait did not wait'; return 1; }
+	"$vmm" kill "$guest" >/dev/null 2>&1 || return 1
+	wait $waiter
+	[ $? -gt 128 ]
+}
+
+result 'a guest starts in the background' start
+result 'it is listed as running' grep -q '^running' <<<"$(status --all)"
+result 'wait waits for it' waits_for_the_end
+result 'ps is silent about it' test -z "$(status)"
+result 'ps --all tells of its end' grep -qE '^(ended|killed)' <<<"$(status --all)"
+result 'its log is there' grep -q 'decompresses itself' <<<"$("$vmm" logs "$guest")"
+
+result 'one without confinement starts' start --confine off
+pid=$("$vmm" ps --json | jq -r --arg g "$guest" '.[] | select(.name == $g).pid')
+kill -TERM "$pid"
+result 'a signal is its exit code' wait_for 143
+result 'the log names the signal' grep -q 'ended by signal 15' <<<"$("$vmm" logs "$guest")"
+result 'ps --all has the exit code' grep -qF 'ended (143)' <<<"$(status --all)"
+result 'ps --all --json has it' test "$("$vmm" ps --all --json | jq --arg g "$guest" '.[] | select(.name == $g)."exit-code"')" = 143
+result 'wait says it again' wait_for 143
+
+result 'one with its supervisor starts' start
+pid=$("$vmm" ps --json | jq -r --arg g "$guest" '.[] | select(.name == $g).pid')
+kill -TERM "$pid"
+result 'the supervisor keeps the exit code' wait_for 143
+result 'the log names the signal, too' grep -q 'ended by signal 15' <<<"$("$vmm" logs "$guest")"
+
+: >"$dir/ended/$guest-old.log"
+echo '{ "code": 0, "time": 1 }' >"$dir/ended/$guest-old.end"
+"$vmm" ps --all >/dev/null
+result 'what is older than a week goes' test ! -e "$dir/ended/$guest-old.end"
+result 'with its log' test ! -e "$dir/ended/$guest-old.log"
+result 'nothing is left half named' test -z "$(find "$dir/ended" -name '.*.log' -mmin -1)"
+result 'a guest that nobody knows' grep -q 'ps --all' <<<"$("$vmm" wait no-such-guest 2>&1)"
+echo "1..$n"

@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Keeps the log and the exit code of guests that ran in the background. */
+#include "vmm/control/ended.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "vmm/control/socket_dir.h"
+
+#define DAY_S	86400
+#define OPENING (O_CLOEXEC | O_NOFOLLOW)
+
+struct ended {
+	int dir, log, end;
+	bool named;
+	char log_file[32], end_file[32]; /* while they have no name of their own */
+};
+
+/* The directory, which is made if @create. -ENOENT: there is none. */
+static int ended_dir(bool create, struct err *e)
+{
+	char *dir = NULL, path[300];
+	int fd, ret = control_dir(&dir, create, e);
+	struct stat st;
+
+	if (ret)
+		return ret;
+	snprintf(path, sizeof(path), "%s/ended", dir);
+	free(dir);
+	if (create && mkdir(path, 0700) && errno != EEXIST)
+		return err_set(e, -errno, "cannot make %s: %s", path, strerror(errno));
+	fd = open(path, O_DIRECTORY | OPENING);
+	if (fd < 0)
+		return err_set(e, -errno, "cannot open %s: %s", path, strerror(errno));
+	if (fstat(fd, &st) || st.st_uid != geteuid() || st.st_mode & 022) {
+		close(fd);
+		return err_set(e, -EPERM, "%s is not a directory of yours alone; remove it", path);
+	}
+	return fd;
+}
+
+/* What DIR/NAME.end says. -errno: it is not there. */
+static int ended_read(int dir, const char *name, struct ended_guest *g)
+{
+	char file[80], text[200];
+	struct stat st;
+	json_t *o;
+	ssize_t n;
+	int fd;
+
+	memset(g, 0, sizeof(*g));
+	snprintf(g->name, sizeof(g->name), "%s", name);
+	snprintf(file, sizeof(file), "%s.end", name);
+	fd = openat(dir, file, O_RDONLY | O_NONBLOCK | OPENING);
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
+		close(fd);
+		return -EINVAL;
+	}
+	g->running = flock(fd, LOCK_SH | LOCK_NB) != 0;
+	g->time = st.st_mtime;
+	n = pread(fd, text, sizeof(text), 0);
+	o = n > 0 ? json_loadb(text, (size_t)n, 0, NULL) : NULL;
+	if (!g->running && json_is_integer(json_object_get(o, "code"))) {
+		g->known = true;
+		g->code = (int)json_integer_value(json_object_get(o, "code"));
+		g->time = json_integer_value(json_object_get(o, "time"));
+	}
+	json_decref(o);
+	close(fd);
+	return 0;
+}
+
+static int by_time(const void *a, const void *b)
+{
+	const struct ended_guest *x = a, *y = b;
+
+	return x->time < y->time ? -1 : x->time > y->time ? 1 : strcmp(x->name, y->name);
+}
+
+/* All of the directory @fd, sorted. */
+static int ended_read_all(int fd, struct ended_guest **out, size_t *n)
+{
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	DIR *d = copy < 0 ? NULL : fdopendir(copy);
+	struct ended_guest *list = NULL, *more;
+	struct dirent *entry;
+	int ret = 0;
+
+	*n = 0;
+	if (!d) {
+		ret = -errno;
+		if (copy >= 0)
+			close(copy);
+		return ret;
+	}
+	rewinddir(d);
+	while (!ret && (entry = readdir(d))) {
+		size_t len = strlen(entry->d_name);
+		char name[256];
+
+		if (len < 5 || strcmp(entry->d_name + len - 4, ".end") != 0)
+			continue;
+		snprintf(name, sizeof(name), "%.*s", (int)len - 4, entry->d_name);
+		if (!control_name_ok(name))
+			continue;
+		more = reallocarray(list, *n + 1, sizeof(*list));
+		if (!more) {
+			ret = -ENOMEM;
+			break;
+		}
+		list = more;
+		*n += !ended_read(fd, name, &list[*n]);
+	}
+	closedir(d);
+	if (ret) {
+		free(list);
+		return ret;
+	}
+	if (list)
+		qsort(list, *n, sizeof(*list), by_time);
+	*out = list;
+	return 0;
+}
+
+static void ended_remove(int dir, const char *name)
+{
+	char file[80];
+
+	snprintf(file, sizeof(file), "%s.log", name);
+	unlinkat(dir, file, 0);
+	snprintf(file, sizeof(file), "%s.end", name);
+	unlinkat(dir, file, 0);
+}
+
+/* Clear away what is too old or too much. */
+static void ended_prune(int dir)
+{
+	struct ended_guest *list;
+	size_t n, ended = 0;
+
+	if (ended_read_all(dir, &list, &n))
+		return;
+	for (size_t i = 0; i < n; i++)
+		ended += !list[i].running;
+	for (size_t i = 0; i < n; i++) {
+		if (list[i].running ||
+		    (ended <= ENDED_MAX && list[i].time > time(NULL) - ENDED_DAYS * DAY_S))
+			continue;
+		ended_remove(dir, list[i].name);
+		ended--;
+	}
+	free(list);
+}
+
+/* A new file of the directory, for now ".PID.SUFFIX"; this process has one of each. */
+static int ended_new_file(int dir, char name[32], const char *suffix)
+{
+	int fd;
+
+	snprintf(name, 32, ".%d.%s", (int)getpid(), suffix);
+	unlinkat(dir, name, 0);
+	fd = openat(dir, name, O_RDWR | O_APPEND | O_CREAT | O_EXCL | OPENING, 0600);
+	return fd < 0 ? -errno : fd;
+}
+
+int ended_begin(struct ended **out, struct err *e)
+{
+	struct ended *n = calloc(1, sizeof(*n));
+	int ret;
+
+	if (!n)
+		return err_set(e, -ENOMEM, "out of memory");
+	n->log = n->end = -1;
+	n->dir = ended_dir(true, e);
+	if (n->dir < 0) {
+		ret = n->dir;
+		goto fail;
+	}
+	ended_prune(n->dir);
+	n->log = ended_new_file(n->dir, n->log_file, "log");
+	n->end = n->log < 0 ? n->log : ended_new_file(n->dir, n->end_file, "end");
+	ret = n->end < 0 ? n->end : flock(n->end, LOCK_EX | LOCK_NB) ? -errno : 0;
+	if (ret) {
+		err_set(e, ret, "cannot keep a log of the guest: %s", strerror(-ret));
+		goto fail;
+	}
+	*out = n;
+	return 0;
+fail:
+	ended_free(n, true);
+	return ret;
+}
+
+int ended_log(const struct ended *n)
+{
+	return n->log;
+}
+
+int ended_set_name(struct ended *n, const char *name, struct err *e)
+{
+	char log[80], end[80];
+	int ret = 0;
+
+	snprintf(log, sizeof(log), "%s.log", name);
+	snprintf(end, sizeof(end), "%s.end", name);
+	if (renameat(n->dir, n->log_file, n->dir, log) ||
+	    renameat(n->dir, n->end_file, n->dir, end))
+		ret = err_set(e, -errno, "cannot keep a log of the guest: %s", strerror(errno));
+	n->named = !ret;
+	return ret;
+}
+
+void ended_set_code(struct ended *n, int code)
+{
+	char text[100];
+	int len = snprintf(text, sizeof(text), "{ \"code\": %d, \"time\": %lld }\n", code,
+			   (long long)time(NULL));
+
+	file_write(n->end, text, (size_t)len);
+}
+
+void ended_free(struct ended *n, bool discard)
+{
+	if (!n)
+		return;
+	if (discard && !n->named && n->dir >= 0) {
+		if (n->log >= 0)
+			unlinkat(n->dir, n->log_file, 0);
+		if (n->end >= 0)
+			unlinkat(n->dir, n->end_file, 0);
+	}
+	if (n->log >= 0)
+		close(n->log);
+	if (n->end >= 0)
+		close(n->end);
+	if (n->dir >= 0)
+		close(n->dir);
+	free(n);
+}
+
+int ended_list(struct ended_guest **out, size_t *n, struct err *e)
+{
+	int dir = ended_dir(false, e), ret;
+
+	*out = NULL;
+	*n = 0;
+	if (dir == -ENOENT)
+		return 0;
+	if (dir < 0)
+		return dir;
+	ended_prune(dir);
+	ret = ended_read_all(dir, out, n);
+	close(dir);
+	return ret ? err_set(e, ret, "cannot list the guests that have ended: %s", strerror(-ret))
+		   : 0;
+}
+
+/* A file of guest @name, or -errno with a line. */
+static int ended_open(const char *name, const char *suffix, int *dir, struct err *e)
+{
+	char file[80];
+	int fd = -ENOENT;
+
+	*dir = control_name_ok(name) ? ended_dir(false, e) : -ENOENT;
+	if (*dir >= 0) {
+		snprintf(file, sizeof(file), "%s.%s", name, suffix);
+		fd = openat(*dir, file, O_RDONLY | O_NONBLOCK | OPENING);
+		if (fd < 0)
+			fd = -errno;
+	} else if (*dir != -ENOENT) {
+		return *dir;
+	}
+	if (fd >= 0)
+		return fd;
+	if (*dir >= 0)
+		close(*dir);
+	*dir = -1;
+	return err_set(e, fd,
+		       "no guest \"%s\" was started by `vmm run --detach`, or it ended long ago; "
+		       "`vmm ps --all` lists those that are known",
+		       name);
+}
+
+int ended_wait(const char *name, struct ended_guest *out, struct err *e)
+{
+	int dir, fd = ended_open(name, "end", &dir, e), ret = 0;
+
+	if (fd < 0)
+		return fd;
+	while (flock(fd, LOCK_SH) && errno == EINTR)
+		;
+	close(fd);
+	ret = ended_read(dir, name, out);
+	close(dir);
+	return ret ? err_set(e, ret, "guest %s: %s", name, strerror(-ret)) : 0;
+}
+
+int ended_open_log(const char *name, struct err *e)
+{
+	int dir, fd = ended_open(name, "log", &dir, e);
+
+	if (fd >= 0)
+		close(dir);
+	return fd;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What is kept of guests in the background, for questions after their end: `vmm ps --all`, `vmm logs`
+ * and `vmm wait`. Below the directory of the control sockets:
+ *
+ *	ended/NAME.log	what the guest's vmm wrote to stderr
+ *	ended/NAME.end	locked (flock) as long as one of its processes lives; then one object,
+ *			{ "code": N, "time": SECONDS }, or nothing if they were killed
+ *
+ * The ENDED_MAX guests that ended last are kept, for ENDED_DAYS days; a new guest takes the place of an
+ * older one of its name. A guest that lives is never removed.
+ */
+#ifndef UMBRA_VMM_CONTROL_ENDED_H
+#define UMBRA_VMM_CONTROL_ENDED_H
+
+#include "base/err.h"
+#include "base/types.h"
+
+#define ENDED_MAX  20U
+#define ENDED_DAYS 7
+
+/* --- of a guest that is started --------------------------------------------------------------- */
+
+struct ended;
+
+/* Files without a name, locked; older guests are cleared away. Before the guest's processes fork. */
+int ended_begin(struct ended **out, struct err *e);
+/* The log, to be appended to. */
+int ended_log(const struct ended *n);
+/* The guest is called so. -errno. */
+int ended_set_name(struct ended *n, const char *name, struct err *e);
+/* It has ended with exit code @code; by the last of its processes. */
+void ended_set_code(struct ended *n, int code);
+/* Files that got no name are removed if @discard. NULL allowed. */
+void ended_free(struct ended *n, bool discard);
+
+/* --- for who asks ----------------------------------------------------------------------------- */
+
+struct ended_guest {
+	char name[64];
+	bool running;
+	bool known; /* how it ended; else it was killed without a word */
+	int code;
+	long long time; /* of the end, seconds of CLOCK_REALTIME */
+};
+
+/* All guests that are kept, the oldest end first; free() them. */
+int ended_list(struct ended_guest **out, size_t *n, struct err *e);
+/* Wait until @name has ended, and say how. -ENOENT: none is kept. */
+int ended_wait(const char *name, struct ended_guest *out, struct err *e);
+/* Its log, opened for reading. -ENOENT. */
+int ended_open_log(const char *name, struct err *e);
+
+#endif
