@@ -23,6 +23,7 @@ python3 - "$kernel" "$work/k" <<'END'
 import struct, sys
 src = open(sys.argv[1], 'rb').read()
 setup = bytearray(src[:((src[0x1f1] or 4) + 1) * 512])
+setup[0:2] = b'\0\0' # no PE file, whose signature would be missing
 body = (bytearray(0x200) + bytes.fromhex('66baf803b041eeebfd')).ljust(0x2000, b'\0')
 body[0x800:0x810] = b'UNKNOWNMAGIC!!!!'
 struct.pack_into('<II', setup, 0x248, 0x800, 0x1000)
