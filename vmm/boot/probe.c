@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "vmm/boot/probe.h"
 
+#include <stdio.h>
+#include <cpuid.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -119,4 +121,39 @@ int probe_kvm(struct probe_result *r, struct err *e)
 	if (!ret && p.answer == PROBE_GOOD && p.ended_ns > p.started_ns)
 		r->mips = 2e3 * PROBE_TURNS / (double)(p.ended_ns - p.started_ns);
 	return ret;
+}
+
+static void add_reason(char *buf, size_t len, const char *text)
+{
+	size_t used = strlen(buf);
+
+	snprintf(buf + used, len - used, "%s%s", used ? "; " : "", text);
+}
+
+void probe_reasons(const struct probe_result *r, char *buf, size_t len)
+{
+	char speed[100];
+
+	*buf = '\0';
+	if (!r->cmpxchg16b)
+		add_reason(buf, len, "cmpxchg16b fails in the guest's kernel mode");
+	if (!r->xrstor)
+		add_reason(buf, len, "xrstor fails in the guest's kernel mode");
+	if (!r->int3)
+		add_reason(buf, len, "int3 fails in the guest's kernel mode");
+	if (r->mips >= PROBE_MIN_MIPS)
+		return;
+	snprintf(speed, sizeof(speed),
+		 "kernel mode runs at %.1f million instructions/s (at least %.0f are needed)",
+		 r->mips, PROBE_MIN_MIPS);
+	add_reason(buf, len, speed);
+}
+
+bool probe_hardware(void)
+{
+	unsigned a, b, c, d;
+
+	if (__get_cpuid(1, &a, &b, &c, &d) && c & 1U << 5) /* VMX */
+		return true;
+	return __get_cpuid(0x80000001, &a, &b, &c, &d) && c & 1U << 2; /* SVM */
 }

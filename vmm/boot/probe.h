@@ -27,7 +27,18 @@ struct probe_result {
 	double mips; /* million instructions/s in CPL 0; 0: not measured */
 };
 
+/* A stock kernel needs some 300 million instructions to its init. */
+#define PROBE_MIN_MIPS 20.0
+
 /* Run the doctor's guests. -errno: no machine could be made at all. */
 int probe_kvm(struct probe_result *r, struct err *e);
+
+/* Why no stock kernel runs here, for people, parts by "; "; "" if one does. */
+void probe_reasons(const struct probe_result *r, char *buf, size_t len);
+/*
+ * Does the processor say that it can virtualize? Where it does not, /dev/kvm is made of software, and
+ * probe_kvm() tells whether a stock kernel runs. Costs two instructions and no system call.
+ */
+bool probe_hardware(void);
 
 #endif

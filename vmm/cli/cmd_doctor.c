@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* vmm doctor: what this host's KVM and kernel offer to vmm. */
 #include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -11,9 +12,6 @@
 #include "vmm/cli/commands.h"
 #include "vmm/confine/confine.h"
 #include "vmm/machine/kvm.h"
-
-/* A stock kernel needs some 300 million instructions to its init. */
-#define MIN_MIPS 20.0
 
 static const char usage[] =
 	"Usage: vmm doctor [--json]\n"
@@ -33,7 +31,7 @@ struct finding {
 	struct probe_result probe;
 };
 
-static void add(struct finding *f, const char *text)
+static void add_reason(struct finding *f, const char *text)
 {
 	size_t len = strlen(f->reason);
 
@@ -45,11 +43,11 @@ static int examine(struct finding *f)
 {
 	struct err e = { "" };
 	int kvm = kvm_open(&e), ret;
-	char speed[100];
+	char reasons[300];
 
 	f->direct = true;
 	if (kvm < 0) {
-		add(f, e.text);
+		add_reason(f, e.text);
 		return VMM_EXIT_ERROR;
 	}
 	ret = kvm_check(kvm, &e);
@@ -57,22 +55,12 @@ static int examine(struct finding *f)
 	if (!ret)
 		ret = probe_kvm(&f->probe, &e);
 	if (ret) {
-		add(f, e.text);
+		add_reason(f, e.text);
 		return VMM_EXIT_LAB;
 	}
-	if (!f->probe.cmpxchg16b)
-		add(f, "cmpxchg16b fails in the guest's kernel mode");
-	if (!f->probe.xrstor)
-		add(f, "xrstor fails in the guest's kernel mode");
-	if (!f->probe.int3)
-		add(f, "int3 fails in the guest's kernel mode");
-	if (f->probe.mips < MIN_MIPS) {
-		snprintf(
-			speed, sizeof(speed),
-			"kernel mode runs at %.1f million instructions/s (at least %.0f are needed)",
-			f->probe.mips, MIN_MIPS);
-		add(f, speed);
-	}
+	probe_reasons(&f->probe, reasons, sizeof(reasons));
+	if (*reasons)
+		add_reason(f, reasons);
 	return f->direct ? 0 : VMM_EXIT_LAB;
 }
 

@@ -34,6 +34,13 @@ static int memory_word(struct guest_spec *o, const char *s, const char *word, st
 				 e);
 }
 
+static bool has_no_unit(const char *s)
+{
+	char last = s[strspn(s, "0123456789")];
+
+	return !last || last == ',';
+}
+
 int spec_take_memory(struct guest_spec *o, const char *base, const char *s, struct err *e)
 {
 	const char *next = s;
@@ -56,8 +63,11 @@ int spec_take_memory(struct guest_spec *o, const char *base, const char *s, stru
 		next = next[len] ? next + len + 1 : NULL;
 	}
 	if (o->memory < SPEC_MIN_MEMORY || o->memory > SPEC_MAX_MEMORY)
-		return err_set(e, -EINVAL, "--memory %s: want %llu MiB to %llu GiB", s,
-			       SPEC_MIN_MEMORY >> 20, SPEC_MAX_MEMORY >> 30);
+		return err_set(e, -EINVAL, "--memory %s: want %llu MiB to %llu GiB%s", s,
+			       SPEC_MIN_MEMORY >> 20, SPEC_MAX_MEMORY >> 30,
+			       o->memory < SPEC_MIN_MEMORY && has_no_unit(s)
+				       ? "; without K, M or G it is a number of bytes"
+				       : "");
 	if (o->huge_page && o->memory % o->huge_page)
 		return err_set(e, -EINVAL,
 			       "--memory %s: not a whole number of huge pages of %llu MiB", s,

@@ -133,6 +133,9 @@ static void test_bad(void **state)
 	static const char *const bad[][4] = {
 		{ "run", NULL, NULL, "--kernel is missing" },
 		{ "run", "--kernl=x", NULL, "did you mean --kernel" },
+		{ "run", "--memory", "512",
+		  "16 MiB to 1024 GiB; without K, M or G it is a number of bytes" },
+		{ "run", "--memory", "512K", "--memory 512K: want 16 MiB" },
 		{ "run", "--zzzzzzzz", NULL, "unknown option" },
 		{ "run", "--kernel", NULL, "needs a value" },
 		{ "run", "stray", NULL, "unexpected argument" },
@@ -215,6 +218,10 @@ static void test_bad_config(void **state)
 		  "x.conf:2: memroy: unknown key \"memroy\", did you mean \"memory\"" },
 		{ "qqqqqqqq = 1;", "keys are the options of vmm run" },
 		{ "memory = \"1X\";", "x.conf:1: memory 1X: want a size" },
+		{ "cpus = 4294967297;", "x.conf:1: cpus 4294967297: want a number" },
+		{ "memory = 99999999999999999999;", "x.conf:1: " },
+		{ "memory = 512;", "x.conf:1: memory 512: want 16 MiB to 1024 GiB; without" },
+		{ "disk = ( \"a\",\n \"b\", );", "x.conf:2: a comma without a value" },
 		{ "cpus = -1;", "x.conf:1: cpus -1: want a number" },
 		{ "cpus = 1.5;", "x.conf:1: cpus: expected a string, found a number" },
 		{ "cpus = ( 1 );", "x.conf:1: cpus: expected a string, found a list" },
@@ -323,6 +330,22 @@ static void test_config(void **state)
 	remove_config(path);
 	assert_int_equal(PARSE("--config", path), -ENOENT);
 	assert_non_null(strstr(e.text, "x.conf: cannot open the configuration"));
+	run_options_free(&o);
+}
+
+/* Numbers are whole, and a comment may be the last thing in a file. */
+static void test_config_numbers(void **state)
+{
+	struct run_options o;
+	struct err e;
+
+	(void)state;
+	run_options_init(&o);
+	assert_int_equal(run_options_config_text(&o, "x.conf", NULL,
+						 "memory = 5368709120; cpus = 2; # the end", &e),
+			 0);
+	assert_int_equal(o.spec.memory, 5368709120ULL);
+	assert_int_equal(o.spec.cpus, 2);
 	run_options_free(&o);
 }
 
@@ -554,11 +577,12 @@ const char *__lsan_default_suppressions(void)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good),	      cmocka_unit_test(test_bad),
-		cmocka_unit_test(test_bad_config),    cmocka_unit_test(test_config),
-		cmocka_unit_test(test_driver_params), cmocka_unit_test(test_table),
-		cmocka_unit_test(test_size),	      cmocka_unit_test(test_suggest),
-		cmocka_unit_test(test_loop),	      cmocka_unit_test(test_acpi),
+		cmocka_unit_test(test_good),	       cmocka_unit_test(test_bad),
+		cmocka_unit_test(test_bad_config),     cmocka_unit_test(test_config),
+		cmocka_unit_test(test_config_numbers), cmocka_unit_test(test_driver_params),
+		cmocka_unit_test(test_table),	       cmocka_unit_test(test_size),
+		cmocka_unit_test(test_suggest),	       cmocka_unit_test(test_loop),
+		cmocka_unit_test(test_acpi),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
