@@ -234,11 +234,8 @@ static size_t columns_measure(struct table *t, size_t *width, size_t limit)
 {
 	for (size_t c = 0; c < t->n_columns; c++)
 		width[c] = t->columns[0].title ? strlen(t->columns[c].title) : 0;
-	for (size_t i = 0; i < t->n_cells; i++) {
-		size_t c = i % t->n_columns;
-
+	for (size_t i = 0, c = 0; i < t->n_cells; i++, c = c + 1 < t->n_columns ? c + 1 : 0)
 		width[c] = t->cells[i].width > width[c] ? t->cells[i].width : width[c];
-	}
 	for (size_t c = 0; c + 1 < t->n_columns; c++)
 		width[c] = width[c] > TABLE_CELL_MAX ? TABLE_CELL_MAX : width[c];
 	return limit ? columns_fit(t, width, limit) : t->n_columns;

@@ -324,9 +324,13 @@ static int module_of_bytes(struct module **out, const char *label, u8 *data, siz
 			   struct err *e)
 {
 	struct module *m = calloc(1, sizeof(*m));
-	int ret = m ? module_unpack(&data, &len, MODULE_MAX, label, e)
-		    : err_set(e, -ENOMEM, "%s: out of memory", label);
+	int ret;
 
+	if (!m) {
+		free(data);
+		return err_set(e, -ENOMEM, "%s: out of memory", label);
+	}
+	ret = module_unpack(&data, &len, MODULE_MAX, label, e);
 	if (ret) {
 		free(data);
 		free(m);

@@ -264,6 +264,6 @@ int cmd_driver(int argc, char **argv)
 			return usage("say which driver: ", c.words[0]);
 		return *near == 'l' ? load(&c) : *near == 'u' ? unload(&c) : verify(&c);
 	}
-	return cli_usage("driver", "no \"%s\"%s%s%s", c.words[0],
-			    near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+	return cli_usage("driver", "no \"%s\"%s%s%s", c.words[0], near ? ", did you mean \"" : "",
+			 near ? near : "", near ? "\"?" : "");
 }

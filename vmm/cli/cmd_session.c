@@ -110,7 +110,7 @@ static int set_policy(const char *guest, const char *file)
 	if (fd < 0)
 		return cli_fail(&e);
 	ret = client_call_once_fd(guest, "umbra-policy-load", json_pack("{s:s}", "path", path), fd,
-			      &out, &e);
+				  &out, &e);
 	close(fd);
 	free(path);
 	json_decref(out);

@@ -256,7 +256,9 @@ static int print_json(const struct all *a, const char *dir)
 /* Of the modules that link, rounded down: 100.0 are all. */
 static double percent(const struct all *a)
 {
-	return (double)(1000 * (u64)a->linked / a->n) / 10.0;
+	u64 permille = 1000 * (u64)a->linked / a->n;
+
+	return (double)permille / 10.0;
 }
 
 static void print_text(const struct all *a)

@@ -186,7 +186,7 @@ static void test_absent(void **state)
 	drop(&pl);
 	/* neither weak nor there, and the kernel's loader takes it all the same */
 	sym->st_info = ELF64_ST_INFO(STB_GLOBAL, STT_NOTYPE);
-	sym = ko_symbol(k, "ethtool_op_get_ts_info", &name);
+	ko_symbol(k, "ethtool_op_get_ts_info", &name);
 	assert_non_null(name);
 	memcpy(name, "_GLOBAL_OFFSET_TABLE_", 22);
 	memset(ko_version(k, "ethtool_op_get_ts_info") + 8, 0, 56);
