@@ -19,7 +19,7 @@ struct blk_queue {
 
 	/* The thread's own. */
 	struct virtqueue *vq;
-	int bell;
+	int kick;
 	struct blk_request *requests, *idle;
 	unsigned finished; /* since the last interrupt */
 	bool has_ring, listening;
@@ -51,7 +51,7 @@ static void complete(struct blk_queue *q, struct blk_request *r)
 		interrupt(q);
 }
 
-/* There is always room: a request has one entry at a time, and so has the bell. */
+/* There is always room: a request has one entry at a time, and so has the poll of the kick. */
 static void submit(struct blk_queue *q, struct blk_request *r)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&q->ring);
@@ -103,20 +103,11 @@ static void on_completion(struct blk_queue *q, struct blk_request *r, int res)
 	complete(q, r);
 }
 
-static void silence_bell(struct blk_queue *q)
-{
-	u64 rings;
-
-	/* Nothing to read is as good. */
-	if (read(q->bell, &rings, sizeof(rings)) < 0)
-		return;
-}
-
 /*
- * The bell. A poll that stays reports each ring of it, whatever its counter says: so nothing is to be
- * read, and nothing submitted anew.
+ * The poll of the kick has reported. A multishot poll reports each signal, whatever the counter says:
+ * so nothing is to be read, and nothing submitted anew.
  */
-static void on_bell(struct blk_queue *q, const struct io_uring_cqe *cqe)
+static void on_kick(struct blk_queue *q, const struct io_uring_cqe *cqe)
 {
 	if (cqe->flags & IORING_CQE_F_MORE)
 		return;
@@ -124,7 +115,7 @@ static void on_bell(struct blk_queue *q, const struct io_uring_cqe *cqe)
 	if (cqe->res == -EINVAL && !q->one_shot)
 		q->one_shot = true; /* before Linux 5.13 */
 	else
-		silence_bell(q);
+		virtio_kick_clear(q->kick);
 }
 
 static void reap(struct blk_queue *q)
@@ -139,7 +130,7 @@ static void reap(struct blk_queue *q)
 		if (r)
 			on_completion(q, r, got.res);
 		else
-			on_bell(q, &got);
+			on_kick(q, &got);
 	}
 }
 
@@ -163,9 +154,9 @@ static bool ring_wait(struct blk_queue *q)
 
 	if (sqe) {
 		if (q->one_shot)
-			io_uring_prep_poll_add(sqe, q->bell, POLLIN);
+			io_uring_prep_poll_add(sqe, q->kick, POLLIN);
 		else
-			io_uring_prep_poll_multishot(sqe, q->bell, POLLIN);
+			io_uring_prep_poll_multishot(sqe, q->kick, POLLIN);
 		io_uring_sqe_set_data(sqe, NULL);
 		q->listening = true;
 	}
@@ -174,10 +165,10 @@ static bool ring_wait(struct blk_queue *q)
 
 static bool plain_wait(struct blk_queue *q)
 {
-	struct pollfd p = { .fd = q->bell, .events = POLLIN };
+	struct pollfd p = { .fd = q->kick, .events = POLLIN };
 
 	if (poll(&p, 1, -1) > 0)
-		silence_bell(q);
+		virtio_kick_clear(q->kick);
 	return true;
 }
 
@@ -217,7 +208,7 @@ static bool something_there(void *arg)
 	       (q->has_ring && blk_ring_ready(&q->ring));
 }
 
-/* What was taken is being done: look for more, without a bell. False: nothing came. */
+/* What was taken is being done: look for more, without being kicked. False: nothing came. */
 static bool more(struct blk_queue *q)
 {
 	bool may = vq_pace_may_look(&q->pace), found;
@@ -253,7 +244,7 @@ static bool more(struct blk_queue *q)
 /* False: the ring does not work any more. */
 static bool wait(struct blk_queue *q)
 {
-	/* With all in flight the next completion brings us back here: no bell is needed. */
+	/* With all in flight the next completion brings us back here: no kick is needed. */
 	if (q->idle && virtqueue_listen(q->vq, true))
 		return true;
 	return q->has_ring ? ring_wait(q) : plain_wait(q);
@@ -310,7 +301,7 @@ int blk_queue_start(struct blk_queue **out, const struct blk_queue_config *c)
 		return ret;
 	q->c = *c;
 	q->vq = virtio_queue(c->v, c->index);
-	q->bell = virtio_bell(c->v, c->index);
+	q->kick = virtio_kick(c->v, c->index);
 	q->thread = (struct host_thread){
 		.kind = HOST_THREAD_BLOCK,
 		.name = "virtio-blk",
@@ -339,8 +330,8 @@ void blk_queue_stop(struct blk_queue *q)
 	if (!q)
 		return;
 	__atomic_store_n(&q->stop, true, __ATOMIC_RELEASE);
-	/* A bell that rings already wakes the thread as well. */
-	if (write(q->bell, &one, sizeof(one)) == sizeof(one) || errno == EAGAIN)
+	/* A full counter wakes the thread as well. */
+	if (write(q->kick, &one, sizeof(one)) == sizeof(one) || errno == EAGAIN)
 		host_thread_stop(virtio_host(q->c.v), &q->thread);
 	free(q->requests);
 	free(q);

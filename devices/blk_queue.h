@@ -3,7 +3,7 @@
  * The thread that serves one queue of a block device.
  *
  * With io_uring many requests are in flight, and one system call both submits and waits, for
- * completions as for the driver's bell. Where the kernel has no io_uring or a sandbox forbids it,
+ * completions as for the driver's kick. Where the kernel has no io_uring or a sandbox forbids it,
  * the same thread does one request after the other. Which of the two is found out when the thread
  * starts, by a ring that completes something: that a ring can be made does not mean that it may be
  * used.

@@ -115,8 +115,8 @@ struct host_ops {
 	void (*mmio_unmap)(struct host *h, u64 gpa, u64 len);
 
 	/* A guest write to @gpa, of any size, makes @fd (an eventfd) readable; -errno. */
-	int (*doorbell_add)(struct host *h, u64 gpa, int fd);
-	void (*doorbell_del)(struct host *h, u64 gpa, int fd);
+	int (*ioeventfd_add)(struct host *h, u64 gpa, int fd);
+	void (*ioeventfd_del)(struct host *h, u64 gpa, int fd);
 
 	/* The machine ends, or is to end. @why: one phrase for people. */
 	void (*power)(struct host *h, enum host_power what, const char *why);

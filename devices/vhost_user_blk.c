@@ -102,14 +102,14 @@ static int start_ring(struct vhost_user_blk *b, unsigned i, const struct virtque
 		.desc = q->desc,
 		.avail = q->avail,
 		.used = q->used,
-		.kick = virtio_bell(b->v, i),
+		.kick = virtio_kick(b->v, i),
 		.call = b->calls[i],
 	};
 	int ret;
 
 	virtqueue_resume_at(q, &r.base);
 	ret = vhost_user_start_ring(&b->u, i, &r);
-	/* For what was rung, or answered, while nobody listened. A full counter is as good. */
+	/* For kicks and answers that came while nobody listened. A full counter is as good. */
 	eventfd_write(r.kick, 1);
 	eventfd_write(r.call, 1);
 	return ret;
@@ -313,7 +313,6 @@ static void attend(void *arg)
 
 	while (!__atomic_load_n(&b->leaving, __ATOMIC_ACQUIRE)) {
 		struct pollfd p[3] = { { .fd = b->wake, .events = POLLIN } };
-		eventfd_t count;
 
 		/* A reply is for who asked: of the connection only its end is of interest. */
 		pthread_mutex_lock(&b->lock);
@@ -328,7 +327,7 @@ static void attend(void *arg)
 		if (poll(p, 3, there ? -1 : (int)b->reconnect_ms) < 0)
 			continue;
 		if (p[0].revents)
-			eventfd_read(b->wake, &count);
+			virtio_kick_clear(b->wake);
 		if (p[1].revents) {
 			pthread_mutex_lock(&b->lock);
 			hang_up(b);

@@ -3,7 +3,7 @@
  * virtio-blk whose queues another process serves, over vhost-user (vhost_user.h): how
  * qemu-storage-daemon brings qcow2 and remote disks.
  *
- * The data path does not pass here: the guest's bell is the back end's eventfd, and the back end's
+ * The data path does not pass here: the driver kicks the back end's eventfd, and the back end's
  * eventfd is an interrupt. What is left is a thread that waits for the back end's messages (the disk
  * has another size) and for its death.
  *

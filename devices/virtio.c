@@ -36,7 +36,7 @@ struct virtio {
 	u64 features; /* the driver's */
 	struct virtqueue queues[VIRTIO_MAX_QUEUES];
 	u16 vectors[VIRTIO_MAX_QUEUES]; /* atomic */
-	int bells[VIRTIO_MAX_QUEUES];
+	int kicks[VIRTIO_MAX_QUEUES];
 	int calls[VIRTIO_MAX_QUEUES];
 };
 
@@ -85,7 +85,7 @@ int virtio_create(struct virtio **out, struct host *h, const struct virtio_type 
 	v->type = type;
 	v->arg = arg;
 	for (unsigned i = 0; i < VIRTIO_MAX_QUEUES; i++) {
-		v->bells[i] = v->calls[i] = -1;
+		v->kicks[i] = v->calls[i] = -1;
 		v->queues[i].max = i < type->queues ? type->queue_size : 0;
 	}
 	reset(v);
@@ -99,8 +99,8 @@ void virtio_destroy(struct virtio *v)
 		return;
 	reset(v);
 	for (unsigned i = 0; i < VIRTIO_MAX_QUEUES; i++) {
-		if (v->bells[i] >= 0)
-			close(v->bells[i]);
+		if (v->kicks[i] >= 0)
+			close(v->kicks[i]);
 		if (v->calls[i] >= 0)
 			close(v->calls[i]);
 	}
@@ -135,9 +135,17 @@ struct virtqueue *virtio_queue(struct virtio *v, unsigned index)
 	return index < v->type->queues && v->queues[index].enabled ? &v->queues[index] : NULL;
 }
 
-int virtio_bell(const struct virtio *v, unsigned index)
+int virtio_kick(const struct virtio *v, unsigned index)
 {
-	return v->bells[index];
+	return v->kicks[index];
+}
+
+void virtio_kick_clear(int fd)
+{
+	eventfd_t count;
+
+	/* It fails where there is nothing to read, which is as good. */
+	(void)eventfd_read(fd, &count);
 }
 
 int virtio_call(struct virtio *v, unsigned index)
@@ -227,12 +235,12 @@ static void enable_queue(struct virtio *v, unsigned i)
 		return;
 	q->event_idx = v->features >> VIRTIO_RING_F_EVENT_IDX & 1;
 	q->indirect = v->features >> VIRTIO_RING_F_INDIRECT_DESC & 1;
-	if (v->bells[i] < 0) {
-		v->bells[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-		if (v->bells[i] >= 0 && v->transport.bell_ready)
-			v->transport.bell_ready(v->transport.arg, i, v->bells[i]);
+	if (v->kicks[i] < 0) {
+		v->kicks[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		if (v->kicks[i] >= 0 && v->transport.kick_ready)
+			v->transport.kick_ready(v->transport.arg, i, v->kicks[i]);
 	}
-	if (v->bells[i] < 0 || virtqueue_enable(q, v->h))
+	if (v->kicks[i] < 0 || virtqueue_enable(q, v->h))
 		virtio_needs_reset(v);
 }
 
@@ -379,24 +387,14 @@ u8 virtio_isr(struct virtio *v)
 	return __atomic_exchange_n(&v->isr, 0, __ATOMIC_ACQ_REL);
 }
 
-void virtio_ring(struct virtio *v, u64 index)
+void virtio_notify(struct virtio *v, u64 index)
 {
 	int fd = -1;
 
 	pthread_mutex_lock(&v->lock);
 	if (v->running && index < v->type->queues)
-		fd = v->bells[index];
+		fd = v->kicks[index];
 	if (fd >= 0)
-		eventfd_write(fd, 1); /* a full counter is a bell that rings already */
+		eventfd_write(fd, 1); /* a full counter wakes as well */
 	pthread_mutex_unlock(&v->lock);
-}
-
-int virtio_bell_fd(struct virtio *v, unsigned index)
-{
-	int fd;
-
-	pthread_mutex_lock(&v->lock);
-	fd = index < v->type->queues ? v->bells[index] : -1;
-	pthread_mutex_unlock(&v->lock);
-	return fd;
 }

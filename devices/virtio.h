@@ -6,7 +6,7 @@
  *
  * Life of a device: created -> the driver negotiates -> start() at DRIVER_OK -> stop() at a reset
  * or at the end -> ... Between start and stop the type owns its queues (one thread for each) and
- * waits on their bells, which are eventfds, so that KVM rings without an exit.
+ * waits for their kicks, which are eventfds: KVM signals them without an exit (ioeventfd).
  */
 #ifndef UMBRA_DEVICES_VIRTIO_H
 #define UMBRA_DEVICES_VIRTIO_H
@@ -41,8 +41,8 @@ struct virtio_type {
 struct virtio_transport {
 	/* Any thread. @vector may be VIRTIO_NO_VECTOR. */
 	void (*interrupt)(void *arg, u16 vector);
-	/* The bell of queue @index can be rung from now on. */
-	void (*bell_ready)(void *arg, unsigned index, int fd);
+	/* @fd is the kick of queue @index from now on: the driver's notification signals it. */
+	void (*kick_ready)(void *arg, unsigned index, int fd);
 	/* Signals of @fd raise @vector from now on; VIRTIO_NO_VECTOR: none, @fd may be closed. */
 	void (*call)(void *arg, u16 vector, int fd);
 	void *arg;
@@ -62,7 +62,10 @@ const struct virtio_type *virtio_type(const struct virtio *v);
 
 /* NULL if the driver did not enable it. */
 struct virtqueue *virtio_queue(struct virtio *v, unsigned index);
-int virtio_bell(const struct virtio *v, unsigned index);
+/* The eventfd that the driver's notifications of queue @index signal; -1: never enabled. */
+int virtio_kick(const struct virtio *v, unsigned index);
+/* Makes the eventfd @fd, a kick or a device's own, not readable again. */
+void virtio_kick_clear(int fd);
 /*
  * For a queue that another process serves: an eventfd whose signal interrupts the driver, at the
  * vector that the driver chose and as long as it is not masked, without passing here. Only from
@@ -88,9 +91,7 @@ void virtio_common_io(struct virtio *v, u64 offset, void *data, unsigned len, bo
 void virtio_config_io(struct virtio *v, u64 offset, void *data, unsigned len, bool write);
 /* Reading clears. Bit 0: queue, bit 1: configuration. */
 u8 virtio_isr(struct virtio *v);
-/* The driver rang by a register that has no doorbell. Unknown or disabled queue: nothing. */
-void virtio_ring(struct virtio *v, u64 index);
-/* Bell of queue @index, or -1 if it was never enabled. */
-int virtio_bell_fd(struct virtio *v, unsigned index);
+/* The driver notified queue @index by a write that was an exit. Unknown or disabled: nothing. */
+void virtio_notify(struct virtio *v, u64 index);
 
 #endif

@@ -284,7 +284,7 @@ static bool receive(struct virtio_console *c, unsigned port)
 		if (ret < 0)
 			return false;
 		virtio_queue_done(c->v, index);
-		/* Without input a bell would say nothing of interest. */
+		/* Without input new buffers need no kick. */
 	} while (!ret && virtqueue_listen(q, true));
 	if (starved)
 		c->p.room(c->p.arg, port);

@@ -36,10 +36,10 @@ struct virtio_pci {
 	struct pci_dev *dev;
 	struct msix *msix;
 	unsigned cfg_cap, msix_cap; /* offsets of the capabilities */
-	pthread_mutex_t lock;	    /* doorbells */
+	pthread_mutex_t lock;	    /* of the three below */
 	u64 bar;		    /* where it is decoded, 0: nowhere */
-	bool doorbell[VIRTIO_MAX_QUEUES];
-	int bell[VIRTIO_MAX_QUEUES];
+	bool ioeventfd[VIRTIO_MAX_QUEUES];
+	int kick[VIRTIO_MAX_QUEUES];
 };
 
 static u64 notify_address(const struct virtio_pci *p, unsigned queue)
@@ -47,32 +47,32 @@ static u64 notify_address(const struct virtio_pci *p, unsigned queue)
 	return p->bar + AT_NOTIFY + ((u64)queue << NOTIFY_SHIFT);
 }
 
-/* Let KVM ring, where it can; without it a write is an exit and works as well. With the lock. */
-static void update_doorbells(struct virtio_pci *p, u64 bar)
+/* Have KVM signal the kicks, where it can; else a write is an exit. With the lock. */
+static void update_ioeventfds(struct virtio_pci *p, u64 bar)
 {
 	unsigned n = virtio_type(p->v)->queues;
 
 	for (unsigned i = 0; i < n && bar != p->bar; i++) {
-		if (!p->doorbell[i])
+		if (!p->ioeventfd[i])
 			continue;
-		p->h->ops->doorbell_del(p->h, notify_address(p, i), p->bell[i]);
-		p->doorbell[i] = false;
+		p->h->ops->ioeventfd_del(p->h, notify_address(p, i), p->kick[i]);
+		p->ioeventfd[i] = false;
 	}
 	p->bar = bar;
 	for (unsigned i = 0; i < n && bar; i++)
-		if (!p->doorbell[i] && p->bell[i] >= 0)
-			p->doorbell[i] =
-				!p->h->ops->doorbell_add(p->h, notify_address(p, i), p->bell[i]);
+		if (!p->ioeventfd[i] && p->kick[i] >= 0)
+			p->ioeventfd[i] =
+				!p->h->ops->ioeventfd_add(p->h, notify_address(p, i), p->kick[i]);
 }
 
-static void on_bell_ready(void *arg, unsigned index, int fd)
+static void on_kick_ready(void *arg, unsigned index, int fd)
 {
 	struct virtio_pci *p = arg;
 
 	/* Another processor may be moving the BAR. */
 	pthread_mutex_lock(&p->lock);
-	p->bell[index] = fd;
-	update_doorbells(p, p->bar);
+	p->kick[index] = fd;
+	update_ioeventfds(p, p->bar);
 	pthread_mutex_unlock(&p->lock);
 }
 
@@ -120,7 +120,7 @@ static void bar_io(void *arg, unsigned bar, u64 offset, void *data, unsigned len
 		if (!write)
 			memset(data, 0, len);
 		else if (in % (1U << NOTIFY_SHIFT) == 0)
-			virtio_ring(p->v, in >> NOTIFY_SHIFT);
+			virtio_notify(p->v, in >> NOTIFY_SHIFT);
 		break;
 	case AT_TABLE:
 		msix_table_io(p->msix, in, data, len, write);
@@ -141,7 +141,7 @@ static void on_bar_moved(void *arg, unsigned bar, u64 gpa)
 
 	(void)bar;
 	pthread_mutex_lock(&p->lock);
-	update_doorbells(p, gpa);
+	update_ioeventfds(p, gpa);
 	pthread_mutex_unlock(&p->lock);
 }
 
@@ -287,7 +287,7 @@ int virtio_pci_create(struct virtio_pci **out, struct host *h, struct pci_bus *b
 		.revision = 1,
 	};
 	struct virtio_pci *p = calloc(1, sizeof(*p));
-	struct virtio_transport t = { on_interrupt, on_bell_ready, on_call, p };
+	struct virtio_transport t = { on_interrupt, on_kick_ready, on_call, p };
 	int ret;
 
 	if (!p)
@@ -296,7 +296,7 @@ int virtio_pci_create(struct virtio_pci **out, struct host *h, struct pci_bus *b
 	p->h = h;
 	p->v = v;
 	for (unsigned i = 0; i < VIRTIO_MAX_QUEUES; i++)
-		p->bell[i] = -1;
+		p->kick[i] = -1;
 	ret = msix_create(&p->msix, h, type->queues + 1);
 	if (!ret)
 		ret = pci_dev_create(&p->dev, bus, &id, &pci_ops, p);

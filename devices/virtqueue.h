@@ -74,8 +74,8 @@ bool virtqueue_wants_interrupt(struct virtqueue *q);
 /* Is there something to pop? For who looks again and again: no more than one load. */
 bool virtqueue_waiting(const struct virtqueue *q);
 /*
- * Tell the driver whether to ring. Switching on returns true if something is available after all:
- * then serve that first, since no bell may come for it.
+ * Ask the driver for notifications, or for none. Switching on returns true if something is available
+ * after all: then serve that first, since no kick may come for it.
  */
 bool virtqueue_listen(struct virtqueue *q, bool on);
 

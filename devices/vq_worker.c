@@ -15,28 +15,19 @@ struct vq_worker {
 	bool stop; /* atomic */
 };
 
-static void silence(int fd)
-{
-	u64 n;
-
-	/* Nothing to read is as good. */
-	if (read(fd, &n, sizeof(n)) < 0)
-		return;
-}
-
 static void serve(void *arg)
 {
 	struct pollfd p[1 + VIRTIO_MAX_QUEUES + VQ_WORKER_FDS];
 	struct vq_worker *w = arg;
-	unsigned queues = virtio_type(w->v)->queues, bells = 0;
+	unsigned queues = virtio_type(w->v)->queues, kicks = 0;
 
-	p[bells++] = (struct pollfd){ .fd = w->wake, .events = POLLIN };
+	p[kicks++] = (struct pollfd){ .fd = w->wake, .events = POLLIN };
 	for (unsigned i = 0; i < queues; i++)
 		if (virtio_queue(w->v, i))
-			p[bells++] =
-				(struct pollfd){ .fd = virtio_bell(w->v, i), .events = POLLIN };
+			p[kicks++] =
+				(struct pollfd){ .fd = virtio_kick(w->v, i), .events = POLLIN };
 	while (!__atomic_load_n(&w->stop, __ATOMIC_ACQUIRE)) {
-		unsigned n = bells;
+		unsigned n = kicks;
 		int timeout = -1;
 
 		if (!w->ops->serve(w->arg)) {
@@ -44,12 +35,12 @@ static void serve(void *arg)
 			break;
 		}
 		if (w->ops->watch)
-			n += w->ops->watch(w->arg, p + bells, &timeout);
+			n += w->ops->watch(w->arg, p + kicks, &timeout);
 		if (poll(p, n, timeout) < 0 && errno != EINTR)
 			break;
-		for (unsigned i = 0; i < bells; i++)
+		for (unsigned i = 0; i < kicks; i++)
 			if (p[i].revents)
-				silence(p[i].fd);
+				virtio_kick_clear(p[i].fd);
 	}
 }
 

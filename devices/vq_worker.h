@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * One thread that serves all queues of a device, for devices that are not about throughput: it
- * waits for the bells of the enabled queues and for descriptors of the device's own.
+ * waits for the kicks of the enabled queues and for descriptors of the device's own.
  */
 #ifndef UMBRA_DEVICES_VQ_WORKER_H
 #define UMBRA_DEVICES_VQ_WORKER_H

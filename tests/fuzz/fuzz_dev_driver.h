@@ -84,7 +84,7 @@ static inline void fuzz_drive(struct fake_host *f, struct virtio *v, const u8 *d
 	virtio_config_io(v, in.config_at, &word, 1U << (in.config_len & 3), true);
 	for (unsigned round = 0; round < (in.flags & 2 ? 2 : 1); round++) {
 		for (unsigned i = 0; i < n; i++)
-			virtio_ring(v, i);
+			virtio_notify(v, i);
 		for (unsigned i = 0; i < 40 && !(in.flags & 4); i++) {
 			if (in.flags & 1)
 				f->ram[FUZZ_RINGS + data[i % size] * 61U] ^= data[(i + 1) % size];

@@ -87,12 +87,12 @@ static int ioeventfd_set(const struct machine_host *mh, u64 gpa, int fd, u32 fla
 	return ioctl(mh->vm, KVM_IOEVENTFD, &d) ? -errno : 0;
 }
 
-static int host_doorbell_add(struct host *h, u64 gpa, int fd)
+static int host_ioeventfd_add(struct host *h, u64 gpa, int fd)
 {
 	return ioeventfd_set(of_host(h), gpa, fd, 0);
 }
 
-static void host_doorbell_del(struct host *h, u64 gpa, int fd)
+static void host_ioeventfd_del(struct host *h, u64 gpa, int fd)
 {
 	ioeventfd_set(of_host(h), gpa, fd, KVM_IOEVENTFD_FLAG_DEASSIGN);
 }
@@ -127,8 +127,8 @@ const struct host_ops machine_host_ops = {
 	.pio_add = host_pio_add,
 	.mmio_map = host_mmio_map,
 	.mmio_unmap = host_mmio_unmap,
-	.doorbell_add = host_doorbell_add,
-	.doorbell_del = host_doorbell_del,
+	.ioeventfd_add = host_ioeventfd_add,
+	.ioeventfd_del = host_ioeventfd_del,
 	.power = host_power,
 	.thread_start = host_thread_start_op,
 	.thread_stop = host_thread_stop_op,

@@ -193,7 +193,7 @@ static inline void ring(struct ctx *t)
 
 	a[2 + a[1] % t->size] = 0;
 	__atomic_store_n(&a[1], (u16)(a[1] + 1), __ATOMIC_RELEASE);
-	virtio_ring(t->v, 0);
+	virtio_notify(t->v, 0);
 }
 
 static inline void nap(void)

@@ -27,7 +27,7 @@ struct driver {
 	bool event_idx;
 	int interrupt;
 	unsigned interrupts; /* atomic */
-	unsigned bells;
+	unsigned kicks;
 	u32 added, taken;
 	u16 free[SLOTS], n_free;
 };
@@ -101,8 +101,8 @@ static void add_some(struct driver *d, unsigned n)
 	kick = d->event_idx ? vring_need_event(load(used + 4 + 8 * RING), (u16)d->added, (u16)old)
 			    : !(load(used) & VRING_USED_F_NO_NOTIFY);
 	if (d->added != old && kick) {
-		d->bells++;
-		virtio_ring(d->t->v, 0);
+		d->kicks++;
+		virtio_notify(d->t->v, 0);
 	}
 }
 
@@ -152,8 +152,8 @@ static void run(struct ctx *t, bool event_idx, unsigned most)
 			continue;
 		take_all(&d);
 	}
-	print_message("# %u bells, %u interrupts\n", d.bells, d.interrupts);
-	assert_true(d.bells <= TOTAL);
+	print_message("# %u kicks, %u interrupts\n", d.kicks, d.interrupts);
+	assert_true(d.kicks <= TOTAL);
 	assert_true(d.interrupts <= TOTAL);
 	close_driver(&d);
 }

@@ -43,7 +43,7 @@
 #define CRASH_SECTORS 2048U
 #define CRASH_MOST    8U /* sectors of one request */
 #define CRASH_NO      0x5a
-#define CRASH_RESET   0xff /* on the bell: reset the device, and start it again */
+#define CRASH_RESET   0xff /* in place of a queue: reset the device, and start it again */
 #define CRASH_RESTART 0xfe
 #define CRASH_GIVE_UP 20000000ULL /* us: a request that is not answered by then is lost */
 
@@ -70,7 +70,7 @@ struct crash {
 	int fd;
 	u32 seed;
 	pid_t child;
-	int bell; /* a byte for each ring; its end ends the child */
+	int kick; /* a byte for each kick; its end ends the child */
 	u64 versions;
 	u64 is[CRASH_SECTORS], or [CRASH_SECTORS]; /* versions that a sector may have; 0: zeroes */
 	bool busy[CRASH_SECTORS];
@@ -175,7 +175,7 @@ static inline void crash_negotiate(struct virtio *v, const struct crash_mode *m)
 	crash_put(v, VIRTIO_PCI_COMMON_STATUS, 0xf, 1);
 }
 
-_Noreturn static inline void crash_child(struct crash *c, int bell)
+_Noreturn static inline void crash_child(struct crash *c, int kick)
 {
 	struct virtio_blk_params p = {
 		.path = c->path,
@@ -199,13 +199,13 @@ _Noreturn static inline void crash_child(struct crash *c, int bell)
 		crash_negotiate(v, &c->mode);
 	}
 	__atomic_store_n(&c->s->ready, ret ? ret : 1, __ATOMIC_RELEASE);
-	while (!ret && read(bell, &queue, 1) == 1) {
+	while (!ret && read(kick, &queue, 1) == 1) {
 		if (queue == CRASH_RESET)
 			crash_put(v, VIRTIO_PCI_COMMON_STATUS, 0, 1);
 		else if (queue == CRASH_RESTART)
 			crash_negotiate(v, &c->mode);
 		else
-			virtio_ring(v, queue);
+			virtio_notify(v, queue);
 		if (queue >= CRASH_RESTART)
 			__atomic_store_n(&c->s->ready, queue == CRASH_RESET ? 2 : 1,
 					 __ATOMIC_RELEASE);
@@ -255,7 +255,7 @@ static inline bool crash_start(struct crash *c)
 		crash_child(c, pair[1]);
 	}
 	close(pair[1]);
-	c->bell = pair[0];
+	c->kick = pair[0];
 	if (c->child < 0)
 		return crash_wrong(c, "fork: %d", errno);
 	return crash_wait(c, 1);
@@ -288,7 +288,7 @@ static inline void crash_submit(struct crash *c, unsigned q, unsigned i, u32 len
 	};
 	unsigned n = len ? 3 : 2;
 	u16 *avail = (u16 *)(void *)(page + 0x400);
-	u8 bell = (u8)q;
+	u8 kick = (u8)q;
 
 	memcpy(head, &h, sizeof(h));
 	head[48] = CRASH_NO;
@@ -307,8 +307,8 @@ static inline void crash_submit(struct crash *c, unsigned q, unsigned i, u32 len
 	memcpy(page + 48UL * i, d, sizeof(d));
 	avail[2 + c->avail[q] % CRASH_RING] = (u16)(3 * i);
 	__atomic_store_n(&avail[1], ++c->avail[q], __ATOMIC_SEQ_CST);
-	/* Without suppression: a bell too much is always allowed. */
-	if (write(c->bell, &bell, 1) != 1)
+	/* Without suppression: a kick too much is always allowed. */
+	if (write(c->kick, &kick, 1) != 1)
 		return; /* dead: found out soon */
 }
 
@@ -480,16 +480,16 @@ static inline void crash_end(struct crash *c)
 {
 	kill(c->child, SIGKILL);
 	waitpid(c->child, NULL, 0);
-	close(c->bell);
+	close(c->kick);
 	c->child = 0;
 }
 
 /* The driver resets the device while it works; after that nothing reaches memory or file. */
 static inline bool crash_reset(struct crash *c)
 {
-	u8 bell = CRASH_RESET;
+	u8 kick = CRASH_RESET;
 
-	if (write(c->bell, &bell, 1) != 1 || !crash_wait(c, 2) || !crash_settle(c))
+	if (write(c->kick, &kick, 1) != 1 || !crash_wait(c, 2) || !crash_settle(c))
 		return false;
 	memset(c->s->f.ram, 0xcc, sizeof(c->s->f.ram));
 	crash_nap(crash_random(c) % 300);
@@ -500,8 +500,8 @@ static inline bool crash_reset(struct crash *c)
 		return false;
 	crash_clear(c);
 	c->resets++;
-	bell = CRASH_RESTART;
-	return write(c->bell, &bell, 1) == 1 && crash_wait(c, 1);
+	kick = CRASH_RESTART;
+	return write(c->kick, &kick, 1) == 1 && crash_wait(c, 1);
 }
 
 /* The process is stopped for a while, and goes on. */

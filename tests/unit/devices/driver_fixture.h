@@ -78,7 +78,7 @@ static inline void driver_add(struct driver *d, unsigned queue, u64 addr, u32 le
 	*desc = (struct vring_desc){ addr, len, writable ? VRING_DESC_F_WRITE : 0, 0 };
 	avail[2 + avail[1] % DRIVER_SIZE] = i;
 	__atomic_store_n(&avail[1], (u16)(avail[1] + 1), __ATOMIC_RELEASE);
-	virtio_ring(d->v, queue);
+	virtio_notify(d->v, queue);
 }
 
 /* Has something of @queue come back? Its length goes into *len. */

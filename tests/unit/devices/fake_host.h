@@ -40,8 +40,8 @@ struct fake_host {
 	u64 ram_offset;
 	unsigned edges; /* rising edges of any line */
 	bool line;
-	int doorbells;
-	u64 doorbell_at;
+	int ioeventfds;
+	u64 ioeventfd_at;
 	int power_calls;
 	enum host_power power;
 	u8 ram[FAKE_RAM] __attribute__((aligned(4096)));
@@ -164,19 +164,19 @@ static inline void fake_mmio_unmap(struct host *h, u64 gpa, u64 len)
 			f->mmio[i] = f->mmio[--f->n_mmio];
 }
 
-static inline int fake_doorbell_add(struct host *h, u64 gpa, int fd)
+static inline int fake_ioeventfd_add(struct host *h, u64 gpa, int fd)
 {
 	(void)fd;
-	fake_of(h)->doorbells++;
-	fake_of(h)->doorbell_at = gpa;
+	fake_of(h)->ioeventfds++;
+	fake_of(h)->ioeventfd_at = gpa;
 	return 0;
 }
 
-static inline void fake_doorbell_del(struct host *h, u64 gpa, int fd)
+static inline void fake_ioeventfd_del(struct host *h, u64 gpa, int fd)
 {
 	(void)gpa;
 	(void)fd;
-	fake_of(h)->doorbells--;
+	fake_of(h)->ioeventfds--;
 }
 
 static inline void fake_power(struct host *h, enum host_power what, const char *why)
@@ -201,8 +201,8 @@ static inline void fake_host_init(struct fake_host *f)
 		.pio_add = fake_pio_add,
 		.mmio_map = fake_mmio_map,
 		.mmio_unmap = fake_mmio_unmap,
-		.doorbell_add = fake_doorbell_add,
-		.doorbell_del = fake_doorbell_del,
+		.ioeventfd_add = fake_ioeventfd_add,
+		.ioeventfd_del = fake_ioeventfd_del,
 		.power = fake_power,
 	};
 

@@ -39,8 +39,8 @@ struct back_end {
 	u64 capacity;	   /* atomic */
 	bool out_of_order; /* answer the second request, never the first */
 	bool swaps;	   /* answer every second request before the one that precedes it */
-	bool deaf;	   /* hear the bell, do nothing */
-	bool hang_up;	   /* atomic: leave at the next message or bell */
+	bool deaf;	   /* take the kick, do nothing */
+	bool hang_up;	   /* atomic: leave at the next message or kick */
 	int wake;	   /* eventfd: look at hang_up, or send a change of configuration */
 	bool changed;	   /* atomic */
 	unsigned inflight_set;
@@ -491,8 +491,8 @@ static void test_back_end_comes_back(void **state)
 }
 
 /* What was answered in another order is answered all the same. */
-/* The bell that its predecessor heard is rung again for the new one. */
-static void test_bell_is_rung_again(void **state)
+/* A kick that the predecessor took is repeated for the new one. */
+static void test_kick_is_repeated(void **state)
 {
 	struct ctx *t = *state;
 
@@ -755,7 +755,7 @@ int main(void)
 		TEST(test_features),
 		TEST(test_resize),
 		TEST(test_back_end_comes_back),
-		TEST(test_bell_is_rung_again),
+		TEST(test_kick_is_repeated),
 		TEST(test_order_does_not_matter),
 		TEST(test_lost_requests_need_a_reset),
 		TEST(test_record_of_requests_is_handed_on),

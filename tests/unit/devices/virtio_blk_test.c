@@ -340,7 +340,7 @@ static void test_queues(void **state)
 		avail[2 + i] = at;
 	}
 	__atomic_store_n(&avail[1], 5, __ATOMIC_RELEASE);
-	virtio_ring(t->v, 1);
+	virtio_notify(t->v, 1);
 	for (unsigned i = 0; i < 5000 && __atomic_load_n(&used[1], __ATOMIC_ACQUIRE) != 5; i++)
 		nap();
 	assert_int_equal(used[1], 5);
@@ -459,7 +459,7 @@ static void test_rings_above_4_gib(void **state)
 	d[100] = (struct vring_desc){ STATUS, 1, VRING_DESC_F_WRITE, 0 };
 	avail[2] = 127;
 	__atomic_store_n(&avail[1], 1, __ATOMIC_RELEASE);
-	virtio_ring(t->v, 0);
+	virtio_notify(t->v, 0);
 	for (unsigned i = 0; i < 5000 && !__atomic_load_n(&used[1], __ATOMIC_ACQUIRE); i++)
 		nap();
 	assert_int_equal(used[1], 1);
@@ -519,20 +519,20 @@ static void test_destroyed_in_flight(void **state)
 	}
 }
 
-/* Bells without end cost no memory, hold up nobody, and are no requests. */
+/* Kicks without end cost no memory, hold up nobody, and are no requests. */
 static void test_notify_storm(void **state)
 {
 	struct ctx *t = *state;
 
 	for (unsigned i = 0; i < 20; i++) {
 		for (unsigned k = 0; k < 5000; k++)
-			virtio_ring(t->v, k % 3);
+			virtio_notify(t->v, k % 3);
 		assert_int_equal(request(t, VIRTIO_BLK_T_IN, i, DATA, 512, NULL), VIRTIO_BLK_S_OK);
 		assert_int_equal(t->f.ram[DATA], i);
 	}
 	put(t, VIRTIO_PCI_COMMON_STATUS, 0, 1);
 	for (unsigned k = 0; k < 5000; k++)
-		virtio_ring(t->v, 0);
+		virtio_notify(t->v, 0);
 	start(t, 0);
 }
 

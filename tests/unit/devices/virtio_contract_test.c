@@ -317,8 +317,8 @@ static void test_config_is_read_whole(void **state)
 	assert_true(again);
 }
 
-/* Functions of one bus do not hear each other's bells. */
-static void test_bells_are_apart(void **state)
+/* Functions of one bus are not woken by each other's kicks. */
+static void test_kicks_are_apart(void **state)
 {
 	struct ctx *t = *state;
 	u64 n;
@@ -326,9 +326,9 @@ static void test_bells_are_apart(void **state)
 	bring_up(t, 0);
 	bring_up(t, 1);
 	put(t, 1, NOTIFY + 4, 1, 2);
-	assert_int_equal(read(virtio_bell(t->fn[0].v, 1), &n, 8), -1);
-	assert_int_equal(read(virtio_bell(t->fn[1].v, 0), &n, 8), -1);
-	assert_int_equal(read(virtio_bell(t->fn[1].v, 1), &n, 8), 8);
+	assert_int_equal(read(virtio_kick(t->fn[0].v, 1), &n, 8), -1);
+	assert_int_equal(read(virtio_kick(t->fn[1].v, 0), &n, 8), -1);
+	assert_int_equal(read(virtio_kick(t->fn[1].v, 1), &n, 8), 8);
 }
 
 int main(void)
@@ -337,7 +337,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_wide_registers),	 TEST(test_bars_overlap),
 		TEST(test_shared_vector),	 TEST(test_masked_while_live),
-		TEST(test_config_is_read_whole), TEST(test_bells_are_apart),
+		TEST(test_config_is_read_whole), TEST(test_kicks_are_apart),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

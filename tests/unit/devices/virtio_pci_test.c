@@ -249,19 +249,19 @@ static void test_bar(void **state)
 	assert_int_equal(fake_config_read(&t->f, SLOT, 0, 4), 0x10421af4);
 }
 
-static void test_doorbells_follow(void **state)
+static void test_ioeventfds_follow(void **state)
 {
 	struct ctx *t = *state;
 
 	negotiate(t, V1);
 	set_queue(t, 0, 0x1000);
-	assert_int_equal(t->f.doorbells, 1);
-	assert_int_equal(t->f.doorbell_at, NOTIFY);
+	assert_int_equal(t->f.ioeventfds, 1);
+	assert_int_equal(t->f.ioeventfd_at, NOTIFY);
 	fake_config_write(&t->f, SLOT, PCI_BASE_ADDRESS_0, FAKE_WINDOW + 0x10000, 4);
-	assert_int_equal(t->f.doorbells, 1);
-	assert_int_equal(t->f.doorbell_at, FAKE_WINDOW + 0x13000);
+	assert_int_equal(t->f.ioeventfds, 1);
+	assert_int_equal(t->f.ioeventfd_at, FAKE_WINDOW + 0x13000);
 	fake_config_write(&t->f, SLOT, PCI_COMMAND, 0, 2);
-	assert_int_equal(t->f.doorbells, 0);
+	assert_int_equal(t->f.ioeventfds, 0);
 }
 
 static void test_features(void **state)
@@ -403,7 +403,7 @@ static void test_notify(void **state)
 	negotiate(t, V1);
 	set_queue(t, 1, 0x1000);
 	fake_write(&t->f, NOTIFY + 4, 1, 2); /* before DRIVER_OK */
-	assert_int_equal(read(virtio_bell(t->v, 1), &n, 8), -1);
+	assert_int_equal(read(virtio_kick(t->v, 1), &n, 8), -1);
 	put(t, VIRTIO_PCI_COMMON_STATUS, 0xf, 1);
 	fake_write(&t->f, NOTIFY + 4, 1, 2);
 	fake_write(&t->f, NOTIFY + 4, 0x00070001, 4);
@@ -411,7 +411,7 @@ static void test_notify(void **state)
 	fake_write(&t->f, NOTIFY + 0, 0, 2); /* never enabled */
 	fake_write(&t->f, NOTIFY + 8, 2, 2); /* does not exist */
 	fake_write(&t->f, NOTIFY + 0xffc, 2, 2);
-	assert_int_equal(read(virtio_bell(t->v, 1), &n, 8), 8);
+	assert_int_equal(read(virtio_kick(t->v, 1), &n, 8), 8);
 	assert_int_equal(n, 2);
 	/* Too late for another queue: the device works on those that it started with. */
 	set_queue(t, 0, 0x1000);
@@ -557,7 +557,7 @@ static void test_reset_storm(void **state)
 	}
 	assert_int_equal(t->starts, 1000);
 	assert_int_equal(t->stops, 1000);
-	assert_int_equal(t->f.doorbells, QUEUES);
+	assert_int_equal(t->f.ioeventfds, QUEUES);
 }
 
 static void test_chip_set_reset(void **state)
@@ -612,7 +612,7 @@ int main(void)
 		TEST(test_ecam),
 		TEST(test_capabilities),
 		TEST(test_bar),
-		TEST(test_doorbells_follow),
+		TEST(test_ioeventfds_follow),
 		TEST(test_features),
 		TEST(test_start_fails),
 		TEST(test_queue_registers),

@@ -3,7 +3,7 @@
  * The two full fences of a ring, as a litmus test of store buffering: each side stores what it has to
  * say and then loads what the other one said. It must never happen that neither sees the other's
  * store, for then both sleep. How often an x86 without the fence does that depends on the machine: the
- * tests of the bell have failed within ten to ten thousand rounds each time that its fence was taken
+ * tests of the kick have failed within ten to ten thousand rounds each time that its fence was taken
  * away; those of the interrupt have not done so reliably, so what they prove is little. With real
  * sleeps, as in virtqueue_wake_test.c, it never shows, since each is a system call. The driver's
  * side is written here, with a fence of its own.
@@ -119,7 +119,7 @@ static bool ask_for_interrupt(struct ctx *t, u16 n)
 }
 
 /* "Ring for what you add" against "I added". */
-static bool ask_for_bell(struct ctx *t)
+static bool ask_for_kick(struct ctx *t)
 {
 	return virtqueue_listen(&t->q, true);
 }
@@ -136,17 +136,17 @@ static bool add(struct ctx *t, u16 n)
 }
 
 /* Before each round neither of the two is told anything. */
-static void quiet(struct ctx *t, bool bells, u16 n)
+static void quiet(struct ctx *t, bool kicks, u16 n)
 {
-	if (!bells && !t->event_idx)
+	if (!kicks && !t->event_idx)
 		store(t->f.ram + AVAIL, VRING_AVAIL_F_NO_INTERRUPT);
-	else if (!bells)
+	else if (!kicks)
 		store(t->f.ram + AVAIL + 4 + 2 * SIZE, (u16)(n - 1));
 	else
 		virtqueue_listen(&t->q, false);
 }
 
-static void run(bool bells, bool event_idx)
+static void run(bool kicks, bool event_idx)
 {
 	struct ctx *t = aligned_alloc(4096, ALIGN_UP(sizeof(*t), 4096UL));
 	const struct vring_desc d = { DATA, 1, 0, 0 };
@@ -168,7 +168,7 @@ static void run(bool bells, bool event_idx)
 	t->q.avail = AVAIL;
 	t->q.used = USED;
 	t->q.event_idx = t->event_idx = event_idx;
-	t->device = bells ? ask_for_bell : answer;
+	t->device = kicks ? ask_for_kick : answer;
 	memcpy(t->f.ram + DESC, &d, sizeof(d));
 	assert_int_equal(virtqueue_enable(&t->q, &t->f.host), 0);
 	t->cpus = cpus;
@@ -178,15 +178,15 @@ static void run(bool bells, bool event_idx)
 		u16 n = (u16)(i - 1);
 		bool saw;
 
-		quiet(t, bells, n);
+		quiet(t, kicks, n);
 		__atomic_store_n(&t->begun, i, __ATOMIC_RELEASE);
 		/* So long does the other one take to see that, more or less. */
 		for (u32 wait = (seed = seed * 1664525 + 1013904223) / 65536 % 1024; wait; wait--)
 			__asm__ volatile("");
-		saw = bells ? add(t, n) : ask_for_interrupt(t, n);
+		saw = kicks ? add(t, n) : ask_for_interrupt(t, n);
 		await(&t->ended, i - 1);
 		lost += !saw && !t->told;
-		if (bells)
+		if (kicks)
 			assert_int_equal(virtqueue_pop(&t->q, &t->c), 1);
 	}
 	__atomic_store_n(&t->begun, LAST, __ATOMIC_RELEASE);
@@ -208,13 +208,13 @@ static void test_interrupt_by_event_index(void **state)
 	run(false, true);
 }
 
-static void test_bell_by_flag(void **state)
+static void test_kick_by_flag(void **state)
 {
 	(void)state;
 	run(true, false);
 }
 
-static void test_bell_by_event_index(void **state)
+static void test_kick_by_event_index(void **state)
 {
 	(void)state;
 	run(true, true);
@@ -225,8 +225,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_interrupt_by_flag),
 		cmocka_unit_test(test_interrupt_by_event_index),
-		cmocka_unit_test(test_bell_by_flag),
-		cmocka_unit_test(test_bell_by_event_index),
+		cmocka_unit_test(test_kick_by_flag),
+		cmocka_unit_test(test_kick_by_event_index),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

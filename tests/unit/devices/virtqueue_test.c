@@ -417,7 +417,7 @@ static void test_flags(void **state)
 	assert_false(virtqueue_listen(&t->q, false));
 	assert_int_equal(used(t)[0], VRING_USED_F_NO_NOTIFY);
 	offer(t, 0);
-	/* Something came meanwhile: no bell will ring for it. */
+	/* Something came meanwhile: no kick will come for it. */
 	assert_true(virtqueue_listen(&t->q, true));
 	assert_int_equal(used(t)[0], 0);
 	assert_int_equal(virtqueue_pop(&t->q, &t->c), 1);

@@ -30,10 +30,10 @@ struct ctx {
 	struct fake_host f;
 	struct virtqueue q;
 	struct vq_chain c;
-	int bell, interrupt;
+	int kick, interrupt;
 	unsigned served; /* by the device */
 	bool lost;	 /* by the device; atomic */
-	unsigned bells, interrupts;
+	unsigned kicks, interrupts;
 };
 
 /* False: nobody rang for so long that nobody will. */
@@ -61,7 +61,7 @@ static void *device(void *arg)
 				eventfd_write(t->interrupt, 1);
 			}
 		} while (virtqueue_listen(&t->q, true));
-		if (t->served < TOTAL && !sleep_on(t->bell)) {
+		if (t->served < TOTAL && !sleep_on(t->kick)) {
 			__atomic_store_n(&t->lost, true, __ATOMIC_RELAXED);
 			break;
 		}
@@ -98,8 +98,8 @@ static bool drive(struct ctx *t, bool event_idx)
 		kick = event_idx ? vring_need_event(load(avail_event), (u16)added, (u16)old)
 				 : !(load(used) & VRING_USED_F_NO_NOTIFY);
 		if (added != old && kick) {
-			t->bells++;
-			eventfd_write(t->bell, 1);
+			t->kicks++;
+			eventfd_write(t->kick, 1);
 		}
 		while (load(used + 2) == (u16)taken) {
 			if (event_idx)
@@ -139,7 +139,7 @@ static void run(bool event_idx)
 
 		memcpy(t->f.ram + DESC + 16UL * i, &d, sizeof(d));
 	}
-	t->bell = eventfd(0, EFD_NONBLOCK);
+	t->kick = eventfd(0, EFD_NONBLOCK);
 	t->interrupt = eventfd(0, EFD_NONBLOCK);
 	assert_int_equal(pthread_create(&thread, NULL, device, t), 0);
 	good = drive(t, event_idx);
@@ -148,9 +148,9 @@ static void run(bool event_idx)
 	assert_false(t->lost);
 	assert_int_equal(t->served, TOTAL);
 	/* Both did sleep, and not for each buffer. */
-	assert_in_range(t->bells, 10, TOTAL);
+	assert_in_range(t->kicks, 10, TOTAL);
 	assert_in_range(t->interrupts, 10, TOTAL);
-	close(t->bell);
+	close(t->kick);
 	close(t->interrupt);
 	free(t);
 }
