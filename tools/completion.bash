@@ -25,6 +25,13 @@ _vmm_guests()
 		socket=${socket##*/}
 		echo "${socket%.sock}"
 	done
+	# What is kept of those that have ended is for these two.
+	[[ ${words[1]-} == @(logs|wait) ]] || return 0
+	for socket in "$dir"/ended/*.end; do
+		[ -f "$socket" ] || continue
+		socket=${socket##*/}
+		echo "${socket%.end}"
+	done
 }
 
 # _vmm_files PREFIX BEGUN [-d]: files below what is begun, each behind PREFIX; of directories '/'.

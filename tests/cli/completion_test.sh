@@ -86,5 +86,12 @@ perl -MIO::Socket::UNIX -e 'IO::Socket::UNIX->new(Local => shift, Listen => 1) o
 	"$dir/$guest.sock"
 offers "vmm driver list --guest $guest" "$guest"
 offers "vmm session -g umbra-compl" "$guest"
+# One that has ended, where that is of use.
+mkdir -p "$dir/ended"
+: >"$dir/ended/$guest-gone.end"
+offers "vmm wait umbra-compl" "$guest" "$guest-gone"
+offers "vmm logs umbra-compl" "$guest" "$guest-gone"
+offers "vmm stop umbra-compl" "$guest"
+rm -f "$dir/ended/$guest-gone.end"
 rm -f "$dir/$guest.sock"
 echo "1..$n"
