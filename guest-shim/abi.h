@@ -118,6 +118,8 @@ static inline int umbra_succeeded(__u8 refusal, __u64 ret)
 	}
 }
 
+#define UMBRA_PEEKS 3
+
 struct umbra_fn {
 	__u64 real; /* address of the real function; 0: this kernel does not have it */
 	__u32 field_off;
@@ -128,7 +130,9 @@ struct umbra_fn {
 	__u8 refusal;
 	__u16 flags;
 	__u8 nargs; /* fixed arguments */
-	__u8 pad[41];
+	/* with FORM_FIELD_ARRAY: members to send besides, 8 bytes from each offset; 0: none */
+	__u32 peek_off[UMBRA_PEEKS];
+	__u8 pad[28];
 };
 
 struct umbra_info {
@@ -207,7 +211,8 @@ struct umbra_frame {
 	struct umbra_str strvec;
 	__u32 used;	   /* bytes of data[] */
 	__u32 marshalling; /* claimed, and not rung yet */
-	__u32 pad[12];
+	__u64 peek[UMBRA_PEEKS];
+	__u32 pad[6];
 	char data[UMBRA_FRAME_SIZE - 168];
 };
 

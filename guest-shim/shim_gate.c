@@ -200,6 +200,16 @@ static bool frame_is_nested(const struct umbra_frame *self)
 	return false;
 }
 
+/* Members of the structure that say where the name comes from; one that cannot be read is 0. */
+static void frame_put_peeks(struct umbra_frame *f, const struct umbra_fn *fn, u64 p)
+{
+	unsigned int i;
+
+	for (i = 0; i < UMBRA_PEEKS && fn->peek_off[i]; i++)
+		if (copy_from_kernel_nofault(&f->peek[i], (void *)(p + fn->peek_off[i]), 8))
+			f->peek[i] = 0;
+}
+
 static void frame_put_name(struct umbra_frame *f, const struct call *c,
 			   const struct umbra_regs *regs)
 {
@@ -219,6 +229,7 @@ static void frame_put_name(struct umbra_frame *f, const struct call *c,
 		break;
 	case UMBRA_FORM_FIELD_ARRAY:
 		frame_put_array(f, (const char *)(p + fn->field_off), fn->field_size);
+		frame_put_peeks(f, fn, p);
 		break;
 	case UMBRA_FORM_FORMAT:
 		if (p)

@@ -83,6 +83,7 @@ static const struct catalog_fn rows[] = {
 	  .name_arg = 0,
 	  .strct = "net_device",
 	  .member = "name",
+	  .origin = { "name_assign_type", "rtnl_link_state", "rtnl_link_ops" },
 	  .space = SPACE_NET,
 	  .refusal = REFUSE_ERRNO,
 	  .undo = "unregister_netdevice_queue",

@@ -46,6 +46,8 @@ enum refusal {
  */
 #define CATALOG_MAX 256
 
+#define CATALOG_ORIGINS 3
+
 struct catalog_fn {
 	const char *name;
 	enum name_form form;
@@ -53,6 +55,8 @@ struct catalog_fn {
 	u8 name_arg;	   /* index from 0 */
 	const char *strct; /* NAME_FIELD_*: struct and member, for BTF */
 	const char *member;
+	/* members of strct that tell whether a user of the guest chose the name; see call.c */
+	const char *origin[CATALOG_ORIGINS];
 	enum name_space space;
 	enum refusal refusal;
 	const char *undo; /* what undoes this function, or NULL */

@@ -234,6 +234,8 @@ static void decide_name(const struct policy_session *s, const char *driver, cons
 			decision_pass(d, r->name, s->default_rule);
 		else
 			decision_deny(d, EPERM, s->default_rule);
+	} else if (r->by_user && name_is_valid(r->fn->space, r->name)) {
+		decision_pass(d, r->name, "a user chose the name");
 	} else {
 		ret = name_format(t, r->fn->space, driver, r->name, d->name);
 		if (ret) {

@@ -242,6 +242,18 @@ void ledger_result(struct ledger *l, unsigned owner, u64 ticket, bool succeeded)
 	pthread_mutex_unlock(&l->lock);
 }
 
+bool ledger_has(struct ledger *l, unsigned owner, u64 addr, enum name_space space)
+{
+	const struct item *i;
+
+	pthread_mutex_lock(&l->lock);
+	for (i = *addr_bucket(l, addr); i; i = i->next)
+		if (i->e.addr == addr && i->e.owner == owner && i->e.fn->space == space)
+			break;
+	pthread_mutex_unlock(&l->lock);
+	return i;
+}
+
 size_t ledger_registered(struct ledger *l, unsigned owner)
 {
 	size_t n;

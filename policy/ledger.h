@@ -70,6 +70,8 @@ u64 ledger_await(struct ledger *l, struct ledger_entry *e);
  */
 void ledger_result(struct ledger *l, unsigned owner, u64 ticket, bool succeeded);
 
+/* Has @owner registered an object of @space at @addr? */
+bool ledger_has(struct ledger *l, unsigned owner, u64 addr, enum name_space space);
 /* Objects that @owner has registered and not undone. */
 size_t ledger_registered(struct ledger *l, unsigned owner);
 /*

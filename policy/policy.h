@@ -60,6 +60,7 @@ struct request {
 	const char *cwd;
 	const char *root;   /* caller's root if it is not the guest's, else NULL */
 	const char *strvec; /* argv joined by blanks, or NULL */
+	bool by_user;	    /* a user of the guest chose the name, not the driver */
 	bool too_long;	    /* the name did not fit REQUEST_NAME_MAX */
 	bool atomic;	    /* the caller cannot sleep */
 };

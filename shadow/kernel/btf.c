@@ -110,6 +110,7 @@ static int find_member(const struct btf *btf, const struct btf_type *t, const ch
 	for (u32 i = 0; i < btf_vlen(t); i++, m++) {
 		const char *mname = btf__name_by_offset(btf, m->name_off);
 		u64 bits = base_bits + btf_member_bit_offset(t, i);
+		u32 width;
 		s64 len;
 
 		if (!mname)
@@ -125,8 +126,11 @@ static int find_member(const struct btf *btf, const struct btf_type *t, const ch
 		if (strcmp(mname, name) != 0)
 			continue;
 		len = btf__resolve_size(btf, m->type);
-		if (btf_member_bitfield_size(t, i) || bits % 8 || bits / 8 > UINT32_MAX ||
-		    len < 0 || len > UINT32_MAX)
+		/* a bit field of whole bytes is as good as a member */
+		width = btf_member_bitfield_size(t, i);
+		if (width)
+			len = width / 8;
+		if (width % 8 || bits % 8 || bits / 8 > UINT32_MAX || len < 0 || len > UINT32_MAX)
 			return -EINVAL;
 		*offset = (u32)(bits / 8);
 		*size = (u32)len;

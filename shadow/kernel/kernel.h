@@ -133,8 +133,8 @@ int kernel_prototype(const struct kernel *k, const char *function, char *buf, si
 /* Number of fixed parameters and whether "..." follows; -ENOENT. */
 int kernel_params(const struct kernel *k, const char *function, unsigned *count, bool *variadic);
 /*
- * Byte offset and size of STRUCT.MEMBER ("miscdevice", "name"), anonymous members included;
- * -ENOENT.
+ * Byte offset and size of STRUCT.MEMBER ("miscdevice", "name"), anonymous members and bit fields of
+ * whole bytes included; -ENOENT.
  */
 int kernel_member(const struct kernel *k, const char *strct, const char *member, u32 *offset,
 		  u32 *size);

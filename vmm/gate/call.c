@@ -70,6 +70,21 @@ static void call_read_request(struct call *c, const struct catalog_fn *fn)
 	r->atomic = f->flags & UMBRA_FRAME_ATOMIC;
 }
 
+/*
+ * `ip link add NAME type KIND`: the kernel has marked the new device as one that rtnetlink sets up,
+ * under a name that a user gave, for a KIND that this driver registered. That name is the user's to
+ * go on with; a device that the driver makes by itself has not all three.
+ */
+static bool name_is_a_users(struct gate *g, const struct call *c)
+{
+	const __u64 *peek = c->frame.peek; /* name_assign_type, rtnl_link_state, rtnl_link_ops */
+	enum { NET_NAME_USER = 3, RTNL_LINK_INITIALIZING = 1 };
+
+	return c->r.fn->origin[0] && (u8)peek[0] == NET_NAME_USER &&
+	       (u16)peek[1] == RTNL_LINK_INITIALIZING &&
+	       ledger_has(g->ledger, c->caller, peek[2], SPACE_LINK);
+}
+
 static bool call_goes_ahead(const struct call *c)
 {
 	return c->d.verdict == VERDICT_PASS || c->d.verdict == VERDICT_REWRITE;
@@ -259,6 +274,7 @@ s64 gate_call(struct gate *g, u64 idx, u64 id)
 	pthread_rwlock_rdlock(&g->callers_lock);
 	caller = gate_caller_of(g, id);
 	if (caller) {
+		c.r.by_user = name_is_a_users(g, &c);
 		atomic_fetch_add_explicit(&caller->calls, 1, memory_order_relaxed);
 		call_decide(g, caller, &c);
 		call_prepare(g, &c);

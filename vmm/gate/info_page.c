@@ -14,6 +14,8 @@
 _Static_assert(CATALOG_MAX <= UMBRA_FN_MAX, "a descriptor for each function");
 _Static_assert(CATALOG_MAX <= UMBRA_GATES_PER_PAGE, "a gate for each function: none passes by");
 
+_Static_assert(CATALOG_ORIGINS == UMBRA_PEEKS, "as many members");
+
 /* The host's enums travel as they are. */
 _Static_assert((int)NAME_NONE == UMBRA_FORM_NONE && (int)NAME_STRING == UMBRA_FORM_STRING &&
 		       (int)NAME_FIELD_PTR == UMBRA_FORM_FIELD_PTR &&
@@ -62,6 +64,7 @@ static int describe_fn(struct gate *g, const struct catalog_fn *fn, struct umbra
 	const struct kernel_export *ex = kernel_export(g->k, fn->name);
 	const struct catalog_fn *field = row_with_field(fn);
 	unsigned count = 0;
+	u32 size;
 	bool variadic = false;
 	int ret;
 
@@ -85,6 +88,12 @@ static int describe_fn(struct gate *g, const struct catalog_fn *fn, struct umbra
 		if (ret)
 			return err_set(e, ret, "%s: no struct %s with a member %s",
 				       kernel_path(g->k), field->strct, field->member);
+	}
+	for (size_t i = 0; i < CATALOG_ORIGINS && fn->origin[i]; i++) {
+		ret = kernel_member(g->k, fn->strct, fn->origin[i], &d->peek_off[i], &size);
+		if (ret)
+			return err_set(e, ret, "%s: no struct %s with a member %s",
+				       kernel_path(g->k), fn->strct, fn->origin[i]);
 	}
 	d->nargs = (u8)count;
 	d->flags = (u16)((fn->opens_path ? UMBRA_FN_OPENS_PATH : 0) |

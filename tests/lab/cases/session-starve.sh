@@ -15,6 +15,12 @@ mkfifo /s/p/fifo
 touch /s/ready
 p=/sys/module/b__umbra_t_path/parameters/open
 wait_for 60 test -e $p
+ip link add ov0 type b-dummy
+ip link set ov0 up
+say links $(cd /sys/class/net && ls -d ov0 *dummy* *ov0 | sort -u | tr '\n' ' ')
+say flags $(cat /sys/class/net/ov0/flags)
+ip link del ov0
+say links-after $(cd /sys/class/net && ls -d *ov0 2>/dev/null)
 say up
 read line
 inside() { [ "$(cat /sys/module/$1/parameters/in 2>/dev/null)" = $2 ]; }
@@ -31,7 +37,7 @@ read line
 END
 	sessions_start --timeout 380 --initrd "$WORK/image" --memory 256M --cpus 2 --policy "$WORK/policy" \
 		--record "$WORK/record" --driver-wait /s/ready \
-		--driver "b:$DRIVERS/umbra_t_path.ko" --driver "b/m:$DRIVERS/umbra_t_misc.ko"
+		--driver "b:$DRIVERS/umbra_t_path.ko" --driver "b:$DUMMY" --driver "b/m:$DRIVERS/umbra_t_misc.ko"
 	guest_wait_console '^@@ up' 120
 	for h in h1 h2; do vmm_driver load "p/$h:$DRIVERS/umbra_t_hold.ko,mode=fifo,n=200"; done
 	vmm_driver load "n/h:$DRIVERS/umbra_t_hold.ko,mode=net,n=150"
@@ -48,6 +54,13 @@ END
 }
 
 test_threads_wait_inside_their_calls() { expect_console '^@@ inside 200 200 150'; }
+
+test_a_users_name_of_a_link_is_left_alone()
+{
+	expect_console '^@@ links bdummy0 ov0 *$'
+	expect_console '^@@ flags 0x[0-9a-f]*[13579bdf]'
+	expect_console '^@@ links-after *$'
+}
 
 test_another_session_opens_a_file() { expect_console '^@@ other open 2'; }
 

@@ -116,6 +116,9 @@ static void a_stock_kernel_agrees(void **state)
 		assert_true(variadic == (f->form == NAME_FORMAT));
 		if (!f->strct)
 			continue;
+		for (size_t m = 0; m < CATALOG_ORIGINS && f->origin[m]; m++)
+			assert_int_equal(kernel_member(k, f->strct, f->origin[m], &offset, &size),
+					 0);
 		assert_int_equal(kernel_member(k, f->strct, f->member, &offset, &size), 0);
 		assert_int_equal(size, f->form == NAME_FIELD_PTR ? 8 : 16);
 	}

@@ -140,9 +140,10 @@ static u64 no_time(const struct machine *m)
 
 static int make_gate(void **state)
 {
-	static const char text[] = "version = 1; sessions = { a = {\n"
-				   "files = ( { from = \"/\"; to = \"/data/a\"; } );\n"
-				   "names = { misc = \"a-%s\"; }; default = \"deny\"; }; };\n";
+	static const char text[] =
+		"version = 1; sessions = { a = {\n"
+		"files = ( { from = \"/\"; to = \"/data/a\"; } );\n"
+		"names = { misc = \"a-%s\"; net = \"a%s\"; link = \"a-%s\"; }; default = \"deny\"; }; };\n";
 	struct fixture *f = calloc(1, sizeof(*f));
 	struct gate *g = &f->g;
 
@@ -426,6 +427,47 @@ static void a_program_gives_its_name_back(void **state)
 	policy_free(open);
 }
 
+/* What an administrator calls a link stays its name; a driver cannot claim that for its own. */
+static void a_users_name_is_left_alone(void **state)
+{
+	static const struct {
+		u64 peek[UMBRA_PEEKS];
+		bool two;
+		u32 verdict;
+	} cases[] = {
+		{ { 0xaa03, 0xbbbb0001, 0x5000 }, false, UMBRA_PASS },
+		{ { 1, 1, 0x5000 }, false, UMBRA_REWRITE },
+		{ { 3, 0, 0x5000 }, false, UMBRA_REWRITE },
+		{ { 3, 1, 0x6000 }, false, UMBRA_REWRITE },
+		{ { 3, 1, 0 }, false, UMBRA_REWRITE },
+		{ { 3, 1, 0x5000 }, true, UMBRA_REWRITE },
+	};
+	struct fixture *f = *state;
+	struct umbra_frame *fr = &f->g.frames[0];
+	const struct umbra_answer *a = f->g.answers;
+
+	put_name(fr, "dummy");
+	fr->args[0] = 0x5000;
+	assert_int_equal(call(f, 0, f->one, "rtnl_link_register"), 0);
+	assert_int_equal(
+		gate_result(&f->g, a->ticket,
+			    UMBRA_ID(f->one, catalog_index(catalog_find("rtnl_link_register"))), 0),
+		0);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		put_name(fr, "ov0");
+		fr->args[0] = 0x9000;
+		memcpy(fr->peek, cases[i].peek, sizeof(fr->peek));
+		assert_int_equal(call(f, 0, cases[i].two ? f->two : f->one, "register_netdevice"),
+				 0);
+		assert_int_equal(a->verdict, cases[i].verdict);
+		assert_string_equal(a->data + a->name.off,
+				    cases[i].verdict == UMBRA_PASS ? "ov0" : "aov0");
+		/* register_netdev() is the driver's own, always */
+		assert_int_equal(call(f, 0, f->one, "register_netdev"), 0);
+		assert_int_equal(a->verdict, UMBRA_REWRITE);
+	}
+}
+
 /* "/" of another mount namespace is not the guest's: nothing passes there as it is. */
 static void a_foreign_root_never_passes(void **state)
 {
@@ -547,6 +589,7 @@ int main(void)
 						free_gate),
 		cmocka_unit_test_setup_teardown(a_program_gives_its_name_back, make_gate,
 						free_gate),
+		cmocka_unit_test_setup_teardown(a_users_name_is_left_alone, make_gate, free_gate),
 		cmocka_unit_test_setup_teardown(a_foreign_root_never_passes, make_gate, free_gate),
 		cmocka_unit_test(control_serves_good_clients_among_bad_ones),
 	};
