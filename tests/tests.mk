@@ -138,6 +138,7 @@ lint:
 	@LINT_FLAGS='$(WARN) $(DEFS)' tools/lint
 	@$(MAKE) --no-print-directory $(B)/vmm $(B)/net-helper
 	@tools/check-rooms
+	@tools/check-tour
 
 demo:
 	@tools/demo
