@@ -31,7 +31,7 @@ int module_open_fd(struct module **out, int fd, const char *path, struct err *e)
 int module_parse(struct module **out, const char *label, const void *data, size_t len,
 		 struct err *e);
 void module_close(struct module *m);
-const char *module_name(const struct module *m); /* as in .gnu.linkonce.this_module */
+const char *module_name(const struct module *m);     /* as in .gnu.linkonce.this_module */
 const char *module_vermagic(const struct module *m); /* NULL if none */
 const char *module_depends(const struct module *m);  /* "a,b" or "" */
 size_t module_export_count(const struct module *m);

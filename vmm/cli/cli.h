@@ -29,7 +29,7 @@ struct cli_args {
 #define CLI_JSON    2U
 #define CLI_FORCE   4U
 #define CLI_TIMEOUT 8U
-#define CLI_ALL     16U
+#define CLI_ALL	    16U
 
 /*
  * Parse what of this @allowed permits; --help prints @help. -1: go on, else the exit code to end

@@ -104,6 +104,6 @@ int cmd_disk(int argc, char **argv)
 	r.more = *size == '+';
 	if (parse_size(size + r.more, &r.size) || !r.size || r.size > INT64_MAX)
 		return cli_usage("disk", "%s: want a size such as 20G, or +2G for so much more",
-				    size);
+				 size);
 	return resize(&r);
 }

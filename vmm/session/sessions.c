@@ -33,8 +33,7 @@ static int check_cmdline(const char *append, struct err *e)
 		if (!cmdline_find(append, keys[i], &w) || (!w.value && i == 1))
 			continue;
 		v = cmdline_value(append, keys[i]);
-		off = w.value && v &&
-		      (!strcmp(v, "0") || !strcmp(v, "none") || !strcmp(v, "n"));
+		off = w.value && v && (!strcmp(v, "0") || !strcmp(v, "none") || !strcmp(v, "n"));
 		free(v);
 		if (!off)
 			return err_set(
