@@ -197,6 +197,12 @@ int console_create(struct console **out, struct machine *m, const struct guest_s
 	return 0;
 }
 
+void console_disown_sockets(struct console *c)
+{
+	for (size_t i = 0; c && i < ARRAY_SIZE(c->ports); i++)
+		endpoint_disown(c->ports[i].end);
+}
+
 void console_destroy(struct console *c)
 {
 	s64 until = now_ms() + LINGER_MS;

@@ -49,6 +49,9 @@ void console_destroy(struct console *c);
 /* A reset is the serial port's; the virtio console is reset with its bus. */
 extern const struct lifecycle_ops console_part;
 
+/* The sockets' files are removed by another process at the end (endpoint_disown()). NULL allowed. */
+void console_disown_sockets(struct console *c);
+
 /* A viewer with a socket of its own (viewers.h); @fd is taken over if it succeeds. Main thread. */
 int console_attach(struct console *c, int fd, struct err *e);
 unsigned console_viewers(struct console *c);

@@ -44,3 +44,9 @@ void endpoint_describe(const struct endpoint *ep, char *buf, size_t len)
 	else
 		snprintf(buf, len, "null");
 }
+
+void endpoint_disown(struct endpoint *ep)
+{
+	if (ep && ep->ops->disown)
+		ep->ops->disown(ep);
+}

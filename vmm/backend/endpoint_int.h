@@ -10,6 +10,7 @@ struct endpoint_ops {
 	size_t (*write)(struct endpoint *ep, const u8 *buf, size_t len, bool may_refuse);
 	void (*room)(struct endpoint *ep);
 	void (*describe)(const struct endpoint *ep, char *buf, size_t len);
+	void (*disown)(struct endpoint *ep); /* NULL: it has no file to remove */
 };
 
 /* Each kind begins with it. */

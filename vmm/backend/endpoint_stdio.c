@@ -259,8 +259,12 @@ static void stdio_describe(const struct endpoint *ep, char *buf, size_t len)
 int endpoint_stdio_create(struct endpoint **out, const struct endpoint_config *config,
 			  struct err *e)
 {
-	static const struct endpoint_ops ops = { stdio_destroy, stdio_write, stdio_room,
-						 stdio_describe };
+	static const struct endpoint_ops ops = {
+		.destroy = stdio_destroy,
+		.write = stdio_write,
+		.room = stdio_room,
+		.describe = stdio_describe,
+	};
 	struct stdio *c = calloc(1, sizeof(*c));
 	int ret;
 

@@ -20,9 +20,11 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/socket_file.h"
 #include "vmm/backend/endpoint_int.h"
 
 #define LINGER_MS 200 /* for a client to take what is left at the end */
@@ -32,7 +34,8 @@ struct stream {
 	struct loop *loop;
 	int listener, slave; /* or -1 */
 	int room_fd;	     /* the guest has room again */
-	struct stat file;    /* of the socket that we bound; st_ino 0: none */
+	bool owns_file;	     /* the socket's file is ours to remove */
+	struct socket_id id; /* of that file */
 	char tty[64];	     /* the slave's path */
 
 	pthread_mutex_t lock;
@@ -267,41 +270,33 @@ fail:
 }
 
 /*
- * Removes a socket that a guest left behind when it was killed: nobody listens on it. Any other file
- * at the path is somebody's, and stays.
+ * Binds the listener. A socket that a guest left behind when it was killed is replaced; any other file
+ * at the path is somebody's, and stays. For a second after it was made, a leftover cannot be told from
+ * a socket that is about to be listened on, so it is asked about again. -errno.
  */
-static void remove_stale(const struct sockaddr_un *a)
+static int bind_listener(const struct stream *s, const struct sockaddr_un *a)
 {
-	struct stat st;
-	int fd;
+	const struct sockaddr *sa = (const struct sockaddr *)(const void *)a;
+	const struct timespec pause = { .tv_nsec = 50000000 };
 
-	if (lstat(a->sun_path, &st) || !S_ISSOCK(st.st_mode))
-		return;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return;
-	if (connect(fd, (const struct sockaddr *)(const void *)a, sizeof(*a)) &&
-	    errno == ECONNREFUSED)
-		unlink(a->sun_path);
-	close(fd);
-}
+	for (unsigned tries = 0; tries < 30; tries++) {
+		int ret = bind(s->listener, sa, sizeof(*a)) ? -errno : 0;
 
-/* An inode's number is soon used again, so the time of its making counts, too. */
-static bool is_our_socket(const struct stream *s)
-{
-	struct stat st;
-
-	return s->file.st_ino && !lstat(s->ep.c.what->path, &st) && S_ISSOCK(st.st_mode) &&
-	       st.st_dev == s->file.st_dev && st.st_ino == s->file.st_ino &&
-	       st.st_mtim.tv_sec == s->file.st_mtim.tv_sec &&
-	       st.st_mtim.tv_nsec == s->file.st_mtim.tv_nsec;
+		if (ret != -EADDRINUSE)
+			return ret;
+		ret = socket_file_remove_stale(a->sun_path);
+		if (ret == -EBUSY)
+			nanosleep(&pause, NULL);
+		else if (ret && ret != -ENOENT)
+			return ret;
+	}
+	return -EADDRINUSE;
 }
 
 static int open_socket(struct stream *s, struct err *e)
 {
 	const char *path = s->ep.c.what->path;
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	const struct sockaddr *sa = (const struct sockaddr *)(const void *)&a;
 	int ret;
 
 	if (strlen(path) >= sizeof(a.sun_path))
@@ -310,25 +305,26 @@ static int open_socket(struct stream *s, struct err *e)
 	memcpy(a.sun_path, path, strlen(path));
 	s->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	/* What the file is created with: nobody else gets at the guest's console. */
-	if (s->listener < 0 || fchmod(s->listener, 0600))
-		goto fail;
-	ret = bind(s->listener, sa, sizeof(a));
-	if (ret && errno == EADDRINUSE) {
-		remove_stale(&a);
-		ret = bind(s->listener, sa, sizeof(a));
+	ret = s->listener < 0 || fchmod(s->listener, 0600) ? -errno : bind_listener(s, &a);
+	if (!ret) {
+		ret = socket_file_id(path, &s->id);
+		s->owns_file = !ret;
 	}
+	if (!ret && listen(s->listener, 4))
+		ret = -errno;
 	if (ret)
-		goto fail;
-	if (lstat(path, &s->file) || listen(s->listener, 4))
-		goto fail;
+		return err_set(e, ret, "%s: cannot listen on %s: %s%s", s->ep.c.name, path,
+			       strerror(-ret),
+			       ret == -EADDRINUSE ? "; another program listens there, or it is a "
+						    "file of another kind, which stays as it is"
+						  : "");
 	ret = loop_add(s->loop, s->listener, EPOLLIN, on_connection, s);
 	return ret ? err_set(e, ret, "%s: cannot wait for clients", s->ep.c.name) : 0;
-fail:
-	return err_set(e, -errno, "%s: cannot listen on %s: %s%s", s->ep.c.name, path,
-		       strerror(errno),
-		       errno == EADDRINUSE ? "; another program listens there, or it is a file "
-					     "of another kind, which stays as it is"
-					   : "");
+}
+
+static void stream_disown(struct endpoint *ep)
+{
+	stream_of(ep)->owns_file = false;
 }
 
 static void stream_destroy(struct endpoint *ep, s64 until_ms)
@@ -339,8 +335,8 @@ static void stream_destroy(struct endpoint *ep, s64 until_ms)
 	if (s->listener >= 0) {
 		loop_del(s->loop, s->listener);
 		close(s->listener);
-		if (is_our_socket(s))
-			unlink(s->ep.c.what->path);
+		if (s->owns_file)
+			socket_file_remove(s->ep.c.what->path, &s->id);
 	}
 	pthread_mutex_lock(&s->lock);
 	/* Nobody can read a pseudo-terminal after its master is gone. */
@@ -375,8 +371,13 @@ static void stream_describe(const struct endpoint *ep, char *buf, size_t len)
 
 int endpoint_stream_create(struct endpoint **out, const struct endpoint_config *c, struct err *e)
 {
-	static const struct endpoint_ops ops = { stream_destroy, stream_write, stream_room,
-						 stream_describe };
+	static const struct endpoint_ops ops = {
+		.destroy = stream_destroy,
+		.write = stream_write,
+		.room = stream_room,
+		.describe = stream_describe,
+		.disown = stream_disown,
+	};
 	struct stream *s = calloc(1, sizeof(*s));
 	int ret;
 

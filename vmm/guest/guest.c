@@ -290,6 +290,7 @@ static int confine(struct guest *g, struct err *e)
 		return 0;
 	socket_files(g, files);
 	monitor_disown_socket(g->monitor);
+	console_disown_sockets(g->console);
 	if (g->c.inherited)
 		descriptors_close(g->c.inherited);
 	return confine_enter(g->c.confine, files, e);
