@@ -128,7 +128,8 @@ int cmd_doctor(int argc, char **argv)
 		       f.probe.mips);
 	else if (code == VMM_EXIT_LAB)
 		printf("lab needed: this /dev/kvm does not run stock kernels: %s; use %s\n",
-		       f.reason, install_is_source_tree() ? "tools/lab" : "umbra-lab");
+		       f.reason,
+		       install_is_source_tree() ? "tools/lab" : "the lab of Umbra's source tree");
 	else
 		printf("no KVM: %s\n", f.reason);
 	print_confinement();

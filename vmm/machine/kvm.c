@@ -27,7 +27,8 @@ int kvm_open(struct err *e)
 				       "kvm-amd, enable virtualization in its firmware, or use "
 				       "%s",
 				       strerror(-ret),
-				       install_is_source_tree() ? "tools/lab" : "umbra-lab");
+				       install_is_source_tree() ? "tools/lab"
+								: "the lab of Umbra's source tree");
 		if (ret == -EACCES || ret == -EPERM)
 			return err_set(e, ret,
 				       KVM_DEVICE
