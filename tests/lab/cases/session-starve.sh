@@ -57,9 +57,9 @@ test_threads_wait_inside_their_calls() { expect_console '^@@ inside 200 200 150'
 
 test_a_users_name_of_a_link_is_left_alone()
 {
-	expect_console '^@@ links bdummy0 ov0 *$'
+	expect_console '^@@ links bdummy0 ov0[[:space:]]*$'
 	expect_console '^@@ flags 0x[0-9a-f]*[13579bdf]'
-	expect_console '^@@ links-after *$'
+	expect_console '^@@ links-after[[:space:]]*$'
 }
 
 test_another_session_opens_a_file() { expect_console '^@@ other open 2'; }
