@@ -31,8 +31,8 @@ static int iterations = 2000;
 module_param(iterations, int, 0444);
 static char *dir = "/t";
 module_param(dir, charp, 0444);
-static int delay_us = 150;
-module_param(delay_us, int, 0444);
+static int steps = 150;
+module_param(steps, int, 0444);
 static int helper_result = -EPERM;
 module_param(helper_result, int, 0444);
 
@@ -54,6 +54,7 @@ COUNTER(mismatches);
 struct runner {
 	struct hrtimer timer;
 	struct task_struct *task;
+	u64 call_ns; /* a call takes about so long here */
 	int number;
 	bool in_call; /* written by the thread, read by its interrupt on the same CPU */
 	bool running;
@@ -114,6 +115,7 @@ static void one(struct runner *r, int i)
 	bool create = i % 64 == 63;
 	struct file *file;
 	char name[96];
+	u64 start;
 
 	if (create) {
 		snprintf(name, sizeof(name), "%s/new-%d-%d", dir, r->number, i);
@@ -121,12 +123,17 @@ static void one(struct runner *r, int i)
 	} else {
 		snprintf(name, sizeof(name), "%s/%d", dir, r->number);
 	}
-	/* The hit must come at every point of the call in turn: the time goes up with i. */
-	hrtimer_start(&r->timer, ns_to_ktime(1000 + (u64)(i % delay_us) * 1000),
+	/*
+	 * The hit must come at every point of the call in turn, however fast this machine is: the time
+	 * goes up with i, to that of a call.
+	 */
+	hrtimer_start(&r->timer, ns_to_ktime(1000 + r->call_ns * (i % steps) / steps),
 		      HRTIMER_MODE_REL_PINNED);
+	start = ktime_get_ns();
 	WRITE_ONCE(r->in_call, true);
 	file = filp_open(name, flags, mode);
 	WRITE_ONCE(r->in_call, false);
+	r->call_ns = (7 * r->call_ns + ktime_get_ns() - start) / 8;
 	if (IS_ERR(file)) {
 		mismatch(r, "result of filp_open", PTR_ERR(file));
 	} else {
@@ -182,12 +189,13 @@ static int __init irq_test_init(void)
 {
 	int i;
 
-	if (threads < 1 || threads > THREADS_MAX || iterations < 1 || delay_us < 1)
+	if (threads < 1 || threads > THREADS_MAX || iterations < 1 || steps < 1)
 		return -EINVAL;
 	for (i = 0; i < threads; i++) {
 		struct runner *r = &runners[i];
 
 		r->number = i;
+		r->call_ns = 150000;
 		snprintf(r->program, sizeof(r->program), "%s/irq-%d", dir, i);
 		snprintf(r->argument, sizeof(r->argument), "irq-%d", i);
 		hrtimer_init(&r->timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL_PINNED);

@@ -285,7 +285,7 @@ static int module_loaded(struct op *op, s64 result, u64 value)
 		d->state = DRIVER_CRASHED;
 		return err_set(
 			&op->err, -EIO,
-			"%s in session %s crashed in its init; what it made may still run, so "
+			"%s in session %s: it crashed in its init; what it made may still run, so "
 			"its entries stay as long as the guest; its log says where",
 			d->path, d->session->name);
 	}
