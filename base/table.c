@@ -338,7 +338,7 @@ static void line_put_cell(struct line *l, struct table *t, size_t column, size_t
 
 int table_print(struct table *t, FILE *to, unsigned indent, unsigned width, bool colour)
 {
-	size_t wide[TABLE_COLUMNS], n;
+	size_t wide[TABLE_COLUMNS] = { 0 }, n;
 
 	table_row_end(t);
 	if (!t || t->failed)
