@@ -251,25 +251,18 @@ int blk_image_fd(const struct blk_image *im, const struct iovec *iov, unsigned n
 	return bits & (im->block - 1) || (offset | end) & (GRAIN - 1) ? im->fd : im->direct;
 }
 
-int blk_image_transfer(const struct blk_image *im, bool write, bool durable, struct iovec *iov,
-		       unsigned n, u64 offset)
+ssize_t blk_image_transfer(const struct blk_image *im, bool write, bool durable,
+			   const struct iovec *iov, unsigned n, u64 offset)
 {
 	int fd = blk_image_fd(im, iov, n, offset);
 	int flags = durable ? RWF_DSYNC : 0;
+	ssize_t done;
 
-	while (n) {
-		ssize_t done = write ? pwritev2(fd, iov, (int)n, (off_t)offset, flags)
-				     : preadv(fd, iov, (int)n, (off_t)offset);
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done <= 0)
-			return done ? -errno : -EIO;
-		offset += (u64)done;
-		n = iov_cut(iov, n, (u64)done, UINT64_MAX);
-		fd = im->fd; /* what is left need not be aligned */
-	}
-	return 0;
+	do {
+		done = write ? pwritev2(fd, iov, (int)n, (off_t)offset, flags)
+			     : preadv(fd, iov, (int)n, (off_t)offset);
+	} while (done < 0 && errno == EINTR);
+	return done > 0 ? done : done ? -errno : -EIO;
 }
 
 int blk_image_flushed(struct blk_image *im, int ret)

@@ -64,11 +64,11 @@ bool blk_image_reaches(const struct blk_image *im, u64 end);
 int blk_image_fd(const struct blk_image *im, const struct iovec *iov, unsigned n, u64 offset);
 
 /*
- * Read or write all of it, from byte @offset on; *iov is used up. @durable: on the disk when it
- * returns. -EIO: the end of a file that was truncated under us; other -errno of the host.
+ * Read or write some of it, from byte @offset on: how many bytes, at least one. @durable: on the disk
+ * when it returns. -EIO: the end of a file that was truncated under us; other -errno of the host.
  */
-int blk_image_transfer(const struct blk_image *im, bool write, bool durable, struct iovec *iov,
-		       unsigned n, u64 offset);
+ssize_t blk_image_transfer(const struct blk_image *im, bool write, bool durable,
+			   const struct iovec *iov, unsigned n, u64 offset);
 int blk_image_flush(struct blk_image *im);
 /* What @ret, 0 or -errno, of a flush that was done elsewhere means for who asked for it. */
 int blk_image_flushed(struct blk_image *im, int ret);

@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Serves one queue of a block device by io_uring, or by one request after the other.
+ *
+ * What a completion belongs to is in its user data: a request, NULL for the poll of the kick, or the
+ * queue itself for a cancellation.
+ */
 #include "devices/blk_queue.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <unistd.h>
+#include <sys/eventfd.h>
 
 #include "devices/blk_request.h"
 #include "devices/blk_ring.h"
@@ -13,129 +19,171 @@
 #define DEPTH 64 /* requests in flight */
 
 struct blk_queue {
-	struct blk_queue_config c;
+	struct blk_queue_config c; /* aio_threads also where there is no io_uring */
+	struct io_uring ring;
 	struct host_thread thread;
+	bool started;
 	bool stop; /* atomic */
 
-	/* The thread's own. */
+	/* From start to stop, the thread's own. */
+	struct virtio *v;
 	struct virtqueue *vq;
 	int kick;
+	bool durable;
 	struct blk_request *requests, *idle;
 	unsigned finished; /* since the last interrupt */
-	bool has_ring, listening;
+	bool polling;	   /* the ring has a poll of the kick */
 	bool one_shot; /* the kernel has no poll that stays: each ends with the event that it reports */
-	unsigned in_flight;
+	unsigned in_flight, cancelling; /* operations of the ring */
 	struct vq_pace pace;
-	struct io_uring ring;
 };
 
-static bool stopping(const struct blk_queue *q)
+static bool blk_queue_stopping(const struct blk_queue *q)
 {
 	return __atomic_load_n(&q->stop, __ATOMIC_ACQUIRE);
 }
 
-static void interrupt(struct blk_queue *q)
+/* --- requests ------------------------------------------------------------------------------ */
+
+static void blk_queue_interrupt(struct blk_queue *q)
 {
 	if (q->finished)
-		virtio_queue_done(q->c.v, q->c.index);
+		virtio_queue_done(q->v, q->c.index);
 	q->finished = 0;
 }
 
-static void complete(struct blk_queue *q, struct blk_request *r)
+static void request_put(struct blk_queue *q, struct blk_request *r)
+{
+	r->next = q->idle;
+	q->idle = r;
+}
+
+static void request_complete(struct blk_queue *q, struct blk_request *r)
 {
 	blk_stats_count(q->c.stats, r);
 	virtqueue_push(q->vq, r->chain.head, blk_request_written(r));
-	r->next = q->idle;
-	q->idle = r;
+	request_put(q, r);
 	if (++q->finished >= VQ_PACE_MOST)
-		interrupt(q);
+		blk_queue_interrupt(q);
 }
 
-/* There is always room: a request has one entry at a time, and so has the poll of the kick. */
-static void submit(struct blk_queue *q, struct blk_request *r)
+/* Carries out all of @r; where the queue is told to stop meanwhile, @r is dropped. */
+static void request_run(struct blk_queue *q, struct blk_request *r)
+{
+	if (blk_request_run(r, q->c.image, q->durable, &q->stop))
+		request_complete(q, r);
+	else
+		request_put(q, r);
+}
+
+/*
+ * Prepares the next piece of @r for the ring. There is always an entry: a request has one at a time,
+ * so has the poll, and a stop submits what was prepared before it cancels.
+ */
+static void request_submit(struct blk_queue *q, struct blk_request *r)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&q->ring);
-	int fd = blk_image_fd(q->c.image, r->iov, r->n, r->offset);
+	unsigned n;
+	int fd;
 
 	if (!sqe) {
-		blk_request_run(r, q->c.image, q->c.durable);
-		complete(q, r);
+		request_run(q, r);
 		return;
 	}
 	if (r->step == BLK_FLUSH) {
 		io_uring_prep_fsync(sqe, q->c.image->fd, IORING_FSYNC_DATASYNC);
-	} else if (r->step == BLK_WRITE) {
-		io_uring_prep_writev(sqe, fd, r->iov, r->n, r->offset);
-		sqe->rw_flags = q->c.durable ? RWF_DSYNC : 0;
 	} else {
-		io_uring_prep_readv(sqe, fd, r->iov, r->n, r->offset);
+		n = blk_request_piece(r);
+		fd = blk_image_fd(q->c.image, r->iov, n, r->offset);
+		if (r->step == BLK_WRITE)
+			io_uring_prep_writev(sqe, fd, r->iov, n, r->offset);
+		else
+			io_uring_prep_readv(sqe, fd, r->iov, n, r->offset);
+		if (r->step == BLK_WRITE && q->durable)
+			sqe->rw_flags = RWF_DSYNC;
 	}
 	io_uring_sqe_set_data(sqe, r);
+	r->in_flight = true;
 	q->in_flight++;
 }
 
-static void on_completion(struct blk_queue *q, struct blk_request *r, int res)
+/* An operation for @r ended with @res. */
+static void request_on_completion(struct blk_queue *q, struct blk_request *r, int res)
 {
+	bool more = r->step != BLK_FLUSH && blk_request_piece_done(r, res > 0 ? (u64)res : 0);
+
 	q->in_flight--;
-	if (res == -EINTR) {
-		submit(q, r);
+	r->in_flight = false;
+	if (blk_queue_stopping(q) && (res == -ECANCELED || res == -EINTR || (res > 0 && more))) {
+		request_put(q, r);
+		return;
+	}
+	if (res == -EINTR || (res > 0 && more)) {
+		request_submit(q, r);
 		return;
 	}
 	/* Asked again it would say so again. */
 	if (res == -EAGAIN) {
-		blk_request_run(r, q->c.image, q->c.durable);
-		complete(q, r);
+		request_run(q, r);
 		return;
 	}
-	if (res > 0 && r->step != BLK_FLUSH) {
-		r->offset += (u64)res;
-		r->n = iov_cut(r->iov, r->n, (u64)res, UINT64_MAX);
-		if (r->n) {
-			submit(q, r);
-			return;
-		}
-	} else if (r->step == BLK_FLUSH) {
+	if (r->step == BLK_FLUSH)
 		res = blk_image_flushed(q->c.image, res);
-	} else if (!res) {
+	else if (!res)
 		res = -EIO; /* the end of a file that was truncated under us */
-	}
 	blk_request_finish(r, res < 0 ? res : 0);
-	complete(q, r);
+	request_complete(q, r);
 }
+
+static void request_begin(struct blk_queue *q, struct blk_request *r)
+{
+	if (r->step == BLK_DONE)
+		request_complete(q, r);
+	else if (r->step == BLK_LEFT)
+		request_put(q, r);
+	else if (q->c.aio_threads)
+		request_run(q, r);
+	else
+		request_submit(q, r);
+}
+
+/* --- the ring ------------------------------------------------------------------------------ */
 
 /*
  * The poll of the kick has reported. A multishot poll reports each signal, whatever the counter says:
  * so nothing is to be read, and nothing submitted anew.
  */
-static void on_kick(struct blk_queue *q, const struct io_uring_cqe *cqe)
+static void ring_on_kick(struct blk_queue *q, const struct io_uring_cqe *cqe)
 {
 	if (cqe->flags & IORING_CQE_F_MORE)
 		return;
-	q->listening = false;
+	q->polling = false;
 	if (cqe->res == -EINVAL && !q->one_shot)
 		q->one_shot = true; /* before Linux 5.13 */
 	else
 		virtio_kick_clear(q->kick);
 }
 
-static void reap(struct blk_queue *q)
+static void ring_reap(struct blk_queue *q)
 {
 	struct io_uring_cqe *cqe;
 
 	while (!io_uring_peek_cqe(&q->ring, &cqe)) {
 		struct io_uring_cqe got = *cqe;
-		struct blk_request *r = io_uring_cqe_get_data(cqe);
+		void *what = io_uring_cqe_get_data(cqe);
 
 		io_uring_cqe_seen(&q->ring, cqe);
-		if (r)
-			on_completion(q, r, got.res);
+		if (!what)
+			ring_on_kick(q, &got);
+		else if (what == q)
+			q->cancelling--;
 		else
-			on_kick(q, &got);
+			request_on_completion(q, what, got.res);
 	}
 }
 
 /*
- * Hand over what was prepared, wait for @n completions and take what is there; false: the ring does
+ * Hands over what was prepared, waits for @n completions and takes what is there; false: the ring does
  * not work any more.
  */
 static bool ring_enter(struct blk_queue *q, unsigned n)
@@ -144,13 +192,13 @@ static bool ring_enter(struct blk_queue *q, unsigned n)
 
 	if (ret < 0 && ret != -EINTR && ret != -EAGAIN && ret != -EBUSY)
 		return false;
-	reap(q);
+	ring_reap(q);
 	return true;
 }
 
 static bool ring_wait(struct blk_queue *q)
 {
-	struct io_uring_sqe *sqe = q->listening ? NULL : io_uring_get_sqe(&q->ring);
+	struct io_uring_sqe *sqe = q->polling ? NULL : io_uring_get_sqe(&q->ring);
 
 	if (sqe) {
 		if (q->one_shot)
@@ -158,181 +206,229 @@ static bool ring_wait(struct blk_queue *q)
 		else
 			io_uring_prep_poll_multishot(sqe, q->kick, POLLIN);
 		io_uring_sqe_set_data(sqe, NULL);
-		q->listening = true;
+		q->polling = true;
 	}
 	return ring_enter(q, 1);
 }
 
-static bool plain_wait(struct blk_queue *q)
+static void ring_cancel(struct blk_queue *q, struct blk_request *r)
 {
-	struct pollfd p = { .fd = q->kick, .events = POLLIN };
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&q->ring);
 
-	if (poll(&p, 1, -1) > 0)
-		virtio_kick_clear(q->kick);
+	if (!sqe)
+		return; /* it ends by itself */
+	io_uring_prep_cancel(sqe, r, 0);
+	io_uring_sqe_set_data(sqe, q);
+	q->cancelling++;
+}
+
+/*
+ * Leaves nothing of the ring in flight: what the kernel has not begun is cancelled, and what it has
+ * ends by itself, which is one piece at most for each request. False: the ring does not work any more.
+ */
+static bool ring_end(struct blk_queue *q)
+{
+	if (!ring_enter(q, 0))
+		return false;
+	for (unsigned i = 0; i < DEPTH; i++)
+		if (q->requests[i].in_flight)
+			ring_cancel(q, &q->requests[i]);
+	if (q->polling)
+		ring_cancel(q, NULL);
+	while (q->in_flight || q->cancelling || q->polling)
+		if (!ring_enter(q, 1))
+			return false;
 	return true;
 }
 
-static void start_request(struct blk_queue *q, struct blk_request *r)
-{
-	if (r->step != BLK_DONE && q->has_ring) {
-		submit(q, r);
-		return;
-	}
-	if (r->step != BLK_DONE)
-		blk_request_run(r, q->c.image, q->c.durable);
-	complete(q, r);
-}
+/* --- the thread ---------------------------------------------------------------------------- */
 
-/* Take what is there; false: the driver broke the rules. */
-static bool drain(struct blk_queue *q)
+/* Takes what the driver has added; false: the driver broke the rules. */
+static bool blk_queue_drain(struct blk_queue *q)
 {
 	int got = 0;
 
 	virtqueue_listen(q->vq, false);
-	while (q->idle && !stopping(q) && (got = virtqueue_pop(q->vq, &q->idle->chain)) == 1) {
+	while (q->idle && !blk_queue_stopping(q) &&
+	       (got = virtqueue_pop(q->vq, &q->idle->chain)) == 1) {
 		struct blk_request *r = q->idle;
 
 		q->idle = r->next;
-		if (blk_request_start(r, q->c.image, q->c.id, q->c.durable) == BLK_BAD)
+		if (blk_request_start(r, q->c.image, q->c.id, q->durable, &q->stop) == BLK_BAD)
 			return false;
-		start_request(q, r);
+		request_begin(q, r);
 	}
 	return got >= 0;
 }
 
-static bool something_there(void *arg)
+static bool something_to_do(void *arg)
 {
 	struct blk_queue *q = arg;
 
-	return stopping(q) || (q->idle && virtqueue_waiting(q->vq)) ||
-	       (q->has_ring && blk_ring_ready(&q->ring));
+	return blk_queue_stopping(q) || (q->idle && virtqueue_waiting(q->vq)) ||
+	       (!q->c.aio_threads && blk_ring_ready(&q->ring));
 }
 
-/* What was taken is being done: look for more, without being kicked. False: nothing came. */
-static bool more(struct blk_queue *q)
+/*
+ * Busy polling and interrupt coalescing (vq_pace.h): looks for more work without sleeping, where that
+ * pays, and raises the interrupt for what is finished. False: there is nothing to do but to wait.
+ */
+static bool blk_queue_poll(struct blk_queue *q)
 {
 	bool may = vq_pace_may_look(&q->pace), found;
 
 	/*
-	 * Who will not look has one system call for this and for waiting. If the ring does not work,
-	 * waiting says so.
+	 * Submits now only if polling follows: otherwise ring_wait() submits and waits by one system
+	 * call. A ring that does not work is noticed there, too.
 	 */
-	if (may && q->has_ring && io_uring_sq_ready(&q->ring))
+	if (may && !q->c.aio_threads && io_uring_sq_ready(&q->ring))
 		ring_enter(q, 0);
-	/* What is in flight is done by others, who may want this CPU, and wakes us. */
+	/* Others work on what is in flight; they may need this CPU, and their completion wakes us. */
 	if (q->in_flight) {
-		interrupt(q);
+		blk_queue_interrupt(q);
 		if (may)
 			vq_pace_looked(&q->pace, false);
 		return false;
 	}
 	if (q->finished && vq_pace_enough(&q->pace, q->finished))
-		interrupt(q);
+		blk_queue_interrupt(q);
 	if (q->finished) {
-		if (vq_pace_look(something_there, q))
+		if (vq_pace_look(something_to_do, q))
 			return true;
 		vq_pace_too_few(&q->pace, q->finished);
-		interrupt(q);
+		blk_queue_interrupt(q);
 	}
 	if (!may)
 		return false;
-	found = vq_pace_look(something_there, q);
+	found = vq_pace_look(something_to_do, q);
 	vq_pace_looked(&q->pace, found);
 	return found;
 }
 
-/* False: the ring does not work any more. */
-static bool wait(struct blk_queue *q)
+/* Sleeps until there is something to do; false: the ring does not work any more. */
+static bool blk_queue_wait(struct blk_queue *q)
 {
-	/* With all in flight the next completion brings us back here: no kick is needed. */
+	struct pollfd p = { .fd = q->kick, .events = POLLIN };
+
+	/* With all requests in flight the next completion brings us back here: no kick is needed. */
 	if (q->idle && virtqueue_listen(q->vq, true))
 		return true;
-	return q->has_ring ? ring_wait(q) : plain_wait(q);
+	if (!q->c.aio_threads)
+		return ring_wait(q);
+	if (poll(&p, 1, -1) > 0)
+		virtio_kick_clear(q->kick);
+	return true;
 }
 
-static void prepare(void *arg)
-{
-	struct blk_queue *q = arg;
-
-	vq_pace_init(&q->pace, virtio_type(q->c.v)->queues);
-	q->has_ring = !q->c.one_by_one && !blk_ring_open(&q->ring, 2 * DEPTH);
-}
-
-static void serve(void *arg)
+static void blk_queue_run(void *arg)
 {
 	struct blk_queue *q = arg;
 	bool working = true;
 
-	for (unsigned i = 0; i < (q->has_ring ? DEPTH : 1); i++) {
-		q->requests[i].next = q->idle;
-		q->idle = &q->requests[i];
-	}
-	while (working && !stopping(q)) {
-		if (q->has_ring)
-			reap(q);
-		if (!drain(q)) {
-			virtio_needs_reset(q->c.v);
+	for (unsigned i = 0; i < (q->c.aio_threads ? 1 : DEPTH); i++)
+		request_put(q, &q->requests[i]);
+	while (working && !blk_queue_stopping(q)) {
+		if (!q->c.aio_threads)
+			ring_reap(q);
+		if (!blk_queue_drain(q)) {
+			virtio_needs_reset(q->v);
 			break;
 		}
-		if (!stopping(q))
-			working = more(q) || wait(q);
+		if (!blk_queue_stopping(q))
+			working = blk_queue_poll(q) || blk_queue_wait(q);
 	}
-	while (working && q->in_flight)
-		working = ring_wait(q);
-	if (!working)
-		virtio_needs_reset(q->c.v);
-	if (q->has_ring)
-		io_uring_queue_exit(&q->ring);
+	/* Also where the driver broke the rules: what is in flight is completed by nobody then. */
+	__atomic_store_n(&q->stop, true, __ATOMIC_RELEASE);
+	if (working && !q->c.aio_threads)
+		working = ring_end(q);
+	if (working)
+		return;
+	/* The thread's end ends what it has in flight; no other ring can be made now. */
+	q->c.aio_threads = true;
+	virtio_needs_reset(q->v);
 }
 
-static void cannot_serve(void *arg)
+static void blk_queue_no_thread(void *arg)
 {
 	struct blk_queue *q = arg;
 
-	virtio_needs_reset(q->c.v);
+	virtio_needs_reset(q->v);
 }
 
-int blk_queue_start(struct blk_queue **out, const struct blk_queue_config *c)
+/* --- life ---------------------------------------------------------------------------------- */
+
+int blk_queue_create(struct blk_queue **out, const struct blk_queue_config *c)
 {
 	struct blk_queue *q = calloc(1, sizeof(*q));
-	int ret = -ENOMEM;
 
 	if (!q)
-		return ret;
+		return -ENOMEM;
 	q->c = *c;
-	q->vq = virtio_queue(c->v, c->index);
-	q->kick = virtio_kick(c->v, c->index);
-	q->thread = (struct host_thread){
-		.kind = HOST_THREAD_BLOCK,
-		.name = "virtio-blk",
-		.prepare = prepare,
-		.run = serve,
-		.failed = cannot_serve,
-		.arg = q,
-	};
-	/* Only what is used is touched: a request has a page of addresses. */
-	q->requests = calloc(DEPTH, sizeof(*q->requests));
-	if (q->requests)
-		ret = host_thread_start(virtio_host(c->v), &q->thread);
-	if (ret) {
-		free(q->requests);
-		free(q);
-		return ret;
+	q->ring.ring_fd = -1;
+	if (!q->c.aio_threads && blk_ring_open(&q->ring, 2 * DEPTH)) {
+		q->c.aio_threads = true;
+		q->ring.ring_fd = -1;
 	}
+	vq_pace_init(&q->pace, c->queues);
 	*out = q;
 	return 0;
 }
 
-void blk_queue_stop(struct blk_queue *q)
+void blk_queue_destroy(struct blk_queue *q)
 {
-	u64 one = 1;
-
 	if (!q)
+		return;
+	if (q->ring.ring_fd >= 0)
+		io_uring_queue_exit(&q->ring);
+	free(q);
+}
+
+int blk_queue_start(struct blk_queue *q, struct virtio *v, bool durable)
+{
+	int ret = -ENOMEM;
+
+	q->v = v;
+	q->vq = virtio_queue(v, q->c.index);
+	q->kick = virtio_kick(v, q->c.index);
+	q->durable = durable;
+	q->idle = NULL;
+	q->finished = q->in_flight = q->cancelling = 0;
+	q->polling = false;
+	q->thread = (struct host_thread){
+		.kind = HOST_THREAD_BLOCK,
+		.name = "virtio-blk",
+		.run = blk_queue_run,
+		.failed = blk_queue_no_thread,
+		.arg = q,
+	};
+	__atomic_store_n(&q->stop, false, __ATOMIC_RELEASE);
+	/* Only what is used is touched: a request has a page of addresses. */
+	q->requests = calloc(DEPTH, sizeof(*q->requests));
+	if (q->requests)
+		ret = host_thread_start(virtio_host(v), &q->thread);
+	if (ret) {
+		free(q->requests);
+		q->requests = NULL;
+	}
+	q->started = !ret;
+	return ret;
+}
+
+void blk_queue_stop_begin(struct blk_queue *q)
+{
+	if (!q->started)
 		return;
 	__atomic_store_n(&q->stop, true, __ATOMIC_RELEASE);
 	/* A full counter wakes the thread as well. */
-	if (write(q->kick, &one, sizeof(one)) == sizeof(one) || errno == EAGAIN)
-		host_thread_stop(virtio_host(q->c.v), &q->thread);
+	eventfd_write(q->kick, 1);
+}
+
+void blk_queue_stop_wait(struct blk_queue *q)
+{
+	if (!q->started)
+		return;
+	host_thread_stop(virtio_host(q->v), &q->thread);
 	free(q->requests);
-	free(q);
+	q->requests = NULL;
+	q->started = false;
 }

@@ -67,8 +67,13 @@ static u8 check_range(const struct blk_image *im, const struct virtio_blk_discar
 	return VIRTIO_BLK_S_OK;
 }
 
+static bool is_set(const bool *flag)
+{
+	return __atomic_load_n(flag, __ATOMIC_ACQUIRE);
+}
+
 static enum blk_step ranges(struct blk_request *r, const struct blk_image *im, bool zero,
-			    bool durable)
+			    bool durable, const bool *stop)
 {
 	struct virtio_blk_discard_write_zeroes d[BLK_MAX_RANGES];
 	struct vq_chain *c = &r->chain;
@@ -87,10 +92,13 @@ static enum blk_step ranges(struct blk_request *r, const struct blk_image *im, b
 	}
 	for (unsigned i = 0; i < n; i++) {
 		u64 at = d[i].sector * BLK_SECTOR, bytes = (u64)d[i].num_sectors * BLK_SECTOR;
-		int ret = zero ? blk_image_zero(im, at, bytes,
-						d[i].flags & VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP)
-			       : blk_image_discard(im, at, bytes);
+		int ret;
 
+		if (i && is_set(stop))
+			return BLK_LEFT;
+		ret = zero ? blk_image_zero(im, at, bytes,
+					    d[i].flags & VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP)
+			   : blk_image_discard(im, at, bytes);
 		if (ret)
 			return done(r, VIRTIO_BLK_S_IOERR);
 		r->bytes += bytes;
@@ -99,7 +107,7 @@ static enum blk_step ranges(struct blk_request *r, const struct blk_image *im, b
 }
 
 static enum blk_step decode(struct blk_request *r, const struct blk_image *im, const char *id,
-			    bool durable)
+			    bool durable, const bool *stop)
 {
 	struct vq_chain *c = &r->chain;
 	struct virtio_blk_outhdr hdr;
@@ -125,31 +133,73 @@ static enum blk_step decode(struct blk_request *r, const struct blk_image *im, c
 	case VIRTIO_BLK_T_GET_ID:
 		return get_id(r, id);
 	case VIRTIO_BLK_T_DISCARD:
-		return ranges(r, im, false, durable);
+		return ranges(r, im, false, durable, stop);
 	case VIRTIO_BLK_T_WRITE_ZEROES:
-		return ranges(r, im, true, durable);
+		return ranges(r, im, true, durable, stop);
 	default:
 		return done(r, VIRTIO_BLK_S_UNSUPP);
 	}
 }
 
 enum blk_step blk_request_start(struct blk_request *r, const struct blk_image *im, const char *id,
-				bool durable)
+				bool durable, const bool *stop)
 {
-	r->step = decode(r, im, id, durable);
+	r->step = decode(r, im, id, durable, stop);
 	return r->step;
 }
 
-void blk_request_run(struct blk_request *r, struct blk_image *im, bool durable)
+unsigned blk_request_piece(struct blk_request *r)
 {
-	int ret;
+	u64 room = BLK_PIECE;
 
-	if (r->step == BLK_FLUSH)
-		ret = blk_image_flush(im);
-	else
-		ret = blk_image_transfer(im, r->step == BLK_WRITE, durable, r->iov, r->n,
-					 r->offset);
+	r->held = 0;
+	for (r->piece = 0; r->piece < r->n && room; r->piece++) {
+		struct iovec *v = &r->iov[r->piece];
+
+		if (v->iov_len > room) {
+			r->held = v->iov_len - (size_t)room;
+			v->iov_len = (size_t)room;
+		}
+		room -= v->iov_len;
+	}
+	return r->piece;
+}
+
+bool blk_request_piece_done(struct blk_request *r, u64 bytes)
+{
+	r->iov[r->piece - 1].iov_len += r->held;
+	r->held = 0;
+	r->offset += bytes;
+	r->n = iov_cut(r->iov, r->n, bytes, UINT64_MAX);
+	return r->n;
+}
+
+/* 0, -errno, or 1: told to stop. */
+static int transfer(struct blk_request *r, const struct blk_image *im, bool durable,
+		    const bool *stop)
+{
+	bool more;
+
+	do {
+		unsigned n = blk_request_piece(r);
+		ssize_t done =
+			blk_image_transfer(im, r->step == BLK_WRITE, durable, r->iov, n, r->offset);
+
+		more = blk_request_piece_done(r, done > 0 ? (u64)done : 0);
+		if (done < 0)
+			return (int)done;
+	} while (more && !is_set(stop));
+	return more;
+}
+
+bool blk_request_run(struct blk_request *r, struct blk_image *im, bool durable, const bool *stop)
+{
+	int ret = r->step == BLK_FLUSH ? blk_image_flush(im) : transfer(r, im, durable, stop);
+
+	if (ret > 0)
+		return false;
 	blk_request_finish(r, ret);
+	return true;
 }
 
 void blk_request_finish(struct blk_request *r, int ret)

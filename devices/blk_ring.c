@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Makes a ring of io_uring, restricts it for good, and tries it. */
 #include "devices/blk_ring.h"
 
 #include <errno.h>
@@ -7,8 +8,8 @@
 
 static int restrict_ring(struct io_uring *ring)
 {
-	static const u8 used[] = { IORING_OP_NOP, IORING_OP_READV, IORING_OP_WRITEV,
-				   IORING_OP_FSYNC, IORING_OP_POLL_ADD };
+	static const u8 used[] = { IORING_OP_NOP,   IORING_OP_READV,	IORING_OP_WRITEV,
+				   IORING_OP_FSYNC, IORING_OP_POLL_ADD, IORING_OP_ASYNC_CANCEL };
 	struct io_uring_restriction r[ARRAY_SIZE(used)] = { { 0 } };
 	int ret;
 
@@ -49,8 +50,7 @@ static int try_ring(struct io_uring *ring)
 int blk_ring_open(struct io_uring *ring, unsigned entries)
 {
 	static const unsigned flags[] = {
-		IORING_SETUP_R_DISABLED | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN |
-			IORING_SETUP_TASKRUN_FLAG,
+		IORING_SETUP_R_DISABLED | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
 		IORING_SETUP_R_DISABLED,
 	};
 	int ret = -EINVAL;

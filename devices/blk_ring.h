@@ -11,9 +11,10 @@
 #include <liburing.h>
 
 /*
- * A ring with room for @entries, for the calling thread alone, which has carried out one operation
- * already: readv, writev, fsync and poll_add are what there is, without flags. -errno: the kernel has
- * no such rings, or a sandbox forbids them. Ended by io_uring_queue_exit().
+ * A ring with room for @entries, which has carried out one operation already: readv, writev, fsync,
+ * poll_add and async_cancel are what there is, without flags. It may be used by another thread than
+ * the one that opened it, by one at a time: a queue's thread ends at a reset, its ring does not.
+ * -errno: the kernel has no such rings, or a sandbox forbids them. Ended by io_uring_queue_exit().
  */
 int blk_ring_open(struct io_uring *ring, unsigned entries);
 /* Is there a completion to be seen, or one that the kernel shows to who enters it? No system call. */

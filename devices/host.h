@@ -55,13 +55,10 @@ enum host_thread_kind {
  * which a host may forbid to make threads. If that fails then, failed() is called instead, on any
  * thread. host_thread_stop() waits for run() to return, which the device has told it to; where run()
  * did not begin yet, neither of the two is ever called. After that it may be started again.
- * prepare(), or NULL, is called before run(), by the same thread, before the host has narrowed it to
- * its kind: for what is made once and must not be made when the guest's requests are being read.
  */
 struct host_thread {
 	enum host_thread_kind kind;
 	const char *name; /* at most 15 bytes */
-	void (*prepare)(void *arg);
 	void (*run)(void *arg);
 	void (*failed)(void *arg);
 	void *arg;

@@ -8,8 +8,6 @@ static void *thread_main(void *arg)
 	struct host_thread *t = arg;
 
 	pthread_setname_np(pthread_self(), t->name);
-	if (t->prepare)
-		t->prepare(t->arg);
 	t->run(t->arg);
 	return NULL;
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* The virtio side of a disk: features, configuration, and its queues' life. */
 #include "devices/virtio_blk.h"
 
 #include <errno.h>
@@ -16,7 +17,6 @@
 
 struct virtio_blk {
 	struct blk_image image;
-	bool one_by_one;
 	char id[BLK_ID_BYTES];
 	struct virtio_type type;
 	struct virtio *v;
@@ -24,39 +24,31 @@ struct virtio_blk {
 	struct blk_stats stats[VIRTIO_MAX_QUEUES];
 };
 
-static void stop(void *arg)
+static void virtio_blk_stop(void *arg)
 {
 	struct virtio_blk *b = arg;
 
-	for (unsigned i = 0; i < VIRTIO_MAX_QUEUES; i++) {
-		blk_queue_stop(b->queues[i]);
-		b->queues[i] = NULL;
-	}
+	for (unsigned i = 0; i < b->type.queues; i++)
+		blk_queue_stop_begin(b->queues[i]);
+	for (unsigned i = 0; i < b->type.queues; i++)
+		blk_queue_stop_wait(b->queues[i]);
 }
 
-static int start(void *arg, u64 features)
+static int virtio_blk_start(void *arg, u64 features)
 {
+	bool durable = !(features >> VIRTIO_BLK_F_FLUSH & 1);
 	struct virtio_blk *b = arg;
-	struct blk_queue_config c = {
-		.v = b->v,
-		.image = &b->image,
-		.id = b->id,
-		.durable = !(features >> VIRTIO_BLK_F_FLUSH & 1),
-		.one_by_one = b->one_by_one,
-	};
 	int ret = virtio_queue(b->v, 0) ? 0 : -EINVAL;
 
-	for (c.index = 0; c.index < b->type.queues && !ret; c.index++)
-		if (virtio_queue(b->v, c.index)) {
-			c.stats = &b->stats[c.index];
-			ret = blk_queue_start(&b->queues[c.index], &c);
-		}
+	for (unsigned i = 0; i < b->type.queues && !ret; i++)
+		if (virtio_queue(b->v, i))
+			ret = blk_queue_start(b->queues[i], b->v, durable);
 	if (ret)
-		stop(b);
+		virtio_blk_stop(b);
 	return ret;
 }
 
-static void config(void *arg, u32 offset, void *data, unsigned len, bool write)
+static void virtio_blk_config(void *arg, u32 offset, void *data, unsigned len, bool write)
 {
 	const struct virtio_blk *b = arg;
 	struct virtio_blk_config c = {
@@ -99,7 +91,6 @@ int virtio_blk_create(struct virtio_blk **out, const struct virtio_blk_params *c
 	features |= queues > 1 ? 1ULL << VIRTIO_BLK_F_MQ : 0;
 	features |= c->readonly ? 1ULL << VIRTIO_BLK_F_RO
 				: 1ULL << VIRTIO_BLK_F_DISCARD | 1ULL << VIRTIO_BLK_F_WRITE_ZEROES;
-	b->one_by_one = c->one_by_one;
 	/* Not NUL-terminated if it has all 20 bytes (5.2.6). */
 	memcpy(b->id, c->id, strnlen(c->id, sizeof(b->id)));
 	b->type = (struct virtio_type){
@@ -108,10 +99,26 @@ int virtio_blk_create(struct virtio_blk **out, const struct virtio_blk_params *c
 		.features = features,
 		.queues = queues,
 		.queue_size = QUEUE_SIZE,
-		.start = start,
-		.stop = stop,
-		.config = config,
+		.start = virtio_blk_start,
+		.stop = virtio_blk_stop,
+		.config = virtio_blk_config,
 	};
+	for (unsigned i = 0; i < queues && !ret; i++) {
+		struct blk_queue_config qc = {
+			.image = &b->image,
+			.stats = &b->stats[i],
+			.id = b->id,
+			.index = i,
+			.queues = queues,
+			.aio_threads = c->aio_threads,
+		};
+
+		ret = blk_queue_create(&b->queues[i], &qc);
+	}
+	if (ret) {
+		virtio_blk_destroy(b);
+		return err_set(e, ret, "out of memory");
+	}
 	*out = b;
 	return 0;
 }
@@ -120,6 +127,8 @@ void virtio_blk_destroy(struct virtio_blk *b)
 {
 	if (!b)
 		return;
+	for (unsigned i = 0; i < VIRTIO_MAX_QUEUES; i++)
+		blk_queue_destroy(b->queues[i]);
 	blk_image_close(&b->image);
 	free(b);
 }
@@ -134,22 +143,22 @@ void virtio_blk_attach(struct virtio_blk *b, struct virtio *v)
 	b->v = v;
 }
 
-static bool refresh(void *arg)
+static bool refresh_image(void *arg)
 {
 	struct virtio_blk *b = arg;
 
 	return blk_image_refresh(&b->image);
 }
 
-struct resize {
+struct blk_resize {
 	struct virtio_blk *b;
 	u64 bytes;
 	int result;
 };
 
-static bool resize(void *arg)
+static bool resize_image(void *arg)
 {
-	struct resize *r = arg;
+	struct blk_resize *r = arg;
 	u64 old = virtio_blk_size(r->b);
 
 	r->result = blk_image_resize(&r->b->image, r->bytes);
@@ -158,15 +167,15 @@ static bool resize(void *arg)
 
 int virtio_blk_resize(struct virtio_blk *b, u64 bytes)
 {
-	struct resize r = { .b = b, .bytes = bytes };
+	struct blk_resize r = { .b = b, .bytes = bytes };
 
-	virtio_config_update(b->v, resize, &r);
+	virtio_config_update(b->v, resize_image, &r);
 	return r.result;
 }
 
 u64 virtio_blk_refresh(struct virtio_blk *b)
 {
-	virtio_config_update(b->v, refresh, b);
+	virtio_config_update(b->v, refresh_image, b);
 	return __atomic_load_n(&b->image.sectors, __ATOMIC_ACQUIRE) * BLK_SECTOR;
 }
 

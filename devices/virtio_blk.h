@@ -3,7 +3,7 @@
  * virtio-blk (virtio 1.2, 5.2) on a raw file or a block device.
  *
  * One thread for each queue (blk_queue.h), started when the driver is ready and joined at a reset,
- * so a reset returns only when no I/O is in flight. A completed write is in the host's page cache,
+ * so a reset returns only when no I/O is in flight, which is soon whatever the driver has asked for. A completed write is in the host's page cache,
  * a completed flush on its disk; a driver that does not negotiate flushes gets every write
  * flushed. An error of the host (no space, a file that was truncated, an I/O error) is an I/O error
  * of the request, nothing else.
@@ -21,9 +21,9 @@ struct virtio_blk_params {
 	const char *path;
 	const char *id; /* the serial number; at most 20 bytes are told to the guest */
 	bool readonly;
-	bool direct;	 /* past the host's page cache */
-	bool one_by_one; /* without io_uring */
-	unsigned queues; /* 0: one; more than the core can is cut */
+	bool direct;	  /* past the host's page cache */
+	bool aio_threads; /* without io_uring */
+	unsigned queues;  /* 0: one; more than the core can is cut */
 };
 
 /* Opens the image as blk_image_open() does; its errors. Nothing of @c is kept. */

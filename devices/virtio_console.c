@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
+ * The console device: control messages, and output and input of each port.
+ *
  * What the device owes the driver on the control queue is a set of bits for each port, not a list
  * of messages: so a driver that asks again and again makes no memory grow.
  */
@@ -31,7 +33,7 @@ enum owed {
 	OWE_END,
 };
 
-struct port {
+struct console_port {
 	char name[PORT_NAME + 1]; /* "": a console */
 	bool open;		  /* by the guest; atomic */
 	u8 owed;		  /* bits; the device's thread */
@@ -56,7 +58,7 @@ struct virtio_console {
 	struct virtio_console_params p;
 	bool multiport;
 	struct vq_chain chain;
-	struct port ports[VIRTIO_CONSOLE_PORTS];
+	struct console_port ports[VIRTIO_CONSOLE_PORTS];
 };
 
 static unsigned rx_queue(unsigned port)
@@ -83,9 +85,9 @@ static size_t make_message(const struct virtio_console *c, unsigned port, enum o
 }
 
 /* 1: @port owes nothing any more; 0: no buffer for the next message; -EIO. */
-static int pay(struct virtio_console *c, struct virtqueue *q, unsigned port)
+static int console_pay(struct virtio_console *c, struct virtqueue *q, unsigned port)
 {
-	struct port *p = &c->ports[port];
+	struct console_port *p = &c->ports[port];
 	u8 buf[sizeof(struct virtio_console_control) + PORT_NAME];
 	int got;
 
@@ -108,7 +110,7 @@ static int pay(struct virtio_console *c, struct virtqueue *q, unsigned port)
 	return 1;
 }
 
-static bool send_control(struct virtio_console *c)
+static bool console_send_control(struct virtio_console *c, const struct vq_worker *w)
 {
 	struct virtqueue *q = virtio_queue(c->v, CTRL_RX);
 	int ret;
@@ -119,26 +121,26 @@ static bool send_control(struct virtio_console *c)
 		virtqueue_listen(q, false);
 		ret = 1;
 		for (unsigned i = 0; i < c->p.ports && ret > 0; i++)
-			ret = pay(c, q, i);
+			ret = console_pay(c, q, i);
 		if (ret < 0)
 			return false;
 		virtio_queue_done(c->v, CTRL_RX);
 		if (ret)
 			return true; /* nothing is owed: new buffers are for later */
-	} while (virtqueue_listen(q, true));
+	} while (!vq_worker_ending(w) && virtqueue_listen(q, true));
 	return true;
 }
 
-static void set_open(struct virtio_console *c, unsigned port, bool open)
+static void port_set_open(struct virtio_console *c, unsigned port, bool open)
 {
 	__atomic_store_n(&c->ports[port].open, open, __ATOMIC_RELEASE);
-	/* Who fed another way until now looks again. */
+	/* Its input may have gone another way until now. */
 	c->p.room(c->p.arg, port);
 }
 
-static void on_control(struct virtio_console *c, const struct virtio_console_control *m)
+static void console_on_control(struct virtio_console *c, const struct virtio_console_control *m)
 {
-	struct port *p = m->id < c->p.ports ? &c->ports[m->id] : NULL;
+	struct console_port *p = m->id < c->p.ports ? &c->ports[m->id] : NULL;
 
 	switch (m->event) {
 	case VIRTIO_CONSOLE_DEVICE_READY:
@@ -152,44 +154,44 @@ static void on_control(struct virtio_console *c, const struct virtio_console_con
 		break;
 	case VIRTIO_CONSOLE_PORT_OPEN:
 		if (p)
-			set_open(c, m->id, m->value);
+			port_set_open(c, m->id, m->value);
 		break;
 	default:
 		break;
 	}
 }
 
-static bool receive_control(struct virtio_console *c)
+static bool console_receive_control(struct virtio_console *c, const struct vq_worker *w)
 {
 	struct virtqueue *q = virtio_queue(c->v, CTRL_TX);
 	struct virtio_console_control m;
-	int got;
+	int got = 0;
 
 	if (!q)
 		return true;
 	do {
 		virtqueue_listen(q, false);
-		while ((got = virtqueue_pop(q, &c->chain)) == 1) {
+		while (!vq_worker_ending(w) && (got = virtqueue_pop(q, &c->chain)) == 1) {
 			if (iov_read(c->chain.iov, c->chain.n_out, 0, &m, sizeof(m)) == sizeof(m))
-				on_control(c, &m);
+				console_on_control(c, &m);
 			virtqueue_push(q, c->chain.head, 0);
 		}
 		if (got < 0)
 			return false;
 		virtio_queue_done(c->v, CTRL_TX);
-	} while (virtqueue_listen(q, true));
+	} while (!vq_worker_ending(w) && virtqueue_listen(q, true));
 	return true;
 }
 
 /* --- data ---------------------------------------------------------------------------------- */
 
-/* Hand over the rest of the chain; true: all of it was taken. */
-static bool output(struct virtio_console *c, unsigned port)
+/* Hands over the rest of the chain, which may be gigabytes; true: all of it was taken. */
+static bool console_output(struct virtio_console *c, unsigned port, const struct vq_worker *w)
 {
-	struct port *p = &c->ports[port];
+	struct console_port *p = &c->ports[port];
 	u8 buf[CHUNK];
 
-	while (p->at < p->chain->out_len) {
+	while (p->at < p->chain->out_len && !vq_worker_ending(w)) {
 		size_t len = iov_read(p->chain->iov, p->chain->n_out, p->at, buf, sizeof(buf));
 		size_t taken;
 
@@ -200,21 +202,21 @@ static bool output(struct virtio_console *c, unsigned port)
 			return false;
 		__atomic_store_n(&p->blocked, false, __ATOMIC_SEQ_CST);
 	}
-	return true;
+	return p->at == p->chain->out_len;
 }
 
-static bool transmit(struct virtio_console *c, unsigned port)
+static bool console_transmit(struct virtio_console *c, unsigned port, const struct vq_worker *w)
 {
 	unsigned index = rx_queue(port) + 1;
 	struct virtqueue *q = virtio_queue(c->v, index);
-	struct port *p = &c->ports[port];
+	struct console_port *p = &c->ports[port];
 	int got = 0;
 
 	if (!q)
 		return true;
 	do {
 		virtqueue_listen(q, false);
-		while (!__atomic_load_n(&p->blocked, __ATOMIC_SEQ_CST)) {
+		while (!__atomic_load_n(&p->blocked, __ATOMIC_SEQ_CST) && !vq_worker_ending(w)) {
 			if (!p->pending) {
 				got = virtqueue_pop(q, p->chain);
 				if (got <= 0)
@@ -222,7 +224,7 @@ static bool transmit(struct virtio_console *c, unsigned port)
 				p->at = 0;
 				p->pending = true;
 			}
-			if (!output(c, port))
+			if (!console_output(c, port, w))
 				continue;
 			p->pending = false;
 			virtqueue_push(q, p->chain->head, 0);
@@ -230,12 +232,12 @@ static bool transmit(struct virtio_console *c, unsigned port)
 		if (got < 0)
 			return false;
 		virtio_queue_done(c->v, index);
-	} while (!p->pending && virtqueue_listen(q, true));
+	} while (!p->pending && !vq_worker_ending(w) && virtqueue_listen(q, true));
 	return true;
 }
 
 /* With the lock: as much of the input as there is room for in the driver's buffers. */
-static int fill(struct virtio_console *c, struct virtqueue *q, struct port *p)
+static int console_fill(struct virtio_console *c, struct virtqueue *q, struct console_port *p)
 {
 	while (p->head != p->tail) {
 		const struct iovec *iov;
@@ -262,11 +264,11 @@ static int fill(struct virtio_console *c, struct virtqueue *q, struct port *p)
 	return 1;
 }
 
-static bool receive(struct virtio_console *c, unsigned port)
+static bool console_receive(struct virtio_console *c, unsigned port, const struct vq_worker *w)
 {
 	unsigned index = rx_queue(port);
 	struct virtqueue *q = virtio_queue(c->v, index);
-	struct port *p = &c->ports[port];
+	struct console_port *p = &c->ports[port];
 	bool starved = false;
 	int ret;
 
@@ -275,7 +277,7 @@ static bool receive(struct virtio_console *c, unsigned port)
 	do {
 		virtqueue_listen(q, false);
 		pthread_mutex_lock(&c->lock);
-		ret = fill(c, q, p);
+		ret = console_fill(c, q, p);
 		if (p->starved && p->head - p->tail < BUFFER) {
 			starved = true;
 			p->starved = false;
@@ -285,27 +287,27 @@ static bool receive(struct virtio_console *c, unsigned port)
 			return false;
 		virtio_queue_done(c->v, index);
 		/* Without input new buffers need no kick. */
-	} while (!ret && virtqueue_listen(q, true));
+	} while (!ret && !vq_worker_ending(w) && virtqueue_listen(q, true));
 	if (starved)
 		c->p.room(c->p.arg, port);
 	return true;
 }
 
-static bool serve(void *arg)
+static bool console_serve(void *arg, const struct vq_worker *w)
 {
 	struct virtio_console *c = arg;
 
-	if (c->multiport && (!receive_control(c) || !send_control(c)))
+	if (c->multiport && (!console_receive_control(c, w) || !console_send_control(c, w)))
 		return false;
 	for (unsigned i = 0; i < (c->multiport ? c->p.ports : 1); i++)
-		if (!transmit(c, i) || !receive(c, i))
+		if (!console_transmit(c, i, w) || !console_receive(c, i, w))
 			return false;
 	return true;
 }
 
 size_t virtio_console_input(struct virtio_console *c, unsigned port, const u8 *buf, size_t len)
 {
-	struct port *p = &c->ports[port];
+	struct console_port *p = &c->ports[port];
 	size_t taken = 0;
 
 	pthread_mutex_lock(&c->lock);
@@ -334,7 +336,7 @@ bool virtio_console_is_open(struct virtio_console *c, unsigned port)
 
 /* --- life ---------------------------------------------------------------------------------- */
 
-static void stop(void *arg)
+static void console_stop(void *arg)
 {
 	struct virtio_console *c = arg;
 	struct vq_worker *w;
@@ -345,17 +347,19 @@ static void stop(void *arg)
 	pthread_mutex_unlock(&c->lock);
 	vq_worker_stop(w);
 	for (unsigned i = 0; i < c->p.ports; i++) {
-		struct port *p = &c->ports[i];
+		struct console_port *p = &c->ports[i];
 
-		p->pending = p->blocked = false;
+		p->pending = false;
+		/* virtio_console_room() may be storing, too. */
+		__atomic_store_n(&p->blocked, false, __ATOMIC_SEQ_CST);
 		p->owed = 0;
 		__atomic_store_n(&p->open, false, __ATOMIC_RELEASE);
 	}
 }
 
-static int start(void *arg, u64 features)
+static int console_start(void *arg, u64 features)
 {
-	static const struct vq_worker_ops ops = { "virtio-console", serve, NULL };
+	static const struct vq_worker_ops ops = { "virtio-console", console_serve, NULL };
 	struct virtio_console *c = arg;
 	struct vq_worker *w = NULL;
 	int ret;
@@ -373,7 +377,7 @@ static int start(void *arg, u64 features)
 	return ret;
 }
 
-static void config(void *arg, u32 offset, void *data, unsigned len, bool write)
+static void console_config(void *arg, u32 offset, void *data, unsigned len, bool write)
 {
 	const struct virtio_console *c = arg;
 	struct virtio_console_config f = { .max_nr_ports = c->p.ports };
@@ -409,9 +413,9 @@ int virtio_console_create(struct virtio_console **out, const struct virtio_conso
 		.features = 1ULL << VIRTIO_CONSOLE_F_MULTIPORT,
 		.queues = 2 * p->ports + 2,
 		.queue_size = QUEUE_SIZE,
-		.start = start,
-		.stop = stop,
-		.config = config,
+		.start = console_start,
+		.stop = console_stop,
+		.config = console_config,
 	};
 	*out = c;
 	return 0;

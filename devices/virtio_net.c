@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* The network device: frames between its two queues and a backend's descriptor. */
 #include "devices/virtio_net.h"
 
 #include <errno.h>
@@ -58,7 +59,7 @@ static void link_down(struct virtio_net *n)
 /* --- to the driver ------------------------------------------------------------------------- */
 
 /* The next frame with its header into n->frame; false: none now. */
-static bool next_frame(struct virtio_net *n)
+static bool net_next_frame(struct virtio_net *n)
 {
 	static const struct virtio_net_hdr_v1 plain;
 	size_t skip = n->b.offload ? 0 : HEADER;
@@ -83,7 +84,7 @@ static bool next_frame(struct virtio_net *n)
  * not fit and is dropped; 0: more buffers are needed; -EIO. The header goes last, when the number of
  * buffers is known.
  */
-static int deliver(struct virtio_net *n, struct virtqueue *q)
+static int net_deliver(struct virtio_net *n, struct virtqueue *q)
 {
 	struct virtio_net_hdr_v1 *hdr = (struct virtio_net_hdr_v1 *)(void *)n->frame;
 	unsigned most = n->features & F(MRG_RXBUF) ? MERGE_MAX : 1, used = 0, n_first = 0;
@@ -126,19 +127,19 @@ static int deliver(struct virtio_net *n, struct virtqueue *q)
 }
 
 /* 1: go on, 0: no frame or no buffer, -EIO */
-static int receive_one(struct virtio_net *n, struct virtqueue *q)
+static int net_receive_one(struct virtio_net *n, struct virtqueue *q)
 {
 	n->rx_starved = false;
-	if (!n->rx_len && !next_frame(n))
+	if (!n->rx_len && !net_next_frame(n))
 		return 0;
 	if (n->rx_len < HEADER + NET_FRAME_MIN) {
 		n->rx_len = 0; /* dropped */
 		return 1;
 	}
-	return deliver(n, q);
+	return net_deliver(n, q);
 }
 
-static bool receive(struct virtio_net *n)
+static bool net_receive(struct virtio_net *n, const struct vq_worker *w)
 {
 	struct virtqueue *q = virtio_queue(n->v, RX);
 	int ret = 0;
@@ -148,12 +149,12 @@ static bool receive(struct virtio_net *n)
 	do {
 		virtqueue_listen(q, false);
 		for (unsigned i = 0; i < ROUND; i++) {
-			ret = receive_one(n, q);
+			ret = net_receive_one(n, q);
 			if (ret <= 0)
 				break;
 		}
 		virtio_queue_done(n->v, RX);
-	} while (!ret && n->rx_starved && virtqueue_listen(q, true));
+	} while (!ret && n->rx_starved && !vq_worker_ending(w) && virtqueue_listen(q, true));
 	/* After a full round the descriptor is still readable, and says so. */
 	return ret >= 0;
 }
@@ -161,7 +162,7 @@ static bool receive(struct virtio_net *n)
 /* --- from the driver ----------------------------------------------------------------------- */
 
 /* True: the frame is on its way, or dropped; false: the backend takes none now. */
-static bool send_frame(struct virtio_net *n)
+static bool net_send_frame(struct virtio_net *n)
 {
 	unsigned skip = n->b.offload ? 0 : 1;
 	ssize_t done;
@@ -202,7 +203,7 @@ static bool header_is_good(const struct virtio_net *n, const struct virtio_net_h
  * Part header and frame; what is no frame, or wants what was not offered, becomes empty. Only the copy
  * of the header that was checked goes out, without flags that mean something to a receiver only.
  */
-static void check_frame(struct virtio_net *n)
+static void net_check_frame(struct virtio_net *n)
 {
 	struct virtio_net_hdr_v1 *h = &n->tx_header;
 	struct vq_chain *c = &n->tx;
@@ -221,7 +222,7 @@ static void check_frame(struct virtio_net *n)
 	memcpy(n->tx_iov + 1, c->iov, c->n_out * sizeof(c->iov[0]));
 }
 
-static int transmit_one(struct virtio_net *n, struct virtqueue *q)
+static int net_transmit_one(struct virtio_net *n, struct virtqueue *q)
 {
 	int got;
 
@@ -229,17 +230,17 @@ static int transmit_one(struct virtio_net *n, struct virtqueue *q)
 		got = virtqueue_pop(q, &n->tx);
 		if (got <= 0)
 			return got;
-		check_frame(n);
+		net_check_frame(n);
 		n->tx_held = true;
 	}
-	if (link_is_up(n) && !send_frame(n))
+	if (link_is_up(n) && !net_send_frame(n))
 		return 0;
 	n->tx_held = false;
 	virtqueue_push(q, n->tx.head, 0);
 	return 1;
 }
 
-static bool transmit(struct virtio_net *n)
+static bool net_transmit(struct virtio_net *n, const struct vq_worker *w)
 {
 	struct virtqueue *q = virtio_queue(n->v, TX);
 	int ret = 0;
@@ -250,7 +251,7 @@ static bool transmit(struct virtio_net *n)
 	do {
 		virtqueue_listen(q, false);
 		for (unsigned i = 0; i < ROUND; i++) {
-			ret = transmit_one(n, q);
+			ret = net_transmit_one(n, q);
 			if (ret <= 0)
 				break;
 		}
@@ -258,20 +259,20 @@ static bool transmit(struct virtio_net *n)
 			return false;
 		virtio_queue_done(n->v, TX);
 		n->again = ret > 0;
-	} while (!ret && !n->tx_held && virtqueue_listen(q, true));
+	} while (!ret && !n->tx_held && !vq_worker_ending(w) && virtqueue_listen(q, true));
 	return true;
 }
 
 /* --- life ---------------------------------------------------------------------------------- */
 
-static bool serve(void *arg)
+static bool net_serve(void *arg, const struct vq_worker *w)
 {
 	struct virtio_net *n = arg;
 
-	return receive(n) && transmit(n);
+	return net_receive(n, w) && net_transmit(n, w);
 }
 
-static unsigned watch(void *arg, struct pollfd *p, int *timeout_ms)
+static unsigned net_watch(void *arg, struct pollfd *p, int *timeout_ms)
 {
 	struct virtio_net *n = arg;
 	bool input = virtio_queue(n->v, RX) && !n->rx_starved;
@@ -288,9 +289,9 @@ static unsigned watch(void *arg, struct pollfd *p, int *timeout_ms)
 	return p->events ? 1 : 0;
 }
 
-static int start(void *arg, u64 features)
+static int net_start(void *arg, u64 features)
 {
-	static const struct vq_worker_ops ops = { "virtio-net", serve, watch };
+	static const struct vq_worker_ops ops = { "virtio-net", net_serve, net_watch };
 	struct virtio_net *n = arg;
 
 	int ret = n->b.offload ? n->b.offload(n->b.fd, features) : 0;
@@ -303,7 +304,7 @@ static int start(void *arg, u64 features)
 	return vq_worker_start(&n->worker, n->v, &ops, n);
 }
 
-static void stop(void *arg)
+static void net_stop(void *arg)
 {
 	struct virtio_net *n = arg;
 
@@ -311,7 +312,7 @@ static void stop(void *arg)
 	n->worker = NULL;
 }
 
-static void config(void *arg, u32 offset, void *data, unsigned len, bool write)
+static void net_config(void *arg, u32 offset, void *data, unsigned len, bool write)
 {
 	const struct virtio_net *n = arg;
 	struct virtio_net_config c = {
@@ -339,9 +340,9 @@ int virtio_net_create(struct virtio_net **out, const struct net_backend *b)
 		.features = F(MAC) | F(STATUS) | (b->offload ? OFFLOADS : 0),
 		.queues = 2,
 		.queue_size = QUEUE_SIZE,
-		.start = start,
-		.stop = stop,
-		.config = config,
+		.start = net_start,
+		.stop = net_stop,
+		.config = net_config,
 	};
 	*out = n;
 	return 0;

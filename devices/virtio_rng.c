@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* The entropy device: the host's random numbers, at a bounded rate. */
 #include "devices/virtio_rng.h"
 
 #include <errno.h>
@@ -23,7 +24,7 @@ struct virtio_rng {
 	struct vq_chain chain;
 };
 
-static u32 budget(struct virtio_rng *r)
+static u32 rng_budget(struct virtio_rng *r)
 {
 	s64 now = now_ms();
 
@@ -35,7 +36,7 @@ static u32 budget(struct virtio_rng *r)
 }
 
 /* Fewer bytes than asked for are an answer, too (5.4.6.2: at least one). */
-static u32 fill(struct virtio_rng *r, u32 limit)
+static u32 rng_fill(struct virtio_rng *r, u32 limit)
 {
 	const struct iovec *iov = r->chain.iov + r->chain.n_out;
 	u8 buf[CHUNK];
@@ -58,7 +59,7 @@ static u32 fill(struct virtio_rng *r, u32 limit)
 	return done;
 }
 
-static bool serve(void *arg)
+static bool rng_serve(void *arg, const struct vq_worker *w)
 {
 	struct virtio_rng *r = arg;
 	struct virtqueue *q = virtio_queue(r->v, 0);
@@ -67,7 +68,7 @@ static bool serve(void *arg)
 
 	do {
 		virtqueue_listen(q, false);
-		while ((left = budget(r))) {
+		while ((left = rng_budget(r)) && !vq_worker_ending(w)) {
 			u32 n;
 
 			got = virtqueue_pop(q, &r->chain);
@@ -75,16 +76,16 @@ static bool serve(void *arg)
 				return false;
 			if (!got)
 				break;
-			n = fill(r, left);
+			n = rng_fill(r, left);
 			r->given += n;
 			virtqueue_push(q, r->chain.head, n);
 		}
 		virtio_queue_done(r->v, 0);
-	} while (left && virtqueue_listen(q, true));
+	} while (left && !vq_worker_ending(w) && virtqueue_listen(q, true));
 	return true;
 }
 
-static unsigned watch(void *arg, struct pollfd *p, int *timeout_ms)
+static unsigned rng_watch(void *arg, struct pollfd *p, int *timeout_ms)
 {
 	struct virtio_rng *r = arg;
 
@@ -94,16 +95,16 @@ static unsigned watch(void *arg, struct pollfd *p, int *timeout_ms)
 	return 0;
 }
 
-static int start(void *arg, u64 features)
+static int rng_start(void *arg, u64 features)
 {
-	static const struct vq_worker_ops ops = { "virtio-rng", serve, watch };
+	static const struct vq_worker_ops ops = { "virtio-rng", rng_serve, rng_watch };
 	struct virtio_rng *r = arg;
 
 	(void)features;
 	return virtio_queue(r->v, 0) ? vq_worker_start(&r->worker, r->v, &ops, r) : -EINVAL;
 }
 
-static void stop(void *arg)
+static void rng_stop(void *arg)
 {
 	struct virtio_rng *r = arg;
 
@@ -112,7 +113,7 @@ static void stop(void *arg)
 }
 
 /* There is none. */
-static void config(void *arg, u32 offset, void *data, unsigned len, bool write)
+static void rng_config(void *arg, u32 offset, void *data, unsigned len, bool write)
 {
 	(void)arg;
 	(void)offset;
@@ -143,9 +144,9 @@ const struct virtio_type *virtio_rng_type(void)
 		.class = PCI_CLASS,
 		.queues = 1,
 		.queue_size = QUEUE_SIZE,
-		.start = start,
-		.stop = stop,
-		.config = config,
+		.start = rng_start,
+		.stop = rng_stop,
+		.config = rng_config,
 	};
 
 	return &type;

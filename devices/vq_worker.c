@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* The loop of a thread that serves all queues of a device, and its life. */
 #include "devices/vq_worker.h"
 
 #include <errno.h>
@@ -15,7 +16,12 @@ struct vq_worker {
 	bool stop; /* atomic */
 };
 
-static void serve(void *arg)
+bool vq_worker_ending(const struct vq_worker *w)
+{
+	return __atomic_load_n(&w->stop, __ATOMIC_ACQUIRE);
+}
+
+static void vq_worker_run(void *arg)
 {
 	struct pollfd p[1 + VIRTIO_MAX_QUEUES + VQ_WORKER_FDS];
 	struct vq_worker *w = arg;
@@ -26,11 +32,11 @@ static void serve(void *arg)
 		if (virtio_queue(w->v, i))
 			p[kicks++] =
 				(struct pollfd){ .fd = virtio_kick(w->v, i), .events = POLLIN };
-	while (!__atomic_load_n(&w->stop, __ATOMIC_ACQUIRE)) {
+	while (!vq_worker_ending(w)) {
 		unsigned n = kicks;
 		int timeout = -1;
 
-		if (!w->ops->serve(w->arg)) {
+		if (!w->ops->serve(w->arg, w)) {
 			virtio_needs_reset(w->v);
 			break;
 		}
@@ -44,7 +50,7 @@ static void serve(void *arg)
 	}
 }
 
-static void cannot_serve(void *arg)
+static void vq_worker_no_thread(void *arg)
 {
 	struct vq_worker *w = arg;
 
@@ -67,8 +73,8 @@ int vq_worker_start(struct vq_worker **out, struct virtio *v, const struct vq_wo
 	w->thread = (struct host_thread){
 		.kind = HOST_THREAD_QUEUE,
 		.name = ops->name,
-		.run = serve,
-		.failed = cannot_serve,
+		.run = vq_worker_run,
+		.failed = vq_worker_no_thread,
 		.arg = w,
 	};
 	/* Before the thread runs: serve() may be looking for it. */

@@ -64,7 +64,7 @@ static int add_disk(struct platform *p, struct host *h, const struct spec_disk *
 		.id = o->serial ? o->serial : id,
 		.readonly = o->readonly,
 		.direct = o->direct,
-		.one_by_one = o->threads,
+		.aio_threads = o->aio_threads,
 		.queues = o->queues ? o->queues : cpus,
 	};
 	int ret;

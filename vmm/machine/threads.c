@@ -37,8 +37,6 @@ static void *device_thread(void *arg)
 	enum thread_kind kind = s.ht->kind == HOST_THREAD_BLOCK ? THREAD_BLOCK : THREAD_QUEUE;
 
 	free(arg);
-	if (s.ht->prepare)
-		s.ht->prepare(s.ht->arg);
 	threads_begin(s.t, kind, s.ht->name);
 	s.ht->run(s.ht->arg);
 	return NULL;

@@ -38,7 +38,7 @@ struct spec_disk {
 	char *path;
 	bool readonly;
 	bool direct;	 /* past the host's page cache */
-	bool threads;	 /* without io_uring */
+	bool aio_threads; /* without io_uring */
 	bool vhost_user; /* path is the socket of a back end that serves the disk */
 	char *serial;	 /* or NULL */
 	unsigned queues; /* 0: one for each CPU */

@@ -47,9 +47,9 @@ static int disk_word(struct spec_disk *d, const char *s, const char *word, struc
 	else if (!strcmp(word, "direct"))
 		d->direct = true;
 	else if (!strcmp(word, "aio=io_uring"))
-		d->threads = false;
+		d->aio_threads = false;
 	else if (!strcmp(word, "aio=threads"))
-		d->threads = true;
+		d->aio_threads = true;
 	else if (spec_word_value(word, "aio"))
 		ret = err_set(e, -EINVAL, "--disk %s: aio is io_uring or threads", s);
 	else if ((value = spec_word_value(word, "serial")))
@@ -66,7 +66,7 @@ static int check_vhost_user(const struct spec_disk *d, const char *s, struct err
 {
 	const char *word = d->readonly	? "ro"
 			   : d->direct	? "direct"
-			   : d->threads ? "aio"
+			   : d->aio_threads ? "aio"
 			   : d->serial	? "serial"
 					: NULL;
 

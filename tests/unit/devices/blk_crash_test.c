@@ -56,7 +56,7 @@ static void test_killed_with_io_uring(void **state)
 static void test_killed_with_threads(void **state)
 {
 	(void)state;
-	run(&(struct crash_mode){ .one_by_one = true });
+	run(&(struct crash_mode){ .aio_threads = true });
 }
 
 static void test_killed_past_the_page_cache(void **state)

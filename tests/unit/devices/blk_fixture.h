@@ -132,7 +132,7 @@ static inline int setup(void **state)
 
 static inline int setup_plain(void **state)
 {
-	struct virtio_blk_params params = { .one_by_one = true };
+	struct virtio_blk_params params = { .aio_threads = true };
 
 	return setup_with(state, &params);
 }

@@ -48,7 +48,7 @@
 #define CRASH_GIVE_UP 20000000ULL /* us: a request that is not answered by then is lost */
 
 struct crash_mode {
-	bool one_by_one, direct, no_flush, event_idx;
+	bool aio_threads, direct, no_flush, event_idx;
 };
 
 /* What both processes see. */
@@ -182,7 +182,7 @@ _Noreturn static inline void crash_child(struct crash *c, int kick)
 		.id = "crash",
 		.queues = CRASH_QUEUES,
 		.direct = c->mode.direct,
-		.one_by_one = c->mode.one_by_one,
+		.aio_threads = c->mode.aio_threads,
 	};
 	struct virtio_blk *b;
 	struct virtio *v;

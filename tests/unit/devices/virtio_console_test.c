@@ -9,6 +9,7 @@
 #include <linux/virtio_console.h>
 #include <pthread.h>
 
+#include "base/clock.h"
 #include "devices/virtio_console.h"
 #include "tests/unit/devices/driver_fixture.h"
 
@@ -26,12 +27,18 @@ struct ctx {
 	u8 out[PORTS][OUTPUT];
 	size_t out_len[PORTS], limit[PORTS];
 	unsigned rooms[PORTS]; /* atomic */
+	bool slow;	       /* atomic: takes everything, 4 KiB in 20 ms */
 };
 
 static size_t on_output(void *arg, unsigned port, const u8 *buf, size_t len)
 {
 	struct ctx *t = arg;
 
+	if (__atomic_load_n(&t->slow, __ATOMIC_ACQUIRE)) {
+		for (unsigned i = 0; i < 20; i++)
+			driver_nap();
+		return len;
+	}
 	pthread_mutex_lock(&t->lock);
 	if (len > t->limit[port] - t->out_len[port])
 		len = t->limit[port] - t->out_len[port];
@@ -195,6 +202,29 @@ static void test_output_waits(void **state)
 	assert_memory_equal(t->out[1], "abcdefghab", 10);
 }
 
+/* Ten seconds' worth of output, to a backend that is slow but never full. */
+static void test_a_reset_does_not_wait_for_output(void **state)
+{
+	struct ctx *t = *state;
+	s64 begin;
+
+	bring_up(t);
+	__atomic_store_n(&t->slow, true, __ATOMIC_RELEASE);
+	for (unsigned i = 0; i < 10; i++)
+		driver_add(&t->d, 5, DATA, FAKE_RAM - DATA, false);
+	for (unsigned i = 0; i < 50; i++)
+		driver_nap();
+	begin = now_ms();
+	driver_put(&t->d, VIRTIO_PCI_COMMON_STATUS, 0, 1);
+	assert_in_range(now_ms() - begin, 0, 500);
+	__atomic_store_n(&t->slow, false, __ATOMIC_RELEASE);
+	/* Nothing of it is left over. */
+	bring_up(t);
+	driver_add(&t->d, 5, DATA, 4, false);
+	assert_int_equal(driver_wait(&t->d, 5), 0);
+	assert_int_equal(sent(t, 1), 4);
+}
+
 static void test_input(void **state)
 {
 	struct ctx *t = *state;
@@ -325,6 +355,7 @@ int main(void)
 		TEST(test_ports),
 		TEST(test_output),
 		TEST(test_output_waits),
+		TEST(test_a_reset_does_not_wait_for_output),
 		TEST(test_input),
 		TEST(test_without_multiport),
 		TEST(test_nonsense),

@@ -153,9 +153,7 @@ const struct rule rules[] = {
 	ALLOW(pwrite64, BLOCK),
 	ALLOW(fdatasync, BLOCK),
 	ALLOW(fallocate, BLOCK),
-	/* A queue's thread makes its ring before it is narrowed, and no other one after. */
-	ALLOW(io_uring_setup, MAIN),
-	ALLOW(io_uring_register, MAIN),
+	/* Rings are made with their disks: none is made or changed once there are filters. */
 	ALLOW(io_uring_enter, BLOCK),
 	ALLOW(ftruncate, MAIN),
 	ALLOW(fsync, MAIN), /* the record of requests, at the end */
