@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* The front end's requests to a back end of vhost-user, and what their replies must look like. */
 #include "devices/vhost_user.h"
 
 #include <errno.h>
@@ -8,10 +9,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "devices/vhost_user_msg.h"
 #include "devices/virtio.h"
 
-enum request {
+enum front_request {
 	GET_FEATURES = 1,
 	SET_FEATURES = 2,
 	SET_OWNER = 3,
@@ -73,31 +73,38 @@ struct config {
 
 /* --- messages ------------------------------------------------------------------------------ */
 
-static int put(struct vhost_user *u, u32 request, u32 flags, const void *payload, u32 len,
-	       const int *fds, unsigned n_fds)
+/* What goes with a request; both may be empty. */
+struct payload {
+	const void *bytes;
+	u32 len;
+	const int *fds;
+	unsigned n_fds;
+};
+
+static int send_request(struct vhost_user *u, u32 request, u32 flags, const struct payload *p)
 {
 	struct vhost_user_msg m = {
 		.request = request,
 		.flags = VHOST_USER_VERSION | flags,
-		.size = len,
-		.n_fds = n_fds,
+		.size = p->len,
+		.n_fds = p->n_fds,
 	};
 
-	if (len)
-		memcpy(m.payload, payload, len);
-	if (n_fds)
-		memcpy(m.fds, fds, n_fds * sizeof(*fds));
-	return vhost_user_send(u->fd, &m, u->deadline);
+	if (p->len)
+		memcpy(m.payload, p->bytes, p->len);
+	if (p->n_fds)
+		memcpy(m.fds, p->fds, p->n_fds * sizeof(*p->fds));
+	return vhost_user_send(u->fd, &m, u->limit);
 }
 
 /*
- * The reply to @request, of @min to @max bytes, with a descriptor if @fd is not NULL. Behind what
- * came, *reply is as before.
+ * The reply to @request, of @min to @max bytes, with a descriptor if @fd is not NULL. Behind the bytes
+ * that came, *reply is as before.
  */
-static int get(struct vhost_user *u, u32 request, void *reply, u32 min, u32 max, int *fd)
+static int get_reply(struct vhost_user *u, u32 request, void *reply, u32 min, u32 max, int *fd)
 {
 	struct vhost_user_msg m;
-	int ret = vhost_user_receive(u->fd, &m, u->deadline);
+	int ret = vhost_user_receive(u->fd, &m, u->limit);
 
 	if (ret)
 		return ret;
@@ -113,23 +120,23 @@ static int get(struct vhost_user *u, u32 request, void *reply, u32 min, u32 max,
 }
 
 /* A request that has no reply of its own: with an acknowledgement if the back end can. */
-static int tell(struct vhost_user *u, u32 request, const void *payload, u32 len, const int *fds,
-		unsigned n_fds)
+static int tell_back_end(struct vhost_user *u, u32 request, const struct payload *p)
 {
 	bool ack = u->protocol & PROTOCOL(REPLY_ACK);
-	int ret = put(u, request, ack ? VHOST_USER_NEED_REPLY : 0, payload, len, fds, n_fds);
+	int ret = send_request(u, request, ack ? VHOST_USER_NEED_REPLY : 0, p);
 	u64 status = 0;
 
 	if (!ret && ack)
-		ret = get(u, request, &status, sizeof(status), sizeof(status), NULL);
+		ret = get_reply(u, request, &status, sizeof(status), sizeof(status), NULL);
 	return ret ? ret : status ? -EREMOTEIO : 0;
 }
 
 static int ask_u64(struct vhost_user *u, u32 request, u64 *value)
 {
-	int ret = put(u, request, 0, NULL, 0, NULL, 0);
+	const struct payload none = { .len = 0 };
+	int ret = send_request(u, request, 0, &none);
 
-	return ret ? ret : get(u, request, value, sizeof(*value), sizeof(*value), NULL);
+	return ret ? ret : get_reply(u, request, value, sizeof(*value), sizeof(*value), NULL);
 }
 
 /* --- opening ------------------------------------------------------------------------------- */
@@ -156,11 +163,13 @@ int vhost_user_dial(const char *path)
 
 static int open_channel(struct vhost_user *u)
 {
+	struct payload p = { .n_fds = 1 };
 	int pair[2], ret;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair))
 		return -errno;
-	ret = tell(u, SET_BACKEND_REQ_FD, NULL, 0, &pair[1], 1);
+	p.fds = &pair[1];
+	ret = tell_back_end(u, SET_BACKEND_REQ_FD, &p);
 	close(pair[1]);
 	if (ret)
 		close(pair[0]);
@@ -171,7 +180,9 @@ static int open_channel(struct vhost_user *u)
 
 static int greet(struct vhost_user *u)
 {
+	const struct payload none = { .len = 0 };
 	u64 protocol, queues = 1;
+	const struct payload p = { &protocol, sizeof(protocol), NULL, 0 };
 	int ret = ask_u64(u, GET_FEATURES, &u->features);
 
 	if (ret)
@@ -182,11 +193,11 @@ static int greet(struct vhost_user *u)
 	if (ret)
 		return ret;
 	protocol &= WANTED;
-	ret = tell(u, SET_PROTOCOL_FEATURES, &protocol, sizeof(protocol), NULL, 0);
+	ret = tell_back_end(u, SET_PROTOCOL_FEATURES, &p);
 	if (ret)
 		return ret;
 	u->protocol = protocol;
-	ret = tell(u, SET_OWNER, NULL, 0, NULL, 0);
+	ret = tell_back_end(u, SET_OWNER, &none);
 	if (!ret && (protocol & PROTOCOL(MQ)))
 		ret = ask_u64(u, GET_QUEUE_NUM, &queues);
 	if (!ret && !queues)
@@ -197,12 +208,11 @@ static int greet(struct vhost_user *u)
 	return ret;
 }
 
-int vhost_user_open(struct vhost_user *u, int fd, unsigned patience_ms)
+int vhost_user_open(struct vhost_user *u, int fd, struct vhost_user_limit limit)
 {
 	int ret;
 
-	*u = (struct vhost_user){ .fd = fd, .channel = -1 };
-	vhost_user_patience(u, patience_ms);
+	*u = (struct vhost_user){ .fd = fd, .channel = -1, .limit = limit };
 	ret = greet(u);
 	if (ret)
 		vhost_user_close(u);
@@ -220,7 +230,10 @@ void vhost_user_close(struct vhost_user *u)
 
 void vhost_user_patience(struct vhost_user *u, unsigned ms)
 {
-	u->deadline = vhost_user_deadline(ms);
+	int cancel = u->limit.cancel;
+
+	u->limit = vhost_user_deadline(ms);
+	u->limit.cancel = cancel;
 }
 
 /* --- the device ---------------------------------------------------------------------------- */
@@ -229,15 +242,16 @@ int vhost_user_get_config(struct vhost_user *u, void *config, u32 len)
 {
 	const u32 head = offsetof(struct config, bytes);
 	struct config c = { .size = len };
+	const struct payload p = { &c, head + len, NULL, 0 };
 	int ret;
 
 	if (!(u->protocol & PROTOCOL(CONFIG)) || len > sizeof(c.bytes))
 		return -EOPNOTSUPP;
-	ret = put(u, GET_CONFIG, 0, &c, head + len, NULL, 0);
+	ret = send_request(u, GET_CONFIG, 0, &p);
 	/* It says no by a size of 0, or by no payload at all. */
 	c.size = 0;
 	if (!ret)
-		ret = get(u, GET_CONFIG, &c, 0, head + len, NULL);
+		ret = get_reply(u, GET_CONFIG, &c, 0, head + len, NULL);
 	if (ret)
 		return ret;
 	if (!c.size)
@@ -250,8 +264,10 @@ int vhost_user_get_config(struct vhost_user *u, void *config, u32 len)
 
 int vhost_user_set_features(struct vhost_user *u, u64 features)
 {
+	const struct payload p = { &features, sizeof(features), NULL, 0 };
+
 	features |= F_PROTOCOL;
-	return tell(u, SET_FEATURES, &features, sizeof(features), NULL, 0);
+	return tell_back_end(u, SET_FEATURES, &p);
 }
 
 int vhost_user_set_memory(struct vhost_user *u, struct host *h)
@@ -259,6 +275,7 @@ int vhost_user_set_memory(struct vhost_user *u, struct host *h)
 	struct memory_table t = { .n = 0 };
 	struct host_region r;
 	int fds[HOST_MAX_REGIONS];
+	struct payload p = { .bytes = &t, .fds = fds };
 
 	while (t.n < HOST_MAX_REGIONS && h->ops->ram_region(h, t.n, &r)) {
 		if (r.fd < 0)
@@ -269,18 +286,19 @@ int vhost_user_set_memory(struct vhost_user *u, struct host *h)
 		t.regions[t.n].offset = r.offset;
 		fds[t.n++] = r.fd;
 	}
-	return tell(u, SET_MEM_TABLE, &t,
-		    (u32)(offsetof(struct memory_table, regions) + t.n * sizeof(t.regions[0])), fds,
-		    t.n);
+	p.len = (u32)(offsetof(struct memory_table, regions) + t.n * sizeof(t.regions[0]));
+	p.n_fds = t.n;
+	return tell_back_end(u, SET_MEM_TABLE, &p);
 }
 
 int vhost_user_make_inflight(struct vhost_user *u, struct vhost_user_inflight *i)
 {
 	struct inflight m = { .queues = i->queues, .queue_size = i->queue_size };
-	int ret = put(u, GET_INFLIGHT_FD, 0, &m, sizeof(m), NULL, 0);
+	const struct payload p = { &m, sizeof(m), NULL, 0 };
+	int ret = send_request(u, GET_INFLIGHT_FD, 0, &p);
 
 	if (!ret)
-		ret = get(u, GET_INFLIGHT_FD, &m, INFLIGHT_MIN, sizeof(m), &i->fd);
+		ret = get_reply(u, GET_INFLIGHT_FD, &m, INFLIGHT_MIN, sizeof(m), &i->fd);
 	if (ret)
 		return ret;
 	i->size = m.size;
@@ -290,25 +308,28 @@ int vhost_user_make_inflight(struct vhost_user *u, struct vhost_user_inflight *i
 
 int vhost_user_set_inflight(struct vhost_user *u, const struct vhost_user_inflight *i)
 {
-	struct inflight m = { i->size, i->offset, i->queues, i->queue_size, 0 };
+	const struct inflight m = { i->size, i->offset, i->queues, i->queue_size, 0 };
+	const struct payload p = { &m, sizeof(m), &i->fd, 1 };
 
-	return tell(u, SET_INFLIGHT_FD, &m, sizeof(m), &i->fd, 1);
+	return tell_back_end(u, SET_INFLIGHT_FD, &p);
 }
 
 /* --- rings --------------------------------------------------------------------------------- */
 
-static int set_state(struct vhost_user *u, u32 request, unsigned index, u32 num)
+static int set_ring_state(struct vhost_user *u, u32 request, unsigned index, u32 num)
 {
-	struct ring_state s = { index, num };
+	const struct ring_state s = { index, num };
+	const struct payload p = { &s, sizeof(s), NULL, 0 };
 
-	return tell(u, request, &s, sizeof(s), NULL, 0);
+	return tell_back_end(u, request, &p);
 }
 
-static int set_fd(struct vhost_user *u, u32 request, unsigned index, int fd)
+static int set_ring_fd(struct vhost_user *u, u32 request, unsigned index, int fd)
 {
-	u64 value = index;
+	const u64 value = index;
+	const struct payload p = { &value, sizeof(value), &fd, 1 };
 
-	return tell(u, request, &value, sizeof(value), &fd, 1);
+	return tell_back_end(u, request, &p);
 }
 
 int vhost_user_start_ring(struct vhost_user *u, unsigned index, const struct vhost_user_ring *r)
@@ -319,28 +340,30 @@ int vhost_user_start_ring(struct vhost_user *u, unsigned index, const struct vho
 		.used = ADDRESS + r->used,
 		.avail = ADDRESS + r->avail,
 	};
-	int ret = set_state(u, SET_VRING_NUM, index, r->size);
+	const struct payload p = { &a, sizeof(a), NULL, 0 };
+	int ret = set_ring_state(u, SET_VRING_NUM, index, r->size);
 
 	if (!ret)
-		ret = set_state(u, SET_VRING_BASE, index, r->base);
+		ret = set_ring_state(u, SET_VRING_BASE, index, r->base);
 	if (!ret)
-		ret = tell(u, SET_VRING_ADDR, &a, sizeof(a), NULL, 0);
+		ret = tell_back_end(u, SET_VRING_ADDR, &p);
 	if (!ret)
-		ret = set_fd(u, SET_VRING_CALL, index, r->call);
+		ret = set_ring_fd(u, SET_VRING_CALL, index, r->call);
 	if (!ret)
-		ret = set_fd(u, SET_VRING_KICK, index, r->kick);
+		ret = set_ring_fd(u, SET_VRING_KICK, index, r->kick);
 	if (!ret)
-		ret = set_state(u, SET_VRING_ENABLE, index, 1);
+		ret = set_ring_state(u, SET_VRING_ENABLE, index, 1);
 	return ret;
 }
 
 int vhost_user_stop_ring(struct vhost_user *u, unsigned index)
 {
 	struct ring_state s = { .index = index };
-	int ret = put(u, GET_VRING_BASE, 0, &s, sizeof(s), NULL, 0);
+	const struct payload p = { &s, sizeof(s), NULL, 0 };
+	int ret = send_request(u, GET_VRING_BASE, 0, &p);
 
 	if (!ret)
-		ret = get(u, GET_VRING_BASE, &s, sizeof(s), sizeof(s), NULL);
+		ret = get_reply(u, GET_VRING_BASE, &s, sizeof(s), sizeof(s), NULL);
 	return ret ? ret : s.index == index ? 0 : -EPROTO;
 }
 
@@ -349,7 +372,7 @@ int vhost_user_stop_ring(struct vhost_user *u, unsigned index)
 int vhost_user_on_channel(struct vhost_user *u)
 {
 	struct vhost_user_msg m;
-	int ret = vhost_user_receive(u->channel, &m, u->deadline);
+	int ret = vhost_user_receive(u->channel, &m, u->limit);
 	bool known;
 	u64 status;
 
@@ -363,6 +386,6 @@ int vhost_user_on_channel(struct vhost_user *u)
 	m.flags = VHOST_USER_VERSION | VHOST_USER_REPLY;
 	m.size = sizeof(status);
 	memcpy(m.payload, &status, sizeof(status));
-	ret = vhost_user_send(u->channel, &m, u->deadline);
+	ret = vhost_user_send(u->channel, &m, u->limit);
 	return ret ? ret : known;
 }

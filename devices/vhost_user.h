@@ -20,6 +20,7 @@
 #define UMBRA_DEVICES_VHOST_USER_H
 
 #include "devices/host.h"
+#include "devices/vhost_user_msg.h"
 
 /* Protocol features that are used when the back end has them. */
 #define VHOST_USER_P_MQ	       0
@@ -34,7 +35,7 @@ struct vhost_user {
 	u64 features;	 /* virtio features that the back end has */
 	u64 protocol;	 /* protocol features in force */
 	unsigned queues; /* how many it can serve */
-	u64 deadline;
+	struct vhost_user_limit limit;
 };
 
 /* The back end's record of requests that it has begun; survives the back end. */
@@ -55,9 +56,10 @@ int vhost_user_dial(const char *path);
 
 /*
  * Greet the back end at @fd, which is taken over, also on failure. -EPROTO: it answered nonsense;
- * -EOPNOTSUPP: it lacks virtio 1 or the protocol's extensions; -ETIMEDOUT; -ECONNRESET.
+ * -EOPNOTSUPP: it lacks virtio 1 or the protocol's extensions; -ETIMEDOUT; -ECONNRESET; -ECANCELED:
+ * limit.cancel is readable, which holds for all that follows, too.
  */
-int vhost_user_open(struct vhost_user *u, int fd, unsigned patience_ms);
+int vhost_user_open(struct vhost_user *u, int fd, struct vhost_user_limit limit);
 void vhost_user_close(struct vhost_user *u);
 /* All that follows ends @ms from now at the latest. */
 void vhost_user_patience(struct vhost_user *u, unsigned ms);

@@ -1,7 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Locks: the core's lock of the device is held around start() and stop(), and is taken inside
- * virtio_config_update(); ours comes after it. So the thread calls the core only without ours.
+ * A disk that another process serves: one thread holds all conversation with the back end, and follows
+ * what the driver wants of its queues.
+ *
+ *                disk_start()                  start_rings()
+ *     stopped ----------------> started ---------------------> serving
+ *        ^                         ^        hang_up(), the        |
+ *        |                         +------- back end is gone -----+
+ *        +------ disk_stop(): stop_rings(), or hang_up() if that takes too long ------+
+ *
+ * Locks: the core's lock of the device is held around disk_start() and disk_stop(), which waits for
+ * the thread; so the thread never waits for the core's lock, it only tries. Ours comes after the
+ * core's, and is never held while anybody waits for the back end.
  */
 #include "devices/vhost_user_blk.h"
 
@@ -16,6 +26,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "devices/vhost_user.h"
@@ -23,6 +34,8 @@
 #define PCI_CLASS    0x010000
 #define QUEUE_SIZE   256
 #define PATIENCE_MS  5000
+#define STOP_MS	     400 /* for a back end to leave the queues, before it is hung up on */
+#define NEWS_MS	     10	 /* until the core's lock is tried again */
 #define RECONNECT_MS 1000
 #define F(n)	     (1ULL << VIRTIO_BLK_F_##n)
 /* Without CONFIG_WCE, whose register would be written to the back end. */
@@ -43,21 +56,30 @@ struct vhost_user_blk {
 	struct virtio_type type;
 	struct virtio *v;
 	struct host_thread thread;
-	int wake;     /* -1: there is no thread */
-	bool leaving; /* atomic */
+	int wake;   /* eventfd: look again; -1: there is no thread */
+	int cancel; /* eventfd: the conversation that is going on fails at once */
 
-	pthread_mutex_t lock;
+	/* The thread's own, and before that the creator's. */
 	struct vhost_user u; /* u.fd -1: there is no back end now */
+	struct vhost_user_inflight inflight;
+	struct virtio_blk_config news; /* of the back end, ... */
+	bool has_news;		       /* ... which the driver was not told yet */
+
+	pthread_mutex_t
+		lock; /* of all that follows; never held while anybody waits for the back end */
+	pthread_cond_t quiet; /* serving or running became false */
 	struct virtio_blk_config config;
+	bool running; /* the thread */
+	bool leaving; /* it is to end */
 	bool started; /* the driver is ready */
-	bool serving; /* and the back end serves its queues */
+	bool serving; /* the back end may be using the queues; changed by the thread only */
 	bool lost;    /* nobody knows what is unanswered; until the driver resets the device */
+	bool forget;  /* the driver has reset the device: the record is of no use */
 	u64 features;
 	int calls[VIRTIO_MAX_QUEUES];
-	struct vhost_user_inflight inflight;
 };
 
-static void tell(const struct vhost_user_blk *b, const char *what)
+static void blk_note(const struct vhost_user_blk *b, const char *what)
 {
 	char line[300];
 
@@ -67,7 +89,7 @@ static void tell(const struct vhost_user_blk *b, const char *what)
 	b->note(b->arg, line);
 }
 
-/* --- the queues, with the lock ------------------------------------------------------------- */
+/* --- the queues, on the thread ------------------------------------------------------------- */
 
 static void forget_inflight(struct vhost_user_blk *b)
 {
@@ -115,7 +137,7 @@ static int start_ring(struct vhost_user_blk *b, unsigned i, const struct virtque
 	return ret;
 }
 
-static int serve(struct vhost_user_blk *b)
+static int start_rings(struct vhost_user_blk *b)
 {
 	int ret;
 
@@ -131,19 +153,114 @@ static int serve(struct vhost_user_blk *b)
 		if (q)
 			ret = start_ring(b, i, q);
 	}
-	b->serving = !ret;
 	return ret;
+}
+
+static int stop_rings(struct vhost_user_blk *b)
+{
+	int ret = 0;
+
+	vhost_user_patience(&b->u, STOP_MS);
+	for (unsigned i = 0; i < b->type.queues && !ret; i++)
+		if (virtio_queue(b->v, i))
+			ret = vhost_user_stop_ring(&b->u, i);
+	return ret;
+}
+
+/* The queues are the driver's again. */
+static void set_quiet(struct vhost_user_blk *b)
+{
+	pthread_mutex_lock(&b->lock);
+	b->serving = false;
+	pthread_cond_broadcast(&b->quiet);
+	pthread_mutex_unlock(&b->lock);
 }
 
 static void hang_up(struct vhost_user_blk *b)
 {
 	vhost_user_close(&b->u);
-	b->serving = false;
-	/* The thread waits for descriptors that are closed now. */
-	eventfd_write(b->wake, 1);
+	set_quiet(b);
 }
 
-static int start(void *arg, u64 features)
+/* May a successor serve the queues as they are? */
+static bool queues_resumable(const struct vhost_user_blk *b)
+{
+	u16 index;
+
+	if (b->inflight.fd >= 0 && (b->u.protocol >> VHOST_USER_P_INFLIGHT & 1))
+		return true;
+	for (unsigned i = 0; i < b->type.queues; i++) {
+		const struct virtqueue *q = virtio_queue(b->v, i);
+
+		if (q && !virtqueue_resume_at(q, &index))
+			return false;
+	}
+	return true;
+}
+
+/* Does the driver want its queues served, by a back end that is there? Then they are ours. */
+static bool claim_queues(struct vhost_user_blk *b)
+{
+	bool begin;
+
+	pthread_mutex_lock(&b->lock);
+	/* What another driver left behind is nobody's. */
+	if (b->forget)
+		forget_inflight(b);
+	b->forget = false;
+	begin = b->started && !b->serving && !b->lost && b->u.fd >= 0;
+	if (begin)
+		b->serving = true;
+	pthread_mutex_unlock(&b->lock);
+	return begin;
+}
+
+static void lose_queues(struct vhost_user_blk *b)
+{
+	pthread_mutex_lock(&b->lock);
+	b->lost = true;
+	pthread_mutex_unlock(&b->lock);
+	set_quiet(b);
+	virtio_needs_reset(b->v);
+}
+
+static bool is_unwanted(struct vhost_user_blk *b)
+{
+	bool unwanted;
+
+	pthread_mutex_lock(&b->lock);
+	unwanted = !b->started && b->serving;
+	pthread_mutex_unlock(&b->lock);
+	return unwanted;
+}
+
+/*
+ * Has the back end serve the queues, or leave them, as the driver wants it by now. While serving is set
+ * disk_stop() waits for us, so the queues stay as they are. False: the back end that is there cannot
+ * know what its predecessor left unanswered.
+ */
+static bool follow_driver(struct vhost_user_blk *b)
+{
+	if (is_unwanted(b)) {
+		if (stop_rings(b))
+			hang_up(b);
+		else
+			set_quiet(b);
+	}
+	if (!claim_queues(b))
+		return true;
+	if (!queues_resumable(b)) {
+		lose_queues(b);
+		return false;
+	}
+	if (start_rings(b))
+		hang_up(b);
+	return true;
+}
+
+/* --- the queues, for the core -------------------------------------------------------------- */
+
+static int disk_start(void *arg, u64 features)
 {
 	struct vhost_user_blk *b = arg;
 	int ret = 0;
@@ -153,38 +270,50 @@ static int start(void *arg, u64 features)
 		if (virtio_queue(b->v, i))
 			ret = b->calls[i] = virtio_call(b->v, i);
 	if (ret >= 0) {
-		ret = 0;
 		b->features = features;
 		b->started = true;
-		if (b->u.fd >= 0 && serve(b))
-			hang_up(b); /* its successor will serve */
 	}
 	pthread_mutex_unlock(&b->lock);
-	return ret;
+	/* Not here: a vCPU is not to wait for the back end, nor is who waits for the core's lock. */
+	eventfd_write(b->wake, 1);
+	return ret < 0 ? ret : 0;
 }
 
-static void stop(void *arg)
+/* Waits up to STOP_MS for the thread to be quiet, then cancels what it is waiting for. With the lock. */
+static void await_quiet(struct vhost_user_blk *b, const bool *busy)
 {
-	struct vhost_user_blk *b = arg;
+	struct timespec until;
 	int ret = 0;
 
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += STOP_MS * 1000000L;
+	until.tv_sec += until.tv_nsec / 1000000000L;
+	until.tv_nsec %= 1000000000L;
+	while (b->running && *busy && !ret)
+		ret = pthread_cond_timedwait(&b->quiet, &b->lock, &until);
+	if (!b->running || !*busy)
+		return;
+	eventfd_write(b->cancel, 1);
+	while (b->running && *busy)
+		pthread_cond_wait(&b->quiet, &b->lock);
+}
+
+static void disk_stop(void *arg)
+{
+	struct vhost_user_blk *b = arg;
+
 	pthread_mutex_lock(&b->lock);
-	if (b->serving) {
-		vhost_user_patience(&b->u, PATIENCE_MS);
-		for (unsigned i = 0; i < b->type.queues && !ret; i++)
-			if (virtio_queue(b->v, i))
-				ret = vhost_user_stop_ring(&b->u, i);
-		if (ret)
-			hang_up(b);
-	}
-	b->started = b->serving = b->lost = false;
-	forget_inflight(b);
+	b->started = false;
+	eventfd_write(b->wake, 1);
+	await_quiet(b, &b->serving);
+	b->lost = false;
+	b->forget = true;
 	pthread_mutex_unlock(&b->lock);
 }
 
 /* --- configuration ------------------------------------------------------------------------- */
 
-static void config(void *arg, u32 offset, void *data, unsigned len, bool write)
+static void disk_config(void *arg, u32 offset, void *data, unsigned len, bool write)
 {
 	struct vhost_user_blk *b = arg;
 
@@ -196,21 +325,15 @@ static void config(void *arg, u32 offset, void *data, unsigned len, bool write)
 	pthread_mutex_unlock(&b->lock);
 }
 
-struct new_config {
-	struct vhost_user_blk *b;
-	struct virtio_blk_config config;
-};
-
-static bool take_config(void *arg)
+static bool take_news(void *arg)
 {
-	struct new_config *n = arg;
-	struct vhost_user_blk *b = n->b;
+	struct vhost_user_blk *b = arg;
 	bool differs;
 
-	n->config.num_queues = (u16)b->type.queues;
+	b->news.num_queues = (u16)b->type.queues;
 	pthread_mutex_lock(&b->lock);
-	differs = memcmp(&b->config, &n->config, CONFIG_LEN) != 0;
-	memcpy(&b->config, &n->config, CONFIG_LEN);
+	differs = memcmp(&b->config, &b->news, CONFIG_LEN) != 0;
+	memcpy(&b->config, &b->news, CONFIG_LEN);
 	pthread_mutex_unlock(&b->lock);
 	return differs;
 }
@@ -220,27 +343,22 @@ static bool take_config(void *arg)
 /* One message of the back end's. */
 static void on_message(struct vhost_user_blk *b)
 {
-	struct new_config n = { .b = b };
-	int ret = -ECONNRESET;
+	int ret;
 
-	pthread_mutex_lock(&b->lock);
-	if (b->u.channel >= 0) {
-		vhost_user_patience(&b->u, PATIENCE_MS);
-		ret = vhost_user_on_channel(&b->u);
-		if (ret > 0)
-			ret = vhost_user_get_config(&b->u, &n.config, CONFIG_LEN);
-		else if (!ret)
-			ret = -EAGAIN; /* nothing new */
-		if (ret && ret != -EAGAIN)
-			hang_up(b);
-	}
-	pthread_mutex_unlock(&b->lock);
+	vhost_user_patience(&b->u, PATIENCE_MS);
+	ret = vhost_user_on_channel(&b->u);
 	if (!ret)
-		virtio_config_update(b->v, take_config, &n);
+		return; /* nothing new */
+	if (ret > 0)
+		ret = vhost_user_get_config(&b->u, &b->news, CONFIG_LEN);
+	if (ret)
+		hang_up(b);
+	else
+		b->has_news = true;
 }
 
 /* Can @u do for the driver what its predecessor could? */
-static bool fits(const struct vhost_user_blk *b, const struct vhost_user *u)
+static bool successor_fits(const struct vhost_user_blk *b, const struct vhost_user *u)
 {
 	u64 offered = b->type.features | (RING_FEATURES & ~b->type.without);
 
@@ -248,62 +366,75 @@ static bool fits(const struct vhost_user_blk *b, const struct vhost_user *u)
 	       (u->features & F(RO)) == (b->type.features & F(RO));
 }
 
-/* May a successor serve the queues as they are? With the lock. */
-static bool resumable(const struct vhost_user_blk *b, const struct vhost_user *u)
-{
-	u16 index;
-
-	if (b->inflight.fd >= 0 && (u->protocol >> VHOST_USER_P_INFLIGHT & 1))
-		return true;
-	for (unsigned i = 0; i < b->type.queues; i++) {
-		const struct virtqueue *q = virtio_queue(b->v, i);
-
-		if (q && !virtqueue_resume_at(q, &index))
-			return false;
-	}
-	return true;
-}
-
-/* Let @u serve. 1: it does; 0: it cannot know what to; -errno: it failed. */
-static int install(struct vhost_user_blk *b, const struct vhost_user *u)
-{
-	int ret = 0;
-
-	pthread_mutex_lock(&b->lock);
-	b->u = *u;
-	if (b->started && !b->lost && !resumable(b, u))
-		b->lost = true;
-	if (b->started && !b->lost)
-		ret = serve(b);
-	if (ret)
-		hang_up(b);
-	else
-		ret = !b->lost;
-	pthread_mutex_unlock(&b->lock);
-	return ret;
-}
-
 static void reconnect(struct vhost_user_blk *b)
 {
-	struct new_config n = { .b = b };
-	int fd = b->dial ? b->dial(b->arg) : vhost_user_dial(b->path), ret;
+	struct vhost_user_limit limit = vhost_user_deadline(PATIENCE_MS);
+	int fd = b->dial ? b->dial(b->arg) : vhost_user_dial(b->path);
 	struct vhost_user u;
 
-	if (fd < 0 || vhost_user_open(&u, fd, PATIENCE_MS))
+	limit.cancel = b->cancel;
+	if (fd < 0 || vhost_user_open(&u, fd, limit))
 		return;
-	if (!fits(b, &u) || vhost_user_get_config(&u, &n.config, CONFIG_LEN)) {
+	if (!successor_fits(b, &u) || vhost_user_get_config(&u, &b->news, CONFIG_LEN)) {
 		vhost_user_close(&u);
 		return;
 	}
-	ret = install(b, &u);
-	if (ret < 0)
+	b->u = u;
+	b->has_news = true;
+	if (!follow_driver(b))
+		blk_note(b,
+			 "a back end is there again, but the one before left requests unanswered, "
+			 "out of order and without a record; restart the guest");
+	else if (b->u.fd >= 0)
+		blk_note(b, "a back end is there again");
+}
+
+/*
+ * One round: does what the driver wants, then waits for it, for the back end, or until it is time to
+ * look for another back end.
+ */
+static void attend_once(struct vhost_user_blk *b, bool *there)
+{
+	struct pollfd p[3] = { { .fd = b->wake, .events = POLLIN } };
+	int timeout = -1;
+
+	follow_driver(b);
+	/* It was for a conversation that has ended. */
+	virtio_kick_clear(b->cancel);
+	if (*there && b->u.fd < 0)
+		blk_note(b, "the back end is gone; the guest's requests wait for another one at "
+			    "this socket");
+	*there = b->u.fd >= 0;
+	if (!*there)
+		timeout = (int)b->reconnect_ms;
+	/* The core's lock may be held by disk_stop(), which waits for us: so it is only tried. */
+	if (b->has_news && virtio_config_update_try(b->v, take_news, b))
+		b->has_news = false;
+	if (b->has_news)
+		timeout = NEWS_MS;
+	/* A reply is read by its request: of the connection only its end is of interest. */
+	p[1] = (struct pollfd){ .fd = b->u.fd, .events = POLLRDHUP };
+	p[2] = (struct pollfd){ .fd = b->u.channel, .events = POLLIN };
+	if (poll(p, 3, timeout) < 0)
 		return;
-	tell(b, ret ? "a back end is there again"
-		    : "a back end is there again, but the one before left requests unanswered, "
-		      "out of order and without a record; restart the guest");
-	if (!ret)
-		virtio_needs_reset(b->v);
-	virtio_config_update(b->v, take_config, &n);
+	if (p[0].revents)
+		virtio_kick_clear(b->wake);
+	if (p[1].revents)
+		hang_up(b);
+	else if (p[2].revents)
+		on_message(b);
+	if (!*there && !p[0].revents && !b->has_news)
+		reconnect(b);
+}
+
+static bool blk_is_leaving(struct vhost_user_blk *b)
+{
+	bool leaving;
+
+	pthread_mutex_lock(&b->lock);
+	leaving = b->leaving;
+	pthread_mutex_unlock(&b->lock);
+	return leaving;
 }
 
 static void attend(void *arg)
@@ -311,36 +442,21 @@ static void attend(void *arg)
 	struct vhost_user_blk *b = arg;
 	bool there = true;
 
-	while (!__atomic_load_n(&b->leaving, __ATOMIC_ACQUIRE)) {
-		struct pollfd p[3] = { { .fd = b->wake, .events = POLLIN } };
-
-		/* A reply is for who asked: of the connection only its end is of interest. */
-		pthread_mutex_lock(&b->lock);
-		p[1] = (struct pollfd){ .fd = b->u.fd, .events = POLLRDHUP };
-		p[2] = (struct pollfd){ .fd = b->u.channel, .events = POLLIN };
-		pthread_mutex_unlock(&b->lock);
-		if (there && p[1].fd < 0)
-			tell(b,
-			     "the back end is gone; the guest's requests wait for another one at "
-			     "this socket");
-		there = p[1].fd >= 0;
-		if (poll(p, 3, there ? -1 : (int)b->reconnect_ms) < 0)
-			continue;
-		if (p[0].revents)
-			virtio_kick_clear(b->wake);
-		if (p[1].revents) {
-			pthread_mutex_lock(&b->lock);
-			hang_up(b);
-			pthread_mutex_unlock(&b->lock);
-		} else if (p[2].revents) {
-			on_message(b);
-		}
-		if (!there && !p[0].revents)
-			reconnect(b);
-	}
+	pthread_mutex_lock(&b->lock);
+	b->running = true;
+	pthread_mutex_unlock(&b->lock);
+	while (!blk_is_leaving(b))
+		attend_once(b, &there);
+	if (b->serving && b->u.fd >= 0)
+		stop_rings(b);
+	hang_up(b);
+	pthread_mutex_lock(&b->lock);
+	b->running = false;
+	pthread_cond_broadcast(&b->quiet);
+	pthread_mutex_unlock(&b->lock);
 }
 
-static void cannot_serve(void *arg)
+static void disk_no_thread(void *arg)
 {
 	struct vhost_user_blk *b = arg;
 
@@ -363,15 +479,17 @@ static int unusable(const struct vhost_user_blk_params *p, int ret, struct err *
 static int open_back_end(struct vhost_user_blk *b, const struct vhost_user_blk_params *p,
 			 struct err *e)
 {
+	struct vhost_user_limit limit = vhost_user_deadline(PATIENCE_MS);
 	int fd = vhost_user_dial(p->path), ret;
 
+	limit.cancel = b->cancel;
 	if (fd < 0)
 		return err_set(
 			e, fd,
 			"--disk vhost-user=%s: cannot connect: %s; start the back end first, "
 			"qemu-storage-daemon --export type=vhost-user-blk,... for example",
 			p->path, strerror(-fd));
-	ret = vhost_user_open(&b->u, fd, PATIENCE_MS);
+	ret = vhost_user_open(&b->u, fd, limit);
 	if (!ret)
 		ret = vhost_user_get_config(&b->u, &b->config, CONFIG_LEN);
 	if (ret)
@@ -390,20 +508,30 @@ int vhost_user_blk_create(struct vhost_user_blk **out, struct host *h,
 {
 	struct vhost_user_blk *b = calloc(1, sizeof(*b));
 	struct host_region r = { .fd = -1 };
+	pthread_condattr_t a;
 	unsigned queues;
 	int ret;
 
 	if (!b)
 		return err_set(e, -ENOMEM, "out of memory");
 	pthread_mutex_init(&b->lock, NULL);
+	pthread_condattr_init(&a);
+	pthread_condattr_setclock(&a, CLOCK_MONOTONIC);
+	pthread_cond_init(&b->quiet, &a);
 	b->h = h;
+	b->cancel = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	b->wake = b->u.fd = b->u.channel = b->inflight.fd = -1;
 	b->note = p->note;
 	b->dial = p->dial;
 	b->arg = p->arg;
 	b->reconnect_ms = p->reconnect_ms ? p->reconnect_ms : RECONNECT_MS;
 	b->path = strdup(p->path);
-	ret = b->path ? open_back_end(b, p, e) : err_set(e, -ENOMEM, "out of memory");
+	if (!b->path)
+		ret = err_set(e, -ENOMEM, "out of memory");
+	else if (b->cancel < 0)
+		ret = err_set(e, -errno, "cannot make an eventfd: %s", strerror(errno));
+	else
+		ret = open_back_end(b, p, e);
 	if (!ret && (!h->ops->ram_region(h, 0, &r) || r.fd < 0))
 		ret = unusable(p, -ENOTSUP, e);
 	if (ret) {
@@ -418,9 +546,9 @@ int vhost_user_blk_create(struct vhost_user_blk **out, struct host *h,
 		.without = RING_FEATURES & ~b->u.features,
 		.queues = queues ? queues : 1,
 		.queue_size = QUEUE_SIZE,
-		.start = start,
-		.stop = stop,
-		.config = config,
+		.start = disk_start,
+		.stop = disk_stop,
+		.config = disk_config,
 	};
 	if (b->type.queues < 2)
 		b->type.features &= ~F(MQ);
@@ -441,7 +569,7 @@ int vhost_user_blk_attach(struct vhost_user_blk *b, struct virtio *v)
 		.kind = HOST_THREAD_QUEUE,
 		.name = "vhost-user",
 		.run = attend,
-		.failed = cannot_serve,
+		.failed = disk_no_thread,
 		.arg = b,
 	};
 	ret = host_thread_start(b->h, &b->thread);
@@ -456,8 +584,11 @@ void vhost_user_blk_shut(struct vhost_user_blk *b)
 {
 	if (!b || b->wake < 0)
 		return;
-	__atomic_store_n(&b->leaving, true, __ATOMIC_RELEASE);
+	pthread_mutex_lock(&b->lock);
+	b->leaving = true;
 	eventfd_write(b->wake, 1);
+	await_quiet(b, &b->running);
+	pthread_mutex_unlock(&b->lock);
 	host_thread_stop(b->h, &b->thread);
 	close(b->wake);
 	b->wake = -1;
@@ -470,6 +601,9 @@ void vhost_user_blk_destroy(struct vhost_user_blk *b)
 	vhost_user_blk_shut(b);
 	vhost_user_close(&b->u);
 	forget_inflight(b);
+	if (b->cancel >= 0)
+		close(b->cancel);
+	pthread_cond_destroy(&b->quiet);
 	pthread_mutex_destroy(&b->lock);
 	free(b->path);
 	free(b);

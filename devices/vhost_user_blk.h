@@ -14,12 +14,13 @@
  * twice: then the device says DEVICE_NEEDS_RESET. QEMU goes on at the used index in that case, and
  * trusts that the back end answered in order; qemu-storage-daemon does not.
  *
- * A back end that does not answer within five seconds counts as dead. Until it really is, it may
- * still change the guest's memory.
+ * A back end that does not answer within five seconds counts as dead; one that does not leave the queues
+ * within 0.4 s of a reset or of the end is hung up on. Until it really is dead, it may still change the
+ * guest's memory. No other thread waits for it: a start returns at once, a reset within half a second.
  *
- * System calls of the thread: poll, clock_gettime, read, and what dial() needs; when it reconnects also
- * socketpair, sendmsg, recvmsg, write, close, futex. Those of the vCPU that resets or starts the device:
- * sendmsg, recvmsg, poll, clock_gettime, write, close, eventfd.
+ * System calls of the thread: poll, clock_gettime, read, and what dial() needs, socketpair, sendmsg,
+ * recvmsg, write, close, futex. Those of the vCPU that resets or starts the device: futex,
+ * clock_gettime, write, eventfd.
  */
 #ifndef UMBRA_DEVICES_VHOST_USER_BLK_H
 #define UMBRA_DEVICES_VHOST_USER_BLK_H

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Sends and receives one message of vhost-user with its descriptors, within a limit of time. */
 #include "devices/vhost_user_msg.h"
 
 #include <errno.h>
@@ -13,40 +14,43 @@
 #define HEADER	     12U
 #define VERSION_MASK 0x3U
 
-u64 vhost_user_deadline(unsigned ms)
+struct vhost_user_limit vhost_user_deadline(unsigned ms)
 {
-	return now_ns() + ms * NS_PER_MS;
+	return (struct vhost_user_limit){ now_ns() + ms * NS_PER_MS, -1 };
 }
 
-/* 0: ready, or gone, which the next call will see. */
-static int await(int fd, short events, u64 deadline)
+/* 0: ready, or hung up, which the next call will see. */
+static int await_peer(int fd, short events, struct vhost_user_limit limit)
 {
-	struct pollfd p = { .fd = fd, .events = events };
+	struct pollfd p[2] = {
+		{ .fd = fd, .events = events },
+		{ .fd = limit.cancel, .events = POLLIN },
+	};
 	u64 now;
 	int n;
 
 	do {
 		now = now_ns();
-		if (now >= deadline)
+		if (now >= limit.at)
 			return -ETIMEDOUT;
-		n = poll(&p, 1, (int)((deadline - now) / NS_PER_MS) + 1);
+		n = poll(p, 2, (int)((limit.at - now) / NS_PER_MS) + 1);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return -errno;
-	return n ? 0 : -ETIMEDOUT;
+	return p[1].revents ? -ECANCELED : n ? 0 : -ETIMEDOUT;
 }
 
 /* How a failed system call goes on: 0 to try again. */
-static int after_failure(int fd, short events, u64 deadline)
+static int after_failure(int fd, short events, struct vhost_user_limit limit)
 {
 	if (errno == EINTR)
 		return 0;
 	if (errno == EAGAIN)
-		return await(fd, events, deadline);
+		return await_peer(fd, events, limit);
 	return errno == EPIPE ? -ECONNRESET : -errno;
 }
 
-int vhost_user_send(int fd, const struct vhost_user_msg *m, u64 deadline)
+int vhost_user_send(int fd, const struct vhost_user_msg *m, struct vhost_user_limit limit)
 {
 	union {
 		char space[CMSG_SPACE(sizeof(m->fds))];
@@ -75,7 +79,7 @@ int vhost_user_send(int fd, const struct vhost_user_msg *m, u64 deadline)
 		ssize_t done = sendmsg(fd, &h, MSG_NOSIGNAL);
 
 		if (done < 0) {
-			ret = after_failure(fd, POLLOUT, deadline);
+			ret = after_failure(fd, POLLOUT, limit);
 			if (ret)
 				return ret;
 			continue;
@@ -119,7 +123,8 @@ static int take_fds(struct vhost_user_msg *m, struct msghdr *h)
 	return ret;
 }
 
-static int receive_bytes(int fd, struct vhost_user_msg *m, u8 *to, size_t len, u64 deadline)
+static int receive_bytes(int fd, struct vhost_user_msg *m, u8 *to, size_t len,
+			 struct vhost_user_limit limit)
 {
 	union {
 		char space[CMSG_SPACE(sizeof(m->fds))];
@@ -138,7 +143,7 @@ static int receive_bytes(int fd, struct vhost_user_msg *m, u8 *to, size_t len, u
 		ssize_t done = recvmsg(fd, &h, MSG_CMSG_CLOEXEC);
 
 		if (done < 0) {
-			ret = after_failure(fd, POLLIN, deadline);
+			ret = after_failure(fd, POLLIN, limit);
 			if (ret)
 				return ret;
 			continue;
@@ -154,13 +159,13 @@ static int receive_bytes(int fd, struct vhost_user_msg *m, u8 *to, size_t len, u
 	return 0;
 }
 
-int vhost_user_receive(int fd, struct vhost_user_msg *m, u64 deadline)
+int vhost_user_receive(int fd, struct vhost_user_msg *m, struct vhost_user_limit limit)
 {
 	u32 header[3];
 	int ret;
 
 	m->n_fds = 0;
-	ret = receive_bytes(fd, m, (u8 *)header, sizeof(header), deadline);
+	ret = receive_bytes(fd, m, (u8 *)header, sizeof(header), limit);
 	if (!ret) {
 		m->request = header[0];
 		m->flags = header[1];
@@ -169,7 +174,7 @@ int vhost_user_receive(int fd, struct vhost_user_msg *m, u64 deadline)
 			ret = -EPROTO;
 	}
 	if (!ret)
-		ret = receive_bytes(fd, m, m->payload, m->size, deadline);
+		ret = receive_bytes(fd, m, m->payload, m->size, limit);
 	if (ret)
 		vhost_user_drop_fds(m);
 	return ret;

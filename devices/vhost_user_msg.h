@@ -24,16 +24,22 @@ struct vhost_user_msg {
 	u8 payload[VHOST_USER_PAYLOAD];
 };
 
-/* Nanoseconds of CLOCK_MONOTONIC, @ms from now. */
-u64 vhost_user_deadline(unsigned ms);
+/* When to give up waiting for the peer. */
+struct vhost_user_limit {
+	u64 at;	    /* nanoseconds of CLOCK_MONOTONIC */
+	int cancel; /* an eventfd, borrowed: once it is readable, at once; -1: none */
+};
+
+/* @ms from now, without a cancel. */
+struct vhost_user_limit vhost_user_deadline(unsigned ms);
 
 /*
- * @fd is non-blocking. All of it, or -ETIMEDOUT at @deadline, -ECONNRESET when the peer is gone,
- * other -errno. The descriptors of a sent message stay the caller's.
+ * @fd is non-blocking. All of it, or -ETIMEDOUT or -ECANCELED at @limit, -ECONNRESET when the peer is
+ * gone, other -errno. The descriptors of a sent message stay the caller's.
  */
-int vhost_user_send(int fd, const struct vhost_user_msg *m, u64 deadline);
+int vhost_user_send(int fd, const struct vhost_user_msg *m, struct vhost_user_limit limit);
 /* -EPROTO: not a message of this protocol. On success its descriptors are the caller's. */
-int vhost_user_receive(int fd, struct vhost_user_msg *m, u64 deadline);
+int vhost_user_receive(int fd, struct vhost_user_msg *m, struct vhost_user_limit limit);
 /* Close the descriptors of a received message. */
 void vhost_user_drop_fds(struct vhost_user_msg *m);
 

@@ -189,6 +189,16 @@ void virtio_config_update(struct virtio *v, bool (*fn)(void *arg), void *arg)
 	pthread_mutex_unlock(&v->lock);
 }
 
+bool virtio_config_update_try(struct virtio *v, bool (*fn)(void *arg), void *arg)
+{
+	if (pthread_mutex_trylock(&v->lock))
+		return false;
+	if (fn(arg))
+		virtio_config_changed(v);
+	pthread_mutex_unlock(&v->lock);
+	return true;
+}
+
 void virtio_needs_reset(struct virtio *v)
 {
 	u8 old = __atomic_fetch_or(&v->status, VIRTIO_CONFIG_S_NEEDS_RESET, __ATOMIC_ACQ_REL);

@@ -83,6 +83,11 @@ void virtio_config_changed(struct virtio *v);
  * the old value, the new one, or another generation (2.5.1). Not from a queue's thread.
  */
 void virtio_config_update(struct virtio *v, bool (*fn)(void *arg), void *arg);
+/*
+ * The same where a start or stop, which hold the core's lock, may be waiting for the caller: false, and
+ * nothing was done, if it would have to wait.
+ */
+bool virtio_config_update_try(struct virtio *v, bool (*fn)(void *arg), void *arg);
 
 /* --- for the transport --------------------------------------------------------------------- */
 

@@ -111,7 +111,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (unsigned i = 0; i < MESSAGES && end - p >= (ptrdiff_t)sizeof(struct head); i++)
 		p = answer(pair[1], memory, p, end);
 	shutdown(pair[1], SHUT_WR);
-	if (!vhost_user_open(&u, pair[0], PATIENCE_MS)) {
+	if (!vhost_user_open(&u, pair[0], vhost_user_deadline(PATIENCE_MS))) {
 		converse(&u, &f.host, memory);
 		shutdown(u.fd, SHUT_RDWR);
 		channel = find_channel(pair[1]);

@@ -19,6 +19,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "base/clock.h"
 #include "devices/msix.h"
 #include "devices/vhost_user.h"
 #include "devices/vhost_user_blk.h"
@@ -40,10 +41,11 @@ struct back_end {
 	bool out_of_order; /* answer the second request, never the first */
 	bool swaps;	   /* answer every second request before the one that precedes it */
 	bool deaf;	   /* take the kick, do nothing */
+	bool mute;	   /* atomic: answer nothing, and stay */
 	bool hang_up;	   /* atomic: leave at the next message or kick */
 	int wake;	   /* eventfd: look at hang_up, or send a change of configuration */
 	bool changed;	   /* atomic */
-	unsigned inflight_set;
+	unsigned inflight_made, inflight_set; /* atomic */
 
 	int channel, kick, call;
 	u8 *ram;
@@ -160,6 +162,7 @@ static void answer(struct back_end *be, int fd, struct vhost_user_msg *m)
 		send_config(be, fd, m);
 		return;
 	case 31:
+		__atomic_fetch_add(&be->inflight_made, 1, __ATOMIC_RELEASE);
 		send_inflight(fd, m);
 		return;
 	case 11:
@@ -187,7 +190,7 @@ static void answer(struct back_end *be, int fd, struct vhost_user_msg *m)
 		keep_fd(m, &be->channel);
 		break;
 	case 32:
-		be->inflight_set++;
+		__atomic_fetch_add(&be->inflight_set, 1, __ATOMIC_RELEASE);
 		break;
 	default:
 		break;
@@ -255,7 +258,8 @@ static void serve_client(struct back_end *be, int fd)
 		if (p[0].revents) {
 			if (vhost_user_receive(fd, &m, vhost_user_deadline(5000)))
 				break;
-			answer(be, fd, &m);
+			if (!__atomic_load_n(&be->mute, __ATOMIC_ACQUIRE))
+				answer(be, fd, &m);
 			vhost_user_drop_fds(&m);
 		}
 		if (p[1].revents) {
@@ -324,11 +328,16 @@ static void on_note(void *arg, const char *line)
 	__atomic_fetch_add(&t->notes, 1, __ATOMIC_RELEASE);
 }
 
+static void await_count(const unsigned *count, unsigned n)
+{
+	for (unsigned i = 0; i < 5000 && __atomic_load_n(count, __ATOMIC_ACQUIRE) < n; i++)
+		driver_nap();
+	assert_int_equal(__atomic_load_n(count, __ATOMIC_ACQUIRE), n);
+}
+
 static void await_notes(struct ctx *t, unsigned n)
 {
-	for (unsigned i = 0; i < 5000 && __atomic_load_n(&t->notes, __ATOMIC_ACQUIRE) < n; i++)
-		driver_nap();
-	assert_int_equal(__atomic_load_n(&t->notes, __ATOMIC_ACQUIRE), n);
+	await_count(&t->notes, n);
 }
 
 static int setup(void **state)
@@ -490,7 +499,6 @@ static void test_back_end_comes_back(void **state)
 	close_disk(t);
 }
 
-/* What was answered in another order is answered all the same. */
 /* A kick that the predecessor took is repeated for the new one. */
 static void test_kick_is_repeated(void **state)
 {
@@ -508,6 +516,7 @@ static void test_kick_is_repeated(void **state)
 	close_disk(t);
 }
 
+/* What was answered in another order is answered all the same. */
 static void test_order_does_not_matter(void **state)
 {
 	struct ctx *t = *state;
@@ -562,7 +571,7 @@ static void test_record_of_requests_is_handed_on(void **state)
 	t->be.protocol |= 1ULL << VHOST_USER_P_INFLIGHT;
 	t->be.out_of_order = true;
 	open_disk(t);
-	assert_int_equal(t->be.inflight_set, 1);
+	await_count(&t->be.inflight_set, 1);
 	request(t);
 	request(t);
 	assert_int_equal(driver_wait(&t->d, 0), 1);
@@ -572,7 +581,7 @@ static void test_record_of_requests_is_handed_on(void **state)
 	back_end_start(t);
 	await_notes(t, 2);
 	assert_non_null(strstr(t->note, "there again"));
-	assert_int_equal(t->be.inflight_set, 2);
+	await_count(&t->be.inflight_set, 2);
 	assert_false(driver_broken(&t->d));
 	close_disk(t);
 }
@@ -591,6 +600,84 @@ static void test_back_end_of_another_kind_is_not_taken(void **state)
 	/* Even so, the driver can reset the device, and everything ends. */
 	driver_put(&t->d, VIRTIO_PCI_COMMON_STATUS, 0, 1);
 	assert_int_equal(driver_get(&t->d, VIRTIO_PCI_COMMON_STATUS, 1), 0);
+	close_disk(t);
+}
+
+static s64 reset_ms(struct ctx *t)
+{
+	s64 begin = now_ms();
+
+	driver_put(&t->d, VIRTIO_PCI_COMMON_STATUS, 0, 1);
+	assert_int_equal(driver_get(&t->d, VIRTIO_PCI_COMMON_STATUS, 1), 0);
+	return now_ms() - begin;
+}
+
+/* Neither the vCPU that resets or starts the device nor who asks for its size waits for a back end. */
+static void test_a_mute_back_end_holds_up_nobody(void **state)
+{
+	struct ctx *t = *state;
+	s64 begin;
+
+	open_disk(t);
+	request(t);
+	assert_int_equal(driver_wait(&t->d, 0), 1);
+	__atomic_store_n(&t->be.mute, true, __ATOMIC_RELEASE);
+	/* It is asked for its configuration, for five seconds. */
+	__atomic_store_n(&t->be.changed, true, __ATOMIC_RELEASE);
+	eventfd_write(t->be.wake, 1);
+	for (unsigned i = 0; i < 50; i++)
+		driver_nap();
+	begin = now_ms();
+	assert_int_equal(vhost_user_blk_size(t->b), SECTORS * 512);
+	assert_int_equal(capacity(t), SECTORS);
+	assert_in_range(now_ms() - begin, 0, 100);
+	assert_in_range(reset_ms(t), 0, 900);
+	/* Its end, too, while it is greeted in vain. */
+	await_notes(t, 1);
+	begin = now_ms();
+	driver_start(&t->d, 0);
+	assert_in_range(now_ms() - begin, 0, 500);
+	begin = now_ms();
+	close_disk(t);
+	assert_in_range(now_ms() - begin, 0, 1500);
+}
+
+/* The same where it is asked to leave the queues. */
+static void test_a_reset_is_bounded(void **state)
+{
+	struct ctx *t = *state;
+
+	open_disk(t);
+	request(t);
+	assert_int_equal(driver_wait(&t->d, 0), 1);
+	__atomic_store_n(&t->be.mute, true, __ATOMIC_RELEASE);
+	assert_in_range(reset_ms(t), 0, 900);
+	await_notes(t, 1);
+	assert_non_null(strstr(t->note, "is gone"));
+	back_end_stop(t);
+	__atomic_store_n(&t->be.mute, false, __ATOMIC_RELEASE);
+	back_end_start(t);
+	driver_start(&t->d, 0);
+	request(t);
+	assert_int_equal(driver_wait(&t->d, 0), 1);
+	close_disk(t);
+}
+
+/* A record is of requests of one driver: the next one has a new record. */
+static void test_a_record_ends_with_its_driver(void **state)
+{
+	struct ctx *t = *state;
+
+	t->be.protocol |= 1ULL << VHOST_USER_P_INFLIGHT;
+	open_disk(t);
+	await_count(&t->be.inflight_made, 1);
+	back_end_stop(t);
+	await_notes(t, 1);
+	/* Reset and started while nobody is there. */
+	driver_start(&t->d, 0);
+	back_end_start(t);
+	await_count(&t->be.inflight_set, 2);
+	assert_int_equal(__atomic_load_n(&t->be.inflight_made, __ATOMIC_ACQUIRE), 2);
 	close_disk(t);
 }
 
@@ -640,7 +727,7 @@ static int greet_liar(const void *text, size_t len, bool stay, const int *fds, u
 	assert_int_equal(write(pair[1], text, len), (ssize_t)len);
 	if (!stay)
 		shutdown(pair[1], SHUT_WR);
-	ret = vhost_user_open(&u, pair[0], 100);
+	ret = vhost_user_open(&u, pair[0], vhost_user_deadline(100));
 	close(pair[1]);
 	return ret;
 }
@@ -708,7 +795,7 @@ static void test_too_many_descriptors(void **state)
 			send_fds(pair[1], text, 12, 5);
 			send_fds(pair[1], text + 12, 8, 5);
 		}
-		assert_int_equal(vhost_user_open(&u, pair[0], 100), -EPROTO);
+		assert_int_equal(vhost_user_open(&u, pair[0], vhost_user_deadline(100)), -EPROTO);
 		close(pair[1]);
 	}
 	assert_int_equal(count_fds(), before);
@@ -760,6 +847,9 @@ int main(void)
 		TEST(test_lost_requests_need_a_reset),
 		TEST(test_record_of_requests_is_handed_on),
 		TEST(test_back_end_of_another_kind_is_not_taken),
+		TEST(test_a_mute_back_end_holds_up_nobody),
+		TEST(test_a_reset_is_bounded),
+		TEST(test_a_record_ends_with_its_driver),
 		TEST(test_memory_must_be_shared),
 		cmocka_unit_test(test_liars),
 		cmocka_unit_test(test_too_many_descriptors),

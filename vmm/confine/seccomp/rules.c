@@ -166,9 +166,9 @@ const struct rule rules[] = {
 	ALLOW(recvfrom, QUEUE | MAIN | HELPER),
 	/* A vCPU: what the guest prints, to who looks at its console. */
 	ALLOW(sendto, VCPU | QUEUE | MAIN | HELPER),
-	/* A vCPU resets and starts a disk that another process serves. */
-	ALLOW(recvmsg, VCPU | QUEUE | MAIN | HELPER | DIALER),
-	ALLOW(sendmsg, VCPU | QUEUE | MAIN | HELPER | DIALER),
+	/* With descriptors: the thread of a disk that another process serves, clients of the main one. */
+	ALLOW(recvmsg, QUEUE | MAIN | HELPER | DIALER),
+	ALLOW(sendmsg, QUEUE | MAIN | HELPER | DIALER),
 	/* Of streams: one of datagrams could be used to send to any name. */
 	{ .call = "socketpair",
 	  .who = QUEUE,
