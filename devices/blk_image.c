@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Opens, checks and locks a disk's image, and reads, writes, flushes and resizes it. */
 #include "devices/blk_image.h"
 
 #include <errno.h>
@@ -11,41 +12,15 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "devices/blk_format.h"
+#include "devices/blk_lock.h"
 #include "devices/virtqueue.h"
 
 #define FILE_BLOCK 4096U    /* no file system wants more */
 #define GRAIN	   4096U    /* a page of the cache */
 #define BUSY_PAUSE 5000000L /* ns */
 #define BUSY_TRIES 200U
-#define LOCK_SPLIT ((off_t)1 << 62)
 #define ZEROES	   (64U << 10) /* written at once where the host cannot zero by itself */
-
-static int lock_range(int fd, bool readonly, off_t start, off_t len)
-{
-	struct flock l = {
-		.l_type = readonly ? F_RDLCK : F_WRLCK,
-		.l_whence = SEEK_SET,
-		.l_start = start,
-		.l_len = len,
-	};
-
-	if (!fcntl(fd, F_OFD_SETLK, &l))
-		return 0;
-	/* A file system without locks is no reason to refuse. */
-	return errno == EAGAIN || errno == EACCES ? -EBUSY : 0;
-}
-
-/*
- * A lock lives as long as its descriptor is in use, by a transfer in flight too, which may outlive
- * a process that was killed. So each of the two has a part of the file to lock: the image is free
- * when nothing can be written to it by either.
- */
-static int lock_image(const struct blk_image *im)
-{
-	int ret = lock_range(im->fd, im->readonly, 0, im->direct < 0 ? 0 : LOCK_SPLIT);
-
-	return ret || im->direct < 0 ? ret : lock_range(im->direct, im->readonly, LOCK_SPLIT, 0);
-}
 
 static int measure(int fd, u64 *bytes)
 {
@@ -114,6 +89,38 @@ static int open_descriptors(struct blk_image *im, const char *path, bool direct,
 	return 0;
 }
 
+/* Another format than raw: its bytes are no disk's, and a write by the guest would destroy it. */
+static int refuse_format(const char *path, bool readonly, const char *format, struct err *e)
+{
+	/* With a path that leaves room for the rest. */
+	const char *file = strlen(path) > 100 ? "FILE" : path;
+
+	return err_set(
+		e, -EINVAL,
+		"--disk %s: is a %s image; have it served by: qemu-storage-daemon --blockdev "
+		"driver=%s,node-name=d,file.driver=file,file.filename=%s --export "
+		"type=vhost-user-blk,id=e,node-name=d,addr.type=unix,addr.path=d.sock%s; then "
+		"say --disk vhost-user=d.sock",
+		path, format, format, file, readonly ? "" : ",writable=on");
+}
+
+/* Looks at the first sectors; -EINVAL: it is no raw image. */
+static int check_head(struct blk_image *im, const char *path, u64 bytes, struct err *e)
+{
+	u8 head[BLK_FORMAT_HEAD];
+	ssize_t len = pread(im->fd, head, sizeof(head), 0);
+	const char *format;
+
+	if (len < 0)
+		return err_set(e, -errno, "--disk %s: cannot be read: %s", path, strerror(errno));
+	format = blk_format_name(head, (size_t)len);
+	if (format)
+		return refuse_format(path, im->readonly, format, e);
+	im->cut_bytes = bytes % BLK_SECTOR;
+	im->cut_sectors = blk_format_reach(head, (size_t)len, bytes / BLK_SECTOR);
+	return 0;
+}
+
 static int try_open(struct blk_image *im, const char *path, bool readonly, bool direct,
 		    struct err *e)
 {
@@ -137,7 +144,10 @@ static int try_open(struct blk_image *im, const char *path, bool readonly, bool 
 		ret = err_set(e, -EINVAL, "--disk %s: has no whole sector (512 bytes)", path);
 		goto fail;
 	}
-	ret = lock_image(im);
+	ret = check_head(im, path, bytes, e);
+	if (ret)
+		goto fail;
+	ret = blk_lock(im->fd, im->direct, im->readonly);
 	if (ret) {
 		err_set(e, ret, "--disk %s: is in use by another guest or program; stop that one%s",
 			path, readonly ? "" : ", or open it read-only in both (\",ro\")");
@@ -153,12 +163,13 @@ fail:
 
 /*
  * A process that was killed is gone before its locks are: what io_uring has of it goes on, and is
- * taken apart later. Whoever starts a guest again at once is not to see that.
+ * taken apart later. A guest that is started again at once must not fail for that. Two that start at
+ * the same time may see each other and both give way: so they do not wait equally long.
  */
 int blk_image_open(struct blk_image *im, const char *path, bool readonly, bool direct,
 		   struct err *e)
 {
-	const struct timespec pause = { 0, BUSY_PAUSE };
+	const struct timespec pause = { 0, BUSY_PAUSE + getpid() % 8 * 500000L };
 	int ret = try_open(im, path, readonly, direct, e);
 
 	for (unsigned i = 0; ret == -EBUSY && i < BUSY_TRIES; i++) {
@@ -177,7 +188,7 @@ void blk_image_close(struct blk_image *im)
 	im->fd = im->direct = -1;
 }
 
-/* A block device has the size that it has: 0, if that is @bytes, or if any will do (@bytes is 0). */
+/* 0 if the block device already has @bytes, or if @bytes is 0, which stands for any size. */
 static int adopt_size(struct blk_image *im, u64 bytes)
 {
 	u64 now = 0;

@@ -32,12 +32,16 @@ struct blk_image {
 	bool lost;   /* a flush has failed; atomic */
 	u32 block;   /* alignment that direct I/O wants */
 	u64 sectors; /* atomic */
+	/* Signs of a file that was cut short, as it was opened; 0: none. */
+	u32 cut_bytes;	 /* behind its last whole sector: served to nobody */
+	u64 cut_sectors; /* that its partition table speaks of */
 };
 
 /*
- * Open PATH and lock it: one writer, or any number of readers (-EBUSY, after a second of trying). A
- * block device that is mounted counts as locked. -EINVAL: neither a regular file nor a block
- * device, less than one sector, or no direct I/O there. On failure nothing is left open.
+ * Open PATH and lock it (blk_lock.h): one writer, or any number of readers (-EBUSY, after a second of
+ * trying). A block device that is mounted counts as locked. -EINVAL: neither a regular file nor a block
+ * device, less than one sector, an image of another format than raw (blk_format.h), or no direct I/O
+ * there. On failure nothing is left open.
  */
 int blk_image_open(struct blk_image *im, const char *path, bool readonly, bool direct,
 		   struct err *e);
@@ -56,7 +60,7 @@ bool blk_image_refresh(struct blk_image *im);
  * Does the file still reach to byte @end? A disk does not grow where it is written to: a file that
  * somebody has cut would, and what was cut away would then read as zeroes instead of failing. One
  * fstat(2), 0.2 us of a write's 5 or more; no cheaper way was found that does not miss the first
- * write. Who cuts it just now still wins.
+ * write. A cut at this very moment still escapes.
  */
 bool blk_image_reaches(const struct blk_image *im, u64 end);
 
@@ -70,7 +74,7 @@ int blk_image_fd(const struct blk_image *im, const struct iovec *iov, unsigned n
 ssize_t blk_image_transfer(const struct blk_image *im, bool write, bool durable,
 			   const struct iovec *iov, unsigned n, u64 offset);
 int blk_image_flush(struct blk_image *im);
-/* What @ret, 0 or -errno, of a flush that was done elsewhere means for who asked for it. */
+/* Takes note of @ret, 0 or -errno, of a flush that was done elsewhere; returns what the driver is told. */
 int blk_image_flushed(struct blk_image *im, int ret);
 /* The content becomes irrelevant; where nothing can be given back, it stays and that is no error. */
 int blk_image_discard(const struct blk_image *im, u64 offset, u64 len);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_ids.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -71,6 +72,32 @@ static void virtio_blk_config(void *arg, u32 offset, void *data, unsigned len, b
 	memcpy(data, (u8 *)&c + offset, len < sizeof(c) - offset ? len : sizeof(c) - offset);
 }
 
+/* Says that the image looks as if its tail were missing, which the guest would find out much later. */
+static void note_cut(const struct virtio_blk_params *c, const struct blk_image *im)
+{
+	char line[400];
+
+	if (!c->note)
+		return;
+	if (im->cut_bytes) {
+		snprintf(
+			line, sizeof(line),
+			"--disk %.200s: its last %u bytes are no whole sector of 512 and are not part of "
+			"the disk; was the file cut short?",
+			c->path, im->cut_bytes);
+		c->note(c->arg, line);
+	}
+	if (im->cut_sectors) {
+		snprintf(
+			line, sizeof(line),
+			"--disk %.200s: its partition table reaches to sector %llu, but the file ends at "
+			"%llu; was it cut short?",
+			c->path, (unsigned long long)im->cut_sectors,
+			(unsigned long long)im->sectors);
+		c->note(c->arg, line);
+	}
+}
+
 int virtio_blk_create(struct virtio_blk **out, const struct virtio_blk_params *c, struct err *e)
 {
 	struct virtio_blk *b = calloc(1, sizeof(*b));
@@ -119,6 +146,7 @@ int virtio_blk_create(struct virtio_blk **out, const struct virtio_blk_params *c
 		virtio_blk_destroy(b);
 		return err_set(e, ret, "out of memory");
 	}
+	note_cut(c, &b->image);
 	*out = b;
 	return 0;
 }

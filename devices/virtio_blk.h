@@ -24,6 +24,9 @@ struct virtio_blk_params {
 	bool direct;	  /* past the host's page cache */
 	bool aio_threads; /* without io_uring */
 	unsigned queues;  /* 0: one; more than the core can is cut */
+	/* One line for people, about an image that may have been cut short. May be NULL. */
+	void (*note)(void *arg, const char *line);
+	void *arg;
 };
 
 /* Opens the image as blk_image_open() does; its errors. Nothing of @c is kept. */

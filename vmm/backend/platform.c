@@ -55,6 +55,16 @@ static int plug(struct platform *p, struct host *h, struct virtio *v, struct vir
 	return ret;
 }
 
+/* Perhaps on a disk's thread, which a reset waits for: a stderr that nobody reads loses the line. */
+static void disk_note(void *arg, const char *line)
+{
+	struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
+
+	(void)arg;
+	if (poll(&p, 1, 0) > 0 && (p.revents & POLLOUT))
+		fprintf(stderr, "vmm: %s\n", line);
+}
+
 static int add_disk(struct platform *p, struct host *h, const struct spec_disk *o, unsigned cpus,
 		    struct err *e)
 {
@@ -68,6 +78,7 @@ static int add_disk(struct platform *p, struct host *h, const struct spec_disk *
 		.direct = o->direct,
 		.aio_threads = o->aio_threads,
 		.queues = o->queues ? o->queues : cpus,
+		.note = disk_note,
 	};
 	int ret;
 
@@ -85,16 +96,6 @@ static int add_disk(struct platform *p, struct host *h, const struct spec_disk *
 	return ret ? err_set(e, ret, "--disk %s: cannot add the device: %s", o->path,
 			     strerror(-ret))
 		   : 0;
-}
-
-/* On a disk's thread, which a reset waits for: a stderr that nobody reads loses the line. */
-static void disk_note(void *arg, const char *line)
-{
-	struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
-
-	(void)arg;
-	if (poll(&p, 1, 0) > 0 && (p.revents & POLLOUT))
-		fprintf(stderr, "vmm: %s\n", line);
 }
 
 static int disk_dial(void *arg)
