@@ -65,11 +65,13 @@ static void test_good(void **state)
 	assert_string_equal(o.spec.disks[0].path, "a,b.img");
 	assert_true(o.spec.disks[0].readonly);
 	assert_string_equal(o.spec.disks[1].path, "c,d.img");
-	assert_false(o.spec.disks[1].readonly || o.spec.disks[1].direct || o.spec.disks[1].threads);
+	assert_false(o.spec.disks[1].readonly || o.spec.disks[1].direct ||
+		     o.spec.disks[1].aio_threads);
 	assert_string_equal(o.spec.disks[2].path, "e");
 	assert_string_equal(o.spec.disks[2].serial, "A.b");
 	assert_int_equal(o.spec.disks[2].queues, 3);
-	assert_true(o.spec.disks[2].direct && o.spec.disks[2].threads && !o.spec.disks[2].readonly);
+	assert_true(o.spec.disks[2].direct && o.spec.disks[2].aio_threads &&
+		    !o.spec.disks[2].readonly);
 	assert_true(o.spec.no_kaslr && o.stats);
 	assert_int_equal(o.spec.n_drivers, 2);
 	assert_string_equal(o.spec.drivers[0].session, "s");
