@@ -16,6 +16,7 @@
 
 #include "guest-shim/abi.h"
 #include "vmm/session/inject.h"
+#include "vmm/spec/cmdline.h"
 
 #define RELEASES 4 /* of which the shim has 0, 1, 2, 3 bytes */
 
@@ -99,17 +100,17 @@ static void walk(const u8 *a, size_t len, const char *init)
 
 static void check_cmdline(const char *cmdline)
 {
-	char *with = inject_cmdline(cmdline), *was = inject_cmdline_value(cmdline, "rdinit");
+	char *with = inject_cmdline(cmdline), *was = cmdline_value(cmdline, "rdinit");
 	char *now, *root_was, *root_now;
 
 	if (!with)
 		abort();
-	now = inject_cmdline_value(with, "rdinit");
+	now = cmdline_value(with, "rdinit");
 	if (!now || strcmp(now, UMBRA_AGENT_PATH) != 0)
 		abort();
 	/* Of the rest nothing has changed. */
-	root_was = inject_cmdline_value(cmdline, "root");
-	root_now = inject_cmdline_value(with, "root");
+	root_was = cmdline_value(cmdline, "root");
+	root_now = cmdline_value(with, "root");
 	if (!root_was != !root_now || (root_was && strcmp(root_was, root_now) != 0))
 		abort();
 	free(root_was);
