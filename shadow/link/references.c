@@ -228,8 +228,10 @@ static int check_data(const struct link_plan *p, const struct reference *f, cons
 	if (reference_type(f) == R_X86_64_PLT32)
 		return unknown_form(p, f, im->symbol, "a branch to data", e);
 	if (im->export && im->kind == SYMBOL_PERCPU)
-		return is_near((s64)im->export->addr + off, k->sec.percpu.size, FAR_DATA) &&
-				       is_near(off, k->sec.percpu.size, (s64)k->sec.percpu.size)
+		/* The bound of the addend first: the sum of another one would overflow. */
+		return is_near(off, k->sec.percpu.size, (s64)k->sec.percpu.size) &&
+				       is_near((s64)im->export->addr + off, k->sec.percpu.size,
+					       FAR_DATA)
 			       ? 0
 			       : unknown_form(p, f, im->symbol, "out of the per-CPU data", e);
 	if (im->export) {
