@@ -60,8 +60,9 @@ nothing_is_left()
 	mkdir "$work/tmp"
 	for signal in INT TERM HUP KILL; do
 		for i in 1 2 3; do
+			# A shell's background jobs ignore SIGINT, which bash cannot take back: env does.
 			delay=$((RANDOM % 9)).$((RANDOM % 10))
-			TMPDIR=$work/tmp setsid -w "${lab[@]}" --timeout 60 sleep 50 >"$work/out" 2>&1 </dev/null &
+			TMPDIR=$work/tmp setsid -w env --default-signal=INT,QUIT "${lab[@]}" --timeout 60 sleep 50 >"$work/out" 2>&1 </dev/null &
 			sleep "$delay"
 			leader=$(pgrep -P $! -f 'tools/lab' | head -n 1)
 			kill -"$signal" "${leader:-$!}"

@@ -88,6 +88,8 @@ END
 	} | qmp "$NAME" 200 >"$WORK/events" &
 	qmp "$NAME" 200 </dev/null >"$WORK/stranger" &
 	timeout 60 "$VMM" console "$NAME" </dev/null >"$WORK/viewer" &
+	# Events come to whoever has negotiated: the listener's last answer is there.
+	for _ in $(seq 300); do ! grep -q '"id": *4' "$WORK/events" || break; sleep 0.1; done
 	sleep 1
 	run info "$VMM" info "$NAME"
 	run info.json "$VMM" info --json "$NAME"
