@@ -8,10 +8,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#define OWN_MAX 512U /* descriptors that the process may open itself */
+
 void descriptors_look(struct descriptors *d)
 {
 	struct pollfd p[DESCRIPTORS_MAX];
-	nfds_t n = DESCRIPTORS_MAX;
+	nfds_t n = DESCRIPTORS_MAX, n_free = 0;
 
 	memset(d, 0, sizeof(*d));
 	memset(p, 0, sizeof(p));
@@ -23,16 +25,23 @@ void descriptors_look(struct descriptors *d)
 	for (nfds_t fd = 0; fd < n; fd++) {
 		bool closed = p[fd].revents & POLLNVAL;
 
+		n_free += closed;
 		if (fd > STDERR_FILENO && !closed)
 			d->open[fd / 64] |= 1ULL << fd % 64;
 		/* open() takes the lowest free descriptor: this one. */
 		else if (fd <= STDERR_FILENO && closed && open("/dev/null", O_RDWR) < 0)
 			_exit(127);
 	}
+	/* Then files of our own may get numbers above, and what is there has to go before. */
+	d->all_low = n == DESCRIPTORS_MAX && n_free < OWN_MAX;
+	if (d->all_low)
+		close_range(DESCRIPTORS_MAX, ~0U, 0);
 }
 
 void descriptors_close(const struct descriptors *d)
 {
+	if (!d->all_low)
+		close_range(DESCRIPTORS_MAX, ~0U, 0);
 	for (int fd = 0; fd < DESCRIPTORS_MAX; fd++)
 		if (d->open[fd / 64] >> fd % 64 & 1)
 			close(fd);

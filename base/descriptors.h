@@ -12,10 +12,11 @@
 
 #include "base/types.h"
 
-#define DESCRIPTORS_MAX 1024 /* those above stay as they are */
+#define DESCRIPTORS_MAX 1024 /* those above are closed without a look */
 
 struct descriptors {
 	u64 open[DESCRIPTORS_MAX / 64]; /* from 3 on */
+	bool all_low;			/* few were free: those above are closed already */
 };
 
 /*
@@ -23,7 +24,7 @@ struct descriptors {
  * called before the process opens anything.
  */
 void descriptors_look(struct descriptors *d);
-/* Close those that descriptors_look() found, from 3 on. */
+/* Close those that descriptors_look() found, from 3 on, and all from DESCRIPTORS_MAX on. */
 void descriptors_close(const struct descriptors *d);
 
 #endif

@@ -358,6 +358,11 @@ const struct virtio_type *virtio_net_type(const struct virtio_net *n)
 	return &n->type;
 }
 
+void virtio_net_backend_gone(struct virtio_net *n)
+{
+	link_down(n);
+}
+
 void virtio_net_attach(struct virtio_net *n, struct virtio *v)
 {
 	n->v = v;

@@ -25,4 +25,7 @@ const struct virtio_type *virtio_net_type(const struct virtio_net *n);
 /* The struct virtio that was created with @n as its argument. */
 void virtio_net_attach(struct virtio_net *n, struct virtio *v);
 
+/* Nobody is at the other end of the backend any more: the link goes down. Any thread. */
+void virtio_net_backend_gone(struct virtio_net *n);
+
 #endif

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Creates the devices of a guest on its bus, with their back ends, and tells about them. */
 #include "vmm/backend/platform.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -29,12 +31,19 @@ struct disk {
 };
 
 struct nic {
+	struct platform *p;
+	const struct spec_net *options;
+	bool watched; /* the backend's descriptor is in the loop */
+	bool gone;    /* nobody is at its other end */
 	struct net_backend backend;
 	struct virtio_net *net;
 	struct virtio_pci *pci;
 };
 
 struct platform {
+	struct loop *loop;
+	platform_net_gone_fn *on_net_gone;
+	void *on_net_gone_arg;
 	struct power *power;
 	struct pci_bus *bus;
 	struct disk disks[SPEC_MAX_DISKS];
@@ -46,7 +55,8 @@ struct platform {
 };
 
 /* Put a device on the bus. @v is taken over, also on failure. */
-static int plug(struct platform *p, struct host *h, struct virtio *v, struct virtio_pci **pci)
+static int plug_device(struct platform *p, struct host *h, struct virtio *v,
+		       struct virtio_pci **pci)
 {
 	int ret = virtio_pci_create(pci, h, p->bus, v);
 
@@ -91,14 +101,20 @@ static int add_disk(struct platform *p, struct host *h, const struct spec_disk *
 	ret = virtio_create(&v, h, virtio_blk_type(d->blk), d->blk);
 	if (!ret) {
 		virtio_blk_attach(d->blk, v);
-		ret = plug(p, h, v, &d->pci);
+		ret = plug_device(p, h, v, &d->pci);
 	}
 	return ret ? err_set(e, ret, "--disk %s: cannot add the device: %s", o->path,
 			     strerror(-ret))
 		   : 0;
 }
 
-static int disk_dial(void *arg)
+static void note_on_stderr(void *arg, const char *line)
+{
+	(void)arg;
+	fprintf(stderr, "vmm: %s\n", line);
+}
+
+static int dial_back_end(void *arg)
 {
 	struct disk *d = arg;
 
@@ -112,8 +128,8 @@ static int add_vhost_disk(struct platform *p, struct host *h, const struct spec_
 		.path = o->path,
 		.queues = o->queues ? o->queues : cpus,
 		.fewer = !o->queues,
-		.dial = disk_dial,
-		.note = disk_note,
+		.dial = dial_back_end,
+		.note = note_on_stderr,
 		.arg = &p->disks[p->n_disks],
 	};
 	struct disk *d = &p->disks[p->n_disks];
@@ -131,12 +147,30 @@ static int add_vhost_disk(struct platform *p, struct host *h, const struct spec_
 	p->n_disks++;
 	ret = virtio_create(&v, h, vhost_user_blk_type(d->vhost), d->vhost);
 	if (!ret)
-		ret = plug(p, h, v, &d->pci);
+		ret = plug_device(p, h, v, &d->pci);
 	if (!ret)
 		ret = vhost_user_blk_attach(d->vhost, v);
 	return ret ? err_set(e, ret, "--disk vhost-user=%s: cannot add the device: %s", o->path,
 			     strerror(-ret))
 		   : 0;
+}
+
+/* The network's process has died; the device sees it, too, when it reads next, and takes the link down. */
+static void on_net_gone(void *arg, u32 events)
+{
+	struct nic *n = arg;
+	struct platform *p = n->p;
+
+	(void)events;
+	loop_del(p->loop, n->backend.fd);
+	n->watched = false;
+	n->gone = true;
+	fprintf(stderr,
+		"vmm: --net %s: the process of this network has ended; the guest's link is down\r\n",
+		n->options->text);
+	virtio_net_backend_gone(n->net);
+	if (p->on_net_gone)
+		p->on_net_gone(p->on_net_gone_arg, (size_t)(n - p->nics));
 }
 
 static int add_nic(struct platform *p, struct host *h, const struct guest_spec *all,
@@ -148,13 +182,20 @@ static int add_nic(struct platform *p, struct host *h, const struct guest_spec *
 
 	if (ret)
 		return ret;
+	n->p = p;
+	n->options = o;
 	p->n_nics++;
 	ret = virtio_net_create(&n->net, &n->backend);
 	if (!ret)
 		ret = virtio_create(&v, h, virtio_net_type(n->net), n->net);
 	if (!ret) {
 		virtio_net_attach(n->net, v);
-		ret = plug(p, h, v, &n->pci);
+		ret = plug_device(p, h, v, &n->pci);
+	}
+	/* A hang-up is reported without being asked for; a tap, an interface of the kernel, has none. */
+	if (!ret && !o->tap) {
+		ret = loop_add(p->loop, n->backend.fd, 0, on_net_gone, n);
+		n->watched = !ret;
 	}
 	return ret ? err_set(e, ret, "--net %s: cannot add the device: %s", o->text, strerror(-ret))
 		   : 0;
@@ -169,7 +210,7 @@ static int add_rng(struct platform *p, struct host *h, struct err *e)
 		ret = virtio_create(&v, h, virtio_rng_type(), p->rng);
 	if (!ret) {
 		virtio_rng_attach(p->rng, v);
-		ret = plug(p, h, v, &p->rng_pci);
+		ret = plug_device(p, h, v, &p->rng_pci);
 	}
 	return ret ? err_set(e, ret, "cannot add the entropy device: %s", strerror(-ret)) : 0;
 }
@@ -191,6 +232,7 @@ int platform_create(struct platform **out, struct machine *m, const struct guest
 
 	if (!p)
 		return err_set(e, -ENOMEM, "out of memory");
+	p->loop = machine_loop(m);
 	ret = power_create(&p->power, h, &power);
 	if (!ret)
 		ret = o->firmware ? i440fx_create(&p->bus, h, LAYOUT_PCI_WINDOW, LAYOUT_PCI_END)
@@ -270,6 +312,18 @@ int platform_disk_resize(struct platform *p, size_t i, u64 bytes, struct err *e)
 	}
 }
 
+bool platform_net_gone(const struct platform *p, size_t i)
+{
+	return i < p->n_nics && p->nics[i].gone;
+}
+
+void platform_set_net_gone_hook(struct platform *p, platform_net_gone_fn *fn, void *arg)
+{
+	assert(!p->on_net_gone || !fn);
+	p->on_net_gone = fn;
+	p->on_net_gone_arg = arg;
+}
+
 void platform_power_button(struct platform *p)
 {
 	power_button(p->power);
@@ -310,6 +364,8 @@ void platform_destroy(struct platform *p)
 		virtio_blk_destroy(p->disks[i].blk);
 	}
 	for (size_t i = 0; i < p->n_nics; i++) {
+		if (p->nics[i].watched)
+			loop_del(p->loop, p->nics[i].backend.fd);
 		virtio_pci_destroy(p->nics[i].pci);
 		virtio_net_destroy(p->nics[i].net);
 		net_close(&p->nics[i].backend);

@@ -32,6 +32,11 @@ void platform_disk(const struct platform *p, size_t i, struct platform_disk *out
  * device has to have it already. -errno and a line for people, without the disk's name. Any thread.
  */
 int platform_disk_resize(struct platform *p, size_t i, u64 bytes, struct err *e);
+/* Has the process of user-mode network @i ended? Main thread. */
+bool platform_net_gone(const struct platform *p, size_t i);
+/* Called on the main thread when that is so. One owner at a time; NULL gives it back. */
+typedef void platform_net_gone_fn(void *arg, size_t i);
+void platform_set_net_gone_hook(struct platform *p, platform_net_gone_fn *fn, void *arg);
 /* Press the power button. Whether the guest obeys is its own matter. Any thread. */
 void platform_power_button(struct platform *p);
 /* For who has no life cycle of a guest; else its part ends it. Stops all I/O. NULL allowed. */

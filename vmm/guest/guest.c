@@ -286,13 +286,13 @@ static int confine(struct guest *g, struct err *e)
 	if (g->c.front.before_confinement)
 		g->c.front.before_confinement(g->c.front.arg);
 	threads_set_confine(machine_threads(g->m), g->c.confine);
+	if (g->c.inherited)
+		descriptors_close(g->c.inherited);
 	if (!g->c.confine)
 		return 0;
 	socket_files(g, files);
 	monitor_disown_socket(g->monitor);
 	console_disown_sockets(g->console);
-	if (g->c.inherited)
-		descriptors_close(g->c.inherited);
 	return confine_enter(g->c.confine, files, e);
 }
 

@@ -103,9 +103,13 @@ static json_t *nets_part(void *arg)
 	struct monitor *mon = arg;
 	json_t *list = mon->o->n_nets ? json_array() : NULL;
 
-	for (size_t i = 0; i < mon->o->n_nets; i++)
-		json_array_append_new(
-			list, json_pack("{s:o}", "net", json_any_text(mon->o->nets[i].text)));
+	for (size_t i = 0; i < mon->o->n_nets; i++) {
+		json_t *one = json_pack("{s:o}", "net", json_any_text(mon->o->nets[i].text));
+
+		if (mon->platform && platform_net_gone(mon->platform, i))
+			json_object_set_new(one, "error", json_string("its process has ended"));
+		json_array_append_new(list, one);
+	}
 	return list;
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vmm/backend/platform.h"
 #include "vmm/control/socket_dir.h"
 #include "vmm/monitor/monitor_int.h"
 
@@ -129,8 +130,21 @@ const char *monitor_name(const struct monitor *mon)
 	return mon->name;
 }
 
+/* As QEMU calls it. */
+static void on_net_gone(void *arg, size_t i)
+{
+	struct monitor *mon = arg;
+	char id[24];
+
+	snprintf(id, sizeof(id), "net%zu", i);
+	control_event(mon->control, "NETDEV_STREAM_DISCONNECTED",
+		      json_pack("{s:s}", "netdev-id", id));
+}
+
 void monitor_set_devices(struct monitor *mon, struct platform *p, struct console *c)
 {
+	if (p)
+		platform_set_net_gone_hook(p, on_net_gone, mon);
 	mon->platform = p;
 	mon->console = c;
 }
