@@ -8,17 +8,20 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
-#define ROOM	  ((u64)1 << 30) /* that the disk must have left */
-#define SETTLED_S 2		 /* a file whose last change is this long ago */
+#define SYSTEM_CACHE "/var/cache/umbra"
+#define ROOM	     ((u64)1 << 30) /* that the disk must have left */
+#define SETTLED_S    2		    /* a file whose last change is this long ago */
 
 int kernel_cache_path(unsigned uid, char *buf)
 {
@@ -28,7 +31,7 @@ int kernel_cache_path(unsigned uid, char *buf)
 	if (xdg && *xdg == '/') /* the specification: a relative one is to be ignored */
 		n = snprintf(buf, CACHE_PATH, "%s/umbra", xdg);
 	else if (!uid)
-		n = snprintf(buf, CACHE_PATH, "/var/cache/umbra");
+		n = snprintf(buf, CACHE_PATH, SYSTEM_CACHE);
 	else if (home && *home == '/')
 		n = snprintf(buf, CACHE_PATH, "%s/.cache/umbra", home);
 	else
@@ -45,18 +48,77 @@ void kernel_cache_identity(const struct stat *st, char name[CACHE_NAME])
 		 (unsigned long)st->st_ctim.tv_nsec);
 }
 
+/*
+ * True for a directory that the environment named to root (sudo -E keeps a user's XDG_CACHE_HOME): that
+ * user can put links into it, so none is followed, and nothing is made below what is not root's.
+ */
+static bool is_suspect(const char *path, unsigned uid)
+{
+	return !uid && strcmp(path, SYSTEM_CACHE) != 0;
+}
+
+static int open_dir(int at, const char *path, u64 flags, u64 resolve)
+{
+	struct open_how how = { .flags = flags | O_DIRECTORY | O_CLOEXEC, .resolve = resolve };
+	long fd = syscall(SYS_openat2, at, path, &how, sizeof(how));
+
+	return fd < 0 ? -errno : (int)fd;
+}
+
 int kernel_cache_dir(const char *path, unsigned uid)
 {
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	struct stat st;
+	int fd;
 
+	if (is_suspect(path, uid))
+		fd = open_dir(AT_FDCWD, path, O_RDONLY, RESOLVE_NO_SYMLINKS);
+	else
+		fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
-		return -errno;
+		return is_suspect(path, uid) ? fd : -errno;
 	if (fstat(fd, &st) || st.st_uid != uid || st.st_mode & (S_IWGRP | S_IWOTH)) {
 		close(fd);
 		return -EPERM;
 	}
 	return fd;
+}
+
+/* The directory @name of @at, made if it is not there: root's, and others cannot put links into it. */
+static int make_dir_of_root(int at, const char *name)
+{
+	struct stat st;
+	int fd;
+
+	if (mkdirat(at, name, 0700) && errno != EEXIST)
+		return -errno;
+	fd = open_dir(at, name, O_PATH, RESOLVE_NO_SYMLINKS);
+	if (fd < 0)
+		return fd;
+	/* In a sticky directory (/tmp) what is root's is nobody's to replace. */
+	if (fstat(fd, &st) || st.st_uid ||
+	    (st.st_mode & (S_IWGRP | S_IWOTH) && !(st.st_mode & S_ISVTX))) {
+		close(fd);
+		return -EPERM;
+	}
+	return fd;
+}
+
+static int make_dirs_of_root(char *path)
+{
+	char *save = NULL, *name;
+	int at = open_dir(AT_FDCWD, "/", O_PATH, 0);
+
+	for (name = strtok_r(path, "/", &save); name && at >= 0;
+	     name = strtok_r(NULL, "/", &save)) {
+		int next = make_dir_of_root(at, name);
+
+		close(at);
+		at = next;
+	}
+	if (at < 0)
+		return at;
+	close(at);
+	return 0;
 }
 
 static int make_dirs(char *path)
@@ -120,7 +182,7 @@ int kernel_cache_lock(const char *dir, struct cache_lock *out)
 	int ret;
 
 	snprintf(copy, sizeof(copy), "%s", dir);
-	ret = make_dirs(copy);
+	ret = is_suspect(dir, geteuid()) ? make_dirs_of_root(copy) : make_dirs(copy);
 	if (ret)
 		return ret;
 	out->lock = -1;

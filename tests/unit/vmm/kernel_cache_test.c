@@ -292,6 +292,37 @@ static void test_directory_behind_a_link(void **state)
 	assert_true(open_and_check(file, SYNTH_INIT_SIZE));
 }
 
+static bool is_empty(const char *path)
+{
+	return !rmdir(path) && !mkdir(path, 0700);
+}
+
+/* sudo -E: root with a user's XDG_CACHE_HOME follows none of his links, and leaves nothing there. */
+static void test_root_in_a_users_directory(void **state)
+{
+	char victim[160], way[160], users[160];
+
+	(void)state;
+	if (geteuid())
+		skip();
+	snprintf(victim, sizeof(victim), "%s/victim", top);
+	snprintf(way, sizeof(way), "%s/way", top);
+	snprintf(users, sizeof(users), "%s/users", top);
+	assert_int_equal(mkdir(victim, 0700) | mkdir(users, 0700), 0);
+	assert_int_equal(symlink(victim, way), 0);
+	assert_int_equal(chown(users, 12345, 12345), 0);
+	setenv("XDG_CACHE_HOME", way, 1);
+	assert_false(open_and_check(file, SYNTH_INIT_SIZE));
+	assert_false(open_and_check(file, SYNTH_INIT_SIZE));
+	assert_true(is_empty(victim));
+	setenv("XDG_CACHE_HOME", users, 1);
+	assert_false(open_and_check(file, SYNTH_INIT_SIZE));
+	assert_true(is_empty(users));
+	setenv("XDG_CACHE_HOME", top, 1);
+	assert_int_equal(unlink(way) | rmdir(victim) | rmdir(users), 0);
+	assert_true(open_and_check(file, SYNTH_INIT_SIZE));
+}
+
 static void test_no_place(void **state)
 {
 	(void)state;
@@ -330,6 +361,7 @@ int main(void)
 		cmocka_unit_test_setup(test_damaged_pages_are_replaced, setup_filled),
 		cmocka_unit_test_setup(test_foreign_rights_are_ignored, setup_filled),
 		cmocka_unit_test_setup(test_directory_behind_a_link, setup_filled),
+		cmocka_unit_test_setup(test_root_in_a_users_directory, setup_filled),
 		cmocka_unit_test_setup(test_no_place, setup),
 		cmocka_unit_test_setup(test_bounded, setup),
 	};
