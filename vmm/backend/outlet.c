@@ -38,7 +38,6 @@ struct outlet {
 	size_t gate;
 	bool reopened; /* fd is not the caller's */
 	bool fifo;     /* a reader that is gone may be followed by another */
-	bool watched;  /* fd is in the loop; main thread */
 	int timer;
 
 	pthread_mutex_t lock;
@@ -50,6 +49,7 @@ struct outlet {
 	bool blocked; /* the last write was refused: the loop or the timer tries again */
 	bool stalled; /* and for so long that nobody waits for the reader any more */
 	bool starved; /* outlet_write() refused something */
+	bool watched; /* fd is in the loop, from the first refusal on */
 	bool armed;   /* the timer */
 	bool gone;    /* for ever: bytes vanish */
 };
@@ -97,19 +97,28 @@ static void outlet_arm(struct outlet *o, u64 ns)
 	loop_timer_set(o->c.loop, o->timer, ns, 0);
 }
 
-static void outlet_watch(struct outlet *o)
+static void outlet_on_writable(void *arg, u32 events);
+
+/*
+ * Sees to another try: by the loop when the reader takes something, else by the timer. Most guests never
+ * get here, so the descriptor is not in the loop from the start.
+ */
+static void outlet_try_later(struct outlet *o)
 {
-	if (o->watched)
-		loop_mod(o->c.loop, o->fd, o->blocked ? (u32)EPOLLOUT : 0);
+	o->blocked = true;
+	if (o->kind != OUTLET_FILE && !o->watched)
+		o->watched = !loop_add(o->c.loop, o->fd, EPOLLOUT, outlet_on_writable, o);
+	else if (o->watched)
+		loop_mod(o->c.loop, o->fd, EPOLLOUT);
+	if (!o->watched)
+		outlet_arm(o, RETRY_NS);
 }
 
 /* Nothing more goes now; @error says whether that can change. */
 static void outlet_on_refusal(struct outlet *o, int error)
 {
 	if (o->kind == OUTLET_FILE || error == EAGAIN) {
-		o->blocked = true;
-		if (!o->watched)
-			outlet_arm(o, RETRY_NS);
+		outlet_try_later(o);
 		return;
 	}
 	if (!o->fifo)
@@ -161,8 +170,8 @@ static void outlet_drain(struct outlet *o)
 			o->size += (u64)n;
 			o->stalled = false;
 		}
-	if (o->blocked != before)
-		outlet_watch(o);
+	if (before && !o->blocked && o->watched)
+		loop_mod(o->c.loop, o->fd, 0);
 }
 
 static void outlet_copy(struct outlet *o, const u8 *buf, size_t len)
@@ -329,9 +338,6 @@ int outlet_create(struct outlet **out, const struct outlet_config *c)
 	if (ret < 0)
 		goto fail;
 	o->timer = ret;
-	/* -EPERM: always ready (a file, /dev/null); what is refused all the same, the timer tries. */
-	if (o->kind != OUTLET_FILE)
-		o->watched = !loop_add(c->loop, o->fd, 0, outlet_on_writable, o);
 	*out = o;
 	return 0;
 fail:
