@@ -236,7 +236,7 @@ static int name_driver(struct sessions *s, struct driver *d, const char *name, s
 			return err_set(
 				e, -EEXIST,
 				"session %s has a driver %s already (module %s); give this one a "
-				"name: --driver %s/NAME:%s",
+				"name: %s/NAME:%s",
 				ss->name, o->name, o->guest_name, d->session->name, d->path);
 	}
 	return 0;

@@ -33,7 +33,7 @@ int session_get(struct sessions *s, const char *name, struct session **out, stru
 			       name);
 	if (!policy)
 		return err_set(e, -ENOENT,
-			       "%s has no session \"%s\"; it needs one for each --driver",
+			       "%s has no session \"%s\"; each driver needs one that is there",
 			       s->policy_path, name);
 	*out = ss;
 	if (ss)
