@@ -14,11 +14,15 @@ lost()
 	local out
 
 	out=$(timeout 20 "$vmm" "$@" 2>&1 >/dev/full </dev/null)
-	[ $? = 1 ] && [[ $out == *'cannot write to stdout: No space left'* ]] ||
-		{ echo "full: '$out'"; return 1; }
+	if [ $? != 1 ] || [[ $out != *'cannot write to stdout: No space left'* ]]; then
+		echo "full: '$out'"
+		return 1
+	fi
 	out=$(timeout 20 "$vmm" "$@" 2>&1 >&- </dev/null)
-	[ $? = 1 ] && [[ $out == *'cannot write to stdout: Bad file descriptor'* ]] ||
-		{ echo "closed: '$out'"; return 1; }
+	if [ $? != 1 ] || [[ $out != *'cannot write to stdout: Bad file descriptor'* ]]; then
+		echo "closed: '$out'"
+		return 1
+	fi
 }
 
 for words in help version 'help run' 'ps --json' ps; do
@@ -29,6 +33,7 @@ for command in $("$vmm" help | sed -n 's/^  \([a-z]*\) .*/\1/p' | grep -v '^vmm$
 	result "vmm $command --help says that its output is lost" lost "$command" --help
 done
 
+# shellcheck disable=SC2016 # for the shell inside
 result 'vmm run --detach says that stdout is closed' bash -c \
 	'out=$("$0" run --detach --kernel /nowhere 2>&1 >&-) || [[ $out == *"name to stdout: Bad file"* ]]' "$vmm"
 
@@ -39,7 +44,10 @@ hint()
 
 	shift
 	out=$(timeout 20 "$vmm" "$@" 2>&1 </dev/null)
-	[ $? = 2 ] && [[ $out == *"$want"* ]] || { echo "'$out'; expected '$want'"; return 1; }
+	if [ $? != 2 ] || [[ $out != *"$want"* ]]; then
+		echo "'$out'; expected '$want'"
+		return 1
+	fi
 }
 
 result 'list is ps' hint 'unknown command "list"; did you mean "ps"?' list

@@ -147,7 +147,7 @@ static void ended_remove(int dir, const char *name)
 /* Clear away what is too old or too much. */
 static void ended_prune(int dir)
 {
-	struct ended_guest *list;
+	struct ended_guest *list = NULL;
 	size_t n, ended = 0;
 
 	if (ended_read_all(dir, &list, &n))

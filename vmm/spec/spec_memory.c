@@ -36,42 +36,42 @@ static int memory_word(struct guest_spec *o, const char *s, const char *word, st
 
 static bool has_no_unit(const char *s)
 {
-	char last = s[strspn(s, "0123456789")];
-
-	return !last || last == ',';
+	while (*s >= '0' && *s <= '9')
+		s++;
+	return !*s || *s == ',';
 }
 
-int spec_take_memory(struct guest_spec *o, const char *base, const char *s, struct err *e)
+int spec_take_memory(struct guest_spec *s, const char *base, const char *text, struct err *e)
 {
-	const char *next = s;
+	const char *next = text;
 	size_t len;
 	char word[32];
 	int ret;
 
 	(void)base;
-	o->memory_shared = false;
-	o->huge_page = 0;
+	s->memory_shared = false;
+	s->huge_page = 0;
 	for (bool size = true; next; size = false) {
 		len = strcspn(next, ",");
 		snprintf(word, sizeof(word), "%.*s", (int)len, next);
-		if (size && parse_size(word, &o->memory))
+		if (size && parse_size(word, &s->memory))
 			return err_set(e, -EINVAL, "--memory %s: want a size such as 256M or 2G",
-				       s);
-		ret = size ? 0 : memory_word(o, s, word, e);
+				       text);
+		ret = size ? 0 : memory_word(s, text, word, e);
 		if (ret)
 			return ret;
 		next = next[len] ? next + len + 1 : NULL;
 	}
-	if (o->memory < SPEC_MIN_MEMORY || o->memory > SPEC_MAX_MEMORY)
-		return err_set(e, -EINVAL, "--memory %s: want %llu MiB to %llu GiB%s", s,
+	if (s->memory < SPEC_MIN_MEMORY || s->memory > SPEC_MAX_MEMORY)
+		return err_set(e, -EINVAL, "--memory %s: want %llu MiB to %llu GiB%s", text,
 			       SPEC_MIN_MEMORY >> 20, SPEC_MAX_MEMORY >> 30,
-			       o->memory < SPEC_MIN_MEMORY && has_no_unit(s)
+			       s->memory < SPEC_MIN_MEMORY && has_no_unit(text)
 				       ? "; without K, M or G it is a number of bytes"
 				       : "");
-	if (o->huge_page && o->memory % o->huge_page)
+	if (s->huge_page && s->memory % s->huge_page)
 		return err_set(e, -EINVAL,
-			       "--memory %s: not a whole number of huge pages of %llu MiB", s,
-			       (unsigned long long)o->huge_page >> 20);
-	o->memory = ALIGN_UP(o->memory, 4096ULL);
+			       "--memory %s: not a whole number of huge pages of %llu MiB", text,
+			       (unsigned long long)s->huge_page >> 20);
+	s->memory = ALIGN_UP(s->memory, 4096ULL);
 	return 0;
 }
