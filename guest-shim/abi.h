@@ -159,6 +159,7 @@ enum umbra_op {
 	UMBRA_OP_POLL, /* a: frame, b: gate id, c: cookie. The verdict was pending */
 	UMBRA_OP_DONE, /* a: sequence of the command, b: result (0 or -errno), c: value */
 	UMBRA_OP_LOST, /* a: gate id. No frame was free; b: 1 if the call was refused */
+	UMBRA_OP_TAKEN, /* a: sequence. The command's words were read: the mailbox is free, DONE follows */
 	UMBRA_OP_GONE, /* the agent has ended: nobody carries out commands any more */
 };
 
@@ -284,6 +285,8 @@ struct umbra_reply {
 };
 /* The process that entered the kernel for it was killed there: an oops. No errno, which an init returns. */
 #define UMBRA_CRASHED (-4096)
+/* Not the end of it: the command was taken, and is carried out beside those that follow. */
+#define UMBRA_TAKEN 1
 
 #define UMBRA_AGENT_DIR	 "/.umbra"
 #define UMBRA_AGENT_PATH "/.umbra/agent"

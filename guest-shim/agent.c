@@ -59,6 +59,14 @@ static int call_kernel(const struct umbra_mail *m, const void *payload)
 	}
 }
 
+static void reply(int control, __u32 seq, int result)
+{
+	struct umbra_reply r = { seq, result };
+
+	while (write(control, &r, sizeof(r)) < 0 && errno == EINTR)
+		;
+}
+
 /* In a child: a driver that crashes in its init takes its loader with it. */
 static int carry_out(const struct umbra_mail *m, const void *payload)
 {
@@ -75,10 +83,34 @@ static int carry_out(const struct umbra_mail *m, const void *payload)
 	return WIFEXITED(status) ? -WEXITSTATUS(status) : UMBRA_CRASHED;
 }
 
+/*
+ * An init may take a minute, and other drivers must not wait for it: a process of its own waits for
+ * the command's end and reports it. It has a copy of the payload, so that the mailbox is free at once.
+ */
+static void start_command(int control, const struct umbra_mail *m, const void *payload)
+{
+	size_t len = m->len ? m->len : 1;
+	void *copy = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	pid_t pid;
+
+	if (copy == MAP_FAILED) {
+		reply(control, m->seq, -ENOMEM);
+		return;
+	}
+	memcpy(copy, payload, m->len);
+	pid = fork();
+	if (!pid) {
+		signal(SIGCHLD, SIG_DFL);
+		reply(control, m->seq, carry_out(m, copy));
+		_exit(0);
+	}
+	reply(control, m->seq, pid < 0 ? -errno : UMBRA_TAKEN);
+	munmap(copy, len);
+}
+
 static void serve(int control)
 {
 	static struct umbra_mail m;
-	struct umbra_reply r;
 	void *payload;
 
 	payload = mmap(NULL, UMBRA_MAIL_PAYLOAD_MAX, PROT_READ, MAP_SHARED, control, 0);
@@ -88,10 +120,10 @@ static void serve(int control)
 				continue;
 			_exit(1);
 		}
-		r.seq = m.seq;
-		r.result = payload == MAP_FAILED ? -ENOMEM : carry_out(&m, payload);
-		while (write(control, &r, sizeof(r)) < 0 && errno == EINTR)
-			;
+		if (payload == MAP_FAILED)
+			reply(control, m.seq, -ENOMEM);
+		else
+			start_command(control, &m, payload);
 	}
 }
 
@@ -108,7 +140,6 @@ static void start_server(int control, char **argv)
 	setsid();
 	for (i = 1; i < NSIG; i++)
 		signal(i, SIG_IGN);
-	signal(SIGCHLD, SIG_DFL);
 	null = open("/dev/null", O_RDWR);
 	for (i = 0; i < 3 && null >= 0; i++)
 		dup2(null, i);

@@ -105,7 +105,10 @@ static ssize_t control_write(struct file *file, const char __user *buf, size_t l
 		return -EINVAL;
 	if (copy_from_user(&r, buf, sizeof(r)))
 		return -EFAULT;
-	command_done(r.seq, r.result, 0);
+	if (r.result == UMBRA_TAKEN)
+		umbra.doorbell(UMBRA_OP_TAKEN, r.seq, 0, 0, 0, 0);
+	else
+		command_done(r.seq, r.result, 0);
 	return len;
 }
 

@@ -102,6 +102,8 @@ static s64 doorbell_dispatch(struct gate *g, const struct kvm_regs *regs)
 		return gate_result(g, regs->rsi, regs->rdx, regs->rcx);
 	case UMBRA_OP_DONE:
 		return gate_mailbox_done(g, regs->rsi, (s64)regs->rdx, regs->rcx);
+	case UMBRA_OP_TAKEN:
+		return gate_mailbox_taken(g, regs->rsi);
 	case UMBRA_OP_GONE:
 		return gate_mailbox_gone(g);
 	case UMBRA_OP_LOST:

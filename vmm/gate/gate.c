@@ -61,7 +61,6 @@ int gate_create(struct gate **out, struct machine *m, struct kernel *k, u64 kasl
 	g->rec = rec;
 	g->now = machine_time_ns;
 	g->event = -1;
-	g->slow_timer = -1;
 	g->tail = &g->head;
 	gate_callers_init(g);
 	pthread_mutex_init(&g->done_lock, NULL);
@@ -103,8 +102,6 @@ void gate_destroy(struct gate *g)
 {
 	if (!g)
 		return;
-	if (g->slow_timer >= 0)
-		loop_timer_del(g->loop, g->slow_timer);
 	if (g->loop)
 		loop_del(g->loop, g->event);
 	if (g->event >= 0)
@@ -124,12 +121,9 @@ int gate_start(struct gate *g, struct loop *l, gate_hello_fn *hello, void *arg)
 	g->hello = hello;
 	g->hello_arg = arg;
 	ret = loop_add(l, g->event, EPOLLIN, gate_mailbox_event, g);
-	if (ret)
-		return ret;
-	g->loop = l;
-	ret = loop_timer(l, 0, 0, gate_mailbox_slow, g);
-	g->slow_timer = ret;
-	return ret < 0 ? ret : 0;
+	if (!ret)
+		g->loop = l;
+	return ret;
 }
 
 int gate_page_alloc(struct gate *g, u64 *gpa, u8 **hva)

@@ -127,8 +127,9 @@ struct gate_command {
 };
 
 /*
- * Queue a command; strings and payload are copied. Commands run one after the other, from the hello
- * on. @fn is not called if the guest ends first. On the loop's thread only.
+ * Queue a command; strings and payload are copied. Commands begin in order, from the hello on; those
+ * of the agent (LOAD, UNLOAD) run beside the ones that follow. @fn is not called if the guest ends
+ * first. On the loop's thread only.
  */
 int gate_command(struct gate *g, const struct gate_command *c, gate_done_fn *fn, void *arg);
 

@@ -23,12 +23,24 @@ struct gate_caller {
 	char refusal[GATE_REFUSAL_MAX]; /* of the last call that was refused, or "" */
 };
 
+/* Commands that the guest carries out at once: one whose words are in the mailbox, others taken. */
+#define MAIL_RUNNING_MAX 64
+
 /* A command that waits for its turn, or for its DONE; owns its strings and payload. */
 struct mail {
 	struct mail *next;
 	struct gate_command c;
 	gate_done_fn *fn;
 	void *arg;
+};
+
+/* A command in the guest's hands. */
+struct mail_running {
+	struct mail *q; /* NULL: the place is free */
+	u32 seq;
+	bool done;
+	s64 result;
+	u64 value;
 };
 
 struct gate {
@@ -64,17 +76,15 @@ struct gate {
 	void *hello_arg;
 	bool hello_told;
 	struct mail *head, **tail;
-	bool sent;	/* head is in the mailbox */
+	bool full;	/* the mailbox holds a command that is neither taken nor done */
 	bool gone_seen; /* `gone` has been acted upon */
-	int slow_timer; /* armed while a command is out */
 	u32 seq;
 
 	/* from the vCPUs' threads to the loop's */
 	pthread_mutex_t done_lock;
-	bool done;
-	bool gone; /* no agent any more */
-	s64 done_result;
-	u64 done_value;
+	struct mail_running running[MAIL_RUNNING_MAX];
+	bool taken; /* the mailbox's words were read */
+	bool gone;  /* no agent any more */
 
 	atomic_ullong calls, results, refused, blocked, lost, nested;
 };
@@ -104,9 +114,9 @@ int gate_doorbell_init(struct gate *g, struct err *e);
 
 /* Has the event descriptor something: tell the hello, finish a command, send the next. */
 void gate_mailbox_event(void *arg, u32 events);
-/* A command has been out for long: say so. */
-void gate_mailbox_slow(void *arg, u32 expiries);
-/* Command @seq is done, on a vCPU's thread. -EINVAL: it is not the one that is out. */
+/* Command @seq was read from the mailbox, on a vCPU's thread. -EINVAL: it is not the one in there. */
+s64 gate_mailbox_taken(struct gate *g, u64 seq);
+/* Command @seq is done, on a vCPU's thread. -EINVAL: it is not in the guest's hands. */
 s64 gate_mailbox_done(struct gate *g, u64 seq, s64 result, u64 value);
 /* The agent has ended, on a vCPU's thread. */
 s64 gate_mailbox_gone(struct gate *g);

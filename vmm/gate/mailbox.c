@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Sends commands to the guest, one at a time: the mailbox is written, the line is pulsed, and the
- * DONE doorbell of the same sequence number frees it for the next.
+ * Sends commands to the guest: the mailbox is written and the line is pulsed. The TAKEN or the DONE
+ * doorbell of the same sequence number frees the mailbox for the next; what is taken runs beside those
+ * that follow, a driver's init of a minute for example, until its DONE.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,8 +12,6 @@
 #include "vmm/gate/gate_int.h"
 #include "vmm/machine/layout.h"
 #include "vmm/machine/machine.h"
-
-#define SLOW_NS 30000000000ULL
 
 static void mail_free(struct mail *q)
 {
@@ -27,6 +25,10 @@ static void mail_free(struct mail *q)
 
 void gate_mailbox_free_all(struct gate *g)
 {
+	for (size_t i = 0; i < MAIL_RUNNING_MAX; i++) {
+		mail_free(g->running[i].q);
+		g->running[i].q = NULL;
+	}
 	while (g->head) {
 		struct mail *q = g->head;
 
@@ -41,13 +43,8 @@ bool gate_alive(const struct gate *g)
 	return atomic_load(&g->gate_va);
 }
 
-static void mail_send_next(struct gate *g)
+static void mail_write(struct gate *g, const struct gate_command *c)
 {
-	const struct gate_command *c;
-
-	if (g->sent || !g->head || !gate_alive(g) || g->gone_seen)
-		return;
-	c = &g->head->c;
 	memset(g->mailbox->name, 0, sizeof(g->mailbox->name));
 	memset(g->mailbox->params, 0, sizeof(g->mailbox->params));
 	g->mailbox->cmd = c->cmd;
@@ -59,11 +56,37 @@ static void mail_send_next(struct gate *g)
 		memcpy(g->mailbox->params, c->params, strlen(c->params));
 	if (c->len)
 		memcpy((u8 *)g->mailbox + UMBRA_MAIL_PAYLOAD, c->payload, c->len);
-	g->sent = true;
-	g->seq++;
+}
+
+/* Places are taken and freed on the loop's thread only; the others just look for theirs. */
+static struct mail_running *running_place(struct gate *g)
+{
+	for (size_t i = 0; i < MAIL_RUNNING_MAX; i++)
+		if (!g->running[i].q)
+			return &g->running[i];
+	return NULL;
+}
+
+/* The first that waits goes into the mailbox, if that is free and the guest has hands for it. */
+static void mail_send_next(struct gate *g)
+{
+	struct mail_running *place = running_place(g);
+	struct mail *q = g->head;
+
+	if (g->full || !q || !place || !gate_alive(g) || g->gone_seen)
+		return;
+	g->head = q->next;
+	if (!g->head)
+		g->tail = &g->head;
+	mail_write(g, &q->c);
+	g->full = true;
+	if (!++g->seq) /* 0 says that there was no command yet */
+		g->seq++;
+	pthread_mutex_lock(&g->done_lock);
+	*place = (struct mail_running){ .q = q, .seq = g->seq };
+	g->taken = false;
+	pthread_mutex_unlock(&g->done_lock);
 	__atomic_store_n(&g->mailbox->seq, g->seq, __ATOMIC_RELEASE);
-	if (g->slow_timer >= 0)
-		loop_timer_set(g->loop, g->slow_timer, SLOW_NS, 0);
 	machine_irq_pulse(g->m, LAYOUT_GSI_UMBRA);
 }
 
@@ -103,72 +126,98 @@ int gate_command(struct gate *g, const struct gate_command *c, gate_done_fn *fn,
 	return 0;
 }
 
-s64 gate_mailbox_done(struct gate *g, u64 seq, s64 result, u64 value)
+static s64 mail_wake(struct gate *g)
 {
 	u64 one = 1;
-	s64 ret = -EINVAL;
+
+	return write(g->event, &one, sizeof(one)) == sizeof(one) ? 0 : -EIO;
+}
+
+s64 gate_mailbox_taken(struct gate *g, u64 seq)
+{
+	bool now;
 
 	pthread_mutex_lock(&g->done_lock);
-	if (!g->done && seq == __atomic_load_n(&g->mailbox->seq, __ATOMIC_ACQUIRE)) {
-		g->done = true;
-		g->done_result = result;
-		g->done_value = value;
-		ret = 0;
+	now = !g->taken && seq == __atomic_load_n(&g->mailbox->seq, __ATOMIC_ACQUIRE);
+	g->taken |= now;
+	pthread_mutex_unlock(&g->done_lock);
+	return now ? mail_wake(g) : -EINVAL;
+}
+
+s64 gate_mailbox_done(struct gate *g, u64 seq, s64 result, u64 value)
+{
+	struct mail_running *r, *found = NULL;
+
+	pthread_mutex_lock(&g->done_lock);
+	for (r = g->running; r < g->running + MAIL_RUNNING_MAX; r++)
+		if (r->q && r->seq == seq && !r->done)
+			found = r;
+	if (found) {
+		found->done = true;
+		found->result = result;
+		found->value = value;
+		g->taken |= seq == __atomic_load_n(&g->mailbox->seq, __ATOMIC_ACQUIRE);
 	}
 	pthread_mutex_unlock(&g->done_lock);
-	if (!ret && write(g->event, &one, sizeof(one)) != sizeof(one))
-		ret = -EIO;
-	return ret;
+	return found ? mail_wake(g) : -EINVAL;
 }
 
 s64 gate_mailbox_gone(struct gate *g)
 {
-	u64 one = 1;
-
 	pthread_mutex_lock(&g->done_lock);
 	g->gone = true;
 	pthread_mutex_unlock(&g->done_lock);
-	return write(g->event, &one, sizeof(one)) == sizeof(one) ? 0 : -EIO;
+	return mail_wake(g);
 }
 
-/* A driver's init may take as long as it wants, but that is said. */
-void gate_mailbox_slow(void *arg, u32 expiries)
+static void mail_end(struct mail *q, s64 result, u64 value)
 {
-	struct gate *g = arg;
-
-	(void)expiries;
-	if (g->sent && g->head)
-		fprintf(stderr, "vmm: the guest has not answered for 30 s: %s %s\n",
-			g->head->c.cmd == UMBRA_CMD_LOAD     ? "loading"
-			: g->head->c.cmd == UMBRA_CMD_UNLOAD ? "unloading"
-							     : "a command of the shim",
-			g->head->c.name ? g->head->c.name : "");
+	if (q->fn)
+		q->fn(q->arg, result, value);
+	mail_free(q);
 }
 
-/* Without an agent nothing is carried out any more: fails every command that waits. */
+/* Take out one that is done, or with @any one in whatever state; .q is NULL: there is none. */
+static struct mail_running running_take(struct gate *g, bool any)
+{
+	struct mail_running out = { .q = NULL };
+
+	pthread_mutex_lock(&g->done_lock);
+	for (size_t i = 0; i < MAIL_RUNNING_MAX && !out.q; i++) {
+		if (!g->running[i].q || !(any || g->running[i].done))
+			continue;
+		out = g->running[i];
+		g->running[i].q = NULL;
+	}
+	pthread_mutex_unlock(&g->done_lock);
+	return out;
+}
+
+/* Without an agent nothing is carried out any more: fails every command. */
 static void mail_fail_all(struct gate *g)
 {
+	struct mail_running r;
+
 	g->gone_seen = true;
-	g->sent = false;
+	g->full = false;
+	while ((r = running_take(g, true)).q)
+		mail_end(r.q, -ENOTCONN, 0);
 	while (g->head) {
 		struct mail *q = g->head;
 
 		g->head = q->next;
 		if (!g->head)
 			g->tail = &g->head;
-		if (q->fn)
-			q->fn(q->arg, -ENOTCONN, 0);
-		mail_free(q);
+		mail_end(q, -ENOTCONN, 0);
 	}
 }
 
 void gate_mailbox_event(void *arg, u32 events)
 {
 	struct gate *g = arg;
-	struct mail *q = NULL;
+	struct mail_running r;
 	bool gone;
-	s64 result = 0;
-	u64 value = 0, n;
+	u64 n;
 
 	(void)events;
 	if (read(g->event, &n, sizeof(n)) != sizeof(n))
@@ -179,21 +228,12 @@ void gate_mailbox_event(void *arg, u32 events)
 			g->hello(g->hello_arg);
 	}
 	pthread_mutex_lock(&g->done_lock);
-	if (g->done && g->sent) {
-		q = g->head;
-		g->head = q->next;
-		if (!g->head)
-			g->tail = &g->head;
-		g->sent = false;
-		result = g->done_result;
-		value = g->done_value;
-	}
-	g->done = false;
+	if (g->taken)
+		g->full = false;
 	gone = g->gone;
 	pthread_mutex_unlock(&g->done_lock);
-	if (q && q->fn)
-		q->fn(q->arg, result, value);
-	mail_free(q);
+	while ((r = running_take(g, false)).q)
+		mail_end(r.q, r.result, r.value);
 	if (gone)
 		mail_fail_all(g);
 	mail_send_next(g);

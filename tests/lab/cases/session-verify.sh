@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# timeout: 400
+# `vmm driver verify` of stock drivers, plain, and while the kernel itself patches their text.
+. tests/lab/sessions.sh
+
+STOCK='fs/squashfs/squashfs lib/raid6/raid6_pq net/sched/sch_fq drivers/net/macsec'
+
+setup()
+{
+	local m
+
+	policy "$WORK/policy" a
+	initrd "$WORK/image" <<'END'
+mount -t tracefs none /sys/kernel/tracing 2>/dev/null
+wait_for 60 test -e /sys/class/net/adummy0
+say up
+read line
+cd /sys/kernel/tracing
+echo a__dummy:dummy_setup >>set_ftrace_filter 2>/dev/null
+echo function >current_tracer && say tracer $(cat current_tracer)
+echo 'p:probe a__dummy:dummy_xmit+8' >kprobe_events; echo 1 >events/kprobes/probe/enable && say probe
+sleep 3
+say probes $(tr '\n' ' ' </sys/kernel/debug/kprobes/list 2>/dev/null)
+say patched
+read line
+END
+	sessions_start --initrd "$WORK/image" --memory 256M --policy "$WORK/policy" --driver "a:$DUMMY"
+	guest_wait_console '^@@ up' 120
+	for m in $STOCK; do
+		vmm_driver load "a:$MODULES/$m.ko" 2>>"$WORK/load" || true
+		vmm_driver verify "a:${m##*/}" >"$WORK/verify-${m##*/}" 2>&1 || true
+	done
+	vmm_driver verify a:dummy >"$WORK/verify-dummy" 2>&1
+	guest_type go
+	guest_wait_console '^@@ patched' 60
+	vmm_driver verify a:dummy >"$WORK/verify-patched" 2>&1 || true
+	guest_kill
+}
+
+clean()
+{
+	if ! grep -q 'no branch leads past the session' "$WORK/$1" ||
+		! grep -q 'undecoded *0 bytes' "$WORK/$1"; then
+		fail "$1: $(cat "$WORK/$1" "$WORK/load")"
+	fi
+}
+
+test_stock_drivers_raise_no_alarm()
+{
+	local m
+
+	clean verify-dummy
+	for m in $STOCK; do
+		clean "verify-${m##*/}"
+	done
+}
+
+test_tracer_and_probe_raise_no_alarm()
+{
+	expect_console '^@@ tracer function'
+	expect_console '^@@ probe'
+	clean verify-patched
+}
