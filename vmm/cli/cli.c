@@ -149,58 +149,88 @@ int cli_bad_option(char **argv, int opt, const struct option *known)
 			 near ? " (did you mean --" : "", near ? near : "", near ? "?)" : "");
 }
 
+/* Each option with what a command must allow to have it. */
+static const struct known_option {
+	struct option o;
+	unsigned needs;
+} known_options[] = {
+	{ { "help", no_argument, NULL, 'h' }, 0 },
+	{ { "guest", required_argument, NULL, 'g' }, CLI_GUEST },
+	{ { "json", no_argument, NULL, 'j' }, CLI_JSON },
+	{ { "force", no_argument, NULL, 'f' }, CLI_FORCE },
+	{ { "timeout", required_argument, NULL, 't' }, CLI_TIMEOUT },
+	{ { "all", no_argument, NULL, 'a' }, CLI_ALL },
+	{ { "shrink", no_argument, NULL, 's' }, CLI_SHRINK },
+};
+
+/* The options that @allowed permits; their count. @out has room for all and a NULL name. */
+static size_t options_allowed(unsigned allowed, struct option *out)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(known_options); i++)
+		if ((known_options[i].needs & allowed) == known_options[i].needs)
+			out[n++] = known_options[i].o;
+	return n;
+}
+
+static bool letter_allowed(int opt, const struct option *options, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (options[i].val == opt)
+			return true;
+	return false;
+}
+
+/* -1: taken; else the exit code to end with. */
+static int take_option(struct cli_args *a, int opt, char **argv, const struct option *options)
+{
+	switch (opt) {
+	case 'g':
+		a->guest = optarg;
+		return -1;
+	case 'j':
+		a->json = true;
+		return -1;
+	case 'f':
+		a->force = true;
+		return -1;
+	case 'a':
+		a->all = true;
+		return -1;
+	case 's':
+		a->shrink = true;
+		return -1;
+	case 't':
+		return take_timeout(a, argv[0], optarg);
+	default:
+		return cli_bad_option(argv, opt, options);
+	}
+}
+
 int cli_args_parse(struct cli_args *a, int argc, char **argv, unsigned allowed, const char *help)
 {
-	static const struct {
-		struct option o;
-		unsigned needs;
-	} known[] = {
-		{ { "help", no_argument, NULL, 'h' }, 0 },
-		{ { "guest", required_argument, NULL, 'g' }, CLI_GUEST },
-		{ { "json", no_argument, NULL, 'j' }, CLI_JSON },
-		{ { "force", no_argument, NULL, 'f' }, CLI_FORCE },
-		{ { "timeout", required_argument, NULL, 't' }, CLI_TIMEOUT },
-		{ { "all", no_argument, NULL, 'a' }, CLI_ALL },
-	};
-	struct option options[ARRAY_SIZE(known) + 1] = { 0 };
-	size_t n = 0;
+	struct option options[ARRAY_SIZE(known_options) + 1] = { 0 };
+	size_t n = options_allowed(allowed, options);
 	int opt, ret;
 
-	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
-		if ((known[i].needs & allowed) != known[i].needs)
-			continue;
-		options[n++] = known[i].o;
-	}
 	optind = 0;
 	opterr = 0;
 	while ((opt = getopt_long(argc, argv, ":hg:fa", options, NULL)) != -1) {
-		if ((opt == 'f' && !(allowed & CLI_FORCE)) ||
-		    (opt == 'a' && !(allowed & CLI_ALL)) || (opt == 'g' && !(allowed & CLI_GUEST)))
-			opt = '?';
-		switch (opt) {
-		case 'h':
+		if (opt == 'h') {
 			fputs(help, stdout);
 			return 0;
-		case 'g':
-			a->guest = optarg;
-			break;
-		case 'j':
-			a->json = true;
-			break;
-		case 'f':
-			a->force = true;
-			break;
-		case 'a':
-			a->all = true;
-			break;
-		case 't':
-			ret = take_timeout(a, argv[0], optarg);
-			if (ret >= 0)
-				return ret;
-			break;
-		default:
-			return cli_bad_option(argv, opt, options);
 		}
+		if (!letter_allowed(opt, options, n) && opt != ':')
+			opt = '?';
+		ret = take_option(a, opt, argv, options);
+		if (ret >= 0)
+			return ret;
+	}
+	if (allowed & CLI_WORDS) {
+		a->words = argv + optind;
+		a->n_words = argc - optind;
+		return -1;
 	}
 	if (optind < argc && (allowed & CLI_GUEST) && !a->guest)
 		a->guest = argv[optind++];

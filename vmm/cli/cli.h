@@ -18,11 +18,13 @@ int cli_fail(const struct err *e);
 /* The same for a mistake on the command line of @command; returns VMM_EXIT_USAGE. */
 int cli_usage(const char *command, const char *fmt, ...) __printf(2, 3);
 
-/* `vmm COMMAND [OPTION]... [GUEST]` */
+/* `vmm COMMAND [OPTION]... [GUEST]`, or with CLI_WORDS `vmm COMMAND [OPTION]... WORD...` */
 struct cli_args {
 	const char *guest; /* NULL: the only one that runs */
-	bool json, force, all;
-	int timeout; /* seconds */
+	bool json, force, all, shrink;
+	int timeout;  /* seconds */
+	char **words; /* CLI_WORDS: what is no option */
+	int n_words;
 };
 
 #define CLI_GUEST   1U
@@ -30,6 +32,8 @@ struct cli_args {
 #define CLI_FORCE   4U
 #define CLI_TIMEOUT 8U
 #define CLI_ALL	    16U
+#define CLI_SHRINK  32U
+#define CLI_WORDS   64U
 
 /*
  * Parse what of this @allowed permits; --help prints @help. -1: go on, else the exit code to end

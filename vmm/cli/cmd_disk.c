@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <getopt.h>
+/* Gives a disk of a running guest another size. */
 #include <stdio.h>
 #include <string.h>
 
@@ -41,7 +41,7 @@ struct request {
 	bool shrink, json;
 };
 
-static int resize(const struct request *r)
+static int disk_resize(const struct request *r)
 {
 	json_t *args = json_pack("{s:s, s:I, s:b, s:b}", "disk", r->disk, "size",
 				 (json_int_t)r->size, "more", r->more, "shrink", r->shrink);
@@ -63,47 +63,25 @@ static int resize(const struct request *r)
 
 int cmd_disk(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "guest", required_argument, NULL, 'g' },
-		{ "shrink", no_argument, NULL, 's' },
-		{ "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
-	};
-	struct request r = { .guest = NULL };
+	struct cli_args a = { 0 };
+	struct request r;
 	const char *size;
-	int opt, args;
+	int ret =
+		cli_args_parse(&a, argc, argv, CLI_GUEST | CLI_JSON | CLI_SHRINK | CLI_WORDS, help);
 
-	optind = 0;
-	opterr = 0;
-	while ((opt = getopt_long(argc, argv, ":g:h", options, NULL)) != -1) {
-		switch (opt) {
-		case 'g':
-			r.guest = optarg;
-			break;
-		case 's':
-			r.shrink = true;
-			break;
-		case 'j':
-			r.json = true;
-			break;
-		case 'h':
-			fputs(help, stdout);
-			return 0;
-		default:
-			return cli_bad_option(argv, opt, options);
-		}
-	}
-	args = argc - optind;
-	if (args < 2 || args > 3 || strcmp(argv[optind], "resize") != 0)
+	if (ret >= 0)
+		return ret;
+	if (a.n_words < 2 || a.n_words > 3 || strcmp(a.words[0], "resize") != 0)
 		return cli_usage("disk", "say `resize DISK [SIZE]`");
-	r.disk = argv[optind + 1];
-	if (args == 2)
-		return resize(&r);
-	size = argv[optind + 2];
+	r = (struct request){
+		.guest = a.guest, .disk = a.words[1], .shrink = a.shrink, .json = a.json
+	};
+	if (a.n_words == 2)
+		return disk_resize(&r);
+	size = a.words[2];
 	r.more = *size == '+';
 	if (parse_size(size + r.more, &r.size) || !r.size || r.size > INT64_MAX)
 		return cli_usage("disk", "%s: want a size such as 20G, or +2G for so much more",
 				 size);
-	return resize(&r);
+	return disk_resize(&r);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Loads, unloads, lists and verifies drivers of a running guest. */
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,7 +76,7 @@ static void print_drivers(const json_t *list)
 	cli_print_table(t, 0);
 }
 
-static int list(const struct driver_cmd *c)
+static int driver_list(const struct driver_cmd *c)
 {
 	json_t *args = json_object(), *out = NULL;
 	struct err e;
@@ -95,7 +95,7 @@ static int list(const struct driver_cmd *c)
 }
 
 /* Split "SESSION:NAME" in place; *session is NULL without a colon. */
-static char *split(char *word, char **session)
+static char *split_session(char *word, char **session)
 {
 	char *colon = strchr(word, ':');
 
@@ -109,7 +109,7 @@ static char *split(char *word, char **session)
 
 static json_t *driver_args(char *word)
 {
-	char *session = NULL, *name = split(word, &session);
+	char *session = NULL, *name = split_session(word, &session);
 	json_t *args = json_pack("{s:s}", "instance", name);
 
 	if (session)
@@ -128,7 +128,7 @@ static json_t *load_args(const struct spec_driver *d, const char *path)
 	return args;
 }
 
-static int load(const struct driver_cmd *c)
+static int driver_load(const struct driver_cmd *c)
 {
 	json_t *args, *out = NULL;
 	struct spec_driver d;
@@ -158,7 +158,7 @@ out:
 	return ret ? cli_fail(&e) : 0;
 }
 
-static int unload(const struct driver_cmd *c)
+static int driver_unload(const struct driver_cmd *c)
 {
 	json_t *out = NULL;
 	struct err e;
@@ -169,7 +169,7 @@ static int unload(const struct driver_cmd *c)
 	return 0;
 }
 
-static void print_report(const json_t *r)
+static void print_verify_report(const json_t *r)
 {
 	static const struct table_column columns[] = { { NULL, 0, 0 }, { NULL, 0, TABLE_RIGHT } };
 	const json_t *v, *list_;
@@ -199,7 +199,7 @@ static void print_report(const json_t *r)
 		puts("  no branch leads past the session");
 }
 
-static int verify(const struct driver_cmd *c)
+static int driver_verify(const struct driver_cmd *c)
 {
 	json_t *out = NULL;
 	struct err e;
@@ -210,7 +210,7 @@ static int verify(const struct driver_cmd *c)
 	if (c->json) {
 		cli_print_json(out);
 	} else {
-		print_report(out);
+		print_verify_report(out);
 	}
 	ret = json_array_size(json_object_get(out, "violations")) ||
 			      json_integer_value(json_object_get(out, "undecoded"))
@@ -222,47 +222,28 @@ static int verify(const struct driver_cmd *c)
 
 int cmd_driver(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "guest", required_argument, NULL, 'g' },
-		{ "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
-	};
 	static const char *const verbs[] = { "load", "unload", "list", "verify", NULL };
-	struct driver_cmd c = { 0 };
+	struct cli_args a = { 0 };
+	struct driver_cmd c;
 	const char *near;
-	int opt;
+	int ret = cli_args_parse(&a, argc, argv, CLI_GUEST | CLI_JSON | CLI_WORDS, help);
 
-	optind = 0;
-	opterr = 0;
-	while ((opt = getopt_long(argc, argv, ":g:h", options, NULL)) != -1) {
-		switch (opt) {
-		case 'g':
-			c.guest = optarg;
-			break;
-		case 'j':
-			c.json = true;
-			break;
-		case 'h':
-			fputs(help, stdout);
-			return 0;
-		default:
-			return cli_bad_option(argv, opt, options);
-		}
-	}
-	for (; optind < argc && c.n_words < 2; optind++)
-		c.words[c.n_words++] = argv[optind];
-	if (optind < argc)
-		return usage("one too many: ", argv[optind]);
-	if (!c.n_words)
+	if (ret >= 0)
+		return ret;
+	if (a.n_words > 2)
+		return usage("one too many: ", a.words[2]);
+	if (!a.n_words)
 		return usage("say what to do: load, unload, list or verify", "");
+	c = (struct driver_cmd){ a.guest, a.json, { a.words[0], a.words[1] }, a.n_words };
 	if (!strcmp(c.words[0], "list"))
-		return list(&c);
+		return driver_list(&c);
 	near = suggest(c.words[0], verbs);
 	if (near && !strcmp(near, c.words[0])) {
 		if (!c.words[1])
 			return usage("say which driver: ", c.words[0]);
-		return *near == 'l' ? load(&c) : *near == 'u' ? unload(&c) : verify(&c);
+		return *near == 'l'   ? driver_load(&c)
+		       : *near == 'u' ? driver_unload(&c)
+				      : driver_verify(&c);
 	}
 	return cli_usage("driver", "no \"%s\"%s%s%s", c.words[0], near ? ", did you mean \"" : "",
 			 near ? near : "", near ? "\"?" : "");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <getopt.h>
+/* Lists the sessions of a running guest, and puts another policy in force. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,7 +52,7 @@ static void print_sessions(const json_t *list)
 	cli_print_table(t, 0);
 }
 
-static int list(const char *guest, bool json)
+static int session_list(const char *guest, bool json)
 {
 	json_t *out = NULL;
 	struct err e;
@@ -85,7 +85,7 @@ static void print_stats(json_t *all)
 	cli_print_table(t, 0);
 }
 
-static int stats(const char *guest, bool json)
+static int session_stats(const char *guest, bool json)
 {
 	json_t *out = NULL;
 	struct err e;
@@ -100,7 +100,7 @@ static int stats(const char *guest, bool json)
 	return 0;
 }
 
-static int set_policy(const char *guest, const char *file)
+static int session_set_policy(const char *guest, const char *file)
 {
 	json_t *out = NULL;
 	char *path = NULL;
@@ -119,39 +119,16 @@ static int set_policy(const char *guest, const char *file)
 
 int cmd_session(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "guest", required_argument, NULL, 'g' },
-		{ "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
-	};
-	const char *guest = NULL;
-	bool json = false;
-	int opt, left;
+	struct cli_args a = { 0 };
+	int ret = cli_args_parse(&a, argc, argv, CLI_GUEST | CLI_JSON | CLI_WORDS, help);
 
-	optind = 0;
-	opterr = 0;
-	while ((opt = getopt_long(argc, argv, ":g:h", options, NULL)) != -1) {
-		switch (opt) {
-		case 'g':
-			guest = optarg;
-			break;
-		case 'j':
-			json = true;
-			break;
-		case 'h':
-			fputs(help, stdout);
-			return 0;
-		default:
-			return cli_bad_option(argv, opt, options);
-		}
-	}
-	left = argc - optind;
-	if (left == 1 && !strcmp(argv[optind], "list"))
-		return list(guest, json);
-	if (left == 1 && !strcmp(argv[optind], "stats"))
-		return stats(guest, json);
-	if (left == 2 && !strcmp(argv[optind], "policy"))
-		return set_policy(guest, argv[optind + 1]);
+	if (ret >= 0)
+		return ret;
+	if (a.n_words == 1 && !strcmp(a.words[0], "list"))
+		return session_list(a.guest, a.json);
+	if (a.n_words == 1 && !strcmp(a.words[0], "stats"))
+		return session_stats(a.guest, a.json);
+	if (a.n_words == 2 && !strcmp(a.words[0], "policy"))
+		return session_set_policy(a.guest, a.words[1]);
 	return cli_usage("session", "say `list`, `stats` or `policy FILE`");
 }
