@@ -66,7 +66,7 @@ static int plug_device(struct platform *p, struct host *h, struct virtio *v,
 }
 
 /* Perhaps on a disk's thread, which a reset waits for: a stderr that nobody reads loses the line. */
-static void disk_note(void *arg, const char *line)
+static void note_on_stderr(void *arg, const char *line)
 {
 	struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
 
@@ -88,7 +88,7 @@ static int add_disk(struct platform *p, struct host *h, const struct spec_disk *
 		.direct = o->direct,
 		.aio_threads = o->aio_threads,
 		.queues = o->queues ? o->queues : cpus,
-		.note = disk_note,
+		.note = note_on_stderr,
 	};
 	int ret;
 
@@ -106,16 +106,6 @@ static int add_disk(struct platform *p, struct host *h, const struct spec_disk *
 	return ret ? err_set(e, ret, "--disk %s: cannot add the device: %s", o->path,
 			     strerror(-ret))
 		   : 0;
-}
-
-/* On a disk's thread, which a reset waits for: a stderr that nobody reads loses the line. */
-static void note_on_stderr(void *arg, const char *line)
-{
-	struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
-
-	(void)arg;
-	if (poll(&p, 1, 0) > 0 && (p.revents & POLLOUT))
-		fprintf(stderr, "vmm: %s\n", line);
 }
 
 static int dial_back_end(void *arg)
