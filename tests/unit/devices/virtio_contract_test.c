@@ -40,6 +40,7 @@ struct ctx {
 	struct pci_bus *bus;
 	struct function fn[2];
 	bool stop;
+	u64 updates; /* atomic; of the first function's configuration */
 };
 
 static int on_start(void *arg, u64 features)
@@ -275,9 +276,11 @@ static void test_masked_while_live(void **state)
 
 static bool flip(void *arg)
 {
-	struct function *fn = arg;
+	struct ctx *t = arg;
+	struct function *fn = &t->fn[0];
 
-	__atomic_store_n(&fn->config, ~fn->config, __ATOMIC_RELAXED);
+	__atomic_add_fetch(&t->updates, 1, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&fn->config, ~fn->config, __ATOMIC_SEQ_CST);
 	return true;
 }
 
@@ -286,11 +289,16 @@ static void *changer(void *arg)
 	struct ctx *t = arg;
 
 	while (!__atomic_load_n(&t->stop, __ATOMIC_RELAXED))
-		virtio_config_update(t->fn[0].v, flip, &t->fn[0]);
+		virtio_config_update(t->fn[0].v, flip, t);
 	return NULL;
 }
 
-/* Two reads of four bytes between two of the generation: all old or all new, or try again (2.5.1). */
+/*
+ * Two reads of four bytes between two of the generation: all old or all new, or try again (2.5.1).
+ * The generation has eight bits, so 256 updates between its two reads look like none. That is the
+ * specification's limit and not the device's fault: such a round, in which the reader was off its
+ * CPU, does not count.
+ */
 static void test_config_is_read_whole(void **state)
 {
 	struct ctx *t = *state;
@@ -300,6 +308,7 @@ static void test_config_is_read_whole(void **state)
 	t->fn[0].config = 0xffffffff00000000; /* halves that always differ */
 	assert_int_equal(pthread_create(&thread, NULL, changer, t), 0);
 	while (whole < 20000 || (!again && whole < 2000000)) {
+		u64 updates = __atomic_load_n(&t->updates, __ATOMIC_SEQ_CST);
 		u64 before = get(t, 0, VIRTIO_PCI_COMMON_CFGGENERATION, 1);
 		u32 lo = (u32)get(t, 0, DEVICE, 4), hi = (u32)get(t, 0, DEVICE + 4, 4);
 
@@ -307,6 +316,8 @@ static void test_config_is_read_whole(void **state)
 			again++;
 			continue;
 		}
+		if (__atomic_load_n(&t->updates, __ATOMIC_SEQ_CST) - updates >= 256)
+			continue;
 		whole++;
 		if (lo != ~hi)
 			break;
