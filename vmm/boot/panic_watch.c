@@ -49,7 +49,8 @@ static int panicked(const struct panic_watch *w)
 	return __atomic_load_n(cpu, __ATOMIC_RELAXED) != NOBODY;
 }
 
-static void end(struct panic_watch *w)
+/* (E4) of machine.h. With the lock. */
+static void panic_end(struct panic_watch *w)
 {
 	machine_exit(w->m, VMM_EXIT_PANIC, "the guest's kernel panicked%s%s%s%s",
 		     w->why[0] ? ": " : "", w->why, w->where[0] ? "; at " : "", w->where);
@@ -122,7 +123,7 @@ static bool on_power(void *arg, enum host_power what)
 
 	pthread_mutex_lock(&w->lock);
 	if (ours) {
-		end(w);
+		panic_end(w);
 	} else if (what == HOST_RESET && w->seen) {
 		ours = w->resets = true;
 		loop_call(machine_loop(w->m), &w->check);
@@ -139,7 +140,7 @@ static void on_check(void *arg)
 	pthread_mutex_lock(&w->lock);
 	answer = panicked(w);
 	if (answer == 1 || (answer && w->resets))
-		end(w);
+		panic_end(w);
 	else if (w->resets)
 		machine_exit(w->m, VMM_EXIT_REBOOT, "the guest asked for a reboot");
 	pthread_mutex_unlock(&w->lock);
@@ -154,7 +155,7 @@ static void on_poll(void *arg, u32 expiries)
 	/* The console's words come a moment later and say more: wait for them once. */
 	if (panicked(w) == 1) {
 		if (w->seen)
-			end(w);
+			panic_end(w);
 		w->seen = true;
 	}
 	pthread_mutex_unlock(&w->lock);

@@ -141,7 +141,7 @@ static void doorbell(void *arg, struct vcpu *v, bool is_write, u16 port, u8 size
 	vcpu_set_regs_dirty(v);
 }
 
-/* The agent could not load the shim. It is believed only before there is one. */
+/* The agent could not load the shim: (E12) of machine.h. It is believed only before there is one. */
 static void agent_failed(void *arg, struct vcpu *v, bool is_write, u16 port, u8 size, void *data,
 			 u32 count)
 {

@@ -61,7 +61,7 @@ static void on_signal(void *arg, u32 events)
 	struct signalfd_siginfo info;
 
 	(void)events;
-	if (read(g->signals, &info, sizeof(info)) == sizeof(info))
+	if (read(g->signals, &info, sizeof(info)) == sizeof(info)) /* (E9) of machine.h */
 		machine_exit(g->m, VMM_EXIT_SIGNAL + (int)info.ssi_signo, "ended by signal %u (%s)",
 			     info.ssi_signo, strsignal((int)info.ssi_signo));
 }

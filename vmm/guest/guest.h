@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * A guest, from a spec to its exit code. It knows no command line and prints nothing: `vmm run` is one
- * front end of it, others are an emulator for libvirt and whoever restores a guest.
+ * front end of it, an emulator for libvirt and a restore from a snapshot can be others.
  *
  *	guest_create()		everything that the spec names is opened and assembled, the VMM confined
  *	guest_run()		from the first instruction to the end of the last kernel
@@ -10,8 +10,21 @@
  *	guest_destroy()		the rest
  *
  * In between the machine answers: machine_pause(), machine_resume() and machine_exit() of
- * guest_machine(), on the main thread; VMM_EXIT_REBOOT resets the guest. Parts take part in all that by
- * vmm/machine/lifecycle.h, in the order in which guest_create() makes them.
+ * guest_machine(), on the main thread; VMM_EXIT_REBOOT resets the guest. vmm/machine/machine.h has the
+ * table of a machine's ends.
+ *
+ * The parts, by vmm/machine/lifecycle.h, from the ground up, which is the order in which guest_create()
+ * makes them; after the name: the turns of a guest's life at which the part does something.
+ *
+ *	  part          when               turns
+ *	  machine       always             reset: memory, interrupts, vCPUs as created; machine_destroy()
+ *	  monitor       always             start: the event RESET; quiesce: the event STOP; end
+ *	  sessions      --driver ...       start: the gate; end: drivers, record (no reset: (E2) ends it)
+ *	  direct boot   without firmware   reset: opens the kernel anew; start after it: places it
+ *	  panic watch   always             reset: forgets what it read; end
+ *	  platform      always             reset: devices as created; end: devices and their threads
+ *	  firmware      with --firmware    reset: chips as created; start after it: its low copy; end
+ *	  console       always             reset: the serial port; end: what readers still take, terminal
  *
  * The caller has forked already, if it wants a process outside that survives the guest (detach.h,
  * confine_fork()): guest_create() makes threads and gives up rights.
@@ -43,8 +56,8 @@ struct guest_config {
 int guest_create(struct guest **out, const struct guest_config *c, struct err *e);
 
 /*
- * Returns an exit code (base/exit_code.h). With a line in @e the code is VMM_EXIT_ERROR. Once. The clients of
- * the control socket have heard of the end when it returns.
+ * Returns an exit code (base/exit_code.h). With a line in @e the code is VMM_EXIT_ERROR. Once. The
+ * clients of the control socket have heard of the end when it returns.
  */
 int guest_run(struct guest *g, struct err *e);
 

@@ -50,7 +50,7 @@ int lifecycle_start(struct lifecycle *l, struct err *e)
 	bool again = l->life == LIFE_RESET;
 	int ret = 0;
 
-	assert(again || l->life == LIFE_CREATED); /* (2) */
+	assert(again || l->life == LIFE_CREATED); /* (2) (6) */
 	for (size_t i = 0; i < l->n && !ret; i++)
 		if (l->parts[i].ops->start)
 			ret = l->parts[i].ops->start(l->parts[i].part, again, e);
@@ -82,7 +82,7 @@ int lifecycle_reset(struct lifecycle *l, struct err *e)
 {
 	int ret = 0;
 
-	assert(l->life == LIFE_STARTED); /* (4) */
+	assert(l->life == LIFE_STARTED); /* (4) (6) */
 	for (size_t i = l->n; i-- > 0 && !ret;)
 		if (l->parts[i].ops->reset)
 			ret = l->parts[i].ops->reset(l->parts[i].part, e);

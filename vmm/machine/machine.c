@@ -71,13 +71,13 @@ static void end_by_device(void *arg, enum host_power what, const char *why)
 	if (m->on_power && m->on_power(m->on_power_arg, what))
 		return;
 	switch (what) {
-	case HOST_POWEROFF:
+	case HOST_POWEROFF: /* (E1) */
 		machine_exit(m, VMM_EXIT_POWEROFF, NULL);
 		break;
-	case HOST_RESET:
+	case HOST_RESET: /* (E2) */
 		machine_exit(m, VMM_EXIT_REBOOT, "the guest asked for a reboot (%s)", why);
 		break;
-	case HOST_PANICKED:
+	case HOST_PANICKED: /* (E4), of a machine without a panic watch */
 	default:
 		machine_exit(m, VMM_EXIT_PANIC, "the guest's kernel panicked (%s)", why);
 		break;
@@ -422,7 +422,7 @@ bool machine_exit(struct machine *m, int code, const char *fmt, ...)
 	bool counts;
 
 	pthread_mutex_lock(&m->lock);
-	/* A guest's reset is none if the machine is to end; else the first reason counts. */
+	/* (W1), (W2) */
 	counts = !m->exiting || (m->exit_code == VMM_EXIT_REBOOT && code != VMM_EXIT_REBOOT);
 	if (counts) {
 		m->exit_code = code;

@@ -2,6 +2,81 @@
 /*
  * The KVM machine: memory, vCPUs, interrupts, I/O regions, and its end.
  *
+ * A machine's life, with the function on each arrow. lifecycle.h has the life of all parts of a guest,
+ * of which this is the first; vcpu.h has the life of one vCPU within RUNNING.
+ *
+ *	            machine_create()
+ *	                   │
+ *	                   ▼     machine_run()              machine_pause()
+ *	┌──────────────► READY ───────────────► RUNNING ───────────────────► PAUSING ──┐ the last
+ *	│                  │                     ▲   │                          │      │ vcpu_park()
+ *	│                  │    machine_resume() ├───┼──────────────────────────┘      ▼
+ *	│                  │                     └───┼─────────────────────────────── PAUSED
+ *	│                  │                         │                                 │
+ *	│                  │                         │ machine_exit(), of any of these │
+ *	│                  │                         ▼                                 │
+ *	│                  │                      ENDING ◄─────────────────────────────┘
+ *	│                  │                         │ machine_run(): vcpu_stop(), vcpu_join()
+ *	│  machine_reset() │                         ▼
+ *	└──────────────────┼───────────────────── STOPPED
+ *	                   │ machine_destroy()       │
+ *	                   └──────────► gone ◄───────┘
+ *
+ * A pause is kept beside this state: machine_pause() before machine_run() and a pause that outlasts a
+ * reset make the vCPUs' threads park before their first instruction.
+ *
+ * How a machine ends. All requests go through machine_exit(), but for (E13); the code is
+ * enum vmm_exit's (base/exit_code.h). The function is the one that makes the request.
+ *
+ *	      what begins it                          function                          code
+ *	(E1)  the guest switches off (ACPI S5)        machine.c end_by_device()         POWEROFF 0
+ *	(E2)  the guest resets itself: keyboard       machine.c end_by_device()         REBOOT 10
+ *	      controller, ACPI reset register,
+ *	      port 0xcf9, port 0x92
+ *	(E3)  KVM reports a system event              vmexit.c vmexit_handle()          REBOOT 10
+ *	(E4)  the guest's kernel panics: pvpanic, its  panic_watch.c panic_end()         PANIC 11
+ *	      last words on the console, panic_cpu
+ *	(E5)  a vCPU shuts down (triple fault)        vmexit.c handle_shutdown()        TRIPLE_FAULT 12
+ *	(E6)  KVM cannot go on: KVM_RUN fails, an     vmexit.c end_as_kvm_failed()      KVM 13
+ *	      internal error, a refused entry, an
+ *	      exit that is not known
+ *	(E7)  all vCPUs are halted, interrupts off    machine_run.c on_halt_watch()     HALTED 14
+ *	(E8)  Ctrl-a x on the console                 endpoint_stdio.c filter_escapes() ESCAPE 15
+ *	(E9)  a signal of guest_config.end_signals    guest.c on_signal()               128 + signal
+ *	(E10) QMP system_reset                        run_state.c reset_guest()         REBOOT 10
+ *	(E11) QMP quit                                run_state.c end_guest()           128 + SIGTERM
+ *	(E12) the shim or a driver of the command     doorbell.c agent_failed();        ERROR 1
+ *	      line is not loaded                      sessions.c whether_up(),
+ *	                                              ask_whether_up(), load_next(),
+ *	                                              driver_started()
+ *	(E13) no timer, no vCPU thread, or the event  machine_run.c machine_run()       ERROR 1
+ *	      loop fails
+ *
+ * What is awaited. A request is made at once but for these two:
+ *  - (E2) if the console showed "Kernel panic": panic_watch.c on_power() takes the reset over, and the
+ *    guest goes on until its on_check() has read panic_cpu on the loop's thread; it is (E4) then, or
+ *    (E2). (E4) by the last words is decided there too; by panic_cpu alone, which is polled only where
+ *    there are sessions, it waits one more second for the words.
+ *  - (E7) comes after a second in which no vCPU left the guest, and two more in which none did but to
+ *    answer whether it is at rest. A vCPU that is paused does not answer, so a paused machine does not
+ *    end by it.
+ * From the request on: the loop returns after the callback that it is in; machine_run() asks all
+ * vCPUs to stop and joins their threads, each of which handles the exit that it is in to its end.
+ * After (E2), (E3) and (E10) guest_run() resets the machine and runs it again, unless --no-reboot or
+ * sessions forbid it. Else guest_end() ends the parts downwards (lifecycle.h (5)): the console waits
+ * up to 700 ms for its readers, the devices' threads are joined, the record is closed. If sessions
+ * have not loaded all their drivers by an (E1), guest_run() makes its code ERROR.
+ *
+ * Which request wins:
+ *  (W1) The first.
+ *  (W2) Any but a reset wins over a reset that came before it: after that the guest might go on.
+ *  (W3) machine_run() returns the winner's code; (E13) wins over all.
+ *
+ * Outside this table is what ends the process and not the machine: a system call that the filter
+ * forbids (confine/filter.c, 128 + SIGSYS), a thread that cannot confine itself (confine.c, ERROR), a
+ * signal that kills the VMM (supervisor.c, 128 + signal); and probe.c's machines, whose two ends are
+ * an answer and a timeout.
+ *
  * Interrupts: the full in-kernel irqchip, with an interrupt routing table of our own in which no
  * line leads to the PIC. With it the IO-APIC's EOIs and the timers cost no exit, and the trap of
  * hardware-reduced ACPI (a PIC that nobody masks delivers vector 8, a double fault) cannot happen,
@@ -12,8 +87,8 @@
  * to user space went from 1,433 to 1,961: all of the 529 additional ones are the guest setting up the
  * IO-APIC's 24 pins, and each costs a return to user space where it cost KVM a function call. After
  * that there is nothing to win or lose, for our lines are edges, whose EOIs no IO-APIC sees, and all
- * devices but the serial port and the power button send messages. What a split would win is less code
- * of the host's kernel within a guest's reach; it would take an IO-APIC of our own for that.
+ * devices but the serial port and the power button send messages. A split would leave less code of the
+ * host's kernel within a guest's reach; it would take an IO-APIC of our own for that.
  *
  * Functions may be called from any thread unless they say otherwise.
  */
@@ -101,41 +176,43 @@ int machine_irq_pulse(struct machine *m, u32 gsi);
 
 /*
  * Pause: all vCPUs leave the guest and stay out until machine_resume(); interrupts that come
- * meanwhile wait for them. Devices go on, so I/O that was begun ends. Returns at once; a vCPU whose
- * exit is being handled takes its time, and when the last one is out, the machine's parts become quiet
- * (lifecycle_quiesce()), on the loop's thread. Before machine_run(), the guest begins paused. The guest's clocks go on meanwhile,
- * and kvm-clock tells its watchdogs that they were not looked after. Main thread. -errno.
+ * meanwhile wait for them. Devices go on, so I/O that was begun ends. Returns at once (PAUSING); a
+ * vCPU whose exit is being handled takes its time, and when the last one is out (PAUSED), the
+ * machine's parts become quiet (lifecycle_quiesce()), on the loop's thread. Before machine_run(), the
+ * guest begins paused. The guest's clocks go on meanwhile, and kvm-clock tells its watchdogs that they
+ * were not looked after. Main thread. -errno.
  */
 int machine_pause(struct machine *m);
 void machine_resume(struct machine *m);
-/* Are all vCPUs out because of a machine_pause()? */
+/* True if all vCPUs are out because of a machine_pause(): PAUSED. */
 bool machine_paused(const struct machine *m);
 
 /*
  * Start the vCPU threads, serve the event loop until the machine ends, stop and join the threads.
- * Returns an exit code (base/exit_code.h). Once, and once more after each machine_reset().
+ * Returns the exit code of (W3). READY -> STOPPED; main thread.
  */
 int machine_run(struct machine *m, struct err *e);
 
 /*
- * The machine's part of a reset (lifecycle_reset()), which comes last: memory zeroed, interrupt controllers and vCPUs as they
- * were created, ready for another boot and machine_run(). Umbra's slots stay as they are, and a pause.
+ * The machine's part of a reset (lifecycle_reset()), which comes last: memory zeroed, interrupt
+ * controllers and vCPUs as they were created, ready for another boot and machine_run(). STOPPED ->
+ * READY. Umbra's slots stay as they are, and a pause.
+ *
  * The process stays, rather than a new one for each start as crosvm has it: sockets, terminals, taps
- * and who is connected to them outlive a reboot as cables outlive one; and it is confined, so the VM
- * itself is not made anew either, as Cloud Hypervisor does it: that would open files.
+ * and the peers that are connected to them outlive a reboot as cables outlive one; and it is confined,
+ * so the VM itself is not made anew either, as Cloud Hypervisor does it: that would open files.
  * -errno: the machine cannot be used any more.
  */
 int machine_reset(struct machine *m, struct err *e);
 
 /*
- * Request the end with exit code @code; the first request wins, but any other wins over a reset, after
- * which the guest might go on. @fmt: one line for people, without "\n", or NULL if there is nothing to
- * tell. Is it this one now?
+ * Request the end with exit code @code, by (W1) and (W2). @fmt: one line for people, without "\n", or
+ * NULL if there is nothing to tell. Returns true if this request is the one that counts now.
  */
 bool machine_exit(struct machine *m, int code, const char *fmt, ...) __printf(3, 4);
 /* The line of the request that won, or "". Valid after machine_run(). */
 const char *machine_exit_line(const struct machine *m);
-/* True as soon as somebody called machine_exit(). */
+/* True from the first machine_exit() until machine_reset(). */
 bool machine_exiting(const struct machine *m);
 
 #endif

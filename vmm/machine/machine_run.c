@@ -14,16 +14,16 @@
 
 #define WATCH_NS 1000000000ULL
 
-struct watch {
+struct halt_watch {
 	struct machine *m;
 	u64 exits;
 	bool asked;
 	unsigned rounds; /* how often in a row all were at rest */
 };
 
-static void on_watch(void *arg, u32 expiries)
+static void on_halt_watch(void *arg, u32 expiries)
 {
-	struct watch *w = arg;
+	struct halt_watch *w = arg;
 	unsigned n = machine_cpus(w->m);
 	bool rest = w->asked;
 	u64 exits = 0;
@@ -36,7 +36,7 @@ static void on_watch(void *arg, u32 expiries)
 	w->asked = exits == w->exits;
 	w->rounds = rest && w->asked ? w->rounds + 1 : 0;
 	w->exits = exits;
-	/* Twice: one may have woken another between the two answers of the first round. */
+	/* (E7). Twice: one may have woken another between the two answers of the first round. */
 	if (w->rounds == 2) {
 		machine_exit(w->m, VMM_EXIT_HALTED,
 			     "the guest halted all its CPUs with interrupts off (no power-off)");
@@ -48,9 +48,9 @@ static void on_watch(void *arg, u32 expiries)
 
 int machine_run(struct machine *m, struct err *e)
 {
-	struct watch w = { .m = m };
+	struct halt_watch w = { .m = m };
 	unsigned n = machine_cpus(m), i;
-	int timer = loop_timer(machine_loop(m), WATCH_NS, WATCH_NS, on_watch, &w);
+	int timer = loop_timer(machine_loop(m), WATCH_NS, WATCH_NS, on_halt_watch, &w);
 	int ret = timer < 0 ? err_set(e, timer, "cannot create a timer: %s", strerror(-timer)) : 0;
 
 	for (i = 0; i < n && !ret; i++)
@@ -66,5 +66,5 @@ int machine_run(struct machine *m, struct err *e)
 		vcpu_join(machine_vcpu(m, i));
 	if (timer >= 0)
 		loop_timer_del(machine_loop(m), timer);
-	return ret ? VMM_EXIT_ERROR : machine_exit_code(m);
+	return ret ? VMM_EXIT_ERROR : machine_exit_code(m); /* (E13), (W3) */
 }

@@ -2,10 +2,9 @@
 /*
  * A virtual CPU: its thread, how it enters and leaves the guest, and what it counts.
  *
- * A thread leaves the guest by immediate_exit and a signal, in that order: whoever wants it out
- * sets the field first, so a signal that arrives just before KVM_RUN is not lost. Several may want
- * it in or out at once (pause, stop, an exit to complete), so the field is only written with the lock
- * and says then what all of them together want.
+ * A thread leaves the guest by immediate_exit and a signal, in that order (V2). A pause, a stop and an
+ * exit to complete may want it in or out at once, so the field is only written with the lock, and is
+ * what all of them together want.
  */
 #include "vmm/machine/vcpu.h"
 
@@ -247,7 +246,7 @@ static void note_tid(struct vcpu *v)
 		__atomic_store_n(&v->tid, gettid(), __ATOMIC_RELEASE);
 }
 
-/* Stay out of the guest until the pause is over, and say once for each pause that we are out. */
+/* PARKED: stays out of the guest until the pause is over, and says so once for each pause (V3). */
 static void vcpu_park(struct vcpu *v)
 {
 	unsigned said = 0, pause;
@@ -283,7 +282,7 @@ static void *vcpu_thread(void *arg)
 	       !__atomic_load_n(&v->stop, __ATOMIC_ACQUIRE))
 		vcpu_park(v);
 	note_first_run(v);
-	/* A processor that has reset or switched off its machine executes nothing more. */
+	/* (V1): a processor that has reset or switched off its machine executes nothing more. */
 	while (go_on && !__atomic_load_n(&v->stop, __ATOMIC_ACQUIRE) &&
 	       !__atomic_load_n(v->config.ending, __ATOMIC_ACQUIRE)) {
 		unsigned reason;
@@ -316,7 +315,7 @@ static void *vcpu_thread(void *arg)
 				go_on = v->fn(v, v->run, error);
 		}
 	}
-	/* KVM must not find it unfinished if the machine is reset and runs again. */
+	/* (V4) */
 	complete_exit(v);
 	return NULL;
 }

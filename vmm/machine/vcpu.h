@@ -2,6 +2,39 @@
 /*
  * A virtual CPU and its thread. The functions in the first part are for code that handles an exit,
  * on the vCPU's own thread, and are valid only until the handler returns.
+ *
+ * The life of a vCPU, with the function on each arrow. IDLE and DONE have no thread or one that has
+ * ended; in BETWEEN the thread looks at what is wanted of it; all others are within vcpu_thread().
+ *
+ *	vcpu_create()                                KVM_RUN
+ *	      │      vcpu_start()         (V1)    ┌───────────► GUEST
+ *	      ▼                                   │              │ │
+ *	    IDLE ───────────────────► BETWEEN ────┘              │ │
+ *	    │  ▲                       │ │ ▲ ▲                   │ │
+ *	    │  │                       │ │ │ └───────────────────┘ │ an exit
+ *	    │  │                       │ │ │  -EINTR: the kick of  │
+ *	    │  │                       │ │ │  vcpu_pause(), _stop(), _probe()
+ *	    │  │                       │ │ │                       ▼
+ *	    │  │                       │ │ └──────────────────── EXIT, in vcpu_exit_fn
+ *	    │  │                       │ │          true           │
+ *	    │  │         vcpu_park()   │ │ (V1)                    │ false
+ *	    │  │      ┌────────────────┘ │                         │
+ *	    │  │      ▼                  ▼      complete_exit()    │
+ *	    │  │    PARKED ───────────► DONE ◄─────────────────────┘
+ *	    │  │      vcpu_stop()        │
+ *	    │  └─────────────────────────┘
+ *	    ▼     vcpu_join(), vcpu_reset()
+ *	vcpu_destroy()
+ *
+ *	PARKED goes back to BETWEEN by vcpu_pause(v, 0).
+ *
+ *  (V1) In BETWEEN a stop, or the machine's end, comes before a pause, and a pause before the guest;
+ *       that holds for the first entry, too.
+ *  (V2) A wish is written (immediate_exit among it) before the signal is sent: a signal that arrives
+ *       just before KVM_RUN is not lost.
+ *  (V3) parked() of the vcpu_config is called in PARKED only, once for each number of a pause.
+ *  (V4) The access of the last exit is completed in KVM before DONE, so that KVM does not complete it
+ *       after a reset.
  */
 #ifndef UMBRA_VMM_MACHINE_VCPU_H
 #define UMBRA_VMM_MACHINE_VCPU_H
@@ -86,8 +119,8 @@ int vcpu_start(struct vcpu *v, vcpu_exit_fn *fn, struct err *e);
 void vcpu_stop(struct vcpu *v);
 void vcpu_join(struct vcpu *v);
 /*
- * Between vcpu_join() and another vcpu_start(): as it was created (vmm/machine/vcpu_reset.h); a pause stays,
- * and what was counted. -errno.
+ * Between vcpu_join() and another vcpu_start(): as it was created (vmm/machine/vcpu_reset.h); a pause
+ * stays, and the counters do. -errno.
  */
 int vcpu_reset(struct vcpu *v, struct err *e);
 

@@ -20,6 +20,7 @@ static void where_text(struct vcpu *v, char *buf, size_t len)
 	snprintf(buf, len, "RIP 0x%" PRIx64, (u64)vcpu_regs(v)->rip);
 }
 
+/* (E6) of machine.h. */
 static void end_as_kvm_failed(struct vcpu *v, const char *what)
 {
 	char where[200];
@@ -43,6 +44,7 @@ static void handle_mmio(struct vcpu *v, struct kvm_run *run)
 		machine_ro_write(m, v, gpa, len, run->mmio.data);
 }
 
+/* (E5) of machine.h. */
 static void handle_shutdown(struct vcpu *v)
 {
 	struct machine *m = vcpu_machine(v);
@@ -118,7 +120,7 @@ bool vmexit_handle(struct vcpu *v, struct kvm_run *run, int error)
 			 (u64)run->fail_entry.hardware_entry_failure_reason);
 		end_as_kvm_failed(v, what);
 		return false;
-	case KVM_EXIT_SYSTEM_EVENT:
+	case KVM_EXIT_SYSTEM_EVENT: /* (E3) */
 		machine_exit(m, VMM_EXIT_REBOOT, "the guest asked for a reboot (system event %u)",
 			     run->system_event.type);
 		return false;
@@ -154,7 +156,7 @@ const char *vmexit_name(unsigned reason)
 		return "signal";
 	case KVM_EXIT_INTERNAL_ERROR:
 		return "internal-error";
-	case KVM_EXIT_SYSTEM_EVENT:
+	case KVM_EXIT_SYSTEM_EVENT: /* (E3) */
 		return "system-event";
 	default:
 		return NULL;

@@ -125,6 +125,7 @@ static void press_power_button(void *arg, struct control_request *r, const json_
 	control_reply(r, NULL);
 }
 
+/* (E10) of machine.h. */
 static void reset_guest(void *arg, struct control_request *r, const json_t *args)
 {
 	struct monitor *mon = arg;
@@ -159,6 +160,7 @@ int monitor_on_start(void *part, bool again, struct err *e)
 	return 0;
 }
 
+/* (E11) of machine.h. */
 static void end_guest(void *arg, struct control_request *r, const json_t *args)
 {
 	struct monitor *mon = arg;

@@ -144,7 +144,7 @@ const char *sessions_cmdline(const struct sessions *s)
 
 static void load_next(struct sessions *s);
 
-/* A driver that was asked for on the command line did not load: there is no half-started guest. */
+/* A driver of the command line did not load, so the guest ends: (E12) of machine.h. */
 static void driver_started(void *arg, int ret, const char *line)
 {
 	struct sessions *s = arg;
