@@ -243,7 +243,7 @@ static bool ring_end(struct blk_queue *q)
 
 /* --- the thread ---------------------------------------------------------------------------- */
 
-/* Takes what the driver has added; false: the driver broke the rules. */
+/* Takes what the driver has added; false: the driver broke the rules, and the queue is served no more. */
 static bool blk_queue_drain(struct blk_queue *q)
 {
 	int got = 0;
@@ -310,7 +310,10 @@ static bool blk_queue_wait(struct blk_queue *q)
 {
 	struct pollfd p = { .fd = q->kick, .events = POLLIN };
 
-	/* With all requests in flight the next completion brings us back here: no kick is needed. */
+	/*
+	 * Invariant Q10: no notification is needed with all requests in flight, since the next completion
+	 * wakes this thread.
+	 */
 	if (q->idle && virtqueue_listen(q->vq, true))
 		return true;
 	if (!q->c.aio_threads)
@@ -343,7 +346,7 @@ static void blk_queue_run(void *arg)
 		working = ring_end(q);
 	if (working)
 		return;
-	/* The thread's end ends what it has in flight; no other ring can be made now. */
+	/* The thread's end ends what it has in flight (dropped, see virtqueue.h); no other ring can be made now. */
 	q->c.aio_threads = true;
 	virtio_needs_reset(q->v);
 }

@@ -236,7 +236,7 @@ static bool is_unwanted(struct vhost_user_blk *b)
 
 /*
  * Has the back end serve the queues, or leave them, as the driver wants it by now. While serving is set
- * disk_stop() waits for us, so the queues stay as they are. False: the back end that is there cannot
+ * disk_stop() waits for this thread, which is the queues' owner then (invariant Q2). False: the back end that is there cannot
  * know what its predecessor left unanswered.
  */
 static bool follow_driver(struct vhost_user_blk *b)

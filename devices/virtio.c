@@ -55,6 +55,7 @@ static void set_vector(struct virtio *v, unsigned i, u16 vector)
 /* With the lock, or before anybody else knows @v. */
 static void reset(struct virtio *v)
 {
+	/* Invariant Q2 (virtqueue.h): the queues are the device's until it has stopped. */
 	if (v->running) {
 		v->running = false;
 		v->type->stop(v->arg);
@@ -76,7 +77,7 @@ int virtio_create(struct virtio **out, struct host *h, const struct virtio_type 
 	struct virtio *v;
 
 	if (!type->queues || type->queues > VIRTIO_MAX_QUEUES || type->queue_size > VIRTQUEUE_MAX)
-		return -EINVAL;
+		return -EINVAL; /* invariant Q1 */
 	v = calloc(1, sizeof(*v));
 	if (!v)
 		return -ENOMEM;
@@ -168,6 +169,7 @@ static void interrupt(struct virtio *v, u8 isr, u16 vector)
 
 void virtio_queue_done(struct virtio *v, unsigned index)
 {
+	/* Invariant Q10, for the device. */
 	if (virtqueue_wants_interrupt(&v->queues[index]))
 		interrupt(v, ISR_QUEUE, __atomic_load_n(&v->vectors[index], __ATOMIC_RELAXED));
 }
@@ -242,7 +244,7 @@ static void enable_queue(struct virtio *v, unsigned i)
 	struct virtqueue *q = &v->queues[i];
 
 	if (q->enabled || v->running)
-		return;
+		return; /* invariants Q1 and Q2 */
 	q->event_idx = v->features >> VIRTIO_RING_F_EVENT_IDX & 1;
 	q->indirect = v->features >> VIRTIO_RING_F_INDIRECT_DESC & 1;
 	if (v->kicks[i] < 0) {
@@ -276,7 +278,7 @@ static void write_queue(struct virtio *v, u64 offset, u32 value, unsigned len)
 		return;
 	}
 	if (q->enabled)
-		return;
+		return; /* invariant Q1 */
 	if (offset == VIRTIO_PCI_COMMON_Q_SIZE && len == 2) {
 		if (value && value <= q->max && !(value & (value - 1)))
 			q->size = (u16)value;

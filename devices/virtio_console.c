@@ -126,7 +126,7 @@ static bool console_send_control(struct virtio_console *c, const struct vq_worke
 			return false;
 		virtio_queue_done(c->v, CTRL_RX);
 		if (ret)
-			return true; /* nothing is owed: new buffers are for later */
+			return true; /* nothing is owed: new buffers wake nobody (invariant Q10) */
 	} while (!vq_worker_ending(w) && virtqueue_listen(q, true));
 	return true;
 }
@@ -232,6 +232,7 @@ static bool console_transmit(struct virtio_console *c, unsigned port, const stru
 		if (got < 0)
 			return false;
 		virtio_queue_done(c->v, index);
+		/* Invariant Q10: a chain that is pending waits for virtio_console_room(). */
 	} while (!p->pending && !vq_worker_ending(w) && virtqueue_listen(q, true));
 	return true;
 }
@@ -286,7 +287,7 @@ static bool console_receive(struct virtio_console *c, unsigned port, const struc
 		if (ret < 0)
 			return false;
 		virtio_queue_done(c->v, index);
-		/* Without input new buffers need no kick. */
+		/* Invariant Q10: without input virtio_console_input() wakes this thread. */
 	} while (!ret && !vq_worker_ending(w) && virtqueue_listen(q, true));
 	if (starved)
 		c->p.room(c->p.arg, port);

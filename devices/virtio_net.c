@@ -113,7 +113,7 @@ static int net_deliver(struct virtio_net *n, struct virtqueue *q)
 		}
 		iov_write(c->iov + c->n_out, c->n_in, 0, n->frame + done, part);
 		virtqueue_fill(q, used, c->head, (u32)part);
-		done += part;
+		done += part; /* filled, not published: it can still be given back */
 	}
 	if (done < n->rx_len) {
 		virtqueue_unpop(q, used);
@@ -154,6 +154,7 @@ static bool net_receive(struct virtio_net *n, const struct vq_worker *w)
 				break;
 		}
 		virtio_queue_done(n->v, RX);
+		/* Invariant Q10: without a frame that waits the backend's descriptor wakes this thread. */
 	} while (!ret && n->rx_starved && !vq_worker_ending(w) && virtqueue_listen(q, true));
 	/* After a full round the descriptor is still readable, and says so. */
 	return ret >= 0;
@@ -259,6 +260,7 @@ static bool net_transmit(struct virtio_net *n, const struct vq_worker *w)
 			return false;
 		virtio_queue_done(n->v, TX);
 		n->again = ret > 0;
+		/* Invariant Q10: a frame that is held waits for the backend (POLLOUT). */
 	} while (!ret && !n->tx_held && !vq_worker_ending(w) && virtqueue_listen(q, true));
 	return true;
 }

@@ -81,6 +81,7 @@ static bool rng_serve(void *arg, const struct vq_worker *w)
 			virtqueue_push(q, r->chain.head, n);
 		}
 		virtio_queue_done(r->v, 0);
+		/* Invariant Q10: without a budget the next window's beginning wakes this thread. */
 	} while (left && !vq_worker_ending(w) && virtqueue_listen(q, true));
 	return true;
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Memory order, on both sides of a ring that another processor writes (virtio 1.2, 2.7.13, 2.7.14):
- * the avail index is loaded with acquire before the entries that it covers; a used entry is stored
- * before the used index, with release; and a full fence stands between "I published" and "did the
- * other side publish meanwhile", in both directions, or a wake-up is lost.
+ * Walks descriptor chains, keeps the positions in both rings, and decides about wake-ups.
+ *
+ * Q1 to Q11 are the invariants in virtqueue.h. Memory order (Q9, Q10) is that of virtio 1.2, 2.7.13
+ * and 2.7.14.
  */
 #include "devices/virtqueue.h"
 
@@ -33,8 +33,8 @@ static void store16(u8 *ring, size_t offset, u16 value)
 }
 
 /*
- * Copy what the guest may change meanwhile. The barrier keeps the compiler from reading the source
- * a second time where the copy is used.
+ * Copy what the guest may change meanwhile (Q4). The barrier keeps the compiler from reading the
+ * source a second time where the copy is used.
  */
 static void copy_once(void *to, const void *from, size_t len)
 {
@@ -42,13 +42,13 @@ static void copy_once(void *to, const void *from, size_t len)
 	__asm__ volatile("" ::: "memory");
 }
 
-/* Where the driver says from which used index on it wants an interrupt. */
+/* Offset of used_event: the driver wants an interrupt when the used index has passed it. */
 static size_t used_event_at(const struct virtqueue *q)
 {
 	return AVAIL_RING + 2U * q->size;
 }
 
-/* Where we say from which avail index on we want a notification. */
+/* Offset of avail_event: the driver is asked for a notification when its index has passed it. */
 static size_t avail_event_at(const struct virtqueue *q)
 {
 	return USED_RING + 8U * q->size;
@@ -65,11 +65,11 @@ void virtqueue_reset(struct virtqueue *q)
 
 int virtqueue_enable(struct virtqueue *q, struct host *h)
 {
+	/* Q1 */
 	if (!q->size || q->size > q->max || q->max > VIRTQUEUE_MAX || (q->size & (q->size - 1)))
 		return -EINVAL;
 	if (q->desc % 16 || q->avail % 2 || q->used % 4)
 		return -EINVAL;
-	/* The event words belong to the rings whether they were negotiated or not. */
 	q->desc_ring = h->ops->ram(h, q->desc, DESC_SIZE * q->size);
 	q->avail_ring = h->ops->ram(h, q->avail, AVAIL_RING + 2ULL * q->size + 2);
 	q->used_ring = h->ops->ram(h, q->used, USED_RING + 8ULL * q->size + 2);
@@ -83,14 +83,14 @@ int virtqueue_enable(struct virtqueue *q, struct host *h)
 	return 0;
 }
 
-/* Append one buffer; -EIO for what no correct driver does. */
+/* Append one buffer to the chain, as Q3 and Q6 want it; -EIO for what no correct driver does. */
 static int add_buffer(struct virtqueue *q, struct vq_chain *c, const struct vring_desc *d)
 {
 	unsigned n = c->n_out + c->n_in;
 	void *p;
 
 	if (n == VIRTQUEUE_MAX)
-		return -EIO;
+		return -EIO; /* Q5 */
 	p = q->host->ops->ram(q->host, d->addr, d->len);
 	if (!p)
 		return -EIO; /* no length, or not in RAM */
@@ -107,16 +107,16 @@ static int add_buffer(struct virtqueue *q, struct vq_chain *c, const struct vrin
 	return 0;
 }
 
-/* Follow the chain that starts at @index of a table of @count descriptors. */
-static int walk(struct virtqueue *q, struct vq_chain *c, const u8 *table, u32 count, u32 index,
-		bool is_indirect)
+/* Follow the chain that starts at @index of a table of @count descriptors; it ends by Q5. */
+static int walk_chain(struct virtqueue *q, struct vq_chain *c, const u8 *table, u32 count,
+		      u32 index, bool is_indirect)
 {
 	for (u32 steps = 0; steps < q->max; steps++) {
 		struct vring_desc d;
 		int ret;
 
 		if (index >= count)
-			return -EIO;
+			return -EIO; /* Q3 */
 		copy_once(&d, table + (size_t)index * DESC_SIZE, DESC_SIZE);
 		if (d.flags & VRING_DESC_F_INDIRECT) {
 			const u8 *inner;
@@ -128,7 +128,7 @@ static int walk(struct virtqueue *q, struct vq_chain *c, const u8 *table, u32 co
 			inner = q->host->ops->ram(q->host, d.addr, d.len);
 			if (!inner)
 				return -EIO;
-			return walk(q, c, inner, d.len / DESC_SIZE, 0, true);
+			return walk_chain(q, c, inner, d.len / DESC_SIZE, 0, true);
 		}
 		ret = add_buffer(q, c, &d);
 		if (ret)
@@ -146,7 +146,7 @@ int virtqueue_pop(struct virtqueue *q, struct vq_chain *c)
 
 	if (!q->enabled || q->broken)
 		return q->broken ? -EIO : 0;
-	idx = load16(q->avail_ring, AVAIL_IDX, __ATOMIC_ACQUIRE);
+	idx = load16(q->avail_ring, AVAIL_IDX, __ATOMIC_ACQUIRE); /* Q9 */
 	if (idx == q->next_avail)
 		return 0;
 	if ((u16)(idx - q->next_avail) > q->size)
@@ -154,17 +154,17 @@ int virtqueue_pop(struct virtqueue *q, struct vq_chain *c)
 	head = load16(q->avail_ring, AVAIL_RING + 2U * (q->next_avail & (q->size - 1U)),
 		      __ATOMIC_RELAXED);
 	if (head >= q->size)
-		goto broken;
+		goto broken; /* Q3 */
 	c->head = head;
 	c->n_out = c->n_in = 0;
 	c->out_len = c->in_len = 0;
-	if (walk(q, c, q->desc_ring, q->size, head, false))
+	if (walk_chain(q, c, q->desc_ring, q->size, head, false))
 		goto broken;
 	q->next_avail++;
 	q->unpopped = 0;
 	return 1;
 broken:
-	q->broken = true;
+	q->broken = true; /* Q11 */
 	return -EIO;
 }
 
@@ -183,6 +183,7 @@ void virtqueue_publish(struct virtqueue *q, unsigned n)
 	if (!q->enabled || q->broken)
 		return;
 	q->next_used = (u16)(q->next_used + n);
+	/* Q9: a release; the entries are filled in already. */
 	store16(q->used_ring, USED_IDX, q->next_used);
 }
 
@@ -204,8 +205,8 @@ bool virtqueue_wants_interrupt(struct virtqueue *q)
 	bool valid = q->signalled;
 
 	if (!q->enabled || q->broken || q->next_used == old)
-		return false; /* or nothing was pushed since the last time */
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+		return false;			 /* or nothing was published since the last look */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* Q10 */
 	q->signalled_used = q->next_used;
 	if (!q->event_idx)
 		return !(load16(q->avail_ring, AVAIL_FLAGS, __ATOMIC_RELAXED) &
@@ -235,7 +236,7 @@ bool virtqueue_listen(struct virtqueue *q, bool on)
 		store16(q->used_ring, avail_event_at(q), known);
 	if (!on)
 		return false;
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* Q10 */
 	return load16(q->avail_ring, AVAIL_IDX, __ATOMIC_ACQUIRE) != known;
 }
 
@@ -270,7 +271,10 @@ bool virtqueue_resume_at(const struct virtqueue *q, u16 *index)
 {
 	u16 avail = load16(q->avail_ring, AVAIL_IDX, __ATOMIC_ACQUIRE);
 	u16 used = load16(q->used_ring, USED_IDX, __ATOMIC_ACQUIRE);
-	int16_t asked[VIRTQUEUE_MAX] = { 0 }; /* minus answered, by head */
+	int16_t asked[VIRTQUEUE_MAX] = {
+		0
+	}; /* by head: in the available ring, less in the used ring */
+	/* Entries before the index that both rings still have; heads for which asked[] is not 0. */
 	unsigned seen = q->size - (unsigned)(u16)(avail - used), open = 0;
 
 	*index = used;
@@ -278,7 +282,7 @@ bool virtqueue_resume_at(const struct virtqueue *q, u16 *index)
 		return false;
 	if (avail == used)
 		return true;
-	/* Backwards. Slots that were never used are zero in both. */
+	/* Backwards. Entries that were never used are zero in both. */
 	for (unsigned n = 1; n <= seen; n++) {
 		size_t slot = (u16)(used - n) & (q->size - 1U);
 		u16 in = load16(q->avail_ring, AVAIL_RING + 2 * slot, __ATOMIC_RELAXED);

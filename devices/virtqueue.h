@@ -2,16 +2,80 @@
 /*
  * The split virtqueue (virtio 1.2, 2.7): the only code that reads descriptors. No device does.
  *
- * A chain is walked once: each descriptor is copied to host memory once and only the copy is
- * checked and used, so a guest that changes the ring meanwhile gains nothing. What comes out is a
- * list of host pointers, all inside guest RAM, readable ones first. The *contents* of the buffers
- * are still hostile: copy what you decide on (iov_read()).
+ * A chain of descriptors becomes a list of host pointers, all inside guest RAM, readable ones first.
+ * The *contents* of these buffers stay hostile and change at any time: a device copies what it decides
+ * on (iov_read()).
  *
- * Limits: a chain has at most as many descriptors as the queue can have at most (its max), by
- * indirection too; that bounds every loop here. A queue that was found malformed is broken: pop
- * gives -EIO until it is set up again, and the device says DEVICE_NEEDS_RESET.
+ * Life of a queue. START and STOP are start() and stop() of the device's struct virtio_type.
  *
- * Threads: setup and reset while nobody pops; pop, push and the notify functions by one thread.
+ *	              virtqueue_enable()           START
+ *	 +----------+                 +---------+         +--------+
+ *	 | disabled |---------------->| enabled |-------->| served |
+ *	 +----------+                 +---------+         +--------+
+ *	  ^    ^   ^    virtqueue_reset()  |                |    |
+ *	  |    |   +-----------------------+                |    | virtqueue_pop(): the driver
+ *	  |    |            STOP, virtqueue_reset()         |    v broke a rule
+ *	  |    +--------------------------------------------+  +--------+
+ *	  |                 STOP, virtqueue_reset()            | broken |
+ *	  +----------------------------------------------------+--------+
+ *
+ * If virtqueue_enable() fails the queue stays disabled. A broken queue has @enabled set, too; its
+ * device says DEVICE_NEEDS_RESET (virtio_needs_reset()) and serves it no more. So does a device that
+ * finds a request malformed: then @broken is not set, but nobody pops any more.
+ *
+ * Life of a chain. The driver owns its buffers while it is available or used, else the device does.
+ *
+ *	               virtqueue_pop()               the device's own I/O
+ *	 +-----------+                 +-------+                          +-----------+
+ *	 | available |---------------->| taken |------------------------->| in flight |
+ *	 +-----------+                 +-------+                          +-----------+
+ *	   ^   ^   ^ virtqueue_unpop()  |    |                                  |
+ *	   |   |   +--------------------+    | virtqueue_fill()                 | virtqueue_fill()
+ *	   |   |                             v                                  |
+ *	   |   |     virtqueue_unpop() +--------+                               |
+ *	   |   +-----------------------| filled |<------------------------------+
+ *	   |                           +--------+
+ *	   | the driver adds it again      | virtqueue_publish()
+ *	   |                               v
+ *	   |                            +------+
+ *	   +----------------------------| used |
+ *	                                +------+
+ *
+ * virtqueue_push() is virtqueue_fill() and virtqueue_publish() for one chain. What is taken or in
+ * flight at STOP, or when the queue is served no more, is dropped without an answer: a reset follows.
+ *
+ * Invariants. The code of devices/ names them where it keeps them.
+ *
+ *  Q1  Shape. While a queue is enabled, @size is a power of two and 1 <= @size <= @max <=
+ *      VIRTQUEUE_MAX; each ring lies in RAM, in one piece, with its event word, which belongs to it
+ *      whether EVENT_IDX was negotiated or not; and @size, addresses and negotiated bits stay as
+ *      they are.
+ *  Q2  Owner. One thread at a time uses a queue: before START any that holds the core's lock (struct
+ *      virtio), from START on one thread of the device's, and after STOP again any with the lock.
+ *      Other threads only read @enabled and what Q1 keeps as it is.
+ *  Q3  Bounds. Every index into a ring is masked with @size - 1, every index into a table of
+ *      descriptors is compared with the number of its entries, and an address becomes a pointer by
+ *      host_ops.ram() only. So nothing that the driver writes leads out of RAM.
+ *  Q4  One copy. What the driver wrote is copied before it is checked, and only the copy is used: a
+ *      driver that changes a ring meanwhile gains nothing.
+ *  Q5  An end. A walk looks at no more than @max descriptors of the queue's table and @max of one
+ *      indirect table, and finds no more than VIRTQUEUE_MAX buffers; so a loop of descriptors ends.
+ *  Q6  Chain. A chain that was popped has at least one buffer, none of its buffers is empty, and the
+ *      readable ones come first.
+ *  Q7  Positions. @next_avail and @next_used are this process's own: where it is in the rings it never
+ *      reads back from them. Only virtqueue_resume_at() does, for a queue that another served.
+ *  Q8  Answers. Only a chain that was popped is published, and once at most; in any order. Nothing is
+ *      found by a chain's head and no table is made for @size chains, for a hostile driver can have
+ *      one head taken twice, and more than @size chains.
+ *  Q9  Order. The available index is loaded, with acquire, before the entries below it; used entries
+ *      are stored before the used index above them, which is stored with release.
+ *  Q10 No lost wake-up. A full fence stands between publishing and the look whether the driver wants
+ *      an interrupt, and between asking for notifications and the look whether there is something
+ *      after all. A device that has published asks virtqueue_wants_interrupt() before it sleeps; and
+ *      it sleeps only after virtqueue_listen(q, true) gave false, or where something else than new
+ *      chains will wake it.
+ *  Q11 Broken for good. While @broken is set virtqueue_pop() gives -EIO, and nobody touches the rings;
+ *      only virtqueue_reset() clears it.
  */
 #ifndef UMBRA_DEVICES_VIRTQUEUE_H
 #define UMBRA_DEVICES_VIRTQUEUE_H
@@ -21,9 +85,9 @@
 #include "base/types.h"
 #include "devices/host.h"
 
-#define VIRTQUEUE_MAX 256 /* largest queue, and thus longest chain */
+#define VIRTQUEUE_MAX 256 /* largest queue, and most buffers of a chain */
 
-/* Set by the transport before virtqueue_enable(); all zero after a reset but @max. */
+/* Set by the transport before virtqueue_enable(); a reset zeroes all but @max, and @size becomes it. */
 struct virtqueue {
 	u16 max;  /* largest size offered; a power of two, <= VIRTQUEUE_MAX; 0: no queue */
 	u16 size; /* what the driver chose */
@@ -34,9 +98,11 @@ struct virtqueue {
 	bool enabled, broken;
 	struct host *host;
 	u8 *desc_ring, *avail_ring, *used_ring;
-	u16 next_avail, next_used, signalled_used;
-	bool signalled; /* signalled_used is valid */
-	u16 unpopped;	/* so many chains are there, and are too few */
+	u16 next_avail;	    /* where the next chain is popped */
+	u16 next_used;	    /* the used index, as it was published */
+	u16 signalled_used; /* next_used when virtqueue_wants_interrupt() last looked */
+	bool signalled;	    /* it has looked before, with event_idx */
+	u16 unpopped;	    /* chains given back; virtqueue_listen() waits for more than these */
 };
 
 /* One request: iov[0 .. n_out) is for the device to read, iov[n_out .. n_out + n_in) to write. */
@@ -47,50 +113,55 @@ struct vq_chain {
 	struct iovec iov[VIRTQUEUE_MAX];
 };
 
+/* Disables @q and forgets all but @max. No thread serves it (Q2). */
 void virtqueue_reset(struct virtqueue *q);
 /*
- * Check size and ring addresses and make the queue ready. -EINVAL: not a power of two, too large,
- * misaligned, or a ring that is not in RAM.
+ * Check size and ring addresses of @q, which was reset, and make it ready. -EINVAL: not a power of two,
+ * too large, misaligned, or a ring that is not in RAM.
  */
 int virtqueue_enable(struct virtqueue *q, struct host *h);
 
 /* 1: *c is the next chain; 0: none is available; -EIO: malformed, the queue is broken now. */
 int virtqueue_pop(struct virtqueue *q, struct vq_chain *c);
-/* Give a chain back, @written bytes were stored into its writable part. */
+/* Give a chain back; @written bytes were stored into its writable part. */
 void virtqueue_push(struct virtqueue *q, u16 head, u32 written);
 /*
- * The same for several chains that belong together, which the driver must see at once: the @nth of
- * them, from 0 on, then all @n.
+ * The same for several chains that belong together, which the driver must see at once: fill in the
+ * @nth of them, from 0 on, then publish all @n.
  */
 void virtqueue_fill(struct virtqueue *q, unsigned nth, u16 head, u32 written);
 void virtqueue_publish(struct virtqueue *q, unsigned n);
 /*
- * Give the last @n chains back to where they were popped from: they will be popped again. Until then
- * virtqueue_listen() is about what comes after them.
+ * Give the last @n chains, of which none was published, back to where they were popped from: they are
+ * popped again next. Until then virtqueue_listen() and virtqueue_waiting() are about those behind them.
  */
 void virtqueue_unpop(struct virtqueue *q, unsigned n);
-/* After pushes: does the driver want an interrupt for them? */
+/* After publishing: true if the driver wants an interrupt for what was published since the last look. */
 bool virtqueue_wants_interrupt(struct virtqueue *q);
-/* Is there something to pop? For who looks again and again: no more than one load. */
+/* True if there is something to pop. For busy polling: no more than one load. */
 bool virtqueue_waiting(const struct virtqueue *q);
 /*
  * Ask the driver for notifications, or for none. Switching on returns true if something is available
- * after all: then serve that first, since no kick may come for it.
+ * after all: then serve that first, since no notification may come for it.
  */
 bool virtqueue_listen(struct virtqueue *q, bool on);
 
 /*
- * For a queue that another process served, which is gone: where in the available ring its successor
- * goes on, if it can go on there: nothing is unanswered, or all that was asked before that index was
- * answered. The rings show that for as long as they are. Over some stretch up to the index, longer
- * than half of that, exactly the requests that were asked must have been answered, in any order. A
- * request that has been waiting for more than that many others escapes this. False: it is not known.
+ * Where the successor of another process that served the queue goes on in the available ring: *index
+ * becomes the used index. True: all chains before it seem answered, so only those behind it are to be
+ * served; false: that is not known. The queue is enabled.
+ *
+ * True if nothing is unanswered. Else by comparing both rings, as far back as neither is overwritten:
+ * over some stretch that ends at the index and is longer than half of that, the heads in the available
+ * ring must be those in the used ring, in any order. It guesses wrong where as many chains with the same
+ * heads are unanswered at both ends of that stretch: one that has waited all along, or one that waits
+ * at its end with the head of another that waited at its start.
  */
 bool virtqueue_resume_at(const struct virtqueue *q, u16 *index);
 
 /*
- * Copy out of, or into, a list of buffers from byte @offset on. Returns how many bytes it had,
- * which is less than @len at the list's end.
+ * Copy @len bytes out of, or into, a list of buffers from byte @offset on. Returns how many were
+ * copied: fewer where the list ends.
  */
 size_t iov_read(const struct iovec *iov, unsigned n, u64 offset, void *to, size_t len);
 size_t iov_write(const struct iovec *iov, unsigned n, u64 offset, const void *from, size_t len);
