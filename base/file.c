@@ -139,7 +139,7 @@ static const char *machine_name(unsigned machine)
 	}
 }
 
-static const char *type_name(unsigned type)
+static const char *file_type_name(unsigned type)
 {
 	switch (type) {
 	case ET_REL:
@@ -190,6 +190,6 @@ int elf_check(const void *data, size_t len, unsigned type, const char *what, con
 			label, machine);
 	}
 	if (have != type)
-		return err_set(e, -EINVAL, "%s: not %s, but %s", label, what, type_name(have));
+		return err_set(e, -EINVAL, "%s: not %s, but %s", label, what, file_type_name(have));
 	return 0;
 }

@@ -14,7 +14,7 @@ static size_t min3(size_t a, size_t b, size_t c)
 }
 
 /* Levenshtein's distance of words that have at most MAX_WORD letters. */
-static size_t distance(const char *a, const char *b)
+static size_t word_distance(const char *a, const char *b)
 {
 	size_t la = strlen(a), lb = strlen(b);
 	size_t row[MAX_WORD + 1];
@@ -44,7 +44,7 @@ const char *suggest_of(const char *word, const char *const *words, size_t n)
 	const char *best = NULL;
 
 	for (size_t i = 0; i < n; i++) {
-		size_t d = distance(word, words[i]);
+		size_t d = word_distance(word, words[i]);
 
 		if (!d)
 			return words[i];

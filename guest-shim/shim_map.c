@@ -28,7 +28,7 @@ static int set_pte_fn(pte_t *pte, unsigned long addr, void *data)
 	return 0;
 }
 
-static int apply(void *va, unsigned long size, struct mapping m)
+static int apply_mapping(void *va, unsigned long size, struct mapping m)
 {
 	return apply_to_page_range((struct mm_struct *)umbra.info->syms[UMBRA_SYM_INIT_MM],
 				   (unsigned long)va, size, set_pte_fn, &m);
@@ -45,7 +45,7 @@ static void *map_between(unsigned long start, unsigned long end, unsigned long s
 	area = get_area(size, VM_IOREMAP, start, end, __builtin_return_address(0));
 	if (!area)
 		return NULL;
-	if (apply(area->addr, size, m)) {
+	if (apply_mapping(area->addr, size, m)) {
 		free_vm_area(area);
 		return NULL;
 	}
@@ -109,8 +109,8 @@ int shim_remap(const struct umbra_map *maps, u64 count)
 			ret = -EINVAL;
 			break;
 		}
-		ret = apply((void *)va, PAGE_SIZE,
-			    (struct mapping){ gpa, PAGE_SIZE, PAGE_KERNEL_ROX });
+		ret = apply_mapping((void *)va, PAGE_SIZE,
+				    (struct mapping){ gpa, PAGE_SIZE, PAGE_KERNEL_ROX });
 		if (ret)
 			break;
 		lo = min(lo, va);

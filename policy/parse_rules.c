@@ -147,8 +147,9 @@ static int check_reached(struct parse *ps, config_setting_t *rule, const struct 
 }
 
 /* A rule that could never do what it says is a mistake. */
-static int check_function(struct parse *ps, config_setting_t *st, const struct policy_session *s,
-			  const struct catalog_fn *fn, enum action action)
+static int rule_check_function(struct parse *ps, config_setting_t *st,
+			       const struct policy_session *s, const struct catalog_fn *fn,
+			       enum action action)
 {
 	config_setting_t *match = config_setting_get_member(st, "match");
 
@@ -198,7 +199,7 @@ static int parse_function(struct parse *ps, config_setting_t *st, int i,
 	if (!ret)
 		ret = parse_action(ps, st, ACTION_REWRITE, &act);
 	if (!ret)
-		ret = check_function(ps, st, s, fn, act.action);
+		ret = rule_check_function(ps, st, s, fn, act.action);
 	if (!ret)
 		ret = optional_string(ps, st, "match", "a pattern such as \"/sbin/*\"", &r->match);
 	if (!ret)

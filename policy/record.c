@@ -63,7 +63,7 @@ void record_free(struct record *r)
  * A new file, or a device that is there for output. Not an existing file: it may be the record of
  * an earlier run. Not by way of a symbolic link that somebody else put there.
  */
-static int open_file(const char *path, struct err *e)
+static int record_open_file(const char *path, struct err *e)
 {
 	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	struct stat st;
@@ -93,7 +93,7 @@ int record_create(struct record **out, const char *path, struct err *e)
 		return err_set(e, ret, "out of memory for the record of requests");
 	if (path) {
 		r->path = strdup(path);
-		r->fd = r->path ? open_file(path, e)
+		r->fd = r->path ? record_open_file(path, e)
 				: err_set(e, -ENOMEM, "out of memory for the record of requests");
 		if (r->fd < 0) {
 			ret = r->fd;
@@ -179,7 +179,7 @@ static u64 hash_entry(u64 seed, const struct record_entry *e)
 }
 
 /* A copy in the arena, counted against RECORD_TEXT; NULL stays NULL. */
-static int keep_text(struct record *r, const char **s)
+static int record_keep_text(struct record *r, const char **s)
 {
 	size_t len;
 
@@ -192,7 +192,7 @@ static int keep_text(struct record *r, const char **s)
 }
 
 /* One that is new counts from its first row on. NULL: more sessions than have rows of their own. */
-static struct record_party *party_of(struct record *r, const char *session)
+static struct record_party *record_party_of(struct record *r, const char *session)
 {
 	u32 i;
 
@@ -205,7 +205,7 @@ static struct record_party *party_of(struct record *r, const char *session)
 }
 
 /* Is there room for another row in the common part, or in the session's own? */
-static bool has_room(const struct record *r, const struct record_party *party)
+static bool record_has_room(const struct record *r, const struct record_party *party)
 {
 	if (r->n_rows < RECORD_ROWS && r->text_used < RECORD_TEXT)
 		return true;
@@ -213,15 +213,15 @@ static bool has_room(const struct record *r, const struct record_party *party)
 	       r->n_rows < RECORD_ROWS_ALL;
 }
 
-static struct record_row *new_row(struct record *r, const struct record_entry *entry)
+static struct record_row *record_new_row(struct record *r, const struct record_entry *entry)
 {
 	struct record_party *party;
 	struct record_row *row;
 	struct record_entry *e;
 	size_t text;
 
-	party = party_of(r, entry->session);
-	if (!has_room(r, party))
+	party = record_party_of(r, entry->session);
+	if (!record_has_room(r, party))
 		return NULL;
 	row = &r->rows[r->n_rows];
 	text = r->text_used;
@@ -229,9 +229,11 @@ static struct record_row *new_row(struct record *r, const struct record_entry *e
 	e = &row->entry;
 	e->args = NULL;
 	e->n_args = 0;
-	if (keep_text(r, &e->session) || keep_text(r, &e->driver) || keep_text(r, &e->function) ||
-	    keep_text(r, &e->asked) || keep_text(r, &e->argv) || keep_text(r, &e->used) ||
-	    keep_text(r, &e->verdict) || keep_text(r, &e->error) || keep_text(r, &e->rule))
+	if (record_keep_text(r, &e->session) || record_keep_text(r, &e->driver) ||
+	    record_keep_text(r, &e->function) || record_keep_text(r, &e->asked) ||
+	    record_keep_text(r, &e->argv) || record_keep_text(r, &e->used) ||
+	    record_keep_text(r, &e->verdict) || record_keep_text(r, &e->error) ||
+	    record_keep_text(r, &e->rule))
 		return NULL;
 	if (party) {
 		r->n_parties += party == &r->parties[r->n_parties];
@@ -259,7 +261,7 @@ void record_count(struct record *r, const struct record_entry *entry)
 			return;
 		}
 	}
-	row = new_row(r, entry);
+	row = record_new_row(r, entry);
 	if (!row) {
 		r->others++;
 		return;

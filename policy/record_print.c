@@ -79,7 +79,7 @@ static const char *or_dash(const char *text)
 }
 
 /* The cells of a row, in the order of enum column. */
-static void add_row(struct table *t, const struct record_row *row)
+static void record_table_row(struct table *t, const struct record_row *row)
 {
 	const struct record_entry *e = &row->entry;
 	const char *verdict = e->event ? "event" : or_dash(e->verdict);
@@ -127,7 +127,7 @@ int record_print(struct record *r, FILE *to, unsigned width, bool colour)
 	if (ret)
 		goto out;
 	for (size_t i = 0; i < v.n; i++)
-		add_row(t, &v.rows[i]);
+		record_table_row(t, &v.rows[i]);
 	ret = v.n ? table_print(t, to, 0, width, colour) : 0;
 	if (ret)
 		goto out;

@@ -14,7 +14,7 @@
 enum line_state { LINE_END, LINE_WHOLE, LINE_OPEN, LINE_LONG };
 
 /* One line without its newline. Not fgets(): a hostile file holds NULs and endless lines. */
-static enum line_state read_line(FILE *f, char *buf, size_t *len)
+static enum line_state record_read_line(FILE *f, char *buf, size_t *len)
 {
 	bool too_long = false;
 	int c;
@@ -77,7 +77,7 @@ static bool known_verdict(const char *s)
 	return false;
 }
 
-static bool entry_of(const json_t *line, struct record_entry *e)
+static bool record_entry_of(const json_t *line, struct record_entry *e)
 {
 	const json_t *time = json_object_get(line, "time_ns");
 
@@ -108,11 +108,12 @@ static bool entry_wanted(const struct record_filter *f, const struct record_entr
 }
 
 /* Count the line into @r; false if it is none. */
-static bool take_line(struct record *r, const char *buf, size_t len, const struct record_filter *f)
+static bool record_take_line(struct record *r, const char *buf, size_t len,
+			     const struct record_filter *f)
 {
 	struct record_entry e = { 0 };
 	json_t *line = json_loadb(buf, len, 0, NULL);
-	bool good = json_is_object(line) && entry_of(line, &e);
+	bool good = json_is_object(line) && record_entry_of(line, &e);
 
 	if (good && entry_wanted(f, &e))
 		record_count(r, &e);
@@ -127,8 +128,8 @@ static u64 read_lines(struct record *r, FILE *file, char *buf, const struct reco
 	u64 good = 0;
 	size_t len;
 
-	while ((state = read_line(file, buf, &len)) != LINE_END) {
-		if (state != LINE_LONG && take_line(r, buf, len, f))
+	while ((state = record_read_line(file, buf, &len)) != LINE_END) {
+		if (state != LINE_LONG && record_take_line(r, buf, len, f))
 			good++;
 		else if (state == LINE_OPEN)
 			r->cut = true; /* the writer was stopped in the middle of it */

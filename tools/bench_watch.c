@@ -182,7 +182,7 @@ static void count_mapping(const struct mapping *m, uint64_t ram, struct footprin
 	sum->resident_kib += m->f.resident_kib;
 }
 
-static bool join(struct mapping *m, const struct mapping *next)
+static bool mapping_join(struct mapping *m, const struct mapping *next)
 {
 	if (next->from != m->to || strcmp(next->rights, m->rights) != 0 ||
 	    strcmp(next->name, m->name) != 0 || strcmp(next->flags, m->flags) != 0)
@@ -193,7 +193,7 @@ static bool join(struct mapping *m, const struct mapping *next)
 	return true;
 }
 
-static void measure(pid_t pid, uint64_t ram, struct footprint *sum)
+static void measure_footprint(pid_t pid, uint64_t ram, struct footprint *sum)
 {
 	struct mapping run = { .from = 0 }, m = { .from = 0 };
 	char path[64], line[512];
@@ -217,7 +217,7 @@ static void measure(pid_t pid, uint64_t ram, struct footprint *sum)
 		if (strncmp(line, "VmFlags:", 8) != 0)
 			continue;
 		snprintf(m.flags, sizeof(m.flags), "%.127s", value);
-		if (!join(&run, &m)) {
+		if (!mapping_join(&run, &m)) {
 			count_mapping(&run, ram, sum);
 			run = m;
 		}
@@ -243,7 +243,7 @@ static void at_mark(struct watch *w, const char *name)
 	m->name[strspn(m->name, "abcdefghijklmnopqrstuvwxyz0123456789-_.:")] = '\0';
 	read_counters(guest_process(w->child), m->counter);
 	if (w->memory_at ? !strcmp(w->memory_at, m->name) : !w->n)
-		measure(guest_process(w->child), w->ram, &w->memory);
+		measure_footprint(guest_process(w->child), w->ram, &w->memory);
 	w->n++;
 	if (w->calls >= 0 && !strncmp(m->name, COUNT_CALLS, strlen(COUNT_CALLS)))
 		ioctl(w->calls, PERF_EVENT_IOC_ENABLE, 0);
@@ -288,7 +288,7 @@ static void on_first_run(struct watch *w)
 	if (ioctl(w->listener, SECCOMP_IOCTL_NOTIF_RECV, &call))
 		return;
 	w->first_run_ms = ms;
-	measure(guest_process(w->child), w->ram, &w->memory);
+	measure_footprint(guest_process(w->child), w->ram, &w->memory);
 }
 
 /* A counter that @pid's threads and children inherit, off; -1 if the kernel has none. */
@@ -407,7 +407,7 @@ static void run_child(const struct watch *w, char **argv, int in, int out, int s
 	_exit(127);
 }
 
-static int start(struct watch *w, char **argv)
+static int spawn_command(struct watch *w, char **argv)
 {
 	int in[2], out[2], start[2];
 
@@ -447,7 +447,7 @@ static int start(struct watch *w, char **argv)
 }
 
 /* 0: it ended or was at the last mark; -ETIMEDOUT. */
-static int follow(struct watch *w)
+static int follow_command(struct watch *w)
 {
 	struct pollfd p[] = {
 		{ .fd = w->out, .events = POLLIN },
@@ -476,7 +476,7 @@ static int follow(struct watch *w)
  * The process with the guest first: a VMM that has one to clean up behind it gets its files removed.
  * What is left over could be in the way of the next one's start.
  */
-static void end(const struct watch *w)
+static void end_command(const struct watch *w)
 {
 	const struct timespec nap = { .tv_nsec = 1000000 };
 	siginfo_t info = { 0 };
@@ -490,7 +490,7 @@ static void end(const struct watch *w)
 	kill(w->child, SIGKILL);
 }
 
-static void print(const struct watch *w, int status)
+static void print_result(const struct watch *w, int status)
 {
 	printf("{\"status\": %d, \"own_kib\": %" PRIu64 ", \"resident_kib\": %" PRIu64, status,
 	       w->memory.own_kib, w->memory.resident_kib);
@@ -509,7 +509,7 @@ static void print(const struct watch *w, int status)
 	printf("]}\n");
 }
 
-static int parse(struct watch *w, int argc, char **argv)
+static int parse_command_line(struct watch *w, int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "console", required_argument, NULL, 'c' },
@@ -560,22 +560,22 @@ static int parse(struct watch *w, int argc, char **argv)
 int main(int argc, char **argv)
 {
 	struct watch w = { .limit_ms = 120e3, .first_run_ms = -1, .calls = -1, .listener = -1 };
-	int ret = parse(&w, argc, argv), status = 0;
+	int ret = parse_command_line(&w, argc, argv), status = 0;
 
 	if (ret) {
 		fprintf(stderr, "usage: bench_watch [OPTION]... COMMAND...\n");
 		return 2;
 	}
-	ret = start(&w, argv + optind);
+	ret = spawn_command(&w, argv + optind);
 	if (ret) {
 		fprintf(stderr, "bench_watch: cannot run %s: %s\n", argv[optind], strerror(-ret));
 		return 1;
 	}
-	ret = follow(&w);
+	ret = follow_command(&w);
 	if (w.console)
 		fclose(w.console);
 	if (ret || w.first_run || w.until)
-		end(&w);
+		end_command(&w);
 	close(w.in);
 	waitpid(w.child, &status, 0);
 	status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
@@ -589,6 +589,6 @@ int main(int argc, char **argv)
 			argv[optind]);
 		return 1;
 	}
-	print(&w, status);
+	print_result(&w, status);
 	return 0;
 }

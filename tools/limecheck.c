@@ -47,9 +47,10 @@ struct dump {
 	unsigned n_found;
 };
 
-static int bad(const struct dump *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static int dump_bad(const struct dump *d, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 
-static int bad(const struct dump *d, const char *format, ...)
+static int dump_bad(const struct dump *d, const char *format, ...)
 {
 	va_list args;
 
@@ -87,9 +88,10 @@ static int read_range(struct dump *d, const struct range *r, uint8_t *chunk)
 	while (left) {
 		n = left < CHUNK ? (size_t)left : CHUNK;
 		if (fread(chunk, 1, n, d->file) != n)
-			return bad(d, "ends within the range 0x%llx-0x%llx, behind address 0x%llx",
-				   (unsigned long long)r->start, (unsigned long long)r->end,
-				   (unsigned long long)at);
+			return dump_bad(
+				d, "ends within the range 0x%llx-0x%llx, behind address 0x%llx",
+				(unsigned long long)r->start, (unsigned long long)r->end,
+				(unsigned long long)at);
 		skip = (size_t)(-at & (PATTERN_PAGE - 1));
 		if (d->want_pattern)
 			for (i = skip; i + PATTERN_PAGE <= n; i += PATTERN_PAGE)
@@ -113,28 +115,29 @@ static int read_dump(struct dump *d, uint8_t *chunk)
 		if (n == 0 && feof(d->file))
 			break;
 		if (n != sizeof(h))
-			return bad(d, "ends within a header at offset 0x%llx",
-				   (unsigned long long)d->offset);
+			return dump_bad(d, "ends within a header at offset 0x%llx",
+					(unsigned long long)d->offset);
 		if (le32toh(h.magic) != LIME_MAGIC || le32toh(h.version) != LIME_VERSION)
-			return bad(d, "no LiME header at offset 0x%llx (magic 0x%08x, version %u)",
-				   (unsigned long long)d->offset, le32toh(h.magic),
-				   le32toh(h.version));
+			return dump_bad(
+				d, "no LiME header at offset 0x%llx (magic 0x%08x, version %u)",
+				(unsigned long long)d->offset, le32toh(h.magic),
+				le32toh(h.version));
 		if (d->count == RANGES_MAX)
-			return bad(d, "more than %d ranges", RANGES_MAX);
+			return dump_bad(d, "more than %d ranges", RANGES_MAX);
 		r = &d->ranges[d->count];
 		r->start = le64toh(h.start);
 		r->end = le64toh(h.end);
 		if (r->end < r->start || r->end == UINT64_MAX ||
 		    (d->count && r->start <= r[-1].end))
-			return bad(d, "range %u (0x%llx-0x%llx) is not in order", d->count,
-				   (unsigned long long)r->start, (unsigned long long)r->end);
+			return dump_bad(d, "range %u (0x%llx-0x%llx) is not in order", d->count,
+					(unsigned long long)r->start, (unsigned long long)r->end);
 		d->count++;
 		d->offset += sizeof(h);
 		ret = read_range(d, r, chunk);
 		if (ret)
 			return ret;
 	}
-	return d->count ? 0 : bad(d, "is empty");
+	return d->count ? 0 : dump_bad(d, "is empty");
 }
 
 /* Compare with the lines "START-END : System RAM" that are not indented. */
@@ -148,19 +151,19 @@ static int check_iomem(const struct dump *d, const char *path)
 	int ret = 0;
 
 	if (!file)
-		return bad(d, "cannot open %s: %s", path, strerror(errno));
+		return dump_bad(d, "cannot open %s: %s", path, strerror(errno));
 	while (!ret && fgets(line, sizeof(line), file)) {
 		if (line[0] == ' ' || !strstr(line, " : System RAM\n"))
 			continue;
 		start = strtoull(line, &p, 16);
 		end = *p == '-' ? strtoull(p + 1, NULL, 16) : 0;
 		if (n >= d->count || d->ranges[n].start != start || d->ranges[n].end != end)
-			ret = bad(d, "%s lists RAM at 0x%llx-0x%llx, which is not range %u", path,
-				  start, end, n);
+			ret = dump_bad(d, "%s lists RAM at 0x%llx-0x%llx, which is not range %u",
+				       path, start, end, n);
 		n++;
 	}
 	if (!ret && (ferror(file) || n != d->count))
-		ret = bad(d, "has %u ranges, %s lists %u", d->count, path, n);
+		ret = dump_bad(d, "has %u ranges, %s lists %u", d->count, path, n);
 	(void)fclose(file);
 	return ret;
 }
@@ -183,7 +186,7 @@ static int parse_seed(struct dump *d, const char *text)
 	return 0;
 }
 
-static int check(struct dump *d, const char *iomem)
+static int check_dump(struct dump *d, const char *iomem)
 {
 	uint8_t *chunk = malloc(CHUNK);
 	uint64_t total = 0;
@@ -192,14 +195,14 @@ static int check(struct dump *d, const char *iomem)
 
 	d->file = fopen(d->path, "rb");
 	if (!chunk || !d->file) {
-		ret = bad(d, "cannot open: %s", strerror(errno));
+		ret = dump_bad(d, "cannot open: %s", strerror(errno));
 		goto out;
 	}
 	ret = read_dump(d, chunk);
 	if (!ret && iomem)
 		ret = check_iomem(d, iomem);
 	if (!ret && d->want_pattern && d->n_found != PATTERN_PAGES)
-		ret = bad(d, "holds %u of %d pages of the pattern", d->n_found, PATTERN_PAGES);
+		ret = dump_bad(d, "holds %u of %d pages of the pattern", d->n_found, PATTERN_PAGES);
 	if (ret)
 		goto out;
 	for (i = 0; i < d->count; i++)
@@ -238,7 +241,7 @@ int main(int argc, char **argv)
 	if (optind + 1 != argc)
 		goto usage;
 	d->path = argv[optind];
-	ret = check(d, iomem) ? 1 : 0;
+	ret = check_dump(d, iomem) ? 1 : 0;
 	goto out;
 usage:
 	fprintf(stderr, "usage: limecheck [--iomem FILE] [--seed SEED] DUMP\n");

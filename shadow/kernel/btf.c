@@ -90,7 +90,7 @@ static const struct btf_type *find_struct(const struct types *t, const char *nam
 }
 
 /* The aggregate that @id stands for, through typedefs and qualifiers, or NULL. */
-static const struct btf_type *strip(const struct btf *btf, u32 id)
+static const struct btf_type *strip_to_aggregate(const struct btf *btf, u32 id)
 {
 	for (int depth = 0; depth < DEPTH_MAX; depth++) {
 		const struct btf_type *t = btf__type_by_id(btf, id);
@@ -116,7 +116,7 @@ static int find_member(const struct btf *btf, const struct btf_type *t, const ch
 		if (!mname)
 			return -EINVAL;
 		if (!*mname && depth < DEPTH_MAX) {
-			const struct btf_type *in = strip(btf, m->type);
+			const struct btf_type *in = strip_to_aggregate(btf, m->type);
 
 			if (in && is_aggregate(in) &&
 			    !find_member(btf, in, name, bits, offset, size, depth + 1))

@@ -5,7 +5,7 @@
  * libbpf's btf_dump can emit declarations, too, but keeps state per kernel that is not safe to
  * share between threads and costs a pass over all types; a prototype needs only this.
  *
- * C declarators read from the inside out. emit() therefore gets what is already known around the
+ * C declarators read from the inside out. emit_declaration() therefore gets what is already known around the
  * name ("(* const fn)") as text and adds what its type puts before and behind it.
  */
 #include <bpf/btf.h>
@@ -35,8 +35,8 @@ static void text_put(struct prototype_text *t, const char *s)
 	t->buf[t->len] = '\0';
 }
 
-static void emit(struct prototype_text *out, const struct btf *btf, u32 id, const char *decl,
-		 int depth);
+static void emit_declaration(struct prototype_text *out, const struct btf *btf, u32 id,
+			     const char *decl, int depth);
 
 static const char *name_of(const struct btf *btf, u32 off)
 {
@@ -59,7 +59,8 @@ static void emit_params(struct prototype_text *out, const struct btf *btf,
 		if (!p[i].type)
 			text_put(out, "...");
 		else
-			emit(out, btf, p[i].type, name_of(btf, p[i].name_off), depth + 1);
+			emit_declaration(out, btf, p[i].type, name_of(btf, p[i].name_off),
+					 depth + 1);
 	}
 	text_put(out, n ? ")" : "void)");
 }
@@ -87,7 +88,7 @@ static void emit_named(struct prototype_text *out, const struct btf *btf, const 
 	}
 }
 
-static const char *qualifier(const struct btf_type *t)
+static const char *qualifier_text(const struct btf_type *t)
 {
 	if (btf_is_const(t))
 		return "const";
@@ -114,7 +115,7 @@ static void emit_pointer(struct prototype_text *out, const struct btf *btf,
 		text_put(out, "...");
 		return;
 	}
-	emit(out, btf, t->type, inner, depth + 1);
+	emit_declaration(out, btf, t->type, inner, depth + 1);
 }
 
 static void emit_array(struct prototype_text *out, const struct btf *btf, const struct btf_type *t,
@@ -127,11 +128,11 @@ static void emit_array(struct prototype_text *out, const struct btf *btf, const 
 		text_put(out, "...");
 		return;
 	}
-	emit(out, btf, btf_array(t)->type, inner, depth + 1);
+	emit_declaration(out, btf, btf_array(t)->type, inner, depth + 1);
 }
 
-static void emit(struct prototype_text *out, const struct btf *btf, u32 id, const char *decl,
-		 int depth)
+static void emit_declaration(struct prototype_text *out, const struct btf *btf, u32 id,
+			     const char *decl, int depth)
 {
 	const struct btf_type *t = btf__type_by_id(btf, id);
 	char inner[DECL_LEN];
@@ -150,7 +151,7 @@ static void emit(struct prototype_text *out, const struct btf *btf, u32 id, cons
 		}
 		return;
 	}
-	q = qualifier(t);
+	q = qualifier_text(t);
 	if (q) {
 		const struct btf_type *to = btf__type_by_id(btf, t->type);
 
@@ -158,14 +159,14 @@ static void emit(struct prototype_text *out, const struct btf *btf, u32 id, cons
 		if (!to || !btf_is_ptr(to)) {
 			text_put(out, q);
 			text_put(out, " ");
-			emit(out, btf, t->type, decl, depth + 1);
+			emit_declaration(out, btf, t->type, decl, depth + 1);
 			return;
 		}
 		if (snprintf(inner, sizeof(inner), "%s%s%s", q, decl && *decl ? " " : "",
 			     decl ? decl : "") >= (int)sizeof(inner))
 			text_put(out, "...");
 		else
-			emit(out, btf, t->type, inner, depth + 1);
+			emit_declaration(out, btf, t->type, inner, depth + 1);
 		return;
 	}
 	if (btf_is_ptr(t)) {
@@ -173,16 +174,16 @@ static void emit(struct prototype_text *out, const struct btf *btf, u32 id, cons
 	} else if (btf_is_array(t)) {
 		emit_array(out, btf, t, decl, depth);
 	} else if (btf_is_func_proto(t)) {
-		emit(out, btf, t->type, decl, depth + 1);
+		emit_declaration(out, btf, t->type, decl, depth + 1);
 		emit_params(out, btf, t, depth);
 	} else if (btf_is_type_tag(t)) {
-		emit(out, btf, t->type, decl, depth + 1);
+		emit_declaration(out, btf, t->type, decl, depth + 1);
 	} else {
 		emit_named(out, btf, t, decl);
 	}
 }
 
-static const struct btf_type *prototype(const struct kernel *k, const char *function)
+static const struct btf_type *prototype_type(const struct kernel *k, const char *function)
 {
 	u32 id = types_function(&k->types, function);
 	const struct btf_type *t = id ? btf__type_by_id(k->types.btf, id) : NULL;
@@ -193,13 +194,13 @@ static const struct btf_type *prototype(const struct kernel *k, const char *func
 
 int kernel_prototype(const struct kernel *k, const char *function, char *buf, size_t len)
 {
-	const struct btf_type *proto = prototype(k, function);
+	const struct btf_type *proto = prototype_type(k, function);
 	struct prototype_text out = { .buf = buf, .size = len };
 
 	if (!proto || !len)
 		return -ENOENT;
 	buf[0] = '\0';
-	emit(&out, k->types.btf, proto->type, NULL, 0);
+	emit_declaration(&out, k->types.btf, proto->type, NULL, 0);
 	text_put(&out, " ");
 	emit_params(&out, k->types.btf, proto, 0);
 	return 0;
@@ -207,7 +208,7 @@ int kernel_prototype(const struct kernel *k, const char *function, char *buf, si
 
 int kernel_params(const struct kernel *k, const char *function, unsigned *count, bool *variadic)
 {
-	const struct btf_type *proto = prototype(k, function);
+	const struct btf_type *proto = prototype_type(k, function);
 	u32 n;
 
 	if (!proto)

@@ -40,7 +40,7 @@ static int image_open(struct kernel *k, struct err *e)
 	return 0;
 }
 
-static int file_parse(struct kernel *k, bool allow_opaque, struct err *e)
+static int kernel_file_parse(struct kernel *k, bool allow_opaque, struct err *e)
 {
 	int ret;
 
@@ -80,7 +80,7 @@ static int open_owned(struct kernel **out, const char *label, u8 *file, size_t l
 	k->file = file;
 	k->file_len = len;
 	k->path = strdup(label);
-	ret = k->path ? file_parse(k, allow_opaque, e)
+	ret = k->path ? kernel_file_parse(k, allow_opaque, e)
 		      : err_set(e, -ENOMEM, "%s: out of memory", label);
 	if (ret) {
 		kernel_close(k);

@@ -37,19 +37,19 @@ static bool is_patched(const char *name)
 	return false;
 }
 
-static bool inside(const struct section *s, u64 addr)
+static bool section_holds(const struct section *s, u64 addr)
 {
 	return addr >= s->addr && addr - s->addr < s->size;
 }
 
-static enum symbol_class classify(const struct kernel *k, const struct kernel_export *x)
+static enum symbol_class classify_export(const struct kernel *k, const struct kernel_export *x)
 {
-	if (inside(&k->sec.percpu, x->addr))
+	if (section_holds(&k->sec.percpu, x->addr))
 		return SYMBOL_PERCPU;
 	if (x->addr >= k->text_start && x->addr < k->text_end)
 		return x->btf_id && !is_patched(x->name) ? SYMBOL_FUNCTION : SYMBOL_SPECIAL;
 	/* .text behind _etext; whatever is there, it is not in the shadow */
-	if (inside(&k->sec.text, x->addr))
+	if (section_holds(&k->sec.text, x->addr))
 		return SYMBOL_SPECIAL;
 	return SYMBOL_DATA;
 }
@@ -59,13 +59,13 @@ static const char *string_at(const struct section *strings, u64 addr)
 {
 	u64 off = addr - strings->addr;
 
-	if (!inside(strings, addr) || !memchr(strings->data + off, 0, strings->size - off))
+	if (!section_holds(strings, addr) || !memchr(strings->data + off, 0, strings->size - off))
 		return NULL;
 	return (const char *)strings->data + off;
 }
 
 /* PREL32: an address relative to the place where it stands. */
-static u64 prel32(const struct section *s, u64 off)
+static u64 prel32_target(const struct section *s, u64 off)
 {
 	return s->addr + off + (u64)(s64)(s32)load_u32(s->data + off);
 }
@@ -73,23 +73,23 @@ static u64 prel32(const struct section *s, u64 off)
 static int read_entry(const struct kernel *k, const struct section *tab, u64 off,
 		      struct kernel_export *x)
 {
-	x->name = string_at(&k->sec.strings, prel32(tab, off + 4));
+	x->name = string_at(&k->sec.strings, prel32_target(tab, off + 4));
 	if (!x->name || !*x->name)
 		return -EINVAL;
 	if (load_u32(tab->data + off + 8)) {
-		x->ns = string_at(&k->sec.strings, prel32(tab, off + 8));
+		x->ns = string_at(&k->sec.strings, prel32_target(tab, off + 8));
 		if (!x->ns)
 			return -EINVAL;
 		if (!*x->ns)
 			x->ns = NULL;
 	}
-	x->addr = prel32(tab, off);
+	x->addr = prel32_target(tab, off);
 	x->btf_id = types_function(&k->types, x->name);
-	x->class = classify(k, x);
+	x->class = classify_export(k, x);
 	return 0;
 }
 
-static int read_table(struct kernel *k, unsigned which, struct err *e)
+static int read_export_table(struct kernel *k, unsigned which, struct err *e)
 {
 	const struct section *tab = &k->sec.ksymtab[which], *crc = &k->sec.kcrctab[which];
 	size_t n = tab->data ? tab->size / ENTRY_SIZE : 0;
@@ -116,7 +116,7 @@ static int read_table(struct kernel *k, unsigned which, struct err *e)
 	return 0;
 }
 
-static int by_addr(const void *pa, const void *pb, void *arg)
+static int exports_by_addr(const void *pa, const void *pb, void *arg)
 {
 	const struct kernel_export *list = arg;
 	const struct kernel_export *a = &list[*(const u32 *)pa], *b = &list[*(const u32 *)pb];
@@ -132,7 +132,7 @@ static void collect_functions(struct exports *x)
 	for (size_t i = 0; i < x->count; i++)
 		if (x->list[i].class == SYMBOL_FUNCTION)
 			x->by_addr[x->n_functions++] = (u32)i;
-	qsort_r(x->by_addr, x->n_functions, sizeof(*x->by_addr), by_addr, x->list);
+	qsort_r(x->by_addr, x->n_functions, sizeof(*x->by_addr), exports_by_addr, x->list);
 }
 
 /* Entries that would overlap cannot both hold a jump; aliases, at one address, share theirs. */
@@ -173,7 +173,7 @@ int exports_load(struct kernel *k, struct err *e)
 	if (ret)
 		return err_set(e, ret, "%s: out of memory for its export table", k->path);
 	for (unsigned i = 0; i < 2; i++) {
-		ret = read_table(k, i, e);
+		ret = read_export_table(k, i, e);
 		if (ret)
 			return ret;
 	}

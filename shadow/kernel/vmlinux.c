@@ -148,7 +148,7 @@ out:
 	return ret;
 }
 
-static bool wanted(struct sections *s, const char *name, struct section **to)
+static bool section_wanted(struct sections *s, const char *name, struct section **to)
 {
 	static const struct {
 		const char *name;
@@ -196,7 +196,7 @@ int vmlinux_sections(const struct kernel *k, struct sections *s, struct err *e)
 			continue;
 		name = elf_strptr(elf, strndx, sh.sh_name);
 		/* Of two sections of one name the first counts. */
-		if (!name || !wanted(s, name, &to) || to->size)
+		if (!name || !section_wanted(s, name, &to) || to->size)
 			continue;
 		to->addr = sh.sh_addr;
 		to->size = sh.sh_size;

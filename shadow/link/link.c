@@ -23,13 +23,13 @@ struct resolver {
 	struct err *e;
 };
 
-static bool is_critical(const struct resolver *v, const char *symbol)
+static bool symbol_is_critical(const struct resolver *v, const char *symbol)
 {
 	return v->session->rules && v->session->rules->critical &&
 	       v->session->rules->critical(v->session->rules->arg, symbol);
 }
 
-static bool is_permitted(const struct resolver *v, const char *symbol)
+static bool symbol_is_permitted(const struct resolver *v, const char *symbol)
 {
 	return v->session->rules && v->session->rules->permitted &&
 	       v->session->rules->permitted(v->session->rules->arg, symbol);
@@ -67,7 +67,7 @@ static const char *critical_alias(const struct resolver *v, const struct kernel_
 
 		if (other->addr != ex->addr)
 			break;
-		if (other != ex && is_critical(v, other->name))
+		if (other != ex && symbol_is_critical(v, other->name))
 			return other->name;
 	}
 	return NULL;
@@ -81,7 +81,7 @@ static void resolve_function(const struct resolver *v, struct import *im)
 		import_decide(im, TARGET_SHADOW, "critical: goes to the host PVM");
 		return;
 	}
-	if (is_permitted(v, im->symbol)) {
+	if (symbol_is_permitted(v, im->symbol)) {
 		im->by_permission = true;
 		import_decide(im, TARGET_KERNEL, "the policy permits the kernel's own");
 		return;
@@ -97,12 +97,12 @@ static void resolve_function(const struct resolver *v, struct import *im)
 static void resolve_kernel(const struct resolver *v, struct import *im)
 {
 	im->kind = im->export->class;
-	im->critical = is_critical(v, im->symbol);
+	im->critical = symbol_is_critical(v, im->symbol);
 	if (im->kind == SYMBOL_FUNCTION) {
 		resolve_function(v, im);
 		return;
 	}
-	if (im->critical && !is_permitted(v, im->symbol)) {
+	if (im->critical && !symbol_is_permitted(v, im->symbol)) {
 		import_decide(im, TARGET_REFUSED, "critical, but it cannot be redirected");
 		return;
 	}
@@ -151,7 +151,7 @@ static void resolve_absent(const struct resolver *v, struct import *im, u32 symb
 	if (!strcmp(im->symbol, "_GLOBAL_OFFSET_TABLE_")) {
 		/* ignore_undef_symbol() of kernel/module: some assemblers leave it behind. */
 		import_decide(im, TARGET_KERNEL, "the kernel's loader ignores it: stays 0");
-	} else if (is_permitted(v, im->symbol)) {
+	} else if (symbol_is_permitted(v, im->symbol)) {
 		im->by_permission = true;
 		import_decide(im, TARGET_KERNEL, "the policy permits a module of the real kernel");
 	} else if (weak) {
@@ -231,7 +231,7 @@ static void settle_import(const struct resolver *v, struct import *im)
 	if (im->target != TARGET_SHADOW || im->kind != SYMBOL_FUNCTION)
 		return;
 	if (im->critical && im->address_taken)
-		im->by_permission = is_permitted(v, im->symbol);
+		im->by_permission = symbol_is_permitted(v, im->symbol);
 	if (im->critical && im->address_taken && !im->by_permission)
 		import_decide(im, TARGET_REFUSED,
 			      "critical, and its address is taken, which no gate can see");

@@ -71,7 +71,7 @@ struct extent {
 	u64 start, end;
 };
 
-static int by_start(const void *pa, const void *pb)
+static int extents_by_start(const void *pa, const void *pb)
 {
 	const struct extent *a = pa, *b = pb;
 
@@ -102,7 +102,7 @@ static int check_overlap(const struct module *m, const Elf64_Ehdr *eh, struct er
 		if (has_bytes(h))
 			x[n++] = (struct extent){ h->sh_offset, h->sh_offset + h->sh_size };
 	}
-	qsort(x, n, sizeof(*x), by_start);
+	qsort(x, n, sizeof(*x), extents_by_start);
 	for (size_t i = 1; !ret && i < n; i++)
 		if (x[i].start < x[i - 1].end)
 			ret = file_damaged(m, e, "its sections overlap");
@@ -263,7 +263,7 @@ static int check_relocations(const struct module *m, struct err *e)
 	return 0;
 }
 
-static int read_info(struct module *m, struct err *e)
+static int module_read_info(struct module *m, struct err *e)
 {
 	const struct module_section *s = &m->sections[m->idx.this_module];
 	const char *name;
@@ -292,7 +292,7 @@ static int read_info(struct module *m, struct err *e)
 	return 0;
 }
 
-static int file_parse(struct module *m, struct err *e)
+static int module_file_parse(struct module *m, struct err *e)
 {
 	size_t full = m->len;
 	int ret;
@@ -313,7 +313,7 @@ static int file_parse(struct module *m, struct err *e)
 	if (!ret)
 		ret = check_relocations(m, e);
 	if (!ret)
-		ret = read_info(m, e);
+		ret = module_read_info(m, e);
 	if (!ret)
 		ret = module_parse_exports(m, e);
 	return ret;
@@ -339,7 +339,7 @@ static int module_of_bytes(struct module **out, const char *label, u8 *data, siz
 	m->data = data;
 	m->len = len;
 	m->label = strdup(label);
-	ret = m->label ? file_parse(m, e) : err_set(e, -ENOMEM, "%s: out of memory", label);
+	ret = m->label ? module_file_parse(m, e) : err_set(e, -ENOMEM, "%s: out of memory", label);
 	if (ret) {
 		module_close(m);
 		return ret;

@@ -42,8 +42,8 @@ static bool leads_to_own(const struct module *m, const Elf64_Sym *sym, const Elf
 	       !__builtin_add_overflow(sym->st_value, (u64)r->r_addend, &at) && at <= h->sh_size;
 }
 
-static int read_name(struct module *m, struct module_export *x, const Elf64_Sym *sym,
-		     const Elf64_Rela *r)
+static int module_read_export_name(struct module *m, struct module_export *x, const Elf64_Sym *sym,
+				   const Elf64_Rela *r)
 {
 	const Elf64_Shdr *h = &m->sections[m->idx.strings].h;
 	const char *strings = (const char *)m->data + h->sh_offset;
@@ -57,7 +57,8 @@ static int read_name(struct module *m, struct module_export *x, const Elf64_Sym 
 	return 0;
 }
 
-static int read_table(struct module *m, unsigned table, struct module_export *list, struct err *e)
+static int module_read_table(struct module *m, unsigned table, struct module_export *list,
+			     struct err *e)
 {
 	const struct module_section *rela = &m->sections[m->idx.ksymtab_rela[table]];
 	u64 n = m->sections[m->idx.ksymtab[table]].h.sh_size / KSYM_ENTRY;
@@ -80,7 +81,7 @@ static int read_table(struct module *m, unsigned table, struct module_export *li
 			x->class = class_of(m, &sym);
 		}
 		if (r.r_offset % KSYM_ENTRY == 4) {
-			if (read_name(m, x, &sym, &r))
+			if (module_read_export_name(m, x, &sym, &r))
 				return odd_table(m, table, e);
 			x->name_rela = rela->h.sh_offset + i * sizeof(r);
 		}
@@ -139,7 +140,7 @@ int module_parse_exports(struct module *m, struct err *e)
 	m->n_exports = n[0] + n[1];
 	for (unsigned t = 0; !ret && t < 2; t++)
 		if (n[t])
-			ret = read_table(m, t, m->exports + (t ? n[0] : 0), e);
+			ret = module_read_table(m, t, m->exports + (t ? n[0] : 0), e);
 	for (size_t i = 0; !ret && i < m->n_exports; i++)
 		if (!strmap_add(&m->export_map, m->exports[i].name, (u32)i))
 			ret = err_set(e, -EINVAL, "%s: exports \"%.64s\" twice: damaged", m->label,

@@ -70,7 +70,7 @@ struct walk {
 	struct err *e;
 };
 
-static int by_place(const void *pa, const void *pb)
+static int operands_by_place(const void *pa, const void *pb)
 {
 	const struct operand *a = pa, *b = pb;
 
@@ -118,11 +118,11 @@ static int operands_collect(struct walk *w)
 			o->at = r.r_offset;
 			o->end = o->at + (type == R_X86_64_64 || type == R_X86_64_PC64 ? 8 : 4);
 			w->n_operands++;
-			sorted = sorted && (o == w->operands || by_place(o - 1, o) < 0);
+			sorted = sorted && (o == w->operands || operands_by_place(o - 1, o) < 0);
 		}
 	}
 	if (!sorted)
-		qsort(w->operands, w->n_operands, sizeof(*w->operands), by_place);
+		qsort(w->operands, w->n_operands, sizeof(*w->operands), operands_by_place);
 	/* The later one would change what was checked of the earlier one. */
 	for (size_t i = 1; i < w->n_operands; i++)
 		if (w->operands[i].section == w->operands[i - 1].section &&
@@ -141,14 +141,14 @@ static const char *operand_name(const struct walk *w, u32 section, u64 at)
 	const struct operand *o;
 	Elf64_Sym sym;
 
-	o = bsearch(&key, w->operands, w->n_operands, sizeof(key), by_place);
+	o = bsearch(&key, w->operands, w->n_operands, sizeof(key), operands_by_place);
 	if (!o)
 		return NULL;
 	module_symbol(w->module, o->symbol, &sym);
 	return module_symbol_name(w->module, &sym);
 }
 
-static bool begins(const char *name, const char *with)
+static bool name_begins(const char *name, const char *with)
 {
 	return name && !strncmp(name, with, strlen(with));
 }
@@ -182,7 +182,7 @@ static bool instruction_is(const struct walk *w, enum field_kind kind, u32 secti
 			branch = true;
 			name = operand_name(w, section, at + 2);
 		}
-		return branch && begins(name, "__x86_indirect_");
+		return branch && name_begins(name, "__x86_indirect_");
 	case FIELD_CALL:
 		return branch;
 	case FIELD_STATIC_CALL:
@@ -190,7 +190,7 @@ static bool instruction_is(const struct walk *w, enum field_kind kind, u32 secti
 			branch = true;
 			name = operand_name(w, section, at + 2);
 		}
-		return branch && begins(name, "__SCT__");
+		return branch && name_begins(name, "__SCT__");
 	case FIELD_FENTRY:
 		return (in[0] == 0xe8 && name && !strcmp(name, "__fentry__")) ||
 		       !memcmp(in, nop, sizeof(nop));

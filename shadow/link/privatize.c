@@ -153,7 +153,7 @@ struct renamed {
 	char name[MODULE_NAME_LEN];
 };
 
-static int by_name(const void *pa, const void *pb)
+static int renamed_by_name(const void *pa, const void *pb)
 {
 	const struct renamed *a = pa, *b = pb;
 
@@ -227,7 +227,7 @@ static int rename_exports(struct copy *c, const struct module *m, const char *su
 	if (!ret)
 		ret = write_export_names(c, m, list);
 	if (!ret)
-		qsort(list, m->n_exports, sizeof(*list), by_name);
+		qsort(list, m->n_exports, sizeof(*list), renamed_by_name);
 	for (unsigned t = 0; !ret && t < 2; t++) {
 		u32 n = 0;
 

@@ -20,7 +20,7 @@
 #define FAR_DATA   4096 /* beside the section, or before the symbol, that is referred to */
 #define FAR_IMPORT ((u64)1 << 20) /* behind an imported symbol, whose size is not known */
 
-static const char *type_name(u32 type, char *buf, size_t len)
+static const char *reloc_type_name(u32 type, char *buf, size_t len)
 {
 	switch (type) {
 	case R_X86_64_64:
@@ -67,7 +67,7 @@ static int unknown_form(const struct link_plan *p, const struct reference *f, co
 	return err_set(
 		e, -EINVAL,
 		"%s: cannot be linked: %s%+lld to %.64s at %.48s+%#llx is %s; such code cannot be redirected safely",
-		p->module->label, type_name(reference_type(f), buf, sizeof(buf)),
+		p->module->label, reloc_type_name(reference_type(f), buf, sizeof(buf)),
 		(long long)f->r.r_addend, symbol, f->to->name, (unsigned long long)f->r.r_offset,
 		why);
 }
@@ -157,8 +157,8 @@ static int check_form(const struct link_plan *p, const struct reference *f, cons
  * which a branch could use as well, stay within a page of theirs. Of 2.9 million in Debian's modules
  * one array index leads furthest, 3675 bytes behind a section; guard pages lie around a module.
  */
-static int check_own(const struct link_plan *p, const struct reference *f, const Elf64_Sym *sym,
-		     struct err *e)
+static int check_own_reference(const struct link_plan *p, const struct reference *f,
+			       const Elf64_Sym *sym, struct err *e)
 {
 	const struct module *m = p->module;
 	const char *name = module_symbol_name(m, sym);
@@ -190,8 +190,8 @@ static int check_own(const struct link_plan *p, const struct reference *f, const
 }
 
 /* A function: a plain branch, which can be redirected, or its plain address. */
-static int check_function(const struct link_plan *p, const struct reference *f,
-			  const struct import *im, struct err *e)
+static int check_function_reference(const struct link_plan *p, const struct reference *f,
+				    const struct import *im, struct err *e)
 {
 	u32 type = reference_type(f);
 	bool branch = type == R_X86_64_PLT32 && f->r.r_addend == -4;
@@ -268,7 +268,7 @@ static int check_import(struct link_plan *p, const struct reference *f, u32 impo
 	if (!im->export && !im->provider)
 		ret = check_absent(p, f, im, e);
 	else if (im->kind == SYMBOL_FUNCTION)
-		ret = check_function(p, f, im, e);
+		ret = check_function_reference(p, f, im, e);
 	else if (im->kind == SYMBOL_SPECIAL)
 		ret = check_special(p, f, im, e);
 	else
@@ -301,7 +301,7 @@ static int check_section(struct link_plan *p, const struct module_section *rela,
 		import = p->import_of[idx];
 		if (import == NO_IMPORT) {
 			module_symbol(m, idx, &sym);
-			ret = check_own(p, &f, &sym, e);
+			ret = check_own_reference(p, &f, &sym, e);
 		} else {
 			ret = check_import(p, &f, import, e);
 		}

@@ -18,7 +18,7 @@
 #define JMP_SIZE 5
 
 /* First function at or above the link-time address @addr. */
-static size_t first_at(const struct exports *x, u64 addr)
+static size_t function_first_at(const struct exports *x, u64 addr)
 {
 	size_t lo = 0, hi = x->n_functions;
 
@@ -58,7 +58,7 @@ int shadow_fill_page(const struct kernel *k, u64 shadow, u64 index, u8 page[4096
 	if (index >= (k->text_end - k->text_start + PAGE - 1) / PAGE)
 		return 0;
 	/* an entry that begins on the page before may end on this one */
-	i = first_at(x, start - (JMP_SIZE - 1));
+	i = function_first_at(x, start - (JMP_SIZE - 1));
 	while (i < x->n_functions && x->list[x->by_addr[i]].addr < start + PAGE) {
 		u64 addr = x->list[x->by_addr[i]].addr;
 		u64 to = agreed_target(x, &i, target, arg);
@@ -76,7 +76,7 @@ int shadow_fill_page(const struct kernel *k, u64 shadow, u64 index, u8 page[4096
 	return entries;
 }
 
-static int ascending(const void *a, const void *b)
+static int u32_ascending(const void *a, const void *b)
 {
 	u32 x = *(const u32 *)a, y = *(const u32 *)b;
 
@@ -101,7 +101,7 @@ size_t shadow_pages_used(const struct link_plan *p, u32 *pages, size_t max)
 		if (off % PAGE > PAGE - JMP_SIZE)
 			all[n++] = (u32)(off / PAGE) + 1;
 	}
-	qsort(all, n, sizeof(*all), ascending);
+	qsort(all, n, sizeof(*all), u32_ascending);
 	for (size_t i = 0; i < n; i++) {
 		if (i && all[i] == all[i - 1])
 			continue;

@@ -37,7 +37,7 @@ struct console {
 	struct port ports[1 + SPEC_MAX_PORTS]; /* 0: the console */
 };
 
-static void tap(struct console *c, const u8 *buf, size_t len)
+static void console_tap_bytes(struct console *c, const u8 *buf, size_t len)
 {
 	if (!c->config.tap)
 		return;
@@ -53,7 +53,7 @@ static void on_serial_output(void *arg, u8 byte)
 
 	endpoint_write(c->ports[0].end, &byte, 1, false);
 	viewers_write(c->viewers, &byte, 1);
-	tap(c, &byte, 1);
+	console_tap_bytes(c, &byte, 1);
 }
 
 static void on_serial_room(void *arg)
@@ -71,7 +71,7 @@ static size_t on_virtio_output(void *arg, unsigned port, const u8 *buf, size_t l
 
 	if (!port) {
 		viewers_write(c->viewers, buf, taken);
-		tap(c, buf, taken);
+		console_tap_bytes(c, buf, taken);
 	}
 	return taken;
 }
@@ -85,7 +85,7 @@ static void on_virtio_room(void *arg, unsigned port)
 		viewers_room(c->viewers);
 }
 
-static size_t on_input(void *arg, const u8 *buf, size_t len)
+static size_t on_port_input(void *arg, const u8 *buf, size_t len)
 {
 	struct port *p = arg;
 	struct console *c = p->c;
@@ -104,8 +104,8 @@ static void on_endpoint_room(void *arg)
 		virtio_console_room(p->c->device, p->index);
 }
 
-static int open_port(struct console *c, struct machine *m, unsigned index,
-		     const struct spec_endpoint *what, struct err *e)
+static int console_open_port(struct console *c, struct machine *m, unsigned index,
+			     const struct spec_endpoint *what, struct err *e)
 {
 	struct port *p = &c->ports[index];
 	struct endpoint_config ec = {
@@ -113,7 +113,7 @@ static int open_port(struct console *c, struct machine *m, unsigned index,
 		.what = what,
 		.name = p->name,
 		.text = !index,
-		.input = on_input,
+		.input = on_port_input,
 		.room = on_endpoint_room,
 		.arg = p,
 	};
@@ -170,8 +170,8 @@ int console_create(struct console **out, struct machine *m, const struct guest_s
 	c->names = o->ports;
 	c->n_ports = o->n_ports;
 	c->ports[0].c = c;
-	if (viewers_create(&c->viewers, machine_loop(m), o->console.kind == SPEC_ATTACH, on_input,
-			   &c->ports[0])) {
+	if (viewers_create(&c->viewers, machine_loop(m), o->console.kind == SPEC_ATTACH,
+			   on_port_input, &c->ports[0])) {
 		console_destroy(c);
 		return err_set(e, -ENOMEM, "out of memory");
 	}
@@ -184,11 +184,11 @@ int console_create(struct console **out, struct machine *m, const struct guest_s
 	for (unsigned i = 0; i < o->n_ports && !ret; i++) {
 		snprintf(c->ports[i + 1].name, sizeof(c->ports[0].name), "port %s",
 			 o->ports[i].name);
-		ret = open_port(c, m, i + 1, &o->ports[i].end, e);
+		ret = console_open_port(c, m, i + 1, &o->ports[i].end, e);
 	}
 	/* The terminal last: it goes raw when nothing can fail any more. */
 	if (!ret)
-		ret = open_port(c, m, 0, &o->console, e);
+		ret = console_open_port(c, m, 0, &o->console, e);
 	if (ret) {
 		console_destroy(c);
 		return ret;

@@ -19,7 +19,7 @@ struct dialer {
 };
 
 /* One number, and a descriptor if @fd is one. */
-static int put(int to, s32 value, int fd)
+static int dialer_send(int to, s32 value, int fd)
 {
 	union {
 		char space[CMSG_SPACE(sizeof(int))];
@@ -38,7 +38,7 @@ static int put(int to, s32 value, int fd)
 }
 
 /* -EPIPE: the other side is gone. *fd is -1 if none came. */
-static int get(int from, s32 *value, int *fd)
+static int dialer_receive(int from, s32 *value, int *fd)
 {
 	union {
 		char space[CMSG_SPACE(sizeof(int))];
@@ -74,7 +74,7 @@ static int await_strict(const struct dialer *d, const char *path, struct err *e)
 	s32 value = -1;
 	int fd = -1;
 
-	if (poll(&p, 1, PATIENCE_MS) > 0 && !get(d->fd, &value, &fd) && !value && fd < 0)
+	if (poll(&p, 1, PATIENCE_MS) > 0 && !dialer_receive(d->fd, &value, &fd) && !value && fd < 0)
 		return 0;
 	if (fd >= 0)
 		close(fd);
@@ -129,13 +129,13 @@ void dialer_destroy(struct dialer *d)
 int dialer_dial(struct dialer *d)
 {
 	struct pollfd p = { .fd = d->fd, .events = POLLIN };
-	int ret = d->fd < 0 ? -EPIPE : put(d->fd, 0, -1), fd = -1;
+	int ret = d->fd < 0 ? -EPIPE : dialer_send(d->fd, 0, -1), fd = -1;
 	s32 result = -EPIPE;
 
 	if (!ret && poll(&p, 1, PATIENCE_MS) <= 0)
 		ret = -EPIPE;
 	if (!ret)
-		ret = get(d->fd, &result, &fd);
+		ret = dialer_receive(d->fd, &result, &fd);
 	if (ret) {
 		/* An answer that came late would be taken for the next one's. */
 		if (d->fd >= 0)
@@ -152,13 +152,13 @@ int dialer_serve(const char *path, enum confine_mode confine)
 	s32 value = 0;
 	int fd = -1;
 
-	if (confine == CONFINE_STRICT && put(HELPER_FD, 0, -1))
+	if (confine == CONFINE_STRICT && dialer_send(HELPER_FD, 0, -1))
 		return 0;
-	while (!get(HELPER_FD, &value, &fd)) {
+	while (!dialer_receive(HELPER_FD, &value, &fd)) {
 		if (fd >= 0)
 			close(fd);
 		fd = vhost_user_dial(path);
-		if (put(HELPER_FD, fd < 0 ? fd : 0, fd))
+		if (dialer_send(HELPER_FD, fd < 0 ? fd : 0, fd))
 			break;
 		if (fd >= 0)
 			close(fd);

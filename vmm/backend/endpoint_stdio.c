@@ -202,7 +202,7 @@ static void stdio_destroy(struct endpoint *ep, s64 until_ms)
 	free(c);
 }
 
-static int open_file(struct stdio *c, struct err *e)
+static int stdio_open_file(struct stdio *c, struct err *e)
 {
 	const struct spec_endpoint *what = c->ep.c.what;
 	struct stat st;
@@ -232,7 +232,7 @@ static int open_file(struct stdio *c, struct err *e)
 static int open_output(struct stdio *c, struct err *e)
 {
 	bool file = c->ep.c.what->kind == SPEC_FILE;
-	int ret = file ? open_file(c, e) : 0;
+	int ret = file ? stdio_open_file(c, e) : 0;
 	struct outlet_config config = {
 		.loop = c->loop,
 		.fd = file ? c->file : STDOUT_FILENO,

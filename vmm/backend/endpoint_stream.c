@@ -130,12 +130,12 @@ static void stream_hang_up(struct stream *s)
 		s->ep.c.room(s->ep.c.arg);
 }
 
-static void on_client(void *arg, u32 events);
+static void on_stream_client(void *arg, u32 events);
 
 static void stream_want_input(struct stream *s, bool on)
 {
 	pthread_mutex_lock(&s->lock);
-	if (s->parked && on && !loop_add(s->loop, s->fd, EPOLLIN, on_client, s))
+	if (s->parked && on && !loop_add(s->loop, s->fd, EPOLLIN, on_stream_client, s))
 		s->parked = false;
 	if (s->want_in != on) {
 		s->want_in = on;
@@ -170,7 +170,7 @@ static void stream_read_client(struct stream *s)
 	stream_feed_guest(s);
 }
 
-static void on_client(void *arg, u32 events)
+static void on_stream_client(void *arg, u32 events)
 {
 	struct stream *s = arg;
 	bool room = false;
@@ -196,7 +196,7 @@ static void on_client(void *arg, u32 events)
 	}
 }
 
-static void on_room(void *arg, u32 events)
+static void on_stream_room(void *arg, u32 events)
 {
 	struct stream *s = arg;
 	u64 n;
@@ -220,7 +220,7 @@ static int stream_adopt(struct stream *s, int fd)
 	s->fd = fd;
 	s->want_in = true;
 	s->want_out = false;
-	ret = loop_add(s->loop, fd, EPOLLIN, on_client, s);
+	ret = loop_add(s->loop, fd, EPOLLIN, on_stream_client, s);
 	if (ret) {
 		s->fd = -1;
 		close(fd);
@@ -231,7 +231,7 @@ static int stream_adopt(struct stream *s, int fd)
 	return ret;
 }
 
-static void on_connection(void *arg, u32 events)
+static void on_stream_connection(void *arg, u32 events)
 {
 	struct stream *s = arg;
 	int fd = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -318,7 +318,7 @@ static int open_socket(struct stream *s, struct err *e)
 			       ret == -EADDRINUSE ? "; another program listens there, or it is a "
 						    "file of another kind, which stays as it is"
 						  : "");
-	ret = loop_add(s->loop, s->listener, EPOLLIN, on_connection, s);
+	ret = loop_add(s->loop, s->listener, EPOLLIN, on_stream_connection, s);
 	return ret ? err_set(e, ret, "%s: cannot wait for clients", s->ep.c.name) : 0;
 }
 
@@ -390,7 +390,7 @@ int endpoint_stream_create(struct endpoint **out, const struct endpoint_config *
 	s->fd = s->listener = s->slave = -1;
 	s->room_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	s->ring = malloc(ENDPOINT_RING);
-	ret = s->ring && s->room_fd >= 0 ? loop_add(s->loop, s->room_fd, EPOLLIN, on_room, s)
+	ret = s->ring && s->room_fd >= 0 ? loop_add(s->loop, s->room_fd, EPOLLIN, on_stream_room, s)
 					 : -ENOMEM;
 	if (ret)
 		err_set(e, ret, "%s: cannot be set up: %s", c->name, strerror(-ret));

@@ -150,7 +150,7 @@ static int add_vhost_disk(struct platform *p, struct host *h, const struct spec_
 }
 
 /* The network's process has died; the device sees it, too, when it reads next, and takes the link down. */
-static void on_net_gone(void *arg, u32 events)
+static void on_nic_gone(void *arg, u32 events)
 {
 	struct nic *n = arg;
 	struct platform *p = n->p;
@@ -188,7 +188,7 @@ static int add_nic(struct platform *p, struct host *h, const struct guest_spec *
 	}
 	/* A hang-up is reported without being asked for; a tap, an interface of the kernel, has none. */
 	if (!ret && !o->tap) {
-		ret = loop_add(p->loop, n->backend.fd, 0, on_net_gone, n);
+		ret = loop_add(p->loop, n->backend.fd, 0, on_nic_gone, n);
 		n->watched = !ret;
 	}
 	return ret ? err_set(e, ret, "--net %s: cannot add the device: %s", o->text, strerror(-ret))

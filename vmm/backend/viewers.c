@@ -127,7 +127,7 @@ out:
 	pthread_mutex_unlock(&v->lock);
 }
 
-static void on_timer(void *arg, u32 expiries)
+static void on_viewers_timer(void *arg, u32 expiries)
 {
 	struct viewers *v = arg;
 
@@ -194,7 +194,7 @@ static void on_viewer(void *arg, u32 events)
 		viewer_leave(w);
 }
 
-static void on_room(void *arg, u32 events)
+static void on_viewers_room(void *arg, u32 events)
 {
 	struct viewers *v = arg;
 	eventfd_t n;
@@ -222,7 +222,7 @@ static int viewers_open_parts(struct viewers *v)
 	int fd, ret;
 
 	if (v->timer < 0) {
-		ret = loop_timer(v->loop, 0, 0, on_timer, v);
+		ret = loop_timer(v->loop, 0, 0, on_viewers_timer, v);
 		if (ret < 0)
 			return ret;
 		pthread_mutex_lock(&v->lock);
@@ -233,7 +233,7 @@ static int viewers_open_parts(struct viewers *v)
 		fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		if (fd < 0)
 			return -errno;
-		ret = loop_add(v->loop, fd, EPOLLIN, on_room, v);
+		ret = loop_add(v->loop, fd, EPOLLIN, on_viewers_room, v);
 		if (ret) {
 			close(fd);
 			return ret;

@@ -62,22 +62,22 @@ struct area {
 	struct acpi_fixups *fix; /* or NULL */
 };
 
-static void put16(u8 *p, u16 v)
+static void acpi_put16(u8 *p, u16 v)
 {
 	memcpy(p, &v, 2);
 }
 
-static void put32(u8 *p, u32 v)
+static void acpi_put32(u8 *p, u32 v)
 {
 	memcpy(p, &v, 4);
 }
 
-static void put64(u8 *p, u64 v)
+static void acpi_put64(u8 *p, u64 v)
 {
 	memcpy(p, &v, 8);
 }
 
-static u8 checksum(const u8 *p, size_t len)
+static u8 table_checksum(const u8 *p, size_t len)
 {
 	u8 sum = 0;
 
@@ -87,7 +87,7 @@ static u8 checksum(const u8 *p, size_t len)
 }
 
 /* Room for a table, zeroed, 16-byte aligned; NULL if there is none. */
-static u8 *take(struct area *a, size_t len, u64 *gpa)
+static u8 *area_take(struct area *a, size_t len, u64 *gpa)
 {
 	size_t at = ALIGN_UP(a->used, (size_t)16);
 
@@ -99,21 +99,21 @@ static u8 *take(struct area *a, size_t len, u64 *gpa)
 	return a->mem + at;
 }
 
-static void header(u8 *t, const char *signature, u32 len, u8 revision)
+static void table_header(u8 *t, const char *signature, u32 len, u8 revision)
 {
 	memcpy(t, signature, 4);
-	put32(t + 4, len);
+	acpi_put32(t + 4, len);
 	t[8] = revision;
 	memcpy(t + 10, "UMBRA ", 6);
 	memcpy(t + 16, "UMBRAVMM", 8);
-	put32(t + 24, 1);
+	acpi_put32(t + 24, 1);
 	memcpy(t + 28, "UMBR", 4);
-	put32(t + 32, 1);
+	acpi_put32(t + 32, 1);
 }
 
-static void finish(u8 *t, u32 len)
+static void table_finish(u8 *t, u32 len)
 {
-	t[9] = checksum(t, len);
+	t[9] = table_checksum(t, len);
 }
 
 /* Generic address: an I/O port, accessed by bytes. */
@@ -122,7 +122,7 @@ static void port_register(u8 *p, u16 port)
 	p[0] = 1;
 	p[1] = 8;
 	p[3] = 1;
-	put64(p + 4, port);
+	acpi_put64(p + 4, port);
 }
 
 static void note_pointer(struct area *a, const u8 *p, u8 len)
@@ -157,18 +157,18 @@ static int write_facs(struct area *a, u64 *gpa)
 	u8 *t;
 
 	a->used = ALIGN_UP(a->used, (size_t)FACS_LEN);
-	t = take(a, FACS_LEN, gpa);
+	t = area_take(a, FACS_LEN, gpa);
 	if (!t)
 		return -ENOSPC;
 	memcpy(t, "FACS", 4);
-	put32(t + 4, FACS_LEN);
+	acpi_put32(t + 4, FACS_LEN);
 	t[32] = 2; /* version */
 	return 0;
 }
 
 static int write_dsdt(struct area *a, u64 *gpa)
 {
-	u8 *t = take(a, sizeof(dsdt_aml), gpa);
+	u8 *t = area_take(a, sizeof(dsdt_aml), gpa);
 
 	if (!t)
 		return -ENOSPC;
@@ -181,31 +181,32 @@ static void fadt_pc(struct area *a, u8 *t, u64 dsdt, u64 facs)
 {
 	put_pointer(a, t + FADT_FACS, facs, 4);
 	put_pointer(a, t + FADT_DSDT, dsdt, 4);
-	put16(t + FADT_SCI_INT, LAYOUT_GSI_SCI);
-	put32(t + FADT_PM1_EVENT, LAYOUT_PORT_PM1);
-	put32(t + FADT_PM1_CONTROL, LAYOUT_PORT_PM1 + 4);
+	acpi_put16(t + FADT_SCI_INT, LAYOUT_GSI_SCI);
+	acpi_put32(t + FADT_PM1_EVENT, LAYOUT_PORT_PM1);
+	acpi_put32(t + FADT_PM1_CONTROL, LAYOUT_PORT_PM1 + 4);
 	t[FADT_PM1_EVENT_LEN] = 4;
 	t[FADT_PM1_CTRL_LEN] = 2;
-	put16(t + FADT_C2_LATENCY, NO_C_STATE);
-	put16(t + FADT_C3_LATENCY, NO_C_STATE);
-	put16(t + FADT_IAPC_BOOT_ARCH, BOOT_LEGACY | BOOT_NO_VGA | BOOT_NO_CMOS_RTC);
-	put32(t + FADT_FLAGS, FADT_WBINVD | FADT_PWR_BUTTON | FADT_SLP_BUTTON | FADT_RESET_SUP);
+	acpi_put16(t + FADT_C2_LATENCY, NO_C_STATE);
+	acpi_put16(t + FADT_C3_LATENCY, NO_C_STATE);
+	acpi_put16(t + FADT_IAPC_BOOT_ARCH, BOOT_LEGACY | BOOT_NO_VGA | BOOT_NO_CMOS_RTC);
+	acpi_put32(t + FADT_FLAGS,
+		   FADT_WBINVD | FADT_PWR_BUTTON | FADT_SLP_BUTTON | FADT_RESET_SUP);
 }
 
 static int write_fadt(struct area *a, u64 dsdt, u64 facs, u64 *gpa)
 {
-	u8 *t = take(a, FADT_LEN, gpa);
+	u8 *t = area_take(a, FADT_LEN, gpa);
 
 	if (!t)
 		return -ENOSPC;
-	header(t, "FACP", FADT_LEN, 6);
+	table_header(t, "FACP", FADT_LEN, 6);
 	if (a->pc) {
 		fadt_pc(a, t, dsdt, facs);
 	} else {
-		put16(t + FADT_SCI_INT, LAYOUT_GSI_GED);
-		put16(t + FADT_IAPC_BOOT_ARCH, BOOT_NO_VGA | BOOT_NO_CMOS_RTC);
-		put32(t + FADT_FLAGS,
-		      FADT_WBINVD | FADT_PWR_BUTTON | FADT_RESET_SUP | FADT_HW_REDUCED);
+		acpi_put16(t + FADT_SCI_INT, LAYOUT_GSI_GED);
+		acpi_put16(t + FADT_IAPC_BOOT_ARCH, BOOT_NO_VGA | BOOT_NO_CMOS_RTC);
+		acpi_put32(t + FADT_FLAGS,
+			   FADT_WBINVD | FADT_PWR_BUTTON | FADT_RESET_SUP | FADT_HW_REDUCED);
 	}
 	port_register(t + FADT_RESET_REG, LAYOUT_PORT_RESET);
 	t[FADT_RESET_VALUE] = 1;
@@ -213,7 +214,7 @@ static int write_fadt(struct area *a, u64 dsdt, u64 facs, u64 *gpa)
 	put_pointer(a, t + FADT_X_DSDT, dsdt, 8);
 	port_register(t + FADT_SLEEP_CONTROL, LAYOUT_PORT_SLEEP);
 	port_register(t + FADT_SLEEP_STATUS, LAYOUT_PORT_SLEEP + 1);
-	finish(t, FADT_LEN);
+	table_finish(t, FADT_LEN);
 	note_sum(a, t, 9, FADT_LEN);
 	return 0;
 }
@@ -221,54 +222,54 @@ static int write_fadt(struct area *a, u64 dsdt, u64 facs, u64 *gpa)
 static int write_madt(struct area *a, unsigned cpus, u64 *gpa)
 {
 	u32 len = HEADER_LEN + 8 + 8 * cpus + 12 + (a->pc ? 10 : 0);
-	u8 *t = take(a, len, gpa);
+	u8 *t = area_take(a, len, gpa);
 	u8 *p;
 
 	if (!t)
 		return -ENOSPC;
-	header(t, "APIC", len, 5);
-	put32(t + HEADER_LEN, (u32)LAYOUT_LAPIC);
+	table_header(t, "APIC", len, 5);
+	acpi_put32(t + HEADER_LEN, (u32)LAYOUT_LAPIC);
 	/* Flags 0 is: no 8259, so the kernel leaves it alone. */
 	if (a->pc)
-		put32(t + HEADER_LEN + 4, MADT_PCAT);
+		acpi_put32(t + HEADER_LEN + 4, MADT_PCAT);
 	p = t + HEADER_LEN + 8;
 	for (unsigned i = 0; i < cpus; i++, p += 8) {
 		p[0] = MADT_LAPIC;
 		p[1] = 8;
 		p[2] = p[3] = (u8)i;
-		put32(p + 4, MADT_ENABLED);
+		acpi_put32(p + 4, MADT_ENABLED);
 	}
 	p[0] = MADT_IOAPIC;
 	p[1] = 12;
-	put32(p + 4, (u32)LAYOUT_IOAPIC);
+	acpi_put32(p + 4, (u32)LAYOUT_IOAPIC);
 	if (a->pc) { /* the timer's line 0 */
 		p += 12;
 		p[0] = MADT_OVERRIDE;
 		p[1] = 10;
-		put32(p + 4, TIMER_PIN);
+		acpi_put32(p + 4, TIMER_PIN);
 	}
-	finish(t, len);
+	table_finish(t, len);
 	return 0;
 }
 
 /* PCI Firmware Specification 3.2, 4.1.2: segment 0, bus 0 only. */
 static int write_mcfg(struct area *a, u64 *gpa)
 {
-	u8 *t = take(a, MCFG_LEN, gpa);
+	u8 *t = area_take(a, MCFG_LEN, gpa);
 
 	if (!t)
 		return -ENOSPC;
-	header(t, "MCFG", MCFG_LEN, 1);
-	put64(t + HEADER_LEN + 8, LAYOUT_ECAM);
-	finish(t, MCFG_LEN);
+	table_header(t, "MCFG", MCFG_LEN, 1);
+	acpi_put64(t + HEADER_LEN + 8, LAYOUT_ECAM);
+	table_finish(t, MCFG_LEN);
 	return 0;
 }
 
-static int write_all(struct area *a, unsigned cpus)
+static int acpi_write_tables(struct area *a, unsigned cpus)
 {
 	u64 rsdp_gpa, xsdt_gpa, dsdt, fadt, madt, mcfg, facs = 0;
-	u8 *rsdp = take(a, RSDP_LEN, &rsdp_gpa);
-	u8 *xsdt = take(a, XSDT_LEN, &xsdt_gpa);
+	u8 *rsdp = area_take(a, RSDP_LEN, &rsdp_gpa);
+	u8 *xsdt = area_take(a, XSDT_LEN, &xsdt_gpa);
 	int ret;
 
 	if (!rsdp || !xsdt)
@@ -284,20 +285,20 @@ static int write_all(struct area *a, unsigned cpus)
 		ret = write_mcfg(a, &mcfg);
 	if (ret)
 		return ret;
-	header(xsdt, "XSDT", XSDT_LEN, 1);
+	table_header(xsdt, "XSDT", XSDT_LEN, 1);
 	put_pointer(a, xsdt + HEADER_LEN, fadt, 8);
 	put_pointer(a, xsdt + HEADER_LEN + 8, madt, 8);
 	put_pointer(a, xsdt + HEADER_LEN + 16, mcfg, 8);
-	finish(xsdt, XSDT_LEN);
+	table_finish(xsdt, XSDT_LEN);
 	note_sum(a, xsdt, 9, XSDT_LEN);
 
 	memcpy(rsdp, "RSD PTR ", 8);
 	memcpy(rsdp + 9, "UMBRA ", 6);
 	rsdp[15] = 2;
-	put32(rsdp + 20, RSDP_LEN);
+	acpi_put32(rsdp + 20, RSDP_LEN);
 	put_pointer(a, rsdp + 24, xsdt_gpa, 8);
-	rsdp[8] = checksum(rsdp, 20);
-	rsdp[32] = checksum(rsdp, RSDP_LEN);
+	rsdp[8] = table_checksum(rsdp, 20);
+	rsdp[32] = table_checksum(rsdp, RSDP_LEN);
 	note_sum(a, rsdp, 32, RSDP_LEN);
 	return 0;
 }
@@ -306,7 +307,7 @@ int acpi_write(void *mem, size_t len, u64 gpa, unsigned cpus)
 {
 	struct area a = { .mem = mem, .len = len, .gpa = gpa };
 
-	return write_all(&a, cpus);
+	return acpi_write_tables(&a, cpus);
 }
 
 int acpi_write_pc(void *mem, size_t len, unsigned cpus, struct acpi_fixups *fix)
@@ -315,7 +316,7 @@ int acpi_write_pc(void *mem, size_t len, unsigned cpus, struct acpi_fixups *fix)
 	int ret;
 
 	memset(fix, 0, sizeof(*fix));
-	ret = write_all(&a, cpus);
+	ret = acpi_write_tables(&a, cpus);
 	fix->used = (u32)a.used;
 	return ret;
 }

@@ -102,8 +102,8 @@ static int place_opaque(struct machine *m, const struct boot_plan *p, struct loa
 	return 0;
 }
 
-static int place_kernel(struct machine *m, const struct boot_plan *p, struct loaded *l,
-			struct err *e)
+static int boot_place_kernel(struct machine *m, const struct boot_plan *p, struct loaded *l,
+			     struct err *e)
 {
 	const struct kernel_layout *layout = kernel_layout(p->kernel);
 	u64 room = layout->init_size > layout->span ? layout->init_size : layout->span;
@@ -178,7 +178,7 @@ static int place_initrd(struct machine *m, const struct boot_plan *p, struct loa
 	return ret;
 }
 
-static void add_e820(struct boot_params *bp, u64 addr, u64 end, u32 type)
+static void boot_add_e820(struct boot_params *bp, u64 addr, u64 end, u32 type)
 {
 	struct boot_e820_entry *x = &bp->e820_table[bp->e820_entries];
 
@@ -190,24 +190,24 @@ static void add_e820(struct boot_params *bp, u64 addr, u64 end, u32 type)
 	bp->e820_entries++;
 }
 
-static void fill_e820(struct boot_params *bp, const struct machine *m, bool umbra)
+static void boot_fill_e820(struct boot_params *bp, const struct machine *m, bool umbra)
 {
 	enum { RAM = 1, RESERVED = 2, ACPI = 3 };
 	const struct memory *mem = machine_memory_map(m);
 
-	add_e820(bp, 0, LAYOUT_LOW_RAM_END, RAM);
-	add_e820(bp, LAYOUT_ACPI, LAYOUT_ACPI + LAYOUT_ACPI_SIZE, ACPI);
-	add_e820(bp, LAYOUT_BIOS, LAYOUT_HIGH_RAM, RESERVED);
-	add_e820(bp, LAYOUT_HIGH_RAM, memory_low(mem), RAM);
+	boot_add_e820(bp, 0, LAYOUT_LOW_RAM_END, RAM);
+	boot_add_e820(bp, LAYOUT_ACPI, LAYOUT_ACPI + LAYOUT_ACPI_SIZE, ACPI);
+	boot_add_e820(bp, LAYOUT_BIOS, LAYOUT_HIGH_RAM, RESERVED);
+	boot_add_e820(bp, LAYOUT_HIGH_RAM, memory_low(mem), RAM);
 	if (umbra)
-		add_e820(bp, LAYOUT_UMBRA, LAYOUT_UMBRA_END, RESERVED);
+		boot_add_e820(bp, LAYOUT_UMBRA, LAYOUT_UMBRA_END, RESERVED);
 	/* Linux believes an MCFG only about what is reserved. */
-	add_e820(bp, LAYOUT_ECAM, LAYOUT_PCI_WINDOW, RESERVED);
-	add_e820(bp, LAYOUT_4G, LAYOUT_4G + memory_high(mem), RAM);
+	boot_add_e820(bp, LAYOUT_ECAM, LAYOUT_PCI_WINDOW, RESERVED);
+	boot_add_e820(bp, LAYOUT_4G, LAYOUT_4G + memory_high(mem), RAM);
 }
 
-static int fill_seed(struct machine *m, const struct boot_random *r, struct boot_params *bp,
-		     struct err *e)
+static int boot_fill_seed(struct machine *m, const struct boot_random *r, struct boot_params *bp,
+			  struct err *e)
 {
 	struct setup_data *d = machine_gpa(m, LAYOUT_SETUP_DATA, sizeof(*d) + sizeof(r->seed));
 
@@ -274,8 +274,8 @@ static int fill_params(struct machine *m, const struct boot_plan *p, const struc
 	bp->hdr.ramdisk_image = (u32)l->initrd;
 	bp->hdr.ramdisk_size = (u32)l->initrd_len;
 	bp->acpi_rsdp_addr = LAYOUT_ACPI;
-	fill_e820(bp, m, p->reserve_umbra);
-	ret = fill_seed(m, p->random, bp, e);
+	boot_fill_e820(bp, m, p->reserve_umbra);
+	ret = boot_fill_seed(m, p->random, bp, e);
 	if (!ret)
 		ret = fill_cmdline(m, p, bp, e);
 	return ret;
@@ -285,7 +285,7 @@ int boot_load(struct machine *m, const struct boot_plan *p, struct err *e)
 {
 	struct loaded l = { 0 };
 	void *acpi, *stub;
-	int ret = place_kernel(m, p, &l, e);
+	int ret = boot_place_kernel(m, p, &l, e);
 
 	if (!ret)
 		ret = place_initrd(m, p, &l, e);

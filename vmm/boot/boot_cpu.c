@@ -25,7 +25,7 @@
 #define GDT_CODE     0x00af9b000000ffffULL
 #define GDT_DATA     0x00cf93000000ffffULL
 
-static int write_tables(struct machine *m)
+static int write_cpu_tables(struct machine *m)
 {
 	u64 *t = machine_gpa(m, LAYOUT_PAGE_TABLES, (2 + DIRECTORIES) * TABLE_SIZE);
 	u64 *gdt = machine_gpa(m, LAYOUT_GDT, 4 * sizeof(u64));
@@ -48,7 +48,7 @@ static int write_tables(struct machine *m)
 	return 0;
 }
 
-static struct kvm_segment segment(u16 selector, u8 type, bool code)
+static struct kvm_segment boot_segment(u16 selector, u8 type, bool code)
 {
 	return (struct kvm_segment){
 		.limit = 0xffffffff,
@@ -66,15 +66,15 @@ int boot_cpu_enter(struct machine *m, u64 entry, u64 zero_page, struct err *e)
 {
 	struct vcpu *v = machine_vcpu(m, 0);
 	struct kvm_regs regs = { .rip = entry, .rsi = zero_page, .rflags = RFLAGS_FIXED };
-	struct kvm_segment data = segment(SELECTOR_DS, 3, false);
+	struct kvm_segment data = boot_segment(SELECTOR_DS, 3, false);
 	struct kvm_sregs s;
 
-	if (write_tables(m))
+	if (write_cpu_tables(m))
 		return err_set(e, -ENOMEM, "guest memory is too small for page tables");
 	if (ioctl(vcpu_fd(v), KVM_GET_SREGS, &s))
 		return err_set(e, -errno, "KVM does not tell the boot processor's registers: %s",
 			       strerror(errno));
-	s.cs = segment(SELECTOR_CS, 11, true);
+	s.cs = boot_segment(SELECTOR_CS, 11, true);
 	s.ds = s.es = s.fs = s.gs = s.ss = data;
 	s.gdt.base = LAYOUT_GDT;
 	s.gdt.limit = 4 * sizeof(u64) - 1;

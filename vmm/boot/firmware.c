@@ -43,7 +43,7 @@ static void flush_log(struct firmware *f)
 	f->line_len = 0;
 }
 
-static void on_log(void *arg, u8 byte)
+static void on_log_byte(void *arg, u8 byte)
 {
 	struct firmware *f = arg;
 
@@ -52,7 +52,7 @@ static void on_log(void *arg, u8 byte)
 		flush_log(f);
 }
 
-static void on_timer(void *arg, u32 expiries)
+static void on_log_timer(void *arg, u32 expiries)
 {
 	struct firmware *f = arg;
 
@@ -125,7 +125,7 @@ static int open_log(struct firmware *f, const char *path, struct err *e)
 	return 0;
 }
 
-static int create_devices(struct firmware *f, const struct firmware_config *c)
+static int firmware_create_chips(struct firmware *f, const struct firmware_config *c)
 {
 	const struct memory *mem = machine_memory_map(f->m);
 	struct host *h = machine_host(f->m);
@@ -140,14 +140,14 @@ static int create_devices(struct firmware *f, const struct firmware_config *c)
 	const struct ports_config ports = {
 		.pm1_port = LAYOUT_PORT_PM1,
 		.sleep_type_off = LAYOUT_SLEEP_TYPE_OFF,
-		.log = c->log ? on_log : NULL,
+		.log = c->log ? on_log_byte : NULL,
 		.arg = f,
 	};
 	const void *rom = NULL;
 	u32 rom_len = 0;
 	int ret;
 
-	f->timer = loop_timer(machine_loop(f->m), 0, 0, on_timer, f);
+	f->timer = loop_timer(machine_loop(f->m), 0, 0, on_log_timer, f);
 	if (f->timer < 0)
 		return f->timer;
 	ret = cmos_create(&f->cmos, h, &cmos);
@@ -178,7 +178,7 @@ int firmware_create(struct firmware **out, struct machine *m, const struct firmw
 	if (!ret)
 		ret = open_log(f, c->log, e);
 	if (!ret) {
-		ret = create_devices(f, c);
+		ret = firmware_create_chips(f, c);
 		if (ret)
 			err_set(e, ret, "cannot set up the firmware's devices: %s", strerror(-ret));
 	}

@@ -165,7 +165,7 @@ static int check_files(struct firmware_kernel *k, struct err *e)
 }
 
 /* Copies the parts to where the ROM jumps; false: there is nothing to start. */
-static bool place(struct firmware_kernel *k)
+static bool firmware_kernel_place(struct firmware_kernel *k)
 {
 	u64 rest = k->kernel.len - k->setup_len;
 	u8 *setup, *high, *cmdline, *initrd = NULL;
@@ -195,7 +195,7 @@ static bool place(struct firmware_kernel *k)
 	return true;
 }
 
-static void release(struct firmware_kernel *k)
+static void firmware_kernel_release(struct firmware_kernel *k)
 {
 	free(k->kernel.data);
 	free(k->initrd.data);
@@ -211,8 +211,8 @@ static void loader_io(void *arg, u64 offset, void *data, unsigned len, bool writ
 	if (write)
 		return;
 	pthread_mutex_lock(&k->lock);
-	*(u8 *)data = place(k);
-	release(k);
+	*(u8 *)data = firmware_kernel_place(k);
+	firmware_kernel_release(k);
 	pthread_mutex_unlock(&k->lock);
 }
 
@@ -275,7 +275,7 @@ int firmware_kernel_reset(struct firmware_kernel *k, struct err *e)
 	int ret;
 
 	/* As they are now: whoever installs a kernel in the same file means the next start, too. */
-	release(k);
+	firmware_kernel_release(k);
 	ret = read_blob(&k->kernel, e);
 	if (!ret && k->initrd.fd >= 0)
 		ret = read_blob(&k->initrd, e);
@@ -295,7 +295,7 @@ void firmware_kernel_destroy(struct firmware_kernel *k)
 {
 	if (!k)
 		return;
-	release(k);
+	firmware_kernel_release(k);
 	close_blob(&k->kernel);
 	close_blob(&k->initrd);
 	free(k->cmdline);

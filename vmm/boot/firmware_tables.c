@@ -48,7 +48,7 @@ struct loader_entry {
 	};
 } __attribute__((packed));
 
-static int add_e820(struct fw_cfg *cfg, const struct machine *m)
+static int firmware_add_e820(struct fw_cfg *cfg, const struct machine *m)
 {
 	const struct memory *mem = machine_memory_map(m);
 	struct e820 map[4];
@@ -64,7 +64,7 @@ static int add_e820(struct fw_cfg *cfg, const struct machine *m)
 }
 
 /* All tables in one file, small enough for the F segment, where an RSDP is looked for. */
-static int add_acpi(struct fw_cfg *cfg, unsigned cpus)
+static int firmware_add_acpi(struct fw_cfg *cfg, unsigned cpus)
 {
 	struct loader_entry loader[1 + 8 + 4] = { 0 };
 	u8 tables[TABLES_MAX];
@@ -138,9 +138,9 @@ int firmware_tables(struct fw_cfg *cfg, const struct machine *m, const unsigned 
 	int ret = add_numbers(cfg, machine_cpus(m));
 
 	if (!ret)
-		ret = add_e820(cfg, m);
+		ret = firmware_add_e820(cfg, m);
 	if (!ret)
-		ret = add_acpi(cfg, machine_cpus(m));
+		ret = firmware_add_acpi(cfg, machine_cpus(m));
 	if (!ret)
 		ret = add_boot_order(cfg, disks, n_disks, rom);
 	if (!ret && rom)

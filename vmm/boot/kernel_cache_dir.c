@@ -157,7 +157,7 @@ static bool keeps_times(const char *path)
 }
 
 /* Was the file what stat(2) said, all the time from before it was read until now? */
-static bool settled(const char *path, const struct stat *before)
+static bool file_settled(const char *path, const struct stat *before)
 {
 	char was[CACHE_NAME], is[CACHE_NAME];
 	struct timespec now;
@@ -172,7 +172,7 @@ static bool settled(const char *path, const struct stat *before)
 
 bool kernel_cache_may_link(const char *path, const struct stat *st)
 {
-	return keeps_times(path) && settled(path, st);
+	return keeps_times(path) && file_settled(path, st);
 }
 
 int kernel_cache_lock(const char *dir, struct cache_lock *out)

@@ -95,7 +95,7 @@ static int names_list(int dirfd, struct cache_names *out)
 }
 
 /* What is too much goes, the oldest first; then the links that lead nowhere. */
-static void evict(int dirfd)
+static void evict_old_kernels(int dirfd)
 {
 	u64 kernels = 0, links = 0, bytes = 0;
 	struct cache_names names;
@@ -183,7 +183,7 @@ void kernel_cache_store(const struct cache_lock *l, const char *path, const stru
 		return;
 	if (kernel_cache_may_link(path, st))
 		add_link(l->dir, name, st);
-	evict(l->dir);
+	evict_old_kernels(l->dir);
 }
 
 void kernel_cache_write(const char *dir, const char *path, const struct stat *st,

@@ -38,7 +38,7 @@ struct panic_watch {
  * 1: it did panic, 0: it did not, -1: cannot be told. On the loop's thread: it may have to read the
  * kernel again, with threads, which a vCPU must not make.
  */
-static int panicked(const struct panic_watch *w)
+static int kernel_panicked(const struct panic_watch *w)
 {
 	u64 gpa = symbolize_phys(w->m, "panic_cpu");
 	const int *cpu =
@@ -62,7 +62,7 @@ static void copy_word(char *to, size_t size, const char *from)
 }
 
 /* "[   15.55]  sysrq_handle_crash+0x16/0x20": what the unwinder is not sure of begins with "? ". */
-static void read_caller(struct panic_watch *w)
+static void panic_read_caller(struct panic_watch *w)
 {
 	const char *p = strrchr(w->line, ' ');
 
@@ -72,7 +72,7 @@ static void read_caller(struct panic_watch *w)
 	w->caller_next = false;
 }
 
-static void read_line(struct panic_watch *w)
+static void panic_read_line(struct panic_watch *w)
 {
 	const char *p = strstr(w->line, last_words);
 
@@ -88,7 +88,7 @@ static void read_line(struct panic_watch *w)
 		return;
 	}
 	if (w->caller_next) {
-		read_caller(w);
+		panic_read_caller(w);
 	} else if (w->seen && strstr(w->line, panic_frame)) {
 		w->caller_next = true;
 	} else if (strstr(w->line, warning_end)) {
@@ -108,7 +108,7 @@ void panic_watch_byte(void *watch, u8 byte)
 	pthread_mutex_lock(&w->lock);
 	if (byte == '\n') {
 		w->line[w->len] = '\0';
-		read_line(w);
+		panic_read_line(w);
 		w->len = 0;
 	} else if (w->len < sizeof(w->line) - 1 && byte >= ' ') {
 		w->line[w->len++] = (char)byte;
@@ -116,7 +116,7 @@ void panic_watch_byte(void *watch, u8 byte)
 	pthread_mutex_unlock(&w->lock);
 }
 
-static bool on_power(void *arg, enum host_power what)
+static bool on_panic_power(void *arg, enum host_power what)
 {
 	struct panic_watch *w = arg;
 	bool ours = what == HOST_PANICKED;
@@ -132,13 +132,13 @@ static bool on_power(void *arg, enum host_power what)
 	return ours;
 }
 
-static void on_check(void *arg)
+static void on_panic_check(void *arg)
 {
 	struct panic_watch *w = arg;
 	int answer;
 
 	pthread_mutex_lock(&w->lock);
-	answer = panicked(w);
+	answer = kernel_panicked(w);
 	if (answer == 1 || (answer && w->resets))
 		panic_end(w);
 	else if (w->resets)
@@ -146,14 +146,14 @@ static void on_check(void *arg)
 	pthread_mutex_unlock(&w->lock);
 }
 
-static void on_poll(void *arg, u32 expiries)
+static void on_panic_poll(void *arg, u32 expiries)
 {
 	struct panic_watch *w = arg;
 
 	(void)expiries;
 	pthread_mutex_lock(&w->lock);
 	/* The console's words come a moment later and say more: wait for them once. */
-	if (panicked(w) == 1) {
+	if (kernel_panicked(w) == 1) {
 		if (w->seen)
 			panic_end(w);
 		w->seen = true;
@@ -182,10 +182,10 @@ int panic_watch_create(struct panic_watch **out, struct machine *m, bool poll)
 	pthread_mutex_init(&w->lock, NULL);
 	w->m = m;
 	w->timer = -1;
-	w->check.fn = on_check;
+	w->check.fn = on_panic_check;
 	w->check.arg = w;
 	if (poll) {
-		w->timer = loop_timer(machine_loop(m), POLL_NS, POLL_NS, on_poll, w);
+		w->timer = loop_timer(machine_loop(m), POLL_NS, POLL_NS, on_panic_poll, w);
 		if (w->timer < 0) {
 			int ret = w->timer;
 
@@ -193,7 +193,7 @@ int panic_watch_create(struct panic_watch **out, struct machine *m, bool poll)
 			return ret;
 		}
 	}
-	machine_set_power_hook(m, on_power, w);
+	machine_set_power_hook(m, on_panic_power, w);
 	*out = w;
 	return 0;
 }

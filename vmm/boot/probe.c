@@ -53,8 +53,8 @@ int probe_machine(struct machine **out, unsigned cpus, const void *code, size_t 
 	return ret;
 }
 
-static void on_answer(void *arg, struct vcpu *v, bool write, u16 port, u8 size, void *data,
-		      u32 count)
+static void on_probe_answer(void *arg, struct vcpu *v, bool write, u16 port, u8 size, void *data,
+			    u32 count)
 {
 	struct probe *p = arg;
 
@@ -73,14 +73,14 @@ static void on_answer(void *arg, struct vcpu *v, bool write, u16 port, u8 size, 
 	machine_exit(p->m, VMM_EXIT_POWEROFF, NULL);
 }
 
-static void on_timeout(void *arg, u32 expiries)
+static void on_probe_timeout(void *arg, u32 expiries)
 {
 	(void)expiries;
 	machine_exit(arg, VMM_EXIT_ERROR, "no answer");
 }
 
 /* Whatever goes wrong inside the guest is an answer too: it cannot. */
-static int run(struct probe *p, const char *entry, struct err *e)
+static int probe_run(struct probe *p, const char *entry, struct err *e)
 {
 	int ret = probe_machine(&p->m, 1, probe_code, (size_t)(probe_code_end - probe_code),
 				(size_t)(entry - probe_code), e);
@@ -89,9 +89,9 @@ static int run(struct probe *p, const char *entry, struct err *e)
 	if (ret)
 		return ret;
 	p->answer = 0;
-	ret = machine_pio_add(p->m, PROBE_PORT, 1, on_answer, p);
+	ret = machine_pio_add(p->m, PROBE_PORT, 1, on_probe_answer, p);
 	if (!ret) {
-		timer = loop_timer(machine_loop(p->m), PATIENCE_NS, 0, on_timeout, p->m);
+		timer = loop_timer(machine_loop(p->m), PATIENCE_NS, 0, on_probe_timeout, p->m);
 		ret = timer < 0 ? timer : 0;
 	}
 	if (ret)
@@ -108,22 +108,22 @@ int probe_kvm(struct probe_result *r, struct err *e)
 	int ret;
 
 	*r = (struct probe_result){ 0 };
-	ret = run(&p, probe_cmpxchg16b, e);
+	ret = probe_run(&p, probe_cmpxchg16b, e);
 	r->cmpxchg16b = !ret && p.answer == PROBE_GOOD;
 	if (!ret)
-		ret = run(&p, probe_xrstor, e);
+		ret = probe_run(&p, probe_xrstor, e);
 	r->xrstor = !ret && p.answer == PROBE_GOOD;
 	if (!ret)
-		ret = run(&p, probe_int3, e);
+		ret = probe_run(&p, probe_int3, e);
 	r->int3 = !ret && p.answer == PROBE_GOOD;
 	if (!ret)
-		ret = run(&p, probe_speed, e);
+		ret = probe_run(&p, probe_speed, e);
 	if (!ret && p.answer == PROBE_GOOD && p.ended_ns > p.started_ns)
 		r->mips = 2e3 * PROBE_TURNS / (double)(p.ended_ns - p.started_ns);
 	return ret;
 }
 
-static void add_reason(char *buf, size_t len, const char *text)
+static void probe_add_reason(char *buf, size_t len, const char *text)
 {
 	size_t used = strlen(buf);
 
@@ -136,17 +136,17 @@ void probe_reasons(const struct probe_result *r, char *buf, size_t len)
 
 	*buf = '\0';
 	if (!r->cmpxchg16b)
-		add_reason(buf, len, "cmpxchg16b fails in the guest's kernel mode");
+		probe_add_reason(buf, len, "cmpxchg16b fails in the guest's kernel mode");
 	if (!r->xrstor)
-		add_reason(buf, len, "xrstor fails in the guest's kernel mode");
+		probe_add_reason(buf, len, "xrstor fails in the guest's kernel mode");
 	if (!r->int3)
-		add_reason(buf, len, "int3 fails in the guest's kernel mode");
+		probe_add_reason(buf, len, "int3 fails in the guest's kernel mode");
 	if (r->mips >= PROBE_MIN_MIPS)
 		return;
 	snprintf(speed, sizeof(speed),
 		 "kernel mode runs at %.1f million instructions/s (at least %.0f are needed)",
 		 r->mips, PROBE_MIN_MIPS);
-	add_reason(buf, len, speed);
+	probe_add_reason(buf, len, speed);
 }
 
 bool probe_hardware(void)

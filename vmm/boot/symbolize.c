@@ -13,7 +13,7 @@
 #define MARK "RIP 0x"
 
 /* With the lock. Addresses are only known if the kernel was placed by us. */
-static struct kernel *symbols(struct machine *m)
+static struct kernel *kernel_with_symbols(struct machine *m)
 {
 	const char *path;
 	struct kernel *k = machine_kernel(m);
@@ -37,7 +37,7 @@ void symbolize_line(struct machine *m, const char *line, char *buf, size_t len)
 	rip = strtoull(mark + strlen(MARK), &after, 16);
 	rip -= machine_kaslr(m);
 	machine_lock_kernel(m);
-	k = symbols(m);
+	k = kernel_with_symbols(m);
 	if (k) {
 		kernel_text(k, &start, &end);
 		if (rip >= start && rip < end)
@@ -62,7 +62,7 @@ u64 symbolize_phys(struct machine *m, const char *name)
 	u64 addr, phys = 0;
 
 	machine_lock_kernel(m);
-	k = symbols(m);
+	k = kernel_with_symbols(m);
 	if (k) {
 		addr = kernel_symbol(k, name);
 		if (addr >= kernel_layout(k)->link_text)

@@ -49,7 +49,7 @@ struct link {
 };
 
 /* Takes the escape sequences out; returns what is left for the guest. */
-static size_t filter(struct link *l, char *buf, size_t len)
+static size_t console_filter_keys(struct link *l, char *buf, size_t len)
 {
 	size_t kept = 0;
 
@@ -74,7 +74,7 @@ static size_t filter(struct link *l, char *buf, size_t len)
 }
 
 /* Keys that the guest has not taken wait in l->keys, and no more are read meanwhile. */
-static void type(struct link *l)
+static void console_send_keys(struct link *l)
 {
 	while (l->at < l->len) {
 		ssize_t n =
@@ -88,7 +88,7 @@ static void type(struct link *l)
 	}
 }
 
-static void read_keys(struct link *l)
+static void console_read_keys(struct link *l)
 {
 	ssize_t n = read(STDIN_FILENO, l->keys, sizeof(l->keys));
 
@@ -96,12 +96,12 @@ static void read_keys(struct link *l)
 		return;
 	l->eof = n <= 0; /* go on looking */
 	l->at = 0;
-	l->len = n <= 0 ? 0 : l->tty ? filter(l, l->keys, (size_t)n) : (size_t)n;
-	type(l);
+	l->len = n <= 0 ? 0 : l->tty ? console_filter_keys(l, l->keys, (size_t)n) : (size_t)n;
+	console_send_keys(l);
 }
 
 /* Until detached or the guest has ended. */
-static int talk(struct link *l)
+static int console_talk(struct link *l)
 {
 	char buf[4096];
 
@@ -119,7 +119,7 @@ static int talk(struct link *l)
 			return -errno;
 		}
 		if (p[0].revents & POLLOUT)
-			type(l);
+			console_send_keys(l);
 		if (p[0].revents & ~POLLOUT) {
 			n = read(l->fd, buf, sizeof(buf));
 			if (n <= 0)
@@ -128,13 +128,13 @@ static int talk(struct link *l)
 				return -EPIPE;
 		}
 		if (p[1].revents)
-			read_keys(l);
+			console_read_keys(l);
 	}
 	return 0;
 }
 
 /* The terminal is as it was before the signal does what it does. */
-static void on_signal(int sig)
+static void on_fatal_signal(int sig)
 {
 	terminal_restore();
 	raise(sig);
@@ -143,14 +143,14 @@ static void on_signal(int sig)
 static void catch_signals(void)
 {
 	static const int ends[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE };
-	struct sigaction sa = { .sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND };
+	struct sigaction sa = { .sa_handler = on_fatal_signal, .sa_flags = (int)SA_RESETHAND };
 
 	sigemptyset(&sa.sa_mask);
 	for (size_t i = 0; i < ARRAY_SIZE(ends); i++)
 		sigaction(ends[i], &sa, NULL);
 }
 
-static int attach(struct link *l, const char *guest, char **name, struct err *e)
+static int console_attach_guest(struct link *l, const char *guest, char **name, struct err *e)
 {
 	struct client *c;
 	int pair[2], ret = client_open(&c, guest, CLIENT_TIMEOUT_MS, e);
@@ -186,7 +186,7 @@ int cmd_console(int argc, char **argv)
 
 	if (ret >= 0)
 		return ret;
-	if (attach(&l, a.guest, &name, &e)) {
+	if (console_attach_guest(&l, a.guest, &name, &e)) {
 		free(name);
 		return cli_fail(&e);
 	}
@@ -195,7 +195,7 @@ int cmd_console(int argc, char **argv)
 		fprintf(stderr, "[vmm] attached to %s; Ctrl-a d detaches\n", name ? name : "");
 	catch_signals();
 	l.tty = !terminal_raw(STDIN_FILENO);
-	ret = talk(&l);
+	ret = console_talk(&l);
 	close(l.fd);
 	terminal_restore();
 	if (l.tty)

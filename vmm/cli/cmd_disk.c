@@ -41,7 +41,7 @@ struct request {
 	bool shrink, json;
 };
 
-static int disk_resize(const struct request *r)
+static int request_resize(const struct request *r)
 {
 	json_t *args = json_pack("{s:s, s:I, s:b, s:b}", "disk", r->disk, "size",
 				 (json_int_t)r->size, "more", r->more, "shrink", r->shrink);
@@ -77,11 +77,11 @@ int cmd_disk(int argc, char **argv)
 		.guest = a.guest, .disk = a.words[1], .shrink = a.shrink, .json = a.json
 	};
 	if (a.n_words == 2)
-		return disk_resize(&r);
+		return request_resize(&r);
 	size = a.words[2];
 	r.more = *size == '+';
 	if (parse_size(size + r.more, &r.size) || !r.size || r.size > INT64_MAX)
 		return cli_usage("disk", "%s: want a size such as 20G, or +2G for so much more",
 				 size);
-	return disk_resize(&r);
+	return request_resize(&r);
 }

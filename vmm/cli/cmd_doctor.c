@@ -31,7 +31,7 @@ struct finding {
 	struct probe_result probe;
 };
 
-static void add_reason(struct finding *f, const char *text)
+static void finding_add_reason(struct finding *f, const char *text)
 {
 	size_t len = strlen(f->reason);
 
@@ -39,7 +39,7 @@ static void add_reason(struct finding *f, const char *text)
 	snprintf(f->reason + len, sizeof(f->reason) - len, "%s%s", len ? "; " : "", text);
 }
 
-static int examine(struct finding *f)
+static int examine_kvm(struct finding *f)
 {
 	struct err e = { "" };
 	int kvm = kvm_open(&e), ret;
@@ -47,7 +47,7 @@ static int examine(struct finding *f)
 
 	f->direct = true;
 	if (kvm < 0) {
-		add_reason(f, e.text);
+		finding_add_reason(f, e.text);
 		return VMM_EXIT_ERROR;
 	}
 	ret = kvm_check(kvm, &e);
@@ -55,12 +55,12 @@ static int examine(struct finding *f)
 	if (!ret)
 		ret = probe_kvm(&f->probe, &e);
 	if (ret) {
-		add_reason(f, e.text);
+		finding_add_reason(f, e.text);
 		return VMM_EXIT_LAB;
 	}
 	probe_reasons(&f->probe, reasons, sizeof(reasons));
 	if (*reasons)
-		add_reason(f, reasons);
+		finding_add_reason(f, reasons);
 	return f->direct ? 0 : VMM_EXIT_LAB;
 }
 
@@ -79,7 +79,7 @@ static void print_confinement(void)
 	json_decref(probe);
 }
 
-static int print_json(const struct finding *f, int code)
+static int finding_print_json(const struct finding *f, int code)
 {
 	json_t *o = json_pack("{s:b, s:s, s:b, s:s, s:b, s:b, s:b, s:f}", "direct", f->direct,
 			      "verdict",
@@ -119,9 +119,9 @@ int cmd_doctor(int argc, char **argv)
 			return VMM_EXIT_USAGE;
 		}
 	}
-	code = examine(&f);
+	code = examine_kvm(&f);
 	if (json)
-		return print_json(&f, code) ? VMM_EXIT_ERROR : code;
+		return finding_print_json(&f, code) ? VMM_EXIT_ERROR : code;
 	if (code == 0)
 		printf("direct: this /dev/kvm runs stock kernels (kernel mode at %.0f million "
 		       "instructions/s)\n",

@@ -47,7 +47,7 @@ struct driver_cmd {
 	int n_words;
 };
 
-static int usage(const char *line, const char *word)
+static int driver_usage(const char *line, const char *word)
 {
 	return cli_usage("driver", "%s%s", line, word);
 }
@@ -138,7 +138,7 @@ static int driver_load(const struct driver_cmd *c)
 
 	if (ret) {
 		spec_driver_free(&d);
-		return ret == -EINVAL ? usage(e.text, "") : cli_fail(&e);
+		return ret == -EINVAL ? driver_usage(e.text, "") : cli_fail(&e);
 	}
 	fd = cli_open_file(d.path, &path, &e);
 	if (fd < 0) {
@@ -231,16 +231,16 @@ int cmd_driver(int argc, char **argv)
 	if (ret >= 0)
 		return ret;
 	if (a.n_words > 2)
-		return usage("one too many: ", a.words[2]);
+		return driver_usage("one too many: ", a.words[2]);
 	if (!a.n_words)
-		return usage("say what to do: load, unload, list or verify", "");
+		return driver_usage("say what to do: load, unload, list or verify", "");
 	c = (struct driver_cmd){ a.guest, a.json, { a.words[0], a.words[1] }, a.n_words };
 	if (!strcmp(c.words[0], "list"))
 		return driver_list(&c);
 	near = suggest(c.words[0], verbs);
 	if (near && !strcmp(near, c.words[0])) {
 		if (!c.words[1])
-			return usage("say which driver: ", c.words[0]);
+			return driver_usage("say which driver: ", c.words[0]);
 		return *near == 'l'   ? driver_load(&c)
 		       : *near == 'u' ? driver_unload(&c)
 				      : driver_verify(&c);

@@ -29,7 +29,7 @@ static bool ends_with(const char *s, const char *end)
 	return a >= b && !strcmp(s + a - b, end);
 }
 
-static size_t add(char *buf, size_t len, size_t at, const char *key, const json_t *v)
+static size_t append_value(char *buf, size_t len, size_t at, const char *key, const json_t *v)
 {
 	const char *comma = at ? ", " : "", *gap = key ? " " : "";
 	int n = 0;
@@ -54,8 +54,8 @@ static void list_of(char *buf, size_t len, const json_t *v)
 	const char *key;
 	size_t at = 0, i;
 
-	json_array_foreach(all, i, one) at = add(buf, len, at, NULL, one);
-	json_object_foreach(all, key, one) at = add(buf, len, at, key, one);
+	json_array_foreach(all, i, one) at = append_value(buf, len, at, NULL, one);
+	json_object_foreach(all, key, one) at = append_value(buf, len, at, key, one);
 	if (!at)
 		snprintf(buf, len, "none");
 }

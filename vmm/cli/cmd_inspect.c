@@ -32,7 +32,7 @@ struct inspection {
 	struct link_plan *plan;
 };
 
-static void help(FILE *to)
+static void inspect_help(FILE *to)
 {
 	fputs("Usage: vmm inspect [--kernel VMLINUZ] [--policy FILE [--session NAME]]\n"
 	      "                   [--with OTHER.ko]... [--json] DRIVER.ko\n"
@@ -135,7 +135,7 @@ static int parse_options(struct options *o, int argc, char **argv)
 			o->json = true;
 			break;
 		case 'h':
-			help(stdout);
+			inspect_help(stdout);
 			return -1;
 		default:
 			snprintf(text, sizeof(text), "%s %.100s; --help shows how it is used",
@@ -244,7 +244,7 @@ static int load_with(struct inspection *in, const struct options *o)
 	return 0;
 }
 
-static int show(const struct inspection *in, const struct options *o)
+static int inspect_show(const struct inspection *in, const struct options *o)
 {
 	int ret;
 
@@ -270,10 +270,10 @@ static int inspect_one(struct inspection *in, const struct options *o,
 			(struct link_provider){ in->with[i], module_name(in->with[i]), SUFFIX };
 	if (link_plan_create(&in->plan, in->kernel, in->module, &session, &e))
 		return inspect_fail(e.text);
-	return show(in, o);
+	return inspect_show(in, o);
 }
 
-static void close_all(struct inspection *in)
+static void inspection_close(struct inspection *in)
 {
 	link_plan_free(in->plan);
 	for (size_t i = 0; i < in->n_with; i++)
@@ -309,6 +309,6 @@ int cmd_inspect(int argc, char **argv)
 	rules = inspect_rules(s);
 	ret = o.all ? inspect_all(in.kernel, o.all, &rules, o.json) : inspect_one(&in, &o, &rules);
 out:
-	close_all(&in);
+	inspection_close(&in);
 	return ret;
 }

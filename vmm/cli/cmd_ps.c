@@ -34,7 +34,7 @@ static const char help[] =
 	"  vmm ps --json | jq -r '.[].name'\n";
 
 /* NULL: it has ended meanwhile. */
-static json_t *ask(const char *name)
+static json_t *ask_guest(const char *name)
 {
 	struct client *c;
 	json_t *info = NULL, *guest;
@@ -72,7 +72,7 @@ static bool is_listed(const json_t *list, const char *name)
 }
 
 /* Those that have ended, but for names that a guest has again. */
-static int add_ended(json_t *list, struct err *e)
+static int list_add_ended(json_t *list, struct err *e)
 {
 	struct ended_guest *ended;
 	size_t n;
@@ -150,13 +150,13 @@ int cmd_ps(int argc, char **argv)
 		return cli_fail(&e);
 	list = json_array();
 	for (size_t i = 0; i < n; i++) {
-		json_t *guest = ask(names[i]);
+		json_t *guest = ask_guest(names[i]);
 
 		if (guest)
 			json_array_append_new(list, guest);
 	}
 	client_list_free(names, n);
-	if (a.all && add_ended(list, &e)) {
+	if (a.all && list_add_ended(list, &e)) {
 		json_decref(list);
 		return cli_fail(&e);
 	}

@@ -38,7 +38,7 @@ static const char usage[] =
 	"\n"
 	"Exit code: 0, 1 if FILE cannot be read, 2 if the command is wrong.\n";
 
-static int wrong(const char *what, const char *arg)
+static int record_usage(const char *what, const char *arg)
 {
 	fprintf(stderr, "vmm record: %s%s%s; see vmm record --help\n", what, *arg ? " " : "", arg);
 	return VMM_EXIT_USAGE;
@@ -51,12 +51,12 @@ static int no_such_option(const char *arg)
 	const char *near = suggest(arg, names);
 
 	if (!near)
-		return wrong("no such option:", arg);
+		return record_usage("no such option:", arg);
 	fprintf(stderr, "vmm record: no such option: %s; did you mean %s?\n", arg, near);
 	return VMM_EXIT_USAGE;
 }
 
-static int show(const char *path, const struct record_filter *f, bool json)
+static int record_show(const char *path, const struct record_filter *f, bool json)
 {
 	struct record *r;
 	struct err e;
@@ -115,14 +115,14 @@ int cmd_record(int argc, char **argv)
 			fputs(usage, stdout);
 			return 0;
 		case ':':
-			return wrong("a pattern must follow", argv[optind - 1]);
+			return record_usage("a pattern must follow", argv[optind - 1]);
 		default:
 			return no_such_option(argv[optind - 1]);
 		}
 	}
 	if (optind == argc)
-		return wrong("which FILE? Name the one given to vmm run --record", "");
+		return record_usage("which FILE? Name the one given to vmm run --record", "");
 	if (optind + 1 < argc)
-		return wrong("one FILE at a time, found also", argv[optind + 1]);
-	return show(argv[optind], &f, json);
+		return record_usage("one FILE at a time, found also", argv[optind + 1]);
+	return record_show(argv[optind], &f, json);
 }

@@ -26,9 +26,9 @@ struct run {
 
 static const int end_signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, -1 };
 
-static void note(const char *fmt, ...) __printf(1, 2);
+static void run_note(const char *fmt, ...) __printf(1, 2);
 
-static void note(const char *fmt, ...)
+static void run_note(const char *fmt, ...)
 {
 	va_list ap;
 
@@ -39,13 +39,13 @@ static void note(const char *fmt, ...)
 	va_end(ap);
 }
 
-static void on_note(void *arg, const char *line)
+static void on_run_note(void *arg, const char *line)
 {
 	(void)arg;
-	note("%s", line);
+	run_note("%s", line);
 }
 
-static void on_started(void *arg, const char *name)
+static void on_run_started(void *arg, const char *name)
 {
 	struct run *r = arg;
 
@@ -60,7 +60,7 @@ static void on_before_confinement(void *arg)
 		stats_open(r->stats);
 }
 
-static void release(struct run *r)
+static void run_release(struct run *r)
 {
 	detach_free(r->detach);
 	stats_close(r->stats);
@@ -124,11 +124,11 @@ static int run_to_the_end(struct run *r, struct guest *g)
 	guest_exit_line(g, code, line, sizeof(line));
 	ret = guest_end(g, &end);
 	if (*e.text)
-		note("%s", e.text);
+		run_note("%s", e.text);
 	else if (*line)
-		note("%s", line);
+		run_note("%s", line);
 	if (ret) {
-		note("%s", end.text);
+		run_note("%s", end.text);
 		code = code ? code : VMM_EXIT_ERROR;
 	}
 	if (r->o.stats && code != VMM_EXIT_ERROR)
@@ -144,7 +144,7 @@ int cmd_run(int argc, char **argv)
 	int code, ret;
 
 	if (run_options_parse(&r.o, argc, argv, &e)) {
-		note("%s", e.text);
+		run_note("%s", e.text);
 		run_options_free(&r.o);
 		return VMM_EXIT_USAGE;
 	}
@@ -167,7 +167,7 @@ int cmd_run(int argc, char **argv)
 			.inherited = &r.inherited,
 			.end_signals = end_signals,
 			.exec_ns = r.exec_ns,
-			.front = { &r, on_note, on_before_confinement, on_started },
+			.front = { &r, on_run_note, on_before_confinement, on_run_started },
 		};
 
 		ret = guest_create(&g, &c, &e);
@@ -180,7 +180,7 @@ int cmd_run(int argc, char **argv)
 		code = VMM_EXIT_ERROR;
 	}
 	if (ret < 0)
-		note("%s", e.text);
-	release(&r);
+		run_note("%s", e.text);
+	run_release(&r);
 	return code;
 }

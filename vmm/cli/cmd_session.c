@@ -100,7 +100,7 @@ static int session_stats(const char *guest, bool json)
 	return 0;
 }
 
-static int session_set_policy(const char *guest, const char *file)
+static int session_policy(const char *guest, const char *file)
 {
 	json_t *out = NULL;
 	char *path = NULL;
@@ -129,6 +129,6 @@ int cmd_session(int argc, char **argv)
 	if (a.n_words == 1 && !strcmp(a.words[0], "stats"))
 		return session_stats(a.guest, a.json);
 	if (a.n_words == 2 && !strcmp(a.words[0], "policy"))
-		return session_set_policy(a.guest, a.words[1]);
+		return session_policy(a.guest, a.words[1]);
 	return cli_usage("session", "say `list`, `stats` or `policy FILE`");
 }

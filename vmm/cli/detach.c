@@ -24,7 +24,7 @@ struct detach {
 };
 
 /* Show the user what the guest's processes have said until now. */
-static void show_log(const struct detach *d)
+static void detach_show_log(const struct detach *d)
 {
 	char buf[1024];
 	off_t at = 0;
@@ -36,7 +36,7 @@ static void show_log(const struct detach *d)
 	}
 }
 
-static void on_end(int sig)
+static void on_end_signal(int sig)
 {
 	(void)sig; /* ppoll() returns */
 }
@@ -57,7 +57,7 @@ static void block_ends(sigset_t *old)
 /* One that is ignored stays so: nohup. */
 static void catch_ends(void)
 {
-	const struct sigaction sa = { .sa_handler = on_end };
+	const struct sigaction sa = { .sa_handler = on_end_signal };
 	struct sigaction now;
 
 	for (size_t i = 0; i < ARRAY_SIZE(ends); i++)
@@ -66,13 +66,13 @@ static void catch_ends(void)
 }
 
 /* The guest is in a session of its own and has not heard the signal that ends us. */
-static int give_up(const struct detach *d, pid_t child)
+static int detach_give_up(const struct detach *d, pid_t child)
 {
 	int status = 0;
 
 	kill(child, SIGTERM);
 	waitpid(child, &status, 0);
-	show_log(d);
+	detach_show_log(d);
 	/* Else it says so itself. */
 	if (WIFSIGNALED(status))
 		fputs("vmm: ended before the guest had started\n", stderr);
@@ -80,7 +80,7 @@ static int give_up(const struct detach *d, pid_t child)
 }
 
 /* The guest runs, whatever becomes of its name; but whoever wants to read it has to hear of a loss. */
-static int print_name(const char *name)
+static int detach_print_name(const char *name)
 {
 	char line[130];
 	int len = snprintf(line, sizeof(line), "%s\n", name);
@@ -108,7 +108,7 @@ static ssize_t wait_for_name(int ready, char *name, size_t size, const sigset_t 
 	return n > 0 ? n : 0;
 }
 
-static int parent(struct detach *d, pid_t child, int ready, const sigset_t *mask)
+static int detach_wait_for_start(struct detach *d, pid_t child, int ready, const sigset_t *mask)
 {
 	struct err e = { "" };
 	char name[128];
@@ -116,17 +116,17 @@ static int parent(struct detach *d, pid_t child, int ready, const sigset_t *mask
 	int status;
 
 	if (n == -EINTR)
-		return give_up(d, child);
+		return detach_give_up(d, child);
 	if (n > 0) {
 		/* What it had to say comes before what it did. */
-		show_log(d);
+		detach_show_log(d);
 		name[strcspn(name, "\n")] = '\0';
 		if (ended_set_name(d->ended, name, &e))
 			fprintf(stderr, "vmm: %s\n", e.text);
-		return print_name(name);
+		return detach_print_name(name);
 	}
 	n = waitpid(child, &status, 0);
-	show_log(d);
+	detach_show_log(d);
 	if (n < 0 || !WIFEXITED(status)) {
 		fputs("vmm: the guest's process was killed before it had started\n", stderr);
 		return VMM_EXIT_ERROR;
@@ -185,7 +185,7 @@ int detach_fork(struct detach **out, int *code, struct err *e)
 	close(ready[1]);
 	ready[1] = -1;
 	catch_ends();
-	*code = parent(d, child, ready[0], &old);
+	*code = detach_wait_for_start(d, child, ready[0], &old);
 	ret = 1;
 out:
 	for (int i = 0; i < 2; i++)

@@ -224,7 +224,7 @@ static void link_driver(struct all *a, struct candidate *d, unsigned depth)
 	link_one(a, d, providers, n);
 }
 
-static int print_json(const struct all *a, const char *dir)
+static int all_print_json(const struct all *a, const char *dir)
 {
 	json_t *root, *list = json_array();
 	char file[4096], why[256], name[64];
@@ -254,7 +254,7 @@ static int print_json(const struct all *a, const char *dir)
 }
 
 /* Of the modules that link, rounded down: 100.0 are all. */
-static double percent(const struct all *a)
+static double percent_linked(const struct all *a)
 {
 	u64 permille = 1000 * (u64)a->linked / a->n;
 
@@ -269,7 +269,7 @@ static void print_text(const struct all *a)
 		if (a->list[i].state != STATE_LINKED)
 			printf("refused: %s\n", inspect_clean(a->list[i].why, buf, sizeof(buf)));
 	printf("%zu of %zu modules link completely (%.1f %%); %zu branches go to the shadow\n",
-	       a->linked, a->n, percent(a), a->branches);
+	       a->linked, a->n, percent_linked(a), a->branches);
 	printf("read %.1f MB in %.0f ms, linked in %.0f ms (%.2f ms each)\n",
 	       (double)a->bytes / 1e6, a->read_ms, a->link_ms, a->link_ms / (double)a->n);
 }
@@ -294,7 +294,7 @@ int inspect_all(const struct kernel *k, const char *dir, const struct link_rules
 	for (size_t i = 0; i < a.n; i++)
 		link_driver(&a, &a.list[i], 0);
 	a.link_ms = (double)(now_ns() - start) / 1e6;
-	if (json && print_json(&a, dir)) {
+	if (json && all_print_json(&a, dir)) {
 		ret = inspect_fail("out of memory");
 		goto out;
 	}

@@ -41,7 +41,7 @@ static const char *target_name(enum import_target target)
 }
 
 /* What a reader looks for comes first: refused, critical, the rest of the shadow, ... */
-static int rank(const struct import *im)
+static int import_rank(const struct import *im)
 {
 	if (im->target == TARGET_REFUSED)
 		return 0;
@@ -50,17 +50,17 @@ static int rank(const struct import *im)
 	return im->target == TARGET_SHADOW ? 2 : im->target == TARGET_SESSION ? 3 : 4;
 }
 
-static int by_rank(const void *pa, const void *pb)
+static int imports_by_rank(const void *pa, const void *pb)
 {
 	const struct import *a = *(const struct import *const *)pa;
 	const struct import *b = *(const struct import *const *)pb;
 
-	if (rank(a) != rank(b))
-		return rank(a) - rank(b);
+	if (import_rank(a) != import_rank(b))
+		return import_rank(a) - import_rank(b);
 	return strcmp(a->symbol, b->symbol);
 }
 
-static const struct import **sorted(const struct link_plan *p, size_t *n)
+static const struct import **imports_sorted(const struct link_plan *p, size_t *n)
 {
 	const struct import *list = link_plan_imports(p, n);
 	const struct import **s = calloc(*n + 1, sizeof(struct import *));
@@ -68,7 +68,7 @@ static const struct import **sorted(const struct link_plan *p, size_t *n)
 	for (size_t i = 0; s && i < *n; i++)
 		s[i] = &list[i];
 	if (s)
-		qsort(s, *n, sizeof(struct import *), by_rank);
+		qsort(s, *n, sizeof(struct import *), imports_by_rank);
 	return s;
 }
 
@@ -76,7 +76,7 @@ struct totals {
 	size_t imports, targets[4], critical, branches, address_taken;
 };
 
-static void count(const struct link_plan *p, struct totals *t)
+static void imports_count(const struct link_plan *p, struct totals *t)
 {
 	const struct import *list = link_plan_imports(p, &t->imports);
 
@@ -88,7 +88,8 @@ static void count(const struct link_plan *p, struct totals *t)
 	}
 }
 
-static const char *prototype(const struct kernel *k, const struct import *im, char *buf, size_t len)
+static const char *import_prototype(const struct kernel *k, const struct import *im, char *buf,
+				    size_t len)
 {
 	if (im->kind == SYMBOL_FUNCTION && im->export && !kernel_prototype(k, im->symbol, buf, len))
 		return buf;
@@ -105,10 +106,10 @@ static const struct table_column columns[] = {
 	{ "WHY; PROTOTYPE", 4, TABLE_END },
 };
 
-static void add_row(struct table *t, const struct kernel *k, const struct import *im)
+static void import_table_row(struct table *t, const struct kernel *k, const struct import *im)
 {
 	char name[NAME_LEN], proto[1024], clean[1024], reason[sizeof(im->reason)];
-	const char *p = prototype(k, im, proto, sizeof(proto));
+	const char *p = import_prototype(k, im, proto, sizeof(proto));
 
 	table_cell(t, "%s", inspect_clean(im->symbol, name, sizeof(name)));
 	table_cell(t, "%s", kind_name(im->kind));
@@ -129,15 +130,15 @@ int inspect_table(FILE *to, const struct kernel *k, const struct module *m,
 	struct totals t = { 0 };
 	char name[NAME_LEN];
 	size_t n;
-	const struct import **list = sorted(p, &n);
+	const struct import **list = imports_sorted(p, &n);
 	struct table *table = table_create(columns, ARRAY_SIZE(columns));
 	int ret = -ENOMEM;
 
 	if (!list || !table)
 		goto out;
-	count(p, &t);
+	imports_count(p, &t);
 	for (size_t i = 0; i < n; i++)
-		add_row(table, k, list[i]);
+		import_table_row(table, k, list[i]);
 	ret = n ? table_print(table, to, 0, width, colour) : 0;
 	if (ret)
 		goto out;
@@ -159,7 +160,7 @@ out:
 static json_t *import_json(const struct kernel *k, const struct import *im)
 {
 	char name[512], reason[sizeof(im->reason)], proto[1024], clean[1024], provider[64];
-	const char *p = prototype(k, im, proto, sizeof(proto));
+	const char *p = import_prototype(k, im, proto, sizeof(proto));
 
 	return json_pack("{s:s, s:s, s:b, s:s, s:s, s:i, s:i, s:s?, s:s?}", "symbol",
 			 inspect_clean(im->symbol, name, sizeof(name)), "kind", kind_name(im->kind),
@@ -178,7 +179,7 @@ int inspect_json(FILE *to, const struct kernel *k, const struct module *m, const
 	struct totals t = { 0 };
 	json_t *root, *imports = json_array();
 	size_t n;
-	const struct import **list = sorted(p, &n);
+	const struct import **list = imports_sorted(p, &n);
 	int ret = list && imports ? 0 : -ENOMEM;
 
 	for (size_t i = 0; !ret && i < n; i++)
@@ -189,7 +190,7 @@ int inspect_json(FILE *to, const struct kernel *k, const struct module *m, const
 		json_decref(imports);
 		return ret;
 	}
-	count(p, &t);
+	imports_count(p, &t);
 	root = json_pack(
 		"{s:s, s:s, s:s, s:b, s:{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i}, s:o}", "module",
 		inspect_clean(module_name(m), name, sizeof(name)), "file",

@@ -141,7 +141,7 @@ static int flush_stdout(int code)
 	return code ? code : VMM_EXIT_ERROR;
 }
 
-static int dispatch(int argc, char **argv)
+static int command_dispatch(int argc, char **argv)
 {
 	const struct command *c;
 
@@ -164,5 +164,5 @@ int main(int argc, char **argv)
 	/* A start counts its system calls; what it prints to stdout, it checks itself (detach.c). */
 	if (strcmp(argv[1], "run") != 0)
 		keep_stdout();
-	return flush_stdout(dispatch(argc, argv));
+	return flush_stdout(command_dispatch(argc, argv));
 }

@@ -65,7 +65,7 @@ static int take_value(struct config_reader *r, const char *key, enum config_form
 	return ret ? refused_at(&r->ps, st, ret, e.text) : 0;
 }
 
-static int take_switch(struct config_reader *r, const char *key, const config_setting_t *st)
+static int config_take_switch(struct config_reader *r, const char *key, const config_setting_t *st)
 {
 	if (config_setting_type(st) != CONFIG_TYPE_BOOL)
 		return value_error(&r->ps, st, "expected true or false, found %s", value_type(st));
@@ -84,7 +84,7 @@ static int take_setting(struct config_reader *r, config_setting_t *st)
 	if (form == CONFIG_FOREIGN)
 		return value_error(&r->ps, st, "this is for the command line only");
 	if (form == CONFIG_SWITCH)
-		return take_switch(r, key, st);
+		return config_take_switch(r, key, st);
 	if (form == CONFIG_VALUE || !(config_setting_is_list(st) || config_setting_is_array(st)))
 		return take_value(r, key, form, st);
 	for (int i = 0; i < config_setting_length(st) && !ret; i++)

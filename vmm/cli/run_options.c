@@ -85,8 +85,8 @@ static int check_boot(const struct guest_spec *o, struct err *e)
 }
 
 /* --no-kaslr, or --no-kaslr=false to take it back if a file of --config has it. */
-static int take_switch(struct run_options *o, const struct run_option *opt, const char *value,
-		       struct err *e)
+static int option_take_switch(struct run_options *o, const struct run_option *opt,
+			      const char *value, struct err *e)
 {
 	bool off = value && !strcmp(value, "false");
 
@@ -172,7 +172,7 @@ int run_options_parse(struct run_options *o, int argc, char **argv, struct err *
 		else if (opt == 'd')
 			o->detach = true;
 		else if (!t[opt - 256].form)
-			ret = take_switch(o, &t[opt - 256], optarg, e);
+			ret = option_take_switch(o, &t[opt - 256], optarg, e);
 		else
 			ret = run_option_take(o, &t[opt - 256], optarg, e);
 	}

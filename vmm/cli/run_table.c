@@ -13,7 +13,7 @@
 #include "vmm/control/socket_dir.h"
 #include "vmm/spec/spec_text.h"
 
-static int take_name(struct run_options *o, const char *s, struct err *e)
+static int option_take_name(struct run_options *o, const char *s, struct err *e)
 {
 	if (!control_name_ok(s))
 		return err_set(e, -EINVAL,
@@ -97,7 +97,7 @@ static const struct run_option table[] = {
 	  "more options, as lines such as memory = \"1G\"; in FILE; see below",
 	  .take = take_config, .no_config = true },
 	{ "name", "NAME",
-	  "name for other vmm commands (default: guest1, guest2, ...)", .take = take_name },
+	  "name for other vmm commands (default: guest1, guest2, ...)", .take = option_take_name },
 	{ "detach", NULL,
 	  "run in the background (-d): return when the guest has started, and\n"
 	  "print its name; its console is for `vmm console`", AT(detach) },

@@ -93,7 +93,7 @@ static void add_kib(const char *line, const char *key, u64 *sum)
  * written: that is shared with its supervisor only, by the fork, and nobody would count it else. Of
  * the supervisor only what is its own.
  */
-static int measure(int *fd, bool vmm, u64 from, u64 to, struct footprint *f)
+static int measure_smaps(int *fd, bool vmm, u64 from, u64 to, struct footprint *f)
 {
 	FILE *smaps = *fd < 0 ? NULL : fdopen(*fd, "r");
 	u64 start, end;
@@ -155,8 +155,8 @@ void stats_print(struct stats *s, struct machine *m, u64 syscalls, FILE *to)
 			(double)(first - machine_start_ns(m)) / 1e6);
 	if (syscalls)
 		fprintf(to, "system calls from exec to the first KVM_RUN: %" PRIu64 "\n", syscalls);
-	if (s && !measure(&s->self, true, ram, ram + machine_memory(m), &f) &&
-	    (!s->supervised || !measure(&s->supervisor, false, 0, 0, &f)))
+	if (s && !measure_smaps(&s->self, true, ram, ram + machine_memory(m), &f) &&
+	    (!s->supervised || !measure_smaps(&s->supervisor, false, 0, 0, &f)))
 		fprintf(to,
 			"memory outside guest RAM: %" PRIu64 " KiB private, %" PRIu64
 			" KiB resident\n",

@@ -18,7 +18,7 @@
 #define PATIENCE_S   20
 
 /* In the child: become the command, with nothing of the user's on its descriptors. */
-static void start(int argc, char **argv)
+static void syscount_exec(int argc, char **argv)
 {
 	char **args = calloc((size_t)argc + 3, sizeof(*args));
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC), n = 0;
@@ -80,7 +80,7 @@ static void let_end(pid_t tid)
 }
 
 /* 0: ended before it ran a guest. *vmm: the thread that is about to, which may be of a child's child. */
-static u64 trace(pid_t child, pid_t *vmm)
+static u64 syscount_trace(pid_t child, pid_t *vmm)
 {
 	u64 calls = 0;
 	int status;
@@ -116,14 +116,14 @@ u64 syscount_start(int argc, char **argv)
 	if (child < 0)
 		return 0;
 	if (child == 0)
-		start(argc, argv);
+		syscount_exec(argc, argv);
 	/* The stop after the exec, whose own call has begun before the count. */
 	if (waitpid(child, &status, __WALL) == child && WIFSTOPPED(status)) {
 		if (!ptrace(PTRACE_SETOPTIONS, child, NULL,
 			    PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK |
 				    PTRACE_O_EXITKILL) &&
 		    !ptrace(PTRACE_SYSCALL, child, NULL, 0))
-			calls = trace(child, &vmm) + 1;
+			calls = syscount_trace(child, &vmm) + 1;
 		if (calls == 1)
 			calls = 0;
 		if (vmm)

@@ -44,7 +44,7 @@ const char *confine_filter_name(enum filter f)
 	return filters[f].name;
 }
 
-static size_t put(char *buf, size_t at, size_t size, const char *text)
+static size_t line_append(char *buf, size_t at, size_t size, const char *text)
 {
 	size_t len = strlen(text);
 
@@ -69,11 +69,11 @@ static void on_violation(int sig, siginfo_t *info, void *context)
 		*--digit = (char)('0' + nr % 10);
 		nr /= 10;
 	} while (nr);
-	len = put(line, len, sizeof(line), "vmm: system call ");
-	len = put(line, len, sizeof(line), digit);
-	len = put(line, len, sizeof(line), " of thread ");
-	len = put(line, len, sizeof(line), name);
-	len = put(
+	len = line_append(line, len, sizeof(line), "vmm: system call ");
+	len = line_append(line, len, sizeof(line), digit);
+	len = line_append(line, len, sizeof(line), " of thread ");
+	len = line_append(line, len, sizeof(line), name);
+	len = line_append(
 		line, len, sizeof(line),
 		" is forbidden by vmm's own filter, so its process was ended; if you did not expect "
 		"that, report it (--confine off runs without the filter)\n");

@@ -51,7 +51,7 @@ static int socket_connect(const char *path)
 	return fd;
 }
 
-static int by_name(const void *a, const void *b)
+static int compare_names(const void *a, const void *b)
 {
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
@@ -108,7 +108,7 @@ int client_list(char ***out, size_t *n, struct err *e)
 		return ret;
 	}
 	if (*n)
-		qsort(names, *n, sizeof(*names), by_name);
+		qsort(names, *n, sizeof(*names), compare_names);
 	*out = names;
 	return 0;
 }
@@ -240,16 +240,16 @@ static int wait_until(int fd, short what, s64 until)
 	}
 }
 
-static s64 deadline(int timeout_ms)
+static s64 deadline_ms(int timeout_ms)
 {
 	return timeout_ms < 0 ? -1 : now_ms() + timeout_ms;
 }
 
 /* @pass >= 0: with the first byte. */
-static int send_all(struct client *c, const char *text, size_t len, int pass)
+static int client_send_all(struct client *c, const char *text, size_t len, int pass)
 {
 	char room[CMSG_SPACE(sizeof(int))] __attribute__((aligned(__alignof__(struct cmsghdr))));
-	s64 until = deadline(c->timeout_ms);
+	s64 until = deadline_ms(c->timeout_ms);
 	size_t done = 0;
 	int ret = 0;
 
@@ -301,7 +301,7 @@ static json_t *next_object(struct client *c)
 	return o;
 }
 
-static int read_more(struct client *c, s64 until)
+static int client_read_more(struct client *c, s64 until)
 {
 	ssize_t n;
 	int ret;
@@ -333,7 +333,7 @@ static int read_more(struct client *c, s64 until)
 }
 
 /* Next object that is an answer (events are put aside) or, with @event, that is an event. */
-static int receive(struct client *c, bool event, s64 until, json_t **out)
+static int client_receive(struct client *c, bool event, s64 until, json_t **out)
 {
 	for (;;) {
 		json_t *o = next_object(c);
@@ -341,7 +341,7 @@ static int receive(struct client *c, bool event, s64 until, json_t **out)
 		int ret;
 
 		if (!o) {
-			ret = read_more(c, until);
+			ret = client_read_more(c, until);
 			if (ret)
 				return ret;
 			continue;
@@ -358,7 +358,7 @@ static int receive(struct client *c, bool event, s64 until, json_t **out)
 	}
 }
 
-static int explain(const struct client *c, int ret, struct err *e)
+static int client_explain(const struct client *c, int ret, struct err *e)
 {
 	if (ret == -ETIMEDOUT)
 		return err_set(e, ret,
@@ -370,21 +370,21 @@ static int explain(const struct client *c, int ret, struct err *e)
 	return err_set(e, ret, "guest %s: %s", c->name, strerror(-ret));
 }
 
-static int call_with(struct client *c, const char *command, json_t *args, int pass, json_t **out,
-		     struct err *e)
+static int client_call_with(struct client *c, const char *command, json_t *args, int pass,
+			    json_t **out, struct err *e)
 {
 	json_t *o = json_pack("{s:s, s:o*}", "execute", command, "arguments", args);
 	char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
 	const char *desc;
-	int ret = text ? send_all(c, text, strlen(text), pass) : -ENOMEM;
+	int ret = text ? client_send_all(c, text, strlen(text), pass) : -ENOMEM;
 
 	json_decref(o);
 	free(text);
 	o = NULL;
 	if (!ret)
-		ret = receive(c, false, deadline(c->timeout_ms), &o);
+		ret = client_receive(c, false, deadline_ms(c->timeout_ms), &o);
 	if (ret)
-		return explain(c, ret, e);
+		return client_explain(c, ret, e);
 	if (json_object_get(o, "error")) {
 		const json_t *error = json_object_get(o, "error");
 		const char *class = json_string_value(json_object_get(error, "class"));
@@ -407,12 +407,12 @@ static int call_with(struct client *c, const char *command, json_t *args, int pa
 
 int client_call(struct client *c, const char *command, json_t *args, json_t **out, struct err *e)
 {
-	return call_with(c, command, args, -1, out, e);
+	return client_call_with(c, command, args, -1, out, e);
 }
 
 int client_give_fd(struct client *c, const char *fdname, int fd, struct err *e)
 {
-	return call_with(c, "getfd", json_pack("{s:s}", "fdname", fdname), fd, NULL, e);
+	return client_call_with(c, "getfd", json_pack("{s:s}", "fdname", fdname), fd, NULL, e);
 }
 
 int client_event(struct client *c, int timeout_ms, json_t **out)
@@ -422,7 +422,7 @@ int client_event(struct client *c, int timeout_ms, json_t **out)
 		json_array_remove(c->events, 0);
 		return 0;
 	}
-	return receive(c, true, deadline(timeout_ms), out);
+	return client_receive(c, true, deadline_ms(timeout_ms), out);
 }
 
 int client_open(struct client **out, const char *name, int timeout_ms, struct err *e)

@@ -61,7 +61,7 @@ static size_t most_dispensable(const struct control *c)
 	return worst;
 }
 
-static size_t make_room(struct control *c)
+static size_t control_make_room(struct control *c)
 {
 	size_t i;
 
@@ -100,7 +100,7 @@ static struct qmp_client *client_create(struct control *c, int fd)
 	return q;
 }
 
-static void on_connection(void *arg, u32 events)
+static void on_control_connection(void *arg, u32 events)
 {
 	struct control *c = arg;
 	struct qmp_client *q;
@@ -117,7 +117,7 @@ static void on_connection(void *arg, u32 events)
 		close(fd);
 		return;
 	}
-	c->clients[make_room(c)] = q;
+	c->clients[control_make_room(c)] = q;
 	if (qmp_greet(q))
 		peer_close(&q->peer);
 }
@@ -176,7 +176,7 @@ int control_create(struct control **out, struct loop *l, const char *path, struc
 	else if (listen(c->fd, SOMAXCONN))
 		ret = -errno;
 	else
-		ret = loop_add(l, c->fd, EPOLLIN, on_connection, c);
+		ret = loop_add(l, c->fd, EPOLLIN, on_control_connection, c);
 	if (ret) {
 		socket_file_remove(path, &c->id);
 		goto fail;

@@ -62,7 +62,7 @@ void peer_hang_up(struct peer *p)
 }
 
 /* Keep the descriptors that came with a piece of input; those for which there is no room are closed. */
-static void keep_fds(struct peer *p, struct msghdr *msg)
+static void peer_keep_fds(struct peer *p, struct msghdr *msg)
 {
 	for (struct cmsghdr *h = CMSG_FIRSTHDR(msg); h; h = CMSG_NXTHDR(msg, h)) {
 		size_t n;
@@ -115,7 +115,7 @@ static ssize_t peer_receive(struct peer *p)
 	ssize_t n = recvmsg(p->fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
 	if (n >= 0)
-		keep_fds(p, &msg);
+		peer_keep_fds(p, &msg);
 	return n;
 }
 

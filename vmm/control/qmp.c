@@ -37,7 +37,7 @@ static int qmp_say_new(struct qmp_client *q, json_t *o)
 	return ret;
 }
 
-static int say_error(struct qmp_client *q, const char *class, const char *line, json_t *id)
+static int qmp_say_error(struct qmp_client *q, const char *class, const char *line, json_t *id)
 {
 	json_t *o = json_pack("{s:{s:s, s:s}}", "error", "class", class, "desc", line);
 
@@ -86,7 +86,7 @@ void control_reply(struct control_request *r, json_t *value)
 
 void control_fail(struct control_request *r, const char *line)
 {
-	if (r->client && say_error(r->client, "GenericError", line, r->id))
+	if (r->client && qmp_say_error(r->client, "GenericError", line, r->id))
 		peer_hang_up(&r->client->peer);
 	request_free(r);
 }
@@ -140,7 +140,7 @@ static const char *name_fd(struct qmp_client *q, const char *name, int fd)
 	return NULL;
 }
 
-static void getfd(void *arg, struct control_request *r, const json_t *args)
+static void qmp_getfd(void *arg, struct control_request *r, const json_t *args)
 {
 	const char *wrong;
 	int fd;
@@ -161,7 +161,7 @@ static void getfd(void *arg, struct control_request *r, const json_t *args)
 	control_reply(r, NULL);
 }
 
-static void closefd(void *arg, struct control_request *r, const json_t *args)
+static void qmp_closefd(void *arg, struct control_request *r, const json_t *args)
 {
 	const char *name = json_string_value(json_object_get(args, "fdname"));
 	struct err e;
@@ -195,8 +195,8 @@ int control_take_fd(struct control_request *r, const char *name, struct err *e)
 static void query_commands(void *arg, struct control_request *r, const json_t *args);
 
 static const struct control_command own[] = {
-	{ "getfd", getfd },
-	{ "closefd", closefd },
+	{ "getfd", qmp_getfd },
+	{ "closefd", qmp_closefd },
 	{ "query-commands", query_commands },
 	{ NULL, NULL },
 };
@@ -241,15 +241,15 @@ static const struct control_command *find_command(const struct control *c, const
 	return found;
 }
 
-static int negotiate(struct qmp_client *q, json_t *id)
+static int qmp_negotiate(struct qmp_client *q, json_t *id)
 {
 	json_t *none;
 	int ret;
 
 	if (q->negotiated)
-		return say_error(q, "CommandNotFound",
-				 "Capabilities negotiation is already complete, command ignored",
-				 id);
+		return qmp_say_error(
+			q, "CommandNotFound",
+			"Capabilities negotiation is already complete, command ignored", id);
 	q->negotiated = true;
 	none = json_object();
 	ret = say_return(q, none, id);
@@ -258,7 +258,7 @@ static int negotiate(struct qmp_client *q, json_t *id)
 }
 
 /* One command; -errno: the client must go. */
-static int execute(struct qmp_client *q, const json_t *o)
+static int qmp_execute(struct qmp_client *q, const json_t *o)
 {
 	const char *name = json_string_value(json_object_get(o, "execute"));
 	json_t *id = json_object_get(o, "id"), *args = json_object_get(o, "arguments"), *none;
@@ -268,22 +268,23 @@ static int execute(struct qmp_client *q, const json_t *o)
 	void *arg;
 
 	if (!name)
-		return say_error(q, "GenericError", "QMP input lacks member 'execute'", id);
+		return qmp_say_error(q, "GenericError", "QMP input lacks member 'execute'", id);
 	if (args && !json_is_object(args))
-		return say_error(q, "GenericError",
-				 "QMP input member 'arguments' must be an object", id);
+		return qmp_say_error(q, "GenericError",
+				     "QMP input member 'arguments' must be an object", id);
 	if (!strcmp(name, "qmp_capabilities"))
-		return negotiate(q, id);
+		return qmp_negotiate(q, id);
 	if (!q->negotiated)
-		return say_error(q, "CommandNotFound",
-				 "Expecting capabilities negotiation with 'qmp_capabilities'", id);
+		return qmp_say_error(q, "CommandNotFound",
+				     "Expecting capabilities negotiation with 'qmp_capabilities'",
+				     id);
 	c = find_command(q->c, name, &arg);
 	if (!c) {
 		snprintf(line, sizeof(line), "The command %.64s has not been found", name);
-		return say_error(q, "CommandNotFound", line, id);
+		return qmp_say_error(q, "CommandNotFound", line, id);
 	}
 	if (q->n_requests == REQUESTS_MAX)
-		return say_error(q, "GenericError", "Too many commands wait for an answer", id);
+		return qmp_say_error(q, "GenericError", "Too many commands wait for an answer", id);
 	r = calloc(1, sizeof(*r));
 	none = json_object();
 	if (!r || !none) {
@@ -321,14 +322,15 @@ int qmp_input(struct qmp_client *q)
 			if (at == p->in_len ||
 			    json_error_code(&error) == json_error_premature_end_of_input)
 				break;
-			say_error(q, "GenericError", "Invalid JSON syntax", NULL);
+			qmp_say_error(q, "GenericError", "Invalid JSON syntax", NULL);
 			return -EINVAL;
 		}
 		at += (size_t)error.position;
 		if (json_is_object(o))
-			ret = execute(q, o);
+			ret = qmp_execute(q, o);
 		else
-			ret = say_error(q, "GenericError", "QMP input must be a JSON object", NULL);
+			ret = qmp_say_error(q, "GenericError", "QMP input must be a JSON object",
+					    NULL);
 		json_decref(o);
 	}
 	peer_consume(p, at);

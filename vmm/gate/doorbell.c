@@ -114,8 +114,8 @@ static s64 doorbell_dispatch(struct gate *g, const struct kvm_regs *regs)
 }
 
 /* An access to the doorbell's port; the parameters are a machine_pio_fn's. */
-static void doorbell(void *arg, struct vcpu *v, bool is_write, u16 port, u8 size, void *data,
-		     u32 count)
+static void on_doorbell(void *arg, struct vcpu *v, bool is_write, u16 port, u8 size, void *data,
+			u32 count)
 {
 	struct gate *g = arg;
 	struct kvm_regs *regs = vcpu_regs(v);
@@ -189,7 +189,7 @@ int gate_doorbell_init(struct gate *g, struct err *e)
 
 	memset(g->page, 0xcc, UMBRA_GATE_SIZE);
 	memcpy(g->page, umbra_gate_blob, (size_t)(umbra_gate_blob_end - umbra_gate_blob));
-	ret = machine_pio_add(g->m, UMBRA_PORT, 1, doorbell, g);
+	ret = machine_pio_add(g->m, UMBRA_PORT, 1, on_doorbell, g);
 	if (!ret)
 		ret = machine_pio_add(g->m, UMBRA_PORT_FAIL, 1, agent_failed, g);
 	if (ret)

@@ -19,7 +19,7 @@ _Static_assert(UMBRA_FRAMES >= UMBRA_CONTEXTS * LAYOUT_MAX_CPUS, "a frame for ev
 
 #define PAGES (UMBRA_PAGES_SIZE / 4096)
 
-static int add_slots(struct gate *g, struct err *e)
+static int gate_add_slots(struct gate *g, struct err *e)
 {
 	const struct {
 		u64 gpa;
@@ -69,7 +69,7 @@ int gate_create(struct gate **out, struct machine *m, struct kernel *k, u64 kasl
 		err_set(e, ret, "out of memory for the gate");
 		goto fail;
 	}
-	ret = add_slots(g, e);
+	ret = gate_add_slots(g, e);
 	if (ret)
 		goto fail;
 	ret = ledger_create(&g->ledger, UMBRA_CALLERS, g->arena, UMBRA_ARENA_SIZE);

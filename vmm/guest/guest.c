@@ -55,7 +55,7 @@ struct guest {
 
 /* --- signals ------------------------------------------------------------------------------- */
 
-static void on_signal(void *arg, u32 events)
+static void on_guest_signal(void *arg, u32 events)
 {
 	struct guest *g = arg;
 	struct signalfd_siginfo info;
@@ -91,7 +91,7 @@ static int block_signals(struct guest *g, struct err *e)
 
 static int watch_signals(struct guest *g, struct err *e)
 {
-	int ret = loop_add(machine_loop(g->m), g->signals, EPOLLIN, on_signal, g);
+	int ret = loop_add(machine_loop(g->m), g->signals, EPOLLIN, on_guest_signal, g);
 
 	return ret ? err_set(e, ret, "cannot receive signals: %s", strerror(-ret)) : 0;
 }
@@ -157,7 +157,7 @@ static int create_sessions(struct guest *g, struct err *e)
 	return ret;
 }
 
-static int place_kernel(struct guest *g, struct err *e)
+static int guest_place_kernel(struct guest *g, struct err *e)
 {
 	int ret = guest_boot_place(g->boot, g->m, g->sessions, e);
 
@@ -210,7 +210,7 @@ static int create_console(struct guest *g, struct err *e)
 	return ret;
 }
 
-static int create_devices(struct guest *g, struct err *e)
+static int guest_create_devices(struct guest *g, struct err *e)
 {
 	struct lifecycle *l = machine_lifecycle(g->m);
 	int ret = panic_watch_create(&g->panic, g->m, guest_spec_has_sessions(g->spec));
@@ -231,7 +231,7 @@ static int create_devices(struct guest *g, struct err *e)
 /* --- the start ----------------------------------------------------------------------------- */
 
 /* While the guest is starting already: give back what only placing it needed. */
-static void on_started(void *arg, u32 expiries)
+static void on_guest_started(void *arg, u32 expiries)
 {
 	struct guest *g = arg;
 
@@ -251,7 +251,7 @@ static int start_parts(struct guest *g, struct err *e)
 
 	if (ret)
 		return ret;
-	g->started_timer = loop_timer(machine_loop(g->m), STARTED_NS, 0, on_started, g);
+	g->started_timer = loop_timer(machine_loop(g->m), STARTED_NS, 0, on_guest_started, g);
 	return g->started_timer < 0 ? err_set(e, g->started_timer, "cannot create a timer") : 0;
 }
 
@@ -276,7 +276,7 @@ static size_t socket_files(const struct guest *g, const char *files[CONFINE_MAX_
 }
 
 /* The last act before the guest's first. */
-static int confine(struct guest *g, struct err *e)
+static int guest_confine(struct guest *g, struct err *e)
 {
 	const char *files[CONFINE_MAX_FILES + 1] = { NULL };
 	int ret = monitor_add_info(g->monitor, "confinement", describe_confinement, g->c.confine);
@@ -296,7 +296,7 @@ static int confine(struct guest *g, struct err *e)
 	return confine_enter(g->c.confine, files, e);
 }
 
-static int assemble(struct guest *g, struct err *e)
+static int guest_assemble(struct guest *g, struct err *e)
 {
 	const struct guest_spec *s = g->spec;
 	int ret = block_signals(g, e);
@@ -310,9 +310,9 @@ static int assemble(struct guest *g, struct err *e)
 	if (!ret && guest_spec_has_sessions(s))
 		ret = create_sessions(g, e);
 	if (!ret && g->boot)
-		ret = place_kernel(g, e);
+		ret = guest_place_kernel(g, e);
 	if (!ret)
-		ret = create_devices(g, e);
+		ret = guest_create_devices(g, e);
 	if (!ret && disks_add_commands(monitor_control(g->monitor), g->platform))
 		ret = err_set(e, -ENOMEM, "out of memory");
 	if (!ret)
@@ -323,7 +323,7 @@ static int assemble(struct guest *g, struct err *e)
 	if (s->paused && machine_pause(g->m))
 		return err_set(e, -EMFILE, "cannot hold the guest back (--paused)");
 	ret = start_parts(g, e);
-	return ret ? ret : confine(g, e);
+	return ret ? ret : guest_confine(g, e);
 }
 
 int guest_create(struct guest **out, const struct guest_config *c, struct err *e)
@@ -336,7 +336,7 @@ int guest_create(struct guest **out, const struct guest_config *c, struct err *e
 	g->c = *c;
 	g->spec = c->spec;
 	g->signals = g->started_timer = -1;
-	ret = assemble(g, e);
+	ret = guest_assemble(g, e);
 	if (ret) {
 		guest_destroy(g);
 		return ret;
@@ -356,7 +356,7 @@ static bool can_reboot(const struct guest *g)
 	return !g->spec->no_reboot && !g->sessions;
 }
 
-static int reboot(struct guest *g, struct err *e)
+static int guest_reboot(struct guest *g, struct err *e)
 {
 	int ret = lifecycle_reset(machine_lifecycle(g->m), e);
 
@@ -368,7 +368,7 @@ int guest_run(struct guest *g, struct err *e)
 	int code;
 
 	while ((code = machine_run(g->m, e)) == VMM_EXIT_REBOOT && can_reboot(g)) {
-		if (reboot(g, e)) {
+		if (guest_reboot(g, e)) {
 			code = VMM_EXIT_ERROR;
 			break;
 		}

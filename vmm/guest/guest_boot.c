@@ -145,7 +145,7 @@ char *guest_boot_cmdline(const struct guest_spec *spec, const char *append)
 }
 
 /* At each start: the machine's memory is clear. */
-static int place(struct guest_boot *b, struct err *e)
+static int place_at_start(struct guest_boot *b, struct err *e)
 {
 	const char *initrd = b->spec->initrd;
 	struct boot_plan p = {
@@ -179,7 +179,7 @@ int guest_boot_place(struct guest_boot *b, struct machine *m, struct sessions *s
 {
 	b->m = m;
 	b->sessions = s;
-	return place(b, e);
+	return place_at_start(b, e);
 }
 
 struct kernel *guest_boot_kernel(const struct guest_boot *b)
@@ -240,7 +240,7 @@ static int reset_boot(void *part, struct err *e)
 
 static int start_boot(void *part, bool again, struct err *e)
 {
-	return again ? place(part, e) : 0;
+	return again ? place_at_start(part, e) : 0;
 }
 
 /* Its end is guest_boot_destroy(), which comes when no report needs the kernel's symbols any more. */

@@ -74,7 +74,8 @@ static unsigned bits_for(unsigned n)
 	return bits;
 }
 
-static void adjust(struct kvm_cpuid_entry2 *x, const struct cpuid *c, unsigned index, unsigned cpus)
+static void cpuid_adjust_leaf(struct kvm_cpuid_entry2 *x, const struct cpuid *c, unsigned index,
+			      unsigned cpus)
 {
 	unsigned bits = bits_for(cpus);
 
@@ -123,7 +124,7 @@ static void adjust(struct kvm_cpuid_entry2 *x, const struct cpuid *c, unsigned i
 	}
 }
 
-static struct kvm_cpuid_entry2 *append(struct kvm_cpuid2 *t, u32 leaf)
+static struct kvm_cpuid_entry2 *cpuid_append_leaf(struct kvm_cpuid2 *t, u32 leaf)
 {
 	struct kvm_cpuid_entry2 *x;
 
@@ -139,7 +140,7 @@ static struct kvm_cpuid_entry2 *append(struct kvm_cpuid2 *t, u32 leaf)
 static void append_topology(struct kvm_cpuid2 *t, unsigned index, unsigned cpus)
 {
 	for (u32 level = 0; level < 3; level++) {
-		struct kvm_cpuid_entry2 *x = append(t, 0xb);
+		struct kvm_cpuid_entry2 *x = cpuid_append_leaf(t, 0xb);
 
 		if (!x)
 			return;
@@ -158,7 +159,7 @@ static void append_topology(struct kvm_cpuid2 *t, unsigned index, unsigned cpus)
 	}
 }
 
-static bool replaced(u32 leaf)
+static bool leaf_is_replaced(u32 leaf)
 {
 	return leaf == 0xb || leaf == 0x1f || leaf == LEAF_KVM_TIMING;
 }
@@ -177,15 +178,15 @@ int cpuid_apply(const struct cpuid *c, int vcpu, unsigned index, unsigned cpus, 
 
 		if (from->function == 0)
 			max_leaf = from->eax;
-		if (replaced(from->function))
+		if (leaf_is_replaced(from->function))
 			continue;
 		t->entries[t->nent] = *from;
-		adjust(&t->entries[t->nent++], c, index, cpus);
+		cpuid_adjust_leaf(&t->entries[t->nent++], c, index, cpus);
 	}
 	if (max_leaf >= 0xb)
 		append_topology(t, index, cpus);
 	khz = ioctl(vcpu, KVM_GET_TSC_KHZ, 0);
-	x = append(t, LEAF_KVM_TIMING);
+	x = cpuid_append_leaf(t, LEAF_KVM_TIMING);
 	if (x && khz > 0) {
 		x->eax = (u32)khz;
 		x->ebx = APIC_BUS_KHZ;

@@ -196,7 +196,7 @@ int irqs_msi_alloc(struct irqs *q)
 	return ret;
 }
 
-static int irqfd(const struct irqs *q, int vector, int fd, u32 flags)
+static int set_irqfd(const struct irqs *q, int vector, int fd, u32 flags)
 {
 	struct kvm_irqfd f = {
 		.fd = (u32)fd,
@@ -226,7 +226,7 @@ int irqs_msi_route(struct irqs *q, int vector, u64 addr, u32 data)
 	}
 	if (!ret && v->fd < 0) {
 		fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-		ret = fd < 0 ? -errno : irqfd(q, vector, fd, 0);
+		ret = fd < 0 ? -errno : set_irqfd(q, vector, fd, 0);
 		if (ret && fd >= 0)
 			close(fd);
 		else if (!ret)
@@ -259,7 +259,7 @@ int irqs_msi_bind(struct irqs *q, int vector, int fd, bool on)
 		return ret;
 	pthread_mutex_lock(&q->lock);
 	if (q->vectors[vector].routed)
-		ret = irqfd(q, vector, fd, on ? 0 : KVM_IRQFD_FLAG_DEASSIGN);
+		ret = set_irqfd(q, vector, fd, on ? 0 : KVM_IRQFD_FLAG_DEASSIGN);
 	pthread_mutex_unlock(&q->lock);
 	return ret;
 }
@@ -275,7 +275,7 @@ void irqs_msi_free(struct irqs *q, int vector)
 	pthread_mutex_lock(&q->lock);
 	fd = v->fd;
 	if (fd >= 0) {
-		irqfd(q, vector, fd, KVM_IRQFD_FLAG_DEASSIGN);
+		set_irqfd(q, vector, fd, KVM_IRQFD_FLAG_DEASSIGN);
 		__atomic_store_n(&v->fd, -1, __ATOMIC_RELEASE);
 		close(fd);
 	}

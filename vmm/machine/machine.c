@@ -93,7 +93,7 @@ static void vcpu_has_parked(void *arg, unsigned pause)
 
 /* --- life ---------------------------------------------------------------------------------- */
 
-static int create_vcpus(struct machine *m, unsigned cpus, struct err *e)
+static int machine_create_vcpus(struct machine *m, unsigned cpus, struct err *e)
 {
 	struct vcpu_config config = { .machine = m,
 				      .vm = m->vm,
@@ -121,7 +121,7 @@ static int create_vcpus(struct machine *m, unsigned cpus, struct err *e)
 	return ret;
 }
 
-static int create_vm(struct machine *m, struct err *e)
+static int machine_create_vm(struct machine *m, struct err *e)
 {
 	u64 identity = LAYOUT_IDENTITY_MAP;
 
@@ -152,13 +152,13 @@ static void on_all_out(void *arg)
 	lifecycle_quiesce(m->lifecycle);
 }
 
-static int reset_part(void *part, struct err *e)
+static int machine_reset_part(void *part, struct err *e)
 {
 	return machine_reset(part, e);
 }
 
 /* Its end is machine_destroy(), which comes when nobody asks for its exit line any more. */
-static const struct lifecycle_ops machine_part = { .name = "machine", .reset = reset_part };
+static const struct lifecycle_ops machine_part = { .name = "machine", .reset = machine_reset_part };
 
 int machine_create(struct machine **out, const struct machine_config *c, struct err *e)
 {
@@ -182,7 +182,7 @@ int machine_create(struct machine **out, const struct machine_config *c, struct 
 	m->kvm = m->vm = m->kernel_fd = -1;
 	m->ram = c->memory;
 	m->start_ns = c->start_ns ? c->start_ns : now_ns();
-	ret = create_vm(m, e);
+	ret = machine_create_vm(m, e);
 	if (!ret)
 		ret = memory_create(&m->memory, m->vm, &ram, e);
 	if (!ret)
@@ -200,7 +200,7 @@ int machine_create(struct machine **out, const struct machine_config *c, struct 
 		     pause_create(&m->pause, m->loop, m->vcpus, c->cpus)))
 		ret = err_set(e, -ENOMEM, "out of memory");
 	if (!ret)
-		ret = create_vcpus(m, c->cpus, e);
+		ret = machine_create_vcpus(m, c->cpus, e);
 	if (ret) {
 		machine_destroy(m);
 		return ret;

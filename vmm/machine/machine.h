@@ -42,7 +42,7 @@
  *	      exit that is not known
  *	(E7)  all vCPUs are halted, interrupts off    machine_run.c on_halt_watch()     HALTED 14
  *	(E8)  Ctrl-a x on the console                 endpoint_stdio.c filter_escapes() ESCAPE 15
- *	(E9)  a signal of guest_config.end_signals    guest.c on_signal()               128 + signal
+ *	(E9)  a signal of guest_config.end_signals    guest.c on_guest_signal()       128 + signal
  *	(E10) QMP system_reset                        run_state.c reset_guest()         REBOOT 10
  *	(E11) QMP quit                                run_state.c end_guest()           128 + SIGTERM
  *	(E12) the shim or a driver of the command     doorbell.c agent_failed();        ERROR 1
@@ -53,8 +53,8 @@
  *	      loop fails
  *
  * What is awaited. A request is made at once but for these two:
- *  - (E2) if the console showed "Kernel panic": panic_watch.c on_power() takes the reset over, and the
- *    guest goes on until its on_check() has read panic_cpu on the loop's thread; it is (E4) then, or
+ *  - (E2) if the console showed "Kernel panic": panic_watch.c on_panic_power() takes the reset over, and the
+ *    guest goes on until its on_panic_check() has read panic_cpu on the loop's thread; it is (E4) then, or
  *    (E2). (E4) by the last words is decided there too; by panic_cpu alone, which is polled only where
  *    there are sessions, it waits one more second for the words.
  *  - (E7) comes after a second in which no vCPU left the guest, and two more in which none did but to

@@ -216,13 +216,13 @@ u64 memory_high(const struct memory *mem)
 	return mem->high;
 }
 
-static bool overlaps(const struct slot *s, u64 gpa, u64 len)
+static bool slot_overlaps(const struct slot *s, u64 gpa, u64 len)
 {
 	return s->len && gpa < s->gpa + s->len && s->gpa < gpa + len;
 }
 
-static int add_slot(struct memory *mem, u64 gpa, size_t len, bool guest_writable, void **hva,
-		    struct err *e)
+static int memory_map_slot(struct memory *mem, u64 gpa, size_t len, bool guest_writable, void **hva,
+			   struct err *e)
 {
 	struct slot *s = NULL;
 	void *p;
@@ -238,7 +238,7 @@ static int add_slot(struct memory *mem, u64 gpa, size_t len, bool guest_writable
 	for (size_t i = 0; i < MAX_SLOTS; i++) {
 		if (!s && !mem->slots[i].len)
 			s = &mem->slots[i];
-		if (overlaps(&mem->slots[i], gpa, len))
+		if (slot_overlaps(&mem->slots[i], gpa, len))
 			ret = -EEXIST;
 	}
 	if (!ret && !s)
@@ -266,14 +266,14 @@ int memory_add_slot(struct memory *mem, u64 gpa, size_t len, bool guest_writable
 		return err_set(e, -EINVAL,
 			       "memory slot at 0x%" PRIx64 ", %zu bytes: outside Umbra's range",
 			       gpa, len);
-	return add_slot(mem, gpa, len, guest_writable, hva, e);
+	return memory_map_slot(mem, gpa, len, guest_writable, hva, e);
 }
 
 int memory_add_rom(struct memory *mem, size_t len, void **hva, struct err *e)
 {
 	if (!len || len % PAGE || len > LAYOUT_ROM_MAX)
 		return err_set(e, -EINVAL, "a ROM of %zu bytes does not fit", len);
-	return add_slot(mem, LAYOUT_4G - len, len, false, hva, e);
+	return memory_map_slot(mem, LAYOUT_4G - len, len, false, hva, e);
 }
 
 int memory_remove_slot(struct memory *mem, u64 gpa)
@@ -305,7 +305,7 @@ bool memory_is_readonly(struct memory *mem, u64 gpa, u64 len)
 		return false;
 	pthread_mutex_lock(&mem->lock);
 	for (size_t i = 0; i < MAX_SLOTS && !hit; i++)
-		hit = mem->slots[i].readonly && overlaps(&mem->slots[i], gpa, len);
+		hit = mem->slots[i].readonly && slot_overlaps(&mem->slots[i], gpa, len);
 	pthread_mutex_unlock(&mem->lock);
 	return hit;
 }

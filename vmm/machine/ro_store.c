@@ -10,7 +10,7 @@
 #define PAGE 4096U
 
 /* The bytes at RIP, across a page border at most once. Returns how many could be read. */
-static size_t fetch(struct vcpu *v, u64 rip, u8 *buf)
+static size_t fetch_code(struct vcpu *v, u64 rip, u8 *buf)
 {
 	size_t done = 0;
 
@@ -77,7 +77,7 @@ bool emulation_hits_readonly(struct vcpu *v, u64 *gpa, unsigned *len)
 {
 	struct x86_insn in;
 	u8 code[X86_INSN_MAX];
-	size_t n = fetch(v, vcpu_regs(v)->rip, code);
+	size_t n = fetch_code(v, vcpu_regs(v)->rip, code);
 
 	if (x86_decode(code, n, &in))
 		return false;

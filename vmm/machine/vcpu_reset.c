@@ -139,7 +139,7 @@ static void leave_nested(int fd)
 	free(s);
 }
 
-static struct kvm_segment segment(u16 selector, u64 base, u8 type, bool system)
+static struct kvm_segment reset_segment(u16 selector, u64 base, u8 type, bool system)
 {
 	return (struct kvm_segment){
 		.base = base,
@@ -155,16 +155,16 @@ static int reset_registers(int fd, unsigned index)
 {
 	struct kvm_regs regs = { .rip = RESET_RIP, .rdx = RESET_RDX, .rflags = RFLAGS_FIXED };
 	struct kvm_debugregs debug = { .dr6 = DR6_RESET, .dr7 = DR7_RESET };
-	struct kvm_segment data = segment(0, 0, 3, false);
+	struct kvm_segment data = reset_segment(0, 0, 3, false);
 	struct kvm_sregs s = {
-		.cs = segment(0xf000, 0xffff0000, 11, false),
+		.cs = reset_segment(0xf000, 0xffff0000, 11, false),
 		.ds = data,
 		.es = data,
 		.fs = data,
 		.gs = data,
 		.ss = data,
-		.ldt = segment(0, 0, 2, true),
-		.tr = segment(0, 0, 11, true),
+		.ldt = reset_segment(0, 0, 2, true),
+		.tr = reset_segment(0, 0, 11, true),
 		.gdt.limit = 0xffff,
 		.idt.limit = 0xffff,
 		.cr0 = CR0_RESET,

@@ -88,7 +88,7 @@ struct decoder {
 #define REX_X 2
 #define REX_B 1
 
-static bool take(struct decoder *d, u8 *byte)
+static bool take_byte(struct decoder *d, u8 *byte)
 {
 	if (d->p == d->end)
 		return false;
@@ -104,7 +104,7 @@ static bool take_signed(struct decoder *d, unsigned size, s32 *out)
 	u8 b;
 
 	for (i = 0; i < size; i++) {
-		if (!take(d, &b))
+		if (!take_byte(d, &b))
 			return false;
 		v |= (u32)b << 8 * i;
 	}
@@ -112,7 +112,7 @@ static bool take_signed(struct decoder *d, unsigned size, s32 *out)
 	return true;
 }
 
-static bool skip(struct decoder *d, unsigned n)
+static bool skip_bytes(struct decoder *d, unsigned n)
 {
 	if ((size_t)(d->end - d->p) < n)
 		return false;
@@ -124,7 +124,7 @@ static bool skip(struct decoder *d, unsigned n)
 static bool take_prefixes(struct decoder *d, u8 *byte)
 {
 	for (;;) {
-		if (!take(d, byte))
+		if (!take_byte(d, byte))
 			return false;
 		switch (*byte) {
 		case 0x26:
@@ -175,13 +175,13 @@ static bool take_vex2(struct decoder *d)
 {
 	u8 b;
 
-	if (!take(d, &b) || !take_pp(d, b))
+	if (!take_byte(d, &b) || !take_pp(d, b))
 		return false;
 	d->encoding = VEX;
 	d->map = MAP_0F;
 	d->rex = b & 0x80 ? 0 : REX_R;
 	d->vector = b >> 2 & 1;
-	return take(d, &d->opcode);
+	return take_byte(d, &d->opcode);
 }
 
 /* VEX of three bytes, and XOP, which is the same with other maps. */
@@ -191,7 +191,7 @@ static bool take_vex3(struct decoder *d, bool xop)
 				     xop_maps[] = { MAP_XOP8, MAP_XOP9, MAP_XOPA };
 	u8 b, c, map;
 
-	if (!take(d, &b) || !take(d, &c) || !take_pp(d, c))
+	if (!take_byte(d, &b) || !take_byte(d, &c) || !take_pp(d, c))
 		return false;
 	map = (u8)((b & 0x1f) - (xop ? 8 : 1));
 	if (map >= ARRAY_SIZE(maps))
@@ -200,14 +200,15 @@ static bool take_vex3(struct decoder *d, bool xop)
 	d->map = xop ? xop_maps[map] : maps[map];
 	d->rex = (u8)((~b >> 5 & 7) | (c >> 4 & REX_W));
 	d->vector = c >> 2 & 1;
-	return take(d, &d->opcode);
+	return take_byte(d, &d->opcode);
 }
 
 static bool take_evex(struct decoder *d)
 {
 	u8 b, c, l;
 
-	if (!take(d, &b) || !take(d, &c) || !take(d, &l) || !take_pp(d, c) || !(c & 4) || b & 8)
+	if (!take_byte(d, &b) || !take_byte(d, &c) || !take_byte(d, &l) || !take_pp(d, c) ||
+	    !(c & 4) || b & 8)
 		return false;
 	switch (b & 7) {
 	case 1:
@@ -232,18 +233,18 @@ static bool take_evex(struct decoder *d)
 	d->rex = (u8)((~b >> 5 & 7) | (c >> 4 & REX_W));
 	d->vector = l >> 5 & 3;
 	d->broadcast = l & 0x10;
-	return take(d, &d->opcode);
+	return take_byte(d, &d->opcode);
 }
 
 static bool take_0f(struct decoder *d)
 {
 	u8 b;
 
-	if (!take(d, &b))
+	if (!take_byte(d, &b))
 		return false;
 	d->map = b == 0x38 ? MAP_0F38 : b == 0x3a ? MAP_0F3A : MAP_0F;
 	d->opcode = b;
-	return d->map == MAP_0F || take(d, &d->opcode);
+	return d->map == MAP_0F || take_byte(d, &d->opcode);
 }
 
 static bool take_opcode(struct decoder *d)
@@ -308,7 +309,7 @@ static bool take_sib(struct decoder *d)
 	struct x86_insn *in = d->in;
 	u8 sib;
 
-	if (!take(d, &sib))
+	if (!take_byte(d, &sib))
 		return false;
 	in->base = (u8)((sib & 7) | (d->rex & REX_B ? 8 : 0));
 	in->index = (u8)((sib >> 3 & 7) | (d->rex & REX_X ? 8 : 0));
@@ -327,7 +328,7 @@ static bool take_modrm(struct decoder *d)
 	struct x86_insn *in = d->in;
 	unsigned mod;
 
-	if (!take(d, &d->modrm))
+	if (!take_byte(d, &d->modrm))
 		return false;
 	mod = d->modrm >> 6;
 	/* moves to and from control and debug registers ignore mod */
@@ -477,7 +478,7 @@ int x86_decode(const u8 *p, size_t left, struct x86_insn *in)
 		form = REL_Z;
 	size = immediate_size(&d, form);
 	if (form == REL_8 || form == REL_Z ? !take_branch(&d, form == REL_8 ? 1 : 4)
-					   : !skip(&d, size))
+					   : !skip_bytes(&d, size))
 		return -EINVAL;
 	if (in->has_mem)
 		in->width = (u16)memory_width(&d);

@@ -10,7 +10,7 @@
 
 #define NO_DISK ((size_t)-1)
 
-static size_t find(const struct platform *p, const char *name)
+static size_t find_disk(const struct platform *p, const char *name)
 {
 	struct platform_disk d;
 	char device[32], node[32];
@@ -30,7 +30,7 @@ static size_t find(const struct platform *p, const char *name)
 /* The disk that @name means, or NO_DISK and an answer. */
 static size_t find_or_fail(const struct platform *p, struct control_request *r, const char *name)
 {
-	size_t n = platform_disk_count(p), i = name ? find(p, name) : NO_DISK;
+	size_t n = platform_disk_count(p), i = name ? find_disk(p, name) : NO_DISK;
 	char line[200];
 
 	if (i != NO_DISK)
@@ -49,7 +49,7 @@ static size_t find_or_fail(const struct platform *p, struct control_request *r, 
 }
 
 /* -errno, and an answer. */
-static int resize(struct platform *p, struct control_request *r, size_t i, json_int_t size)
+static int resize_disk(struct platform *p, struct control_request *r, size_t i, json_int_t size)
 {
 	char line[600];
 	struct err e;
@@ -87,7 +87,7 @@ static void block_resize(void *arg, struct control_request *r, const json_t *arg
 	if (i == NO_DISK)
 		return;
 	size = size_or_fail(r, args);
-	if (size >= 0 && !resize(arg, r, i, size))
+	if (size >= 0 && !resize_disk(arg, r, i, size))
 		control_reply(r, NULL);
 }
 
@@ -116,7 +116,7 @@ static void disk_resize(void *arg, struct control_request *r, const json_t *args
 		control_fail(r, line);
 		return;
 	}
-	if (resize(arg, r, i, size))
+	if (resize_disk(arg, r, i, size))
 		return;
 	platform_disk(arg, i, &d);
 	control_reply(r, json_pack("{s:I, s:I}", "old-size", old, "size", (json_int_t)d.size));

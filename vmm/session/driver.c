@@ -78,19 +78,19 @@ static int driver_keep_params(struct driver *d, const char *params, struct err *
 	return d->params ? 0 : err_set(e, -ENOMEM, "out of memory");
 }
 
-static bool word(const char *s)
+static bool is_word(const char *s)
 {
 	return *s &&
 	       s[strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")] ==
 		       0;
 }
 
-static bool is_critical(void *arg, const char *symbol)
+static bool rules_critical(void *arg, const char *symbol)
 {
 	return policy_critical(arg, symbol);
 }
 
-static bool is_permitted(void *arg, const char *symbol)
+static bool rules_permitted(void *arg, const char *symbol)
 {
 	return policy_permitted(arg, symbol);
 }
@@ -153,7 +153,7 @@ void driver_unplan(struct driver *d)
 
 int driver_plan(struct sessions *s, struct driver *d, bool expected, struct err *e)
 {
-	struct link_rules rules = { is_critical, is_permitted,
+	struct link_rules rules = { rules_critical, rules_permitted,
 				    (void *)(uintptr_t)d->session->policy };
 	struct link_provider *prov;
 	const struct import *bad;
@@ -217,7 +217,7 @@ static int name_driver(struct sessions *s, struct driver *d, const char *name, s
 	d->name = strdup(name ? name : module_name(d->module));
 	if (!d->name)
 		return err_set(e, -ENOMEM, "out of memory for %s", d->path);
-	if (!word(d->name))
+	if (!is_word(d->name))
 		return err_set(e, -EINVAL, "driver name \"%s\": letters, digits, _ and - only",
 			       d->name);
 	if ((size_t)snprintf(d->guest_name, sizeof(d->guest_name), "%s__%s", d->session->name,

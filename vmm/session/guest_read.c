@@ -17,7 +17,7 @@ static u64 image_gpa(struct machine *m, u64 link_addr)
 }
 
 /* Four levels or five: the kernel says which it chose (arch/x86/mm/pgtable.c). */
-static int levels(struct machine *m)
+static int page_table_levels(struct machine *m)
 {
 	u64 sym = kernel_symbol(machine_kernel(m), "__pgtable_l5_enabled");
 	const u32 *enabled = sym ? machine_gpa(m, image_gpa(m, sym), sizeof(u32)) : NULL;
@@ -28,7 +28,7 @@ static int levels(struct machine *m)
 int guest_translate(struct machine *m, u64 va, u64 *gpa, u64 *page_left)
 {
 	u64 sym = kernel_symbol(machine_kernel(m), "init_top_pgt"), table, entry;
-	int level, n = levels(m);
+	int level, n = page_table_levels(m);
 
 	if (!sym)
 		return -ENOENT;

@@ -22,7 +22,7 @@ struct archive {
 	unsigned ino;
 };
 
-static int put(struct archive *a, const void *data, size_t len)
+static int archive_put(struct archive *a, const void *data, size_t len)
 {
 	if (len > a->cap - a->len) {
 		size_t cap = (a->len + len) * 2 + 4096;
@@ -39,16 +39,16 @@ static int put(struct archive *a, const void *data, size_t len)
 	return 0;
 }
 
-static int pad(struct archive *a)
+static int archive_pad(struct archive *a)
 {
 	static const char zeros[4];
 
-	return put(a, zeros, -a->len & 3);
+	return archive_put(a, zeros, -a->len & 3);
 }
 
 /* Documentation/driver-api/early-userspace/buffer-format.rst */
-static int put_entry(struct archive *a, const char *name, unsigned mode, const void *data,
-		     size_t len)
+static int archive_put_entry(struct archive *a, const char *name, unsigned mode, const void *data,
+			     size_t len)
 {
 	size_t name_len = strlen(name) + 1;
 	char header[112];
@@ -57,17 +57,17 @@ static int put_entry(struct archive *a, const char *name, unsigned mode, const v
 	snprintf(header, sizeof(header),
 		 "070701%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X", ++a->ino, mode, 0, 0,
 		 1, 0, (unsigned)len, 0, 0, 0, 0, (unsigned)name_len, 0);
-	ret = put(a, header, 110);
+	ret = archive_put(a, header, 110);
 	if (!ret)
-		ret = put(a, name, name_len);
+		ret = archive_put(a, name, name_len);
 	if (!ret)
-		ret = pad(a);
+		ret = archive_pad(a);
 	if (!ret)
-		ret = put(a, data, len);
-	return ret ? ret : pad(a);
+		ret = archive_put(a, data, len);
+	return ret ? ret : archive_pad(a);
 }
 
-static int read_file(const char *path, void **out, size_t *len)
+static int archive_read_file(const char *path, void **out, size_t *len)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	struct stat st;
@@ -107,7 +107,7 @@ static int guest_file(const char *file, void **out, size_t *len, char *tried)
 	for (unsigned i = 0; i < PARTS_PLACES && ret == -ENOENT; i++) {
 		ret = install_path(i, part, tried);
 		if (!ret)
-			ret = read_file(tried, out, len);
+			ret = archive_read_file(tried, out, len);
 	}
 	return ret;
 }
@@ -135,16 +135,16 @@ int inject_archive(const char *release, const char *init, void **out, size_t *le
 			install_is_source_tree() ? "build the tree again" : "install Umbra again");
 		goto out;
 	}
-	ret = put_entry(&a, &UMBRA_AGENT_DIR[1], 0040700, NULL, 0);
+	ret = archive_put_entry(&a, &UMBRA_AGENT_DIR[1], 0040700, NULL, 0);
 	if (!ret)
-		ret = put_entry(&a, &UMBRA_AGENT_PATH[1], 0100700, agent, agent_len);
+		ret = archive_put_entry(&a, &UMBRA_AGENT_PATH[1], 0100700, agent, agent_len);
 	if (!ret)
-		ret = put_entry(&a, &UMBRA_AGENT_SHIM[1], 0100600, shim, shim_len);
+		ret = archive_put_entry(&a, &UMBRA_AGENT_SHIM[1], 0100600, shim, shim_len);
 	if (!ret)
-		ret = put_entry(&a, &UMBRA_AGENT_INIT[1], 0100600, init ? init : "",
-				init ? strlen(init) : 0);
+		ret = archive_put_entry(&a, &UMBRA_AGENT_INIT[1], 0100600, init ? init : "",
+					init ? strlen(init) : 0);
 	if (!ret)
-		ret = put_entry(&a, "TRAILER!!!", 0, NULL, 0);
+		ret = archive_put_entry(&a, "TRAILER!!!", 0, NULL, 0);
 	if (ret) {
 		err_set(e, ret, "out of memory for the guest's archive");
 		goto out;

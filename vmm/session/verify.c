@@ -90,7 +90,7 @@ static bool permitted_module(const struct check *c, u64 target)
 	       policy_permitted(c->d->session->policy, name);
 }
 
-static void violation(struct check *c, u64 at, u64 target)
+static void verify_violation(struct check *c, u64 at, u64 target)
 {
 	char from[32], to[32], symbol[160] = "";
 	u64 off = 0;
@@ -117,7 +117,7 @@ static void classify_branch(struct check *c, u64 at, u64 target)
 	}
 	if (target - ss->va < ((u64)ss->text_pages + GATE_PAGES) * 4096) {
 		if (!own_entry(c, target))
-			violation(c, at, target);
+			verify_violation(c, at, target);
 		return;
 	}
 	if (in_session_driver(c, target)) {
@@ -130,10 +130,10 @@ static void classify_branch(struct check *c, u64 at, u64 target)
 	else if (use == EXPORT_PERMITTED || permitted_module(c, target))
 		c->permitted++;
 	else
-		violation(c, at, target);
+		verify_violation(c, at, target);
 }
 
-static int by_address(const void *a, const void *b)
+static int sections_by_address(const void *a, const void *b)
 {
 	const struct guest_section *x = a, *y = b;
 
@@ -184,7 +184,7 @@ static int decode_text(struct check *c, struct err *e)
 		return err_set(e, -EFAULT, "text of %s cannot be read", c->d->guest_name);
 	}
 	c->patched += kernel_patches_undo_probes(c->patches, &c->mod, text);
-	qsort(c->sections, c->n_sections, sizeof(*c->sections), by_address);
+	qsort(c->sections, c->n_sections, sizeof(*c->sections), sections_by_address);
 	for (i = 0; i <= c->n_sections; i++) {
 		u64 to = i < c->n_sections ? c->sections[i].addr : end;
 

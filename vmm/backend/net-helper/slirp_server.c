@@ -98,7 +98,7 @@ static void on_notify(void *opaque)
 	(void)opaque;
 }
 
-static int add_poll(int fd, int events, void *opaque)
+static int user_net_add_poll(int fd, int events, void *opaque)
 {
 	struct user_net *u = opaque;
 
@@ -125,12 +125,12 @@ static int get_revents(int i, void *opaque)
 
 /* --- set-up -------------------------------------------------------------------------------- */
 
-static struct in_addr address(u32 a)
+static struct in_addr in_address(u32 a)
 {
 	return (struct in_addr){ .s_addr = htonl(a) };
 }
 
-static int set_up(struct user_net *u, const struct spec_net *n, struct err *e)
+static int user_net_set_up(struct user_net *u, const struct spec_net *n, struct err *e)
 {
 	static const SlirpCb callbacks = {
 		.send_packet = on_send,
@@ -146,11 +146,11 @@ static int set_up(struct user_net *u, const struct spec_net *n, struct err *e)
 	SlirpConfig c = {
 		.version = 1,
 		.in_enabled = true,
-		.vnetwork = address(NETWORK),
-		.vnetmask = address(0xffffff00U),
-		.vhost = address(NETWORK + 2),
-		.vnameserver = address(NETWORK + 3),
-		.vdhcp_start = address(NETWORK + 15),
+		.vnetwork = in_address(NETWORK),
+		.vnetmask = in_address(0xffffff00U),
+		.vhost = in_address(NETWORK + 2),
+		.vnameserver = in_address(NETWORK + 3),
+		.vdhcp_start = in_address(NETWORK + 15),
 		.vhostname = "umbra",
 		.tftp_path = n->tftp,
 		.bootfile = n->bootfile,
@@ -163,8 +163,8 @@ static int set_up(struct user_net *u, const struct spec_net *n, struct err *e)
 		const struct spec_forward *f = &n->forwards[i];
 		u32 guest = f->guest_addr ? f->guest_addr : NETWORK + 15;
 
-		if (slirp_add_hostfwd(u->slirp, f->udp, address(f->host_addr), f->host_port,
-				      address(guest), f->guest_port) < 0)
+		if (slirp_add_hostfwd(u->slirp, f->udp, in_address(f->host_addr), f->host_port,
+				      in_address(guest), f->guest_port) < 0)
 			return err_set(e, -EADDRINUSE,
 				       "--net %s: cannot listen on port %u of the host: %s",
 				       n->text, f->host_port, strerror(errno));
@@ -210,7 +210,7 @@ static bool from_guest(struct user_net *u)
 	return true;
 }
 
-static void serve(struct user_net *u)
+static void user_net_serve(struct user_net *u)
 {
 	bool there = true;
 
@@ -219,8 +219,8 @@ static void serve(struct user_net *u)
 		int ret;
 
 		u->n_fds = 0;
-		add_poll(HELPER_FD, SLIRP_POLL_IN, u);
-		slirp_pollfds_fill(u->slirp, &timeout, add_poll, u);
+		user_net_add_poll(HELPER_FD, SLIRP_POLL_IN, u);
+		slirp_pollfds_fill(u->slirp, &timeout, user_net_add_poll, u);
 		run_timers(u, &timeout, false);
 		ret = poll(u->fds, u->n_fds, timeout > 60000 ? 60000 : (int)timeout);
 		slirp_pollfds_poll(u->slirp, ret < 0, get_revents, u);
@@ -255,14 +255,14 @@ int net_user_serve(const struct spec_net *n, enum confine_mode confine, const ch
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	signal(SIGPIPE, SIG_IGN); /* NOLINT(cert-err33-c): libslirp's sends */
-	ret = set_up(u, n, e);
+	ret = user_net_set_up(u, n, e);
 	if (!ret)
 		ret = confine_self(n, confine, user, e);
 	/* One byte says ready; more are an error for the user. */
 	if (ret)
 		send(HELPER_FD, e->text, strlen(e->text), MSG_NOSIGNAL);
 	else if (u->slirp && send(HELPER_FD, "", 1, MSG_NOSIGNAL) == 1)
-		serve(u);
+		user_net_serve(u);
 	if (u->slirp)
 		slirp_cleanup(u->slirp);
 	free(u);
