@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Looks at the descriptors that the process was started with, and closes them later. */
+/* Notes the descriptors that the process was started with, and closes them later. */
 #include "base/descriptors.h"
 
 #include <errno.h>
@@ -32,7 +32,7 @@ void descriptors_look(struct descriptors *d)
 		else if (fd <= STDERR_FILENO && closed && open("/dev/null", O_RDWR) < 0)
 			_exit(127);
 	}
-	/* Then files of our own may get numbers above, and what is there has to go before. */
+	/* Few numbers are free below: those above are closed at once, for files of our own get them. */
 	d->all_low = n == DESCRIPTORS_MAX && n_free < OWN_MAX;
 	if (d->all_low)
 		close_range(DESCRIPTORS_MAX, ~0U, 0);

@@ -6,7 +6,7 @@
 
 #include "base/err.h"
 
-/* @len is what the whole line would have had. */
+/* Ends a line that was cut with "...". @len: the length that it would have had. */
 static void mark_cut(struct err *e, int len)
 {
 	if (len >= (int)sizeof(e->text))

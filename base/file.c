@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Reads and writes whole files, and says of an ELF header what it is not. */
+/* Reads and writes whole files, and checks ELF headers. */
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -85,7 +85,7 @@ int file_read_fd(int fd, const char *path, size_t max, u8 **data, size_t *len, s
 			      (long long)st.st_size);
 		goto out;
 	}
-	/* A file that has become shorter meanwhile is what it is now. */
+	/* A file that has become shorter meanwhile counts with its new length. */
 	n = pread_up_to(fd, buf, (size_t)st.st_size, 0);
 	if (n <= 0) {
 		ret = n ? err_set(e, (int)n, "%s: cannot be read: %s", path, strerror((int)-n))

@@ -20,8 +20,8 @@
 int install_path(unsigned place, const char *file, char *out);
 
 /*
- * Is this the build tree, whose tools are called by their path, or was Umbra installed? For advice
- * in messages. Before confinement, since it looks at files.
+ * True in a build tree, whose tools are called by their path; false where Umbra is installed. For
+ * advice in messages. Before confinement, since it looks at files.
  */
 bool install_is_source_tree(void);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Tells whose the file of a UNIX socket is, and removes one's own and leftovers. */
+/* Identifies files of UNIX sockets, and removes own ones and leftovers. */
 #include "base/socket_file.h"
 
 #include <errno.h>

@@ -61,7 +61,7 @@ int table_print(struct table *t, FILE *to, unsigned indent, unsigned width, bool
 
 /* The columns of the terminal that @to is, also by $COLUMNS (else 80); 0: it is none. */
 unsigned table_terminal_width(FILE *to);
-/* Is @to a terminal that shows colours, whose user has not said otherwise ($NO_COLOR)? */
+/* True if @to is a terminal that shows colours, and $NO_COLOR is not set. */
 bool table_terminal_colour(FILE *to);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* UTF-8, one character at a time, for text of which nothing is known. */
+/* Decodes UTF-8, one character at a time, of text that may be invalid. */
 #ifndef UMBRA_BASE_UTF8_H
 #define UMBRA_BASE_UTF8_H
 

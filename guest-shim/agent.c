@@ -208,7 +208,7 @@ static int mount_root(const char *dev, const char *type, unsigned long flags)
 }
 
 /*
- * What the kernel does when the initramfs has no init: mount root= (by its name in /dev, with
+ * Does what the kernel does when the initramfs has no init: mount root= (by its name in /dev, with
  * rootfstype=, read-only unless "rw") and run init= from it. The kernel skipped this because of us.
  */
 static void boot_from_root(char **argv)

@@ -473,8 +473,8 @@ static int follow_command(struct watch *w)
 }
 
 /*
- * The process with the guest first: a VMM that has one to clean up behind it gets its files removed.
- * What is left over could be in the way of the next one's start.
+ * Kills the guest's process first, so that its supervisor, if it has one, removes its files; then the
+ * command. Files that stay could be in the way of the next start.
  */
 static void end_command(const struct watch *w)
 {

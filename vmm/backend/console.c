@@ -258,7 +258,7 @@ bool console_port(const struct console *c, unsigned i, struct console_port *out)
 		return false;
 	out->name = i ? c->names[i - 1].name : "console";
 	endpoint_describe(c->ports[i].end, out->where, sizeof(out->where));
-	/* A serial port has no way to say that nobody uses it. */
+	/* A serial port does not tell whether the guest has opened it. */
 	out->open = !i || virtio_console_is_open(c->device, i);
 	return true;
 }

@@ -3,10 +3,9 @@
  * The guest's console: its first serial port and, if it was asked for, port 0 of a virtio console,
  * both on one endpoint (endpoint.h); and the virtio console's other ports, each on its own.
  *
- * The serial port is there from the first instruction on. What the user types goes to the virtio
- * console if the guest has opened it and @virtio_input says that this is where somebody listens,
- * else to the serial port: a driver that is loaded is no login yet, so only the guest's command
- * line tells which of the two is meant.
+ * The serial port is there from the first instruction on. The user's keys go to the virtio console if
+ * the guest has opened it and @virtio_input is set, else to the serial port: a loaded driver is no login
+ * yet, so @virtio_input comes from the guest's command line.
  *
  * On a terminal, which goes raw, Ctrl-a is the escape key: x ends the guest, h shows help, a second
  * Ctrl-a sends one. From a pipe or a file every byte goes to the guest as it is, no faster than the
@@ -42,11 +41,11 @@ int console_create(struct console **out, struct machine *m, const struct guest_s
 		   const struct console_config *c, struct err *e);
 /*
  * Stops the virtio console, writes what is left, restores the terminal. After the vCPUs have ended,
- * before the bus; for who has no life cycle of a guest, else its part ends it. NULL allowed.
+ * before the bus. For callers without a lifecycle; else console_part's end() calls it. NULL allowed.
  */
 void console_destroy(struct console *c);
 
-/* A reset is the serial port's; the virtio console is reset with its bus. */
+/* reset() resets the serial port only: the virtio console is reset with its bus. */
 extern const struct lifecycle_ops console_part;
 
 /* The sockets' files are removed by another process at the end (endpoint_disown()). NULL allowed. */

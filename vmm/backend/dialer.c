@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Runs the helper that connects to a UNIX socket, and asks it for connections. */
 #include "vmm/backend/dialer.h"
 
 #include <errno.h>
@@ -18,7 +19,7 @@ struct dialer {
 	int fd;
 };
 
-/* One number, and a descriptor if @fd is one. */
+/* Sends @value, and the descriptor @fd unless it is -1. */
 static int dialer_send(int to, s32 value, int fd)
 {
 	union {
@@ -37,7 +38,7 @@ static int dialer_send(int to, s32 value, int fd)
 	return sendmsg(to, &h, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
 }
 
-/* -EPIPE: the other side is gone. *fd is -1 if none came. */
+/* Receives a number and a descriptor; *fd is -1 if none came. -EPIPE: the other side is gone. */
 static int dialer_receive(int from, s32 *value, int *fd)
 {
 	union {
@@ -67,7 +68,7 @@ static int dialer_receive(int from, s32 *value, int *fd)
 	return len == sizeof(*value) ? 0 : -EPIPE;
 }
 
-/* Did the process get all layers? It would not be missed before its disk's back end dies. */
+/* Waits until the helper has all layers: a failure would show only when its disk's back end dies. */
 static int await_strict(const struct dialer *d, const char *path, struct err *e)
 {
 	struct pollfd p = { .fd = d->fd, .events = POLLIN };
@@ -137,7 +138,7 @@ int dialer_dial(struct dialer *d)
 	if (!ret)
 		ret = dialer_receive(d->fd, &result, &fd);
 	if (ret) {
-		/* An answer that came late would be taken for the next one's. */
+		/* Closed after a failure: a late answer would be taken for the next request's. */
 		if (d->fd >= 0)
 			close(d->fd);
 		d->fd = -1;

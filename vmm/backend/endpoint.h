@@ -3,7 +3,7 @@
  * The outer end of a guest's byte stream: this process's terminal or pipes, a new pseudo-terminal,
  * a UNIX socket, or a file.
  *
- * No peer stops the guest or the event loop for long. Where nobody reads at the moment (a socket
+ * No peer stops the guest or the event loop for long. Where there is no reader at the moment (a socket
  * without a client, a pseudo-terminal), the last ENDPOINT_RING bytes are kept for the next reader;
  * older ones are lost. A client of a socket that is there but slow holds up a source that can wait,
  * and costs one that cannot (a serial port) the oldest bytes. stdout and files: outlet.h. The newest
@@ -36,22 +36,22 @@ struct endpoint_config {
 
 /*
  * Main thread. For stdio the terminal goes raw here. Nothing of @c but what its pointers name is
- * kept. SPEC_ATTACH has no end out there (see viewers.h): *out is NULL then, which all functions
- * below take; it swallows what is written.
+ * kept. SPEC_ATTACH has no endpoint (see viewers.h): *out is NULL then, which all functions below take
+ * and which drops all output.
  */
 int endpoint_create(struct endpoint **out, const struct endpoint_config *c, struct err *e);
 /*
- * Writes what is left, as far as somebody reads, until now_ms() is @until_ms at the latest. Main
+ * Writes what is left for as long as a reader takes it, until now_ms() is @until_ms at the latest. Main
  * thread. NULL allowed.
  */
 void endpoint_destroy(struct endpoint *ep, s64 until_ms);
 
 /*
  * Bytes from the guest; any thread. Returns how many were taken: all of them, or fewer if
- * @may_refuse and there is a reader who is slow.
+ * @may_refuse and there is a slow reader.
  */
 size_t endpoint_write(struct endpoint *ep, const u8 *buf, size_t len, bool may_refuse);
-/* As QEMU calls such a thing: "pty:/dev/pts/3", "unix:PATH,server=on", "file", "null". */
+/* In the form that QEMU's query-chardev has: "pty:/dev/pts/3", "unix:PATH,server=on", "file", "null". */
 void endpoint_describe(const struct endpoint *ep, char *buf, size_t len);
 /* The guest takes input again. Any thread. */
 void endpoint_room(struct endpoint *ep);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the two kinds of endpoint provide for endpoint.c. */
+/* The two kinds of endpoint, as endpoint.c forwards to them. */
 #ifndef UMBRA_VMM_BACKEND_ENDPOINT_INT_H
 #define UMBRA_VMM_BACKEND_ENDPOINT_INT_H
 

@@ -61,7 +61,7 @@ static void stdio_room(struct endpoint *ep)
 	loop_call(c->loop, &c->room);
 }
 
-/* If stderr takes it at once. */
+/* Writes the keys' help to stderr, unless stderr would make it wait. */
 static void show_help(void)
 {
 	struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
@@ -70,7 +70,7 @@ static void show_help(void)
 		return;
 }
 
-/* Take the escape sequences out of what the user typed; returns what is left for the guest. */
+/* Acts on the escape sequences in @buf and takes them out; returns the bytes left for the guest. */
 static size_t filter_escapes(struct stdio *c, u8 *buf, size_t len)
 {
 	size_t kept = 0;
@@ -99,7 +99,7 @@ static size_t filter_escapes(struct stdio *c, u8 *buf, size_t len)
 	return kept;
 }
 
-/* Give the guest what it takes; true: all of it. */
+/* Hands read bytes to the guest; true: it took all of them. */
 static bool feed_guest(struct stdio *c)
 {
 	c->in_at += c->ep.c.input(c->ep.c.arg, c->in + c->in_at, c->in_len - c->in_at);
@@ -115,7 +115,7 @@ static void stop_watching_stdin(struct stdio *c)
 
 static void on_stdin(void *arg, u32 events);
 
-/* Read only when all before was taken: what is not read stays in the pipe, nothing is lost. */
+/* Reads only when the guest has taken all before: unread bytes stay in the pipe, and none is lost. */
 static void watch_stdin(struct stdio *c)
 {
 	if (c->eof || c->watched || c->unpollable)

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A pseudo-terminal or a UNIX socket, behind a ring of bytes.
+ * The endpoint on a pseudo-terminal or a UNIX socket, behind a ring of bytes.
  *
  * All reading happens on the main thread; a write by the guest goes out at once if the ring is
  * empty, else with what is there before it. The pseudo-terminal's other end is kept open, because
- * the kernel reports a master whose slave is closed as hung up, for ever; so nobody knows whether
- * somebody reads there.
+ * the kernel reports a master whose slave is closed as hung up, for ever; so it is unknown whether the
+ * terminal has a reader.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -304,7 +304,7 @@ static int open_socket(struct stream *s, struct err *e)
 			       s->ep.c.name, path, sizeof(a.sun_path));
 	memcpy(a.sun_path, path, strlen(path));
 	s->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	/* What the file is created with: nobody else gets at the guest's console. */
+	/* The socket's mode becomes the file's at bind(): other users do not get at the guest's console. */
 	ret = s->listener < 0 || fchmod(s->listener, 0600) ? -errno : bind_listener(s, &a);
 	if (!ret) {
 		ret = socket_file_id(path, &s->id);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Opens a tap, or starts the helper process of a user-mode network. */
 #include "vmm/backend/net.h"
 
 #include <errno.h>
@@ -24,7 +25,7 @@ static int tap_offload(int fd, u64 features)
 {
 	unsigned long flags = 0;
 
-	/* The rest depends on it (virtio 1.2, 5.1.3.1). */
+	/* The other offloads depend on GUEST_CSUM (virtio 1.2, 5.1.3.1). */
 	if (features >> VIRTIO_NET_F_GUEST_CSUM & 1) {
 		flags = TUN_F_CSUM;
 		flags |= features >> VIRTIO_NET_F_GUEST_TSO4 & 1 ? TUN_F_TSO4 : 0;
@@ -38,7 +39,7 @@ static int open_tap(struct net_backend *out, const struct spec_net *n, struct er
 	struct ifreq r = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
 	int fd, ret, header = sizeof(struct virtio_net_hdr_v1);
 
-	/* The kernel would make one that nothing is connected to. */
+	/* TUNSETIFF would create a missing tap, connected to nothing. */
 	if (strlen(n->tap) >= IFNAMSIZ || !if_nametoindex(n->tap))
 		return err_set(e, -ENODEV,
 			       "--net %s: there is no interface %s; make it with: ip tuntap add %s "
@@ -48,7 +49,7 @@ static int open_tap(struct net_backend *out, const struct spec_net *n, struct er
 	fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return err_set(e, -errno, "--net %s: /dev/net/tun: %s", n->text, strerror(errno));
-	/* What its last user wanted stays with a tap; until the driver says, frames are whole. */
+	/* A tap keeps its last user's offloads; none until the driver has negotiated some. */
 	if (ioctl(fd, TUNSETIFF, &r) || ioctl(fd, TUNSETVNETHDRSZ, &header) || tap_offload(fd, 0)) {
 		ret = err_set(e, -errno, "--net %s: cannot use %s: %s%s", n->text, n->tap,
 			      strerror(errno),
@@ -128,7 +129,7 @@ int net_open(struct net_backend *out, const struct spec_net *n, enum confine_mod
 	memcpy(out->mac, n->mac, sizeof(out->mac));
 	if (n->mac_given)
 		return 0;
-	/* Two guests on one bridge must differ. */
+	/* Random, for two guests on one bridge must differ. */
 	memcpy(out->mac, prefix, sizeof(prefix));
 	if (getrandom(out->mac + 3, 3, 0) != 3) {
 		net_close(out);

@@ -47,7 +47,7 @@ struct outlet {
 	u64 size;	/* of a regular file */
 	bool regular;
 	bool blocked; /* the last write was refused: the loop or the timer tries again */
-	bool stalled; /* and for so long that nobody waits for the reader any more */
+	bool stalled; /* and for so long that outlet_wait() does not wait for the reader any more */
 	bool starved; /* outlet_write() refused something */
 	bool watched; /* fd is in the loop, from the first refusal on */
 	bool armed;   /* the timer */
@@ -100,8 +100,8 @@ static void outlet_arm(struct outlet *o, u64 ns)
 static void outlet_on_writable(void *arg, u32 events);
 
 /*
- * Sees to another try: by the loop when the reader takes something, else by the timer. Most guests never
- * get here, so the descriptor is not in the loop from the start.
+ * Schedules another try: by the loop when the reader takes something, else by the timer. Most guests
+ * never get here, so the descriptor is not in the loop from the start.
  */
 static void outlet_try_later(struct outlet *o)
 {
@@ -114,7 +114,7 @@ static void outlet_try_later(struct outlet *o)
 		outlet_arm(o, RETRY_NS);
 }
 
-/* Nothing more goes now; @error says whether that can change. */
+/* After a failed write: tries again later, or gives up for good, by @error. */
 static void outlet_on_refusal(struct outlet *o, int error)
 {
 	if (o->kind == OUTLET_FILE || error == EAGAIN) {
@@ -259,7 +259,7 @@ static void outlet_on_timer(void *arg, u32 expiries)
 	(void)expiries;
 	pthread_mutex_lock(&o->lock);
 	o->armed = false;
-	/* Somebody may have shortened the file. */
+	/* The file may have been shortened meanwhile. */
 	if (o->regular && !fstat(o->fd, &st))
 		o->size = (u64)st.st_size;
 	pthread_mutex_unlock(&o->lock);
@@ -271,7 +271,7 @@ static void outlet_on_writable(void *arg, u32 events)
 	struct outlet *o = arg;
 
 	pthread_mutex_lock(&o->lock);
-	/* No reader, and nothing to tell it by a write: a level that would keep the loop busy. */
+	/* No reader, and no bytes whose write would show it: the level would keep the loop busy. */
 	if (events & (EPOLLERR | EPOLLHUP) && !outlet_pending(o)) {
 		loop_del(o->c.loop, o->fd);
 		o->watched = false;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Creates the devices of a guest on its bus, with their back ends, and tells about them. */
+/* Creates the devices of a guest on its bus, with their back ends, and reports on them. */
 #include "vmm/backend/platform.h"
 
 #include <assert.h>
@@ -34,7 +34,7 @@ struct nic {
 	struct platform *p;
 	const struct spec_net *options;
 	bool watched; /* the backend's descriptor is in the loop */
-	bool gone;    /* nobody is at its other end */
+	bool gone;    /* its helper has ended */
 	struct net_backend backend;
 	struct virtio_net *net;
 	struct virtio_pci *pci;
@@ -65,7 +65,7 @@ static int plug_device(struct platform *p, struct host *h, struct virtio *v,
 	return ret;
 }
 
-/* Perhaps on a disk's thread, which a reset waits for: a stderr that nobody reads loses the line. */
+/* May run on a disk's thread, for which a reset waits: if stderr would block, the line is lost. */
 static void note_on_stderr(void *arg, const char *line)
 {
 	struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };

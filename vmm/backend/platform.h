@@ -16,7 +16,7 @@ int platform_create(struct platform **out, struct machine *m, const struct guest
 		    struct err *e);
 /* PCI slots of the disks in their order, at most @max; returns how many. */
 size_t platform_disk_slots(const struct platform *p, unsigned *slots, size_t max);
-/* A disk, for who reports on it. */
+/* A disk's state, for reports. */
 struct platform_disk {
 	const struct spec_disk *options;
 	u64 size; /* bytes, now */
@@ -32,21 +32,21 @@ void platform_disk(const struct platform *p, size_t i, struct platform_disk *out
  * device has to have it already. -errno and a line for people, without the disk's name. Any thread.
  */
 int platform_disk_resize(struct platform *p, size_t i, u64 bytes, struct err *e);
-/* Has the process of user-mode network @i ended? Main thread. */
+/* True if the process of user-mode network @i has ended. Main thread. */
 bool platform_net_gone(const struct platform *p, size_t i);
-/* Called on the main thread when that is so. One owner at a time; NULL gives it back. */
+/* Called on the main thread at the end of network @i's process. One owner; NULL gives it back. */
 typedef void platform_net_gone_fn(void *arg, size_t i);
 void platform_set_net_gone_hook(struct platform *p, platform_net_gone_fn *fn, void *arg);
-/* Press the power button. Whether the guest obeys is its own matter. Any thread. */
+/* Press the power button, which a guest may ignore. Any thread. */
 void platform_power_button(struct platform *p);
-/* For who has no life cycle of a guest; else its part ends it. Stops all I/O. NULL allowed. */
+/* Stops all I/O. For callers without a lifecycle; else platform_part's end() calls it. NULL allowed. */
 void platform_destroy(struct platform *p);
 /*
- * A reset leaves all devices on the bus, the console's too, and the power button, as they were created; it
+ * reset() leaves all devices on the bus, the console's too, and the power button as they were created; it
  * returns when no I/O is under way. Back ends stay connected.
  */
 extern const struct lifecycle_ops platform_part;
-/* For devices that somebody else owns; valid until platform_destroy(). */
+/* The bus, for devices of other owners; valid until platform_destroy(). */
 struct pci_bus *platform_bus(const struct platform *p);
 
 #endif

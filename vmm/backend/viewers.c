@@ -35,9 +35,9 @@ struct viewers {
 	struct loop *loop;
 	size_t (*input)(void *arg, const u8 *buf, size_t len);
 	void *arg;
-	int timer, room_fd; /* -1 until somebody looks; room_fd: atomic */
+	int timer, room_fd; /* -1 until the first viewer; room_fd: atomic */
 	pthread_mutex_t lock;
-	u8 *ring;     /* or NULL: nobody looks, nothing is kept */
+	u8 *ring;     /* or NULL: there is no viewer and nothing is kept */
 	u64 head;     /* free-running */
 	u64 unserved; /* bytes that wait for the timer */
 	bool armed;
@@ -62,7 +62,7 @@ static ssize_t viewer_send(const struct viewer *w, const void *buf, size_t len)
 	return n;
 }
 
-/* Sends what the viewer takes now; for the rest it waits for EPOLLOUT. If the viewer is gone, recv() says so. */
+/* Sends as much as the viewer takes; EPOLLOUT asks for the rest. recv() reports a viewer that is gone. */
 static void viewer_serve(struct viewer *w)
 {
 	struct viewers *v = w->v;
@@ -182,7 +182,7 @@ static void on_viewer(void *arg, u32 events)
 			w->in_len = (size_t)n;
 			viewer_feed_guest(w);
 		} else if (!n) {
-			/* It types no more but may look on; when it is gone, that is an event, too. */
+			/* It sends no more but may still read; its hang-up is an event of its own. */
 			w->eof = true;
 			viewer_want_input(w, false);
 		} else if (errno != EAGAIN && errno != EINTR) {

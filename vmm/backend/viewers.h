@@ -8,8 +8,8 @@
  * goes through a ring of VIEWERS_RING bytes, from which each viewer is served at its own pace. A
  * viewer that is slower than that is told how many bytes it has missed; it never holds up the guest,
  * as screen's and tmux's viewers do not either. With @keep the ring is there from the start, so that
- * who comes first sees what was written before; else (somebody sees the console already) it is made
- * for the first viewer.
+ * the first viewer sees older output; else, where an endpoint shows the console already, it is made for
+ * the first viewer.
  */
 #ifndef UMBRA_VMM_BACKEND_VIEWERS_H
 #define UMBRA_VMM_BACKEND_VIEWERS_H

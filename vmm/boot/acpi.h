@@ -2,8 +2,9 @@
 /*
  * The ACPI tables: RSDP, XSDT, FADT, MADT, MCFG, DSDT. Linux warns of a PCI bus without an MCFG, and
  * with one still uses the ports for the 256 bytes that are all our devices have, so it costs no exit.
- * No _PRT: every interrupt is a message. A directly booted guest is a hardware-reduced platform; a firmware guest is a PC with PIC,
- * timer, PM1 registers (devices/ports.h says why) and the FACS that belongs to them.
+ * No _PRT: every interrupt is a message. A directly booted guest is a hardware-reduced platform; a
+ * firmware guest is a PC with PIC, timer, PM1 registers (devices/ports.h says why) and the FACS that
+ * belongs to them.
  */
 #ifndef UMBRA_VMM_BOOT_ACPI_H
 #define UMBRA_VMM_BOOT_ACPI_H
@@ -18,7 +19,7 @@
  */
 int acpi_write(void *mem, size_t len, u64 gpa, unsigned cpus);
 
-/* What a firmware has to do when it has chosen an address for the tables. */
+/* The changes that a firmware makes when it has chosen an address for the tables. */
 struct acpi_fixups {
 	struct {
 		u32 at; /* add the address to the little-endian number here */

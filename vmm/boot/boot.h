@@ -16,7 +16,7 @@
 
 struct kernel;
 
-/* What one start draws, by one system call: for the shift of KASLR, and what the guest begins with. */
+/* The random bytes of one start, drawn by one system call: for KASLR's shift and the guest's seed. */
 struct boot_random {
 	u64 shift;
 	u8 seed[32];
@@ -47,7 +47,7 @@ u64 boot_choose_kaslr(const struct kernel *k, const struct boot_random *r);
 /* Open the initramfs at @path, which can then be loaded at each boot. The descriptor or -errno. */
 int boot_open_initrd(const char *path, struct err *e);
 
-/* All of the above, into zeroed memory; -ENOMEM: the guest's memory is too small for what it has to hold. */
+/* Places all of the plan into zeroed memory. -ENOMEM: the guest's memory is too small for it. */
 int boot_load(struct machine *m, const struct boot_plan *p, struct err *e);
 
 #endif

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Puts vCPU 0 into long mode, with page tables and a GDT in low guest RAM. */
 #include "vmm/boot/boot_cpu.h"
 
 #include <errno.h>

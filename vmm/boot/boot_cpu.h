@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The state of vCPU 0 that the 64-bit boot protocol wants. */
+/* Gives vCPU 0 the state that the 64-bit boot protocol wants. */
 #ifndef UMBRA_VMM_BOOT_BOOT_CPU_H
 #define UMBRA_VMM_BOOT_BOOT_CPU_H
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Creates the chips and the ROM of a guest that starts in a firmware. */
 #include "vmm/boot/firmware.h"
 
 #include <errno.h>

@@ -8,8 +8,8 @@
  * the bus of devices/i440fx.h. After a reset it starts anew, from the image as it was read at first.
  *
  * A Linux-like kernel (bzImage) may be given too: a Linux kernel, or iPXE's ipxe.lkrn. It is
- * started by an option ROM of ours, first in the boot order, by the kernel's 16-bit entry: what
- * such a kernel asks of a BIOS, it gets. The ROM does not load anything: it asks at one port, and
+ * started by an option ROM of ours, first in the boot order, by the kernel's 16-bit entry, so that it
+ * can call the BIOS. The ROM does not load anything: it asks at one port, and
  * the VMM puts kernel, initrd and command line where they belong at that moment, when nothing of
  * the firmware is in the way any more.
  */
@@ -38,11 +38,11 @@ struct firmware_config {
 /* Before machine_run(), instead of boot_load(). */
 int firmware_create(struct firmware **out, struct machine *m, const struct firmware_config *c,
 		    struct err *e);
-/* For who has no life cycle of a guest; else its part ends it. NULL allowed. */
+/* For callers without a lifecycle; else firmware_part's end() calls it. NULL allowed. */
 void firmware_destroy(struct firmware *f);
 /*
- * A reset is that of its devices, and the kernel's files are read again. A start puts the image's copy into
- * RAM, the first one excepted, for which firmware_create() has done so.
+ * reset() resets the chips and reads the kernel's files again. start() after it puts the image's low copy
+ * into RAM, which firmware_create() has done for the first start.
  */
 extern const struct lifecycle_ops firmware_part;
 

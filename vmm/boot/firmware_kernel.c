@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The 16-bit boot protocol (Documentation/x86/boot.rst): boot sector and setup at 0x10000, command
- * line at 0x20000, the rest from 1 MiB on, the initrd high. The files are kept in memory until the
- * ROM asks, since the firmware uses guest memory before; then they are given back.
+ * Places a bzImage by the 16-bit boot protocol (Documentation/x86/boot.rst): boot sector and setup at
+ * 0x10000, command line at 0x20000, the rest from 1 MiB on, the initrd high. The files are kept in memory
+ * until the ROM asks, since the firmware uses guest memory before; then they are given back.
  */
 #include "vmm/boot/firmware_kernel.h"
 
@@ -30,7 +30,7 @@
 #define HEADER_AT	0x1f1
 #define HEADER_MAGIC	0x53726448 /* "HdrS" */
 #define BOOT_MAGIC	0xaa55
-#define VERSION_CMDLINE 0x0202 /* what each version brought */
+#define VERSION_CMDLINE 0x0202 /* versions of the protocol, by the fields that they brought */
 #define VERSION_LIMIT	0x0203
 #define VERSION_SIZE	0x0206
 #define VERSION_INIT	0x020a
@@ -274,7 +274,7 @@ int firmware_kernel_reset(struct firmware_kernel *k, struct err *e)
 {
 	int ret;
 
-	/* As they are now: whoever installs a kernel in the same file means the next start, too. */
+	/* The files as they are now: a kernel that was installed meanwhile is for the next start. */
 	firmware_kernel_release(k);
 	ret = read_blob(&k->kernel, e);
 	if (!ret && k->initrd.fd >= 0)

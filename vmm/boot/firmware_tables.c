@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Writes the files of fw_cfg that tell a firmware about its machine. */
 #include "vmm/boot/firmware_tables.h"
 
 #include <endian.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Opens a kernel by way of the cache, and has what is missing there prepared by another process. */
+/* Opens a kernel by way of the cache; another process prepares one that is missing there. */
 #include "vmm/boot/kernel_cache.h"
 
 #include <errno.h>
@@ -33,7 +33,7 @@ static bool worth_it(const struct kernel *k)
 	return kernel_is_bzimage(k) && kernel_layout(k)->relocatable;
 }
 
-/* By way of a child that ends at once, so that nobody has to wait for the one that works. */
+/* Forks twice: the first child ends at once, so that the second needs no waitpid(). */
 static void start_writer(const char *dir, const char *path, const struct stat *st,
 			 const struct kernel *k)
 {
@@ -66,7 +66,7 @@ int kernel_cache_open(struct kernel **out, const char *path, struct err *e)
 	return ret;
 }
 
-/* Before all of it is read. */
+/* Tells by the file's beginning, before all of it is read. */
 static bool looks_like_bzimage(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);

@@ -8,8 +8,8 @@
  *	lock		held by the one process that changes the directory
  *
  * A start looks for IDENTITY, so that it need not read and hash a file of 14 MB to know that it is the
- * same as yesterday. That is as safe as reading it would be: whoever changes a file's bytes changes
- * its ctime, which cannot be set back, and a file that was changed within the last seconds before it
+ * same as yesterday. That is as safe as reading it would be: a change of a file's bytes changes its
+ * ctime, which cannot be set back, and a file that was changed within the last seconds before it
  * was read gets no link, since a clock's tick may hide the next change. Nor does a file get one on a
  * file system that is mounted read-only or whose times are not this kernel's doing: there two builds of
  * an image may agree in all of these numbers, and each start decompresses. Names in the directory are
@@ -19,7 +19,7 @@
  * hash finds the prepared kernel, which gets one more link.
  *
  * Where anything is amiss (no directory, foreign rights, a damaged or old file, a full disk), the
- * kernel is opened as if there were no cache, and nothing is said. What was missing is then prepared by
+ * kernel is opened as if there were no cache, and nothing is said. A kernel that is missing is prepared by
  * a process of its own at idle priority, begun before the VMM confines itself and ended within the
  * second: it needs rights that a VMM shall not keep. As a child of the VMM's process namespace it may end
  * with the guest; then the supervisor does its work at the end. At most 8 kernels and 512 MiB stay; the
@@ -38,12 +38,12 @@ int kernel_cache_open(struct kernel **out, const char *path, struct err *e);
 
 /*
  * At the end of a guest, outside of its process namespace: if the process that was to prepare @path has
- * ended with a guest that was too short for it, do it here, in some 0.1 s, without the standard streams.
- * A look at the prepared file else.
+ * ended with a guest that was too short for it, prepare it here, in some 0.1 s, without the standard
+ * streams. If it is prepared already, this costs a look at its file.
  */
 void kernel_cache_complete(const char *path);
 
-/* What kernel_cache_open() found for @path turned out to be damaged: prepare it anew next time. */
+/* Drops the prepared kernel of @path, which turned out to be damaged: the next start prepares it anew. */
 void kernel_cache_forget(const char *path);
 
 #endif

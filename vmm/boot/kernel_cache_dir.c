@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The directory of prepared kernels, on which the cache's reader and writer both stand: its path, who
- * may change it, and the names of the files in it.
+ * Finds, makes and locks the directory of prepared kernels, and names the files in it; for the cache's
+ * reader and its writer.
  */
 #include "vmm/boot/kernel_cache_int.h"
 
@@ -94,7 +94,7 @@ static int make_dir_of_root(int at, const char *name)
 	fd = open_dir(at, name, O_PATH, RESOLVE_NO_SYMLINKS);
 	if (fd < 0)
 		return fd;
-	/* In a sticky directory (/tmp) what is root's is nobody's to replace. */
+	/* In a sticky directory (/tmp) other users cannot replace a file of root's. */
 	if (fstat(fd, &st) || st.st_uid ||
 	    (st.st_mode & (S_IWGRP | S_IWOTH) && !(st.st_mode & S_ISVTX))) {
 		close(fd);
@@ -137,7 +137,7 @@ static int make_dirs(char *path)
 }
 
 /*
- * Does the kernel keep the times of this file? An image that is only read (squashfs, ISO 9660, a disk
+ * True if the kernel keeps the times of this file. An image that is only read (squashfs, ISO 9660, a disk
  * built with fixed times) has whatever times its maker gave it, for each of its builds the same ones,
  * and so may a server or a process that plays file system.
  */
@@ -156,7 +156,7 @@ static bool keeps_times(const char *path)
 	return false;
 }
 
-/* Was the file what stat(2) said, all the time from before it was read until now? */
+/* True if the file has not changed since @before, and was not changed just before that. */
 static bool file_settled(const char *path, const struct stat *before)
 {
 	char was[CACHE_NAME], is[CACHE_NAME];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the cache's reader (kernel_cache.c) and writer (kernel_cache_write.c) share: the directory, and
- * the writer's two functions for the reader.
+ * Inside of the kernel cache: the directory, which reader (kernel_cache.c) and writer
+ * (kernel_cache_write.c) share, and the writer's two functions for the reader.
  */
 #ifndef UMBRA_VMM_BOOT_KERNEL_CACHE_INT_H
 #define UMBRA_VMM_BOOT_KERNEL_CACHE_INT_H

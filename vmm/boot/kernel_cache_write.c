@@ -2,8 +2,8 @@
 /*
  * Writes prepared kernels into the cache, and evicts old ones.
  *
- * Everything is made under another name and renamed, so that a reader sees
- * whole files only; and the data is on the disk before its name is, so that a crash leaves no hole.
+ * Each file is written under another name and renamed, so that a reader sees whole files only; and the
+ * data is on the disk before its name is, so that a crash leaves no hole.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -94,7 +94,7 @@ static int names_list(int dirfd, struct cache_names *out)
 	return 0;
 }
 
-/* What is too much goes, the oldest first; then the links that lead nowhere. */
+/* Removes kernels beyond the limits, the oldest first; then the links that lead nowhere. */
 static void evict_old_kernels(int dirfd)
 {
 	u64 kernels = 0, links = 0, bytes = 0;
@@ -121,7 +121,7 @@ static void evict_old_kernels(int dirfd)
 	free(names.list);
 }
 
-/* Is there a good one already? */
+/* True if the directory has a good kernel of that name already. */
 static bool kernel_is_present(int dirfd, const char *name, const char *path, const u8 *key)
 {
 	int fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK), ret;

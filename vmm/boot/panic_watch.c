@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Reads the console's lines and the kernel's panic_cpu to tell whether the guest panicked. */
 #include "vmm/boot/panic_watch.h"
 
 #include <errno.h>
@@ -25,18 +26,18 @@ struct panic_watch {
 	int timer;
 	struct loop_call check;
 	pthread_mutex_t lock;
-	bool resets; /* it asked for a reset, which may be how a panic ends */
+	bool resets; /* the guest asked for a reset, which may be how a panic ends */
 	char line[256];
 	size_t len;
 	bool seen;
-	bool caller_next; /* the next line of the trace is who called panic() */
-	char why[160];	  /* what followed the words */
-	char where[80];	  /* who called panic(), or where the oops was, or "" */
+	bool caller_next; /* the next line of the trace has panic()'s caller */
+	char why[160];	  /* the text behind @words */
+	char where[80];	  /* panic()'s caller, or the oops's RIP, or "" */
 };
 
 /*
- * 1: it did panic, 0: it did not, -1: cannot be told. On the loop's thread: it may have to read the
- * kernel again, with threads, which a vCPU must not make.
+ * 1: the kernel panicked, 0: it did not, -1: its symbols are unknown. On the loop's thread only: it may
+ * read the kernel again, with threads, which a vCPU's thread must not make.
  */
 static int kernel_panicked(const struct panic_watch *w)
 {
@@ -61,7 +62,7 @@ static void copy_word(char *to, size_t size, const char *from)
 	snprintf(to, size, "%.*s", (int)strcspn(from, " \r\n"), from);
 }
 
-/* "[   15.55]  sysrq_handle_crash+0x16/0x20": what the unwinder is not sure of begins with "? ". */
+/* "[   15.55]  sysrq_handle_crash+0x16/0x20": an entry with "? " in front is a guess of the unwinder. */
 static void panic_read_caller(struct panic_watch *w)
 {
 	const char *p = strrchr(w->line, ' ');
@@ -92,7 +93,7 @@ static void panic_read_line(struct panic_watch *w)
 	} else if (w->seen && strstr(w->line, panic_frame)) {
 		w->caller_next = true;
 	} else if (strstr(w->line, warning_end)) {
-		/* A mere warning ends here; an oops goes on and says its RIP once more. */
+		/* Ends a warning, which is no oops: an oops prints its RIP once more behind this line. */
 		w->where[0] = '\0';
 	} else {
 		p = strstr(w->line, rip_words);
@@ -152,7 +153,7 @@ static void on_panic_poll(void *arg, u32 expiries)
 
 	(void)expiries;
 	pthread_mutex_lock(&w->lock);
-	/* The console's words come a moment later and say more: wait for them once. */
+	/* Waits one period for the console's lines, which come a moment later and have the reason. */
 	if (kernel_panicked(w) == 1) {
 		if (w->seen)
 			panic_end(w);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Noticing that the guest's kernel panicked.
+ * Notices that the guest's kernel panicked, and ends the machine: (E4) of vmm/machine/machine.h.
  *
  * A guest that has loaded its pvpanic module tells us. A stock kernel has not, when it dies early,
  * and then loops for ever or resets. So the console's text is watched for the kernel's last words;

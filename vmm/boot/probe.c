@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Runs guests of a few instructions, to find out what this /dev/kvm can do. */
 #include "vmm/boot/probe.h"
 
 #include <stdio.h>
@@ -79,7 +80,7 @@ static void on_probe_timeout(void *arg, u32 expiries)
 	machine_exit(arg, VMM_EXIT_ERROR, "no answer");
 }
 
-/* Whatever goes wrong inside the guest is an answer too: it cannot. */
+/* Runs the code at @entry. A failure inside the guest is no error: p->answer stays 0. */
 static int probe_run(struct probe *p, const char *entry, struct err *e)
 {
 	int ret = probe_machine(&p->m, 1, probe_code, (size_t)(probe_code_end - probe_code),

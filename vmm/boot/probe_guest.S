@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What vmm doctor runs in long mode at CPL 0: things that every stock kernel does while it boots.
+ * The guests of vmm doctor, in long mode at CPL 0: each does a thing that every stock kernel does while
+ * it boots.
  * Position-independent; the machine is as boot_cpu_enter() leaves it. RDI: 64-byte aligned, zeroed
  * scratch memory; RSI: where this code is loaded. Each part ends with a byte to PROBE_PORT.
  */

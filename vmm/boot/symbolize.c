@@ -12,7 +12,7 @@
 
 #define MARK "RIP 0x"
 
-/* With the lock. Addresses are only known if the kernel was placed by us. */
+/* With the kernel's lock. NULL if boot.c has kept no file of it: its addresses are unknown then. */
 static struct kernel *kernel_with_symbols(struct machine *m)
 {
 	const char *path;

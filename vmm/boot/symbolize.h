@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Symbols of the placed kernel: by name for their addresses, and for addresses in reports. */
+/* Looks up symbols of the placed kernel: addresses of names, and names for addresses in reports. */
 #ifndef UMBRA_VMM_BOOT_SYMBOLIZE_H
 #define UMBRA_VMM_BOOT_SYMBOLIZE_H
 

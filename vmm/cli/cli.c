@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What the commands that talk to running guests have in common. */
+/* Parses command lines, prints, and opens files for the commands that talk to running guests. */
 #include "vmm/cli/cli.h"
 
 #include <errno.h>
@@ -129,8 +129,8 @@ int cli_bad_option(char **argv, int opt, const struct option *known)
 	const char *names[16];
 	size_t n = 0;
 	/*
-	 * getopt has moved the words that are no options behind what it has read, so this is it; but
-	 * for a letter that others follow, where it has not gone on yet.
+	 * The option that getopt refused is the word before optind, since getopt moves words that are no
+	 * options to the end; a letter in front of others (-xyz) is in the word at optind.
 	 */
 	const char *word = argv[optind - 1], *cluster = argv[optind], *near;
 	char letter[3] = { '-', (char)optopt, '\0' };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the commands that talk to running guests have in common: their command lines, output, errors,
- * files to hand over.
+ * Shared by the commands that talk to running guests: their command lines, output, errors, and files
+ * that they hand over.
  */
 #ifndef UMBRA_VMM_CLI_CLI_H
 #define UMBRA_VMM_CLI_CLI_H
@@ -36,8 +36,8 @@ struct cli_args {
 #define CLI_WORDS   64U
 
 /*
- * Parse what of this @allowed permits; --help prints @help. -1: go on, else the exit code to end
- * with. *a keeps what the command line does not say.
+ * Parse the options that @allowed permits; --help prints @help. -1: go on, else the exit code to end
+ * with. Members of *a whose option is not given keep their value.
  */
 int cli_args_parse(struct cli_args *a, int argc, char **argv, unsigned allowed, const char *help);
 
@@ -54,9 +54,9 @@ const char *cli_duration(char buf[24], long long ms);
 const char *cli_size(char buf[24], long long bytes);
 
 /*
- * What is wrong with an option, after getopt_long() said so by @opt, which is '?' or ':' (as with a
- * leading ':' in its short options); @known, which ends with a NULL name, has those to suggest.
- * Returns VMM_EXIT_USAGE.
+ * Says what is wrong with an option that getopt_long() refused by @opt, '?' or ':' (as with a leading
+ * ':' in its short options); @known, which ends with a NULL name, has those to suggest. Returns
+ * VMM_EXIT_USAGE.
  */
 int cli_bad_option(char **argv, int opt, const struct option *known);
 

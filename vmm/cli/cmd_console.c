@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* vmm console: shows the console of a running guest, and sends it what is typed. */
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -48,7 +49,7 @@ struct link {
 	size_t at, len;
 };
 
-/* Takes the escape sequences out; returns what is left for the guest. */
+/* Acts on the escape sequences in @buf and takes them out; returns the bytes left for the guest. */
 static size_t console_filter_keys(struct link *l, char *buf, size_t len)
 {
 	size_t kept = 0;
@@ -83,7 +84,7 @@ static void console_send_keys(struct link *l)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			return; /* full; or it is gone, as reading will say */
+			return; /* full, or the guest is gone, which reading finds out */
 		l->at += (size_t)n;
 	}
 }
@@ -133,7 +134,7 @@ static int console_talk(struct link *l)
 	return 0;
 }
 
-/* The terminal is as it was before the signal does what it does. */
+/* Restores the terminal, then takes the signal's default action (SA_RESETHAND). */
 static void on_fatal_signal(int sig)
 {
 	terminal_restore();

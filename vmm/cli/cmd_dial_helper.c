@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The process that finds a disk's back end again; started by vmm run, not by people. */
+/* vmm dial-helper: connects to a disk's back end again and again; started by vmm run, not by people. */
 #include <stdio.h>
 #include <sys/prctl.h>
 
@@ -20,7 +20,7 @@ int cmd_dial_helper(int argc, char **argv)
 	prctl(PR_SET_NAME, "vmm-dial", 0, 0, 0);
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	if (confine_dialer(mode, &e)) {
-		if (mode != CONFINE_STRICT) /* else its maker waits, and says so */
+		if (mode != CONFINE_STRICT) /* in strict mode vmm run waits for it, and reports */
 			fprintf(stderr, "vmm: --disk vhost-user=%s: %s\n", argv[1], e.text);
 		return VMM_EXIT_ERROR;
 	}

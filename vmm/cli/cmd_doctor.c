@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* vmm doctor: what this host's KVM and kernel offer to vmm. */
+/* vmm doctor: tests what this host's KVM and kernel offer to vmm. */
 #include <errno.h>
 #include <jansson.h>
 #include <stdio.h>

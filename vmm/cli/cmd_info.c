@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* vmm info: prints what a running guest reports on itself. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,7 +48,7 @@ static size_t append_value(char *buf, size_t len, size_t at, const char *key, co
 	return at < len ? at : len - 1;
 }
 
-/* Of an object the keys that are true, or all with their values: "a 1, b 2"; of a list its items. */
+/* Writes an object's keys that are true, or all with their values: "a 1, b 2"; a list's items. */
 static void list_of(char *buf, size_t len, const json_t *v)
 {
 	json_t *all = (json_t *)(uintptr_t)v, *one;
@@ -60,7 +61,7 @@ static void list_of(char *buf, size_t len, const json_t *v)
 		snprintf(buf, len, "none");
 }
 
-/* A value as people read it; what a number counts is said by its name. */
+/* A value as people read it; @key's suffix has the unit of a number. */
 static const char *text_of(char *buf, size_t len, const char *key, const json_t *v)
 {
 	char small[24];
@@ -174,7 +175,7 @@ int cmd_info(int argc, char **argv)
 	if (ret)
 		return cli_fail(&e);
 	ret = client_call(c, "umbra-info", NULL, &info, &e);
-	/* Only who is outside of its namespaces knows it. */
+	/* Only a process outside of the guest's pid namespace can tell its number. */
 	if (!ret && client_pid(c))
 		json_object_set_new(json_object_get(info, "guest"), "pid",
 				    json_integer(client_pid(c)));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* vmm inspect: the command line, and what is opened for it. */
+/* vmm inspect: parses its command line, opens kernel, policy and driver, and plans. */
 #include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
@@ -22,7 +22,7 @@ struct options {
 	bool json;
 };
 
-/* Everything that inspection opens; all of it is closed at one place. */
+/* Everything that an inspection opens; inspection_close() closes it. */
 struct inspection {
 	struct kernel *kernel;
 	struct policy *policy;

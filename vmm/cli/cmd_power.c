@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The five commands about a guest's power: vmm stop, kill, reset, pause, resume. */
+/* vmm stop, kill, reset, pause and resume: the commands about a guest's power. */
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -98,7 +98,7 @@ static const char resume_help[] =
 	"Examples:\n"
 	"  vmm resume web\n";
 
-/* The process that @fd is of has ended: that makes it readable. */
+/* True if the process of the pidfd @fd ends within @ms: that makes it readable. */
 static bool process_gone(int fd, long long ms)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
@@ -107,8 +107,8 @@ static bool process_gone(int fd, long long ms)
 }
 
 /*
- * Until the VMM is gone; *reason is why it went, as SHUTDOWN said. 0, -ETIMEDOUT. That it has closed
- * the connection is not enough: it does so too when it has no room for one more client.
+ * Waits until the VMM is gone; *reason is SHUTDOWN's. 0, -ETIMEDOUT. A closed connection is not enough:
+ * the VMM closes one also when it has no room for one more client.
  */
 static int guest_await_end(struct client *c, int process, long long ms, char reason[64])
 {
@@ -130,7 +130,7 @@ static int guest_await_end(struct client *c, int process, long long ms, char rea
 	}
 }
 
-/* A guest without CPUs cannot hear a button. */
+/* Presses the button; -EBUSY for a paused guest, whose CPUs could not see it. */
 static int power_button_press(struct client *c, struct err *e)
 {
 	json_t *status = NULL;
@@ -169,7 +169,7 @@ static int guest_shut_down(struct client *c, int process, int seconds, struct er
 	return 0;
 }
 
-/* As if its power were cut. */
+/* Ends the guest at once, as by cutting its power. */
 static int guest_quit(struct client *c, int process, struct err *e)
 {
 	char reason[64];

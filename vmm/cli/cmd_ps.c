@@ -10,7 +10,7 @@
 #include "vmm/control/client.h"
 #include "vmm/control/ended.h"
 
-/* One that hangs holds up the list by this much. */
+/* How long a VMM that hangs holds up the list. */
 #define PATIENCE_MS 2000
 
 static const char help[] =
@@ -71,7 +71,7 @@ static bool is_listed(const json_t *list, const char *name)
 	return false;
 }
 
-/* Those that have ended, but for names that a guest has again. */
+/* Adds guests that have ended, except where a running guest has the same name. */
 static int list_add_ended(json_t *list, struct err *e)
 {
 	struct ended_guest *ended;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* vmm record: prints the record of calls that a policy decided. */
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>

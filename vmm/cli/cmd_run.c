@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* `vmm run`: a guest from the command line, in this process or behind it. */
+/* vmm run: runs a guest from the command line, in this process or behind it. */
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -68,7 +68,7 @@ static void run_release(struct run *r)
 	run_options_free(&r->o);
 }
 
-/* Has a guest that ended by itself perhaps ended before its kernel was prepared? */
+/* True if a guest that ended by itself may have ended before its kernel was prepared. */
 static bool was_short(const struct guest_spec *s, int code, u64 ns)
 {
 	const u64 long_enough = 60ULL * 1000000000;

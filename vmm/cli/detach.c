@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Forks a guest into the background, and waits until it has started or failed. */
 #include "vmm/cli/detach.h"
 
 #include <errno.h>
@@ -18,7 +19,7 @@
 
 struct detach {
 	int null;
-	int ready;	     /* the name goes here */
+	int ready;	     /* pipe to the parent, for the guest's name */
 	struct ended *ended; /* the log, and where the exit code is kept */
 	bool log;	     /* stderr is the user's file and stays */
 };
@@ -73,13 +74,13 @@ static int detach_give_up(const struct detach *d, pid_t child)
 	kill(child, SIGTERM);
 	waitpid(child, &status, 0);
 	detach_show_log(d);
-	/* Else it says so itself. */
+	/* If it was not killed, it has said so itself. */
 	if (WIFSIGNALED(status))
 		fputs("vmm: ended before the guest had started\n", stderr);
 	return VMM_EXIT_SIGNAL + SIGTERM;
 }
 
-/* The guest runs, whatever becomes of its name; but whoever wants to read it has to hear of a loss. */
+/* A name that cannot be printed does not end the guest, but is an error for the caller. */
 static int detach_print_name(const char *name)
 {
 	char line[130];
@@ -93,7 +94,7 @@ static int detach_print_name(const char *name)
 	return VMM_EXIT_ERROR;
 }
 
-/* The name that comes by @ready, in @name[size]; its length, 0: the guest has failed; -EINTR: given up. */
+/* Reads the guest's name from @ready; its length, 0: the guest has failed, -EINTR: given up. */
 static ssize_t wait_for_name(int ready, char *name, size_t size, const sigset_t *mask)
 {
 	struct pollfd p = { .fd = ready, .events = POLLIN };
@@ -118,7 +119,7 @@ static int detach_wait_for_start(struct detach *d, pid_t child, int ready, const
 	if (n == -EINTR)
 		return detach_give_up(d, child);
 	if (n > 0) {
-		/* What it had to say comes before what it did. */
+		/* The guest's messages come before its name. */
 		detach_show_log(d);
 		name[strcspn(name, "\n")] = '\0';
 		if (ended_set_name(d->ended, name, &e))
@@ -138,7 +139,7 @@ static int detach_wait_for_start(struct detach *d, pid_t child, int ready, const
 static void become_guest(struct detach *d)
 {
 	setsid();
-	/* The parent may be gone, or go: its pipe is no reason to die. */
+	/* A parent that is gone is no reason to end: writing to its pipe fails then. */
 	signal(SIGPIPE, SIG_IGN);
 	dup2(d->null, STDIN_FILENO);
 	dup2(d->null, STDOUT_FILENO);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * `vmm inspect`: what an unmodified driver asks of its kernel and where each import would point.
+ * `vmm inspect`: lists the imports of an unmodified driver and where each would point.
  * cmd_inspect.c reads the command line and plans; inspect_print.c shows one driver, as a table or
  * as JSON; inspect_all.c takes all modules of a directory.
  *

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What `vmm inspect` says of one driver: a table for people, or JSON. */
+/* Prints one driver's plan for `vmm inspect`: a table for people, or JSON. */
 #include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
@@ -40,7 +40,7 @@ static const char *target_name(enum import_target target)
 	}
 }
 
-/* What a reader looks for comes first: refused, critical, the rest of the shadow, ... */
+/* Sorts by interest for a reader: refused, critical, the rest of the shadow, ... */
 static int import_rank(const struct import *im)
 {
 	if (im->target == TARGET_REFUSED)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Text of `vmm inspect`: what comes out of a file is hostile to terminals, too. */
+/* Cleans text of `vmm inspect`: strings of a driver's file may be hostile to terminals. */
 #include <stdio.h>
 
 #include "base/exit_code.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The command vmm: finds the subcommand, and sees to it that what it printed has arrived. */
+/* The command vmm: finds and runs the subcommand, and reports output that was lost. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -13,7 +13,7 @@
 static const struct command {
 	const char *name;
 	int (*run)(int argc, char **argv);
-	const char *what; /* NULL: not for people */
+	const char *what; /* one line for `vmm help`; NULL: not listed */
 } commands[] = {
 	{ "run", cmd_run, "boot a guest" },
 	{ "ps", cmd_ps, "list the guests that run" },
@@ -51,7 +51,7 @@ static void print_help(void)
 	     "  vmm inspect --kernel /vmlinuz driver.ko");
 }
 
-/* What other programs call commands of ours. */
+/* Our command for a name that other programs use. */
 static const char *foreign_command(const char *word)
 {
 	static const char *const known[][2] = {
@@ -110,8 +110,8 @@ static int help_on(int argc, char **argv)
 }
 
 /*
- * A stdout that is closed stays so: the next file that is opened would be it, and get what is printed.
- * Reading it is of no use, and writing to it fails.
+ * Opens a closed stdout read-only, so that writes to it still fail: otherwise the next file that is
+ * opened would become stdout and get the output.
  */
 static void keep_stdout(void)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Options of vmm run from a file: libconfig's settings, handed to who knows the options. */
+/* Reads options of vmm run from a file of libconfig, and hands each to a struct config_taker. */
 #include "vmm/cli/run_config.h"
 
 #include <errno.h>

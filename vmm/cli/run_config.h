@@ -35,7 +35,7 @@ enum config_form {
 	CONFIG_LIST, /* a value, or a list of them */
 };
 
-/* Who knows the keys, and takes what stands behind them. */
+/* The owner of the keys: tells their forms and takes their values. */
 struct config_taker {
 	enum config_form (*form)(void *arg, const char *key);
 	/* The key that was probably meant, or NULL. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The command line of vmm run: its options by getopt_long(), and what they must not be together. */
+/* Parses the command line of vmm run by getopt_long(), and checks options against each other. */
 #include "vmm/cli/run_options.h"
 
 #include <errno.h>
@@ -10,7 +10,7 @@
 
 #define MAX_OPTIONS 96
 
-/* What QEMU and kvmtool call options of ours. */
+/* Our option for a name of QEMU's or kvmtool's. */
 static const char *foreign_option(const char *name)
 {
 	static const char *const known[][2] = {

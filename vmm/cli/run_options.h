@@ -65,7 +65,7 @@ void run_options_init(struct run_options *o);
  */
 int run_options_parse(struct run_options *o, int argc, char **argv, struct err *e);
 void run_options_free(struct run_options *o);
-/* What --config FILE gives, whose text is @text and whose directory @base, see run_config.h. */
+/* Takes the options of --config FILE, whose text is @text and whose directory @base (run_config.h). */
 int run_options_config_text(struct run_options *o, const char *label, const char *base,
 			    const char *text, struct err *e);
 /* The text of vmm run --help. */

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Measures and prints the figures of vmm run --stats. */
 #include "vmm/cli/stats.h"
 
 #include <fcntl.h>
@@ -89,9 +90,8 @@ static void add_kib(const char *line, const char *key, u64 *sum)
 }
 
 /*
- * Add up all mappings of *fd's process (closing it) but [@from, @to). Of the VMM also what it shares and has
- * written: that is shared with its supervisor only, by the fork, and nobody would count it else. Of
- * the supervisor only what is its own.
+ * Adds up all mappings of *fd's process (closing it) but [@from, @to). Shared dirty pages are shared by the
+ * fork with the supervisor only; they are counted as the VMM's, and of the supervisor private ones only.
  */
 static int measure_smaps(int *fd, bool vmm, u64 from, u64 to, struct footprint *f)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The figures of `vmm run --stats`. */
+/* Measures and prints the figures of `vmm run --stats`. */
 #ifndef UMBRA_VMM_CLI_STATS_H
 #define UMBRA_VMM_CLI_STATS_H
 
@@ -17,9 +17,9 @@ u64 stats_now_ns(void); /* CLOCK_MONOTONIC */
 struct stats;
 
 /*
- * What measuring memory needs of files, before there are none any more: stats_create() in the
- * process that becomes the supervisor (@supervised: if there is to be one), stats_open() in the VMM. NULL: no
- * memory; the others take that.
+ * Opens the files of /proc that measuring memory needs, before the VMM is confined: stats_create() in
+ * the process that becomes the supervisor (@supervised: if there is to be one), stats_open() in the VMM.
+ * NULL: out of memory; the other functions take that.
  */
 struct stats *stats_create(bool supervised);
 void stats_open(struct stats *s);

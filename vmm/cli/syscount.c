@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Counts the system calls of a start, by tracing a second one. */
 #include "vmm/cli/syscount.h"
 
 #include <errno.h>
@@ -57,9 +58,9 @@ static bool on_syscall(pid_t tid, u64 *calls)
 }
 
 /*
- * To the end of all, uncounted. It was stopped on its way into KVM_RUN, of which it is told that there
- * is no such call: so it ends by itself, in good order. Were it killed, its control socket would be
- * left over, and the true start would wait until that one is old enough to be no one's.
+ * Lets the traced start end, uncounted. It was stopped on its way into KVM_RUN, which is made to fail with
+ * ENOSYS, so that it ends by itself, in good order. Were it killed, its control socket would be left over,
+ * and the true start would wait until that is old enough to count as a leftover.
  */
 static void let_end(pid_t tid)
 {
@@ -117,7 +118,7 @@ u64 syscount_start(int argc, char **argv)
 		return 0;
 	if (child == 0)
 		syscount_exec(argc, argv);
-	/* The stop after the exec, whose own call has begun before the count. */
+	/* The stop after the exec, whose own call began before the count. */
 	if (waitpid(child, &status, __WALL) == child && WIFSTOPPED(status)) {
 		if (!ptrace(PTRACE_SETOPTIONS, child, NULL,
 			    PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK |

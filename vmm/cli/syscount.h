@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * How many system calls a start costs, for --stats: the same command line is started a second time,
- * traced with ptrace(2) from its exec to its first KVM_RUN, which it is told is no system call, and
- * so ends. The figure is exact, the loader's calls included, and the true start is not slowed by the
+ * Counts the system calls of a start, for --stats: the same command line is started a second time,
+ * traced with ptrace(2) from its exec to its first KVM_RUN, which is made to fail with ENOSYS, so that
+ * it ends. The figure is exact, the loader's calls included, and the true start is not slowed by the
  * tracing.
  */
 #ifndef UMBRA_VMM_CLI_SYSCOUNT_H

@@ -42,10 +42,10 @@ _Static_assert(CONFINE_MAX_FILES == SUPERVISOR_FILES, "all fit");
 #endif
 
 /*
- * What libraries would open files for later on. With a heap for each thread, malloc() looks into /sys
- * and /proc when it makes and shrinks them; to be called before there is a second thread. jansson
- * takes the seed of its tables from /dev/urandom, unless it has one: what the kernel gave at the exec,
- * mixed, because the stack protector lives from the same.
+ * Keeps libraries from opening files later on. With a heap for each thread, malloc() looks into /sys and
+ * /proc when it makes and shrinks them, so there is one heap; called before there is a second thread.
+ * jansson takes the seed of its tables from /dev/urandom, unless it is given one: here AT_RANDOM's bytes,
+ * mixed, because the stack protector's canary is made of the same.
  */
 static void prepare_libraries(void)
 {
@@ -208,7 +208,7 @@ static int enter_layers(struct confine *c, const char *const *readable, struct e
 	return 0;
 }
 
-/* Which files to remove; and whether the supervisor died before it would have taken us with it. */
+/* Tells the supervisor the files to remove; fails if it has died already. */
 static int tell_supervisor(const struct confine *c, const char *const *files, struct err *e)
 {
 	struct supervisor_packet packet = { 0 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the build makes of vmm/confine/seccomp/rules.c: a filter's instructions, and the calls that it allows. */
+/* A filter's instructions and the calls that it allows, as the build makes them of seccomp/rules.c. */
 #ifndef UMBRA_VMM_CONFINE_FILTER_H
 #define UMBRA_VMM_CONFINE_FILTER_H
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Starts a helper process with one socket, and none of the VMM's other descriptors. */
 #include "vmm/confine/helper.h"
 
 #include <errno.h>

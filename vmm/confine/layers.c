@@ -98,7 +98,7 @@ void confine_landlock(struct confine *c, const char *const *paths)
 		r.fs = files[abi < (long)ARRAY_SIZE(files) ? abi - 1 : (long)ARRAY_SIZE(files) - 1];
 		r.net = abi >= 4 && !paths ? 3 : 0;
 		r.scoped = abi >= 6 ? 3 : 0;
-		/* What an older kernel does not know is zero, and then it may be there. */
+		/* Fields that an older kernel does not know are zero here, with which it accepts them. */
 		fd = (int)syscall(SYS_landlock_create_ruleset, &r, sizeof(r), 0);
 	}
 	if (fd < 0) {

@@ -19,7 +19,7 @@ struct supervisor_packet {
 	struct socket_id ids[SUPERVISOR_FILES];
 	char paths[3800]; /* @n of them, each with its NUL */
 };
-/* What a pipe in packet mode takes at once. */
+/* A pipe in packet mode takes 4096 bytes at once. */
 _Static_assert(sizeof(struct supervisor_packet) <= 4096, "a packet");
 
 /*

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Finds the user and group that a confined process becomes. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>

@@ -27,7 +27,7 @@ struct client {
 	char *name;
 	char *buf;
 	size_t len, cap;
-	json_t *events; /* that came before they were asked for */
+	json_t *events; /* received, not yet returned by client_event() */
 };
 
 /* --- finding ------------------------------------------------------------------------------- */
@@ -222,7 +222,7 @@ bool client_connected(const struct client *c)
 
 /* --- talking ------------------------------------------------------------------------------- */
 
-/* 0 when ready, -ETIMEDOUT; @until -1: for ever. */
+/* 0 when @fd is ready for @what, -ETIMEDOUT; @until -1: waits for ever. */
 static int wait_until(int fd, short what, s64 until)
 {
 	struct pollfd p = { .fd = fd, .events = what };
@@ -245,7 +245,7 @@ static s64 deadline_ms(int timeout_ms)
 	return timeout_ms < 0 ? -1 : now_ms() + timeout_ms;
 }
 
-/* @pass >= 0: with the first byte. */
+/* Sends @text; @pass >= 0: that descriptor goes with the first byte. */
 static int client_send_all(struct client *c, const char *text, size_t len, int pass)
 {
 	char room[CMSG_SPACE(sizeof(int))] __attribute__((aligned(__alignof__(struct cmsghdr))));
@@ -432,7 +432,7 @@ int client_open(struct client **out, const char *name, int timeout_ms, struct er
 
 	if (ret || !c)
 		return ret;
-	/* To be let in takes no time, whatever the commands will take. */
+	/* The greeting has a limit also if the commands have none. */
 	c->timeout_ms = timeout_ms < 0 ? CLIENT_TIMEOUT_MS : timeout_ms;
 	ret = client_call(c, "qmp_capabilities", NULL, NULL, e);
 	if (ret) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The other end of the control socket: what `vmm ps`, `vmm stop`, `vmm driver` and the like do with
- * a guest that runs in another process. Nothing here waits for ever: a VMM that is stopped or hangs
+ * The client's end of the control socket, by which `vmm ps`, `vmm stop`, `vmm driver` and the like
+ * talk to a guest that runs in another process. Nothing here waits for ever: a VMM that is stopped or hangs
  * is an error after the client's time limit.
  */
 #ifndef UMBRA_VMM_CONTROL_CLIENT_H
@@ -31,7 +31,7 @@ void client_close(struct client *c); /* NULL allowed */
 const char *client_name(const struct client *c);
 /* The process that listens, as the kernel tells (SO_PEERCRED); 0: not in our pid namespace. */
 pid_t client_pid(const struct client *c);
-/* Is the other end still there? */
+/* True until the VMM has closed its end. */
 bool client_connected(const struct client *c);
 
 /*
@@ -47,14 +47,14 @@ int client_give_fd(struct client *c, const char *fdname, int fd, struct err *e);
  */
 int client_event(struct client *c, int timeout_ms, json_t **out);
 
-/* All of it at once: open, call, close; waits for the answer without a limit. */
+/* client_open(), client_call() and client_close(); waits for the answer without a limit. */
 int client_call_once(const char *name, const char *command, json_t *args, json_t **out,
 		     struct err *e);
 /* The same with a descriptor, which the VMM finds as "fd" in @args. */
 int client_call_once_fd(const char *name, const char *command, json_t *args, int fd, json_t **out,
 			struct err *e);
 
-/* Names of all guests of this user that run (malloc'ed array of strings), sorted; leftovers go. */
+/* Names of all running guests of this user (malloc'ed array of strings), sorted; removes leftovers. */
 int client_list(char ***out, size_t *n, struct err *e);
 void client_list_free(char **names, size_t n);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The control socket: who is let in, who must go, and what all clients are told. */
+/* Serves the control socket: lets clients in, drops them, and sends events to all of them. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,7 +39,7 @@ static const struct peer_ops client_ops = { client_input, client_gone };
 
 /* --- the socket ---------------------------------------------------------------------------- */
 
-/* Is @a dispensable before @b? See the head of control.h. */
+/* True if @a is to be dropped before @b; control.h has the order. */
 static bool goes_before(const struct qmp_client *a, const struct qmp_client *b)
 {
 	if (a->negotiated != b->negotiated)
@@ -49,7 +49,7 @@ static bool goes_before(const struct qmp_client *a, const struct qmp_client *b)
 	return a->last < b->last;
 }
 
-/* CONTROL_CLIENTS: there is none. */
+/* Index of the client to be dropped first; CONTROL_CLIENTS: there is no client. */
 static size_t most_dispensable(const struct control *c)
 {
 	size_t worst = CONTROL_CLIENTS;
@@ -73,7 +73,7 @@ static size_t control_make_room(struct control *c)
 	return i;
 }
 
-/* There is no descriptor for one more: the client that waits would wake up the loop for ever. */
+/* Drops a client to free descriptors: one that cannot be accepted would wake the loop for ever. */
 static void give_back_descriptors(struct control *c)
 {
 	size_t i = most_dispensable(c);
@@ -123,8 +123,9 @@ static void on_control_connection(void *arg, u32 events)
 }
 
 /*
- * In the good case one system call. Another creator may sit between its bind() and its listen(), and
- * looks like a leftover then; control_remove_stale() tells by the time, so wait that long at most.
+ * Binds @fd to the path, in the good case by one system call. A creator that is between its bind() and
+ * its listen() looks like a leftover; socket_file_remove_stale() tells by the file's age, so this waits
+ * that long at most.
  */
 static int take_path(int fd, const struct sockaddr_un *sa)
 {
@@ -164,7 +165,7 @@ int control_create(struct control **out, struct loop *l, const char *path, struc
 		return err_set(e, -ENOMEM, "out of memory for the control socket");
 	c->loop = l;
 	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	/* What the file is created with. */
+	/* The socket's mode becomes the file's at bind(). */
 	ret = c->fd < 0 || fchmod(c->fd, 0600) ? -errno : take_path(c->fd, &sa);
 	if (ret)
 		goto fail;
@@ -172,7 +173,7 @@ int control_create(struct control **out, struct loop *l, const char *path, struc
 	if (!c->path)
 		ret = -ENOMEM;
 	else if ((ret = socket_file_id(path, &c->id)))
-		; /* somebody has removed it */
+		; /* removed meanwhile */
 	else if (listen(c->fd, SOMAXCONN))
 		ret = -errno;
 	else
@@ -251,7 +252,7 @@ void control_destroy(struct control *c)
 	for (size_t i = 0; i < CONTROL_CLIENTS; i++)
 		if (c->clients[i])
 			peer_close(&c->clients[i]->peer);
-	/* While it still listens: nobody else takes the path until it is free. */
+	/* Before it stops listening: another VMM would take the file for a leftover. */
 	if (!c->disowned)
 		socket_file_remove(c->path, &c->id);
 	loop_del(c->loop, c->fd);

@@ -2,8 +2,8 @@
 /*
  * The control socket: QMP as QEMU speaks it (docs/interop/qmp-spec of QEMU), so that its tools and
  * libvirt's way in need nothing new: a greeting, qmp_capabilities, then commands with an optional id.
- * Names of our own commands begin with "umbra-". Which commands there are is said by the modules
- * that implement them, each with a table (control_add()); qmp_capabilities, query-commands, getfd
+ * Names of our own commands begin with "umbra-". The modules that implement commands add them, each
+ * with a table (control_add()); qmp_capabilities, query-commands, getfd
  * and closefd are part of the socket itself.
  *
  * All clients are served by the event loop without ever blocking it: input and output of each are
@@ -54,12 +54,12 @@ int control_create(struct control **out, struct loop *l, const char *path, struc
 void control_destroy(struct control *c);
 /* The socket's file; lives as long as @c. */
 const char *control_file(const struct control *c);
-/* From here on another process removes the file: this one is about to lose sight of it. */
+/* From here on another process removes the file: this one is about to be confined and has no paths then. */
 void control_disown_file(struct control *c);
 
 /*
- * Offer more commands. @table ends with a NULL name and must live as long as @c; @arg is what its
- * handlers get. @c may be NULL (no control socket: nobody can ask). -ENOMEM.
+ * Offer more commands. @table ends with a NULL name and must live as long as @c; @arg goes to its
+ * handlers. @c may be NULL: the guest has no control socket. -ENOMEM.
  */
 int control_add(struct control *c, const struct control_command *table, void *arg);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Inside of the control socket: peer.c moves bytes and descriptors of one client, qmp.c knows what
- * they mean, control.c has the socket and all clients.
+ * Inside of the control socket: peer.c moves bytes and descriptors of one client, qmp.c parses and
+ * executes them, control.c has the socket and all clients.
  */
 #ifndef UMBRA_VMM_CONTROL_CONTROL_INT_H
 #define UMBRA_VMM_CONTROL_CONTROL_INT_H
@@ -18,7 +18,7 @@ struct named_fd {
 	char name[FDNAME_MAX];
 };
 
-/* One client and what it has said so far. */
+/* One client, with its open requests. */
 struct qmp_client {
 	struct peer peer; /* first: a callback's struct peer is the client */
 	struct control *c;

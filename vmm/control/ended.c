@@ -23,7 +23,7 @@
 struct ended {
 	int dir, log, end;
 	bool named;
-	char log_file[32], end_file[32]; /* while they have no name of their own */
+	char log_file[32], end_file[32]; /* until ended_set_name() */
 };
 
 /* The directory, which is made if @create. -ENOENT: there is none. */
@@ -49,7 +49,7 @@ static int ended_dir(bool create, struct err *e)
 	return fd;
 }
 
-/* What DIR/NAME.end says. -errno: it is not there. */
+/* Reads DIR/NAME.end. -errno: it is not there. */
 static int ended_read(int dir, const char *name, struct ended_guest *g)
 {
 	char file[80], text[200];
@@ -144,7 +144,7 @@ static void ended_remove(int dir, const char *name)
 	unlinkat(dir, file, 0);
 }
 
-/* Clear away what is too old or too much. */
+/* Removes guests beyond ENDED_DAYS and ENDED_MAX. */
 static void ended_prune(int dir)
 {
 	struct ended_guest *list = NULL;

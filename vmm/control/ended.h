@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What is kept of guests in the background, for questions after their end: `vmm ps --all`, `vmm logs`
- * and `vmm wait`. Below the directory of the control sockets:
+ * Keeps log and exit code of guests in the background, for questions after their end: `vmm ps --all`,
+ * `vmm logs` and `vmm wait`. Below the directory of the control sockets:
  *
  *	ended/NAME.log	what the guest's vmm wrote to stderr
  *	ended/NAME.end	locked (flock) as long as one of its processes lives; then one object,
@@ -23,13 +23,13 @@
 
 struct ended;
 
-/* Files without a name, locked; older guests are cleared away. Before the guest's processes fork. */
+/* Makes files without a guest's name, locked; removes older guests. Before the guest's processes fork. */
 int ended_begin(struct ended **out, struct err *e);
 /* The log, to be appended to. */
 int ended_log(const struct ended *n);
-/* The guest is called so. -errno. */
+/* Renames the files to the guest's name. -errno. */
 int ended_set_name(struct ended *n, const char *name, struct err *e);
-/* It has ended with exit code @code; by the last of its processes. */
+/* Writes that the guest ended with exit code @code. Called by the last of its processes. */
 void ended_set_code(struct ended *n, int code);
 /* Files that got no name are removed if @discard. NULL allowed. */
 void ended_free(struct ended *n, bool discard);
@@ -39,14 +39,14 @@ void ended_free(struct ended *n, bool discard);
 struct ended_guest {
 	char name[64];
 	bool running;
-	bool known; /* how it ended; else it was killed without a word */
+	bool known; /* @code and @time are; else the guest was killed and nothing was written */
 	int code;
 	long long time; /* of the end, seconds of CLOCK_REALTIME */
 };
 
 /* All guests that are kept, the oldest end first; free() them. */
 int ended_list(struct ended_guest **out, size_t *n, struct err *e);
-/* Wait until @name has ended, and say how. -ENOENT: none is kept. */
+/* Waits until @name has ended; *out has its exit code. -ENOENT: none is kept. */
 int ended_wait(const char *name, struct ended_guest *out, struct err *e);
 /* Its log, opened for reading. -ENOENT. */
 int ended_open_log(const char *name, struct err *e);

@@ -1,26 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * One client of a stream socket on the event loop: input and output are buffered and bounded, so that
- * no client can block the loop, and descriptors that come with its bytes (SCM_RIGHTS) are kept. Knows
- * nothing of what is said.
+ * no client can block the loop, and descriptors that come with its bytes (SCM_RIGHTS) are kept. The
+ * bytes' meaning is the owner's business (struct peer_ops).
  */
 #ifndef UMBRA_VMM_CONTROL_PEER_H
 #define UMBRA_VMM_CONTROL_PEER_H
 
 #include "base/types.h"
 
-/* A command is short, and what is not complete is parsed anew with each piece that comes. */
+/* A command is short, and an incomplete one is parsed anew with each piece of input. */
 #define PEER_INPUT_MAX	(64u << 10)
 #define PEER_OUTPUT_MAX (8u << 20) /* not sent yet; the buffer is at most twice that */
 
-#define PEER_LOOSE_FDS 4 /* that came with its bytes and were not taken yet */
+#define PEER_LOOSE_FDS 4 /* received, not yet taken by peer_take_fd() */
 
 struct loop;
 struct peer;
 
 struct peer_ops {
 	/*
-	 * There is more in @p->in: called after each piece of input. Takes what it can use by
+	 * There is more in @p->in: called after each piece of input. Consumes whole commands by
 	 * peer_consume(). -errno: the client must go. peer_close() is not allowed in here.
 	 */
 	int (*input)(struct peer *p);
@@ -42,7 +42,7 @@ struct peer {
 
 /* Serve @fd, which is @p's from here on, on @l. @p is zeroed. -errno: @fd is still the caller's. */
 int peer_open(struct peer *p, struct loop *l, int fd, const struct peer_ops *ops);
-/* Close it and all that it has, then ops->gone(). */
+/* Closes the socket and the descriptors that were not taken, then calls ops->gone(). */
 void peer_close(struct peer *p);
 
 /* Queue @len bytes and send what the socket takes. -errno: the client must go. */

@@ -41,7 +41,7 @@ static int qmp_say_error(struct qmp_client *q, const char *class, const char *li
 {
 	json_t *o = json_pack("{s:{s:s, s:s}}", "error", "class", class, "desc", line);
 
-	/* What people wrote may be no UTF-8, which JSON insists on. */
+	/* @line may quote a user's text that is no UTF-8, which JSON cannot hold. */
 	if (!o)
 		o = json_pack("{s:{s:s, s:s}}", "error", "class", class, "desc",
 			      "it failed, and the reason is not UTF-8");
@@ -118,7 +118,7 @@ static struct named_fd *find_fd(struct qmp_client *q, const char *name)
 	return NULL;
 }
 
-/* Keep @fd under @name; NULL, or what is wrong. */
+/* Keeps @fd under @name. NULL, or the error's text. */
 static const char *name_fd(struct qmp_client *q, const char *name, int fd)
 {
 	struct named_fd *at;
@@ -146,7 +146,7 @@ static void qmp_getfd(void *arg, struct control_request *r, const json_t *args)
 	int fd;
 
 	(void)arg;
-	/* Used up in any case: it must not become the next command's. */
+	/* Taken also if the command fails: it must not become the next command's. */
 	fd = peer_take_fd(&r->client->peer);
 	if (fd < 0) {
 		control_fail(r, "No file descriptor supplied via SCM_RIGHTS");
@@ -303,7 +303,7 @@ static int qmp_execute(struct qmp_client *q, const json_t *o)
 }
 
 /*
- * QMP has no framing but the JSON itself. What is left moves once, not behind each command: a client
+ * QMP has no framing but the JSON itself. The rest is moved once, not after each command: a client
  * may send a hundred thousand of them in one piece, and others wait meanwhile.
  */
 int qmp_input(struct qmp_client *q)

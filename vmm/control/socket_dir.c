@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Where the control sockets are: /run/umbra for root, a directory below $XDG_RUNTIME_DIR for others.
- * Without that variable, /run/user/UID if it is there (who logs in by su has no variable), else
+ * Finds the directory of the control sockets: /run/umbra for root, one below $XDG_RUNTIME_DIR for
+ * others. Without that variable, as after su, it is /run/user/UID if that is there, else
  * /tmp/umbra-UID, which another user could have prepared: it counts only if it is the user's alone.
  */
 #include <errno.h>
@@ -55,7 +55,7 @@ int control_dir(char **out, bool create, struct err *e)
 		free(dir);
 		return ret;
 	}
-	/* A directory that somebody else prepared could hold their sockets. */
+	/* A directory that another user can write could hold that user's sockets. */
 	if (!S_ISDIR(st.st_mode) || st.st_uid != uid || st.st_mode & 022) {
 		err_set(e, -EPERM, "%s is not a directory of yours alone; remove it", dir);
 		free(dir);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* A guest is assembled from its spec, in the order in which its parts stand on each other, and run. */
+/* Assembles a guest from its spec, from the ground up, and runs it to its end. */
 #include "vmm/guest/guest.h"
 
 #include <errno.h>
@@ -34,7 +34,7 @@
 _Static_assert(SPEC_MAX_CPUS == LAYOUT_MAX_CPUS, "a spec may ask for what a machine has");
 _Static_assert(SPEC_MIN_MEMORY == LAYOUT_MEM_MIN, "a spec may ask for what a machine has");
 
-/* Not at once: the vCPUs' threads have some calls to make before they enter the guest. */
+/* After this time the vCPUs' threads have made the calls that come before the guest. */
 #define STARTED_NS 10000000
 
 struct guest {
@@ -80,7 +80,7 @@ static int block_signals(struct guest *g, struct err *e)
 	errors = set;
 	sigaddset(&errors, SIGPIPE);
 	sigaddset(&errors, SIGXFSZ);
-	/* confine_fork() has done so. */
+	/* With @confine, confine_fork() has done so. */
 	if (!g->c.confine)
 		sigprocmask(SIG_BLOCK, &errors, NULL);
 	g->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -184,7 +184,7 @@ static int create_firmware(struct guest *g, struct err *e)
 	return ret;
 }
 
-/* Is the last console= of the line, which becomes /dev/console, a virtio console? */
+/* True if the last console= of the line, which becomes /dev/console, is a virtio console. */
 static bool console_is_hvc(const char *line)
 {
 	struct cmdline_word w;
@@ -275,7 +275,7 @@ static size_t socket_files(const struct guest *g, const char *files[CONFINE_MAX_
 	return n;
 }
 
-/* The last act before the guest's first. */
+/* The last step before the guest's first instruction. */
 static int guest_confine(struct guest *g, struct err *e)
 {
 	const char *files[CONFINE_MAX_FILES + 1] = { NULL };
@@ -341,7 +341,7 @@ int guest_create(struct guest **out, const struct guest_config *c, struct err *e
 		guest_destroy(g);
 		return ret;
 	}
-	/* Of something that was tried, and that the guest does without. */
+	/* Drops the line of a fallback: the guest was created all the same. */
 	if (e)
 		e->text[0] = '\0';
 	*out = g;
@@ -350,7 +350,7 @@ int guest_create(struct guest **out, const struct guest_config *c, struct err *e
 
 /* --- run and end --------------------------------------------------------------------------- */
 
-/* Does the machine start anew at a reset? Sessions belong to the kernel that they were made for. */
+/* True if the machine starts anew at a reset. Sessions belong to the kernel that they were made for. */
 static bool can_reboot(const struct guest *g)
 {
 	return !g->spec->no_reboot && !g->sessions;

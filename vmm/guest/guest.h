@@ -45,14 +45,14 @@ struct guest_config {
 	const struct guest_spec *spec; /* outlives the guest */
 	/* Of confine_fork(); the caller's. NULL: the VMM is not confined. */
 	struct confine *confine;
-	/* What the process was started with and the guest does not need, to be closed; or NULL. */
+	/* Descriptors that the process was started with, to be closed; or NULL. */
 	struct descriptors *inherited;
 	const int *end_signals; /* signals that end the guest; -1 ends the list */
 	u64 exec_ns;		/* CLOCK_MONOTONIC at exec, or 0: now */
 	struct guest_front front;
 };
 
-/* -errno with a line; nothing is left behind but what the spec says shall be kept. */
+/* -errno with a line; nothing is left behind but files that the spec asks for. */
 int guest_create(struct guest **out, const struct guest_config *c, struct err *e);
 
 /*
@@ -61,10 +61,10 @@ int guest_create(struct guest **out, const struct guest_config *c, struct err *e
  */
 int guest_run(struct guest *g, struct err *e);
 
-/* The line of whatever ended the guest with @code, with the kernel's symbols; "" if there is none. */
+/* The line of the request that ended the guest with @code, with symbols; "" if it has none. */
 void guest_exit_line(const struct guest *g, int code, char *buf, size_t len);
 
-/* The terminal as it was, so that what is printed from here on can be read. Before guest_end(). */
+/* Ends all parts, after which the terminal is as it was. -errno: see lifecycle_end(). */
 int guest_end(struct guest *g, struct err *e);
 
 /* Valid until guest_destroy(). */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Direct boot of a guest: its kernel is opened, gets a place, and is put there at each start. */
+/* Boots a guest directly: opens its kernel, draws its place, and puts it there at each start. */
 #include "vmm/guest/guest_boot.h"
 
 #include <errno.h>
@@ -33,7 +33,7 @@ struct guest_boot {
 	int initrd; /* descriptor, or -1 */
 };
 
-/* Of each start, and of each reset. */
+/* Draws a place, at the first start and at each reset. */
 static int choose_kaslr(struct guest_boot *b, struct err *e)
 {
 	const struct kernel_layout *l = kernel_layout(b->kernel);

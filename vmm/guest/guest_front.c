@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Lines for a guest's front end. */
+/* Formats lines for a guest's front end. */
 #include "vmm/guest/guest_front.h"
 
 #include <stdarg.h>

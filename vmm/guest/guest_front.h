@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What a guest has to tell its front end while it is assembled and runs. */
+/* The callbacks of a guest's front end, for notes and for the moments of a start. */
 #ifndef UMBRA_VMM_GUEST_GUEST_FRONT_H
 #define UMBRA_VMM_GUEST_GUEST_FRONT_H
 
 #include "base/types.h"
 
-/* What a front end is told, on the main thread. Any function may be NULL. */
+/* Called on the main thread. Any function may be NULL. */
 struct guest_front {
 	void *arg;
 	/* A line for people about something that the guest does without. */

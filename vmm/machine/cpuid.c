@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Builds the guest's CPUID table from what KVM supports, and sets it for each vCPU. */
 #include "vmm/machine/cpuid.h"
 
 #include <errno.h>
@@ -90,7 +91,7 @@ static void cpuid_adjust_leaf(struct kvm_cpuid_entry2 *x, const struct cpuid *c,
 		if (cpus > 1)
 			x->edx |= LEAF1_EDX_HTT;
 		break;
-	case 4: /* Intel's caches: who shares them; bits 7:5 are the level */
+	case 4: /* Intel's caches: how many CPUs share them; bits 7:5 are the level */
 		if (!(x->eax & 0x1f))
 			break;
 		x->eax &= 0x3fff;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What devices see of a machine (devices/host.h): each operation goes to the module that does it.
+ * Implements struct host_ops (devices/host.h) for a machine: each operation goes to the module that
+ * does it.
  */
 #include "vmm/machine/host_ops.h"
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Finds the handler of a port or of a memory-mapped region, and calls it. */
 #include "vmm/machine/io.h"
 
 #include <errno.h>
@@ -26,7 +27,7 @@ struct region {
 };
 
 struct io {
-	u8 handler_of[PORTS]; /* 0: nobody, else index + 1; atomic */
+	u8 handler_of[PORTS]; /* 0: no handler, else index + 1; atomic */
 	struct port_handler handlers[MAX_PORT_HANDLERS];
 	unsigned n_handlers;
 	pthread_mutex_t lock; /* adding handlers */

@@ -26,14 +26,14 @@ int io_create(struct io **out);
 void io_destroy(struct io *io); /* NULL allowed */
 
 int io_pio_add(struct io *io, u16 port, u16 len, io_pio_fn *fn, void *arg);
-/* The same for a device, which neither knows the vCPU nor wants counts. */
+/* The same for a device, whose callback gets neither the vCPU nor counts: one call for each item. */
 int io_pio_add_device(struct io *io, u16 port, u16 len, host_io_fn *fn, void *arg);
-/* Nobody there: writes are lost, reads give all ones. */
+/* Calls the handler of @port. A port without one loses writes and reads as all ones. */
 void io_pio(struct io *io, struct vcpu *v, bool write, u16 port, u8 size, void *data, u32 count);
 
 int io_mmio_map(struct io *io, u64 gpa, u64 len, host_io_fn *fn, void *arg);
 void io_mmio_unmap(struct io *io, u64 gpa, u64 len);
-/* False: nobody there. @data of a read is set to all ones first. */
+/* False: no region has @gpa. @data of a read is set to all ones first. */
 bool io_mmio(struct io *io, u64 gpa, void *data, unsigned len, bool write);
 
 #endif

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Sets up KVM's interrupt controllers and their routes, and makes irqfds for vectors. */
 #include "vmm/machine/irq.h"
 
 #include <errno.h>

@@ -18,7 +18,7 @@ struct irqs;
  */
 int irqs_create(struct irqs **out, int vm, bool pc, struct err *e);
 void irqs_destroy(struct irqs *q); /* NULL allowed */
-/* The controllers, as they were created; the vectors are their devices' to free. Nobody runs. -errno. */
+/* Resets the controllers; vectors stay, for their devices free them. No vCPU runs. -errno. */
 int irqs_reset(struct irqs *q);
 
 int irqs_line(struct irqs *q, u32 gsi, bool level);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Opens /dev/kvm and asks it for the capability that a machine needs. */
 #include "vmm/machine/kvm.h"
 
 #include <errno.h>

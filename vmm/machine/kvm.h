@@ -12,7 +12,7 @@
 /* A descriptor, or -errno with the line for the user (-ENODEV: there is no KVM here). */
 int kvm_open(struct err *e);
 /*
- * Is all there that a machine needs? -EOPNOTSUPP says what is not. One capability is asked for: on
+ * Checks that KVM has what a machine needs; -EOPNOTSUPP and a line if not. One capability is asked for: on
  * x86, the irqchip, irqfd, ioeventfd, routing, read-only slots and immediate exit are all older than
  * the synchronized registers and depend on nothing else; each question is a system call of the start.
  */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The list of a guest's parts, and the one order in which each turn of its life passes along it. */
+/* Keeps the list of a guest's parts, and calls them in order at each turn of the guest's life. */
 #include "vmm/machine/lifecycle.h"
 
 #include <assert.h>

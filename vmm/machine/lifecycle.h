@@ -76,7 +76,7 @@ void lifecycle_destroy(struct lifecycle *l);
 void lifecycle_add(struct lifecycle *l, const struct lifecycle_ops *ops, void *part);
 /* 0 or the first -errno, with its line. */
 int lifecycle_start(struct lifecycle *l, struct err *e);
-/* Nothing if the parts are quiet already, or are not quiet, or have not started. */
+/* Each does nothing if the parts are in that state already, or have not started. */
 void lifecycle_quiesce(struct lifecycle *l);
 void lifecycle_resume(struct lifecycle *l);
 int lifecycle_reset(struct lifecycle *l, struct err *e);

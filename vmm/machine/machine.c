@@ -55,9 +55,10 @@ struct machine {
 	struct pause *pause;
 	machine_power_fn *on_power;
 	void *on_power_arg;
-	pthread_mutex_t lock;	      /* the end */
-	pthread_mutex_t *kernel_lock; /* apart, so that it can be taken of a const machine */
-	bool exiting;		      /* atomic */
+	pthread_mutex_t lock; /* the end */
+	pthread_mutex_t *
+		kernel_lock; /* allocated apart, so that functions of a const machine can lock it */
+	bool exiting;	     /* atomic */
 	int exit_code;
 	char exit_line[400];
 };
@@ -157,7 +158,7 @@ static int machine_reset_part(void *part, struct err *e)
 	return machine_reset(part, e);
 }
 
-/* Its end is machine_destroy(), which comes when nobody asks for its exit line any more. */
+/* It has no end(): machine_destroy() comes after the last machine_exit_line(). */
 static const struct lifecycle_ops machine_part = { .name = "machine", .reset = machine_reset_part };
 
 int machine_create(struct machine **out, const struct machine_config *c, struct err *e)

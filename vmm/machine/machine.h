@@ -52,10 +52,10 @@
  *	(E13) no timer, no vCPU thread, or the event  machine_run.c machine_run()       ERROR 1
  *	      loop fails
  *
- * What is awaited. A request is made at once but for these two:
- *  - (E2) if the console showed "Kernel panic": panic_watch.c on_panic_power() takes the reset over, and the
- *    guest goes on until its on_panic_check() has read panic_cpu on the loop's thread; it is (E4) then, or
- *    (E2). (E4) by the last words is decided there too; by panic_cpu alone, which is polled only where
+ * Waiting. A request is made at once but for these two:
+ *  - (E2) if the console showed "Kernel panic": panic_watch.c on_panic_power() takes the reset over, and
+ *    the guest goes on until on_panic_check() has read panic_cpu on the loop's thread; it is (E4) then,
+ *    or (E2). (E4) by the last words is decided there too; by panic_cpu alone, which is polled only where
  *    there are sessions, it waits one more second for the words.
  *  - (E7) comes after a second in which no vCPU left the guest, and two more in which none did but to
  *    answer whether it is at rest. A vCPU that is paused does not answer, so a paused machine does not
@@ -67,12 +67,12 @@
  * up to 700 ms for its readers, the devices' threads are joined, the record is closed. If sessions
  * have not loaded all their drivers by an (E1), guest_run() makes its code ERROR.
  *
- * Which request wins:
+ * The request that wins:
  *  (W1) The first.
  *  (W2) Any but a reset wins over a reset that came before it: after that the guest might go on.
  *  (W3) machine_run() returns the winner's code; (E13) wins over all.
  *
- * Outside this table is what ends the process and not the machine: a system call that the filter
+ * Outside this table are events that end the process and not the machine: a system call that the filter
  * forbids (confine/filter.c, 128 + SIGSYS), a thread that cannot confine itself (confine.c, ERROR), a
  * signal that kills the VMM (supervisor.c, 128 + signal); and probe.c's machines, whose two ends are
  * an answer and a timeout.
@@ -122,7 +122,7 @@ void machine_destroy(struct machine *m);
 struct loop *machine_loop(const struct machine *m);
 /* The guest's parts, of which the machine is the first. */
 struct lifecycle *machine_lifecycle(const struct machine *m);
-/* What devices see of the machine. */
+/* The machine as its devices see it (devices/host.h). */
 struct host *machine_host(struct machine *m);
 unsigned machine_cpus(const struct machine *m);
 struct vcpu *machine_vcpu(const struct machine *m, unsigned i);

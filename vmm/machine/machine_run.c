@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The machine in motion. Once a second, if nothing left the guest since the last time, the vCPUs
- * are asked whether they are at rest for ever: a kernel without a way to switch off halts all
- * processors with interrupts off, and KVM would wait with it until the end of time.
+ * Runs the machine: vCPU threads, the event loop, and the watch for a guest that has halted for good.
+ *
+ * Once a second, if no vCPU has left the guest since the last time, all are asked whether they are at
+ * rest for ever: a kernel without a way to switch off halts all processors with interrupts off, and KVM
+ * would not return from that.
  */
 #include <errno.h>
 #include <string.h>
@@ -36,7 +38,7 @@ static void on_halt_watch(void *arg, u32 expiries)
 	w->asked = exits == w->exits;
 	w->rounds = rest && w->asked ? w->rounds + 1 : 0;
 	w->exits = exits;
-	/* (E7). Twice: one may have woken another between the two answers of the first round. */
+	/* (E7). Twice: a vCPU may have woken another one between the answers of the first round. */
 	if (w->rounds == 2) {
 		machine_exit(w->m, VMM_EXIT_HALTED,
 			     "the guest halted all its CPUs with interrupts off (no power-off)");

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
+ * Maps guest RAM and Umbra's slots, and makes them known to KVM.
+ *
  * RAM is one mapping, cut into a slot below the 32-bit hole and one above 4 GiB, so that everything
  * the host may touch lies between two addresses. It is private and anonymous unless another process
  * is to map it too: a memfd's pages are the kernel's shmem, whose transparent huge pages are off on
  * most systems. Transparent huge pages are asked for: a guest's second-level page walks cost more
  * than the memory that they may waste.
  *
- * A memfd that is given away is sealed against another size: who has it could otherwise truncate
- * it, and the next access of this process would be its death by SIGBUS.
+ * A memfd that is given away is sealed against another size: a process that has it could otherwise
+ * truncate it, and the next access of this process would raise SIGBUS.
  */
 #include "vmm/machine/memory.h"
 
@@ -94,7 +96,7 @@ static int map_ram(struct memory *mem, const struct memory_config *c)
 		 0);
 	if (p == MAP_FAILED)
 		return -errno;
-	/* What alignment leaves over before and behind stays: addresses that nothing may use. */
+	/* Alignment leaves addresses over before and behind RAM; they stay reserved, PROT_NONE. */
 	mem->range = p;
 	mem->range_len = c->ram + align;
 	ram = (u8 *)ALIGN_UP((uintptr_t)p, align);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Decides whether an instruction that KVM could not emulate is a store to a read-only slot. */
 #include "vmm/machine/ro_store.h"
 
 #include <string.h>
@@ -84,7 +85,7 @@ bool emulation_hits_readonly(struct vcpu *v, u64 *gpa, unsigned *len)
 	*len = in.width;
 	if (in.has_mem && readonly_at(v, effective_address(v, &in), *len, gpa))
 		return true;
-	/* What pushes may have no memory operand of its own. */
+	/* A push has no memory operand of its own: its store is at RSP. */
 	*len = 8;
 	return readonly_at(v, vcpu_regs(v)->rsp - 8, *len, gpa);
 }

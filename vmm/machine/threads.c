@@ -12,13 +12,13 @@ struct threads {
 	struct loop *loop;
 	const struct confine *confine;
 	pthread_t maker;
-	bool ready; /* the maker is as confined as it will be */
+	bool ready; /* the maker has confined itself: threads inherit all its filters */
 	pthread_mutex_t lock;
 	struct host_thread *waiting;
 	struct loop_call call;
 };
 
-/* A device's thread does not know whose it is. */
+/* The argument of device_thread(). */
 struct start {
 	const struct threads *t;
 	struct host_thread *ht;

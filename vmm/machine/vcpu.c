@@ -39,8 +39,8 @@ struct vcpu {
 	pthread_mutex_t lock; /* immediate_exit, and for the condition */
 	pthread_cond_t wake;  /* stop or pause has changed */
 	unsigned pause;	      /* atomic; not 0: stay out of the guest */
-	bool probe;	      /* atomic: somebody asked */
-	bool at_rest;	      /* atomic: the answer */
+	bool probe;	      /* atomic: vcpu_probe() wants an answer */
+	bool at_rest;	      /* atomic: the answer to vcpu_probe() */
 	bool inject_gp;	      /* own thread only, as all below */
 	bool sregs_valid;
 	u64 rip, previous_rip;
@@ -131,7 +131,7 @@ int vcpu_create(struct vcpu **out, const struct vcpu_config *c, struct err *e)
 		return err_set(e, -ENOMEM, "out of memory");
 	pthread_mutex_init(&v->lock, NULL);
 	pthread_cond_init(&v->wake, NULL);
-	/* Here, because handlers cannot be set any more when the VMM is confined. */
+	/* The handler is set here because a confined VMM cannot set one any more. */
 	sigemptyset(&sa.sa_mask); /* and no SA_RESTART, since KVM_RUN is to return */
 	if (c->index == 0)
 		sigaction(KICK_SIGNAL, &sa, NULL);
@@ -235,11 +235,11 @@ static void answer_probe(struct vcpu *v)
 static void note_first_run(struct vcpu *v)
 {
 	if (v->first_run_ns)
-		return; /* the machine was reset */
+		return; /* this run comes after a reset */
 	__atomic_store_n(&v->first_run_ns, now_ns(), __ATOMIC_RELAXED);
 }
 
-/* Not at the start, which is counted by system calls; the first exit comes soon enough. */
+/* Noted at the first exit and not before, to save the start a system call. */
 static void note_tid(struct vcpu *v)
 {
 	if (!v->tid)

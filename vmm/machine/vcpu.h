@@ -55,8 +55,7 @@ struct machine *vcpu_machine(const struct vcpu *v);
 /*
  * General registers as KVM left them at this exit (KVM_CAP_SYNC_REGS: no system call). To change
  * them, write and call vcpu_set_regs_dirty(). At an OUT, RIP is that of the OUT and KVM moves on
- * by itself, unless RIP was changed. Not at an IN: which of the two values of RAX wins is KVM's
- * business.
+ * by itself, unless RIP was changed. RAX must not be written at an IN, whose result KVM puts there.
  */
 struct kvm_regs *vcpu_regs(struct vcpu *v);
 void vcpu_set_regs_dirty(struct vcpu *v);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Writes a vCPU's state, register by register, as it is after a processor's reset. */
 #include "vmm/machine/vcpu_reset.h"
 
 #include <asm/kvm_para.h>
@@ -120,7 +121,7 @@ static void reset_msrs(int fd)
 	vcpu_firmware_msrs(fd);
 }
 
-/* A guest that was a hypervisor is none any more. Before the registers, some of which that would forbid. */
+/* Ends nested virtualization (VMX, SVM), before the registers: it forbids some of their values. */
 static void leave_nested(int fd)
 {
 	struct kvm_nested_state *s = calloc(1, NESTED_MAX);

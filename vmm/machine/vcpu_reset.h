@@ -4,10 +4,9 @@
  * APIC), for a machine that starts anew.
  *
  * KVM has no call for that: it gives the reset state to a new vCPU, and a vCPU cannot be destroyed
- * without its VM. So every piece of state that KVM lets us write is written. What a kernel that
- * starts must not find is most of all what KVM does by itself on behalf of the one before: kvm-clock,
- * steal time and asynchronous page faults write to guest memory. The time stamp counters go on, in
- * step with each other as they were.
+ * without its VM. So every piece of state that KVM lets us write is written. Most of all that ends
+ * kvm-clock, steal time and asynchronous page faults, by which KVM would go on writing to memory where
+ * the previous kernel wanted it. The time stamp counters go on, in step with each other as they were.
  */
 #ifndef UMBRA_VMM_MACHINE_VCPU_RESET_H
 #define UMBRA_VMM_MACHINE_VCPU_RESET_H
@@ -21,8 +20,8 @@
 int vcpu_reset_state(int fd, unsigned index, struct err *e);
 
 /*
- * What firmware would have set. It only makes the guest faster, and a KVM in software may not know
- * it, so a refusal is no error.
+ * Sets the MSRs that firmware would have set. They only make the guest faster, and a KVM in software
+ * may not know them, so a refusal is no error.
  */
 void vcpu_firmware_msrs(int fd);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Handles each VM exit: dispatches I/O, and turns what KVM cannot go on from into the machine's end. */
+/* Handles each VM exit: dispatches I/O, and ends the machine where KVM cannot go on. */
 #include "vmm/machine/vmexit.h"
 
 #include <inttypes.h>
@@ -14,7 +14,7 @@
 
 #define RESET_RIP 0xfff0 /* of a vCPU that KVM has reset */
 
-/* "RIP 0x..."; symbolize_line() looks for it once the machine has stopped and symbols can be read. */
+/* Writes "RIP 0x...", to which symbolize_line() adds the symbol when the machine has stopped. */
 static void where_text(struct vcpu *v, char *buf, size_t len)
 {
 	snprintf(buf, len, "RIP 0x%" PRIx64, (u64)vcpu_regs(v)->rip);

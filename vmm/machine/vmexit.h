@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the machine does with each kind of VM exit. */
+/* Handles VM exits, and names them for reports. */
 #ifndef UMBRA_VMM_MACHINE_VMEXIT_H
 #define UMBRA_VMM_MACHINE_VMEXIT_H
 

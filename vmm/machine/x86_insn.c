@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Decoding by tables, in the order of an instruction's parts: prefixes, opcode, ModRM, immediate. */
+/* Decodes instructions by tables, in the order of their parts: prefixes, opcode, ModRM, immediate. */
 #include "vmm/machine/x86_insn.h"
 
 #include <errno.h>
@@ -19,7 +19,7 @@ enum opcode_map {
 };
 enum encoding { LEGACY, VEX, EVEX, XOP };
 
-/* What follows an opcode: a letter of the tables below. */
+/* The bytes that follow an opcode: a letter of the tables below. */
 #define BAD	 '-' /* not in 64-bit mode */
 #define NOTHING	 '.'
 #define MODRM	 'm'
@@ -275,7 +275,7 @@ static bool take_opcode(struct decoder *d)
 	return true;
 }
 
-/* What follows the opcode. */
+/* The letter for the bytes that follow the opcode, BAD if it is none. */
 static char opcode_form(const struct decoder *d)
 {
 	switch (d->map) {
@@ -285,7 +285,7 @@ static char opcode_form(const struct decoder *d)
 		/* EXTRQ and INSERTQ of SSE4a, with two immediates, are in no kernel */
 		if (d->opcode == 0x78 && d->encoding == LEGACY && (d->size16 || d->repeat))
 			return BAD;
-		/* what has no ModRM has no vector form either, but VZEROUPPER */
+		/* an opcode without ModRM has no vector form, VZEROUPPER excepted */
 		if (d->encoding != LEGACY && d->opcode != 0x77 &&
 		    (map_0f[d->opcode] == REL_Z || map_0f[d->opcode] == NOTHING))
 			return BAD;
@@ -382,7 +382,7 @@ static unsigned immediate_size(const struct decoder *d, char form)
 	}
 }
 
-/* The prefix 66 is taken as 16 bits by AMD, and ignored by Intel: nobody can say where that leads. */
+/* With the prefix 66, AMD takes 16 bits and Intel ignores it, so the target is unknown. */
 static bool take_branch(struct decoder *d, unsigned size)
 {
 	if (d->size16 && !(d->rex & REX_W))

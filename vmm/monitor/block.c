@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Disks as QEMU 7.2's qapi/block-core.json describes them; what we do not limit or cache is 0. A disk
- * of vhost-user is no block node of QEMU's either: its image is another process's business.
+ * Answers QMP's questions about disks, as QEMU 7.2's qapi/block-core.json describes them; limits and
+ * caches that Umbra does not have are 0. A disk of vhost-user is no block node, as in QEMU: its image is
+ * another process's.
  */
 #include <stdio.h>
 
@@ -31,7 +32,7 @@ static json_t *describe_node(const struct platform_disk *d, const char *node)
 {
 	json_t *image = describe_image(d);
 
-	/* A name that is no UTF-8 cannot be said; the rest can. */
+	/* A file name that is no UTF-8 is left out: JSON cannot hold it. */
 	if (!image)
 		image = json_pack("{s:s, s:s, s:I, s:b}", "filename", "?", "format", "raw",
 				  "virtual-size", (json_int_t)d->size, "dirty-flag", 0);
@@ -46,7 +47,7 @@ static json_t *describe_node(const struct platform_disk *d, const char *node)
 
 typedef json_t *describe_disk_fn(const struct platform_disk *d, const struct disk_names *name);
 
-/* Of the disks that are files here. */
+/* Replies with a list of @describe's objects, of all disks but those of vhost-user. */
 static void reply_with_disks(const struct monitor *mon, struct control_request *r,
 			     describe_disk_fn *describe)
 {
@@ -89,7 +90,7 @@ static void query_nodes(void *arg, struct control_request *r, const json_t *args
 	reply_with_disks(arg, r, describe_named_node);
 }
 
-/* BlockDeviceStats; how long requests take is not measured, which the schema can only call 0. */
+/* BlockDeviceStats. Durations of requests are not measured: 0, as the schema has no other way. */
 static json_t *describe_stats(const struct blk_stats *s)
 {
 	static const struct {

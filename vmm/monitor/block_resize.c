@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Answers block_resize and umbra-disk-resize. */
 #include "vmm/monitor/block_resize.h"
 
 #include <errno.h>
@@ -27,7 +28,7 @@ static size_t find_disk(const struct platform *p, const char *name)
 	return NO_DISK;
 }
 
-/* The disk that @name means, or NO_DISK and an answer. */
+/* The disk that @name means, or NO_DISK and the request is answered. */
 static size_t find_or_fail(const struct platform *p, struct control_request *r, const char *name)
 {
 	size_t n = platform_disk_count(p), i = name ? find_disk(p, name) : NO_DISK;
@@ -48,7 +49,7 @@ static size_t find_or_fail(const struct platform *p, struct control_request *r, 
 	return NO_DISK;
 }
 
-/* -errno, and an answer. */
+/* -errno, and the request is answered. */
 static int resize_disk(struct platform *p, struct control_request *r, size_t i, json_int_t size)
 {
 	char line[600];
@@ -64,7 +65,7 @@ static int resize_disk(struct platform *p, struct control_request *r, size_t i, 
 	return ret;
 }
 
-/* The new size, or -1 and an answer. */
+/* The new size, or -1 and the request is answered. */
 static json_int_t size_or_fail(struct control_request *r, const json_t *args)
 {
 	const json_t *size = json_object_get(args, "size");
@@ -107,7 +108,7 @@ static void disk_resize(void *arg, struct control_request *r, const json_t *args
 	old = (json_int_t)d.size;
 	if (json_is_true(json_object_get(args, "more")))
 		size = size > INT64_MAX - old ? INT64_MAX : old + size;
-	/* What a device has lost already is lost. */
+	/* A block device (size 0) has been made smaller already; nothing is left to protect. */
 	if (size && size < old && !json_is_true(json_object_get(args, "shrink"))) {
 		snprintf(line, sizeof(line),
 			 "disk%zu has %lld bytes; what is behind the new end would be lost: say "

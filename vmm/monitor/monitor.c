@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The life of a monitor: its name, its socket, its commands, its end. */
+/* Creates and ends a monitor: its name, its socket, its commands. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -93,7 +93,7 @@ void monitor_destroy(struct monitor *mon)
 {
 	if (!mon)
 		return;
-	/* The pause that these requests wait for does not come any more. */
+	/* These requests wait for a pause that does not complete any more. */
 	for (size_t i = 0; i < mon->n_stops; i++)
 		control_fail(mon->stops[i], "the guest has ended");
 	free(mon->stops);
@@ -130,7 +130,7 @@ const char *monitor_name(const struct monitor *mon)
 	return mon->name;
 }
 
-/* As QEMU calls it. */
+/* Sends QEMU's event for a lost network. */
 static void on_net_gone(void *arg, size_t i)
 {
 	struct monitor *mon = arg;

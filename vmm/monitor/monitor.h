@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What every running guest has: a name, a control socket, and the commands that are about the guest
- * as a whole. Modules with commands of their own add a table to monitor_control() (see control.h);
+ * The monitor of a running guest: its name, its control socket, and the commands about the guest as a
+ * whole. Modules with commands of their own add a table to monitor_control() (see control.h);
  * a module that has something to say in `vmm info` adds a part.
  *
  * The name: --name, else the first of guest1, guest2, ... that is free, since a person types it. A
@@ -30,9 +30,9 @@ struct platform;
  */
 int monitor_create(struct monitor **out, struct machine *m, const struct guest_spec *o,
 		   struct err *warning, struct err *e);
-/* For who has no life cycle of a guest; else its part ends it. NULL allowed. */
+/* For callers without a lifecycle; else monitor_part's end() calls it. NULL allowed. */
 void monitor_destroy(struct monitor *mon);
-/* At a start after a reset it tells the clients RESET; when all is quiet, STOP. */
+/* start() after a reset sends the event RESET; quiesce() sends STOP. */
 extern const struct lifecycle_ops monitor_part;
 
 /* NULL: there is no socket; control_add() takes that. */
@@ -41,14 +41,14 @@ struct control *monitor_control(const struct monitor *mon);
 const char *monitor_name(const struct monitor *mon);
 /* The control socket's path; NULL: there is none. */
 const char *monitor_socket(const struct monitor *mon);
-/* From here on another process removes the socket's file: this one is about to lose sight of it. */
+/* From here on another process removes the socket's file: this one is about to be confined. */
 void monitor_disown_socket(struct monitor *mon);
 
-/* What commands about devices are about; NULL, NULL before the devices go. */
+/* Sets the devices that commands act on; NULL, NULL before the devices go. */
 void monitor_set_devices(struct monitor *mon, struct platform *p, struct console *c);
 /*
- * The guest has ended with exit code @code (base/exit_code.h): tells the clients, as SHUTDOWN and, of a
- * panic, GUEST_PANICKED. Before the sessions and devices go.
+ * The guest has ended with exit code @code (base/exit_code.h): sends the event SHUTDOWN, after
+ * GUEST_PANICKED if it panicked. Before the sessions and devices go.
  */
 void monitor_ended(struct monitor *mon, int code);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Inside of the monitor: monitor.c is its life, name and socket; run_state.c starts, stops and ends the
- * guest and tells of that; query.c and block.c answer QEMU's questions; info.c those of `vmm info`.
+ * Inside of the monitor: monitor.c creates it, with name and socket; run_state.c pauses, resumes and ends
+ * the guest and sends the events of that; query.c and block.c answer QEMU's questions, info.c those of
+ * `vmm info`.
  */
 #ifndef UMBRA_VMM_MONITOR_MONITOR_INT_H
 #define UMBRA_VMM_MONITOR_MONITOR_INT_H
@@ -32,9 +33,9 @@ struct monitor {
 	struct console *console;   /* or NULL */
 	struct part *parts, **parts_tail;
 	enum monitor_state state;
-	int code;	/* MONITOR_ENDED: why, see base/exit_code.h */
-	bool by_client; /* "quit" was what ended it */
-	bool resets;	/* "system_reset" was */
+	int code;	/* MONITOR_ENDED: the exit code (base/exit_code.h) */
+	bool by_client; /* "quit" ended the guest: (E11) of machine.h */
+	bool resets;	/* "system_reset" reset it: (E10) */
 	bool pausing;	/* running, but asked to pause */
 	struct control_request **stops;
 	size_t n_stops; /* requests to pause, answered when it has */
@@ -44,7 +45,7 @@ extern const struct control_command monitor_run_commands[];
 extern const struct control_command monitor_query_commands[];
 extern const struct control_command monitor_block_commands[];
 
-/* Turns of the guest's life: a start after a reset is a RESET for the clients; all is quiet, STOP. */
+/* start() and quiesce() of monitor_part. */
 int monitor_on_start(void *part, bool again, struct err *e);
 void monitor_on_quiet(void *part);
 /* As query-status names it: "running", "paused", ... */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What QEMU's tools ask of a guest, answered in the shape of the schema of QEMU 7.2. */
+/* Answers the questions that QEMU's tools ask of a guest, by the schema of QEMU 7.2. */
 #include <stdio.h>
 
 #include "vmm/backend/console.h"
@@ -9,7 +9,7 @@ static void query_version(void *arg, struct control_request *r, const json_t *ar
 {
 	(void)arg;
 	(void)args;
-	/* What schema we answer by, as in the greeting, not what Umbra's own version is. */
+	/* The version of the schema, as in the greeting, and not Umbra's own. */
 	control_reply(r, json_pack("{s:{s:i, s:i, s:i}, s:s}", "qemu", "major", 7, "minor", 2,
 				   "micro", 0, "package", "umbra"));
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Run control as QMP has it (QEMU's qapi/run-state.json and misc.json): stop, cont, quit,
+ * Answers QMP's commands of run control (QEMU's qapi/run-state.json and misc.json): stop, cont, quit,
  * system_powerdown, system_reset, query-status, and the events that go with them.
  *
  * A guest with sessions cannot be reset: they belong to the kernel that they were made for.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What a guest is made of, whoever asks for it: the options of `vmm run`, another front end, or a
+ * The description of a guest, for all front ends: the options of `vmm run`, another front end, or a
  * test. It names files of the host, which are opened where they are used, and nothing of a command
  * line. The text forms of its parts are in spec_text.h; vmm/guest/ makes a guest of it.
  *
@@ -37,11 +37,11 @@
 struct spec_disk {
 	char *path;
 	bool readonly;
-	bool direct;	 /* past the host's page cache */
+	bool direct;	  /* past the host's page cache */
 	bool aio_threads; /* without io_uring */
-	bool vhost_user; /* path is the socket of a back end that serves the disk */
-	char *serial;	 /* or NULL */
-	unsigned queues; /* 0: one for each CPU */
+	bool vhost_user;  /* path is the socket of a back end that serves the disk */
+	char *serial;	  /* or NULL */
+	unsigned queues;  /* 0: one for each CPU */
 };
 
 /* Where a byte stream of the guest ends: stdio, attach, pty, socket=PATH, file=PATH */

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Moves frames between the guest and libslirp, and confines the process that does it. */
 #include "vmm/backend/net-helper/slirp_server.h"
 
 #include <errno.h>
@@ -17,7 +18,7 @@
 #include "vmm/confine/confine.h"
 #include "vmm/confine/helper.h"
 
-#define NETWORK	   0x0a000200U /* 10.0.2.0/24, as everywhere */
+#define NETWORK	   0x0a000200U /* 10.0.2.0/24, as with QEMU */
 #define MAX_TIMERS 8
 #define MAX_FDS	   1024
 #define BATCH	   64 /* frames of the guest before sockets have their turn */
@@ -230,7 +231,7 @@ static void user_net_serve(struct user_net *u)
 	}
 }
 
-/* After the ports are open, which may need root; what is to be served must be readable without. */
+/* Called when the ports are open, which may need root; files to be served are read without it. */
 static int confine_self(const struct spec_net *n, enum confine_mode mode, const char *user,
 			struct err *e)
 {
@@ -251,7 +252,7 @@ int net_user_serve(const struct spec_net *n, enum confine_mode confine, const ch
 
 	if (!u)
 		return err_set(e, -ENOMEM, "out of memory");
-	prctl(PR_SET_NAME, "vmm-net", 0, 0, 0); /* by which people know it */
+	prctl(PR_SET_NAME, "vmm-net", 0, 0, 0); /* for ps and top */
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	signal(SIGPIPE, SIG_IGN); /* NOLINT(cert-err33-c): libslirp's sends */

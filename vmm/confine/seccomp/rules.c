@@ -42,7 +42,7 @@
 #define WITHOUT(name, threads, arg, bits) WHERE(name, threads, arg, bits, 0)
 #define IOCTL(threads, request)		  EQUAL(ioctl, threads, 1, request)
 
-/* What pthread_create() asks for, and nothing else: no process, no namespace. */
+/* The flags of pthread_create(), and no others: no process, no namespace. */
 #define THREAD_FLAGS                                                                        \
 	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | \
 	 CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID)
@@ -182,7 +182,7 @@ const struct rule rules[] = {
 	/* The network's process lives from opening sockets: Internet ones only. */
 	EQUAL(socket, HELPER, 0, AF_INET),
 	EQUAL(socket, HELPER, 0, AF_INET6),
-	/* Who finds a disk's back end again has sockets of one kind. */
+	/* The dial helper makes UNIX sockets only. */
 	EQUAL(socket, DIALER, 0, AF_UNIX),
 	ALLOW(connect, HELPER | DIALER),
 	ALLOW(bind, HELPER),
