@@ -164,7 +164,7 @@ _Static_assert(ARRAY_SIZE(rows) <= CATALOG_MAX, "CATALOG_MAX is too small");
 const struct catalog_fn *catalog_find(const char *name)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		if (!strcmp(rows[i].name, name))
+		if (rows[i].name[0] == name[0] && !strcmp(rows[i].name, name))
 			return &rows[i];
 	}
 	return NULL;
