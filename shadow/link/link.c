@@ -8,8 +8,6 @@
  * that take its address, which no gate can see.
  */
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,15 +33,30 @@ static bool symbol_is_permitted(const struct resolver *v, const char *symbol)
 	       v->session->rules->permitted(v->session->rules->arg, symbol);
 }
 
-static void __printf(3, 4)
-	import_decide(struct import *im, enum import_target target, const char *fmt, ...)
+static size_t reason_append(struct import *im, size_t at, const char *text, size_t max)
 {
-	va_list ap;
+	size_t room = sizeof(im->reason) - 1 - at, len = strnlen(text, max < room ? max : room);
+
+	memcpy(im->reason + at, text, len);
+	im->reason[at + len] = '\0';
+	return at + len;
+}
+
+static void import_decide(struct import *im, enum import_target target, const char *reason)
+{
+	im->target = target;
+	reason_append(im, 0, reason, SIZE_MAX);
+}
+
+/* The same, with a name in it, of which at most 60 bytes are shown. */
+static void import_decide_for(struct import *im, enum import_target target, const char *before,
+			      const char *name, const char *after)
+{
+	size_t at = reason_append(im, 0, before, SIZE_MAX);
 
 	im->target = target;
-	va_start(ap, fmt);
-	vsnprintf(im->reason, sizeof(im->reason), fmt, ap);
-	va_end(ap);
+	at = reason_append(im, at, name, 60);
+	reason_append(im, at, after, SIZE_MAX);
 }
 
 /*
@@ -88,8 +101,8 @@ static void resolve_function(const struct resolver *v, struct import *im)
 	}
 	alias = critical_alias(v, im->export);
 	if (alias)
-		import_decide(im, TARGET_REFUSED, "another name of %.48s, which is critical",
-			      alias);
+		import_decide_for(im, TARGET_REFUSED, "another name of ", alias,
+				  ", which is critical");
 	else
 		import_decide(im, TARGET_SHADOW, "not critical: jumps on to the kernel");
 }
@@ -135,7 +148,7 @@ static int resolve_session(const struct resolver *v, struct import *im, u32 symb
 	memcpy(copy, pr->name, strlen(pr->name) + 1);
 	im->provider = copy;
 	im->kind = pr->module->exports[export].class;
-	import_decide(im, TARGET_SESSION, "exported by %.55s of the same session", copy);
+	import_decide_for(im, TARGET_SESSION, "exported by ", copy, " of the same session");
 	rn->symbol = symbol;
 	module_private_name(im->symbol, pr->suffix, rn->name);
 	p->n_renames++;
@@ -161,9 +174,9 @@ static void resolve_absent(const struct resolver *v, struct import *im, u32 symb
 		p->n_renames++;
 		import_decide(im, TARGET_KERNEL, "weak, and nobody provides it: stays 0");
 	} else if (*module_depends(p->module)) {
-		import_decide(im, TARGET_REFUSED,
-			      "neither the session nor the kernel has it; load first: %.60s",
-			      module_depends(p->module));
+		import_decide_for(im, TARGET_REFUSED,
+				  "neither the session nor the kernel has it; load first: ",
+				  module_depends(p->module), "");
 	} else {
 		import_decide(im, TARGET_REFUSED,
 			      "nothing in the session or the kernel provides it");
@@ -188,8 +201,11 @@ static int resolve_import(const struct resolver *v, struct import *im, u32 symbo
 
 static bool is_import(const struct module *m, u32 i, Elf64_Sym *sym)
 {
+	/* Nine of ten are not, and all of them are looked at. */
+	if (module_symbol_section(m, i) != SHN_UNDEF)
+		return false;
 	module_symbol(m, i, sym);
-	return sym->st_shndx == SHN_UNDEF && sym->st_name && *module_symbol_name(m, sym);
+	return sym->st_name && *module_symbol_name(m, sym);
 }
 
 static int resolve_all(struct resolver *v)
@@ -202,10 +218,11 @@ static int resolve_all(struct resolver *v)
 
 	for (u32 i = 1; i < m->n_symbols; i++)
 		n += is_import(m, i, &sym);
-	p->imports = calloc(n + 1, sizeof(*p->imports));
+	/* Not zeroed, which would take longer than to resolve: each is written when it is used. */
+	p->imports = malloc((n + 1) * sizeof(*p->imports));
 	p->import_of = malloc(m->n_symbols * sizeof(*p->import_of) + 1);
-	p->renames = calloc(n + 1, sizeof(*p->renames));
-	p->provider_names = calloc(n + 1, MODULE_NAME_LEN);
+	p->renames = malloc((n + 1) * sizeof(*p->renames));
+	p->provider_names = malloc(v->session->n_providers ? (n + 1) * MODULE_NAME_LEN : 1);
 	if (!p->imports || !p->import_of || !p->renames || !p->provider_names)
 		return err_set(v->e, -ENOMEM, "%s: out of memory", m->label);
 	for (u32 i = 0; i < m->n_symbols; i++)
@@ -215,6 +232,8 @@ static int resolve_all(struct resolver *v)
 
 		if (!is_import(m, i, &sym))
 			continue;
+		memset(im, 0, offsetof(struct import, reason));
+		im->reason[0] = '\0';
 		im->symbol = module_symbol_name(m, &sym);
 		p->import_of[i] = (u32)p->n_imports++;
 		ret = resolve_import(v, im, i, ELF64_ST_BIND(sym.st_info) == STB_WEAK);
@@ -241,8 +260,9 @@ static void settle_import(const struct resolver *v, struct import *im)
 	else if (!im->branches)
 		import_decide(im, TARGET_KERNEL, "not referred to");
 	else if (im->address_taken)
-		import_decide(im, TARGET_SHADOW, "%s; where its address is taken, the kernel's own",
-			      im->critical ? "critical: goes to the host PVM" : "not critical");
+		import_decide_for(im, TARGET_SHADOW, "",
+				  im->critical ? "critical: goes to the host PVM" : "not critical",
+				  "; where its address is taken, the kernel's own");
 }
 
 /* Drop the sites of imports that are not redirected. */

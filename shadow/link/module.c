@@ -217,6 +217,8 @@ static int check_symbols(struct module *m, struct err *e)
 	if (!str->h.sh_size || m->data[str->h.sh_offset + str->h.sh_size - 1])
 		return file_damaged(m, e, "its symbol names do not end");
 	m->n_symbols = (u32)(sym->h.sh_size / sizeof(Elf64_Sym));
+	m->symbols = m->data + sym->h.sh_offset;
+	m->symbol_names = (const char *)m->data + str->h.sh_offset;
 	for (u32 i = 1; i < m->n_symbols; i++) {
 		Elf64_Sym s;
 
@@ -232,11 +234,39 @@ static int check_symbols(struct module *m, struct err *e)
 	return 0;
 }
 
+/* The places that the SHT_RELA section @i changes lie in @to; whether they are in order is noted there. */
+static int check_places(const struct module *m, u32 i, struct module_section *to, struct err *e)
+{
+	const struct module_section *s = &m->sections[i];
+	u64 before = 0, count = module_rela_count(s), size = to->h.sh_size;
+	bool unordered = to->rela;
+	u32 width = 0;
+
+	for (u64 j = 0; j < count; j++) {
+		Elf64_Rela r;
+
+		module_rela(m, s, j, &r);
+		if (ELF64_R_SYM(r.r_info) >= m->n_symbols || r.r_offset >= size)
+			return err_set(
+				e, -EINVAL,
+				"%s: damaged driver file: relocation %llu of %.64s is outside of it",
+				m->label, (unsigned long long)j, to->name);
+		unordered |= r.r_offset < before || r.r_offset - before < width;
+		before = r.r_offset;
+		width = module_rela_width((u32)ELF64_R_TYPE(r.r_info));
+	}
+	to->rela = i;
+	to->unordered |= unordered;
+	return 0;
+}
+
 static int check_relocations(const struct module *m, struct err *e)
 {
-	for (u32 i = 1; i < m->n_sections; i++) {
+	int ret = 0;
+
+	for (u32 i = 1; !ret && i < m->n_sections; i++) {
 		const struct module_section *s = &m->sections[i];
-		const struct module_section *to;
+		struct module_section *to;
 
 		if ((s->h.sh_type != SHT_RELA && s->h.sh_type != SHT_REL) ||
 		    s->h.sh_info >= m->n_sections)
@@ -249,18 +279,9 @@ static int check_relocations(const struct module *m, struct err *e)
 		if (s->h.sh_entsize != sizeof(Elf64_Rela) || s->h.sh_size % sizeof(Elf64_Rela) ||
 		    s->h.sh_link != m->idx.symtab)
 			return file_damaged(m, e, "a relocation section is not whole");
-		for (u64 j = 0; j < module_rela_count(s); j++) {
-			Elf64_Rela r;
-
-			module_rela(m, s, j, &r);
-			if (ELF64_R_SYM(r.r_info) >= m->n_symbols || r.r_offset >= to->h.sh_size)
-				return err_set(
-					e, -EINVAL,
-					"%s: damaged driver file: relocation %llu of %.64s is outside of it",
-					m->label, (unsigned long long)j, to->name);
-		}
+		ret = check_places(m, i, to, e);
 	}
-	return 0;
+	return ret;
 }
 
 static int module_read_info(struct module *m, struct err *e)

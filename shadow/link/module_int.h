@@ -13,6 +13,8 @@
 #define UMBRA_SHADOW_LINK_MODULE_INT_H
 
 #include <elf.h>
+#include <stddef.h>
+#include <string.h>
 
 #include "base/strmap.h"
 #include "shadow/link/link.h"
@@ -24,6 +26,8 @@
 struct module_section {
 	const char *name;
 	Elf64_Shdr h;
+	u32 rela;	/* the last SHT_RELA section that changes this one; 0: none */
+	bool unordered; /* several do, or their places do not ascend, or overlap */
 };
 
 /* Index of a section that the loader looks for; 0: it has none. */
@@ -49,6 +53,8 @@ struct module {
 	struct module_section *sections;
 	u32 n_sections;
 	struct module_special idx;
+	const u8 *symbols; /* n_symbols * Elf64_Sym, at any alignment */
+	const char *symbol_names;
 	u32 n_symbols;
 	char name[MODULE_NAME_LEN];
 	const char *vermagic, *depends;
@@ -58,12 +64,47 @@ struct module {
 	struct strmap export_map;
 };
 
-/* Symbol @i < n_symbols, and its name. */
-void module_symbol(const struct module *m, u32 i, Elf64_Sym *sym);
-const char *module_symbol_name(const struct module *m, const Elf64_Sym *sym);
+/* Symbol @i < n_symbols, and its name. Here, because a driver has some ten thousand. */
+static inline void module_symbol(const struct module *m, u32 i, Elf64_Sym *sym)
+{
+	memcpy(sym, m->symbols + (size_t)i * sizeof(*sym), sizeof(*sym));
+}
+
+/* Its st_shndx alone. */
+static inline u16 module_symbol_section(const struct module *m, u32 i)
+{
+	u16 section;
+
+	memcpy(&section, m->symbols + (size_t)i * sizeof(Elf64_Sym) + offsetof(Elf64_Sym, st_shndx),
+	       sizeof(section));
+	return section;
+}
+
+static inline const char *module_symbol_name(const struct module *m, const Elf64_Sym *sym)
+{
+	return m->symbol_names + sym->st_name;
+}
+
 /* Relocation @i of the SHT_RELA section @s, which the caller took from m->sections. */
-void module_rela(const struct module *m, const struct module_section *s, u64 i, Elf64_Rela *r);
-u64 module_rela_count(const struct module_section *s);
+static inline void module_rela(const struct module *m, const struct module_section *s, u64 i,
+			       Elf64_Rela *r)
+{
+	memcpy(r, m->data + s->h.sh_offset + i * sizeof(*r), sizeof(*r));
+}
+
+static inline u64 module_rela_count(const struct module_section *s)
+{
+	return s->h.sh_size / sizeof(Elf64_Rela);
+}
+
+/* Bytes that a relocation of a form that the guest's loader knows changes; 0: R_X86_64_NONE. */
+static inline u32 module_rela_width(u32 type)
+{
+	if (type == R_X86_64_64 || type == R_X86_64_PC64)
+		return 8;
+	return type == R_X86_64_NONE ? 0 : 4;
+}
+
 /* Value of "TAG=" in .modinfo, or NULL. */
 const char *module_info(const struct module *m, const char *tag);
 /* False if the module does not export @name. */

@@ -2,13 +2,15 @@
 /*
  * Checks the tables of places that the guest's kernel patches in a driver, entry by entry.
  *
- * An instruction at a site is proved by its first bytes and by the relocation of its operand, which are
- * looked up among the relocations of the code, sorted by place.
+ * An instruction at a site is proved by its first bytes and by the relocation of its operand. That is
+ * looked up among the relocations of its section, which compilers write in order of their places. Where
+ * they are not in order, a sorted list of them is made first.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "shadow/kernel/kernel_int.h"
 #include "shadow/link/module_int.h"
 #include "shadow/link/patch_tables.h"
 
@@ -34,26 +36,38 @@ struct field {
 
 struct table {
 	const char *section;
+	size_t section_len;
 	const char *entry; /* struct in the kernel's BTF; NULL: @size is known */
 	u32 size;	   /* of an entry, where the kernel does not tell */
 	struct field fields[4];
 };
 
+#define NAME(s) s, sizeof(s) - 1
+
 static const struct table tables[] = {
-	{ ".altinstructions", "alt_instr", 12, { { FIELD_ALTERNATIVE, 0 }, { FIELD_CODE, 4 } } },
-	{ ".parainstructions", "paravirt_patch_site", 16, { { FIELD_PARAVIRT, 0 } } },
-	{ ".retpoline_sites", NULL, 4, { { FIELD_RETPOLINE, 0 } } },
-	{ ".return_sites", NULL, 4, { { FIELD_RETURN, 0 } } },
-	{ ".call_sites", NULL, 4, { { FIELD_CALL, 0 } } },
-	{ ".static_call_sites", NULL, 8, { { FIELD_STATIC_CALL, 0 }, { FIELD_KEY, 4 } } },
-	{ "__mcount_loc", NULL, 8, { { FIELD_FENTRY, 0 } } },
-	{ "__jump_table", NULL, 16, { { FIELD_CODE, 0 }, { FIELD_CODE, 4 }, { FIELD_KEY, 8 } } },
-	{ "__ex_table", "exception_table_entry", 12, { { FIELD_CODE, 0 }, { FIELD_CODE, 4 } } },
-	{ ".smp_locks", NULL, 4, { { FIELD_CODE, 0 } } },
-	{ ".ibt_endbr_seal", NULL, 4, { { FIELD_CODE, 0 } } },
+	{ NAME(".altinstructions"),
+	  "alt_instr",
+	  12,
+	  { { FIELD_ALTERNATIVE, 0 }, { FIELD_CODE, 4 } } },
+	{ NAME(".parainstructions"), "paravirt_patch_site", 16, { { FIELD_PARAVIRT, 0 } } },
+	{ NAME(".retpoline_sites"), NULL, 4, { { FIELD_RETPOLINE, 0 } } },
+	{ NAME(".return_sites"), NULL, 4, { { FIELD_RETURN, 0 } } },
+	{ NAME(".call_sites"), NULL, 4, { { FIELD_CALL, 0 } } },
+	{ NAME(".static_call_sites"), NULL, 8, { { FIELD_STATIC_CALL, 0 }, { FIELD_KEY, 4 } } },
+	{ NAME("__mcount_loc"), NULL, 8, { { FIELD_FENTRY, 0 } } },
+	{ NAME("__jump_table"),
+	  NULL,
+	  16,
+	  { { FIELD_CODE, 0 }, { FIELD_CODE, 4 }, { FIELD_KEY, 8 } } },
+	{ NAME("__ex_table"),
+	  "exception_table_entry",
+	  12,
+	  { { FIELD_CODE, 0 }, { FIELD_CODE, 4 } } },
+	{ NAME(".smp_locks"), NULL, 4, { { FIELD_CODE, 0 } } },
+	{ NAME(".ibt_endbr_seal"), NULL, 4, { { FIELD_CODE, 0 } } },
 };
 
-/* A relocation of code, by the place that it changes. */
+/* A relocation of a section of code that has them in no order, by the place that it changes. */
 struct operand {
 	u32 section;
 	u32 symbol;
@@ -79,50 +93,56 @@ static int operands_by_place(const void *pa, const void *pb)
 	return a->at < b->at ? -1 : a->at > b->at;
 }
 
-/* Does SHT_RELA section @i change a section of code that is loaded? */
+/* Does SHT_RELA section @i change, in no order, a section of code that is loaded? */
 static bool changes_code(const struct module *m, u32 i)
 {
 	const u64 both = SHF_ALLOC | SHF_EXECINSTR;
 	const Elf64_Shdr *h = &m->sections[i].h;
 
 	return h->sh_type == SHT_RELA && h->sh_info < m->n_sections &&
+	       m->sections[h->sh_info].unordered &&
 	       (m->sections[h->sh_info].h.sh_flags & both) == both;
+}
+
+static void operands_add(struct walk *w, u32 rela)
+{
+	const struct module *m = w->module;
+	u64 count = module_rela_count(&m->sections[rela]);
+
+	for (u64 j = 0; j < count; j++) {
+		struct operand *o = &w->operands[w->n_operands];
+		Elf64_Rela r;
+		u32 type;
+
+		module_rela(m, &m->sections[rela], j, &r);
+		type = (u32)ELF64_R_TYPE(r.r_info);
+		if (type == R_X86_64_NONE)
+			continue; /* of a place that objtool has made a nop */
+		o->section = m->sections[rela].h.sh_info;
+		o->symbol = (u32)ELF64_R_SYM(r.r_info);
+		o->at = r.r_offset;
+		o->end = o->at + module_rela_width(type);
+		w->n_operands++;
+	}
 }
 
 static int operands_collect(struct walk *w)
 {
 	const struct module *m = w->module;
-	bool sorted = true;
 	size_t n = 0;
 
 	for (u32 i = 1; i < m->n_sections; i++)
 		if (changes_code(m, i))
 			n += module_rela_count(&m->sections[i]);
-	w->operands = malloc((n + 1) * sizeof(*w->operands));
+	if (!n)
+		return 0;
+	w->operands = malloc(n * sizeof(*w->operands));
 	if (!w->operands)
 		return err_set(w->e, -ENOMEM, "%s: out of memory", m->label);
-	for (u32 i = 1; i < m->n_sections; i++) {
-		u64 count = changes_code(m, i) ? module_rela_count(&m->sections[i]) : 0;
-
-		for (u64 j = 0; j < count; j++) {
-			struct operand *o = &w->operands[w->n_operands];
-			Elf64_Rela r;
-			u32 type;
-
-			module_rela(m, &m->sections[i], j, &r);
-			type = (u32)ELF64_R_TYPE(r.r_info);
-			if (type == R_X86_64_NONE)
-				continue; /* of a place that objtool has made a nop */
-			o->section = m->sections[i].h.sh_info;
-			o->symbol = (u32)ELF64_R_SYM(r.r_info);
-			o->at = r.r_offset;
-			o->end = o->at + (type == R_X86_64_64 || type == R_X86_64_PC64 ? 8 : 4);
-			w->n_operands++;
-			sorted = sorted && (o == w->operands || operands_by_place(o - 1, o) < 0);
-		}
-	}
-	if (!sorted)
-		qsort(w->operands, w->n_operands, sizeof(*w->operands), operands_by_place);
+	for (u32 i = 1; i < m->n_sections; i++)
+		if (changes_code(m, i))
+			operands_add(w, i);
+	qsort(w->operands, w->n_operands, sizeof(*w->operands), operands_by_place);
 	/* The later one would change what was checked of the earlier one. */
 	for (size_t i = 1; i < w->n_operands; i++)
 		if (w->operands[i].section == w->operands[i - 1].section &&
@@ -134,17 +154,53 @@ static int operands_collect(struct walk *w)
 	return 0;
 }
 
+/*
+ * The relocation of the place @at, among those of a section that has them in order: the last one whose
+ * place is no greater, since one that changes nothing may stand at the same place before it. Halves in a
+ * way that has no branch to mispredict.
+ */
+static bool rela_find(const struct module *m, const struct module_section *rela, u64 at,
+		      Elf64_Rela *r)
+{
+	const u8 *p = m->data + rela->h.sh_offset;
+	u64 n = module_rela_count(rela);
+
+	if (!n)
+		return false;
+	while (n > 1) {
+		const u8 *middle = p + n / 2 * sizeof(*r);
+
+		p = load_u64(middle + offsetof(Elf64_Rela, r_offset)) <= at ? middle : p;
+		n -= n / 2;
+	}
+	memcpy(r, p, sizeof(*r));
+	return r->r_offset == at && ELF64_R_TYPE(r->r_info) != R_X86_64_NONE;
+}
+
 /* The name of what the operand at @at of section @section refers to; NULL: it has no relocation. */
 static const char *operand_name(const struct walk *w, u32 section, u64 at)
 {
+	const struct module_section *s = &w->module->sections[section];
 	const struct operand key = { .section = section, .at = at };
 	const struct operand *o;
 	Elf64_Sym sym;
+	Elf64_Rela r;
+	u32 symbol;
 
-	o = bsearch(&key, w->operands, w->n_operands, sizeof(key), operands_by_place);
-	if (!o)
-		return NULL;
-	module_symbol(w->module, o->symbol, &sym);
+	if (!s->unordered) {
+		/* Without any, section 0, which has no bytes. */
+		if (!rela_find(w->module, &w->module->sections[s->rela], at, &r))
+			return NULL;
+		symbol = (u32)ELF64_R_SYM(r.r_info);
+	} else {
+		o = w->n_operands ? bsearch(&key, w->operands, w->n_operands, sizeof(key),
+					    operands_by_place)
+				  : NULL;
+		if (!o)
+			return NULL;
+		symbol = o->symbol;
+	}
+	module_symbol(w->module, symbol, &sym);
 	return module_symbol_name(w->module, &sym);
 }
 
@@ -165,7 +221,10 @@ static bool instruction_is(const struct walk *w, enum field_kind kind, u32 secti
 
 	if (h->sh_type == SHT_NOBITS || !len)
 		return false;
-	memcpy(in, w->module->data + h->sh_offset + at, len < sizeof(in) ? len : sizeof(in));
+	if (len >= sizeof(in)) /* of a length that is known, which is no call */
+		memcpy(in, w->module->data + h->sh_offset + at, sizeof(in));
+	else
+		memcpy(in, w->module->data + h->sh_offset + at, len);
 	if (kind == FIELD_RETPOLINE && in[0] == 0x2e) { /* a prefix, for alignment */
 		memmove(in, in + 1, sizeof(in) - 1);
 		at++;
@@ -220,15 +279,39 @@ static int table_odd(const struct walk *w, const struct table *t, u64 at, const 
 		       w->module->label, t->section, (unsigned long long)at, what);
 }
 
-/* Member @name, of one byte, of @entry; -1: the kernel's entries have none. */
-static int entry_byte(const struct walk *w, const struct table *t, const u8 *entry,
-		      const char *name)
+/* What the kernel's BTF says about the entries of a table. */
+struct layout {
+	u32 size, n_fields;
+	s64 instrlen, replacementlen, type; /* offsets of members of one byte; -1: there is none */
+	u32 calls; /* that a paravirt site may name; UINT32_MAX: not known */
+};
+
+static s64 byte_member(const struct kernel *k, const struct table *t, u32 entry_size,
+		       const char *name)
 {
 	u32 at, size;
 
-	if (!t->entry || kernel_member(w->kernel, t->entry, name, &at, &size) || size != 1)
+	if (!t->entry || kernel_member(k, t->entry, name, &at, &size) || size != 1 ||
+	    at >= entry_size)
 		return -1;
-	return entry[at];
+	return at;
+}
+
+static struct layout table_layout(const struct kernel *k, const struct table *t)
+{
+	struct layout l = { .size = t->size, .calls = UINT32_MAX };
+	u32 template;
+
+	if (t->entry)
+		(void)kernel_struct_size(k, t->entry, &l.size);
+	while (t->fields[l.n_fields].kind != FIELD_END)
+		l.n_fields++;
+	l.instrlen = byte_member(k, t, l.size, "instrlen");
+	l.replacementlen = byte_member(k, t, l.size, "replacementlen");
+	l.type = byte_member(k, t, l.size, "type");
+	if (l.type >= 0 && !kernel_struct_size(k, "paravirt_patch_template", &template))
+		l.calls = template / 8;
+	return l;
 }
 
 /*
@@ -236,30 +319,23 @@ static int entry_byte(const struct walk *w, const struct table *t, const u8 *ent
  * code as a whole, a paravirt call must be one of those that the kernel has. @at is where @field leads
  * in a section of @len bytes.
  */
-static bool entry_fits(const struct walk *w, const struct table *t, const struct field *field,
-		       const u8 *entry, u64 at, u64 len)
+static bool entry_fits(const struct layout *l, const struct field *field, const u8 *entry, u64 at,
+		       u64 len)
 {
-	int instr, other;
-	u32 calls = 0;
+	u8 instr, other;
 
-	if (!t->entry)
+	if (field->kind == FIELD_PARAVIRT)
+		return l->type < 0 || entry[l->type] < l->calls;
+	if (l->instrlen < 0 || l->replacementlen < 0)
 		return true;
-	if (field->kind == FIELD_PARAVIRT) {
-		other = entry_byte(w, t, entry, "type");
-		return other < 0 ||
-		       kernel_struct_size(w->kernel, "paravirt_patch_template", &calls) ||
-		       (u32)other < calls / 8;
-	}
-	instr = entry_byte(w, t, entry, "instrlen");
-	other = entry_byte(w, t, entry, "replacementlen");
-	if (instr < 0 || other < 0)
-		return true;
+	instr = entry[l->instrlen];
+	other = entry[l->replacementlen];
 	return other <= instr && (u64)(field->kind == FIELD_CODE ? other : instr) <= len - at;
 }
 
 /* The relocation @r gives @field of an entry of @t its value. */
-static int check_field(const struct walk *w, const struct table *t, const struct field *field,
-		       const Elf64_Rela *r, const u8 *entry)
+static int check_field(const struct walk *w, const struct table *t, const struct layout *l,
+		       const struct field *field, const Elf64_Rela *r, const u8 *entry)
 {
 	const struct module *m = w->module;
 	const struct module_section *in;
@@ -275,7 +351,7 @@ static int check_field(const struct walk *w, const struct table *t, const struct
 	if (!(in->h.sh_flags & SHF_ALLOC) || !(in->h.sh_flags & SHF_EXECINSTR) ||
 	    __builtin_add_overflow(sym.st_value, (u64)r->r_addend, &at) || at > in->h.sh_size)
 		return table_odd(w, t, r->r_offset, "does not lead to the driver's own code");
-	if (!entry_fits(w, t, field, entry, at, in->h.sh_size))
+	if (!entry_fits(l, field, entry, at, in->h.sh_size))
 		return table_odd(w, t, r->r_offset, "is larger than its place");
 	if (field->kind == FIELD_CODE)
 		return 0;
@@ -284,57 +360,82 @@ static int check_field(const struct walk *w, const struct table *t, const struct
 	return w->site && becomes_kernel_branch(field->kind) ? w->site(w->arg, in, at) : 0;
 }
 
+/* A table of the driver while it is read. */
+struct open_table {
+	const struct table *t;
+	const struct module_section *s;
+	struct layout l;
+	u8 *seen; /* by entry: the fields that have their relocation */
+	u64 found;
+};
+
+/* The relocations of the SHT_RELA section @rela, which fill the table. */
+static int check_entries(const struct walk *w, struct open_table *o,
+			 const struct module_section *rela)
+{
+	const struct module *m = w->module;
+	u64 count = module_rela_count(rela);
+	int ret = 0;
+
+	for (u64 j = 0; !ret && j < count; j++) {
+		u32 at, entry, in_entry, f = 0;
+		Elf64_Rela r;
+
+		module_rela(m, rela, j, &r);
+		at = (u32)r.r_offset; /* the table lies in a file of less than 4 GiB */
+		entry = at / o->l.size;
+		in_entry = at % o->l.size;
+		while (f < o->l.n_fields && o->t->fields[f].at != in_entry)
+			f++;
+		if (ELF64_R_TYPE(r.r_info) == R_X86_64_NONE)
+			continue; /* leaves the number that is there */
+		if (f == o->l.n_fields || o->seen[entry] & 1U << f)
+			return table_odd(w, o->t, r.r_offset, "is relocated in an odd place");
+		o->seen[entry] |= (u8)(1U << f);
+		o->found++;
+		ret = check_field(w, o->t, &o->l, &o->t->fields[f], &r,
+				  m->data + o->s->h.sh_offset + at - in_entry);
+	}
+	return ret;
+}
+
 /* The fields of @t in the table @i, each of which must have one relocation. */
 static int check_table(const struct walk *w, const struct table *t, u32 i)
 {
 	const struct module *m = w->module;
 	const Elf64_Shdr *h = &m->sections[i].h;
-	u32 size = t->size, n_fields = 0;
-	u64 n, found = 0;
-	u8 *seen = NULL;
+	struct open_table o = { .t = t, .s = &m->sections[i] };
 	int ret = 0;
+	u64 n;
 
-	if (t->entry)
-		(void)kernel_struct_size(w->kernel, t->entry, &size);
-	while (t->fields[n_fields].kind != FIELD_END)
-		n_fields++;
 	if (!h->sh_size)
 		return 0;
-	if (!(h->sh_flags & SHF_ALLOC) || h->sh_type != SHT_PROGBITS || h->sh_size % size)
+	o.l = table_layout(w->kernel, t);
+	if (!(h->sh_flags & SHF_ALLOC) || h->sh_type != SHT_PROGBITS || !o.l.size ||
+	    h->sh_size % o.l.size)
 		return table_odd(w, t, h->sh_size, "is not as the kernel expects it");
-	n = h->sh_size / size;
-	seen = calloc(n, 1);
-	if (!seen)
+	n = h->sh_size / o.l.size;
+	o.seen = calloc(n, 1);
+	if (!o.seen)
 		return err_set(w->e, -ENOMEM, "%s: out of memory", m->label);
-	for (u32 s = 1; !ret && s < m->n_sections; s++) {
-		const struct module_section *rela = &m->sections[s];
-		u64 count = rela->h.sh_type == SHT_RELA && rela->h.sh_info == i
-				    ? module_rela_count(rela)
-				    : 0;
-
-		for (u64 j = 0; !ret && j < count; j++) {
-			u32 f = 0;
-			Elf64_Rela r;
-
-			module_rela(m, rela, j, &r);
-			while (f < n_fields && t->fields[f].at != r.r_offset % size)
-				f++;
-			if (ELF64_R_TYPE(r.r_info) == R_X86_64_NONE)
-				continue; /* leaves the number that is there */
-			if (f == n_fields || seen[r.r_offset / size] & 1U << f) {
-				ret = table_odd(w, t, r.r_offset, "is relocated in an odd place");
-				break;
-			}
-			seen[r.r_offset / size] |= (u8)(1U << f);
-			found++;
-			ret = check_field(w, t, &t->fields[f], &r,
-					  m->data + h->sh_offset + r.r_offset / size * size);
-		}
-	}
-	if (!ret && found != n * n_fields)
+	for (u32 s = 1; !ret && s < m->n_sections; s++)
+		if (m->sections[s].h.sh_type == SHT_RELA && m->sections[s].h.sh_info == i)
+			ret = check_entries(w, &o, &m->sections[s]);
+	if (!ret && o.found != n * o.l.n_fields)
 		ret = table_odd(w, t, 0, "or another has a number instead of a place");
-	free(seen);
+	free(o.seen);
 	return ret;
+}
+
+/* The table that the kernel reads in a section of this name, or NULL. */
+static const struct table *table_of_section(const char *name)
+{
+	size_t len = strlen(name);
+
+	for (size_t t = 0; t < ARRAY_SIZE(tables); t++)
+		if (tables[t].section_len == len && !memcmp(tables[t].section, name, len))
+			return &tables[t];
+	return NULL;
 }
 
 int patch_tables_walk(const struct kernel *k, const struct module *m, patch_site_fn *site,
@@ -343,10 +444,12 @@ int patch_tables_walk(const struct kernel *k, const struct module *m, patch_site
 	struct walk w = { .kernel = k, .module = m, .site = site, .arg = arg, .e = e };
 	int ret = operands_collect(&w);
 
-	for (u32 i = 1; !ret && i < m->n_sections; i++)
-		for (size_t t = 0; !ret && t < ARRAY_SIZE(tables); t++)
-			if (!strcmp(m->sections[i].name, tables[t].section))
-				ret = check_table(&w, &tables[t], i);
+	for (u32 i = 1; !ret && i < m->n_sections; i++) {
+		const struct table *t = table_of_section(m->sections[i].name);
+
+		if (t)
+			ret = check_table(&w, t, i);
+	}
 	free(w.operands);
 	return ret;
 }

@@ -47,10 +47,35 @@ static const char *reloc_type_name(u32 type, char *buf, size_t len)
 	}
 }
 
+/* What a type of relocation does. */
+struct form {
+	bool known;    /* to the guest's loader, and not out of place */
+	bool relative; /* a distance, as a direct branch has it; else an address as a number */
+	bool branch;
+	u8 width; /* bytes that it changes */
+};
+
+#define FORM_UNKNOWN 31
+#define FORMS_OF_DATA                                                                       \
+	[R_X86_64_NONE] = { .known = true }, [R_X86_64_64] = { .known = true, .width = 8 }, \
+	[R_X86_64_PC32] = { .known = true, .relative = true, .width = 4 },                  \
+	[R_X86_64_32] = { .known = true, .width = 4 },                                      \
+	[R_X86_64_32S] = { .known = true, .width = 4 },                                     \
+	[R_X86_64_PC64] = { .known = true, .relative = true, .width = 8 }
+
+static const struct form forms_in_data[FORM_UNKNOWN + 1] = { FORMS_OF_DATA };
+static const struct form forms_in_code[FORM_UNKNOWN + 1] = {
+	FORMS_OF_DATA,
+	[R_X86_64_PLT32] = { .known = true, .relative = true, .branch = true, .width = 4 },
+};
+
 /* A relocation, the section that it changes, and where it stands in the file. */
 struct reference {
 	Elf64_Rela r;
+	const struct form *form;
 	const struct module_section *to;
+	bool to_code; /* @to is a section of code */
+	u64 roomy;    /* a place in @to that is less has room for every form */
 	u64 rela_at;
 };
 
@@ -87,33 +112,6 @@ static int add_site(struct link_plan *p, u32 import, u64 rela_at)
 	return 0;
 }
 
-/* Bytes that a relocation changes; -1: a form that the guest's loader does not know. */
-static int reference_width(const struct reference *f)
-{
-	switch (reference_type(f)) {
-	case R_X86_64_NONE:
-		return 0;
-	case R_X86_64_32:
-	case R_X86_64_32S:
-	case R_X86_64_PC32:
-	case R_X86_64_PLT32:
-		return 4;
-	case R_X86_64_64:
-	case R_X86_64_PC64:
-		return 8;
-	default:
-		return -1;
-	}
-}
-
-/* A distance, as a direct branch has it; the other forms give an address as a number. */
-static bool is_relative(const struct reference *f)
-{
-	u32 type = reference_type(f);
-
-	return type == R_X86_64_PLT32 || type == R_X86_64_PC32 || type == R_X86_64_PC64;
-}
-
 static bool in_code(const struct module_section *s)
 {
 	return s->h.sh_flags & SHF_EXECINSTR;
@@ -128,7 +126,7 @@ static s64 reference_offset(const struct reference *f)
 {
 	s64 off = f->r.r_addend;
 
-	return is_relative(f) && in_code(f->to) && off < INT64_MAX - 4 ? off + 4 : off;
+	return f->form->relative && f->to_code && off < INT64_MAX - 4 ? off + 4 : off;
 }
 
 /* Is @at, in an object of @size bytes at 0, within it or at most @slack bytes beside it? */
@@ -137,18 +135,17 @@ static bool is_near(s64 at, u64 size, s64 slack)
 	return at >= -slack && (at < 0 || (u64)at <= size + (u64)slack);
 }
 
-static int check_form(const struct link_plan *p, const struct reference *f, const char *symbol,
-		      struct err *e)
+/* Why the reference cannot even be judged by where it leads, or NULL. */
+static inline const char *reference_form_fault(const struct reference *f)
 {
-	int width = reference_width(f);
-
-	if (width < 0)
-		return unknown_form(p, f, symbol, "not a form that the kernel's loader knows", e);
-	if (f->r.r_offset > f->to->h.sh_size || (u64)width > f->to->h.sh_size - f->r.r_offset)
-		return unknown_form(p, f, symbol, "beyond the end of its section", e);
-	if (reference_type(f) == R_X86_64_PLT32 && !in_code(f->to))
-		return unknown_form(p, f, symbol, "a branch outside of code", e);
-	return 0;
+	if (!f->form->known)
+		return reference_type(f) == R_X86_64_PLT32
+			       ? "a branch outside of code"
+			       : "not a form that the kernel's loader knows";
+	if (f->r.r_offset >= f->roomy &&
+	    (f->r.r_offset > f->to->h.sh_size || f->form->width > f->to->h.sh_size - f->r.r_offset))
+		return "beyond the end of its section";
+	return NULL;
 }
 
 /*
@@ -156,37 +153,48 @@ static int check_form(const struct link_plan *p, const struct reference *f, cons
  * made-up one could: its addend is any number. A branch leads into its own section; other distances,
  * which a branch could use as well, stay within a page of theirs. Of 2.9 million in Debian's modules
  * one array index leads furthest, 3675 bytes behind a section; guard pages lie around a module.
+ * Returns what is wrong with it, or NULL.
  */
-static int check_own_reference(const struct link_plan *p, const struct reference *f,
-			       const Elf64_Sym *sym, struct err *e)
+static inline const char *own_reference_fault(const struct module *m, const struct reference *f,
+					      u16 section, u64 value)
 {
-	const struct module *m = p->module;
-	const char *name = module_symbol_name(m, sym);
+	const char *fault = reference_form_fault(f);
 	const struct module_section *in;
-	int ret = check_form(p, f, name, e);
 	bool code;
 	s64 at;
 
-	if (ret || !reference_width(f))
-		return ret;
-	if (sym->st_shndx == SHN_ABS)
-		return is_relative(f)
-			       ? unknown_form(p, f, name, "a branch to an absolute address", e)
-			       : 0;
-	in = &m->sections[sym->st_shndx];
-	if (sym->st_shndx == SHN_UNDEF || !(in->h.sh_flags & SHF_ALLOC))
-		return unknown_form(p, f, *name ? name : in->name, "to nothing that is loaded", e);
-	if (!is_relative(f))
-		return 0;
-	if (reference_type(f) == R_X86_64_PLT32 && !in_code(in))
-		return unknown_form(p, f, in->name, "a branch to data", e);
-	code = in_code(f->to) && in_code(in);
-	if (__builtin_add_overflow((s64)sym->st_value, reference_offset(f), &at) ||
-	    !is_near(at, in->h.sh_size, code ? 0 : FAR_DATA))
-		return unknown_form(
-			p, f, in->name,
-			code ? "a branch out of its section" : "a reference out of its section", e);
-	return 0;
+	if (fault || !f->form->width)
+		return fault;
+	if (section == SHN_ABS)
+		return f->form->relative ? "a branch to an absolute address" : NULL;
+	in = &m->sections
+		      [section]; /* of SHN_UNDEF, which is 0, module_parse() has made an empty one */
+	if (!(in->h.sh_flags & SHF_ALLOC))
+		return "to nothing that is loaded";
+	if (!f->form->relative)
+		return NULL;
+	if (f->form->branch && !in_code(in))
+		return "a branch to data";
+	code = f->to_code && in_code(in);
+	if (!__builtin_add_overflow((s64)value, reference_offset(f), &at) &&
+	    (code ? is_near(at, in->h.sh_size, 0) : is_near(at, in->h.sh_size, FAR_DATA)))
+		return NULL;
+	return code ? "a branch out of its section" : "a reference out of its section";
+}
+
+/* Symbols of sections have no name of their own. */
+static int refuse_own_reference(const struct link_plan *p, const struct reference *f, u32 symbol,
+				const char *fault, struct err *e)
+{
+	const struct module *m = p->module;
+	const char *name;
+	Elf64_Sym sym;
+
+	module_symbol(m, symbol, &sym);
+	name = module_symbol_name(m, &sym);
+	if (!*name && sym.st_shndx < m->n_sections)
+		name = m->sections[sym.st_shndx].name;
+	return unknown_form(p, f, name, fault, e);
 }
 
 /* A function: a plain branch, which can be redirected, or its plain address. */
@@ -209,7 +217,7 @@ static int check_special(const struct link_plan *p, const struct reference *f,
 	s64 off = reference_offset(f);
 
 	if (!off ||
-	    (off > 0 && off < 4 && !in_code(f->to) && !strcmp(f->to->name, ".static_call_sites")))
+	    (off > 0 && off < 4 && !f->to_code && !strcmp(f->to->name, ".static_call_sites")))
 		return 0;
 	return unknown_form(p, f, im->symbol, "neither a plain branch nor its plain address", e);
 }
@@ -225,7 +233,7 @@ static int check_data(const struct link_plan *p, const struct reference *f, cons
 	s64 off = reference_offset(f);
 	u64 at;
 
-	if (reference_type(f) == R_X86_64_PLT32)
+	if (f->form->branch)
 		return unknown_form(p, f, im->symbol, "a branch to data", e);
 	if (im->export && im->kind == SYMBOL_PERCPU)
 		/* The bound of the addend first: the sum of another one would overflow. */
@@ -240,7 +248,7 @@ static int check_data(const struct link_plan *p, const struct reference *f, cons
 			return unknown_form(p, f, im->symbol,
 					    "in the kernel's code, under the name of data", e);
 	}
-	if (is_relative(f) && !is_near(off, FAR_IMPORT, FAR_DATA))
+	if (f->form->relative && !is_near(off, FAR_IMPORT, FAR_DATA))
 		return unknown_form(p, f, im->symbol, "far from its symbol", e);
 	return 0;
 }
@@ -251,7 +259,7 @@ static int check_absent(const struct link_plan *p, const struct reference *f,
 {
 	s64 off = reference_offset(f);
 
-	if (reference_type(f) == R_X86_64_PLT32)
+	if (f->form->branch)
 		return off ? unknown_form(p, f, im->symbol, "not a plain branch", e) : 0;
 	if (!is_near(off, FAR_IMPORT, FAR_DATA))
 		return unknown_form(p, f, im->symbol, "far from its symbol", e);
@@ -261,10 +269,13 @@ static int check_absent(const struct link_plan *p, const struct reference *f,
 static int check_import(struct link_plan *p, const struct reference *f, u32 import, struct err *e)
 {
 	struct import *im = &p->imports[import];
-	int ret = check_form(p, f, im->symbol, e);
+	const char *fault = reference_form_fault(f);
+	int ret;
 
-	if (ret || !reference_width(f))
-		return ret;
+	if (fault)
+		return unknown_form(p, f, im->symbol, fault, e);
+	if (!f->form->width)
+		return 0;
 	if (!im->export && !im->provider)
 		ret = check_absent(p, f, im, e);
 	else if (im->kind == SYMBOL_FUNCTION)
@@ -275,7 +286,7 @@ static int check_import(struct link_plan *p, const struct reference *f, u32 impo
 		ret = check_data(p, f, im, e);
 	if (ret)
 		return ret;
-	if (reference_type(f) != R_X86_64_PLT32) {
+	if (!f->form->branch) {
 		im->address_taken++;
 		return 0;
 	}
@@ -285,28 +296,49 @@ static int check_import(struct link_plan *p, const struct reference *f, u32 impo
 	return 0;
 }
 
+/* Each gets a copy of the reference, so that the compiler can hold the loop's own in registers. */
 static int check_section(struct link_plan *p, const struct module_section *rela, struct err *e)
 {
 	const struct module *m = p->module;
-	struct reference f = { .to = &m->sections[rela->h.sh_info] };
-	int ret = 0;
+	const struct module_section *to = &m->sections[rela->h.sh_info];
+	const struct form *forms = in_code(to) ? forms_in_code : forms_in_data;
+	const u8 *at = m->data + rela->h.sh_offset;
+	const u8 *end = at + module_rela_count(rela) * sizeof(Elf64_Rela);
+	struct reference f = { .to = to, .to_code = in_code(to) };
+	int ret;
 
-	for (u64 i = 0; !ret && i < module_rela_count(rela); i++) {
-		Elf64_Sym sym;
-		u32 idx, import;
+	f.roomy = to->h.sh_size < 8 ? 0 : to->h.sh_size - 7;
+	for (; at < end; at += sizeof(f.r)) {
+		u32 type, symbol, import;
+		const char *fault;
+		const u8 *sym;
 
-		module_rela(m, rela, i, &f.r);
-		f.rela_at = rela->h.sh_offset + i * sizeof(f.r);
-		idx = (u32)ELF64_R_SYM(f.r.r_info);
-		import = p->import_of[idx];
-		if (import == NO_IMPORT) {
-			module_symbol(m, idx, &sym);
-			ret = check_own_reference(p, &f, &sym, e);
-		} else {
-			ret = check_import(p, &f, import, e);
+		f.r.r_offset = load_u64(at + offsetof(Elf64_Rela, r_offset));
+		f.r.r_info = load_u64(at + offsetof(Elf64_Rela, r_info));
+		f.r.r_addend = (s64)load_u64(at + offsetof(Elf64_Rela, r_addend));
+		type = reference_type(&f);
+		f.form = &forms[type < FORM_UNKNOWN ? type : FORM_UNKNOWN];
+		symbol = (u32)ELF64_R_SYM(f.r.r_info);
+		import = p->import_of[symbol];
+		if (import != NO_IMPORT) {
+			struct reference copy = f;
+
+			copy.rela_at = (u64)(at - m->data);
+			ret = check_import(p, &copy, import, e);
+			if (ret)
+				return ret;
+			continue;
+		}
+		sym = m->symbols + (size_t)symbol * sizeof(Elf64_Sym);
+		fault = own_reference_fault(m, &f, module_symbol_section(m, symbol),
+					    load_u64(sym + offsetof(Elf64_Sym, st_value)));
+		if (fault) {
+			const struct reference copy = f;
+
+			return refuse_own_reference(p, &copy, symbol, fault, e);
 		}
 	}
-	return ret;
+	return 0;
 }
 
 int plan_references(struct link_plan *p, struct err *e)

@@ -192,6 +192,95 @@ static void tables_name_the_right_instruction(void **state)
 	}
 }
 
+static void reverse(Elf64_Rela *r, size_t n)
+{
+	for (size_t i = 0; i < n / 2; i++) {
+		Elf64_Rela old = r[i];
+
+		r[i] = r[n - 1 - i];
+		r[n - 1 - i] = old;
+	}
+}
+
+/* Compilers write relocations in the order of their places, but nobody has to. */
+static void relocations_may_have_any_order(void **state)
+{
+	struct ko *k = *state;
+	struct module_site *sites, *again;
+	struct planned pl = plan(k), turned;
+	size_t n_sites, n_again, n, n_returns;
+	Elf64_Rela *r = table(k, ".rela.text", &n), *returns, old;
+
+	assert_int_equal(module_patched_sites(kernel, pl.m, &sites, &n_sites), 0);
+	reverse(r, n);
+	turned = plan(k);
+	assert_int_equal(module_patched_sites(kernel, turned.m, &again, &n_again), 0);
+	assert_int_equal(n_again, n_sites);
+	for (size_t i = 0; i < n_again; i++) {
+		assert_string_equal(again[i].section, sites[i].section);
+		assert_int_equal(again[i].offset, sites[i].offset);
+	}
+	free(sites);
+	free(again);
+	drop(&pl);
+	drop(&turned);
+	/* what is refused of a driver in order is refused of this one */
+	returns = table(k, ".rela.return_sites", &n_returns);
+	returns->r_addend += 1;
+	expect_refused(k, "names another instruction");
+	returns->r_addend -= 1;
+	old = r[n / 2];
+	r[n / 2].r_offset = r[0].r_offset + 2;
+	expect_refused(k, "two relocations change .text");
+	r[n / 2] = old;
+	expect_linked(k);
+}
+
+/* One that changes nothing stands where objtool has made a nop; it does not hide what stands beside it. */
+static void what_changes_nothing_hides_nothing(void **state)
+{
+	struct ko *k = *state;
+	u64 thunk = symbol_index(k, "__x86_return_thunk"), call = symbol_index(k, "consume_skb");
+	size_t n, tried = 0;
+	Elf64_Rela *r = table(k, ".rela.text", &n);
+
+	for (size_t i = 0; i + 1 < n; i++) {
+		Elf64_Rela old = r[i];
+
+		if (ELF64_R_SYM(r[i].r_info) != call || ELF64_R_SYM(r[i + 1].r_info) != thunk)
+			continue;
+		tried++;
+		ko_set_type(&r[i], R_X86_64_NONE);
+		expect_linked(k);
+		r[i].r_offset = r[i + 1].r_offset;
+		expect_linked(k);
+		reverse(&r[i], 2);
+		expect_linked(k);
+		reverse(&r[i], 2);
+		r[i] = old;
+		/* nor is it a relocation, whatever it names */
+		ko_set_type(&r[i + 1], R_X86_64_NONE);
+		expect_refused(k, "names another instruction");
+		ko_set_type(&r[i + 1], R_X86_64_PLT32);
+	}
+	assert_int_not_equal(tried, 0);
+}
+
+/* A jump whose target is a number, behind one that is relocated. */
+static void the_relocation_of_another_jump_proves_nothing(void **state)
+{
+	struct ko *k = *state;
+	size_t n;
+	Elf64_Rela *r = table(k, ".rela.return_sites", &n);
+	u8 *behind = (u8 *)ko_bytes(k, ".text") + r->r_addend + 5;
+
+	assert_int_equal(behind[-5], 0xe9);
+	*behind = 0xe9;
+	expect_linked(k);
+	r->r_addend += 5;
+	expect_refused(k, "names another instruction");
+}
+
 /*
  * A table of another kind under a name that the kernel reads: __mcount_loc's entries are 8 bytes, which
  * is two of .call_sites'. What a driver lists there excuses none of its branches.
@@ -291,6 +380,9 @@ int main(void)
 		with_ko(own_references_stay_at_home),
 		with_ko(relocations_do_not_overlap),
 		with_ko(tables_name_the_right_instruction),
+		with_ko(relocations_may_have_any_order),
+		with_ko(what_changes_nothing_hides_nothing),
+		with_ko(the_relocation_of_another_jump_proves_nothing),
 		with_ko(a_renamed_table_excuses_nothing),
 		cmocka_unit_test(alternatives_fit),
 		cmocka_unit_test(an_export_is_the_drivers_own),
