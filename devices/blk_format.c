@@ -17,7 +17,7 @@ const char *blk_format_name(const u8 *head, size_t len)
 		unsigned at, len;
 		const char *magic;
 	} formats[] = {
-		/* Version 1 is another driver's. */
+		/* Version 1 has a driver of its own. */
 		{ "qcow", 0, 8, "QFI\xfb\0\0\0\1" },
 		{ "qcow2", 0, 4, "QFI\xfb" },
 		{ "qed", 0, 4, "QED\0" },
@@ -48,7 +48,7 @@ static u64 read64(const u8 *p)
 	return read32(p) | (u64)read32(p + 4) << 32;
 }
 
-/* The sector behind the last partition of a table of four; 0: it is none. */
+/* The sector behind the last partition of an MBR; 0: it is no MBR, or has no partition. */
 static u64 mbr_end(const u8 *head)
 {
 	u64 end = 0;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What an image's first sectors say about the file: that it is no raw image at all, or that its tail is
- * missing. Nothing else of them is read, and nothing that they say is used.
+ * Recognizes by its first sectors a file that is no raw image, or whose tail is missing.
+ *
+ * Nothing else is taken from these sectors, which the guest wrote.
  */
 #ifndef UMBRA_DEVICES_BLK_FORMAT_H
 #define UMBRA_DEVICES_BLK_FORMAT_H
@@ -11,14 +12,14 @@
 #define BLK_FORMAT_HEAD 1024U /* bytes that are looked at */
 
 /*
- * The format that a file with the first @len bytes @head has, as qemu-storage-daemon's driver= names it;
- * NULL: none that is known, so it is raw.
+ * The format of a file that begins with the @len bytes @head, by the name that
+ * qemu-storage-daemon's driver= has for it; NULL: none that is known, so it is raw.
  */
 const char *blk_format_name(const u8 *head, size_t len);
 
 /*
- * A partition table at @head that reaches behind @sectors: the first sector that is missing at its end,
- * or 0. MBR and GPT.
+ * How many sectors the disk must have by the partition table in @head, MBR or GPT, if these are
+ * more than @sectors; else 0.
  */
 u64 blk_format_reach(const u8 *head, size_t len, u64 sectors);
 

@@ -22,7 +22,7 @@
 #define BUSY_TRIES 200U
 #define ZEROES	   (64U << 10) /* written at once where the host cannot zero by itself */
 
-static int measure(int fd, u64 *bytes)
+static int image_measure(int fd, u64 *bytes)
 {
 	struct stat st;
 
@@ -37,7 +37,7 @@ static int measure(int fd, u64 *bytes)
 	return -EINVAL;
 }
 
-static u32 block_size(int fd)
+static u32 image_block_size(int fd)
 {
 	int size;
 
@@ -46,27 +46,28 @@ static u32 block_size(int fd)
 	return (u32)size;
 }
 
-static int wrong_kind(const char *path, struct err *e)
+static int refuse_kind(const char *path, struct err *e)
 {
 	return err_set(e, -EINVAL, "--disk %s: is neither a file nor a block device", path);
 }
 
-static int open_descriptors(struct blk_image *im, const char *path, bool direct, struct err *e)
+static int image_open_descriptors(struct blk_image *im, const char *path, bool direct,
+				  struct err *e)
 {
 	int flags = (im->readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC;
 	int exclusive = 0;
 	struct stat st;
 
 	if (!stat(path, &st)) {
-		/* For a block device: nobody has it mounted. */
+		/* O_EXCL on a block device: it must not be mounted. */
 		if (S_ISBLK(st.st_mode))
 			exclusive = im->readonly ? 0 : O_EXCL;
 		/*
-		 * To open another kind may wait or have an effect. O_NONBLOCK is no way around that:
-		 * io_uring then gives EAGAIN where a file system cannot do without waiting.
+		 * Opening another kind may block or have an effect. O_NONBLOCK does not help:
+		 * io_uring then gives EAGAIN if a file system has to wait.
 		 */
 		else if (!S_ISREG(st.st_mode))
-			return wrong_kind(path, e);
+			return refuse_kind(path, e);
 	}
 	im->fd = open(path, flags | exclusive);
 	if (im->fd < 0 && errno == EBUSY)
@@ -89,10 +90,12 @@ static int open_descriptors(struct blk_image *im, const char *path, bool direct,
 	return 0;
 }
 
-/* Another format than raw: its bytes are no disk's, and a write by the guest would destroy it. */
+/*
+ * Explains how to serve an image that is not raw: the guest would see its metadata, and destroy it.
+ */
 static int refuse_format(const char *path, bool readonly, const char *format, struct err *e)
 {
-	/* With a path that leaves room for the rest. */
+	/* A long path would leave no room for the rest of the line. */
 	const char *file = strlen(path) > 100 ? "FILE" : path;
 
 	return err_set(
@@ -104,8 +107,8 @@ static int refuse_format(const char *path, bool readonly, const char *format, st
 		path, format, format, file, readonly ? "" : ",writable=on");
 }
 
-/* Looks at the first sectors; -EINVAL: it is no raw image. */
-static int check_head(struct blk_image *im, const char *path, u64 bytes, struct err *e)
+/* Reads the first sectors; -EINVAL: it is no raw image. */
+static int image_check_head(struct blk_image *im, const char *path, u64 bytes, struct err *e)
 {
 	u8 head[BLK_FORMAT_HEAD];
 	ssize_t len = pread(im->fd, head, sizeof(head), 0);
@@ -121,19 +124,19 @@ static int check_head(struct blk_image *im, const char *path, u64 bytes, struct 
 	return 0;
 }
 
-static int try_open(struct blk_image *im, const char *path, bool readonly, bool direct,
-		    struct err *e)
+static int image_try_open(struct blk_image *im, const char *path, bool readonly, bool direct,
+			  struct err *e)
 {
 	u64 bytes = 0;
 	int ret;
 
 	*im = (struct blk_image){ .fd = -1, .direct = -1, .readonly = readonly };
-	ret = open_descriptors(im, path, direct, e);
+	ret = image_open_descriptors(im, path, direct, e);
 	if (ret)
 		goto fail;
-	ret = measure(im->fd, &bytes);
+	ret = image_measure(im->fd, &bytes);
 	if (ret == -EINVAL) {
-		wrong_kind(path, e);
+		refuse_kind(path, e);
 		goto fail;
 	}
 	if (ret) {
@@ -144,7 +147,7 @@ static int try_open(struct blk_image *im, const char *path, bool readonly, bool 
 		ret = err_set(e, -EINVAL, "--disk %s: has no whole sector (512 bytes)", path);
 		goto fail;
 	}
-	ret = check_head(im, path, bytes, e);
+	ret = image_check_head(im, path, bytes, e);
 	if (ret)
 		goto fail;
 	ret = blk_lock(im->fd, im->direct, im->readonly);
@@ -153,7 +156,7 @@ static int try_open(struct blk_image *im, const char *path, bool readonly, bool 
 			path, readonly ? "" : ", or open it read-only in both (\",ro\")");
 		goto fail;
 	}
-	im->block = block_size(im->fd);
+	im->block = image_block_size(im->fd);
 	im->sectors = bytes / BLK_SECTOR;
 	return 0;
 fail:
@@ -162,19 +165,20 @@ fail:
 }
 
 /*
- * A process that was killed is gone before its locks are: what io_uring has of it goes on, and is
- * taken apart later. A guest that is started again at once must not fail for that. Two that start at
- * the same time may see each other and both give way: so they do not wait equally long.
+ * The locks of a process that was killed outlive it for a moment: the kernel ends its io_uring
+ * later. A guest that is started again at once must not fail for that, so this tries for a second.
+ * Two that start at the same time may see each other's locks and both give way: so they do not
+ * pause equally long.
  */
 int blk_image_open(struct blk_image *im, const char *path, bool readonly, bool direct,
 		   struct err *e)
 {
 	const struct timespec pause = { 0, BUSY_PAUSE + getpid() % 8 * 500000L };
-	int ret = try_open(im, path, readonly, direct, e);
+	int ret = image_try_open(im, path, readonly, direct, e);
 
 	for (unsigned i = 0; ret == -EBUSY && i < BUSY_TRIES; i++) {
 		nanosleep(&pause, NULL);
-		ret = try_open(im, path, readonly, direct, e);
+		ret = image_try_open(im, path, readonly, direct, e);
 	}
 	return ret;
 }
@@ -189,10 +193,10 @@ void blk_image_close(struct blk_image *im)
 }
 
 /* 0 if the block device already has @bytes, or if @bytes is 0, which stands for any size. */
-static int adopt_size(struct blk_image *im, u64 bytes)
+static int image_adopt_size(struct blk_image *im, u64 bytes)
 {
 	u64 now = 0;
-	int ret = measure(im->fd, &now);
+	int ret = image_measure(im->fd, &now);
 
 	if (ret)
 		return ret;
@@ -212,14 +216,14 @@ int blk_image_resize(struct blk_image *im, u64 bytes)
 		return -EINVAL;
 	if (fstat(im->fd, &st))
 		return -errno;
-	/* Nothing is done to it, so it may be read-only. */
+	/* Its size is only looked at, so it may be read-only. */
 	if (S_ISBLK(st.st_mode))
-		return adopt_size(im, bytes);
+		return image_adopt_size(im, bytes);
 	if (im->readonly)
 		return -EROFS;
 	if (!bytes)
 		return -EINVAL;
-	/* Requests behind a new end are refused before the end is there. */
+	/* Requests behind a nearer end are refused before the file is truncated. */
 	if (bytes / BLK_SECTOR < old)
 		__atomic_store_n(&im->sectors, bytes / BLK_SECTOR, __ATOMIC_RELEASE);
 	if (ftruncate(im->fd, (off_t)bytes)) {
@@ -235,7 +239,7 @@ bool blk_image_refresh(struct blk_image *im)
 {
 	u64 bytes = 0, sectors;
 
-	if (measure(im->fd, &bytes))
+	if (image_measure(im->fd, &bytes))
 		return false;
 	sectors = bytes / BLK_SECTOR;
 	return __atomic_exchange_n(&im->sectors, sectors, __ATOMIC_ACQ_REL) != sectors;
@@ -245,7 +249,7 @@ bool blk_image_reaches(const struct blk_image *im, u64 end)
 {
 	struct stat st;
 
-	/* What cannot be asked, or is no regular file, answers for itself. */
+	/* If fstat(2) fails, or it is no regular file, the write itself reports an error. */
 	return fstat(im->fd, &st) || !S_ISREG(st.st_mode) || (u64)st.st_size >= end;
 }
 
@@ -295,7 +299,7 @@ int blk_image_flush(struct blk_image *im)
 	return blk_image_flushed(im, ret);
 }
 
-static int allocate(const struct blk_image *im, int mode, u64 offset, u64 len)
+static int image_fallocate(const struct blk_image *im, int mode, u64 offset, u64 len)
 {
 	int ret;
 
@@ -305,17 +309,17 @@ static int allocate(const struct blk_image *im, int mode, u64 offset, u64 len)
 	return ret ? -errno : 0;
 }
 
-/* -EINVAL: a disk with larger sectors than ours, and a range that cuts one. */
-static bool unsupported(int ret)
+/* True if the host cannot do it. -EINVAL: its disk has larger sectors, and the range cuts one. */
+static bool is_unsupported(int ret)
 {
 	return ret == -EOPNOTSUPP || ret == -ENOSYS || ret == -ENODEV || ret == -EINVAL;
 }
 
 int blk_image_discard(const struct blk_image *im, u64 offset, u64 len)
 {
-	int ret = len ? allocate(im, FALLOC_FL_PUNCH_HOLE, offset, len) : 0;
+	int ret = len ? image_fallocate(im, FALLOC_FL_PUNCH_HOLE, offset, len) : 0;
 
-	return unsupported(ret) ? 0 : ret;
+	return is_unsupported(ret) ? 0 : ret;
 }
 
 int blk_image_zero(const struct blk_image *im, u64 offset, u64 len, bool unmap)
@@ -326,10 +330,10 @@ int blk_image_zero(const struct blk_image *im, u64 offset, u64 len, bool unmap)
 	if (!len)
 		return 0;
 	if (unmap)
-		ret = allocate(im, FALLOC_FL_PUNCH_HOLE, offset, len);
-	if (unsupported(ret))
-		ret = allocate(im, FALLOC_FL_ZERO_RANGE, offset, len);
-	if (!unsupported(ret))
+		ret = image_fallocate(im, FALLOC_FL_PUNCH_HOLE, offset, len);
+	if (is_unsupported(ret))
+		ret = image_fallocate(im, FALLOC_FL_ZERO_RANGE, offset, len);
+	if (!is_unsupported(ret))
 		return ret;
 	while (len) {
 		size_t part = len < ZEROES ? (size_t)len : ZEROES;

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Takes and checks the byte locks that QEMU takes, by open file description (fcntl(2), F_OFD_SETLK). */
+/*
+ * Takes and checks the byte locks that QEMU takes, by open file description (fcntl(2),
+ * F_OFD_SETLK).
+ */
 #include "devices/blk_lock.h"
 
 #include <errno.h>
@@ -7,8 +10,8 @@
 #include <unistd.h>
 
 /* QEMU's numbers: part of its interface, since versions of it meet on one image. */
-#define DOES	   100
-#define BEARS_NONE 200
+#define USED	 100
+#define UNSHARED 200
 
 enum permission {
 	CONSISTENT_READ,
@@ -20,7 +23,7 @@ enum permission {
 
 #define BIT(p) (1U << (p))
 
-static int byte_lock(int fd, short type, off_t at)
+static int lock_byte(int fd, short type, off_t at)
 {
 	struct flock l = { .l_type = type, .l_whence = SEEK_SET, .l_start = at, .l_len = 1 };
 
@@ -29,7 +32,7 @@ static int byte_lock(int fd, short type, off_t at)
 	return errno == EAGAIN || errno == EACCES ? -EBUSY : 0;
 }
 
-/* Does another description hold a lock of that byte? */
+/* True if another description holds a lock of that byte. */
 static bool byte_is_held(int fd, off_t at)
 {
 	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = at, .l_len = 1 };
@@ -37,35 +40,35 @@ static bool byte_is_held(int fd, off_t at)
 	return !fcntl(fd, F_OFD_GETLK, &l) && l.l_type != F_UNLCK;
 }
 
-static int take_bytes(int fd, unsigned does, unsigned bears_none)
+static int lock_bytes(int fd, unsigned used, unsigned unshared)
 {
 	int ret = 0;
 
 	for (int p = 0; p < PERMISSIONS && !ret; p++) {
-		if (does & BIT(p))
-			ret = byte_lock(fd, F_RDLCK, DOES + p);
-		if (!ret && (bears_none & BIT(p)))
-			ret = byte_lock(fd, F_RDLCK, BEARS_NONE + p);
+		if (used & BIT(p))
+			ret = lock_byte(fd, F_RDLCK, USED + p);
+		if (!ret && (unshared & BIT(p)))
+			ret = lock_byte(fd, F_RDLCK, UNSHARED + p);
 	}
 	return ret;
 }
 
 int blk_lock(int fd, int direct, bool readonly)
 {
-	unsigned does = BIT(CONSISTENT_READ) | (readonly ? 0 : BIT(WRITE) | BIT(RESIZE));
-	unsigned bears_none = BIT(WRITE) | BIT(RESIZE);
-	int ret = take_bytes(fd, does, bears_none);
+	unsigned used = BIT(CONSISTENT_READ) | (readonly ? 0 : BIT(WRITE) | BIT(RESIZE));
+	unsigned unshared = BIT(WRITE) | BIT(RESIZE);
+	int ret = lock_bytes(fd, used, unshared);
 
-	/* After the locks, so that of two that come at once one at least sees the other. */
+	/* After locking: so of two that open it at once at least one sees the other's locks. */
 	for (int p = 0; p < PERMISSIONS && !ret; p++)
-		if ((does & BIT(p) && byte_is_held(fd, BEARS_NONE + p)) ||
-		    (bears_none & BIT(p) && byte_is_held(fd, DOES + p)))
+		if ((used & BIT(p) && byte_is_held(fd, UNSHARED + p)) ||
+		    (unshared & BIT(p) && byte_is_held(fd, USED + p)))
 			ret = -EBUSY;
 	/*
-	 * A lock lives as long as its description is in use, by a transfer in flight too, which may
-	 * outlive a process that was killed. So each of the two has the locks.
+	 * A lock lives as long as its description is in use, if only by a transfer in flight, which
+	 * may outlive a process that was killed. So both descriptions get the locks.
 	 */
 	if (!ret && direct >= 0)
-		ret = take_bytes(direct, does, bears_none);
+		ret = lock_bytes(direct, used, unshared);
 	return ret;
 }

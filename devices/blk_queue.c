@@ -2,8 +2,8 @@
 /*
  * Serves one queue of a block device by io_uring, or by one request after the other.
  *
- * What a completion belongs to is in its user data: a request, NULL for the poll of the kick, or the
- * queue itself for a cancellation.
+ * The user data of a completion names its operation: a request, NULL for the poll of the kick, or
+ * the queue itself for a cancellation.
  */
 #include "devices/blk_queue.h"
 
@@ -19,7 +19,7 @@
 #define DEPTH 64 /* requests in flight */
 
 struct blk_queue {
-	struct blk_queue_config c; /* aio_threads also where there is no io_uring */
+	struct blk_queue_config c; /* c.aio_threads is set, too, if io_uring does not work */
 	struct io_uring ring;
 	struct host_thread thread;
 	bool started;
@@ -33,7 +33,7 @@ struct blk_queue {
 	struct blk_request *requests, *idle;
 	unsigned finished; /* since the last interrupt */
 	bool polling;	   /* the ring has a poll of the kick */
-	bool one_shot; /* the kernel has no poll that stays: each ends with the event that it reports */
+	bool one_shot;	   /* the kernel has no multishot poll: each ends with its event */
 	unsigned in_flight, cancelling; /* operations of the ring */
 	struct vq_pace pace;
 };
@@ -63,11 +63,11 @@ static void request_complete(struct blk_queue *q, struct blk_request *r)
 	blk_stats_count(q->c.stats, r);
 	virtqueue_push(q->vq, r->chain.head, blk_request_written(r));
 	request_put(q, r);
-	if (++q->finished >= VQ_PACE_MOST)
+	if (++q->finished >= VQ_PACE_BATCH)
 		blk_queue_interrupt(q);
 }
 
-/* Carries out all of @r; where the queue is told to stop meanwhile, @r is dropped. */
+/* Carries out all of @r by plain system calls; drops it if the queue is told to stop meanwhile. */
 static void request_run(struct blk_queue *q, struct blk_request *r)
 {
 	if (blk_request_run(r, q->c.image, q->durable, &q->stop))
@@ -77,8 +77,8 @@ static void request_run(struct blk_queue *q, struct blk_request *r)
 }
 
 /*
- * Prepares the next piece of @r for the ring. There is always an entry: a request has one at a time,
- * so has the poll, and a stop submits what was prepared before it cancels.
+ * Prepares the next piece of @r for the ring. There is always an entry: a request has one at a
+ * time, so has the poll, and a stop submits what was prepared before it cancels.
  */
 static void request_submit(struct blk_queue *q, struct blk_request *r)
 {
@@ -122,7 +122,7 @@ static void request_on_completion(struct blk_queue *q, struct blk_request *r, in
 		request_submit(q, r);
 		return;
 	}
-	/* Asked again it would say so again. */
+	/* io_uring cannot carry it out without waiting, and would say so again. */
 	if (res == -EAGAIN) {
 		request_run(q, r);
 		return;
@@ -130,7 +130,7 @@ static void request_on_completion(struct blk_queue *q, struct blk_request *r, in
 	if (r->step == BLK_FLUSH)
 		res = blk_image_flushed(q->c.image, res);
 	else if (!res)
-		res = -EIO; /* the end of a file that was truncated under us */
+		res = -EIO; /* the file was truncated */
 	blk_request_finish(r, res < 0 ? res : 0);
 	request_complete(q, r);
 }
@@ -150,8 +150,8 @@ static void request_begin(struct blk_queue *q, struct blk_request *r)
 /* --- the ring ------------------------------------------------------------------------------ */
 
 /*
- * The poll of the kick has reported. A multishot poll reports each signal, whatever the counter says:
- * so nothing is to be read, and nothing submitted anew.
+ * Handles a report of the poll of the kick. A multishot poll reports each signal, whatever the
+ * counter's value is: it is neither read nor submitted again.
  */
 static void ring_on_kick(struct blk_queue *q, const struct io_uring_cqe *cqe)
 {
@@ -183,8 +183,8 @@ static void ring_reap(struct blk_queue *q)
 }
 
 /*
- * Hands over what was prepared, waits for @n completions and takes what is there; false: the ring does
- * not work any more.
+ * Submits all prepared operations, waits for @n completions and handles all that there are; false:
+ * the ring does not work any more.
  */
 static bool ring_enter(struct blk_queue *q, unsigned n)
 {
@@ -216,15 +216,16 @@ static void ring_cancel(struct blk_queue *q, struct blk_request *r)
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&q->ring);
 
 	if (!sqe)
-		return; /* it ends by itself */
+		return; /* it is not cancelled, and ends by itself */
 	io_uring_prep_cancel(sqe, r, 0);
 	io_uring_sqe_set_data(sqe, q);
 	q->cancelling++;
 }
 
 /*
- * Leaves nothing of the ring in flight: what the kernel has not begun is cancelled, and what it has
- * ends by itself, which is one piece at most for each request. False: the ring does not work any more.
+ * Returns when no operation of the ring is in flight: those that the kernel has not begun are
+ * cancelled, the others end by themselves, one piece at most of each request. False: the ring does
+ * not work any more.
  */
 static bool ring_end(struct blk_queue *q)
 {
@@ -243,7 +244,10 @@ static bool ring_end(struct blk_queue *q)
 
 /* --- the thread ---------------------------------------------------------------------------- */
 
-/* Takes what the driver has added; false: the driver broke the rules, and the queue is served no more. */
+/*
+ * Takes what the driver has added; false: the driver broke the rules, and the queue is served no
+ * more.
+ */
 static bool blk_queue_drain(struct blk_queue *q)
 {
 	int got = 0;
@@ -261,7 +265,7 @@ static bool blk_queue_drain(struct blk_queue *q)
 	return got >= 0;
 }
 
-static bool something_to_do(void *arg)
+static bool blk_queue_has_work(void *arg)
 {
 	struct blk_queue *q = arg;
 
@@ -270,38 +274,41 @@ static bool something_to_do(void *arg)
 }
 
 /*
- * Busy polling and interrupt coalescing (vq_pace.h): looks for more work without sleeping, where that
- * pays, and raises the interrupt for what is finished. False: there is nothing to do but to wait.
+ * Busy polling and interrupt coalescing (vq_pace.h): polls for more work, if that pays, and raises
+ * the interrupt for finished requests. True: there is more work; false: the thread is to sleep.
  */
 static bool blk_queue_poll(struct blk_queue *q)
 {
-	bool may = vq_pace_may_look(&q->pace), found;
+	bool may = vq_pace_may_poll(&q->pace), found;
 
 	/*
-	 * Submits now only if polling follows: otherwise ring_wait() submits and waits by one system
-	 * call. A ring that does not work is noticed there, too.
+	 * Submits now only if polling follows: otherwise ring_wait() submits and waits by one
+	 * system call. A ring that does not work is noticed there, too.
 	 */
 	if (may && !q->c.aio_threads && io_uring_sq_ready(&q->ring))
 		ring_enter(q, 0);
-	/* Others work on what is in flight; they may need this CPU, and their completion wakes us. */
+	/*
+	 * The kernel's threads work on these and may need this CPU; their completions wake this
+	 * thread.
+	 */
 	if (q->in_flight) {
 		blk_queue_interrupt(q);
 		if (may)
-			vq_pace_looked(&q->pace, false);
+			vq_pace_polled(&q->pace, false);
 		return false;
 	}
 	if (q->finished && vq_pace_enough(&q->pace, q->finished))
 		blk_queue_interrupt(q);
 	if (q->finished) {
-		if (vq_pace_look(something_to_do, q))
+		if (vq_pace_poll(blk_queue_has_work, q))
 			return true;
-		vq_pace_too_few(&q->pace, q->finished);
+		vq_pace_stalled(&q->pace, q->finished);
 		blk_queue_interrupt(q);
 	}
 	if (!may)
 		return false;
-	found = vq_pace_look(something_to_do, q);
-	vq_pace_looked(&q->pace, found);
+	found = vq_pace_poll(blk_queue_has_work, q);
+	vq_pace_polled(&q->pace, found);
 	return found;
 }
 
@@ -311,8 +318,8 @@ static bool blk_queue_wait(struct blk_queue *q)
 	struct pollfd p = { .fd = q->kick, .events = POLLIN };
 
 	/*
-	 * Invariant Q10: no notification is needed with all requests in flight, since the next completion
-	 * wakes this thread.
+	 * Invariant Q10: no notification is needed with all requests in flight, since the next
+	 * completion wakes this thread.
 	 */
 	if (q->idle && virtqueue_listen(q->vq, true))
 		return true;
@@ -340,18 +347,23 @@ static void blk_queue_run(void *arg)
 		if (!blk_queue_stopping(q))
 			working = blk_queue_poll(q) || blk_queue_wait(q);
 	}
-	/* Also where the driver broke the rules: what is in flight is completed by nobody then. */
+	/*
+	 * Set even if the driver broke the rules: then requests in flight are dropped, not
+	 * completed.
+	 */
 	__atomic_store_n(&q->stop, true, __ATOMIC_RELEASE);
 	if (working && !q->c.aio_threads)
 		working = ring_end(q);
 	if (working)
 		return;
-	/* The thread's end ends what it has in flight (dropped, see virtqueue.h); no other ring can be made now. */
+	/*
+	 * The kernel ends requests in flight when the thread exits; no other ring can be made now.
+	 */
 	q->c.aio_threads = true;
 	virtio_needs_reset(q->v);
 }
 
-static void blk_queue_no_thread(void *arg)
+static void blk_queue_thread_failed(void *arg)
 {
 	struct blk_queue *q = arg;
 
@@ -401,11 +413,11 @@ int blk_queue_start(struct blk_queue *q, struct virtio *v, bool durable)
 		.kind = HOST_THREAD_BLOCK,
 		.name = "virtio-blk",
 		.run = blk_queue_run,
-		.failed = blk_queue_no_thread,
+		.failed = blk_queue_thread_failed,
 		.arg = q,
 	};
 	__atomic_store_n(&q->stop, false, __ATOMIC_RELEASE);
-	/* Only what is used is touched: a request has a page of addresses. */
+	/* calloc() touches no page that is not used: a request has a page of addresses. */
 	q->requests = calloc(DEPTH, sizeof(*q->requests));
 	if (q->requests)
 		ret = host_thread_start(virtio_host(v), &q->thread);

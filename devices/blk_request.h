@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * One request of a virtio block driver (virtio 1.2, 5.2.6): from a chain of buffers to what is to
- * be done, and from its result to the status byte. Knows no threads and no way of doing I/O but
- * the plain one; everything that comes from the guest is copied once and then checked.
+ * One request of a virtio block driver (virtio 1.2, 5.2.6): decoding, transfer in pieces, status.
+ *
+ * It knows no threads, and no I/O but plain system calls. Everything from the guest is copied once
+ * and then checked.
  */
 #ifndef UMBRA_DEVICES_BLK_REQUEST_H
 #define UMBRA_DEVICES_BLK_REQUEST_H
@@ -12,19 +13,21 @@
 
 #define BLK_MAX_RANGES	16U	   /* of one discard or write-zeroes */
 #define BLK_MAX_DISCARD (1U << 22) /* sectors of one range */
-#define BLK_MAX_ZERO	(1U << 15) /* less: the host may have to write them one by one */
-#define BLK_ID_BYTES	20U
+#define BLK_MAX_ZERO \
+	(1U << 15) /* the same of zeroing; fewer, for the host may have to write them */
+#define BLK_ID_BYTES 20U
 /*
- * Bytes that are transferred at a time. A request may have gigabytes, and nobody can take back what the
- * host's kernel has begun; no stock driver makes one that is larger than a piece.
+ * Bytes that are transferred at a time. A request may have gigabytes, and a transfer that the
+ * host's kernel has begun cannot be cancelled. No stock driver makes a request that is larger than
+ * a piece.
  */
 #define BLK_PIECE (2U << 20)
 
 enum blk_step {
-	BLK_BAD,  /* not a request at all: the driver broke the rules */
-	BLK_DONE, /* dealt with, the status is set */
-	BLK_LEFT, /* told to stop before all was done; there is no status */
-	BLK_READ, /* to be done by the caller: iov, n and offset */
+	BLK_BAD,  /* malformed: the driver broke the rules */
+	BLK_DONE, /* finished, the status is set */
+	BLK_LEFT, /* told to stop before it was finished; there is no status */
+	BLK_READ, /* to be carried out by the caller: iov, n and offset */
 	BLK_WRITE,
 	BLK_FLUSH,
 };
@@ -33,13 +36,12 @@ struct blk_request {
 	struct vq_chain chain;
 	/* Set by blk_request_start(). */
 	enum blk_step step;
-	struct iovec *iov; /* what is left of the data */
+	struct iovec *iov; /* the data that is not transferred yet, in chain.iov */
 	unsigned n;
-	u64 offset; /* bytes */
-	/* The piece that is being transferred: so many entries, and bytes cut off the last. */
-	unsigned piece;
-	size_t held;
-	u64 filled; /* bytes of the writable part, from its start, that hold something */
+	u64 offset;	/* bytes */
+	unsigned piece; /* entries of iov in the piece that is being transferred */
+	size_t held;	/* bytes cut off the last of them */
+	u64 filled;	/* bytes of the writable part that were written, from its start on */
 	u8 *status;
 	/* For blk_stats_count(). */
 	u32 type;
@@ -51,29 +53,30 @@ struct blk_request {
 };
 
 /*
- * Decode r->chain, and do what needs no waiting (@id: 20 bytes; discarding; refusing). The result
- * is r->step, too. @durable: every write reaches the disk; then zeroing ends in a FLUSH. *@stop, which
- * is atomic: what has several ranges is left at the next one.
+ * Decodes r->chain, and carries out everything but transfers and flushes. The result is r->step,
+ * too. @id: the serial number, BLK_ID_BYTES. @durable: every write is to reach the disk; so zeroing
+ * ends in a FLUSH. When *@stop, which is atomic, becomes true, a request with several ranges ends
+ * before the next.
  */
 enum blk_step blk_request_start(struct blk_request *r, const struct blk_image *im, const char *id,
 				bool durable, const bool *stop);
 /*
- * Do a READ, WRITE or FLUSH now, piece by piece. True: the status is set; false: *@stop, which is
- * atomic, became true before all pieces were done.
+ * Carries out a READ, WRITE or FLUSH by plain system calls, piece by piece. True: the status is
+ * set; false: *@stop, which is atomic, became true before the last piece.
  */
 bool blk_request_run(struct blk_request *r, struct blk_image *im, bool durable, const bool *stop);
 /*
- * For a caller that does the I/O: the next piece is the first entries of r->iov, as many as this
- * returns, until blk_request_piece_done() says how many bytes of it were transferred. That returns
- * true if some of the request is left.
+ * For a caller that does the I/O itself. The next piece is the first entries of r->iov, as many as
+ * blk_request_piece() returns. After it blk_request_piece_done() takes off the @bytes that were
+ * transferred, and returns true if some of the request is left.
  */
 unsigned blk_request_piece(struct blk_request *r);
 bool blk_request_piece_done(struct blk_request *r, u64 bytes);
-/* The status for @ret, 0 or -errno. */
+/* Sets the status by @ret, 0 or -errno. */
 void blk_request_finish(struct blk_request *r, int ret);
 /*
- * What goes into the used ring: how much of the writable part holds something, from its start on
- * (2.7.8.2), so that no driver takes for data what nobody wrote.
+ * Bytes of the writable part that were written, from its start on, for the used ring (2.7.8.2): so
+ * no driver takes a buffer for data that was not written.
  */
 u32 blk_request_written(const struct blk_request *r);
 

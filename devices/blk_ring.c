@@ -27,7 +27,7 @@ bool blk_ring_ready(const struct io_uring *ring)
 	       (__atomic_load_n(ring->sq.kflags, __ATOMIC_RELAXED) & IORING_SQ_TASKRUN);
 }
 
-/* A kernel may have rings whose every operation it refuses. */
+/* Carries out a no-op: a kernel may make rings and refuse every operation. */
 static int try_ring(struct io_uring *ring)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What a disk has done since it was created: one record for each queue, so that no thread waits. */
+/*
+ * Counts of a disk's finished requests since it was created; each queue has its own, without a
+ * lock.
+ */
 #ifndef UMBRA_DEVICES_BLK_STATS_H
 #define UMBRA_DEVICES_BLK_STATS_H
 
@@ -17,14 +20,14 @@ struct blk_stats {
 	struct {
 		u64 done, failed, bytes; /* bytes: of those that were done */
 	} of[BLK_KINDS];
-	u64 highest; /* end of the write that reached furthest, in bytes */
+	u64 highest; /* furthest end of a write, in bytes */
 };
 
 struct blk_request;
 
-/* Count a finished request; only the record's own thread. */
+/* Counts a finished request. On the queue's thread only. */
 void blk_stats_count(struct blk_stats *s, const struct blk_request *r);
-/* Add @from, which may be counting, to @sum, which is the caller's. */
+/* Adds @from, whose thread may be counting, to @sum, which is the caller's. */
 void blk_stats_add(struct blk_stats *sum, const struct blk_stats *from);
 
 #endif

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* The registers of the MC146818 clock and its memory, behind ports 0x70 and 0x71. */
 #include "devices/cmos.h"
 
 #include <errno.h>
@@ -22,7 +23,7 @@ enum {
 	REG_B = 0x0b,
 	REG_C = 0x0c,
 	REG_D = 0x0d,
-	REG_SHUTDOWN = 0x0f,	/* what a BIOS is to do after a reset of the processor only */
+	REG_SHUTDOWN = 0x0f,	/* tells a BIOS why only the processor was reset */
 	REG_BASE_KB = 0x15,	/* two bytes */
 	REG_EXTENDED_KB = 0x17, /* above 1 MiB, up to 64 MiB; two bytes, and again at 0x30 */
 	REG_EXTENDED_KB2 = 0x30,
@@ -51,24 +52,24 @@ struct cmos {
 	pthread_mutex_t lock;
 	u8 index;
 	u8 regs[BYTES];
-	u64 period; /* that the host was asked for */
+	u64 period; /* ns between ticks, as config.periodic was called last */
 };
 
-static u8 encode(const struct cmos *c, int v)
+static u8 cmos_encode(const struct cmos *c, int v)
 {
 	if (c->regs[REG_B] & B_BINARY)
 		return (u8)v;
 	return (u8)((v / 10 % 10) << 4 | v % 10);
 }
 
-static u8 hours(const struct cmos *c, int h)
+static u8 cmos_encode_hours(const struct cmos *c, int h)
 {
 	if (c->regs[REG_B] & B_24_HOURS)
-		return encode(c, h);
-	return (u8)(encode(c, h % 12 ? h % 12 : 12) | (h >= 12 ? HOUR_PM : 0));
+		return cmos_encode(c, h);
+	return (u8)(cmos_encode(c, h % 12 ? h % 12 : 12) | (h >= 12 ? HOUR_PM : 0));
 }
 
-static u8 read_register(struct cmos *c)
+static u8 cmos_read_register(struct cmos *c)
 {
 	time_t now = time(NULL);
 	struct tm t = { 0 };
@@ -77,21 +78,21 @@ static u8 read_register(struct cmos *c)
 	gmtime_r(&now, &t);
 	switch (c->index) {
 	case REG_SECONDS:
-		return encode(c, t.tm_sec);
+		return cmos_encode(c, t.tm_sec);
 	case REG_MINUTES:
-		return encode(c, t.tm_min);
+		return cmos_encode(c, t.tm_min);
 	case REG_HOURS:
-		return hours(c, t.tm_hour);
+		return cmos_encode_hours(c, t.tm_hour);
 	case REG_WEEKDAY:
-		return encode(c, t.tm_wday + 1);
+		return cmos_encode(c, t.tm_wday + 1);
 	case REG_DAY:
-		return encode(c, t.tm_mday);
+		return cmos_encode(c, t.tm_mday);
 	case REG_MONTH:
-		return encode(c, t.tm_mon + 1);
+		return cmos_encode(c, t.tm_mon + 1);
 	case REG_YEAR:
-		return encode(c, t.tm_year % 100);
+		return cmos_encode(c, t.tm_year % 100);
 	case REG_CENTURY:
-		return encode(c, 19 + t.tm_year / 100);
+		return cmos_encode(c, 19 + t.tm_year / 100);
 	case REG_C:
 		v = c->regs[REG_C];
 		c->regs[REG_C] = 0;
@@ -103,12 +104,12 @@ static u8 read_register(struct cmos *c)
 	}
 }
 
-static void update_period(struct cmos *c)
+static void cmos_update_period(struct cmos *c)
 {
 	unsigned rate = c->regs[REG_A] & A_RATE;
 	u64 ns = 0;
 
-	/* Rates 1 and 2 are those of 8 and 9: the chip has no faster tap for them. */
+	/* Rates 1 and 2 are as slow as 8 and 9: the chip has no faster tap for them. */
 	if (rate && rate < 3)
 		rate += 7;
 	if (rate && (c->regs[REG_B] & B_PERIODIC))
@@ -119,7 +120,7 @@ static void update_period(struct cmos *c)
 	c->c.periodic(c->c.arg, ns);
 }
 
-static void write_register(struct cmos *c, u8 v)
+static void cmos_write_register(struct cmos *c, u8 v)
 {
 	switch (c->index) {
 	case REG_SECONDS:
@@ -129,17 +130,17 @@ static void write_register(struct cmos *c, u8 v)
 	case REG_DAY:
 	case REG_MONTH:
 	case REG_YEAR:
-	case REG_CENTURY: /* the host's time */
+	case REG_CENTURY: /* the time is the host's and cannot be set */
 	case REG_C:
 	case REG_D:
 		break;
 	case REG_A:
 		c->regs[REG_A] = v & (u8)~A_UIP;
-		update_period(c);
+		cmos_update_period(c);
 		break;
 	case REG_B:
 		c->regs[REG_B] = v;
-		update_period(c);
+		cmos_update_period(c);
 		break;
 	default:
 		c->regs[c->index] = v;
@@ -158,14 +159,15 @@ static void cmos_io(void *arg, u64 offset, void *data, unsigned len, bool write)
 		if (write)
 			c->index = *byte & INDEX_MASK;
 	} else if (write) {
-		write_register(c, *byte);
+		cmos_write_register(c, *byte);
 	} else {
-		*byte = read_register(c);
+		*byte = cmos_read_register(c);
 	}
 	pthread_mutex_unlock(&c->lock);
 }
 
-static void put(struct cmos *c, unsigned reg, u64 value, unsigned len)
+/* Stores @value, or the largest that fits, in @len registers, low byte first. */
+static void cmos_store_size(struct cmos *c, unsigned reg, u64 value, unsigned len)
 {
 	u64 max = (1ULL << (8 * len)) - 1;
 
@@ -175,7 +177,7 @@ static void put(struct cmos *c, unsigned reg, u64 value, unsigned len)
 		c->regs[reg + i] = (u8)(value >> (8 * i));
 }
 
-static void fill(struct cmos *c)
+static void cmos_fill_registers(struct cmos *c)
 {
 	const u64 mib = 1ULL << 20, low = c->c.low;
 	u64 extended = low > mib ? (low - mib) >> 10 : 0;
@@ -183,12 +185,12 @@ static void fill(struct cmos *c)
 	c->regs[REG_A] = A_RESET;
 	c->regs[REG_B] = B_24_HOURS;
 	c->regs[REG_D] = D_VALID;
-	put(c, REG_BASE_KB, 640, 2);
-	put(c, REG_EXTENDED_KB, extended, 2);
-	put(c, REG_EXTENDED_KB2, extended, 2);
-	put(c, REG_ABOVE_16M, low > 16 * mib ? (low - 16 * mib) >> 16 : 0, 2);
-	put(c, REG_ABOVE_4G, c->c.high >> 16, 3);
-	put(c, REG_CPUS, c->c.cpus - 1, 1);
+	cmos_store_size(c, REG_BASE_KB, 640, 2);
+	cmos_store_size(c, REG_EXTENDED_KB, extended, 2);
+	cmos_store_size(c, REG_EXTENDED_KB2, extended, 2);
+	cmos_store_size(c, REG_ABOVE_16M, low > 16 * mib ? (low - 16 * mib) >> 16 : 0, 2);
+	cmos_store_size(c, REG_ABOVE_4G, c->c.high >> 16, 3);
+	cmos_store_size(c, REG_CPUS, c->c.cpus - 1, 1);
 }
 
 int cmos_create(struct cmos **out, struct host *h, const struct cmos_config *config)
@@ -199,10 +201,11 @@ int cmos_create(struct cmos **out, struct host *h, const struct cmos_config *con
 	if (!c)
 		return -ENOMEM;
 	pthread_mutex_init(&c->lock, NULL);
-	tzset(); /* gmtime_r() would read /etc/localtime at its first use, when the host is confined */
+	/* gmtime_r() would read /etc/localtime at its first use, when the host is confined. */
+	tzset();
 	c->h = h;
 	c->c = *config;
-	fill(c);
+	cmos_fill_registers(c);
 	ret = h->ops->pio_add(h, PORT_INDEX, 2, cmos_io, c);
 	if (ret) {
 		cmos_destroy(c);
@@ -222,7 +225,7 @@ void cmos_reset(struct cmos *c)
 		c->h->ops->irq_line(c->h, c->c.gsi, false);
 	c->regs[REG_C] = 0;
 	c->regs[REG_SHUTDOWN] = 0;
-	update_period(c);
+	cmos_update_period(c);
 	pthread_mutex_unlock(&c->lock);
 }
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * MC146818 clock and CMOS memory at ports 0x70 and 0x71, as much as a PC BIOS uses: the time (the
- * host's, in UTC; setting it has no effect), the periodic interrupt, and 128 bytes that hold the
- * memory sizes and the number of CPUs where a BIOS looks for them.
+ * The MC146818 clock and CMOS memory at ports 0x70 and 0x71, as far as a PC BIOS uses them.
+ *
+ * The time is the host's, in UTC, and setting it has no effect. There are the periodic interrupt
+ * and 128 bytes, which hold the memory sizes and the number of CPUs where a BIOS looks for them.
  *
  * There is no alarm and no update-ended interrupt: an operating system has better clocks, and the
  * FADT tells Linux that there is no CMOS clock. An update takes no time, so UIP is never set.
@@ -19,7 +20,7 @@ struct cmos_config {
 	u64 low, high; /* bytes of RAM below and above 4 GiB */
 	unsigned cpus;
 	/*
-	 * The guest wants cmos_tick() every @ns nanoseconds from now on, 0: no longer. On a vCPU
+	 * Have cmos_tick() called every @ns nanoseconds from now on, 0: no longer. On a vCPU
 	 * thread, one call at a time; must not call back into this device.
 	 */
 	void (*periodic)(void *arg, u64 ns);
@@ -28,9 +29,9 @@ struct cmos_config {
 
 int cmos_create(struct cmos **out, struct host *h, const struct cmos_config *c);
 void cmos_destroy(struct cmos *c); /* NULL allowed */
-/* The clock's registers; the bytes are kept, by a battery. No vCPU runs. */
+/* Resets the clock's registers; the memory is kept, as by a battery. No vCPU runs. */
 void cmos_reset(struct cmos *c);
-/* One period has passed. Any thread; ignored while the guest does not want it. */
+/* Raises the periodic interrupt, unless the guest has disabled it. Any thread. */
 void cmos_tick(struct cmos *c);
 
 #endif

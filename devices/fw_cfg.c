@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* The item table of fw_cfg, its directory of files, and the two ports that read them. */
 #include "devices/fw_cfg.h"
 
 #include <endian.h>
@@ -43,7 +44,7 @@ struct fw_cfg {
 	struct item dir_item;
 };
 
-static const struct item *find(const struct fw_cfg *f, u16 key)
+static const struct item *fw_cfg_find_item(const struct fw_cfg *f, u16 key)
 {
 	if (key == KEY_FILE_DIR)
 		return &f->dir_item;
@@ -53,7 +54,7 @@ static const struct item *find(const struct fw_cfg *f, u16 key)
 	return NULL;
 }
 
-static u8 next_byte(struct fw_cfg *f)
+static u8 fw_cfg_next_byte(struct fw_cfg *f)
 {
 	if (!f->selected || f->at >= f->selected->len)
 		return 0;
@@ -69,20 +70,20 @@ static void fw_cfg_io(void *arg, u64 offset, void *data, unsigned len, bool writ
 	pthread_mutex_lock(&f->lock);
 	if (write && offset == 0 && len == 2) {
 		memcpy(&key, data, 2);
-		f->selected = find(f, key);
+		f->selected = fw_cfg_find_item(f, key);
 		f->at = 0;
 	} else if (!write && offset == 1) {
 		for (unsigned i = 0; i < len; i++)
-			bytes[i] = next_byte(f);
+			bytes[i] = fw_cfg_next_byte(f);
 	}
 	pthread_mutex_unlock(&f->lock);
 }
 
-static int add(struct fw_cfg *f, u16 key, const void *data, u32 len)
+static int fw_cfg_add_item(struct fw_cfg *f, u16 key, const void *data, u32 len)
 {
 	struct item *x = &f->items[f->n_items];
 
-	if (find(f, key))
+	if (fw_cfg_find_item(f, key))
 		return -EEXIST;
 	if (f->n_items == ARRAY_SIZE(f->items))
 		return -ENOSPC;
@@ -107,9 +108,9 @@ int fw_cfg_create(struct fw_cfg **out, struct host *h)
 		return -ENOMEM;
 	pthread_mutex_init(&f->lock, NULL);
 	f->dir_item = (struct item){ KEY_FILE_DIR, sizeof(f->dir.count), (u8 *)&f->dir };
-	ret = add(f, KEY_SIGNATURE, "QEMU", 4);
+	ret = fw_cfg_add_item(f, KEY_SIGNATURE, "QEMU", 4);
 	if (!ret)
-		ret = add(f, KEY_ID, &id, sizeof(id));
+		ret = fw_cfg_add_item(f, KEY_ID, &id, sizeof(id));
 	if (!ret)
 		ret = h->ops->pio_add(h, PORT_SELECTOR, 2, fw_cfg_io, f);
 	if (ret) {
@@ -143,7 +144,7 @@ int fw_cfg_add(struct fw_cfg *f, u16 key, const void *data, u32 len)
 	if (key == KEY_FILE_DIR || (key >= KEY_FILE_FIRST && key < KEY_FILE_FIRST + MAX_FILES) ||
 	    key == NOTHING)
 		return -EINVAL;
-	return add(f, key, data, len);
+	return fw_cfg_add_item(f, key, data, len);
 }
 
 int fw_cfg_add_u16(struct fw_cfg *f, u16 key, u16 value)
@@ -165,7 +166,7 @@ int fw_cfg_add_file(struct fw_cfg *f, const char *name, const void *data, u32 le
 			return -EEXIST;
 	if (f->n_files == MAX_FILES)
 		return -ENOSPC;
-	ret = add(f, key, data, len);
+	ret = fw_cfg_add_item(f, key, data, len);
 	if (ret)
 		return ret;
 	d->size = htobe32(len);

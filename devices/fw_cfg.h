@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * QEMU's fw_cfg (docs/specs/fw_cfg.rst there): what the VMM tells the firmware, as numbered items
- * and as named files, read byte by byte at ports 0x510 (selector) and 0x511 (data).
+ * QEMU's fw_cfg (docs/specs/fw_cfg.rst there): numbered items and named files from the VMM for the
+ * firmware, which reads them byte by byte at ports 0x510 (selector) and 0x511 (data).
  *
- * Without its DMA interface, on purpose: a firmware that is not offered it reads everything by
- * `rep insb`, which KVM hands over a page at a time, and then no address that the guest chose is
- * ever written to. Reading is all that the guest can do; an unknown item reads as zeroes.
+ * Its DMA interface is left out on purpose. A firmware that is not offered it reads everything by
+ * `rep insb`, which KVM hands over a page at a time, and no address that the guest chose is ever
+ * written to. The guest can only read; an unknown item reads as zeroes.
  */
 #ifndef UMBRA_DEVICES_FW_CFG_H
 #define UMBRA_DEVICES_FW_CFG_H
@@ -24,12 +24,13 @@ struct fw_cfg;
 /* Registers the ports. */
 int fw_cfg_create(struct fw_cfg **out, struct host *h);
 void fw_cfg_destroy(struct fw_cfg *f); /* NULL allowed */
-/* Nothing is selected. */
+/* Deselects the item. */
 void fw_cfg_reset(struct fw_cfg *f);
 
 /*
- * Before the guest runs. The data is copied. -EEXIST: there is such an item or file; -ENOSPC: no
- * room for another one; -EINVAL: a key of the interface's own, or a name that is empty or too long.
+ * Add an item, or a file, before the guest runs. The data is copied. -EEXIST: there is such an item
+ * or file; -ENOSPC: no room for another one; -EINVAL: a key of the interface's own, or a name that
+ * is empty or too long.
  */
 int fw_cfg_add(struct fw_cfg *f, u16 key, const void *data, u32 len);
 int fw_cfg_add_u16(struct fw_cfg *f, u16 key, u16 value);

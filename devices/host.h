@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What a device needs of its host, and all that it may use of it.
+ * The host's services for devices: all that a device may use of its host.
  *
- * The VMM implements this over KVM; unit tests and fuzzers implement it over a plain array. So no
+ * The VMM implements them over KVM; unit tests and fuzzers implement them over a plain array. So no
  * device knows KVM, and every device can be driven by a fuzzer. A host is a struct that embeds
  * struct host; its functions find it with container_of().
  *
@@ -43,18 +43,19 @@ struct host_region {
 	u64 offset;
 };
 
-/* What a thread is for, by which the host confines it. */
+/* The purpose of a thread, by which the host confines it. */
 enum host_thread_kind {
 	HOST_THREAD_QUEUE, /* serves queues: descriptors of the device, interrupts */
 	HOST_THREAD_BLOCK, /* the same with files, by io_uring too */
 };
 
 /*
- * A thread of a device; its memory is the device's. host_thread_start() has run(@arg) called on a
- * thread of its own, perhaps only after it returned: the thread that starts a device is a vCPU's,
- * which a host may forbid to make threads. If that fails then, failed() is called instead, on any
- * thread. host_thread_stop() waits for run() to return, which the device has told it to; where run()
- * did not begin yet, neither of the two is ever called. After that it may be started again.
+ * A thread of a device, in the device's memory. host_thread_start() has run(@arg) called on a
+ * thread of its own, perhaps only after host_thread_start() returned: the thread that starts a
+ * device is a vCPU's, which a host may forbid to make threads. If the thread cannot be made then,
+ * failed() is called instead, on any thread. host_thread_stop() waits for run() to return, after
+ * the device has told it to; if run() has not begun yet, neither of the two is called any more.
+ * Then it may be started again.
  */
 struct host_thread {
 	enum host_thread_kind kind;
@@ -72,14 +73,14 @@ struct host_thread {
 struct host_ops {
 	/*
 	 * The only door to guest memory: a pointer to [gpa, gpa + len) if all of it is RAM in one
-	 * piece, else NULL. len 0 gives NULL. The pointer lives as long as the host. What is behind
-	 * it is hostile and changes at any time: copy once, then check the copy.
+	 * piece, else NULL. len 0 gives NULL. The pointer lives as long as the host. The bytes are
+	 * hostile and change at any time: copy once, then check the copy.
 	 */
 	void *(*ram)(struct host *h, u64 gpa, u64 len);
 
 	/*
-	 * Piece @i of the RAM, from 0 on; false: there is none. The descriptor is borrowed, and
-	 * nobody can change its size. All RAM is in these pieces, at most HOST_MAX_REGIONS.
+	 * Describe piece @i of the RAM, from 0 on; false: there is none. The descriptor is
+	 * borrowed, and its size is sealed. All RAM is in these pieces, at most HOST_MAX_REGIONS.
 	 */
 	bool (*ram_region)(struct host *h, unsigned i, struct host_region *out);
 
@@ -95,30 +96,30 @@ struct host_ops {
 	void (*msi_send)(struct host *h, int vector);
 	void (*msi_free)(struct host *h, int vector);
 	/*
-	 * Signals of the eventfd @fd, by whatever process, deliver @vector, which has a route; also
-	 * a signal that came before. Until unbound, at the latest before the vector is freed.
+	 * Have signals of the eventfd @fd, by any process, deliver @vector, which has a route; also
+	 * a signal that came before. It is unbound before the vector is freed.
 	 */
 	int (*msi_bind)(struct host *h, int vector, int fd);
 	void (*msi_unbind)(struct host *h, int vector, int fd);
 
-	/* Ports. -EEXIST if one is taken. For the life of the host. */
+	/* Register @len ports for the life of the host. -EEXIST: one of them is taken. */
 	int (*pio_add)(struct host *h, u16 port, u16 len, host_io_fn *fn, void *arg);
 
 	/*
-	 * Guest-physical regions. -EBUSY if the range overlaps another region, -EINVAL if it is
-	 * outside the window that the host keeps for devices (so a BAR never covers RAM).
+	 * Register a guest-physical region. -EBUSY: it overlaps another one; -EINVAL: it is outside
+	 * the window that the host keeps for devices (so a BAR never covers RAM).
 	 */
 	int (*mmio_map)(struct host *h, u64 gpa, u64 len, host_io_fn *fn, void *arg);
 	void (*mmio_unmap)(struct host *h, u64 gpa, u64 len);
 
-	/* A guest write to @gpa, of any size, makes @fd (an eventfd) readable; -errno. */
+	/* Have a guest write to @gpa, of any size, signal the eventfd @fd; -errno. */
 	int (*ioeventfd_add)(struct host *h, u64 gpa, int fd);
 	void (*ioeventfd_del)(struct host *h, u64 gpa, int fd);
 
-	/* The machine ends, or is to end. @why: one phrase for people. */
+	/* Power off or reset the machine, or report a panic. @why: one phrase for people. */
 	void (*power)(struct host *h, enum host_power what, const char *why);
 
-	/* NULL: threads are made as pthread_create() does. Called by host_thread_start() and _stop(). */
+	/* Called by host_thread_start() and _stop(), which use pthreads if these are NULL. */
 	int (*thread_start)(struct host *h, struct host_thread *t);
 	void (*thread_stop)(struct host *h, struct host_thread *t);
 };

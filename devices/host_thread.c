@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <errno.h>
-
+/* Starts and stops a device's thread: by the host's functions, or by pthread_create(). */
 #include "devices/host.h"
 
-static void *thread_main(void *arg)
+#include <errno.h>
+
+static void *host_thread_main(void *arg)
 {
 	struct host_thread *t = arg;
 
@@ -18,7 +19,7 @@ int host_thread_start(struct host *h, struct host_thread *t)
 
 	if (h->ops->thread_start)
 		return h->ops->thread_start(h, t);
-	ret = -pthread_create(&t->thread, NULL, thread_main, t);
+	ret = -pthread_create(&t->thread, NULL, host_thread_main, t);
 	if (!ret)
 		t->state = HOST_THREAD_RUNS;
 	return ret;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Creates the host bridge of a 440FX with its PAM registers. */
 #include "devices/i440fx.h"
 
 #define PAM	  0x59

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A PCI bus whose host bridge is an Intel 440FX with QEMU's subsystem id: the one by which SeaBIOS
- * knows where it runs.
+ * A PCI bus whose host bridge is an Intel 440FX with QEMU's subsystem id, by which SeaBIOS knows
+ * that it runs on a virtual machine.
  *
- * Its PAM registers decide on real hardware whether 0xc0000-0xfffff is ROM or RAM. Here it is
- * always RAM, with the end of the firmware's image in it, so they are kept and have no effect. They
- * start as "ROM", upon which SeaBIOS copies the whole of itself there from below 4 GiB: it is larger
- * than the 128 KiB that a PC shows of its ROM below 1 MiB.
+ * On real hardware its PAM registers select ROM or RAM at 0xc0000-0xfffff. Here this range is
+ * always RAM, with the end of the firmware's image in it, so the registers are kept and have no
+ * effect. They start as "ROM", upon which SeaBIOS copies all of itself there from below 4 GiB: it
+ * is larger than the 128 KiB that a PC shows of its ROM below 1 MiB.
  */
 #ifndef UMBRA_DEVICES_I440FX_H
 #define UMBRA_DEVICES_I440FX_H

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* The vector table of MSI-X, which vectors the host routes, and which are pending. */
 #include "devices/msix.h"
 
 #include <errno.h>
@@ -17,7 +18,7 @@ struct entry {
 	bool stale; /* the words changed since the route was set */
 };
 
-/* An eventfd that raises a vector by itself. */
+/* An eventfd that the host turns into a vector, without this process. */
 struct attached {
 	int fd; /* -1: free */
 	u16 vector;
@@ -72,17 +73,17 @@ unsigned msix_vectors(const struct msix *x)
 	return x->n;
 }
 
-static bool masked(const struct msix *x, const struct entry *t)
+static bool msix_is_masked(const struct msix *x, const struct entry *t)
 {
 	return !(x->control & MSIX_CTRL_ENABLE) || (x->control & MSIX_CTRL_MASK) ||
 	       (t->word[3] & ENTRY_MASKED);
 }
 
-/* Have the host listen to @a exactly while its vector may be delivered. */
-static void refresh_attached(struct msix *x, struct attached *a)
+/* Has the host listen to @a exactly while its vector may be delivered. */
+static void msix_refresh_attached(struct msix *x, struct attached *a)
 {
 	const struct entry *t = &x->entries[a->vector];
-	bool want = !masked(x, t) && t->host_vector >= 0 && !t->stale;
+	bool want = !msix_is_masked(x, t) && t->host_vector >= 0 && !t->stale;
 
 	if (want == a->bound)
 		return;
@@ -91,10 +92,10 @@ static void refresh_attached(struct msix *x, struct attached *a)
 	a->bound = want && !x->h->ops->msi_bind(x->h, t->host_vector, a->fd);
 }
 
-/* Bring the host's route up to date and deliver what waited. */
-static void refresh_entry(struct msix *x, struct entry *t)
+/* Brings the host's route of @t up to date, and delivers it if it is pending. */
+static void msix_refresh_entry(struct msix *x, struct entry *t)
 {
-	if (masked(x, t))
+	if (msix_is_masked(x, t))
 		return;
 	if (t->host_vector < 0) {
 		t->host_vector = x->h->ops->msi_alloc(x->h);
@@ -117,12 +118,12 @@ static void refresh_entry(struct msix *x, struct entry *t)
 	}
 }
 
-static void refresh(struct msix *x, struct entry *t)
+static void msix_refresh(struct msix *x, struct entry *t)
 {
-	refresh_entry(x, t);
+	msix_refresh_entry(x, t);
 	for (unsigned i = 0; i < MSIX_MAX_VECTORS; i++)
 		if (x->attached[i].fd >= 0 && &x->entries[x->attached[i].vector] == t)
-			refresh_attached(x, &x->attached[i]);
+			msix_refresh_attached(x, &x->attached[i]);
 }
 
 void msix_reset(struct msix *x)
@@ -132,7 +133,7 @@ void msix_reset(struct msix *x)
 	for (unsigned i = 0; i < x->n; i++) {
 		struct entry *t = &x->entries[i];
 
-		refresh(x, t); /* nobody listens to what is attached */
+		msix_refresh(x, t); /* unbinds the eventfds that are attached to it */
 		if (t->host_vector >= 0)
 			x->h->ops->msi_free(x->h, t->host_vector);
 		*t = (struct entry){
@@ -144,7 +145,7 @@ void msix_reset(struct msix *x)
 	pthread_mutex_unlock(&x->lock);
 }
 
-static void write_word(struct msix *x, unsigned index, u32 value)
+static void msix_write_word(struct msix *x, unsigned index, u32 value)
 {
 	struct entry *t = &x->entries[index / 4];
 	unsigned w = index % 4;
@@ -156,7 +157,7 @@ static void write_word(struct msix *x, unsigned index, u32 value)
 	else if (t->word[w] != value)
 		t->stale = true;
 	t->word[w] = value;
-	refresh(x, t);
+	msix_refresh(x, t);
 }
 
 void msix_table_io(struct msix *x, u64 offset, void *data, unsigned len, bool write)
@@ -173,7 +174,7 @@ void msix_table_io(struct msix *x, u64 offset, void *data, unsigned len, bool wr
 		if (index >= 4ULL * x->n)
 			word[i] = write ? word[i] : 0;
 		else if (write)
-			write_word(x, (unsigned)index, word[i]);
+			msix_write_word(x, (unsigned)index, word[i]);
 		else
 			word[i] = x->entries[index / 4].word[index % 4];
 	}
@@ -182,8 +183,8 @@ void msix_table_io(struct msix *x, u64 offset, void *data, unsigned len, bool wr
 		memcpy(data, word, len);
 }
 
-/* Did it signal while nobody listened? */
-static bool waits(const struct attached *a)
+/* True if @a was signalled while the host did not listen to it. */
+static bool attached_has_signal(const struct attached *a)
 {
 	struct pollfd p = { .fd = a->fd, .events = POLLIN };
 
@@ -203,7 +204,7 @@ void msix_pba_io(struct msix *x, u64 offset, void *data, unsigned len, bool writ
 	for (unsigned i = 0; i < x->n; i++)
 		bits |= (u64)x->entries[i].pending << i;
 	for (unsigned i = 0; i < MSIX_MAX_VECTORS; i++)
-		bits |= (u64)waits(&x->attached[i]) << x->attached[i].vector;
+		bits |= (u64)attached_has_signal(&x->attached[i]) << x->attached[i].vector;
 	pthread_mutex_unlock(&x->lock);
 	bits >>= 8 * offset;
 	memcpy(data, &bits, len);
@@ -214,7 +215,7 @@ void msix_control(struct msix *x, u16 control)
 	pthread_mutex_lock(&x->lock);
 	x->control = control;
 	for (unsigned i = 0; i < x->n; i++)
-		refresh(x, &x->entries[i]);
+		msix_refresh(x, &x->entries[i]);
 	pthread_mutex_unlock(&x->lock);
 }
 
@@ -238,12 +239,12 @@ void msix_notify(struct msix *x, u16 vector)
 	t = &x->entries[vector];
 	if (x->control & MSIX_CTRL_ENABLE) {
 		t->pending = true;
-		refresh(x, t);
+		msix_refresh(x, t);
 	}
 	pthread_mutex_unlock(&x->lock);
 }
 
-static int attach(struct msix *x, u16 vector, int fd)
+static int msix_attach_locked(struct msix *x, u16 vector, int fd)
 {
 	struct attached *a = NULL;
 
@@ -259,7 +260,7 @@ static int attach(struct msix *x, u16 vector, int fd)
 		return 0;
 	a->fd = fd;
 	a->vector = vector;
-	refresh_attached(x, a);
+	msix_refresh_attached(x, a);
 	return 0;
 }
 
@@ -268,7 +269,7 @@ int msix_attach(struct msix *x, u16 vector, int fd)
 	int ret;
 
 	pthread_mutex_lock(&x->lock);
-	ret = attach(x, vector, fd);
+	ret = msix_attach_locked(x, vector, fd);
 	pthread_mutex_unlock(&x->lock);
 	return ret;
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * MSI-X (PCI 3.0, 6.8.2): the vector table and the pending bits of one function. Addresses and data
- * come from the guest and go to the host as they are: KVM ignores what is no interrupt message.
+ * MSI-X (PCI 3.0, 6.8.2): the vector table and the pending bits of one function.
  *
- * A host vector is made when the guest unmasks an entry for the first time. Functions may be called
- * from any thread.
+ * Addresses and data come from the guest and go to the host unchanged: KVM ignores those that are
+ * no interrupt message. A host vector is allocated when the guest unmasks an entry for the first
+ * time. Functions may be called from any thread.
  */
 #ifndef UMBRA_DEVICES_MSIX_H
 #define UMBRA_DEVICES_MSIX_H
@@ -19,27 +19,31 @@
 
 struct msix;
 
+/* @vectors: 1 to MSIX_MAX_VECTORS, else -EINVAL. -ENOMEM. */
 int msix_create(struct msix **out, struct host *h, unsigned vectors);
 void msix_destroy(struct msix *x); /* NULL allowed */
-/* As it was created: all masked. After the device stopped raising vectors. */
+/* Masks all vectors and frees those of the host. The device raises none any more. */
 void msix_reset(struct msix *x);
 unsigned msix_vectors(const struct msix *x);
 
 /* The table and the pending bits as I/O regions; accesses of 4 and 8 bytes, others do nothing. */
 void msix_table_io(struct msix *x, u64 offset, void *data, unsigned len, bool write);
 void msix_pba_io(struct msix *x, u64 offset, void *data, unsigned len, bool write);
-/* Message control of the capability was written. */
+/* The guest wrote @control to the message control register of the capability. */
 void msix_control(struct msix *x, u16 control);
 bool msix_enabled(struct msix *x);
 
 /*
- * A signal of the eventfd @fd raises @vector, without this process: KVM is told, as long as the
- * vector is not masked; a signal that comes meanwhile waits in @fd. MSIX_NO_VECTOR ends it, which
- * has to precede the closing of @fd. At most MSIX_MAX_VECTORS at a time (-ENOSPC).
+ * Have signals of the eventfd @fd raise @vector, without a system call of this process: KVM listens
+ * to @fd while the vector is not masked; a signal that comes while it is waits in @fd.
+ * MSIX_NO_VECTOR ends it, which has to precede the closing of @fd. At most MSIX_MAX_VECTORS at a
+ * time (-ENOSPC).
  */
 int msix_attach(struct msix *x, u16 vector, int fd);
 
-/* Raise @vector: delivered now, or pending until unmasked. Out of range or disabled: nothing. */
+/*
+ * Raise @vector now, or once it is unmasked. Does nothing if it is out of range or MSI-X disabled.
+ */
 void msix_notify(struct msix *x, u16 vector);
 
 #endif

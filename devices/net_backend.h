@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What a network device needs of its host: one descriptor that carries Ethernet frames. read(2) gives
- * one frame, write(2) sends one; both without waiting (EAGAIN). A tap and a socket of type
- * SOCK_SEQPACKET are such descriptors, so a backend is whatever is at the other end of one: the
- * device knows none.
+ * The host's side of a network device: one descriptor that carries Ethernet frames.
  *
- * A backend that has a kernel's network stack behind it (a tap) may carry frames that are not
- * finished: checksums to be filled in, segments of TCP to be cut. Then struct virtio_net_hdr_v1, which
- * says so, stands before each frame in both directions.
+ * read(2) gives one frame, write(2) sends one; both without waiting (EAGAIN). A tap is such a
+ * descriptor, and so is a socket of type SOCK_SEQPACKET; the device does not know which it has.
+ *
+ * A backend with a kernel's network stack behind it (a tap) may offload: frames carry no checksum
+ * yet, or TCP data that is still to be cut into segments. Then struct virtio_net_hdr_v1, which
+ * describes this, stands before each frame in both directions.
  */
 #ifndef UMBRA_DEVICES_NET_BACKEND_H
 #define UMBRA_DEVICES_NET_BACKEND_H
@@ -19,11 +19,11 @@
 #define NET_MAC	      6U
 
 struct net_backend {
-	int fd; /* non-blocking; belongs to who made it and outlives the device */
+	int fd; /* non-blocking; borrowed: it outlives the device */
 	/*
-	 * NULL: no header, and only finished frames. Else: tell the backend of what kind they may be
-	 * when the driver gets them, as virtio's VIRTIO_NET_F_GUEST_* of @features; -errno. Called
-	 * by the vCPU that starts the device; of a tap an ioctl (TUNSETOFFLOAD).
+	 * Tells the backend which offloads the driver accepts in frames that it gets: the bits
+	 * VIRTIO_NET_F_GUEST_* of @features; -errno. For a tap an ioctl (TUNSETOFFLOAD). On the
+	 * vCPU thread that starts the device. NULL: no offloads, and no header.
 	 */
 	int (*offload)(int fd, u64 features);
 	u8 mac[NET_MAC];

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Configuration space of the functions of PCI bus 0, the ways to it, and the decoding of BARs. */
 #include "devices/pci.h"
 
 #include <errno.h>
@@ -31,7 +32,7 @@ struct pci_dev {
 	bool ready;
 	u8 config[CONFIG_SIZE];
 	u8 writable[CONFIG_SIZE]; /* bits that the guest can write */
-	u8 initial[CONFIG_SIZE];  /* what these are after a reset */
+	u8 initial[CONFIG_SIZE];  /* values of these bits after a reset */
 	unsigned next_cap, last_cap_link;
 	struct bar bars[PCI_BARS];
 	struct bar_arg {
@@ -74,15 +75,15 @@ static u32 get32(const u8 *p)
 	return v;
 }
 
-static void bar_io(void *arg, u64 offset, void *data, unsigned len, bool write)
+static void pci_bar_io(void *arg, u64 offset, void *data, unsigned len, bool write)
 {
 	struct bar_arg *a = arg;
 
 	a->d->ops->bar(a->d->arg, a->bar, offset, data, len, write);
 }
 
-/* Make the decoding agree with the command register and the BARs. */
-static void update_bars(struct pci_dev *d)
+/* Makes the decoding agree with the command register and the BARs. */
+static void pci_update_bars(struct pci_dev *d)
 {
 	struct host *h = d->bus->h;
 	bool on = d->ready && (get16(d->config + PCI_COMMAND) & PCI_COMMAND_MEMORY);
@@ -102,14 +103,15 @@ static void update_bars(struct pci_dev *d)
 			b->mapped = 0;
 		}
 		/* A range that is not free or not for devices is not decoded. */
-		if (want && !h->ops->mmio_map(h, want, b->size, bar_io, &d->bar_args[i]))
+		if (want && !h->ops->mmio_map(h, want, b->size, pci_bar_io, &d->bar_args[i]))
 			b->mapped = want;
 		if (d->ops->bar_moved)
 			d->ops->bar_moved(d->arg, i, b->mapped);
 	}
 }
 
-static void config_access(struct pci_dev *d, unsigned offset, void *data, unsigned len, bool write)
+static void pci_config_access(struct pci_dev *d, unsigned offset, void *data, unsigned len,
+			      bool write)
 {
 	const u8 *in = data;
 	bool bars = false;
@@ -130,12 +132,12 @@ static void config_access(struct pci_dev *d, unsigned offset, void *data, unsign
 		bars |= at == PCI_COMMAND || (at >= PCI_BASE_ADDRESS_0 && at < PCI_CARDBUS_CIS);
 	}
 	if (bars)
-		update_bars(d);
+		pci_update_bars(d);
 	if (d->ops && d->ops->config_written)
 		d->ops->config_written(d->arg, offset, len);
 }
 
-static void address_io(void *arg, u64 offset, void *data, unsigned len, bool write)
+static void pci_address_io(void *arg, u64 offset, void *data, unsigned len, bool write)
 {
 	struct pci_bus *bus = arg;
 
@@ -155,7 +157,7 @@ static void address_io(void *arg, u64 offset, void *data, unsigned len, bool wri
 	pthread_mutex_unlock(&bus->lock);
 }
 
-static void data_io(void *arg, u64 offset, void *data, unsigned len, bool write)
+static void pci_data_io(void *arg, u64 offset, void *data, unsigned len, bool write)
 {
 	struct pci_bus *bus = arg;
 	unsigned slot, reg;
@@ -169,11 +171,11 @@ static void data_io(void *arg, u64 offset, void *data, unsigned len, bool write)
 	reg = (a & 0xfc) + (unsigned)offset;
 	/* Bus 0, function 0; everything else is absent: all ones. */
 	if ((a & ADDRESS_ENABLE) && !(a >> 16 & 0xff) && !(a >> 8 & 7) && bus->devs[slot])
-		config_access(bus->devs[slot], reg, data, len, write);
+		pci_config_access(bus->devs[slot], reg, data, len, write);
 	pthread_mutex_unlock(&bus->lock);
 }
 
-static void ecam_io(void *arg, u64 offset, void *data, unsigned len, bool write)
+static void pci_ecam_io(void *arg, u64 offset, void *data, unsigned len, bool write)
 {
 	struct pci_bus *bus = arg;
 	unsigned slot = offset >> 15 & 31, function = offset >> 12 & 7, reg = offset & 0xfff;
@@ -182,13 +184,13 @@ static void ecam_io(void *arg, u64 offset, void *data, unsigned len, bool write)
 		return;
 	pthread_mutex_lock(&bus->lock);
 	if (bus->devs[slot])
-		config_access(bus->devs[slot], reg, data, len, write);
+		pci_config_access(bus->devs[slot], reg, data, len, write);
 	pthread_mutex_unlock(&bus->lock);
 }
 
 int pci_bus_map_ecam(struct pci_bus *bus, u64 gpa)
 {
-	return bus->h->ops->mmio_map(bus->h, gpa, PCI_ECAM_SIZE, ecam_io, bus);
+	return bus->h->ops->mmio_map(bus->h, gpa, PCI_ECAM_SIZE, pci_ecam_io, bus);
 }
 
 int pci_bus_create_with(struct pci_bus **out, struct host *h, const struct pci_id *bridge,
@@ -206,9 +208,9 @@ int pci_bus_create_with(struct pci_bus **out, struct host *h, const struct pci_i
 	bus->window_end = window_end;
 	ret = pci_dev_create(&d, bus, bridge, NULL, NULL);
 	if (!ret)
-		ret = h->ops->pio_add(h, PORT_ADDRESS, 4, address_io, bus);
+		ret = h->ops->pio_add(h, PORT_ADDRESS, 4, pci_address_io, bus);
 	if (!ret)
-		ret = h->ops->pio_add(h, PORT_DATA, 4, data_io, bus);
+		ret = h->ops->pio_add(h, PORT_DATA, 4, pci_data_io, bus);
 	if (ret) {
 		pci_bus_destroy(bus);
 		return ret;
@@ -247,7 +249,7 @@ void pci_bus_reset(struct pci_bus *bus)
 		for (unsigned i = 0; i < CONFIG_SIZE; i++)
 			d->config[i] = (u8)((d->config[i] & ~d->writable[i]) |
 					    (d->initial[i] & d->writable[i]));
-		update_bars(d);
+		pci_update_bars(d);
 	}
 	pthread_mutex_unlock(&bus->lock);
 }
@@ -301,7 +303,7 @@ int pci_dev_add_bar(struct pci_dev *d, unsigned bar, u32 size)
 
 	if (bar >= PCI_BARS || size < 4096 || (size & (size - 1)))
 		return -EINVAL;
-	/* Behind all others: a bus has few functions and the window is large. */
+	/* Behind all other BARs: a bus has few functions and the window is large. */
 	for (unsigned s = 0; s < PCI_SLOTS; s++)
 		for (unsigned i = 0; bus->devs[s] && i < PCI_BARS; i++) {
 			u64 base = get32(bus->devs[s]->config + PCI_BASE_ADDRESS_0 + 4 * i) & ~15U;
@@ -349,7 +351,7 @@ void pci_dev_ready(struct pci_dev *d)
 	d->ready = true;
 	put16(d->config + PCI_COMMAND, PCI_COMMAND_MEMORY);
 	memcpy(d->initial, d->config, sizeof(d->initial));
-	update_bars(d);
+	pci_update_bars(d);
 	pthread_mutex_unlock(&d->bus->lock);
 }
 

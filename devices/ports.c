@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Answers port 0x92, SeaBIOS's log port and the PM1 blocks of ACPI. */
 #include "devices/ports.h"
 
 #include <errno.h>
@@ -12,7 +13,7 @@
 #define PORT_LOG	0x402
 #define LOG_PRESENT	0xe9
 #define PM1_LEN		6
-#define PM1_ENABLE	2 /* offset; status is at 0 and has nothing to say */
+#define PM1_ENABLE	2 /* offset; the status at 0 is always 0 */
 #define PM1_CONTROL	4
 #define CONTROL_SCI	0x0001 /* always in ACPI mode */
 #define CONTROL_SLEEP	0x2000 /* reads as 0 */
@@ -87,7 +88,7 @@ static void pm1_io(void *arg, u64 offset, void *data, unsigned len, bool write)
 		p->h->ops->power(p->h, HOST_POWEROFF, "ACPI S5");
 }
 
-static void set_registers(struct ports *p)
+static void ports_set_registers(struct ports *p)
 {
 	p->a20 = A20_ON;
 	memset(p->pm1, 0, sizeof(p->pm1));
@@ -97,7 +98,7 @@ static void set_registers(struct ports *p)
 void ports_reset(struct ports *p)
 {
 	pthread_mutex_lock(&p->lock);
-	set_registers(p);
+	ports_set_registers(p);
 	pthread_mutex_unlock(&p->lock);
 }
 
@@ -111,7 +112,7 @@ int ports_create(struct ports **out, struct host *h, const struct ports_config *
 	pthread_mutex_init(&p->lock, NULL);
 	p->h = h;
 	p->c = *c;
-	set_registers(p);
+	ports_set_registers(p);
 	ret = h->ops->pio_add(h, PORT_A20, 1, a20_io, p);
 	if (!ret && c->log)
 		ret = h->ops->pio_add(h, PORT_LOG, 1, log_io, p);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The chip set's single ports that a PC firmware expects:
+ * The single ports of the chip set that a PC firmware expects, and ACPI's PM1 blocks.
  *
  *	0x92		A20 (kept, without effect: KVM masks no address line) and fast reset
  *	0x402		SeaBIOS's log, if the owner wants one: a read says so by 0xe9
@@ -8,8 +8,8 @@
  *
  * The PM1 blocks make the guest's ACPI a full one. It must not be hardware-reduced under a BIOS:
  * such a kernel never touches the PIC, which the BIOS has left open, and the timer's next tick
- * arrives there as vector 8, a double fault. No event is ever raised by PM1 (the power button comes
- * by the generic event device, power.h), so only S5 has an effect.
+ * arrives there as vector 8, a double fault. PM1 never raises an event (the power button uses the
+ * generic event device, power.h), so only S5 has an effect.
  */
 #ifndef UMBRA_DEVICES_PORTS_H
 #define UMBRA_DEVICES_PORTS_H

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Answers the ports by which a guest powers off, resets or reports a panic, and the power button's.
+ */
 #include "devices/power.h"
 
 #include <errno.h>
@@ -64,7 +67,7 @@ static void pvpanic_io(void *arg, u64 offset, void *data, unsigned len, bool wri
 	(void)offset;
 	(void)len;
 	if (!write)
-		*byte = PANICKED; /* the events that we understand */
+		*byte = PANICKED; /* the events that are supported */
 	else if (*byte & PANICKED)
 		p->h->ops->power(p->h, HOST_PANICKED, "pvpanic");
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The ways in which a guest ends, and the button that asks it to:
+ * The registers by which a guest powers off, resets or reports a panic, and the power button.
  *
  *	0x64 <- 0xfe		keyboard controller's reset line ("reboot=k")
- *	RESET <- 1		the FADT's reset register, also what the stub at 0xffff0 writes
+ *	RESET <- 1		the FADT's reset register; the stub at 0xffff0 writes it, too
  *	SLEEP <- SLP_EN | 5	hardware-reduced ACPI's S5
  *	PVPANIC <- bit 0	the guest's kernel panicked (QEMU's pvpanic)
- *	GED			generic event device: which event the interrupt stands for
+ *	GED			generic event device: tells which event its interrupt is for
  *
  * 0xcf9 is in pci.c, because it lies inside the configuration address register.
  */
@@ -26,9 +26,9 @@ struct power_config {
 
 int power_create(struct power **out, struct host *h, const struct power_config *c);
 void power_destroy(struct power *p); /* NULL allowed */
-/* Whoever pressed the button before must press it again. */
+/* Forgets a press of the power button that the guest has not read. */
 void power_reset(struct power *p);
-/* Press the power button. Whether the guest obeys is its own matter. Any thread. */
+/* Press the power button; the guest may ignore it. Any thread. */
 void power_button(struct power *p);
 
 #endif

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* The registers of a 16550A, its receive buffer and its interrupt line. */
 #include "devices/serial.h"
 
 #include <errno.h>
@@ -27,33 +28,33 @@ struct serial {
 	u32 head, tail; /* free-running */
 };
 
-static u32 waiting(const struct serial *s)
+static u32 rx_waiting(const struct serial *s)
 {
 	return s->head - s->tail;
 }
 
-static bool data_ready(const struct serial *s)
+static bool rx_data_ready(const struct serial *s)
 {
 	if (s->looped)
 		return true;
-	return waiting(s) && !(s->mcr & UART_MCR_LOOP) &&
+	return rx_waiting(s) && !(s->mcr & UART_MCR_LOOP) &&
 	       (s->c.polled_input || (s->ier & UART_IER_RDI));
 }
 
-static u8 interrupt_id(const struct serial *s)
+static u8 serial_interrupt_id(const struct serial *s)
 {
 	u8 fifos = s->fcr & UART_FCR_ENABLE_FIFO ? IIR_FIFOS : 0;
 
-	if ((s->ier & UART_IER_RDI) && data_ready(s))
+	if ((s->ier & UART_IER_RDI) && rx_data_ready(s))
 		return fifos | UART_IIR_RDI;
 	if ((s->ier & UART_IER_THRI) && s->thr_event)
 		return fifos | UART_IIR_THRI;
 	return fifos | UART_IIR_NO_INT;
 }
 
-static void update_line(struct serial *s)
+static void serial_update_line(struct serial *s)
 {
-	bool level = !(interrupt_id(s) & UART_IIR_NO_INT);
+	bool level = !(serial_interrupt_id(s) & UART_IIR_NO_INT);
 
 	if (level == s->line)
 		return;
@@ -61,18 +62,18 @@ static void update_line(struct serial *s)
 	s->h->ops->irq_line(s->h, s->c.gsi, level);
 }
 
-static u8 read_data(struct serial *s)
+static u8 serial_read_data(struct serial *s)
 {
 	if (s->looped) {
 		s->looped = false;
 		return s->loop_byte;
 	}
-	if (!data_ready(s))
+	if (!rx_data_ready(s))
 		return 0;
 	return s->rx[s->tail++ % BUFFER];
 }
 
-static u8 modem_status(const struct serial *s)
+static u8 serial_modem_status(const struct serial *s)
 {
 	u8 msr = 0;
 
@@ -85,18 +86,18 @@ static u8 modem_status(const struct serial *s)
 	return msr;
 }
 
-static u8 read_register(struct serial *s, u64 offset)
+static u8 serial_read_register(struct serial *s, u64 offset)
 {
 	bool dlab = s->lcr & UART_LCR_DLAB;
 	u8 id;
 
 	switch (offset) {
 	case UART_RX:
-		return dlab ? s->dll : read_data(s);
+		return dlab ? s->dll : serial_read_data(s);
 	case UART_IER:
 		return dlab ? s->dlm : s->ier;
 	case UART_IIR:
-		id = interrupt_id(s);
+		id = serial_interrupt_id(s);
 		if ((id & UART_IIR_ID) == UART_IIR_THRI)
 			s->thr_event = false;
 		return id;
@@ -105,9 +106,9 @@ static u8 read_register(struct serial *s, u64 offset)
 	case UART_MCR:
 		return s->mcr;
 	case UART_LSR:
-		return UART_LSR_TEMT | UART_LSR_THRE | (data_ready(s) ? UART_LSR_DR : 0);
+		return UART_LSR_TEMT | UART_LSR_THRE | (rx_data_ready(s) ? UART_LSR_DR : 0);
 	case UART_MSR:
-		return modem_status(s);
+		return serial_modem_status(s);
 	case UART_SCR:
 		return s->scr;
 	default:
@@ -115,7 +116,7 @@ static u8 read_register(struct serial *s, u64 offset)
 	}
 }
 
-static void send(struct serial *s, u8 byte)
+static void serial_send(struct serial *s, u8 byte)
 {
 	if (s->mcr & UART_MCR_LOOP) {
 		s->looped = true;
@@ -126,7 +127,7 @@ static void send(struct serial *s, u8 byte)
 	s->thr_event = true;
 }
 
-static void write_register(struct serial *s, u64 offset, u8 value)
+static void serial_write_register(struct serial *s, u64 offset, u8 value)
 {
 	bool dlab = s->lcr & UART_LCR_DLAB;
 
@@ -135,14 +136,14 @@ static void write_register(struct serial *s, u64 offset, u8 value)
 		if (dlab)
 			s->dll = value;
 		else
-			send(s, value);
+			serial_send(s, value);
 		break;
 	case UART_IER:
 		if (dlab) {
 			s->dlm = value;
 			break;
 		}
-		/* The transmitter is empty: switching its interrupt on raises it. */
+		/* The transmitter is always empty, so enabling its interrupt raises it. */
 		if ((value & UART_IER_THRI) && !(s->ier & UART_IER_THRI))
 			s->thr_event = true;
 		s->ier = value & IER_BITS;
@@ -175,13 +176,13 @@ static void serial_io(void *arg, u64 offset, void *data, unsigned len, bool writ
 	pthread_mutex_lock(&s->lock);
 	for (unsigned i = 0; i < len; i++) {
 		if (write)
-			write_register(s, offset + i, bytes[i]);
+			serial_write_register(s, offset + i, bytes[i]);
 		else
-			bytes[i] = read_register(s, offset + i);
+			bytes[i] = serial_read_register(s, offset + i);
 	}
-	update_line(s);
-	/* Half empty: not a wake-up for each byte. */
-	room = s->starved && waiting(s) <= BUFFER / 2;
+	serial_update_line(s);
+	/* Only when it is half empty, so that the feeder is not woken for each byte. */
+	room = s->starved && rx_waiting(s) <= BUFFER / 2;
 	if (room)
 		s->starved = false;
 	pthread_mutex_unlock(&s->lock);
@@ -218,7 +219,7 @@ void serial_reset(struct serial *s)
 	s->dll = DIVISOR;
 	s->thr_event = s->looped = false;
 	s->tail = s->head;
-	update_line(s);
+	serial_update_line(s);
 	room = s->starved;
 	s->starved = false;
 	pthread_mutex_unlock(&s->lock);
@@ -239,10 +240,10 @@ size_t serial_input(struct serial *s, const u8 *buf, size_t len)
 	size_t taken = 0;
 
 	pthread_mutex_lock(&s->lock);
-	while (taken < len && waiting(s) < BUFFER)
+	while (taken < len && rx_waiting(s) < BUFFER)
 		s->rx[s->head++ % BUFFER] = buf[taken++];
 	s->starved = s->starved || taken < len;
-	update_line(s);
+	serial_update_line(s);
 	pthread_mutex_unlock(&s->lock);
 	return taken;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The front end's requests to a back end of vhost-user, and what their replies must look like. */
+/* Sends the front end's requests of vhost-user and checks their replies. */
 #include "devices/vhost_user.h"
 
 #include <errno.h>
@@ -73,7 +73,7 @@ struct config {
 
 /* --- messages ------------------------------------------------------------------------------ */
 
-/* What goes with a request; both may be empty. */
+/* The bytes and the descriptors of a request; both may be empty. */
 struct payload {
 	const void *bytes;
 	u32 len;
@@ -98,10 +98,10 @@ static int send_request(struct vhost_user *u, u32 request, u32 flags, const stru
 }
 
 /*
- * The reply to @request, of @min to @max bytes, with a descriptor if @fd is not NULL. Behind the bytes
- * that came, *reply is as before.
+ * Receives the reply to @request, of @min to @max bytes, with a descriptor if @fd is not NULL. A
+ * shorter reply leaves the rest of *reply unchanged.
  */
-static int get_reply(struct vhost_user *u, u32 request, void *reply, u32 min, u32 max, int *fd)
+static int receive_reply(struct vhost_user *u, u32 request, void *reply, u32 min, u32 max, int *fd)
 {
 	struct vhost_user_msg m;
 	int ret = vhost_user_receive(u->fd, &m, u->limit);
@@ -119,7 +119,10 @@ static int get_reply(struct vhost_user *u, u32 request, void *reply, u32 min, u3
 	return 0;
 }
 
-/* A request that has no reply of its own: with an acknowledgement if the back end can. */
+/*
+ * Sends a request that has no reply of its own, and awaits an acknowledgement if that was
+ * negotiated.
+ */
 static int tell_back_end(struct vhost_user *u, u32 request, const struct payload *p)
 {
 	bool ack = u->protocol & PROTOCOL(REPLY_ACK);
@@ -127,16 +130,16 @@ static int tell_back_end(struct vhost_user *u, u32 request, const struct payload
 	u64 status = 0;
 
 	if (!ret && ack)
-		ret = get_reply(u, request, &status, sizeof(status), sizeof(status), NULL);
+		ret = receive_reply(u, request, &status, sizeof(status), sizeof(status), NULL);
 	return ret ? ret : status ? -EREMOTEIO : 0;
 }
 
-static int ask_u64(struct vhost_user *u, u32 request, u64 *value)
+static int ask_back_end_u64(struct vhost_user *u, u32 request, u64 *value)
 {
 	const struct payload none = { .len = 0 };
 	int ret = send_request(u, request, 0, &none);
 
-	return ret ? ret : get_reply(u, request, value, sizeof(*value), sizeof(*value), NULL);
+	return ret ? ret : receive_reply(u, request, value, sizeof(*value), sizeof(*value), NULL);
 }
 
 /* --- opening ------------------------------------------------------------------------------- */
@@ -178,18 +181,18 @@ static int open_channel(struct vhost_user *u)
 	return ret;
 }
 
-static int greet(struct vhost_user *u)
+static int greet_back_end(struct vhost_user *u)
 {
 	const struct payload none = { .len = 0 };
 	u64 protocol, queues = 1;
 	const struct payload p = { &protocol, sizeof(protocol), NULL, 0 };
-	int ret = ask_u64(u, GET_FEATURES, &u->features);
+	int ret = ask_back_end_u64(u, GET_FEATURES, &u->features);
 
 	if (ret)
 		return ret;
 	if (!(u->features & F_PROTOCOL) || !(u->features >> VIRTIO_F_VERSION_1 & 1))
 		return -EOPNOTSUPP;
-	ret = ask_u64(u, GET_PROTOCOL_FEATURES, &protocol);
+	ret = ask_back_end_u64(u, GET_PROTOCOL_FEATURES, &protocol);
 	if (ret)
 		return ret;
 	protocol &= WANTED;
@@ -199,7 +202,7 @@ static int greet(struct vhost_user *u)
 	u->protocol = protocol;
 	ret = tell_back_end(u, SET_OWNER, &none);
 	if (!ret && (protocol & PROTOCOL(MQ)))
-		ret = ask_u64(u, GET_QUEUE_NUM, &queues);
+		ret = ask_back_end_u64(u, GET_QUEUE_NUM, &queues);
 	if (!ret && !queues)
 		ret = -EPROTO;
 	u->queues = queues < VIRTIO_MAX_QUEUES ? (unsigned)queues : VIRTIO_MAX_QUEUES;
@@ -213,7 +216,7 @@ int vhost_user_open(struct vhost_user *u, int fd, struct vhost_user_limit limit)
 	int ret;
 
 	*u = (struct vhost_user){ .fd = fd, .channel = -1, .limit = limit };
-	ret = greet(u);
+	ret = greet_back_end(u);
 	if (ret)
 		vhost_user_close(u);
 	return ret;
@@ -248,10 +251,10 @@ int vhost_user_get_config(struct vhost_user *u, void *config, u32 len)
 	if (!(u->protocol & PROTOCOL(CONFIG)) || len > sizeof(c.bytes))
 		return -EOPNOTSUPP;
 	ret = send_request(u, GET_CONFIG, 0, &p);
-	/* It says no by a size of 0, or by no payload at all. */
+	/* A back end refuses by a size of 0, or by an empty payload. */
 	c.size = 0;
 	if (!ret)
-		ret = get_reply(u, GET_CONFIG, &c, 0, head + len, NULL);
+		ret = receive_reply(u, GET_CONFIG, &c, 0, head + len, NULL);
 	if (ret)
 		return ret;
 	if (!c.size)
@@ -298,7 +301,7 @@ int vhost_user_make_inflight(struct vhost_user *u, struct vhost_user_inflight *i
 	int ret = send_request(u, GET_INFLIGHT_FD, 0, &p);
 
 	if (!ret)
-		ret = get_reply(u, GET_INFLIGHT_FD, &m, INFLIGHT_MIN, sizeof(m), &i->fd);
+		ret = receive_reply(u, GET_INFLIGHT_FD, &m, INFLIGHT_MIN, sizeof(m), &i->fd);
 	if (ret)
 		return ret;
 	i->size = m.size;
@@ -363,7 +366,7 @@ int vhost_user_stop_ring(struct vhost_user *u, unsigned index)
 	int ret = send_request(u, GET_VRING_BASE, 0, &p);
 
 	if (!ret)
-		ret = get_reply(u, GET_VRING_BASE, &s, sizeof(s), sizeof(s), NULL);
+		ret = receive_reply(u, GET_VRING_BASE, &s, sizeof(s), sizeof(s), NULL);
 	return ret ? ret : s.index == index ? 0 : -EPROTO;
 }
 

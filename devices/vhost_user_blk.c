@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A disk that another process serves: one thread holds all conversation with the back end, and follows
- * what the driver wants of its queues.
+ * A disk that another process serves: one thread talks to the back end, and has it serve or leave
+ * the queues as the driver starts or resets the device.
  *
- *                disk_start()                  start_rings()
- *     stopped ----------------> started ---------------------> serving
- *        ^                         ^        hang_up(), the        |
- *        |                         +------- back end is gone -----+
- *        +------ disk_stop(): stop_rings(), or hang_up() if that takes too long ------+
+ *               disk_start()             start_back_end_rings()
+ *	 +---------+           +---------+                        +---------+
+ *	 | stopped |---------->| started |----------------------->| serving |
+ *	 +---------+           +---------+                        +---------+
+ *	   ^  ^    disk_stop()  |  ^                                |    |
+ *	   |  +-----------------+  +--------------------------------+    |
+ *	   |                   hang_up_back_end(): the back end is gone  |
+ *	   +-------------------------------------------------------------+
+ *	     disk_stop(): stop_back_end_rings(), or hang_up_back_end() if that takes too long
  *
  * Locks: the core's lock of the device is held around disk_start() and disk_stop(), which waits for
- * the thread; so the thread never waits for the core's lock, it only tries. Ours comes after the
- * core's, and is never held while anybody waits for the back end.
+ * the thread; so the thread never waits for the core's lock, it only tries. b->lock comes after the
+ * core's, and is never held by a thread that waits for the back end.
  */
 #include "devices/vhost_user_blk.h"
 
@@ -35,15 +39,15 @@
 #define QUEUE_SIZE   256
 #define PATIENCE_MS  5000
 #define STOP_MS	     400 /* for a back end to leave the queues, before it is hung up on */
-#define NEWS_MS	     10	 /* until the core's lock is tried again */
+#define NEWS_MS	     10	 /* between attempts to take the core's lock */
 #define RECONNECT_MS 1000
 #define F(n)	     (1ULL << VIRTIO_BLK_F_##n)
-/* Without CONFIG_WCE, whose register would be written to the back end. */
+/* CONFIG_WCE is left out: writes to its register would have to be sent to the back end. */
 #define BLK_FEATURES                                                                             \
 	(F(SIZE_MAX) | F(SEG_MAX) | F(GEOMETRY) | F(RO) | F(BLK_SIZE) | F(FLUSH) | F(TOPOLOGY) | \
 	 F(MQ) | F(DISCARD) | F(WRITE_ZEROES))
 #define RING_FEATURES (1ULL << VIRTIO_RING_F_INDIRECT_DESC | 1ULL << VIRTIO_RING_F_EVENT_IDX)
-/* What every back end has: all up to the fields of write-zeroes. */
+/* The fields that every back end has: all up to those of write-zeroes. */
 #define CONFIG_LEN ((u32)offsetof(struct virtio_blk_config, max_secure_erase_sectors))
 
 struct vhost_user_blk {
@@ -56,24 +60,23 @@ struct vhost_user_blk {
 	struct virtio_type type;
 	struct virtio *v;
 	struct host_thread thread;
-	int wake;   /* eventfd: look again; -1: there is no thread */
-	int cancel; /* eventfd: the conversation that is going on fails at once */
+	int wake;   /* eventfd: wakes the thread; -1: there is no thread */
+	int cancel; /* eventfd: ends the thread's exchange with the back end with an error */
 
 	/* The thread's own, and before that the creator's. */
 	struct vhost_user u; /* u.fd -1: there is no back end now */
 	struct vhost_user_inflight inflight;
-	struct virtio_blk_config news; /* of the back end, ... */
-	bool has_news;		       /* ... which the driver was not told yet */
+	struct virtio_blk_config news; /* the back end's configuration */
+	bool has_news;		       /* the driver was not told it yet */
 
-	pthread_mutex_t
-		lock; /* of all that follows; never held while anybody waits for the back end */
+	pthread_mutex_t lock; /* of all that follows */
 	pthread_cond_t quiet; /* serving or running became false */
 	struct virtio_blk_config config;
 	bool running; /* the thread */
 	bool leaving; /* it is to end */
 	bool started; /* the driver is ready */
 	bool serving; /* the back end may be using the queues; changed by the thread only */
-	bool lost;    /* nobody knows what is unanswered; until the driver resets the device */
+	bool lost;    /* unanswered requests are not known, so the driver has to reset the device */
 	bool forget;  /* the driver has reset the device: the record is of no use */
 	u64 features;
 	int calls[VIRTIO_MAX_QUEUES];
@@ -98,7 +101,7 @@ static void forget_inflight(struct vhost_user_blk *b)
 	b->inflight.fd = -1;
 }
 
-/* A new record, or the one of the back end's predecessor. */
+/* Gives the back end the record of its predecessor, or has it make a new one. */
 static int set_inflight(struct vhost_user_blk *b)
 {
 	int ret = 0;
@@ -117,7 +120,7 @@ static int set_inflight(struct vhost_user_blk *b)
 	return ret ? ret : vhost_user_set_inflight(&b->u, &b->inflight);
 }
 
-static int start_ring(struct vhost_user_blk *b, unsigned i, const struct virtqueue *q)
+static int start_back_end_ring(struct vhost_user_blk *b, unsigned i, const struct virtqueue *q)
 {
 	struct vhost_user_ring r = {
 		.size = q->size,
@@ -131,13 +134,13 @@ static int start_ring(struct vhost_user_blk *b, unsigned i, const struct virtque
 
 	virtqueue_resume_at(q, &r.base);
 	ret = vhost_user_start_ring(&b->u, i, &r);
-	/* For kicks and answers that came while nobody listened. A full counter is as good. */
+	/* For kicks and answers while there was no back end. A full counter is as good. */
 	eventfd_write(r.kick, 1);
 	eventfd_write(r.call, 1);
 	return ret;
 }
 
-static int start_rings(struct vhost_user_blk *b)
+static int start_back_end_rings(struct vhost_user_blk *b)
 {
 	int ret;
 
@@ -151,12 +154,12 @@ static int start_rings(struct vhost_user_blk *b)
 		const struct virtqueue *q = virtio_queue(b->v, i);
 
 		if (q)
-			ret = start_ring(b, i, q);
+			ret = start_back_end_ring(b, i, q);
 	}
 	return ret;
 }
 
-static int stop_rings(struct vhost_user_blk *b)
+static int stop_back_end_rings(struct vhost_user_blk *b)
 {
 	int ret = 0;
 
@@ -167,7 +170,7 @@ static int stop_rings(struct vhost_user_blk *b)
 	return ret;
 }
 
-/* The queues are the driver's again. */
+/* The back end does not use the queues any more: disk_stop() may return. */
 static void set_quiet(struct vhost_user_blk *b)
 {
 	pthread_mutex_lock(&b->lock);
@@ -176,13 +179,13 @@ static void set_quiet(struct vhost_user_blk *b)
 	pthread_mutex_unlock(&b->lock);
 }
 
-static void hang_up(struct vhost_user_blk *b)
+static void hang_up_back_end(struct vhost_user_blk *b)
 {
 	vhost_user_close(&b->u);
 	set_quiet(b);
 }
 
-/* May a successor serve the queues as they are? */
+/* True if a successor can know which requests in the queues are unanswered. */
 static bool queues_resumable(const struct vhost_user_blk *b)
 {
 	u16 index;
@@ -198,13 +201,16 @@ static bool queues_resumable(const struct vhost_user_blk *b)
 	return true;
 }
 
-/* Does the driver want its queues served, by a back end that is there? Then they are ours. */
+/*
+ * Sets serving and returns true if the queues are to be served, and are not, by a back end that is
+ * there.
+ */
 static bool claim_queues(struct vhost_user_blk *b)
 {
 	bool begin;
 
 	pthread_mutex_lock(&b->lock);
-	/* What another driver left behind is nobody's. */
+	/* After a reset requests of before are not to be carried out. */
 	if (b->forget)
 		forget_inflight(b);
 	b->forget = false;
@@ -224,7 +230,7 @@ static void lose_queues(struct vhost_user_blk *b)
 	virtio_needs_reset(b->v);
 }
 
-static bool is_unwanted(struct vhost_user_blk *b)
+static bool queues_unwanted(struct vhost_user_blk *b)
 {
 	bool unwanted;
 
@@ -235,15 +241,15 @@ static bool is_unwanted(struct vhost_user_blk *b)
 }
 
 /*
- * Has the back end serve the queues, or leave them, as the driver wants it by now. While serving is set
- * disk_stop() waits for this thread, which is the queues' owner then (invariant Q2). False: the back end that is there cannot
- * know what its predecessor left unanswered.
+ * Has the back end serve the queues, or leave them, as the driver wants it by now. While serving is
+ * set disk_stop() waits for this thread, which is the queues' owner then (invariant Q2). False: the
+ * back end that is there cannot know what its predecessor left unanswered.
  */
 static bool follow_driver(struct vhost_user_blk *b)
 {
-	if (is_unwanted(b)) {
-		if (stop_rings(b))
-			hang_up(b);
+	if (queues_unwanted(b)) {
+		if (stop_back_end_rings(b))
+			hang_up_back_end(b);
 		else
 			set_quiet(b);
 	}
@@ -253,8 +259,8 @@ static bool follow_driver(struct vhost_user_blk *b)
 		lose_queues(b);
 		return false;
 	}
-	if (start_rings(b))
-		hang_up(b);
+	if (start_back_end_rings(b))
+		hang_up_back_end(b);
 	return true;
 }
 
@@ -274,12 +280,18 @@ static int disk_start(void *arg, u64 features)
 		b->started = true;
 	}
 	pthread_mutex_unlock(&b->lock);
-	/* Not here: a vCPU is not to wait for the back end, nor is who waits for the core's lock. */
+	/*
+	 * The thread talks to the back end: neither a vCPU nor a holder of the core's lock waits
+	 * for it.
+	 */
 	eventfd_write(b->wake, 1);
 	return ret < 0 ? ret : 0;
 }
 
-/* Waits up to STOP_MS for the thread to be quiet, then cancels what it is waiting for. With the lock. */
+/*
+ * Waits until *busy is false or the thread has ended; cancels its exchange after STOP_MS. With the
+ * lock.
+ */
 static void await_quiet(struct vhost_user_blk *b, const bool *busy)
 {
 	struct timespec until;
@@ -325,7 +337,7 @@ static void disk_config(void *arg, u32 offset, void *data, unsigned len, bool wr
 	pthread_mutex_unlock(&b->lock);
 }
 
-static bool take_news(void *arg)
+static bool config_take_news(void *arg)
 {
 	struct vhost_user_blk *b = arg;
 	bool differs;
@@ -340,8 +352,8 @@ static bool take_news(void *arg)
 
 /* --- the thread ---------------------------------------------------------------------------- */
 
-/* One message of the back end's. */
-static void on_message(struct vhost_user_blk *b)
+/* Handles one message of the back end's. */
+static void on_back_end_message(struct vhost_user_blk *b)
 {
 	int ret;
 
@@ -352,12 +364,12 @@ static void on_message(struct vhost_user_blk *b)
 	if (ret > 0)
 		ret = vhost_user_get_config(&b->u, &b->news, CONFIG_LEN);
 	if (ret)
-		hang_up(b);
+		hang_up_back_end(b);
 	else
 		b->has_news = true;
 }
 
-/* Can @u do for the driver what its predecessor could? */
+/* True if @u has all queues and features that the driver was offered. */
 static bool successor_fits(const struct vhost_user_blk *b, const struct vhost_user *u)
 {
 	u64 offered = b->type.features | (RING_FEATURES & ~b->type.without);
@@ -366,7 +378,7 @@ static bool successor_fits(const struct vhost_user_blk *b, const struct vhost_us
 	       (u->features & F(RO)) == (b->type.features & F(RO));
 }
 
-static void reconnect(struct vhost_user_blk *b)
+static void reconnect_back_end(struct vhost_user_blk *b)
 {
 	struct vhost_user_limit limit = vhost_user_deadline(PATIENCE_MS);
 	int fd = b->dial ? b->dial(b->arg) : vhost_user_dial(b->path);
@@ -390,16 +402,16 @@ static void reconnect(struct vhost_user_blk *b)
 }
 
 /*
- * One round: does what the driver wants, then waits for it, for the back end, or until it is time to
- * look for another back end.
+ * One round of the thread: follows the driver, then waits for it, for the back end, or until it is
+ * time to connect again.
  */
-static void attend_once(struct vhost_user_blk *b, bool *there)
+static void attend_back_end_once(struct vhost_user_blk *b, bool *there)
 {
 	struct pollfd p[3] = { { .fd = b->wake, .events = POLLIN } };
 	int timeout = -1;
 
 	follow_driver(b);
-	/* It was for a conversation that has ended. */
+	/* A cancellation was for an exchange that has ended. */
 	virtio_kick_clear(b->cancel);
 	if (*there && b->u.fd < 0)
 		blk_note(b, "the back end is gone; the guest's requests wait for another one at "
@@ -407,12 +419,18 @@ static void attend_once(struct vhost_user_blk *b, bool *there)
 	*there = b->u.fd >= 0;
 	if (!*there)
 		timeout = (int)b->reconnect_ms;
-	/* The core's lock may be held by disk_stop(), which waits for us: so it is only tried. */
-	if (b->has_news && virtio_config_update_try(b->v, take_news, b))
+	/*
+	 * The core's lock may be held for disk_stop(), which waits for this thread: so it is only
+	 * tried.
+	 */
+	if (b->has_news && virtio_config_update_try(b->v, config_take_news, b))
 		b->has_news = false;
 	if (b->has_news)
 		timeout = NEWS_MS;
-	/* A reply is read by its request: of the connection only its end is of interest. */
+	/*
+	 * Only the connection's end is of interest: a reply is read by the function that asked for
+	 * it.
+	 */
 	p[1] = (struct pollfd){ .fd = b->u.fd, .events = POLLRDHUP };
 	p[2] = (struct pollfd){ .fd = b->u.channel, .events = POLLIN };
 	if (poll(p, 3, timeout) < 0)
@@ -420,11 +438,11 @@ static void attend_once(struct vhost_user_blk *b, bool *there)
 	if (p[0].revents)
 		virtio_kick_clear(b->wake);
 	if (p[1].revents)
-		hang_up(b);
+		hang_up_back_end(b);
 	else if (p[2].revents)
-		on_message(b);
+		on_back_end_message(b);
 	if (!*there && !p[0].revents && !b->has_news)
-		reconnect(b);
+		reconnect_back_end(b);
 }
 
 static bool blk_is_leaving(struct vhost_user_blk *b)
@@ -437,7 +455,7 @@ static bool blk_is_leaving(struct vhost_user_blk *b)
 	return leaving;
 }
 
-static void attend(void *arg)
+static void attend_back_end(void *arg)
 {
 	struct vhost_user_blk *b = arg;
 	bool there = true;
@@ -446,17 +464,17 @@ static void attend(void *arg)
 	b->running = true;
 	pthread_mutex_unlock(&b->lock);
 	while (!blk_is_leaving(b))
-		attend_once(b, &there);
+		attend_back_end_once(b, &there);
 	if (b->serving && b->u.fd >= 0)
-		stop_rings(b);
-	hang_up(b);
+		stop_back_end_rings(b);
+	hang_up_back_end(b);
 	pthread_mutex_lock(&b->lock);
 	b->running = false;
 	pthread_cond_broadcast(&b->quiet);
 	pthread_mutex_unlock(&b->lock);
 }
 
-static void disk_no_thread(void *arg)
+static void disk_thread_failed(void *arg)
 {
 	struct vhost_user_blk *b = arg;
 
@@ -465,7 +483,7 @@ static void disk_no_thread(void *arg)
 
 /* --- life ---------------------------------------------------------------------------------- */
 
-static int unusable(const struct vhost_user_blk_params *p, int ret, struct err *e)
+static int refuse_back_end(const struct vhost_user_blk_params *p, int ret, struct err *e)
 {
 	return err_set(e, ret, "--disk vhost-user=%s: the back end %s", p->path,
 		       ret == -ETIMEDOUT ? "does not answer; does it serve another guest already?"
@@ -493,7 +511,7 @@ static int open_back_end(struct vhost_user_blk *b, const struct vhost_user_blk_p
 	if (!ret)
 		ret = vhost_user_get_config(&b->u, &b->config, CONFIG_LEN);
 	if (ret)
-		return unusable(p, ret, e);
+		return refuse_back_end(p, ret, e);
 	if (!p->fewer && p->queues > b->u.queues)
 		return err_set(e, -EINVAL,
 			       "--disk vhost-user=%s: the back end has %u queue%s, not %u; give it "
@@ -533,7 +551,7 @@ int vhost_user_blk_create(struct vhost_user_blk **out, struct host *h,
 	else
 		ret = open_back_end(b, p, e);
 	if (!ret && (!h->ops->ram_region(h, 0, &r) || r.fd < 0))
-		ret = unusable(p, -ENOTSUP, e);
+		ret = refuse_back_end(p, -ENOTSUP, e);
 	if (ret) {
 		vhost_user_blk_destroy(b);
 		return ret;
@@ -568,8 +586,8 @@ int vhost_user_blk_attach(struct vhost_user_blk *b, struct virtio *v)
 	b->thread = (struct host_thread){
 		.kind = HOST_THREAD_QUEUE,
 		.name = "vhost-user",
-		.run = attend,
-		.failed = disk_no_thread,
+		.run = attend_back_end,
+		.failed = disk_thread_failed,
 		.arg = b,
 	};
 	ret = host_thread_start(b->h, &b->thread);

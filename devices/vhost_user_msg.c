@@ -19,7 +19,7 @@ struct vhost_user_limit vhost_user_deadline(unsigned ms)
 	return (struct vhost_user_limit){ now_ns() + ms * NS_PER_MS, -1 };
 }
 
-/* 0: ready, or hung up, which the next call will see. */
+/* Waits for @events of @fd. 0: they are there, or the peer hung up, which the next call reports. */
 static int await_peer(int fd, short events, struct vhost_user_limit limit)
 {
 	struct pollfd p[2] = {
@@ -40,7 +40,7 @@ static int await_peer(int fd, short events, struct vhost_user_limit limit)
 	return p[1].revents ? -ECANCELED : n ? 0 : -ETIMEDOUT;
 }
 
-/* How a failed system call goes on: 0 to try again. */
+/* Decides by errno how a failed system call goes on, and waits for the peer. 0: try again. */
 static int after_failure(int fd, short events, struct vhost_user_limit limit)
 {
 	if (errno == EINTR)
@@ -99,8 +99,8 @@ void vhost_user_drop_fds(struct vhost_user_msg *m)
 	m->n_fds = 0;
 }
 
-/* Take over what came; -EPROTO if that is more than any message has. */
-static int take_fds(struct vhost_user_msg *m, struct msghdr *h)
+/* Takes over the descriptors of @h; -EPROTO: more than any message has. */
+static int take_over_fds(struct vhost_user_msg *m, struct msghdr *h)
 {
 	int ret = h->msg_flags & MSG_CTRUNC ? -EPROTO : 0, fd;
 
@@ -148,7 +148,7 @@ static int receive_bytes(int fd, struct vhost_user_msg *m, u8 *to, size_t len,
 				return ret;
 			continue;
 		}
-		ret = take_fds(m, &h);
+		ret = take_over_fds(m, &h);
 		if (ret)
 			return ret;
 		if (!done)

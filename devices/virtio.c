@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* The common configuration of a virtio device: registers, status, interrupts, start and reset. */
 #include "devices/virtio.h"
 
 #include <errno.h>
@@ -33,19 +34,19 @@ struct virtio {
 	u16 config_vector; /* atomic */
 	u32 device_select, driver_select;
 	u16 queue_select;
-	u64 features; /* the driver's */
+	u64 features; /* accepted by the driver */
 	struct virtqueue queues[VIRTIO_MAX_QUEUES];
 	u16 vectors[VIRTIO_MAX_QUEUES]; /* atomic */
 	int kicks[VIRTIO_MAX_QUEUES];
 	int calls[VIRTIO_MAX_QUEUES];
 };
 
-static u64 offered(const struct virtio *v)
+static u64 virtio_offered(const struct virtio *v)
 {
 	return v->type->features | (RING_FEATURES & ~v->type->without);
 }
 
-static void set_vector(struct virtio *v, unsigned i, u16 vector)
+static void virtio_set_vector(struct virtio *v, unsigned i, u16 vector)
 {
 	__atomic_store_n(&v->vectors[i], vector, __ATOMIC_RELAXED);
 	if (v->calls[i] >= 0 && v->transport.call)
@@ -53,7 +54,7 @@ static void set_vector(struct virtio *v, unsigned i, u16 vector)
 }
 
 /* With the lock, or before anybody else knows @v. */
-static void reset(struct virtio *v)
+static void virtio_reset_locked(struct virtio *v)
 {
 	/* Invariant Q2 (virtqueue.h): the queues are the device's until it has stopped. */
 	if (v->running) {
@@ -62,7 +63,7 @@ static void reset(struct virtio *v)
 	}
 	for (unsigned i = 0; i < v->type->queues; i++) {
 		virtqueue_reset(&v->queues[i]);
-		set_vector(v, i, VIRTIO_NO_VECTOR);
+		virtio_set_vector(v, i, VIRTIO_NO_VECTOR);
 	}
 	v->device_select = v->driver_select = 0;
 	v->queue_select = 0;
@@ -89,7 +90,7 @@ int virtio_create(struct virtio **out, struct host *h, const struct virtio_type 
 		v->kicks[i] = v->calls[i] = -1;
 		v->queues[i].max = i < type->queues ? type->queue_size : 0;
 	}
-	reset(v);
+	virtio_reset_locked(v);
 	*out = v;
 	return 0;
 }
@@ -98,7 +99,7 @@ void virtio_destroy(struct virtio *v)
 {
 	if (!v)
 		return;
-	reset(v);
+	virtio_reset_locked(v);
 	for (unsigned i = 0; i < VIRTIO_MAX_QUEUES; i++) {
 		if (v->kicks[i] >= 0)
 			close(v->kicks[i]);
@@ -112,7 +113,7 @@ void virtio_destroy(struct virtio *v)
 void virtio_reset(struct virtio *v)
 {
 	pthread_mutex_lock(&v->lock);
-	reset(v);
+	virtio_reset_locked(v);
 	pthread_mutex_unlock(&v->lock);
 }
 
@@ -145,7 +146,7 @@ void virtio_kick_clear(int fd)
 {
 	eventfd_t count;
 
-	/* It fails where there is nothing to read, which is as good. */
+	/* It fails if the counter is 0 already, which is as good. */
 	(void)eventfd_read(fd, &count);
 }
 
@@ -155,12 +156,12 @@ int virtio_call(struct virtio *v, unsigned index)
 		v->calls[index] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		if (v->calls[index] < 0)
 			return -errno;
-		set_vector(v, index, v->vectors[index]);
+		virtio_set_vector(v, index, v->vectors[index]);
 	}
 	return v->calls[index];
 }
 
-static void interrupt(struct virtio *v, u8 isr, u16 vector)
+static void virtio_interrupt(struct virtio *v, u8 isr, u16 vector)
 {
 	__atomic_fetch_or(&v->isr, isr, __ATOMIC_ACQ_REL);
 	if (v->transport.interrupt)
@@ -171,7 +172,8 @@ void virtio_queue_done(struct virtio *v, unsigned index)
 {
 	/* Invariant Q10, for the device. */
 	if (virtqueue_wants_interrupt(&v->queues[index]))
-		interrupt(v, ISR_QUEUE, __atomic_load_n(&v->vectors[index], __ATOMIC_RELAXED));
+		virtio_interrupt(v, ISR_QUEUE,
+				 __atomic_load_n(&v->vectors[index], __ATOMIC_RELAXED));
 }
 
 void virtio_config_changed(struct virtio *v)
@@ -179,12 +181,16 @@ void virtio_config_changed(struct virtio *v)
 	__atomic_fetch_add(&v->generation, 1, __ATOMIC_ACQ_REL);
 	/* 2.4.1: no notification before DRIVER_OK. */
 	if (__atomic_load_n(&v->status, __ATOMIC_ACQUIRE) & VIRTIO_CONFIG_S_DRIVER_OK)
-		interrupt(v, ISR_CONFIG, __atomic_load_n(&v->config_vector, __ATOMIC_RELAXED));
+		virtio_interrupt(v, ISR_CONFIG,
+				 __atomic_load_n(&v->config_vector, __ATOMIC_RELAXED));
 }
 
 void virtio_config_update(struct virtio *v, bool (*fn)(void *arg), void *arg)
 {
-	/* The generation is read under this lock: never between the change and its number. */
+	/*
+	 * The driver's reads of the generation take this lock, so none falls between change and
+	 * number.
+	 */
 	pthread_mutex_lock(&v->lock);
 	if (fn(arg))
 		virtio_config_changed(v);
@@ -210,18 +216,18 @@ void virtio_needs_reset(struct virtio *v)
 		virtio_config_changed(v);
 }
 
-static void write_status(struct virtio *v, u8 value)
+static void virtio_write_status(struct virtio *v, u8 value)
 {
 	u8 old = __atomic_load_n(&v->status, __ATOMIC_ACQUIRE);
 	u8 added = (u8)(value & STATUS_BITS & ~old);
 
 	if (!value) {
-		reset(v);
+		virtio_reset_locked(v);
 		return;
 	}
-	/* Bits are only ever added (2.1.1). The ones that mean something have to be earned. */
+	/* Bits are only ever added (2.1.1); FEATURES_OK and DRIVER_OK only where they are due. */
 	if ((added & VIRTIO_CONFIG_S_FEATURES_OK) &&
-	    ((v->features & ~offered(v)) || !(v->features >> VIRTIO_F_VERSION_1 & 1)))
+	    ((v->features & ~virtio_offered(v)) || !(v->features >> VIRTIO_F_VERSION_1 & 1)))
 		added &= (u8)~VIRTIO_CONFIG_S_FEATURES_OK;
 	if ((added & VIRTIO_CONFIG_S_DRIVER_OK) && !((old | added) & VIRTIO_CONFIG_S_FEATURES_OK))
 		added &= (u8)~VIRTIO_CONFIG_S_DRIVER_OK;
@@ -234,12 +240,12 @@ static void write_status(struct virtio *v, u8 value)
 		v->running = true;
 }
 
-static bool features_open(const struct virtio *v)
+static bool virtio_features_open(const struct virtio *v)
 {
 	return !(__atomic_load_n(&v->status, __ATOMIC_ACQUIRE) & VIRTIO_CONFIG_S_FEATURES_OK);
 }
 
-static void enable_queue(struct virtio *v, unsigned i)
+static void virtio_enable_queue(struct virtio *v, unsigned i)
 {
 	struct virtqueue *q = &v->queues[i];
 
@@ -264,8 +270,8 @@ static void set_half(u64 *field, bool high, u32 value)
 		*field = (*field & ~0xffffffffULL) | value;
 }
 
-/* A register of the selected queue. */
-static void write_queue(struct virtio *v, u64 offset, u32 value, unsigned len)
+/* Writes a register of the selected queue. */
+static void virtio_write_queue(struct virtio *v, u64 offset, u32 value, unsigned len)
 {
 	unsigned i = v->queue_select;
 	struct virtqueue *q;
@@ -274,7 +280,7 @@ static void write_queue(struct virtio *v, u64 offset, u32 value, unsigned len)
 		return;
 	q = &v->queues[i];
 	if (offset == VIRTIO_PCI_COMMON_Q_MSIX && len == 2) {
-		set_vector(v, i, value <= v->type->queues ? (u16)value : VIRTIO_NO_VECTOR);
+		virtio_set_vector(v, i, value <= v->type->queues ? (u16)value : VIRTIO_NO_VECTOR);
 		return;
 	}
 	if (q->enabled)
@@ -284,7 +290,7 @@ static void write_queue(struct virtio *v, u64 offset, u32 value, unsigned len)
 			q->size = (u16)value;
 	} else if (offset == VIRTIO_PCI_COMMON_Q_ENABLE && len == 2) {
 		if (value == 1)
-			enable_queue(v, i);
+			virtio_enable_queue(v, i);
 	} else if (len == 4 && offset % 4 == 0 && offset >= VIRTIO_PCI_COMMON_Q_DESCLO &&
 		   offset <= VIRTIO_PCI_COMMON_Q_USEDHI) {
 		u64 *field[] = { &q->desc, &q->avail, &q->used };
@@ -294,7 +300,7 @@ static void write_queue(struct virtio *v, u64 offset, u32 value, unsigned len)
 	}
 }
 
-static void write_common(struct virtio *v, u64 offset, u32 value, unsigned len)
+static void virtio_write_common(struct virtio *v, u64 offset, u32 value, unsigned len)
 {
 	switch (offset) {
 	case VIRTIO_PCI_COMMON_DFSELECT:
@@ -306,7 +312,7 @@ static void write_common(struct virtio *v, u64 offset, u32 value, unsigned len)
 			v->driver_select = value;
 		break;
 	case VIRTIO_PCI_COMMON_GF:
-		if (len == 4 && v->driver_select < 2 && features_open(v))
+		if (len == 4 && v->driver_select < 2 && virtio_features_open(v))
 			set_half(&v->features, v->driver_select, value);
 		break;
 	case VIRTIO_PCI_COMMON_MSIX:
@@ -317,20 +323,20 @@ static void write_common(struct virtio *v, u64 offset, u32 value, unsigned len)
 		break;
 	case VIRTIO_PCI_COMMON_STATUS:
 		if (len == 1)
-			write_status(v, (u8)value);
+			virtio_write_status(v, (u8)value);
 		break;
 	case VIRTIO_PCI_COMMON_Q_SELECT:
 		if (len == 2)
 			v->queue_select = (u16)value;
 		break;
 	default:
-		write_queue(v, offset, value, len);
+		virtio_write_queue(v, offset, value, len);
 		break;
 	}
 }
 
-/* All registers as the driver sees them now. */
-static void snapshot(struct virtio *v, struct virtio_pci_common_cfg *c)
+/* Fills in all registers as the driver sees them now. */
+static void virtio_fill_common(struct virtio *v, struct virtio_pci_common_cfg *c)
 {
 	unsigned i = v->queue_select;
 	const struct virtqueue *q = i < v->type->queues ? &v->queues[i] : NULL;
@@ -338,7 +344,7 @@ static void snapshot(struct virtio *v, struct virtio_pci_common_cfg *c)
 	memset(c, 0, sizeof(*c));
 	c->device_feature_select = v->device_select;
 	if (v->device_select < 2)
-		c->device_feature = (u32)(offered(v) >> 32 * v->device_select);
+		c->device_feature = (u32)(virtio_offered(v) >> 32 * v->device_select);
 	c->guest_feature_select = v->driver_select;
 	if (v->driver_select < 2)
 		c->guest_feature = (u32)(v->features >> 32 * v->driver_select);
@@ -371,14 +377,14 @@ void virtio_common_io(struct virtio *v, u64 offset, void *data, unsigned len, bo
 	pthread_mutex_lock(&v->lock);
 	if (write && len == 8) {
 		memcpy(word, data, 8);
-		write_common(v, offset, word[0], 4);
-		write_common(v, offset + 4, word[1], 4);
+		virtio_write_common(v, offset, word[0], 4);
+		virtio_write_common(v, offset + 4, word[1], 4);
 	} else if (write) {
 		memcpy(word, data, len);
-		write_common(v, offset, word[0], len);
+		virtio_write_common(v, offset, word[0], len);
 	} else {
 		memset(data, 0, len);
-		snapshot(v, &c);
+		virtio_fill_common(v, &c);
 		if (offset < sizeof(c))
 			memcpy(data, (u8 *)&c + offset,
 			       len < sizeof(c) - offset ? len : sizeof(c) - offset);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The virtio side of a disk: features, configuration, and its queues' life. */
+/* The virtio side of a disk: features, configuration, and start and stop of its queues. */
 #include "devices/virtio_blk.h"
 
 #include <errno.h>
@@ -14,7 +14,7 @@
 
 #define QUEUE_SIZE   256
 #define PCI_CLASS    0x010000
-#define PHYSICAL_EXP 3 /* file systems and disks work in 4 KiB: 512 << 3 */
+#define PHYSICAL_EXP 3 /* 512 << 3: file systems and disks use blocks of 4 KiB */
 
 struct virtio_blk {
 	struct blk_image image;
@@ -72,7 +72,7 @@ static void virtio_blk_config(void *arg, u32 offset, void *data, unsigned len, b
 	memcpy(data, (u8 *)&c + offset, len < sizeof(c) - offset ? len : sizeof(c) - offset);
 }
 
-/* Says that the image looks as if its tail were missing, which the guest would find out much later. */
+/* Warns if the image's tail seems to be missing, which the guest would notice much later. */
 static void note_cut(const struct virtio_blk_params *c, const struct blk_image *im)
 {
 	char line[400];

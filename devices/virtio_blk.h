@@ -2,11 +2,11 @@
 /*
  * virtio-blk (virtio 1.2, 5.2) on a raw file or a block device.
  *
- * One thread for each queue (blk_queue.h), started when the driver is ready and joined at a reset,
- * so a reset returns only when no I/O is in flight, which is soon whatever the driver has asked for. A completed write is in the host's page cache,
- * a completed flush on its disk; a driver that does not negotiate flushes gets every write
- * flushed. An error of the host (no space, a file that was truncated, an I/O error) is an I/O error
- * of the request, nothing else.
+ * Each queue has a thread (blk_queue.h), which is started when the driver is ready and joined at a
+ * reset: so a reset returns only when no I/O is in flight, after a bounded time. A completed write
+ * is in the host's page cache, a completed flush on its disk; for a driver that does not negotiate
+ * flushes every write is flushed. An error of the host (no space, a file that was truncated, an I/O
+ * error) is an I/O error of the request, nothing else.
  */
 #ifndef UMBRA_DEVICES_VIRTIO_BLK_H
 #define UMBRA_DEVICES_VIRTIO_BLK_H
@@ -19,12 +19,12 @@ struct virtio_blk;
 
 struct virtio_blk_params {
 	const char *path;
-	const char *id; /* the serial number; at most 20 bytes are told to the guest */
+	const char *id; /* the serial number; the guest gets 20 bytes of it at most */
 	bool readonly;
-	bool direct;	  /* past the host's page cache */
+	bool direct;	  /* transfers go past the host's page cache */
 	bool aio_threads; /* without io_uring */
-	unsigned queues;  /* 0: one; more than the core can is cut */
-	/* One line for people, about an image that may have been cut short. May be NULL. */
+	unsigned queues;  /* 0: one; at most VIRTIO_MAX_QUEUES are made */
+	/* Gets one line for people about an image that may have been cut short. May be NULL. */
 	void (*note)(void *arg, const char *line);
 	void *arg;
 };
@@ -39,17 +39,18 @@ const struct virtio_type *virtio_blk_type(const struct virtio_blk *b);
 void virtio_blk_attach(struct virtio_blk *b, struct virtio *v);
 
 /*
- * The image may have another size now: look, and tell the driver if so. Returns the size in bytes.
- * From any thread but a queue's.
+ * Measures the image again, and tells the driver if its size has changed. Returns it in bytes. Any
+ * thread but a queue's.
  */
 u64 virtio_blk_refresh(struct virtio_blk *b);
 /*
- * Give the image another size, as blk_image_resize() does, and tell the driver. From any thread but a
+ * Gives the image another size by blk_image_resize(), and tells the driver. Any thread but a
  * queue's.
  */
 int virtio_blk_resize(struct virtio_blk *b, u64 bytes);
-/* Bytes, as the driver was told last; what was done since it was created. Any thread. */
+/* The size in bytes that the driver was told last. Any thread. */
 u64 virtio_blk_size(const struct virtio_blk *b);
+/* The counts of all queues since it was created. Any thread. */
 void virtio_blk_stats(const struct virtio_blk *b, struct blk_stats *out);
 
 #endif

@@ -2,8 +2,8 @@
 /*
  * The console device: control messages, and output and input of each port.
  *
- * What the device owes the driver on the control queue is a set of bits for each port, not a list
- * of messages: so a driver that asks again and again makes no memory grow.
+ * The messages that the device owes the driver on the control queue are a set of bits for each
+ * port, not a list: so a driver that asks again and again makes no memory grow.
  */
 #include "devices/virtio_console.h"
 
@@ -24,7 +24,7 @@
 #define CTRL_RX	   2U
 #define CTRL_TX	   3U
 
-/* Owed to the driver, in this order. */
+/* A control message owed to the driver. They are sent in this order. */
 enum owed {
 	OWE_ADD,
 	OWE_CONSOLE,
@@ -41,19 +41,19 @@ struct console_port {
 	/* Input, with the lock. */
 	u8 in[BUFFER];
 	u32 head, tail; /* free-running */
-	bool starved;	/* something was refused */
+	bool starved;	/* virtio_console_input() refused bytes */
 
-	/* Output, on the device's thread: a chain that was not taken to its end. */
-	struct vq_chain *chain;
-	bool pending;
-	u64 at;
-	bool blocked; /* atomic: refused, no room() since */
+	/* Output, on the device's thread. */
+	struct vq_chain *chain; /* being handed to output() */
+	bool pending;		/* the chain is not given back yet */
+	u64 at;			/* how many of its bytes were taken */
+	bool blocked;		/* atomic: output() refused bytes, no room() since */
 };
 
 struct virtio_console {
 	struct virtio_type type;
 	struct virtio *v;
-	struct vq_worker *worker; /* with the lock, but on its own thread */
+	struct vq_worker *worker; /* with the lock, except on the worker's own thread */
 	pthread_mutex_t lock;
 	struct virtio_console_params p;
 	bool multiport;
@@ -61,14 +61,15 @@ struct virtio_console {
 	struct console_port ports[VIRTIO_CONSOLE_PORTS];
 };
 
-static unsigned rx_queue(unsigned port)
+static unsigned console_rx_queue(unsigned port)
 {
 	return port ? 2 * port + 2 : 0;
 }
 
 /* --- control ------------------------------------------------------------------------------- */
 
-static size_t make_message(const struct virtio_console *c, unsigned port, enum owed what, u8 *buf)
+static size_t console_make_message(const struct virtio_console *c, unsigned port, enum owed what,
+				   u8 *buf)
 {
 	static const u16 events[] = {
 		[OWE_ADD] = VIRTIO_CONSOLE_PORT_ADD,
@@ -84,8 +85,8 @@ static size_t make_message(const struct virtio_console *c, unsigned port, enum o
 	return sizeof(m) + name;
 }
 
-/* 1: @port owes nothing any more; 0: no buffer for the next message; -EIO. */
-static int console_pay(struct virtio_console *c, struct virtqueue *q, unsigned port)
+/* Sends the messages owed for @port. 1: none is owed any more; 0: no buffer for the next; -EIO. */
+static int console_send_owed(struct virtio_console *c, struct virtqueue *q, unsigned port)
 {
 	struct console_port *p = &c->ports[port];
 	u8 buf[sizeof(struct virtio_console_control) + PORT_NAME];
@@ -99,8 +100,8 @@ static int console_pay(struct virtio_console *c, struct virtqueue *q, unsigned p
 		got = virtqueue_pop(q, &c->chain);
 		if (got <= 0)
 			return got;
-		len = make_message(c, port, what, buf);
-		/* A driver whose buffers are too small for a message gets none of it. */
+		len = console_make_message(c, port, what, buf);
+		/* Too small a buffer breaks the rules: a message is not cut. */
 		if (c->chain.in_len < len)
 			return -EIO;
 		iov_write(c->chain.iov + c->chain.n_out, c->chain.n_in, 0, buf, len);
@@ -121,7 +122,7 @@ static bool console_send_control(struct virtio_console *c, const struct vq_worke
 		virtqueue_listen(q, false);
 		ret = 1;
 		for (unsigned i = 0; i < c->p.ports && ret > 0; i++)
-			ret = console_pay(c, q, i);
+			ret = console_send_owed(c, q, i);
 		if (ret < 0)
 			return false;
 		virtio_queue_done(c->v, CTRL_RX);
@@ -134,7 +135,7 @@ static bool console_send_control(struct virtio_console *c, const struct vq_worke
 static void port_set_open(struct virtio_console *c, unsigned port, bool open)
 {
 	__atomic_store_n(&c->ports[port].open, open, __ATOMIC_RELEASE);
-	/* Its input may have gone another way until now. */
+	/* The owner may have sent input for this port elsewhere until now. */
 	c->p.room(c->p.arg, port);
 }
 
@@ -185,7 +186,7 @@ static bool console_receive_control(struct virtio_console *c, const struct vq_wo
 
 /* --- data ---------------------------------------------------------------------------------- */
 
-/* Hands over the rest of the chain, which may be gigabytes; true: all of it was taken. */
+/* Hands the rest of the port's chain, which may be gigabytes, to output(); true: all was taken. */
 static bool console_output(struct virtio_console *c, unsigned port, const struct vq_worker *w)
 {
 	struct console_port *p = &c->ports[port];
@@ -207,7 +208,7 @@ static bool console_output(struct virtio_console *c, unsigned port, const struct
 
 static bool console_transmit(struct virtio_console *c, unsigned port, const struct vq_worker *w)
 {
-	unsigned index = rx_queue(port) + 1;
+	unsigned index = console_rx_queue(port) + 1;
 	struct virtqueue *q = virtio_queue(c->v, index);
 	struct console_port *p = &c->ports[port];
 	int got = 0;
@@ -237,7 +238,10 @@ static bool console_transmit(struct virtio_console *c, unsigned port, const stru
 	return true;
 }
 
-/* With the lock: as much of the input as there is room for in the driver's buffers. */
+/*
+ * Puts waiting input into the driver's buffers. 1: all of it; 0: more buffers are needed; -EIO.
+ * With the lock.
+ */
 static int console_fill(struct virtio_console *c, struct virtqueue *q, struct console_port *p)
 {
 	while (p->head != p->tail) {
@@ -267,7 +271,7 @@ static int console_fill(struct virtio_console *c, struct virtqueue *q, struct co
 
 static bool console_receive(struct virtio_console *c, unsigned port, const struct vq_worker *w)
 {
-	unsigned index = rx_queue(port);
+	unsigned index = console_rx_queue(port);
 	struct virtqueue *q = virtio_queue(c->v, index);
 	struct console_port *p = &c->ports[port];
 	bool starved = false;
@@ -372,7 +376,7 @@ static int console_start(void *arg, u64 features)
 	pthread_mutex_lock(&c->lock);
 	c->worker = w;
 	pthread_mutex_unlock(&c->lock);
-	/* Input that came before. */
+	/* For input that came before. */
 	if (w)
 		vq_worker_wake(w);
 	return ret;

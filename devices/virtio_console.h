@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * virtio-console with several ports (virtio 1.2, 5.3): byte streams between the guest and whoever
- * its owner connects them to. A driver without the multiport feature has port 0.
+ * virtio-console with several ports (virtio 1.2, 5.3): byte streams between the guest and the
+ * owner.
  *
- * Nothing is lost on the way: what the other side does not take waits, in the guest's own buffers
- * (output) or with who feeds it (input). Input for a port that the guest has not opened waits too,
- * since Linux throws away what arrives before. One thread serves all ports; a port whose output is
- * refused does not hold up the others.
+ * A driver without the multiport feature has port 0 only. No byte is lost: output that the owner
+ * refuses waits in the guest's own buffers, input for which there is no room is refused. Input for
+ * a port that the guest has not opened waits, too, since Linux discards it. One thread serves all
+ * ports; a port whose output is refused does not hold up the others.
  */
 #ifndef UMBRA_DEVICES_VIRTIO_CONSOLE_H
 #define UMBRA_DEVICES_VIRTIO_CONSOLE_H
@@ -19,14 +19,17 @@ struct virtio_console;
 
 struct virtio_console_params {
 	unsigned ports;
-	/* Told to the guest (/dev/virtio-ports/NAME), at most 60 bytes; NULL: a console (hvc). */
+	/*
+	 * Their names in the guest (/dev/virtio-ports/NAME), at most 60 bytes; NULL: a console
+	 * (hvc).
+	 */
 	const char *names[VIRTIO_CONSOLE_PORTS];
 	/*
-	 * The guest sent bytes; returns how many were taken. After a refusal nothing comes until
-	 * virtio_console_room(). On the device's thread.
+	 * Takes bytes from the guest; returns how many. If that is not all, it is not called again
+	 * for this port until virtio_console_room(). On the device's thread.
 	 */
 	size_t (*output)(void *arg, unsigned port, const u8 *buf, size_t len);
-	/* virtio_console_input() had refused bytes and would take some now. Any thread. */
+	/* virtio_console_input() has room again after it refused bytes. Any thread. */
 	void (*room)(void *arg, unsigned port);
 	void *arg;
 };
@@ -40,11 +43,11 @@ const struct virtio_type *virtio_console_type(const struct virtio_console *c);
 /* The struct virtio that was created with @c as its argument. */
 void virtio_console_attach(struct virtio_console *c, struct virtio *v);
 
-/* Bytes for the guest; returns how many were taken. Any thread. */
+/* Gives the guest bytes; returns how many were taken. Any thread. */
 size_t virtio_console_input(struct virtio_console *c, unsigned port, const u8 *buf, size_t len);
-/* Output would be taken again. Any thread. */
+/* Has output() called for @port again after it refused bytes. Any thread. */
 void virtio_console_room(struct virtio_console *c, unsigned port);
-/* Has the guest opened it? Any thread. */
+/* True if the guest has opened @port. Any thread. */
 bool virtio_console_is_open(struct virtio_console *c, unsigned port);
 
 #endif

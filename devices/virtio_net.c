@@ -17,9 +17,9 @@
 #define TX	   1
 #define HEADER	   sizeof(struct virtio_net_hdr_v1) /* 12: always so with VERSION_1 */
 #define ROUND	   256 /* frames of one direction before the other has its turn */
-#define MERGE_MAX  64  /* buffers for one frame; 1500 bytes each are enough for the longest */
+#define MERGE_MAX  64  /* buffers for one frame; of 1500 bytes each, they hold the longest */
 #define F(n)	   (1ULL << VIRTIO_NET_F_##n)
-/* Of a backend that takes and gives unfinished frames. */
+/* Offered if the backend offloads. */
 #define OFFLOADS                                                                                 \
 	(F(CSUM) | F(HOST_TSO4) | F(HOST_TSO6) | F(GUEST_CSUM) | F(GUEST_TSO4) | F(GUEST_TSO6) | \
 	 F(MRG_RXBUF))
@@ -40,17 +40,17 @@ struct virtio_net {
 	struct vq_chain rx, tx;
 	struct virtio_net_hdr_v1 tx_header;
 	struct iovec tx_iov[1 + VIRTQUEUE_MAX];
-	u8 frame[HEADER + NET_FRAME_MAX]; /* that came last, behind its header */
+	u8 frame[HEADER + NET_FRAME_MAX]; /* the last one from the backend, behind its header */
 };
 
-static bool link_is_up(const struct virtio_net *n)
+static bool net_link_is_up(const struct virtio_net *n)
 {
 	return __atomic_load_n(&n->status, __ATOMIC_ACQUIRE) & VIRTIO_NET_S_LINK_UP;
 }
 
-static void link_down(struct virtio_net *n)
+static void net_link_down(struct virtio_net *n)
 {
-	if (!link_is_up(n))
+	if (!net_link_is_up(n))
 		return;
 	__atomic_store_n(&n->status, 0, __ATOMIC_RELEASE);
 	virtio_config_changed(n->v);
@@ -58,7 +58,7 @@ static void link_down(struct virtio_net *n)
 
 /* --- to the driver ------------------------------------------------------------------------- */
 
-/* The next frame with its header into n->frame; false: none now. */
+/* Reads the next frame with its header into n->frame; false: there is none now. */
 static bool net_next_frame(struct virtio_net *n)
 {
 	static const struct virtio_net_hdr_v1 plain;
@@ -70,7 +70,7 @@ static bool net_next_frame(struct virtio_net *n)
 	} while (len < 0 && errno == EINTR);
 	/* A tap whose interface is down gives EIO; it may come up again. */
 	if (!len || (len < 0 && errno != EAGAIN && errno != EIO))
-		link_down(n);
+		net_link_down(n);
 	if (len <= 0)
 		return false;
 	if (skip)
@@ -80,9 +80,9 @@ static bool net_next_frame(struct virtio_net *n)
 }
 
 /*
- * Put the frame that waits into one buffer, or into several if the driver allows. 1: done, or it does
- * not fit and is dropped; 0: more buffers are needed; -EIO. The header goes last, when the number of
- * buffers is known.
+ * Puts the frame that waits into one of the driver's buffers, or into several if they may be
+ * merged. 1: it is delivered, or too long and dropped; 0: more buffers are needed; -EIO. The header
+ * is written last, when the number of buffers is known.
  */
 static int net_deliver(struct virtio_net *n, struct virtqueue *q)
 {
@@ -126,7 +126,7 @@ static int net_deliver(struct virtio_net *n, struct virtqueue *q)
 	return 1;
 }
 
-/* 1: go on, 0: no frame or no buffer, -EIO */
+/* Delivers one frame. 1: go on; 0: no frame, or no buffer; -EIO. */
 static int net_receive_one(struct virtio_net *n, struct virtqueue *q)
 {
 	n->rx_starved = false;
@@ -144,7 +144,7 @@ static bool net_receive(struct virtio_net *n, const struct vq_worker *w)
 	struct virtqueue *q = virtio_queue(n->v, RX);
 	int ret = 0;
 
-	if (!q || !link_is_up(n))
+	if (!q || !net_link_is_up(n))
 		return true;
 	do {
 		virtqueue_listen(q, false);
@@ -154,15 +154,18 @@ static bool net_receive(struct virtio_net *n, const struct vq_worker *w)
 				break;
 		}
 		virtio_queue_done(n->v, RX);
-		/* Invariant Q10: without a frame that waits the backend's descriptor wakes this thread. */
+		/*
+		 * Invariant Q10: without a frame that waits the backend's descriptor wakes this
+		 * thread.
+		 */
 	} while (!ret && n->rx_starved && !vq_worker_ending(w) && virtqueue_listen(q, true));
-	/* After a full round the descriptor is still readable, and says so. */
+	/* After a full round the descriptor is still readable, and wakes this thread. */
 	return ret >= 0;
 }
 
 /* --- from the driver ----------------------------------------------------------------------- */
 
-/* True: the frame is on its way, or dropped; false: the backend takes none now. */
+/* Sends the frame in n->tx_iov, or drops it; false: the backend takes none now. */
 static bool net_send_frame(struct virtio_net *n)
 {
 	unsigned skip = n->b.offload ? 0 : 1;
@@ -177,12 +180,13 @@ static bool net_send_frame(struct virtio_net *n)
 		return true;
 	if (errno == EAGAIN)
 		return false;
-	link_down(n);
+	net_link_down(n);
 	return true;
 }
 
-/* May the driver ask for this, for a frame of @len bytes? 5.1.6.2. */
-static bool header_is_good(const struct virtio_net *n, const struct virtio_net_hdr_v1 *h, u64 len)
+/* True if @h asks only for negotiated offloads, within a frame of @len bytes (5.1.6.2). */
+static bool net_header_is_good(const struct virtio_net *n, const struct virtio_net_hdr_v1 *h,
+			       u64 len)
 {
 	bool csum = h->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM;
 
@@ -201,8 +205,9 @@ static bool header_is_good(const struct virtio_net *n, const struct virtio_net_h
 }
 
 /*
- * Part header and frame; what is no frame, or wants what was not offered, becomes empty. Only the copy
- * of the header that was checked goes out, without flags that mean something to a receiver only.
+ * Splits the chain into header and frame. It becomes empty if it is no frame, or asks for an
+ * offload that was not negotiated. The backend gets the copy of the header that was checked,
+ * without the flags that are for a receiver only.
  */
 static void net_check_frame(struct virtio_net *n)
 {
@@ -212,7 +217,7 @@ static void net_check_frame(struct virtio_net *n)
 
 	if (c->out_len < HEADER + NET_FRAME_MIN || len > NET_FRAME_MAX ||
 	    iov_read(c->iov, c->n_out, 0, h, sizeof(*h)) != sizeof(*h) ||
-	    (h->flags && !(n->features & F(CSUM))) || !header_is_good(n, h, len)) {
+	    (h->flags && !(n->features & F(CSUM))) || !net_header_is_good(n, h, len)) {
 		c->n_out = 0;
 		return;
 	}
@@ -223,6 +228,9 @@ static void net_check_frame(struct virtio_net *n)
 	memcpy(n->tx_iov + 1, c->iov, c->n_out * sizeof(c->iov[0]));
 }
 
+/*
+ * Sends one frame of the driver's. 1: go on; 0: none is available, or the backend takes none; -EIO.
+ */
 static int net_transmit_one(struct virtio_net *n, struct virtqueue *q)
 {
 	int got;
@@ -234,7 +242,7 @@ static int net_transmit_one(struct virtio_net *n, struct virtqueue *q)
 		net_check_frame(n);
 		n->tx_held = true;
 	}
-	if (link_is_up(n) && !net_send_frame(n))
+	if (net_link_is_up(n) && !net_send_frame(n))
 		return 0;
 	n->tx_held = false;
 	virtqueue_push(q, n->tx.head, 0);
@@ -281,8 +289,8 @@ static unsigned net_watch(void *arg, struct pollfd *p, int *timeout_ms)
 
 	if (n->again)
 		*timeout_ms = 0;
-	/* A descriptor that hung up is always ready: not watched any more. */
-	if (!link_is_up(n))
+	/* A descriptor that hung up is always ready, so it is not watched any more. */
+	if (!net_link_is_up(n))
 		return 0;
 	*p = (struct pollfd){
 		.fd = n->b.fd,
@@ -362,7 +370,7 @@ const struct virtio_type *virtio_net_type(const struct virtio_net *n)
 
 void virtio_net_backend_gone(struct virtio_net *n)
 {
-	link_down(n);
+	net_link_down(n);
 }
 
 void virtio_net_attach(struct virtio_net *n, struct virtio *v)

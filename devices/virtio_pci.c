@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Builds the PCI function of a virtio device, and routes accesses to its BAR. */
 #include "devices/virtio_pci.h"
 
 #include <errno.h>
@@ -37,7 +38,7 @@ struct virtio_pci {
 	struct msix *msix;
 	unsigned cfg_cap, msix_cap; /* offsets of the capabilities */
 	pthread_mutex_t lock;	    /* of the three below */
-	u64 bar;		    /* where it is decoded, 0: nowhere */
+	u64 bar;		    /* address at which it is decoded, 0: nowhere */
 	bool ioeventfd[VIRTIO_MAX_QUEUES];
 	int kick[VIRTIO_MAX_QUEUES];
 };
@@ -47,7 +48,7 @@ static u64 notify_address(const struct virtio_pci *p, unsigned queue)
 	return p->bar + AT_NOTIFY + ((u64)queue << NOTIFY_SHIFT);
 }
 
-/* Have KVM signal the kicks, where it can; else a write is an exit. With the lock. */
+/* Has KVM signal the kicks if it can; otherwise a notification is an exit. With the lock. */
 static void update_ioeventfds(struct virtio_pci *p, u64 bar)
 {
 	unsigned n = virtio_type(p->v)->queues;
@@ -65,7 +66,7 @@ static void update_ioeventfds(struct virtio_pci *p, u64 bar)
 				!p->h->ops->ioeventfd_add(p->h, notify_address(p, i), p->kick[i]);
 }
 
-static void on_kick_ready(void *arg, unsigned index, int fd)
+static void virtio_pci_on_kick_ready(void *arg, unsigned index, int fd)
 {
 	struct virtio_pci *p = arg;
 
@@ -76,28 +77,29 @@ static void on_kick_ready(void *arg, unsigned index, int fd)
 	pthread_mutex_unlock(&p->lock);
 }
 
-static void on_interrupt(void *arg, u16 vector)
+static void virtio_pci_on_interrupt(void *arg, u16 vector)
 {
 	struct virtio_pci *p = arg;
 
 	msix_notify(p->msix, vector);
 }
 
-static void on_call(void *arg, u16 vector, int fd)
+static void virtio_pci_on_call(void *arg, u16 vector, int fd)
 {
 	struct virtio_pci *p = arg;
 
 	msix_attach(p->msix, vector, fd);
 }
 
-static void bar_io(void *arg, unsigned bar, u64 offset, void *data, unsigned len, bool write)
+static void virtio_pci_bar_io(void *arg, unsigned bar, u64 offset, void *data, unsigned len,
+			      bool write)
 {
 	struct virtio_pci *p = arg;
 	u64 in = offset % WINDOW;
 	u8 isr;
 
 	(void)bar;
-	/* Nothing here is wider than a page, and no register lies across two. */
+	/* No block is larger than a page, and no register lies across two. */
 	if (in + len > WINDOW)
 		return;
 	switch (offset - in) {
@@ -135,7 +137,7 @@ static void bar_io(void *arg, unsigned bar, u64 offset, void *data, unsigned len
 	}
 }
 
-static void on_bar_moved(void *arg, unsigned bar, u64 gpa)
+static void virtio_pci_on_bar_moved(void *arg, unsigned bar, u64 gpa)
 {
 	struct virtio_pci *p = arg;
 
@@ -145,8 +147,8 @@ static void on_bar_moved(void *arg, unsigned bar, u64 gpa)
 	pthread_mutex_unlock(&p->lock);
 }
 
-/* The window into the BAR (4.1.4.9): only whole, aligned accesses of 1, 2 or 4 bytes inside it. */
-static void config_window(struct virtio_pci *p, bool write)
+/* Accesses the BAR through its window (4.1.4.9): aligned, 1, 2 or 4 bytes, and inside of it. */
+static void config_window_access(struct virtio_pci *p, bool write)
 {
 	u8 *body = pci_dev_config(p->dev) + p->cfg_cap + 2;
 	struct cap_body c;
@@ -158,55 +160,55 @@ static void config_window(struct virtio_pci *p, bool write)
 			memset(body + offsetof(struct cap_body, extra), 0xff, 4);
 		return;
 	}
-	bar_io(p, 0, c.offset, &c.extra, c.length, write);
+	virtio_pci_bar_io(p, 0, c.offset, &c.extra, c.length, write);
 	if (!write)
 		memcpy(body + offsetof(struct cap_body, extra), &c.extra, 4);
 }
 
-static bool touches_window(const struct virtio_pci *p, unsigned offset, unsigned len)
+static bool touches_config_window(const struct virtio_pci *p, unsigned offset, unsigned len)
 {
 	unsigned at = p->cfg_cap + 2 + (unsigned)offsetof(struct cap_body, extra);
 
 	return offset < at + 4 && at < offset + len;
 }
 
-static void on_config_read(void *arg, unsigned offset, unsigned len)
+static void virtio_pci_on_config_read(void *arg, unsigned offset, unsigned len)
 {
 	struct virtio_pci *p = arg;
 
-	if (touches_window(p, offset, len))
-		config_window(p, false);
+	if (touches_config_window(p, offset, len))
+		config_window_access(p, false);
 }
 
-static void on_config_written(void *arg, unsigned offset, unsigned len)
+static void virtio_pci_on_config_written(void *arg, unsigned offset, unsigned len)
 {
 	struct virtio_pci *p = arg;
 	unsigned at = p->msix_cap + PCI_MSIX_FLAGS;
 	u16 control;
 
-	if (touches_window(p, offset, len))
-		config_window(p, true);
+	if (touches_config_window(p, offset, len))
+		config_window_access(p, true);
 	if (offset < at + 2 && at < offset + len) {
 		memcpy(&control, pci_dev_config(p->dev) + at, 2);
 		msix_control(p->msix, control);
 	}
 }
 
-static void on_reset(void *arg)
+static void virtio_pci_on_reset(void *arg)
 {
 	struct virtio_pci *p = arg;
 
-	/* First the device, which may be raising interrupts. */
+	/* The device comes first: it may be raising interrupts. */
 	virtio_reset(p->v);
 	msix_reset(p->msix);
 }
 
 static const struct pci_ops pci_ops = {
-	.bar = bar_io,
-	.bar_moved = on_bar_moved,
-	.config_written = on_config_written,
-	.config_read = on_config_read,
-	.reset = on_reset,
+	.bar = virtio_pci_bar_io,
+	.bar_moved = virtio_pci_on_bar_moved,
+	.config_written = virtio_pci_on_config_written,
+	.config_read = virtio_pci_on_config_read,
+	.reset = virtio_pci_on_reset,
 };
 
 static int add_virtio_cap(struct virtio_pci *p, u8 type, u32 offset, u32 length)
@@ -287,7 +289,8 @@ int virtio_pci_create(struct virtio_pci **out, struct host *h, struct pci_bus *b
 		.revision = 1,
 	};
 	struct virtio_pci *p = calloc(1, sizeof(*p));
-	struct virtio_transport t = { on_interrupt, on_kick_ready, on_call, p };
+	struct virtio_transport t = { virtio_pci_on_interrupt, virtio_pci_on_kick_ready,
+				      virtio_pci_on_call, p };
 	int ret;
 
 	if (!p)

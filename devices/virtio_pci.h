@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * virtio over PCI, modern only (virtio 1.2, 4.1): one BAR of 32 KiB with everything in it, and the
- * five capabilities. Drivers differ in what they need of those: Linux 1-4, iPXE also PCI_CFG.
- * There is no INTx: every kernel that Umbra boots uses MSI-X, firmware polls the ISR register.
+ * The transport of virtio over PCI, modern only (virtio 1.2, 4.1).
+ *
+ * One BAR of 32 KiB has all register blocks, and five capabilities point to them. Linux uses types
+ * 1 to 4 of these, iPXE also PCI_CFG. There is no INTx: every kernel that Umbra boots uses MSI-X,
+ * firmware polls the ISR register.
  *
  *	0x0000 common, 0x1000 ISR, 0x2000 device, 0x3000 notify, 0x4000 MSI-X table, 0x5000 PBA
  */
@@ -14,10 +16,13 @@
 
 struct virtio_pci;
 
-/* Takes @v over on success: virtio_pci_destroy() destroys it. */
+/*
+ * Creates the function in the next free slot. On success it owns @v: virtio_pci_destroy() destroys
+ * it.
+ */
 int virtio_pci_create(struct virtio_pci **out, struct host *h, struct pci_bus *bus,
 		      struct virtio *v);
-/* Where the guest sees it. */
+/* The slot in which the guest sees it. */
 unsigned virtio_pci_slot(const struct virtio_pci *p);
 /* Before the bus. NULL allowed. */
 void virtio_pci_destroy(struct virtio_pci *p);

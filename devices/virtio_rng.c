@@ -19,11 +19,12 @@
 struct virtio_rng {
 	struct virtio *v;
 	struct vq_worker *worker;
-	s64 window; /* when it began, in ms */
+	s64 window; /* beginning of the current tenth of a second, in ms */
 	u32 given;  /* bytes in this window */
 	struct vq_chain chain;
 };
 
+/* Bytes that may still be given in this window. */
 static u32 rng_budget(struct virtio_rng *r)
 {
 	s64 now = now_ms();
@@ -35,7 +36,7 @@ static u32 rng_budget(struct virtio_rng *r)
 	return VIRTIO_RNG_RATE - r->given;
 }
 
-/* Fewer bytes than asked for are an answer, too (5.4.6.2: at least one). */
+/* Fills at most @limit bytes of the chain; returns how many. A part is an answer, too (5.4.6.2). */
 static u32 rng_fill(struct virtio_rng *r, u32 limit)
 {
 	const struct iovec *iov = r->chain.iov + r->chain.n_out;
@@ -113,7 +114,7 @@ static void rng_stop(void *arg)
 	r->worker = NULL;
 }
 
-/* There is none. */
+/* The device has no configuration. */
 static void rng_config(void *arg, u32 offset, void *data, unsigned len, bool write)
 {
 	(void)arg;

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * virtio entropy (virtio 1.2, 5.4) from getrandom(2). At most VIRTIO_RNG_RATE bytes for each tenth
- * of a second: a guest that reads without end costs the host no more than that.
+ * virtio entropy (virtio 1.2, 5.4) from getrandom(2), at a bounded rate.
+ *
+ * The guest gets at most VIRTIO_RNG_RATE bytes in each tenth of a second: one that reads without
+ * end costs the host no more than that.
  */
 #ifndef UMBRA_DEVICES_VIRTIO_RNG_H
 #define UMBRA_DEVICES_VIRTIO_RNG_H
@@ -12,6 +14,7 @@
 
 struct virtio_rng;
 
+/* -ENOMEM. */
 int virtio_rng_create(struct virtio_rng **out);
 /* After the struct virtio that uses it. NULL allowed. */
 void virtio_rng_destroy(struct virtio_rng *r);

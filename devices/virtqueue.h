@@ -2,9 +2,9 @@
 /*
  * The split virtqueue (virtio 1.2, 2.7): the only code that reads descriptors. No device does.
  *
- * A chain of descriptors becomes a list of host pointers, all inside guest RAM, readable ones first.
- * The *contents* of these buffers stay hostile and change at any time: a device copies what it decides
- * on (iov_read()).
+ * A chain of descriptors becomes a list of host pointers, all inside guest RAM, readable ones
+ * first. The *contents* of these buffers stay hostile and change at any time: a device copies what
+ * it decides on (iov_read()).
  *
  * Life of a queue. START and STOP are start() and stop() of the device's struct virtio_type.
  *
@@ -20,8 +20,8 @@
  *	  +----------------------------------------------------+--------+
  *
  * If virtqueue_enable() fails the queue stays disabled. A broken queue has @enabled set, too; its
- * device says DEVICE_NEEDS_RESET (virtio_needs_reset()) and serves it no more. So does a device that
- * finds a request malformed: then @broken is not set, but nobody pops any more.
+ * device says DEVICE_NEEDS_RESET (virtio_needs_reset()) and serves it no more. So does a device
+ * that finds a request malformed: then @broken is not set, but nobody pops any more.
  *
  * Life of a chain. The driver owns its buffers while it is available or used, else the device does.
  *
@@ -42,7 +42,8 @@
  *	                                +------+
  *
  * virtqueue_push() is virtqueue_fill() and virtqueue_publish() for one chain. What is taken or in
- * flight at STOP, or when the queue is served no more, is dropped without an answer: a reset follows.
+ * flight at STOP, or when the queue is served no more, is dropped without an answer: a reset
+ * follows.
  *
  * Invariants. The code of devices/ names them where it keeps them.
  *
@@ -50,9 +51,9 @@
  *      VIRTQUEUE_MAX; each ring lies in RAM, in one piece, with its event word, which belongs to it
  *      whether EVENT_IDX was negotiated or not; and @size, addresses and negotiated bits stay as
  *      they are.
- *  Q2  Owner. One thread at a time uses a queue: before START any that holds the core's lock (struct
- *      virtio), from START on one thread of the device's, and after STOP again any with the lock.
- *      Other threads only read @enabled and what Q1 keeps as it is.
+ *  Q2  Owner. One thread at a time uses a queue: before START any that holds the core's lock
+ *      (struct virtio), from START on one thread of the device's, and after STOP again any with the
+ *      lock. Other threads only read @enabled and what Q1 keeps as it is.
  *  Q3  Bounds. Every index into a ring is masked with @size - 1, every index into a table of
  *      descriptors is compared with the number of its entries, and an address becomes a pointer by
  *      host_ops.ram() only. So nothing that the driver writes leads out of RAM.
@@ -60,22 +61,23 @@
  *      driver that changes a ring meanwhile gains nothing.
  *  Q5  An end. A walk looks at no more than @max descriptors of the queue's table and @max of one
  *      indirect table, and finds no more than VIRTQUEUE_MAX buffers; so a loop of descriptors ends.
- *  Q6  Chain. A chain that was popped has at least one buffer, none of its buffers is empty, and the
- *      readable ones come first.
- *  Q7  Positions. @next_avail and @next_used are this process's own: where it is in the rings it never
- *      reads back from them. Only virtqueue_resume_at() does, for a queue that another served.
- *  Q8  Answers. Only a chain that was popped is published, and once at most; in any order. Nothing is
- *      found by a chain's head and no table is made for @size chains, for a hostile driver can have
- *      one head taken twice, and more than @size chains.
- *  Q9  Order. The available index is loaded, with acquire, before the entries below it; used entries
- *      are stored before the used index above them, which is stored with release.
- *  Q10 No lost wake-up. A full fence stands between publishing and the look whether the driver wants
- *      an interrupt, and between asking for notifications and the look whether there is something
- *      after all. A device that has published asks virtqueue_wants_interrupt() before it sleeps; and
- *      it sleeps only after virtqueue_listen(q, true) gave false, or where something else than new
- *      chains will wake it.
- *  Q11 Broken for good. While @broken is set virtqueue_pop() gives -EIO, and nobody touches the rings;
- *      only virtqueue_reset() clears it.
+ *  Q6  Chain. A chain that was popped has at least one buffer, none of its buffers is empty, and
+ *      the readable ones come first.
+ *  Q7  Positions. @next_avail and @next_used are this process's own: where it is in the rings it
+ *      never reads back from them. Only virtqueue_resume_at() does, for a queue that another
+ *      served.
+ *  Q8  Answers. Only a chain that was popped is published, and once at most; in any order. Nothing
+ *      is found by a chain's head and no table is made for @size chains, for a hostile driver can
+ *      have one head taken twice, and more than @size chains.
+ *  Q9  Order. The available index is loaded, with acquire, before the entries below it; used
+ *      entries are stored before the used index above them, which is stored with release.
+ *  Q10 No lost wake-up. A full fence stands between publishing and the look whether the driver
+ *      wants an interrupt, and between asking for notifications and the look whether there is
+ *      something after all. A device that has published asks virtqueue_wants_interrupt() before it
+ *      sleeps; and it sleeps only after virtqueue_listen(q, true) gave false, or where something
+ *      else than new chains will wake it.
+ *  Q11 Broken for good. While @broken is set virtqueue_pop() gives -EIO, and nobody touches the
+ *      rings; only virtqueue_reset() clears it.
  */
 #ifndef UMBRA_DEVICES_VIRTQUEUE_H
 #define UMBRA_DEVICES_VIRTQUEUE_H
@@ -87,7 +89,10 @@
 
 #define VIRTQUEUE_MAX 256 /* largest queue, and most buffers of a chain */
 
-/* Set by the transport before virtqueue_enable(); a reset zeroes all but @max, and @size becomes it. */
+/*
+ * Set by the transport before virtqueue_enable(); a reset zeroes all but @max, and @size becomes
+ * it.
+ */
 struct virtqueue {
 	u16 max;  /* largest size offered; a power of two, <= VIRTQUEUE_MAX; 0: no queue */
 	u16 size; /* what the driver chose */
@@ -116,8 +121,8 @@ struct vq_chain {
 /* Disables @q and forgets all but @max. No thread serves it (Q2). */
 void virtqueue_reset(struct virtqueue *q);
 /*
- * Check size and ring addresses of @q, which was reset, and make it ready. -EINVAL: not a power of two,
- * too large, misaligned, or a ring that is not in RAM.
+ * Check size and ring addresses of @q, which was reset, and make it ready. -EINVAL: not a power of
+ * two, too large, misaligned, or a ring that is not in RAM.
  */
 int virtqueue_enable(struct virtqueue *q, struct host *h);
 
@@ -132,30 +137,34 @@ void virtqueue_push(struct virtqueue *q, u16 head, u32 written);
 void virtqueue_fill(struct virtqueue *q, unsigned nth, u16 head, u32 written);
 void virtqueue_publish(struct virtqueue *q, unsigned n);
 /*
- * Give the last @n chains, of which none was published, back to where they were popped from: they are
- * popped again next. Until then virtqueue_listen() and virtqueue_waiting() are about those behind them.
+ * Give the last @n chains, of which none was published, back to where they were popped from: they
+ * are popped again next. Until then virtqueue_listen() and virtqueue_waiting() are about those
+ * behind them.
  */
 void virtqueue_unpop(struct virtqueue *q, unsigned n);
-/* After publishing: true if the driver wants an interrupt for what was published since the last look. */
+/*
+ * After publishing: true if the driver wants an interrupt for what was published since the last
+ * look.
+ */
 bool virtqueue_wants_interrupt(struct virtqueue *q);
 /* True if there is something to pop. For busy polling: no more than one load. */
 bool virtqueue_waiting(const struct virtqueue *q);
 /*
- * Ask the driver for notifications, or for none. Switching on returns true if something is available
- * after all: then serve that first, since no notification may come for it.
+ * Ask the driver for notifications, or for none. Switching on returns true if something is
+ * available after all: then serve that first, since no notification may come for it.
  */
 bool virtqueue_listen(struct virtqueue *q, bool on);
 
 /*
- * Where the successor of another process that served the queue goes on in the available ring: *index
- * becomes the used index. True: all chains before it seem answered, so only those behind it are to be
- * served; false: that is not known. The queue is enabled.
+ * Where the successor of another process that served the queue goes on in the available ring:
+ * *index becomes the used index. True: all chains before it seem answered, so only those behind it
+ * are to be served; false: that is not known. The queue is enabled.
  *
- * True if nothing is unanswered. Else by comparing both rings, as far back as neither is overwritten:
- * over some stretch that ends at the index and is longer than half of that, the heads in the available
- * ring must be those in the used ring, in any order. It guesses wrong where as many chains with the same
- * heads are unanswered at both ends of that stretch: one that has waited all along, or one that waits
- * at its end with the head of another that waited at its start.
+ * True if nothing is unanswered. Else by comparing both rings, as far back as neither is
+ * overwritten: over some stretch that ends at the index and is longer than half of that, the heads
+ * in the available ring must be those in the used ring, in any order. It guesses wrong where as
+ * many chains with the same heads are unanswered at both ends of that stretch: one that has waited
+ * all along, or one that waits at its end with the head of another that waited at its start.
  */
 bool virtqueue_resume_at(const struct virtqueue *q, u16 *index);
 

@@ -1,83 +1,89 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* Counts polls, interrupts and stalls, and decides from them when to poll and when to interrupt. */
 #include "devices/vq_pace.h"
 
 #include <sched.h>
 
 /*
- * Looks, not microseconds: reading a clock costs more than a look, and what a driver does meanwhile
- * takes its time from the same processor. PAUSE takes 40 ns or less.
+ * A poll ends after so many loads, not after a time: reading a clock costs more than a load. PAUSE
+ * takes 40 ns or less.
  */
-#define LOOKS  2000U
-#define RARELY 256U /* what was in vain is tried again this often at least, to see a change */
+#define POLL_LOADS 2000U
+#define RARELY	   256U /* longest pause after failures; then a changed driver is noticed */
 
 void vq_pace_init(struct vq_pace *p, unsigned threads)
 {
 	cpu_set_t set;
 
-	*p = (struct vq_pace){ .share = 1, .try_every = 1, .look_every = 1 };
+	*p = (struct vq_pace){ .batch = 1, .probe_every = 1, .poll_every = 1 };
 	CPU_ZERO(&set);
-	/* Where there is no CPU but the guest's, looking would take it away from the driver. */
-	p->looks = threads && !sched_getaffinity(0, sizeof(set), &set) &&
+	/* On a host without CPUs to spare polling would take the driver's. */
+	p->polls = threads && !sched_getaffinity(0, sizeof(set), &set) &&
 		   (unsigned)CPU_COUNT(&set) >= 2 * threads;
 }
 
-static u16 more_rarely(u16 every)
+static u16 pause_doubled(u16 every)
 {
 	return every < RARELY / 2 ? (u16)(2 * every) : RARELY;
 }
 
-bool vq_pace_may_look(struct vq_pace *p)
+bool vq_pace_may_poll(struct vq_pace *p)
 {
-	if (!p->looks)
+	if (!p->polls)
 		return false;
-	if (!p->look_in)
+	if (!p->poll_in)
 		return true;
-	p->look_in--;
+	p->poll_in--;
 	return false;
 }
 
-void vq_pace_looked(struct vq_pace *p, bool found)
+void vq_pace_polled(struct vq_pace *p, bool found)
 {
-	p->look_every = found ? 1 : more_rarely(p->look_every);
-	p->look_in = found ? 0 : p->look_every;
+	p->poll_every = found ? 1 : pause_doubled(p->poll_every);
+	p->poll_in = found ? 0 : p->poll_every;
 }
 
 bool vq_pace_enough(struct vq_pace *p, unsigned n)
 {
-	if (!p->looks || n >= VQ_PACE_MOST)
+	if (!p->polls || n >= VQ_PACE_BATCH)
 		return true;
-	if (n < p->share)
+	if (n < p->batch)
 		return false;
-	if (p->trying) {
-		if (n < 2 * p->share)
+	if (p->probing) {
+		if (n < 2 * p->batch)
 			return false;
-		/* The driver had more to do without these answers. */
-		p->share *= 2;
-		p->trying = false;
-		/* Less than a failure takes: the two alternate where it can do a little more. */
-		p->try_every = (u16)(p->try_every - p->try_every / 4);
+		/* The probe succeeded: the driver had more to add without these answers. */
+		p->batch *= 2;
+		p->probing = false;
+		/*
+		 * A quarter less, where a failure doubles it: with a driver that can do without a
+		 * few more than @batch, successes and failures alternate.
+		 */
+		p->probe_every = (u16)(p->probe_every - p->probe_every / 4);
 	}
-	if (p->try_in) {
-		p->try_in--;
+	if (p->probe_in) {
+		p->probe_in--;
 	} else {
-		p->trying = true;
-		p->try_in = p->try_every;
+		p->probing = true;
+		p->probe_in = p->probe_every;
 	}
 	return true;
 }
 
-void vq_pace_too_few(struct vq_pace *p, unsigned n)
+void vq_pace_stalled(struct vq_pace *p, unsigned n)
 {
-	/* Half of what it can do without an answer: so it never stands still for one. */
-	p->share = n > 1 ? n / 2 : 1;
-	p->trying = false;
-	p->try_every = more_rarely(p->try_every);
-	p->try_in = p->try_every;
+	/*
+	 * Half of the answers that stalled it: it is interrupted while it still has as many to add.
+	 */
+	p->batch = n > 1 ? n / 2 : 1;
+	p->probing = false;
+	p->probe_every = pause_doubled(p->probe_every);
+	p->probe_in = p->probe_every;
 }
 
-bool vq_pace_look(bool (*there)(void *arg), void *arg)
+bool vq_pace_poll(bool (*there)(void *arg), void *arg)
 {
-	for (unsigned i = 0; i < LOOKS; i++) {
+	for (unsigned i = 0; i < POLL_LOADS; i++) {
 		if (there(arg))
 			return true;
 		__builtin_ia32_pause();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The loop of a thread that serves all queues of a device, and its life. */
+/* Starts, runs and ends the thread that serves all queues of a device. */
 #include "devices/vq_worker.h"
 
 #include <errno.h>
@@ -50,7 +50,7 @@ static void vq_worker_run(void *arg)
 	}
 }
 
-static void vq_worker_no_thread(void *arg)
+static void vq_worker_thread_failed(void *arg)
 {
 	struct vq_worker *w = arg;
 
@@ -74,10 +74,10 @@ int vq_worker_start(struct vq_worker **out, struct virtio *v, const struct vq_wo
 		.kind = HOST_THREAD_QUEUE,
 		.name = ops->name,
 		.run = vq_worker_run,
-		.failed = vq_worker_no_thread,
+		.failed = vq_worker_thread_failed,
 		.arg = w,
 	};
-	/* Before the thread runs: serve() may be looking for it. */
+	/* Set before the thread runs: serve() may use it. */
 	*out = w;
 	if (!ret)
 		ret = host_thread_start(virtio_host(v), &w->thread);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * One thread that serves all queues of a device, for devices that are not about throughput: it
- * waits for the kicks of the enabled queues and for descriptors of the device's own.
+ * One thread that serves all queues of a device, for devices that need little throughput.
+ *
+ * It waits for the kicks of the enabled queues and for descriptors of the device's own.
  */
 #ifndef UMBRA_DEVICES_VQ_WORKER_H
 #define UMBRA_DEVICES_VQ_WORKER_H
@@ -17,26 +18,27 @@ struct vq_worker;
 struct vq_worker_ops {
 	const char *name; /* of the thread; at most 15 bytes */
 	/*
-	 * Serve all that can be served without waiting; called first, and after every wake-up. A
+	 * Serves all that can be served without waiting; called first, and after every wake-up. A
 	 * driver may add faster than it is served, or more than a second's work: so every loop over
-	 * what it added ends when vq_worker_ending() says so. False: the driver broke the rules, and
+	 * its chains ends when vq_worker_ending() is true. False: the driver broke the rules, and
 	 * the thread ends.
 	 */
 	bool (*serve)(void *arg, const struct vq_worker *w);
 	/*
-	 * What else to wait for: fill in up to VQ_WORKER_FDS entries and return their number;
-	 * *timeout_ms is -1 beforehand. May be NULL.
+	 * Adds descriptors of the device's own to wait for: fills in up to VQ_WORKER_FDS entries of
+	 * @p and returns their number. *timeout_ms is -1 beforehand. May be NULL.
 	 */
 	unsigned (*watch)(void *arg, struct pollfd *p, int *timeout_ms);
 };
 
+/* Starts the thread for @v's queues; to be called by start() of @v's type. -errno. */
 int vq_worker_start(struct vq_worker **out, struct virtio *v, const struct vq_worker_ops *ops,
 		    void *arg);
-/* On the worker's thread: has it been told to stop? */
+/* True if the thread is to end. On the worker's thread. */
 bool vq_worker_ending(const struct vq_worker *w);
-/* Have serve() called soon. Any thread, between start and stop. */
+/* Has serve() called soon. Any thread, between start and stop. */
 void vq_worker_wake(struct vq_worker *w);
-/* Joins the thread; frees. NULL allowed. */
+/* Ends the thread, waits for it, and frees @w. NULL allowed. */
 void vq_worker_stop(struct vq_worker *w);
 
 #endif

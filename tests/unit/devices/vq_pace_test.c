@@ -18,8 +18,8 @@ static struct vq_pace eager(void)
 	struct vq_pace p;
 
 	vq_pace_init(&p, 0);
-	assert_false(p.looks);
-	p.looks = true;
+	assert_false(p.polls);
+	p.polls = true;
 	return p;
 }
 
@@ -38,7 +38,7 @@ static unsigned drive(struct vq_pace *p, unsigned depth, unsigned times, unsigne
 
 		while (!vq_pace_enough(p, n)) {
 			if (n == depth) {
-				vq_pace_too_few(p, n);
+				vq_pace_stalled(p, n);
 				held++;
 				break;
 			}
@@ -69,7 +69,7 @@ static void test_many_share_an_interrupt(void **state)
 	(void)state;
 	assert_int_equal(drive(&p, 32, 20, &answers), 0);
 	assert_int_equal(drive(&p, 32, MANY, &answers), 0);
-	assert_int_equal(answers, MANY * VQ_PACE_MOST);
+	assert_int_equal(answers, MANY * VQ_PACE_BATCH);
 }
 
 /* A driver that is never left without work waits in vain only when more is tried. */
@@ -79,7 +79,7 @@ static void test_few_share_as_many_as_leave_it_work(void **state)
 	unsigned answers;
 
 	(void)state;
-	for (unsigned depth = 2; depth < VQ_PACE_MOST; depth++) {
+	for (unsigned depth = 2; depth < VQ_PACE_BATCH; depth++) {
 		drive(&p, depth, 1000, &answers);
 		assert_in_range(drive(&p, depth, MANY, &answers), 0, 20 + MANY / 200);
 		assert_in_range(answers, MANY * (depth > 3 ? depth / 4 : 1), MANY * depth);
@@ -100,7 +100,7 @@ static void test_it_learns_again(void **state)
 	/* At the latest by the tries that are due. */
 	drive(&p, 32, 1200, &answers);
 	drive(&p, 32, 1000, &answers);
-	assert_int_equal(answers, 1000 * VQ_PACE_MOST);
+	assert_int_equal(answers, 1000 * VQ_PACE_BATCH);
 }
 
 static void test_looks_in_vain_become_rare(void **state)
@@ -110,17 +110,17 @@ static void test_looks_in_vain_become_rare(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < MANY; i++)
-		if (vq_pace_may_look(&p)) {
-			vq_pace_looked(&p, false);
+		if (vq_pace_may_poll(&p)) {
+			vq_pace_polled(&p, false);
 			looks++;
 		}
 	assert_in_range(looks, 2, 10 + MANY / 200);
-	while (!vq_pace_may_look(&p))
+	while (!vq_pace_may_poll(&p))
 		;
-	vq_pace_looked(&p, true);
+	vq_pace_polled(&p, true);
 	for (unsigned i = 0; i < MANY; i++) {
-		assert_true(vq_pace_may_look(&p));
-		vq_pace_looked(&p, true);
+		assert_true(vq_pace_may_poll(&p));
+		vq_pace_polled(&p, true);
 	}
 }
 
@@ -139,12 +139,12 @@ static void test_no_look_without_a_cpu_to_spare(void **state)
 	assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
 	vq_pace_init(&p, 1);
 	assert_int_equal(sched_setaffinity(0, sizeof(all), &all), 0);
-	assert_false(vq_pace_may_look(&p));
+	assert_false(vq_pace_may_poll(&p));
 	assert_true(vq_pace_enough(&p, 1));
 	vq_pace_init(&p, (unsigned)CPU_COUNT(&all) / 2 + 1);
-	assert_false(vq_pace_may_look(&p));
+	assert_false(vq_pace_may_poll(&p));
 	vq_pace_init(&p, (unsigned)CPU_COUNT(&all) / 2);
-	assert_int_equal(vq_pace_may_look(&p), CPU_COUNT(&all) > 1);
+	assert_int_equal(vq_pace_may_poll(&p), CPU_COUNT(&all) > 1);
 }
 
 static bool third(void *arg)
@@ -163,10 +163,10 @@ static void test_a_look_ends(void **state)
 	unsigned n = 0;
 
 	(void)state;
-	assert_true(vq_pace_look(third, &n));
+	assert_true(vq_pace_poll(third, &n));
 	assert_int_equal(n, 3);
 	n = 0;
-	assert_false(vq_pace_look(never, &n));
+	assert_false(vq_pace_poll(never, &n));
 	assert_in_range(n, 100, 10000);
 }
 
