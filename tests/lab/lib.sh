@@ -4,9 +4,8 @@
 #	setup()		once, optional: usually a guest_run whose result the tests then look at
 #	test_NAME()	one test; runs under `set -eu` in a subshell, in the order of the file
 #
-# and may say "# timeout: SECONDS" (for the whole case, default 300) and "# alone" (nothing else may
-# run at that time, because it measures). Every case has a directory of its own, $WORK, which goes
-# away; a failing test shows the end of the guest's console and errors by itself.
+# and may say "# timeout: SECONDS" (for the whole case, default 500). Every case has a directory of its
+# own, $WORK, which goes away; a failing test shows the end of the guest's console and errors by itself.
 #
 # A guest's init script is given on stdin. It begins with tests/lab/guest.sh (say, check, wait_for,
 # finish) and ends with a power-off.

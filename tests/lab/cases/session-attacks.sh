@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# timeout: 300
 # A driver that does not play by the rules: KVM, not the guest's page tables, keeps the shadow whole.
 . tests/lab/sessions.sh
 

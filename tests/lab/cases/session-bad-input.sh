@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# timeout: 300
 # Bad input for sessions: one line (what, where, why, what to do), status 1, no guest.
 . tests/lab/sessions.sh
 

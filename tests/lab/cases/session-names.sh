@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# timeout: 300
 # Devices, threads and helpers: names per session, their undoing, refusals; a policy that changes.
 . tests/lab/sessions.sh
 

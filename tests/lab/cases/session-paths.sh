@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# timeout: 300
 # Whatever path a driver asks for, in whatever directory and root, it stays in its session's tree.
 . tests/lab/sessions.sh
 

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# timeout: 300
 # A gate whose page table entry leads to a copy of its page: it looks the same and rings the same.
 . tests/lab/sessions.sh
 
