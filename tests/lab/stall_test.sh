@@ -7,7 +7,7 @@ cd "$(dirname "$0")/../.." || exit 1
 . tests/tap.sh
 tap_begin 'the lab' build lab
 # tools/lab says what it would do here; the tests are about its machine.
-lab=(tools/lab --always)
+lab=(tools/lab --always --cpus 2)
 unset UMBRA_IN_LAB
 
 # Whatever has more priority than the heartbeat keeps a CPU for good, as a loop in the kernel would.
