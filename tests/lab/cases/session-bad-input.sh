@@ -97,14 +97,16 @@ test_enforced_signatures_on_the_command_line()
 {
 	start --append module.sig_enforce=1
 	refused 'signed modules'
+	start --append module.sig-enforce=1
+	refused 'append module.sig_enforce: .*signed modules'
 	start --append lockdown=integrity
 	refused 'signed modules'
 }
 
-# The kernel takes - for _, the check of the command line does not know that.
+# The check of the command line looks at the last value; the kernel never switches enforcement off again.
 test_enforced_signatures_found_by_the_agent()
 {
-	start --append module.sig-enforce=1
+	start --append 'module.sig_enforce=1 module.sig_enforce=0'
 	refused 'refused the shim: Key was rejected.*signed modules'
 }
 
