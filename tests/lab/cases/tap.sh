@@ -12,7 +12,7 @@ setup()
 	head -c $SIZE /dev/urandom >"$WORK/down"
 	# Sends a file to who connects to 5001, and keeps what comes to 5002.
 	perl -MIO::Socket::INET -e '
-		alarm 100;
+		alarm 300;
 		sub serve { IO::Socket::INET->new(LocalAddr => "10.9.0.1:$_[0]", Listen => 1) or die "$!\n" }
 		my ($out, $in) = (serve(5001), serve(5002));
 		my ($s, $b);
@@ -42,7 +42,7 @@ say ready
 read go
 check ping-after answers 10.9.0.1
 END
-	guest_wait_console '^@@ ready' 100
+	guest_wait_console '^@@ ready' 250
 	ping -q -c 20 -i 0.01 -s 1400 10.9.0.2 >"$WORK/ping" || true
 	ip link set umbra0 down
 	sleep 0.5
