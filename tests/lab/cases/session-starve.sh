@@ -16,7 +16,8 @@ echo b >/s/b/x
 mkfifo /s/p/fifo
 touch /s/ready
 p=/sys/module/b__umbra_t_path/parameters/open
-wait_for 60 test -e $p
+# The last of the three: then the inits of the others are done.
+wait_for 60 test -e /sys/module/b__m
 ip link add ov0 type b-dummy
 ip link set ov0 up
 say links $(cd /sys/class/net && ls -d ov0 *dummy* *ov0 | sort -u | tr '\n' ' ')
