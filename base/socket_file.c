@@ -60,7 +60,7 @@ int socket_file_id(const char *path, struct socket_id *out)
 
 int socket_file_remove(const char *path, const struct socket_id *id)
 {
-	struct socket_id now;
+	struct socket_id now = { 0 };
 	int lock = socket_dir_lock(path), ret;
 
 	if (lock < 0)

@@ -64,11 +64,11 @@ static int disk_word(struct spec_disk *d, const char *s, const char *word, struc
 /* A vhost-user disk has no options that only its back end can carry out. */
 static int check_vhost_user(const struct spec_disk *d, const char *s, struct err *e)
 {
-	const char *word = d->readonly	? "ro"
-			   : d->direct	? "direct"
+	const char *word = d->readonly	    ? "ro"
+			   : d->direct	    ? "direct"
 			   : d->aio_threads ? "aio"
-			   : d->serial	? "serial"
-					: NULL;
+			   : d->serial	    ? "serial"
+					    : NULL;
 
 	if (!word)
 		return 0;
