@@ -3,19 +3,17 @@
  * A hostile driver for any virtio device: the input is what it negotiates and what it puts into
  * memory, for all queues; in some runs it also changes memory while the device reads it.
  *
- * Queue i has its rings in page 1 + i: descriptors, at 0x400 the avail ring, at 0x600 the used ring.
+ * Queue i has its rings in QUEUE_PAGE(i) (virtio_registers.h).
  */
 #ifndef UMBRA_TESTS_FUZZ_FUZZ_DEV_DRIVER_H
 #define UMBRA_TESTS_FUZZ_FUZZ_DEV_DRIVER_H
 
-#include <linux/virtio_config.h>
-#include <linux/virtio_pci.h>
 #include <sched.h>
 
-#include "devices/virtio.h"
 #include "tests/unit/devices/fake_host.h"
+#include "tests/unit/devices/virtio_registers.h"
 
-#define FUZZ_RINGS 0x1000ULL
+#define FUZZ_RINGS QUEUE_PAGE(0)
 #define FUZZ_SIZE  16
 
 struct fuzz_input {
@@ -24,42 +22,20 @@ struct fuzz_input {
 	u8 config_at, config_len, config_value;
 };
 
-static inline void fuzz_put(struct virtio *v, u64 reg, u64 value, unsigned len)
-{
-	virtio_common_io(v, reg, &value, len, true);
-}
-
 static inline u16 fuzz_used(const struct fake_host *f, unsigned queue)
 {
 	u16 n;
 
-	memcpy(&n, f->ram + FUZZ_RINGS * (queue + 1) + 0x602, sizeof(n));
+	memcpy(&n, f->ram + QUEUE_PAGE(queue) + QUEUE_USED + 2, sizeof(n));
 	return n;
 }
 
 static inline void fuzz_start(struct virtio *v, u64 features)
 {
-	unsigned n = virtio_type(v)->queues;
-
-	features |= 1ULL << VIRTIO_F_VERSION_1;
-	fuzz_put(v, VIRTIO_PCI_COMMON_STATUS, 0, 1);
-	fuzz_put(v, VIRTIO_PCI_COMMON_STATUS, 3, 1);
-	for (u32 i = 0; i < 2; i++) {
-		fuzz_put(v, VIRTIO_PCI_COMMON_GFSELECT, i, 4);
-		fuzz_put(v, VIRTIO_PCI_COMMON_GF, (u32)(features >> 32 * i), 4);
-	}
-	fuzz_put(v, VIRTIO_PCI_COMMON_STATUS, 0xb, 1);
-	for (unsigned i = 0; i < n; i++) {
-		u64 page = FUZZ_RINGS * (i + 1);
-
-		fuzz_put(v, VIRTIO_PCI_COMMON_Q_SELECT, i, 2);
-		fuzz_put(v, VIRTIO_PCI_COMMON_Q_SIZE, FUZZ_SIZE, 2);
-		fuzz_put(v, VIRTIO_PCI_COMMON_Q_DESCLO, page, 8);
-		fuzz_put(v, VIRTIO_PCI_COMMON_Q_AVAILLO, page + 0x400, 8);
-		fuzz_put(v, VIRTIO_PCI_COMMON_Q_USEDLO, page + 0x600, 8);
-		fuzz_put(v, VIRTIO_PCI_COMMON_Q_ENABLE, 1, 2);
-	}
-	fuzz_put(v, VIRTIO_PCI_COMMON_STATUS, 0xf, 1);
+	registers_reset(v);
+	registers_negotiate(v, features);
+	registers_enable_pages(v, virtio_type(v)->queues, FUZZ_SIZE);
+	registers_driver_ok(v);
 }
 
 /* One life of @v: negotiate, ring, wait a little, reset. */
@@ -91,7 +67,7 @@ static inline void fuzz_drive(struct fake_host *f, struct virtio *v, const u8 *d
 			sched_yield();
 		}
 	}
-	fuzz_put(v, VIRTIO_PCI_COMMON_STATUS, 0, 1);
+	registers_reset(v);
 	/* After a reset nothing is used any more; ASan and the next run would tell. */
 	memset(f->ram, 0xcc, 0x4000);
 }

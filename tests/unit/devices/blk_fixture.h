@@ -7,24 +7,17 @@
 #define UMBRA_TESTS_UNIT_DEVICES_BLK_FIXTURE_H
 
 #include <linux/virtio_blk.h>
-#include <linux/virtio_config.h>
-#include <linux/virtio_pci.h>
-#include <linux/virtio_ring.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "devices/virtio_blk.h"
-#include "tests/unit/devices/fake_host.h"
+#include "tests/unit/devices/ring_fixture.h"
 
 #define SIZE	16
-#define DESC	0x1000ULL
-#define AVAIL	0x2000ULL
-#define USED	0x3000ULL
 #define HEADER	0x4000ULL
 #define STATUS	0x4100ULL
-#define DATA	0x8000ULL
 #define SECTORS 64U
 #define NO	0x5a /* a status that no device writes */
 
@@ -42,37 +35,25 @@ struct ctx {
 
 static inline void put(struct ctx *t, u64 reg, u64 value, unsigned len)
 {
-	virtio_common_io(t->v, reg, &value, len, true);
+	registers_write(t->v, reg, value, len);
 }
 
 static inline u32 get(struct ctx *t, u64 reg, unsigned len)
 {
-	u32 v = 0;
-
-	virtio_common_io(t->v, reg, &v, len, false);
-	return v;
+	return registers_read(t->v, reg, len);
 }
 
 static inline void start_sized(struct ctx *t, u64 features, u16 size)
 {
-	features |= 1ULL << VIRTIO_F_VERSION_1;
-	put(t, VIRTIO_PCI_COMMON_STATUS, 0, 1);
+	const struct queue_place q = { size, DESC, AVAIL, USED };
+
+	registers_reset(t->v);
 	memset(t->f.ram, 0, FAKE_RAM);
 	t->served = 0;
 	t->size = size;
-	put(t, VIRTIO_PCI_COMMON_STATUS, 3, 1);
-	for (u32 i = 0; i < 2; i++) {
-		put(t, VIRTIO_PCI_COMMON_GFSELECT, i, 4);
-		put(t, VIRTIO_PCI_COMMON_GF, (u32)(features >> 32 * i), 4);
-	}
-	put(t, VIRTIO_PCI_COMMON_STATUS, 0xb, 1);
-	put(t, VIRTIO_PCI_COMMON_Q_SELECT, 0, 2);
-	put(t, VIRTIO_PCI_COMMON_Q_SIZE, size, 2);
-	put(t, VIRTIO_PCI_COMMON_Q_DESCLO, DESC, 8);
-	put(t, VIRTIO_PCI_COMMON_Q_AVAILLO, AVAIL, 8);
-	put(t, VIRTIO_PCI_COMMON_Q_USEDLO, USED, 8);
-	put(t, VIRTIO_PCI_COMMON_Q_ENABLE, 1, 2);
-	put(t, VIRTIO_PCI_COMMON_STATUS, 0xf, 1);
+	registers_negotiate(t->v, features);
+	registers_enable_queue(t->v, 0, &q);
+	registers_driver_ok(t->v);
 	assert_int_equal(get(t, VIRTIO_PCI_COMMON_STATUS, 1), 0xf);
 }
 
@@ -103,12 +84,10 @@ static inline void close_disk(struct ctx *t)
 
 static inline int setup_with(void **state, const struct virtio_blk_params *params)
 {
-	struct ctx *t = aligned_alloc(4096, ALIGN_UP(sizeof(*t), 4096UL));
+	struct ctx *t = fake_host_alloc(sizeof(*t));
 	u8 sector[512];
 
 	assert_non_null(t);
-	memset(t, 0, sizeof(*t));
-	fake_host_init(&t->f);
 	t->params = *params;
 	snprintf(t->path, sizeof(t->path), "/var/tmp/blk_fixture.XXXXXX");
 	t->fd = mkstemp(t->path);

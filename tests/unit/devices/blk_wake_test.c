@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A disk's thread that looks for more before it sleeps: a driver that rings and sleeps only when the
- * rings tell it to gets all its answers, a disk without requests costs nothing, and a reset does not
- * wait.
+ * A disk's thread that looks for more before it sleeps: a driver that rings and sleeps only when
+ * the rings tell it to gets all its answers, a disk without requests costs nothing, and a reset
+ * does not wait.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,10 +11,10 @@
 
 #include <cmocka.h>
 #include <poll.h>
-#include <sched.h>
 #include <sys/eventfd.h>
 
 #include "tests/unit/devices/blk_fixture.h"
+#include "tests/unit/devices/pin_cpu.h"
 
 #define RING	64U
 #define SLOTS	16U /* requests at once, of three descriptors each */
@@ -24,7 +24,7 @@
 
 struct driver {
 	struct ctx *t;
-	bool event_idx;
+	struct ring_driver r;
 	int interrupt;
 	unsigned interrupts; /* atomic */
 	unsigned kicks;
@@ -41,22 +41,12 @@ static void on_interrupt(void *arg, u16 vector)
 	eventfd_write(d->interrupt, 1);
 }
 
-static u16 load(const u8 *p)
-{
-	return __atomic_load_n((const u16 *)(const void *)p, __ATOMIC_ACQUIRE);
-}
-
-static void store(u8 *p, u16 value)
-{
-	__atomic_store_n((u16 *)(void *)p, value, __ATOMIC_RELEASE);
-}
-
 /* A read of one sector for each slot; descriptors, headers and buffers stay where they are. */
 static void open_driver(struct driver *d, struct ctx *t, bool event_idx)
 {
 	struct virtio_transport transport = { .interrupt = on_interrupt, .arg = d };
 
-	*d = (struct driver){ .t = t, .event_idx = event_idx };
+	*d = (struct driver){ .t = t, .r = ring_driver_at(&t->f, RING, event_idx) };
 	d->interrupt = eventfd(0, EFD_NONBLOCK);
 	virtio_set_transport(t->v, &transport);
 	start_sized(t, event_idx ? 1ULL << VIRTIO_RING_F_EVENT_IDX : 0, RING);
@@ -86,7 +76,6 @@ static void close_driver(struct driver *d)
 
 static void add_some(struct driver *d, unsigned n)
 {
-	u8 *avail = d->t->f.ram + AVAIL, *used = d->t->f.ram + USED;
 	u32 old = d->added;
 	bool kick;
 
@@ -94,12 +83,9 @@ static void add_some(struct driver *d, unsigned n)
 		u16 slot = d->free[--d->n_free];
 
 		d->t->f.ram[STATUS + slot] = NO;
-		store(avail + 4 + 2 * (d->added % RING), (u16)(3 * slot));
-		store(avail + 2, (u16)++d->added);
+		ring_add(&d->r, (u16)d->added++, (u16)(3 * slot));
 	}
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	kick = d->event_idx ? vring_need_event(load(used + 4 + 8 * RING), (u16)d->added, (u16)old)
-			    : !(load(used) & VRING_USED_F_NO_NOTIFY);
+	kick = ring_must_notify(&d->r, (u16)d->added, (u16)old);
 	if (d->added != old && kick) {
 		d->kicks++;
 		virtio_notify(d->t->v, 0);
@@ -118,21 +104,12 @@ static void sleep_until_interrupt(struct driver *d)
 
 static void take_all(struct driver *d)
 {
-	u8 *used = d->t->f.ram + USED, *avail = d->t->f.ram + AVAIL;
-
-	while (load(used + 2) == (u16)d->taken) {
-		if (d->event_idx)
-			store(avail + 4 + 2 * RING, (u16)d->taken);
-		else
-			store(avail, 0);
-		__atomic_thread_fence(__ATOMIC_SEQ_CST);
-		if (load(used + 2) == (u16)d->taken)
+	while (ring_used_index(&d->r) == (u16)d->taken)
+		if (!ring_ask_for_interrupt(&d->r, (u16)d->taken))
 			sleep_until_interrupt(d);
-	}
-	if (!d->event_idx)
-		store(avail, VRING_AVAIL_F_NO_INTERRUPT);
-	while (load(used + 2) != (u16)d->taken) {
-		u16 slot = (u16)(load(used + 4 + 8 * (d->taken++ % RING)) / 3);
+	ring_ask_for_none(&d->r);
+	while (ring_used_index(&d->r) != (u16)d->taken) {
+		u16 slot = (u16)(ring_load(d->r.used + 4 + 8 * (d->taken++ % RING)) / 3);
 
 		assert_in_range(slot, 0, SLOTS - 1);
 		assert_int_equal(d->t->f.ram[STATUS + slot], VIRTIO_BLK_S_OK);
@@ -179,30 +156,19 @@ static void test_no_wake_up_is_lost_one_at_a_time(void **state)
  */
 static void add_one_by_one(struct driver *d)
 {
-	const u8 *used = d->t->f.ram + USED;
-	u16 before = load(used + 2);
+	u16 before = ring_used_index(&d->r);
 
 	for (unsigned n = 0; n < SLOTS; n++) {
 		add_some(d, 1);
-		while (load(used + 2) == (u16)(before + n))
+		while (ring_used_index(&d->r) == (u16)(before + n))
 			sched_yield();
 	}
 }
 
-static void stay_on(const cpu_set_t *allowed, unsigned nth)
-{
-	unsigned cpu = 0;
-	cpu_set_t one;
-
-	for (; cpu < CPU_SETSIZE - 1; cpu++)
-		if (CPU_ISSET(cpu, allowed) && !nth--)
-			break;
-	CPU_ZERO(&one);
-	CPU_SET(cpu, &one);
-	sched_setaffinity(0, sizeof(one), &one);
-}
-
-/* Interrupts for 160 answers, with the driver on the @nth CPU: the device then is on another, or not. */
+/*
+ * Interrupts for 160 answers, with the driver on the @nth CPU: the device then is on another, or
+ * not.
+ */
 static unsigned count_interrupts(struct ctx *t, unsigned nth)
 {
 	struct driver d;
@@ -210,9 +176,9 @@ static unsigned count_interrupts(struct ctx *t, unsigned nth)
 
 	open_driver(&d, t, false);
 	assert_int_equal(sched_getaffinity(0, sizeof(all), &all), 0);
-	stay_on(&all, nth % (unsigned)CPU_COUNT(&all));
+	pin_to_cpu(&all, nth % (unsigned)CPU_COUNT(&all));
 	for (unsigned i = 0; i < 10; i++) {
-		store(t->f.ram + AVAIL, 0);
+		ring_store(t->f.ram + AVAIL, 0);
 		add_one_by_one(&d);
 		while (d.taken < d.added)
 			take_all(&d);

@@ -19,8 +19,6 @@
 
 #include <fcntl.h>
 #include <linux/virtio_blk.h>
-#include <linux/virtio_config.h>
-#include <linux/virtio_pci.h>
 #include <linux/virtio_ring.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -36,6 +34,7 @@
 #include "base/clock.h"
 #include "devices/virtio_blk.h"
 #include "tests/unit/devices/fake_host.h"
+#include "tests/unit/devices/virtio_registers.h"
 
 #define CRASH_QUEUES  4U
 #define CRASH_SLOTS   8U /* requests in flight on one queue */
@@ -143,36 +142,16 @@ static inline bool crash_check(struct crash *c, u64 sector, const u8 *data, cons
 
 /* --- the child: the device ----------------------------------------------------------------- */
 
-static inline void crash_put(struct virtio *v, u64 reg, u64 value, unsigned len)
-{
-	virtio_common_io(v, reg, &value, len, true);
-}
-
 static inline void crash_negotiate(struct virtio *v, const struct crash_mode *m)
 {
-	u64 features = 1ULL << VIRTIO_F_VERSION_1 | 1ULL << VIRTIO_RING_F_INDIRECT_DESC |
-		       1ULL << VIRTIO_BLK_F_MQ | 1ULL << VIRTIO_BLK_F_DISCARD |
-		       1ULL << VIRTIO_BLK_F_WRITE_ZEROES;
+	u64 features = 1ULL << VIRTIO_RING_F_INDIRECT_DESC | 1ULL << VIRTIO_BLK_F_MQ |
+		       1ULL << VIRTIO_BLK_F_DISCARD | 1ULL << VIRTIO_BLK_F_WRITE_ZEROES;
 
 	features |= m->no_flush ? 0 : 1ULL << VIRTIO_BLK_F_FLUSH;
 	features |= m->event_idx ? 1ULL << VIRTIO_RING_F_EVENT_IDX : 0;
-	crash_put(v, VIRTIO_PCI_COMMON_STATUS, 3, 1);
-	for (u32 i = 0; i < 2; i++) {
-		crash_put(v, VIRTIO_PCI_COMMON_GFSELECT, i, 4);
-		crash_put(v, VIRTIO_PCI_COMMON_GF, (u32)(features >> 32 * i), 4);
-	}
-	crash_put(v, VIRTIO_PCI_COMMON_STATUS, 0xb, 1);
-	for (unsigned i = 0; i < CRASH_QUEUES; i++) {
-		u64 page = 0x1000ULL * (i + 1);
-
-		crash_put(v, VIRTIO_PCI_COMMON_Q_SELECT, i, 2);
-		crash_put(v, VIRTIO_PCI_COMMON_Q_SIZE, CRASH_RING, 2);
-		crash_put(v, VIRTIO_PCI_COMMON_Q_DESCLO, page, 8);
-		crash_put(v, VIRTIO_PCI_COMMON_Q_AVAILLO, page + 0x400, 8);
-		crash_put(v, VIRTIO_PCI_COMMON_Q_USEDLO, page + 0x600, 8);
-		crash_put(v, VIRTIO_PCI_COMMON_Q_ENABLE, 1, 2);
-	}
-	crash_put(v, VIRTIO_PCI_COMMON_STATUS, 0xf, 1);
+	registers_negotiate(v, features);
+	registers_enable_pages(v, CRASH_QUEUES, CRASH_RING);
+	registers_driver_ok(v);
 }
 
 _Noreturn static inline void crash_child(struct crash *c, int kick)
@@ -201,7 +180,7 @@ _Noreturn static inline void crash_child(struct crash *c, int kick)
 	__atomic_store_n(&c->s->ready, ret ? ret : 1, __ATOMIC_RELEASE);
 	while (!ret && read(kick, &queue, 1) == 1) {
 		if (queue == CRASH_RESET)
-			crash_put(v, VIRTIO_PCI_COMMON_STATUS, 0, 1);
+			registers_reset(v);
 		else if (queue == CRASH_RESTART)
 			crash_negotiate(v, &c->mode);
 		else

@@ -1,22 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A small virtio driver for tests of devices: all queues, one buffer for each descriptor or short
- * chains, memory laid out as in struct driver's comments.
+ * A small virtio driver for tests of devices: all queues, one buffer for each descriptor.
  */
 #ifndef UMBRA_TESTS_UNIT_DEVICES_DRIVER_FIXTURE_H
 #define UMBRA_TESTS_UNIT_DEVICES_DRIVER_FIXTURE_H
 
-#include <linux/virtio_config.h>
-#include <linux/virtio_pci.h>
 #include <linux/virtio_ring.h>
 #include <time.h>
 
-#include "devices/virtio.h"
 #include "tests/unit/devices/fake_host.h"
+#include "tests/unit/devices/virtio_registers.h"
 
 #define DRIVER_SIZE 16
 
-/* Queue i: descriptors at 0x1000 * (i + 1), avail at + 0x400, used at + 0x600. */
+/* Queue i has its rings in QUEUE_PAGE(i). */
 struct driver {
 	struct fake_host *f;
 	struct virtio *v;
@@ -26,46 +23,28 @@ struct driver {
 
 static inline void driver_put(struct driver *d, u64 reg, u64 value, unsigned len)
 {
-	virtio_common_io(d->v, reg, &value, len, true);
+	registers_write(d->v, reg, value, len);
 }
 
 static inline u32 driver_get(struct driver *d, u64 reg, unsigned len)
 {
-	u32 v = 0;
-
-	virtio_common_io(d->v, reg, &v, len, false);
-	return v;
+	return registers_read(d->v, reg, len);
 }
 
 static inline u8 *driver_page(struct driver *d, unsigned queue)
 {
-	return d->f->ram + 0x1000UL * (queue + 1);
+	return d->f->ram + QUEUE_PAGE(queue);
 }
 
 static inline void driver_start(struct driver *d, u64 features)
 {
-	features |= 1ULL << VIRTIO_F_VERSION_1;
-	driver_put(d, VIRTIO_PCI_COMMON_STATUS, 0, 1);
+	registers_reset(d->v);
 	memset(d->next, 0, sizeof(d->next));
 	memset(d->served, 0, sizeof(d->served));
 	memset(d->f->ram, 0, FAKE_RAM);
-	driver_put(d, VIRTIO_PCI_COMMON_STATUS, 3, 1);
-	for (u32 i = 0; i < 2; i++) {
-		driver_put(d, VIRTIO_PCI_COMMON_GFSELECT, i, 4);
-		driver_put(d, VIRTIO_PCI_COMMON_GF, (u32)(features >> 32 * i), 4);
-	}
-	driver_put(d, VIRTIO_PCI_COMMON_STATUS, 0xb, 1);
-	for (unsigned i = 0; i < virtio_type(d->v)->queues; i++) {
-		u64 page = 0x1000ULL * (i + 1);
-
-		driver_put(d, VIRTIO_PCI_COMMON_Q_SELECT, i, 2);
-		driver_put(d, VIRTIO_PCI_COMMON_Q_SIZE, DRIVER_SIZE, 2);
-		driver_put(d, VIRTIO_PCI_COMMON_Q_DESCLO, page, 8);
-		driver_put(d, VIRTIO_PCI_COMMON_Q_AVAILLO, page + 0x400, 8);
-		driver_put(d, VIRTIO_PCI_COMMON_Q_USEDLO, page + 0x600, 8);
-		driver_put(d, VIRTIO_PCI_COMMON_Q_ENABLE, 1, 2);
-	}
-	driver_put(d, VIRTIO_PCI_COMMON_STATUS, 0xf, 1);
+	registers_negotiate(d->v, features);
+	registers_enable_pages(d->v, virtio_type(d->v)->queues, DRIVER_SIZE);
+	registers_driver_ok(d->v);
 }
 
 /* One buffer of @len bytes at @addr. */
@@ -73,7 +52,7 @@ static inline void driver_add(struct driver *d, unsigned queue, u64 addr, u32 le
 {
 	u16 i = d->next[queue]++ % DRIVER_SIZE;
 	struct vring_desc *desc = (struct vring_desc *)(void *)driver_page(d, queue) + i;
-	u16 *avail = (u16 *)(void *)(driver_page(d, queue) + 0x400);
+	u16 *avail = (u16 *)(void *)(driver_page(d, queue) + QUEUE_AVAIL);
 
 	*desc = (struct vring_desc){ addr, len, writable ? VRING_DESC_F_WRITE : 0, 0 };
 	avail[2 + avail[1] % DRIVER_SIZE] = i;
@@ -81,10 +60,10 @@ static inline void driver_add(struct driver *d, unsigned queue, u64 addr, u32 le
 	virtio_notify(d->v, queue);
 }
 
-/* Has something of @queue come back? Its length goes into *len. */
+/* True if a buffer of @queue was given back; *len is how many bytes were written. */
 static inline bool driver_take(struct driver *d, unsigned queue, u32 *len)
 {
-	u16 *used = (u16 *)(void *)(driver_page(d, queue) + 0x600);
+	u16 *used = (u16 *)(void *)(driver_page(d, queue) + QUEUE_USED);
 	struct vring_used_elem *e = (struct vring_used_elem *)(void *)(used + 2);
 
 	if (__atomic_load_n(&used[1], __ATOMIC_ACQUIRE) == d->served[queue])
@@ -105,7 +84,7 @@ static inline void driver_nap(void)
 	nanosleep(&ms, NULL);
 }
 
-/* Waits for it, up to 5 s; -1: nothing came, or the device wants a reset. */
+/* The same, after waiting for up to 5 s; -1: none was, or the device wants a reset. */
 static inline s64 driver_wait(struct driver *d, unsigned queue)
 {
 	u32 len;

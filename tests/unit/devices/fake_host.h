@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * A host for devices under test or under a fuzzer: RAM is an array, interrupts are counted, I/O
- * regions are lists that the test calls into. Not thread-safe but for the counters.
+ * regions are lists that the test calls into. Only its counters may be used by several threads at
+ * once.
  */
 #ifndef UMBRA_TESTS_UNIT_DEVICES_FAKE_HOST_H
 #define UMBRA_TESTS_UNIT_DEVICES_FAKE_HOST_H
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "devices/host.h"
+#include "tests/unit/devices/io_regions.h"
 
 #define FAKE_RAM      (256U << 10) /* bytes at 0 */
 #define FAKE_HIGH     0x100000000ULL
@@ -21,15 +24,9 @@
 #define FAKE_REGIONS  16
 #define FAKE_VECTORS  32
 
-struct fake_region {
-	u64 at, len;
-	host_io_fn *fn;
-	void *arg;
-};
-
 struct fake_host {
 	struct host host; /* first */
-	struct fake_region ports[FAKE_REGIONS], mmio[FAKE_REGIONS];
+	struct io_region ports[FAKE_REGIONS], mmio[FAKE_REGIONS];
 	unsigned n_ports, n_mmio;
 	unsigned sent[FAKE_VECTORS]; /* atomic */
 	u64 msi_addr[FAKE_VECTORS];
@@ -67,7 +64,7 @@ static inline void *fake_ram(struct host *h, u64 gpa, u64 len)
 	return NULL;
 }
 
-/* Not shared, unless the test has put a descriptor there. */
+/* RAM is not shared, unless the test has set ram_fd. */
 static inline bool fake_ram_region(struct host *h, unsigned i, struct host_region *out)
 {
 	struct fake_host *f = fake_of(h);
@@ -127,23 +124,12 @@ static inline void fake_msi_free(struct host *h, int vector)
 	(void)vector;
 }
 
-static inline int fake_add(struct fake_region *list, unsigned *n, u64 at, u64 len, host_io_fn *fn,
-			   void *arg)
-{
-	for (unsigned i = 0; i < *n; i++)
-		if (at < list[i].at + list[i].len && list[i].at < at + len)
-			return -EBUSY;
-	if (*n == FAKE_REGIONS)
-		return -ENOSPC;
-	list[(*n)++] = (struct fake_region){ at, len, fn, arg };
-	return 0;
-}
-
 static inline int fake_pio_add(struct host *h, u16 port, u16 len, host_io_fn *fn, void *arg)
 {
 	struct fake_host *f = fake_of(h);
 
-	return fake_add(f->ports, &f->n_ports, port, len, fn, arg);
+	return io_regions_add(f->ports, &f->n_ports, FAKE_REGIONS,
+			      (struct io_region){ port, len, fn, arg });
 }
 
 static inline int fake_mmio_map(struct host *h, u64 gpa, u64 len, host_io_fn *fn, void *arg)
@@ -152,16 +138,15 @@ static inline int fake_mmio_map(struct host *h, u64 gpa, u64 len, host_io_fn *fn
 
 	if (gpa < FAKE_WINDOW || gpa >= FAKE_IO_END || len > FAKE_IO_END - gpa)
 		return -EINVAL;
-	return fake_add(f->mmio, &f->n_mmio, gpa, len, fn, arg);
+	return io_regions_add(f->mmio, &f->n_mmio, FAKE_REGIONS,
+			      (struct io_region){ gpa, len, fn, arg });
 }
 
 static inline void fake_mmio_unmap(struct host *h, u64 gpa, u64 len)
 {
 	struct fake_host *f = fake_of(h);
 
-	for (unsigned i = 0; i < f->n_mmio; i++)
-		if (f->mmio[i].at == gpa && f->mmio[i].len == len)
-			f->mmio[i] = f->mmio[--f->n_mmio];
+	io_regions_remove(f->mmio, &f->n_mmio, gpa, len);
 }
 
 static inline int fake_ioeventfd_add(struct host *h, u64 gpa, int fd)
@@ -210,19 +195,32 @@ static inline void fake_host_init(struct fake_host *f)
 	f->host.ops = &ops;
 }
 
-/* One access; all ones come back where nobody is. */
-static inline bool fake_io(struct fake_region *list, unsigned n, u64 at, void *data, unsigned len,
-			   bool write)
+/*
+ * A zeroed struct of @size bytes, a test's, that begins with a struct fake_host, which is
+ * initialized. NULL: no memory. Freed by free().
+ */
+static inline void *fake_host_alloc(size_t size)
 {
+	void *p = aligned_alloc(4096, ALIGN_UP(size, (size_t)4096));
+
+	if (p) {
+		memset(p, 0, size);
+		fake_host_init(p);
+	}
+	return p;
+}
+
+/* One access; reads as ones if there is no region. */
+static inline bool fake_io(const struct io_region *list, unsigned n, u64 at, void *data,
+			   unsigned len, bool write)
+{
+	const struct io_region *r = io_regions_find(list, n, at);
+
 	if (!write)
 		memset(data, 0xff, len);
-	for (unsigned i = 0; i < n; i++) {
-		if (at < list[i].at || at - list[i].at >= list[i].len)
-			continue;
-		list[i].fn(list[i].arg, at - list[i].at, data, len, write);
-		return true;
-	}
-	return false;
+	if (r)
+		r->fn(r->arg, at - r->at, data, len, write);
+	return r;
 }
 
 static inline u32 fake_in(struct fake_host *f, u16 port, unsigned len)

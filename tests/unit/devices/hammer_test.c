@@ -33,6 +33,7 @@
 #include "devices/virtio_net.h"
 #include "devices/virtio_pci.h"
 #include "devices/virtio_rng.h"
+#include "tests/unit/devices/io_regions.h"
 
 #define RAM	   (1U << 20)
 #define WINDOW	   0xe0000000ULL
@@ -52,14 +53,8 @@
 
 enum device { DISK, NET, CONSOLE, RNG };
 
-struct region {
-	u64 at, len;
-	host_io_fn *fn;
-	void *arg;
-};
-
 struct regions {
-	struct region list[REGIONS];
+	struct io_region list[REGIONS];
 	unsigned n;
 };
 
@@ -183,18 +178,12 @@ static void hammer_msi_unbind(struct host *h, int vector, int fd)
 	check_vector(hammer_of(h), vector, false);
 }
 
-static int add_region(struct hammer *m, struct regions *r, const struct region *new)
+static int add_region(struct hammer *m, struct regions *r, const struct io_region *new)
 {
-	int ret = 0;
+	int ret;
 
 	pthread_rwlock_wrlock(&m->regions_lock);
-	for (unsigned i = 0; i < r->n; i++)
-		if (new->at < r->list[i].at + r->list[i].len && r->list[i].at < new->at + new->len)
-			ret = -EBUSY;
-	if (!ret && r->n == REGIONS)
-		ret = -ENOSPC;
-	if (!ret)
-		r->list[r->n++] = *new;
+	ret = io_regions_add(r->list, &r->n, REGIONS, *new);
 	pthread_rwlock_unlock(&m->regions_lock);
 	return ret;
 }
@@ -202,7 +191,7 @@ static int add_region(struct hammer *m, struct regions *r, const struct region *
 static int hammer_pio_add(struct host *h, u16 port, u16 len, host_io_fn *fn, void *arg)
 {
 	return add_region(hammer_of(h), &hammer_of(h)->ports,
-			  &(struct region){ port, len, fn, arg });
+			  &(struct io_region){ port, len, fn, arg });
 }
 
 static int hammer_mmio_map(struct host *h, u64 gpa, u64 len, host_io_fn *fn, void *arg)
@@ -211,18 +200,16 @@ static int hammer_mmio_map(struct host *h, u64 gpa, u64 len, host_io_fn *fn, voi
 
 	if (gpa < WINDOW || gpa >= end || len > end - gpa)
 		return -EINVAL;
-	return add_region(hammer_of(h), &hammer_of(h)->mmio, &(struct region){ gpa, len, fn, arg });
+	return add_region(hammer_of(h), &hammer_of(h)->mmio,
+			  &(struct io_region){ gpa, len, fn, arg });
 }
 
 static void hammer_mmio_unmap(struct host *h, u64 gpa, u64 len)
 {
 	struct hammer *m = hammer_of(h);
-	struct regions *r = &m->mmio;
 
 	pthread_rwlock_wrlock(&m->regions_lock);
-	for (unsigned i = 0; i < r->n; i++)
-		if (r->list[i].at == gpa && r->list[i].len == len)
-			r->list[i] = r->list[--r->n];
+	io_regions_remove(m->mmio.list, &m->mmio.n, gpa, len);
 	pthread_rwlock_unlock(&m->regions_lock);
 }
 
@@ -279,13 +266,13 @@ static u64 random_of(u64 *seed)
 static void access_region(struct hammer *m, struct regions *r, u64 at, void *data, unsigned len,
 			  bool write)
 {
-	struct region found = { .fn = NULL };
+	struct io_region found = { .fn = NULL };
+	const struct io_region *hit;
 
 	pthread_rwlock_rdlock(&m->regions_lock);
-	for (unsigned i = 0; i < r->n && !found.fn; i++)
-		if (at >= r->list[i].at && at - r->list[i].at < r->list[i].len &&
-		    len <= r->list[i].len - (at - r->list[i].at))
-			found = r->list[i];
+	hit = io_regions_find(r->list, r->n, at);
+	if (hit && len <= hit->len - (at - hit->at))
+		found = *hit;
 	pthread_rwlock_unlock(&m->regions_lock);
 	if (found.fn)
 		found.fn(found.arg, at - found.at, data, len, write);

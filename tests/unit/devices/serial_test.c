@@ -35,12 +35,10 @@ static void on_room(void *arg)
 
 static int setup(void **state)
 {
-	struct ctx *t = aligned_alloc(4096, ALIGN_UP(sizeof(*t), 4096UL));
+	struct ctx *t = fake_host_alloc(sizeof(*t));
 	struct serial_config c = { .port = PORT, .gsi = 4, .output = on_output, .room = on_room };
 
 	assert_non_null(t);
-	memset(t, 0, sizeof(*t));
-	fake_host_init(&t->f);
 	c.arg = t;
 	assert_int_equal(serial_create(&t->s, &t->f.host, &c), 0);
 	*state = t;

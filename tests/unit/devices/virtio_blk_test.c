@@ -307,25 +307,18 @@ static void test_queues(void **state)
 	struct vring_desc *d = (struct vring_desc *)(void *)(t->f.ram + 0x5000);
 	u16 *avail = (u16 *)(void *)(t->f.ram + 0x6000), *used = (u16 *)(void *)(t->f.ram + 0x7000);
 	struct virtio_blk_outhdr h = { .type = VIRTIO_BLK_T_IN, .sector = 5 };
+	const struct queue_place places[] = { { SIZE, DESC, AVAIL, USED },
+					      { SIZE, 0x5000, 0x6000, 0x7000 } };
 	u16 queues = 0;
 
 	virtio_config_io(t->v, 34, &queues, 2, false);
 	assert_int_equal(queues, VIRTIO_MAX_QUEUES);
-	put(t, VIRTIO_PCI_COMMON_STATUS, 0, 1);
+	registers_reset(t->v);
 	memset(t->f.ram, 0, FAKE_RAM);
-	put(t, VIRTIO_PCI_COMMON_STATUS, 3, 1);
-	put(t, VIRTIO_PCI_COMMON_GFSELECT, 1, 4);
-	put(t, VIRTIO_PCI_COMMON_GF, 1, 4);
-	put(t, VIRTIO_PCI_COMMON_STATUS, 0xb, 1);
-	for (u32 i = 0; i < 2; i++) {
-		put(t, VIRTIO_PCI_COMMON_Q_SELECT, i, 2);
-		put(t, VIRTIO_PCI_COMMON_Q_SIZE, SIZE, 2);
-		put(t, VIRTIO_PCI_COMMON_Q_DESCLO, i ? 0x5000 : DESC, 8);
-		put(t, VIRTIO_PCI_COMMON_Q_AVAILLO, i ? 0x6000 : AVAIL, 8);
-		put(t, VIRTIO_PCI_COMMON_Q_USEDLO, i ? 0x7000 : USED, 8);
-		put(t, VIRTIO_PCI_COMMON_Q_ENABLE, 1, 2);
-	}
-	put(t, VIRTIO_PCI_COMMON_STATUS, 0xf, 1);
+	registers_negotiate(t->v, 0);
+	for (unsigned i = 0; i < 2; i++)
+		registers_enable_queue(t->v, i, &places[i]);
+	registers_driver_ok(t->v);
 	assert_int_equal(get(t, VIRTIO_PCI_COMMON_STATUS, 1), 0xf);
 	t->served = 0;
 	/* All of the queue at once: reads of sector 5, one after the other into memory. */
@@ -402,16 +395,22 @@ static void test_bad_images(void **state)
 	assert_int_equal(try(&b, "/tmp", true, &e), -EINVAL);
 }
 
+/* Makes a transfer of 16 KiB available, and does not wait for it. */
+static void ring_transfer(struct ctx *t, bool write)
+{
+	set_header(t, write ? VIRTIO_BLK_T_OUT : VIRTIO_BLK_T_IN, 0);
+	add(t, HEADER, 16, false);
+	add(t, DATA, 16384, !write);
+	add(t, STATUS, 1, true);
+	ring(t);
+}
+
 static void test_reset_in_flight(void **state)
 {
 	struct ctx *t = *state;
 
 	for (unsigned i = 0; i < 200; i++) {
-		set_header(t, i % 2 ? VIRTIO_BLK_T_OUT : VIRTIO_BLK_T_IN, 0);
-		add(t, HEADER, 16, false);
-		add(t, DATA, 16384, i % 2 == 0);
-		add(t, STATUS, 1, true);
-		ring(t);
+		ring_transfer(t, i % 2);
 		put(t, VIRTIO_PCI_COMMON_STATUS, 0, 1);
 		/* Nothing of the device touches memory from here on: ours to reuse. */
 		memset(t->f.ram, 0xcc, FAKE_RAM);
@@ -428,30 +427,19 @@ static void test_rings_above_4_gib(void **state)
 	u16 *avail = (u16 *)(void *)(t->f.high + 0x1000);
 	const u16 *used = (u16 *)(void *)(t->f.high + 0x1800);
 	struct virtio_blk_outhdr h = { .type = VIRTIO_BLK_T_IN, .sector = 9 };
+	const struct queue_place large = { 256, FAKE_HIGH, FAKE_HIGH + 0x1000,
+					   FAKE_HIGH + 0x1800 - 4 };
+	const struct queue_place fits = { 128, FAKE_HIGH, FAKE_HIGH + 0x1000, FAKE_HIGH + 0x1800 };
 
-	put(t, VIRTIO_PCI_COMMON_STATUS, 0, 1);
-	put(t, VIRTIO_PCI_COMMON_STATUS, 3, 1);
-	put(t, VIRTIO_PCI_COMMON_GFSELECT, 1, 4);
-	put(t, VIRTIO_PCI_COMMON_GF, 1, 4);
-	put(t, VIRTIO_PCI_COMMON_STATUS, 0xb, 1);
-	put(t, VIRTIO_PCI_COMMON_Q_SIZE, 256, 2);
-	put(t, VIRTIO_PCI_COMMON_Q_DESCLO, FAKE_HIGH, 8);
-	put(t, VIRTIO_PCI_COMMON_Q_AVAILLO, FAKE_HIGH + 0x1000, 8);
-	put(t, VIRTIO_PCI_COMMON_Q_USEDLO, FAKE_HIGH + 0x1800 - 4, 8);
-	put(t, VIRTIO_PCI_COMMON_Q_ENABLE, 1, 2);
+	registers_reset(t->v);
+	registers_negotiate(t->v, 0);
+	registers_enable_queue(t->v, 0, &large);
 	/* 4 + 8 * 256 + 2 bytes are not in what is left. */
 	assert_int_equal(get(t, VIRTIO_PCI_COMMON_Q_ENABLE, 2), 0);
-	put(t, VIRTIO_PCI_COMMON_STATUS, 0, 1);
-	put(t, VIRTIO_PCI_COMMON_STATUS, 3, 1);
-	put(t, VIRTIO_PCI_COMMON_GFSELECT, 1, 4);
-	put(t, VIRTIO_PCI_COMMON_GF, 1, 4);
-	put(t, VIRTIO_PCI_COMMON_STATUS, 0xb, 1);
-	put(t, VIRTIO_PCI_COMMON_Q_SIZE, 128, 2);
-	put(t, VIRTIO_PCI_COMMON_Q_DESCLO, FAKE_HIGH, 8);
-	put(t, VIRTIO_PCI_COMMON_Q_AVAILLO, FAKE_HIGH + 0x1000, 8);
-	put(t, VIRTIO_PCI_COMMON_Q_USEDLO, FAKE_HIGH + 0x1800, 8);
-	put(t, VIRTIO_PCI_COMMON_Q_ENABLE, 1, 2);
-	put(t, VIRTIO_PCI_COMMON_STATUS, 0xf, 1);
+	registers_reset(t->v);
+	registers_negotiate(t->v, 0);
+	registers_enable_queue(t->v, 0, &fits);
+	registers_driver_ok(t->v);
 	assert_int_equal(get(t, VIRTIO_PCI_COMMON_STATUS, 1), 0xf);
 	memcpy(t->f.ram + HEADER, &h, sizeof(h));
 	d[127] = (struct vring_desc){ HEADER, 16, VRING_DESC_F_NEXT, 3 };
@@ -504,11 +492,7 @@ static void test_destroyed_in_flight(void **state)
 	struct ctx *t = *state;
 
 	for (unsigned i = 0; i < 50; i++) {
-		set_header(t, i % 2 ? VIRTIO_BLK_T_OUT : VIRTIO_BLK_T_IN, 0);
-		add(t, HEADER, 16, false);
-		add(t, DATA, 16384, i % 2 == 0);
-		add(t, STATUS, 1, true);
-		ring(t);
+		ring_transfer(t, i % 2);
 		close_disk(t);
 		memset(t->f.ram, 0xcc, FAKE_RAM);
 		nap();

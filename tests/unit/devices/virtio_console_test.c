@@ -74,7 +74,7 @@ static size_t sent(struct ctx *t, unsigned port)
 
 static int setup(void **state)
 {
-	struct ctx *t = aligned_alloc(4096, ALIGN_UP(sizeof(*t), 4096UL));
+	struct ctx *t = fake_host_alloc(sizeof(*t));
 	struct virtio_console_params p = {
 		.ports = PORTS,
 		.names = { NULL, "org.example.0", "b" },
@@ -84,11 +84,9 @@ static int setup(void **state)
 	};
 
 	assert_non_null(t);
-	memset(t, 0, sizeof(*t));
 	pthread_mutex_init(&t->lock, NULL);
 	for (unsigned i = 0; i < PORTS; i++)
 		t->limit[i] = OUTPUT;
-	fake_host_init(&t->f);
 	assert_int_equal(virtio_console_create(&t->c, &p), 0);
 	assert_int_equal(virtio_create(&t->d.v, &t->f.host, virtio_console_type(t->c), t->c), 0);
 	virtio_console_attach(t->c, t->d.v);

@@ -66,11 +66,9 @@ static void on_config(void *arg, u32 offset, void *data, unsigned len, bool writ
 
 static int setup(void **state)
 {
-	struct ctx *t = aligned_alloc(4096, ALIGN_UP(sizeof(*t), 4096UL));
+	struct ctx *t = fake_host_alloc(sizeof(*t));
 
 	assert_non_null(t);
-	memset(t, 0, sizeof(*t));
-	fake_host_init(&t->f);
 	assert_int_equal(pci_bus_create(&t->bus, &t->f.host, FAKE_WINDOW, FAKE_WIN_END), 0);
 	for (unsigned i = 0; i < 2; i++) {
 		struct function *fn = &t->fn[i];

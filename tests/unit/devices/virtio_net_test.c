@@ -35,17 +35,15 @@ static int offload(int fd, u64 features)
 
 static int setup_with(void **state, bool offloads, u64 features)
 {
-	struct ctx *t = aligned_alloc(4096, ALIGN_UP(sizeof(*t), 4096UL));
+	struct ctx *t = fake_host_alloc(sizeof(*t));
 	struct net_backend b = { .mac = { 2, 1, 2, 3, 4, 5 } };
 	int pair[2];
 
 	assert_non_null(t);
-	memset(t, 0, sizeof(*t));
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair), 0);
 	b.fd = t->fd = pair[0];
 	b.offload = offloads ? offload : NULL;
 	t->peer = pair[1];
-	fake_host_init(&t->f);
 	assert_int_equal(virtio_net_create(&t->n, &b), 0);
 	assert_int_equal(virtio_create(&t->d.v, &t->f.host, virtio_net_type(t->n), t->n), 0);
 	virtio_net_attach(t->n, t->d.v);

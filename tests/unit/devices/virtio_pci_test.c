@@ -69,11 +69,9 @@ static void on_config(void *arg, u32 offset, void *data, unsigned len, bool writ
 
 static int setup(void **state)
 {
-	struct ctx *t = aligned_alloc(4096, ALIGN_UP(sizeof(*t), 4096UL));
+	struct ctx *t = fake_host_alloc(sizeof(*t));
 
 	assert_non_null(t);
-	memset(t, 0, sizeof(*t));
-	fake_host_init(&t->f);
 	t->type = (struct virtio_type){
 		.id = 2,
 		.class = 0x010000,

@@ -20,11 +20,9 @@ struct ctx {
 
 static int setup(void **state)
 {
-	struct ctx *t = aligned_alloc(4096, ALIGN_UP(sizeof(*t), 4096UL));
+	struct ctx *t = fake_host_alloc(sizeof(*t));
 
 	assert_non_null(t);
-	memset(t, 0, sizeof(*t));
-	fake_host_init(&t->f);
 	assert_int_equal(virtio_rng_create(&t->r), 0);
 	assert_int_equal(virtio_create(&t->d.v, &t->f.host, virtio_rng_type(), t->r), 0);
 	virtio_rng_attach(t->r, t->d.v);

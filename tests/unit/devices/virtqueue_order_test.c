@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The two full fences of a ring, as a litmus test of store buffering: each side stores what it has to
- * say and then loads what the other one said. It must never happen that neither sees the other's
- * store, for then both sleep. How often an x86 without the fence does that depends on the machine: the
- * tests of the kick have failed within ten to ten thousand rounds each time that its fence was taken
- * away; those of the interrupt have not done so reliably, so what they prove is little. With real
- * sleeps, as in virtqueue_wake_test.c, it never shows, since each is a system call. The driver's
- * side is written here, with a fence of its own.
+ * The two full fences of a ring, as a litmus test of store buffering: each side stores what it has
+ * to say and then loads what the other one said. It must never happen that neither sees the other's
+ * store, for then both sleep. How often an x86 without the fence does that depends on the machine:
+ * the tests of the kick have failed within ten to ten thousand rounds each time that its fence was
+ * taken away; those of the interrupt have not done so reliably, so what they prove is little. With
+ * real sleeps, as in virtqueue_wake_test.c, it never shows, since each is a system call. The
+ * driver's side is written here, with a fence of its own.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,20 +14,14 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-#include <linux/virtio_ring.h>
 #include <pthread.h>
-#include <sched.h>
 #include <time.h>
 
 #include "base/clock.h"
-#include "devices/virtqueue.h"
-#include "tests/unit/devices/fake_host.h"
+#include "tests/unit/devices/pin_cpu.h"
+#include "tests/unit/devices/ring_fixture.h"
 
 #define SIZE   256U /* so that index and entries are not in one line of the cache */
-#define DESC   0x1000ULL
-#define AVAIL  0x2000ULL
-#define USED   0x3000ULL
-#define DATA   0x8000ULL
 #define ROUNDS 400000U
 #define SPINS  20000U  /* then the other one seems not to run */
 #define ENOUGH 1000000 /* us; on a machine that has other work */
@@ -37,7 +31,7 @@ struct ctx {
 	struct fake_host f;
 	struct virtqueue q;
 	struct vq_chain c;
-	bool event_idx;
+	struct ring_driver r;
 	bool (*device)(struct ctx *t);
 	cpu_set_t cpus;
 	u32 begun __attribute__((aligned(64))); /* rounds; atomic */
@@ -57,20 +51,6 @@ static u32 await(const u32 *counter, u32 old)
 	return now;
 }
 
-/* Each thread stays on a processor of its own: the @nth of those that this process may use. */
-static void stay_on(const cpu_set_t *allowed, unsigned nth)
-{
-	unsigned cpu = 0;
-	cpu_set_t one;
-
-	for (; cpu < CPU_SETSIZE - 1; cpu++)
-		if (CPU_ISSET(cpu, allowed) && !nth--)
-			break;
-	CPU_ZERO(&one);
-	CPU_SET(cpu, &one);
-	sched_setaffinity(0, sizeof(one), &one);
-}
-
 static s64 now_us(void)
 {
 	return (s64)(now_ns() / 1000);
@@ -80,7 +60,8 @@ static void *device(void *arg)
 {
 	struct ctx *t = arg;
 
-	stay_on(&t->cpus, 1);
+	/* Each thread has a processor of its own. */
+	pin_to_cpu(&t->cpus, 1);
 	for (u32 i = 0; (i = await(&t->begun, i)) != LAST;) {
 		t->told = t->device(t);
 		__atomic_store_n(&t->ended, i, __ATOMIC_RELEASE);
@@ -88,34 +69,11 @@ static void *device(void *arg)
 	return NULL;
 }
 
-static u16 load(const u8 *p)
-{
-	return __atomic_load_n((const u16 *)(const void *)p, __ATOMIC_ACQUIRE);
-}
-
-static void store(u8 *p, u16 value)
-{
-	__atomic_store_n((u16 *)(void *)p, value, __ATOMIC_RELEASE);
-}
-
 /* "I answered" against "tell me about answers". */
 static bool answer(struct ctx *t)
 {
 	virtqueue_push(&t->q, 0, 0);
 	return virtqueue_wants_interrupt(&t->q);
-}
-
-/* True: the answer was seen. @n: there were before. */
-static bool ask_for_interrupt(struct ctx *t, u16 n)
-{
-	u8 *avail = t->f.ram + AVAIL, *used = t->f.ram + USED;
-
-	if (t->event_idx)
-		store(avail + 4 + 2 * SIZE, n);
-	else
-		store(avail, 0);
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	return load(used + 2) != n;
 }
 
 /* "Ring for what you add" against "I added". */
@@ -127,28 +85,25 @@ static bool ask_for_kick(struct ctx *t)
 /* True: the device is to be told. */
 static bool add(struct ctx *t, u16 n)
 {
-	u8 *avail = t->f.ram + AVAIL, *used = t->f.ram + USED;
-
-	store(avail + 2, (u16)(n + 1));
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	return t->event_idx ? vring_need_event(load(used + 4 + 8 * SIZE), (u16)(n + 1), n)
-			    : !(load(used) & VRING_USED_F_NO_NOTIFY);
+	ring_store(t->r.avail + 2, (u16)(n + 1));
+	return ring_must_notify(&t->r, (u16)(n + 1), n);
 }
 
 /* Before each round neither of the two is told anything. */
 static void quiet(struct ctx *t, bool kicks, u16 n)
 {
-	if (!kicks && !t->event_idx)
-		store(t->f.ram + AVAIL, VRING_AVAIL_F_NO_INTERRUPT);
+	if (!kicks && !t->r.event_idx)
+		ring_ask_for_none(&t->r);
 	else if (!kicks)
-		store(t->f.ram + AVAIL + 4 + 2 * SIZE, (u16)(n - 1));
+		ring_store(t->r.avail + 4 + 2 * SIZE, (u16)(n - 1));
 	else
 		virtqueue_listen(&t->q, false);
 }
 
 static void run(bool kicks, bool event_idx)
 {
-	struct ctx *t = aligned_alloc(4096, ALIGN_UP(sizeof(*t), 4096UL));
+	struct ctx *t = fake_host_alloc(sizeof(*t));
+	const struct queue_place place = { SIZE, DESC, AVAIL, USED };
 	const struct vring_desc d = { DATA, 1, 0, 0 };
 	u32 lost = 0, seed = 1;
 	s64 end = now_us() + ENOUGH;
@@ -159,21 +114,15 @@ static void run(bool kicks, bool event_idx)
 	if (sched_getaffinity(0, sizeof(cpus), &cpus) || CPU_COUNT(&cpus) < 2)
 		skip();
 	assert_non_null(t);
-	memset(t, 0, sizeof(*t));
-	fake_host_init(&t->f);
 	t->q.max = VIRTQUEUE_MAX;
-	virtqueue_reset(&t->q);
-	t->q.size = SIZE;
-	t->q.desc = DESC;
-	t->q.avail = AVAIL;
-	t->q.used = USED;
-	t->q.event_idx = t->event_idx = event_idx;
+	assert_int_equal(
+		ring_enable(&t->q, &t->f, &place, (u64)event_idx << VIRTIO_RING_F_EVENT_IDX), 0);
+	t->r = ring_driver_at(&t->f, SIZE, event_idx);
 	t->device = kicks ? ask_for_kick : answer;
 	memcpy(t->f.ram + DESC, &d, sizeof(d));
-	assert_int_equal(virtqueue_enable(&t->q, &t->f.host), 0);
 	t->cpus = cpus;
 	assert_int_equal(pthread_create(&thread, NULL, device, t), 0);
-	stay_on(&cpus, 0);
+	pin_to_cpu(&cpus, 0);
 	for (u32 i = 1; i <= ROUNDS && now_us() < end && !lost; i++) {
 		u16 n = (u16)(i - 1);
 		bool saw;
@@ -183,7 +132,8 @@ static void run(bool kicks, bool event_idx)
 		/* So long does the other one take to see that, more or less. */
 		for (u32 wait = (seed = seed * 1664525 + 1013904223) / 65536 % 1024; wait; wait--)
 			__asm__ volatile("");
-		saw = kicks ? add(t, n) : ask_for_interrupt(t, n);
+		/* The driver notifies the device, or sees its answer. */
+		saw = kicks ? add(t, n) : ring_ask_for_interrupt(&t->r, n);
 		await(&t->ended, i - 1);
 		lost += !saw && !t->told;
 		if (kicks)

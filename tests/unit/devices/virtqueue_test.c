@@ -8,17 +8,11 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
-#include <linux/virtio_ring.h>
 #include <pthread.h>
 
-#include "devices/virtqueue.h"
-#include "tests/unit/devices/fake_host.h"
+#include "tests/unit/devices/ring_fixture.h"
 
 #define SIZE  8
-#define DESC  0x1000ULL
-#define AVAIL 0x2000ULL
-#define USED  0x3000ULL
-#define DATA  0x8000ULL
 #define TABLE 0x9000ULL
 
 struct ctx {
@@ -67,23 +61,24 @@ static void offer(struct ctx *t, u16 head)
 
 static void enable(struct ctx *t, u16 size)
 {
+	const struct queue_place place = { size, DESC, AVAIL, USED };
+
 	t->q.max = VIRTQUEUE_MAX;
-	virtqueue_reset(&t->q);
-	t->q.size = size;
-	t->q.desc = DESC;
-	t->q.avail = AVAIL;
-	t->q.used = USED;
-	t->q.indirect = true;
-	assert_int_equal(virtqueue_enable(&t->q, &t->f.host), 0);
+	assert_int_equal(ring_enable(&t->q, &t->f, &place, 1ULL << VIRTIO_RING_F_INDIRECT_DESC), 0);
+}
+
+/* In memory without anything in it. */
+static void enable_anew(struct ctx *t)
+{
+	memset(t->f.ram, 0, FAKE_RAM);
+	enable(t, SIZE);
 }
 
 static int setup(void **state)
 {
-	struct ctx *t = aligned_alloc(4096, ALIGN_UP(sizeof(*t), 4096UL));
+	struct ctx *t = fake_host_alloc(sizeof(*t));
 
 	assert_non_null(t);
-	memset(t, 0, sizeof(*t));
-	fake_host_init(&t->f);
 	enable(t, SIZE);
 	*state = t;
 	return 0;
@@ -134,10 +129,7 @@ static void test_chain(void **state)
 static void test_setup_refused(void **state)
 {
 	struct ctx *t = *state;
-	static const struct {
-		u16 size;
-		u64 desc, avail, used;
-	} bad[] = {
+	static const struct queue_place bad[] = {
 		{ 0, DESC, AVAIL, USED },
 		{ 3, DESC, AVAIL, USED },
 		{ 512, DESC, AVAIL, USED },
@@ -158,12 +150,7 @@ static void test_setup_refused(void **state)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
-		virtqueue_reset(&t->q);
-		t->q.size = bad[i].size;
-		t->q.desc = bad[i].desc;
-		t->q.avail = bad[i].avail;
-		t->q.used = bad[i].used;
-		assert_int_equal(virtqueue_enable(&t->q, &t->f.host), -EINVAL);
+		assert_int_equal(ring_enable(&t->q, &t->f, &bad[i], 0), -EINVAL);
 		assert_int_equal(virtqueue_pop(&t->q, &t->c), 0);
 	}
 }
@@ -174,14 +161,16 @@ static void test_last_page_and_sizes(void **state)
 	static const u16 sizes[] = { 1, 2, 256 };
 
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
-		memset(t->f.ram, 0, FAKE_RAM);
-		virtqueue_reset(&t->q);
-		t->q.size = sizes[i];
-		t->q.desc = DESC;
-		t->q.avail = AVAIL;
 		/* To the last byte of RAM. */
-		t->q.used = FAKE_RAM - ALIGN_UP(4ULL + 8 * sizes[i] + 2, 4ULL);
-		assert_int_equal(virtqueue_enable(&t->q, &t->f.host), 0);
+		const struct queue_place place = {
+			sizes[i],
+			DESC,
+			AVAIL,
+			FAKE_RAM - ALIGN_UP(4ULL + 8 * sizes[i] + 2, 4ULL),
+		};
+
+		memset(t->f.ram, 0, FAKE_RAM);
+		assert_int_equal(ring_enable(&t->q, &t->f, &place, 0), 0);
 		for (unsigned n = 0; n < 3U * sizes[i]; n++) {
 			u16 head = (u16)(n % sizes[i]);
 
@@ -282,14 +271,12 @@ static void test_bad_buffers(void **state)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
-		memset(t->f.ram, 0, FAKE_RAM);
-		enable(t, SIZE);
+		enable_anew(t);
 		set(desc(t, 0), bad[i].addr, bad[i].len, 0, 0);
 		offer(t, 0);
 		assert_broken(t);
 		/* The same through an indirect table. */
-		memset(t->f.ram, 0, FAKE_RAM);
-		enable(t, SIZE);
+		enable_anew(t);
 		set(inner(t, 0), bad[i].addr, bad[i].len, 0, 0);
 		set(desc(t, 0), TABLE, 16, VRING_DESC_F_INDIRECT, 0);
 		offer(t, 0);
@@ -347,8 +334,7 @@ static void test_indirect_refused(void **state)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
-		memset(t->f.ram, 0, FAKE_RAM);
-		enable(t, SIZE);
+		enable_anew(t);
 		for (unsigned k = 0; k < 4; k++)
 			set(inner(t, k), DATA, 1, 0, 0);
 		set(desc(t, 0), bad[i].addr, bad[i].len, bad[i].flags, 1);
@@ -368,23 +354,20 @@ static void test_indirect_inside(void **state)
 	offer(t, 0);
 	assert_broken(t);
 	/* A loop. */
-	memset(t->f.ram, 0, FAKE_RAM);
-	enable(t, SIZE);
+	enable_anew(t);
 	set(inner(t, 0), DATA, 1, VRING_DESC_F_NEXT, 1);
 	set(inner(t, 1), DATA, 1, VRING_DESC_F_NEXT, 0);
 	set(desc(t, 0), TABLE, 32, VRING_DESC_F_INDIRECT, 0);
 	offer(t, 0);
 	assert_broken(t);
 	/* Out of the table. */
-	memset(t->f.ram, 0, FAKE_RAM);
-	enable(t, SIZE);
+	enable_anew(t);
 	set(inner(t, 0), DATA, 1, VRING_DESC_F_NEXT, 2);
 	set(desc(t, 0), TABLE, 32, VRING_DESC_F_INDIRECT, 0);
 	offer(t, 0);
 	assert_broken(t);
 	/* Not negotiated. */
-	memset(t->f.ram, 0, FAKE_RAM);
-	enable(t, SIZE);
+	enable_anew(t);
 	t->q.indirect = false;
 	set(inner(t, 0), DATA, 1, 0, 0);
 	set(desc(t, 0), TABLE, 16, VRING_DESC_F_INDIRECT, 0);
@@ -465,10 +448,9 @@ static void test_rings_overlap(void **state)
 	struct ctx *t = *state;
 
 	/* All three rings and the data at one place: nonsense, but memory-safe. */
-	virtqueue_reset(&t->q);
-	t->q.size = SIZE;
-	t->q.desc = t->q.avail = t->q.used = DESC;
-	assert_int_equal(virtqueue_enable(&t->q, &t->f.host), 0);
+	const struct queue_place place = { SIZE, DESC, DESC, DESC };
+
+	assert_int_equal(ring_enable(&t->q, &t->f, &place, 0), 0);
 	for (unsigned i = 0; i < 1000; i++) {
 		t->f.ram[DESC + i % 256] = (u8)(i * 37);
 		if (virtqueue_pop(&t->q, &t->c) == 1)

@@ -10,19 +10,13 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-#include <linux/virtio_ring.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sys/eventfd.h>
 
-#include "devices/virtqueue.h"
-#include "tests/unit/devices/fake_host.h"
+#include "tests/unit/devices/ring_fixture.h"
 
 #define SIZE  8
-#define DESC  0x1000ULL
-#define AVAIL 0x2000ULL
-#define USED  0x3000ULL
-#define DATA  0x8000ULL
 #define TOTAL 60000U
 #define LOST  10000 /* ms */
 
@@ -69,71 +63,43 @@ static void *device(void *arg)
 	return NULL;
 }
 
-static u16 load(const u8 *p)
-{
-	return __atomic_load_n((const u16 *)(const void *)p, __ATOMIC_ACQUIRE);
-}
-
-static void store(u8 *p, u16 value)
-{
-	__atomic_store_n((u16 *)(void *)p, value, __ATOMIC_RELEASE);
-}
-
-/* The other side of the ring, by the book (2.7.13, 2.7.14), with bursts of any length. */
+/* The other side of the ring, with bursts of any length. */
 static bool drive(struct ctx *t, bool event_idx)
 {
-	u8 *avail = t->f.ram + AVAIL, *used = t->f.ram + USED;
-	u8 *used_event = avail + 4 + 2 * SIZE, *avail_event = used + 4 + 8 * SIZE;
+	const struct ring_driver r = ring_driver_at(&t->f, SIZE, event_idx);
 	u32 added = 0, taken = 0, seed = 1;
 
 	while (taken < TOTAL) {
 		u32 burst = 1 + (seed = seed * 1664525 + 1013904223) / 65536 % SIZE, old = added;
 		bool kick;
 
-		for (; burst && added < TOTAL && added - taken < SIZE; burst--) {
-			store(avail + 4 + 2 * (added % SIZE), (u16)(added % SIZE));
-			store(avail + 2, (u16)++added);
-		}
-		__atomic_thread_fence(__ATOMIC_SEQ_CST);
-		kick = event_idx ? vring_need_event(load(avail_event), (u16)added, (u16)old)
-				 : !(load(used) & VRING_USED_F_NO_NOTIFY);
+		for (; burst && added < TOTAL && added - taken < SIZE; burst--, added++)
+			ring_add(&r, (u16)added, (u16)(added % SIZE));
+		kick = ring_must_notify(&r, (u16)added, (u16)old);
 		if (added != old && kick) {
 			t->kicks++;
 			eventfd_write(t->kick, 1);
 		}
-		while (load(used + 2) == (u16)taken) {
-			if (event_idx)
-				store(used_event, (u16)taken);
-			else
-				store(avail, 0);
-			__atomic_thread_fence(__ATOMIC_SEQ_CST);
-			if (load(used + 2) == (u16)taken && !sleep_on(t->interrupt))
+		while (ring_used_index(&r) == (u16)taken)
+			if (!ring_ask_for_interrupt(&r, (u16)taken) && !sleep_on(t->interrupt))
 				return false;
-		}
-		if (!event_idx)
-			store(avail, VRING_AVAIL_F_NO_INTERRUPT);
-		taken += (u16)(load(used + 2) - (u16)taken);
+		ring_ask_for_none(&r);
+		taken += (u16)(ring_used_index(&r) - (u16)taken);
 	}
 	return true;
 }
 
 static void run(bool event_idx)
 {
-	struct ctx *t = aligned_alloc(4096, ALIGN_UP(sizeof(*t), 4096UL));
+	struct ctx *t = fake_host_alloc(sizeof(*t));
+	const struct queue_place place = { SIZE, DESC, AVAIL, USED };
 	pthread_t thread;
 	bool good;
 
 	assert_non_null(t);
-	memset(t, 0, sizeof(*t));
-	fake_host_init(&t->f);
 	t->q.max = VIRTQUEUE_MAX;
-	virtqueue_reset(&t->q);
-	t->q.size = SIZE;
-	t->q.desc = DESC;
-	t->q.avail = AVAIL;
-	t->q.used = USED;
-	t->q.event_idx = event_idx;
-	assert_int_equal(virtqueue_enable(&t->q, &t->f.host), 0);
+	assert_int_equal(
+		ring_enable(&t->q, &t->f, &place, (u64)event_idx << VIRTIO_RING_F_EVENT_IDX), 0);
 	for (unsigned i = 0; i < SIZE; i++) {
 		struct vring_desc d = { DATA, 1, 0, 0 };
 

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The successor of a back end that died: the requests in flight are served, or the device asks for
+ * a reset if they are not known.
+ */
+#include "tests/unit/devices/vhost_user_fixture.h"
+
+static void test_back_end_comes_back(void **state)
+{
+	struct ctx *t = *state;
+
+	open_disk(t);
+	assert_serves(t);
+	lose_back_end(t);
+	assert_non_null(strstr(t->note, "is gone"));
+	request(t);
+	request(t);
+	back_end_start(&t->be, t->path);
+	assert_answered(t);
+	assert_answered(t);
+	await_notes(t, 2);
+	assert_non_null(strstr(t->note, "there again"));
+	assert_false(driver_broken(&t->d));
+	close_disk(t);
+}
+
+/* A kick that the predecessor took is repeated for the new one. */
+static void test_kick_is_repeated(void **state)
+{
+	struct ctx *t = *state;
+
+	t->be.deaf = true;
+	open_disk(t);
+	request(t);
+	usleep(50000);
+	lose_back_end(t);
+	t->be.deaf = false;
+	back_end_start(&t->be, t->path);
+	assert_answered(t);
+	close_disk(t);
+}
+
+/* What was answered in another order is answered all the same. */
+static void test_order_does_not_matter(void **state)
+{
+	struct ctx *t = *state;
+
+	t->be.out_of_order = t->be.swaps = true;
+	open_disk(t);
+	for (unsigned i = 0; i < 7; i++) {
+		request(t);
+		request(t);
+		assert_answered(t);
+		assert_answered(t);
+	}
+	lose_back_end(t);
+	request(t);
+	t->be.out_of_order = t->be.swaps = false;
+	back_end_start(&t->be, t->path);
+	assert_answered(t);
+	await_notes(t, 2);
+	assert_false(driver_broken(&t->d));
+	close_disk(t);
+}
+
+static void test_lost_requests_need_a_reset(void **state)
+{
+	struct ctx *t = *state;
+
+	t->be.out_of_order = true;
+	open_disk(t);
+	request(t);
+	request(t);
+	assert_answered(t);
+	lose_back_end(t);
+	t->be.out_of_order = false;
+	back_end_start(&t->be, t->path);
+	await_notes(t, 2);
+	assert_non_null(strstr(t->note, "out of order"));
+	for (unsigned i = 0; i < 5000 && !driver_broken(&t->d); i++)
+		driver_nap();
+	assert_true(driver_broken(&t->d));
+	driver_start(&t->d, 0);
+	assert_serves(t);
+	close_disk(t);
+}
+
+static void test_record_of_requests_is_handed_on(void **state)
+{
+	struct ctx *t = *state;
+
+	t->be.protocol |= 1ULL << VHOST_USER_P_INFLIGHT;
+	t->be.out_of_order = true;
+	open_disk(t);
+	await_count(&t->be.inflight_set, 1);
+	request(t);
+	request(t);
+	assert_answered(t);
+	lose_back_end(t);
+	t->be.out_of_order = false;
+	back_end_start(&t->be, t->path);
+	await_notes(t, 2);
+	assert_non_null(strstr(t->note, "there again"));
+	await_count(&t->be.inflight_set, 2);
+	assert_false(driver_broken(&t->d));
+	close_disk(t);
+}
+
+static void test_back_end_of_another_kind_is_not_taken(void **state)
+{
+	struct ctx *t = *state;
+
+	open_disk(t);
+	lose_back_end(t);
+	t->be.features |= 1ULL << VIRTIO_BLK_F_RO;
+	back_end_start(&t->be, t->path);
+	usleep(200000);
+	assert_int_equal(__atomic_load_n(&t->notes, __ATOMIC_ACQUIRE), 1);
+	/* Even so, the driver can reset the device, and everything ends. */
+	driver_put(&t->d, VIRTIO_PCI_COMMON_STATUS, 0, 1);
+	assert_int_equal(driver_get(&t->d, VIRTIO_PCI_COMMON_STATUS, 1), 0);
+	close_disk(t);
+}
+
+/* A record is of requests of one driver: the next one has a new record. */
+static void test_a_record_ends_with_its_driver(void **state)
+{
+	struct ctx *t = *state;
+
+	t->be.protocol |= 1ULL << VHOST_USER_P_INFLIGHT;
+	open_disk(t);
+	await_count(&t->be.inflight_made, 1);
+	lose_back_end(t);
+	/* Reset and started while nobody is there. */
+	driver_start(&t->d, 0);
+	back_end_start(&t->be, t->path);
+	await_count(&t->be.inflight_set, 2);
+	assert_int_equal(__atomic_load_n(&t->be.inflight_made, __ATOMIC_ACQUIRE), 2);
+	close_disk(t);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(test_back_end_comes_back),
+		TEST(test_kick_is_repeated),
+		TEST(test_order_does_not_matter),
+		TEST(test_lost_requests_need_a_reset),
+		TEST(test_record_of_requests_is_handed_on),
+		TEST(test_back_end_of_another_kind_is_not_taken),
+		TEST(test_a_record_ends_with_its_driver),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Sockets and pseudo-terminals as the endpoint of a guest's byte stream: with a client that is
+ * silent or dying it goes on, and a file at its path that is not its own stays.
+ */
+#include <sys/un.h>
+
+#include "tests/unit/vmm/endpoint_fixture.h"
+
+static int dial(const char *path)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_true(fd >= 0 && strlen(path) < sizeof(a.sun_path));
+	memcpy(a.sun_path, path, strlen(path));
+	assert_int_equal(connect(fd, (const struct sockaddr *)(const void *)&a, sizeof(a)), 0);
+	return fd;
+}
+
+static void silent_client(void **state)
+{
+	struct fixture f;
+	struct err e;
+	int fd;
+
+	(void)state;
+	fixture_init(&f);
+	assert_int_equal(fixture_open(&f, SPEC_SOCKET, true, &e), 0);
+	fd = dial(f.path);
+	check_silent(&f);
+	close(fd);
+	fixture_fini(&f);
+}
+
+static void dying_client(void **state)
+{
+	struct fixture f;
+	struct writer w;
+	struct err e;
+
+	(void)state;
+	fixture_init(&f);
+	assert_int_equal(fixture_open(&f, SPEC_SOCKET, true, &e), 0);
+	writer_start(&w, &f, 1 << 20);
+	for (int i = 0; i < 20; i++)
+		close(dial(f.path));
+	assert_writer_ends(&w, 10000);
+	assert_loop_answers(&f);
+	assert_true(fixture_close(&f) < ANSWER_MS);
+	fixture_fini(&f);
+}
+
+static void silent_pseudo_terminal(void **state)
+{
+	struct fixture f;
+	struct err e;
+
+	(void)state;
+	fixture_init(&f);
+	assert_int_equal(fixture_open(&f, SPEC_PTY, true, &e), 0);
+	check_silent(&f);
+	fixture_fini(&f);
+}
+
+/* A file at the path of a socket is somebody's: a disk, perhaps. */
+static void socket_spares_a_file(void **state)
+{
+	struct err e = { "" };
+	struct fixture f;
+	int fd;
+
+	(void)state;
+	fixture_init(&f);
+	fd = precious_file(&f);
+	close(fd);
+	assert_true(fixture_open(&f, SPEC_SOCKET, true, &e) < 0);
+	assert_file_has(f.path, "precious\n");
+	fixture_fini(&f);
+}
+
+static int bind_at(const char *path, bool listens)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	memcpy(a.sun_path, path, strlen(path));
+	assert_int_equal(bind(fd, (const struct sockaddr *)(const void *)&a, sizeof(a)), 0);
+	assert_true(!listens || !listen(fd, 1));
+	return fd;
+}
+
+static void socket_spares_the_living(void **state)
+{
+	struct err e = { "" };
+	struct fixture f;
+	int fd;
+
+	(void)state;
+	fixture_init(&f);
+	fd = bind_at(f.path, true);
+	assert_int_equal(fixture_open(&f, SPEC_SOCKET, true, &e), -EADDRINUSE);
+	close(dial(f.path));
+	close(fd);
+	fixture_fini(&f);
+}
+
+static void socket_replaces_a_leftover(void **state)
+{
+	struct err e = { "" };
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f);
+	close(bind_at(f.path, true));
+	assert_int_equal(fixture_open(&f, SPEC_SOCKET, true, &e), 0);
+	close(dial(f.path));
+	fixture_close(&f);
+	/* Its own it takes away. */
+	assert_int_equal(access(f.path, F_OK), -1);
+	fixture_fini(&f);
+}
+
+static void socket_spares_its_successor(void **state)
+{
+	struct err e = { "" };
+	struct fixture f;
+	int fd;
+
+	(void)state;
+	fixture_init(&f);
+	assert_int_equal(fixture_open(&f, SPEC_SOCKET, true, &e), 0);
+	unlink(f.path);
+	fd = bind_at(f.path, true);
+	fixture_close(&f);
+	close(dial(f.path));
+	close(fd);
+	fixture_fini(&f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(silent_client),
+		cmocka_unit_test(dying_client),
+		cmocka_unit_test(silent_pseudo_terminal),
+		cmocka_unit_test(socket_spares_a_file),
+		cmocka_unit_test(socket_spares_the_living),
+		cmocka_unit_test(socket_replaces_a_leftover),
+		cmocka_unit_test(socket_spares_its_successor),
+	};
+
+	signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
