@@ -4,9 +4,9 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/ioctl.h>
 
 #include "vmm/machine/layout.h"
+#include "vmm/machine/vcpu_reset.h"
 
 #define PTE_PRESENT  1ULL
 #define PTE_WRITE    2ULL
@@ -68,13 +68,10 @@ int boot_cpu_enter(struct machine *m, u64 entry, u64 zero_page, struct err *e)
 	struct vcpu *v = machine_vcpu(m, 0);
 	struct kvm_regs regs = { .rip = entry, .rsi = zero_page, .rflags = RFLAGS_FIXED };
 	struct kvm_segment data = boot_segment(SELECTOR_DS, 3, false);
-	struct kvm_sregs s;
+	struct kvm_sregs s = vcpu_reset_sregs(0);
 
 	if (write_cpu_tables(m))
 		return err_set(e, -ENOMEM, "guest memory is too small for page tables");
-	if (ioctl(vcpu_fd(v), KVM_GET_SREGS, &s))
-		return err_set(e, -errno, "KVM does not tell the boot processor's registers: %s",
-			       strerror(errno));
 	s.cs = boot_segment(SELECTOR_CS, 11, true);
 	s.ds = s.es = s.fs = s.gs = s.ss = data;
 	s.gdt.base = LAYOUT_GDT;

@@ -23,7 +23,6 @@
 #define TOPOLOGY_CORE	       (2U << 8)
 
 struct cpuid {
-	bool tsc_deadline;
 	struct kvm_cpuid2 *base; /* room for MAX_ENTRIES */
 };
 
@@ -50,7 +49,6 @@ int cpuid_create(struct cpuid **out, int kvm, struct err *e)
 			      strerror(errno));
 		goto fail;
 	}
-	c->tsc_deadline = ioctl(kvm, KVM_CHECK_EXTENSION, KVM_CAP_TSC_DEADLINE_TIMER) > 0;
 	*out = c;
 	return 0;
 fail:
@@ -75,8 +73,7 @@ static unsigned bits_for(unsigned n)
 	return bits;
 }
 
-static void cpuid_adjust_leaf(struct kvm_cpuid_entry2 *x, const struct cpuid *c, unsigned index,
-			      unsigned cpus)
+static void cpuid_adjust_leaf(struct kvm_cpuid_entry2 *x, unsigned index, unsigned cpus)
 {
 	unsigned bits = bits_for(cpus);
 
@@ -84,9 +81,8 @@ static void cpuid_adjust_leaf(struct kvm_cpuid_entry2 *x, const struct cpuid *c,
 	case 1:
 		x->ebx = (x->ebx & 0xffff) | index << 24 | (1U << bits) << 16;
 		x->ecx &= ~LEAF1_ECX_VMX;
-		x->ecx |= LEAF1_ECX_HYPERVISOR | LEAF1_ECX_X2APIC;
-		if (c->tsc_deadline)
-			x->ecx |= LEAF1_ECX_TSC_DEADLINE;
+		/* KVM's local APIC has the timer, but KVM_GET_SUPPORTED_CPUID does not tell (see kvm_check()). */
+		x->ecx |= LEAF1_ECX_HYPERVISOR | LEAF1_ECX_X2APIC | LEAF1_ECX_TSC_DEADLINE;
 		x->edx &= ~LEAF1_EDX_HTT;
 		if (cpus > 1)
 			x->edx |= LEAF1_EDX_HTT;
@@ -182,7 +178,7 @@ int cpuid_apply(const struct cpuid *c, int vcpu, unsigned index, unsigned cpus, 
 		if (leaf_is_replaced(from->function))
 			continue;
 		t->entries[t->nent] = *from;
-		cpuid_adjust_leaf(&t->entries[t->nent++], c, index, cpus);
+		cpuid_adjust_leaf(&t->entries[t->nent++], index, cpus);
 	}
 	if (max_leaf >= 0xb)
 		append_topology(t, index, cpus);

@@ -17,7 +17,7 @@
 int kvm_open(struct err *e)
 {
 	int fd = open(KVM_DEVICE, O_RDWR | O_CLOEXEC);
-	int version, ret;
+	int ret;
 
 	if (fd < 0) {
 		ret = -errno;
@@ -38,24 +38,21 @@ int kvm_open(struct err *e)
 				       (unsigned)geteuid());
 		return err_set(e, ret, KVM_DEVICE ": cannot open: %s", strerror(-ret));
 	}
-	version = ioctl(fd, KVM_GET_API_VERSION, 0);
-	if (version == KVM_API_VERSION)
-		return fd;
-	if (version < 0)
-		ret = err_set(e, -ENODEV, KVM_DEVICE ": is not KVM (%s)", strerror(errno));
-	else
-		ret = err_set(e, -ENODEV, KVM_DEVICE ": speaks version %d of the API, not %d",
-			      version, KVM_API_VERSION);
-	close(fd);
-	return ret;
+	return fd;
 }
 
 int kvm_check(int kvm, struct err *e)
 {
-	int have = ioctl(kvm, KVM_CHECK_EXTENSION, KVM_CAP_SYNC_REGS);
+	int have = ioctl(kvm, KVM_CHECK_EXTENSION, KVM_CAP_SYNC_REGS), version;
 
 	if (have > 0 && (have & KVM_SYNC_X86) == KVM_SYNC_X86)
 		return 0;
+	version = ioctl(kvm, KVM_GET_API_VERSION, 0);
+	if (version < 0)
+		return err_set(e, -ENODEV, KVM_DEVICE ": is not KVM (%s)", strerror(errno));
+	if (version != KVM_API_VERSION)
+		return err_set(e, -ENODEV, KVM_DEVICE ": speaks version %d of the API, not %d",
+			       version, KVM_API_VERSION);
 	return err_set(e, -EOPNOTSUPP,
 		       KVM_DEVICE ": this KVM has no synchronized registers (KVM_CAP_SYNC_REGS); "
 				  "a Linux 4.17 or newer has them");

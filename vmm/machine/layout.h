@@ -38,7 +38,7 @@
 #define LAYOUT_PCI_END	    0xfec00000ULL
 #define LAYOUT_IOAPIC	    0xfec00000ULL
 #define LAYOUT_LAPIC	    0xfee00000ULL
-#define LAYOUT_IDENTITY_MAP 0xfffbc000ULL
+#define LAYOUT_IDENTITY_MAP 0xfffbc000ULL /* KVM's default, since Linux 2.6.32 */
 #define LAYOUT_TSS	    0xfffbd000ULL
 #define LAYOUT_4G	    0x100000000ULL
 #define LAYOUT_ROM_MAX	    0x40000ULL /* a firmware's image ends at 4 GiB, above the TSS */

@@ -124,22 +124,25 @@ static int machine_create_vcpus(struct machine *m, unsigned cpus, struct err *e)
 
 static int machine_create_vm(struct machine *m, struct err *e)
 {
-	u64 identity = LAYOUT_IDENTITY_MAP;
+	int ret;
 
 	m->kvm = kvm_open(e);
 	if (m->kvm < 0)
 		return m->kvm;
-	if (kvm_check(m->kvm, e))
-		return -EOPNOTSUPP;
+	ret = kvm_check(m->kvm, e);
+	if (ret)
+		return ret;
 	do {
 		m->vm = ioctl(m->kvm, KVM_CREATE_VM, 0);
 	} while (m->vm < 0 && errno == EINTR);
 	if (m->vm < 0)
 		return err_set(e, -errno, "/dev/kvm: cannot create a virtual machine: %s",
 			       strerror(errno));
-	/* Pages for Intel processors that cannot run real mode themselves; elsewhere no effect. */
-	if (ioctl(m->vm, KVM_SET_IDENTITY_MAP_ADDR, &identity) ||
-	    ioctl(m->vm, KVM_SET_TSS_ADDR, (unsigned long)LAYOUT_TSS))
+	/*
+	 * Pages for Intel processors that cannot run real mode themselves; elsewhere no effect. That of the
+	 * identity map lies in front of them, where KVM puts it by itself (KVM_SET_IDENTITY_MAP_ADDR).
+	 */
+	if (ioctl(m->vm, KVM_SET_TSS_ADDR, (unsigned long)LAYOUT_TSS))
 		return err_set(e, -errno, "/dev/kvm: refuses the pages for real mode: %s",
 			       strerror(errno));
 	return 0;

@@ -152,12 +152,11 @@ static struct kvm_segment reset_segment(u16 selector, u64 base, u8 type, bool sy
 	};
 }
 
-static int reset_registers(int fd, unsigned index)
+struct kvm_sregs vcpu_reset_sregs(unsigned index)
 {
-	struct kvm_regs regs = { .rip = RESET_RIP, .rdx = RESET_RDX, .rflags = RFLAGS_FIXED };
-	struct kvm_debugregs debug = { .dr6 = DR6_RESET, .dr7 = DR7_RESET };
 	struct kvm_segment data = reset_segment(0, 0, 3, false);
-	struct kvm_sregs s = {
+
+	return (struct kvm_sregs){
 		.cs = reset_segment(0xf000, 0xffff0000, 11, false),
 		.ds = data,
 		.es = data,
@@ -171,6 +170,13 @@ static int reset_registers(int fd, unsigned index)
 		.cr0 = CR0_RESET,
 		.apic_base = APIC_BASE | APIC_ENABLED | (index ? 0 : APIC_BSP),
 	};
+}
+
+static int reset_registers(int fd, unsigned index)
+{
+	struct kvm_regs regs = { .rip = RESET_RIP, .rdx = RESET_RDX, .rflags = RFLAGS_FIXED };
+	struct kvm_debugregs debug = { .dr6 = DR6_RESET, .dr7 = DR7_RESET };
+	struct kvm_sregs s = vcpu_reset_sregs(index);
 
 	if (ioctl(fd, KVM_SET_SREGS, &s) || ioctl(fd, KVM_SET_REGS, &regs))
 		return -errno;

@@ -11,7 +11,12 @@
 #ifndef UMBRA_VMM_MACHINE_VCPU_RESET_H
 #define UMBRA_VMM_MACHINE_VCPU_RESET_H
 
+#include <linux/kvm.h>
+
 #include "base/err.h"
+
+/* Segments, control registers and APIC base of vCPU number @index: as KVM gives them to a new one. */
+struct kvm_sregs vcpu_reset_sregs(unsigned index);
 
 /*
  * @fd: of vCPU number @index, which is not in KVM_RUN and has no access of a last exit to complete.

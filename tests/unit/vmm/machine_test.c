@@ -21,6 +21,7 @@
 #include "vmm/machine/kvm.h"
 #include "vmm/machine/layout.h"
 #include "vmm/machine/machine_int.h"
+#include "vmm/machine/vcpu_reset.h"
 
 #define SLOT_GPA  LAYOUT_UMBRA
 #define PORT_DONE 0xf4
@@ -404,6 +405,25 @@ static u64 read_msr(const struct vcpu *v, u32 index)
 	return msrs->entries[0].data;
 }
 
+/* The registers of a start are not asked for: they are what KVM gives to a new vCPU. */
+static void test_registers_of_a_new_vcpu(void **state)
+{
+	struct kvm_sregs ours = vcpu_reset_sregs(0), kvms;
+	struct ctx t;
+
+	(void)state;
+	MAKE(&t, 1, g_dirty);
+	assert_int_equal(ioctl(vcpu_fd(machine_vcpu(t.m, 0)), KVM_GET_SREGS, &kvms), 0);
+	assert_memory_equal(&ours.ldt, &kvms.ldt, sizeof(ours.ldt));
+	assert_memory_equal(&ours.tr, &kvms.tr, sizeof(ours.tr));
+	assert_int_equal(ours.cr2, kvms.cr2);
+	assert_int_equal(ours.cr8, kvms.cr8);
+	assert_int_equal(ours.apic_base, kvms.apic_base);
+	assert_memory_equal(ours.interrupt_bitmap, kvms.interrupt_bitmap,
+			    sizeof(ours.interrupt_bitmap));
+	machine_destroy(t.m);
+}
+
 static void test_reset(void **state)
 {
 	static const struct guest_spec o;
@@ -556,13 +576,21 @@ static void test_bad_config(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_ports),	      cmocka_unit_test(test_readonly_slot),
-		cmocka_unit_test(test_writable_slot), cmocka_unit_test(test_unemulated_store),
-		cmocka_unit_test(test_inject_gp),     cmocka_unit_test(test_slots),
-		cmocka_unit_test(test_door),	      cmocka_unit_test(test_exit_codes),
-		cmocka_unit_test(test_halted),	      cmocka_unit_test(test_translate),
-		cmocka_unit_test(test_stop),	      cmocka_unit_test(test_bad_config),
-		cmocka_unit_test(test_shared_memory), cmocka_unit_test(test_reset),
+		cmocka_unit_test(test_ports),
+		cmocka_unit_test(test_readonly_slot),
+		cmocka_unit_test(test_writable_slot),
+		cmocka_unit_test(test_unemulated_store),
+		cmocka_unit_test(test_inject_gp),
+		cmocka_unit_test(test_slots),
+		cmocka_unit_test(test_door),
+		cmocka_unit_test(test_exit_codes),
+		cmocka_unit_test(test_halted),
+		cmocka_unit_test(test_translate),
+		cmocka_unit_test(test_stop),
+		cmocka_unit_test(test_bad_config),
+		cmocka_unit_test(test_shared_memory),
+		cmocka_unit_test(test_reset),
+		cmocka_unit_test(test_registers_of_a_new_vcpu),
 		cmocka_unit_test(test_end_and_reset),
 	};
 	struct err e = { "" };
