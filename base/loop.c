@@ -383,6 +383,7 @@ int loop_run(struct loop *l)
 {
 	struct epoll_event ev[16];
 
+	calls_run(l); /* those of before the start */
 	while (!__atomic_load_n(&l->stopped, __ATOMIC_ACQUIRE)) {
 		int n = events_wait(l, ev, ARRAY_SIZE(ev));
 
