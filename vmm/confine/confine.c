@@ -209,23 +209,25 @@ static int enter_layers(struct confine *c, const char *const *readable, struct e
 }
 
 /* Tells the supervisor the files to remove; fails if it has died already. */
-static int tell_supervisor(const struct confine *c, const char *const *files, struct err *e)
+static int tell_supervisor(const struct confine *c, const struct confine_file *files, struct err *e)
 {
 	struct supervisor_packet packet = { 0 };
 	size_t at = 0;
 
 	if (c->guard < 0)
 		return 0; /* nobody supervises */
-	for (size_t i = 0; files[i]; i++) {
-		size_t len = strlen(files[i]) + 1;
+	for (size_t i = 0; files[i].path; i++) {
+		size_t len = strlen(files[i].path) + 1;
 
 		if (len > sizeof(packet.paths) - at || i == CONFINE_MAX_FILES)
 			return err_set(e, -ENAMETOOLONG, "%s: too long a path for a socket",
-				       files[i]);
+				       files[i].path);
 		/* One that somebody has taken away, or replaced, is not ours to remove. */
-		if (socket_file_id(files[i], &packet.ids[packet.n]))
+		if (files[i].id)
+			packet.ids[packet.n] = *files[i].id;
+		else if (socket_file_id(files[i].path, &packet.ids[packet.n]))
 			continue;
-		memcpy(packet.paths + at, files[i], len);
+		memcpy(packet.paths + at, files[i].path, len);
 		at += len;
 		packet.n++;
 	}
@@ -267,7 +269,7 @@ static int filter_install(struct confine *c, enum filter f, struct err *e)
 	return ret;
 }
 
-int confine_enter(struct confine *c, const char *const *files, struct err *e)
+int confine_enter(struct confine *c, const struct confine_file *files, struct err *e)
 {
 	/* First: if anything fails below, no path can be reached from here any more. */
 	int ret = tell_supervisor(c, files, e);

@@ -37,12 +37,19 @@
 #include <jansson.h>
 
 #include "base/err.h"
+#include "base/socket_file.h"
 #include "base/types.h"
 #include "vmm/confine/mode.h"
 
 #define CONFINE_MAX_FILES 8
 
 struct confine;
+
+/* A socket's file, which the supervisor removes at the end. */
+struct confine_file {
+	const char *path;	    /* NULL ends a list */
+	const struct socket_id *id; /* NULL: it is the file that is there at confine_enter() */
+};
 
 /* The kinds of threads that a VMM has beside its main thread; each has a filter of its own. */
 enum thread_kind {
@@ -62,12 +69,12 @@ int confine_fork(struct confine **out, enum confine_mode mode, const char *user,
 		 int *code, struct err *e);
 
 /*
- * Give all up. @files (NULL ends it, at most CONFINE_MAX_FILES) are sockets' files, which the supervisor
- * removes at the end. From here on a system call that is not on the list of its thread ends the
+ * Give all up. @files, at most CONFINE_MAX_FILES, are removed by the supervisor, unless others lie there
+ * by then. From here on a system call that is not on the list of its thread ends the
  * process: exit code 128 + SIGSYS, and a line that names call and thread.
  * Single-threaded. -EPERM in strict mode: the layer that is missing is named; -errno.
  */
-int confine_enter(struct confine *c, const char *const *files, struct err *e);
+int confine_enter(struct confine *c, const struct confine_file *files, struct err *e);
 
 /* Narrow down the calling thread. Ends the process if that fails. */
 void confine_thread(const struct confine *c, enum thread_kind kind);

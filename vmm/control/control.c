@@ -200,6 +200,11 @@ const char *control_file(const struct control *c)
 	return c->path;
 }
 
+const struct socket_id *control_file_id(const struct control *c)
+{
+	return &c->id;
+}
+
 void control_disown_file(struct control *c)
 {
 	c->disowned = true;

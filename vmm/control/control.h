@@ -54,6 +54,7 @@ int control_create(struct control **out, struct loop *l, const char *path, struc
 void control_destroy(struct control *c);
 /* The socket's file; lives as long as @c. */
 const char *control_file(const struct control *c);
+const struct socket_id *control_file_id(const struct control *c);
 /* From here on another process removes the file: this one is about to be confined and has no paths then. */
 void control_disown_file(struct control *c);
 

@@ -261,24 +261,25 @@ static json_t *describe_confinement(void *arg)
 }
 
 /* Sockets' files that the supervisor removes at the end. */
-static size_t socket_files(const struct guest *g, const char *files[CONFINE_MAX_FILES])
+static size_t socket_files(const struct guest *g, struct confine_file files[CONFINE_MAX_FILES])
 {
 	size_t n = 0;
 
 	if (monitor_socket(g->monitor))
-		files[n++] = monitor_socket(g->monitor);
+		files[n++] = (struct confine_file){ monitor_socket(g->monitor),
+						    monitor_socket_id(g->monitor) };
 	if (g->spec->console.kind == SPEC_SOCKET)
-		files[n++] = g->spec->console.path;
+		files[n++].path = g->spec->console.path;
 	for (size_t i = 0; i < g->spec->n_ports && n < CONFINE_MAX_FILES; i++)
 		if (g->spec->ports[i].end.kind == SPEC_SOCKET)
-			files[n++] = g->spec->ports[i].end.path;
+			files[n++].path = g->spec->ports[i].end.path;
 	return n;
 }
 
 /* The last step before the guest's first instruction. */
 static int guest_confine(struct guest *g, struct err *e)
 {
-	const char *files[CONFINE_MAX_FILES + 1] = { NULL };
+	struct confine_file files[CONFINE_MAX_FILES + 1] = { { .path = NULL } };
 	int ret = monitor_add_info(g->monitor, "confinement", describe_confinement, g->c.confine);
 
 	if (ret)

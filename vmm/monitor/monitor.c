@@ -119,6 +119,11 @@ const char *monitor_socket(const struct monitor *mon)
 	return mon->control ? control_file(mon->control) : NULL;
 }
 
+const struct socket_id *monitor_socket_id(const struct monitor *mon)
+{
+	return mon->control ? control_file_id(mon->control) : NULL;
+}
+
 void monitor_disown_socket(struct monitor *mon)
 {
 	if (mon->control)

@@ -324,7 +324,7 @@ static pid_t child_of(pid_t pid)
  * supervisor is a child of ours, so that its end can be seen.
  */
 static void start(struct vmm *v, enum confine_mode mode, const char *user, uid_t as,
-		  const char *const *files, int (*and_then)(int guard))
+		  const struct confine_file *files, int (*and_then)(int guard))
 {
 	int out[2], go[2];
 	char ready[256] = "";
@@ -335,7 +335,7 @@ static void start(struct vmm *v, enum confine_mode mode, const char *user, uid_t
 	v->supervisor = fork();
 	assert_true(v->supervisor >= 0);
 	if (!v->supervisor) {
-		const char *none[] = { NULL };
+		const struct confine_file none[] = { { NULL, NULL } };
 		struct confine *c = NULL;
 		struct err e = { "" };
 		int code = 0, ret;
@@ -512,8 +512,14 @@ static int lie(int guard)
 
 static void only_the_files_told_at_first_are_removed(void **state)
 {
-	/* A regular file is nobody's socket, whoever names it. */
-	const char *files[] = { SOCKETS_DIR "/socket", SOCKETS_DIR "/regular", NULL };
+	static const char taken[] = SOCKETS_DIR "/taken", next[] = SOCKETS_DIR "/next";
+	struct socket_id id[2];
+	/* A regular file is nobody's socket, whoever names it; neither is one that took the own one's place. */
+	const struct confine_file files[] = { { SOCKETS_DIR "/socket", NULL },
+					      { SOCKETS_DIR "/regular", NULL },
+					      { SOCKETS_DIR "/known", &id[0] },
+					      { taken, &id[1] },
+					      { NULL, NULL } };
 	char line[64];
 	struct vmm v;
 
@@ -521,16 +527,25 @@ static void only_the_files_told_at_first_are_removed(void **state)
 	if (needs_root())
 		skip();
 	mkdir(SOCKETS_DIR, 0700);
-	assert_int_equal(mknod(files[0], S_IFSOCK | 0600, 0), 0);
+	assert_int_equal(mknod(files[0].path, S_IFSOCK | 0600, 0), 0);
+	assert_int_equal(mknod(files[2].path, S_IFSOCK | 0600, 0), 0);
+	assert_int_equal(mknod(taken, S_IFSOCK | 0600, 0), 0);
+	assert_int_equal(mknod(next, S_IFSOCK | 0600, 0), 0);
+	assert_int_equal(socket_file_id(files[2].path, &id[0]), 0);
+	assert_int_equal(socket_file_id(taken, &id[1]), 0);
+	assert_int_equal(rename(next, taken), 0);
 	assert_int_equal(mknod(SOCKETS_DIR "/other", S_IFSOCK | 0600, 0), 0);
-	close(open(files[1], O_CREAT | O_WRONLY, 0600));
+	close(open(files[1].path, O_CREAT | O_WRONLY, 0600));
 	start(&v, CONFINE_ON, NULL, 0, files, lie);
 	assert_int_equal(finish(&v, line, sizeof(line)), 0);
-	assert_int_equal(access(files[0], F_OK), -1);
-	assert_int_equal(access(files[1], F_OK), 0);
+	assert_int_equal(access(files[0].path, F_OK), -1);
+	assert_int_equal(access(files[1].path, F_OK), 0);
+	assert_int_equal(access(files[2].path, F_OK), -1);
+	assert_int_equal(access(taken, F_OK), 0);
 	assert_int_equal(access(SOCKETS_DIR "/other", F_OK), 0);
 	unlink(SOCKETS_DIR "/other");
-	unlink(files[1]);
+	unlink(taken);
+	unlink(files[1].path);
 	rmdir(SOCKETS_DIR);
 }
 
@@ -561,7 +576,7 @@ static int enter_without(long nr, int error, enum confine_mode mode, char *line,
 	assert_int_equal(pipe(out), 0);
 	pid = fork();
 	if (!pid) {
-		const char *none[] = { NULL };
+		const struct confine_file none[] = { { NULL, NULL } };
 		struct confine *c = NULL;
 		struct err e = { "" };
 		int code = 0, ret;
