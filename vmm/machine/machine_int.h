@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The machine's inside, for the files that make it run (vmexit.c, machine_run.c, boot.c,
- * panic_watch.c, symbolize.c). Everybody else uses machine.h.
+ * The machine's inside, for the files that make it run: those of vmm/machine/, vmm/boot/ and vmm/guest/,
+ * and vmm/cli/stats.c. Everybody else uses machine.h.
  */
 #ifndef UMBRA_VMM_MACHINE_MACHINE_INT_H
 #define UMBRA_VMM_MACHINE_MACHINE_INT_H

@@ -68,7 +68,7 @@ static unsigned count_rules(unsigned who)
 /* @who: all rules of any of these threads. */
 static void filter_compile(const char *name, unsigned who)
 {
-	/* A trap and not a kill, so that a handler can say which call it was (confine_filter.c). */
+	/* A trap and not a kill, so that a handler can say which call it was (filter.c). */
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_TRAP);
 
 	if (!ctx)
