@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
+# timeout: 600
 # A true tap: packets of every size, megabytes in both directions, the interface down and up again.
 
 SIZE=$((8 << 20))
@@ -12,7 +13,7 @@ setup()
 	head -c $SIZE /dev/urandom >"$WORK/down"
 	# Sends a file to who connects to 5001, and keeps what comes to 5002.
 	perl -MIO::Socket::INET -e '
-		alarm 300;
+		alarm 400;
 		sub serve { IO::Socket::INET->new(LocalAddr => "10.9.0.1:$_[0]", Listen => 1) or die "$!\n" }
 		my ($out, $in) = (serve(5001), serve(5002));
 		my ($s, $b);
@@ -21,7 +22,7 @@ setup()
 		open $f, ">", "$ARGV[0]/up";
 		$s = $in->accept; print $f $b while sysread $s, $b, 65536; close $f;
 	' "$WORK" &
-	guest_start --memory 192M --base "$BASE/devices-cloud.img" --net "tap=umbra0,mac=52:55:00:00:09:02" <<'END'
+	guest_start --timeout 400 --memory 192M --base "$BASE/devices-cloud.img" --net "tap=umbra0,mac=52:55:00:00:09:02" <<'END'
 load-modules
 answers()
 {
@@ -42,7 +43,7 @@ say ready
 read go
 check ping-after answers 10.9.0.1
 END
-	guest_wait_console '^@@ ready' 250
+	guest_wait_console '^@@ ready' 350
 	ping -q -c 20 -i 0.01 -s 1400 10.9.0.2 >"$WORK/ping" || true
 	ip link set umbra0 down
 	sleep 0.5
