@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# timeout: 240
+# timeout: 800
 # Drivers come and go a hundred times over the same devices, and another kernel takes them over by
 # kexec without having been shut down.
 
@@ -21,7 +21,7 @@ END
 	mke2fs -q -t ext2 -d "$WORK/boot" "$WORK/boot.img" 96M
 	head -c 4M /dev/urandom >"$WORK/data"
 	cp "$WORK/data" "$WORK/data.before"
-	guest_start --timeout 200 --memory 384M --cpus 2 --base "$BASE/devices-cloud.img" --disk "$WORK/boot.img,ro" \
+	guest_start --timeout 700 --memory 384M --cpus 2 --base "$BASE/devices-cloud.img" --disk "$WORK/boot.img,ro" \
 		--disk "$WORK/data" --net user <<'END'
 load-modules
 # again DRIVER-DIRECTORY DEVICE TIMES
@@ -70,7 +70,7 @@ END
 	pid=$(guest_vmm)
 	find "/proc/$pid/fd" -mindepth 1 | wc -l >"$WORK/fds.before"
 	guest_type go
-	guest_wait_console '^@@ lived' 120
+	guest_wait_console '^@@ lived' 500
 	find "/proc/$pid/fd" -mindepth 1 | wc -l >"$WORK/fds.after"
 	find "/proc/$pid/task" -mindepth 1 -maxdepth 1 | wc -l >"$WORK/threads"
 	guest_type go
