@@ -283,6 +283,7 @@ static const char *tail_of(struct table *t, const char *s, size_t width, size_t 
 
 /* A line as it is printed: blanks wait for a text behind them, so that no line ends with blanks. */
 struct line {
+	struct table *table;
 	FILE *to;
 	size_t blanks;
 };
@@ -298,9 +299,10 @@ static void line_put(struct line *l, const char *s, size_t len, const char *colo
 }
 
 /* Print the cell @s, which has @have columns, shortened to @width. */
-static void line_put_cut(struct line *l, struct table *t, const char *s, size_t have, size_t width,
-			 unsigned flags, const char *colour)
+static void line_put_cut(struct line *l, const char *s, size_t have, size_t width, unsigned flags,
+			 const char *colour)
 {
+	struct table *t = l->table;
 	size_t dots = width < 3 ? width : 3, keep = width - dots, head, used, skipped;
 	const char *tail;
 	char *cut;
@@ -319,15 +321,16 @@ static void line_put_cut(struct line *l, struct table *t, const char *s, size_t 
 	l->blanks += width - (used + dots + (have - skipped));
 }
 
-static void line_put_cell(struct line *l, struct table *t, size_t column, size_t width,
-			  const char *s, size_t have, const char *colour)
+/* Print the cell @s of @column, which has @have columns of the terminal, in @width of them. */
+static void line_put_cell(struct line *l, size_t column, size_t width, const char *s, size_t have,
+			  const char *colour)
 {
-	unsigned flags = t->columns[column].flags;
+	unsigned flags = l->table->columns[column].flags;
 
 	if (!width)
 		return;
 	if (have > width) {
-		line_put_cut(l, t, s, have, width, flags, colour);
+		line_put_cut(l, s, have, width, flags, colour);
 	} else {
 		l->blanks += flags & TABLE_RIGHT ? width - have : 0;
 		line_put(l, s, strlen(s), colour);
@@ -345,21 +348,21 @@ int table_print(struct table *t, FILE *to, unsigned indent, unsigned width, bool
 		return -ENOMEM;
 	n = columns_measure(t, wide, width > indent ? width - indent : width);
 	if (t->columns[0].title) {
-		struct line l = { to, indent };
+		struct line l = { t, to, indent };
 
 		fputs(colour ? TABLE_BOLD : "", to);
 		for (size_t c = 0; c < n; c++)
-			line_put_cell(&l, t, c, wide[c], t->columns[c].title,
+			line_put_cell(&l, c, wide[c], t->columns[c].title,
 				      strlen(t->columns[c].title), "");
 		fprintf(to, "%s\n", colour ? RESET : "");
 	}
 	for (size_t row = 0; row < t->n_cells; row += t->n_columns) {
-		struct line l = { to, indent };
+		struct line l = { t, to, indent };
 
 		for (size_t c = 0; c < n; c++) {
 			const struct cell *cell = &t->cells[row + c];
 
-			line_put_cell(&l, t, c, wide[c], t->text + cell->at, cell->width,
+			line_put_cell(&l, c, wide[c], t->text + cell->at, cell->width,
 				      colour ? cell->colour : "");
 		}
 		fputc('\n', to);

@@ -102,13 +102,19 @@ static const struct btf_type *strip_to_aggregate(const struct btf *btf, u32 id)
 	return NULL;
 }
 
-static int find_member(const struct btf *btf, const struct btf_type *t, const char *name,
-		       u64 base_bits, u32 *offset, u32 *size, int depth)
+struct member_search {
+	const struct btf *btf;
+	const char *name;
+	u32 offset, size; /* of the member that was found, in bytes */
+};
+
+/* Finds s->name in @t, which begins at bit @base_bits; also in members without a name. */
+static int find_member(struct member_search *s, const struct btf_type *t, u64 base_bits, int depth)
 {
 	const struct btf_member *m = btf_members(t);
 
 	for (u32 i = 0; i < btf_vlen(t); i++, m++) {
-		const char *mname = btf__name_by_offset(btf, m->name_off);
+		const char *mname = btf__name_by_offset(s->btf, m->name_off);
 		u64 bits = base_bits + btf_member_bit_offset(t, i);
 		u32 width;
 		s64 len;
@@ -116,24 +122,23 @@ static int find_member(const struct btf *btf, const struct btf_type *t, const ch
 		if (!mname)
 			return -EINVAL;
 		if (!*mname && depth < DEPTH_MAX) {
-			const struct btf_type *in = strip_to_aggregate(btf, m->type);
+			const struct btf_type *in = strip_to_aggregate(s->btf, m->type);
 
-			if (in && is_aggregate(in) &&
-			    !find_member(btf, in, name, bits, offset, size, depth + 1))
+			if (in && is_aggregate(in) && !find_member(s, in, bits, depth + 1))
 				return 0;
 			continue;
 		}
-		if (strcmp(mname, name) != 0)
+		if (strcmp(mname, s->name) != 0)
 			continue;
-		len = btf__resolve_size(btf, m->type);
+		len = btf__resolve_size(s->btf, m->type);
 		/* a bit field of whole bytes is as good as a member */
 		width = btf_member_bitfield_size(t, i);
 		if (width)
 			len = width / 8;
 		if (width % 8 || bits % 8 || bits / 8 > UINT32_MAX || len < 0 || len > UINT32_MAX)
 			return -EINVAL;
-		*offset = (u32)(bits / 8);
-		*size = (u32)len;
+		s->offset = (u32)(bits / 8);
+		s->size = (u32)len;
 		return 0;
 	}
 	return -ENOENT;
@@ -143,9 +148,12 @@ int kernel_member(const struct kernel *k, const char *strct, const char *member,
 		  u32 *size)
 {
 	const struct btf_type *t = find_struct(&k->types, strct);
+	struct member_search s = { .btf = k->types.btf, .name = member };
 
-	if (!t || find_member(k->types.btf, t, member, 0, offset, size, 0))
+	if (!t || find_member(&s, t, 0, 0))
 		return -ENOENT;
+	*offset = s.offset;
+	*size = s.size;
 	return 0;
 }
 

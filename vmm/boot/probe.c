@@ -54,18 +54,14 @@ int probe_machine(struct machine **out, unsigned cpus, const void *code, size_t 
 	return ret;
 }
 
-static void on_probe_answer(void *arg, struct vcpu *v, bool write, u16 port, u8 size, void *data,
-			    u32 count)
+static void on_probe_answer(void *arg, struct vcpu *v, const struct io_pio_access *a)
 {
 	struct probe *p = arg;
 
 	(void)v;
-	(void)port;
-	(void)size;
-	(void)count;
-	if (!write)
+	if (!a->write)
 		return;
-	p->answer = *(u8 *)data;
+	p->answer = *(const u8 *)a->data;
 	if (p->answer == PROBE_START) {
 		p->started_ns = machine_time_ns(p->m);
 		return;

@@ -113,20 +113,17 @@ static s64 doorbell_dispatch(struct gate *g, const struct kvm_regs *regs)
 	}
 }
 
-/* An access to the doorbell's port; the parameters are a machine_pio_fn's. */
-static void on_doorbell(void *arg, struct vcpu *v, bool is_write, u16 port, u8 size, void *data,
-			u32 count)
+/* An access to the doorbell's port. */
+static void on_doorbell(void *arg, struct vcpu *v, const struct io_pio_access *a)
 {
 	struct gate *g = arg;
 	struct kvm_regs *regs = vcpu_regs(v);
 	u64 gate = atomic_load(&g->gate_va);
 	const char *why = "";
 
-	(void)port;
-	(void)data;
-	if (!is_write)
+	if (!a->write)
 		return;
-	if (size != 1 || count != 1) {
+	if (a->size != 1 || a->count != 1) {
 		doorbell_refuse(g, v, "wrong width");
 		return;
 	}
@@ -142,17 +139,15 @@ static void on_doorbell(void *arg, struct vcpu *v, bool is_write, u16 port, u8 s
 }
 
 /* The agent could not load the shim: (E12) of machine.h. It is believed only before there is one. */
-static void agent_failed(void *arg, struct vcpu *v, bool is_write, u16 port, u8 size, void *data,
-			 u32 count)
+static void agent_failed(void *arg, struct vcpu *v, const struct io_pio_access *a)
 {
 	struct gate *g = arg;
 	u32 error = 0;
 
 	(void)v;
-	(void)port;
-	if (!is_write || !count || gate_alive(g))
+	if (!a->write || !a->count || gate_alive(g))
 		return;
-	memcpy(&error, data, size < sizeof(error) ? size : sizeof(error));
+	memcpy(&error, a->data, a->size < sizeof(error) ? a->size : sizeof(error));
 	error &= 0xfff;
 	machine_exit(
 		g->m, VMM_EXIT_ERROR, "the guest's kernel refused the shim: %s%s",

@@ -92,23 +92,23 @@ int io_pio_add_device(struct io *io, u16 port, u16 len, host_io_fn *fn, void *ar
 	return add_handler(io, len, &h);
 }
 
-void io_pio(struct io *io, struct vcpu *v, bool write, u16 port, u8 size, void *data, u32 count)
+void io_pio(struct io *io, struct vcpu *v, const struct io_pio_access *a)
 {
-	u8 index = __atomic_load_n(&io->handler_of[port], __ATOMIC_ACQUIRE);
+	u8 index = __atomic_load_n(&io->handler_of[a->port], __ATOMIC_ACQUIRE);
 	const struct port_handler *h;
 
-	if (!write)
-		memset(data, 0xff, (size_t)size * count);
+	if (!a->write)
+		memset(a->data, 0xff, (size_t)a->size * a->count);
 	if (!index)
 		return;
 	h = &io->handlers[index - 1];
 	if (h->fn) {
-		h->fn(h->arg, v, write, port, size, data, count);
+		h->fn(h->arg, v, a);
 		return;
 	}
-	for (u32 i = 0; i < count; i++)
-		h->device(h->arg, (u64)(port - h->port), (u8 *)data + (size_t)i * size, size,
-			  write);
+	for (u32 i = 0; i < a->count; i++)
+		h->device(h->arg, (u64)(a->port - h->port), (u8 *)a->data + (size_t)i * a->size,
+			  a->size, a->write);
 }
 
 int io_mmio_map(struct io *io, u64 gpa, u64 len, host_io_fn *fn, void *arg)

@@ -15,12 +15,16 @@
 struct io;
 struct vcpu;
 
-/*
- * One port access: @count items of @size bytes (1, 2, 4) at @data; @count is more than 1 for a
- * string instruction. For a read, @data starts with all bits set.
- */
-typedef void io_pio_fn(void *arg, struct vcpu *v, bool write, u16 port, u8 size, void *data,
-		       u32 count);
+/* The access to a port by one instruction. */
+struct io_pio_access {
+	u16 port;
+	u8 size; /* of an item, in bytes: 1, 2, 4 */
+	bool write;
+	u32 count;  /* of items; more than 1 for a string instruction */
+	void *data; /* the items; before a read's handler runs, all bits are set */
+};
+
+typedef void io_pio_fn(void *arg, struct vcpu *v, const struct io_pio_access *a);
 
 int io_create(struct io **out);
 void io_destroy(struct io *io); /* NULL allowed */
@@ -28,8 +32,8 @@ void io_destroy(struct io *io); /* NULL allowed */
 int io_pio_add(struct io *io, u16 port, u16 len, io_pio_fn *fn, void *arg);
 /* The same for a device, whose callback gets neither the vCPU nor counts: one call for each item. */
 int io_pio_add_device(struct io *io, u16 port, u16 len, host_io_fn *fn, void *arg);
-/* Calls the handler of @port. A port without one loses writes and reads as all ones. */
-void io_pio(struct io *io, struct vcpu *v, bool write, u16 port, u8 size, void *data, u32 count);
+/* Calls the handler of the port. A port without one loses writes and reads as all ones. */
+void io_pio(struct io *io, struct vcpu *v, const struct io_pio_access *a);
 
 int io_mmio_map(struct io *io, u64 gpa, u64 len, host_io_fn *fn, void *arg);
 void io_mmio_unmap(struct io *io, u64 gpa, u64 len);

@@ -30,6 +30,19 @@ static void end_as_kvm_failed(struct vcpu *v, const char *what)
 		     vcpu_index(v), where);
 }
 
+static void handle_pio(struct vcpu *v, struct kvm_run *run)
+{
+	const struct io_pio_access a = {
+		.port = run->io.port,
+		.size = run->io.size,
+		.write = run->io.direction == KVM_EXIT_IO_OUT,
+		.count = run->io.count,
+		.data = (u8 *)run + run->io.data_offset,
+	};
+
+	io_pio(machine_io(vcpu_machine(v)), v, &a);
+}
+
 static void handle_mmio(struct vcpu *v, struct kvm_run *run)
 {
 	struct machine *m = vcpu_machine(v);
@@ -99,8 +112,7 @@ bool vmexit_handle(struct vcpu *v, struct kvm_run *run, int error)
 	}
 	switch (run->exit_reason) {
 	case KVM_EXIT_IO:
-		io_pio(machine_io(m), v, run->io.direction == KVM_EXIT_IO_OUT, run->io.port,
-		       run->io.size, (u8 *)run + run->io.data_offset, run->io.count);
+		handle_pio(v, run);
 		return true;
 	case KVM_EXIT_MMIO:
 		handle_mmio(v, run);

@@ -63,37 +63,34 @@ struct ctx {
 	bool inject;
 };
 
-static void on_done(void *arg, struct vcpu *v, bool write, u16 port, u8 size, void *data, u32 count)
+static void on_done(void *arg, struct vcpu *v, const struct io_pio_access *a)
 {
 	struct ctx *t = arg;
 
 	(void)v;
-	(void)port;
-	(void)size;
-	(void)count;
-	if (!write)
+	if (!a->write)
 		return;
-	t->done = *(u8 *)data;
+	t->done = *(const u8 *)a->data;
 	machine_exit(t->m, VMM_EXIT_POWEROFF, NULL);
 }
 
-static void on_port(void *arg, struct vcpu *v, bool write, u16 port, u8 size, void *data, u32 count)
+static void on_port(void *arg, struct vcpu *v, const struct io_pio_access *a)
 {
 	struct ctx *t = arg;
-	size_t len = (size_t)size * count;
+	size_t len = (size_t)a->size * a->count;
 
 	t->calls++;
-	t->port = port;
-	t->size = size;
-	t->count = count;
+	t->port = a->port;
+	t->size = a->size;
+	t->count = a->count;
 	t->rdx = vcpu_regs(v)->rdx;
 	assert_int_equal(vcpu_index(v), 0);
 	assert_ptr_equal(vcpu_machine(v), t->m);
-	if (write && len <= sizeof(t->data))
-		memcpy(t->data, data, len);
-	else if (!write)
-		memset(data, 0x5c, len);
-	if (write) {
+	if (a->write && len <= sizeof(t->data))
+		memcpy(t->data, a->data, len);
+	else if (!a->write)
+		memset(a->data, 0x5c, len);
+	if (a->write) {
 		vcpu_regs(v)->rbx = 0x1234567890;
 		vcpu_set_regs_dirty(v);
 	}
@@ -468,17 +465,12 @@ static void test_halted(void **state)
 
 GUEST(g_translate, "out %al, $0xe4\n mov $1, %al\n out %al, $0xf4\n hlt\n");
 
-static void on_translate(void *arg, struct vcpu *v, bool write, u16 port, u8 size, void *data,
-			 u32 count)
+static void on_translate(void *arg, struct vcpu *v, const struct io_pio_access *a)
 {
 	struct ctx *t = arg;
 	u64 gpa = 0;
 
-	(void)write;
-	(void)port;
-	(void)size;
-	(void)data;
-	(void)count;
+	(void)a;
 	assert_int_equal(vcpu_translate(v, PROBE_CODE + 5, &gpa), 0);
 	assert_int_equal(gpa, PROBE_CODE + 5);
 	assert_int_equal(vcpu_translate(v, 0xffffffff81000000, &gpa), -EFAULT);
