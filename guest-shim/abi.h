@@ -164,8 +164,8 @@ enum umbra_op {
 };
 
 /*
- * A gate id names caller and function; the gate entry loads it into r11. A caller is whom the VMM
- * can tell apart: a driver with a page of gate entries of its own, or a session's shadow kernel.
+ * A gate id names caller and function; the gate entry loads it into r11. A caller is one that the
+ * VMM can tell from others: a driver with a page of gate entries of its own, or a session's shadow kernel.
  */
 #define UMBRA_ID_FN_BITS     12
 #define UMBRA_ID(caller, fn) (((__u32)(caller) << UMBRA_ID_FN_BITS) | (fn))

@@ -26,7 +26,7 @@ void lent_names_destroy(struct lent_names *n);
 int lent_names_get(struct lent_names *n, unsigned owner, const char *text, u32 *off);
 /* Give one back; 0 is allowed. */
 void lent_names_put(struct lent_names *n, u32 off);
-/* What @owner still has is @heir's from now on, whatever share that has. */
+/* Gives @heir all names that @owner has, also beyond @heir's share. */
 void lent_names_disown(struct lent_names *n, unsigned owner, unsigned heir);
 
 #endif

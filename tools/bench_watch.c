@@ -18,8 +18,8 @@
  * The counters are those of debugfs (kvm/PID-FD). A VMM's memory is what smaps lists of the process
  * with the guest, without its helpers, but the guest's RAM, which is the run of neighbouring mappings
  * of one kind that is as large as that. Of it, "own" is what no other process can share, anonymous
- * pages; whether the pages of a program's file count as private depends on who else runs it at the
- * moment, and as dirty, on when it was built.
+ * pages; whether the pages of a program's file count as private depends on the others that run it at
+ * the moment, and as dirty, on when it was built.
  *
  * The first entry to the guest is seen by a system call filter that the VMM is started with: it lets
  * all calls pass but KVM_RUN, which waits for an answer of this program, that never comes. That needs
@@ -312,7 +312,7 @@ static int open_call_counter(pid_t pid)
 	return (int)syscall(SYS_perf_event_open, &a, pid, -1, -1, PERF_FLAG_FD_CLOEXEC);
 }
 
-/* A descriptor by which whoever has it hears of each KVM_RUN from now on; or -errno. */
+/* Returns a descriptor that reports each KVM_RUN from now on; or -errno. */
 static int listen_for_runs(void)
 {
 	/* The request is the low half of the second argument. */
@@ -329,7 +329,7 @@ static int listen_for_runs(void)
 	struct sock_fprog prog = { .len = sizeof(code) / sizeof(code[0]), .filter = code };
 	long fd = -1;
 
-	/* Without CAP_SYS_ADMIN only who can gain no rights by an exec may do it. */
+	/* Without CAP_SYS_ADMIN the kernel wants no_new_privs. */
 	for (int tries = 0; fd < 0 && tries < 2; tries++) {
 		if (tries && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 			break;
@@ -399,7 +399,7 @@ static void run_child(const struct watch *w, char **argv, int in, int out, int s
 	close(out);
 	if (w->first_run)
 		send_descriptor(start, listen_for_runs());
-	/* Until whoever measures is ready. */
+	/* Waits until the measuring process is ready. */
 	if (read(start, &go, 1) != 1)
 		_exit(127);
 	execvp(argv[0], argv);

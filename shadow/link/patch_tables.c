@@ -14,7 +14,7 @@
 #include "shadow/link/module_int.h"
 #include "shadow/link/patch_tables.h"
 
-/* What a field of an entry must be. */
+/* The kind of address that a field of an entry must hold. */
 enum field_kind {
 	FIELD_END,
 	FIELD_CODE, /* an address in the driver's own code */
@@ -279,7 +279,7 @@ static int table_odd(const struct walk *w, const struct table *t, u64 at, const 
 		       w->module->label, t->section, (unsigned long long)at, what);
 }
 
-/* What the kernel's BTF says about the entries of a table. */
+/* The layout of a table's entries, from the kernel's BTF. */
 struct layout {
 	u32 size, n_fields;
 	s64 instrlen, replacementlen, type; /* offsets of members of one byte; -1: there is none */
@@ -315,9 +315,9 @@ static struct layout table_layout(const struct kernel *k, const struct table *t)
 }
 
 /*
- * What an entry says beside its places: an alternative must fit where it goes and lie in the driver's
- * code as a whole, a paravirt call must be one of those that the kernel has. @at is where @field leads
- * in a section of @len bytes.
+ * Checks an entry's fields that are no addresses: an alternative must fit where it goes and lie in the
+ * driver's code as a whole, a paravirt call must be one of those that the kernel has. @at is where @field
+ * leads in a section of @len bytes.
  */
 static bool entry_fits(const struct layout *l, const struct field *field, const u8 *entry, u64 at,
 		       u64 len)

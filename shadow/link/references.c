@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a driver does with its imports, read from its relocations.
+ * Reads from a driver's relocations how it refers to its imports.
  *
  * Over all modules of Debian's kernels a branch to an imported function is R_X86_64_PLT32 with
  * addend -4 and a taken address is R_X86_64_64 or R_X86_64_32S with addend 0, without exception. So
@@ -47,7 +47,7 @@ static const char *reloc_type_name(u32 type, char *buf, size_t len)
 	}
 }
 
-/* What a type of relocation does. */
+/* The effect of a type of relocation. */
 struct form {
 	bool known;    /* to the guest's loader, and not out of place */
 	bool relative; /* a distance, as a direct branch has it; else an address as a number */

@@ -81,8 +81,8 @@ void confine_free(struct confine *c)
 
 /*
  * In a user namespace a user who is not root has the capabilities that the other namespaces ask for,
- * and no more rights than before. He stays who he is: checks of who owns a file go on to mean what
- * they say. His groups show as nobody's in there, and count all the same.
+ * and no more rights than before. The user's id is mapped to itself, so that checks of a file's owner
+ * keep their meaning. Supplementary groups show as nobody's in there, and count all the same.
  */
 static int enter_user_namespace(struct confine *c, unsigned uid, struct err *e)
 {

@@ -28,8 +28,8 @@
  * -sandbox has no namespaces at all.
  *
  * Not given up, and why: the capability bounding set (41 system calls to empty; without execve(),
- * with no_new_privs, it gives nothing; nor would SECBIT_NOROOT, in one call, take more), supplementary groups of a user who is not root (the kernel
- * does not let him).
+ * with no_new_privs, it gives nothing; nor would SECBIT_NOROOT, in one call, take more), and a user's
+ * supplementary groups, which only root may drop.
  */
 #ifndef UMBRA_VMM_CONFINE_CONFINE_H
 #define UMBRA_VMM_CONFINE_CONFINE_H
@@ -61,9 +61,10 @@ enum thread_kind {
 /*
  * Become two processes. 0: this is the VMM, and *out what is to be given to confine_enter(); NULL
  * with CONFINE_OFF, where there is one process only. 1: this is the supervisor, all is over, and
- * *code the exit code. @user: whom root becomes, NAME or UID[:GID], or NULL: "umbra" if there is such
- * a user, else "nobody". The signals in @ends (-1 ends it) are blocked in both, SIGPIPE and SIGXFSZ
- * with them; the VMM receives those of @ends from the supervisor. Single-threaded, without anything that a forked child would not have.
+ * *code the exit code. @user: the user that root becomes, NAME or UID[:GID], or NULL: "umbra" if there
+ * is such a user, else "nobody". The signals in @ends (-1 ends it) are blocked in both, SIGPIPE and
+ * SIGXFSZ with them; the VMM receives those of @ends from the supervisor. Single-threaded, without
+ * anything that a forked child would not have.
  */
 int confine_fork(struct confine **out, enum confine_mode mode, const char *user, const int *ends,
 		 int *code, struct err *e);
@@ -83,8 +84,9 @@ void confine_thread(const struct confine *c, enum thread_kind kind);
 void confine_free(struct confine *c);
 
 /*
- * Before one of the two that follow is started by a user who is not root: what makes namespaces in the
- * VMM's user namespace outlives the exec, as an ambient capability. Until confine_enter().
+ * Raises CAP_SYS_ADMIN of the VMM's user namespace in the ambient set, so that it outlives an exec: a
+ * helper that starts next can unshare namespaces then. It does nothing for root, who keeps the capability
+ * anyway. In force until confine_enter().
  */
 void confine_lend(void);
 
@@ -98,8 +100,8 @@ void confine_lend(void);
 int confine_helper(enum confine_mode mode, const char *user, const char *dir, struct err *e);
 
 /*
- * For a process that connects to UNIX sockets, and does nothing else. It stays who it is: root's sockets
- * are root's, and of root's capabilities it keeps the one that opens others'. -errno as above.
+ * Confines a process that connects to UNIX sockets, and does nothing else. It keeps its user, because
+ * root's sockets are root's, and of root's capabilities the one that opens other users'. -errno as above.
  */
 int confine_dialer(enum confine_mode mode, struct err *e);
 

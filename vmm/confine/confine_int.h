@@ -33,7 +33,7 @@ struct confine {
 };
 
 /*
- * Whom root becomes, into @c, by /etc/passwd alone: the name service's libraries cost a hundred
+ * Puts the user that root becomes into @c, by /etc/passwd alone: the name service's libraries cost a hundred
  * system calls. -ENOENT with the line for the user.
  */
 int confine_find_user(struct confine *c, const char *user, struct err *e);

@@ -86,8 +86,8 @@ void confine_landlock(struct confine *c, const char *const *paths)
 {
 	/*
 	 * All rights of each ABI, from 1 on: links (2), truncation (3), connecting and binding TCP (4),
-	 * ioctls of devices (5), abstract sockets and signals of others (6). Who may read files is the
-	 * network's process, and connects.
+	 * ioctls of devices (5), abstract sockets and signals of others (6). With @paths, this is the
+	 * network's process, which also connects: it may read files, and TCP stays allowed.
 	 */
 	static const u16 files[] = { 0x1fff, 0x3fff, 0x7fff, 0x7fff, 0xffff };
 	struct landlock_ruleset r = { 0 };

@@ -34,7 +34,7 @@ void ended_set_code(struct ended *n, int code);
 /* Files that got no name are removed if @discard. NULL allowed. */
 void ended_free(struct ended *n, bool discard);
 
-/* --- for who asks ----------------------------------------------------------------------------- */
+/* --- questions ------------------------------------------------------------------------------- */
 
 struct ended_guest {
 	char name[64];

@@ -84,7 +84,7 @@ void gate_page_free(struct gate *g, u64 gpa);
 /* --- callers ----------------------------------------------------------------------------- */
 
 /*
- * A caller is whom the host can tell apart by the gate entry that was used: a driver, or a
+ * A caller is one that the host can tell from others by the gate entry that was used: a driver, or a
  * session's shadow kernel (@driver "-"). @session and @driver are copied; @s is borrowed and must
  * outlive the caller or be replaced. Returns its number (> 0), or -ENOSPC: no number is free;
  * -ENOMEM.

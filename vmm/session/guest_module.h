@@ -38,7 +38,7 @@ int guest_module_export_at(struct sessions *s, const struct guest_module *m, u64
 int guest_module_sections(struct sessions *s, const struct guest_module *m,
 			  struct guest_section *out, size_t max, size_t *n, struct err *e);
 /*
- * What the static call at @site of @m leads to, if its key is one of the kernel image's own: the
+ * Reads the target of the static call at @site of @m, if its key is one of the kernel image's own: the
  * function that the key holds at this moment. -ENOENT: no such site, or the key is a module's.
  */
 int guest_module_static_call(struct sessions *s, const struct guest_module *m, u64 site, u64 *func);

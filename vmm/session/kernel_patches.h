@@ -19,7 +19,8 @@ int kernel_patches_read(struct sessions *s, struct kernel_patches **out, struct 
 void kernel_patches_free(struct kernel_patches *p);
 
 /*
- * Is @target an export of the kernel's image that a branch may lead to, whoever wrote it?
+ * Tells whether a branch, of the driver's text or patched in by the kernel, may lead to @target, an export
+ * of the kernel's image.
  * EXPORT_PERMITTED: @ps permits it by name. EXPORT_SPECIAL: text that the shadow has no entry for
  * (thunks and helpers written in assembler), and that is not critical.
  */

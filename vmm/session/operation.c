@@ -20,7 +20,7 @@
 #define SHIM_SECONDS   30
 #define DRIVER_SECONDS 30
 
-/* What a step's do or undo returns beside 0 (it has happened) and -errno with op->err: */
+/* A step's do or undo returns 0 (it has happened), -errno with op->err, or: */
 #define STEP_WAITS 1 /* for the guest's answer to *c */
 
 struct op {
@@ -52,7 +52,7 @@ struct step {
 
 static void op_begin(struct session *ss);
 
-/* What the guest says is an errno or nonsense. */
+/* The guest's result as -errno; -EIO if it is no errno. */
 static int guest_error(s64 result)
 {
 	return result < 0 && result > -4096 ? (int)result : -EIO;
@@ -375,7 +375,7 @@ static void deadlines_arm(struct sessions *s)
 
 /*
  * Nothing is taken away from a driver whose code may still run, so that a deadline does not end a
- * step: it tells who is waited for.
+ * step: it prints which driver is waited for.
  */
 void operations_slow(void *arg, u32 expiries)
 {

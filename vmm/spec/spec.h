@@ -116,7 +116,7 @@ struct guest_spec {
 	struct spec_driver drivers[SPEC_MAX_DRIVERS];
 	size_t n_drivers;
 	enum confine_mode confine;
-	const char *user; /* whom root becomes, or NULL */
+	const char *user; /* the user that root becomes, or NULL */
 	char **kept;	  /* strings that nothing else owns */
 	size_t n_kept;
 };

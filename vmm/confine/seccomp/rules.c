@@ -164,7 +164,7 @@ const struct rule rules[] = {
 	/* Clients of sockets that listen already, and the process of the network. */
 	ALLOW(accept4, MAIN),
 	ALLOW(recvfrom, QUEUE | MAIN | HELPER),
-	/* A vCPU: what the guest prints, to who looks at its console. */
+	/* A vCPU: the guest's output, to viewers of its console. */
 	ALLOW(sendto, VCPU | QUEUE | MAIN | HELPER),
 	/* With descriptors: the thread of a disk that another process serves, clients of the main one. */
 	ALLOW(recvmsg, QUEUE | MAIN | HELPER | DIALER),
@@ -198,7 +198,7 @@ const struct rule rules[] = {
 	WITHOUT(openat, HELPER, 2, READ_ONLY_MASK),
 	ALLOW(newfstatat, HELPER),
 	ALLOW(access, HELPER),
-	ALLOW(geteuid, HELPER), /* to say who cannot read it */
+	ALLOW(geteuid, HELPER), /* to name the user that cannot read a file */
 };
 
 const size_t n_rules = sizeof(rules) / sizeof(rules[0]);
