@@ -88,7 +88,7 @@ int file_read_fd(int fd, const char *path, size_t max, u8 **data, size_t *len, s
 	/* A file that has become shorter meanwhile counts with its new length. */
 	n = pread_up_to(fd, buf, (size_t)st.st_size, 0);
 	if (n <= 0) {
-		ret = n ? err_set(e, (int)n, "%s: cannot be read: %s", path, strerror((int)-n))
+		ret = n ? err_set(e, (int)n, "%s: cannot read: %s", path, strerror((int)-n))
 			: err_set(e, -EINVAL, "%s: the file is empty", path);
 		goto out;
 	}
@@ -107,7 +107,7 @@ int file_read(const char *path, size_t max, u8 **data, size_t *len, struct err *
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), ret;
 
 	if (fd < 0)
-		return err_set(e, -errno, "%s: cannot be opened: %s", path, strerror(errno));
+		return err_set(e, -errno, "%s: cannot open: %s", path, strerror(errno));
 	ret = file_read_fd(fd, path, max, data, len, e);
 	close(fd);
 	return ret;

@@ -33,13 +33,25 @@ says()
 	fi
 }
 
-says 2 'unknown option "--timout" (did you mean --timeout?)' stop web --timout 3
+says 2 'vmm stop: unknown option "--timout"; did you mean --timeout?' stop web --timout 3
 says 2 '--timeout needs a value' stop web --timeout
 says 2 '--json=x: this option takes no value' ps --json=x
 says 2 'unknown option "-x"' stop web -fx
 says 2 '-g needs a value' session list -g
-says 2 '"--guets" (did you mean --guest?)' driver list --guets web
-says 2 '"--shrnk" (did you mean --shrink?)' disk resize disk0 1G --shrnk
+says 2 'unknown option "--guets"; did you mean --guest?' driver list --guets web
+says 2 'unknown option "--shrnk"; did you mean --shrink?' disk resize disk0 1G --shrnk
+says 2 'vmm record: unknown option "--verdit"; did you mean --verdict?' record --verdit x r
+says 2 'vmm inspect: unknown option "--kernl"; did you mean --kernel?' inspect --kernl=k d.ko
+says 2 'unknown option "--jsno"; did you mean --json?' doctor --jsno
+says 2 '-k needs a value' inspect d.ko -k
+says 2 'unexpected argument "b"' record a b
+says 2 'unexpected argument "b"' info a b
+says 2 'unexpected argument "x"' doctor x
+says 2 'unexpected argument "x"' session list x
+says 2 'vmm driver: unknown command "lod"; did you mean "load"?' driver lod a:x.ko
+says 2 'unknown command "shrink"' disk shrink disk0
+says 2 'say what to do: list, stats or policy' session
+says 2 'policy: say which FILE' session policy
 
 if [ ! -w /dev/kvm ] || [ ! -r $kernel ]; then
 	echo "1..$n # no guests: /dev/kvm or $kernel is missing"

@@ -20,11 +20,17 @@ int cli_fail(const struct err *e)
 	return VMM_EXIT_ERROR;
 }
 
+int cli_mistake(const char *command, const struct err *e)
+{
+	fprintf(stderr, "vmm %s: %s\n", command, e->text);
+	return VMM_EXIT_USAGE;
+}
+
 int cli_usage(const char *command, const char *fmt, ...)
 {
 	va_list ap;
 
-	fprintf(stderr, "vmm: %s: ", command);
+	fprintf(stderr, "vmm %s: ", command);
 	va_start(ap, fmt);
 	vfprintf(stderr, fmt, ap);
 	va_end(ap);
@@ -64,7 +70,7 @@ int cli_open_file(const char *file, char **path, struct err *e)
 	struct stat st;
 
 	if (fd < 0)
-		return err_set(e, -errno, "%s: cannot be opened: %s", file, strerror(errno));
+		return err_set(e, -errno, "%s: cannot open: %s", file, strerror(errno));
 	if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
 		close(fd);
 		return err_set(e, -EINVAL, "%s: not a regular file", file);
@@ -108,133 +114,130 @@ const char *cli_size(char buf[24], long long bytes)
 	return buf;
 }
 
-static int take_timeout(struct cli_args *a, const char *command, const char *text)
+/* --- command lines -------------------------------------------------------------------------- */
+
+int cli_command_line(const struct cli_syntax *s, int argc, char **argv, int *code)
+{
+	struct err e = { "" };
+	int first = cli_options_parse(s, argc, argv, &e);
+
+	if (first > 0)
+		return first;
+	*code = first ? cli_mistake(s->command, &e) : 0;
+	return 0;
+}
+
+int cli_unexpected(const struct cli_syntax *s, const char *word)
+{
+	struct err e = { "" };
+
+	cli_options_unexpected(s, word, &e);
+	return cli_mistake(s->command, &e);
+}
+
+/* -1: *seconds is set, else the exit code to end with. */
+static int parse_timeout(const char *command, const char *text, int *seconds)
 {
 	char *end;
 	long n = strtol(text, &end, 10);
 
 	if (*text < '0' || *text > '9' || *end || n > 86400)
 		return cli_usage(command, "--timeout %s: want seconds, 0 to 86400", text);
-	a->timeout = (int)n;
+	*seconds = (int)n;
 	return -1;
-}
-
-static bool is_cluster(const char *word, int letter)
-{
-	return word[0] == '-' && word[1] != '-' && strchr(word, letter);
-}
-
-int cli_bad_option(char **argv, int opt, const struct option *known)
-{
-	const char *names[16];
-	size_t n = 0;
-	/*
-	 * The option that getopt refused is the word before optind, since getopt moves words that are no
-	 * options to the end; a letter in front of others (-xyz) is in the word at optind.
-	 */
-	const char *word = argv[optind - 1], *cluster = argv[optind], *near;
-	char letter[3] = { '-', (char)optopt, '\0' };
-
-	for (; n < ARRAY_SIZE(names) && known[n].name; n++)
-		names[n] = known[n].name;
-	if (opt == ':')
-		return cli_usage(argv[0], "%s needs a value", word);
-	if (optopt && !strncmp(word, "--", 2) && strchr(word, '='))
-		return cli_usage(argv[0], "%s: this option takes no value", word);
-	if (optopt > 0 && optopt < 128 &&
-	    (is_cluster(word, optopt) || (cluster && is_cluster(cluster, optopt))))
-		word = letter;
-	near = strncmp(word, "--", 2) ? NULL : suggest_of(word + 2, names, n);
-	return cli_usage(argv[0], "unknown option \"%s\"%s%s%s", word,
-			 near ? " (did you mean --" : "", near ? near : "", near ? "?)" : "");
-}
-
-/* Each option with what a command must allow to have it. */
-static const struct known_option {
-	struct option o;
-	unsigned needs;
-} known_options[] = {
-	{ { "help", no_argument, NULL, 'h' }, 0 },
-	{ { "guest", required_argument, NULL, 'g' }, CLI_GUEST },
-	{ { "json", no_argument, NULL, 'j' }, CLI_JSON },
-	{ { "force", no_argument, NULL, 'f' }, CLI_FORCE },
-	{ { "timeout", required_argument, NULL, 't' }, CLI_TIMEOUT },
-	{ { "all", no_argument, NULL, 'a' }, CLI_ALL },
-	{ { "shrink", no_argument, NULL, 's' }, CLI_SHRINK },
-};
-
-/* The options that @allowed permits; their count. @out has room for all and a NULL name. */
-static size_t options_allowed(unsigned allowed, struct option *out)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < ARRAY_SIZE(known_options); i++)
-		if ((known_options[i].needs & allowed) == known_options[i].needs)
-			out[n++] = known_options[i].o;
-	return n;
-}
-
-static bool letter_allowed(int opt, const struct option *options, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (options[i].val == opt)
-			return true;
-	return false;
-}
-
-/* -1: taken; else the exit code to end with. */
-static int take_option(struct cli_args *a, int opt, char **argv, const struct option *options)
-{
-	switch (opt) {
-	case 'g':
-		a->guest = optarg;
-		return -1;
-	case 'j':
-		a->json = true;
-		return -1;
-	case 'f':
-		a->force = true;
-		return -1;
-	case 'a':
-		a->all = true;
-		return -1;
-	case 's':
-		a->shrink = true;
-		return -1;
-	case 't':
-		return take_timeout(a, argv[0], optarg);
-	default:
-		return cli_bad_option(argv, opt, options);
-	}
 }
 
 int cli_args_parse(struct cli_args *a, int argc, char **argv, unsigned allowed, const char *help)
 {
-	struct option options[ARRAY_SIZE(known_options) + 1] = { 0 };
-	size_t n = options_allowed(allowed, options);
-	int opt, ret;
+	const char *timeout = NULL;
+	/* Each option with what a command must allow to have it. */
+	const struct {
+		struct cli_option o;
+		unsigned needs;
+	} known[] = {
+		{ { "guest", 'g', .text = &a->guest }, CLI_GUEST },
+		{ { "json", .flag = &a->json }, CLI_JSON },
+		{ { "force", 'f', .flag = &a->force }, CLI_FORCE },
+		{ { "timeout", .text = &timeout }, CLI_TIMEOUT },
+		{ { "all", 'a', .flag = &a->all }, CLI_ALL },
+		{ { "shrink", .flag = &a->shrink }, CLI_SHRINK },
+	};
+	struct cli_option options[ARRAY_SIZE(known)];
+	struct cli_syntax s = { .command = argv[0], .options = options, .help = help };
+	int first, ret;
 
-	optind = 0;
-	opterr = 0;
-	while ((opt = getopt_long(argc, argv, ":hg:fa", options, NULL)) != -1) {
-		if (opt == 'h') {
-			fputs(help, stdout);
-			return 0;
-		}
-		if (!letter_allowed(opt, options, n) && opt != ':')
-			opt = '?';
-		ret = take_option(a, opt, argv, options);
-		if (ret >= 0)
-			return ret;
-	}
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+		if (known[i].needs & allowed)
+			options[s.n++] = known[i].o;
+	first = cli_command_line(&s, argc, argv, &ret);
+	if (!first)
+		return ret;
+	ret = timeout ? parse_timeout(argv[0], timeout, &a->timeout) : -1;
+	if (ret >= 0)
+		return ret;
 	if (allowed & CLI_WORDS) {
-		a->words = argv + optind;
-		a->n_words = argc - optind;
+		a->words = argv + first;
+		a->n_words = argc - first;
 		return -1;
 	}
-	if (optind < argc && (allowed & CLI_GUEST) && !a->guest)
-		a->guest = argv[optind++];
-	if (optind < argc)
-		return cli_usage(argv[0], "one word too many: \"%s\"", argv[optind]);
-	return -1;
+	if (first < argc && (allowed & CLI_GUEST) && !a->guest)
+		a->guest = argv[first++];
+	return first < argc ? cli_unexpected(&s, argv[first]) : -1;
+}
+
+/* "load, unload or list" */
+static void list_verbs(char *buf, size_t size, const struct cli_verb *verbs)
+{
+	size_t len = 0;
+
+	*buf = '\0';
+	for (size_t i = 0; verbs[i].name && len < size; i++)
+		len += (size_t)snprintf(buf + len, size - len, "%s%s",
+					!i		    ? ""
+					: verbs[i + 1].name ? ", "
+							    : " or ",
+					verbs[i].name);
+}
+
+static const struct cli_verb *verb_find(const struct cli_verb *verbs, const char *word)
+{
+	for (; verbs->name; verbs++)
+		if (!strcmp(verbs->name, word))
+			return verbs;
+	return NULL;
+}
+
+const struct cli_verb *cli_verb(const char *command, const struct cli_args *a,
+				const struct cli_verb *verbs)
+{
+	const char *names[CLI_VERBS_MAX], *near;
+	const struct cli_verb *v = a->n_words ? verb_find(verbs, a->words[0]) : NULL;
+	struct cli_syntax s = { .command = command };
+	char all[100];
+	size_t n = 0;
+
+	list_verbs(all, sizeof(all), verbs);
+	if (!a->n_words) {
+		cli_usage(command, "say what to do: %s", all);
+		return NULL;
+	}
+	if (v && a->n_words - 1 > v->most) {
+		cli_unexpected(&s, a->words[v->most + 1]);
+		return NULL;
+	}
+	if (v && a->n_words - 1 < v->least) {
+		cli_usage(command, "%s: %s", v->name, v->missing);
+		return NULL;
+	}
+	if (v)
+		return v;
+	for (; verbs[n].name && n < CLI_VERBS_MAX; n++)
+		names[n] = verbs[n].name;
+	near = suggest_of(a->words[0], names, n);
+	if (near)
+		fprintf(stderr, "vmm %s: unknown command \"%s\"; did you mean \"%s\"?\n", command,
+			a->words[0], near);
+	else
+		cli_usage(command, "unknown command \"%s\", want %s", a->words[0], all);
+	return NULL;
 }

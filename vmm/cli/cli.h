@@ -6,16 +6,18 @@
 #ifndef UMBRA_VMM_CLI_CLI_H
 #define UMBRA_VMM_CLI_CLI_H
 
-#include <getopt.h>
 #include <jansson.h>
 
 #include "base/err.h"
 #include "base/table.h"
 #include "base/types.h"
+#include "vmm/cli/cli_options.h"
 
 /* Print "vmm: LINE" to stderr; returns VMM_EXIT_ERROR. */
 int cli_fail(const struct err *e);
-/* The same for a mistake on the command line of @command; returns VMM_EXIT_USAGE. */
+/* Print "vmm COMMAND: LINE" to stderr, for a mistake on its command line; returns VMM_EXIT_USAGE. */
+int cli_mistake(const char *command, const struct err *e);
+/* The same with a hint at the command's --help. */
 int cli_usage(const char *command, const char *fmt, ...) __printf(2, 3);
 
 /* `vmm COMMAND [OPTION]... [GUEST]`, or with CLI_WORDS `vmm COMMAND [OPTION]... WORD...` */
@@ -54,11 +56,24 @@ const char *cli_duration(char buf[24], long long ms);
 const char *cli_size(char buf[24], long long bytes);
 
 /*
- * Says what is wrong with an option that getopt_long() refused by @opt, '?' or ':' (as with a leading
- * ':' in its short options); @known, which ends with a NULL name, has those to suggest. Returns
- * VMM_EXIT_USAGE.
+ * Parse a command line by cli_options_parse(), and print the line of a mistake. The index of the first
+ * word, or 0 and *code to end with.
  */
-int cli_bad_option(char **argv, int opt, const struct option *known);
+int cli_command_line(const struct cli_syntax *s, int argc, char **argv, int *code);
+/* Print that there is no use of word @word; returns VMM_EXIT_USAGE. */
+int cli_unexpected(const struct cli_syntax *s, const char *word);
+
+/* The first word of `vmm driver VERB ...` and the like, and how many words are to follow it. */
+#define CLI_VERBS_MAX 8
+struct cli_verb {
+	const char *name; /* NULL ends a table, of less than CLI_VERBS_MAX */
+	int least, most;
+	const char *missing; /* for people, if there are fewer than @least */
+};
+
+/* The verb of @verbs that @a (of CLI_WORDS) has; NULL: it has none, or other words, and that is printed. */
+const struct cli_verb *cli_verb(const char *command, const struct cli_args *a,
+				const struct cli_verb *verbs);
 
 /*
  * Open FILE for the VMM, which opens none itself: a descriptor, and in *path its absolute path for

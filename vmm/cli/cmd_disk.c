@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Gives a disk of a running guest another size. */
 #include <stdio.h>
-#include <string.h>
 
 #include "base/exit_code.h"
 #include "vmm/cli/cli.h"
@@ -63,6 +62,10 @@ static int request_resize(const struct request *r)
 
 int cmd_disk(int argc, char **argv)
 {
+	static const struct cli_verb verbs[] = {
+		{ "resize", 1, 2, "say which DISK" },
+		{ NULL, 0, 0, NULL },
+	};
 	struct cli_args a = { 0 };
 	struct request r;
 	const char *size;
@@ -71,8 +74,8 @@ int cmd_disk(int argc, char **argv)
 
 	if (ret >= 0)
 		return ret;
-	if (a.n_words < 2 || a.n_words > 3 || strcmp(a.words[0], "resize") != 0)
-		return cli_usage("disk", "say `resize DISK [SIZE]`");
+	if (!cli_verb("disk", &a, verbs))
+		return VMM_EXIT_USAGE;
 	r = (struct request){
 		.guest = a.guest, .disk = a.words[1], .shrink = a.shrink, .json = a.json
 	};

@@ -9,6 +9,7 @@
 #include "base/exit_code.h"
 #include "base/install_path.h"
 #include "vmm/boot/probe.h"
+#include "vmm/cli/cli.h"
 #include "vmm/cli/commands.h"
 #include "vmm/confine/confine.h"
 #include "vmm/machine/kvm.h"
@@ -104,23 +105,13 @@ static int finding_print_json(const struct finding *f, int code)
 int cmd_doctor(int argc, char **argv)
 {
 	struct finding f = { .reason = "" };
-	bool json = false;
-	int code;
+	struct cli_args a = { 0 };
+	int code = cli_args_parse(&a, argc, argv, CLI_JSON, usage);
 
-	for (int i = 1; i < argc; i++) {
-		if (!strcmp(argv[i], "--json")) {
-			json = true;
-		} else if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
-			fputs(usage, stdout);
-			return 0;
-		} else {
-			fprintf(stderr, "vmm: doctor knows no \"%s\"; did you mean --json?\n",
-				argv[i]);
-			return VMM_EXIT_USAGE;
-		}
-	}
+	if (code >= 0)
+		return code;
 	code = examine_kvm(&f);
-	if (json)
+	if (a.json)
 		return finding_print_json(&f, code) ? VMM_EXIT_ERROR : code;
 	if (code == 0)
 		printf("direct: this /dev/kvm runs stock kernels (kernel mode at %.0f million "

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "base/exit_code.h"
-#include "base/suggest.h"
 #include "vmm/cli/cli.h"
 #include "vmm/cli/commands.h"
 #include "vmm/control/client.h"
@@ -46,11 +45,6 @@ struct driver_cmd {
 	char *words[2];
 	int n_words;
 };
-
-static int driver_usage(const char *line, const char *word)
-{
-	return cli_usage("driver", "%s%s", line, word);
-}
 
 static void print_drivers(const json_t *list)
 {
@@ -138,7 +132,7 @@ static int driver_load(const struct driver_cmd *c)
 
 	if (ret) {
 		spec_driver_free(&d);
-		return ret == -EINVAL ? driver_usage(e.text, "") : cli_fail(&e);
+		return ret == -EINVAL ? cli_usage("driver", "%s", e.text) : cli_fail(&e);
 	}
 	fd = cli_open_file(d.path, &path, &e);
 	if (fd < 0) {
@@ -222,29 +216,25 @@ static int driver_verify(const struct driver_cmd *c)
 
 int cmd_driver(int argc, char **argv)
 {
-	static const char *const verbs[] = { "load", "unload", "list", "verify", NULL };
+	static const struct cli_verb verbs[] = {
+		{ "load", 1, 1, "say which driver" },
+		{ "unload", 1, 1, "say which driver" },
+		{ "list", 0, 1, NULL },
+		{ "verify", 1, 1, "say which driver" },
+		{ NULL, 0, 0, NULL },
+	};
+	static int (*const run[])(const struct driver_cmd *c) = { driver_load, driver_unload,
+								  driver_list, driver_verify };
 	struct cli_args a = { 0 };
+	const struct cli_verb *v;
 	struct driver_cmd c;
-	const char *near;
 	int ret = cli_args_parse(&a, argc, argv, CLI_GUEST | CLI_JSON | CLI_WORDS, help);
 
 	if (ret >= 0)
 		return ret;
-	if (a.n_words > 2)
-		return driver_usage("one too many: ", a.words[2]);
-	if (!a.n_words)
-		return driver_usage("say what to do: load, unload, list or verify", "");
+	v = cli_verb("driver", &a, verbs);
+	if (!v)
+		return VMM_EXIT_USAGE;
 	c = (struct driver_cmd){ a.guest, a.json, { a.words[0], a.words[1] }, a.n_words };
-	if (!strcmp(c.words[0], "list"))
-		return driver_list(&c);
-	near = suggest(c.words[0], verbs);
-	if (near && !strcmp(near, c.words[0])) {
-		if (!c.words[1])
-			return driver_usage("say which driver: ", c.words[0]);
-		return *near == 'l'   ? driver_load(&c)
-		       : *near == 'u' ? driver_unload(&c)
-				      : driver_verify(&c);
-	}
-	return cli_usage("driver", "no \"%s\"%s%s%s", c.words[0], near ? ", did you mean \"" : "",
-			 near ? near : "", near ? "\"?" : "");
+	return run[v - verbs](&c);
 }

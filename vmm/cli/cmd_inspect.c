@@ -2,12 +2,12 @@
 /* vmm inspect: parses its command line, opens kernel, policy and driver, and plans. */
 #include <ctype.h>
 #include <errno.h>
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/table.h"
+#include "vmm/cli/cli.h"
 #include "vmm/cli/commands.h"
 #include "vmm/cli/inspect.h"
 
@@ -32,43 +32,40 @@ struct inspection {
 	struct link_plan *plan;
 };
 
-static void inspect_help(FILE *to)
-{
-	fputs("Usage: vmm inspect [--kernel VMLINUZ] [--policy FILE [--session NAME]]\n"
-	      "                   [--with OTHER.ko]... [--json] DRIVER.ko\n"
-	      "       vmm inspect --kernel VMLINUZ [--policy FILE [--session NAME]] [--json] --all DIR\n"
-	      "\n"
-	      "Show what an unmodified driver imports and where each import points when the driver\n"
-	      "is loaded into a session. The driver's file is only read.\n"
-	      "\n"
-	      "Options:\n"
-	      "  -k, --kernel FILE   the guest's kernel (vmlinuz or vmlinux); default: the\n"
-	      "                      /boot/vmlinuz-* that the driver was built for\n"
-	      "  -p, --policy FILE   which functions are critical; default: all that can be\n"
-	      "  -s, --session NAME  the session of the policy, if it has several\n"
-	      "  -w, --with FILE     a driver that is loaded into the same session before\n"
-	      "  -a, --all DIR       every .ko below DIR, together in one session: the share\n"
-	      "                      that links completely, and the time that it takes\n"
-	      "  -j, --json          for programs\n"
-	      "  -h, --help          this text\n"
-	      "\n"
-	      "TARGET is one of\n"
-	      "  shadow   branches go to the session's shadow kernel; if critical, to the host PVM\n"
-	      "  session  another driver of the session provides it\n"
-	      "  kernel   the real kernel's own: data, what the kernel patches or compares, what\n"
-	      "           the policy permits\n"
-	      "  refused  the driver cannot be loaded into the session; WHY says why\n"
-	      "\n"
-	      "Examples:\n"
-	      "  vmm inspect lime.ko                          for the kernel that it was built for\n"
-	      "  vmm inspect -k vmlinuz -w zsmalloc.ko zram.ko\n"
-	      "  vmm inspect -k vmlinuz -p lab.policy -s red lime.ko\n"
-	      "  vmm inspect --json lime.ko | jq '.imports[] | select(.critical) | .symbol'\n"
-	      "  vmm inspect -k /boot/vmlinuz-6.1.0-56-amd64 --all /lib/modules/6.1.0-56-amd64\n"
-	      "\n"
-	      "Exit code: 0 it links completely, 1 something is refused, 2 bad usage or input.\n",
-	      to);
-}
+static const char help[] =
+	"Usage: vmm inspect [--kernel VMLINUZ] [--policy FILE [--session NAME]]\n"
+	"                   [--with OTHER.ko]... [--json] DRIVER.ko\n"
+	"       vmm inspect --kernel VMLINUZ [--policy FILE [--session NAME]] [--json] --all DIR\n"
+	"\n"
+	"Show what an unmodified driver imports and where each import points when the driver\n"
+	"is loaded into a session. The driver's file is only read.\n"
+	"\n"
+	"Options:\n"
+	"  -k, --kernel FILE   the guest's kernel (vmlinuz or vmlinux); default: the\n"
+	"                      /boot/vmlinuz-* that the driver was built for\n"
+	"  -p, --policy FILE   which functions are critical; default: all that can be\n"
+	"  -s, --session NAME  the session of the policy, if it has several\n"
+	"  -w, --with FILE     a driver that is loaded into the same session before\n"
+	"  -a, --all DIR       every .ko below DIR, together in one session: the share\n"
+	"                      that links completely, and the time that it takes\n"
+	"  -j, --json          for programs\n"
+	"  -h, --help          this text\n"
+	"\n"
+	"TARGET is one of\n"
+	"  shadow   branches go to the session's shadow kernel; if critical, to the host PVM\n"
+	"  session  another driver of the session provides it\n"
+	"  kernel   the real kernel's own: data, what the kernel patches or compares, what\n"
+	"           the policy permits\n"
+	"  refused  the driver cannot be loaded into the session; WHY says why\n"
+	"\n"
+	"Examples:\n"
+	"  vmm inspect lime.ko                          for the kernel that it was built for\n"
+	"  vmm inspect -k vmlinuz -w zsmalloc.ko zram.ko\n"
+	"  vmm inspect -k vmlinuz -p lab.policy -s red lime.ko\n"
+	"  vmm inspect --json lime.ko | jq '.imports[] | select(.critical) | .symbol'\n"
+	"  vmm inspect -k /boot/vmlinuz-6.1.0-56-amd64 --all /lib/modules/6.1.0-56-amd64\n"
+	"\n"
+	"Exit code: 0 it links completely, 1 something is refused, 2 bad usage or input.\n";
 
 static bool catalog_critical(void *arg, const char *symbol)
 {
@@ -94,66 +91,48 @@ struct link_rules inspect_rules(const struct policy_session *s)
 	return (struct link_rules){ session_critical, session_permitted, (void *)(uintptr_t)s };
 }
 
-/* 0, INSPECT_BAD, or -1: help was given, all is done. */
+static int take_with(void *arg, size_t i, const char *value, struct err *e)
+{
+	struct options *o = arg;
+
+	(void)i;
+	if (o->n_with == WITH_MAX)
+		return err_set(e, -EINVAL, "--with %s: there are too many, at most %d", value,
+			       WITH_MAX);
+	o->with[o->n_with++] = value;
+	return 0;
+}
+
+/* -1: go on, else the exit code to end with. */
 static int parse_options(struct options *o, int argc, char **argv)
 {
-	static const struct option longs[] = {
-		{ "kernel", required_argument, NULL, 'k' },
-		{ "policy", required_argument, NULL, 'p' },
-		{ "session", required_argument, NULL, 's' },
-		{ "with", required_argument, NULL, 'w' },
-		{ "all", required_argument, NULL, 'a' },
-		{ "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
+	const struct cli_option options[] = {
+		{ "kernel", 'k', .text = &o->kernel },	 { "policy", 'p', .text = &o->policy },
+		{ "session", 's', .text = &o->session }, { "with", 'w', .value = CLI_VALUE_NEEDED },
+		{ "all", 'a', .text = &o->all },	 { "json", 'j', .flag = &o->json },
 	};
-	char text[192];
-	int c;
+	const struct cli_syntax s = { .command = argv[0],
+				      .options = options,
+				      .n = ARRAY_SIZE(options),
+				      .help = help,
+				      .take = take_with,
+				      .arg = o };
+	int code, first = cli_command_line(&s, argc, argv, &code);
 
-	optind = 1;
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":k:p:s:w:a:jh", longs, NULL)) != -1) {
-		switch (c) {
-		case 'k':
-			o->kernel = optarg;
-			break;
-		case 'p':
-			o->policy = optarg;
-			break;
-		case 's':
-			o->session = optarg;
-			break;
-		case 'w':
-			if (o->n_with == WITH_MAX)
-				return inspect_fail("too many --with");
-			o->with[o->n_with++] = optarg;
-			break;
-		case 'a':
-			o->all = optarg;
-			break;
-		case 'j':
-			o->json = true;
-			break;
-		case 'h':
-			inspect_help(stdout);
-			return -1;
-		default:
-			snprintf(text, sizeof(text), "%s %.100s; --help shows how it is used",
-				 c == ':' ? "a value is missing behind" : "unknown option",
-				 argv[optind - 1]);
-			return inspect_fail(text);
-		}
-	}
-	if (o->all ? optind != argc || o->n_with : argc - optind != 1)
-		return inspect_fail(o->all ? "--all takes no driver and no --with"
-					   : "one DRIVER.ko is needed; --help shows examples");
+	if (!first)
+		return code;
+	if (o->all && o->n_with)
+		return cli_usage(argv[0], "--all and --with exclude each other");
+	if (o->all && first < argc)
+		return cli_unexpected(&s, argv[first]);
+	if (!o->all && first + 1 != argc)
+		return cli_usage(argv[0], "one DRIVER.ko is needed");
 	if (o->all && !o->kernel)
-		return inspect_fail("--all needs --kernel, the kernel that the modules belong to");
+		return cli_usage(argv[0], "--all needs --kernel, the kernel of the modules");
 	if (o->session && !o->policy)
-		return inspect_fail(
-			"--session needs --policy, the file that describes the session");
-	o->driver = o->all ? NULL : argv[optind];
-	return 0;
+		return cli_usage(argv[0], "--session needs --policy, which describes the session");
+	o->driver = o->all ? NULL : argv[first];
+	return -1;
 }
 
 /* The kernel that a driver was built for: by the first word of its vermagic. */
@@ -293,8 +272,8 @@ int cmd_inspect(int argc, char **argv)
 	int ret;
 
 	ret = parse_options(&o, argc, argv);
-	if (ret)
-		return ret < 0 ? 0 : ret;
+	if (ret >= 0)
+		return ret;
 	if (o.driver && module_open(&in.module, o.driver, &e)) {
 		ret = inspect_fail(e.text);
 		goto out;

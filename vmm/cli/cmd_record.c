@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* vmm record: prints the record of calls that a policy decided. */
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/exit_code.h"
-#include "base/suggest.h"
 #include "base/table.h"
 #include "policy/record.h"
+#include "vmm/cli/cli.h"
 #include "vmm/cli/commands.h"
 
 static const char usage[] =
@@ -39,91 +38,43 @@ static const char usage[] =
 	"\n"
 	"Exit code: 0, 1 if FILE cannot be read, 2 if the command is wrong.\n";
 
-static int record_usage(const char *what, const char *arg)
-{
-	fprintf(stderr, "vmm record: %s%s%s; see vmm record --help\n", what, *arg ? " " : "", arg);
-	return VMM_EXIT_USAGE;
-}
-
-static int no_such_option(const char *arg)
-{
-	static const char *const names[] = { "--session", "--driver", "--function", "--verdict",
-					     "--json",	  "--help",   NULL };
-	const char *near = suggest(arg, names);
-
-	if (!near)
-		return record_usage("no such option:", arg);
-	fprintf(stderr, "vmm record: no such option: %s; did you mean %s?\n", arg, near);
-	return VMM_EXIT_USAGE;
-}
-
 static int record_show(const char *path, const struct record_filter *f, bool json)
 {
 	struct record *r;
 	struct err e;
 	int ret;
 
-	if (record_read_some(&r, path, f, &e)) {
-		fprintf(stderr, "vmm record: %s\n", e.text);
-		return VMM_EXIT_ERROR;
-	}
+	if (record_read_some(&r, path, f, &e))
+		return cli_fail(&e);
 	ret = json ? record_print_json(r, stdout)
 		   : record_print(r, stdout, table_terminal_width(stdout),
 				  table_terminal_colour(stdout));
 	record_close(r, NULL);
-	if (ret) {
-		fprintf(stderr, "vmm record: cannot write the output: %s\n", strerror(-ret));
-		return VMM_EXIT_ERROR;
-	}
-	return 0;
+	if (!ret)
+		return 0;
+	err_set(&e, ret, "cannot write to stdout: %s", strerror(-ret));
+	return cli_fail(&e);
 }
 
 int cmd_record(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "session", required_argument, NULL, 's' },
-		{ "driver", required_argument, NULL, 'd' },
-		{ "function", required_argument, NULL, 'f' },
-		{ "verdict", required_argument, NULL, 'v' },
-		{ "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
-	};
 	struct record_filter f = { 0 };
 	bool json = false;
-	int c;
+	const struct cli_option options[] = {
+		{ "session", 's', .text = &f.session },	  { "driver", 'd', .text = &f.driver },
+		{ "function", 'f', .text = &f.function }, { "verdict", 'v', .text = &f.verdict },
+		{ "json", 'j', .flag = &json },
+	};
+	const struct cli_syntax s = {
+		.command = argv[0], .options = options, .n = ARRAY_SIZE(options), .help = usage
+	};
+	int code, first = cli_command_line(&s, argc, argv, &code);
 
-	optind = 0; /* main() may have used getopt for itself */
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":s:d:f:v:jh", options, NULL)) != -1) {
-		switch (c) {
-		case 's':
-			f.session = optarg;
-			break;
-		case 'd':
-			f.driver = optarg;
-			break;
-		case 'f':
-			f.function = optarg;
-			break;
-		case 'v':
-			f.verdict = optarg;
-			break;
-		case 'j':
-			json = true;
-			break;
-		case 'h':
-			fputs(usage, stdout);
-			return 0;
-		case ':':
-			return record_usage("a pattern must follow", argv[optind - 1]);
-		default:
-			return no_such_option(argv[optind - 1]);
-		}
-	}
-	if (optind == argc)
-		return record_usage("which FILE? Name the one given to vmm run --record", "");
-	if (optind + 1 < argc)
-		return record_usage("one FILE at a time, found also", argv[optind + 1]);
-	return record_show(argv[optind], &f, json);
+	if (!first)
+		return code;
+	if (first == argc)
+		return cli_usage(argv[0], "which FILE? Name the one given to vmm run --record");
+	if (first + 1 < argc)
+		return cli_unexpected(&s, argv[first + 1]);
+	return record_show(argv[first], &f, json);
 }

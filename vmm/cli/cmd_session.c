@@ -119,16 +119,24 @@ static int session_policy(const char *guest, const char *file)
 
 int cmd_session(int argc, char **argv)
 {
+	static const struct cli_verb verbs[] = {
+		{ "list", 0, 0, NULL },
+		{ "stats", 0, 0, NULL },
+		{ "policy", 1, 1, "say which FILE" },
+		{ NULL, 0, 0, NULL },
+	};
 	struct cli_args a = { 0 };
 	int ret = cli_args_parse(&a, argc, argv, CLI_GUEST | CLI_JSON | CLI_WORDS, help);
+	const struct cli_verb *v;
 
 	if (ret >= 0)
 		return ret;
-	if (a.n_words == 1 && !strcmp(a.words[0], "list"))
+	v = cli_verb("session", &a, verbs);
+	if (!v)
+		return VMM_EXIT_USAGE;
+	if (v == &verbs[0])
 		return session_list(a.guest, a.json);
-	if (a.n_words == 1 && !strcmp(a.words[0], "stats"))
+	if (v == &verbs[1])
 		return session_stats(a.guest, a.json);
-	if (a.n_words == 2 && !strcmp(a.words[0], "policy"))
-		return session_policy(a.guest, a.words[1]);
-	return cli_usage("session", "say `list`, `stats` or `policy FILE`");
+	return session_policy(a.guest, a.words[1]);
 }

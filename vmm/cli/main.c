@@ -8,6 +8,7 @@
 
 #include "base/exit_code.h"
 #include "base/suggest.h"
+#include "vmm/cli/cli.h"
 #include "vmm/cli/commands.h"
 
 static const struct command {
@@ -37,11 +38,18 @@ static const struct command {
 
 static void print_help(void)
 {
+	static const struct table_column columns[] = { { NULL, 0, 0 }, { NULL, 0, 0 } };
+	struct table *t = table_create(columns, ARRAY_SIZE(columns));
+
 	puts("Usage: vmm COMMAND [OPTION]...\n"
 	     "Umbra boots stock Linux guests and isolates kernel drivers inside them.\n");
-	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-		if (commands[i].what)
-			printf("  %-10s%s\n", commands[i].name, commands[i].what);
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+		if (!commands[i].what)
+			continue;
+		table_cell(t, "%s", commands[i].name);
+		table_cell(t, "%s", commands[i].what);
+	}
+	cli_print_table(t, 2);
 	puts("\nvmm help COMMAND and vmm COMMAND --help explain a command; so does man vmm-COMMAND.\n"
 	     "\nExamples:\n"
 	     "  vmm doctor\n"

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Parses the command line of vmm run by getopt_long(), and checks options against each other. */
+/* Parses the command line of vmm run by its table, and checks options against each other. */
 #include "vmm/cli/run_options.h"
 
+#include <assert.h>
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_OPTIONS 96
+#include "vmm/cli/cli_options.h"
 
 /* Our option for a name of QEMU's or kvmtool's. */
 static const char *foreign_option(const char *name)
@@ -27,23 +27,6 @@ static const char *foreign_option(const char *name)
 		if (!strcmp(name, known[i][0]))
 			return known[i][1];
 	return NULL;
-}
-
-/* @word as it was given, with its dashes and perhaps a value behind a '='. */
-static int unknown_option(const char *word, struct err *e)
-{
-	size_t dashes = strspn(word, "-"), len = strcspn(word, "=");
-	const char *near;
-	char name[40];
-
-	snprintf(name, sizeof(name), "%.*s", (int)(len - dashes), word + dashes);
-	near = foreign_option(name);
-	if (!near)
-		near = run_option_suggest(name);
-	if (near)
-		return err_set(e, -EINVAL, "unknown option \"%.*s\"; did you mean --%s?", (int)len,
-			       word, near);
-	return err_set(e, -EINVAL, "unknown option \"%.*s\"; see vmm run --help", (int)len, word);
 }
 
 /* A guest is started by a kernel directly, or by a firmware, which may start one. */
@@ -97,22 +80,35 @@ static int option_take_switch(struct run_options *o, const struct run_option *op
 	return 0;
 }
 
-/* The table as getopt_long() wants it; val is the index in it. */
-static void getopt_table(struct option longs[MAX_OPTIONS + 1])
+/* The state of a parse, for take_option(). */
+struct parsing {
+	struct run_options *o;
+	const struct run_option *table;
+};
+
+static int take_option(void *arg, size_t i, const char *value, struct err *e)
 {
-	size_t n, used = 0;
+	const struct parsing *p = arg;
+	const struct run_option *opt = &p->table[i];
+
+	return opt->form ? run_option_take(p->o, opt, value, e)
+			 : option_take_switch(p->o, opt, value, e);
+}
+
+/* The table of options as the parser wants it. Returns how many entries there are. */
+static size_t parser_table(struct cli_option out[CLI_OPTIONS_MAX])
+{
+	size_t n;
 	const struct run_option *t = run_option_table(&n);
 
-	for (size_t i = 0; i < n && used < MAX_OPTIONS; i++) {
-		if (!t[i].name)
-			continue;
-		longs[used++] = (struct option){
+	assert(n <= CLI_OPTIONS_MAX);
+	for (size_t i = 0; i < n; i++)
+		out[i] = (struct cli_option){
 			.name = t[i].name,
-			.has_arg = t[i].form ? required_argument : optional_argument,
-			.val = 256 + (int)i,
+			.letter = t[i].letter,
+			.value = t[i].form ? CLI_VALUE_NEEDED : CLI_VALUE_ALLOWED,
 		};
-	}
-	longs[used] = (struct option){ 0 };
+	return n;
 }
 
 static int check_background(struct run_options *o, struct err *e)
@@ -148,39 +144,27 @@ void run_options_init(struct run_options *o)
 
 int run_options_parse(struct run_options *o, int argc, char **argv, struct err *e)
 {
-	struct option longs[MAX_OPTIONS + 1];
-	const struct run_option *t;
-	int opt, ret = 0, before;
+	struct cli_option options[CLI_OPTIONS_MAX];
+	struct parsing p = { .o = o };
+	struct cli_syntax s = {
+		.command = "run",
+		.options = options,
+		.n = parser_table(options),
+		.words_end_options = true,
+		.foreign = foreign_option,
+		.take = take_option,
+		.arg = &p,
+	};
 	size_t n;
+	int first, ret;
 
 	run_options_init(o);
-	getopt_table(longs);
-	t = run_option_table(&n);
-	optind = 0; /* from the start, also after a command line that ended in a mistake */
-	opterr = 0;
-	for (before = 1; !ret; before = optind) {
-		opt = getopt_long(argc, argv, "+:hd", longs, NULL);
-		if (opt < 0)
-			break;
-		if (opt == ':')
-			return err_set(e, -EINVAL, "%s needs a value; see vmm run --help",
-				       argv[before]);
-		if (opt == '?')
-			return unknown_option(argv[before], e);
-		if (opt == 'h')
-			o->help = true;
-		else if (opt == 'd')
-			o->detach = true;
-		else if (!t[opt - 256].form)
-			ret = option_take_switch(o, &t[opt - 256], optarg, e);
-		else
-			ret = run_option_take(o, &t[opt - 256], optarg, e);
-	}
-	if (ret || o->help)
-		return ret;
-	if (optind < argc)
-		return err_set(e, -EINVAL, "unexpected argument \"%s\"; see vmm run --help",
-			       argv[optind]);
+	p.table = run_option_table(&n);
+	first = cli_options_parse(&s, argc, argv, e);
+	if (first < 0 || o->help)
+		return first < 0 ? first : 0;
+	if (first < argc)
+		return cli_options_unexpected(&s, argv[first], e);
 	ret = check_background(o, e);
 	return ret ? ret : check_boot(&o->spec, e);
 }

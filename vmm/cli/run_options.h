@@ -40,6 +40,7 @@ struct run_option {
 	bool repeat;	/* each one adds to the others; else the last one counts */
 	bool path;	/* the member is the name of a file of the host */
 	bool no_config; /* makes no sense in a file of --config */
+	char letter;	/* its short form, or 0 */
 };
 
 /* All options, in the order of --help. */

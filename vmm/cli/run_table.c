@@ -100,7 +100,7 @@ static const struct run_option table[] = {
 	  "name for other vmm commands (default: guest1, guest2, ...)", .take = option_take_name },
 	{ "detach", NULL,
 	  "run in the background (-d): return when the guest has started, and\n"
-	  "print its name; its console is for `vmm console`", AT(detach) },
+	  "print its name; its console is for `vmm console`", AT(detach), .letter = 'd' },
 	{ "paused", NULL,
 	  "start no CPU before `vmm resume`", SPEC(paused) },
 	{ "no-control", NULL,
@@ -120,7 +120,7 @@ static const struct run_option table[] = {
 	{ "stats", NULL,
 	  "print exits, start-up time and memory at the end", AT(stats) },
 	{ "help", NULL,
-	  "this text", AT(help), .no_config = true },
+	  "this text", AT(help), .no_config = true, .letter = 'h' },
 };
 /* clang-format on */
 

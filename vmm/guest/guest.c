@@ -252,7 +252,9 @@ static int start_parts(struct guest *g, struct err *e)
 	if (ret)
 		return ret;
 	g->started_timer = loop_timer(machine_loop(g->m), STARTED_NS, 0, on_guest_started, g);
-	return g->started_timer < 0 ? err_set(e, g->started_timer, "cannot create a timer") : 0;
+	return g->started_timer < 0 ? err_set(e, g->started_timer, "cannot create a timer: %s",
+					      strerror(-g->started_timer))
+				    : 0;
 }
 
 static json_t *describe_confinement(void *arg)

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/suggest.h"
 #include "vmm/spec/spec_text.h"
 
 #define LOOPBACK 0x7f000001U
@@ -100,11 +99,11 @@ static int parse_mac(struct spec_net *n, const char *s)
 
 static int net_word(struct spec_net *n, const char *s, const char *word, struct err *e)
 {
-	static const char *const known[] = { "tftp", "bootfile", "hostfwd", "mac", NULL };
+	static const char *const user_words[] = { "tftp", "bootfile", "hostfwd", "mac", NULL };
+	static const char *const tap_words[] = { "mac", NULL };
 	const char *value = strchr(word, '=');
 	size_t len = value ? (size_t)(value - word) : strlen(word);
 	char key[16] = "";
-	const char *near;
 	int ret;
 
 	if (len < sizeof(key))
@@ -133,13 +132,11 @@ static int net_word(struct spec_net *n, const char *s, const char *word, struct 
 		*(*key == 't' ? &n->tftp : &n->bootfile) = value;
 		return 0;
 	}
-	near = n->tap ? NULL : suggest(key, known);
-	if (near)
-		return err_set(e, -EINVAL, "--net %s: unknown option \"%s\"; did you mean \"%s\"?",
-			       s, word, near);
-	return err_set(e, -EINVAL, "--net %s: unknown option \"%s\"; want %s", s, word,
-		       n->tap ? "tap=NAME[,mac=M]"
-			      : "user[,tftp=DIR][,bootfile=F][,hostfwd=tcp:PORT-:PORT][,mac=M]");
+	return spec_unknown_word(
+		"--net", s, word, n->tap ? tap_words : user_words,
+		n->tap ? "tap=NAME[,mac=M]"
+		       : "user[,tftp=DIR][,bootfile=F][,hostfwd=tcp:PORT-:PORT][,mac=M]",
+		e);
 }
 
 int spec_parse_net(struct spec_net *n, const char *s, struct err *e)

@@ -34,7 +34,7 @@ int spec_take_confine(struct guest_spec *s, const char *base, const char *text, 
 /* seabios, FILE */
 int spec_take_firmware(struct guest_spec *s, const char *base, const char *text, struct err *e);
 
-/* The form of --net into *n, for who has no guest; the caller frees n->buf, also after an error. */
+/* The form of --net into *n, for callers without a guest; the caller frees n->buf, also after an error. */
 int spec_parse_net(struct spec_net *n, const char *text, struct err *e);
 /*
  * The form of --driver into *d, which spec_driver_free() releases, also after an error. @what begins
@@ -43,7 +43,7 @@ int spec_parse_net(struct spec_net *n, const char *text, struct err *e);
 int spec_parse_driver(struct spec_driver *d, const char *what, const char *text, struct err *e);
 void spec_driver_free(struct spec_driver *d);
 
-/* @path itself or below @base, on the heap; NULL: no memory. */
+/* @path itself or below @base, on the heap; NULL: out of memory. */
 char *spec_path_below(const char *base, const char *path);
 /* The value if @word is "@key=value", else NULL. */
 const char *spec_word_value(const char *word, const char *key);
