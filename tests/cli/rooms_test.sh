@@ -13,7 +13,7 @@ tree=$work/tree
 fresh_copy()
 {
 	rm -rf "$tree"
-	mkdir -p "$tree/build/obj" && cp -r base policy devices shadow vmm "$tree/" || return 1
+	mkdir -p "$tree/build/obj" && cp -r base policy devices shadow vmm guest-shim "$tree/" || return 1
 	mkdir -p "$tree/tools" && cp tools/check-rooms "$tree/tools/" || return 1
 	for room in base policy devices shadow vmm guest-shim; do
 		cp -r "build/obj/$room" "$tree/build/obj/" || return 1
@@ -49,6 +49,16 @@ object()
 add_include()
 {
 	echo '#include "vmm/machine/machine.h"' >>"$tree/base/file.c"
+}
+
+add_include_in_brackets()
+{
+	echo '#include <vmm/machine/machine.h>' >>"$tree/base/file.c"
+}
+
+add_include_for_the_guest()
+{
+	echo '#include "vmm/cli/cli.h"' >>"$tree/guest-shim/agent.c"
 }
 
 add_call()
@@ -100,6 +110,10 @@ add_line_upwards()
 result this_tree_follows_its_list tools/check-rooms
 result an_include_against_the_list plant \
 	'^base/file.c:[0-9]+: base may not include vmm/machine/machine.h: vmm/rooms lists no vmm/machine' add_include
+result an_include_in_brackets plant \
+	'^base/file.c:[0-9]+: base may not include vmm/machine/machine.h' add_include_in_brackets
+result an_include_of_the_guests_code plant \
+	'^guest-shim/agent.c:[0-9]+: guest-shim may not include vmm/cli/cli.h' add_include_for_the_guest
 result a_call_against_the_list plant \
 	'^base/planted.c: base may not call policy_load\(\) of policy/' add_call
 result a_circle_of_calls plant 'base/left.c calls right\(\) of base/right.c' add_circle_of_calls

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Answers umbra-info, which `vmm info` shows: a list of parts, to which other modules add. */
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,15 +16,13 @@ int monitor_add_info(struct monitor *mon, const char *name, monitor_info_fn *fn,
 {
 	struct part *p;
 
-	for (p = mon->parts; p && strcmp(p->name, name) != 0; p = p->next)
-		;
-	if (!p) {
-		p = calloc(1, sizeof(*p));
-		if (!p)
-			return -ENOMEM;
-		*mon->parts_tail = p;
-		mon->parts_tail = &p->next;
-	}
+	for (p = mon->parts; p; p = p->next)
+		assert(strcmp(p->name, name) != 0);
+	p = calloc(1, sizeof(*p));
+	if (!p)
+		return -ENOMEM;
+	*mon->parts_tail = p;
+	mon->parts_tail = &p->next;
 	p->name = name;
 	p->fn = fn;
 	p->arg = arg;

@@ -58,7 +58,7 @@ void monitor_ended(struct monitor *mon, int code);
  * Part @name of umbra-info, which `vmm info` prints and `vmm info --json` hands on: @fn returns a new
  * reference to any JSON value, or NULL for nothing to say now; it runs on the loop's thread. Members
  * of an object are printed one per line, with '-' in a key as a blank; an array of objects as a
- * table. A second part of the same name takes the place of the first. For example:
+ * table. A name has one part. For example:
  *
  *	monitor_add_info(mon, "confinement", confine_info, c);
  *
