@@ -155,11 +155,11 @@ int cli_args_parse(struct cli_args *a, int argc, char **argv, unsigned allowed, 
 		struct cli_option o;
 		unsigned needs;
 	} known[] = {
-		{ { "guest", 'g', .text = &a->guest }, CLI_GUEST },
+		{ { "guest", .text = &a->guest, .letter = 'g' }, CLI_GUEST },
 		{ { "json", .flag = &a->json }, CLI_JSON },
-		{ { "force", 'f', .flag = &a->force }, CLI_FORCE },
+		{ { "force", .flag = &a->force, .letter = 'f' }, CLI_FORCE },
 		{ { "timeout", .text = &timeout }, CLI_TIMEOUT },
-		{ { "all", 'a', .flag = &a->all }, CLI_ALL },
+		{ { "all", .flag = &a->all, .letter = 'a' }, CLI_ALL },
 		{ { "shrink", .flag = &a->shrink }, CLI_SHRINK },
 	};
 	struct cli_option options[ARRAY_SIZE(known)];

@@ -20,11 +20,11 @@ enum cli_value {
 
 struct cli_option {
 	const char *name;  /* without "--"; NULL: no option, the entry is passed over */
-	char letter;	   /* its short form, or 0 */
 	bool *flag;	   /* the option has no value and sets this; or NULL */
 	const char **text; /* the option has a value, to which this is set; or NULL */
 	/* With neither: cli_syntax.take() takes the option. */
 	enum cli_value value;
+	char letter; /* its short form, or 0 */
 };
 
 struct cli_syntax {

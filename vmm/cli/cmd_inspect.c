@@ -107,9 +107,12 @@ static int take_with(void *arg, size_t i, const char *value, struct err *e)
 static int parse_options(struct options *o, int argc, char **argv)
 {
 	const struct cli_option options[] = {
-		{ "kernel", 'k', .text = &o->kernel },	 { "policy", 'p', .text = &o->policy },
-		{ "session", 's', .text = &o->session }, { "with", 'w', .value = CLI_VALUE_NEEDED },
-		{ "all", 'a', .text = &o->all },	 { "json", 'j', .flag = &o->json },
+		{ "kernel", .text = &o->kernel, .letter = 'k' },
+		{ "policy", .text = &o->policy, .letter = 'p' },
+		{ "session", .text = &o->session, .letter = 's' },
+		{ "with", .value = CLI_VALUE_NEEDED, .letter = 'w' },
+		{ "all", .text = &o->all, .letter = 'a' },
+		{ "json", .flag = &o->json, .letter = 'j' },
 	};
 	const struct cli_syntax s = { .command = argv[0],
 				      .options = options,

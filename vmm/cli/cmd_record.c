@@ -61,9 +61,11 @@ int cmd_record(int argc, char **argv)
 	struct record_filter f = { 0 };
 	bool json = false;
 	const struct cli_option options[] = {
-		{ "session", 's', .text = &f.session },	  { "driver", 'd', .text = &f.driver },
-		{ "function", 'f', .text = &f.function }, { "verdict", 'v', .text = &f.verdict },
-		{ "json", 'j', .flag = &json },
+		{ "session", .text = &f.session, .letter = 's' },
+		{ "driver", .text = &f.driver, .letter = 'd' },
+		{ "function", .text = &f.function, .letter = 'f' },
+		{ "verdict", .text = &f.verdict, .letter = 'v' },
+		{ "json", .flag = &json, .letter = 'j' },
 	};
 	const struct cli_syntax s = {
 		.command = argv[0], .options = options, .n = ARRAY_SIZE(options), .help = usage
