@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Notes the descriptors that the process was started with, and closes them later. */
+/* Closes the descriptors that the process was started with, or notes them, to close them later. */
 #include "base/descriptors.h"
 
 #include <errno.h>
@@ -10,17 +10,21 @@
 
 #define OWN_MAX 512U /* descriptors that the process may open itself */
 
-void descriptors_look(struct descriptors *d)
+void descriptors_look(struct descriptors *d, bool named)
 {
 	struct pollfd p[DESCRIPTORS_MAX];
 	nfds_t n = DESCRIPTORS_MAX, n_free = 0;
+	/* Linux before 5.9 has no such call. */
+	bool closed_all = !named && !close_range(STDERR_FILENO + 1, ~0U, 0);
 
+	if (closed_all)
+		n = STDERR_FILENO + 1;
 	memset(d, 0, sizeof(*d));
 	memset(p, 0, sizeof(p));
 	for (int fd = 0; fd < DESCRIPTORS_MAX; fd++)
 		p[fd].fd = fd;
 	/* EINVAL: more than RLIMIT_NOFILE allows, so that many cannot be open. */
-	while (poll(p, n, 0) < 0 && (errno == EINVAL || errno == EINTR) && n > 4)
+	while (poll(p, n, 0) < 0 && (errno == EINTR || (errno == EINVAL && n > 4)))
 		n -= errno == EINVAL ? n / 4 : 0;
 	for (nfds_t fd = 0; fd < n; fd++) {
 		bool closed = p[fd].revents & POLLNVAL;
@@ -33,14 +37,14 @@ void descriptors_look(struct descriptors *d)
 			_exit(127);
 	}
 	/* Few numbers are free below: those above are closed at once, for files of our own get them. */
-	d->all_low = n == DESCRIPTORS_MAX && n_free < OWN_MAX;
-	if (d->all_low)
+	d->high_closed = closed_all || (n == DESCRIPTORS_MAX && n_free < OWN_MAX);
+	if (d->high_closed && !closed_all)
 		close_range(DESCRIPTORS_MAX, ~0U, 0);
 }
 
 void descriptors_close(const struct descriptors *d)
 {
-	if (!d->all_low)
+	if (!d->high_closed)
 		close_range(DESCRIPTORS_MAX, ~0U, 0);
 	for (int fd = 0; fd < DESCRIPTORS_MAX; fd++)
 		if (d->open[fd / 64] >> fd % 64 & 1)

@@ -4,8 +4,9 @@
  * it forgot to close could be written to by a guest that took over the VMM. Or it closed stderr:
  * then the next file that is opened, a disk perhaps, would get the VMM's messages.
  *
- * One poll(2) over a thousand numbers tells which are open. They are closed later, when the
- * command line has been read: "--initrd <(...)" names one of them.
+ * They are closed at once, unless the command line may name one: of "--initrd <(...)" the shell makes
+ * /dev/fd/63. Then one poll(2) over a thousand numbers tells which are open, and they are closed later,
+ * when all that is named has been opened.
  */
 #ifndef UMBRA_BASE_DESCRIPTORS_H
 #define UMBRA_BASE_DESCRIPTORS_H
@@ -16,15 +17,18 @@
 
 struct descriptors {
 	u64 open[DESCRIPTORS_MAX / 64]; /* from 3 on */
-	bool all_low;			/* few were free: those above are closed already */
+	bool high_closed;		/* those from DESCRIPTORS_MAX on are closed already */
 };
 
 /*
- * Note which descriptors are open; those of 0, 1 and 2 that are closed become /dev/null. To be
- * called before the process opens anything.
+ * Close those from 3 on; if they may be @named, note instead which are open. Those of 0, 1 and 2 that are
+ * closed become /dev/null. To be called before the process opens anything.
  */
-void descriptors_look(struct descriptors *d);
-/* Close those that descriptors_look() found, from 3 on, and all from DESCRIPTORS_MAX on. */
+void descriptors_look(struct descriptors *d, bool named);
+/*
+ * Close those that descriptors_look() has left open: those that it found, from 3 on, and all from
+ * DESCRIPTORS_MAX on. Each process for itself.
+ */
 void descriptors_close(const struct descriptors *d);
 
 #endif

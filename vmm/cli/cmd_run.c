@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/descriptors.h"
 #include "base/exit_code.h"
@@ -60,6 +61,15 @@ static void on_before_confinement(void *arg)
 		stats_open(r->stats);
 }
 
+/* /dev/fd/N, /proc/self/fd/N, or a file of options, in which anything may stand. */
+static bool may_name_descriptor(int argc, char **argv)
+{
+	for (int i = 0; i < argc; i++)
+		if (strstr(argv[i], "fd/") || !strncmp(argv[i], "--config", strlen("--config")))
+			return true;
+	return false;
+}
+
 static void run_release(struct run *r)
 {
 	detach_free(r->detach);
@@ -97,6 +107,12 @@ static void begin_stats(struct run *r, int argc, char **argv)
  */
 static int fork_processes(struct run *r, int *code, struct err *e)
 {
+	const struct confine_start start = {
+		.mode = r->o.spec.confine,
+		.user = r->o.spec.user,
+		.ends = end_signals,
+		.inherited = &r->inherited,
+	};
 	int ret = r->o.detach ? detach_fork(&r->detach, code, e) : 0;
 	u64 begin;
 
@@ -105,7 +121,7 @@ static int fork_processes(struct run *r, int *code, struct err *e)
 	if (ret)
 		return ret;
 	begin = stats_now_ns();
-	ret = confine_fork(&r->confine, r->o.spec.confine, r->o.spec.user, end_signals, code, e);
+	ret = confine_fork(&r->confine, &start, code, e);
 	if (ret == 1)
 		detach_ended(r->detach, *code);
 	if (ret == 1 && was_short(&r->o.spec, *code, stats_now_ns() - begin))
@@ -157,7 +173,9 @@ int cmd_run(int argc, char **argv)
 		begin_stats(&r, argc, argv);
 	ret = r.o.detach ? detach_check(&e) : 0;
 	if (!ret) {
-		descriptors_look(&r.inherited);
+		descriptors_look(&r.inherited, may_name_descriptor(argc, argv));
+		/* Children are waited for, whatever the starter thought of its own. */
+		signal(SIGCHLD, SIG_DFL);
 		ret = fork_processes(&r, &code, &e);
 	}
 	if (!ret) {

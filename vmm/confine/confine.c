@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <malloc.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,6 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/descriptors.h"
 #include "base/exit_code.h"
 #include "base/socket_file.h"
 #include "base/terminal.h"
@@ -130,8 +132,17 @@ static void signals_block(sigset_t *set, const int *ends)
 	sigprocmask(SIG_BLOCK, set, NULL);
 }
 
-int confine_fork(struct confine **out, enum confine_mode mode, const char *user, const int *ends,
-		 int *code, struct err *e)
+/* From its first moment on: the supervisor may be killed while the guest is prepared, or is already. */
+static void die_with_supervisor(int guard)
+{
+	struct pollfd p = { .fd = guard };
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	if (poll(&p, 1, 0) == 1)
+		_exit(VMM_EXIT_ERROR);
+}
+
+int confine_fork(struct confine **out, const struct confine_start *s, int *code, struct err *e)
 {
 	int pipe[2] = { -1, -1 }, ret;
 	struct confine *c;
@@ -139,13 +150,14 @@ int confine_fork(struct confine **out, enum confine_mode mode, const char *user,
 	pid_t pid;
 
 	*out = NULL;
-	if (mode == CONFINE_OFF)
-		return user ? err_set(e, -EINVAL, "--user needs confinement, and --confine is off")
-			    : 0;
-	c = confine_create(mode);
+	if (s->mode == CONFINE_OFF)
+		return s->user ? err_set(e, -EINVAL,
+					 "--user needs confinement, and --confine is off")
+			       : 0;
+	c = confine_create(s->mode);
 	if (!c)
 		return err_set(e, -ENOMEM, "out of memory");
-	ret = find_rights(c, user, e);
+	ret = find_rights(c, s->user, e);
 	if (ret)
 		goto fail;
 	if (pipe2(pipe, O_DIRECT | O_NONBLOCK | O_CLOEXEC)) {
@@ -154,19 +166,22 @@ int confine_fork(struct confine **out, enum confine_mode mode, const char *user,
 	}
 	/* Only now can it be told whose the terminal is: in there all groups have number 0. */
 	terminal_look(STDIN_FILENO);
-	signals_block(&set, ends);
+	signals_block(&set, s->ends);
 	pid = fork();
 	if (pid < 0) {
 		ret = err_set(e, -errno, "cannot make a process: %s", strerror(errno));
 		goto fail;
 	}
 	if (pid) {
+		if (s->inherited)
+			descriptors_close(s->inherited);
 		*code = supervise(pid, &set, pipe[0]);
 		ret = 1;
 		goto fail;
 	}
-	prepare_libraries();
 	close(pipe[0]);
+	die_with_supervisor(pipe[1]);
+	prepare_libraries();
 	c->guard = pipe[1];
 	c->pid = c->why[LAYER_PID] ? getpid() : 1;
 	*out = c;

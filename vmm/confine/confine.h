@@ -44,6 +44,7 @@
 #define CONFINE_MAX_FILES 8
 
 struct confine;
+struct descriptors;
 
 /* A socket's file, which the supervisor removes at the end. */
 struct confine_file {
@@ -58,16 +59,25 @@ enum thread_kind {
 	THREAD_BLOCK,
 };
 
+struct confine_start {
+	enum confine_mode mode;
+	/* The user that root becomes, NAME or UID[:GID]; NULL: "umbra" if there is such a user, else "nobody". */
+	const char *user;
+	/*
+	 * Signals that end the guest; -1 ends the list. They are blocked in both processes, SIGPIPE and
+	 * SIGXFSZ with them. The VMM receives them from the supervisor, which ends a VMM that has not
+	 * come to confine_enter() by then.
+	 */
+	const int *ends;
+	const struct descriptors *inherited; /* closed in the supervisor; NULL: nothing is */
+};
+
 /*
  * Become two processes. 0: this is the VMM, and *out what is to be given to confine_enter(); NULL
  * with CONFINE_OFF, where there is one process only. 1: this is the supervisor, all is over, and
- * *code the exit code. @user: the user that root becomes, NAME or UID[:GID], or NULL: "umbra" if there
- * is such a user, else "nobody". The signals in @ends (-1 ends it) are blocked in both, SIGPIPE and
- * SIGXFSZ with them; the VMM receives those of @ends from the supervisor. Single-threaded, without
- * anything that a forked child would not have.
+ * *code the exit code. Single-threaded, without anything that a forked child would not have. -errno.
  */
-int confine_fork(struct confine **out, enum confine_mode mode, const char *user, const int *ends,
-		 int *code, struct err *e);
+int confine_fork(struct confine **out, const struct confine_start *s, int *code, struct err *e);
 
 /*
  * Give all up. @files, at most CONFINE_MAX_FILES, are removed by the supervisor, unless others lie there

@@ -3,12 +3,15 @@
 #include "vmm/confine/supervisor.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/exit_code.h"
+#include "base/signals.h"
 #include "base/terminal.h"
 
 static void remove_files(int guard)
@@ -36,10 +39,33 @@ static void stop_both(pid_t vmm)
 	kill(vmm, SIGCONT);
 }
 
+/* Has the VMM said that the guest is about to start? The message stays in the pipe. */
+static bool vmm_is_ready(int guard)
+{
+	struct pollfd p = { .fd = guard, .events = POLLIN };
+
+	return poll(&p, 1, 0) == 1 && p.revents & POLLIN;
+}
+
+/*
+ * Pass @sig on. A VMM that still prepares its guest reads no signals, and as the init of its
+ * namespace it does not die of them either: it may wait for a file of the user's for ever.
+ */
+static bool vmm_signal(pid_t vmm, const siginfo_t *info, int guard)
+{
+	if (!vmm_is_ready(guard)) {
+		kill(vmm, SIGKILL);
+		return true;
+	}
+	if (info->si_code != SI_KERNEL)
+		kill(vmm, info->si_signo); /* a terminal's has reached it already: same group */
+	return false;
+}
+
 int supervise(pid_t vmm, const sigset_t *signals, int guard)
 {
 	siginfo_t info;
-	int status = 0;
+	int status = 0, early = 0; /* the signal that ended the start */
 
 	while (1) {
 		int sig = sigwaitinfo(signals, &info);
@@ -49,16 +75,23 @@ int supervise(pid_t vmm, const sigset_t *signals, int guard)
 		if (sig == SIGCHLD) {
 			if (waitpid(vmm, &status, WNOHANG) == vmm)
 				break;
+		} else if (signal_is_ignored(sig)) {
+			continue;
 		} else if (sig == SIGTSTP) {
 			stop_both(vmm);
-		} else if (info.si_code != SI_KERNEL) {
-			kill(vmm, sig); /* a terminal's has reached it already: same group */
+		} else if (!early && vmm_signal(vmm, &info, guard)) {
+			early = sig;
 		}
 	}
 	remove_files(guard);
 	if (WIFEXITED(status))
 		return WEXITSTATUS(status);
 	terminal_reset();
+	if (early) {
+		fprintf(stderr, "vmm: ended by signal %d (%s) before the guest had started\n",
+			early, strsignal(early));
+		return VMM_EXIT_SIGNAL + early;
+	}
 	fprintf(stderr, "vmm: the guest's process was killed by signal %d (%s)\n", WTERMSIG(status),
 		strsignal(WTERMSIG(status)));
 	return VMM_EXIT_SIGNAL + WTERMSIG(status);

@@ -27,14 +27,30 @@ bool control_name_ok(const char *name)
 	return n && !name[n] && n <= CONTROL_NAME_MAX && *name != '.';
 }
 
+static bool stat_is_own_dir(const struct stat *st, uid_t uid)
+{
+	return S_ISDIR(st->st_mode) && st->st_uid == uid && !(st->st_mode & 022);
+}
+
+static bool dir_is_own(const char *dir, uid_t uid)
+{
+	struct stat st;
+
+	return !lstat(dir, &st) && stat_is_own_dir(&st, uid);
+}
+
 int control_dir(char **out, bool create, struct err *e)
 {
 	const char *runtime = getenv("XDG_RUNTIME_DIR");
 	uid_t uid = (uid_t)getauxval(AT_EUID); /* no system call */
+	char login[32];
 	struct stat st;
 	char *dir = NULL;
 	int n, ret;
 
+	snprintf(login, sizeof(login), "/run/user/%u", uid);
+	if (uid && (!runtime || *runtime != '/') && dir_is_own(login, uid))
+		runtime = login;
 	if (uid && (!runtime || *runtime != '/'))
 		n = asprintf(&dir, "/tmp/umbra-%u", uid);
 	else
@@ -56,8 +72,11 @@ int control_dir(char **out, bool create, struct err *e)
 		return ret;
 	}
 	/* A directory that another user can write could hold that user's sockets. */
-	if (!S_ISDIR(st.st_mode) || st.st_uid != uid || st.st_mode & 022) {
-		err_set(e, -EPERM, "%s is not a directory of yours alone; remove it", dir);
+	if (!stat_is_own_dir(&st, uid)) {
+		err_set(e, -EPERM,
+			"%s is not a directory of yours alone; remove it, or set XDG_RUNTIME_DIR to "
+			"one that is",
+			dir);
 		free(dir);
 		return -EPERM;
 	}

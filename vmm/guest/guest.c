@@ -14,6 +14,7 @@
 #include "base/descriptors.h"
 #include "base/exit_code.h"
 #include "base/loop.h"
+#include "base/signals.h"
 #include "vmm/backend/console.h"
 #include "vmm/backend/platform.h"
 #include "vmm/boot/firmware.h"
@@ -61,7 +62,8 @@ static void on_guest_signal(void *arg, u32 events)
 	struct signalfd_siginfo info;
 
 	(void)events;
-	if (read(g->signals, &info, sizeof(info)) == sizeof(info)) /* (E9) of machine.h */
+	if (read(g->signals, &info, sizeof(info)) == sizeof(info) &&
+	    !signal_is_ignored((int)info.ssi_signo)) /* (E9) of machine.h */
 		machine_exit(g->m, VMM_EXIT_SIGNAL + (int)info.ssi_signo, "ended by signal %u (%s)",
 			     info.ssi_signo, strsignal((int)info.ssi_signo));
 }
@@ -77,10 +79,13 @@ static int block_signals(struct guest *g, struct err *e)
 	sigemptyset(&set);
 	for (size_t i = 0; g->c.end_signals[i] >= 0; i++)
 		sigaddset(&set, g->c.end_signals[i]);
-	errors = set;
+	sigemptyset(&errors);
 	sigaddset(&errors, SIGPIPE);
 	sigaddset(&errors, SIGXFSZ);
-	/* With @confine, confine_fork() has done so. */
+	/*
+	 * confine_fork() has blocked all of them, and its supervisor ends a start. Where there is none, a
+	 * signal ends the process as ever until watch_signals().
+	 */
 	if (!g->c.confine)
 		sigprocmask(SIG_BLOCK, &errors, NULL);
 	g->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -91,7 +96,15 @@ static int block_signals(struct guest *g, struct err *e)
 
 static int watch_signals(struct guest *g, struct err *e)
 {
-	int ret = loop_add(machine_loop(g->m), g->signals, EPOLLIN, on_guest_signal, g);
+	sigset_t set;
+	int ret;
+
+	sigemptyset(&set);
+	for (size_t i = 0; g->c.end_signals[i] >= 0; i++)
+		sigaddset(&set, g->c.end_signals[i]);
+	if (!g->c.confine)
+		sigprocmask(SIG_BLOCK, &set, NULL);
+	ret = loop_add(machine_loop(g->m), g->signals, EPOLLIN, on_guest_signal, g);
 
 	return ret ? err_set(e, ret, "cannot receive signals: %s", strerror(-ret)) : 0;
 }

@@ -345,7 +345,9 @@ static void start(struct vmm *v, enum confine_mode mode, const char *user, uid_t
 		if (as)
 			_exit(96);
 		dup2(out[1], STDERR_FILENO);
-		ret = confine_fork(&c, mode, user, ends, &code, &e);
+		ret = confine_fork(
+			&c, &(struct confine_start){ .mode = mode, .user = user, .ends = ends },
+			&code, &e);
 		if (ret == 1)
 			_exit(code);
 		if (!ret)
@@ -584,7 +586,8 @@ static int enter_without(long nr, int error, enum confine_mode mode, char *line,
 
 		close(out[0]);
 		take_away(nr, error);
-		ret = confine_fork(&c, mode, NULL, ends, &code, &e);
+		ret = confine_fork(&c, &(struct confine_start){ .mode = mode, .ends = ends }, &code,
+				   &e);
 		if (ret == 1)
 			_exit(code);
 		if (!ret)

@@ -15,6 +15,7 @@
 #include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <linux/sockios.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -111,6 +112,11 @@ const struct rule rules[] = {
 	REFUSE(clone3, MAIN, ENOSYS),
 	/* The C library's own signal, with its first thread; no handler of ours can be replaced. */
 	EQUAL(rt_sigaction, MAIN, 0, SIGNAL_SETXID),
+	/* Is one that has come ignored? */
+	EQUAL(rt_sigaction, MAIN, 0, SIGHUP),
+	EQUAL(rt_sigaction, MAIN, 0, SIGINT),
+	EQUAL(rt_sigaction, MAIN, 0, SIGQUIT),
+	EQUAL(rt_sigaction, MAIN, 0, SIGTERM),
 	EQUAL(prctl, MAIN, 0, PR_SET_NAME),
 	EQUAL(seccomp, MAIN, 0, SECCOMP_SET_MODE_FILTER),
 	ALLOW(getrandom, MAIN | QUEUE | HELPER),

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What this process was told about signals by its starter. */
+#ifndef UMBRA_BASE_SIGNALS_H
+#define UMBRA_BASE_SIGNALS_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/*
+ * Is @sig ignored? A blocked signal is received nevertheless, by sigwaitinfo() or a signalfd, and is to be
+ * dropped then: nohup and a shell's "&" mean it. Asked when one comes, since most never do.
+ */
+static inline bool signal_is_ignored(int sig)
+{
+	struct sigaction now;
+
+	return !sigaction(sig, NULL, &now) && now.sa_handler == SIG_IGN;
+}
+
+#endif

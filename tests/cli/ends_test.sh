@@ -1,0 +1,178 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# The processes of `vmm run`: which descriptors they have, which signals end them, and what is left
+# when one of them is killed at any moment. Speaks TAP.
+set -u
+vmm=$PWD/build/vmm
+kernel=$PWD/build/images/cloud/vmlinuz
+name=unit-ends-$$
+n=0
+
+verdict()
+{
+	n=$((n + 1))
+	if [ "$1" = 0 ]; then
+		echo "ok $n - $2"
+	else
+		echo "not ok $n - $2"
+	fi
+}
+
+if [ ! -w /dev/kvm ] || [ ! -r "$kernel" ]; then
+	echo "1..0 # skipped: /dev/kvm or $kernel is missing"
+	exit 0
+fi
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 1
+mkfifo fifo
+echo secret >secret
+run=("$vmm" run --kernel "$kernel" --memory 128M --paused --name "$name")
+
+# ended PID [TENTHS]: it is gone, within 3 s unless said otherwise.
+ended()
+{
+	for ((i = 0; i < ${2:-30}; i++)); do
+		[ -d "/proc/$1" ] && ! grep -q '^State:	Z' "/proc/$1/status" 2>/dev/null || return 0
+		sleep 0.1
+	done
+	return 1
+}
+
+runs()
+{
+	for _ in {1..50}; do
+		"$vmm" ps | grep -q "^$name " && return 0
+		sleep 0.1
+	done
+	return 1
+}
+
+# All processes below PID, itself among them.
+tree()
+{
+	local child
+
+	echo "$1"
+	for child in $(cat "/proc/$1/task/"*/children 2>/dev/null); do
+		tree "$child"
+	done
+}
+
+# --- descriptors: 3 to 2000 are open at the start, and nobody has one of them afterwards
+ulimit -n 4096
+for mode in on off strict; do
+	(
+		for ((fd = 3; fd <= 2000; fd++)); do
+			eval "exec $fd<secret"
+		done
+		exec "${run[@]}" --confine $mode --net user </dev/null 2>errors
+	) &
+	pid=$!
+	if ! runs; then
+		if [ $mode = strict ] && grep -q 'does not allow the layer' errors; then
+			verdict 0 "descriptors with --confine strict # skip the host lacks a layer"
+		else
+			cat errors
+			verdict 1 "descriptors with --confine $mode: it does not start"
+		fi
+		wait $pid
+		continue
+	fi
+	sleep 0.3
+	bad=0 seen=0
+	for p in $(tree $pid); do
+		seen=$((seen + 1))
+		for fd in "/proc/$p/fd/"*; do
+			case $(readlink "$fd") in
+			*secret)
+				bad=$((bad + 1))
+				echo "$(cat "/proc/$p/comm") has $fd"
+				;;
+			esac
+		done
+	done | tail -n 3 >found
+	[ -s found ] && cat found
+	verdict $([ ! -s found ]; echo $?) "no process has an inherited descriptor, --confine $mode"
+	"$vmm" kill "$name"
+	wait $pid
+done 2>/dev/null
+
+# --- signals that were ignored stay ignored, others end it
+for sig in HUP INT QUIT TERM; do
+	for mode in on off; do
+		(
+			trap '' $sig
+			exec "${run[@]}" --confine $mode </dev/null 2>/dev/null
+		) &
+		pid=$!
+		runs
+		kill -$sig $pid
+		sleep 0.4
+		[ -d /proc/$pid ] && "$vmm" info "$name" >/dev/null
+		verdict $? "an ignored SIG$sig is ignored, --confine $mode"
+		"$vmm" kill "$name"
+		wait $pid
+	done
+done 2>/dev/null
+(
+	trap '' CHLD
+	exec "${run[@]}" </dev/null 2>/dev/null
+) &
+pid=$!
+runs
+kill -TERM $pid
+ended $pid
+verdict $? "a starter that ignores SIGCHLD does not keep the supervisor from ending"
+
+# --- a start that waits for something is ended by any signal, and does not outlive its supervisor
+for option in "--console file=fifo" "--port p=file=fifo" "--policy fifo" "--config fifo"; do
+	for sig in TERM INT HUP QUIT KILL; do
+		# shellcheck disable=SC2086
+		# A shell starts what is behind an setsid "${run[@]}" $option with INT and QUIT ignored.
+		setsid env --default-signal "${run[@]}" $option </dev/null 2>/dev/null &
+		pid=$!
+		sleep 0.5
+		all=$(tree $pid)
+		kill -$sig $pid
+		bad=0
+		for p in $all; do
+			ended "$p" || bad=1
+			kill -KILL "$p"
+		done
+		verdict $bad "SIG$sig ends a start with $option, and all its processes"
+		wait $pid
+	done
+done 2>/dev/null
+
+# --- any process is killed at any moment: nobody stays, and the name is free
+RANDOM=${UMBRA_TEST_SEED:-4711}
+bad=0
+for ((round = 0; round < 20; round++)); do
+	setsid "${run[@]}" --net user </dev/null >/dev/null 2>&1 &
+	pid=$!
+	sleep "0.$(printf %03d $((RANDOM % 400)))"
+	mapfile -t all < <(tree $pid)
+	victim=${all[RANDOM % ${#all[@]}]}
+	kill -KILL "$victim"
+	# A helper alone may die: the guest goes on then.
+	if [ "$victim" != "$pid" ] && [ -d /proc/$pid ] && ! ended $pid 5; then
+		mapfile -t all < <(tree $pid)
+		kill -TERM $pid
+	fi
+	for p in "${all[@]}"; do
+		ended "$p" || { bad=1; echo "round $round: $p is left"; }
+		kill -KILL "$p"
+	done
+	wait $pid
+done 2>/dev/null
+verdict $bad "whoever is killed at whatever moment, no process stays (seed ${UMBRA_TEST_SEED:-4711})"
+sleep 1.1
+"${run[@]}" </dev/null 2>/dev/null &
+pid=$!
+runs
+verdict $? "and the name can be used again"
+"$vmm" stop --force --timeout 0 "$name" 2>/dev/null
+wait $pid 2>/dev/null
+
+echo "1..$n"
