@@ -3,7 +3,7 @@
 # The processes of `vmm run`: which descriptors they have, which signals end them, and what is left
 # when one of them is killed at any moment. Speaks TAP.
 set -u
-vmm=$PWD/build/vmm
+vmm=${UMBRA_TEST_VMM:-$PWD/build/vmm}
 kernel=$PWD/build/images/cloud/vmlinuz
 name=unit-ends-$$
 n=0
@@ -54,6 +54,7 @@ tree()
 	local child
 
 	echo "$1"
+	# shellcheck disable=SC2013
 	for child in $(cat "/proc/$1/task/"*/children 2>/dev/null); do
 		tree "$child"
 	done
@@ -93,7 +94,8 @@ for mode in on off strict; do
 		done
 	done | tail -n 3 >found
 	[ -s found ] && cat found
-	verdict $([ ! -s found ]; echo $?) "no process has an inherited descriptor, --confine $mode"
+	[ ! -s found ]
+	verdict $? "no process has an inherited descriptor, --confine $mode"
 	"$vmm" kill "$name"
 	wait $pid
 done 2>/dev/null
