@@ -57,12 +57,3 @@ int kvm_check(int kvm, struct err *e)
 		       KVM_DEVICE ": this KVM has no synchronized registers (KVM_CAP_SYNC_REGS); "
 				  "a Linux 4.17 or newer has them");
 }
-
-int kvm_run_size(int kvm)
-{
-	int size = ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
-
-	if (size < 0)
-		return -errno;
-	return (size_t)size < sizeof(struct kvm_run) ? -EINVAL : size;
-}

@@ -18,7 +18,5 @@ int kvm_open(struct err *e);
  * registers and depend on nothing else; each question is a system call of the start.
  */
 int kvm_check(int kvm, struct err *e);
-/* Size of a vCPU's shared area, or -errno. */
-int kvm_run_size(int kvm);
 
 #endif

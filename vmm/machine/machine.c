@@ -98,7 +98,6 @@ static int machine_create_vcpus(struct machine *m, unsigned cpus, struct err *e)
 {
 	struct vcpu_config config = { .machine = m,
 				      .vm = m->vm,
-				      .run_size = kvm_run_size(m->kvm),
 				      .threads = m->threads,
 				      .ending = &m->exiting,
 				      .parked = vcpu_has_parked,
@@ -106,8 +105,6 @@ static int machine_create_vcpus(struct machine *m, unsigned cpus, struct err *e)
 	struct cpuid *cpuid = NULL;
 	int ret;
 
-	if (config.run_size < 0)
-		return err_set(e, config.run_size, "/dev/kvm: no size for a vCPU's shared area");
 	ret = cpuid_create(&cpuid, m->kvm, e);
 	for (unsigned i = 0; i < cpus && !ret; i++) {
 		config.index = i;

@@ -26,11 +26,18 @@
 #define KICK_SIGNAL (SIGRTMIN + 1)
 #define GP_VECTOR   13
 
+/*
+ * Of a vCPU's area that is shared with KVM: struct kvm_run, and the data of port I/O. Those of MMIO that
+ * is coalesced, which is not used here, would be a third page (<asm/kvm.h>).
+ */
+#define RUN_SIZE ((size_t)(KVM_PIO_PAGE_OFFSET + 1) * 4096)
+
+_Static_assert(sizeof(struct kvm_run) <= 4096, "a page");
+
 struct vcpu {
 	struct vcpu_config config;
 	int fd;
 	struct kvm_run *run;
-	size_t run_size;
 	vcpu_exit_fn *fn;
 	pthread_t thread;
 	pid_t tid; /* atomic; 0: not started */
@@ -136,14 +143,13 @@ int vcpu_create(struct vcpu **out, const struct vcpu_config *c, struct err *e)
 	if (c->index == 0)
 		sigaction(KICK_SIGNAL, &sa, NULL);
 	v->config = *c;
-	v->run_size = (size_t)c->run_size;
 	v->fd = ioctl(c->vm, KVM_CREATE_VCPU, (unsigned long)c->index);
 	if (v->fd < 0) {
 		ret = err_set(e, -errno, "KVM cannot create vCPU %u: %s", c->index,
 			      strerror(errno));
 		goto fail;
 	}
-	v->run = mmap(NULL, v->run_size, PROT_READ | PROT_WRITE, MAP_SHARED, v->fd, 0);
+	v->run = mmap(NULL, RUN_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, v->fd, 0);
 	if (v->run == MAP_FAILED) {
 		v->run = NULL;
 		ret = err_set(e, -errno, "cannot map vCPU %u: %s", c->index, strerror(errno));
@@ -162,7 +168,7 @@ void vcpu_destroy(struct vcpu *v)
 	if (!v)
 		return;
 	if (v->run)
-		munmap(v->run, v->run_size);
+		munmap(v->run, RUN_SIZE);
 	if (v->fd >= 0)
 		close(v->fd);
 	pthread_cond_destroy(&v->wake);

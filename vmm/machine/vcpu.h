@@ -88,7 +88,6 @@ struct vcpu_config {
 	struct machine *machine; /* for vcpu_machine() */
 	int vm;			 /* KVM's descriptor of the virtual machine */
 	unsigned index;
-	int run_size;		 /* of the area shared with KVM: kvm_run_size() */
 	struct threads *threads; /* what the vCPU's thread confines itself by */
 	const bool *ending;	 /* atomic: the machine's end has begun, run nothing more */
 	/* The thread is out of the guest because of vcpu_pause(v, @pause); called on that thread. */
