@@ -219,6 +219,16 @@ static int check_symbols(struct module *m, struct err *e)
 	m->n_symbols = (u32)(sym->h.sh_size / sizeof(Elf64_Sym));
 	m->symbols = m->data + sym->h.sh_offset;
 	m->symbol_names = (const char *)m->data + str->h.sh_offset;
+	/*
+	 * The loader passes over symbol 0, and a relocation by it takes its value as it stands in the file
+	 * (simplify_symbols() in kernel/module/main.c). The ABI has it empty, and no compiler fills it.
+	 */
+	if (m->n_symbols) {
+		static const u8 empty[sizeof(Elf64_Sym)];
+
+		if (memcmp(m->symbols, empty, sizeof(empty)) != 0)
+			return file_damaged(m, e, "its symbol 0 is not empty");
+	}
 	for (u32 i = 1; i < m->n_symbols; i++) {
 		Elf64_Sym s;
 
@@ -234,7 +244,10 @@ static int check_symbols(struct module *m, struct err *e)
 	return 0;
 }
 
-/* The places that the SHT_RELA section @i changes lie in @to; whether they are in order is noted there. */
+/*
+ * The places that the SHT_RELA section @i changes lie in @to; whether they are in order is noted
+ * there.
+ */
 static int check_places(const struct module *m, u32 i, struct module_section *to, struct err *e)
 {
 	const struct module_section *s = &m->sections[i];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Drivers that lie about themselves: addends that lead elsewhere, tables by which the kernel would patch
- * the wrong place, symbols and exports that are not theirs. Each is refused by the linker.
+ * Drivers that lie about themselves: addends that lead elsewhere, tables by which the kernel would
+ * patch the wrong place, symbols and exports that are not theirs. Each is refused by the linker.
  */
 #include "shadow/link/patched_sites.h"
 #include "tests/unit/shadow/dummy_ko.h"
@@ -42,7 +42,9 @@ static s64 distance(const char *from, const char *to)
 	return (s64)(kernel_export(kernel, to)->addr - kernel_export(kernel, from)->addr);
 }
 
-/* The relocation becomes TYPE to SYMBOL + ADDEND, and the driver is refused; then it is as it was. */
+/*
+ * The relocation becomes TYPE to SYMBOL + ADDEND, and the driver is refused; then it is as it was.
+ */
 static void try_rela(const struct ko *k, Elf64_Rela *r, u64 symbol, u32 type, s64 addend,
 		     const char *what)
 {
@@ -133,6 +135,21 @@ static void own_references_stay_at_home(void **state)
 	/* the value itself may be the lie */
 	ko_symbol(k, "init_module", NULL)->st_value = 0x40000000;
 	expect_refused(k, "a symbol lies outside of its section");
+}
+
+/* A relocation by symbol 0 takes its value as it stands in the file. */
+static void the_empty_symbol_is_empty(void **state)
+{
+	struct ko *k = *state;
+	Elf64_Sym *none = (Elf64_Sym *)ko_bytes(k, ".symtab");
+
+	expect_linked(k);
+	none->st_value = 0xffffffff81000000;
+	expect_refused(k, "its symbol 0 is not empty");
+	*none = (Elf64_Sym){ .st_name = 0xffffffff };
+	expect_refused(k, "its symbol 0 is not empty");
+	*none = (Elf64_Sym){ .st_shndx = 0xff00 };
+	expect_refused(k, "its symbol 0 is not empty");
 }
 
 static void relocations_do_not_overlap(void **state)
@@ -236,7 +253,10 @@ static void relocations_may_have_any_order(void **state)
 	expect_linked(k);
 }
 
-/* One that changes nothing stands where objtool has made a nop; it does not hide what stands beside it. */
+/*
+ * One that changes nothing stands where objtool has made a nop; it does not hide what stands beside
+ * it.
+ */
 static void what_changes_nothing_hides_nothing(void **state)
 {
 	struct ko *k = *state;
@@ -282,8 +302,8 @@ static void the_relocation_of_another_jump_proves_nothing(void **state)
 }
 
 /*
- * A table of another kind under a name that the kernel reads: __mcount_loc's entries are 8 bytes, which
- * is two of .call_sites'. What a driver lists there excuses none of its branches.
+ * A table of another kind under a name that the kernel reads: __mcount_loc's entries are 8 bytes,
+ * which is two of .call_sites'. What a driver lists there excuses none of its branches.
  */
 static void a_renamed_table_excuses_nothing(void **state)
 {
@@ -378,6 +398,7 @@ int main(void)
 		with_ko(a_permitted_function_is_not_its_neighbour),
 		with_ko(an_absent_symbol_is_not_an_address),
 		with_ko(own_references_stay_at_home),
+		with_ko(the_empty_symbol_is_empty),
 		with_ko(relocations_do_not_overlap),
 		with_ko(tables_name_the_right_instruction),
 		with_ko(relocations_may_have_any_order),
