@@ -88,7 +88,9 @@ static bool was_short(const struct guest_spec *s, int code, u64 ns)
 	       !s->firmware && !s->no_cache && ns < long_enough;
 }
 
-/* A second, traced start that counts this one's system calls; the time it takes is not this one's. */
+/*
+ * A second, traced start that counts this one's system calls; the time it takes is not this one's.
+ */
 static void begin_stats(struct run *r, int argc, char **argv)
 {
 	u64 before;
@@ -102,8 +104,8 @@ static void begin_stats(struct run *r, int argc, char **argv)
 }
 
 /*
- * Become the processes that this command consists of. 0: this is the guest's; 1: it is another one, all
- * is over, and *code the exit code; -errno.
+ * Become the processes that this command consists of. 0: this is the guest's; 1: it is another one,
+ * all is over, and *code the exit code; -errno.
  */
 static int fork_processes(struct run *r, int *code, struct err *e)
 {
@@ -129,7 +131,10 @@ static int fork_processes(struct run *r, int *code, struct err *e)
 	return ret;
 }
 
-/* From the assembled guest to the exit code. The terminal is put in order before anything is printed. */
+/*
+ * From the assembled guest to the exit code. The terminal is put in order before anything is
+ * printed.
+ */
 static int run_to_the_end(struct run *r, struct guest *g)
 {
 	struct err e = { "" }, end = { "" };
@@ -157,7 +162,7 @@ int cmd_run(int argc, char **argv)
 	struct guest *g = NULL;
 	struct err e = { "" };
 	struct run r = { 0 };
-	int code, ret;
+	int code = VMM_EXIT_ERROR, ret;
 
 	if (run_options_parse(&r.o, argc, argv, &e)) {
 		run_note("%s", e.text);
