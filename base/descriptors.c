@@ -36,7 +36,10 @@ void descriptors_look(struct descriptors *d, bool named)
 		else if (fd <= STDERR_FILENO && closed && open("/dev/null", O_RDWR) < 0)
 			_exit(127);
 	}
-	/* Few numbers are free below: those above are closed at once, for files of our own get them. */
+	/*
+	 * Few numbers are free below: those above are closed at once, for files of our own get
+	 * them.
+	 */
 	d->high_closed = closed_all || (n == DESCRIPTORS_MAX && n_free < OWN_MAX);
 	if (d->high_closed && !closed_all)
 		close_range(DESCRIPTORS_MAX, ~0U, 0);

@@ -4,9 +4,9 @@
  * it forgot to close could be written to by a guest that took over the VMM. Or it closed stderr:
  * then the next file that is opened, a disk perhaps, would get the VMM's messages.
  *
- * They are closed at once, unless the command line may name one: of "--initrd <(...)" the shell makes
- * /dev/fd/63. Then one poll(2) over a thousand numbers tells which are open, and they are closed later,
- * when all that is named has been opened.
+ * They are closed at once, unless the command line may name one: of "--initrd <(...)" the shell
+ * makes /dev/fd/63. Then one poll(2) over a thousand numbers tells which are open, and they are
+ * closed later, when all that is named has been opened.
  */
 #ifndef UMBRA_BASE_DESCRIPTORS_H
 #define UMBRA_BASE_DESCRIPTORS_H
@@ -21,8 +21,8 @@ struct descriptors {
 };
 
 /*
- * Close those from 3 on; if they may be @named, note instead which are open. Those of 0, 1 and 2 that are
- * closed become /dev/null. To be called before the process opens anything.
+ * Close those from 3 on; if they may be @named, note instead which are open. Those of 0, 1 and 2
+ * that are closed become /dev/null. To be called before the process opens anything.
  */
 void descriptors_look(struct descriptors *d, bool named);
 /*

@@ -29,8 +29,8 @@ int file_pread(int fd, void *buf, size_t len, u64 at);
 int file_write(int fd, const void *buf, size_t len);
 
 /*
- * Checks that @data is an ELF64 file for x86-64 of type @type (ET_REL, ET_EXEC). -EINVAL and a line that
- * says what it is instead of @what: "a kernel module".
+ * Checks that @data is an ELF64 file for x86-64 of type @type (ET_REL, ET_EXEC). -EINVAL and a line
+ * that says what it is instead of @what: "a kernel module".
  */
 int elf_check(const void *data, size_t len, unsigned type, const char *what, const char *label,
 	      struct err *e);

@@ -3,13 +3,13 @@
  * The file of a UNIX socket, which only its maker may remove, unless it is a leftover.
  *
  * A leftover is a socket that refuses connections. A socket that was bound and does not listen yet
- * refuses them, too, for a moment. Two rules keep it from being removed: only sockets older than a second
- * are leftovers, and a remover holds a lock on the directory from the look to the removal, so that it
- * removes the file that it has looked at (a creator that found the path free needs no lock: its file was
- * not there to be looked at).
+ * refuses them, too, for a moment. Two rules keep it from being removed: only sockets older than a
+ * second are leftovers, and a remover holds a lock on the directory from the look to the removal,
+ * so that it removes the file that it has looked at (a creator that found the path free needs no
+ * lock: its file was not there to be looked at).
  *
- * A file is told from a successor of the same path by device, inode and time of its making: an inode
- * number alone is soon used again.
+ * A file is told from a successor of the same path by device, inode and time of its making: an
+ * inode number alone is soon used again.
  */
 #ifndef UMBRA_BASE_SOCKET_FILE_H
 #define UMBRA_BASE_SOCKET_FILE_H
@@ -29,8 +29,8 @@ int socket_file_id(const char *path, struct socket_id *out);
  */
 int socket_file_remove(const char *path, const struct socket_id *id);
 /*
- * Remove the leftover at @path. -EADDRINUSE: a process listens there, or it is no socket; -EBUSY: it is
- * too young to tell, ask again in a moment; -ENOENT: nothing is there; -errno.
+ * Remove the leftover at @path. -EADDRINUSE: a process listens there, or it is no socket; -EBUSY:
+ * it is too young to tell, ask again in a moment; -ENOENT: nothing is there; -errno.
  */
 int socket_file_remove_stale(const char *path);
 

@@ -7,7 +7,9 @@
 
 #include "base/strmap.h"
 
-/* Both halves of the product: each bit of @w changes all of them, by carries that the seed decides. */
+/*
+ * Both halves of the product: each bit of @w changes all of them, by carries that the seed decides.
+ */
 static u64 hash_word(u64 h, u64 w)
 {
 	__uint128_t product = (__uint128_t)(h ^ w) * 0x9e3779b97f4a7c15ull;

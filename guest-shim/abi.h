@@ -165,7 +165,8 @@ enum umbra_op {
 
 /*
  * A gate id names caller and function; the gate entry loads it into r11. A caller is one that the
- * VMM can tell from others: a driver with a page of gate entries of its own, or a session's shadow kernel.
+ * VMM can tell from others: a driver with a page of gate entries of its own, or a session's shadow
+ * kernel.
  */
 #define UMBRA_ID_FN_BITS     12
 #define UMBRA_ID(caller, fn) (((__u32)(caller) << UMBRA_ID_FN_BITS) | (fn))
@@ -283,7 +284,10 @@ struct umbra_reply {
 	__u32 seq;
 	__s32 result; /* 0, -errno, or: */
 };
-/* The process that entered the kernel for it was killed there: an oops. No errno, which an init returns. */
+/*
+ * The process that entered the kernel for it was killed there: an oops. No errno, which an init
+ * returns.
+ */
 #define UMBRA_CRASHED (-4096)
 /* Not the end of it: the command was taken, and is carried out beside those that follow. */
 #define UMBRA_TAKEN 1

@@ -85,7 +85,8 @@ static int agent_carry_out(const struct umbra_mail *m, const void *payload)
 
 /*
  * An init may take a minute, and other drivers must not wait for it: a process of its own waits for
- * the command's end and reports it. It has a copy of the payload, so that the mailbox is free at once.
+ * the command's end and reports it. It has a copy of the payload, so that the mailbox is free at
+ * once.
  */
 static void start_command(int control, const struct umbra_mail *m, const void *payload)
 {

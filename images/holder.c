@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * holder SEED: a guest process that holds the pattern of this seed (16 hex digits) in its memory
- * until it is killed. Says "holder: ready" when it does. Built static, for guests without libraries.
+ * until it is killed. Says "holder: ready" when it does. Built static, for guests without
+ * libraries.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -126,8 +126,8 @@ static int scan_special(struct scan *sc)
 }
 
 /*
- * A word or a number, as libconfig cuts it. *wide: a whole number that needs the L behind it without
- * which libconfig keeps its lowest 32 bits.
+ * A word or a number, as libconfig cuts it. *wide: a whole number that needs the L behind it
+ * without which libconfig keeps its lowest 32 bits.
  */
 static int scan_word(struct scan *sc, bool *wide)
 {

@@ -11,21 +11,21 @@
  *   --first-run      kill it where it first enters the guest
  *   --timeout S      kill it then, status 1 (default: 120)
  *
- * A guest that writes a line "@@ mark NAME" is at a mark: time since exec, KVM's counters for it and,
- * at one of them, the memory of the process are taken. Then a line is written to its standard
+ * A guest that writes a line "@@ mark NAME" is at a mark: time since exec, KVM's counters for it
+ * and, at one of them, the memory of the process are taken. Then a line is written to its standard
  * input, so a guest that waits for one stands still while it is looked at.
  *
  * The counters are those of debugfs (kvm/PID-FD). A VMM's memory is what smaps lists of the process
- * with the guest, without its helpers, but the guest's RAM, which is the run of neighbouring mappings
- * of one kind that is as large as that. Of it, "own" is what no other process can share, anonymous
- * pages; whether the pages of a program's file count as private depends on the others that run it at
- * the moment, and as dirty, on when it was built.
+ * with the guest, without its helpers, but the guest's RAM, which is the run of neighbouring
+ * mappings of one kind that is as large as that. Of it, "own" is what no other process can share,
+ * anonymous pages; whether the pages of a program's file count as private depends on the others
+ * that run it at the moment, and as dirty, on when it was built.
  *
- * The first entry to the guest is seen by a system call filter that the VMM is started with: it lets
- * all calls pass but KVM_RUN, which waits for an answer of this program, that never comes. That needs
- * nothing of the VMM (a library to preload would, a dynamic loader), works through whatever
- * processes and namespaces it makes, and costs some 0.1 us for a call; a tracer would cost more than
- * what is measured.
+ * The first entry to the guest is seen by a system call filter that the VMM is started with: it
+ * lets all calls pass but KVM_RUN, which waits for an answer of this program, that never comes.
+ * That needs nothing of the VMM (a library to preload would, a dynamic loader), works through
+ * whatever processes and namespaces it makes, and costs some 0.1 us for a call; a tracer would cost
+ * more than what is measured.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -110,8 +110,8 @@ static uint64_t read_counter(const char *dir, const char *name)
 }
 
 /*
- * The process with the guest: of a VMM that is confined it is the child of the one that was started,
- * and the first of a process namespace of its own.
+ * The process with the guest: of a VMM that is confined it is the child of the one that was
+ * started, and the first of a process namespace of its own.
  */
 static pid_t guest_process(pid_t pid)
 {
@@ -473,8 +473,8 @@ static int follow_command(struct watch *w)
 }
 
 /*
- * Kills the guest's process first, so that its supervisor, if it has one, removes its files; then the
- * command. Files that stay could be in the way of the next start.
+ * Kills the guest's process first, so that its supervisor, if it has one, removes its files; then
+ * the command. Files that stay could be in the way of the next start.
  */
 static void end_command(const struct watch *w)
 {

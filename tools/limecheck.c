@@ -3,9 +3,9 @@
  * limecheck [--iomem FILE] [--seed SEED] DUMP: is DUMP a complete LiME dump of a guest?
  *
  * Checks the header of each range (magic, version, order), that the file ends where the last range
- * does, with --iomem that the ranges are just the "System RAM" of that copy of /proc/iomem, and with
- * --seed that every page of the pattern of images/byte_pattern.h is in it. One line; status 0, or 1 with
- * what is wrong and where.
+ * does, with --iomem that the ranges are just the "System RAM" of that copy of /proc/iomem, and
+ * with --seed that every page of the pattern of images/byte_pattern.h is in it. One line; status 0,
+ * or 1 with what is wrong and where.
  */
 #include <endian.h>
 #include <errno.h>
@@ -79,7 +79,9 @@ static void look_for_pattern(struct dump *d, const uint8_t *page)
 	}
 }
 
-/* Read the memory of one range; pages are pages of physical memory, whatever the range starts with. */
+/*
+ * Read the memory of one range; pages are pages of physical memory, whatever the range starts with.
+ */
 static int read_range(struct dump *d, const struct range *r, uint8_t *chunk)
 {
 	uint64_t at = r->start, left = r->end - r->start + 1;

@@ -104,8 +104,8 @@ static void opaque_layout(struct kernel *k, const char *format)
 }
 
 /*
- * How long the file says that it is: its code, in paragraphs of 16 bytes, and behind that the signature
- * of a PE file for UEFI, by the entry of its data directory.
+ * How long the file says that it is: its code, in paragraphs of 16 bytes, and behind that the
+ * signature of a PE file for UEFI, by the entry of its data directory.
  */
 static u64 whole_len(const struct kernel *k, size_t setup_len)
 {

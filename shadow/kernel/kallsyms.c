@@ -290,7 +290,9 @@ static bool find_addresses(struct kallsyms *s, const struct tables *t, u64 text)
 	size_t n4 = (size_t)t->n * 4;
 
 	for (size_t a = 4; a <= 8; a *= 2) {
-		/* to 6.3: offsets, base, number, names, ...; then: ..., token index, offsets, base */
+		/*
+		 * to 6.3: offsets, base, number, names, ...; then: ..., token index, offsets, base
+		 */
 		size_t before = 8 + ALIGN_UP(n4, a);
 		const u8 *after = align_ptr(t, t->token_end, a);
 		const u8 *after_base = after + n4 < t->end ? align_ptr(t, after + n4, a) : t->end;

@@ -22,9 +22,9 @@
 struct kernel;
 
 /*
- * The class of an exported symbol. Redirecting a branch to anything but a plain function (to a thunk
- * whose calls the kernel patches, say) hangs the guest; so a symbol that BTF does not know as a function
- * is SPECIAL or DATA, and branches to it stay as they are.
+ * The class of an exported symbol. Redirecting a branch to anything but a plain function (to a
+ * thunk whose calls the kernel patches, say) hangs the guest; so a symbol that BTF does not know as
+ * a function is SPECIAL or DATA, and branches to it stay as they are.
  */
 enum symbol_class {
 	SYMBOL_FUNCTION, /* text with a C prototype: a branch to it can go to the shadow */
@@ -90,8 +90,8 @@ const char *kernel_path(const struct kernel *k);
 /* "6.1.0-56-cloud-amd64"; NULL if it cannot be found. */
 const char *kernel_release(const struct kernel *k);
 /*
- * The vermagic that a driver's is compared with: "6.1.0-56-amd64 SMP preempt mod_unload modversions ".
- * NULL before kernel_load_symbols(), or if the kernel does not tell.
+ * The vermagic that a driver's is compared with: "6.1.0-56-amd64 SMP preempt mod_unload modversions
+ * ". NULL before kernel_load_symbols(), or if the kernel does not tell.
  */
 const char *kernel_vermagic(const struct kernel *k);
 const struct kernel_layout *kernel_layout(const struct kernel *k);

@@ -105,8 +105,8 @@ struct link_addresses {
 };
 
 /*
- * The names by which a copy of a driver differs from others: its module name (<= 55 bytes), and a suffix
- * of its exports.
+ * The names by which a copy of a driver differs from others: its module name (<= 55 bytes), and a
+ * suffix of its exports.
  */
 struct link_identity {
 	const char *name, *suffix;

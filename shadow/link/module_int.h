@@ -111,9 +111,9 @@ const char *module_info(const struct module *m, const char *tag);
 bool module_find_export(const struct module *m, const char *name, size_t *i);
 
 /*
- * module_unpack.c: decompress *data, a file as it was read (malloc'ed), if it is compressed; else it
- * stays. -EFBIG: more than @max bytes come out of it; -EOPNOTSUPP: in a format that is not read here;
- * -EINVAL: damaged. *data stays then.
+ * module_unpack.c: decompress *data, a file as it was read (malloc'ed), if it is compressed; else
+ * it stays. -EFBIG: more than @max bytes come out of it; -EOPNOTSUPP: in a format that is not read
+ * here; -EINVAL: damaged. *data stays then.
  */
 int module_unpack(u8 **data, size_t *len, size_t max, const char *label, struct err *e);
 

@@ -2,9 +2,9 @@
 /*
  * Checks the tables of places that the guest's kernel patches in a driver, entry by entry.
  *
- * An instruction at a site is proved by its first bytes and by the relocation of its operand. That is
- * looked up among the relocations of its section, which compilers write in order of their places. Where
- * they are not in order, a sorted list of them is made first.
+ * An instruction at a site is proved by its first bytes and by the relocation of its operand. That
+ * is looked up among the relocations of its section, which compilers write in order of their
+ * places. Where they are not in order, a sorted list of them is made first.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -155,9 +155,9 @@ static int operands_collect(struct walk *w)
 }
 
 /*
- * The relocation of the place @at, among those of a section that has them in order: the last one whose
- * place is no greater, since one that changes nothing may stand at the same place before it. Halves in a
- * way that has no branch to mispredict.
+ * The relocation of the place @at, among those of a section that has them in order: the last one
+ * whose place is no greater, since one that changes nothing may stand at the same place before it.
+ * Halves in a way that has no branch to mispredict.
  */
 static bool rela_find(const struct module *m, const struct module_section *rela, u64 at,
 		      Elf64_Rela *r)
@@ -315,9 +315,9 @@ static struct layout table_layout(const struct kernel *k, const struct table *t)
 }
 
 /*
- * Checks an entry's fields that are no addresses: an alternative must fit where it goes and lie in the
- * driver's code as a whole, a paravirt call must be one of those that the kernel has. @at is where @field
- * leads in a section of @len bytes.
+ * Checks an entry's fields that are no addresses: an alternative must fit where it goes and lie in
+ * the driver's code as a whole, a paravirt call must be one of those that the kernel has. @at is
+ * where @field leads in a section of @len bytes.
  */
 static bool entry_fits(const struct layout *l, const struct field *field, const u8 *entry, u64 at,
 		       u64 len)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The tables of a driver by which the guest's kernel changes code: where returns, indirect branches and
- * static calls are rewritten, alternatives, jump labels, ftrace, fixups of faults.
+ * The tables of a driver by which the guest's kernel changes code: where returns, indirect branches
+ * and static calls are rewritten, alternatives, jump labels, ftrace, fixups of faults.
  *
- * The kernel believes these tables. A forged entry would make it write a branch to anywhere, write into
- * its own code, or let a check of the loaded driver take a branch for one of the kernel's. So each
- * entry must be filled in by relocations alone, lead to code of the driver itself, and stand where the
- * instruction is that the kernel looks for there.
+ * The kernel believes these tables. A forged entry would make it write a branch to anywhere, write
+ * into its own code, or let a check of the loaded driver take a branch for one of the kernel's. So
+ * each entry must be filled in by relocations alone, lead to code of the driver itself, and stand
+ * where the instruction is that the kernel looks for there.
  */
 #ifndef UMBRA_SHADOW_LINK_PATCH_TABLES_H
 #define UMBRA_SHADOW_LINK_PATCH_TABLES_H
@@ -22,8 +22,9 @@ struct module_section;
 typedef int patch_site_fn(void *arg, const struct module_section *section, u64 offset);
 
 /*
- * Check all tables of @m, and call @site, if it is not NULL, for each site; its result, if not 0, ends the
- * walk. Sizes of entries are those of @k. -EINVAL and a line: a table that is not as a compiler makes it.
+ * Check all tables of @m, and call @site, if it is not NULL, for each site; its result, if not 0,
+ * ends the walk. Sizes of entries are those of @k. -EINVAL and a line: a table that is not as a
+ * compiler makes it.
  */
 int patch_tables_walk(const struct kernel *k, const struct module *m, patch_site_fn *site,
 		      void *arg, struct err *e);

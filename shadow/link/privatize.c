@@ -4,8 +4,8 @@
  *
  * Renamed are the module, the strings of its export table, and its imports from drivers of its
  * session, in the symbol table and in __versions. Symbols that it defines keep their names: the
- * loader never looks at those, and readers of a trace or a crash want to find the names of the source.
- * String tables that grow move to the end of the file; nothing else moves.
+ * loader never looks at those, and readers of a trace or a crash want to find the names of the
+ * source. String tables that grow move to the end of the file; nothing else moves.
  *
  * The kernel looks an export up by bisection, so the table must stay sorted by name after the
  * renaming: entries, their CRCs and the relocations that fill them in are put in the new order.

@@ -6,8 +6,8 @@
  * addend -4 and a taken address is R_X86_64_64 or R_X86_64_32S with addend 0, without exception. So
  * no instruction needs to be decoded; and a function that is referred to in any other way is
  * refused, because nothing proves what the reference is. Data, per-CPU and special symbols keep
- * their addresses; a reference to them is bounded, because an addend could make it lead elsewhere: a
- * call of `jiffies + (filp_open - jiffies)` is a call of filp_open.
+ * their addresses; a reference to them is bounded, because an addend could make it lead elsewhere:
+ * a call of `jiffies + (filp_open - jiffies)` is a call of filp_open.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -118,9 +118,9 @@ static bool in_code(const struct module_section *s)
 }
 
 /*
- * How far from its symbol a reference leads. In code a distance counts from the end of its field; an
- * instruction that has a constant behind the field, or a table of data, is off by up to 8 bytes, which
- * the bounds below leave room for.
+ * How far from its symbol a reference leads. In code a distance counts from the end of its field;
+ * an instruction that has a constant behind the field, or a table of data, is off by up to 8 bytes,
+ * which the bounds below leave room for.
  */
 static s64 reference_offset(const struct reference *f)
 {
@@ -150,10 +150,10 @@ static inline const char *reference_form_fault(const struct reference *f)
 
 /*
  * A relocation to a symbol of the module itself cannot reach outside of it as an import does, but a
- * made-up one could: its addend is any number. A branch leads into its own section; other distances,
- * which a branch could use as well, stay within a page of theirs. Of 2.9 million in Debian's modules
- * one array index leads furthest, 3675 bytes behind a section; guard pages lie around a module.
- * Returns what is wrong with it, or NULL.
+ * made-up one could: its addend is any number. A branch leads into its own section; other
+ * distances, which a branch could use as well, stay within a page of theirs. Of 2.9 million in
+ * Debian's modules one array index leads furthest, 3675 bytes behind a section; guard pages lie
+ * around a module. Returns what is wrong with it, or NULL.
  */
 static inline const char *own_reference_fault(const struct module *m, const struct reference *f,
 					      u16 section, u64 value)
@@ -210,7 +210,9 @@ static int check_function_reference(const struct link_plan *p, const struct refe
 	return unknown_form(p, f, im->symbol, "neither a plain branch nor its plain address", e);
 }
 
-/* Text that the kernel patches or compares: as it is, and in the table of static calls with flags. */
+/*
+ * Text that the kernel patches or compares: as it is, and in the table of static calls with flags.
+ */
 static int check_special(const struct link_plan *p, const struct reference *f,
 			 const struct import *im, struct err *e)
 {
@@ -223,8 +225,8 @@ static int check_special(const struct link_plan *p, const struct reference *f,
 }
 
 /*
- * Data of the kernel or of another driver: an addend may lead about in it, but not to something else,
- * least of all into code, where it would be a way to a function under another name.
+ * Data of the kernel or of another driver: an addend may lead about in it, but not to something
+ * else, least of all into code, where it would be a way to a function under another name.
  */
 static int check_data(const struct link_plan *p, const struct reference *f, const struct import *im,
 		      struct err *e)
@@ -253,7 +255,9 @@ static int check_data(const struct link_plan *p, const struct reference *f, cons
 	return 0;
 }
 
-/* Nobody that is known here has the symbol: the kernel leaves it 0, or another module provides it. */
+/*
+ * Nobody that is known here has the symbol: the kernel leaves it 0, or another module provides it.
+ */
 static int check_absent(const struct link_plan *p, const struct reference *f,
 			const struct import *im, struct err *e)
 {

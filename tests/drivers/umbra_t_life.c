@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* A driver whose life goes otherwise than planned: mode=crash, fault, slow, hide; else it just loads. */
+/*
+ * A driver whose life goes otherwise than planned: mode=crash, fault, slow, hide; else it just
+ * loads.
+ */
 #include <linux/delay.h>
 #include <linux/list.h>
 #include <linux/module.h>

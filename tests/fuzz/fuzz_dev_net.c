@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The input is memory of the driver of a network device; see fuzz_dev_driver.h. Its frames come back. */
+/*
+ * The input is memory of the driver of a network device; see fuzz_dev_driver.h. Its frames come
+ * back.
+ */
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>

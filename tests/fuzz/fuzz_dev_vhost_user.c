@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The input is what a back end of vhost-user answers, all of it written before it is asked: messages
- * with any head, with descriptors, or raw bytes. The same bytes go to the channel by which it
- * speaks by itself. No second thread: nothing waits, so a run takes microseconds.
+ * The input is what a back end of vhost-user answers, all of it written before it is asked:
+ * messages with any head, with descriptors, or raw bytes. The same bytes go to the channel by which
+ * it speaks by itself. No second thread: nothing waits, so a run takes microseconds.
  */
 #include <stdlib.h>
 #include <sys/mman.h>

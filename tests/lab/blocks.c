@@ -199,7 +199,9 @@ static int check_disk(const char *path)
 	return bad;
 }
 
-/* --- the log of dm-log-writes (Documentation/admin-guide/device-mapper/log-writes.rst) --------- */
+/*
+ * --- the log of dm-log-writes (Documentation/admin-guide/device-mapper/log-writes.rst) ---------
+ */
 
 #define LOG_MAGIC   0x6a736677736872ULL
 #define LOG_DISCARD 4U

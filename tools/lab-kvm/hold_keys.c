@@ -2,11 +2,11 @@
 /*
  * hold_keys: keeps KVM's static keys as they are for as long as the lab's machine lives.
  *
- * When the first VM starts and when the last one ends, Linux patches its own text under the other CPU:
- * preempt_notifier_key in __schedule() and, with a vCPU's local APIC, kvm's apic_sw_disabled,
- * apic_hw_disabled and kvm_has_noapic_vcpu. QEMU 7.2 can keep a translation with the INT3 that stood there
- * for a moment, and the machine stands still (docs/lab.md). With these VMs, which never run, no key ever
- * goes from 0 to 1 or back: there is no first VM and no last one.
+ * When the first VM starts and when the last one ends, Linux patches its own text under the other
+ * CPU: preempt_notifier_key in __schedule() and, with a vCPU's local APIC, kvm's apic_sw_disabled,
+ * apic_hw_disabled and kvm_has_noapic_vcpu. QEMU 7.2 can keep a translation with the INT3 that
+ * stood there for a moment, and the machine stands still (docs/lab.md). With these VMs, which never
+ * run, no key ever goes from 0 to 1 or back: there is no first VM and no last one.
  */
 #include <fcntl.h>
 #include <linux/kvm.h>

@@ -2,15 +2,15 @@
 /*
  * lab_kvm: a module for the lab's own kernel that works around a fault of QEMU's SVM emulation.
  *
- * QEMU's VMRUN, when it injects an interrupt (EVENTINJ), leaves the vector in its field for a pending
- * exception, where it stays until the guest's next exception or exit. A kick by another thread
- * that falls between QEMU's two looks (at interrupt_request, then at exit_request) makes QEMU deliver
- * what is in that field: the interrupt comes a second time, with interrupts off. A guest then spins
- * in a sequence counter's read loop, or dies of a doubled entry from user mode.
+ * QEMU's VMRUN, when it injects an interrupt (EVENTINJ), leaves the vector in its field for a
+ * pending exception, where it stays until the guest's next exception or exit. A kick by another
+ * thread that falls between QEMU's two looks (at interrupt_request, then at exit_request) makes
+ * QEMU deliver what is in that field: the interrupt comes a second time, with interrupts off. A
+ * guest then spins in a sequence counter's read loop, or dies of a doubled entry from user mode.
  *
- * After each injection this makes the CPU leave the guest at once, by the IPI to itself that KVM uses
- * for the same purpose: the exit clears the field before anything else can happen, since QEMU looks
- * at the interrupt first. The injected interrupt has been delivered then, and KVM goes on.
+ * After each injection this makes the CPU leave the guest at once, by the IPI to itself that KVM
+ * uses for the same purpose: the exit clears the field before anything else can happen, since QEMU
+ * looks at the interrupt first. The injected interrupt has been delivered then, and KVM goes on.
  */
 #include <linux/kprobes.h>
 #include <linux/module.h>

@@ -3,9 +3,9 @@
  * The guest's console: its first serial port and, if it was asked for, port 0 of a virtio console,
  * both on one endpoint (endpoint.h); and the virtio console's other ports, each on its own.
  *
- * The serial port is there from the first instruction on. The user's keys go to the virtio console if
- * the guest has opened it and @virtio_input is set, else to the serial port: a loaded driver is no login
- * yet, so @virtio_input comes from the guest's command line.
+ * The serial port is there from the first instruction on. The user's keys go to the virtio console
+ * if the guest has opened it and @virtio_input is set, else to the serial port: a loaded driver is
+ * no login yet, so @virtio_input comes from the guest's command line.
  *
  * On a terminal, which goes raw, Ctrl-a is the escape key: x ends the guest, h shows help, a second
  * Ctrl-a sends one. From a pipe or a file every byte goes to the guest as it is, no faster than the
@@ -13,8 +13,9 @@
  *
  * Viewers may look at the console and type beside that (viewers.h).
  *
- * Output to stdout is written by lines, or after 10 ms; a reader that is slow slows the guest, one that
- * takes nothing any more costs it the oldest bytes, and one that is gone is ignored (outlet.h).
+ * Output to stdout is written by lines, or after 10 ms; a reader that is slow slows the guest, one
+ * that takes nothing any more costs it the oldest bytes, and one that is gone is ignored
+ * (outlet.h).
  */
 #ifndef UMBRA_VMM_BACKEND_CONSOLE_H
 #define UMBRA_VMM_BACKEND_CONSOLE_H
@@ -41,14 +42,17 @@ int console_create(struct console **out, struct machine *m, const struct guest_s
 		   const struct console_config *c, struct err *e);
 /*
  * Stops the virtio console, writes what is left, restores the terminal. After the vCPUs have ended,
- * before the bus. For callers without a lifecycle; else console_part's end() calls it. NULL allowed.
+ * before the bus. For callers without a lifecycle; else console_part's end() calls it. NULL
+ * allowed.
  */
 void console_destroy(struct console *c);
 
 /* reset() resets the serial port only: the virtio console is reset with its bus. */
 extern const struct lifecycle_ops console_part;
 
-/* The sockets' files are removed by another process at the end (endpoint_disown()). NULL allowed. */
+/*
+ * The sockets' files are removed by another process at the end (endpoint_disown()). NULL allowed.
+ */
 void console_disown_sockets(struct console *c);
 
 /* A viewer with a socket of its own (viewers.h); @fd is taken over if it succeeds. Main thread. */

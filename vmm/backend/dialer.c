@@ -68,7 +68,9 @@ static int dialer_receive(int from, s32 *value, int *fd)
 	return len == sizeof(*value) ? 0 : -EPIPE;
 }
 
-/* Waits until the helper has all layers: a failure would show only when its disk's back end dies. */
+/*
+ * Waits until the helper has all layers: a failure would show only when its disk's back end dies.
+ */
 static int await_strict(const struct dialer *d, const char *path, struct err *e)
 {
 	struct pollfd p = { .fd = d->fd, .events = POLLIN };

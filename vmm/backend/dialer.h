@@ -5,8 +5,8 @@
  * up files, names and connect(2); what it keeps is one way to one place. The helper shares nothing
  * with the guest, reads one byte at a time, and ends with its guest, however that ends.
  *
- * libvirt hands QEMU descriptors over its monitor for the same reason, which needs a libvirt; to keep
- * connect() and the socket's directory inside the confinement would keep more than is needed.
+ * libvirt hands QEMU descriptors over its monitor for the same reason, which needs a libvirt; to
+ * keep connect() and the socket's directory inside the confinement would keep more than is needed.
  */
 #ifndef UMBRA_VMM_BACKEND_DIALER_H
 #define UMBRA_VMM_BACKEND_DIALER_H
@@ -17,8 +17,8 @@
 struct dialer;
 
 /*
- * Starts the process, confined by confine_dialer() as @confine says. @path is copied. -EPERM: in strict
- * mode, and it does not get all layers.
+ * Starts the process, confined by confine_dialer() as @confine says. @path is copied. -EPERM: in
+ * strict mode, and it does not get all layers.
  */
 int dialer_create(struct dialer **out, const char *path, enum confine_mode confine, struct err *e);
 /* NULL allowed. */

@@ -3,13 +3,13 @@
  * The outer end of a guest's byte stream: this process's terminal or pipes, a new pseudo-terminal,
  * a UNIX socket, or a file.
  *
- * No peer stops the guest or the event loop for long. Where there is no reader at the moment (a socket
- * without a client, a pseudo-terminal), the last ENDPOINT_RING bytes are kept for the next reader;
- * older ones are lost. A client of a socket that is there but slow holds up a source that can wait,
- * and costs one that cannot (a serial port) the oldest bytes. stdout and files: outlet.h. The newest
- * client of a socket takes the place of the one before, so that a client that is stuck locks nobody
- * out. A file is appended to, never replaced or truncated; a socket's path that is another file is
- * refused, and at the end only the socket that was made is removed.
+ * No peer stops the guest or the event loop for long. Where there is no reader at the moment (a
+ * socket without a client, a pseudo-terminal), the last ENDPOINT_RING bytes are kept for the next
+ * reader; older ones are lost. A client of a socket that is there but slow holds up a source that
+ * can wait, and costs one that cannot (a serial port) the oldest bytes. stdout and files: outlet.h.
+ * The newest client of a socket takes the place of the one before, so that a client that is stuck
+ * locks nobody out. A file is appended to, never replaced or truncated; a socket's path that is
+ * another file is refused, and at the end only the socket that was made is removed.
  */
 #ifndef UMBRA_VMM_BACKEND_ENDPOINT_H
 #define UMBRA_VMM_BACKEND_ENDPOINT_H
@@ -36,13 +36,13 @@ struct endpoint_config {
 
 /*
  * Main thread. For stdio the terminal goes raw here. Nothing of @c but what its pointers name is
- * kept. SPEC_ATTACH has no endpoint (see viewers.h): *out is NULL then, which all functions below take
- * and which drops all output.
+ * kept. SPEC_ATTACH has no endpoint (see viewers.h): *out is NULL then, which all functions below
+ * take and which drops all output.
  */
 int endpoint_create(struct endpoint **out, const struct endpoint_config *c, struct err *e);
 /*
- * Writes what is left for as long as a reader takes it, until now_ms() is @until_ms at the latest. Main
- * thread. NULL allowed.
+ * Writes what is left for as long as a reader takes it, until now_ms() is @until_ms at the latest.
+ * Main thread. NULL allowed.
  */
 void endpoint_destroy(struct endpoint *ep, s64 until_ms);
 
@@ -51,14 +51,17 @@ void endpoint_destroy(struct endpoint *ep, s64 until_ms);
  * @may_refuse and there is a slow reader.
  */
 size_t endpoint_write(struct endpoint *ep, const u8 *buf, size_t len, bool may_refuse);
-/* In the form that QEMU's query-chardev has: "pty:/dev/pts/3", "unix:PATH,server=on", "file", "null". */
+/*
+ * In the form that QEMU's query-chardev has: "pty:/dev/pts/3", "unix:PATH,server=on", "file",
+ * "null".
+ */
 void endpoint_describe(const struct endpoint *ep, char *buf, size_t len);
 /* The guest takes input again. Any thread. */
 void endpoint_room(struct endpoint *ep);
 
 /*
- * From here on another process removes the socket's file at the end: a confined VMM names no path any
- * more, and its filter ends it if it tries.
+ * From here on another process removes the socket's file at the end: a confined VMM names no path
+ * any more, and its filter ends it if it tries.
  */
 void endpoint_disown(struct endpoint *ep);
 

@@ -115,7 +115,9 @@ static void stop_watching_stdin(struct stdio *c)
 
 static void on_stdin(void *arg, u32 events);
 
-/* Reads only when the guest has taken all before: unread bytes stay in the pipe, and none is lost. */
+/*
+ * Reads only when the guest has taken all before: unread bytes stay in the pipe, and none is lost.
+ */
 static void watch_stdin(struct stdio *c)
 {
 	if (c->eof || c->watched || c->unpollable)

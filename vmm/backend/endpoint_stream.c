@@ -4,8 +4,8 @@
  *
  * All reading happens on the main thread; a write by the guest goes out at once if the ring is
  * empty, else with what is there before it. The pseudo-terminal's other end is kept open, because
- * the kernel reports a master whose slave is closed as hung up, for ever; so it is unknown whether the
- * terminal has a reader.
+ * the kernel reports a master whose slave is closed as hung up, for ever; so it is unknown whether
+ * the terminal has a reader.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -270,9 +270,9 @@ fail:
 }
 
 /*
- * Binds the listener. A socket that a guest left behind when it was killed is replaced; any other file
- * at the path is somebody's, and stays. For a second after it was made, a leftover cannot be told from
- * a socket that is about to be listened on, so it is asked about again. -errno.
+ * Binds the listener. A socket that a guest left behind when it was killed is replaced; any other
+ * file at the path is somebody's, and stays. For a second after it was made, a leftover cannot be
+ * told from a socket that is about to be listened on, so it is asked about again. -errno.
  */
 static int bind_listener(const struct stream *s, const struct sockaddr_un *a)
 {
@@ -304,7 +304,10 @@ static int open_socket(struct stream *s, struct err *e)
 			       s->ep.c.name, path, sizeof(a.sun_path));
 	memcpy(a.sun_path, path, strlen(path));
 	s->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	/* The socket's mode becomes the file's at bind(): other users do not get at the guest's console. */
+	/*
+	 * The socket's mode becomes the file's at bind(): other users do not get at the guest's
+	 * console.
+	 */
 	ret = s->listener < 0 || fchmod(s->listener, 0600) ? -errno : bind_listener(s, &a);
 	if (!ret) {
 		ret = socket_file_id(path, &s->id);

@@ -100,8 +100,8 @@ static void outlet_arm(struct outlet *o, u64 ns)
 static void outlet_on_writable(void *arg, u32 events);
 
 /*
- * Schedules another try: by the loop when the reader takes something, else by the timer. Most guests
- * never get here, so the descriptor is not in the loop from the start.
+ * Schedules another try: by the loop when the reader takes something, else by the timer. Most
+ * guests never get here, so the descriptor is not in the loop from the start.
  */
 static void outlet_try_later(struct outlet *o)
 {
@@ -185,8 +185,8 @@ static void outlet_copy(struct outlet *o, const u8 *buf, size_t len)
 }
 
 /*
- * The source cannot be refused, and there is no room for @len bytes: wait for the reader, without the
- * lock, until there is, or until it has taken nothing for OUTLET_PATIENCE_MS.
+ * The source cannot be refused, and there is no room for @len bytes: wait for the reader, without
+ * the lock, until there is, or until it has taken nothing for OUTLET_PATIENCE_MS.
  */
 static void outlet_wait(struct outlet *o, size_t len)
 {
@@ -312,7 +312,10 @@ static int outlet_classify(struct outlet *o)
 		o->reopened = fd >= 0;
 		o->fd = fd >= 0 ? fd : o->fd;
 		o->kind = fd >= 0 ? OUTLET_NONBLOCK : OUTLET_GATED;
-		/* A pipe that is ready takes PIPE_BUF bytes; a terminal promises nothing beyond one. */
+		/*
+		 * A pipe that is ready takes PIPE_BUF bytes; a terminal promises nothing beyond
+		 * one.
+		 */
 		o->gate = S_ISFIFO(st.st_mode) ? PIPE_BUF : 1;
 	}
 	return 0;

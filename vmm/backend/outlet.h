@@ -16,8 +16,9 @@
  *
  * Flow control: a source that may be refused gets no more in than the ring has room for. One that
  * cannot wait (a serial port) is held up for as long as the reader takes something at least every
- * OUTLET_PATIENCE_MS; when it does not, the source goes on and the oldest bytes in the ring are lost,
- * until the reader takes something again. Where bytes were lost, a line in the output says how many.
+ * OUTLET_PATIENCE_MS; when it does not, the source goes on and the oldest bytes in the ring are
+ * lost, until the reader takes something again. Where bytes were lost, a line in the output says
+ * how many.
  */
 #ifndef UMBRA_VMM_BACKEND_OUTLET_H
 #define UMBRA_VMM_BACKEND_OUTLET_H

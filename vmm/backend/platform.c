@@ -149,7 +149,10 @@ static int add_vhost_disk(struct platform *p, struct host *h, const struct spec_
 		   : 0;
 }
 
-/* The network's process has died; the device sees it, too, when it reads next, and takes the link down. */
+/*
+ * The network's process has died; the device sees it, too, when it reads next, and takes the link
+ * down.
+ */
 static void on_nic_gone(void *arg, u32 events)
 {
 	struct nic *n = arg;
@@ -186,7 +189,10 @@ static int add_nic(struct platform *p, struct host *h, const struct guest_spec *
 		virtio_net_attach(n->net, v);
 		ret = plug_device(p, h, v, &n->pci);
 	}
-	/* A hang-up is reported without being asked for; a tap, an interface of the kernel, has none. */
+	/*
+	 * A hang-up is reported without being asked for; a tap, an interface of the kernel, has
+	 * none.
+	 */
 	if (!ret && !o->tap) {
 		ret = loop_add(p->loop, n->backend.fd, 0, on_nic_gone, n);
 		n->watched = !ret;

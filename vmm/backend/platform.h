@@ -28,8 +28,9 @@ size_t platform_disk_count(const struct platform *p);
 /* @i below the count. Any thread. */
 void platform_disk(const struct platform *p, size_t i, struct platform_disk *out);
 /*
- * Give disk @i another size, in bytes, while the guest runs: a file is made longer or shorter, a block
- * device has to have it already. -errno and a line for people, without the disk's name. Any thread.
+ * Give disk @i another size, in bytes, while the guest runs: a file is made longer or shorter, a
+ * block device has to have it already. -errno and a line for people, without the disk's name. Any
+ * thread.
  */
 int platform_disk_resize(struct platform *p, size_t i, u64 bytes, struct err *e);
 /* True if the process of user-mode network @i has ended. Main thread. */
@@ -39,11 +40,14 @@ typedef void platform_net_gone_fn(void *arg, size_t i);
 void platform_set_net_gone_hook(struct platform *p, platform_net_gone_fn *fn, void *arg);
 /* Press the power button, which a guest may ignore. Any thread. */
 void platform_power_button(struct platform *p);
-/* Stops all I/O. For callers without a lifecycle; else platform_part's end() calls it. NULL allowed. */
+/*
+ * Stops all I/O. For callers without a lifecycle; else platform_part's end() calls it. NULL
+ * allowed.
+ */
 void platform_destroy(struct platform *p);
 /*
- * reset() leaves all devices on the bus, the console's too, and the power button as they were created; it
- * returns when no I/O is under way. Back ends stay connected.
+ * reset() leaves all devices on the bus, the console's too, and the power button as they were
+ * created; it returns when no I/O is under way. Back ends stay connected.
  */
 extern const struct lifecycle_ops platform_part;
 /* The bus, for devices of other owners; valid until platform_destroy(). */

@@ -62,7 +62,10 @@ static ssize_t viewer_send(const struct viewer *w, const void *buf, size_t len)
 	return n;
 }
 
-/* Sends as much as the viewer takes; EPOLLOUT asks for the rest. recv() reports a viewer that is gone. */
+/*
+ * Sends as much as the viewer takes; EPOLLOUT asks for the rest. recv() reports a viewer that is
+ * gone.
+ */
 static void viewer_serve(struct viewer *w)
 {
 	struct viewers *v = w->v;
@@ -182,7 +185,9 @@ static void on_viewer(void *arg, u32 events)
 			w->in_len = (size_t)n;
 			viewer_feed_guest(w);
 		} else if (!n) {
-			/* It sends no more but may still read; its hang-up is an event of its own. */
+			/*
+			 * It sends no more but may still read; its hang-up is an event of its own.
+			 */
 			w->eof = true;
 			viewer_want_input(w, false);
 		} else if (errno != EAGAIN && errno != EINTR) {

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Viewers of the guest's console on other terminals (`vmm console`), beside or instead of the endpoint
- * that it has anyhow (endpoint.h): several at a time, each sees all and may type.
+ * Viewers of the guest's console on other terminals (`vmm console`), beside or instead of the
+ * endpoint that it has anyhow (endpoint.h): several at a time, each sees all and may type.
  *
  * A viewer comes with a socket of its own, whose other end it holds, so no path is opened and no
- * protocol is between: bytes of the guest in one direction, keys in the other. What the guest writes
- * goes through a ring of VIEWERS_RING bytes, from which each viewer is served at its own pace. A
- * viewer that is slower than that is told how many bytes it has missed; it never holds up the guest,
- * as screen's and tmux's viewers do not either. With @keep the ring is there from the start, so that
- * the first viewer sees older output; else, where an endpoint shows the console already, it is made for
- * the first viewer.
+ * protocol is between: bytes of the guest in one direction, keys in the other. What the guest
+ * writes goes through a ring of VIEWERS_RING bytes, from which each viewer is served at its own
+ * pace. A viewer that is slower than that is told how many bytes it has missed; it never holds up
+ * the guest, as screen's and tmux's viewers do not either. With @keep the ring is there from the
+ * start, so that the first viewer sees older output; else, where an endpoint shows the console
+ * already, it is made for the first viewer.
  */
 #ifndef UMBRA_VMM_BACKEND_VIEWERS_H
 #define UMBRA_VMM_BACKEND_VIEWERS_H

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Writes the ACPI tables, by hand from ACPI 6.4 rather than with a generator: they are 300 bytes, and
- * every field that is not zero is there because a kernel reads it.
+ * Writes the ACPI tables, by hand from ACPI 6.4 rather than with a generator: they are 300 bytes,
+ * and every field that is not zero is there because a kernel reads it.
  */
 #include "vmm/boot/acpi.h"
 

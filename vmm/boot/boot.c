@@ -31,7 +31,9 @@
 #define ENTRY_64	0x200 /* of the protected-mode part (boot.rst) */
 #define DEFAULT_CMDLINE 2047
 
-/* For a reboot by the BIOS' vector: mov al, 1; mov dx, LAYOUT_PORT_RESET; out dx, al; hlt; jmp $-1 */
+/*
+ * For a reboot by the BIOS' vector: mov al, 1; mov dx, LAYOUT_PORT_RESET; out dx, al; hlt; jmp $-1
+ */
 static const u8 reset_stub[] = { 0xb0, 0x01, 0xba, 0x04, 0x06, 0xee, 0xf4, 0xeb, 0xfd };
 
 struct loaded {

@@ -16,7 +16,9 @@
 
 struct kernel;
 
-/* The random bytes of one start, drawn by one system call: for KASLR's shift and the guest's seed. */
+/*
+ * The random bytes of one start, drawn by one system call: for KASLR's shift and the guest's seed.
+ */
 struct boot_random {
 	u64 shift;
 	u8 seed[32];
@@ -39,8 +41,8 @@ struct boot_plan {
 int boot_draw(struct boot_random *r, struct err *e);
 
 /*
- * A shift for @k: a multiple of its alignment, so that the image stays within its range. 0 if it cannot
- * be moved.
+ * A shift for @k: a multiple of its alignment, so that the image stays within its range. 0 if it
+ * cannot be moved.
  */
 u64 boot_choose_kaslr(const struct kernel *k, const struct boot_random *r);
 

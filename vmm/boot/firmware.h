@@ -5,13 +5,14 @@
  *
  * It is told all it needs by fw_cfg: memory map, number of CPUs, ACPI tables, the order of the
  * disks, and to use the serial port as its screen and keyboard. A machine with .pc is needed, with
- * the bus of devices/i440fx.h. After a reset it starts anew, from the image as it was read at first.
+ * the bus of devices/i440fx.h. After a reset it starts anew, from the image as it was read at
+ * first.
  *
  * A Linux-like kernel (bzImage) may be given too: a Linux kernel, or iPXE's ipxe.lkrn. It is
- * started by an option ROM of ours, first in the boot order, by the kernel's 16-bit entry, so that it
- * can call the BIOS. The ROM does not load anything: it asks at one port, and
- * the VMM puts kernel, initrd and command line where they belong at that moment, when nothing of
- * the firmware is in the way any more.
+ * started by an option ROM of ours, first in the boot order, by the kernel's 16-bit entry, so that
+ * it can call the BIOS. The ROM does not load anything: it asks at one port, and the VMM puts
+ * kernel, initrd and command line where they belong at that moment, when nothing of the firmware is
+ * in the way any more.
  */
 #ifndef UMBRA_VMM_BOOT_FIRMWARE_H
 #define UMBRA_VMM_BOOT_FIRMWARE_H
@@ -41,8 +42,8 @@ int firmware_create(struct firmware **out, struct machine *m, const struct firmw
 /* For callers without a lifecycle; else firmware_part's end() calls it. NULL allowed. */
 void firmware_destroy(struct firmware *f);
 /*
- * reset() resets the chips and reads the kernel's files again. start() after it puts the image's low copy
- * into RAM, which firmware_create() has done for the first start.
+ * reset() resets the chips and reads the kernel's files again. start() after it puts the image's
+ * low copy into RAM, which firmware_create() has done for the first start.
  */
 extern const struct lifecycle_ops firmware_part;
 

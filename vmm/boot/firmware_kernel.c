@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Places a bzImage by the 16-bit boot protocol (Documentation/x86/boot.rst): boot sector and setup at
- * 0x10000, command line at 0x20000, the rest from 1 MiB on, the initrd high. The files are kept in memory
- * until the ROM asks, since the firmware uses guest memory before; then they are given back.
+ * Places a bzImage by the 16-bit boot protocol (Documentation/x86/boot.rst): boot sector and setup
+ * at 0x10000, command line at 0x20000, the rest from 1 MiB on, the initrd high. The files are kept
+ * in memory until the ROM asks, since the firmware uses guest memory before; then they are given
+ * back.
  */
 #include "vmm/boot/firmware_kernel.h"
 
@@ -274,7 +275,9 @@ int firmware_kernel_reset(struct firmware_kernel *k, struct err *e)
 {
 	int ret;
 
-	/* The files as they are now: a kernel that was installed meanwhile is for the next start. */
+	/*
+	 * The files as they are now: a kernel that was installed meanwhile is for the next start.
+	 */
 	firmware_kernel_release(k);
 	ret = read_blob(&k->kernel, e);
 	if (!ret && k->initrd.fd >= 0)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Tells the firmware about its machine by fw_cfg: memory, CPUs, ACPI tables, boot order. For firmware.c. */
+/*
+ * Tells the firmware about its machine by fw_cfg: memory, CPUs, ACPI tables, boot order. For
+ * firmware.c.
+ */
 #ifndef UMBRA_VMM_BOOT_FIRMWARE_TABLES_H
 #define UMBRA_VMM_BOOT_FIRMWARE_TABLES_H
 

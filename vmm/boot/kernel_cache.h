@@ -1,29 +1,29 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Kernels that were started before, prepared (shadow/kernel/prepared.h), in the user's cache directory:
- * $XDG_CACHE_HOME/umbra, else ~/.cache/umbra, for root /var/cache/umbra.
+ * Kernels that were started before, prepared (shadow/kernel/prepared.h), in the user's cache
+ * directory: $XDG_CACHE_HOME/umbra, else ~/.cache/umbra, for root /var/cache/umbra.
  *
  *	KEY.kernel	a prepared kernel; KEY is the hash of its bzImage (BLAKE2b-256)
  *	IDENTITY	a link to one: device, inode, size, mtime and ctime of the file that had that hash
  *	lock		held by the one process that changes the directory
  *
- * A start looks for IDENTITY, so that it need not read and hash a file of 14 MB to know that it is the
- * same as yesterday. That is as safe as reading it would be: a change of a file's bytes changes its
- * ctime, which cannot be set back, and a file that was changed within the last seconds before it
- * was read gets no link, since a clock's tick may hide the next change. Nor does a file get one on a
- * file system that is mounted read-only or whose times are not this kernel's doing: there two builds of
- * an image may agree in all of these numbers, and each start decompresses. Names in the directory are
- * believed only if it belongs to this user and nobody else can write it (and if root was given its path
- * by a variable, then no link leads there, and all above it is root's); the file behind a name is
- * checked again by what is in it. If the vmlinuz moved, or is another file with the same bytes, its
- * hash finds the prepared kernel, which gets one more link.
+ * A start looks for IDENTITY, so that it need not read and hash a file of 14 MB to know that it is
+ * the same as yesterday. That is as safe as reading it would be: a change of a file's bytes changes
+ * its ctime, which cannot be set back, and a file that was changed within the last seconds before
+ * it was read gets no link, since a clock's tick may hide the next change. Nor does a file get one
+ * on a file system that is mounted read-only or whose times are not this kernel's doing: there two
+ * builds of an image may agree in all of these numbers, and each start decompresses. Names in the
+ * directory are believed only if it belongs to this user and nobody else can write it (and if root
+ * was given its path by a variable, then no link leads there, and all above it is root's); the file
+ * behind a name is checked again by what is in it. If the vmlinuz moved, or is another file with
+ * the same bytes, its hash finds the prepared kernel, which gets one more link.
  *
  * Where anything is amiss (no directory, foreign rights, a damaged or old file, a full disk), the
- * kernel is opened as if there were no cache, and nothing is said. A kernel that is missing is prepared by
- * a process of its own at idle priority, begun before the VMM confines itself and ended within the
- * second: it needs rights that a VMM shall not keep. As a child of the VMM's process namespace it may end
- * with the guest; then the supervisor does its work at the end. At most 8 kernels and 512 MiB stay; the
- * oldest leave.
+ * kernel is opened as if there were no cache, and nothing is said. A kernel that is missing is
+ * prepared by a process of its own at idle priority, begun before the VMM confines itself and ended
+ * within the second: it needs rights that a VMM shall not keep. As a child of the VMM's process
+ * namespace it may end with the guest; then the supervisor does its work at the end. At most 8
+ * kernels and 512 MiB stay; the oldest leave.
  */
 #ifndef UMBRA_VMM_BOOT_KERNEL_CACHE_H
 #define UMBRA_VMM_BOOT_KERNEL_CACHE_H
@@ -31,19 +31,22 @@
 #include "shadow/kernel/kernel.h"
 
 /*
- * As kernel_open() of a path, with an opaque payload allowed, by way of the cache. Before any thread
- * exists, since it may fork.
+ * As kernel_open() of a path, with an opaque payload allowed, by way of the cache. Before any
+ * thread exists, since it may fork.
  */
 int kernel_cache_open(struct kernel **out, const char *path, struct err *e);
 
 /*
- * At the end of a guest, outside of its process namespace: if the process that was to prepare @path has
- * ended with a guest that was too short for it, prepare it here, in some 0.1 s, without the standard
- * streams. If it is prepared already, this costs a look at its file.
+ * At the end of a guest, outside of its process namespace: if the process that was to prepare @path
+ * has ended with a guest that was too short for it, prepare it here, in some 0.1 s, without the
+ * standard streams. If it is prepared already, this costs a look at its file.
  */
 void kernel_cache_complete(const char *path);
 
-/* Drops the prepared kernel of @path, which turned out to be damaged: the next start prepares it anew. */
+/*
+ * Drops the prepared kernel of @path, which turned out to be damaged: the next start prepares it
+ * anew.
+ */
 void kernel_cache_forget(const char *path);
 
 #endif

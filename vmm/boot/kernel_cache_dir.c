@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Finds, makes and locks the directory of prepared kernels, and names the files in it; for the cache's
- * reader and its writer.
+ * Finds, makes and locks the directory of prepared kernels, and names the files in it; for the
+ * cache's reader and its writer.
  */
 #include "vmm/boot/kernel_cache_int.h"
 
@@ -49,8 +49,9 @@ void kernel_cache_identity(const struct stat *st, char name[CACHE_NAME])
 }
 
 /*
- * True for a directory that the environment named to root (sudo -E keeps a user's XDG_CACHE_HOME): that
- * user can put links into it, so none is followed, and nothing is made below what is not root's.
+ * True for a directory that the environment named to root (sudo -E keeps a user's XDG_CACHE_HOME):
+ * that user can put links into it, so none is followed, and nothing is made below what is not
+ * root's.
  */
 static bool is_suspect(const char *path, unsigned uid)
 {
@@ -83,7 +84,9 @@ int kernel_cache_dir(const char *path, unsigned uid)
 	return fd;
 }
 
-/* The directory @name of @at, made if it is not there: root's, and others cannot put links into it. */
+/*
+ * The directory @name of @at, made if it is not there: root's, and others cannot put links into it.
+ */
 static int make_dir_of_root(int at, const char *name)
 {
 	struct stat st;
@@ -137,9 +140,9 @@ static int make_dirs(char *path)
 }
 
 /*
- * True if the kernel keeps the times of this file. An image that is only read (squashfs, ISO 9660, a disk
- * built with fixed times) has whatever times its maker gave it, for each of its builds the same ones,
- * and so may a server or a process that plays file system.
+ * True if the kernel keeps the times of this file. An image that is only read (squashfs, ISO 9660,
+ * a disk built with fixed times) has whatever times its maker gave it, for each of its builds the
+ * same ones, and so may a server or a process that plays file system.
  */
 static bool keeps_times(const char *path)
 {

@@ -17,7 +17,9 @@
 
 /* --- kernel_cache_dir.c: the directory ------------------------------------------------------ */
 
-/* The path of @uid's cache into @buf of CACHE_PATH bytes. -ENOENT: there is no place for a cache. */
+/*
+ * The path of @uid's cache into @buf of CACHE_PATH bytes. -ENOENT: there is no place for a cache.
+ */
 int kernel_cache_path(unsigned uid, char *buf);
 
 /* The name for the file of which stat(2) says @st. */
@@ -27,8 +29,8 @@ void kernel_cache_identity(const struct stat *st, char name[CACHE_NAME]);
 int kernel_cache_dir(const char *path, unsigned uid);
 
 /*
- * True if the file at @path, of which stat(2) said @st before, may get a link: it was not changed for
- * some seconds, and its file system keeps times that mean something.
+ * True if the file at @path, of which stat(2) said @st before, may get a link: it was not changed
+ * for some seconds, and its file system keeps times that mean something.
  */
 bool kernel_cache_may_link(const char *path, const struct stat *st);
 

@@ -2,8 +2,8 @@
 /*
  * Writes prepared kernels into the cache, and evicts old ones.
  *
- * Each file is written under another name and renamed, so that a reader sees whole files only; and the
- * data is on the disk before its name is, so that a crash leaves no hole.
+ * Each file is written under another name and renamed, so that a reader sees whole files only; and
+ * the data is on the disk before its name is, so that a crash leaves no hole.
  */
 #include <dirent.h>
 #include <errno.h>

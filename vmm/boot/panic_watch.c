@@ -36,8 +36,8 @@ struct panic_watch {
 };
 
 /*
- * 1: the kernel panicked, 0: it did not, -1: its symbols are unknown. On the loop's thread only: it may
- * read the kernel again, with threads, which a vCPU's thread must not make.
+ * 1: the kernel panicked, 0: it did not, -1: its symbols are unknown. On the loop's thread only: it
+ * may read the kernel again, with threads, which a vCPU's thread must not make.
  */
 static int kernel_panicked(const struct panic_watch *w)
 {
@@ -62,7 +62,9 @@ static void copy_word(char *to, size_t size, const char *from)
 	snprintf(to, size, "%.*s", (int)strcspn(from, " \r\n"), from);
 }
 
-/* "[   15.55]  sysrq_handle_crash+0x16/0x20": an entry with "? " in front is a guess of the unwinder. */
+/*
+ * "[ 15.55] sysrq_handle_crash+0x16/0x20": an entry with "? " in front is a guess of the unwinder.
+ */
 static void panic_read_caller(struct panic_watch *w)
 {
 	const char *p = strrchr(w->line, ' ');
@@ -93,7 +95,10 @@ static void panic_read_line(struct panic_watch *w)
 	} else if (w->seen && strstr(w->line, panic_frame)) {
 		w->caller_next = true;
 	} else if (strstr(w->line, warning_end)) {
-		/* Ends a warning, which is no oops: an oops prints its RIP once more behind this line. */
+		/*
+		 * Ends a warning, which is no oops: an oops prints its RIP once more behind this
+		 * line.
+		 */
 		w->where[0] = '\0';
 	} else {
 		p = strstr(w->line, rip_words);
@@ -153,7 +158,9 @@ static void on_panic_poll(void *arg, u32 expiries)
 
 	(void)expiries;
 	pthread_mutex_lock(&w->lock);
-	/* Waits one period for the console's lines, which come a moment later and have the reason. */
+	/*
+	 * Waits one period for the console's lines, which come a moment later and have the reason.
+	 */
 	if (kernel_panicked(w) == 1) {
 		if (w->seen)
 			panic_end(w);

@@ -36,8 +36,9 @@ int probe_kvm(struct probe_result *r, struct err *e);
 /* Why no stock kernel runs here, for people, parts by "; "; "" if one does. */
 void probe_reasons(const struct probe_result *r, char *buf, size_t len);
 /*
- * True if the processor says that it can virtualize. Where it does not, /dev/kvm is made of software, and
- * probe_kvm() tells whether a stock kernel runs. Costs two instructions and no system call.
+ * True if the processor says that it can virtualize. Where it does not, /dev/kvm is made of
+ * software, and probe_kvm() tells whether a stock kernel runs. Costs two instructions and no system
+ * call.
  */
 bool probe_hardware(void);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Shared by the commands that talk to running guests: their command lines, output, errors, and files
- * that they hand over.
+ * Shared by the commands that talk to running guests: their command lines, output, errors, and
+ * files that they hand over.
  */
 #ifndef UMBRA_VMM_CLI_CLI_H
 #define UMBRA_VMM_CLI_CLI_H
@@ -15,7 +15,9 @@
 
 /* Print "vmm: LINE" to stderr; returns VMM_EXIT_ERROR. */
 int cli_fail(const struct err *e);
-/* Print "vmm COMMAND: LINE" to stderr, for a mistake on its command line; returns VMM_EXIT_USAGE. */
+/*
+ * Print "vmm COMMAND: LINE" to stderr, for a mistake on its command line; returns VMM_EXIT_USAGE.
+ */
 int cli_mistake(const char *command, const struct err *e);
 /* The same with a hint at the command's --help. */
 int cli_usage(const char *command, const char *fmt, ...) __printf(2, 3);
@@ -38,14 +40,17 @@ struct cli_args {
 #define CLI_WORDS   64U
 
 /*
- * Parse the options that @allowed permits; --help prints @help. -1: go on, else the exit code to end
- * with. Members of *a whose option is not given keep their value.
+ * Parse the options that @allowed permits; --help prints @help. -1: go on, else the exit code to
+ * end with. Members of *a whose option is not given keep their value.
  */
 int cli_args_parse(struct cli_args *a, int argc, char **argv, unsigned allowed, const char *help);
 
 /* Indented, with a newline at the end. */
 void cli_print_json(const json_t *o);
-/* Print a table to stdout, as wide as the terminal at most, each line behind @indent blanks; frees it. */
+/*
+ * Print a table to stdout, as wide as the terminal at most, each line behind @indent blanks; frees
+ * it.
+ */
 void cli_print_table(struct table *t, unsigned indent);
 /* Member @key as text, "" if it is missing or no string; as a number, 0. */
 const char *json_text(const json_t *o, const char *key);
@@ -56,8 +61,8 @@ const char *cli_duration(char buf[24], long long ms);
 const char *cli_size(char buf[24], long long bytes);
 
 /*
- * Parse a command line by cli_options_parse(), and print the line of a mistake. The index of the first
- * word, or 0 and *code to end with.
+ * Parse a command line by cli_options_parse(), and print the line of a mistake. The index of the
+ * first word, or 0 and *code to end with.
  */
 int cli_command_line(const struct cli_syntax *s, int argc, char **argv, int *code);
 /* Print that there is no use of word @word; returns VMM_EXIT_USAGE. */
@@ -71,7 +76,10 @@ struct cli_verb {
 	const char *missing; /* for people, if there are fewer than @least */
 };
 
-/* The verb of @verbs that @a (of CLI_WORDS) has; NULL: it has none, or other words, and that is printed. */
+/*
+ * The verb of @verbs that @a (of CLI_WORDS) has; NULL: it has none, or other words, and that is
+ * printed.
+ */
 const struct cli_verb *cli_verb(const char *command, const struct cli_args *a,
 				const struct cli_verb *verbs);
 

@@ -86,8 +86,8 @@ static bool is_cluster(const char *word, int letter)
 static int option_wrong(const struct cli_syntax *s, char **argv, int opt, struct err *e)
 {
 	/*
-	 * The word before optind, since getopt moves words that are no options to the end; but optind stays
-	 * at a word of several letters until the last one.
+	 * The word before optind, since getopt moves words that are no options to the end; but
+	 * optind stays at a word of several letters until the last one.
 	 */
 	const char *word = argv[optind - 1], *near;
 	char letter[3] = { '-', (char)optopt, '\0' };
@@ -95,7 +95,9 @@ static int option_wrong(const struct cli_syntax *s, char **argv, int opt, struct
 	if (optopt > 0 && optopt < LONG_FIRST && !is_cluster(word, optopt) &&
 	    is_cluster(argv[optind], optopt))
 		word = argv[optind];
-	/* "-smp" may be another program's option; in "-fx" the f is an option, and the x is none. */
+	/*
+	 * "-smp" may be another program's option; in "-fx" the f is an option, and the x is none.
+	 */
 	if (optopt > 0 && optopt < LONG_FIRST && is_cluster(word, optopt) &&
 	    (word[1] != optopt || opt == ':') && !(s->foreign && s->foreign(word + 1)))
 		word = letter;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The one parser of all command lines: a command gives a table of its options, and each mistake has one
- * wording.
+ * The one parser of all command lines: a command gives a table of its options, and each mistake has
+ * one wording.
  */
 #ifndef UMBRA_VMM_CLI_CLI_OPTIONS_H
 #define UMBRA_VMM_CLI_CLI_OPTIONS_H
@@ -37,17 +37,17 @@ struct cli_syntax {
 	/* The option for @name, which other programs have; NULL if none is meant. Or NULL. */
 	const char *(*foreign)(const char *name);
 	/*
-	 * Takes options[@i] without @flag and @text, in the order of the line; @value is NULL if it has none.
-	 * -errno and a line end the parsing. NULL if there is no such option.
+	 * Takes options[@i] without @flag and @text, in the order of the line; @value is NULL if it
+	 * has none. -errno and a line end the parsing. NULL if there is no such option.
 	 */
 	int (*take)(void *arg, size_t i, const char *value, struct err *e);
 	void *arg;
 };
 
 /*
- * Parse argv[1] and what follows. Returns the index of the first word that is no option (getopt_long()
- * moves those to the end), @argc if there is none; 0: --help was printed; -errno and a line that says
- * what is wrong.
+ * Parse argv[1] and what follows. Returns the index of the first word that is no option
+ * (getopt_long() moves those to the end), @argc if there is none; 0: --help was printed; -errno and
+ * a line that says what is wrong.
  */
 int cli_options_parse(const struct cli_syntax *s, int argc, char **argv, struct err *e);
 /* The line for word @word, of which there is no use. -EINVAL. */

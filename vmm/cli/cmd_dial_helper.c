@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* vmm dial-helper: connects to a disk's back end again and again; started by vmm run, not by people. */
+/*
+ * vmm dial-helper: connects to a disk's back end again and again; started by vmm run, not by
+ * people.
+ */
 #include <stdio.h>
 #include <sys/prctl.h>
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* vmm logs and vmm wait: print log and exit code of a guest that runs, or ran, in the background. */
+/*
+ * vmm logs and vmm wait: print log and exit code of a guest that runs, or ran, in the background.
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

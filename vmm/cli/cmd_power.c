@@ -107,8 +107,8 @@ static bool process_gone(int fd, long long ms)
 }
 
 /*
- * Waits until the VMM is gone; *reason is SHUTDOWN's. 0, -ETIMEDOUT. A closed connection is not enough:
- * the VMM closes one also when it has no room for one more client.
+ * Waits until the VMM is gone; *reason is SHUTDOWN's. 0, -ETIMEDOUT. A closed connection is not
+ * enough: the VMM closes one also when it has no room for one more client.
  */
 static int guest_await_end(struct client *c, int process, long long ms, char reason[64])
 {
@@ -146,8 +146,8 @@ static int power_button_press(struct client *c, struct err *e)
 }
 
 /*
- * Press the button and wait @seconds for the guest's end. -EIO: it has ended in another way; any other
- * error: it still runs.
+ * Press the button and wait @seconds for the guest's end. -EIO: it has ended in another way; any
+ * other error: it still runs.
  */
 static int guest_shut_down(struct client *c, int process, int seconds, struct err *e)
 {

@@ -3,11 +3,11 @@
  * `vmm run --detach`: the command returns when the guest has started, and the guest runs on without
  * a terminal.
  *
- * The process that was started stays as the parent until then: it shows the guest's stderr, which is
- * kept as a log for `vmm logs`, and ends with the guest's exit code if it fails, so that a mistake is
- * reported where the command was given. The guest keeps none of the caller's descriptors afterwards (a
- * shell that waits for the end of a pipe would wait for the guest), except a stderr that is a regular
- * file: the caller's own log.
+ * The process that was started stays as the parent until then: it shows the guest's stderr, which
+ * is kept as a log for `vmm logs`, and ends with the guest's exit code if it fails, so that a
+ * mistake is reported where the command was given. The guest keeps none of the caller's descriptors
+ * afterwards (a shell that waits for the end of a pipe would wait for the guest), except a stderr
+ * that is a regular file: the caller's own log.
  */
 #ifndef UMBRA_VMM_CLI_DETACH_H
 #define UMBRA_VMM_CLI_DETACH_H
@@ -19,13 +19,16 @@ struct detach;
 /* -errno if stdout is closed. Before any file is opened: it would become stdout. */
 int detach_check(struct err *e);
 /*
- * Fork, before any thread exists. 0: go on as the guest's process, with *out. 1: this is the parent,
- * the guest has started or failed, end with *code. -errno.
+ * Fork, before any thread exists. 0: go on as the guest's process, with *out. 1: this is the
+ * parent, the guest has started or failed, end with *code. -errno.
  */
 int detach_fork(struct detach **out, int *code, struct err *e);
 /* The guest has started: the parent prints @name and ends. NULL allowed. */
 void detach_done(struct detach *d, const char *name);
-/* Keeps @code, with which the guest has ended (vmm/control/ended.h). By its last process. NULL allowed. */
+/*
+ * Keeps @code, with which the guest has ended (vmm/control/ended.h). By its last process. NULL
+ * allowed.
+ */
 void detach_ended(struct detach *d, int code);
 /* If it has not started, the parent sees this process's end. Frees @d. NULL allowed. */
 void detach_free(struct detach *d);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * A whole directory of modules, as one session that loads all of them: each driver is planned with
- * those that its "depends" names and copied, as for a guest. The addresses are those of a guest that
- * does not exist; they change nothing but the numbers in the copy.
+ * those that its "depends" names and copied, as for a guest. The addresses are those of a guest
+ * that does not exist; they change nothing but the numbers in the copy.
  */
 #include <errno.h>
 #include <fts.h>
@@ -96,8 +96,8 @@ static int add_candidate(struct all *a, const char *path, size_t *room)
 }
 
 /*
- * Is this the name of a driver's file, compressed or not? A compression that is not read here counts,
- * too: such a driver is refused, not passed over.
+ * Is this the name of a driver's file, compressed or not? A compression that is not read here
+ * counts, too: such a driver is refused, not passed over.
  */
 static bool is_driver_name(const char *name)
 {

@@ -8,8 +8,9 @@
  *	disk = ( "root.img", "data.img,ro" );
  *	no-kaslr = true;
  *
- * A key is the name of an option, a value is what would stand behind it: a string, or a number where
- * digits would do; a switch is true or false. An option that may be repeated takes a list as well.
+ * A key is the name of an option, a value is what would stand behind it: a string, or a number
+ * where digits would do; a switch is true or false. An option that may be repeated takes a list as
+ * well.
  *
  * The file stands for its options at the place of --config in the command line, so what comes later
  * wins, and what may be repeated adds up: with two disks in the file, a --disk behind it is the
@@ -18,8 +19,8 @@
  * given before, as --no-kaslr=false does on the command line.
  *
  * Relative paths of host files lead from the directory of FILE, not from where vmm was started: a
- * directory with a guest and its file can be moved, and started from anywhere. If FILE is no regular
- * file (a pipe), they lead from the working directory.
+ * directory with a guest and its file can be moved, and started from anywhere. If FILE is no
+ * regular file (a pipe), they lead from the working directory.
  */
 #ifndef UMBRA_VMM_CLI_RUN_CONFIG_H
 #define UMBRA_VMM_CLI_RUN_CONFIG_H
@@ -41,8 +42,8 @@ struct config_taker {
 	/* The key that was probably meant, or NULL. */
 	const char *(*suggest)(void *arg, const char *key);
 	/*
-	 * @value is gone afterwards, as is @base, the directory where its paths begin (NULL: the working
-	 * directory). -errno with a line that begins with "--KEY".
+	 * @value is gone afterwards, as is @base, the directory where its paths begin (NULL: the
+	 * working directory). -errno with a line that begins with "--KEY".
 	 */
 	int (*value)(void *arg, const char *base, const char *key, const char *value,
 		     struct err *e);

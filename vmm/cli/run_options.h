@@ -3,9 +3,9 @@
  * The options of `vmm run`: their table, the command line and the help text that are made from it.
  *
  * One table (run_table.c) says of each option what it is called, what its value looks like and what
- * it does; --help, --config, the man page and completion are made from it, so that an option is added
- * by one line there. QEMU's .hx files and systemd's gperf tables serve the same end; this one is plain
- * C, since it is small enough to be read, and checked by the compiler.
+ * it does; --help, --config, the man page and completion are made from it, so that an option is
+ * added by one line there. QEMU's .hx files and systemd's gperf tables serve the same end; this one
+ * is plain C, since it is small enough to be read, and checked by the compiler.
  */
 #ifndef UMBRA_VMM_CLI_RUN_OPTIONS_H
 #define UMBRA_VMM_CLI_RUN_OPTIONS_H
@@ -22,7 +22,10 @@ struct run_options {
 	bool help;
 	bool detach;
 	bool stats;
-	/* While a file of --config is read: its directory with a '/', where its paths begin; or NULL. */
+	/*
+	 * While a file of --config is read: its directory with a '/', where its paths begin; or
+	 * NULL.
+	 */
 	const char *base;
 };
 
@@ -31,7 +34,10 @@ struct run_option {
 	const char
 		*form; /* of the value, for people, a line for each; NULL: a switch without one */
 	const char *help; /* lines that end with "\n", but for the last one */
-	/* Either the member of struct run_options, a const char * or a switch's bool, at this offset... */
+	/*
+	 * Either the member of struct run_options, a const char * or a switch's bool, at this
+	 * offset...
+	 */
 	size_t at;
 	/* ... or a text form of the guest (spec_text.h)... */
 	int (*spec)(struct guest_spec *s, const char *base, const char *value, struct err *e);
@@ -50,8 +56,8 @@ const struct run_option *run_option_find(const char *name, size_t len);
 /* The name that was probably meant, or NULL. */
 const char *run_option_suggest(const char *name);
 /*
- * Take @value for @opt, as "--name value" on the command line does. @value is borrowed for as long as
- * *o lives. -EINVAL, -ENOMEM with a line that begins with "--name".
+ * Take @value for @opt, as "--name value" on the command line does. @value is borrowed for as long
+ * as *o lives. -EINVAL, -ENOMEM with a line that begins with "--name".
  */
 int run_option_take(struct run_options *o, const struct run_option *opt, const char *value,
 		    struct err *e);
@@ -61,12 +67,14 @@ void run_option_switch(struct run_options *o, const struct run_option *opt, bool
 /* No option is given yet. */
 void run_options_init(struct run_options *o);
 /*
- * The whole command line; argv[0] is the command's name. 0, or -errno with the line for the user. *o is
- * to be freed in both cases; strings in it point into @argv.
+ * The whole command line; argv[0] is the command's name. 0, or -errno with the line for the user.
+ * *o is to be freed in both cases; strings in it point into @argv.
  */
 int run_options_parse(struct run_options *o, int argc, char **argv, struct err *e);
 void run_options_free(struct run_options *o);
-/* Takes the options of --config FILE, whose text is @text and whose directory @base (run_config.h). */
+/*
+ * Takes the options of --config FILE, whose text is @text and whose directory @base (run_config.h).
+ */
 int run_options_config_text(struct run_options *o, const char *label, const char *base,
 			    const char *text, struct err *e);
 /* The text of vmm run --help. */

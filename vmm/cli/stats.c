@@ -90,8 +90,9 @@ static void add_kib(const char *line, const char *key, u64 *sum)
 }
 
 /*
- * Adds up all mappings of *fd's process (closing it) but [@from, @to). Shared dirty pages are shared by the
- * fork with the supervisor only; they are counted as the VMM's, and of the supervisor private ones only.
+ * Adds up all mappings of *fd's process (closing it) but [@from, @to). Shared dirty pages are
+ * shared by the fork with the supervisor only; they are counted as the VMM's, and of the supervisor
+ * private ones only.
  */
 static int measure_smaps(int *fd, bool vmm, u64 from, u64 to, struct footprint *f)
 {

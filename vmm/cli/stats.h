@@ -17,9 +17,9 @@ u64 stats_now_ns(void); /* CLOCK_MONOTONIC */
 struct stats;
 
 /*
- * Opens the files of /proc that measuring memory needs, before the VMM is confined: stats_create() in
- * the process that becomes the supervisor (@supervised: if there is to be one), stats_open() in the VMM.
- * NULL: out of memory; the other functions take that.
+ * Opens the files of /proc that measuring memory needs, before the VMM is confined: stats_create()
+ * in the process that becomes the supervisor (@supervised: if there is to be one), stats_open() in
+ * the VMM. NULL: out of memory; the other functions take that.
  */
 struct stats *stats_create(bool supervised);
 void stats_open(struct stats *s);

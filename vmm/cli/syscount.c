@@ -58,9 +58,10 @@ static bool on_syscall(pid_t tid, u64 *calls)
 }
 
 /*
- * Lets the traced start end, uncounted. It was stopped on its way into KVM_RUN, which is made to fail with
- * ENOSYS, so that it ends by itself, in good order. Were it killed, its control socket would be left over,
- * and the true start would wait until that is old enough to count as a leftover.
+ * Lets the traced start end, uncounted. It was stopped on its way into KVM_RUN, which is made to
+ * fail with ENOSYS, so that it ends by itself, in good order. Were it killed, its control socket
+ * would be left over, and the true start would wait until that is old enough to count as a
+ * leftover.
  */
 static void let_end(pid_t tid)
 {
@@ -80,7 +81,10 @@ static void let_end(pid_t tid)
 	}
 }
 
-/* 0: ended before it ran a guest. *vmm: the thread that is about to, which may be of a child's child. */
+/*
+ * 0: ended before it ran a guest. *vmm: the thread that is about to, which may be of a child's
+ * child.
+ */
 static u64 syscount_trace(pid_t child, pid_t *vmm)
 {
 	u64 calls = 0;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Counts the system calls of a start, for --stats: the same command line is started a second time,
- * traced with ptrace(2) from its exec to its first KVM_RUN, which is made to fail with ENOSYS, so that
- * it ends. The figure is exact, the loader's calls included, and the true start is not slowed by the
- * tracing.
+ * traced with ptrace(2) from its exec to its first KVM_RUN, which is made to fail with ENOSYS, so
+ * that it ends. The figure is exact, the loader's calls included, and the true start is not slowed
+ * by the tracing.
  */
 #ifndef UMBRA_VMM_CLI_SYSCOUNT_H
 #define UMBRA_VMM_CLI_SYSCOUNT_H

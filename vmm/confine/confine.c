@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Gives up what a VMM and its helpers do not need: the order of the layers, for each kind of process. */
+/*
+ * Gives up what a VMM and its helpers do not need: the order of the layers, for each kind of
+ * process.
+ */
 #include "vmm/confine/confine.h"
 
 #include <errno.h>
@@ -44,10 +47,10 @@ _Static_assert(CONFINE_MAX_FILES == SUPERVISOR_FILES, "all fit");
 #endif
 
 /*
- * Keeps libraries from opening files later on. With a heap for each thread, malloc() looks into /sys and
- * /proc when it makes and shrinks them, so there is one heap; called before there is a second thread.
- * jansson takes the seed of its tables from /dev/urandom, unless it is given one: here AT_RANDOM's bytes,
- * mixed, because the stack protector's canary is made of the same.
+ * Keeps libraries from opening files later on. With a heap for each thread, malloc() looks into
+ * /sys and /proc when it makes and shrinks them, so there is one heap; called before there is a
+ * second thread. jansson takes the seed of its tables from /dev/urandom, unless it is given one:
+ * here AT_RANDOM's bytes, mixed, because the stack protector's canary is made of the same.
  */
 static void prepare_libraries(void)
 {
@@ -82,9 +85,10 @@ void confine_free(struct confine *c)
 /* --- becoming two -------------------------------------------------------------------------- */
 
 /*
- * In a user namespace a user who is not root has the capabilities that the other namespaces ask for,
- * and no more rights than before. The user's id is mapped to itself, so that checks of a file's owner
- * keep their meaning. Supplementary groups show as nobody's in there, and count all the same.
+ * In a user namespace a user who is not root has the capabilities that the other namespaces ask
+ * for, and no more rights than before. The user's id is mapped to itself, so that checks of a
+ * file's owner keep their meaning. Supplementary groups show as nobody's in there, and count all
+ * the same.
  */
 static int enter_user_namespace(struct confine *c, unsigned uid, struct err *e)
 {
@@ -132,7 +136,10 @@ static void signals_block(sigset_t *set, const int *ends)
 	sigprocmask(SIG_BLOCK, set, NULL);
 }
 
-/* From its first moment on: the supervisor may be killed while the guest is prepared, or is already. */
+/*
+ * From its first moment on: the supervisor may be killed while the guest is prepared, or is
+ * already.
+ */
 static void die_with_supervisor(int guard)
 {
 	struct pollfd p = { .fd = guard };

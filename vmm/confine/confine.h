@@ -21,15 +21,15 @@
  * Two processes. A process cannot enter a process namespace, only its children are born in one; and
  * somebody outside has to remove the sockets' files, put the terminal back in order and say what
  * happened if the filter killed the guest. So confine_fork() makes the VMM a child; its parent, the
- * supervisor, waits, passes signals on and ends with the child's exit code. It forks before anything
- * is allocated, holds 100 KiB while the guest runs, reads nothing from the guest, and if it dies, so
- * does the VMM. The alternatives were looked at: Firecracker's jailer is a second program that users
- * leave out, and gives up cleaning up; crosvm's minijail forks the same way for each device; QEMU's
- * -sandbox has no namespaces at all.
+ * supervisor, waits, passes signals on and ends with the child's exit code. It forks before
+ * anything is allocated, holds 100 KiB while the guest runs, reads nothing from the guest, and if
+ * it dies, so does the VMM. The alternatives were looked at: Firecracker's jailer is a second
+ * program that users leave out, and gives up cleaning up; crosvm's minijail forks the same way for
+ * each device; QEMU's -sandbox has no namespaces at all.
  *
  * Not given up, and why: the capability bounding set (41 system calls to empty; without execve(),
- * with no_new_privs, it gives nothing; nor would SECBIT_NOROOT, in one call, take more), and a user's
- * supplementary groups, which only root may drop.
+ * with no_new_privs, it gives nothing; nor would SECBIT_NOROOT, in one call, take more), and a
+ * user's supplementary groups, which only root may drop.
  */
 #ifndef UMBRA_VMM_CONFINE_CONFINE_H
 #define UMBRA_VMM_CONFINE_CONFINE_H
@@ -61,12 +61,15 @@ enum thread_kind {
 
 struct confine_start {
 	enum confine_mode mode;
-	/* The user that root becomes, NAME or UID[:GID]; NULL: "umbra" if there is such a user, else "nobody". */
+	/*
+	 * The user that root becomes, NAME or UID[:GID]; NULL: "umbra" if there is such a user,
+	 * else "nobody".
+	 */
 	const char *user;
 	/*
-	 * Signals that end the guest; -1 ends the list. They are blocked in both processes, SIGPIPE and
-	 * SIGXFSZ with them. The VMM receives them from the supervisor, which ends a VMM that has not
-	 * come to confine_enter() by then.
+	 * Signals that end the guest; -1 ends the list. They are blocked in both processes, SIGPIPE
+	 * and SIGXFSZ with them. The VMM receives them from the supervisor, which ends a VMM that
+	 * has not come to confine_enter() by then.
 	 */
 	const int *ends;
 	const struct descriptors *inherited; /* closed in the supervisor; NULL: nothing is */
@@ -75,15 +78,16 @@ struct confine_start {
 /*
  * Become two processes. 0: this is the VMM, and *out what is to be given to confine_enter(); NULL
  * with CONFINE_OFF, where there is one process only. 1: this is the supervisor, all is over, and
- * *code the exit code. Single-threaded, without anything that a forked child would not have. -errno.
+ * *code the exit code. Single-threaded, without anything that a forked child would not have.
+ * -errno.
  */
 int confine_fork(struct confine **out, const struct confine_start *s, int *code, struct err *e);
 
 /*
- * Give all up. @files, at most CONFINE_MAX_FILES, are removed by the supervisor, unless others lie there
- * by then. From here on a system call that is not on the list of its thread ends the
- * process: exit code 128 + SIGSYS, and a line that names call and thread.
- * Single-threaded. -EPERM in strict mode: the layer that is missing is named; -errno.
+ * Give all up. @files, at most CONFINE_MAX_FILES, are removed by the supervisor, unless others lie
+ * there by then. From here on a system call that is not on the list of its thread ends the process:
+ * exit code 128 + SIGSYS, and a line that names call and thread. Single-threaded. -EPERM in strict
+ * mode: the layer that is missing is named; -errno.
  */
 int confine_enter(struct confine *c, const struct confine_file *files, struct err *e);
 
@@ -94,24 +98,25 @@ void confine_thread(const struct confine *c, enum thread_kind kind);
 void confine_free(struct confine *c);
 
 /*
- * Raises CAP_SYS_ADMIN of the VMM's user namespace in the ambient set, so that it outlives an exec: a
- * helper that starts next can unshare namespaces then. It does nothing for root, who keeps the capability
- * anyway. In force until confine_enter().
+ * Raises CAP_SYS_ADMIN of the VMM's user namespace in the ambient set, so that it outlives an exec:
+ * a helper that starts next can unshare namespaces then. It does nothing for root, who keeps the
+ * capability anyway. In force until confine_enter().
  */
 void confine_lend(void);
 
 /*
- * For the process of the user-mode network, after its sockets for the host's ports are open: all but
- * the network namespace, which it exists for, with a read-only file system of which Landlock shows
- * @dir (or NULL) and what names are resolved by. Its process namespace is the VMM's, in which it was
- * started. Nothing with CONFINE_OFF. -EPERM in strict mode: the layer that is missing is named;
- * -errno: a layer was refused that always works.
+ * For the process of the user-mode network, after its sockets for the host's ports are open: all
+ * but the network namespace, which it exists for, with a read-only file system of which Landlock
+ * shows @dir (or NULL) and what names are resolved by. Its process namespace is the VMM's, in which
+ * it was started. Nothing with CONFINE_OFF. -EPERM in strict mode: the layer that is missing is
+ * named; -errno: a layer was refused that always works.
  */
 int confine_helper(enum confine_mode mode, const char *user, const char *dir, struct err *e);
 
 /*
- * Confines a process that connects to UNIX sockets, and does nothing else. It keeps its user, because
- * root's sockets are root's, and of root's capabilities the one that opens other users'. -errno as above.
+ * Confines a process that connects to UNIX sockets, and does nothing else. It keeps its user,
+ * because root's sockets are root's, and of root's capabilities the one that opens other users'.
+ * -errno as above.
  */
 int confine_dialer(enum confine_mode mode, struct err *e);
 

@@ -33,8 +33,8 @@ struct confine {
 };
 
 /*
- * Puts the user that root becomes into @c, by /etc/passwd alone: the name service's libraries cost a hundred
- * system calls. -ENOENT with the line for the user.
+ * Puts the user that root becomes into @c, by /etc/passwd alone: the name service's libraries cost
+ * a hundred system calls. -ENOENT with the line for the user.
  */
 int confine_find_user(struct confine *c, const char *user, struct err *e);
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Installs seccomp filters, and reports a violation of one. The kernel does not carry out the call; it
- * sends SIGSYS, whose handler prints which call of which thread it was, and ends the process. A kill by
- * the kernel would be as safe, but could not be reported. The handler cannot be replaced: rt_sigaction()
- * is on no list; and where SIGSYS is blocked, the kernel kills.
+ * Installs seccomp filters, and reports a violation of one. The kernel does not carry out the call;
+ * it sends SIGSYS, whose handler prints which call of which thread it was, and ends the process. A
+ * kill by the kernel would be as safe, but could not be reported. The handler cannot be replaced:
+ * rt_sigaction() is on no list; and where SIGSYS is blocked, the kernel kills.
  */
 #include <errno.h>
 #include <linux/seccomp.h>

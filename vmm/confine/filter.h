@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A filter's instructions and the calls that it allows, as the build makes them of seccomp/rules.c. */
+/*
+ * A filter's instructions and the calls that it allows, as the build makes them of seccomp/rules.c.
+ */
 #ifndef UMBRA_VMM_CONFINE_FILTER_H
 #define UMBRA_VMM_CONFINE_FILTER_H
 

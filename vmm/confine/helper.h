@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Processes of our own beside the VMM: the network's (vmm/backend/net.h), and one for each disk whose back end
- * is found by its socket (vmm/backend/dialer.h). What they have in common: one socket to the VMM, at whose end
- * they end too; a process group of their own, because a Ctrl-C is for the guest; no signal blocked; and
- * what they need to confine themselves (vmm/confine/confine.h).
+ * Processes of our own beside the VMM: the network's (vmm/backend/net.h), and one for each disk
+ * whose back end is found by its socket (vmm/backend/dialer.h). What they have in common: one
+ * socket to the VMM, at whose end they end too; a process group of their own, because a Ctrl-C is
+ * for the guest; no signal blocked; and what they need to confine themselves
+ * (vmm/confine/confine.h).
  */
 #ifndef UMBRA_VMM_CONFINE_HELPER_H
 #define UMBRA_VMM_CONFINE_HELPER_H
@@ -13,10 +14,16 @@
 /* The helper's end of the socket. */
 #define HELPER_FD 3
 
-/* A pair of AF_UNIX sockets, closed on exec: @pair[1] is for helper_spawn(). @type with its flags. -errno. */
+/*
+ * A pair of AF_UNIX sockets, closed on exec: @pair[1] is for helper_spawn(). @type with its flags.
+ * -errno.
+ */
 int helper_pair(int pair[2], int type);
 
-/* Run the program at @path, with @theirs as its HELPER_FD. @argv ends with NULL and is copied. -errno. */
+/*
+ * Run the program at @path, with @theirs as its HELPER_FD. @argv ends with NULL and is copied.
+ * -errno.
+ */
 int helper_spawn(const char *path, const char *const *argv, int theirs, enum confine_mode confine);
 
 #endif

@@ -85,9 +85,9 @@ static void allow_beneath(int ruleset, const char *path)
 void confine_landlock(struct confine *c, const char *const *paths)
 {
 	/*
-	 * All rights of each ABI, from 1 on: links (2), truncation (3), connecting and binding TCP (4),
-	 * ioctls of devices (5), abstract sockets and signals of others (6). With @paths, this is the
-	 * network's process, which also connects: it may read files, and TCP stays allowed.
+	 * All rights of each ABI, from 1 on: links (2), truncation (3), connecting and binding TCP
+	 * (4), ioctls of devices (5), abstract sockets and signals of others (6). With @paths, this
+	 * is the network's process, which also connects: it may read files, and TCP stays allowed.
 	 */
 	static const u16 files[] = { 0x1fff, 0x3fff, 0x7fff, 0x7fff, 0xffff };
 	struct landlock_ruleset r = { 0 };
@@ -98,7 +98,10 @@ void confine_landlock(struct confine *c, const char *const *paths)
 		r.fs = files[abi < (long)ARRAY_SIZE(files) ? abi - 1 : (long)ARRAY_SIZE(files) - 1];
 		r.net = abi >= 4 && !paths ? 3 : 0;
 		r.scoped = abi >= 6 ? 3 : 0;
-		/* Fields that an older kernel does not know are zero here, with which it accepts them. */
+		/*
+		 * Fields that an older kernel does not know are zero here, with which it accepts
+		 * them.
+		 */
 		fd = (int)syscall(SYS_landlock_create_ruleset, &r, sizeof(r), 0);
 	}
 	if (fd < 0) {

@@ -23,9 +23,10 @@ struct supervisor_packet {
 _Static_assert(sizeof(struct supervisor_packet) <= 4096, "a packet");
 
 /*
- * Wait for the end of @vmm; its exit code, or 128 + the signal that killed it. All of @signals, with
- * SIGCHLD and SIGTSTP among them, are blocked. From @guard, a pipe in packet mode that does not
- * block, the first packet counts, and nothing after it: by then a guest may have taken over the VMM.
+ * Wait for the end of @vmm; its exit code, or 128 + the signal that killed it. All of @signals,
+ * with SIGCHLD and SIGTSTP among them, are blocked. From @guard, a pipe in packet mode that does
+ * not block, the first packet counts, and nothing after it: by then a guest may have taken over the
+ * VMM.
  */
 int supervise(pid_t vmm, const sigset_t *signals, int guard);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The client's end of the control socket, by which `vmm ps`, `vmm stop`, `vmm driver` and the like
- * talk to a guest that runs in another process. Nothing here waits for ever: a VMM that is stopped or hangs
- * is an error after the client's time limit.
+ * talk to a guest that runs in another process. Nothing here waits for ever: a VMM that is stopped
+ * or hangs is an error after the client's time limit.
  */
 #ifndef UMBRA_VMM_CONTROL_CLIENT_H
 #define UMBRA_VMM_CONTROL_CLIENT_H
@@ -19,8 +19,8 @@ struct client;
 
 /*
  * Connect to guest @name, or with NULL to the only one that runs, and negotiate. @timeout_ms is how
- * long to wait for each answer; -1: for ever (a driver's load takes what it takes). -ENOENT: it does
- * not run; -ENOTUNIQ: NULL, and several run; -ETIMEDOUT: its VMM does not answer.
+ * long to wait for each answer; -1: for ever (a driver's load takes what it takes). -ENOENT: it
+ * does not run; -ENOTUNIQ: NULL, and several run; -ETIMEDOUT: its VMM does not answer.
  */
 int client_open(struct client **out, const char *name, int timeout_ms, struct err *e);
 /* The same without negotiation: only client_pid() and client_close() are of use. */
@@ -35,15 +35,15 @@ pid_t client_pid(const struct client *c);
 bool client_connected(const struct client *c);
 
 /*
- * Send @command and wait for its answer; *out is the "return" value (may be NULL if of no interest).
- * @args is stolen, NULL: none. -EREMOTEIO: the VMM said no, @e holds its words.
+ * Send @command and wait for its answer; *out is the "return" value (may be NULL if of no
+ * interest). @args is stolen, NULL: none. -EREMOTEIO: the VMM said no, @e holds its words.
  */
 int client_call(struct client *c, const char *command, json_t *args, json_t **out, struct err *e);
 /* Hand over a copy of @fd under @fdname, for a command that names it ("getfd"). */
 int client_give_fd(struct client *c, const char *fdname, int fd, struct err *e);
 /*
- * Wait for the next event, at most @timeout_ms (-1: for ever); *out is the whole object. 0; -ENOTCONN:
- * the VMM has ended; -ETIMEDOUT.
+ * Wait for the next event, at most @timeout_ms (-1: for ever); *out is the whole object. 0;
+ * -ENOTCONN: the VMM has ended; -ETIMEDOUT.
  */
 int client_event(struct client *c, int timeout_ms, json_t **out);
 
@@ -54,7 +54,9 @@ int client_call_once(const char *name, const char *command, json_t *args, json_t
 int client_call_once_fd(const char *name, const char *command, json_t *args, int fd, json_t **out,
 			struct err *e);
 
-/* Names of all running guests of this user (malloc'ed array of strings), sorted; removes leftovers. */
+/*
+ * Names of all running guests of this user (malloc'ed array of strings), sorted; removes leftovers.
+ */
 int client_list(char ***out, size_t *n, struct err *e);
 void client_list_free(char **names, size_t n);
 

@@ -123,9 +123,9 @@ static void on_control_connection(void *arg, u32 events)
 }
 
 /*
- * Binds @fd to the path, in the good case by one system call. A creator that is between its bind() and
- * its listen() looks like a leftover; socket_file_remove_stale() tells by the file's age, so this waits
- * that long at most.
+ * Binds @fd to the path, in the good case by one system call. A creator that is between its bind()
+ * and its listen() looks like a leftover; socket_file_remove_stale() tells by the file's age, so
+ * this waits that long at most.
  */
 static int take_path(int fd, const struct sockaddr_un *sa)
 {

@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The control socket: QMP as QEMU speaks it (docs/interop/qmp-spec of QEMU), so that its tools and
- * libvirt's way in need nothing new: a greeting, qmp_capabilities, then commands with an optional id.
- * Names of our own commands begin with "umbra-". The modules that implement commands add them, each
- * with a table (control_add()); qmp_capabilities, query-commands, getfd
- * and closefd are part of the socket itself.
+ * libvirt's way in need nothing new: a greeting, qmp_capabilities, then commands with an optional
+ * id. Names of our own commands begin with "umbra-". The modules that implement commands add them,
+ * each with a table (control_add()); qmp_capabilities, query-commands, getfd and closefd are part
+ * of the socket itself.
  *
  * All clients are served by the event loop without ever blocking it: input and output of each are
  * bounded, and a client that babbles, stalls or does not read is dropped. Replies may come later
  * than the next command's, as with QMP's out-of-band commands; ids tell them apart.
  *
  * There is room for CONTROL_CLIENTS, and always for one more: a new client takes the place of the
- * one that was quiet for longest, first among those that never negotiated, then among those that wait
- * for no answer. A limit that refuses newcomers, or a listen backlog that fills, would let a few idle
- * strangers keep out the `vmm stop` that matters; QEMU has that problem in another form (one client,
- * all others wait), virtlogd and dbus-daemon drop the unauthenticated first, as is done here.
+ * one that was quiet for longest, first among those that never negotiated, then among those that
+ * wait for no answer. A limit that refuses newcomers, or a listen backlog that fills, would let a
+ * few idle strangers keep out the `vmm stop` that matters; QEMU has that problem in another form
+ * (one client, all others wait), virtlogd and dbus-daemon drop the unauthenticated first, as is
+ * done here.
  *
  * The VMM opens no file because a client says so: it is confined, and a client's idea of a path is
  * not its own. A client opens the file itself and passes the descriptor with "getfd" (SCM_RIGHTS),
@@ -35,8 +36,9 @@ struct control_request;
 struct loop;
 
 /*
- * A command. @args is an object (perhaps empty), borrowed. The handler answers now or later, exactly
- * once, by control_reply() or control_fail(). Runs on the loop's thread, and so must the answer.
+ * A command. @args is an object (perhaps empty), borrowed. The handler answers now or later,
+ * exactly once, by control_reply() or control_fail(). Runs on the loop's thread, and so must the
+ * answer.
  */
 typedef void control_fn(void *arg, struct control_request *r, const json_t *args);
 
@@ -55,7 +57,10 @@ void control_destroy(struct control *c);
 /* The socket's file; lives as long as @c. */
 const char *control_file(const struct control *c);
 const struct socket_id *control_file_id(const struct control *c);
-/* From here on another process removes the file: this one is about to be confined and has no paths then. */
+/*
+ * From here on another process removes the file: this one is about to be confined and has no paths
+ * then.
+ */
 void control_disown_file(struct control *c);
 
 /*

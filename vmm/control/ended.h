@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Keeps log and exit code of guests in the background, for questions after their end: `vmm ps --all`,
- * `vmm logs` and `vmm wait`. Below the directory of the control sockets:
+ * Keeps log and exit code of guests in the background, for questions after their end: `vmm ps
+ * --all`, `vmm logs` and `vmm wait`. Below the directory of the control sockets:
  *
  *	ended/NAME.log	what the guest's vmm wrote to stderr
  *	ended/NAME.end	locked (flock) as long as one of its processes lives; then one object,
  *			{ "code": N, "time": SECONDS }, or nothing if they were killed
  *
- * The ENDED_MAX guests that ended last are kept, for ENDED_DAYS days; a new guest takes the place of an
- * older one of its name. A guest that lives is never removed.
+ * The ENDED_MAX guests that ended last are kept, for ENDED_DAYS days; a new guest takes the place
+ * of an older one of its name. A guest that lives is never removed.
  */
 #ifndef UMBRA_VMM_CONTROL_ENDED_H
 #define UMBRA_VMM_CONTROL_ENDED_H
@@ -23,7 +23,10 @@
 
 struct ended;
 
-/* Makes files without a guest's name, locked; removes older guests. Before the guest's processes fork. */
+/*
+ * Makes files without a guest's name, locked; removes older guests. Before the guest's processes
+ * fork.
+ */
 int ended_begin(struct ended **out, struct err *e);
 /* The log, to be appended to. */
 int ended_log(const struct ended *n);

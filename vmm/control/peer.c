@@ -61,7 +61,10 @@ void peer_hang_up(struct peer *p)
 	shutdown(p->fd, SHUT_RDWR);
 }
 
-/* Keep the descriptors that came with a piece of input; those for which there is no room are closed. */
+/*
+ * Keep the descriptors that came with a piece of input; those for which there is no room are
+ * closed.
+ */
 static void peer_keep_fds(struct peer *p, struct msghdr *msg)
 {
 	for (struct cmsghdr *h = CMSG_FIRSTHDR(msg); h; h = CMSG_NXTHDR(msg, h)) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Paths of the control sockets. base/socket_file.h removes their files: a VMM's own, and leftovers of
- * a VMM that was killed.
+ * Paths of the control sockets. base/socket_file.h removes their files: a VMM's own, and leftovers
+ * of a VMM that was killed.
  */
 #ifndef UMBRA_VMM_CONTROL_SOCKET_DIR_H
 #define UMBRA_VMM_CONTROL_SOCKET_DIR_H
@@ -11,7 +11,9 @@
 
 #define CONTROL_NAME_MAX 60
 
-/* True for a guest's name: letters, digits, '.', '_', '-', at most CONTROL_NAME_MAX, no dot first. */
+/*
+ * True for a guest's name: letters, digits, '.', '_', '-', at most CONTROL_NAME_MAX, no dot first.
+ */
 bool control_name_ok(const char *name);
 /* Directory of the sockets (malloc'ed, made if @create): $XDG_RUNTIME_DIR/umbra or /run/umbra. */
 int control_dir(char **out, bool create, struct err *e);

@@ -138,7 +138,9 @@ static void on_doorbell(void *arg, struct vcpu *v, const struct io_pio_access *a
 	vcpu_set_regs_dirty(v);
 }
 
-/* The agent could not load the shim: (E12) of machine.h. It is believed only before there is one. */
+/*
+ * The agent could not load the shim: (E12) of machine.h. It is believed only before there is one.
+ */
 static void agent_failed(void *arg, struct vcpu *v, const struct io_pio_access *a)
 {
 	struct gate *g = arg;

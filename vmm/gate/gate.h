@@ -84,8 +84,8 @@ void gate_page_free(struct gate *g, u64 gpa);
 /* --- callers ----------------------------------------------------------------------------- */
 
 /*
- * A caller is one that the host can tell from others by the gate entry that was used: a driver, or a
- * session's shadow kernel (@driver "-"). @session and @driver are copied; @s is borrowed and must
+ * A caller is one that the host can tell from others by the gate entry that was used: a driver, or
+ * a session's shadow kernel (@driver "-"). @session and @driver are copied; @s is borrowed and must
  * outlive the caller or be replaced. Returns its number (> 0), or -ENOSPC: no number is free;
  * -ENOMEM.
  */
@@ -127,9 +127,9 @@ struct gate_command {
 };
 
 /*
- * Queue a command; strings and payload are copied. Commands begin in order, from the hello on; those
- * of the agent (LOAD, UNLOAD) run beside the ones that follow. @fn is not called if the guest ends
- * first. On the loop's thread only.
+ * Queue a command; strings and payload are copied. Commands begin in order, from the hello on;
+ * those of the agent (LOAD, UNLOAD) run beside the ones that follow. @fn is not called if the guest
+ * ends first. On the loop's thread only.
  */
 int gate_command(struct gate *g, const struct gate_command *c, gate_done_fn *fn, void *arg);
 

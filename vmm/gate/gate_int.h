@@ -114,7 +114,9 @@ int gate_doorbell_init(struct gate *g, struct err *e);
 
 /* Has the event descriptor something: tell the hello, finish a command, send the next. */
 void gate_mailbox_event(void *arg, u32 events);
-/* Command @seq was read from the mailbox, on a vCPU's thread. -EINVAL: it is not the one in there. */
+/*
+ * Command @seq was read from the mailbox, on a vCPU's thread. -EINVAL: it is not the one in there.
+ */
 s64 gate_mailbox_taken(struct gate *g, u64 seq);
 /* Command @seq is done, on a vCPU's thread. -EINVAL: it is not in the guest's hands. */
 s64 gate_mailbox_done(struct gate *g, u64 seq, s64 result, u64 value);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Sends commands to the guest: the mailbox is written and the line is pulsed. The TAKEN or the DONE
- * doorbell of the same sequence number frees the mailbox for the next; what is taken runs beside those
- * that follow, a driver's init of a minute for example, until its DONE.
+ * doorbell of the same sequence number frees the mailbox for the next; what is taken runs beside
+ * those that follow, a driver's init of a minute for example, until its DONE.
  */
 #include <errno.h>
 #include <stdlib.h>

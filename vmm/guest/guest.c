@@ -83,8 +83,8 @@ static int block_signals(struct guest *g, struct err *e)
 	sigaddset(&errors, SIGPIPE);
 	sigaddset(&errors, SIGXFSZ);
 	/*
-	 * confine_fork() has blocked all of them, and its supervisor ends a start. Where there is none, a
-	 * signal ends the process as ever until watch_signals().
+	 * confine_fork() has blocked all of them, and its supervisor ends a start. Where there is
+	 * none, a signal ends the process as ever until watch_signals().
 	 */
 	if (!g->c.confine)
 		sigprocmask(SIG_BLOCK, &errors, NULL);
@@ -366,7 +366,10 @@ int guest_create(struct guest **out, const struct guest_config *c, struct err *e
 
 /* --- run and end --------------------------------------------------------------------------- */
 
-/* True if the machine starts anew at a reset. Sessions belong to the kernel that they were made for. */
+/*
+ * True if the machine starts anew at a reset. Sessions belong to the kernel that they were made
+ * for.
+ */
 static bool can_reboot(const struct guest *g)
 {
 	return !g->spec->no_reboot && !g->sessions;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A guest, from a spec to its exit code. It knows no command line and prints nothing: `vmm run` is one
- * front end of it, an emulator for libvirt and a restore from a snapshot can be others.
+ * A guest, from a spec to its exit code. It knows no command line and prints nothing: `vmm run` is
+ * one front end of it, an emulator for libvirt and a restore from a snapshot can be others.
  *
  *	guest_create()		everything that the spec names is opened and assembled, the VMM confined
  *	guest_run()		from the first instruction to the end of the last kernel
@@ -10,11 +10,12 @@
  *	guest_destroy()		the rest
  *
  * In between the machine answers: machine_pause(), machine_resume() and machine_exit() of
- * guest_machine(), on the main thread; VMM_EXIT_REBOOT resets the guest. vmm/machine/machine.h has the
- * table of a machine's ends.
+ * guest_machine(), on the main thread; VMM_EXIT_REBOOT resets the guest. vmm/machine/machine.h has
+ * the table of a machine's ends.
  *
- * The parts, by vmm/machine/lifecycle.h, from the ground up, which is the order in which guest_create()
- * makes them; after the name: the turns of a guest's life at which the part does something.
+ * The parts, by vmm/machine/lifecycle.h, from the ground up, which is the order in which
+ * guest_create() makes them; after the name: the turns of a guest's life at which the part does
+ * something.
  *
  *	  part          when               turns
  *	  machine       always             reset: memory, interrupts, vCPUs as created; machine_destroy()

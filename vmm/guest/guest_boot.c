@@ -69,9 +69,9 @@ static int choose_kaslr(struct guest_boot *b, struct err *e)
 }
 
 /*
- * Where the processor cannot virtualize, KVM is software, which may lack what every kernel needs: then
- * the guest would hang or crash without a word. The probe's guests (0.8 s on such a host) run in a
- * process of their own, whose memory and machine go with it.
+ * Where the processor cannot virtualize, KVM is software, which may lack what every kernel needs:
+ * then the guest would hang or crash without a word. The probe's guests (0.8 s on such a host) run
+ * in a process of their own, whose memory and machine go with it.
  */
 static void warn_of_software_kvm(const struct guest_boot *b)
 {
@@ -220,7 +220,10 @@ void guest_boot_destroy(struct guest_boot *b)
 	free(b);
 }
 
-/* The kernel's file as it is now, by the descriptor of the first start: no path can be opened any more. */
+/*
+ * The kernel's file as it is now, by the descriptor of the first start: no path can be opened any
+ * more.
+ */
 static int reset_boot(void *part, struct err *e)
 {
 	struct guest_boot *b = part;
@@ -243,7 +246,9 @@ static int start_boot(void *part, bool again, struct err *e)
 	return again ? place_at_start(part, e) : 0;
 }
 
-/* Its end is guest_boot_destroy(), which comes when no report needs the kernel's symbols any more. */
+/*
+ * Its end is guest_boot_destroy(), which comes when no report needs the kernel's symbols any more.
+ */
 const struct lifecycle_ops guest_boot_part = {
 	.name = "direct boot",
 	.start = start_boot,

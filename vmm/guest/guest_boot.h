@@ -16,7 +16,9 @@ struct kernel;
 struct machine;
 struct sessions;
 
-/* Open the kernel of @spec and draw its place. guest_boot_part is to be added when it was placed. */
+/*
+ * Open the kernel of @spec and draw its place. guest_boot_part is to be added when it was placed.
+ */
 int guest_boot_create(struct guest_boot **out, const struct guest_spec *spec,
 		      const struct guest_front *front, struct err *e);
 /* Into the memory of @m; @s has an archive and a command line of its own, or is NULL. */
@@ -26,8 +28,9 @@ u64 guest_boot_kaslr(const struct guest_boot *b);
 /* While the guest executes already: give back what only placing the kernel needed. */
 void guest_boot_trim(struct guest_boot *b);
 /*
- * The command line of a guest of @spec: @append, which is the spec's or has the session layer's changes,
- * with a console in front unless one is named, and "nokaslr" if it is asked for. malloc'ed, or NULL.
+ * The command line of a guest of @spec: @append, which is the spec's or has the session layer's
+ * changes, with a console in front unless one is named, and "nokaslr" if it is asked for.
+ * malloc'ed, or NULL.
  */
 char *guest_boot_cmdline(const struct guest_spec *spec, const char *append);
 /* After the machine's last report. NULL allowed. */

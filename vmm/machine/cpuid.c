@@ -81,7 +81,10 @@ static void cpuid_adjust_leaf(struct kvm_cpuid_entry2 *x, unsigned index, unsign
 	case 1:
 		x->ebx = (x->ebx & 0xffff) | index << 24 | (1U << bits) << 16;
 		x->ecx &= ~LEAF1_ECX_VMX;
-		/* KVM's local APIC has the timer, but KVM_GET_SUPPORTED_CPUID does not tell (see kvm_check()). */
+		/*
+		 * KVM's local APIC has the timer, but KVM_GET_SUPPORTED_CPUID does not tell (see
+		 * kvm_check()).
+		 */
 		x->ecx |= LEAF1_ECX_HYPERVISOR | LEAF1_ECX_X2APIC | LEAF1_ECX_TSC_DEADLINE;
 		x->edx &= ~LEAF1_EDX_HTT;
 		if (cpus > 1)

@@ -4,8 +4,8 @@
  *
  * Ports: a flat table of 65536 bytes gives the handler, without a lock; handlers are added and
  * never removed. Memory-mapped regions come and go as the guest moves BARs: a reader-writer lock,
- * held while a region is looked for, but not while its callback runs, which may move regions itself.
- * So a callback may still be running when its region is unmapped (devices/host.h).
+ * held while a region is looked for, but not while its callback runs, which may move regions
+ * itself. So a callback may still be running when its region is unmapped (devices/host.h).
  */
 #ifndef UMBRA_VMM_MACHINE_IO_H
 #define UMBRA_VMM_MACHINE_IO_H
@@ -30,7 +30,9 @@ int io_create(struct io **out);
 void io_destroy(struct io *io); /* NULL allowed */
 
 int io_pio_add(struct io *io, u16 port, u16 len, io_pio_fn *fn, void *arg);
-/* The same for a device, whose callback gets neither the vCPU nor counts: one call for each item. */
+/*
+ * The same for a device, whose callback gets neither the vCPU nor counts: one call for each item.
+ */
 int io_pio_add_device(struct io *io, u16 port, u16 len, host_io_fn *fn, void *arg);
 /* Calls the handler of the port. A port without one loses writes and reads as all ones. */
 void io_pio(struct io *io, struct vcpu *v, const struct io_pio_access *a);

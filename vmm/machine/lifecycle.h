@@ -2,10 +2,11 @@
 /*
  * The life of a guest, and how its parts take part in it.
  *
- * A part has state of a running guest: the machine itself, its monitor, the session layer, devices, the
- * kernel or firmware that starts it, the console. Each says in one table what it does at each turn of
- * the guest's life, and is added to the machine's list when it was created, from the ground up: the
- * machine first, then what uses it. From that order all others follow. vmm/guest/guest.h lists the parts.
+ * A part has state of a running guest: the machine itself, its monitor, the session layer, devices,
+ * the kernel or firmware that starts it, the console. Each says in one table what it does at each
+ * turn of the guest's life, and is added to the machine's list when it was created, from the ground
+ * up: the machine first, then what uses it. From that order all others follow. vmm/guest/guest.h
+ * lists the parts.
  *
  *	              lifecycle_add() (1)
  *	                    ┌──┐
@@ -21,8 +22,8 @@
  *	                                         ▼
  *	                                       ENDED
  *
- * Beside it, and kept by a reset: quiet or not. lifecycle_quiesce() and lifecycle_resume() turn from one
- * to the other (3).
+ * Beside it, and kept by a reset: quiet or not. lifecycle_quiesce() and lifecycle_resume() turn
+ * from one to the other (3).
  *
  *  (1) A part is added once, before the first start, when it is complete.
  *  (2) start() runs upwards, in the order of addition; no vCPU executes until all parts have started.
@@ -34,15 +35,15 @@
  *      a part without an end() is freed by its owner. A part's end may use all that lies below it.
  *  (6) After an error of start() or reset() only end() follows.
  *
- * All of it runs on the main thread. (1), (2), (4) and (6) are asserted; a quiesce() or resume() out of
- * its order (3) does nothing.
+ * All of it runs on the main thread. (1), (2), (4) and (6) are asserted; a quiesce() or resume()
+ * out of its order (3) does nothing.
  *
- * Why one table: reset was five functions of different shape that `vmm run` called in an order of its
- * own, and a pause had one hook, which the last caller won silently. Propolis has one trait for all
- * turns, which each device implements and one place calls, so that a device cannot be forgotten by one of
- * them; OpenBSD's vmd pairs X_dump with X_restore in the same way. save() and load() will stand between
- * quiesce() and resume(), in the same table; devices, which go on during a pause today, will then have a
- * quiesce() that leaves nothing in flight.
+ * Why one table: reset was five functions of different shape that `vmm run` called in an order of
+ * its own, and a pause had one hook, which the last caller won silently. Propolis has one trait for
+ * all turns, which each device implements and one place calls, so that a device cannot be forgotten
+ * by one of them; OpenBSD's vmd pairs X_dump with X_restore in the same way. save() and load() will
+ * stand between quiesce() and resume(), in the same table; devices, which go on during a pause
+ * today, will then have a quiesce() that leaves nothing in flight.
  */
 #ifndef UMBRA_VMM_MACHINE_LIFECYCLE_H
 #define UMBRA_VMM_MACHINE_LIFECYCLE_H

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Creates, resets and destroys a machine out of this room's modules, forwards to them, and keeps what
- * decides about its end.
+ * Creates, resets and destroys a machine out of this room's modules, forwards to them, and keeps
+ * what decides about its end.
  */
 #include "vmm/machine/machine.h"
 
@@ -136,8 +136,9 @@ static int machine_create_vm(struct machine *m, struct err *e)
 		return err_set(e, -errno, "/dev/kvm: cannot create a virtual machine: %s",
 			       strerror(errno));
 	/*
-	 * Pages for Intel processors that cannot run real mode themselves; elsewhere no effect. That of the
-	 * identity map lies in front of them, where KVM puts it by itself (KVM_SET_IDENTITY_MAP_ADDR).
+	 * Pages for Intel processors that cannot run real mode themselves; elsewhere no effect.
+	 * That of the identity map lies in front of them, where KVM puts it by itself
+	 * (KVM_SET_IDENTITY_MAP_ADDR).
 	 */
 	if (ioctl(m->vm, KVM_SET_TSS_ADDR, (unsigned long)LAYOUT_TSS))
 		return err_set(e, -errno, "/dev/kvm: refuses the pages for real mode: %s",

@@ -2,8 +2,8 @@
 /*
  * The KVM machine: memory, vCPUs, interrupts, I/O regions, and its end.
  *
- * A machine's life, with the function on each arrow. lifecycle.h has the life of all parts of a guest,
- * of which this is the first; vcpu.h has the life of one vCPU within RUNNING.
+ * A machine's life, with the function on each arrow. lifecycle.h has the life of all parts of a
+ * guest, of which this is the first; vcpu.h has the life of one vCPU within RUNNING.
  *
  *	            machine_create()
  *	                   │
@@ -22,8 +22,8 @@
  *	                   │ machine_destroy()       │
  *	                   └──────────► gone ◄───────┘
  *
- * A pause is kept beside this state: machine_pause() before machine_run() and a pause that outlasts a
- * reset make the vCPUs' threads park before their first instruction.
+ * A pause is kept beside this state: machine_pause() before machine_run() and a pause that outlasts
+ * a reset make the vCPUs' threads park before their first instruction.
  *
  * How a machine ends. All requests go through machine_exit(), but for (E13); the code is
  * enum vmm_exit's (base/exit_code.h). The function is the one that makes the request.
@@ -62,33 +62,34 @@
  *    end by it.
  * From the request on: the loop returns after the callback that it is in; machine_run() asks all
  * vCPUs to stop and joins their threads, each of which handles the exit that it is in to its end.
- * After (E2), (E3) and (E10) guest_run() resets the machine and runs it again, unless --no-reboot or
- * sessions forbid it. Else guest_end() ends the parts downwards (lifecycle.h (5)): the console waits
- * up to 700 ms for its readers, the devices' threads are joined, the record is closed. If sessions
- * have not loaded all their drivers by an (E1), guest_run() makes its code ERROR.
+ * After (E2), (E3) and (E10) guest_run() resets the machine and runs it again, unless --no-reboot
+ * or sessions forbid it. Else guest_end() ends the parts downwards (lifecycle.h (5)): the console
+ * waits up to 700 ms for its readers, the devices' threads are joined, the record is closed. If
+ * sessions have not loaded all their drivers by an (E1), guest_run() makes its code ERROR.
  *
  * The request that wins:
  *  (W1) The first.
  *  (W2) Any but a reset wins over a reset that came before it: after that the guest might go on.
  *  (W3) machine_run() returns the winner's code; (E13) wins over all.
  *
- * Outside this table are events that end the process and not the machine: a system call that the filter
- * forbids (confine/filter.c, 128 + SIGSYS), a thread that cannot confine itself (confine.c, ERROR), a
- * signal that kills the VMM (supervisor.c, 128 + signal); and probe.c's machines, whose two ends are
- * an answer and a timeout.
+ * Outside this table are events that end the process and not the machine: a system call that the
+ * filter forbids (confine/filter.c, 128 + SIGSYS), a thread that cannot confine itself (confine.c,
+ * ERROR), a signal that kills the VMM (supervisor.c, 128 + signal); and probe.c's machines, whose
+ * two ends are an answer and a timeout.
  *
  * Interrupts: the full in-kernel irqchip, with an interrupt routing table of our own in which no
  * line leads to the PIC. With it the IO-APIC's EOIs and the timers cost no exit, and the trap of
  * hardware-reduced ACPI (a PIC that nobody masks delivers vector 8, a double fault) cannot happen,
  * because that PIC has no inputs. Firmware guests add the PIC's routes and a PIT, nothing else.
  *
- * The split irqchip (KVM_CAP_SPLIT_IRQCHIP: only the local APICs in the kernel) was measured against
- * it with an IO-APIC of our own: the cloud kernel to its init and off again, one CPU, one disk. Exits
- * to user space went from 1,433 to 1,961: all of the 529 additional ones are the guest setting up the
- * IO-APIC's 24 pins, and each costs a return to user space where it cost KVM a function call. After
- * that there is nothing to win or lose, for our lines are edges, whose EOIs no IO-APIC sees, and all
- * devices but the serial port and the power button send messages. A split would leave less code of the
- * host's kernel within a guest's reach; it would take an IO-APIC of our own for that.
+ * The split irqchip (KVM_CAP_SPLIT_IRQCHIP: only the local APICs in the kernel) was measured
+ * against it with an IO-APIC of our own: the cloud kernel to its init and off again, one CPU, one
+ * disk. Exits to user space went from 1,433 to 1,961: all of the 529 additional ones are the guest
+ * setting up the IO-APIC's 24 pins, and each costs a return to user space where it cost KVM a
+ * function call. After that there is nothing to win or lose, for our lines are edges, whose EOIs no
+ * IO-APIC sees, and all devices but the serial port and the power button send messages. A split
+ * would leave less code of the host's kernel within a guest's reach; it would take an IO-APIC of
+ * our own for that.
  *
  * Functions may be called from any thread unless they say otherwise.
  */
@@ -178,9 +179,9 @@ int machine_irq_pulse(struct machine *m, u32 gsi);
  * Pause: all vCPUs leave the guest and stay out until machine_resume(); interrupts that come
  * meanwhile wait for them. Devices go on, so I/O that was begun ends. Returns at once (PAUSING); a
  * vCPU whose exit is being handled takes its time, and when the last one is out (PAUSED), the
- * machine's parts become quiet (lifecycle_quiesce()), on the loop's thread. Before machine_run(), the
- * guest begins paused. The guest's clocks go on meanwhile, and kvm-clock tells its watchdogs that they
- * were not looked after. Main thread. -errno.
+ * machine's parts become quiet (lifecycle_quiesce()), on the loop's thread. Before machine_run(),
+ * the guest begins paused. The guest's clocks go on meanwhile, and kvm-clock tells its watchdogs
+ * that they were not looked after. Main thread. -errno.
  */
 int machine_pause(struct machine *m);
 void machine_resume(struct machine *m);
@@ -198,16 +199,16 @@ int machine_run(struct machine *m, struct err *e);
  * controllers and vCPUs as they were created, ready for another boot and machine_run(). STOPPED ->
  * READY. Umbra's slots stay as they are, and a pause.
  *
- * The process stays, rather than a new one for each start as crosvm has it: sockets, terminals, taps
- * and the peers that are connected to them outlive a reboot as cables outlive one; and it is confined,
- * so the VM itself is not made anew either, as Cloud Hypervisor does it: that would open files.
- * -errno: the machine cannot be used any more.
+ * The process stays, rather than a new one for each start as crosvm has it: sockets, terminals,
+ * taps and the peers that are connected to them outlive a reboot as cables outlive one; and it is
+ * confined, so the VM itself is not made anew either, as Cloud Hypervisor does it: that would open
+ * files. -errno: the machine cannot be used any more.
  */
 int machine_reset(struct machine *m, struct err *e);
 
 /*
- * Request the end with exit code @code, by (W1) and (W2). @fmt: one line for people, without "\n", or
- * NULL if there is nothing to tell. Returns true if this request is the one that counts now.
+ * Request the end with exit code @code, by (W1) and (W2). @fmt: one line for people, without "\n",
+ * or NULL if there is nothing to tell. Returns true if this request is the one that counts now.
  */
 bool machine_exit(struct machine *m, int code, const char *fmt, ...) __printf(3, 4);
 /* The line of the request that won, or "". Valid after machine_run(). */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The machine's inside, for the files that make it run: those of vmm/machine/, vmm/boot/ and vmm/guest/,
- * and vmm/cli/stats.c. Everybody else uses machine.h.
+ * The machine's inside, for the files that make it run: those of vmm/machine/, vmm/boot/ and
+ * vmm/guest/, and vmm/cli/stats.c. Everybody else uses machine.h.
  */
 #ifndef UMBRA_VMM_MACHINE_MACHINE_INT_H
 #define UMBRA_VMM_MACHINE_MACHINE_INT_H
@@ -20,8 +20,8 @@ int machine_exit_code(const struct machine *m);
 
 /*
  * The placed kernel is read again from its file when a report needs its symbols, since it is large
- * and most guests end without a report; and when the machine is reset. The descriptor is kept, because
- * a confined VMM opens no path. Lock it around the use of machine_kernel().
+ * and most guests end without a report; and when the machine is reset. The descriptor is kept,
+ * because a confined VMM opens no path. Lock it around the use of machine_kernel().
  */
 void machine_keep_kernel_file(struct machine *m, const struct kernel *k);
 void machine_lock_kernel(const struct machine *m);

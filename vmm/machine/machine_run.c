@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Runs the machine: vCPU threads, the event loop, and the watch for a guest that has halted for good.
+ * Runs the machine: vCPU threads, the event loop, and the watch for a guest that has halted for
+ * good.
  *
- * Once a second, if no vCPU has left the guest since the last time, all are asked whether they are at
- * rest for ever: a kernel without a way to switch off halts all processors with interrupts off, and KVM
- * would not return from that.
+ * Once a second, if no vCPU has left the guest since the last time, all are asked whether they are
+ * at rest for ever: a kernel without a way to switch off halts all processors with interrupts off,
+ * and KVM would not return from that.
  */
 #include <errno.h>
 #include <string.h>

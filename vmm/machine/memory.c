@@ -167,7 +167,9 @@ fail:
 
 int memory_clear(struct memory *mem)
 {
-	/* The pages are given back; a file's by making a hole. What comes in their place is zero. */
+	/*
+	 * The pages are given back; a file's by making a hole. What comes in their place is zero.
+	 */
 	return madvise(mem->ram, mem->low + mem->high, mem->fd < 0 ? MADV_DONTNEED : MADV_REMOVE)
 		       ? -errno
 		       : 0;

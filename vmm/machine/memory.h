@@ -28,7 +28,9 @@ void *memory_gpa(const struct memory *mem, u64 gpa, u64 len);
 /* RAM below and above 4 GiB, in bytes. */
 u64 memory_low(const struct memory *mem);
 u64 memory_high(const struct memory *mem);
-/* Piece @i of the RAM; false: there is no such piece. The descriptor is borrowed, -1: not shared. */
+/*
+ * Piece @i of the RAM; false: there is no such piece. The descriptor is borrowed, -1: not shared.
+ */
 bool memory_region(const struct memory *mem, unsigned i, struct host_region *out);
 
 int memory_add_slot(struct memory *mem, u64 gpa, size_t len, bool guest_writable, void **hva,

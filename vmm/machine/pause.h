@@ -20,7 +20,9 @@ void pause_destroy(struct pause *p);
 int pause_begin(struct pause *p);
 void pause_end(struct pause *p);
 bool pause_complete(struct pause *p);
-/* @fn runs on the loop's thread when the last vCPU is out; one owner at a time; NULL gives it back. */
+/*
+ * @fn runs on the loop's thread when the last vCPU is out; one owner at a time; NULL gives it back.
+ */
 void pause_set_hook(struct pause *p, pause_fn *fn, void *arg);
 /* A vCPU's thread: it is out of the guest because of the pause of that number. */
 void pause_parked(struct pause *p, unsigned pause);

@@ -23,9 +23,10 @@ int threads_create(struct threads **out, struct loop *l);
 void threads_destroy(struct threads *t);
 
 /*
- * Sets what threads confine themselves by; NULL: by nothing. A thread inherits only the filters that
- * its maker already has, so none is made before this call: a threads_start() that comes earlier is
- * deferred. The order is threads_start() (queues it), threads_set_confine(), loop_run() (makes it).
+ * Sets what threads confine themselves by; NULL: by nothing. A thread inherits only the filters
+ * that its maker already has, so none is made before this call: a threads_start() that comes
+ * earlier is deferred. The order is threads_start() (queues it), threads_set_confine(), loop_run()
+ * (makes it).
  */
 void threads_set_confine(struct threads *t, const struct confine *c);
 /* The first act of a thread: its name, at most 15 bytes, and its confinement. */

@@ -2,9 +2,9 @@
 /*
  * A virtual CPU: its thread, how it enters and leaves the guest, and what it counts.
  *
- * A thread leaves the guest by immediate_exit and a signal, in that order (V2). A pause, a stop and an
- * exit to complete may want it in or out at once, so the field is only written with the lock, and is
- * what all of them together want.
+ * A thread leaves the guest by immediate_exit and a signal, in that order (V2). A pause, a stop and
+ * an exit to complete may want it in or out at once, so the field is only written with the lock,
+ * and is what all of them together want.
  */
 #include "vmm/machine/vcpu.h"
 
@@ -27,8 +27,8 @@
 #define GP_VECTOR   13
 
 /*
- * Of a vCPU's area that is shared with KVM: struct kvm_run, and the data of port I/O. Those of MMIO that
- * is coalesced, which is not used here, would be a third page (<asm/kvm.h>).
+ * Of a vCPU's area that is shared with KVM: struct kvm_run, and the data of port I/O. Those of MMIO
+ * that is coalesced, which is not used here, would be a third page (<asm/kvm.h>).
  */
 #define RUN_SIZE ((size_t)(KVM_PIO_PAGE_OFFSET + 1) * 4096)
 
@@ -190,7 +190,9 @@ static void update_immediate_exit(struct vcpu *v)
 	__atomic_store_n(&v->run->immediate_exit, out, __ATOMIC_RELEASE);
 }
 
-/* Enter with immediate_exit: KVM finishes the access of the last exit and does not run the guest. */
+/*
+ * Enter with immediate_exit: KVM finishes the access of the last exit and does not run the guest.
+ */
 static int complete_exit(struct vcpu *v)
 {
 	int ret;
@@ -271,7 +273,10 @@ static void vcpu_park(struct vcpu *v)
 		pthread_cond_wait(&v->wake, &v->lock);
 	}
 	pthread_mutex_unlock(&v->lock);
-	/* A guest that has a kvm-clock is told, so that its watchdogs excuse the gap; else an error. */
+	/*
+	 * A guest that has a kvm-clock is told, so that its watchdogs excuse the gap; else an
+	 * error.
+	 */
 	if (v->first_run_ns)
 		ioctl(v->fd, KVM_KVMCLOCK_CTRL, 0);
 }

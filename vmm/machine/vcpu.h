@@ -80,7 +80,10 @@ int vcpu_translate(struct vcpu *v, u64 gva, u64 *gpa);
  */
 void vcpu_inject_gp(struct vcpu *v);
 
-/* --- for machine.c and machine_run.c --------------------------------------------------------------- */
+/*
+ * --- for machine.c and machine_run.c
+ * ---------------------------------------------------------------
+ */
 
 #define VCPU_EXIT_REASONS 64
 
@@ -90,7 +93,9 @@ struct vcpu_config {
 	unsigned index;
 	struct threads *threads; /* what the vCPU's thread confines itself by */
 	const bool *ending;	 /* atomic: the machine's end has begun, run nothing more */
-	/* The thread is out of the guest because of vcpu_pause(v, @pause); called on that thread. */
+	/*
+	 * The thread is out of the guest because of vcpu_pause(v, @pause); called on that thread.
+	 */
 	void (*parked)(void *arg, unsigned pause);
 	void *arg;
 };
@@ -117,8 +122,8 @@ int vcpu_start(struct vcpu *v, vcpu_exit_fn *fn, struct err *e);
 void vcpu_stop(struct vcpu *v);
 void vcpu_join(struct vcpu *v);
 /*
- * Between vcpu_join() and another vcpu_start(): as it was created (vmm/machine/vcpu_reset.h); a pause
- * stays, and the counters do. -errno.
+ * Between vcpu_join() and another vcpu_start(): as it was created (vmm/machine/vcpu_reset.h); a
+ * pause stays, and the counters do. -errno.
  */
 int vcpu_reset(struct vcpu *v, struct err *e);
 

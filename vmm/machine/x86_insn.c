@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Decodes instructions by tables, in the order of their parts: prefixes, opcode, ModRM, immediate. */
+/*
+ * Decodes instructions by tables, in the order of their parts: prefixes, opcode, ModRM, immediate.
+ */
 #include "vmm/machine/x86_insn.h"
 
 #include <errno.h>

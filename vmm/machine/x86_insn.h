@@ -33,8 +33,9 @@ struct x86_insn {
 	u8 kind; /* enum x86_kind */
 	s32 rel;
 	/*
-	 * base + index * scale + disp. A vector index (gather, scatter) is X86_NONE. The displacement
-	 * of an EVEX instruction is scaled as for a whole vector, which most stores are.
+	 * base + index * scale + disp. A vector index (gather, scatter) is X86_NONE. The
+	 * displacement of an EVEX instruction is scaled as for a whole vector, which most stores
+	 * are.
 	 */
 	bool has_mem;
 	u8 base, index, scale, segment;

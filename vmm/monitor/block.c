@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Answers QMP's questions about disks, as QEMU 7.2's qapi/block-core.json describes them; limits and
- * caches that Umbra does not have are 0. A disk of vhost-user is no block node, as in QEMU: its image is
- * another process's.
+ * Answers QMP's questions about disks, as QEMU 7.2's qapi/block-core.json describes them; limits
+ * and caches that Umbra does not have are 0. A disk of vhost-user is no block node, as in QEMU: its
+ * image is another process's.
  */
 #include <stdio.h>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Answers QMP's commands of run control (QEMU's qapi/run-state.json and misc.json): stop, cont, quit,
- * system_powerdown, system_reset, query-status, and the events that go with them.
+ * Answers QMP's commands of run control (QEMU's qapi/run-state.json and misc.json): stop, cont,
+ * quit, system_powerdown, system_reset, query-status, and the events that go with them.
  *
  * A guest with sessions cannot be reset: they belong to the kernel that they were made for.
  */

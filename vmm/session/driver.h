@@ -13,9 +13,9 @@
  *     |                                                                  |
  *     +---------------------------- op_end() ----------------------------+
  *
- * A load whose init crashes the guest's thread ends in CRASHED, for good: timers, threads and devices
- * that it made may run its code at any time. driver_look() finds out that a LOADED driver is HIDDEN
- * or REMOVED, or LOADED again; only a REMOVED one can then be unloaded.
+ * A load whose init crashes the guest's thread ends in CRASHED, for good: timers, threads and
+ * devices that it made may run its code at any time. driver_look() finds out that a LOADED driver
+ * is HIDDEN or REMOVED, or LOADED again; only a REMOVED one can then be unloaded.
  *
  *   (1) A name in the guest (guest_name) belongs to one driver from driver_add() to driver_drop().
  *   (2) A driver has at most one operation, and no other is queued for it until that one has ended.

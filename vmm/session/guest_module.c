@@ -119,7 +119,9 @@ int guest_module_by_text(struct sessions *s, u64 va, struct guest_module *out)
 	return walk_modules(s, has_text, &va, out, NULL);
 }
 
-/* struct kernel_symbol: two offsets, each from where it lies itself, and a third for the namespace. */
+/*
+ * struct kernel_symbol: two offsets, each from where it lies itself, and a third for the namespace.
+ */
 static int export_at(struct sessions *s, u64 entry, u64 va, char *name, size_t size)
 {
 	s32 off[2];
@@ -206,7 +208,9 @@ int guest_module_sections(struct sessions *s, const struct guest_module *m,
 	return 0;
 }
 
-/* struct static_call_site: two offsets, each from where it lies; the low bits of the key are flags. */
+/*
+ * struct static_call_site: two offsets, each from where it lies; the low bits of the key are flags.
+ */
 static int call_of_site(struct sessions *s, u64 entry, u64 site, u64 *func)
 {
 	const char *name;

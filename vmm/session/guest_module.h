@@ -26,7 +26,9 @@ struct guest_section {
 int guest_member(struct sessions *s, const char *strct, const char *name, u32 *off, struct err *e);
 int guest_read_u64(struct sessions *s, u64 va, u64 *out);
 
-/* By its name in the kernel's list. -ENOENT: it is not in there; -EFAULT: the list is not readable. */
+/*
+ * By its name in the kernel's list. -ENOENT: it is not in there; -EFAULT: the list is not readable.
+ */
 int guest_module_find(struct sessions *s, const char *name, struct guest_module *out,
 		      struct err *e);
 /* The one whose text @va is in. -ENOENT: none's. */
@@ -38,8 +40,8 @@ int guest_module_export_at(struct sessions *s, const struct guest_module *m, u64
 int guest_module_sections(struct sessions *s, const struct guest_module *m,
 			  struct guest_section *out, size_t max, size_t *n, struct err *e);
 /*
- * Reads the target of the static call at @site of @m, if its key is one of the kernel image's own: the
- * function that the key holds at this moment. -ENOENT: no such site, or the key is a module's.
+ * Reads the target of the static call at @site of @m, if its key is one of the kernel image's own:
+ * the function that the key holds at this moment. -ENOENT: no such site, or the key is a module's.
  */
 int guest_module_static_call(struct sessions *s, const struct guest_module *m, u64 site, u64 *func);
 

@@ -3,7 +3,8 @@
  * Branches that the guest's kernel itself writes into a driver's text, told apart from the driver's
  * own by where they lead. Everything here is the kernel's state: its exports and their class, its
  * table of paravirtual operations, its static calls, its trampolines for tracing, its probes. The
- * tables in a driver's file, which name places that the kernel patches, are not believed, nor needed.
+ * tables in a driver's file, which name places that the kernel patches, are not believed, nor
+ * needed.
  */
 #ifndef UMBRA_VMM_SESSION_KERNEL_PATCHES_H
 #define UMBRA_VMM_SESSION_KERNEL_PATCHES_H
@@ -19,9 +20,9 @@ int kernel_patches_read(struct sessions *s, struct kernel_patches **out, struct 
 void kernel_patches_free(struct kernel_patches *p);
 
 /*
- * Tells whether a branch, of the driver's text or patched in by the kernel, may lead to @target, an export
- * of the kernel's image.
- * EXPORT_PERMITTED: @ps permits it by name. EXPORT_SPECIAL: text that the shadow has no entry for
+ * Tells whether a branch, of the driver's text or patched in by the kernel, may lead to @target, an
+ * export of the kernel's image. EXPORT_PERMITTED: @ps permits it by name. EXPORT_SPECIAL: text that
+ * the shadow has no entry for
  * (thunks and helpers written in assembler), and that is not critical.
  */
 enum export_use { EXPORT_NONE, EXPORT_PERMITTED, EXPORT_SPECIAL };

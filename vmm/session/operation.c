@@ -16,7 +16,9 @@
 #include "base/loop.h"
 #include "vmm/session/presence.h"
 
-/* The shim answers at once if the guest runs at all; a driver's own code takes as long as it wants. */
+/*
+ * The shim answers at once if the guest runs at all; a driver's own code takes as long as it wants.
+ */
 #define SHIM_SECONDS   30
 #define DRIVER_SECONDS 30
 
@@ -46,7 +48,9 @@ struct step {
 	int (*done)(struct op *op, s64 result, u64 value);
 	/* Take back whatever of the step has happened, also if that is nothing. */
 	int (*undoes)(struct op *op, struct gate_command *c);
-	/* The guest has answered. Only the last step may refuse: nothing has been taken back yet. */
+	/*
+	 * The guest has answered. Only the last step may refuse: nothing has been taken back yet.
+	 */
 	int (*undone)(struct op *op, s64 result, u64 value);
 };
 
@@ -419,8 +423,8 @@ static void op_end(struct op *op)
 }
 
 /*
- * The step that was under way has come to its end with @ret. false: so has the operation, because the
- * guest's kernel keeps the module, unwillingly or crashed; nothing was taken back then.
+ * The step that was under way has come to its end with @ret. false: so has the operation, because
+ * the guest's kernel keeps the module, unwillingly or crashed; nothing was taken back then.
  */
 static bool step_ended(struct op *op, int ret)
 {

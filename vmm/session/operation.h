@@ -2,9 +2,9 @@
 /*
  * Loading and unloading drivers in the guest. Private to vmm/session/.
  *
- * The operations of one session run one after the other in the order in which they were queued, those
- * of different sessions independently of each other. An operation ends with the caller's @done, also
- * if the guest ends first (then with -ECANCELED).
+ * The operations of one session run one after the other in the order in which they were queued,
+ * those of different sessions independently of each other. An operation ends with the caller's
+ * @done, also if the guest ends first (then with -ECANCELED).
  */
 #ifndef UMBRA_VMM_SESSION_OPERATION_H
 #define UMBRA_VMM_SESSION_OPERATION_H

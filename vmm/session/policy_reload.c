@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Another policy for a guest that runs: checked against what is loaded, then put in force everywhere. */
+/*
+ * Another policy for a guest that runs: checked against what is loaded, then put in force
+ * everywhere.
+ */
 #include "vmm/session/policy_reload.h"
 
 #include <errno.h>

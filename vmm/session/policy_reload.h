@@ -7,8 +7,8 @@
 
 /*
  * Read a policy from @fd, which stays open, and put it in force for the next call of every driver.
- * -ENOENT: it lacks a session that has drivers. -EBUSY: a function would become critical that loaded
- * drivers call directly.
+ * -ENOENT: it lacks a session that has drivers. -EBUSY: a function would become critical that
+ * loaded drivers call directly.
  */
 int policy_reload(struct sessions *s, int fd, const char *path, struct err *e);
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Compares what the host believes of loaded drivers with the guest kernel's list and page tables. */
+/*
+ * Compares what the host believes of loaded drivers with the guest kernel's list and page tables.
+ */
 #include "vmm/session/presence.h"
 
 #include <errno.h>

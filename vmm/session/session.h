@@ -6,8 +6,9 @@
  *
  * A session's range in module space is the shadow kernel's text, page for page in the layout of the
  * real one, and behind it GATE_PAGES pages: the first OWN_GATE_PAGES hold the session's own gate
- * entries (the shadow's entries of critical functions lead there), each of the others the entries of
- * one driver. A page comes into being when a driver needs an entry on it; all others are the trap page.
+ * entries (the shadow's entries of critical functions lead there), each of the others the entries
+ * of one driver. A page comes into being when a driver needs an entry on it; all others are the
+ * trap page.
  *
  * A session's life, with the function on each arrow:
  *
@@ -103,7 +104,9 @@ void session_free(struct session *ss);
 
 /* space.c */
 
-/* Take the range at @va, which the guest has reserved: BARE to PLACED, or on an error still BARE. */
+/*
+ * Take the range at @va, which the guest has reserved: BARE to PLACED, or on an error still BARE.
+ */
 int session_take_range(struct sessions *s, struct session *ss, u64 va, struct err *e);
 /* PLACED to BARE: after the guest has released the range, or if it cannot say that it has (4). */
 void session_free_range(struct sessions *s, struct session *ss);
@@ -111,8 +114,8 @@ void session_abandon_range(struct sessions *s, struct session *ss);
 /* Address of an entry; @page counts from the first of the GATE_PAGES. */
 u64 session_gate_va(const struct session *ss, unsigned page, unsigned slot);
 /*
- * Make the pages that @d needs, its own too, for its plan and its gates. *maps (malloc'ed) names all
- * pages of the session, so that a mapping that failed half-way is made good by the next.
+ * Make the pages that @d needs, its own too, for its plan and its gates. *maps (malloc'ed) names
+ * all pages of the session, so that a mapping that failed half-way is made good by the next.
  */
 int session_prepare_pages(struct sessions *s, struct driver *d, struct umbra_map **maps, size_t *n,
 			  struct err *e);

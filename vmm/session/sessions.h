@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The session layer of one guest, as the rest of vmm sees it. All calls are made on the loop's thread.
+ * The session layer of one guest, as the rest of vmm sees it. All calls are made on the loop's
+ * thread.
  *
  * Its life, with the function on each arrow; the two states are what the room calls its phase:
  *
@@ -43,7 +44,10 @@ int sessions_prepare(struct sessions **out, struct machine *m, const struct gues
 void sessions_initrd(const struct sessions *s, void **prefix, size_t *len);
 /* The kernel's command line in place of o->append. Owned by @s. */
 const char *sessions_cmdline(const struct sessions *s);
-/* @c gets the commands about sessions; NULL: there is no socket. After an error only finish is left. */
+/*
+ * @c gets the commands about sessions; NULL: there is no socket. After an error only finish is
+ * left.
+ */
 int sessions_start(struct sessions *s, struct loop *l, struct control *c, struct err *e);
 /*
  * Did the guest come so far that all drivers of the command line were loaded? -errno and a line if

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* A session's range in the guest's module space: its pages, filled with the entries of this session. */
+/*
+ * A session's range in the guest's module space: its pages, filled with the entries of this
+ * session.
+ */
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -26,7 +29,10 @@ static u8 *take_page(struct sessions *s, struct session *ss, unsigned index, str
 	return hva;
 }
 
-/* Page of the session's own entries that has the one of the catalog's @index-th function, and where. */
+/*
+ * Page of the session's own entries that has the one of the catalog's @index-th function, and
+ * where.
+ */
 static u64 own_gate_va(const struct session *ss, size_t index)
 {
 	return session_gate_va(ss, (unsigned)(index / UMBRA_GATES_PER_PAGE),
@@ -117,8 +123,8 @@ struct target_arg {
 };
 
 /*
- * Where an entry of the shadow leads: straight to the real kernel, or for a critical function to the
- * session's own entry for it, without exception (5).
+ * Where an entry of the shadow leads: straight to the real kernel, or for a critical function to
+ * the session's own entry for it, without exception (5).
  */
 static u64 entry_target(void *arg, const struct kernel_export *ex)
 {

@@ -29,7 +29,9 @@ struct check {
 	json_t *violations;
 };
 
-/* A branch into the session's range: to an entry of the shadow, or to a gate of this very driver? */
+/*
+ * A branch into the session's range: to an entry of the shadow, or to a gate of this very driver?
+ */
 static bool own_entry(struct check *c, u64 target)
 {
 	const struct session *ss = c->d->session;
@@ -50,7 +52,9 @@ static bool own_entry(struct check *c, u64 target)
 	return true;
 }
 
-/* Where the session's other drivers lie, looked up once: the list is the guest's and may be long. */
+/*
+ * Where the session's other drivers lie, looked up once: the list is the guest's and may be long.
+ */
 static int find_others(struct check *c, struct err *e)
 {
 	const struct driver *o;
@@ -149,8 +153,8 @@ static bool all_zero(const u8 *p, size_t n)
  * Linear decoding, section by section: the kernel's modules are built without jump tables, so text
  * holds nothing but instructions and padding, and each section begins with an instruction. The
  * loader's padding behind a section is zero; a branch whose last bytes are zero belongs to the
- * section, so that padding is looked for between instructions only. What does not decode is counted,
- * never passed over in silence.
+ * section, so that padding is looked for between instructions only. What does not decode is
+ * counted, never passed over in silence.
  */
 static void decode_range(struct check *c, const u8 *p, size_t left, u64 va)
 {

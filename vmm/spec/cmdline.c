@@ -10,7 +10,10 @@ static bool is_blank(char c)
 	return c == ' ' || (c >= '\t' && c <= '\r') || (unsigned char)c == 0xa0;
 }
 
-/* The end of the word that begins at @s, behind its opening quote if it is @quoted; *equals as next_arg(). */
+/*
+ * The end of the word that begins at @s, behind its opening quote if it is @quoted; *equals as
+ * next_arg().
+ */
 static const char *word_end(const char *s, bool quoted, size_t *equals)
 {
 	const char *p = s;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Words of a kernel's command line, as the kernel itself takes them (lib/cmdline.c next_arg(),
- * kernel/params.c parse_args()): blanks part them except within double quotes, which may stand around a
- * word or around its value; '-' and '_' in a name are one; and everything behind a word "--" is for the
- * guest's init.
+ * kernel/params.c parse_args()): blanks part them except within double quotes, which may stand
+ * around a word or around its value; '-' and '_' in a name are one; and everything behind a word
+ * "--" is for the guest's init.
  *
  *	quiet "a=1 2" b="3 4" module.x-y=5 -- console=x
  *
@@ -25,8 +25,8 @@ struct cmdline_word {
 };
 
 /*
- * The word at *at, which moves behind it. False: there is none before the line's end or "--"; *at is
- * left there.
+ * The word at *at, which moves behind it. False: there is none before the line's end or "--"; *at
+ * is left there.
  */
 bool cmdline_next(const char **at, struct cmdline_word *w);
 /* Is @key the word's name? */

@@ -130,7 +130,10 @@ bool guest_spec_has_sessions(const struct guest_spec *s);
 /* Must other processes be able to map the guest's RAM? */
 bool guest_spec_shares_memory(const struct guest_spec *s);
 
-/* Make @s the owner of @text, on the heap; returns it. NULL: no memory, or @text is; then it is freed. */
+/*
+ * Make @s the owner of @text, on the heap; returns it. NULL: no memory, or @text is; then it is
+ * freed.
+ */
 char *guest_spec_keep(struct guest_spec *s, char *text);
 
 /*

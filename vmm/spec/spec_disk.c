@@ -79,8 +79,8 @@ static int check_vhost_user(const struct spec_disk *d, const char *s, struct err
 }
 
 /*
- * Take the words of @d->path, which is all of the option at first, off its end. From the right: a comma
- * in a file's name is part of it unless a known word follows.
+ * Take the words of @d->path, which is all of the option at first, off its end. From the right: a
+ * comma in a file's name is part of it unless a known word follows.
  */
 static int disk_words(struct spec_disk *d, const char *s, struct err *e)
 {

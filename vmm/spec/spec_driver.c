@@ -3,9 +3,9 @@
  * SESSION[/INSTANCE]:FILE.ko[,param=value]...: the text form of a driver that is to be loaded.
  *
  * Parameters end up as insmod would give them to the kernel, whose own parser takes quotes. Behind
- * a blank, as in "a:x.ko p=1 q=\"x y\"", they are taken word for word. Behind a comma they are a list:
- * a comma parts two of them if a name and a '=' follow it, so that an array keeps its own, and never
- * within quotes.
+ * a blank, as in "a:x.ko p=1 q=\"x y\"", they are taken word for word. Behind a comma they are a
+ * list: a comma parts two of them if a name and a '=' follow it, so that an array keeps its own,
+ * and never within quotes.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -41,8 +41,8 @@ static bool begins_parameter(const char *s)
 }
 
 /*
- * Make of the text behind FILE, which begins with a comma or a blank, what the kernel is to be given, in
- * place. -EINVAL: a quote is not closed, or the text has more than one line.
+ * Make of the text behind FILE, which begins with a comma or a blank, what the kernel is to be
+ * given, in place. -EINVAL: a quote is not closed, or the text has more than one line.
  */
 static int driver_params(char *s, const char *what, const char *text, struct err *e)
 {

@@ -164,8 +164,8 @@ int spec_parse_net(struct spec_net *n, const char *s, struct err *e)
 }
 
 /*
- * "user,tftp=DIR" with DIR below @base: the helper process is given the option as a text, and knows no
- * base. NULL: no memory.
+ * "user,tftp=DIR" with DIR below @base: the helper process is given the option as a text, and knows
+ * no base. NULL: no memory.
  */
 static const char *net_rebased(struct guest_spec *s, const char *base, const char *text)
 {

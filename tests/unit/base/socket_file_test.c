@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* A socket's file is removed by the process that made it and by nobody else, unless it is a leftover. */
+/*
+ * A socket's file is removed by the process that made it and by nobody else, unless it is a
+ * leftover.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The end of a disk's queue is bounded, whatever the driver has asked for: 64 reads of 31 GiB each,
- * by 254 descriptors that all name the same buffer, must not hold up a reset, nor a resize beside it.
+ * by 254 descriptors that all name the same buffer, must not hold up a reset, nor a resize beside
+ * it.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -148,7 +149,9 @@ static void test_pieces_are_put_together(void **state)
 	for (u32 i = 0; i < len; i++)
 		image[i] = (u8)(i >> 9) ^ (u8)(i >> 17);
 	assert_int_equal(pwrite(t->fd, image, len, 1 << 20), len);
-	/* The buffer repeats every 2 MiB: so its last 2 MiB are what stays, each byte by a piece. */
+	/*
+	 * The buffer repeats every 2 MiB: so its last 2 MiB are what stays, each byte by a piece.
+	 */
 	assert_int_equal(request(t, VIRTIO_BLK_T_IN, 2048, BIG_AT, len, NULL), VIRTIO_BLK_S_OK);
 	assert_memory_equal(big, image + len - (2 << 20), 2 << 20);
 	/* Written from unaligned buffers, so that pieces end within descriptors. */

@@ -171,8 +171,8 @@ static void test_after_a_failed_flush_none_succeeds(void **state)
 }
 
 /*
- * With a pipe in place of the file, a read is in flight for as long as nobody writes. A reset does not
- * wait for that, and what comes later does not reach the guest's memory any more.
+ * With a pipe in place of the file, a read is in flight for as long as nobody writes. A reset does
+ * not wait for that, and what comes later does not reach the guest's memory any more.
  */
 static void test_nothing_is_in_flight_after_a_reset(void **state)
 {

@@ -319,7 +319,9 @@ static void test_reset_storm(void **state)
 		t->out_len[0] = 0;
 		virtio_console_room(t->c, 0);
 	}
-	/* Output that waits when the reset comes is forgotten, and nobody waits for room any more. */
+	/*
+	 * Output that waits when the reset comes is forgotten, and nobody waits for room any more.
+	 */
 	bring_up(t);
 	t->limit[0] = t->out_len[0] = 0;
 	driver_add(&t->d, 1, DATA, 100, false);

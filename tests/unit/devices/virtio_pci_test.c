@@ -168,7 +168,10 @@ static void test_identity(void **state)
 	assert_int_equal(fake_in(&t->f, 0xcff, 4), 0xffffffff);
 }
 
-/* The same space by memory: whole accesses within a function's 256 bytes, everything else is absent. */
+/*
+ * The same space by memory: whole accesses within a function's 256 bytes, everything else is
+ * absent.
+ */
 static void test_ecam(void **state)
 {
 	struct ctx *t = *state;

@@ -24,9 +24,9 @@ static struct vq_pace eager(void)
 }
 
 /*
- * A driver that can have @depth requests without an answer, all of which are answered at once, until
- * it is interrupted @times. Returns how often it was made to wait for an interrupt in vain; *answers
- * is how many it got.
+ * A driver that can have @depth requests without an answer, all of which are answered at once,
+ * until it is interrupted @times. Returns how often it was made to wait for an interrupt in vain;
+ * *answers is how many it got.
  */
 static unsigned drive(struct vq_pace *p, unsigned depth, unsigned times, unsigned *answers)
 {

@@ -69,7 +69,9 @@ static void a_hundred_thousand_rules_cost_what_ten_do(void **state)
 	print_message("100,000 rules: loaded in %.0f ms; a path %.0f ns (10 rules: %.0f), "
 		      "a name %.0f ns (%.0f)\n",
 		      load * 1e3, many_path, few_path, many_name, few_name);
-	/* Linear search would take thousands of times as long; the rest is room for a busy machine. */
+	/*
+	 * Linear search would take thousands of times as long; the rest is room for a busy machine.
+	 */
 	assert_true(many_path < 20 * few_path);
 	assert_true(many_name < 20 * few_name);
 	policy_free(few);

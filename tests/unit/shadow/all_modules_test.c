@@ -142,7 +142,9 @@ static const char *symbol_name(const struct view *v, size_t i)
 	return elf_strptr(v->elf, v->strndx, v->syms[i].st_name);
 }
 
-/* Where a branch to an undefined symbol ends, by kallsyms (not by the table that the linker uses). */
+/*
+ * Where a branch to an undefined symbol ends, by kallsyms (not by the table that the linker uses).
+ */
 static void check_branch(const char *name, const Elf64_Rela *r, size_t *checked)
 {
 	u64 real = kernel_symbol(kernel, name) + KASLR;

@@ -109,8 +109,8 @@ static void test_emit_limits(void **state)
 }
 
 /*
- * The names of exports can be reached by a symbol each, as modpost does it, or all by one symbol and
- * an addend, as an assembler may do it. Both become the same.
+ * The names of exports can be reached by a symbol each, as modpost does it, or all by one symbol
+ * and an addend, as an assembler may do it. Both become the same.
  */
 static void test_export_forms(void **state)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Prepared kernels: the same memory and symbols as from the bzImage, and no file, however damaged or
- * made up, that gives anything else.
+ * Prepared kernels: the same memory and symbols as from the bzImage, and no file, however damaged
+ * or made up, that gives anything else.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -285,7 +285,9 @@ static void seal(u8 *file, u64 tables)
 	h->sum = XXH3_64bits(file + from, tables - from);
 }
 
-/* With checksums that are right: what a defect of ours, or somebody with the user's rights, wrote. */
+/*
+ * With checksums that are right: what a defect of ours, or somebody with the user's rights, wrote.
+ */
 static void test_numbers_that_cannot_be(void **state)
 {
 	static const u64 values[] = { 0,	  1,	      4095,	      4096,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A kernel image of a few pages, made up: an ELF file with two segments (one as the per-CPU segment,
- * whose p_vaddr is 0), a relocation table behind it, and a bzImage around both in any compression.
+ * A kernel image of a few pages, made up: an ELF file with two segments (one as the per-CPU
+ * segment, whose p_vaddr is 0), a relocation table behind it, and a bzImage around both in any
+ * compression.
  */
 #ifndef SHADOW_SYNTH_H
 #define SHADOW_SYNTH_H
@@ -37,7 +38,9 @@ static inline void synth_put32(struct synth *s, u32 v)
 	s->len += 4;
 }
 
-/* The ELF file, without relocations. Byte i of segment 0 is i & 0xff, of segment 1 its complement. */
+/*
+ * The ELF file, without relocations. Byte i of segment 0 is i & 0xff, of segment 1 its complement.
+ */
 static inline struct synth synth_elf(void)
 {
 	struct synth s = { calloc(1, SYNTH_ELF), SYNTH_ELF };

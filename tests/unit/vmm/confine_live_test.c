@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The command itself with a guest, whose threads are made to call what is on none of their lists, as by
- * somebody who has taken them over: by ptrace, so as root, and with a /dev/kvm that runs anything.
+ * The command itself with a guest, whose threads are made to call what is on none of their lists,
+ * as by somebody who has taken them over: by ptrace, so as root, and with a /dev/kvm that runs
+ * anything.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -210,8 +211,8 @@ static int finish(struct guest *g, char *line, size_t size)
 }
 
 /*
- * Stop a thread when it is in a system call or just left one, and have the next be @c. @stay: until it
- * is over, and as if nothing had been then; its result.
+ * Stop a thread when it is in a system call or just left one, and have the next be @c. @stay: until
+ * it is over, and as if nothing had been then; its result.
  */
 static long inject(pid_t tid, const struct call *c, bool stay)
 {

@@ -473,7 +473,9 @@ static int take_signal(int guard)
 	sigset_t set;
 
 	(void)guard;
-	/* No call for it is on the list of the event loop but reading a signalfd that exists: look. */
+	/*
+	 * No call for it is on the list of the event loop but reading a signalfd that exists: look.
+	 */
 	sigprocmask(SIG_BLOCK, NULL, &set);
 	return sigismember(&set, SIGTERM) ? 0 : 1;
 }
@@ -516,7 +518,10 @@ static void only_the_files_told_at_first_are_removed(void **state)
 {
 	static const char taken[] = SOCKETS_DIR "/taken", next[] = SOCKETS_DIR "/next";
 	struct socket_id id[2];
-	/* A regular file is nobody's socket, whoever names it; neither is one that took the own one's place. */
+	/*
+	 * A regular file is nobody's socket, whoever names it; neither is one that took the own
+	 * one's place.
+	 */
 	const struct confine_file files[] = { { SOCKETS_DIR "/socket", NULL },
 					      { SOCKETS_DIR "/regular", NULL },
 					      { SOCKETS_DIR "/known", &id[0] },
@@ -645,7 +650,9 @@ static void all_layers_are_here(void **state)
 	(void)state;
 	assert_non_null(probe);
 	text = json_dumps(missing, JSON_COMPACT);
-	/* Of Landlock and filters nothing can be demanded of a kernel; the rest is older than KVM. */
+	/*
+	 * Of Landlock and filters nothing can be demanded of a kernel; the rest is older than KVM.
+	 */
 	if (!needs_root() && FILTERED && !json_object_get(missing, "landlock"))
 		assert_string_equal(text, "{}");
 	free(text);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Firmware guests on this /dev/kvm, with a firmware of a few instructions: the reset vector, what is
- * where in memory, fw_cfg by string instructions, the clock's interrupt by way of the PIC, the
+ * Firmware guests on this /dev/kvm, with a firmware of a few instructions: the reset vector, what
+ * is where in memory, fw_cfg by string instructions, the clock's interrupt by way of the PIC, the
  * timer's port, the kernel that our option ROM asks for. SeaBIOS itself is a case of the lab.
  */
 #include <asm/bootparam.h>
@@ -247,7 +247,9 @@ static void test_bad_image(void **state)
 	expect_refused(t, &c, -EINVAL, "not a BIOS image");
 }
 
-/* A file of a kernel in which one thing is wrong. The ROM's slot stays, hence one for each machine. */
+/*
+ * A file of a kernel in which one thing is wrong. The ROM's slot stays, hence one for each machine.
+ */
 static void bad_kernel(struct ctx *t, size_t at, u8 value, size_t len, int ret, const char *words)
 {
 	struct machine_config mc = { .memory = MEMORY, .cpus = 1, .pc = true };

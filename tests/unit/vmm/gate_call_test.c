@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Parts of the session layer that need no KVM: names, command line, archive, calls, control socket. */
+/*
+ * Parts of the session layer that need no KVM: names, command line, archive, calls, control socket.
+ */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>

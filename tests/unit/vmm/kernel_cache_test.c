@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The cache of prepared kernels: what is in it is used, what is wrong with it is replaced, and without
- * it everything works.
+ * The cache of prepared kernels: what is in it is used, what is wrong with it is replaced, and
+ * without it everything works.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -175,7 +175,9 @@ static void test_keyed_by_content(void **state)
 	assert_int_equal(count(".kernel"), 1);
 }
 
-/* A new file under an old name is another kernel, at once; and is not linked while it is too new. */
+/*
+ * A new file under an old name is another kernel, at once; and is not linked while it is too new.
+ */
 static void test_changed_file(void **state)
 {
 	char path[160];
@@ -233,7 +235,9 @@ static void test_damaged_header_is_replaced(void **state)
 	assert_true(open_and_check(file, SYNTH_INIT_SIZE));
 }
 
-/* In the pages: seen when they are read. The next start is by the bzImage, the one after prepared. */
+/*
+ * In the pages: seen when they are read. The next start is by the bzImage, the one after prepared.
+ */
 static void test_damaged_pages_are_replaced(void **state)
 {
 	struct kernel *k;
@@ -297,7 +301,9 @@ static bool is_empty(const char *path)
 	return !rmdir(path) && !mkdir(path, 0700);
 }
 
-/* sudo -E: root with a user's XDG_CACHE_HOME follows none of his links, and leaves nothing there. */
+/*
+ * sudo -E: root with a user's XDG_CACHE_HOME follows none of his links, and leaves nothing there.
+ */
 static void test_root_in_a_users_directory(void **state)
 {
 	char victim[160], way[160], users[160];

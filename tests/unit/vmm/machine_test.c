@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The machine on this /dev/kvm, with guests of a few instructions in long mode at CPL 0. They run on
- * a KVM in software as well. Guests begin with RDI = PROBE_SCRATCH and end by a byte to port 0xf4.
+ * The machine on this /dev/kvm, with guests of a few instructions in long mode at CPL 0. They run
+ * on a KVM in software as well. Guests begin with RDI = PROBE_SCRATCH and end by a byte to port
+ * 0xf4.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -382,8 +383,8 @@ static void test_end_and_reset(void **state)
 }
 
 /*
- * Leaves a mark in memory and changes what a reset has to put back, then asks for one; the store after
- * that must not happen.
+ * Leaves a mark in memory and changes what a reset has to put back, then asks for one; the store
+ * after that must not happen.
  */
 GUEST(g_dirty,
       "mov (%rdi), %rax\n mov %rax, 8(%rdi)\n movq $0x1234, (%rdi)\n"

@@ -172,7 +172,10 @@ const struct rule rules[] = {
 	ALLOW(recvfrom, QUEUE | MAIN | HELPER),
 	/* A vCPU: the guest's output, to viewers of its console. */
 	ALLOW(sendto, VCPU | QUEUE | MAIN | HELPER),
-	/* With descriptors: the thread of a disk that another process serves, clients of the main one. */
+	/*
+	 * With descriptors: the thread of a disk that another process serves, clients of the main
+	 * one.
+	 */
 	ALLOW(recvmsg, QUEUE | MAIN | HELPER | DIALER),
 	ALLOW(sendmsg, QUEUE | MAIN | HELPER | DIALER),
 	/* Of streams: one of datagrams could be used to send to any name. */

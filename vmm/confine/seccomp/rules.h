@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Which system calls each kind of thread of `vmm` may make once the guest runs. A table that a
- * program of the build (compile_filters.c) turns into BPF; nothing of this is part of `vmm` but the result.
+ * program of the build (compile_filters.c) turns into BPF; nothing of this is part of `vmm` but the
+ * result.
  *
  * Why at build time: a filter by libseccomp at run time costs a library of 130 KiB, some hundred
  * allocations and milliseconds at every start, for a result that never changes. Firecracker
