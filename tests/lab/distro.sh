@@ -23,14 +23,15 @@ distro_fs()
 distro_wrap=()
 distro_start()
 {
-	local limit=$1
+	# In a machine of one CPU a guest of two waits for itself, until systemd's own limits end its units.
+	local limit=$(($1 * 2)) cpus=$(($(nproc) > 1 ? 2 : 1))
 	shift
 
 	rm -f "$WORK/input"
 	mkfifo "$WORK/input"
 	guest_name=distro-$$
 	timeout -k 5 "$limit" setpriv --pdeathsig KILL ${distro_wrap[@]+"${distro_wrap[@]}"} "$VMM" run \
-		--name "$guest_name" --memory 448M --cpus 2 --disk "$WORK/disk.img" "$@" >"$WORK/console" 2>"$WORK/errors" \
+		--name "$guest_name" --memory 448M --cpus "$cpus" --disk "$WORK/disk.img" "$@" >"$WORK/console" 2>"$WORK/errors" \
 		<"$WORK/input" &
 	GUEST=$!
 	exec {GUEST_INPUT}>"$WORK/input"
@@ -51,13 +52,13 @@ distro_start_direct()
 # moment when a prompt is printed is thrown away, here as on any terminal.
 distro_login()
 {
-	guest_wait_console 'umbra login: ' "${1:-150}"
+	guest_wait_console 'umbra login: ' "${1:-400}"
 	sleep 1
 	guest_type root
-	guest_wait_console '^Password: ' 60
+	guest_wait_console '^Password: ' 120
 	sleep 1
 	guest_type umbra
-	guest_wait_console 'root@umbra:~# ' 60
+	guest_wait_console 'root@umbra:~# ' 120
 	guest_type 'stty -echo; bind "set enable-bracketed-paste off"; PS1='
 	guest_type 'say() { printf "\n@@ %s\n" "$*"; }; say shell'
 	guest_wait_console '^@@ shell' 30
@@ -88,5 +89,5 @@ distro_type()
 	distro_typed=$((${distro_typed-0} + 1))
 	guest_type "$2"
 	guest_type "say done $distro_typed"
-	guest_wait_console "^@@ done $distro_typed" "$1"
+	guest_wait_console "^@@ done $distro_typed" $(($1 * 3))
 }

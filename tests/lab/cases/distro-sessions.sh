@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# timeout: 500
+# timeout: 1200
 # Sessions in a whole Debian: its own initramfs, its switch_root, udev and systemd know nothing of
 # them. A driver's files are below its session's root on the distribution's disk.
 . tests/lab/distro.sh

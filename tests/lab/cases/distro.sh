@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# timeout: 600
+# timeout: 1500
 # A whole Debian: from its own kernel to a login under systemd on the virtio console, with a network;
 # then the same disk by its own GRUB. Each time its file system is clean afterwards.
 . tests/lab/distro.sh
