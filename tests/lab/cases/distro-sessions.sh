@@ -24,7 +24,8 @@ END
 		--record "$WORK/record" --driver "b:$DRIVERS/umbra_t_path.ko,tag=b,path=/etc/hello" \
 		--driver "a:$DUMMY"
 	distro_login
-	distro_type 90 'say state $(systemctl is-system-running --wait)'
+	distro_type 90 'say state $(systemctl is-system-running --wait) size $(stty size) tty $(tty)'
+	distro_type 20 'dmesg -r | grep -E "^<[0-4]>" | sed "s/^/@@ warn /"'
 	vmm_driver list >"$WORK/list" 2>&1 || true
 	vmm_driver load "a:$DRIVERS/umbra_t_path.ko,tag=a,path=/written,flags=65,write=by-a" \
 		>"$WORK/load" 2>&1 || echo "status $?" >>"$WORK/load"
@@ -42,7 +43,8 @@ END
 test_reboot_is_in_order()
 {
 	expect_exit 10
-	expect_console '^@@ state running'
+	expect_console '^@@ state running size [0-9]+ [0-9]+ tty /dev/hvc0'
+	expect_no_console '^@@ warn .*(ACPI|acpi|PCI|pci|MMCONFIG|APIC)'
 	expect_console '^@@ left .* tainted 0'
 	distro_check
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# timeout: 400
+# timeout: 600
 # Other forms of kernel than Debian's vmlinuz as it is.
 . tests/lab/sessions.sh
 
@@ -16,9 +16,13 @@ setup()
 	policy "$WORK/policy" a
 }
 
+# boot INITRAMFS VMM-OPTION...: it is one of the ready images of tests/lab/prepare.
 boot()
 {
-	guest_run --initrd "$BASE/hello-gzip.img" --memory 256M "$@"
+	local image=$1
+
+	shift
+	guest_run --initrd "$BASE/hello-$image.img" --memory 256M "$@"
 	expect_exit 0
 	expect_console "^@@ hello $RELEASE pid 1 "
 }
@@ -32,36 +36,36 @@ test_real_time_flavour()
 	expect_console "^@@ hello $(<"$IMAGES/rt/release") pid 1 "
 }
 
-# Debian's are LZ4 and XZ.
-test_zstd_payload()
+# Debian's are LZ4 and XZ. Each form of kernel comes with another form of initramfs.
+test_zstd_payload_and_uncompressed_initramfs()
 {
 	images/repack-kernel zstd "$CLOUD/vmlinuz" "$WORK/zstd"
-	boot --no-cache --kernel "$WORK/zstd"
+	boot none --no-cache --kernel "$WORK/zstd"
 }
 
-test_gzip_payload()
+test_gzip_payload_and_lz4_initramfs()
 {
 	images/repack-kernel gzip "$CLOUD/vmlinuz" "$WORK/gzip"
-	boot --no-cache --kernel "$WORK/gzip"
+	boot lz4 --no-cache --kernel "$WORK/gzip"
 }
 
-test_bzip2_payload()
+test_bzip2_payload_and_microcode_and_zstd_initramfs()
 {
 	images/repack-kernel bzip2 "$CLOUD/vmlinuz" "$WORK/bzip2"
-	boot --no-cache --kernel "$WORK/bzip2"
+	boot microcode --no-cache --kernel "$WORK/bzip2"
 }
 
 # With the relocations that Debian's payload has behind it.
 test_elf_with_relocations()
 {
-	boot --kernel "$WORK/vmlinux"
+	boot gzip --kernel "$WORK/vmlinux"
 	expect_equal "$(wc -c <"$WORK/errors")" 0
 }
 
 test_elf_without_relocations_says_that_it_has_no_kaslr()
 {
 	objcopy "$WORK/vmlinux" "$WORK/plain"
-	boot --kernel "$WORK/plain"
+	boot gzip --kernel "$WORK/plain"
 	expect_one_line_error 'plain: runs without KASLR: '
 	expect_console '^@@ text ffffffff81000000 '
 }
@@ -76,7 +80,7 @@ test_unknown_payload_boots_by_its_own_decompressor()
 	# shellcheck disable=SC2059
 	printf "$(printf '\\%03o\\%03o' $(((offset + 3) & 255)) $(((offset + 3) >> 8)))" |
 		dd of="$WORK/opaque" bs=1 seek=$((0x248)) conv=notrunc status=none
-	boot --kernel "$WORK/opaque"
+	boot gzip --kernel "$WORK/opaque"
 	expect_one_line_error 'opaque: .*the kernel decompresses itself'
 }
 

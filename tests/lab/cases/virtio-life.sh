@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # timeout: 800
-# Drivers come and go a hundred times over the same devices, and another kernel takes them over by
+# Drivers come and go more than a hundred times over the same devices, and another kernel takes them over by
 # kexec without having been shut down.
 
 setup()
@@ -43,7 +43,7 @@ say devices $blk $net $rng $pci
 again /sys/bus/virtio/drivers/virtio_blk $blk 2
 say ready
 read go
-for i in $(seq 10); do
+for i in $(seq 5); do
 	again /sys/bus/virtio/drivers/virtio_blk $blk 5
 	dd if=/dev/vdb of=/dev/null bs=64k count=2 iflag=direct 2>/dev/null || say read failed
 	again /sys/bus/virtio/drivers/virtio_net $net 5
@@ -51,7 +51,7 @@ for i in $(seq 10); do
 	again /sys/bus/pci/drivers/virtio-pci $pci 5
 done
 say data $(sha256sum </dev/vdb | cut -c 1-64)
-for i in $(seq 100); do
+for i in $(seq 25); do
 	rmmod virtio_net && insmod /lib/modules/virtio_net.ko || say module failed
 done
 ip link set eth0 up
