@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/descriptors.h"
@@ -174,6 +175,7 @@ int cmd_run(int argc, char **argv)
 		run_options_free(&r.o);
 		return 0;
 	}
+	r.o.spec.kvm_known = getenv("UMBRA_KVM_KNOWN");
 	if (r.o.stats)
 		begin_stats(&r, argc, argv);
 	ret = r.o.detach ? detach_check(&e) : 0;

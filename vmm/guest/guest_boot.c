@@ -126,7 +126,8 @@ int guest_boot_create(struct guest_boot **out, const struct guest_spec *spec,
 		guest_boot_destroy(b);
 		return ret;
 	}
-	warn_of_software_kvm(b);
+	if (!spec->kvm_known)
+		warn_of_software_kvm(b);
 	*out = b;
 	return 0;
 }

@@ -99,6 +99,7 @@ struct guest_spec {
 	bool no_rng;
 	bool no_control;
 	bool no_cache;
+	bool kvm_known;		 /* does not look what a KVM in software lacks */
 	const char *policy;	 /* or NULL */
 	const char *record;	 /* or NULL */
 	const char *driver_wait; /* load drivers when this path exists in the guest, or NULL */
