@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The time that only goes forward (CLOCK_MONOTONIC): for deadlines, periods and measurements. */
+/*
+ * Reads the clock that only goes forward (CLOCK_MONOTONIC), for deadlines, periods and
+ * measurements.
+ */
 #ifndef UMBRA_BASE_CLOCK_H
 #define UMBRA_BASE_CLOCK_H
 

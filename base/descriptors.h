@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The descriptors that a process was started with. The parent may have left any open: a file that
- * it forgot to close could be written to by a guest that took over the VMM. Or it closed stderr:
- * then the next file that is opened, a disk perhaps, would get the VMM's messages.
+ * Closes the descriptors that the process was started with, and opens missing standard ones. The
+ * parent may have left any open: a file that it forgot to close could be written to by a guest that
+ * took over the VMM. Or it closed stderr: then the next file that is opened, a disk perhaps, would
+ * get the VMM's messages.
  *
  * They are closed at once, unless the command line may name one: of "--initrd <(...)" the shell
  * makes /dev/fd/63. Then one poll(2) over a thousand numbers tells which are open, and they are

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * One error, as one line for a person.
+ * Carries one error as one line for a person.
  *
  * A function that can fail in more ways than an errno tells takes a struct err from its caller,
  * writes one line into it (what, where, why, what to do; no newline at the end) and returns the

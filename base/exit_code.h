@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Exit codes of `vmm run`; scripts and tests depend on them. vmm/machine/machine.h has the ways in
- * which a guest gets one.
+ * Defines the exit codes of `vmm run`, on which scripts and tests depend. vmm/machine/machine.h has
+ * the ways in which a guest gets one.
  */
 #ifndef UMBRA_BASE_EXIT_CODE_H
 #define UMBRA_BASE_EXIT_CODE_H

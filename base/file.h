@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Reading and writing whole files, and the first look at an ELF header: what a kernel and a driver
- * share.
+ * Reads and writes whole files, and takes the first look at an ELF header, for kernels and drivers
+ * alike.
  *
  * Files are read, not mapped: a file that somebody else changes or truncates while it is parsed
  * would otherwise change under the checks, or end the process with SIGBUS.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Where the other files of Umbra lie: under ../lib/umbra of the binary's own directory where it was
+ * Finds the other files of Umbra: under ../lib/umbra of the binary's own directory where it was
  * installed, beside the binary in a build tree. No path is compiled in, so that the whole of a
  * prefix can be moved. The installed place comes first: /usr/bin is not Umbra's own.
  */

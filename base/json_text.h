@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Text of any origin as a string of JSON. */
+/* Makes strings of JSON out of text of any origin. */
 #ifndef UMBRA_BASE_JSON_TEXT_H
 #define UMBRA_BASE_JSON_TEXT_H
 

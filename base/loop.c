@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The event loop: epoll with one watch for each descriptor, and timers. A watch or a timer that is
- * deleted while a batch of events is served is only marked, and freed after the batch, which may
- * still hold an event for it.
+ * Implements the event loop: epoll with one watch for each descriptor, and timers. A watch or a
+ * timer that is deleted while a batch of events is served is only marked, and freed after the
+ * batch, which may still hold an event for it.
  */
 #include "base/loop.h"
 

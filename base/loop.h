@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The event loop of the main thread: descriptors, timers, and an end.
+ * Runs the event loop of the main thread, which calls back for descriptors and timers until it is
+ * stopped.
  *
  * Timers are the time-out of the wait, not descriptors: a start makes several of them and each
  * timerfd would cost it three system calls.

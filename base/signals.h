@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What this process was told about signals by its starter. */
+/* Asks whether the process's starter had a signal ignored. */
 #ifndef UMBRA_BASE_SIGNALS_H
 #define UMBRA_BASE_SIGNALS_H
 

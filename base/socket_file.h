@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The file of a UNIX socket, which only its maker may remove, unless it is a leftover.
+ * Removes the file of a UNIX socket, which only its maker may do, unless it is a leftover.
  *
  * A leftover is a socket that refuses connections. A socket that was bound and does not listen yet
  * refuses them, too, for a moment. Two rules keep it from being removed: only sockets older than a

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The hash table from names to numbers: open addressing, linear probing. */
+/* Implements the hash table from names to numbers: open addressing, linear probing. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Names to numbers: an open-addressing hash table of fixed capacity.
+ * Maps names to numbers by an open-addressing hash table of fixed capacity.
  *
  * The keys are not copied: they live in the image, the module or the BTF that the table indexes and
  * must outlive it. The hash is seeded per table, so that a hostile file cannot be built to make all

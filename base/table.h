@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Tables for people: the one place that knows how wide a text is on a terminal.
+ * Prints tables for people, and alone knows how wide a text is on a terminal.
  *
  * A table is made with its columns, filled cell by cell from left to right, row after row, and
  * printed once. Width is display width as wcwidth(3) has it: a CJK character takes two columns, a

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Raw mode of the terminal, taken back however the process ends. */
+/* Puts the terminal into raw mode, and takes that back however the process ends. */
 #include "base/terminal.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The raw mode of the user's terminal, and its way back. However the process ends, short of
- * SIGKILL, the terminal is as it was: at exit(3), and in the handlers of the signals of a crash.
+ * Puts the user's terminal into raw mode and back. However the process ends, short of SIGKILL, the
+ * terminal is as it was: at exit(3), and in the handlers of the signals of a crash.
  *
  * The saved settings are the one piece of global state of the program: a signal handler can reach
  * nothing else.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Integer types and three macros, spelled as in the kernel. Every room includes this header and
- * it includes nothing of ours.
+ * Defines integer types and three macros, spelled as in the kernel. Every room includes this header
+ * and it includes nothing of ours.
  */
 #ifndef UMBRA_BASE_TYPES_H
 #define UMBRA_BASE_TYPES_H
