@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A disk's image: a raw file or a block device, opened, locked and measured.
+ * Stands for a disk's image: a raw file or a block device, opened, locked and measured.
  *
  * Direct I/O needs offsets, lengths and addresses in multiples of the device's block. A guest need
  * not know that, and firmware reads single sectors into any address. So there are two descriptors:

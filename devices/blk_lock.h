@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Locks of a disk's image that QEMU, its tools and other guests of ours understand.
+ * Locks a disk's image so that QEMU, its tools and other guests of ours understand it.
  *
  * QEMU (block/file-posix.c) locks single bytes of the image, all of them shared: a lock on byte 100
  * + P says that its holder uses permission P, one on byte 200 + P that it shares P with nobody. A

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * One queue of a block device, and the thread that serves it while the driver is ready.
+ * Serves one queue of a block device on a thread of its own, while the driver is ready.
  *
  * With io_uring many requests are in flight, and one system call both submits and waits, for
  * completions as for the driver's kick. If the kernel has no io_uring, or a sandbox forbids it, the

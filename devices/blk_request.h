@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * One request of a virtio block driver (virtio 1.2, 5.2.6): decoding, transfer in pieces, status.
+ * Carries out one request of a virtio block driver (virtio 1.2, 5.2.6): decodes it, transfers its
+ * data in pieces and sets its status.
  *
  * It knows no threads, and no I/O but plain system calls. Everything from the guest is copied once
  * and then checked.

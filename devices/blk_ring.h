@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A ring of io_uring that is restricted to the operations that a disk's queue needs.
+ * Makes a ring of io_uring that is restricted to the operations that a disk's queue needs.
  *
  * A system call filter does not see the operations of a ring, and an unrestricted one opens files
  * and connects sockets. So restrictions are set before it is enabled, and nobody can change them

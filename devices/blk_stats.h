@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Counts of a disk's finished requests since it was created; each queue has its own, without a
+ * Counts a disk's finished requests since it was created; each queue has its own counts, without a
  * lock.
  */
 #ifndef UMBRA_DEVICES_BLK_STATS_H

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The registers of the MC146818 clock and its memory, behind ports 0x70 and 0x71. */
+/* Implements the registers of the MC146818 clock and its memory, behind ports 0x70 and 0x71. */
 #include "devices/cmos.h"
 
 #include <errno.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The MC146818 clock and CMOS memory at ports 0x70 and 0x71, as far as a PC BIOS uses them.
+ * Emulates the MC146818 clock and CMOS memory at ports 0x70 and 0x71, as far as a PC BIOS uses
+ * them.
  *
  * The time is the host's, in UTC, and setting it has no effect. There are the periodic interrupt
  * and 128 bytes, which hold the memory sizes and the number of CPUs where a BIOS looks for them.

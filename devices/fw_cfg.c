@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The item table of fw_cfg, its directory of files, and the two ports that read them. */
+/*
+ * Keeps the item table of fw_cfg and its directory of files, and serves the two ports that read
+ * them.
+ */
 #include "devices/fw_cfg.h"
 
 #include <endian.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * QEMU's fw_cfg (docs/specs/fw_cfg.rst there): numbered items and named files from the VMM for the
- * firmware, which reads them byte by byte at ports 0x510 (selector) and 0x511 (data).
+ * Emulates QEMU's fw_cfg (docs/specs/fw_cfg.rst there): gives numbered items and named files from
+ * the VMM to the firmware, which reads them byte by byte at ports 0x510 (selector) and 0x511
+ * (data).
  *
  * Its DMA interface is left out on purpose. A firmware that is not offered it reads everything by
  * `rep insb`, which KVM hands over a page at a time, and no address that the guest chose is ever

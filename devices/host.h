@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The host's services for devices: all that a device may use of its host.
+ * Declares the host's services for devices, which are all that a device may use of its host.
  *
  * The VMM implements them over KVM; unit tests and fuzzers implement them over a plain array. So no
  * device knows KVM, and every device can be driven by a fuzzer. A host is a struct that embeds

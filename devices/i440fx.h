@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A PCI bus whose host bridge is an Intel 440FX with QEMU's subsystem id, by which SeaBIOS knows
- * that it runs on a virtual machine.
+ * Creates a PCI bus whose host bridge is an Intel 440FX with QEMU's subsystem id, by which SeaBIOS
+ * knows that it runs on a virtual machine.
  *
  * On real hardware its PAM registers select ROM or RAM at 0xc0000-0xfffff. Here this range is
  * always RAM, with the end of the firmware's image in it, so the registers are kept and have no

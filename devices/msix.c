@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The vector table of MSI-X, which vectors the host routes, and which are pending. */
+/*
+ * Keeps the vector table of MSI-X, and knows which vectors the host routes and which are pending.
+ */
 #include "devices/msix.h"
 
 #include <errno.h>

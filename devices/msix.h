@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * MSI-X (PCI 3.0, 6.8.2): the vector table and the pending bits of one function.
+ * Implements MSI-X (PCI 3.0, 6.8.2): the vector table and the pending bits of one function.
  *
  * Addresses and data come from the guest and go to the host unchanged: KVM ignores those that are
  * no interrupt message. A host vector is allocated when the guest unmasks an entry for the first

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The host's side of a network device: one descriptor that carries Ethernet frames.
+ * Describes the host's side of a network device: one descriptor that carries Ethernet frames.
  *
  * read(2) gives one frame, write(2) sends one; both without waiting (EAGAIN). A tap is such a
  * descriptor, and so is a socket of type SOCK_SEQPACKET; the device does not know which it has.

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Configuration space of the functions of PCI bus 0, the ways to it, and the decoding of BARs. */
+/*
+ * Implements the configuration space of the functions of PCI bus 0, the ways to it, and the
+ * decoding of BARs.
+ */
 #include "devices/pci.h"
 
 #include <errno.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * PCI bus 0 with single-function devices, their memory BARs of 32 bits and their capabilities.
+ * Implements PCI bus 0 with single-function devices, their memory BARs of 32 bits and their
+ * capabilities.
  *
  * Configuration space is reached by mechanism 1 (ports 0xcf8, 0xcfc-0xcff) and, if the owner maps
  * it, by PCI Express' memory-mapped one. The bus gives each BAR an address at creation, as firmware

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The single ports of the chip set that a PC firmware expects, and ACPI's PM1 blocks.
+ * Emulates the single ports of the chip set that a PC firmware expects, and ACPI's PM1 blocks.
  *
  *	0x92		A20 (kept, without effect: KVM masks no address line) and fast reset
  *	0x402		SeaBIOS's log, if the owner wants one: a read says so by 0xe9

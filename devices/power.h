@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The registers by which a guest powers off, resets or reports a panic, and the power button.
+ * Emulates the registers by which a guest powers off, resets or reports a panic, and the power
+ * button.
  *
  *	0x64 <- 0xfe		keyboard controller's reset line ("reboot=k")
  *	RESET <- 1		the FADT's reset register; the stub at 0xffff0 writes it, too

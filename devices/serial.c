@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The registers of a 16550A, its receive buffer and its interrupt line. */
+/* Implements the registers of a 16550A, its receive buffer and its interrupt line. */
 #include "devices/serial.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A 16550A UART whose transmission takes no time and whose input is not lost.
+ * Emulates a 16550A UART whose transmission takes no time and whose input is not lost.
  *
  * Input waits in a buffer until the guest can take it; when that is full serial_input() refuses
  * more. A kernel resets the FIFOs and reads the data register when it probes and opens a port,

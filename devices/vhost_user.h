@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The front end of vhost-user (QEMU's docs/interop/vhost-user), for one connection to a back end:
- * another process that serves the virtqueues of a device in the guest's own memory.
+ * Implements the front end of vhost-user (QEMU's docs/interop/vhost-user) for one connection to a
+ * back end, another process that serves the virtqueues of a device in the guest's own memory.
  *
  * It knows no device type; vhost_user_blk.h does.
  *

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A disk that another process serves: one thread talks to the back end, and has it serve or leave
- * the queues as the driver starts or resets the device.
+ * Implements a disk that another process serves: one thread talks to the back end, and has it serve
+ * or leave the queues as the driver starts or resets the device.
  *
  *               disk_start()             start_back_end_rings()
  *	 +---------+           +---------+                        +---------+

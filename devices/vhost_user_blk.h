@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A virtio-blk device whose queues another process serves, over vhost-user (vhost_user.h):
+ * Creates a virtio-blk device whose queues another process serves, over vhost-user (vhost_user.h):
  * qemu-storage-daemon can serve qcow2 images and remote disks.
  *
  * Requests do not pass through this process: the driver's notifications signal an eventfd of the

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Messages of vhost-user (QEMU's docs/interop/vhost-user) with their descriptors, over a UNIX
- * socket.
+ * Carries messages of vhost-user (QEMU's docs/interop/vhost-user) with their descriptors over a
+ * UNIX socket.
  *
  * The peer is another process and may misbehave: sizes, numbers of descriptors and time are bounded
  * here; the meaning of a message is checked in vhost_user.c.

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The common configuration of a virtio device: registers, status, interrupts, start and reset. */
+/*
+ * Implements the common configuration of a virtio device: registers, status, interrupts, start and
+ * reset.
+ */
 #include "devices/virtio.h"
 
 #include <errno.h>

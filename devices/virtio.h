@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The core of a virtio 1.2 device, the same for every type and transport: status, feature
- * negotiation, queue set-up, notification in both directions.
+ * Implements the core of a virtio 1.2 device, the same for every type and transport: status,
+ * feature negotiation, queue set-up, notification in both directions.
  *
  * A device type fills in struct virtio_type; a transport (virtio_pci.h) forwards the driver's
  * register accesses.

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The virtio side of a disk: features, configuration, and start and stop of its queues. */
+/*
+ * Implements the virtio side of a disk: features, configuration, and start and stop of its queues.
+ */
 #include "devices/virtio_blk.h"
 
 #include <errno.h>

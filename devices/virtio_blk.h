@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * virtio-blk (virtio 1.2, 5.2) on a raw file or a block device.
+ * Creates a virtio-blk device (virtio 1.2, 5.2) on a raw file or a block device.
  *
  * Each queue has a thread (blk_queue.h), which is started when the driver is ready and joined at a
  * reset: so a reset returns only when no I/O is in flight, after a bounded time. A completed write

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The console device: control messages, and output and input of each port.
+ * Implements the console device: control messages, and output and input of each port.
  *
  * The messages that the device owes the driver on the control queue are a set of bits for each
  * port, not a list: so a driver that asks again and again makes no memory grow.

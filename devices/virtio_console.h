@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * virtio-console with several ports (virtio 1.2, 5.3): byte streams between the guest and the
- * owner.
+ * Creates a virtio-console device with several ports (virtio 1.2, 5.3), byte streams between the
+ * guest and the owner.
  *
  * A driver without the multiport feature has port 0 only. No byte is lost: output that the owner
  * refuses waits in the guest's own buffers, input for which there is no room is refused. Input for

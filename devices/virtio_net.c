@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The network device: frames between its two queues and a backend's descriptor. */
+/* Implements the network device: moves frames between its two queues and a backend's descriptor. */
 #include "devices/virtio_net.h"
 
 #include <errno.h>

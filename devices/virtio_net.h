@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * virtio-net (virtio 1.2, 5.1) with one queue in each direction, on any backend (net_backend.h).
+ * Creates a virtio-net device (virtio 1.2, 5.1) with one queue in each direction, on any backend
+ * (net_backend.h).
  *
  * With a backend that offloads, checksums and segmentation are left to the host's stack or its
  * hardware: one large frame stands for some forty.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The transport of virtio over PCI, modern only (virtio 1.2, 4.1).
+ * Implements the transport of virtio over PCI, modern only (virtio 1.2, 4.1).
  *
  * One BAR of 32 KiB has all register blocks, and five capabilities point to them. Linux uses types
  * 1 to 4 of these, iPXE also PCI_CFG. There is no INTx: every kernel that Umbra boots uses MSI-X,

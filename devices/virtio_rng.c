@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The entropy device: the host's random numbers, at a bounded rate. */
+/* Implements the entropy device: gives the host's random numbers, at a bounded rate. */
 #include "devices/virtio_rng.h"
 
 #include <errno.h>

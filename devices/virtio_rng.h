@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * virtio entropy (virtio 1.2, 5.4) from getrandom(2), at a bounded rate.
+ * Creates a virtio entropy device (virtio 1.2, 5.4), fed by getrandom(2) at a bounded rate.
  *
  * The guest gets at most VIRTIO_RNG_RATE bytes in each tenth of a second: one that reads without
  * end costs the host no more than that.

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The split virtqueue (virtio 1.2, 2.7): the only code that reads descriptors. No device does.
+ * Implements the split virtqueue (virtio 1.2, 2.7), as the only code that reads descriptors. No
+ * device does.
  *
  * A chain of descriptors becomes a list of host pointers, all inside guest RAM, readable ones
  * first. The *contents* of these buffers stay hostile and change at any time: a device copies what

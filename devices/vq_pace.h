@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Adaptive busy polling and interrupt coalescing for the thread that serves a queue: how long it
- * polls for more requests before it sleeps, and how many answers share one interrupt.
+ * Paces the thread that serves a queue by adaptive busy polling and interrupt coalescing: how long
+ * it polls for more requests before it sleeps, and how many answers share one interrupt.
  *
  * Busy polling. A driver that adds a request while the thread polls need not notify it, which saves
  * the guest an exit. Polling costs CPU time, so the thread polls only if the host has twice as many

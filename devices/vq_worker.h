@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * One thread that serves all queues of a device, for devices that need little throughput.
+ * Runs one thread that serves all queues of a device, for devices that need little throughput.
  *
  * It waits for the kicks of the enabled queues and for descriptors of the device's own.
  */
