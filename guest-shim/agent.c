@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The agent: first process of the guest, before the user's init. It loads the shim, removes what
- * the VMM put into the initramfs, leaves a child behind that loads and unloads drivers on the VMM's
- * command, and becomes the user's init. Static, no files needed once it runs.
+ * Runs as the agent, the guest's first process, before the user's init. It loads the shim, removes
+ * what the VMM put into the initramfs, leaves a child behind that loads and unloads drivers on the
+ * VMM's command, and becomes the user's init. Static, no files needed once it runs.
  */
 #define _GNU_SOURCE
 #include <errno.h>

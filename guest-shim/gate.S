@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The gate page: a blob that the VMM copies into a page of its own, which the guest maps read-only
- * and executable in module space. It is position-independent but for one call, whose distance to
- * the shim's umbra_gate_enter() the VMM writes after the hello.
+ * Holds the gate page: a blob that the VMM copies into a page of its own, which the guest maps
+ * read-only and executable in module space. It is position-independent but for one call, whose
+ * distance to the shim's umbra_gate_enter() the VMM writes after the hello.
  *
  * A gate entry (one per driver instance and function, made by the VMM) is
  *     mov $id, %r11d ; jmp umbra_gate_common

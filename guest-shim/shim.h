@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The shim: the part of Umbra that runs in the guest's kernel. It holds no policy. It copies a
- * driver's arguments out, asks the VMM, and carries out the answer; and it maps the VMM's pages.
+ * Declares the state and the functions that the files of the shim share. The shim is the part of
+ * Umbra that runs in the guest's kernel. It holds no policy. It copies a driver's arguments out,
+ * asks the VMM, and carries out the answer; and it maps the VMM's pages.
  *
  * Addresses of kernel functions that modules may not import come from the VMM, which knows the
  * whole image (struct umbra_info). Everything that can differ between kernels (offsets, addresses)

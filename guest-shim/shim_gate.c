@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A critical call in the guest: ask the VMM in a frame, then carry out its answer.
+ * Handles a critical call in the guest: asks the VMM in a frame, then carries out its answer.
  *
  *   umbra_gate_enter()                 from the gate page, in any context, hard interrupts included
  *     call_ask()

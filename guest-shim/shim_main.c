@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The shim's life: it is loaded by the agent before the user's init runs, maps the VMM's region,
- * says hello, and leaves a control descriptor in the agent. There is no device node, so no other
- * process of the guest can reach it. Commands for the shim are carried out in the agent's read(2),
- * in process context; the others are handed to the agent.
+ * Starts and ends the shim: it is loaded by the agent before the user's init runs, maps the VMM's
+ * region, says hello, and leaves a control descriptor in the agent. There is no device node, so no
+ * other process of the guest can reach it. Commands for the shim are carried out in the agent's
+ * read(2), in process context; the others are handed to the agent.
  */
 #include <linux/acpi.h>
 #include <linux/anon_inodes.h>

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Mapping the VMM's pages. They have no struct page (the region is reserved in the e820 map), and a
- * driver's branches must reach the entries, so neither ioremap() nor vmap() will do: both place
- * only in the vmalloc range. __get_vm_area_caller() gives addresses in module space and
- * apply_to_page_range() writes the entries, write-back cached: an uncached jump table costs a
- * memory access per call. VM_IOREMAP keeps readers of /proc/kcore away.
+ * Maps the VMM's pages into the guest kernel's module space. They have no struct page (the region
+ * is reserved in the e820 map), and a driver's branches must reach the entries, so neither
+ * ioremap() nor vmap() will do: both place only in the vmalloc range. __get_vm_area_caller() gives
+ * addresses in module space and apply_to_page_range() writes the entries, write-back cached: an
+ * uncached jump table costs a memory access per call. VM_IOREMAP keeps readers of /proc/kcore away.
  */
 #include <linux/mm.h>
 #include <linux/slab.h>
