@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The rows of the catalog, checked against a stock 6.1 kernel: every function is in its __ksymtab
- * or __ksymtab_gpl; prototypes are in the comments, because a wrong index or return convention here
- * corrupts the caller.
+ * Lists the rows of the catalogue, checked against a stock 6.1 kernel: every function is in its
+ * __ksymtab or __ksymtab_gpl; prototypes are in the comments, because a wrong index or return
+ * convention here corrupts the caller.
  *
  * An undoing function has no name of its own: by then the structure holds the name that was really
  * registered, and what has to be undone is found by its object.

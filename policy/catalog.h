@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The catalog: lists the functions that the host PVM can mediate, and how each takes its names.
+ * Lists the functions that the host PVM can mediate, and how each takes its names: the catalogue.
  *
  * One row per critical function. A row says which argument carries a name, in which form, in which
  * name space, how a refusal looks to the caller, and which function undoes it. Offsets inside

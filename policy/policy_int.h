@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The parts of a loaded policy; shared by the parser, which fills it, and the decision, which
- * only reads it. Everything lies in the policy's arena.
+ * Defines the parts of a loaded policy, shared by the parser, which fills it, and the decision,
+ * which only reads it. Everything lies in the policy's arena.
  */
 #ifndef UMBRA_POLICY_POLICY_INT_H
 #define UMBRA_POLICY_POLICY_INT_H

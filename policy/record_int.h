@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The insides of the record, shared by its files: rows, and the text forms of a request. */
+/* Shares the inside of the record among its files: rows, and the text forms of a request. */
 #ifndef UMBRA_POLICY_RECORD_INT_H
 #define UMBRA_POLICY_RECORD_INT_H
 
