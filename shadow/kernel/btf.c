@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Types: names of functions and structs to BTF ids, members to offsets. libbpf reads the format;
- * it finds a name only by walking all 130,000 types, so the two kinds of name that are asked for
- * get a table here.
+ * Finds types in a kernel's BTF: names of functions and structs to BTF ids, members to offsets.
+ * libbpf reads the format; it finds a name only by walking all 130,000 types, so the two kinds of
+ * name that are asked for get a table here.
  */
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Prototypes as C, from BTF.
+ * Prints prototypes as C, from BTF.
  *
  * libbpf's btf_dump can emit declarations, too, but keeps state per kernel that is not safe to
  * share between threads and costs a pass over all types; a prototype needs only this.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The bzImage: its boot header (Documentation/arch/x86/boot.rst), and the payload decompressed.
+ * Reads a bzImage: checks its boot header (Documentation/arch/x86/boot.rst), and has the payload
+ * decompressed.
  */
 #include <ctype.h>
 #include <errno.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The kernel's own symbol table (scripts/kallsyms.c), out of an image that has no ELF symbols.
+ * Reads the kernel's own symbol table (scripts/kallsyms.c) out of an image that has no ELF symbols.
  *
  * Nothing says where its parts lie, and their order has changed (6.4 moved the addresses behind the
  * names; the 3-byte seqs_of_names table came in 6.2 and to 6.1 by backport). So they are found by

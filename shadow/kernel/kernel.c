@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* A kernel that is open: what is known of it, its image placed in a guest, and its end. */
+/* Tells what is known of an open kernel, places its image in a guest's memory, and closes it. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A guest kernel's image, as its distributor built it: a bzImage (vmlinuz) or an ELF vmlinux.
+ * Opens a guest kernel's image as its distributor built it, a bzImage (vmlinuz) or an ELF vmlinux,
+ * and answers questions about it.
  *
  * kernel_open() reads and checks the file and decompresses the payload; that is all a plain boot
  * pays for. The tables that sessions and inspection need (exports, kallsyms, BTF) are parsed by

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Inside of struct kernel, private to shadow/kernel and shadow/link; everybody else uses kernel.h.
+ * Shares the inside of struct kernel among the files of shadow/kernel and shadow/link; everybody
+ * else uses kernel.h.
  *
  * From the ground up, each file uses those before it: payload.c, vmlinux.c (ELF, segments,
  * sections), relocs.c, kallsyms.c, btf.c, btf_print.c, ksymtab.c; prepared_read.c, prepared.c;

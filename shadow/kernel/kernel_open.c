@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Opening a kernel: the file read whole, what it is, and the struct kernel that stands for it. */
+/*
+ * Opens a kernel: reads the file whole, finds out its kind, and makes the struct kernel that stands
+ * for it.
+ */
 #include <elf.h>
 #include <errno.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The tables that sessions and inspection need: kallsyms, BTF, exports, vermagic. */
+/* Loads the tables that sessions and inspection need: kallsyms, BTF, exports, vermagic. */
 #include <errno.h>
 #include <string.h>
 

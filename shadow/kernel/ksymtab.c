@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The kernel's export table, and what each export is.
+ * Reads the kernel's export table, and classes each export.
  *
  * A wrong class wedges the guest (an oops in the loader's notifiers leaves a mutex held), so only
  * what is proved to be an ordinary function is SYMBOL_FUNCTION: it lies in .text, has a prototype

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The compressed payload of a bzImage, decompressed on the host.
+ * Decompresses the payload of a bzImage on the host.
  *
  * Known: LZ4 in its legacy format, XZ (with the x86 BCJ filter), zstd, gzip, bzip2, LZMA, and a
  * payload that is not compressed. The kernel's build appends the decompressed size to each of them

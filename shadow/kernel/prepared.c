@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* A prepared kernel: its tables read and checked, its image where it is needed. */
+/* Opens a prepared kernel: reads and checks its tables, and reads its image where it is needed. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

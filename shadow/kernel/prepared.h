@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A prepared kernel: what a start needs of a bzImage, in a file from which it is read straight
- * into guest memory. kernel_open() decompresses some 50 MB and copies 46; this reads 31 at once.
+ * Makes and opens prepared kernels: all that a start needs of a bzImage, in a file from which it is
+ * read straight into guest memory. kernel_open() decompresses some 50 MB and copies 46; this reads
+ * 31 at once.
  *
  * The file holds the image as it lies in memory, without its zero pages and not relocated (each
  * start has its own shift), with the relocation lists, where the sections of symbols are, and the

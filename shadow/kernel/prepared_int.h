@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The format of a prepared kernel; see prepared.h. In the byte order of x86, which is all there
- * is.
+ * Defines the format of a prepared kernel; see prepared.h. In the byte order of x86, which is all
+ * there is.
  */
 #ifndef UMBRA_SHADOW_KERNEL_PREPARED_INT_H
 #define UMBRA_SHADOW_KERNEL_PREPARED_INT_H

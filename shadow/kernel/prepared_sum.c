@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The checksum of a prepared kernel, 31 MB at each start. It is XXH3 compiled from its header, with
- * its loops unrolled (see the Makefile): 1.0 ms, where Debian's library takes 1.6.
+ * Computes the checksum of a prepared kernel, over 31 MB at each start. It is XXH3 compiled from
+ * its header, with its loops unrolled (see the Makefile): 1.0 ms, where Debian's library takes 1.6.
  */
 #define XXH_INLINE_ALL
 #include <xxhash.h>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The relocation table that arch/x86/tools/relocs appends to the ELF file, made for KASLR.
+ * Reads and applies the relocation table that arch/x86/tools/relocs appends to the ELF file, made
+ * for KASLR.
  *
  * It is read backwards from the end: 32-bit entries up to a zero, then inverse 32-bit ones up to a
  * zero (up to Linux 6.14; they are for per-CPU references), then 64-bit ones up to a zero, which is

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * The ELF file of a kernel: where its segments go in physical memory, and its sections.
- */
+/* Reads the ELF file of a kernel: where its segments go in physical memory, and its sections. */
 #include <ctype.h>
 #include <errno.h>
 #include <gelf.h>

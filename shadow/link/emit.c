@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The private copy of a driver. Everything is computed from the parsed original and written into
- * the copy, never the other way round, so that no edit can influence a later one.
+ * Writes the private copy of a driver. Everything is computed from the parsed original and written
+ * into the copy, never the other way round, so that no edit can influence a later one.
  */
 #include <ctype.h>
 #include <errno.h>

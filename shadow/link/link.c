@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The plan: where each import of a driver goes.
+ * Plans where each import of a driver goes.
  *
  * Session first: a driver of the session that exports a name is meant to be found before the
  * kernel, and its exports have private names, so that nothing else can be meant. A critical

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The driver linker: which symbol of an unmodified .ko goes where (the plan), and the private copy
- * that makes it so (the emitted image).
+ * Links drivers: plans which symbol of an unmodified .ko goes where, and makes the private copy in
+ * which they go there.
  *
  * Method: a branch to an imported function (R_X86_64_PLT32) gets the distance from the real
  * function to its shadow or gate entry added to its addend. The symbol stays undefined and by name,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Reading a .ko, as the guest's own loader will read it (kernel/module/main.c), and nothing more
+ * Reads a .ko, as the guest's own loader will read it (kernel/module/main.c), and nothing more
  * liberal: libelf would accept extended section numbers and compressed or overlapping sections, and
  * a file that two readers understand in two ways could show us one import table and the kernel
  * another. For the same reason sections must not overlap: an edit of one would change the other.

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A driver's own export table. Its entries are zero in the file: the relocations of __ksymtab give
- * each entry's address (+0), name (+4) and namespace (+8). Their names lie in __ksymtab_strings,
- * reached by a symbol __kstrtab_X or by the section's symbol and an addend; both are read alike.
+ * Reads a driver's own export table. Its entries are zero in the file: the relocations of __ksymtab
+ * give each entry's address (+0), name (+4) and namespace (+8). Their names lie in
+ * __ksymtab_strings, reached by a symbol __kstrtab_X or by the section's symbol and an addend; both
+ * are read alike.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Inside of struct module, for the files that read and copy drivers: module.c (reading and
- * checking), module_exports.c (its export table), link.c (the plan), emit.c and privatize.c (the
- * copy). Everybody else uses link.h.
+ * Shares the inside of struct module among the files that read and copy drivers: module.c (reading
+ * and checking), module_exports.c (its export table), link.c (the plan), emit.c and privatize.c
+ * (the copy). Everybody else uses link.h.
  *
  * module_parse() checks once what the others rely on: every section with bytes lies within the
  * file, the section and symbol tables are whole, every name ends within its string table, and each

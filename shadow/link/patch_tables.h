@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The tables of a driver by which the guest's kernel changes code: where returns, indirect branches
- * and static calls are rewritten, alternatives, jump labels, ftrace, fixups of faults.
+ * Checks the tables of a driver by which the guest's kernel changes code: where returns, indirect
+ * branches and static calls are rewritten, alternatives, jump labels, ftrace, fixups of faults.
  *
  * The kernel believes these tables. A forged entry would make it write a branch to anywhere, write
  * into its own code, or let a check of the loaded driver take a branch for one of the kernel's. So

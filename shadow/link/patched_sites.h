@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Places in a driver's text at which the guest's kernel puts branches into its own text at load:
- * return and indirect branch thunks, static calls, paravirt calls, alternatives, ftrace. A branch
- * that leads into the real kernel is expected there and nowhere else; this is how a check of a
- * loaded driver tells the two apart without trusting names. (Jump labels lead to the driver's own
+ * Lists the places in a driver's text at which the guest's kernel puts branches into its own text
+ * at load: return and indirect branch thunks, static calls, paravirt calls, alternatives, ftrace. A
+ * branch that leads into the real kernel is expected there and nowhere else; this is how a check of
+ * a loaded driver tells the two apart without trusting names. (Jump labels lead to the driver's own
  * text.)
  */
 #ifndef UMBRA_SHADOW_LINK_PATCHED_SITES_H

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A driver's private identity: what lets N copies of it be loaded side by side.
+ * Gives a driver's copy an identity of its own, so that N copies of it can be loaded side by side.
  *
  * Renamed are the module, the strings of its export table, and its imports from drivers of its
  * session, in the symbol table and in __versions. Symbols that it defines keep their names: the

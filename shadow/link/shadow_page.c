@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Pages of the template shadow: entries only, everything between them traps.
+ * Fills pages of the template shadow: entries only, everything between them traps.
  *
  * The layout is the kernel's, so an entry's address is the function's plus one distance. Two names
  * of one function share an entry; if the caller gives them different targets there is no right one
