@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The guest's console: its first serial port and, if it was asked for, port 0 of a virtio console,
- * both on one endpoint (endpoint.h); and the virtio console's other ports, each on its own.
+ * Connects the guest's console, which is its first serial port and, if it was asked for, port 0 of
+ * a virtio console, both on one endpoint (endpoint.h); and the virtio console's other ports, each
+ * with an endpoint of its own.
  *
  * The serial port is there from the first instruction on. The user's keys go to the virtio console
  * if the guest has opened it and @virtio_input is set, else to the serial port: a loaded driver is

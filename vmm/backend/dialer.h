@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A process that connects to one UNIX socket whenever this one asks, and hands the connection over:
- * `vmm dial-helper PATH`. A disk's back end may die and come back long after this process has given
- * up files, names and connect(2); what it keeps is one way to one place. The helper shares nothing
- * with the guest, reads one byte at a time, and ends with its guest, however that ends.
+ * Starts a process, `vmm dial-helper PATH`, that connects to one UNIX socket whenever this one
+ * asks, and hands the connection over. A disk's back end may die and come back long after this
+ * process has given up files, names and connect(2); what it keeps is one way to one place. The
+ * helper shares nothing with the guest, reads one byte at a time, and ends with its guest, however
+ * that ends.
  *
  * libvirt hands QEMU descriptors over its monitor for the same reason, which needs a libvirt; to
  * keep connect() and the socket's directory inside the confinement would keep more than is needed.

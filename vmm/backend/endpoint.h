@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The outer end of a guest's byte stream: this process's terminal or pipes, a new pseudo-terminal,
- * a UNIX socket, or a file.
+ * Stands for the outer end of a guest's byte stream: this process's terminal or pipes, a new
+ * pseudo-terminal, a UNIX socket, or a file.
  *
  * No peer stops the guest or the event loop for long. Where there is no reader at the moment (a
  * socket without a client, a pseudo-terminal), the last ENDPOINT_RING bytes are kept for the next

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The two kinds of endpoint, as endpoint.c forwards to them. */
+/* Declares the two kinds of endpoint, to which endpoint.c forwards. */
 #ifndef UMBRA_VMM_BACKEND_ENDPOINT_INT_H
 #define UMBRA_VMM_BACKEND_ENDPOINT_INT_H
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The endpoint on stdin and stdout; and, as the same without input, on a file. */
+/* Implements the endpoint on stdin and stdout; and, as the same without input, on a file. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The endpoint on a pseudo-terminal or a UNIX socket, behind a ring of bytes.
+ * Implements the endpoint on a pseudo-terminal or a UNIX socket, behind a ring of bytes.
  *
  * All reading happens on the main thread; a write by the guest goes out at once if the ring is
  * empty, else with what is there before it. The pseudo-terminal's other end is kept open, because

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Backends of network devices: a tap that exists already, or a network in user mode, which needs no
- * rights at all.
+ * Opens the backends of network devices: a tap that exists already, or a network in user mode,
+ * which needs no rights at all.
  *
  * The user-mode network (libslirp: DHCP, DNS, TFTP, the host as 10.0.2.2) parses packets of the
  * guest and of the network, and opens sockets. So it runs in a process and a program of its own,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Bytes on their way out to a descriptor whose reader may be slow, stuck or gone, or whose disk is
- * full: no thread ever waits in write(2) for it.
+ * Writes bytes to a descriptor whose reader may be slow, stuck or gone, or whose disk is full, so
+ * that no thread ever waits in write(2) for it.
  *
  * The bytes go through a ring of OUTLET_RING. O_NONBLOCK belongs to the open file, which a terminal
  * or a pipe shares with the user's shell, so it is not set on a descriptor that this process was

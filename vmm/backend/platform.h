@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The devices of every guest, but for its console and what only a firmware needs. */
+/* Creates the devices of every guest, but for its console and those that only a firmware needs. */
 #ifndef UMBRA_VMM_BACKEND_PLATFORM_H
 #define UMBRA_VMM_BACKEND_PLATFORM_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Viewers of the guest's console on other terminals (`vmm console`), beside or instead of the
- * endpoint that it has anyhow (endpoint.h): several at a time, each sees all and may type.
+ * Serves viewers of the guest's console on other terminals (`vmm console`), beside or instead of
+ * the endpoint that it has anyhow (endpoint.h): several at a time, each sees all and may type.
  *
  * A viewer comes with a socket of its own, whose other end it holds, so no path is opened and no
  * protocol is between: bytes of the guest in one direction, keys in the other. What the guest

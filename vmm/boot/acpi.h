@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The ACPI tables: RSDP, XSDT, FADT, MADT, MCFG, DSDT. Linux warns of a PCI bus without an MCFG,
- * and with one still uses the ports for the 256 bytes that are all our devices have, so it costs no
- * exit. No _PRT: every interrupt is a message. A directly booted guest is a hardware-reduced
- * platform; a firmware guest is a PC with PIC, timer, PM1 registers (devices/ports.h says why) and
- * the FACS that belongs to them.
+ * Writes the ACPI tables: RSDP, XSDT, FADT, MADT, MCFG, DSDT. Linux warns of a PCI bus without an
+ * MCFG, and with one still uses the ports for the 256 bytes that are all our devices have, so it
+ * costs no exit. No _PRT: every interrupt is a message. A directly booted guest is a
+ * hardware-reduced platform; a firmware guest is a PC with PIC, timer, PM1 registers
+ * (devices/ports.h says why) and the FACS that belongs to them.
  */
 #ifndef UMBRA_VMM_BOOT_ACPI_H
 #define UMBRA_VMM_BOOT_ACPI_H

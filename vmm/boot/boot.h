@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Direct boot of a Linux kernel by the 64-bit entry of the x86 boot protocol
- * (Documentation/x86/boot.rst): image, initramfs, command line, e820, ACPI and a seed into guest
- * RAM; vCPU 0 into long mode with an identity map of 4 GiB.
+ * Boots a Linux kernel directly by the 64-bit entry of the x86 boot protocol
+ * (Documentation/x86/boot.rst): puts image, initramfs, command line, e820, ACPI and a seed into
+ * guest RAM, and vCPU 0 into long mode with an identity map of 4 GiB.
  *
  * The image is placed decompressed and relocated by us, so its addresses are known. If its payload
  * cannot be decoded here, the compressed kernel is entered instead and does that itself; then they

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * vmm/boot/dsdt.asl, compiled, so that a build needs no ACPI compiler. To renew the bytes:
+ * Holds vmm/boot/dsdt.asl, compiled, so that a build needs no ACPI compiler. To renew the bytes:
  *	iasl -p dsdt vmm/boot/dsdt.asl && xxd -i <dsdt.aml
  */
 #ifndef UMBRA_VMM_BOOT_DSDT_H

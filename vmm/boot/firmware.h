@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A guest that starts as a PC does: at the reset vector, in a firmware. Made for SeaBIOS, whose
- * image ends at 4 GiB (read-only) with its last 128 KiB once more below 1 MiB, as RAM.
+ * Starts a guest as a PC starts: at the reset vector, in a firmware. Made for SeaBIOS, whose image
+ * ends at 4 GiB (read-only) with its last 128 KiB once more below 1 MiB, as RAM.
  *
  * It is told all it needs by fw_cfg: memory map, number of CPUs, ACPI tables, the order of the
  * disks, and to use the serial port as its screen and keyboard. A machine with .pc is needed, with

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A bzImage for a firmware guest: read and checked at the start, placed when our option ROM asks
- * for it. Called from vmm/boot/firmware.c only.
+ * Hands a bzImage to a firmware guest: reads and checks it at the start, and places it when our
+ * option ROM asks for it. Called from vmm/boot/firmware.c only.
  */
 #ifndef UMBRA_VMM_BOOT_FIRMWARE_KERNEL_H
 #define UMBRA_VMM_BOOT_FIRMWARE_KERNEL_H

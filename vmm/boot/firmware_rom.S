@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The option ROM that starts a kernel (vmm/boot/firmware_kernel.c): a bootable device by a PnP
- * header
- * (Plug and Play BIOS specification 1.0A, 3.2) with a bootstrap entry vector. firmware_kernel.c
- * fills in its checksum.
+ * Starts a kernel out of an option ROM (vmm/boot/firmware_kernel.c): a bootable device by a PnP
+ * header (Plug and Play BIOS specification 1.0A, 3.2) with a bootstrap entry vector.
+ * firmware_kernel.c fills in its checksum.
  */
 	.section .rodata.firmware_rom, "a"
 	.code16

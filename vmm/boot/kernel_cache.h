@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Kernels that were started before, prepared (shadow/kernel/prepared.h), in the user's cache
+ * Keeps kernels that were started before, prepared (shadow/kernel/prepared.h), in the user's cache
  * directory: $XDG_CACHE_HOME/umbra, else ~/.cache/umbra, for root /var/cache/umbra.
  *
  *	KEY.kernel	a prepared kernel; KEY is the hash of its bzImage (BLAKE2b-256)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Inside of the kernel cache: the directory, which reader (kernel_cache.c) and writer
- * (kernel_cache_write.c) share, and the writer's two functions for the reader.
+ * Shares the inside of the kernel cache: the directory, which reader (kernel_cache.c) and writer
+ * (kernel_cache_write.c) both use, and the writer's two functions for the reader.
  */
 #ifndef UMBRA_VMM_BOOT_KERNEL_CACHE_INT_H
 #define UMBRA_VMM_BOOT_KERNEL_CACHE_INT_H

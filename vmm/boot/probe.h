@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Bare-metal guests of a few instructions, in long mode at CPL 0, in a machine of their own: to
- * learn what a /dev/kvm can do (vmm doctor), and to test the machine itself.
+ * Runs bare-metal guests of a few instructions, in long mode at CPL 0, in a machine of their own,
+ * to learn what a /dev/kvm can do (vmm doctor), and to test the machine itself.
  */
 #ifndef UMBRA_VMM_BOOT_PROBE_H
 #define UMBRA_VMM_BOOT_PROBE_H

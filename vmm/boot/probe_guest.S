@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The guests of vmm doctor, in long mode at CPL 0: each does a thing that every stock kernel does
- * while it boots. Position-independent; the machine is as boot_cpu_enter() leaves it. RDI: 64-byte
- * aligned, zeroed scratch memory; RSI: where this code is loaded. Each part ends with a byte to
- * PROBE_PORT.
+ * Holds the guests of vmm doctor, in long mode at CPL 0: each does a thing that every stock kernel
+ * does while it boots. Position-independent; the machine is as boot_cpu_enter() leaves it. RDI:
+ * 64-byte aligned, zeroed scratch memory; RSI: where this code is loaded. Each part ends with a
+ * byte to PROBE_PORT.
  */
 #include "vmm/boot/probe_port.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Between the probe guest (assembly) and its host. */
+/* Defines the port and the bytes by which a probe guest (assembly) reports to its host. */
 #ifndef UMBRA_VMM_BOOT_PROBE_PORT_H
 #define UMBRA_VMM_BOOT_PROBE_PORT_H
 

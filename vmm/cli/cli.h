@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Shared by the commands that talk to running guests: their command lines, output, errors, and
- * files that they hand over.
+ * Serves the commands that talk to running guests: parses their command lines, prints output and
+ * errors, and opens files that they hand over.
  */
 #ifndef UMBRA_VMM_CLI_CLI_H
 #define UMBRA_VMM_CLI_CLI_H

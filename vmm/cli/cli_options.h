@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The one parser of all command lines: a command gives a table of its options, and each mistake has
- * one wording.
+ * Parses all command lines: a command gives a table of its options, and each mistake has one
+ * wording.
  */
 #ifndef UMBRA_VMM_CLI_CLI_OPTIONS_H
 #define UMBRA_VMM_CLI_CLI_OPTIONS_H

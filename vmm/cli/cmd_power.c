@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* vmm stop, kill, reset, pause and resume: the commands about a guest's power. */
+/*
+ * vmm stop, kill, reset, pause and resume: end a guest, start it anew, or stop its time for a
+ * while.
+ */
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* vmm ps: the guests that run, and with --all those that ran in the background. */
+/* vmm ps: lists the guests that run, and with --all those that ran in the background. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

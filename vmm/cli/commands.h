@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The commands of `vmm`: argv[0] is the command's own name, the result is the exit code.
+ * Declares the commands of `vmm`: argv[0] is the command's own name, the result is the exit code.
  */
 #ifndef UMBRA_VMM_CLI_COMMANDS_H
 #define UMBRA_VMM_CLI_COMMANDS_H

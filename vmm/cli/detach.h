@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * `vmm run --detach`: the command returns when the guest has started, and the guest runs on without
- * a terminal.
+ * `vmm run --detach`: runs a guest that goes on without a terminal when the command has returned,
+ * after the guest's start.
  *
  * The process that was started stays as the parent until then: it shows the guest's stderr, which
  * is kept as a log for `vmm logs`, and ends with the guest's exit code if it fails, so that a

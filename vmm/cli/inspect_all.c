@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A whole directory of modules, as one session that loads all of them: each driver is planned with
- * those that its "depends" names and copied, as for a guest. The addresses are those of a guest
- * that does not exist; they change nothing but the numbers in the copy.
+ * Plans and copies a whole directory of modules as one session that loads all of them: each driver
+ * is planned with those that its "depends" names and copied, as for a guest. The addresses are
+ * those of a guest that does not exist; they change nothing but the numbers in the copy.
  */
 #include <errno.h>
 #include <fts.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * vmm run --config FILE: options from a file, in the syntax of the policy (libconfig).
+ * vmm run --config FILE: reads options from a file, in the syntax of the policy (libconfig).
  *
  *	kernel = "vmlinuz";
  *	memory = "1G";

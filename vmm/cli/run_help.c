@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* vmm run --help, from the table of options. */
+/* Prints vmm run --help, from the table of options. */
 #include <string.h>
 
 #include "vmm/cli/run_options.h"

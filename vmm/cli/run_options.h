@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The options of `vmm run`: their table, the command line and the help text that are made from it.
+ * Parses the options of `vmm run`.
  *
  * One table (run_table.c) says of each option what it is called, what its value looks like and what
  * it does; --help, --config, the man page and completion are made from it, so that an option is

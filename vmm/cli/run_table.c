@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The table of options of vmm run: to add one, add it to struct guest_spec (or run_options, if it
- * is the command's own) and here.
+ * Lists the options of vmm run: to add one, add it to struct guest_spec (or run_options, if it is
+ * the command's own) and here.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Confinement: what `vmm` gives up before the guest's first instruction, so that a guest that takes
+ * Gives up the rights of `vmm` before the guest's first instruction, so that a guest that takes
  * over the process has nothing. By default; in layers, each of which is enough against many a fault
  * of the others:
  *

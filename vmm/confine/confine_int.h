@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Inside of the confinement: the layers and their states, shared by the files of this room. */
+/* Shares the layers of confinement and their states among the files of this room. */
 #ifndef UMBRA_VMM_CONFINE_CONFINE_INT_H
 #define UMBRA_VMM_CONFINE_CONFINE_INT_H
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A filter's instructions and the calls that it allows, as the build makes them of seccomp/rules.c.
+ * Declares the instructions of each system call filter and the number of calls that it allows, as
+ * the build makes them of seccomp/rules.c.
  */
 #ifndef UMBRA_VMM_CONFINE_FILTER_H
 #define UMBRA_VMM_CONFINE_FILTER_H

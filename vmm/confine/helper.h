@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Processes of our own beside the VMM: the network's (vmm/backend/net.h), and one for each disk
- * whose back end is found by its socket (vmm/backend/dialer.h). What they have in common: one
+ * Starts processes of our own beside the VMM: the network's (vmm/backend/net.h), and one for each
+ * disk whose back end is found by its socket (vmm/backend/dialer.h). What they have in common: one
  * socket to the VMM, at whose end they end too; a process group of their own, because a Ctrl-C is
  * for the guest; no signal blocked; and what they need to confine themselves
  * (vmm/confine/confine.h).

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Giving up, one layer at a time. */
+/* Gives up rights, one layer at a time. */
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>

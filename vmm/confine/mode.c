@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The names of the modes of confinement. */
+/* Names the modes of confinement. */
 #include "vmm/confine/mode.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* How much of its rights the VMM gives up, by name. The layers themselves: confine.h. */
+/* Names how much of its rights the VMM gives up. confine.h has the layers. */
 #ifndef UMBRA_VMM_CONFINE_MODE_H
 #define UMBRA_VMM_CONFINE_MODE_H
 

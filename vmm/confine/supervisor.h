@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The parent of a confined VMM: passes signals on, and does afterwards what the VMM cannot do any
- * more: remove the sockets' files, restore the terminal, say that it was killed. See confine.h.
+ * Waits as the parent of a confined VMM: passes signals on, and does afterwards the work that the
+ * VMM has no more rights to do: removes the sockets' files, restores the terminal, says that it was
+ * killed. See confine.h.
  */
 #ifndef UMBRA_VMM_CONFINE_SUPERVISOR_H
 #define UMBRA_VMM_CONFINE_SUPERVISOR_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The client's end of the control socket, by which `vmm ps`, `vmm stop`, `vmm driver` and the like
- * talk to a guest that runs in another process. Nothing here waits for ever: a VMM that is stopped
- * or hangs is an error after the client's time limit.
+ * Implements the client's end of the control socket, by which `vmm ps`, `vmm stop`, `vmm driver`
+ * and the like talk to a guest that runs in another process. Nothing here waits for ever: a VMM
+ * that is stopped or hangs is an error after the client's time limit.
  */
 #ifndef UMBRA_VMM_CONTROL_CLIENT_H
 #define UMBRA_VMM_CONTROL_CLIENT_H

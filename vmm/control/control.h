@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The control socket: QMP as QEMU speaks it (docs/interop/qmp-spec of QEMU), so that its tools and
- * libvirt's way in need nothing new: a greeting, qmp_capabilities, then commands with an optional
- * id. Names of our own commands begin with "umbra-". The modules that implement commands add them,
- * each with a table (control_add()); qmp_capabilities, query-commands, getfd and closefd are part
- * of the socket itself.
+ * Offers the control socket, which speaks QMP as QEMU does (docs/interop/qmp-spec of QEMU), so that
+ * QEMU's tools and libvirt need nothing new: a greeting, qmp_capabilities, then commands with an
+ * optional id. Names of our own commands begin with "umbra-". The modules that implement commands
+ * add them, each with a table (control_add()); qmp_capabilities, query-commands, getfd and closefd
+ * are part of the socket itself.
  *
  * All clients are served by the event loop without ever blocking it: input and output of each are
  * bounded, and a client that babbles, stalls or does not read is dropped. Replies may come later

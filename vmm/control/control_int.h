@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Inside of the control socket: peer.c moves bytes and descriptors of one client, qmp.c parses and
- * executes them, control.c has the socket and all clients.
+ * Shares the inside of the control socket among its files: peer.c moves bytes and descriptors of
+ * one client, qmp.c parses and executes them, control.c has the socket and all clients.
  */
 #ifndef UMBRA_VMM_CONTROL_CONTROL_INT_H
 #define UMBRA_VMM_CONTROL_CONTROL_INT_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * One client of a stream socket on the event loop: input and output are buffered and bounded, so
- * that no client can block the loop, and descriptors that come with its bytes (SCM_RIGHTS) are
- * kept. The bytes' meaning is the owner's business (struct peer_ops).
+ * Buffers the input and output of one client of a stream socket on the event loop, both bounded, so
+ * that no client can block the loop, and keeps the descriptors that come with its bytes
+ * (SCM_RIGHTS). The bytes' meaning is the owner's business (struct peer_ops).
  */
 #ifndef UMBRA_VMM_CONTROL_PEER_H
 #define UMBRA_VMM_CONTROL_PEER_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Paths of the control sockets. base/socket_file.h removes their files: a VMM's own, and leftovers
- * of a VMM that was killed.
+ * Finds the paths of the control sockets. base/socket_file.h removes their files: a VMM's own, and
+ * leftovers of a VMM that was killed.
  */
 #ifndef UMBRA_VMM_CONTROL_SOCKET_DIR_H
 #define UMBRA_VMM_CONTROL_SOCKET_DIR_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The gate's insides, shared by the files of this room only.
+ * Shares the gate's insides among the files of this room only.
  *
  * Locks: `callers_lock` (calls read, changes of callers write) and `done_lock` (a finished
  * command). The ledger has its own, which may be taken under the first.

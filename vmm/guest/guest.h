@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A guest, from a spec to its exit code. It knows no command line and prints nothing: `vmm run` is
- * one front end of it, an emulator for libvirt and a restore from a snapshot can be others.
+ * Makes a guest from a spec and runs it to its exit code. It knows no command line and prints
+ * nothing: `vmm run` is one front end of it, an emulator for libvirt and a restore from a snapshot
+ * can be others.
  *
  *	guest_create()		everything that the spec names is opened and assembled, the VMM confined
  *	guest_run()		from the first instruction to the end of the last kernel

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The part of a guest that starts its kernel directly: the kernel's file, its place in memory, the
- * initramfs and the command line. Private to the room. A guest with a firmware has none of it.
+ * Starts a guest's kernel directly: the kernel's file, its place in memory, the initramfs and the
+ * command line. Private to the room. A guest with a firmware has none of it.
  */
 #ifndef UMBRA_VMM_GUEST_GUEST_BOOT_H
 #define UMBRA_VMM_GUEST_GUEST_BOOT_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The callbacks of a guest's front end, for notes and for the moments of a start. */
+/* Declares the callbacks of a guest's front end, for notes and for the moments of a start. */
 #ifndef UMBRA_VMM_GUEST_GUEST_FRONT_H
 #define UMBRA_VMM_GUEST_GUEST_FRONT_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The guest's CPUID: the features that KVM supports, with a topology of one socket of
+ * Sets the guest's CPUID: the features that KVM supports, with a topology of one socket of
  * single-threaded cores, the TSC-deadline timer and the TSC's frequency. Nested virtualization is
  * hidden: it is a large attack surface that an isolated guest has no use for.
  */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The machine as the host of its devices: devices/host.h's operations by the modules of this room.
+ * Makes the machine the host of its devices: devices/host.h's operations by the modules of this
+ * room.
  */
 #ifndef UMBRA_VMM_MACHINE_HOST_OPS_H
 #define UMBRA_VMM_MACHINE_HOST_OPS_H

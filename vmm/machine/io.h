@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The handlers of ports and of memory-mapped regions, found by port and guest-physical address.
+ * Finds the handlers of ports and of memory-mapped regions by port and guest-physical address, and
+ * calls them.
  *
  * Ports: a flat table of 65536 bytes gives the handler, without a lock; handlers are added and
  * never removed. Memory-mapped regions come and go as the guest moves BARs: a reader-writer lock,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Interrupt lines of the IO-APIC and message-signalled vectors. A vector is an eventfd that KVM
- * watches (irqfd) and a route for it; both are made when the guest first programs the vector, so
- * a start pays nothing for vectors that it does not use yet.
+ * Raises interrupt lines of the IO-APIC and message-signalled vectors. A vector is an eventfd that
+ * KVM watches (irqfd) and a route for it; both are made when the guest first programs the vector,
+ * so a start pays nothing for vectors that it does not use yet.
  */
 #ifndef UMBRA_VMM_MACHINE_IRQ_H
 #define UMBRA_VMM_MACHINE_IRQ_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * /dev/kvm: opening it, and what it must be able to do. KVM itself is asked, never CPUID: there are
- * KVMs on processors without VMX or SVM.
+ * Opens /dev/kvm and checks what it is able to do. KVM itself is asked, never CPUID: there are KVMs
+ * on processors without VMX or SVM.
  */
 #ifndef UMBRA_VMM_MACHINE_KVM_H
 #define UMBRA_VMM_MACHINE_KVM_H

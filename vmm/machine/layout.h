@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The guest's platform in numbers: guest-physical memory, memory slots, interrupts, ports.
+ * Defines the guest's platform in numbers: guest-physical memory, memory slots, interrupts, ports.
  *
  *	0x00000000 .. 0x0009fbff  RAM: boot parameters, boot page tables, later the AP trampoline
  *	0x000e0000 .. 0x000effff  ACPI tables (RAM, e820 type 3)

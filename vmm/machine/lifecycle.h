@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The life of a guest, and how its parts take part in it.
+ * Carries a guest's parts through its life, each turn in a fixed order.
  *
  * A part has state of a running guest: the machine itself, its monitor, the session layer, devices,
  * the kernel or firmware that starts it, the console. Each says in one table what it does at each

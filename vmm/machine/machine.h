@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The KVM machine: memory, vCPUs, interrupts, I/O regions, and its end.
+ * Runs the KVM machine: memory, vCPUs, interrupts, I/O regions, and its end.
  *
  * A machine's life, with the function on each arrow. lifecycle.h has the life of all parts of a
  * guest, of which this is the first; vcpu.h has the life of one vCPU within RUNNING.

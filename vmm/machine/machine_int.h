@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The machine's inside, for the files that make it run: those of vmm/machine/, vmm/boot/ and
+ * Shares the machine's inside with the files that make it run: those of vmm/machine/, vmm/boot/ and
  * vmm/guest/, and vmm/cli/stats.c. Everybody else uses machine.h.
  */
 #ifndef UMBRA_VMM_MACHINE_MACHINE_INT_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Guest memory as KVM memory slots: RAM, and Umbra's own slots. machine.h documents what the
- * functions mean; this is where they are implemented, without the rest of the machine.
+ * Provides guest memory as KVM memory slots: RAM, and Umbra's own slots. machine.h documents the
+ * functions; here they are without the rest of the machine.
  */
 #ifndef UMBRA_VMM_MACHINE_MEMORY_H
 #define UMBRA_VMM_MACHINE_MEMORY_H

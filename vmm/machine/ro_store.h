@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A store to a read-only memory slot that KVM's emulator does not know (a vector store, FXSAVE,
- * CMPXCHG16B ...) ends in KVM_INTERNAL_ERROR_EMULATION. Here the instruction is decoded, to tell
- * such a blocked write from a true failure of KVM.
+ * Tells a blocked write to a read-only slot from a true failure of KVM. A store to a read-only
+ * memory slot that KVM's emulator does not know (a vector store, FXSAVE, CMPXCHG16B ...) ends in
+ * KVM_INTERNAL_ERROR_EMULATION. Here the instruction is decoded.
  */
 #ifndef UMBRA_VMM_MACHINE_RO_STORE_H
 #define UMBRA_VMM_MACHINE_RO_STORE_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The threads of a machine: those of its vCPUs and of its devices. Before anything else each one
- * confines itself to what its kind needs.
+ * Makes the threads of a machine: those of its vCPUs and of its devices. Before anything else each
+ * one confines itself to what its kind needs.
  *
  * Only the event loop's thread makes threads. A thread inherits the system call filter of the one
  * that made it, so a vCPU that made a disk's thread, as it does by writing DRIVER_OK, would have to

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A virtual CPU: its thread, how it enters and leaves the guest, and what it counts.
+ * Implements a virtual CPU: its thread, how it enters and leaves the guest, and what it counts.
  *
  * A thread leaves the guest by immediate_exit and a signal, in that order (V2). A pause, a stop and
  * an exit to complete may want it in or out at once, so the field is only written with the lock,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A virtual CPU and its thread. The functions in the first part are for code that handles an exit,
- * on the vCPU's own thread, and are valid only until the handler returns.
+ * Runs a virtual CPU on a thread of its own. The functions in the first part are for code that
+ * handles an exit, on the vCPU's own thread, and are valid only until the handler returns.
  *
  * The life of a vCPU, with the function on each arrow. IDLE and DONE have no thread or one that has
  * ended; in BETWEEN the thread looks at what is wanted of it; all others are within vcpu_thread().

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A vCPU's registers as a processor has them after a reset (SDM vol. 3, 10.1.1; 11.4.7 for the
- * local APIC), for a machine that starts anew.
+ * Resets a vCPU's registers to the values that a processor has after a reset (SDM vol. 3, 10.1.1;
+ * 11.4.7 for the local APIC), for a machine that starts anew.
  *
  * KVM has no call for that: it gives the reset state to a new vCPU, and a vCPU cannot be destroyed
  * without its VM. So every piece of state that KVM lets us write is written. Most of all that ends

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Commands of the control socket that change disks: QMP's block_resize {device | node-name, size},
- * and umbra-disk-resize {disk, size, more, shrink}, which is for people: it can add, returns the
- * old size, and makes a disk smaller only with @shrink. A size of 0 is the one that a block device
- * has now, after it was resized on the host. A disk is "disk0", "disk1", ... in the order of the
- * options
- * (as a node: "node0", ...), or has the name of its serial=.
+ * Adds the commands of the control socket that change disks: QMP's block_resize {device |
+ * node-name, size}, and umbra-disk-resize {disk, size, more, shrink}, which is for people: it can
+ * add, returns the old size, and makes a disk smaller only with @shrink. A size of 0 is the one
+ * that a block device has now, after it was resized on the host. A disk is "disk0", "disk1", ... in
+ * the order of the options (as a node: "node0", ...), or has the name of its serial=.
  */
 #ifndef UMBRA_VMM_MONITOR_BLOCK_RESIZE_H
 #define UMBRA_VMM_MONITOR_BLOCK_RESIZE_H

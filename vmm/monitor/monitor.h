@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The monitor of a running guest: its name, its control socket, and the commands about the guest as
- * a whole. Modules with commands of their own add a table to monitor_control() (see control.h); a
- * module that has something to say in `vmm info` adds a part.
+ * Creates the monitor of a running guest: its name, its control socket, and the commands about the
+ * guest as a whole. Modules with commands of their own add a table to monitor_control() (see
+ * control.h); a module that has something to say in `vmm info` adds a part.
  *
  * The name: --name, else the first of guest1, guest2, ... that is free, since a person types it. A
  * guest that has no socket cannot be stopped in order by anybody but its own terminal, so --name

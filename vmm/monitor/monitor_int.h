@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Inside of the monitor: monitor.c creates it, with name and socket; run_state.c pauses, resumes
- * and ends the guest and sends the events of that; query.c and block.c answer QEMU's questions,
- * info.c those of `vmm info`.
+ * Shares the inside of the monitor among its files: monitor.c creates it, with name and socket;
+ * run_state.c pauses, resumes and ends the guest and sends the events of that; query.c and block.c
+ * answer QEMU's questions, info.c those of `vmm info`.
  */
 #ifndef UMBRA_VMM_MONITOR_MONITOR_INT_H
 #define UMBRA_VMM_MONITOR_MONITOR_INT_H

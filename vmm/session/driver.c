@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* A session's drivers on the host: found, named, checked, planned. */
+/* Finds, names, checks and plans a session's drivers on the host. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

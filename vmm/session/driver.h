@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A driver of a session, as the host knows it: found, named, checked, planned. Private to
+ * Stands for a driver of a session as the host knows it: found, named, checked, planned. Private to
  * vmm/session/. Nothing here talks to the guest: operation.h does.
  *
  * A driver's life, with the function on each arrow:

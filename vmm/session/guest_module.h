@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Modules as the guest's kernel has them, read from its memory with the offsets of its BTF. Nothing
- * that the shim or a driver says is used. The guest may change all of it meanwhile: every value is
- * hostile, every walk bounded.
+ * Reads modules as the guest's kernel has them, from its memory with the offsets of its BTF.
+ * Nothing that the shim or a driver says is used. The guest may change all of it meanwhile: every
+ * value is hostile, every walk bounded.
  */
 #ifndef UMBRA_VMM_SESSION_GUEST_MODULE_H
 #define UMBRA_VMM_SESSION_GUEST_MODULE_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Reading the guest kernel's memory by its virtual addresses, from any thread, by the kernel's own
+ * Reads the guest kernel's memory by its virtual addresses, from any thread, by the kernel's own
  * page tables (init_top_pgt). The guest may change them meanwhile: what comes out is hostile.
  */
 #ifndef UMBRA_VMM_SESSION_GUEST_READ_H

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The archive with the agent and the shim, and the kernel command line that starts the agent. */
+/*
+ * Makes the archive with the agent and the shim, and the kernel command line that starts the agent.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

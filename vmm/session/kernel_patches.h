@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Branches that the guest's kernel itself writes into a driver's text, told apart from the driver's
- * own by where they lead. Everything here is the kernel's state: its exports and their class, its
- * table of paravirtual operations, its static calls, its trampolines for tracing, its probes. The
- * tables in a driver's file, which name places that the kernel patches, are not believed, nor
- * needed.
+ * Recognizes branches that the guest's kernel itself writes into a driver's text, and tells them
+ * apart from the driver's own by where they lead. Everything here is the kernel's state: its
+ * exports and their class, its table of paravirtual operations, its static calls, its trampolines
+ * for tracing, its probes. The tables in a driver's file, which name places that the kernel
+ * patches, are not believed, nor needed.
  */
 #ifndef UMBRA_VMM_SESSION_KERNEL_PATCHES_H
 #define UMBRA_VMM_SESSION_KERNEL_PATCHES_H

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Loading and unloading a driver, as one table of steps. Loading does them from the first to the
- * last; unloading undoes them from the last to the first, and so does a load that fails, from where
- * it failed. What a driver has in the guest is therefore one number, driver.steps.
+ * Loads and unloads a driver, by one table of steps. Loading does them from the first to the last;
+ * unloading undoes them from the last to the first, and so does a load that fails, from where it
+ * failed. What a driver has in the guest is therefore one number, driver.steps.
  */
 #include "vmm/session/operation.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Loading and unloading drivers in the guest. Private to vmm/session/.
+ * Loads and unloads drivers in the guest. Private to vmm/session/.
  *
  * The operations of one session run one after the other in the order in which they were queued,
  * those of different sessions independently of each other. An operation ends with the caller's

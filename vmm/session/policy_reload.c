@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Another policy for a guest that runs: checked against what is loaded, then put in force
- * everywhere.
+ * Puts another policy in force in a guest that runs: checks it against what is loaded, then
+ * replaces the old one everywhere.
  */
 #include "vmm/session/policy_reload.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Another policy for a guest that runs. Private to vmm/session/. */
+/* Puts another policy in force in a guest that runs. Private to vmm/session/. */
 #ifndef UMBRA_VMM_SESSION_POLICY_RELOAD_H
 #define UMBRA_VMM_SESSION_POLICY_RELOAD_H
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Is a loaded driver still in the guest, and does the guest's kernel know of it? Read from guest
- * memory: a module can be taken away by rmmod in the guest, and one can take itself out of the list
- * of modules, with its code alive. Private to vmm/session/.
+ * Tells whether a loaded driver is still in the guest, and whether the guest's kernel knows of it.
+ * Read from guest memory: a module can be taken away by rmmod in the guest, and one can take itself
+ * out of the list of modules, with its code alive. Private to vmm/session/.
  */
 #ifndef UMBRA_VMM_SESSION_PRESENCE_H
 #define UMBRA_VMM_SESSION_PRESENCE_H

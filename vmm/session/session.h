@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The room's own picture of all sessions and of one session: its place in the guest's module space
- * and the pages behind it. Private to vmm/session/; sessions.h is what other rooms use. All of it
- * lives on the loop's thread.
+ * Defines the room's own picture of all sessions and of one session: its place in the guest's
+ * module space and the pages behind it. Private to vmm/session/; sessions.h is what other rooms
+ * use. All of it lives on the loop's thread.
  *
  * A session's range in module space is the shadow kernel's text, page for page in the layout of the
  * real one, and behind it GATE_PAGES pages: the first OWN_GATE_PAGES hold the session's own gate

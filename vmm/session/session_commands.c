@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Sessions over the control socket. Answers have the same members as the --json output of
- * `vmm driver list` and `vmm session list`.
+ * Answers commands about sessions on the control socket. Answers have the same members as the
+ * --json output of `vmm driver list` and `vmm session list`.
  */
 #include <errno.h>
 #include <stdio.h>

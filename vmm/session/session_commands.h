@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The commands about sessions that the control socket offers. Private to vmm/session/. */
+/* Declares the commands about sessions that the control socket offers. Private to vmm/session/. */
 #ifndef UMBRA_VMM_SESSION_SESSION_COMMANDS_H
 #define UMBRA_VMM_SESSION_SESSION_COMMANDS_H
 

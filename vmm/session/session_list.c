@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The sessions of a guest: found by their names, made when the first driver asks for one. */
+/* Finds the sessions of a guest by their names, and makes one when the first driver asks for it. */
 #include "vmm/session/session.h"
 
 #include <errno.h>

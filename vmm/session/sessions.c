@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The session layer in the life of a guest: made, started when the guest is up, asked, ended. */
+/*
+ * Runs the session layer in the life of a guest: makes it, starts it when the guest is up, and ends
+ * it.
+ */
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>

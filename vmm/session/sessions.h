@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The session layer of one guest, as the rest of vmm sees it. All calls are made on the loop's
+ * Offers the session layer of one guest to the rest of vmm. All calls are made on the loop's
  * thread.
  *
  * Its life, with the function on each arrow; the two states are what the room calls its phase:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A session's range in the guest's module space: its pages, filled with the entries of this
- * session.
+ * Takes and frees a session's range in the guest's module space, and fills its pages with the
+ * entries of this session.
  */
 #include <assert.h>
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Proof on the living object: every direct branch of a driver that is loaded in a guest, decoded
- * from guest memory, and where it leads. Nothing that the shim or the driver says is used: the
+ * Verifies a loaded driver on the living object: decodes every direct branch of it from guest
+ * memory, and finds out where it leads. Nothing that the shim or the driver says is used: the
  * module is found in the guest kernel's own list, its pages by the guest's own page tables, its
  * structure offsets by the kernel's BTF.
  */

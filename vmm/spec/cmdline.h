@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Words of a kernel's command line, as the kernel itself takes them (lib/cmdline.c next_arg(),
- * kernel/params.c parse_args()): blanks part them except within double quotes, which may stand
- * around a word or around its value; '-' and '_' in a name are one; and everything behind a word
- * "--" is for the guest's init.
+ * Splits a kernel's command line into words, as the kernel itself takes them (lib/cmdline.c
+ * next_arg(), kernel/params.c parse_args()): blanks part them except within double quotes, which
+ * may stand around a word or around its value; '-' and '_' in a name are one; and everything behind
+ * a word "--" is for the guest's init.
  *
  *	quiet "a=1 2" b="3 4" module.x-y=5 -- console=x
  *

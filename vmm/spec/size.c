@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Sizes in bytes as people write them. */
+/* Parses sizes in bytes as people write them. */
 #include "vmm/spec/size.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Sizes in bytes as people write them. */
+/* Parses sizes in bytes as people write them. */
 #ifndef UMBRA_VMM_SPEC_SIZE_H
 #define UMBRA_VMM_SPEC_SIZE_H
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The life of a guest's description, and the strings that it owns. */
+/* Initializes and frees a guest's description, and keeps the strings that it owns. */
 #include "vmm/spec/spec.h"
 
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The description of a guest, for all front ends: the options of `vmm run`, another front end, or a
- * test. It names files of the host, which are opened where they are used, and nothing of a command
- * line. The text forms of its parts are in spec_text.h; vmm/guest/ makes a guest of it.
+ * Describes a guest, for all front ends: the options of `vmm run`, another front end, or a test. It
+ * names files of the host, which are opened where they are used, and nothing of a command line. The
+ * text forms of its parts are in spec_text.h; vmm/guest/ makes a guest of it.
  *
  *	struct guest_spec s;
  *

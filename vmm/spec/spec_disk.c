@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* --disk: the text form of a disk. */
+/* Parses the text form of a disk (--disk). */
 #include "vmm/spec/spec_text.h"
 
 #include <errno.h>

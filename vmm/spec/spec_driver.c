@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * SESSION[/INSTANCE]:FILE.ko[,param=value]...: the text form of a driver that is to be loaded.
+ * Parses the text form of a driver that is to be loaded (--driver):
+ * SESSION[/INSTANCE]:FILE.ko[,param=value]...
  *
  * Parameters end up as insmod would give them to the kernel, whose own parser takes quotes. Behind
  * a blank, as in "a:x.ko p=1 q=\"x y\"", they are taken word for word. Behind a comma they are a

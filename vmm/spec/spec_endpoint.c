@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* --console and --port: the text forms of where a byte stream of the guest ends. */
+/* Parses the text forms of the outer end of a guest's byte stream (--console and --port). */
 #include "vmm/spec/spec_text.h"
 
 #include <errno.h>

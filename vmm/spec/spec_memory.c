@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* --memory: the text form of the guest's RAM. */
+/* Parses the text form of the guest's RAM (--memory). */
 #include "vmm/spec/spec_text.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* --net: the text form of a network card. */
+/* Parses the text form of a network card (--net). */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Text forms of a guest's plain properties, and what the forms of devices have in common. */
+/* Parses the text forms of a guest's plain properties, and helps the parsers of its devices. */
 #include "vmm/spec/spec_text.h"
 
 #include <errno.h>

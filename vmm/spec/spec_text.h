@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The text forms of a guest's parts: what stands behind the option of that name, or as a value in a
- * configuration, NAME[,word][,key=value]...
+ * Parses the text forms of a guest's parts: the text behind the option of that name, or the value
+ * of the key in a configuration file, NAME[,word][,key=value]...
  *
  * Each function adds to the guest or changes it, and returns 0, -EINVAL with a line that names the
  * option and the text, or -ENOMEM; the spec can be freed in any case. The text is borrowed for as

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* net-helper NET on|off|strict [USER]: the process of the user-mode network; started by vmm run. */
+/*
+ * net-helper NET on|off|strict [USER]: runs as the process of a user-mode network, started by vmm
+ * run.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The network in user mode, for one guest: libslirp behind one socket. A program of its own,
- * because libslirp and the library under it exist as shared ones only, which `vmm`, a static
- * program that starts in few system calls, cannot load; and a fault in it then finds none of the
- * VMM's code.
+ * Serves the network in user mode for one guest, by libslirp behind one socket. It is a program of
+ * its own, because libslirp and the library under it exist as shared ones only, which `vmm`, a
+ * static program that starts in few system calls, cannot load; and a fault in it then finds none of
+ * the VMM's code.
  */
 #ifndef UMBRA_VMM_BACKEND_NET_HELPER_SLIRP_SERVER_H
 #define UMBRA_VMM_BACKEND_NET_HELPER_SLIRP_SERVER_H

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Program of the build: the rules as BPF, in a C file on standard output. */
+/* Compiles the rules to BPF during the build: prints a C file to standard output. */
 #include <linux/filter.h>
 #include <seccomp.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The table. Conditions compare the low 32 bits of an argument, which is all that the kernel looks
- * at in each of them.
+ * Lists the rules of all filters. Conditions compare the low 32 bits of an argument, which is all
+ * that the kernel looks at in each of them.
  */
 #include "vmm/confine/seccomp/rules.h"
 

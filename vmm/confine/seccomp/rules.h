@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Which system calls each kind of thread of `vmm` may make once the guest runs. A table that a
+ * Says which system calls each kind of thread of `vmm` may make once the guest runs. A table that a
  * program of the build (compile_filters.c) turns into BPF; nothing of this is part of `vmm` but the
  * result.
  *
