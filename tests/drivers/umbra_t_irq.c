@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Two mediated calls on top of each other, thousands of times: an interrupt that calls
+ * Makes two mediated calls on top of each other, thousands of times: an interrupt that calls
  * call_usermodehelper(UMH_NO_WAIT) is set to hit while its thread is in filp_open on the same CPU.
  *
  * threads=N threads wander from CPU to CPU. Each asks for names of its own with flags of its own,

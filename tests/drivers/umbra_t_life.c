@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A driver whose life goes otherwise than planned: mode=crash, fault, slow, hide; else it just
- * loads.
+ * Leads a life that goes otherwise than planned: mode=crash, fault, slow, hide; else it just loads.
  */
 #include <linux/delay.h>
 #include <linux/list.h>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The input is memory of the driver of a disk; see fuzz_dev_driver.h. The disk is a file in memory.
+ * Fuzzes a disk with the memory of its driver as the input; see fuzz_dev_driver.h. The disk is a
+ * file in memory.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The input is memory of the driver of a console with three ports; see fuzz_dev_driver.h. */
+/*
+ * Fuzzes a console with three ports with the memory of its driver as the input; see
+ * fuzz_dev_driver.h.
+ */
 #include <stdlib.h>
 
 #include "devices/virtio_console.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A hostile driver for any virtio device: the input is what it negotiates and what it puts into
- * memory, for all queues; in some runs it also changes memory while the device reads it.
+ * Plays a hostile driver for any virtio device: the input is what it negotiates and what it puts
+ * into memory, for all queues; in some runs it also changes memory while the device reads it.
  *
  * Queue i has its rings in QUEUE_PAGE(i) (virtio_registers.h).
  */

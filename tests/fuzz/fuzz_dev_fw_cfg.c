@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A firmware that does anything: port accesses of every width to fw_cfg, the CMOS clock, the 440FX
- * and the odd ports, and ticks of the clock between them. What fw_cfg gives is what was put in.
+ * Plays a firmware that does anything: port accesses of every width to fw_cfg, the CMOS clock, the
+ * 440FX and the odd ports, and ticks of the clock between them. What fw_cfg gives is what was put
+ * in.
  */
 #include <stdlib.h>
 #include <string.h>

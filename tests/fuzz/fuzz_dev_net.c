@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The input is memory of the driver of a network device; see fuzz_dev_driver.h. Its frames come
- * back.
+ * Fuzzes a network device with the memory of its driver as the input; see fuzz_dev_driver.h. Its
+ * frames come back.
  */
 #include <stdlib.h>
 #include <sys/socket.h>

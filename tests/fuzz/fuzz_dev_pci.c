@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A driver that does anything: port and memory accesses of every width to the PCI bus, a virtio-blk
- * disk and a serial port, and writes to guest memory between them. The disk is a file in memory.
+ * Plays a driver that does anything: port and memory accesses of every width to the PCI bus, a
+ * virtio-blk disk and a serial port, and writes to guest memory between them. The disk is a file in
+ * memory.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The input is memory of the driver of an entropy device; see fuzz_dev_driver.h. */
+/* Fuzzes an entropy device with the memory of its driver as the input; see fuzz_dev_driver.h. */
 #include <stdlib.h>
 
 #include "devices/virtio_rng.h"

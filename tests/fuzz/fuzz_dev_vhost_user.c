@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The input is what a back end of vhost-user answers, all of it written before it is asked:
- * messages with any head, with descriptors, or raw bytes. The same bytes go to the channel by which
- * it speaks by itself. No second thread: nothing waits, so a run takes microseconds.
+ * Fuzzes the front end of vhost-user with the answers of its back end as the input, all of them
+ * written before it is asked: messages with any head, with descriptors, or raw bytes. The same
+ * bytes go to the channel by which it speaks by itself. No second thread: nothing waits, so a run
+ * takes microseconds.
  */
 #include <stdlib.h>
 #include <sys/mman.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The input is guest memory (rings, descriptors, tables) and the set-up of the queue; buffers that
- * come out are touched to their last byte, so that an address outside RAM is seen by ASan. Every
- * fourth run a second thread rewrites the rings meanwhile.
+ * Fuzzes the virtqueue walker with guest memory (rings, descriptors, tables) and the set-up of the
+ * queue as the input; buffers that come out are touched to their last byte, so that an address
+ * outside RAM is seen by ASan. Every fourth run a second thread rewrites the rings meanwhile.
  */
 #include <pthread.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Requests with any bytes in name, directory, root and argv, put to a policy that uses all of the
+ * Puts requests with any bytes in name, directory, root and argv to a policy that uses all of the
  * language. Whatever is asked, a path stays below its root and a name in its bounds.
  */
 #include <stdlib.h>

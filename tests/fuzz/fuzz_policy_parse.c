@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A policy from any bytes: an error with a place in it, or a policy that answers.
+ * Parses a policy from any bytes: it must give an error with a place in it, or a policy that
+ * answers.
  *
  * libconfig's scanner loses the string that it read last when the text has a syntax error; that
  * leak is not ours, everything else still counts.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A record file from any bytes, read and printed both ways; what is printed as JSON parses. Then
- * the same bytes as a name: what was written comes back.
+ * Reads and prints a record file from any bytes both ways; what is printed as JSON parses. Then the
+ * same bytes as a name: what was written comes back.
  */
 #include <fcntl.h>
 #include <jansson.h>

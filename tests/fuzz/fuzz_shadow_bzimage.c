@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A kernel file of any content: opened, placed, its symbols loaded and used. Sizes that a header
- * claims are honoured up to a bound, so that the fuzzer spends its time on parsing, not on memory.
+ * Opens and places a kernel file of any content, and loads and uses its symbols. Sizes that a
+ * header claims are honoured up to a bound, so that the fuzzer spends its time on parsing, not on
+ * memory.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A driver file of any content. It is parsed and its exports are walked; if there is a kernel
+ * Parses a driver file of any content and walks its exports; if there is a kernel
  * ($UMBRA_TEST_IMAGES/cloud/vmlinuz) it is planned with itself as a provider and copied, too, and
  * what we made must parse again.
  */

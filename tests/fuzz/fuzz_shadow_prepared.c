@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A prepared kernel of any content. The bytes come as they are; then with checksums that are right,
- * so that what lies behind them is reached too; and then with lengths that agree as well.
+ * Opens a prepared kernel of any content. The bytes come as they are; then with checksums that are
+ * right, so that what lies behind them is reached too; and then with lengths that agree as well.
  */
 #include <errno.h>
 #include <stddef.h>

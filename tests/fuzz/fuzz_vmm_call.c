@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a guest can put into a frame, and in which order it can ring: calls and results for any
- * frame, caller and function, while a second thread changes the frames that are being read.
+ * Makes calls as a guest can, with any frame and in any order: calls and results for any frame,
+ * caller and function, while a second thread changes the frames that are being read.
  */
 #include <stdlib.h>
 #include <string.h>

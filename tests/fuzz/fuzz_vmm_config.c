@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * vmm run --config, from any bytes: an error with a place in it, or options within their bounds
- * that are free of leaks. libconfig's scanner loses the string that it read last when the text has
- * a syntax error; that leak is not ours.
+ * Reads a file of vmm run --config from any bytes: it must give an error with a place in it, or
+ * options within their bounds that are free of leaks. libconfig's scanner loses the string that it
+ * read last when the text has a syntax error; that leak is not ours.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The control socket: any bytes, in any pieces, against commands that answer at once and late. */
+/*
+ * Sends any bytes, in any pieces, to the control socket, against commands that answer at once and
+ * late.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>

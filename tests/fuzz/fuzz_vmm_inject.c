@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What is put before a user's initramfs and into the command line, for any command line and any
+ * Makes the archive before a user's initramfs, and the command line, for any command line and any
  * init: the archive is walked as the kernel does it (init/initramfs.c), and holds what was given;
  * the kernel finds the agent in the new command line, and everything else as it was.
  *

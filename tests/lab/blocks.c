@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Numbered blocks on a disk, to see later which of them survived. Runs in guests and outside.
+ * Writes numbered blocks to a disk, and checks later which of them survived. Runs in guests and
+ * outside.
  *
  * blocks write DISK [WRITERS [LABEL]]   Each writer has a part of the disk, a ring of blocks of 4 KiB. It
  *	writes block after block past the page cache, calls fdatasync and then prints

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * soak_disk SECONDS [DIRECTORY]: disks under random load in a process that is killed, stopped and
- * reset at random, for SECONDS; tests/unit/devices/crash_fixture.h says how the result is judged.
- * Each disk lives for a few seconds, in one of all modes; its file is made in DIRECTORY (/var/tmp).
+ * soak_disk SECONDS [DIRECTORY]: puts disks under random load in a process that is killed, stopped
+ * and reset at random, for SECONDS; tests/unit/devices/crash_fixture.h says how the result is
+ * judged. Each disk lives for a few seconds, in one of all modes; its file is made in DIRECTORY
+ * (/var/tmp).
  */
 #include <errno.h>
 #include <inttypes.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A socket's file is removed by the process that made it and by nobody else, unless it is a
- * leftover.
+ * Tests that a socket's file is removed by the process that made it and by nobody else, unless it
+ * is a leftover.
  */
 #include <errno.h>
 #include <fcntl.h>

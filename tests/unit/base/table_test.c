@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Tables: widths as a terminal shows them, hostile text, lines that fit. */
+/* Tests tables: widths as a terminal shows them, hostile text, lines that fit. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>

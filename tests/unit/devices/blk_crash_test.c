@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The process that serves a disk is killed at random moments; see crash_fixture.h. */
+/* Kills the process that serves a disk at random moments; see crash_fixture.h. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>

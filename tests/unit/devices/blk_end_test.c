@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The end of a disk's queue is bounded, whatever the driver has asked for: 64 reads of 31 GiB each,
- * by 254 descriptors that all name the same buffer, must not hold up a reset, nor a resize beside
- * it.
+ * Tests that the end of a disk's queue is bounded, whatever the driver has asked for: 64 reads of
+ * 31 GiB each, by 254 descriptors that all name the same buffer, must not hold up a reset, nor a
+ * resize beside it.
  */
 #include <setjmp.h>
 #include <stdarg.h>

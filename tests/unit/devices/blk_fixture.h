@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A driver of one disk for tests of virtio-blk: the device with its own threads on a real file, one
- * request at a time on queue 0, of any shape.
+ * Plays the driver of one disk for tests of virtio-blk: the device with its own threads on a real
+ * file, one request at a time on queue 0, of any shape.
  */
 #ifndef UMBRA_TESTS_UNIT_DEVICES_BLK_FIXTURE_H
 #define UMBRA_TESTS_UNIT_DEVICES_BLK_FIXTURE_H

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What an image is before a guest sees it: locked as QEMU locks it, raw and not another format, and
- * whole. Where QEMU's tools are installed, the locks are tried against them, too.
+ * Tests how an image is opened before a guest sees it: locked as QEMU locks it, raw and not another
+ * format, and whole. Where QEMU's tools are installed, the locks are tried against them, too.
  */
 #include <setjmp.h>
 #include <stdarg.h>

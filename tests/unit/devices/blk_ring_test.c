@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* A disk's ring does what disks need and nothing else, whoever asks. */
+/* Tests that a disk's ring does what disks need and nothing else, whoever asks. */
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What virtio-blk promises about data: that nothing is dirty any more in the host's page cache when
- * a flush (or, without flushes, a write) is acknowledged, that a lost write is never followed by a
- * good flush, and that the used length counts only bytes that were written.
+ * Tests what virtio-blk promises about data: that nothing is dirty any more in the host's page
+ * cache when a flush (or, without flushes, a write) is acknowledged, that a lost write is never
+ * followed by a good flush, and that the used length counts only bytes that were written.
  *
  * cachestat(2) tells how many pages of a file are dirty; before Linux 6.5 those tests are skipped.
  */

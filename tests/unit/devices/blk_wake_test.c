@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A disk's thread that looks for more before it sleeps: a driver that rings and sleeps only when
- * the rings tell it to gets all its answers, a disk without requests costs nothing, and a reset
- * does not wait.
+ * Tests a disk's thread that looks for more before it sleeps: a driver that rings and sleeps only
+ * when the rings tell it to gets all its answers, a disk without requests costs nothing, and a
+ * reset does not wait.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * tests/unit/devices/virtio-contract.txt says which test proves each item of the list: the tests
- * are there, they are run, and no item is without one. Runs in the root of the sources, as
- * tests/run does.
+ * Tests that tests/unit/devices/virtio-contract.txt says which test proves each item of the list:
+ * the tests are there, they are run, and no item is without one. Runs in the root of the sources,
+ * as tests/run does.
  */
 #include <setjmp.h>
 #include <stdarg.h>

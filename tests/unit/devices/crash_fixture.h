@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A disk whose VMM is killed: virtio-blk with its own threads on a true file runs in a child
- * process; the parent plays the driver, in memory that both share, with many requests in flight on
- * several queues, and kills the child at a random moment. A model says what each sector may hold
- * then: what was acknowledged, or what was being written. It is compared with the file, and with
- * everything that is read meanwhile.
+ * Kills the VMM of a disk: virtio-blk with its own threads on a true file runs in a child process;
+ * the parent plays the driver, in memory that both share, with many requests in flight on several
+ * queues, and kills the child at a random moment. A model says what each sector may hold then: what
+ * was acknowledged, or what was being written. It is compared with the file, and with everything
+ * that is read meanwhile.
  *
  * A driver that resets the device while it works gets the same comparison.
  *

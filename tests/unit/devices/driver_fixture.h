@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/*
- * A small virtio driver for tests of devices: all queues, one buffer for each descriptor.
- */
+/* Plays a small virtio driver for tests of devices: all queues, one buffer for each descriptor. */
 #ifndef UMBRA_TESTS_UNIT_DEVICES_DRIVER_FIXTURE_H
 #define UMBRA_TESTS_UNIT_DEVICES_DRIVER_FIXTURE_H
 

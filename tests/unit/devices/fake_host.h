@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A host for devices under test or under a fuzzer: RAM is an array, interrupts are counted, I/O
- * regions are lists that the test calls into. Only its counters may be used by several threads at
- * once.
+ * Plays the host for devices under test or under a fuzzer: RAM is an array, interrupts are counted,
+ * I/O regions are lists that the test calls into. Only its counters may be used by several threads
+ * at once.
  */
 #ifndef UMBRA_TESTS_UNIT_DEVICES_FAKE_HOST_H
 #define UMBRA_TESTS_UNIT_DEVICES_FAKE_HOST_H

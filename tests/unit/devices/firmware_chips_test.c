@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What only a firmware needs: fw_cfg, the CMOS clock, the 440FX's PAM registers, the odd ports. */
+/*
+ * Tests the chips that only a firmware needs: fw_cfg, the CMOS clock, the 440FX's PAM registers,
+ * the odd ports.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>

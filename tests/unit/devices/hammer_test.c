@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Three vCPUs do anything to a bus with a disk of two queues, a network card, a console and an
+ * Has three vCPUs do anything to a bus with a disk of two queues, a network card, a console and an
  * entropy device, a serial port and a clock, all at once and at random, while another thread
  * resizes the disk, feeds the console and resets the bus. What is asserted is what the sanitizers
  * see, that no device uses what it has given back, and that requests were served in between.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The I/O regions of a host for tests: a list, without a lock. */
+/* Keeps the I/O regions of a host for tests: a list, without a lock. */
 #ifndef UMBRA_TESTS_UNIT_DEVICES_IO_REGIONS_H
 #define UMBRA_TESTS_UNIT_DEVICES_IO_REGIONS_H
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The vector table of MSI-X: an eventfd that is attached to a vector raises it unless it is masked.
+ * Tests the vector table of MSI-X: an eventfd that is attached to a vector raises it unless it is
+ * masked.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A split ring in the RAM of a fake host, for tests: a struct virtqueue on it, and the driver's
- * side of it by the book (virtio 1.2, 2.7.13 and 2.7.14).
+ * Makes a split ring in the RAM of a fake host, for tests: a struct virtqueue on it, and the
+ * driver's side of it by the book (virtio 1.2, 2.7.13 and 2.7.14).
  */
 #ifndef UMBRA_TESTS_UNIT_DEVICES_RING_FIXTURE_H
 #define UMBRA_TESTS_UNIT_DEVICES_RING_FIXTURE_H

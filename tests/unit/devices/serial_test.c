@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The UART as the kernel's 8250 driver uses it, and the promise that no input is lost. */
+/* Tests the UART as the kernel's 8250 driver uses it, and the promise that no input is lost. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>

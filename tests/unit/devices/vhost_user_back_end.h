@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A back end of vhost-user for tests: a thread that speaks the protocol by itself and serves one
- * queue of a disk, with faults to choose from. A request is one byte to write a status to.
+ * Plays a back end of vhost-user for tests: a thread that speaks the protocol by itself and serves
+ * one queue of a disk, with faults to choose from. A request is one byte to write a status to.
  */
 #ifndef UMBRA_TESTS_UNIT_DEVICES_VHOST_USER_BACK_END_H
 #define UMBRA_TESTS_UNIT_DEVICES_VHOST_USER_BACK_END_H

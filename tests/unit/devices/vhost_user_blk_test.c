@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A disk over vhost-user: requests, features, a change of its size, and back ends that cannot be
- * used.
+ * Tests a disk over vhost-user: requests, features, a change of its size, and back ends that cannot
+ * be used.
  */
 #include "tests/unit/devices/vhost_user_fixture.h"
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A disk behind the back end of vhost_user_back_end.h, with a driver, in memory that both share. */
+/*
+ * Makes a disk behind the back end of vhost_user_back_end.h, with a driver, in memory that both
+ * share.
+ */
 #ifndef UMBRA_TESTS_UNIT_DEVICES_VHOST_USER_FIXTURE_H
 #define UMBRA_TESTS_UNIT_DEVICES_VHOST_USER_FIXTURE_H
 

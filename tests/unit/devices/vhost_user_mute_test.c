@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A back end that stays and answers nothing: no other thread waits for it, and a reset is bounded.
+ * Tests a back end that stays and answers nothing: no other thread waits for it, and a reset is
+ * bounded.
  */
 #include "base/clock.h"
 #include "tests/unit/devices/vhost_user_fixture.h"

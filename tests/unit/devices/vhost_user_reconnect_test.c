@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The successor of a back end that died: the requests in flight are served, or the device asks for
- * a reset if they are not known.
+ * Tests the successor of a back end that died: the requests in flight are served, or the device
+ * asks for a reset if they are not known.
  */
 #include "tests/unit/devices/vhost_user_fixture.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The front end of vhost-user against back ends that lie in the first message: each is refused with
- * its error, in time, and no descriptor of theirs is left open.
+ * Tests the front end of vhost-user against back ends that lie in the first message: each is
+ * refused with its error, in time, and no descriptor of theirs is left open.
  */
 #include <setjmp.h>
 #include <stdarg.h>

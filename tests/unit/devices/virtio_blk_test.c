@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * virtio-blk end to end, with its own thread and a real file: requests of every kind and shape, and
- * what a host's errors and a driver's nonsense come to.
+ * Tests virtio-blk end to end, with its own thread and a real file: requests of every kind and
+ * shape, and what a host's errors and a driver's nonsense come to.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* virtio-console: ports and their names, both directions, what waits where, and bad drivers. */
+/*
+ * Tests virtio-console: ports and their names, both directions, what waits where, and bad drivers.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>

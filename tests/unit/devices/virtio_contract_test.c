@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What drivers rely on beyond one device and one access: two functions on one bus, registers in
- * every width, one vector for several queues, configuration that changes while it is read. The list
- * of all that is tests/unit/devices/virtio-contract.txt.
+ * Tests what drivers rely on beyond one device and one access: two functions on one bus, registers
+ * in every width, one vector for several queues, configuration that changes while it is read. The
+ * list of all that is tests/unit/devices/virtio-contract.txt.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* virtio-net: frames both ways, what waits and what is dropped, a backend that goes away. */
+/* Tests virtio-net: frames both ways, what waits and what is dropped, a backend that goes away. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * virtio over PCI as a driver sees it: configuration space, BARs, capabilities, negotiation, queue
- * registers, MSI-X, resets. The device type only counts what happens to it.
+ * Tests virtio over PCI as a driver sees it: configuration space, BARs, capabilities, negotiation,
+ * queue registers, MSI-X, resets. The device type only counts what happens to it.
  */
 #include <setjmp.h>
 #include <stdarg.h>

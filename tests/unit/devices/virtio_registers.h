@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The common registers of a virtio device as a driver writes them, for tests and fuzzers:
+ * Writes the common registers of a virtio device as a driver does, for tests and fuzzers:
  * negotiation and the set-up of queues. Nothing here asserts anything.
  */
 #ifndef UMBRA_TESTS_UNIT_DEVICES_VIRTIO_REGISTERS_H

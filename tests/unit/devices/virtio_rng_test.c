@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* virtio-rng: random bytes, no more than asked for, and no more than the rate allows. */
+/* Tests virtio-rng: random bytes, no more than asked for, and no more than the rate allows. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>

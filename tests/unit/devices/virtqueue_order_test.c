@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The two full fences of a ring, as a litmus test of store buffering: each side stores what it has
- * to say and then loads what the other one said. It must never happen that neither sees the other's
- * store, for then both sleep. How often an x86 without the fence does that depends on the machine:
- * the tests of the kick have failed within ten to ten thousand rounds each time that its fence was
- * taken away; those of the interrupt have not done so reliably, so what they prove is little. With
- * real sleeps, as in virtqueue_wake_test.c, it never shows, since each is a system call. The
- * driver's side is written here, with a fence of its own.
+ * Tests the two full fences of a ring, as a litmus test of store buffering: each side stores what
+ * it has to say and then loads what the other one said. It must never happen that neither sees the
+ * other's store, for then both sleep. How often an x86 without the fence does that depends on the
+ * machine: the tests of the kick have failed within ten to ten thousand rounds each time that its
+ * fence was taken away; those of the interrupt have not done so reliably, so what they prove is
+ * little. With real sleeps, as in virtqueue_wake_test.c, it never shows, since each is a system
+ * call. The driver's side is written here, with a fence of its own.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The virtqueue walker against every way in which a driver can break the rules of a split ring, and
- * against the wrap-arounds that a correct one produces.
+ * Tests the virtqueue walker against every way in which a driver can break the rules of a split
+ * ring, and against the wrap-arounds that a correct one produces.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * No wake-up is lost: a driver and a device in two threads, each of which sleeps whenever the other
- * one allows it to, until both have done all their work. A barrier that is missing shows as a sleep
- * that nobody ends.
+ * Tests that no wake-up is lost: a driver and a device in two threads, each of which sleeps
+ * whenever the other one allows it to, until both have done all their work. A barrier that is
+ * missing shows as a sleep that nobody ends.
  */
 #include <setjmp.h>
 #include <stdarg.h>

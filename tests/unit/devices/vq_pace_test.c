@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* How long a queue's thread looks for more, and how many answers share an interrupt. */
+/* Tests how long a queue's thread looks for more, and how many answers share an interrupt. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The catalog against itself and, where there is one, against a real kernel's exports and types. */
+/*
+ * Tests the catalogue against itself and, where there is one, against a real kernel's exports and
+ * types.
+ */
 #include <stdarg.h>
 #include <setjmp.h>
 #include <stdio.h>

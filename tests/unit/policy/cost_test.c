@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What a decision costs with 100,000 rules. */
+/* Tests what a decision costs with 100,000 rules. */
 #include <stdarg.h>
 #include <setjmp.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Decisions: paths, names and rules. */
+/* Tests decisions: paths, names and rules. */
 #include <stdarg.h>
 #include <setjmp.h>
 #include <errno.h>

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The language: what is accepted, and that each mistake is named with its line and its place. */
+/*
+ * Tests the policy's language: what is accepted, and that each mistake is named with its line and
+ * its place.
+ */
 #include <stdarg.h>
 #include <setjmp.h>
 #include <errno.h>

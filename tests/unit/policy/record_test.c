@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The record: round trip of any bytes, damage, full disks, many threads, bounded memory. */
+/* Tests the record: round trip of any bytes, damage, full disks, many threads, bounded memory. */
 #include <stdarg.h>
 #include <setjmp.h>
 #include <errno.h>

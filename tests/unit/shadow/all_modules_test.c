@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Every module of a Debian kernel's package, in one session: planned in dependency order, copied,
- * and the copies read again by libelf, which computes where each branch will end.
+ * Tests every module of a Debian kernel's package, in one session: planned in dependency order,
+ * copied, and the copies read again by libelf, which computes where each branch will end.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * Kernel images of all forms, good and bad, made up: no file of a distribution is needed.
- */
+/* Tests kernel images of all forms, good and bad, made up: no file of a distribution is needed. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

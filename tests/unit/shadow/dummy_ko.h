@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the tests of the linker share: Debian's dummy.ko in memory, fresh for each test, which the
- * test may edit (*state is its struct ko), and rules that make one function critical or permitted.
+ * Gives the tests of the linker Debian's dummy.ko in memory, fresh for each test, which the test
+ * may edit (*state is its struct ko), and rules that make one function critical or permitted.
  */
 #ifndef SHADOW_DUMMY_H
 #define SHADOW_DUMMY_H

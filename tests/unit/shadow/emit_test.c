@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A driver's private copy, damaged drivers, and the pages of the shadow that copies branch to.
+ * Tests a driver's private copy, damaged drivers, and the pages of the shadow that copies branch
+ * to.
  */
 #include "tests/unit/shadow/dummy_ko.h"
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Drivers that lie about themselves: addends that lead elsewhere, tables by which the kernel would
- * patch the wrong place, symbols and exports that are not theirs. Each is refused by the linker.
+ * Tests drivers that lie about themselves: addends that lead elsewhere, tables by which the kernel
+ * would patch the wrong place, symbols and exports that are not theirs. Each is refused by the
+ * linker.
  */
 #include "shadow/link/patched_sites.h"
 #include "tests/unit/shadow/dummy_ko.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Where the tests of shadow/ find Debian's kernels: $UMBRA_TEST_IMAGES/{cloud,generic} with a
+ * Finds Debian's kernels for the tests of shadow/: $UMBRA_TEST_IMAGES/{cloud,generic} with a
  * vmlinuz and the tree of modules each.
  */
 #ifndef SHADOW_IMAGES_H

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The stock kernels of Debian: layout, relocation, exports, kallsyms, BTF; and what a damaged one
- * does. Figures hold for 6.1.0-56-cloud-amd64 and are compared only there.
+ * Tests the stock kernels of Debian: layout, relocation, exports, kallsyms, BTF; and what a damaged
+ * one does. Figures hold for 6.1.0-56-cloud-amd64 and are compared only there.
  */
 #include <setjmp.h>
 #include <stdarg.h>

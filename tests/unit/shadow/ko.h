@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Editing a .ko in memory, for tests that need a wrong one. */
+/* Edits a .ko in memory, for tests that need a wrong one. */
 #ifndef SHADOW_KO_H
 #define SHADOW_KO_H
 

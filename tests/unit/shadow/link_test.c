@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * The linker's rules: which import goes where, and what is refused.
- */
+/* Tests the linker's rules: which import goes where, and what is refused. */
 #include "tests/unit/shadow/dummy_ko.h"
 
 /* The plan (or already the parsing) fails with a line that has both texts. */

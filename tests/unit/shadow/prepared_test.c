@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Prepared kernels: the same memory and symbols as from the bzImage, and no file, however damaged
- * or made up, that gives anything else.
+ * Tests prepared kernels: the same memory and symbols as from the bzImage, and no file, however
+ * damaged or made up, that gives anything else.
  */
 #include <setjmp.h>
 #include <stdarg.h>

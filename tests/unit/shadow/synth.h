@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A kernel image of a few pages, made up: an ELF file with two segments (one as the per-CPU
+ * Makes up a kernel image of a few pages: an ELF file with two segments (one as the per-CPU
  * segment, whose p_vaddr is 0), a relocation table behind it, and a bzImage around both in any
  * compression.
  */

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Drivers that are compressed: read as if they were not, bounded, and refused when damaged. */
+/*
+ * Tests drivers that are compressed: read as if they were not, bounded, and refused when damaged.
+ */
 #define ZLIB_CONST
 #include <lzma.h>
 #include <zlib.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Kernel command lines, taken apart as the kernel does it. No KVM. */
+/* Tests kernel command lines, taken apart as the kernel does it. No KVM. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The command itself with a guest, whose threads are made to call what is on none of their lists,
- * as by somebody who has taken them over: by ptrace, so as root, and with a /dev/kvm that runs
- * anything.
+ * Tests the command itself with a guest, whose threads are made to call what is on none of their
+ * lists, as by somebody who has taken them over: by ptrace, so as root, and with a /dev/kvm that
+ * runs anything.
  */
 #include <dirent.h>
 #include <errno.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Confinement, by the true kernel: what each filter forbids ends the process, what it allows works,
- * and what the kernel says of a process that has given all up. confine_live_test does the same to
- * a running guest.
+ * Tests confinement by the true kernel: what each filter forbids ends the process, what it allows
+ * works, and what the kernel says of a process that has given all up. confine_live_test does the
+ * same to a running guest.
  */
 #include <errno.h>
 #include <fcntl.h>

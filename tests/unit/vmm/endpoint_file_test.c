@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Files and FIFOs as the endpoint of a guest's byte stream: one that is full, one that is large,
- * one that has content, and FIFOs whose reader is missing or changes.
+ * Tests files and FIFOs as the endpoint of a guest's byte stream: one that is full, one that is
+ * large, one that has content, and FIFOs whose reader is missing or changes.
  */
 #include <sys/resource.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * An endpoint of a guest's byte stream for tests: with its event loop on a thread of its own, a
- * guest that writes numbered lines, and checks that neither waits for a peer.
+ * Makes an endpoint of a guest's byte stream for tests: with its event loop on a thread of its own,
+ * a guest that writes numbered lines, and checks that neither waits for a peer.
  */
 #ifndef UMBRA_TESTS_UNIT_VMM_ENDPOINT_FIXTURE_H
 #define UMBRA_TESTS_UNIT_VMM_ENDPOINT_FIXTURE_H

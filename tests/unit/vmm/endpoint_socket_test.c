@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Sockets and pseudo-terminals as the endpoint of a guest's byte stream: with a client that is
- * silent or dying it goes on, and a file at its path that is not its own stays.
+ * Tests sockets and pseudo-terminals as the endpoint of a guest's byte stream: with a client that
+ * is silent or dying it goes on, and a file at its path that is not its own stays.
  */
 #include <sys/un.h>
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Stdin and stdout as the endpoint of a guest's byte stream, with a reader that is silent, slow,
- * dying or back again: the guest's side and the event loop go on, and descriptors that others share
- * stay as they are.
+ * Tests stdin and stdout as the endpoint of a guest's byte stream, with a reader that is silent,
+ * slow, dying or back again: the guest's side and the event loop go on, and descriptors that others
+ * share stay as they are.
  */
 #include <sys/resource.h>
 #include <sys/wait.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Firmware guests on this /dev/kvm, with a firmware of a few instructions: the reset vector, what
- * is where in memory, fw_cfg by string instructions, the clock's interrupt by way of the PIC, the
- * timer's port, the kernel that our option ROM asks for. SeaBIOS itself is a case of the lab.
+ * Tests firmware guests on this /dev/kvm, with a firmware of a few instructions: the reset vector,
+ * what is where in memory, fw_cfg by string instructions, the clock's interrupt by way of the PIC,
+ * the timer's port, the kernel that our option ROM asks for. SeaBIOS itself is a case of the lab.
  */
 #include <asm/bootparam.h>
 #include <errno.h>

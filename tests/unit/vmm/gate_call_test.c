@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Parts of the session layer that need no KVM: names, command line, archive, calls, control socket.
+ * Tests parts of the session layer that need no KVM: names, command line, archive, calls, control
+ * socket.
  */
 #include <errno.h>
 #include <setjmp.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * `vmm inspect` as a user or a script sees it: output, exit codes, and what it does with a file
- * that was made to harm a terminal.
+ * Tests `vmm inspect` as a user or a script sees it: output, exit codes, and what it does with a
+ * file that was made to harm a terminal.
  */
 #include <setjmp.h>
 #include <stdarg.h>

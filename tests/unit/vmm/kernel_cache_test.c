@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The cache of prepared kernels: what is in it is used, what is wrong with it is replaced, and
- * without it everything works.
+ * Tests the cache of prepared kernels: what is in it is used, what is wrong with it is replaced,
+ * and without it everything works.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The turns of a guest's life: who is called, in which order, and what an error leaves to be done.
+ * Tests the turns of a guest's life: which part is called, in which order, and what an error leaves
+ * to be done.
  */
 #include <errno.h>
 #include <setjmp.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The machine on this /dev/kvm, with guests of a few instructions in long mode at CPL 0. They run
- * on a KVM in software as well. Guests begin with RDI = PROBE_SCRATCH and end by a byte to port
+ * Tests the machine on this /dev/kvm, with guests of a few instructions in long mode at CPL 0. They
+ * run on a KVM in software as well. Guests begin with RDI = PROBE_SCRATCH and end by a byte to port
  * 0xf4.
  */
 #include <errno.h>

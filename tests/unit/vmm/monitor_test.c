@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The monitor of a machine that runs, asked over its socket. Answers and events must have the shape
- * that QEMU 7.2's have in sessions with libvirt 9.0 (qmp-shapes.json, made from such transcripts:
- * "?" behind a member: not always there).
+ * Tests the monitor of a machine that runs, asked over its socket. Answers and events must have the
+ * shape that QEMU 7.2's have in sessions with libvirt 9.0 (qmp-shapes.json, made from such
+ * transcripts: "?" behind a member: not always there).
  */
 #include <errno.h>
 #include <pthread.h>

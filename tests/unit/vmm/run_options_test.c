@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The command line of vmm run, sizes, suggestions, the event loop and the ACPI tables. No KVM. */
+/*
+ * Tests the command line of vmm run, sizes, suggestions, the event loop and the ACPI tables. No
+ * KVM.
+ */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The instruction decoder: single instructions with the values of the manuals, and every
+ * Tests the instruction decoder: single instructions with the values of the manuals, and every
  * instruction of modules of a Debian kernel beside objdump.
  */
 #include <setjmp.h>
