@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A disk that a BIOS can boot, in two sectors (images/mkbootdisk): it says where it is, waits half
- * a second by the BIOS's clock, reads its second sector and shows the text in it, echoes one key if
- * the byte `wait_key` is set, and switches the machine off by ACPI's PM1 control register.
+ * Shows that a BIOS can boot a disk, in two sectors (images/mkbootdisk): it says where it is, waits
+ * half a second by the BIOS's clock, reads its second sector and shows the text in it, echoes one
+ * key if the byte `wait_key` is set, and switches the machine off by ACPI's PM1 control register.
  */
 	.code16
 	.section .text, "ax"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The pattern that a guest process holds in memory and that a dump of this memory must contain.
+ * Makes the pattern that a guest process holds in memory and that a dump of this memory must
+ * contain.
  *
  * PATTERN_PAGES pages, each computed from (seed, number) alone, because physical memory scatters
  * them. The seed travels to the guest, so it is itself in the dump; the pages are nowhere but in

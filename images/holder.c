@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * holder SEED: a guest process that holds the pattern of this seed (16 hex digits) in its memory
- * until it is killed. Says "holder: ready" when it does. Built static, for guests without
+ * holder SEED: as a process of a guest, holds the pattern of this seed (16 hex digits) in its
+ * memory until it is killed. Says "holder: ready" when it does. Built static, for guests without
  * libraries.
  */
 #include <errno.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * kexec KERNEL INITRD CMDLINE: start another kernel in place of this one, now, by the kernel's own
+ * kexec KERNEL INITRD CMDLINE: starts another kernel in place of this one, now, by the kernel's own
  * loader (kexec_file_load). Nothing is shut down before. Built static, for guests without
  * libraries.
  */

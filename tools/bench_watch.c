@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * bench_watch [OPTION]... COMMAND...: run a VMM and say what it cost, as one line of JSON.
+ * bench_watch [OPTION]... COMMAND...: runs a VMM and says what it cost, as one line of JSON.
  *
  *   --console FILE   where its standard output goes as well
  *   --ram MIB        size of the guest's RAM: what memory is then not counted

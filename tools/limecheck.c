@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * limecheck [--iomem FILE] [--seed SEED] DUMP: is DUMP a complete LiME dump of a guest?
+ * limecheck [--iomem FILE] [--seed SEED] DUMP: tells whether DUMP is a complete LiME dump of a
+ * guest.
  *
  * Checks the header of each range (magic, version, order), that the file ends where the last range
  * does, with --iomem that the ranges are just the "System RAM" of that copy of /proc/iomem, and

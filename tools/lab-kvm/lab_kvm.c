@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * lab_kvm: a module for the lab's own kernel that works around a fault of QEMU's SVM emulation.
+ * lab_kvm: works around, in the lab's own kernel, a fault of QEMU's SVM emulation.
  *
  * QEMU's VMRUN, when it injects an interrupt (EVENTINJ), leaves the vector in its field for a
  * pending exception, where it stays until the guest's next exception or exit. A kick by another
