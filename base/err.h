@@ -22,7 +22,7 @@ struct err {
  */
 int err_set(struct err *e, int code, const char *fmt, ...) __printf(3, 4);
 
-/* Put "PREFIX: " before what is there; returns @code. */
+/* Put "PREFIX: " before the line that is there; returns @code. */
 int err_prefix(struct err *e, int code, const char *fmt, ...) __printf(3, 4);
 
 #endif

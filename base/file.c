@@ -10,7 +10,7 @@
 
 #include "base/file.h"
 
-/* Up to @len bytes at @at: fewer only where the file ends. Their number or -errno. */
+/* Reads up to @len bytes at @at, fewer only where the file ends. Returns their number or -errno. */
 static ssize_t pread_up_to(int fd, u8 *buf, size_t len, u64 at)
 {
 	size_t got = 0;

@@ -4,8 +4,9 @@
  *
  * A table is made with its columns, filled cell by cell from left to right, row after row, and
  * printed once. Width is display width as wcwidth(3) has it: a CJK character takes two columns, a
- * combining mark none. Cells may hold any bytes: what could move a cursor, reorder or hide text,
- * and what is no UTF-8, is shown as \xNN, so that a name chosen by a guest or a file does no harm.
+ * combining mark none. Cells may hold any bytes: bytes that could move a cursor, reorder or hide
+ * text, and bytes that are no UTF-8, are shown as \xNN, so that a name chosen by a guest or a file
+ * does no harm.
  *
  * Columns stand two blanks apart, the last one is not padded, numbers are right-aligned if their
  * column says so. If a terminal is too narrow, columns that may be left out are, then the widest
@@ -54,8 +55,9 @@ void table_paint_row(struct table *t, const char *colour);
 
 /*
  * Print all rows, each line behind @indent blanks. @width: columns of the terminal, 0: no limit.
- * @colour: print the head in bold and use what was painted. -ENOMEM: something is missing, nothing
- * is printed; whether the stream took it is the caller's to ask of it.
+ * @colour: print the head in bold, and the cells in the colours that they were painted. -ENOMEM:
+ * something is missing, nothing is printed; whether the stream took it is the caller's to ask of
+ * it.
  */
 int table_print(struct table *t, FILE *to, unsigned indent, unsigned width, bool colour);
 

@@ -21,7 +21,10 @@ void terminal_look(int fd);
 int terminal_raw(int fd);
 /* Restore the settings, if terminal_raw() changed them. Async-signal-safe. */
 void terminal_restore(void);
-/* Restore what terminal_look() noted, for a parent whose child may have been killed in raw mode. */
+/*
+ * Restore the settings that terminal_look() noted, for a parent whose child may have been killed in
+ * raw mode.
+ */
 void terminal_reset(void);
 
 #endif
