@@ -78,7 +78,7 @@ static void request_run(struct blk_queue *q, struct blk_request *r)
 
 /*
  * Prepares the next piece of @r for the ring. There is always an entry: a request has one at a
- * time, so has the poll, and a stop submits what was prepared before it cancels.
+ * time, so has the poll, and a stop submits the prepared entries before it cancels.
  */
 static void request_submit(struct blk_queue *q, struct blk_request *r)
 {
@@ -245,8 +245,8 @@ static bool ring_end(struct blk_queue *q)
 /* --- the thread ---------------------------------------------------------------------------- */
 
 /*
- * Takes what the driver has added; false: the driver broke the rules, and the queue is served no
- * more.
+ * Takes the requests that the driver has added; false: the driver broke the rules, and the queue is
+ * served no more.
  */
 static bool blk_queue_drain(struct blk_queue *q)
 {

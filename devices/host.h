@@ -23,7 +23,7 @@ struct host;
 
 /*
  * An access to an I/O region: @offset from its start, @len 1, 2, 4 or 8 bytes (MMIO) or 1, 2 or 4
- * (ports). A read starts with all bits set in @data, which is what an absent register returns.
+ * (ports). A read starts with all bits set in @data, as an absent register reads.
  */
 typedef void host_io_fn(void *arg, u64 offset, void *data, unsigned len, bool write);
 

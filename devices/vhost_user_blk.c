@@ -243,7 +243,7 @@ static bool queues_unwanted(struct vhost_user_blk *b)
 /*
  * Has the back end serve the queues, or leave them, as the driver wants it by now. While serving is
  * set disk_stop() waits for this thread, which is the queues' owner then (invariant Q2). False: the
- * back end that is there cannot know what its predecessor left unanswered.
+ * back end that is there cannot know which requests its predecessor left unanswered.
  */
 static bool follow_driver(struct vhost_user_blk *b)
 {

@@ -33,8 +33,8 @@ static void store16(u8 *ring, size_t offset, u16 value)
 }
 
 /*
- * Copy what the guest may change meanwhile (Q4). The barrier keeps the compiler from reading the
- * source a second time where the copy is used.
+ * Copies bytes that the guest may change meanwhile (Q4). The barrier keeps the compiler from
+ * reading the source a second time where the copy is used.
  */
 static void copy_once(void *to, const void *from, size_t len)
 {
@@ -83,7 +83,7 @@ int virtqueue_enable(struct virtqueue *q, struct host *h)
 	return 0;
 }
 
-/* Append one buffer to the chain, as Q3 and Q6 want it; -EIO for what no correct driver does. */
+/* Append one buffer to the chain, as Q3 and Q6 want it; -EIO: no correct driver adds such a one. */
 static int add_buffer(struct virtqueue *q, struct vq_chain *c, const struct vring_desc *d)
 {
 	unsigned n = c->n_out + c->n_in;

@@ -4,8 +4,8 @@
  * device does.
  *
  * A chain of descriptors becomes a list of host pointers, all inside guest RAM, readable ones
- * first. The *contents* of these buffers stay hostile and change at any time: a device copies what
- * it decides on (iov_read()).
+ * first. The *contents* of these buffers stay hostile and change at any time: a device copies the
+ * fields that it decides on (iov_read()).
  *
  * Life of a queue. START and STOP are start() and stop() of the device's struct virtio_type.
  *
@@ -42,8 +42,8 @@
  *	   +----------------------------| used |
  *	                                +------+
  *
- * virtqueue_push() is virtqueue_fill() and virtqueue_publish() for one chain. What is taken or in
- * flight at STOP, or when the queue is served no more, is dropped without an answer: a reset
+ * virtqueue_push() is virtqueue_fill() and virtqueue_publish() for one chain. A chain that is taken
+ * or in flight at STOP, or when the queue is served no more, is dropped without an answer: a reset
  * follows.
  *
  * Invariants. The code of devices/ names them where it keeps them.
@@ -96,7 +96,7 @@
  */
 struct virtqueue {
 	u16 max;  /* largest size offered; a power of two, <= VIRTQUEUE_MAX; 0: no queue */
-	u16 size; /* what the driver chose */
+	u16 size; /* as the driver chose it */
 	u64 desc, avail, used;
 	bool event_idx, indirect; /* negotiated */
 
@@ -144,8 +144,8 @@ void virtqueue_publish(struct virtqueue *q, unsigned n);
  */
 void virtqueue_unpop(struct virtqueue *q, unsigned n);
 /*
- * After publishing: true if the driver wants an interrupt for what was published since the last
- * look.
+ * After publishing: true if the driver wants an interrupt for the chains that were published since
+ * the last look.
  */
 bool virtqueue_wants_interrupt(struct virtqueue *q);
 /* True if there is something to pop. For busy polling: no more than one load. */

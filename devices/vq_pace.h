@@ -33,7 +33,7 @@ struct vq_pace {
 	unsigned batch;	 /* answers for one interrupt that did not stall the driver */
 	bool probing;	 /* the interrupt is held back for twice as many, this time */
 	u16 probe_in;	 /* interrupts until the next probe */
-	u16 probe_every; /* what probe_in is set to */
+	u16 probe_every; /* the next value of probe_in */
 	u16 poll_in,
 		poll_every; /* the same for polls, counted in times that there is nothing to do */
 };
@@ -59,8 +59,8 @@ bool vq_pace_enough(struct vq_pace *p, unsigned n);
 void vq_pace_stalled(struct vq_pace *p, unsigned n);
 
 /*
- * Poll @there until it returns true, or for less than 100 us on processors of today. Returns what
- * it returned last.
+ * Poll @there until it returns true, or for less than 100 us on processors of today. Returns the
+ * last result of @there.
  */
 bool vq_pace_poll(bool (*there)(void *arg), void *arg);
 
