@@ -26,8 +26,8 @@
  * preemption disabled, and never while the real function runs. So a CPU holds at most
  * UMBRA_CONTEXTS frames: a task's, and one for each level of interrupt that came between its
  * marshalling and its doorbell. There are that many for every CPU, so that no driver, whatever it
- * does, can leave another one without a frame. What lasts longer than the question (a registration
- * whose result is awaited, a name that is in use) has a ticket in the VMM instead.
+ * does, can leave another one without a frame. A thing that lasts longer than the question (a
+ * registration whose result is awaited, a name that is in use) has a ticket in the VMM instead.
  *
  * Why PIO: it is the one exit that stock KVM also takes from CPL 3, where a later execute view runs
  * drivers (vmcall is refused there), and AMD and Intel agree on its length.
@@ -154,8 +154,10 @@ enum umbra_op {
 	/* a: gate VA, b: address of umbra_gate_enter(). One-shot: it precedes any gate. */
 	UMBRA_OP_HELLO = 1,
 	UMBRA_OP_CALL, /* a: frame, b: gate id. The verdict is in the answer */
-	/* a: ticket of the answer, b: gate id, c: what the real function returned. The kernel has
-	 * let go of the names that the answer lent, but for those of what is now registered. */
+	/*
+	 * a: ticket of the answer, b: gate id, c: the real function's result. The kernel has let go
+	 * of the names that the answer lent, but for those of an object that is registered now.
+	 */
 	UMBRA_OP_RESULT,
 	UMBRA_OP_POLL, /* a: frame, b: gate id, c: cookie. The verdict was pending */
 	UMBRA_OP_DONE, /* a: sequence of the command, b: result (0 or -errno), c: value */
@@ -207,7 +209,7 @@ struct umbra_frame {
 	__u32 flags;
 	__u32 cpu;
 	__u64 args[UMBRA_ARGS];
-	__u64 old; /* FIELD_PTR: what the field holds */
+	__u64 old; /* FIELD_PTR: the field's value */
 	struct umbra_str name;
 	struct umbra_str cwd;
 	struct umbra_str root;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Runs as the agent, the guest's first process, before the user's init. It loads the shim, removes
- * what the VMM put into the initramfs, leaves a child behind that loads and unloads drivers on the
+ * the VMM's files from the initramfs, leaves a child behind that loads and unloads drivers on the
  * VMM's command, and becomes the user's init. Static, no files needed once it runs.
  */
 #define _GNU_SOURCE
@@ -149,7 +149,7 @@ static void start_server(int control, char **argv)
 	agent_serve_mailbox(control);
 }
 
-/* Last use of a file of ours: read what the user's rdinit= was, and remove everything. */
+/* Reads the user's own rdinit= from our last file, and removes all of our files. */
 static void agent_clean_up(char *init, size_t size)
 {
 	int fd = open(UMBRA_AGENT_INIT, O_RDONLY | O_CLOEXEC);

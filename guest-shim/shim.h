@@ -62,7 +62,7 @@ u64 umbra_gate_enter(struct umbra_regs *regs);
 
 /* shim_path.c */
 
-/* Root directory of the guest's init: what the session's real paths start from. */
+/* Root directory of the guest's init, from which the session's real paths start. */
 int shim_init_root(struct path *root);
 
 /* Where a path of the current process starts; all zero: not known. */

@@ -39,7 +39,7 @@ struct call {
 	u32 id;
 	bool can_sleep;
 	u64 arg[6 + UMBRA_ARGS]; /* as they will be passed: registers, then the caller's stack */
-	u64 old;		 /* FIELD_PTR: what the field held */
+	u64 old;		 /* FIELD_PTR: the field's value before */
 	struct shim_place place; /* of the caller, if the name is a path */
 };
 
@@ -291,8 +291,8 @@ static int answer_take(struct answer *out, const struct umbra_answer *a)
 }
 
 /*
- * Ask once, with @cookie again. What the VMM refuses to talk about (-EINVAL: no such caller any
- * more) and what cannot be asked for want of a frame is an error.
+ * Asks once, with @cookie again. -EINVAL: the VMM knows no such caller any more; other -errno: no
+ * frame was free, or no memory for the answer.
  */
 static s64 call_ask_once(struct call *c, const struct umbra_regs *regs, u64 *cookie,
 			 struct answer *out)
@@ -315,7 +315,7 @@ static s64 call_ask_once(struct call *c, const struct umbra_regs *regs, u64 *coo
 	ret = umbra.doorbell(*cookie ? UMBRA_OP_POLL : UMBRA_OP_CALL, i, c->id, *cookie, 0, 0);
 	WRITE_ONCE(f->marshalling, 0);
 	if (!ret && answer_take(out, a)) {
-		/* what the VMM prepared for it is taken back */
+		/* the VMM takes the entry back that it prepared for the answer */
 		if (out->flags & UMBRA_ANSWER_RESULT)
 			umbra.doorbell(UMBRA_OP_RESULT, out->ticket, c->id,
 				       refusal_value(c->fn, ENOMEM), 0, 0);
@@ -356,8 +356,8 @@ static int kernel_store(u64 to, const void *from, size_t len)
 }
 
 /*
- * Where the driver put the name that it asked for, put the answer's. @array keeps what a char array
- * held. -EFAULT: that place cannot be written.
+ * Puts the answer's name in the place of the driver's. @array keeps the old content of a char
+ * array. -EFAULT: that place cannot be written.
  */
 static int name_put_in_place(struct call *c, const struct answer *a, u64 field, char *array)
 {
@@ -400,7 +400,10 @@ struct program {
 	u32 id;
 };
 
-/* The kernel has read the program's name, or will not; called once, in process context. */
+/*
+ * Called by the kernel when it has read the program's name, or will not read it; once, in process
+ * context.
+ */
 static void program_let_go(struct subprocess_info *info)
 {
 	struct program *p = info->data;
@@ -409,7 +412,7 @@ static void program_let_go(struct subprocess_info *info)
 	kfree(p);
 }
 
-/* As call_usermodehelper(), which says to nobody when it has let go of the name. */
+/* Does the work of call_usermodehelper(), which would not tell when it has let go of the name. */
 static u64 program_run(const struct call *c, const struct answer *a)
 {
 	int wait = c->arg[3];

@@ -42,7 +42,7 @@ int shim_init_root(struct path *root)
 	return ret;
 }
 
-/* Put the text of a path at the end of what data[] holds. */
+/* Appends the text of a path to data[]. */
 static void frame_put_path(struct umbra_frame *f, struct umbra_str *s, const struct path *path,
 			   char *(*to_text)(const struct path *, char *, int))
 {
