@@ -5,7 +5,7 @@
  * convention here corrupts the caller.
  *
  * An undoing function has no name of its own: by then the structure holds the name that was really
- * registered, and what has to be undone is found by its object.
+ * registered, and the registration that it undoes is found by its object.
  */
 #include <string.h>
 

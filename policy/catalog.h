@@ -5,7 +5,8 @@
  * One row per critical function. A row says which argument carries a name, in which form, in which
  * name space, how a refusal looks to the caller, and which function undoes it. Offsets inside
  * structures are not here: they come from the guest kernel's BTF, by the names given. The shim in
- * the guest is driven by what vmm derives from these rows, so a new row needs no new guest code.
+ * the guest is driven by descriptors that vmm makes of these rows, so a new row needs no new guest
+ * code.
  */
 #ifndef UMBRA_POLICY_CATALOG_H
 #define UMBRA_POLICY_CATALOG_H
@@ -59,7 +60,7 @@ struct catalog_fn {
 	const char *origin[CATALOG_ORIGINS];
 	enum name_space space;
 	enum refusal refusal;
-	const char *undo; /* what undoes this function, or NULL */
+	const char *undo; /* the function that undoes this one, or NULL */
 	/* the argument that identifies the object; only of functions that undo or have an undo */
 	u8 object_arg;
 	u8 strvec_arg;	       /* with has_strvec: a char ** that is recorded with the call */
@@ -67,8 +68,9 @@ struct catalog_fn {
 	bool has_strvec;
 	bool undoes; /* undoes others: the ledger's entry of its object is dropped */
 	/*
-	 * The host is told what the real function returned, and that it has: a registration, or a
-	 * name that the kernel may go on reading after the return (runs_program).
+	 * The host is told the result of the real function when it has returned: for a
+	 * registration, or a name that the kernel may go on reading after the return
+	 * (runs_program).
 	 */
 	bool want_result;
 	bool opens_path;   /* carried out by opening below a root (filp_open) */

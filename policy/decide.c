@@ -110,7 +110,7 @@ static const struct file_entry *find_file(const struct policy_session *s, const 
 	return &s->files[best->id];
 }
 
-/* Below @root, what follows the first @skip bytes of @p. */
+/* Lets the driver have the rest of @p, behind its first @skip bytes, below @root. */
 static void decision_in_root(struct decision *d, const char *root, const struct path *p,
 			     size_t skip, const char *rule)
 {
@@ -146,7 +146,7 @@ static void decision_below(struct decision *d, const char *root, const struct pa
 	d->rule = rule;
 }
 
-/* Let @p through unchanged: as asked, if the string asked for is already what was checked. */
+/* Let @p through unchanged: as asked, if the string asked for is the one that was checked. */
 static void decision_pass_path(struct decision *d, const struct request *r, const struct path *p,
 			       const char *rule)
 {
@@ -247,7 +247,10 @@ static void decide_name(const struct policy_session *s, const char *driver, cons
 	}
 }
 
-/* Without a name it works on what a mediated call gave out, so only a rule can refuse it. */
+/*
+ * Decides a call without a name. It works on an object that a mediated call gave out, so only a
+ * rule can refuse it.
+ */
 static void decide_nameless(const struct policy_session *s, const char *driver,
 			    const struct request *r, struct decision *d)
 {

@@ -5,8 +5,7 @@
  * Rules are looked for by the name, not one after the other: a hash is carried along the name byte
  * by byte and looked up at each length that some rule's key has. So a look-up costs the length of
  * the name and the rules that begin like it, whether the policy has ten rules or 100,000. A path
- * table has whole paths as keys; of a glob, the key is what stands before its first special
- * character.
+ * table has whole paths as keys; the key of a glob is the text before its first special character.
  *
  * Keys belong to the caller and must outlive the index. @tag separates several sets of keys (one
  * for each function) in one index.

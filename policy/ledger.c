@@ -12,11 +12,11 @@
 
 enum state { OPEN, REGISTERING, REGISTERED, UNDOING };
 
-/* An owner that never calls: of what outlives its owner. */
+/* Owns the entries that outlive their owner; it never calls. */
 #define NOBODY 0
 
 struct item {
-	struct ledger_entry e; /* first: it is what others see */
+	struct ledger_entry e; /* first: the part that other files see */
 	struct item *next;     /* in the bucket of its address, or of its ticket */
 	enum state state;
 	bool taken; /* OPEN by ledger_take() */

@@ -25,16 +25,16 @@
 #include "base/types.h"
 #include "policy/catalog.h"
 
-/* Entries of one owner: what a hostile driver can make the host remember. */
+/* Most entries of one owner: so much a hostile driver can make the host remember. */
 #define LEDGER_OWNER_MAX 16384
 
 struct ledger;
 
 struct ledger_entry {
 	unsigned owner;
-	const struct catalog_fn *fn; /* what registered it */
+	const struct catalog_fn *fn; /* the function that registered it */
 	u64 addr;		     /* of the object */
-	u64 old;		     /* what the name's field held before */
+	u64 old;		     /* the field's value before the call */
 	const char *asked, *used;    /* names; "": none */
 	u32 lent;		     /* offset of the lent name, or 0 */
 };
@@ -55,8 +55,8 @@ void ledger_destroy(struct ledger *l);
 int ledger_open(struct ledger *l, const struct ledger_entry *what, bool lend,
 		struct ledger_entry **out);
 /*
- * Take out, as OPEN again, what @owner registered at @addr with a function that @undo undoes. NULL:
- * nothing that the ledger knows.
+ * Take out, as OPEN again, the entry that @owner registered at @addr with a function that @undo
+ * undoes. NULL: the ledger has none.
  */
 struct ledger_entry *ledger_take(struct ledger *l, unsigned owner, u64 addr,
 				 const struct catalog_fn *undo);

@@ -25,7 +25,7 @@ struct lent_names {
 	struct lent *bucket[BUCKETS];
 	unsigned owners;
 	u32 *taken;    /* chunks by owner */
-	size_t common; /* chunks that nobody has and nobody may count on */
+	size_t common; /* free chunks that are not set aside for an owner */
 };
 
 static size_t text_hash(const char *text)
@@ -102,8 +102,8 @@ static size_t common_of(size_t taken)
 }
 
 /*
- * May @owner have @want more? Of the common part it never has more than what is left of it, so that
- * something is left for the next owner.
+ * May @owner have @want more chunks? Its own part of the common ones never exceeds those that stay
+ * free, so that something is left for the next owner.
  */
 static bool share_allows(const struct lent_names *n, unsigned owner, size_t want)
 {

@@ -21,7 +21,8 @@ int lent_names_create(struct lent_names **out, unsigned owners, char *arena, siz
 void lent_names_destroy(struct lent_names *n);
 /*
  * *off (> 0): of a copy of @text that lives until as many lent_names_put(). -ENOSPC: no room, or
- * @owner has its share already (a sixteenth, or half of what nobody has); -ENOMEM.
+ * @owner has its share already (a sixteenth, or half of the common part that is free for it);
+ * -ENOMEM.
  */
 int lent_names_get(struct lent_names *n, unsigned owner, const char *text, u32 *off);
 /* Give one back; 0 is allowed. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Knows what is a name in each name space, and makes one from a template. */
+/* Checks whether a text is a name in a name space, and makes names from a template. */
 #include <ctype.h>
 #include <errno.h>
 #include <string.h>
@@ -12,7 +12,7 @@ size_t name_space_max(enum name_space space)
 	case SPACE_NET:
 		return 15; /* IFNAMSIZ - 1 */
 	case SPACE_LINK:
-		return 55; /* MODULE_NAME_LEN - 1: what `ip link add type` can ask for */
+		return 55; /* MODULE_NAME_LEN - 1, as long as `ip link add type` can ask for */
 	case SPACE_MISC:
 		return 255; /* NAME_MAX: it becomes an entry of /sys and /dev */
 	case SPACE_NONE:
@@ -38,7 +38,7 @@ static bool net_is_valid(const char *name)
 
 /*
  * A slash in a device's name is a directory below /dev, and sysfs writes it as an exclamation mark.
- * A .. there would leave what a template sets before it.
+ * A .. there would leave the directory that a template sets before it.
  */
 static bool misc_is_valid(const char *name)
 {

@@ -110,8 +110,8 @@ static int read_functions(struct parse *ps, config_setting_t *st, bool *listed)
 }
 
 /*
- * Every name has two gates: what was registered under another name, or entered into a ledger, has
- * to be undone through the PVM too.
+ * Every name has two gates: a registration under another name, or one that a ledger has, must be
+ * undone through the PVM too.
  */
 static int check_pairs(struct parse *ps, config_setting_t *st, const struct policy_session *s)
 {

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Parses what all sections share: an action with its error; makes the text that names a rule. */
+/*
+ * Parses the part that all sections share, an action with its error, and makes the text that names
+ * a rule.
+ */
 #include <errno.h>
 
 #include "policy/parse.h"

@@ -81,11 +81,12 @@ struct decision {
 /*
  * With VERDICT_REWRITE a path that is let through unchanged in meaning (action = "pass") comes as
  * DECISION_IN_ROOT below "/": the caller's directory and root are already worked in and the .. are
- * gone, so what was checked is what is used. VERDICT_PASS says that the asked string is that
- * already. A directory's name keeps one slash at its end, "." is @root itself.
+ * gone, so the path that was checked is the one that is used. VERDICT_PASS says that the asked
+ * string is that already. A directory's name keeps one slash at its end, "." is @root itself.
  *
- * Decide @r for session @s and driver instance @driver. Never fails: what cannot be decided is
- * denied (a function with REFUSE_NEVER passes). Pure: same input, same answer, no allocation.
+ * Decide @r for session @s and driver instance @driver. Never fails: a request that cannot be
+ * decided is denied (a function with REFUSE_NEVER passes). Pure: same input, same answer, no
+ * allocation.
  */
 void policy_decide(const struct policy_session *s, const char *driver, const struct request *r,
 		   struct decision *d);

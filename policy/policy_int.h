@@ -48,7 +48,7 @@ struct permit {
 	bool exact;
 };
 
-/* One line of `names`: what stands before and after the name asked for. */
+/* One line of `names`: the text before and behind the name asked for. */
 struct name_template {
 	const char *before; /* NULL: none given */
 	const char *after;

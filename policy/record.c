@@ -191,7 +191,10 @@ static int record_keep_text(struct record *r, const char **s)
 	return *s ? 0 : -ENOMEM;
 }
 
-/* One that is new counts from its first row on. NULL: more sessions than have rows of their own. */
+/*
+ * Finds the party of a session; a new one counts from its first row on. NULL: there are more
+ * sessions than have rows of their own.
+ */
 static struct record_party *record_party_of(struct record *r, const char *session)
 {
 	u32 i;

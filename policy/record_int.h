@@ -78,7 +78,7 @@ void record_free(struct record *r);
 /* Count @entry into its row. Takes no lock. */
 void record_count(struct record *r, const struct record_entry *entry);
 
-/* A copy of the rows, ordered by time; what is printed later may take its time without the lock. */
+/* A copy of the rows, ordered by time: printing, which may take long, then needs no lock. */
 struct record_view {
 	struct record_row *rows;
 	size_t n;

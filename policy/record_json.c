@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Writes a request as a line of JSON. By hand: a line is made for every request of a driver, and
- * one pass over the bytes without an allocation is what that may cost. Reading back is jansson's
+ * may cost no more than one pass over the bytes without an allocation. Reading back is jansson's
  * work.
  */
 #include <inttypes.h>

@@ -63,7 +63,7 @@ int record_view(struct record *r, struct record_view *v)
 	return 0;
 }
 
-/* The colour of a verdict, in which a reader finds what did not pass. */
+/* The colour of a verdict, by which a reader finds the calls that did not pass. */
 static const char *verdict_colour(const struct record_entry *e)
 {
 	if (e->event)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Looks over the text of a policy for what libconfig would take without a word. */
+/* Looks over the text of a policy for mistakes that libconfig would accept without an error. */
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>

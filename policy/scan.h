@@ -2,11 +2,12 @@
 /*
  * Scans the text of a policy or configuration, before libconfig parses it.
  *
- * libconfig takes without a word what would make a policy mean something else than it says: a NUL
- * in a string ("\x00") cuts it there, a comment that never ends swallows the rest of the file, a
- * number loses the bits above 32. And it opens whatever file an @include names, recurses as deep as
- * brackets nest and compares each member of a group with all before it. So those are refused or
- * bounded here, with the line; and so is a comma without a value, for which libconfig has no words.
+ * libconfig accepts, without an error, text that would make a policy mean something else than it
+ * says: a NUL in a string ("\x00") cuts it there, a comment that never ends swallows the rest of
+ * the file, a number loses the bits above 32. And it opens whatever file an @include names,
+ * recurses as deep as brackets nest and compares each member of a group with all before it. So
+ * those are refused or bounded here, with the line; and so is a comma without a value, for which
+ * libconfig has no words.
  */
 #ifndef UMBRA_POLICY_SCAN_H
 #define UMBRA_POLICY_SCAN_H

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Answers questions about a loaded policy: its sessions, what is critical, what permitted. */
+/*
+ * Answers questions about a loaded policy: its sessions, and which functions are critical or
+ * permitted.
+ */
 #include <string.h>
 
 #include "policy/policy_int.h"

@@ -13,9 +13,9 @@
 #define TEXT_MAX (4u << 20) /* bytes */
 
 /*
- * All of the file @path as a string, to be freed; @what it is, for errors ("policy"). -EINVAL if it
- * has a NUL byte, -EFBIG, or what open() and read() say. *regular, if not NULL: it is a file, not a
- * pipe or the like.
+ * All of the file @path as a string, to be freed; @what: its kind, for errors ("policy"). -EINVAL
+ * if it has a NUL byte, -EFBIG, or the errors of open() and read(). *regular, if not NULL: it is a
+ * file, not a pipe or the like.
  */
 int text_load(char **out, bool *regular, const char *path, const char *what, struct err *e);
 /* The same for an open descriptor, which stays open; @path is for messages. */

@@ -38,7 +38,7 @@ const char *value_hint(char buf[VALUE_QUOTE], const char *name, const char *cons
 
 /* @st must be a group that holds no other keys than @keys. */
 int value_group(struct parse *ps, config_setting_t *st, const char *const *keys, size_t n);
-/* @st must be a list ( ) or an array [ ]; @what says of what. */
+/* @st must be a list ( ) or an array [ ]; @what names its items, for errors. */
 int value_list(struct parse *ps, config_setting_t *st, const char *what);
 /* Count @n more entries against POLICY_RULE_MAX. */
 int value_count(struct parse *ps, config_setting_t *st, size_t n);
