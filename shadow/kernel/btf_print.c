@@ -5,8 +5,9 @@
  * libbpf's btf_dump can emit declarations, too, but keeps state per kernel that is not safe to
  * share between threads and costs a pass over all types; a prototype needs only this.
  *
- * C declarators read from the inside out. emit_declaration() therefore gets what is already known
- * around the name ("(* const fn)") as text and adds what its type puts before and behind it.
+ * C declarators read from the inside out. emit_declaration() therefore gets the text that is
+ * already known around the name ("(* const fn)"), and adds the text of its type before and behind
+ * it.
  */
 #include <bpf/btf.h>
 #include <errno.h>

@@ -90,7 +90,10 @@ static int bzimage_check_header(const struct kernel *k, size_t *setup_len, struc
 	return 0;
 }
 
-/* An image that only its own decompressor can read: what is known without its ELF file. */
+/*
+ * Fills in the layout of an image that only its own decompressor can read, as far as it is known
+ * without the ELF file.
+ */
 static void opaque_layout(struct kernel *k, const char *format)
 {
 	struct kernel_layout *l = &k->layout;

@@ -4,7 +4,7 @@
  *
  * Nothing says where its parts lie, and their order has changed (6.4 moved the addresses behind the
  * names; the 3-byte seqs_of_names table came in 6.2 and to 6.1 by backport). So they are found by
- * what they must contain, and each step proves itself:
+ * their content, and each step proves itself:
  *  - the token table holds the ten digits as ten tokens in a row, and the token index behind it
  *    gives the offset of every one of the 256 tokens;
  *  - the number of symbols is the word from which the list of names, walked that many times, ends

@@ -9,7 +9,8 @@
  *
  * Every address here is a *link-time* virtual address, as in the image (_text is
  * 0xffffffff81000000). The address in a running guest is that plus the KASLR delta, which the VMM
- * chose. The file is hostile: every offset is checked against what holds it.
+ * chose. The file is hostile: every offset is checked against the bounds of the part that it leads
+ * into.
  *
  * A struct kernel is read-only after kernel_load_symbols() and may then be shared by threads.
  * Strings that are returned live as long as it does.
@@ -107,10 +108,10 @@ const struct kernel_layout *kernel_layout(const struct kernel *k);
 int kernel_place(const struct kernel *k, void *dst, size_t len, u64 kaslr, struct err *e);
 
 /*
- * Give back what only a placement needs: the file and nearly all of the decompressed image (66
- * MB). Symbols and types stay if they were loaded. kernel_place() and kernel_file() are over then:
- * -EINVAL, NULL. An ELF file and an opaque payload stay whole. Nobody else may be placing @k
- * meanwhile.
+ * Give back the memory that only a placement needs: the file and nearly all of the decompressed
+ * image (66 MB). Symbols and types stay if they were loaded. kernel_place() and kernel_file() are
+ * over then: -EINVAL, NULL. An ELF file and an opaque payload stay whole. Nobody else may be
+ * placing @k meanwhile.
  */
 void kernel_trim(struct kernel *k);
 

@@ -5,7 +5,7 @@
  *
  * From the ground up, each file uses those before it: payload.c, vmlinux.c (ELF, segments,
  * sections), relocs.c, kallsyms.c, btf.c, btf_print.c, ksymtab.c; prepared_read.c, prepared.c;
- * kernel.c (what is known of an open kernel, and placing it); bzimage.c; kernel_open.c;
+ * kernel.c (answers about an open kernel, and placing it); bzimage.c; kernel_open.c;
  * kernel_symbols.c.
  */
 #ifndef UMBRA_SHADOW_KERNEL_KERNEL_INT_H
@@ -83,7 +83,7 @@ struct kernel {
 	unsigned n_segments;
 	const u8 *relocs[KERNEL_RELOCS]; /* little-endian s32 each */
 	size_t n_relocs[KERNEL_RELOCS];
-	bool loaded; /* what follows is there */
+	bool loaded; /* the members below are filled in */
 	struct sections sec;
 	u64 text_start, text_end;
 	char vermagic[256];
@@ -101,15 +101,15 @@ void vmlinux_release(struct kernel *k);
 /* bzimage.c: the bytes of struct setup_header that are looked at are in front of this. */
 #define BZIMAGE_HEADER 0x264
 /*
- * Check the header of k->file and decompress the payload to k->image. What its own decompressor
- * alone can read is k->opaque if @allow_opaque, else -EOPNOTSUPP. -EINVAL: damaged, cut, or not
- * for us.
+ * Check the header of k->file and decompress the payload to k->image. A payload that only its own
+ * decompressor can read sets k->opaque if @allow_opaque, else it is -EOPNOTSUPP. -EINVAL: damaged,
+ * cut, or not for us.
  */
 int bzimage_open(struct kernel *k, bool allow_opaque, struct err *e);
 /* Does the header say that it may be loaded elsewhere? */
 bool bzimage_relocatable(const struct kernel *k);
 
-/* kernel.c: what kernel_load_symbols() made. */
+/* kernel.c: free the tables that kernel_load_symbols() made. */
 void kernel_forget_symbols(struct kernel *k);
 
 /* relocs.c: find the lists behind the ELF file; sets layout.relocatable or the reason why not. */
@@ -119,8 +119,8 @@ void relocs_apply(const struct kernel *k, u8 *dst, u64 kaslr);
 bool relocs_fit(const struct kernel *k);
 
 /*
- * prepared.c: take over the prepared file @fd, which prepared_open() describes; what fails is left
- * to kernel_close().
+ * prepared.c: take over the prepared file @fd, which prepared_open() describes; after an error
+ * kernel_close() frees everything.
  */
 int prepared_load(struct kernel *k, int fd, unsigned uid, const u8 *key, struct err *e);
 
@@ -134,7 +134,9 @@ int prepared_unpack(struct kernel *k, struct err *e);
 void prepared_sections(const struct kernel *k, struct sections *s);
 void prepared_free(struct kernel *k);
 
-/* kallsyms.c; @text is where _text must be found, which is what proves the decoding right. */
+/*
+ * kallsyms.c; @text: the address that _text must turn out to have, which proves the decoding right.
+ */
 int kallsyms_load(struct kallsyms *s, const struct section *rodata, u64 text, const char *path,
 		  struct err *e);
 void kallsyms_free(struct kallsyms *s);

@@ -94,7 +94,7 @@ int kernel_load_symbols(struct kernel *k, struct err *e)
 
 	if (k->loaded)
 		return 0;
-	kernel_forget_symbols(k); /* of an attempt that failed */
+	kernel_forget_symbols(k); /* the tables of an attempt that failed */
 	ret = image_get(k, e);
 	if (!ret)
 		ret = sections_find(k, e);

@@ -3,9 +3,9 @@
  * Reads the kernel's export table, and classes each export.
  *
  * A wrong class wedges the guest (an oops in the loader's notifiers leaves a mutex held), so only
- * what is proved to be an ordinary function is SYMBOL_FUNCTION: it lies in .text, has a prototype
- * in BTF, is not one of the names that the kernel patches or compares at call sites, and leaves
- * room for a jump before the next such entry. Everything else is left alone.
+ * an export that is proved to be an ordinary function is SYMBOL_FUNCTION: it lies in .text, has a
+ * prototype in BTF, is not one of the names that the kernel patches or compares at call sites, and
+ * leaves room for a jump before the next such entry. Everything else is left alone.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -2,8 +2,8 @@
 /*
  * Decompresses the payload of a bzImage, by the libraries of each format.
  *
- * LZ4 is what a fast boot depends on. Its legacy format is a row of blocks that each decompress to
- * 8 MiB and do not refer to each other, so they are decompressed by several threads at once, each
+ * A fast boot depends on LZ4. Its legacy format is a row of blocks that each decompress to 8 MiB
+ * and do not refer to each other, so they are decompressed by several threads at once, each
  * straight to its place. The page faults of the fresh memory are part of that work and are shared
  * in the same way; that is why the memory is neither populated nor cleared first.
  */

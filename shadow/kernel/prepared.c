@@ -10,7 +10,7 @@
 #include "base/file.h"
 #include "shadow/kernel/prepared_int.h"
 
-/* Everything but the sums; NULL or what is wrong. */
+/* Checks all of the header but the sums. Returns NULL, or the fault in words. */
 static const char *check_header(const struct prepared_header *h, u64 file_len)
 {
 	u64 relocs = 0;
@@ -67,7 +67,7 @@ static const char *check_sections(const struct prepared_header *h)
 	return NULL;
 }
 
-/* The first @room bytes of the file, instead of what was there. */
+/* Reads the first @room bytes of the file into fresh memory, and frees those of an earlier call. */
 static int map_tables(struct kernel *k, struct prepared *p, size_t room, u64 file_len,
 		      struct err *e)
 {

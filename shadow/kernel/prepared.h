@@ -46,8 +46,8 @@ int prepared_write(const struct kernel *k, const u8 key[PREPARED_KEY], int fd);
 
 /*
  * A kernel from the prepared file @fd, which belongs to it from now on, also if this fails. @path
- * is the bzImage that it stands for; kernel_reread() goes back to that. @key: what it must stand
- * for, or NULL. The file must belong to @uid. kernel_file() has the first 4096 bytes only.
+ * is the bzImage that it stands for; kernel_reread() goes back to that. @key: the key that it must
+ * have, or NULL. The file must belong to @uid. kernel_file() has the first 4096 bytes only.
  * -EBADMSG: damaged, not @uid's or of another version; -errno of read().
  */
 int prepared_open(struct kernel **out, const char *path, int fd, unsigned uid, const u8 *key,

@@ -33,7 +33,7 @@ struct prepared_section {
 
 struct prepared_header {
 	char magic[8];
-	u64 sum; /* XXH3 of what follows, to pages_at */
+	u64 sum; /* XXH3 of all bytes behind it, to pages_at */
 	u32 version;
 	u32 n_runs;
 	u64 pages_at, file_len;

@@ -48,7 +48,7 @@ static void import_decide(struct import *im, enum import_target target, const ch
 	reason_append(im, 0, reason, SIZE_MAX);
 }
 
-/* The same, with a name in it, of which at most 60 bytes are shown. */
+/* As import_decide(), with @name in the reason, of which at most 60 bytes are shown. */
 static void import_decide_for(struct import *im, enum import_target target, const char *before,
 			      const char *name, const char *after)
 {
@@ -244,7 +244,7 @@ static int resolve_all(struct resolver *v)
 /* Decide again, now that it is counted how the import is referred to. */
 static void settle_import(const struct resolver *v, struct import *im)
 {
-	/* nothing tells what an absent symbol is but how it is used */
+	/* only a branch to it tells that an absent symbol is a function */
 	if (!im->export && !im->provider && im->branches)
 		im->kind = SYMBOL_FUNCTION;
 	if (im->target != TARGET_SHADOW || im->kind != SYMBOL_FUNCTION)

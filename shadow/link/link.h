@@ -68,7 +68,7 @@ struct link_rules {
 struct link_provider {
 	const struct module *module;
 	const char *name;   /* its private module name in the guest */
-	const char *suffix; /* what link_emit() appended to its exports */
+	const char *suffix; /* the suffix that link_emit() gave its exports */
 };
 
 /* The session that a driver is linked for. */
@@ -79,8 +79,9 @@ struct link_session {
 };
 
 /*
- * Resolve every import: drivers of the session, the shadow kernel, what is permitted, else refused.
- * A plan with refused imports is still a plan (inspect prints it); link_emit() will not take it.
+ * Resolve every import: to a driver of the session, to the shadow kernel, or, if it is permitted,
+ * to the real one; else it is refused. A plan with refused imports is still a plan (inspect prints
+ * it); link_emit() will not take it.
  *
  * The plan refers to @k, @m and the providers' modules, which must outlive it; the strings of
  * @providers are copied. -EINVAL, with a line: built for another kernel (vermagic, size of struct

@@ -4,10 +4,10 @@
  * and checking), module_exports.c (its export table), link.c (the plan), emit.c and privatize.c
  * (the copy). Everybody else uses link.h.
  *
- * module_parse() checks once what the others rely on: every section with bytes lies within the
- * file, the section and symbol tables are whole, every name ends within its string table, and each
- * of the sections that the guest's loader looks for by name exists at most once and is one that
- * the loader sees, so that it cannot read another one than we do.
+ * module_parse() checks once, for all others: every section with bytes lies within the file, the
+ * section and symbol tables are whole, every name ends within its string table, and each of the
+ * sections that the guest's loader looks for by name exists at most once and is one that the loader
+ * sees, so that it cannot read another one than we do.
  */
 #ifndef UMBRA_SHADOW_LINK_MODULE_INT_H
 #define UMBRA_SHADOW_LINK_MODULE_INT_H

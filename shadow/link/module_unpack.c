@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Decompresses a .ko that a distribution installed as .ko.xz, .ko.zst or .ko.gz, as kmod does
- * before it loads one. The size is not known before, and the file is a stranger's: what comes out
- * is bounded, and so is the memory that a decoder may take.
+ * before it loads one. The size is not known before, and the file is a stranger's: the output is
+ * bounded, and so is the memory that a decoder may take.
  */
 #define ZLIB_CONST /* zlib reads through const pointers only if asked to */
 #include <errno.h>

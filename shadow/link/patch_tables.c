@@ -143,7 +143,10 @@ static int operands_collect(struct walk *w)
 		if (changes_code(m, i))
 			operands_add(w, i);
 	qsort(w->operands, w->n_operands, sizeof(*w->operands), operands_by_place);
-	/* The later one would change what was checked of the earlier one. */
+	/*
+	 * Of two relocations of one place the later would change the operand that the earlier was
+	 * checked for.
+	 */
 	for (size_t i = 1; i < w->n_operands; i++)
 		if (w->operands[i].section == w->operands[i - 1].section &&
 		    w->operands[i].at < w->operands[i - 1].end)
@@ -177,7 +180,10 @@ static bool rela_find(const struct module *m, const struct module_section *rela,
 	return r->r_offset == at && ELF64_R_TYPE(r->r_info) != R_X86_64_NONE;
 }
 
-/* The name of what the operand at @at of section @section refers to; NULL: it has no relocation. */
+/*
+ * The name of the symbol that the operand at @at of section @section refers to; NULL: it has no
+ * relocation.
+ */
 static const char *operand_name(const struct walk *w, u32 section, u64 at)
 {
 	const struct module_section *s = &w->module->sections[section];
@@ -209,7 +215,9 @@ static bool name_begins(const char *name, const char *with)
 	return name && !strncmp(name, with, strlen(with));
 }
 
-/* Is the instruction at @at of section @section what the kernel expects at a site of this kind? */
+/*
+ * Is the instruction at @at of section @section one that the kernel expects at a site of this kind?
+ */
 static bool instruction_is(const struct walk *w, enum field_kind kind, u32 section, u64 at)
 {
 	static const u8 nop[] = { 0x0f, 0x1f, 0x44, 0x00, 0x00 };

@@ -135,7 +135,7 @@ static bool is_near(s64 at, u64 size, s64 slack)
 	return at >= -slack && (at < 0 || (u64)at <= size + (u64)slack);
 }
 
-/* Why the reference cannot even be judged by where it leads, or NULL. */
+/* Returns the reason in words why the reference cannot even be judged by its target, or NULL. */
 static inline const char *reference_form_fault(const struct reference *f)
 {
 	if (!f->form->known)
@@ -153,7 +153,7 @@ static inline const char *reference_form_fault(const struct reference *f)
  * made-up one could: its addend is any number. A branch leads into its own section; other
  * distances, which a branch could use as well, stay within a page of theirs. Of 2.9 million in
  * Debian's modules one array index leads furthest, 3675 bytes behind a section; guard pages lie
- * around a module. Returns what is wrong with it, or NULL.
+ * around a module. Returns the fault in words, or NULL.
  */
 static inline const char *own_reference_fault(const struct module *m, const struct reference *f,
 					      u16 section, u64 value)

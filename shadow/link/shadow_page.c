@@ -33,7 +33,10 @@ static size_t function_first_at(const struct exports *x, u64 addr)
 	return lo;
 }
 
-/* The target that all names at the address of by_addr[*i] agree on, or 0; moves *i behind them. */
+/*
+ * Returns the target that all names at the address of by_addr[*i] agree on, or 0; moves *i behind
+ * them.
+ */
 static u64 agreed_target(const struct exports *x, size_t *i,
 			 u64 (*target)(void *arg, const struct kernel_export *ex), void *arg)
 {
