@@ -339,7 +339,7 @@ static int listen_for_runs(void)
 	return fd < 0 ? -errno : (int)fd;
 }
 
-/* By SCM_RIGHTS; what is negative, as the message's text only. */
+/* Sends @fd by SCM_RIGHTS, or, if it is negative, an errno, as the message's text only. */
 static void send_descriptor(int to, int fd)
 {
 	union {

@@ -5,7 +5,7 @@
  * QEMU's VMRUN, when it injects an interrupt (EVENTINJ), leaves the vector in its field for a
  * pending exception, where it stays until the guest's next exception or exit. A kick by another
  * thread that falls between QEMU's two looks (at interrupt_request, then at exit_request) makes
- * QEMU deliver what is in that field: the interrupt comes a second time, with interrupts off. A
+ * QEMU deliver the vector in that field: the interrupt comes a second time, with interrupts off. A
  * guest then spins in a sequence counter's read loop, or dies of a doubled entry from user mode.
  *
  * After each injection this makes the CPU leave the guest at once, by the IPI to itself that KVM
