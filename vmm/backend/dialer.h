@@ -2,7 +2,7 @@
 /*
  * Starts a process, `vmm dial-helper PATH`, that connects to one UNIX socket whenever this one
  * asks, and hands the connection over. A disk's back end may die and come back long after this
- * process has given up files, names and connect(2); what it keeps is one way to one place. The
+ * process has given up files, names and connect(2); the helper keeps one way to one place. The
  * helper shares nothing with the guest, reads one byte at a time, and ends with its guest, however
  * that ends.
  *

@@ -33,7 +33,7 @@ struct stdio {
 	size_t in_at, in_len;
 
 	struct outlet *out; /* any thread */
-	int file;	    /* what @out writes to until it owns it, or -1 */
+	int file;	    /* the output's descriptor until @out owns it, or -1 */
 };
 
 static struct stdio *stdio_of(struct endpoint *ep)

@@ -4,12 +4,12 @@
  * the endpoint that it has anyhow (endpoint.h): several at a time, each sees all and may type.
  *
  * A viewer comes with a socket of its own, whose other end it holds, so no path is opened and no
- * protocol is between: bytes of the guest in one direction, keys in the other. What the guest
- * writes goes through a ring of VIEWERS_RING bytes, from which each viewer is served at its own
- * pace. A viewer that is slower than that is told how many bytes it has missed; it never holds up
- * the guest, as screen's and tmux's viewers do not either. With @keep the ring is there from the
- * start, so that the first viewer sees older output; else, where an endpoint shows the console
- * already, it is made for the first viewer.
+ * protocol is between: bytes of the guest in one direction, keys in the other. The guest's output
+ * goes through a ring of VIEWERS_RING bytes, from which each viewer is served at its own pace. A
+ * viewer that is slower than that is told how many bytes it has missed; it never holds up the
+ * guest, as screen's and tmux's viewers do not either. With @keep the ring is there from the start,
+ * so that the first viewer sees older output; else, where an endpoint shows the console already, it
+ * is made for the first viewer.
  */
 #ifndef UMBRA_VMM_BACKEND_VIEWERS_H
 #define UMBRA_VMM_BACKEND_VIEWERS_H
@@ -27,8 +27,8 @@ struct viewers;
 int viewers_create(struct viewers **out, struct loop *l, bool keep,
 		   size_t (*input)(void *arg, const u8 *buf, size_t len), void *arg);
 /*
- * Sends what is left to the viewers that take it, until now_ms() is @until_ms at the latest. Main
- * thread, after the guest has ended. NULL allowed.
+ * Sends the rest of the ring to the viewers that take it, until now_ms() is @until_ms at the
+ * latest. Main thread, after the guest has ended. NULL allowed.
  */
 void viewers_destroy(struct viewers *v, s64 until_ms);
 /* Bytes of the guest; any thread. */
