@@ -25,7 +25,7 @@
 #define HEADER_MAGIC	0x53726448 /* "HdrS" */
 #define BOOT_MAGIC	0xaa55
 #define LOADER_UNKNOWN	0xff
-#define SETUP_RNG_SEED	9 /* since v6.0; older kernels skip what they do not know */
+#define SETUP_RNG_SEED	9 /* since v6.0; older kernels skip it */
 #define INITRD_MAX_OLD	0x7fffffffULL
 #define DEFAULT_SECTS	4
 #define ENTRY_64	0x200 /* of the protected-mode part (boot.rst) */
@@ -148,7 +148,10 @@ static int initrd_size(const struct boot_plan *p, u64 *len, struct err *e)
 	return 0;
 }
 
-/* As high as the kernel allows: it is freed early, and low memory is what DMA may want. */
+/*
+ * Places the initramfs as high as the kernel allows: it is freed early, and DMA may need low
+ * memory.
+ */
 static int place_initrd(struct machine *m, const struct boot_plan *p, struct loaded *l,
 			struct err *e)
 {
@@ -204,7 +207,7 @@ static void boot_fill_e820(struct boot_params *bp, const struct machine *m, bool
 	boot_add_e820(bp, LAYOUT_HIGH_RAM, memory_low(mem), RAM);
 	if (umbra)
 		boot_add_e820(bp, LAYOUT_UMBRA, LAYOUT_UMBRA_END, RESERVED);
-	/* Linux believes an MCFG only about what is reserved. */
+	/* Linux uses an MCFG only if its range is reserved. */
 	boot_add_e820(bp, LAYOUT_ECAM, LAYOUT_PCI_WINDOW, RESERVED);
 	boot_add_e820(bp, LAYOUT_4G, LAYOUT_4G + memory_high(mem), RAM);
 }

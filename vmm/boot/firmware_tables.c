@@ -55,7 +55,7 @@ static int firmware_add_e820(struct fw_cfg *cfg, const struct machine *m)
 	struct e820 map[4];
 	unsigned n = 0;
 
-	/* RAM in whole: the firmware takes out of it what a PC does not have as RAM. */
+	/* All RAM as it is: the firmware itself takes out the ranges that are no RAM on a PC. */
 	map[n++] = (struct e820){ 0, memory_low(mem), E820_RAM };
 	map[n++] = (struct e820){ LAYOUT_ECAM, LAYOUT_PCI_WINDOW - LAYOUT_ECAM, E820_RESERVED };
 	map[n++] = (struct e820){ LAYOUT_IDENTITY_MAP, 0x4000, E820_RESERVED };

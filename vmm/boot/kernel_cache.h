@@ -14,8 +14,8 @@
  * on a file system that is mounted read-only or whose times are not this kernel's doing: there two
  * builds of an image may agree in all of these numbers, and each start decompresses. Names in the
  * directory are believed only if it belongs to this user and nobody else can write it (and if root
- * was given its path by a variable, then no link leads there, and all above it is root's); the file
- * behind a name is checked again by what is in it. If the vmlinuz moved, or is another file with
+ * was given its path by a variable, then no link leads there, and all above it is root's); the
+ * content of the file behind a name is checked again. If the vmlinuz moved, or is another file with
  * the same bytes, its hash finds the prepared kernel, which gets one more link.
  *
  * Where anything is amiss (no directory, foreign rights, a damaged or old file, a full disk), the

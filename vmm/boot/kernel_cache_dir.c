@@ -50,8 +50,8 @@ void kernel_cache_identity(const struct stat *st, char name[CACHE_NAME])
 
 /*
  * True for a directory that the environment named to root (sudo -E keeps a user's XDG_CACHE_HOME):
- * that user can put links into it, so none is followed, and nothing is made below what is not
- * root's.
+ * that user can put links into it, so none is followed, and nothing is made below a directory that
+ * is not root's.
  */
 static bool is_suspect(const char *path, unsigned uid)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Runs guests of a few instructions, to find out what this /dev/kvm can do. */
+/* Runs guests of a few instructions, to find out whether this /dev/kvm runs a stock kernel. */
 #include "vmm/boot/probe.h"
 
 #include <stdio.h>
