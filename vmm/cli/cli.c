@@ -150,7 +150,7 @@ static int parse_timeout(const char *command, const char *text, int *seconds)
 int cli_args_parse(struct cli_args *a, int argc, char **argv, unsigned allowed, const char *help)
 {
 	const char *timeout = NULL;
-	/* Each option with what a command must allow to have it. */
+	/* Each option, with the flag in @allowed by which a command has it. */
 	const struct {
 		struct cli_option o;
 		unsigned needs;

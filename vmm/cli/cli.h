@@ -27,7 +27,7 @@ struct cli_args {
 	const char *guest; /* NULL: the only one that runs */
 	bool json, force, all, shrink;
 	int timeout;  /* seconds */
-	char **words; /* CLI_WORDS: what is no option */
+	char **words; /* CLI_WORDS: the words that are no options */
 	int n_words;
 };
 

@@ -82,7 +82,7 @@ static bool is_cluster(const char *word, int letter)
 	return word && word[0] == '-' && word[1] != '-' && strchr(word, letter);
 }
 
-/* What is wrong with the option that getopt_long() refused by @opt, which is '?' or ':'. */
+/* Writes the line about the option that getopt_long() refused by @opt, which is '?' or ':'. */
 static int option_wrong(const struct cli_syntax *s, char **argv, int opt, struct err *e)
 {
 	/*

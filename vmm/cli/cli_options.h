@@ -45,7 +45,7 @@ struct cli_syntax {
 };
 
 /*
- * Parse argv[1] and what follows. Returns the index of the first word that is no option
+ * Parses the words from argv[1] on. Returns the index of the first word that is no option
  * (getopt_long() moves those to the end), @argc if there is none; 0: --help was printed; -errno and
  * a line that says what is wrong.
  */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* vmm console: shows the console of a running guest, and sends it what is typed. */
+/* vmm console: shows the console of a running guest, and sends it the keys of the terminal. */
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>

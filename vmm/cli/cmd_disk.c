@@ -35,7 +35,7 @@ static const char help[] =
 
 struct request {
 	const char *guest, *disk;
-	u64 size;  /* 0: what its block device has now */
+	u64 size;  /* 0: the size that its block device has now */
 	bool more; /* @size is added */
 	bool shrink, json;
 };

@@ -215,7 +215,7 @@ int cmd_stop(int argc, char **argv)
 	if (client_open(&c, a.guest, CLIENT_TIMEOUT_MS, &e))
 		return cli_fail(&e);
 	pid = client_pid(c);
-	/* Connected still, so the number is its own. */
+	/* The VMM is connected still, so the number is its own. */
 	process = pid ? pidfd_open(pid, 0) : -1;
 	ret = guest_stop(c, process, &a, &e);
 	if (process >= 0)
@@ -235,7 +235,7 @@ static int guest_kill(struct client *c, struct err *e)
 	if (fd < 0)
 		return err_set(e, -ESRCH, "guest %s: its process cannot be seen from here",
 			       client_name(c));
-	/* As long as we are connected, the number is still its own. */
+	/* As long as the VMM is connected it lives, so the number is still its own. */
 	if (!client_connected(c))
 		ret = -EAGAIN;
 	else if (pidfd_send_signal(fd, SIGKILL, NULL, 0))

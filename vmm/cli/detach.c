@@ -24,7 +24,7 @@ struct detach {
 	bool log;	     /* stderr is the user's file and stays */
 };
 
-/* Show the user what the guest's processes have said until now. */
+/* Shows the user the log of the guest's processes up to now. */
 static void detach_show_log(const struct detach *d)
 {
 	char buf[1024];

@@ -169,9 +169,7 @@ int main(int argc, char **argv)
 		fputs("vmm: which command? See vmm help\n", stderr);
 		return VMM_EXIT_USAGE;
 	}
-	/*
-	 * A start counts its system calls; what it prints to stdout, it checks itself (detach.c).
-	 */
+	/* vmm run saves these system calls: detach.c checks stdout where it prints there. */
 	if (strcmp(argv[1], "run") != 0)
 		keep_stdout();
 	return flush_stdout(command_dispatch(argc, argv));

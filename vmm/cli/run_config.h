@@ -8,13 +8,13 @@
  *	disk = ( "root.img", "data.img,ro" );
  *	no-kaslr = true;
  *
- * A key is the name of an option, a value is what would stand behind it: a string, or a number
- * where digits would do; a switch is true or false. An option that may be repeated takes a list as
- * well.
+ * A key is the name of an option, its value the text that would stand behind it: a string, or a
+ * number where digits would do; a switch is true or false. An option that may be repeated takes a
+ * list as well.
  *
- * The file stands for its options at the place of --config in the command line, so what comes later
- * wins, and what may be repeated adds up: with two disks in the file, a --disk behind it is the
- * third. (ssh and podman let lists add up as well; a list that replaced another one would make
+ * The file stands for its options at the place of --config in the command line, so a later option
+ * wins, and options that may be repeated add up: with two disks in the file, a --disk behind it is
+ * the third. (ssh and podman let lists add up as well; a list that replaced another one would make
  * "--config base.conf --disk extra.img" lose the base's disks.) false takes a switch back that was
  * given before, as --no-kaslr=false does on the command line.
  *

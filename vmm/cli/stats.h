@@ -27,8 +27,8 @@ void stats_close(struct stats *s);
 
 /*
  * After machine_run(), before machine_destroy(): exits by kind, time to the first KVM_RUN, memory
- * outside guest RAM: the VMM's and what its supervisor has beside it. @syscalls: system calls from
- * exec to the first KVM_RUN, 0: unknown.
+ * outside guest RAM: the VMM's and its supervisor's own. @syscalls: system calls from exec to the
+ * first KVM_RUN, 0: unknown.
  */
 void stats_print(struct stats *s, struct machine *m, u64 syscalls, FILE *to);
 

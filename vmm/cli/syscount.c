@@ -84,8 +84,8 @@ static void let_end(pid_t tid)
 }
 
 /*
- * 0: ended before it ran a guest. *vmm: the thread that is about to, which may be of a child's
- * child.
+ * Returns the number of calls; 0: the start ended before it ran a guest. *vmm: the thread that is
+ * about to run one, perhaps of a child's child.
  */
 static u64 syscount_trace(pid_t child, pid_t *vmm)
 {
