@@ -87,8 +87,8 @@ void confine_free(struct confine *c)
 /*
  * In a user namespace a user who is not root has the capabilities that the other namespaces ask
  * for, and no more rights than before. The user's id is mapped to itself, so that checks of a
- * file's owner keep their meaning. Supplementary groups show as nobody's in there, and count all
- * the same.
+ * file's owner keep their meaning. Supplementary groups show there as the overflow group (nogroup),
+ * and still give their rights.
  */
 static int enter_user_namespace(struct confine *c, unsigned uid, struct err *e)
 {
@@ -110,7 +110,7 @@ static int enter_user_namespace(struct confine *c, unsigned uid, struct err *e)
 
 static int find_rights(struct confine *c, const char *user, struct err *e)
 {
-	/* As the kernel told at the exec: no system call. */
+	/* The kernel told the id at the exec, so this costs no system call. */
 	unsigned uid = (unsigned)getauxval(AT_EUID);
 	int ret;
 
@@ -137,8 +137,8 @@ static void signals_block(sigset_t *set, const int *ends)
 }
 
 /*
- * From its first moment on: the supervisor may be killed while the guest is prepared, or is
- * already.
+ * Ends this process with its supervisor, which may be killed while the guest is prepared, or may be
+ * dead already.
  */
 static void die_with_supervisor(int guard)
 {
@@ -171,7 +171,10 @@ int confine_fork(struct confine **out, const struct confine_start *s, int *code,
 		ret = err_set(e, -errno, "cannot make a pipe: %s", strerror(errno));
 		goto fail;
 	}
-	/* Only now can it be told whose the terminal is: in there all groups have number 0. */
+	/*
+	 * Before the fork: in the new process namespace all process groups of outside have the
+	 * number 0, so it cannot be told there which of them has the terminal.
+	 */
 	terminal_look(STDIN_FILENO);
 	signals_block(&set, s->ends);
 	pid = fork();
@@ -209,11 +212,11 @@ static void limit_resources(struct confine *c)
 	const struct rlimit none = { 0, 0 }, files = { OPEN_FILES, OPEN_FILES };
 
 	c->why[LAYER_RLIMITS] = setrlimit(RLIMIT_CORE, &none) ? errno : 0;
-	/* Refused to a user who has less already. */
+	/* Refused if the hard limit is lower already; then that one stays. */
 	setrlimit(RLIMIT_NOFILE, &files);
 }
 
-/* All but the filter. @readable as confine_landlock() has it. */
+/* Enters all layers but the namespaces and the filter. @readable as confine_landlock() has it. */
 static int enter_layers(struct confine *c, const char *const *readable, struct err *e)
 {
 	int ret;
@@ -225,7 +228,7 @@ static int enter_layers(struct confine *c, const char *const *readable, struct e
 	if (ret)
 		return err_set(e, ret, "cannot become user %u: %s; name another by --user",
 			       (unsigned)c->uid, strerror(-ret));
-	/* The change of user has cleared it. */
+	/* The change of user has cleared the signal that comes with the parent's death. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	return 0;
 }
@@ -244,7 +247,7 @@ static int tell_supervisor(const struct confine *c, const struct confine_file *f
 		if (len > sizeof(packet.paths) - at || i == CONFINE_MAX_FILES)
 			return err_set(e, -ENAMETOOLONG, "%s: too long a path for a socket",
 				       files[i].path);
-		/* One that somebody has taken away, or replaced, is not ours to remove. */
+		/* A file that somebody has taken away, or replaced, is not ours to remove. */
 		if (files[i].id)
 			packet.ids[packet.n] = *files[i].id;
 		else if (socket_file_id(files[i].path, &packet.ids[packet.n]))
@@ -278,7 +281,10 @@ static int filter_install(struct confine *c, enum filter f, struct err *e)
 		c->why[LAYER_SECCOMP] = EOPNOTSUPP;
 		return 0;
 	}
-	/* In strict mode errors have to be told before it is in force, so it is presumed. */
+	/*
+	 * Presumed to be in force: in strict mode the errors of the other layers have to be told
+	 * before the filter is.
+	 */
 	c->why[LAYER_SECCOMP] = 0;
 	ret = c->mode == CONFINE_STRICT ? check_strict(c, e) : 0;
 	if (!ret)
@@ -293,12 +299,15 @@ static int filter_install(struct confine *c, enum filter f, struct err *e)
 
 int confine_enter(struct confine *c, const struct confine_file *files, struct err *e)
 {
-	/* First: if anything fails below, no path can be reached from here any more. */
+	/*
+	 * The first step: if a later one fails, this process can reach no path any more to remove a
+	 * file.
+	 */
 	int ret = tell_supervisor(c, files, e);
 
 	if (ret)
 		return ret;
-	/* Without the right to the first kind of namespace there is none to the others. */
+	/* A process that was refused a process namespace has no right to the other kinds either. */
 	if (c->drop || !c->why[LAYER_PID])
 		confine_namespaces(c, CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS);
 	else
@@ -321,7 +330,7 @@ void confine_thread(const struct confine *c, enum thread_kind kind)
 
 /* --- the network's process ----------------------------------------------------------------- */
 
-/* All that is mounted, as it is, but read-only and without programs. */
+/* Makes all mounts of this mount namespace read-only and noexec. Returns 0 or an errno. */
 static int freeze_mounts(void)
 {
 	struct mount_attr attr = {
@@ -346,7 +355,7 @@ void confine_lend(void)
 		prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_SYS_ADMIN, 0, 0);
 }
 
-/* @flags, with the mounts among them, and what is mounted read-only. */
+/* Enters the namespaces of @flags, CLONE_NEWNS among them, and makes all mounts read-only. */
 static void helper_namespaces(struct confine *c, int flags)
 {
 	confine_namespaces(c, flags);
@@ -356,7 +365,7 @@ static void helper_namespaces(struct confine *c, int flags)
 
 int confine_helper(enum confine_mode mode, const char *user, const char *dir, struct err *e)
 {
-	/* Where names of hosts come from; glibc's and libslirp's own choice. */
+	/* The files from which glibc and libslirp resolve names of hosts. */
 	const char *readable[] = {
 		"/etc/resolv.conf",
 		"/run/systemd/resolve",
@@ -406,7 +415,7 @@ int confine_dialer(enum confine_mode mode, struct err *e)
 		c->keep = 1U << CAP_DAC_OVERRIDE;
 	c->pid = getpid();
 	c->why[LAYER_PID] = 0; /* the VMM's, in which it was started */
-	/* A name of the file system is found from any network. */
+	/* A network namespace does not hinder it: a UNIX socket is found by its path from any. */
 	helper_namespaces(c, CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS);
 	ret = enter_layers(c, nothing, e);
 	if (!ret)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Gives up the rights of `vmm` before the guest's first instruction, so that a guest that takes
- * over the process has nothing. By default; in layers, each of which is enough against many a fault
- * of the others:
+ * over the process has nothing. It does so by default, in layers, each of which is enough against
+ * many a fault of the others:
  *
  *   user        root becomes another user, without groups
  *   caps        no capabilities, in no user namespace
@@ -76,10 +76,9 @@ struct confine_start {
 };
 
 /*
- * Become two processes. 0: this is the VMM, and *out what is to be given to confine_enter(); NULL
- * with CONFINE_OFF, where there is one process only. 1: this is the supervisor, all is over, and
- * *code the exit code. Single-threaded, without anything that a forked child would not have.
- * -errno.
+ * Become two processes. 0: this is the VMM, and *out is for confine_enter(); NULL with CONFINE_OFF,
+ * where there is one process only. 1: this is the supervisor, all is over, and *code the exit code.
+ * Single-threaded, without anything that a forked child would not have. -errno.
  */
 int confine_fork(struct confine **out, const struct confine_start *s, int *code, struct err *e);
 
@@ -94,7 +93,7 @@ int confine_enter(struct confine *c, const struct confine_file *files, struct er
 /* Narrow down the calling thread. Ends the process if that fails. */
 void confine_thread(const struct confine *c, enum thread_kind kind);
 
-/* Frees; what was given up stays so. NULL allowed. */
+/* Frees @c; the rights that were given up stay so. NULL allowed. */
 void confine_free(struct confine *c);
 
 /*
@@ -107,9 +106,9 @@ void confine_lend(void);
 /*
  * For the process of the user-mode network, after its sockets for the host's ports are open: all
  * but the network namespace, which it exists for, with a read-only file system of which Landlock
- * shows @dir (or NULL) and what names are resolved by. Its process namespace is the VMM's, in which
- * it was started. Nothing with CONFINE_OFF. -EPERM in strict mode: the layer that is missing is
- * named; -errno: a layer was refused that always works.
+ * shows @dir (or NULL) and the files by which names of hosts are resolved. Its process namespace is
+ * the VMM's, in which it was started. Nothing with CONFINE_OFF. -EPERM in strict mode: the layer
+ * that is missing is named; -errno: a layer was refused that always works.
  */
 int confine_helper(enum confine_mode mode, const char *user, const char *dir, struct err *e);
 

@@ -38,12 +38,18 @@ struct confine {
  */
 int confine_find_user(struct confine *c, const char *user, struct err *e);
 
-/* Each of them notes in @c what came of it. Namespaces need CAP_SYS_ADMIN; Landlock needs NNP. */
+/*
+ * Each of these functions notes in c->why[] whether its layers are in force. Namespaces need
+ * CAP_SYS_ADMIN; Landlock needs NNP.
+ */
 void confine_namespaces(struct confine *c, int flags);
 void confine_empty_root(struct confine *c);
-/* @paths: what may be read, beneath; NULL ends it, and NULL alone: nothing at all. */
+/*
+ * @paths, a list that NULL ends: the files and directories that may be read. @paths NULL: none, and
+ * no TCP.
+ */
 void confine_landlock(struct confine *c, const char *const *paths);
-/* -errno: it is still root. */
+/* Becomes the user and gives up all capabilities but c->keep. -errno: this is still root. */
 int confine_drop(struct confine *c);
 
 /* --- layers, for people (confine_info.c) ----------------------------------------------------- */
@@ -67,11 +73,11 @@ enum filter {
 	FILTERS,
 };
 
-/* Have violations reported: before the first filter. */
+/* Has violations reported; called before the first filter is installed. */
 int confine_report(void);
-/* For the calling thread of process @pid, and those that it makes. -errno. */
+/* Installs @f for the calling thread of process @pid and the threads that it makes. -errno. */
 int confine_filter(enum filter f, pid_t pid);
-/* How many system calls it allows, and its name for people. */
+/* The number of system calls that @f allows, and its name for people. */
 unsigned confine_filter_calls(enum filter f);
 const char *confine_filter_name(enum filter f);
 

@@ -54,7 +54,9 @@ static size_t line_append(char *buf, size_t at, size_t size, const char *text)
 	return at + len;
 }
 
-/* Nothing but what a signal handler may call. */
+/*
+ * Prints the call and its thread, and ends the process. It calls async-signal-safe functions only.
+ */
 static void on_violation(int sig, siginfo_t *info, void *context)
 {
 	char line[256], name[17] = "", number[12], *digit = number + sizeof(number);

@@ -20,7 +20,7 @@ static void remove_files(int guard)
 	size_t at = 0;
 
 	if (read(guard, &p, sizeof(p)) != (ssize_t)sizeof(p))
-		return; /* it has not come that far */
+		return; /* it ended before it could name any */
 	for (u32 i = 0; i < p.n && i < SUPERVISOR_FILES; i++) {
 		size_t len = strnlen(p.paths + at, sizeof(p.paths) - at);
 
@@ -58,7 +58,7 @@ static bool vmm_signal(pid_t vmm, const siginfo_t *info, int guard)
 		return true;
 	}
 	if (info->si_code != SI_KERNEL)
-		kill(vmm, info->si_signo); /* a terminal's has reached it already: same group */
+		kill(vmm, info->si_signo); /* a terminal's went to the group */
 	return false;
 }
 

@@ -67,7 +67,7 @@ const struct rule rules[] = {
 	IOCTL(VCPU, KVM_SET_USER_MEMORY_REGION),
 	IOCTL(VCPU | BLOCK | QUEUE, KVM_IRQ_LINE),
 
-	/* The guest again, after a reset. */
+	/* The state of another start of the guest, after a reset. */
 	IOCTL(MAIN, KVM_SET_REGS),
 	IOCTL(MAIN, KVM_SET_SREGS),
 	IOCTL(MAIN, KVM_SET_MSRS),
@@ -112,7 +112,7 @@ const struct rule rules[] = {
 	REFUSE(clone3, MAIN, ENOSYS),
 	/* The C library's own signal, with its first thread; no handler of ours can be replaced. */
 	EQUAL(rt_sigaction, MAIN, 0, SIGNAL_SETXID),
-	/* Is one that has come ignored? */
+	/* Asks whether a signal that has come is ignored (base/signals.h). */
 	EQUAL(rt_sigaction, MAIN, 0, SIGHUP),
 	EQUAL(rt_sigaction, MAIN, 0, SIGINT),
 	EQUAL(rt_sigaction, MAIN, 0, SIGQUIT),

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Says which system calls each kind of thread of `vmm` may make once the guest runs. A table that a
- * program of the build (compile_filters.c) turns into BPF; nothing of this is part of `vmm` but the
- * result.
+ * Says which system calls each kind of thread of `vmm` may make once the guest runs. It declares a
+ * table that a program of the build (compile_filters.c) turns into BPF; only the result is part of
+ * `vmm`.
  *
  * Why at build time: a filter by libseccomp at run time costs a library of 130 KiB, some hundred
  * allocations and milliseconds at every start, for a result that never changes. Firecracker
  * (seccompiler) and crosvm (minijail's compile_seccomp_policy) came to the same. From them also: a
- * list for each kind of thread, and an action that tells which call it was. Unlike QEMU's -sandbox,
- * which names what is forbidden, what is not named here is forbidden.
+ * list for each kind of thread, and an action that tells which call it was. QEMU's -sandbox names
+ * the calls that are forbidden; here all calls are forbidden that the table does not name.
  *
  * A thread inherits the filter of the one that made it, and adds its own. So the main thread, which
- * makes all others, has what any of them needs; it reads nothing that the guest wrote but by way of
- * a device's lock-protected state. A vCPU makes no thread at all (devices/host.h, thread_start).
+ * makes all others, is allowed all calls that any of them needs; it reads nothing that the guest
+ * wrote but by way of a device's lock-protected state. A vCPU makes no thread at all
+ * (devices/host.h, thread_start).
  */
 #ifndef UMBRA_VMM_CONFINE_SECCOMP_RULES_H
 #define UMBRA_VMM_CONFINE_SECCOMP_RULES_H
