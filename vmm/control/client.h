@@ -19,8 +19,8 @@ struct client;
 
 /*
  * Connect to guest @name, or with NULL to the only one that runs, and negotiate. @timeout_ms is how
- * long to wait for each answer; -1: for ever (a driver's load takes what it takes). -ENOENT: it
- * does not run; -ENOTUNIQ: NULL, and several run; -ETIMEDOUT: its VMM does not answer.
+ * long to wait for each answer; -1: for ever (the load of a driver has no limit). -ENOENT: it does
+ * not run; -ENOTUNIQ: NULL, and several run; -ETIMEDOUT: its VMM does not answer.
  */
 int client_open(struct client **out, const char *name, int timeout_ms, struct err *e);
 /* The same without negotiation: only client_pid() and client_close() are of use. */

@@ -42,9 +42,9 @@ void ended_free(struct ended *n, bool discard);
 struct ended_guest {
 	char name[64];
 	bool running;
-	bool known; /* @code and @time are; else the guest was killed and nothing was written */
+	bool known; /* code and time are known; else the guest was killed and wrote nothing */
 	int code;
-	long long time; /* of the end, seconds of CLOCK_REALTIME */
+	long long time; /* when it ended: seconds of CLOCK_REALTIME */
 };
 
 /* All guests that are kept, the oldest end first; free() them. */

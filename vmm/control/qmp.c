@@ -28,7 +28,7 @@ int qmp_say(struct qmp_client *q, const json_t *o)
 	return ret;
 }
 
-/* The same, and steals @o; NULL: there was no memory for it. */
+/* As qmp_say(), and steals @o; NULL: there was no memory for it. */
 static int qmp_say_new(struct qmp_client *q, json_t *o)
 {
 	int ret = o ? qmp_say(q, o) : -ENOMEM;
@@ -79,7 +79,7 @@ void control_reply(struct control_request *r, json_t *value)
 	if (!value)
 		value = json_object();
 	if (r->client && say_return(r->client, value, r->id))
-		peer_hang_up(&r->client->peer); /* its event frees it */
+		peer_hang_up(&r->client->peer); /* the loop's event of the end frees the client */
 	json_decref(value);
 	request_free(r);
 }
