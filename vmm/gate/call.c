@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Answers one call of a driver: copies the frame, makes a request of it, lets the policy decide,
- * prepares what the answer needs, records, answers; and takes the result.
+ * enters a name or object into the ledger, records, answers; and takes the result.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -41,7 +41,7 @@ static const char *frame_string(struct umbra_frame *f, struct umbra_str s)
 	return f->data + s.off;
 }
 
-/* The one copy: what the guest changes later does not matter (4). */
+/* Copies the frame, once: a change that the guest makes later does not matter (4). */
 static void call_copy_frame(struct call *c, const struct umbra_frame *from)
 {
 	struct umbra_frame *f = &c->frame;
@@ -98,8 +98,8 @@ static void call_refuse(struct call *c, int error, const char *why)
 }
 
 /*
- * Undoing is never refused: of the decision only stays whether it is recorded. That is under the
- * name that the driver knows.
+ * Passes an undoing call, which is never refused: of the policy's decision only `record` is kept.
+ * The record has the name that the driver knows.
  */
 static void call_decide_undo(struct gate *g, struct call *c)
 {
@@ -188,7 +188,7 @@ static void call_record(struct gate *g, const struct gate_caller *caller, struct
 	call_refuse(c, EIO, "the record cannot be written");
 }
 
-/* Keep the text of a refusal, for a message about what the driver makes of it. */
+/* Keeps the text of a refusal, for the message of a driver that then does not load. */
 static void call_keep_refusal(struct gate_caller *caller, const struct call *c)
 {
 	char name[100] = "";
@@ -284,7 +284,7 @@ s64 gate_call(struct gate *g, u64 idx, u64 id)
 	}
 	pthread_rwlock_unlock(&g->callers_lock);
 	if (!caller) {
-		/* a driver that is no longer there, by the word of the guest */
+		/* the guest names a caller that is no longer there */
 		record_event(g->rec, g->now(g->m), "stray call", c.r.fn->name);
 		return -EINVAL;
 	}

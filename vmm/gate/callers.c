@@ -6,7 +6,10 @@
 
 #include "vmm/gate/gate_int.h"
 
-/* Calls read without end; a writer must get its turn all the same. */
+/*
+ * The lock prefers writers: calls hold it for reading nearly always, and a change of the callers
+ * must get its turn all the same.
+ */
 void gate_callers_init(struct gate *g)
 {
 	pthread_rwlockattr_t attr;

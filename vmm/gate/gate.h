@@ -45,7 +45,7 @@
  *       call_real
  *     doorbell RESULT ticket ────────▶ gate_result ── ledger_result (9) (10)
  *
- * The states of what a ticket stands for are drawn in policy/ledger.h.
+ * policy/ledger.h draws the states of the ledger's entry that a ticket stands for.
  */
 #ifndef UMBRA_VMM_GATE_GATE_H
 #define UMBRA_VMM_GATE_GATE_H

@@ -112,7 +112,9 @@ int gate_doorbell_init(struct gate *g, struct err *e);
 
 /* mailbox.c */
 
-/* Has the event descriptor something: tell the hello, finish a command, send the next. */
+/*
+ * Handles the event descriptor: tells the hello, finishes commands that are done, sends the next.
+ */
 void gate_mailbox_event(void *arg, u32 events);
 /*
  * Command @seq was read from the mailbox, on a vCPU's thread. -EINVAL: it is not the one in there.
@@ -122,7 +124,7 @@ s64 gate_mailbox_taken(struct gate *g, u64 seq);
 s64 gate_mailbox_done(struct gate *g, u64 seq, s64 result, u64 value);
 /* The agent has ended, on a vCPU's thread. */
 s64 gate_mailbox_gone(struct gate *g);
-/* Free what waits, without calling anybody. */
+/* Frees all commands, those that wait and those that run, and calls none of their callbacks. */
 void gate_mailbox_free_all(struct gate *g);
 
 #endif

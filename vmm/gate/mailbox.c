@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Sends commands to the guest: the mailbox is written and the line is pulsed. The TAKEN or the DONE
- * doorbell of the same sequence number frees the mailbox for the next; what is taken runs beside
- * those that follow, a driver's init of a minute for example, until its DONE.
+ * doorbell of the same sequence number frees the mailbox for the next; a command that was taken, a
+ * driver's init of a minute for example, runs beside those that follow until its DONE.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -67,7 +67,10 @@ static struct mail_running *running_place(struct gate *g)
 	return NULL;
 }
 
-/* The first that waits goes into the mailbox, if that is free and the guest has hands for it. */
+/*
+ * Puts the first command that waits into the mailbox, if that is free and the guest carries out
+ * less than MAIL_RUNNING_MAX.
+ */
 static void mail_send_next(struct gate *g)
 {
 	struct mail_running *place = running_place(g);
@@ -177,7 +180,7 @@ static void mail_end(struct mail *q, s64 result, u64 value)
 	mail_free(q);
 }
 
-/* Take out one that is done, or with @any one in whatever state; .q is NULL: there is none. */
+/* Takes out a command that is done, or with @any one in any state; .q is NULL: there is none. */
 static struct mail_running running_take(struct gate *g, bool any)
 {
 	struct mail_running out = { .q = NULL };
