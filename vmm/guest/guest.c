@@ -243,7 +243,7 @@ static int guest_create_devices(struct guest *g, struct err *e)
 
 /* --- the start ----------------------------------------------------------------------------- */
 
-/* While the guest is starting already: give back what only placing it needed. */
+/* Gives back the memory that only placing the kernel needed, when the guest executes already. */
 static void on_guest_started(void *arg, u32 expiries)
 {
 	struct guest *g = arg;
@@ -257,7 +257,7 @@ static void on_guest_started(void *arg, u32 expiries)
 		guest_boot_trim(g->boot);
 }
 
-/* Of the first start and of each after a reset: no vCPU executes yet. */
+/* Starts all parts, at the first start and after each reset; no vCPU executes yet. */
 static int start_parts(struct guest *g, struct err *e)
 {
 	int ret = lifecycle_start(machine_lifecycle(g->m), e);

@@ -69,9 +69,9 @@ static int choose_kaslr(struct guest_boot *b, struct err *e)
 }
 
 /*
- * Where the processor cannot virtualize, KVM is software, which may lack what every kernel needs:
- * then the guest would hang or crash without a word. The probe's guests (0.8 s on such a host) run
- * in a process of their own, whose memory and machine go with it.
+ * Where the processor cannot virtualize, KVM is software, which may lack features that every kernel
+ * needs: then the guest would hang or crash without a word. The probe's guests (0.8 s on such a
+ * host) run in a process of their own, whose memory and machine go with it.
  */
 static void warn_of_software_kvm(const struct guest_boot *b)
 {

@@ -25,7 +25,7 @@ int guest_boot_create(struct guest_boot **out, const struct guest_spec *spec,
 int guest_boot_place(struct guest_boot *b, struct machine *m, struct sessions *s, struct err *e);
 struct kernel *guest_boot_kernel(const struct guest_boot *b);
 u64 guest_boot_kaslr(const struct guest_boot *b);
-/* While the guest executes already: give back what only placing the kernel needed. */
+/* Gives back the memory that only placing the kernel needed, when the guest executes already. */
 void guest_boot_trim(struct guest_boot *b);
 /*
  * The command line of a guest of @spec: @append, which is the spec's or has the session layer's
