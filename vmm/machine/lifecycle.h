@@ -5,8 +5,8 @@
  * A part has state of a running guest: the machine itself, its monitor, the session layer, devices,
  * the kernel or firmware that starts it, the console. Each says in one table what it does at each
  * turn of the guest's life, and is added to the machine's list when it was created, from the ground
- * up: the machine first, then what uses it. From that order all others follow. vmm/guest/guest.h
- * lists the parts.
+ * up: the machine first, then the parts that use it. From that order all others follow.
+ * vmm/guest/guest.h lists the parts.
  *
  *	              lifecycle_add() (1)
  *	                    ┌──┐

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Creates, resets and destroys a machine out of this room's modules, forwards to them, and keeps
- * what decides about its end.
+ * Creates, resets and destroys a machine out of this room's modules, forwards to them, and decides
+ * which request ends it.
  */
 #include "vmm/machine/machine.h"
 

@@ -113,7 +113,7 @@ struct machine_config {
 	u64 huge_page; /* RAM of huge pages of so many bytes, or 0 */
 	unsigned cpus;
 	u64 start_ns; /* CLOCK_MONOTONIC at exec, or 0: now */
-	bool pc;      /* with what a PC's firmware expects: PIC, PIT; vCPU 0 starts at reset */
+	bool pc;      /* for a firmware: with PIC and PIT; vCPU 0 starts at the reset vector */
 };
 
 int machine_create(struct machine **out, const struct machine_config *c, struct err *e);

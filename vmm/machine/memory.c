@@ -167,9 +167,7 @@ fail:
 
 int memory_clear(struct memory *mem)
 {
-	/*
-	 * The pages are given back; a file's by making a hole. What comes in their place is zero.
-	 */
+	/* Gives the pages back, a file's by making a hole; from then on they read as zero. */
 	return madvise(mem->ram, mem->low + mem->high, mem->fd < 0 ? MADV_DONTNEED : MADV_REMOVE)
 		       ? -errno
 		       : 0;

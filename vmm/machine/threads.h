@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Makes the threads of a machine: those of its vCPUs and of its devices. Before anything else each
- * one confines itself to what its kind needs.
+ * one confines itself to the system calls that its kind needs.
  *
  * Only the event loop's thread makes threads. A thread inherits the system call filter of the one
  * that made it, so a vCPU that made a disk's thread, as it does by writing DRIVER_OK, would have to
- * be allowed what that thread is (io_uring among it), and to make threads at all. It does not wait
- * for the thread either: it holds the device's lock, and the event loop may be about to take that.
+ * be allowed all calls of that thread (io_uring among them), and to make threads at all. It does
+ * not wait for the thread either: it holds the device's lock, and the event loop may be about to
+ * take that.
  */
 #ifndef UMBRA_VMM_MACHINE_THREADS_H
 #define UMBRA_VMM_MACHINE_THREADS_H
@@ -23,10 +24,10 @@ int threads_create(struct threads **out, struct loop *l);
 void threads_destroy(struct threads *t);
 
 /*
- * Sets what threads confine themselves by; NULL: by nothing. A thread inherits only the filters
- * that its maker already has, so none is made before this call: a threads_start() that comes
- * earlier is deferred. The order is threads_start() (queues it), threads_set_confine(), loop_run()
- * (makes it).
+ * Sets the confinement that each thread enters first; NULL: none. A thread inherits only the
+ * filters that its maker already has, so none is made before this call: a threads_start() that
+ * comes earlier is deferred. The order is threads_start() (queues it), threads_set_confine(),
+ * loop_run() (makes it).
  */
 void threads_set_confine(struct threads *t, const struct confine *c);
 /* The first act of a thread: its name, at most 15 bytes, and its confinement. */

@@ -4,7 +4,7 @@
  *
  * A thread leaves the guest by immediate_exit and a signal, in that order (V2). A pause, a stop and
  * an exit to complete may want it in or out at once, so the field is only written with the lock,
- * and is what all of them together want.
+ * from the wishes of all three.
  */
 #include "vmm/machine/vcpu.h"
 

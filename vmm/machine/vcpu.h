@@ -4,7 +4,8 @@
  * handles an exit, on the vCPU's own thread, and are valid only until the handler returns.
  *
  * The life of a vCPU, with the function on each arrow. IDLE and DONE have no thread or one that has
- * ended; in BETWEEN the thread looks at what is wanted of it; all others are within vcpu_thread().
+ * ended; in BETWEEN the thread looks for a stop, a pause or a probe; all others are within
+ * vcpu_thread().
  *
  *	vcpu_create()                                KVM_RUN
  *	      │      vcpu_start()         (V1)    ┌───────────► GUEST
@@ -91,7 +92,7 @@ struct vcpu_config {
 	struct machine *machine; /* for vcpu_machine() */
 	int vm;			 /* KVM's descriptor of the virtual machine */
 	unsigned index;
-	struct threads *threads; /* what the vCPU's thread confines itself by */
+	struct threads *threads; /* by which the vCPU's thread confines itself */
 	const bool *ending;	 /* atomic: the machine's end has begun, run nothing more */
 	/*
 	 * The thread is out of the guest because of vcpu_pause(v, @pause); called on that thread.
@@ -100,14 +101,17 @@ struct vcpu_config {
 	void *arg;
 };
 
-/* In the reset state that KVM gives; what @c points to is borrowed for the vCPU's life. */
+/*
+ * Makes a vCPU in the reset state that KVM gives; everything that @c points to is borrowed for the
+ * vCPU's life.
+ */
 int vcpu_create(struct vcpu **out, const struct vcpu_config *c, struct err *e);
 /* The thread must have ended. NULL is allowed. */
 void vcpu_destroy(struct vcpu *v);
 int vcpu_fd(const struct vcpu *v);
 /*
  * Before the thread starts: the registers to begin with, which go along with the first KVM_RUN. If
- * KVM refuses them, that is what fails.
+ * KVM refuses them, that KVM_RUN fails.
  */
 void vcpu_set_start(struct vcpu *v, const struct kvm_regs *regs, const struct kvm_sregs *sregs);
 

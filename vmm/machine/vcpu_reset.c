@@ -67,7 +67,7 @@ void vcpu_firmware_msrs(int fd)
  * by which KVM writes to guest memory come first; a KVM without them does not write.
  *
  * KVM takes 0 for the TSC as a request to be in step with the other vCPUs (kvm_synchronize_tsc() in
- * arch/x86/kvm/x86.c), so the counters go on as they were at the start. The write is what counts:
+ * arch/x86/kvm/x86.c), so the counters go on as they were at the start. The write itself is needed:
  * after a triple fault, Linux 6.1 on AMD clears the VMCB with the TSC's offset in it and does not
  * write the offset again (shutdown_interception() in svm.c). The next kernel would read the host's
  * counter, while KVM goes by the guest's for its timers, which would be late by the host's uptime.
