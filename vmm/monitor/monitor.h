@@ -41,7 +41,7 @@ struct control *monitor_control(const struct monitor *mon);
 const char *monitor_name(const struct monitor *mon);
 /* The control socket's path; NULL: there is none. */
 const char *monitor_socket(const struct monitor *mon);
-/* Which file it is; NULL: there is none. */
+/* Identifies the socket's file; NULL: there is no socket. */
 const struct socket_id *monitor_socket_id(const struct monitor *mon);
 /* From here on another process removes the socket's file: this one is about to be confined. */
 void monitor_disown_socket(struct monitor *mon);

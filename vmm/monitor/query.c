@@ -14,7 +14,7 @@ static void query_version(void *arg, struct control_request *r, const json_t *ar
 				   "micro", 0, "package", "umbra"));
 }
 
-/* The schema of what is offered may be empty: clients then ask for what they need and see. */
+/* Answers with an empty schema, which is allowed: clients then try the commands that they need. */
 static void query_schema(void *arg, struct control_request *r, const json_t *args)
 {
 	(void)arg;

@@ -49,7 +49,7 @@ static void query_status(void *arg, struct control_request *r, const json_t *arg
 
 /* --- stop and cont ------------------------------------------------------------------------- */
 
-/* It is paused now: answers the requests that asked for it. */
+/* Answers the requests to pause, now that the machine is paused. */
 static void pause_completed(struct monitor *mon)
 {
 	mon->pausing = false;
