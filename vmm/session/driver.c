@@ -66,7 +66,9 @@ int driver_find(struct sessions *s, const char *session, const char *name, struc
 	return 0;
 }
 
-/* Parameters reach the kernel as they are; what a client sends may still be anything. */
+/*
+ * Checks and copies the parameters, which reach the kernel as they are; a client may send anything.
+ */
 static int driver_keep_params(struct driver *d, const char *params, struct err *e)
 {
 	if (strchr(params, '\n'))
@@ -126,7 +128,7 @@ static void free_permits(struct driver *d)
 	d->permits = NULL;
 }
 
-/* Remember what a policy that takes this one's place must permit, too. */
+/* Lists the imports that a policy which takes this one's place must permit, too. */
 static int collect_permits(struct driver *d, struct err *e)
 {
 	const struct import *im;

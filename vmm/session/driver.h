@@ -96,7 +96,7 @@ void driver_drop(struct driver *d);
 int driver_find(struct sessions *s, const char *session, const char *name, struct driver **out,
 		struct err *e);
 /*
- * Resolve its imports against what is there: drivers of the session that are loaded, or with
+ * Resolves its imports against the kernel and the drivers of the session that are loaded, or with
  * @expected also those that wait before it. Sets the plan and the gates.
  */
 int driver_plan(struct sessions *s, struct driver *d, bool expected, struct err *e);

@@ -31,7 +31,7 @@ int guest_read_u64(struct sessions *s, u64 va, u64 *out);
  */
 int guest_module_find(struct sessions *s, const char *name, struct guest_module *out,
 		      struct err *e);
-/* The one whose text @va is in. -ENOENT: none's. */
+/* Finds the module whose text holds @va. -ENOENT: there is none. */
 int guest_module_by_text(struct sessions *s, u64 va, struct guest_module *out);
 /* Name of the export of @m that lies at @va. -ENOENT: none does. */
 int guest_module_export_at(struct sessions *s, const struct guest_module *m, u64 va, char *name,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Reads the guest kernel's memory by its virtual addresses, from any thread, by the kernel's own
- * page tables (init_top_pgt). The guest may change them meanwhile: what comes out is hostile.
+ * page tables (init_top_pgt). The guest may change them meanwhile: the bytes that are read are
+ * hostile.
  */
 #ifndef UMBRA_VMM_SESSION_GUEST_READ_H
 #define UMBRA_VMM_SESSION_GUEST_READ_H

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Reads what the guest's kernel patches with, and compares branches to it. */
+/*
+ * Reads the targets of the branches that the guest's kernel patches in, and compares branches with
+ * them.
+ */
 #include "vmm/session/kernel_patches.h"
 
 #include <errno.h>
@@ -84,7 +87,10 @@ static void read_pv_ops(struct kernel_patches *p)
 		p->n_pv_ops = size / sizeof(p->pv_ops[0]);
 }
 
-/* Of the function tracer: one for all callers in the image, others where an ops has one. */
+/*
+ * Reads the trampolines that the function tracer has made for single ops; all others share one,
+ * which is in the kernel's image.
+ */
 static void read_trampolines(struct kernel_patches *p)
 {
 	u64 head = symbol_va(p, "ftrace_ops_trampoline_list"), at;

@@ -2,7 +2,7 @@
 /*
  * Loads and unloads a driver, by one table of steps. Loading does them from the first to the last;
  * unloading undoes them from the last to the first, and so does a load that fails, from where it
- * failed. What a driver has in the guest is therefore one number, driver.steps.
+ * failed. So one number, driver.steps, says which resources a driver has in the guest.
  */
 #include "vmm/session/operation.h"
 
@@ -42,11 +42,11 @@ struct op {
 struct step {
 	const char *doing, *undoing; /* for people: "is still ..." */
 	unsigned seconds;	     /* after which somebody is told; 0: it does not wait */
-	/* Fill *c and return STEP_WAITS, or return what has happened. */
+	/* Fills *c and returns STEP_WAITS; or does the step at once and returns 0 or -errno. */
 	int (*does)(struct op *op, struct gate_command *c);
 	/* The guest has answered: 0, or -errno with op->err. */
 	int (*done)(struct op *op, s64 result, u64 value);
-	/* Take back whatever of the step has happened, also if that is nothing. */
+	/* Undoes as much of the step as was done, which may be nothing. */
 	int (*undoes)(struct op *op, struct gate_command *c);
 	/*
 	 * The guest has answered. Only the last step may refuse: nothing has been taken back yet.
@@ -62,7 +62,7 @@ static int guest_error(s64 result)
 	return result < 0 && result > -4096 ? (int)result : -EIO;
 }
 
-/* --- plan: what it can link to may have changed since it was checked ------------------------ */
+/* --- plan: made anew, since other drivers may have come or gone meanwhile -------------------- */
 
 static int plan_make(struct op *op, struct gate_command *c)
 {
@@ -138,7 +138,7 @@ static int range_released(struct op *op, s64 result, u64 value)
 	return 0;
 }
 
-/* --- caller: the gate knows who calls by its number ------------------------------------------ */
+/* --- caller: the number by which the gate tells its calls from others ----------------------- */
 
 static int caller_add(struct op *op, struct gate_command *c)
 {
@@ -423,8 +423,8 @@ static void op_end(struct op *op)
 }
 
 /*
- * The step that was under way has come to its end with @ret. false: so has the operation, because
- * the guest's kernel keeps the module, unwillingly or crashed; nothing was taken back then.
+ * Ends the step that was under way, with @ret. False: the operation has ended with it, because the
+ * guest's kernel keeps the module, unwillingly or crashed; nothing was taken back then.
  */
 static bool step_ended(struct op *op, int ret)
 {
@@ -476,7 +476,7 @@ static int op_send(struct op *op, const struct gate_command *c)
 		       ret == -ENOTCONN ? "its agent has ended" : strerror(-ret));
 }
 
-/* From where the operation stands to its end, or to the next step that waits for the guest. */
+/* Takes the operation to its end, or to the next step that waits for the guest. */
 static void op_walk(struct op *op)
 {
 	struct driver *d = op->driver;

@@ -35,7 +35,7 @@ static const char *no_longer_permitted(const struct driver *d, const struct poli
 	return NULL;
 }
 
-/* Can @p take the place of the policy that the session's drivers were linked under? */
+/* Can @p take the place of the policy under which the session's drivers were linked? */
 static int session_fits(const struct session *ss, const struct policy *p, const char *path,
 			struct err *e)
 {

@@ -28,7 +28,7 @@ static enum driver_state state_now(struct sessions *s, const struct driver *d)
 	struct guest_module m;
 	int ret = guest_module_find(s, d->guest_name, &m, NULL);
 
-	/* the list may have changed under the walk: only what is seen twice is believed */
+	/* the list may have changed under the walk: missing counts only twice */
 	if (ret == -ENOENT)
 		ret = guest_module_find(s, d->guest_name, &m, NULL);
 	if (ret == -ENOENT)

@@ -97,9 +97,9 @@ struct sessions {
 
 /* By its name; NULL: nobody has asked for it yet. */
 struct session *session_find(struct sessions *s, const char *name);
-/* The same, made BARE if the policy knows it. -ENOENT: it does not. */
+/* Finds a session by its name, or makes it, BARE, if the policy knows it. -ENOENT: it does not. */
 int session_get(struct sessions *s, const char *name, struct session **out, struct err *e);
-/* Whatever it still has is forgotten; drivers and operations are gone already. */
+/* Frees the session; its drivers and operations are gone already. */
 void session_free(struct session *ss);
 
 /* space.c */

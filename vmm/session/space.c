@@ -134,7 +134,7 @@ static u64 entry_target(void *arg, const struct kernel_export *ex)
 	if (!policy_critical(t->ss->policy, ex->name))
 		return ex->addr + t->s->kaslr;
 	fn = catalog_find(ex->name);
-	assert(fn); /* what is not in the catalog is not critical in any policy */
+	assert(fn); /* no policy makes a function critical that the catalogue lacks */
 	return own_gate_va(t->ss, catalog_index(fn));
 }
 

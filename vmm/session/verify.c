@@ -153,7 +153,7 @@ static bool all_zero(const u8 *p, size_t n)
  * Linear decoding, section by section: the kernel's modules are built without jump tables, so text
  * holds nothing but instructions and padding, and each section begins with an instruction. The
  * loader's padding behind a section is zero; a branch whose last bytes are zero belongs to the
- * section, so that padding is looked for between instructions only. What does not decode is
+ * section, so that padding is looked for between instructions only. Bytes that do not decode are
  * counted, never passed over in silence.
  */
 static void decode_range(struct check *c, const u8 *p, size_t left, u64 va)
