@@ -23,7 +23,7 @@
 #include "base/types.h"
 #include "vmm/confine/mode.h"
 
-/* Bounds of a guest; what the machine can do is asserted to be the same (vmm/guest/guest.c). */
+/* Bounds of a guest; vmm/guest/guest.c asserts that they are the machine's. */
 #define SPEC_MAX_CPUS	64
 #define SPEC_MIN_MEMORY (16ULL << 20)
 #define SPEC_MAX_MEMORY (1ULL << 40)

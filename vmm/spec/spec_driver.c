@@ -42,8 +42,8 @@ static bool begins_parameter(const char *s)
 }
 
 /*
- * Make of the text behind FILE, which begins with a comma or a blank, what the kernel is to be
- * given, in place. -EINVAL: a quote is not closed, or the text has more than one line.
+ * Turns the text behind FILE, which begins with a comma or a blank, into the parameters for the
+ * kernel, in place. -EINVAL: a quote is not closed, or the text has more than one line.
  */
 static int driver_params(char *s, const char *what, const char *text, struct err *e)
 {

@@ -35,13 +35,13 @@ int spec_take_confine(struct guest_spec *s, const char *base, const char *text, 
 int spec_take_firmware(struct guest_spec *s, const char *base, const char *text, struct err *e);
 
 /*
- * The form of --net into *n, for callers without a guest; the caller frees n->buf, also after an
- * error.
+ * Parses the form of --net into *n, for callers without a guest; the caller frees n->buf, also
+ * after an error.
  */
 int spec_parse_net(struct spec_net *n, const char *text, struct err *e);
 /*
- * The form of --driver into *d, which spec_driver_free() releases, also after an error. @what
- * begins the line of an error: "--driver", say.
+ * Parses the form of --driver into *d, which spec_driver_free() releases, also after an error. An
+ * error's line begins with @what, "--driver" for example.
  */
 int spec_parse_driver(struct spec_driver *d, const char *what, const char *text, struct err *e);
 void spec_driver_free(struct spec_driver *d);
