@@ -29,7 +29,7 @@ static pte_t *changed;
 static pte_t original;
 static struct page *copy;
 
-static unsigned long look(const volatile void *p)
+static unsigned long read_word(const volatile void *p)
 {
 	return *(const volatile unsigned long *)p;
 }
@@ -50,7 +50,7 @@ static void attack_write(void)
 	*(volatile unsigned long *)addr = value;
 	set_cr0(cr0);
 	local_irq_restore(irqs);
-	pr_info("umbra_t_attack: write done, reads %lx\n", look((void *)addr));
+	pr_info("umbra_t_attack: write done, reads %lx\n", read_word((void *)addr));
 }
 
 static int attack_ioremap(void)
@@ -72,7 +72,7 @@ static int attack_memremap(void)
 	if (!p)
 		return -ENOMEM;
 	*(volatile unsigned long *)p = value;
-	pr_info("umbra_t_attack: memremap done, reads %lx\n", look(p));
+	pr_info("umbra_t_attack: memremap done, reads %lx\n", read_word(p));
 	memunmap(p);
 	return 0;
 }
@@ -84,7 +84,7 @@ static void attack_out(void)
 }
 
 /* Global translations survive a reload of CR3, not a change of CR4.PGE. */
-static void flush(void *unused)
+static void flush_all_tlbs(void *unused)
 {
 	unsigned long irqs, cr4;
 
@@ -111,7 +111,7 @@ static int attack_pte(void)
 	original = *pte;
 	changed = pte;
 	WRITE_ONCE(pte->pte, (original.pte & ~PTE_PFN_MASK) | page_to_phys(copy));
-	on_each_cpu(flush, NULL, 1);
+	on_each_cpu(flush_all_tlbs, NULL, 1);
 	pr_info("umbra_t_attack: pte done, %lx -> %lx\n", original.pte, pte->pte);
 	return 0;
 }
@@ -122,7 +122,7 @@ static int __init attack_init(void)
 
 	pr_info("umbra_t_attack: %s at %lx\n", action, addr);
 	if (!strcmp(action, "read"))
-		pr_info("umbra_t_attack: read done, %lx\n", look((void *)addr));
+		pr_info("umbra_t_attack: read done, %lx\n", read_word((void *)addr));
 	else if (!strcmp(action, "write"))
 		attack_write();
 	else if (!strcmp(action, "ioremap"))
@@ -144,7 +144,7 @@ static void __exit attack_exit(void)
 	if (!changed)
 		return;
 	WRITE_ONCE(changed->pte, original.pte);
-	on_each_cpu(flush, NULL, 1);
+	on_each_cpu(flush_all_tlbs, NULL, 1);
 	__free_page(copy);
 	pr_info("umbra_t_attack: pte restored\n");
 }

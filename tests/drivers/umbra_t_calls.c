@@ -94,7 +94,7 @@ static int by_value(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static u64 sample(const struct kind *k, unsigned int batch)
+static u64 kind_sample(const struct kind *k, unsigned int batch)
 {
 	unsigned long flags = 0;
 	u64 start, end;
@@ -109,7 +109,7 @@ static u64 sample(const struct kind *k, unsigned int batch)
 	return end - start;
 }
 
-static int measure(const struct kind *k, unsigned int samples, unsigned int batch)
+static int kind_measure(const struct kind *k, unsigned int samples, unsigned int batch)
 {
 	u64 *ticks = kvmalloc_array(samples, sizeof(*ticks), GFP_KERNEL);
 	unsigned int i;
@@ -117,9 +117,9 @@ static int measure(const struct kind *k, unsigned int samples, unsigned int batc
 	if (!ticks)
 		return -ENOMEM;
 	/* Whatever is only paid once: caches, names that the kernel remembers. */
-	sample(k, batch);
+	kind_sample(k, batch);
 	for (i = 0; i < samples; i++)
-		ticks[i] = sample(k, batch);
+		ticks[i] = kind_sample(k, batch);
 	sort(ticks, samples, sizeof(*ticks), by_value, NULL);
 	snprintf(result, sizeof(result), "%s %u %u %llu %llu", k->name, samples, batch, ticks[0],
 		 ticks[samples / 2]);
@@ -139,7 +139,7 @@ static int run_set(const char *value, const struct kernel_param *kp)
 	mutex_lock(&lock);
 	for (i = 0; i < ARRAY_SIZE(kinds); i++)
 		if (!strcmp(name, kinds[i].name))
-			ret = measure(&kinds[i], samples, batch);
+			ret = kind_measure(&kinds[i], samples, batch);
 	mutex_unlock(&lock);
 	return ret;
 }
@@ -174,7 +174,7 @@ static struct kprobe kprobe_hook = {
 	.pre_handler = on_kprobe,
 };
 
-static int attach(void)
+static int hook_attach(void)
 {
 	static char name[] = "jiffies_to_msecs";
 	int ret;
@@ -188,7 +188,7 @@ static int attach(void)
 	return strcmp(hook, "none") ? -EINVAL : 0;
 }
 
-static void detach(void)
+static void hook_detach(void)
 {
 	if (!strcmp(hook, "kprobe"))
 		unregister_kprobe(&kprobe_hook);
@@ -207,7 +207,7 @@ static int __init calls_init(void)
 		pr_err("umbra_t_calls: cannot open %s: %ld\n", file, PTR_ERR(sink));
 		return PTR_ERR(sink);
 	}
-	ret = attach();
+	ret = hook_attach();
 	if (ret) {
 		pr_err("umbra_t_calls: hook %s: %d\n", hook, ret);
 		filp_close(sink, NULL);
@@ -217,7 +217,7 @@ static int __init calls_init(void)
 
 static void __exit calls_exit(void)
 {
-	detach();
+	hook_detach();
 	filp_close(sink, NULL);
 }
 

@@ -64,13 +64,13 @@ struct runner {
 
 static struct runner runners[THREADS_MAX];
 
-static void mismatch(const struct runner *r, const char *what, long found)
+static void note_mismatch(const struct runner *r, const char *what, long found)
 {
 	if (atomic_inc_return(&mismatches) <= 10)
 		pr_err("umbra_t_irq: thread %d: %s: %ld\n", r->number, what, found);
 }
 
-static enum hrtimer_restart fire(struct hrtimer *timer)
+static enum hrtimer_restart runner_interrupt(struct hrtimer *timer)
 {
 	struct runner *r = container_of(timer, struct runner, timer);
 	char *argv[] = { r->program, r->argument, NULL };
@@ -80,7 +80,7 @@ static enum hrtimer_restart fire(struct hrtimer *timer)
 		atomic_inc(&hits);
 	result = call_usermodehelper(r->program, argv, NULL, UMH_NO_WAIT);
 	if (result != helper_result)
-		mismatch(r, "result of the helper", result);
+		note_mismatch(r, "result of the helper", result);
 	return HRTIMER_NORESTART;
 }
 
@@ -106,10 +106,10 @@ static void check_content(const struct runner *r, struct file *file)
 	len = scnprintf(expected, sizeof(expected), "thread %d", r->number);
 	n = kernel_read(file, found, sizeof(found) - 1, &pos);
 	if (n < len || strncmp(found, expected, len) || (n > len && found[len] != '\n'))
-		mismatch(r, "content of the file, length", n);
+		note_mismatch(r, "content of the file, length", n);
 }
 
-static void one(struct runner *r, int i)
+static void runner_call(struct runner *r, int i)
 {
 	int flags = flags_of(r->number), mode = mode_of(r->number);
 	bool create = i % 64 == 63;
@@ -135,21 +135,21 @@ static void one(struct runner *r, int i)
 	WRITE_ONCE(r->in_call, false);
 	r->call_ns = (7 * r->call_ns + ktime_get_ns() - start) / 8;
 	if (IS_ERR(file)) {
-		mismatch(r, "result of filp_open", PTR_ERR(file));
+		note_mismatch(r, "result of filp_open", PTR_ERR(file));
 	} else {
 		atomic_inc(&opened);
 		if ((file->f_flags & FLAGS_SEEN) != (flags & FLAGS_SEEN))
-			mismatch(r, "flags of the file", file->f_flags);
+			note_mismatch(r, "flags of the file", file->f_flags);
 		if (!create)
 			check_content(r, file);
 		else if ((file_inode(file)->i_mode & 0777) != mode)
-			mismatch(r, "mode of the new file", file_inode(file)->i_mode & 0777);
+			note_mismatch(r, "mode of the new file", file_inode(file)->i_mode & 0777);
 		filp_close(file, NULL);
 	}
 	hrtimer_cancel(&r->timer);
 }
 
-static int body(void *arg)
+static int runner_thread(void *arg)
 {
 	struct runner *r = arg;
 	int i, cpu = r->number;
@@ -163,7 +163,7 @@ static int body(void *arg)
 			/* Bound to one CPU it could not be moved while it sleeps in a call. */
 			set_cpus_allowed_ptr(current, cpu_online_mask);
 		}
-		one(r, i);
+		runner_call(r, i);
 		cond_resched();
 	}
 	if (atomic_inc_return(&done) == threads)
@@ -199,8 +199,8 @@ static int __init irq_test_init(void)
 		snprintf(r->program, sizeof(r->program), "%s/irq-%d", dir, i);
 		snprintf(r->argument, sizeof(r->argument), "irq-%d", i);
 		hrtimer_init(&r->timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL_PINNED);
-		r->timer.function = fire;
-		r->task = kthread_run(body, r, "umbra_t_irq/%d", i);
+		r->timer.function = runner_interrupt;
+		r->task = kthread_run(runner_thread, r, "umbra_t_irq/%d", i);
 		if (IS_ERR(r->task)) {
 			stop_all();
 			return PTR_ERR(r->task);

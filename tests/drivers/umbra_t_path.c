@@ -27,7 +27,7 @@ module_param(tag, charp, 0444);
 static DEFINE_MUTEX(lock);
 static long last;
 
-static long use(struct file *file, const char *name)
+static long file_use(struct file *file, const char *name)
 {
 	char content[CONTENT_MAX + 1];
 	loff_t pos = 0;
@@ -54,7 +54,7 @@ static long use(struct file *file, const char *name)
 	return n;
 }
 
-static long attempt(const char *name)
+static long open_and_use(const char *name)
 {
 	struct file *file = filp_open(name, flags, mode);
 	long result;
@@ -63,7 +63,7 @@ static long attempt(const char *name)
 		pr_info("umbra_t_path[%s]: open %s: %ld\n", tag, name, PTR_ERR(file));
 		return PTR_ERR(file);
 	}
-	result = use(file, name);
+	result = file_use(file, name);
 	filp_close(file, NULL);
 	return result;
 }
@@ -76,7 +76,7 @@ static int open_set(const char *value, const struct kernel_param *kp)
 		return -ENOMEM;
 	name[strcspn(name, "\n")] = '\0';
 	mutex_lock(&lock);
-	last = attempt(name);
+	last = open_and_use(name);
 	mutex_unlock(&lock);
 	kfree(name);
 	return 0;
@@ -96,7 +96,7 @@ module_param_cb(open, &open_ops, NULL, 0600);
 static int __init path_init(void)
 {
 	if (path)
-		last = attempt(path);
+		last = open_and_use(path);
 	return 0;
 }
 

@@ -13,7 +13,7 @@ module_param(tag, charp, 0444);
 
 static struct task_struct *threads[THREADS_MAX];
 
-static int body(void *arg)
+static int named_thread(void *arg)
 {
 	/* comm is cut to 15 characters; the whole name is what /proc shows of a kernel thread. */
 	pr_info("umbra_t_thread[%s]: thread %ld is %s\n", tag, (long)arg, current->comm);
@@ -45,7 +45,7 @@ static int __init thread_init(void)
 	if (count < 0 || count > THREADS_MAX)
 		return -EINVAL;
 	for (i = 0; i < count; i++) {
-		task = kthread_run(body, (void *)(long)i, "t/%d-%s", i, tag);
+		task = kthread_run(named_thread, (void *)(long)i, "t/%d-%s", i, tag);
 		if (IS_ERR(task)) {
 			pr_info("umbra_t_thread[%s]: thread %d: %ld\n", tag, i, PTR_ERR(task));
 			stop_all();

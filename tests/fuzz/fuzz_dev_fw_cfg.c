@@ -31,7 +31,7 @@ static void on_log(void *arg, u8 byte)
 	*(u64 *)arg ^= byte;
 }
 
-static void step(struct fake_host *f, struct cmos *c, const struct step *x)
+static void step_carry_out(struct fake_host *f, struct cmos *c, const struct step *x)
 {
 	static const u16 ports[] = { 0x510, 0x511, 0x70, 0x71, 0x92, 0x402, 0x620, 0xcf8 };
 	unsigned len = 1U << (x->width % 3);
@@ -92,7 +92,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	for (; size >= sizeof(s); data += sizeof(s), size -= sizeof(s)) {
 		memcpy(&s, data, sizeof(s));
-		step(&f, cmos, &s);
+		step_carry_out(&f, cmos, &s);
 		/* A guest must not make the host's timer run wild. */
 		if (period && period < 100000)
 			abort();

@@ -12,7 +12,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static int offload(int fd, u64 features)
+static int backend_offload(int fd, u64 features)
 {
 	(void)fd;
 	(void)features;
@@ -31,7 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair))
 		abort();
 	b.fd = pair[0];
-	b.offload = size > 2 && data[2] & 2 ? offload : NULL;
+	b.offload = size > 2 && data[2] & 2 ? backend_offload : NULL;
 	fake_host_init(&f);
 	if (virtio_net_create(&n, &b) || virtio_create(&v, &f.host, virtio_net_type(n), n))
 		abort();

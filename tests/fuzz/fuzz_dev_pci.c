@@ -47,7 +47,7 @@ static int disk_fd(void)
 	return fd;
 }
 
-static void step(struct fake_host *f, struct serial *s, const struct step *x)
+static void step_carry_out(struct fake_host *f, struct serial *s, const struct step *x)
 {
 	static const u16 ports[] = { 0xcf8, 0xcfc, 0x3f8, 0x600, 0x604, 0x505, 0x610, 0x64 };
 	unsigned len = 1U << (x->width & 3), port_len = len > 4 ? 4 : len;
@@ -141,7 +141,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		bring_up(&f);
 	for (; size >= sizeof(s); data += sizeof(s), size -= sizeof(s)) {
 		memcpy(&s, data, sizeof(s));
-		step(&f, serial, &s);
+		step_carry_out(&f, serial, &s);
 	}
 	virtio_pci_destroy(p);
 	virtio_blk_destroy(blk);

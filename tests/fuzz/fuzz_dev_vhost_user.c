@@ -25,7 +25,7 @@ struct head {
 	u8 len;
 };
 
-static const u8 *answer(int to, int memory, const u8 *p, const u8 *end)
+static const u8 *answer_write(int to, int memory, const u8 *p, const u8 *end)
 {
 	struct vhost_user_msg m = { .flags = VHOST_USER_VERSION | VHOST_USER_REPLY };
 	struct head h;
@@ -70,7 +70,7 @@ static int find_channel(int fd)
 	return channel;
 }
 
-static int converse(struct vhost_user *u, struct host *h, int fd)
+static int front_end_converse(struct vhost_user *u, struct host *h, int fd)
 {
 	struct vhost_user_inflight i = { .fd = -1, .queues = 1, .queue_size = 128 };
 	struct vhost_user_ring r = { .size = 128, .kick = fd, .call = fd };
@@ -110,10 +110,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (memory < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair))
 		abort();
 	for (unsigned i = 0; i < MESSAGES && end - p >= (ptrdiff_t)sizeof(struct head); i++)
-		p = answer(pair[1], memory, p, end);
+		p = answer_write(pair[1], memory, p, end);
 	shutdown(pair[1], SHUT_WR);
 	if (!vhost_user_open(&u, pair[0], vhost_user_deadline(PATIENCE_MS))) {
-		converse(&u, &f.host, memory);
+		front_end_converse(&u, &f.host, memory);
 		shutdown(u.fd, SHUT_RDWR);
 		channel = find_channel(pair[1]);
 		if (channel >= 0) {

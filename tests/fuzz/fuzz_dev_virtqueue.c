@@ -27,7 +27,7 @@ struct writer {
 	bool stop;
 };
 
-static void *scribble(void *arg)
+static void *scribble_over_rings(void *arg)
 {
 	struct writer *w = arg;
 	size_t i = 0;
@@ -40,7 +40,7 @@ static void *scribble(void *arg)
 	return NULL;
 }
 
-static void touch(const struct vq_chain *c)
+static void touch_buffers(const struct vq_chain *c)
 {
 	u64 out = 0, in = 0;
 
@@ -93,11 +93,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	q.indirect = s.flags & 2;
 	if (virtqueue_enable(&q, &f.host))
 		return 0;
-	racing = (s.flags & 0x30) == 0x30 && !pthread_create(&thread, NULL, scribble, &w);
+	racing =
+		(s.flags & 0x30) == 0x30 && !pthread_create(&thread, NULL, scribble_over_rings, &w);
 	for (unsigned i = 0; i < 64; i++) {
 		virtqueue_listen(&q, i & 1);
 		if (virtqueue_pop(&q, &c) == 1) {
-			touch(&c);
+			touch_buffers(&c);
 			virtqueue_push(&q, c.head, i);
 		}
 		virtqueue_wants_interrupt(&q);

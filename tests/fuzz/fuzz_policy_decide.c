@@ -21,7 +21,7 @@ static const char text[] =
 	"  { function = \"filp_open\"; match = \"/e/*\"; action = \"pass\"; } );\n"
 	"}; };\n";
 
-static void check(const struct request *r, const struct decision *d)
+static void check_decision(const struct request *r, const struct decision *d)
 {
 	bool undoes = r->fn->refusal == REFUSE_NEVER;
 
@@ -44,7 +44,7 @@ static void check(const struct request *r, const struct decision *d)
 }
 
 /* The next string of the input: up to a NUL. */
-static char *take(const uint8_t **data, size_t *size)
+static char *take_string(const uint8_t **data, size_t *size)
 {
 	size_t len = strnlen((const char *)*data, *size);
 	char *s = strndup((const char *)*data, len);
@@ -75,9 +75,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	flags = data[1];
 	data += 2;
 	size -= 2;
-	name = take(&data, &size);
-	cwd = take(&data, &size);
-	root = take(&data, &size);
+	name = take_string(&data, &size);
+	cwd = take_string(&data, &size);
+	root = take_string(&data, &size);
 	r.name = flags & 1 ? NULL : name;
 	r.cwd = flags & 2 ? cwd : NULL;
 	r.root = flags & 4 ? root : NULL;
@@ -85,7 +85,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	r.atomic = flags & 16;
 	memset(&d, 0xff, sizeof(d));
 	policy_decide(policy_session_at(p, 0), "lime", &r, &d);
-	check(&r, &d);
+	check_decision(&r, &d);
 	free(name);
 	free(cwd);
 	free(root);

@@ -19,7 +19,7 @@ const char *__lsan_default_suppressions(void)
 	return "leak:strbuf_append\nleak:libconfig_yylex\n";
 }
 
-static void ask(const struct policy_session *s)
+static void ask_session(const struct policy_session *s)
 {
 	const struct catalog_fn *all;
 	struct decision d;
@@ -49,7 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	text[size] = '\0';
 	if (!policy_parse(&p, "f.policy", text, &e)) {
 		for (size_t i = 0; i < policy_session_count(p); i++)
-			ask(policy_session_at(p, i));
+			ask_session(policy_session_at(p, i));
 		policy_free(p);
 	} else if (strncmp(e.text, "f.policy:", 9) != 0) {
 		abort();

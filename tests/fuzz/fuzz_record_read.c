@@ -14,7 +14,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static char *print(struct record *r, bool json, unsigned width)
+static char *record_to_text(struct record *r, bool json, unsigned width)
 {
 	char *text = NULL;
 	size_t len;
@@ -37,13 +37,13 @@ static void read_back(const uint8_t *data, size_t size)
 		abort();
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	if (!record_read(&r, path, NULL)) {
-		text = print(r, true, 0);
+		text = record_to_text(r, true, 0);
 		json = json_loads(text, 0, NULL);
 		if (!json)
 			abort();
 		json_decref(json);
 		free(text);
-		free(print(r, false, 80));
+		free(record_to_text(r, false, 80));
 		record_close(r, NULL);
 	}
 	close(fd);
@@ -61,13 +61,13 @@ static void as_a_name(const uint8_t *data, size_t size)
 	if (record_create(&r, NULL, NULL))
 		return;
 	record_event(r, 0, "event", name);
-	text = print(r, true, 0);
+	text = record_to_text(r, true, 0);
 	json = json_loads(text, 0, NULL);
 	if (!json)
 		abort();
 	json_decref(json);
 	free(text);
-	text = print(r, false, 40);
+	text = record_to_text(r, false, 40);
 	/* three lines, whatever the name holds */
 	for (const char *c = text; *c; c++) {
 		if ((unsigned char)*c < 0x20 && *c != '\n')

@@ -13,7 +13,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void use(const struct kernel *k)
+static void use_kernel(const struct kernel *k)
 {
 	const struct kernel_export *x;
 	char buf[256];
@@ -45,7 +45,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		free(mem);
 	}
 	kernel_load_symbols(k, &e);
-	use(k);
+	use_kernel(k);
 	kernel_close(k);
 	return 0;
 }

@@ -40,7 +40,7 @@ static bool every_third(void *arg, const char *symbol)
 	return strlen(symbol) % 3 == 0;
 }
 
-static u64 gate(void *arg, const char *symbol)
+static u64 gate_address(void *arg, const char *symbol)
 {
 	(void)arg;
 	return SHADOW + strlen(symbol) * 64;
@@ -53,7 +53,7 @@ static void link_it(const struct module *m, bool with_itself)
 		.shadow = SHADOW,
 		.modules = 0xffffffffc0000000ull,
 		.modules_end = 0xffffffffff000000ull,
-		.gate = gate,
+		.gate = gate_address,
 	};
 	const struct link_provider self = { m, "self", "__self" };
 	const struct link_session session = { &self, with_itself, &rules };

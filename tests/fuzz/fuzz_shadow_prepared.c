@@ -22,12 +22,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max);
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed);
 
-static struct prepared_header *header(u8 *file)
+static struct prepared_header *file_header(u8 *file)
 {
 	return (struct prepared_header *)(void *)file;
 }
 
-static struct prepared_run *runs(u8 *file)
+static struct prepared_run *file_runs(u8 *file)
 {
 	return (struct prepared_run *)(void *)(file + PREPARED_TABLES);
 }
@@ -36,18 +36,18 @@ static struct prepared_run *runs(u8 *file)
 static u32 count_runs(u8 *file, size_t size)
 {
 	size_t room = (size - PREPARED_TABLES) / sizeof(struct prepared_run);
-	u32 n = header(file)->n_runs;
+	u32 n = file_header(file)->n_runs;
 
 	if (room > PREPARED_RUNS)
 		room = PREPARED_RUNS;
 	return n > room ? (u32)room : n;
 }
 
-static void seal(u8 *file, size_t size)
+static void set_sums(u8 *file, size_t size)
 {
-	struct prepared_header *h = header(file);
+	struct prepared_header *h = file_header(file);
 	const size_t from = offsetof(struct prepared_header, version);
-	struct prepared_run *r = runs(file);
+	struct prepared_run *r = file_runs(file);
 	u64 at = h->pages_at;
 
 	if (at > size || at < PREPARED_TABLES)
@@ -62,10 +62,10 @@ static void seal(u8 *file, size_t size)
 }
 
 /* The numbers that say the same twice: then the others are looked at. */
-static void agree(u8 *file, size_t size)
+static void make_lengths_agree(u8 *file, size_t size)
 {
-	struct prepared_header *h = header(file);
-	struct prepared_run *r = runs(file);
+	struct prepared_header *h = file_header(file);
+	struct prepared_run *r = file_runs(file);
 	u64 at;
 
 	memcpy(h->magic, PREPARED_MAGIC, sizeof(h->magic));
@@ -81,7 +81,7 @@ static void agree(u8 *file, size_t size)
 	}
 }
 
-static void use(struct kernel *k)
+static void use_kernel(struct kernel *k)
 {
 	const struct kernel_layout *l = kernel_layout(k);
 	u64 span = l->span, shift = l->align;
@@ -127,7 +127,7 @@ static void open_it(const u8 *file, size_t size, const u8 *key)
 	if (fd < 0 || fchmod(fd, 0600) || write(fd, file, size) != (ssize_t)size)
 		abort();
 	if (!prepared_open(&k, "/nowhere/vmlinuz", fd, geteuid(), key, &e)) {
-		use(k);
+		use_kernel(k);
 		kernel_close(k);
 	} else if (!*e.text) {
 		abort();
@@ -147,10 +147,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!file)
 		abort();
 	memcpy(file, data, size);
-	seal(file, size);
-	open_it(file, size, header(file)->key);
-	agree(file, size);
-	seal(file, size);
+	set_sums(file, size);
+	open_it(file, size, file_header(file)->key);
+	make_lengths_agree(file, size);
+	set_sums(file, size);
 	open_it(file, size, NULL);
 	free(file);
 	return 0;

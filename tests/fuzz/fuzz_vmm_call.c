@@ -26,7 +26,7 @@ static u64 no_time(const struct machine *m)
 }
 
 /* The other vCPU: lengths and offsets change between a check and a use. */
-static void *disturb(void *arg)
+static void *disturb_frames(void *arg)
 {
 	u32 x = 1;
 
@@ -63,7 +63,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	if (gate_caller_add(&g, policy_session(policy, "a"), "a", "one") != 1 ||
 	    gate_caller_add(&g, policy_session(policy, "b"), "b", "two") != 2)
 		abort();
-	return pthread_create(&disturber, NULL, disturb, NULL);
+	return pthread_create(&disturber, NULL, disturb_frames, NULL);
 }
 
 /* What a driver's kernel would read of the answer lies within what the host wrote. */

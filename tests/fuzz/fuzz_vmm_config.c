@@ -18,7 +18,7 @@ const char *__lsan_default_suppressions(void)
 	return "leak:strbuf_append\nleak:libconfig_yylex\n";
 }
 
-static void check(const struct run_options *all)
+static void check_options(const struct run_options *all)
 {
 	const struct guest_spec *o = &all->spec;
 
@@ -46,7 +46,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(text, data, size);
 	text[size] = '\0';
 	if (!run_options_config_text(&o, "f.conf", "d/", text, &e))
-		check(&o);
+		check_options(&o);
 	else if (strncmp(e.text, "f.conf:", 7) != 0)
 		abort();
 	run_options_free(&o);

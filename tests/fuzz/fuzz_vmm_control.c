@@ -14,20 +14,20 @@
 
 static struct control_request *late;
 
-static void now(void *arg, struct control_request *r, const json_t *args)
+static void answer_now(void *arg, struct control_request *r, const json_t *args)
 {
 	(void)arg;
 	control_reply(r, json_deep_copy(args));
 }
 
-static void refuse(void *arg, struct control_request *r, const json_t *args)
+static void refuse_request(void *arg, struct control_request *r, const json_t *args)
 {
 	(void)arg;
 	(void)args;
 	control_fail(r, "no");
 }
 
-static void later(void *arg, struct control_request *r, const json_t *args)
+static void answer_later(void *arg, struct control_request *r, const json_t *args)
 {
 	(void)arg;
 	(void)args;
@@ -37,10 +37,10 @@ static void later(void *arg, struct control_request *r, const json_t *args)
 }
 
 static const struct control_command commands[] = {
-	{ "now", now }, { "no", refuse }, { "later", later }, { NULL, NULL }
+	{ "now", answer_now }, { "no", refuse_request }, { "later", answer_later }, { NULL, NULL }
 };
 
-static void stop(void *arg, u32 events)
+static void stop_loop(void *arg, u32 events)
 {
 	(void)events;
 	loop_stop(arg);
@@ -70,7 +70,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 		abort();
 	if (data[0] & 2)
 		shutdown(fd, SHUT_WR);
-	timer = loop_timer(l, 2000000, 0, stop, l);
+	timer = loop_timer(l, 2000000, 0, stop_loop, l);
 	loop_run(l);
 	loop_timer_del(l, timer);
 	if (late)

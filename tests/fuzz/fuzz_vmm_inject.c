@@ -57,7 +57,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	return 0;
 }
 
-static u32 hex(const u8 *p)
+static u32 read_hex(const u8 *p)
 {
 	char word[9];
 
@@ -69,7 +69,7 @@ static u32 hex(const u8 *p)
 }
 
 /* The archive, from header to header; the last file before the trailer holds @init. */
-static void walk(const u8 *a, size_t len, const char *init)
+static void walk_archive(const u8 *a, size_t len, const char *init)
 {
 	static const char *const names[] = { &UMBRA_AGENT_DIR[1], &UMBRA_AGENT_PATH[1],
 					     &UMBRA_AGENT_SHIM[1], &UMBRA_AGENT_INIT[1],
@@ -81,8 +81,8 @@ static void walk(const u8 *a, size_t len, const char *init)
 
 		if (at % 4 || len - at < 110 || memcmp(a + at, "070701", 6) != 0)
 			abort();
-		size = hex(a + at + 54);
-		name_size = hex(a + at + 94);
+		size = read_hex(a + at + 54);
+		name_size = read_hex(a + at + 94);
 		at += 110;
 		if (name_size != strlen(names[i]) + 1 || len - at < name_size ||
 		    memcmp(a + at, names[i], name_size) != 0)
@@ -137,7 +137,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	release[0] = (char)('0' + data[0] % RELEASES);
 	if (inject_archive(release, text, &archive, &len, &e))
 		abort();
-	walk(archive, len, text);
+	walk_archive(archive, len, text);
 	free(archive);
 	free(text);
 	return 0;

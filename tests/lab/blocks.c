@@ -45,7 +45,7 @@ static _Noreturn void die(const char *what)
 	exit(2);
 }
 
-static void fill(struct block *b, unsigned writer, uint64_t number)
+static void block_fill(struct block *b, unsigned writer, uint64_t number)
 {
 	uint64_t x = number * MAX_WRITERS + writer + 1;
 
@@ -63,11 +63,11 @@ static uint64_t number_of(const struct block *b, unsigned writer)
 
 	if (b->magic != MAGIC || b->writer != writer)
 		return 0;
-	fill(&want, writer, b->number);
+	block_fill(&want, writer, b->number);
 	return memcmp(b, &want, sizeof(want)) ? 0 : b->number;
 }
 
-static uint64_t newest(const struct block *ring, unsigned writer)
+static uint64_t newest_block(const struct block *ring, unsigned writer)
 {
 	uint64_t max = 0;
 
@@ -80,9 +80,9 @@ static uint64_t newest(const struct block *ring, unsigned writer)
 }
 
 /* Is @ring right, and does it hold number @acked? Numbers begin with 1. */
-static bool check(const struct block *ring, unsigned writer, uint64_t acked, const char *when)
+static bool check_ring(const struct block *ring, unsigned writer, uint64_t acked, const char *when)
 {
-	uint64_t max = newest(ring, writer);
+	uint64_t max = newest_block(ring, writer);
 
 	if (max < acked) {
 		printf("%s: writer %u: %" PRIu64 " was acknowledged, the newest is %" PRIu64 "\n",
@@ -116,10 +116,10 @@ static void write_blocks(const char *path, unsigned writer)
 			die(path);
 		ring[i] = b;
 	}
-	for (uint64_t n = newest(ring, writer) + 1;; n++) {
+	for (uint64_t n = newest_block(ring, writer) + 1;; n++) {
 		int len;
 
-		fill(&b, writer, n);
+		block_fill(&b, writer, n);
 		if (pwrite(fd, &b, BLOCK, base + (off_t)(n % RING * BLOCK)) != (ssize_t)BLOCK ||
 		    fdatasync(fd)) {
 			printf("%s error %u %d\n", label, writer, errno);
@@ -193,9 +193,9 @@ static int check_disk(const char *path)
 		if (pread(fd, ring, sizeof(ring), (off_t)w * (off_t)sizeof(ring)) !=
 		    (ssize_t)sizeof(ring))
 			die(path);
-		bad |= !check(ring, w, acked[w], "check");
+		bad |= !check_ring(ring, w, acked[w], "check");
 		printf("writer %u: acknowledged %" PRIu64 ", newest %" PRIu64 "\n", w, acked[w],
-		       newest(ring, w));
+		       newest_block(ring, w));
 	}
 	return bad;
 }
@@ -225,8 +225,8 @@ static void read_log(int fd, void *to, size_t len, off_t at)
 }
 
 /* One entry, of which the data begins at @at; returns how long that is. */
-static uint64_t apply(int fd, const struct log_entry *e, off_t at, uint8_t *disk, uint64_t size,
-		      uint32_t sector)
+static uint64_t log_apply(int fd, const struct log_entry *e, off_t at, uint8_t *disk, uint64_t size,
+			  uint32_t sector)
 {
 	uint64_t start = e->sector * sector, len = e->sectors * sector;
 
@@ -240,7 +240,7 @@ static uint64_t apply(int fd, const struct log_entry *e, off_t at, uint8_t *disk
 	return len;
 }
 
-static int replay(const char *path, uint64_t size)
+static int log_replay(const char *path, uint64_t size)
 {
 	uint8_t *disk = calloc(1, size);
 	int fd = open(path, O_RDONLY), bad = 0;
@@ -264,7 +264,7 @@ static int replay(const char *path, uint64_t size)
 		read_log(fd, &e, sizeof(e), at);
 		if (!(e.flags & LOG_MARK)) {
 			at += s.sector_size;
-			at += (off_t)apply(fd, &e, at, disk, size, s.sector_size);
+			at += (off_t)log_apply(fd, &e, at, disk, size, s.sector_size);
 			continue;
 		}
 		read_log(fd, mark, e.data_len < 64 ? e.data_len : 64, at + (off_t)sizeof(e));
@@ -272,7 +272,7 @@ static int replay(const char *path, uint64_t size)
 		if (!parse_ack(mark, '-', &w, &number))
 			continue;
 		marks++;
-		bad |= !check((struct block *)(disk + w * RING * BLOCK), w, number, mark);
+		bad |= !check_ring((struct block *)(disk + w * RING * BLOCK), w, number, mark);
 	}
 	printf("%" PRIu64 " entries, %u marks\n", s.entries, marks);
 	free(disk);
@@ -289,7 +289,7 @@ int main(int argc, char **argv)
 	writers = count ? (unsigned)strtoul(count, NULL, 10) : writers;
 	if (argc > 2 && writers && writers <= MAX_WRITERS) {
 		if (is_replay && size >= (uint64_t)writers * RING * BLOCK && size <= 1U << 30)
-			return replay(argv[2], size);
+			return log_replay(argv[2], size);
 		if (!strcmp(argv[1], "write")) {
 			label = argc > 4 ? argv[4] : label;
 			return run_writers(argv[2]);

@@ -22,7 +22,7 @@ static void on_signal(int sig)
 	interrupted = 1;
 }
 
-static void add(struct crash *sum, const struct crash *c)
+static void crash_add(struct crash *sum, const struct crash *c)
 {
 	sum->kills += c->kills;
 	sum->resets += c->resets;
@@ -34,7 +34,7 @@ static void add(struct crash *sum, const struct crash *c)
 	sum->discards += c->discards;
 }
 
-static void print(const struct crash *sum, u64 disks, u64 us)
+static void print_sums(const struct crash *sum, u64 disks, u64 us)
 {
 	printf("%" PRIu64 " s: disks %" PRIu64 ", kills %" PRIu64 ", resets %" PRIu64
 	       ", pauses %" PRIu64 ", writes %" PRIu64 ", reads %" PRIu64 ", flushes %" PRIu64
@@ -98,13 +98,13 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	while (good && !interrupted && crash_now() < until) {
 		good = one_disk(directory, (u32)(crash_now() * 2654435761U) | 1, &c, until);
-		add(&sum, &c);
+		crash_add(&sum, &c);
 		disks++;
 		if (crash_now() < next)
 			continue;
-		print(&sum, disks, crash_now() - start);
+		print_sums(&sum, disks, crash_now() - start);
 		next += PRINT_US;
 	}
-	print(&sum, disks, crash_now() - start);
+	print_sums(&sum, disks, crash_now() - start);
 	return good ? 0 : 1;
 }

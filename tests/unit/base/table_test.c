@@ -29,7 +29,7 @@ static char *printed(struct table *t, unsigned indent, unsigned width, bool colo
 	return text;
 }
 
-static void expect(struct table *t, unsigned indent, unsigned width, const char *want)
+static void expect_text(struct table *t, unsigned indent, unsigned width, const char *want)
 {
 	char *text = printed(t, indent, width, false);
 
@@ -42,17 +42,17 @@ static void aligns_and_does_not_pad_the_last_column(void **state)
 	struct table *t = table_create(names_and_numbers, ARRAY_SIZE(names_and_numbers));
 
 	(void)state;
-	expect(t, 0, 0, "NAME  SIZE  FILE\n");
+	expect_text(t, 0, 0, "NAME  SIZE  FILE\n");
 	table_cell(t, "%s", "web");
 	table_cell(t, "%d", 7);
 	table_cell(t, "%s", "/a/b");
 	table_cell(t, "%s", "longer-name");
 	table_cell(t, "%d", 123456);
 	table_row_end(t);
-	expect(t, 2, 0,
-	       "  NAME           SIZE  FILE\n"
-	       "  web               7  /a/b\n"
-	       "  longer-name  123456\n");
+	expect_text(t, 2, 0,
+		    "  NAME           SIZE  FILE\n"
+		    "  web               7  /a/b\n"
+		    "  longer-name  123456\n");
 	table_free(t);
 }
 
@@ -69,12 +69,12 @@ static void measures_display_columns(void **state)
 		table_cell(t, "%d", 1);
 		table_cell(t, "%s", "x");
 	}
-	expect(t, 0, 0,
-	       "NAME  SIZE  FILE\n"
-	       "\xe6\xbc\xa2\xe5\xad\x97     1  x\n"
-	       "e\xcc\x81        1  x\n"
-	       "gr\xc3\xbcn     1  x\n"
-	       "\\xfc     1  x\n");
+	expect_text(t, 0, 0,
+		    "NAME  SIZE  FILE\n"
+		    "\xe6\xbc\xa2\xe5\xad\x97     1  x\n"
+		    "e\xcc\x81        1  x\n"
+		    "gr\xc3\xbcn     1  x\n"
+		    "\\xfc     1  x\n");
 	table_free(t);
 }
 
@@ -92,11 +92,11 @@ static void hostile_text_is_harmless(void **state)
 		   "\xc2\x9b"
 		   "31m");
 	table_cell(t, "%s", "\xc0\xaf\xed\xa0\x80\xf5");
-	expect(t, 0, 0,
-	       "\\x1b[2J\\x0d\\x0a\\x09\\x7f\n"
-	       "a\\xe2\\x80\\xaeb\\xef\\xbb\\xbf\n"
-	       "\\xc2\\x9b31m\n"
-	       "\\xc0\\xaf\\xed\\xa0\\x80\\xf5\n");
+	expect_text(t, 0, 0,
+		    "\\x1b[2J\\x0d\\x0a\\x09\\x7f\n"
+		    "a\\xe2\\x80\\xaeb\\xef\\xbb\\xbf\n"
+		    "\\xc2\\x9b31m\n"
+		    "\\xc0\\xaf\\xed\\xa0\\x80\\xf5\n");
 	table_free(t);
 }
 

@@ -11,7 +11,7 @@
 #define KILLS 60    /* in each of the modes */
 #define LIFE  15000 /* us, at most */
 
-static void run(const struct crash_mode *mode)
+static void run_mode(const struct crash_mode *mode)
 {
 	char path[] = "/var/tmp/crash_fixture.XXXXXX";
 	int fd = mkstemp(path);
@@ -50,25 +50,25 @@ static void run(const struct crash_mode *mode)
 static void test_killed_with_io_uring(void **state)
 {
 	(void)state;
-	run(&(struct crash_mode){ .event_idx = true });
+	run_mode(&(struct crash_mode){ .event_idx = true });
 }
 
 static void test_killed_with_threads(void **state)
 {
 	(void)state;
-	run(&(struct crash_mode){ .aio_threads = true });
+	run_mode(&(struct crash_mode){ .aio_threads = true });
 }
 
 static void test_killed_past_the_page_cache(void **state)
 {
 	(void)state;
-	run(&(struct crash_mode){ .direct = true });
+	run_mode(&(struct crash_mode){ .direct = true });
 }
 
 static void test_killed_without_flushes(void **state)
 {
 	(void)state;
-	run(&(struct crash_mode){ .no_flush = true, .event_idx = true });
+	run_mode(&(struct crash_mode){ .no_flush = true, .event_idx = true });
 }
 
 int main(void)

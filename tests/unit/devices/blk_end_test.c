@@ -125,15 +125,15 @@ static void test_a_reset_does_not_wait_for_huge_reads(void **state)
 	assert_int_equal(((u16 *)(void *)(t->f.ram + USED))[1], 0);
 	begin = now_ms();
 	assert_int_equal(pthread_create(&beside, NULL, resize_beside, t), 0);
-	put(t, VIRTIO_PCI_COMMON_STATUS, 0, 1);
+	reg_write(t, VIRTIO_PCI_COMMON_STATUS, 0, 1);
 	pthread_join(beside, NULL);
 	took = now_ms() - begin;
 	print_message("# ended after %lld ms\n", (long long)took);
 	assert_in_range(took, 0, LIMIT_MS);
 	assert_int_equal(virtio_blk_size(t->b), 1 << 30);
 	/* The queue is as good as new. */
-	start(t, 1ULL << VIRTIO_BLK_F_FLUSH);
-	assert_int_equal(request(t, VIRTIO_BLK_T_IN, 1, DATA, 512, NULL), VIRTIO_BLK_S_OK);
+	start_device(t, 1ULL << VIRTIO_BLK_F_FLUSH);
+	assert_int_equal(do_request(t, VIRTIO_BLK_T_IN, 1, DATA, 512, NULL), VIRTIO_BLK_S_OK);
 	assert_int_equal(t->f.ram[DATA], 1);
 }
 
@@ -152,16 +152,16 @@ static void test_pieces_are_put_together(void **state)
 	/*
 	 * The buffer repeats every 2 MiB: so its last 2 MiB are what stays, each byte by a piece.
 	 */
-	assert_int_equal(request(t, VIRTIO_BLK_T_IN, 2048, BIG_AT, len, NULL), VIRTIO_BLK_S_OK);
+	assert_int_equal(do_request(t, VIRTIO_BLK_T_IN, 2048, BIG_AT, len, NULL), VIRTIO_BLK_S_OK);
 	assert_memory_equal(big, image + len - (2 << 20), 2 << 20);
 	/* Written from unaligned buffers, so that pieces end within descriptors. */
 	set_header(t, VIRTIO_BLK_T_OUT, 1 << 16);
-	add(t, HEADER, 16, false);
-	add(t, BIG_AT + 512, (3 << 20) + 512, false);
-	add(t, BIG_AT + 1024, (2 << 20) - 1024, false);
-	add(t, BIG_AT, 512, false);
-	add(t, STATUS, 1, true);
-	assert_int_equal(submit(t), 1);
+	add_descriptor(t, HEADER, 16, false);
+	add_descriptor(t, BIG_AT + 512, (3 << 20) + 512, false);
+	add_descriptor(t, BIG_AT + 1024, (2 << 20) - 1024, false);
+	add_descriptor(t, BIG_AT, 512, false);
+	add_descriptor(t, STATUS, 1, true);
+	assert_int_equal(submit_chain(t), 1);
 	assert_int_equal(t->f.ram[STATUS], VIRTIO_BLK_S_OK);
 	assert_int_equal(pread(t->fd, got, 5 << 20, (off_t)512 << 16), 5 << 20);
 	assert_memory_equal(got, big + 512, (3 << 20) + 512);

@@ -33,12 +33,12 @@ struct ctx {
 	struct virtio_blk_params params;
 };
 
-static inline void put(struct ctx *t, u64 reg, u64 value, unsigned len)
+static inline void reg_write(struct ctx *t, u64 reg, u64 value, unsigned len)
 {
 	registers_write(t->v, reg, value, len);
 }
 
-static inline u32 get(struct ctx *t, u64 reg, unsigned len)
+static inline u32 reg_read(struct ctx *t, u64 reg, unsigned len)
 {
 	return registers_read(t->v, reg, len);
 }
@@ -54,10 +54,10 @@ static inline void start_sized(struct ctx *t, u64 features, u16 size)
 	registers_negotiate(t->v, features);
 	registers_enable_queue(t->v, 0, &q);
 	registers_driver_ok(t->v);
-	assert_int_equal(get(t, VIRTIO_PCI_COMMON_STATUS, 1), 0xf);
+	assert_int_equal(reg_read(t, VIRTIO_PCI_COMMON_STATUS, 1), 0xf);
 }
 
-static inline void start(struct ctx *t, u64 features)
+static inline void start_device(struct ctx *t, u64 features)
 {
 	start_sized(t, features, SIZE);
 }
@@ -97,7 +97,7 @@ static inline int setup_with(void **state, const struct virtio_blk_params *param
 		assert_int_equal(write(t->fd, sector, sizeof(sector)), sizeof(sector));
 	}
 	open_disk(t, false);
-	start(t, 1ULL << VIRTIO_BLK_F_FLUSH | 1ULL << VIRTIO_RING_F_INDIRECT_DESC);
+	start_device(t, 1ULL << VIRTIO_BLK_F_FLUSH | 1ULL << VIRTIO_RING_F_INDIRECT_DESC);
 	*state = t;
 	return 0;
 }
@@ -142,7 +142,7 @@ static inline int teardown(void **state)
 }
 
 /* Descriptors 0, 1, 2 ... of the one request at a time that these tests make. */
-static inline void add(struct ctx *t, u64 addr, u32 len, bool writable)
+static inline void add_descriptor(struct ctx *t, u64 addr, u32 len, bool writable)
 {
 	struct vring_desc *d = (struct vring_desc *)(void *)(t->f.ram + DESC) + t->n_desc;
 
@@ -166,7 +166,7 @@ static inline void set_header(struct ctx *t, u32 type, u64 sector)
 	t->n_desc = 0;
 }
 
-static inline void ring(struct ctx *t)
+static inline void notify_queue(struct ctx *t)
 {
 	u16 *a = (u16 *)(void *)(t->f.ram + AVAIL);
 
@@ -183,18 +183,18 @@ static inline void nap(void)
 }
 
 /* Rings, waits, returns used.len; -1: the device wants a reset. */
-static inline s64 submit(struct ctx *t)
+static inline s64 submit_chain(struct ctx *t)
 {
 	u16 *used = (u16 *)(void *)(t->f.ram + USED);
 	struct vring_used_elem *e = (struct vring_used_elem *)(void *)(t->f.ram + USED + 4);
 
-	ring(t);
+	notify_queue(t);
 	for (unsigned i = 0; i < 5000; i++) {
 		if (__atomic_load_n(&used[1], __ATOMIC_ACQUIRE) != t->served) {
 			t->served++;
 			return e[(t->served - 1) % t->size].len;
 		}
-		if (get(t, VIRTIO_PCI_COMMON_STATUS, 1) & VIRTIO_CONFIG_S_NEEDS_RESET)
+		if (reg_read(t, VIRTIO_PCI_COMMON_STATUS, 1) & VIRTIO_CONFIG_S_NEEDS_RESET)
 			return -1;
 		nap();
 	}
@@ -202,16 +202,17 @@ static inline s64 submit(struct ctx *t)
 	return -1;
 }
 
-static inline u8 request(struct ctx *t, u32 type, u64 sector, u64 data, u32 len, s64 *used)
+static inline u8 do_request(struct ctx *t, u32 type, u64 sector, u64 data, u32 len, s64 *used)
 {
 	s64 n;
 
 	set_header(t, type, sector);
-	add(t, HEADER, 16, false);
+	add_descriptor(t, HEADER, 16, false);
 	if (len)
-		add(t, data, len, type == VIRTIO_BLK_T_IN || type == VIRTIO_BLK_T_GET_ID);
-	add(t, STATUS, 1, true);
-	n = submit(t);
+		add_descriptor(t, data, len,
+			       type == VIRTIO_BLK_T_IN || type == VIRTIO_BLK_T_GET_ID);
+	add_descriptor(t, STATUS, 1, true);
+	n = submit_chain(t);
 	if (used)
 		*used = n;
 	return t->f.ram[STATUS];

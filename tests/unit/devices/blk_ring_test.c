@@ -33,7 +33,7 @@ static int teardown(void **state)
 }
 
 /* The result of the one operation that was prepared. */
-static int result(struct io_uring *ring)
+static int completion_result(struct io_uring *ring)
 {
 	struct io_uring_cqe *cqe;
 	int ret;
@@ -56,14 +56,14 @@ static void disks_operations_work(void **state)
 		skip();
 	assert_int_equal(pipe(pair), 0);
 	io_uring_prep_writev(io_uring_get_sqe(ring), pair[1], &w, 1, 0);
-	assert_int_equal(result(ring), 3);
+	assert_int_equal(completion_result(ring), 3);
 	io_uring_prep_poll_add(io_uring_get_sqe(ring), pair[0], 1);
-	assert_int_equal(result(ring), 1);
+	assert_int_equal(completion_result(ring), 1);
 	io_uring_prep_readv(io_uring_get_sqe(ring), pair[0], &r, 1, 0);
-	assert_int_equal(result(ring), 3);
+	assert_int_equal(completion_result(ring), 3);
 	assert_string_equal(in, "abc");
 	io_uring_prep_fsync(io_uring_get_sqe(ring), pair[0], IORING_FSYNC_DATASYNC);
-	assert_int_equal(result(ring), -EINVAL); /* a pipe's own answer */
+	assert_int_equal(completion_result(ring), -EINVAL); /* a pipe's own answer */
 	close(pair[0]);
 	close(pair[1]);
 }
@@ -79,14 +79,14 @@ static void others_are_refused(void **state)
 	if (!ring)
 		skip();
 	io_uring_prep_openat(io_uring_get_sqe(ring), AT_FDCWD, "/dev/null", O_RDONLY, 0);
-	assert_int_equal(result(ring), -EACCES);
+	assert_int_equal(completion_result(ring), -EACCES);
 	io_uring_prep_connect(io_uring_get_sqe(ring), s, (struct sockaddr *)&to, sizeof(to));
-	assert_int_equal(result(ring), -EACCES);
+	assert_int_equal(completion_result(ring), -EACCES);
 	/* Nor an allowed one with a flag, such as what links operations. */
 	sqe = io_uring_get_sqe(ring);
 	io_uring_prep_writev(sqe, s, &byte, 1, 0);
 	sqe->flags |= IOSQE_ASYNC;
-	assert_int_equal(result(ring), -EACCES);
+	assert_int_equal(completion_result(ring), -EACCES);
 	close(s);
 }
 
@@ -102,7 +102,7 @@ static void what_it_may_do_is_fixed(void **state)
 	assert_true(io_uring_register_restrictions(ring, &r, 1) < 0);
 	assert_int_equal(io_uring_register_files(ring, &fd, 1), -EACCES);
 	io_uring_prep_openat(io_uring_get_sqe(ring), AT_FDCWD, "/dev/null", O_RDONLY, 0);
-	assert_int_equal(result(ring), -EACCES);
+	assert_int_equal(completion_result(ring), -EACCES);
 }
 
 int main(void)

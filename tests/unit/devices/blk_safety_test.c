@@ -70,20 +70,20 @@ static int synced_direct(void **state)
 static u8 write_sectors(struct ctx *t, u64 sector, u32 n)
 {
 	memset(t->f.ram + DATA, 0xa5, 512UL * n);
-	return request(t, VIRTIO_BLK_T_OUT, sector, DATA, 512 * n, NULL);
+	return do_request(t, VIRTIO_BLK_T_OUT, sector, DATA, 512 * n, NULL);
 }
 
-static u8 flush(struct ctx *t)
+static u8 do_flush(struct ctx *t)
 {
-	return request(t, VIRTIO_BLK_T_FLUSH, 0, 0, 0, NULL);
+	return do_request(t, VIRTIO_BLK_T_FLUSH, 0, 0, 0, NULL);
 }
 
-static u8 zero(struct ctx *t, u64 sector, u32 n)
+static u8 do_zeroes(struct ctx *t, u64 sector, u32 n)
 {
 	struct virtio_blk_discard_write_zeroes d = { sector, n, 0 };
 
 	memcpy(t->f.ram + DATA, &d, sizeof(d));
-	return request(t, VIRTIO_BLK_T_WRITE_ZEROES, 0, DATA, sizeof(d), NULL);
+	return do_request(t, VIRTIO_BLK_T_WRITE_ZEROES, 0, DATA, sizeof(d), NULL);
 }
 
 static void test_flush_reaches_the_disk(void **state)
@@ -94,7 +94,7 @@ static void test_flush_reaches_the_disk(void **state)
 		assert_int_equal(write_sectors(t, i, 1), VIRTIO_BLK_S_OK);
 		/* Otherwise this test would prove nothing. */
 		assert_int_not_equal(unwritten(t), 0);
-		assert_int_equal(flush(t), VIRTIO_BLK_S_OK);
+		assert_int_equal(do_flush(t), VIRTIO_BLK_S_OK);
 		assert_int_equal(unwritten(t), 0);
 	}
 }
@@ -104,11 +104,11 @@ static void test_without_flushes_every_write_reaches_the_disk(void **state)
 {
 	struct ctx *t = *state;
 
-	start(t, 0);
+	start_device(t, 0);
 	for (u64 i = 0; i < 20; i++) {
 		assert_int_equal(write_sectors(t, i, 1), VIRTIO_BLK_S_OK);
 		assert_int_equal(unwritten(t), 0);
-		assert_int_equal(zero(t, i + 1, 1), VIRTIO_BLK_S_OK);
+		assert_int_equal(do_zeroes(t, i + 1, 1), VIRTIO_BLK_S_OK);
 		assert_int_equal(unwritten(t), 0);
 	}
 }
@@ -124,7 +124,7 @@ static void test_direct_writes_pass_the_cache(void **state)
 	}
 	assert_int_equal(write_sectors(t, 1, 1), VIRTIO_BLK_S_OK);
 	assert_int_not_equal(unwritten(t), 0);
-	assert_int_equal(flush(t), VIRTIO_BLK_S_OK);
+	assert_int_equal(do_flush(t), VIRTIO_BLK_S_OK);
 	assert_int_equal(unwritten(t), 0);
 }
 
@@ -153,18 +153,18 @@ static void test_after_a_failed_flush_none_succeeds(void **state)
 	struct ctx *t = *state;
 	int fd = device_fd(t), saved = dup(fd), pair[2];
 
-	assert_int_equal(flush(t), VIRTIO_BLK_S_OK);
+	assert_int_equal(do_flush(t), VIRTIO_BLK_S_OK);
 	assert_int_equal(pipe(pair), 0);
 	/* A pipe cannot be synchronised. */
 	assert_int_equal(dup2(pair[1], fd), fd);
-	assert_int_equal(flush(t), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(do_flush(t), VIRTIO_BLK_S_IOERR);
 	assert_int_equal(dup2(saved, fd), fd);
 	for (unsigned i = 0; i < 3; i++)
-		assert_int_equal(flush(t), VIRTIO_BLK_S_IOERR);
+		assert_int_equal(do_flush(t), VIRTIO_BLK_S_IOERR);
 	/* Neither a reset nor a driver that starts anew brings back what was lost. */
-	start(t, 1ULL << VIRTIO_BLK_F_FLUSH);
-	assert_int_equal(flush(t), VIRTIO_BLK_S_IOERR);
-	assert_int_equal(request(t, VIRTIO_BLK_T_IN, 1, DATA, 512, NULL), VIRTIO_BLK_S_OK);
+	start_device(t, 1ULL << VIRTIO_BLK_F_FLUSH);
+	assert_int_equal(do_flush(t), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(do_request(t, VIRTIO_BLK_T_IN, 1, DATA, 512, NULL), VIRTIO_BLK_S_OK);
 	close(saved);
 	close(pair[0]);
 	close(pair[1]);
@@ -183,15 +183,15 @@ static void test_nothing_is_in_flight_after_a_reset(void **state)
 	assert_int_equal(pipe(pair), 0);
 	assert_int_equal(dup2(pair[0], fd), fd);
 	set_header(t, VIRTIO_BLK_T_IN, 0);
-	add(t, HEADER, 16, false);
-	add(t, DATA, 512, true);
-	add(t, STATUS, 1, true);
-	ring(t);
+	add_descriptor(t, HEADER, 16, false);
+	add_descriptor(t, DATA, 512, true);
+	add_descriptor(t, STATUS, 1, true);
+	notify_queue(t);
 	for (unsigned i = 0; i < 20; i++)
 		nap();
 	assert_int_equal(t->f.ram[STATUS], NO);
 	memcpy(before, t->f.ram + DATA, sizeof(before));
-	put(t, VIRTIO_PCI_COMMON_STATUS, 0, 1);
+	reg_write(t, VIRTIO_PCI_COMMON_STATUS, 0, 1);
 	memset(sector, 0x3c, sizeof(sector));
 	assert_int_equal(write(pair[1], sector, sizeof(sector)), sizeof(sector));
 	for (unsigned i = 0; i < 20; i++)
@@ -205,8 +205,8 @@ static void test_nothing_is_in_flight_after_a_reset(void **state)
 	close(saved);
 	close(pair[0]);
 	close(pair[1]);
-	start(t, 0);
-	assert_int_equal(request(t, VIRTIO_BLK_T_IN, 1, DATA, 512, NULL), VIRTIO_BLK_S_OK);
+	start_device(t, 0);
+	assert_int_equal(do_request(t, VIRTIO_BLK_T_IN, 1, DATA, 512, NULL), VIRTIO_BLK_S_OK);
 }
 
 static void test_used_length(void **state)
@@ -214,25 +214,25 @@ static void test_used_length(void **state)
 	struct ctx *t = *state;
 	s64 used;
 
-	assert_int_equal(request(t, VIRTIO_BLK_T_IN, 0, DATA, 1024, &used), VIRTIO_BLK_S_OK);
+	assert_int_equal(do_request(t, VIRTIO_BLK_T_IN, 0, DATA, 1024, &used), VIRTIO_BLK_S_OK);
 	assert_int_equal(used, 1025);
-	assert_int_equal(request(t, VIRTIO_BLK_T_IN, SECTORS, DATA, 512, &used),
+	assert_int_equal(do_request(t, VIRTIO_BLK_T_IN, SECTORS, DATA, 512, &used),
 			 VIRTIO_BLK_S_IOERR);
 	assert_int_equal(used, 0); /* the status is there, but not what precedes it */
-	assert_int_equal(request(t, VIRTIO_BLK_T_GET_ID, 0, DATA, 20, &used), VIRTIO_BLK_S_OK);
+	assert_int_equal(do_request(t, VIRTIO_BLK_T_GET_ID, 0, DATA, 20, &used), VIRTIO_BLK_S_OK);
 	assert_int_equal(used, 21);
-	assert_int_equal(request(t, VIRTIO_BLK_T_GET_ID, 0, DATA, 30, &used), VIRTIO_BLK_S_OK);
+	assert_int_equal(do_request(t, VIRTIO_BLK_T_GET_ID, 0, DATA, 30, &used), VIRTIO_BLK_S_OK);
 	assert_int_equal(used, 20);
-	assert_int_equal(request(t, VIRTIO_BLK_T_OUT, 0, DATA, 512, &used), VIRTIO_BLK_S_OK);
+	assert_int_equal(do_request(t, VIRTIO_BLK_T_OUT, 0, DATA, 512, &used), VIRTIO_BLK_S_OK);
 	assert_int_equal(used, 1);
-	assert_int_equal(request(t, VIRTIO_BLK_T_OUT, SECTORS, DATA, 512, &used),
+	assert_int_equal(do_request(t, VIRTIO_BLK_T_OUT, SECTORS, DATA, 512, &used),
 			 VIRTIO_BLK_S_IOERR);
 	assert_int_equal(used, 1);
-	assert_int_equal(request(t, VIRTIO_BLK_T_FLUSH, 0, 0, 0, &used), VIRTIO_BLK_S_OK);
+	assert_int_equal(do_request(t, VIRTIO_BLK_T_FLUSH, 0, 0, 0, &used), VIRTIO_BLK_S_OK);
 	assert_int_equal(used, 1);
 	/* A read that finds the file's end in its middle. */
 	assert_int_equal(ftruncate(t->fd, 512), 0);
-	assert_int_equal(request(t, VIRTIO_BLK_T_IN, 0, DATA, 1024, &used), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(do_request(t, VIRTIO_BLK_T_IN, 0, DATA, 1024, &used), VIRTIO_BLK_S_IOERR);
 	assert_int_equal(used, 0);
 }
 
@@ -245,14 +245,14 @@ static void test_truncated_file_does_not_grow(void **state)
 	assert_int_equal(write_sectors(t, 0, 1), VIRTIO_BLK_S_OK);
 	assert_int_equal(write_sectors(t, 0, 2), VIRTIO_BLK_S_IOERR);
 	assert_int_equal(write_sectors(t, 8, 8), VIRTIO_BLK_S_IOERR);
-	assert_int_equal(zero(t, 0, 1), VIRTIO_BLK_S_OK);
-	assert_int_equal(zero(t, 5, 1), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(do_zeroes(t, 0, 1), VIRTIO_BLK_S_OK);
+	assert_int_equal(do_zeroes(t, 5, 1), VIRTIO_BLK_S_IOERR);
 	assert_int_equal(lseek(t->fd, 0, SEEK_END), 512);
-	assert_int_equal(flush(t), VIRTIO_BLK_S_OK);
+	assert_int_equal(do_flush(t), VIRTIO_BLK_S_OK);
 	/* It has its size again. */
 	assert_int_equal(ftruncate(t->fd, SECTORS * 512), 0);
 	assert_int_equal(write_sectors(t, 8, 8), VIRTIO_BLK_S_OK);
-	assert_int_equal(zero(t, 5, 1), VIRTIO_BLK_S_OK);
+	assert_int_equal(do_zeroes(t, 5, 1), VIRTIO_BLK_S_OK);
 }
 
 int main(void)

@@ -69,7 +69,7 @@ static void close_driver(struct driver *d)
 {
 	struct virtio_transport none = { .interrupt = NULL };
 
-	put(d->t, VIRTIO_PCI_COMMON_STATUS, 0, 1);
+	reg_write(d->t, VIRTIO_PCI_COMMON_STATUS, 0, 1);
 	virtio_set_transport(d->t->v, &none);
 	close(d->interrupt);
 }
@@ -117,7 +117,7 @@ static void take_all(struct driver *d)
 	}
 }
 
-static void run(struct ctx *t, bool event_idx, unsigned most)
+static void run_driver(struct ctx *t, bool event_idx, unsigned most)
 {
 	struct driver d;
 	u32 seed = 1;
@@ -137,17 +137,17 @@ static void run(struct ctx *t, bool event_idx, unsigned most)
 
 static void test_no_wake_up_is_lost_by_flags(void **state)
 {
-	run(*state, false, SLOTS);
+	run_driver(*state, false, SLOTS);
 }
 
 static void test_no_wake_up_is_lost_by_event_index(void **state)
 {
-	run(*state, true, SLOTS);
+	run_driver(*state, true, SLOTS);
 }
 
 static void test_no_wake_up_is_lost_one_at_a_time(void **state)
 {
-	run(*state, true, 1);
+	run_driver(*state, true, 1);
 }
 
 /*

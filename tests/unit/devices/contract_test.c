@@ -34,7 +34,7 @@ static char *read_file(const char *path)
 }
 
 /* Is @text in the file @path, followed by one of @ends? */
-static bool contains(const char *path, const char *text, const char *ends)
+static bool file_contains(const char *path, const char *text, const char *ends)
 {
 	char *file = read_file(path);
 	bool found = false;
@@ -50,7 +50,7 @@ static bool contains(const char *path, const char *text, const char *ends)
 }
 
 /* unit/FILE:test, lab/FILE:test or fuzz/FILE */
-static bool exists(const char *name)
+static bool test_exists(const char *name)
 {
 	char path[256], text[256];
 	const char *test = strchr(name, ':');
@@ -58,19 +58,19 @@ static bool exists(const char *name)
 
 	if (!strncmp(name, "fuzz/", 5)) {
 		snprintf(path, sizeof(path), "tests/%s.c", name);
-		return contains(path, "LLVMFuzzerTestOneInput", "(");
+		return file_contains(path, "LLVMFuzzerTestOneInput", "(");
 	}
 	if (!test)
 		return false;
 	if (!strncmp(name, "lab/", 4)) {
 		snprintf(path, sizeof(path), "tests/lab/cases/%.*s.sh", len - 4, name + 4);
 		snprintf(text, sizeof(text), "\n%s()", test + 1);
-		return contains(path, text, "\n");
+		return file_contains(path, text, "\n");
 	}
 	/* Where it is registered: TEST(name), cmocka_unit_test(name) and the like. */
 	snprintf(path, sizeof(path), "tests/%.*s.c", len, name);
 	snprintf(text, sizeof(text), "(%s", test + 1);
-	return contains(path, text, "),");
+	return file_contains(path, text, "),");
 }
 
 static void test_every_item_is_proved(void **state)
@@ -98,7 +98,7 @@ static void test_every_item_is_proved(void **state)
 			continue;
 		for (char *w = strtok_r(line, "\t ", &words); w;
 		     w = strtok_r(NULL, "\t ", &words)) {
-			if (exists(w))
+			if (test_exists(w))
 				continue;
 			print_message("item %u: there is no test %s\n", item, w);
 			missing++;
@@ -113,13 +113,13 @@ static void test_every_item_is_proved(void **state)
 static void test_what_is_not_there_is_missed(void **state)
 {
 	(void)state;
-	assert_true(exists("unit/devices/contract_test:test_what_is_not_there_is_missed"));
-	assert_false(exists("unit/devices/contract_test:test_what"));
-	assert_false(exists("unit/devices/contract_test:test_never_written"));
-	assert_false(exists("unit/no_such_file:test_x"));
-	assert_false(exists("lab/disk:test_no"));
-	assert_true(exists("lab/disk:test_size_in_sectors"));
-	assert_false(exists("fuzz/fuzz_nothing"));
+	assert_true(test_exists("unit/devices/contract_test:test_what_is_not_there_is_missed"));
+	assert_false(test_exists("unit/devices/contract_test:test_what"));
+	assert_false(test_exists("unit/devices/contract_test:test_never_written"));
+	assert_false(test_exists("unit/no_such_file:test_x"));
+	assert_false(test_exists("lab/disk:test_no"));
+	assert_true(test_exists("lab/disk:test_size_in_sectors"));
+	assert_false(test_exists("fuzz/fuzz_nothing"));
 }
 
 int main(void)

@@ -47,7 +47,7 @@ static int teardown(void **state)
 
 /* --- fw_cfg -------------------------------------------------------------------------------- */
 
-static void item(struct ctx *t, u16 key, void *to, unsigned len)
+static void read_item(struct ctx *t, u16 key, void *to, unsigned len)
 {
 	fake_out(&t->f, SELECTOR, key, 2);
 	for (unsigned i = 0; i < len; i++)
@@ -61,18 +61,18 @@ static void test_fw_cfg_items(void **state)
 	u8 buf[8];
 
 	assert_int_equal(fw_cfg_create(&c, &t->f.host), 0);
-	item(t, 0, buf, 6);
+	read_item(t, 0, buf, 6);
 	assert_memory_equal(buf, "QEMU\0\0", 6); /* zeroes behind the end */
-	item(t, 1, buf, 4);
+	read_item(t, 1, buf, 4);
 	assert_memory_equal(buf, "\1\0\0\0", 4); /* no DMA */
 	assert_int_equal(fw_cfg_add_u16(c, FW_CFG_NB_CPUS, 0x102), 0);
 	assert_int_equal(fw_cfg_add_u16(c, FW_CFG_NB_CPUS, 1), -EEXIST);
-	item(t, FW_CFG_NB_CPUS, buf, 3);
+	read_item(t, FW_CFG_NB_CPUS, buf, 3);
 	assert_memory_equal(buf, "\2\1\0", 3);
 	/* Selecting starts anew; an unknown item is zeroes; data wider than a byte as well. */
-	item(t, FW_CFG_NB_CPUS, buf, 1);
+	read_item(t, FW_CFG_NB_CPUS, buf, 1);
 	assert_int_equal(buf[0], 2);
-	item(t, 0x8000, buf, 4);
+	read_item(t, 0x8000, buf, 4);
 	assert_memory_equal(buf, "\0\0\0\0", 4);
 	fake_out(&t->f, SELECTOR, 0, 2);
 	assert_int_equal(fake_in(&t->f, DATA, 4), 0x554d4551);
@@ -99,7 +99,7 @@ static void test_fw_cfg_files(void **state)
 	u8 dir[132], *all;
 
 	assert_int_equal(fw_cfg_create(&c, &t->f.host), 0);
-	item(t, 0x19, dir, 4);
+	read_item(t, 0x19, dir, 4);
 	assert_memory_equal(dir, "\0\0\0\0", 4);
 	assert_int_equal(fw_cfg_add_file(c, "etc/one", "1", 1), 0);
 	assert_int_equal(fw_cfg_add_file(c, "etc/empty", NULL, 0), 0);
@@ -107,14 +107,14 @@ static void test_fw_cfg_files(void **state)
 	assert_int_equal(fw_cfg_add_file(c, "", "2", 1), -EINVAL);
 	memset(name, 'x', 56);
 	assert_int_equal(fw_cfg_add_file(c, name, "2", 1), -EINVAL);
-	item(t, 0x19, dir, sizeof(dir));
+	read_item(t, 0x19, dir, sizeof(dir));
 	memcpy(&count, dir, 4);
 	assert_int_equal(be32toh(count), 2);
 	memcpy(&size, dir + 4, 4);
 	memcpy(&key, dir + 8, 2);
 	assert_int_equal(be32toh(size), 1);
 	assert_string_equal((char *)dir + 12, "etc/one");
-	item(t, be16toh(key), data, 2);
+	read_item(t, be16toh(key), data, 2);
 	assert_memory_equal(data, "1\0", 2);
 	assert_string_equal((char *)dir + 76, "etc/empty");
 	for (int i = 0; i < 100; i++) {
@@ -127,7 +127,7 @@ static void test_fw_cfg_files(void **state)
 	/* The directory has all that were taken, to the last one. */
 	all = calloc(1, 4 + 64UL * (2 + (size_t)added));
 	assert_non_null(all);
-	item(t, 0x19, all, (unsigned)(4 + 64 * (2 + added)));
+	read_item(t, 0x19, all, (unsigned)(4 + 64 * (2 + added)));
 	memcpy(&count, all, 4);
 	assert_int_equal(be32toh(count), 2 + added);
 	snprintf(name, sizeof(name), "f%054d", added - 1);
@@ -162,19 +162,19 @@ static struct cmos *new_cmos(struct ctx *t, u64 low, u64 high, unsigned cpus)
 	return c;
 }
 
-static u8 get(struct ctx *t, u8 reg)
+static u8 cmos_read(struct ctx *t, u8 reg)
 {
 	fake_out(&t->f, 0x70, reg, 1);
 	return (u8)fake_in(&t->f, 0x71, 1);
 }
 
-static void set(struct ctx *t, u8 reg, u8 value)
+static void cmos_write(struct ctx *t, u8 reg, u8 value)
 {
 	fake_out(&t->f, 0x70, reg, 1);
 	fake_out(&t->f, 0x71, value, 1);
 }
 
-static int bcd(u8 v)
+static int from_bcd(u8 v)
 {
 	assert_true((v & 15) < 10 && v >> 4 < 10);
 	return (v >> 4) * 10 + (v & 15);
@@ -187,7 +187,7 @@ static time_t clock_time(struct ctx *t, bool binary)
 	static const u8 regs[] = { 0, 2, 4, 7, 8, 9, 0x32, 6 };
 
 	for (size_t i = 0; i < ARRAY_SIZE(regs); i++)
-		v[i] = binary ? get(t, regs[i]) : bcd(get(t, regs[i]));
+		v[i] = binary ? cmos_read(t, regs[i]) : from_bcd(cmos_read(t, regs[i]));
 	tm.tm_sec = v[0];
 	tm.tm_min = v[1];
 	tm.tm_hour = v[2];
@@ -205,7 +205,7 @@ static void test_cmos_time(void **state)
 	u8 hour;
 
 	for (int binary = 0; binary < 2; binary++) {
-		set(t, 0x0b, binary ? 0x06 : 0x02);
+		cmos_write(t, 0x0b, binary ? 0x06 : 0x02);
 		/* Twice: the registers are read one by one. */
 		do {
 			before = time(NULL);
@@ -214,13 +214,13 @@ static void test_cmos_time(void **state)
 		} while (before != after);
 		assert_int_equal(seen, before);
 	}
-	set(t, 0x0b, 0x04); /* 12 hours */
-	hour = get(t, 4);
+	cmos_write(t, 0x0b, 0x04); /* 12 hours */
+	hour = cmos_read(t, 4);
 	assert_in_range(hour & 0x7f, 1, 12);
-	set(t, 0, 99); /* cannot be set */
-	assert_in_range(get(t, 0), 0, 60);
-	assert_false(get(t, 0x0a) & 0x80);
-	assert_int_equal(get(t, 0x0d), 0x80);
+	cmos_write(t, 0, 99); /* cannot be set */
+	assert_in_range(cmos_read(t, 0), 0, 60);
+	assert_false(cmos_read(t, 0x0a) & 0x80);
+	assert_int_equal(cmos_read(t, 0x0d), 0x80);
 	cmos_destroy(c);
 }
 
@@ -230,20 +230,21 @@ static void test_cmos_memory(void **state)
 	struct cmos *c = new_cmos(t, 256ULL << 20, 1ULL << 30, 4);
 
 	/* What a BIOS must not find as 0xff. */
-	assert_int_equal(get(t, 0x0f), 0);
-	assert_int_equal(get(t, 0x10), 0);
-	assert_int_equal(get(t, 0x38), 0);
-	assert_int_equal(get(t, 0x3d), 0);
-	assert_int_equal(get(t, 0x5f), 3);
-	assert_int_equal(get(t, 0x15) | get(t, 0x16) << 8, 640);
-	assert_int_equal(get(t, 0x17) | get(t, 0x18) << 8, 65535);
-	assert_int_equal(get(t, 0x34) | get(t, 0x35) << 8, 240 * 16);
-	assert_int_equal(get(t, 0x5b) | get(t, 0x5c) << 8 | get(t, 0x5d) << 16, 1024 * 16);
+	assert_int_equal(cmos_read(t, 0x0f), 0);
+	assert_int_equal(cmos_read(t, 0x10), 0);
+	assert_int_equal(cmos_read(t, 0x38), 0);
+	assert_int_equal(cmos_read(t, 0x3d), 0);
+	assert_int_equal(cmos_read(t, 0x5f), 3);
+	assert_int_equal(cmos_read(t, 0x15) | cmos_read(t, 0x16) << 8, 640);
+	assert_int_equal(cmos_read(t, 0x17) | cmos_read(t, 0x18) << 8, 65535);
+	assert_int_equal(cmos_read(t, 0x34) | cmos_read(t, 0x35) << 8, 240 * 16);
+	assert_int_equal(cmos_read(t, 0x5b) | cmos_read(t, 0x5c) << 8 | cmos_read(t, 0x5d) << 16,
+			 1024 * 16);
 	/* Plain memory keeps what is written; bit 7 of the index is the NMI mask. */
-	set(t, 0x0f, 0x5a);
-	assert_int_equal(get(t, 0x8f), 0x5a);
-	set(t, 0x7f, 0xa5);
-	assert_int_equal(get(t, 0x7f), 0xa5);
+	cmos_write(t, 0x0f, 0x5a);
+	assert_int_equal(cmos_read(t, 0x8f), 0x5a);
+	cmos_write(t, 0x7f, 0xa5);
+	assert_int_equal(cmos_read(t, 0x7f), 0xa5);
 	cmos_destroy(c);
 }
 
@@ -254,31 +255,31 @@ static void test_cmos_periodic(void **state)
 
 	cmos_tick(c);
 	assert_int_equal(t->f.edges, 0);
-	set(t, 0x0b, 0x42);
+	cmos_write(t, 0x0b, 0x42);
 	assert_int_equal(t->period, 976562); /* 1024 Hz */
 	assert_int_equal(t->periods, 1);
-	set(t, 0x0b, 0x42);
+	cmos_write(t, 0x0b, 0x42);
 	assert_int_equal(t->periods, 1);
 	/* One edge until register C was read, however many periods pass. */
 	cmos_tick(c);
 	cmos_tick(c);
 	assert_int_equal(t->f.edges, 1);
 	assert_true(t->f.line);
-	assert_int_equal(get(t, 0x0c), 0xc0);
-	assert_int_equal(get(t, 0x0c), 0);
+	assert_int_equal(cmos_read(t, 0x0c), 0xc0);
+	assert_int_equal(cmos_read(t, 0x0c), 0);
 	assert_false(t->f.line);
 	cmos_tick(c);
 	assert_int_equal(t->f.edges, 2);
-	get(t, 0x0c);
-	set(t, 0x0a, 0x20); /* no rate */
+	cmos_read(t, 0x0c);
+	cmos_write(t, 0x0a, 0x20); /* no rate */
 	assert_int_equal(t->period, 0);
-	set(t, 0x0a, 0x21); /* the same as 8: 256 Hz */
+	cmos_write(t, 0x0a, 0x21); /* the same as 8: 256 Hz */
 	assert_int_equal(t->period, 3906250);
-	set(t, 0x0a, 0x2f); /* 2 Hz */
+	cmos_write(t, 0x0a, 0x2f); /* 2 Hz */
 	assert_int_equal(t->period, 500000000);
-	set(t, 0x0a, 0x23); /* the fastest */
+	cmos_write(t, 0x0a, 0x23); /* the fastest */
 	assert_int_equal(t->period, 122070);
-	set(t, 0x0b, 0x02);
+	cmos_write(t, 0x0b, 0x02);
 	assert_int_equal(t->period, 0);
 	cmos_tick(c); /* was under way */
 	assert_int_equal(t->f.edges, 2);

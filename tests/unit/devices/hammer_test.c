@@ -429,7 +429,7 @@ static void switch_msix(struct hammer *m, unsigned d, u64 *seed)
 		mmio_write(m, config_at(d) + at + 2, random_of(seed) & 0xc000, 2);
 }
 
-static void scribble(struct hammer *m, u64 *seed)
+static void scribble_over_ram(struct hammer *m, u64 *seed)
 {
 	for (unsigned i = 0; i < 20; i++) {
 		u64 value = random_of(seed);
@@ -491,7 +491,7 @@ static void do_anything(struct hammer *m, u64 *seed)
 		break;
 	case 18:
 		if (random_of(seed) % 4 == 0)
-			scribble(m, seed);
+			scribble_over_ram(m, seed);
 		break;
 	case 19:
 		if (random_of(seed) % 4 == 0)
@@ -695,7 +695,7 @@ static void end_machine(struct hammer *m)
 	munmap(m->ram, RAM);
 }
 
-static void hammer(bool aio_threads)
+static void hammer_bus(bool aio_threads)
 {
 	static struct hammer m;
 	struct vcpu cpus[VCPUS];
@@ -730,13 +730,13 @@ static void hammer(bool aio_threads)
 static void test_anything_at_once_with_io_uring(void **state)
 {
 	(void)state;
-	hammer(false);
+	hammer_bus(false);
 }
 
 static void test_anything_at_once_with_threads(void **state)
 {
 	(void)state;
-	hammer(true);
+	hammer_bus(true);
 }
 
 int main(void)

@@ -54,12 +54,12 @@ static int teardown(void **state)
 	return 0;
 }
 
-static u8 in(struct ctx *t, unsigned reg)
+static u8 uart_in(struct ctx *t, unsigned reg)
 {
 	return (u8)fake_in(&t->f, (u16)(PORT + reg), 1);
 }
 
-static void out(struct ctx *t, unsigned reg, u8 value)
+static void uart_out(struct ctx *t, unsigned reg, u8 value)
 {
 	fake_out(&t->f, (u16)(PORT + reg), value, 1);
 }
@@ -69,19 +69,19 @@ static void test_output(void **state)
 	struct ctx *t = *state;
 
 	for (const char *p = "hi\n"; *p; p++) {
-		assert_true(in(t, UART_LSR) & UART_LSR_THRE);
-		out(t, UART_TX, (u8)*p);
+		assert_true(uart_in(t, UART_LSR) & UART_LSR_THRE);
+		uart_out(t, UART_TX, (u8)*p);
 	}
 	assert_memory_equal(t->out, "hi\n", 3);
 	/* The divisor is not data. */
-	out(t, UART_LCR, UART_LCR_DLAB | UART_LCR_WLEN8);
-	out(t, UART_DLL, 12);
-	out(t, UART_DLM, 3);
-	assert_int_equal(in(t, UART_DLL), 12);
-	assert_int_equal(in(t, UART_DLM), 3);
-	out(t, UART_LCR, UART_LCR_WLEN8);
+	uart_out(t, UART_LCR, UART_LCR_DLAB | UART_LCR_WLEN8);
+	uart_out(t, UART_DLL, 12);
+	uart_out(t, UART_DLM, 3);
+	assert_int_equal(uart_in(t, UART_DLL), 12);
+	assert_int_equal(uart_in(t, UART_DLM), 3);
+	uart_out(t, UART_LCR, UART_LCR_WLEN8);
 	assert_int_equal(t->n_out, 3);
-	assert_int_equal(in(t, UART_IER), 0);
+	assert_int_equal(uart_in(t, UART_IER), 0);
 }
 
 /* What the 8250 driver does to find out what it has. */
@@ -89,29 +89,29 @@ static void test_probe(void **state)
 {
 	struct ctx *t = *state;
 
-	out(t, UART_IER, 0);
-	assert_int_equal(in(t, UART_IER), 0);
-	out(t, UART_IER, 0x0f);
-	assert_int_equal(in(t, UART_IER), 0x0f);
-	out(t, UART_IER, 0xff);
-	assert_int_equal(in(t, UART_IER), 0x0f); /* no power management bits */
-	out(t, UART_IER, 0);
-	out(t, UART_MCR, UART_MCR_LOOP | UART_MCR_OUT2 | UART_MCR_RTS);
-	assert_int_equal(in(t, UART_MSR) & 0xf0, UART_MSR_DCD | UART_MSR_CTS);
-	out(t, UART_TX, 'x');
+	uart_out(t, UART_IER, 0);
+	assert_int_equal(uart_in(t, UART_IER), 0);
+	uart_out(t, UART_IER, 0x0f);
+	assert_int_equal(uart_in(t, UART_IER), 0x0f);
+	uart_out(t, UART_IER, 0xff);
+	assert_int_equal(uart_in(t, UART_IER), 0x0f); /* no power management bits */
+	uart_out(t, UART_IER, 0);
+	uart_out(t, UART_MCR, UART_MCR_LOOP | UART_MCR_OUT2 | UART_MCR_RTS);
+	assert_int_equal(uart_in(t, UART_MSR) & 0xf0, UART_MSR_DCD | UART_MSR_CTS);
+	uart_out(t, UART_TX, 'x');
 	assert_int_equal(t->n_out, 0);
-	assert_int_equal(in(t, UART_RX), 'x');
+	assert_int_equal(uart_in(t, UART_RX), 'x');
 	/* What went round is gone with the loop. */
-	out(t, UART_TX, 'y');
-	out(t, UART_MCR, 0);
-	assert_int_equal(in(t, UART_LSR) & UART_LSR_DR, 0);
-	assert_int_equal(in(t, UART_RX), 0);
-	assert_int_equal(in(t, UART_IIR) & 0xc0, 0);
-	out(t, UART_FCR, UART_FCR_ENABLE_FIFO);
-	assert_int_equal(in(t, UART_IIR) & 0xc0, 0xc0); /* 16550A */
-	out(t, UART_SCR, 0xa5);
-	assert_int_equal(in(t, UART_SCR), 0xa5);
-	assert_int_equal(in(t, UART_MSR) & 0xf0, UART_MSR_DCD | UART_MSR_DSR | UART_MSR_CTS);
+	uart_out(t, UART_TX, 'y');
+	uart_out(t, UART_MCR, 0);
+	assert_int_equal(uart_in(t, UART_LSR) & UART_LSR_DR, 0);
+	assert_int_equal(uart_in(t, UART_RX), 0);
+	assert_int_equal(uart_in(t, UART_IIR) & 0xc0, 0);
+	uart_out(t, UART_FCR, UART_FCR_ENABLE_FIFO);
+	assert_int_equal(uart_in(t, UART_IIR) & 0xc0, 0xc0); /* 16550A */
+	uart_out(t, UART_SCR, 0xa5);
+	assert_int_equal(uart_in(t, UART_SCR), 0xa5);
+	assert_int_equal(uart_in(t, UART_MSR) & 0xf0, UART_MSR_DCD | UART_MSR_DSR | UART_MSR_CTS);
 }
 
 static void test_input_survives_open(void **state)
@@ -120,21 +120,21 @@ static void test_input_survives_open(void **state)
 
 	assert_int_equal(serial_input(t->s, (const u8 *)"ab", 2), 2);
 	/* Start-up of the driver: FIFOs cleared, every register read idly. */
-	out(t, UART_FCR, UART_FCR_ENABLE_FIFO | UART_FCR_CLEAR_RCVR | UART_FCR_CLEAR_XMIT);
-	out(t, UART_FCR, 0);
-	assert_false(in(t, UART_LSR) & UART_LSR_DR);
+	uart_out(t, UART_FCR, UART_FCR_ENABLE_FIFO | UART_FCR_CLEAR_RCVR | UART_FCR_CLEAR_XMIT);
+	uart_out(t, UART_FCR, 0);
+	assert_false(uart_in(t, UART_LSR) & UART_LSR_DR);
 	for (unsigned i = 0; i < 4; i++)
-		in(t, UART_RX);
+		uart_in(t, UART_RX);
 	assert_int_equal(t->f.edges, 0);
-	out(t, UART_IER, UART_IER_RDI);
+	uart_out(t, UART_IER, UART_IER_RDI);
 	assert_true(t->f.line);
-	assert_int_equal(in(t, UART_IIR) & UART_IIR_ID, UART_IIR_RDI);
-	assert_true(in(t, UART_LSR) & UART_LSR_DR);
-	assert_int_equal(in(t, UART_RX), 'a');
-	assert_int_equal(in(t, UART_RX), 'b');
-	assert_false(in(t, UART_LSR) & UART_LSR_DR);
+	assert_int_equal(uart_in(t, UART_IIR) & UART_IIR_ID, UART_IIR_RDI);
+	assert_true(uart_in(t, UART_LSR) & UART_LSR_DR);
+	assert_int_equal(uart_in(t, UART_RX), 'a');
+	assert_int_equal(uart_in(t, UART_RX), 'b');
+	assert_false(uart_in(t, UART_LSR) & UART_LSR_DR);
 	assert_false(t->f.line);
-	assert_int_equal(in(t, UART_IIR) & 0x0f, UART_IIR_NO_INT);
+	assert_int_equal(uart_in(t, UART_IIR) & 0x0f, UART_IIR_NO_INT);
 }
 
 static void test_flow_control(void **state)
@@ -145,12 +145,12 @@ static void test_flow_control(void **state)
 
 	for (size_t i = 0; i < sizeof(data); i++)
 		data[i] = (u8)(i * 7);
-	out(t, UART_IER, UART_IER_RDI);
+	uart_out(t, UART_IER, UART_IER_RDI);
 	given = serial_input(t->s, data, sizeof(data));
 	assert_in_range(given, 1, sizeof(data) - 1);
 	assert_int_equal(serial_input(t->s, data + given, 1), 0);
-	while (in(t, UART_LSR) & UART_LSR_DR) {
-		assert_int_equal(in(t, UART_RX), data[got]);
+	while (uart_in(t, UART_LSR) & UART_LSR_DR) {
+		assert_int_equal(uart_in(t, UART_RX), data[got]);
 		got++;
 		if (t->rooms) {
 			t->rooms = 0;
@@ -165,14 +165,14 @@ static void test_transmit_interrupt(void **state)
 {
 	struct ctx *t = *state;
 
-	out(t, UART_IER, UART_IER_THRI);
+	uart_out(t, UART_IER, UART_IER_THRI);
 	assert_true(t->f.line);
-	assert_int_equal(in(t, UART_IIR) & UART_IIR_ID, UART_IIR_THRI);
+	assert_int_equal(uart_in(t, UART_IIR) & UART_IIR_ID, UART_IIR_THRI);
 	assert_false(t->f.line); /* reading it acknowledges */
-	out(t, UART_TX, 'x');
+	uart_out(t, UART_TX, 'x');
 	assert_true(t->f.line);
 	assert_int_equal(t->f.edges, 2);
-	out(t, UART_IER, 0);
+	uart_out(t, UART_IER, 0);
 	assert_false(t->f.line);
 	/* Wide accesses are as many narrow ones. */
 	fake_out(&t->f, PORT, 0x03010041, 4);

@@ -12,7 +12,7 @@ static void test_requests_are_served(void **state)
 	open_disk(t);
 	for (unsigned i = 0; i < 40; i++) {
 		t->f.ram[STATUS] = 0x5a;
-		request(t);
+		do_request(t);
 		assert_answered(t);
 		assert_int_equal(t->f.ram[STATUS], VIRTIO_BLK_S_OK);
 	}
@@ -47,13 +47,13 @@ static void test_resize(void **state)
 	u32 generation;
 
 	open_disk(t);
-	assert_int_equal(capacity(t), SECTORS);
+	assert_int_equal(read_capacity(t), SECTORS);
 	generation = driver_get(&t->d, VIRTIO_PCI_COMMON_CFGGENERATION, 1);
 	__atomic_store_n(&t->be.capacity, 4 * SECTORS, __ATOMIC_RELEASE);
 	change_config(t);
-	for (unsigned i = 0; i < 5000 && capacity(t) == SECTORS; i++)
+	for (unsigned i = 0; i < 5000 && read_capacity(t) == SECTORS; i++)
 		driver_nap();
-	assert_int_equal(capacity(t), 4 * SECTORS);
+	assert_int_equal(read_capacity(t), 4 * SECTORS);
 	assert_int_equal(vhost_user_blk_size(t->b), 4ULL * SECTORS * 512);
 	for (unsigned i = 0; i < 5000; i++)
 		if (driver_get(&t->d, VIRTIO_PCI_COMMON_CFGGENERATION, 1) != generation)

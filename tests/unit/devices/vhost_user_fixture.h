@@ -118,7 +118,7 @@ static inline void lose_back_end(struct ctx *t)
 	await_notes(t, 1);
 }
 
-static inline void request(struct ctx *t)
+static inline void do_request(struct ctx *t)
 {
 	driver_add(&t->d, 0, STATUS, 1, true);
 }
@@ -130,7 +130,7 @@ static inline void assert_answered(struct ctx *t)
 
 static inline void assert_serves(struct ctx *t)
 {
-	request(t);
+	do_request(t);
 	assert_answered(t);
 }
 
@@ -142,7 +142,7 @@ static inline void change_config(struct ctx *t)
 }
 
 /* The disk's size in sectors, as the driver reads it. */
-static inline u64 capacity(struct ctx *t)
+static inline u64 read_capacity(struct ctx *t)
 {
 	u64 v = 0;
 

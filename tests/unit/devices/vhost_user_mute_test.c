@@ -32,7 +32,7 @@ static void test_a_mute_back_end_holds_up_nobody(void **state)
 		driver_nap();
 	begin = now_ms();
 	assert_int_equal(vhost_user_blk_size(t->b), SECTORS * 512);
-	assert_int_equal(capacity(t), SECTORS);
+	assert_int_equal(read_capacity(t), SECTORS);
 	assert_in_range(now_ms() - begin, 0, 100);
 	assert_in_range(reset_ms(t), 0, 900);
 	/* Its end, too, while it is greeted in vain. */

@@ -13,8 +13,8 @@ static void test_back_end_comes_back(void **state)
 	assert_serves(t);
 	lose_back_end(t);
 	assert_non_null(strstr(t->note, "is gone"));
-	request(t);
-	request(t);
+	do_request(t);
+	do_request(t);
 	back_end_start(&t->be, t->path);
 	assert_answered(t);
 	assert_answered(t);
@@ -31,7 +31,7 @@ static void test_kick_is_repeated(void **state)
 
 	t->be.deaf = true;
 	open_disk(t);
-	request(t);
+	do_request(t);
 	usleep(50000);
 	lose_back_end(t);
 	t->be.deaf = false;
@@ -48,13 +48,13 @@ static void test_order_does_not_matter(void **state)
 	t->be.out_of_order = t->be.swaps = true;
 	open_disk(t);
 	for (unsigned i = 0; i < 7; i++) {
-		request(t);
-		request(t);
+		do_request(t);
+		do_request(t);
 		assert_answered(t);
 		assert_answered(t);
 	}
 	lose_back_end(t);
-	request(t);
+	do_request(t);
 	t->be.out_of_order = t->be.swaps = false;
 	back_end_start(&t->be, t->path);
 	assert_answered(t);
@@ -69,8 +69,8 @@ static void test_lost_requests_need_a_reset(void **state)
 
 	t->be.out_of_order = true;
 	open_disk(t);
-	request(t);
-	request(t);
+	do_request(t);
+	do_request(t);
 	assert_answered(t);
 	lose_back_end(t);
 	t->be.out_of_order = false;
@@ -93,8 +93,8 @@ static void test_record_of_requests_is_handed_on(void **state)
 	t->be.out_of_order = true;
 	open_disk(t);
 	await_count(&t->be.inflight_set, 1);
-	request(t);
-	request(t);
+	do_request(t);
+	do_request(t);
 	assert_answered(t);
 	lose_back_end(t);
 	t->be.out_of_order = false;

@@ -21,12 +21,12 @@ static void test_read(void **state)
 	struct ctx *t = *state;
 	s64 used;
 
-	assert_int_equal(request(t, VIRTIO_BLK_T_IN, 3, DATA, 1024, &used), VIRTIO_BLK_S_OK);
+	assert_int_equal(do_request(t, VIRTIO_BLK_T_IN, 3, DATA, 1024, &used), VIRTIO_BLK_S_OK);
 	assert_int_equal(used, 1025);
 	assert_int_equal(t->f.ram[DATA], 3);
 	assert_int_equal(t->f.ram[DATA + 1023], 4);
 	assert_int_equal(t->f.ram[DATA + 1024], 0);
-	assert_int_equal(request(t, VIRTIO_BLK_T_IN, SECTORS, DATA, 0, &used), VIRTIO_BLK_S_OK);
+	assert_int_equal(do_request(t, VIRTIO_BLK_T_IN, SECTORS, DATA, 0, &used), VIRTIO_BLK_S_OK);
 	assert_true(t->f.n_vectors == 0);
 }
 
@@ -37,14 +37,14 @@ static void test_write_and_flush(void **state)
 	s64 used;
 
 	memset(t->f.ram + DATA, 0xab, 512);
-	assert_int_equal(request(t, VIRTIO_BLK_T_OUT, SECTORS - 1, DATA, 512, &used),
+	assert_int_equal(do_request(t, VIRTIO_BLK_T_OUT, SECTORS - 1, DATA, 512, &used),
 			 VIRTIO_BLK_S_OK);
 	assert_int_equal(used, 1);
-	assert_int_equal(request(t, VIRTIO_BLK_T_FLUSH, 0, 0, 0, NULL), VIRTIO_BLK_S_OK);
+	assert_int_equal(do_request(t, VIRTIO_BLK_T_FLUSH, 0, 0, 0, NULL), VIRTIO_BLK_S_OK);
 	assert_int_equal(pread(t->fd, back, 512, (SECTORS - 1) * 512), 512);
 	assert_memory_equal(back, t->f.ram + DATA, 512);
-	start(t, 0); /* a driver that does not know flushes */
-	assert_int_equal(request(t, VIRTIO_BLK_T_OUT, 0, DATA, 512, NULL), VIRTIO_BLK_S_OK);
+	start_device(t, 0); /* a driver that does not know flushes */
+	assert_int_equal(do_request(t, VIRTIO_BLK_T_OUT, 0, DATA, 512, NULL), VIRTIO_BLK_S_OK);
 }
 
 static void test_refused(void **state)
@@ -72,9 +72,9 @@ static void test_refused(void **state)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
-		assert_int_equal(request(t, bad[i].type, bad[i].sector, DATA, bad[i].len, NULL),
+		assert_int_equal(do_request(t, bad[i].type, bad[i].sector, DATA, bad[i].len, NULL),
 				 bad[i].status);
-	assert_int_equal(request(t, VIRTIO_BLK_T_IN, 0, DATA, 512, NULL), VIRTIO_BLK_S_OK);
+	assert_int_equal(do_request(t, VIRTIO_BLK_T_IN, 0, DATA, 512, NULL), VIRTIO_BLK_S_OK);
 }
 
 static void test_id(void **state)
@@ -82,7 +82,7 @@ static void test_id(void **state)
 	struct ctx *t = *state;
 
 	memset(t->f.ram + DATA, 0xee, 32);
-	assert_int_equal(request(t, VIRTIO_BLK_T_GET_ID, 0, DATA, 20, NULL), VIRTIO_BLK_S_OK);
+	assert_int_equal(do_request(t, VIRTIO_BLK_T_GET_ID, 0, DATA, 20, NULL), VIRTIO_BLK_S_OK);
 	assert_memory_equal(t->f.ram + DATA, "a-serial\0\0\0\0\0\0\0\0\0\0\0\0", 20);
 	assert_int_equal(t->f.ram[DATA + 20], 0xee);
 }
@@ -94,11 +94,11 @@ static void test_any_layout(void **state)
 	/* The header in 16 pieces; data and status in one. */
 	set_header(t, VIRTIO_BLK_T_IN, 7);
 	for (u32 i = 0; i < 13; i++)
-		add(t, HEADER + i, 1, false);
-	add(t, HEADER + 13, 3, false);
+		add_descriptor(t, HEADER + i, 1, false);
+	add_descriptor(t, HEADER + 13, 3, false);
 	t->f.ram[DATA + 512] = NO;
-	add(t, DATA, 513, true);
-	assert_int_equal(submit(t), 513);
+	add_descriptor(t, DATA, 513, true);
+	assert_int_equal(submit_chain(t), 513);
 	assert_int_equal(t->f.ram[DATA], 7);
 	assert_int_equal(t->f.ram[DATA + 511], 7);
 	assert_int_equal(t->f.ram[DATA + 512], VIRTIO_BLK_S_OK);
@@ -107,11 +107,11 @@ static void test_any_layout(void **state)
 	memset(t->f.ram + HEADER + 16, 0, 1);
 	memcpy(t->f.ram + 0xa000, t->f.ram + HEADER, 16);
 	memset(t->f.ram + 0xa010, 0x77, 512);
-	add(t, 0xa000, 16 + 512, false);
-	add(t, STATUS, 1, true);
-	assert_int_equal(submit(t), 1);
+	add_descriptor(t, 0xa000, 16 + 512, false);
+	add_descriptor(t, STATUS, 1, true);
+	assert_int_equal(submit_chain(t), 1);
 	assert_int_equal(t->f.ram[STATUS], VIRTIO_BLK_S_OK);
-	assert_int_equal(request(t, VIRTIO_BLK_T_IN, 9, DATA, 512, NULL), VIRTIO_BLK_S_OK);
+	assert_int_equal(do_request(t, VIRTIO_BLK_T_IN, 9, DATA, 512, NULL), VIRTIO_BLK_S_OK);
 	assert_int_equal(t->f.ram[DATA + 511], 0x77);
 }
 
@@ -121,22 +121,22 @@ static void test_no_request(void **state)
 
 	/* No room for a status. */
 	set_header(t, VIRTIO_BLK_T_FLUSH, 0);
-	add(t, HEADER, 16, false);
-	assert_int_equal(submit(t), -1);
+	add_descriptor(t, HEADER, 16, false);
+	assert_int_equal(submit_chain(t), -1);
 	/* After a reset it works again. */
-	start(t, 1ULL << VIRTIO_BLK_F_FLUSH);
-	assert_int_equal(request(t, VIRTIO_BLK_T_IN, 1, DATA, 512, NULL), VIRTIO_BLK_S_OK);
+	start_device(t, 1ULL << VIRTIO_BLK_F_FLUSH);
+	assert_int_equal(do_request(t, VIRTIO_BLK_T_IN, 1, DATA, 512, NULL), VIRTIO_BLK_S_OK);
 	/* A header that is too short. */
 	set_header(t, VIRTIO_BLK_T_FLUSH, 0);
-	add(t, HEADER, 15, false);
-	add(t, STATUS, 1, true);
-	assert_int_equal(submit(t), -1);
+	add_descriptor(t, HEADER, 15, false);
+	add_descriptor(t, STATUS, 1, true);
+	assert_int_equal(submit_chain(t), -1);
 	assert_int_equal(t->f.ram[STATUS], NO);
-	start(t, 0);
+	start_device(t, 0);
 	/* A ring that is broken. */
 	set_header(t, VIRTIO_BLK_T_FLUSH, 0);
-	add(t, FAKE_RAM, 16, false);
-	assert_int_equal(submit(t), -1);
+	add_descriptor(t, FAKE_RAM, 16, false);
+	assert_int_equal(submit_chain(t), -1);
 }
 
 static void test_truncated_file(void **state)
@@ -144,9 +144,9 @@ static void test_truncated_file(void **state)
 	struct ctx *t = *state;
 
 	assert_int_equal(ftruncate(t->fd, 512), 0);
-	assert_int_equal(request(t, VIRTIO_BLK_T_IN, 0, DATA, 512, NULL), VIRTIO_BLK_S_OK);
-	assert_int_equal(request(t, VIRTIO_BLK_T_IN, 0, DATA, 1024, NULL), VIRTIO_BLK_S_IOERR);
-	assert_int_equal(request(t, VIRTIO_BLK_T_IN, 5, DATA, 512, NULL), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(do_request(t, VIRTIO_BLK_T_IN, 0, DATA, 512, NULL), VIRTIO_BLK_S_OK);
+	assert_int_equal(do_request(t, VIRTIO_BLK_T_IN, 0, DATA, 1024, NULL), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(do_request(t, VIRTIO_BLK_T_IN, 5, DATA, 512, NULL), VIRTIO_BLK_S_IOERR);
 }
 
 static void test_readonly(void **state)
@@ -156,10 +156,10 @@ static void test_readonly(void **state)
 
 	close_disk(t);
 	open_disk(t, true);
-	start(t, 1ULL << VIRTIO_BLK_F_FLUSH | 1ULL << VIRTIO_BLK_F_RO);
+	start_device(t, 1ULL << VIRTIO_BLK_F_FLUSH | 1ULL << VIRTIO_BLK_F_RO);
 	memset(t->f.ram + DATA, 0xab, 512);
-	assert_int_equal(request(t, VIRTIO_BLK_T_OUT, 1, DATA, 512, NULL), VIRTIO_BLK_S_IOERR);
-	assert_int_equal(request(t, VIRTIO_BLK_T_FLUSH, 0, 0, 0, NULL), VIRTIO_BLK_S_OK);
+	assert_int_equal(do_request(t, VIRTIO_BLK_T_OUT, 1, DATA, 512, NULL), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(do_request(t, VIRTIO_BLK_T_FLUSH, 0, 0, 0, NULL), VIRTIO_BLK_S_OK);
 	assert_int_equal(pread(t->fd, back, 512, 512), 512);
 	assert_int_equal(back[0], 1);
 }
@@ -183,12 +183,12 @@ static void test_config(void **state)
 	assert_int_equal(capacity, 0);
 }
 
-static u8 range(struct ctx *t, u32 type, u64 sector, u32 count, u32 flags)
+static u8 do_range(struct ctx *t, u32 type, u64 sector, u32 count, u32 flags)
 {
 	struct virtio_blk_discard_write_zeroes d[2] = { { sector, count, flags }, { 0, 0, 0 } };
 
 	memcpy(t->f.ram + DATA, d, sizeof(d));
-	return request(t, type, 0, DATA, sizeof(d), NULL);
+	return do_request(t, type, 0, DATA, sizeof(d), NULL);
 }
 
 static u8 byte_at(const struct ctx *t, u64 sector)
@@ -205,47 +205,47 @@ static void test_discard_and_zero(void **state)
 	struct stat before, after;
 	u64 features = 0;
 
-	put(t, VIRTIO_PCI_COMMON_DFSELECT, 0, 4);
-	features = get(t, VIRTIO_PCI_COMMON_DF, 4);
+	reg_write(t, VIRTIO_PCI_COMMON_DFSELECT, 0, 4);
+	features = reg_read(t, VIRTIO_PCI_COMMON_DF, 4);
 	assert_true(features >> VIRTIO_BLK_F_DISCARD & 1);
 	assert_true(features >> VIRTIO_BLK_F_WRITE_ZEROES & 1);
-	assert_int_equal(range(t, VIRTIO_BLK_T_WRITE_ZEROES, 3, 2, 0), VIRTIO_BLK_S_OK);
+	assert_int_equal(do_range(t, VIRTIO_BLK_T_WRITE_ZEROES, 3, 2, 0), VIRTIO_BLK_S_OK);
 	assert_int_equal(byte_at(t, 2), 2);
 	assert_int_equal(byte_at(t, 3), 0);
 	assert_int_equal(byte_at(t, 4), 0);
 	assert_int_equal(byte_at(t, 5), 5);
-	assert_int_equal(range(t, VIRTIO_BLK_T_WRITE_ZEROES, 6, 1, 1), VIRTIO_BLK_S_OK);
+	assert_int_equal(do_range(t, VIRTIO_BLK_T_WRITE_ZEROES, 6, 1, 1), VIRTIO_BLK_S_OK);
 	assert_int_equal(byte_at(t, 6), 0);
 	assert_int_equal(fstat(t->fd, &before), 0);
-	assert_int_equal(range(t, VIRTIO_BLK_T_DISCARD, 8, 48, 0), VIRTIO_BLK_S_OK);
+	assert_int_equal(do_range(t, VIRTIO_BLK_T_DISCARD, 8, 48, 0), VIRTIO_BLK_S_OK);
 	assert_int_equal(fstat(t->fd, &after), 0);
 	assert_int_equal(before.st_size, after.st_size);
 	assert_true(after.st_blocks < before.st_blocks);
 	assert_int_equal(byte_at(t, 7), 7);
 	assert_int_equal(byte_at(t, 56), 56);
 	/* Bounds, flags that mean nothing there, flags that nobody knows. */
-	assert_int_equal(range(t, VIRTIO_BLK_T_DISCARD, SECTORS, 1, 0), VIRTIO_BLK_S_IOERR);
-	assert_int_equal(range(t, VIRTIO_BLK_T_DISCARD, UINT64_MAX, 2, 0), VIRTIO_BLK_S_IOERR);
-	assert_int_equal(range(t, VIRTIO_BLK_T_DISCARD, 0, UINT32_MAX, 0), VIRTIO_BLK_S_IOERR);
-	assert_int_equal(range(t, VIRTIO_BLK_T_WRITE_ZEROES, 1, SECTORS, 0), VIRTIO_BLK_S_IOERR);
-	assert_int_equal(range(t, VIRTIO_BLK_T_DISCARD, 1, 1, 1), VIRTIO_BLK_S_UNSUPP);
-	assert_int_equal(range(t, VIRTIO_BLK_T_WRITE_ZEROES, 1, 1, 2), VIRTIO_BLK_S_UNSUPP);
+	assert_int_equal(do_range(t, VIRTIO_BLK_T_DISCARD, SECTORS, 1, 0), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(do_range(t, VIRTIO_BLK_T_DISCARD, UINT64_MAX, 2, 0), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(do_range(t, VIRTIO_BLK_T_DISCARD, 0, UINT32_MAX, 0), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(do_range(t, VIRTIO_BLK_T_WRITE_ZEROES, 1, SECTORS, 0), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(do_range(t, VIRTIO_BLK_T_DISCARD, 1, 1, 1), VIRTIO_BLK_S_UNSUPP);
+	assert_int_equal(do_range(t, VIRTIO_BLK_T_WRITE_ZEROES, 1, 1, 2), VIRTIO_BLK_S_UNSUPP);
 	assert_int_equal(byte_at(t, 1), 1);
-	assert_int_equal(range(t, VIRTIO_BLK_T_WRITE_ZEROES, SECTORS, 0, 0), VIRTIO_BLK_S_OK);
+	assert_int_equal(do_range(t, VIRTIO_BLK_T_WRITE_ZEROES, SECTORS, 0, 0), VIRTIO_BLK_S_OK);
 	/* As much as is announced, and no more. */
 	assert_int_equal(ftruncate(t->fd, (off_t)(BLK_MAX_ZERO + 1) * 512), 0);
 	assert_int_equal(virtio_blk_refresh(t->b), (BLK_MAX_ZERO + 1) * 512);
-	assert_int_equal(range(t, VIRTIO_BLK_T_WRITE_ZEROES, 0, BLK_MAX_ZERO + 1, 0),
+	assert_int_equal(do_range(t, VIRTIO_BLK_T_WRITE_ZEROES, 0, BLK_MAX_ZERO + 1, 0),
 			 VIRTIO_BLK_S_IOERR);
 	assert_int_equal(byte_at(t, 1), 1);
-	assert_int_equal(range(t, VIRTIO_BLK_T_WRITE_ZEROES, 2, BLK_MAX_ZERO - 1, 1),
+	assert_int_equal(do_range(t, VIRTIO_BLK_T_WRITE_ZEROES, 2, BLK_MAX_ZERO - 1, 1),
 			 VIRTIO_BLK_S_OK);
 	assert_int_equal(byte_at(t, 2), 0);
 	close_disk(t);
 	open_disk(t, true);
-	start(t, 1ULL << VIRTIO_BLK_F_RO);
-	assert_int_equal(range(t, VIRTIO_BLK_T_WRITE_ZEROES, 1, 1, 0), VIRTIO_BLK_S_IOERR);
-	assert_int_equal(range(t, VIRTIO_BLK_T_DISCARD, 1, 1, 0), VIRTIO_BLK_S_IOERR);
+	start_device(t, 1ULL << VIRTIO_BLK_F_RO);
+	assert_int_equal(do_range(t, VIRTIO_BLK_T_WRITE_ZEROES, 1, 1, 0), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(do_range(t, VIRTIO_BLK_T_DISCARD, 1, 1, 0), VIRTIO_BLK_S_IOERR);
 	assert_int_equal(byte_at(t, 1), 1);
 }
 
@@ -255,11 +255,11 @@ static void test_alignments(void **state)
 	struct ctx *t = *state;
 
 	memset(t->f.ram + DATA, 0x11, 8192);
-	assert_int_equal(request(t, VIRTIO_BLK_T_OUT, 8, DATA, 8192, NULL), VIRTIO_BLK_S_OK);
+	assert_int_equal(do_request(t, VIRTIO_BLK_T_OUT, 8, DATA, 8192, NULL), VIRTIO_BLK_S_OK);
 	memset(t->f.ram + DATA, 0x22, 8192);
-	assert_int_equal(request(t, VIRTIO_BLK_T_OUT, 9, DATA + 7, 512, NULL), VIRTIO_BLK_S_OK);
-	assert_int_equal(request(t, VIRTIO_BLK_T_FLUSH, 0, 0, 0, NULL), VIRTIO_BLK_S_OK);
-	assert_int_equal(request(t, VIRTIO_BLK_T_IN, 8, DATA, 8192, NULL), VIRTIO_BLK_S_OK);
+	assert_int_equal(do_request(t, VIRTIO_BLK_T_OUT, 9, DATA + 7, 512, NULL), VIRTIO_BLK_S_OK);
+	assert_int_equal(do_request(t, VIRTIO_BLK_T_FLUSH, 0, 0, 0, NULL), VIRTIO_BLK_S_OK);
+	assert_int_equal(do_request(t, VIRTIO_BLK_T_IN, 8, DATA, 8192, NULL), VIRTIO_BLK_S_OK);
 	assert_int_equal(t->f.ram[DATA], 0x11);
 	assert_int_equal(t->f.ram[DATA + 511], 0x11);
 	assert_int_equal(t->f.ram[DATA + 512], 0x22);
@@ -270,29 +270,30 @@ static void test_alignments(void **state)
 static void test_resize(void **state)
 {
 	struct ctx *t = *state;
-	u32 generation = get(t, VIRTIO_PCI_COMMON_CFGGENERATION, 1);
+	u32 generation = reg_read(t, VIRTIO_PCI_COMMON_CFGGENERATION, 1);
 	u64 capacity = 0;
 
 	assert_int_equal(virtio_blk_refresh(t->b), SECTORS * 512);
-	assert_int_equal(get(t, VIRTIO_PCI_COMMON_CFGGENERATION, 1), generation);
+	assert_int_equal(reg_read(t, VIRTIO_PCI_COMMON_CFGGENERATION, 1), generation);
 	assert_int_equal(virtio_isr(t->v) & 2, 0);
 	assert_int_equal(ftruncate(t->fd, (SECTORS + 8) * 512), 0);
-	assert_int_equal(request(t, VIRTIO_BLK_T_IN, SECTORS, DATA, 512, NULL), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(do_request(t, VIRTIO_BLK_T_IN, SECTORS, DATA, 512, NULL),
+			 VIRTIO_BLK_S_IOERR);
 	assert_int_equal(virtio_blk_refresh(t->b), (SECTORS + 8) * 512);
-	assert_int_not_equal(get(t, VIRTIO_PCI_COMMON_CFGGENERATION, 1), generation);
+	assert_int_not_equal(reg_read(t, VIRTIO_PCI_COMMON_CFGGENERATION, 1), generation);
 	assert_int_equal(virtio_isr(t->v) & 2, 2);
 	virtio_config_io(t->v, 0, &capacity, 8, false);
 	assert_int_equal(capacity, SECTORS + 8);
-	assert_int_equal(request(t, VIRTIO_BLK_T_IN, SECTORS, DATA, 512, NULL), VIRTIO_BLK_S_OK);
+	assert_int_equal(do_request(t, VIRTIO_BLK_T_IN, SECTORS, DATA, 512, NULL), VIRTIO_BLK_S_OK);
 	assert_int_equal(ftruncate(t->fd, 512), 0);
 	assert_int_equal(virtio_blk_refresh(t->b), 512);
-	assert_int_equal(request(t, VIRTIO_BLK_T_OUT, 1, DATA, 512, NULL), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(do_request(t, VIRTIO_BLK_T_OUT, 1, DATA, 512, NULL), VIRTIO_BLK_S_IOERR);
 	/* By us. */
-	generation = get(t, VIRTIO_PCI_COMMON_CFGGENERATION, 1);
+	generation = reg_read(t, VIRTIO_PCI_COMMON_CFGGENERATION, 1);
 	assert_int_equal(virtio_blk_resize(t->b, SECTORS * 512), 0);
-	assert_int_not_equal(get(t, VIRTIO_PCI_COMMON_CFGGENERATION, 1), generation);
+	assert_int_not_equal(reg_read(t, VIRTIO_PCI_COMMON_CFGGENERATION, 1), generation);
 	assert_int_equal(lseek(t->fd, 0, SEEK_END), SECTORS * 512);
-	assert_int_equal(request(t, VIRTIO_BLK_T_IN, 1, DATA, 512, NULL), VIRTIO_BLK_S_OK);
+	assert_int_equal(do_request(t, VIRTIO_BLK_T_IN, 1, DATA, 512, NULL), VIRTIO_BLK_S_OK);
 	assert_int_equal(virtio_blk_resize(t->b, 513), -EINVAL);
 	assert_int_equal(virtio_blk_resize(t->b, 0), -EINVAL);
 	assert_int_equal(virtio_blk_resize(t->b, 1ULL << 63), -EINVAL);
@@ -319,7 +320,7 @@ static void test_queues(void **state)
 	for (unsigned i = 0; i < 2; i++)
 		registers_enable_queue(t->v, i, &places[i]);
 	registers_driver_ok(t->v);
-	assert_int_equal(get(t, VIRTIO_PCI_COMMON_STATUS, 1), 0xf);
+	assert_int_equal(reg_read(t, VIRTIO_PCI_COMMON_STATUS, 1), 0xf);
 	t->served = 0;
 	/* All of the queue at once: reads of sector 5, one after the other into memory. */
 	memcpy(t->f.ram + HEADER, &h, sizeof(h));
@@ -341,7 +342,7 @@ static void test_queues(void **state)
 		assert_int_equal(t->f.ram[STATUS + i], VIRTIO_BLK_S_OK);
 		assert_int_equal(t->f.ram[DATA + 512 * i], 5);
 	}
-	assert_int_equal(request(t, VIRTIO_BLK_T_IN, 1, DATA, 512, NULL), VIRTIO_BLK_S_OK);
+	assert_int_equal(do_request(t, VIRTIO_BLK_T_IN, 1, DATA, 512, NULL), VIRTIO_BLK_S_OK);
 }
 
 /* A full disk: writes fail as I/O errors, reads go on. */
@@ -355,14 +356,14 @@ static void test_full_disk(void **state)
 	small = old;
 	small.rlim_cur = 4096;
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
-	assert_int_equal(request(t, VIRTIO_BLK_T_OUT, 16, DATA, 512, NULL), VIRTIO_BLK_S_IOERR);
-	assert_int_equal(request(t, VIRTIO_BLK_T_OUT, 0, DATA, 512, NULL), VIRTIO_BLK_S_OK);
-	assert_int_equal(request(t, VIRTIO_BLK_T_IN, 16, DATA, 512, NULL), VIRTIO_BLK_S_OK);
+	assert_int_equal(do_request(t, VIRTIO_BLK_T_OUT, 16, DATA, 512, NULL), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(do_request(t, VIRTIO_BLK_T_OUT, 0, DATA, 512, NULL), VIRTIO_BLK_S_OK);
+	assert_int_equal(do_request(t, VIRTIO_BLK_T_IN, 16, DATA, 512, NULL), VIRTIO_BLK_S_OK);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
 	signal(SIGXFSZ, was);
 }
 
-static int try(struct virtio_blk **b, const char *path, bool readonly, struct err *e)
+static int try_create(struct virtio_blk **b, const char *path, bool readonly, struct err *e)
 {
 	struct virtio_blk_params params = { .path = path, .id = "", .readonly = readonly };
 
@@ -375,12 +376,12 @@ static void test_locked(void **state)
 	struct virtio_blk *other;
 	struct err e;
 
-	assert_int_equal(try(&other, t->path, false, &e), -EBUSY);
+	assert_int_equal(try_create(&other, t->path, false, &e), -EBUSY);
 	assert_non_null(strstr(e.text, t->path));
-	assert_int_equal(try(&other, t->path, true, &e), -EBUSY);
+	assert_int_equal(try_create(&other, t->path, true, &e), -EBUSY);
 	close_disk(t);
 	open_disk(t, true);
-	assert_int_equal(try(&other, t->path, true, &e), 0);
+	assert_int_equal(try_create(&other, t->path, true, &e), 0);
 	virtio_blk_destroy(other);
 }
 
@@ -390,19 +391,19 @@ static void test_bad_images(void **state)
 	struct err e;
 
 	(void)state;
-	assert_int_equal(try(&b, "/tmp/no/such/file", false, &e), -ENOENT);
-	assert_int_equal(try(&b, "/dev/null", false, &e), -EINVAL);
-	assert_int_equal(try(&b, "/tmp", true, &e), -EINVAL);
+	assert_int_equal(try_create(&b, "/tmp/no/such/file", false, &e), -ENOENT);
+	assert_int_equal(try_create(&b, "/dev/null", false, &e), -EINVAL);
+	assert_int_equal(try_create(&b, "/tmp", true, &e), -EINVAL);
 }
 
 /* Makes a transfer of 16 KiB available, and does not wait for it. */
 static void ring_transfer(struct ctx *t, bool write)
 {
 	set_header(t, write ? VIRTIO_BLK_T_OUT : VIRTIO_BLK_T_IN, 0);
-	add(t, HEADER, 16, false);
-	add(t, DATA, 16384, !write);
-	add(t, STATUS, 1, true);
-	ring(t);
+	add_descriptor(t, HEADER, 16, false);
+	add_descriptor(t, DATA, 16384, !write);
+	add_descriptor(t, STATUS, 1, true);
+	notify_queue(t);
 }
 
 static void test_reset_in_flight(void **state)
@@ -411,12 +412,12 @@ static void test_reset_in_flight(void **state)
 
 	for (unsigned i = 0; i < 200; i++) {
 		ring_transfer(t, i % 2);
-		put(t, VIRTIO_PCI_COMMON_STATUS, 0, 1);
+		reg_write(t, VIRTIO_PCI_COMMON_STATUS, 0, 1);
 		/* Nothing of the device touches memory from here on: ours to reuse. */
 		memset(t->f.ram, 0xcc, FAKE_RAM);
-		start(t, 1ULL << VIRTIO_BLK_F_FLUSH);
+		start_device(t, 1ULL << VIRTIO_BLK_F_FLUSH);
 	}
-	assert_int_equal(request(t, VIRTIO_BLK_T_FLUSH, 0, 0, 0, NULL), VIRTIO_BLK_S_OK);
+	assert_int_equal(do_request(t, VIRTIO_BLK_T_FLUSH, 0, 0, 0, NULL), VIRTIO_BLK_S_OK);
 }
 
 /* All rings above 4 GiB, with the largest size there is room for. */
@@ -435,12 +436,12 @@ static void test_rings_above_4_gib(void **state)
 	registers_negotiate(t->v, 0);
 	registers_enable_queue(t->v, 0, &large);
 	/* 4 + 8 * 256 + 2 bytes are not in what is left. */
-	assert_int_equal(get(t, VIRTIO_PCI_COMMON_Q_ENABLE, 2), 0);
+	assert_int_equal(reg_read(t, VIRTIO_PCI_COMMON_Q_ENABLE, 2), 0);
 	registers_reset(t->v);
 	registers_negotiate(t->v, 0);
 	registers_enable_queue(t->v, 0, &fits);
 	registers_driver_ok(t->v);
-	assert_int_equal(get(t, VIRTIO_PCI_COMMON_STATUS, 1), 0xf);
+	assert_int_equal(reg_read(t, VIRTIO_PCI_COMMON_STATUS, 1), 0xf);
 	memcpy(t->f.ram + HEADER, &h, sizeof(h));
 	d[127] = (struct vring_desc){ HEADER, 16, VRING_DESC_F_NEXT, 3 };
 	d[3] = (struct vring_desc){ DATA, 512, VRING_DESC_F_NEXT | VRING_DESC_F_WRITE, 100 };
@@ -465,26 +466,26 @@ static void test_other_sizes_after_resets(void **state)
 		u16 size = (u16)(1U << i % 9);
 
 		set_header(t, VIRTIO_BLK_T_IN, 0);
-		add(t, HEADER, 16, false);
-		add(t, DATA, 16384, true);
-		add(t, STATUS, 1, true);
-		ring(t);
-		put(t, VIRTIO_PCI_COMMON_STATUS, 0, 1);
+		add_descriptor(t, HEADER, 16, false);
+		add_descriptor(t, DATA, 16384, true);
+		add_descriptor(t, STATUS, 1, true);
+		notify_queue(t);
+		reg_write(t, VIRTIO_PCI_COMMON_STATUS, 0, 1);
 		start_sized(t, 1ULL << VIRTIO_RING_F_INDIRECT_DESC, size);
 		/* One descriptor is enough for a request, with a table. */
 		set_header(t, VIRTIO_BLK_T_IN, i);
-		add(t, HEADER, 16, false);
-		add(t, DATA, 512, true);
-		add(t, STATUS, 1, true);
+		add_descriptor(t, HEADER, 16, false);
+		add_descriptor(t, DATA, 512, true);
+		add_descriptor(t, STATUS, 1, true);
 		memcpy(t->f.ram + HEADER + 512, t->f.ram + DESC, 48);
 		t->n_desc = 0;
-		add(t, HEADER + 512, 48, false);
+		add_descriptor(t, HEADER + 512, 48, false);
 		((struct vring_desc *)(void *)(t->f.ram + DESC))->flags = VRING_DESC_F_INDIRECT;
-		assert_int_equal(submit(t), 513);
+		assert_int_equal(submit_chain(t), 513);
 		assert_int_equal(t->f.ram[STATUS], VIRTIO_BLK_S_OK);
 		assert_int_equal(t->f.ram[DATA], i);
 	}
-	start(t, 0);
+	start_device(t, 0);
 }
 
 static void test_destroyed_in_flight(void **state)
@@ -499,7 +500,7 @@ static void test_destroyed_in_flight(void **state)
 		for (size_t k = 0; k < FAKE_RAM; k++)
 			assert_int_equal(t->f.ram[k], 0xcc);
 		open_disk(t, false);
-		start(t, 1ULL << VIRTIO_BLK_F_FLUSH);
+		start_device(t, 1ULL << VIRTIO_BLK_F_FLUSH);
 	}
 }
 
@@ -511,13 +512,14 @@ static void test_notify_storm(void **state)
 	for (unsigned i = 0; i < 20; i++) {
 		for (unsigned k = 0; k < 5000; k++)
 			virtio_notify(t->v, k % 3);
-		assert_int_equal(request(t, VIRTIO_BLK_T_IN, i, DATA, 512, NULL), VIRTIO_BLK_S_OK);
+		assert_int_equal(do_request(t, VIRTIO_BLK_T_IN, i, DATA, 512, NULL),
+				 VIRTIO_BLK_S_OK);
 		assert_int_equal(t->f.ram[DATA], i);
 	}
-	put(t, VIRTIO_PCI_COMMON_STATUS, 0, 1);
+	reg_write(t, VIRTIO_PCI_COMMON_STATUS, 0, 1);
 	for (unsigned k = 0; k < 5000; k++)
 		virtio_notify(t->v, 0);
-	start(t, 0);
+	start_device(t, 0);
 }
 
 int main(void)

@@ -64,7 +64,7 @@ static void set_limit(struct ctx *t, unsigned port, size_t limit)
 	pthread_mutex_unlock(&t->lock);
 }
 
-static size_t sent(struct ctx *t, unsigned port)
+static size_t bytes_sent(struct ctx *t, unsigned port)
 {
 	size_t n;
 
@@ -108,7 +108,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-static void control(struct ctx *t, u32 id, u16 event, u16 value)
+static void send_control(struct ctx *t, u32 id, u16 event, u16 value)
 {
 	struct virtio_console_control m = { id, event, value };
 
@@ -136,13 +136,13 @@ static void expect_message(struct ctx *t, u32 id, u16 event, const char *name)
 static void bring_up(struct ctx *t)
 {
 	driver_start(&t->d, MULTI);
-	control(t, 0, VIRTIO_CONSOLE_DEVICE_READY, 1);
+	send_control(t, 0, VIRTIO_CONSOLE_DEVICE_READY, 1);
 	for (u32 i = 0; i < PORTS; i++)
 		expect_message(t, i, VIRTIO_CONSOLE_PORT_ADD, "");
-	control(t, 0, VIRTIO_CONSOLE_PORT_READY, 1);
+	send_control(t, 0, VIRTIO_CONSOLE_PORT_READY, 1);
 	expect_message(t, 0, VIRTIO_CONSOLE_CONSOLE_PORT, "");
 	expect_message(t, 0, VIRTIO_CONSOLE_PORT_OPEN, "");
-	control(t, 1, VIRTIO_CONSOLE_PORT_READY, 1);
+	send_control(t, 1, VIRTIO_CONSOLE_PORT_READY, 1);
 	expect_message(t, 1, VIRTIO_CONSOLE_PORT_NAME, "org.example.0");
 	expect_message(t, 1, VIRTIO_CONSOLE_PORT_OPEN, "");
 }
@@ -156,10 +156,10 @@ static void test_ports(void **state)
 	assert_int_equal(ports, PORTS);
 	bring_up(t);
 	assert_false(virtio_console_is_open(t->c, 1));
-	control(t, 1, VIRTIO_CONSOLE_PORT_OPEN, 1);
+	send_control(t, 1, VIRTIO_CONSOLE_PORT_OPEN, 1);
 	assert_true(virtio_console_is_open(t->c, 1));
 	assert_true(t->rooms[1]);
-	control(t, 1, VIRTIO_CONSOLE_PORT_OPEN, 0);
+	send_control(t, 1, VIRTIO_CONSOLE_PORT_OPEN, 0);
 	assert_false(virtio_console_is_open(t->c, 1));
 }
 
@@ -171,11 +171,11 @@ static void test_output(void **state)
 	memcpy(t->f.ram + DATA, "hello", 5);
 	driver_add(&t->d, 5, DATA, 5, false);
 	assert_int_equal(driver_wait(&t->d, 5), 0);
-	assert_int_equal(sent(t, 1), 5);
+	assert_int_equal(bytes_sent(t, 1), 5);
 	assert_memory_equal(t->out[1], "hello", 5);
 	driver_add(&t->d, 1, DATA, 4, false);
 	assert_int_equal(driver_wait(&t->d, 1), 0);
-	assert_int_equal(sent(t, 0), 4);
+	assert_int_equal(bytes_sent(t, 0), 4);
 }
 
 /* Nobody takes it: the driver's buffer stays, the other ports go on. */
@@ -192,7 +192,7 @@ static void test_output_waits(void **state)
 	driver_add(&t->d, 7, DATA, 8, false);
 	assert_int_equal(driver_wait(&t->d, 7), 0);
 	assert_false(driver_take(&t->d, 5, &len));
-	assert_int_equal(sent(t, 1), 3);
+	assert_int_equal(bytes_sent(t, 1), 3);
 	pthread_mutex_lock(&t->lock);
 	t->limit[1] = OUTPUT;
 	pthread_mutex_unlock(&t->lock);
@@ -222,7 +222,7 @@ static void test_a_reset_does_not_wait_for_output(void **state)
 	bring_up(t);
 	driver_add(&t->d, 5, DATA, 4, false);
 	assert_int_equal(driver_wait(&t->d, 5), 0);
-	assert_int_equal(sent(t, 1), 4);
+	assert_int_equal(bytes_sent(t, 1), 4);
 }
 
 static void test_input(void **state)
@@ -241,7 +241,7 @@ static void test_input(void **state)
 	driver_add(&t->d, 4, DATA, 100, true);
 	driver_nap();
 	assert_false(driver_take(&t->d, 4, &len));
-	control(t, 1, VIRTIO_CONSOLE_PORT_OPEN, 1);
+	send_control(t, 1, VIRTIO_CONSOLE_PORT_OPEN, 1);
 	assert_int_equal(driver_wait(&t->d, 4), 100);
 	assert_memory_equal(t->f.ram + DATA, buf, 100);
 	driver_add(&t->d, 4, DATA, 4096, true);
@@ -268,7 +268,7 @@ static void test_without_multiport(void **state)
 	memcpy(t->f.ram + DATA, "x", 1);
 	driver_add(&t->d, 1, DATA, 1, false);
 	assert_int_equal(driver_wait(&t->d, 1), 0);
-	assert_int_equal(sent(t, 0), 1);
+	assert_int_equal(bytes_sent(t, 0), 1);
 }
 
 static void test_nonsense(void **state)
@@ -278,20 +278,20 @@ static void test_nonsense(void **state)
 	bring_up(t);
 	/* Ports that are not there, also those that would be one if a number were cut. */
 	for (u32 i = PORTS; i < 300; i++)
-		control(t, i, VIRTIO_CONSOLE_PORT_OPEN, 1);
-	control(t, 0x10001, VIRTIO_CONSOLE_PORT_OPEN, 1);
+		send_control(t, i, VIRTIO_CONSOLE_PORT_OPEN, 1);
+	send_control(t, 0x10001, VIRTIO_CONSOLE_PORT_OPEN, 1);
 	for (unsigned i = 0; i < PORTS; i++)
 		assert_false(virtio_console_is_open(t->c, i));
-	control(t, 1, VIRTIO_CONSOLE_PORT_OPEN, 1);
+	send_control(t, 1, VIRTIO_CONSOLE_PORT_OPEN, 1);
 	assert_true(virtio_console_is_open(t->c, 1));
 	/* Nobody has it open after a reset. */
 	driver_put(&t->d, VIRTIO_PCI_COMMON_STATUS, 0, 1);
 	assert_false(virtio_console_is_open(t->c, 1));
 	bring_up(t);
-	control(t, 0xffffffff, VIRTIO_CONSOLE_PORT_READY, 1);
-	control(t, 1, 0xffff, 1);
+	send_control(t, 0xffffffff, VIRTIO_CONSOLE_PORT_READY, 1);
+	send_control(t, 1, 0xffff, 1);
 	for (unsigned i = 0; i < 1000; i++)
-		control(t, 1, VIRTIO_CONSOLE_PORT_READY, 1);
+		send_control(t, 1, VIRTIO_CONSOLE_PORT_READY, 1);
 	expect_message(t, 1, VIRTIO_CONSOLE_PORT_NAME, "org.example.0");
 	/* A control buffer that no message fits in. */
 	driver_add(&t->d, 2, DATA, 3, true);
@@ -315,7 +315,7 @@ static void test_reset_storm(void **state)
 		driver_add(&t->d, 1, DATA, 4096, false);
 		virtio_console_input(t->c, 0, (const u8 *)"abc", 3);
 		driver_add(&t->d, 0, DATA, 4096, true);
-		set_limit(t, 0, i % 3 ? OUTPUT : sent(t, 0));
+		set_limit(t, 0, i % 3 ? OUTPUT : bytes_sent(t, 0));
 		driver_put(&t->d, VIRTIO_PCI_COMMON_STATUS, 0, 1);
 		memset(t->f.ram, 0xcc, FAKE_RAM);
 		t->out_len[0] = 0;

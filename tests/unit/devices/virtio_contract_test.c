@@ -102,12 +102,12 @@ static int teardown(void **state)
 	return 0;
 }
 
-static u64 get(struct ctx *t, unsigned fn, unsigned reg, unsigned len)
+static u64 reg_read(struct ctx *t, unsigned fn, unsigned reg, unsigned len)
 {
 	return fake_read(&t->f, t->fn[fn].bar + reg, len);
 }
 
-static void put(struct ctx *t, unsigned fn, unsigned reg, u64 value, unsigned len)
+static void reg_write(struct ctx *t, unsigned fn, unsigned reg, u64 value, unsigned len)
 {
 	fake_write(&t->f, t->fn[fn].bar + reg, value, len);
 }
@@ -115,19 +115,19 @@ static void put(struct ctx *t, unsigned fn, unsigned reg, u64 value, unsigned le
 /* As far as DRIVER_OK, with all queues. */
 static void bring_up(struct ctx *t, unsigned fn)
 {
-	put(t, fn, VIRTIO_PCI_COMMON_STATUS, 3, 1);
-	put(t, fn, VIRTIO_PCI_COMMON_GFSELECT, 1, 4);
-	put(t, fn, VIRTIO_PCI_COMMON_GF, 1, 4);
-	put(t, fn, VIRTIO_PCI_COMMON_STATUS, 0xb, 1);
+	reg_write(t, fn, VIRTIO_PCI_COMMON_STATUS, 3, 1);
+	reg_write(t, fn, VIRTIO_PCI_COMMON_GFSELECT, 1, 4);
+	reg_write(t, fn, VIRTIO_PCI_COMMON_GF, 1, 4);
+	reg_write(t, fn, VIRTIO_PCI_COMMON_STATUS, 0xb, 1);
 	for (unsigned i = 0; i < QUEUES; i++) {
-		put(t, fn, VIRTIO_PCI_COMMON_Q_SELECT, i, 2);
-		put(t, fn, VIRTIO_PCI_COMMON_Q_DESCLO, 0x1000 * (3 * i + 1), 8);
-		put(t, fn, VIRTIO_PCI_COMMON_Q_AVAILLO, 0x1000 * (3 * i + 2), 8);
-		put(t, fn, VIRTIO_PCI_COMMON_Q_USEDLO, 0x1000 * (3 * i + 3), 8);
-		put(t, fn, VIRTIO_PCI_COMMON_Q_ENABLE, 1, 2);
+		reg_write(t, fn, VIRTIO_PCI_COMMON_Q_SELECT, i, 2);
+		reg_write(t, fn, VIRTIO_PCI_COMMON_Q_DESCLO, 0x1000 * (3 * i + 1), 8);
+		reg_write(t, fn, VIRTIO_PCI_COMMON_Q_AVAILLO, 0x1000 * (3 * i + 2), 8);
+		reg_write(t, fn, VIRTIO_PCI_COMMON_Q_USEDLO, 0x1000 * (3 * i + 3), 8);
+		reg_write(t, fn, VIRTIO_PCI_COMMON_Q_ENABLE, 1, 2);
 	}
-	put(t, fn, VIRTIO_PCI_COMMON_STATUS, 0xf, 1);
-	assert_int_equal(get(t, fn, VIRTIO_PCI_COMMON_STATUS, 1), 0xf);
+	reg_write(t, fn, VIRTIO_PCI_COMMON_STATUS, 0xf, 1);
+	assert_int_equal(reg_read(t, fn, VIRTIO_PCI_COMMON_STATUS, 1), 0xf);
 }
 
 static void test_wide_registers(void **state)
@@ -139,50 +139,50 @@ static void test_wide_registers(void **state)
 
 	for (size_t i = 0; i < ARRAY_SIZE(regs); i++) {
 		/* Whole, in halves upwards, in halves downwards. */
-		put(t, 0, regs[i], a, 8);
-		assert_true(get(t, 0, regs[i], 8) == a);
-		put(t, 0, regs[i], (u32)b, 4);
-		assert_true(get(t, 0, regs[i], 8) == ((a >> 32 << 32) | (u32)b));
-		put(t, 0, regs[i] + 4, b >> 32, 4);
-		assert_true(get(t, 0, regs[i], 8) == b);
-		put(t, 0, regs[i] + 4, a >> 32, 4);
-		put(t, 0, regs[i], (u32)a, 4);
-		assert_true(get(t, 0, regs[i], 8) == a);
+		reg_write(t, 0, regs[i], a, 8);
+		assert_true(reg_read(t, 0, regs[i], 8) == a);
+		reg_write(t, 0, regs[i], (u32)b, 4);
+		assert_true(reg_read(t, 0, regs[i], 8) == ((a >> 32 << 32) | (u32)b));
+		reg_write(t, 0, regs[i] + 4, b >> 32, 4);
+		assert_true(reg_read(t, 0, regs[i], 8) == b);
+		reg_write(t, 0, regs[i] + 4, a >> 32, 4);
+		reg_write(t, 0, regs[i], (u32)a, 4);
+		assert_true(reg_read(t, 0, regs[i], 8) == a);
 		/* Parts of a register, and what lies across two: nothing. */
-		put(t, 0, regs[i], 0, 2);
-		put(t, 0, regs[i] + 1, 0, 1);
-		put(t, 0, regs[i] + 2, 0, 4);
-		assert_true(get(t, 0, regs[i], 8) == a);
+		reg_write(t, 0, regs[i], 0, 2);
+		reg_write(t, 0, regs[i] + 1, 0, 1);
+		reg_write(t, 0, regs[i] + 2, 0, 4);
+		assert_true(reg_read(t, 0, regs[i], 8) == a);
 		/* Reads of parts see parts. */
 		for (unsigned len = 1; len <= 8; len *= 2)
 			for (unsigned at = 0; at + len <= 8; at++)
 				assert_true(
-					get(t, 0, regs[i] + at, len) ==
+					reg_read(t, 0, regs[i] + at, len) ==
 					(a >> 8 * at & (len < 8 ? (1ULL << 8 * len) - 1 : ~0ULL)));
 	}
 	/* Three fields that follow each other did not mix. */
 	for (size_t i = 0; i < ARRAY_SIZE(regs); i++)
-		assert_true(get(t, 0, regs[i], 8) == a);
+		assert_true(reg_read(t, 0, regs[i], 8) == a);
 }
 
 static void test_bars_overlap(void **state)
 {
 	struct ctx *t = *state;
 
-	put(t, 0, VIRTIO_PCI_COMMON_STATUS, 1, 1);
-	put(t, 1, VIRTIO_PCI_COMMON_STATUS, 3, 1);
+	reg_write(t, 0, VIRTIO_PCI_COMMON_STATUS, 1, 1);
+	reg_write(t, 1, VIRTIO_PCI_COMMON_STATUS, 3, 1);
 	/* The second one onto the first: it is not decoded, and the first one is. */
 	fake_config_write(&t->f, t->fn[1].slot, PCI_BASE_ADDRESS_0, FAKE_WINDOW, 4);
 	assert_int_equal(t->f.n_mmio, 1);
-	assert_int_equal(get(t, 0, VIRTIO_PCI_COMMON_STATUS, 1), 1);
-	assert_int_equal(get(t, 1, VIRTIO_PCI_COMMON_STATUS, 1), 0xff);
+	assert_int_equal(reg_read(t, 0, VIRTIO_PCI_COMMON_STATUS, 1), 1);
+	assert_int_equal(reg_read(t, 1, VIRTIO_PCI_COMMON_STATUS, 1), 0xff);
 	/* As sizing a BAR does it, with the decoder on. */
 	fake_config_write(&t->f, t->fn[1].slot, PCI_BASE_ADDRESS_0, 0xffffffff, 4);
 	assert_int_equal(fake_config_read(&t->f, t->fn[1].slot, PCI_BASE_ADDRESS_0, 4),
 			 ~(BAR_SIZE - 1));
 	fake_config_write(&t->f, t->fn[1].slot, PCI_BASE_ADDRESS_0, (u32)t->fn[1].bar, 4);
 	assert_int_equal(t->f.n_mmio, 2);
-	assert_int_equal(get(t, 1, VIRTIO_PCI_COMMON_STATUS, 1), 3);
+	assert_int_equal(reg_read(t, 1, VIRTIO_PCI_COMMON_STATUS, 1), 3);
 	/* A BAR that is not there, and the upper bits of one that is. */
 	fake_config_write(&t->f, t->fn[1].slot, PCI_BASE_ADDRESS_1, 0xffffffff, 4);
 	assert_int_equal(fake_config_read(&t->f, t->fn[1].slot, PCI_BASE_ADDRESS_1, 4), 0);
@@ -199,10 +199,10 @@ static void msix_on(struct ctx *t, unsigned fn)
 	fake_config_write(&t->f, slot, at + 2, MSIX_CTRL_ENABLE, 2);
 }
 
-static void unmask(struct ctx *t, unsigned fn, unsigned vector, u64 addr, u32 data)
+static void unmask_vector(struct ctx *t, unsigned fn, unsigned vector, u64 addr, u32 data)
 {
-	put(t, fn, MSIX_TAB + 16 * vector, addr, 8);
-	put(t, fn, MSIX_TAB + 16 * vector + 8, data, 8);
+	reg_write(t, fn, MSIX_TAB + 16 * vector, addr, 8);
+	reg_write(t, fn, MSIX_TAB + 16 * vector + 8, data, 8);
 }
 
 static void use_one(struct ctx *t, unsigned fn, unsigned queue)
@@ -218,12 +218,12 @@ static void test_shared_vector(void **state)
 	bring_up(t, 0);
 	msix_on(t, 0);
 	for (unsigned i = 0; i < QUEUES; i++) {
-		put(t, 0, VIRTIO_PCI_COMMON_Q_SELECT, i, 2);
-		put(t, 0, VIRTIO_PCI_COMMON_Q_MSIX, i == 2 ? 3 : 1, 2);
+		reg_write(t, 0, VIRTIO_PCI_COMMON_Q_SELECT, i, 2);
+		reg_write(t, 0, VIRTIO_PCI_COMMON_Q_MSIX, i == 2 ? 3 : 1, 2);
 	}
-	put(t, 0, VIRTIO_PCI_COMMON_MSIX, 1, 2);
-	unmask(t, 0, 1, 0xfee00000, 0x41);
-	unmask(t, 0, 3, 0x1fee00000, 0x43);
+	reg_write(t, 0, VIRTIO_PCI_COMMON_MSIX, 1, 2);
+	unmask_vector(t, 0, 1, 0xfee00000, 0x41);
+	unmask_vector(t, 0, 3, 0x1fee00000, 0x43);
 	use_one(t, 0, 0);
 	use_one(t, 0, 1);
 	virtio_config_changed(t->fn[0].v);
@@ -243,36 +243,36 @@ static void test_masked_while_live(void **state)
 
 	bring_up(t, 0);
 	msix_on(t, 0);
-	put(t, 0, VIRTIO_PCI_COMMON_Q_SELECT, 0, 2);
-	put(t, 0, VIRTIO_PCI_COMMON_Q_MSIX, 2, 2);
-	unmask(t, 0, 2, 0xfee00000, 0x42);
+	reg_write(t, 0, VIRTIO_PCI_COMMON_Q_SELECT, 0, 2);
+	reg_write(t, 0, VIRTIO_PCI_COMMON_Q_MSIX, 2, 2);
+	unmask_vector(t, 0, 2, 0xfee00000, 0x42);
 	use_one(t, 0, 0);
 	assert_int_equal(t->f.sent[0], 1);
-	put(t, 0, MSIX_TAB + 16 * 2 + 12, 1, 4);
+	reg_write(t, 0, MSIX_TAB + 16 * 2 + 12, 1, 4);
 	for (unsigned i = 0; i < 5; i++)
 		use_one(t, 0, 0);
 	assert_int_equal(t->f.sent[0], 1);
-	assert_int_equal(get(t, 0, MSIX_PBA, 8), 1 << 2);
-	assert_int_equal(get(t, 0, MSIX_PBA, 4), 1 << 2);
-	assert_int_equal(get(t, 0, MSIX_PBA + 8, 8), 0);
-	put(t, 0, MSIX_PBA, ~0ULL, 8); /* read-only */
-	assert_int_equal(get(t, 0, MSIX_PBA, 8), 1 << 2);
+	assert_int_equal(reg_read(t, 0, MSIX_PBA, 8), 1 << 2);
+	assert_int_equal(reg_read(t, 0, MSIX_PBA, 4), 1 << 2);
+	assert_int_equal(reg_read(t, 0, MSIX_PBA + 8, 8), 0);
+	reg_write(t, 0, MSIX_PBA, ~0ULL, 8); /* read-only */
+	assert_int_equal(reg_read(t, 0, MSIX_PBA, 8), 1 << 2);
 	/* Another message while it is masked: the new one is what comes. */
-	put(t, 0, MSIX_TAB + 16 * 2 + 8, 0x52, 4);
-	put(t, 0, MSIX_TAB + 16 * 2 + 12, 0, 4);
+	reg_write(t, 0, MSIX_TAB + 16 * 2 + 8, 0x52, 4);
+	reg_write(t, 0, MSIX_TAB + 16 * 2 + 12, 0, 4);
 	assert_int_equal(t->f.sent[0], 2);
 	assert_int_equal(t->f.msi_data[0], 0x52);
-	assert_int_equal(get(t, 0, MSIX_PBA, 8), 0);
+	assert_int_equal(reg_read(t, 0, MSIX_PBA, 8), 0);
 	/* Low bits of an address are none; behind the last entry there is nothing. */
-	put(t, 0, MSIX_TAB, 0xfee00007, 4);
-	assert_int_equal(get(t, 0, MSIX_TAB, 4), 0xfee00004);
-	put(t, 0, MSIX_TAB + 16 * (QUEUES + 1), 0x1234, 4);
-	assert_int_equal(get(t, 0, MSIX_TAB + 16 * (QUEUES + 1), 4), 0);
+	reg_write(t, 0, MSIX_TAB, 0xfee00007, 4);
+	assert_int_equal(reg_read(t, 0, MSIX_TAB, 4), 0xfee00004);
+	reg_write(t, 0, MSIX_TAB + 16 * (QUEUES + 1), 0x1234, 4);
+	assert_int_equal(reg_read(t, 0, MSIX_TAB + 16 * (QUEUES + 1), 4), 0);
 	/* The other function has its own of all that. */
-	assert_int_equal(get(t, 1, MSIX_TAB + 16 * 2 + 12, 4), 1);
+	assert_int_equal(reg_read(t, 1, MSIX_TAB + 16 * 2 + 12, 4), 1);
 }
 
-static bool flip(void *arg)
+static bool flip_config(void *arg)
 {
 	struct ctx *t = arg;
 	struct function *fn = &t->fn[0];
@@ -282,12 +282,12 @@ static bool flip(void *arg)
 	return true;
 }
 
-static void *changer(void *arg)
+static void *config_changer(void *arg)
 {
 	struct ctx *t = arg;
 
 	while (!__atomic_load_n(&t->stop, __ATOMIC_RELAXED))
-		virtio_config_update(t->fn[0].v, flip, t);
+		virtio_config_update(t->fn[0].v, flip_config, t);
 	return NULL;
 }
 
@@ -304,13 +304,13 @@ static void test_config_is_read_whole(void **state)
 	pthread_t thread;
 
 	t->fn[0].config = 0xffffffff00000000; /* halves that always differ */
-	assert_int_equal(pthread_create(&thread, NULL, changer, t), 0);
+	assert_int_equal(pthread_create(&thread, NULL, config_changer, t), 0);
 	while (whole < 20000 || (!again && whole < 2000000)) {
 		u64 updates = __atomic_load_n(&t->updates, __ATOMIC_SEQ_CST);
-		u64 before = get(t, 0, VIRTIO_PCI_COMMON_CFGGENERATION, 1);
-		u32 lo = (u32)get(t, 0, DEVICE, 4), hi = (u32)get(t, 0, DEVICE + 4, 4);
+		u64 before = reg_read(t, 0, VIRTIO_PCI_COMMON_CFGGENERATION, 1);
+		u32 lo = (u32)reg_read(t, 0, DEVICE, 4), hi = (u32)reg_read(t, 0, DEVICE + 4, 4);
 
-		if (get(t, 0, VIRTIO_PCI_COMMON_CFGGENERATION, 1) != before) {
+		if (reg_read(t, 0, VIRTIO_PCI_COMMON_CFGGENERATION, 1) != before) {
 			again++;
 			continue;
 		}
@@ -334,7 +334,7 @@ static void test_kicks_are_apart(void **state)
 
 	bring_up(t, 0);
 	bring_up(t, 1);
-	put(t, 1, NOTIFY + 4, 1, 2);
+	reg_write(t, 1, NOTIFY + 4, 1, 2);
 	assert_int_equal(read(virtio_kick(t->fn[0].v, 1), &n, 8), -1);
 	assert_int_equal(read(virtio_kick(t->fn[1].v, 0), &n, 8), -1);
 	assert_int_equal(read(virtio_kick(t->fn[1].v, 1), &n, 8), 8);

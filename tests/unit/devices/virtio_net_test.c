@@ -26,7 +26,7 @@ struct ctx {
 
 static u64 asked_for; /* of the backend with offloads */
 
-static int offload(int fd, u64 features)
+static int backend_offload(int fd, u64 features)
 {
 	(void)fd;
 	asked_for = features;
@@ -42,7 +42,7 @@ static int setup_with(void **state, bool offloads, u64 features)
 	assert_non_null(t);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair), 0);
 	b.fd = t->fd = pair[0];
-	b.offload = offloads ? offload : NULL;
+	b.offload = offloads ? backend_offload : NULL;
 	t->peer = pair[1];
 	assert_int_equal(virtio_net_create(&t->n, &b), 0);
 	assert_int_equal(virtio_create(&t->d.v, &t->f.host, virtio_net_type(t->n), t->n), 0);

@@ -100,12 +100,12 @@ static int teardown(void **state)
 	return 0;
 }
 
-static u32 get(struct ctx *t, unsigned reg, unsigned len)
+static u32 reg_read(struct ctx *t, unsigned reg, unsigned len)
 {
 	return (u32)fake_read(&t->f, BAR + reg, len);
 }
 
-static void put(struct ctx *t, unsigned reg, u64 value, unsigned len)
+static void reg_write(struct ctx *t, unsigned reg, u64 value, unsigned len)
 {
 	fake_write(&t->f, BAR + reg, value, len);
 }
@@ -113,32 +113,32 @@ static void put(struct ctx *t, unsigned reg, u64 value, unsigned len)
 static void set_features(struct ctx *t, u64 features)
 {
 	for (u32 i = 0; i < 2; i++) {
-		put(t, VIRTIO_PCI_COMMON_GFSELECT, i, 4);
-		put(t, VIRTIO_PCI_COMMON_GF, (u32)(features >> 32 * i), 4);
+		reg_write(t, VIRTIO_PCI_COMMON_GFSELECT, i, 4);
+		reg_write(t, VIRTIO_PCI_COMMON_GF, (u32)(features >> 32 * i), 4);
 	}
 }
 
-static u8 status(struct ctx *t)
+static u8 read_status(struct ctx *t)
 {
-	return (u8)get(t, VIRTIO_PCI_COMMON_STATUS, 1);
+	return (u8)reg_read(t, VIRTIO_PCI_COMMON_STATUS, 1);
 }
 
 static void negotiate(struct ctx *t, u64 features)
 {
-	put(t, VIRTIO_PCI_COMMON_STATUS, 1, 1);
-	put(t, VIRTIO_PCI_COMMON_STATUS, 3, 1);
+	reg_write(t, VIRTIO_PCI_COMMON_STATUS, 1, 1);
+	reg_write(t, VIRTIO_PCI_COMMON_STATUS, 3, 1);
 	set_features(t, features);
-	put(t, VIRTIO_PCI_COMMON_STATUS, 0xb, 1);
+	reg_write(t, VIRTIO_PCI_COMMON_STATUS, 0xb, 1);
 }
 
 static void set_queue(struct ctx *t, u16 index, u64 desc)
 {
-	put(t, VIRTIO_PCI_COMMON_Q_SELECT, index, 2);
-	put(t, VIRTIO_PCI_COMMON_Q_DESCLO, (u32)desc, 4);
-	put(t, VIRTIO_PCI_COMMON_Q_DESCHI, desc >> 32, 4);
-	put(t, VIRTIO_PCI_COMMON_Q_AVAILLO, 0x2000, 8);
-	put(t, VIRTIO_PCI_COMMON_Q_USEDLO, 0x3000, 8);
-	put(t, VIRTIO_PCI_COMMON_Q_ENABLE, 1, 2);
+	reg_write(t, VIRTIO_PCI_COMMON_Q_SELECT, index, 2);
+	reg_write(t, VIRTIO_PCI_COMMON_Q_DESCLO, (u32)desc, 4);
+	reg_write(t, VIRTIO_PCI_COMMON_Q_DESCHI, desc >> 32, 4);
+	reg_write(t, VIRTIO_PCI_COMMON_Q_AVAILLO, 0x2000, 8);
+	reg_write(t, VIRTIO_PCI_COMMON_Q_USEDLO, 0x3000, 8);
+	reg_write(t, VIRTIO_PCI_COMMON_Q_ENABLE, 1, 2);
 }
 
 #define V1 (1ULL << VIRTIO_F_VERSION_1)
@@ -270,41 +270,41 @@ static void test_features(void **state)
 	struct ctx *t = *state;
 	u64 offered;
 
-	put(t, VIRTIO_PCI_COMMON_DFSELECT, 0, 4);
-	offered = get(t, VIRTIO_PCI_COMMON_DF, 4);
-	put(t, VIRTIO_PCI_COMMON_DFSELECT, 1, 4);
-	offered |= (u64)get(t, VIRTIO_PCI_COMMON_DF, 4) << 32;
+	reg_write(t, VIRTIO_PCI_COMMON_DFSELECT, 0, 4);
+	offered = reg_read(t, VIRTIO_PCI_COMMON_DF, 4);
+	reg_write(t, VIRTIO_PCI_COMMON_DFSELECT, 1, 4);
+	offered |= (u64)reg_read(t, VIRTIO_PCI_COMMON_DF, 4) << 32;
 	assert_int_equal(offered, OFFERED | V1 | 1ULL << VIRTIO_RING_F_EVENT_IDX |
 					  1ULL << VIRTIO_RING_F_INDIRECT_DESC);
-	put(t, VIRTIO_PCI_COMMON_DFSELECT, 2, 4);
-	assert_int_equal(get(t, VIRTIO_PCI_COMMON_DF, 4), 0);
+	reg_write(t, VIRTIO_PCI_COMMON_DFSELECT, 2, 4);
+	assert_int_equal(reg_read(t, VIRTIO_PCI_COMMON_DF, 4), 0);
 	/* Not offered, or without VERSION_1: FEATURES_OK does not stick, nor does DRIVER_OK. */
 	negotiate(t, V1 | 1ULL << 7);
-	assert_int_equal(status(t), 3);
+	assert_int_equal(read_status(t), 3);
 	negotiate(t, OFFERED);
-	assert_int_equal(status(t), 3);
-	put(t, VIRTIO_PCI_COMMON_STATUS, 0xf, 1);
-	assert_int_equal(status(t), 3);
+	assert_int_equal(read_status(t), 3);
+	reg_write(t, VIRTIO_PCI_COMMON_STATUS, 0xf, 1);
+	assert_int_equal(read_status(t), 3);
 	assert_int_equal(t->starts, 0);
 	negotiate(t, V1);
-	assert_int_equal(status(t), 0xb);
+	assert_int_equal(read_status(t), 0xb);
 	/* Fixed now. */
 	set_features(t, OFFERED | V1);
-	put(t, VIRTIO_PCI_COMMON_GFSELECT, 0, 4);
-	assert_int_equal(get(t, VIRTIO_PCI_COMMON_GF, 4), 0);
+	reg_write(t, VIRTIO_PCI_COMMON_GFSELECT, 0, 4);
+	assert_int_equal(reg_read(t, VIRTIO_PCI_COMMON_GF, 4), 0);
 	/* Bits cannot be taken back but by a reset. */
-	put(t, VIRTIO_PCI_COMMON_STATUS, 1, 1);
-	assert_int_equal(status(t), 0xb);
-	put(t, VIRTIO_PCI_COMMON_STATUS, 0xf, 1);
-	assert_int_equal(status(t), 0xf);
+	reg_write(t, VIRTIO_PCI_COMMON_STATUS, 1, 1);
+	assert_int_equal(read_status(t), 0xb);
+	reg_write(t, VIRTIO_PCI_COMMON_STATUS, 0xf, 1);
+	assert_int_equal(read_status(t), 0xf);
 	assert_int_equal(t->starts, 1);
 	assert_int_equal(t->features, V1);
-	put(t, VIRTIO_PCI_COMMON_STATUS, 0, 1);
-	assert_int_equal(status(t), 0);
+	reg_write(t, VIRTIO_PCI_COMMON_STATUS, 0, 1);
+	assert_int_equal(read_status(t), 0);
 	assert_int_equal(t->stops, 1);
 	/* NEEDS_RESET is not the driver's to set. */
-	put(t, VIRTIO_PCI_COMMON_STATUS, 0x40, 1);
-	assert_int_equal(status(t), 0);
+	reg_write(t, VIRTIO_PCI_COMMON_STATUS, 0x40, 1);
+	assert_int_equal(read_status(t), 0);
 }
 
 static void test_start_fails(void **state)
@@ -313,10 +313,10 @@ static void test_start_fails(void **state)
 
 	t->start_result = -EIO;
 	negotiate(t, V1);
-	put(t, VIRTIO_PCI_COMMON_STATUS, 0xf, 1);
-	assert_true(status(t) & VIRTIO_CONFIG_S_NEEDS_RESET);
-	put(t, VIRTIO_PCI_COMMON_STATUS, 0, 1);
-	assert_int_equal(status(t), 0);
+	reg_write(t, VIRTIO_PCI_COMMON_STATUS, 0xf, 1);
+	assert_true(read_status(t) & VIRTIO_CONFIG_S_NEEDS_RESET);
+	reg_write(t, VIRTIO_PCI_COMMON_STATUS, 0, 1);
+	assert_int_equal(read_status(t), 0);
 	assert_int_equal(t->stops, 0);
 }
 
@@ -325,34 +325,34 @@ static void test_queue_registers(void **state)
 	struct ctx *t = *state;
 	static const u16 bad_sizes[] = { 0, 3, 128, 0xffff };
 
-	assert_int_equal(get(t, VIRTIO_PCI_COMMON_NUMQ, 2), QUEUES);
-	assert_int_equal(get(t, VIRTIO_PCI_COMMON_Q_SIZE, 2), 64);
+	assert_int_equal(reg_read(t, VIRTIO_PCI_COMMON_NUMQ, 2), QUEUES);
+	assert_int_equal(reg_read(t, VIRTIO_PCI_COMMON_Q_SIZE, 2), 64);
 	for (size_t i = 0; i < ARRAY_SIZE(bad_sizes); i++) {
-		put(t, VIRTIO_PCI_COMMON_Q_SIZE, bad_sizes[i], 2);
-		assert_int_equal(get(t, VIRTIO_PCI_COMMON_Q_SIZE, 2), 64);
+		reg_write(t, VIRTIO_PCI_COMMON_Q_SIZE, bad_sizes[i], 2);
+		assert_int_equal(reg_read(t, VIRTIO_PCI_COMMON_Q_SIZE, 2), 64);
 	}
-	put(t, VIRTIO_PCI_COMMON_Q_SIZE, 16, 2);
-	assert_int_equal(get(t, VIRTIO_PCI_COMMON_Q_SIZE, 2), 16);
+	reg_write(t, VIRTIO_PCI_COMMON_Q_SIZE, 16, 2);
+	assert_int_equal(reg_read(t, VIRTIO_PCI_COMMON_Q_SIZE, 2), 16);
 	/* A queue that does not exist: zeros, and writes go nowhere. */
-	put(t, VIRTIO_PCI_COMMON_Q_SELECT, QUEUES, 2);
-	assert_int_equal(get(t, VIRTIO_PCI_COMMON_Q_SIZE, 2), 0);
-	put(t, VIRTIO_PCI_COMMON_Q_ENABLE, 1, 2);
-	put(t, VIRTIO_PCI_COMMON_Q_DESCLO, 0x1000, 4);
-	assert_int_equal(get(t, VIRTIO_PCI_COMMON_Q_DESCLO, 4), 0);
-	put(t, VIRTIO_PCI_COMMON_Q_SELECT, 0xffff, 2);
-	put(t, VIRTIO_PCI_COMMON_Q_MSIX, 0, 2);
+	reg_write(t, VIRTIO_PCI_COMMON_Q_SELECT, QUEUES, 2);
+	assert_int_equal(reg_read(t, VIRTIO_PCI_COMMON_Q_SIZE, 2), 0);
+	reg_write(t, VIRTIO_PCI_COMMON_Q_ENABLE, 1, 2);
+	reg_write(t, VIRTIO_PCI_COMMON_Q_DESCLO, 0x1000, 4);
+	assert_int_equal(reg_read(t, VIRTIO_PCI_COMMON_Q_DESCLO, 4), 0);
+	reg_write(t, VIRTIO_PCI_COMMON_Q_SELECT, 0xffff, 2);
+	reg_write(t, VIRTIO_PCI_COMMON_Q_MSIX, 0, 2);
 	/* Enabled: everything but the vector is fixed. */
 	negotiate(t, V1);
 	set_queue(t, 0, 0x1000);
-	assert_int_equal(get(t, VIRTIO_PCI_COMMON_Q_ENABLE, 2), 1);
-	put(t, VIRTIO_PCI_COMMON_Q_ENABLE, 0, 2);
-	put(t, VIRTIO_PCI_COMMON_Q_SIZE, 8, 2);
-	put(t, VIRTIO_PCI_COMMON_Q_DESCLO, 0x5000, 4);
-	assert_int_equal(get(t, VIRTIO_PCI_COMMON_Q_ENABLE, 2), 1);
-	assert_int_equal(get(t, VIRTIO_PCI_COMMON_Q_SIZE, 2), 16);
-	assert_int_equal(get(t, VIRTIO_PCI_COMMON_Q_DESCLO, 4), 0x1000);
-	assert_int_equal(get(t, VIRTIO_PCI_COMMON_Q_NOFF, 2), 0);
-	assert_int_equal(status(t), 0xb);
+	assert_int_equal(reg_read(t, VIRTIO_PCI_COMMON_Q_ENABLE, 2), 1);
+	reg_write(t, VIRTIO_PCI_COMMON_Q_ENABLE, 0, 2);
+	reg_write(t, VIRTIO_PCI_COMMON_Q_SIZE, 8, 2);
+	reg_write(t, VIRTIO_PCI_COMMON_Q_DESCLO, 0x5000, 4);
+	assert_int_equal(reg_read(t, VIRTIO_PCI_COMMON_Q_ENABLE, 2), 1);
+	assert_int_equal(reg_read(t, VIRTIO_PCI_COMMON_Q_SIZE, 2), 16);
+	assert_int_equal(reg_read(t, VIRTIO_PCI_COMMON_Q_DESCLO, 4), 0x1000);
+	assert_int_equal(reg_read(t, VIRTIO_PCI_COMMON_Q_NOFF, 2), 0);
+	assert_int_equal(read_status(t), 0xb);
 }
 
 static void test_bad_rings(void **state)
@@ -363,11 +363,11 @@ static void test_bad_rings(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		negotiate(t, V1);
 		set_queue(t, 0, bad[i]);
-		assert_int_equal(get(t, VIRTIO_PCI_COMMON_Q_ENABLE, 2), 0);
-		assert_true(status(t) & VIRTIO_CONFIG_S_NEEDS_RESET);
-		put(t, VIRTIO_PCI_COMMON_STATUS, 0xf, 1);
+		assert_int_equal(reg_read(t, VIRTIO_PCI_COMMON_Q_ENABLE, 2), 0);
+		assert_true(read_status(t) & VIRTIO_CONFIG_S_NEEDS_RESET);
+		reg_write(t, VIRTIO_PCI_COMMON_STATUS, 0xf, 1);
 		assert_int_equal(t->starts, 0);
-		put(t, VIRTIO_PCI_COMMON_STATUS, 0, 1);
+		reg_write(t, VIRTIO_PCI_COMMON_STATUS, 0, 1);
 	}
 }
 
@@ -376,20 +376,20 @@ static void test_odd_accesses(void **state)
 	struct ctx *t = *state;
 
 	/* A write that is no register's width, or lies between two, changes nothing. */
-	put(t, VIRTIO_PCI_COMMON_STATUS, 0x0101, 2);
-	put(t, VIRTIO_PCI_COMMON_Q_SIZE + 1, 0xff, 1);
-	put(t, VIRTIO_PCI_COMMON_MSIX, 0, 1);
-	assert_int_equal(status(t), 0);
-	assert_int_equal(get(t, VIRTIO_PCI_COMMON_MSIX, 2), 0xffff);
+	reg_write(t, VIRTIO_PCI_COMMON_STATUS, 0x0101, 2);
+	reg_write(t, VIRTIO_PCI_COMMON_Q_SIZE + 1, 0xff, 1);
+	reg_write(t, VIRTIO_PCI_COMMON_MSIX, 0, 1);
+	assert_int_equal(read_status(t), 0);
+	assert_int_equal(reg_read(t, VIRTIO_PCI_COMMON_MSIX, 2), 0xffff);
 	/* Reads of any width see the same bytes. */
-	assert_int_equal(get(t, VIRTIO_PCI_COMMON_MSIX, 4), 0xffffU | QUEUES << 16);
-	assert_int_equal(get(t, VIRTIO_PCI_COMMON_NUMQ + 1, 1), 0);
+	assert_int_equal(reg_read(t, VIRTIO_PCI_COMMON_MSIX, 4), 0xffffU | QUEUES << 16);
+	assert_int_equal(reg_read(t, VIRTIO_PCI_COMMON_NUMQ + 1, 1), 0);
 	/* Behind the last register, between the areas, across a border. */
-	assert_int_equal(get(t, 0x100, 4), 0);
-	assert_int_equal(get(t, 0x7000, 4), 0);
-	assert_int_equal(get(t, 0x0ffe, 4), 0xffffffff);
-	put(t, 0x0ffe, 0, 4);
-	put(t, 0x7ff8, 0, 8);
+	assert_int_equal(reg_read(t, 0x100, 4), 0);
+	assert_int_equal(reg_read(t, 0x7000, 4), 0);
+	assert_int_equal(reg_read(t, 0x0ffe, 4), 0xffffffff);
+	reg_write(t, 0x0ffe, 0, 4);
+	reg_write(t, 0x7ff8, 0, 8);
 	for (unsigned reg = 0; reg < 0x8000; reg++) {
 		for (unsigned len = 1; len <= 8; len *= 2)
 			fake_read(&t->f, BAR + reg, len);
@@ -405,7 +405,7 @@ static void test_notify(void **state)
 	set_queue(t, 1, 0x1000);
 	fake_write(&t->f, NOTIFY + 4, 1, 2); /* before DRIVER_OK */
 	assert_int_equal(read(virtio_kick(t->v, 1), &n, 8), -1);
-	put(t, VIRTIO_PCI_COMMON_STATUS, 0xf, 1);
+	reg_write(t, VIRTIO_PCI_COMMON_STATUS, 0xf, 1);
 	fake_write(&t->f, NOTIFY + 4, 1, 2);
 	fake_write(&t->f, NOTIFY + 4, 0x00070001, 4);
 	fake_write(&t->f, NOTIFY + 5, 0, 1);
@@ -416,8 +416,8 @@ static void test_notify(void **state)
 	assert_int_equal(n, 2);
 	/* Too late for another queue: the device works on those that it started with. */
 	set_queue(t, 0, 0x1000);
-	assert_int_equal(get(t, VIRTIO_PCI_COMMON_Q_ENABLE, 2), 0);
-	assert_int_equal(status(t), 0xf);
+	assert_int_equal(reg_read(t, VIRTIO_PCI_COMMON_Q_ENABLE, 2), 0);
+	assert_int_equal(read_status(t), 0xf);
 }
 
 static unsigned msix_cap(struct ctx *t)
@@ -443,12 +443,12 @@ static void test_interrupts(void **state)
 
 	negotiate(t, V1);
 	set_queue(t, 0, 0x1000);
-	put(t, VIRTIO_PCI_COMMON_Q_MSIX, QUEUES + 1, 2);
-	assert_int_equal(get(t, VIRTIO_PCI_COMMON_Q_MSIX, 2), 0xffff);
-	put(t, VIRTIO_PCI_COMMON_Q_MSIX, 1, 2);
-	assert_int_equal(get(t, VIRTIO_PCI_COMMON_Q_MSIX, 2), 1);
-	put(t, VIRTIO_PCI_COMMON_MSIX, 0, 2);
-	put(t, VIRTIO_PCI_COMMON_STATUS, 0xf, 1);
+	reg_write(t, VIRTIO_PCI_COMMON_Q_MSIX, QUEUES + 1, 2);
+	assert_int_equal(reg_read(t, VIRTIO_PCI_COMMON_Q_MSIX, 2), 0xffff);
+	reg_write(t, VIRTIO_PCI_COMMON_Q_MSIX, 1, 2);
+	assert_int_equal(reg_read(t, VIRTIO_PCI_COMMON_Q_MSIX, 2), 1);
+	reg_write(t, VIRTIO_PCI_COMMON_MSIX, 0, 2);
+	reg_write(t, VIRTIO_PCI_COMMON_STATUS, 0xf, 1);
 	/* MSI-X off: only the ISR register, cleared by reading. */
 	use_one(t);
 	assert_int_equal(fake_read(&t->f, ISR, 1), 1);
@@ -458,13 +458,13 @@ static void test_interrupts(void **state)
 	assert_int_equal(t->f.n_vectors, 0);
 	/* A reset clears it as well. */
 	use_one(t);
-	put(t, VIRTIO_PCI_COMMON_STATUS, 0, 1);
+	reg_write(t, VIRTIO_PCI_COMMON_STATUS, 0, 1);
 	assert_int_equal(fake_read(&t->f, ISR, 1), 0);
 	negotiate(t, V1);
 	set_queue(t, 0, 0x1000);
-	put(t, VIRTIO_PCI_COMMON_Q_MSIX, 1, 2);
-	put(t, VIRTIO_PCI_COMMON_MSIX, 0, 2);
-	put(t, VIRTIO_PCI_COMMON_STATUS, 0xf, 1);
+	reg_write(t, VIRTIO_PCI_COMMON_Q_MSIX, 1, 2);
+	reg_write(t, VIRTIO_PCI_COMMON_MSIX, 0, 2);
+	reg_write(t, VIRTIO_PCI_COMMON_STATUS, 0xf, 1);
 
 	fake_config_write(&t->f, SLOT, cap + 2, MSIX_CTRL_ENABLE, 2);
 	fake_write(&t->f, MSIX_TAB + 16, 0xfee01004, 4);
@@ -489,7 +489,7 @@ static void test_interrupts(void **state)
 	fake_config_write(&t->f, SLOT, cap + 2, MSIX_CTRL_ENABLE, 2);
 	assert_int_equal(t->f.sent[0], 3);
 	/* A vector that is no vector. */
-	put(t, VIRTIO_PCI_COMMON_Q_MSIX, 0xffff, 2);
+	reg_write(t, VIRTIO_PCI_COMMON_Q_MSIX, 0xffff, 2);
 	use_one(t);
 	assert_int_equal(t->f.sent[0], 3);
 	/* The table: reserved bits, the entries' end, odd widths. */
@@ -505,18 +505,18 @@ static void test_interrupts(void **state)
 static void test_needs_reset_interrupts(void **state)
 {
 	struct ctx *t = *state;
-	u8 generation = (u8)get(t, VIRTIO_PCI_COMMON_CFGGENERATION, 1);
+	u8 generation = (u8)reg_read(t, VIRTIO_PCI_COMMON_CFGGENERATION, 1);
 
 	virtio_needs_reset(t->v);
 	assert_int_equal(fake_read(&t->f, ISR, 1), 0); /* before DRIVER_OK: silently */
-	put(t, VIRTIO_PCI_COMMON_STATUS, 0, 1);
+	reg_write(t, VIRTIO_PCI_COMMON_STATUS, 0, 1);
 	negotiate(t, V1);
-	put(t, VIRTIO_PCI_COMMON_STATUS, 0xf, 1);
+	reg_write(t, VIRTIO_PCI_COMMON_STATUS, 0xf, 1);
 	virtio_needs_reset(t->v);
 	virtio_needs_reset(t->v);
-	assert_int_equal(status(t), 0x4f);
+	assert_int_equal(read_status(t), 0x4f);
 	assert_int_equal(fake_read(&t->f, ISR, 1), 2);
-	assert_int_equal((u8)get(t, VIRTIO_PCI_COMMON_CFGGENERATION, 1), (u8)(generation + 1));
+	assert_int_equal((u8)reg_read(t, VIRTIO_PCI_COMMON_CFGGENERATION, 1), (u8)(generation + 1));
 }
 
 static void test_config_window(void **state)
@@ -532,7 +532,7 @@ static void test_config_window(void **state)
 	fake_config_write(&t->f, SLOT, at + 8, VIRTIO_PCI_COMMON_STATUS, 4);
 	fake_config_write(&t->f, SLOT, at + 12, 1, 4);
 	fake_config_write(&t->f, SLOT, at + 16, 3, 1);
-	assert_int_equal(status(t), 3);
+	assert_int_equal(read_status(t), 3);
 	/* Lengths, alignments, offsets and BARs that are none: all ones, and no effect. */
 	fake_config_write(&t->f, SLOT, at + 12, 3, 4);
 	assert_int_equal(fake_config_read(&t->f, SLOT, at + 16, 4), 0xffffffff);
@@ -553,8 +553,8 @@ static void test_reset_storm(void **state)
 	for (unsigned i = 0; i < 1000; i++) {
 		negotiate(t, V1);
 		set_queue(t, (u16)(i % QUEUES), 0x1000);
-		put(t, VIRTIO_PCI_COMMON_STATUS, 0xf, 1);
-		put(t, VIRTIO_PCI_COMMON_STATUS, 0, 1);
+		reg_write(t, VIRTIO_PCI_COMMON_STATUS, 0xf, 1);
+		reg_write(t, VIRTIO_PCI_COMMON_STATUS, 0, 1);
 	}
 	assert_int_equal(t->starts, 1000);
 	assert_int_equal(t->stops, 1000);
@@ -579,7 +579,7 @@ static void test_bus_reset(void **state)
 
 	negotiate(t, V1);
 	set_queue(t, 0, 0x1000);
-	put(t, VIRTIO_PCI_COMMON_STATUS, 0xf, 1);
+	reg_write(t, VIRTIO_PCI_COMMON_STATUS, 0xf, 1);
 	fake_write(&t->f, MSIX_TAB, 0xfee00000, 4);
 	fake_write(&t->f, MSIX_TAB + 12, 0, 4);
 	fake_config_write(&t->f, SLOT, msix_cap(t) + PCI_MSIX_FLAGS, MSIX_CTRL_ENABLE, 2);
@@ -594,15 +594,15 @@ static void test_bus_reset(void **state)
 	assert_int_equal(fake_config_read(&t->f, SLOT, msix_cap(t) + PCI_MSIX_FLAGS, 2) &
 				 MSIX_CTRL_ENABLE,
 			 0);
-	assert_int_equal(get(t, VIRTIO_PCI_COMMON_STATUS, 1), 0);
+	assert_int_equal(reg_read(t, VIRTIO_PCI_COMMON_STATUS, 1), 0);
 	assert_int_equal(fake_read(&t->f, MSIX_TAB, 4), 0);
 	assert_int_equal(fake_read(&t->f, MSIX_TAB + 12, 4), 1);
 	/* And all of it works again. */
 	negotiate(t, V1);
 	set_queue(t, 0, 0x1000);
-	put(t, VIRTIO_PCI_COMMON_STATUS, 0xf, 1);
+	reg_write(t, VIRTIO_PCI_COMMON_STATUS, 0xf, 1);
 	assert_int_equal(t->starts, 2);
-	put(t, VIRTIO_PCI_COMMON_STATUS, 0, 1);
+	reg_write(t, VIRTIO_PCI_COMMON_STATUS, 0, 1);
 }
 
 int main(void)

@@ -40,7 +40,7 @@ struct ctx {
 };
 
 /* Until the counter is another one than @old. */
-static u32 await(const u32 *counter, u32 old)
+static u32 await_change(const u32 *counter, u32 old)
 {
 	unsigned spins = 0;
 	u32 now;
@@ -56,13 +56,13 @@ static s64 now_us(void)
 	return (s64)(now_ns() / 1000);
 }
 
-static void *device(void *arg)
+static void *device_thread(void *arg)
 {
 	struct ctx *t = arg;
 
 	/* Each thread has a processor of its own. */
 	pin_to_cpu(&t->cpus, 1);
-	for (u32 i = 0; (i = await(&t->begun, i)) != LAST;) {
+	for (u32 i = 0; (i = await_change(&t->begun, i)) != LAST;) {
 		t->told = t->device(t);
 		__atomic_store_n(&t->ended, i, __ATOMIC_RELEASE);
 	}
@@ -70,7 +70,7 @@ static void *device(void *arg)
 }
 
 /* "I answered" against "tell me about answers". */
-static bool answer(struct ctx *t)
+static bool device_answer(struct ctx *t)
 {
 	virtqueue_push(&t->q, 0, 0);
 	return virtqueue_wants_interrupt(&t->q);
@@ -83,14 +83,14 @@ static bool ask_for_kick(struct ctx *t)
 }
 
 /* True: the device is to be told. */
-static bool add(struct ctx *t, u16 n)
+static bool driver_add(struct ctx *t, u16 n)
 {
 	ring_store(t->r.avail + 2, (u16)(n + 1));
 	return ring_must_notify(&t->r, (u16)(n + 1), n);
 }
 
 /* Before each round neither of the two is told anything. */
-static void quiet(struct ctx *t, bool kicks, u16 n)
+static void driver_quiet(struct ctx *t, bool kicks, u16 n)
 {
 	if (!kicks && !t->r.event_idx)
 		ring_ask_for_none(&t->r);
@@ -100,7 +100,7 @@ static void quiet(struct ctx *t, bool kicks, u16 n)
 		virtqueue_listen(&t->q, false);
 }
 
-static void run(bool kicks, bool event_idx)
+static void run_litmus(bool kicks, bool event_idx)
 {
 	struct ctx *t = fake_host_alloc(sizeof(*t));
 	const struct queue_place place = { SIZE, DESC, AVAIL, USED };
@@ -118,23 +118,23 @@ static void run(bool kicks, bool event_idx)
 	assert_int_equal(
 		ring_enable(&t->q, &t->f, &place, (u64)event_idx << VIRTIO_RING_F_EVENT_IDX), 0);
 	t->r = ring_driver_at(&t->f, SIZE, event_idx);
-	t->device = kicks ? ask_for_kick : answer;
+	t->device = kicks ? ask_for_kick : device_answer;
 	memcpy(t->f.ram + DESC, &d, sizeof(d));
 	t->cpus = cpus;
-	assert_int_equal(pthread_create(&thread, NULL, device, t), 0);
+	assert_int_equal(pthread_create(&thread, NULL, device_thread, t), 0);
 	pin_to_cpu(&cpus, 0);
 	for (u32 i = 1; i <= ROUNDS && now_us() < end && !lost; i++) {
 		u16 n = (u16)(i - 1);
 		bool saw;
 
-		quiet(t, kicks, n);
+		driver_quiet(t, kicks, n);
 		__atomic_store_n(&t->begun, i, __ATOMIC_RELEASE);
 		/* So long does the other one take to see that, more or less. */
 		for (u32 wait = (seed = seed * 1664525 + 1013904223) / 65536 % 1024; wait; wait--)
 			__asm__ volatile("");
 		/* The driver notifies the device, or sees its answer. */
-		saw = kicks ? add(t, n) : ring_ask_for_interrupt(&t->r, n);
-		await(&t->ended, i - 1);
+		saw = kicks ? driver_add(t, n) : ring_ask_for_interrupt(&t->r, n);
+		await_change(&t->ended, i - 1);
 		lost += !saw && !t->told;
 		if (kicks)
 			assert_int_equal(virtqueue_pop(&t->q, &t->c), 1);
@@ -149,25 +149,25 @@ static void run(bool kicks, bool event_idx)
 static void test_interrupt_by_flag(void **state)
 {
 	(void)state;
-	run(false, false);
+	run_litmus(false, false);
 }
 
 static void test_interrupt_by_event_index(void **state)
 {
 	(void)state;
-	run(false, true);
+	run_litmus(false, true);
 }
 
 static void test_kick_by_flag(void **state)
 {
 	(void)state;
-	run(true, false);
+	run_litmus(true, false);
 }
 
 static void test_kick_by_event_index(void **state)
 {
 	(void)state;
-	run(true, true);
+	run_litmus(true, true);
 }
 
 int main(void)

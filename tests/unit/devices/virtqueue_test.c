@@ -46,12 +46,12 @@ static struct vring_used_elem *used_elem(struct ctx *t, unsigned i)
 	return (struct vring_used_elem *)(void *)(t->f.ram + USED + 4) + i;
 }
 
-static void set(struct vring_desc *d, u64 addr, u32 len, u16 flags, u16 next)
+static void desc_set(struct vring_desc *d, u64 addr, u32 len, u16 flags, u16 next)
 {
 	*d = (struct vring_desc){ addr, len, flags, next };
 }
 
-static void offer(struct ctx *t, u16 head)
+static void offer_chain(struct ctx *t, u16 head)
 {
 	u16 *a = avail(t);
 
@@ -59,7 +59,7 @@ static void offer(struct ctx *t, u16 head)
 	a[1]++;
 }
 
-static void enable(struct ctx *t, u16 size)
+static void enable_queue(struct ctx *t, u16 size)
 {
 	const struct queue_place place = { size, DESC, AVAIL, USED };
 
@@ -71,7 +71,7 @@ static void enable(struct ctx *t, u16 size)
 static void enable_anew(struct ctx *t)
 {
 	memset(t->f.ram, 0, FAKE_RAM);
-	enable(t, SIZE);
+	enable_queue(t, SIZE);
 }
 
 static int setup(void **state)
@@ -79,7 +79,7 @@ static int setup(void **state)
 	struct ctx *t = fake_host_alloc(sizeof(*t));
 
 	assert_non_null(t);
-	enable(t, SIZE);
+	enable_queue(t, SIZE);
 	*state = t;
 	return 0;
 }
@@ -107,10 +107,10 @@ static void test_chain(void **state)
 {
 	struct ctx *t = *state;
 
-	set(desc(t, 3), DATA, 16, VRING_DESC_F_NEXT, 5);
-	set(desc(t, 5), DATA + 16, 100, VRING_DESC_F_NEXT | VRING_DESC_F_WRITE, 1);
-	set(desc(t, 1), FAKE_HIGH, FAKE_HIGH_RAM, VRING_DESC_F_WRITE, 77);
-	offer(t, 3);
+	desc_set(desc(t, 3), DATA, 16, VRING_DESC_F_NEXT, 5);
+	desc_set(desc(t, 5), DATA + 16, 100, VRING_DESC_F_NEXT | VRING_DESC_F_WRITE, 1);
+	desc_set(desc(t, 1), FAKE_HIGH, FAKE_HIGH_RAM, VRING_DESC_F_WRITE, 77);
+	offer_chain(t, 3);
 	assert_int_equal(virtqueue_pop(&t->q, &t->c), 1);
 	assert_int_equal(t->c.head, 3);
 	assert_int_equal(t->c.n_out, 1);
@@ -174,8 +174,8 @@ static void test_last_page_and_sizes(void **state)
 		for (unsigned n = 0; n < 3U * sizes[i]; n++) {
 			u16 head = (u16)(n % sizes[i]);
 
-			set(desc(t, head), DATA, 1, 0, 0);
-			offer(t, head);
+			desc_set(desc(t, head), DATA, 1, 0, 0);
+			offer_chain(t, head);
 			assert_int_equal(virtqueue_pop(&t->q, &t->c), 1);
 			assert_int_equal(t->c.head, head);
 			virtqueue_push(&t->q, head, 0);
@@ -187,8 +187,8 @@ static void test_head_out_of_range(void **state)
 {
 	struct ctx *t = *state;
 
-	set(desc(t, SIZE), DATA, 1, 0, 0); /* behind the ring */
-	offer(t, SIZE);
+	desc_set(desc(t, SIZE), DATA, 1, 0, 0); /* behind the ring */
+	offer_chain(t, SIZE);
 	assert_broken(t);
 }
 
@@ -196,9 +196,9 @@ static void test_next_out_of_range(void **state)
 {
 	struct ctx *t = *state;
 
-	set(desc(t, 0), DATA, 1, VRING_DESC_F_NEXT, SIZE);
-	set(desc(t, SIZE), DATA, 1, 0, 0); /* behind the ring */
-	offer(t, 0);
+	desc_set(desc(t, 0), DATA, 1, VRING_DESC_F_NEXT, SIZE);
+	desc_set(desc(t, SIZE), DATA, 1, 0, 0); /* behind the ring */
+	offer_chain(t, 0);
 	assert_broken(t);
 }
 
@@ -206,8 +206,8 @@ static void test_self_loop(void **state)
 {
 	struct ctx *t = *state;
 
-	set(desc(t, 0), DATA, 1, VRING_DESC_F_NEXT, 0);
-	offer(t, 0);
+	desc_set(desc(t, 0), DATA, 1, VRING_DESC_F_NEXT, 0);
+	offer_chain(t, 0);
 	assert_broken(t);
 }
 
@@ -216,8 +216,8 @@ static void test_long_loop(void **state)
 	struct ctx *t = *state;
 
 	for (u16 i = 0; i < SIZE; i++)
-		set(desc(t, i), DATA, 1, VRING_DESC_F_NEXT, (u16)((i + 1) % SIZE));
-	offer(t, 0);
+		desc_set(desc(t, i), DATA, 1, VRING_DESC_F_NEXT, (u16)((i + 1) % SIZE));
+	offer_chain(t, 0);
 	assert_broken(t);
 }
 
@@ -225,7 +225,7 @@ static void test_avail_jump(void **state)
 {
 	struct ctx *t = *state;
 
-	set(desc(t, 0), DATA, 1, 0, 0);
+	desc_set(desc(t, 0), DATA, 1, 0, 0);
 	avail(t)[1] = SIZE + 1;
 	assert_broken(t);
 }
@@ -242,9 +242,9 @@ static void test_index_wraps(void **state)
 {
 	struct ctx *t = *state;
 
-	set(desc(t, 0), DATA, 1, 0, 0);
+	desc_set(desc(t, 0), DATA, 1, 0, 0);
 	for (unsigned i = 0; i < 70000; i++) {
-		offer(t, 0);
+		offer_chain(t, 0);
 		assert_int_equal(virtqueue_pop(&t->q, &t->c), 1);
 		virtqueue_push(&t->q, 0, 0);
 		assert_int_equal(used(t)[1], (u16)(i + 1));
@@ -272,14 +272,14 @@ static void test_bad_buffers(void **state)
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		enable_anew(t);
-		set(desc(t, 0), bad[i].addr, bad[i].len, 0, 0);
-		offer(t, 0);
+		desc_set(desc(t, 0), bad[i].addr, bad[i].len, 0, 0);
+		offer_chain(t, 0);
 		assert_broken(t);
 		/* The same through an indirect table. */
 		enable_anew(t);
-		set(inner(t, 0), bad[i].addr, bad[i].len, 0, 0);
-		set(desc(t, 0), TABLE, 16, VRING_DESC_F_INDIRECT, 0);
-		offer(t, 0);
+		desc_set(inner(t, 0), bad[i].addr, bad[i].len, 0, 0);
+		desc_set(desc(t, 0), TABLE, 16, VRING_DESC_F_INDIRECT, 0);
+		offer_chain(t, 0);
 		assert_broken(t);
 	}
 }
@@ -288,9 +288,9 @@ static void test_writable_before_readable(void **state)
 {
 	struct ctx *t = *state;
 
-	set(desc(t, 0), DATA, 1, VRING_DESC_F_WRITE | VRING_DESC_F_NEXT, 1);
-	set(desc(t, 1), DATA, 1, 0, 0);
-	offer(t, 0);
+	desc_set(desc(t, 0), DATA, 1, VRING_DESC_F_WRITE | VRING_DESC_F_NEXT, 1);
+	desc_set(desc(t, 1), DATA, 1, 0, 0);
+	offer_chain(t, 0);
 	assert_broken(t);
 }
 
@@ -298,17 +298,17 @@ static void test_indirect(void **state)
 {
 	struct ctx *t = *state;
 
-	set(inner(t, 0), DATA, 16, VRING_DESC_F_NEXT, 2);
-	set(inner(t, 2), DATA + 16, 8, VRING_DESC_F_WRITE, 0);
-	set(desc(t, 6), TABLE, 3 * 16, VRING_DESC_F_INDIRECT, 0);
-	offer(t, 6);
+	desc_set(inner(t, 0), DATA, 16, VRING_DESC_F_NEXT, 2);
+	desc_set(inner(t, 2), DATA + 16, 8, VRING_DESC_F_WRITE, 0);
+	desc_set(desc(t, 6), TABLE, 3 * 16, VRING_DESC_F_INDIRECT, 0);
+	offer_chain(t, 6);
 	assert_int_equal(virtqueue_pop(&t->q, &t->c), 1);
 	assert_int_equal(t->c.head, 6);
 	assert_int_equal(t->c.n_out, 1);
 	assert_int_equal(t->c.n_in, 1);
 	/* A direct one in front of the table is allowed (2.7.5.3.2). */
-	set(desc(t, 1), DATA, 4, VRING_DESC_F_NEXT, 6);
-	offer(t, 1);
+	desc_set(desc(t, 1), DATA, 4, VRING_DESC_F_NEXT, 6);
+	offer_chain(t, 1);
 	assert_int_equal(virtqueue_pop(&t->q, &t->c), 1);
 	assert_int_equal(t->c.n_out, 2);
 	assert_int_equal(t->c.head, 1);
@@ -336,10 +336,10 @@ static void test_indirect_refused(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		enable_anew(t);
 		for (unsigned k = 0; k < 4; k++)
-			set(inner(t, k), DATA, 1, 0, 0);
-		set(desc(t, 0), bad[i].addr, bad[i].len, bad[i].flags, 1);
-		set(desc(t, 1), DATA, 1, 0, 0);
-		offer(t, 0);
+			desc_set(inner(t, k), DATA, 1, 0, 0);
+		desc_set(desc(t, 0), bad[i].addr, bad[i].len, bad[i].flags, 1);
+		desc_set(desc(t, 1), DATA, 1, 0, 0);
+		offer_chain(t, 0);
 		assert_broken(t);
 	}
 }
@@ -349,29 +349,29 @@ static void test_indirect_inside(void **state)
 	struct ctx *t = *state;
 
 	/* Nested. */
-	set(inner(t, 0), TABLE, 16, VRING_DESC_F_INDIRECT, 0);
-	set(desc(t, 0), TABLE, 16, VRING_DESC_F_INDIRECT, 0);
-	offer(t, 0);
+	desc_set(inner(t, 0), TABLE, 16, VRING_DESC_F_INDIRECT, 0);
+	desc_set(desc(t, 0), TABLE, 16, VRING_DESC_F_INDIRECT, 0);
+	offer_chain(t, 0);
 	assert_broken(t);
 	/* A loop. */
 	enable_anew(t);
-	set(inner(t, 0), DATA, 1, VRING_DESC_F_NEXT, 1);
-	set(inner(t, 1), DATA, 1, VRING_DESC_F_NEXT, 0);
-	set(desc(t, 0), TABLE, 32, VRING_DESC_F_INDIRECT, 0);
-	offer(t, 0);
+	desc_set(inner(t, 0), DATA, 1, VRING_DESC_F_NEXT, 1);
+	desc_set(inner(t, 1), DATA, 1, VRING_DESC_F_NEXT, 0);
+	desc_set(desc(t, 0), TABLE, 32, VRING_DESC_F_INDIRECT, 0);
+	offer_chain(t, 0);
 	assert_broken(t);
 	/* Out of the table. */
 	enable_anew(t);
-	set(inner(t, 0), DATA, 1, VRING_DESC_F_NEXT, 2);
-	set(desc(t, 0), TABLE, 32, VRING_DESC_F_INDIRECT, 0);
-	offer(t, 0);
+	desc_set(inner(t, 0), DATA, 1, VRING_DESC_F_NEXT, 2);
+	desc_set(desc(t, 0), TABLE, 32, VRING_DESC_F_INDIRECT, 0);
+	offer_chain(t, 0);
 	assert_broken(t);
 	/* Not negotiated. */
 	enable_anew(t);
 	t->q.indirect = false;
-	set(inner(t, 0), DATA, 1, 0, 0);
-	set(desc(t, 0), TABLE, 16, VRING_DESC_F_INDIRECT, 0);
-	offer(t, 0);
+	desc_set(inner(t, 0), DATA, 1, 0, 0);
+	desc_set(desc(t, 0), TABLE, 16, VRING_DESC_F_INDIRECT, 0);
+	offer_chain(t, 0);
 	assert_broken(t);
 }
 
@@ -380,15 +380,15 @@ static void test_longest_chain(void **state)
 	struct ctx *t = *state;
 
 	for (u16 i = 0; i < VIRTQUEUE_MAX; i++)
-		set(inner(t, i), DATA + i, 1, i + 1 < VIRTQUEUE_MAX ? VRING_DESC_F_NEXT : 0,
-		    (u16)(i + 1));
-	set(desc(t, 0), TABLE, 16 * VIRTQUEUE_MAX, VRING_DESC_F_INDIRECT, 0);
-	offer(t, 0);
+		desc_set(inner(t, i), DATA + i, 1, i + 1 < VIRTQUEUE_MAX ? VRING_DESC_F_NEXT : 0,
+			 (u16)(i + 1));
+	desc_set(desc(t, 0), TABLE, 16 * VIRTQUEUE_MAX, VRING_DESC_F_INDIRECT, 0);
+	offer_chain(t, 0);
 	assert_int_equal(virtqueue_pop(&t->q, &t->c), 1);
 	assert_int_equal(t->c.n_out, VIRTQUEUE_MAX);
 	/* One more than the list holds, by a direct descriptor before the table. */
-	set(desc(t, 1), DATA, 1, VRING_DESC_F_NEXT, 0);
-	offer(t, 1);
+	desc_set(desc(t, 1), DATA, 1, VRING_DESC_F_NEXT, 0);
+	offer_chain(t, 1);
 	assert_int_equal(virtqueue_pop(&t->q, &t->c), -EIO);
 }
 
@@ -396,10 +396,10 @@ static void test_flags(void **state)
 {
 	struct ctx *t = *state;
 
-	set(desc(t, 0), DATA, 1, 0, 0);
+	desc_set(desc(t, 0), DATA, 1, 0, 0);
 	assert_false(virtqueue_listen(&t->q, false));
 	assert_int_equal(used(t)[0], VRING_USED_F_NO_NOTIFY);
-	offer(t, 0);
+	offer_chain(t, 0);
 	/* Something came meanwhile: no kick will come for it. */
 	assert_true(virtqueue_listen(&t->q, true));
 	assert_int_equal(used(t)[0], 0);
@@ -418,13 +418,13 @@ static void test_event_index(void **state)
 	u16 *avail_event = (u16 *)(void *)(t->f.ram + USED + 4 + 8 * SIZE);
 
 	t->q.event_idx = true;
-	set(desc(t, 0), DATA, 1, 0, 0);
+	desc_set(desc(t, 0), DATA, 1, 0, 0);
 	avail(t)[0] = VRING_AVAIL_F_NO_INTERRUPT; /* without meaning now */
 	for (unsigned i = 0; i < 70000; i++) {
 		bool want = i % 3 == 1;
 
 		*used_event = (u16)(want ? i : i + 100);
-		offer(t, 0);
+		offer_chain(t, 0);
 		assert_int_equal(virtqueue_pop(&t->q, &t->c), 1);
 		virtqueue_push(&t->q, 0, 0);
 		/* The first one always: nobody knows yet what the driver saw before. */
@@ -435,7 +435,7 @@ static void test_event_index(void **state)
 	/* Several at once: an event anywhere among them counts. */
 	*used_event = (u16)(70000 + 1);
 	for (unsigned i = 0; i < 3; i++) {
-		offer(t, 0);
+		offer_chain(t, 0);
 		assert_int_equal(virtqueue_pop(&t->q, &t->c), 1);
 		virtqueue_push(&t->q, 0, 0);
 	}
@@ -464,7 +464,7 @@ struct racer {
 	bool stop;
 };
 
-static void *scribble(void *arg)
+static void *scribble_over_rings(void *arg)
 {
 	struct racer *r = arg;
 	u32 x = 1;
@@ -484,7 +484,7 @@ static void test_concurrent_scribbling(void **state)
 	struct racer r = { t, false };
 	pthread_t thread;
 
-	assert_int_equal(pthread_create(&thread, NULL, scribble, &r), 0);
+	assert_int_equal(pthread_create(&thread, NULL, scribble_over_rings, &r), 0);
 	for (unsigned i = 0; i < 200000; i++) {
 		t->q.broken = false;
 		if (virtqueue_pop(&t->q, &t->c) == 1) {

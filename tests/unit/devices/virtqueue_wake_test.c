@@ -39,7 +39,7 @@ static bool sleep_on(int fd)
 	return poll(&p, 1, LOST) == 1 && read(fd, &n, 8) == 8;
 }
 
-static void *device(void *arg)
+static void *device_thread(void *arg)
 {
 	struct ctx *t = arg;
 
@@ -64,7 +64,7 @@ static void *device(void *arg)
 }
 
 /* The other side of the ring, with bursts of any length. */
-static bool drive(struct ctx *t, bool event_idx)
+static bool drive_queue(struct ctx *t, bool event_idx)
 {
 	const struct ring_driver r = ring_driver_at(&t->f, SIZE, event_idx);
 	u32 added = 0, taken = 0, seed = 1;
@@ -89,7 +89,7 @@ static bool drive(struct ctx *t, bool event_idx)
 	return true;
 }
 
-static void run(bool event_idx)
+static void run_pair(bool event_idx)
 {
 	struct ctx *t = fake_host_alloc(sizeof(*t));
 	const struct queue_place place = { SIZE, DESC, AVAIL, USED };
@@ -107,8 +107,8 @@ static void run(bool event_idx)
 	}
 	t->kick = eventfd(0, EFD_NONBLOCK);
 	t->interrupt = eventfd(0, EFD_NONBLOCK);
-	assert_int_equal(pthread_create(&thread, NULL, device, t), 0);
-	good = drive(t, event_idx);
+	assert_int_equal(pthread_create(&thread, NULL, device_thread, t), 0);
+	good = drive_queue(t, event_idx);
 	pthread_join(thread, NULL);
 	assert_true(good);
 	assert_false(t->lost);
@@ -124,13 +124,13 @@ static void run(bool event_idx)
 static void test_no_wake_up_is_lost_by_flags(void **state)
 {
 	(void)state;
-	run(false);
+	run_pair(false);
 }
 
 static void test_no_wake_up_is_lost_by_event_index(void **state)
 {
 	(void)state;
-	run(true);
+	run_pair(true);
 }
 
 int main(void)

@@ -28,7 +28,7 @@ static struct vq_pace eager(void)
  * until it is interrupted @times. Returns how often it was made to wait for an interrupt in vain;
  * *answers is how many it got.
  */
-static unsigned drive(struct vq_pace *p, unsigned depth, unsigned times, unsigned *answers)
+static unsigned drive_pace(struct vq_pace *p, unsigned depth, unsigned times, unsigned *answers)
 {
 	unsigned held = 0;
 
@@ -57,7 +57,7 @@ static void test_one_request_at_a_time_is_answered_at_once(void **state)
 	(void)state;
 	assert_true(vq_pace_enough(&p, 1));
 	/* But for a few tries, whether it is one at a time still. */
-	assert_in_range(drive(&p, 1, MANY, &answers), 1, 10 + MANY / 200);
+	assert_in_range(drive_pace(&p, 1, MANY, &answers), 1, 10 + MANY / 200);
 	assert_int_equal(answers, MANY);
 }
 
@@ -67,8 +67,8 @@ static void test_many_share_an_interrupt(void **state)
 	unsigned answers;
 
 	(void)state;
-	assert_int_equal(drive(&p, 32, 20, &answers), 0);
-	assert_int_equal(drive(&p, 32, MANY, &answers), 0);
+	assert_int_equal(drive_pace(&p, 32, 20, &answers), 0);
+	assert_int_equal(drive_pace(&p, 32, MANY, &answers), 0);
 	assert_int_equal(answers, MANY * VQ_PACE_BATCH);
 }
 
@@ -80,8 +80,8 @@ static void test_few_share_as_many_as_leave_it_work(void **state)
 
 	(void)state;
 	for (unsigned depth = 2; depth < VQ_PACE_BATCH; depth++) {
-		drive(&p, depth, 1000, &answers);
-		assert_in_range(drive(&p, depth, MANY, &answers), 0, 20 + MANY / 200);
+		drive_pace(&p, depth, 1000, &answers);
+		assert_in_range(drive_pace(&p, depth, MANY, &answers), 0, 20 + MANY / 200);
 		assert_in_range(answers, MANY * (depth > 3 ? depth / 4 : 1), MANY * depth);
 	}
 }
@@ -93,13 +93,13 @@ static void test_it_learns_again(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 20; i++) {
-		drive(&p, 32, 1000, &answers);
-		assert_in_range(drive(&p, 1, 1000, &answers), 1, 20);
+		drive_pace(&p, 32, 1000, &answers);
+		assert_in_range(drive_pace(&p, 1, 1000, &answers), 1, 20);
 	}
-	drive(&p, 1, MANY, &answers);
+	drive_pace(&p, 1, MANY, &answers);
 	/* At the latest by the tries that are due. */
-	drive(&p, 32, 1200, &answers);
-	drive(&p, 32, 1000, &answers);
+	drive_pace(&p, 32, 1200, &answers);
+	drive_pace(&p, 32, 1000, &answers);
 	assert_int_equal(answers, 1000 * VQ_PACE_BATCH);
 }
 
@@ -147,12 +147,12 @@ static void test_no_look_without_a_cpu_to_spare(void **state)
 	assert_int_equal(vq_pace_may_poll(&p), CPU_COUNT(&all) > 1);
 }
 
-static bool third(void *arg)
+static bool there_at_third(void *arg)
 {
 	return ++*(unsigned *)arg == 3;
 }
 
-static bool never(void *arg)
+static bool never_there(void *arg)
 {
 	++*(unsigned *)arg;
 	return false;
@@ -163,10 +163,10 @@ static void test_a_look_ends(void **state)
 	unsigned n = 0;
 
 	(void)state;
-	assert_true(vq_pace_poll(third, &n));
+	assert_true(vq_pace_poll(there_at_third, &n));
 	assert_int_equal(n, 3);
 	n = 0;
-	assert_false(vq_pace_poll(never, &n));
+	assert_false(vq_pace_poll(never_there, &n));
 	assert_in_range(n, 100, 10000);
 }
 

@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "policy/policy.h"
 
-static double now(void)
+static double now_seconds(void)
 {
 	return (double)now_ns() / 1e9;
 }
@@ -38,7 +38,7 @@ static struct policy *big_policy(unsigned n)
 }
 
 /* Nanoseconds for one decision, the best of several rounds. */
-static double cost(const struct policy *p, const char *function, const char *name)
+static double decision_cost(const struct policy *p, const char *function, const char *name)
 {
 	const struct policy_session *s = policy_session(p, "a");
 	struct request r = { .fn = catalog_find(function), .name = name };
@@ -46,10 +46,10 @@ static double cost(const struct policy *p, const char *function, const char *nam
 	struct decision d;
 
 	for (int round = 0; round < 20; round++) {
-		start = now();
+		start = now_seconds();
 		for (int i = 0; i < 1000; i++)
 			policy_decide(s, "lime", &r, &d);
-		best = now() - start < best ? now() - start : best;
+		best = now_seconds() - start < best ? now_seconds() - start : best;
 	}
 	assert_int_equal(d.verdict, VERDICT_REWRITE);
 	return best * 1e6;
@@ -57,15 +57,15 @@ static double cost(const struct policy *p, const char *function, const char *nam
 
 static void a_hundred_thousand_rules_cost_what_ten_do(void **state)
 {
-	double start = now(), load, few_path, many_path, few_name, many_name;
+	double start = now_seconds(), load, few_path, many_path, few_name, many_name;
 	struct policy *many = big_policy(50000), *few = big_policy(5);
 
 	(void)state;
-	load = now() - start;
-	few_path = cost(few, "filp_open", "/d/3/some/file/below/it");
-	many_path = cost(many, "filp_open", "/d/30000/some/file/below");
-	few_name = cost(few, "misc_register", "m3/some/device");
-	many_name = cost(many, "misc_register", "m33333/some/dev");
+	load = now_seconds() - start;
+	few_path = decision_cost(few, "filp_open", "/d/3/some/file/below/it");
+	many_path = decision_cost(many, "filp_open", "/d/30000/some/file/below");
+	few_name = decision_cost(few, "misc_register", "m3/some/device");
+	many_name = decision_cost(many, "misc_register", "m33333/some/dev");
 	print_message("100,000 rules: loaded in %.0f ms; a path %.0f ns (10 rules: %.0f), "
 		      "a name %.0f ns (%.0f)\n",
 		      load * 1e3, many_path, few_path, many_name, few_name);

@@ -65,8 +65,8 @@ static int free_policy(void **state)
 	return 0;
 }
 
-static void decide(const struct policy *p, const char *session, const char *driver,
-		   const struct request *r, struct decision *d)
+static void decide_named(const struct policy *p, const char *session, const char *driver,
+			 const struct request *r, struct decision *d)
 {
 	/* What is not set must not shine through from an earlier request. */
 	memset(d, 0xa5, sizeof(*d));
@@ -95,7 +95,7 @@ static const char *answer_text(const struct decision *d, char *buf, size_t size)
 	return buf;
 }
 
-static void check(const struct policy *p, const struct expect *x)
+static void check_expectation(const struct policy *p, const struct expect *x)
 {
 	char got[2 * REQUEST_NAME_MAX + 8];
 	struct request r = {
@@ -106,7 +106,7 @@ static void check(const struct policy *p, const struct expect *x)
 	};
 	struct decision d;
 
-	decide(p, x->session, x->driver ? x->driver : "lime", &r, &d);
+	decide_named(p, x->session, x->driver ? x->driver : "lime", &r, &d);
 	if (strcmp(answer_text(&d, got, sizeof(got)), x->answer) != 0)
 		fail_msg("%s(%s) in %s: expected %s, found %s", x->function, x->name, x->session,
 			 x->answer, got);
@@ -119,7 +119,7 @@ static void check(const struct policy *p, const struct expect *x)
 static void check_all(void **state, const struct expect *x, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		check(*state, &x[i]);
+		check_expectation(*state, &x[i]);
 }
 
 #define OPEN(s, name, cwd, root, answer)                            \
@@ -236,19 +236,19 @@ static void bad_names_get_the_errors_of_the_kernel(void **state)
 	for (size_t i = 0; i < sizeof(name) - 1; i += 256)
 		name[i] = '/';
 	name[4095] = '\0';
-	decide(*state, "jail", "lime", &r, &d);
+	decide_named(*state, "jail", "lime", &r, &d);
 	assert_int_equal(d.verdict, VERDICT_REWRITE);
 	assert_string_equal(d.root, "/jail");
 	assert_string_equal(d.name, name + 1);
 
 	/* 4096 without a NUL within reach, and what the caller says is too long */
 	name[4095] = 'x';
-	decide(*state, "jail", "lime", &r, &d);
+	decide_named(*state, "jail", "lime", &r, &d);
 	assert_int_equal(d.verdict, VERDICT_DENY);
 	assert_int_equal(d.error, ENAMETOOLONG);
 	strcpy(name, "/short");
 	r.too_long = true;
-	decide(*state, "jail", "lime", &r, &d);
+	decide_named(*state, "jail", "lime", &r, &d);
 	assert_int_equal(d.error, ENAMETOOLONG);
 	r.too_long = false;
 
@@ -260,24 +260,24 @@ static void bad_names_get_the_errors_of_the_kernel(void **state)
 	r.cwd = deep;
 	memset(name, 'x', 200);
 	name[200] = '\0';
-	decide(*state, "jail", "lime", &r, &d);
+	decide_named(*state, "jail", "lime", &r, &d);
 	assert_int_equal(d.verdict, VERDICT_DENY);
 	assert_int_equal(d.error, ENAMETOOLONG);
 	/* and the same where a .. makes it short again */
 	snprintf(name, sizeof(name), "%0200d/../../y", 0);
-	decide(*state, "jail", "lime", &r, &d);
+	decide_named(*state, "jail", "lime", &r, &d);
 	assert_int_equal(d.verdict, VERDICT_REWRITE);
 	assert_string_equal(d.name, "y");
 
 	r.name = "";
-	decide(*state, "jail", "lime", &r, &d);
+	decide_named(*state, "jail", "lime", &r, &d);
 	assert_int_equal(d.verdict, VERDICT_DENY);
 	assert_int_equal(d.error, ENOENT);
 	r.name = NULL;
-	decide(*state, "jail", "lime", &r, &d);
+	decide_named(*state, "jail", "lime", &r, &d);
 	assert_int_equal(d.error, EFAULT);
 	r.fn = catalog_find("misc_register");
-	decide(*state, "names", "lime", &r, &d);
+	decide_named(*state, "names", "lime", &r, &d);
 	assert_int_equal(d.error, EINVAL);
 }
 
@@ -343,12 +343,12 @@ static void too_long_for_each_space(void **state)
 
 		memset(name, 'n', sizeof(name));
 		name[spaces[i].fits] = '\0';
-		decide(*state, "names", "lime", &r, &d);
+		decide_named(*state, "names", "lime", &r, &d);
 		assert_int_equal(d.verdict, VERDICT_REWRITE);
 		assert_int_equal(strlen(d.name), spaces[i].fits + 2);
 		name[spaces[i].fits] = 'n';
 		name[spaces[i].fits + 1] = '\0';
-		decide(*state, "names", "lime", &r, &d);
+		decide_named(*state, "names", "lime", &r, &d);
 		assert_int_equal(d.verdict, VERDICT_DENY);
 		assert_int_equal(d.error, ENAMETOOLONG);
 		assert_string_equal(d.name, "");
@@ -415,12 +415,12 @@ static void rewritten_program_too_long(void **state)
 	memset(name, 'x', sizeof(name));
 	memcpy(name, "/usr/", 5);
 	name[4090] = '\0';
-	decide(*state, "rules", "x", &r, &d);
+	decide_named(*state, "rules", "x", &r, &d);
 	assert_int_equal(d.verdict, VERDICT_REWRITE);
 	assert_int_equal(strlen(d.name), 4095);
 	name[4090] = 'x';
 	name[4091] = '\0';
-	decide(*state, "rules", "x", &r, &d);
+	decide_named(*state, "rules", "x", &r, &d);
 	assert_int_equal(d.verdict, VERDICT_DENY);
 	assert_int_equal(d.error, ENAMETOOLONG);
 }
@@ -439,8 +439,8 @@ static void undoing_is_never_refused(void **state)
 
 		if (r.fn->refusal != REFUSE_NEVER)
 			continue;
-		decide(*state, sessions[i / n % ARRAY_SIZE(sessions)],
-		       drivers[i / n / ARRAY_SIZE(sessions)], &r, &d);
+		decide_named(*state, sessions[i / n % ARRAY_SIZE(sessions)],
+			     drivers[i / n / ARRAY_SIZE(sessions)], &r, &d);
 		assert_int_equal(d.verdict, VERDICT_PASS);
 	}
 }
@@ -456,14 +456,14 @@ static void templates_can_name_the_instance(void **state)
 
 	(void)state;
 	assert_int_equal(policy_parse(&p, "p.policy", text, NULL), 0);
-	decide(p, "a", "one", &r, &d);
+	decide_named(p, "a", "one", &r, &d);
 	assert_string_equal(d.name, "a-one-dummy");
-	decide(p, "a", "%i%s", &r, &d);
+	decide_named(p, "a", "%i%s", &r, &d);
 	assert_string_equal(d.name, "a-%i%s-dummy");
 	r.fn = catalog_find("register_netdevice");
-	decide(p, "a", "12345678", &r, &d);
+	decide_named(p, "a", "12345678", &r, &d);
 	assert_string_equal(d.name, "dummy.12345678");
-	decide(p, "a", "1234567890", &r, &d);
+	decide_named(p, "a", "1234567890", &r, &d);
 	assert_int_equal(d.verdict, VERDICT_DENY);
 	assert_int_equal(d.error, ENAMETOOLONG);
 	policy_free(p);
@@ -474,15 +474,15 @@ static void what_goes_into_the_record(void **state)
 	struct request r = { .fn = catalog_find("filp_close") };
 	struct decision d;
 
-	decide(*state, "rules", "x", &r, &d);
+	decide_named(*state, "rules", "x", &r, &d);
 	assert_false(d.record);
-	decide(*state, "open", "x", &r, &d);
+	decide_named(*state, "open", "x", &r, &d);
 	assert_true(d.record);
 	r = (struct request){ .fn = catalog_find("filp_open"), .name = "/a/b/c" };
-	decide(*state, "many", "x", &r, &d);
+	decide_named(*state, "many", "x", &r, &d);
 	assert_false(d.record);
 	r.name = "/a/b";
-	decide(*state, "many", "x", &r, &d);
+	decide_named(*state, "many", "x", &r, &d);
 	assert_true(d.record);
 }
 
@@ -531,7 +531,7 @@ static void no_path_leaves_its_root(void **state)
 		random_path(root + 1, (size_t)rand() % 6);
 		r.cwd = rand() % 8 ? cwd : NULL;
 		r.root = rand() % 3 ? NULL : root;
-		decide(*state, sessions[i % 3], "lime", &r, &d);
+		decide_named(*state, sessions[i % 3], "lime", &r, &d);
 		if (d.verdict != VERDICT_REWRITE)
 			continue;
 		rewritten++;

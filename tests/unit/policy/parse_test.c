@@ -211,7 +211,7 @@ static void each_mistake_has_its_line(void **state)
 	}
 }
 
-static struct policy *parse(const char *text)
+static struct policy *parse_policy(const char *text)
 {
 	struct policy *p = NULL;
 	struct err e = { "" };
@@ -223,7 +223,7 @@ static struct policy *parse(const char *text)
 
 static void sessions_are_found(void **state)
 {
-	struct policy *p = parse("sessions: { a: { } b-2 = { }; };");
+	struct policy *p = parse_policy("sessions: { a: { } b-2 = { }; };");
 
 	(void)state;
 	assert_int_equal(policy_session_count(p), 2);
@@ -257,17 +257,17 @@ static void what_is_right_is_taken(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
-		policy_free(parse(texts[i]));
+		policy_free(parse_policy(texts[i]));
 }
 
 static void critical_functions(void **state)
 {
-	struct policy *p =
-		parse("sessions = {\n"
-		      " all = { };\n"
-		      " some = { critical = { only = ( \"filp_open\", \"filp_close\" ); }; };\n"
-		      " most = { critical = { except = [ \"kernel_write\" ]; }; };\n"
-		      "};\n");
+	struct policy *p = parse_policy(
+		"sessions = {\n"
+		" all = { };\n"
+		" some = { critical = { only = ( \"filp_open\", \"filp_close\" ); }; };\n"
+		" most = { critical = { except = [ \"kernel_write\" ]; }; };\n"
+		"};\n");
 	const struct policy_session *all = policy_session(p, "all");
 	const struct policy_session *some = policy_session(p, "some");
 	const struct policy_session *most = policy_session(p, "most");
@@ -285,9 +285,9 @@ static void critical_functions(void **state)
 
 static void permitted_symbols(void **state)
 {
-	struct policy *p = parse(S("permit = [ \"printk\", \"__x86_*\", \"mutex_?ock\" ];"));
+	struct policy *p = parse_policy(S("permit = [ \"printk\", \"__x86_*\", \"mutex_?ock\" ];"));
 	const struct policy_session *s = policy_session(p, "a");
-	struct policy *none = parse(S(""));
+	struct policy *none = parse_policy(S(""));
 
 	(void)state;
 	assert_true(policy_permitted(s, "printk"));
@@ -303,7 +303,7 @@ static void permitted_symbols(void **state)
 }
 
 /* Write @len bytes of @text into a file and load it; the error is in @e. */
-static int load(const char *text, size_t len, struct err *e)
+static int load_text(const char *text, size_t len, struct err *e)
 {
 	char path[] = "/tmp/umbra-policy-XXXXXX";
 	struct policy *p = NULL;
@@ -328,10 +328,10 @@ static void files_are_read_with_care(void **state)
 	(void)state;
 	assert_non_null(big);
 	memset(big, '\n', size);
-	assert_int_equal(load(big, size, &e), -EFBIG);
+	assert_int_equal(load_text(big, size, &e), -EFBIG);
 	memcpy(big, S(""), strlen(S("")));
-	assert_int_equal(load(big, size - 1, &e), 0);
-	assert_int_equal(load("sessions = {\0", 13, &e), -EINVAL);
+	assert_int_equal(load_text(big, size - 1, &e), 0);
+	assert_int_equal(load_text("sessions = {\0", 13, &e), -EINVAL);
 	assert_non_null(strstr(e.text, "NUL byte"));
 	assert_int_equal(policy_load(&p, "/nonexistent/x.policy", &e), -ENOENT);
 	assert_non_null(strstr(e.text, "/nonexistent/x.policy: cannot open the policy"));

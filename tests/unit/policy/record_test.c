@@ -70,14 +70,14 @@ static int add_of(struct record *r, const char *session, u64 time, const char *d
 	return record_add(r, time, session, driver, &req, &d);
 }
 
-static int add(struct record *r, u64 time, const char *driver, const struct call *c)
+static int add_call(struct record *r, u64 time, const char *driver, const struct call *c)
 {
 	return add_of(r, "a", time, driver, c);
 }
 
 static const struct call opened = { "filp_open", "/x", "x", VERDICT_REWRITE, 0 };
 
-static struct record *create(const char *path)
+static struct record *create_record(const char *path)
 {
 	struct record *r;
 	struct err e;
@@ -87,7 +87,7 @@ static struct record *create(const char *path)
 	return r;
 }
 
-static json_t *summary(struct record *r)
+static json_t *record_summary(struct record *r)
 {
 	char *text = NULL;
 	size_t len;
@@ -102,7 +102,7 @@ static json_t *summary(struct record *r)
 	return json;
 }
 
-static char *table(struct record *r, unsigned width, bool colour)
+static char *record_table(struct record *r, unsigned width, bool colour)
 {
 	char *text = NULL;
 	size_t len;
@@ -113,7 +113,7 @@ static char *table(struct record *r, unsigned width, bool colour)
 	return text;
 }
 
-static const char *member(const json_t *list, size_t i, const char *key)
+static const char *row_member(const json_t *list, size_t i, const char *key)
 {
 	return json_string_value(json_object_get(json_array_get(list, i), key));
 }
@@ -122,30 +122,30 @@ static void repeats_are_one_row(void **state)
 {
 	static const struct call denied = { "filp_open", "/x", NULL, VERDICT_DENY, EACCES };
 	static const struct call written = { "kernel_write", NULL, NULL, VERDICT_PASS, 0 };
-	struct record *r = create(NULL);
+	struct record *r = create_record(NULL);
 	json_t *json, *rows;
 
 	(void)state;
-	add(r, 3000000000, "lime", &opened);
-	add(r, 1000000000, "lime", &denied);
-	add(r, 4000000000, "lime", &opened);
-	add(r, 2000000000, "lime2", &opened);
+	add_call(r, 3000000000, "lime", &opened);
+	add_call(r, 1000000000, "lime", &denied);
+	add_call(r, 4000000000, "lime", &opened);
+	add_call(r, 2000000000, "lime2", &opened);
 	for (int i = 0; i < 1000; i++)
-		add(r, 5000000000, "lime", &written);
+		add_call(r, 5000000000, "lime", &written);
 	record_event(r, 6000000000, "doorbell refused", "CPL 3");
-	json = summary(r);
+	json = record_summary(r);
 	rows = json_object_get(json, "requests");
 	assert_int_equal(json_array_size(rows), 4);
-	assert_string_equal(member(rows, 0, "error"), "EACCES");
-	assert_null(member(rows, 0, "used"));
-	assert_string_equal(member(rows, 1, "driver"), "lime2");
-	assert_string_equal(member(rows, 2, "used"), "/data/a/x");
+	assert_string_equal(row_member(rows, 0, "error"), "EACCES");
+	assert_null(row_member(rows, 0, "used"));
+	assert_string_equal(row_member(rows, 1, "driver"), "lime2");
+	assert_string_equal(row_member(rows, 2, "used"), "/data/a/x");
 	assert_int_equal(json_integer_value(json_object_get(json_array_get(rows, 2), "count")), 2);
 	assert_int_equal(json_integer_value(json_object_get(json_array_get(rows, 2), "last_ns")),
 			 4000000000);
 	assert_int_equal(json_integer_value(json_object_get(json_array_get(rows, 3), "count")),
 			 1000);
-	assert_string_equal(member(json_object_get(json, "events"), 0, "event"),
+	assert_string_equal(row_member(json_object_get(json, "events"), 0, "event"),
 			    "doorbell refused");
 	json_decref(json);
 	assert_int_equal(record_close(r, NULL), 0);
@@ -172,7 +172,7 @@ static void used_names(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct request req = { .fn = catalog_find(cases[i].function), .name = "asked" };
 		struct decision d = { .verdict = cases[i].verdict, .record = true, .value = -7 };
-		struct record *r = create(NULL);
+		struct record *r = create_record(NULL);
 		const char *used;
 		json_t *json;
 
@@ -181,8 +181,8 @@ static void used_names(void **state)
 		snprintf(d.root, sizeof(d.root), "%s", cases[i].root);
 		snprintf(d.name, sizeof(d.name), "%s", cases[i].name);
 		assert_int_equal(record_add(r, 0, "a", "lime", &req, &d), 0);
-		json = summary(r);
-		used = member(json_object_get(json, "requests"), 0, "used");
+		json = record_summary(r);
+		used = row_member(json_object_get(json, "requests"), 0, "used");
 		if (cases[i].used)
 			assert_string_equal(used, cases[i].used);
 		else
@@ -196,13 +196,13 @@ static void what_the_policy_leaves_out_is_counted(void **state)
 {
 	struct request req = { .fn = catalog_find("filp_open"), .name = "/x" };
 	struct decision d = { .verdict = VERDICT_PASS, .record = false, .rule = "" };
-	struct record *r = create(file);
+	struct record *r = create_record(file);
 	json_t *json;
 	struct stat st;
 
 	(void)state;
 	assert_int_equal(record_add(r, 0, "a", "lime", &req, &d), 0);
-	json = summary(r);
+	json = record_summary(r);
 	assert_int_equal(json_array_size(json_object_get(json, "requests")), 0);
 	assert_int_equal(json_integer_value(json_object_get(json, "not_recorded")), 1);
 	json_decref(json);
@@ -231,25 +231,25 @@ static void any_bytes_survive(void **state)
 	(void)state;
 	srand(2);
 	for (int round = 0; round < 50; round++) {
-		a = create(file);
+		a = create_record(file);
 		for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 			struct call c = { "misc_register", names[i], names[i], VERDICT_PASS, 0 };
 
-			assert_int_equal(add(a, i, names[i], &c), 0);
+			assert_int_equal(add_call(a, i, names[i], &c), 0);
 		}
 		for (size_t i = 0; i < sizeof(random) - 1; i++)
 			random[i] = (char)(1 + rand() % 255);
 		struct call c = { "filp_open", random, random, VERDICT_REWRITE, 0 };
 
-		assert_int_equal(add(a, 100, "lime", &c), 0);
+		assert_int_equal(add_call(a, 100, "lime", &c), 0);
 		assert_int_equal(record_event(a, 101, random, random), 0);
 		assert_int_equal(record_read(&b, file, NULL), 0);
-		ta = table(a, 0, false);
-		tb = table(b, 0, false);
+		ta = record_table(a, 0, false);
+		tb = record_table(b, 0, false);
 		assert_string_equal(ta, tb);
 		free(ta);
 		free(tb);
-		json_t *ja = summary(a), *jb = summary(b);
+		json_t *ja = record_summary(a), *jb = record_summary(b);
 
 		assert_true(json_equal(ja, jb));
 		json_decref(ja);
@@ -262,13 +262,13 @@ static void any_bytes_survive(void **state)
 
 static void a_line_holds_the_arguments(void **state)
 {
-	struct record *r = create(file);
+	struct record *r = create_record(file);
 	char line[1024];
 	json_t *json, *args;
 	FILE *f;
 
 	(void)state;
-	assert_int_equal(add(r, 7, "lime", &opened), 0);
+	assert_int_equal(add_call(r, 7, "lime", &opened), 0);
 	/* in the file before record_add() returned, not only after closing */
 	f = fopen(file, "r");
 	assert_non_null(fgets(line, sizeof(line), f));
@@ -285,7 +285,7 @@ static void a_line_holds_the_arguments(void **state)
 
 static void files_are_private_and_never_overwritten(void **state)
 {
-	struct record *r = create(file);
+	struct record *r = create_record(file);
 	struct stat st;
 	struct err e;
 
@@ -306,11 +306,11 @@ static void files_are_private_and_never_overwritten(void **state)
 
 static void a_full_disk_is_told(void **state)
 {
-	struct record *r = create("/dev/full");
+	struct record *r = create_record("/dev/full");
 	struct err e;
 
 	(void)state;
-	assert_int_equal(add(r, 1, "lime", &opened), -ENOSPC);
+	assert_int_equal(add_call(r, 1, "lime", &opened), -ENOSPC);
 	assert_int_equal(record_event(r, 1, "k", "t"), -ENOSPC);
 	assert_int_equal(record_close(r, &e), -ENOSPC);
 	assert_non_null(strstr(e.text, "/dev/full: the record is not complete"));
@@ -319,7 +319,7 @@ static void a_full_disk_is_told(void **state)
 /* The disk fills in the middle of a line and has room again later. */
 static void a_torn_line_harms_only_itself(void **state)
 {
-	struct record *r = create(file), *back;
+	struct record *r = create_record(file), *back;
 	struct rlimit limit, old;
 	json_t *json;
 	struct err e;
@@ -328,15 +328,15 @@ static void a_torn_line_harms_only_itself(void **state)
 	signal(SIGXFSZ, SIG_IGN);
 	getrlimit(RLIMIT_FSIZE, &old);
 	limit = old;
-	assert_int_equal(add(r, 1, "lime", &opened), 0);
+	assert_int_equal(add_call(r, 1, "lime", &opened), 0);
 	limit.rlim_cur = 300;
 	setrlimit(RLIMIT_FSIZE, &limit);
-	assert_int_equal(add(r, 2, "lime", &opened), -EFBIG);
+	assert_int_equal(add_call(r, 2, "lime", &opened), -EFBIG);
 	setrlimit(RLIMIT_FSIZE, &old);
-	assert_int_equal(add(r, 3, "lime", &opened), 0);
+	assert_int_equal(add_call(r, 3, "lime", &opened), 0);
 	assert_int_equal(record_close(r, &e), -EFBIG);
 	assert_int_equal(record_read(&back, file, &e), 0);
-	json = summary(back);
+	json = record_summary(back);
 	assert_int_equal(json_integer_value(json_object_get(
 				 json_array_get(json_object_get(json, "requests"), 0), "count")),
 			 2);
@@ -366,7 +366,7 @@ static void write_file(const char *text, size_t len)
 /* Cut at each byte: whole lines are there, the cut one is reported, nothing crashes. */
 static void cut_files(void **state)
 {
-	struct record *r = create(file), *back;
+	struct record *r = create_record(file), *back;
 	size_t len, rows, lines;
 	struct err e;
 	json_t *json;
@@ -375,7 +375,7 @@ static void cut_files(void **state)
 	(void)state;
 	for (u64 i = 0; i < 4; i++)
 		record_event(r, i, "event \xff\"", i & 1 ? "odd" : "even");
-	add(r, 5, "lime", &opened);
+	add_call(r, 5, "lime", &opened);
 	record_close(r, NULL);
 	text = read_file(&len);
 	for (size_t cut = 0; cut <= len; cut++) {
@@ -390,7 +390,7 @@ static void cut_files(void **state)
 			continue;
 		}
 		assert_int_equal(record_read(&back, file, &e), 0);
-		json = summary(back);
+		json = record_summary(back);
 		rows = json_array_size(json_object_get(json, "events")) +
 		       json_array_size(json_object_get(json, "requests"));
 		assert_int_equal(rows, lines < 2 ? lines : lines < 5 ? 2 : 3);
@@ -439,7 +439,7 @@ static void hostile_lines_are_left_out(void **state)
 	text[at++] = '\n';
 	write_file(text, at);
 	assert_int_equal(record_read(&r, file, &e), 0);
-	json = summary(r);
+	json = record_summary(r);
 	assert_int_equal(json_array_size(json_object_get(json, "events")), 1);
 	assert_int_equal(json_integer_value(json_object_get(json, "damaged_lines")),
 			 ARRAY_SIZE(bad) + 2);
@@ -471,18 +471,18 @@ static void filters(void **state)
 		{ { NULL, NULL, "doorbell*", NULL }, 0, 1 },
 		{ { NULL, NULL, NULL, "deny" }, 1, 0 },
 	};
-	struct record *r = create(file);
+	struct record *r = create_record(file);
 	json_t *json;
 
 	(void)state;
-	add(r, 1, "lime", &opened);
-	add(r, 2, "lime2", &opened);
-	add(r, 3, "lime", &denied);
+	add_call(r, 1, "lime", &opened);
+	add_call(r, 2, "lime2", &opened);
+	add_call(r, 3, "lime", &denied);
 	record_event(r, 4, "doorbell refused", "x");
 	record_close(r, NULL);
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		assert_int_equal(record_read_some(&r, file, &cases[i].f, NULL), 0);
-		json = summary(r);
+		json = record_summary(r);
 		assert_int_equal(json_array_size(json_object_get(json, "requests")),
 				 cases[i].requests);
 		assert_int_equal(json_array_size(json_object_get(json, "events")), cases[i].events);
@@ -499,19 +499,19 @@ static void tables_fit_and_are_harmless(void **state)
 	};
 	static const struct call denied = { "misc_register", "gr\xc3\xbcn", NULL, VERDICT_DENY,
 					    EPERM };
-	struct record *r = create(NULL);
+	struct record *r = create_record(NULL);
 	char *text;
 
 	(void)state;
-	text = table(r, 80, false);
+	text = record_table(r, 80, false);
 	assert_string_equal(text, "0 entries in 0 rows\n");
 	free(text);
-	add(r, 1234567890, "lime", &longer);
-	add(r, 2000000000, "lime", &denied);
+	add_call(r, 1234567890, "lime", &longer);
+	add_call(r, 2000000000, "lime", &denied);
 	for (unsigned width = 74; width < 200; width++) {
 		char *save = NULL;
 
-		text = table(r, width, false);
+		text = record_table(r, width, false);
 		for (char *l = strtok_r(text, "\n", &save); l; l = strtok_r(NULL, "\n", &save)) {
 			size_t n = 0;
 
@@ -524,14 +524,14 @@ static void tables_fit_and_are_harmless(void **state)
 		}
 		free(text);
 	}
-	text = table(r, 0, false);
+	text = record_table(r, 0, false);
 	assert_non_null(strstr(text, "1.234567      1  a"));
 	assert_non_null(strstr(text, "/fit/\\x1b[2J\\xff\\xe2\\x80\\xae/end"));
 	assert_non_null(strstr(text, "gr\xc3\xbcn"));
 	assert_non_null(strstr(text, "deny EPERM"));
 	assert_null(strstr(text, "\033"));
 	free(text);
-	text = table(r, 0, true);
+	text = record_table(r, 0, true);
 	assert_non_null(strstr(text, "\033[31mdeny EPERM"));
 	free(text);
 	record_close(r, NULL);
@@ -539,7 +539,7 @@ static void tables_fit_and_are_harmless(void **state)
 
 static void memory_is_bounded_and_nothing_is_lost_silently(void **state)
 {
-	struct record *r = create(NULL);
+	struct record *r = create_record(NULL);
 	char name[32], *text;
 	json_t *json;
 
@@ -548,17 +548,17 @@ static void memory_is_bounded_and_nothing_is_lost_silently(void **state)
 		struct call c = { "misc_register", name, name, VERDICT_PASS, 0 };
 
 		snprintf(name, sizeof(name), "n%llu", (unsigned long long)i);
-		add(r, i, "lime", &c);
+		add_call(r, i, "lime", &c);
 	}
 	/* rows that are there go on counting */
 	struct call c = { "misc_register", "n5", "n5", VERDICT_PASS, 0 };
 
-	add(r, 1 << 30, "lime", &c);
-	json = summary(r);
+	add_call(r, 1 << 30, "lime", &c);
+	json = record_summary(r);
 	assert_int_equal(json_array_size(json_object_get(json, "requests")), RECORD_ROWS);
 	assert_int_equal(json_integer_value(json_object_get(json, "others")), 1000);
 	json_decref(json);
-	text = table(r, 80, false);
+	text = record_table(r, 80, false);
 	assert_non_null(strstr(text, "16385 entries in 16384 rows\n1000 more without a row"));
 	free(text);
 	record_close(r, NULL);
@@ -567,7 +567,7 @@ static void memory_is_bounded_and_nothing_is_lost_silently(void **state)
 /* One session asks for more names than there are rows: the others still have rows. */
 static void one_session_cannot_take_all_rows(void **state)
 {
-	struct record *r = create(NULL);
+	struct record *r = create_record(NULL);
 	struct call c = { "misc_register", NULL, NULL, VERDICT_PASS, 0 };
 	char name[32];
 	json_t *json;
@@ -576,14 +576,14 @@ static void one_session_cannot_take_all_rows(void **state)
 	c.name = c.used = name;
 	for (u64 i = 0; i < RECORD_ROWS + 1000; i++) {
 		snprintf(name, sizeof(name), "n%llu", (unsigned long long)i);
-		add(r, i, "lime", &c);
+		add_call(r, i, "lime", &c);
 	}
 	for (u64 i = 0; i < RECORD_ROWS_OWN + 5; i++) {
 		snprintf(name, sizeof(name), "n%llu", (unsigned long long)i);
 		add_of(r, "b", i, "lime", &c);
 	}
 	record_event(r, 7, "doorbell refused", "from somewhere");
-	json = summary(r);
+	json = record_summary(r);
 	assert_int_equal(json_array_size(json_object_get(json, "requests")),
 			 RECORD_ROWS + RECORD_ROWS_OWN);
 	assert_int_equal(json_array_size(json_object_get(json, "events")), 1);
@@ -600,13 +600,13 @@ static void *add_many(void *arg)
 	struct record *r = arg;
 
 	for (u64 i = 0; i < CALLS; i++)
-		add(r, i, "lime", &opened);
+		add_call(r, i, "lime", &opened);
 	return NULL;
 }
 
 static void many_threads(void **state)
 {
-	struct record *r = create(file), *back;
+	struct record *r = create_record(file), *back;
 	pthread_t t[THREADS];
 	struct record *both[2];
 
@@ -614,14 +614,14 @@ static void many_threads(void **state)
 	for (size_t i = 0; i < THREADS; i++)
 		pthread_create(&t[i], NULL, add_many, r);
 	for (size_t i = 0; i < THREADS; i++) {
-		json_decref(summary(r)); /* meanwhile */
+		json_decref(record_summary(r)); /* meanwhile */
 		pthread_join(t[i], NULL);
 	}
 	assert_int_equal(record_read(&back, file, NULL), 0);
 	both[0] = r;
 	both[1] = back;
 	for (size_t i = 0; i < 2; i++) {
-		json_t *json = summary(both[i]);
+		json_t *json = record_summary(both[i]);
 		json_t *row = json_array_get(json_object_get(json, "requests"), 0);
 
 		assert_int_equal(json_array_size(json_object_get(json, "requests")), 1);

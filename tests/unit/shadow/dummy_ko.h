@@ -48,7 +48,7 @@ static inline u64 gate_of(void *arg, const char *symbol)
 
 static const struct link_rules rules = { .critical = is_critical, .permitted = is_permitted };
 
-static inline struct link_addresses where(void)
+static inline struct link_addresses made_up_addresses(void)
 {
 	return (struct link_addresses){ .kaslr = 0x200000,
 					.shadow = SHADOW,
@@ -102,7 +102,7 @@ struct planned {
 	struct link_plan *p;
 };
 
-static inline struct planned plan(const struct ko *k)
+static inline struct planned plan_ko(const struct ko *k)
 {
 	struct planned pl = { NULL, NULL };
 	struct err e = { "" };
@@ -113,7 +113,7 @@ static inline struct planned plan(const struct ko *k)
 	return pl;
 }
 
-static inline void drop(struct planned *pl)
+static inline void drop_plan(struct planned *pl)
 {
 	link_plan_free(pl->p);
 	module_close(pl->m);
@@ -132,8 +132,9 @@ static inline const struct import *import_of(const struct planned *pl, const cha
 	return &none;
 }
 
-static inline void expect(const struct planned *pl, const char *symbol, enum symbol_class kind,
-			  enum import_target target, unsigned branches, unsigned addresses)
+static inline void expect_import(const struct planned *pl, const char *symbol,
+				 enum symbol_class kind, enum import_target target,
+				 unsigned branches, unsigned addresses)
 {
 	const struct import *im = import_of(pl, symbol);
 
@@ -143,8 +144,8 @@ static inline void expect(const struct planned *pl, const char *symbol, enum sym
 			 im->target, im->branches, im->address_taken, im->reason);
 }
 
-static inline int emit(const struct planned *pl, const struct link_addresses *a, const char *name,
-		       const char *suffix, struct ko *copy, struct err *e)
+static inline int emit_copy(const struct planned *pl, const struct link_addresses *a,
+			    const char *name, const char *suffix, struct ko *copy, struct err *e)
 {
 	struct link_image image = { NULL, 0 };
 	int ret = link_emit(pl->p, a, &(struct link_identity){ name, suffix }, &image, e);

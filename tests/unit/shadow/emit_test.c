@@ -10,21 +10,21 @@ static u64 target_in(const struct ko *copy, const char *rela, const char *symbol
 {
 	const Elf64_Rela *r = ko_rela(copy, rela, symbol);
 
-	return kernel_symbol(kernel, symbol) + where().kaslr + (u64)r->r_addend + 4;
+	return kernel_symbol(kernel, symbol) + made_up_addresses().kaslr + (u64)r->r_addend + 4;
 }
 
 static void test_emit(void **state)
 {
 	static const char marker[] = "~Module signature appended~\n";
-	struct link_addresses a = where();
+	struct link_addresses a = made_up_addresses();
 	struct err e = { "" };
 	struct planned pl;
 	struct module *again;
 	struct ko copy, now = { NULL, 0 };
 
 	critical_name = "register_netdevice";
-	pl = plan(*state);
-	assert_int_equal(emit(&pl, &a, "dummy__red", "__red", &copy, &e), 0);
+	pl = plan_ko(*state);
+	assert_int_equal(emit_copy(&pl, &a, "dummy__red", "__red", &copy, &e), 0);
 	assert_true(target_in(&copy, ".rela.init.text", "register_netdevice") == GATE);
 	assert_true(target_in(&copy, ".rela.text", "consume_skb") ==
 		    SHADOW + kernel_symbol(kernel, "consume_skb") - 0xffffffff81000000ull);
@@ -46,7 +46,7 @@ static void test_emit(void **state)
 	assert_int_equal(now.len, original.len);
 	assert_memory_equal(now.data, original.data, now.len);
 	free(now.data);
-	drop(&pl);
+	drop_plan(&pl);
 }
 
 /* Whoever signs a signed module appends a second signature. */
@@ -77,36 +77,36 @@ static void test_emit_limits(void **state)
 	static const char *const names[] = {
 		"", "a b", "../x", "a\n", "12345678901234567890123456789012345678901234567890123456"
 	};
-	struct link_addresses a = where();
+	struct link_addresses a = made_up_addresses();
 	struct err e = { "" };
 	struct planned pl;
 	struct ko copy;
 
 	critical_name = "register_netdevice";
-	pl = plan(*state);
+	pl = plan_ko(*state);
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-		assert_int_equal(emit(&pl, &a, names[i], "__1", &copy, &e), -EINVAL);
-	assert_int_equal(emit(&pl, &a, "d", "1234567890123456789012345", &copy, &e), -EINVAL);
+		assert_int_equal(emit_copy(&pl, &a, names[i], "__1", &copy, &e), -EINVAL);
+	assert_int_equal(emit_copy(&pl, &a, "d", "1234567890123456789012345", &copy, &e), -EINVAL);
 	a.arg = &a; /* gate_of() then has none */
-	assert_int_equal(emit(&pl, &a, "d", "__1", &copy, &e), -ENOENT);
+	assert_int_equal(emit_copy(&pl, &a, "d", "__1", &copy, &e), -ENOENT);
 	assert_non_null(strstr(e.text, "register_netdevice"));
-	a = where();
+	a = made_up_addresses();
 	/* out of reach of the lower, then of the upper end of the module range */
 	a.shadow = MODULES_END - 0x80000000ull - ((u64)16 << 20);
-	assert_int_equal(emit(&pl, &a, "d", "__1", &copy, &e), -ERANGE);
+	assert_int_equal(emit_copy(&pl, &a, "d", "__1", &copy, &e), -ERANGE);
 	assert_non_null(strstr(e.text, "2 GiB"));
 	a.shadow = MODULES_END - 0x80000000ull + 4096;
 	a.modules = MODULES_END - 4096;
-	assert_int_equal(emit(&pl, &a, "d", "__1", &copy, &e), 0);
+	assert_int_equal(emit_copy(&pl, &a, "d", "__1", &copy, &e), 0);
 	free(copy.data);
-	a = where();
+	a = made_up_addresses();
 	a.shadow = 0x1000;
 	a.modules = 0xffffffff80800000ull;
-	assert_int_equal(emit(&pl, &a, "d", "__1", &copy, &e), -ERANGE);
-	a = where();
+	assert_int_equal(emit_copy(&pl, &a, "d", "__1", &copy, &e), -ERANGE);
+	a = made_up_addresses();
 	a.modules_end = a.modules;
-	assert_int_equal(emit(&pl, &a, "d", "__1", &copy, &e), -EINVAL);
-	drop(&pl);
+	assert_int_equal(emit_copy(&pl, &a, "d", "__1", &copy, &e), -EINVAL);
+	drop_plan(&pl);
 }
 
 /*
@@ -116,7 +116,7 @@ static void test_emit_limits(void **state)
 static void test_export_forms(void **state)
 {
 	char path[512];
-	struct link_addresses a = where();
+	struct link_addresses a = made_up_addresses();
 	struct err e = { "" };
 	struct ko k = { NULL, 0 }, one, two;
 	struct planned pl;
@@ -128,9 +128,9 @@ static void test_export_forms(void **state)
 	k.data = slurp(image_path(path, sizeof(path), "cloud", "modules/kernel/mm/zsmalloc.ko"),
 		       &k.len);
 	assert_non_null(k.data);
-	pl = plan(&k);
-	assert_int_equal(emit(&pl, &a, "z", "__z", &one, &e), 0);
-	drop(&pl);
+	pl = plan_ko(&k);
+	assert_int_equal(emit_copy(&pl, &a, "z", "__z", &one, &e), 0);
+	drop_plan(&pl);
 	first = (Elf64_Sym *)ko_bytes(&k, ".symtab");
 	base = ko_symbol(&k, "__kstrtab_zs_huge_class_size", NULL);
 	h = ko_header(&k, ko_section(&k, ".rela__ksymtab_gpl"));
@@ -143,11 +143,11 @@ static void test_export_forms(void **state)
 		r[i].r_addend = (s64)(sym->st_value - base->st_value);
 		r[i].r_info = ELF64_R_INFO(base - first, R_X86_64_PC32);
 	}
-	pl = plan(&k);
+	pl = plan_ko(&k);
 	assert_int_equal(module_export_count(pl.m), 10);
 	assert_string_equal(module_export_name(pl.m, 0), "zs_compact");
-	assert_int_equal(emit(&pl, &a, "z", "__z", &two, &e), 0);
-	drop(&pl);
+	assert_int_equal(emit_copy(&pl, &a, "z", "__z", &two, &e), 0);
+	drop_plan(&pl);
 	for (int i = 0; i < 2; i++) {
 		const struct ko *c = i ? &two : &one;
 		struct module *m;
@@ -185,7 +185,7 @@ static void test_private_names(void **state)
 
 static void try_module(const u8 *data, size_t len)
 {
-	struct link_addresses a = where();
+	struct link_addresses a = made_up_addresses();
 	struct link_plan *p = NULL;
 	struct module *m = NULL;
 	struct err e = { "" };
@@ -338,7 +338,7 @@ static void test_page_targets(void **state)
 
 static void test_pages_used(void **state)
 {
-	struct planned pl = plan(*state);
+	struct planned pl = plan_ko(*state);
 	size_t n, used, found = 0;
 	const struct import *im = link_plan_imports(pl.p, &n);
 	u32 pages[256], few[2];
@@ -362,7 +362,7 @@ static void test_pages_used(void **state)
 		assert_true(pages[i - 1] < pages[i]);
 	assert_int_equal(shadow_pages_used(pl.p, few, 2), used);
 	assert_true(few[0] == pages[0] && few[1] == pages[1]);
-	drop(&pl);
+	drop_plan(&pl);
 }
 
 int main(void)

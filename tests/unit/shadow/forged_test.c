@@ -25,9 +25,9 @@ static void expect_refused(const struct ko *k, const char *what)
 
 static void expect_linked(const struct ko *k)
 {
-	struct planned pl = plan(k);
+	struct planned pl = plan_ko(k);
 
-	drop(&pl);
+	drop_plan(&pl);
 }
 
 static u64 symbol_index(const struct ko *k, const char *name)
@@ -38,7 +38,7 @@ static u64 symbol_index(const struct ko *k, const char *name)
 	return (u64)(sym - (const Elf64_Sym *)ko_bytes(k, ".symtab"));
 }
 
-static s64 distance(const char *from, const char *to)
+static s64 symbol_distance(const char *from, const char *to)
 {
 	return (s64)(kernel_export(kernel, to)->addr - kernel_export(kernel, from)->addr);
 }
@@ -62,7 +62,7 @@ static void data_is_no_way_to_code(void **state)
 {
 	struct ko *k = *state;
 	Elf64_Rela *r = ko_rela(k, ".rela.init.text", "register_netdevice");
-	s64 delta = distance("nr_cpu_ids", "filp_open");
+	s64 delta = symbol_distance("nr_cpu_ids", "filp_open");
 	u64 data = symbol_index(k, "nr_cpu_ids");
 
 	expect_linked(k);
@@ -80,9 +80,9 @@ static void data_is_no_way_to_code(void **state)
 		 "out of the per-CPU data");
 	/* what is not redirected must not lead beside itself either */
 	try_rela(k, r, symbol_index(k, "__fentry__"), R_X86_64_PLT32,
-		 distance("__fentry__", "filp_open") - 4, "neither a plain branch");
+		 symbol_distance("__fentry__", "filp_open") - 4, "neither a plain branch");
 	try_rela(k, r, symbol_index(k, "__fentry__"), R_X86_64_PC32,
-		 distance("__fentry__", "filp_open") - 4, "neither a plain branch");
+		 symbol_distance("__fentry__", "filp_open") - 4, "neither a plain branch");
 	/* an ordinary member of an array is none of these */
 	r = ko_rela(k, ".rela.init.text", "nr_cpu_ids");
 	if (!r)
@@ -100,7 +100,7 @@ static void a_permitted_function_is_not_its_neighbour(void **state)
 
 	permitted_name = "register_netdevice";
 	expect_linked(k);
-	r->r_addend = distance("register_netdevice", "filp_open") - 4;
+	r->r_addend = symbol_distance("register_netdevice", "filp_open") - 4;
 	expect_refused(k, "neither a plain branch");
 }
 
@@ -210,7 +210,7 @@ static void tables_name_the_right_instruction(void **state)
 	}
 }
 
-static void reverse(Elf64_Rela *r, size_t n)
+static void reverse_relocations(Elf64_Rela *r, size_t n)
 {
 	for (size_t i = 0; i < n / 2; i++) {
 		Elf64_Rela old = r[i];
@@ -225,13 +225,13 @@ static void relocations_may_have_any_order(void **state)
 {
 	struct ko *k = *state;
 	struct module_site *sites, *again;
-	struct planned pl = plan(k), turned;
+	struct planned pl = plan_ko(k), turned;
 	size_t n_sites, n_again, n, n_returns;
 	Elf64_Rela *r = table(k, ".rela.text", &n), *returns, old;
 
 	assert_int_equal(module_patched_sites(kernel, pl.m, &sites, &n_sites), 0);
-	reverse(r, n);
-	turned = plan(k);
+	reverse_relocations(r, n);
+	turned = plan_ko(k);
 	assert_int_equal(module_patched_sites(kernel, turned.m, &again, &n_again), 0);
 	assert_int_equal(n_again, n_sites);
 	for (size_t i = 0; i < n_again; i++) {
@@ -240,8 +240,8 @@ static void relocations_may_have_any_order(void **state)
 	}
 	free(sites);
 	free(again);
-	drop(&pl);
-	drop(&turned);
+	drop_plan(&pl);
+	drop_plan(&turned);
 	/* what is refused of a driver in order is refused of this one */
 	returns = table(k, ".rela.return_sites", &n_returns);
 	returns->r_addend += 1;
@@ -275,9 +275,9 @@ static void what_changes_nothing_hides_nothing(void **state)
 		expect_linked(k);
 		r[i].r_offset = r[i + 1].r_offset;
 		expect_linked(k);
-		reverse(&r[i], 2);
+		reverse_relocations(&r[i], 2);
 		expect_linked(k);
-		reverse(&r[i], 2);
+		reverse_relocations(&r[i], 2);
 		r[i] = old;
 		/* nor is it a relocation, whatever it names */
 		ko_set_type(&r[i + 1], R_X86_64_NONE);
@@ -316,7 +316,7 @@ static void a_renamed_table_excuses_nothing(void **state)
 	struct planned pl;
 	size_t n, all;
 
-	pl = plan(k);
+	pl = plan_ko(k);
 	assert_int_equal(module_patched_sites(kernel, pl.m, &sites, &all), 0);
 	/* 10 functions that ftrace could trace, 10 returns, 1 static call */
 	assert_int_equal(all, 21);
@@ -324,17 +324,17 @@ static void a_renamed_table_excuses_nothing(void **state)
 		assert_true(module_site_find(sites, all, sites[i].section, sites[i].offset));
 	assert_false(module_site_find(sites, all, ".text", 0x1234567));
 	free(sites);
-	drop(&pl);
+	drop_plan(&pl);
 	/* .return_sites -> .call_sites: "call" lies within ".static_call_sites" */
 	for (size_t i = 0; i < ko_header(k, eh->e_shstrndx)->sh_size; i++)
 		if (!strcmp(names + i, "_call_sites"))
 			names[i] = '.', h->sh_name = (u32)i;
 	assert_int_not_equal(ko_section(k, ".call_sites"), 0);
-	pl = plan(k);
+	pl = plan_ko(k);
 	assert_int_equal(module_patched_sites(kernel, pl.m, &sites, &n), 0);
 	assert_int_equal(n, all - 11);
 	free(sites);
-	drop(&pl);
+	drop_plan(&pl);
 }
 
 /* Alternatives that are larger than their place would run over the code behind it. */
@@ -381,7 +381,7 @@ static void an_export_is_the_drivers_own(void **state)
 		r++;
 	old = *r;
 	r->r_info = ELF64_R_INFO(symbol_index(&k, "__fentry__"), R_X86_64_PC32);
-	r->r_addend = distance("__fentry__", "filp_open");
+	r->r_addend = symbol_distance("__fentry__", "filp_open");
 	expect_refused(&k, "its export table (__ksymtab_gpl)");
 	*r = old;
 	r->r_addend = 0x40000000;

@@ -242,7 +242,7 @@ static void test_types(void **state)
 }
 
 /* The payload of the cloud flavour, by the simplest reading of its format. */
-static u8 *unpack(size_t *len)
+static u8 *unpack_payload(size_t *len)
 {
 	char path[512];
 	size_t flen = 0, at, end, out = 0;
@@ -281,7 +281,7 @@ static u8 *unpack(size_t *len)
  * Relocation by another way: the table is read forwards from the end of the section headers (it is
  * 0, 64-bit entries, 0, inverse entries, 0, 32-bit entries), and segments by what they cover.
  */
-static void relocate(u8 *mem, u64 phys, const u8 *table, const u8 *end, u64 shift)
+static void relocate_image(u8 *mem, u64 phys, const u8 *table, const u8 *end, u64 shift)
 {
 	int list = -1;
 
@@ -317,7 +317,7 @@ static void test_place(void **state)
 	const struct kernel *k = kernels[0];
 	const struct kernel_layout *l = kernel_layout(k);
 	size_t len = 0;
-	u8 *elf = unpack(&len), *want, *got;
+	u8 *elf = unpack_payload(&len), *want, *got;
 	struct err e = { "" };
 	Elf64_Ehdr eh;
 
@@ -339,8 +339,8 @@ static void test_place(void **state)
 				       ph.p_filesz);
 		}
 		if (shift)
-			relocate(want, l->pref_phys, elf + eh.e_shoff + eh.e_shnum * 64, elf + len,
-				 shift);
+			relocate_image(want, l->pref_phys, elf + eh.e_shoff + eh.e_shnum * 64,
+				       elf + len, shift);
 		if (kernel_place(k, got, l->span, shift, &e))
 			fail_msg("%s", e.text);
 		assert_memory_equal(got, want, l->span);
@@ -354,7 +354,7 @@ static void test_place(void **state)
 static void test_vmlinux(void **state)
 {
 	size_t len = 0, a, b;
-	u8 *elf = unpack(&len);
+	u8 *elf = unpack_payload(&len);
 	struct err e = { "" };
 	struct kernel *k;
 
@@ -410,7 +410,7 @@ static void expect_symbols(const u8 *elf, size_t len, int ret, const char *text)
 static void test_damaged(void **state)
 {
 	size_t len = 0;
-	u8 *elf = unpack(&len), *keep;
+	u8 *elf = unpack_payload(&len), *keep;
 	Elf64_Shdr *h, old;
 	Elf64_Ehdr eh;
 
@@ -462,7 +462,7 @@ static void test_random_damage(void **state)
 	static const char *const sections[] = { ".BTF", ".rodata", "__ksymtab",
 						"__ksymtab_strings" };
 	size_t len = 0;
-	u8 *elf = unpack(&len);
+	u8 *elf = unpack_payload(&len);
 
 	(void)state;
 	if (!elf) {

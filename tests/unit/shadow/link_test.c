@@ -26,22 +26,22 @@ static void test_plan(void **state)
 	struct planned pl;
 
 	critical_name = "register_netdevice";
-	pl = plan(*state);
+	pl = plan_ko(*state);
 	assert_string_equal(module_name(pl.m), "dummy");
 	assert_string_equal(module_depends(pl.m), "");
 	assert_non_null(strstr(module_vermagic(pl.m), "mod_unload"));
 	assert_int_equal(module_export_count(pl.m), 0);
-	expect(&pl, "register_netdevice", SYMBOL_FUNCTION, TARGET_SHADOW, 1, 0);
+	expect_import(&pl, "register_netdevice", SYMBOL_FUNCTION, TARGET_SHADOW, 1, 0);
 	assert_true(import_of(&pl, "register_netdevice")->critical);
-	expect(&pl, "consume_skb", SYMBOL_FUNCTION, TARGET_SHADOW, 2, 0);
+	expect_import(&pl, "consume_skb", SYMBOL_FUNCTION, TARGET_SHADOW, 2, 0);
 	assert_false(import_of(&pl, "consume_skb")->critical);
-	expect(&pl, "eth_validate_addr", SYMBOL_FUNCTION, TARGET_KERNEL, 0, 1);
+	expect_import(&pl, "eth_validate_addr", SYMBOL_FUNCTION, TARGET_KERNEL, 0, 1);
 	assert_non_null(strstr(import_of(&pl, "eth_validate_addr")->reason, "address"));
-	expect(&pl, "__fentry__", SYMBOL_SPECIAL, TARGET_KERNEL, 10, 0);
-	expect(&pl, "nr_cpu_ids", SYMBOL_DATA, TARGET_KERNEL, 0, 2);
-	expect(&pl, "this_cpu_off", SYMBOL_PERCPU, TARGET_KERNEL, 0, 1);
+	expect_import(&pl, "__fentry__", SYMBOL_SPECIAL, TARGET_KERNEL, 10, 0);
+	expect_import(&pl, "nr_cpu_ids", SYMBOL_DATA, TARGET_KERNEL, 0, 2);
+	expect_import(&pl, "this_cpu_off", SYMBOL_PERCPU, TARGET_KERNEL, 0, 1);
 	assert_null(link_plan_refused(pl.p));
-	drop(&pl);
+	drop_plan(&pl);
 }
 
 static void test_permitted(void **state)
@@ -49,15 +49,15 @@ static void test_permitted(void **state)
 	struct planned pl;
 
 	permitted_name = "consume_skb";
-	pl = plan(*state);
-	expect(&pl, "consume_skb", SYMBOL_FUNCTION, TARGET_KERNEL, 2, 0);
-	drop(&pl);
+	pl = plan_ko(*state);
+	expect_import(&pl, "consume_skb", SYMBOL_FUNCTION, TARGET_KERNEL, 2, 0);
+	drop_plan(&pl);
 	/* a permission does not take the gate away */
 	critical_name = "consume_skb";
-	pl = plan(*state);
-	expect(&pl, "consume_skb", SYMBOL_FUNCTION, TARGET_SHADOW, 2, 0);
+	pl = plan_ko(*state);
+	expect_import(&pl, "consume_skb", SYMBOL_FUNCTION, TARGET_SHADOW, 2, 0);
 	assert_true(import_of(&pl, "consume_skb")->critical);
-	drop(&pl);
+	drop_plan(&pl);
 }
 
 static void test_address_taken(void **state)
@@ -67,26 +67,26 @@ static void test_address_taken(void **state)
 	struct planned pl;
 
 	critical_name = "eth_validate_addr";
-	pl = plan(k);
-	expect(&pl, "eth_validate_addr", SYMBOL_FUNCTION, TARGET_REFUSED, 0, 1);
+	pl = plan_ko(k);
+	expect_import(&pl, "eth_validate_addr", SYMBOL_FUNCTION, TARGET_REFUSED, 0, 1);
 	assert_ptr_equal(link_plan_refused(pl.p), import_of(&pl, "eth_validate_addr"));
-	drop(&pl);
+	drop_plan(&pl);
 	permitted_name = "eth_validate_addr";
-	pl = plan(k);
-	expect(&pl, "eth_validate_addr", SYMBOL_FUNCTION, TARGET_KERNEL, 0, 1);
-	drop(&pl);
+	pl = plan_ko(k);
+	expect_import(&pl, "eth_validate_addr", SYMBOL_FUNCTION, TARGET_KERNEL, 0, 1);
+	drop_plan(&pl);
 
 	/* called and taken: "mov $consume_skb, %reg" in place of one of the two calls */
 	ko_set_type(r, R_X86_64_32S);
 	r->r_addend = 0;
 	critical_name = permitted_name = NULL;
-	pl = plan(k);
-	expect(&pl, "consume_skb", SYMBOL_FUNCTION, TARGET_SHADOW, 1, 1);
-	drop(&pl);
+	pl = plan_ko(k);
+	expect_import(&pl, "consume_skb", SYMBOL_FUNCTION, TARGET_SHADOW, 1, 1);
+	drop_plan(&pl);
 	critical_name = "consume_skb";
-	pl = plan(k);
-	expect(&pl, "consume_skb", SYMBOL_FUNCTION, TARGET_REFUSED, 1, 1);
-	drop(&pl);
+	pl = plan_ko(k);
+	expect_import(&pl, "consume_skb", SYMBOL_FUNCTION, TARGET_REFUSED, 1, 1);
+	drop_plan(&pl);
 }
 
 static void test_not_redirectable(void **state)
@@ -97,9 +97,9 @@ static void test_not_redirectable(void **state)
 		struct planned pl;
 
 		critical_name = names[i];
-		pl = plan(*state);
+		pl = plan_ko(*state);
 		assert_int_equal(import_of(&pl, names[i])->target, TARGET_REFUSED);
-		drop(&pl);
+		drop_plan(&pl);
 	}
 }
 
@@ -153,7 +153,7 @@ static void test_own_branches(void **state)
 static void test_absent(void **state)
 {
 	struct ko *k = *state, copy;
-	struct link_addresses a = where();
+	struct link_addresses a = made_up_addresses();
 	struct err e = { "" };
 	struct planned pl;
 	Elf64_Sym *sym;
@@ -162,44 +162,44 @@ static void test_absent(void **state)
 	sym = ko_symbol(k, "register_netdevice", &name);
 	assert_non_null(name);
 	memcpy(name, "register_netdevicX", 18);
-	pl = plan(k);
-	expect(&pl, "register_netdevicX", SYMBOL_FUNCTION, TARGET_REFUSED, 1, 0);
+	pl = plan_ko(k);
+	expect_import(&pl, "register_netdevicX", SYMBOL_FUNCTION, TARGET_REFUSED, 1, 0);
 	assert_non_null(strstr(link_plan_refused(pl.p)->reason, "nothing in the session"));
-	assert_int_equal(emit(&pl, &a, "dummy1", "__1", &copy, &e), -EPERM);
+	assert_int_equal(emit_copy(&pl, &a, "dummy1", "__1", &copy, &e), -EPERM);
 	assert_non_null(strstr(e.text, "register_netdevicX"));
-	drop(&pl);
+	drop_plan(&pl);
 	permitted_name = "register_netdevicX";
-	pl = plan(k);
-	expect(&pl, "register_netdevicX", SYMBOL_FUNCTION, TARGET_KERNEL, 1, 0);
-	drop(&pl);
+	pl = plan_ko(k);
+	expect_import(&pl, "register_netdevicX", SYMBOL_FUNCTION, TARGET_KERNEL, 1, 0);
+	drop_plan(&pl);
 	/* weak: absent for the driver even if some module of the guest exports it */
 	permitted_name = NULL;
 	sym->st_info = ELF64_ST_INFO(STB_WEAK, STT_NOTYPE);
-	pl = plan(k);
+	pl = plan_ko(k);
 	assert_int_equal(import_of(&pl, "register_netdevicX")->target, TARGET_KERNEL);
-	assert_int_equal(emit(&pl, &a, "dummy1", "__1", &copy, &e), 0);
+	assert_int_equal(emit_copy(&pl, &a, "dummy1", "__1", &copy, &e), 0);
 	assert_null(ko_symbol(&copy, "register_netdevicX", NULL));
 	assert_non_null(ko_symbol(&copy, "register_netdevicX.absent", NULL));
 	free(copy.data);
-	drop(&pl);
+	drop_plan(&pl);
 	/* neither weak nor there, and the kernel's loader takes it all the same */
 	sym->st_info = ELF64_ST_INFO(STB_GLOBAL, STT_NOTYPE);
 	ko_symbol(k, "ethtool_op_get_ts_info", &name);
 	assert_non_null(name);
 	memcpy(name, "_GLOBAL_OFFSET_TABLE_", 22);
 	memset(ko_version(k, "ethtool_op_get_ts_info") + 8, 0, 56);
-	pl = plan(k);
+	pl = plan_ko(k);
 	assert_int_equal(import_of(&pl, "_GLOBAL_OFFSET_TABLE_")->target, TARGET_KERNEL);
-	drop(&pl);
+	drop_plan(&pl);
 	memcpy(name, "ethtool_op_get_ts_info", 23);
 	name = NULL;
 	sym = ko_symbol(k, "register_netdevicX", &name);
 	sym->st_info = ELF64_ST_INFO(STB_WEAK, STT_NOTYPE);
 	/* weak, and the kernel has it: an import like any other */
 	memcpy(name, "register_netdevice", 18);
-	pl = plan(k);
-	expect(&pl, "register_netdevice", SYMBOL_FUNCTION, TARGET_SHADOW, 1, 0);
-	drop(&pl);
+	pl = plan_ko(k);
+	expect_import(&pl, "register_netdevice", SYMBOL_FUNCTION, TARGET_SHADOW, 1, 0);
+	drop_plan(&pl);
 }
 
 /* Two names of one function, of which one is critical. */
@@ -228,14 +228,14 @@ static void test_alias(void **state)
 	memcpy(name, a, strlen(a) + 1);
 	ko_rela(k, ".rela.text", "consume_skb")->r_info = ELF64_R_INFO(
 		ko_symbol(k, a, NULL) - (Elf64_Sym *)ko_bytes(k, ".symtab"), R_X86_64_PLT32);
-	pl = plan(k);
+	pl = plan_ko(k);
 	assert_int_equal(import_of(&pl, a)->target, TARGET_SHADOW);
-	drop(&pl);
+	drop_plan(&pl);
 	critical_name = b;
-	pl = plan(k);
+	pl = plan_ko(k);
 	assert_int_equal(import_of(&pl, a)->target, TARGET_REFUSED);
 	assert_non_null(strstr(import_of(&pl, a)->reason, b));
-	drop(&pl);
+	drop_plan(&pl);
 }
 
 static void test_other_kernel(void **state)
@@ -258,9 +258,9 @@ static void test_other_kernel(void **state)
 		magic += strlen(magic) + 1;
 	magic[9] = '7'; /* the release is not compared where there are CRCs, the rest is */
 	{
-		struct planned pl = plan(k);
+		struct planned pl = plan_ko(k);
 
-		drop(&pl);
+		drop_plan(&pl);
 	}
 	strstr(magic, "mod_unload")[0] = 'M';
 	expect_error(k, "built for another kernel", "vermagic");

@@ -277,7 +277,7 @@ static void test_rights(void **state)
 			 -EBADMSG);
 }
 
-static void seal(u8 *file, u64 tables)
+static void set_sums(u8 *file, u64 tables)
 {
 	struct prepared_header *h = (struct prepared_header *)(void *)file;
 	const size_t from = offsetof(struct prepared_header, version);
@@ -306,7 +306,7 @@ static void test_numbers_that_cannot_be(void **state)
 
 			memcpy(copy, t->file, t->len);
 			memcpy(copy + at, &values[i], 8);
-			seal(copy, tables);
+			set_sums(copy, tables);
 			if (open_bytes(&k, t, copy, t->len)) {
 				refused++;
 				continue;

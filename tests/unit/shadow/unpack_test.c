@@ -59,25 +59,25 @@ static void links_as_if_it_were_not(void **state)
 	struct ko *k = *state;
 
 	for (size_t f = 0; f < ARRAY_SIZE(formats); f++) {
-		struct link_addresses a = where();
+		struct link_addresses a = made_up_addresses();
 		struct ko c = formats[f].compress(k), plain, same;
 		struct err e = { "" };
-		struct planned one = plan(k), two = plan(&c);
+		struct planned one = plan_ko(k), two = plan_ko(&c);
 
 		assert_string_equal(module_name(two.m), "dummy");
-		assert_int_equal(emit(&one, &a, "dummy1", "__1", &plain, &e), 0);
-		assert_int_equal(emit(&two, &a, "dummy1", "__1", &same, &e), 0);
+		assert_int_equal(emit_copy(&one, &a, "dummy1", "__1", &plain, &e), 0);
+		assert_int_equal(emit_copy(&two, &a, "dummy1", "__1", &same, &e), 0);
 		assert_int_equal(plain.len, same.len);
 		assert_memory_equal(plain.data, same.data, plain.len);
-		drop(&one);
-		drop(&two);
+		drop_plan(&one);
+		drop_plan(&two);
 		free(plain.data);
 		free(same.data);
 		free(c.data);
 	}
 }
 
-static int unpack(const struct ko *c, size_t len, size_t max, struct ko *out, struct err *e)
+static int unpack_ko(const struct ko *c, size_t len, size_t max, struct ko *out, struct err *e)
 {
 	int ret;
 
@@ -97,14 +97,14 @@ static void damage_is_told(void **state)
 		struct err e = { "" };
 
 		for (size_t len = 16; len < c.len; len += 1 + len / 7) {
-			assert_int_equal(unpack(&c, len, 1 << 20, &out, &e), -EINVAL);
+			assert_int_equal(unpack_ko(&c, len, 1 << 20, &out, &e), -EINVAL);
 			assert_non_null(strstr(e.text, "x.ko: its "));
 			assert_non_null(strstr(e.text, formats[f].name));
 			free(out.data);
 		}
 		/* something behind it that is no other member */
 		c.data[c.len] = 'x';
-		assert_int_equal(unpack(&c, c.len + 1, 1 << 20, &out, &e), -EINVAL);
+		assert_int_equal(unpack_ko(&c, c.len + 1, 1 << 20, &out, &e), -EINVAL);
 		free(out.data);
 		free(c.data);
 	}
@@ -122,7 +122,7 @@ static void members_follow_each_other(void **state)
 
 		memcpy(both.data, a.data, a.len);
 		memcpy(both.data + a.len, b.data, b.len);
-		assert_int_equal(unpack(&both, both.len, 1 << 20, &out, &e), 0);
+		assert_int_equal(unpack_ko(&both, both.len, 1 << 20, &out, &e), 0);
 		assert_int_equal(out.len, k->len);
 		assert_memory_equal(out.data, k->data, k->len);
 		free(out.data);
@@ -142,10 +142,10 @@ static void output_is_bounded(void **state)
 		struct ko c = formats[f].compress(&zeros), out;
 		struct err e = { "" };
 
-		assert_int_equal(unpack(&c, c.len, (1 << 20) - 1, &out, &e), -EFBIG);
+		assert_int_equal(unpack_ko(&c, c.len, (1 << 20) - 1, &out, &e), -EFBIG);
 		assert_non_null(strstr(e.text, "MiB"));
 		free(out.data);
-		assert_int_equal(unpack(&c, c.len, 1 << 20, &out, &e), 0);
+		assert_int_equal(unpack_ko(&c, c.len, 1 << 20, &out, &e), 0);
 		assert_int_equal(out.len, 1 << 20);
 		free(out.data);
 		free(c.data);
@@ -162,15 +162,16 @@ static void other_formats_are_named(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
-		assert_int_equal(unpack(&others[i], others[i].len, 1 << 20, &out, &e), -EOPNOTSUPP);
+		assert_int_equal(unpack_ko(&others[i], others[i].len, 1 << 20, &out, &e),
+				 -EOPNOTSUPP);
 		assert_non_null(strstr(e.text, ".xz, .zst or .gz"));
 		free(out.data);
 	}
 	/* what is not compressed stays as it is */
-	assert_int_equal(unpack(&(struct ko){ (u8 *)(uintptr_t) "\x7f"
-								"ELF",
-					      4 },
-				4, 1, &out, &e),
+	assert_int_equal(unpack_ko(&(struct ko){ (u8 *)(uintptr_t) "\x7f"
+								   "ELF",
+						 4 },
+				   4, 1, &out, &e),
 			 0);
 	assert_int_equal(out.len, 4);
 	free(out.data);

@@ -7,7 +7,7 @@
 
 #include "tests/unit/vmm/endpoint_fixture.h"
 
-static int dial(const char *path)
+static int dial_endpoint(const char *path)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -27,7 +27,7 @@ static void silent_client(void **state)
 	(void)state;
 	fixture_init(&f);
 	assert_int_equal(fixture_open(&f, SPEC_SOCKET, true, &e), 0);
-	fd = dial(f.path);
+	fd = dial_endpoint(f.path);
 	check_silent(&f);
 	close(fd);
 	fixture_fini(&f);
@@ -44,7 +44,7 @@ static void dying_client(void **state)
 	assert_int_equal(fixture_open(&f, SPEC_SOCKET, true, &e), 0);
 	writer_start(&w, &f, 1 << 20);
 	for (int i = 0; i < 20; i++)
-		close(dial(f.path));
+		close(dial_endpoint(f.path));
 	assert_writer_ends(&w, 10000);
 	assert_loop_answers(&f);
 	assert_true(fixture_close(&f) < ANSWER_MS);
@@ -100,7 +100,7 @@ static void socket_spares_the_living(void **state)
 	fixture_init(&f);
 	fd = bind_at(f.path, true);
 	assert_int_equal(fixture_open(&f, SPEC_SOCKET, true, &e), -EADDRINUSE);
-	close(dial(f.path));
+	close(dial_endpoint(f.path));
 	close(fd);
 	fixture_fini(&f);
 }
@@ -114,7 +114,7 @@ static void socket_replaces_a_leftover(void **state)
 	fixture_init(&f);
 	close(bind_at(f.path, true));
 	assert_int_equal(fixture_open(&f, SPEC_SOCKET, true, &e), 0);
-	close(dial(f.path));
+	close(dial_endpoint(f.path));
 	fixture_close(&f);
 	/* Its own it takes away. */
 	assert_int_equal(access(f.path, F_OK), -1);
@@ -133,7 +133,7 @@ static void socket_spares_its_successor(void **state)
 	unlink(f.path);
 	fd = bind_at(f.path, true);
 	fixture_close(&f);
-	close(dial(f.path));
+	close(dial_endpoint(f.path));
 	close(fd);
 	fixture_fini(&f);
 }

@@ -129,7 +129,7 @@ static void on_timeout(void *arg, u32 expiries)
 	machine_exit(arg, VMM_EXIT_ERROR, "timeout");
 }
 
-static void run(struct ctx *t)
+static void run_machine(struct ctx *t)
 {
 	struct host *h = machine_host(t->m);
 
@@ -159,7 +159,7 @@ static void test_start(void **state)
 	if (firmware_create(&t->fw, t->m, &c, &t->e))
 		fail_msg("%s", t->e.text);
 	assert_memory_equal(machine_gpa(t->m, 0xffff0, 5), reset_vector, 5);
-	run(t);
+	run_machine(t);
 	assert_true(*(u16 *)machine_gpa(t->m, COUNT_AT, 2) >= 3);
 	assert_int_not_equal(*(u8 *)machine_gpa(t->m, PORT61_AT, 1), 0xff);
 	assert_int_equal(*(u8 *)machine_gpa(t->m, LOADED_AT, 1), 0xff); /* no kernel */
@@ -204,7 +204,7 @@ static void test_kernel(void **state)
 	c.initrd = t->initrd;
 	if (firmware_create(&t->fw, t->m, &c, &t->e))
 		fail_msg("%s", t->e.text);
-	run(t);
+	run_machine(t);
 	assert_non_null(file_entry(t, "genroms/kernel.rom"));
 	loaded = machine_gpa(t->m, LOADED_AT, 2);
 	assert_int_equal(loaded[0], 1);
@@ -287,7 +287,7 @@ static void test_bad_kernel(void **state)
 
 /* --- tables -------------------------------------------------------------------------------- */
 
-static u8 sum(const u8 *p, u32 len)
+static u8 byte_sum(const u8 *p, u32 len)
 {
 	u8 s = 0;
 
@@ -327,26 +327,26 @@ static void test_acpi(void **state)
 			memcpy(mem + f.pointers[i].at, &v, f.pointers[i].len);
 		}
 		for (unsigned i = 0; i < f.n_sums; i++)
-			mem[f.sums[i].at] =
-				(u8)(mem[f.sums[i].at] - sum(mem + f.sums[i].start, f.sums[i].len));
-		assert_int_equal(sum(mem, 20), 0);
-		assert_int_equal(sum(mem, 36), 0);
+			mem[f.sums[i].at] = (u8)(mem[f.sums[i].at] -
+						 byte_sum(mem + f.sums[i].start, f.sums[i].len));
+		assert_int_equal(byte_sum(mem, 20), 0);
+		assert_int_equal(byte_sum(mem, 36), 0);
 		xsdt = mem + (get32(mem + 24) - base);
 		assert_memory_equal(xsdt, "XSDT", 4);
-		assert_int_equal(sum(xsdt, get32(xsdt + 4)), 0);
+		assert_int_equal(byte_sum(xsdt, get32(xsdt + 4)), 0);
 		fadt = mem + (get32(xsdt + 36) - base);
 		assert_memory_equal(fadt, "FACP", 4);
-		assert_int_equal(sum(fadt, 276), 0);
+		assert_int_equal(byte_sum(fadt, 276), 0);
 		assert_int_equal(get32(fadt + 112) & 1U << 20, 0); /* not hardware-reduced */
 		assert_int_equal(get32(fadt + 36) % 64, base % 64);
 		assert_memory_equal(mem + (get32(fadt + 36) - base), "FACS", 4);
 		assert_memory_equal(mem + (get32(fadt + 40) - base), "DSDT", 4);
 		madt = mem + (get32(xsdt + 44) - base);
 		assert_memory_equal(madt, "APIC", 4);
-		assert_int_equal(sum(madt, get32(madt + 4)), 0);
+		assert_int_equal(byte_sum(madt, get32(madt + 4)), 0);
 		mcfg = mem + (get32(xsdt + 52) - base);
 		assert_memory_equal(mcfg, "MCFG", 4);
-		assert_int_equal(sum(mcfg, get32(mcfg + 4)), 0);
+		assert_int_equal(byte_sum(mcfg, get32(mcfg + 4)), 0);
 	}
 	for (size_t len = 0; len < 700; len++)
 		assert_int_equal(acpi_write_pc(mem, len, 1, &f), -ENOSPC);

@@ -189,7 +189,7 @@ static void put_name(struct umbra_frame *f, const char *name)
 	memcpy(f->data, name, f->used);
 }
 
-static s64 call(struct fixture *f, unsigned frame, unsigned caller, const char *fn)
+static s64 ring_call(struct fixture *f, unsigned frame, unsigned caller, const char *fn)
 {
 	return gate_call(&f->g, frame, UMBRA_ID(caller, catalog_index(catalog_find(fn))));
 }
@@ -200,7 +200,7 @@ static void a_path_is_answered_by_root_and_name(void **state)
 	const struct umbra_answer *a = &f->g.answers[3];
 
 	put_name(&f->g.frames[3], "/etc/../etc//app.conf");
-	assert_int_equal(call(f, 3, f->one, "filp_open"), 0);
+	assert_int_equal(ring_call(f, 3, f->one, "filp_open"), 0);
 	assert_int_equal(a->verdict, UMBRA_REWRITE);
 	assert_int_equal(a->flags, UMBRA_ANSWER_IN_ROOT);
 	assert_int_equal(a->resolve, DECISION_IN_ROOT);
@@ -220,13 +220,13 @@ static void strings_outside_the_frame_are_not_read(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		put_name(&f->g.frames[0], "/x");
 		f->g.frames[0].name = bad[i];
-		assert_int_equal(call(f, 0, f->one, "filp_open"), 0);
+		assert_int_equal(ring_call(f, 0, f->one, "filp_open"), 0);
 		/* a name that is not there: as a NULL pointer */
 		assert_int_equal(f->g.answers[0].verdict, UMBRA_DENY);
 		assert_int_equal(f->g.answers[0].error, EFAULT);
 	}
-	assert_int_equal(call(f, UMBRA_FRAMES, f->one, "filp_open"), -EINVAL);
-	assert_int_equal(call(f, 0, 99, "filp_open"), -EINVAL);
+	assert_int_equal(ring_call(f, UMBRA_FRAMES, f->one, "filp_open"), -EINVAL);
+	assert_int_equal(ring_call(f, 0, 99, "filp_open"), -EINVAL);
 	assert_int_equal(gate_call(&f->g, 0, UMBRA_ID(f->one, 4000)), -EINVAL);
 	assert_int_equal(gate_result(&f->g, 1, UMBRA_ID(f->one, 4000), 0), -EINVAL);
 }
@@ -242,7 +242,7 @@ static void the_ledger_undoes_what_was_done(void **state)
 	put_name(fr, "lime");
 	fr->args[0] = 0xffff888000001000;
 	fr->old = 0xffffffffc0001234;
-	assert_int_equal(call(f, 1, f->one, "misc_register"), 0);
+	assert_int_equal(ring_call(f, 1, f->one, "misc_register"), 0);
 	assert_int_equal(a->verdict, UMBRA_REWRITE);
 	assert_int_equal(a->flags, UMBRA_ANSWER_ARENA | UMBRA_ANSWER_RESULT);
 	assert_string_equal(f->g.arena + a->name.off, "a-lime");
@@ -250,7 +250,7 @@ static void the_ledger_undoes_what_was_done(void **state)
 	assert_int_equal(gate_result(&f->g, a->ticket, id, (u64)-EBUSY), 0);
 	assert_int_equal(gate_caller_objects(&f->g, f->one), 0);
 
-	assert_int_equal(call(f, 1, f->one, "misc_register"), 0);
+	assert_int_equal(ring_call(f, 1, f->one, "misc_register"), 0);
 	/* of another caller, of a ticket that is not there: not believed */
 	assert_int_equal(gate_result(&f->g, a->ticket, UMBRA_ID(f->two, 0), 0), 0);
 	assert_int_equal(gate_result(&f->g, a->ticket + 1, id, 0), 0);
@@ -260,10 +260,10 @@ static void the_ledger_undoes_what_was_done(void **state)
 	assert_int_equal(gate_result(&f->g, a->ticket, id, 0), 0);
 	assert_int_equal(gate_caller_objects(&f->g, f->one), 1);
 
-	assert_int_equal(call(f, 1, f->two, "misc_deregister"), 0);
+	assert_int_equal(ring_call(f, 1, f->two, "misc_deregister"), 0);
 	assert_int_equal(a->verdict, UMBRA_PASS);
 	assert_int_equal(a->flags, 0);
-	assert_int_equal(call(f, 1, f->one, "misc_deregister"), 0);
+	assert_int_equal(ring_call(f, 1, f->one, "misc_deregister"), 0);
 	assert_int_equal(a->flags, UMBRA_ANSWER_RESTORE | UMBRA_ANSWER_RESULT);
 	assert_int_equal(a->value, (s64)0xffffffffc0001234);
 	assert_int_equal(gate_caller_objects(&f->g, f->one), 0);
@@ -280,18 +280,18 @@ static void a_name_lives_until_the_kernel_has_let_go(void **state)
 
 	put_name(&f->g.frames[1], "lime");
 	f->g.frames[1].args[0] = 0x1000;
-	assert_int_equal(call(f, 1, f->one, "misc_register"), 0);
+	assert_int_equal(ring_call(f, 1, f->one, "misc_register"), 0);
 	assert_int_equal(gate_result(&f->g, a[1].ticket, reg, 0), 0);
 	off = a[1].name.off;
 	/* one is in misc_deregister() when two registers */
-	assert_int_equal(call(f, 1, f->one, "misc_deregister"), 0);
+	assert_int_equal(ring_call(f, 1, f->one, "misc_deregister"), 0);
 	put_name(&f->g.frames[2], "other");
-	assert_int_equal(call(f, 2, f->two, "misc_register"), 0);
+	assert_int_equal(ring_call(f, 2, f->two, "misc_register"), 0);
 	assert_int_not_equal(a[2].name.off, off);
 	assert_string_equal(f->g.arena + off, "a-lime");
 	assert_int_equal(gate_result(&f->g, a[1].ticket, undo, 0), 0);
 	put_name(&f->g.frames[3], "third");
-	assert_int_equal(call(f, 3, f->two, "misc_register"), 0);
+	assert_int_equal(ring_call(f, 3, f->two, "misc_register"), 0);
 	assert_int_equal(a[3].name.off, off);
 }
 
@@ -306,7 +306,7 @@ static void one_driver_cannot_use_up_what_all_share(void **state)
 	for (i = 0; i < 100; i++) {
 		put_name(&f->g.frames[0], "x");
 		f->g.frames[0].args[0] = 0x1000;
-		assert_int_equal(call(f, 0, f->one, "misc_register"), 0);
+		assert_int_equal(ring_call(f, 0, f->one, "misc_register"), 0);
 		assert_int_equal(gate_result(&f->g, f->g.answers[0].ticket, id, 0), 0);
 	}
 	assert_int_equal(gate_caller_objects(&f->g, f->one), 1);
@@ -314,14 +314,14 @@ static void one_driver_cannot_use_up_what_all_share(void **state)
 		snprintf(name, sizeof(name), "n%u", i);
 		put_name(&f->g.frames[0], name);
 		f->g.frames[0].args[0] = 0x2000 + 0x100 * (u64)i;
-		assert_int_equal(call(f, 0, f->one, "misc_register"), 0);
+		assert_int_equal(ring_call(f, 0, f->one, "misc_register"), 0);
 		if (f->g.answers[0].verdict == UMBRA_DENY)
 			break;
 		assert_int_equal(gate_result(&f->g, f->g.answers[0].ticket, id, 0), 0);
 	}
 	assert_true(i < LEDGER_OWNER_MAX);
 	put_name(&f->g.frames[0], "mine");
-	assert_int_equal(call(f, 0, f->two, "misc_register"), 0);
+	assert_int_equal(ring_call(f, 0, f->two, "misc_register"), 0);
 	assert_int_equal(f->g.answers[0].verdict, UMBRA_REWRITE);
 }
 
@@ -334,10 +334,10 @@ static void the_last_refusal_is_kept(void **state)
 	gate_caller_refusal(&f->g, f->one, text);
 	assert_string_equal(text, "");
 	put_name(&f->g.frames[0], "/sbin/x\033[2J");
-	assert_int_equal(call(f, 0, f->one, "call_usermodehelper"), 0);
+	assert_int_equal(ring_call(f, 0, f->one, "call_usermodehelper"), 0);
 	assert_int_equal(f->g.answers[0].verdict, UMBRA_DENY);
 	put_name(&f->g.frames[0], "/etc/x");
-	assert_int_equal(call(f, 0, f->one, "filp_open"), 0);
+	assert_int_equal(ring_call(f, 0, f->one, "filp_open"), 0);
 	gate_caller_refusal(&f->g, f->one, text);
 	assert_string_equal(text,
 			    "call_usermodehelper(\"/sbin/x?[2J\"): EPERM by programs: no rule "
@@ -369,7 +369,7 @@ static void undoing_is_recorded_as_the_policy_says(void **state)
 	struct policy *quiet;
 
 	put_name(&f->g.frames[0], "");
-	assert_int_equal(call(f, 0, f->one, "filp_close"), 0);
+	assert_int_equal(ring_call(f, 0, f->one, "filp_close"), 0);
 	assert_int_equal(count_of(f->g.rec, "filp_close"), 1);
 	assert_int_equal(policy_parse(&quiet, "p",
 				      "version = 1; sessions = { a = { functions = ( { function = "
@@ -377,12 +377,12 @@ static void undoing_is_recorded_as_the_policy_says(void **state)
 				      NULL),
 			 0);
 	gate_caller_set_policy(&f->g, f->one, policy_session(quiet, "a"));
-	assert_int_equal(call(f, 0, f->one, "misc_deregister"), 0);
+	assert_int_equal(ring_call(f, 0, f->one, "misc_deregister"), 0);
 	assert_int_equal(f->g.answers[0].verdict, UMBRA_PASS);
 	assert_int_equal(count_of(f->g.rec, "misc_deregister"), 0);
 	gate_caller_set_policy(&f->g, f->one, policy_session(f->policy, "a"));
 	policy_free(quiet);
-	assert_int_equal(call(f, 0, 77, "filp_close"), -EINVAL);
+	assert_int_equal(ring_call(f, 0, 77, "filp_close"), -EINVAL);
 	assert_int_equal(count_of(f->g.rec, "stray call"), 1);
 }
 
@@ -403,17 +403,17 @@ static void a_program_gives_its_name_back(void **state)
 	gate_caller_set_policy(&f->g, f->one, policy_session(open, "a"));
 	gate_caller_set_policy(&f->g, f->two, policy_session(open, "a"));
 	put_name(&f->g.frames[0], "/p/1");
-	assert_int_equal(call(f, 0, f->one, "call_usermodehelper"), 0);
+	assert_int_equal(ring_call(f, 0, f->one, "call_usermodehelper"), 0);
 	assert_int_equal(a[0].flags, UMBRA_ANSWER_ARENA | UMBRA_ANSWER_RESULT);
 	off = a[0].name.off;
 	gate_caller_remove(&f->g, f->one);
 	put_name(&f->g.frames[1], "/p/2");
-	assert_int_equal(call(f, 1, f->two, "call_usermodehelper"), 0);
+	assert_int_equal(ring_call(f, 1, f->two, "call_usermodehelper"), 0);
 	assert_int_not_equal(a[1].name.off, off);
 	assert_string_equal(f->g.arena + off, "/p/1");
 	assert_int_equal(gate_result(&f->g, a[0].ticket, id, 0), 0);
 	put_name(&f->g.frames[2], "/p/3");
-	assert_int_equal(call(f, 2, f->two, "call_usermodehelper"), 0);
+	assert_int_equal(ring_call(f, 2, f->two, "call_usermodehelper"), 0);
 	assert_int_equal(a[2].name.off, off);
 	/* a flood of programs, one after the other, takes no room at all */
 	for (unsigned i = 0; i < 10000; i++) {
@@ -421,7 +421,7 @@ static void a_program_gives_its_name_back(void **state)
 
 		snprintf(name, sizeof(name), "/p/flood/%u", i);
 		put_name(&f->g.frames[3], name);
-		assert_int_equal(call(f, 3, f->two, "call_usermodehelper"), 0);
+		assert_int_equal(ring_call(f, 3, f->two, "call_usermodehelper"), 0);
 		assert_int_equal(a[3].verdict, UMBRA_PASS);
 		assert_int_equal(
 			gate_result(&f->g, a[3].ticket, UMBRA_ID(f->two, UMBRA_ID_FN(id)), 0), 0);
@@ -451,7 +451,7 @@ static void a_users_name_is_left_alone(void **state)
 
 	put_name(fr, "dummy");
 	fr->args[0] = 0x5000;
-	assert_int_equal(call(f, 0, f->one, "rtnl_link_register"), 0);
+	assert_int_equal(ring_call(f, 0, f->one, "rtnl_link_register"), 0);
 	assert_int_equal(
 		gate_result(&f->g, a->ticket,
 			    UMBRA_ID(f->one, catalog_index(catalog_find("rtnl_link_register"))), 0),
@@ -460,13 +460,13 @@ static void a_users_name_is_left_alone(void **state)
 		put_name(fr, "ov0");
 		fr->args[0] = 0x9000;
 		memcpy(fr->peek, cases[i].peek, sizeof(fr->peek));
-		assert_int_equal(call(f, 0, cases[i].two ? f->two : f->one, "register_netdevice"),
-				 0);
+		assert_int_equal(
+			ring_call(f, 0, cases[i].two ? f->two : f->one, "register_netdevice"), 0);
 		assert_int_equal(a->verdict, cases[i].verdict);
 		assert_string_equal(a->data + a->name.off,
 				    cases[i].verdict == UMBRA_PASS ? "ov0" : "aov0");
 		/* register_netdev() is the driver's own, always */
-		assert_int_equal(call(f, 0, f->one, "register_netdev"), 0);
+		assert_int_equal(ring_call(f, 0, f->one, "register_netdev"), 0);
 		assert_int_equal(a->verdict, UMBRA_REWRITE);
 	}
 }
@@ -485,13 +485,13 @@ static void a_foreign_root_never_passes(void **state)
 			 0);
 	gate_caller_set_policy(&f->g, f->one, policy_session(open, "a"));
 	put_name(fr, "/etc/x");
-	assert_int_equal(call(f, 0, f->one, "filp_open"), 0);
+	assert_int_equal(ring_call(f, 0, f->one, "filp_open"), 0);
 	assert_int_equal(a->verdict, UMBRA_PASS);
 	assert_int_equal(a->flags, 0);
 	strncpy(fr->data + 100, "/", 2);
 	fr->root = (struct umbra_str){ 100, 2 };
 	fr->used = 102;
-	assert_int_equal(call(f, 0, f->one, "filp_open"), 0);
+	assert_int_equal(ring_call(f, 0, f->one, "filp_open"), 0);
 	assert_int_equal(a->flags, UMBRA_ANSWER_IN_ROOT);
 	assert_string_equal(a->data + a->root.off, "/");
 	assert_string_equal(a->data + a->name.off, "etc/x");
@@ -499,24 +499,24 @@ static void a_foreign_root_never_passes(void **state)
 	policy_free(open);
 }
 
-static void echo(void *arg, struct control_request *r, const json_t *args)
+static void answer_echo(void *arg, struct control_request *r, const json_t *args)
 {
 	(void)arg;
 	control_reply(r, json_deep_copy(args));
 }
 
-static void stop(void *arg, struct control_request *r, const json_t *args)
+static void stop_loop(void *arg, struct control_request *r, const json_t *args)
 {
 	(void)args;
 	control_fail(r, "stopping");
 	loop_stop(arg);
 }
 
-static const struct control_command commands[] = { { "echo", echo },
-						   { "stop", stop },
+static const struct control_command commands[] = { { "echo", answer_echo },
+						   { "stop", stop_loop },
 						   { NULL, NULL } };
 
-static int dial(const char *path)
+static int dial_control(const char *path)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -548,9 +548,9 @@ static void control_serves_good_clients_among_bad_ones(void **state)
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0600);
 	assert_int_equal(control_create(&second, l, path, &e), -EADDRINUSE);
-	silent = dial(path);
-	babbler = dial(path);
-	good = dial(path);
+	silent = dial_control(path);
+	babbler = dial_control(path);
+	good = dial_control(path);
 	memset(got, '{', sizeof(got));
 	assert_int_equal(send(babbler, got, sizeof(got), 0), sizeof(got));
 	assert_int_equal(send(good, talk, sizeof(talk) - 1, 0), sizeof(talk) - 1);

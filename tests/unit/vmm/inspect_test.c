@@ -81,7 +81,7 @@ static const char *string_of(const json_t *j, const char *key)
 	return s ? s : "(none)";
 }
 
-static json_t *find(json_t *root, const char *symbol)
+static json_t *find_import(json_t *root, const char *symbol)
 {
 	size_t i;
 	json_t *im;
@@ -95,7 +95,7 @@ static json_t *find(json_t *root, const char *symbol)
 static void expect_import(json_t *root, const char *symbol, const char *kind, const char *target,
 			  bool critical, int branches, int addresses)
 {
-	const json_t *im = find(root, symbol);
+	const json_t *im = find_import(root, symbol);
 
 	assert_string_equal(string_of(im, "kind"), kind);
 	assert_string_equal(string_of(im, "target"), target);
@@ -121,9 +121,9 @@ static void test_json(void **state)
 	expect_import(j, "nr_cpu_ids", "data", "kernel", false, 0, 2);
 	expect_import(j, "this_cpu_off", "percpu", "kernel", false, 0, 1);
 	expect_import(j, "__fentry__", "special", "kernel", false, 10, 0);
-	assert_string_equal(string_of(find(j, "register_netdevice"), "prototype"),
+	assert_string_equal(string_of(find_import(j, "register_netdevice"), "prototype"),
 			    "int (struct net_device* dev)");
-	assert_true(json_is_null(json_object_get(find(j, "nr_cpu_ids"), "prototype")));
+	assert_true(json_is_null(json_object_get(find_import(j, "nr_cpu_ids"), "prototype")));
 	assert_int_equal(
 		json_array_size(json_object_get(j, "imports")),
 		json_integer_value(json_object_get(json_object_get(j, "totals"), "imports")));
@@ -139,12 +139,12 @@ static void test_session(void **state)
 	j = parse_out();
 	assert_true(json_is_false(json_object_get(j, "links")));
 	expect_import(j, "zs_compact", "function", "refused", false, 1, 0);
-	assert_non_null(strstr(string_of(find(j, "zs_compact"), "reason"), "zsmalloc"));
+	assert_non_null(strstr(string_of(find_import(j, "zs_compact"), "reason"), "zsmalloc"));
 	json_decref(j);
 	assert_int_equal(inspect("-k", vmlinuz, "--json", "--with", zsmalloc, zram), 0);
 	j = parse_out();
 	expect_import(j, "zs_compact", "function", "session", false, 1, 0);
-	assert_string_equal(string_of(find(j, "zs_compact"), "provider"), "zsmalloc");
+	assert_string_equal(string_of(find_import(j, "zs_compact"), "provider"), "zsmalloc");
 	json_decref(j);
 }
 

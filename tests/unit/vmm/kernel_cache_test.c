@@ -40,7 +40,7 @@ static void write_kernel(const char *path, u32 init_size)
 }
 
 /* How many names of the cache contain @part. */
-static unsigned count(const char *part)
+static unsigned count_files(const char *part)
 {
 	DIR *d = opendir(cache);
 	struct dirent *x;
@@ -54,7 +54,7 @@ static unsigned count(const char *part)
 }
 
 /* The one name that contains @part, with its directory. */
-static void find(const char *part, char *path, size_t len)
+static void find_file(const char *part, char *path, size_t len)
 {
 	DIR *d = opendir(cache);
 	struct dirent *x;
@@ -69,7 +69,7 @@ static void find(const char *part, char *path, size_t len)
 }
 
 /* Until no writer works any more: they are orphans, which this process has asked for. */
-static void settle(void)
+static void settle_file(void)
 {
 	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
 		;
@@ -93,7 +93,7 @@ static bool open_and_check(const char *path, u32 init_size)
 	assert_int_equal(mem[1], 1);
 	assert_int_equal(mem[SPAN - 1], (u8) ~(SYNTH_SEG - 1));
 	kernel_close(k);
-	settle();
+	settle_file();
 	return prepared;
 }
 
@@ -120,15 +120,15 @@ static void test_second_start_is_prepared(void **state)
 
 	(void)state;
 	assert_false(open_and_check(file, SYNTH_INIT_SIZE));
-	assert_int_equal(count(".kernel"), 1);
-	assert_int_equal(count("new"), 0);
+	assert_int_equal(count_files(".kernel"), 1);
+	assert_int_equal(count_files("new"), 0);
 	assert_true(open_and_check(file, SYNTH_INIT_SIZE));
 	assert_int_equal(stat(cache, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0700);
 }
 
 /* In a process of its own, since that lets its standard streams go. */
-static void complete(const char *path)
+static void complete_cache(const char *path)
 {
 	pid_t pid = fork();
 	int status;
@@ -147,19 +147,19 @@ static void test_completed_at_the_end(void **state)
 	char fresh[80];
 
 	(void)state;
-	complete("/nonexistent");
-	complete(top);
-	assert_int_equal(count(".kernel"), 0);
-	complete(file);
-	assert_int_equal(count(".kernel"), 1);
-	assert_int_equal(count("new"), 0);
+	complete_cache("/nonexistent");
+	complete_cache(top);
+	assert_int_equal(count_files(".kernel"), 0);
+	complete_cache(file);
+	assert_int_equal(count_files(".kernel"), 1);
+	assert_int_equal(count_files("new"), 0);
 	assert_true(open_and_check(file, SYNTH_INIT_SIZE));
 	/* It has nothing to do now, and one that has just changed would get no link. */
-	complete(file);
+	complete_cache(file);
 	snprintf(fresh, sizeof(fresh), "%s/fresh", top);
 	write_kernel(fresh, SYNTH_INIT_SIZE + 4096);
-	complete(fresh);
-	assert_int_equal(count(".kernel"), 1);
+	complete_cache(fresh);
+	assert_int_equal(count_files(".kernel"), 1);
 	unlink(fresh);
 }
 
@@ -172,7 +172,7 @@ static void test_keyed_by_content(void **state)
 	snprintf(other, sizeof(other), "%s/other", top); /* made when the program began */
 	assert_false(open_and_check(other, SYNTH_INIT_SIZE));
 	assert_true(open_and_check(other, SYNTH_INIT_SIZE));
-	assert_int_equal(count(".kernel"), 1);
+	assert_int_equal(count_files(".kernel"), 1);
 }
 
 /*
@@ -189,18 +189,18 @@ static void test_changed_file(void **state)
 	write_kernel(path, 2 * SYNTH_INIT_SIZE);
 	assert_false(open_and_check(path, 2 * SYNTH_INIT_SIZE));
 	assert_false(open_and_check(path, 2 * SYNTH_INIT_SIZE));
-	assert_int_equal(count(".kernel"), 2);
+	assert_int_equal(count_files(".kernel"), 2);
 	write_kernel(path, SYNTH_INIT_SIZE);
 	assert_false(open_and_check(path, SYNTH_INIT_SIZE));
 }
 
-static void damage(off_t at)
+static void damage_kernel(off_t at)
 {
 	char path[400];
 	u8 byte;
 	int fd;
 
-	find(".kernel", path, sizeof(path));
+	find_file(".kernel", path, sizeof(path));
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	assert_true(fd >= 0);
 	if (at < 0) {
@@ -217,9 +217,9 @@ static void damage(off_t at)
 static void test_completed_where_it_is_damaged(void **state)
 {
 	(void)state;
-	damage(20);
-	complete(file);
-	assert_int_equal(count(".kernel"), 1);
+	damage_kernel(20);
+	complete_cache(file);
+	assert_int_equal(count_files(".kernel"), 1);
 	assert_true(open_and_check(file, SYNTH_INIT_SIZE));
 }
 
@@ -227,10 +227,10 @@ static void test_completed_where_it_is_damaged(void **state)
 static void test_damaged_header_is_replaced(void **state)
 {
 	(void)state;
-	damage(20);
+	damage_kernel(20);
 	assert_false(open_and_check(file, SYNTH_INIT_SIZE));
 	assert_true(open_and_check(file, SYNTH_INIT_SIZE));
-	damage(-4096);
+	damage_kernel(-4096);
 	assert_false(open_and_check(file, SYNTH_INIT_SIZE));
 	assert_true(open_and_check(file, SYNTH_INIT_SIZE));
 }
@@ -246,9 +246,9 @@ static void test_damaged_pages_are_replaced(void **state)
 	struct stat st;
 
 	(void)state;
-	find(".kernel", path, sizeof(path));
+	find_file(".kernel", path, sizeof(path));
 	assert_int_equal(stat(path, &st), 0);
-	damage(st.st_size - 10);
+	damage_kernel(st.st_size - 10);
 	assert_int_equal(kernel_cache_open(&k, file, NULL), 0);
 	assert_int_equal(kernel_place(k, mem, SPAN, 0, NULL), -EBADMSG);
 	kernel_cache_forget(file);
@@ -267,7 +267,7 @@ static void test_foreign_rights_are_ignored(void **state)
 	assert_false(open_and_check(file, SYNTH_INIT_SIZE));
 	assert_int_equal(chmod(cache, 0700), 0);
 	assert_true(open_and_check(file, SYNTH_INIT_SIZE));
-	find(".kernel", path, sizeof(path));
+	find_file(".kernel", path, sizeof(path));
 	assert_int_equal(chmod(path, 0622), 0);
 	assert_false(open_and_check(file, SYNTH_INIT_SIZE));
 	assert_true(open_and_check(file, SYNTH_INIT_SIZE)); /* replaced */
@@ -276,7 +276,7 @@ static void test_foreign_rights_are_ignored(void **state)
 	assert_int_equal(chown(cache, 12345, 12345), 0);
 	assert_false(open_and_check(file, SYNTH_INIT_SIZE));
 	assert_int_equal(chown(cache, 0, 0), 0);
-	find(".kernel", path, sizeof(path));
+	find_file(".kernel", path, sizeof(path));
 	assert_int_equal(chown(path, 12345, 12345), 0);
 	assert_false(open_and_check(file, SYNTH_INIT_SIZE));
 }
@@ -348,8 +348,8 @@ static void test_bounded(void **state)
 		snprintf(path, sizeof(path), "%s/k%u", top, i);
 		assert_false(open_and_check(path, SYNTH_INIT_SIZE + (i + 1) * 4096));
 	}
-	assert_int_equal(count(".kernel"), 8);
-	assert_int_equal(count("-"), 8);
+	assert_int_equal(count_files(".kernel"), 8);
+	assert_int_equal(count_files("-"), 8);
 	assert_true(open_and_check(path, SYNTH_INIT_SIZE + 12 * 4096));
 	snprintf(path, sizeof(path), "%s/k0", top);
 	assert_false(open_and_check(path, SYNTH_INIT_SIZE + 4096));

@@ -23,49 +23,50 @@ struct part {
 	unsigned again;
 };
 
-static void tell(const char *what, const struct part *p)
+static void log_turn(const char *what, const struct part *p)
 {
 	size_t used = strlen(told);
 
 	snprintf(told + used, sizeof(told) - used, "%s%s:%s", used ? " " : "", what, p->name);
 }
 
-static int start(void *arg, bool again, struct err *e)
+static int part_start(void *arg, bool again, struct err *e)
 {
 	struct part *p = arg;
 
-	tell("start", p);
+	log_turn("start", p);
 	p->again += again;
 	return p->start_error ? err_set(e, p->start_error, "%s does not start", p->name) : 0;
 }
 
-static void quiesce(void *arg)
+static void part_quiesce(void *arg)
 {
-	tell("quiesce", arg);
+	log_turn("quiesce", arg);
 }
 
-static void resume(void *arg)
+static void part_resume(void *arg)
 {
-	tell("resume", arg);
+	log_turn("resume", arg);
 }
 
-static int reset(void *arg, struct err *e)
+static int part_reset(void *arg, struct err *e)
 {
 	struct part *p = arg;
 
-	tell("reset", p);
+	log_turn("reset", p);
 	return p->reset_error ? err_set(e, p->reset_error, "%s is not reset", p->name) : 0;
 }
 
-static int end(void *arg, struct err *e)
+static int part_end(void *arg, struct err *e)
 {
 	struct part *p = arg;
 
-	tell("end", p);
+	log_turn("end", p);
 	return p->end_error ? err_set(e, p->end_error, "%s loses something", p->name) : 0;
 }
 
-static const struct lifecycle_ops all = { "all", start, quiesce, resume, reset, end };
+static const struct lifecycle_ops all = { "all",       part_start, part_quiesce,
+					  part_resume, part_reset, part_end };
 static const struct lifecycle_ops none = { .name = "none" };
 
 static void expect_told(const char *what)

@@ -118,7 +118,7 @@ static void on_timeout(void *arg, u32 expiries)
 	machine_exit(arg, VMM_EXIT_ERROR, "timeout");
 }
 
-static void make(struct ctx *t, unsigned cpus, const char *code, const char *end)
+static void make_machine(struct ctx *t, unsigned cpus, const char *code, const char *end)
 {
 	struct err e = { "" };
 
@@ -130,7 +130,7 @@ static void make(struct ctx *t, unsigned cpus, const char *code, const char *end
 	assert_true(loop_timer(machine_loop(t->m), 20000000000ULL, 0, on_timeout, t->m) >= 0);
 }
 
-static void place(struct ctx *t, const char *code, const char *end)
+static void place_code(struct ctx *t, const char *code, const char *end)
 {
 	struct err e = { "" };
 
@@ -138,14 +138,14 @@ static void place(struct ctx *t, const char *code, const char *end)
 		fail_msg("%s", e.text);
 }
 
-static int run(struct ctx *t)
+static int run_machine(struct ctx *t)
 {
 	struct err e = { "" };
 
 	return machine_run(t->m, &e);
 }
 
-#define MAKE(t, cpus, guest) make(t, cpus, guest, guest##_end)
+#define MAKE(t, cpus, guest) make_machine(t, cpus, guest, guest##_end)
 
 GUEST(g_ports, "mov $0xfeed, %edx\n mov $0xcafe, %eax\n out %ax, $0xe4\n"
 	       "in $0xe5, %eax\n mov %eax, (%rdi)\n mov %rbx, 8(%rdi)\n"
@@ -165,7 +165,7 @@ static void test_ports(void **state)
 	assert_int_equal(machine_pio_add(t.m, 0xe6, 1, on_port, &t), -EEXIST);
 	assert_int_equal(machine_pio_add(t.m, 0xffff, 2, on_port, &t), -EINVAL);
 	scratch = machine_gpa(t.m, PROBE_SCRATCH, 64);
-	assert_int_equal(run(&t), VMM_EXIT_POWEROFF);
+	assert_int_equal(run_machine(&t), VMM_EXIT_POWEROFF);
 	assert_int_equal(t.done, 1);
 	assert_int_equal((u32)scratch[0], 0x5c5c5c5c);
 	assert_int_equal(scratch[1], 0x1234567890);
@@ -194,7 +194,7 @@ static void test_readonly_slot(void **state)
 	slot = hva;
 	slot[1] = 0xabcd;
 	scratch = machine_gpa(t.m, PROBE_SCRATCH, 16);
-	assert_int_equal(run(&t), VMM_EXIT_POWEROFF);
+	assert_int_equal(run_machine(&t), VMM_EXIT_POWEROFF);
 	assert_int_equal(t.done, 2);
 	assert_int_equal(slot[1], 0xabcd);
 	assert_int_equal(scratch[0], 0xabcd);
@@ -215,7 +215,7 @@ static void test_writable_slot(void **state)
 	(void)state;
 	MAKE(&t, 1, g_write_slot);
 	assert_int_equal(machine_add_slot(t.m, SLOT_GPA, 4096, true, &hva, NULL), 0);
-	assert_int_equal(run(&t), VMM_EXIT_POWEROFF);
+	assert_int_equal(run_machine(&t), VMM_EXIT_POWEROFF);
 	assert_int_equal(((u64 *)hva)[1], 0x1122334455667788);
 	assert_int_equal(t.ro_calls, 0);
 	machine_destroy(t.m);
@@ -241,7 +241,7 @@ static void test_unemulated_store(void **state)
 	assert_int_equal(machine_add_slot(t.m, SLOT_GPA, 4096, false, &hva, NULL), 0);
 	slot = hva;
 	scratch = machine_gpa(t.m, PROBE_SCRATCH, 16);
-	assert_int_equal(run(&t), VMM_EXIT_POWEROFF);
+	assert_int_equal(run_machine(&t), VMM_EXIT_POWEROFF);
 	assert_int_equal(t.done, 0xee);
 	assert_int_equal(scratch[0], PROBE_CODE + (u64)(g_xsave_store - g_xsave));
 	assert_int_equal(t.ro_calls, 1);
@@ -267,7 +267,7 @@ static void test_inject_gp(void **state)
 	t.inject = true;
 	assert_int_equal(machine_pio_add(t.m, 0xe4, 1, on_port, &t), 0);
 	scratch = machine_gpa(t.m, PROBE_SCRATCH, 16);
-	assert_int_equal(run(&t), VMM_EXIT_POWEROFF);
+	assert_int_equal(run_machine(&t), VMM_EXIT_POWEROFF);
 	assert_int_equal(t.calls, 1);
 	assert_int_equal(t.done, 0xee);
 	assert_int_equal(scratch[0], PROBE_CODE + (u64)(g_inject_after - g_inject));
@@ -327,7 +327,7 @@ static int run_platform(struct ctx *t)
 	int code;
 
 	assert_int_equal(platform_create(&p, t->m, &o, NULL), 0);
-	code = run(t);
+	code = run_machine(t);
 	platform_destroy(p);
 	return code;
 }
@@ -435,7 +435,7 @@ static void test_reset(void **state)
 	for (int i = 0; i < 20; i++) {
 		u64 *scratch = machine_gpa(t.m, PROBE_SCRATCH, 24);
 
-		assert_int_equal(run(&t), VMM_EXIT_REBOOT);
+		assert_int_equal(run_machine(&t), VMM_EXIT_REBOOT);
 		assert_int_equal(scratch[0], 0x1234);
 		assert_int_equal(scratch[1], 0); /* nothing of the last turn */
 		assert_int_equal(scratch[2], 0);
@@ -447,7 +447,7 @@ static void test_reset(void **state)
 		assert_string_equal(machine_exit_line(t.m), "");
 		assert_int_equal(scratch[0], 0);
 		assert_int_equal(read_msr(machine_vcpu(t.m, 0), 0xc0000102), 0);
-		place(&t, g_dirty, g_dirty_end);
+		place_code(&t, g_dirty, g_dirty_end);
 	}
 	platform_destroy(p);
 	machine_destroy(t.m);
@@ -460,7 +460,7 @@ static void test_halted(void **state)
 
 	(void)state;
 	MAKE(&t, 2, g_halt);
-	assert_int_equal(run(&t), VMM_EXIT_HALTED);
+	assert_int_equal(run_machine(&t), VMM_EXIT_HALTED);
 	machine_destroy(t.m);
 }
 
@@ -489,7 +489,7 @@ static void test_translate(void **state)
 	(void)state;
 	MAKE(&t, 1, g_translate);
 	assert_int_equal(machine_pio_add(t.m, 0xe4, 1, on_translate, &t), 0);
-	assert_int_equal(run(&t), VMM_EXIT_POWEROFF);
+	assert_int_equal(run_machine(&t), VMM_EXIT_POWEROFF);
 	assert_int_equal(t.calls, 1);
 	machine_destroy(t.m);
 }
@@ -512,7 +512,7 @@ static void test_stop(void **state)
 	MAKE(&t, 2, g_spin);
 	assert_true(loop_timer(machine_loop(t.m), 20000000, 0, on_soon, t.m) >= 0);
 	assert_false(machine_exiting(t.m));
-	assert_int_equal(run(&t), VMM_EXIT_ESCAPE);
+	assert_int_equal(run_machine(&t), VMM_EXIT_ESCAPE);
 	assert_true(machine_exiting(t.m));
 	assert_string_equal(machine_exit_line(t.m), "first 1");
 	assert_int_equal(machine_irq_pulse(t.m, LAYOUT_GSI_UMBRA), 0);

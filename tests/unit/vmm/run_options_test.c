@@ -23,7 +23,7 @@
 #include "vmm/spec/spec_text.h"
 
 /* argv is writable, and strings of *o point into it: it lasts until the next call. */
-static int parse(struct run_options *o, struct err *e, const char *const *args)
+static int parse_args(struct run_options *o, struct err *e, const char *const *args)
 {
 	static char arena[4096];
 	char *argv[20] = { NULL };
@@ -40,7 +40,7 @@ static int parse(struct run_options *o, struct err *e, const char *const *args)
 	return run_options_parse(o, argc, argv, e);
 }
 
-#define PARSE(...) parse(&o, &e, (const char *const[]){ "run", __VA_ARGS__, NULL })
+#define PARSE(...) parse_args(&o, &e, (const char *const[]){ "run", __VA_ARGS__, NULL })
 
 static void test_good(void **state)
 {
@@ -208,7 +208,7 @@ static void test_bad(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		const char *const args[] = { bad[i][0], bad[i][1], bad[i][2], NULL };
 
-		assert_int_equal(parse(&o, &e, args), -EINVAL);
+		assert_int_equal(parse_args(&o, &e, args), -EINVAL);
 		if (!strstr(e.text, bad[i][3]))
 			fail_msg("\"%s\" does not say \"%s\"", e.text, bad[i][3]);
 		run_options_free(&o);
@@ -509,7 +509,7 @@ static void test_loop(void **state)
 	close(c.other);
 }
 
-static u8 sum(const u8 *p, size_t len)
+static u8 byte_sum(const u8 *p, size_t len)
 {
 	u8 s = 0;
 
@@ -544,26 +544,26 @@ static void test_acpi(void **state)
 		memset(mem, 0xff, sizeof(mem));
 		assert_int_equal(acpi_write(mem, sizeof(mem), LAYOUT_ACPI, cpus), 0);
 		assert_memory_equal(mem, "RSD PTR ", 8);
-		assert_int_equal(sum(mem, 20), 0);
-		assert_int_equal(sum(mem, 36), 0);
+		assert_int_equal(byte_sum(mem, 20), 0);
+		assert_int_equal(byte_sum(mem, 36), 0);
 		xsdt = mem + (get64(mem + 24) - LAYOUT_ACPI);
 		assert_memory_equal(xsdt, "XSDT", 4);
-		assert_int_equal(sum(xsdt, get32(xsdt + 4)), 0);
+		assert_int_equal(byte_sum(xsdt, get32(xsdt + 4)), 0);
 		fadt = mem + (get64(xsdt + 36) - LAYOUT_ACPI);
 		madt = mem + (get64(xsdt + 44) - LAYOUT_ACPI);
 		assert_memory_equal(fadt, "FACP", 4);
 		assert_int_equal(get32(fadt + 4), 276);
-		assert_int_equal(sum(fadt, 276), 0);
+		assert_int_equal(byte_sum(fadt, 276), 0);
 		dsdt = mem + (get64(fadt + 140) - LAYOUT_ACPI);
 		assert_memory_equal(dsdt, "DSDT", 4);
-		assert_int_equal(sum(dsdt, get32(dsdt + 4)), 0);
+		assert_int_equal(byte_sum(dsdt, get32(dsdt + 4)), 0);
 		assert_memory_equal(madt, "APIC", 4);
 		assert_int_equal(get32(madt + 4), 44 + 8 * cpus + 12);
-		assert_int_equal(sum(madt, get32(madt + 4)), 0);
+		assert_int_equal(byte_sum(madt, get32(madt + 4)), 0);
 		mcfg = mem + (get64(xsdt + 52) - LAYOUT_ACPI);
 		assert_memory_equal(mcfg, "MCFG", 4);
 		assert_int_equal(get32(mcfg + 4), 60);
-		assert_int_equal(sum(mcfg, 60), 0);
+		assert_int_equal(byte_sum(mcfg, 60), 0);
 		assert_int_equal(get64(mcfg + 44), LAYOUT_ECAM);
 		assert_int_equal(get64(mcfg + 52), 0); /* segment 0, bus 0 to 0 */
 	}
