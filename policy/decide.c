@@ -147,8 +147,8 @@ static void decision_below(struct decision *d, const char *root, const struct pa
 }
 
 /* Let @p through unchanged: as asked, if the string asked for is the one that was checked. */
-static void decision_pass_path(struct decision *d, const struct request *r, const struct path *p,
-			       const char *rule)
+static void decision_pass_path(struct decision *d, const struct policy_request *r,
+			       const struct path *p, const char *rule)
 {
 	bool program = r->fn->space == SPACE_PROGRAM;
 
@@ -161,7 +161,7 @@ static void decision_pass_path(struct decision *d, const struct request *r, cons
 		decision_in_root(d, "", p, 0, rule);
 }
 
-static void decide_by_table(const struct policy_session *s, const struct request *r,
+static void decide_by_table(const struct policy_session *s, const struct policy_request *r,
 			    const struct path *p, struct decision *d)
 {
 	const struct file_entry *f;
@@ -186,8 +186,8 @@ static void decide_by_table(const struct policy_session *s, const struct request
 		decision_in_root(d, f->to, p, skip, f->rule);
 }
 
-static void decide_path(const struct policy_session *s, const char *driver, const struct request *r,
-			struct decision *d)
+static void decide_path(const struct policy_session *s, const char *driver,
+			const struct policy_request *r, struct decision *d)
 {
 	bool program = r->fn->space == SPACE_PROGRAM;
 	const struct fn_rule *rule;
@@ -216,8 +216,8 @@ static void decide_path(const struct policy_session *s, const char *driver, cons
 		decide_by_table(s, r, &p, d);
 }
 
-static void decide_name(const struct policy_session *s, const char *driver, const struct request *r,
-			struct decision *d)
+static void decide_name(const struct policy_session *s, const char *driver,
+			const struct policy_request *r, struct decision *d)
 {
 	const struct name_template *t = &s->names[r->fn->space];
 	const struct fn_rule *rule = find_rule(s, r->fn, driver, r->name);
@@ -252,7 +252,7 @@ static void decide_name(const struct policy_session *s, const char *driver, cons
  * rule can refuse it.
  */
 static void decide_nameless(const struct policy_session *s, const char *driver,
-			    const struct request *r, struct decision *d)
+			    const struct policy_request *r, struct decision *d)
 {
 	const struct fn_rule *rule = find_rule(s, r->fn, driver, NULL);
 	bool refusable = r->fn->refusal != REFUSE_NEVER;
@@ -267,8 +267,8 @@ static void decide_nameless(const struct policy_session *s, const char *driver,
 		decision_pass(d, NULL, refusable ? "no name to check" : "undoing is never refused");
 }
 
-void policy_decide(const struct policy_session *s, const char *driver, const struct request *r,
-		   struct decision *d)
+void policy_decide(const struct policy_session *s, const char *driver,
+		   const struct policy_request *r, struct decision *d)
 {
 	d->verdict = VERDICT_DENY;
 	d->error = 0;

@@ -10,15 +10,15 @@
 
 #define LEDGER_BUCKETS 4096
 
-enum state { OPEN, REGISTERING, REGISTERED, UNDOING };
+enum ledger_state { OPEN, REGISTERING, REGISTERED, UNDOING };
 
 /* Owns the entries that outlive their owner; it never calls. */
 #define NOBODY 0
 
-struct item {
-	struct ledger_entry e; /* first: the part that other files see */
-	struct item *next;     /* in the bucket of its address, or of its ticket */
-	enum state state;
+struct ledger_item {
+	struct ledger_entry e;	  /* first: the part that other files see */
+	struct ledger_item *next; /* in the bucket of its address, or of its ticket */
+	enum ledger_state state;
 	bool taken; /* OPEN by ledger_take() */
 	u64 ticket;
 	char names[]; /* asked and used */
@@ -27,8 +27,8 @@ struct item {
 struct ledger {
 	pthread_mutex_t lock;
 	struct lent_names *names;
-	struct item *by_addr[LEDGER_BUCKETS];
-	struct item *by_ticket[LEDGER_BUCKETS];
+	struct ledger_item *by_addr[LEDGER_BUCKETS];
+	struct ledger_item *by_ticket[LEDGER_BUCKETS];
 	u64 last_ticket;
 	struct {
 		u32 entries, registered;
@@ -53,10 +53,10 @@ int ledger_create(struct ledger **out, unsigned owners, char *arena, size_t size
 	return 0;
 }
 
-static void free_bucket(struct item *i)
+static void free_bucket(struct ledger_item *i)
 {
 	while (i) {
-		struct item *next = i->next;
+		struct ledger_item *next = i->next;
 
 		free(i);
 		i = next;
@@ -77,33 +77,33 @@ void ledger_destroy(struct ledger *l)
 	free(l);
 }
 
-static struct item **addr_bucket(struct ledger *l, u64 addr)
+static struct ledger_item **addr_bucket(struct ledger *l, u64 addr)
 {
 	return &l->by_addr[(addr >> 4 ^ addr >> 16) % LEDGER_BUCKETS];
 }
 
-static struct item **ticket_bucket(struct ledger *l, u64 ticket)
+static struct ledger_item **ticket_bucket(struct ledger *l, u64 ticket)
 {
 	return &l->by_ticket[ticket % LEDGER_BUCKETS];
 }
 
-static struct item *item_of(struct ledger_entry *e)
+static struct ledger_item *item_of(struct ledger_entry *e)
 {
-	return (struct item *)e;
+	return (struct ledger_item *)e;
 }
 
 /* Of an item that is in no bucket; the lock is held. */
-static void item_free(struct ledger *l, struct item *i)
+static void item_free(struct ledger *l, struct ledger_item *i)
 {
 	l->owners[i->e.owner].entries--;
 	lent_names_put(l->names, i->e.lent);
 	free(i);
 }
 
-static struct item *item_new(const struct ledger_entry *what)
+static struct ledger_item *item_new(const struct ledger_entry *what)
 {
 	size_t asked = strlen(what->asked) + 1, used = strlen(what->used) + 1;
-	struct item *i = malloc(sizeof(*i) + asked + used);
+	struct ledger_item *i = malloc(sizeof(*i) + asked + used);
 
 	if (!i)
 		return NULL;
@@ -118,7 +118,7 @@ static struct item *item_new(const struct ledger_entry *what)
 int ledger_open(struct ledger *l, const struct ledger_entry *what, bool lend,
 		struct ledger_entry **out)
 {
-	struct item *i = item_new(what);
+	struct ledger_item *i = item_new(what);
 	int ret = 0;
 
 	if (!i)
@@ -147,7 +147,7 @@ void ledger_discard(struct ledger *l, struct ledger_entry *e)
 
 u64 ledger_await(struct ledger *l, struct ledger_entry *e)
 {
-	struct item *i = item_of(e), **b;
+	struct ledger_item *i = item_of(e), **b;
 	u64 ticket;
 
 	pthread_mutex_lock(&l->lock);
@@ -176,9 +176,9 @@ static bool fn_is_undone_by(const struct catalog_fn *fn, const struct catalog_fn
 	return false;
 }
 
-static struct item *unlink_registered(struct ledger *l, struct item **at)
+static struct ledger_item *unlink_registered(struct ledger *l, struct ledger_item **at)
 {
-	struct item *i = *at;
+	struct ledger_item *i = *at;
 
 	*at = i->next;
 	i->state = OPEN;
@@ -189,7 +189,7 @@ static struct item *unlink_registered(struct ledger *l, struct item **at)
 struct ledger_entry *ledger_take(struct ledger *l, unsigned owner, u64 addr,
 				 const struct catalog_fn *undo)
 {
-	struct item **at, *i = NULL;
+	struct ledger_item **at, *i = NULL;
 
 	pthread_mutex_lock(&l->lock);
 	for (at = addr_bucket(l, addr); *at; at = &(*at)->next) {
@@ -204,9 +204,9 @@ struct ledger_entry *ledger_take(struct ledger *l, unsigned owner, u64 addr,
 	return i ? &i->e : NULL;
 }
 
-static void insert_registered(struct ledger *l, struct item *i)
+static void insert_registered(struct ledger *l, struct ledger_item *i)
 {
-	struct item **b = addr_bucket(l, i->e.addr), **at;
+	struct ledger_item **b = addr_bucket(l, i->e.addr), **at;
 
 	/* The same object again: the kernel let go of it by itself (a link that was deleted). */
 	for (at = b; *at; at = &(*at)->next) {
@@ -224,7 +224,7 @@ static void insert_registered(struct ledger *l, struct item *i)
 
 void ledger_result(struct ledger *l, unsigned owner, u64 ticket, bool succeeded)
 {
-	struct item **at, *i = NULL;
+	struct ledger_item **at, *i = NULL;
 
 	pthread_mutex_lock(&l->lock);
 	for (at = ticket_bucket(l, ticket); *at; at = &(*at)->next) {
@@ -244,7 +244,7 @@ void ledger_result(struct ledger *l, unsigned owner, u64 ticket, bool succeeded)
 
 bool ledger_has(struct ledger *l, unsigned owner, u64 addr, enum name_space space)
 {
-	const struct item *i;
+	const struct ledger_item *i;
 
 	pthread_mutex_lock(&l->lock);
 	for (i = *addr_bucket(l, addr); i; i = i->next)
@@ -264,10 +264,10 @@ size_t ledger_registered(struct ledger *l, unsigned owner)
 	return n;
 }
 
-static void drop_from_bucket(struct ledger *l, struct item **at, unsigned owner)
+static void drop_from_bucket(struct ledger *l, struct ledger_item **at, unsigned owner)
 {
 	while (*at) {
-		struct item *i = *at;
+		struct ledger_item *i = *at;
 
 		if (i->e.owner != owner) {
 			at = &i->next;

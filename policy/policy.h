@@ -51,7 +51,7 @@ enum verdict {
  * One call, with everything already copied out of the guest. Strings are NUL-terminated within
  * their buffers; they may hold any bytes.
  */
-struct request {
+struct policy_request {
 	const struct catalog_fn *fn;
 	u64 args[REQUEST_ARGS]; /* register arguments, then stack arguments, as raw values */
 	/* the name asked for, or NULL if the function has none or it was NULL */
@@ -88,8 +88,8 @@ struct decision {
  * decided is denied (a function with REFUSE_NEVER passes). Pure: same input, same answer, no
  * allocation.
  */
-void policy_decide(const struct policy_session *s, const char *driver, const struct request *r,
-		   struct decision *d);
+void policy_decide(const struct policy_session *s, const char *driver,
+		   const struct policy_request *r, struct decision *d);
 
 /* "pass", "rewrite", ... */
 const char *verdict_name(enum verdict v);

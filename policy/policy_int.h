@@ -62,7 +62,7 @@ struct policy_session {
 	struct file_entry *files;
 	struct index file_index; /* key: from; id: number of the entry */
 	struct fn_rule *rules;
-	struct index rule_index; /* tag: catalog index or FN_ANY; key: literal begin of match */
+	struct index rule_index; /* tag: catalog_index() or FN_ANY; key: literal begin of match */
 	struct permit *permits;
 	struct index permit_index;
 	struct name_template names[POLICY_SPACES];

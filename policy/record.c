@@ -320,7 +320,7 @@ static int entry_store(struct record *r, const struct record_entry *entry)
 }
 
 int record_add(struct record *r, u64 time_ns, const char *session, const char *driver,
-	       const struct request *req, const struct decision *d)
+	       const struct policy_request *req, const struct decision *d)
 {
 	char used[2 * REQUEST_NAME_MAX + 24];
 	struct record_entry e = {

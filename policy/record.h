@@ -47,7 +47,7 @@ int record_close(struct record *r, struct err *e);
  * only counted.
  */
 int record_add(struct record *r, u64 time_ns, const char *session, const char *driver,
-	       const struct request *req, const struct decision *d);
+	       const struct policy_request *req, const struct decision *d);
 /* An event that is not a call: "doorbell refused", "blocked write", with a text. */
 int record_event(struct record *r, u64 time_ns, const char *kind, const char *text);
 

@@ -34,7 +34,7 @@ struct record_row {
 };
 
 /* A buffer that grows; @failed if memory ran out. */
-struct line {
+struct record_line {
 	char *buf;
 	size_t len, size;
 	bool failed;
@@ -69,7 +69,7 @@ struct record {
 	int error; /* first that happened, positive; 0: none */
 	bool torn; /* the last line is not complete */
 	char *path;
-	struct line line;
+	struct record_line line;
 };
 
 /* An empty record without a file; -ENOMEM. */
@@ -88,12 +88,12 @@ struct record_view {
 };
 int record_view(struct record *r, struct record_view *v);
 
-void line_add(struct line *t, const char *s, size_t len);
-void line_printf(struct line *t, const char *fmt, ...) __printf(2, 3);
-void line_free(struct line *t);
+void line_add(struct record_line *t, const char *s, size_t len);
+void line_printf(struct record_line *t, const char *fmt, ...) __printf(2, 3);
+void line_free(struct record_line *t);
 
 /* The entry as one line of JSON without a newline; @count not 0: as a row of the summary. */
-void record_json(struct line *t, const struct record_entry *e, u64 count, u64 last_ns);
+void record_json(struct record_line *t, const struct record_entry *e, u64 count, u64 last_ns);
 /* Undo the escape of bytes in a string that came out of JSON, in place. */
 void record_json_unescape(char *s);
 

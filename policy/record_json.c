@@ -15,7 +15,7 @@
 #define BYTE_FIRST 0xef80u /* see record.h */
 #define BYTE_LAST  0xefffu
 
-static bool line_grow(struct line *t, size_t more)
+static bool line_grow(struct record_line *t, size_t more)
 {
 	size_t size = t->size ? t->size : 1024;
 	char *buf;
@@ -41,7 +41,7 @@ static bool line_grow(struct line *t, size_t more)
 	return true;
 }
 
-void line_add(struct line *t, const char *s, size_t len)
+void line_add(struct record_line *t, const char *s, size_t len)
 {
 	if (!line_grow(t, len))
 		return;
@@ -49,7 +49,7 @@ void line_add(struct line *t, const char *s, size_t len)
 	t->len += len;
 }
 
-void line_printf(struct line *t, const char *fmt, ...)
+void line_printf(struct record_line *t, const char *fmt, ...)
 {
 	char buf[128];
 	va_list ap;
@@ -62,13 +62,13 @@ void line_printf(struct line *t, const char *fmt, ...)
 		line_add(t, buf, (size_t)n < sizeof(buf) ? (size_t)n : sizeof(buf) - 1);
 }
 
-void line_free(struct line *t)
+void line_free(struct record_line *t)
 {
 	free(t->buf);
 	memset(t, 0, sizeof(*t));
 }
 
-static void add_string(struct line *t, const char *s)
+static void add_string(struct record_line *t, const char *s)
 {
 	u32 code;
 
@@ -95,13 +95,13 @@ static void add_string(struct line *t, const char *s)
 	line_add(t, "\"", 1);
 }
 
-static void add_member(struct line *t, const char *key, const char *value)
+static void add_member(struct record_line *t, const char *key, const char *value)
 {
 	line_printf(t, ",\"%s\":", key);
 	add_string(t, value);
 }
 
-void record_json(struct line *t, const struct record_entry *e, u64 count, u64 last_ns)
+void record_json(struct record_line *t, const struct record_entry *e, u64 count, u64 last_ns)
 {
 	line_printf(t, "{\"time_ns\":%" PRIu64, e->time_ns);
 	if (count)

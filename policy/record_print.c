@@ -140,7 +140,7 @@ out:
 	return ret;
 }
 
-static void json_rows(FILE *to, const struct record_view *v, bool events, struct line *t)
+static void json_rows(FILE *to, const struct record_view *v, bool events, struct record_line *t)
 {
 	const char *comma = "";
 
@@ -160,7 +160,7 @@ static void json_rows(FILE *to, const struct record_view *v, bool events, struct
 int record_print_json(struct record *r, FILE *to)
 {
 	struct record_view v;
-	struct line t = { 0 };
+	struct record_line t = { 0 };
 	int ret;
 
 	ret = record_view(r, &v);

@@ -15,7 +15,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-struct step {
+struct fuzz_step {
 	u8 what, width;
 	u16 at;
 	u32 value;
@@ -31,7 +31,7 @@ static void on_log(void *arg, u8 byte)
 	*(u64 *)arg ^= byte;
 }
 
-static void step_carry_out(struct fake_host *f, struct cmos *c, const struct step *x)
+static void step_carry_out(struct fake_host *f, struct cmos *c, const struct fuzz_step *x)
 {
 	static const u16 ports[] = { 0x510, 0x511, 0x70, 0x71, 0x92, 0x402, 0x620, 0xcf8 };
 	unsigned len = 1U << (x->width % 3);
@@ -79,7 +79,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct cmos *cmos;
 	struct ports *ports;
 	struct pci_bus *bus;
-	struct step s;
+	struct fuzz_step s;
 
 	fake_host_init(&f);
 	if (fw_cfg_create(&cfg, &f.host) || cmos_create(&cmos, &f.host, &cc) ||

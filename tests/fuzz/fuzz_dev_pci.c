@@ -21,7 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define DISK_BYTES 65536
 
-struct step {
+struct fuzz_step {
 	u8 what, width;
 	u16 at;
 	u32 value;
@@ -47,7 +47,7 @@ static int disk_fd(void)
 	return fd;
 }
 
-static void step_carry_out(struct fake_host *f, struct serial *s, const struct step *x)
+static void step_carry_out(struct fake_host *f, struct serial *s, const struct fuzz_step *x)
 {
 	static const u16 ports[] = { 0xcf8, 0xcfc, 0x3f8, 0x600, 0x604, 0x505, 0x610, 0x64 };
 	unsigned len = 1U << (x->width & 3), port_len = len > 4 ? 4 : len;
@@ -125,7 +125,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char path[32];
 	const struct virtio_blk_params params = { .path = path, .id = "fuzz", .queues = 2 };
 	int fd = disk_fd();
-	struct step s;
+	struct fuzz_step s;
 
 	fake_host_init(&f);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);

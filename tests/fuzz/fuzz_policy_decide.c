@@ -21,7 +21,7 @@ static const char text[] =
 	"  { function = \"filp_open\"; match = \"/e/*\"; action = \"pass\"; } );\n"
 	"}; };\n";
 
-static void check_decision(const struct request *r, const struct decision *d)
+static void check_decision(const struct policy_request *r, const struct decision *d)
 {
 	bool undoes = r->fn->refusal == REFUSE_NEVER;
 
@@ -63,7 +63,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct policy *p; /* read-only: made once for all runs */
 	const struct catalog_fn *all;
 	char *name, *cwd, *root;
-	struct request r = { 0 };
+	struct policy_request r = { 0 };
 	struct decision d;
 	uint8_t flags;
 	size_t n;

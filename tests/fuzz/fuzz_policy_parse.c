@@ -27,7 +27,7 @@ static void ask_session(const struct policy_session *s)
 
 	all = catalog_all(&n);
 	for (size_t i = 0; i < n; i++) {
-		struct request r = { .fn = &all[i], .name = "/a/../b%d", .cwd = "/" };
+		struct policy_request r = { .fn = &all[i], .name = "/a/../b%d", .cwd = "/" };
 
 		policy_decide(s, "lime", &r, &d);
 		if (strnlen(d.name, sizeof(d.name)) == sizeof(d.name) || !d.rule)

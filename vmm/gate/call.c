@@ -22,10 +22,10 @@ _Static_assert(2 * REQUEST_NAME_MAX <= sizeof(((struct umbra_answer *)0)->data),
 	       "root and name fit any answer");
 
 /* One call while it is handled, on the stack of the vCPU's thread. */
-struct call {
+struct driver_call {
 	unsigned caller;
 	struct umbra_frame frame; /* the one copy (4) */
-	struct request r;
+	struct policy_request r;
 	struct decision d;
 	/* of the thing registered, undone or started; set by call_decide() or call_prepare() */
 	struct ledger_entry *entry;
@@ -42,7 +42,7 @@ static const char *frame_string(struct umbra_frame *f, struct umbra_str s)
 }
 
 /* Copies the frame, once: a change that the guest makes later does not matter (4). */
-static void call_copy_frame(struct call *c, const struct umbra_frame *from)
+static void call_copy_frame(struct driver_call *c, const struct umbra_frame *from)
 {
 	struct umbra_frame *f = &c->frame;
 
@@ -52,12 +52,12 @@ static void call_copy_frame(struct call *c, const struct umbra_frame *from)
 	memcpy(f->data, from->data, f->used);
 }
 
-static void call_read_request(struct call *c, const struct catalog_fn *fn)
+static void call_read_request(struct driver_call *c, const struct catalog_fn *fn)
 {
 	struct umbra_frame *f = &c->frame;
-	struct request *r = &c->r;
+	struct policy_request *r = &c->r;
 
-	*r = (struct request){ .fn = fn };
+	*r = (struct policy_request){ .fn = fn };
 	memcpy(r->args, f->args, sizeof(r->args));
 	if (f->flags & UMBRA_FRAME_HAS_NAME)
 		r->name = frame_string(f, f->name);
@@ -75,7 +75,7 @@ static void call_read_request(struct call *c, const struct catalog_fn *fn)
  * under a name that a user gave, for a KIND that this driver registered. That name is the user's to
  * go on with; a device that the driver makes by itself has not all three.
  */
-static bool name_is_a_users(struct gate *g, const struct call *c)
+static bool name_is_a_users(struct gate *g, const struct driver_call *c)
 {
 	const __u64 *peek = c->frame.peek; /* name_assign_type, rtnl_link_state, rtnl_link_ops */
 	enum { NET_NAME_USER = 3, RTNL_LINK_INITIALIZING = 1 };
@@ -85,12 +85,12 @@ static bool name_is_a_users(struct gate *g, const struct call *c)
 	       ledger_has(g->ledger, c->caller, peek[2], SPACE_LINK);
 }
 
-static bool call_goes_ahead(const struct call *c)
+static bool call_goes_ahead(const struct driver_call *c)
 {
 	return c->d.verdict == VERDICT_PASS || c->d.verdict == VERDICT_REWRITE;
 }
 
-static void call_refuse(struct call *c, int error, const char *why)
+static void call_refuse(struct driver_call *c, int error, const char *why)
 {
 	c->d.verdict = VERDICT_DENY;
 	c->d.error = error;
@@ -101,7 +101,7 @@ static void call_refuse(struct call *c, int error, const char *why)
  * Passes an undoing call, which is never refused: of the policy's decision only `record` is kept.
  * The record has the name that the driver knows.
  */
-static void call_decide_undo(struct gate *g, struct call *c)
+static void call_decide_undo(struct gate *g, struct driver_call *c)
 {
 	const struct catalog_fn *fn = c->r.fn;
 	struct decision *d = &c->d;
@@ -118,7 +118,7 @@ static void call_decide_undo(struct gate *g, struct call *c)
 	snprintf(d->name, sizeof(d->name), "%s", c->entry->used);
 }
 
-static void call_decide(struct gate *g, const struct gate_caller *caller, struct call *c)
+static void call_decide(struct gate *g, const struct gate_caller *caller, struct driver_call *c)
 {
 	memset(&c->d, 0, offsetof(struct decision, root));
 	c->d.root[0] = c->d.name[0] = 0;
@@ -135,7 +135,7 @@ static void call_decide(struct gate *g, const struct gate_caller *caller, struct
 }
 
 /* The name to use, also if it is the one asked for (8); NULL: none. */
-static const char *call_name(const struct call *c)
+static const char *call_name(const struct driver_call *c)
 {
 	if (!c->r.name || c->r.fn->form == NAME_NONE)
 		return NULL;
@@ -149,7 +149,7 @@ static bool name_is_kept(const struct catalog_fn *fn)
 }
 
 /* Enter a name or object that outlasts the call into the ledger; refuse the call if that fails. */
-static void call_prepare(struct gate *g, struct call *c)
+static void call_prepare(struct gate *g, struct driver_call *c)
 {
 	const struct catalog_fn *fn = c->r.fn;
 	const char *name = call_name(c);
@@ -175,7 +175,7 @@ static void call_prepare(struct gate *g, struct call *c)
 }
 
 /* Nothing is done that could not be recorded (6). */
-static void call_record(struct gate *g, const struct gate_caller *caller, struct call *c)
+static void call_record(struct gate *g, const struct gate_caller *caller, struct driver_call *c)
 {
 	if (!c->d.record ||
 	    !record_add(g->rec, g->now(g->m), caller->session, caller->driver, &c->r, &c->d))
@@ -189,7 +189,7 @@ static void call_record(struct gate *g, const struct gate_caller *caller, struct
 }
 
 /* Keeps the text of a refusal, for the message of a driver that then does not load. */
-static void call_keep_refusal(struct gate_caller *caller, const struct call *c)
+static void call_keep_refusal(struct gate_caller *caller, const struct driver_call *c)
 {
 	char name[100] = "";
 	size_t n = 0;
@@ -216,7 +216,7 @@ static struct umbra_str answer_put(struct umbra_answer *a, u32 *used, const char
 }
 
 /* Write the answer, whole (7); the entry is out of this call's hands then. */
-static void call_answer(struct gate *g, struct call *c, struct umbra_answer *a)
+static void call_answer(struct gate *g, struct driver_call *c, struct umbra_answer *a)
 {
 	const struct decision *d = &c->d;
 	const struct catalog_fn *fn = c->r.fn;
@@ -255,7 +255,7 @@ s64 gate_call(struct gate *g, u64 idx, u64 id)
 {
 	const struct catalog_fn *all;
 	struct gate_caller *caller;
-	struct call c;
+	struct driver_call c;
 	size_t n;
 
 	all = catalog_all(&n);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Fills the info page: addresses of this kernel and descriptors of the catalog's functions. */
+/* Fills the info page: addresses of this kernel and descriptors of the catalogue's functions. */
 #include <errno.h>
 #include <string.h>
 
@@ -57,7 +57,7 @@ static const struct catalog_fn *row_with_field(const struct catalog_fn *fn)
 	return fn;
 }
 
-/* Describe one function of the catalog for this kernel: address, and offsets from its BTF. */
+/* Describe one function of the catalogue for this kernel: address, and offsets from its BTF. */
 static int describe_fn(struct gate *g, const struct catalog_fn *fn, struct umbra_fn *d,
 		       struct err *e)
 {

@@ -45,7 +45,7 @@ enum driver_state {
 };
 
 struct gate_slot {
-	const char *symbol; /* in the catalog */
+	const char *symbol; /* in the catalogue */
 	unsigned slot;
 };
 

@@ -25,8 +25,8 @@
  *       another va needs other pages.
  *   (4) A page goes back to the gate's pool only when the guest has unmapped it. If the guest cannot
  *       say so, the page is lost (abandoned) rather than given to somebody else.
- *   (5) Every critical function of the catalog has an entry in the session's own pages: no entry of
- *       the shadow leads from a critical function to the real kernel.
+ *   (5) Every critical function of the catalogue has an entry in the session's own pages: no entry
+ *       of the shadow leads from a critical function to the real kernel.
  */
 #ifndef UMBRA_VMM_SESSION_SESSION_H
 #define UMBRA_VMM_SESSION_SESSION_H

@@ -29,17 +29,14 @@ static u8 *take_page(struct sessions *s, struct session *ss, unsigned index, str
 	return hva;
 }
 
-/*
- * Page of the session's own entries that has the one of the catalog's @index-th function, and
- * where.
- */
+/* Returns the address of the session's own entry for the catalogue's @index-th function. */
 static u64 own_gate_va(const struct session *ss, size_t index)
 {
 	return session_gate_va(ss, (unsigned)(index / UMBRA_GATES_PER_PAGE),
 			       (unsigned)(index % UMBRA_GATES_PER_PAGE));
 }
 
-/* Write an entry for each function of the catalog: invariant (5). */
+/* Writes an entry for each function of the catalogue: invariant (5). */
 static int fill_own_gates(struct sessions *s, struct session *ss, struct err *e)
 {
 	const struct catalog_fn *all;

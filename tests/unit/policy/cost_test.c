@@ -41,7 +41,7 @@ static struct policy *big_policy(unsigned n)
 static double decision_cost(const struct policy *p, const char *function, const char *name)
 {
 	const struct policy_session *s = policy_session(p, "a");
-	struct request r = { .fn = catalog_find(function), .name = name };
+	struct policy_request r = { .fn = catalog_find(function), .name = name };
 	double best = 1e9, start;
 	struct decision d;
 

@@ -66,7 +66,7 @@ static int free_policy(void **state)
 }
 
 static void decide_named(const struct policy *p, const char *session, const char *driver,
-			 const struct request *r, struct decision *d)
+			 const struct policy_request *r, struct decision *d)
 {
 	/* What is not set must not shine through from an earlier request. */
 	memset(d, 0xa5, sizeof(*d));
@@ -98,7 +98,7 @@ static const char *answer_text(const struct decision *d, char *buf, size_t size)
 static void check_expectation(const struct policy *p, const struct expect *x)
 {
 	char got[2 * REQUEST_NAME_MAX + 8];
-	struct request r = {
+	struct policy_request r = {
 		.fn = catalog_find(x->function),
 		.name = x->name,
 		.cwd = x->cwd,
@@ -228,7 +228,7 @@ static void passed_paths(void **state)
 static void bad_names_get_the_errors_of_the_kernel(void **state)
 {
 	static char name[REQUEST_NAME_MAX + 1000];
-	struct request r = { .fn = catalog_find("filp_open"), .name = name };
+	struct policy_request r = { .fn = catalog_find("filp_open"), .name = name };
 	struct decision d;
 
 	/* 4095 bytes are the longest path, and stay whole */
@@ -338,7 +338,7 @@ static void too_long_for_each_space(void **state)
 	static char name[REQUEST_NAME_MAX];
 
 	for (size_t i = 0; i < ARRAY_SIZE(spaces); i++) {
-		struct request r = { .fn = catalog_find(spaces[i].fn), .name = name };
+		struct policy_request r = { .fn = catalog_find(spaces[i].fn), .name = name };
 		struct decision d;
 
 		memset(name, 'n', sizeof(name));
@@ -408,7 +408,7 @@ static void programs_need_a_rule(void **state)
 static void rewritten_program_too_long(void **state)
 {
 	static char name[REQUEST_NAME_MAX];
-	struct request r = { .fn = catalog_find("call_usermodehelper"), .name = name };
+	struct policy_request r = { .fn = catalog_find("call_usermodehelper"), .name = name };
 	struct decision d;
 
 	/* "/jail" is 5 bytes */
@@ -435,7 +435,7 @@ static void undoing_is_never_refused(void **state)
 
 	all = catalog_all(&n);
 	for (size_t i = 0; i < n * ARRAY_SIZE(sessions) * ARRAY_SIZE(drivers); i++) {
-		struct request r = { .fn = &all[i % n], .too_long = true };
+		struct policy_request r = { .fn = &all[i % n], .too_long = true };
 
 		if (r.fn->refusal != REFUSE_NEVER)
 			continue;
@@ -450,7 +450,7 @@ static void templates_can_name_the_instance(void **state)
 {
 	static const char text[] =
 		"version = 1; sessions = { a = { names = { link = \"a-%i-%s\"; net = \"%s.%i\"; }; }; };";
-	struct request r = { .fn = catalog_find("rtnl_link_register"), .name = "dummy" };
+	struct policy_request r = { .fn = catalog_find("rtnl_link_register"), .name = "dummy" };
 	struct decision d;
 	struct policy *p;
 
@@ -471,14 +471,14 @@ static void templates_can_name_the_instance(void **state)
 
 static void what_goes_into_the_record(void **state)
 {
-	struct request r = { .fn = catalog_find("filp_close") };
+	struct policy_request r = { .fn = catalog_find("filp_close") };
 	struct decision d;
 
 	decide_named(*state, "rules", "x", &r, &d);
 	assert_false(d.record);
 	decide_named(*state, "open", "x", &r, &d);
 	assert_true(d.record);
-	r = (struct request){ .fn = catalog_find("filp_open"), .name = "/a/b/c" };
+	r = (struct policy_request){ .fn = catalog_find("filp_open"), .name = "/a/b/c" };
 	decide_named(*state, "many", "x", &r, &d);
 	assert_false(d.record);
 	r.name = "/a/b";
@@ -519,7 +519,7 @@ static void no_path_leaves_its_root(void **state)
 {
 	static const char *const sessions[] = { "jail", "many", "rules" };
 	char name[256], cwd[256], root[256], joined[2 * REQUEST_NAME_MAX];
-	struct request r = { .fn = catalog_find("filp_open"), .name = name };
+	struct policy_request r = { .fn = catalog_find("filp_open"), .name = name };
 	struct decision d;
 	int rewritten = 0;
 

@@ -387,7 +387,7 @@ static void damaged_text(void **state)
 /* The policies that people begin with load, and do what their comments say. */
 static void the_examples_load(void **state)
 {
-	struct request open = { .fn = catalog_find("filp_open"), .name = "/mem.lime" };
+	struct policy_request open = { .fn = catalog_find("filp_open"), .name = "/mem.lime" };
 	struct decision d;
 	struct policy *p;
 	struct err e = { "" };

@@ -42,17 +42,17 @@ static int remove_file(void **state)
 }
 
 /* A request and its decision, most of it the same in all tests. */
-struct call {
+struct recorded_call {
 	const char *function, *name, *used;
 	enum verdict verdict;
 	int error;
 };
 
 static int add_of(struct record *r, const char *session, u64 time, const char *driver,
-		  const struct call *c)
+		  const struct recorded_call *c)
 {
 	static const struct decision none;
-	struct request req = { .fn = catalog_find(c->function), .name = c->name };
+	struct policy_request req = { .fn = catalog_find(c->function), .name = c->name };
 	struct decision d = none;
 
 	d.verdict = c->verdict;
@@ -70,12 +70,12 @@ static int add_of(struct record *r, const char *session, u64 time, const char *d
 	return record_add(r, time, session, driver, &req, &d);
 }
 
-static int add_call(struct record *r, u64 time, const char *driver, const struct call *c)
+static int add_call(struct record *r, u64 time, const char *driver, const struct recorded_call *c)
 {
 	return add_of(r, "a", time, driver, c);
 }
 
-static const struct call opened = { "filp_open", "/x", "x", VERDICT_REWRITE, 0 };
+static const struct recorded_call opened = { "filp_open", "/x", "x", VERDICT_REWRITE, 0 };
 
 static struct record *create_record(const char *path)
 {
@@ -120,8 +120,9 @@ static const char *row_member(const json_t *list, size_t i, const char *key)
 
 static void repeats_are_one_row(void **state)
 {
-	static const struct call denied = { "filp_open", "/x", NULL, VERDICT_DENY, EACCES };
-	static const struct call written = { "kernel_write", NULL, NULL, VERDICT_PASS, 0 };
+	static const struct recorded_call denied = { "filp_open", "/x", NULL, VERDICT_DENY,
+						     EACCES };
+	static const struct recorded_call written = { "kernel_write", NULL, NULL, VERDICT_PASS, 0 };
 	struct record *r = create_record(NULL);
 	json_t *json, *rows;
 
@@ -170,7 +171,8 @@ static void used_names(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct request req = { .fn = catalog_find(cases[i].function), .name = "asked" };
+		struct policy_request req = { .fn = catalog_find(cases[i].function),
+					      .name = "asked" };
 		struct decision d = { .verdict = cases[i].verdict, .record = true, .value = -7 };
 		struct record *r = create_record(NULL);
 		const char *used;
@@ -194,7 +196,7 @@ static void used_names(void **state)
 
 static void what_the_policy_leaves_out_is_counted(void **state)
 {
-	struct request req = { .fn = catalog_find("filp_open"), .name = "/x" };
+	struct policy_request req = { .fn = catalog_find("filp_open"), .name = "/x" };
 	struct decision d = { .verdict = VERDICT_PASS, .record = false, .rule = "" };
 	struct record *r = create_record(file);
 	json_t *json;
@@ -233,13 +235,14 @@ static void any_bytes_survive(void **state)
 	for (int round = 0; round < 50; round++) {
 		a = create_record(file);
 		for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-			struct call c = { "misc_register", names[i], names[i], VERDICT_PASS, 0 };
+			struct recorded_call c = { "misc_register", names[i], names[i],
+						   VERDICT_PASS, 0 };
 
 			assert_int_equal(add_call(a, i, names[i], &c), 0);
 		}
 		for (size_t i = 0; i < sizeof(random) - 1; i++)
 			random[i] = (char)(1 + rand() % 255);
-		struct call c = { "filp_open", random, random, VERDICT_REWRITE, 0 };
+		struct recorded_call c = { "filp_open", random, random, VERDICT_REWRITE, 0 };
 
 		assert_int_equal(add_call(a, 100, "lime", &c), 0);
 		assert_int_equal(record_event(a, 101, random, random), 0);
@@ -457,7 +460,8 @@ static void hostile_lines_are_left_out(void **state)
 
 static void filters(void **state)
 {
-	static const struct call denied = { "misc_register", "lime", NULL, VERDICT_DENY, EPERM };
+	static const struct recorded_call denied = { "misc_register", "lime", NULL, VERDICT_DENY,
+						     EPERM };
 	static const struct {
 		struct record_filter f;
 		size_t requests, events;
@@ -493,12 +497,12 @@ static void filters(void **state)
 
 static void tables_fit_and_are_harmless(void **state)
 {
-	static const struct call longer = {
+	static const struct recorded_call longer = {
 		"filp_open", "/a/very/long/path/that/does/not/fit/\x1b[2J\xff\xe2\x80\xae/end", "x",
 		VERDICT_REWRITE, 0
 	};
-	static const struct call denied = { "misc_register", "gr\xc3\xbcn", NULL, VERDICT_DENY,
-					    EPERM };
+	static const struct recorded_call denied = { "misc_register", "gr\xc3\xbcn", NULL,
+						     VERDICT_DENY, EPERM };
 	struct record *r = create_record(NULL);
 	char *text;
 
@@ -545,13 +549,13 @@ static void memory_is_bounded_and_nothing_is_lost_silently(void **state)
 
 	(void)state;
 	for (u64 i = 0; i < RECORD_ROWS + 1000; i++) {
-		struct call c = { "misc_register", name, name, VERDICT_PASS, 0 };
+		struct recorded_call c = { "misc_register", name, name, VERDICT_PASS, 0 };
 
 		snprintf(name, sizeof(name), "n%llu", (unsigned long long)i);
 		add_call(r, i, "lime", &c);
 	}
 	/* rows that are there go on counting */
-	struct call c = { "misc_register", "n5", "n5", VERDICT_PASS, 0 };
+	struct recorded_call c = { "misc_register", "n5", "n5", VERDICT_PASS, 0 };
 
 	add_call(r, 1 << 30, "lime", &c);
 	json = record_summary(r);
@@ -568,7 +572,7 @@ static void memory_is_bounded_and_nothing_is_lost_silently(void **state)
 static void one_session_cannot_take_all_rows(void **state)
 {
 	struct record *r = create_record(NULL);
-	struct call c = { "misc_register", NULL, NULL, VERDICT_PASS, 0 };
+	struct recorded_call c = { "misc_register", NULL, NULL, VERDICT_PASS, 0 };
 	char name[32];
 	json_t *json;
 
