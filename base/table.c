@@ -282,13 +282,13 @@ static const char *tail_of(struct table *t, const char *s, size_t width, size_t 
 }
 
 /* A line as it is printed: blanks wait for a text behind them, so that no line ends with blanks. */
-struct line {
+struct table_line {
 	struct table *table;
 	FILE *to;
 	size_t blanks;
 };
 
-static void line_put(struct line *l, const char *s, size_t len, const char *colour)
+static void line_put(struct table_line *l, const char *s, size_t len, const char *colour)
 {
 	if (!len)
 		return;
@@ -299,8 +299,8 @@ static void line_put(struct line *l, const char *s, size_t len, const char *colo
 }
 
 /* Print the cell @s, which has @have columns, shortened to @width. */
-static void line_put_cut(struct line *l, const char *s, size_t have, size_t width, unsigned flags,
-			 const char *colour)
+static void line_put_cut(struct table_line *l, const char *s, size_t have, size_t width,
+			 unsigned flags, const char *colour)
 {
 	struct table *t = l->table;
 	size_t dots = width < 3 ? width : 3, keep = width - dots, head, used, skipped;
@@ -322,8 +322,8 @@ static void line_put_cut(struct line *l, const char *s, size_t have, size_t widt
 }
 
 /* Print the cell @s of @column, which has @have columns of the terminal, in @width of them. */
-static void line_put_cell(struct line *l, size_t column, size_t width, const char *s, size_t have,
-			  const char *colour)
+static void line_put_cell(struct table_line *l, size_t column, size_t width, const char *s,
+			  size_t have, const char *colour)
 {
 	unsigned flags = l->table->columns[column].flags;
 
@@ -348,7 +348,7 @@ int table_print(struct table *t, FILE *to, unsigned indent, unsigned width, bool
 		return -ENOMEM;
 	n = columns_measure(t, wide, width > indent ? width - indent : width);
 	if (t->columns[0].title) {
-		struct line l = { t, to, indent };
+		struct table_line l = { t, to, indent };
 
 		fputs(colour ? TABLE_BOLD : "", to);
 		for (size_t c = 0; c < n; c++)
@@ -357,7 +357,7 @@ int table_print(struct table *t, FILE *to, unsigned indent, unsigned width, bool
 		fprintf(to, "%s\n", colour ? RESET : "");
 	}
 	for (size_t row = 0; row < t->n_cells; row += t->n_columns) {
-		struct line l = { t, to, indent };
+		struct table_line l = { t, to, indent };
 
 		for (size_t c = 0; c < n; c++) {
 			const struct cell *cell = &t->cells[row + c];

@@ -28,7 +28,7 @@ struct dir_entry {
 	char name[FW_CFG_FILE_NAME];
 };
 
-struct item {
+struct fw_cfg_item {
 	u16 key;
 	u32 len;
 	u8 *data;
@@ -36,18 +36,18 @@ struct item {
 
 struct fw_cfg {
 	pthread_mutex_t lock; /* selection */
-	const struct item *selected;
+	const struct fw_cfg_item *selected;
 	u32 at;
-	struct item items[MAX_ITEMS + MAX_FILES];
+	struct fw_cfg_item items[MAX_ITEMS + MAX_FILES];
 	unsigned n_items, n_files;
 	struct {
 		u32 count; /* big-endian */
 		struct dir_entry entries[MAX_FILES];
 	} dir; /* as the guest reads it: no padding in there */
-	struct item dir_item;
+	struct fw_cfg_item dir_item;
 };
 
-static const struct item *fw_cfg_find_item(const struct fw_cfg *f, u16 key)
+static const struct fw_cfg_item *fw_cfg_find_item(const struct fw_cfg *f, u16 key)
 {
 	if (key == KEY_FILE_DIR)
 		return &f->dir_item;
@@ -84,7 +84,7 @@ static void fw_cfg_io(void *arg, u64 offset, void *data, unsigned len, bool writ
 
 static int fw_cfg_add_item(struct fw_cfg *f, u16 key, const void *data, u32 len)
 {
-	struct item *x = &f->items[f->n_items];
+	struct fw_cfg_item *x = &f->items[f->n_items];
 
 	if (fw_cfg_find_item(f, key))
 		return -EEXIST;
@@ -110,7 +110,7 @@ int fw_cfg_create(struct fw_cfg **out, struct host *h)
 	if (!f)
 		return -ENOMEM;
 	pthread_mutex_init(&f->lock, NULL);
-	f->dir_item = (struct item){ KEY_FILE_DIR, sizeof(f->dir.count), (u8 *)&f->dir };
+	f->dir_item = (struct fw_cfg_item){ KEY_FILE_DIR, sizeof(f->dir.count), (u8 *)&f->dir };
 	ret = fw_cfg_add_item(f, KEY_SIGNATURE, "QEMU", 4);
 	if (!ret)
 		ret = fw_cfg_add_item(f, KEY_ID, &id, sizeof(id));

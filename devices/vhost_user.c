@@ -74,14 +74,15 @@ struct config {
 /* --- messages ------------------------------------------------------------------------------ */
 
 /* The bytes and the descriptors of a request; both may be empty. */
-struct payload {
+struct vhost_user_payload {
 	const void *bytes;
 	u32 len;
 	const int *fds;
 	unsigned n_fds;
 };
 
-static int send_request(struct vhost_user *u, u32 request, u32 flags, const struct payload *p)
+static int send_request(struct vhost_user *u, u32 request, u32 flags,
+			const struct vhost_user_payload *p)
 {
 	struct vhost_user_msg m = {
 		.request = request,
@@ -123,7 +124,7 @@ static int receive_reply(struct vhost_user *u, u32 request, void *reply, u32 min
  * Sends a request that has no reply of its own, and awaits an acknowledgement if that was
  * negotiated.
  */
-static int tell_back_end(struct vhost_user *u, u32 request, const struct payload *p)
+static int tell_back_end(struct vhost_user *u, u32 request, const struct vhost_user_payload *p)
 {
 	bool ack = u->protocol & PROTOCOL(REPLY_ACK);
 	int ret = send_request(u, request, ack ? VHOST_USER_NEED_REPLY : 0, p);
@@ -136,7 +137,7 @@ static int tell_back_end(struct vhost_user *u, u32 request, const struct payload
 
 static int ask_back_end_u64(struct vhost_user *u, u32 request, u64 *value)
 {
-	const struct payload none = { .len = 0 };
+	const struct vhost_user_payload none = { .len = 0 };
 	int ret = send_request(u, request, 0, &none);
 
 	return ret ? ret : receive_reply(u, request, value, sizeof(*value), sizeof(*value), NULL);
@@ -166,7 +167,7 @@ int vhost_user_dial(const char *path)
 
 static int open_channel(struct vhost_user *u)
 {
-	struct payload p = { .n_fds = 1 };
+	struct vhost_user_payload p = { .n_fds = 1 };
 	int pair[2], ret;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair))
@@ -183,9 +184,9 @@ static int open_channel(struct vhost_user *u)
 
 static int greet_back_end(struct vhost_user *u)
 {
-	const struct payload none = { .len = 0 };
+	const struct vhost_user_payload none = { .len = 0 };
 	u64 protocol, queues = 1;
-	const struct payload p = { &protocol, sizeof(protocol), NULL, 0 };
+	const struct vhost_user_payload p = { &protocol, sizeof(protocol), NULL, 0 };
 	int ret = ask_back_end_u64(u, GET_FEATURES, &u->features);
 
 	if (ret)
@@ -245,7 +246,7 @@ int vhost_user_get_config(struct vhost_user *u, void *config, u32 len)
 {
 	const u32 head = offsetof(struct config, bytes);
 	struct config c = { .size = len };
-	const struct payload p = { &c, head + len, NULL, 0 };
+	const struct vhost_user_payload p = { &c, head + len, NULL, 0 };
 	int ret;
 
 	if (!(u->protocol & PROTOCOL(CONFIG)) || len > sizeof(c.bytes))
@@ -267,7 +268,7 @@ int vhost_user_get_config(struct vhost_user *u, void *config, u32 len)
 
 int vhost_user_set_features(struct vhost_user *u, u64 features)
 {
-	const struct payload p = { &features, sizeof(features), NULL, 0 };
+	const struct vhost_user_payload p = { &features, sizeof(features), NULL, 0 };
 
 	features |= F_PROTOCOL;
 	return tell_back_end(u, SET_FEATURES, &p);
@@ -278,7 +279,7 @@ int vhost_user_set_memory(struct vhost_user *u, struct host *h)
 	struct memory_table t = { .n = 0 };
 	struct host_region r;
 	int fds[HOST_MAX_REGIONS];
-	struct payload p = { .bytes = &t, .fds = fds };
+	struct vhost_user_payload p = { .bytes = &t, .fds = fds };
 
 	while (t.n < HOST_MAX_REGIONS && h->ops->ram_region(h, t.n, &r)) {
 		if (r.fd < 0)
@@ -297,7 +298,7 @@ int vhost_user_set_memory(struct vhost_user *u, struct host *h)
 int vhost_user_make_inflight(struct vhost_user *u, struct vhost_user_inflight *i)
 {
 	struct inflight m = { .queues = i->queues, .queue_size = i->queue_size };
-	const struct payload p = { &m, sizeof(m), NULL, 0 };
+	const struct vhost_user_payload p = { &m, sizeof(m), NULL, 0 };
 	int ret = send_request(u, GET_INFLIGHT_FD, 0, &p);
 
 	if (!ret)
@@ -312,7 +313,7 @@ int vhost_user_make_inflight(struct vhost_user *u, struct vhost_user_inflight *i
 int vhost_user_set_inflight(struct vhost_user *u, const struct vhost_user_inflight *i)
 {
 	const struct inflight m = { i->size, i->offset, i->queues, i->queue_size, 0 };
-	const struct payload p = { &m, sizeof(m), &i->fd, 1 };
+	const struct vhost_user_payload p = { &m, sizeof(m), &i->fd, 1 };
 
 	return tell_back_end(u, SET_INFLIGHT_FD, &p);
 }
@@ -322,7 +323,7 @@ int vhost_user_set_inflight(struct vhost_user *u, const struct vhost_user_inflig
 static int set_ring_state(struct vhost_user *u, u32 request, unsigned index, u32 num)
 {
 	const struct ring_state s = { index, num };
-	const struct payload p = { &s, sizeof(s), NULL, 0 };
+	const struct vhost_user_payload p = { &s, sizeof(s), NULL, 0 };
 
 	return tell_back_end(u, request, &p);
 }
@@ -330,7 +331,7 @@ static int set_ring_state(struct vhost_user *u, u32 request, unsigned index, u32
 static int set_ring_fd(struct vhost_user *u, u32 request, unsigned index, int fd)
 {
 	const u64 value = index;
-	const struct payload p = { &value, sizeof(value), &fd, 1 };
+	const struct vhost_user_payload p = { &value, sizeof(value), &fd, 1 };
 
 	return tell_back_end(u, request, &p);
 }
@@ -343,7 +344,7 @@ int vhost_user_start_ring(struct vhost_user *u, unsigned index, const struct vho
 		.used = ADDRESS + r->used,
 		.avail = ADDRESS + r->avail,
 	};
-	const struct payload p = { &a, sizeof(a), NULL, 0 };
+	const struct vhost_user_payload p = { &a, sizeof(a), NULL, 0 };
 	int ret = set_ring_state(u, SET_VRING_NUM, index, r->size);
 
 	if (!ret)
@@ -362,7 +363,7 @@ int vhost_user_start_ring(struct vhost_user *u, unsigned index, const struct vho
 int vhost_user_stop_ring(struct vhost_user *u, unsigned index)
 {
 	struct ring_state s = { .index = index };
-	const struct payload p = { &s, sizeof(s), NULL, 0 };
+	const struct vhost_user_payload p = { &s, sizeof(s), NULL, 0 };
 	int ret = send_request(u, GET_VRING_BASE, 0, &p);
 
 	if (!ret)

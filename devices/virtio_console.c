@@ -33,7 +33,7 @@ enum owed {
 	OWE_END,
 };
 
-struct console_port {
+struct virtio_console_port {
 	char name[PORT_NAME + 1]; /* "": a console */
 	bool open;		  /* by the guest; atomic */
 	u8 owed;		  /* bits; the device's thread */
@@ -58,7 +58,7 @@ struct virtio_console {
 	struct virtio_console_params p;
 	bool multiport;
 	struct vq_chain chain;
-	struct console_port ports[VIRTIO_CONSOLE_PORTS];
+	struct virtio_console_port ports[VIRTIO_CONSOLE_PORTS];
 };
 
 static unsigned console_rx_queue(unsigned port)
@@ -88,7 +88,7 @@ static size_t console_make_message(const struct virtio_console *c, unsigned port
 /* Sends the messages owed for @port. 1: none is owed any more; 0: no buffer for the next; -EIO. */
 static int console_send_owed(struct virtio_console *c, struct virtqueue *q, unsigned port)
 {
-	struct console_port *p = &c->ports[port];
+	struct virtio_console_port *p = &c->ports[port];
 	u8 buf[sizeof(struct virtio_console_control) + PORT_NAME];
 	int got;
 
@@ -141,7 +141,7 @@ static void port_set_open(struct virtio_console *c, unsigned port, bool open)
 
 static void console_on_control(struct virtio_console *c, const struct virtio_console_control *m)
 {
-	struct console_port *p = m->id < c->p.ports ? &c->ports[m->id] : NULL;
+	struct virtio_console_port *p = m->id < c->p.ports ? &c->ports[m->id] : NULL;
 
 	switch (m->event) {
 	case VIRTIO_CONSOLE_DEVICE_READY:
@@ -189,7 +189,7 @@ static bool console_receive_control(struct virtio_console *c, const struct vq_wo
 /* Hands the rest of the port's chain, which may be gigabytes, to output(); true: all was taken. */
 static bool console_output(struct virtio_console *c, unsigned port, const struct vq_worker *w)
 {
-	struct console_port *p = &c->ports[port];
+	struct virtio_console_port *p = &c->ports[port];
 	u8 buf[CHUNK];
 
 	while (p->at < p->chain->out_len && !vq_worker_ending(w)) {
@@ -210,7 +210,7 @@ static bool console_transmit(struct virtio_console *c, unsigned port, const stru
 {
 	unsigned index = console_rx_queue(port) + 1;
 	struct virtqueue *q = virtio_queue(c->v, index);
-	struct console_port *p = &c->ports[port];
+	struct virtio_console_port *p = &c->ports[port];
 	int got = 0;
 
 	if (!q)
@@ -242,7 +242,8 @@ static bool console_transmit(struct virtio_console *c, unsigned port, const stru
  * Puts waiting input into the driver's buffers. 1: all of it; 0: more buffers are needed; -EIO.
  * With the lock.
  */
-static int console_fill(struct virtio_console *c, struct virtqueue *q, struct console_port *p)
+static int console_fill(struct virtio_console *c, struct virtqueue *q,
+			struct virtio_console_port *p)
 {
 	while (p->head != p->tail) {
 		const struct iovec *iov;
@@ -273,7 +274,7 @@ static bool console_receive(struct virtio_console *c, unsigned port, const struc
 {
 	unsigned index = console_rx_queue(port);
 	struct virtqueue *q = virtio_queue(c->v, index);
-	struct console_port *p = &c->ports[port];
+	struct virtio_console_port *p = &c->ports[port];
 	bool starved = false;
 	int ret;
 
@@ -312,7 +313,7 @@ static bool console_serve(void *arg, const struct vq_worker *w)
 
 size_t virtio_console_input(struct virtio_console *c, unsigned port, const u8 *buf, size_t len)
 {
-	struct console_port *p = &c->ports[port];
+	struct virtio_console_port *p = &c->ports[port];
 	size_t taken = 0;
 
 	pthread_mutex_lock(&c->lock);
@@ -352,7 +353,7 @@ static void console_stop(void *arg)
 	pthread_mutex_unlock(&c->lock);
 	vq_worker_stop(w);
 	for (unsigned i = 0; i < c->p.ports; i++) {
-		struct console_port *p = &c->ports[i];
+		struct virtio_console_port *p = &c->ports[i];
 
 		p->pending = false;
 		/* virtio_console_room() may be storing, too. */

@@ -34,7 +34,7 @@
 typedef u64 (*real_fn)(u64, u64, u64, u64, u64, u64, u64, u64, u64, u64, u64, u64, u64, u64);
 
 /* One call of a driver, on its stack. */
-struct call {
+struct shim_call {
 	const struct umbra_fn *fn;
 	u32 id;
 	bool can_sleep;
@@ -54,7 +54,7 @@ struct answer {
 	char *big;		 /* else */
 };
 
-static u64 call_real(const struct call *c)
+static u64 call_real(const struct shim_call *c)
 {
 	const u64 *a = c->arg;
 
@@ -154,7 +154,7 @@ static void frame_put_strvec(struct umbra_frame *f, u64 vec)
 }
 
 /* Put the text that a printf format makes of the driver's arguments. */
-static void frame_put_format(struct umbra_frame *f, const struct call *c,
+static void frame_put_format(struct umbra_frame *f, const struct shim_call *c,
 			     const struct umbra_regs *regs)
 {
 	unsigned int fixed = c->fn->nargs;
@@ -210,7 +210,7 @@ static void frame_put_peeks(struct umbra_frame *f, const struct umbra_fn *fn, u6
 			f->peek[i] = 0;
 }
 
-static void frame_put_name(struct umbra_frame *f, const struct call *c,
+static void frame_put_name(struct umbra_frame *f, const struct shim_call *c,
 			   const struct umbra_regs *regs)
 {
 	const struct umbra_fn *fn = c->fn;
@@ -242,7 +242,7 @@ static void frame_put_name(struct umbra_frame *f, const struct call *c,
 		f->flags |= UMBRA_FRAME_HAS_NAME;
 }
 
-static void frame_marshal(struct umbra_frame *f, struct call *c, const struct umbra_regs *regs)
+static void frame_marshal(struct umbra_frame *f, struct shim_call *c, const struct umbra_regs *regs)
 {
 	const struct umbra_fn *fn = c->fn;
 
@@ -294,7 +294,7 @@ static int answer_take(struct answer *out, const struct umbra_answer *a)
  * Asks once, with @cookie again. -EINVAL: the VMM knows no such caller any more; other -errno: no
  * frame was free, or no memory for the answer.
  */
-static s64 call_ask_once(struct call *c, const struct umbra_regs *regs, u64 *cookie,
+static s64 call_ask_once(struct shim_call *c, const struct umbra_regs *regs, u64 *cookie,
 			 struct answer *out)
 {
 	const struct umbra_answer *a;
@@ -328,7 +328,7 @@ static s64 call_ask_once(struct call *c, const struct umbra_regs *regs, u64 *coo
 }
 
 /* Ask until the verdict is there. */
-static s64 call_ask(struct call *c, const struct umbra_regs *regs, struct answer *out)
+static s64 call_ask(struct shim_call *c, const struct umbra_regs *regs, struct answer *out)
 {
 	u64 cookie = 0;
 	unsigned int ms = 1;
@@ -359,7 +359,7 @@ static int kernel_store(u64 to, const void *from, size_t len)
  * Puts the answer's name in the place of the driver's. @array keeps the old content of a char
  * array. -EFAULT: that place cannot be written.
  */
-static int name_put_in_place(struct call *c, const struct answer *a, u64 field, char *array)
+static int name_put_in_place(struct shim_call *c, const struct answer *a, u64 field, char *array)
 {
 	static const char format[] = "%s";
 	const struct umbra_fn *fn = c->fn;
@@ -386,7 +386,7 @@ static int name_put_in_place(struct call *c, const struct answer *a, u64 field, 
 }
 
 /* After a call that failed the driver finds its own name where it was. */
-static void name_take_back(const struct call *c, u64 field, const char *array)
+static void name_take_back(const struct shim_call *c, u64 field, const char *array)
 {
 	if (c->fn->form == UMBRA_FORM_FIELD_PTR)
 		kernel_store(field, &c->old, sizeof(c->old));
@@ -413,7 +413,7 @@ static void program_let_go(struct subprocess_info *info)
 }
 
 /* Does the work of call_usermodehelper(), which would not tell when it has let go of the name. */
-static u64 program_run(const struct call *c, const struct answer *a)
+static u64 program_run(const struct shim_call *c, const struct answer *a)
 {
 	int wait = c->arg[3];
 	gfp_t gfp = wait == UMH_NO_WAIT ? GFP_ATOMIC : GFP_KERNEL;
@@ -435,7 +435,7 @@ static u64 program_run(const struct call *c, const struct answer *a)
 }
 
 /* Call the real function with the answer's name in place of the one asked for. */
-static u64 call_carry_out(struct call *c, const struct answer *a)
+static u64 call_carry_out(struct shim_call *c, const struct answer *a)
 {
 	const struct umbra_fn *fn = c->fn;
 	char array[ARRAY_NAME_MAX];
@@ -464,7 +464,7 @@ static u64 call_carry_out(struct call *c, const struct answer *a)
 u64 umbra_gate_enter(struct umbra_regs *regs)
 {
 	const struct umbra_fn *fn = &umbra.info->fns[UMBRA_ID_FN(regs->id)];
-	struct call c = { .fn = fn, .id = regs->id };
+	struct shim_call c = { .fn = fn, .id = regs->id };
 	struct answer a;
 	s64 err;
 	u64 ret;

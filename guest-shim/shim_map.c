@@ -12,7 +12,7 @@
 
 #include "shim.h"
 
-struct mapping {
+struct shim_mapping {
 	u64 gpa;
 	u64 step; /* 0: every page is the same */
 	pgprot_t prot;
@@ -20,7 +20,7 @@ struct mapping {
 
 static int set_pte_fn(pte_t *pte, unsigned long addr, void *data)
 {
-	struct mapping *m = data;
+	struct shim_mapping *m = data;
 
 	set_pte_at((struct mm_struct *)umbra.info->syms[UMBRA_SYM_INIT_MM], addr, pte,
 		   pfn_pte(m->gpa >> PAGE_SHIFT, m->prot));
@@ -28,14 +28,14 @@ static int set_pte_fn(pte_t *pte, unsigned long addr, void *data)
 	return 0;
 }
 
-static int apply_mapping(void *va, unsigned long size, struct mapping m)
+static int apply_mapping(void *va, unsigned long size, struct shim_mapping m)
 {
 	return apply_to_page_range((struct mm_struct *)umbra.info->syms[UMBRA_SYM_INIT_MM],
 				   (unsigned long)va, size, set_pte_fn, &m);
 }
 
 static void *map_between(unsigned long start, unsigned long end, unsigned long size,
-			 struct mapping m)
+			 struct shim_mapping m)
 {
 	struct vm_struct *(*get_area)(unsigned long size, unsigned long flags, unsigned long start,
 				      unsigned long end, const void *caller);
@@ -55,13 +55,13 @@ static void *map_between(unsigned long start, unsigned long end, unsigned long s
 void *shim_map(u64 gpa, unsigned long size, pgprot_t prot)
 {
 	return map_between(VMALLOC_START, VMALLOC_END, size,
-			   (struct mapping){ gpa, PAGE_SIZE, prot });
+			   (struct shim_mapping){ gpa, PAGE_SIZE, prot });
 }
 
 void *shim_map_text(u64 gpa, unsigned long size)
 {
 	return map_between(MODULES_VADDR, MODULES_END, size,
-			   (struct mapping){ gpa, PAGE_SIZE, PAGE_KERNEL_ROX });
+			   (struct shim_mapping){ gpa, PAGE_SIZE, PAGE_KERNEL_ROX });
 }
 
 void *shim_reserve(unsigned long pages)
@@ -69,7 +69,7 @@ void *shim_reserve(unsigned long pages)
 	if (!pages || pages > (MODULES_END - MODULES_VADDR) >> PAGE_SHIFT)
 		return NULL;
 	return map_between(MODULES_VADDR, MODULES_END, pages << PAGE_SHIFT,
-			   (struct mapping){ UMBRA_PAGES_GPA, 0, PAGE_KERNEL_ROX });
+			   (struct shim_mapping){ UMBRA_PAGES_GPA, 0, PAGE_KERNEL_ROX });
 }
 
 void shim_release(void *va)
@@ -110,7 +110,7 @@ int shim_remap(const struct umbra_map *maps, u64 count)
 			break;
 		}
 		ret = apply_mapping((void *)va, PAGE_SIZE,
-				    (struct mapping){ gpa, PAGE_SIZE, PAGE_KERNEL_ROX });
+				    (struct shim_mapping){ gpa, PAGE_SIZE, PAGE_KERNEL_ROX });
 		if (ret)
 			break;
 		lo = min(lo, va);

@@ -75,7 +75,7 @@ struct footprint {
 	uint64_t own_kib, resident_kib;
 };
 
-struct watch {
+struct mark_watch {
 	const char *until, *memory_at;
 	FILE *console;
 	uint64_t ram;
@@ -226,7 +226,7 @@ static void measure_footprint(pid_t pid, uint64_t ram, struct footprint *sum)
 	fclose(f);
 }
 
-static void at_mark(struct watch *w, const char *name)
+static void at_mark(struct mark_watch *w, const char *name)
 {
 	struct mark *m = &w->marks[w->n];
 
@@ -253,7 +253,7 @@ static void at_mark(struct watch *w, const char *name)
 		w->done = true;
 }
 
-static void on_output(struct watch *w)
+static void on_output(struct mark_watch *w)
 {
 	static const char mark[] = "@@ mark ";
 	char buf[4096], *found;
@@ -279,7 +279,7 @@ static void on_output(struct watch *w)
 }
 
 /* The thread stands still until it is answered, or killed. */
-static void on_first_run(struct watch *w)
+static void on_first_run(struct mark_watch *w)
 {
 	double ms = (double)now_ns() / 1e6 - w->start_ms;
 	struct seccomp_notif call = { 0 };
@@ -388,7 +388,7 @@ static int receive_descriptor(int from)
 	return fd;
 }
 
-static void run_child(const struct watch *w, char **argv, int in, int out, int start)
+static void run_child(const struct mark_watch *w, char **argv, int in, int out, int start)
 {
 	char go;
 
@@ -407,7 +407,7 @@ static void run_child(const struct watch *w, char **argv, int in, int out, int s
 	_exit(127);
 }
 
-static int spawn_command(struct watch *w, char **argv)
+static int spawn_command(struct mark_watch *w, char **argv)
 {
 	int in[2], out[2], start[2];
 
@@ -447,7 +447,7 @@ static int spawn_command(struct watch *w, char **argv)
 }
 
 /* 0: it ended or was at the last mark; -ETIMEDOUT. */
-static int follow_command(struct watch *w)
+static int follow_command(struct mark_watch *w)
 {
 	struct pollfd p[] = {
 		{ .fd = w->out, .events = POLLIN },
@@ -476,7 +476,7 @@ static int follow_command(struct watch *w)
  * Kills the guest's process first, so that its supervisor, if it has one, removes its files; then
  * the command. Files that stay could be in the way of the next start.
  */
-static void end_command(const struct watch *w)
+static void end_command(const struct mark_watch *w)
 {
 	const struct timespec nap = { .tv_nsec = 1000000 };
 	siginfo_t info = { 0 };
@@ -490,7 +490,7 @@ static void end_command(const struct watch *w)
 	kill(w->child, SIGKILL);
 }
 
-static void print_result(const struct watch *w, int status)
+static void print_result(const struct mark_watch *w, int status)
 {
 	printf("{\"status\": %d, \"own_kib\": %" PRIu64 ", \"resident_kib\": %" PRIu64, status,
 	       w->memory.own_kib, w->memory.resident_kib);
@@ -509,7 +509,7 @@ static void print_result(const struct watch *w, int status)
 	printf("]}\n");
 }
 
-static int parse_command_line(struct watch *w, int argc, char **argv)
+static int parse_command_line(struct mark_watch *w, int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "console", required_argument, NULL, 'c' },
@@ -559,7 +559,9 @@ static int parse_command_line(struct watch *w, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	struct watch w = { .limit_ms = 120e3, .first_run_ms = -1, .calls = -1, .listener = -1 };
+	struct mark_watch w = {
+		.limit_ms = 120e3, .first_run_ms = -1, .calls = -1, .listener = -1
+	};
 	int ret = parse_command_line(&w, argc, argv), status = 0;
 
 	if (ret) {

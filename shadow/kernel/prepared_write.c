@@ -13,7 +13,7 @@
 /* Shorter gaps are stored: a run costs more than the zeros. */
 #define GAP_MIN ((u64)8 * PREPARED_PAGE)
 
-struct writer {
+struct prepared_writer {
 	const struct kernel *k;
 	u8 *flat; /* layout.span bytes */
 	struct prepared_header h;
@@ -32,7 +32,7 @@ static bool is_zero(const u8 *p, size_t len)
 	return !p[0] && (len == 1 || !memcmp(p, p + 1, len - 1));
 }
 
-static int find_runs(struct writer *w)
+static int find_runs(struct prepared_writer *w)
 {
 	u64 span = w->h.span, end = 0;
 
@@ -69,7 +69,7 @@ static u64 flat_offset(const struct kernel *k, const u8 *data, u64 size)
 	return PREPARED_NONE;
 }
 
-static void find_sections(struct writer *w)
+static void find_sections(struct prepared_writer *w)
 {
 	struct sections s = { 0 };
 	const struct section *from = (const struct section *)(const void *)&s;
@@ -86,7 +86,7 @@ static void find_sections(struct writer *w)
 		};
 }
 
-static int fill_header(struct writer *w, const u8 *key)
+static int fill_header(struct prepared_writer *w, const u8 *key)
 {
 	const struct kernel *k = w->k;
 	const struct kernel_layout *l = &k->layout;
@@ -116,7 +116,7 @@ static int fill_header(struct writer *w, const u8 *key)
 	return 0;
 }
 
-static int write_file(struct writer *w, int fd)
+static int write_file(struct prepared_writer *w, int fd)
 {
 	const size_t from = offsetof(struct prepared_header, version);
 	const struct kernel *k = w->k;
@@ -152,7 +152,7 @@ static int write_file(struct writer *w, int fd)
 
 int prepared_write(const struct kernel *k, const u8 key[PREPARED_KEY], int fd)
 {
-	struct writer *w;
+	struct prepared_writer *w;
 	int ret;
 
 	_Static_assert(sizeof(struct prepared_header) <= PREPARED_PAGE, "the header has a page");

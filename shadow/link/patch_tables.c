@@ -34,7 +34,7 @@ struct field {
 	u32 at;
 };
 
-struct table {
+struct patch_table {
 	const char *section;
 	size_t section_len;
 	const char *entry; /* struct in the kernel's BTF; NULL: @size is known */
@@ -44,7 +44,7 @@ struct table {
 
 #define NAME(s) s, sizeof(s) - 1
 
-static const struct table tables[] = {
+static const struct patch_table tables[] = {
 	{ NAME(".altinstructions"),
 	  "alt_instr",
 	  12,
@@ -280,7 +280,7 @@ static bool becomes_kernel_branch(enum field_kind kind)
 	       kind == FIELD_STATIC_CALL || kind == FIELD_FENTRY || kind == FIELD_PARAVIRT;
 }
 
-static int table_odd(const struct walk *w, const struct table *t, u64 at, const char *what)
+static int table_odd(const struct walk *w, const struct patch_table *t, u64 at, const char *what)
 {
 	return err_set(w->e, -EINVAL,
 		       "%s: cannot be linked: entry at %s+%#llx %s; the kernel would patch by it",
@@ -294,7 +294,7 @@ struct layout {
 	u32 calls; /* that a paravirt site may name; UINT32_MAX: not known */
 };
 
-static s64 byte_member(const struct kernel *k, const struct table *t, u32 entry_size,
+static s64 byte_member(const struct kernel *k, const struct patch_table *t, u32 entry_size,
 		       const char *name)
 {
 	u32 at, size;
@@ -305,7 +305,7 @@ static s64 byte_member(const struct kernel *k, const struct table *t, u32 entry_
 	return at;
 }
 
-static struct layout table_layout(const struct kernel *k, const struct table *t)
+static struct layout table_layout(const struct kernel *k, const struct patch_table *t)
 {
 	struct layout l = { .size = t->size, .calls = UINT32_MAX };
 	u32 template;
@@ -342,7 +342,7 @@ static bool entry_fits(const struct layout *l, const struct field *field, const 
 }
 
 /* The relocation @r gives @field of an entry of @t its value. */
-static int check_field(const struct walk *w, const struct table *t, const struct layout *l,
+static int check_field(const struct walk *w, const struct patch_table *t, const struct layout *l,
 		       const struct field *field, const Elf64_Rela *r, const u8 *entry)
 {
 	const struct module *m = w->module;
@@ -370,7 +370,7 @@ static int check_field(const struct walk *w, const struct table *t, const struct
 
 /* A table of the driver while it is read. */
 struct open_table {
-	const struct table *t;
+	const struct patch_table *t;
 	const struct module_section *s;
 	struct layout l;
 	u8 *seen; /* by entry: the fields that have their relocation */
@@ -408,7 +408,7 @@ static int check_entries(const struct walk *w, struct open_table *o,
 }
 
 /* The fields of @t in the table @i, each of which must have one relocation. */
-static int check_table(const struct walk *w, const struct table *t, u32 i)
+static int check_table(const struct walk *w, const struct patch_table *t, u32 i)
 {
 	const struct module *m = w->module;
 	const Elf64_Shdr *h = &m->sections[i].h;
@@ -436,7 +436,7 @@ static int check_table(const struct walk *w, const struct table *t, u32 i)
 }
 
 /* The table that the kernel reads in a section of this name, or NULL. */
-static const struct table *table_of_section(const char *name)
+static const struct patch_table *table_of_section(const char *name)
 {
 	size_t len = strlen(name);
 
@@ -453,7 +453,7 @@ int patch_tables_walk(const struct kernel *k, const struct module *m, patch_site
 	int ret = operands_collect(&w);
 
 	for (u32 i = 1; !ret && i < m->n_sections; i++) {
-		const struct table *t = table_of_section(m->sections[i].name);
+		const struct patch_table *t = table_of_section(m->sections[i].name);
 
 		if (t)
 			ret = check_table(&w, t, i);

@@ -22,7 +22,7 @@
 #define LOST	10000 /* ms */
 #define IDLE_MS 300U
 
-struct driver {
+struct wake_driver {
 	struct ctx *t;
 	struct ring_driver r;
 	int interrupt;
@@ -34,7 +34,7 @@ struct driver {
 
 static void on_interrupt(void *arg, u16 vector)
 {
-	struct driver *d = arg;
+	struct wake_driver *d = arg;
 
 	(void)vector;
 	__atomic_fetch_add(&d->interrupts, 1, __ATOMIC_RELAXED);
@@ -42,11 +42,11 @@ static void on_interrupt(void *arg, u16 vector)
 }
 
 /* A read of one sector for each slot; descriptors, headers and buffers stay where they are. */
-static void open_driver(struct driver *d, struct ctx *t, bool event_idx)
+static void open_driver(struct wake_driver *d, struct ctx *t, bool event_idx)
 {
 	struct virtio_transport transport = { .interrupt = on_interrupt, .arg = d };
 
-	*d = (struct driver){ .t = t, .r = ring_driver_at(&t->f, RING, event_idx) };
+	*d = (struct wake_driver){ .t = t, .r = ring_driver_at(&t->f, RING, event_idx) };
 	d->interrupt = eventfd(0, EFD_NONBLOCK);
 	virtio_set_transport(t->v, &transport);
 	start_sized(t, event_idx ? 1ULL << VIRTIO_RING_F_EVENT_IDX : 0, RING);
@@ -65,7 +65,7 @@ static void open_driver(struct driver *d, struct ctx *t, bool event_idx)
 	}
 }
 
-static void close_driver(struct driver *d)
+static void close_driver(struct wake_driver *d)
 {
 	struct virtio_transport none = { .interrupt = NULL };
 
@@ -74,7 +74,7 @@ static void close_driver(struct driver *d)
 	close(d->interrupt);
 }
 
-static void add_some(struct driver *d, unsigned n)
+static void add_some(struct wake_driver *d, unsigned n)
 {
 	u32 old = d->added;
 	bool kick;
@@ -92,7 +92,7 @@ static void add_some(struct driver *d, unsigned n)
 	}
 }
 
-static void sleep_until_interrupt(struct driver *d)
+static void sleep_until_interrupt(struct wake_driver *d)
 {
 	struct pollfd p = { .fd = d->interrupt, .events = POLLIN };
 	u64 n;
@@ -102,7 +102,7 @@ static void sleep_until_interrupt(struct driver *d)
 	assert_int_equal(read(d->interrupt, &n, 8), 8);
 }
 
-static void take_all(struct driver *d)
+static void take_all(struct wake_driver *d)
 {
 	while (ring_used_index(&d->r) == (u16)d->taken)
 		if (!ring_ask_for_interrupt(&d->r, (u16)d->taken))
@@ -119,7 +119,7 @@ static void take_all(struct driver *d)
 
 static void run_driver(struct ctx *t, bool event_idx, unsigned most)
 {
-	struct driver d;
+	struct wake_driver d;
 	u32 seed = 1;
 
 	open_driver(&d, t, event_idx);
@@ -154,7 +154,7 @@ static void test_no_wake_up_is_lost_one_at_a_time(void **state)
  * A driver that sees its answers without interrupts, and has more to do: for each it adds, it waits
  * for the answer to be there, so never are two of them there at once by chance.
  */
-static void add_one_by_one(struct driver *d)
+static void add_one_by_one(struct wake_driver *d)
 {
 	u16 before = ring_used_index(&d->r);
 
@@ -171,7 +171,7 @@ static void add_one_by_one(struct driver *d)
  */
 static unsigned count_interrupts(struct ctx *t, unsigned nth)
 {
-	struct driver d;
+	struct wake_driver d;
 	cpu_set_t all;
 
 	open_driver(&d, t, false);
@@ -215,7 +215,7 @@ static u64 used_us(void)
 
 static void test_an_idle_disk_costs_nothing(void **state)
 {
-	struct driver d;
+	struct wake_driver d;
 	u64 before;
 
 	open_driver(&d, *state, true);
@@ -234,7 +234,7 @@ static void test_an_idle_disk_costs_nothing(void **state)
 static void test_resets_do_not_wait(void **state)
 {
 	for (unsigned i = 0; i < 200; i++) {
-		struct driver d;
+		struct wake_driver d;
 
 		open_driver(&d, *state, true);
 		for (unsigned n = 0; n < i; n++) {

@@ -12,29 +12,29 @@
 #define DRIVER_SIZE 16
 
 /* Queue i has its rings in QUEUE_PAGE(i). */
-struct driver {
+struct fixture_driver {
 	struct fake_host *f;
 	struct virtio *v;
 	u16 next[VIRTIO_MAX_QUEUES];   /* descriptor */
 	u16 served[VIRTIO_MAX_QUEUES]; /* of the used ring */
 };
 
-static inline void driver_put(struct driver *d, u64 reg, u64 value, unsigned len)
+static inline void driver_put(struct fixture_driver *d, u64 reg, u64 value, unsigned len)
 {
 	registers_write(d->v, reg, value, len);
 }
 
-static inline u32 driver_get(struct driver *d, u64 reg, unsigned len)
+static inline u32 driver_get(struct fixture_driver *d, u64 reg, unsigned len)
 {
 	return registers_read(d->v, reg, len);
 }
 
-static inline u8 *driver_page(struct driver *d, unsigned queue)
+static inline u8 *driver_page(struct fixture_driver *d, unsigned queue)
 {
 	return d->f->ram + QUEUE_PAGE(queue);
 }
 
-static inline void driver_start(struct driver *d, u64 features)
+static inline void driver_start(struct fixture_driver *d, u64 features)
 {
 	registers_reset(d->v);
 	memset(d->next, 0, sizeof(d->next));
@@ -46,7 +46,8 @@ static inline void driver_start(struct driver *d, u64 features)
 }
 
 /* One buffer of @len bytes at @addr. */
-static inline void driver_add(struct driver *d, unsigned queue, u64 addr, u32 len, bool writable)
+static inline void driver_offer(struct fixture_driver *d, unsigned queue, u64 addr, u32 len,
+				bool writable)
 {
 	u16 i = d->next[queue]++ % DRIVER_SIZE;
 	struct vring_desc *desc = (struct vring_desc *)(void *)driver_page(d, queue) + i;
@@ -59,7 +60,7 @@ static inline void driver_add(struct driver *d, unsigned queue, u64 addr, u32 le
 }
 
 /* True if a buffer of @queue was given back; *len is how many bytes were written. */
-static inline bool driver_take(struct driver *d, unsigned queue, u32 *len)
+static inline bool driver_take(struct fixture_driver *d, unsigned queue, u32 *len)
 {
 	u16 *used = (u16 *)(void *)(driver_page(d, queue) + QUEUE_USED);
 	struct vring_used_elem *e = (struct vring_used_elem *)(void *)(used + 2);
@@ -70,7 +71,7 @@ static inline bool driver_take(struct driver *d, unsigned queue, u32 *len)
 	return true;
 }
 
-static inline bool driver_broken(struct driver *d)
+static inline bool driver_broken(struct fixture_driver *d)
 {
 	return driver_get(d, VIRTIO_PCI_COMMON_STATUS, 1) & VIRTIO_CONFIG_S_NEEDS_RESET;
 }
@@ -83,7 +84,7 @@ static inline void driver_nap(void)
 }
 
 /* The same, after waiting for up to 5 s; -1: none was, or the device wants a reset. */
-static inline s64 driver_wait(struct driver *d, unsigned queue)
+static inline s64 driver_wait(struct fixture_driver *d, unsigned queue)
 {
 	u32 len;
 

@@ -86,7 +86,7 @@ struct hammer {
 	unsigned outputs; /* atomic */
 };
 
-struct vcpu {
+struct hammer_vcpu {
 	struct hammer *h;
 	pthread_t thread;
 	u64 seed;
@@ -508,7 +508,7 @@ static void do_anything(struct hammer *m, u64 *seed)
 
 static void *vcpu_main(void *arg)
 {
-	struct vcpu *c = arg;
+	struct hammer_vcpu *c = arg;
 	struct hammer *m = c->h;
 
 	while (!__atomic_load_n(&m->ending, __ATOMIC_RELAXED)) {
@@ -698,7 +698,7 @@ static void end_machine(struct hammer *m)
 static void hammer_bus(bool aio_threads)
 {
 	static struct hammer m;
-	struct vcpu cpus[VCPUS];
+	struct hammer_vcpu cpus[VCPUS];
 	struct blk_stats stats;
 	pthread_t peer;
 	u64 seed = (u64)now_ns() | 1;
@@ -708,7 +708,7 @@ static void hammer_bus(bool aio_threads)
 	print_message("# seed %llu\n", (unsigned long long)seed);
 	assert_int_equal(pthread_create(&peer, NULL, peer_main, &m), 0);
 	for (unsigned i = 0; i < VCPUS; i++) {
-		cpus[i] = (struct vcpu){ .h = &m, .seed = seed * (2 * i + 3) };
+		cpus[i] = (struct hammer_vcpu){ .h = &m, .seed = seed * (2 * i + 3) };
 		assert_int_equal(pthread_create(&cpus[i].thread, NULL, vcpu_main, &cpus[i]), 0);
 	}
 	for (end = now_ms() + LIFE_MS; now_ms() < end;)

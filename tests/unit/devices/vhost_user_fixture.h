@@ -20,7 +20,7 @@
 
 struct ctx {
 	struct fake_host f; /* in the memfd, so that it is shared */
-	struct driver d;
+	struct fixture_driver d;
 	struct back_end be;
 	char path[64];
 	struct vhost_user_blk *b;
@@ -120,7 +120,7 @@ static inline void lose_back_end(struct ctx *t)
 
 static inline void do_request(struct ctx *t)
 {
-	driver_add(&t->d, 0, STATUS, 1, true);
+	driver_offer(&t->d, 0, STATUS, 1, true);
 }
 
 static inline void assert_answered(struct ctx *t)

@@ -24,7 +24,7 @@
 struct ctx {
 	struct fake_host f;
 	struct virtio_console *c;
-	struct driver d;
+	struct fixture_driver d;
 	pthread_mutex_t lock;
 	u8 out[PORTS][OUTPUT];
 	size_t out_len[PORTS], limit[PORTS];
@@ -113,7 +113,7 @@ static void send_control(struct ctx *t, u32 id, u16 event, u16 value)
 	struct virtio_console_control m = { id, event, value };
 
 	memcpy(t->f.ram + CTRL, &m, sizeof(m));
-	driver_add(&t->d, 3, CTRL, sizeof(m), false);
+	driver_offer(&t->d, 3, CTRL, sizeof(m), false);
 	assert_true(driver_wait(&t->d, 3) >= 0);
 }
 
@@ -123,7 +123,7 @@ static void expect_message(struct ctx *t, u32 id, u16 event, const char *name)
 	s64 len;
 
 	memset(t->f.ram + DATA, 0, 128);
-	driver_add(&t->d, 2, DATA, 128, true);
+	driver_offer(&t->d, 2, DATA, 128, true);
 	len = driver_wait(&t->d, 2);
 	assert_int_equal(len, sizeof(m) + strlen(name));
 	memcpy(&m, t->f.ram + DATA, sizeof(m));
@@ -169,11 +169,11 @@ static void test_output(void **state)
 
 	bring_up(t);
 	memcpy(t->f.ram + DATA, "hello", 5);
-	driver_add(&t->d, 5, DATA, 5, false);
+	driver_offer(&t->d, 5, DATA, 5, false);
 	assert_int_equal(driver_wait(&t->d, 5), 0);
 	assert_int_equal(bytes_sent(t, 1), 5);
 	assert_memory_equal(t->out[1], "hello", 5);
-	driver_add(&t->d, 1, DATA, 4, false);
+	driver_offer(&t->d, 1, DATA, 4, false);
 	assert_int_equal(driver_wait(&t->d, 1), 0);
 	assert_int_equal(bytes_sent(t, 0), 4);
 }
@@ -187,9 +187,9 @@ static void test_output_waits(void **state)
 	bring_up(t);
 	t->limit[1] = 3;
 	memcpy(t->f.ram + DATA, "abcdefgh", 8);
-	driver_add(&t->d, 5, DATA, 8, false);
-	driver_add(&t->d, 5, DATA, 2, false);
-	driver_add(&t->d, 7, DATA, 8, false);
+	driver_offer(&t->d, 5, DATA, 8, false);
+	driver_offer(&t->d, 5, DATA, 2, false);
+	driver_offer(&t->d, 7, DATA, 8, false);
 	assert_int_equal(driver_wait(&t->d, 7), 0);
 	assert_false(driver_take(&t->d, 5, &len));
 	assert_int_equal(bytes_sent(t, 1), 3);
@@ -211,7 +211,7 @@ static void test_a_reset_does_not_wait_for_output(void **state)
 	bring_up(t);
 	__atomic_store_n(&t->slow, true, __ATOMIC_RELEASE);
 	for (unsigned i = 0; i < 10; i++)
-		driver_add(&t->d, 5, DATA, FAKE_RAM - DATA, false);
+		driver_offer(&t->d, 5, DATA, FAKE_RAM - DATA, false);
 	for (unsigned i = 0; i < 50; i++)
 		driver_nap();
 	begin = now_ms();
@@ -220,7 +220,7 @@ static void test_a_reset_does_not_wait_for_output(void **state)
 	__atomic_store_n(&t->slow, false, __ATOMIC_RELEASE);
 	/* Nothing of it is left over. */
 	bring_up(t);
-	driver_add(&t->d, 5, DATA, 4, false);
+	driver_offer(&t->d, 5, DATA, 4, false);
 	assert_int_equal(driver_wait(&t->d, 5), 0);
 	assert_int_equal(bytes_sent(t, 1), 4);
 }
@@ -238,20 +238,20 @@ static void test_input(void **state)
 	/* Before it is open it waits here, and beyond that with who feeds it. */
 	taken = virtio_console_input(t->c, 1, buf, sizeof(buf));
 	assert_true(taken && taken < sizeof(buf));
-	driver_add(&t->d, 4, DATA, 100, true);
+	driver_offer(&t->d, 4, DATA, 100, true);
 	driver_nap();
 	assert_false(driver_take(&t->d, 4, &len));
 	send_control(t, 1, VIRTIO_CONSOLE_PORT_OPEN, 1);
 	assert_int_equal(driver_wait(&t->d, 4), 100);
 	assert_memory_equal(t->f.ram + DATA, buf, 100);
-	driver_add(&t->d, 4, DATA, 4096, true);
+	driver_offer(&t->d, 4, DATA, 4096, true);
 	assert_int_equal(driver_wait(&t->d, 4), taken - 100);
 	assert_memory_equal(t->f.ram + DATA, buf + 100, taken - 100);
 	for (unsigned i = 0; i < 1000 && __atomic_load_n(&t->rooms[1], __ATOMIC_ACQUIRE) < 2; i++)
 		driver_nap();
 	assert_true(t->rooms[1] >= 2);
 	assert_int_equal(virtio_console_input(t->c, 1, buf + taken, 10), 10);
-	driver_add(&t->d, 4, DATA, 4096, true);
+	driver_offer(&t->d, 4, DATA, 4096, true);
 	assert_int_equal(driver_wait(&t->d, 4), 10);
 }
 
@@ -262,11 +262,11 @@ static void test_without_multiport(void **state)
 	assert_int_equal(virtio_console_input(t->c, 0, (const u8 *)"early", 5), 5);
 	driver_start(&t->d, 0);
 	assert_true(virtio_console_is_open(t->c, 0));
-	driver_add(&t->d, 0, DATA, 64, true);
+	driver_offer(&t->d, 0, DATA, 64, true);
 	assert_int_equal(driver_wait(&t->d, 0), 5);
 	assert_memory_equal(t->f.ram + DATA, "early", 5);
 	memcpy(t->f.ram + DATA, "x", 1);
-	driver_add(&t->d, 1, DATA, 1, false);
+	driver_offer(&t->d, 1, DATA, 1, false);
 	assert_int_equal(driver_wait(&t->d, 1), 0);
 	assert_int_equal(bytes_sent(t, 0), 1);
 }
@@ -294,12 +294,12 @@ static void test_nonsense(void **state)
 		send_control(t, 1, VIRTIO_CONSOLE_PORT_READY, 1);
 	expect_message(t, 1, VIRTIO_CONSOLE_PORT_NAME, "org.example.0");
 	/* A control buffer that no message fits in. */
-	driver_add(&t->d, 2, DATA, 3, true);
+	driver_offer(&t->d, 2, DATA, 3, true);
 	assert_int_equal(driver_wait(&t->d, 2), -1);
 	assert_true(driver_broken(&t->d));
 	driver_start(&t->d, 0);
 	/* A buffer for input that cannot be written. */
-	driver_add(&t->d, 0, DATA, 8, false);
+	driver_offer(&t->d, 0, DATA, 8, false);
 	assert_int_equal(virtio_console_input(t->c, 0, (const u8 *)"x", 1), 1);
 	assert_int_equal(driver_wait(&t->d, 0), -1);
 	assert_true(driver_broken(&t->d));
@@ -312,9 +312,9 @@ static void test_reset_storm(void **state)
 
 	for (unsigned i = 0; i < 200; i++) {
 		driver_start(&t->d, i % 2 ? MULTI : 0);
-		driver_add(&t->d, 1, DATA, 4096, false);
+		driver_offer(&t->d, 1, DATA, 4096, false);
 		virtio_console_input(t->c, 0, (const u8 *)"abc", 3);
-		driver_add(&t->d, 0, DATA, 4096, true);
+		driver_offer(&t->d, 0, DATA, 4096, true);
 		set_limit(t, 0, i % 3 ? OUTPUT : bytes_sent(t, 0));
 		driver_put(&t->d, VIRTIO_PCI_COMMON_STATUS, 0, 1);
 		memset(t->f.ram, 0xcc, FAKE_RAM);
@@ -326,13 +326,13 @@ static void test_reset_storm(void **state)
 	 */
 	bring_up(t);
 	t->limit[0] = t->out_len[0] = 0;
-	driver_add(&t->d, 1, DATA, 100, false);
+	driver_offer(&t->d, 1, DATA, 100, false);
 	driver_nap();
 	driver_put(&t->d, VIRTIO_PCI_COMMON_STATUS, 0, 1);
 	t->limit[0] = OUTPUT;
 	bring_up(t);
 	memcpy(t->f.ram + DATA, "new", 3);
-	driver_add(&t->d, 1, DATA, 3, false);
+	driver_offer(&t->d, 1, DATA, 3, false);
 	assert_int_equal(driver_wait(&t->d, 1), 0);
 	assert_int_equal(t->out_len[0], 3);
 	assert_memory_equal(t->out[0], "new", 3);

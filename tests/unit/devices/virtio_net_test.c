@@ -19,7 +19,7 @@
 struct ctx {
 	struct fake_host f;
 	struct virtio_net *n;
-	struct driver d;
+	struct fixture_driver d;
 	int peer;
 	int fd;
 };
@@ -90,7 +90,7 @@ static s64 send_frame(struct ctx *t, u32 len, u8 flags, u8 gso)
 	t->f.ram[TX_BUF] = flags;
 	t->f.ram[TX_BUF + 1] = gso;
 	memset(t->f.ram + TX_BUF + HDR, 0x42, 2000);
-	driver_add(&t->d, 1, TX_BUF, len, false);
+	driver_offer(&t->d, 1, TX_BUF, len, false);
 	return driver_wait(&t->d, 1);
 }
 
@@ -138,7 +138,7 @@ static void test_transmit_nonsense(void **state)
 	assert_int_equal(send_frame(t, HDR + 20, 0, 0), 0);
 	assert_int_equal(peer_takes(t), 20);
 	/* Only something to write into: an empty frame. */
-	driver_add(&t->d, 1, TX_BUF, 100, true);
+	driver_offer(&t->d, 1, TX_BUF, 100, true);
 	assert_int_equal(driver_wait(&t->d, 1), 0);
 }
 
@@ -154,13 +154,13 @@ static void test_receive(void **state)
 	driver_nap();
 	assert_false(driver_take(&t->d, 0, &len));
 	memset(t->f.ram + RX_BUF, 0xee, 200);
-	driver_add(&t->d, 0, RX_BUF, 1526, true);
+	driver_offer(&t->d, 0, RX_BUF, 1526, true);
 	assert_int_equal(driver_wait(&t->d, 0), HDR + 100);
 	assert_memory_equal(t->f.ram + RX_BUF, "\0\0\0\0\0\0\0\0\0\0\1\0", HDR);
 	assert_memory_equal(t->f.ram + RX_BUF + HDR, frame, 100);
 	assert_int_equal(t->f.ram[RX_BUF + HDR + 100], 0xee);
 	/* The buffer waits for a frame. */
-	driver_add(&t->d, 0, RX_BUF, 1526, true);
+	driver_offer(&t->d, 0, RX_BUF, 1526, true);
 	driver_nap();
 	assert_false(driver_take(&t->d, 0, &len));
 	assert_int_equal(send(t->peer, frame, 20, 0), 20);
@@ -172,14 +172,14 @@ static void test_receive_too_long(void **state)
 	struct ctx *t = *state;
 	u8 frame[2000] = { 0 };
 
-	driver_add(&t->d, 0, RX_BUF, HDR + 60, true);
+	driver_offer(&t->d, 0, RX_BUF, HDR + 60, true);
 	assert_int_equal(send(t->peer, frame, 61, 0), 61);
 	assert_int_equal(send(t->peer, frame, 2000, 0), 2000);
 	assert_int_equal(send(t->peer, frame, 13, 0), 13);
 	assert_int_equal(send(t->peer, frame, 60, 0), 60);
 	assert_int_equal(driver_wait(&t->d, 0), HDR + 60);
 	/* A buffer that holds no frame at all. */
-	driver_add(&t->d, 0, RX_BUF, HDR, true);
+	driver_offer(&t->d, 0, RX_BUF, HDR, true);
 	assert_int_equal(send(t->peer, frame, 60, 0), 60);
 	assert_int_equal(driver_wait(&t->d, 0), -1);
 	assert_true(driver_broken(&t->d));
@@ -195,7 +195,7 @@ static void test_backend_full(void **state)
 
 	memset(t->f.ram + TX_BUF, 0, HDR + 1500);
 	for (unsigned i = 0; i < 16 * 1000; i++) {
-		driver_add(&t->d, 1, TX_BUF, HDR + 1500, false);
+		driver_offer(&t->d, 1, TX_BUF, HDR + 1500, false);
 		sent++;
 		for (unsigned wait = 0; wait < 30 && !driver_take(&t->d, 1, &len); wait++) {
 			if (wait == 29)
@@ -205,7 +205,7 @@ static void test_backend_full(void **state)
 	}
 	fail_msg("never full");
 full:
-	driver_add(&t->d, 0, RX_BUF, 1526, true);
+	driver_offer(&t->d, 0, RX_BUF, 1526, true);
 	assert_int_equal(send(t->peer, frame, sizeof(frame), 0), sizeof(frame));
 	assert_int_equal(driver_wait(&t->d, 0), HDR + 60);
 	while (peer_takes(t) == 1500)
@@ -222,7 +222,7 @@ static void test_backend_gone(void **state)
 	struct ctx *t = *state;
 	u8 c[2] = { 0xff, 0xff };
 
-	driver_add(&t->d, 0, RX_BUF, 1526, true);
+	driver_offer(&t->d, 0, RX_BUF, 1526, true);
 	shutdown(t->peer, SHUT_RDWR);
 	for (unsigned i = 0; i < 1000 && c[0]; i++) {
 		virtio_config_io(t->d.v, 6, c, 2, false);
@@ -241,8 +241,8 @@ static void test_reset_storm(void **state)
 
 	for (unsigned i = 0; i < 200; i++) {
 		assert_int_equal(send(t->peer, frame, sizeof(frame), 0), sizeof(frame));
-		driver_add(&t->d, 0, RX_BUF, 1526, true);
-		driver_add(&t->d, 1, TX_BUF, 100, false);
+		driver_offer(&t->d, 0, RX_BUF, 1526, true);
+		driver_offer(&t->d, 1, TX_BUF, 100, false);
 		driver_put(&t->d, VIRTIO_PCI_COMMON_STATUS, 0, 1);
 		memset(t->f.ram, 0xcc, FAKE_RAM);
 		while (peer_takes(t) > 0)
@@ -254,11 +254,11 @@ static void test_reset_storm(void **state)
 	while (recv(t->fd, frame, sizeof(frame), MSG_DONTWAIT) > 0)
 		; /* what still waited */
 	driver_start(&t->d, 0);
-	driver_add(&t->d, 0, RX_BUF, 1526, true);
+	driver_offer(&t->d, 0, RX_BUF, 1526, true);
 	driver_nap();
 	driver_put(&t->d, VIRTIO_PCI_COMMON_STATUS, 0, 1);
 	driver_start(&t->d, 0);
-	driver_add(&t->d, 0, RX_BUF + 0x2000, 1526, true);
+	driver_offer(&t->d, 0, RX_BUF + 0x2000, 1526, true);
 	memset(frame, 0x44, sizeof(frame));
 	assert_int_equal(send(t->peer, frame, sizeof(frame), 0), sizeof(frame));
 	assert_int_equal(driver_wait(&t->d, 0), HDR + 60);
@@ -271,7 +271,7 @@ static s64 send_unfinished(struct ctx *t, const struct virtio_net_hdr_v1 *h, u32
 {
 	memcpy(t->f.ram + TX_BUF, h, HDR);
 	memset(t->f.ram + TX_BUF + HDR, 0x42, 4000);
-	driver_add(&t->d, 1, TX_BUF, len, false);
+	driver_offer(&t->d, 1, TX_BUF, len, false);
 	return driver_wait(&t->d, 1);
 }
 
@@ -324,7 +324,7 @@ static void test_one_frame_in_several_buffers(void **state)
 	assert_int_equal(send(t->peer, frame, sizeof(frame), 0), sizeof(frame));
 	/* Three are too few; the frame waits, and nothing is given back. */
 	for (u64 i = 0; i < 3; i++) {
-		driver_add(&t->d, 0, RX_BUF + i * 1000, 1000, true);
+		driver_offer(&t->d, 0, RX_BUF + i * 1000, 1000, true);
 		driver_nap();
 	}
 	assert_false(driver_take(&t->d, 0, &len));
@@ -332,7 +332,7 @@ static void test_one_frame_in_several_buffers(void **state)
 	before = clock();
 	usleep(300000);
 	assert_true(clock() - before < CLOCKS_PER_SEC / 100);
-	driver_add(&t->d, 0, RX_BUF + 3000, 1000, true);
+	driver_offer(&t->d, 0, RX_BUF + 3000, 1000, true);
 	assert_int_equal(driver_wait(&t->d, 0), 1000);
 	assert_true(driver_take(&t->d, 0, &len) && len == 1000);
 	assert_true(driver_take(&t->d, 0, &len) && len == 1000);
@@ -343,7 +343,7 @@ static void test_one_frame_in_several_buffers(void **state)
 	assert_memory_equal(t->f.ram + RX_BUF + HDR, frame + HDR, 3000);
 	/* The next one is short again. */
 	assert_int_equal(send(t->peer, frame, HDR + 60, 0), HDR + 60);
-	driver_add(&t->d, 0, RX_BUF, 1000, true);
+	driver_offer(&t->d, 0, RX_BUF, 1000, true);
 	assert_int_equal(driver_wait(&t->d, 0), HDR + 60);
 	memcpy(&buffers, t->f.ram + RX_BUF + 10, 2);
 	assert_int_equal(buffers, 1);
@@ -356,7 +356,7 @@ static void test_frame_longer_than_its_buffer(void **state)
 
 	assert_int_equal(send(t->peer, frame, sizeof(frame), 0), sizeof(frame));
 	assert_int_equal(send(t->peer, frame, HDR + 100, 0), HDR + 100);
-	driver_add(&t->d, 0, RX_BUF, 1000, true);
+	driver_offer(&t->d, 0, RX_BUF, 1000, true);
 	/* Dropped; its buffer takes the next one. */
 	assert_int_equal(driver_wait(&t->d, 0), HDR + 100);
 }

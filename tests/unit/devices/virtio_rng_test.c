@@ -15,7 +15,7 @@
 struct ctx {
 	struct fake_host f;
 	struct virtio_rng *r;
-	struct driver d;
+	struct fixture_driver d;
 };
 
 static int setup(void **state)
@@ -47,7 +47,7 @@ static void test_bytes(void **state)
 	struct ctx *t = *state;
 	unsigned zeroes = 0;
 
-	driver_add(&t->d, 0, DATA, 1000, true);
+	driver_offer(&t->d, 0, DATA, 1000, true);
 	assert_int_equal(driver_wait(&t->d, 0), 1000);
 	for (unsigned i = 0; i < 1000; i++)
 		zeroes += !t->f.ram[DATA + i];
@@ -64,7 +64,7 @@ static void test_rate(void **state)
 
 	start = now_ms();
 	while (sum < 4ULL * VIRTIO_RNG_RATE) {
-		driver_add(&t->d, 0, DATA, 50000, true);
+		driver_offer(&t->d, 0, DATA, 50000, true);
 		n = driver_wait(&t->d, 0);
 		assert_true(n > 0 && n <= 50000);
 		sum += (u64)n;
@@ -76,12 +76,12 @@ static void test_no_room(void **state)
 {
 	struct ctx *t = *state;
 
-	driver_add(&t->d, 0, DATA, 100, false);
+	driver_offer(&t->d, 0, DATA, 100, false);
 	assert_int_equal(driver_wait(&t->d, 0), -1);
 	assert_true(driver_broken(&t->d));
 	assert_true(driver_broken(&t->d));
 	driver_start(&t->d, 0);
-	driver_add(&t->d, 0, DATA, 1, true);
+	driver_offer(&t->d, 0, DATA, 1, true);
 	assert_int_equal(driver_wait(&t->d, 0), 1);
 }
 
@@ -90,7 +90,7 @@ static void test_reset_storm(void **state)
 	struct ctx *t = *state;
 
 	for (unsigned i = 0; i < 200; i++) {
-		driver_add(&t->d, 0, DATA, 65536, true);
+		driver_offer(&t->d, 0, DATA, 65536, true);
 		driver_put(&t->d, VIRTIO_PCI_COMMON_STATUS, 0, 1);
 		memset(t->f.ram, 0xcc, FAKE_RAM);
 		driver_start(&t->d, 0);

@@ -83,7 +83,7 @@ static bool ask_for_kick(struct ctx *t)
 }
 
 /* True: the device is to be told. */
-static bool driver_add(struct ctx *t, u16 n)
+static bool driver_publish(struct ctx *t, u16 n)
 {
 	ring_store(t->r.avail + 2, (u16)(n + 1));
 	return ring_must_notify(&t->r, (u16)(n + 1), n);
@@ -133,7 +133,7 @@ static void run_litmus(bool kicks, bool event_idx)
 		for (u32 wait = (seed = seed * 1664525 + 1013904223) / 65536 % 1024; wait; wait--)
 			__asm__ volatile("");
 		/* The driver notifies the device, or sees its answer. */
-		saw = kicks ? driver_add(t, n) : ring_ask_for_interrupt(&t->r, n);
+		saw = kicks ? driver_publish(t, n) : ring_ask_for_interrupt(&t->r, n);
 		await_change(&t->ended, i - 1);
 		lost += !saw && !t->told;
 		if (kicks)

@@ -21,14 +21,14 @@
 #define SUFFIX	    "__s1"
 #define MAX	    4096
 
-struct driver {
+struct module_file {
 	struct module *m;
 	char path[PATH_MAX];
 	char private[56];
 	bool seen, linked;
 };
 
-static struct driver drivers[MAX];
+static struct module_file drivers[MAX];
 static size_t n_drivers;
 static const struct kernel *kernel;
 
@@ -83,7 +83,7 @@ static int add_driver(const char *path, const struct stat *st, int type, struct 
 	return 0;
 }
 
-static struct driver *find_driver(const char *name, size_t len)
+static struct module_file *find_driver(const char *name, size_t len)
 {
 	for (size_t i = 0; i < n_drivers; i++) {
 		const char *have = module_name(drivers[i].m);
@@ -301,7 +301,7 @@ static u32 crc_of(const struct view *v, const char *table, const char *crcs, con
 static char (*all_exports)[56];
 static size_t n_exports, n_branches, n_linked, n_planned;
 
-static void check_copy(struct driver *d, void *data, size_t len)
+static void check_copy(struct module_file *d, void *data, size_t len)
 {
 	static const char *const tables[] = { "__ksymtab", "__ksymtab_gpl" };
 	static const char *const crcs[] = { "__kcrctab", "__kcrctab_gpl" };
@@ -338,7 +338,7 @@ static void check_copy(struct driver *d, void *data, size_t len)
 	free(original);
 }
 
-static void link_driver(struct driver *d)
+static void link_driver(struct module_file *d)
 {
 	struct link_provider providers[64];
 	size_t n = 0, pages;
@@ -353,7 +353,7 @@ static void link_driver(struct driver *d)
 	d->seen = true;
 	while (*s) {
 		size_t l = strcspn(s, ",");
-		struct driver *dep = find_driver(s, l);
+		struct module_file *dep = find_driver(s, l);
 
 		if (dep) {
 			link_driver(dep);
