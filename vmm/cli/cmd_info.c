@@ -146,18 +146,18 @@ static void print_rows(const json_t *rows)
 static void print_info(json_t *info)
 {
 	char label[64], text[600];
-	const char *part;
+	const char *section;
 	json_t *v;
 
-	json_object_foreach(info, part, v)
+	json_object_foreach(info, section, v)
 	{
-		printf("%s:\n", label_of(label, sizeof(label), part));
+		printf("%s:\n", label_of(label, sizeof(label), section));
 		if (json_is_object(v))
 			print_object(v);
 		else if (json_is_object(json_array_get(v, 0)))
 			print_rows(v);
 		else
-			printf("  %s\n", text_of(text, sizeof(text), part, v));
+			printf("  %s\n", text_of(text, sizeof(text), section, v));
 	}
 }
 

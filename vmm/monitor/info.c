@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Answers umbra-info, which `vmm info` shows: a list of parts, to which other modules add. */
+/* Answers umbra-info, which `vmm info` shows: a list of sections, to which other modules add. */
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
@@ -14,41 +14,41 @@
 
 int monitor_add_info(struct monitor *mon, const char *name, monitor_info_fn *fn, void *arg)
 {
-	struct part *p;
+	struct info_section *p;
 
-	for (p = mon->parts; p; p = p->next)
+	for (p = mon->sections; p; p = p->next)
 		assert(strcmp(p->name, name) != 0);
 	p = calloc(1, sizeof(*p));
 	if (!p)
 		return -ENOMEM;
-	*mon->parts_tail = p;
-	mon->parts_tail = &p->next;
+	*mon->sections_tail = p;
+	mon->sections_tail = &p->next;
 	p->name = name;
 	p->fn = fn;
 	p->arg = arg;
 	return 0;
 }
 
-static json_t *guest_part(void *arg)
+static json_t *guest_section(void *arg)
 {
 	struct monitor *mon = arg;
 	const struct guest_spec *o = mon->o;
-	json_t *part = json_pack("{s:s, s:s, s:i, s:I, s:I}", "name", mon->name, "status",
-				 monitor_state_name(mon), "cpus", (int)machine_cpus(mon->m),
-				 "memory", (json_int_t)machine_memory(mon->m), "uptime-ms",
-				 (json_int_t)(machine_time_ns(mon->m) / 1000000));
+	json_t *section = json_pack("{s:s, s:s, s:i, s:I, s:I}", "name", mon->name, "status",
+				    monitor_state_name(mon), "cpus", (int)machine_cpus(mon->m),
+				    "memory", (json_int_t)machine_memory(mon->m), "uptime-ms",
+				    (json_int_t)(machine_time_ns(mon->m) / 1000000));
 
-	if (part && o->kernel)
-		json_object_set_new(part, "kernel", json_any_text(o->kernel));
-	if (part && o->firmware)
-		json_object_set_new(part, "firmware", json_any_text(o->firmware));
-	return part;
+	if (section && o->kernel)
+		json_object_set_new(section, "kernel", json_any_text(o->kernel));
+	if (section && o->firmware)
+		json_object_set_new(section, "firmware", json_any_text(o->firmware));
+	return section;
 }
 
-static json_t *exits_part(void *arg)
+static json_t *exits_section(void *arg)
 {
 	struct monitor *mon = arg;
-	json_t *part = json_object();
+	json_t *section = json_object();
 	u64 total = 0;
 
 	for (unsigned reason = 0; reason < VCPU_EXIT_REASONS; reason++) {
@@ -61,14 +61,14 @@ static json_t *exits_part(void *arg)
 		total += sum;
 		snprintf(number, sizeof(number), "reason-%u", reason);
 		if (sum)
-			json_object_set_new(part, name ? name : number,
+			json_object_set_new(section, name ? name : number,
 					    json_integer((json_int_t)sum));
 	}
-	json_object_set_new(part, "total", json_integer((json_int_t)total));
-	return part;
+	json_object_set_new(section, "total", json_integer((json_int_t)total));
+	return section;
 }
 
-static json_t *disks_part(void *arg)
+static json_t *disks_section(void *arg)
 {
 	struct monitor *mon = arg;
 	json_t *list;
@@ -97,7 +97,7 @@ static json_t *disks_part(void *arg)
 	return list;
 }
 
-static json_t *nets_part(void *arg)
+static json_t *nets_section(void *arg)
 {
 	struct monitor *mon = arg;
 	json_t *list = mon->o->n_nets ? json_array() : NULL;
@@ -112,7 +112,7 @@ static json_t *nets_part(void *arg)
 	return list;
 }
 
-static json_t *console_info(void *arg)
+static json_t *console_section(void *arg)
 {
 	struct monitor *mon = arg;
 	json_t *list = mon->console ? json_array() : NULL;
@@ -137,7 +137,7 @@ static void query_info(void *arg, struct control_request *r, const json_t *args)
 	json_t *all = json_object();
 
 	(void)args;
-	for (struct part *p = mon->parts; p; p = p->next) {
+	for (struct info_section *p = mon->sections; p; p = p->next) {
 		json_t *value = p->fn(p->arg);
 
 		if (value)
@@ -151,18 +151,19 @@ static const struct control_command commands[] = {
 	{ NULL, NULL },
 };
 
-int monitor_add_own_parts(struct monitor *mon)
+int monitor_add_own_sections(struct monitor *mon)
 {
 	static const struct {
 		const char *name;
 		monitor_info_fn *fn;
-	} parts[] = {
-		{ "guest", guest_part }, { "exits", exits_part },     { "disks", disks_part },
-		{ "nets", nets_part },	 { "console", console_info },
+	} sections[] = {
+		{ "guest", guest_section },	{ "exits", exits_section },
+		{ "disks", disks_section },	{ "nets", nets_section },
+		{ "console", console_section },
 	};
 	int ret = control_add(mon->control, commands, mon);
 
-	for (size_t i = 0; i < ARRAY_SIZE(parts) && !ret; i++)
-		ret = monitor_add_info(mon, parts[i].name, parts[i].fn, mon);
+	for (size_t i = 0; i < ARRAY_SIZE(sections) && !ret; i++)
+		ret = monitor_add_info(mon, sections[i].name, sections[i].fn, mon);
 	return ret;
 }

@@ -62,7 +62,7 @@ static int monitor_listen(struct monitor *mon, struct err *warning, struct err *
 		ret = control_add(mon->control, monitor_query_commands, mon);
 	if (!ret)
 		ret = control_add(mon->control, monitor_run_commands, mon);
-	return ret ? ret : monitor_add_own_parts(mon);
+	return ret ? ret : monitor_add_own_sections(mon);
 }
 
 int monitor_create(struct monitor **out, struct machine *m, const struct guest_spec *o,
@@ -75,7 +75,7 @@ int monitor_create(struct monitor **out, struct machine *m, const struct guest_s
 		return err_set(e, -ENOMEM, "out of memory");
 	mon->m = m;
 	mon->o = o;
-	mon->parts_tail = &mon->parts;
+	mon->sections_tail = &mon->sections;
 	mon->state = o->paused ? MONITOR_PRELAUNCH : MONITOR_RUNNING;
 	err_set(warning, 0, "%s", "");
 	ret = monitor_listen(mon, warning, e);
@@ -98,10 +98,10 @@ void monitor_destroy(struct monitor *mon)
 		control_fail(mon->stops[i], "the guest has ended");
 	free(mon->stops);
 	control_destroy(mon->control);
-	while (mon->parts) {
-		struct part *p = mon->parts;
+	while (mon->sections) {
+		struct info_section *p = mon->sections;
 
-		mon->parts = p->next;
+		mon->sections = p->next;
 		free(p);
 	}
 	free(mon->socket);

@@ -2,7 +2,7 @@
 /*
  * Creates the monitor of a running guest: its name, its control socket, and the commands about the
  * guest as a whole. Modules with commands of their own add a table to monitor_control() (see
- * control.h); a module that has something to say in `vmm info` adds a part.
+ * control.h); a module that has something to say in `vmm info` adds a section.
  *
  * The name: --name, else the first of guest1, guest2, ... that is free, since a person types it. A
  * guest that has no socket cannot be stopped in order by anybody but its own terminal, so --name
@@ -55,10 +55,10 @@ void monitor_set_devices(struct monitor *mon, struct platform *p, struct console
 void monitor_ended(struct monitor *mon, int code);
 
 /*
- * Part @name of umbra-info, which `vmm info` prints and `vmm info --json` hands on: @fn returns a
- * new reference to any JSON value, or NULL for nothing to say now; it runs on the loop's thread.
- * Members of an object are printed one per line, with '-' in a key as a blank; an array of objects
- * as a table. A name has one part. For example:
+ * Adds section @name to umbra-info, which `vmm info` prints and `vmm info --json` hands on: @fn
+ * returns a new reference to any JSON value, or NULL for nothing to say now; it runs on the loop's
+ * thread. Members of an object are printed one per line, with '-' in a key as a blank; an array of
+ * objects as a table. A name has one section. For example:
  *
  *	monitor_add_info(mon, "confinement", confine_info, c);
  *

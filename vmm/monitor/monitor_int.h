@@ -17,8 +17,8 @@ enum monitor_state {
 	MONITOR_ENDED, /* see struct monitor.code */
 };
 
-struct part {
-	struct part *next;
+struct info_section {
+	struct info_section *next;
 	const char *name;
 	monitor_info_fn *fn;
 	void *arg;
@@ -31,7 +31,7 @@ struct monitor {
 	char *name, *socket;
 	struct platform *platform; /* or NULL */
 	struct console *console;   /* or NULL */
-	struct part *parts, **parts_tail;
+	struct info_section *sections, **sections_tail;
 	enum monitor_state state;
 	int code;	/* MONITOR_ENDED: the exit code (base/exit_code.h) */
 	bool by_client; /* "quit" ended the guest: (E11) of machine.h */
@@ -50,7 +50,7 @@ int monitor_on_start(void *part, bool again, struct err *e);
 void monitor_on_quiet(void *part);
 /* As query-status names it: "running", "paused", ... */
 const char *monitor_state_name(const struct monitor *mon);
-/* Add the parts that every guest has. */
-int monitor_add_own_parts(struct monitor *mon);
+/* Adds the sections of `vmm info` that every guest has. */
+int monitor_add_own_sections(struct monitor *mon);
 
 #endif
