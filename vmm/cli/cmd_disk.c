@@ -33,14 +33,14 @@ static const char help[] =
 	"  vmm disk resize --guest web disk1 +512M\n"
 	"  lvextend -L +1G vg/web && vmm disk resize disk0\n";
 
-struct request {
+struct resize_request {
 	const char *guest, *disk;
 	u64 size;  /* 0: the size that its block device has now */
 	bool more; /* @size is added */
 	bool shrink, json;
 };
 
-static int request_resize(const struct request *r)
+static int request_resize(const struct resize_request *r)
 {
 	json_t *args = json_pack("{s:s, s:I, s:b, s:b}", "disk", r->disk, "size",
 				 (json_int_t)r->size, "more", r->more, "shrink", r->shrink);
@@ -67,7 +67,7 @@ int cmd_disk(int argc, char **argv)
 		{ NULL, 0, 0, NULL },
 	};
 	struct cli_args a = { 0 };
-	struct request r;
+	struct resize_request r;
 	const char *size;
 	int ret =
 		cli_args_parse(&a, argc, argv, CLI_GUEST | CLI_JSON | CLI_SHRINK | CLI_WORDS, help);
@@ -76,7 +76,7 @@ int cmd_disk(int argc, char **argv)
 		return ret;
 	if (!cli_verb("disk", &a, verbs))
 		return VMM_EXIT_USAGE;
-	r = (struct request){
+	r = (struct resize_request){
 		.guest = a.guest, .disk = a.words[1], .shrink = a.shrink, .json = a.json
 	};
 	if (a.n_words == 2)

@@ -70,7 +70,7 @@ static void print_drivers(const json_t *list)
 	cli_print_table(t, 0);
 }
 
-static int driver_list(const struct driver_cmd *c)
+static int cmd_driver_list(const struct driver_cmd *c)
 {
 	json_t *args = json_object(), *out = NULL;
 	struct err e;
@@ -122,7 +122,7 @@ static json_t *load_args(const struct spec_driver *d, const char *path)
 	return args;
 }
 
-static int driver_load(const struct driver_cmd *c)
+static int cmd_driver_load(const struct driver_cmd *c)
 {
 	json_t *args, *out = NULL;
 	struct spec_driver d;
@@ -152,7 +152,7 @@ out:
 	return ret ? cli_fail(&e) : 0;
 }
 
-static int driver_unload(const struct driver_cmd *c)
+static int cmd_driver_unload(const struct driver_cmd *c)
 {
 	json_t *out = NULL;
 	struct err e;
@@ -193,7 +193,7 @@ static void print_verify_report(const json_t *r)
 		puts("  no branch leads past the session");
 }
 
-static int driver_verify(const struct driver_cmd *c)
+static int cmd_driver_verify(const struct driver_cmd *c)
 {
 	json_t *out = NULL;
 	struct err e;
@@ -223,8 +223,9 @@ int cmd_driver(int argc, char **argv)
 		{ "verify", 1, 1, "say which driver" },
 		{ NULL, 0, 0, NULL },
 	};
-	static int (*const run[])(const struct driver_cmd *c) = { driver_load, driver_unload,
-								  driver_list, driver_verify };
+	static int (*const run[])(const struct driver_cmd *c) = {
+		cmd_driver_load, cmd_driver_unload, cmd_driver_list, cmd_driver_verify
+	};
 	struct cli_args a = { 0 };
 	const struct cli_verb *v;
 	struct driver_cmd c;

@@ -23,7 +23,7 @@
 #define MODULES_END 0xffffffffff000000ull
 #define SHADOW	    0xffffffffc0400000ull
 
-enum state {
+enum link_state {
 	STATE_NEW,
 	STATE_ACTIVE, /* being linked: a "depends" that leads back here is a circle */
 	STATE_LINKED,
@@ -35,7 +35,7 @@ struct candidate {
 	char *path;
 	char key[64]; /* its name with '_' for '-', as "depends" may have either */
 	char private[64];
-	enum state state;
+	enum link_state state;
 	char why[256];
 };
 
