@@ -85,7 +85,7 @@ static size_t filter_escapes(struct stdio *c, u8 *buf, size_t len)
 		if (c->escaped && b != ESCAPE) {
 			c->escaped = false;
 			if (b == 'x') { /* (E8) of machine.h */
-				machine_exit(c->ep.c.m, VMM_EXIT_ESCAPE,
+				machine_exit(c->ep.c.m, EXIT_CODE_ESCAPE,
 					     "ended from the console (Ctrl-a x)");
 				return kept;
 			}

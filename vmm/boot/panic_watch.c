@@ -53,7 +53,7 @@ static int kernel_panicked(const struct panic_watch *w)
 /* (E4) of machine.h. With the lock. */
 static void panic_end(struct panic_watch *w)
 {
-	machine_exit(w->m, VMM_EXIT_PANIC, "the guest's kernel panicked%s%s%s%s",
+	machine_exit(w->m, EXIT_CODE_PANIC, "the guest's kernel panicked%s%s%s%s",
 		     w->why[0] ? ": " : "", w->why, w->where[0] ? "; at " : "", w->where);
 }
 
@@ -148,7 +148,7 @@ static void on_panic_check(void *arg)
 	if (answer == 1 || (answer && w->resets))
 		panic_end(w);
 	else if (w->resets)
-		machine_exit(w->m, VMM_EXIT_REBOOT, "the guest asked for a reboot");
+		machine_exit(w->m, EXIT_CODE_REBOOT, "the guest asked for a reboot");
 	pthread_mutex_unlock(&w->lock);
 }
 

@@ -67,13 +67,13 @@ static void on_probe_answer(void *arg, struct vcpu *v, const struct io_pio_acces
 		return;
 	}
 	p->ended_ns = machine_time_ns(p->m);
-	machine_exit(p->m, VMM_EXIT_POWEROFF, NULL);
+	machine_exit(p->m, EXIT_CODE_POWEROFF, NULL);
 }
 
 static void on_probe_timeout(void *arg, u32 expiries)
 {
 	(void)expiries;
-	machine_exit(arg, VMM_EXIT_ERROR, "no answer");
+	machine_exit(arg, EXIT_CODE_ERROR, "no answer");
 }
 
 /* Runs the code at @entry. A failure inside the guest is no error: p->answer stays 0. */

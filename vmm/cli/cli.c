@@ -17,13 +17,13 @@
 int cli_fail(const struct err *e)
 {
 	fprintf(stderr, "vmm: %s\n", e->text);
-	return VMM_EXIT_ERROR;
+	return EXIT_CODE_ERROR;
 }
 
 int cli_mistake(const char *command, const struct err *e)
 {
 	fprintf(stderr, "vmm %s: %s\n", command, e->text);
-	return VMM_EXIT_USAGE;
+	return EXIT_CODE_USAGE;
 }
 
 int cli_usage(const char *command, const char *fmt, ...)
@@ -35,7 +35,7 @@ int cli_usage(const char *command, const char *fmt, ...)
 	vfprintf(stderr, fmt, ap);
 	va_end(ap);
 	fprintf(stderr, "; see `vmm %s --help`\n", command);
-	return VMM_EXIT_USAGE;
+	return EXIT_CODE_USAGE;
 }
 
 void cli_print_json(const json_t *o)

@@ -13,10 +13,10 @@
 #include "base/types.h"
 #include "vmm/cli/cli_options.h"
 
-/* Print "vmm: LINE" to stderr; returns VMM_EXIT_ERROR. */
+/* Print "vmm: LINE" to stderr; returns EXIT_CODE_ERROR. */
 int cli_fail(const struct err *e);
 /*
- * Print "vmm COMMAND: LINE" to stderr, for a mistake on its command line; returns VMM_EXIT_USAGE.
+ * Print "vmm COMMAND: LINE" to stderr, for a mistake on its command line; returns EXIT_CODE_USAGE.
  */
 int cli_mistake(const char *command, const struct err *e);
 /* The same with a hint at the command's --help. */
@@ -65,7 +65,7 @@ const char *cli_size(char buf[24], long long bytes);
  * first word, or 0 and *code to end with.
  */
 int cli_command_line(const struct cli_syntax *s, int argc, char **argv, int *code);
-/* Print that there is no use of word @word; returns VMM_EXIT_USAGE. */
+/* Print that there is no use of word @word; returns EXIT_CODE_USAGE. */
 int cli_unexpected(const struct cli_syntax *s, const char *word);
 
 /* The first word of `vmm driver VERB ...` and the like, and how many words are to follow it. */

@@ -202,5 +202,5 @@ int cmd_console(int argc, char **argv)
 	if (l.tty)
 		fprintf(stderr, "\n[vmm] %s\n", l.detached ? "detached" : "the guest has ended");
 	free(name);
-	return ret ? VMM_EXIT_ERROR : 0;
+	return ret ? EXIT_CODE_ERROR : 0;
 }

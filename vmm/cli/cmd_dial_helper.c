@@ -18,14 +18,14 @@ int cmd_dial_helper(int argc, char **argv)
 
 	if (argc != 3 || confine_mode_find(argv[2], &mode)) {
 		fputs("vmm: dial-helper is started by vmm run --disk vhost-user=SOCKET\n", stderr);
-		return VMM_EXIT_USAGE;
+		return EXIT_CODE_USAGE;
 	}
 	prctl(PR_SET_NAME, "vmm-dial", 0, 0, 0);
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	if (confine_dialer(mode, &e)) {
 		if (mode != CONFINE_STRICT) /* in strict mode vmm run waits for it, and reports */
 			fprintf(stderr, "vmm: --disk vhost-user=%s: %s\n", argv[1], e.text);
-		return VMM_EXIT_ERROR;
+		return EXIT_CODE_ERROR;
 	}
-	return dialer_serve(argv[1], mode) ? VMM_EXIT_ERROR : 0;
+	return dialer_serve(argv[1], mode) ? EXIT_CODE_ERROR : 0;
 }

@@ -75,7 +75,7 @@ int cmd_disk(int argc, char **argv)
 	if (ret >= 0)
 		return ret;
 	if (!cli_verb("disk", &a, verbs))
-		return VMM_EXIT_USAGE;
+		return EXIT_CODE_USAGE;
 	r = (struct resize_request){
 		.guest = a.guest, .disk = a.words[1], .shrink = a.shrink, .json = a.json
 	};

@@ -49,7 +49,7 @@ static int examine_kvm(struct finding *f)
 	f->direct = true;
 	if (kvm < 0) {
 		finding_add_reason(f, e.text);
-		return VMM_EXIT_ERROR;
+		return EXIT_CODE_ERROR;
 	}
 	ret = kvm_check(kvm, &e);
 	close(kvm);
@@ -57,12 +57,12 @@ static int examine_kvm(struct finding *f)
 		ret = probe_kvm(&f->probe, &e);
 	if (ret) {
 		finding_add_reason(f, e.text);
-		return VMM_EXIT_LAB;
+		return EXIT_CODE_LAB;
 	}
 	probe_reasons(&f->probe, reasons, sizeof(reasons));
 	if (*reasons)
 		finding_add_reason(f, reasons);
-	return f->direct ? 0 : VMM_EXIT_LAB;
+	return f->direct ? 0 : EXIT_CODE_LAB;
 }
 
 /* The layers of confine.h that this user on this host would go without. */
@@ -84,10 +84,10 @@ static int finding_print_json(const struct finding *f, int code)
 {
 	json_t *o = json_pack("{s:b, s:s, s:b, s:s, s:b, s:b, s:b, s:f}", "direct", f->direct,
 			      "verdict",
-			      code == 0		     ? "direct"
-			      : code == VMM_EXIT_LAB ? "lab"
-						     : "none",
-			      "kvm", code != VMM_EXIT_ERROR, "reason", f->reason, "cmpxchg16b",
+			      code == 0		      ? "direct"
+			      : code == EXIT_CODE_LAB ? "lab"
+						      : "none",
+			      "kvm", code != EXIT_CODE_ERROR, "reason", f->reason, "cmpxchg16b",
 			      f->probe.cmpxchg16b, "xrstor", f->probe.xrstor, "int3", f->probe.int3,
 			      "mips", f->probe.mips);
 	json_t *confinement = confine_probe();
@@ -112,12 +112,12 @@ int cmd_doctor(int argc, char **argv)
 		return code;
 	code = examine_kvm(&f);
 	if (a.json)
-		return finding_print_json(&f, code) ? VMM_EXIT_ERROR : code;
+		return finding_print_json(&f, code) ? EXIT_CODE_ERROR : code;
 	if (code == 0)
 		printf("direct: this /dev/kvm runs stock kernels (kernel mode at %.0f million "
 		       "instructions/s)\n",
 		       f.probe.mips);
-	else if (code == VMM_EXIT_LAB)
+	else if (code == EXIT_CODE_LAB)
 		printf("lab needed: this /dev/kvm does not run stock kernels: %s; use %s\n",
 		       f.reason,
 		       install_is_source_tree() ? "tools/lab" : "the lab of Umbra's source tree");

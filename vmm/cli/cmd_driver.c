@@ -208,7 +208,7 @@ static int cmd_driver_verify(const struct driver_cmd *c)
 	}
 	ret = json_array_size(json_object_get(out, "violations")) ||
 			      json_integer_value(json_object_get(out, "undecoded"))
-		      ? VMM_EXIT_ERROR
+		      ? EXIT_CODE_ERROR
 		      : 0;
 	json_decref(out);
 	return ret;
@@ -235,7 +235,7 @@ int cmd_driver(int argc, char **argv)
 		return ret;
 	v = cli_verb("driver", &a, verbs);
 	if (!v)
-		return VMM_EXIT_USAGE;
+		return EXIT_CODE_USAGE;
 	c = (struct driver_cmd){ a.guest, a.json, { a.words[0], a.words[1] }, a.n_words };
 	return run[v - verbs](&c);
 }

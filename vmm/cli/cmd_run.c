@@ -84,8 +84,8 @@ static bool was_short(const struct guest_spec *s, int code, u64 ns)
 {
 	const u64 long_enough = 60ULL * 1000000000;
 
-	return (code == VMM_EXIT_POWEROFF ||
-		(code >= VMM_EXIT_REBOOT && code <= VMM_EXIT_HALTED && code != VMM_EXIT_KVM)) &&
+	return (code == EXIT_CODE_POWEROFF ||
+		(code >= EXIT_CODE_REBOOT && code <= EXIT_CODE_HALTED && code != EXIT_CODE_KVM)) &&
 	       !s->firmware && !s->no_cache && ns < long_enough;
 }
 
@@ -151,9 +151,9 @@ static int run_to_the_end(struct run *r, struct guest *g)
 		run_note("%s", line);
 	if (ret) {
 		run_note("%s", end.text);
-		code = code ? code : VMM_EXIT_ERROR;
+		code = code ? code : EXIT_CODE_ERROR;
 	}
-	if (r->o.stats && code != VMM_EXIT_ERROR)
+	if (r->o.stats && code != EXIT_CODE_ERROR)
 		stats_print(r->stats, guest_machine(g), r->syscalls, stderr);
 	return code;
 }
@@ -163,12 +163,12 @@ int cmd_run(int argc, char **argv)
 	struct guest *g = NULL;
 	struct err e = { "" };
 	struct run r = { 0 };
-	int code = VMM_EXIT_ERROR, ret;
+	int code = EXIT_CODE_ERROR, ret;
 
 	if (run_options_parse(&r.o, argc, argv, &e)) {
 		run_note("%s", e.text);
 		run_options_free(&r.o);
-		return VMM_EXIT_USAGE;
+		return EXIT_CODE_USAGE;
 	}
 	if (r.o.help) {
 		run_options_help(stdout);
@@ -196,13 +196,13 @@ int cmd_run(int argc, char **argv)
 		};
 
 		ret = guest_create(&g, &c, &e);
-		code = ret ? VMM_EXIT_ERROR : run_to_the_end(&r, g);
+		code = ret ? EXIT_CODE_ERROR : run_to_the_end(&r, g);
 		/* Else the supervisor does it, which outlives this process. */
 		if (!r.confine)
 			detach_ended(r.detach, code);
 		guest_destroy(g);
 	} else if (ret < 0) {
-		code = VMM_EXIT_ERROR;
+		code = EXIT_CODE_ERROR;
 	}
 	if (ret < 0)
 		run_note("%s", e.text);

@@ -133,7 +133,7 @@ int cmd_session(int argc, char **argv)
 		return ret;
 	v = cli_verb("session", &a, verbs);
 	if (!v)
-		return VMM_EXIT_USAGE;
+		return EXIT_CODE_USAGE;
 	if (v == &verbs[0])
 		return session_list(a.guest, a.json);
 	if (v == &verbs[1])

@@ -77,7 +77,7 @@ static int detach_give_up(const struct detach *d, pid_t child)
 	/* If it was not killed, it has said so itself. */
 	if (WIFSIGNALED(status))
 		fputs("vmm: ended before the guest had started\n", stderr);
-	return VMM_EXIT_SIGNAL + SIGTERM;
+	return EXIT_CODE_SIGNAL + SIGTERM;
 }
 
 /* A name that cannot be printed does not end the guest, but is an error for the caller. */
@@ -88,10 +88,10 @@ static int detach_print_name(const char *name)
 	int ret = file_write(STDOUT_FILENO, line, (size_t)len);
 
 	if (!ret)
-		return VMM_EXIT_POWEROFF;
+		return EXIT_CODE_POWEROFF;
 	fprintf(stderr, "vmm: the guest runs as %s, but this cannot be written to stdout: %s\n",
 		name, strerror(-ret));
-	return VMM_EXIT_ERROR;
+	return EXIT_CODE_ERROR;
 }
 
 /* Reads the guest's name from @ready; its length, 0: the guest has failed, -EINTR: given up. */
@@ -130,10 +130,10 @@ static int detach_wait_for_start(struct detach *d, pid_t child, int ready, const
 	detach_show_log(d);
 	if (n < 0 || !WIFEXITED(status)) {
 		fputs("vmm: the guest's process was killed before it had started\n", stderr);
-		return VMM_EXIT_ERROR;
+		return EXIT_CODE_ERROR;
 	}
 	/* The guest has not started, whatever ended it. */
-	return WEXITSTATUS(status) ? WEXITSTATUS(status) : VMM_EXIT_ERROR;
+	return WEXITSTATUS(status) ? WEXITSTATUS(status) : EXIT_CODE_ERROR;
 }
 
 static void become_guest(struct detach *d)

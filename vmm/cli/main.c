@@ -90,7 +90,7 @@ static int unknown_command(const char *word)
 		fprintf(stderr, "vmm: unknown command \"%s\"; did you mean \"%s\"?\n", word, near);
 	else
 		fprintf(stderr, "vmm: unknown command \"%s\"; see vmm help\n", word);
-	return VMM_EXIT_USAGE;
+	return EXIT_CODE_USAGE;
 }
 
 static const struct command *command_find(const char *word)
@@ -146,7 +146,7 @@ static int flush_stdout(int code)
 		fprintf(stderr, "vmm: cannot write to stdout: %s\n", strerror(errno));
 	else
 		fputs("vmm: cannot write to stdout\n", stderr);
-	return code ? code : VMM_EXIT_ERROR;
+	return code ? code : EXIT_CODE_ERROR;
 }
 
 static int command_dispatch(int argc, char **argv)
@@ -167,7 +167,7 @@ int main(int argc, char **argv)
 {
 	if (argc < 2) {
 		fputs("vmm: which command? See vmm help\n", stderr);
-		return VMM_EXIT_USAGE;
+		return EXIT_CODE_USAGE;
 	}
 	/* vmm run saves these system calls: detach.c checks stdout where it prints there. */
 	if (strcmp(argv[1], "run") != 0)

@@ -146,7 +146,7 @@ static void die_with_supervisor(int guard)
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	if (poll(&p, 1, 0) == 1)
-		_exit(VMM_EXIT_ERROR);
+		_exit(EXIT_CODE_ERROR);
 }
 
 int confine_fork(struct confine **out, const struct confine_start *s, int *code, struct err *e)
@@ -324,8 +324,8 @@ void confine_thread(const struct confine *c, enum thread_kind kind)
 	if (c->why[LAYER_SECCOMP] || !confine_filter((enum filter)kind, c->pid))
 		return;
 	if (write(STDERR_FILENO, line, sizeof(line) - 1) < 0)
-		_exit(VMM_EXIT_ERROR);
-	_exit(VMM_EXIT_ERROR);
+		_exit(EXIT_CODE_ERROR);
+	_exit(EXIT_CODE_ERROR);
 }
 
 /* --- the network's process ----------------------------------------------------------------- */

@@ -80,8 +80,8 @@ static void on_violation(int sig, siginfo_t *info, void *context)
 		" is forbidden by vmm's own filter, so its process was ended; if you did not expect "
 		"that, report it (--confine off runs without the filter)\n");
 	if (write(STDERR_FILENO, line, len) < 0)
-		_exit(VMM_EXIT_SIGNAL + sig);
-	_exit(VMM_EXIT_SIGNAL + sig);
+		_exit(EXIT_CODE_SIGNAL + sig);
+	_exit(EXIT_CODE_SIGNAL + sig);
 }
 
 int confine_report(void)

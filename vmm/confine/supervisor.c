@@ -90,9 +90,9 @@ int supervise(pid_t vmm, const sigset_t *signals, int guard)
 	if (early) {
 		fprintf(stderr, "vmm: ended by signal %d (%s) before the guest had started\n",
 			early, strsignal(early));
-		return VMM_EXIT_SIGNAL + early;
+		return EXIT_CODE_SIGNAL + early;
 	}
 	fprintf(stderr, "vmm: the guest's process was killed by signal %d (%s)\n", WTERMSIG(status),
 		strsignal(WTERMSIG(status)));
-	return VMM_EXIT_SIGNAL + WTERMSIG(status);
+	return EXIT_CODE_SIGNAL + WTERMSIG(status);
 }

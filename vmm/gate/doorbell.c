@@ -152,7 +152,7 @@ static void agent_failed(void *arg, struct vcpu *v, const struct io_pio_access *
 	memcpy(&error, a->data, a->size < sizeof(error) ? a->size : sizeof(error));
 	error &= 0xfff;
 	machine_exit(
-		g->m, VMM_EXIT_ERROR, "the guest's kernel refused the shim: %s%s",
+		g->m, EXIT_CODE_ERROR, "the guest's kernel refused the shim: %s%s",
 		strerror((int)error),
 		error == EKEYREJECTED || error == EPERM || error == ENOKEY
 			? "; it takes only signed modules (module.sig_enforce, lockdown or Secure "

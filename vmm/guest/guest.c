@@ -64,8 +64,9 @@ static void on_guest_signal(void *arg, u32 events)
 	(void)events;
 	if (read(g->signals, &info, sizeof(info)) == sizeof(info) &&
 	    !signal_is_ignored((int)info.ssi_signo)) /* (E9) of machine.h */
-		machine_exit(g->m, VMM_EXIT_SIGNAL + (int)info.ssi_signo, "ended by signal %u (%s)",
-			     info.ssi_signo, strsignal((int)info.ssi_signo));
+		machine_exit(g->m, EXIT_CODE_SIGNAL + (int)info.ssi_signo,
+			     "ended by signal %u (%s)", info.ssi_signo,
+			     strsignal((int)info.ssi_signo));
 }
 
 /*
@@ -386,15 +387,15 @@ int guest_run(struct guest *g, struct err *e)
 {
 	int code;
 
-	while ((code = machine_run(g->m, e)) == VMM_EXIT_REBOOT && can_reboot(g)) {
+	while ((code = machine_run(g->m, e)) == EXIT_CODE_REBOOT && can_reboot(g)) {
 		if (guest_reboot(g, e)) {
-			code = VMM_EXIT_ERROR;
+			code = EXIT_CODE_ERROR;
 			break;
 		}
 	}
 	monitor_ended(g->monitor, code);
 	if (!code && g->sessions && sessions_complete(g->sessions, e))
-		code = VMM_EXIT_ERROR;
+		code = EXIT_CODE_ERROR;
 	return code;
 }
 
@@ -402,7 +403,7 @@ void guest_exit_line(const struct guest *g, int code, char *buf, size_t len)
 {
 	const char *line = machine_exit_line(g->m);
 
-	if (code == VMM_EXIT_ESCAPE || code == VMM_EXIT_REBOOT)
+	if (code == EXIT_CODE_ESCAPE || code == EXIT_CODE_REBOOT)
 		snprintf(buf, len, "%s", line);
 	else
 		symbolize_line(g->m, line, buf, len);

@@ -11,7 +11,7 @@
  *	guest_destroy()		the rest
  *
  * In between the machine answers: machine_pause(), machine_resume() and machine_exit() of
- * guest_machine(), on the main thread; VMM_EXIT_REBOOT resets the guest. vmm/machine/machine.h has
+ * guest_machine(), on the main thread; EXIT_CODE_REBOOT resets the guest. vmm/machine/machine.h has
  * the table of a machine's ends.
  *
  * The parts, by vmm/machine/lifecycle.h, from the ground up, which is the order in which
@@ -58,7 +58,7 @@ struct guest_config {
 int guest_create(struct guest **out, const struct guest_config *c, struct err *e);
 
 /*
- * Returns an exit code (base/exit_code.h). With a line in @e the code is VMM_EXIT_ERROR. Once. The
+ * Returns an exit code (base/exit_code.h). With a line in @e the code is EXIT_CODE_ERROR. Once. The
  * clients of the control socket have heard of the end when it returns.
  */
 int guest_run(struct guest *g, struct err *e);

@@ -73,14 +73,14 @@ static void end_by_device(void *arg, enum host_power what, const char *why)
 		return;
 	switch (what) {
 	case HOST_POWEROFF: /* (E1) */
-		machine_exit(m, VMM_EXIT_POWEROFF, NULL);
+		machine_exit(m, EXIT_CODE_POWEROFF, NULL);
 		break;
 	case HOST_RESET: /* (E2) */
-		machine_exit(m, VMM_EXIT_REBOOT, "the guest asked for a reboot (%s)", why);
+		machine_exit(m, EXIT_CODE_REBOOT, "the guest asked for a reboot (%s)", why);
 		break;
 	case HOST_PANICKED: /* (E4), of a machine without a panic watch */
 	default:
-		machine_exit(m, VMM_EXIT_PANIC, "the guest's kernel panicked (%s)", why);
+		machine_exit(m, EXIT_CODE_PANIC, "the guest's kernel panicked (%s)", why);
 		break;
 	}
 }
@@ -425,7 +425,7 @@ bool machine_exit(struct machine *m, int code, const char *fmt, ...)
 
 	pthread_mutex_lock(&m->lock);
 	/* (W1), (W2) */
-	counts = !m->exiting || (m->exit_code == VMM_EXIT_REBOOT && code != VMM_EXIT_REBOOT);
+	counts = !m->exiting || (m->exit_code == EXIT_CODE_REBOOT && code != EXIT_CODE_REBOOT);
 	if (counts) {
 		m->exit_code = code;
 		m->exit_line[0] = '\0';

@@ -25,10 +25,10 @@
  * A pause is kept beside this state: machine_pause() before machine_run() and a pause that outlasts
  * a reset make the vCPUs' threads park before their first instruction.
  *
- * How a machine ends. All requests go through machine_exit(), but for (E13); the code is
- * enum vmm_exit's (base/exit_code.h). The function is the one that makes the request.
+ * How a machine ends. All requests go through machine_exit(), but for (E13); the code is one of
+ * enum exit_code (base/exit_code.h). The function is the one that makes the request.
  *
- *	      what begins it                          function                          code
+ *	      cause                                   function                          code
  *	(E1)  the guest switches off (ACPI S5)        machine.c end_by_device()         POWEROFF 0
  *	(E2)  the guest resets itself: keyboard       machine.c end_by_device()         REBOOT 10
  *	      controller, ACPI reset register,

@@ -41,7 +41,7 @@ static void on_halt_watch(void *arg, u32 expiries)
 	w->exits = exits;
 	/* (E7). Twice: a vCPU may have woken another one between the answers of the first round. */
 	if (w->rounds == 2) {
-		machine_exit(w->m, VMM_EXIT_HALTED,
+		machine_exit(w->m, EXIT_CODE_HALTED,
 			     "the guest halted all its CPUs with interrupts off (no power-off)");
 		return;
 	}
@@ -69,5 +69,5 @@ int machine_run(struct machine *m, struct err *e)
 		vcpu_join(machine_vcpu(m, i));
 	if (timer >= 0)
 		loop_timer_del(machine_loop(m), timer);
-	return ret ? VMM_EXIT_ERROR : machine_exit_code(m); /* (E13), (W3) */
+	return ret ? EXIT_CODE_ERROR : machine_exit_code(m); /* (E13), (W3) */
 }

@@ -26,7 +26,7 @@ static void end_as_kvm_failed(struct vcpu *v, const char *what)
 	char where[200];
 
 	where_text(v, where, sizeof(where));
-	machine_exit(vcpu_machine(v), VMM_EXIT_KVM, "KVM cannot go on: %s; vCPU %u, %s", what,
+	machine_exit(vcpu_machine(v), EXIT_CODE_KVM, "KVM cannot go on: %s; vCPU %u, %s", what,
 		     vcpu_index(v), where);
 }
 
@@ -66,16 +66,16 @@ static void handle_shutdown(struct vcpu *v)
 
 	where_text(v, where, sizeof(where));
 	if (vcpu_regs(v)->rip != RESET_RIP)
-		machine_exit(m, VMM_EXIT_TRIPLE_FAULT, "the guest triple-faulted: vCPU %u, %s", i,
+		machine_exit(m, EXIT_CODE_TRIPLE_FAULT, "the guest triple-faulted: vCPU %u, %s", i,
 			     where);
 	else if (vcpu_previous_rip(v))
 		machine_exit(
-			m, VMM_EXIT_TRIPLE_FAULT,
+			m, EXIT_CODE_TRIPLE_FAULT,
 			"the guest triple-faulted: vCPU %u, some time after its last exit at RIP "
 			"0x%" PRIx64,
 			i, vcpu_previous_rip(v));
 	else
-		machine_exit(m, VMM_EXIT_TRIPLE_FAULT,
+		machine_exit(m, EXIT_CODE_TRIPLE_FAULT,
 			     "the guest triple-faulted: vCPU %u, before its first exit", i);
 }
 
@@ -133,7 +133,7 @@ bool vmexit_handle(struct vcpu *v, struct kvm_run *run, int error)
 		end_as_kvm_failed(v, what);
 		return false;
 	case KVM_EXIT_SYSTEM_EVENT: /* (E3) */
-		machine_exit(m, VMM_EXIT_REBOOT, "the guest asked for a reboot (system event %u)",
+		machine_exit(m, EXIT_CODE_REBOOT, "the guest asked for a reboot (system event %u)",
 			     run->system_event.type);
 		return false;
 	default:

@@ -29,9 +29,9 @@ const char *monitor_state_name(const struct monitor *mon)
 		break;
 	}
 	switch (mon->code) {
-	case VMM_EXIT_PANIC:
+	case EXIT_CODE_PANIC:
 		return "guest-panicked";
-	case VMM_EXIT_KVM:
+	case EXIT_CODE_KVM:
 		return "internal-error";
 	default:
 		return "shutdown";
@@ -138,7 +138,7 @@ static void reset_guest(void *arg, struct control_request *r, const json_t *args
 		return;
 	}
 	control_reply(r, NULL);
-	if (machine_exit(mon->m, VMM_EXIT_REBOOT, "reset by the control socket"))
+	if (machine_exit(mon->m, EXIT_CODE_REBOOT, "reset by the control socket"))
 		mon->resets = true;
 }
 
@@ -167,7 +167,7 @@ static void end_guest(void *arg, struct control_request *r, const json_t *args)
 
 	(void)args;
 	control_reply(r, NULL);
-	if (machine_exit(mon->m, VMM_EXIT_SIGNAL + 15, "ended by the control socket"))
+	if (machine_exit(mon->m, EXIT_CODE_SIGNAL + 15, "ended by the control socket"))
 		mon->by_client = true;
 }
 
@@ -176,15 +176,15 @@ static const char *shutdown_cause(const struct monitor *mon, bool *guest)
 {
 	*guest = true;
 	switch (mon->code) {
-	case VMM_EXIT_POWEROFF:
-	case VMM_EXIT_HALTED:
+	case EXIT_CODE_POWEROFF:
+	case EXIT_CODE_HALTED:
 		return "guest-shutdown";
-	case VMM_EXIT_REBOOT:
+	case EXIT_CODE_REBOOT:
 		*guest = !mon->resets;
 		return reset_cause(mon);
-	case VMM_EXIT_TRIPLE_FAULT:
+	case EXIT_CODE_TRIPLE_FAULT:
 		return "guest-reset";
-	case VMM_EXIT_PANIC:
+	case EXIT_CODE_PANIC:
 		return "guest-panic";
 	default:
 		break;
@@ -192,9 +192,9 @@ static const char *shutdown_cause(const struct monitor *mon, bool *guest)
 	*guest = false;
 	if (mon->by_client)
 		return "host-qmp-quit";
-	if (mon->code == VMM_EXIT_ESCAPE)
+	if (mon->code == EXIT_CODE_ESCAPE)
 		return "host-ui";
-	return mon->code > VMM_EXIT_SIGNAL ? "host-signal" : "host-error";
+	return mon->code > EXIT_CODE_SIGNAL ? "host-signal" : "host-error";
 }
 
 void monitor_ended(struct monitor *mon, int code)
@@ -205,7 +205,7 @@ void monitor_ended(struct monitor *mon, int code)
 	mon->state = MONITOR_ENDED;
 	mon->code = code;
 	why = shutdown_cause(mon, &guest);
-	if (code == VMM_EXIT_PANIC)
+	if (code == EXIT_CODE_PANIC)
 		control_event(mon->control, "GUEST_PANICKED",
 			      json_pack("{s:s}", "action", "poweroff"));
 	control_event(mon->control, "SHUTDOWN",

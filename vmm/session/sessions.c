@@ -156,7 +156,7 @@ static void driver_started(void *arg, int ret, const char *line)
 		s->n_started++;
 		load_next(s);
 	} else if (ret != -ECANCELED) {
-		machine_exit(s->m, VMM_EXIT_ERROR, "%s", line);
+		machine_exit(s->m, EXIT_CODE_ERROR, "%s", line);
 	}
 }
 
@@ -178,7 +178,7 @@ static void load_next(struct sessions *s)
 	struct driver *d = driver_by_order(s, s->n_started);
 
 	if (d && driver_load(s, d, driver_started, s))
-		machine_exit(s->m, VMM_EXIT_ERROR, "out of memory for %s", d->path);
+		machine_exit(s->m, EXIT_CODE_ERROR, "out of memory for %s", d->path);
 }
 
 static void ask_whether_up(void *arg, u32 expiries);
@@ -193,7 +193,7 @@ static void whether_up(void *arg, s64 result, u64 value)
 		return;
 	}
 	if (result != -EAGAIN) {
-		machine_exit(s->m, VMM_EXIT_ERROR, "the guest cannot say whether it is up: %s",
+		machine_exit(s->m, EXIT_CODE_ERROR, "the guest cannot say whether it is up: %s",
 			     strerror((int)-result));
 		return;
 	}
@@ -226,7 +226,7 @@ static void ask_whether_up(void *arg, u32 expiries)
 		c.len = strlen(s->driver_wait) + 1;
 	}
 	if (gate_command(s->gate, &c, whether_up, s))
-		machine_exit(s->m, VMM_EXIT_ERROR,
+		machine_exit(s->m, EXIT_CODE_ERROR,
 			     "the guest's agent has ended before its drivers were "
 			     "loaded");
 }

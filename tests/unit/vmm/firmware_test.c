@@ -120,13 +120,13 @@ static void on_done(void *arg, u64 offset, void *data, unsigned len, bool write)
 	if (!write)
 		return;
 	t->done = *(u8 *)data;
-	machine_exit(t->m, VMM_EXIT_POWEROFF, NULL);
+	machine_exit(t->m, EXIT_CODE_POWEROFF, NULL);
 }
 
 static void on_timeout(void *arg, u32 expiries)
 {
 	(void)expiries;
-	machine_exit(arg, VMM_EXIT_ERROR, "timeout");
+	machine_exit(arg, EXIT_CODE_ERROR, "timeout");
 }
 
 static void run_machine(struct ctx *t)
@@ -135,7 +135,7 @@ static void run_machine(struct ctx *t)
 
 	assert_int_equal(h->ops->pio_add(h, DONE_PORT, 1, on_done, t), 0);
 	assert_true(loop_timer(machine_loop(t->m), 20000000000ULL, 0, on_timeout, t->m) >= 0);
-	assert_int_equal(machine_run(t->m, &t->e), VMM_EXIT_POWEROFF);
+	assert_int_equal(machine_run(t->m, &t->e), EXIT_CODE_POWEROFF);
 	assert_int_equal(t->done, 7);
 }
 

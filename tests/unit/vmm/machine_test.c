@@ -72,7 +72,7 @@ static void on_done(void *arg, struct vcpu *v, const struct io_pio_access *a)
 	if (!a->write)
 		return;
 	t->done = *(const u8 *)a->data;
-	machine_exit(t->m, VMM_EXIT_POWEROFF, NULL);
+	machine_exit(t->m, EXIT_CODE_POWEROFF, NULL);
 }
 
 static void on_port(void *arg, struct vcpu *v, const struct io_pio_access *a)
@@ -115,7 +115,7 @@ static void on_ro_write(void *arg, struct vcpu *v, u64 gpa, unsigned len, const 
 static void on_timeout(void *arg, u32 expiries)
 {
 	(void)expiries;
-	machine_exit(arg, VMM_EXIT_ERROR, "timeout");
+	machine_exit(arg, EXIT_CODE_ERROR, "timeout");
 }
 
 static void make_machine(struct ctx *t, unsigned cpus, const char *code, const char *end)
@@ -165,7 +165,7 @@ static void test_ports(void **state)
 	assert_int_equal(machine_pio_add(t.m, 0xe6, 1, on_port, &t), -EEXIST);
 	assert_int_equal(machine_pio_add(t.m, 0xffff, 2, on_port, &t), -EINVAL);
 	scratch = machine_gpa(t.m, PROBE_SCRATCH, 64);
-	assert_int_equal(run_machine(&t), VMM_EXIT_POWEROFF);
+	assert_int_equal(run_machine(&t), EXIT_CODE_POWEROFF);
 	assert_int_equal(t.done, 1);
 	assert_int_equal((u32)scratch[0], 0x5c5c5c5c);
 	assert_int_equal(scratch[1], 0x1234567890);
@@ -194,7 +194,7 @@ static void test_readonly_slot(void **state)
 	slot = hva;
 	slot[1] = 0xabcd;
 	scratch = machine_gpa(t.m, PROBE_SCRATCH, 16);
-	assert_int_equal(run_machine(&t), VMM_EXIT_POWEROFF);
+	assert_int_equal(run_machine(&t), EXIT_CODE_POWEROFF);
 	assert_int_equal(t.done, 2);
 	assert_int_equal(slot[1], 0xabcd);
 	assert_int_equal(scratch[0], 0xabcd);
@@ -215,7 +215,7 @@ static void test_writable_slot(void **state)
 	(void)state;
 	MAKE(&t, 1, g_write_slot);
 	assert_int_equal(machine_add_slot(t.m, SLOT_GPA, 4096, true, &hva, NULL), 0);
-	assert_int_equal(run_machine(&t), VMM_EXIT_POWEROFF);
+	assert_int_equal(run_machine(&t), EXIT_CODE_POWEROFF);
 	assert_int_equal(((u64 *)hva)[1], 0x1122334455667788);
 	assert_int_equal(t.ro_calls, 0);
 	machine_destroy(t.m);
@@ -241,7 +241,7 @@ static void test_unemulated_store(void **state)
 	assert_int_equal(machine_add_slot(t.m, SLOT_GPA, 4096, false, &hva, NULL), 0);
 	slot = hva;
 	scratch = machine_gpa(t.m, PROBE_SCRATCH, 16);
-	assert_int_equal(run_machine(&t), VMM_EXIT_POWEROFF);
+	assert_int_equal(run_machine(&t), EXIT_CODE_POWEROFF);
 	assert_int_equal(t.done, 0xee);
 	assert_int_equal(scratch[0], PROBE_CODE + (u64)(g_xsave_store - g_xsave));
 	assert_int_equal(t.ro_calls, 1);
@@ -267,7 +267,7 @@ static void test_inject_gp(void **state)
 	t.inject = true;
 	assert_int_equal(machine_pio_add(t.m, 0xe4, 1, on_port, &t), 0);
 	scratch = machine_gpa(t.m, PROBE_SCRATCH, 16);
-	assert_int_equal(run_machine(&t), VMM_EXIT_POWEROFF);
+	assert_int_equal(run_machine(&t), EXIT_CODE_POWEROFF);
 	assert_int_equal(t.calls, 1);
 	assert_int_equal(t.done, 0xee);
 	assert_int_equal(scratch[0], PROBE_CODE + (u64)(g_inject_after - g_inject));
@@ -345,20 +345,20 @@ static void test_exit_codes(void **state)
 
 	(void)state;
 	MAKE(&t, 1, g_poweroff);
-	assert_int_equal(run_platform(&t), VMM_EXIT_POWEROFF);
+	assert_int_equal(run_platform(&t), EXIT_CODE_POWEROFF);
 	assert_string_equal(machine_exit_line(t.m), "");
 	machine_destroy(t.m);
 	MAKE(&t, 1, g_reset);
-	assert_int_equal(run_platform(&t), VMM_EXIT_REBOOT);
+	assert_int_equal(run_platform(&t), EXIT_CODE_REBOOT);
 	machine_destroy(t.m);
 	MAKE(&t, 1, g_i8042);
-	assert_int_equal(run_platform(&t), VMM_EXIT_REBOOT);
+	assert_int_equal(run_platform(&t), EXIT_CODE_REBOOT);
 	machine_destroy(t.m);
 	MAKE(&t, 1, g_pvpanic);
-	assert_int_equal(run_platform(&t), VMM_EXIT_PANIC);
+	assert_int_equal(run_platform(&t), EXIT_CODE_PANIC);
 	machine_destroy(t.m);
 	MAKE(&t, 1, g_triple);
-	assert_int_equal(run_platform(&t), VMM_EXIT_TRIPLE_FAULT);
+	assert_int_equal(run_platform(&t), EXIT_CODE_TRIPLE_FAULT);
 	assert_non_null(strstr(machine_exit_line(t.m), "RIP 0x"));
 	machine_destroy(t.m);
 }
@@ -370,15 +370,15 @@ static void test_end_and_reset(void **state)
 
 	(void)state;
 	MAKE(&t, 1, g_halt);
-	machine_exit(t.m, VMM_EXIT_REBOOT, "a reset");
-	machine_exit(t.m, VMM_EXIT_REBOOT, "another");
+	machine_exit(t.m, EXIT_CODE_REBOOT, "a reset");
+	machine_exit(t.m, EXIT_CODE_REBOOT, "another");
 	assert_string_equal(machine_exit_line(t.m), "a reset");
-	machine_exit(t.m, VMM_EXIT_SIGNAL + 15, NULL);
-	assert_int_equal(machine_exit_code(t.m), VMM_EXIT_SIGNAL + 15);
+	machine_exit(t.m, EXIT_CODE_SIGNAL + 15, NULL);
+	assert_int_equal(machine_exit_code(t.m), EXIT_CODE_SIGNAL + 15);
 	assert_string_equal(machine_exit_line(t.m), "");
-	machine_exit(t.m, VMM_EXIT_REBOOT, "too late");
-	machine_exit(t.m, VMM_EXIT_PANIC, "too late");
-	assert_int_equal(machine_exit_code(t.m), VMM_EXIT_SIGNAL + 15);
+	machine_exit(t.m, EXIT_CODE_REBOOT, "too late");
+	machine_exit(t.m, EXIT_CODE_PANIC, "too late");
+	assert_int_equal(machine_exit_code(t.m), EXIT_CODE_SIGNAL + 15);
 	machine_destroy(t.m);
 }
 
@@ -435,7 +435,7 @@ static void test_reset(void **state)
 	for (int i = 0; i < 20; i++) {
 		u64 *scratch = machine_gpa(t.m, PROBE_SCRATCH, 24);
 
-		assert_int_equal(run_machine(&t), VMM_EXIT_REBOOT);
+		assert_int_equal(run_machine(&t), EXIT_CODE_REBOOT);
 		assert_int_equal(scratch[0], 0x1234);
 		assert_int_equal(scratch[1], 0); /* nothing of the last turn */
 		assert_int_equal(scratch[2], 0);
@@ -460,7 +460,7 @@ static void test_halted(void **state)
 
 	(void)state;
 	MAKE(&t, 2, g_halt);
-	assert_int_equal(run_machine(&t), VMM_EXIT_HALTED);
+	assert_int_equal(run_machine(&t), EXIT_CODE_HALTED);
 	machine_destroy(t.m);
 }
 
@@ -489,7 +489,7 @@ static void test_translate(void **state)
 	(void)state;
 	MAKE(&t, 1, g_translate);
 	assert_int_equal(machine_pio_add(t.m, 0xe4, 1, on_translate, &t), 0);
-	assert_int_equal(run_machine(&t), VMM_EXIT_POWEROFF);
+	assert_int_equal(run_machine(&t), EXIT_CODE_POWEROFF);
 	assert_int_equal(t.calls, 1);
 	machine_destroy(t.m);
 }
@@ -499,8 +499,8 @@ GUEST(g_spin, "1: pause\n jmp 1b\n");
 static void on_soon(void *arg, u32 expiries)
 {
 	(void)expiries;
-	machine_exit(arg, VMM_EXIT_ESCAPE, "first %d", 1);
-	machine_exit(arg, VMM_EXIT_PANIC, "second");
+	machine_exit(arg, EXIT_CODE_ESCAPE, "first %d", 1);
+	machine_exit(arg, EXIT_CODE_PANIC, "second");
 }
 
 /* A guest that never leaves by itself is stopped, and the first reason counts. */
@@ -512,7 +512,7 @@ static void test_stop(void **state)
 	MAKE(&t, 2, g_spin);
 	assert_true(loop_timer(machine_loop(t.m), 20000000, 0, on_soon, t.m) >= 0);
 	assert_false(machine_exiting(t.m));
-	assert_int_equal(run_machine(&t), VMM_EXIT_ESCAPE);
+	assert_int_equal(run_machine(&t), EXIT_CODE_ESCAPE);
 	assert_true(machine_exiting(t.m));
 	assert_string_equal(machine_exit_line(t.m), "first 1");
 	assert_int_equal(machine_irq_pulse(t.m, LAYOUT_GSI_UMBRA), 0);

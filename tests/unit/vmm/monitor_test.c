@@ -92,7 +92,7 @@ static void start(struct fixture *f, bool paused)
 
 static void end(struct fixture *f)
 {
-	machine_exit(f->m, VMM_EXIT_POWEROFF, NULL);
+	machine_exit(f->m, EXIT_CODE_POWEROFF, NULL);
 	pthread_join(f->thread, NULL);
 	client_close(f->c);
 	assert_int_equal(lifecycle_end(machine_lifecycle(f->m), NULL), 0);
@@ -236,7 +236,7 @@ static void pause_stops_and_cont_goes_on(void **state)
 	assert_true(runs(&f));
 	json_decref(ask(&f, "system_powerdown"));
 	expect_event(&f, "POWERDOWN");
-	machine_exit(f.m, VMM_EXIT_PANIC, NULL);
+	machine_exit(f.m, EXIT_CODE_PANIC, NULL);
 	{
 		json_t *o = NULL;
 
@@ -264,7 +264,7 @@ static void a_guest_may_begin_paused(void **state)
 	/* The end comes through a pause as well. */
 	json_decref(ask(&f, "stop"));
 	expect_event(&f, "STOP");
-	machine_exit(f.m, VMM_EXIT_POWEROFF, NULL);
+	machine_exit(f.m, EXIT_CODE_POWEROFF, NULL);
 	expect_event(&f, "SHUTDOWN");
 	end(&f);
 }
@@ -380,7 +380,7 @@ static void stop_does_not_believe_a_lost_connection(void **state)
 			fail_msg("%s", e.text);
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_true(WIFEXITED(status));
-	assert_int_equal(WEXITSTATUS(status), VMM_EXIT_ERROR);
+	assert_int_equal(WEXITSTATUS(status), EXIT_CODE_ERROR);
 	/* It has waited on. */
 	assert_true(time(NULL) > began);
 	for (size_t i = 0; i < ARRAY_SIZE(others); i++)

@@ -19,11 +19,11 @@ int main(int argc, char **argv)
 
 	if (argc < 3 || argc > 4 || confine_mode_find(argv[2], &mode)) {
 		fputs("net-helper: it is started by vmm run --net user, not by people\n", stderr);
-		return VMM_EXIT_USAGE;
+		return EXIT_CODE_USAGE;
 	}
 	ret = spec_parse_net(&n, argv[1], &e);
 	if (!ret)
 		ret = net_user_serve(&n, mode, argv[3], &e);
 	free(n.buf);
-	return ret ? VMM_EXIT_ERROR : 0;
+	return ret ? EXIT_CODE_ERROR : 0;
 }
