@@ -54,11 +54,11 @@
  *      they are.
  *  Q2  Owner. One thread at a time uses a queue: before START any that holds the core's lock
  *      (struct virtio), from START on one thread of the device's, and after STOP again any with the
- *      lock. Other threads only read @enabled and what Q1 keeps as it is.
+ *      lock. Other threads only read @enabled and the fields of Q1.
  *  Q3  Bounds. Every index into a ring is masked with @size - 1, every index into a table of
  *      descriptors is compared with the number of its entries, and an address becomes a pointer by
  *      host_ops.ram() only. So nothing that the driver writes leads out of RAM.
- *  Q4  One copy. What the driver wrote is copied before it is checked, and only the copy is used: a
+ *  Q4  One copy. The driver's bytes are copied before they are checked; only the copy is used: a
  *      driver that changes a ring meanwhile gains nothing.
  *  Q5  An end. A walk looks at no more than @max descriptors of the queue's table and @max of one
  *      indirect table, and finds no more than VIRTQUEUE_MAX buffers; so a loop of descriptors ends.

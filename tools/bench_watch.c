@@ -3,7 +3,7 @@
  * bench_watch [OPTION]... COMMAND...: runs a VMM and says what it cost, as one line of JSON.
  *
  *   --console FILE   where its standard output goes as well
- *   --ram MIB        size of the guest's RAM: what memory is then not counted
+ *   --ram MIB        size of the guest's RAM, which is not counted then
  *   --until MARK     kill it at this mark (default: let it end)
  *   --memory MARK    take the memory of the process there (default: at the first mark)
  *   --calls          count system calls, of all its threads and children, from marks named

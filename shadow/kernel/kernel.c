@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Tells what is known of an open kernel, places its image in a guest's memory, and closes it. */
+/* Answers questions about an open kernel, places its image in a guest's memory, and closes it. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -3,9 +3,9 @@
  * Implements the endpoint on a pseudo-terminal or a UNIX socket, behind a ring of bytes.
  *
  * All reading happens on the main thread; a write by the guest goes out at once if the ring is
- * empty, else with what is there before it. The pseudo-terminal's other end is kept open, because
- * the kernel reports a master whose slave is closed as hung up, for ever; so it is unknown whether
- * the terminal has a reader.
+ * empty, else behind the bytes that wait there. The pseudo-terminal's other end is kept open,
+ * because the kernel reports a master whose slave is closed as hung up, for ever; so it is unknown
+ * whether the terminal has a reader.
  */
 #include <errno.h>
 #include <fcntl.h>

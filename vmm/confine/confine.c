@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Gives up what a VMM and its helpers do not need: the order of the layers, for each kind of
- * process.
+ * Gives up the rights that a VMM and its helpers do not need: the order of the layers, for each
+ * kind of process.
  */
 #include "vmm/confine/confine.h"
 

@@ -26,8 +26,8 @@
  *      the one asked for. If the kernel keeps a pointer to it, it is lent in the arena.
  *  (9) A lent name lives until the kernel has let go of it: until the RESULT of a registration that
  *      failed, of the undoing, or of the program's start.
- * (10) What is undone is found by its object, among what the same caller registered. What a ticket
- *      stands for is reached only by the caller that got it, once.
+ * (10) A call that undoes finds its entry by the object, among those of the same caller. A ticket's
+ *      entry is reached only by the caller that got the ticket, once.
  * (11) A caller's number is given to another only when none of its gates can be called any more.
  *
  * One call; guest functions (guest-shim/shim_gate.c) on the left, host functions on the right:

@@ -23,10 +23,10 @@
  *	  monitor       always             start: the event RESET; quiesce: the event STOP; end
  *	  sessions      --driver ...       start: the gate; end: drivers, record (no reset: (E2) ends it)
  *	  direct boot   without firmware   reset: opens the kernel anew; start after it: places it
- *	  panic watch   always             reset: forgets what it read; end
+ *	  panic watch   always             reset: forgets the old kernel; end
  *	  platform      always             reset: devices as created; end: devices and their threads
  *	  firmware      with --firmware    reset: chips as created; start after it: its low copy; end
- *	  console       always             reset: the serial port; end: what readers still take, terminal
+ *	  console       always             reset: the serial port; end: rest of the output, terminal
  *
  * The caller has forked already, if it wants a process outside that survives the guest (detach.h,
  * confine_fork()): guest_create() makes threads and gives up rights.

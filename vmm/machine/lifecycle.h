@@ -29,9 +29,9 @@
  *  (2) start() runs upwards, in the order of addition; no vCPU executes until all parts have started.
  *  (3) quiesce() runs downwards when all vCPUs are out because of a pause, and only then; resume() runs
  *      upwards, before the first vCPU is let in again. A pause may outlast a reset.
- *  (4) reset() runs downwards, while no vCPU runs: what uses memory is quiet when memory is cleared.
+ *  (4) reset() runs downwards, while no vCPU runs: users of memory are quiet when it is cleared.
  *      After it a part is as it was when it was created, and start() runs again, with @again.
- *  (5) end() runs downwards once for each part that was added, whatever went wrong before, and frees it;
+ *  (5) end() runs downwards once for each part that was added, whatever failed before, and frees it;
  *      a part without an end() is freed by its owner. A part's end may use all that lies below it.
  *  (6) After an error of start() or reset() only end() follows.
  *

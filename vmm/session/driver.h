@@ -22,8 +22,8 @@
  *   (3) It has resources in the guest (steps != 0) in every state but QUEUED. Its entries are there
  *       as long as its code may run: they go only when the guest's kernel has said that it unloaded
  *       the module, or guest memory shows that it did.
- *   (4) Whoever links to it, does so while it is LOADED; the guest's kernel then counts the reference
- *       and refuses to unload it.
+ *   (4) Other drivers are linked to it only while it is LOADED; the guest's kernel then counts the
+ *       references and refuses to unload it.
  */
 #ifndef UMBRA_VMM_SESSION_DRIVER_H
 #define UMBRA_VMM_SESSION_DRIVER_H

@@ -199,7 +199,10 @@ int session_prepare_pages(struct sessions *s, struct driver *d, struct umbra_map
 	ret = page ? fill_driver_gates(s, d, page, e) : -ENOSPC;
 	if (ret)
 		goto out;
-	/* All that exist, each time: a mapping that failed half-way is made good by the next. */
+	/*
+	 * Names all pages that exist, each time: a mapping that failed half-way is made good by the
+	 * next.
+	 */
 	for (i = 0; i < (size_t)ss->text_pages + GATE_PAGES; i++)
 		if (ss->page_gpa[i])
 			m[count++] = (struct umbra_map){ ss->va + i * 4096, ss->page_gpa[i] };

@@ -65,7 +65,7 @@ static unsigned count_rules(unsigned who)
 	return n;
 }
 
-/* Prints the filter of the rules of all kinds of threads in the mask @threads. */
+/* Prints the filter of the rules of all kinds of threads in the mask @who. */
 static void filter_compile(const char *name, unsigned who)
 {
 	/* A trap and not a kill, so that a handler can say which call it was (filter.c). */
