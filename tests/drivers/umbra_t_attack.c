@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tries what a hostile driver in the guest's ring 0 would try: action=A addr=X [value=V], once at load.
+ * Tries what a hostile driver in the guest's ring 0 would try: action=A addr=X [value=V], once at
+ * load.
  *
  *   read      read the 8 bytes at kernel address X
  *   write     write V to kernel address X with CR0.WP cleared

@@ -27,7 +27,10 @@ int inspect_fail(const char *text);
 /* One line for the user on stderr, made printable. */
 void inspect_note(const char *text);
 
-/* The rules of a policy's session, or, if it is NULL, the catalogue: all that can be critical is. */
+/*
+ * Returns the rules of a policy's session; if it is NULL, those of the catalogue, in which every
+ * function that can be critical is.
+ */
 struct link_rules inspect_rules(const struct policy_session *s);
 
 /* One driver. Both return 0 or -ENOMEM. @width: columns of the terminal, 0: no limit. */

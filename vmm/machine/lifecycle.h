@@ -31,8 +31,9 @@
  *      upwards, before the first vCPU is let in again. A pause may outlast a reset.
  *  (4) reset() runs downwards, while no vCPU runs: users of memory are quiet when it is cleared.
  *      After it a part is as it was when it was created, and start() runs again, with @again.
- *  (5) end() runs downwards once for each part that was added, whatever failed before, and frees it;
- *      a part without an end() is freed by its owner. A part's end may use all that lies below it.
+ *  (5) end() runs downwards once for each part that was added, whatever failed before, and frees
+ *      it; a part without an end() is freed by its owner. A part's end may use all that lies below
+ *      it.
  *  (6) After an error of start() or reset() only end() follows.
  *
  * All of it runs on the main thread. (1), (2), (4) and (6) are asserted; a quiesce() or resume()
