@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # The rule of the rooms is checked: tools/check-rooms is tried on a copy of the tree in which an arrow,
-# a circle or a second name is planted. Speaks TAP.
+# a circle, a second name or a second struct of one tag is planted. Speaks TAP.
 set -u
 export LC_ALL=C
 . tests/tap.sh
@@ -91,6 +91,11 @@ add_name()
 	echo >"$tree/devices/file.h"
 }
 
+add_tag()
+{
+	echo 'struct loop { int x; };' >>"$tree/devices/pci.c"
+}
+
 add_homeless()
 {
 	mkdir -p "$tree/vmm/attic" && echo >"$tree/vmm/attic/old.h"
@@ -120,6 +125,8 @@ result a_circle_of_calls plant 'base/left.c calls right\(\) of base/right.c' add
 result a_circle_through_a_header plant 'base/left.h:1 includes base/right.h' add_circle_of_headers
 result a_name_that_two_files_have plant '^file.h: the base name of base/file.h devices/file.h' add_name
 result a_file_in_no_room plant '^vmm/attic/old.h: is in no room' add_homeless
+result a_second_struct_of_one_tag plant \
+	'^loop: base/loop.c and devices/pci.c define it' add_tag
 result a_source_without_its_object plant '^base/new.c: has no object .* run make first' add_unbuilt
 result a_list_that_goes_upwards plant 'base may use vmm/cli, which no line above it names' add_line_upwards
 echo "1..$n"
