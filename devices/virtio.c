@@ -5,6 +5,7 @@
  */
 #include "devices/virtio.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_pci.h>
@@ -122,6 +123,7 @@ void virtio_reset(struct virtio *v)
 
 void virtio_set_transport(struct virtio *v, const struct virtio_transport *t)
 {
+	assert(!v->transport.interrupt || !t->interrupt);
 	v->transport = *t;
 }
 

@@ -63,6 +63,7 @@ int virtio_create(struct virtio **out, struct host *h, const struct virtio_type 
 void virtio_destroy(struct virtio *v);
 /* Resets it, as the driver does by writing 0 to the status (2.4). Any thread but a queue's. */
 void virtio_reset(struct virtio *v);
+/* By one owner at a time; a transport without interrupt() gives it back. */
 void virtio_set_transport(struct virtio *v, const struct virtio_transport *t);
 /* The host that @v was created with. */
 struct host *virtio_host(const struct virtio *v);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Serves the control socket: lets clients in, drops them, and sends events to all of them. */
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -216,6 +217,11 @@ int control_add(struct control *c, const struct control_command *table, void *ar
 
 	if (!c)
 		return 0;
+	for (const struct control_command *own = table; own->name; own++) {
+		assert(!qmp_has_command(c, own->name));
+		for (const struct control_command *other = table; other != own; other++)
+			assert(strcmp(other->name, own->name) != 0);
+	}
 	t = calloc(1, sizeof(*t));
 	if (!t)
 		return -ENOMEM;

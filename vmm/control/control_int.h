@@ -54,6 +54,8 @@ struct control {
 
 /* Send the greeting. -errno: the client must go, as below. */
 int qmp_greet(struct qmp_client *q);
+/* Does the socket itself, or a table, have command @name? */
+bool qmp_has_command(const struct control *c, const char *name);
 /* Take whole objects off the input and execute them. */
 int qmp_input(struct qmp_client *q);
 /* Send @o, which stays the caller's. */

@@ -241,6 +241,13 @@ static const struct control_command *find_command(const struct control *c, const
 	return found;
 }
 
+bool qmp_has_command(const struct control *c, const char *name)
+{
+	void *arg;
+
+	return !strcmp(name, "qmp_capabilities") || find_command(c, name, &arg);
+}
+
 static int qmp_negotiate(struct qmp_client *q, json_t *id)
 {
 	json_t *none;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Creates and ends the gate, and hands out its pages and gate entries. */
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -118,6 +119,7 @@ int gate_start(struct gate *g, struct loop *l, gate_hello_fn *hello, void *arg)
 {
 	int ret;
 
+	assert(!g->hello);
 	g->hello = hello;
 	g->hello_arg = arg;
 	ret = loop_add(l, g->event, EPOLLIN, gate_mailbox_event, g);

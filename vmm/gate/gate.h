@@ -70,7 +70,7 @@ int gate_create(struct gate **out, struct machine *m, struct kernel *k, u64 kasl
 /* After the vCPUs have ended. NULL is allowed. */
 void gate_destroy(struct gate *g);
 
-/* Deliver finished commands and the hello on @l; before the guest runs. */
+/* Deliver finished commands and the hello on @l; once, before the guest runs. */
 typedef void gate_hello_fn(void *arg);
 int gate_start(struct gate *g, struct loop *l, gate_hello_fn *hello, void *arg);
 bool gate_alive(const struct gate *g);

@@ -2,6 +2,7 @@
 /* Makes and joins the threads of devices, on the event loop's thread only. */
 #include "vmm/machine/threads.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -99,6 +100,7 @@ void threads_destroy(struct threads *t)
 
 void threads_set_confine(struct threads *t, const struct confine *c)
 {
+	assert(!t->ready);
 	t->confine = c;
 	t->ready = true;
 }

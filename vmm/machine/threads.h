@@ -24,8 +24,8 @@ int threads_create(struct threads **out, struct loop *l);
 void threads_destroy(struct threads *t);
 
 /*
- * Sets the confinement that each thread enters first; NULL: none. A thread inherits only the
- * filters that its maker already has, so none is made before this call: a threads_start() that
+ * Sets, once, the confinement that each thread enters first; NULL: none. A thread inherits only
+ * the filters that its maker already has, so none is made before this call: a threads_start() that
  * comes earlier is deferred. The order is threads_start() (queues it), threads_set_confine(),
  * loop_run() (makes it).
  */
