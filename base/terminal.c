@@ -25,6 +25,11 @@ void terminal_restore(void)
 	tcsetattr(saved.fd, TCSANOW, &saved.old);
 }
 
+bool terminal_is_raw(void)
+{
+	return saved.changed;
+}
+
 void terminal_look(int fd)
 {
 	saved.looked = true;

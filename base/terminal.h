@@ -19,6 +19,8 @@
 void terminal_look(int fd);
 /* Raw mode for @fd. -ENOTTY: no terminal; -EBUSY: we are in the background. */
 int terminal_raw(int fd);
+/* True between the two: a line has to end with "\r\n". Any thread. */
+bool terminal_is_raw(void);
 /* Restore the settings, if terminal_raw() changed them. Async-signal-safe. */
 void terminal_restore(void);
 /*

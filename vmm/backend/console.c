@@ -104,6 +104,15 @@ static void on_endpoint_room(void *arg)
 		virtio_console_room(p->c->device, p->index);
 }
 
+static void on_endpoint_help(void *arg, const char *text)
+{
+	const struct port *p = arg;
+	const struct console_config *c = &p->c->config;
+
+	if (c->help)
+		c->help(c->help_arg, text);
+}
+
 static int console_open_port(struct console *c, struct machine *m, unsigned index,
 			     const struct spec_endpoint *what, struct err *e)
 {
@@ -115,6 +124,7 @@ static int console_open_port(struct console *c, struct machine *m, unsigned inde
 		.text = !index,
 		.input = on_port_input,
 		.room = on_endpoint_room,
+		.help = on_endpoint_help,
 		.arg = p,
 	};
 

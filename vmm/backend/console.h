@@ -34,6 +34,9 @@ struct console_config {
 	/* Sees each byte of output of the console, one call at a time. May be NULL. */
 	void (*tap)(void *arg, u8 byte);
 	void *tap_arg;
+	/* As endpoint_config.help. May be NULL. */
+	void (*help)(void *arg, const char *text);
+	void *help_arg;
 	bool virtio_input;
 	bool polled_input; /* the guest may be a firmware, see devices/serial.h */
 };

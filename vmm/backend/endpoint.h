@@ -31,6 +31,11 @@ struct endpoint_config {
 	size_t (*input)(void *arg, const u8 *buf, size_t len);
 	/* endpoint_write() had refused bytes and would take some now. Main thread. May be NULL. */
 	void (*room)(void *arg);
+	/*
+	 * The user asks for the keys of the terminal (Ctrl-a h): @text is to be shown there as it
+	 * is. Main thread, so it must not wait. May be NULL.
+	 */
+	void (*help)(void *arg, const char *text);
 	void *arg;
 };
 

@@ -2,7 +2,6 @@
 /* Implements the endpoint on stdin and stdout; and, as the same without input, on a file. */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,15 +60,6 @@ static void stdio_room(struct endpoint *ep)
 	loop_call(c->loop, &c->room);
 }
 
-/* Writes the keys' help to stderr, unless stderr would make it wait. */
-static void show_help(void)
-{
-	struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
-
-	if (poll(&p, 1, 0) > 0 && write(STDERR_FILENO, help, sizeof(help) - 1) < 0)
-		return;
-}
-
 /* Acts on the escape sequences in @buf and takes them out; returns the bytes left for the guest. */
 static size_t filter_escapes(struct stdio *c, u8 *buf, size_t len)
 {
@@ -89,8 +79,8 @@ static size_t filter_escapes(struct stdio *c, u8 *buf, size_t len)
 					     "ended from the console (Ctrl-a x)");
 				return kept;
 			}
-			if (b == 'h')
-				show_help();
+			if (b == 'h' && c->ep.c.help)
+				c->ep.c.help(c->ep.c.arg, help);
 			continue;
 		}
 		c->escaped = false;
@@ -195,8 +185,9 @@ static void stdio_destroy(struct endpoint *ep, s64 until_ms)
 	stop_watching_stdin(c);
 	left = outlet_destroy(c->out, until_ms);
 	if (left)
-		fprintf(stderr, "vmm: %s: its last %llu bytes were not taken by their reader\r\n",
-			ep->c.name, (unsigned long long)left);
+		note_put(machine_notes(ep->c.m),
+			 "%s: its last %llu bytes were not taken by their reader", ep->c.name,
+			 (unsigned long long)left);
 	if (c->ep.c.what->kind != SPEC_FILE)
 		terminal_restore();
 	if (c->file >= 0)
@@ -224,10 +215,10 @@ static int stdio_open_file(struct stdio *c, struct err *e)
 			"%s: %s is a block device, whose data it would overwrite; want a file",
 			c->ep.c.name, what->path);
 	if (S_ISREG(st.st_mode) && (u64)st.st_size >= OUTLET_FILE_MAX)
-		fprintf(stderr,
-			"vmm: %s: %s has %llu MiB; nothing is written to it until it has been "
-			"shortened\n",
-			c->ep.c.name, what->path, (unsigned long long)OUTLET_FILE_MAX >> 20);
+		note_put(machine_notes(c->ep.c.m),
+			 "%s: %s has %llu MiB; nothing is written to it until it has been "
+			 "shortened",
+			 c->ep.c.name, what->path, (unsigned long long)OUTLET_FILE_MAX >> 20);
 	return 0;
 }
 

@@ -260,7 +260,7 @@ static int open_pty(struct stream *s, struct err *e)
 	cfmakeraw(&t);
 	if (tcsetattr(s->slave, TCSANOW, &t))
 		goto fail;
-	fprintf(stderr, "vmm: %s is on %s\n", s->ep.c.name, s->tty);
+	note_put(machine_notes(s->ep.c.m), "%s is on %s", s->ep.c.name, s->tty);
 	return stream_adopt(s, master);
 fail:
 	err_set(e, -errno, "%s: cannot make a pseudo-terminal: %s", s->ep.c.name, strerror(errno));

@@ -4,11 +4,9 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "devices/i440fx.h"
 #include "devices/pci.h"
@@ -27,6 +25,7 @@ struct disk {
 	struct virtio_blk *blk; /* one of the two */
 	struct vhost_user_blk *vhost;
 	struct dialer *dialer; /* of vhost */
+	const struct note_sink *notes;
 	struct virtio_pci *pci;
 };
 
@@ -42,6 +41,7 @@ struct nic {
 
 struct platform {
 	struct loop *loop;
+	const struct note_sink *notes;
 	platform_net_gone_fn *on_net_gone;
 	void *on_net_gone_arg;
 	struct power *power;
@@ -65,16 +65,6 @@ static int plug_device(struct platform *p, struct host *h, struct virtio *v,
 	return ret;
 }
 
-/* May run on a disk's thread, for which a reset waits: if stderr would block, the line is lost. */
-static void note_on_stderr(void *arg, const char *line)
-{
-	struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
-
-	(void)arg;
-	if (poll(&p, 1, 0) > 0 && (p.revents & POLLOUT))
-		fprintf(stderr, "vmm: %s\n", line);
-}
-
 static int add_disk(struct platform *p, struct host *h, const struct spec_disk *o, unsigned cpus,
 		    struct err *e)
 {
@@ -88,7 +78,8 @@ static int add_disk(struct platform *p, struct host *h, const struct spec_disk *
 		.direct = o->direct,
 		.aio_threads = o->aio_threads,
 		.queues = o->queues ? o->queues : cpus,
-		.note = note_on_stderr,
+		.note = p->notes->line,
+		.arg = p->notes->arg,
 	};
 	int ret;
 
@@ -108,6 +99,14 @@ static int add_disk(struct platform *p, struct host *h, const struct spec_disk *
 		   : 0;
 }
 
+/* May run on the disk's thread, for which a reset waits. */
+static void vhost_disk_note(void *arg, const char *line)
+{
+	const struct disk *d = arg;
+
+	note_put(d->notes, "%s", line);
+}
+
 static int dial_back_end(void *arg)
 {
 	struct disk *d = arg;
@@ -123,13 +122,15 @@ static int add_vhost_disk(struct platform *p, struct host *h, const struct spec_
 		.queues = o->queues ? o->queues : cpus,
 		.fewer = !o->queues,
 		.dial = dial_back_end,
-		.note = note_on_stderr,
+		.note = vhost_disk_note,
 		.arg = &p->disks[p->n_disks],
 	};
 	struct disk *d = &p->disks[p->n_disks];
 	struct virtio *v = NULL;
-	int ret = vhost_user_blk_create(&d->vhost, h, &params, e);
+	int ret;
 
+	d->notes = p->notes;
+	ret = vhost_user_blk_create(&d->vhost, h, &params, e);
 	if (ret)
 		return ret;
 	d->options = o;
@@ -162,9 +163,9 @@ static void on_nic_gone(void *arg, u32 events)
 	loop_del(p->loop, n->backend.fd);
 	n->watched = false;
 	n->gone = true;
-	fprintf(stderr,
-		"vmm: --net %s: the process of this network has ended; the guest's link is down\r\n",
-		n->options->text);
+	note_put(p->notes,
+		 "--net %s: the process of this network has ended; the guest's link is down",
+		 n->options->text);
 	virtio_net_backend_gone(n->net);
 	if (p->on_net_gone)
 		p->on_net_gone(p->on_net_gone_arg, (size_t)(n - p->nics));
@@ -233,6 +234,7 @@ int platform_create(struct platform **out, struct machine *m, const struct guest
 	if (!p)
 		return err_set(e, -ENOMEM, "out of memory");
 	p->loop = machine_loop(m);
+	p->notes = machine_notes(m);
 	ret = power_create(&p->power, h, &power);
 	if (!ret)
 		ret = o->firmware ? i440fx_create(&p->bus, h, LAYOUT_PCI_WINDOW, LAYOUT_PCI_END)

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* vmm run: runs a guest from the command line, in this process or behind it. */
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,8 +8,10 @@
 #include "base/descriptors.h"
 #include "base/exit_code.h"
 #include "vmm/boot/kernel_cache.h"
+#include "vmm/cli/cli.h"
 #include "vmm/cli/commands.h"
 #include "vmm/cli/detach.h"
+#include "vmm/cli/run_notes.h"
 #include "vmm/cli/run_options.h"
 #include "vmm/cli/stats.h"
 #include "vmm/cli/syscount.h"
@@ -23,28 +24,22 @@ struct run {
 	struct detach *detach;
 	struct confine *confine;
 	struct stats *stats;
+	struct run_notes *notes;
 	u64 exec_ns, syscalls;
 };
 
 static const int end_signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, -1 };
 
-static void run_note(const char *fmt, ...) __printf(1, 2);
-
-static void run_note(const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	fputs("vmm: ", stderr);
-	vfprintf(stderr, fmt, ap);
-	fputc('\n', stderr);
-	va_end(ap);
-}
-
 static void on_run_note(void *arg, const char *line)
 {
-	(void)arg;
-	run_note("%s", line);
+	run_notes_put(arg, line);
+}
+
+static void on_run_keys(void *arg, const char *text)
+{
+	const struct run *r = arg;
+
+	run_notes_show(r->notes, text);
 }
 
 static void on_run_started(void *arg, const char *name)
@@ -58,6 +53,7 @@ static void on_before_confinement(void *arg)
 {
 	struct run *r = arg;
 
+	run_notes_look(r->notes);
 	if (r->o.stats)
 		stats_open(r->stats);
 }
@@ -73,6 +69,7 @@ static bool may_name_descriptor(int argc, char **argv)
 
 static void run_release(struct run *r)
 {
+	run_notes_end(r->notes);
 	detach_free(r->detach);
 	stats_close(r->stats);
 	confine_free(r->confine);
@@ -146,11 +143,11 @@ static int run_to_the_end(struct run *r, struct guest *g)
 	guest_exit_line(g, code, line, sizeof(line));
 	ret = guest_end(g, &end);
 	if (*e.text)
-		run_note("%s", e.text);
+		run_notes_put(r->notes, e.text);
 	else if (*line)
-		run_note("%s", line);
+		run_notes_put(r->notes, line);
 	if (ret) {
-		run_note("%s", end.text);
+		run_notes_put(r->notes, end.text);
 		code = code ? code : EXIT_CODE_ERROR;
 	}
 	if (r->o.stats && code != EXIT_CODE_ERROR)
@@ -158,15 +155,47 @@ static int run_to_the_end(struct run *r, struct guest *g)
 	return code;
 }
 
-int cmd_run(int argc, char **argv)
+/* The guest's process from the spec to the exit code. */
+static int run_guest(struct run *r)
 {
+	const struct guest_config c = {
+		.spec = &r->o.spec,
+		.confine = r->confine,
+		.inherited = &r->inherited,
+		.end_signals = end_signals,
+		.exec_ns = r->exec_ns,
+		.front = {
+			.arg = r,
+			.notes = { on_run_note, r->notes },
+			.before_confinement = on_before_confinement,
+			.started = on_run_started,
+			.keys = on_run_keys,
+		},
+	};
 	struct guest *g = NULL;
 	struct err e = { "" };
-	struct run r = { 0 };
+	int code = EXIT_CODE_ERROR;
+
+	if (guest_create(&g, &c, &e))
+		run_notes_put(r->notes, e.text);
+	else
+		code = run_to_the_end(r, g);
+	/* Else the supervisor does it, which outlives this process. */
+	if (!r->confine)
+		detach_ended(r->detach, code);
+	guest_destroy(g);
+	return code;
+}
+
+int cmd_run(int argc, char **argv)
+{
+	struct run_notes notes;
+	struct err e = { "" };
+	struct run r = { .notes = &notes };
 	int code = EXIT_CODE_ERROR, ret;
 
 	if (run_options_parse(&r.o, argc, argv, &e)) {
-		run_note("%s", e.text);
+		cli_fail(&e);
 		run_options_free(&r.o);
 		return EXIT_CODE_USAGE;
 	}
@@ -176,6 +205,7 @@ int cmd_run(int argc, char **argv)
 		return 0;
 	}
 	r.o.spec.kvm_known = getenv("UMBRA_KVM_KNOWN");
+	run_notes_init(&notes);
 	if (r.o.stats)
 		begin_stats(&r, argc, argv);
 	ret = r.o.detach ? detach_check(&e) : 0;
@@ -185,27 +215,10 @@ int cmd_run(int argc, char **argv)
 		signal(SIGCHLD, SIG_DFL);
 		ret = fork_processes(&r, &code, &e);
 	}
-	if (!ret) {
-		const struct guest_config c = {
-			.spec = &r.o.spec,
-			.confine = r.confine,
-			.inherited = &r.inherited,
-			.end_signals = end_signals,
-			.exec_ns = r.exec_ns,
-			.front = { &r, on_run_note, on_before_confinement, on_run_started },
-		};
-
-		ret = guest_create(&g, &c, &e);
-		code = ret ? EXIT_CODE_ERROR : run_to_the_end(&r, g);
-		/* Else the supervisor does it, which outlives this process. */
-		if (!r.confine)
-			detach_ended(r.detach, code);
-		guest_destroy(g);
-	} else if (ret < 0) {
-		code = EXIT_CODE_ERROR;
-	}
-	if (ret < 0)
-		run_note("%s", e.text);
+	if (!ret)
+		code = run_guest(&r);
+	else if (ret < 0)
+		code = cli_fail(&e);
 	run_release(&r);
 	return code;
 }

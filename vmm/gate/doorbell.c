@@ -31,9 +31,9 @@ static void report_event(struct gate *g, u64 count, const char *kind, const char
 {
 	record_event(g->rec, g->now(g->m), kind, text);
 	if (count <= REPORTS_MAX)
-		fprintf(stderr, "vmm: %s: %s%s\n", kind, text,
-			count == REPORTS_MAX ? " (no more lines of this kind; see the record)"
-					     : "");
+		note_put(machine_notes(g->m), "%s: %s%s", kind, text,
+			 count == REPORTS_MAX ? " (no more lines of this kind; see the record)"
+					      : "");
 }
 
 static void doorbell_refuse(struct gate *g, struct vcpu *v, const char *why)

@@ -121,6 +121,7 @@ static int create_machine(struct guest *g, struct err *e)
 		.cpus = g->spec->cpus,
 		.start_ns = g->c.exec_ns,
 		.pc = g->spec->firmware,
+		.notes = g->c.front.notes,
 	};
 
 	return machine_create(&g->m, &c, e);
@@ -128,15 +129,11 @@ static int create_machine(struct guest *g, struct err *e)
 
 static int create_monitor(struct guest *g, struct err *e)
 {
-	struct err warning;
-	int ret = monitor_create(&g->monitor, g->m, g->spec, &warning, e);
+	int ret = monitor_create(&g->monitor, g->m, g->spec, e);
 
-	if (ret)
-		return ret;
-	if (*warning.text)
-		guest_front_note(&g->c.front, "%s", warning.text);
-	lifecycle_add(machine_lifecycle(g->m), &monitor_part, g->monitor);
-	return 0;
+	if (!ret)
+		lifecycle_add(machine_lifecycle(g->m), &monitor_part, g->monitor);
+	return ret;
 }
 
 /* Sessions belong to the kernel that they were made for: a guest that has them is not reset. */
@@ -207,12 +204,22 @@ static bool console_is_hvc(const char *line)
 	       !strncmp(w.value, "hvc", 3);
 }
 
+static void on_console_help(void *arg, const char *text)
+{
+	const struct guest *g = arg;
+
+	if (g->c.front.keys)
+		g->c.front.keys(g->c.front.arg, text);
+}
+
 static int create_console(struct guest *g, struct err *e)
 {
 	struct console_config c = {
 		.bus = platform_bus(g->platform),
 		.tap = panic_watch_byte,
 		.tap_arg = g->panic,
+		.help = on_console_help,
+		.help_arg = g,
 		.polled_input = g->spec->firmware,
 		.virtio_input = g->spec->console_given &&
 				(g->spec->firmware || console_is_hvc(g->spec->append)),
@@ -319,7 +326,7 @@ static int guest_assemble(struct guest *g, struct err *e)
 	int ret = block_signals(g, e);
 
 	if (!ret && !s->firmware)
-		ret = guest_boot_create(&g->boot, s, &g->c.front, e);
+		ret = guest_boot_create(&g->boot, s, &g->c.front.notes, e);
 	if (!ret)
 		ret = create_machine(g, e);
 	if (!ret)
@@ -358,9 +365,6 @@ int guest_create(struct guest **out, const struct guest_config *c, struct err *e
 		guest_destroy(g);
 		return ret;
 	}
-	/* Drops the line of a fallback: the guest was created all the same. */
-	if (e)
-		e->text[0] = '\0';
 	*out = g;
 	return 0;
 }

@@ -2,7 +2,9 @@
 /*
  * Makes a guest from a spec and runs it to its exit code. It knows no command line and prints
  * nothing: `vmm run` is one front end of it, an emulator for libvirt and a restore from a snapshot
- * can be others.
+ * can be others. What a call fails with is in its struct err; all else that people should know goes
+ * to the front end's notes (guest_front.h, base/note.h), from its creation to its end and from all
+ * rooms.
  *
  *	guest_create()		everything that the spec names is opened and assembled, the VMM confined
  *	guest_run()		from the first instruction to the end of the last kernel
@@ -54,7 +56,10 @@ struct guest_config {
 	struct guest_front front;
 };
 
-/* -errno with a line; nothing is left behind but files that the spec asks for. */
+/*
+ * -errno with a line; nothing is left behind but files that the spec asks for. On success *e is as
+ * it was: what the guest does without was a note.
+ */
 int guest_create(struct guest **out, const struct guest_config *c, struct err *e);
 
 /*

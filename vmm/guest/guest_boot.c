@@ -23,7 +23,7 @@
 
 struct guest_boot {
 	const struct guest_spec *spec;
-	const struct guest_front *front;
+	const struct note_sink *notes;
 	struct machine *m;
 	struct sessions *sessions; /* or NULL */
 	struct kernel *kernel;	   /* NULL when the guest executes and nobody needs it */
@@ -49,19 +49,18 @@ static int choose_kaslr(struct guest_boot *b, struct err *e)
 				"%s: cannot be decompressed here, so its addresses are unknown; "
 				"sessions need them",
 				file);
-		guest_front_note(
-			b->front,
-			"%s: the payload's format is not known here; the kernel decompresses "
-			"itself",
-			file);
+		note_put(b->notes,
+			 "%s: the payload's format is not known here; the kernel decompresses "
+			 "itself",
+			 file);
 		return 0;
 	}
 	b->kaslr = 0;
 	if (b->spec->no_kaslr)
 		return 0;
 	if (!l->relocatable) {
-		guest_front_note(b->front, "%s: runs without KASLR: %s", file,
-				 l->no_reloc_reason ? l->no_reloc_reason : "it has no relocations");
+		note_put(b->notes, "%s: runs without KASLR: %s", file,
+			 l->no_reloc_reason ? l->no_reloc_reason : "it has no relocations");
 		return 0;
 	}
 	b->kaslr = boot_choose_kaslr(b->kernel, &b->random);
@@ -100,15 +99,14 @@ static void warn_of_software_kvm(const struct guest_boot *b)
 	if (n <= 0)
 		return;
 	why[n] = '\0';
-	guest_front_note(
-		b->front,
-		"this machine's KVM does not run stock kernels, see vmm doctor; the guest may "
-		"hang or crash: %s",
-		why);
+	note_put(b->notes,
+		 "this machine's KVM does not run stock kernels, see vmm doctor; the guest may "
+		 "hang or crash: %s",
+		 why);
 }
 
 int guest_boot_create(struct guest_boot **out, const struct guest_spec *spec,
-		      const struct guest_front *front, struct err *e)
+		      const struct note_sink *notes, struct err *e)
 {
 	struct guest_boot *b = calloc(1, sizeof(*b));
 	int ret;
@@ -116,7 +114,7 @@ int guest_boot_create(struct guest_boot **out, const struct guest_spec *spec,
 	if (!b)
 		return err_set(e, -ENOMEM, "out of memory");
 	b->spec = spec;
-	b->front = front;
+	b->notes = notes;
 	b->initrd = -1;
 	ret = spec->no_cache ? kernel_open(&b->kernel, spec->kernel, true, e)
 			     : kernel_cache_open(&b->kernel, spec->kernel, e);

@@ -7,7 +7,7 @@
 #define UMBRA_VMM_GUEST_GUEST_BOOT_H
 
 #include "base/err.h"
-#include "vmm/guest/guest_front.h"
+#include "base/note.h"
 #include "vmm/machine/lifecycle.h"
 #include "vmm/spec/spec.h"
 
@@ -18,9 +18,10 @@ struct sessions;
 
 /*
  * Open the kernel of @spec and draw its place. guest_boot_part is to be added when it was placed.
+ * @notes outlives it.
  */
 int guest_boot_create(struct guest_boot **out, const struct guest_spec *spec,
-		      const struct guest_front *front, struct err *e);
+		      const struct note_sink *notes, struct err *e);
 /* Into the memory of @m; @s has an archive and a command line of its own, or is NULL. */
 int guest_boot_place(struct guest_boot *b, struct machine *m, struct sessions *s, struct err *e);
 struct kernel *guest_boot_kernel(const struct guest_boot *b);

@@ -3,20 +3,29 @@
 #ifndef UMBRA_VMM_GUEST_GUEST_FRONT_H
 #define UMBRA_VMM_GUEST_GUEST_FRONT_H
 
-#include "base/types.h"
+#include "base/note.h"
 
-/* Called on the main thread. Any function may be NULL. */
+/* Any function may be NULL. */
 struct guest_front {
 	void *arg;
-	/* A line for people about something that the guest does without. */
-	void (*note)(void *arg, const char *line);
+	/*
+	 * Lines for people about the guest: what it does without, what became of a device or a
+	 * driver. With an arg of its own, and on any thread (base/note.h): the guest's parts have no
+	 * other way to say something, and print nothing. The last one may come in guest_destroy().
+	 */
+	struct note_sink notes;
+
+	/* On the main thread. */
+
 	/* The last moment at which files can be opened. */
 	void (*before_confinement)(void *arg);
 	/* The guest executes; at each start. @name of its control socket, or NULL. */
 	void (*started)(void *arg, const char *name);
+	/*
+	 * The user of a console on stdio asks for its keys (Ctrl-a h): @text, with line ends for a
+	 * raw terminal, belongs on that terminal. It must not wait.
+	 */
+	void (*keys)(void *arg, const char *text);
 };
-
-/* A line for people, if the front end listens. */
-void guest_front_note(const struct guest_front *front, const char *fmt, ...) __printf(2, 3);
 
 #endif

@@ -36,6 +36,7 @@
 
 struct machine {
 	struct machine_host host;
+	struct note_sink notes;
 	int kvm, vm;
 	struct memory *memory;
 	struct irqs *irqs;
@@ -182,6 +183,7 @@ int machine_create(struct machine **out, const struct machine_config *c, struct 
 	pthread_mutex_init(m->kernel_lock, NULL);
 	pthread_mutex_init(&m->lock, NULL);
 	m->kvm = m->vm = m->kernel_fd = -1;
+	m->notes = c->notes;
 	m->ram = c->memory;
 	m->start_ns = c->start_ns ? c->start_ns : now_ns();
 	ret = machine_create_vm(m, e);
@@ -251,6 +253,11 @@ void machine_destroy(struct machine *m)
 struct loop *machine_loop(const struct machine *m)
 {
 	return m->loop;
+}
+
+const struct note_sink *machine_notes(const struct machine *m)
+{
+	return &m->notes;
 }
 
 struct host *machine_host(struct machine *m)

@@ -98,6 +98,7 @@
 
 #include "base/err.h"
 #include "base/loop.h"
+#include "base/note.h"
 #include "base/types.h"
 #include "devices/host.h"
 #include "vmm/machine/io.h"
@@ -114,6 +115,7 @@ struct machine_config {
 	unsigned cpus;
 	u64 start_ns; /* CLOCK_MONOTONIC at exec, or 0: now */
 	bool pc;      /* for a firmware: with PIC and PIT; vCPU 0 starts at the reset vector */
+	struct note_sink notes; /* of all parts of the guest; its arg outlives the machine */
 };
 
 int machine_create(struct machine **out, const struct machine_config *c, struct err *e);
@@ -123,6 +125,11 @@ void machine_destroy(struct machine *m);
 struct loop *machine_loop(const struct machine *m);
 /* The guest's parts, of which the machine is the first. */
 struct lifecycle *machine_lifecycle(const struct machine *m);
+/*
+ * Where all parts of the guest put their notes (base/note.h). It is set once, by machine_config, so
+ * that nobody can take it away from the front end of the guest.
+ */
+const struct note_sink *machine_notes(const struct machine *m);
 /* The machine as its devices see it (devices/host.h). */
 struct host *machine_host(struct machine *m);
 unsigned machine_cpus(const struct machine *m);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Creates and ends a monitor: its name, its socket, its commands. */
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,8 +40,9 @@ static int listen_somewhere(struct monitor *mon, struct err *e)
 	return ret;
 }
 
-static int monitor_listen(struct monitor *mon, struct err *warning, struct err *e)
+static int monitor_listen(struct monitor *mon, struct err *e)
 {
+	struct err why = { "" };
 	bool required;
 	int ret;
 
@@ -49,15 +51,16 @@ static int monitor_listen(struct monitor *mon, struct err *warning, struct err *
 		return mon->o->name && !mon->name ? -ENOMEM : 0;
 	}
 	required = mon->o->name || mon->o->control_required;
-	ret = mon->o->name ? listen_as(mon, mon->o->name, e) : listen_somewhere(mon, e);
+	ret = mon->o->name ? listen_as(mon, mon->o->name, &why) : listen_somewhere(mon, &why);
 	if (ret && ret != -ENOMEM && !required) {
-		err_set(warning, ret,
-			"%s; the guest runs without one (--no-control says so on purpose)",
-			e ? e->text : "no control socket");
+		note_put(machine_notes(mon->m),
+			 "%s; the guest runs without one (--no-control says so on purpose)",
+			 why.text);
 		return 0;
 	}
-	if (!ret)
-		ret = control_add(mon->control, monitor_block_commands, mon);
+	if (ret)
+		return err_set(e, ret, "%s", why.text);
+	ret = control_add(mon->control, monitor_block_commands, mon);
 	if (!ret)
 		ret = control_add(mon->control, monitor_query_commands, mon);
 	if (!ret)
@@ -66,7 +69,7 @@ static int monitor_listen(struct monitor *mon, struct err *warning, struct err *
 }
 
 int monitor_create(struct monitor **out, struct machine *m, const struct guest_spec *o,
-		   struct err *warning, struct err *e)
+		   struct err *e)
 {
 	struct monitor *mon = calloc(1, sizeof(*mon));
 	int ret;
@@ -77,8 +80,7 @@ int monitor_create(struct monitor **out, struct machine *m, const struct guest_s
 	mon->o = o;
 	mon->sections_tail = &mon->sections;
 	mon->state = o->paused ? MONITOR_PRELAUNCH : MONITOR_RUNNING;
-	err_set(warning, 0, "%s", "");
-	ret = monitor_listen(mon, warning, e);
+	ret = monitor_listen(mon, e);
 	if (ret == -ENOMEM)
 		err_set(e, ret, "out of memory");
 	if (ret) {
@@ -148,6 +150,7 @@ static void on_net_gone(void *arg, size_t i)
 
 void monitor_set_devices(struct monitor *mon, struct platform *p, struct console *c)
 {
+	assert(!mon->platform && !mon->console);
 	if (p)
 		platform_set_net_gone_hook(p, on_net_gone, mon);
 	mon->platform = p;

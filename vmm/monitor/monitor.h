@@ -6,7 +6,7 @@
  *
  * The name: --name, else the first of guest1, guest2, ... that is free, since a person types it. A
  * guest that has no socket cannot be stopped in order by anybody but its own terminal, so --name
- * and --detach fail without one; a guest that was given no name runs on with a warning.
+ * and --detach fail without one; a guest that was given no name runs on, with a note.
  * --no-control means that none is wanted.
  */
 #ifndef UMBRA_VMM_MONITOR_MONITOR_H
@@ -26,10 +26,10 @@ struct platform;
 
 /*
  * Listens from here on; requests are served when the machine's loop runs. @o must outlive it.
- * *warning: a line for the user, or "".
+ * A guest without a name that cannot have a socket gets a note.
  */
 int monitor_create(struct monitor **out, struct machine *m, const struct guest_spec *o,
-		   struct err *warning, struct err *e);
+		   struct err *e);
 /* For callers without a lifecycle; else monitor_part's end() calls it. NULL allowed. */
 void monitor_destroy(struct monitor *mon);
 /* start() after a reset sends the event RESET; quiesce() sends STOP. */
@@ -46,7 +46,7 @@ const struct socket_id *monitor_socket_id(const struct monitor *mon);
 /* From here on another process removes the socket's file: this one is about to be confined. */
 void monitor_disown_socket(struct monitor *mon);
 
-/* Sets the devices that commands act on; NULL, NULL before the devices go. */
+/* Sets the devices that commands act on; once, and they outlive the last command. */
 void monitor_set_devices(struct monitor *mon, struct platform *p, struct console *c);
 /*
  * The guest has ended with exit code @code (base/exit_code.h): sends the event SHUTDOWN, after

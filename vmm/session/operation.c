@@ -8,12 +8,12 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/loop.h"
+#include "vmm/machine/machine.h"
 #include "vmm/session/presence.h"
 
 /*
@@ -379,7 +379,7 @@ static void deadlines_arm(struct sessions *s)
 
 /*
  * Nothing is taken away from a driver whose code may still run, so that a deadline does not end a
- * step: it prints which driver is waited for.
+ * step: a note says which driver is waited for.
  */
 void operations_slow(void *arg, u32 expiries)
 {
@@ -393,10 +393,10 @@ void operations_slow(void *arg, u32 expiries)
 		if (!op || !op->deadline || op->deadline > now_ns())
 			continue;
 		op->deadline = 0;
-		fprintf(stderr, "vmm: the guest has not answered for %u s: %s %s\n",
-			op_step(op)->seconds,
-			op->undoing ? op_step(op)->undoing : op_step(op)->doing,
-			op->driver->guest_name);
+		note_put(machine_notes(s->m), "the guest has not answered for %u s: %s %s",
+			 op_step(op)->seconds,
+			 op->undoing ? op_step(op)->undoing : op_step(op)->doing,
+			 op->driver->guest_name);
 	}
 	deadlines_arm(s);
 }

@@ -5,8 +5,8 @@
 #include "vmm/session/presence.h"
 
 #include <errno.h>
-#include <stdio.h>
 
+#include "vmm/machine/machine.h"
 #include "vmm/session/guest_module.h"
 #include "vmm/session/guest_read.h"
 
@@ -49,15 +49,15 @@ void driver_look(struct sessions *s, struct driver *d)
 		return;
 	d->state = now;
 	if (now == DRIVER_REMOVED)
-		fprintf(stderr,
-			"vmm: driver %s of session %s was removed in the guest, not by vmm; "
-			"`vmm driver unload %s:%s` lets go of what it had\n",
-			d->name, d->session->name, d->session->name, d->name);
+		note_put(machine_notes(s->m),
+			 "driver %s of session %s was removed in the guest, not by vmm; "
+			 "`vmm driver unload %s:%s` lets go of what it had",
+			 d->name, d->session->name, d->session->name, d->name);
 	else if (now == DRIVER_HIDDEN)
-		fprintf(stderr,
-			"vmm: driver %s of session %s HIDES ITSELF: its code is in the guest's memory, "
-			"but module %s is not in its kernel's list\n",
-			d->name, d->session->name, d->guest_name);
+		note_put(machine_notes(s->m),
+			 "driver %s of session %s HIDES ITSELF: its code is in the guest's memory, "
+			 "but module %s is not in its kernel's list",
+			 d->name, d->session->name, d->guest_name);
 }
 
 void drivers_look(struct sessions *s)

@@ -13,7 +13,7 @@
 void driver_remember_place(struct sessions *s, struct driver *d);
 /*
  * Set the state of a driver that is LOADED, HIDDEN or REMOVED to what it is now; others are left
- * alone. A change is told on stderr. If guest memory cannot be read, the state stays.
+ * alone. A change is told by a note. If guest memory cannot be read, the state stays.
  */
 void driver_look(struct sessions *s, struct driver *d);
 void drivers_look(struct sessions *s);

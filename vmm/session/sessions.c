@@ -199,12 +199,12 @@ static void whether_up(void *arg, s64 result, u64 value)
 	}
 	if (++s->waited == WAITED_LONG) {
 		if (s->driver_wait)
-			fprintf(stderr, "vmm: drivers still wait for %s to exist in the guest\n",
-				s->driver_wait);
+			note_put(machine_notes(s->m),
+				 "drivers still wait for %s to exist in the guest", s->driver_wait);
 		else
-			fprintf(stderr, "vmm: drivers still wait for the guest's init%s\n",
-				s->has_root ? " to change to its root= (or say --driver-wait PATH)"
-					    : "");
+			note_put(machine_notes(s->m), "drivers still wait for the guest's init%s",
+				 s->has_root ? " to change to its root= (or say --driver-wait PATH)"
+					     : "");
 	}
 	loop_timer_set(s->loop, s->wait_timer, WAIT_NS, 0);
 }

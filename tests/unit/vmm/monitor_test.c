@@ -59,7 +59,7 @@ static void *run(void *arg)
 static void start(struct fixture *f, bool paused)
 {
 	char disk[] = "/tmp/umbra-unit-XXXXXX";
-	struct err e = { "" }, warning;
+	struct err e = { "" };
 	int fd = mkstemp(disk);
 
 	memset(f, 0, sizeof(*f));
@@ -77,7 +77,7 @@ static void start(struct fixture *f, bool paused)
 	assert_non_null(f->shapes);
 	if (probe_machine(&f->m, 2, spin, (size_t)(spin_end - spin), 0, &e) ||
 	    platform_create(&f->platform, f->m, &f->o, &e) ||
-	    monitor_create(&f->mon, f->m, &f->o, &warning, &e))
+	    monitor_create(&f->mon, f->m, &f->o, &e))
 		fail_msg("%s", e.text);
 	monitor_set_devices(f->mon, f->platform, NULL);
 	lifecycle_add(machine_lifecycle(f->m), &monitor_part, f->mon);
@@ -299,13 +299,13 @@ static void descriptors_are_handed_over_by_name(void **state)
 static void a_leftover_is_replaced_and_a_living_one_is_not(void **state)
 {
 	struct monitor *second;
-	struct err e, warning;
+	struct err e;
 	struct fixture f;
 	char *path;
 
 	(void)state;
 	start(&f, false);
-	assert_int_equal(monitor_create(&second, f.m, &f.o, &warning, &e), -EADDRINUSE);
+	assert_int_equal(monitor_create(&second, f.m, &f.o, &e), -EADDRINUSE);
 	assert_non_null(strstr(e.text, "a guest of this name runs already"));
 	assert_int_equal(control_path(&path, f.name, false, &e), 0);
 	assert_int_equal(socket_file_remove_stale(path), -EADDRINUSE);

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The lines of a `vmm run` on stderr: whole and in order, and nobody waits for their reader. */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "vmm/cli/run_notes.h"
+
+#define LINES	  2000
+#define ANSWER_MS 1000
+
+struct put {
+	struct run_notes n;
+	bool done; /* atomic */
+};
+
+static int old_stderr;
+
+/* Puts LINES lines and ends, with stderr on @fd. */
+static void *put_all(void *arg)
+{
+	struct put *p = arg;
+	char line[80];
+
+	for (int i = 0; i < LINES; i++) {
+		snprintf(line, sizeof(line), "line %d of a guest whose reader went for a walk", i);
+		run_notes_put(&p->n, line);
+	}
+	__atomic_store_n(&p->done, true, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+static void stderr_to(int fd)
+{
+	fflush(stderr);
+	old_stderr = dup(STDERR_FILENO);
+	assert_int_equal(dup2(fd, STDERR_FILENO), STDERR_FILENO);
+}
+
+static void stderr_back(void)
+{
+	dup2(old_stderr, STDERR_FILENO);
+	close(old_stderr);
+}
+
+/* More than stderr takes: all calls return, and the end does. */
+static void expect_no_wait(int fd)
+{
+	struct put p = { .done = false };
+	pthread_t thread;
+	s64 begin = now_ms(), ended;
+
+	run_notes_init(&p.n);
+	stderr_to(fd);
+	pthread_create(&thread, NULL, put_all, &p);
+	while (!__atomic_load_n(&p.done, __ATOMIC_ACQUIRE) && now_ms() < begin + 10 * ANSWER_MS)
+		usleep(1000);
+	if (!__atomic_load_n(&p.done, __ATOMIC_ACQUIRE)) {
+		stderr_back();
+		fail_msg("a line waits for its reader");
+	}
+	pthread_join(thread, NULL);
+	begin = now_ms();
+	run_notes_end(&p.n);
+	ended = now_ms();
+	stderr_back();
+	assert_true(ended - begin < 2 * ANSWER_MS);
+}
+
+static void nobody_waits_for_a_pipe(void **state)
+{
+	int p[2];
+
+	(void)state;
+	assert_int_equal(pipe(p), 0);
+	expect_no_wait(p[1]);
+	close(p[0]);
+	close(p[1]);
+}
+
+static void nobody_waits_for_a_socket(void **state)
+{
+	int p[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, p), 0);
+	expect_no_wait(p[1]);
+	close(p[0]);
+	close(p[1]);
+}
+
+static void nobody_waits_for_a_terminal(void **state)
+{
+	int master = posix_openpt(O_RDWR | O_NOCTTY), slave;
+	char path[40];
+
+	(void)state;
+	assert_true(master >= 0 && !grantpt(master) && !unlockpt(master));
+	assert_int_equal(ptsname_r(master, path, sizeof(path)), 0);
+	slave = open(path, O_RDWR | O_NOCTTY);
+	assert_true(slave >= 0);
+	expect_no_wait(slave);
+	close(master);
+	close(slave);
+}
+
+static void a_reader_that_is_gone_is_no_matter(void **state)
+{
+	int p[2];
+
+	(void)state;
+	signal(SIGPIPE, SIG_IGN);
+	assert_int_equal(pipe(p), 0);
+	close(p[0]);
+	expect_no_wait(p[1]);
+	close(p[1]);
+}
+
+/* Reads what is in the pipe now, onto the end of @text. */
+static void pipe_take(int fd, char *text, size_t size)
+{
+	size_t used = strlen(text);
+	ssize_t n;
+
+	while (used + 1 < size && (n = read(fd, text + used, size - 1 - used)) > 0)
+		used += (size_t)n;
+	text[used] = '\0';
+}
+
+/* The lines go on after a while, the oldest first, and what is missing is said where it was. */
+static void what_is_missing_is_said(void **state)
+{
+	static char text[400000];
+	struct put p = { .done = false };
+	unsigned lines = 0, missing = 0;
+	char *at, *next = text;
+	int pipes[2];
+
+	(void)state;
+	*text = '\0';
+	assert_int_equal(pipe(pipes), 0);
+	assert_true(fcntl(pipes[0], F_SETFL, O_NONBLOCK) == 0);
+	run_notes_init(&p.n);
+	stderr_to(pipes[1]);
+	put_all(&p);
+	pipe_take(pipes[0], text, sizeof(text));
+	run_notes_put(&p.n, "the reader is back");
+	pipe_take(pipes[0], text, sizeof(text));
+	run_notes_put(&p.n, "the last line");
+	run_notes_end(&p.n);
+	stderr_back();
+	pipe_take(pipes[0], text, sizeof(text));
+	for (at = text; *at; at = next + 1) {
+		unsigned number;
+
+		next = strchr(at, '\n');
+		assert_non_null(next);
+		*next = '\0';
+		assert_null(strchr(at, '\r'));
+		if (sscanf(at, "vmm: line %u of a guest whose reader", &number) == 1)
+			assert_int_equal(number, lines++);
+		else if (sscanf(at, "vmm: %u lines are missing here", &missing) != 1)
+			break;
+	}
+	assert_true(lines > 100 && lines < LINES);
+	assert_int_equal(lines + missing, LINES);
+	assert_string_equal(at, "vmm: the reader is back");
+	assert_string_equal(next + 1, "vmm: the last line\n");
+	close(pipes[0]);
+	close(pipes[1]);
+}
+
+/* One that is longer than all that is kept is cut, and takes no other with it. */
+static void a_line_has_a_bound(void **state)
+{
+	static char text[40000], line[3 * RUN_NOTES_KEPT];
+	struct run_notes n;
+	int pipes[2];
+
+	(void)state;
+	*text = '\0';
+	memset(line, 'x', sizeof(line) - 1);
+	assert_int_equal(pipe(pipes), 0);
+	assert_true(fcntl(pipes[0], F_SETFL, O_NONBLOCK) == 0);
+	run_notes_init(&n);
+	stderr_to(pipes[1]);
+	run_notes_put(&n, line);
+	run_notes_put(&n, "short");
+	run_notes_show(&n, "as it is");
+	run_notes_end(&n);
+	stderr_back();
+	pipe_take(pipes[0], text, sizeof(text));
+	assert_int_equal(strncmp(text, "vmm: xxx", 8), 0);
+	assert_non_null(strstr(text, "x\nvmm: short\nas it is"));
+	assert_null(strstr(text, "missing"));
+	close(pipes[0]);
+	close(pipes[1]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(nobody_waits_for_a_pipe),
+		cmocka_unit_test(nobody_waits_for_a_socket),
+		cmocka_unit_test(nobody_waits_for_a_terminal),
+		cmocka_unit_test(a_reader_that_is_gone_is_no_matter),
+		cmocka_unit_test(what_is_missing_is_said),
+		cmocka_unit_test(a_line_has_a_bound),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

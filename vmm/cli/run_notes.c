@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Writes notes to stderr without waiting for it, and keeps what it does not take. */
+#include "vmm/cli/run_notes.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/terminal.h"
+
+#define LINGER_MS    1000
+#define SLICE_MS     50
+#define LINE_MAX_LEN 8000 /* of any, so that each finds room */
+
+void run_notes_init(struct run_notes *n)
+{
+	pthread_mutex_init(&n->lock, NULL);
+	n->terminal = -1;
+	n->len = 0;
+	n->lost = 0;
+}
+
+void run_notes_look(struct run_notes *n)
+{
+	/* The first question costs no system call, which is for most guests the answer. */
+	if (terminal_is_raw() && isatty(STDERR_FILENO))
+		n->terminal = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+}
+
+/* --- with the lock ------------------------------------------------------------------------- */
+
+/* How many of the bytes stderr takes now. All of them, if nobody will ever read them. */
+static size_t stderr_take(const struct run_notes *n, const char *buf, size_t len)
+{
+	struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
+	size_t gate = isatty(STDERR_FILENO) ? 1 : PIPE_BUF, at = 0;
+	ssize_t ret;
+
+	while (at < len) {
+		if (n->terminal >= 0) {
+			ret = write(n->terminal, buf + at, len - at);
+		} else {
+			if (poll(&p, 1, 0) <= 0)
+				break;
+			ret = write(STDERR_FILENO, buf + at, len - at < gate ? len - at : gate);
+		}
+		if (ret < 0 && errno == EINTR)
+			continue;
+		if (ret < 0 && errno == EAGAIN)
+			break;
+		if (ret <= 0)
+			return len;
+		at += (size_t)ret;
+	}
+	return at;
+}
+
+/* True: nothing is left. */
+static bool kept_flush(struct run_notes *n)
+{
+	size_t done = n->len ? stderr_take(n, n->kept, n->len) : 0;
+
+	n->len -= done;
+	memmove(n->kept, n->kept + done, n->len);
+	return !n->len;
+}
+
+/* Keeps a line, to be flushed; false: there is no room for it. */
+static bool line_keep(struct run_notes *n, const char *line)
+{
+	bool raw = terminal_is_raw() && isatty(STDERR_FILENO);
+	size_t room = sizeof(n->kept) - n->len;
+	int len = snprintf(n->kept + n->len, room, "vmm: %.*s%s", LINE_MAX_LEN, line,
+			   raw ? "\r\n" : "\n");
+
+	if (len < 0 || (size_t)len >= room)
+		return false;
+	n->len += (size_t)len;
+	return true;
+}
+
+static void lost_keep(struct run_notes *n)
+{
+	char line[80];
+
+	if (!n->lost)
+		return;
+	snprintf(line, sizeof(line), "%u lines are missing here, because stderr was full", n->lost);
+	if (line_keep(n, line))
+		n->lost = 0;
+}
+
+/* --- any thread ---------------------------------------------------------------------------- */
+
+void run_notes_put(struct run_notes *n, const char *line)
+{
+	pthread_mutex_lock(&n->lock);
+	kept_flush(n);
+	lost_keep(n);
+	if (n->lost || !line_keep(n, line))
+		n->lost++;
+	kept_flush(n);
+	pthread_mutex_unlock(&n->lock);
+}
+
+void run_notes_show(struct run_notes *n, const char *text)
+{
+	pthread_mutex_lock(&n->lock);
+	if (kept_flush(n))
+		stderr_take(n, text, strlen(text));
+	pthread_mutex_unlock(&n->lock);
+}
+
+void run_notes_end(struct run_notes *n)
+{
+	struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
+	s64 until = now_ms() + LINGER_MS;
+
+	while (!kept_flush(n) && now_ms() < until)
+		poll(&p, 1, SLICE_MS);
+	if (n->terminal >= 0)
+		close(n->terminal);
+	pthread_mutex_destroy(&n->lock);
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Writes the lines of a `vmm run` whose guest lives to stderr; no thread ever waits for their reader.
+ *
+ * O_NONBLOCK belongs to the open file, which stderr shares with the user's shell, so it is not set;
+ * poll(2) is asked before each write instead, of no more than has room then: PIPE_BUF bytes of a
+ * pipe or a file, one byte of a terminal. Where the guest's console is on the terminal, such lines
+ * would be torn by it, so the terminal is opened once more, with O_NONBLOCK for us alone. (Another
+ * writer to the same pipe can take the room between poll() and write(). Then the write waits for
+ * the reader after all.)
+ *
+ * What stderr does not take is kept, up to RUN_NOTES_KEPT bytes, and goes out before the next line;
+ * further lines are lost, and a line says how many.
+ *
+ * A line ends with "\n", on a raw terminal with "\r\n".
+ */
+#ifndef UMBRA_VMM_CLI_RUN_NOTES_H
+#define UMBRA_VMM_CLI_RUN_NOTES_H
+
+#include <pthread.h>
+
+#include "base/types.h"
+
+#define RUN_NOTES_KEPT 16384U
+
+struct run_notes {
+	pthread_mutex_t lock;
+	int terminal; /* stderr's, opened once more, or -1 */
+	size_t len;
+	unsigned lost;
+	char kept[RUN_NOTES_KEPT];
+};
+
+void run_notes_init(struct run_notes *n);
+/* When the console is set up and files can still be opened. */
+void run_notes_look(struct run_notes *n);
+/* "vmm: LINE". Any thread. */
+void run_notes_put(struct run_notes *n, const char *line);
+/* @text as it is, unless stderr would make it wait. Any thread. */
+void run_notes_show(struct run_notes *n, const char *text);
+/* Waits a second at most for the reader of what was kept. No other thread puts anything any more. */
+void run_notes_end(struct run_notes *n);
+
+#endif
