@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # The rule of the rooms is checked: tools/check-rooms is tried on a copy of the tree in which an arrow,
-# a circle, a second name or a second struct of one tag is planted. Speaks TAP.
+# a circle, a second name, a second struct of one tag or a print is planted. Speaks TAP.
 set -u
 export LC_ALL=C
 . tests/tap.sh
@@ -86,6 +86,18 @@ add_circle_of_headers()
 	object base/right.c 'int left(); int right(void) { return left(); }'
 }
 
+add_print()
+{
+	echo >"$tree/devices/planted.c"
+	object devices/planted.c '#include <stdio.h>
+int planted(void) { return fputs("x", stderr); }'
+}
+
+add_print_by_number()
+{
+	echo 'static int planted(void) { return (int)write(STDERR_FILENO, "x", 1); }' >>"$tree/vmm/gate/call.c"
+}
+
 add_name()
 {
 	echo >"$tree/devices/file.h"
@@ -123,6 +135,8 @@ result a_call_against_the_list plant \
 	'^base/planted.c: base may not call policy_load\(\) of policy/' add_call
 result a_circle_of_calls plant 'base/left.c calls right\(\) of base/right.c' add_circle_of_calls
 result a_circle_through_a_header plant 'base/left.h:1 includes base/right.h' add_circle_of_headers
+result a_device_that_prints plant '^devices/planted.c: stderr: only the command prints' add_print
+result a_print_by_its_number plant '^vmm/gate/call.c:[0-9]+: STDERR_FILENO: only' add_print_by_number
 result a_name_that_two_files_have plant '^file.h: the base name of base/file.h devices/file.h' add_name
 result a_file_in_no_room plant '^vmm/attic/old.h: is in no room' add_homeless
 result a_second_struct_of_one_tag plant \
