@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Guests in the background that have ended: ps --all, logs, wait. Needs any /dev/kvm. Speaks TAP.
 set -u
-# shellcheck source=tests/tap.sh
-. tests/tap.sh
+# shellcheck source=tests/lib_tap.sh
+. tests/lib_tap.sh
 vmm=$PWD/build/vmm
 kernel=build/images/cloud/vmlinuz
 tap_begin 'guests that have ended'

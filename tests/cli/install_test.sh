@@ -4,7 +4,7 @@
 # Speaks TAP.
 set -u
 unset MAKEFLAGS MAKELEVEL MFLAGS
-. tests/tap.sh
+. tests/lib_tap.sh
 tap_begin install build man
 
 installed()

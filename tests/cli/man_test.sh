@@ -3,7 +3,7 @@
 # The manual pages: one for each command, whole, and without a complaint of mandoc. Speaks TAP.
 set -u
 export LC_ALL=C
-. tests/tap.sh
+. tests/lib_tap.sh
 tap_begin pages man
 
 # What mandoc has to say, but for what concerns no reader.

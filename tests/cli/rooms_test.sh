@@ -4,7 +4,7 @@
 # a circle, a second name, a second struct of one tag or a print is planted. Speaks TAP.
 set -u
 export LC_ALL=C
-. tests/tap.sh
+. tests/lib_tap.sh
 tap_begin rooms build
 
 tree=$work/tree
@@ -108,6 +108,14 @@ add_tag()
 	echo 'struct loop { int x; };' >>"$tree/devices/pci.c"
 }
 
+# A library of the lab that is called as one of its cases.
+add_script_name()
+{
+	mkdir -p "$tree/tests/lab/cases"
+	echo >"$tree/tests/lab/tap.sh"
+	echo >"$tree/tests/lab/cases/tap.sh"
+}
+
 add_homeless()
 {
 	mkdir -p "$tree/vmm/attic" && echo >"$tree/vmm/attic/old.h"
@@ -138,6 +146,8 @@ result a_circle_through_a_header plant 'base/left.h:1 includes base/right.h' add
 result a_device_that_prints plant '^devices/planted.c: stderr: only the command prints' add_print
 result a_print_by_its_number plant '^vmm/gate/call.c:[0-9]+: STDERR_FILENO: only' add_print_by_number
 result a_name_that_two_files_have plant '^file.h: the base name of base/file.h devices/file.h' add_name
+result a_name_that_two_scripts_have plant \
+	'^tap.sh: the base name of tests/lab/cases/tap.sh tests/lab/tap.sh' add_script_name
 result a_file_in_no_room plant '^vmm/attic/old.h: is in no room' add_homeless
 result a_second_struct_of_one_tag plant \
 	'^loop: base/loop.c and devices/pci.c define it' add_tag

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # vmm run tells at its start, as vmm doctor does, that a KVM of software runs no stock kernel. Speaks TAP.
 set -u
-# shellcheck source=tests/tap.sh
-. tests/tap.sh
+# shellcheck source=tests/lib_tap.sh
+. tests/lib_tap.sh
 vmm=$PWD/build/vmm
 kernel=build/images/cloud/vmlinuz
 tap_begin 'software KVM'

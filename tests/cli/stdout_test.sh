@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # What a command prints arrives or is an error; what people type out of habit gets a hint. Speaks TAP.
 set -u
-# shellcheck source=tests/tap.sh
-. tests/tap.sh
+# shellcheck source=tests/lib_tap.sh
+. tests/lib_tap.sh
 vmm=$PWD/build/vmm
 tap_begin 'what commands print'
 export XDG_RUNTIME_DIR=$work

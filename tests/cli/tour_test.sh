@@ -4,7 +4,7 @@
 # not. Speaks TAP.
 set -u
 export LC_ALL=C
-. tests/tap.sh
+. tests/lib_tap.sh
 tap_begin tour build
 
 # A function that nobody has, and a file that is gone.

@@ -4,7 +4,7 @@
 # do or whose output nobody reads is not, and no end of tools/lab leaves anything behind. Speaks TAP.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
-. tests/tap.sh
+. tests/lib_tap.sh
 tap_begin 'the lab' build lab
 # tools/lab says what it would do here; the tests are about its machine.
 lab=(tools/lab --always --cpus 2)

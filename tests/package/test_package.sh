@@ -5,7 +5,7 @@
 set -u
 unset MAKEFLAGS MAKELEVEL MFLAGS
 export LC_ALL=C
-. tests/tap.sh
+. tests/lib_tap.sh
 tap_begin package build man package
 
 build()

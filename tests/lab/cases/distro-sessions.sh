@@ -2,8 +2,8 @@
 # timeout: 1200
 # Sessions in a whole Debian: its own initramfs, its switch_root, udev and systemd know nothing of
 # them. A driver's files are below its session's root on the distribution's disk.
-. tests/lab/distro.sh
-. tests/lab/sessions.sh
+. tests/lab/lib_distro.sh
+. tests/lab/lib_sessions.sh
 
 setup()
 {

@@ -2,7 +2,7 @@
 # timeout: 1100
 # A whole Debian by its own GRUB, to a login under systemd, with a network; its file system is clean
 # afterwards. From its own kernel, on the virtio console: distro-sessions.sh.
-. tests/lab/distro.sh
+. tests/lab/lib_distro.sh
 
 # A name server that knows one name, in front of a web server with one file.
 servers()

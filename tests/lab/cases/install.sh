@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # A session by an Umbra that was installed into a DESTDIR, its options from a file beside its parts.
-. tests/lab/sessions.sh
+. tests/lab/lib_sessions.sh
 
 INSTALLED=$BASE/dest/usr
 VMM=$INSTALLED/bin/vmm

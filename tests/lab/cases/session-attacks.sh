@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # A driver that does not play by the rules: KVM, not the guest's page tables, keeps the shadow whole.
-. tests/lab/sessions.sh
+. tests/lab/lib_sessions.sh
 
 setup()
 {

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Bad input for sessions: one line (what, where, why, what to do), status 1, no guest.
-. tests/lab/sessions.sh
+. tests/lab/lib_sessions.sh
 
 start()
 {

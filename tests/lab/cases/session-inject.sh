@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # timeout: 600
 # Shim and agent come before the user's own initramfs, whatever that is, and leave nothing behind.
-. tests/lab/sessions.sh
+. tests/lab/lib_sessions.sh
 
 start()
 {

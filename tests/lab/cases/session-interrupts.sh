@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # timeout: 600
 # A mediated call in a hard interrupt, on top of another that is between marshal and doorbell.
-. tests/lab/sessions.sh
+. tests/lab/lib_sessions.sh
 
 setup()
 {

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Devices, threads and helpers: names per session, their undoing, refusals; a policy that changes.
-. tests/lab/sessions.sh
+. tests/lab/lib_sessions.sh
 
 setup()
 {

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Whatever path a driver asks for, in whatever directory and root, it stays in its session's tree.
-. tests/lab/sessions.sh
+. tests/lab/lib_sessions.sh
 
 setup()
 {

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # A gate whose page table entry leads to a copy of its page: it looks the same and rings the same.
-. tests/lab/sessions.sh
+. tests/lab/lib_sessions.sh
 
 setup()
 {

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # timeout: 400
 # Drivers that take all they can get of what the sessions share: another session goes on as before.
-. tests/lab/sessions.sh
+. tests/lab/lib_sessions.sh
 
 setup()
 {

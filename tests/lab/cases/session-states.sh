@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # timeout: 400
 # Drivers that crash in their init, hide, are removed behind vmm's back, or take a minute to load.
-. tests/lab/sessions.sh
+. tests/lab/lib_sessions.sh
 
 LIFE=$DRIVERS/umbra_t_life.ko
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # timeout: 400
 # `vmm driver verify` of stock drivers, plain, and while the kernel itself patches their text.
-. tests/lab/sessions.sh
+. tests/lab/lib_sessions.sh
 
 STOCK='fs/squashfs/squashfs lib/raid6/raid6_pq net/sched/sch_fq drivers/net/macsec'
 

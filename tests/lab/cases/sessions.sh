@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # timeout: 400
 # Stock drivers in two sessions, beside the plain one, on a guest that knows nothing of it.
-. tests/lab/sessions.sh
+. tests/lab/lib_sessions.sh
 
 setup()
 {
