@@ -2,20 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # What the commands for running guests say to mistakes, and a guest whose vmm hangs. Speaks TAP.
 set -u
+# shellcheck source=tests/lib_tap.sh
+. tests/lib_tap.sh
 vmm=$PWD/build/vmm
 kernel=build/images/cloud/vmlinuz
 name=unit-cli-$$
-n=0
-
-verdict()
-{
-	n=$((n + 1))
-	if [ "$1" = 0 ]; then
-		echo "ok $n - $2"
-	else
-		echo "not ok $n - $2"
-	fi
-}
+tap_begin 'commands for running guests'
 
 # says CODE TEXT ARG...: vmm ARG... ends with CODE and has TEXT among its words.
 says()
@@ -80,11 +72,11 @@ for _ in range(100):
 END
 says 0 '' kill "$name"
 # Who started it has yet to collect it.
-for _ in {1..50}; do
-	kill -0 "$pid" 2>/dev/null || break
-	sleep 0.1
-done
-kill -0 "$pid" 2>/dev/null
-verdict $((! $?)) 'it is gone'
+is_gone()
+{
+	! kill -0 "$pid" 2>/dev/null
+}
+wait_for 5 is_gone
+verdict $? 'it is gone'
 says 1 "no guest \"$name\" runs" kill "$name"
 echo "1..$n"

@@ -13,9 +13,7 @@ guest=unit-ended-$$
 trap '"$vmm" kill "$guest" 2>/dev/null; rm -rf "$work" "$dir/ended/$guest".* "$dir/ended/$guest-old".*' EXIT
 
 if [ ! -w /dev/kvm ] || [ ! -e "$kernel" ]; then
-	echo 'ok 1 - guests that have ended # SKIP no /dev/kvm or no kernel'
-	echo 1..1
-	exit 0
+	tap_skip 'guests that have ended' 'no /dev/kvm or no kernel'
 fi
 
 # A bzImage whose body sends a byte to COM1 for ever: it runs on a software KVM as well.
@@ -36,8 +34,8 @@ start() { timeout 20 "$vmm" run --detach --name "$guest" --kernel "$work/k" "$@"
 status() { "$vmm" ps "$@" | awk -v g="$guest" '$1 == g { print $2, $3 }'; }
 stop() { "$vmm" kill "$guest"; }
 
-# wait_for CODE: wait ends with it
-wait_for()
+# wait_says CODE: vmm wait ends with it
+wait_says()
 {
 	timeout 20 "$vmm" wait "$guest"
 	local ret=$?
@@ -50,7 +48,7 @@ waits_for_the_end()
 
 	"$vmm" wait "$guest" &
 	waiter=$!
-	sleep 0.3
+	sleep 0.3 # long enough for one that does not wait to be gone
 	kill -0 $waiter || { echo 'wait did not wait'; return 1; }
 	"$vmm" kill "$guest" >/dev/null 2>&1 || return 1
 	wait $waiter
@@ -67,16 +65,16 @@ result 'its log is there' grep -q 'decompresses itself' <<<"$("$vmm" logs "$gues
 result 'one without confinement starts' start --confine off
 pid=$("$vmm" ps --json | jq -r --arg g "$guest" '.[] | select(.name == $g).pid')
 kill -TERM "$pid"
-result 'a signal is its exit code' wait_for 143
+result 'a signal is its exit code' wait_says 143
 result 'the log names the signal' grep -q 'ended by signal 15' <<<"$("$vmm" logs "$guest")"
 result 'ps --all has the exit code' grep -qF 'ended (143)' <<<"$(status --all)"
 result 'ps --all --json has it' test "$("$vmm" ps --all --json | jq --arg g "$guest" '.[] | select(.name == $g)."exit-code"')" = 143
-result 'wait says it again' wait_for 143
+result 'wait says it again' wait_says 143
 
 result 'one with its supervisor starts' start
 pid=$("$vmm" ps --json | jq -r --arg g "$guest" '.[] | select(.name == $g).pid')
 kill -TERM "$pid"
-result 'the supervisor keeps the exit code' wait_for 143
+result 'the supervisor keeps the exit code' wait_says 143
 result 'the log names the signal, too' grep -q 'ended by signal 15' <<<"$("$vmm" logs "$guest")"
 
 : >"$dir/ended/$guest-old.log"
