@@ -10,6 +10,9 @@
 # A guest's init script is given on stdin. It begins with tests/lab/guest.sh (say, check, wait_for,
 # finish) and ends with a power-off.
 
+# shellcheck source=tests/lib_wait.sh
+. tests/lib_wait.sh
+
 VMM=${UMBRA_VMM:-$PWD/build/vmm}
 IMAGES=$PWD/build/images
 CLOUD=$IMAGES/cloud
@@ -37,6 +40,12 @@ skip()
 expect()
 {
 	"$@" || fail "$* (status $?)"
+}
+
+# expect_within SECONDS COMMAND...: it must succeed before this time is over.
+expect_within()
+{
+	wait_for "$@" || fail "not within $1 s: ${*:2}"
 }
 
 expect_equal()
@@ -191,6 +200,13 @@ guest_vmm()
 guest_type()
 {
 	printf '%s\n' "$*" >&"$GUEST_INPUT"
+}
+
+# listens_at PATH: a process of this network namespace takes connections there. The file alone may be that
+# of a socket that refuses them, for a moment.
+listens_at()
+{
+	grep -qE "^[0-9a-f]+: [0-9A-F]+ [0-9]+ 00010000 .* $1\$" /proc/net/unix
 }
 
 # guest_wait_console REGEX [SECONDS]

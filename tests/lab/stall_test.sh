@@ -60,6 +60,11 @@ unread_is_left_alone()
 	[ "$(cat "$work/count")" = 3000000 ] || { cat "$work/count" "$work/err"; return 1; }
 }
 
+nobody_in_session()
+{
+	! pgrep -s "$1"
+}
+
 # Everything that is started has the session of its first process, and its files the same directory.
 nothing_is_left()
 {
@@ -75,10 +80,7 @@ nothing_is_left()
 			leader=$(pgrep -P $! -f 'tools/lab' | head -n 1)
 			kill -"$signal" "${leader:-$!}"
 			wait $! 2>/dev/null
-			for ((tries = 0; tries < 50; tries++)); do
-				pgrep -s "${leader:-$!}" >/dev/null || break
-				sleep 0.1
-			done
+			wait_for 5 nobody_in_session "${leader:-$!}"
 			if pgrep -a -s "${leader:-$!}" || [ -n "$(ls "$work/tmp")" ]; then
 				echo "left after SIG$signal at $delay s: $(ls "$work/tmp")"
 				bad=1

@@ -50,7 +50,8 @@ END
 	guest_wait_console '^@@ ready'
 	stat -c %a "$WORK/cmd" >"$WORK/mode"
 	echo first | client "$WORK/cmd" 8 >"$WORK/first" &
-	sleep 2
+	# The second one finds somebody there.
+	expect_within 30 test -s "$WORK/first"
 	client "$WORK/cmd" 3 </dev/null >"$WORK/second"
 	guest_wait_console '^@@ got'
 	pty=$(sed -n 's/^vmm: port org.umbra.tty is on //p' "$WORK/errors")
@@ -124,19 +125,23 @@ test_entropy()
 test_console_on_a_socket()
 {
 	guest_start --memory 192M --base "$BASE/devices-cloud.img" --console socket="$WORK/con" \
-		--append 'console=hvc0' <<'END'
+		--append 'console=hvc0' --port org.umbra.said=file="$WORK/said" <<'END'
 load-modules
 wait_for 10 test -e /dev/hvc0
+port()
+{
+	grep -lx org.umbra.said /sys/class/virtio-ports/*/name 2>/dev/null | cut -d / -f 5 | grep .
+}
+wait_for 10 port
+port=/dev/$(port)
 exec </dev/hvc0 >/dev/hvc0 2>&1
 say early
+echo said >$port
 read line
 say typed $line
 END
-	for _ in $(seq 600); do
-		[ ! -S "$WORK/con" ] || break
-		sleep 0.1
-	done
-	sleep 15
+	expect_within 120 test -s "$WORK/said"
+	expect [ -S "$WORK/con" ]
 	echo by hand | client "$WORK/con" 60 >"$WORK/session"
 	guest_wait
 	expect_exit 0

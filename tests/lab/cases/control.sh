@@ -5,7 +5,8 @@
 NAME=control-$$
 OTHER=other-$$
 
-# crowd NAME: forty clients that say nothing, and one that begins an endless list, until killed.
+# crowd NAME: forty clients that say nothing, and one that begins an endless list, until killed; the sleep
+# is their silence.
 crowd()
 {
 	perl -MIO::Socket::UNIX -e '
@@ -18,16 +19,15 @@ crowd()
 		sleep 60' "/run/umbra/$1.sock"
 }
 
-# shown NAME REGEX: does the console's history show it?
+# history_has NAME REGEX: does the console's history show it?
+history_has()
+{
+	timeout 1 "$VMM" console "$1" </dev/null | grep -qaE "$2"
+}
+
 shown()
 {
-	local tries=60
-
-	until timeout 1 "$VMM" console "$1" </dev/null 2>/dev/null | grep -qaE "$2"; do
-		tries=$((tries - 1))
-		[ "$tries" -gt 0 ] || fail "no '$2' on the console of $1"
-		sleep 0.2
-	done
+	expect_within 70 history_has "$@"
 }
 
 # A command's output and status: run FILE COMMAND...
@@ -87,10 +87,12 @@ END
 		echo '{"execute":"query-blockstats"}{"execute":"query-chardev"}{"execute":"nonsense","id":4}'
 	} | qmp "$NAME" 200 >"$WORK/events" &
 	qmp "$NAME" 200 </dev/null >"$WORK/stranger" &
-	timeout 60 "$VMM" console "$NAME" </dev/null >"$WORK/viewer" &
+	timeout 200 "$VMM" console "$NAME" </dev/null >"$WORK/viewer" &
 	# Events come to whoever has negotiated: the listener's last answer is there.
-	for _ in $(seq 300); do ! grep -q '"id": *4' "$WORK/events" || break; sleep 0.1; done
-	sleep 1
+	expect_within 30 grep -q '"id": *4' "$WORK/events"
+	# The others are there when they have been greeted, and shown the history.
+	expect_within 30 test -s "$WORK/stranger"
+	expect_within 30 grep -qa '^@@ ready' "$WORK/viewer"
 	run info "$VMM" info "$NAME"
 	run info.json "$VMM" info --json "$NAME"
 	run pause "$VMM" pause "$NAME"
@@ -99,12 +101,17 @@ END
 	run resume "$VMM" resume "$NAME"
 	shown "$NAME" '^@@ got while paused'
 	run resumed "$VMM" ps --json
-	(sleep 1; printf 'typed\r'; sleep 2; printf '\001d') |
-		timeout 20 script -qec "$VMM console $NAME; echo status \$?" /dev/null >"$WORK/terminal" || :
+	{
+		wait_for 20 grep -qa '@@ ready' "$WORK/terminal"
+		printf 'typed\r'
+		wait_for 20 grep -qa '@@ got typed' "$WORK/terminal"
+		printf '\001d'
+	} |
+		timeout 60 script -qec "$VMM console $NAME; echo status \$?" /dev/null >"$WORK/terminal" || :
 
 	crowd "$NAME" >"$WORK/crowd" &
 	crowd=$!
-	for _ in $(seq 50); do [ ! -s "$WORK/crowd" ] || break; sleep 0.1; done
+	expect_within 30 test -s "$WORK/crowd"
 	run crowded "$VMM" info --json "$NAME"
 	run stop "$VMM" stop "$NAME" --timeout 30
 	kill "$crowd"

@@ -34,9 +34,11 @@ map()
 # acknowledgment, so what it covers must be safe by then.
 mark_acks()
 {
-	local n=0 name word writer number
+	local n=0 name word writer number stop=
 
-	while [ ! -e "$WORK/stop" ]; do
+	while [ -z "$stop" ]; do
+		# What is on the console by then is marked before the end.
+		[ ! -e "$WORK/stop" ] || stop=1
 		sed -n "$((n + 1)),\$p" "$WORK/console" | tr -d '\r' >"$WORK/lines"
 		while read -r name word writer number; do
 			n=$((n + 1))
@@ -46,6 +48,12 @@ mark_acks()
 		done <"$WORK/lines"
 		sleep 0.1
 	done
+}
+
+# marked NAME: this disk has enough of them.
+marked()
+{
+	[ "$(grep -c "$1" "$WORK/marks")" -ge "$MARKS" ]
 }
 
 setup()
@@ -93,13 +101,10 @@ END
 			echo "started on /dev/$name" >>"$WORK/second.errors"
 	done
 	for name in power direct; do
-		for ((i = 0; i < 600 && $(grep -c "$name" "$WORK/marks" || :) < MARKS; i++)); do
-			sleep 0.1
-		done
+		wait_for 90 marked "$name" || :
 	done
 	kill -KILL "$(guest_pid)"
 	guest_wait
-	sleep 0.3
 	touch "$WORK/stop"
 	wait "$marker"
 	umount "$WORK/mounted"

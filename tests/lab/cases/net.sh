@@ -25,14 +25,18 @@ check tftp tftp -g -r file -l /tmp/file 10.0.2.2
 say sum $(sha256sum </tmp/file | cut -c 1-64)
 i=0
 (echo hello from the guest | nc -l -p 22 >/tmp/in) &
+listens()
+{
+	grep -q ':0016 [0-9A-F]*:0000 0A ' /proc/net/tcp*
+}
+wait_for 20 listens
 say ready
 wait
 say in $(cat /tmp/in)
 END
 	guest_wait_console '^@@ ready'
 	pid=$(guest_pid)
-	tr -d ' ' <"/proc/$pid/task/$pid/children" >"$WORK/helper"
-	sleep 1
+	child_named "$pid" vmm-net >"$WORK/helper" || :
 	perl -MIO::Socket::INET -e '
 		my $s = IO::Socket::INET->new(PeerAddr => "127.0.0.1:5022") or die "$!\n";
 		syswrite $s, "hello from the host\n";
@@ -73,12 +77,7 @@ test_from_the_host()
 test_helper_ends_with_the_guest()
 {
 	expect [ -s "$WORK/helper" ]
-	for _ in 1 2 3 4 5 6 7 8 9 10; do
-		# A zombie has no exe.
-		readlink "/proc/$(<"$WORK/helper")/exe" >/dev/null || return 0
-		sleep 0.5
-	done
-	fail "the helper is still there"
+	expect_within 5 process_ended "$(<"$WORK/helper")"
 }
 
 test_errors_are_one_line()

@@ -23,7 +23,7 @@ say devices-after $(ls /dev | grep -c umbra)
 say restored $(dmesg | grep -c 'umbra_t_misc.*gone')
 read line
 echo 1 >/sys/module/a__umbra_t_umh/parameters/run
-sleep 1
+wait_for 10 test -s /tmp/ran
 say helper-after $(dmesg | grep -o 'umbra_t_umh.-.: .*' | tail -n 1)
 say ran $(cat /tmp/ran)
 say warnings $(faults | wc -l)

@@ -32,7 +32,12 @@ read line
 rmmod r__gone_er && say removed
 read line
 t=/sys/module/c__crash/parameters/ticks
-first=$(cat $t); sleep 2; [ "$(cat $t)" -gt "$first" ] && say ticks
+first=$(cat $t)
+ticked()
+{
+	[ "$(cat $t)" -gt "$first" ]
+}
+wait_for 10 ticked && say ticks
 say modules $(lsmod | cut -d ' ' -f 1 | sort | tr '\n' ' ')
 END
 	sessions_start --initrd "$WORK/image" --memory 192M --cpus 2 --policy "$WORK/policy" \

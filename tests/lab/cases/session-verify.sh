@@ -12,6 +12,7 @@ setup()
 	policy "$WORK/policy" a
 	initrd "$WORK/image" <<'END'
 mount -t tracefs none /sys/kernel/tracing 2>/dev/null
+mount -t debugfs none /sys/kernel/debug 2>/dev/null
 wait_for 60 test -e /sys/class/net/adummy0
 say up
 read line
@@ -19,7 +20,8 @@ cd /sys/kernel/tracing
 echo a__dummy:dummy_setup >>set_ftrace_filter 2>/dev/null
 echo function >current_tracer && say tracer $(cat current_tracer)
 echo 'p:probe a__dummy:dummy_xmit+8' >kprobe_events; echo 1 >events/kprobes/probe/enable && say probe
-sleep 3
+# The kernel makes the probe a jump in its own time.
+wait_for 10 grep -q OPTIMIZED /sys/kernel/debug/kprobes/list
 say probes $(tr '\n' ' ' </sys/kernel/debug/kprobes/list 2>/dev/null)
 say patched
 read line
@@ -32,7 +34,7 @@ END
 	done
 	vmm_driver verify a:dummy >"$WORK/verify-dummy" 2>&1
 	guest_type go
-	guest_wait_console '^@@ patched' 60
+	guest_wait_console '^@@ patched' 120
 	vmm_driver verify a:dummy >"$WORK/verify-patched" 2>&1 || true
 	guest_kill
 }

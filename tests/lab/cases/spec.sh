@@ -17,14 +17,14 @@ setup()
 	done
 }
 
+nobody_prepares()
+{
+	! pgrep -x vmm-prepare
+}
+
 prepared()
 {
-	local _
-
-	for _ in $(seq 200); do
-		pgrep -x vmm-prepare >/dev/null || break
-		sleep 0.1
-	done
+	wait_for 20 nobody_prepares || :
 	expect [ -n "$(find "$XDG_CACHE_HOME" -type f)" ]
 }
 

@@ -46,9 +46,10 @@ END
 	guest_wait_console '^@@ ready' 350
 	ping -q -c 20 -i 0.01 -s 1400 10.9.0.2 >"$WORK/ping" || true
 	ip link set umbra0 down
+	# Down for a while, in which vmm finds it so.
 	sleep 0.5
 	ip link set umbra0 up
-	sleep 0.5
+	expect_within 20 ping -q -c 1 -W 1 10.9.0.2
 	guest_type go
 	guest_wait
 }

@@ -13,11 +13,8 @@ daemon()
 		--export "type=vhost-user-blk,id=e,node-name=disk,addr.type=unix,addr.path=$WORK/$1.sock${2-}" \
 		>>"$WORK/daemon.log" 2>&1 &
 	echo $! >"$WORK/$1.pid"
-	for _ in $(seq 100); do
-		[ ! -S "$WORK/$1.sock" ] || return 0
-		sleep 0.1
-	done
-	fail "qemu-storage-daemon does not come up: $(cat "$WORK/daemon.log")"
+	wait_for 30 listens_at "$WORK/$1.sock" ||
+		fail "qemu-storage-daemon does not come up: $(cat "$WORK/daemon.log")"
 }
 
 # qmp NAME COMMAND...: commands for a daemon, each a JSON object.
@@ -64,7 +61,11 @@ grep -h virtio /proc/interrupts | sed 's/^/@@ irq /'
 say ready
 read go
 (for i in 1 2 3 4 5 6; do dd if=/dev/zero of=/dev/vda bs=4k count=1 seek=$i oflag=direct 2>/dev/null || say write error; done; say writes done) &
-sleep 1
+writes_wait()
+{
+	read -r reads writes </sys/block/vda/inflight && [ "$writes" -gt 0 ]
+}
+wait_for 20 writes_wait
 say waiting
 wait
 say resized $(cat /sys/block/vda/size)
@@ -76,9 +77,10 @@ END
 	grep -c 'memfd:umbra-ram' "/proc/$pid/maps" >"$WORK/shared" || true
 	qmp data '{"execute": "block_resize", "arguments": {"node-name": "disk", "size": 100663296}}' >"$WORK/qmp"
 	kill -KILL "$(<"$WORK/data.pid")"
-	sleep 0.5
+	expect_within 10 grep -q 'the back end is gone' "$WORK/errors"
 	guest_type go
 	guest_wait_console '^@@ waiting'
+	# For so long nobody serves the disk: no write is done by then.
 	sleep 1
 	cp "$WORK/console" "$WORK/console.waiting"
 	daemon data ,writable=on,num-queues=2
@@ -86,7 +88,7 @@ END
 	for d in data ro; do
 		# In order, so that qcow2's own state is written.
 		kill "$(<"$WORK/$d.pid")"
-		while kill -0 "$(<"$WORK/$d.pid")" 2>/dev/null; do sleep 0.1; done
+		expect_within 30 process_ended "$(<"$WORK/$d.pid")"
 	done
 }
 
@@ -138,13 +140,14 @@ test_death_of_the_back_end()
 	expect_no_console '^@@ write error'
 }
 
+no_helper()
+{
+	! pgrep -f "dial-helper $WORK"
+}
+
 test_helpers_end_with_the_guest()
 {
-	for _ in $(seq 20); do
-		pgrep -f "dial-helper $WORK" >/dev/null || return 0
-		sleep 0.2
-	done
-	fail "a helper is still there"
+	expect_within 4 no_helper
 }
 
 test_firmware_boots_from_it()
@@ -168,11 +171,12 @@ test_errors_are_one_line()
 	guest_run --disk "vhost-user=/x,ro" </dev/null
 	expect_exit 2
 	expect_one_line_error '"ro" is the back end.s to decide'
+	# It says one thing that is none of the protocol, and then nothing.
 	perl -MIO::Socket::UNIX -e '
 		my $s = IO::Socket::UNIX->new(Local => shift, Listen => 1) or die;
 		alarm 60;
 		my $c = $s->accept; print $c "hello, who is there?\n"; sleep 60' "$WORK/babble" &
-	sleep 0.5
+	expect_within 10 listens_at "$WORK/babble"
 	guest_run --disk "vhost-user=$WORK/babble" </dev/null
 	kill $!
 	expect_exit 1
