@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # A running guest's VMM, looked at from outside: what is in force, and what is left when it is killed.
-# tests/unit/vmm/confine_test.c has what the filters forbid, call by call.
+# tests/unit/vmm/confine_filter_test.c has what the filters forbid, call by call.
 
 setup()
 {

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The filters of system calls, by the true kernel: what each forbids ends the process. */
+#include <linux/seccomp.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+
+#include "tests/unit/vmm/confine_fixture.h"
+
+#define KILLED (128 + SIGSYS)
+
+struct call {
+	const char *name;
+	long nr;
+	unsigned long args[6];
+};
+
+/* By nobody, after the guest has begun. */
+static const struct call never[] = {
+	{ "execve", SYS_execve, { 0 } },
+	{ "execveat", SYS_execveat, { 0 } },
+	{ "fork", SYS_fork, { 0 } },
+	{ "vfork", SYS_vfork, { 0 } },
+	{ "clone of a process", SYS_clone, { SIGCHLD } },
+	{ "clone with a namespace", SYS_clone, { CLONE_NEWUSER | SIGCHLD } },
+	{ "open", SYS_open, { 0 } },
+	{ "openat for writing", SYS_openat, { 0, 0, O_WRONLY | O_CREAT } },
+	{ "openat2", SYS_openat2, { 0 } },
+	{ "open_by_handle_at", SYS_open_by_handle_at, { 0 } },
+	{ "memfd_create", SYS_memfd_create, { 0 } },
+	{ "socket AF_UNIX", SYS_socket, { AF_UNIX, SOCK_STREAM } },
+	{ "socket AF_NETLINK", SYS_socket, { AF_NETLINK, SOCK_RAW } },
+	{ "socket AF_PACKET", SYS_socket, { AF_PACKET, SOCK_RAW } },
+	{ "ptrace", SYS_ptrace, { PTRACE_TRACEME } },
+	{ "process_vm_readv", SYS_process_vm_readv, { 1 } },
+	{ "kill", SYS_kill, { 1, 0 } },
+	{ "tkill", SYS_tkill, { 1, 0 } },
+	{ "tgkill of another process", SYS_tgkill, { 0x0badc0de, 1, 0 } },
+	{ "pidfd_open", SYS_pidfd_open, { 1 } },
+	{ "mmap of code",
+	  SYS_mmap,
+	  { 0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS } },
+	{ "mprotect to code", SYS_mprotect, { 0, 4096, PROT_READ | PROT_EXEC } },
+	{ "pkey_mprotect", SYS_pkey_mprotect, { 0 } },
+	{ "personality", SYS_personality, { 0 } },
+	{ "unshare", SYS_unshare, { CLONE_NEWUSER } },
+	{ "setns", SYS_setns, { 0 } },
+	{ "mount", SYS_mount, { 0 } },
+	{ "chroot", SYS_chroot, { 0 } },
+	{ "setuid", SYS_setuid, { 0 } },
+	{ "capset", SYS_capset, { 0 } },
+	{ "prctl of dumpable", SYS_prctl, { PR_SET_DUMPABLE, 1 } },
+	{ "bpf", SYS_bpf, { 0 } },
+	{ "perf_event_open", SYS_perf_event_open, { 0 } },
+	{ "fcntl F_SETOWN", SYS_fcntl, { 0, F_SETOWN, 1 } },
+	{ "fcntl F_SETSIG", SYS_fcntl, { 0, F_SETSIG, SIGKILL } },
+	{ "fcntl of O_ASYNC", SYS_fcntl, { 0, F_SETFL, O_ASYNC } },
+	{ "socketpair of datagrams", SYS_socketpair, { AF_UNIX, SOCK_DGRAM } },
+	{ "userfaultfd", SYS_userfaultfd, { 0 } },
+	{ "keyctl", SYS_keyctl, { 0 } },
+	{ "init_module", SYS_init_module, { 0 } },
+	{ "kexec_load", SYS_kexec_load, { 0 } },
+	{ "reboot", SYS_reboot, { 0 } },
+	{ "rt_sigaction of SIGSYS", SYS_rt_sigaction, { SIGSYS } },
+	{ "ioctl TIOCSTI", SYS_ioctl, { 0, 0x5412 } },
+	{ "ioctl KVM_CREATE_VM", SYS_ioctl, { 0, 0xae01 } },
+	{ "ioctl KVM_CREATE_VCPU", SYS_ioctl, { 0, 0xae41 } },
+};
+
+/* Nor may a vCPU: only the event loop's thread and the disks' do these. */
+static const struct call not_by_vcpus[] = {
+	{ "clone of a thread", SYS_clone, { 0x3d0f00 } },
+	{ "io_uring_setup", SYS_io_uring_setup, { 0 } },
+	{ "io_uring_enter", SYS_io_uring_enter, { 0 } },
+	{ "pwrite64", SYS_pwrite64, { 0 } },
+	{ "fallocate", SYS_fallocate, { 0 } },
+	{ "accept4", SYS_accept4, { 0 } },
+	{ "seccomp", SYS_seccomp, { 0 } },
+};
+
+/* Like outcome(), of a call that is made under a filter; what the child says goes into @line. */
+static int call_under(enum filter f, const struct call *c, char *line, size_t size)
+{
+	const unsigned long *a = c->args;
+	int out[2];
+	pid_t pid;
+
+	assert_int_equal(pipe(out), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid) {
+		dup2(out[1], STDERR_FILENO);
+		close(out[0]);
+		close(out[1]);
+		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+		if (confine_report() || confine_filter(f, getpid()))
+			_exit(99);
+		syscall(c->nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+		_exit(0);
+	}
+	close(out[1]);
+	return outcome(pid, line, size, out[0]);
+}
+
+static void expect_killed(enum filter f, const struct call *c)
+{
+	char line[512], want[64];
+	int status = call_under(f, c, line, sizeof(line));
+
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != KILLED)
+		fail_msg("%s survived %s (status %x): %s", confine_filter_name(f), c->name, status,
+			 line);
+	snprintf(want, sizeof(want), "vmm: system call %ld of thread ", c->nr);
+	if (!strstr(line, want))
+		fail_msg("%s, %s: no \"%s\" in: %s", confine_filter_name(f), c->name, want, line);
+}
+
+static void forbidden_calls_end_every_thread(void **state)
+{
+	(void)state;
+	if (!FILTERED)
+		skip();
+	for (int f = 0; f < FILTERS; f++)
+		for (size_t i = 0; i < ARRAY_SIZE(never); i++)
+			if (f != FILTER_DIALER || strcmp(never[i].name, "socket AF_UNIX") != 0)
+				expect_killed((enum filter)f, &never[i]);
+}
+
+static void a_vcpu_makes_nothing(void **state)
+{
+	(void)state;
+	if (!FILTERED)
+		skip();
+	for (size_t i = 0; i < ARRAY_SIZE(not_by_vcpus); i++)
+		expect_killed(FILTER_VCPU, &not_by_vcpus[i]);
+	/* Its goal. */
+	assert_in_range(confine_filter_calls(FILTER_VCPU), 10, 35);
+}
+
+/* Rings are made before there is a filter: not even the thread that made them makes another. */
+static void nobody_makes_a_ring(void **state)
+{
+	const struct call setup = { "io_uring_setup", SYS_io_uring_setup, { 0 } };
+	const struct call change = { "io_uring_register", SYS_io_uring_register, { 0 } };
+
+	(void)state;
+	if (!FILTERED)
+		skip();
+	for (int f = 0; f < FILTERS; f++) {
+		expect_killed((enum filter)f, &setup);
+		expect_killed((enum filter)f, &change);
+	}
+}
+
+static void internet_sockets_are_the_helpers(void **state)
+{
+	const struct call inet = { "socket", SYS_socket, { AF_INET, SOCK_STREAM } };
+	const struct call look = { "openat", SYS_openat, { (unsigned long)AT_FDCWD, 0, O_RDONLY } };
+	char line[512];
+
+	(void)state;
+	if (!FILTERED)
+		skip();
+	for (int f = 0; f < FILTERS; f++) {
+		if (f == FILTER_HELPER) {
+			assert_int_equal(call_under(FILTER_HELPER, &inet, line, sizeof(line)), 0);
+			assert_int_equal(call_under(FILTER_HELPER, &look, line, sizeof(line)), 0);
+			continue;
+		}
+		expect_killed((enum filter)f, &inet);
+		expect_killed((enum filter)f, &look);
+	}
+}
+
+/* 32-bit calls and those of the x32 ABI have numbers of their own. */
+static void other_abis_are_killed(void **state)
+{
+	const struct call x32 = { "x32", 0x40000000 | SYS_getpid, { 0 } };
+	char line[512];
+	int status;
+	pid_t pid;
+
+	(void)state;
+	if (!FILTERED)
+		skip();
+	for (int f = 0; f < FILTERS; f++) {
+		status = call_under((enum filter)f, &x32, line, sizeof(line));
+		assert_true((WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS) ||
+			    (WIFEXITED(status) && WEXITSTATUS(status) == KILLED));
+		pid = fork();
+		if (!pid) {
+			prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+			if (confine_filter((enum filter)f, getpid()))
+				_exit(99);
+			__asm__ volatile("int $0x80" : : "a"(20L) : "memory");
+			_exit(0);
+		}
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		/* A kernel without 32-bit calls raises a fault. */
+		assert_true(WIFSIGNALED(status) &&
+			    (WTERMSIG(status) == SIGSYS || WTERMSIG(status) == SIGSEGV));
+	}
+}
+
+static void *thread(void *arg)
+{
+	char name[16] = "";
+
+	if (confine_filter(*(enum filter *)arg, getpid()))
+		_exit(98);
+	prctl(PR_GET_NAME, name);
+	free(malloc(200000));
+	return NULL;
+}
+
+/* What a guest needs: threads that narrow themselves, memory, signals to each other. */
+static void allowed_calls_work(void **state)
+{
+	int status, ret;
+	pid_t pid = fork();
+
+	(void)state;
+	if (!pid) {
+		static enum filter kinds[] = { FILTER_VCPU, FILTER_QUEUE, FILTER_BLOCK };
+		pthread_t t;
+
+		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+		ret = FILTERED ? confine_report() || confine_filter(FILTER_MAIN, getpid()) : 0;
+		for (size_t i = 0; i < ARRAY_SIZE(kinds) && !ret && FILTERED; i++)
+			ret = pthread_create(&t, NULL, thread, &kinds[i]) || pthread_join(t, NULL);
+		ret |= syscall(SYS_tgkill, getpid(), gettid(), 0) != 0;
+		_exit(ret ? 97 : 0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(forbidden_calls_end_every_thread),
+		cmocka_unit_test(a_vcpu_makes_nothing),
+		cmocka_unit_test(nobody_makes_a_ring),
+		cmocka_unit_test(internet_sockets_are_the_helpers),
+		cmocka_unit_test(other_abis_are_killed),
+		cmocka_unit_test(allowed_calls_work),
+	};
+
+	signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
