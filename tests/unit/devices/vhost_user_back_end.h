@@ -38,7 +38,10 @@ struct back_end {
 	bool hang_up;	   /* atomic: leaves at the next message or kick */
 	bool changed;	   /* atomic: says that the configuration has changed */
 	int wake;	   /* eventfd: has it look at hang_up and changed */
-	unsigned inflight_made, inflight_set; /* atomic */
+	/* What it has seen; atomic. */
+	unsigned inflight_made, inflight_set;
+	unsigned offered; /* the available index at the last kick that it took */
+	unsigned clients_gone;
 
 	int channel, kick, call;
 	u8 *ram;
@@ -197,6 +200,8 @@ static inline void back_end_serve_ring(struct back_end *be)
 {
 	const u16 *avail = back_end_at(be, be->avail);
 
+	__atomic_store_n(&be->offered, __atomic_load_n(&avail[1], __ATOMIC_ACQUIRE),
+			 __ATOMIC_RELEASE);
 	while (!be->deaf && be->next != __atomic_load_n(&avail[1], __ATOMIC_ACQUIRE)) {
 		u16 head = avail[2 + be->next++ % be->size];
 
@@ -257,6 +262,7 @@ static inline void back_end_serve(struct back_end *be, int fd)
 	if (be->ram)
 		munmap(be->ram, be->ram_len);
 	be->ram = NULL;
+	__atomic_fetch_add(&be->clients_gone, 1, __ATOMIC_RELEASE);
 }
 
 static inline void *back_end_main(void *arg)

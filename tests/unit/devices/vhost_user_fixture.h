@@ -118,6 +118,14 @@ static inline void lose_back_end(struct ctx *t)
 	await_notes(t, 1);
 }
 
+/* A successor comes, of which the device says @news. */
+static inline void replace_back_end(struct ctx *t, const char *news)
+{
+	back_end_start(&t->be, t->path);
+	await_notes(t, 2);
+	assert_non_null(strstr(t->note, news));
+}
+
 static inline void do_request(struct ctx *t)
 {
 	driver_offer(&t->d, 0, STATUS, 1, true);
@@ -126,6 +134,16 @@ static inline void do_request(struct ctx *t)
 static inline void assert_answered(struct ctx *t)
 {
 	assert_int_equal(driver_wait(&t->d, 0), 1);
+}
+
+/* Two requests of which one is answered, by a back end that answers in another order. */
+static inline void request_two_lose_one(struct ctx *t)
+{
+	do_request(t);
+	do_request(t);
+	assert_answered(t);
+	lose_back_end(t);
+	t->be.out_of_order = false;
 }
 
 static inline void assert_serves(struct ctx *t)

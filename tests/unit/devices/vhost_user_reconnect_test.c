@@ -32,7 +32,7 @@ static void test_kick_is_repeated(void **state)
 	t->be.deaf = true;
 	open_disk(t);
 	do_request(t);
-	usleep(50000);
+	await_count(&t->be.offered, 1);
 	lose_back_end(t);
 	t->be.deaf = false;
 	back_end_start(&t->be, t->path);
@@ -69,14 +69,8 @@ static void test_lost_requests_need_a_reset(void **state)
 
 	t->be.out_of_order = true;
 	open_disk(t);
-	do_request(t);
-	do_request(t);
-	assert_answered(t);
-	lose_back_end(t);
-	t->be.out_of_order = false;
-	back_end_start(&t->be, t->path);
-	await_notes(t, 2);
-	assert_non_null(strstr(t->note, "out of order"));
+	request_two_lose_one(t);
+	replace_back_end(t, "out of order");
 	for (unsigned i = 0; i < 5000 && !driver_broken(&t->d); i++)
 		driver_nap();
 	assert_true(driver_broken(&t->d));
@@ -93,14 +87,8 @@ static void test_record_of_requests_is_handed_on(void **state)
 	t->be.out_of_order = true;
 	open_disk(t);
 	await_count(&t->be.inflight_set, 1);
-	do_request(t);
-	do_request(t);
-	assert_answered(t);
-	lose_back_end(t);
-	t->be.out_of_order = false;
-	back_end_start(&t->be, t->path);
-	await_notes(t, 2);
-	assert_non_null(strstr(t->note, "there again"));
+	request_two_lose_one(t);
+	replace_back_end(t, "there again");
 	await_count(&t->be.inflight_set, 2);
 	assert_false(driver_broken(&t->d));
 	close_disk(t);
@@ -114,7 +102,8 @@ static void test_back_end_of_another_kind_is_not_taken(void **state)
 	lose_back_end(t);
 	t->be.features |= 1ULL << VIRTIO_BLK_F_RO;
 	back_end_start(&t->be, t->path);
-	usleep(200000);
+	/* The device has looked at it, and left. */
+	await_count(&t->be.clients_gone, 2);
 	assert_int_equal(__atomic_load_n(&t->notes, __ATOMIC_ACQUIRE), 1);
 	/* Even so, the driver can reset the device, and everything ends. */
 	driver_put(&t->d, VIRTIO_PCI_COMMON_STATUS, 0, 1);

@@ -124,7 +124,7 @@ static void fifo_whose_reader_changes(void **state)
 	endpoint_write(f.ep, (const u8 *)"lost\n", 5, false);
 	assert_loop_answers(&f);
 	fd = open(f.path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	usleep(20000);
+	assert_loop_answers(&f);
 	endpoint_write(f.ep, (const u8 *)"hello\n", 6, false);
 	/* Behind what the first reader has left, and without a word more of the guest. */
 	text = read_rest(fd, &len);

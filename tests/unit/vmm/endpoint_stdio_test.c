@@ -4,6 +4,7 @@
  * slow, dying or back again: the guest's side and the event loop go on, and descriptors that others
  * share stay as they are.
  */
+#include <poll.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <termios.h>
@@ -207,6 +208,14 @@ static void refused_and_told(void **state)
 	fixture_fini(&f);
 }
 
+/* Until there is something to read from @fd. */
+static void await_bytes(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	assert_int_equal(poll(&p, 1, 5000), 1);
+}
+
 static void dying_reader(void **state)
 {
 	struct rusage before, after;
@@ -222,7 +231,7 @@ static void dying_reader(void **state)
 	close(p[1]);
 	assert_int_equal(fixture_open(&f, SPEC_STDIO, true, &e), 0);
 	writer_start(&w, &f, 1 << 20);
-	usleep(50000);
+	await_bytes(p[0]);
 	close(p[0]);
 	assert_writer_ends(&w, 10000);
 	assert_loop_answers(&f);
