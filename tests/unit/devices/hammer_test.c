@@ -33,41 +33,22 @@
 #include "devices/virtio_net.h"
 #include "devices/virtio_pci.h"
 #include "devices/virtio_rng.h"
-#include "tests/unit/devices/io_regions.h"
+#include "tests/unit/devices/shared_host.h"
 
-#define RAM	   (1U << 20)
-#define WINDOW	   0xe0000000ULL
-#define WINDOW_END 0xe0100000ULL
-#define ECAM	   WINDOW_END
-#define REGIONS	   64
-#define VECTORS	   128
-#define VCPUS	   3
-#define DEVICES	   4
-#define LIFE_MS	   4000
-#define RING	   16U
-#define BAR_SIZE   0x8000U
-#define AT_NOTIFY  0x3000U
-#define AT_TABLE   0x4000U
-#define SERIAL	   0x3f8
-#define CMOS	   0x70
+#define VCPUS	  3
+#define DEVICES	  4
+#define LIFE_MS	  4000
+#define RING	  16U
+#define BAR_SIZE  0x8000U
+#define AT_NOTIFY 0x3000U
+#define AT_TABLE  0x4000U
+#define SERIAL	  0x3f8
+#define CMOS	  0x70
 
 enum device { DISK, NET, CONSOLE, RNG };
 
-struct regions {
-	struct io_region list[REGIONS];
-	unsigned n;
-};
-
-/* A host that several threads may use at once, as the VMM's is. */
 struct hammer {
-	struct host host; /* first */
-	u8 *ram;
-	pthread_rwlock_t regions_lock;
-	struct regions ports, mmio;
-	pthread_mutex_t vectors_lock;
-	bool vectors[VECTORS];
-	int ioeventfds; /* atomic */
-
+	struct shared_host sh;
 	struct pci_bus *bus;
 	struct virtio *v[DEVICES];
 	struct virtio_pci *pci[DEVICES];
@@ -92,167 +73,6 @@ struct hammer_vcpu {
 	u64 seed;
 };
 
-/* --- the host ------------------------------------------------------------------------------ */
-
-static struct hammer *hammer_of(struct host *h)
-{
-	return (struct hammer *)(void *)h;
-}
-
-static void *hammer_ram(struct host *h, u64 gpa, u64 len)
-{
-	return len && gpa < RAM && len <= RAM - gpa ? hammer_of(h)->ram + gpa : NULL;
-}
-
-static bool hammer_ram_region(struct host *h, unsigned i, struct host_region *out)
-{
-	(void)h;
-	(void)i;
-	(void)out;
-	return false;
-}
-
-static void hammer_irq_line(struct host *h, u32 gsi, bool level)
-{
-	(void)h;
-	(void)gsi;
-	(void)level;
-}
-
-static int hammer_msi_alloc(struct host *h)
-{
-	struct hammer *m = hammer_of(h);
-	int got = -ENOSPC;
-
-	pthread_mutex_lock(&m->vectors_lock);
-	for (int i = 0; i < VECTORS && got < 0; i++)
-		if (!m->vectors[i]) {
-			m->vectors[i] = true;
-			got = i;
-		}
-	pthread_mutex_unlock(&m->vectors_lock);
-	return got;
-}
-
-/* @vector is in use, or the device has given it back and goes on. */
-static void check_vector(struct hammer *m, int vector, bool give_back)
-{
-	pthread_mutex_lock(&m->vectors_lock);
-	if (vector < 0 || vector >= VECTORS || !m->vectors[vector]) {
-		fprintf(stderr, "vector %d is used and is nobody's\n", vector);
-		abort();
-	}
-	if (give_back)
-		m->vectors[vector] = false;
-	pthread_mutex_unlock(&m->vectors_lock);
-}
-
-static int hammer_msi_route(struct host *h, int vector, u64 addr, u32 data)
-{
-	(void)addr;
-	(void)data;
-	check_vector(hammer_of(h), vector, false);
-	return 0;
-}
-
-static void hammer_msi_send(struct host *h, int vector)
-{
-	check_vector(hammer_of(h), vector, false);
-}
-
-static void hammer_msi_free(struct host *h, int vector)
-{
-	check_vector(hammer_of(h), vector, true);
-}
-
-static int hammer_msi_bind(struct host *h, int vector, int fd)
-{
-	(void)fd;
-	check_vector(hammer_of(h), vector, false);
-	return 0;
-}
-
-static void hammer_msi_unbind(struct host *h, int vector, int fd)
-{
-	(void)fd;
-	check_vector(hammer_of(h), vector, false);
-}
-
-static int add_region(struct hammer *m, struct regions *r, const struct io_region *new)
-{
-	int ret;
-
-	pthread_rwlock_wrlock(&m->regions_lock);
-	ret = io_regions_add(r->list, &r->n, REGIONS, *new);
-	pthread_rwlock_unlock(&m->regions_lock);
-	return ret;
-}
-
-static int hammer_pio_add(struct host *h, u16 port, u16 len, host_io_fn *fn, void *arg)
-{
-	return add_region(hammer_of(h), &hammer_of(h)->ports,
-			  &(struct io_region){ port, len, fn, arg });
-}
-
-static int hammer_mmio_map(struct host *h, u64 gpa, u64 len, host_io_fn *fn, void *arg)
-{
-	const u64 end = ECAM + PCI_ECAM_SIZE;
-
-	if (gpa < WINDOW || gpa >= end || len > end - gpa)
-		return -EINVAL;
-	return add_region(hammer_of(h), &hammer_of(h)->mmio,
-			  &(struct io_region){ gpa, len, fn, arg });
-}
-
-static void hammer_mmio_unmap(struct host *h, u64 gpa, u64 len)
-{
-	struct hammer *m = hammer_of(h);
-
-	pthread_rwlock_wrlock(&m->regions_lock);
-	io_regions_remove(m->mmio.list, &m->mmio.n, gpa, len);
-	pthread_rwlock_unlock(&m->regions_lock);
-}
-
-static int hammer_ioeventfd_add(struct host *h, u64 gpa, int fd)
-{
-	(void)gpa;
-	(void)fd;
-	__atomic_fetch_add(&hammer_of(h)->ioeventfds, 1, __ATOMIC_RELAXED);
-	return 0;
-}
-
-static void hammer_ioeventfd_del(struct host *h, u64 gpa, int fd)
-{
-	(void)gpa;
-	(void)fd;
-	__atomic_fetch_sub(&hammer_of(h)->ioeventfds, 1, __ATOMIC_RELAXED);
-}
-
-static void hammer_power(struct host *h, enum host_power what, const char *why)
-{
-	(void)h;
-	(void)what;
-	(void)why;
-}
-
-static const struct host_ops hammer_ops = {
-	.ram = hammer_ram,
-	.ram_region = hammer_ram_region,
-	.irq_line = hammer_irq_line,
-	.msi_alloc = hammer_msi_alloc,
-	.msi_route = hammer_msi_route,
-	.msi_send = hammer_msi_send,
-	.msi_free = hammer_msi_free,
-	.msi_bind = hammer_msi_bind,
-	.msi_unbind = hammer_msi_unbind,
-	.pio_add = hammer_pio_add,
-	.mmio_map = hammer_mmio_map,
-	.mmio_unmap = hammer_mmio_unmap,
-	.ioeventfd_add = hammer_ioeventfd_add,
-	.ioeventfd_del = hammer_ioeventfd_del,
-	.power = hammer_power,
-};
-
 /* --- what a vCPU can do -------------------------------------------------------------------- */
 
 static u64 random_of(u64 *seed)
@@ -263,31 +83,16 @@ static u64 random_of(u64 *seed)
 	return *seed;
 }
 
-static void access_region(struct hammer *m, struct regions *r, u64 at, void *data, unsigned len,
-			  bool write)
-{
-	struct io_region found = { .fn = NULL };
-	const struct io_region *hit;
-
-	pthread_rwlock_rdlock(&m->regions_lock);
-	hit = io_regions_find(r->list, r->n, at);
-	if (hit && len <= hit->len - (at - hit->at))
-		found = *hit;
-	pthread_rwlock_unlock(&m->regions_lock);
-	if (found.fn)
-		found.fn(found.arg, at - found.at, data, len, write);
-}
-
 static void mmio_write(struct hammer *m, u64 at, u64 value, unsigned len)
 {
-	access_region(m, &m->mmio, at, &value, len, true);
+	access_region(&m->sh, &m->sh.mmio, at, &value, len, true);
 }
 
 static u64 mmio_read(struct hammer *m, u64 at, unsigned len)
 {
 	u64 value = 0;
 
-	access_region(m, &m->mmio, at, &value, len, false);
+	access_region(&m->sh, &m->sh.mmio, at, &value, len, false);
 	return value;
 }
 
@@ -305,7 +110,7 @@ static u64 bar_of(struct hammer *m, unsigned d)
 __attribute__((no_sanitize("thread"))) static void ram_write(struct hammer *m, u64 at,
 							     const void *data, size_t len)
 {
-	volatile u8 *to = m->ram + at;
+	volatile u8 *to = m->sh.ram + at;
 
 	for (size_t i = 0; i < len; i++)
 		to[i] = ((const u8 *)data)[i];
@@ -313,7 +118,7 @@ __attribute__((no_sanitize("thread"))) static void ram_write(struct hammer *m, u
 
 __attribute__((no_sanitize("thread"))) static u16 ram_read16(struct hammer *m, u64 at)
 {
-	return *(volatile u16 *)(void *)(m->ram + at);
+	return *(volatile u16 *)(void *)(m->sh.ram + at);
 }
 
 /* Descriptors at 0, the available ring at 0x1000, the used ring at 0x1400. */
@@ -443,9 +248,10 @@ static void access_ports(struct hammer *m, u64 *seed)
 	u16 port = (u16)((random_of(seed) & 1 ? SERIAL : CMOS) + (random_of(seed) & 7));
 	u64 value = random_of(seed), address = 0x80000000U | (random_of(seed) & 0x3ffc);
 
-	access_region(m, &m->ports, port, &value, 1U << random_of(seed) % 3, random_of(seed) & 1);
-	access_region(m, &m->ports, 0xcf8, &address, 4, true);
-	access_region(m, &m->ports, 0xcfc + (random_of(seed) & 3), &value,
+	access_region(&m->sh, &m->sh.ports, port, &value, 1U << random_of(seed) % 3,
+		      random_of(seed) & 1);
+	access_region(&m->sh, &m->sh.ports, 0xcf8, &address, 4, true);
+	access_region(&m->sh, &m->sh.ports, 0xcfc + (random_of(seed) & 3), &value,
 		      1U << random_of(seed) % 3, random_of(seed) & 1);
 }
 
@@ -464,8 +270,8 @@ static void do_anything(struct hammer *m, u64 *seed)
 		bring_up(m, d, seed);
 		break;
 	case 11:
-		access_region(m, &m->mmio, bar + AT_TABLE + random_of(seed) % 160, &value, len,
-			      random_of(seed) & 1);
+		access_region(&m->sh, &m->sh.mmio, bar + AT_TABLE + random_of(seed) % 160, &value,
+			      len, random_of(seed) & 1);
 		break;
 	case 12:
 		switch_msix(m, d, seed);
@@ -615,7 +421,8 @@ static void make_disk(struct hammer *m, bool aio_threads)
 	assert_int_equal(ftruncate(fd, 65536), 0);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	assert_int_equal(virtio_blk_create(&m->blk, &p, &e), 0);
-	assert_int_equal(virtio_create(&m->v[DISK], &m->host, virtio_blk_type(m->blk), m->blk), 0);
+	assert_int_equal(virtio_create(&m->v[DISK], &m->sh.host, virtio_blk_type(m->blk), m->blk),
+			 0);
 	virtio_blk_attach(m->blk, m->v[DISK]);
 	close(fd);
 }
@@ -636,15 +443,16 @@ static void make_others(struct hammer *m)
 	net.fd = pair[0];
 	m->peer = pair[1];
 	assert_int_equal(virtio_net_create(&m->net, &net), 0);
-	assert_int_equal(virtio_create(&m->v[NET], &m->host, virtio_net_type(m->net), m->net), 0);
+	assert_int_equal(virtio_create(&m->v[NET], &m->sh.host, virtio_net_type(m->net), m->net),
+			 0);
 	virtio_net_attach(m->net, m->v[NET]);
 	assert_int_equal(virtio_console_create(&m->console, &console), 0);
-	assert_int_equal(virtio_create(&m->v[CONSOLE], &m->host, virtio_console_type(m->console),
+	assert_int_equal(virtio_create(&m->v[CONSOLE], &m->sh.host, virtio_console_type(m->console),
 				       m->console),
 			 0);
 	virtio_console_attach(m->console, m->v[CONSOLE]);
 	assert_int_equal(virtio_rng_create(&m->rng), 0);
-	assert_int_equal(virtio_create(&m->v[RNG], &m->host, virtio_rng_type(), m->rng), 0);
+	assert_int_equal(virtio_create(&m->v[RNG], &m->sh.host, virtio_rng_type(), m->rng), 0);
 	virtio_rng_attach(m->rng, m->v[RNG]);
 }
 
@@ -664,20 +472,16 @@ static void make_machine(struct hammer *m, bool aio_threads)
 	};
 
 	memset(m, 0, sizeof(*m));
-	m->host.ops = &hammer_ops;
-	m->ram = mmap(NULL, RAM, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	assert_ptr_not_equal(m->ram, MAP_FAILED);
-	pthread_rwlock_init(&m->regions_lock, NULL);
-	pthread_mutex_init(&m->vectors_lock, NULL);
+	shared_host_init(&m->sh);
 	pthread_rwlock_init(&m->running, NULL);
-	assert_int_equal(pci_bus_create(&m->bus, &m->host, WINDOW, WINDOW_END), 0);
+	assert_int_equal(pci_bus_create(&m->bus, &m->sh.host, WINDOW, WINDOW_END), 0);
 	assert_int_equal(pci_bus_map_ecam(m->bus, ECAM), 0);
 	make_disk(m, aio_threads);
 	make_others(m);
 	for (unsigned d = 0; d < DEVICES; d++)
-		assert_int_equal(virtio_pci_create(&m->pci[d], &m->host, m->bus, m->v[d]), 0);
-	assert_int_equal(serial_create(&m->serial, &m->host, &serial), 0);
-	assert_int_equal(cmos_create(&m->cmos, &m->host, &cmos), 0);
+		assert_int_equal(virtio_pci_create(&m->pci[d], &m->sh.host, m->bus, m->v[d]), 0);
+	assert_int_equal(serial_create(&m->serial, &m->sh.host, &serial), 0);
+	assert_int_equal(cmos_create(&m->cmos, &m->sh.host, &cmos), 0);
 }
 
 static void end_machine(struct hammer *m)
@@ -692,7 +496,7 @@ static void end_machine(struct hammer *m)
 	cmos_destroy(m->cmos);
 	pci_bus_destroy(m->bus);
 	close(m->peer);
-	munmap(m->ram, RAM);
+	shared_host_fini(&m->sh);
 }
 
 static void hammer_bus(bool aio_threads)
