@@ -23,6 +23,9 @@ $(B)/tests/unit/vmm/%: $(B)/obj/tests/unit/vmm/%.o $(VMM_REST) $(ARCH)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(EXTRA) -pie -o $@ $< $(VMM_REST) $(ARCH) $(LDLIBS) -lcmocka
 
+# It decides how long the device polls.
+$(B)/tests/unit/devices/blk_wake_test: private LDLIBS += -Wl,--wrap=vq_pace_poll,--wrap=vq_pace_init
+
 # It starts the command.
 $(B)/tests/unit/vmm/confine_live_test: | $(B)/vmm
 
