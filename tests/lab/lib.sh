@@ -254,6 +254,20 @@ qmp()
 		}' "/run/umbra/$1.sock" "${@:2}"
 }
 
+# qmp_ask SOCKET COMMAND...: carry out commands, each a JSON object; print the answer to the last one.
+qmp_ask()
+{
+	perl -MIO::Socket::UNIX -e '
+		my $s = IO::Socket::UNIX->new(Peer => shift) or die "qmp: $!\n";
+		alarm 20;
+		<$s>;
+		for my $c (q({"execute": "qmp_capabilities"}), @ARGV) {
+			print $s "$c\n";
+			while (<$s>) { last if /"(return|error)"/ }
+		}
+		print' "$@"
+}
+
 # show: what a person wants to see of a failure.
 show()
 {

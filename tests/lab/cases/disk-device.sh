@@ -30,15 +30,7 @@ disk()
 
 qmp_resize()
 {
-	perl -MIO::Socket::UNIX -e '
-		my $s = IO::Socket::UNIX->new(Peer => shift) or die "qmp: $!\n";
-		alarm 20;
-		<$s>;
-		for my $c (q({"execute": "qmp_capabilities"}), @ARGV) {
-			print $s "$c\n";
-			while (<$s>) { last if /"(return|error)"/ }
-		}
-		print' "${XDG_RUNTIME_DIR:-/run}/umbra/disk-device.sock" \
+	qmp_ask "${XDG_RUNTIME_DIR:-/run}/umbra/disk-device.sock" \
 		"{\"execute\": \"block_resize\", \"arguments\": {\"node-name\": \"$1\", \"size\": $2}}"
 }
 

@@ -1,18 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # A disk gets another size while its guest uses it: by QMP, and by vmm disk.
 
-# qmp COMMAND: one command, a JSON object, for the guest; prints the answer.
-qmp()
+# ask COMMAND: one command of QMP for the guest.
+ask()
 {
-	perl -MIO::Socket::UNIX -e '
-		my $s = IO::Socket::UNIX->new(Peer => shift) or die "qmp: $!\n";
-		alarm 20;
-		<$s>;
-		for my $c (q({"execute": "qmp_capabilities"}), @ARGV) {
-			print $s "$c\n";
-			while (<$s>) { last if /"(return|error)"/ }
-		}
-		print' "${XDG_RUNTIME_DIR:-/run}/umbra/disk-resize.sock" "$@"
+	qmp_ask "${XDG_RUNTIME_DIR:-/run}/umbra/disk-resize.sock" "$@"
 }
 
 # disk ARGS...: vmm disk, with its output and errors in files named after the step.
@@ -45,7 +37,7 @@ END
 	guest_wait_console '^@@ ready'
 	for step in first grown more shrunk; do
 		case $step in
-		grown) qmp '{"execute": "block_resize", "arguments": {"node-name": "node0", "size": 33554432}}' >"$WORK/qmp" ;;
+		grown) ask '{"execute": "block_resize", "arguments": {"node-name": "node0", "size": 33554432}}' >"$WORK/qmp" ;;
 		more) disk more resize main +8M ;;
 		shrunk)
 			disk smaller resize disk0 8M
@@ -60,7 +52,7 @@ END
 	disk unknown resize disk7 32M
 	disk odd resize disk0 1000
 	disk usage resize disk0 20X
-	qmp '{"execute": "block_resize", "arguments": {"device": "disk0"}}' >"$WORK/qmp-missing"
+	ask '{"execute": "block_resize", "arguments": {"device": "disk0"}}' >"$WORK/qmp-missing"
 	guest_type end
 	guest_wait
 	stat -c %s "$WORK/a" >"$WORK/size"

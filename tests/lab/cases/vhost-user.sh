@@ -17,23 +17,6 @@ daemon()
 		fail "qemu-storage-daemon does not come up: $(cat "$WORK/daemon.log")"
 }
 
-# qmp NAME COMMAND...: commands for a daemon, each a JSON object.
-qmp()
-{
-	local socket=$WORK/$1.qmp
-
-	shift
-	perl -MIO::Socket::UNIX -e '
-		my $s = IO::Socket::UNIX->new(Peer => shift) or die "qmp: $!\n";
-		alarm 20;
-		<$s>;
-		for my $c (q({"execute": "qmp_capabilities"}), @ARGV) {
-			print $s "$c\n";
-			while (<$s>) { last if /"(return|error)"/ }
-			print;
-		}' "$socket" "$@"
-}
-
 setup()
 {
 	for d in data ro; do
@@ -75,7 +58,7 @@ END
 	pid=$(guest_vmm)
 	"$VMM" disk resize disk0 128M --guest vhost-user >"$WORK/resize" 2>&1 || true
 	grep -c 'memfd:umbra-ram' "/proc/$pid/maps" >"$WORK/shared" || true
-	qmp data '{"execute": "block_resize", "arguments": {"node-name": "disk", "size": 100663296}}' >"$WORK/qmp"
+	qmp_ask "$WORK/data.qmp" '{"execute": "block_resize", "arguments": {"node-name": "disk", "size": 100663296}}' >"$WORK/qmp"
 	kill -KILL "$(<"$WORK/data.pid")"
 	expect_within 10 grep -q 'the back end is gone' "$WORK/errors"
 	guest_type go
