@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A host for tests of devices that several threads use at once, as the VMM's is: I/O regions, and MSI
- * vectors, of which none may be used after it was given back.
+ * Serves devices under test that several threads use at once, as the VMM's host does: I/O regions,
+ * and MSI vectors, of which none may be used after it was given back.
  */
 #ifndef UMBRA_TESTS_UNIT_DEVICES_SHARED_HOST_H
 #define UMBRA_TESTS_UNIT_DEVICES_SHARED_HOST_H

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The filters of system calls, by the true kernel: what each forbids ends the process. */
+/* Tests the filters of system calls by the true kernel: what each forbids ends the process. */
 #include <linux/seccomp.h>
 #include <pthread.h>
 #include <sched.h>

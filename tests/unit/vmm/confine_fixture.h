@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* For tests of confinement: whether there are filters here, and how a child ended. */
+/* Tells tests of confinement whether there are filters here, and how a child ended. */
 #ifndef UMBRA_TESTS_UNIT_VMM_CONFINE_FIXTURE_H
 #define UMBRA_TESTS_UNIT_VMM_CONFINE_FIXTURE_H
 
