@@ -46,17 +46,11 @@ busy_is_left_alone()
 	[ $status = 7 ] && [ "$(cat "$work/out")" = done ] || { echo "status $status"; cat "$work/out"; return 1; }
 }
 
-# The reader pauses for longer than a machine may be silent. Since it does little else, it does so beside
-# the busy machine, and what came of it is looked at afterwards.
-unread()
-{
-	timeout 400 "${lab[@]}" --timeout 350 sh -c 'head -c 3000000 /dev/zero | tr "\0" x; exit 9' 2>"$work/err" \
-		</dev/null | { sleep 75; wc -c >"$work/count"; }
-}
-
+# The reader pauses for longer than a machine may be silent.
 unread_is_left_alone()
 {
-	wait "$reader"
+	timeout 300 "${lab[@]}" --timeout 250 sh -c 'head -c 3000000 /dev/zero | tr "\0" x; exit 9' 2>"$work/err" \
+		</dev/null | { sleep 75; wc -c >"$work/count"; }
 	[ "$(cat "$work/count")" = 3000000 ] || { cat "$work/count" "$work/err"; return 1; }
 }
 
@@ -90,10 +84,32 @@ nothing_is_left()
 	return $bad
 }
 
+# beside TEST: in the background, in a directory of its own, since each of these waits for the most part;
+# outcome TEST: what it said, and its status.
+beside()
+{
+	mkdir "$work/$1" || exit 1
+	(
+		work=$work/$1
+		"$1" >"$work/said" 2>&1
+		echo $? >"$work/status"
+	) &
+}
+
+outcome()
+{
+	until [ -s "$work/$1/status" ]; do
+		sleep 0.2
+	done
+	cat "$work/$1/said"
+	return "$(cat "$work/$1/status")"
+}
+
 echo 1..4
-result 'a machine without progress is ended' stalled_is_ended
-unread &
-reader=$!
-result 'a busy machine is left alone' busy_is_left_alone
-result 'a machine whose output waits is left alone' unread_is_left_alone
+beside stalled_is_ended
+beside busy_is_left_alone
+beside unread_is_left_alone
+result 'a machine without progress is ended' outcome stalled_is_ended
+result 'a busy machine is left alone' outcome busy_is_left_alone
+result 'a machine whose output waits is left alone' outcome unread_is_left_alone
 result 'whatever ends it, nothing is left' nothing_is_left
