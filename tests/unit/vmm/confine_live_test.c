@@ -259,10 +259,14 @@ static int find_parts(void **state)
 	char *slash;
 
 	(void)state;
-	/* build/tests/unit/test_... to build/vmm. */
-	for (int i = 0; n > 0 && i < 3 && (slash = strrchr(vmm, '/')); i++)
-		*slash = '\0';
+	/* The rule that builds this test builds the command: without it nothing is tested. */
+	slash = n > 0 ? strstr(vmm, "/tests/unit/") : NULL;
+	assert_non_null(slash);
+	*slash = '\0';
 	snprintf(vmm + strlen(vmm), sizeof(vmm) - strlen(vmm), "/vmm");
+	assert_int_equal(access(vmm, X_OK), 0);
+	/* What a KVM in software lacks is not what these tests are about. */
+	setenv("UMBRA_KVM_KNOWN", "1", 1);
 	snprintf(kernel, sizeof(kernel), "%s/cloud/vmlinuz", images ? images : "build/images");
 	return 0;
 }
@@ -270,10 +274,13 @@ static int find_parts(void **state)
 static bool cannot(void)
 {
 #if defined(__SANITIZE_ADDRESS__)
+	printf("SKIP the sanitizer makes calls of its own\n");
 	return true;
 #else
-	return geteuid() || access(vmm, X_OK) || access(kernel, R_OK) ||
-	       access("/dev/kvm", R_OK | W_OK);
+	if (!geteuid() && !access(kernel, R_OK) && !access("/dev/kvm", R_OK | W_OK))
+		return false;
+	printf("SKIP needs root, /dev/kvm and %s\n", kernel);
+	return true;
 #endif
 }
 
