@@ -2,6 +2,7 @@
 /* Finds the known word that is nearest to a mistyped one. */
 #include "base/suggest.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define MAX_WORD 63
@@ -66,4 +67,15 @@ const char *suggest(const char *word, const char *const *words)
 	while (words[n])
 		n++;
 	return suggest_of(word, words, n);
+}
+
+const char *suggest_hint(char buf[SUGGEST_HINT], const char *meant)
+{
+	const char *quote = meant && strncmp(meant, "--", 2) != 0 ? "\"" : "";
+
+	buf[0] = '\0';
+	if (meant)
+		snprintf(buf, SUGGEST_HINT, "; did you mean %s%.*s%s?", quote, MAX_WORD + 2, meant,
+			 quote);
+	return buf;
 }

@@ -1,27 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Reads a policy file: its root, its sessions and their defaults. */
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/name_chars.h"
 #include "policy/parse.h"
 #include "policy/text.h"
 
 static int session_name(struct parse *ps, config_setting_t *st, struct policy_session *s)
 {
 	const char *name = config_setting_name(st);
-	size_t len = strlen(name);
 	char q[VALUE_QUOTE];
 
-	for (size_t i = 0; i < len; i++) {
-		if (!isalnum((unsigned char)name[i]) && name[i] != '_' && name[i] != '-')
-			len = 0;
-	}
-	if (!len || len > POLICY_NAME_MAX)
+	if (!name_chars_only(name, NAME_WORD, POLICY_NAME_MAX))
 		return value_error(ps, st,
-				   "a session's name is 1 to %d letters, digits, - and _, found %s",
+				   "a session's name is 1 to %d " NAME_WORD_TEXT ", found %s",
 				   POLICY_NAME_MAX, value_quote(q, name));
-	memcpy(s->name, name, len + 1);
+	memcpy(s->name, name, strlen(name) + 1);
 	return 0;
 }
 

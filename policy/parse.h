@@ -19,6 +19,10 @@ int parse_permit(struct parse *ps, config_setting_t *session, struct policy_sess
 int parse_rule_text(struct parse *ps, const config_setting_t *st, const char *section, int index,
 		    const char **out);
 
+/* The critical function that is called @text, which stands at @st. */
+int parse_critical_name(struct parse *ps, config_setting_t *st, const char *text,
+			const struct catalog_fn **fn);
+
 /* Action, error and record, which `files` and `functions` have alike. @action: the default. */
 struct parse_action {
 	enum action action;

@@ -91,10 +91,7 @@ int parse_files(struct parse *ps, config_setting_t *session, struct policy_sessi
 static int parse_function_name(struct parse *ps, config_setting_t *st, config_setting_t *rule,
 			       const struct catalog_fn **fn)
 {
-	const char *s, *names[CATALOG_MAX];
-	char q[VALUE_QUOTE], hint[VALUE_QUOTE];
-	const struct catalog_fn *all;
-	size_t n;
+	const char *s;
 	int ret;
 
 	if (!st)
@@ -106,14 +103,7 @@ static int parse_function_name(struct parse *ps, config_setting_t *st, config_se
 		*fn = NULL;
 		return 0;
 	}
-	*fn = catalog_find(s);
-	if (*fn)
-		return 0;
-	all = catalog_all(&n);
-	for (size_t i = 0; i < n; i++)
-		names[i] = all[i].name;
-	return value_error(ps, st, "%s is not a critical function%s", value_quote(q, s),
-			   value_hint(hint, s, names, n));
+	return parse_critical_name(ps, st, s, fn);
 }
 
 /* A pattern that matches nothing protects nothing. */

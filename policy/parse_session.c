@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/suggest.h"
 #include "policy/parse.h"
 
 static const struct {
@@ -82,28 +83,39 @@ int parse_names(struct parse *ps, config_setting_t *session, struct policy_sessi
 	return ret;
 }
 
-/* Mark each function of the list @st in @listed. */
-static int read_functions(struct parse *ps, config_setting_t *st, bool *listed)
+int parse_critical_name(struct parse *ps, config_setting_t *st, const char *text,
+			const struct catalog_fn **fn)
 {
-	const char *names[CATALOG_MAX], *text;
-	char q[VALUE_QUOTE], hint[VALUE_QUOTE];
-	const struct catalog_fn *all, *fn;
+	char q[VALUE_QUOTE], hint[SUGGEST_HINT];
+	const struct catalog_fn *all;
+	const char *names[CATALOG_MAX];
 	size_t n;
-	int ret = value_list(ps, st, "functions");
 
+	*fn = catalog_find(text);
+	if (*fn)
+		return 0;
 	all = catalog_all(&n);
 	for (size_t i = 0; i < n; i++)
 		names[i] = all[i].name;
+	return value_error(ps, st, "%s is not a critical function%s", value_quote(q, text),
+			   suggest_hint(hint, suggest_of(text, names, n)));
+}
+
+/* Mark each function of the list @st in @listed. */
+static int read_functions(struct parse *ps, config_setting_t *st, bool *listed)
+{
+	const struct catalog_fn *fn;
+	const char *text;
+	int ret = value_list(ps, st, "functions");
+
 	for (int i = 0; !ret && i < config_setting_length(st); i++) {
 		config_setting_t *elem = config_setting_get_elem(st, (unsigned)i);
 
 		ret = value_string(ps, elem, "the name of a function", &text);
+		if (!ret)
+			ret = parse_critical_name(ps, elem, text, &fn);
 		if (ret)
 			return ret;
-		fn = catalog_find(text);
-		if (!fn)
-			return value_error(ps, elem, "%s is not a critical function%s",
-					   value_quote(q, text), value_hint(hint, text, names, n));
 		listed[catalog_index(fn)] = true;
 	}
 	return ret;

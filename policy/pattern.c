@@ -51,7 +51,7 @@ static const char *parts_split(struct parts *out, const char *p)
 		if (c == '\\') {
 			if (!p[1])
 				return "ends with a \\, which takes the next character literally "
-				       "and has none: did you mean \\\\?";
+				       "and has none; did you mean \\\\?";
 			c = (u8)p[1];
 			len = 2;
 		} else if (c == '*') {
@@ -62,7 +62,7 @@ static const char *parts_split(struct parts *out, const char *p)
 			c = PART_ONE;
 			len = bracket_len(p);
 			if (!len)
-				return "has a [ without a ]: did you mean \\[, a bracket itself?";
+				return "has a [ without a ]; did you mean \\[, a bracket itself?";
 		}
 		out->at[out->n++] = c;
 		out->least += c != PART_ANY;
@@ -119,7 +119,7 @@ static bool path_can_match(const char *p, const struct parts *s, char why[PATTER
 	if (meant.dir)
 		snprintf(why, PATTERN_WHY,
 			 "matches no path: it is compared as an absolute path without //, . and "
-			 ".. and without a / at the end, did you mean %s, or %s for all below?",
+			 ".. and without a / at the end; did you mean %s, or %s for all below?",
 			 q, value_quote(deeper, below));
 	else
 		snprintf(why, PATTERN_WHY,
@@ -167,7 +167,7 @@ bool pattern_can_match_symbol(const char *p, char why[PATTERN_WHY])
 			continue;
 		if (c == '-')
 			snprintf(why, PATTERN_WHY,
-				 "matches no symbol: did you mean _ in place of -?");
+				 "matches no symbol; did you mean _ in place of -?");
 		else
 			snprintf(why, PATTERN_WHY,
 				 "matches no symbol: these are of letters, digits, _, . and $");

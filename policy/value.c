@@ -71,16 +71,6 @@ const char *value_quote(char buf[VALUE_QUOTE], const char *s)
 	return buf;
 }
 
-const char *value_hint(char buf[VALUE_QUOTE], const char *name, const char *const *names, size_t n)
-{
-	const char *meant = suggest_of(name, names, n);
-
-	buf[0] = '\0';
-	if (meant)
-		snprintf(buf, VALUE_QUOTE, ", did you mean \"%s\"?", meant);
-	return buf;
-}
-
 const char *value_type(const config_setting_t *st)
 {
 	switch (config_setting_type(st)) {
@@ -105,7 +95,7 @@ const char *value_type(const config_setting_t *st)
 
 int value_group(struct parse *ps, config_setting_t *st, const char *const *keys, size_t n)
 {
-	char q[VALUE_QUOTE], hint[VALUE_QUOTE];
+	char q[VALUE_QUOTE], hint[SUGGEST_HINT];
 
 	if (!config_setting_is_group(st))
 		return value_error(ps, st, "expected a group { ... }, found %s", value_type(st));
@@ -118,7 +108,7 @@ int value_group(struct parse *ps, config_setting_t *st, const char *const *keys,
 			k++;
 		if (k == n)
 			return value_error(ps, m, "unknown key %s%s", value_quote(q, name),
-					   value_hint(hint, name, keys, n));
+					   suggest_hint(hint, suggest_of(name, keys, n)));
 	}
 	return 0;
 }

@@ -33,8 +33,6 @@ int value_nomem(struct parse *ps);
 /* @s for a message: in quotes, control characters escaped, cut to fit; returns @buf. */
 #define VALUE_QUOTE 80
 const char *value_quote(char buf[VALUE_QUOTE], const char *s);
-/* ", did you mean "NAME"?" into @buf, or "". */
-const char *value_hint(char buf[VALUE_QUOTE], const char *name, const char *const *names, size_t n);
 
 /* @st must be a group that holds no other keys than @keys. */
 int value_group(struct parse *ps, config_setting_t *st, const char *const *keys, size_t n);

@@ -3,25 +3,13 @@
  * Writes the private copy of a driver. Everything is computed from the parsed original and written
  * into the copy, never the other way round, so that no edit can influence a later one.
  */
-#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/name_chars.h"
 #include "shadow/kernel/kernel_int.h"
 #include "shadow/link/plan_int.h"
-
-static bool plain_name(const char *s, size_t max)
-{
-	size_t n = strlen(s);
-
-	if (n > max)
-		return false;
-	for (; *s; s++)
-		if (!isalnum((u8)*s) && !strchr("_-.", *s))
-			return false;
-	return true;
-}
 
 static int check_args(const struct link_plan *p, const struct link_addresses *a,
 		      const struct link_identity *id, struct err *e)
@@ -31,16 +19,16 @@ static int check_args(const struct link_plan *p, const struct link_addresses *a,
 	if (refused)
 		return err_set(e, -EPERM, "%s: %s cannot be linked: %s", p->module->label,
 			       refused->symbol, refused->reason);
-	if (!*id->name || !plain_name(id->name, PRIVATE_NAME_MAX))
-		return err_set(
-			e, -EINVAL,
-			"%s: \"%.64s\" cannot be its name in the guest (1 to %d letters, digits, _ - .)",
-			p->module->label, id->name, PRIVATE_NAME_MAX);
-	if (!plain_name(id->suffix, PRIVATE_SUFFIX_MAX))
-		return err_set(
-			e, -EINVAL,
-			"%s: \"%.64s\" cannot be appended to its exports (at most %d letters, digits, _ - .)",
-			p->module->label, id->suffix, PRIVATE_SUFFIX_MAX);
+	if (!name_chars_only(id->name, NAME_FILE, PRIVATE_NAME_MAX))
+		return err_set(e, -EINVAL,
+			       "%s: \"%.64s\" cannot be its name in the guest; want up to "
+			       "%d " NAME_FILE_TEXT,
+			       p->module->label, id->name, PRIVATE_NAME_MAX);
+	if (*id->suffix && !name_chars_only(id->suffix, NAME_FILE, PRIVATE_SUFFIX_MAX))
+		return err_set(e, -EINVAL,
+			       "%s: \"%.64s\" cannot be appended to its exports; want up to "
+			       "%d " NAME_FILE_TEXT,
+			       p->module->label, id->suffix, PRIVATE_SUFFIX_MAX);
 	if (a->modules >= a->modules_end || a->shadow % 4096 || a->kaslr % 4096)
 		return err_set(e, -EINVAL, "%s: the guest's addresses are not known",
 			       p->module->label);

@@ -213,7 +213,7 @@ const struct cli_verb *cli_verb(const char *command, const struct cli_args *a,
 	const char *names[CLI_VERBS_MAX], *near;
 	const struct cli_verb *v = a->n_words ? verb_find(verbs, a->words[0]) : NULL;
 	struct cli_syntax s = { .command = command };
-	char all[100];
+	char all[100], hint[SUGGEST_HINT];
 	size_t n = 0;
 
 	list_verbs(all, sizeof(all), verbs);
@@ -235,8 +235,8 @@ const struct cli_verb *cli_verb(const char *command, const struct cli_args *a,
 		names[n] = verbs[n].name;
 	near = suggest_of(a->words[0], names, n);
 	if (near)
-		fprintf(stderr, "vmm %s: unknown command \"%s\"; did you mean \"%s\"?\n", command,
-			a->words[0], near);
+		fprintf(stderr, "vmm %s: unknown command \"%s\"%s\n", command, a->words[0],
+			suggest_hint(hint, near));
 	else
 		cli_usage(command, "unknown command \"%s\", want %s", a->words[0], all);
 	return NULL;

@@ -90,7 +90,7 @@ static int option_wrong(const struct cli_syntax *s, char **argv, int opt, struct
 	 * optind stays at a word of several letters until the last one.
 	 */
 	const char *word = argv[optind - 1], *near;
-	char letter[3] = { '-', (char)optopt, '\0' };
+	char letter[3] = { '-', (char)optopt, '\0' }, meant[48], hint[SUGGEST_HINT];
 
 	if (optopt > 0 && optopt < LONG_FIRST && !is_cluster(word, optopt) &&
 	    is_cluster(argv[optind], optopt))
@@ -108,9 +108,11 @@ static int option_wrong(const struct cli_syntax *s, char **argv, int opt, struct
 		return err_set(e, -EINVAL, "%s: this option takes no value; see `vmm %s --help`",
 			       word, s->command);
 	near = option_meant(s, word, strspn(word, "-"));
-	if (near)
-		return err_set(e, -EINVAL, "unknown option \"%.*s\"; did you mean --%s?",
-			       (int)strcspn(word, "="), word, near);
+	if (near) {
+		snprintf(meant, sizeof(meant), "--%s", near);
+		return err_set(e, -EINVAL, "unknown option \"%.*s\"%s", (int)strcspn(word, "="),
+			       word, suggest_hint(hint, meant));
+	}
 	return err_set(e, -EINVAL, "unknown option \"%.*s\"; see `vmm %s --help`",
 		       (int)strcspn(word, "="), word, s->command);
 }

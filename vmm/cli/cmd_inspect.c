@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* vmm inspect: parses its command line, opens kernel, policy and driver, and plans. */
-#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/name_chars.h"
 #include "base/table.h"
 #include "vmm/cli/cli.h"
 #include "vmm/cli/commands.h"
@@ -143,10 +143,8 @@ static int default_kernel(const struct module *m, char *path, size_t len)
 {
 	const char *magic = module_vermagic(m);
 	char release[80];
-	size_t n = 0;
+	size_t n = magic ? name_chars_len(magic, NAME_FILE "+~") : 0;
 
-	while (magic && (isalnum((u8)magic[n]) || (magic[n] && strchr("._+~-", magic[n]))))
-		n++;
 	if (!n || n >= sizeof(release) || (magic[n] && magic[n] != ' '))
 		return -ENOENT;
 	memcpy(release, magic, n);

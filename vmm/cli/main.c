@@ -79,6 +79,7 @@ static int unknown_command(const char *word)
 {
 	const char *names[ARRAY_SIZE(commands)];
 	const char *near = foreign_command(word);
+	char hint[SUGGEST_HINT];
 	size_t n = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
@@ -86,10 +87,8 @@ static int unknown_command(const char *word)
 			names[n++] = commands[i].name;
 	if (!near)
 		near = suggest_of(word, names, n);
-	if (near)
-		fprintf(stderr, "vmm: unknown command \"%s\"; did you mean \"%s\"?\n", word, near);
-	else
-		fprintf(stderr, "vmm: unknown command \"%s\"; see vmm help\n", word);
+	fprintf(stderr, "vmm: unknown command \"%s\"%s\n", word,
+		near ? suggest_hint(hint, near) : "; see vmm help");
 	return EXIT_CODE_USAGE;
 }
 

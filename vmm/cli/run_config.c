@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/suggest.h"
 #include "policy/text.h"
 #include "policy/value.h"
 
@@ -20,13 +21,10 @@ struct config_reader {
 static int unknown_key(struct config_reader *r, const config_setting_t *st)
 {
 	const char *name = config_setting_name(st), *near = r->t->suggest(r->t->arg, name);
-	char q[VALUE_QUOTE];
+	char q[VALUE_QUOTE], hint[SUGGEST_HINT];
 
-	if (near)
-		return value_error(&r->ps, st, "unknown key %s, did you mean \"%s\"?",
-				   value_quote(q, name), near);
-	return value_error(&r->ps, st, "unknown key %s; keys are the options of vmm run",
-			   value_quote(q, name));
+	return value_error(&r->ps, st, "unknown key %s%s", value_quote(q, name),
+			   near ? suggest_hint(hint, near) : "; keys are the options of vmm run");
 }
 
 /* The option's own line says "--memory 1X: ..."; here it is a key of a line of the file. */

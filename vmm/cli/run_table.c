@@ -16,10 +16,7 @@
 static int option_take_name(struct run_options *o, const char *s, struct err *e)
 {
 	if (!control_name_ok(s))
-		return err_set(e, -EINVAL,
-			       "--name %s: want up to %d letters, digits, '.', '_' and '-', not "
-			       "beginning with a dot",
-			       s, CONTROL_NAME_MAX);
+		return err_set(e, -EINVAL, "--name %s: " CONTROL_NAME_WANT, s, CONTROL_NAME_MAX);
 	o->spec.name = s;
 	return 0;
 }

@@ -21,10 +21,7 @@
 
 bool control_name_ok(const char *name)
 {
-	size_t n =
-		strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
-
-	return n && !name[n] && n <= CONTROL_NAME_MAX && *name != '.';
+	return name_chars_only(name, NAME_FILE, CONTROL_NAME_MAX) && *name != '.';
 }
 
 static bool stat_is_own_dir(const struct stat *st, uid_t uid)
@@ -90,11 +87,8 @@ int control_path(char **out, const char *name, bool create_dir, struct err *e)
 	int ret;
 
 	if (!control_name_ok(name))
-		return err_set(
-			e, -EINVAL,
-			"guest name \"%s\": want up to %d letters, digits, '.', '_' and '-', "
-			"not beginning with a dot",
-			name, CONTROL_NAME_MAX);
+		return err_set(e, -EINVAL, "guest name \"%s\": " CONTROL_NAME_WANT, name,
+			       CONTROL_NAME_MAX);
 	ret = control_dir(&dir, create_dir, e);
 	if (ret)
 		return ret;

@@ -7,13 +7,15 @@
 #define UMBRA_VMM_CONTROL_SOCKET_DIR_H
 
 #include "base/err.h"
+#include "base/name_chars.h"
 #include "base/types.h"
 
 #define CONTROL_NAME_MAX 60
 
-/*
- * True for a guest's name: letters, digits, '.', '_', '-', at most CONTROL_NAME_MAX, no dot first.
- */
+/* What a guest's name is, for a message; %d is CONTROL_NAME_MAX. */
+#define CONTROL_NAME_WANT "want up to %d " NAME_FILE_TEXT ", not beginning with a dot"
+
+/* True for a guest's name: NAME_FILE, at most CONTROL_NAME_MAX, no dot first. */
 bool control_name_ok(const char *name);
 /* Directory of the sockets (malloc'ed, made if @create): $XDG_RUNTIME_DIR/umbra or /run/umbra. */
 int control_dir(char **out, bool create, struct err *e);

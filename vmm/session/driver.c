@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/name_chars.h"
 #include "policy/catalog.h"
 #include "vmm/session/driver.h"
 
@@ -78,13 +79,6 @@ static int driver_keep_params(struct driver *d, const char *params, struct err *
 			       UMBRA_PARAMS_MAX - 1);
 	d->params = strdup(params);
 	return d->params ? 0 : err_set(e, -ENOMEM, "out of memory");
-}
-
-static bool is_word(const char *s)
-{
-	return *s &&
-	       s[strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")] ==
-		       0;
 }
 
 static bool rules_critical(void *arg, const char *symbol)
@@ -219,9 +213,9 @@ static int name_driver(struct sessions *s, struct driver *d, const char *name, s
 	d->name = strdup(name ? name : module_name(d->module));
 	if (!d->name)
 		return err_set(e, -ENOMEM, "out of memory for %s", d->path);
-	if (!is_word(d->name))
-		return err_set(e, -EINVAL, "driver name \"%s\": letters, digits, _ and - only",
-			       d->name);
+	/* How long it may be is a question of the whole name below. */
+	if (!name_chars_only(d->name, NAME_WORD, SIZE_MAX))
+		return err_set(e, -EINVAL, "driver name \"%s\": want " NAME_WORD_TEXT, d->name);
 	if ((size_t)snprintf(d->guest_name, sizeof(d->guest_name), "%s__%s", d->session->name,
 			     d->name) >= sizeof(d->guest_name))
 		return err_set(e, -ENAMETOOLONG,

@@ -5,6 +5,10 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/name_chars.h"
+
+#define PORT_NAME_MAX 60
+
 /* Where an endpoint is written: in the option @name, of which @whole is the text. */
 struct endpoint_option {
 	const char *name, *whole, *base;
@@ -54,18 +58,16 @@ int spec_take_port(struct guest_spec *s, const char *base, const char *text, str
 {
 	const struct endpoint_option opt = { "--port", text, base };
 	struct spec_port *p = &s->ports[s->n_ports];
-	size_t len =
-		strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
+	size_t len = name_chars_len(text, NAME_FILE);
 	int ret;
 
 	if (s->n_ports == SPEC_MAX_PORTS)
 		return err_set(e, -EINVAL, "--port %s: at most %d ports", text, SPEC_MAX_PORTS);
-	if (!len || len > 60 || text[len] != '=')
-		return err_set(
-			e, -EINVAL,
-			"--port %s: want NAME=pty, NAME=socket=PATH or NAME=file=PATH, with up "
-			"to 60 letters, digits, '.', '_' and '-' as its name",
-			text);
+	if (!len || len > PORT_NAME_MAX || text[len] != '=')
+		return err_set(e, -EINVAL,
+			       "--port %s: want NAME=pty, NAME=socket=PATH or NAME=file=PATH, with "
+			       "up to %d " NAME_FILE_TEXT " as its name",
+			       text, PORT_NAME_MAX);
 	p->name = strndup(text, len);
 	if (!p->name)
 		return err_set(e, -ENOMEM, "out of memory");
