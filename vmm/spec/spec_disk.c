@@ -36,29 +36,50 @@ static int disk_queues(struct spec_disk *d, const char *s, const char *value, st
 	return 0;
 }
 
-/* 1: @word is an option and was taken; 0: it is none; -errno. */
+/* Is the word up to a comma or the end one of a disk's? Its value may still be none. */
+static bool is_disk_word(const char *word)
+{
+	static const char *const forms[] = { "ro", "direct", "serial=", "queues=", "aio=" };
+	size_t len = strcspn(word, ",");
+
+	for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
+		size_t n = strlen(forms[i]);
+		bool has_value = forms[i][n - 1] == '=';
+
+		if ((has_value ? len >= n : len == n) && !memcmp(word, forms[i], n))
+			return true;
+	}
+	return false;
+}
+
+/* A comma in a file's name is part of it unless nothing but known words follows. */
+static bool disk_words_begin(const char *text, const char *at)
+{
+	(void)text;
+	for (; *at; at += 1 + strcspn(at + 1, ","))
+		if (!is_disk_word(at + 1))
+			return false;
+	return true;
+}
+
+/* @word is one of is_disk_word(). */
 static int disk_word(struct spec_disk *d, const char *s, const char *word, struct err *e)
 {
 	const char *value;
-	int ret = 0;
 
 	if (!strcmp(word, "ro"))
 		d->readonly = true;
 	else if (!strcmp(word, "direct"))
 		d->direct = true;
-	else if (!strcmp(word, "aio=io_uring"))
-		d->aio_threads = false;
-	else if (!strcmp(word, "aio=threads"))
-		d->aio_threads = true;
-	else if (spec_word_value(word, "aio"))
-		ret = err_set(e, -EINVAL, "--disk %s: aio is io_uring or threads", s);
 	else if ((value = spec_word_value(word, "serial")))
-		ret = disk_serial(d, s, value, e);
+		return disk_serial(d, s, value, e);
 	else if ((value = spec_word_value(word, "queues")))
-		ret = disk_queues(d, s, value, e);
+		return disk_queues(d, s, value, e);
+	else if (!strcmp(word, "aio=io_uring") || !strcmp(word, "aio=threads"))
+		d->aio_threads = !strcmp(word, "aio=threads");
 	else
-		return 0;
-	return ret ? ret : 1;
+		return err_set(e, -EINVAL, "--disk %s: aio is io_uring or threads", s);
+	return 0;
 }
 
 /* A vhost-user disk has no options that only its back end can carry out. */
@@ -78,30 +99,27 @@ static int check_vhost_user(const struct spec_disk *d, const char *s, struct err
 		       s, word);
 }
 
-/*
- * Take the words of @d->path, which is all of the option at first, off its end. From the right: a
- * comma in a file's name is part of it unless a known word follows.
- */
+/* Take the words off the end of @d->path, which is all of the option at first. */
 static int disk_words(struct spec_disk *d, const char *s, struct err *e)
 {
 	static const char *const known[] = { "ro", "direct", "serial", "queues", "aio", NULL };
-	char *comma;
-	int ret;
+	size_t len = spec_file_len(d->path, ",", disk_words_begin);
+	char *rest = d->path[len] ? d->path + len + 1 : NULL, *word;
+	const char *comma;
+	int ret = 0;
 
-	while ((comma = strrchr(d->path, ','))) {
-		ret = disk_word(d, s, comma + 1, e);
-		if (ret < 0)
-			return ret;
-		if (!ret && (strchr(comma, '/') || strchr(comma, '.')))
-			break;
-		if (!ret)
-			return spec_unknown_word(
-				"--disk", s, comma + 1, known,
-				d->vhost_user ? "vhost-user=SOCKET[,queues=N]"
-					      : "FILE[,ro][,direct][,serial=S][,queues=N]",
-				e);
-		*comma = '\0';
-	}
+	d->path[len] = '\0';
+	/* What ends a file's name has a dot in it, or a slash; else it was meant as an option. */
+	comma = strrchr(d->path, ',');
+	if (comma && !strpbrk(comma, "./"))
+		return spec_unknown_word("--disk", s, comma + 1, known,
+					 d->vhost_user ? "vhost-user=SOCKET[,queues=N]"
+						       : "FILE[,ro][,direct][,serial=S][,queues=N]",
+					 e);
+	while (!ret && (word = strsep(&rest, ",")))
+		ret = disk_word(d, s, word, e);
+	if (ret)
+		return ret;
 	return *d->path ? 0 : err_set(e, -EINVAL, "--disk %s: no file is named", s);
 }
 

@@ -12,31 +12,28 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/name_chars.h"
 #include "vmm/spec/spec_text.h"
 
-static const char name_chars[] =
-	"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
-
-/* The length of FILE in @s: up to a comma, or to the blank behind its suffix. */
-static size_t driver_file_len(const char *s)
+/* At a comma, or at the blank behind a driver file's suffix. */
+static bool driver_params_begin(const char *text, const char *at)
 {
 	static const char *const suffixes[] = { ".ko", ".ko.gz", ".ko.xz", ".ko.zst" };
-	size_t comma = strcspn(s, ",");
+	size_t before = (size_t)(at - text);
 
-	for (size_t at = strcspn(s, " "); at < comma; at += 1 + strcspn(s + at + 1, " "))
-		for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++) {
-			size_t len = strlen(suffixes[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++) {
+		size_t len = strlen(suffixes[i]);
 
-			if (at > len && !memcmp(s + at - len, suffixes[i], len))
-				return at;
-		}
-	return comma;
+		if (before > len && !memcmp(at - len, suffixes[i], len))
+			return true;
+	}
+	return *at == ',';
 }
 
 /* Does @s begin with NAME= ? */
 static bool begins_parameter(const char *s)
 {
-	size_t len = strspn(s, name_chars);
+	size_t len = name_chars_len(s, NAME_FILE);
 
 	return len && s[len] == '=';
 }
@@ -69,7 +66,7 @@ int spec_parse_driver(struct spec_driver *d, const char *what, const char *text,
 	const char *colon = strchr(text, ':');
 	const char *slash = colon ? memchr(text, '/', (size_t)(colon - text)) : NULL;
 	const char *session_end = slash ? slash : colon;
-	size_t len = colon ? driver_file_len(colon + 1) : 0;
+	size_t len = colon ? spec_file_len(colon + 1, ", ", driver_params_begin) : 0;
 	const char *rest = colon ? colon + 1 + len : NULL;
 
 	memset(d, 0, sizeof(*d));

@@ -15,10 +15,19 @@ const char *spec_word_value(const char *word, const char *key)
 	return !strncmp(word, key, len) && word[len] == '=' ? word + len + 1 : NULL;
 }
 
+size_t spec_file_len(const char *text, const char *separators, spec_words_begin_fn *begin)
+{
+	size_t len = strcspn(text, separators);
+
+	while (text[len] && !begin(text, text + len))
+		len += 1 + strcspn(text + len + 1, separators);
+	return len;
+}
+
 int spec_unknown_word(const char *option, const char *text, const char *word,
 		      const char *const *known, const char *form, struct err *e)
 {
-	char key[40];
+	char key[40], hint[SUGGEST_HINT];
 	size_t len = strcspn(word, "=");
 	const char *near;
 
@@ -28,8 +37,8 @@ int spec_unknown_word(const char *option, const char *text, const char *word,
 	key[len] = '\0';
 	near = suggest(key, known);
 	if (near)
-		return err_set(e, -EINVAL, "%s %s: unknown option \"%s\"; did you mean \"%s\"?",
-			       option, text, key, near);
+		return err_set(e, -EINVAL, "%s %s: unknown option \"%s\"%s", option, text, key,
+			       suggest_hint(hint, near));
 	return err_set(e, -EINVAL, "%s %s: unknown option \"%s\"; want %s", option, text, key,
 		       form);
 }

@@ -51,6 +51,13 @@ char *spec_path_below(const char *base, const char *path);
 /* The value if @word is "@key=value", else NULL. */
 const char *spec_word_value(const char *word, const char *key);
 /*
+ * The length of FILE in "FILE,word,...": up to the first of @separators at which the words begin,
+ * as @begin says of @at in @text; all of @text if they begin nowhere. A FILE may have separators in
+ * its name.
+ */
+typedef bool spec_words_begin_fn(const char *text, const char *at);
+size_t spec_file_len(const char *text, const char *separators, spec_words_begin_fn *begin);
+/*
  * -EINVAL, and a line that @word of @text is no option of @option: with the one of @known (NULL ends
  * them) that was probably meant, else with @form, all that there is.
  */
