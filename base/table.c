@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include <wchar.h>
 
+#include "base/plain_text.h"
 #include "base/table.h"
 #include "base/utf8.h"
 
@@ -78,14 +79,6 @@ static void text_append(struct table *t, const char *s, size_t len)
 	t->len += len;
 }
 
-/* False for characters that move the cursor, or hide or reorder text, on some terminal. */
-static bool is_harmless(u32 code)
-{
-	return code >= 0x20 && (code < 0x7f || code > 0x9f) && code != 0xad &&
-	       !(code >= 0x200b && code <= 0x200f) && !(code >= 0x2028 && code <= 0x202e) &&
-	       !(code >= 0x2060 && code <= 0x206f) && code != 0xfeff;
-}
-
 /*
  * Returns the columns that a character takes; -1: the C library knows none that is printed. The
  * user's locale does not matter, since all text here is UTF-8; where the system has no C.UTF-8,
@@ -116,7 +109,7 @@ static size_t text_append_harmless(struct table *t, const char *s)
 
 	while (*s && !t->failed) {
 		unsigned len = utf8_next(s, &code);
-		int w = len && is_harmless(code) ? char_width(t, code) : -1;
+		int w = len && plain_text_is_harmless(code) ? char_width(t, code) : -1;
 
 		if (w >= 0) {
 			text_append(t, s, len);
@@ -124,10 +117,9 @@ static size_t text_append_harmless(struct table *t, const char *s)
 		} else {
 			len = len ? len : 1;
 			for (unsigned i = 0; i < len; i++) {
-				char hex[5];
+				char hex[PLAIN_TEXT_HEX];
 
-				snprintf(hex, sizeof(hex), "\\x%02x", (u8)s[i]);
-				text_append(t, hex, 4);
+				text_append(t, plain_text_hex(hex, (u8)s[i]), PLAIN_TEXT_HEX - 1);
 			}
 			width += 4 * (size_t)len;
 		}

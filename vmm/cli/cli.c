@@ -12,17 +12,23 @@
 #include <unistd.h>
 
 #include "base/exit_code.h"
+#include "base/plain_text.h"
 #include "base/suggest.h"
 
 int cli_fail(const struct err *e)
 {
-	fprintf(stderr, "vmm: %s\n", e->text);
+	cli_note(e->text);
 	return EXIT_CODE_ERROR;
+}
+
+void cli_note(const char *text)
+{
+	plain_text_line(stderr, "vmm: %s", text);
 }
 
 int cli_mistake(const char *command, const struct err *e)
 {
-	fprintf(stderr, "vmm %s: %s\n", command, e->text);
+	plain_text_line(stderr, "vmm %s: %s", command, e->text);
 	return EXIT_CODE_USAGE;
 }
 

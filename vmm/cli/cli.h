@@ -13,7 +13,9 @@
 #include "base/types.h"
 #include "vmm/cli/cli_options.h"
 
-/* Print "vmm: LINE" to stderr; returns EXIT_CODE_ERROR. */
+/* Print "vmm: TEXT" to stderr, made harmless: it may have words of a guest, its VMM or a file. */
+void cli_note(const char *text);
+/* The same for a line; returns EXIT_CODE_ERROR. */
 int cli_fail(const struct err *e);
 /*
  * Print "vmm COMMAND: LINE" to stderr, for a mistake on its command line; returns EXIT_CODE_USAGE.

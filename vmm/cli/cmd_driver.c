@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/exit_code.h"
+#include "base/plain_text.h"
 #include "vmm/cli/cli.h"
 #include "vmm/cli/commands.h"
 #include "vmm/control/client.h"
@@ -172,9 +173,9 @@ static void print_verify_report(const json_t *r)
 	json_t *n;
 	size_t i;
 
-	printf("%s:%s as %s at %s, %lld bytes of text\n", json_text(r, "session"),
-	       json_text(r, "driver"), json_text(r, "module"), json_text(r, "base"),
-	       json_number(r, "text"));
+	plain_text_line(stdout, "%s:%s as %s at %s, %lld bytes of text", json_text(r, "session"),
+			json_text(r, "driver"), json_text(r, "module"), json_text(r, "base"),
+			json_number(r, "text"));
 	json_object_foreach(json_object_get(r, "branches"), key, n)
 	{
 		table_cell(t, "%s", key);
@@ -186,8 +187,8 @@ static void print_verify_report(const json_t *r)
 	list_ = json_object_get(r, "violations");
 	for (i = 0; i < json_array_size(list_); i++) {
 		v = json_array_get(list_, i);
-		printf("  VIOLATION at %s: leads to %s %s\n", json_text(v, "at"),
-		       json_text(v, "target"), json_text(v, "symbol"));
+		plain_text_line(stdout, "  VIOLATION at %s: leads to %s %s", json_text(v, "at"),
+				json_text(v, "target"), json_text(v, "symbol"));
 	}
 	if (!json_array_size(list_))
 		puts("  no branch leads past the session");

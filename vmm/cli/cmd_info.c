@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/plain_text.h"
 #include "vmm/cli/cli.h"
 #include "vmm/cli/commands.h"
 #include "vmm/control/client.h"
@@ -151,13 +152,13 @@ static void print_info(json_t *info)
 
 	json_object_foreach(info, section, v)
 	{
-		printf("%s:\n", label_of(label, sizeof(label), section));
+		plain_text_line(stdout, "%s:", label_of(label, sizeof(label), section));
 		if (json_is_object(v))
 			print_object(v);
 		else if (json_is_object(json_array_get(v, 0)))
 			print_rows(v);
 		else
-			printf("  %s\n", text_of(text, sizeof(text), section, v));
+			plain_text_line(stdout, "  %s", text_of(text, sizeof(text), section, v));
 	}
 }
 

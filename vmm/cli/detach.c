@@ -15,6 +15,7 @@
 
 #include "base/exit_code.h"
 #include "base/file.h"
+#include "vmm/cli/cli.h"
 #include "vmm/control/ended.h"
 
 struct detach {
@@ -123,7 +124,7 @@ static int detach_wait_for_start(struct detach *d, pid_t child, int ready, const
 		detach_show_log(d);
 		name[strcspn(name, "\n")] = '\0';
 		if (ended_set_name(d->ended, name, &e))
-			fprintf(stderr, "vmm: %s\n", e.text);
+			cli_note(e.text);
 		return detach_print_name(name);
 	}
 	n = waitpid(child, &status, 0);
