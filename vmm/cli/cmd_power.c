@@ -130,6 +130,9 @@ static int guest_await_end(struct client *c, int process, long long ms, char rea
 		if (!strcmp(json_text(o, "event"), "SHUTDOWN"))
 			snprintf(reason, 64, "%s", json_text(json_object_get(o, "data"), "reason"));
 		json_decref(o);
+		/* It still talks. */
+		if (left <= 0)
+			return -ETIMEDOUT;
 	}
 }
 

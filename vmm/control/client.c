@@ -335,12 +335,15 @@ static int client_read_more(struct client *c, s64 until)
 /* Next object that is an answer (events are put aside) or, with @event, that is an event. */
 static int client_receive(struct client *c, bool event, s64 until, json_t **out)
 {
-	for (;;) {
+	for (bool first = true;; first = false) {
 		json_t *o = next_object(c);
 		bool is_event;
 		int ret;
 
 		if (!o) {
+			/* One that always has more to say does not answer, either. */
+			if (!first && until >= 0 && now_ms() > until)
+				return -ETIMEDOUT;
 			ret = client_read_more(c, until);
 			if (ret)
 				return ret;
