@@ -3,16 +3,15 @@
 #include "vmm/session/guest_module.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "shadow/kernel/kernel.h"
 #include "vmm/session/guest_read.h"
 #include "vmm/session/session.h"
 
-#define MODULES_MAX 4096
-#define TEXT_MAX    (64u << 20)
-#define EXPORTS_MAX 16384
-#define CALLS_MAX   65536
+#define TEXT_MAX  (64u << 20)
+#define TABLE_MAX 65536 /* entries of a module's table */
 
 int guest_member(struct sessions *s, const char *strct, const char *name, u32 *off, struct err *e)
 {
@@ -75,7 +74,7 @@ static int walk_modules(struct sessions *s, module_match *match, const void *arg
 		return err_set(e, -ENOENT, "%s: no list of modules", kernel_path(s->k));
 	head += s->kaslr;
 	ret = guest_read_u64(s, head, &at);
-	for (n = 0; !ret && at != head && n < MODULES_MAX; n++) {
+	for (n = 0; !ret && at != head && n < GUEST_MODULES_MAX; n++) {
 		*out = (struct guest_module){ .at = at - list };
 		ret = match(s, out, arg);
 		if (ret > 0)
@@ -119,41 +118,96 @@ int guest_module_by_text(struct sessions *s, u64 va, struct guest_module *out)
 	return walk_modules(s, has_text, &va, out, NULL);
 }
 
+struct module_list {
+	struct guest_module *out;
+	size_t n, max;
+};
+
+/* One whose layout is not plausible is left out. */
+static int add_to_list(struct sessions *s, struct guest_module *m, const void *arg)
+{
+	struct module_list *const *l = arg;
+
+	if (!read_layout(s, m, NULL))
+		(*l)->out[(*l)->n++] = *m;
+	return (*l)->n == (*l)->max;
+}
+
+size_t guest_module_list(struct sessions *s, struct guest_module *out, size_t max)
+{
+	struct module_list l = { out, 0, max }, *arg = &l;
+	struct guest_module m;
+
+	walk_modules(s, add_to_list, &arg, &m, NULL);
+	return l.n;
+}
+
+/* A table of a module: members of struct module that have its address and its length. */
+struct table_members {
+	const char *address, *count;
+};
+
+/* A copy of the table at *at with *n entries of @size bytes, at most TABLE_MAX; NULL: there is none. */
+static void *copy_table(struct sessions *s, const struct guest_module *m,
+			const struct table_members *t, size_t size, u64 *at, u32 *n)
+{
+	u32 address = 0, count = 0;
+	void *copy;
+
+	if (guest_member(s, "module", t->address, &address, NULL) ||
+	    guest_member(s, "module", t->count, &count, NULL) ||
+	    guest_read_u64(s, m->at + address, at) || read_u32(s, m->at + count, n) || !*n)
+		return NULL;
+	if (*n > TABLE_MAX)
+		*n = TABLE_MAX;
+	copy = malloc(*n * size);
+	if (copy && guest_read(s->m, *at, copy, *n * size)) {
+		free(copy);
+		copy = NULL;
+	}
+	return copy;
+}
+
 /*
  * struct kernel_symbol: two offsets, each from where it lies itself, and a third for the namespace.
  */
-static int export_at(struct sessions *s, u64 entry, u64 va, char *name, size_t size)
+static size_t exports_of_table(struct sessions *s, const struct guest_module *m,
+			       const struct table_members *t, struct guest_export *out)
 {
-	s32 off[2];
+	u32 step = 0, n = 0;
+	u64 table = 0;
+	u8 *copy;
 
-	if (guest_read(s->m, entry, off, sizeof(off)))
-		return -EFAULT;
-	if (entry + (u64)off[0] != va)
-		return -ENOENT;
-	return guest_read_string(s->m, entry + 4 + (u64)off[1], name, size);
+	if (kernel_struct_size(s->k, "kernel_symbol", &step) || step < 2 * sizeof(s32))
+		return 0;
+	copy = copy_table(s, m, t, step, &table, &n);
+	for (u32 i = 0; copy && i < n; i++) {
+		u64 entry = table + (u64)i * step;
+		s32 off[2];
+
+		memcpy(off, copy + (size_t)i * step, sizeof(off));
+		out[i] = (struct guest_export){ entry + (u64)off[0], entry + 4 + (u64)off[1] };
+	}
+	n = copy ? n : 0;
+	free(copy);
+	return n;
 }
 
-int guest_module_export_at(struct sessions *s, const struct guest_module *m, u64 va, char *name,
-			   size_t size)
+size_t guest_module_exports(struct sessions *s, const struct guest_module *m,
+			    struct guest_export **out)
 {
-	static const char *const tables[][2] = { { "syms", "num_syms" },
-						 { "gpl_syms", "num_gpl_syms" } };
-	u32 at = 0, count = 0, step = 0, n;
-	u64 table;
-	size_t i;
+	static const struct table_members tables[] = { { "syms", "num_syms" },
+						       { "gpl_syms", "num_gpl_syms" } };
+	struct guest_export *shrunk;
+	size_t n = 0;
 
-	if (kernel_struct_size(s->k, "kernel_symbol", &step))
-		return -ENOENT;
-	for (i = 0; i < ARRAY_SIZE(tables); i++) {
-		if (guest_member(s, "module", tables[i][0], &at, NULL) ||
-		    guest_member(s, "module", tables[i][1], &count, NULL) ||
-		    guest_read_u64(s, m->at + at, &table) || read_u32(s, m->at + count, &n))
-			return -EFAULT;
-		for (u32 k = 0; k < n && k < EXPORTS_MAX; k++)
-			if (!export_at(s, table + (u64)k * step, va, name, size))
-				return 0;
-	}
-	return -ENOENT;
+	*out = malloc(ARRAY_SIZE(tables) * TABLE_MAX * sizeof(**out));
+	for (size_t i = 0; *out && i < ARRAY_SIZE(tables); i++)
+		n += exports_of_table(s, m, &tables[i], *out + n);
+	shrunk = *out ? realloc(*out, (n + 1) * sizeof(**out)) : NULL;
+	if (shrunk)
+		*out = shrunk;
+	return n;
 }
 
 struct section_offsets {
@@ -211,34 +265,34 @@ int guest_module_sections(struct sessions *s, const struct guest_module *m,
 /*
  * struct static_call_site: two offsets, each from where it lies; the low bits of the key are flags.
  */
-static int call_of_site(struct sessions *s, u64 entry, u64 site, u64 *func)
+static bool call_of_site(struct sessions *s, u64 entry, const s32 off[2], u32 func_at,
+			 struct guest_call *out)
 {
-	const char *name;
-	u64 key, off = 1;
-	s32 v[2];
-	u32 at = 0;
+	u64 key = (entry + 4 + (u64)off[1]) & ~3ULL, off_in = 1;
+	const char *name = kernel_symbolize(s->k, key - s->kaslr, &off_in);
 
-	if (guest_read(s->m, entry, v, sizeof(v)) || entry + (u64)v[0] != site)
-		return -ENOENT;
-	key = (entry + 4 + (u64)v[1]) & ~3ULL;
-	name = kernel_symbolize(s->k, key - s->kaslr, &off);
-	if (!name || off || strncmp(name, "__SCK__", 7) ||
-	    guest_member(s, "static_call_key", "func", &at, NULL))
-		return -ENOENT;
-	return guest_read_u64(s, key + at, func);
+	out->site = entry + (u64)off[0];
+	return name && !off_in && !strncmp(name, "__SCK__", 7) &&
+	       !guest_read_u64(s, key + func_at, &out->func);
 }
 
-int guest_module_static_call(struct sessions *s, const struct guest_module *m, u64 site, u64 *func)
+size_t guest_module_static_calls(struct sessions *s, const struct guest_module *m,
+				 struct guest_call **out)
 {
-	u32 at = 0, count = 0, n;
-	u64 table;
+	static const struct table_members sites = { "static_call_sites", "num_static_call_sites" };
+	u32 func_at = 0, n = 0;
+	size_t found = 0;
+	u64 table = 0;
+	s32 *copy;
 
-	if (guest_member(s, "module", "static_call_sites", &at, NULL) ||
-	    guest_member(s, "module", "num_static_call_sites", &count, NULL) ||
-	    guest_read_u64(s, m->at + at, &table) || read_u32(s, m->at + count, &n))
-		return -ENOENT;
-	for (u32 i = 0; i < n && i < CALLS_MAX; i++)
-		if (!call_of_site(s, table + (u64)i * 8, site, func))
-			return 0;
-	return -ENOENT;
+	*out = NULL;
+	if (guest_member(s, "static_call_key", "func", &func_at, NULL))
+		return 0;
+	copy = copy_table(s, m, &sites, 2 * sizeof(*copy), &table, &n);
+	*out = copy ? calloc(n, sizeof(**out)) : NULL;
+	for (u32 i = 0; *out && i < n; i++)
+		found += call_of_site(s, table + i * 8ULL, copy + 2 * (size_t)i, func_at,
+				      *out + found);
+	free(copy);
+	return found;
 }

@@ -17,6 +17,15 @@ struct guest_module {
 	u64 base, size, text;
 };
 
+struct guest_export {
+	u64 addr;
+	u64 name; /* where its name is, to be read by guest_read_string() */
+};
+
+struct guest_call {
+	u64 site, func;
+};
+
 struct guest_section {
 	char name[64];
 	u64 addr;
@@ -33,16 +42,26 @@ int guest_module_find(struct sessions *s, const char *name, struct guest_module 
 		      struct err *e);
 /* Finds the module whose text holds @va. -ENOENT: there is none. */
 int guest_module_by_text(struct sessions *s, u64 va, struct guest_module *out);
-/* Name of the export of @m that lies at @va. -ENOENT: none does. */
-int guest_module_export_at(struct sessions *s, const struct guest_module *m, u64 va, char *name,
-			   size_t size);
+/*
+ * All modules of the list, at most @max; a list that cannot be read any further ends there. Returns
+ * how many.
+ */
+#define GUEST_MODULES_MAX 4096
+size_t guest_module_list(struct sessions *s, struct guest_module *out, size_t max);
+/*
+ * What @m exports, in the order of its two tables; returns how many, and 0 if they cannot be read.
+ * *out is the caller's to free, NULL: out of memory.
+ */
+size_t guest_module_exports(struct sessions *s, const struct guest_module *m,
+			    struct guest_export **out);
 /* Where the loader put each section, as /sys/module/NAME/sections shows it; *n: at most @max. */
 int guest_module_sections(struct sessions *s, const struct guest_module *m,
 			  struct guest_section *out, size_t max, size_t *n, struct err *e);
 /*
- * Reads the target of the static call at @site of @m, if its key is one of the kernel image's own:
- * the function that the key holds at this moment. -ENOENT: no such site, or the key is a module's.
+ * The static calls of @m whose key is one of the kernel image's own, each with the function that the
+ * key holds at this moment. Returns how many; *out is the caller's to free, NULL: there are none.
  */
-int guest_module_static_call(struct sessions *s, const struct guest_module *m, u64 site, u64 *func);
+size_t guest_module_static_calls(struct sessions *s, const struct guest_module *m,
+				 struct guest_call **out);
 
 #endif

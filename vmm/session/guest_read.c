@@ -79,14 +79,24 @@ int guest_read(struct machine *m, u64 va, void *buf, size_t len)
 
 int guest_read_string(struct machine *m, u64 va, char *buf, size_t size)
 {
-	size_t i;
+	size_t done = 0, n;
 
-	for (i = 0; i < size; i++) {
-		int ret = guest_read(m, va + i, buf + i, 1);
+	/* Up to the end of a page at a time: what lies behind a string need not be mapped. */
+	for (; done < size; done += n, va += n) {
+		u64 gpa, left;
+		const char *from;
+		int ret = guest_translate(m, va, &gpa, &left);
 
 		if (ret)
 			return ret;
-		if (!buf[i])
+		/* of a large page only 4096 bytes, since RAM may end within it */
+		n = 4096 - (size_t)(gpa & 4095);
+		n = n < size - done ? n : size - done;
+		from = machine_gpa(m, gpa, n);
+		if (!from)
+			return -EFAULT;
+		memcpy(buf + done, from, n);
+		if (memchr(buf + done, '\0', n))
 			return 0;
 	}
 	return -E2BIG;

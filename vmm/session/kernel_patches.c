@@ -16,6 +16,7 @@
 #include "vmm/session/session.h"
 
 #define PV_OPS_MAX	512
+#define STUBS_MAX	16
 #define TRAMPOLINES_MAX 64
 #define TRAMPOLINE_MAX	4096
 #define PROBE_BUCKETS	64 /* KPROBE_TABLE_SIZE */
@@ -28,18 +29,16 @@ struct export_address {
 	const struct kernel_export *export;
 };
 
-struct trampoline {
-	u64 start, size;
-};
-
 struct kernel_patches {
 	struct sessions *s;
 	struct export_address *exports; /* sorted */
 	size_t n_exports;
 	u64 pv_ops[PV_OPS_MAX];
 	size_t n_pv_ops;
-	struct trampoline trampolines[TRAMPOLINES_MAX];
-	size_t n_trampolines;
+	u64 stubs[STUBS_MAX + TRAMPOLINES_MAX];
+	size_t n_stubs;
+	struct guest_call *calls; /* of the module, sorted by site */
+	size_t n_calls;
 };
 
 static int exports_by_address(const void *a, const void *b)
@@ -66,6 +65,20 @@ static int read_exports(struct kernel_patches *p)
 	return 0;
 }
 
+static int calls_by_site(const void *a, const void *b)
+{
+	const struct guest_call *x = a, *y = b;
+
+	return (x->site > y->site) - (x->site < y->site);
+}
+
+static int compare_u64(const void *a, const void *b)
+{
+	const u64 *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
 static u64 symbol_va(const struct kernel_patches *p, const char *name)
 {
 	u64 addr = kernel_symbol(p->s->k, name);
@@ -85,6 +98,25 @@ static void read_pv_ops(struct kernel_patches *p)
 		size = sizeof(p->pv_ops);
 	if (!guest_read(p->s->m, at, p->pv_ops, size))
 		p->n_pv_ops = size / sizeof(p->pv_ops[0]);
+	qsort(p->pv_ops, p->n_pv_ops, sizeof(p->pv_ops[0]), compare_u64);
+}
+
+/* Code in the image that the kernel leads branches to by patching, whatever a policy says. */
+static void read_stubs(struct kernel_patches *p)
+{
+	static const char *const stubs[] = {
+		"__x86_return_thunk", "zen_return_thunk",	 "retbleed_return_thunk",
+		"srso_return_thunk",  "srso_alias_return_thunk", "its_return_thunk",
+		"ftrace_caller",      "ftrace_regs_caller",	 "__fentry__",
+	};
+
+	_Static_assert(ARRAY_SIZE(stubs) <= STUBS_MAX, "room for all stubs");
+	for (size_t i = 0; i < ARRAY_SIZE(stubs); i++) {
+		u64 at = symbol_va(p, stubs[i]);
+
+		if (at)
+			p->stubs[p->n_stubs++] = at;
+	}
 }
 
 /*
@@ -101,19 +133,19 @@ static void read_trampolines(struct kernel_patches *p)
 	    guest_member(p->s, "ftrace_ops", "trampoline_size", &size, NULL) ||
 	    guest_read_u64(p->s, head, &at))
 		return;
-	while (at != head && p->n_trampolines < TRAMPOLINES_MAX) {
-		struct trampoline *t = &p->trampolines[p->n_trampolines];
+	for (size_t i = 0; at != head && i < TRAMPOLINES_MAX; i++) {
+		u64 code, bytes;
 
-		if (guest_read_u64(p->s, at - list + start, &t->start) ||
-		    guest_read_u64(p->s, at - list + size, &t->size) ||
-		    guest_read_u64(p->s, at, &at))
+		if (guest_read_u64(p->s, at - list + start, &code) ||
+		    guest_read_u64(p->s, at - list + size, &bytes) || guest_read_u64(p->s, at, &at))
 			return;
-		if (t->size <= TRAMPOLINE_MAX)
-			p->n_trampolines++;
+		if (bytes <= TRAMPOLINE_MAX)
+			p->stubs[p->n_stubs++] = code;
 	}
 }
 
-int kernel_patches_read(struct sessions *s, struct kernel_patches **out, struct err *e)
+int kernel_patches_read(struct sessions *s, const struct guest_module *m,
+			struct kernel_patches **out, struct err *e)
 {
 	struct kernel_patches *p = calloc(1, sizeof(*p));
 
@@ -125,7 +157,12 @@ int kernel_patches_read(struct sessions *s, struct kernel_patches **out, struct 
 		return err_set(e, -ENOMEM, "out of memory");
 	}
 	read_pv_ops(p);
+	read_stubs(p);
 	read_trampolines(p);
+	qsort(p->stubs, p->n_stubs, sizeof(p->stubs[0]), compare_u64);
+	p->n_calls = guest_module_static_calls(s, m, &p->calls);
+	if (p->n_calls)
+		qsort(p->calls, p->n_calls, sizeof(*p->calls), calls_by_site);
 	*out = p;
 	return 0;
 }
@@ -134,6 +171,7 @@ void kernel_patches_free(struct kernel_patches *p)
 {
 	if (!p)
 		return;
+	free(p->calls);
 	free(p->exports);
 	free(p);
 }
@@ -178,42 +216,25 @@ static bool is_register_jump(const struct kernel_patches *p, u64 target)
 	return !x86_decode(code, n, &in) && in.kind == X86_INDIRECT && !in.has_mem;
 }
 
-static bool is_kernel_stub(const struct kernel_patches *p, u64 target)
+static bool is_among(const u64 *sorted, size_t n, u64 target)
 {
-	static const char *const stubs[] = {
-		"__x86_return_thunk", "zen_return_thunk",	 "retbleed_return_thunk",
-		"srso_return_thunk",  "srso_alias_return_thunk", "its_return_thunk",
-		"ftrace_caller",      "ftrace_regs_caller",	 "__fentry__",
-	};
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(stubs); i++)
-		if (symbol_va(p, stubs[i]) == target)
-			return true;
-	for (i = 0; i < p->n_trampolines; i++)
-		if (target == p->trampolines[i].start)
-			return true;
-	return false;
+	return bsearch(&target, sorted, n, sizeof(*sorted), compare_u64);
 }
 
-static bool is_pv_op(const struct kernel_patches *p, u64 target)
+static bool is_static_call(const struct kernel_patches *p, u64 at, u64 target)
 {
-	size_t i;
+	const struct guest_call key = { .site = at }, *call;
 
-	for (i = 0; i < p->n_pv_ops; i++)
-		if (p->pv_ops[i] == target)
-			return true;
-	return false;
+	if (!p->n_calls)
+		return false;
+	call = bsearch(&key, p->calls, p->n_calls, sizeof(*p->calls), calls_by_site);
+	return call && call->func == target;
 }
 
-bool kernel_patches_lead(const struct kernel_patches *p, const struct guest_module *m, u64 at,
-			 u64 target)
+bool kernel_patches_lead(const struct kernel_patches *p, u64 at, u64 target)
 {
-	u64 func;
-
-	return is_kernel_stub(p, target) || is_pv_op(p, target) ||
-	       (!guest_module_static_call(p->s, m, at, &func) && func == target) ||
-	       is_register_jump(p, target);
+	return is_among(p->stubs, p->n_stubs, target) || is_among(p->pv_ops, p->n_pv_ops, target) ||
+	       is_static_call(p, at, target) || is_register_jump(p, target);
 }
 
 struct probe_offsets {

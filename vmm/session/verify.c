@@ -11,10 +11,16 @@
 #include "vmm/session/guest_module.h"
 #include "vmm/session/guest_read.h"
 #include "vmm/session/kernel_patches.h"
+#include "vmm/session/real_modules.h"
 #include "vmm/session/verify.h"
 
 #define SECTIONS_MAX   256
 #define VIOLATIONS_MAX 100
+/*
+ * Branches that lead out of the driver: looking where takes about a microsecond each, on the loop's
+ * thread. The largest drivers of stock kernels have some 150,000.
+ */
+#define LEAVING_MAX (1U << 19)
 
 struct check {
 	struct sessions *s;
@@ -23,9 +29,10 @@ struct check {
 	struct guest_section sections[SECTIONS_MAX];
 	size_t n_sections;
 	struct kernel_patches *patches;
+	struct real_modules *real;
 	struct guest_module *others; /* the session's other drivers */
 	size_t n_others;
-	u64 local, shadow, gate, session, patched, permitted, indirect, undecoded;
+	u64 leaving, local, shadow, gate, session, patched, permitted, indirect, undecoded;
 	json_t *violations;
 };
 
@@ -83,17 +90,6 @@ static bool in_session_driver(const struct check *c, u64 target)
 	return false;
 }
 
-/* A function of a real module that the policy permits: the module's own table has its name. */
-static bool permitted_module(const struct check *c, u64 target)
-{
-	struct guest_module m;
-	char name[128];
-
-	return !guest_module_by_text(c->s, target, &m) &&
-	       !guest_module_export_at(c->s, &m, target, name, sizeof(name)) &&
-	       policy_permitted(c->d->session->policy, name);
-}
-
 static void verify_violation(struct check *c, u64 at, u64 target)
 {
 	char from[32], to[32], symbol[160] = "";
@@ -119,6 +115,8 @@ static void classify_branch(struct check *c, u64 at, u64 target)
 		c->local++;
 		return;
 	}
+	if (++c->leaving > LEAVING_MAX)
+		return;
 	if (target - ss->va < ((u64)ss->text_pages + GATE_PAGES) * 4096) {
 		if (!own_entry(c, target))
 			verify_violation(c, at, target);
@@ -129,9 +127,9 @@ static void classify_branch(struct check *c, u64 at, u64 target)
 		return;
 	}
 	use = kernel_patches_export(c->patches, ss->policy, target);
-	if (use == EXPORT_SPECIAL || kernel_patches_lead(c->patches, &c->mod, at, target))
+	if (use == EXPORT_SPECIAL || kernel_patches_lead(c->patches, at, target))
 		c->patched++;
-	else if (use == EXPORT_PERMITTED || permitted_module(c, target))
+	else if (use == EXPORT_PERMITTED || real_modules_permit(c->real, ss->policy, target))
 		c->permitted++;
 	else
 		verify_violation(c, at, target);
@@ -144,9 +142,12 @@ static int sections_by_address(const void *a, const void *b)
 	return (x->addr > y->addr) - (x->addr < y->addr);
 }
 
-static bool all_zero(const u8 *p, size_t n)
+/* How many of the bytes are left when the zeros at the end are taken off. */
+static size_t without_padding(const u8 *p, size_t n)
 {
-	return !n || (!*p && !memcmp(p, p + 1, n - 1));
+	while (n && !p[n - 1])
+		n--;
+	return n;
 }
 
 /*
@@ -158,19 +159,17 @@ static bool all_zero(const u8 *p, size_t n)
  */
 static void decode_range(struct check *c, const u8 *p, size_t left, u64 va)
 {
+	const size_t used = without_padding(p, left);
 	struct x86_insn in;
 
-	while (left && !(!*p && all_zero(p, left))) {
-		if (x86_decode(p, left, &in)) {
+	for (size_t at = 0; at < used; at += in.length) {
+		if (x86_decode(p + at, left - at, &in)) {
 			c->undecoded++;
 			in = (struct x86_insn){ .length = 1 };
 		}
 		if (in.kind == X86_DIRECT)
-			classify_branch(c, va, va + in.length + (u64)(s64)in.rel);
+			classify_branch(c, va + at, va + at + in.length + (u64)(s64)in.rel);
 		c->indirect += in.kind == X86_INDIRECT;
-		p += in.length;
-		va += in.length;
-		left -= in.length;
 	}
 }
 
@@ -198,6 +197,10 @@ static int decode_text(struct check *c, struct err *e)
 		from = to;
 	}
 	free(text);
+	if (c->leaving > LEAVING_MAX)
+		return err_set(e, -E2BIG,
+			       "text of %s has more than %u branches out of it, too many to check",
+			       c->d->guest_name, LEAVING_MAX);
 	return 0;
 }
 
@@ -235,7 +238,9 @@ int verify_driver(struct sessions *s, const struct driver *d, json_t **report, s
 		ret = guest_module_sections(s, &c->mod, c->sections, SECTIONS_MAX, &c->n_sections,
 					    e);
 	if (!ret)
-		ret = kernel_patches_read(s, &c->patches, e);
+		ret = kernel_patches_read(s, &c->mod, &c->patches, e);
+	if (!ret)
+		ret = real_modules_read(s, &c->real, e);
 	if (!ret)
 		ret = find_others(c, e);
 	if (!ret)
@@ -247,6 +252,7 @@ int verify_driver(struct sessions *s, const struct driver *d, json_t **report, s
 	}
 	json_decref(c->violations);
 	kernel_patches_free(c->patches);
+	real_modules_free(c->real);
 	free(c->others);
 	free(c);
 	return ret;

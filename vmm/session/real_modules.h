@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The modules that a guest's kernel has, and which of their functions a policy permits, read from
+ * the guest once for one check. However long the guest's own lists are, reading them ends soon and a
+ * question is answered without them.
+ */
+#ifndef UMBRA_VMM_SESSION_REAL_MODULES_H
+#define UMBRA_VMM_SESSION_REAL_MODULES_H
+
+#include "base/err.h"
+#include "base/types.h"
+
+struct policy_session;
+struct real_modules;
+struct sessions;
+
+/* A list that cannot be read any further ends there. -ENOMEM. */
+int real_modules_read(struct sessions *s, struct real_modules **out, struct err *e);
+void real_modules_free(struct real_modules *r); /* NULL allowed */
+
+/*
+ * Is @target a function that a module exports, by the module's own table, and that @ps permits by
+ * name? The tables of a module are read when its text is asked for first; what is beyond
+ * REAL_EXPORTS_MAX in all is not permitted. Always to be asked for the same @ps.
+ */
+#define REAL_EXPORTS_MAX 262144
+bool real_modules_permit(struct real_modules *r, const struct policy_session *ps, u64 target);
+
+#endif
