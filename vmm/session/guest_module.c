@@ -147,7 +147,7 @@ struct table_members {
 	const char *address, *count;
 };
 
-/* A copy of the table at *at with *n entries of @size bytes, at most TABLE_MAX; NULL: there is none. */
+/* A copy of the table at *at: *n entries of @size bytes, at most TABLE_MAX; NULL: there is none. */
 static void *copy_table(struct sessions *s, const struct guest_module *m,
 			const struct table_members *t, size_t size, u64 *at, u32 *n)
 {

@@ -58,8 +58,9 @@ size_t guest_module_exports(struct sessions *s, const struct guest_module *m,
 int guest_module_sections(struct sessions *s, const struct guest_module *m,
 			  struct guest_section *out, size_t max, size_t *n, struct err *e);
 /*
- * The static calls of @m whose key is one of the kernel image's own, each with the function that the
- * key holds at this moment. Returns how many; *out is the caller's to free, NULL: there are none.
+ * The static calls of @m whose key is one of the kernel image's own, each with the function that
+ * the key holds at this moment. Returns how many; *out is the caller's to free, NULL: there are
+ * none.
  */
 size_t guest_module_static_calls(struct sessions *s, const struct guest_module *m,
 				 struct guest_call **out);

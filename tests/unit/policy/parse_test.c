@@ -128,7 +128,7 @@ static const struct mistake mistakes[] = {
 	{ S("functions = ( { action = \"deny\"; } );"),
 	  "3: sessions.a.functions[0]: needs function = \"NAME\", or \"*\" for all" },
 	{ S("functions = ( { function = \"flip_open\"; action = \"deny\"; } );"),
-	  "3: sessions.a.functions[0].function: \"flip_open\" is not a critical function, did you "
+	  "3: sessions.a.functions[0].function: \"flip_open\" is not a critical function; did you "
 	  "mean \"filp_open\"?" },
 	{ S("functions = ( { function = \"filp_close\"; action = \"deny\"; } );"),
 	  "3: sessions.a.functions[0]: filp_close undoes something and cannot be denied" },
