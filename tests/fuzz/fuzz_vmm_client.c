@@ -45,14 +45,19 @@ static const struct command commands[] = {
 static char name[40], *path;
 static int listener;
 static struct {
-	const u8 *bytes;
+	pthread_mutex_t lock;
+	u8 bytes[ANSWER_MAX];
 	size_t len;
-} answer;
+} answer = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
-/* Whoever connects gets the answer at once, and may say what it likes. */
+/*
+ * Whoever connects gets the answer at once, and may say what it likes, or leave before the end. It
+ * may also be another process, which looks what guests there are.
+ */
 static void *serve_answers(void *arg)
 {
-	static char drained[65536];
+	static u8 bytes[ANSWER_MAX], drained[65536];
+	size_t len;
 
 	(void)arg;
 	for (;;) {
@@ -60,8 +65,11 @@ static void *serve_answers(void *arg)
 
 		if (fd < 0)
 			continue;
-		if (answer.len && send(fd, answer.bytes, answer.len, MSG_NOSIGNAL) < 0)
-			abort();
+		pthread_mutex_lock(&answer.lock);
+		len = answer.len;
+		memcpy(bytes, answer.bytes, len);
+		pthread_mutex_unlock(&answer.lock);
+		send(fd, bytes, len, MSG_NOSIGNAL);
 		shutdown(fd, SHUT_WR);
 		while (read(fd, drained, sizeof(drained)) > 0)
 			;
@@ -132,8 +140,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (!size || size > ANSWER_MAX)
 		return 0;
-	answer.bytes = data + 1;
+	pthread_mutex_lock(&answer.lock);
 	answer.len = size - 1;
+	memcpy(answer.bytes, data + 1, answer.len);
+	pthread_mutex_unlock(&answer.lock);
 	stdout = open_memstream(&text[0], &len[0]);
 	stderr = open_memstream(&text[1], &len[1]);
 	if (!stdout || !stderr)

@@ -19,7 +19,7 @@ static bool there;
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	static const char text[] = "sessions = { a = { permit = [ \"*\" ]; }; };";
-	struct policy *p;
+	static struct policy *p; /* its sessions are in use to the end */
 
 	(void)argc;
 	(void)argv;
