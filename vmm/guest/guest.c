@@ -33,6 +33,7 @@
 #include "vmm/spec/cmdline.h"
 
 _Static_assert(SPEC_MAX_CPUS == LAYOUT_MAX_CPUS, "a spec may ask for what a machine has");
+/* NOLINTNEXTLINE(misc-redundant-expression): two names of one number, today */
 _Static_assert(SPEC_MIN_MEMORY == LAYOUT_MEM_MIN, "a spec may ask for what a machine has");
 
 /* After this time the vCPUs' threads have made the calls that come before the guest. */
