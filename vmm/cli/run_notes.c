@@ -13,7 +13,7 @@
 #include "base/clock.h"
 #include "base/terminal.h"
 
-#define LINGER_MS    1000
+#define LINGER_MS    250
 #define SLICE_MS     50
 #define LINE_MAX_LEN 8000 /* of any, so that each finds room */
 

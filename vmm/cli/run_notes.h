@@ -38,7 +38,10 @@ void run_notes_look(struct run_notes *n);
 void run_notes_put(struct run_notes *n, const char *line);
 /* @text as it is, unless stderr would make it wait. Any thread. */
 void run_notes_show(struct run_notes *n, const char *text);
-/* Waits a second at most for the reader of what was kept. No other thread puts anything any more. */
+/*
+ * Waits a quarter of a second at most for the reader of what was kept: the console has had most of
+ * the second in which a guest ends. No other thread puts anything any more.
+ */
 void run_notes_end(struct run_notes *n);
 
 #endif
