@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The tables of commands of a control socket: a name belongs to one of them. */
+/* Tests that a command of a control socket belongs to one table. */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>

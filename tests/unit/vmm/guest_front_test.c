@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A guest by way of vmm/guest/ alone, as a front end other than `vmm run` would have it: what the
+ * Runs a guest by way of vmm/guest/ alone, as a front end other than `vmm run` would: what the
  * guest's parts say to people reaches that front end, and nothing reaches stderr. The guests are a
  * firmware of a few instructions, on this /dev/kvm.
  */
