@@ -77,6 +77,7 @@ int virtqueue_enable(struct virtqueue *q, struct host *h)
 		return -EINVAL;
 	q->host = h;
 	q->next_avail = q->next_used = 0;
+	q->unlooked = 0;
 	q->signalled = false;
 	q->broken = false;
 	q->enabled = true;
@@ -183,6 +184,8 @@ void virtqueue_publish(struct virtqueue *q, unsigned n)
 	if (!q->enabled || q->broken)
 		return;
 	q->next_used = (u16)(q->next_used + n);
+	/* More than the index has values count as one number: see virtqueue_wants_interrupt(). */
+	q->unlooked = q->unlooked > UINT16_MAX ? q->unlooked : q->unlooked + n;
 	/* Q9: a release; the entries are filled in already. */
 	store16(q->used_ring, USED_IDX, q->next_used);
 }
@@ -201,19 +204,20 @@ void virtqueue_unpop(struct virtqueue *q, unsigned n)
 
 bool virtqueue_wants_interrupt(struct virtqueue *q)
 {
-	u16 event, old = q->signalled_used;
-	bool valid = q->signalled;
+	u16 event, old = (u16)(q->next_used - q->unlooked);
+	/* The index has gone round, and passed every event on its way. */
+	bool all = q->unlooked > UINT16_MAX || !q->signalled;
 
-	if (!q->enabled || q->broken || q->next_used == old)
+	if (!q->enabled || q->broken || !q->unlooked)
 		return false;			 /* or nothing was published since the last look */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* Q10 */
-	q->signalled_used = q->next_used;
+	q->unlooked = 0;
 	if (!q->event_idx)
 		return !(load16(q->avail_ring, AVAIL_FLAGS, __ATOMIC_RELAXED) &
 			 VRING_AVAIL_F_NO_INTERRUPT);
 	q->signalled = true;
 	event = load16(q->avail_ring, used_event_at(q), __ATOMIC_RELAXED);
-	return !valid || vring_need_event(event, q->next_used, old);
+	return all || vring_need_event(event, q->next_used, old);
 }
 
 bool virtqueue_waiting(const struct virtqueue *q)

@@ -104,11 +104,11 @@ struct virtqueue {
 	bool enabled, broken;
 	struct host *host;
 	u8 *desc_ring, *avail_ring, *used_ring;
-	u16 next_avail;	    /* where the next chain is popped */
-	u16 next_used;	    /* the used index, as it was published */
-	u16 signalled_used; /* next_used when virtqueue_wants_interrupt() last looked */
-	bool signalled;	    /* it has looked before, with event_idx */
-	u16 unpopped;	    /* chains given back; virtqueue_listen() waits for more than these */
+	u16 next_avail; /* where the next chain is popped */
+	u16 next_used;	/* the used index, as it was published */
+	u32 unlooked;	/* chains published since virtqueue_wants_interrupt() last looked */
+	bool signalled; /* it has looked before, with event_idx */
+	u16 unpopped;	/* chains given back; virtqueue_listen() waits for more than these */
 };
 
 /* One request: iov[0 .. n_out) is for the device to read, iov[n_out .. n_out + n_in) to write. */
@@ -145,7 +145,8 @@ void virtqueue_publish(struct virtqueue *q, unsigned n);
 void virtqueue_unpop(struct virtqueue *q, unsigned n);
 /*
  * After publishing: true if the driver wants an interrupt for the chains that were published since
- * the last look.
+ * the last look, however many: a device that is fed without end publishes more of them between two
+ * looks than the used index has values.
  */
 bool virtqueue_wants_interrupt(struct virtqueue *q);
 /* True if there is something to pop. For busy polling: no more than one load. */

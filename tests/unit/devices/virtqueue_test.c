@@ -443,6 +443,45 @@ static void test_event_index(void **state)
 	assert_false(virtqueue_wants_interrupt(&t->q));
 }
 
+/* @n chains without a look in between, as from a driver that adds faster than it is served. */
+static void publish_unlooked(struct ctx *t, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		offer_chain(t, 0);
+		assert_int_equal(virtqueue_pop(&t->q, &t->c), 1);
+		virtqueue_push(&t->q, 0, 0);
+	}
+}
+
+/* The used index has 65536 values: behind as many chains it is where it was at the last look. */
+static void test_used_index_goes_round_between_two_looks(void **state)
+{
+	static const unsigned rounds[] = { 65535, 65536, 65537, 65536 + 5, 131072, 131072 + 5 };
+	struct ctx *t = *state;
+	u16 *used_event = avail(t) + 2 + SIZE;
+
+	desc_set(desc(t, 0), DATA, 1, 0, 0);
+	for (size_t i = 0; i < ARRAY_SIZE(rounds); i++) {
+		publish_unlooked(t, rounds[i]);
+		assert_true(virtqueue_wants_interrupt(&t->q));
+		assert_false(virtqueue_wants_interrupt(&t->q));
+	}
+	t->q.event_idx = true;
+	publish_unlooked(t, 1);
+	assert_true(virtqueue_wants_interrupt(&t->q)); /* always the first one */
+	for (size_t i = 0; i < ARRAY_SIZE(rounds); i++) {
+		/* Passed in the first round only. */
+		*used_event = (u16)(used(t)[1] + 7);
+		publish_unlooked(t, rounds[i]);
+		assert_true(virtqueue_wants_interrupt(&t->q));
+		assert_false(virtqueue_wants_interrupt(&t->q));
+	}
+	/* And few chains are few again. */
+	*used_event = (u16)(used(t)[1] + 7);
+	publish_unlooked(t, 3);
+	assert_false(virtqueue_wants_interrupt(&t->q));
+}
+
 static void test_rings_overlap(void **state)
 {
 	struct ctx *t = *state;
@@ -549,6 +588,7 @@ int main(void)
 		TEST(test_longest_chain),
 		TEST(test_flags),
 		TEST(test_event_index),
+		TEST(test_used_index_goes_round_between_two_looks),
 		TEST(test_rings_overlap),
 		TEST(test_concurrent_scribbling),
 		cmocka_unit_test(test_iov),
