@@ -19,8 +19,9 @@
 #include "vmm/machine/machine_int.h"
 #include "vmm/machine/memory.h"
 
-#define IMAGE_MIN 0x10000ULL /* the F segment */
-#define LOW_COPY  0x20000ULL /* of the image's end, below 1 MiB */
+#define IMAGE_MIN 0x10000ULL	/* the F segment */
+#define LOW_COPY  0x20000ULL	/* of the image's end, below 1 MiB */
+#define LOG_MAX	  (16ULL << 20) /* bytes that one guest writes to its log; SeaBIOS: a few KiB */
 
 struct firmware {
 	struct machine *m;
@@ -30,6 +31,7 @@ struct firmware {
 	struct firmware_kernel *kernel;
 	int timer; /* of the CMOS clock; belongs to the event loop */
 	int log;
+	u64 logged;	      /* bytes */
 	const u8 *low_source; /* the end of the ROM, */
 	u64 low_len;	      /* which is copied below 1 MiB */
 	u8 line[256];
@@ -38,9 +40,10 @@ struct firmware {
 
 static void flush_log(struct firmware *f)
 {
-	/* A log that cannot be written is not worth a guest. */
-	if (f->log >= 0 && f->line_len && write(f->log, f->line, f->line_len) < 0)
-		f->line_len = 0;
+	/* A log that cannot be written, or only by waiting for its reader, is not worth a guest. */
+	if (f->log >= 0 && f->line_len && f->logged < LOG_MAX &&
+	    write(f->log, f->line, f->line_len) > 0)
+		f->logged += f->line_len;
 	f->line_len = 0;
 }
 
@@ -115,14 +118,29 @@ out:
 	return ret;
 }
 
+/*
+ * As a console's file: what is in it stays. Without O_NONBLOCK a FIFO that nobody reads would hold
+ * up the start, and one whose reader stops a vCPU.
+ */
 static int open_log(struct firmware *f, const char *path, struct err *e)
 {
+	struct stat st;
+
 	if (!path)
 		return 0;
-	f->log = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	f->log =
+		open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0644);
 	if (f->log < 0)
 		return err_set(e, -errno, "--firmware-log %s: cannot open: %s", path,
-			       strerror(errno));
+			       errno == ENXIO ? "a FIFO that nobody reads; start its reader first"
+					      : strerror(errno));
+	if (fstat(f->log, &st))
+		return err_set(e, -errno, "--firmware-log %s: %s", path, strerror(errno));
+	if (S_ISBLK(st.st_mode))
+		return err_set(e, -EINVAL,
+			       "--firmware-log %s: is a block device, whose data it would "
+			       "overwrite; want a file",
+			       path);
 	return 0;
 }
 

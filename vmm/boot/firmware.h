@@ -27,8 +27,12 @@
 struct firmware;
 
 struct firmware_config {
-	const char *image;  /* "seabios" or a file */
-	const char *log;    /* file for the firmware's debug messages (port 0x402), or NULL */
+	const char *image; /* "seabios" or a file */
+	/*
+	 * File for the firmware's debug messages (port 0x402), or NULL: appended to, by one guest
+	 * at most 16 MiB. Messages that would have to wait for a reader are lost.
+	 */
+	const char *log;
 	const char *kernel; /* bzImage to start instead of a disk, or NULL */
 	const char *initrd; /* for it, or NULL */
 	const char *cmdline;

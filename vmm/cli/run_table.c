@@ -43,7 +43,8 @@ static const struct run_option table[] = {
 	  "It boots --kernel by its 16-bit entry (ipxe.lkrn, say), else the\n"
 	  "first --disk", .spec = spec_take_firmware },
 	{ "firmware-log", "FILE",
-	  "keep the firmware's debug messages", SPEC(firmware_log), .path = true },
+	  "append the firmware's debug messages, up to 16 MiB", SPEC(firmware_log),
+	  .path = true },
 
 	{ .help = "Machine" },
 	{ "memory", "SIZE[,shared][,hugepages[=2M|1G]]",

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -37,6 +38,9 @@
 __asm__(".pushsection .rodata\n.code16\nfw_code:\n"
 	"xor %ax, %ax\n mov %ax, %ds\n mov %ax, %es\n mov %ax, %ss\n mov $0x7000, %sp\n cld\n"
 	"movw $0, 0x500\n"
+	/* a line of the log */
+	"mov $0x402, %dx\n mov $'f', %al\n out %al, %dx\n mov $'w', %al\n out %al, %dx\n"
+	"mov $10, %al\n out %al, %dx\n"
 	"mov $0x510, %dx\n mov $0x19, %ax\n out %ax, %dx\n"
 	"inc %dx\n mov $0x600, %di\n mov $512, %cx\n rep insb\n"
 	"mov $0x51c, %dx\n in %dx, %al\n mov %al, 0x520\n in %dx, %al\n mov %al, 0x521\n"
@@ -171,6 +175,76 @@ static void test_start(void **state)
 	assert_non_null(file_entry(t, "bootorder"));
 	assert_null(file_entry(t, "genroms/kernel.rom"));
 }
+
+/* --- the log ------------------------------------------------------------------------------- */
+
+/* The name of a file that is not there yet. */
+static void log_name(char *path, size_t room)
+{
+	write_file(path, room, "", 0);
+	unlink(path);
+}
+
+static void test_log_is_appended_to(void **state)
+{
+	struct ctx *t = *state;
+	struct firmware_config c = { .image = t->image };
+	char path[64], text[40] = "";
+	int fd;
+
+	write_file(path, sizeof(path), "precious\n", 9);
+	c.log = path;
+	if (firmware_create(&t->fw, t->m, &c, &t->e))
+		fail_msg("%s", t->e.text);
+	run_machine(t);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_true(read(fd, text, sizeof(text) - 1) > 0);
+	assert_string_equal(text, "precious\nfw\n");
+	close(fd);
+	unlink(path);
+}
+
+static void test_log_without_a_reader_is_refused(void **state)
+{
+	struct ctx *t = *state;
+	struct firmware_config c = { .image = t->image };
+	char path[64];
+
+	log_name(path, sizeof(path));
+	assert_int_equal(mkfifo(path, 0600), 0);
+	c.log = path;
+	alarm(10); /* the fault is to wait here */
+	assert_int_equal(firmware_create(&t->fw, t->m, &c, &t->e), -ENXIO);
+	alarm(0);
+	assert_non_null(strstr(t->e.text, "a FIFO that nobody reads"));
+	unlink(path);
+}
+
+/* A reader that stopped, with the FIFO full, holds up no vCPU. */
+static void test_log_whose_reader_stopped(void **state)
+{
+	struct ctx *t = *state;
+	struct firmware_config c = { .image = t->image };
+	char path[64], full[4096] = "";
+	int fd;
+
+	log_name(path, sizeof(path));
+	assert_int_equal(mkfifo(path, 0600), 0);
+	fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	assert_true(fd >= 0);
+	while (write(fd, full, sizeof(full)) > 0)
+		;
+	c.log = path;
+	if (firmware_create(&t->fw, t->m, &c, &t->e))
+		fail_msg("%s", t->e.text);
+	alarm(30); /* a vCPU that waits in write(2) does not end */
+	run_machine(t);
+	alarm(0);
+	close(fd);
+	unlink(path);
+}
+
+/* --- a kernel ------------------------------------------------------------------------------ */
 
 static void make_kernel(struct ctx *t, u8 *file)
 {
@@ -400,6 +474,9 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(test_start),
+		T(test_log_is_appended_to),
+		T(test_log_without_a_reader_is_refused),
+		T(test_log_whose_reader_stopped),
 		T(test_kernel),
 		T(test_bad_image),
 		T(test_bad_kernel),
