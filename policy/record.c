@@ -74,7 +74,12 @@ static int record_open_file(const char *path, struct err *e)
 		return err_set(e, -errno, "%s: cannot create the record: %s", path,
 			       strerror(errno));
 	if (!stat(path, &st) && S_ISCHR(st.st_mode)) {
-		fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY);
+		/*
+		 * O_NONBLOCK: a terminal that is stopped (Ctrl-S) is a record that cannot be
+		 * written. A vCPU that waited for it would hold the lock that all of the record's
+		 * users take, the event loop among them.
+		 */
+		fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 		if (fd >= 0)
 			return fd;
 		return err_set(e, -errno, "%s: cannot open the record: %s", path, strerror(errno));

@@ -319,6 +319,29 @@ static void a_full_disk_is_told(void **state)
 	assert_non_null(strstr(e.text, "/dev/full: the record is not complete"));
 }
 
+/* A terminal whose reader stops: what does not fit is an error of its call, and nobody waits. */
+static void a_stopped_terminal_holds_up_nobody(void **state)
+{
+	int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC), slave, ret = 0;
+	struct record *r;
+	struct err e;
+
+	(void)state;
+	assert_true(master >= 0 && !grantpt(master) && !unlockpt(master));
+	slave = open(ptsname(master), O_RDWR | O_NOCTTY | O_CLOEXEC);
+	assert_true(slave >= 0);
+	r = create_record(ptsname(master));
+	alarm(20); /* the fault is to wait here */
+	for (u64 i = 0; i < 100000 && !ret; i++)
+		ret = add_call(r, i, "lime", &opened);
+	alarm(0);
+	assert_int_equal(ret, -EAGAIN);
+	assert_int_equal(record_close(r, &e), -EAGAIN);
+	assert_non_null(strstr(e.text, "the record is not complete"));
+	close(slave);
+	close(master);
+}
+
 /* The disk fills in the middle of a line and has room again later. */
 static void a_torn_line_harms_only_itself(void **state)
 {
@@ -649,6 +672,7 @@ int main(void)
 		TEST(a_line_holds_the_arguments),
 		TEST(files_are_private_and_never_overwritten),
 		TEST(a_full_disk_is_told),
+		TEST(a_stopped_terminal_holds_up_nobody),
 		TEST(a_torn_line_harms_only_itself),
 		TEST(cut_files),
 		TEST(hostile_lines_are_left_out),
