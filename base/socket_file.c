@@ -13,8 +13,27 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+
 #define STALE_NS  1000000000LL
 #define SECOND_NS 1000000000LL
+#define LOCK_MS	  500
+
+/* Locks the directory @fd, as soon as nobody else has it; -ETIMEDOUT: somebody does not let go. */
+static int socket_dir_wait(int fd)
+{
+	static const struct timespec nap = { .tv_nsec = 10000000 };
+	s64 until = now_ms() + LOCK_MS;
+
+	while (flock(fd, LOCK_EX | LOCK_NB)) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return -errno;
+		if (now_ms() >= until)
+			return -ETIMEDOUT;
+		nanosleep(&nap, NULL);
+	}
+	return 0;
+}
 
 /* The directory that holds @path, locked; -errno. */
 static int socket_dir_lock(const char *path)
@@ -23,16 +42,13 @@ static int socket_dir_lock(const char *path)
 	char *dir = !slash	   ? strdup(".")
 		    : slash > path ? strndup(path, (size_t)(slash - path))
 				   : strdup("/");
-	int fd, ret = 0;
+	int fd, ret;
 
 	if (!dir)
 		return -ENOMEM;
 	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		ret = -errno;
+	ret = fd < 0 ? -errno : socket_dir_wait(fd);
 	free(dir);
-	while (!ret && flock(fd, LOCK_EX))
-		ret = errno == EINTR ? 0 : -errno;
 	if (ret && fd >= 0)
 		close(fd);
 	return ret ? ret : fd;

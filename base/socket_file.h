@@ -8,6 +8,9 @@
  * so that it removes the file that it has looked at (a creator that found the path free needs no
  * lock: its file was not there to be looked at).
  *
+ * Who can open the directory can lock it, too, in /tmp any user, and keep it. So the lock is waited
+ * for half a second at most; without it nothing is removed, and a file that stays is a leftover.
+ *
  * A file is told from a successor of the same path by device, inode and time of its making: an
  * inode number alone is soon used again.
  */
@@ -25,12 +28,13 @@ struct socket_id {
 int socket_file_id(const char *path, struct socket_id *out);
 /*
  * Remove the file at @path if it is still @id. 0; -ESTALE: another file lies there, which stays;
- * -ENOENT: none does; -errno. Waits for the lock of the directory, which is never held for long.
+ * -ENOENT: none does; -ETIMEDOUT: somebody keeps the directory locked; -errno.
  */
 int socket_file_remove(const char *path, const struct socket_id *id);
 /*
  * Remove the leftover at @path. -EADDRINUSE: a process listens there, or it is no socket; -EBUSY:
- * it is too young to tell, ask again in a moment; -ENOENT: nothing is there; -errno.
+ * it is too young to tell, ask again in a moment; -ENOENT: nothing is there; -ETIMEDOUT: somebody
+ * keeps the directory locked; -errno.
  */
 int socket_file_remove_stale(const char *path);
 

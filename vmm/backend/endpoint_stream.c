@@ -317,7 +317,9 @@ static int open_socket(struct stream *s, struct err *e)
 		ret = -errno;
 	if (ret)
 		return err_set(e, ret, "%s: cannot listen on %s: %s%s", s->ep.c.name, path,
-			       strerror(-ret),
+			       ret == -ETIMEDOUT ? "a process keeps its directory locked; see "
+						   "lslocks(8)"
+						 : strerror(-ret),
 			       ret == -EADDRINUSE ? "; another program listens there, or it is a "
 						    "file of another kind, which stays as it is"
 						  : "");

@@ -187,8 +187,9 @@ int control_create(struct control **out, struct loop *l, const char *path, struc
 	return 0;
 fail:
 	err_set(e, ret, "control socket %s: %s", path,
-		ret == -EADDRINUSE ? "a guest of this name runs already; use another --name"
-				   : strerror(-ret));
+		ret == -EADDRINUSE  ? "a guest of this name runs already; use another --name"
+		: ret == -ETIMEDOUT ? "a process keeps its directory locked; see lslocks(8)"
+				    : strerror(-ret));
 	if (c->fd >= 0)
 		close(c->fd);
 	free(c->path);

@@ -5,11 +5,13 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -18,6 +20,7 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "base/socket_file.h"
 
 static char dir[64], path[96];
@@ -132,6 +135,51 @@ static void only_an_old_leftover_goes(void **state)
 	assert_int_equal(socket_file_remove_stale(path), -ENOENT);
 }
 
+/* Any user can lock /tmp, and keep it: that ends nothing and removes nothing. */
+static void a_lock_that_is_kept_holds_up_nobody(void **state)
+{
+	struct socket_id id;
+	int fd = bind_at(path), keeper = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	s64 begin;
+
+	(void)state;
+	assert_int_equal(socket_file_id(path, &id), 0);
+	assert_int_equal(flock(keeper, LOCK_EX), 0);
+	alarm(10); /* the fault is to wait here */
+	begin = now_ms();
+	assert_int_equal(socket_file_remove(path, &id), -ETIMEDOUT);
+	assert_int_equal(socket_file_remove_stale(path), -ETIMEDOUT);
+	assert_in_range(now_ms() - begin, 0, 2000);
+	alarm(0);
+	assert_int_equal(access(path, F_OK), 0);
+	close(keeper);
+	assert_int_equal(socket_file_remove(path, &id), 0);
+	close(fd);
+}
+
+static void *let_go(void *keeper)
+{
+	usleep(100000);
+	close(*(int *)keeper);
+	return NULL;
+}
+
+/* One that is held for a moment, as by another vmm, is waited for. */
+static void a_lock_is_waited_for(void **state)
+{
+	struct socket_id id;
+	int fd = bind_at(path), keeper = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	pthread_t t;
+
+	(void)state;
+	assert_int_equal(socket_file_id(path, &id), 0);
+	assert_int_equal(flock(keeper, LOCK_EX), 0);
+	assert_int_equal(pthread_create(&t, NULL, let_go, &keeper), 0);
+	assert_int_equal(socket_file_remove(path, &id), 0);
+	pthread_join(t, NULL);
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -140,6 +188,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_file_that_is_no_socket_stays, make_dir,
 						remove_dir),
 		cmocka_unit_test_setup_teardown(only_an_old_leftover_goes, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(a_lock_that_is_kept_holds_up_nobody, make_dir,
+						remove_dir),
+		cmocka_unit_test_setup_teardown(a_lock_is_waited_for, make_dir, remove_dir),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
