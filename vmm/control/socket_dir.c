@@ -2,7 +2,12 @@
 /*
  * Finds the directory of the control sockets: /run/umbra for root, one below $XDG_RUNTIME_DIR for
  * others. Without that variable, as after su, it is /run/user/UID if that is there, else
- * /tmp/umbra-UID, which another user could have prepared: it counts only if it is the user's alone.
+ * /tmp/umbra-UID, which another user could have prepared.
+ *
+ * So a directory counts only if it is the user's alone, and if the one that it lies in does not let
+ * another user put his own in its place: that is root's or the user's, and sticky if others can
+ * write it. The two are looked at step by step, by descriptors, and no link at the second step is
+ * followed.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -36,49 +41,88 @@ static bool dir_is_own(const char *dir, uid_t uid)
 	return !lstat(dir, &st) && stat_is_own_dir(&st, uid);
 }
 
+/* Where nobody but root and @uid can replace a directory of @uid's. */
+static bool stat_is_safe_parent(const struct stat *st, uid_t uid)
+{
+	return S_ISDIR(st->st_mode) && (!st->st_uid || st->st_uid == uid) &&
+	       (!(st->st_mode & 022) || st->st_mode & S_ISVTX);
+}
+
+/* The directory @name of @parent, made if @create: 0, -ENOENT, -EPERM: another user's; -errno. */
+static int control_dir_check(int parent, const char *name, bool create, uid_t uid)
+{
+	struct stat st;
+
+	if (fstat(parent, &st))
+		return -errno;
+	if (!stat_is_safe_parent(&st, uid))
+		return -EPERM;
+	if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) &&
+	    (errno != ENOENT || !create || (mkdirat(parent, name, 0700) && errno != EEXIST) ||
+	     fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW)))
+		return -errno;
+	/* A directory that another user can write could hold that user's sockets. */
+	return stat_is_own_dir(&st, uid) ? 0 : -EPERM;
+}
+
+/* The same for a user who is not root: root's lies in /run, where nobody else can put anything. */
+static int users_dir_check(const char *parent, const char *name, bool create, uid_t uid)
+{
+	int fd = open(parent, O_PATH | O_DIRECTORY | O_CLOEXEC), ret;
+
+	if (fd < 0)
+		return -errno;
+	ret = control_dir_check(fd, name, create, uid);
+	close(fd);
+	return ret;
+}
+
+static int roots_dir_check(const char *dir, bool create)
+{
+	struct stat st;
+
+	if (!lstat(dir, &st))
+		return stat_is_own_dir(&st, 0) ? 0 : -EPERM;
+	if (errno != ENOENT || !create)
+		return -errno;
+	if (mkdir(dir, 0700) && errno != EEXIST)
+		return -errno;
+	return dir_is_own(dir, 0) ? 0 : -EPERM;
+}
+
 int control_dir(char **out, bool create, struct err *e)
 {
-	const char *runtime = getenv("XDG_RUNTIME_DIR");
+	const char *runtime = getenv("XDG_RUNTIME_DIR"), *parent;
 	uid_t uid = (uid_t)getauxval(AT_EUID); /* no system call */
-	char login[32];
-	struct stat st;
+	char login[32], name[32] = "umbra";
 	char *dir = NULL;
-	int n, ret;
+	int ret;
 
 	snprintf(login, sizeof(login), "/run/user/%u", uid);
-	if (uid && (!runtime || *runtime != '/') && dir_is_own(login, uid))
-		runtime = login;
 	if (uid && (!runtime || *runtime != '/'))
-		n = asprintf(&dir, "/tmp/umbra-%u", uid);
-	else
-		n = asprintf(&dir, "%s/umbra", uid ? runtime : "/run");
-	if (n < 0)
+		runtime = dir_is_own(login, uid) ? login : NULL;
+	parent = !uid ? "/run" : runtime ? runtime : "/tmp";
+	if (uid && !runtime) {
+		snprintf(name, sizeof(name), "umbra-%u", uid);
+		/* While it is not there, another user can make it between a look and its use. */
+		create = true;
+	}
+	if (asprintf(&dir, "%s/%s", parent, name) < 0)
 		return err_set(e, -ENOMEM, "out of memory");
-	ret = lstat(dir, &st) ? -errno : 0;
-	if (ret == -ENOENT && create) {
-		ret = mkdir(dir, 0700) && errno != EEXIST ? -errno : 0;
-		if (!ret)
-			ret = lstat(dir, &st) ? -errno : 0;
-	} else if (ret == -ENOENT) {
+	ret = uid ? users_dir_check(parent, name, create, uid) : roots_dir_check(dir, create);
+	if (!ret || (ret == -ENOENT && !create)) {
 		*out = dir;
 		return 0;
 	}
-	if (ret) {
-		err_set(e, ret, "directory of the control sockets %s: %s", dir, strerror(-ret));
-		free(dir);
-		return ret;
-	}
-	/* A directory that another user can write could hold that user's sockets. */
-	if (!stat_is_own_dir(&st, uid)) {
-		err_set(e, -EPERM,
-			"%s is not a directory of yours alone; remove it, or set XDG_RUNTIME_DIR to "
-			"one that is",
+	if (ret == -EPERM)
+		err_set(e, ret,
+			"%s is not a directory of yours alone, or lies in another user's; remove it, "
+			"or set XDG_RUNTIME_DIR to one that is",
 			dir);
-		free(dir);
-		return -EPERM;
-	}
-	*out = dir;
-	return 0;
+	else
+		err_set(e, ret, "directory of the control sockets %s: %s", dir, strerror(-ret));
+	free(dir);
+	return ret;
 }
 
 int control_path(char **out, const char *name, bool create_dir, struct err *e)
