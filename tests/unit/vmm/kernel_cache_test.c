@@ -10,14 +10,17 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/unit/shadow/synth.h"
 #include "vmm/boot/kernel_cache.h"
+#include "vmm/boot/kernel_cache_int.h"
 
 #define SPAN ((size_t)0x10000 + SYNTH_SEG)
 
@@ -338,6 +341,76 @@ static void test_no_place(void **state)
 	setenv("XDG_CACHE_HOME", top, 1);
 }
 
+/* The process that prepares @k, stopped at its first system call's entry. */
+static pid_t start_traced_writer(const struct kernel *k)
+{
+	struct stat st;
+	pid_t pid;
+	int status;
+
+	assert_int_equal(stat(file, &st), 0);
+	pid = fork();
+	if (!pid) {
+		ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+		raise(SIGSTOP);
+		kernel_cache_write(cache, file, &st, k);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSTOPPED(status));
+	return pid;
+}
+
+/*
+ * Kills it at its @n-th stop, entry and return of a system call alike; false: it has ended before.
+ */
+static bool kill_writer_at(const struct kernel *k, unsigned n)
+{
+	pid_t pid = start_traced_writer(k);
+	int status;
+
+	for (unsigned i = 0; i < n; i++) {
+		assert_int_equal(ptrace(PTRACE_SYSCALL, pid, NULL, NULL), 0);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		if (WIFEXITED(status)) {
+			assert_int_equal(status, 0);
+			return false;
+		}
+		assert_true(WIFSTOPPED(status));
+	}
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status));
+	return true;
+}
+
+/*
+ * Wherever the process that prepares a kernel is killed, the next start has the kernel, and the one
+ * after that a prepared one: what is left is whole or nothing, and in nobody's way.
+ */
+static void test_writer_killed_at_each_stage(void **state)
+{
+	struct kernel *k;
+	unsigned n = 0, halves = 0, wholes = 0;
+
+	assert_int_equal(kernel_open(&k, file, true, NULL), 0);
+	do {
+		setup(state);
+		if (!kill_writer_at(k, ++n))
+			break;
+		halves += count_files("new");
+		wholes += count_files(".kernel");
+		assert_true(count_files(".kernel") <= 1);
+		open_and_check(file, SYNTH_INIT_SIZE);
+		assert_true(open_and_check(file, SYNTH_INIT_SIZE));
+		assert_int_equal(count_files(".kernel"), 1);
+		assert_int_equal(count_files("new"), 0);
+	} while (n < 2000);
+	print_message("# %u stages, a file half written at %u, whole at %u\n", n, halves, wholes);
+	assert_true(n > 40 && n < 2000 && halves && wholes);
+	kernel_close(k);
+}
+
 /* Twelve kernels: the oldest leave, and with them their links. */
 static void test_bounded(void **state)
 {
@@ -369,6 +442,7 @@ int main(void)
 		cmocka_unit_test_setup(test_directory_behind_a_link, setup_filled),
 		cmocka_unit_test_setup(test_root_in_a_users_directory, setup_filled),
 		cmocka_unit_test_setup(test_no_place, setup),
+		cmocka_unit_test_setup(test_writer_killed_at_each_stage, setup),
 		cmocka_unit_test_setup(test_bounded, setup),
 	};
 	char path[160], command[160];
