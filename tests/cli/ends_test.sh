@@ -159,6 +159,23 @@ for option in "--console file=fifo" "--port p=file=fifo" "--policy fifo" "--conf
 	done
 done 2>/dev/null
 
+# --- one in the background, too, also if the signal that it usually passes on is ignored
+for ignored in HUP TERM; do
+	setsid env --default-signal --ignore-signal=$ignored "${run[@]}" --detach --policy fifo \
+		</dev/null >/dev/null 2>&1 &
+	pid=$!
+	sleep 0.5
+	all=$(tree $pid)
+	kill -INT $pid
+	bad=0
+	for p in $all; do
+		ended "$p" || bad=1
+		kill -KILL "$p"
+	done
+	verdict $bad "SIGINT ends a start in the background that ignores SIG$ignored"
+	wait $pid
+done 2>/dev/null
+
 # --- any process is killed at any moment: nobody stays, and the name is free
 RANDOM=${UMBRA_TEST_SEED:-4711}
 bad=0

@@ -15,6 +15,7 @@
 
 #include "base/exit_code.h"
 #include "base/file.h"
+#include "base/signals.h"
 #include "vmm/cli/cli.h"
 #include "vmm/control/ended.h"
 
@@ -43,8 +44,11 @@ static void on_end_signal(int sig)
 	(void)sig; /* ppoll() returns */
 }
 
-/* Signals by which the user gives up; only ppoll() lets them through. */
-static const int ends[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+/*
+ * Signals by which the user gives up; only ppoll() lets them through. The guest is sent the first
+ * of them that is not ignored.
+ */
+static const int ends[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT };
 
 static void block_ends(sigset_t *old)
 {
@@ -60,25 +64,34 @@ static void block_ends(sigset_t *old)
 static void catch_ends(void)
 {
 	const struct sigaction sa = { .sa_handler = on_end_signal };
-	struct sigaction now;
 
 	for (size_t i = 0; i < ARRAY_SIZE(ends); i++)
-		if (!sigaction(ends[i], NULL, &now) && now.sa_handler != SIG_IGN)
+		if (!signal_is_ignored(ends[i]))
 			sigaction(ends[i], &sa, NULL);
+}
+
+/* One that the guest's process obeys, which ignores those that this one was started with ignored. */
+static int signal_to_give_up(void)
+{
+	size_t i = 0;
+
+	while (i < ARRAY_SIZE(ends) - 1 && signal_is_ignored(ends[i]))
+		i++;
+	return ends[i];
 }
 
 /* The guest is in a session of its own and has not heard the signal that ends us. */
 static int detach_give_up(const struct detach *d, pid_t child)
 {
-	int status = 0;
+	int status = 0, sig = signal_to_give_up();
 
-	kill(child, SIGTERM);
+	kill(child, sig);
 	waitpid(child, &status, 0);
 	detach_show_log(d);
 	/* If it was not killed, it has said so itself. */
 	if (WIFSIGNALED(status))
 		fputs("vmm: ended before the guest had started\n", stderr);
-	return EXIT_CODE_SIGNAL + SIGTERM;
+	return EXIT_CODE_SIGNAL + sig;
 }
 
 /* A name that cannot be printed does not end the guest, but is an error for the caller. */
