@@ -62,6 +62,22 @@ result 'ps is silent about it' test -z "$(status)"
 result 'ps --all tells of its end' grep -qE '^(ended|killed)' <<<"$(status --all)"
 result 'its log is there' grep -q 'decompresses itself' <<<"$("$vmm" logs "$guest")"
 
+# The confined process, init of its namespace, has of all logs only its own, as its stderr.
+has_its_own_log_only()
+{
+	local pid main fds
+
+	start || return 1
+	pid=$("$vmm" ps --json | jq -r --arg g "$guest" '.[] | select(.name == $g).pid')
+	for main in $(cat "/proc/$pid/task/$pid/children") "$pid"; do
+		grep -q '^Seccomp:	2' "/proc/$main/status" && break
+	done
+	fds=$(find "/proc/$main/fd" -lname "$dir/ended*" -printf '%f ')
+	"$vmm" kill "$guest"
+	[ "$fds" = '2 ' ] || { echo "process $main: descriptors $fds"; return 1; }
+}
+result 'its confined process has its own log only' has_its_own_log_only
+
 result 'one without confinement starts' start --confine off
 pid=$("$vmm" ps --json | jq -r --arg g "$guest" '.[] | select(.name == $g).pid')
 kill -TERM "$pid"

@@ -122,6 +122,8 @@ static int fork_processes(struct run *r, int *code, struct err *e)
 		return ret;
 	begin = stats_now_ns();
 	ret = confine_fork(&r->confine, &start, code, e);
+	if (!ret && r->confine)
+		detach_leave_to_supervisor(r->detach);
 	if (ret == 1)
 		detach_ended(r->detach, *code);
 	if (ret == 1 && was_short(&r->o.spec, *code, stats_now_ns() - begin))

@@ -231,6 +231,16 @@ void detach_ended(struct detach *d, int code)
 		ended_set_code(d->ended, code);
 }
 
+void detach_leave_to_supervisor(struct detach *d)
+{
+	if (!d)
+		return;
+	ended_free(d->ended, false);
+	d->ended = NULL;
+	close(d->null);
+	d->null = -1;
+}
+
 void detach_free(struct detach *d)
 {
 	if (!d)

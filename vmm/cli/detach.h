@@ -30,6 +30,12 @@ void detach_done(struct detach *d, const char *name);
  * allowed.
  */
 void detach_ended(struct detach *d, int code);
+/*
+ * In a guest's process that has a supervisor, which keeps the exit code: closes what only that is
+ * needed for, the directory of all guests' logs among it. No detach_ended() afterwards. NULL
+ * allowed.
+ */
+void detach_leave_to_supervisor(struct detach *d);
 /* If it has not started, the parent sees this process's end. Frees @d. NULL allowed. */
 void detach_free(struct detach *d);
 
