@@ -73,6 +73,16 @@ image_tools()
 		UMBRA_IMAGES=$work/images "$i" fetch-kernel --help | grep -q "$work/images/cloud"
 }
 
+# An applet is a link to busybox: a file of its name takes the link's place, and busybox stays.
+image_file_is_no_busybox()
+{
+	echo mine >"$work/mine"
+	"$work/dest/opt/umbra/bin/umbra-image" mkinitrd --file "$work/mine:/bin/ls" "$work/applet" &&
+		mkdir "$work/tree" && (cd "$work/tree" && cpio -id --quiet) <"$work/applet" &&
+		[ ! -L "$work/tree/bin/ls" ] && cmp "$work/mine" "$work/tree/bin/ls" &&
+		cmp "$(command -v busybox)" "$work/tree/bin/busybox"
+}
+
 # A release that cannot have a shim stops nobody's installation of its headers.
 shim_if_possible()
 {
@@ -95,6 +105,7 @@ result vmm_answers answers "$work/dest/opt/umbra/bin/vmm"
 result it_can_be_moved moved
 result build_shim_needs_headers needs_headers
 result image_tools image_tools
+result image_file_is_no_busybox image_file_is_no_busybox
 result shim_if_possible shim_if_possible
 before=$(installed)
 result installing_again make "${args[@]}" install
