@@ -159,6 +159,21 @@ for option in "--console file=fifo" "--port p=file=fifo" "--policy fifo" "--conf
 	done
 done 2>/dev/null
 
+# --- nor does a stderr that nobody reads hold up the end: the supervisor's last word is lost then
+mkfifo unread
+exec 9<>unread
+dd if=/dev/zero of=unread bs=4096 oflag=nonblock status=none 2>/dev/null
+setsid "${run[@]}" </dev/null 2>unread 9>&- &
+pid=$!
+sleep 1
+mapfile -t all < <(tree $pid)
+kill -KILL "${all[1]}"
+ended $pid
+verdict $? "an unread stderr does not hold up the end of a guest that was killed"
+kill -KILL $pid 2>/dev/null
+wait $pid 2>/dev/null
+exec 9>&-
+
 # --- one in the background, too, also if the signal that it usually passes on is ignored
 for ignored in HUP TERM; do
 	setsid env --default-signal --ignore-signal=$ignored "${run[@]}" --detach --policy fifo \

@@ -33,6 +33,19 @@ static void remove_files(int guard)
 	}
 }
 
+/*
+ * Its last word, unless stderr would make it wait, with all signals blocked: a stopped terminal, or
+ * a pipe that nobody reads.
+ */
+static void say_how_it_ended(int sig, const char *before, const char *behind)
+{
+	struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
+
+	if (poll(&p, 1, 0) > 0 && p.revents & POLLOUT)
+		fprintf(stderr, "vmm: %s by signal %d (%s)%s\n", before, sig, strsignal(sig),
+			behind);
+}
+
 static void stop_both(pid_t vmm)
 {
 	/* The VMM is init of its namespace, which SIGTSTP does not stop. */
@@ -90,11 +103,9 @@ int supervise(pid_t vmm, const sigset_t *signals, int guard)
 		return WEXITSTATUS(status);
 	terminal_reset();
 	if (early) {
-		fprintf(stderr, "vmm: ended by signal %d (%s) before the guest had started\n",
-			early, strsignal(early));
+		say_how_it_ended(early, "ended", " before the guest had started");
 		return EXIT_CODE_SIGNAL + early;
 	}
-	fprintf(stderr, "vmm: the guest's process was killed by signal %d (%s)\n", WTERMSIG(status),
-		strsignal(WTERMSIG(status)));
+	say_how_it_ended(WTERMSIG(status), "the guest's process was killed", "");
 	return EXIT_CODE_SIGNAL + WTERMSIG(status);
 }
