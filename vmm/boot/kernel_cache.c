@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,8 +12,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/signals.h"
 #include "shadow/kernel/prepared.h"
 #include "vmm/boot/kernel_cache_int.h"
+
+#define PATIENCE_S 60
 
 static int open_prepared(struct kernel **out, const char *dir, unsigned uid, const char *path,
 			 const struct stat *st)
@@ -78,6 +82,41 @@ static bool looks_like_bzimage(const char *path)
 	return len > 0 && kernel_looks_like_bzimage(begin, (size_t)len);
 }
 
+/* Waits for @child; one of the signals of @set that comes meanwhile, and is not ignored, ends it. */
+static void await_or_end(pid_t child, const sigset_t *set)
+{
+	while (!waitpid(child, NULL, WNOHANG)) {
+		int sig = sigwaitinfo(set, NULL);
+
+		if (sig > 0 && sig != SIGCHLD && !signal_is_ignored(sig))
+			kill(child, SIGKILL);
+	}
+}
+
+/*
+ * In a process of its own, since it takes seconds, on a disk that hangs longer: whoever asked for
+ * it has signals blocked, and the exit code of a guest to hand on.
+ */
+static void store_apart(const struct cache_lock *l, const char *path, const struct stat *st)
+{
+	sigset_t set;
+	struct kernel *k;
+	pid_t child;
+
+	sigprocmask(SIG_BLOCK, NULL, &set);
+	sigaddset(&set, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	child = fork();
+	if (child > 0)
+		await_or_end(child, &set);
+	if (child)
+		return;
+	alarm(PATIENCE_S);
+	if (!kernel_open(&k, path, true, NULL) && worth_it(k))
+		kernel_cache_store(l, path, st, k);
+	_exit(0);
+}
+
 void kernel_cache_complete(const char *path)
 {
 	unsigned uid = geteuid();
@@ -96,11 +135,7 @@ void kernel_cache_complete(const char *path)
 	    kernel_cache_lock(dir, &l))
 		return;
 	kernel_cache_mute();
-	if (!kernel_open(&k, path, true, NULL)) {
-		if (worth_it(k))
-			kernel_cache_store(&l, path, &st, k);
-		kernel_close(k);
-	}
+	store_apart(&l, path, &st);
 	kernel_cache_unlock(&l);
 }
 
