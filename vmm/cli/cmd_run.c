@@ -32,7 +32,7 @@ static const int end_signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, -1 };
 
 static void on_run_note(void *arg, const char *line)
 {
-	run_notes_put(arg, line);
+	run_notes_of_guest(arg, line);
 }
 
 static void on_run_keys(void *arg, const char *text)
@@ -122,6 +122,8 @@ static int fork_processes(struct run *r, int *code, struct err *e)
 		return ret;
 	begin = stats_now_ns();
 	ret = confine_fork(&r->confine, &start, code, e);
+	if (!ret && detach_keeps_log(r->detach))
+		run_notes_limit(r->notes, RUN_NOTES_LOG);
 	if (!ret && r->confine)
 		detach_leave_to_supervisor(r->detach);
 	if (ret == 1)

@@ -212,6 +212,11 @@ out:
 	return ret;
 }
 
+bool detach_keeps_log(const struct detach *d)
+{
+	return d && !d->log;
+}
+
 void detach_done(struct detach *d, const char *name)
 {
 	char line[128];

@@ -23,6 +23,8 @@ int detach_check(struct err *e);
  * parent, the guest has started or failed, end with *code. -errno.
  */
 int detach_fork(struct detach **out, int *code, struct err *e);
+/* True if stderr is a log that vmm keeps, and not the caller's own file. NULL: false. */
+bool detach_keeps_log(const struct detach *d);
 /* The guest has started: the parent prints @name and ends. NULL allowed. */
 void detach_done(struct detach *d, const char *name);
 /*

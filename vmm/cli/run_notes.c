@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -23,6 +24,12 @@ void run_notes_init(struct run_notes *n)
 	n->terminal = -1;
 	n->len = 0;
 	n->lost = 0;
+	n->left = SIZE_MAX;
+}
+
+void run_notes_limit(struct run_notes *n, size_t bytes)
+{
+	n->left = bytes;
 }
 
 void run_notes_look(struct run_notes *n)
@@ -106,6 +113,30 @@ void run_notes_put(struct run_notes *n, const char *line)
 		n->lost++;
 	kept_flush(n);
 	pthread_mutex_unlock(&n->lock);
+}
+
+/* True: the line may be written. Else it is at most replaced by the one that says so, once. */
+static bool note_is_within(struct run_notes *n, const char *line, bool *last)
+{
+	size_t len = strlen(line) + sizeof("vmm: ");
+	bool within;
+
+	pthread_mutex_lock(&n->lock);
+	within = n->left >= len;
+	*last = !within && n->left;
+	n->left = !within ? 0 : n->left == SIZE_MAX ? SIZE_MAX : n->left - len;
+	pthread_mutex_unlock(&n->lock);
+	return within;
+}
+
+void run_notes_of_guest(struct run_notes *n, const char *line)
+{
+	bool last;
+
+	if (note_is_within(n, line, &last))
+		run_notes_put(n, line);
+	else if (last)
+		run_notes_put(n, "this log is full; only the guest's end follows");
 }
 
 void run_notes_show(struct run_notes *n, const char *text)

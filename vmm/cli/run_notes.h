@@ -22,12 +22,14 @@
 #include "base/types.h"
 
 #define RUN_NOTES_KEPT 16384U
+#define RUN_NOTES_LOG  ((size_t)1 << 20) /* bytes that a guest may add to a log that vmm keeps */
 
 struct run_notes {
 	pthread_mutex_t lock;
 	int terminal; /* stderr's, opened once more, or -1 */
 	size_t len;
 	unsigned lost;
+	size_t left; /* bytes, for run_notes_of_guest() */
 	char kept[RUN_NOTES_KEPT];
 };
 
@@ -36,6 +38,13 @@ void run_notes_init(struct run_notes *n);
 void run_notes_look(struct run_notes *n);
 /* "vmm: LINE". Any thread. */
 void run_notes_put(struct run_notes *n, const char *line);
+/*
+ * The same for what happens while the guest runs, which may happen again and again: nothing more
+ * once that was @bytes of run_notes_limit(), and a line that says so. Any thread.
+ */
+void run_notes_of_guest(struct run_notes *n, const char *line);
+/* Before there is a second thread; without it there is no limit. */
+void run_notes_limit(struct run_notes *n, size_t bytes);
 /* @text as it is, unless stderr would make it wait. Any thread. */
 void run_notes_show(struct run_notes *n, const char *text);
 /*

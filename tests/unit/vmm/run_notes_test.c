@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -224,6 +225,29 @@ static void a_line_has_a_bound(void **state)
 	close(pipes[1]);
 }
 
+/* What a guest does again and again does not fill a disk; how it ended is said nevertheless. */
+static void a_log_has_a_bound(void **state)
+{
+	static char text[100000];
+	struct run_notes n;
+	int fd = memfd_create("log", MFD_CLOEXEC);
+
+	(void)state;
+	run_notes_init(&n);
+	run_notes_limit(&n, 20000);
+	stderr_to(fd);
+	for (unsigned i = 0; i < LINES; i++)
+		run_notes_of_guest(&n, "the back end is gone; another one is waited for");
+	run_notes_put(&n, "the guest ended");
+	run_notes_end(&n);
+	stderr_back();
+	assert_true(pread(fd, text, sizeof(text) - 1, 0) > 19000);
+	assert_true(strlen(text) < 20200);
+	assert_non_null(strstr(text, "vmm: this log is full; only the guest's end follows\n"
+				     "vmm: the guest ended\n"));
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -233,6 +257,7 @@ int main(void)
 		cmocka_unit_test(a_reader_that_is_gone_is_no_matter),
 		cmocka_unit_test(what_is_missing_is_said),
 		cmocka_unit_test(a_line_has_a_bound),
+		cmocka_unit_test(a_log_has_a_bound),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
