@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The characters that a name may have. All names are of ASCII letters and digits, whatever the
+ * Says which characters a name may have. All names are of ASCII letters and digits, whatever the
  * locale says, and of the few others that their kind allows.
  */
 #ifndef UMBRA_BASE_NAME_CHARS_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Text that somebody else chose (a guest, its VMM, a file), made harmless for a terminal: what
+ * Makes text that somebody else chose (a guest, its VMM, a file) harmless for a terminal: what
  * could move a cursor, end the line, reorder or hide text, and what is no UTF-8, becomes \xNN.
  */
 #ifndef UMBRA_BASE_PLAIN_TEXT_H

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A VMM that answers anything: the commands that talk to a guest, with any bytes from its socket in
- * place of answers. Each ends by the end of the connection, and prints nothing that would steer the
- * terminal.
+ * Plays a VMM that answers anything: commands that talk to a guest get any bytes from its socket
+ * in place of answers. Each ends by the end of the connection, and prints nothing that would steer
+ * the terminal.
  */
 #include <pthread.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A guest kernel that lies (lying_kernel.h), read by its own page tables, its list of modules,
+ * Reads a guest kernel that lies (lying_kernel.h) by its own page tables, its list of modules,
  * and the tables that hang on one: every walk ends, and what is returned is within its bounds.
  */
 #include "tests/unit/vmm/lying_kernel.h"

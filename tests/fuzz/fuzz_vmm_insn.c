@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Instructions of any bytes: what is decoded lies within the bytes that were given, is the same
- * whatever stands behind it, and is none as soon as its last byte is missing.
+ * Decodes instructions of any bytes: what is decoded lies within the bytes that were given, is the
+ * same whatever stands behind it, and is none as soon as its last byte is missing.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * `vmm driver verify` of a driver in a guest kernel that lies (lying_kernel.h): it ends, with a
- * report within its bounds or with a line that says why there is none.
+ * Runs `vmm driver verify` of a driver in a guest kernel that lies (lying_kernel.h): it ends, with
+ * a report within its bounds or with a line that says why there is none.
  */
 #include "tests/unit/vmm/lying_kernel.h"
 #include "vmm/session/verify.h"

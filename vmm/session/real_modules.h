@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The modules that a guest's kernel has, and which of their functions a policy permits, read from
- * the guest once for one check. However long the guest's own lists are, reading them ends soon, and
- * a question is answered without them.
+ * Reads the modules that a guest's kernel has, once for one check, and tells which of their
+ * functions a policy permits. However long the guest's own lists are, reading them ends soon, and a
+ * question is answered without them.
  */
 #ifndef UMBRA_VMM_SESSION_REAL_MODULES_H
 #define UMBRA_VMM_SESSION_REAL_MODULES_H

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Names: every byte value by kind, lengths at their limits. */
+/* Tests names: every byte value by kind, lengths at their limits. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

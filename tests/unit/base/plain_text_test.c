@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Text of others: what is escaped, what is cut, and that a line is one write. */
+/* Tests text of others: what is escaped, what is cut, and that a line is one write. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What a mistyped word was meant to be, and how that is said. */
+/* Tests what a mistyped word was meant to be, and how that is said. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The client's end of the control socket, with a VMM that does not behave. */
+/* Tests the client's end of the control socket, with a VMM that does not behave. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -22,136 +22,139 @@
 #include "vmm/control/client.h"
 #include "vmm/control/socket_dir.h"
 
-/* A VMM that says @text to whoever connects, and goes on saying so if @again.
- */
+/* A VMM that says @text to one that connects, and goes on saying it if @again. */
 struct vmm {
-  const char *text;
-  bool again;
-  char name[40], *path;
-  int listener;
-  pthread_t thread;
+	const char *text;
+	bool again;
+	char name[40], *path;
+	int listener;
+	pthread_t thread;
 };
 
-static void *serve_one(void *arg) {
-  struct vmm *v = arg;
-  int fd = accept4(v->listener, NULL, NULL, SOCK_CLOEXEC);
-  static char said[65536], drained[4096];
-  size_t len = strlen(v->text), n = v->again ? sizeof(said) / len : 1;
+static void *serve_one(void *arg)
+{
+	struct vmm *v = arg;
+	int fd = accept4(v->listener, NULL, NULL, SOCK_CLOEXEC);
+	static char said[65536], drained[4096];
+	size_t len = strlen(v->text), n = v->again ? sizeof(said) / len : 1;
 
-  /* Much at once, so that its client has always something to read. */
-  for (size_t i = 0; i < n; i++)
-    memcpy(said + i * len, v->text, len);
-  while (send(fd, said, n * len, MSG_NOSIGNAL) > 0 && v->again)
-    ;
-  shutdown(fd, SHUT_WR);
-  while (read(fd, drained, sizeof(drained)) > 0)
-    ;
-  close(fd);
-  return NULL;
+	/* Much at once, so that its client has always something to read. */
+	for (size_t i = 0; i < n; i++)
+		memcpy(said + i * len, v->text, len);
+	while (send(fd, said, n * len, MSG_NOSIGNAL) > 0 && v->again)
+		;
+	shutdown(fd, SHUT_WR);
+	while (read(fd, drained, sizeof(drained)) > 0)
+		;
+	close(fd);
+	return NULL;
 }
 
-static void vmm_start(struct vmm *v) {
-  struct sockaddr_un sa = {.sun_family = AF_UNIX};
+static void vmm_start(struct vmm *v)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 
-  snprintf(v->name, sizeof(v->name), "umbra-unit-%d", getpid());
-  assert_int_equal(control_path(&v->path, v->name, true, NULL), 0);
-  assert_true(strlen(v->path) < sizeof(sa.sun_path));
-  strcpy(sa.sun_path, v->path);
-  unlink(v->path);
-  v->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  assert_int_equal(bind(v->listener, (struct sockaddr *)&sa, sizeof(sa)), 0);
-  assert_int_equal(listen(v->listener, 1), 0);
-  assert_int_equal(pthread_create(&v->thread, NULL, serve_one, v), 0);
+	snprintf(v->name, sizeof(v->name), "umbra-unit-%d", getpid());
+	assert_int_equal(control_path(&v->path, v->name, true, NULL), 0);
+	assert_true(strlen(v->path) < sizeof(sa.sun_path));
+	strcpy(sa.sun_path, v->path);
+	unlink(v->path);
+	v->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(v->listener, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	assert_int_equal(listen(v->listener, 1), 0);
+	assert_int_equal(pthread_create(&v->thread, NULL, serve_one, v), 0);
 }
 
-static void vmm_end(struct vmm *v) {
-  pthread_join(v->thread, NULL);
-  close(v->listener);
-  unlink(v->path);
-  free(v->path);
+static void vmm_end(struct vmm *v)
+{
+	pthread_join(v->thread, NULL);
+	close(v->listener);
+	unlink(v->path);
+	free(v->path);
 }
 
 /* Whether it says nothing of use, or has it in pieces: the time limit is the
  * answer's. */
-static void one_that_never_stops_talking_is_left_in_time(void **state) {
-  static const char *const texts[] = {
-      "{\"event\":\"X\"}{\"event\":\"Y\"}",
-      "{}\r\n[1]\r\n",
-  };
+static void one_that_never_stops_talking_is_left_in_time(void **state)
+{
+	static const char *const texts[] = {
+		"{\"event\":\"X\"}{\"event\":\"Y\"}",
+		"{}\r\n[1]\r\n",
+	};
 
-  (void)state;
-  for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
-    struct vmm v = {.text = texts[i], .again = true};
-    struct client *c = NULL;
-    struct err e = {""};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		struct vmm v = { .text = texts[i], .again = true };
+		struct client *c = NULL;
+		struct err e = { "" };
 
-    vmm_start(&v);
-    alarm(60);
-    assert_int_equal(client_open(&c, v.name, 200, &e), -ETIMEDOUT);
-    alarm(0);
-    assert_null(c);
-    assert_non_null(strstr(e.text, "does not answer"));
-    vmm_end(&v);
-  }
+		vmm_start(&v);
+		alarm(60);
+		assert_int_equal(client_open(&c, v.name, 200, &e), -ETIMEDOUT);
+		alarm(0);
+		assert_null(c);
+		assert_non_null(strstr(e.text, "does not answer"));
+		vmm_end(&v);
+	}
 }
 
 /* What it prints to stderr and to stdout, one after the other. */
-static char *printed_by(int (*command)(int argc, char **argv),
-                        const char *const *words, int code) {
-  FILE *out = stdout, *err = stderr;
-  char buf[4][40], *argv[5], *text = NULL;
-  int argc = 0, ret;
-  size_t len;
+static char *printed_by(int (*command)(int argc, char **argv), const char *const *words, int code)
+{
+	FILE *out = stdout, *err = stderr;
+	char buf[4][40], *argv[5], *text = NULL;
+	int argc = 0, ret;
+	size_t len;
 
-  for (; words[argc]; argc++) {
-    snprintf(buf[argc], sizeof(buf[argc]), "%s", words[argc]);
-    argv[argc] = buf[argc];
-  }
-  argv[argc] = NULL;
-  stdout = stderr = open_memstream(&text, &len);
-  ret = command(argc, argv);
-  fclose(stdout);
-  stdout = out;
-  stderr = err;
-  assert_int_equal(ret, code);
-  return text;
+	for (; words[argc]; argc++) {
+		snprintf(buf[argc], sizeof(buf[argc]), "%s", words[argc]);
+		argv[argc] = buf[argc];
+	}
+	argv[argc] = NULL;
+	stdout = stderr = open_memstream(&text, &len);
+	ret = command(argc, argv);
+	fclose(stdout);
+	stdout = out;
+	stderr = err;
+	assert_int_equal(ret, code);
+	return text;
 }
 
-static void a_refusal_does_not_steer_the_terminal(void **state) {
-  struct vmm v = {.text =
-                      "{\"return\":{}}{\"error\":{\"class\":\"GenericError\","
-                      "\"desc\":\"no\\u001b[2J\\r\\nvmm: yes\"}}"};
-  char *text;
+static void a_refusal_does_not_steer_the_terminal(void **state)
+{
+	struct vmm v = { .text = "{\"return\":{}}{\"error\":{\"class\":\"GenericError\","
+				 "\"desc\":\"no\\u001b[2J\\r\\nvmm: yes\"}}" };
+	char *text;
 
-  (void)state;
-  vmm_start(&v);
-  text = printed_by(cmd_pause, (const char *const[]){"pause", v.name, NULL}, 1);
-  assert_string_equal(text, "vmm: no\\x1b[2J\\x0d\\x0avmm: yes\n");
-  free(text);
-  vmm_end(&v);
+	(void)state;
+	vmm_start(&v);
+	text = printed_by(cmd_pause, (const char *const[]){ "pause", v.name, NULL }, 1);
+	assert_string_equal(text, "vmm: no\\x1b[2J\\x0d\\x0avmm: yes\n");
+	free(text);
+	vmm_end(&v);
 }
 
-static void a_report_does_not_steer_the_terminal(void **state) {
-  struct vmm v = {
-      .text = "{\"return\":{}}{\"return\":{\"a\\u001bc\":\"\\u001b[2J\","
-              "\"b\":{\"\\u0007\":\"\\u009b1m\"}}}"};
-  char *text;
+static void a_report_does_not_steer_the_terminal(void **state)
+{
+	struct vmm v = { .text = "{\"return\":{}}{\"return\":{\"a\\u001bc\":\"\\u001b[2J\","
+				 "\"b\":{\"\\u0007\":\"\\u009b1m\"}}}" };
+	char *text;
 
-  (void)state;
-  vmm_start(&v);
-  text = printed_by(cmd_info, (const char *const[]){"info", v.name, NULL}, 0);
-  assert_string_equal(text,
-                      "a\\x1bc:\n  \\x1b[2J\nb:\n  \\x07  \\xc2\\x9b1m\n");
-  free(text);
-  vmm_end(&v);
+	(void)state;
+	vmm_start(&v);
+	text = printed_by(cmd_info, (const char *const[]){ "info", v.name, NULL }, 0);
+	assert_string_equal(text, "a\\x1bc:\n  \\x1b[2J\nb:\n  \\x07  \\xc2\\x9b1m\n");
+	free(text);
+	vmm_end(&v);
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(one_that_never_stops_talking_is_left_in_time),
-      cmocka_unit_test(a_refusal_does_not_steer_the_terminal),
-      cmocka_unit_test(a_report_does_not_steer_the_terminal),
-  };
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(one_that_never_stops_talking_is_left_in_time),
+		cmocka_unit_test(a_refusal_does_not_steer_the_terminal),
+		cmocka_unit_test(a_report_does_not_steer_the_terminal),
+	};
 
-  return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A guest kernel that lies in all of its structures: a machine whose RAM holds page tables, an
- * arena and the kernel's symbols, and steps that write into them. Offsets and addresses are those
- * of a real kernel ($UMBRA_TEST_IMAGES/cloud/vmlinuz), whose members and symbols a step names by
- * their number, so that an input means the same with every build of the kernel.
+ * Plays a guest kernel that lies in all of its structures: a machine whose RAM holds page tables,
+ * an arena and the kernel's symbols, and steps that write into them. Offsets and addresses are
+ * those of a real kernel ($UMBRA_TEST_IMAGES/cloud/vmlinuz), whose members and symbols a step names
+ * by their number, so that an input means the same with every build of the kernel.
  *
  * The vCPU never runs, so /dev/kvm has only to be there.
  */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The check of a loaded driver, in a guest kernel whose lists and tables are made up
+ * Tests the check of a loaded driver, in a guest kernel whose lists and tables are made up
  * (lying_kernel.h): branches are counted by where they lead, and no lie makes it last.
  */
 #include <setjmp.h>
