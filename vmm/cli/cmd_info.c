@@ -12,8 +12,8 @@
 static const char help[] =
 	"Usage: vmm info [OPTION]... [GUEST]\n"
 	"\n"
-	"What there is to know of a running guest: memory, CPUs, exits, disks, networks, console,\n"
-	"sessions, confinement. Without GUEST, of the only one that runs.\n"
+	"What there is to know of a running guest: memory, CPUs and their threads on this host, exits,\n"
+	"disks, networks, console, sessions, confinement. Without GUEST, of the only one that runs.\n"
 	"\n"
 	"Options:\n"
 	"  -g, --guest GUEST  the same as GUEST\n"
@@ -22,7 +22,8 @@ static const char help[] =
 	"\n"
 	"Examples:\n"
 	"  vmm info\n"
-	"  vmm info web --json | jq .exits.total\n";
+	"  vmm info web --json | jq .exits.total\n"
+	"  taskset -p 4 $(vmm info web --json | jq '.guest.\"vcpu-threads\"[0]')\n";
 
 static bool ends_with(const char *s, const char *end)
 {

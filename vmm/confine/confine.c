@@ -35,10 +35,10 @@ _Static_assert(CONFINE_MAX_FILES == SUPERVISOR_FILES, "all fit");
 #define OPEN_FILES 4096 /* a disk's queue has two */
 
 /* A sanitizer makes system calls of its own, in threads of its own. */
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define FILTERS_WORK false
 #elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
 #define FILTERS_WORK false
 #endif
 #endif
@@ -69,7 +69,7 @@ static struct confine *confine_create(enum confine_mode mode)
 	if (!c)
 		return NULL;
 	c->mode = mode;
-	c->guard = -1;
+	c->guard = c->thread_link = -1;
 	for (size_t i = 0; i < LAYERS; i++)
 		c->why[i] = ENODATA;
 	return c;
@@ -77,8 +77,12 @@ static struct confine *confine_create(enum confine_mode mode)
 
 void confine_free(struct confine *c)
 {
-	if (c && c->guard >= 0)
+	if (!c)
+		return;
+	if (c->guard >= 0)
 		close(c->guard);
+	if (c->thread_link >= 0)
+		close(c->thread_link);
 	free(c);
 }
 
@@ -261,6 +265,39 @@ static int tell_supervisor(const struct confine *c, const struct confine_file *f
 	return 0;
 }
 
+/*
+ * Keeps the way by which a thread learns what the host calls it: within a process namespace the
+ * kernel tells it its number in there only, and the link gives that of the procfs it belongs to.
+ * A descriptor of a link leads nowhere, unlike one of a directory, from which all of /proc could be
+ * reached.
+ */
+static void thread_link_open(struct confine *c)
+{
+	if (!c->why[LAYER_PID])
+		c->thread_link = open("/proc/thread-self", O_PATH | O_NOFOLLOW | O_CLOEXEC);
+}
+
+static unsigned thread_link_size(const struct confine *c)
+{
+	return c->thread_link < 0 ? 0 : THREAD_LINK_SIZE;
+}
+
+pid_t confine_thread_id(const struct confine *c)
+{
+	char text[THREAD_LINK_SIZE + 1];
+	const char *slash;
+	ssize_t n;
+
+	if (!c || c->why[LAYER_PID])
+		return gettid();
+	if (c->thread_link < 0)
+		return 0;
+	n = readlinkat(c->thread_link, "", text, THREAD_LINK_SIZE);
+	text[n < 0 ? 0 : n] = '\0';
+	slash = strrchr(text, '/');
+	return slash ? (pid_t)strtol(slash + 1, NULL, 10) : 0;
+}
+
 static int check_strict(const struct confine *c, struct err *e)
 {
 	for (size_t i = 0; i < LAYERS; i++)
@@ -290,7 +327,7 @@ static int filter_install(struct confine *c, enum filter f, struct err *e)
 	if (!ret)
 		ret = confine_report();
 	if (!ret) {
-		c->why[LAYER_SECCOMP] = -confine_filter(f, c->pid);
+		c->why[LAYER_SECCOMP] = -confine_filter(f, c->pid, thread_link_size(c));
 		if (c->why[LAYER_SECCOMP] && c->mode == CONFINE_STRICT)
 			ret = check_strict(c, e);
 	}
@@ -307,6 +344,7 @@ int confine_enter(struct confine *c, const struct confine_file *files, struct er
 
 	if (ret)
 		return ret;
+	thread_link_open(c);
 	/* A process that was refused a process namespace has no right to the other kinds either. */
 	if (c->drop || !c->why[LAYER_PID])
 		confine_namespaces(c, CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS);
@@ -321,7 +359,8 @@ void confine_thread(const struct confine *c, enum thread_kind kind)
 {
 	static const char line[] = "vmm: a thread cannot confine itself, so the guest was ended\n";
 
-	if (c->why[LAYER_SECCOMP] || !confine_filter((enum filter)kind, c->pid))
+	if (c->why[LAYER_SECCOMP] ||
+	    !confine_filter((enum filter)kind, c->pid, thread_link_size(c)))
 		return;
 	if (write(STDERR_FILENO, line, sizeof(line) - 1) < 0)
 		_exit(EXIT_CODE_ERROR);

@@ -93,6 +93,13 @@ int confine_enter(struct confine *c, const struct confine_file *files, struct er
 /* Narrow down the calling thread. Ends the process if that fails. */
 void confine_thread(const struct confine *c, enum thread_kind kind);
 
+/*
+ * The calling thread's id as the host numbers it, that is as the /proc does that vmm was started
+ * with: the one that taskset(1), chrt(1) and perf(1) take. One system call. 0: there was no /proc,
+ * or it is another namespace's. NULL as @c: not confined.
+ */
+pid_t confine_thread_id(const struct confine *c);
+
 /* Frees @c; the rights that were given up stay so. NULL allowed. */
 void confine_free(struct confine *c);
 

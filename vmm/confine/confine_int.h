@@ -29,6 +29,7 @@ struct confine {
 	gid_t gid;
 	pid_t pid;	 /* own; the first of its namespace */
 	int guard;	 /* to the supervisor */
+	int thread_link; /* /proc/thread-self of the host's procfs, as a link; or -1 */
 	int why[LAYERS]; /* 0: in force; ENODATA: not tried yet; else the errno of the refusal */
 };
 
@@ -75,8 +76,12 @@ enum filter {
 
 /* Has violations reported; called before the first filter is installed. */
 int confine_report(void);
-/* Installs @f for the calling thread of process @pid and the threads that it makes. -errno. */
-int confine_filter(enum filter f, pid_t pid);
+#define THREAD_LINK_SIZE 32 /* "PID/task/TID" has 20 bytes at most */
+/*
+ * Installs @f for the calling thread of process @pid and the threads that it makes. @link_size:
+ * THREAD_LINK_SIZE if links may be read, into a buffer of that size; 0: they may not. -errno.
+ */
+int confine_filter(enum filter f, pid_t pid, unsigned link_size);
 /* The number of system calls that @f allows, and its name for people. */
 unsigned confine_filter_calls(enum filter f);
 const char *confine_filter_name(enum filter f);

@@ -13,7 +13,7 @@
 /* In a child that has nothing else to do: all layers, one after the other, into why[]. */
 static int probe_layers(int *why)
 {
-	struct confine c = { .mode = CONFINE_ON, .guard = -1, .pid = getpid() };
+	struct confine c = { .mode = CONFINE_ON, .guard = -1, .thread_link = -1, .pid = getpid() };
 	bool root = !getauxval(AT_EUID);
 
 	for (size_t i = 0; i < LAYERS; i++)

@@ -92,7 +92,7 @@ int confine_report(void)
 	return sigaction(SIGSYS, &sa, NULL) ? -errno : 0;
 }
 
-int confine_filter(enum filter f, pid_t pid)
+int confine_filter(enum filter f, pid_t pid, unsigned link_size)
 {
 	struct sock_filter code[MAX_LEN];
 	struct sock_fprog prog = { .len = *filters[f].len, .filter = code };
@@ -100,8 +100,13 @@ int confine_filter(enum filter f, pid_t pid)
 	if (prog.len > MAX_LEN)
 		return -E2BIG;
 	memcpy(code, filters[f].code, prog.len * sizeof(*code));
-	for (unsigned i = 0; i < prog.len; i++)
-		if (BPF_CLASS(code[i].code) == BPF_JMP && code[i].k == RULES_OWN_PID)
+	for (unsigned i = 0; i < prog.len; i++) {
+		if (BPF_CLASS(code[i].code) != BPF_JMP)
+			continue;
+		if (code[i].k == RULES_OWN_PID)
 			code[i].k = (unsigned)pid;
+		else if (code[i].k == RULES_LINK_SIZE)
+			code[i].k = link_size;
+	}
 	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog) ? -errno : 0;
 }

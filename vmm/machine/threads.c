@@ -32,6 +32,11 @@ void threads_begin(const struct threads *t, enum thread_kind kind, const char *n
 		confine_thread(t->confine, kind);
 }
 
+pid_t threads_own_id(const struct threads *t)
+{
+	return confine_thread_id(t->confine);
+}
+
 static void *device_thread(void *arg)
 {
 	struct start s = *(struct start *)arg;

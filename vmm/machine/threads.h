@@ -12,6 +12,8 @@
 #ifndef UMBRA_VMM_MACHINE_THREADS_H
 #define UMBRA_VMM_MACHINE_THREADS_H
 
+#include <sys/types.h>
+
 #include "base/loop.h"
 #include "devices/host.h"
 #include "vmm/confine/confine.h"
@@ -32,6 +34,9 @@ void threads_destroy(struct threads *t);
 void threads_set_confine(struct threads *t, const struct confine *c);
 /* The first act of a thread: its name, at most 15 bytes, and its confinement. */
 void threads_begin(const struct threads *t, enum thread_kind kind, const char *name);
+
+/* The calling thread's id as the host numbers it; 0: not known (confine_thread_id()). */
+pid_t threads_own_id(const struct threads *t);
 
 /* As struct host_ops has them. */
 int threads_start(struct threads *t, struct host_thread *ht);

@@ -25,6 +25,7 @@
 
 #define KICK_SIGNAL (SIGRTMIN + 1)
 #define GP_VECTOR   13
+#define TID_UNKNOWN (-1) /* asked for, and the host did not tell */
 
 /*
  * Of a vCPU's area that is shared with KVM: struct kvm_run, and the data of port I/O. Those of MMIO
@@ -40,7 +41,7 @@ struct vcpu {
 	struct kvm_run *run;
 	vcpu_exit_fn *fn;
 	pthread_t thread;
-	pid_t tid; /* atomic; 0: not started */
+	pid_t tid; /* atomic; 0: not asked for yet */
 	bool started;
 	bool stop;	      /* atomic */
 	pthread_mutex_t lock; /* immediate_exit, and for the condition */
@@ -247,11 +248,14 @@ static void note_first_run(struct vcpu *v)
 	__atomic_store_n(&v->first_run_ns, now_ns(), __ATOMIC_RELAXED);
 }
 
-/* Noted at the first exit and not before, to save the start a system call. */
 static void note_tid(struct vcpu *v)
 {
-	if (!v->tid)
-		__atomic_store_n(&v->tid, gettid(), __ATOMIC_RELEASE);
+	pid_t tid;
+
+	if (v->tid)
+		return;
+	tid = threads_own_id(v->config.threads);
+	__atomic_store_n(&v->tid, tid ? tid : TID_UNKNOWN, __ATOMIC_RELEASE);
 }
 
 /* PARKED: stays out of the guest until the pause is over, and says so once for each pause (V3). */
@@ -289,6 +293,12 @@ static void *vcpu_thread(void *arg)
 
 	snprintf(name, sizeof(name), "vcpu%u", v->config.index);
 	threads_begin(v->config.threads, THREAD_VCPU, name);
+	/*
+	 * Of vCPU 0 at its first exit and not before, to save the start a system call. Another one
+	 * may stay in its first KVM_RUN for ever, until the guest starts it.
+	 */
+	if (v->config.index)
+		note_tid(v);
 	while (__atomic_load_n(&v->pause, __ATOMIC_ACQUIRE) &&
 	       !__atomic_load_n(&v->stop, __ATOMIC_ACQUIRE))
 		vcpu_park(v);
@@ -368,7 +378,9 @@ void vcpu_pause(struct vcpu *v, unsigned pause)
 
 pid_t vcpu_tid(const struct vcpu *v)
 {
-	return __atomic_load_n(&v->tid, __ATOMIC_ACQUIRE);
+	pid_t tid = __atomic_load_n(&v->tid, __ATOMIC_ACQUIRE);
+
+	return tid == TID_UNKNOWN ? 0 : tid;
 }
 
 void vcpu_join(struct vcpu *v)

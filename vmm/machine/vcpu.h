@@ -136,7 +136,10 @@ int vcpu_reset(struct vcpu *v, struct err *e);
  * that number once it is out. 0: it may go on. Before vcpu_start(), too. Any thread.
  */
 void vcpu_pause(struct vcpu *v, unsigned pause);
-/* Its thread as the kernel numbers them; 0 before its first exit or pause. */
+/*
+ * Its thread, as the host numbers them. 0: not known; it never is where the host has no /proc. That
+ * of vCPU 0 is known from its first exit or pause on.
+ */
 pid_t vcpu_tid(const struct vcpu *v);
 
 /*

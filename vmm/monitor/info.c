@@ -29,6 +29,24 @@ int monitor_add_info(struct monitor *mon, const char *name, monitor_info_fn *fn,
 	return 0;
 }
 
+/* As the host numbers them; NULL: not all are known. */
+static json_t *vcpu_threads(struct monitor *mon)
+{
+	json_t *list = json_array();
+	bool known = true;
+
+	for (unsigned i = 0; i < machine_cpus(mon->m); i++) {
+		pid_t tid = vcpu_tid(machine_vcpu(mon->m, i));
+
+		known &= tid != 0;
+		json_array_append_new(list, json_integer(tid));
+	}
+	if (known)
+		return list;
+	json_decref(list);
+	return NULL;
+}
+
 static json_t *guest_section(void *arg)
 {
 	struct monitor *mon = arg;
@@ -38,6 +56,8 @@ static json_t *guest_section(void *arg)
 				    "memory", (json_int_t)machine_memory(mon->m), "uptime-ms",
 				    (json_int_t)(machine_time_ns(mon->m) / 1000000));
 
+	if (section)
+		json_object_set_new(section, "vcpu-threads", vcpu_threads(mon));
 	if (section && o->kernel)
 		json_object_set_new(section, "kernel", json_any_text(o->kernel));
 	if (section && o->firmware)

@@ -29,6 +29,8 @@ static const struct call never[] = {
 	{ "openat for writing", SYS_openat, { 0, 0, O_WRONLY | O_CREAT } },
 	{ "openat2", SYS_openat2, { 0 } },
 	{ "open_by_handle_at", SYS_open_by_handle_at, { 0 } },
+	{ "readlink", SYS_readlink, { 0 } },
+	{ "readlinkat of a link", SYS_readlinkat, { (unsigned long)AT_FDCWD, 0, 0, 4096 } },
 	{ "memfd_create", SYS_memfd_create, { 0 } },
 	{ "socket AF_UNIX", SYS_socket, { AF_UNIX, SOCK_STREAM } },
 	{ "socket AF_NETLINK", SYS_socket, { AF_NETLINK, SOCK_RAW } },
@@ -95,7 +97,7 @@ static int call_under(enum filter f, const struct call *c, char *line, size_t si
 		close(out[0]);
 		close(out[1]);
 		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-		if (confine_report() || confine_filter(f, getpid()))
+		if (confine_report() || confine_filter(f, getpid(), 0))
 			_exit(99);
 		syscall(c->nr, a[0], a[1], a[2], a[3], a[4], a[5]);
 		_exit(0);
@@ -192,7 +194,7 @@ static void other_abis_are_killed(void **state)
 		pid = fork();
 		if (!pid) {
 			prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-			if (confine_filter((enum filter)f, getpid()))
+			if (confine_filter((enum filter)f, getpid(), 0))
 				_exit(99);
 			__asm__ volatile("int $0x80" : : "a"(20L) : "memory");
 			_exit(0);
@@ -208,7 +210,7 @@ static void *thread(void *arg)
 {
 	char name[16] = "";
 
-	if (confine_filter(*(enum filter *)arg, getpid()))
+	if (confine_filter(*(enum filter *)arg, getpid(), 0))
 		_exit(98);
 	prctl(PR_GET_NAME, name);
 	free(malloc(200000));
@@ -227,7 +229,7 @@ static void allowed_calls_work(void **state)
 		pthread_t t;
 
 		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-		ret = FILTERED ? confine_report() || confine_filter(FILTER_MAIN, getpid()) : 0;
+		ret = FILTERED ? confine_report() || confine_filter(FILTER_MAIN, getpid(), 0) : 0;
 		for (size_t i = 0; i < ARRAY_SIZE(kinds) && !ret && FILTERED; i++)
 			ret = pthread_create(&t, NULL, thread, &kinds[i]) || pthread_join(t, NULL);
 		ret |= syscall(SYS_tgkill, getpid(), gettid(), 0) != 0;

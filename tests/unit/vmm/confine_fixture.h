@@ -22,7 +22,7 @@
 
 #include "vmm/confine/confine_int.h"
 
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define FILTERED false
 #else
 #define FILTERED true

@@ -31,6 +31,7 @@
 #include <cmocka.h>
 
 #include "base/types.h"
+#include "vmm/control/client.h"
 
 #define KILLED	    (128 + SIGSYS)
 #define PATIENCE_MS 10000
@@ -273,7 +274,7 @@ static int find_parts(void **state)
 
 static bool cannot(void)
 {
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 	printf("SKIP the sanitizer makes calls of its own\n");
 	return true;
 #else
@@ -514,6 +515,103 @@ static void without_namespaces_there_are_fewer_layers(void **state)
 		fail_msg("the layer was to be named: %s", line);
 }
 
+/* What `vmm info --json` prints, run as @become has it; NULL: as the caller. */
+static json_t *info_of(const struct guest *g, void (*become)(void))
+{
+	json_t *info;
+	int out[2];
+	pid_t pid;
+
+	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid) {
+		dup2(out[1], STDOUT_FILENO);
+		if (become)
+			become();
+		execl(vmm, "vmm", "info", "--json", g->name, NULL);
+		_exit(127);
+	}
+	close(out[1]);
+	info = json_loadfd(out[0], 0, NULL);
+	close(out[0]);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	return info;
+}
+
+/* That id of a vCPU's thread is the one that this process's /proc has. */
+static void expect_thread(const struct guest *g, unsigned cpu, const json_t *id)
+{
+	char name[16];
+
+	snprintf(name, sizeof(name), "vcpu%u", cpu);
+	assert_int_equal(json_integer_value(id), await_thread(g->vmm, name));
+}
+
+static void expect_threads(const struct guest *g, void (*become)(void))
+{
+	json_t *info = NULL, *list = NULL;
+
+	/* It has none before the first exit of vCPU 0. */
+	for (int i = 0; i < PATIENCE_MS / 10 && !list; i++, nap()) {
+		json_decref(info);
+		info = info_of(g, become);
+		list = json_object_get(json_object_get(info, "guest"), "vcpu-threads");
+	}
+	assert_int_equal(json_array_size(list), 2);
+	for (unsigned i = 0; i < 2; i++)
+		expect_thread(g, i, json_array_get(list, i));
+	json_decref(info);
+}
+
+static void end_guest(struct guest *g)
+{
+	char line[1024];
+
+	kill(g->supervisor, SIGTERM);
+	assert_int_equal(finish(g, line, sizeof(line)), 128 + SIGTERM);
+}
+
+static void threads_have_the_hosts_ids(void **state)
+{
+	struct guest g = { 0 };
+	json_t *cpus = NULL;
+	struct err e = { "" };
+
+	(void)state;
+	if (cannot())
+		skip();
+	start(&g, "--cpus", "2");
+	expect_threads(&g, NULL);
+	if (client_call_once(g.name, "query-cpus-fast", NULL, &cpus, &e))
+		fail_msg("%s", e.text);
+	assert_int_equal(json_array_size(cpus), 2);
+	for (unsigned i = 0; i < 2; i++)
+		expect_thread(&g, i, json_object_get(json_array_get(cpus, i), "thread-id"));
+	json_decref(cpus);
+	end_guest(&g);
+}
+
+/* In a user namespace, and where there is none. */
+static void threads_of_a_user_have_the_hosts_ids(void **state)
+{
+	struct guest g = { 0 };
+
+	(void)state;
+	if (cannot() || nobody_cannot())
+		skip();
+	launch(&g, become_nobody, "--cpus", "2");
+	await_guest(&g);
+	expect_threads(&g, become_nobody);
+	end_guest(&g);
+	launch(&g, become_nobody_without_namespaces, "--cpus", "2");
+	inherited = 1;
+	await_guest(&g);
+	expect_threads(&g, become_nobody);
+	inherited = 0;
+	end_guest(&g);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -522,6 +620,8 @@ int main(void)
 		cmocka_unit_test(the_networks_process_is_confined_too),
 		cmocka_unit_test(a_user_without_a_home_gets_all_layers),
 		cmocka_unit_test(without_namespaces_there_are_fewer_layers),
+		cmocka_unit_test(threads_have_the_hosts_ids),
+		cmocka_unit_test(threads_of_a_user_have_the_hosts_ids),
 	};
 
 	return cmocka_run_group_tests(tests, find_parts, NULL);

@@ -6,6 +6,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -51,7 +52,7 @@ static pid_t child_of(pid_t pid)
  * supervisor is a child of ours, so that its end can be seen.
  */
 static void start(struct vmm *v, enum confine_mode mode, const char *user, uid_t as,
-		  const struct confine_file *files, int (*and_then)(int guard))
+		  const struct confine_file *files, int (*and_then)(const struct confine *c))
 {
 	int out[2], go[2];
 	char ready[256] = "";
@@ -85,7 +86,8 @@ static void start(struct vmm *v, enum confine_mode mode, const char *user, uid_t
 		}
 		if (write(out[1], "ready", 5) != 5 || read(go[0], &byte, 1) != 1)
 			_exit(94);
-		_exit(and_then ? and_then(c->guard) : 0);
+		dup2(go[0], STDIN_FILENO);
+		_exit(and_then ? and_then(c) : 0);
 	}
 	close(out[1]);
 	close(go[0]);
@@ -169,9 +171,9 @@ static void the_kernel_confirms_it(void **state)
 	assert_int_equal(finish(&v, line, sizeof(line)), 0);
 }
 
-static int seven(int guard)
+static int seven(const struct confine *c)
 {
-	(void)guard;
+	(void)c;
 	return 7;
 }
 
@@ -195,11 +197,11 @@ static void the_supervisor_hands_on_codes_and_signals(void **state)
 	assert_non_null(strstr(line, "killed by signal 9"));
 }
 
-static int take_signal(int guard)
+static int take_signal(const struct confine *c)
 {
 	sigset_t set;
 
-	(void)guard;
+	(void)c;
 	/*
 	 * No call for it is on the list of the event loop but reading a signalfd that exists: look.
 	 */
@@ -265,13 +267,13 @@ static void make_socket_file(const char *path)
 }
 
 /* As a guest that took over the VMM: more names than were told at first. */
-static int lie(int guard)
+static int lie(const struct confine *c)
 {
 	struct supervisor_packet p = { .n = 1 };
 
 	/* No path can be reached in here: with whatever identity, it must not be asked for. */
 	snprintf(p.paths, sizeof(p.paths), "%s/other", sockets_dir);
-	return write(guard, &p, sizeof(p)) < 0;
+	return write(c->guard, &p, sizeof(p)) < 0;
 }
 
 static void only_the_files_told_at_first_are_removed(void **state)
@@ -308,6 +310,64 @@ static void only_the_files_told_at_first_are_removed(void **state)
 	assert_int_equal(access(known, F_OK), -1);
 	assert_int_equal(access(taken, F_OK), 0);
 	assert_int_equal(access(other, F_OK), 0);
+}
+
+/* --- threads, as the host numbers them ----------------------------------------------------- */
+
+static void say_id(const struct confine *c, const char *end)
+{
+	char text[16];
+	int len = snprintf(text, sizeof(text), "%d%s", confine_thread_id(c), end);
+
+	if (write(STDERR_FILENO, text, (size_t)len) != len)
+		_exit(91);
+}
+
+static void *thread_tell_id(void *arg)
+{
+	char byte;
+
+	confine_thread(arg, THREAD_VCPU);
+	say_id(arg, "\n");
+	return read(STDIN_FILENO, &byte, 1) == 1 ? NULL : arg;
+}
+
+static int tell_ids(const struct confine *c)
+{
+	void *result, *arg = (void *)(uintptr_t)c;
+	pthread_t t;
+
+	say_id(c, " ");
+	return pthread_create(&t, NULL, thread_tell_id, arg) || pthread_join(t, &result) || result;
+}
+
+static void threads_know_their_numbers_on_the_host(void **state)
+{
+	char line[512] = "", status[64];
+	pid_t first = 0, second = 0;
+	struct vmm v;
+	bool known;
+	ssize_t n;
+
+	(void)state;
+	if (needs_root())
+		skip();
+	start(&v, CONFINE_ON, NULL, 0, NULL, tell_ids);
+	assert_int_equal(write(v.go, "x", 1), 1);
+	for (size_t at = 0; !strchr(line, '\n'); at += (size_t)n) {
+		n = read(v.out, line + at, sizeof(line) - 1 - at);
+		assert_true(n > 0);
+	}
+	if (sscanf(line, "%d %d", &first, &second) != 2)
+		fail_msg("no two numbers: %s", line);
+	/* Within its namespace the thread is number 2, of which this /proc knows nothing. */
+	snprintf(status, sizeof(status), "task/%d/status", second);
+	known = strstr(read_proc(v.pid, status), "\nNSpid:");
+	assert_int_equal(finish(&v, line, sizeof(line)), 0);
+	assert_int_equal(first, v.pid);
+	assert_int_not_equal(second, first);
+	if (!known)
+		fail_msg("process %d has no thread %d", v.pid, second);
 }
 
 /* --- a host that lacks something ----------------------------------------------------------- */
@@ -450,6 +510,7 @@ int main(void)
 		cmocka_unit_test(a_killed_supervisor_takes_the_vmm_along),
 		cmocka_unit_test_setup_teardown(only_the_files_told_at_first_are_removed,
 						make_sockets_dir, remove_sockets_dir),
+		cmocka_unit_test(threads_know_their_numbers_on_the_host),
 		cmocka_unit_test(a_missing_layer_is_told_or_refused),
 		cmocka_unit_test(all_layers_are_here),
 		cmocka_unit_test(users_are_found_or_refused),

@@ -35,6 +35,8 @@ enum {
 
 /* Stands in a filter for the process's own id, which filter.c puts there. */
 #define RULES_OWN_PID 0x0badc0deU
+/* Stands for the size of the buffer into which a link may be read; 0, with which none can be. */
+#define RULES_LINK_SIZE 0x0badf00dU
 
 struct rule {
 	const char *call;
