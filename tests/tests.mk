@@ -2,6 +2,7 @@
 # Tests and lint; included by the Makefile of the root.
 #
 # make unit   unit tests (no KVM of stock kernels needed)   make asan   the same under ASan and UBSan
+# make tsan   the same under ThreadSanitizer, but for those that TSAN_LEFT_OUT names; not part of make test
 # make lab    the cases of tests/lab, in the lab            make fuzz   fuzzers, FUZZ_SECONDS (60) each
 # make test   all of these, fuzzers 5 s each                T='*link*'  only those whose name matches
 # make soak   disks under random load whose VMM is killed, stopped and reset, for SOAK_SECONDS (3600):
@@ -27,7 +28,7 @@ $(B)/tests/unit/vmm/%: $(B)/obj/tests/unit/vmm/%.o $(VMM_REST) $(ARCH)
 $(B)/tests/unit/devices/blk_wake_test: private LDLIBS += -Wl,--wrap=vq_pace_poll,--wrap=vq_pace_init
 
 # It starts the command.
-$(B)/tests/unit/vmm/confine_live_test: | $(B)/vmm
+$(B)/tests/unit/vmm/confine_live_test: | $(B)/vmm $(B)/net-helper
 
 $(B)/tests/unit/%: $(B)/obj/tests/unit/%.o $(ARCH)
 	@mkdir -p $(@D)
@@ -38,7 +39,7 @@ $(B)/tests/cli/%: tests/cli/%.sh $(B)/vmm
 	@mkdir -p $(@D)
 	install -m 755 $< $@
 
-.PHONY: soak lab-soak unit-build unit asan asan-build lab fuzz fuzz-build images debian-disk drivers test lint
+.PHONY: soak lab-soak unit-build unit asan asan-build tsan lab fuzz fuzz-build images debian-disk drivers test lint
 .SECONDARY:
 
 unit-build: $(UNIT)
@@ -57,6 +58,27 @@ asan-build:
 
 asan: check-tools images asan-build
 	@tests/run --label asan/ --only '$(T)' $(ASAN_UNIT)
+
+# --- data races ------------------------------------------------------------------------------
+# The compiler warns that the sanitizer does not see fences. Those here order accesses to guest
+# memory, for a guest, and no access of one thread to what another one wrote.
+TSAN_FLAGS := -fsanitize=thread -Wno-tsan -fno-omit-frame-pointer
+TSAN_MAKE   = $(MAKE) --no-print-directory B=build/tsan CFLAGS='-O1 -g' EXTRA='$(TSAN_FLAGS)'
+# What is left out, and why:
+#   all_modules_test   one thread, and all modules of a kernel: too slow
+#   kernel_test        one thread but for the payload, which bzimage_test decompresses: too slow
+#   prepared_test, kernel_cache_test   a prepared kernel is read by two tasks of clone(2), of which
+#                      the sanitizer knows nothing: it crashes in the second
+#   confine_live_test  the command under its filters, which forbid the sanitizer's own calls
+TSAN_LEFT_OUT := all_modules_test kernel_test prepared_test kernel_cache_test confine_live_test
+TSAN_UNIT   = $(filter-out $(addprefix %/,$(TSAN_LEFT_OUT)),$(UNIT_SRC:%.c=build/tsan/%))
+# The sanitizer's shadow memory has fixed places, which a host may randomise too far.
+TSAN_RUN   := $(shell setarch -R true 2>/dev/null && echo setarch -R)
+
+tsan: check-tools images
+	+@$(TSAN_MAKE) $(TSAN_UNIT)
+	@TSAN_OPTIONS="halt_on_error=1 $$TSAN_OPTIONS" $(TSAN_RUN) \
+		tests/run --label tsan/ --only '$(T)' $(TSAN_UNIT)
 
 # --- fuzzers ---------------------------------------------------------------------------------
 # libFuzzer is clang's, and the rooms must be built with its coverage, hence again a directory.

@@ -54,7 +54,7 @@ static inline void driver_offer(struct fixture_driver *d, unsigned queue, u64 ad
 	u16 *avail = (u16 *)(void *)(driver_page(d, queue) + QUEUE_AVAIL);
 
 	*desc = (struct vring_desc){ addr, len, writable ? VRING_DESC_F_WRITE : 0, 0 };
-	avail[2 + avail[1] % DRIVER_SIZE] = i;
+	__atomic_store_n(&avail[2 + avail[1] % DRIVER_SIZE], i, __ATOMIC_RELAXED);
 	__atomic_store_n(&avail[1], (u16)(avail[1] + 1), __ATOMIC_RELEASE);
 	virtio_notify(d->v, queue);
 }

@@ -76,7 +76,7 @@ static inline void back_end_take_memory(struct back_end *be, struct vhost_user_m
 	if (be->ram)
 		munmap(be->ram, be->ram_len);
 	assert_int_equal(m->n_fds, 1);
-	be->base_address = region[2];
+	__atomic_store_n(&be->base_address, region[2], __ATOMIC_RELEASE);
 	be->ram_len = region[1];
 	be->ram = mmap(NULL, region[1], PROT_READ | PROT_WRITE, MAP_SHARED, m->fds[0],
 		       (off_t)region[3]);

@@ -318,7 +318,7 @@ static void test_one_frame_in_several_buffers(void **state)
 	u8 frame[HDR + 3000] = { VIRTIO_NET_HDR_F_NEEDS_CSUM };
 	clock_t before;
 	u16 buffers;
-	u32 len;
+	u32 len = 0;
 
 	memset(frame + HDR, 0x33, 3000);
 	assert_int_equal(send(t->peer, frame, sizeof(frame), 0), sizeof(frame));
