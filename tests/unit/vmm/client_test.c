@@ -57,7 +57,7 @@ static void vmm_start(struct vmm *v)
 	snprintf(v->name, sizeof(v->name), "umbra-unit-%d", getpid());
 	assert_int_equal(control_path(&v->path, v->name, true, NULL), 0);
 	assert_true(strlen(v->path) < sizeof(sa.sun_path));
-	strcpy(sa.sun_path, v->path);
+	memcpy(sa.sun_path, v->path, strlen(v->path));
 	unlink(v->path);
 	v->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(bind(v->listener, (struct sockaddr *)&sa, sizeof(sa)), 0);
