@@ -19,7 +19,11 @@
 #define NET_MAC	      6U
 
 struct net_backend {
-	int fd; /* non-blocking; borrowed: it outlives the device */
+	/*
+	 * Non-blocking; borrowed: it outlives the device. Its other end may be another one after
+	 * virtio_net_backend_back().
+	 */
+	int fd;
 	/*
 	 * Tells the backend which offloads the driver accepts in frames that it gets: the bits
 	 * VIRTIO_NET_F_GUEST_* of @features; -errno. For a tap an ioctl (TUNSETOFFLOAD). On the

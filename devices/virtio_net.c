@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <linux/virtio_ids.h>
 #include <linux/virtio_net.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -28,11 +29,19 @@ struct virtio_net {
 	struct virtio *v;
 	struct net_backend b;
 	struct virtio_type type;
-	struct vq_worker *worker;
-	u16 status; /* atomic */
+	struct vq_worker *worker; /* with the lock */
+	pthread_mutex_t lock;
 	u64 features;
 
+	/*
+	 * The link is down while the backend's present life is the one that was lost. So a worker
+	 * that sees the end of a life that is over already does not take the link down.
+	 */
+	u32 life; /* atomic; counts ends that the backend's descriptor has led to */
+	u32 lost; /* atomic */
+
 	/* The worker's own. */
+	u32 served;	 /* the life in which it began to serve */
 	bool again;	 /* a round ended before its queue did */
 	bool rx_starved; /* no buffer for frames */
 	bool tx_held;	 /* the chain is not given back yet */
@@ -45,15 +54,15 @@ struct virtio_net {
 
 static bool net_link_is_up(const struct virtio_net *n)
 {
-	return __atomic_load_n(&n->status, __ATOMIC_ACQUIRE) & VIRTIO_NET_S_LINK_UP;
+	return __atomic_load_n(&n->lost, __ATOMIC_ACQUIRE) !=
+	       __atomic_load_n(&n->life, __ATOMIC_ACQUIRE);
 }
 
-static void net_link_down(struct virtio_net *n)
+/* The backend's end of this life is gone. */
+static void net_link_down(struct virtio_net *n, u32 life)
 {
-	if (!net_link_is_up(n))
-		return;
-	__atomic_store_n(&n->status, 0, __ATOMIC_RELEASE);
-	virtio_config_changed(n->v);
+	if (__atomic_exchange_n(&n->lost, life, __ATOMIC_ACQ_REL) != life)
+		virtio_config_changed(n->v);
 }
 
 /* --- to the driver ------------------------------------------------------------------------- */
@@ -70,7 +79,7 @@ static bool net_next_frame(struct virtio_net *n)
 	} while (len < 0 && errno == EINTR);
 	/* A tap whose interface is down gives EIO; it may come up again. */
 	if (!len || (len < 0 && errno != EAGAIN && errno != EIO))
-		net_link_down(n);
+		net_link_down(n, n->served);
 	if (len <= 0)
 		return false;
 	if (skip)
@@ -180,7 +189,7 @@ static bool net_send_frame(struct virtio_net *n)
 		return true;
 	if (errno == EAGAIN)
 		return false;
-	net_link_down(n);
+	net_link_down(n, n->served);
 	return true;
 }
 
@@ -279,6 +288,7 @@ static bool net_serve(void *arg, const struct vq_worker *w)
 {
 	struct virtio_net *n = arg;
 
+	n->served = __atomic_load_n(&n->life, __ATOMIC_ACQUIRE);
 	return net_receive(n, w) && net_transmit(n, w);
 }
 
@@ -303,7 +313,8 @@ static int net_start(void *arg, u64 features)
 {
 	static const struct vq_worker_ops ops = { "virtio-net", net_serve, net_watch };
 	struct virtio_net *n = arg;
-
+	u32 life = __atomic_load_n(&n->life, __ATOMIC_ACQUIRE);
+	struct vq_worker *w = NULL;
 	int ret = n->b.offload ? n->b.offload(n->b.fd, features) : 0;
 
 	if (ret)
@@ -311,22 +322,34 @@ static int net_start(void *arg, u64 features)
 	n->features = features;
 	n->again = n->rx_starved = n->tx_held = false;
 	n->rx_len = 0;
-	return vq_worker_start(&n->worker, n->v, &ops, n);
+	/* Without the lock: it waits for the main thread, which makes the other. */
+	ret = vq_worker_start(&w, n->v, &ops, n);
+	pthread_mutex_lock(&n->lock);
+	n->worker = w;
+	/* virtio_net_backend_back() may have found none to wake. */
+	if (w && __atomic_load_n(&n->life, __ATOMIC_ACQUIRE) != life)
+		vq_worker_wake(w);
+	pthread_mutex_unlock(&n->lock);
+	return ret;
 }
 
 static void net_stop(void *arg)
 {
 	struct virtio_net *n = arg;
+	struct vq_worker *w;
 
-	vq_worker_stop(n->worker);
+	pthread_mutex_lock(&n->lock);
+	w = n->worker;
 	n->worker = NULL;
+	pthread_mutex_unlock(&n->lock);
+	vq_worker_stop(w);
 }
 
 static void net_config(void *arg, u32 offset, void *data, unsigned len, bool write)
 {
 	const struct virtio_net *n = arg;
 	struct virtio_net_config c = {
-		.status = __atomic_load_n(&n->status, __ATOMIC_ACQUIRE),
+		.status = net_link_is_up(n) ? VIRTIO_NET_S_LINK_UP : 0,
 		.max_virtqueue_pairs = 1,
 	};
 
@@ -343,7 +366,8 @@ int virtio_net_create(struct virtio_net **out, const struct net_backend *b)
 	if (!n)
 		return -ENOMEM;
 	n->b = *b;
-	n->status = VIRTIO_NET_S_LINK_UP;
+	n->life = 1;
+	pthread_mutex_init(&n->lock, NULL);
 	n->type = (struct virtio_type){
 		.id = VIRTIO_ID_NET,
 		.class = PCI_CLASS,
@@ -360,6 +384,8 @@ int virtio_net_create(struct virtio_net **out, const struct net_backend *b)
 
 void virtio_net_destroy(struct virtio_net *n)
 {
+	if (n)
+		pthread_mutex_destroy(&n->lock);
 	free(n);
 }
 
@@ -370,7 +396,17 @@ const struct virtio_type *virtio_net_type(const struct virtio_net *n)
 
 void virtio_net_backend_gone(struct virtio_net *n)
 {
-	net_link_down(n);
+	net_link_down(n, __atomic_load_n(&n->life, __ATOMIC_ACQUIRE));
+}
+
+void virtio_net_backend_back(struct virtio_net *n)
+{
+	__atomic_fetch_add(&n->life, 1, __ATOMIC_ACQ_REL);
+	virtio_config_changed(n->v);
+	pthread_mutex_lock(&n->lock);
+	if (n->worker)
+		vq_worker_wake(n->worker);
+	pthread_mutex_unlock(&n->lock);
 }
 
 void virtio_net_attach(struct virtio_net *n, struct virtio *v)

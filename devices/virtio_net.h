@@ -9,7 +9,7 @@
  * Frames for which the driver has no buffer wait in the backend. A frame that is longer than the
  * driver's buffer, or than 64 of its buffers if they may be merged, is dropped, as on a wire. A
  * frame that the backend cannot take yet waits in the driver's buffer. When the backend is gone the
- * link is down.
+ * link is down, until there is another one.
  */
 #ifndef UMBRA_DEVICES_VIRTIO_NET_H
 #define UMBRA_DEVICES_VIRTIO_NET_H
@@ -30,5 +30,10 @@ void virtio_net_attach(struct virtio_net *n, struct virtio *v);
 
 /* Takes the link down: the other end of the backend is gone. Any thread. */
 void virtio_net_backend_gone(struct virtio_net *n);
+/*
+ * Takes the link up again: by now the backend's descriptor, whose number stays as it was, leads to
+ * another end. On the thread that calls virtio_net_backend_gone().
+ */
+void virtio_net_backend_back(struct virtio_net *n);
 
 #endif

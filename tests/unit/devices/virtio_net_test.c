@@ -234,6 +234,38 @@ static void test_backend_gone(void **state)
 	assert_false(driver_broken(&t->d));
 }
 
+/* The link is up again, and a frame that waits reaches a driver that does not kick. */
+static void test_backend_back(void **state)
+{
+	struct ctx *t = *state;
+	u8 frame[60] = { 1 }, c[2] = { 0xff, 0xff };
+	int pair[2];
+
+	driver_offer(&t->d, 0, RX_BUF, 1526, true);
+	shutdown(t->peer, SHUT_RDWR);
+	for (unsigned i = 0; i < 1000 && c[0]; i++) {
+		virtio_config_io(t->d.v, 6, c, 2, false);
+		driver_nap();
+	}
+	assert_int_equal(c[0], 0);
+	virtio_isr(t->d.v);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair), 0);
+	assert_int_equal(dup2(pair[0], t->fd), t->fd);
+	close(pair[0]);
+	close(t->peer);
+	t->peer = pair[1];
+	assert_int_equal(send(t->peer, frame, sizeof(frame), 0), sizeof(frame));
+	virtio_net_backend_back(t->n);
+	virtio_config_io(t->d.v, 6, c, 2, false);
+	assert_int_equal(c[0], VIRTIO_NET_S_LINK_UP);
+	assert_int_equal(virtio_isr(t->d.v) & 2, 2);
+	assert_int_equal(driver_wait(&t->d, 0), HDR + sizeof(frame));
+	/* And it is lost again like the first. */
+	virtio_net_backend_gone(t->n);
+	virtio_config_io(t->d.v, 6, c, 2, false);
+	assert_int_equal(c[0], 0);
+}
+
 static void test_reset_storm(void **state)
 {
 	struct ctx *t = *state;
@@ -372,6 +404,7 @@ int main(void)
 		TEST(test_receive_too_long),
 		TEST(test_backend_full),
 		TEST(test_backend_gone),
+		TEST(test_backend_back),
 		TEST(test_reset_storm),
 		cmocka_unit_test_setup_teardown(test_unfinished_frames_go_out, setup_offloads,
 						teardown),
