@@ -34,6 +34,9 @@ $(B)/tests/unit/%: $(B)/obj/tests/unit/%.o $(ARCH)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(EXTRA) -pie -o $@ $< $(ARCH) $(LDLIBS) -lcmocka
 
+# It starts the program of a network.
+$(B)/tests/unit/vmm/net_helper_test: | $(B)/net-helper
+
 # Scripts try the command itself, as a user would.
 $(B)/tests/cli/%: tests/cli/%.sh $(B)/vmm
 	@mkdir -p $(@D)

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# The process of the user-mode network: what it was given, and that its death is told. Speaks TAP.
+# The process of the user-mode network: what it was given, that its death is told, and that it is
+# started again. Speaks TAP.
 set -u
 # shellcheck source=tests/cli/lib_guest.sh
 . tests/cli/lib_guest.sh
@@ -18,9 +19,10 @@ child()
 	child_named "$1" "$2"
 }
 
-tells_the_death()
+# info_tells PATTERN: in what vmm info says now, which stays in the file info
+info_tells()
 {
-	grep -q 'its process has ended' <("$vmm" info "$guest" --json)
+	"$vmm" info "$guest" --json >info && grep -q "$1" info
 }
 
 ulimit -n 8192
@@ -29,20 +31,41 @@ for mode in on off; do
 	guest_start --confine $mode --net user --console file=/dev/null 7<>secret 1500<>secret
 	main=$run
 	[ $mode = off ] || main=$(child "$run" vmm)
-	helper=$(child "$main" vmm-net)
+	keeper=$(child "$main" vmm-net-keeper)
+	helper=$(child "$keeper" vmm-net)
 	[ -n "$helper" ]
 	verdict $? "--confine $mode: the network has a process"
 	! holds "$main"
 	verdict $? "--confine $mode: vmm keeps no descriptor that it was started with"
-	! holds "$helper"
-	verdict $? "--confine $mode: nor does the network's process"
+	! holds "$helper" && ! holds "$keeper"
+	verdict $? "--confine $mode: nor does the network's process, nor its keeper"
 	[ "$(readlink "/proc/$helper/fd/0" "/proc/$helper/fd/1" | sort -u)" = /dev/null ]
 	verdict $? "--confine $mode: whose stdin and stdout are not the guest's console"
+	if [ $mode = on ]; then
+		[ "$(find "/proc/$helper/root/" -mindepth 1 -printf '%P ')" = 'etc etc/resolv.conf ' ]
+		verdict $? "--confine $mode: and which sees no file system"
+	fi
 	kill -KILL "$helper"
-	wait_for 5 tells_the_death
+	wait_for 5 info_tells 'its process has ended, and is started again'
 	verdict $? "--confine $mode: vmm info tells that it has died"
-	grep -q 'process of this network has ended' err
+	grep -q "its process has ended (signal 9, Killed); the guest's link is down" err
 	verdict $? "--confine $mode: and so does stderr"
+	wait_for 5 info_tells '"restarts": *1'
+	verdict $? "--confine $mode: it is started again"
+	! grep -q 'its process has ended' info && grep -q 'process was started again' err
+	verdict $? "--confine $mode: and that is told, too"
+	[ "$(child "$keeper" vmm-net)" != "$helper" ]
+	verdict $? "--confine $mode: it is another process"
+	for again in 2 3 4; do
+		kill -KILL "$(child "$keeper" vmm-net)"
+		[ $again = 4 ] || wait_for 5 info_tells "\"restarts\": *$again"
+	done
+	wait_for 5 info_tells 'its process has ended"'
+	verdict $? "--confine $mode: but not for ever"
+	grep -q '4 times within a minute, so it is not started again' err
+	verdict $? "--confine $mode: which stderr tells"
+	grep -q 'process of this network has ended' err
+	verdict $? "--confine $mode: as it does that there is no network any more"
 	kill -TERM "$run"
 	wait "$run"
 	run=

@@ -22,50 +22,15 @@ struct dialer {
 /* Sends @value, and the descriptor @fd unless it is -1. */
 static int dialer_send(int to, s32 value, int fd)
 {
-	union {
-		char space[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control = { { 0 } };
-	struct iovec iov = { &value, sizeof(value) };
-	struct msghdr h = { .msg_iov = &iov, .msg_iovlen = 1 };
-
-	if (fd >= 0) {
-		control.align = (struct cmsghdr){ CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS };
-		memcpy(CMSG_DATA(&control.align), &fd, sizeof(fd));
-		h.msg_control = &control;
-		h.msg_controllen = sizeof(control);
-	}
-	return sendmsg(to, &h, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
+	return helper_send(to, &value, sizeof(value), fd);
 }
 
 /* Receives a number and a descriptor; *fd is -1 if none came. -EPIPE: the other side is gone. */
 static int dialer_receive(int from, s32 *value, int *fd)
 {
-	union {
-		char space[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control;
-	struct iovec iov = { value, sizeof(*value) };
-	struct msghdr h = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = &control,
-		.msg_controllen = sizeof(control),
-	};
-	struct cmsghdr *c;
-	ssize_t len;
+	ssize_t len = helper_receive(from, value, sizeof(*value), fd);
 
-	*fd = -1;
-	do {
-		len = recvmsg(from, &h, MSG_CMSG_CLOEXEC);
-	} while (len < 0 && errno == EINTR);
-	if (len < 0)
-		return -errno;
-	c = CMSG_FIRSTHDR(&h);
-	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
-	    c->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(fd, CMSG_DATA(c), sizeof(*fd));
-	return len == sizeof(*value) ? 0 : -EPIPE;
+	return len < 0 ? (int)len : len == sizeof(*value) ? 0 : -EPIPE;
 }
 
 /*

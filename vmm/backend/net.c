@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/socket.h>
@@ -67,10 +68,14 @@ static int open_tap(struct net_backend *out, const struct spec_net *n, struct er
 static int spawn_helper(int theirs, const struct spec_net *n, enum confine_mode confine,
 			const char *user)
 {
-	const char *const argv[] = { NET_HELPER, n->text, confine_mode_name(confine), user, NULL };
-	char path[PARTS_PATH_MAX];
+	char path[PARTS_PATH_MAX], group[16];
+	const char *const argv[] = {
+		NET_HELPER, n->text, confine_mode_name(confine), group, user, NULL,
+	};
 	int ret = -ENOENT;
 
+	/* As the kernel told at the exec: in the VMM's user namespace it has no number. */
+	snprintf(group, sizeof(group), "%u", (unsigned)getauxval(AT_EGID));
 	for (unsigned i = 0; i < PARTS_PLACES && ret == -ENOENT; i++) {
 		ret = install_path(i, NET_HELPER, path);
 		if (!ret)
@@ -79,22 +84,24 @@ static int spawn_helper(int theirs, const struct spec_net *n, enum confine_mode 
 	return ret;
 }
 
-static int await_helper(int fd, const struct spec_net *n, struct err *e)
+/* The keeper's first packet comes with the socket for frames, or says what is wrong. */
+static int await_keeper(int keeper, int *frames, const struct spec_net *n, struct err *e)
 {
-	struct pollfd p = { .fd = fd, .events = POLLIN };
+	struct pollfd p = { .fd = keeper, .events = POLLIN };
 	char text[sizeof(e->text)];
-	ssize_t len = -1;
+	ssize_t len = -ETIMEDOUT;
 
+	*frames = -1;
 	if (poll(&p, 1, PATIENCE_MS) > 0)
-		len = recv(fd, text, sizeof(text) - 1, 0);
-	if (len <= 0)
+		len = helper_receive(keeper, text, sizeof(text) - 1, frames);
+	if (len < 0)
 		return err_set(e, -EIO, "--net %s: the helper process does not answer%s", n->text,
-			       len ? "" : "; it needs the package libslirp0");
+			       len == -EPIPE ? "; it needs the package libslirp0" : "");
 	text[len] = '\0';
-	return len > 1 ? err_set(e, -EIO, "%s", text) : 0;
+	return *frames < 0 ? err_set(e, -EIO, "%s", text) : 0;
 }
 
-static int open_user(int *out, const struct spec_net *n, enum confine_mode confine,
+static int open_user(int *frames, int *keeper, const struct spec_net *n, enum confine_mode confine,
 		     const char *user, struct err *e)
 {
 	int pair[2], ret = helper_pair(pair, SOCK_SEQPACKET | SOCK_NONBLOCK);
@@ -107,22 +114,23 @@ static int open_user(int *out, const struct spec_net *n, enum confine_mode confi
 			    "--net %s: cannot start the helper process (../lib/umbra/" NET_HELPER
 			    " from where vmm lies): %s; install all of Umbra's files",
 			    n->text, strerror(-ret))
-		  : await_helper(pair[0], n, e);
+		  : await_keeper(pair[0], frames, n, e);
 	if (ret)
 		close(pair[0]);
 	else
-		*out = pair[0];
+		*keeper = pair[0];
 	return ret;
 }
 
-int net_open(struct net_backend *out, const struct spec_net *n, enum confine_mode confine,
-	     const char *user, struct err *e)
+int net_open(struct net_backend *out, int *keeper, const struct spec_net *n,
+	     enum confine_mode confine, const char *user, struct err *e)
 {
 	static const u8 prefix[3] = { 0x52, 0x55, 0x00 };
 	int ret;
 
 	out->offload = NULL;
-	ret = n->tap ? open_tap(out, n, e) : open_user(&out->fd, n, confine, user, e);
+	*keeper = -1;
+	ret = n->tap ? open_tap(out, n, e) : open_user(&out->fd, keeper, n, confine, user, e);
 
 	if (ret)
 		return ret;
@@ -132,15 +140,37 @@ int net_open(struct net_backend *out, const struct spec_net *n, enum confine_mod
 	/* Random, for two guests on one bridge must differ. */
 	memcpy(out->mac, prefix, sizeof(prefix));
 	if (getrandom(out->mac + 3, 3, 0) != 3) {
-		net_close(out);
+		net_close(out, *keeper);
 		return err_set(e, -EIO, "--net %s: no random numbers for an address", n->text);
 	}
 	return 0;
 }
 
-void net_close(struct net_backend *b)
+void net_close(struct net_backend *b, int keeper)
 {
 	if (b->fd >= 0)
 		close(b->fd);
 	b->fd = -1;
+	if (keeper >= 0)
+		close(keeper);
+}
+
+enum net_news net_news(int keeper, struct net_backend *b, struct err *why)
+{
+	int frames;
+	ssize_t len = helper_receive(keeper, why->text, sizeof(why->text) - 1, &frames);
+
+	why->text[len < 0 ? 0 : len] = '\0';
+	if (len < 0)
+		return len == -EAGAIN ? NET_NOTHING : NET_GONE;
+	if (frames < 0)
+		return NET_DOWN;
+	/* Its flag is not copied. */
+	if (dup2(frames, b->fd) < 0 || fcntl(b->fd, F_SETFD, FD_CLOEXEC)) {
+		err_set(why, -errno, "a socket to the network's process: %s", strerror(errno));
+		close(frames);
+		return NET_DOWN;
+	}
+	close(frames);
+	return NET_UP;
 }

@@ -7,6 +7,11 @@
  * guest and of the network, and opens sockets. So it runs in a process and a program of its own,
  * vmm/backend/net-helper/, which shares one socket with this one and none of the guest's memory;
  * the library is linked there and only there. The helper ends with its guest, however that ends.
+ *
+ * The helper is two processes: the one that moves frames, confined and in front of the guest, and
+ * its parent, the keeper, which starts it again when it dies (net-helper/keeper.h). The VMM has a
+ * socket to each: frames pass over struct net_backend's descriptor; over the keeper's comes only
+ * news, which net_news() reads.
  */
 #ifndef UMBRA_VMM_BACKEND_NET_H
 #define UMBRA_VMM_BACKEND_NET_H
@@ -19,11 +24,26 @@
 #define NET_HELPER "net-helper"
 
 /*
- * *out is to be given to net_close(). Errors name the option. @user: the user that the helper
- * becomes if this is root, as --user has it; @confine: how it confines itself.
+ * *out and *keeper are to be given to net_close(); *keeper is -1 of a tap. Errors name the option.
+ * @user: the user that the helper becomes if this is root, as --user has it; @confine: how it
+ * confines itself.
  */
-int net_open(struct net_backend *out, const struct spec_net *n, enum confine_mode confine,
-	     const char *user, struct err *e);
-void net_close(struct net_backend *b);
+int net_open(struct net_backend *out, int *keeper, const struct spec_net *n,
+	     enum confine_mode confine, const char *user, struct err *e);
+void net_close(struct net_backend *b, int keeper);
+
+enum net_news {
+	NET_NOTHING, /* to read */
+	NET_DOWN,    /* the network's process has ended: the text says how, and what happens now */
+	NET_UP,	     /* there is another one, and @b leads to it */
+	NET_GONE,    /* the keeper has ended too: there will be no network any more */
+};
+
+/*
+ * Reads one of the keeper's packets when there is something to read or it has hung up; never waits.
+ * @why: the line of NET_DOWN. NET_UP gives the descriptor of @b its new end
+ * under the old number, so nobody should use it by then.
+ */
+enum net_news net_news(int keeper, struct net_backend *b, struct err *why);
 
 #endif

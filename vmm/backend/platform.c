@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 
 #include "devices/i440fx.h"
 #include "devices/pci.h"
@@ -32,8 +33,9 @@ struct disk {
 struct nic {
 	struct platform *p;
 	const struct spec_net *options;
-	bool watched; /* the backend's descriptor is in the loop */
-	bool gone;    /* its helper has ended */
+	int keeper;   /* net.h */
+	bool watched; /* the keeper is in the loop */
+	struct platform_net state;
 	struct net_backend backend;
 	struct virtio_net *net;
 	struct virtio_pci *pci;
@@ -42,8 +44,8 @@ struct nic {
 struct platform {
 	struct loop *loop;
 	const struct note_sink *notes;
-	platform_net_gone_fn *on_net_gone;
-	void *on_net_gone_arg;
+	platform_net_fn *on_net;
+	void *on_net_arg;
 	struct power *power;
 	struct pci_bus *bus;
 	struct disk disks[SPEC_MAX_DISKS];
@@ -150,25 +152,62 @@ static int add_vhost_disk(struct platform *p, struct host *h, const struct spec_
 		   : 0;
 }
 
-/*
- * The network's process has died; the device sees it, too, when it reads next, and takes the link
- * down.
- */
-static void on_nic_gone(void *arg, u32 events)
+/* The device sees the end, too, when it reads next. */
+static void nic_down(struct nic *n, const char *line)
+{
+	bool was_down = n->state.down;
+
+	note_put(n->p->notes, "%s", line);
+	n->state.down = true;
+	virtio_net_backend_gone(n->net);
+	if (!was_down && n->p->on_net)
+		n->p->on_net(n->p->on_net_arg, (size_t)(n - n->p->nics), false);
+}
+
+static void nic_up(struct nic *n)
+{
+	n->state.down = false;
+	n->state.restarts++;
+	virtio_net_backend_back(n->net);
+	note_put(n->p->notes, "--net %s: its process was started again; the guest's link is up",
+		 n->options->text);
+	if (n->p->on_net)
+		n->p->on_net(n->p->on_net_arg, (size_t)(n - n->p->nics), true);
+}
+
+static void nic_gone(struct nic *n)
+{
+	struct err line;
+
+	loop_del(n->p->loop, n->keeper);
+	n->watched = false;
+	n->state.gone = true;
+	err_set(&line, 0,
+		"--net %s: the process of this network has ended; the guest's link is down",
+		n->options->text);
+	nic_down(n, line.text);
+}
+
+static void on_keeper(void *arg, u32 events)
 {
 	struct nic *n = arg;
-	struct platform *p = n->p;
+	struct err why;
 
 	(void)events;
-	loop_del(p->loop, n->backend.fd);
-	n->watched = false;
-	n->gone = true;
-	note_put(p->notes,
-		 "--net %s: the process of this network has ended; the guest's link is down",
-		 n->options->text);
-	virtio_net_backend_gone(n->net);
-	if (p->on_net_gone)
-		p->on_net_gone(p->on_net_gone_arg, (size_t)(n - p->nics));
+	switch (net_news(n->keeper, &n->backend, &why)) {
+	case NET_DOWN:
+		nic_down(n, why.text);
+		break;
+	case NET_UP:
+		nic_up(n);
+		break;
+	case NET_GONE:
+		nic_gone(n);
+		break;
+	case NET_NOTHING:
+	default:
+		break;
+	}
 }
 
 static int add_nic(struct platform *p, struct host *h, const struct guest_spec *all,
@@ -176,7 +215,7 @@ static int add_nic(struct platform *p, struct host *h, const struct guest_spec *
 {
 	struct nic *n = &p->nics[p->n_nics];
 	struct virtio *v = NULL;
-	int ret = net_open(&n->backend, o, all->confine, all->user, e);
+	int ret = net_open(&n->backend, &n->keeper, o, all->confine, all->user, e);
 
 	if (ret)
 		return ret;
@@ -190,12 +229,8 @@ static int add_nic(struct platform *p, struct host *h, const struct guest_spec *
 		virtio_net_attach(n->net, v);
 		ret = plug_device(p, h, v, &n->pci);
 	}
-	/*
-	 * A hang-up is reported without being asked for; a tap, an interface of the kernel, has
-	 * none.
-	 */
-	if (!ret && !o->tap) {
-		ret = loop_add(p->loop, n->backend.fd, 0, on_nic_gone, n);
+	if (!ret && n->keeper >= 0) {
+		ret = loop_add(p->loop, n->keeper, EPOLLIN, on_keeper, n);
 		n->watched = !ret;
 	}
 	return ret ? err_set(e, ret, "--net %s: cannot add the device: %s", o->text, strerror(-ret))
@@ -314,16 +349,16 @@ int platform_disk_resize(struct platform *p, size_t i, u64 bytes, struct err *e)
 	}
 }
 
-bool platform_net_gone(const struct platform *p, size_t i)
+void platform_net(const struct platform *p, size_t i, struct platform_net *out)
 {
-	return i < p->n_nics && p->nics[i].gone;
+	*out = i < p->n_nics ? p->nics[i].state : (struct platform_net){ .down = false };
 }
 
-void platform_set_net_gone_hook(struct platform *p, platform_net_gone_fn *fn, void *arg)
+void platform_set_net_hook(struct platform *p, platform_net_fn *fn, void *arg)
 {
-	assert(!p->on_net_gone || !fn);
-	p->on_net_gone = fn;
-	p->on_net_gone_arg = arg;
+	assert(!p->on_net || !fn);
+	p->on_net = fn;
+	p->on_net_arg = arg;
 }
 
 void platform_power_button(struct platform *p)
@@ -367,10 +402,10 @@ void platform_destroy(struct platform *p)
 	}
 	for (size_t i = 0; i < p->n_nics; i++) {
 		if (p->nics[i].watched)
-			loop_del(p->loop, p->nics[i].backend.fd);
+			loop_del(p->loop, p->nics[i].keeper);
 		virtio_pci_destroy(p->nics[i].pci);
 		virtio_net_destroy(p->nics[i].net);
-		net_close(&p->nics[i].backend);
+		net_close(&p->nics[i].backend, p->nics[i].keeper);
 	}
 	virtio_pci_destroy(p->rng_pci);
 	virtio_rng_destroy(p->rng);

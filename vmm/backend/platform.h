@@ -33,11 +33,21 @@ void platform_disk(const struct platform *p, size_t i, struct platform_disk *out
  * thread.
  */
 int platform_disk_resize(struct platform *p, size_t i, u64 bytes, struct err *e);
-/* True if the process of user-mode network @i has ended. Main thread. */
-bool platform_net_gone(const struct platform *p, size_t i);
-/* Called on the main thread at the end of network @i's process. One owner; NULL gives it back. */
-typedef void platform_net_gone_fn(void *arg, size_t i);
-void platform_set_net_gone_hook(struct platform *p, platform_net_gone_fn *fn, void *arg);
+/* A network's state, for reports. */
+struct platform_net {
+	bool down; /* the process of a user-mode network has ended */
+	bool gone; /* and will not be started again */
+	unsigned restarts;
+};
+
+/* @i below the count of the guest's networks. Main thread. */
+void platform_net(const struct platform *p, size_t i, struct platform_net *out);
+/*
+ * Called on the main thread when network @i's process has ended, and with @up when another one has
+ * taken its place. One owner; NULL gives it back.
+ */
+typedef void platform_net_fn(void *arg, size_t i, bool up);
+void platform_set_net_hook(struct platform *p, platform_net_fn *fn, void *arg);
 /* Press the power button, which a guest may ignore. Any thread. */
 void platform_power_button(struct platform *p);
 /*

@@ -16,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -369,18 +368,6 @@ void confine_thread(const struct confine *c, enum thread_kind kind)
 
 /* --- the network's process ----------------------------------------------------------------- */
 
-/* Makes all mounts of this mount namespace read-only and noexec. Returns 0 or an errno. */
-static int freeze_mounts(void)
-{
-	struct mount_attr attr = {
-		.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
-			    MOUNT_ATTR_NOEXEC,
-		.propagation = MS_SLAVE,
-	};
-
-	return mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &attr, sizeof(attr)) ? errno : 0;
-}
-
 void confine_lend(void)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
@@ -394,17 +381,32 @@ void confine_lend(void)
 		prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_SYS_ADMIN, 0, 0);
 }
 
-/* Enters the namespaces of @flags, CLONE_NEWNS among them, and makes all mounts read-only. */
-static void helper_namespaces(struct confine *c, int flags)
+static bool write_proc(const char *path, const char *text)
 {
-	confine_namespaces(c, flags);
-	if (!c->why[LAYER_MOUNT])
-		c->why[LAYER_MOUNT] = freeze_mounts();
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool done = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+	if (fd >= 0)
+		close(fd);
+	return done;
 }
 
-int confine_helper(enum confine_mode mode, const char *user, const char *dir, struct err *e)
+void confine_map_group(enum confine_mode mode, gid_t gid)
 {
-	/* The files from which glibc and libslirp resolve names of hosts. */
+	char map[32];
+
+	if (mode == CONFINE_OFF || !getauxval(AT_EUID))
+		return;
+	snprintf(map, sizeof(map), "%u %u 1\n", gid, gid);
+	/* The kernel's condition: else a process could leave a group that denies it something. */
+	if (write_proc("/proc/self/setgroups", "deny"))
+		write_proc("/proc/self/gid_map", map);
+}
+
+int confine_helper(enum confine_mode mode, const char *user, const char *dir, int *resolv,
+		   struct err *e)
+{
+	/* Where names of hosts come from; in a root of its own there is the first alone. */
 	const char *readable[] = {
 		"/etc/resolv.conf",
 		"/run/systemd/resolve",
@@ -417,6 +419,7 @@ int confine_helper(enum confine_mode mode, const char *user, const char *dir, st
 	struct confine *c;
 	int ret;
 
+	*resolv = -1;
 	if (mode == CONFINE_OFF)
 		return 0;
 	c = confine_create(mode);
@@ -428,11 +431,16 @@ int confine_helper(enum confine_mode mode, const char *user, const char *dir, st
 	prepare_libraries();
 	c->pid = getpid();
 	c->why[LAYER_PID] = c->why[LAYER_NET] = 0; /* see confine.h */
-	helper_namespaces(c, CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS);
+	confine_namespaces(c, CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS);
+	confine_helper_root(c, dir, resolv);
 	ret = enter_layers(c, readable, e);
 	if (!ret)
 		ret = filter_install(c, FILTER_HELPER, e);
 out:
+	if (ret && *resolv >= 0) {
+		close(*resolv);
+		*resolv = -1;
+	}
 	confine_free(c);
 	return ret;
 }
@@ -455,7 +463,9 @@ int confine_dialer(enum confine_mode mode, struct err *e)
 	c->pid = getpid();
 	c->why[LAYER_PID] = 0; /* the VMM's, in which it was started */
 	/* A network namespace does not hinder it: a UNIX socket is found by its path from any. */
-	helper_namespaces(c, CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS);
+	confine_namespaces(c, CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS);
+	if (!c->why[LAYER_MOUNT])
+		c->why[LAYER_MOUNT] = confine_freeze_mounts();
 	ret = enter_layers(c, nothing, e);
 	if (!ret)
 		ret = filter_install(c, FILTER_DIALER, e);

@@ -35,6 +35,7 @@
 #define UMBRA_VMM_CONFINE_CONFINE_H
 
 #include <jansson.h>
+#include <sys/types.h>
 
 #include "base/err.h"
 #include "base/socket_file.h"
@@ -111,13 +112,31 @@ void confine_free(struct confine *c);
 void confine_lend(void);
 
 /*
- * For the process of the user-mode network, after its sockets for the host's ports are open: all
- * but the network namespace, which it exists for, with a read-only file system of which Landlock
- * shows @dir (or NULL) and the files by which names of hosts are resolved. Its process namespace is
- * the VMM's, in which it was started. Nothing with CONFINE_OFF. -EPERM in strict mode: the layer
- * that is missing is named; -errno: a layer was refused that always works.
+ * Makes the group @gid, the one that the VMM was started with, known in the user namespace that
+ * confine_fork() has made, where only the user is: a tmpfs of that namespace takes no file of a
+ * group that has no number there. For a helper that makes such files, so that a start without it
+ * does without; the VMM itself notices nothing, for it neither asks for its group nor sets any.
+ * Does nothing for root, with CONFINE_OFF, and the second time.
  */
-int confine_helper(enum confine_mode mode, const char *user, const char *dir, struct err *e);
+void confine_map_group(enum confine_mode mode, gid_t gid);
+
+/*
+ * For the process of the user-mode network, after its sockets for the host's ports are open: all
+ * but the network namespace, which it exists for. Its process namespace is the VMM's, in which it
+ * was started. It sees no file system: its root is a read-only tmpfs with an empty
+ * /etc/resolv.conf, which *resolv writes to, and @dir (a real path, or NULL) at its own place,
+ * whatever the rights of the directories above it. *resolv is -1, and nothing is hidden but by
+ * Landlock, with CONFINE_OFF, where the host allows no mount namespace, and with "/" as @dir.
+ * -EPERM in strict mode: the layer that is missing is named; -errno: a layer was refused that
+ * always works.
+ *
+ * That file is one of its own, filled from outside, because the host's is followed in no other way:
+ * a mount of the file alone keeps what it was when NetworkManager, dhclient or resolvconf rename
+ * another into its place, a Landlock rule (of an inode, as ever) refuses the new one from then on,
+ * and a mount of the directory shows all of /etc.
+ */
+int confine_helper(enum confine_mode mode, const char *user, const char *dir, int *resolv,
+		   struct err *e);
 
 /*
  * Confines a process that connects to UNIX sockets, and does nothing else. It keeps its user,

@@ -46,6 +46,14 @@ int confine_find_user(struct confine *c, const char *user, struct err *e);
 void confine_namespaces(struct confine *c, int flags);
 void confine_empty_root(struct confine *c);
 /*
+ * The root becomes a read-only tmpfs with nothing but an empty /etc/resolv.conf, and @dir, a real
+ * path, at its own place (or NULL). *resolv writes to that file, or is -1: the root stays the old
+ * one, read-only.
+ */
+void confine_helper_root(struct confine *c, const char *dir, int *resolv);
+/* Makes all mounts of this mount namespace read-only and noexec. Returns 0 or an errno. */
+int confine_freeze_mounts(void);
+/*
  * @paths, a list that NULL ends: the files and directories that may be read. @paths NULL: none, and
  * no TCP.
  */

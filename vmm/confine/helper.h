@@ -8,6 +8,8 @@
 #ifndef UMBRA_VMM_CONFINE_HELPER_H
 #define UMBRA_VMM_CONFINE_HELPER_H
 
+#include <sys/types.h>
+
 #include "vmm/confine/mode.h"
 
 /* The helper's end of the socket. */
@@ -24,5 +26,17 @@ int helper_pair(int pair[2], int type);
  * -errno.
  */
 int helper_spawn(const char *path, const char *const *argv, int theirs, enum confine_mode confine);
+
+/*
+ * Send @len bytes in one packet over such a socket, and the descriptor @fd unless it is -1, without
+ * waiting. -errno.
+ */
+int helper_send(int to, const void *data, size_t len, int fd);
+/*
+ * Receive a packet, and the descriptor that came with it: *fd, the caller's, closed on exec; or -1.
+ * The packet's length, of which @size bytes at most are in @data; -EPIPE: the other side is gone;
+ * -EAGAIN with a socket that does not block; -errno.
+ */
+ssize_t helper_receive(int from, void *data, size_t size, int *fd);
 
 #endif

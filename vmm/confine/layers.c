@@ -3,14 +3,22 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "vmm/confine/confine_int.h"
+
+/*
+ * Where a new root is mounted: a directory that is there, for /dev/kvm was just opened. Only this
+ * process sees the mount.
+ */
+#define ROOT_AT "/dev"
 
 #define LANDLOCK_VERSION 1U			 /* the flag that asks for it */
 #define LANDLOCK_READ	 (1ULL << 2 | 1ULL << 3) /* READ_FILE, READ_DIR */
@@ -44,28 +52,131 @@ void confine_namespaces(struct confine *c, int flags)
 			c->why[each[i].layer] = all || !unshare(each[i].flag) ? 0 : errno;
 }
 
+/*
+ * Enters the mount at the working directory as the root, and leaves the old one, which lands on top
+ * of it and goes. Where the root cannot be pivoted (an initramfs), a change of root does as well
+ * for a process without capabilities. 0 or errno.
+ */
+static int root_enter(void)
+{
+	if (syscall(SYS_pivot_root, ".", "."))
+		return chroot(".") ? errno : 0;
+	return umount2(".", MNT_DETACH) ? errno : 0;
+}
+
 void confine_empty_root(struct confine *c)
 {
 	const unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY;
-	/* A directory that is there: /dev/kvm was just opened. Only this process sees the mount. */
-	const char *at = "/dev";
 
 	if (c->why[LAYER_MOUNT])
 		return;
 	/* Later unmounts of the host must reach the copy, and ours not the host. */
 	mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL);
-	if (mount("umbra", at, "tmpfs", flags, "size=4k,nr_inodes=1,mode=0555") || chdir(at)) {
+	if (mount("umbra", ROOT_AT, "tmpfs", flags, "size=4k,nr_inodes=1,mode=0555") ||
+	    chdir(ROOT_AT))
 		c->why[LAYER_MOUNT] = errno;
-		return;
+	else
+		c->why[LAYER_MOUNT] = root_enter();
+}
+
+int confine_freeze_mounts(void)
+{
+	struct mount_attr attr = {
+		.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
+			    MOUNT_ATTR_NOEXEC,
+		.propagation = MS_SLAVE,
+	};
+
+	return mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &attr, sizeof(attr)) ? errno : 0;
+}
+
+/*
+ * Makes the resolv.conf of the root to be, which is the working directory. The descriptor for
+ * writing belongs to another mount of the same tmpfs, for this one becomes read-only. 0 or errno.
+ */
+static int root_add_resolv(int *resolv)
+{
+	int ret = 0, twin;
+
+	if (mkdir("etc", 0755))
+		return errno;
+	twin = open_tree(AT_FDCWD, ".", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	if (twin < 0)
+		return errno;
+	*resolv = openat(twin, "etc/resolv.conf", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	if (*resolv < 0)
+		ret = errno;
+	close(twin);
+	return ret;
+}
+
+/*
+ * Attaches the mount @tree at @dir, a real path, of the root to be, which is the working directory.
+ * 0 or errno.
+ */
+static int root_attach(int tree, const char *dir)
+{
+	char path[PATH_MAX];
+	size_t len = strlen(dir);
+
+	if (*dir != '/' || len >= sizeof(path))
+		return EINVAL;
+	memcpy(path, dir, len + 1);
+	for (char *at = path + 1, *slash; at; at = slash ? slash + 1 : NULL) {
+		slash = strchr(at, '/');
+		if (slash)
+			*slash = '\0';
+		if (mkdir(path + 1, 0755) && errno != EEXIST)
+			return errno;
+		if (slash)
+			*slash = '/';
 	}
-	/*
-	 * The old root lands on top of the new one, and goes. Where the root cannot be pivoted (an
-	 * initramfs), a change of root does as well for a process without capabilities.
-	 */
-	if (syscall(SYS_pivot_root, ".", "."))
-		c->why[LAYER_MOUNT] = chroot(".") ? errno : 0;
-	else if (umount2(".", MNT_DETACH))
-		c->why[LAYER_MOUNT] = errno;
+	return move_mount(tree, "", AT_FDCWD, path + 1, MOVE_MOUNT_F_EMPTY_PATH) ? errno : 0;
+}
+
+/* 0 or errno; until the old root is left, an error leaves all visible that was. */
+static int helper_root(const char *dir, int *resolv)
+{
+	const unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
+	int tree = -1, ret = 0;
+
+	mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL);
+	/* First, for it may lie below what is mounted next. */
+	if (dir) {
+		tree = open_tree(AT_FDCWD, dir, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+		if (tree < 0)
+			return errno;
+	}
+	umask(022);
+	if (mount("umbra", ROOT_AT, "tmpfs", flags, "size=64k,mode=0755") || chdir(ROOT_AT))
+		ret = errno;
+	if (!ret)
+		ret = root_add_resolv(resolv);
+	if (!ret && dir)
+		ret = root_attach(tree, dir);
+	if (tree >= 0)
+		close(tree);
+	return ret ? ret : root_enter();
+}
+
+void confine_helper_root(struct confine *c, const char *dir, int *resolv)
+{
+	int frozen;
+
+	*resolv = -1;
+	if (c->why[LAYER_MOUNT])
+		return;
+	/* All of the file system stays if it is what is served. */
+	if (!dir || strcmp(dir, "/") != 0)
+		c->why[LAYER_MOUNT] = helper_root(dir, resolv);
+	/* What is visible is read-only, even if it is all that was there before. */
+	frozen = confine_freeze_mounts();
+	if (c->why[LAYER_MOUNT] && *resolv >= 0) {
+		close(*resolv);
+		*resolv = -1;
+	}
+	if (!c->why[LAYER_MOUNT])
+		c->why[LAYER_MOUNT] = frozen;
 }
 
 static void allow_beneath(int ruleset, const char *path)

@@ -117,6 +117,20 @@ static json_t *disks_section(void *arg)
 	return list;
 }
 
+static void describe_net(json_t *to, const struct platform *p, size_t i)
+{
+	struct platform_net net;
+
+	platform_net(p, i, &net);
+	if (net.down)
+		json_object_set_new(to, "error",
+				    json_string(net.gone ? "its process has ended"
+							 : "its process has ended, and is "
+							   "started again"));
+	if (net.restarts)
+		json_object_set_new(to, "restarts", json_integer(net.restarts));
+}
+
 static json_t *nets_section(void *arg)
 {
 	struct monitor *mon = arg;
@@ -125,8 +139,8 @@ static json_t *nets_section(void *arg)
 	for (size_t i = 0; i < mon->o->n_nets; i++) {
 		json_t *one = json_pack("{s:o}", "net", json_any_text(mon->o->nets[i].text));
 
-		if (mon->platform && platform_net_gone(mon->platform, i))
-			json_object_set_new(one, "error", json_string("its process has ended"));
+		if (mon->platform)
+			describe_net(one, mon->platform, i);
 		json_array_append_new(list, one);
 	}
 	return list;

@@ -137,22 +137,27 @@ const char *monitor_name(const struct monitor *mon)
 	return mon->name;
 }
 
-/* Sends QEMU's event for a lost network. */
-static void on_net_gone(void *arg, size_t i)
+/* Sends QEMU's events for a network that is lost, or back. */
+static void on_net(void *arg, size_t i, bool up)
 {
 	struct monitor *mon = arg;
 	char id[24];
 
 	snprintf(id, sizeof(id), "net%zu", i);
-	control_event(mon->control, "NETDEV_STREAM_DISCONNECTED",
-		      json_pack("{s:s}", "netdev-id", id));
+	if (up)
+		control_event(mon->control, "NETDEV_STREAM_CONNECTED",
+			      json_pack("{s:s, s:{s:s, s:s}}", "netdev-id", id, "addr", "type",
+					"fd", "str", "net-helper"));
+	else
+		control_event(mon->control, "NETDEV_STREAM_DISCONNECTED",
+			      json_pack("{s:s}", "netdev-id", id));
 }
 
 void monitor_set_devices(struct monitor *mon, struct platform *p, struct console *c)
 {
 	assert(!mon->platform && !mon->console);
 	if (p)
-		platform_set_net_gone_hook(p, on_net_gone, mon);
+		platform_set_net_hook(p, on_net, mon);
 	mon->platform = p;
 	mon->console = c;
 }

@@ -4,24 +4,23 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <slirp/libslirp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "vmm/backend/net.h"
+#include "devices/net_backend.h"
+#include "vmm/backend/net-helper/name_server.h"
 #include "vmm/confine/confine.h"
-#include "vmm/confine/helper.h"
 
 #define NETWORK	   0x0a000200U /* 10.0.2.0/24, as with QEMU */
 #define MAX_TIMERS 8
 #define MAX_FDS	   1024
-#define BATCH	   64 /* frames of the guest before sockets have their turn */
+#define BATCH	   64	/* frames of the guest before sockets have their turn */
+#define LOOK_MS	   1000 /* libslirp looks into resolv.conf no more often */
 
 struct timer {
 	bool used;
@@ -31,7 +30,10 @@ struct timer {
 };
 
 struct user_net {
+	const struct slirp_server *s;
 	Slirp *slirp;
+	struct name_server_file resolv;
+	s64 asked_ms;
 	struct timer timers[MAX_TIMERS];
 	struct pollfd fds[MAX_FDS];
 	unsigned n_fds;
@@ -42,9 +44,10 @@ struct user_net {
 
 static ssize_t on_send(const void *buf, size_t len, void *opaque)
 {
-	(void)opaque;
+	const struct user_net *u = opaque;
+
 	/* A guest that does not read loses frames, as on a wire. */
-	if (send(HELPER_FD, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno != EAGAIN)
+	if (send(u->s->frames, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno != EAGAIN)
 		return -1;
 	return (ssize_t)len;
 }
@@ -196,16 +199,46 @@ static void run_timers(struct user_net *u, uint32_t *timeout, bool fire)
 	}
 }
 
+/* To the guest's name server, for which libslirp puts the host's: by UDP or TCP over IPv4. */
+static bool is_to_name_server(const u8 *frame, size_t len)
+{
+	const u32 server = htonl(NETWORK + 3);
+
+	return len >= 34 && frame[12] == 0x08 && frame[13] == 0x00 &&
+	       !memcmp(frame + 30, &server, sizeof(server));
+}
+
+/* See name_server.h. The answer to an earlier question may come first. */
+static void ask_for_name_server(struct user_net *u)
+{
+	struct pollfd p = { .fd = u->s->keeper, .events = POLLIN };
+	char line[NAME_SERVER_LINE];
+	s64 now = now_ms();
+	ssize_t len;
+
+	if (u->resolv.fd < 0 || now - u->asked_ms < LOOK_MS)
+		return;
+	u->asked_ms = now;
+	if (send(p.fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL) != 1 || poll(&p, 1, NAME_SERVER_MS) != 1)
+		return;
+	while ((len = recv(p.fd, line, sizeof(line) - 1, MSG_DONTWAIT)) > 0) {
+		line[len] = '\0';
+		name_server_write(&u->resolv, line);
+	}
+}
+
 /* False: the guest is gone. */
 static bool from_guest(struct user_net *u)
 {
 	for (unsigned i = 0; i < BATCH; i++) {
-		ssize_t len = recv(HELPER_FD, u->frame, sizeof(u->frame), MSG_DONTWAIT);
+		ssize_t len = recv(u->s->frames, u->frame, sizeof(u->frame), MSG_DONTWAIT);
 
 		if (len < 0)
 			return errno == EAGAIN || errno == EINTR;
 		if (!len)
 			return false;
+		if (is_to_name_server(u->frame, (size_t)len))
+			ask_for_name_server(u);
 		slirp_input(u->slirp, u->frame, (int)len);
 	}
 	return true;
@@ -220,7 +253,7 @@ static void user_net_serve(struct user_net *u)
 		int ret;
 
 		u->n_fds = 0;
-		user_net_add_poll(HELPER_FD, SLIRP_POLL_IN, u);
+		user_net_add_poll(u->s->frames, SLIRP_POLL_IN, u);
 		slirp_pollfds_fill(u->slirp, &timeout, user_net_add_poll, u);
 		run_timers(u, &timeout, false);
 		ret = poll(u->fds, u->n_fds, timeout > 60000 ? 60000 : (int)timeout);
@@ -232,37 +265,36 @@ static void user_net_serve(struct user_net *u)
 }
 
 /* Called when the ports are open, which may need root; files to be served are read without it. */
-static int confine_self(const struct spec_net *n, enum confine_mode mode, const char *user,
-			struct err *e)
+static int confine_self(struct user_net *u, struct err *e)
 {
-	int ret = confine_helper(mode, user, n->tftp, e);
+	const struct spec_net *n = u->s->net;
+	int ret = confine_helper(u->s->confine, u->s->user, n->tftp, &u->resolv.fd, e);
 
 	if (!ret && n->tftp && access(n->tftp, R_OK | X_OK))
 		ret = err_set(e, -errno, "--net %s: user %u cannot read %s: %s%s", n->text,
 			      (unsigned)geteuid(), n->tftp, strerror(errno),
-			      mode != CONFINE_OFF ? "; --user names another user" : "");
+			      u->s->confine != CONFINE_OFF ? "; --user names another user" : "");
 	return ret;
 }
 
-int net_user_serve(const struct spec_net *n, enum confine_mode confine, const char *user,
-		   struct err *e)
+int slirp_server_run(const struct slirp_server *s, struct err *e)
 {
 	struct user_net *u = calloc(1, sizeof(*u));
 	int ret;
 
 	if (!u)
 		return err_set(e, -ENOMEM, "out of memory");
-	prctl(PR_SET_NAME, "vmm-net", 0, 0, 0); /* for ps and top */
-	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-	signal(SIGPIPE, SIG_IGN); /* NOLINT(cert-err33-c): libslirp's sends */
-	ret = user_net_set_up(u, n, e);
+	u->s = s;
+	u->resolv.fd = -1;
+	u->asked_ms = -LOOK_MS;
+	ret = user_net_set_up(u, s->net, e);
 	if (!ret)
-		ret = confine_self(n, confine, user, e);
+		ret = confine_self(u, e);
+	ask_for_name_server(u);
 	/* One byte says ready; more are an error for the user. */
 	if (ret)
-		send(HELPER_FD, e->text, strlen(e->text), MSG_NOSIGNAL);
-	else if (u->slirp && send(HELPER_FD, "", 1, MSG_NOSIGNAL) == 1)
+		send(s->frames, e->text, strlen(e->text), MSG_NOSIGNAL);
+	else if (send(s->frames, "", 1, MSG_NOSIGNAL) == 1)
 		user_net_serve(u);
 	if (u->slirp)
 		slirp_cleanup(u->slirp);

@@ -13,12 +13,18 @@
 #include "base/err.h"
 #include "vmm/spec/spec.h"
 
+struct slirp_server {
+	const struct spec_net *net; /* of which tftp is a real path */
+	enum confine_mode confine;  /* this and the next: as net_open() has them */
+	const char *user;
+	int frames; /* a socket, SEQPACKET: one frame a packet; does not block */
+	int keeper; /* a socket, SEQPACKET: any byte asks for a line of name_server.h */
+};
+
 /*
- * Serve the guest at the other end of HELPER_FD (vmm/confine/helper.h) until it is gone. Its first
- * frame is one byte when all is set up, else an error for the user. @confine, @user: as net_open()
- * has them. 0 or -errno.
+ * Serve the guest at the other end of @s->frames until it is gone. The first frame is one byte when
+ * all is set up, else an error for the user. 0 or -errno.
  */
-int net_user_serve(const struct spec_net *n, enum confine_mode confine, const char *user,
-		   struct err *e);
+int slirp_server_run(const struct slirp_server *s, struct err *e);
 
 #endif

@@ -163,8 +163,8 @@ const struct rule rules[] = {
 	ALLOW(fallocate, BLOCK),
 	/* Rings are made with their disks: none is made or changed once there are filters. */
 	ALLOW(io_uring_enter, BLOCK),
-	ALLOW(ftruncate, MAIN),
-	ALLOW(fsync, MAIN), /* the record of requests, at the end */
+	ALLOW(ftruncate, MAIN | HELPER), /* the helper: of its resolv.conf */
+	ALLOW(fsync, MAIN),		 /* the record of requests, at the end */
 	IOCTL(MAIN, BLKGETSIZE64),
 	/* A tap. */
 	IOCTL(VCPU, TUNSETOFFLOAD),
@@ -205,7 +205,7 @@ const struct rule rules[] = {
 	ALLOW(getpeername, HELPER),
 	IOCTL(HELPER, FIONREAD),
 	IOCTL(HELPER, FIONBIO),
-	/* TFTP and /etc/resolv.conf; Landlock says which files. */
+	/* TFTP and /etc/resolv.conf: all that its root has. */
 	WITHOUT(openat, HELPER, 2, READ_ONLY_MASK),
 	ALLOW(newfstatat, HELPER),
 	ALLOW(access, HELPER),

@@ -1,0 +1,596 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The program of the user-mode network, with this test as its VMM: what its process sees of the
+ * file system, whom the guest's questions for names reach when the host's name server changes, and
+ * what happens when that process dies. As root, in namespaces of its own.
+ */
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <net/if.h>
+#include <poll.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/types.h"
+#include "vmm/confine/helper.h"
+
+#define PATIENCE_MS 10000
+#define NOBODY	    65534
+#define SERVERS	    3
+
+struct net {
+	int keeper, frames;
+	pid_t keeper_pid, server_pid;
+};
+
+static char program[64], work[32];
+static int servers[SERVERS]; /* of names: 127.0.0.1, .2, .3 */
+static bool ready_for_tests;
+
+/* --- the world of the tests ---------------------------------------------------------------- */
+
+static void write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+}
+
+static const char *read_file(const char *path)
+{
+	static char text[4096];
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+	if (fd >= 0)
+		close(fd);
+	text[n < 0 ? 0 : n] = '\0';
+	return n < 0 ? NULL : text;
+}
+
+static int copy_program(void)
+{
+	char from[4096], *slash, command[8400];
+	ssize_t n = readlink("/proc/self/exe", from, sizeof(from) - 16);
+
+	/* build/tests/unit/vmm/test_... to build/. */
+	for (int i = 0; n > 0 && i < 4; i++) {
+		slash = strrchr(from, '/');
+		if (!slash)
+			return -1;
+		*slash = '\0';
+	}
+	snprintf(program, sizeof(program), "%s/net-helper", work);
+	snprintf(command, sizeof(command), "cp '%s/net-helper' %s", from, program);
+	return system(command); /* NOLINT(cert-env33-c) */
+}
+
+static int name_server_socket(u32 address)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(53) };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	a.sin_addr.s_addr = htonl(address);
+	return fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof(a)) ? -1 : fd;
+}
+
+/* An /etc and a network in which nobody else has a part. */
+static int make_world(void **state)
+{
+	struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING };
+	int fd;
+
+	(void)state;
+#if defined(__SANITIZE_ADDRESS__)
+	return 0; /* its net-helper has no filter */
+#endif
+	snprintf(work, sizeof(work), "/tmp/net-helper-XXXXXX");
+	if (geteuid() || !mkdtemp(work) || chmod(work, 0755) || copy_program())
+		return 0;
+	if (unshare(CLONE_NEWNS | CLONE_NEWNET) ||
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("etc", "/etc", "tmpfs", 0, "mode=0755"))
+		return 0;
+	fd = socket(AF_INET, SOCK_DGRAM, 0);
+	if (ioctl(fd, SIOCSIFFLAGS, &lo))
+		return 0;
+	close(fd);
+	for (u32 i = 0; i < SERVERS; i++)
+		if ((servers[i] = name_server_socket(0x7f000001U + i)) < 0)
+			return 0;
+	write_file("/etc/passwd", "root:x:0:0:root:/root:/bin/sh\n");
+	ready_for_tests = true;
+	return 0;
+}
+
+static int end_world(void **state)
+{
+	char command[64];
+
+	(void)state;
+	snprintf(command, sizeof(command), "rm -rf %s", work);
+	return *work ? system(command) : 0; /* NOLINT(cert-env33-c) */
+}
+
+/* --- one network --------------------------------------------------------------------------- */
+
+static pid_t child_of(pid_t pid)
+{
+	char path[64];
+	const char *text;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, pid);
+	text = read_file(path);
+	return text ? (pid_t)strtol(text, NULL, 10) : 0;
+}
+
+/* As confine_fork() makes a VMM of a user who is not root. */
+static void become_user(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3];
+	char map[32];
+	int fd;
+
+	snprintf(map, sizeof(map), "%d %d 1\n", NOBODY, NOBODY);
+	if (setresgid(NOBODY, NOBODY, NOBODY) || setresuid(NOBODY, NOBODY, NOBODY) ||
+	    prctl(PR_SET_DUMPABLE, 1) || unshare(CLONE_NEWUSER))
+		_exit(1);
+	fd = open("/proc/self/uid_map", O_WRONLY);
+	if (write(fd, map, strlen(map)) < 0)
+		_exit(2);
+	close(fd);
+	/* confine_lend() takes this process for root's, as which it was started. */
+	if (syscall(SYS_capget, &header, sets))
+		_exit(4);
+	sets[0].inheritable |= 1U << CAP_SYS_ADMIN;
+	if (syscall(SYS_capset, &header, sets) ||
+	    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_SYS_ADMIN, 0, 0))
+		_exit(5);
+}
+
+/* Waits for a packet; its text, or NULL at the end. */
+static const char *receive(struct net *n, int *fd)
+{
+	static char text[1024];
+	struct pollfd p = { .fd = n->keeper, .events = POLLIN };
+	ssize_t len;
+
+	if (poll(&p, 1, PATIENCE_MS) != 1)
+		fail_msg("the keeper says nothing");
+	len = helper_receive(n->keeper, text, sizeof(text) - 1, fd);
+	if (len < 0)
+		return NULL;
+	text[len] = '\0';
+	return text;
+}
+
+static void expect_up(struct net *n)
+{
+	const char *text = receive(n, &n->frames);
+
+	if (n->frames < 0)
+		fail_msg("the network does not run: %s", text ? text : "hung up");
+	n->server_pid = child_of(n->keeper_pid);
+	assert_true(n->server_pid > 0);
+}
+
+/* The keeper is a child of a process that does nothing but be its VMM's like. */
+static pid_t start(struct net *n, const char *option, enum confine_mode mode, bool user)
+{
+	const char *const argv[] = { "net-helper", option, confine_mode_name(mode), "65534", NULL };
+	int pair[2];
+	pid_t vmm;
+
+	assert_int_equal(helper_pair(pair, SOCK_SEQPACKET | SOCK_NONBLOCK), 0);
+	vmm = fork();
+	if (!vmm) {
+		close(pair[0]);
+		if (user)
+			become_user();
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (helper_spawn(program, argv, pair[1], mode))
+			_exit(3);
+		close(pair[1]);
+		pause();
+		_exit(0);
+	}
+	close(pair[1]);
+	n->keeper = pair[0];
+	n->frames = -1;
+	for (int i = 0; i < PATIENCE_MS / 10 && !(n->keeper_pid = child_of(vmm)); i++)
+		poll(NULL, 0, 10);
+	expect_up(n);
+	return vmm;
+}
+
+static void finish(struct net *n, pid_t vmm)
+{
+	char path[32];
+
+	close(n->frames);
+	close(n->keeper);
+	snprintf(path, sizeof(path), "/proc/%d/exe", n->server_pid);
+	for (int i = 0; i < PATIENCE_MS / 10 && readlink(path, path + 20, 4) > 0; i++)
+		poll(NULL, 0, 10);
+	assert_int_equal(readlink(path, path + 20, 4), -1);
+	kill(vmm, SIGKILL);
+	assert_int_equal(waitpid(vmm, NULL, 0), vmm);
+}
+
+/* --- what it sees -------------------------------------------------------------------------- */
+
+/* All names in a directory of the process's root, sorted and with a blank behind each. */
+static const char *names_in(pid_t pid, const char *dir)
+{
+	static char all[4096];
+	struct dirent **list;
+	size_t len = 0;
+	char path[128];
+	int n;
+
+	snprintf(path, sizeof(path), "/proc/%d/root%s", pid, dir);
+	n = scandir(path, &list, NULL, alphasort);
+	all[0] = '\0';
+	for (int i = 0; i < n; i++) {
+		if (list[i]->d_name[0] != '.' && len < sizeof(all) - 300)
+			len += (size_t)snprintf(all + len, sizeof(all) - len, "%s ",
+						list[i]->d_name);
+		free(list[i]);
+	}
+	if (n >= 0)
+		free(list);
+	return n < 0 ? strerror(errno) : all;
+}
+
+/* proc(5): the fifth field is the mount's place, the sixth its options. */
+static void expect_mounts(pid_t pid, const char *want)
+{
+	unsigned roots = 0;
+	size_t len = 0;
+	char path[64], all[1024] = "", place[256], options[128], copy[4096], *rest = copy, *line;
+
+	snprintf(path, sizeof(path), "/proc/%d/mountinfo", pid);
+	snprintf(copy, sizeof(copy), "%s", read_file(path));
+	while ((line = strsep(&rest, "\n")) && *line) {
+		assert_int_equal(sscanf(line, "%*s %*s %*s %*s %255s %127s", place, options), 2);
+		assert_int_equal(strncmp(options, "ro,", 3), 0);
+		/* In no order; the one of the root is "/". */
+		if (strcmp(place, "/") != 0 && len < sizeof(all) - 260)
+			len += (size_t)snprintf(all + len, sizeof(all) - len, "%s ", place);
+		roots += !strcmp(place, "/");
+	}
+	assert_int_equal(roots, 1);
+	assert_string_equal(all, want);
+}
+
+static void sees_nothing(bool user)
+{
+	char path[64];
+	struct net n;
+	pid_t vmm;
+
+	write_file("/etc/resolv.conf", "nameserver 127.0.0.1\n");
+	vmm = start(&n, "user", CONFINE_ON, user);
+	assert_string_equal(names_in(n.server_pid, "/"), "etc ");
+	assert_string_equal(names_in(n.server_pid, "/etc"), "resolv.conf ");
+	snprintf(path, sizeof(path), "/proc/%d/root/etc/resolv.conf", n.server_pid);
+	assert_string_equal(read_file(path), "nameserver 127.0.0.1\n");
+	snprintf(path, sizeof(path), "/proc/%d/root/etc/passwd", n.server_pid);
+	assert_int_equal(access(path, F_OK), -1);
+	snprintf(path, sizeof(path), "/proc/%d/cwd/etc/passwd", n.server_pid);
+	assert_int_equal(access(path, F_OK), -1);
+	expect_mounts(n.server_pid, "");
+	/* So that nothing was found because it was looked for in the wrong place. */
+	snprintf(path, sizeof(path), "/proc/%d/root/etc/passwd", n.keeper_pid);
+	assert_int_equal(access(path, F_OK), 0);
+	finish(&n, vmm);
+}
+
+static void it_sees_no_file_system(void **state)
+{
+	(void)state;
+	if (!ready_for_tests)
+		skip();
+	sees_nothing(false);
+	sees_nothing(true);
+}
+
+static void it_sees_what_it_is_to_serve(void **state)
+{
+	char path[128], option[96], want[64], *slash;
+	struct net n;
+	pid_t vmm;
+
+	(void)state;
+	if (!ready_for_tests)
+		skip();
+	snprintf(path, sizeof(path), "%s/tftp", work);
+	assert_int_equal(mkdir(path, 0755), 0);
+	snprintf(path, sizeof(path), "%s/tftp/boot", work);
+	write_file(path, "served\n");
+	snprintf(option, sizeof(option), "user,tftp=%s/../%s/tftp", work, strrchr(work, '/') + 1);
+	for (int user = 0; user < 2; user++) {
+		vmm = start(&n, option, CONFINE_ON, user);
+		assert_string_equal(names_in(n.server_pid, "/"), "etc tmp ");
+		slash = strrchr(work, '/');
+		snprintf(want, sizeof(want), "%s ", slash + 1);
+		assert_string_equal(names_in(n.server_pid, "/tmp"), want);
+		assert_string_equal(names_in(n.server_pid, work), "tftp ");
+		snprintf(path, sizeof(path), "/proc/%d/root%s/tftp/boot", n.server_pid, work);
+		assert_string_equal(read_file(path), "served\n");
+		snprintf(path, sizeof(path), "%s/tftp ", work);
+		expect_mounts(n.server_pid, path);
+		finish(&n, vmm);
+	}
+}
+
+static void a_directory_that_is_not_there_is_named(void **state)
+{
+	const char *const argv[] = { "net-helper", "user,tftp=/no/such/dir", "on", "0", NULL };
+	struct net n = { .keeper_pid = 0 };
+	const char *text;
+	int pair[2];
+
+	(void)state;
+	if (!ready_for_tests)
+		skip();
+	assert_int_equal(helper_pair(pair, SOCK_SEQPACKET | SOCK_NONBLOCK), 0);
+	assert_int_equal(helper_spawn(program, argv, pair[1], CONFINE_ON), 0);
+	close(pair[1]);
+	n.keeper = pair[0];
+	text = receive(&n, &n.frames);
+	assert_int_equal(n.frames, -1);
+	assert_string_equal(text, "--net user,tftp=/no/such/dir: user 0 cannot read /no/such/dir: "
+				  "No such file or directory");
+	close(pair[0]);
+	wait(NULL);
+}
+
+/* --- names --------------------------------------------------------------------------------- */
+
+static u16 checksum(const u8 *p, size_t len)
+{
+	u32 sum = 0;
+
+	for (size_t i = 0; i < len; i += 2)
+		sum += (u32)(p[i] << 8 | p[i + 1]);
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return (u16)~sum;
+}
+
+/* Some bytes from 10.0.2.15 to port 53 of 10.0.2.3. */
+static void ask(const struct net *n)
+{
+	u8 f[64] = {
+		0x52,
+		0x55,
+		10,
+		0,
+		2,
+		3,
+		0x52,
+		0x55,
+		0,
+		1,
+		2,
+		3,
+		0x08,
+		0x00,
+		/* IPv4 */
+		0x45,
+		0,
+		0,
+		50,
+		0,
+		1,
+		0,
+		0,
+		64,
+		17,
+		0,
+		0,
+		10,
+		0,
+		2,
+		15,
+		10,
+		0,
+		2,
+		3,
+		/* UDP */
+		0x12,
+		0x34,
+		0,
+		53,
+		0,
+		30,
+		0,
+		0,
+	};
+	u16 sum = checksum(f + 14, 20);
+
+	f[24] = (u8)(sum >> 8);
+	f[25] = (u8)sum;
+	assert_int_equal(send(n->frames, f, sizeof(f), MSG_NOSIGNAL), sizeof(f));
+}
+
+/* Which of the servers gets what the guest asks; -1: none, within half a second. */
+static int asked(const struct net *n)
+{
+	struct pollfd p[SERVERS];
+	char any[64];
+
+	for (int i = 0; i < SERVERS; i++) {
+		p[i] = (struct pollfd){ .fd = servers[i], .events = POLLIN };
+		while (recv(servers[i], any, sizeof(any), MSG_DONTWAIT) > 0)
+			;
+	}
+	ask(n);
+	if (poll(p, SERVERS, 500) > 0)
+		for (int i = 0; i < SERVERS; i++)
+			if (p[i].revents)
+				return i;
+	return -1;
+}
+
+static void expect_asked(const struct net *n, int server, const char *when)
+{
+	int who = -1;
+
+	for (int i = 0; i < PATIENCE_MS / 100 && who != server; i++) {
+		who = asked(n);
+		poll(NULL, 0, 100);
+	}
+	if (who != server)
+		fail_msg("%s: name server %d was asked, and not %d", when, who, server);
+}
+
+static void follow(enum confine_mode mode, bool user)
+{
+	struct net n;
+	char path[64];
+	pid_t vmm;
+
+	unlink("/etc/resolv.conf");
+	write_file("/etc/resolv.conf", "# of the host\nsearch x\nnameserver 127.0.0.1\n");
+	vmm = start(&n, "user", mode, user);
+	assert_int_equal(asked(&n), 0);
+	write_file("/etc/resolv.conf", "nameserver 127.0.0.2\nnameserver 127.0.0.1\n");
+	expect_asked(&n, 1, "rewritten");
+	/* Of another size than before, for libslirp tells changes within a second by that alone. */
+	snprintf(path, sizeof(path), "/proc/%d/root/etc/resolv.conf", n.server_pid);
+	if (mode != CONFINE_OFF)
+		assert_string_equal(read_file(path), "nameserver 127.0.0.2\n\n");
+	write_file("/etc/new", "nameserver fe80::1\nnameserver 127.0.0.3\n");
+	assert_int_equal(rename("/etc/new", "/etc/resolv.conf"), 0);
+	expect_asked(&n, 2, "replaced");
+	/* As with systemd-resolved, and resolvconf. */
+	mkdir("/etc/run", 0755);
+	write_file("/etc/run/stub.conf", "nameserver 127.0.0.1\n");
+	assert_int_equal(symlink("run/stub.conf", "/etc/link"), 0);
+	assert_int_equal(rename("/etc/link", "/etc/resolv.conf"), 0);
+	expect_asked(&n, 0, "a link");
+	write_file("/etc/run/new", "nameserver 127.0.0.2\n");
+	assert_int_equal(rename("/etc/run/new", "/etc/run/stub.conf"), 0);
+	expect_asked(&n, 1, "replaced behind the link");
+	/* Without a server the old one is asked or none, and then the next. */
+	unlink("/etc/run/stub.conf");
+	poll(NULL, 0, 1100);
+	asked(&n);
+	write_file("/etc/run/stub.conf", "nameserver 127.0.0.3\n");
+	expect_asked(&n, 2, "there again");
+	finish(&n, vmm);
+}
+
+static void changes_of_the_hosts_name_server_are_followed(void **state)
+{
+	(void)state;
+	if (!ready_for_tests)
+		skip();
+	follow(CONFINE_ON, false);
+	follow(CONFINE_ON, true);
+	follow(CONFINE_OFF, false);
+}
+
+/* libslirp would look for the interface by a system call that is not on the list. */
+static void a_server_with_a_scope_ends_nobody(void **state)
+{
+	struct net n;
+	pid_t vmm;
+
+	(void)state;
+	if (!ready_for_tests)
+		skip();
+	unlink("/etc/resolv.conf");
+	write_file("/etc/resolv.conf", "nameserver fe80::1%lo\nnameserver 127.0.0.2\n");
+	vmm = start(&n, "user", CONFINE_ON, false);
+	expect_asked(&n, 1, "behind one with a scope");
+	finish(&n, vmm);
+}
+
+/* --- its end ------------------------------------------------------------------------------- */
+
+static void expect_hung_up(const struct net *n)
+{
+	struct pollfd p = { .fd = n->frames };
+
+	assert_int_equal(poll(&p, 1, PATIENCE_MS), 1);
+	assert_true(p.revents & POLLHUP);
+}
+
+static void it_is_started_again(void **state)
+{
+	struct net n;
+	pid_t vmm, old;
+	const char *text;
+	int fd;
+
+	(void)state;
+	if (!ready_for_tests)
+		skip();
+	unlink("/etc/resolv.conf");
+	write_file("/etc/resolv.conf", "nameserver 127.0.0.1\n");
+	/* With a port that the next one has to get again. */
+	vmm = start(&n, "user,hostfwd=tcp:80-:80", CONFINE_ON, false);
+	for (int i = 0; i < 3; i++) {
+		old = n.server_pid;
+		kill(old, SIGKILL);
+		text = receive(&n, &fd);
+		assert_int_equal(fd, -1);
+		assert_string_equal(text,
+				    "--net user,hostfwd=tcp:80-:80: its process has ended "
+				    "(signal 9, Killed); the guest's link is down until it is "
+				    "started again");
+		expect_hung_up(&n);
+		close(n.frames);
+		expect_up(&n);
+		assert_int_not_equal(n.server_pid, old);
+		assert_string_equal(names_in(n.server_pid, "/"), "etc ");
+		expect_asked(&n, 0, "started again");
+	}
+	kill(n.server_pid, SIGKILL);
+	text = receive(&n, &fd);
+	assert_int_equal(fd, -1);
+	assert_non_null(strstr(text, "4 times within a minute, so it is not started again"));
+	assert_null(receive(&n, &fd));
+	assert_int_equal(child_of(n.keeper_pid), 0);
+	finish(&n, vmm);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(it_sees_no_file_system),
+		cmocka_unit_test(it_sees_what_it_is_to_serve),
+		cmocka_unit_test(a_directory_that_is_not_there_is_named),
+		cmocka_unit_test(changes_of_the_hosts_name_server_are_followed),
+		cmocka_unit_test(a_server_with_a_scope_ends_nobody),
+		cmocka_unit_test(it_is_started_again),
+	};
+
+	return cmocka_run_group_tests(tests, make_world, end_world);
+}
