@@ -101,13 +101,20 @@ out:
 	return ret;
 }
 
-int file_read(const char *path, size_t max, u8 **data, size_t *len, struct err *e)
+int file_open(const char *path, struct err *e)
 {
 	/* O_NONBLOCK: a FIFO must not make us wait for a writer before we can refuse it. */
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), ret;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+	return fd < 0 ? err_set(e, -errno, "%s: cannot open: %s", path, strerror(errno)) : fd;
+}
+
+int file_read(const char *path, size_t max, u8 **data, size_t *len, struct err *e)
+{
+	int fd = file_open(path, e), ret;
 
 	if (fd < 0)
-		return err_set(e, -errno, "%s: cannot open: %s", path, strerror(errno));
+		return fd;
 	ret = file_read_fd(fd, path, max, data, len, e);
 	close(fd);
 	return ret;

@@ -17,6 +17,8 @@
  * -errno of open() or read(), -EINVAL (not a regular file, empty), -EFBIG, -ENOMEM.
  */
 int file_read(const char *path, size_t max, u8 **data, size_t *len, struct err *e);
+/* Open PATH for file_read_fd(). The descriptor, or -errno with the line that file_read() has. */
+int file_open(const char *path, struct err *e);
 /* The same for an open descriptor, from the file's start; @path is for messages. @fd stays open. */
 int file_read_fd(int fd, const char *path, size_t max, u8 **data, size_t *len, struct err *e);
 

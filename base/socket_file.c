@@ -60,6 +60,13 @@ static s64 stat_made_ns(const struct stat *st)
 	return (s64)st->st_mtim.tv_sec * SECOND_NS + st->st_mtim.tv_nsec;
 }
 
+static void id_fill(struct socket_id *out, const struct stat *st)
+{
+	out->dev = st->st_dev;
+	out->ino = st->st_ino;
+	out->made_ns = stat_made_ns(st);
+}
+
 int socket_file_id(const char *path, struct socket_id *out)
 {
 	struct stat st;
@@ -68,27 +75,48 @@ int socket_file_id(const char *path, struct socket_id *out)
 		return -errno;
 	if (!S_ISSOCK(st.st_mode))
 		return -ENOTSOCK;
-	out->dev = st.st_dev;
-	out->ino = st.st_ino;
-	out->made_ns = stat_made_ns(&st);
+	id_fill(out, &st);
 	return 0;
 }
 
-int socket_file_remove(const char *path, const struct socket_id *id)
+int unused_file_id(const char *path, struct socket_id *out)
+{
+	struct stat st;
+
+	if (lstat(path, &st))
+		return -errno;
+	if (!S_ISREG(st.st_mode) || st.st_size)
+		return -EEXIST;
+	id_fill(out, &st);
+	return 0;
+}
+
+static int file_remove_if(const char *path, const struct socket_id *id,
+			  int (*find_id)(const char *path, struct socket_id *out))
 {
 	struct socket_id now = { 0 };
 	int lock = socket_dir_lock(path), ret;
 
 	if (lock < 0)
 		return lock;
-	ret = socket_file_id(path, &now);
-	if (ret == -ENOTSOCK ||
+	ret = find_id(path, &now);
+	if (ret == -ENOTSOCK || ret == -EEXIST ||
 	    (!ret && (now.dev != id->dev || now.ino != id->ino || now.made_ns != id->made_ns)))
 		ret = -ESTALE;
 	if (!ret && unlink(path))
 		ret = -errno;
 	close(lock);
 	return ret;
+}
+
+int socket_file_remove(const char *path, const struct socket_id *id)
+{
+	return file_remove_if(path, id, socket_file_id);
+}
+
+int unused_file_remove(const char *path, const struct socket_id *id)
+{
+	return file_remove_if(path, id, unused_file_id);
 }
 
 static bool is_old(const struct stat *st)

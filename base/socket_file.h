@@ -38,4 +38,11 @@ int socket_file_remove(const char *path, const struct socket_id *id);
  */
 int socket_file_remove_stale(const char *path);
 
+/*
+ * The same for a new file that nothing has been written to: it is removed if it is still @id and
+ * still empty, because the run for which it was made has not begun.
+ */
+int unused_file_id(const char *path, struct socket_id *out);
+int unused_file_remove(const char *path, const struct socket_id *id);
+
 #endif

@@ -11,6 +11,7 @@
 static struct {
 	volatile sig_atomic_t changed;
 	bool looked;
+	bool prepared;
 	bool terminal; /* old is valid */
 	bool ours;     /* we were in the foreground */
 	int fd;
@@ -23,6 +24,11 @@ void terminal_restore(void)
 		return;
 	saved.changed = 0;
 	tcsetattr(saved.fd, TCSANOW, &saved.old);
+}
+
+bool terminal_is_prepared(void)
+{
+	return saved.prepared;
 }
 
 bool terminal_is_raw(void)
@@ -51,11 +57,10 @@ static void on_crash(int sig)
 	raise(sig);
 }
 
-int terminal_raw(int fd)
+int terminal_prepare(int fd)
 {
 	static const int crashes[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT };
 	struct sigaction sa = { .sa_handler = on_crash, .sa_flags = (int)SA_RESETHAND };
-	struct termios t;
 
 	if (!saved.looked || saved.fd != fd)
 		terminal_look(fd);
@@ -63,12 +68,23 @@ int terminal_raw(int fd)
 		return -ENOTTY;
 	if (!saved.ours)
 		return -EBUSY;
-	t = saved.old;
-	cfmakeraw(&t);
 	atexit(terminal_restore);
 	sigemptyset(&sa.sa_mask);
 	for (size_t i = 0; i < ARRAY_SIZE(crashes); i++)
 		sigaction(crashes[i], &sa, NULL);
+	saved.prepared = true;
+	return 0;
+}
+
+int terminal_raw(int fd)
+{
+	int ret = saved.prepared && saved.fd == fd ? 0 : terminal_prepare(fd);
+	struct termios t;
+
+	if (ret)
+		return ret;
+	t = saved.old;
+	cfmakeraw(&t);
 	saved.changed = 1;
 	if (tcsetattr(fd, TCSANOW, &t)) {
 		saved.changed = 0;

@@ -17,9 +17,16 @@
  * told any more.
  */
 void terminal_look(int fd);
-/* Raw mode for @fd. -ENOTTY: no terminal; -EBUSY: we are in the background. */
+/*
+ * Get ready for raw mode of @fd: what takes it back at the end. -ENOTTY: no terminal; -EBUSY: we
+ * are in the background.
+ */
+int terminal_prepare(int fd);
+/* True after terminal_prepare(): the terminal is or will be raw. */
+bool terminal_is_prepared(void);
+/* Raw mode for @fd, prepared if it was not. Errors as above. */
 int terminal_raw(int fd);
-/* True between the two: a line has to end with "\r\n". Any thread. */
+/* True until it is taken back: a line has to end with "\r\n". Any thread. */
 bool terminal_is_raw(void);
 /* Restore the settings, if terminal_raw() changed them. Async-signal-safe. */
 void terminal_restore(void);

@@ -107,8 +107,7 @@ static int refuse_format(const char *path, bool readonly, const char *format, st
 		path, format, format, file, readonly ? "" : ",writable=on");
 }
 
-/* Reads the first sectors; -EINVAL: it is no raw image. */
-static int image_check_head(struct blk_image *im, const char *path, u64 bytes, struct err *e)
+int blk_image_check(struct blk_image *im, const char *path, struct err *e)
 {
 	u8 head[BLK_FORMAT_HEAD];
 	ssize_t len = pread(im->fd, head, sizeof(head), 0);
@@ -119,8 +118,7 @@ static int image_check_head(struct blk_image *im, const char *path, u64 bytes, s
 	format = blk_format_name(head, (size_t)len);
 	if (format)
 		return refuse_format(path, im->readonly, format, e);
-	im->cut_bytes = bytes % BLK_SECTOR;
-	im->cut_sectors = blk_format_reach(head, (size_t)len, bytes / BLK_SECTOR);
+	im->cut_sectors = blk_format_reach(head, (size_t)len, im->sectors);
 	return 0;
 }
 
@@ -147,9 +145,6 @@ static int image_try_open(struct blk_image *im, const char *path, bool readonly,
 		ret = err_set(e, -EINVAL, "--disk %s: has no whole sector (512 bytes)", path);
 		goto fail;
 	}
-	ret = image_check_head(im, path, bytes, e);
-	if (ret)
-		goto fail;
 	ret = blk_lock(im->fd, im->direct, im->readonly);
 	if (ret) {
 		err_set(e, ret, "--disk %s: is in use by another guest or program; stop that one%s",
@@ -158,6 +153,7 @@ static int image_try_open(struct blk_image *im, const char *path, bool readonly,
 	}
 	im->block = image_block_size(im->fd);
 	im->sectors = bytes / BLK_SECTOR;
+	im->cut_bytes = bytes % BLK_SECTOR;
 	return 0;
 fail:
 	blk_image_close(im);

@@ -32,7 +32,7 @@ struct blk_image {
 	bool lost;   /* a flush has failed; atomic */
 	u32 block;   /* alignment that direct I/O needs */
 	u64 sectors; /* atomic */
-	/* Signs that the file had been cut short when it was opened; 0: none. */
+	/* Signs that the file had been cut short when it was opened and checked; 0: none. */
 	u32 cut_bytes;	 /* behind its last whole sector; no part of the disk */
 	u64 cut_sectors; /* of the disk by its partition table (blk_format_reach()) */
 };
@@ -40,11 +40,16 @@ struct blk_image {
 /*
  * Open PATH and lock it (blk_lock.h): one writer, or any number of readers (-EBUSY, after a second
  * of trying). A block device that is mounted counts as locked. -EINVAL: neither a regular file nor
- * a block device, less than one sector, an image of another format than raw (blk_format.h), or no
- * direct I/O there. On failure nothing is left open.
+ * a block device, less than one sector, or no direct I/O there. On failure nothing is left open.
+ * Nothing of the image is read: blk_image_check().
  */
 int blk_image_open(struct blk_image *im, const char *path, bool readonly, bool direct,
 		   struct err *e);
+/*
+ * Look at the first sectors, which a stranger may have made: a VMM confines itself before. -EINVAL:
+ * an image of another format than raw (blk_format.h). Finds the signs that it was cut short.
+ */
+int blk_image_check(struct blk_image *im, const char *path, struct err *e);
 void blk_image_close(struct blk_image *im);
 
 /*

@@ -148,9 +148,17 @@ int virtio_blk_create(struct virtio_blk **out, const struct virtio_blk_params *c
 		virtio_blk_destroy(b);
 		return err_set(e, ret, "out of memory");
 	}
-	note_cut(c, &b->image);
 	*out = b;
 	return 0;
+}
+
+int virtio_blk_check(struct virtio_blk *b, const struct virtio_blk_params *c, struct err *e)
+{
+	int ret = blk_image_check(&b->image, c->path, e);
+
+	if (!ret)
+		note_cut(c, &b->image);
+	return ret;
 }
 
 void virtio_blk_destroy(struct virtio_blk *b)

@@ -31,6 +31,8 @@ struct virtio_blk_params {
 
 /* Opens the image as blk_image_open() does; its errors. Nothing of @c is kept. */
 int virtio_blk_create(struct virtio_blk **out, const struct virtio_blk_params *c, struct err *e);
+/* Before the guest starts, with the same @c: blk_image_check(). */
+int virtio_blk_check(struct virtio_blk *b, const struct virtio_blk_params *c, struct err *e);
 /* After the struct virtio that uses it. NULL allowed. */
 void virtio_blk_destroy(struct virtio_blk *b);
 

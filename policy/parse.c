@@ -128,6 +128,11 @@ int policy_load_fd(struct policy **out, int fd, const char *path, struct err *e)
 	return ret;
 }
 
+int policy_open(const char *path, struct err *e)
+{
+	return text_open(path, "policy", e);
+}
+
 int policy_load(struct policy **out, const char *path, struct err *e)
 {
 	char *text;

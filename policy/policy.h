@@ -18,6 +18,8 @@ struct policy_session;
 
 /* Errors name file, line and what was expected. */
 int policy_load(struct policy **out, const char *path, struct err *e);
+/* Open @path for policy_load_fd(). The descriptor, or -errno. */
+int policy_open(const char *path, struct err *e);
 /* The same for an open descriptor, which stays open; @path is for messages. */
 int policy_load_fd(struct policy **out, int fd, const char *path, struct err *e);
 int policy_parse(struct policy **out, const char *label, const char *text, struct err *e);

@@ -108,14 +108,22 @@ int text_load_fd(char **out, int fd, const char *path, const char *what, struct 
 	return ret;
 }
 
+int text_open(const char *path, const char *what, struct err *e)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 ? err_set(e, -errno, "%s: cannot open the %s: %s", path, what,
+				strerror(errno))
+		      : fd;
+}
+
 int text_load(char **out, bool *regular, const char *path, const char *what, struct err *e)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC), ret;
+	int fd = text_open(path, what, e), ret;
 	struct stat st;
 
 	if (fd < 0)
-		return err_set(e, -errno, "%s: cannot open the %s: %s", path, what,
-			       strerror(errno));
+		return fd;
 	if (regular)
 		*regular = !fstat(fd, &st) && S_ISREG(st.st_mode);
 	ret = text_load_fd(out, fd, path, what, e);

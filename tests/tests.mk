@@ -27,8 +27,8 @@ $(B)/tests/unit/vmm/%: $(B)/obj/tests/unit/vmm/%.o $(VMM_REST) $(ARCH)
 # It decides how long the device polls.
 $(B)/tests/unit/devices/blk_wake_test: private LDLIBS += -Wl,--wrap=vq_pace_poll,--wrap=vq_pace_init
 
-# It starts the command.
-$(B)/tests/unit/vmm/confine_live_test: | $(B)/vmm $(B)/net-helper
+# They start the command.
+$(B)/tests/unit/vmm/confine_live_test $(B)/tests/unit/vmm/confine_parse_test: | $(B)/vmm $(B)/net-helper
 
 $(B)/tests/unit/%: $(B)/obj/tests/unit/%.o $(ARCH)
 	@mkdir -p $(@D)

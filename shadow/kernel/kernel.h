@@ -74,10 +74,12 @@ void kernel_close(struct kernel *k);
 
 /*
  * For a kernel from prepared_open() (shadow/kernel/prepared.h) whose file turned out to be
- * damaged: read the bzImage itself. -ESTALE: it is not the kernel that was prepared; else as
- * kernel_open().
+ * damaged: read the bzImage itself, by the descriptor of kernel_set_source(), or else by its path.
+ * -ESTALE: it is not the kernel that was prepared; else as kernel_open().
  */
 int kernel_reread(struct kernel *k, struct err *e);
+/* @fd is open for the bzImage; it stays the caller's, and open as long as @k. */
+void kernel_set_source(struct kernel *k, int fd);
 
 bool kernel_is_bzimage(const struct kernel *k);
 /* By the magic numbers in the first @len bytes of a file; 1024 are enough. */

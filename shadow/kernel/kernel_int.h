@@ -69,6 +69,7 @@ struct types {
 };
 
 struct kernel {
+	int source; /* descriptor of kernel_set_source(), or -1 */
 	char *path;
 	u8 *file;
 	size_t file_len;
@@ -126,8 +127,8 @@ int prepared_load(struct kernel *k, int fd, unsigned uid, const u8 *key, struct 
 
 /*
  * prepared.c, prepared_read.c: read the image as it lies in memory into @dst, which is zeroed, or
- * into k->image; where the sections are in k->image. @in_two: by two tasks, which a confined
- * process may not make. -EBADMSG: the file is damaged.
+ * into k->image; where the sections are in k->image. @in_two: by two threads. -EBADMSG: the file is
+ * damaged.
  */
 int prepared_read(const struct kernel *k, u8 *dst, bool in_two, struct err *e);
 int prepared_unpack(struct kernel *k, struct err *e);

@@ -80,6 +80,7 @@ static int open_owned(struct kernel **out, const char *label, u8 *file, size_t l
 		free(file);
 		return err_set(e, -ENOMEM, "%s: out of memory", label);
 	}
+	k->source = -1;
 	k->file = file;
 	k->file_len = len;
 	k->path = strdup(label);
@@ -138,10 +139,16 @@ static bool same_layout(const struct kernel_layout *a, const struct kernel_layou
 	       a->relocatable == b->relocatable;
 }
 
+void kernel_set_source(struct kernel *k, int fd)
+{
+	k->source = fd;
+}
+
 int kernel_reread(struct kernel *k, struct err *e)
 {
 	struct kernel *n = NULL;
-	int ret = kernel_open(&n, k->path, false, e);
+	int ret = k->source >= 0 ? kernel_open_fd(&n, k->source, k->path, false, e)
+				 : kernel_open(&n, k->path, false, e);
 
 	if (!n)
 		return ret;
@@ -172,8 +179,10 @@ int prepared_open(struct kernel **out, const char *path, int fd, unsigned uid, c
 	struct kernel *k = calloc(1, sizeof(*k));
 	int ret = -ENOMEM;
 
-	if (k)
+	if (k) {
+		k->source = -1;
 		k->path = strdup(path);
+	}
 	if (!k || !k->path) {
 		close(fd);
 		err_set(e, ret, "%s: out of memory", path);

@@ -33,10 +33,8 @@ struct kernel;
 
 #define PREPARED_KEY 32
 
-/*
- * The key of @k's file: BLAKE2b-256 of its bytes. 25 ms for 14 MB. -EINVAL: the file is not there.
- */
-int prepared_key(const struct kernel *k, u8 key[PREPARED_KEY]);
+/* The key of a file: BLAKE2b-256 of its @len bytes. 25 ms for 14 MB. -EINVAL. */
+int prepared_key(const void *bzimage, size_t len, u8 key[PREPARED_KEY]);
 
 /*
  * Write @k, opened from a bzImage and not trimmed, to @fd, an empty file. -EINVAL: cannot be
@@ -46,8 +44,9 @@ int prepared_write(const struct kernel *k, const u8 key[PREPARED_KEY], int fd);
 
 /*
  * A kernel from the prepared file @fd, which belongs to it from now on, also if this fails. @path
- * is the bzImage that it stands for; kernel_reread() goes back to that. @key: the key that it must
- * have, or NULL. The file must belong to @uid. kernel_file() has the first 4096 bytes only.
+ * is the bzImage that it stands for; kernel_reread() goes back to that, by the descriptor of
+ * kernel_set_source(). @key: the key that it must have, or NULL. The file must belong to @uid.
+ * kernel_file() has the first 4096 bytes only.
  * -EBADMSG: damaged, not @uid's or of another version; -errno of read().
  */
 int prepared_open(struct kernel **out, const char *path, int fd, unsigned uid, const u8 *key,

@@ -3,21 +3,24 @@
  * Reads the bytes of a prepared kernel into fresh memory. Reading 31 MB costs 5 to 8 ms, of which
  * the zeroing of huge pages is a third, and their checksums 1 ms; mapping the file into the guest
  * instead costs a fault for each of the 3300 pages that the relocations change, takes the guest's
- * kernel its huge pages, and would let a truncated file kill it. So a second task reads one half
+ * kernel its huge pages, and would let a truncated file kill it. So a second thread reads one half
  * while this one reads the other.
  *
- * It is no thread: a thread costs a stack to map and unmap, masks of signals, a robust list, an
- * rseq area, and a futex to wait for it, some 14 system calls of the 120 that a start may take;
- * this takes 4. It shares memory and descriptors, and the C library's state with them, so it must
- * not call any of it: it makes its one system call by hand, since a wrapper would write this
- * thread's errno.
+ * It is none of the C library's: such a thread costs a stack to map and unmap, masks of signals, a
+ * robust list and an rseq area, some 14 system calls of the 120 that a start may take; this takes
+ * 4. It has the flags of one, which is all that a confined process may make, and the C library's
+ * state of the thread that made it, so it must not call any of it: it makes its one system call by
+ * hand, since a wrapper would write that thread's errno.
  */
 #include <errno.h>
 #include <limits.h>
+#include <linux/futex.h>
+#include <pthread.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
-#include <sys/wait.h>
+#include <unistd.h>
 
 #include "shadow/kernel/prepared_int.h"
 
@@ -114,37 +117,42 @@ static u32 second_half(const struct prepared *p)
 	return i;
 }
 
+/* The kernel clears @tid and wakes who waits for it when the thread has ended. */
+static void await_thread(atomic_int *tid)
+{
+	int now;
+
+	while ((now = atomic_load(tid)))
+		syscall(SYS_futex, tid, FUTEX_WAIT, now, NULL, NULL, 0);
+}
+
 int prepared_read(const struct kernel *k, u8 *dst, bool in_two, struct err *e)
 {
-	const int flags = CLONE_VM | CLONE_FS | CLONE_FILES;
+	/* Those of pthread_create(), and no others. */
+	const int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
+			  CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID;
 	const struct prepared *p = k->prepared;
 	struct half mine = { p, dst, 0, p->h->n_runs, 0 }, other = mine;
 	u8 *stack = p->tables + (p->h->pages_at & ~(u64)15) + PREPARED_STACK;
-	pid_t task = -1;
-	int status;
+	bool two = false;
+	atomic_int tid = 0;
 
 	_Static_assert(PREPARED_RUNS * sizeof(struct iovec) <= PREPARED_STACK / 4,
 		       "the vector is on that stack, which has no guard");
 
 	if (in_two) {
 		mine.to = other.from = second_half(p);
-		other.ret = -EIO; /* stays if the other task is killed */
+		/* Its thread pointer is this thread's, which pthread_self() is here. */
 		if (other.from < other.to)
-			task = clone(half_read, stack, flags, &other);
-		if (task < 0)
+			two = clone(half_read, stack, flags, &other, &tid, (void *)pthread_self(),
+				    &tid) > 0;
+		if (!two)
 			mine.to = p->h->n_runs; /* clone() is refused: read all of it here */
 	}
 	half_read(&mine);
-	if (task >= 0) {
-		pid_t ended;
-
-		do {
-			ended = waitpid(task, &status, __WALL);
-		} while (ended < 0 && errno == EINTR);
-		if (ended != task || !WIFEXITED(status) || WEXITSTATUS(status))
-			mine.ret = -EIO;
-		else if (!mine.ret)
-			mine.ret = other.ret;
+	if (two) {
+		await_thread(&tid);
+		mine.ret = mine.ret ? mine.ret : other.ret;
 	}
 	return mine.ret ? prepared_damaged(k, "it cannot be read, or a checksum differs", e) : 0;
 }

@@ -20,11 +20,9 @@ struct prepared_writer {
 	struct prepared_run runs[PREPARED_RUNS];
 };
 
-int prepared_key(const struct kernel *k, u8 key[PREPARED_KEY])
+int prepared_key(const void *bzimage, size_t len, u8 key[PREPARED_KEY])
 {
-	if (!k->file || k->prepared)
-		return -EINVAL;
-	return blake2b(key, k->file, NULL, PREPARED_KEY, k->file_len, 0) ? -EINVAL : 0;
+	return blake2b(key, bzimage, NULL, PREPARED_KEY, len, 0) ? -EINVAL : 0;
 }
 
 static bool is_zero(const u8 *p, size_t len)

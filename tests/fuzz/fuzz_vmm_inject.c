@@ -20,6 +20,8 @@
 
 #define RELEASES 4 /* of which the shim has 0, 1, 2, 3 bytes */
 
+static struct inject *inject;
+
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -54,6 +56,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 		snprintf(path, sizeof(path), "%s/guest/%u/umbra.ko", exe, i);
 		make_file(path, i);
 	}
+	if (inject_open(&inject, NULL))
+		abort();
 	return 0;
 }
 
@@ -135,7 +139,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	check_cmdline(text);
 	release[0] = (char)('0' + data[0] % RELEASES);
-	if (inject_archive(release, text, &archive, &len, &e))
+	if (inject_archive(inject, release, text, &archive, &len, &e))
 		abort();
 	walk_archive(archive, len, text);
 	free(archive);

@@ -196,7 +196,6 @@ int console_create(struct console **out, struct machine *m, const struct guest_s
 			 o->ports[i].name);
 		ret = console_open_port(c, m, i + 1, &o->ports[i].end, e);
 	}
-	/* The terminal last: it goes raw when nothing can fail any more. */
 	if (!ret)
 		ret = console_open_port(c, m, 0, &o->console, e);
 	if (ret) {
@@ -239,6 +238,17 @@ static int reset_console(void *part, struct err *e)
 	return 0;
 }
 
+/* The last part of all to start: the terminal goes raw when nothing can fail any more. */
+static int start_console(void *part, bool again, struct err *e)
+{
+	struct console *c = part;
+
+	(void)e;
+	for (size_t i = 0; i < ARRAY_SIZE(c->ports) && !again; i++)
+		endpoint_start(c->ports[i].end);
+	return 0;
+}
+
 static int end_console(void *part, struct err *e)
 {
 	(void)e;
@@ -248,6 +258,7 @@ static int end_console(void *part, struct err *e)
 
 const struct lifecycle_ops console_part = {
 	.name = "console",
+	.start = start_console,
 	.reset = reset_console,
 	.end = end_console,
 };

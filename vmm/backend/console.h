@@ -51,7 +51,10 @@ int console_create(struct console **out, struct machine *m, const struct guest_s
  */
 void console_destroy(struct console *c);
 
-/* reset() resets the serial port only: the virtio console is reset with its bus. */
+/*
+ * The first start() lets input in: the terminal goes raw. reset() resets the serial port only: the
+ * virtio console is reset with its bus.
+ */
 extern const struct lifecycle_ops console_part;
 
 /*

@@ -20,6 +20,12 @@ int endpoint_create(struct endpoint **out, const struct endpoint_config *c, stru
 	}
 }
 
+void endpoint_start(struct endpoint *ep)
+{
+	if (ep && ep->ops->start)
+		ep->ops->start(ep);
+}
+
 void endpoint_destroy(struct endpoint *ep, s64 until_ms)
 {
 	if (ep)

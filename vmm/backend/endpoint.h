@@ -40,11 +40,15 @@ struct endpoint_config {
 };
 
 /*
- * Main thread. For stdio the terminal goes raw here. Nothing of @c but what its pointers name is
- * kept. SPEC_ATTACH has no endpoint (see viewers.h): *out is NULL then, which all functions below
- * take and which drops all output.
+ * Main thread. Nothing of @c but what its pointers name is kept. SPEC_ATTACH has no endpoint (see
+ * viewers.h): *out is NULL then, which all functions below take and which drops all output.
  */
 int endpoint_create(struct endpoint **out, const struct endpoint_config *c, struct err *e);
+/*
+ * Main thread, once, when nothing can fail any more: for stdio the terminal goes raw here, and
+ * input is read from now on.
+ */
+void endpoint_start(struct endpoint *ep);
 /*
  * Writes what is left for as long as a reader takes it, until now_ms() is @until_ms at the latest.
  * Main thread. NULL allowed.

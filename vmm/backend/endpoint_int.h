@@ -11,6 +11,7 @@ struct endpoint_ops {
 	void (*room)(struct endpoint *ep);
 	void (*describe)(const struct endpoint *ep, char *buf, size_t len);
 	void (*disown)(struct endpoint *ep); /* NULL: it has no file to remove */
+	void (*start)(struct endpoint *ep);  /* NULL: it has started when it was created */
 };
 
 /* Each kind begins with it. */

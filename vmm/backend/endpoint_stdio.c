@@ -152,20 +152,23 @@ static void on_input_room(void *arg)
 		read_stdin(c);
 }
 
-static void set_up_stdin(struct stdio *c)
+static void prepare_stdin(struct stdio *c)
 {
+	int ret = c->ep.c.what->kind == SPEC_FILE ? -EBUSY : terminal_prepare(STDIN_FILENO);
+
+	c->tty = !ret;
+	c->eof = ret == -EBUSY;
+}
+
+static void stdio_start(struct endpoint *ep)
+{
+	struct stdio *c = stdio_of(ep);
 	int ret;
 
-	if (c->ep.c.what->kind == SPEC_FILE) {
-		c->eof = true;
+	if (c->eof)
 		return;
-	}
-	ret = terminal_raw(STDIN_FILENO);
-	c->tty = !ret;
-	if (ret == -EBUSY) {
-		c->eof = true;
-		return;
-	}
+	if (c->tty)
+		c->tty = !terminal_raw(STDIN_FILENO);
 	ret = loop_add(c->loop, STDIN_FILENO, EPOLLIN, on_stdin, c);
 	if (!ret) {
 		c->watched = true;
@@ -257,6 +260,7 @@ int endpoint_stdio_create(struct endpoint **out, const struct endpoint_config *c
 		.write = stdio_write,
 		.room = stdio_room,
 		.describe = stdio_describe,
+		.start = stdio_start,
 	};
 	struct stdio *c = calloc(1, sizeof(*c));
 	int ret;
@@ -274,7 +278,7 @@ int endpoint_stdio_create(struct endpoint **out, const struct endpoint_config *c
 		stdio_destroy(&c->ep, 0);
 		return ret;
 	}
-	set_up_stdin(c);
+	prepare_stdin(c);
 	*out = &c->ep;
 	return 0;
 }

@@ -80,8 +80,6 @@ static int add_disk(struct platform *p, struct host *h, const struct spec_disk *
 		.direct = o->direct,
 		.aio_threads = o->aio_threads,
 		.queues = o->queues ? o->queues : cpus,
-		.note = p->notes->line,
-		.arg = p->notes->arg,
 	};
 	int ret;
 
@@ -383,8 +381,30 @@ static int end_platform(void *part, struct err *e)
 	return 0;
 }
 
+/* What is in an image may be a stranger's: nothing of it was read so far. */
+static int start_platform(void *part, bool again, struct err *e)
+{
+	struct platform *p = part;
+	int ret = 0;
+
+	for (size_t i = 0; i < p->n_disks && !ret && !again; i++) {
+		const struct disk *d = &p->disks[i];
+		const struct virtio_blk_params params = {
+			.path = d->options->path,
+			.readonly = d->options->readonly,
+			.note = p->notes->line,
+			.arg = p->notes->arg,
+		};
+
+		if (d->blk)
+			ret = virtio_blk_check(d->blk, &params, e);
+	}
+	return ret;
+}
+
 const struct lifecycle_ops platform_part = {
 	.name = "platform",
+	.start = start_platform,
 	.reset = reset_platform,
 	.end = end_platform,
 };

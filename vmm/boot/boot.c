@@ -15,7 +15,6 @@
 #include "shadow/kernel/kernel.h"
 #include "vmm/boot/acpi.h"
 #include "vmm/boot/boot_cpu.h"
-#include "vmm/boot/kernel_cache.h"
 #include "vmm/machine/layout.h"
 #include "vmm/machine/machine_int.h"
 #include "vmm/machine/memory.h"
@@ -124,7 +123,7 @@ static int boot_place_kernel(struct machine *m, const struct boot_plan *p, struc
 	ret = kernel_place(p->kernel, dst, room, p->kaslr, e);
 	if (ret != -EBADMSG)
 		return ret;
-	kernel_cache_forget(kernel_path(p->kernel));
+	*p->damaged = true;
 	ret = kernel_reread(p->kernel, e);
 	return ret ? ret : kernel_place(p->kernel, dst, room, p->kaslr, e);
 }
@@ -304,7 +303,6 @@ int boot_load(struct machine *m, const struct boot_plan *p, struct err *e)
 	if (!acpi || !stub || acpi_write(acpi, LAYOUT_ACPI_SIZE, LAYOUT_ACPI, machine_cpus(m)))
 		return too_small(m, LAYOUT_MEM_MIN, "its ACPI tables", e);
 	memcpy(stub, reset_stub, sizeof(reset_stub));
-	machine_keep_kernel_file(m, p->kernel);
 	if (!kernel_payload_opaque(p->kernel))
 		machine_set_kernel(m, p->kernel, l.phys, p->kaslr);
 	return boot_cpu_enter(m, l.entry, LAYOUT_ZERO_PAGE, e);

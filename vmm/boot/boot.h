@@ -35,6 +35,7 @@ struct boot_plan {
 	const struct boot_random *random; /* of boot_draw() */
 	bool randomize;			  /* let the kernel randomize its memory regions */
 	bool reserve_umbra;		  /* announce Umbra's slots as reserved */
+	bool *damaged; /* set if the prepared kernel was of no use, and the bzImage was read */
 };
 
 /* By getrandom(2). */
@@ -49,7 +50,10 @@ u64 boot_choose_kaslr(const struct kernel *k, const struct boot_random *r);
 /* Open the initramfs at @path, which can then be loaded at each boot. The descriptor or -errno. */
 int boot_open_initrd(const char *path, struct err *e);
 
-/* Places all of the plan into zeroed memory. -ENOMEM: the guest's memory is too small for it. */
+/*
+ * Places all of the plan into zeroed memory. It opens no file. -ENOMEM: the guest's memory is too
+ * small for it.
+ */
 int boot_load(struct machine *m, const struct boot_plan *p, struct err *e);
 
 #endif

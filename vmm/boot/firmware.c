@@ -31,7 +31,11 @@ struct firmware {
 	struct firmware_kernel *kernel;
 	int timer; /* of the CMOS clock; belongs to the event loop */
 	int log;
-	u64 logged;	      /* bytes */
+	u64 logged;	   /* bytes */
+	const char *image; /* for messages */
+	int image_fd;	   /* until it is read, then -1 */
+	void *rom;
+	u64 rom_len;
 	const u8 *low_source; /* the end of the ROM, */
 	u64 low_len;	      /* which is copied below 1 MiB */
 	u8 line[256];
@@ -81,41 +85,37 @@ static int place_low_copy(struct firmware *f, struct err *e)
 	return 0;
 }
 
-static int load_image(struct firmware *f, const char *name, struct err *e)
+static int open_image(struct firmware *f, struct err *e)
 {
-	bool debian = !strcmp(name, "seabios");
-	const char *path = debian ? FIRMWARE_SEABIOS : name;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), ret;
+	bool debian = !strcmp(f->image, "seabios");
+	const char *path = debian ? FIRMWARE_SEABIOS : f->image;
 	struct stat st;
-	void *rom;
-	u64 len;
 
-	if (fd < 0)
-		return err_set(e, -errno, "--firmware %s: cannot open %s: %s%s", name, path,
+	f->image_fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (f->image_fd < 0)
+		return err_set(e, -errno, "--firmware %s: cannot open %s: %s%s", f->image, path,
 			       strerror(errno), debian ? "; install the package seabios" : "");
-	if (fstat(fd, &st) || !S_ISREG(st.st_mode) || (u64)st.st_size < IMAGE_MIN ||
-	    (u64)st.st_size > LAYOUT_ROM_MAX || st.st_size % 4096) {
-		ret = err_set(e, -EINVAL,
-			      "--firmware %s: not a BIOS image: want a file of %llu to %llu KiB, a "
-			      "multiple of 4 KiB",
-			      name, IMAGE_MIN >> 10, LAYOUT_ROM_MAX >> 10);
-		goto out;
-	}
-	len = (u64)st.st_size;
-	ret = memory_add_rom(machine_memory_map(f->m), len, &rom, e);
+	if (fstat(f->image_fd, &st) || !S_ISREG(st.st_mode) || (u64)st.st_size < IMAGE_MIN ||
+	    (u64)st.st_size > LAYOUT_ROM_MAX || st.st_size % 4096)
+		return err_set(e, -EINVAL,
+			       "--firmware %s: not a BIOS image: want a file of %llu to %llu KiB, "
+			       "a multiple of 4 KiB",
+			       f->image, IMAGE_MIN >> 10, LAYOUT_ROM_MAX >> 10);
+	f->rom_len = (u64)st.st_size;
+	f->low_len = f->rom_len < LOW_COPY ? f->rom_len : LOW_COPY;
+	return memory_add_rom(machine_memory_map(f->m), f->rom_len, &f->rom, e);
+}
+
+static int read_image(struct firmware *f, struct err *e)
+{
+	int ret = file_pread(f->image_fd, f->rom, f->rom_len, 0);
+
 	if (ret)
-		goto out;
-	ret = file_pread(fd, rom, len, 0);
-	if (ret) {
-		err_set(e, ret, "--firmware %s: cannot read: %s", name, strerror(-ret));
-		goto out;
-	}
-	f->low_len = len < LOW_COPY ? len : LOW_COPY;
-	f->low_source = (u8 *)rom + len - f->low_len;
-	ret = place_low_copy(f, e);
-out:
-	close(fd);
-	return ret;
+		return err_set(e, ret, "--firmware %s: cannot read: %s", f->image, strerror(-ret));
+	f->low_source = (u8 *)f->rom + f->rom_len - f->low_len;
+	close(f->image_fd);
+	f->image_fd = -1;
+	return 0;
 }
 
 /*
@@ -190,8 +190,9 @@ int firmware_create(struct firmware **out, struct machine *m, const struct firmw
 	if (!f)
 		return err_set(e, -ENOMEM, "out of memory");
 	f->m = m;
-	f->timer = f->log = -1;
-	ret = load_image(f, c->image, e);
+	f->timer = f->log = f->image_fd = -1;
+	f->image = c->image;
+	ret = open_image(f, e);
 	if (!ret && c->kernel)
 		ret = firmware_kernel_create(&f->kernel, m, c->kernel, c->initrd, c->cmdline, e);
 	if (!ret)
@@ -217,7 +218,7 @@ static int reset_firmware(void *part, struct err *e)
 	cmos_reset(f->cmos);
 	ports_reset(f->ports);
 	fw_cfg_reset(f->cfg);
-	return f->kernel ? firmware_kernel_reset(f->kernel, e) : 0;
+	return f->kernel ? firmware_kernel_read(f->kernel, e) : 0;
 }
 
 void firmware_destroy(struct firmware *f)
@@ -229,6 +230,8 @@ void firmware_destroy(struct firmware *f)
 	flush_log(f);
 	if (f->log >= 0)
 		close(f->log);
+	if (f->image_fd >= 0)
+		close(f->image_fd);
 	fw_cfg_destroy(f->cfg);
 	ports_destroy(f->ports);
 	cmos_destroy(f->cmos);
@@ -238,7 +241,12 @@ void firmware_destroy(struct firmware *f)
 
 static int start_firmware(void *part, bool again, struct err *e)
 {
-	return again ? place_low_copy(part, e) : 0;
+	struct firmware *f = part;
+	int ret = again ? 0 : read_image(f, e);
+
+	if (!ret && !again && f->kernel)
+		ret = firmware_kernel_read(f->kernel, e);
+	return ret ? ret : place_low_copy(f, e);
 }
 
 static int end_firmware(void *part, struct err *e)

@@ -27,7 +27,7 @@
 struct firmware;
 
 struct firmware_config {
-	const char *image; /* "seabios" or a file */
+	const char *image; /* "seabios" or a file; outlives the firmware */
 	/*
 	 * File for the firmware's debug messages (port 0x402), or NULL: appended to, by one guest
 	 * at most 16 MiB. Messages that would have to wait for a reader are lost.
@@ -40,14 +40,18 @@ struct firmware_config {
 	size_t n_disks;
 };
 
-/* Before machine_run(), instead of boot_load(). */
+/*
+ * Instead of boot_load(): open the files and make the chips. What is in the files is read at the
+ * start, so that a VMM can confine itself before.
+ */
 int firmware_create(struct firmware **out, struct machine *m, const struct firmware_config *c,
 		    struct err *e);
 /* For callers without a lifecycle; else firmware_part's end() calls it. NULL allowed. */
 void firmware_destroy(struct firmware *f);
 /*
- * reset() resets the chips and reads the kernel's files again. start() after it puts the image's
- * low copy into RAM, which firmware_create() has done for the first start.
+ * start() puts the image's low copy into RAM; the first one reads image and kernel. -EINVAL: no
+ * bzImage; -ENOMEM: too large for the guest's memory. reset() resets the chips and reads the
+ * kernel's files again.
  */
 extern const struct lifecycle_ops firmware_part;
 

@@ -94,7 +94,7 @@ static int open_blob(struct blob *b, const char *option, const char *path, struc
 	b->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (b->fd < 0)
 		return err_set(e, -errno, "%s %s: cannot open: %s", option, path, strerror(errno));
-	return read_blob(b, e);
+	return 0;
 }
 
 static int check_kernel(struct firmware_kernel *k, struct err *e)
@@ -252,8 +252,6 @@ int firmware_kernel_create(struct firmware_kernel **out, struct machine *m, cons
 	ret = open_blob(&k->kernel, "--kernel", kernel, e);
 	if (!ret && initrd)
 		ret = open_blob(&k->initrd, "--initrd", initrd, e);
-	if (!ret)
-		ret = check_files(k, e);
 	if (ret)
 		goto fail;
 	ret = make_rom(k);
@@ -271,7 +269,7 @@ fail:
 	return ret;
 }
 
-int firmware_kernel_reset(struct firmware_kernel *k, struct err *e)
+int firmware_kernel_read(struct firmware_kernel *k, struct err *e)
 {
 	int ret;
 

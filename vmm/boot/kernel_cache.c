@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Opens a kernel by way of the cache; another process prepares one that is missing there. */
+/* Finds prepared kernels in the cache; another process prepares one that is missing there. */
 #include "vmm/boot/kernel_cache.h"
 
 #include <errno.h>
@@ -32,14 +32,8 @@ static int open_prepared(struct kernel **out, const char *dir, unsigned uid, con
 	return fd < 0 ? -errno : prepared_open(out, path, fd, uid, NULL, NULL);
 }
 
-static bool worth_it(const struct kernel *k)
-{
-	return kernel_is_bzimage(k) && kernel_layout(k)->relocatable;
-}
-
 /* Forks twice: the first child ends at once, so that the second needs no waitpid(). */
-static void start_writer(const char *dir, const char *path, const struct stat *st,
-			 const struct kernel *k)
+static void start_writer(const char *dir, const char *path, const struct stat *st, int fd)
 {
 	pid_t child = fork();
 
@@ -48,38 +42,25 @@ static void start_writer(const char *dir, const char *path, const struct stat *s
 			;
 	} else if (!child) {
 		if (!fork())
-			kernel_cache_write(dir, path, st, k);
+			kernel_cache_write(dir, path, st, fd);
 		_exit(0);
 	}
 }
 
-int kernel_cache_open(struct kernel **out, const char *path, struct err *e)
+int kernel_cache_find(struct kernel **out, int fd, const char *path)
 {
 	unsigned uid = (unsigned)getauxval(AT_EUID); /* no system call */
 	char dir[CACHE_PATH];
 	struct stat st;
-	int ret;
 
-	if (kernel_cache_path(uid, dir) || stat(path, &st) || !S_ISREG(st.st_mode))
-		return kernel_open(out, path, true, e);
-	if (!open_prepared(out, dir, uid, path, &st))
+	if (kernel_cache_path(uid, dir) || fstat(fd, &st) || !S_ISREG(st.st_mode))
+		return -ENOENT;
+	if (!open_prepared(out, dir, uid, path, &st)) {
+		kernel_set_source(*out, fd);
 		return 0;
-	ret = kernel_open(out, path, true, e);
-	if (!ret && worth_it(*out))
-		start_writer(dir, path, &st, *out);
-	return ret;
-}
-
-/* Tells by the file's beginning, before all of it is read. */
-static bool looks_like_bzimage(const char *path)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	u8 begin[1024];
-	ssize_t len = fd < 0 ? -1 : read(fd, begin, sizeof(begin));
-
-	if (fd >= 0)
-		close(fd);
-	return len > 0 && kernel_looks_like_bzimage(begin, (size_t)len);
+	}
+	start_writer(dir, path, &st, fd);
+	return -ENOENT;
 }
 
 /* Waits for @child; one of the signals of @set that comes meanwhile, and is not ignored, ends it. */
@@ -97,10 +78,9 @@ static void await_or_end(pid_t child, const sigset_t *set)
  * In a process of its own, since it takes seconds, on a disk that hangs longer: whoever asked for
  * it has signals blocked, and the exit code of a guest to hand on.
  */
-static void store_apart(const struct cache_lock *l, const char *path, const struct stat *st)
+static void store_apart(const struct cache_lock *l, const char *path, const struct stat *st, int fd)
 {
 	sigset_t set;
-	struct kernel *k;
 	pid_t child;
 
 	sigprocmask(SIG_BLOCK, NULL, &set);
@@ -112,31 +92,40 @@ static void store_apart(const struct cache_lock *l, const char *path, const stru
 	if (child)
 		return;
 	alarm(PATIENCE_S);
-	if (!kernel_open(&k, path, true, NULL) && worth_it(k))
-		kernel_cache_store(l, path, st, k);
+	kernel_cache_store(l, path, st, fd);
 	_exit(0);
+}
+
+/* Prepares what a writer has not: @fd is open for @path, of which stat(2) said @st. */
+static void complete_file(const char *dir, const char *path, const struct stat *st, int fd)
+{
+	struct cache_lock l;
+
+	if (!kernel_cache_may_link(path, st) || !kernel_cache_is_bzimage(fd) ||
+	    kernel_cache_lock(dir, &l))
+		return;
+	kernel_cache_mute();
+	store_apart(&l, path, st, fd);
+	kernel_cache_unlock(&l);
 }
 
 void kernel_cache_complete(const char *path)
 {
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	unsigned uid = geteuid();
 	char dir[CACHE_PATH];
-	struct cache_lock l;
-	struct kernel *k = NULL;
+	struct kernel *k;
 	struct stat st;
 
-	if (kernel_cache_path(uid, dir) || stat(path, &st) || !S_ISREG(st.st_mode))
+	if (fd < 0)
 		return;
-	if (!open_prepared(&k, dir, uid, path, &st)) {
-		kernel_close(k);
-		return;
+	if (!kernel_cache_path(uid, dir) && !fstat(fd, &st) && S_ISREG(st.st_mode)) {
+		if (open_prepared(&k, dir, uid, path, &st))
+			complete_file(dir, path, &st, fd);
+		else
+			kernel_close(k);
 	}
-	if (!kernel_cache_may_link(path, &st) || !looks_like_bzimage(path) ||
-	    kernel_cache_lock(dir, &l))
-		return;
-	kernel_cache_mute();
-	store_apart(&l, path, &st);
-	kernel_cache_unlock(&l);
+	close(fd);
 }
 
 void kernel_cache_forget(const char *path)

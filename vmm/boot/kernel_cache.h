@@ -21,9 +21,10 @@
  * Where anything is amiss (no directory, foreign rights, a damaged or old file, a full disk), the
  * kernel is opened as if there were no cache, and nothing is said. A kernel that is missing is
  * prepared by a process of its own at idle priority, begun before the VMM confines itself and ended
- * within the second: it needs rights that a VMM shall not keep. As a child of the VMM's process
- * namespace it may end with the guest; then the supervisor does its work at the end. At most 8
- * kernels and 512 MiB stay; the oldest leave.
+ * within the second: it needs rights that a VMM shall not keep. That process hashes the file's
+ * bytes and looks at none of them; a child of it, confined before it does, parses them
+ * (confine_parser()). As a child of the VMM's process namespace it may end with the guest; then the
+ * supervisor does its work at the end. At most 8 kernels and 512 MiB stay; the oldest leave.
  */
 #ifndef UMBRA_VMM_BOOT_KERNEL_CACHE_H
 #define UMBRA_VMM_BOOT_KERNEL_CACHE_H
@@ -31,10 +32,11 @@
 #include "shadow/kernel/kernel.h"
 
 /*
- * As kernel_open() of a path, with an opaque payload allowed, by way of the cache. Before any
- * thread exists, since it may fork.
+ * Find the prepared form of the bzImage that @fd is open for, by the name @path; nothing of @fd is
+ * read, and it must stay open as long as *out: kernel_set_source(). -ENOENT: there is none that is
+ * of use; if it can be, a process has been started that prepares it. Before any thread exists.
  */
-int kernel_cache_open(struct kernel **out, const char *path, struct err *e);
+int kernel_cache_find(struct kernel **out, int fd, const char *path);
 
 /*
  * At the end of a guest, outside of its process namespace: if the process that was to prepare @path

@@ -51,15 +51,20 @@ void kernel_cache_mute(void);
 
 /* --- kernel_cache_write.c ------------------------------------------------------------------- */
 
-/* Prepare @k, opened from @path, of which stat(2) said @st before. */
-void kernel_cache_store(const struct cache_lock *l, const char *path, const struct stat *st,
-			const struct kernel *k);
+/* Tells by the first bytes of @fd, before all of it is read. */
+bool kernel_cache_is_bzimage(int fd);
 
 /*
- * Lock, store and unlock in a process of its own, which it takes over: it closes descriptors and
- * lowers its priority.
+ * Prepare the kernel that @fd is open for, by the name @path, of which stat(2) said @st before; a
+ * confined process parses it. Nothing is done for one that cannot be prepared.
  */
-void kernel_cache_write(const char *dir, const char *path, const struct stat *st,
-			const struct kernel *k);
+void kernel_cache_store(const struct cache_lock *l, const char *path, const struct stat *st,
+			int fd);
+
+/*
+ * Lock, store and unlock in a process of its own, which it takes over: it closes all descriptors
+ * but @fd and lowers its priority.
+ */
+void kernel_cache_write(const char *dir, const char *path, const struct stat *st, int fd);
 
 #endif

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Writes prepared kernels into the cache, and evicts old ones.
+ * Writes prepared kernels into the cache, and evicts old ones. The bzImage is a stranger's file: a
+ * confined child parses it and writes to a file that is open; what it wrote is believed no more
+ * than what lies in the cache is (shadow/kernel/prepared.h).
  *
  * Each file is written under another name and renamed, so that a reader sees whole files only; and
  * the data is on the disk before its name is, so that a crash leaves no hole.
@@ -14,16 +16,20 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "shadow/kernel/prepared.h"
 #include "vmm/boot/kernel_cache_int.h"
+#include "vmm/confine/confine.h"
 
 #define KERNELS_MAX 8
 #define LINKS_MAX   64
 #define BYTES_MAX   ((u64)512 << 20)
 #define NAMES_MAX   4096
 #define PATIENCE_S  60
+#define BZIMAGE_MAX ((size_t)1 << 30)
 
 struct name {
 	char text[CACHE_NAME];
@@ -31,18 +37,33 @@ struct name {
 	bool kernel; /* else a link */
 };
 
+/* The file that is prepared, in memory. */
+struct bzimage {
+	const char *path;
+	u8 *data;
+	size_t len;
+	u8 key[PREPARED_KEY];
+};
+
 struct cache_names {
 	struct name *list;
 	size_t n;
 };
 
-static void leave_the_vmm(void)
+static void close_all_but(int keep)
+{
+	if (keep > 3)
+		close_range(3, (unsigned)keep - 1, 0);
+	close_range((unsigned)keep + 1, ~0U, 0);
+}
+
+static void leave_the_vmm(int keep)
 {
 	const struct sched_param none = { 0 };
 	sigset_t all;
 
 	kernel_cache_mute();
-	close_range(3, ~0U, 0);
+	close_all_but(keep);
 	signal(SIGXFSZ, SIG_IGN); /* a limit is an error of write() */
 	sigfillset(&all);
 	sigprocmask(SIG_UNBLOCK, &all, NULL);
@@ -122,19 +143,47 @@ static void evict_old_kernels(int dirfd)
 }
 
 /* True if the directory has a good kernel of that name already. */
-static bool kernel_is_present(int dirfd, const char *name, const char *path, const u8 *key)
+static bool kernel_is_present(int dirfd, const char *name, const struct bzimage *b)
 {
 	int fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK), ret;
 	struct kernel *k;
 
-	if (fd < 0 || prepared_open(&k, path, fd, geteuid(), key, NULL))
+	if (fd < 0 || prepared_open(&k, b->path, fd, geteuid(), b->key, NULL))
 		return false;
 	ret = prepared_verify(k, NULL);
 	kernel_close(k);
 	return !ret;
 }
 
-static int add_kernel(int dirfd, const char *name, const struct kernel *k, const u8 *key)
+/* In a process of its own: parse the bzImage and write its prepared form to @fd. 0 or -errno. */
+static int parse_and_write(const struct bzimage *b, int fd)
+{
+	struct kernel *k;
+	int ret;
+
+	close_all_but(fd); /* the directory and its lock are not for it */
+	ret = confine_parser(NULL);
+	if (!ret)
+		ret = kernel_parse(&k, b->path, b->data, b->len, true, NULL);
+	return ret ? ret : prepared_write(k, b->key, fd);
+}
+
+static int write_by_child(const struct bzimage *b, int fd)
+{
+	pid_t pid = fork(), ended;
+	int status;
+
+	if (!pid)
+		_exit(parse_and_write(b, fd) ? 1 : 0);
+	if (pid < 0)
+		return -errno;
+	do {
+		ended = waitpid(pid, &status, 0);
+	} while (ended < 0 && errno == EINTR);
+	return ended == pid && WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : -EINVAL;
+}
+
+static int add_kernel(int dirfd, const char *name, const struct bzimage *b)
 {
 	int fd, ret;
 
@@ -142,7 +191,10 @@ static int add_kernel(int dirfd, const char *name, const struct kernel *k, const
 	fd = openat(dirfd, "new", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
-	ret = prepared_write(k, key, fd);
+	ret = write_by_child(b, fd);
+	/* Its parser may have been taken over. */
+	if (!ret && !kernel_is_present(dirfd, "new", b))
+		ret = -EBADMSG;
 	if (!ret && fdatasync(fd))
 		ret = -errno;
 	close(fd);
@@ -170,30 +222,40 @@ static void key_name(const u8 *key, char *name)
 	memcpy(name + 2 * (size_t)PREPARED_KEY, CACHE_SUFFIX, sizeof(CACHE_SUFFIX));
 }
 
-void kernel_cache_store(const struct cache_lock *l, const char *path, const struct stat *st,
-			const struct kernel *k)
+bool kernel_cache_is_bzimage(int fd)
+{
+	u8 begin[1024];
+	ssize_t len = pread(fd, begin, sizeof(begin), 0);
+
+	return len > 0 && kernel_looks_like_bzimage(begin, (size_t)len);
+}
+
+void kernel_cache_store(const struct cache_lock *l, const char *path, const struct stat *st, int fd)
 {
 	char name[2 * PREPARED_KEY + sizeof(CACHE_SUFFIX)];
-	u8 key[PREPARED_KEY];
+	struct bzimage b = { .path = path };
 
-	if (prepared_key(k, key))
+	if (file_read_fd(fd, path, BZIMAGE_MAX, &b.data, &b.len, NULL))
 		return;
-	key_name(key, name);
-	if (!kernel_is_present(l->dir, name, path, key) && add_kernel(l->dir, name, k, key))
-		return;
+	if (prepared_key(b.data, b.len, b.key))
+		goto out;
+	key_name(b.key, name);
+	if (!kernel_is_present(l->dir, name, &b) && add_kernel(l->dir, name, &b))
+		goto out;
 	if (kernel_cache_may_link(path, st))
 		add_link(l->dir, name, st);
 	evict_old_kernels(l->dir);
+out:
+	free(b.data);
 }
 
-void kernel_cache_write(const char *dir, const char *path, const struct stat *st,
-			const struct kernel *k)
+void kernel_cache_write(const char *dir, const char *path, const struct stat *st, int fd)
 {
 	struct cache_lock l;
 
-	leave_the_vmm();
-	if (kernel_cache_lock(dir, &l))
+	leave_the_vmm(fd);
+	if (!kernel_cache_is_bzimage(fd) || kernel_cache_lock(dir, &l))
 		return;
-	kernel_cache_store(&l, path, st, k);
+	kernel_cache_store(&l, path, st, fd);
 	kernel_cache_unlock(&l);
 }

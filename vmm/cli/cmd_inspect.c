@@ -10,6 +10,7 @@
 #include "vmm/cli/cli.h"
 #include "vmm/cli/commands.h"
 #include "vmm/cli/inspect.h"
+#include "vmm/confine/confine.h"
 
 #define WITH_MAX 256
 /* A name that a driver of --with would have in a guest; only the plan's texts show it. */
@@ -263,6 +264,34 @@ static void inspection_close(struct inspection *in)
 	kernel_close(in->kernel);
 }
 
+/*
+ * Gives up everything but reading the files that the options name: their contents are a stranger's.
+ * Links of a whole directory may lead anywhere.
+ */
+static int inspect_confine(const struct options *o)
+{
+	const char *paths[WITH_MAX + 8] = { NULL };
+	struct err e = { "" };
+	size_t n = 0;
+
+	for (size_t i = 0; i < o->n_with; i++)
+		paths[n++] = o->with[i];
+	if (o->driver)
+		paths[n++] = o->driver;
+	if (o->all)
+		paths[n++] = "/";
+	if (o->policy)
+		paths[n++] = o->policy;
+	paths[n++] = o->kernel ? o->kernel : "/vmlinuz";
+	if (!o->kernel) {
+		/* The one that the driver was built for, or where a link there leads. */
+		paths[n++] = "/boot";
+		paths[n++] = "/usr/lib/modules";
+		paths[n++] = "/lib/modules";
+	}
+	return confine_reader(paths, &e) ? inspect_fail(e.text) : 0;
+}
+
 int cmd_inspect(int argc, char **argv)
 {
 	const struct policy_session *s;
@@ -274,6 +303,9 @@ int cmd_inspect(int argc, char **argv)
 
 	ret = parse_options(&o, argc, argv);
 	if (ret >= 0)
+		return ret;
+	ret = inspect_confine(&o);
+	if (ret)
 		return ret;
 	if (o.driver && module_open(&in.module, o.driver, &e)) {
 		ret = inspect_fail(e.text);

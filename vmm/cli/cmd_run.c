@@ -114,6 +114,7 @@ static int fork_processes(struct run *r, int *code, struct err *e)
 		.inherited = &r->inherited,
 	};
 	int ret = r->o.detach ? detach_fork(&r->detach, code, e) : 0;
+	bool damaged = false;
 	u64 begin;
 
 	if (r->o.stats)
@@ -121,13 +122,15 @@ static int fork_processes(struct run *r, int *code, struct err *e)
 	if (ret)
 		return ret;
 	begin = stats_now_ns();
-	ret = confine_fork(&r->confine, &start, code, e);
+	ret = confine_fork(&r->confine, &start, code, &damaged, e);
 	if (!ret && detach_keeps_log(r->detach))
 		run_notes_limit(r->notes, RUN_NOTES_LOG);
 	if (!ret && r->confine)
 		detach_leave_to_supervisor(r->detach);
 	if (ret == 1)
 		detach_ended(r->detach, *code);
+	if (ret == 1 && damaged)
+		kernel_cache_forget(r->o.spec.kernel);
 	if (ret == 1 && was_short(&r->o.spec, *code, stats_now_ns() - begin))
 		kernel_cache_complete(r->o.spec.kernel);
 	return ret;

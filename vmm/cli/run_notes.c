@@ -35,7 +35,7 @@ void run_notes_limit(struct run_notes *n, size_t bytes)
 void run_notes_look(struct run_notes *n)
 {
 	/* The first question costs no system call, which is for most guests the answer. */
-	if (terminal_is_raw() && isatty(STDERR_FILENO))
+	if (terminal_is_prepared() && isatty(STDERR_FILENO))
 		n->terminal = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 }
 

@@ -152,7 +152,8 @@ static void die_with_supervisor(int guard)
 		_exit(EXIT_CODE_ERROR);
 }
 
-int confine_fork(struct confine **out, const struct confine_start *s, int *code, struct err *e)
+int confine_fork(struct confine **out, const struct confine_start *s, int *code, bool *note,
+		 struct err *e)
 {
 	int pipe[2] = { -1, -1 }, ret;
 	struct confine *c;
@@ -160,6 +161,7 @@ int confine_fork(struct confine **out, const struct confine_start *s, int *code,
 	pid_t pid;
 
 	*out = NULL;
+	*note = false;
 	if (s->mode == CONFINE_OFF)
 		return s->user ? err_set(e, -EINVAL,
 					 "--user needs confinement, and --confine is off")
@@ -188,7 +190,7 @@ int confine_fork(struct confine **out, const struct confine_start *s, int *code,
 	if (pid) {
 		if (s->inherited)
 			descriptors_close(s->inherited);
-		*code = supervise(pid, &set, pipe[0]);
+		*code = supervise(pid, &set, pipe[0], note);
 		ret = 1;
 		goto fail;
 	}
@@ -220,7 +222,7 @@ static void limit_resources(struct confine *c)
 }
 
 /* Enters all layers but the namespaces and the filter. @readable as confine_landlock() has it. */
-static int enter_layers(struct confine *c, const char *const *readable, struct err *e)
+static int give_up_rights(struct confine *c, const char *const *readable, struct err *e)
 {
 	int ret;
 
@@ -231,9 +233,18 @@ static int enter_layers(struct confine *c, const char *const *readable, struct e
 	if (ret)
 		return err_set(e, ret, "cannot become user %u: %s; name another by --user",
 			       (unsigned)c->uid, strerror(-ret));
-	/* The change of user has cleared the signal that comes with the parent's death. */
-	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	return 0;
+}
+
+/* The same for a process that ends with the one that made it. */
+static int enter_layers(struct confine *c, const char *const *readable, struct err *e)
+{
+	int ret = give_up_rights(c, readable, e);
+
+	/* The change of user has cleared the signal that comes with the parent's death. */
+	if (!ret)
+		prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	return ret;
 }
 
 /* Tells the supervisor the files to remove; fails if it has died already. */
@@ -251,7 +262,11 @@ static int tell_supervisor(const struct confine *c, const struct confine_file *f
 			return err_set(e, -ENAMETOOLONG, "%s: too long a path for a socket",
 				       files[i].path);
 		/* A file that somebody has taken away, or replaced, is not ours to remove. */
-		if (files[i].id)
+		if (files[i].unused && unused_file_id(files[i].path, &packet.ids[packet.n]))
+			continue;
+		if (files[i].unused)
+			packet.unused |= 1U << packet.n;
+		else if (files[i].id)
 			packet.ids[packet.n] = *files[i].id;
 		else if (socket_file_id(files[i].path, &packet.ids[packet.n]))
 			continue;
@@ -324,7 +339,7 @@ static int filter_install(struct confine *c, enum filter f, struct err *e)
 	c->why[LAYER_SECCOMP] = 0;
 	ret = c->mode == CONFINE_STRICT ? check_strict(c, e) : 0;
 	if (!ret)
-		ret = confine_report();
+		ret = confine_report(f);
 	if (!ret) {
 		c->why[LAYER_SECCOMP] = -confine_filter(f, c->pid, thread_link_size(c));
 		if (c->why[LAYER_SECCOMP] && c->mode == CONFINE_STRICT)
@@ -352,6 +367,20 @@ int confine_enter(struct confine *c, const struct confine_file *files, struct er
 	confine_empty_root(c);
 	ret = enter_layers(c, NULL, e);
 	return ret ? ret : filter_install(c, FILTER_MAIN, e);
+}
+
+void confine_note(struct confine *c)
+{
+	c->note = true;
+}
+
+int confine_ready(struct confine *c, struct err *e)
+{
+	u8 start = SUPERVISOR_READY | (c->note ? SUPERVISOR_NOTE : 0);
+
+	if (c->guard >= 0 && write(c->guard, &start, sizeof(start)) != sizeof(start))
+		return err_set(e, -EPIPE, "vmm's supervisor has died");
+	return 0;
 }
 
 void confine_thread(const struct confine *c, enum thread_kind kind)
@@ -469,6 +498,43 @@ int confine_dialer(enum confine_mode mode, struct err *e)
 	ret = enter_layers(c, nothing, e);
 	if (!ret)
 		ret = filter_install(c, FILTER_DIALER, e);
+	confine_free(c);
+	return ret;
+}
+
+/* --- processes that parse ------------------------------------------------------------------ */
+
+int confine_parser(struct err *e)
+{
+	struct confine *c = confine_create(CONFINE_ON);
+	int ret;
+
+	if (!c)
+		return err_set(e, -ENOMEM, "out of memory");
+	prepare_libraries();
+	c->pid = getpid();
+	ret = enter_layers(c, NULL, e);
+	if (!ret)
+		ret = filter_install(c, FILTER_PARSER, e);
+	confine_free(c);
+	return ret;
+}
+
+int confine_reader(const char *const *paths, struct err *e)
+{
+	struct confine *c = confine_create(CONFINE_ON);
+	int ret;
+
+	if (!c)
+		return err_set(e, -ENOMEM, "out of memory");
+	prepare_libraries();
+	/* Root reads the files of others. */
+	if (!getauxval(AT_EUID))
+		c->keep = 1U << CAP_DAC_READ_SEARCH;
+	c->pid = getpid();
+	ret = give_up_rights(c, paths, e);
+	if (!ret)
+		ret = filter_install(c, FILTER_READER, e);
 	confine_free(c);
 	return ret;
 }

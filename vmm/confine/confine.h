@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Gives up the rights of `vmm` before the guest's first instruction, so that a guest that takes
- * over the process has nothing. It does so by default, in layers, each of which is enough against
- * many a fault of the others:
+ * Gives up the rights of `vmm` before it parses the guest's files, and before the guest's first
+ * instruction, so that a file or a guest that takes over the process has nothing. It does so by
+ * default, in layers, each of which is enough against many a fault of the others:
  *
  *   user        root becomes another user, without groups
  *   caps        no capabilities, in no user namespace
@@ -15,8 +15,9 @@
  *   seccomp     a list of system calls for each kind of thread (vmm/confine/seccomp/rules.h)
  *
  * All that a guest needs is opened before, and no path afterwards; descriptors of new files come
- * from clients over the control socket. A layer that the host does not offer is left out, and
- * `vmm info` says so; in strict mode it is an error.
+ * from clients over the control socket. What a stranger may have made (kernel, firmware, policy,
+ * drivers, disks) is opened before, and read and parsed afterwards. A layer that the host does not
+ * offer is left out, and `vmm info` says so; in strict mode it is an error.
  *
  * Two processes. A process cannot enter a process namespace, only its children are born in one; and
  * somebody outside has to remove the sockets' files, put the terminal back in order and say what
@@ -42,7 +43,7 @@
 #include "base/types.h"
 #include "vmm/confine/mode.h"
 
-#define CONFINE_MAX_FILES 8
+#define CONFINE_MAX_FILES 9
 
 struct confine;
 struct descriptors;
@@ -51,6 +52,8 @@ struct descriptors;
 struct confine_file {
 	const char *path;	    /* NULL ends a list */
 	const struct socket_id *id; /* NULL: it is the file that is there at confine_enter() */
+	/* A new file and no socket: it is removed only if confine_ready() never came, and empty. */
+	bool unused;
 };
 
 /* The kinds of threads that a VMM has beside its main thread; each has a filter of its own. */
@@ -70,7 +73,7 @@ struct confine_start {
 	/*
 	 * Signals that end the guest; -1 ends the list. They are blocked in both processes, SIGPIPE
 	 * and SIGXFSZ with them. The VMM receives them from the supervisor, which ends a VMM that
-	 * has not come to confine_enter() by then.
+	 * has not come to confine_ready() by then.
 	 */
 	const int *ends;
 	const struct descriptors *inherited; /* closed in the supervisor; NULL: nothing is */
@@ -78,10 +81,12 @@ struct confine_start {
 
 /*
  * Become two processes. 0: this is the VMM, and *out is for confine_enter(); NULL with CONFINE_OFF,
- * where there is one process only. 1: this is the supervisor, all is over, and *code the exit code.
- * Single-threaded, without anything that a forked child would not have. -errno.
+ * where there is one process only. 1: this is the supervisor, all is over, *code the exit code, and
+ * *note whether the VMM had called confine_note(). Single-threaded, without anything that a forked
+ * child would not have. -errno.
  */
-int confine_fork(struct confine **out, const struct confine_start *s, int *code, struct err *e);
+int confine_fork(struct confine **out, const struct confine_start *s, int *code, bool *note,
+		 struct err *e);
 
 /*
  * Give all up. @files, at most CONFINE_MAX_FILES, are removed by the supervisor, unless others lie
@@ -90,6 +95,15 @@ int confine_fork(struct confine **out, const struct confine_start *s, int *code,
  * mode: the layer that is missing is named; -errno.
  */
 int confine_enter(struct confine *c, const struct confine_file *files, struct err *e);
+
+/* Let the supervisor's caller know something that only it can mend: before confine_ready(). */
+void confine_note(struct confine *c);
+
+/*
+ * The guest is about to start: from here on signals are the VMM's to answer. After confine_enter(),
+ * once. -EPIPE: the supervisor has died.
+ */
+int confine_ready(struct confine *c, struct err *e);
 
 /* Narrow down the calling thread. Ends the process if that fails. */
 void confine_thread(const struct confine *c, enum thread_kind kind);
@@ -144,6 +158,21 @@ int confine_helper(enum confine_mode mode, const char *user, const char *dir, in
  * -errno as above.
  */
 int confine_dialer(enum confine_mode mode, struct err *e);
+
+/*
+ * Confines a process that parses a file of a stranger, which is open already, for another process:
+ * no path and no other process can be named any more, nothing is left but to read and write what is
+ * open. It ends with the process that made it. Layers that the host lacks are left out. -errno.
+ */
+int confine_parser(struct err *e);
+
+/*
+ * Confines a command that parses files of strangers. It can still open what lies at and beneath
+ * @paths (NULL ends them; those that are not there are passed over) for reading, and write to what
+ * is open: no execution, no network, no file written. Without Landlock it can read all that its
+ * user can. -errno.
+ */
+int confine_reader(const char *const *paths, struct err *e);
 
 /*
  * { "mode", "user", "layers": { NAME: bool... }, "missing": { NAME: reason... }, "system-calls":

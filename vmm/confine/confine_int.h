@@ -30,6 +30,7 @@ struct confine {
 	pid_t pid;	 /* own; the first of its namespace */
 	int guard;	 /* to the supervisor */
 	int thread_link; /* /proc/thread-self of the host's procfs, as a link; or -1 */
+	bool note;	 /* of confine_note() */
 	int why[LAYERS]; /* 0: in force; ENODATA: not tried yet; else the errno of the refusal */
 };
 
@@ -79,11 +80,13 @@ enum filter {
 	FILTER_MAIN,
 	FILTER_HELPER,
 	FILTER_DIALER,
+	FILTER_PARSER,
+	FILTER_READER,
 	FILTERS,
 };
 
-/* Has violations reported; called before the first filter is installed. */
-int confine_report(void);
+/* Has violations of @f, and of filters on top of it, reported; called before it is installed. */
+int confine_report(enum filter f);
 #define THREAD_LINK_SIZE 32 /* "PID/task/TID" has 20 bytes at most */
 /*
  * Installs @f for the calling thread of process @pid and the threads that it makes. @link_size:

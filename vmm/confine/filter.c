@@ -32,6 +32,8 @@ static const struct {
 	[FILTER_MAIN] = { "main", filter_main, &filter_main_len, &filter_main_calls },
 	[FILTER_HELPER] = { "network", filter_helper, &filter_helper_len, &filter_helper_calls },
 	[FILTER_DIALER] = { "dialer", filter_dialer, &filter_dialer_len, &filter_dialer_calls },
+	[FILTER_PARSER] = { "parser", filter_parser, &filter_parser_len, &filter_parser_calls },
+	[FILTER_READER] = { "reader", filter_reader, &filter_reader_len, &filter_reader_calls },
 };
 
 unsigned confine_filter_calls(enum filter f)
@@ -55,15 +57,15 @@ static size_t line_append(char *buf, size_t at, size_t size, const char *text)
 }
 
 /*
- * Prints the call and its thread, and ends the process. It calls async-signal-safe functions only.
+ * Prints the call, its thread and @advice, and ends the process. It calls async-signal-safe
+ * functions only.
  */
-static void on_violation(int sig, siginfo_t *info, void *context)
+static void report_violation(int sig, const siginfo_t *info, const char *advice)
 {
 	char line[256], name[17] = "", number[12], *digit = number + sizeof(number);
 	unsigned nr = info->si_syscall < 0 ? 0 : (unsigned)info->si_syscall;
 	size_t len = 0;
 
-	(void)context;
 	terminal_restore();
 	prctl(PR_GET_NAME, name);
 	*--digit = '\0';
@@ -78,15 +80,30 @@ static void on_violation(int sig, siginfo_t *info, void *context)
 	len = line_append(
 		line, len, sizeof(line),
 		" is forbidden by vmm's own filter, so its process was ended; if you did not expect "
-		"that, report it (--confine off runs without the filter)\n");
+		"that, report it");
+	len = line_append(line, len, sizeof(line), advice);
 	if (write(STDERR_FILENO, line, len) < 0)
 		_exit(EXIT_CODE_SIGNAL + sig);
 	_exit(EXIT_CODE_SIGNAL + sig);
 }
 
-int confine_report(void)
+static void on_guest_violation(int sig, siginfo_t *info, void *context)
 {
-	struct sigaction sa = { .sa_sigaction = on_violation, .sa_flags = SA_SIGINFO };
+	(void)context;
+	report_violation(sig, info, " (--confine off runs without the filter)\n");
+}
+
+static void on_reader_violation(int sig, siginfo_t *info, void *context)
+{
+	(void)context;
+	report_violation(sig, info, "\n");
+}
+
+int confine_report(enum filter f)
+{
+	bool reads = f == FILTER_PARSER || f == FILTER_READER;
+	struct sigaction sa = { .sa_sigaction = reads ? on_reader_violation : on_guest_violation,
+				.sa_flags = SA_SIGINFO };
 
 	sigfillset(&sa.sa_mask);
 	return sigaction(SIGSYS, &sa, NULL) ? -errno : 0;

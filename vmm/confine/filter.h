@@ -18,6 +18,8 @@ FILTER(block);
 FILTER(queue);
 FILTER(helper);
 FILTER(dialer);
+FILTER(parser);
+FILTER(reader);
 
 #undef FILTER
 

@@ -14,20 +14,45 @@
 #include "base/signals.h"
 #include "base/terminal.h"
 
-static void remove_files(int guard)
+/* What the VMM has said so far. */
+struct heard {
+	bool files, done; /* the first packet has come; nothing more is listened to */
+	u8 start;	  /* SUPERVISOR_READY and SUPERVISOR_NOTE */
+	struct supervisor_packet packet;
+};
+
+static void hear_vmm(int guard, struct heard *h)
 {
-	struct supervisor_packet p;
+	if (!h->files && !h->done) {
+		ssize_t n = read(guard, &h->packet, sizeof(h->packet));
+
+		h->files = n == (ssize_t)sizeof(h->packet);
+		h->done = n >= 0 && !h->files;
+	}
+	if (h->files && !h->done)
+		h->done = read(guard, &h->start, sizeof(h->start)) >= 0;
+}
+
+static void remove_files(const struct heard *h)
+{
+	const struct supervisor_packet *p = &h->packet;
+	bool started = h->start & SUPERVISOR_READY;
 	size_t at = 0;
+	int ret = 0;
 
-	if (read(guard, &p, sizeof(p)) != (ssize_t)sizeof(p))
+	if (!h->files)
 		return; /* it ended before it could name any */
-	for (u32 i = 0; i < p.n && i < SUPERVISOR_FILES; i++) {
-		size_t len = strnlen(p.paths + at, sizeof(p.paths) - at);
+	for (u32 i = 0; i < p->n && i < SUPERVISOR_FILES; i++) {
+		size_t len = strnlen(p->paths + at, sizeof(p->paths) - at);
 
-		if (at + len == sizeof(p.paths))
+		if (at + len == sizeof(p->paths))
 			return;
+		if (!(p->unused >> i & 1))
+			ret = socket_file_remove(p->paths + at, &p->ids[i]);
+		else if (!started)
+			ret = unused_file_remove(p->paths + at, &p->ids[i]);
 		/* Whoever keeps one directory locked holds up the end once, not for each file. */
-		if (socket_file_remove(p.paths + at, &p.ids[i]) == -ETIMEDOUT)
+		if (ret == -ETIMEDOUT)
 			return;
 		at += len + 1;
 	}
@@ -54,21 +79,14 @@ static void stop_both(pid_t vmm)
 	kill(vmm, SIGCONT);
 }
 
-/* Has the VMM said that the guest is about to start? The message stays in the pipe. */
-static bool vmm_is_ready(int guard)
-{
-	struct pollfd p = { .fd = guard, .events = POLLIN };
-
-	return poll(&p, 1, 0) == 1 && p.revents & POLLIN;
-}
-
 /*
  * Pass @sig on. A VMM that still prepares its guest reads no signals, and as the init of its
  * namespace it does not die of them either: it may wait for a file of the user's for ever.
  */
-static bool vmm_signal(pid_t vmm, const siginfo_t *info, int guard)
+static bool vmm_signal(pid_t vmm, const siginfo_t *info, int guard, struct heard *h)
 {
-	if (!vmm_is_ready(guard)) {
+	hear_vmm(guard, h);
+	if (!(h->start & SUPERVISOR_READY)) {
 		kill(vmm, SIGKILL);
 		return true;
 	}
@@ -77,8 +95,9 @@ static bool vmm_signal(pid_t vmm, const siginfo_t *info, int guard)
 	return false;
 }
 
-int supervise(pid_t vmm, const sigset_t *signals, int guard)
+int supervise(pid_t vmm, const sigset_t *signals, int guard, bool *note)
 {
+	struct heard h = { .files = false };
 	siginfo_t info;
 	int status = 0, early = 0; /* the signal that ended the start */
 
@@ -94,11 +113,13 @@ int supervise(pid_t vmm, const sigset_t *signals, int guard)
 			continue;
 		} else if (sig == SIGTSTP) {
 			stop_both(vmm);
-		} else if (!early && vmm_signal(vmm, &info, guard)) {
+		} else if (!early && vmm_signal(vmm, &info, guard, &h)) {
 			early = sig;
 		}
 	}
-	remove_files(guard);
+	hear_vmm(guard, &h);
+	remove_files(&h);
+	*note = h.start & SUPERVISOR_NOTE;
 	if (WIFEXITED(status))
 		return WEXITSTATUS(status);
 	terminal_reset();

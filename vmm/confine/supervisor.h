@@ -12,23 +12,28 @@
 
 #include "base/socket_file.h"
 
-#define SUPERVISOR_FILES 8
+#define SUPERVISOR_FILES 9
 
-/* The VMM's only message: the sockets' files that are to be removed at its end. */
+/* The VMM's first message, before it parses anything: the files to be removed at its end. */
 struct supervisor_packet {
 	u32 n;
+	u32 unused; /* bits of those that are removed only if empty, and the guest never started */
 	struct socket_id ids[SUPERVISOR_FILES];
 	char paths[3800]; /* @n of them, each with its NUL */
 };
 /* A pipe in packet mode takes 4096 bytes at once. */
 _Static_assert(sizeof(struct supervisor_packet) <= 4096, "a packet");
 
+/* The second, of one byte: the guest starts, and what confine_note() says. */
+#define SUPERVISOR_READY 1
+#define SUPERVISOR_NOTE	 2
+
 /*
  * Wait for the end of @vmm; its exit code, or 128 + the signal that killed it. All of @signals,
  * with SIGCHLD and SIGTSTP among them, are blocked. From @guard, a pipe in packet mode that does
- * not block, the first packet counts, and nothing after it: by then a guest may have taken over the
- * VMM.
+ * not block, these two packets count, and nothing after them: by then a guest may have taken over
+ * the VMM. What parses the guest's files could forge the second one at most. *note: was it left?
  */
-int supervise(pid_t vmm, const sigset_t *signals, int guard);
+int supervise(pid_t vmm, const sigset_t *signals, int guard, bool *note);
 
 #endif

@@ -15,9 +15,11 @@
 #include "base/exit_code.h"
 #include "base/loop.h"
 #include "base/signals.h"
+#include "base/socket_file.h"
 #include "vmm/backend/console.h"
 #include "vmm/backend/platform.h"
 #include "vmm/boot/firmware.h"
+#include "vmm/boot/kernel_cache.h"
 #include "vmm/boot/panic_watch.h"
 #include "vmm/boot/symbolize.h"
 #include "vmm/confine/confine.h"
@@ -52,6 +54,7 @@ struct guest {
 	struct console *console;
 	int signals; /* signalfd, or -1 */
 	int started_timer;
+	bool confined; /* the supervisor knows what to remove */
 	bool ended;
 };
 
@@ -137,12 +140,21 @@ static int create_monitor(struct guest *g, struct err *e)
 	return ret;
 }
 
-/* Sessions belong to the kernel that they were made for: a guest that has them is not reset. */
+/*
+ * Their kernel, policy and drivers are parsed at the start, when the VMM is confined. Sessions
+ * belong to the kernel that they were made for: a guest that has them is not reset.
+ */
 static int start_sessions(void *part, bool again, struct err *e)
 {
 	struct guest *g = part;
+	int ret = guest_boot_read(g->boot, e);
 
 	(void)again;
+	if (!ret)
+		ret = sessions_prepare(g->sessions, guest_boot_kernel(g->boot),
+				       guest_boot_kaslr(g->boot), e);
+	if (ret)
+		return ret;
 	return sessions_start(g->sessions, machine_loop(g->m), monitor_control(g->monitor), e);
 }
 
@@ -161,21 +173,17 @@ static const struct lifecycle_ops sessions_part = {
 
 static int create_sessions(struct guest *g, struct err *e)
 {
-	int ret = sessions_prepare(&g->sessions, g->m, g->spec, guest_boot_kernel(g->boot),
-				   guest_boot_kaslr(g->boot), e);
+	int ret = sessions_open(&g->sessions, g->m, g->spec, e);
 
 	if (!ret)
 		lifecycle_add(machine_lifecycle(g->m), &sessions_part, g);
 	return ret;
 }
 
-static int guest_place_kernel(struct guest *g, struct err *e)
+static void attach_boot(struct guest *g)
 {
-	int ret = guest_boot_place(g->boot, g->m, g->sessions, e);
-
-	if (!ret)
-		lifecycle_add(machine_lifecycle(g->m), &guest_boot_part, g->boot);
-	return ret;
+	guest_boot_attach(g->boot, g->m, g->sessions);
+	lifecycle_add(machine_lifecycle(g->m), &guest_boot_part, g->boot);
 }
 
 static int create_firmware(struct guest *g, struct err *e)
@@ -246,7 +254,6 @@ static int guest_create_devices(struct guest *g, struct err *e)
 	lifecycle_add(l, &platform_part, g->platform);
 	if (g->spec->firmware)
 		ret = create_firmware(g, e);
-	/* The console last: the terminal goes raw when nothing can fail any more. */
 	return ret ? ret : create_console(g, e);
 }
 
@@ -284,23 +291,27 @@ static json_t *describe_confinement(void *arg)
 	return confine_info(arg);
 }
 
-/* Sockets' files that the supervisor removes at the end. */
-static size_t socket_files(const struct guest *g, struct confine_file files[CONFINE_MAX_FILES])
+/*
+ * Sockets' files that the supervisor removes at the end, and a new record, in the way of the next
+ * run if this one does not begin.
+ */
+static void list_files(const struct guest *g, struct confine_file files[CONFINE_MAX_FILES])
 {
 	size_t n = 0;
 
+	if (g->spec->record)
+		files[n++] = (struct confine_file){ .path = g->spec->record, .unused = true };
 	if (monitor_socket(g->monitor))
-		files[n++] = (struct confine_file){ monitor_socket(g->monitor),
-						    monitor_socket_id(g->monitor) };
+		files[n++] = (struct confine_file){ .path = monitor_socket(g->monitor),
+						    .id = monitor_socket_id(g->monitor) };
 	if (g->spec->console.kind == SPEC_SOCKET)
 		files[n++].path = g->spec->console.path;
 	for (size_t i = 0; i < g->spec->n_ports && n < CONFINE_MAX_FILES; i++)
 		if (g->spec->ports[i].end.kind == SPEC_SOCKET)
 			files[n++].path = g->spec->ports[i].end.path;
-	return n;
 }
 
-/* The last step before the guest's first instruction. */
+/* From here on nothing is opened; what a stranger wrote is parsed afterwards only. */
 static int guest_confine(struct guest *g, struct err *e)
 {
 	struct confine_file files[CONFINE_MAX_FILES + 1] = { { .path = NULL } };
@@ -315,13 +326,15 @@ static int guest_confine(struct guest *g, struct err *e)
 		descriptors_close(g->c.inherited);
 	if (!g->c.confine)
 		return 0;
-	socket_files(g, files);
+	list_files(g, files);
 	monitor_disown_socket(g->monitor);
 	console_disown_sockets(g->console);
+	g->confined = true;
 	return confine_enter(g->c.confine, files, e);
 }
 
-static int guest_assemble(struct guest *g, struct err *e)
+/* Everything that the spec names is opened, and nothing parsed. */
+static int guest_open(struct guest *g, struct err *e)
 {
 	const struct guest_spec *s = g->spec;
 	int ret = block_signals(g, e);
@@ -335,20 +348,57 @@ static int guest_assemble(struct guest *g, struct err *e)
 	if (!ret && guest_spec_has_sessions(s))
 		ret = create_sessions(g, e);
 	if (!ret && g->boot)
-		ret = guest_place_kernel(g, e);
+		attach_boot(g);
 	if (!ret)
 		ret = guest_create_devices(g, e);
 	if (!ret && disks_add_commands(monitor_control(g->monitor), g->platform))
 		ret = err_set(e, -ENOMEM, "out of memory");
-	if (!ret)
-		ret = watch_signals(g, e);
 	if (ret)
 		return ret;
 	monitor_set_devices(g->monitor, g->platform, g->console);
 	if (s->paused && machine_pause(g->m))
 		return err_set(e, -EMFILE, "cannot hold the guest back (--paused)");
-	ret = start_parts(g, e);
-	return ret ? ret : guest_confine(g, e);
+	return 0;
+}
+
+/* The supervisor drops what it can reach, and this process, if it is not confined, itself. */
+static int guest_ready(struct guest *g, struct err *e)
+{
+	bool damaged = g->boot && guest_boot_damaged(g->boot);
+
+	if (!g->c.confine) {
+		if (damaged)
+			kernel_cache_forget(g->spec->kernel);
+		return 0;
+	}
+	if (damaged)
+		confine_note(g->c.confine);
+	return confine_ready(g->c.confine, e);
+}
+
+static int guest_assemble(struct guest *g, struct err *e)
+{
+	int ret = guest_open(g, e);
+
+	if (!ret)
+		ret = guest_confine(g, e);
+	if (!ret)
+		ret = start_parts(g, e);
+	if (!ret)
+		ret = watch_signals(g, e);
+	return ret ? ret : guest_ready(g, e);
+}
+
+/* Takes back what a start that failed has made, where no supervisor does. */
+static void guest_discard(struct guest *g)
+{
+	const char *record = !g->confined && g->sessions ? g->spec->record : NULL;
+	struct socket_id id;
+	bool made = record && !unused_file_id(record, &id);
+
+	guest_destroy(g);
+	if (made)
+		unused_file_remove(record, &id);
 }
 
 int guest_create(struct guest **out, const struct guest_config *c, struct err *e)
@@ -363,7 +413,7 @@ int guest_create(struct guest **out, const struct guest_config *c, struct err *e
 	g->signals = g->started_timer = -1;
 	ret = guest_assemble(g, e);
 	if (ret) {
-		guest_destroy(g);
+		guest_discard(g);
 		return ret;
 	}
 	*out = g;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Boots a guest directly: opens its kernel, draws its place, and puts it there at each start. */
+/* Boots a guest directly: opens its files, and reads and places them at each start. */
 #include "vmm/guest/guest_boot.h"
 
 #include <errno.h>
@@ -26,11 +26,16 @@ struct guest_boot {
 	const struct note_sink *notes;
 	struct machine *m;
 	struct sessions *sessions; /* or NULL */
-	struct kernel *kernel;	   /* NULL when the guest executes and nobody needs it */
+	/* NULL before it is read, and when the guest executes and nobody needs it. */
+	struct kernel *kernel;
+	bool drawn;   /* the kernel's place */
+	bool damaged; /* the prepared kernel was */
 	char *cmdline;
 	u64 kaslr;
 	struct boot_random random;
-	int initrd; /* descriptor, or -1 */
+	int file;	   /* the kernel's descriptor until the machine has it, then -1 */
+	int initrd;	   /* descriptor, or -1 */
+	char kvm_why[300]; /* "" or why this KVM does not run stock kernels */
 };
 
 /* Draws a place, at the first start and at each reset. */
@@ -72,37 +77,31 @@ static int choose_kaslr(struct guest_boot *b, struct err *e)
  * needs: then the guest would hang or crash without a word. The probe's guests (0.8 s on such a
  * host) run in a process of their own, whose memory and machine go with it.
  */
-static void warn_of_software_kvm(const struct guest_boot *b)
+static void probe_software_kvm(struct guest_boot *b)
 {
+	char *why = b->kvm_why;
 	struct probe_result r;
-	char why[300] = "";
 	int fds[2];
 	ssize_t n;
 	pid_t child;
 
-	if (probe_hardware() || kernel_payload_opaque(b->kernel) || pipe2(fds, O_CLOEXEC))
+	if (probe_hardware() || pipe2(fds, O_CLOEXEC))
 		return;
 	child = fork();
 	if (!child) {
 		alarm(5);
 		if (!probe_kvm(&r, NULL))
-			probe_reasons(&r, why, sizeof(why));
+			probe_reasons(&r, why, sizeof(b->kvm_why));
 		_exit(file_write(fds[1], why, strlen(why)) ? 1 : 0);
 	}
 	close(fds[1]);
 	do {
-		n = read(fds[0], why, sizeof(why) - 1);
+		n = read(fds[0], why, sizeof(b->kvm_why) - 1);
 	} while (n < 0 && errno == EINTR);
 	close(fds[0]);
 	if (child > 0)
 		waitpid(child, NULL, 0);
-	if (n <= 0)
-		return;
-	why[n] = '\0';
-	note_put(b->notes,
-		 "this machine's KVM does not run stock kernels, see vmm doctor; the guest may "
-		 "hang or crash: %s",
-		 why);
+	why[n > 0 ? n : 0] = '\0';
 }
 
 int guest_boot_create(struct guest_boot **out, const struct guest_spec *spec,
@@ -116,17 +115,55 @@ int guest_boot_create(struct guest_boot **out, const struct guest_spec *spec,
 	b->spec = spec;
 	b->notes = notes;
 	b->initrd = -1;
-	ret = spec->no_cache ? kernel_open(&b->kernel, spec->kernel, true, e)
-			     : kernel_cache_open(&b->kernel, spec->kernel, e);
-	if (!ret)
-		ret = choose_kaslr(b, e);
-	if (ret) {
+	b->file = ret = file_open(spec->kernel, e);
+	if (b->file >= 0 && spec->initrd)
+		b->initrd = ret = boot_open_initrd(spec->initrd, e);
+	if (ret < 0) {
 		guest_boot_destroy(b);
 		return ret;
 	}
+	/* Without one the kernel itself is read, when that may be. */
+	if (!spec->no_cache && kernel_cache_find(&b->kernel, b->file, spec->kernel))
+		b->kernel = NULL;
 	if (!spec->kvm_known)
-		warn_of_software_kvm(b);
+		probe_software_kvm(b);
 	*out = b;
+	return 0;
+}
+
+void guest_boot_attach(struct guest_boot *b, struct machine *m, struct sessions *s)
+{
+	b->m = m;
+	b->sessions = s;
+	machine_keep_kernel_file(m, b->spec->kernel, b->file);
+	b->file = -1;
+}
+
+/* By the descriptor of the first start: no path can be opened any more. */
+static int open_kernel(struct guest_boot *b, struct err *e)
+{
+	const char *path;
+	int fd = machine_kernel_file(b->m, &path);
+
+	return fd < 0 ? err_set(e, -ENOMEM, "out of memory")
+		      : kernel_open_fd(&b->kernel, fd, path, true, e);
+}
+
+int guest_boot_read(struct guest_boot *b, struct err *e)
+{
+	int ret = b->kernel ? 0 : open_kernel(b, e);
+
+	if (!ret && !b->drawn)
+		ret = choose_kaslr(b, e);
+	if (ret || b->drawn)
+		return ret;
+	b->drawn = true;
+	if (*b->kvm_why && !kernel_payload_opaque(b->kernel))
+		note_put(b->notes,
+			 "this machine's KVM does not run stock kernels, see vmm doctor; the guest "
+			 "may hang or crash: %s",
+			 b->kvm_why);
+	b->kvm_why[0] = '\0';
 	return 0;
 }
 
@@ -144,27 +181,28 @@ char *guest_boot_cmdline(const struct guest_spec *spec, const char *append)
 }
 
 /* At each start: the machine's memory is clear. */
-static int place_at_start(struct guest_boot *b, struct err *e)
+static int start_boot(void *part, bool again, struct err *e)
 {
-	const char *initrd = b->spec->initrd;
+	struct guest_boot *b = part;
 	struct boot_plan p = {
-		.kernel = b->kernel,
-		.initrd = initrd,
-		.kaslr = b->kaslr,
+		.initrd = b->spec->initrd,
+		.initrd_fd = b->initrd,
 		.random = &b->random,
 		.randomize = !b->spec->no_kaslr,
 		.reserve_umbra = b->sessions,
+		.damaged = &b->damaged,
 	};
 	void *prefix = NULL;
+	int ret = guest_boot_read(b, e);
 
+	(void)again;
+	if (ret)
+		return ret;
+	p.kernel = b->kernel;
+	p.kaslr = b->kaslr;
 	if (b->sessions)
 		sessions_initrd(b->sessions, &prefix, &p.prefix_len);
 	p.initrd_prefix = prefix;
-	if (initrd && b->initrd < 0)
-		b->initrd = boot_open_initrd(initrd, e);
-	if (initrd && b->initrd < 0)
-		return b->initrd;
-	p.initrd_fd = b->initrd;
 	if (!b->cmdline)
 		b->cmdline = guest_boot_cmdline(b->spec, b->sessions ? sessions_cmdline(b->sessions)
 								     : b->spec->append);
@@ -174,11 +212,9 @@ static int place_at_start(struct guest_boot *b, struct err *e)
 	return boot_load(b->m, &p, e);
 }
 
-int guest_boot_place(struct guest_boot *b, struct machine *m, struct sessions *s, struct err *e)
+bool guest_boot_damaged(const struct guest_boot *b)
 {
-	b->m = m;
-	b->sessions = s;
-	return place_at_start(b, e);
+	return b->damaged;
 }
 
 struct kernel *guest_boot_kernel(const struct guest_boot *b)
@@ -215,34 +251,26 @@ void guest_boot_destroy(struct guest_boot *b)
 	kernel_close(b->kernel);
 	if (b->initrd >= 0)
 		close(b->initrd);
+	if (b->file >= 0)
+		close(b->file);
 	free(b->cmdline);
 	free(b);
 }
 
-/*
- * The kernel's file as it is now, by the descriptor of the first start: no path can be opened any
- * more.
- */
+/* The kernel's file as it is now; the start that follows reads it. */
 static int reset_boot(void *part, struct err *e)
 {
 	struct guest_boot *b = part;
 	struct kernel *known = machine_kernel(b->m);
-	const char *path;
-	int fd = machine_kernel_file(b->m, &path), ret;
 
+	(void)e;
 	symbolize_release_kernel(b->m);
 	if (known != b->kernel)
 		kernel_close(known);
 	kernel_close(b->kernel);
 	b->kernel = NULL;
-	ret = fd < 0 ? err_set(e, -EBADF, "the kernel's file could not be kept open")
-		     : kernel_open_fd(&b->kernel, fd, path, true, e);
-	return ret ? ret : choose_kaslr(b, e);
-}
-
-static int start_boot(void *part, bool again, struct err *e)
-{
-	return again ? place_at_start(part, e) : 0;
+	b->drawn = false;
+	return 0;
 }
 
 /*

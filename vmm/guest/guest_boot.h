@@ -17,13 +17,20 @@ struct machine;
 struct sessions;
 
 /*
- * Open the kernel of @spec and draw its place. guest_boot_part is to be added when it was placed.
- * @notes outlives it.
+ * Open the files of @spec: kernel, the prepared one if there is one, initramfs. Nothing of them is
+ * read but what is prepared. @notes outlives it.
  */
 int guest_boot_create(struct guest_boot **out, const struct guest_spec *spec,
 		      const struct note_sink *notes, struct err *e);
-/* Into the memory of @m; @s has an archive and a command line of its own, or is NULL. */
-int guest_boot_place(struct guest_boot *b, struct machine *m, struct sessions *s, struct err *e);
+/* The guest that starts with it: its machine, and its sessions or NULL. */
+void guest_boot_attach(struct guest_boot *b, struct machine *m, struct sessions *s);
+/*
+ * Parse the kernel and draw its place: after confinement, since its file is a stranger's. Opens
+ * nothing. guest_boot_part does it at the start, if nobody needed the kernel before.
+ */
+int guest_boot_read(struct guest_boot *b, struct err *e);
+/* Was the prepared kernel of no use when it was placed? Then it is to be dropped from the cache. */
+bool guest_boot_damaged(const struct guest_boot *b);
 struct kernel *guest_boot_kernel(const struct guest_boot *b);
 u64 guest_boot_kaslr(const struct guest_boot *b);
 /* Gives back the memory that only placing the kernel needed, when the guest executes already. */
@@ -37,7 +44,10 @@ char *guest_boot_cmdline(const struct guest_spec *spec, const char *append);
 /* After the machine's last report. NULL allowed. */
 void guest_boot_destroy(struct guest_boot *b);
 
-/* A reset opens the kernel anew, as its file is now; a start after it places it. */
+/*
+ * A start reads the kernel and places it, with what sessions say by then. A reset reads the kernel
+ * anew, as its file is now.
+ */
 extern const struct lifecycle_ops guest_boot_part;
 
 #endif

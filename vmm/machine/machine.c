@@ -297,12 +297,10 @@ void machine_set_kernel(struct machine *m, struct kernel *k, u64 phys, u64 kaslr
 	m->kaslr = kaslr;
 }
 
-void machine_keep_kernel_file(struct machine *m, const struct kernel *k)
+void machine_keep_kernel_file(struct machine *m, const char *path, int fd)
 {
-	if (m->kernel_path)
-		return;
-	m->kernel_path = strdup(kernel_path(k));
-	m->kernel_fd = open(kernel_path(k), O_RDONLY | O_CLOEXEC);
+	m->kernel_path = strdup(path);
+	m->kernel_fd = fd;
 }
 
 struct kernel *machine_kernel(const struct machine *m)

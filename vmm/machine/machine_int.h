@@ -20,10 +20,11 @@ int machine_exit_code(const struct machine *m);
 
 /*
  * The placed kernel is read again from its file when a report needs its symbols, since it is large
- * and most guests end without a report; and when the machine is reset. The descriptor is kept,
- * because a confined VMM opens no path. Lock it around the use of machine_kernel().
+ * and most guests end without a report; and when the machine is reset. @fd is kept, which is the
+ * machine's from now on, because a confined VMM opens no path. Once. Lock it around the use of
+ * machine_kernel().
  */
-void machine_keep_kernel_file(struct machine *m, const struct kernel *k);
+void machine_keep_kernel_file(struct machine *m, const char *path, int fd);
 void machine_lock_kernel(const struct machine *m);
 void machine_unlock_kernel(const struct machine *m);
 /* A descriptor of its file (the machine's) and the path for messages; -1: there is none. */

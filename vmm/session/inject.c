@@ -2,6 +2,7 @@
 /*
  * Makes the archive with the agent and the shim, and the kernel command line that starts the agent.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -16,7 +17,8 @@
 #include "vmm/session/inject.h"
 #include "vmm/spec/cmdline.h"
 
-#define FILE_MAX (8u << 20)
+#define FILE_MAX  (8u << 20)
+#define FILES_MAX 1024 /* shims that are installed */
 
 struct archive {
 	u8 *data;
@@ -69,84 +71,175 @@ static int archive_put_entry(struct archive *a, const char *name, unsigned mode,
 	return ret ? ret : archive_pad(a);
 }
 
-static int archive_read_file(const char *path, void **out, size_t *len)
+/* All of the open file @fd. */
+static int archive_read_file(int fd, void **out, size_t *len)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	struct stat st;
-	u8 *data = NULL;
-	int ret = 0;
+	u8 *data;
+	int ret;
 
-	if (fd < 0)
-		return -errno;
-	if (fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_size > FILE_MAX) {
-		ret = -EINVAL;
-		goto out;
-	}
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_size > FILE_MAX)
+		return -EINVAL;
 	data = malloc((size_t)st.st_size + 1);
-	if (!data) {
-		ret = -ENOMEM;
-		goto out;
-	}
+	if (!data)
+		return -ENOMEM;
 	ret = file_pread(fd, data, (u64)st.st_size, 0);
-	if (ret)
-		goto out;
+	if (ret) {
+		free(data);
+		return ret;
+	}
 	*out = data;
 	*len = (size_t)st.st_size;
-	data = NULL;
-out:
-	free(data);
-	close(fd);
-	return ret;
+	return 0;
 }
 
-/* The last place that was tried is @tried, which has PARTS_PATH_MAX bytes. */
-static int guest_file(const char *file, void **out, size_t *len, char *tried)
-{
-	char part[192];
-	int ret = -ENOENT;
+/* --- what is open ------------------------------------------------------------------------- */
 
-	snprintf(part, sizeof(part), "guest/%s", file);
-	for (unsigned i = 0; i < PARTS_PLACES && ret == -ENOENT; i++) {
-		ret = install_path(i, part, tried);
-		if (!ret)
-			ret = archive_read_file(tried, out, len);
+/* A file below guest/: its descriptor, or the -errno of opening it. */
+struct open_file {
+	char name[160];
+	int fd;
+};
+
+struct inject {
+	bool source_tree;
+	char places[PARTS_PLACES][PARTS_PATH_MAX]; /* of guest/ */
+	struct open_file *list;			   /* of the first place first */
+	size_t n;
+};
+
+/* Opens @name below the directory @dir, which is guest/ of a place. */
+static int inject_add(struct inject *in, int dir, const char *name)
+{
+	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct open_file *f;
+
+	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
+		return 0;
+	f = reallocarray(in->list, in->n + 1, sizeof(*f));
+	if (!f) {
+		if (fd >= 0)
+			close(fd);
+		return -ENOMEM;
 	}
+	in->list = f;
+	f += in->n++;
+	f->fd = fd < 0 ? -errno : fd;
+	snprintf(f->name, sizeof(f->name), "%s", name);
+	return 0;
+}
+
+static int inject_open_place(struct inject *in, const char *place)
+{
+	int fd = open(place, O_RDONLY | O_DIRECTORY | O_CLOEXEC), ret;
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *x;
+
+	if (!d) {
+		if (fd >= 0)
+			close(fd);
+		return 0;
+	}
+	ret = inject_add(in, fd, "agent");
+	while (!ret && in->n < FILES_MAX && (x = readdir(d))) {
+		char name[160];
+
+		if (x->d_name[0] != '.' &&
+		    snprintf(name, sizeof(name), "%s/umbra.ko", x->d_name) < (int)sizeof(name))
+			ret = inject_add(in, fd, name);
+	}
+	closedir(d);
 	return ret;
 }
 
-int inject_archive(const char *release, const char *init, void **out, size_t *len, struct err *e)
+int inject_open(struct inject **out, struct err *e)
 {
-	struct archive a = { 0 };
-	void *shim = NULL, *agent = NULL;
-	size_t shim_len = 0, agent_len = 0;
+	struct inject *in = calloc(1, sizeof(*in));
+	int ret = in ? 0 : -ENOMEM;
+
+	for (unsigned i = 0; i < PARTS_PLACES && !ret; i++) {
+		ret = install_path(i, "guest", in->places[i]);
+		if (!ret)
+			ret = inject_open_place(in, in->places[i]);
+	}
+	if (ret) {
+		inject_close(in);
+		return err_set(e, ret, "cannot look for the guest's agent and shim: %s",
+			       strerror(-ret));
+	}
+	in->source_tree = install_is_source_tree();
+	*out = in;
+	return 0;
+}
+
+void inject_close(struct inject *in)
+{
+	if (!in)
+		return;
+	for (size_t i = 0; i < in->n; i++)
+		if (in->list[i].fd >= 0)
+			close(in->list[i].fd);
+	free(in->list);
+	free(in);
+}
+
+/* The file's bytes; or where it was looked for last, in @tried of PARTS_PATH_MAX bytes. */
+static int guest_file(const struct inject *in, const char *name, void **out, size_t *len,
+		      char *tried)
+{
+	snprintf(tried, PARTS_PATH_MAX, "%.3800s/%s", in->places[PARTS_PLACES - 1], name);
+	for (size_t i = 0; i < in->n; i++) {
+		const struct open_file *f = &in->list[i];
+
+		if (!strcmp(f->name, name))
+			return f->fd < 0 ? f->fd : archive_read_file(f->fd, out, len);
+	}
+	return -ENOENT;
+}
+
+/* --- the archive -------------------------------------------------------------------------- */
+
+static int archive_fill(struct archive *a, const char *init, const struct archive *agent,
+			const struct archive *shim)
+{
+	int ret = archive_put_entry(a, &UMBRA_AGENT_DIR[1], 0040700, NULL, 0);
+
+	if (!ret)
+		ret = archive_put_entry(a, &UMBRA_AGENT_PATH[1], 0100700, agent->data, agent->len);
+	if (!ret)
+		ret = archive_put_entry(a, &UMBRA_AGENT_SHIM[1], 0100600, shim->data, shim->len);
+	if (!ret)
+		ret = archive_put_entry(a, &UMBRA_AGENT_INIT[1], 0100600, init ? init : "",
+					init ? strlen(init) : 0);
+	return ret ? ret : archive_put_entry(a, "TRAILER!!!", 0, NULL, 0);
+}
+
+int inject_archive(const struct inject *in, const char *release, const char *init, void **out,
+		   size_t *len, struct err *e)
+{
+	struct archive a = { 0 }, shim = { 0 }, agent = { 0 };
 	char file[160], tried[PARTS_PATH_MAX] = "";
+	void *data = NULL;
 	int ret;
 
 	snprintf(file, sizeof(file), "%s/umbra.ko", release);
-	ret = guest_file(file, &shim, &shim_len, tried);
+	ret = guest_file(in, file, &data, &shim.len, tried);
 	if (ret) {
 		err_set(e, ret,
 			"no shim for kernel %s (%s: %s); install linux-headers-%s and run `%s %s`",
 			release, tried, strerror(-ret), release,
-			install_is_source_tree() ? "tools/umbra-shim" : "umbra-shim", release);
+			in->source_tree ? "tools/umbra-shim" : "umbra-shim", release);
 		goto out;
 	}
-	ret = guest_file("agent", &agent, &agent_len, tried);
+	shim.data = data;
+	ret = guest_file(in, "agent", &data, &agent.len, tried);
 	if (ret) {
 		err_set(e, ret, "no agent for the guest (%s: %s); %s", tried, strerror(-ret),
-			install_is_source_tree() ? "build the tree again" : "install Umbra again");
+			in->source_tree ? "build the tree again" : "install Umbra again");
 		goto out;
 	}
-	ret = archive_put_entry(&a, &UMBRA_AGENT_DIR[1], 0040700, NULL, 0);
-	if (!ret)
-		ret = archive_put_entry(&a, &UMBRA_AGENT_PATH[1], 0100700, agent, agent_len);
-	if (!ret)
-		ret = archive_put_entry(&a, &UMBRA_AGENT_SHIM[1], 0100600, shim, shim_len);
-	if (!ret)
-		ret = archive_put_entry(&a, &UMBRA_AGENT_INIT[1], 0100600, init ? init : "",
-					init ? strlen(init) : 0);
-	if (!ret)
-		ret = archive_put_entry(&a, "TRAILER!!!", 0, NULL, 0);
+	agent.data = data;
+	ret = archive_fill(&a, init, &agent, &shim);
 	if (ret) {
 		err_set(e, ret, "out of memory for the guest's archive");
 		goto out;
@@ -156,8 +249,8 @@ int inject_archive(const char *release, const char *init, void **out, size_t *le
 	a.data = NULL;
 out:
 	free(a.data);
-	free(shim);
-	free(agent);
+	free(shim.data);
+	free(agent.data);
 	return ret;
 }
 

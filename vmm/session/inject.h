@@ -12,11 +12,21 @@
 #include "base/err.h"
 #include "base/types.h"
 
+struct inject;
+
+/*
+ * Open the agent and the shims of all kernels: which one is needed is known when the kernel has
+ * been parsed, and nothing can be opened any more. inject_archive() misses files that are missing.
+ * -ENOMEM, -errno.
+ */
+int inject_open(struct inject **out, struct err *e);
+void inject_close(struct inject *in); /* NULL allowed */
 /*
  * Archive for the kernel of @release; @init is the user's own rdinit= or NULL. *out is malloc'ed.
  * -ENOENT: no shim is built for that kernel (the line says how).
  */
-int inject_archive(const char *release, const char *init, void **out, size_t *len, struct err *e);
+int inject_archive(const struct inject *in, const char *release, const char *init, void **out,
+		   size_t *len, struct err *e);
 /*
  * @cmdline with the agent as the first program. It takes the place of the user's last rdinit=, or
  * stands in front: the kernel forgets the arguments for init that precede an rdinit= (init/main.c

@@ -8,8 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/exit_code.h"
+#include "base/file.h"
 #include "base/loop.h"
 #include "vmm/machine/machine.h"
 #include "vmm/session/inject.h"
@@ -57,7 +59,8 @@ static int prepare_archive(struct sessions *s, const struct guest_spec *o, struc
 	s->has_root = root;
 	free(root);
 
-	ret = inject_archive(kernel_release(s->k), init, &s->archive, &s->archive_len, e);
+	ret = inject_archive(s->inject, kernel_release(s->k), init, &s->archive, &s->archive_len,
+			     e);
 	free(init);
 	if (ret)
 		return ret;
@@ -73,7 +76,7 @@ static int prepare_drivers(struct sessions *s, const struct guest_spec *o, struc
 
 	for (i = 0; i < o->n_drivers; i++) {
 		const struct spec_driver *asked = &o->drivers[i];
-		const struct driver_request r = { asked->session, asked->instance, -1,
+		const struct driver_request r = { asked->session, asked->instance, s->driver_fds[i],
 						  asked->path,	  asked->params,   i };
 
 		ret = driver_add(s, &r, &d, e);
@@ -84,8 +87,39 @@ static int prepare_drivers(struct sessions *s, const struct guest_spec *o, struc
 	return 0;
 }
 
-int sessions_prepare(struct sessions **out, struct machine *m, const struct guest_spec *o,
-		     struct kernel *k, u64 kaslr, struct err *e)
+static int open_drivers(struct sessions *s, struct err *e)
+{
+	const struct guest_spec *o = s->spec;
+
+	s->driver_fds = malloc((o->n_drivers + 1) * sizeof(*s->driver_fds));
+	if (!s->driver_fds)
+		return err_set(e, -ENOMEM, "out of memory");
+	for (size_t i = 0; i < o->n_drivers; i++)
+		s->driver_fds[i] = -1;
+	for (size_t i = 0; i < o->n_drivers; i++) {
+		s->driver_fds[i] = file_open(o->drivers[i].path, e);
+		if (s->driver_fds[i] < 0)
+			return s->driver_fds[i];
+	}
+	return 0;
+}
+
+static void close_files(struct sessions *s)
+{
+	for (size_t i = 0; s->driver_fds && i < s->spec->n_drivers; i++)
+		if (s->driver_fds[i] >= 0)
+			close(s->driver_fds[i]);
+	free(s->driver_fds);
+	s->driver_fds = NULL;
+	if (s->policy_fd >= 0)
+		close(s->policy_fd);
+	s->policy_fd = -1;
+	inject_close(s->inject);
+	s->inject = NULL;
+}
+
+int sessions_open(struct sessions **out, struct machine *m, const struct guest_spec *o,
+		  struct err *e)
 {
 	struct sessions *s;
 	int ret;
@@ -101,37 +135,50 @@ int sessions_prepare(struct sessions **out, struct machine *m, const struct gues
 	if (!s)
 		return err_set(e, -ENOMEM, "out of memory for sessions");
 	s->m = m;
-	s->k = k;
-	s->kaslr = kaslr;
-	s->wait_timer = -1;
+	s->spec = o;
+	s->wait_timer = s->slow_timer = -1;
 	s->policy_path = strdup(o->policy);
 	s->driver_wait = o->driver_wait;
-	s->slow_timer = -1;
-	ret = s->policy_path ? policy_load(&s->policy, o->policy, e)
-			     : err_set(e, -ENOMEM, "out of memory");
+	s->policy_fd =
+		s->policy_path ? policy_open(o->policy, e) : err_set(e, -ENOMEM, "out of memory");
+	ret = s->policy_fd < 0 ? s->policy_fd : open_drivers(s, e);
+	if (!ret)
+		ret = inject_open(&s->inject, e);
+	if (!ret)
+		ret = record_create(&s->rec, o->record, e);
+	if (ret) {
+		sessions_finish(s, NULL);
+		return ret;
+	}
+	*out = s;
+	return 0;
+}
+
+int sessions_prepare(struct sessions *s, struct kernel *k, u64 kaslr, struct err *e)
+{
+	int ret;
+
+	assert(s->phase == SESSIONS_OPEN);
+	s->k = k;
+	s->kaslr = kaslr;
+	ret = policy_load_fd(&s->policy, s->policy_fd, s->policy_path, e);
 	if (!ret)
 		ret = kernel_load_symbols(k, e);
 	if (ret)
-		goto fail;
-	if (!kernel_release(k)) {
-		ret = err_set(e, -EINVAL, "%s: no release string", kernel_path(k));
-		goto fail;
-	}
+		return ret;
+	if (!kernel_release(k))
+		return err_set(e, -EINVAL, "%s: no release string", kernel_path(k));
 	kernel_text(k, &s->text, &s->text_end);
-	ret = prepare_drivers(s, o, e);
+	ret = prepare_drivers(s, s->spec, e);
 	if (!ret)
-		ret = prepare_archive(s, o, e);
+		ret = prepare_archive(s, s->spec, e);
 	if (!ret)
-		ret = record_create(&s->rec, o->record, e);
-	if (!ret)
-		ret = gate_create(&s->gate, m, k, kaslr, s->rec, e);
+		ret = gate_create(&s->gate, s->m, k, kaslr, s->rec, e);
 	if (ret)
-		goto fail;
-	*out = s;
+		return ret;
+	close_files(s);
+	s->phase = SESSIONS_PREPARED;
 	return 0;
-fail:
-	sessions_finish(s, NULL);
-	return ret;
 }
 
 void sessions_initrd(const struct sessions *s, void **prefix, size_t *len)
@@ -295,6 +342,7 @@ int sessions_finish(struct sessions *s, struct err *e)
 		}
 		session_free(ss);
 	}
+	close_files(s);
 	gate_destroy(s->gate);
 	if (s->rec)
 		ret = record_close(s->rec, e);

@@ -5,10 +5,12 @@
  *
  * Its life, with the function on each arrow; the two states are what the room calls its phase:
  *
- *   (none) --sessions_prepare()--> PREPARED --sessions_start()--> STARTED
- *                                     |                              |
- *                                     +------sessions_finish()-------+--> (none)
+ *   (none) --sessions_open()--> OPEN --sessions_prepare()--> PREPARED --sessions_start()--> STARTED
+ *                                |                              |                              |
+ *                                +------------------------------+------sessions_finish()-------+--> (none)
  *
+ *   (0) OPEN: all files are open, the record is made, and nothing that a stranger wrote was read: that
+ *       comes when the VMM is confined, and can open no file.
  *   (1) PREPARED: everything that can be checked on the host was checked, also the drivers of the
  *       command line, and nothing of the guest was touched but its memory slots. In this state
  *       sessions_initrd() and sessions_cmdline() say what the guest is to be started with.
@@ -17,7 +19,7 @@
  *   (3) STARTED: the guest runs. Commands of the control socket are served, and when the guest's init
  *       is up, the drivers of the command line are loaded one after the other.
  *   (4) sessions_complete() is asked in STARTED only, after a guest that ended by its own will.
- *   (5) sessions_finish() follows every sessions_prepare() that returned 0, from both states, after
+ *   (5) sessions_finish() follows every sessions_open() that returned 0, from all states, after
  *       the vCPUs have ended (no call is in progress) and before the control socket is closed: those
  *       that still wait for an operation are told that the guest has ended.
  */
@@ -34,12 +36,14 @@ struct machine;
 struct guest_spec;
 struct sessions;
 
+/* Only called if guest_spec_has_sessions(); @o is borrowed until sessions_finish(). */
+int sessions_open(struct sessions **out, struct machine *m, const struct guest_spec *o,
+		  struct err *e);
 /*
- * Only called if guest_spec_has_sessions(); @o and @k are borrowed until sessions_finish(). @k is
- * relocatable or at its link-time address; @kaslr is the shift that it will get.
+ * @k is borrowed until sessions_finish(), relocatable or at its link-time address; @kaslr is the
+ * shift that it will get. After an error only finish is left.
  */
-int sessions_prepare(struct sessions **out, struct machine *m, const struct guest_spec *o,
-		     struct kernel *k, u64 kaslr, struct err *e);
+int sessions_prepare(struct sessions *s, struct kernel *k, u64 kaslr, struct err *e);
 /* An archive to put before the user's initrd, page-aligned in guest RAM; owned by @s. */
 void sessions_initrd(const struct sessions *s, void **prefix, size_t *len);
 /* The kernel's command line in place of o->append. Owned by @s. */

@@ -69,7 +69,14 @@ static int open_disk(struct ctx *t, struct virtio_blk **b, bool readonly, struct
 		.arg = t,
 	};
 
-	return virtio_blk_create(b, &p, e);
+	int ret = virtio_blk_create(b, &p, e);
+
+	if (ret)
+		return ret;
+	ret = virtio_blk_check(*b, &p, e);
+	if (ret)
+		virtio_blk_destroy(*b);
+	return ret;
 }
 
 /* --- locks --------------------------------------------------------------------------------- */

@@ -23,6 +23,7 @@ struct vmm {
 };
 
 static const int ends[] = { SIGTERM, SIGINT, -1 };
+static bool never_ready; /* the next one fails when it has confined itself */
 
 static char *read_proc(pid_t pid, const char *file)
 {
@@ -63,10 +64,11 @@ static void start(struct vmm *v, enum confine_mode mode, const char *user, uid_t
 	v->supervisor = fork();
 	assert_true(v->supervisor >= 0);
 	if (!v->supervisor) {
-		const struct confine_file none[] = { { NULL, NULL } };
+		const struct confine_file none[] = { { .path = NULL } };
 		struct confine *c = NULL;
 		struct err e = { "" };
 		int code = 0, ret;
+		bool note;
 		char byte;
 
 		/* The user's rights are what the kernel told at the exec: become another by one. */
@@ -75,11 +77,13 @@ static void start(struct vmm *v, enum confine_mode mode, const char *user, uid_t
 		dup2(out[1], STDERR_FILENO);
 		ret = confine_fork(
 			&c, &(struct confine_start){ .mode = mode, .user = user, .ends = ends },
-			&code, &e);
+			&code, &note, &e);
 		if (ret == 1)
 			_exit(code);
 		if (!ret)
 			ret = confine_enter(c, files ? files : none, &e);
+		if (!ret && !never_ready)
+			ret = confine_ready(c, &e);
 		if (ret) {
 			dprintf(out[1], "error: %s", e.text);
 			_exit(95);
@@ -284,11 +288,11 @@ static void only_the_files_told_at_first_are_removed(void **state)
 	 * A regular file is nobody's socket, whoever names it; neither is one that took the own
 	 * one's place.
 	 */
-	const struct confine_file files[] = { { in_sockets_dir(own, "socket"), NULL },
-					      { in_sockets_dir(regular, "regular"), NULL },
-					      { in_sockets_dir(known, "known"), &id[0] },
-					      { in_sockets_dir(taken, "taken"), &id[1] },
-					      { NULL, NULL } };
+	const struct confine_file files[] = { { .path = in_sockets_dir(own, "socket") },
+					      { .path = in_sockets_dir(regular, "regular") },
+					      { in_sockets_dir(known, "known"), &id[0], false },
+					      { in_sockets_dir(taken, "taken"), &id[1], false },
+					      { .path = NULL } };
 	struct vmm v;
 
 	(void)state;
@@ -370,6 +374,57 @@ static void threads_know_their_numbers_on_the_host(void **state)
 		fail_msg("process %d has no thread %d", v.pid, second);
 }
 
+/* A record that a start has made is in the way of the next one, if nothing came of the start. */
+static void an_unused_file_goes_with_a_start_that_failed(void **state)
+{
+	char empty[96], full[96], line[64];
+	const struct confine_file files[] = {
+		{ .path = in_sockets_dir(empty, "regular"), .unused = true },
+		{ .path = in_sockets_dir(full, "other"), .unused = true },
+		{ .path = NULL }
+	};
+	struct vmm v;
+
+	(void)state;
+	if (needs_root())
+		skip();
+	for (int i = 0; i < 2; i++) {
+		int fd = open(full, O_CREAT | O_WRONLY, 0600);
+
+		close(open(empty, O_CREAT | O_WRONLY, 0600));
+		never_ready = i;
+		start(&v, CONFINE_ON, NULL, 0, files, NULL);
+		never_ready = false;
+		assert_int_equal(write(fd, "x", 1), 1); /* it is used meanwhile */
+		close(fd);
+		assert_int_equal(finish(&v, line, sizeof(line)), 0);
+		assert_int_equal(access(empty, F_OK), i ? -1 : 0);
+		assert_int_equal(access(full, F_OK), 0);
+		unlink(full);
+	}
+}
+
+/* Until it is ready it reads no signals, so that one ends it. */
+static void a_signal_ends_a_start_that_is_confined_already(void **state)
+{
+	char line[512];
+	struct vmm v;
+	int status;
+
+	(void)state;
+	if (needs_root())
+		skip();
+	never_ready = true;
+	start(&v, CONFINE_ON, NULL, 0, NULL, NULL);
+	never_ready = false;
+	kill(v.supervisor, SIGTERM);
+	assert_int_equal(poll(&(struct pollfd){ .fd = v.out, .events = POLLIN }, 1, 5000), 1);
+	close(v.go);
+	status = outcome(v.supervisor, line, sizeof(line), v.out);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 128 + SIGTERM);
+	assert_non_null(strstr(line, "before the guest had started"));
+}
+
 /* --- a host that lacks something ----------------------------------------------------------- */
 
 /* As if the kernel had no such system call. */
@@ -397,16 +452,17 @@ static int enter_without(long nr, int error, enum confine_mode mode, char *line,
 	assert_int_equal(pipe(out), 0);
 	pid = fork();
 	if (!pid) {
-		const struct confine_file none[] = { { NULL, NULL } };
+		const struct confine_file none[] = { { .path = NULL } };
 		struct confine *c = NULL;
 		struct err e = { "" };
 		int code = 0, ret;
+		bool note;
 		char *text;
 
 		close(out[0]);
 		take_away(nr, error);
 		ret = confine_fork(&c, &(struct confine_start){ .mode = mode, .ends = ends }, &code,
-				   &e);
+				   &note, &e);
 		if (ret == 1)
 			_exit(code);
 		if (!ret)
@@ -510,6 +566,9 @@ int main(void)
 		cmocka_unit_test(a_killed_supervisor_takes_the_vmm_along),
 		cmocka_unit_test_setup_teardown(only_the_files_told_at_first_are_removed,
 						make_sockets_dir, remove_sockets_dir),
+		cmocka_unit_test_setup_teardown(an_unused_file_goes_with_a_start_that_failed,
+						make_sockets_dir, remove_sockets_dir),
+		cmocka_unit_test(a_signal_ends_a_start_that_is_confined_already),
 		cmocka_unit_test(threads_know_their_numbers_on_the_host),
 		cmocka_unit_test(a_missing_layer_is_told_or_refused),
 		cmocka_unit_test(all_layers_are_here),

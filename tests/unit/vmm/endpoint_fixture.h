@@ -73,6 +73,8 @@ static inline int fixture_open(struct fixture *f, int kind, bool text, struct er
 	f->what.kind = kind;
 	ret = endpoint_create(&f->ep, &c, e);
 	if (!ret)
+		endpoint_start(f->ep);
+	if (!ret)
 		assert_int_equal(pthread_create(&f->loop, NULL, serve_loop, f), 0);
 	return ret;
 }

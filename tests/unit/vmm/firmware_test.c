@@ -71,6 +71,21 @@ struct ctx {
 	struct err e;
 };
 
+/* As a guest's assembly and its first start do it. */
+static int create_and_start(struct ctx *t, const struct firmware_config *c)
+{
+	int ret = firmware_create(&t->fw, t->m, c, &t->e);
+
+	if (ret)
+		return ret;
+	ret = firmware_part.start(t->fw, false, &t->e);
+	if (ret) {
+		firmware_destroy(t->fw);
+		t->fw = NULL;
+	}
+	return ret;
+}
+
 static void write_file(char *path, size_t room, const void *data, size_t len)
 {
 	const char *dir = getenv("TMPDIR");
@@ -160,7 +175,7 @@ static void test_start(void **state)
 	struct firmware_config c = { .image = t->image, .disks = { 3 }, .n_disks = 1 };
 	const u8 *e820;
 
-	if (firmware_create(&t->fw, t->m, &c, &t->e))
+	if (create_and_start(t, &c))
 		fail_msg("%s", t->e.text);
 	assert_memory_equal(machine_gpa(t->m, 0xffff0, 5), reset_vector, 5);
 	run_machine(t);
@@ -194,7 +209,7 @@ static void test_log_is_appended_to(void **state)
 
 	write_file(path, sizeof(path), "precious\n", 9);
 	c.log = path;
-	if (firmware_create(&t->fw, t->m, &c, &t->e))
+	if (create_and_start(t, &c))
 		fail_msg("%s", t->e.text);
 	run_machine(t);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -235,7 +250,7 @@ static void test_log_whose_reader_stopped(void **state)
 	while (write(fd, full, sizeof(full)) > 0)
 		;
 	c.log = path;
-	if (firmware_create(&t->fw, t->m, &c, &t->e))
+	if (create_and_start(t, &c))
 		fail_msg("%s", t->e.text);
 	alarm(30); /* a vCPU that waits in write(2) does not end */
 	run_machine(t);
@@ -276,7 +291,7 @@ static void test_kernel(void **state)
 	make_kernel(t, file);
 	c.kernel = t->kernel;
 	c.initrd = t->initrd;
-	if (firmware_create(&t->fw, t->m, &c, &t->e))
+	if (create_and_start(t, &c))
 		fail_msg("%s", t->e.text);
 	run_machine(t);
 	assert_non_null(file_entry(t, "genroms/kernel.rom"));
@@ -300,7 +315,7 @@ static void expect_refused(struct ctx *t, const struct firmware_config *c, int r
 			   const char *words)
 {
 	*t->e.text = '\0';
-	assert_int_equal(firmware_create(&t->fw, t->m, c, &t->e), ret);
+	assert_int_equal(create_and_start(t, c), ret);
 	if (!strstr(t->e.text, words))
 		fail_msg("\"%s\" does not say \"%s\"", t->e.text, words);
 	assert_null(t->fw);

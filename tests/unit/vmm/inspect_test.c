@@ -9,6 +9,8 @@
 #include <cmocka.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "tests/unit/shadow/images.h"
 #include "tests/unit/shadow/ko.h"
@@ -30,13 +32,17 @@ static void read_back(int fd, char *buf, size_t len)
 	close(fd);
 }
 
-/* Run it with these arguments; its outputs are in out and err_out. */
+/*
+ * Run it with these arguments, in a process of its own, since it confines itself; its outputs are
+ * in out and err_out.
+ */
 #define inspect(...) run_inspect((const char *const[]){ __VA_ARGS__, NULL })
 
 static int run_inspect(const char *const *args)
 {
 	char name[] = "inspect", *argv[ARGS_MAX] = { name };
-	int argc = 1, ret, keep[2], to[2];
+	int argc = 1, status, to[2];
+	pid_t pid;
 
 	while (*args && argc < ARGS_MAX - 1)
 		argv[argc++] = strdup(*args++);
@@ -47,21 +53,25 @@ static int run_inspect(const char *const *args)
 		to[i] = mkstemp(path);
 		assert_true(to[i] >= 0);
 		unlink(path);
-		keep[i] = dup(i + 1);
-		dup2(to[i], i + 1);
 	}
-	ret = cmd_inspect(argc, argv);
-	fflush(stdout);
-	fflush(stderr);
-	for (int i = 0; i < 2; i++) {
-		dup2(keep[i], i + 1);
-		close(keep[i]);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid) {
+		int ret;
+
+		dup2(to[0], STDOUT_FILENO);
+		dup2(to[1], STDERR_FILENO);
+		ret = cmd_inspect(argc, argv);
+		fflush(stdout);
+		_exit(ret);
 	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
 	read_back(to[0], out, sizeof(out));
 	read_back(to[1], err_out, sizeof(err_out));
 	while (argc > 1)
 		free(argv[--argc]);
-	return ret;
+	return WEXITSTATUS(status);
 }
 
 static json_t *parse_out(void)

@@ -93,5 +93,7 @@ int main(void)
 	filter_compile("queue", QUEUE);
 	filter_compile("helper", HELPER);
 	filter_compile("dialer", DIALER);
+	filter_compile("parser", PARSER);
+	filter_compile("reader", READER);
 	return 0;
 }

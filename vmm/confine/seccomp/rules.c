@@ -84,36 +84,36 @@ const struct rule rules[] = {
 	IOCTL(MAIN, KVM_SET_PIT2),
 
 	/* Memory: never executable. */
-	WITHOUT(mmap, THREADS | HELPER, 2, PROT_EXEC),
-	WITHOUT(mprotect, THREADS | HELPER, 2, PROT_EXEC),
-	ALLOW(munmap, THREADS | HELPER),
-	ALLOW(mremap, THREADS | HELPER),
-	ALLOW(madvise, THREADS | HELPER),
-	ALLOW(brk, THREADS | HELPER),
+	WITHOUT(mmap, THREADS | HELPER | READERS, 2, PROT_EXEC),
+	WITHOUT(mprotect, THREADS | HELPER | READERS, 2, PROT_EXEC),
+	ALLOW(munmap, THREADS | HELPER | READERS),
+	ALLOW(mremap, THREADS | HELPER | READERS),
+	ALLOW(madvise, THREADS | HELPER | READERS),
+	ALLOW(brk, THREADS | HELPER | READERS),
 
 	/* Threads, each with its own end; the names are for people. */
-	ALLOW(futex, THREADS | HELPER),
-	ALLOW(rt_sigprocmask, THREADS | HELPER | DIALER),
-	ALLOW(rt_sigreturn, THREADS | HELPER | DIALER),
-	ALLOW(restart_syscall, THREADS | HELPER | DIALER),
+	ALLOW(futex, THREADS | HELPER | READERS),
+	ALLOW(rt_sigprocmask, THREADS | HELPER | DIALER | READERS),
+	ALLOW(rt_sigreturn, THREADS | HELPER | DIALER | READERS),
+	ALLOW(restart_syscall, THREADS | HELPER | DIALER | READERS),
 	ALLOW(sched_yield, THREADS),
-	ALLOW(sysinfo, THREADS), /* qsort() asks how much memory there is */
-	ALLOW(gettid, THREADS | HELPER | DIALER),
+	ALLOW(sysinfo, THREADS | READERS), /* qsort() asks how much memory there is */
+	ALLOW(gettid, THREADS | HELPER | DIALER | READERS),
 	/* A vCPU's number on the host; there is no link but that one where the root is empty. */
 	EQUAL(readlinkat, VCPU | MAIN, 3, RULES_LINK_SIZE),
-	ALLOW(getpid, THREADS | HELPER | DIALER),
-	ALLOW(exit, THREADS),
-	ALLOW(exit_group, THREADS | HELPER | DIALER),
-	EQUAL(tgkill, THREADS | HELPER | DIALER, 0, RULES_OWN_PID),
-	EQUAL(prctl, THREADS | HELPER | DIALER, 0, PR_GET_NAME),
-	ALLOW(set_robust_list, MAIN),
-	ALLOW(rseq, MAIN),
-	ALLOW(sched_getaffinity, MAIN),
-	EQUAL(clone, MAIN, 0, THREAD_FLAGS),
+	ALLOW(getpid, THREADS | HELPER | DIALER | READERS),
+	ALLOW(exit, THREADS | READERS),
+	ALLOW(exit_group, THREADS | HELPER | DIALER | READERS),
+	EQUAL(tgkill, THREADS | HELPER | DIALER | READERS, 0, RULES_OWN_PID),
+	EQUAL(prctl, THREADS | HELPER | DIALER | READERS, 0, PR_GET_NAME),
+	ALLOW(set_robust_list, MAIN | READERS),
+	ALLOW(rseq, MAIN | READERS),
+	ALLOW(sched_getaffinity, MAIN | READERS),
+	EQUAL(clone, MAIN | READERS, 0, THREAD_FLAGS),
 	/* Its flags are behind a pointer; the C library falls back to clone(). */
-	REFUSE(clone3, MAIN, ENOSYS),
+	REFUSE(clone3, MAIN | READERS, ENOSYS),
 	/* The C library's own signal, with its first thread; no handler of ours can be replaced. */
-	EQUAL(rt_sigaction, MAIN, 0, SIGNAL_SETXID),
+	EQUAL(rt_sigaction, MAIN | READERS, 0, SIGNAL_SETXID),
 	/* Asks whether a signal that has come is ignored (base/signals.h). */
 	EQUAL(rt_sigaction, MAIN, 0, SIGHUP),
 	EQUAL(rt_sigaction, MAIN, 0, SIGINT),
@@ -121,16 +121,16 @@ const struct rule rules[] = {
 	EQUAL(rt_sigaction, MAIN, 0, SIGTERM),
 	EQUAL(prctl, MAIN, 0, PR_SET_NAME),
 	EQUAL(seccomp, MAIN, 0, SECCOMP_SET_MODE_FILTER),
-	ALLOW(getrandom, MAIN | QUEUE | HELPER),
-	ALLOW(clock_gettime, THREADS | HELPER), /* where the vDSO has no clock */
+	ALLOW(getrandom, MAIN | QUEUE | HELPER | READERS),
+	ALLOW(clock_gettime, THREADS | HELPER | READERS), /* where the vDSO has no clock */
 	ALLOW(clock_nanosleep, MAIN),
 
 	/* Descriptors that are open already. */
-	ALLOW(read, THREADS | HELPER),
-	ALLOW(write, THREADS | HELPER | DIALER),
-	ALLOW(writev, VCPU | QUEUE | HELPER),
+	ALLOW(read, THREADS | HELPER | READERS),
+	ALLOW(write, THREADS | HELPER | DIALER | READERS),
+	ALLOW(writev, VCPU | QUEUE | HELPER | READERS),
 	ALLOW(readv, QUEUE),
-	ALLOW(close, VCPU | BLOCK | QUEUE | HELPER | DIALER),
+	ALLOW(close, VCPU | BLOCK | QUEUE | HELPER | DIALER | READERS),
 	ALLOW(poll, VCPU | BLOCK | QUEUE | HELPER),
 	ALLOW(ppoll, HELPER),
 	ALLOW(epoll_ctl, VCPU | QUEUE),
@@ -138,11 +138,11 @@ const struct rule rules[] = {
 	ALLOW(epoll_wait, MAIN), /* before Linux 5.11 */
 	ALLOW(eventfd2, VCPU | MAIN),
 	ALLOW(dup2, MAIN), /* a detached guest leaves its starter's stderr */
-	ALLOW(lseek, MAIN | HELPER),
-	ALLOW(fstat, MAIN | BLOCK | HELPER),
-	EQUAL(newfstatat, MAIN | BLOCK, 3, AT_EMPTY),
+	ALLOW(lseek, MAIN | HELPER | READERS),
+	ALLOW(fstat, MAIN | BLOCK | HELPER | READERS),
+	EQUAL(newfstatat, MAIN | BLOCK | PARSER, 3, AT_EMPTY),
 	/* Not F_SETOWN and F_SETSIG, which have any signal sent to any process of the user. */
-	EQUAL(fcntl, MAIN | HELPER, 1, F_GETFL),
+	EQUAL(fcntl, MAIN | HELPER | READER, 1, F_GETFL),
 	EQUAL(fcntl, MAIN | HELPER, 1, F_GETFD),
 	EQUAL(fcntl, MAIN | HELPER, 1, F_SETFD),
 	{ .call = "fcntl",
@@ -151,13 +151,13 @@ const struct rule rules[] = {
 	  .args = { { 1, 0xffffffffU, F_SETFL }, { 2, O_ASYNC, 0 } } },
 	EQUAL(fcntl, MAIN, 1, F_OFD_SETLK),
 	EQUAL(fcntl, MAIN | HELPER, 1, F_DUPFD_CLOEXEC),
-	IOCTL(THREADS, TCGETS),
+	IOCTL(THREADS | READER, TCGETS),
 	IOCTL(THREADS, TCSETS), /* the terminal as it was, at a crash too */
 
 	/* Disks. */
 	ALLOW(preadv, BLOCK),
 	ALLOW(pwritev2, BLOCK),
-	ALLOW(pread64, BLOCK),
+	ALLOW(pread64, BLOCK | READERS),
 	ALLOW(pwrite64, BLOCK),
 	ALLOW(fdatasync, BLOCK),
 	ALLOW(fallocate, BLOCK),
@@ -210,6 +210,14 @@ const struct rule rules[] = {
 	ALLOW(newfstatat, HELPER),
 	ALLOW(access, HELPER),
 	ALLOW(geteuid, HELPER), /* to name the user that cannot read a file */
+
+	/* A command that reads files; Landlock says which. */
+	WITHOUT(openat, READER, 2, READ_ONLY_MASK),
+	ALLOW(newfstatat, READER),
+	ALLOW(access, READER),
+	ALLOW(getdents64, READER),
+	ALLOW(fstatfs, READER),
+	IOCTL(READER, TIOCGWINSZ),
 };
 
 const size_t n_rules = sizeof(rules) / sizeof(rules[0]);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Says which system calls each kind of thread of `vmm` may make once the guest runs. It declares a
+ * Says which system calls each kind of thread of `vmm` may make once it is confined. It declares a
  * table that a program of the build (compile_filters.c) turns into BPF; only the result is part of
  * `vmm`.
  *
@@ -29,9 +29,12 @@ enum {
 	MAIN = 1 << 3,	 /* the event loop; includes all of the above */
 	HELPER = 1 << 4, /* the process of the user-mode network */
 	DIALER = 1 << 5, /* the process that connects to a disk's back end (dialer.h) */
+	PARSER = 1 << 6, /* a process that parses one file, which is open already */
+	READER = 1 << 7, /* a command that opens and parses files (vmm inspect) */
 };
 
 #define THREADS (VCPU | BLOCK | QUEUE | MAIN)
+#define READERS (PARSER | READER)
 
 /* Stands in a filter for the process's own id, which filter.c puts there. */
 #define RULES_OWN_PID 0x0badc0deU
