@@ -53,7 +53,7 @@
 #define LAYOUT_GSI_COM1	 4
 #define LAYOUT_GSI_RTC	 8 /* firmware guests */
 #define LAYOUT_GSI_GED	 9
-#define LAYOUT_GSI_UMBRA 10 /* the host PVM to the shim */
+#define LAYOUT_GSI_UMBRA 10 /* the gate to the shim */
 #define LAYOUT_GSI_SCI	 11 /* firmware guests; never raised */
 #define LAYOUT_GSI_PINS	 24 /* IO-APIC pins; message-signalled vectors come after */
 
@@ -65,7 +65,7 @@
 #define LAYOUT_PORT_GED	      0x610
 #define LAYOUT_PORT_PM1	      0x620 /* firmware guests: 4 bytes of events, 2 of control */
 #define LAYOUT_PORT_LOADER    0x51c /* firmware guests: our option ROM asks for the kernel */
-#define LAYOUT_PORT_DOORBELL  0xe4  /* the shim to the host PVM */
+#define LAYOUT_PORT_DOORBELL  0xe4  /* the shim to the gate */
 #define LAYOUT_SLEEP_TYPE_OFF 5	    /* _S5 in the DSDT */
 
 #define LAYOUT_MAX_CPUS 64
