@@ -69,7 +69,7 @@ static u64 refusal_value(const struct umbra_fn *fn, u32 error)
 	return fn->refusal == UMBRA_REFUSE_NULL ? 0 : (u64) - (s64)error;
 }
 
-/* Preemption is off until frame_release(). */
+/* Preemption is off until frame_release(): (G5) of vmm/gate/gate.h. */
 static int frame_claim(void)
 {
 	unsigned int i;
@@ -394,7 +394,7 @@ static void name_take_back(const struct shim_call *c, u64 field, const char *arr
 		kernel_store(field, array, c->fn->field_size);
 }
 
-/* A program that the kernel starts; frees the name that the VMM lent for it. */
+/* A program that the kernel starts; frees the name that the VMM lent for it: (G9) of gate.h. */
 struct program {
 	u64 ticket;
 	u32 id;

@@ -24,7 +24,7 @@ _Static_assert(2 * REQUEST_NAME_MAX <= sizeof(((struct umbra_answer *)0)->data),
 /* One call while it is handled, on the stack of the vCPU's thread. */
 struct driver_call {
 	unsigned caller;
-	struct umbra_frame frame; /* the one copy (4) */
+	struct umbra_frame frame; /* the one copy (G4) */
 	struct policy_request r;
 	struct decision d;
 	/* of the thing registered, undone or started; set by call_decide() or call_prepare() */
@@ -41,7 +41,7 @@ static const char *frame_string(struct umbra_frame *f, struct umbra_str s)
 	return f->data + s.off;
 }
 
-/* Copies the frame, once: a change that the guest makes later does not matter (4). */
+/* Copies the frame, once: a change that the guest makes later does not matter (G4). */
 static void call_copy_frame(struct driver_call *c, const struct umbra_frame *from)
 {
 	struct umbra_frame *f = &c->frame;
@@ -99,7 +99,7 @@ static void call_refuse(struct driver_call *c, int error, const char *why)
 
 /*
  * Passes an undoing call, which is never refused: of the policy's decision only `record` is kept.
- * The record has the name that the driver knows.
+ * The record has the name that the driver knows. The entry is one of this caller's own (G10).
  */
 static void call_decide_undo(struct gate *g, struct driver_call *c)
 {
@@ -134,7 +134,7 @@ static void call_decide(struct gate *g, const struct gate_caller *caller, struct
 		c->d.record = true;
 }
 
-/* The name to use, also if it is the one asked for (8); NULL: none. */
+/* The name to use, also if it is the one asked for (G8); NULL: none. */
 static const char *call_name(const struct driver_call *c)
 {
 	if (!c->r.name || c->r.fn->form == NAME_NONE)
@@ -174,7 +174,7 @@ static void call_prepare(struct gate *g, struct driver_call *c)
 		call_refuse(c, ENOMEM, "out of memory");
 }
 
-/* Nothing is done that could not be recorded (6). */
+/* Nothing is done that could not be recorded (G6). */
 static void call_record(struct gate *g, const struct gate_caller *caller, struct driver_call *c)
 {
 	if (!c->d.record ||
@@ -215,7 +215,7 @@ static struct umbra_str answer_put(struct umbra_answer *a, u32 *used, const char
 	return s;
 }
 
-/* Write the answer, whole (7); the entry is out of this call's hands then. */
+/* Write the answer, whole (G7); the entry is out of this call's hands then. */
 static void call_answer(struct gate *g, struct driver_call *c, struct umbra_answer *a)
 {
 	const struct decision *d = &c->d;
@@ -291,6 +291,7 @@ s64 gate_call(struct gate *g, u64 idx, u64 id)
 	return 0;
 }
 
+/* Reaches the entry of the caller's own ticket only (G10), and frees what was let go of (G9). */
 s64 gate_result(struct gate *g, u64 ticket, u64 id, u64 ret)
 {
 	const struct catalog_fn *all;

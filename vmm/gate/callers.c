@@ -81,7 +81,7 @@ void gate_caller_remove(struct gate *g, unsigned caller)
 	pthread_rwlock_wrlock(&g->callers_lock);
 	ledger_drop(g->ledger, caller);
 	c = g->callers[caller];
-	g->callers[caller] = NULL;
+	g->callers[caller] = NULL; /* from here on the number may be another's (G11) */
 	pthread_rwlock_unlock(&g->callers_lock);
 	caller_free(c);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Takes doorbells that count (2), refuses all others, and reports blocked writes (1). */
+/* Takes doorbells that count (G2), refuses all others, and reports blocked writes (G1). */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -48,7 +48,7 @@ static void doorbell_refuse(struct gate *g, struct vcpu *v, const char *why)
 	vcpu_inject_gp(v);
 }
 
-/* Does the instruction that rang lie in the gate's own frame, at its own place (2)? */
+/* Does the instruction that rang lie in the gate's own frame, at its own place (G2)? */
 static bool from_gate(struct vcpu *v, u64 gate_va, const char **why)
 {
 	u64 rip = vcpu_regs(v)->rip, gpa;
@@ -66,7 +66,7 @@ static bool from_gate(struct vcpu *v, u64 gate_va, const char **why)
 	return false;
 }
 
-/* Finish the gate page: from now on gates lead to the shim's @enter (3). */
+/* Finish the gate page: from now on gates lead to the shim's @enter (G3). */
 static s64 take_hello(struct gate *g, u64 gate, u64 enter)
 {
 	s64 rel = (s64)(enter - (gate + (u64)(umbra_gate_patch - umbra_gate_blob) + 4));

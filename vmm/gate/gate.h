@@ -8,42 +8,44 @@
  *
  * Invariants, which the code names by their numbers:
  *
- *  (1) The guest writes frames, and nothing else of the region. Info, gate, answers, arena, mailbox
- *      and session pages are read-only slots; a store there is blocked and recorded
- *      (blocked_write).
- *  (2) A doorbell counts only from CPL 0, from the gate's own OUT, while that address translates to
- *      the gate's own frame (from_gate). Any other raises #GP in the guest and is recorded.
- *  (3) The hello is taken once, before any gate entry exists; from then on the gate page and its
- *      address stay as they are.
- *  (4) A frame is copied once, and only the copy is looked at: a change by the guest meanwhile
- *      does not matter (call_copy_frame).
- *  (5) A CPU holds at most UMBRA_CONTEXTS frames, each only from marshalling until its answer is
- *      copied, so that no caller can leave another without one.
- *  (6) Nothing is done that is not recorded: the record is written before the answer, and a call
- *      that cannot be recorded is refused, unless it undoes something.
- *  (7) The answer is written once for each call, whole, before rax says that it is there.
- *  (8) The string that was checked is the one that is used: it comes with the answer, also if it is
- *      the one asked for. If the kernel keeps a pointer to it, it is lent in the arena.
- *  (9) A lent name lives until the kernel has let go of it: until the RESULT of a registration that
- *      failed, of the undoing, or of the program's start.
- * (10) A call that undoes finds its entry by the object, among those of the same caller. A ticket's
- *      entry is reached only by the caller that got the ticket, once.
- * (11) A caller's number is given to another only when none of its gates can be called any more.
+ *  (G1)  The guest writes frames, and nothing else of the region. Info, gate, answers, arena,
+ *        mailbox and session pages are read-only slots; a store there is blocked and recorded
+ *        (blocked_write).
+ *  (G2)  A doorbell counts only from CPL 0, from the gate's own OUT, while that address
+ *        translates to the gate's own frame (from_gate). Any other raises #GP in the guest and is
+ *        recorded.
+ *  (G3)  The hello is taken once, before any gate entry exists; from then on the gate page and
+ *        its address stay as they are.
+ *  (G4)  A frame is copied once, and only the copy is looked at: a change by the guest meanwhile
+ *        does not matter (call_copy_frame).
+ *  (G5)  A CPU holds at most UMBRA_CONTEXTS frames, each only from marshalling until its answer
+ *        is copied, so that no caller can leave another without one.
+ *  (G6)  Nothing is done that is not recorded: the record is written before the answer, and a
+ *        call that cannot be recorded is refused, unless it undoes something.
+ *  (G7)  The answer is written once for each call, whole, before rax says that it is there.
+ *  (G8)  The string that was checked is the one that is used: it comes with the answer, also if
+ *        it is the one asked for. If the kernel keeps a pointer to it, it is lent in the arena.
+ *  (G9)  A lent name lives until the kernel has let go of it: until the RESULT of a registration
+ *        that failed, of the undoing, or of the program's start.
+ *  (G10) A call that undoes finds its entry by the object, among those of the same caller. A
+ *        ticket's entry is reached only by the caller that got the ticket, once.
+ *  (G11) A caller's number is given to another only when none of its gates can be called any
+ *        more.
  *
  * One call; guest functions (guest-shim/shim_gate.c) on the left, host functions on the right:
  *
  *   umbra_gate_enter
  *     frame_claim, frame_marshal
- *     doorbell CALL ─────────────────▶ doorbell (2) ─▶ gate_call
- *                                        call_copy_frame (4), call_read_request
+ *     doorbell CALL ─────────────────▶ on_doorbell (G2) ─▶ gate_call
+ *                                        call_copy_frame (G4), call_read_request
  *                                        call_decide ── policy_decide, or ledger_take to undo
- *                                        call_prepare ─ ledger_open: entry and lent name (8)
- *                                        call_record (6) ── if it fails: call_refuse
- *                                        call_answer (7) ── ledger_await: ticket
+ *                                        call_prepare ─ ledger_open: entry and lent name (G8)
+ *                                        call_record (G6) ── if it fails: call_refuse
+ *                                        call_answer (G7) ── ledger_await: ticket
  *     answer_take, frame_release ◀────── rax = 0; with -errno there is no answer
  *     call_carry_out
  *       call_real
- *     doorbell RESULT ticket ────────▶ gate_result ── ledger_result (9) (10)
+ *     doorbell RESULT ticket ────────▶ gate_result ── ledger_result (G9) (G10)
  *
  * policy/ledger.h draws the states of the ledger's entry that a ticket stands for.
  */
@@ -91,7 +93,7 @@ void gate_page_free(struct gate *g, u64 gpa);
  */
 int gate_caller_add(struct gate *g, const struct policy_session *s, const char *session,
 		    const char *driver);
-/* Forget it, its objects and names. No call of it may be in progress in the guest (11). */
+/* Forget it, its objects and names. No call of it may be in progress in the guest (G11). */
 void gate_caller_remove(struct gate *g, unsigned caller);
 /* Put another policy in force for the caller's next call. */
 void gate_caller_set_policy(struct gate *g, unsigned caller, const struct policy_session *s);

@@ -50,7 +50,7 @@ struct gate {
 	u64 (*now)(const struct machine *m); /* ns since the start */
 	u64 kaslr;
 
-	/* the region's slots (1) */
+	/* the region's slots (G1) */
 	struct umbra_info *info;
 	u8 *page; /* the gate page */
 	struct umbra_frame *frames;

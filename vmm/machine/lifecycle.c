@@ -37,7 +37,7 @@ void lifecycle_destroy(struct lifecycle *l)
 
 void lifecycle_add(struct lifecycle *l, const struct lifecycle_ops *ops, void *part)
 {
-	assert(l->life == LIFE_CREATED && l->n < LIFECYCLE_MAX_PARTS); /* (1) */
+	assert(l->life == LIFE_CREATED && l->n < LIFECYCLE_MAX_PARTS); /* (L1) */
 	for (size_t i = 0; i < l->n; i++)
 		assert(l->parts[i].part != part);
 	l->parts[l->n].ops = ops;
@@ -50,7 +50,7 @@ int lifecycle_start(struct lifecycle *l, struct err *e)
 	bool again = l->life == LIFE_RESET;
 	int ret = 0;
 
-	assert(again || l->life == LIFE_CREATED); /* (2) (6) */
+	assert(again || l->life == LIFE_CREATED); /* (L2) (L6) */
 	for (size_t i = 0; i < l->n && !ret; i++)
 		if (l->parts[i].ops->start)
 			ret = l->parts[i].ops->start(l->parts[i].part, again, e);
@@ -60,7 +60,7 @@ int lifecycle_start(struct lifecycle *l, struct err *e)
 
 void lifecycle_quiesce(struct lifecycle *l)
 {
-	if (l->quiet || l->life != LIFE_STARTED) /* (3) */
+	if (l->quiet || l->life != LIFE_STARTED) /* (L3) */
 		return;
 	l->quiet = true;
 	for (size_t i = l->n; i-- > 0;)
@@ -82,7 +82,7 @@ int lifecycle_reset(struct lifecycle *l, struct err *e)
 {
 	int ret = 0;
 
-	assert(l->life == LIFE_STARTED); /* (4) (6) */
+	assert(l->life == LIFE_STARTED); /* (L4) (L6) */
 	for (size_t i = l->n; i-- > 0 && !ret;)
 		if (l->parts[i].ops->reset)
 			ret = l->parts[i].ops->reset(l->parts[i].part, e);
@@ -96,7 +96,7 @@ int lifecycle_end(struct lifecycle *l, struct err *e)
 	int first = 0;
 
 	l->life = LIFE_ENDED;
-	while (l->n) { /* (5) */
+	while (l->n) { /* (L5) */
 		const struct lifecycle_ops *ops = l->parts[--l->n].ops;
 		int ret = ops->end ? ops->end(l->parts[l->n].part, first ? &other : e) : 0;
 

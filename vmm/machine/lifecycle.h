@@ -8,36 +8,38 @@
  * up: the machine first, then the parts that use it. From that order all others follow.
  * vmm/guest/guest.h lists the parts.
  *
- *	              lifecycle_add() (1)
- *	                    ┌──┐
- *	                    │  ▼
- *	lifecycle_create ─► CREATED ── lifecycle_start (2) ──► STARTED ◄── lifecycle_start (2) ──┐
- *	                     │  │                                │  │                            │
- *	                     │  │ -errno                         │  └──── lifecycle_reset (4) ─► RESET
- *	                     │  ▼                       -errno   │              │ -errno         │
- *	                     │ FAILED ◄──────────────────────────┼──────────────┴────────────────┤
- *	                     │  │ (6)                            │                               │
- *	                     │  │          lifecycle_end (5)     │                               │
- *	                     └──┴────────────────┬───────────────┴───────────────────────────────┘
- *	                                         ▼
- *	                                       ENDED
+ *                  lifecycle_add() (L1)
+ *                        ┌──┐
+ *                        │  ▼
+ *    lifecycle_create ─► CREATED ── lifecycle_start (L2) ─► STARTED ◄─ lifecycle_start (L2) ─┐
+ *                         │  │                               │  │                            │
+ *                         │  │ -errno                        │  └─── lifecycle_reset (L4) ─► RESET
+ *                         │  ▼                      -errno   │              │ -errno         │
+ *                         │ FAILED ◄─────────────────────────┼──────────────┴────────────────┤
+ *                         │  │ (L6)                          │                               │
+ *                         │  │         lifecycle_end (L5)    │                               │
+ *                         └──┴───────────────┬───────────────┴───────────────────────────────┘
+ *                                            ▼
+ *                                          ENDED
  *
  * Beside it, and kept by a reset: quiet or not. lifecycle_quiesce() and lifecycle_resume() turn
- * from one to the other (3).
+ * from one to the other (L3).
  *
- *  (1) A part is added once, before the first start, when it is complete.
- *  (2) start() runs upwards, in the order of addition; no vCPU executes until all parts have started.
- *  (3) quiesce() runs downwards when all vCPUs are out because of a pause, and only then; resume() runs
- *      upwards, before the first vCPU is let in again. A pause may outlast a reset.
- *  (4) reset() runs downwards, while no vCPU runs: users of memory are quiet when it is cleared.
- *      After it a part is as it was when it was created, and start() runs again, with @again.
- *  (5) end() runs downwards once for each part that was added, whatever failed before, and frees
- *      it; a part without an end() is freed by its owner. A part's end may use all that lies below
- *      it.
- *  (6) After an error of start() or reset() only end() follows.
+ *  (L1) A part is added once, before the first start, when it is complete.
+ *  (L2) start() runs upwards, in the order of addition; no vCPU executes until all parts have
+ *       started.
+ *  (L3) quiesce() runs downwards when all vCPUs are out because of a pause, and only then;
+ *       resume() runs upwards, before the first vCPU is let in again. A pause may outlast a
+ *       reset.
+ *  (L4) reset() runs downwards, while no vCPU runs: users of memory are quiet when it is cleared.
+ *       After it a part is as it was when it was created, and start() runs again, with @again.
+ *  (L5) end() runs downwards once for each part that was added, whatever failed before, and frees
+ *       it; a part without an end() is freed by its owner. A part's end may use all that lies
+ *       below it.
+ *  (L6) After an error of start() or reset() only end() follows.
  *
- * All of it runs on the main thread. (1), (2), (4) and (6) are asserted; a quiesce() or resume()
- * out of its order (3) does nothing.
+ * All of it runs on the main thread. (L1), (L2), (L4) and (L6) are asserted; a quiesce() or
+ * resume() out of its order (L3) does nothing.
  *
  * Why one table: reset was five functions of different shape that `vmm run` called in an order of
  * its own, and a pause had one hook, which the last caller won silently. Propolis has one trait for

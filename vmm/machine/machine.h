@@ -63,9 +63,9 @@
  * From the request on: the loop returns after the callback that it is in; machine_run() asks all
  * vCPUs to stop and joins their threads, each of which handles the exit that it is in to its end.
  * After (E2), (E3) and (E10) guest_run() resets the machine and runs it again, unless --no-reboot
- * or sessions forbid it. Else guest_end() ends the parts downwards (lifecycle.h (5)): the console
- * waits up to 700 ms for its readers, the devices' threads are joined, the record is closed. If
- * sessions have not loaded all their drivers by an (E1), guest_run() makes its code ERROR.
+ * or sessions forbid it. Else guest_end() ends the parts downwards, by (L5) of lifecycle.h: the
+ * console waits up to 700 ms for its readers, the devices' threads are joined, the record is closed.
+ * If sessions have not loaded all their drivers by an (E1), guest_run() makes its code ERROR.
  *
  * The request that wins:
  *  (W1) The first.

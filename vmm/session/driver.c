@@ -167,6 +167,7 @@ int driver_plan(struct sessions *s, struct driver *d, bool expected, struct err 
 	prov = calloc(n + 1, sizeof(*prov));
 	if (!prov)
 		return err_set(e, -ENOMEM, "out of memory for %s", d->path);
+	/* (D4); a plan with @expected is for a check only, and made anew before the load */
 	for (n = 0, o = d->session->drivers; o && o != d; o = o->next)
 		if (o->state == DRIVER_LOADED || expected)
 			prov[n++] = (struct link_provider){ o->module, o->guest_name, o->suffix };
@@ -204,6 +205,7 @@ void driver_free(struct driver *d)
 	free(d);
 }
 
+/* Gives @d its names; that in the guest is no other driver's (D1). */
 static int name_driver(struct sessions *s, struct driver *d, const char *name, struct err *e)
 {
 	const struct session *ss;

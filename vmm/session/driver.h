@@ -17,13 +17,15 @@
  * devices that it made may run its code at any time. driver_look() finds out that a LOADED driver
  * is HIDDEN or REMOVED, or LOADED again; only a REMOVED one can then be unloaded.
  *
- *   (1) A name in the guest (guest_name) belongs to one driver from driver_add() to driver_drop().
- *   (2) A driver has at most one operation, and no other is queued for it until that one has ended.
- *   (3) It has resources in the guest (steps != 0) in every state but QUEUED. Its entries are there
- *       as long as its code may run: they go only when the guest's kernel has said that it unloaded
- *       the module, or guest memory shows that it did.
- *   (4) Other drivers are linked to it only while it is LOADED; the guest's kernel then counts the
- *       references and refuses to unload it.
+ *  (D1) A name in the guest (guest_name) belongs to one driver from driver_add() to
+ *       driver_drop().
+ *  (D2) A driver has at most one operation, and no other is queued for it until that one has
+ *       ended.
+ *  (D3) It has resources in the guest (steps != 0) in every state but QUEUED. Its entries are
+ *       there as long as its code may run: they go only when the guest's kernel has said that it
+ *       unloaded the module, or guest memory shows that it did.
+ *  (D4) Other drivers are linked to it only while it is LOADED; the guest's kernel then counts
+ *       the references and refuses to unload it.
  */
 #ifndef UMBRA_VMM_SESSION_DRIVER_H
 #define UMBRA_VMM_SESSION_DRIVER_H

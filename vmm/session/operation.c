@@ -121,7 +121,7 @@ static int range_release(struct op *op, struct gate_command *c)
 {
 	struct session *ss = op->driver->session;
 
-	if (!ss->va || range_is_used(op->driver))
+	if (!ss->va || range_is_used(op->driver)) /* (S2) */
 		return 0;
 	c->cmd = UMBRA_CMD_RELEASE;
 	c->a = ss->va;
@@ -152,6 +152,7 @@ static int caller_add(struct op *op, struct gate_command *c)
 	return 0;
 }
 
+/* (G11) of gate.h: its module is gone by now, and its page taken from the guest or lost. */
 static int caller_remove(struct op *op, struct gate_command *c)
 {
 	struct driver *d = op->driver;
@@ -208,7 +209,7 @@ static int entries_unmap(struct op *op, struct gate_command *c)
 static int entries_unmapped(struct op *op, s64 result, u64 value)
 {
 	(void)value;
-	session_free_driver_page(op->s, op->driver, !result);
+	session_free_driver_page(op->s, op->driver, !result); /* (S4) */
 	return 0;
 }
 
@@ -334,7 +335,7 @@ static int module_unloaded(struct op *op, s64 result, u64 value)
 		d->state = DRIVER_LOADED;
 		driver_look(op->s, d);
 	}
-	d->in_guest = result && d->state != DRIVER_REMOVED;
+	d->in_guest = result && d->state != DRIVER_REMOVED; /* (D3) */
 	if (!d->in_guest)
 		return 0;
 	return err_set(&op->err, guest_error(result), "%s in session %s does not unload: %s%s",
@@ -424,7 +425,7 @@ static void op_end(struct op *op)
 
 /*
  * Ends the step that was under way, with @ret. False: the operation has ended with it, because the
- * guest's kernel keeps the module, unwillingly or crashed; nothing was taken back then.
+ * guest's kernel keeps the module, unwillingly or crashed; nothing was taken back then (D3).
  */
 static bool step_ended(struct op *op, int ret)
 {
@@ -532,7 +533,7 @@ int driver_load(struct sessions *s, struct driver *d, operation_done_fn *done, v
 {
 	int ret;
 
-	assert(d->state == DRIVER_QUEUED && !d->steps);
+	assert(d->state == DRIVER_QUEUED && !d->steps); /* (D3) */
 	ret = op_queue(s, d, false, done, arg);
 	if (!ret)
 		op_begin(d->session);
@@ -543,12 +544,12 @@ int driver_unload(struct sessions *s, struct driver *d, operation_done_fn *done,
 {
 	int ret;
 
-	assert(d->state == DRIVER_LOADED || d->state == DRIVER_REMOVED);
-	assert(d->steps == ARRAY_SIZE(steps));
+	assert(d->state == DRIVER_LOADED || d->state == DRIVER_REMOVED); /* (D2) */
+	assert(d->steps == ARRAY_SIZE(steps));				 /* (D3) */
 	ret = op_queue(s, d, true, done, arg);
 	if (ret)
 		return ret;
-	d->state = DRIVER_UNLOADING; /* from now on: nobody may queue it again */
+	d->state = DRIVER_UNLOADING; /* from now on: nobody may queue it again (D2) */
 	op_begin(d->session);
 	return 0;
 }

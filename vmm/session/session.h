@@ -18,15 +18,15 @@
  *                              | +--session_free_range()----+                               |
  *                              +-------------------------------------------------------------+
  *
- *   (1) BARE is va == 0: no page, no caller of its own, no driver that is loaded or being loaded.
- *   (2) PLACED is va != 0: the range is reserved in the guest from the first driver's load to the
+ *  (S1) BARE is va == 0: no page, no caller of its own, no driver that is loaded or being loaded.
+ *  (S2) PLACED is va != 0: the range is reserved in the guest from the first driver's load to the
  *       last one's unload, and does not move meanwhile.
- *   (3) A page of the range is filled once, before the guest maps it, for the range's va: a range at
- *       another va needs other pages.
- *   (4) A page goes back to the gate's pool only when the guest has unmapped it. If the guest cannot
- *       say so, the page is lost (abandoned) rather than given to somebody else.
- *   (5) Every critical function of the catalogue has an entry in the session's own pages: no entry
- *       of the shadow leads from a critical function to the real kernel.
+ *  (S3) A page of the range is filled once, before the guest maps it, for the range's va: a range
+ *       at another va needs other pages.
+ *  (S4) A page goes back to the gate's pool only when the guest has unmapped it. If the guest
+ *       cannot say so, the page is lost (abandoned) rather than given to somebody else.
+ *  (S5) Every critical function of the catalogue has an entry in the session's own pages: no
+ *       entry of the shadow leads from a critical function to the real kernel.
  */
 #ifndef UMBRA_VMM_SESSION_SESSION_H
 #define UMBRA_VMM_SESSION_SESSION_H
@@ -112,7 +112,7 @@ void session_free(struct session *ss);
  * Take the range at @va, which the guest has reserved: BARE to PLACED, or on an error still BARE.
  */
 int session_take_range(struct sessions *s, struct session *ss, u64 va, struct err *e);
-/* PLACED to BARE: after the guest has released the range, or if it cannot say that it has (4). */
+/* PLACED to BARE: after the guest has released the range, or if it cannot say that it has (S4). */
 void session_free_range(struct sessions *s, struct session *ss);
 void session_abandon_range(struct sessions *s, struct session *ss);
 /* Address of an entry; @page counts from the first of the GATE_PAGES. */
@@ -123,7 +123,7 @@ u64 session_gate_va(const struct session *ss, unsigned page, unsigned slot);
  */
 int session_prepare_pages(struct sessions *s, struct driver *d, struct umbra_map **maps, size_t *n,
 			  struct err *e);
-/* Take @d's page away from it; @unmapped: the guest has said that it has it no more (4). */
+/* Take @d's page away from it; @unmapped: the guest has said that it has it no more (S4). */
 void session_free_driver_page(struct sessions *s, struct driver *d, bool unmapped);
 
 #endif

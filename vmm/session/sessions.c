@@ -158,7 +158,7 @@ int sessions_prepare(struct sessions *s, struct kernel *k, u64 kaslr, struct err
 {
 	int ret;
 
-	assert(s->phase == SESSIONS_OPEN);
+	assert(s->phase == SESSIONS_OPEN); /* (P0) */
 	s->k = k;
 	s->kaslr = kaslr;
 	ret = policy_load_fd(&s->policy, s->policy_fd, s->policy_path, e);
@@ -177,7 +177,7 @@ int sessions_prepare(struct sessions *s, struct kernel *k, u64 kaslr, struct err
 	if (ret)
 		return ret;
 	close_files(s);
-	s->phase = SESSIONS_PREPARED;
+	s->phase = SESSIONS_PREPARED; /* (P1) */
 	return 0;
 }
 
@@ -219,7 +219,7 @@ static struct driver *driver_by_order(struct sessions *s, size_t order)
 	return NULL;
 }
 
-/* The command line's next driver: they are loaded one after the other, over all sessions. */
+/* The command line's next driver: they are loaded one after the other, over all sessions (P3). */
 static void load_next(struct sessions *s)
 {
 	struct driver *d = driver_by_order(s, s->n_started);
@@ -290,7 +290,7 @@ int sessions_start(struct sessions *s, struct loop *l, struct control *c, struct
 {
 	int ret;
 
-	assert(s->phase == SESSIONS_PREPARED);
+	assert(s->phase == SESSIONS_PREPARED); /* (P2) */
 	ret = gate_start(s->gate, l, shim_said_hello, s);
 	if (ret)
 		return err_set(e, ret, "event loop: %s", strerror(-ret));
@@ -308,7 +308,7 @@ int sessions_start(struct sessions *s, struct loop *l, struct control *c, struct
 
 int sessions_complete(const struct sessions *s, struct err *e)
 {
-	assert(s->phase == SESSIONS_STARTED);
+	assert(s->phase == SESSIONS_STARTED); /* (P4) */
 	if (!gate_alive(s->gate))
 		return err_set(e, -ENODEV,
 			       "the guest ended without a word of the shim; its console says why");
@@ -329,7 +329,7 @@ int sessions_finish(struct sessions *s, struct err *e)
 		loop_timer_del(s->loop, s->wait_timer);
 	if (s->slow_timer >= 0)
 		loop_timer_del(s->loop, s->slow_timer);
-	operations_cancel(s);
+	operations_cancel(s); /* (P5) */
 	while (s->list) {
 		struct session *ss = s->list;
 

@@ -6,22 +6,25 @@
  * Its life, with the function on each arrow; the two states are what the room calls its phase:
  *
  *   (none) --sessions_open()--> OPEN --sessions_prepare()--> PREPARED --sessions_start()--> STARTED
- *                                |                              |                              |
- *                                +------------------------------+------sessions_finish()-------+--> (none)
+ *                                |                              |                             |
+ *                                +------------------------------+--- sessions_finish() -------+
+ *                                                               |
+ *                                                               v
+ *                                                            (none)
  *
- *   (0) OPEN: all files are open, the record is made, and nothing that a stranger wrote was read: that
- *       comes when the VMM is confined, and can open no file.
- *   (1) PREPARED: everything that can be checked on the host was checked, also the drivers of the
+ *  (P0) OPEN: all files are open, the record is made, and nothing that a stranger wrote was read:
+ *       that comes when the VMM is confined, and can open no file.
+ *  (P1) PREPARED: everything that can be checked on the host was checked, also the drivers of the
  *       command line, and nothing of the guest was touched but its memory slots. In this state
  *       sessions_initrd() and sessions_cmdline() say what the guest is to be started with.
- *   (2) sessions_start() is called once, before the guest's first instruction: the shim's hello, which
- *       may come at any moment from then on, finds the loop.
- *   (3) STARTED: the guest runs. Commands of the control socket are served, and when the guest's init
- *       is up, the drivers of the command line are loaded one after the other.
- *   (4) sessions_complete() is asked in STARTED only, after a guest that ended by its own will.
- *   (5) sessions_finish() follows every sessions_open() that returned 0, from all states, after
- *       the vCPUs have ended (no call is in progress) and before the control socket is closed: those
- *       that still wait for an operation are told that the guest has ended.
+ *  (P2) sessions_start() is called once, before the guest's first instruction: the shim's hello,
+ *       which may come at any moment from then on, finds the loop.
+ *  (P3) STARTED: the guest runs. Commands of the control socket are served, and when the guest's
+ *       init is up, the drivers of the command line are loaded one after the other.
+ *  (P4) sessions_complete() is asked in STARTED only, after a guest that ended by its own will.
+ *  (P5) sessions_finish() follows every sessions_open() that returned 0, from all states, after
+ *       the vCPUs have ended (no call is in progress) and before the control socket is closed:
+ *       those that still wait for an operation are told that the guest has ended.
  */
 #ifndef UMBRA_VMM_SESSION_SESSIONS_H
 #define UMBRA_VMM_SESSION_SESSIONS_H

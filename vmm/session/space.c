@@ -36,7 +36,7 @@ static u64 own_gate_va(const struct session *ss, size_t index)
 			       (unsigned)(index % UMBRA_GATES_PER_PAGE));
 }
 
-/* Writes an entry for each function of the catalogue: invariant (5). */
+/* Writes an entry for each function of the catalogue: invariant (S5). */
 static int fill_own_gates(struct sessions *s, struct session *ss, struct err *e)
 {
 	const struct catalog_fn *all;
@@ -65,7 +65,7 @@ static int fill_own_gates(struct sessions *s, struct session *ss, struct err *e)
 	return 0;
 }
 
-/* Forget the range; its pages go back to the pool if the guest has @unmapped them (4). */
+/* Forget the range; its pages go back to the pool if the guest has @unmapped them (S4). */
 static void forget_range(struct sessions *s, struct session *ss, bool unmapped)
 {
 	unsigned i;
@@ -78,7 +78,7 @@ static void forget_range(struct sessions *s, struct session *ss, bool unmapped)
 	if (ss->caller)
 		gate_caller_remove(s->gate, ss->caller);
 	ss->caller = 0;
-	ss->va = 0;
+	ss->va = 0; /* (S1) */
 }
 
 int session_take_range(struct sessions *s, struct session *ss, u64 va, struct err *e)
@@ -86,7 +86,7 @@ int session_take_range(struct sessions *s, struct session *ss, u64 va, struct er
 	u64 size = ((u64)ss->text_pages + GATE_PAGES) * 4096;
 	int ret;
 
-	assert(!ss->va);
+	assert(!ss->va); /* (S1), (S2) */
 	/* The guest says where; it must be a place that the linker can prove to be in reach. */
 	if (va & 4095 || va < MODULES_START || va > MODULES_LIMIT - size)
 		return err_set(e, -ERANGE,
@@ -100,7 +100,7 @@ int session_take_range(struct sessions *s, struct session *ss, u64 va, struct er
 	ss->va = va;
 	ret = fill_own_gates(s, ss, e);
 	if (ret)
-		forget_range(s, ss, true); /* no page of it was mapped yet */
+		forget_range(s, ss, true); /* no page of it was mapped yet (S4) */
 	return ret;
 }
 
@@ -121,7 +121,7 @@ struct target_arg {
 
 /*
  * Where an entry of the shadow leads: straight to the real kernel, or for a critical function to
- * the session's own entry for it, without exception (5).
+ * the session's own entry for it, without exception (S5).
  */
 static u64 entry_target(void *arg, const struct kernel_export *ex)
 {
@@ -183,7 +183,7 @@ int session_prepare_pages(struct sessions *s, struct driver *d, struct umbra_map
 	}
 	used = shadow_pages_used(d->plan, pages, ss->text_pages);
 	for (i = 0; i < used; i++) {
-		if (pages[i] >= ss->text_pages || ss->page_gpa[pages[i]])
+		if (pages[i] >= ss->text_pages || ss->page_gpa[pages[i]]) /* (S3) */
 			continue;
 		page = take_page(s, ss, pages[i], e);
 		if (!page) {
