@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The guest's devices that cannot be enumerated, for hardware-reduced ACPI. The numbers are those
-// of vmm/layout.h. vmm/boot/dsdt.h is this file compiled; it says how to renew it.
+// Describes the guest's devices that cannot be enumerated, for hardware-reduced ACPI. The numbers
+// are those of vmm/machine/layout.h. vmm/boot/dsdt.h is this file compiled; it says how to renew it.
 //
 DefinitionBlock ("", "DSDT", 6, "UMBRA ", "UMBRADSD", 1)
 {

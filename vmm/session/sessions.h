@@ -3,7 +3,7 @@
  * Offers the session layer of one guest to the rest of vmm. All calls are made on the loop's
  * thread.
  *
- * Its life, with the function on each arrow; the two states are what the room calls its phase:
+ * Its life, with the function on each arrow; the states are what the room calls its phase:
  *
  *   (none) --sessions_open()--> OPEN --sessions_prepare()--> PREPARED --sessions_start()--> STARTED
  *                                |                              |                             |

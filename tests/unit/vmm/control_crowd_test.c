@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The control socket in a crowd: clients that are silent, babble, do not read, die, dribble, half
- * close or pass descriptors, more of them than there is room for, all at once. Who asks properly
+ * Crowds the control socket: clients that are silent, babble, do not read, die, dribble, half close
+ * or pass descriptors, more of them than there is room for, all at once. A client that asks properly
  * is answered within a second all the time, and nothing is left of any of them.
  */
 #include <dirent.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The program of the user-mode network, with this test as its VMM: what its process sees of the
- * file system, whom the guest's questions for names reach when the host's name server changes, and
- * what happens when that process dies. As root, in namespaces of its own.
+ * Runs the program of the user-mode network, with this test as its VMM: what its process sees of
+ * the file system, whom the guest's questions for names reach when the host's name server changes,
+ * and what happens when that process dies. As root, in namespaces of its own.
  */
 #include <arpa/inet.h>
 #include <dirent.h>
