@@ -71,7 +71,10 @@ void pci_bus_destroy(struct pci_bus *bus);
 /* Creates a function in the next free slot; -ENOSPC. */
 int pci_dev_create(struct pci_dev **out, struct pci_bus *bus, const struct pci_id *id,
 		   const struct pci_ops *ops, void *arg);
-/* Adds a 32-bit memory BAR; @size a power of two, at least 4096. -ENOSPC: the window is full; -EEXIST. */
+/*
+ * Adds a 32-bit memory BAR; @size a power of two, at least 4096. -ENOSPC: the window is full;
+ * -EEXIST.
+ */
 int pci_dev_add_bar(struct pci_dev *d, unsigned bar, u32 size);
 /*
  * Appends a capability: @body follows the id and the next pointer. Bits set in @writable (same

@@ -162,7 +162,8 @@ enum umbra_op {
 	UMBRA_OP_POLL, /* a: frame, b: gate id, c: cookie. The verdict was pending */
 	UMBRA_OP_DONE, /* a: sequence of the command, b: result (0 or -errno), c: value */
 	UMBRA_OP_LOST, /* a: gate id. No frame was free; b: 1 if the call was refused */
-	UMBRA_OP_TAKEN, /* a: sequence. The command's words were read: the mailbox is free, DONE follows */
+	/* a: sequence. The command's words were read: the mailbox is free, DONE follows */
+	UMBRA_OP_TAKEN,
 	UMBRA_OP_GONE, /* the agent has ended: nobody carries out commands any more */
 };
 
@@ -195,7 +196,7 @@ struct umbra_regs {
 #define UMBRA_FRAME_TOO_LONG 0x2
 #define UMBRA_FRAME_FAULT    0x4 /* a name pointed nowhere */
 #define UMBRA_FRAME_HAS_NAME 0x8
-#define UMBRA_FRAME_NESTED   0x10 /* interrupted another call between its marshal and its doorbell */
+#define UMBRA_FRAME_NESTED   0x10 /* interrupted another call between marshal and doorbell */
 
 #define UMBRA_NAME_MAX 4096
 

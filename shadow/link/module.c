@@ -220,8 +220,9 @@ static int check_symbols(struct module *m, struct err *e)
 	m->symbols = m->data + sym->h.sh_offset;
 	m->symbol_names = (const char *)m->data + str->h.sh_offset;
 	/*
-	 * The loader passes over symbol 0, and a relocation by it takes its value as it stands in the file
-	 * (simplify_symbols() in kernel/module/main.c). The ABI has it empty, and no compiler fills it.
+	 * The loader passes over symbol 0, and a relocation by it takes its value as it stands in
+	 * the file (simplify_symbols() in kernel/module/main.c). The ABI has it empty, and no
+	 * compiler fills it.
 	 */
 	if (m->n_symbols) {
 		static const u8 empty[sizeof(Elf64_Sym)];

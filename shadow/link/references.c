@@ -167,8 +167,8 @@ static inline const char *own_reference_fault(const struct module *m, const stru
 		return fault;
 	if (section == SHN_ABS)
 		return f->form->relative ? "a branch to an absolute address" : NULL;
-	in = &m->sections
-		      [section]; /* of SHN_UNDEF, which is 0, module_parse() has made an empty one */
+	/* Of SHN_UNDEF, which is 0, module_parse() has made an empty one. */
+	in = &m->sections[section];
 	if (!(in->h.sh_flags & SHF_ALLOC))
 		return "to nothing that is loaded";
 	if (!f->form->relative)

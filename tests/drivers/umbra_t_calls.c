@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Calls the same thing many times and says what one call costs, in ticks of the time-stamp counter
- * (under `tools/lab --icount` an instruction is a tick). Loaded plainly or into a session, its calls
- * are the same instructions; only where they lead differs.
+ * (under `tools/lab --icount` an instruction is a tick). Loaded plainly or into a session, its
+ * calls are the same instructions; only where they lead differs.
  *
  *   hook=none|ftrace|kprobe            at load: what else is attached to the function of "call"
  *   path=P file=P                      for "open" (a file that does not exist) and "write"

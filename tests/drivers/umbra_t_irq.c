@@ -124,8 +124,8 @@ static void runner_call(struct runner *r, int i)
 		snprintf(name, sizeof(name), "%s/%d", dir, r->number);
 	}
 	/*
-	 * The hit must come at every point of the call in turn, however fast this machine is: the time
-	 * goes up with i, to that of a call.
+	 * The hit must come at every point of the call in turn, however fast this machine is: the
+	 * time goes up with i, to that of a call.
 	 */
 	hrtimer_start(&r->timer, ns_to_ktime(1000 + r->call_ns * (i % steps) / steps),
 		      HRTIMER_MODE_REL_PINNED);

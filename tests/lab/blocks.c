@@ -3,8 +3,8 @@
  * Writes numbered blocks to a disk, and checks later which of them survived. Runs in guests and
  * outside.
  *
- * blocks write DISK [WRITERS [LABEL]]   Each writer has a part of the disk, a ring of blocks of 4 KiB. It
- *	writes block after block past the page cache, calls fdatasync and then prints
+ * blocks write DISK [WRITERS [LABEL]]   Each writer has a part of the disk, a ring of blocks of
+ *	4 KiB. It writes block after block past the page cache, calls fdatasync and then prints
  *	"LABEL ack WRITER NUMBER"; "LABEL error WRITER ERRNO" ends it. It goes on where it finds
  *	itself.
  * blocks check DISK [WRITERS] <OUTPUT   Is everything there that the output says was acknowledged?

@@ -7,12 +7,13 @@
  * or a pipe shares with the user's shell, so it is not set on a descriptor that this process was
  * started with. Instead:
  *
- *	pipe, terminal	opened once more by way of /proc/self/fd, with O_NONBLOCK for us alone; where
- *			that is refused (a terminal of another user), poll(2) is asked before each write
- *			of no more than has room then
+ *	pipe, terminal	opened once more by way of /proc/self/fd, with O_NONBLOCK for us alone;
+ *			where that is refused (a terminal of another user), poll(2) is asked before
+ *			each write of no more than has room then
  *	socket		send(2) with MSG_DONTWAIT
- *	file		written as it is. If the disk is full, or the file has OUTLET_FILE_MAX bytes, it is
- *			tried again each second, and goes on when there is room or the file is shortened
+ *	file		written as it is. If the disk is full, or the file has OUTLET_FILE_MAX
+ *			bytes, it is tried again each second, and goes on when there is room or the
+ *			file is shortened
  *
  * Flow control: a source that may be refused gets no more in than the ring has room for. One that
  * cannot wait (a serial port) is held up for as long as the reader takes something at least every
@@ -35,8 +36,10 @@ struct outlet;
 struct outlet_config {
 	struct loop *loop;
 	int fd;
-	bool ours; /* @fd is open for us alone: non-blocking, if it can block, and closed at the end */
-	bool lines; /* text for people: written by lines or after 10 ms, and losses are marked in it */
+	/* @fd is open for us alone: non-blocking, if it can block, and closed at the end. */
+	bool ours;
+	/* Text for people: written by lines or after 10 ms, and losses are marked in it. */
+	bool lines;
 	/* outlet_write() had refused bytes and would take some now. Main thread. May be NULL. */
 	void (*room)(void *arg);
 	void *arg;

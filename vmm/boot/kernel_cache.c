@@ -63,7 +63,7 @@ int kernel_cache_find(struct kernel **out, int fd, const char *path)
 	return -ENOENT;
 }
 
-/* Waits for @child; one of the signals of @set that comes meanwhile, and is not ignored, ends it. */
+/* Waits for @child; a signal of @set that comes meanwhile, and is not ignored, ends it. */
 static void await_or_end(pid_t child, const sigset_t *set)
 {
 	while (!waitpid(child, NULL, WNOHANG)) {

@@ -4,7 +4,8 @@
  * directory: $XDG_CACHE_HOME/umbra, else ~/.cache/umbra, for root /var/cache/umbra.
  *
  *	KEY.kernel	a prepared kernel; KEY is the hash of its bzImage (BLAKE2b-256)
- *	IDENTITY	a link to one: device, inode, size, mtime and ctime of the file that had that hash
+ *	IDENTITY	a link to one: device, inode, size, mtime and ctime of the file that had
+ *			that hash
  *	lock		held by the one process that changes the directory
  *
  * A start looks for IDENTITY, so that it need not read and hash a file of 14 MB to know that it is

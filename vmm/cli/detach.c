@@ -70,7 +70,7 @@ static void catch_ends(void)
 			sigaction(ends[i], &sa, NULL);
 }
 
-/* One that the guest's process obeys, which ignores those that this one was started with ignored. */
+/* Returns one that the guest's process obeys: it ignores those that were ignored at our start. */
 static int signal_to_give_up(void)
 {
 	size_t i = 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Writes the lines of a `vmm run` whose guest lives to stderr; no thread ever waits for their reader.
+ * Writes the lines of a `vmm run` whose guest lives to stderr; no thread ever waits for their
+ * reader.
  *
  * O_NONBLOCK belongs to the open file, which stderr shares with the user's shell, so it is not set;
  * poll(2) is asked before each write instead, of no more than has room then: PIPE_BUF bytes of a

@@ -65,8 +65,9 @@ void control_disown_file(struct control *c);
 
 /*
  * Offer more commands. @table ends with a NULL name and must live as long as @c; @arg goes to its
- * handlers. A name belongs to one table, which is asserted: else a later module would take a command
- * away from another without a word. @c may be NULL: the guest has no control socket. -ENOMEM.
+ * handlers. A name belongs to one table, which is asserted: else a later module would take a
+ * command away from another without a word. @c may be NULL: the guest has no control socket.
+ * -ENOMEM.
  */
 int control_add(struct control *c, const struct control_command *table, void *arg);
 

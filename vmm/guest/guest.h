@@ -6,8 +6,8 @@
  * to the front end's notes (guest_front.h, base/note.h), from its creation to its end and from all
  * rooms.
  *
- *	guest_create()		everything that the spec names is opened and assembled, the VMM confined,
- *				and what strangers wrote is read: kernel, policy, drivers
+ *	guest_create()		everything that the spec names is opened and assembled, the VMM
+ *				confined, and what strangers wrote is read: kernel, policy, drivers
  *	guest_run()		from the first instruction to the end of the last kernel
  *	guest_exit_line()	why it ended, for people
  *	guest_end()		consoles, devices, sessions and the control socket go
@@ -21,17 +21,18 @@
  * guest_create() makes them; after the name: the turns of a guest's life at which the part does
  * something.
  *
- *	  part          when               turns
- *	  machine       always             reset: memory, interrupts, vCPUs as created; machine_destroy()
- *	  monitor       always             start: the event RESET; quiesce: the event STOP; end
- *	  sessions      --driver ...       start: parses, the gate; end: drivers, record (no reset: (E2) ends it)
- *	  direct boot   without firmware   start: parses the kernel, places it; reset: forgets it
- *	  panic watch   always             reset: forgets the old kernel; end
- *	  platform      always             start: looks into images of disks; reset: devices as created;
- *	                                   end: devices and their threads
- *	  firmware      with --firmware    start: reads image and kernel; reset: chips as created; end
- *	  console       always             start: the terminal; reset: the serial port; end: rest of the
- *	                                   output, terminal
+ *  part          when               turns
+ *  machine       always             reset: memory, interrupts, vCPUs as created; machine_destroy()
+ *  monitor       always             start: the event RESET; quiesce: the event STOP; end
+ *  sessions      --driver ...       start: parses, the gate; end: drivers, record (no reset: (E2)
+ *                                   ends it)
+ *  direct boot   without firmware   start: parses the kernel, places it; reset: forgets it
+ *  panic watch   always             reset: forgets the old kernel; end
+ *  platform      always             start: looks into images of disks; reset: devices as created;
+ *                                   end: devices and their threads
+ *  firmware      with --firmware    start: reads image and kernel; reset: chips as created; end
+ *  console       always             start: the terminal; reset: the serial port; end: rest of the
+ *                                   output, terminal
  *
  * The caller has forked already, if it wants a process outside that survives the guest (detach.h,
  * confine_fork()): guest_create() makes threads and gives up rights.

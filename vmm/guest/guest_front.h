@@ -10,8 +10,9 @@ struct guest_front {
 	void *arg;
 	/*
 	 * Lines for people about the guest: what it does without, what became of a device or a
-	 * driver. With an arg of its own, and on any thread (base/note.h): the guest's parts have no
-	 * other way to say something, and print nothing. The last one may come in guest_destroy().
+	 * driver. With an arg of its own, and on any thread (base/note.h): the guest's parts have
+	 * no other way to say something, and print nothing. The last one may come in
+	 * guest_destroy().
 	 */
 	struct note_sink notes;
 

@@ -28,44 +28,46 @@
  * How a machine ends. All requests go through machine_exit(), but for (E13); the code is one of
  * enum exit_code (base/exit_code.h). The function is the one that makes the request.
  *
- *	      cause                                   function                          code
- *	(E1)  the guest switches off (ACPI S5)        machine.c end_by_device()         POWEROFF 0
- *	(E2)  the guest resets itself: keyboard       machine.c end_by_device()         REBOOT 10
- *	      controller, ACPI reset register,
- *	      port 0xcf9, port 0x92
- *	(E3)  KVM reports a system event              vmexit.c vmexit_handle()          REBOOT 10
- *	(E4)  the guest's kernel panics: pvpanic, its  panic_watch.c panic_end()         PANIC 11
- *	      last words on the console, panic_cpu
- *	(E5)  a vCPU shuts down (triple fault)        vmexit.c handle_shutdown()        TRIPLE_FAULT 12
- *	(E6)  KVM cannot go on: KVM_RUN fails, an     vmexit.c end_as_kvm_failed()      KVM 13
- *	      internal error, a refused entry, an
- *	      exit that is not known
- *	(E7)  all vCPUs are halted, interrupts off    machine_run.c on_halt_watch()     HALTED 14
- *	(E8)  Ctrl-a x on the console                 endpoint_stdio.c filter_escapes() ESCAPE 15
- *	(E9)  a signal of guest_config.end_signals    guest.c on_guest_signal()       128 + signal
- *	(E10) QMP system_reset                        run_state.c reset_guest()         REBOOT 10
- *	(E11) QMP quit                                run_state.c end_guest()           128 + SIGTERM
- *	(E12) the shim or a driver of the command     doorbell.c agent_failed();        ERROR 1
- *	      line is not loaded                      sessions.c whether_up(),
- *	                                              ask_whether_up(), load_next(),
- *	                                              driver_started()
- *	(E13) no timer, no vCPU thread, or the event  machine_run.c machine_run()       ERROR 1
- *	      loop fails
+ *        cause                                 function                           code
+ *  (E1)  the guest switches off (ACPI S5)      machine.c end_by_device()          POWEROFF 0
+ *  (E2)  the guest resets itself: keyboard     machine.c end_by_device()          REBOOT 10
+ *        controller, ACPI reset register,
+ *        port 0xcf9, port 0x92
+ *  (E3)  KVM reports a system event            vmexit.c vmexit_handle()           REBOOT 10
+ *  (E4)  the guest's kernel panics: pvpanic,   panic_watch.c panic_end()          PANIC 11
+ *        its last words on the console,
+ *        panic_cpu
+ *  (E5)  a vCPU shuts down (triple fault)      vmexit.c handle_shutdown()         TRIPLE_FAULT 12
+ *  (E6)  KVM cannot go on: KVM_RUN fails, an   vmexit.c end_as_kvm_failed()       KVM 13
+ *        internal error, a refused entry, an
+ *        exit that is not known
+ *  (E7)  all vCPUs are halted, interrupts off  machine_run.c on_halt_watch()      HALTED 14
+ *  (E8)  Ctrl-a x on the console               endpoint_stdio.c filter_escapes()  ESCAPE 15
+ *  (E9)  a signal of guest_config.end_signals  guest.c on_guest_signal()          128 + signal
+ *  (E10) QMP system_reset                      run_state.c reset_guest()          REBOOT 10
+ *  (E11) QMP quit                              run_state.c end_guest()            128 + SIGTERM
+ *  (E12) the shim or a driver of the command   doorbell.c agent_failed();         ERROR 1
+ *        line is not loaded                    sessions.c whether_up(),
+ *                                              ask_whether_up(), load_next(),
+ *                                              driver_started()
+ *  (E13) no timer, no vCPU thread, or the      machine_run.c machine_run()        ERROR 1
+ *        event loop fails
  *
  * Waiting. A request is made at once but for these two:
- *  - (E2) if the console showed "Kernel panic": panic_watch.c on_panic_power() takes the reset over, and
- *    the guest goes on until on_panic_check() has read panic_cpu on the loop's thread; it is (E4) then,
- *    or (E2). (E4) by the last words is decided there too; by panic_cpu alone, which is polled only where
- *    there are sessions, it waits one more second for the words.
- *  - (E7) comes after a second in which no vCPU left the guest, and two more in which none did but to
- *    answer whether it is at rest. A vCPU that is paused does not answer, so a paused machine does not
- *    end by it.
+ *  - (E2) if the console showed "Kernel panic": panic_watch.c on_panic_power() takes the reset
+ *    over, and the guest goes on until on_panic_check() has read panic_cpu on the loop's thread; it
+ *    is (E4) then, or (E2). (E4) by the last words is decided there too; by panic_cpu alone, which
+ *    is polled only where there are sessions, it waits one more second for the words.
+ *  - (E7) comes after a second in which no vCPU left the guest, and two more in which none did but
+ *    to answer whether it is at rest. A vCPU that is paused does not answer, so a paused machine
+ *    does not end by it.
  * From the request on: the loop returns after the callback that it is in; machine_run() asks all
  * vCPUs to stop and joins their threads, each of which handles the exit that it is in to its end.
  * After (E2), (E3) and (E10) guest_run() resets the machine and runs it again, unless --no-reboot
  * or sessions forbid it. Else guest_end() ends the parts downwards, by (L5) of lifecycle.h: the
- * console waits up to 700 ms for its readers, the devices' threads are joined, the record is closed.
- * If sessions have not loaded all their drivers by an (E1), guest_run() makes its code ERROR.
+ * console waits up to 700 ms for its readers, the devices' threads are joined, the record is
+ * closed. If sessions have not loaded all their drivers by an (E1), guest_run() makes its code
+ * ERROR.
  *
  * The request that wins:
  *  (W1) The first.

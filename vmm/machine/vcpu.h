@@ -29,13 +29,13 @@
  *
  *	PARKED goes back to BETWEEN by vcpu_pause(v, 0).
  *
- *  (V1) In BETWEEN a stop, or the machine's end, comes before a pause, and a pause before the guest;
- *       that holds for the first entry, too.
- *  (V2) A wish is written (immediate_exit among it) before the signal is sent: a signal that arrives
- *       just before KVM_RUN is not lost.
+ *  (V1) In BETWEEN a stop, or the machine's end, comes before a pause, and a pause before the
+ *       guest; that holds for the first entry, too.
+ *  (V2) A wish is written (immediate_exit among it) before the signal is sent: a signal that
+ *       arrives just before KVM_RUN is not lost.
  *  (V3) parked() of the vcpu_config is called in PARKED only, once for each number of a pause.
- *  (V4) The access of the last exit is completed in KVM before DONE, so that KVM does not complete it
- *       after a reset.
+ *  (V4) The access of the last exit is completed in KVM before DONE, so that KVM does not complete
+ *       it after a reset.
  */
 #ifndef UMBRA_VMM_MACHINE_VCPU_H
 #define UMBRA_VMM_MACHINE_VCPU_H

@@ -58,8 +58,8 @@ const char *spec_word_value(const char *word, const char *key);
 typedef bool spec_words_begin_fn(const char *text, const char *at);
 size_t spec_file_len(const char *text, const char *separators, spec_words_begin_fn *begin);
 /*
- * -EINVAL, and a line that @word of @text is no option of @option: with the one of @known (NULL ends
- * them) that was probably meant, else with @form, all that there is.
+ * -EINVAL, and a line that @word of @text is no option of @option: with the one of @known (NULL
+ * ends them) that was probably meant, else with @form, all that there is.
  */
 int spec_unknown_word(const char *option, const char *text, const char *word,
 		      const char *const *known, const char *form, struct err *e);

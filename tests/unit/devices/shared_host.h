@@ -242,7 +242,7 @@ static inline void shared_host_fini(struct shared_host *m)
 	pthread_mutex_destroy(&m->vectors_lock);
 }
 
-/* What a vCPU's access to @at of the ports, or of the memory, leads to; nothing where no region is. */
+/* Does what a vCPU's access to @at, of the ports or memory, leads to: nothing outside a region. */
 static inline void access_region(struct shared_host *m, struct regions *r, u64 at, void *data,
 				 unsigned len, bool write)
 {

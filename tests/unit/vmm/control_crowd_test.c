@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Crowds the control socket: clients that are silent, babble, do not read, die, dribble, half close
- * or pass descriptors, more of them than there is room for, all at once. A client that asks properly
- * is answered within a second all the time, and nothing is left of any of them.
+ * or pass descriptors, more of them than there is room for, all at once. A client that asks
+ * properly is answered within a second all the time, and nothing is left of any of them.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -53,7 +53,7 @@ struct member {
 
 /* --- the VMM's side ------------------------------------------------------------------------ */
 
-/* Answers, and has something to say to all now and then, as a guest that is paused and resumed has. */
+/* Answers, and now and then tells all clients something, as a guest that is paused and resumed. */
 static void echo(void *arg, struct control_request *r, const json_t *args)
 {
 	struct crowd *c = arg;

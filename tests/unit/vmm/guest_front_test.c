@@ -188,7 +188,7 @@ static void notes_reach_the_front_end_and_nothing_stderr(void **state)
 	front_fini(&f);
 }
 
-/* In a child whose control directory cannot be made; its verdict as an exit code, 77: cannot tell. */
+/* Runs in a child whose control directory cannot be made. Returns an exit code; 77: cannot tell. */
 static int without_a_socket(void)
 {
 	struct err e = { "" };

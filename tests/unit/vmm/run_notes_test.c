@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Tests the lines of a `vmm run` on stderr: whole and in order, and nobody waits for their reader. */
+/* Tests the lines of a `vmm run` on stderr: whole, in order, and nobody waits for their reader. */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
