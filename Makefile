@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # make          build/vmm, the guest's agent, and a shim for each installed set of kernel headers
-# make setup    install every Debian package that the targets below need (root)
+# make setup    install every Debian package that the targets below need (root); without make: tools/setup
 # make test     all tests; make unit: only those that need no KVM
 # make demo     LiME twice in two sessions, from nothing to the result
 # make lint     clang-format, clang-tidy, cppcheck, the rule of the rooms
