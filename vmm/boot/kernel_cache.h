@@ -42,7 +42,8 @@ int kernel_cache_find(struct kernel **out, int fd, const char *path);
 /*
  * At the end of a guest, outside of its process namespace: if the process that was to prepare @path
  * has ended with a guest that was too short for it, prepare it here, in some 0.1 s, without the
- * standard streams. If it is prepared already, this costs a look at its file.
+ * standard streams. If it is prepared already, this costs a look at its file. Where this process
+ * cannot fork (a user's supervisor, confine_fork()), nothing is prepared.
  */
 void kernel_cache_complete(const char *path);
 

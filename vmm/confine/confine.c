@@ -152,6 +152,21 @@ static void die_with_supervisor(int guard)
 		_exit(EXIT_CODE_ERROR);
 }
 
+/*
+ * The process namespace that this process's children are born in has ended with the VMM, its init,
+ * and no fork() succeeds in it any more: they are born in this process's own again. A user who is
+ * not root may not change that, pid_namespaces(7): there are no children then.
+ */
+static void leave_ended_namespace(void)
+{
+	int fd = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	setns(fd, CLONE_NEWPID);
+	close(fd);
+}
+
 int confine_fork(struct confine **out, const struct confine_start *s, int *code, bool *note,
 		 struct err *e)
 {
@@ -191,6 +206,7 @@ int confine_fork(struct confine **out, const struct confine_start *s, int *code,
 		if (s->inherited)
 			descriptors_close(s->inherited);
 		*code = supervise(pid, &set, pipe[0], note);
+		leave_ended_namespace();
 		ret = 1;
 		goto fail;
 	}

@@ -82,8 +82,8 @@ struct confine_start {
 /*
  * Become two processes. 0: this is the VMM, and *out is for confine_enter(); NULL with CONFINE_OFF,
  * where there is one process only. 1: this is the supervisor, all is over, *code the exit code, and
- * *note whether the VMM had called confine_note(). Single-threaded, without anything that a forked
- * child would not have. -errno.
+ * *note whether the VMM had called confine_note(); it can fork again if it is root's. Single-
+ * threaded, without anything that a forked child would not have. -errno.
  */
 int confine_fork(struct confine **out, const struct confine_start *s, int *code, bool *note,
 		 struct err *e);

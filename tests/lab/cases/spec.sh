@@ -1,29 +1,31 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # The figures of SPECIFICATION.md that do not depend on the clock are not exceeded.
 
-# The prepared kernel is written by a first run, in the background; the second one is measured.
+# The prepared kernel is written by the first run, in the background; the second one is measured.
 setup()
 {
+	local i
+
 	sync "$VMM"
 	export XDG_CACHE_HOME=$WORK/cache
 	# From memory: the lab's own files come in pieces, each by a system call.
 	cp "$BASE/hello-none.img" "$WORK/hello.img"
-	prepare_kernel
-	guest_run --initrd "$WORK/hello.img" --memory 256M --cpus 1 --stats
-	expect_exit 0
+	for i in 1 2; do
+		guest_run --initrd "$WORK/hello.img" --memory 256M --cpus 1 --stats
+		expect_exit 0
+		[ "$i" = 2 ] || prepared
+	done
 }
 
-# What prepares has idle priority, so its guest is one that does nothing.
-prepare_kernel()
+nobody_prepares()
 {
-	guest_start --memory 256M --cpus 1 --paused </dev/null
-	wait_for 100 has_prepared
-	guest_kill TERM
+	! pgrep -x vmm-prepare
 }
 
-has_prepared()
+prepared()
 {
-	[ -n "$(find "$XDG_CACHE_HOME" -name '*.kernel')" ]
+	wait_for 20 nobody_prepares || :
+	expect [ -n "$(find "$XDG_CACHE_HOME" -name '*.kernel')" ]
 }
 
 # within KEY FIGURE: by the third column of the table; where that is above the goal, it must say so.

@@ -24,6 +24,7 @@ struct vmm {
 
 static const int ends[] = { SIGTERM, SIGINT, -1 };
 static bool never_ready; /* the next one fails when it has confined itself */
+static bool then_forks;	 /* the next one's supervisor makes a process at its end */
 
 static char *read_proc(pid_t pid, const char *file)
 {
@@ -46,6 +47,17 @@ static pid_t child_of(pid_t pid)
 
 	snprintf(file, sizeof(file), "task/%d/children", pid);
 	return (pid_t)strtol(read_proc(pid, file), NULL, 10);
+}
+
+/* @code if a child of this process's ends as it should. */
+static int fork_once(int code)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (!pid)
+		_exit(0);
+	return pid > 0 && waitpid(pid, &status, 0) == pid && !status ? code : 93;
 }
 
 /*
@@ -79,7 +91,7 @@ static void start(struct vmm *v, enum confine_mode mode, const char *user, uid_t
 			&c, &(struct confine_start){ .mode = mode, .user = user, .ends = ends },
 			&code, &note, &e);
 		if (ret == 1)
-			_exit(code);
+			_exit(then_forks ? fork_once(code) : code);
 		if (!ret)
 			ret = confine_enter(c, files ? files : none, &e);
 		if (!ret && !never_ready)
@@ -199,6 +211,24 @@ static void the_supervisor_hands_on_codes_and_signals(void **state)
 	status = finish(&v, line, sizeof(line));
 	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 128 + SIGKILL);
 	assert_non_null(strstr(line, "killed by signal 9"));
+}
+
+/* What its guest was too short for is done at the end, by a child. */
+static void a_supervisor_can_fork_after_its_vmm(void **state)
+{
+	char line[512];
+	struct vmm v;
+	int status;
+
+	(void)state;
+	if (needs_root())
+		skip();
+	then_forks = true;
+	start(&v, CONFINE_ON, NULL, 0, NULL, seven);
+	then_forks = false;
+	status = finish(&v, line, sizeof(line));
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 7);
 }
 
 static int take_signal(const struct confine *c)
@@ -563,6 +593,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_kernel_confirms_it),
 		cmocka_unit_test(the_supervisor_hands_on_codes_and_signals),
+		cmocka_unit_test(a_supervisor_can_fork_after_its_vmm),
 		cmocka_unit_test(a_killed_supervisor_takes_the_vmm_along),
 		cmocka_unit_test_setup_teardown(only_the_files_told_at_first_are_removed,
 						make_sockets_dir, remove_sockets_dir),
