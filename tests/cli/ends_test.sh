@@ -44,6 +44,20 @@ tree()
 	done
 }
 
+# all_end SIGNAL: so do $pid, which gets it, and all processes below it.
+all_end()
+{
+	local p all bad=0
+
+	all=$(tree $pid)
+	kill -"$1" $pid
+	for p in $all; do
+		ended "$p" || bad=1
+		kill -KILL "$p"
+	done
+	return $bad
+}
+
 # Of which processes of $pid's the secret is open, by which descriptor.
 holders()
 {
@@ -147,14 +161,8 @@ for option in "--console file=fifo" "--port p=file=fifo" "--policy fifo" "--conf
 		setsid env --default-signal "${run[@]}" $option </dev/null 2>/dev/null &
 		pid=$!
 		wait_for 1 waits_in_an_open
-		all=$(tree $pid)
-		kill -$sig $pid
-		bad=0
-		for p in $all; do
-			ended "$p" || bad=1
-			kill -KILL "$p"
-		done
-		verdict $bad "SIG$sig ends a start with $option, and all its processes"
+		all_end $sig
+		verdict $? "SIG$sig ends a start with $option, and all its processes"
 		wait $pid
 	done
 done 2>/dev/null
@@ -165,7 +173,7 @@ exec 9<>unread
 dd if=/dev/zero of=unread bs=4096 oflag=nonblock status=none 2>/dev/null
 setsid "${run[@]}" </dev/null 2>unread 9>&- &
 pid=$!
-sleep 1
+runs
 mapfile -t all < <(tree $pid)
 kill -KILL "${all[1]}"
 ended $pid
@@ -179,15 +187,9 @@ for ignored in HUP TERM; do
 	setsid env --default-signal --ignore-signal=$ignored "${run[@]}" --detach --policy fifo \
 		</dev/null >/dev/null 2>&1 &
 	pid=$!
-	sleep 0.5
-	all=$(tree $pid)
-	kill -INT $pid
-	bad=0
-	for p in $all; do
-		ended "$p" || bad=1
-		kill -KILL "$p"
-	done
-	verdict $bad "SIGINT ends a start in the background that ignores SIG$ignored"
+	wait_for 1 waits_in_an_open
+	all_end INT
+	verdict $? "SIGINT ends a start in the background that ignores SIG$ignored"
 	wait $pid
 done 2>/dev/null
 

@@ -135,16 +135,24 @@ static void only_an_old_leftover_goes(void **state)
 	assert_int_equal(socket_file_remove_stale(path), -ENOENT);
 }
 
+/* The directory of the sockets, which this process keeps locked until it closes it. */
+static int lock_dir(void)
+{
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	assert_int_equal(flock(fd, LOCK_EX), 0);
+	return fd;
+}
+
 /* Any user can lock /tmp, and keep it: that ends nothing and removes nothing. */
 static void a_lock_that_is_kept_holds_up_nobody(void **state)
 {
 	struct socket_id id;
-	int fd = bind_at(path), keeper = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = bind_at(path), keeper = lock_dir();
 	s64 begin;
 
 	(void)state;
 	assert_int_equal(socket_file_id(path, &id), 0);
-	assert_int_equal(flock(keeper, LOCK_EX), 0);
 	alarm(10); /* the fault is to wait here */
 	begin = now_ms();
 	assert_int_equal(socket_file_remove(path, &id), -ETIMEDOUT);
@@ -168,12 +176,11 @@ static void *let_go(void *keeper)
 static void a_lock_is_waited_for(void **state)
 {
 	struct socket_id id;
-	int fd = bind_at(path), keeper = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = bind_at(path), keeper = lock_dir();
 	pthread_t t;
 
 	(void)state;
 	assert_int_equal(socket_file_id(path, &id), 0);
-	assert_int_equal(flock(keeper, LOCK_EX), 0);
 	assert_int_equal(pthread_create(&t, NULL, let_go, &keeper), 0);
 	assert_int_equal(socket_file_remove(path, &id), 0);
 	pthread_join(t, NULL);
