@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/install_path.h"
@@ -69,28 +68,6 @@ static int archive_put_entry(struct archive *a, const char *name, unsigned mode,
 	if (!ret)
 		ret = archive_put(a, data, len);
 	return ret ? ret : archive_pad(a);
-}
-
-/* All of the open file @fd. */
-static int archive_read_file(int fd, void **out, size_t *len)
-{
-	struct stat st;
-	u8 *data;
-	int ret;
-
-	if (fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_size > FILE_MAX)
-		return -EINVAL;
-	data = malloc((size_t)st.st_size + 1);
-	if (!data)
-		return -ENOMEM;
-	ret = file_pread(fd, data, (u64)st.st_size, 0);
-	if (ret) {
-		free(data);
-		return ret;
-	}
-	*out = data;
-	*len = (size_t)st.st_size;
-	return 0;
 }
 
 /* --- what is open ------------------------------------------------------------------------- */
@@ -184,15 +161,15 @@ void inject_close(struct inject *in)
 }
 
 /* The file's bytes; or where it was looked for last, in @tried of PARTS_PATH_MAX bytes. */
-static int guest_file(const struct inject *in, const char *name, void **out, size_t *len,
-		      char *tried)
+static int guest_file(const struct inject *in, const char *name, u8 **out, size_t *len, char *tried)
 {
 	snprintf(tried, PARTS_PATH_MAX, "%.3800s/%s", in->places[PARTS_PLACES - 1], name);
 	for (size_t i = 0; i < in->n; i++) {
 		const struct open_file *f = &in->list[i];
 
 		if (!strcmp(f->name, name))
-			return f->fd < 0 ? f->fd : archive_read_file(f->fd, out, len);
+			return f->fd < 0 ? f->fd
+					 : file_read_fd(f->fd, tried, FILE_MAX, out, len, NULL);
 	}
 	return -ENOENT;
 }
@@ -219,7 +196,7 @@ int inject_archive(const struct inject *in, const char *release, const char *ini
 {
 	struct archive a = { 0 }, shim = { 0 }, agent = { 0 };
 	char file[160], tried[PARTS_PATH_MAX] = "";
-	void *data = NULL;
+	u8 *data = NULL;
 	int ret;
 
 	snprintf(file, sizeof(file), "%s/umbra.ko", release);
