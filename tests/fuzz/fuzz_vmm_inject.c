@@ -18,7 +18,7 @@
 #include "vmm/session/inject.h"
 #include "vmm/spec/cmdline.h"
 
-#define RELEASES 4 /* of which the shim has 0, 1, 2, 3 bytes */
+#define RELEASES 4 /* of which the shim has 1, 2, 3, 4 bytes */
 
 static struct inject *inject;
 
@@ -54,7 +54,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 		if (mkdir(path, 0700) && errno != EEXIST)
 			abort();
 		snprintf(path, sizeof(path), "%s/guest/%u/umbra.ko", exe, i);
-		make_file(path, i);
+		make_file(path, i + 1);
 	}
 	if (inject_open(&inject, NULL))
 		abort();
