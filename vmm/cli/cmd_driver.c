@@ -14,10 +14,10 @@
 #include "vmm/spec/spec_text.h"
 
 static const char help[] =
-	"Usage: vmm driver load SESSION[/NAME]:FILE.ko[,param=value]...\n"
-	"       vmm driver unload [SESSION:]NAME\n"
+	"Usage: vmm driver load SESSION[/INSTANCE]:FILE.ko[,param=value]...\n"
+	"       vmm driver unload [SESSION:]INSTANCE\n"
 	"       vmm driver list [SESSION]\n"
-	"       vmm driver verify [SESSION:]NAME\n"
+	"       vmm driver verify [SESSION:]INSTANCE\n"
 	"\n"
 	"Drivers of a running guest that was started with --policy.\n"
 	"\n"
@@ -89,7 +89,7 @@ static int cmd_driver_list(const struct driver_cmd *c)
 	return 0;
 }
 
-/* Split "SESSION:NAME" in place; *session is NULL without a colon. */
+/* Split "SESSION:INSTANCE" in place; *session is NULL without a colon. */
 static char *split_session(char *word, char **session)
 {
 	char *colon = strchr(word, ':');
