@@ -95,6 +95,10 @@ const struct import *link_plan_imports(const struct link_plan *p, size_t *count)
 /* First import that cannot be linked, or NULL. */
 const struct import *link_plan_refused(const struct link_plan *p);
 
+/* The guest's module space, with KASLR (arch/x86/include/asm/pgtable_64_types.h). */
+#define LINK_MODULES_START 0xffffffffc0000000ull
+#define LINK_MODULES_END   0xffffffffff000000ull
+
 /* Where things are in the running guest. All addresses include the KASLR shift. */
 struct link_addresses {
 	u64 kaslr;		  /* shift of the real kernel */

@@ -15,13 +15,10 @@
 #include "base/strmap.h"
 #include "vmm/cli/inspect.h"
 
-#define DRIVERS_MAX   65536
+#define FILES_MAX     65536
 #define PROVIDERS_MAX 128
 #define SUFFIX	      "__s"
-/* arch/x86/include/asm/pgtable_64_types.h, with KASLR */
-#define MODULES	    0xffffffffc0000000ull
-#define MODULES_END 0xffffffffff000000ull
-#define SHADOW	    0xffffffffc0400000ull
+#define SHADOW	      (LINK_MODULES_START + ((u64)4 << 20))
 
 enum link_state {
 	STATE_NEW,
@@ -73,7 +70,7 @@ static int add_candidate(struct all *a, const char *path, size_t *room)
 	if (a->n == *room) {
 		size_t n = *room ? *room * 2 : 1024;
 
-		d = n <= DRIVERS_MAX ? realloc(a->list, n * sizeof(*d)) : NULL;
+		d = n <= FILES_MAX ? realloc(a->list, n * sizeof(*d)) : NULL;
 		if (!d)
 			return -ENOMEM;
 		a->list = d;
@@ -170,8 +167,8 @@ static void link_one(struct all *a, struct candidate *d, const struct link_provi
 {
 	const struct link_addresses addresses = {
 		.shadow = SHADOW,
-		.modules = MODULES,
-		.modules_end = MODULES_END,
+		.modules = LINK_MODULES_START,
+		.modules_end = LINK_MODULES_END,
 		.gate = some_gate,
 	};
 	const struct link_session session = { providers, n, a->rules };

@@ -255,8 +255,8 @@ static int module_load(struct op *op, struct gate_command *c)
 	struct link_addresses a = {
 		.kaslr = op->s->kaslr,
 		.shadow = d->session->va,
-		.modules = MODULES_START,
-		.modules_end = MODULES_LIMIT,
+		.modules = LINK_MODULES_START,
+		.modules_end = LINK_MODULES_END,
 		.gate = gate_address,
 		.arg = d,
 	};

@@ -41,8 +41,6 @@
 #define OWN_GATE_PAGES ((UMBRA_FN_MAX + UMBRA_GATES_PER_PAGE - 1) / UMBRA_GATES_PER_PAGE)
 #define DRIVERS_MAX    63 /* of one session that have a page of entries at once */
 #define GATE_PAGES     (OWN_GATE_PAGES + DRIVERS_MAX)
-#define MODULES_START  0xffffffffc0000000ULL
-#define MODULES_LIMIT  0xffffffffff000000ULL
 
 struct driver;
 struct loop;

@@ -88,7 +88,7 @@ int session_take_range(struct sessions *s, struct session *ss, u64 va, struct er
 
 	assert(!ss->va); /* (S1), (S2) */
 	/* The guest says where; it must be a place that the linker can prove to be in reach. */
-	if (va & 4095 || va < MODULES_START || va > MODULES_LIMIT - size)
+	if (va & 4095 || va < LINK_MODULES_START || va > LINK_MODULES_END - size)
 		return err_set(e, -ERANGE,
 			       "session %s: the guest reserved 0x%" PRIx64
 			       ", which is outside its module space",
