@@ -41,7 +41,7 @@ struct kernel_patches {
 	size_t n_calls;
 };
 
-static int exports_by_address(const void *a, const void *b)
+static int kernel_exports_by_address(const void *a, const void *b)
 {
 	const struct export_address *x = a, *y = b;
 
@@ -61,7 +61,7 @@ static int read_exports(struct kernel_patches *p)
 		if (all[i].class == SYMBOL_FUNCTION || all[i].class == SYMBOL_SPECIAL)
 			p->exports[p->n_exports++] =
 				(struct export_address){ all[i].addr + p->s->kaslr, &all[i] };
-	qsort(p->exports, p->n_exports, sizeof(*p->exports), exports_by_address);
+	qsort(p->exports, p->n_exports, sizeof(*p->exports), kernel_exports_by_address);
 	return 0;
 }
 

@@ -34,7 +34,7 @@ static int modules_by_base(const void *a, const void *b)
 	return (x->base > y->base) - (x->base < y->base);
 }
 
-static int exports_by_address(const void *a, const void *b)
+static int module_exports_by_address(const void *a, const void *b)
 {
 	const struct guest_export *x = a, *y = b;
 
@@ -105,7 +105,7 @@ static void read_exports_of(struct real_modules *r, struct module_exports *x)
 	}
 	r->left -= x->n;
 	if (x->n)
-		qsort(x->all, x->n, sizeof(*x->all), exports_by_address);
+		qsort(x->all, x->n, sizeof(*x->all), module_exports_by_address);
 }
 
 /* Does one of the exports from @first on, all at one address, have a name that @ps permits? */

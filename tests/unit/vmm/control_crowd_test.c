@@ -65,7 +65,7 @@ static void echo(void *arg, struct control_request *r, const json_t *args)
 
 static const struct control_command commands[] = { { "echo", echo }, { NULL, NULL } };
 
-static void *serve(void *arg)
+static void *crowd_serve(void *arg)
 {
 	struct crowd *c = arg;
 
@@ -296,7 +296,7 @@ static void crowd_start(struct crowd *c)
 	if (control_create(&c->control, c->loop, c->path, &e))
 		fail_msg("%s", e.text);
 	assert_int_equal(control_add(c->control, commands, c), 0);
-	assert_int_equal(pthread_create(&c->thread, NULL, serve, c), 0);
+	assert_int_equal(pthread_create(&c->thread, NULL, crowd_serve, c), 0);
 	for (unsigned i = 0; i < CROWD; i++) {
 		struct member *m = malloc(sizeof(*m));
 

@@ -37,7 +37,7 @@ static size_t swallow(void *arg, const u8 *buf, size_t len)
 	return len;
 }
 
-static void *serve(void *arg)
+static void *viewers_serve(void *arg)
 {
 	struct fixture *f = arg;
 
@@ -60,7 +60,7 @@ static void fixture_start(struct fixture *f, unsigned viewers)
 			fail_msg("%s", e.text);
 		f->peers[i] = pair[1];
 	}
-	assert_int_equal(pthread_create(&f->thread, NULL, serve, f), 0);
+	assert_int_equal(pthread_create(&f->thread, NULL, viewers_serve, f), 0);
 }
 
 /* How long the end takes. */
