@@ -57,14 +57,14 @@ void cli_print_table(struct table *t, unsigned indent)
 	table_free(t);
 }
 
-const char *json_text(const json_t *o, const char *key)
+const char *cli_json_text(const json_t *o, const char *key)
 {
 	const char *text = json_string_value(json_object_get(o, key));
 
 	return text ? text : "";
 }
 
-long long json_number(const json_t *o, const char *key)
+long long cli_json_number(const json_t *o, const char *key)
 {
 	return (long long)json_integer_value(json_object_get(o, key));
 }

@@ -55,8 +55,8 @@ void cli_print_json(const json_t *o);
  */
 void cli_print_table(struct table *t, unsigned indent);
 /* Member @key as text, "" if it is missing or no string; as a number, 0. */
-const char *json_text(const json_t *o, const char *key);
-long long json_number(const json_t *o, const char *key);
+const char *cli_json_text(const json_t *o, const char *key);
+long long cli_json_number(const json_t *o, const char *key);
 /* "3d 4h", "2h 13m", "5m 2s", "1.2s" for people. */
 const char *cli_duration(char buf[24], long long ms);
 /* "256M", "1.5G" for people, of bytes. */

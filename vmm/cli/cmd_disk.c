@@ -54,8 +54,8 @@ static int request_resize(const struct resize_request *r)
 	if (r->json)
 		cli_print_json(out);
 	else
-		printf("%s: %lld bytes, was %lld\n", r->disk, json_number(out, "size"),
-		       json_number(out, "old-size"));
+		printf("%s: %lld bytes, was %lld\n", r->disk, cli_json_number(out, "size"),
+		       cli_json_number(out, "old-size"));
 	json_decref(out);
 	return 0;
 }

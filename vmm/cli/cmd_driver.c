@@ -60,13 +60,13 @@ static void print_drivers(const json_t *list)
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		const json_t *d = json_array_get(list, i);
 
-		table_cell(t, "%s", json_text(d, "session"));
-		table_cell(t, "%s", json_text(d, "driver"));
-		table_cell(t, "%s", json_text(d, "state"));
-		table_cell(t, "%lld", json_number(d, "critical"));
-		table_cell(t, "%lld", json_number(d, "calls"));
-		table_cell(t, "%lld", json_number(d, "objects"));
-		table_cell(t, "%s", json_text(d, "path"));
+		table_cell(t, "%s", cli_json_text(d, "session"));
+		table_cell(t, "%s", cli_json_text(d, "driver"));
+		table_cell(t, "%s", cli_json_text(d, "state"));
+		table_cell(t, "%lld", cli_json_number(d, "critical"));
+		table_cell(t, "%lld", cli_json_number(d, "calls"));
+		table_cell(t, "%lld", cli_json_number(d, "objects"));
+		table_cell(t, "%s", cli_json_text(d, "path"));
 	}
 	cli_print_table(t, 0);
 }
@@ -173,22 +173,23 @@ static void print_verify_report(const json_t *r)
 	json_t *n;
 	size_t i;
 
-	plain_text_line(stdout, "%s:%s as %s at %s, %lld bytes of text", json_text(r, "session"),
-			json_text(r, "driver"), json_text(r, "module"), json_text(r, "base"),
-			json_number(r, "text"));
+	plain_text_line(stdout, "%s:%s as %s at %s, %lld bytes of text",
+			cli_json_text(r, "session"), cli_json_text(r, "driver"),
+			cli_json_text(r, "module"), cli_json_text(r, "base"),
+			cli_json_number(r, "text"));
 	json_object_foreach(json_object_get(r, "branches"), key, n)
 	{
 		table_cell(t, "%s", key);
 		table_cell(t, "%lld", (long long)json_integer_value(n));
 	}
 	table_cell(t, "%s", "undecoded");
-	table_cell(t, "%lld bytes", json_number(r, "undecoded"));
+	table_cell(t, "%lld bytes", cli_json_number(r, "undecoded"));
 	cli_print_table(t, 2);
 	list_ = json_object_get(r, "violations");
 	for (i = 0; i < json_array_size(list_); i++) {
 		v = json_array_get(list_, i);
-		plain_text_line(stdout, "  VIOLATION at %s: leads to %s %s", json_text(v, "at"),
-				json_text(v, "target"), json_text(v, "symbol"));
+		plain_text_line(stdout, "  VIOLATION at %s: leads to %s %s", cli_json_text(v, "at"),
+				cli_json_text(v, "target"), cli_json_text(v, "symbol"));
 	}
 	if (!json_array_size(list_))
 		puts("  no branch leads past the session");

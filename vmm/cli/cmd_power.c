@@ -127,8 +127,9 @@ static int guest_await_end(struct client *c, int process, long long ms, char rea
 		if (ret)
 			return process < 0 || process_gone(process, until - now_ms()) ? 0
 										      : -ETIMEDOUT;
-		if (!strcmp(json_text(o, "event"), "SHUTDOWN"))
-			snprintf(reason, 64, "%s", json_text(json_object_get(o, "data"), "reason"));
+		if (!strcmp(cli_json_text(o, "event"), "SHUTDOWN"))
+			snprintf(reason, 64, "%s",
+				 cli_json_text(json_object_get(o, "data"), "reason"));
 		json_decref(o);
 		/* It still talks. */
 		if (left <= 0)

@@ -66,7 +66,7 @@ static json_t *ask_guest(const char *name)
 static bool is_listed(const json_t *list, const char *name)
 {
 	for (size_t i = 0; i < json_array_size(list); i++)
-		if (!strcmp(json_text(json_array_get(list, i), "name"), name))
+		if (!strcmp(cli_json_text(json_array_get(list, i), "name"), name))
 			return true;
 	return false;
 }
@@ -100,9 +100,10 @@ static int list_add_ended(json_t *list, struct err *e)
 static void status_cell(struct table *t, const json_t *g)
 {
 	if (json_object_get(g, "exit-code"))
-		table_cell(t, "%s (%lld)", json_text(g, "status"), json_number(g, "exit-code"));
+		table_cell(t, "%s (%lld)", cli_json_text(g, "status"),
+			   cli_json_number(g, "exit-code"));
 	else
-		table_cell(t, "%s", json_text(g, "status"));
+		table_cell(t, "%s", cli_json_text(g, "status"));
 }
 
 static void print_guests(const json_t *list)
@@ -121,14 +122,14 @@ static void print_guests(const json_t *list)
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		const json_t *g = json_array_get(list, i);
 
-		table_cell(t, "%s", json_text(g, "name"));
+		table_cell(t, "%s", cli_json_text(g, "name"));
 		status_cell(t, g);
 		if (json_object_get(g, "pid"))
-			table_cell(t, "%lld", json_number(g, "pid"));
+			table_cell(t, "%lld", cli_json_number(g, "pid"));
 		if (json_object_get(g, "cpus")) {
-			table_cell(t, "%lld", json_number(g, "cpus"));
-			table_cell(t, "%s", cli_size(memory, json_number(g, "memory")));
-			table_cell(t, "%s", cli_duration(uptime, json_number(g, "uptime-ms")));
+			table_cell(t, "%lld", cli_json_number(g, "cpus"));
+			table_cell(t, "%s", cli_size(memory, cli_json_number(g, "memory")));
+			table_cell(t, "%s", cli_duration(uptime, cli_json_number(g, "uptime-ms")));
 		}
 		table_row_end(t);
 	}

@@ -42,12 +42,12 @@ static void print_sessions(const json_t *list)
 
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		const json_t *s = json_array_get(list, i);
-		const char *shadow = json_text(s, "shadow");
+		const char *shadow = cli_json_text(s, "shadow");
 
-		table_cell(t, "%s", json_text(s, "session"));
-		table_cell(t, "%lld", json_number(s, "drivers"));
+		table_cell(t, "%s", cli_json_text(s, "session"));
+		table_cell(t, "%lld", cli_json_number(s, "drivers"));
 		table_cell(t, "%s", *shadow ? shadow : "-");
-		table_cell(t, "%lld", json_number(s, "pages"));
+		table_cell(t, "%lld", cli_json_number(s, "pages"));
 	}
 	cli_print_table(t, 0);
 }
