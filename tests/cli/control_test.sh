@@ -25,6 +25,7 @@ says()
 	fi
 }
 
+says 2 'vmm run: unknown option "--memroy"; did you mean --memory?' run --memroy 1G
 says 2 'vmm stop: unknown option "--timout"; did you mean --timeout?' stop web --timout 3
 says 2 '--timeout needs a value' stop web --timeout
 says 2 '--json=x: this option takes no value' ps --json=x

@@ -202,9 +202,8 @@ int cmd_run(int argc, char **argv)
 	int code = EXIT_CODE_ERROR, ret;
 
 	if (run_options_parse(&r.o, argc, argv, &e)) {
-		cli_fail(&e);
 		run_options_free(&r.o);
-		return EXIT_CODE_USAGE;
+		return cli_mistake("run", &e);
 	}
 	if (r.o.help) {
 		run_options_help(stdout);
