@@ -18,7 +18,8 @@ void cli_note(const char *text);
 /* The same for a line; returns EXIT_CODE_ERROR. */
 int cli_fail(const struct err *e);
 /*
- * Print "vmm COMMAND: LINE" to stderr, for a mistake on its command line; returns EXIT_CODE_USAGE.
+ * Print "vmm COMMAND: LINE" to stderr, made harmless, for a mistake on its command line; returns
+ * EXIT_CODE_USAGE.
  */
 int cli_mistake(const char *command, const struct err *e);
 /* The same with a hint at the command's --help. */

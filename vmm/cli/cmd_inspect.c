@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/name_chars.h"
+#include "base/plain_text.h"
 #include "base/table.h"
 #include "vmm/cli/cli.h"
 #include "vmm/cli/commands.h"
@@ -152,13 +153,11 @@ static int default_kernel(const struct module *m, char *path, size_t len)
 	release[n] = '\0';
 	snprintf(path, len, "/boot/vmlinuz-%s", release);
 	if (access(path, R_OK)) {
-		char text[256];
-
-		snprintf(
-			text, sizeof(text),
-			"%s, the kernel that the driver was built for, is not here; trying /vmlinuz",
+		plain_text_line(
+			stderr,
+			"vmm inspect: %s, the kernel that the driver was built for, is not here; "
+			"trying /vmlinuz",
 			path);
-		inspect_note(text);
 		snprintf(path, len, "/vmlinuz");
 	}
 	return access(path, R_OK) ? -ENOENT : 0;
@@ -166,18 +165,18 @@ static int default_kernel(const struct module *m, char *path, size_t len)
 
 static int load_kernel(struct inspection *in, const struct options *o)
 {
-	char path[128] = "", text[160];
+	char path[128] = "";
 	struct err e = { "" };
 
 	if (!o->kernel) {
 		if (default_kernel(in->module, path, sizeof(path)))
-			return inspect_fail("which kernel is it for? Give --kernel VMLINUZ");
-		snprintf(text, sizeof(text), "kernel: %s", path);
-		inspect_note(text);
+			return cli_usage("inspect",
+					 "which kernel is it for? Give --kernel VMLINUZ");
+		plain_text_line(stderr, "vmm inspect: kernel: %s", path);
 	}
 	if (kernel_open(&in->kernel, o->kernel ? o->kernel : path, false, &e) ||
 	    kernel_load_symbols(in->kernel, &e))
-		return inspect_fail(e.text);
+		return cli_mistake("inspect", &e);
 	return 0;
 }
 
@@ -185,13 +184,13 @@ static int load_policy(struct inspection *in, const struct options *o,
 		       const struct policy_session **s)
 {
 	struct err e = { "" };
-	char text[512];
+	size_t n;
 
 	*s = NULL;
 	if (!o->policy)
 		return 0;
 	if (policy_load(&in->policy, o->policy, &e))
-		return inspect_fail(e.text);
+		return cli_mistake("inspect", &e);
 	if (o->session)
 		*s = policy_session(in->policy, o->session);
 	else if (policy_session_count(in->policy) == 1)
@@ -199,18 +198,17 @@ static int load_policy(struct inspection *in, const struct options *o,
 	if (*s)
 		return 0;
 	if (o->session)
-		snprintf(text, sizeof(text),
-			 "%.200s: there is no session \"%.64s\"; there is:", o->policy, o->session);
+		err_set(&e, -ENOENT, "%.200s: there is no session \"%.64s\"; there is:", o->policy,
+			o->session);
 	else
-		snprintf(text, sizeof(text),
-			 "%.200s: choose a session with --session; there is:", o->policy);
+		err_set(&e, -EINVAL,
+			"%.200s: choose a session with --session; there is:", o->policy);
 	for (size_t i = 0; i < policy_session_count(in->policy); i++) {
-		size_t n = strlen(text);
-
-		snprintf(text + n, sizeof(text) - n, " %s",
+		n = strlen(e.text);
+		snprintf(e.text + n, sizeof(e.text) - n, " %s",
 			 policy_session_name(policy_session_at(in->policy, i)));
 	}
-	return inspect_fail(text);
+	return cli_mistake("inspect", &e);
 }
 
 static int load_with(struct inspection *in, const struct options *o)
@@ -219,7 +217,7 @@ static int load_with(struct inspection *in, const struct options *o)
 
 	for (size_t i = 0; i < o->n_with; i++) {
 		if (module_open(&in->with[i], o->with[i], &e))
-			return inspect_fail(e.text);
+			return cli_mistake("inspect", &e);
 		in->n_with++;
 	}
 	return 0;
@@ -227,6 +225,7 @@ static int load_with(struct inspection *in, const struct options *o)
 
 static int inspect_show(const struct inspection *in, const struct options *o)
 {
+	struct err e = { "" };
 	int ret;
 
 	if (o->json)
@@ -234,8 +233,10 @@ static int inspect_show(const struct inspection *in, const struct options *o)
 	else
 		ret = inspect_table(stdout, in->kernel, in->module, in->plan,
 				    table_terminal_width(stdout), table_terminal_colour(stdout));
-	if (ret || fflush(stdout))
-		return inspect_fail(ret ? "out of memory" : "the output could not be written");
+	if (ret || fflush(stdout)) {
+		err_set(&e, -EIO, "%s", ret ? "out of memory" : "the output could not be written");
+		return cli_mistake("inspect", &e);
+	}
 	return link_plan_refused(in->plan) ? INSPECT_REFUSED : INSPECT_LINKS;
 }
 
@@ -250,7 +251,7 @@ static int inspect_one(struct inspection *in, const struct options *o,
 		providers[i] =
 			(struct link_provider){ in->with[i], module_name(in->with[i]), SUFFIX };
 	if (link_plan_create(&in->plan, in->kernel, in->module, &session, &e))
-		return inspect_fail(e.text);
+		return cli_mistake("inspect", &e);
 	return inspect_show(in, o);
 }
 
@@ -289,7 +290,7 @@ static int inspect_confine(const struct options *o)
 		paths[n++] = "/usr/lib/modules";
 		paths[n++] = "/lib/modules";
 	}
-	return confine_reader(paths, &e) ? inspect_fail(e.text) : 0;
+	return confine_reader(paths, &e) ? cli_mistake("inspect", &e) : 0;
 }
 
 int cmd_inspect(int argc, char **argv)
@@ -308,7 +309,7 @@ int cmd_inspect(int argc, char **argv)
 	if (ret)
 		return ret;
 	if (o.driver && module_open(&in.module, o.driver, &e)) {
-		ret = inspect_fail(e.text);
+		ret = cli_mistake("inspect", &e);
 		goto out;
 	}
 	ret = load_with(&in, &o);

@@ -4,8 +4,8 @@
  * cmd_inspect.c reads the command line and plans; inspect_print.c shows one driver, as a table or
  * as JSON; inspect_all.c takes all modules of a directory.
  *
- * All names come from the driver's file, which is hostile: nothing of it reaches a terminal or JSON
- * but printable ASCII.
+ * All names come from the driver's file, which is hostile: they are printed by base/table.h and
+ * base/plain_text.h only, or as JSON in ASCII.
  */
 #ifndef UMBRA_VMM_CLI_INSPECT_H
 #define UMBRA_VMM_CLI_INSPECT_H
@@ -16,16 +16,8 @@
 #include "shadow/kernel/kernel.h"
 #include "shadow/link/link.h"
 
-#define INSPECT_LINKS	0 /* exit codes */
+#define INSPECT_LINKS	0 /* exit codes; cli_mistake() has the third */
 #define INSPECT_REFUSED 1
-#define INSPECT_BAD	2
-
-/* Copy @s with '?' for everything that is not printable ASCII; returns @buf. */
-const char *inspect_clean(const char *s, char *buf, size_t len);
-/* "vmm inspect: TEXT" on stderr, cleaned; returns INSPECT_BAD. */
-int inspect_fail(const char *text);
-/* One line for the user on stderr, made printable. */
-void inspect_note(const char *text);
 
 /*
  * Returns the rules of a policy's session; if it is NULL, those of the catalogue, in which every

@@ -12,7 +12,10 @@
 #include <sys/stat.h>
 
 #include "base/clock.h"
+#include "base/json_text.h"
+#include "base/plain_text.h"
 #include "base/strmap.h"
+#include "vmm/cli/cli.h"
 #include "vmm/cli/inspect.h"
 
 #define FILES_MAX     65536
@@ -224,7 +227,6 @@ static void link_driver(struct all *a, struct candidate *d, unsigned depth)
 static int all_print_json(const struct all *a, const char *dir)
 {
 	json_t *root, *list = json_array();
-	char file[4096], why[256], name[64];
 	int ret = 0;
 
 	for (size_t i = 0; i < a->n; i++) {
@@ -232,19 +234,17 @@ static int all_print_json(const struct all *a, const char *dir)
 
 		if (d->state == STATE_LINKED)
 			continue;
-		json_array_append_new(list,
-				      json_pack("{s:s, s:s, s:s}", "module",
-						inspect_clean(d->key, name, sizeof(name)), "file",
-						inspect_clean(d->path, file, sizeof(file)),
-						"reason", inspect_clean(d->why, why, sizeof(why))));
+		json_array_append_new(
+			list, json_pack("{s:o, s:o, s:o}", "module", json_any_text(d->key), "file",
+					json_any_text(d->path), "reason", json_any_text(d->why)));
 	}
-	root = json_pack("{s:s, s:i, s:i, s:f, s:i, s:I, s:f, s:f, s:o}", "directory",
-			 inspect_clean(dir, file, sizeof(file)), "modules", (int)a->n, "links",
-			 (int)a->linked, "share", a->n ? (double)a->linked / (double)a->n : 0.0,
-			 "branches", (int)a->branches, "bytes", (json_int_t)a->bytes,
-			 "read_seconds", a->read_ms / 1e3, "link_seconds", a->link_ms / 1e3,
-			 "refused", list);
-	if (!root || json_dumpf(root, stdout, JSON_INDENT(1)) || fputc('\n', stdout) == EOF)
+	root = json_pack("{s:o, s:i, s:i, s:f, s:i, s:I, s:f, s:f, s:o}", "directory",
+			 json_any_text(dir), "modules", (int)a->n, "links", (int)a->linked, "share",
+			 a->n ? (double)a->linked / (double)a->n : 0.0, "branches",
+			 (int)a->branches, "bytes", (json_int_t)a->bytes, "read_seconds",
+			 a->read_ms / 1e3, "link_seconds", a->link_ms / 1e3, "refused", list);
+	if (!root || json_dumpf(root, stdout, JSON_INDENT(1) | JSON_ENSURE_ASCII) ||
+	    fputc('\n', stdout) == EOF)
 		ret = -ENOMEM;
 	json_decref(root);
 	return ret;
@@ -260,11 +260,9 @@ static double percent_linked(const struct all *a)
 
 static void print_text(const struct all *a)
 {
-	char buf[4096];
-
 	for (size_t i = 0; i < a->n; i++)
 		if (a->list[i].state != STATE_LINKED)
-			printf("refused: %s\n", inspect_clean(a->list[i].why, buf, sizeof(buf)));
+			plain_text_line(stdout, "refused: %s", a->list[i].why);
 	printf("%zu of %zu modules link completely (%.1f %%); %zu branches go to the shadow\n",
 	       a->linked, a->n, percent_linked(a), a->branches);
 	printf("read %.1f MB in %.0f ms, linked in %.0f ms (%.2f ms each)\n",
@@ -274,17 +272,17 @@ static void print_text(const struct all *a)
 int inspect_all(const struct kernel *k, const char *dir, const struct link_rules *rules, bool json)
 {
 	struct all a = { .kernel = k, .rules = rules };
-	char text[512];
+	struct err e = { "" };
 	u64 start = now_ns();
 	int ret;
 
 	ret = read_candidates(&a, dir);
 	a.read_ms = (double)(now_ns() - start) / 1e6;
 	if (ret || !a.n) {
-		snprintf(text, sizeof(text), "%.400s: %s", dir,
-			 ret ? strerror(-ret)
-			     : "there is no driver (.ko, .ko.xz, .ko.zst, .ko.gz) in it");
-		ret = inspect_fail(text);
+		err_set(&e, ret, "%.400s: %s", dir,
+			ret ? strerror(-ret)
+			    : "there is no driver (.ko, .ko.xz, .ko.zst, .ko.gz) in it");
+		ret = cli_mistake("inspect", &e);
 		goto out;
 	}
 	start = now_ns();
@@ -292,7 +290,8 @@ int inspect_all(const struct kernel *k, const char *dir, const struct link_rules
 		link_driver(&a, &a.list[i], 0);
 	a.link_ms = (double)(now_ns() - start) / 1e6;
 	if (json && all_print_json(&a, dir)) {
-		ret = inspect_fail("out of memory");
+		err_set(&e, -ENOMEM, "out of memory");
+		ret = cli_mistake("inspect", &e);
 		goto out;
 	}
 	if (!json)

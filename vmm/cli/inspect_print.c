@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json_text.h"
+#include "base/plain_text.h"
 #include "base/table.h"
 #include "vmm/cli/inspect.h"
-
-#define NAME_LEN 128
 
 static const char *kind_name(enum symbol_class kind)
 {
@@ -108,17 +108,16 @@ static const struct table_column columns[] = {
 
 static void import_table_row(struct table *t, const struct kernel *k, const struct import *im)
 {
-	char name[NAME_LEN], proto[1024], clean[1024], reason[sizeof(im->reason)];
+	char proto[1024];
 	const char *p = import_prototype(k, im, proto, sizeof(proto));
 
-	table_cell(t, "%s", inspect_clean(im->symbol, name, sizeof(name)));
+	table_cell(t, "%s", im->symbol);
 	table_cell(t, "%s", kind_name(im->kind));
 	table_cell(t, "%s", im->critical ? "critical" : "-");
 	table_cell(t, "%s", target_name(im->target));
 	table_cell(t, "%u", im->branches);
 	table_cell(t, "%u", im->address_taken);
-	table_cell(t, "%s%s%s", inspect_clean(im->reason, reason, sizeof(reason)), p ? "; " : "",
-		   p ? inspect_clean(p, clean, sizeof(clean)) : "");
+	table_cell(t, "%s%s%s", im->reason, p ? "; " : "", p ? p : "");
 	table_paint_row(t, im->target == TARGET_REFUSED ? TABLE_RED
 			   : im->critical		? TABLE_YELLOW
 							: "");
@@ -128,7 +127,6 @@ int inspect_table(FILE *to, const struct kernel *k, const struct module *m,
 		  const struct link_plan *p, unsigned width, bool colour)
 {
 	struct totals t = { 0 };
-	char name[NAME_LEN];
 	size_t n;
 	const struct import **list = imports_sorted(p, &n);
 	struct table *table = table_create(columns, ARRAY_SIZE(columns));
@@ -142,15 +140,16 @@ int inspect_table(FILE *to, const struct kernel *k, const struct module *m,
 	ret = n ? table_print(table, to, 0, width, colour) : 0;
 	if (ret)
 		goto out;
-	fprintf(to,
+	plain_text_line(
+		to,
 		"%s: %zu imports: %zu shadow, %zu kernel, %zu session, %zu refused; %zu critical; "
-		"%zu branches, %zu addresses taken\n",
-		inspect_clean(module_name(m), name, sizeof(name)), t.imports,
-		t.targets[TARGET_SHADOW], t.targets[TARGET_KERNEL], t.targets[TARGET_SESSION],
-		t.targets[TARGET_REFUSED], t.critical, t.branches, t.address_taken);
-	fprintf(to, "%s %s\n", name,
-		t.targets[TARGET_REFUSED] ? "cannot be loaded into this session"
-					  : "links completely");
+		"%zu branches, %zu addresses taken",
+		module_name(m), t.imports, t.targets[TARGET_SHADOW], t.targets[TARGET_KERNEL],
+		t.targets[TARGET_SESSION], t.targets[TARGET_REFUSED], t.critical, t.branches,
+		t.address_taken);
+	plain_text_line(to, "%s %s", module_name(m),
+			t.targets[TARGET_REFUSED] ? "cannot be loaded into this session"
+						  : "links completely");
 out:
 	table_free(table);
 	free(list);
@@ -159,23 +158,20 @@ out:
 
 static json_t *import_json(const struct kernel *k, const struct import *im)
 {
-	char name[512], reason[sizeof(im->reason)], proto[1024], clean[1024], provider[64];
+	char proto[1024];
 	const char *p = import_prototype(k, im, proto, sizeof(proto));
 
-	return json_pack("{s:s, s:s, s:b, s:s, s:s, s:i, s:i, s:s?, s:s?}", "symbol",
-			 inspect_clean(im->symbol, name, sizeof(name)), "kind", kind_name(im->kind),
-			 "critical", im->critical, "target", target_name(im->target), "reason",
-			 inspect_clean(im->reason, reason, sizeof(reason)), "branches",
-			 (int)im->branches, "address_taken", (int)im->address_taken, "prototype",
-			 p ? inspect_clean(p, clean, sizeof(clean)) : NULL, "provider",
-			 im->provider ? inspect_clean(im->provider, provider, sizeof(provider))
-				      : NULL);
+	return json_pack("{s:o, s:s, s:b, s:s, s:o, s:i, s:i, s:o, s:o}", "symbol",
+			 json_any_text(im->symbol), "kind", kind_name(im->kind), "critical",
+			 im->critical, "target", target_name(im->target), "reason",
+			 json_any_text(im->reason), "branches", (int)im->branches, "address_taken",
+			 (int)im->address_taken, "prototype", p ? json_any_text(p) : json_null(),
+			 "provider", im->provider ? json_any_text(im->provider) : json_null());
 }
 
 int inspect_json(FILE *to, const struct kernel *k, const struct module *m, const char *path,
 		 const struct link_plan *p)
 {
-	char name[NAME_LEN], file[4096], release[NAME_LEN];
 	struct totals t = { 0 };
 	json_t *root, *imports = json_array();
 	size_t n;
@@ -191,17 +187,16 @@ int inspect_json(FILE *to, const struct kernel *k, const struct module *m, const
 		return ret;
 	}
 	imports_count(p, &t);
-	root = json_pack(
-		"{s:s, s:s, s:s, s:b, s:{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i}, s:o}", "module",
-		inspect_clean(module_name(m), name, sizeof(name)), "file",
-		inspect_clean(path, file, sizeof(file)), "kernel",
-		inspect_clean(kernel_release(k) ? kernel_release(k) : "", release, sizeof(release)),
-		"links", t.targets[TARGET_REFUSED] == 0, "totals", "imports", (int)t.imports,
-		"shadow", (int)t.targets[TARGET_SHADOW], "kernel", (int)t.targets[TARGET_KERNEL],
-		"session", (int)t.targets[TARGET_SESSION], "refused",
-		(int)t.targets[TARGET_REFUSED], "critical", (int)t.critical, "branches",
-		(int)t.branches, "address_taken", (int)t.address_taken, "imports", imports);
-	if (!root || json_dumpf(root, to, JSON_INDENT(1)))
+	root = json_pack("{s:o, s:o, s:o, s:b, s:{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i}, s:o}",
+			 "module", json_any_text(module_name(m)), "file", json_any_text(path),
+			 "kernel", json_any_text(kernel_release(k) ? kernel_release(k) : ""),
+			 "links", t.targets[TARGET_REFUSED] == 0, "totals", "imports",
+			 (int)t.imports, "shadow", (int)t.targets[TARGET_SHADOW], "kernel",
+			 (int)t.targets[TARGET_KERNEL], "session", (int)t.targets[TARGET_SESSION],
+			 "refused", (int)t.targets[TARGET_REFUSED], "critical", (int)t.critical,
+			 "branches", (int)t.branches, "address_taken", (int)t.address_taken,
+			 "imports", imports);
+	if (!root || json_dumpf(root, to, JSON_INDENT(1) | JSON_ENSURE_ASCII))
 		ret = -ENOMEM;
 	else
 		fputc('\n', to);
