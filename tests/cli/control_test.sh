@@ -46,6 +46,25 @@ says 2 'unknown command "shrink"' disk shrink disk0
 says 2 'say what to do: list, stats or policy' session
 says 2 'policy: say which FILE' session policy
 
+# wants_utf8 ARG...: vmm ARG... refuses a name that ends with the byte 0xff.
+wants_utf8()
+{
+	local out ret
+
+	out=$(timeout 20 "$vmm" "$@" 2>&1 </dev/null)
+	ret=$?
+	[ $ret = 2 ] && [[ $out == "vmm $1: "*'\xff: want a name in UTF-8' ]] && return
+	echo "code $ret, '$out'"
+	return 1
+}
+bytes=$'\xff'
+: >"$work/$bytes"
+result 'a disk whose name is no UTF-8' wants_utf8 disk resize "$bytes" 1G
+result 'a driver whose name is no UTF-8' wants_utf8 driver unload "a:$bytes"
+result 'a session whose name is no UTF-8' wants_utf8 driver list "$bytes"
+result "a driver's file whose name is no UTF-8" wants_utf8 driver load "a:$work/$bytes"
+result 'a policy whose name is no UTF-8' wants_utf8 session policy "$work/$bytes"
+
 if [ ! -w /dev/kvm ] || [ ! -r $kernel ]; then
 	echo "1..$n # no guests: /dev/kvm or $kernel is missing"
 	exit 0

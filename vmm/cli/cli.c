@@ -14,6 +14,7 @@
 #include "base/exit_code.h"
 #include "base/plain_text.h"
 #include "base/suggest.h"
+#include "base/utf8.h"
 
 int cli_fail(const struct err *e)
 {
@@ -41,6 +42,20 @@ int cli_usage(const char *command, const char *fmt, ...)
 	vfprintf(stderr, fmt, ap);
 	va_end(ap);
 	fprintf(stderr, "; see `vmm %s --help`\n", command);
+	return EXIT_CODE_USAGE;
+}
+
+int cli_want_utf8(const char *command, const char *name)
+{
+	const char *s = name;
+	unsigned len;
+	u32 code;
+
+	while ((len = utf8_next(s, &code)))
+		s += len;
+	if (!*s)
+		return 0;
+	plain_text_line(stderr, "vmm %s: %s: want a name in UTF-8", command, name);
 	return EXIT_CODE_USAGE;
 }
 

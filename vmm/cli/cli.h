@@ -25,6 +25,12 @@ int cli_mistake(const char *command, const struct err *e);
 /* The same with a hint at the command's --help. */
 int cli_usage(const char *command, const char *fmt, ...) __printf(2, 3);
 
+/*
+ * A guest's VMM takes names in UTF-8 only. 0 if @name is; else EXIT_CODE_USAGE, and the line is
+ * printed.
+ */
+int cli_want_utf8(const char *command, const char *name);
+
 /* `vmm COMMAND [OPTION]... [GUEST]`, or with CLI_WORDS `vmm COMMAND [OPTION]... WORD...` */
 struct cli_args {
 	const char *guest; /* NULL: the only one that runs */

@@ -47,8 +47,6 @@ static int request_resize(const struct resize_request *r)
 	json_t *out = NULL;
 	struct err e;
 
-	if (!args)
-		return cli_usage("disk", "the name of a disk is UTF-8");
 	if (client_call_once(r->guest, "umbra-disk-resize", args, &out, &e))
 		return cli_fail(&e);
 	if (r->json)
@@ -74,7 +72,7 @@ int cmd_disk(int argc, char **argv)
 
 	if (ret >= 0)
 		return ret;
-	if (!cli_verb("disk", &a, verbs))
+	if (!cli_verb("disk", &a, verbs) || cli_want_utf8("disk", a.words[1]))
 		return EXIT_CODE_USAGE;
 	r = (struct resize_request){
 		.guest = a.guest, .disk = a.words[1], .shrink = a.shrink, .json = a.json

@@ -125,7 +125,7 @@ static json_t *load_args(const struct spec_driver *d, const char *path)
 
 static int cmd_driver_load(const struct driver_cmd *c)
 {
-	json_t *args, *out = NULL;
+	json_t *out = NULL;
 	struct spec_driver d;
 	char *path = NULL;
 	struct err e;
@@ -137,20 +137,20 @@ static int cmd_driver_load(const struct driver_cmd *c)
 	}
 	fd = cli_open_file(d.path, &path, &e);
 	if (fd < 0) {
-		ret = fd;
+		ret = cli_fail(&e);
 		goto out;
 	}
-	args = load_args(&d, path);
-	if (args)
-		ret = client_call_once_fd(c->guest, "umbra-driver-load", args, fd, &out, &e);
-	else
-		ret = err_set(&e, -EILSEQ, "driver: names must be UTF-8: %s", d.path);
+	/* The words are UTF-8; the directory that FILE is in may not be. */
+	ret = cli_want_utf8("driver", path);
+	if (!ret &&
+	    client_call_once_fd(c->guest, "umbra-driver-load", load_args(&d, path), fd, &out, &e))
+		ret = cli_fail(&e);
 	json_decref(out);
 	close(fd);
 out:
 	free(path);
 	spec_driver_free(&d);
-	return ret ? cli_fail(&e) : 0;
+	return ret;
 }
 
 static int cmd_driver_unload(const struct driver_cmd *c)
@@ -236,7 +236,7 @@ int cmd_driver(int argc, char **argv)
 	if (ret >= 0)
 		return ret;
 	v = cli_verb("driver", &a, verbs);
-	if (!v)
+	if (!v || (a.n_words > 1 && cli_want_utf8("driver", a.words[1])))
 		return EXIT_CODE_USAGE;
 	c = (struct driver_cmd){ a.guest, a.json, { a.words[0], a.words[1] }, a.n_words };
 	return run[v - verbs](&c);

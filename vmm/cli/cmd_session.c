@@ -109,12 +109,14 @@ static int session_policy(const char *guest, const char *file)
 
 	if (fd < 0)
 		return cli_fail(&e);
-	ret = client_call_once_fd(guest, "umbra-policy-load", json_pack("{s:s}", "path", path), fd,
-				  &out, &e);
+	ret = cli_want_utf8("session", path);
+	if (!ret && client_call_once_fd(guest, "umbra-policy-load",
+					json_pack("{s:s}", "path", path), fd, &out, &e))
+		ret = cli_fail(&e);
 	close(fd);
 	free(path);
 	json_decref(out);
-	return ret ? cli_fail(&e) : 0;
+	return ret;
 }
 
 int cmd_session(int argc, char **argv)
