@@ -150,6 +150,8 @@ u32 types_function(const struct types *t, const char *name);
 /* ksymtab.c; needs text bounds, sections and types. */
 int exports_load(struct kernel *k, struct err *e);
 void exports_free(struct exports *x);
+/* The index in by_addr of the first function at or above the link-time address @addr. */
+size_t exports_first_at(const struct exports *x, u64 addr);
 
 static inline u32 load_u32(const u8 *p)
 {

@@ -190,6 +190,21 @@ void exports_free(struct exports *x)
 	memset(x, 0, sizeof(*x));
 }
 
+size_t exports_first_at(const struct exports *x, u64 addr)
+{
+	size_t lo = 0, hi = x->n_functions;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (x->list[x->by_addr[mid]].addr < addr)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
 const struct kernel_export *kernel_export(const struct kernel *k, const char *name)
 {
 	u32 i;

@@ -20,6 +20,7 @@
 #include <zlib.h>
 #include <zstd.h>
 
+#include "shadow/kernel/kernel_int.h"
 #include "shadow/kernel/payload.h"
 
 #define LZ4_MAGIC   0x184c2102u
@@ -46,11 +47,6 @@ struct lz4_job {
 	atomic_size_t next;
 	atomic_bool failed;
 };
-
-static u32 get_u32(const u8 *p)
-{
-	return (u32)p[0] | (u32)p[1] << 8 | (u32)p[2] << 16 | (u32)p[3] << 24;
-}
 
 static void *lz4_worker(void *arg)
 {
@@ -80,7 +76,7 @@ static int lz4_split(struct lz4_job *job, const u8 *in, size_t len)
 
 		if (len - at < 4)
 			return -EINVAL;
-		size = get_u32(in + at);
+		size = load_u32(in + at);
 		at += 4;
 		/* lz4 -l starts a new frame where its input was a second file. */
 		if (size == LZ4_MAGIC)
@@ -246,7 +242,7 @@ int payload_unpack(struct payload *p, const u8 *data, size_t len, size_t max, st
 	if (!f || !f->decode)
 		return err_set(e, -EOPNOTSUPP, "the payload's compression (%s) is not decoded here",
 			       f ? f->name : "unknown");
-	size = f->decode == decode_none ? len : get_u32(data + len - 4);
+	size = f->decode == decode_none ? len : load_u32(data + len - 4);
 	if (!size || size > max)
 		return err_set(
 			e, -EINVAL,

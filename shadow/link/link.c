@@ -65,18 +65,9 @@ static void import_decide_for(struct import *im, enum import_target target, cons
 static const char *critical_alias(const struct resolver *v, const struct kernel_export *ex)
 {
 	const struct exports *x = &v->plan->kernel->exports;
-	size_t lo = 0, hi = x->n_functions;
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (x->list[x->by_addr[mid]].addr < ex->addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	for (; lo < x->n_functions; lo++) {
-		const struct kernel_export *other = &x->list[x->by_addr[lo]];
+	for (size_t i = exports_first_at(x, ex->addr); i < x->n_functions; i++) {
+		const struct kernel_export *other = &x->list[x->by_addr[i]];
 
 		if (other->addr != ex->addr)
 			break;

@@ -17,22 +17,6 @@
 #define INT3	 0xcc
 #define JMP_SIZE 5
 
-/* First function at or above the link-time address @addr. */
-static size_t function_first_at(const struct exports *x, u64 addr)
-{
-	size_t lo = 0, hi = x->n_functions;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (x->list[x->by_addr[mid]].addr < addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
-}
-
 /*
  * Returns the target that all names at the address of by_addr[*i] agree on, or 0; moves *i behind
  * them.
@@ -61,7 +45,7 @@ int shadow_fill_page(const struct kernel *k, u64 shadow, u64 index, u8 page[4096
 	if (index >= (k->text_end - k->text_start + PAGE - 1) / PAGE)
 		return 0;
 	/* an entry that begins on the page before may end on this one */
-	i = function_first_at(x, start - (JMP_SIZE - 1));
+	i = exports_first_at(x, start - (JMP_SIZE - 1));
 	while (i < x->n_functions && x->list[x->by_addr[i]].addr < start + PAGE) {
 		u64 addr = x->list[x->by_addr[i]].addr;
 		u64 to = agreed_target(x, &i, target, arg);
