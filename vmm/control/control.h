@@ -71,6 +71,9 @@ void control_disown_file(struct control *c);
  */
 int control_add(struct control *c, const struct control_command *table, void *arg);
 
+/* "version" of the greeting: that of the schema, which is QEMU's, and not Umbra's own. */
+json_t *control_version(void);
+
 /* Steals @value (NULL: an empty object). */
 void control_reply(struct control_request *r, json_t *value);
 void control_fail(struct control_request *r, const char *line);

@@ -91,11 +91,16 @@ void control_fail(struct control_request *r, const char *line)
 	request_free(r);
 }
 
+json_t *control_version(void)
+{
+	return json_pack("{s:{s:i,s:i,s:i},s:s}", "qemu", "major", 7, "minor", 2, "micro", 0,
+			 "package", "umbra");
+}
+
 int qmp_greet(struct qmp_client *q)
 {
-	return qmp_say_new(q, json_pack("{s:{s:{s:{s:i,s:i,s:i},s:s},s:[]}}", "QMP", "version",
-					"qemu", "major", 7, "minor", 2, "micro", 0, "package",
-					"umbra", "capabilities"));
+	return qmp_say_new(q, json_pack("{s:{s:o,s:[]}}", "QMP", "version", control_version(),
+					"capabilities"));
 }
 
 void qmp_forget(struct qmp_client *q)

@@ -9,9 +9,7 @@ static void query_version(void *arg, struct control_request *r, const json_t *ar
 {
 	(void)arg;
 	(void)args;
-	/* The version of the schema, as in the greeting, and not Umbra's own. */
-	control_reply(r, json_pack("{s:{s:i, s:i, s:i}, s:s}", "qemu", "major", 7, "minor", 2,
-				   "micro", 0, "package", "umbra"));
+	control_reply(r, control_version());
 }
 
 /* Answers with an empty schema, which is allowed: clients then try the commands that they need. */
