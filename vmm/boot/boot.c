@@ -2,7 +2,6 @@
 /* Places kernel, initramfs, command line, boot parameters and ACPI tables into guest RAM. */
 #include "vmm/boot/boot.h"
 
-#include <asm/bootparam.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -15,18 +14,14 @@
 #include "shadow/kernel/kernel.h"
 #include "vmm/boot/acpi.h"
 #include "vmm/boot/boot_cpu.h"
+#include "vmm/boot/setup_header.h"
 #include "vmm/machine/layout.h"
 #include "vmm/machine/machine_int.h"
 #include "vmm/machine/memory.h"
 
 #define PAGE		4096ULL
-#define SETUP_HEADER_AT 0x1f1
-#define HEADER_MAGIC	0x53726448 /* "HdrS" */
-#define BOOT_MAGIC	0xaa55
-#define LOADER_UNKNOWN	0xff
 #define SETUP_RNG_SEED	9 /* since v6.0; older kernels skip it */
 #define INITRD_MAX_OLD	0x7fffffffULL
-#define DEFAULT_SECTS	4
 #define ENTRY_64	0x200 /* of the protected-mode part (boot.rst) */
 #define DEFAULT_CMDLINE 2047
 
@@ -90,7 +85,7 @@ static int place_opaque(struct machine *m, const struct boot_plan *p, struct loa
 	if (!h)
 		return err_set(e, -EINVAL, "%s: no way to boot it: not a bzImage",
 			       kernel_path(p->kernel));
-	skip = ((h->setup_sects ? h->setup_sects : DEFAULT_SECTS) + 1) * 512U;
+	skip = setup_header_length(h);
 	if (skip >= len || len - skip <= ENTRY_64 || !(h->xloadflags & XLF_KERNEL_64))
 		return err_set(e, -EINVAL, "%s: has no 64-bit entry", kernel_path(p->kernel));
 	l->phys = h->pref_address;
@@ -267,12 +262,12 @@ static int fill_params(struct machine *m, const struct boot_plan *p, const struc
 			end = SETUP_HEADER_AT + sizeof(bp->hdr);
 		memcpy(&bp->hdr, file + SETUP_HEADER_AT, end - SETUP_HEADER_AT);
 	} else {
-		bp->hdr.boot_flag = BOOT_MAGIC;
-		bp->hdr.header = HEADER_MAGIC;
+		bp->hdr.boot_flag = SETUP_HEADER_BOOT_FLAG;
+		bp->hdr.header = SETUP_HEADER_MAGIC;
 		bp->hdr.version = 0x20f;
 		bp->hdr.kernel_alignment = (u32)kernel_layout(p->kernel)->align;
 	}
-	bp->hdr.type_of_loader = LOADER_UNKNOWN;
+	bp->hdr.type_of_loader = SETUP_HEADER_ANY_LOADER;
 	bp->hdr.loadflags |= LOADED_HIGH;
 	if (p->randomize)
 		bp->hdr.loadflags |= KASLR_FLAG;

@@ -7,7 +7,6 @@
  */
 #include "vmm/boot/firmware_kernel.h"
 
-#include <asm/bootparam.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -18,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "vmm/boot/setup_header.h"
 #include "vmm/machine/layout.h"
 #include "vmm/machine/machine_int.h"
 #include "vmm/machine/memory.h"
@@ -28,15 +28,10 @@
 #define CMDLINE_AT	0x20000ULL
 #define CMDLINE_OLD	255U
 #define CMDLINE_ROOM	0x8000U
-#define HEADER_AT	0x1f1
-#define HEADER_MAGIC	0x53726448 /* "HdrS" */
-#define BOOT_MAGIC	0xaa55
 #define VERSION_CMDLINE 0x0202 /* versions of the protocol, by the fields that they brought */
 #define VERSION_LIMIT	0x0203
 #define VERSION_SIZE	0x0206
 #define VERSION_INIT	0x020a
-#define DEFAULT_SECTS	4
-#define LOADER_UNKNOWN	0xff
 #define INITRD_MAX_OLD	0x37ffffffULL
 #define PAGE		4096ULL
 /* At its end the firmware keeps memory for itself: 256 KiB, and some for its disks. */
@@ -105,13 +100,13 @@ static int check_kernel(struct firmware_kernel *k, struct err *e)
 
 	if (k->kernel.len < sizeof(struct boot_params))
 		return err_set(e, -EINVAL, "--kernel %s: too short for a bzImage", path);
-	memcpy(&k->header, k->kernel.data + HEADER_AT, sizeof(k->header));
-	if (h->boot_flag != BOOT_MAGIC || h->header != HEADER_MAGIC ||
+	memcpy(&k->header, k->kernel.data + SETUP_HEADER_AT, sizeof(k->header));
+	if (h->boot_flag != SETUP_HEADER_BOOT_FLAG || h->header != SETUP_HEADER_MAGIC ||
 	    h->version < VERSION_CMDLINE || !(h->loadflags & LOADED_HIGH))
 		return err_set(e, -EINVAL,
 			       "--kernel %s: not a bzImage, which is what a firmware guest starts",
 			       path);
-	k->setup_len = ((h->setup_sects ? h->setup_sects : DEFAULT_SECTS) + 1U) * 512U;
+	k->setup_len = setup_header_length(h);
 	if (k->setup_len > SETUP_MAX || k->setup_len >= k->kernel.len)
 		return err_set(e, -EINVAL, "--kernel %s: damaged: %zu bytes of setup", path,
 			       k->setup_len);
@@ -182,8 +177,8 @@ static bool firmware_kernel_place(struct firmware_kernel *k)
 	if (!setup || !cmdline || !high || (k->initrd.len && !initrd))
 		return false;
 	memcpy(setup, k->kernel.data, k->setup_len);
-	h = (struct setup_header *)(void *)(setup + HEADER_AT);
-	h->type_of_loader = LOADER_UNKNOWN;
+	h = (struct setup_header *)(void *)(setup + SETUP_HEADER_AT);
+	h->type_of_loader = SETUP_HEADER_ANY_LOADER;
 	h->loadflags |= CAN_USE_HEAP;
 	h->heap_end_ptr = HEAP_END - 0x200;
 	h->cmd_line_ptr = (u32)CMDLINE_AT;
