@@ -156,7 +156,7 @@ int cli_unexpected(const struct cli_syntax *s, const char *word)
 	return cli_mistake(s->command, &e);
 }
 
-/* -1: *seconds is set, else the exit code to end with. */
+/* 0, or the exit code to end with. */
 static int parse_timeout(const char *command, const char *text, int *seconds)
 {
 	char *end;
@@ -165,10 +165,11 @@ static int parse_timeout(const char *command, const char *text, int *seconds)
 	if (*text < '0' || *text > '9' || *end || n > 86400)
 		return cli_usage(command, "--timeout %s: want seconds, 0 to 86400", text);
 	*seconds = (int)n;
-	return -1;
+	return 0;
 }
 
-int cli_args_parse(struct cli_args *a, int argc, char **argv, unsigned allowed, const char *help)
+bool cli_args_parse(struct cli_args *a, int argc, char **argv, unsigned allowed, const char *help,
+		    int *code)
 {
 	const char *timeout = NULL;
 	/* Each option, with the flag in @allowed by which a command has it. */
@@ -185,25 +186,27 @@ int cli_args_parse(struct cli_args *a, int argc, char **argv, unsigned allowed, 
 	};
 	struct cli_option options[ARRAY_SIZE(known)];
 	struct cli_syntax s = { .command = argv[0], .options = options, .help = help };
-	int first, ret;
+	int first;
 
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
 		if (known[i].needs & allowed)
 			options[s.n++] = known[i].o;
-	first = cli_command_line(&s, argc, argv, &ret);
+	first = cli_command_line(&s, argc, argv, code);
 	if (!first)
-		return ret;
-	ret = timeout ? parse_timeout(argv[0], timeout, &a->timeout) : -1;
-	if (ret >= 0)
-		return ret;
+		return false;
+	*code = timeout ? parse_timeout(argv[0], timeout, &a->timeout) : 0;
+	if (*code)
+		return false;
 	if (allowed & CLI_WORDS) {
 		a->words = argv + first;
 		a->n_words = argc - first;
-		return -1;
+		return true;
 	}
 	if (first < argc && (allowed & CLI_GUEST) && !a->guest)
 		a->guest = argv[first++];
-	return first < argc ? cli_unexpected(&s, argv[first]) : -1;
+	if (first < argc)
+		*code = cli_unexpected(&s, argv[first]);
+	return !*code;
 }
 
 /* "load, unload or list" */

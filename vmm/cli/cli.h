@@ -49,10 +49,11 @@ struct cli_args {
 #define CLI_WORDS   64U
 
 /*
- * Parse the options that @allowed permits; --help prints @help. -1: go on, else the exit code to
- * end with. Members of *a whose option is not given keep their value.
+ * Parse the options that @allowed permits; --help prints @help. True, or false and *code to end
+ * with. Members of *a whose option is not given keep their value.
  */
-int cli_args_parse(struct cli_args *a, int argc, char **argv, unsigned allowed, const char *help);
+bool cli_args_parse(struct cli_args *a, int argc, char **argv, unsigned allowed, const char *help,
+		    int *code);
 
 /* Indented, with a newline at the end. */
 void cli_print_json(const json_t *o);

@@ -181,11 +181,11 @@ int cmd_console(int argc, char **argv)
 {
 	struct cli_args a = { 0 };
 	struct link l = { .fd = -1 };
-	int ret = cli_args_parse(&a, argc, argv, CLI_GUEST, help);
+	int ret;
 	char *name = NULL;
 	struct err e;
 
-	if (ret >= 0)
+	if (!cli_args_parse(&a, argc, argv, CLI_GUEST, help, &ret))
 		return ret;
 	if (console_attach_guest(&l, a.guest, &name, &e)) {
 		free(name);

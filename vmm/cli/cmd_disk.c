@@ -67,10 +67,10 @@ int cmd_disk(int argc, char **argv)
 	struct cli_args a = { 0 };
 	struct resize_request r;
 	const char *size;
-	int ret =
-		cli_args_parse(&a, argc, argv, CLI_GUEST | CLI_JSON | CLI_SHRINK | CLI_WORDS, help);
+	int ret;
 
-	if (ret >= 0)
+	if (!cli_args_parse(&a, argc, argv, CLI_GUEST | CLI_JSON | CLI_SHRINK | CLI_WORDS, help,
+			    &ret))
 		return ret;
 	if (!cli_verb("disk", &a, verbs) || cli_want_utf8("disk", a.words[1]))
 		return EXIT_CODE_USAGE;

@@ -106,9 +106,9 @@ int cmd_doctor(int argc, char **argv)
 {
 	struct finding f = { .reason = "" };
 	struct cli_args a = { 0 };
-	int code = cli_args_parse(&a, argc, argv, CLI_JSON, usage);
+	int code;
 
-	if (code >= 0)
+	if (!cli_args_parse(&a, argc, argv, CLI_JSON, usage, &code))
 		return code;
 	code = examine_kvm(&f);
 	if (a.json)

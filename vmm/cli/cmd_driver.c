@@ -231,9 +231,9 @@ int cmd_driver(int argc, char **argv)
 	struct cli_args a = { 0 };
 	const struct cli_verb *v;
 	struct driver_cmd c;
-	int ret = cli_args_parse(&a, argc, argv, CLI_GUEST | CLI_JSON | CLI_WORDS, help);
+	int ret;
 
-	if (ret >= 0)
+	if (!cli_args_parse(&a, argc, argv, CLI_GUEST | CLI_JSON | CLI_WORDS, help, &ret))
 		return ret;
 	v = cli_verb("driver", &a, verbs);
 	if (!v || (a.n_words > 1 && cli_want_utf8("driver", a.words[1])))

@@ -166,12 +166,12 @@ static void print_info(json_t *info)
 int cmd_info(int argc, char **argv)
 {
 	struct cli_args a = { 0 };
-	int ret = cli_args_parse(&a, argc, argv, CLI_GUEST | CLI_JSON, help);
+	int ret;
 	json_t *info = NULL;
 	struct client *c;
 	struct err e;
 
-	if (ret >= 0)
+	if (!cli_args_parse(&a, argc, argv, CLI_GUEST | CLI_JSON, help, &ret))
 		return ret;
 	ret = client_open(&c, a.guest, CLIENT_TIMEOUT_MS, &e);
 	if (ret)

@@ -105,8 +105,26 @@ static int take_with(void *arg, size_t i, const char *value, struct err *e)
 	return 0;
 }
 
-/* -1: go on, else the exit code to end with. */
-static int parse_options(struct options *o, int argc, char **argv)
+/* Prints what is wrong with the options together; 0, or the exit code to end with. */
+static int check_options(const struct options *o, const struct cli_syntax *s, int argc, char **argv,
+			 int first)
+{
+	if (o->all && o->n_with)
+		return cli_usage(s->command, "--all and --with exclude each other");
+	if (o->all && first < argc)
+		return cli_unexpected(s, argv[first]);
+	if (!o->all && first + 1 != argc)
+		return cli_usage(s->command, "one DRIVER.ko is needed");
+	if (o->all && !o->kernel)
+		return cli_usage(s->command, "--all needs --kernel, the kernel of the modules");
+	if (o->session && !o->policy)
+		return cli_usage(s->command,
+				 "--session needs --policy, which describes the session");
+	return 0;
+}
+
+/* True, or false and *code to end with. */
+static bool parse_options(struct options *o, int argc, char **argv, int *code)
 {
 	const struct cli_option options[] = {
 		{ "kernel", .text = &o->kernel, .letter = 'k' },
@@ -122,22 +140,13 @@ static int parse_options(struct options *o, int argc, char **argv)
 				      .help = help,
 				      .take = take_with,
 				      .arg = o };
-	int code, first = cli_command_line(&s, argc, argv, &code);
+	int first = cli_command_line(&s, argc, argv, code);
 
 	if (!first)
-		return code;
-	if (o->all && o->n_with)
-		return cli_usage(argv[0], "--all and --with exclude each other");
-	if (o->all && first < argc)
-		return cli_unexpected(&s, argv[first]);
-	if (!o->all && first + 1 != argc)
-		return cli_usage(argv[0], "one DRIVER.ko is needed");
-	if (o->all && !o->kernel)
-		return cli_usage(argv[0], "--all needs --kernel, the kernel of the modules");
-	if (o->session && !o->policy)
-		return cli_usage(argv[0], "--session needs --policy, which describes the session");
+		return false;
+	*code = check_options(o, &s, argc, argv, first);
 	o->driver = o->all ? NULL : argv[first];
-	return -1;
+	return !*code;
 }
 
 /* The kernel that a driver was built for: by the first word of its vermagic. */
@@ -302,8 +311,7 @@ int cmd_inspect(int argc, char **argv)
 	struct link_rules rules;
 	int ret;
 
-	ret = parse_options(&o, argc, argv);
-	if (ret >= 0)
+	if (!parse_options(&o, argc, argv, &ret))
 		return ret;
 	ret = inspect_confine(&o);
 	if (ret)

@@ -42,26 +42,26 @@ static const char wait_help[] =
 	"Examples:\n"
 	"  vmm wait web; echo $?\n";
 
-/* The command line; *name is the guest. -1: go on, else the exit code to end with. */
-static int parse_guest(struct cli_args *a, int argc, char **argv, unsigned allowed,
-		       const char *help)
+/* cli_args_parse(), with a guest, which must be given. */
+static bool parse_guest(struct cli_args *a, int argc, char **argv, unsigned allowed,
+			const char *help, int *code)
 {
-	int ret = cli_args_parse(a, argc, argv, CLI_GUEST | allowed, help);
-
-	if (ret < 0 && !a->guest)
-		return cli_usage(argv[0], "say which guest; `vmm ps --all` lists them");
-	return ret;
+	if (!cli_args_parse(a, argc, argv, CLI_GUEST | allowed, help, code))
+		return false;
+	if (!a->guest)
+		*code = cli_usage(argv[0], "say which guest; `vmm ps --all` lists them");
+	return a->guest != NULL;
 }
 
 int cmd_logs(int argc, char **argv)
 {
 	struct cli_args a = { 0 };
-	int fd, ret = parse_guest(&a, argc, argv, 0, logs_help);
+	int fd, ret;
 	char buf[4096];
 	struct err e;
 	ssize_t n;
 
-	if (ret >= 0)
+	if (!parse_guest(&a, argc, argv, 0, logs_help, &ret))
 		return ret;
 	fd = ended_open_log(a.guest, &e);
 	if (fd < 0)
@@ -79,11 +79,11 @@ int cmd_logs(int argc, char **argv)
 int cmd_wait(int argc, char **argv)
 {
 	struct cli_args a = { 0 };
-	int ret = parse_guest(&a, argc, argv, CLI_JSON, wait_help);
 	struct ended_guest g;
 	struct err e;
+	int ret;
 
-	if (ret >= 0)
+	if (!parse_guest(&a, argc, argv, CLI_JSON, wait_help, &ret))
 		return ret;
 	ret = ended_wait(a.guest, &g, &e);
 	if (!ret && !g.known)

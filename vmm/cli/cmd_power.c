@@ -208,13 +208,12 @@ static int guest_stop(struct client *c, int process, const struct cli_args *a, s
 int cmd_stop(int argc, char **argv)
 {
 	struct cli_args a = { .timeout = STOP_TIMEOUT };
-	int ret = cli_args_parse(&a, argc, argv, CLI_GUEST | CLI_FORCE | CLI_TIMEOUT, stop_help);
-	int process;
+	int process, ret;
 	struct client *c;
 	struct err e;
 	pid_t pid;
 
-	if (ret >= 0)
+	if (!cli_args_parse(&a, argc, argv, CLI_GUEST | CLI_FORCE | CLI_TIMEOUT, stop_help, &ret))
 		return ret;
 	if (client_open(&c, a.guest, CLIENT_TIMEOUT_MS, &e))
 		return cli_fail(&e);
@@ -257,12 +256,12 @@ static int guest_kill(struct client *c, struct err *e)
 int cmd_kill(int argc, char **argv)
 {
 	struct cli_args a = { 0 };
-	int ret = cli_args_parse(&a, argc, argv, CLI_GUEST, kill_help);
+	int ret;
 	char *path = NULL, *name;
 	struct client *c = NULL;
 	struct err e;
 
-	if (ret >= 0)
+	if (!cli_args_parse(&a, argc, argv, CLI_GUEST, kill_help, &ret))
 		return ret;
 	if (client_dial(&c, a.guest, &e))
 		return cli_fail(&e);
@@ -290,11 +289,11 @@ int cmd_kill(int argc, char **argv)
 static int guest_command(int argc, char **argv, const char *command, const char *help)
 {
 	struct cli_args a = { 0 };
-	int ret = cli_args_parse(&a, argc, argv, CLI_GUEST, help);
+	int ret;
 	struct client *c;
 	struct err e;
 
-	if (ret >= 0)
+	if (!cli_args_parse(&a, argc, argv, CLI_GUEST, help, &ret))
 		return ret;
 	if (client_open(&c, a.guest, CLIENT_TIMEOUT_MS, &e))
 		return cli_fail(&e);

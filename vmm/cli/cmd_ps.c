@@ -139,13 +139,13 @@ static void print_guests(const json_t *list)
 int cmd_ps(int argc, char **argv)
 {
 	struct cli_args a = { 0 };
-	int ret = cli_args_parse(&a, argc, argv, CLI_JSON | CLI_ALL, help);
+	int ret;
 	char **names;
 	json_t *list;
 	struct err e;
 	size_t n;
 
-	if (ret >= 0)
+	if (!cli_args_parse(&a, argc, argv, CLI_JSON | CLI_ALL, help, &ret))
 		return ret;
 	if (client_list(&names, &n, &e))
 		return cli_fail(&e);

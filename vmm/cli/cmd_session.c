@@ -128,10 +128,10 @@ int cmd_session(int argc, char **argv)
 		{ NULL, 0, 0, NULL },
 	};
 	struct cli_args a = { 0 };
-	int ret = cli_args_parse(&a, argc, argv, CLI_GUEST | CLI_JSON | CLI_WORDS, help);
+	int ret;
 	const struct cli_verb *v;
 
-	if (ret >= 0)
+	if (!cli_args_parse(&a, argc, argv, CLI_GUEST | CLI_JSON | CLI_WORDS, help, &ret))
 		return ret;
 	v = cli_verb("session", &a, verbs);
 	if (!v)
