@@ -42,10 +42,10 @@
 extern const u8 firmware_rom[], firmware_rom_end[];
 
 struct blob {
-	const char *option;
-	char *path; /* for messages */
-	int fd;	    /* stays open, for the next start */
-	u8 *data;   /* NULL: given back */
+	const char *before; /* the path, in messages */
+	char *path;	    /* for messages */
+	int fd;		    /* stays open, for the next start */
+	u8 *data;	    /* NULL: given back */
 	u64 len;
 };
 
@@ -68,27 +68,27 @@ static int read_blob(struct blob *b, struct err *e)
 
 	if (fstat(b->fd, &st) || !S_ISREG(st.st_mode) || st.st_size <= 0 ||
 	    (u64)st.st_size > FILE_MAX)
-		return err_set(e, -EINVAL, "%s %s: want a file of 1 byte to 1 GiB", b->option,
+		return err_set(e, -EINVAL, "%s%s: want a file of 1 byte to 1 GiB", b->before,
 			       b->path);
 	b->len = (u64)st.st_size;
 	b->data = malloc(b->len);
 	if (!b->data)
-		return err_set(e, -ENOMEM, "%s %s: out of memory", b->option, b->path);
+		return err_set(e, -ENOMEM, "%s%s: out of memory", b->before, b->path);
 	ret = file_pread(b->fd, b->data, b->len, 0);
 	if (ret)
-		err_set(e, ret, "%s %s: cannot read: %s", b->option, b->path, strerror(-ret));
+		err_set(e, ret, "%s%s: cannot read: %s", b->before, b->path, strerror(-ret));
 	return ret;
 }
 
-static int open_blob(struct blob *b, const char *option, const char *path, struct err *e)
+static int open_blob(struct blob *b, const char *before, const char *path, struct err *e)
 {
-	b->option = option;
+	b->before = before;
 	b->path = strdup(path);
 	if (!b->path)
 		return err_set(e, -ENOMEM, "out of memory");
 	b->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (b->fd < 0)
-		return err_set(e, -errno, "%s %s: cannot open: %s", option, path, strerror(errno));
+		return err_set(e, -errno, "%s%s: cannot open: %s", before, path, strerror(errno));
 	return 0;
 }
 
@@ -99,17 +99,15 @@ static int check_kernel(struct firmware_kernel *k, struct err *e)
 	size_t max = CMDLINE_OLD;
 
 	if (k->kernel.len < sizeof(struct boot_params))
-		return err_set(e, -EINVAL, "--kernel %s: too short for a bzImage", path);
+		return err_set(e, -EINVAL, "%s: too short for a bzImage", path);
 	memcpy(&k->header, k->kernel.data + SETUP_HEADER_AT, sizeof(k->header));
 	if (h->boot_flag != SETUP_HEADER_BOOT_FLAG || h->header != SETUP_HEADER_MAGIC ||
 	    h->version < VERSION_CMDLINE || !(h->loadflags & LOADED_HIGH))
 		return err_set(e, -EINVAL,
-			       "--kernel %s: not a bzImage, which is what a firmware guest starts",
-			       path);
+			       "%s: not a bzImage, which is what a firmware guest starts", path);
 	k->setup_len = setup_header_length(h);
 	if (k->setup_len > SETUP_MAX || k->setup_len >= k->kernel.len)
-		return err_set(e, -EINVAL, "--kernel %s: damaged: %zu bytes of setup", path,
-			       k->setup_len);
+		return err_set(e, -EINVAL, "%s: damaged: %zu bytes of setup", path, k->setup_len);
 	if (h->version >= VERSION_SIZE)
 		max = h->cmdline_size;
 	if (max > CMDLINE_ROOM - 1)
@@ -244,17 +242,17 @@ int firmware_kernel_create(struct firmware_kernel **out, struct machine *m, cons
 		ret = err_set(e, -ENOMEM, "out of memory");
 		goto fail;
 	}
-	ret = open_blob(&k->kernel, "--kernel", kernel, e);
+	/* Worded as in a direct boot. */
+	ret = open_blob(&k->kernel, "", kernel, e);
 	if (!ret && initrd)
-		ret = open_blob(&k->initrd, "--initrd", initrd, e);
+		ret = open_blob(&k->initrd, "--initrd ", initrd, e);
 	if (ret)
 		goto fail;
 	ret = make_rom(k);
 	if (!ret)
 		ret = h->ops->pio_add(h, LAYOUT_PORT_LOADER, 1, loader_io, k);
 	if (ret) {
-		err_set(e, ret, "--kernel %s: cannot prepare its start: %s", kernel,
-			strerror(-ret));
+		err_set(e, ret, "%s: cannot prepare its start: %s", kernel, strerror(-ret));
 		goto fail;
 	}
 	*out = k;
