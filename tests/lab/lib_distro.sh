@@ -10,7 +10,7 @@ distro_disk()
 {
 	[ -s "$BASE/debian.tar" ] || skip "no Debian disk: run images/mkdebian as root"
 	tar -xSf "$BASE/debian.tar" -C "$WORK"
-	# It looks for snapshots of LVM, which takes it minutes in a lab, before there is a login.
+	# It looks for snapshots of LVM, which takes it minutes in a lab.
 	debugfs -w -R 'rm /etc/systemd/system/multi-user.target.wants/e2scrub_reap.service' "$(distro_fs)" >/dev/null 2>&1
 }
 
