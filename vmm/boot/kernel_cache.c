@@ -114,7 +114,7 @@ void kernel_cache_complete(const char *path)
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	unsigned uid = geteuid();
 	char dir[CACHE_PATH];
-	struct kernel *k;
+	struct kernel *k = NULL;
 	struct stat st;
 
 	if (fd < 0)

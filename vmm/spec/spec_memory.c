@@ -44,6 +44,7 @@ static bool has_no_unit(const char *s)
 int spec_take_memory(struct guest_spec *s, const char *base, const char *text, struct err *e)
 {
 	const char *next = text;
+	bool size = true;
 	size_t len;
 	char word[32];
 	int ret;
@@ -51,7 +52,7 @@ int spec_take_memory(struct guest_spec *s, const char *base, const char *text, s
 	(void)base;
 	s->memory_shared = false;
 	s->huge_page = 0;
-	for (bool size = true; next; size = false) {
+	do {
 		len = strcspn(next, ",");
 		snprintf(word, sizeof(word), "%.*s", (int)len, next);
 		if (size && parse_size(word, &s->memory))
@@ -61,7 +62,8 @@ int spec_take_memory(struct guest_spec *s, const char *base, const char *text, s
 		if (ret)
 			return ret;
 		next = next[len] ? next + len + 1 : NULL;
-	}
+		size = false;
+	} while (next);
 	if (s->memory < SPEC_MIN_MEMORY || s->memory > SPEC_MAX_MEMORY)
 		return err_set(e, -EINVAL, "--memory %s: want %llu MiB to %llu GiB%s", text,
 			       SPEC_MIN_MEMORY >> 20, SPEC_MAX_MEMORY >> 30,

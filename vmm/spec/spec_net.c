@@ -139,14 +139,14 @@ static int net_word(struct spec_net *n, const char *s, const char *word, struct 
 		e);
 }
 
-int spec_parse_net(struct spec_net *n, const char *s, struct err *e)
+int spec_parse_net(struct spec_net *n, const char *text, struct err *e)
 {
 	char *rest, *word;
 	int ret;
 
 	memset(n, 0, sizeof(*n));
-	n->text = s;
-	n->buf = strdup(s);
+	n->text = text;
+	n->buf = strdup(text);
 	if (!n->buf)
 		return err_set(e, -ENOMEM, "out of memory");
 	rest = n->buf;
@@ -154,9 +154,9 @@ int spec_parse_net(struct spec_net *n, const char *s, struct err *e)
 	if (!strncmp(word, "tap=", 4) && word[4])
 		n->tap = word + 4;
 	else if (strcmp(word, "user") != 0)
-		return err_set(e, -EINVAL, "--net %s: want user or tap=NAME", s);
+		return err_set(e, -EINVAL, "--net %s: want user or tap=NAME", text);
 	while ((word = strsep(&rest, ","))) {
-		ret = net_word(n, s, word, e);
+		ret = net_word(n, text, word, e);
 		if (ret)
 			return ret;
 	}

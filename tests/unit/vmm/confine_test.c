@@ -377,8 +377,8 @@ static int tell_ids(const struct confine *c)
 
 static void threads_know_their_numbers_on_the_host(void **state)
 {
-	char line[512] = "", status[64];
-	pid_t first = 0, second = 0;
+	char line[512] = "", status[64], *end;
+	pid_t first, second;
 	struct vmm v;
 	bool known;
 	ssize_t n;
@@ -392,7 +392,9 @@ static void threads_know_their_numbers_on_the_host(void **state)
 		n = read(v.out, line + at, sizeof(line) - 1 - at);
 		assert_true(n > 0);
 	}
-	if (sscanf(line, "%d %d", &first, &second) != 2)
+	first = (pid_t)strtol(line, &end, 10);
+	second = (pid_t)strtol(end, &end, 10);
+	if (first <= 0 || second <= 0)
 		fail_msg("no two numbers: %s", line);
 	/* Within its namespace the thread is number 2, of which this /proc knows nothing. */
 	snprintf(status, sizeof(status), "task/%d/status", second);
