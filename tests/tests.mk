@@ -4,6 +4,7 @@
 # make unit   unit tests (no KVM of stock kernels needed)   make asan   the same under ASan and UBSan
 # make tsan   the same under ThreadSanitizer, but for those that TSAN_LEFT_OUT names; not part of make test
 # make lab    the cases of tests/lab, in the lab            make fuzz   fuzzers, FUZZ_SECONDS (60) each
+#             LONG=1: more boots, kills and bindings than fit in make test
 # make test   all of these, fuzzers 5 s each                T='*link*'  only those whose name matches
 # make soak   disks under random load whose VMM is killed, stopped and reset, for SOAK_SECONDS (3600):
 #             the device by itself, and guests in the lab
@@ -11,6 +12,7 @@
 #             a variant of the lab, see tools/lab-soak --help
 
 T            ?= *
+LONG         ?=
 FUZZ_SECONDS ?=
 # In the lab the tests find their kernels by this.
 export UMBRA_TEST_IMAGES := $(CURDIR)/build/images
@@ -148,7 +150,8 @@ $(B)/tools/%: $(B)/obj/tools/%.o
 	$(Q)$(CC) $(CFLAGS) $(EXTRA) -pie -o $@ $<
 
 lab: check-tools images debian-disk all drivers
-	@tests/run --only '$(T)' --timeout 900 --unit tests/lab/stall_test.sh --lab
+	@UMBRA_LAB_LONG=$(LONG) UMBRA_LAB_TIMEOUT=$(if $(LONG),6000,3000) \
+		tests/run --only '$(T)' --timeout 900 --unit tests/lab/stall_test.sh --lab
 
 # --- everything ------------------------------------------------------------------------------
 # One run of tests/run, so that one count comes last.

@@ -37,6 +37,12 @@ skip()
 	exit 77
 }
 
+# many FEW MORE: how often; more with `make lab LONG=1`, which takes longer than a run of all tests may.
+many()
+{
+	[ -z "${UMBRA_LAB_LONG-}" ] && echo "$1" || echo "$2"
+}
+
 # expect COMMAND...: it must succeed.
 expect()
 {

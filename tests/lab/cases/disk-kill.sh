@@ -5,7 +5,7 @@
 # guest takes half a minute here: hundreds of kills in a minute hit the device by itself (tests/unit/devices/blk_crash_test.c).
 # UMBRA_SOAK_SECONDS: for so long, with a line to the file UMBRA_SOAK_PROGRESS after each kill.
 
-KILLS=4
+KILLS=$(many 4 8)
 
 # lives DIRECTORY DISK-OPTIONS...: guests on one image, killed one after the other; the number of
 # kills, and of acknowledged blocks, goes to DIRECTORY/result.

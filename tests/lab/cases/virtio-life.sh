@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # timeout: 800
-# Drivers come and go more than a hundred times over the same devices, and another kernel takes them over by
-# kexec without having been shut down.
+# Drivers come and go more than a hundred times over the same devices, or three hundred, and another kernel takes
+# them over by kexec without having been shut down.
 
 setup()
 {
@@ -22,8 +22,9 @@ END
 	head -c 4M /dev/urandom >"$WORK/data"
 	cp "$WORK/data" "$WORK/data.before"
 	guest_start --timeout 700 --memory 384M --cpus 2 --base "$BASE/devices-cloud.img" --disk "$WORK/boot.img,ro" \
-		--disk "$WORK/data" --net user <<'END'
+		--disk "$WORK/data" --net user --append "rounds=$(many 5 12)" <<'END'
 load-modules
+rounds=$(sed 's/.*rounds=//; s/ .*//' /proc/cmdline)
 # again DRIVER-DIRECTORY DEVICE TIMES
 again()
 {
@@ -43,7 +44,7 @@ say devices $blk $net $rng $pci
 again /sys/bus/virtio/drivers/virtio_blk $blk 2
 say ready
 read go
-for i in $(seq 5); do
+for i in $(seq $rounds); do
 	again /sys/bus/virtio/drivers/virtio_blk $blk 5
 	dd if=/dev/vdb of=/dev/null bs=64k count=2 iflag=direct 2>/dev/null || say read failed
 	again /sys/bus/virtio/drivers/virtio_net $net 5
@@ -51,7 +52,7 @@ for i in $(seq 5); do
 	again /sys/bus/pci/drivers/virtio-pci $pci 5
 done
 say data $(sha256sum </dev/vdb | cut -c 1-64)
-for i in $(seq 25); do
+for i in $(seq $((rounds * 5))); do
 	rmmod virtio_net && insmod /lib/modules/virtio_net.ko || say module failed
 done
 ip link set eth0 up

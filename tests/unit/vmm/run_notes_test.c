@@ -225,6 +225,27 @@ static void a_line_has_a_bound(void **state)
 	close(pipes[1]);
 }
 
+/* What a file's name says to a terminal is shown and not done, and makes no second line. */
+static void a_line_is_harmless_for_a_terminal(void **state)
+{
+	char text[200] = "";
+	struct run_notes n;
+	int pipes[2];
+
+	(void)state;
+	assert_int_equal(pipe(pipes), 0);
+	assert_true(fcntl(pipes[0], F_SETFL, O_NONBLOCK) == 0);
+	run_notes_init(&n);
+	stderr_to(pipes[1]);
+	run_notes_put(&n, "\033[2J\nvmm: all is well\xff \303\244");
+	run_notes_end(&n);
+	stderr_back();
+	pipe_take(pipes[0], text, sizeof(text));
+	assert_string_equal(text, "vmm: \\x1b[2J\\x0avmm: all is well\\xff \303\244\n");
+	close(pipes[0]);
+	close(pipes[1]);
+}
+
 /* What a guest does again and again does not fill a disk; how it ended is said nevertheless. */
 static void a_log_has_a_bound(void **state)
 {
@@ -257,6 +278,7 @@ int main(void)
 		cmocka_unit_test(a_reader_that_is_gone_is_no_matter),
 		cmocka_unit_test(what_is_missing_is_said),
 		cmocka_unit_test(a_line_has_a_bound),
+		cmocka_unit_test(a_line_is_harmless_for_a_terminal),
 		cmocka_unit_test(a_log_has_a_bound),
 	};
 
