@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/plain_text.h"
 #include "base/terminal.h"
 
 #define LINGER_MS    250
@@ -82,8 +83,9 @@ static bool line_keep(struct run_notes *n, const char *line)
 {
 	bool raw = terminal_is_raw() && isatty(STDERR_FILENO);
 	size_t room = sizeof(n->kept) - n->len;
-	int len = snprintf(n->kept + n->len, room, "vmm: %.*s%s", LINE_MAX_LEN, line,
-			   raw ? "\r\n" : "\n");
+	char plain[LINE_MAX_LEN + 1];
+	int len = snprintf(n->kept + n->len, room, "vmm: %s%s",
+			   plain_text(plain, sizeof(plain), line), raw ? "\r\n" : "\n");
 
 	if (len < 0 || (size_t)len >= room)
 		return false;
