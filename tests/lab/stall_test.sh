@@ -109,8 +109,7 @@ echo 1..4
 beside stalled_is_ended
 beside busy_is_left_alone
 beside unread_is_left_alone
-beside nothing_is_left
 result 'a machine without progress is ended' outcome stalled_is_ended
 result 'a busy machine is left alone' outcome busy_is_left_alone
 result 'a machine whose output waits is left alone' outcome unread_is_left_alone
-result 'whatever ends it, nothing is left' outcome nothing_is_left
+result 'whatever ends it, nothing is left' nothing_is_left
