@@ -6,15 +6,15 @@
 
 #include "policy/index.h"
 
-int index_init(struct index *ix, struct arena *a, u32 max)
+int index_init(struct index *ix, struct pool *p, u32 max)
 {
 	u32 size = 16;
 
 	memset(ix, 0, sizeof(*ix));
 	while (size < max && size < 1u << 30)
 		size *= 2;
-	ix->entries = arena_alloc(a, max ? max : 1, sizeof(*ix->entries));
-	ix->buckets = arena_alloc(a, size, sizeof(*ix->buckets));
+	ix->entries = pool_alloc(p, max ? max : 1, sizeof(*ix->entries));
+	ix->buckets = pool_alloc(p, size, sizeof(*ix->buckets));
 	if (!ix->entries || !ix->buckets)
 		return -ENOMEM;
 	ix->max = max;

@@ -14,7 +14,7 @@
 #define UMBRA_POLICY_INDEX_H
 
 #include "base/types.h"
-#include "policy/arena.h"
+#include "policy/pool.h"
 
 #define INDEX_KEY_MAX 4096 /* keys are shorter */
 
@@ -35,7 +35,7 @@ struct index {
 };
 
 /* For at most @max entries. -ENOMEM. */
-int index_init(struct index *ix, struct arena *a, u32 max);
+int index_init(struct index *ix, struct pool *p, u32 max);
 /*
  * @len below INDEX_KEY_MAX. Entries that share a key are found in the reverse of the order in which
  * they were added.

@@ -80,7 +80,7 @@ static int parse_root(struct parse *ps, config_setting_t *root)
 	n = config_setting_length(st);
 	if (!n)
 		return value_error(ps, st, "no session in it: expected NAME = { ... };");
-	ps->p->sessions = arena_alloc(&ps->p->arena, (size_t)n, sizeof(*ps->p->sessions));
+	ps->p->sessions = pool_alloc(&ps->p->pool, (size_t)n, sizeof(*ps->p->sessions));
 	if (!ps->p->sessions)
 		return value_nomem(ps);
 	for (int i = 0; i < n && !ret; i++)
@@ -149,6 +149,6 @@ void policy_free(struct policy *p)
 {
 	if (!p)
 		return;
-	arena_free(&p->arena);
+	pool_free(&p->pool);
 	free(p);
 }

@@ -67,8 +67,8 @@ int parse_files(struct parse *ps, config_setting_t *session, struct policy_sessi
 	ret = begin_list(ps, list, "mappings { from = ...; to = ...; }", &n);
 	if (ret)
 		return ret;
-	s->files = arena_alloc(&ps->p->arena, n, sizeof(*s->files));
-	if (!s->files || index_init(&s->file_index, &ps->p->arena, (u32)n))
+	s->files = pool_alloc(&ps->p->pool, n, sizeof(*s->files));
+	if (!s->files || index_init(&s->file_index, &ps->p->pool, (u32)n))
 		return value_nomem(ps);
 	for (size_t i = 0; i < n; i++) {
 		config_setting_t *st = config_setting_get_elem(list, (unsigned)i);
@@ -220,9 +220,9 @@ int parse_functions(struct parse *ps, config_setting_t *session, struct policy_s
 	ret = begin_list(ps, list, "rules { function = ...; action = ...; }", &n);
 	if (ret)
 		return ret;
-	s->rules = arena_alloc(&ps->p->arena, n, sizeof(*s->rules));
-	tags = arena_alloc(&ps->p->arena, n, sizeof(*tags));
-	if (!s->rules || !tags || index_init(&s->rule_index, &ps->p->arena, (u32)n))
+	s->rules = pool_alloc(&ps->p->pool, n, sizeof(*s->rules));
+	tags = pool_alloc(&ps->p->pool, n, sizeof(*tags));
+	if (!s->rules || !tags || index_init(&s->rule_index, &ps->p->pool, (u32)n))
 		return value_nomem(ps);
 	for (size_t i = 0; i < n; i++) {
 		config_setting_t *st = config_setting_get_elem(list, (unsigned)i);
@@ -253,8 +253,8 @@ int parse_permit(struct parse *ps, config_setting_t *session, struct policy_sess
 	ret = begin_list(ps, list, "symbols", &n);
 	if (ret)
 		return ret;
-	s->permits = arena_alloc(&ps->p->arena, n, sizeof(*s->permits));
-	if (!s->permits || index_init(&s->permit_index, &ps->p->arena, (u32)n))
+	s->permits = pool_alloc(&ps->p->pool, n, sizeof(*s->permits));
+	if (!s->permits || index_init(&s->permit_index, &ps->p->pool, (u32)n))
 		return value_nomem(ps);
 	for (size_t i = 0; i < n; i++) {
 		config_setting_t *st = config_setting_get_elem(list, (unsigned)i);

@@ -46,8 +46,8 @@ static int parse_template(struct parse *ps, config_setting_t *st, enum name_spac
 	if (len >= max)
 		return value_error(ps, st, "leaves no room for a name: at most %zu bytes in all",
 				   max);
-	t->before = arena_strndup(&ps->p->arena, text, (size_t)(hole - text));
-	t->after = arena_strndup(&ps->p->arena, hole + 2, strlen(hole + 2));
+	t->before = pool_strndup(&ps->p->pool, text, (size_t)(hole - text));
+	t->after = pool_strndup(&ps->p->pool, hole + 2, strlen(hole + 2));
 	if (!t->before || !t->after)
 		return value_nomem(ps);
 	if (name_format(t, space, "x", "x", sample))
@@ -57,8 +57,8 @@ static int parse_template(struct parse *ps, config_setting_t *st, enum name_spac
 	ret = parse_rule_text(ps, st, section, -1, &t->rule);
 	if (ret)
 		return ret;
-	t->rule_long = arena_printf(&ps->p->arena, "%s: longer than %zu bytes", t->rule, max);
-	t->rule_bad = arena_printf(&ps->p->arena, "%s: not a valid name", t->rule);
+	t->rule_long = pool_printf(&ps->p->pool, "%s: longer than %zu bytes", t->rule, max);
+	t->rule_bad = pool_printf(&ps->p->pool, "%s: not a valid name", t->rule);
 	return t->rule_long && t->rule_bad ? 0 : value_nomem(ps);
 }
 

@@ -11,10 +11,10 @@ int parse_rule_text(struct parse *ps, const config_setting_t *st, const char *se
 		    const char **out)
 {
 	if (index < 0)
-		*out = arena_printf(&ps->p->arena, "%s at %.100s:%u", section, ps->base, st->line);
+		*out = pool_printf(&ps->p->pool, "%s at %.100s:%u", section, ps->base, st->line);
 	else
-		*out = arena_printf(&ps->p->arena, "%s[%d] at %.100s:%u", section, index, ps->base,
-				    st->line);
+		*out = pool_printf(&ps->p->pool, "%s[%d] at %.100s:%u", section, index, ps->base,
+				   st->line);
 	return *out ? 0 : value_nomem(ps);
 }
 

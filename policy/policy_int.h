@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Defines the parts of a loaded policy, shared by the parser, which fills it, and the decision,
- * which only reads it. Everything lies in the policy's arena.
+ * which only reads it. Everything lies in the policy's pool.
  */
 #ifndef UMBRA_POLICY_POLICY_INT_H
 #define UMBRA_POLICY_POLICY_INT_H
 
-#include "policy/arena.h"
+#include "policy/pool.h"
 #include "policy/index.h"
 #include "policy/policy.h"
 
@@ -72,7 +72,7 @@ struct policy_session {
 };
 
 struct policy {
-	struct arena arena;
+	struct pool pool;
 	struct policy_session *sessions;
 	size_t n_sessions;
 };

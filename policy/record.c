@@ -51,7 +51,7 @@ void record_free(struct record *r)
 	if (r->fd >= 0)
 		close(r->fd);
 	pthread_mutex_destroy(&r->lock);
-	arena_free(&r->arena);
+	pool_free(&r->pool);
 	line_free(&r->line);
 	free(r->rows);
 	free(r->buckets);
@@ -183,7 +183,7 @@ static u64 hash_entry(u64 seed, const struct record_entry *e)
 	return seed ^ seed >> 29;
 }
 
-/* A copy in the arena, counted against RECORD_TEXT; NULL stays NULL. */
+/* A copy in the pool, counted against RECORD_TEXT; NULL stays NULL. */
 static int record_keep_text(struct record *r, const char **s)
 {
 	size_t len;
@@ -191,7 +191,7 @@ static int record_keep_text(struct record *r, const char **s)
 	if (!*s)
 		return 0;
 	len = strlen(*s);
-	*s = arena_strndup(&r->arena, *s, len);
+	*s = pool_strndup(&r->pool, *s, len);
 	r->text_used += len + 1;
 	return *s ? 0 : -ENOMEM;
 }

@@ -5,7 +5,7 @@
 
 #include <pthread.h>
 
-#include "policy/arena.h"
+#include "policy/pool.h"
 #include "policy/record.h"
 
 /* One request or event as strings; any may be NULL. */
@@ -51,7 +51,7 @@ struct record_party {
 
 struct record {
 	pthread_mutex_t lock;
-	struct arena arena;
+	struct pool pool;
 	struct record_row *rows; /* RECORD_ROWS_ALL of them; untouched ones cost no memory */
 	u32 *buckets;
 	u32 n_rows;

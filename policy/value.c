@@ -201,7 +201,7 @@ int value_errno(struct parse *ps, config_setting_t *group, const char *key, int 
 
 int value_copy(struct parse *ps, const char *s, const char **out)
 {
-	*out = arena_strndup(&ps->p->arena, s, strlen(s));
+	*out = pool_strndup(&ps->p->pool, s, strlen(s));
 	return *out ? 0 : value_nomem(ps);
 }
 
@@ -224,7 +224,7 @@ int value_path(struct parse *ps, config_setting_t *st, const char **out)
 				   REQUEST_NAME_MAX - 1);
 	if (s[len - 1] == '/')
 		len--;
-	*out = arena_strndup(&ps->p->arena, s, len);
+	*out = pool_strndup(&ps->p->pool, s, len);
 	if (!*out)
 		return value_nomem(ps);
 	if (len && !path_is_plain(*out))

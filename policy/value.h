@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Takes values of a file (text.h) out of libconfig's tree, with the checks and messages that all
- * sections share. A function whose comment does not name the arena needs only label and e of struct
+ * sections share. A function whose comment does not name the pool needs only label and e of struct
  * parse, so that files other than policies can be read by it as well. Each error is one line:
  * "demo.policy:12: sessions.a.files[0].to: expected ...".
  */
@@ -51,9 +51,9 @@ int value_keyword(struct parse *ps, config_setting_t *group, const char *key,
 		  const struct keyword *words, size_t n, int *out);
 /* An errno by name, "EPERM". */
 int value_errno(struct parse *ps, config_setting_t *group, const char *key, int *out);
-/* A plain absolute path, copied into the arena without a slash at its end; "" stands for /. */
+/* A plain absolute path, copied into the pool without a slash at its end; "" stands for /. */
 int value_path(struct parse *ps, config_setting_t *st, const char **out);
-/* A string copied into the arena. */
+/* A string copied into the pool. */
 int value_copy(struct parse *ps, const char *s, const char **out);
 
 #endif

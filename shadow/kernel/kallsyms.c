@@ -19,7 +19,7 @@
 
 #define TOKENS	    256
 #define NAME_MAX_K  512			/* KSYM_NAME_LEN */
-#define ARENA_MAX   ((size_t)256 << 20) /* all names; a large kernel has 5 MB */
+#define TEXT_MAX    ((size_t)256 << 20) /* all names; a large kernel has 5 MB */
 #define TOKEN_TRIES 64
 #define SYMS_MIN    16
 #define SYMS_MAX    (1u << 22)
@@ -224,13 +224,13 @@ static int expand_names(struct kallsyms *s, const struct tables *t)
 	const u8 *p = t->names;
 	char *to;
 
-	if (size > ARENA_MAX)
+	if (size > TEXT_MAX)
 		return -ENOMEM;
-	s->arena = malloc(size);
+	s->text = malloc(size);
 	s->names = calloc(t->n, sizeof(*s->names));
-	if (!s->arena || !s->names)
+	if (!s->text || !s->names)
 		return -ENOMEM;
-	to = s->arena;
+	to = s->text;
 	for (u32 i = 0; i < t->n; i++) {
 		size_t len = name_len(&p, t->tokens);
 		char *name = to;
@@ -341,7 +341,7 @@ void kallsyms_free(struct kallsyms *s)
 {
 	free(s->addrs);
 	free(s->names);
-	free(s->arena);
+	free(s->text);
 	strmap_free(&s->map);
 	memset(s, 0, sizeof(*s));
 }

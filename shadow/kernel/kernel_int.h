@@ -50,7 +50,7 @@ struct sections {
 struct kallsyms {
 	u64 *addrs; /* ascending; per-CPU symbols have their offset, so they come first */
 	const char **names;
-	char *arena;
+	char *text; /* of the names */
 	size_t count;
 	struct strmap map;
 };

@@ -23,7 +23,7 @@
  *       last one's unload, and does not move meanwhile.
  *  (S3) A page of the range is filled once, before the guest maps it, for the range's va: a range
  *       at another va needs other pages.
- *  (S4) A page goes back to the gate's pool only when the guest has unmapped it. If the guest
+ *  (S4) A page goes back to the gate only when the guest has unmapped it. If the guest
  *       cannot say so, the page is lost (abandoned) rather than given to somebody else.
  *  (S5) Every critical function of the catalogue has an entry in the session's own pages: no
  *       entry of the shadow leads from a critical function to the real kernel.

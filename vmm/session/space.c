@@ -65,7 +65,7 @@ static int fill_own_gates(struct sessions *s, struct session *ss, struct err *e)
 	return 0;
 }
 
-/* Forget the range; its pages go back to the pool if the guest has @unmapped them (S4). */
+/* Forget the range; its pages go back to the gate if the guest has @unmapped them (S4). */
 static void forget_range(struct sessions *s, struct session *ss, bool unmapped)
 {
 	unsigned i;

@@ -5,20 +5,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "policy/arena.h"
+#include "policy/pool.h"
 
 #define BLOCK_SIZE 65536u
 #define ALIGNMENT  16u
 
-struct arena_block {
-	struct arena_block *next;
+struct pool_block {
+	struct pool_block *next;
 	size_t used, size;
 	_Alignas(ALIGNMENT) u8 data[];
 };
 
-void *arena_alloc(struct arena *a, size_t count, size_t size)
+void *pool_alloc(struct pool *p, size_t count, size_t size)
 {
-	struct arena_block *b = a->head;
+	struct pool_block *b = p->head;
 	size_t want, block;
 	void *mem;
 
@@ -31,24 +31,24 @@ void *arena_alloc(struct arena *a, size_t count, size_t size)
 		if (!b)
 			return NULL;
 		b->size = block;
-		b->next = a->head;
-		a->head = b;
+		b->next = p->head;
+		p->head = b;
 	}
 	mem = b->data + b->used;
 	b->used += want;
 	return mem;
 }
 
-char *arena_strndup(struct arena *a, const char *s, size_t len)
+char *pool_strndup(struct pool *p, const char *s, size_t len)
 {
-	char *copy = arena_alloc(a, len + 1, 1);
+	char *copy = pool_alloc(p, len + 1, 1);
 
 	if (copy)
 		memcpy(copy, s, len);
 	return copy;
 }
 
-char *arena_printf(struct arena *a, const char *fmt, ...)
+char *pool_printf(struct pool *p, const char *fmt, ...)
 {
 	char text[1024];
 	va_list ap;
@@ -56,16 +56,16 @@ char *arena_printf(struct arena *a, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	return arena_strndup(a, text, strlen(text));
+	return pool_strndup(p, text, strlen(text));
 }
 
-void arena_free(struct arena *a)
+void pool_free(struct pool *p)
 {
-	struct arena_block *next;
+	struct pool_block *next;
 
-	for (struct arena_block *b = a->head; b; b = next) {
+	for (struct pool_block *b = p->head; b; b = next) {
 		next = b->next;
 		free(b);
 	}
-	a->head = NULL;
+	p->head = NULL;
 }
