@@ -19,7 +19,7 @@
  * Doorbell. `out %al, $UMBRA_PORT` at one address in the gate page, called as a C function
  *   s64 doorbell(u64 op, u64 a, u64 b, u64 c, u64 d, u64 e)
  * so that the whole payload is in registers and a frame is named by its index. The VMM takes it
- * only from CPL 0, at that address, while that address translates to the gate's own frame. The
+ * only from CPL 0, at that address, while that address translates to the gate's own page. The
  * answer is in rax: 0 or -errno.
  *
  * A frame is held from the marshalling of a call until its answer has been copied out, with

@@ -472,7 +472,7 @@ u64 umbra_gate_enter(struct umbra_regs *regs)
 	a.big = NULL;
 	c.can_sleep = !in_atomic() && !irqs_disabled();
 	memcpy(c.arg, regs->arg, sizeof(regs->arg));
-	/* the caller's frame, or any bytes at the top of a stack: always mapped */
+	/* the driver's arguments on its stack, or any bytes at the top of one: always mapped */
 	if (fn->nargs > 6 || fn->flags & UMBRA_FN_VARIADIC)
 		memcpy(c.arg + 6, regs->stack, sizeof(c.arg) - sizeof(regs->arg));
 

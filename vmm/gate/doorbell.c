@@ -48,7 +48,7 @@ static void doorbell_refuse(struct gate *g, struct vcpu *v, const char *why)
 	vcpu_inject_gp(v);
 }
 
-/* Does the instruction that rang lie in the gate's own frame, at its own place (G2)? */
+/* Does the instruction that rang lie in the gate's own page, at its own place (G2)? */
 static bool from_gate(struct vcpu *v, u64 gate_va, const char **why)
 {
 	u64 rip = vcpu_regs(v)->rip, gpa;

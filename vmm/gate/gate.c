@@ -16,7 +16,8 @@
 _Static_assert(UMBRA_GPA == LAYOUT_UMBRA && UMBRA_GPA_END == LAYOUT_UMBRA_END, "one layout");
 _Static_assert(UMBRA_PORT == LAYOUT_PORT_DOORBELL, "one port");
 
-_Static_assert(UMBRA_FRAMES >= UMBRA_CONTEXTS * LAYOUT_MAX_CPUS, "a frame for every caller (G5)");
+_Static_assert(UMBRA_FRAMES >= UMBRA_CONTEXTS * LAYOUT_MAX_CPUS,
+	       "a frame for every context of every CPU (G5)");
 
 #define PAGES (UMBRA_PAGES_SIZE / 4096)
 

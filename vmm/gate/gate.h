@@ -12,7 +12,7 @@
  *        mailbox and session pages are read-only slots; a store there is blocked and recorded
  *        (blocked_write).
  *  (G2)  A doorbell counts only from CPL 0, from the gate's own OUT, while that address
- *        translates to the gate's own frame (from_gate). Any other raises #GP in the guest and is
+ *        translates to the gate's own page (from_gate). Any other raises #GP in the guest and is
  *        recorded.
  *  (G3)  The hello is taken once, before any gate entry exists; from then on the gate page and
  *        its address stay as they are.
