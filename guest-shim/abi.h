@@ -88,7 +88,7 @@ enum umbra_sym {
 #define UMBRA_FN_OPENS_PATH   0x0001 /* filp_open() and its like */
 #define UMBRA_FN_RUNS_PROGRAM 0x0002 /* call_usermodehelper() and its like */
 #define UMBRA_FN_VARIADIC     0x0004
-#define UMBRA_FN_IS_PATH      0x0008 /* the name is a path: send the caller's cwd and root */
+#define UMBRA_FN_IS_PATH      0x0008 /* the name is a path: send the calling task's cwd and root */
 #define UMBRA_FN_HAS_STRVEC   0x0010 /* strvec_arg is a char ** to send */
 
 /* How an argument carries a name; the values of enum name_form (policy/catalog.h). */

@@ -65,7 +65,7 @@ u64 umbra_gate_enter(struct umbra_regs *regs);
 /* Root directory of the guest's init, from which the session's real paths start. */
 int shim_init_root(struct path *root);
 
-/* Where a path of the current process starts; all zero: not known. */
+/* Where a path of the calling task starts; all zero: not known. */
 struct shim_place {
 	struct path root, pwd, init_root;
 	bool known;

@@ -38,9 +38,9 @@ struct shim_call {
 	const struct umbra_fn *fn;
 	u32 id;
 	bool can_sleep;
-	u64 arg[6 + UMBRA_ARGS]; /* as they will be passed: registers, then the caller's stack */
+	u64 arg[6 + UMBRA_ARGS]; /* as they will be passed: registers, then the driver's stack */
 	u64 old;		 /* FIELD_PTR: the field's value before */
-	struct shim_place place; /* of the caller, if the name is a path */
+	struct shim_place place; /* of the calling task, if the name is a path */
 };
 
 /* The VMM's answer, copied out of its slot while the frame was held. */

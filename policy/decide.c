@@ -152,7 +152,7 @@ static void decision_pass_path(struct decision *d, const struct policy_request *
 {
 	bool program = r->fn->space == SPACE_PROGRAM;
 
-	/* in a root of the caller's own the same text may name another file */
+	/* in a root of the calling task's own the same text may name another file */
 	if (!r->root && !strcmp(r->name, p->text))
 		decision_pass(d, r->name, rule);
 	else if (program)

@@ -9,7 +9,7 @@
 struct joined {
 	char text[3 * REQUEST_NAME_MAX + 3];
 	size_t len;
-	size_t floor; /* .. stops here: length of the caller's root */
+	size_t floor; /* .. stops here: length of the calling task's root */
 };
 
 static bool is_dots(const char *c, size_t len)

@@ -58,13 +58,13 @@ struct policy_request {
 	u64 args[REQUEST_ARGS]; /* register arguments, then stack arguments, as raw values */
 	/* the name asked for, or NULL if the function has none or it was NULL */
 	const char *name;
-	/* caller's directory as it sees it itself (within @root) if @name is relative, else NULL */
+	/* the calling task's directory as it sees it (within @root) if @name is relative, else NULL */
 	const char *cwd;
-	const char *root;   /* caller's root if it is not the guest's, else NULL */
+	const char *root;   /* the calling task's root if it is not the guest's, else NULL */
 	const char *strvec; /* argv joined by blanks, or NULL */
 	bool by_user;	    /* a user of the guest chose the name, not the driver */
 	bool too_long;	    /* the name did not fit REQUEST_NAME_MAX */
-	bool atomic;	    /* the caller cannot sleep */
+	bool atomic;	    /* made where one cannot sleep */
 };
 
 struct decision {
@@ -82,7 +82,7 @@ struct decision {
 
 /*
  * With VERDICT_REWRITE a path that is let through unchanged in meaning (action = "pass") comes as
- * DECISION_IN_ROOT below "/": the caller's directory and root are already worked in and the .. are
+ * DECISION_IN_ROOT below "/": the calling task's directory and root are worked in and the .. are
  * gone, so the path that was checked is the one that is used. VERDICT_PASS says that the asked
  * string is that already. A directory's name keeps one slash at its end, "." is @root itself.
  *
