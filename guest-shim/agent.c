@@ -67,7 +67,7 @@ static void agent_reply(int control, __u32 seq, int result)
 		;
 }
 
-/* In a child: a driver that crashes in its init takes its loader with it. */
+/* In a child: a driver that crashes in its init takes the process with it that loads it. */
 static int agent_carry_out(const struct umbra_mail *m, const void *payload)
 {
 	pid_t pid = fork();

@@ -162,7 +162,7 @@ static void unmap_all(void)
 	memunmap((void *)umbra.info);
 }
 
-/* The loader finds it as its lowest free descriptor; it appears there when all has gone well. */
+/* The agent finds it as its lowest free descriptor; it appears there when all has gone well. */
 static int prepare_control(struct file **file)
 {
 	int fd = get_unused_fd_flags(O_CLOEXEC);
