@@ -70,7 +70,7 @@ $(eval $(call archive,shadow,shadow/kernel shadow/link))
 ARCH := $(B)/libdevices.a $(B)/libpolicy.a $(B)/libshadow.a $(B)/libbase.a
 
 # The gate page is guest code that the VMM carries as data; shim_gate.c beside it is the shim's.
-$(B)/obj/guest-shim/gate.o: guest-shim/gate.S
+$(B)/obj/guest-shim/gate_blob.o: guest-shim/gate_blob.S
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(DEFS) -MMD -MP -c $< -o $@
 
@@ -87,7 +87,7 @@ $(B)/obj/vmm/confine/filters.o: $(B)/seccomp/filters.c vmm/confine/filter.h
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALLC) -c $< -o $@
 
-VMM_OBJS := $(call objs,$(VMM_ROOMS)) $(B)/obj/guest-shim/gate.o $(B)/obj/vmm/confine/filters.o
+VMM_OBJS := $(call objs,$(VMM_ROOMS)) $(B)/obj/guest-shim/gate_blob.o $(B)/obj/vmm/confine/filters.o
 
 $(B)/vmm: $(VMM_OBJS) $(ARCH)
 	$(Q)$(CC) $(CFLAGS) $(EXTRA) $(LINK) $(LDFLAGS_ALL) -o $@ $(VMM_OBJS) $(ARCH) $(LDLIBS)

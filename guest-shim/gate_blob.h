@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Declares the symbols of gate.S for the VMM, which copies the page between them. */
+/* Declares the symbols of gate_blob.S for the VMM, which copies the page between them. */
 #ifndef UMBRA_GUEST_SHIM_GATE_BLOB_H
 #define UMBRA_GUEST_SHIM_GATE_BLOB_H
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # The rule of the rooms is checked: tools/check-rooms is tried on a copy of the tree in which an arrow,
-# a circle, a second name, a second struct of one tag or a print is planted. Speaks TAP.
+# a circle, a second name, a stem of two rooms, a second struct of one tag or a print is planted. Speaks TAP.
 set -u
 export LC_ALL=C
 . tests/lib_tap.sh
@@ -103,6 +103,11 @@ add_name()
 	echo >"$tree/devices/file.h"
 }
 
+add_stem()
+{
+	echo >"$tree/devices/decide.h"
+}
+
 add_tag()
 {
 	echo 'struct loop { int x; };' >>"$tree/devices/pci.c"
@@ -146,6 +151,8 @@ result a_circle_through_a_header plant 'base/left.h:1 includes base/right.h' add
 result a_device_that_prints plant '^devices/planted.c: stderr: only the command prints' add_print
 result a_print_by_its_number plant '^vmm/gate/call.c:[0-9]+: STDERR_FILENO: only' add_print_by_number
 result a_name_that_two_files_have plant '^file.h: the base name of base/file.h devices/file.h' add_name
+result a_stem_that_two_rooms_have plant \
+	'^decide: devices/decide.h and policy/decide.c have this stem' add_stem
 result a_name_that_two_scripts_have plant \
 	'^tap.sh: the base name of tests/lab/cases/tap.sh tests/lab/tap.sh' add_script_name
 result a_file_in_no_room plant '^vmm/attic/old.h: is in no room' add_homeless
