@@ -24,7 +24,7 @@ int index_init(struct index *ix, struct pool *p, u32 max)
 
 u64 index_hash_start(u32 tag)
 {
-	return (0xcbf29ce484222325ull ^ tag) * 0x100000001b3ull;
+	return fnv_step(FNV_START, tag);
 }
 
 static u32 bucket_of(const struct index *ix, u64 hash)

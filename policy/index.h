@@ -13,6 +13,7 @@
 #ifndef UMBRA_POLICY_INDEX_H
 #define UMBRA_POLICY_INDEX_H
 
+#include "base/fnv.h"
 #include "base/types.h"
 #include "policy/pool.h"
 
@@ -45,7 +46,7 @@ void index_add(struct index *ix, u32 tag, const char *key, u32 len, u32 id);
 u64 index_hash_start(u32 tag);
 static inline u64 index_hash_step(u64 hash, char c)
 {
-	return (hash ^ (u8)c) * 0x100000001b3ull;
+	return fnv_step(hash, (u8)c);
 }
 
 static inline bool index_has_length(const struct index *ix, size_t len)

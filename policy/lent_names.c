@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fnv.h"
 #include "policy/lent_names.h"
 
 #define CHUNK	64
@@ -30,11 +31,7 @@ struct lent_names {
 
 static size_t text_hash(const char *text)
 {
-	u32 h = 2166136261u;
-
-	for (; *text; text++)
-		h = (h ^ (u8)*text) * 16777619u;
-	return h % BUCKETS;
+	return fnv_string(FNV_START, text) % BUCKETS;
 }
 
 int lent_names_create(struct lent_names **out, unsigned owners, char *arena, size_t size)

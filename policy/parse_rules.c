@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/fnv.h"
 #include "policy/parse.h"
 #include "policy/pattern.h"
 
@@ -47,15 +48,6 @@ static int parse_file(struct parse *ps, config_setting_t *st, int i, struct file
 	return ret ? ret : parse_rule_text(ps, st, "files", i, &f->rule);
 }
 
-static u64 key_hash(const char *key)
-{
-	u64 h = index_hash_start(0);
-
-	for (; *key; key++)
-		h = index_hash_step(h, *key);
-	return h;
-}
-
 int parse_files(struct parse *ps, config_setting_t *session, struct policy_session *s)
 {
 	config_setting_t *list = config_setting_get_member(session, "files");
@@ -78,7 +70,8 @@ int parse_files(struct parse *ps, config_setting_t *session, struct policy_sessi
 		ret = parse_file(ps, st, (int)i, f);
 		if (ret)
 			return ret;
-		same = index_find(&s->file_index, key_hash(f->from), 0, f->from, strlen(f->from));
+		same = index_find(&s->file_index, fnv_string(index_hash_start(0), f->from), 0,
+				  f->from, strlen(f->from));
 		if (same)
 			return value_error(ps, config_setting_get_member(st, "from"),
 					   "\"%.80s\" is already mapped by %s",

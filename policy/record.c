@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fnv.h"
 #include "policy/record_int.h"
 
 #define BUCKETS (2 * RECORD_ROWS)
@@ -135,10 +136,8 @@ int record_close(struct record *r, struct err *e)
 static u64 hash_string(u64 h, const char *s)
 {
 	/* NULL and "" differ, and so do "a","b" and "ab","". */
-	h = (h ^ (s ? 0x100 : 0x200)) * 0x100000001b3ull;
-	for (; s && *s; s++)
-		h = (h ^ (u8)*s) * 0x100000001b3ull;
-	return h;
+	h = fnv_step(h, s ? 0x100 : 0x200);
+	return s ? fnv_string(h, s) : h;
 }
 
 /* The strings that make two requests one row. */

@@ -15,24 +15,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fnv.h"
 #include "shadow/kernel/kernel_int.h"
 #include "shadow/link/plan_int.h"
 
 void module_private_name(const char *name, const char *suffix, char out[MODULE_NAME_LEN])
 {
 	size_t n = strlen(name), s = strlen(suffix);
-	u64 h = 0xcbf29ce484222325ull; /* FNV-1a, 64 bits */
 
 	if (n + s < MODULE_NAME_LEN) {
 		memcpy(out, name, n);
 		memcpy(out + n, suffix, s + 1);
 		return;
 	}
-	for (const char *p = name; *p; p++)
-		h = (h ^ (u8)*p) * 0x100000001b3ull;
 	snprintf(out, MODULE_NAME_LEN, "%.*s_%016llx%.*s",
-		 MODULE_NAME_LEN - 1 - 17 - PRIVATE_SUFFIX_MAX, name, (unsigned long long)h,
-		 PRIVATE_SUFFIX_MAX, suffix);
+		 MODULE_NAME_LEN - 1 - 17 - PRIVATE_SUFFIX_MAX, name,
+		 (unsigned long long)fnv_string(FNV_START, name), PRIVATE_SUFFIX_MAX, suffix);
 }
 
 static Elf64_Shdr read_header(const struct copy *c, u32 i)
