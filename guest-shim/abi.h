@@ -222,7 +222,10 @@ struct umbra_frame {
 	char data[UMBRA_FRAME_SIZE - 168];
 };
 
-/* The values of enum verdict (policy/policy.h). 0 is none: an empty answer is no permission. */
+/*
+ * The values of enum verdict (policy/policy.h). 0 is none: an empty answer is no permission. No
+ * rule gives EMULATE or PENDING, and so a cookie for OP_POLL, yet; policy.h says what they are for.
+ */
 enum umbra_verdict {
 	UMBRA_PASS = 1, /* call the real function as asked (with the answer's copy of the name) */
 	UMBRA_REWRITE,	/* the same with the answer's name */

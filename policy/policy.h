@@ -35,6 +35,11 @@ bool policy_critical(const struct policy_session *s, const char *symbol);
 /* May SYMBOL be linked straight to the real kernel or to a real module? */
 bool policy_permitted(const struct policy_session *s, const char *symbol);
 
+/*
+ * No rule gives VERDICT_EMULATE or VERDICT_PENDING yet. They are for rules that answer with a fixed
+ * result, and for an operator who is asked and answers later; the record, the gate and the shim
+ * carry them already, so that the guest's side need not change then.
+ */
 enum verdict {
 	VERDICT_PASS = 1, /* as asked; 0 is no verdict */
 	VERDICT_REWRITE,  /* with another name */
