@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Defines the ABI between the VMM and the guest's shim: shared memory, doorbell operations,
- * commands.
+ * Defines the ABI between the VMM and the guest's shim: shared memory, the doorbell's
+ * ops, the mailbox's commands.
  *
  * Memory. The VMM owns a region of guest-physical addresses (UMBRA_GPA, reserved in the e820 map).
  * Only the frames can be written by the guest; info, gate, answers, arena, mailbox and the
