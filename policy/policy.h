@@ -63,7 +63,7 @@ struct policy_request {
 	u64 args[REQUEST_ARGS]; /* register arguments, then stack arguments, as raw values */
 	/* the name asked for, or NULL if the function has none or it was NULL */
 	const char *name;
-	/* the calling task's directory as it sees it (within @root) if @name is relative, else NULL */
+	/* if @name is relative, the calling task's directory as it sees it, in @root; or NULL */
 	const char *cwd;
 	const char *root;   /* the calling task's root if it is not the guest's, else NULL */
 	const char *strvec; /* argv joined by blanks, or NULL */
