@@ -67,6 +67,17 @@ static void test_find(void **state)
 	v = cmdline_value("root=/dev/a root=\"LABEL=b c\"", "root");
 	assert_string_equal(v, "LABEL=b c");
 	free(v);
+	v = cmdline_value("rdinit=/x rdinit=/y z", "rdinit");
+	assert_string_equal(v, "/y");
+	free(v);
+	v = cmdline_value("\"rdinit=/x y\" c", "rdinit");
+	assert_string_equal(v, "/x y");
+	free(v);
+	v = cmdline_value("rdinit=\"/x y\" c", "rdinit");
+	assert_string_equal(v, "/x y");
+	free(v);
+	assert_null(cmdline_value("a -- rdinit=/x", "rdinit"));
+	assert_null(cmdline_value("rdinit", "rdinit"));
 }
 
 static void expect_cmdline(const char *append, bool no_kaslr, const char *want)

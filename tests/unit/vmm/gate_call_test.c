@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tests parts of the session layer that need no KVM: names, command line, archive, calls, control
- * socket.
+ * Tests the calls that a guest's kernel makes to the gate: what it answers, what it keeps of a
+ * driver, and what it undoes. No KVM.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -9,124 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
-#include "base/loop.h"
-#include "policy/lent_names.h"
-#include "vmm/control/control.h"
 #include "vmm/gate/gate_int.h"
-#include "vmm/session/inject.h"
-#include "vmm/spec/cmdline.h"
-
-static void names_share_and_return_their_bytes(void **state)
-{
-	static char arena[64 * 1024]; /* 1024 chunks, 64 for each owner */
-	struct lent_names *n;
-	char text[200];
-	u32 a, b, c, d, mine, lent[64];
-
-	(void)state;
-	assert_int_equal(lent_names_create(&n, 8, arena, sizeof(arena)), 0);
-	assert_int_equal(lent_names_get(n, 1, "lime", &a), 0);
-	assert_int_equal(lent_names_get(n, 1, "lime", &b), 0);
-	assert_int_equal(lent_names_get(n, 2, "lime", &c), 0);
-	assert_int_not_equal(a, 0);
-	assert_int_equal(a, b);
-	assert_int_not_equal(a, c);
-	assert_string_equal(arena + a, "lime");
-	lent_names_put(n, a);
-	assert_string_equal(arena + a, "lime");
-	assert_int_equal(lent_names_get(n, 1, "lime", &d), 0);
-	assert_int_equal(d, a);
-	lent_names_put(n, a);
-	lent_names_put(n, a);
-	/* all of it can be had again and again */
-	memset(text, 'x', sizeof(text));
-	text[150] = 0;
-	for (int round = 0; round < 3; round++) {
-		unsigned got = 0;
-
-		for (;; got++) {
-			snprintf(text, 4, "%03u", got);
-			text[3] = 'x';
-			if (lent_names_get(n, 3, text, &lent[got]))
-				break;
-		}
-		assert_int_equal(got, 64 / 3);
-		/* another owner's share is its own */
-		assert_int_equal(lent_names_get(n, 4, "mine", &mine), 0);
-		while (got)
-			lent_names_put(n, lent[--got]);
-	}
-	assert_string_equal(arena + c, "lime");
-	lent_names_destroy(n);
-}
-
-static void agent_takes_the_place_of_rdinit(void **state)
-{
-	static const char *const cases[][2] = {
-		{ "", "rdinit=/.umbra/agent" },
-		{ "quiet single", "rdinit=/.umbra/agent quiet single" },
-		{ "a rdinit=/x b", "a rdinit=/.umbra/agent b" },
-		{ "rdinit=/x rdinit=/y z", "rdinit=/x rdinit=/.umbra/agent z" },
-		{ "a -- rdinit=/x", "rdinit=/.umbra/agent a -- rdinit=/x" },
-		{ "a=\"b rdinit=/x\" c", "rdinit=/.umbra/agent a=\"b rdinit=/x\" c" },
-		{ "a \"rdinit=/x y\" c", "a rdinit=/.umbra/agent c" },
-		{ "a rdinit=\"/x y\" c", "a rdinit=/.umbra/agent c" },
-	};
-	char *s;
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		s = inject_cmdline(cases[i][0]);
-		assert_string_equal(s, cases[i][1]);
-		free(s);
-	}
-	s = cmdline_value("rdinit=/x rdinit=/y z", "rdinit");
-	assert_string_equal(s, "/y");
-	free(s);
-	s = cmdline_value("\"rdinit=/x y\" c", "rdinit");
-	assert_string_equal(s, "/x y");
-	free(s);
-	s = cmdline_value("rdinit=\"/x y\" c", "rdinit");
-	assert_string_equal(s, "/x y");
-	free(s);
-	assert_null(cmdline_value("a -- rdinit=/x", "rdinit"));
-	assert_null(cmdline_value("rdinit", "rdinit"));
-}
-
-/* Owners without shame, each up to its share: the last one still has what is its own. */
-static void the_last_owner_has_names_of_its_own(void **state)
-{
-	static char arena[64 * 1024];
-	const unsigned owners = 100;
-	struct lent_names *n;
-	unsigned got = 0;
-	char text[16];
-	u32 off;
-
-	(void)state;
-	assert_int_equal(lent_names_create(&n, owners, arena, sizeof(arena)), 0);
-	for (unsigned owner = 1; owner < owners - 1; owner++) {
-		for (unsigned i = 0;; i++) {
-			snprintf(text, sizeof(text), "%u.%u", owner, i);
-			if (lent_names_get(n, owner, text, &off))
-				break;
-			got++;
-		}
-	}
-	assert_true(got > 1023 - 400 && got < 1023 - 4);
-	for (unsigned i = 0; i < LENT_NAMES_OWN; i++) {
-		snprintf(text, sizeof(text), "mine%u", i);
-		assert_int_equal(lent_names_get(n, owners - 1, text, &off), 0);
-	}
-	lent_names_destroy(n);
-}
 
 /* A gate without a machine: two callers of one session, and memory for frames and answers. */
 struct fixture {
@@ -499,84 +385,9 @@ static void a_foreign_root_never_passes(void **state)
 	policy_free(open);
 }
 
-static void answer_echo(void *arg, struct control_request *r, const json_t *args)
-{
-	(void)arg;
-	control_reply(r, json_deep_copy(args));
-}
-
-static void stop_loop(void *arg, struct control_request *r, const json_t *args)
-{
-	(void)args;
-	control_fail(r, "stopping");
-	loop_stop(arg);
-}
-
-static const struct control_command commands[] = { { "echo", answer_echo },
-						   { "stop", stop_loop },
-						   { NULL, NULL } };
-
-static int dial_control(const char *path)
-{
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-
-	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path);
-	assert_int_equal(connect(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
-	return fd;
-}
-
-static void control_serves_good_clients_among_bad_ones(void **state)
-{
-	static const char talk[] = "{\"execute\":\"echo\"}{\"execute\":\"qmp_capabilities\"}"
-				   "{\"execute\":\"echo\",\"id\":7,\"arguments\":{\"a\":1}}"
-				   "{\"execute\":\"nothing\"} {\"execute\":\"stop\"}";
-	char path[] = "/tmp/umbra-unit-XXXXXX", got[4096];
-	struct control *c, *second;
-	int silent, babbler, good;
-	struct stat st;
-	struct loop *l;
-	struct err e;
-	ssize_t n;
-
-	(void)state;
-	assert_int_equal(mkstemp(path) < 0, 0);
-	unlink(path);
-	assert_int_equal(loop_create(&l), 0);
-	assert_int_equal(control_create(&c, l, path, &e), 0);
-	assert_int_equal(control_add(c, commands, l), 0);
-	assert_int_equal(stat(path, &st), 0);
-	assert_int_equal(st.st_mode & 0777, 0600);
-	assert_int_equal(control_create(&second, l, path, &e), -EADDRINUSE);
-	silent = dial_control(path);
-	babbler = dial_control(path);
-	good = dial_control(path);
-	memset(got, '{', sizeof(got));
-	assert_int_equal(send(babbler, got, sizeof(got), 0), sizeof(got));
-	assert_int_equal(send(good, talk, sizeof(talk) - 1, 0), sizeof(talk) - 1);
-	assert_int_equal(loop_run(l), 0);
-	n = recv(good, got, sizeof(got) - 1, 0);
-	assert_true(n > 0);
-	got[n] = 0;
-	assert_non_null(strstr(got, "{\"QMP\""));
-	assert_non_null(strstr(got, "qmp_capabilities"));
-	assert_non_null(strstr(got, "{\"return\":{\"a\":1},\"id\":7}"));
-	assert_non_null(strstr(got, "The command nothing has not been found"));
-	assert_non_null(strstr(got, "stopping"));
-	control_destroy(c);
-	assert_int_equal(access(path, F_OK), -1);
-	loop_destroy(l);
-	close(silent);
-	close(babbler);
-	close(good);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(names_share_and_return_their_bytes),
-		cmocka_unit_test(the_last_owner_has_names_of_its_own),
-		cmocka_unit_test(agent_takes_the_place_of_rdinit),
 		cmocka_unit_test_setup_teardown(a_path_is_answered_by_root_and_name, make_gate,
 						free_gate),
 		cmocka_unit_test_setup_teardown(strings_outside_the_frame_are_not_read, make_gate,
@@ -594,7 +405,6 @@ int main(void)
 						free_gate),
 		cmocka_unit_test_setup_teardown(a_users_name_is_left_alone, make_gate, free_gate),
 		cmocka_unit_test_setup_teardown(a_foreign_root_never_passes, make_gate, free_gate),
-		cmocka_unit_test(control_serves_good_clients_among_bad_ones),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
