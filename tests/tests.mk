@@ -34,7 +34,10 @@ $(B)/tests/unit/vmm/confine_live_test $(B)/tests/unit/vmm/confine_parse_test: | 
 
 $(B)/tests/unit/%: $(B)/obj/tests/unit/%.o $(ARCH)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(EXTRA) -pie -o $@ $< $(ARCH) $(LDLIBS) -lcmocka
+	$(Q)$(CC) $(CFLAGS) $(EXTRA) -pie -o $@ $(filter %.o,$^) $(ARCH) $(LDLIBS) -lcmocka
+
+# They kill the VMM of a disk.
+$(B)/tests/unit/devices/blk_crash_test $(B)/tests/soak/soak_disk: $(B)/obj/tests/unit/devices/crash_fixture.o
 
 # It starts the program of a network.
 $(B)/tests/unit/vmm/net_helper_test: | $(B)/net-helper
@@ -111,7 +114,7 @@ SOAK_SECONDS ?= 3600
 
 $(B)/tests/soak/%: $(B)/obj/tests/soak/%.o $(ARCH)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(EXTRA) -pie -o $@ $< $(ARCH) $(LDLIBS)
+	$(Q)$(CC) $(CFLAGS) $(EXTRA) -pie -o $@ $(filter %.o,$^) $(ARCH) $(LDLIBS)
 
 soak: check-tools images all drivers $(B)/tests/soak/soak_disk
 	@tests/soak/run $(SOAK_SECONDS)
