@@ -42,14 +42,19 @@ wait_says()
 	[ $ret = "$1" ] || { echo "wait said $ret"; return 1; }
 }
 
+# waits_for_a_lock PID: it sleeps in flock(2), as `vmm wait` does until the guest's vmm is gone.
+waits_for_a_lock()
+{
+	grep -qE -- "-> FLOCK +ADVISORY +READ +$1 " /proc/locks
+}
+
 waits_for_the_end()
 {
 	local waiter
 
 	"$vmm" wait "$guest" &
 	waiter=$!
-	sleep 0.3 # long enough for one that does not wait to be gone
-	kill -0 $waiter || { echo 'wait did not wait'; return 1; }
+	wait_for 10 waits_for_a_lock $waiter && kill -0 $waiter || { echo 'wait did not wait'; return 1; }
 	"$vmm" kill "$guest" >/dev/null 2>&1 || return 1
 	wait $waiter
 	[ $? -gt 128 ]

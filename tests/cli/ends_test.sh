@@ -14,6 +14,9 @@ tap_begin 'the processes of vmm run'
 cd "$work" || exit 1
 mkfifo fifo
 echo secret >secret
+# A plain user's sockets lie here, root's in /run.
+export XDG_RUNTIME_DIR=$work
+[ "$EUID" = 0 ] && dir=/run/umbra || dir=$work/umbra
 run=("$vmm" run --kernel "$kernel" --memory 128M --paused --name "$name")
 
 # ended PID: it is gone, within 3 s.
@@ -88,6 +91,12 @@ has_helper()
 	return 1
 }
 
+# No socket of this name is there, or one that is older than a second.
+no_young_socket()
+{
+	[ -z "$(find "$dir" -name "$name.sock" -newerct '1 second ago')" ]
+}
+
 # A thread of $pid's processes waits in an open (open, openat, openat2), or its start has ended.
 waits_in_an_open()
 {
@@ -136,7 +145,8 @@ for sig in HUP INT QUIT TERM; do
 		pid=$!
 		runs
 		kill -$sig $pid
-		sleep 0.4 # long enough for one that is not ignored to end it
+		# A time, since nothing happens when all is right: long enough for one that is not ignored to end it.
+		sleep 0.4
 		[ -d /proc/$pid ] && "$vmm" info "$name" >/dev/null
 		verdict $? "an ignored SIG$sig is ignored, --confine $mode"
 		"$vmm" kill "$name"
@@ -215,8 +225,8 @@ for ((round = 0; round < 20; round++)); do
 	wait $pid
 done 2>/dev/null
 verdict $bad "whoever is killed at whatever moment, no process stays (seed ${UMBRA_TEST_SEED:-4711})"
-# The socket that the last one left behind counts as a leftover when it is a second old.
-sleep 1.1
+# The socket that the last one left behind counts as a leftover when it is older than a second.
+wait_for 10 no_young_socket
 "${run[@]}" </dev/null 2>/dev/null &
 pid=$!
 runs

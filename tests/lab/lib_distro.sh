@@ -51,7 +51,8 @@ distro_start_direct()
 }
 
 # Log in as root; then `say` works in there as it does in other guests. What is typed at the very
-# moment when a prompt is printed is thrown away, here as on any terminal.
+# moment when a prompt is printed is thrown away, here as on any terminal; nothing on the console tells when
+# that is over, so it gets a time.
 distro_login()
 {
 	guest_wait_console 'umbra login: ' "${1:-800}"

@@ -40,6 +40,7 @@ test_image_starts()
 	expect_equal "$(sha256sum <"$ISO")" "$sum"
 }
 
+# The sleep of these scripts is a command of iPXE's, tried as the others are: it ends if the guest's clock runs.
 test_script()
 {
 	cat >"$WORK/script" <<'END'

@@ -46,7 +46,8 @@ END
 	guest_wait_console '^@@ ready' 350
 	ping -q -c 20 -i 0.01 -s 1400 10.9.0.2 >"$WORK/ping" || true
 	ip link set umbra0 down
-	# Down for a while, in which vmm finds it so.
+	# Down for a while, in which vmm may find it so. A time, since nothing shows that it did: it meets EIO when
+	# a frame comes or goes just then, and goes on without a word.
 	sleep 0.5
 	ip link set umbra0 up
 	expect_within 20 ping -q -c 1 -W 1 10.9.0.2

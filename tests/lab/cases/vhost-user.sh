@@ -63,7 +63,8 @@ END
 	expect_within 10 grep -q 'the back end is gone' "$WORK/errors"
 	guest_type go
 	guest_wait_console '^@@ waiting'
-	# For so long nobody serves the disk: no write is done by then.
+	# For so long nobody serves the disk, and no write is done by then. A time, since what is tested is that
+	# nothing happens in it.
 	sleep 1
 	cp "$WORK/console" "$WORK/console.waiting"
 	daemon data ,writable=on,num-queues=2
