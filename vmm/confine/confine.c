@@ -448,8 +448,8 @@ void confine_map_group(enum confine_mode mode, gid_t gid)
 		write_proc("/proc/self/gid_map", map);
 }
 
-int confine_helper(enum confine_mode mode, const char *user, const char *dir, int *resolv,
-		   struct err *e)
+int confine_network(enum confine_mode mode, const char *user, const char *dir, int *resolv,
+		    struct err *e)
 {
 	/* Where names of hosts come from; in a root of its own there is the first alone. */
 	const char *readable[] = {
@@ -477,10 +477,10 @@ int confine_helper(enum confine_mode mode, const char *user, const char *dir, in
 	c->pid = getpid();
 	c->why[LAYER_PID] = c->why[LAYER_NET] = 0; /* see confine.h */
 	confine_namespaces(c, CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS);
-	confine_helper_root(c, dir, resolv);
+	confine_network_root(c, dir, resolv);
 	ret = enter_layers(c, readable, e);
 	if (!ret)
-		ret = filter_install(c, FILTER_HELPER, e);
+		ret = filter_install(c, FILTER_NETWORK, e);
 out:
 	if (ret && *resolv >= 0) {
 		close(*resolv);

@@ -149,8 +149,8 @@ void confine_map_group(enum confine_mode mode, gid_t gid);
  * another into its place, a Landlock rule (of an inode, as ever) refuses the new one from then on,
  * and a mount of the directory shows all of /etc.
  */
-int confine_helper(enum confine_mode mode, const char *user, const char *dir, int *resolv,
-		   struct err *e);
+int confine_network(enum confine_mode mode, const char *user, const char *dir, int *resolv,
+		    struct err *e);
 
 /*
  * Confines a process that connects to UNIX sockets, and does nothing else. It keeps its user,

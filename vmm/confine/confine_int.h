@@ -51,7 +51,7 @@ void confine_empty_root(struct confine *c);
  * path, at its own place (or NULL). *resolv writes to that file, or is -1: the root stays the old
  * one, read-only.
  */
-void confine_helper_root(struct confine *c, const char *dir, int *resolv);
+void confine_network_root(struct confine *c, const char *dir, int *resolv);
 /* Makes all mounts of this mount namespace read-only and noexec. Returns 0 or an errno. */
 int confine_freeze_mounts(void);
 /*
@@ -78,7 +78,7 @@ enum filter {
 	FILTER_QUEUE = THREAD_QUEUE,
 	FILTER_BLOCK = THREAD_BLOCK,
 	FILTER_MAIN,
-	FILTER_HELPER,
+	FILTER_NETWORK,
 	FILTER_DIALER,
 	FILTER_PARSER,
 	FILTER_READER,

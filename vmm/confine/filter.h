@@ -16,7 +16,7 @@ FILTER(main);
 FILTER(vcpu);
 FILTER(block);
 FILTER(queue);
-FILTER(helper);
+FILTER(network);
 FILTER(dialer);
 FILTER(parser);
 FILTER(reader);

@@ -135,7 +135,7 @@ static int root_attach(int tree, const char *dir)
 }
 
 /* 0 or errno; until the old root is left, an error leaves all visible that was. */
-static int helper_root(const char *dir, int *resolv)
+static int network_root(const char *dir, int *resolv)
 {
 	const unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
 	int tree = -1, ret = 0;
@@ -159,7 +159,7 @@ static int helper_root(const char *dir, int *resolv)
 	return ret ? ret : root_enter();
 }
 
-void confine_helper_root(struct confine *c, const char *dir, int *resolv)
+void confine_network_root(struct confine *c, const char *dir, int *resolv)
 {
 	int frozen;
 
@@ -168,7 +168,7 @@ void confine_helper_root(struct confine *c, const char *dir, int *resolv)
 		return;
 	/* All of the file system stays if it is what is served. */
 	if (!dir || strcmp(dir, "/") != 0)
-		c->why[LAYER_MOUNT] = helper_root(dir, resolv);
+		c->why[LAYER_MOUNT] = network_root(dir, resolv);
 	/* What is visible is read-only, even if it is all that was there before. */
 	frozen = confine_freeze_mounts();
 	if (c->why[LAYER_MOUNT] && *resolv >= 0) {

@@ -156,7 +156,7 @@ static void nobody_makes_a_ring(void **state)
 	}
 }
 
-static void internet_sockets_are_the_helpers(void **state)
+static void internet_sockets_are_the_networks(void **state)
 {
 	const struct call inet = { "socket", SYS_socket, { AF_INET, SOCK_STREAM } };
 	const struct call look = { "openat", SYS_openat, { (unsigned long)AT_FDCWD, 0, O_RDONLY } };
@@ -166,11 +166,11 @@ static void internet_sockets_are_the_helpers(void **state)
 	if (!FILTERED)
 		skip();
 	for (int f = 0; f < FILTERS; f++) {
-		if (f == FILTER_HELPER)
-			assert_int_equal(call_under(FILTER_HELPER, &inet, line, sizeof(line)), 0);
+		if (f == FILTER_NETWORK)
+			assert_int_equal(call_under(FILTER_NETWORK, &inet, line, sizeof(line)), 0);
 		else
 			expect_killed((enum filter)f, &inet);
-		if (f == FILTER_HELPER || f == FILTER_READER)
+		if (f == FILTER_NETWORK || f == FILTER_READER)
 			assert_int_equal(call_under((enum filter)f, &look, line, sizeof(line)), 0);
 		else
 			expect_killed((enum filter)f, &look);
@@ -248,7 +248,7 @@ int main(void)
 		cmocka_unit_test(forbidden_calls_end_every_thread),
 		cmocka_unit_test(a_vcpu_makes_nothing),
 		cmocka_unit_test(nobody_makes_a_ring),
-		cmocka_unit_test(internet_sockets_are_the_helpers),
+		cmocka_unit_test(internet_sockets_are_the_networks),
 		cmocka_unit_test(other_abis_are_killed),
 		cmocka_unit_test(allowed_calls_work),
 	};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The host's name server, as /etc/resolv.conf has it: found by the keeper, and written into the
- * only file that the process of the network sees, which is a file of its own (confine_helper()
+ * only file that the process of the network sees, which is a file of its own (confine_network()
  * says why it is not the host's).
  *
  * libslirp looks into /etc/resolv.conf when the guest asks its name server, 10.0.2.3, and the last

@@ -268,7 +268,7 @@ static void user_net_serve(struct user_net *u)
 static int confine_self(struct user_net *u, struct err *e)
 {
 	const struct spec_net *n = u->s->net;
-	int ret = confine_helper(u->s->confine, u->s->user, n->tftp, &u->resolv.fd, e);
+	int ret = confine_network(u->s->confine, u->s->user, n->tftp, &u->resolv.fd, e);
 
 	if (!ret && n->tftp && access(n->tftp, R_OK | X_OK))
 		ret = err_set(e, -errno, "--net %s: user %u cannot read %s: %s%s", n->text,

@@ -91,7 +91,7 @@ int main(void)
 	filter_compile("vcpu", VCPU);
 	filter_compile("block", BLOCK);
 	filter_compile("queue", QUEUE);
-	filter_compile("helper", HELPER);
+	filter_compile("network", NETWORK);
 	filter_compile("dialer", DIALER);
 	filter_compile("parser", PARSER);
 	filter_compile("reader", READER);

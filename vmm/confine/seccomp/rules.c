@@ -84,28 +84,28 @@ const struct rule rules[] = {
 	IOCTL(MAIN, KVM_SET_PIT2),
 
 	/* Memory: never executable. */
-	WITHOUT(mmap, THREADS | HELPER | READERS, 2, PROT_EXEC),
-	WITHOUT(mprotect, THREADS | HELPER | READERS, 2, PROT_EXEC),
-	ALLOW(munmap, THREADS | HELPER | READERS),
-	ALLOW(mremap, THREADS | HELPER | READERS),
-	ALLOW(madvise, THREADS | HELPER | READERS),
-	ALLOW(brk, THREADS | HELPER | READERS),
+	WITHOUT(mmap, THREADS | NETWORK | READERS, 2, PROT_EXEC),
+	WITHOUT(mprotect, THREADS | NETWORK | READERS, 2, PROT_EXEC),
+	ALLOW(munmap, THREADS | NETWORK | READERS),
+	ALLOW(mremap, THREADS | NETWORK | READERS),
+	ALLOW(madvise, THREADS | NETWORK | READERS),
+	ALLOW(brk, THREADS | NETWORK | READERS),
 
 	/* Threads, each with its own end; the names are for people. */
-	ALLOW(futex, THREADS | HELPER | READERS),
-	ALLOW(rt_sigprocmask, THREADS | HELPER | DIALER | READERS),
-	ALLOW(rt_sigreturn, THREADS | HELPER | DIALER | READERS),
-	ALLOW(restart_syscall, THREADS | HELPER | DIALER | READERS),
+	ALLOW(futex, THREADS | NETWORK | READERS),
+	ALLOW(rt_sigprocmask, THREADS | NETWORK | DIALER | READERS),
+	ALLOW(rt_sigreturn, THREADS | NETWORK | DIALER | READERS),
+	ALLOW(restart_syscall, THREADS | NETWORK | DIALER | READERS),
 	ALLOW(sched_yield, THREADS),
 	ALLOW(sysinfo, THREADS | READERS), /* qsort() asks how much memory there is */
-	ALLOW(gettid, THREADS | HELPER | DIALER | READERS),
+	ALLOW(gettid, THREADS | NETWORK | DIALER | READERS),
 	/* A vCPU's number on the host; there is no link but that one where the root is empty. */
 	EQUAL(readlinkat, VCPU | MAIN, 3, RULES_LINK_SIZE),
-	ALLOW(getpid, THREADS | HELPER | DIALER | READERS),
+	ALLOW(getpid, THREADS | NETWORK | DIALER | READERS),
 	ALLOW(exit, THREADS | READERS),
-	ALLOW(exit_group, THREADS | HELPER | DIALER | READERS),
-	EQUAL(tgkill, THREADS | HELPER | DIALER | READERS, 0, RULES_OWN_PID),
-	EQUAL(prctl, THREADS | HELPER | DIALER | READERS, 0, PR_GET_NAME),
+	ALLOW(exit_group, THREADS | NETWORK | DIALER | READERS),
+	EQUAL(tgkill, THREADS | NETWORK | DIALER | READERS, 0, RULES_OWN_PID),
+	EQUAL(prctl, THREADS | NETWORK | DIALER | READERS, 0, PR_GET_NAME),
 	ALLOW(set_robust_list, MAIN | READERS),
 	ALLOW(rseq, MAIN | READERS),
 	ALLOW(sched_getaffinity, MAIN | READERS),
@@ -121,36 +121,36 @@ const struct rule rules[] = {
 	EQUAL(rt_sigaction, MAIN, 0, SIGTERM),
 	EQUAL(prctl, MAIN, 0, PR_SET_NAME),
 	EQUAL(seccomp, MAIN, 0, SECCOMP_SET_MODE_FILTER),
-	ALLOW(getrandom, MAIN | QUEUE | HELPER | READERS),
-	ALLOW(clock_gettime, THREADS | HELPER | READERS), /* where the vDSO has no clock */
+	ALLOW(getrandom, MAIN | QUEUE | NETWORK | READERS),
+	ALLOW(clock_gettime, THREADS | NETWORK | READERS), /* where the vDSO has no clock */
 	ALLOW(clock_nanosleep, MAIN),
 
 	/* Descriptors that are open already. */
-	ALLOW(read, THREADS | HELPER | READERS),
-	ALLOW(write, THREADS | HELPER | DIALER | READERS),
-	ALLOW(writev, VCPU | QUEUE | HELPER | READERS),
+	ALLOW(read, THREADS | NETWORK | READERS),
+	ALLOW(write, THREADS | NETWORK | DIALER | READERS),
+	ALLOW(writev, VCPU | QUEUE | NETWORK | READERS),
 	ALLOW(readv, QUEUE),
-	ALLOW(close, VCPU | BLOCK | QUEUE | HELPER | DIALER | READERS),
-	ALLOW(poll, VCPU | BLOCK | QUEUE | HELPER),
-	ALLOW(ppoll, HELPER),
+	ALLOW(close, VCPU | BLOCK | QUEUE | NETWORK | DIALER | READERS),
+	ALLOW(poll, VCPU | BLOCK | QUEUE | NETWORK),
+	ALLOW(ppoll, NETWORK),
 	ALLOW(epoll_ctl, VCPU | QUEUE),
 	ALLOW(epoll_pwait2, MAIN),
 	ALLOW(epoll_wait, MAIN), /* before Linux 5.11 */
 	ALLOW(eventfd2, VCPU | MAIN),
 	ALLOW(dup2, MAIN), /* a detached guest leaves its starter's stderr */
-	ALLOW(lseek, MAIN | HELPER | READERS),
-	ALLOW(fstat, MAIN | BLOCK | HELPER | READERS),
+	ALLOW(lseek, MAIN | NETWORK | READERS),
+	ALLOW(fstat, MAIN | BLOCK | NETWORK | READERS),
 	EQUAL(newfstatat, MAIN | BLOCK | PARSER, 3, AT_EMPTY),
 	/* Not F_SETOWN and F_SETSIG, which have any signal sent to any process of the user. */
-	EQUAL(fcntl, MAIN | HELPER | READER, 1, F_GETFL),
-	EQUAL(fcntl, MAIN | HELPER, 1, F_GETFD),
-	EQUAL(fcntl, MAIN | HELPER, 1, F_SETFD),
+	EQUAL(fcntl, MAIN | NETWORK | READER, 1, F_GETFL),
+	EQUAL(fcntl, MAIN | NETWORK, 1, F_GETFD),
+	EQUAL(fcntl, MAIN | NETWORK, 1, F_SETFD),
 	{ .call = "fcntl",
-	  .who = MAIN | HELPER,
+	  .who = MAIN | NETWORK,
 	  .n_args = 2,
 	  .args = { { 1, 0xffffffffU, F_SETFL }, { 2, O_ASYNC, 0 } } },
 	EQUAL(fcntl, MAIN, 1, F_OFD_SETLK),
-	EQUAL(fcntl, MAIN | HELPER, 1, F_DUPFD_CLOEXEC),
+	EQUAL(fcntl, MAIN | NETWORK, 1, F_DUPFD_CLOEXEC),
 	IOCTL(THREADS | READER, TCGETS),
 	IOCTL(THREADS, TCSETS), /* the terminal as it was, at a crash too */
 
@@ -163,53 +163,53 @@ const struct rule rules[] = {
 	ALLOW(fallocate, BLOCK),
 	/* Rings are made with their disks: none is made or changed once there are filters. */
 	ALLOW(io_uring_enter, BLOCK),
-	ALLOW(ftruncate, MAIN | HELPER), /* the helper: of its resolv.conf */
-	ALLOW(fsync, MAIN),		 /* the record of requests, at the end */
+	ALLOW(ftruncate, MAIN | NETWORK), /* the network: of its resolv.conf */
+	ALLOW(fsync, MAIN),		  /* the record of requests, at the end */
 	IOCTL(MAIN, BLKGETSIZE64),
 	/* A tap. */
 	IOCTL(VCPU, TUNSETOFFLOAD),
 
 	/* Clients of sockets that listen already, and the process of the network. */
 	ALLOW(accept4, MAIN),
-	ALLOW(recvfrom, QUEUE | MAIN | HELPER),
+	ALLOW(recvfrom, QUEUE | MAIN | NETWORK),
 	/* A vCPU: the guest's output, to viewers of its console. */
-	ALLOW(sendto, VCPU | QUEUE | MAIN | HELPER),
+	ALLOW(sendto, VCPU | QUEUE | MAIN | NETWORK),
 	/*
 	 * With descriptors: the thread of a disk that another process serves, clients of the main
 	 * one.
 	 */
-	ALLOW(recvmsg, QUEUE | MAIN | HELPER | DIALER),
-	ALLOW(sendmsg, QUEUE | MAIN | HELPER | DIALER),
+	ALLOW(recvmsg, QUEUE | MAIN | NETWORK | DIALER),
+	ALLOW(sendmsg, QUEUE | MAIN | NETWORK | DIALER),
 	/* Of streams: one of datagrams could be used to send to any name. */
 	{ .call = "socketpair",
 	  .who = QUEUE,
 	  .n_args = 2,
 	  .args = { { 0, 0xffffffffU, AF_UNIX }, { 1, 0xf, SOCK_STREAM } } },
-	ALLOW(shutdown, MAIN | HELPER),
-	ALLOW(getsockopt, MAIN | HELPER),
+	ALLOW(shutdown, MAIN | NETWORK),
+	ALLOW(getsockopt, MAIN | NETWORK),
 	/* Its file lies outside of the empty root; the supervisor removes it. */
 	REFUSE(unlink, MAIN, ENOENT),
 
 	/* The network's process lives from opening sockets: Internet ones only. */
-	EQUAL(socket, HELPER, 0, AF_INET),
-	EQUAL(socket, HELPER, 0, AF_INET6),
+	EQUAL(socket, NETWORK, 0, AF_INET),
+	EQUAL(socket, NETWORK, 0, AF_INET6),
 	/* The dial helper makes UNIX sockets only. */
 	EQUAL(socket, DIALER, 0, AF_UNIX),
-	ALLOW(connect, HELPER | DIALER),
-	ALLOW(bind, HELPER),
-	ALLOW(listen, HELPER),
-	ALLOW(accept4, HELPER),
-	ALLOW(accept, HELPER),
-	ALLOW(setsockopt, HELPER),
-	ALLOW(getsockname, HELPER),
-	ALLOW(getpeername, HELPER),
-	IOCTL(HELPER, FIONREAD),
-	IOCTL(HELPER, FIONBIO),
+	ALLOW(connect, NETWORK | DIALER),
+	ALLOW(bind, NETWORK),
+	ALLOW(listen, NETWORK),
+	ALLOW(accept4, NETWORK),
+	ALLOW(accept, NETWORK),
+	ALLOW(setsockopt, NETWORK),
+	ALLOW(getsockname, NETWORK),
+	ALLOW(getpeername, NETWORK),
+	IOCTL(NETWORK, FIONREAD),
+	IOCTL(NETWORK, FIONBIO),
 	/* TFTP and /etc/resolv.conf: all that its root has. */
-	WITHOUT(openat, HELPER, 2, READ_ONLY_MASK),
-	ALLOW(newfstatat, HELPER),
-	ALLOW(access, HELPER),
-	ALLOW(geteuid, HELPER), /* to name the user that cannot read a file */
+	WITHOUT(openat, NETWORK, 2, READ_ONLY_MASK),
+	ALLOW(newfstatat, NETWORK),
+	ALLOW(access, NETWORK),
+	ALLOW(geteuid, NETWORK), /* to name the user that cannot read a file */
 
 	/* A command that reads files; Landlock says which. */
 	WITHOUT(openat, READER, 2, READ_ONLY_MASK),

@@ -23,14 +23,14 @@
 #include <stdint.h>
 
 enum {
-	VCPU = 1 << 0,	 /* runs the guest; devices' registers, sessions */
-	BLOCK = 1 << 1,	 /* a queue of a disk */
-	QUEUE = 1 << 2,	 /* the queues of another device */
-	MAIN = 1 << 3,	 /* the event loop; includes all of the above */
-	HELPER = 1 << 4, /* the process of the user-mode network */
-	DIALER = 1 << 5, /* the process that connects to a disk's back end (dialer.h) */
-	PARSER = 1 << 6, /* a process that parses one file, which is open already */
-	READER = 1 << 7, /* a command that opens and parses files (vmm inspect) */
+	VCPU = 1 << 0,	  /* runs the guest; devices' registers, sessions */
+	BLOCK = 1 << 1,	  /* a queue of a disk */
+	QUEUE = 1 << 2,	  /* the queues of another device */
+	MAIN = 1 << 3,	  /* the event loop; includes all of the above */
+	NETWORK = 1 << 4, /* the process of the user-mode network */
+	DIALER = 1 << 5,  /* the process that connects to a disk's back end (dialer.h) */
+	PARSER = 1 << 6,  /* a process that parses one file, which is open already */
+	READER = 1 << 7,  /* a command that opens and parses files (vmm inspect) */
 };
 
 #define THREADS (VCPU | BLOCK | QUEUE | MAIN)
