@@ -20,17 +20,17 @@ const char *__lsan_default_suppressions(void)
 
 static void check_options(const struct run_options *all)
 {
-	const struct guest_spec *o = &all->spec;
+	const struct guest_spec *spec = &all->spec;
 
-	if (o->cpus > LAYOUT_MAX_CPUS || o->n_disks > SPEC_MAX_DISKS || o->n_nets > SPEC_MAX_NETS ||
-	    o->n_ports > SPEC_MAX_PORTS || o->n_drivers > SPEC_MAX_DRIVERS || all->base ||
-	    all->help)
+	if (spec->cpus > LAYOUT_MAX_CPUS || spec->n_disks > SPEC_MAX_DISKS ||
+	    spec->n_nets > SPEC_MAX_NETS || spec->n_ports > SPEC_MAX_PORTS ||
+	    spec->n_drivers > SPEC_MAX_DRIVERS || all->base || all->help)
 		abort();
 	/* Relative to the file, all of them. */
-	for (size_t i = 0; i < o->n_disks; i++)
-		if (o->disks[i].path[0] != '/' && strncmp(o->disks[i].path, "d/", 2) != 0)
+	for (size_t i = 0; i < spec->n_disks; i++)
+		if (spec->disks[i].path[0] != '/' && strncmp(spec->disks[i].path, "d/", 2) != 0)
 			abort();
-	if (o->kernel && o->kernel[0] != '/' && strncmp(o->kernel, "d/", 2) != 0)
+	if (spec->kernel && spec->kernel[0] != '/' && strncmp(spec->kernel, "d/", 2) != 0)
 		abort();
 }
 

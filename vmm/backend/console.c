@@ -133,11 +133,11 @@ static int console_open_port(struct console *c, struct machine *m, unsigned inde
 	return endpoint_create(&p->end, &ec, e);
 }
 
-static int add_device(struct console *c, struct machine *m, const struct guest_spec *o,
+static int add_device(struct console *c, struct machine *m, const struct guest_spec *spec,
 		      struct err *e)
 {
 	struct virtio_console_params p = {
-		.ports = (unsigned)o->n_ports + 1,
+		.ports = (unsigned)spec->n_ports + 1,
 		.output = on_virtio_output,
 		.room = on_virtio_room,
 		.arg = c,
@@ -145,8 +145,8 @@ static int add_device(struct console *c, struct machine *m, const struct guest_s
 	struct virtio *v = NULL;
 	int ret;
 
-	for (size_t i = 0; i < o->n_ports; i++)
-		p.names[i + 1] = o->ports[i].name;
+	for (size_t i = 0; i < spec->n_ports; i++)
+		p.names[i + 1] = spec->ports[i].name;
 	ret = virtio_console_create(&c->device, &p);
 	if (!ret)
 		ret = virtio_create(&v, machine_host(m), virtio_console_type(c->device), c->device);
@@ -159,7 +159,7 @@ static int add_device(struct console *c, struct machine *m, const struct guest_s
 	return ret ? err_set(e, ret, "cannot add the virtio console: %s", strerror(-ret)) : 0;
 }
 
-int console_create(struct console **out, struct machine *m, const struct guest_spec *o,
+int console_create(struct console **out, struct machine *m, const struct guest_spec *spec,
 		   const struct console_config *config, struct err *e)
 {
 	struct console *c = calloc(1, sizeof(*c));
@@ -177,10 +177,10 @@ int console_create(struct console **out, struct machine *m, const struct guest_s
 		return err_set(e, -ENOMEM, "out of memory");
 	pthread_mutex_init(&c->tap_lock, NULL);
 	c->config = *config;
-	c->names = o->ports;
-	c->n_ports = o->n_ports;
+	c->names = spec->ports;
+	c->n_ports = spec->n_ports;
 	c->ports[0].c = c;
-	if (viewers_create(&c->viewers, machine_loop(m), o->console.kind == SPEC_ATTACH,
+	if (viewers_create(&c->viewers, machine_loop(m), spec->console.kind == SPEC_ATTACH,
 			   on_port_input, &c->ports[0])) {
 		console_destroy(c);
 		return err_set(e, -ENOMEM, "out of memory");
@@ -189,15 +189,15 @@ int console_create(struct console **out, struct machine *m, const struct guest_s
 	ret = serial_create(&c->serial, machine_host(m), &sc);
 	if (ret)
 		err_set(e, ret, "cannot set up the serial port: %s", strerror(-ret));
-	if (!ret && o->virtio_console)
-		ret = add_device(c, m, o, e);
-	for (unsigned i = 0; i < o->n_ports && !ret; i++) {
+	if (!ret && spec->virtio_console)
+		ret = add_device(c, m, spec, e);
+	for (unsigned i = 0; i < spec->n_ports && !ret; i++) {
 		snprintf(c->ports[i + 1].name, sizeof(c->ports[0].name), "port %s",
-			 o->ports[i].name);
-		ret = console_open_port(c, m, i + 1, &o->ports[i].end, e);
+			 spec->ports[i].name);
+		ret = console_open_port(c, m, i + 1, &spec->ports[i].end, e);
 	}
 	if (!ret)
-		ret = console_open_port(c, m, 0, &o->console, e);
+		ret = console_open_port(c, m, 0, &spec->console, e);
 	if (ret) {
 		console_destroy(c);
 		return ret;

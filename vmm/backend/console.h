@@ -41,8 +41,8 @@ struct console_config {
 	bool polled_input; /* the guest may be a firmware, see devices/serial.h */
 };
 
-/* @o must outlive it. */
-int console_create(struct console **out, struct machine *m, const struct guest_spec *o,
+/* @spec must outlive it. */
+int console_create(struct console **out, struct machine *m, const struct guest_spec *spec,
 		   const struct console_config *c, struct err *e);
 /*
  * Stops the virtio console, writes what is left, restores the terminal. After the vCPUs have ended,

@@ -22,7 +22,7 @@
 #include "vmm/machine/layout.h"
 
 struct disk {
-	const struct spec_disk *options;
+	const struct spec_disk *spec;
 	struct virtio_blk *blk; /* one of the two */
 	struct vhost_user_blk *vhost;
 	struct dialer *dialer; /* of vhost */
@@ -32,7 +32,7 @@ struct disk {
 
 struct nic {
 	struct platform *p;
-	const struct spec_net *options;
+	const struct spec_net *spec;
 	int keeper;   /* net.h */
 	bool watched; /* the keeper is in the loop */
 	struct platform_net state;
@@ -67,23 +67,23 @@ static int plug_device(struct platform *p, struct host *h, struct virtio *v,
 	return ret;
 }
 
-static int add_disk(struct platform *p, struct host *h, const struct spec_disk *o, unsigned cpus,
+static int add_disk(struct platform *p, struct host *h, const struct spec_disk *spec, unsigned cpus,
 		    struct err *e)
 {
 	struct disk *d = &p->disks[p->n_disks];
 	struct virtio *v = NULL;
 	char id[24];
 	struct virtio_blk_params params = {
-		.path = o->path,
-		.id = o->serial ? o->serial : id,
-		.readonly = o->readonly,
-		.direct = o->direct,
-		.aio_threads = o->aio_threads,
-		.queues = o->queues ? o->queues : cpus,
+		.path = spec->path,
+		.id = spec->serial ? spec->serial : id,
+		.readonly = spec->readonly,
+		.direct = spec->direct,
+		.aio_threads = spec->aio_threads,
+		.queues = spec->queues ? spec->queues : cpus,
 	};
 	int ret;
 
-	d->options = o;
+	d->spec = spec;
 	snprintf(id, sizeof(id), "umbra-disk%zu", p->n_disks);
 	ret = virtio_blk_create(&d->blk, &params, e);
 	if (ret)
@@ -94,7 +94,7 @@ static int add_disk(struct platform *p, struct host *h, const struct spec_disk *
 		virtio_blk_attach(d->blk, v);
 		ret = plug_device(p, h, v, &d->pci);
 	}
-	return ret ? err_set(e, ret, "--disk %s: cannot add the device: %s", o->path,
+	return ret ? err_set(e, ret, "--disk %s: cannot add the device: %s", spec->path,
 			     strerror(-ret))
 		   : 0;
 }
@@ -114,13 +114,13 @@ static int dial_back_end(void *arg)
 	return dialer_dial(d->dialer);
 }
 
-static int add_vhost_disk(struct platform *p, struct host *h, const struct spec_disk *o,
+static int add_vhost_disk(struct platform *p, struct host *h, const struct spec_disk *spec,
 			  unsigned cpus, enum confine_mode confine, struct err *e)
 {
 	const struct vhost_user_blk_params params = {
-		.path = o->path,
-		.queues = o->queues ? o->queues : cpus,
-		.fewer = !o->queues,
+		.path = spec->path,
+		.queues = spec->queues ? spec->queues : cpus,
+		.fewer = !spec->queues,
 		.dial = dial_back_end,
 		.note = vhost_disk_note,
 		.arg = &p->disks[p->n_disks],
@@ -133,8 +133,8 @@ static int add_vhost_disk(struct platform *p, struct host *h, const struct spec_
 	ret = vhost_user_blk_create(&d->vhost, h, &params, e);
 	if (ret)
 		return ret;
-	d->options = o;
-	ret = dialer_create(&d->dialer, o->path, confine, e);
+	d->spec = spec;
+	ret = dialer_create(&d->dialer, spec->path, confine, e);
 	if (ret) {
 		vhost_user_blk_destroy(d->vhost);
 		return ret;
@@ -145,7 +145,7 @@ static int add_vhost_disk(struct platform *p, struct host *h, const struct spec_
 		ret = plug_device(p, h, v, &d->pci);
 	if (!ret)
 		ret = vhost_user_blk_attach(d->vhost, v);
-	return ret ? err_set(e, ret, "--disk vhost-user=%s: cannot add the device: %s", o->path,
+	return ret ? err_set(e, ret, "--disk vhost-user=%s: cannot add the device: %s", spec->path,
 			     strerror(-ret))
 		   : 0;
 }
@@ -168,7 +168,7 @@ static void nic_up(struct nic *n)
 	n->state.restarts++;
 	virtio_net_backend_back(n->net);
 	note_put(n->p->notes, "--net %s: its process was started again; the guest's link is up",
-		 n->options->text);
+		 n->spec->text);
 	if (n->p->on_net)
 		n->p->on_net(n->p->on_net_arg, (size_t)(n - n->p->nics), true);
 }
@@ -182,7 +182,7 @@ static void nic_gone(struct nic *n)
 	n->state.gone = true;
 	err_set(&line, 0,
 		"--net %s: the process of this network has ended; the guest's link is down",
-		n->options->text);
+		n->spec->text);
 	nic_down(n, line.text);
 }
 
@@ -209,16 +209,16 @@ static void on_keeper(void *arg, u32 events)
 }
 
 static int add_nic(struct platform *p, struct host *h, const struct guest_spec *all,
-		   const struct spec_net *o, struct err *e)
+		   const struct spec_net *spec, struct err *e)
 {
 	struct nic *n = &p->nics[p->n_nics];
 	struct virtio *v = NULL;
-	int ret = net_open(&n->backend, &n->keeper, o, all->confine, all->user, e);
+	int ret = net_open(&n->backend, &n->keeper, spec, all->confine, all->user, e);
 
 	if (ret)
 		return ret;
 	n->p = p;
-	n->options = o;
+	n->spec = spec;
 	p->n_nics++;
 	ret = virtio_net_create(&n->net, &n->backend);
 	if (!ret)
@@ -231,7 +231,8 @@ static int add_nic(struct platform *p, struct host *h, const struct guest_spec *
 		ret = loop_add(p->loop, n->keeper, EPOLLIN, on_keeper, n);
 		n->watched = !ret;
 	}
-	return ret ? err_set(e, ret, "--net %s: cannot add the device: %s", o->text, strerror(-ret))
+	return ret ? err_set(e, ret, "--net %s: cannot add the device: %s", spec->text,
+			     strerror(-ret))
 		   : 0;
 }
 
@@ -249,7 +250,7 @@ static int add_rng(struct platform *p, struct host *h, struct err *e)
 	return ret ? err_set(e, ret, "cannot add the entropy device: %s", strerror(-ret)) : 0;
 }
 
-int platform_create(struct platform **out, struct machine *m, const struct guest_spec *o,
+int platform_create(struct platform **out, struct machine *m, const struct guest_spec *spec,
 		    struct err *e)
 {
 	static const struct power_config power = {
@@ -270,19 +271,20 @@ int platform_create(struct platform **out, struct machine *m, const struct guest
 	p->notes = machine_notes(m);
 	ret = power_create(&p->power, h, &power);
 	if (!ret)
-		ret = o->firmware ? i440fx_create(&p->bus, h, LAYOUT_PCI_WINDOW, LAYOUT_PCI_END)
-				  : pci_bus_create(&p->bus, h, LAYOUT_PCI_WINDOW, LAYOUT_PCI_END);
+		ret = spec->firmware
+			      ? i440fx_create(&p->bus, h, LAYOUT_PCI_WINDOW, LAYOUT_PCI_END)
+			      : pci_bus_create(&p->bus, h, LAYOUT_PCI_WINDOW, LAYOUT_PCI_END);
 	if (!ret)
 		ret = pci_bus_map_ecam(p->bus, LAYOUT_ECAM);
 	if (ret)
 		err_set(e, ret, "cannot set up the platform: %s", strerror(-ret));
-	for (size_t i = 0; i < o->n_disks && !ret; i++)
-		ret = o->disks[i].vhost_user
-			      ? add_vhost_disk(p, h, &o->disks[i], o->cpus, o->confine, e)
-			      : add_disk(p, h, &o->disks[i], o->cpus, e);
-	for (size_t i = 0; i < o->n_nets && !ret; i++)
-		ret = add_nic(p, h, o, &o->nets[i], e);
-	if (!ret && !o->no_rng)
+	for (size_t i = 0; i < spec->n_disks && !ret; i++)
+		ret = spec->disks[i].vhost_user
+			      ? add_vhost_disk(p, h, &spec->disks[i], spec->cpus, spec->confine, e)
+			      : add_disk(p, h, &spec->disks[i], spec->cpus, e);
+	for (size_t i = 0; i < spec->n_nets && !ret; i++)
+		ret = add_nic(p, h, spec, &spec->nets[i], e);
+	if (!ret && !spec->no_rng)
 		ret = add_rng(p, h, e);
 	if (ret) {
 		platform_destroy(p);
@@ -310,13 +312,13 @@ void platform_disk(const struct platform *p, size_t i, struct platform_disk *out
 {
 	const struct disk *d = &p->disks[i];
 
-	*out = (struct platform_disk){ .options = d->options };
+	*out = (struct platform_disk){ .spec = d->spec };
 	if (d->vhost) {
 		out->size = vhost_user_blk_size(d->vhost);
 		out->readonly = vhost_user_blk_is_readonly(d->vhost);
 	} else {
 		out->size = virtio_blk_size(d->blk);
-		out->readonly = d->options->readonly;
+		out->readonly = d->spec->readonly;
 		virtio_blk_stats(d->blk, &out->stats);
 	}
 }
@@ -390,8 +392,8 @@ static int start_platform(void *part, bool again, struct err *e)
 	for (size_t i = 0; i < p->n_disks && !ret && !again; i++) {
 		const struct disk *d = &p->disks[i];
 		const struct virtio_blk_params params = {
-			.path = d->options->path,
-			.readonly = d->options->readonly,
+			.path = d->spec->path,
+			.readonly = d->spec->readonly,
 			.note = p->notes->line,
 			.arg = p->notes->arg,
 		};

@@ -11,14 +11,14 @@
 struct platform;
 struct pci_bus;
 
-/* @o must outlive it. */
-int platform_create(struct platform **out, struct machine *m, const struct guest_spec *o,
+/* @spec must outlive it. */
+int platform_create(struct platform **out, struct machine *m, const struct guest_spec *spec,
 		    struct err *e);
 /* PCI slots of the disks in their order, at most @max; returns how many. */
 size_t platform_disk_slots(const struct platform *p, unsigned *slots, size_t max);
 /* A disk's state, for reports. */
 struct platform_disk {
-	const struct spec_disk *options;
+	const struct spec_disk *spec;
 	u64 size; /* bytes, now */
 	bool readonly;
 	struct blk_stats stats; /* all 0 of a vhost-user disk, whose requests do not pass here */

@@ -30,38 +30,38 @@ static const char *foreign_option(const char *name)
 }
 
 /* A guest is started by a kernel directly, or by a firmware, which may start one. */
-static int check_boot(const struct guest_spec *o, struct err *e)
+static int check_boot(const struct guest_spec *spec, struct err *e)
 {
 	const char *direct = NULL;
 
-	if (!o->firmware) {
-		if (o->firmware_log)
+	if (!spec->firmware) {
+		if (spec->firmware_log)
 			return err_set(e, -EINVAL, "--firmware-log needs --firmware");
-		if (!o->kernel)
+		if (!spec->kernel)
 			return err_set(e, -EINVAL,
 				       "--kernel is missing; for example: vmm run --kernel "
 				       "/vmlinuz --initrd /initrd.img --append console=ttyS0");
 		return 0;
 	}
-	if (o->policy)
+	if (spec->policy)
 		direct = "--policy";
-	else if (o->n_drivers)
+	else if (spec->n_drivers)
 		direct = "--driver";
-	else if (o->record)
+	else if (spec->record)
 		direct = "--record";
-	else if (o->driver_wait)
+	else if (spec->driver_wait)
 		direct = "--driver-wait";
 	if (direct)
 		return err_set(e, -EINVAL,
 			       "%s and --firmware exclude each other: isolation is for direct boot "
 			       "(--kernel alone), where the kernel's addresses are known",
 			       direct);
-	if (o->no_kaslr)
+	if (spec->no_kaslr)
 		return err_set(e, -EINVAL, "--no-kaslr is for direct boot, without --firmware");
-	if (!o->kernel && (o->initrd || *o->append))
+	if (!spec->kernel && (spec->initrd || *spec->append))
 		return err_set(e, -EINVAL, "%s needs --kernel",
-			       o->initrd ? "--initrd" : "--append");
-	if (!o->kernel && !o->n_disks)
+			       spec->initrd ? "--initrd" : "--append");
+	if (!spec->kernel && !spec->n_disks)
 		return err_set(e, -EINVAL,
 			       "--firmware needs something to boot: --disk FILE or --kernel FILE");
 	return 0;

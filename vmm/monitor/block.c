@@ -23,7 +23,7 @@ static void name_disk(struct disk_names *n, size_t i)
 
 static json_t *describe_image(const struct platform_disk *d)
 {
-	return json_pack("{s:s, s:s, s:I, s:b}", "filename", d->options->path, "format", "raw",
+	return json_pack("{s:s, s:s, s:I, s:b}", "filename", d->spec->path, "format", "raw",
 			 "virtual-size", (json_int_t)d->size, "dirty-flag", 0);
 }
 
@@ -41,8 +41,8 @@ static json_t *describe_node(const struct platform_disk *d, const char *node)
 			 "file", json_object_get(image, "filename"), "image", image, "node-name",
 			 node, "ro", d->readonly, "drv", "raw", "encrypted", 0,
 			 "backing_file_depth", 0, "detect_zeroes", "off", "cache", "writeback", 1,
-			 "direct", d->options->direct, "no-flush", 0, "bps", 0, "bps_rd", 0,
-			 "bps_wr", 0, "iops", 0, "iops_rd", 0, "iops_wr", 0, "write_threshold", 0);
+			 "direct", d->spec->direct, "no-flush", 0, "bps", 0, "bps_rd", 0, "bps_wr",
+			 0, "iops", 0, "iops_rd", 0, "iops_wr", 0, "write_threshold", 0);
 }
 
 typedef json_t *describe_disk_fn(const struct platform_disk *d, const struct disk_names *name);
@@ -58,7 +58,7 @@ static void reply_with_disks(const struct monitor *mon, struct control_request *
 
 	for (size_t i = 0; i < n; i++) {
 		platform_disk(mon->platform, i, &d);
-		if (d.options->vhost_user)
+		if (d.spec->vhost_user)
 			continue;
 		name_disk(&name, i);
 		json_array_append_new(list, describe(&d, &name));

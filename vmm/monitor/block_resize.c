@@ -22,7 +22,7 @@ static size_t find_disk(const struct platform *p, const char *name)
 		snprintf(device, sizeof(device), "disk%zu", i);
 		snprintf(node, sizeof(node), "node%zu", i);
 		if (!strcmp(name, device) || !strcmp(name, node) ||
-		    (d.options->serial && !strcmp(name, d.options->serial)))
+		    (d.spec->serial && !strcmp(name, d.spec->serial)))
 			return i;
 	}
 	return NO_DISK;

@@ -50,7 +50,7 @@ static json_t *vcpu_threads(struct monitor *mon)
 static json_t *guest_section(void *arg)
 {
 	struct monitor *mon = arg;
-	const struct guest_spec *o = mon->o;
+	const struct guest_spec *spec = mon->spec;
 	json_t *section = json_pack("{s:s, s:s, s:i, s:I, s:I}", "name", mon->name, "status",
 				    monitor_state_name(mon), "cpus", (int)machine_cpus(mon->m),
 				    "memory", (json_int_t)machine_memory(mon->m), "uptime-ms",
@@ -58,10 +58,10 @@ static json_t *guest_section(void *arg)
 
 	if (section)
 		json_object_set_new(section, "vcpu-threads", vcpu_threads(mon));
-	if (section && o->kernel)
-		json_object_set_new(section, "kernel", json_any_text(o->kernel));
-	if (section && o->firmware)
-		json_object_set_new(section, "firmware", json_any_text(o->firmware));
+	if (section && spec->kernel)
+		json_object_set_new(section, "kernel", json_any_text(spec->kernel));
+	if (section && spec->firmware)
+		json_object_set_new(section, "firmware", json_any_text(spec->firmware));
 	return section;
 }
 
@@ -103,15 +103,14 @@ static json_t *disks_section(void *arg)
 		platform_disk(mon->platform, i, &d);
 		snprintf(name, sizeof(name), "disk%zu", i);
 		one = json_pack("{s:s, s:o, s:I, s:b, s:I, s:I, s:I}", "disk", name, "file",
-				json_any_text(d.options->path), "size", (json_int_t)d.size,
+				json_any_text(d.spec->path), "size", (json_int_t)d.size,
 				"read-only", d.readonly, "read-bytes",
 				(json_int_t)d.stats.of[BLK_KIND_READ].bytes, "written-bytes",
 				(json_int_t)d.stats.of[BLK_KIND_WRITE].bytes, "flushes",
 				(json_int_t)d.stats.of[BLK_KIND_FLUSH].done);
 		if (one)
-			json_object_set_new(
-				one, "served-by",
-				json_string(d.options->vhost_user ? "vhost-user" : "vmm"));
+			json_object_set_new(one, "served-by",
+					    json_string(d.spec->vhost_user ? "vhost-user" : "vmm"));
 		json_array_append_new(list, one);
 	}
 	return list;
@@ -134,10 +133,10 @@ static void describe_net(json_t *to, const struct platform *p, size_t i)
 static json_t *nets_section(void *arg)
 {
 	struct monitor *mon = arg;
-	json_t *list = mon->o->n_nets ? json_array() : NULL;
+	json_t *list = mon->spec->n_nets ? json_array() : NULL;
 
-	for (size_t i = 0; i < mon->o->n_nets; i++) {
-		json_t *one = json_pack("{s:o}", "net", json_any_text(mon->o->nets[i].text));
+	for (size_t i = 0; i < mon->spec->n_nets; i++) {
+		json_t *one = json_pack("{s:o}", "net", json_any_text(mon->spec->nets[i].text));
 
 		if (mon->platform)
 			describe_net(one, mon->platform, i);
@@ -153,7 +152,7 @@ static json_t *console_section(void *arg)
 	struct console_port p;
 
 	for (unsigned i = 0; mon->console && console_port(mon->console, i, &p); i++) {
-		bool attach = !i && mon->o->console.kind == SPEC_ATTACH;
+		bool attach = !i && mon->spec->console.kind == SPEC_ATTACH;
 		json_t *one = json_pack("{s:s, s:o, s:b}", "name", p.name, "where",
 					json_any_text(attach ? "attach" : p.where), "open", p.open);
 

@@ -46,12 +46,12 @@ static int monitor_listen(struct monitor *mon, struct err *e)
 	bool required;
 	int ret;
 
-	if (mon->o->no_control) {
-		mon->name = mon->o->name ? strdup(mon->o->name) : NULL;
-		return mon->o->name && !mon->name ? -ENOMEM : 0;
+	if (mon->spec->no_control) {
+		mon->name = mon->spec->name ? strdup(mon->spec->name) : NULL;
+		return mon->spec->name && !mon->name ? -ENOMEM : 0;
 	}
-	required = mon->o->name || mon->o->control_required;
-	ret = mon->o->name ? listen_as(mon, mon->o->name, &why) : listen_somewhere(mon, &why);
+	required = mon->spec->name || mon->spec->control_required;
+	ret = mon->spec->name ? listen_as(mon, mon->spec->name, &why) : listen_somewhere(mon, &why);
 	if (ret && ret != -ENOMEM && !required) {
 		note_put(machine_notes(mon->m),
 			 "%s; the guest runs without one (--no-control says so on purpose)",
@@ -68,7 +68,7 @@ static int monitor_listen(struct monitor *mon, struct err *e)
 	return ret ? ret : monitor_add_own_sections(mon);
 }
 
-int monitor_create(struct monitor **out, struct machine *m, const struct guest_spec *o,
+int monitor_create(struct monitor **out, struct machine *m, const struct guest_spec *spec,
 		   struct err *e)
 {
 	struct monitor *mon = calloc(1, sizeof(*mon));
@@ -77,9 +77,9 @@ int monitor_create(struct monitor **out, struct machine *m, const struct guest_s
 	if (!mon)
 		return err_set(e, -ENOMEM, "out of memory");
 	mon->m = m;
-	mon->o = o;
+	mon->spec = spec;
 	mon->sections_tail = &mon->sections;
-	mon->state = o->paused ? MONITOR_PRELAUNCH : MONITOR_RUNNING;
+	mon->state = spec->paused ? MONITOR_PRELAUNCH : MONITOR_RUNNING;
 	ret = monitor_listen(mon, e);
 	if (ret == -ENOMEM)
 		err_set(e, ret, "out of memory");

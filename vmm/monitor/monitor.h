@@ -25,10 +25,10 @@ struct monitor;
 struct platform;
 
 /*
- * Listens from here on; requests are served when the machine's loop runs. @o must outlive it.
+ * Listens from here on; requests are served when the machine's loop runs. @spec must outlive it.
  * A guest without a name that cannot have a socket gets a note.
  */
-int monitor_create(struct monitor **out, struct machine *m, const struct guest_spec *o,
+int monitor_create(struct monitor **out, struct machine *m, const struct guest_spec *spec,
 		   struct err *e);
 /* For callers without a lifecycle; else monitor_part's end() calls it. NULL allowed. */
 void monitor_destroy(struct monitor *mon);

@@ -26,7 +26,7 @@ struct info_section {
 
 struct monitor {
 	struct machine *m;
-	const struct guest_spec *o;
+	const struct guest_spec *spec;
 	struct control *control;
 	char *name, *socket;
 	struct platform *platform; /* or NULL */

@@ -131,7 +131,7 @@ static void reset_guest(void *arg, struct control_request *r, const json_t *args
 	struct monitor *mon = arg;
 
 	(void)args;
-	if (guest_spec_has_sessions(mon->o)) {
+	if (guest_spec_has_sessions(mon->spec)) {
 		control_fail(r,
 			     "This guest has sessions, which do not outlive its kernel; end it and "
 			     "start it anew");

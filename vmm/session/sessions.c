@@ -50,10 +50,10 @@ static int check_cmdline(const char *append, struct err *e)
 	return 0;
 }
 
-static int prepare_archive(struct sessions *s, const struct guest_spec *o, struct err *e)
+static int prepare_archive(struct sessions *s, const struct guest_spec *spec, struct err *e)
 {
-	char *init = cmdline_value(o->append, "rdinit");
-	char *root = cmdline_value(o->append, "root");
+	char *init = cmdline_value(spec->append, "rdinit");
+	char *root = cmdline_value(spec->append, "root");
 	int ret;
 
 	s->has_root = root;
@@ -64,18 +64,18 @@ static int prepare_archive(struct sessions *s, const struct guest_spec *o, struc
 	free(init);
 	if (ret)
 		return ret;
-	s->cmdline = inject_cmdline(o->append);
+	s->cmdline = inject_cmdline(spec->append);
 	return s->cmdline ? 0 : err_set(e, -ENOMEM, "out of memory");
 }
 
-static int prepare_drivers(struct sessions *s, const struct guest_spec *o, struct err *e)
+static int prepare_drivers(struct sessions *s, const struct guest_spec *spec, struct err *e)
 {
 	struct driver *d;
 	size_t i;
 	int ret;
 
-	for (i = 0; i < o->n_drivers; i++) {
-		const struct spec_driver *asked = &o->drivers[i];
+	for (i = 0; i < spec->n_drivers; i++) {
+		const struct spec_driver *asked = &spec->drivers[i];
 		const struct driver_request r = { asked->session, asked->instance, s->driver_fds[i],
 						  asked->path,	  asked->params,   i };
 
@@ -83,21 +83,21 @@ static int prepare_drivers(struct sessions *s, const struct guest_spec *o, struc
 		if (ret)
 			return ret;
 	}
-	s->n_start = o->n_drivers;
+	s->n_start = spec->n_drivers;
 	return 0;
 }
 
 static int open_drivers(struct sessions *s, struct err *e)
 {
-	const struct guest_spec *o = s->spec;
+	const struct guest_spec *spec = s->spec;
 
-	s->driver_fds = malloc((o->n_drivers + 1) * sizeof(*s->driver_fds));
+	s->driver_fds = malloc((spec->n_drivers + 1) * sizeof(*s->driver_fds));
 	if (!s->driver_fds)
 		return err_set(e, -ENOMEM, "out of memory");
-	for (size_t i = 0; i < o->n_drivers; i++)
+	for (size_t i = 0; i < spec->n_drivers; i++)
 		s->driver_fds[i] = -1;
-	for (size_t i = 0; i < o->n_drivers; i++) {
-		s->driver_fds[i] = file_open(o->drivers[i].path, e);
+	for (size_t i = 0; i < spec->n_drivers; i++) {
+		s->driver_fds[i] = file_open(spec->drivers[i].path, e);
 		if (s->driver_fds[i] < 0)
 			return s->driver_fds[i];
 	}
@@ -118,34 +118,34 @@ static void close_files(struct sessions *s)
 	s->inject = NULL;
 }
 
-int sessions_open(struct sessions **out, struct machine *m, const struct guest_spec *o,
+int sessions_open(struct sessions **out, struct machine *m, const struct guest_spec *spec,
 		  struct err *e)
 {
 	struct sessions *s;
 	int ret;
 
-	if (!o->policy)
+	if (!spec->policy)
 		return err_set(e, -EINVAL,
 			       "--driver and --record need --policy FILE, which says what the "
 			       "drivers may do");
-	ret = check_cmdline(o->append, e);
+	ret = check_cmdline(spec->append, e);
 	if (ret)
 		return ret;
 	s = calloc(1, sizeof(*s));
 	if (!s)
 		return err_set(e, -ENOMEM, "out of memory for sessions");
 	s->m = m;
-	s->spec = o;
+	s->spec = spec;
 	s->wait_timer = s->slow_timer = -1;
-	s->policy_path = strdup(o->policy);
-	s->driver_wait = o->driver_wait;
-	s->policy_fd =
-		s->policy_path ? policy_open(o->policy, e) : err_set(e, -ENOMEM, "out of memory");
+	s->policy_path = strdup(spec->policy);
+	s->driver_wait = spec->driver_wait;
+	s->policy_fd = s->policy_path ? policy_open(spec->policy, e)
+				      : err_set(e, -ENOMEM, "out of memory");
 	ret = s->policy_fd < 0 ? s->policy_fd : open_drivers(s, e);
 	if (!ret)
 		ret = inject_open(&s->inject, e);
 	if (!ret)
-		ret = record_create(&s->rec, o->record, e);
+		ret = record_create(&s->rec, spec->record, e);
 	if (ret) {
 		sessions_finish(s, NULL);
 		return ret;

@@ -39,8 +39,8 @@ struct machine;
 struct guest_spec;
 struct sessions;
 
-/* Only called if guest_spec_has_sessions(); @o is borrowed until sessions_finish(). */
-int sessions_open(struct sessions **out, struct machine *m, const struct guest_spec *o,
+/* Only called if guest_spec_has_sessions(); @spec is borrowed until sessions_finish(). */
+int sessions_open(struct sessions **out, struct machine *m, const struct guest_spec *spec,
 		  struct err *e);
 /*
  * @k is borrowed until sessions_finish(), relocatable or at its link-time address; @kaslr is the
@@ -49,7 +49,7 @@ int sessions_open(struct sessions **out, struct machine *m, const struct guest_s
 int sessions_prepare(struct sessions *s, struct kernel *k, u64 kaslr, struct err *e);
 /* An archive to put before the user's initrd, page-aligned in guest RAM; owned by @s. */
 void sessions_initrd(const struct sessions *s, void **prefix, size_t *len);
-/* The kernel's command line in place of o->append. Owned by @s. */
+/* The kernel's command line in place of spec->append. Owned by @s. */
 const char *sessions_cmdline(const struct sessions *s);
 /*
  * @c gets the commands about sessions; NULL: there is no socket. After an error only finish is

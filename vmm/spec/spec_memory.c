@@ -11,22 +11,22 @@
 #define HUGE_2M (2ULL << 20)
 #define HUGE_1G (1ULL << 30)
 
-static int memory_word(struct guest_spec *o, const char *s, const char *word, struct err *e)
+static int memory_word(struct guest_spec *spec, const char *s, const char *word, struct err *e)
 {
 	static const char *const known[] = { "shared", "hugepages", NULL };
 	static const char huge[] = "hugepages=";
 
 	if (!strcmp(word, "shared")) {
-		o->memory_shared = true;
+		spec->memory_shared = true;
 		return 0;
 	}
 	if (!strcmp(word, "hugepages")) {
-		o->huge_page = HUGE_2M;
+		spec->huge_page = HUGE_2M;
 		return 0;
 	}
 	if (!strncmp(word, huge, sizeof(huge) - 1)) {
-		if (parse_size(word + sizeof(huge) - 1, &o->huge_page) ||
-		    (o->huge_page != HUGE_2M && o->huge_page != HUGE_1G))
+		if (parse_size(word + sizeof(huge) - 1, &spec->huge_page) ||
+		    (spec->huge_page != HUGE_2M && spec->huge_page != HUGE_1G))
 			return err_set(e, -EINVAL, "--memory %s: huge pages have 2M or 1G", s);
 		return 0;
 	}
