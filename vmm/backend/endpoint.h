@@ -32,7 +32,7 @@ struct endpoint_config {
 	/* endpoint_write() had refused bytes and would take some now. Main thread. May be NULL. */
 	void (*room)(void *arg);
 	/*
-	 * The user asks for the keys of the terminal (Ctrl-a h): @text is to be shown there as it
+	 * The user asks for the help of the console (Ctrl-a h): @text is to be shown there as it
 	 * is. Main thread, so it must not wait. May be NULL.
 	 */
 	void (*help)(void *arg, const char *text);

@@ -35,7 +35,7 @@ static void on_run_note(void *arg, const char *line)
 	run_notes_of_guest(arg, line);
 }
 
-static void on_run_keys(void *arg, const char *text)
+static void on_run_console_help(void *arg, const char *text)
 {
 	const struct run *r = arg;
 
@@ -176,7 +176,7 @@ static int run_guest(struct run *r)
 			.notes = { on_run_note, r->notes },
 			.before_confinement = on_before_confinement,
 			.started = on_run_started,
-			.keys = on_run_keys,
+			.console_help = on_run_console_help,
 		},
 	};
 	struct guest *g = NULL;

@@ -217,8 +217,8 @@ static void on_console_help(void *arg, const char *text)
 {
 	const struct guest *g = arg;
 
-	if (g->c.front.keys)
-		g->c.front.keys(g->c.front.arg, text);
+	if (g->c.front.console_help)
+		g->c.front.console_help(g->c.front.arg, text);
 }
 
 static int create_console(struct guest *g, struct err *e)

@@ -23,10 +23,10 @@ struct guest_front {
 	/* The guest executes; at each start. @name of its control socket, or NULL. */
 	void (*started)(void *arg, const char *name);
 	/*
-	 * The user of a console on stdio asks for its keys (Ctrl-a h): @text, with line ends for a
+	 * The user of a console on stdio asks for its help (Ctrl-a h): @text, with line ends for a
 	 * raw terminal, belongs on that terminal. It must not wait.
 	 */
-	void (*keys)(void *arg, const char *text);
+	void (*console_help)(void *arg, const char *text);
 };
 
 #endif

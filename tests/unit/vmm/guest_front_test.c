@@ -40,7 +40,7 @@ struct front {
 	char dir[32], image[48], disk[48], log[48];
 	pthread_mutex_t lock;
 	char told[2000]; /* all notes, a line each */
-	int keys;	 /* times that the keys were asked for */
+	int helps;	 /* times that the help was asked for */
 	char text[200];
 	int started; /* descriptor, or -1 */
 };
@@ -56,11 +56,11 @@ static void on_note(void *arg, const char *line)
 	pthread_mutex_unlock(&f->lock);
 }
 
-static void on_keys(void *arg, const char *text)
+static void on_console_help(void *arg, const char *text)
 {
 	struct front *f = arg;
 
-	f->keys++;
+	f->helps++;
 	snprintf(f->text, sizeof(f->text), "%s", text);
 }
 
@@ -130,7 +130,7 @@ static off_t front_run(struct front *f, int *code, struct err *e)
 		.front = { .arg = f,
 			   .notes = { on_note, f },
 			   .started = on_started,
-			   .keys = on_keys },
+			   .console_help = on_console_help },
 	};
 	int caught = memfd_create("stderr", MFD_CLOEXEC), old = dup(STDERR_FILENO);
 	struct guest *g = NULL;
@@ -248,12 +248,12 @@ static int with_a_terminal(const char *slave, int started)
 	front_fini(&f);
 	if (code != EXIT_CODE_ESCAPE)
 		return 2;
-	if (f.keys != 1 || !strstr(f.text, "Ctrl-a x: end the guest"))
+	if (f.helps != 1 || !strstr(f.text, "Ctrl-a x: end the guest"))
 		return 3;
 	return printed ? 4 : 0;
 }
 
-static void the_keys_of_a_terminal_are_the_front_ends_to_show(void **state)
+static void the_help_of_a_console_is_the_front_ends_to_show(void **state)
 {
 	int master = posix_openpt(O_RDWR | O_NOCTTY), ready[2], status;
 	char slave[40], byte;
@@ -283,7 +283,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(notes_reach_the_front_end_and_nothing_stderr),
 		cmocka_unit_test(a_missing_control_socket_is_a_note_and_no_error),
-		cmocka_unit_test(the_keys_of_a_terminal_are_the_front_ends_to_show),
+		cmocka_unit_test(the_help_of_a_console_is_the_front_ends_to_show),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
