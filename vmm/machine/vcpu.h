@@ -81,10 +81,7 @@ int vcpu_translate(struct vcpu *v, u64 gva, u64 *gpa);
  */
 void vcpu_inject_gp(struct vcpu *v);
 
-/*
- * --- for machine.c and machine_run.c
- * ---------------------------------------------------------------
- */
+/* --- for machine.c and machine_run.c --------------------------------------------------- */
 
 #define VCPU_EXIT_REASONS 64
 

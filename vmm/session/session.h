@@ -50,9 +50,9 @@ struct op;
 struct session {
 	struct session *next;
 	char *name;
-	const struct policy_session
-		*policy; /* NULL: the policy in force has it no more; no drivers */
-	u64 va;		 /* 0: BARE */
+	/* NULL: the policy in force has it no more, and it has no drivers. */
+	const struct policy_session *policy;
+	u64 va; /* 0: BARE */
 	unsigned text_pages;
 	u64 *page_gpa;	 /* of text_pages + GATE_PAGES pages; 0: trap page */
 	unsigned caller; /* of the shadow's own entries, at the gate; 0: none */
