@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/descriptors.h"
 #include "base/exit_code.h"
 #include "vmm/boot/kernel_cache.h"
@@ -96,9 +97,9 @@ static void begin_stats(struct run *r, int argc, char **argv)
 	r->exec_ns = stats_exec_ns();
 	if (guest_spec_has_sessions(&r->o.spec))
 		return;
-	before = stats_now_ns();
+	before = now_ns();
 	r->syscalls = syscount_start(argc, argv);
-	r->exec_ns += stats_now_ns() - before;
+	r->exec_ns += now_ns() - before;
 }
 
 /*
@@ -121,7 +122,7 @@ static int fork_processes(struct run *r, int *code, struct err *e)
 		r->stats = stats_create(r->o.spec.confine != CONFINE_OFF);
 	if (ret)
 		return ret;
-	begin = stats_now_ns();
+	begin = now_ns();
 	ret = confine_fork(&r->confine, &start, code, &damaged, e);
 	if (!ret && detach_keeps_log(r->detach))
 		run_notes_limit(r->notes, RUN_NOTES_LOG);
@@ -131,7 +132,7 @@ static int fork_processes(struct run *r, int *code, struct err *e)
 		detach_ended(r->detach, *code);
 	if (ret == 1 && damaged)
 		kernel_cache_forget(r->o.spec.kernel);
-	if (ret == 1 && was_short(&r->o.spec, *code, stats_now_ns() - begin))
+	if (ret == 1 && was_short(&r->o.spec, *code, now_ns() - begin))
 		kernel_cache_complete(r->o.spec.kernel);
 	return ret;
 }

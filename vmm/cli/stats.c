@@ -21,11 +21,6 @@ u64 stats_exec_ns(void)
 	return now_ns() - (u64)used.tv_sec * NS_PER_SECOND - (u64)used.tv_nsec;
 }
 
-u64 stats_now_ns(void)
-{
-	return now_ns();
-}
-
 struct stats {
 	bool supervised;
 	int supervisor, self; /* /proc/PID/smaps of the two, or -1 */

@@ -12,7 +12,6 @@
  * which before main() is the loader's. To be called before the process has waited for anything.
  */
 u64 stats_exec_ns(void);
-u64 stats_now_ns(void); /* CLOCK_MONOTONIC */
 
 struct stats;
 
