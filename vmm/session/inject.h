@@ -3,8 +3,7 @@
  * Makes the archive that the VMM puts before the user's initramfs: an uncompressed newc archive
  * with the agent and the shim for the guest's kernel, made in memory. The user's own archive
  * follows unchanged; the kernel takes several in a row, and finds early microcode behind an
- * uncompressed one as well
- * (lib/earlycpio.c walks from header to header).
+ * uncompressed one as well (lib/earlycpio.c walks from header to header).
  */
 #ifndef UMBRA_VMM_SESSION_INJECT_H
 #define UMBRA_VMM_SESSION_INJECT_H

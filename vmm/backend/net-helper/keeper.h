@@ -13,8 +13,8 @@
  * loaded at first is what runs.
  *
  * Connections do not outlive the process that holds them. So the guest's link goes down and comes
- * up again, as with a cable. A process that dies more than KEEPER_RESTARTS
- * times within KEEPER_PERIOD_MS has a cause that another start does not mend: the keeper ends then.
+ * up again, as with a cable. A process that dies more than KEEPER_RESTARTS times within
+ * KEEPER_PERIOD_MS has a cause that another start does not mend: the keeper ends then.
  */
 #ifndef UMBRA_VMM_BACKEND_NET_HELPER_KEEPER_H
 #define UMBRA_VMM_BACKEND_NET_HELPER_KEEPER_H
