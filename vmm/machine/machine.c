@@ -57,9 +57,8 @@ struct machine {
 	machine_power_fn *on_power;
 	void *on_power_arg;
 	pthread_mutex_t lock; /* the end */
-	pthread_mutex_t *
-		kernel_lock; /* allocated apart, so that functions of a const machine can lock it */
-	bool exiting;	     /* atomic */
+	pthread_mutex_t kernel_lock;
+	bool exiting; /* atomic */
 	int exit_code;
 	char exit_line[400];
 };
@@ -175,12 +174,7 @@ int machine_create(struct machine **out, const struct machine_config *c, struct 
 	m = calloc(1, sizeof(*m));
 	if (!m)
 		return err_set(e, -ENOMEM, "out of memory");
-	m->kernel_lock = malloc(sizeof(*m->kernel_lock));
-	if (!m->kernel_lock) {
-		free(m);
-		return err_set(e, -ENOMEM, "out of memory");
-	}
-	pthread_mutex_init(m->kernel_lock, NULL);
+	pthread_mutex_init(&m->kernel_lock, NULL);
 	pthread_mutex_init(&m->lock, NULL);
 	m->kvm = m->vm = m->kernel_fd = -1;
 	m->notes = c->notes;
@@ -242,8 +236,7 @@ void machine_destroy(struct machine *m)
 	threads_destroy(m->threads);
 	loop_destroy(m->loop);
 	pthread_mutex_destroy(&m->lock);
-	pthread_mutex_destroy(m->kernel_lock);
-	free(m->kernel_lock);
+	pthread_mutex_destroy(&m->kernel_lock);
 	if (m->kernel_fd >= 0)
 		close(m->kernel_fd);
 	free(m->kernel_path);
@@ -308,14 +301,14 @@ struct kernel *machine_kernel(const struct machine *m)
 	return m->kernel;
 }
 
-void machine_lock_kernel(const struct machine *m)
+void machine_lock_kernel(struct machine *m)
 {
-	pthread_mutex_lock(m->kernel_lock);
+	pthread_mutex_lock(&m->kernel_lock);
 }
 
-void machine_unlock_kernel(const struct machine *m)
+void machine_unlock_kernel(struct machine *m)
 {
-	pthread_mutex_unlock(m->kernel_lock);
+	pthread_mutex_unlock(&m->kernel_lock);
 }
 
 int machine_kernel_file(const struct machine *m, const char **path)

@@ -25,8 +25,8 @@ int machine_exit_code(const struct machine *m);
  * machine_kernel().
  */
 void machine_keep_kernel_file(struct machine *m, const char *path, int fd);
-void machine_lock_kernel(const struct machine *m);
-void machine_unlock_kernel(const struct machine *m);
+void machine_lock_kernel(struct machine *m);
+void machine_unlock_kernel(struct machine *m);
 /* A descriptor of its file (the machine's) and the path for messages; -1: there is none. */
 int machine_kernel_file(const struct machine *m, const char **path);
 
