@@ -138,3 +138,8 @@ void kernel_text(const struct kernel *k, u64 *start, u64 *end)
 	*start = k->text_start;
 	*end = k->text_end;
 }
+
+u64 kernel_percpu_size(const struct kernel *k)
+{
+	return k->sec.percpu.size;
+}

@@ -122,15 +122,24 @@ void kernel_trim(struct kernel *k);
  * was the exports or BTF that failed, kernel_symbol() and kernel_symbolize() work nevertheless.
  */
 int kernel_load_symbols(struct kernel *k, struct err *e);
+bool kernel_symbols_loaded(const struct kernel *k);
 
 /* kallsyms. 0 / NULL if unknown. */
 u64 kernel_symbol(const struct kernel *k, const char *name);
 const char *kernel_symbolize(const struct kernel *k, u64 addr, u64 *offset);
 /* [start, end) of .text (_text .. _etext). */
 void kernel_text(const struct kernel *k, u64 *start, u64 *end);
+/* Bytes of one CPU's copy of the kernel's own per-CPU variables. */
+u64 kernel_percpu_size(const struct kernel *k);
 
 const struct kernel_export *kernel_export(const struct kernel *k, const char *name);
 const struct kernel_export *kernel_exports(const struct kernel *k, size_t *count);
+/*
+ * The exports that are SYMBOL_FUNCTION, by address and then by name: number @i of them, or NULL
+ * behind the last; and the number of the first at or above the link-time address @addr.
+ */
+const struct kernel_export *kernel_function(const struct kernel *k, size_t i);
+size_t kernel_function_from(const struct kernel *k, u64 addr);
 
 /* "struct file* (const char* filename, int flags, umode_t mode)"; -ENOENT without BTF for it. */
 int kernel_prototype(const struct kernel *k, const char *function, char *buf, size_t len);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Shares the inside of struct kernel among the files of shadow/kernel and shadow/link; everybody
- * else uses kernel.h.
+ * Shares the inside of struct kernel among the files of shadow/kernel; everybody else uses
+ * kernel.h.
  *
  * From the ground up, each file uses those before it: payload.c, vmlinux.c (ELF, segments,
  * sections), relocs.c, kallsyms.c, btf.c, btf_print.c, ksymtab.c; prepared_read.c, prepared.c;
@@ -11,6 +11,7 @@
 #ifndef UMBRA_SHADOW_KERNEL_KERNEL_INT_H
 #define UMBRA_SHADOW_KERNEL_KERNEL_INT_H
 
+#include "base/little_endian.h"
 #include "base/strmap.h"
 #include "shadow/kernel/kernel.h"
 
@@ -150,31 +151,4 @@ u32 types_function(const struct types *t, const char *name);
 /* ksymtab.c; needs text bounds, sections and types. */
 int exports_load(struct kernel *k, struct err *e);
 void exports_free(struct exports *x);
-/* The index in by_addr of the first function at or above the link-time address @addr. */
-size_t exports_first_at(const struct exports *x, u64 addr);
-
-static inline u32 load_u32(const u8 *p)
-{
-	return (u32)p[0] | (u32)p[1] << 8 | (u32)p[2] << 16 | (u32)p[3] << 24;
-}
-
-static inline void store_u32(u8 *p, u32 v)
-{
-	p[0] = (u8)v;
-	p[1] = (u8)(v >> 8);
-	p[2] = (u8)(v >> 16);
-	p[3] = (u8)(v >> 24);
-}
-
-static inline u64 load_u64(const u8 *p)
-{
-	return load_u32(p) | (u64)load_u32(p + 4) << 32;
-}
-
-static inline void store_u64(u8 *p, u64 v)
-{
-	store_u32(p, (u32)v);
-	store_u32(p + 4, (u32)(v >> 32));
-}
-
 #endif

@@ -108,3 +108,8 @@ int kernel_load_symbols(struct kernel *k, struct err *e)
 	k->loaded = true;
 	return 0;
 }
+
+bool kernel_symbols_loaded(const struct kernel *k)
+{
+	return k->loaded;
+}

@@ -190,14 +190,21 @@ void exports_free(struct exports *x)
 	memset(x, 0, sizeof(*x));
 }
 
-size_t exports_first_at(const struct exports *x, u64 addr)
+const struct kernel_export *kernel_function(const struct kernel *k, size_t i)
 {
-	size_t lo = 0, hi = x->n_functions;
+	const struct exports *x = &k->exports;
+
+	return i < x->n_functions ? &x->list[x->by_addr[i]] : NULL;
+}
+
+size_t kernel_function_from(const struct kernel *k, u64 addr)
+{
+	size_t lo = 0, hi = k->exports.n_functions;
 
 	while (lo < hi) {
 		size_t mid = lo + (hi - lo) / 2;
 
-		if (x->list[x->by_addr[mid]].addr < addr)
+		if (kernel_function(k, mid)->addr < addr)
 			lo = mid + 1;
 		else
 			hi = mid;

@@ -7,8 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/little_endian.h"
 #include "base/name_chars.h"
-#include "shadow/kernel/kernel_int.h"
+#include "shadow/kernel/kernel.h"
 #include "shadow/link/plan_int.h"
 
 static int check_args(const struct link_plan *p, const struct link_addresses *a,
@@ -49,8 +50,9 @@ static bool in_reach(u64 target, const struct link_addresses *a)
 static int target_of(const struct link_plan *p, const struct link_addresses *a,
 		     const struct import *im, u64 *target, struct err *e)
 {
-	u64 start = p->kernel->text_start;
+	u64 start, end;
 
+	kernel_text(p->kernel, &start, &end);
 	*target = im->critical ? (a->gate ? a->gate(a->arg, im->symbol) : 0)
 			       : a->shadow + (im->export->addr - start);
 	if (im->critical && !*target)

@@ -11,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shadow/kernel/kernel_int.h"
+#include "base/little_endian.h"
+#include "shadow/kernel/kernel.h"
 #include "shadow/link/patch_tables.h"
 #include "shadow/link/plan_int.h"
 
@@ -64,16 +65,13 @@ static void import_decide_for(struct import *im, enum import_target target, cons
  */
 static const char *critical_alias(const struct resolver *v, const struct kernel_export *ex)
 {
-	const struct exports *x = &v->plan->kernel->exports;
+	const struct kernel *k = v->plan->kernel;
+	const struct kernel_export *other;
 
-	for (size_t i = exports_first_at(x, ex->addr); i < x->n_functions; i++) {
-		const struct kernel_export *other = &x->list[x->by_addr[i]];
-
-		if (other->addr != ex->addr)
-			break;
+	for (size_t i = kernel_function_from(k, ex->addr);
+	     (other = kernel_function(k, i)) && other->addr == ex->addr; i++)
 		if (other != ex && symbol_is_critical(v, other->name))
 			return other->name;
-	}
 	return NULL;
 }
 
@@ -359,7 +357,7 @@ int link_plan_create(struct link_plan **out, const struct kernel *k, const struc
 		return err_set(e, -ENOMEM, "%s: out of memory", m->label);
 	p->kernel = k;
 	p->module = m;
-	if (!k->loaded)
+	if (!kernel_symbols_loaded(k))
 		ret = err_set(e, -EINVAL, "%s: its symbols are not loaded", kernel_path(k));
 	else if (m->livepatch)
 		ret = err_set(

@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shadow/kernel/kernel_int.h"
+#include "base/little_endian.h"
+#include "shadow/kernel/kernel.h"
 #include "shadow/link/module_int.h"
 #include "shadow/link/patch_tables.h"
 

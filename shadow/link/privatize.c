@@ -16,7 +16,7 @@
 #include <string.h>
 
 #include "base/fnv.h"
-#include "shadow/kernel/kernel_int.h"
+#include "base/little_endian.h"
 #include "shadow/link/plan_int.h"
 
 void module_private_name(const char *name, const char *suffix, char out[MODULE_NAME_LEN])

@@ -14,7 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shadow/kernel/kernel_int.h"
+#include "base/little_endian.h"
+#include "shadow/kernel/kernel.h"
 #include "shadow/link/plan_int.h"
 
 #define FAR_DATA   4096 /* beside the section, or before the symbol, that is referred to */
@@ -231,22 +232,21 @@ static int check_special(const struct link_plan *p, const struct reference *f,
 static int check_data(const struct link_plan *p, const struct reference *f, const struct import *im,
 		      struct err *e)
 {
-	const struct kernel *k = p->kernel;
+	u64 percpu = kernel_percpu_size(p->kernel), at, start, end;
 	s64 off = reference_offset(f);
-	u64 at;
 
 	if (f->form->branch)
 		return unknown_form(p, f, im->symbol, "a branch to data", e);
 	if (im->export && im->kind == SYMBOL_PERCPU)
 		/* The bound of the addend first: the sum of another one would overflow. */
-		return is_near(off, k->sec.percpu.size, (s64)k->sec.percpu.size) &&
-				       is_near((s64)im->export->addr + off, k->sec.percpu.size,
-					       FAR_DATA)
+		return is_near(off, percpu, (s64)percpu) &&
+				       is_near((s64)im->export->addr + off, percpu, FAR_DATA)
 			       ? 0
 			       : unknown_form(p, f, im->symbol, "out of the per-CPU data", e);
 	if (im->export) {
 		at = im->export->addr + (u64)off;
-		if (at + 4 >= k->text_start && at < k->text_end)
+		kernel_text(p->kernel, &start, &end);
+		if (at + 4 >= start && at < end)
 			return unknown_form(p, f, im->symbol,
 					    "in the kernel's code, under the name of data", e);
 	}

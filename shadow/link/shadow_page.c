@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shadow/kernel/kernel_int.h"
+#include "base/little_endian.h"
+#include "shadow/kernel/kernel.h"
 #include "shadow/link/plan_int.h"
 
 #define PAGE	 4096u
@@ -18,17 +19,17 @@
 #define JMP_SIZE 5
 
 /*
- * Returns the target that all names at the address of by_addr[*i] agree on, or 0; moves *i behind
- * them.
+ * Returns the target that all names at the address of kernel_function() *i agree on, or 0; moves *i
+ * behind them.
  */
-static u64 agreed_target(const struct exports *x, size_t *i,
+static u64 agreed_target(const struct kernel *k, size_t *i,
 			 u64 (*target)(void *arg, const struct kernel_export *ex), void *arg)
 {
-	u64 addr = x->list[x->by_addr[*i]].addr;
-	u64 to = target(arg, &x->list[x->by_addr[*i]]);
+	const struct kernel_export *ex = kernel_function(k, *i);
+	u64 addr = ex->addr, to = target(arg, ex);
 
-	for (++*i; *i < x->n_functions && x->list[x->by_addr[*i]].addr == addr; ++*i)
-		if (target(arg, &x->list[x->by_addr[*i]]) != to)
+	while ((ex = kernel_function(k, ++*i)) && ex->addr == addr)
+		if (target(arg, ex) != to)
 			to = 0;
 	return to;
 }
@@ -36,20 +37,21 @@ static u64 agreed_target(const struct exports *x, size_t *i,
 int shadow_fill_page(const struct kernel *k, u64 shadow, u64 index, u8 page[4096],
 		     u64 (*target)(void *arg, const struct kernel_export *ex), void *arg)
 {
-	const struct exports *x = &k->exports;
-	u64 start = k->text_start + index * PAGE;
+	const struct kernel_export *ex;
+	u64 text, text_end, start;
 	int entries = 0;
 	size_t i;
 
+	kernel_text(k, &text, &text_end);
+	start = text + index * PAGE;
 	memset(page, INT3, PAGE);
-	if (index >= (k->text_end - k->text_start + PAGE - 1) / PAGE)
+	if (index >= (text_end - text + PAGE - 1) / PAGE)
 		return 0;
 	/* an entry that begins on the page before may end on this one */
-	i = exports_first_at(x, start - (JMP_SIZE - 1));
-	while (i < x->n_functions && x->list[x->by_addr[i]].addr < start + PAGE) {
-		u64 addr = x->list[x->by_addr[i]].addr;
-		u64 to = agreed_target(x, &i, target, arg);
-		s64 dist = (s64)(to - (shadow + (addr - k->text_start)) - JMP_SIZE);
+	i = kernel_function_from(k, start - (JMP_SIZE - 1));
+	while ((ex = kernel_function(k, i)) && ex->addr < start + PAGE) {
+		u64 addr = ex->addr, to = agreed_target(k, &i, target, arg);
+		s64 dist = (s64)(to - (shadow + (addr - text)) - JMP_SIZE);
 		u8 jmp[JMP_SIZE] = { 0xe9 };
 
 		if (!to || dist < INT32_MIN || dist > INT32_MAX)
@@ -74,16 +76,18 @@ size_t shadow_pages_used(const struct link_plan *p, u32 *pages, size_t max)
 {
 	u32 *all = calloc(2 * p->n_imports + 1, sizeof(*all));
 	size_t n = 0, unique = 0;
+	u64 text, text_end;
 
 	if (!all)
 		return SIZE_MAX;
+	kernel_text(p->kernel, &text, &text_end);
 	for (size_t i = 0; i < p->n_imports; i++) {
 		const struct import *im = &p->imports[i];
 		u64 off;
 
 		if (im->target != TARGET_SHADOW || im->critical)
 			continue;
-		off = im->export->addr - p->kernel->text_start;
+		off = im->export->addr - text;
 		all[n++] = (u32)(off / PAGE);
 		if (off % PAGE > PAGE - JMP_SIZE)
 			all[n++] = (u32)(off / PAGE) + 1;
