@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # The rule of the rooms is checked: tools/check-rooms is tried on a copy of the tree in which an arrow,
-# a circle, a second name, a stem of two rooms, a second struct of one tag or a print is planted. Speaks TAP.
+# an include of a room's inside, a circle, a second name, a stem of two rooms, a second struct of one
+# tag or a print is planted. Speaks TAP.
 set -u
 export LC_ALL=C
 . tests/lib_tap.sh
@@ -54,6 +55,11 @@ add_include()
 add_include_in_brackets()
 {
 	echo '#include <vmm/machine/machine.h>' >>"$tree/base/file.c"
+}
+
+add_include_of_an_inside()
+{
+	echo '#include "vmm/machine/machine_int.h"' >>"$tree/vmm/boot/boot.c"
 }
 
 add_include_for_the_guest()
@@ -142,6 +148,9 @@ result an_include_against_the_list plant \
 	'^base/file.c:[0-9]+: base may not include vmm/machine/machine.h: vmm/rooms lists no vmm/machine' add_include
 result an_include_in_brackets plant \
 	'^base/file.c:[0-9]+: base may not include vmm/machine/machine.h' add_include_in_brackets
+result an_include_of_another_rooms_inside plant \
+	'^vmm/boot/boot.c:[0-9]+: includes vmm/machine/machine_int.h, which is for the files of vmm/machine only' \
+	add_include_of_an_inside
 result an_include_of_the_guests_code plant \
 	'^guest-shim/agent.c:[0-9]+: guest-shim may not include vmm/cli/cli.h' add_include_for_the_guest
 result a_call_against_the_list plant \

@@ -16,7 +16,7 @@
 #include "vmm/boot/boot_cpu.h"
 #include "vmm/boot/setup_header.h"
 #include "vmm/machine/layout.h"
-#include "vmm/machine/machine_int.h"
+#include "vmm/machine/machine_boot.h"
 #include "vmm/machine/memory.h"
 
 #define PAGE		4096ULL

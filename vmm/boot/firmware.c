@@ -16,7 +16,7 @@
 #include "vmm/boot/firmware_kernel.h"
 #include "vmm/boot/firmware_tables.h"
 #include "vmm/machine/layout.h"
-#include "vmm/machine/machine_int.h"
+#include "vmm/machine/machine_boot.h"
 #include "vmm/machine/memory.h"
 
 #define IMAGE_MIN 0x10000ULL	/* the F segment */

@@ -19,7 +19,7 @@
 #include "base/file.h"
 #include "vmm/boot/setup_header.h"
 #include "vmm/machine/layout.h"
-#include "vmm/machine/machine_int.h"
+#include "vmm/machine/machine_boot.h"
 #include "vmm/machine/memory.h"
 
 #define SETUP_AT	0x10000ULL /* segment 0x1000 of firmware_rom.S */

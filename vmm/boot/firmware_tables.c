@@ -9,7 +9,7 @@
 
 #include "vmm/boot/acpi.h"
 #include "vmm/machine/layout.h"
-#include "vmm/machine/machine_int.h"
+#include "vmm/machine/machine_boot.h"
 #include "vmm/machine/memory.h"
 
 #define TABLES_FILE "etc/acpi/tables"

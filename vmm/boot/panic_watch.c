@@ -10,7 +10,7 @@
 
 #include "base/exit_code.h"
 #include "vmm/boot/symbolize.h"
-#include "vmm/machine/machine_int.h"
+#include "vmm/machine/machine_boot.h"
 
 #define POLL_NS 1000000000ULL
 #define NOBODY	(-1) /* PANIC_CPU_INVALID */

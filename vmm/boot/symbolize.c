@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "shadow/kernel/kernel.h"
-#include "vmm/machine/machine_int.h"
+#include "vmm/machine/machine_boot.h"
 
 #define MARK "RIP 0x"
 

@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "vmm/machine/machine_int.h"
 #include "vmm/machine/vmexit.h"
 
 u64 stats_exec_ns(void)

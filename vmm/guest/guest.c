@@ -27,8 +27,6 @@
 #include "vmm/machine/layout.h"
 #include "vmm/machine/lifecycle.h"
 #include "vmm/machine/machine.h"
-#include "vmm/machine/machine_int.h"
-#include "vmm/machine/threads.h"
 #include "vmm/monitor/block_resize.h"
 #include "vmm/monitor/monitor.h"
 #include "vmm/session/sessions.h"
@@ -321,7 +319,7 @@ static int guest_confine(struct guest *g, struct err *e)
 		return err_set(e, ret, "out of memory");
 	if (g->c.front.before_confinement)
 		g->c.front.before_confinement(g->c.front.arg);
-	threads_set_confine(machine_threads(g->m), g->c.confine);
+	machine_set_confine(g->m, g->c.confine);
 	if (g->c.inherited)
 		descriptors_close(g->c.inherited);
 	if (!g->c.confine)

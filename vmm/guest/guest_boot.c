@@ -17,7 +17,7 @@
 #include "vmm/boot/probe.h"
 #include "vmm/boot/symbolize.h"
 #include "vmm/machine/machine.h"
-#include "vmm/machine/machine_int.h"
+#include "vmm/machine/machine_boot.h"
 #include "vmm/session/sessions.h"
 #include "vmm/spec/cmdline.h"
 

@@ -404,9 +404,9 @@ struct lifecycle *machine_lifecycle(const struct machine *m)
 	return m->lifecycle;
 }
 
-struct threads *machine_threads(const struct machine *m)
+void machine_set_confine(struct machine *m, const struct confine *c)
 {
-	return m->threads;
+	threads_set_confine(m->threads, c);
 }
 
 struct io *machine_io(const struct machine *m)

@@ -106,6 +106,7 @@
 #include "vmm/machine/io.h"
 #include "vmm/machine/vcpu.h"
 
+struct confine;
 struct kernel;
 struct lifecycle;
 struct machine;
@@ -137,7 +138,14 @@ struct host *machine_host(struct machine *m);
 unsigned machine_cpus(const struct machine *m);
 struct vcpu *machine_vcpu(const struct machine *m, unsigned i);
 u64 machine_memory(const struct machine *m);
-u64 machine_time_ns(const struct machine *m); /* since start_ns */
+u64 machine_start_ns(const struct machine *m); /* as machine_config has it, and never 0 */
+u64 machine_time_ns(const struct machine *m);  /* since start_ns */
+
+/*
+ * Sets, once and before machine_run(), the confinement that each thread enters first; NULL: none.
+ * @c outlives the threads.
+ */
+void machine_set_confine(struct machine *m, const struct confine *c);
 
 /* The kernel that was placed, for reports; borrowed. @phys of its first byte, its KASLR shift. */
 void machine_set_kernel(struct machine *m, struct kernel *k, u64 phys, u64 kaslr);

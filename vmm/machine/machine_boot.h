@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Offers what placing a kernel or a firmware needs of a machine, and what a report of the kernel's
+ * end needs: the map of its memory, the kernel's file, its power requests. For vmm/boot/ and
+ * vmm/guest/guest_boot.c; everybody else uses machine.h.
+ */
+#ifndef UMBRA_VMM_MACHINE_MACHINE_BOOT_H
+#define UMBRA_VMM_MACHINE_MACHINE_BOOT_H
+
+#include "vmm/machine/machine.h"
+
+struct memory;
+
+/* Of memory.h; the machine's. */
+struct memory *machine_memory_map(const struct machine *m);
+
+/*
+ * The placed kernel is read again from its file when a report needs its symbols, since it is large
+ * and most guests end without a report; and when the machine is reset. @fd is kept, which is the
+ * machine's from now on, because a confined VMM opens no path. Once. Lock it around the use of
+ * machine_kernel().
+ */
+void machine_keep_kernel_file(struct machine *m, const char *path, int fd);
+void machine_lock_kernel(struct machine *m);
+void machine_unlock_kernel(struct machine *m);
+/* A descriptor of its file (the machine's) and the path for messages; -1: there is none. */
+int machine_kernel_file(const struct machine *m, const char **path);
+
+/*
+ * Asked before a device's power request takes effect, on a vCPU's thread; true: it is dealt with.
+ * It exists because a reset may be how a panic ends. One owner at a time; NULL gives it back.
+ */
+typedef bool machine_power_fn(void *arg, enum host_power what);
+void machine_set_power_hook(struct machine *m, machine_power_fn *fn, void *arg);
+
+#endif
