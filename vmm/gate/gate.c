@@ -116,17 +116,22 @@ void gate_destroy(struct gate *g)
 	free(g);
 }
 
-int gate_start(struct gate *g, struct loop *l, gate_hello_fn *hello, void *arg)
+int gate_start(struct gate *g, struct loop *l)
 {
 	int ret;
 
-	assert(!g->hello);
-	g->hello = hello;
-	g->hello_arg = arg;
+	assert(!g->loop);
 	ret = loop_add(l, g->event, EPOLLIN, gate_mailbox_event, g);
 	if (!ret)
 		g->loop = l;
 	return ret;
+}
+
+void gate_set_hello_hook(struct gate *g, gate_hello_fn *fn, void *arg)
+{
+	assert(!g->hello);
+	g->hello = fn;
+	g->hello_arg = arg;
 }
 
 int gate_page_alloc(struct gate *g, u64 *gpa, u8 **hva)

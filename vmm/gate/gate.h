@@ -72,9 +72,11 @@ int gate_create(struct gate **out, struct machine *m, struct kernel *k, u64 kasl
 /* After the vCPUs have ended. NULL is allowed. */
 void gate_destroy(struct gate *g);
 
-/* Deliver finished commands and the hello on @l; once, before the guest runs. */
+/* Deliver finished commands and the hello on @l; once, before the guest runs. -errno. */
+int gate_start(struct gate *g, struct loop *l);
+/* Called on the loop's thread when the shim has said hello. Once, before the guest runs. */
 typedef void gate_hello_fn(void *arg);
-int gate_start(struct gate *g, struct loop *l, gate_hello_fn *hello, void *arg);
+void gate_set_hello_hook(struct gate *g, gate_hello_fn *fn, void *arg);
 bool gate_alive(const struct gate *g);
 
 /* --- pages of the sessions (UMBRA_PAGES_GPA); page 0 is the trap page -------------------- */
@@ -87,9 +89,9 @@ void gate_page_free(struct gate *g, u64 gpa);
 
 /*
  * A caller is one that the host can tell from others by the gate entry that was used: a driver, or
- * a session's shadow kernel (@driver "-"). @session and @driver are copied; @s is borrowed and must
- * outlive the caller or be replaced. Returns its number (> 0), or -ENOSPC: no number is free;
- * -ENOMEM.
+ * a session's shadow kernel (@driver "-"). @session and @driver are copied; @s is borrowed until
+ * the caller is removed or gets another, or the vCPUs have ended. Returns its number (> 0), or
+ * -ENOSPC: no number is free; -ENOMEM.
  */
 int gate_caller_add(struct gate *g, const struct policy_session *s, const char *session,
 		    const char *driver);

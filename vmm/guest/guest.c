@@ -16,6 +16,8 @@
 #include "base/loop.h"
 #include "base/signals.h"
 #include "base/socket_file.h"
+#include "policy/record.h"
+#include "shadow/kernel/kernel.h"
 #include "vmm/backend/console.h"
 #include "vmm/backend/platform.h"
 #include "vmm/boot/firmware.h"
@@ -23,6 +25,7 @@
 #include "vmm/boot/panic_watch.h"
 #include "vmm/boot/symbolize.h"
 #include "vmm/confine/confine.h"
+#include "vmm/gate/gate.h"
 #include "vmm/guest/guest_boot.h"
 #include "vmm/machine/layout.h"
 #include "vmm/machine/lifecycle.h"
@@ -44,7 +47,9 @@ struct guest {
 	struct guest_config c;
 	struct machine *m;
 	struct monitor *monitor;
-	struct sessions *sessions; /* or NULL */
+	struct record *record; /* or NULL, with the two below: no sessions */
+	struct gate *gate;
+	struct sessions *sessions;
 	struct panic_watch *panic;
 	struct platform *platform;
 	struct guest_boot *boot;   /* or NULL: ... */
@@ -139,18 +144,48 @@ static int create_monitor(struct guest *g, struct err *e)
 }
 
 /*
- * Their kernel, policy and drivers are parsed at the start, when the VMM is confined. Sessions
- * belong to the kernel that they were made for: a guest that has them is not reset.
+ * The kernel is parsed at the start, when the VMM is confined. Gate and sessions belong to the
+ * kernel that they were made for: a guest that has them is not reset.
  */
-static int start_sessions(void *part, bool again, struct err *e)
+static int start_gate(void *part, bool again, struct err *e)
 {
 	struct guest *g = part;
 	int ret = guest_boot_read(g->boot, e);
 
 	(void)again;
 	if (!ret)
-		ret = sessions_prepare(g->sessions, guest_boot_kernel(g->boot),
-				       guest_boot_kaslr(g->boot), e);
+		ret = kernel_load_symbols(guest_boot_kernel(g->boot), e);
+	if (!ret)
+		ret = gate_create(&g->gate, g->m, guest_boot_kernel(g->boot),
+				  guest_boot_kaslr(g->boot), g->record, e);
+	if (ret)
+		return ret;
+	ret = gate_start(g->gate, machine_loop(g->m));
+	return ret ? err_set(e, ret, "event loop: %s", strerror(-ret)) : 0;
+}
+
+static int end_gate(void *part, struct err *e)
+{
+	struct guest *g = part;
+
+	gate_destroy(g->gate);
+	return record_close(g->record, e);
+}
+
+static const struct lifecycle_ops gate_part = {
+	.name = "gate",
+	.start = start_gate,
+	.end = end_gate,
+};
+
+/* Policy and drivers are parsed at the start, as the kernel is. */
+static int start_sessions(void *part, bool again, struct err *e)
+{
+	struct guest *g = part;
+	int ret = sessions_prepare(g->sessions, guest_boot_kernel(g->boot),
+				   guest_boot_kaslr(g->boot), g->gate, e);
+
+	(void)again;
 	if (ret)
 		return ret;
 	return sessions_start(g->sessions, machine_loop(g->m), monitor_control(g->monitor), e);
@@ -160,7 +195,9 @@ static int end_sessions(void *part, struct err *e)
 {
 	struct guest *g = part;
 
-	return sessions_finish(g->sessions, e);
+	(void)e;
+	sessions_finish(g->sessions);
+	return 0;
 }
 
 static const struct lifecycle_ops sessions_part = {
@@ -173,9 +210,18 @@ static int create_sessions(struct guest *g, struct err *e)
 {
 	int ret = sessions_open(&g->sessions, g->m, g->spec, e);
 
-	if (!ret)
-		lifecycle_add(machine_lifecycle(g->m), &sessions_part, g);
-	return ret;
+	if (ret)
+		return ret;
+	/* The gate's record last: a start that fails before makes no file. */
+	ret = record_create(&g->record, g->spec->record, e);
+	if (ret) {
+		sessions_finish(g->sessions);
+		g->sessions = NULL;
+		return ret;
+	}
+	lifecycle_add(machine_lifecycle(g->m), &gate_part, g);
+	lifecycle_add(machine_lifecycle(g->m), &sessions_part, g);
+	return 0;
 }
 
 static void attach_boot(struct guest *g)
@@ -390,7 +436,7 @@ static int guest_assemble(struct guest *g, struct err *e)
 /* Takes back what a start that failed has made, where no supervisor does. */
 static void guest_discard(struct guest *g)
 {
-	const char *record = !g->confined && g->sessions ? g->spec->record : NULL;
+	const char *record = !g->confined && g->record ? g->spec->record : NULL;
 	struct socket_id id;
 	bool made = record && !unused_file_id(record, &id);
 

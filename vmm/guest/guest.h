@@ -24,8 +24,9 @@
  *  part          when               turns
  *  machine       always             reset: memory, interrupts, vCPUs as created; machine_destroy()
  *  monitor       always             start: the event RESET; quiesce: the event STOP; end
- *  sessions      --driver ...       start: parses, the gate; end: drivers, record (no reset: (E2)
- *                                   ends it)
+ *  gate          --driver ...       start: memory slots and ports, for the kernel, which it parses;
+ *                                   end: callers, commands, the record
+ *  sessions      --driver ...       start: parses policy and drivers; end: drivers
  *  direct boot   without firmware   start: parses the kernel, places it; reset: forgets it
  *  panic watch   always             reset: forgets the old kernel; end
  *  platform      always             start: looks into images of disks; reset: devices as created;
@@ -33,6 +34,9 @@
  *  firmware      with --firmware    start: reads image and kernel; reset: chips as created; end
  *  console       always             start: the terminal; reset: the serial port; end: rest of the
  *                                   output, terminal
+ *
+ * Gate and sessions have no reset, because a reset of their guest ends it: (E2). Nor do they have a
+ * quiesce: calls stand still with the vCPUs, and a command waits for the guest that is to take it.
  *
  * The caller has forked already, if it wants a process outside that survives the guest (detach.h,
  * confine_fork()): guest_create() makes threads and gives up rights.

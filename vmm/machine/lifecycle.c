@@ -39,7 +39,7 @@ void lifecycle_add(struct lifecycle *l, const struct lifecycle_ops *ops, void *p
 {
 	assert(l->life == LIFE_CREATED && l->n < LIFECYCLE_MAX_PARTS); /* (L1) */
 	for (size_t i = 0; i < l->n; i++)
-		assert(l->parts[i].part != part);
+		assert(l->parts[i].part != part || l->parts[i].ops != ops);
 	l->parts[l->n].ops = ops;
 	l->parts[l->n].part = part;
 	l->n++;

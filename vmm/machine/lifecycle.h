@@ -2,11 +2,11 @@
 /*
  * Carries a guest's parts through its life, each turn in a fixed order.
  *
- * A part has state of a running guest: the machine itself, its monitor, the session layer, devices,
- * the kernel or firmware that starts it, the console. Each says in one table what it does at each
- * turn of the guest's life, and is added to the machine's list when it was created, from the ground
- * up: the machine first, then the parts that use it. From that order all others follow.
- * vmm/guest/guest.h lists the parts.
+ * A part has state of a running guest: the machine itself, its monitor, the gate, the session
+ * layer, devices, the kernel or firmware that starts it, the console. Each says in one table what
+ * it does at each turn of the guest's life, and is added to the machine's list before the first
+ * start, from the ground up: the machine first, then the parts that use it. From that order all
+ * others follow. vmm/guest/guest.h lists the parts.
  *
  *                  lifecycle_add() (L1)
  *                        ┌──┐
@@ -76,7 +76,10 @@ int lifecycle_create(struct lifecycle **out);
 /* Nothing but memory: all parts have ended. NULL allowed. */
 void lifecycle_destroy(struct lifecycle *l);
 
-/* @ops and @part live until its end. There is room for LIFECYCLE_MAX_PARTS, which is asserted. */
+/*
+ * @ops and @part together are the part, and live until its end. There is room for
+ * LIFECYCLE_MAX_PARTS, which is asserted.
+ */
 void lifecycle_add(struct lifecycle *l, const struct lifecycle_ops *ops, void *part);
 /* 0 or the first -errno, with its line. */
 int lifecycle_start(struct lifecycle *l, struct err *e);

@@ -71,8 +71,7 @@ struct sessions {
 	u64 text, text_end;
 	struct policy *policy;
 	char *policy_path;
-	struct record *rec;
-	struct gate *gate;
+	struct gate *gate; /* from PREPARED on; the guest's */
 	struct loop *loop;
 	struct session *list;
 	const char *driver_wait;

@@ -144,26 +144,23 @@ int sessions_open(struct sessions **out, struct machine *m, const struct guest_s
 	ret = s->policy_fd < 0 ? s->policy_fd : open_drivers(s, e);
 	if (!ret)
 		ret = inject_open(&s->inject, e);
-	if (!ret)
-		ret = record_create(&s->rec, spec->record, e);
 	if (ret) {
-		sessions_finish(s, NULL);
+		sessions_finish(s);
 		return ret;
 	}
 	*out = s;
 	return 0;
 }
 
-int sessions_prepare(struct sessions *s, struct kernel *k, u64 kaslr, struct err *e)
+int sessions_prepare(struct sessions *s, struct kernel *k, u64 kaslr, struct gate *g, struct err *e)
 {
 	int ret;
 
 	assert(s->phase == SESSIONS_OPEN); /* (P0) */
 	s->k = k;
 	s->kaslr = kaslr;
+	s->gate = g;
 	ret = policy_load_fd(&s->policy, s->policy_fd, s->policy_path, e);
-	if (!ret)
-		ret = kernel_load_symbols(k, e);
 	if (ret)
 		return ret;
 	if (!kernel_release(k))
@@ -172,8 +169,6 @@ int sessions_prepare(struct sessions *s, struct kernel *k, u64 kaslr, struct err
 	ret = prepare_drivers(s, s->spec, e);
 	if (!ret)
 		ret = prepare_archive(s, s->spec, e);
-	if (!ret)
-		ret = gate_create(&s->gate, s->m, k, kaslr, s->rec, e);
 	if (ret)
 		return ret;
 	close_files(s);
@@ -291,9 +286,7 @@ int sessions_start(struct sessions *s, struct loop *l, struct control *c, struct
 	int ret;
 
 	assert(s->phase == SESSIONS_PREPARED); /* (P2) */
-	ret = gate_start(s->gate, l, shim_said_hello, s);
-	if (ret)
-		return err_set(e, ret, "event loop: %s", strerror(-ret));
+	gate_set_hello_hook(s->gate, shim_said_hello, s);
 	s->phase = SESSIONS_STARTED;
 	s->loop = l;
 	s->wait_timer = loop_timer(l, 0, 0, ask_whether_up, s);
@@ -318,13 +311,12 @@ int sessions_complete(const struct sessions *s, struct err *e)
 	return 0;
 }
 
-int sessions_finish(struct sessions *s, struct err *e)
+void sessions_finish(struct sessions *s)
 {
 	size_t i;
-	int ret = 0;
 
 	if (!s)
-		return 0;
+		return;
 	if (s->wait_timer >= 0)
 		loop_timer_del(s->loop, s->wait_timer);
 	if (s->slow_timer >= 0)
@@ -343,9 +335,6 @@ int sessions_finish(struct sessions *s, struct err *e)
 		session_free(ss);
 	}
 	close_files(s);
-	gate_destroy(s->gate);
-	if (s->rec)
-		ret = record_close(s->rec, e);
 	policy_free(s->policy);
 	for (i = 0; i < s->n_old_policies; i++)
 		policy_free(s->old_policies[i]);
@@ -354,5 +343,4 @@ int sessions_finish(struct sessions *s, struct err *e)
 	free(s->cmdline);
 	free(s->policy_path);
 	free(s);
-	return ret;
 }

@@ -12,8 +12,8 @@
  *                                                               v
  *                                                            (none)
  *
- *  (P0) OPEN: all files are open, the record is made, and nothing that a stranger wrote was read:
- *       that comes when the VMM is confined, and can open no file.
+ *  (P0) OPEN: all files are open, and nothing that a stranger wrote was read: that comes when the
+ *       VMM is confined, and can open no file.
  *  (P1) PREPARED: everything that can be checked on the host was checked, also the drivers of the
  *       command line, and nothing of the guest was touched but its memory slots. In this state
  *       sessions_initrd() and sessions_cmdline() say what the guest is to be started with.
@@ -23,8 +23,9 @@
  *       init is up, the drivers of the command line are loaded one after the other.
  *  (P4) sessions_complete() is asked in STARTED only, after a guest that ended by its own will.
  *  (P5) sessions_finish() follows every sessions_open() that returned 0, from all states, after
- *       the vCPUs have ended (no call is in progress) and before the control socket is closed:
- *       those that still wait for an operation are told that the guest has ended.
+ *       the vCPUs have ended (no call is in progress), and before the gate ends and the control
+ *       socket is closed: those that still wait for an operation are told that the guest has
+ *       ended.
  */
 #ifndef UMBRA_VMM_SESSION_SESSIONS_H
 #define UMBRA_VMM_SESSION_SESSIONS_H
@@ -33,6 +34,7 @@
 #include "base/types.h"
 
 struct control;
+struct gate;
 struct kernel;
 struct loop;
 struct machine;
@@ -43,10 +45,12 @@ struct sessions;
 int sessions_open(struct sessions **out, struct machine *m, const struct guest_spec *spec,
 		  struct err *e);
 /*
- * @k is borrowed until sessions_finish(), relocatable or at its link-time address; @kaslr is the
- * shift that it will get. After an error only finish is left.
+ * @k and its gate @g are borrowed until sessions_finish(). @k is relocatable or at its link-time
+ * address, with its symbols loaded; @kaslr is the shift that it will get. After an error only
+ * finish is left.
  */
-int sessions_prepare(struct sessions *s, struct kernel *k, u64 kaslr, struct err *e);
+int sessions_prepare(struct sessions *s, struct kernel *k, u64 kaslr, struct gate *g,
+		     struct err *e);
 /* An archive to put before the user's initrd, page-aligned in guest RAM; owned by @s. */
 void sessions_initrd(const struct sessions *s, void **prefix, size_t *len);
 /* The kernel's command line in place of spec->append. Owned by @s. */
@@ -61,7 +65,7 @@ int sessions_start(struct sessions *s, struct loop *l, struct control *c, struct
  * not.
  */
 int sessions_complete(const struct sessions *s, struct err *e);
-/* Frees @s (NULL allowed). -errno and a line: the record could not be kept. */
-int sessions_finish(struct sessions *s, struct err *e);
+/* Frees @s (NULL allowed). */
+void sessions_finish(struct sessions *s);
 
 #endif

@@ -171,12 +171,33 @@ static void test_the_first_error_counts_and_all_end(void **state)
 	lifecycle_destroy(NULL);
 }
 
+/* As the gate and the sessions are, which one struct holds. */
+static void test_one_object_may_be_two_parts(void **state)
+{
+	static const struct lifecycle_ops upper = { .name = "upper", .end = part_end };
+	struct part p = { .name = "a" };
+	struct lifecycle *l;
+	struct err e;
+
+	(void)state;
+	told[0] = '\0';
+	assert_int_equal(lifecycle_create(&l), 0);
+	lifecycle_add(l, &all, &p);
+	lifecycle_add(l, &upper, &p);
+	assert_int_equal(lifecycle_start(l, &e), 0);
+	expect_told("start:a");
+	assert_int_equal(lifecycle_end(l, &e), 0);
+	expect_told("end:a end:a");
+	lifecycle_destroy(l);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_up_and_down),
 		cmocka_unit_test(test_a_pause_outlasts_a_reset),
 		cmocka_unit_test(test_the_first_error_counts_and_all_end),
+		cmocka_unit_test(test_one_object_may_be_two_parts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
