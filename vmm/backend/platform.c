@@ -366,6 +366,7 @@ void platform_power_button(struct platform *p)
 	power_button(p->power);
 }
 
+/* By the bus to its devices, then the chip beside it: the order within a part of lifecycle.h. */
 static int reset_platform(void *part, struct err *e)
 {
 	struct platform *p = part;

@@ -41,12 +41,28 @@
  * All of it runs on the main thread. (L1), (L2), (L4) and (L6) are asserted; a quiesce() or
  * resume() out of its order (L3) does nothing.
  *
+ * A device or a chip is no part of its own: the part that made it carries it along. That is the
+ * platform for the bus, all that is plugged into it (the console's device too) and the power
+ * registers; the firmware for the chips that only it needs; the console for the serial port. Why:
+ * how many devices there are is for the spec to say, what they hang on gives their order, and
+ * devices/ knows of its host what devices/host.h has, which is why a device is tested without a
+ * machine. Within such a part:
+ *
+ *   reset()  From the bus: pci_bus_reset() calls reset() of struct pci_ops, slot by slot, by which
+ *            virtio_pci.c calls virtio_reset(), and that stop() of struct virtio_type. Then the
+ *            chips beside the bus, each by its NAME_reset(). None needs another for it.
+ *   end()    Each device by its NAME_destroy(): at first what the guest sees of it
+ *            (virtio_pci_destroy()), which ends its I/O, then the device, then its back end. The
+ *            bus when all of them are gone, then the chips.
+ *
  * Why one table: reset was five functions of different shape that `vmm run` called in an order of
  * its own, and a pause had one hook, which the last caller won silently. Propolis has one trait for
  * all turns, which each device implements and one place calls, so that a device cannot be forgotten
  * by one of them; OpenBSD's vmd pairs X_dump with X_restore in the same way. save() and load() will
- * stand between quiesce() and resume(), in the same table; devices, which go on during a pause
- * today, will then have a quiesce() that leaves nothing in flight.
+ * stand between quiesce() and resume(), in the same table, and go the way of reset() to the devices
+ * of a part: beside reset() of struct pci_ops, beside stop() of struct virtio_type, and NAME_save()
+ * and NAME_load() beside a chip's NAME_reset(). Devices, which go on during a pause today, will
+ * then have a quiesce() by the same way that leaves nothing in flight.
  */
 #ifndef UMBRA_VMM_MACHINE_LIFECYCLE_H
 #define UMBRA_VMM_MACHINE_LIFECYCLE_H
