@@ -5,7 +5,7 @@
  */
 #include "tests/unit/vmm/lying_kernel.h"
 #include "vmm/session/guest_module.h"
-#include "vmm/session/guest_read.h"
+#include "vmm/machine/guest_read.h"
 #include "vmm/session/kernel_patches.h"
 #include "vmm/session/real_modules.h"
 

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "shadow/kernel/kernel.h"
-#include "vmm/session/guest_read.h"
+#include "vmm/machine/guest_read.h"
 #include "vmm/session/session.h"
 
 #define TEXT_MAX  (64u << 20)

@@ -12,7 +12,7 @@
 #include "policy/policy.h"
 #include "shadow/kernel/kernel.h"
 #include "vmm/machine/x86_insn.h"
-#include "vmm/session/guest_read.h"
+#include "vmm/machine/guest_read.h"
 #include "vmm/session/session.h"
 
 #define PV_OPS_MAX	512

@@ -4,8 +4,8 @@
  * page tables (init_top_pgt). The guest may change them meanwhile: the bytes that are read are
  * hostile.
  */
-#ifndef UMBRA_VMM_SESSION_GUEST_READ_H
-#define UMBRA_VMM_SESSION_GUEST_READ_H
+#ifndef UMBRA_VMM_MACHINE_GUEST_READ_H
+#define UMBRA_VMM_MACHINE_GUEST_READ_H
 
 #include "base/types.h"
 

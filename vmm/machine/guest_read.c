@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "shadow/kernel/kernel.h"
+#include "vmm/machine/guest_read.h"
 #include "vmm/machine/machine.h"
-#include "vmm/session/guest_read.h"
 
 #define PTE_PRESENT 1ULL
 #define PTE_LARGE   0x80ULL
