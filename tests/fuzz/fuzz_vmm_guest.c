@@ -4,8 +4,8 @@
  * and the tables that hang on one: every walk ends, and what is returned is within its bounds.
  */
 #include "tests/unit/vmm/lying_kernel.h"
-#include "vmm/session/guest_module.h"
 #include "vmm/machine/guest_read.h"
+#include "vmm/session/guest_module.h"
 #include "vmm/session/kernel_patches.h"
 #include "vmm/session/real_modules.h"
 

@@ -4,9 +4,9 @@
 
 #include <string.h>
 
+#include "base/x86_insn.h"
 #include "vmm/machine/machine_int.h"
 #include "vmm/machine/memory.h"
-#include "vmm/machine/x86_insn.h"
 
 #define PAGE 4096U
 

@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/x86_insn.h"
 #include "policy/policy.h"
 #include "shadow/kernel/kernel.h"
-#include "vmm/machine/x86_insn.h"
 #include "vmm/machine/guest_read.h"
 #include "vmm/session/session.h"
 

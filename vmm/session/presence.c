@@ -6,9 +6,9 @@
 
 #include <errno.h>
 
+#include "vmm/machine/guest_read.h"
 #include "vmm/machine/machine.h"
 #include "vmm/session/guest_module.h"
-#include "vmm/machine/guest_read.h"
 
 /* In no list: gone if its text is unmapped, or if another module of the list lies there by now. */
 static enum driver_state state_out_of_list(struct sessions *s, const struct driver *d)

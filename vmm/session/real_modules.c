@@ -6,8 +6,8 @@
 #include <stdlib.h>
 
 #include "policy/policy.h"
-#include "vmm/session/guest_module.h"
 #include "vmm/machine/guest_read.h"
+#include "vmm/session/guest_module.h"
 #include "vmm/session/session.h"
 
 #define NAME_MAX_BYTES 128

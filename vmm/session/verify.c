@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "vmm/machine/machine.h"
-#include "vmm/machine/x86_insn.h"
-#include "vmm/session/guest_module.h"
+#include "base/x86_insn.h"
 #include "vmm/machine/guest_read.h"
+#include "vmm/machine/machine.h"
+#include "vmm/session/guest_module.h"
 #include "vmm/session/kernel_patches.h"
 #include "vmm/session/real_modules.h"
 #include "vmm/session/verify.h"

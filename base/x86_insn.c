@@ -2,7 +2,7 @@
 /*
  * Decodes instructions by tables, in the order of their parts: prefixes, opcode, ModRM, immediate.
  */
-#include "vmm/machine/x86_insn.h"
+#include "base/x86_insn.h"
 
 #include <errno.h>
 #include <string.h>

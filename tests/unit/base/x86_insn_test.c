@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "vmm/machine/x86_insn.h"
+#include "base/x86_insn.h"
 
 #define RELEASE "build/images/cloud/lib/modules"
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "vmm/machine/x86_insn.h"
+#include "base/x86_insn.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -9,8 +9,8 @@
  * prefixes, its map, whether its opcode has a ModRM byte, and the size of its immediate, which is
  * four tables. The test compares all of it with objdump over every module of a kernel.
  */
-#ifndef UMBRA_VMM_MACHINE_X86_INSN_H
-#define UMBRA_VMM_MACHINE_X86_INSN_H
+#ifndef UMBRA_BASE_X86_INSN_H
+#define UMBRA_BASE_X86_INSN_H
 
 #include "base/types.h"
 
