@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "base/little_endian.h"
+
 #define SECTOR	       512U
 #define MBR_ENTRIES    446U
 #define MBR_SIGNATURE  510U
@@ -38,16 +40,6 @@ const char *blk_format_name(const u8 *head, size_t len)
 	return NULL;
 }
 
-static u32 read32(const u8 *p)
-{
-	return p[0] | (u32)p[1] << 8 | (u32)p[2] << 16 | (u32)p[3] << 24;
-}
-
-static u64 read64(const u8 *p)
-{
-	return read32(p) | (u64)read32(p + 4) << 32;
-}
-
 /* The sector behind the last partition of an MBR; 0: it is no MBR, or has no partition. */
 static u64 mbr_end(const u8 *head)
 {
@@ -57,7 +49,7 @@ static u64 mbr_end(const u8 *head)
 		return 0;
 	for (unsigned i = 0; i < 4; i++) {
 		const u8 *entry = head + MBR_ENTRIES + (size_t)16 * i;
-		u64 last = (u64)read32(entry + 8) + read32(entry + 12);
+		u64 last = (u64)load_u32(entry + 8) + load_u32(entry + 12);
 
 		/* A boot sector without a table has code here. */
 		if (entry[0] & 0x7f)
@@ -73,7 +65,7 @@ u64 blk_format_reach(const u8 *head, size_t len, u64 sectors)
 	u64 end = len >= SECTOR ? mbr_end(head) : 0;
 
 	if (len >= SECTOR + GPT_ALTERNATE + 8 && !memcmp(head + SECTOR, "EFI PART", 8)) {
-		u64 last = read64(head + SECTOR + GPT_ALTERNATE);
+		u64 last = load_u64(head + SECTOR + GPT_ALTERNATE);
 
 		if (last < UINT64_MAX && last >= end)
 			end = last + 1;

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/little_endian.h"
+
 #define PORT_SELECTOR  0x510 /* and the data register behind it */
 #define KEY_SIGNATURE  0x00
 #define KEY_ID	       0x01
@@ -68,12 +70,10 @@ static void fw_cfg_io(void *arg, u64 offset, void *data, unsigned len, bool writ
 {
 	struct fw_cfg *f = arg;
 	u8 *bytes = data;
-	u16 key;
 
 	pthread_mutex_lock(&f->lock);
 	if (write && offset == 0 && len == 2) {
-		memcpy(&key, data, 2);
-		f->selected = fw_cfg_find_item(f, key);
+		f->selected = fw_cfg_find_item(f, load_u16(bytes));
 		f->at = 0;
 	} else if (!write && offset == 1) {
 		for (unsigned i = 0; i < len; i++)

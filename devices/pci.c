@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/little_endian.h"
+
 #define PORT_ADDRESS   0xcf8
 #define PORT_DATA      0xcfc
 #define ADDRESS_ENABLE 0x80000000U
@@ -52,32 +54,6 @@ struct pci_bus {
 	struct pci_dev *devs[PCI_SLOTS];
 };
 
-static void put16(u8 *p, u16 v)
-{
-	memcpy(p, &v, 2);
-}
-
-static void put32(u8 *p, u32 v)
-{
-	memcpy(p, &v, 4);
-}
-
-static u16 get16(const u8 *p)
-{
-	u16 v;
-
-	memcpy(&v, p, 2);
-	return v;
-}
-
-static u32 get32(const u8 *p)
-{
-	u32 v;
-
-	memcpy(&v, p, 4);
-	return v;
-}
-
 static void pci_bar_io(void *arg, u64 offset, void *data, unsigned len, bool write)
 {
 	struct bar_arg *a = arg;
@@ -89,7 +65,7 @@ static void pci_bar_io(void *arg, u64 offset, void *data, unsigned len, bool wri
 static void pci_update_bars(struct pci_dev *d)
 {
 	struct host *h = d->bus->h;
-	bool on = d->ready && (get16(d->config + PCI_COMMAND) & PCI_COMMAND_MEMORY);
+	bool on = d->ready && (load_u16(d->config + PCI_COMMAND) & PCI_COMMAND_MEMORY);
 
 	for (unsigned i = 0; i < PCI_BARS; i++) {
 		struct bar *b = &d->bars[i];
@@ -98,7 +74,7 @@ static void pci_update_bars(struct pci_dev *d)
 		if (!b->size)
 			continue;
 		if (on)
-			want = get32(d->config + PCI_BASE_ADDRESS_0 + 4 * i) & ~15U;
+			want = load_u32(d->config + PCI_BASE_ADDRESS_0 + 4 * i) & ~15U;
 		if (want == b->mapped)
 			continue;
 		if (b->mapped) {
@@ -154,9 +130,9 @@ static void pci_address_io(void *arg, u64 offset, void *data, unsigned len, bool
 		return;
 	pthread_mutex_lock(&bus->lock);
 	if (write)
-		bus->address = get32(data) & ADDRESS_BITS;
+		bus->address = load_u32(data) & ADDRESS_BITS;
 	else
-		put32(data, bus->address);
+		store_u32(data, bus->address);
 	pthread_mutex_unlock(&bus->lock);
 }
 
@@ -286,12 +262,12 @@ int pci_dev_create(struct pci_dev **out, struct pci_bus *bus, const struct pci_i
 	d->slot = slot;
 	d->next_cap = FIRST_CAP;
 	d->last_cap_link = PCI_CAPABILITY_LIST;
-	put16(d->config + PCI_VENDOR_ID, id->vendor);
-	put16(d->config + PCI_DEVICE_ID, id->device);
-	put32(d->config + PCI_CLASS_REVISION, id->class << 8 | id->revision);
-	put16(d->config + PCI_SUBSYSTEM_VENDOR_ID, id->subsystem_vendor);
-	put16(d->config + PCI_SUBSYSTEM_ID, id->subsystem);
-	put16(d->writable + PCI_COMMAND, COMMAND_BITS);
+	store_u16(d->config + PCI_VENDOR_ID, id->vendor);
+	store_u16(d->config + PCI_DEVICE_ID, id->device);
+	store_u32(d->config + PCI_CLASS_REVISION, id->class << 8 | id->revision);
+	store_u16(d->config + PCI_SUBSYSTEM_VENDOR_ID, id->subsystem_vendor);
+	store_u16(d->config + PCI_SUBSYSTEM_ID, id->subsystem);
+	store_u16(d->writable + PCI_COMMAND, COMMAND_BITS);
 	d->writable[PCI_CACHE_LINE_SIZE] = 0xff;
 	d->writable[PCI_INTERRUPT_LINE] = 0xff;
 	bus->devs[slot] = d;
@@ -311,7 +287,8 @@ int pci_dev_add_bar(struct pci_dev *d, unsigned bar, u32 size)
 	/* Behind all other BARs: a bus has few functions and the window is large. */
 	for (unsigned s = 0; s < PCI_SLOTS; s++)
 		for (unsigned i = 0; bus->devs[s] && i < PCI_BARS; i++) {
-			u64 base = get32(bus->devs[s]->config + PCI_BASE_ADDRESS_0 + 4 * i) & ~15U;
+			u64 base =
+				load_u32(bus->devs[s]->config + PCI_BASE_ADDRESS_0 + 4 * i) & ~15U;
 
 			if (bus->devs[s]->bars[i].size && base + bus->devs[s]->bars[i].size > at)
 				at = base + bus->devs[s]->bars[i].size;
@@ -319,8 +296,8 @@ int pci_dev_add_bar(struct pci_dev *d, unsigned bar, u32 size)
 	at = ALIGN_UP(at, (u64)size);
 	if (at + size > bus->window_end)
 		return -ENOSPC;
-	put32(d->config + PCI_BASE_ADDRESS_0 + 4 * bar, (u32)at);
-	put32(d->writable + PCI_BASE_ADDRESS_0 + 4 * bar, ~(size - 1));
+	store_u32(d->config + PCI_BASE_ADDRESS_0 + 4 * bar, (u32)at);
+	store_u32(d->writable + PCI_BASE_ADDRESS_0 + 4 * bar, ~(size - 1));
 	d->bars[bar].size = size;
 	d->bar_args[bar] = (struct bar_arg){ d, bar };
 	return 0;
@@ -354,7 +331,7 @@ void pci_dev_ready(struct pci_dev *d)
 {
 	pthread_mutex_lock(&d->bus->lock);
 	d->ready = true;
-	put16(d->config + PCI_COMMAND, PCI_COMMAND_MEMORY);
+	store_u16(d->config + PCI_COMMAND, PCI_COMMAND_MEMORY);
 	memcpy(d->initial, d->config, sizeof(d->initial));
 	pci_update_bars(d);
 	pthread_mutex_unlock(&d->bus->lock);

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/little_endian.h"
+
 #define PORT_A20	0x92
 #define A20_RESET	0x01
 #define A20_ON		0x02
@@ -78,10 +80,10 @@ static void pm1_io(void *arg, u64 offset, void *data, unsigned len, bool write)
 			p->pm1[offset + i] = bytes[i];
 	}
 	if (write) {
-		memcpy(&control, p->pm1 + PM1_CONTROL, 2);
+		control = load_u16(p->pm1 + PM1_CONTROL);
 		off = (control & CONTROL_SLEEP) && CONTROL_TYPE(control) == p->c.sleep_type_off;
 		control = (u16)((control & ~CONTROL_SLEEP) | CONTROL_SCI);
-		memcpy(p->pm1 + PM1_CONTROL, &control, 2);
+		store_u16(p->pm1 + PM1_CONTROL, control);
 	}
 	pthread_mutex_unlock(&p->lock);
 	if (off)

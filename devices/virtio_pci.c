@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/little_endian.h"
 #include "devices/msix.h"
 
 #define VIRTIO_VENDOR	 0x1af4
@@ -184,14 +185,11 @@ static void virtio_pci_on_config_written(void *arg, unsigned offset, unsigned le
 {
 	struct virtio_pci *p = arg;
 	unsigned at = p->msix_cap + PCI_MSIX_FLAGS;
-	u16 control;
 
 	if (touches_config_window(p, offset, len))
 		config_window_access(p, true);
-	if (offset < at + 2 && at < offset + len) {
-		memcpy(&control, pci_dev_config(p->dev) + at, 2);
-		msix_control(p->msix, control);
-	}
+	if (offset < at + 2 && at < offset + len)
+		msix_control(p->msix, load_u16(pci_dev_config(p->dev) + at));
 }
 
 static void virtio_pci_on_reset(void *arg)

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/little_endian.h"
 #include "shadow/kernel/kernel_int.h"
 #include "shadow/kernel/payload.h"
 
@@ -34,21 +35,16 @@
 #define VERSION_64BIT  0x20c /* first protocol with xloadflags */
 #define XLF_KERNEL_64  1u
 
-static u16 get_u16(const u8 *p)
-{
-	return (u16)(p[0] | p[1] << 8);
-}
-
 bool kernel_looks_like_bzimage(const u8 *d, size_t len)
 {
-	return len >= BZIMAGE_HEADER && get_u16(d + HDR_BOOT_FLAG) == 0xaa55 &&
+	return len >= BZIMAGE_HEADER && load_u16(d + HDR_BOOT_FLAG) == 0xaa55 &&
 	       !memcmp(d + HDR_MAGIC, "HdrS", 4);
 }
 
 /* kernel_version points at "6.1.0-56-amd64 (builder@host) #1 SMP ..." within the setup sectors. */
 static void header_release(struct kernel *k, size_t setup_len)
 {
-	size_t at = (size_t)get_u16(k->file + HDR_KERNEL_VERSION) + 0x200, n = 0;
+	size_t at = (size_t)load_u16(k->file + HDR_KERNEL_VERSION) + 0x200, n = 0;
 
 	if (at == 0x200)
 		return;
@@ -65,13 +61,13 @@ static int bzimage_check_header(const struct kernel *k, size_t *setup_len, struc
 {
 	const u8 *d = k->file;
 	unsigned sects = d[HDR_SETUP_SECTS] ? d[HDR_SETUP_SECTS] : 4;
-	unsigned version = get_u16(d + HDR_VERSION);
+	unsigned version = load_u16(d + HDR_VERSION);
 	u32 align = load_u32(d + HDR_ALIGNMENT), init = load_u32(d + HDR_INIT_SIZE);
 
 	if (version < VERSION_64BIT)
 		return err_set(e, -EINVAL, "%s: boot protocol %u.%02u is too old (2.12 is needed)",
 			       k->path, version >> 8, version & 0xff);
-	if (!(get_u16(d + HDR_XLOADFLAGS) & XLF_KERNEL_64))
+	if (!(load_u16(d + HDR_XLOADFLAGS) & XLF_KERNEL_64))
 		return err_set(e, -EINVAL, "%s: a 32-bit x86 kernel; only x86-64 kernels run here",
 			       k->path);
 	*setup_len = (sects + 1) * SECTOR;
@@ -117,8 +113,8 @@ static u64 whole_len(const struct kernel *k, size_t setup_len)
 	u64 len = setup_len + (u64)load_u32(d + HDR_SYSSIZE) * 16, signed_len;
 	u32 pe = load_u32(d + PE_OFFSET), directory;
 
-	if (get_u16(d) != 0x5a4d || pe > setup_len || setup_len - pe < PE_SECURITY + 8 ||
-	    memcmp(d + pe, "PE\0\0", 4) != 0 || get_u16(d + pe + PE_OPTIONAL) != PE_64BIT ||
+	if (load_u16(d) != 0x5a4d || pe > setup_len || setup_len - pe < PE_SECURITY + 8 ||
+	    memcmp(d + pe, "PE\0\0", 4) != 0 || load_u16(d + pe + PE_OPTIONAL) != PE_64BIT ||
 	    load_u32(d + pe + PE_DIRECTORIES) <= 4)
 		return len;
 	directory = pe + PE_SECURITY;

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/little_endian.h"
 #include "shadow/kernel/kernel_int.h"
 
 #define TOKENS	    256
@@ -41,7 +42,7 @@ static const u8 *align_ptr(const struct tables *t, const u8 *p, size_t a)
 
 static u16 token_offset(const struct tables *t, unsigned i)
 {
-	return (u16)(t->token_index[2 * i] | t->token_index[2 * i + 1] << 8);
+	return load_u16(t->token_index + 2 * (size_t)i);
 }
 
 /* Does a token table whose '0' is at @zero, and an index behind it, stand here? */

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/little_endian.h"
 #include "shadow/kernel/kernel_int.h"
 
 #define ENTRY_SIZE 12 /* struct kernel_symbol, CONFIG_HAVE_ARCH_PREL32_RELOCATIONS */

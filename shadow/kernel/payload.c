@@ -20,6 +20,7 @@
 #include <zlib.h>
 #include <zstd.h>
 
+#include "base/little_endian.h"
 #include "shadow/kernel/kernel_int.h"
 #include "shadow/kernel/payload.h"
 

@@ -12,6 +12,7 @@
  * __START_KERNEL_map against the segments' physical addresses, as the kernel does it, not by
  * p_vaddr: entries point into the per-CPU segment, whose p_vaddr is 0.
  */
+#include "base/little_endian.h"
 #include "shadow/kernel/kernel_int.h"
 
 static u64 entry_phys(const u8 *p)

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/little_endian.h"
 #include "vmm/boot/dsdt.h"
 #include "vmm/machine/layout.h"
 
@@ -62,21 +63,6 @@ struct area {
 	struct acpi_fixups *fix; /* or NULL */
 };
 
-static void acpi_put16(u8 *p, u16 v)
-{
-	memcpy(p, &v, 2);
-}
-
-static void acpi_put32(u8 *p, u32 v)
-{
-	memcpy(p, &v, 4);
-}
-
-static void acpi_put64(u8 *p, u64 v)
-{
-	memcpy(p, &v, 8);
-}
-
 static u8 table_checksum(const u8 *p, size_t len)
 {
 	u8 sum = 0;
@@ -102,13 +88,13 @@ static u8 *area_take(struct area *a, size_t len, u64 *gpa)
 static void table_header(u8 *t, const char *signature, u32 len, u8 revision)
 {
 	memcpy(t, signature, 4);
-	acpi_put32(t + 4, len);
+	store_u32(t + 4, len);
 	t[8] = revision;
 	memcpy(t + 10, "UMBRA ", 6);
 	memcpy(t + 16, "UMBRAVMM", 8);
-	acpi_put32(t + 24, 1);
+	store_u32(t + 24, 1);
 	memcpy(t + 28, "UMBR", 4);
-	acpi_put32(t + 32, 1);
+	store_u32(t + 32, 1);
 }
 
 static void table_finish(u8 *t, u32 len)
@@ -122,7 +108,7 @@ static void port_register(u8 *p, u16 port)
 	p[0] = 1;
 	p[1] = 8;
 	p[3] = 1;
-	acpi_put64(p + 4, port);
+	store_u64(p + 4, port);
 }
 
 static void note_pointer(struct area *a, const u8 *p, u8 len)
@@ -161,7 +147,7 @@ static int write_facs(struct area *a, u64 *gpa)
 	if (!t)
 		return -ENOSPC;
 	memcpy(t, "FACS", 4);
-	acpi_put32(t + 4, FACS_LEN);
+	store_u32(t + 4, FACS_LEN);
 	t[32] = 2; /* version */
 	return 0;
 }
@@ -181,16 +167,15 @@ static void fadt_pc(struct area *a, u8 *t, u64 dsdt, u64 facs)
 {
 	put_pointer(a, t + FADT_FACS, facs, 4);
 	put_pointer(a, t + FADT_DSDT, dsdt, 4);
-	acpi_put16(t + FADT_SCI_INT, LAYOUT_GSI_SCI);
-	acpi_put32(t + FADT_PM1_EVENT, LAYOUT_PORT_PM1);
-	acpi_put32(t + FADT_PM1_CONTROL, LAYOUT_PORT_PM1 + 4);
+	store_u16(t + FADT_SCI_INT, LAYOUT_GSI_SCI);
+	store_u32(t + FADT_PM1_EVENT, LAYOUT_PORT_PM1);
+	store_u32(t + FADT_PM1_CONTROL, LAYOUT_PORT_PM1 + 4);
 	t[FADT_PM1_EVENT_LEN] = 4;
 	t[FADT_PM1_CTRL_LEN] = 2;
-	acpi_put16(t + FADT_C2_LATENCY, NO_C_STATE);
-	acpi_put16(t + FADT_C3_LATENCY, NO_C_STATE);
-	acpi_put16(t + FADT_IAPC_BOOT_ARCH, BOOT_LEGACY | BOOT_NO_VGA | BOOT_NO_CMOS_RTC);
-	acpi_put32(t + FADT_FLAGS,
-		   FADT_WBINVD | FADT_PWR_BUTTON | FADT_SLP_BUTTON | FADT_RESET_SUP);
+	store_u16(t + FADT_C2_LATENCY, NO_C_STATE);
+	store_u16(t + FADT_C3_LATENCY, NO_C_STATE);
+	store_u16(t + FADT_IAPC_BOOT_ARCH, BOOT_LEGACY | BOOT_NO_VGA | BOOT_NO_CMOS_RTC);
+	store_u32(t + FADT_FLAGS, FADT_WBINVD | FADT_PWR_BUTTON | FADT_SLP_BUTTON | FADT_RESET_SUP);
 }
 
 static int write_fadt(struct area *a, u64 dsdt, u64 facs, u64 *gpa)
@@ -203,10 +188,10 @@ static int write_fadt(struct area *a, u64 dsdt, u64 facs, u64 *gpa)
 	if (a->pc) {
 		fadt_pc(a, t, dsdt, facs);
 	} else {
-		acpi_put16(t + FADT_SCI_INT, LAYOUT_GSI_GED);
-		acpi_put16(t + FADT_IAPC_BOOT_ARCH, BOOT_NO_VGA | BOOT_NO_CMOS_RTC);
-		acpi_put32(t + FADT_FLAGS,
-			   FADT_WBINVD | FADT_PWR_BUTTON | FADT_RESET_SUP | FADT_HW_REDUCED);
+		store_u16(t + FADT_SCI_INT, LAYOUT_GSI_GED);
+		store_u16(t + FADT_IAPC_BOOT_ARCH, BOOT_NO_VGA | BOOT_NO_CMOS_RTC);
+		store_u32(t + FADT_FLAGS,
+			  FADT_WBINVD | FADT_PWR_BUTTON | FADT_RESET_SUP | FADT_HW_REDUCED);
 	}
 	port_register(t + FADT_RESET_REG, LAYOUT_PORT_RESET);
 	t[FADT_RESET_VALUE] = 1;
@@ -228,25 +213,25 @@ static int write_madt(struct area *a, unsigned cpus, u64 *gpa)
 	if (!t)
 		return -ENOSPC;
 	table_header(t, "APIC", len, 5);
-	acpi_put32(t + HEADER_LEN, (u32)LAYOUT_LAPIC);
+	store_u32(t + HEADER_LEN, (u32)LAYOUT_LAPIC);
 	/* Flags 0 is: no 8259, so the kernel leaves it alone. */
 	if (a->pc)
-		acpi_put32(t + HEADER_LEN + 4, MADT_PCAT);
+		store_u32(t + HEADER_LEN + 4, MADT_PCAT);
 	p = t + HEADER_LEN + 8;
 	for (unsigned i = 0; i < cpus; i++, p += 8) {
 		p[0] = MADT_LAPIC;
 		p[1] = 8;
 		p[2] = p[3] = (u8)i;
-		acpi_put32(p + 4, MADT_ENABLED);
+		store_u32(p + 4, MADT_ENABLED);
 	}
 	p[0] = MADT_IOAPIC;
 	p[1] = 12;
-	acpi_put32(p + 4, (u32)LAYOUT_IOAPIC);
+	store_u32(p + 4, (u32)LAYOUT_IOAPIC);
 	if (a->pc) { /* the timer's line 0 */
 		p += 12;
 		p[0] = MADT_OVERRIDE;
 		p[1] = 10;
-		acpi_put32(p + 4, TIMER_PIN);
+		store_u32(p + 4, TIMER_PIN);
 	}
 	table_finish(t, len);
 	return 0;
@@ -260,7 +245,7 @@ static int write_mcfg(struct area *a, u64 *gpa)
 	if (!t)
 		return -ENOSPC;
 	table_header(t, "MCFG", MCFG_LEN, 1);
-	acpi_put64(t + HEADER_LEN + 8, LAYOUT_ECAM);
+	store_u64(t + HEADER_LEN + 8, LAYOUT_ECAM);
 	table_finish(t, MCFG_LEN);
 	return 0;
 }
@@ -295,7 +280,7 @@ static int acpi_write_tables(struct area *a, unsigned cpus)
 	memcpy(rsdp, "RSD PTR ", 8);
 	memcpy(rsdp + 9, "UMBRA ", 6);
 	rsdp[15] = 2;
-	acpi_put32(rsdp + 20, RSDP_LEN);
+	store_u32(rsdp + 20, RSDP_LEN);
 	put_pointer(a, rsdp + 24, xsdt_gpa, 8);
 	rsdp[8] = table_checksum(rsdp, 20);
 	rsdp[32] = table_checksum(rsdp, RSDP_LEN);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/exit_code.h"
+#include "base/little_endian.h"
 #include "guest-shim/gate_blob.h"
 #include "vmm/gate/gate_int.h"
 #include "vmm/machine/layout.h"
@@ -79,7 +80,7 @@ static s64 take_hello(struct gate *g, u64 gate, u64 enter)
 	pthread_mutex_lock(&g->done_lock);
 	first = !gate_alive(g);
 	if (first) {
-		memcpy(g->page + (umbra_gate_patch - umbra_gate_blob), &rel32, sizeof(rel32));
+		store_u32(g->page + (umbra_gate_patch - umbra_gate_blob), (u32)rel32);
 		atomic_store(&g->gate_va, gate);
 	}
 	pthread_mutex_unlock(&g->done_lock);

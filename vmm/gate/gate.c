@@ -8,6 +8,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/little_endian.h"
 #include "guest-shim/gate_blob.h"
 #include "vmm/gate/gate_int.h"
 #include "vmm/machine/layout.h"
@@ -176,9 +177,9 @@ int gate_entry(struct gate *g, u8 *entry, u64 va, unsigned caller, const struct 
 	memset(entry, 0xcc, UMBRA_GATE_ENTRY);
 	entry[0] = 0x41; /* mov $id, %r11d */
 	entry[1] = 0xbb;
-	memcpy(entry + 2, &id, 4);
+	store_u32(entry + 2, id);
 	entry[6] = 0xe9; /* jmp umbra_gate_common */
-	memcpy(entry + 7, &rel32, 4);
+	store_u32(entry + 7, (u32)rel32);
 	return 0;
 }
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/little_endian.h"
 #include "base/x86_insn.h"
 #include "policy/policy.h"
 #include "shadow/kernel/kernel.h"
@@ -284,7 +285,7 @@ static bool undo_probe(const struct kernel_patches *p, const struct probe_offset
 	    guest_read(p->s->m, optimized + o->copied, bytes + 1, 4) ||
 	    guest_read_u64(p->s, optimized + o->insn, &slot))
 		return false;
-	memcpy(&rel, text + off + 1, sizeof(rel));
+	rel = (s32)load_u32(text + off + 1);
 	if (addr + 5 + (u64)rel != slot)
 		return false;
 	memcpy(text + off, bytes, sizeof(bytes));
