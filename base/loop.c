@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/eventfd.h"
 
 #define NEVER UINT64_MAX
 
@@ -51,11 +52,7 @@ struct loop {
 
 static void loop_wake(struct loop *l)
 {
-	u64 one = 1;
-
-	/* EAGAIN: the counter is full, so the loop wakes up anyway. */
-	if (write(l->wake_fd, &one, sizeof(one)) < 0)
-		return;
+	eventfd_signal(l->wake_fd);
 }
 
 static struct loop_call *call_take(struct loop *l)

@@ -10,8 +10,8 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
 
+#include "base/eventfd.h"
 #include "devices/blk_request.h"
 #include "devices/blk_ring.h"
 #include "devices/vq_pace.h"
@@ -434,8 +434,7 @@ void blk_queue_stop_begin(struct blk_queue *q)
 	if (!q->started)
 		return;
 	__atomic_store_n(&q->stop, true, __ATOMIC_RELEASE);
-	/* A full counter wakes the thread as well. */
-	eventfd_write(q->kick, 1);
+	eventfd_signal(q->kick);
 }
 
 void blk_queue_stop_wait(struct blk_queue *q)

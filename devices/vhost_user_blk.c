@@ -33,6 +33,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/eventfd.h"
 #include "devices/vhost_user.h"
 
 #define PCI_CLASS    0x010000
@@ -134,9 +135,9 @@ static int start_back_end_ring(struct vhost_user_blk *b, unsigned i, const struc
 
 	virtqueue_resume_at(q, &r.base);
 	ret = vhost_user_start_ring(&b->u, i, &r);
-	/* For kicks and answers while there was no back end. A full counter is as good. */
-	eventfd_write(r.kick, 1);
-	eventfd_write(r.call, 1);
+	/* For kicks and answers while there was no back end. */
+	eventfd_signal(r.kick);
+	eventfd_signal(r.call);
 	return ret;
 }
 
@@ -284,7 +285,7 @@ static int disk_start(void *arg, u64 features)
 	 * The thread talks to the back end: neither a vCPU nor a holder of the core's lock waits
 	 * for it.
 	 */
-	eventfd_write(b->wake, 1);
+	eventfd_signal(b->wake);
 	return ret < 0 ? ret : 0;
 }
 
@@ -305,7 +306,7 @@ static void await_quiet(struct vhost_user_blk *b, const bool *busy)
 		ret = pthread_cond_timedwait(&b->quiet, &b->lock, &until);
 	if (!b->running || !*busy)
 		return;
-	eventfd_write(b->cancel, 1);
+	eventfd_signal(b->cancel);
 	while (b->running && *busy)
 		pthread_cond_wait(&b->quiet, &b->lock);
 }
@@ -316,7 +317,7 @@ static void disk_stop(void *arg)
 
 	pthread_mutex_lock(&b->lock);
 	b->started = false;
-	eventfd_write(b->wake, 1);
+	eventfd_signal(b->wake);
 	await_quiet(b, &b->serving);
 	b->lost = false;
 	b->forget = true;
@@ -604,7 +605,7 @@ void vhost_user_blk_shut(struct vhost_user_blk *b)
 		return;
 	pthread_mutex_lock(&b->lock);
 	b->leaving = true;
-	eventfd_write(b->wake, 1);
+	eventfd_signal(b->wake);
 	await_quiet(b, &b->running);
 	pthread_mutex_unlock(&b->lock);
 	host_thread_stop(b->h, &b->thread);

@@ -16,6 +16,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/eventfd.h"
+
 #define RING_FEATURES                                                       \
 	(1ULL << VIRTIO_F_VERSION_1 | 1ULL << VIRTIO_RING_F_INDIRECT_DESC | \
 	 1ULL << VIRTIO_RING_F_EVENT_IDX)
@@ -418,6 +420,6 @@ void virtio_notify(struct virtio *v, u64 index)
 	if (v->running && index < v->type->queues)
 		fd = v->kicks[index];
 	if (fd >= 0)
-		eventfd_write(fd, 1); /* a full counter wakes as well */
+		eventfd_signal(fd);
 	pthread_mutex_unlock(&v->lock);
 }

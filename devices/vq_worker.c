@@ -7,6 +7,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/eventfd.h"
+
 struct vq_worker {
 	struct virtio *v;
 	const struct vq_worker_ops *ops;
@@ -92,8 +94,7 @@ int vq_worker_start(struct vq_worker **out, struct virtio *v, const struct vq_wo
 
 void vq_worker_wake(struct vq_worker *w)
 {
-	/* A full counter wakes as well. */
-	eventfd_write(w->wake, 1);
+	eventfd_signal(w->wake);
 }
 
 void vq_worker_stop(struct vq_worker *w)

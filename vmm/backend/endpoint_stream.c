@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/eventfd.h"
 #include "base/socket_file.h"
 #include "vmm/backend/endpoint_int.h"
 
@@ -208,8 +209,7 @@ static void on_stream_room(void *arg, u32 events)
 
 static void stream_room(struct endpoint *ep)
 {
-	/* A full counter wakes as well. */
-	eventfd_write(stream_of(ep)->room_fd, 1);
+	eventfd_signal(stream_of(ep)->room_fd);
 }
 
 static int stream_adopt(struct stream *s, int fd)

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/eventfd.h"
 
 #define FLUSH_NS  10000000ULL /* a serial port writes byte by byte */
 #define FLUSH_LEN 512
@@ -217,7 +218,7 @@ void viewers_room(struct viewers *v)
 	int fd = __atomic_load_n(&v->room_fd, __ATOMIC_ACQUIRE);
 
 	if (fd >= 0)
-		eventfd_write(fd, 1); /* a full counter wakes as well */
+		eventfd_signal(fd);
 }
 
 /* Makes timer, eventfd and ring, which a guest without viewers does not need. */

@@ -11,6 +11,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "base/eventfd.h"
 #include "vmm/machine/layout.h"
 
 #define MAX_VECTORS 512
@@ -241,15 +242,13 @@ int irqs_msi_route(struct irqs *q, int vector, u64 addr, u32 data)
 
 void irqs_msi_send(struct irqs *q, int vector)
 {
-	u64 one = 1;
 	int fd;
 
 	if (vector < 0 || vector >= MAX_VECTORS)
 		return;
 	fd = __atomic_load_n(&q->vectors[vector].fd, __ATOMIC_ACQUIRE);
-	/* A full counter means that an interrupt is pending already. */
-	if (fd >= 0 && write(fd, &one, sizeof(one)) < 0)
-		return;
+	if (fd >= 0)
+		eventfd_signal(fd);
 }
 
 int irqs_msi_bind(struct irqs *q, int vector, int fd, bool on)

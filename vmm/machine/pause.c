@@ -16,6 +16,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/eventfd.h"
 #include "base/loop.h"
 #include "vmm/machine/vcpu.h"
 
@@ -83,7 +84,7 @@ void pause_parked(struct pause *p, unsigned pause)
 {
 	pthread_mutex_lock(&p->lock);
 	if (p->wanted && pause == p->number && p->inside && !--p->inside)
-		eventfd_write(p->fd, 1);
+		eventfd_signal(p->fd);
 	pthread_mutex_unlock(&p->lock);
 }
 
