@@ -81,8 +81,7 @@ int file_read_fd(int fd, const char *path, size_t max, u8 **data, size_t *len, s
 	}
 	buf = malloc((size_t)st.st_size);
 	if (!buf) {
-		ret = err_set(e, -ENOMEM, "%s: out of memory for %lld bytes", path,
-			      (long long)st.st_size);
+		ret = err_set(e, -ENOMEM, "%s: out of memory", path);
 		goto out;
 	}
 	/* A file that has become shorter meanwhile counts with its new length. */

@@ -84,7 +84,7 @@ static int image_open_descriptors(struct blk_image *im, const char *path, bool d
 	im->direct = open(path, flags | O_DIRECT);
 	if (im->direct < 0)
 		return err_set(e, -errno,
-			       "--disk %s: cannot be opened past the page cache: %s; leave out "
+			       "--disk %s: cannot open past the page cache: %s; leave out "
 			       "\",direct\"",
 			       path, strerror(errno));
 	return 0;
@@ -114,7 +114,7 @@ int blk_image_check(struct blk_image *im, const char *path, struct err *e)
 	const char *format;
 
 	if (len < 0)
-		return err_set(e, -errno, "--disk %s: cannot be read: %s", path, strerror(errno));
+		return err_set(e, -errno, "--disk %s: cannot read: %s", path, strerror(errno));
 	format = blk_format_name(head, (size_t)len);
 	if (format)
 		return refuse_format(path, im->readonly, format, e);

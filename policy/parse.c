@@ -101,7 +101,7 @@ int policy_parse(struct policy **out, const char *label, const char *text, struc
 {
 	struct parse ps = { .label = label, .base = base_name(label), .e = e };
 	config_t config;
-	int ret = text_parse(&config, label, text, "policy", e);
+	int ret = text_parse(&config, label, text, e);
 
 	if (ret)
 		return ret;
@@ -130,7 +130,7 @@ int policy_load_fd(struct policy **out, int fd, const char *path, struct err *e)
 
 int policy_open(const char *path, struct err *e)
 {
-	return text_open(path, "policy", e);
+	return text_open(path, e);
 }
 
 int policy_load(struct policy **out, const char *path, struct err *e)

@@ -72,8 +72,7 @@ static int record_open_file(const char *path, struct err *e)
 	if (fd >= 0)
 		return fd;
 	if (errno != EEXIST)
-		return err_set(e, -errno, "%s: cannot create the record: %s", path,
-			       strerror(errno));
+		return err_set(e, -errno, "%s: cannot create: %s", path, strerror(errno));
 	if (!stat(path, &st) && S_ISCHR(st.st_mode)) {
 		/*
 		 * O_NONBLOCK: a terminal that is stopped (Ctrl-S) is a record that cannot be
@@ -83,7 +82,7 @@ static int record_open_file(const char *path, struct err *e)
 		fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 		if (fd >= 0)
 			return fd;
-		return err_set(e, -errno, "%s: cannot open the record: %s", path, strerror(errno));
+		return err_set(e, -errno, "%s: cannot open: %s", path, strerror(errno));
 	}
 	return err_set(e, -EEXIST,
 		       "%s: exists already; a record is never overwritten, choose another name",
@@ -96,11 +95,10 @@ int record_create(struct record **out, const char *path, struct err *e)
 	int ret = record_new(&r);
 
 	if (ret)
-		return err_set(e, ret, "out of memory for the record of requests");
+		return err_set(e, ret, "out of memory");
 	if (path) {
 		r->path = strdup(path);
-		r->fd = r->path ? record_open_file(path, e)
-				: err_set(e, -ENOMEM, "out of memory for the record of requests");
+		r->fd = r->path ? record_open_file(path, e) : err_set(e, -ENOMEM, "out of memory");
 		if (r->fd < 0) {
 			ret = r->fd;
 			record_free(r);

@@ -151,17 +151,17 @@ int record_read_some(struct record **out, const char *path, const struct record_
 
 	file = fopen(path, "re");
 	if (!file)
-		return err_set(e, -errno, "%s: cannot open the record: %s", path, strerror(errno));
+		return err_set(e, -errno, "%s: cannot open: %s", path, strerror(errno));
 	ret = record_new(&r);
 	if (!ret)
 		buf = malloc(LINE_SIZE);
 	if (!buf) {
-		ret = err_set(e, -ENOMEM, "%s: out of memory while reading the record", path);
+		ret = err_set(e, -ENOMEM, "%s: out of memory", path);
 		goto out;
 	}
 	good = read_lines(r, file, buf, f ? f : &all);
 	if (ferror(file))
-		ret = err_set(e, -EIO, "%s: cannot read the record: %s", path, strerror(errno));
+		ret = err_set(e, -EIO, "%s: cannot read: %s", path, strerror(errno));
 	else if (!good && (r->bad_lines || r->cut))
 		ret = err_set(e, -EINVAL, "%s: not a record of requests: no line of it is one",
 			      path);

@@ -200,13 +200,13 @@ int scan_text(char **out, const char *label, const char *text, struct err *e)
 	*out = NULL;
 	sc.out = open_memstream(out, &len);
 	if (!sc.out)
-		return err_set(e, -ENOMEM, "%s: out of memory while reading it", label);
+		return err_set(e, -ENOMEM, "%s: out of memory", label);
 	while (!ret && *sc.s)
 		ret = scan_token(&sc);
 	/* libconfig takes a comment for one only if its line ends */
 	fputc('\n', sc.out);
 	if ((fclose(sc.out) || !*out) && !ret)
-		ret = err_set(e, -ENOMEM, "%s: out of memory while reading it", label);
+		ret = err_set(e, -ENOMEM, "%s: out of memory", label);
 	if (ret) {
 		free(*out);
 		*out = NULL;

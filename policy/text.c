@@ -37,14 +37,14 @@ static int syntax_error(const config_t *c, const char *label, const char *text, 
 		       number, what, value_quote(q, line));
 }
 
-int text_parse(config_t *c, const char *label, const char *text, const char *what, struct err *e)
+int text_parse(config_t *c, const char *label, const char *text, struct err *e)
 {
 	char *scanned;
 	int ret;
 
 	if (strnlen(text, TEXT_MAX + 1) > TEXT_MAX)
-		return err_set(e, -EFBIG, "%s: larger than %u MiB, the most a %s may have", label,
-			       TEXT_MAX >> 20, what);
+		return err_set(e, -EFBIG, "%s: too large (at most %u bytes are read)", label,
+			       TEXT_MAX);
 	ret = scan_text(&scanned, label, text, e);
 	if (ret)
 		return ret;
@@ -97,7 +97,7 @@ int text_load_fd(char **out, int fd, const char *path, const char *what, struct 
 
 	text = read_stream(fd, &len);
 	if (!text)
-		ret = err_set(e, -errno, "%s: cannot read the %s: %s", path, what, strerror(errno));
+		ret = err_set(e, -errno, "%s: cannot read: %s", path, strerror(errno));
 	else if (strlen(text) != len)
 		ret = err_set(e, -EINVAL, "%s: holds a NUL byte, expected the text of a %s", path,
 			      what);
@@ -108,18 +108,16 @@ int text_load_fd(char **out, int fd, const char *path, const char *what, struct 
 	return ret;
 }
 
-int text_open(const char *path, const char *what, struct err *e)
+int text_open(const char *path, struct err *e)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 
-	return fd < 0 ? err_set(e, -errno, "%s: cannot open the %s: %s", path, what,
-				strerror(errno))
-		      : fd;
+	return fd < 0 ? err_set(e, -errno, "%s: cannot open: %s", path, strerror(errno)) : fd;
 }
 
 int text_load(char **out, bool *regular, const char *path, const char *what, struct err *e)
 {
-	int fd = text_open(path, what, e), ret;
+	int fd = text_open(path, e), ret;
 	struct stat st;
 
 	if (fd < 0)

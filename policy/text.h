@@ -19,10 +19,10 @@
  */
 int text_load(char **out, bool *regular, const char *path, const char *what, struct err *e);
 /* Open it for text_load_fd(). The descriptor, or -errno. */
-int text_open(const char *path, const char *what, struct err *e);
+int text_open(const char *path, struct err *e);
 /* The same for an open descriptor, which stays open; @path is for messages. */
 int text_load_fd(char **out, int fd, const char *path, const char *what, struct err *e);
 /* Parse @text into *c, which is made here and then is config_destroy()'s, unless it fails. */
-int text_parse(config_t *c, const char *label, const char *text, const char *what, struct err *e);
+int text_parse(config_t *c, const char *label, const char *text, struct err *e);
 
 #endif

@@ -51,7 +51,7 @@ int value_error(struct parse *ps, const config_setting_t *st, const char *fmt, .
 
 int value_nomem(struct parse *ps)
 {
-	return err_set(ps->e, -ENOMEM, "%s: out of memory while reading it", ps->label);
+	return err_set(ps->e, -ENOMEM, "%s: out of memory", ps->label);
 }
 
 const char *value_quote(char buf[VALUE_QUOTE], const char *s)

@@ -53,7 +53,7 @@ int types_load(struct types *t, const struct section *btf, const char *path, str
 	if (!ret)
 		ret = strmap_init(&t->structs, n_structs);
 	if (ret)
-		return err_set(e, ret, "%s: out of memory for its types", path);
+		return err_set(e, ret, "%s: out of memory", path);
 	for (u32 id = 1; id < n; id++) {
 		const struct btf_type *ty = btf__type_by_id(t->btf, id);
 		const char *name;

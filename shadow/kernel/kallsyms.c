@@ -322,7 +322,7 @@ int kallsyms_load(struct kallsyms *s, const struct section *rodata, u64 text, co
 			"%s: its symbol table (kallsyms) was not found; CONFIG_KALLSYMS=y is needed",
 			path);
 	if (ret)
-		return err_set(e, ret, "%s: out of memory for its symbol table", path);
+		return err_set(e, ret, "%s: out of memory", path);
 	s->addrs = calloc(t.n, sizeof(*s->addrs));
 	ret = s->addrs ? expand_names(s, &t) : -ENOMEM;
 	if (!ret)
@@ -335,7 +335,7 @@ int kallsyms_load(struct kallsyms *s, const struct section *rodata, u64 text, co
 		return err_set(e, ret,
 			       "%s: its symbol table (kallsyms) is in a form that is not known",
 			       path);
-	return ret ? err_set(e, ret, "%s: out of memory for its symbol table", path) : 0;
+	return ret ? err_set(e, ret, "%s: out of memory", path) : 0;
 }
 
 void kallsyms_free(struct kallsyms *s)

@@ -15,7 +15,7 @@ static int image_get(struct kernel *k, struct err *e)
 	if (ret)
 		return ret;
 	if (k->opaque || !k->image)
-		return err_set(e, -ENOENT, "%s: its symbols cannot be read: %s", k->path,
+		return err_set(e, -ENOENT, "%s: cannot read its symbols: %s", k->path,
 			       k->opaque ? k->layout.no_reloc_reason : "its image was given back");
 	return 0;
 }

@@ -172,7 +172,7 @@ int exports_load(struct kernel *k, struct err *e)
 	x->by_addr = calloc(n + 1, sizeof(*x->by_addr));
 	ret = x->list && x->by_addr ? strmap_init(&x->map, n) : -ENOMEM;
 	if (ret)
-		return err_set(e, ret, "%s: out of memory for its export table", k->path);
+		return err_set(e, ret, "%s: out of memory", k->path);
 	for (unsigned i = 0; i < 2; i++) {
 		ret = read_export_table(k, i, e);
 		if (ret)

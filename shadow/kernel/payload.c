@@ -252,8 +252,7 @@ int payload_unpack(struct payload *p, const u8 *data, size_t len, size_t max, st
 	buf = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
 		   -1, 0);
 	if (buf == MAP_FAILED)
-		return err_set(e, -ENOMEM,
-			       "out of memory for the %zu bytes of the decompressed kernel", size);
+		return err_set(e, -ENOMEM, "out of memory");
 	/* Fewer faults where the host allows it; nothing depends on it. */
 	madvise(buf, size, MADV_HUGEPAGE);
 	if (f->decode(data, len - f->trailer, buf, size)) {

@@ -193,8 +193,7 @@ int prepared_unpack(struct kernel *k, struct err *e)
 	int ret;
 
 	if (buf == MAP_FAILED)
-		return err_set(e, -ENOMEM, "out of memory for the %zu bytes of the kernel",
-			       k->image_len);
+		return err_set(e, -ENOMEM, "%s: out of memory", k->path);
 	madvise(buf, k->image_len, MADV_HUGEPAGE);
 	ret = prepared_read(k, buf, false, e);
 	if (ret) {

@@ -415,7 +415,8 @@ int module_parse(struct module **out, const char *label, const void *data, size_
 	if (!len)
 		return err_set(e, -EINVAL, "%s: the file is empty", label);
 	if (len > MODULE_MAX)
-		return err_set(e, -EFBIG, "%s: too large (%zu bytes)", label, len);
+		return err_set(e, -EFBIG, "%s: too large (%zu bytes; at most %zu are read)", label,
+			       len, MODULE_MAX);
 	copy = malloc(len);
 	if (!copy)
 		return err_set(e, -ENOMEM, "%s: out of memory", label);

@@ -159,11 +159,12 @@ int module_unpack(u8 **data, size_t *len, size_t max, const char *label, struct 
 	if (ret) {
 		free(u.out);
 		if (ret == -ENOMEM)
-			return err_set(e, ret, "%s: out of memory while decompressing it", label);
+			return err_set(e, ret, "%s: out of memory", label);
 		if (ret == -EFBIG)
-			return err_set(e, ret,
-				       "%s: holds more than %zu MiB, the most a driver may have",
-				       label, max >> 20);
+			return err_set(
+				e, ret,
+				"%s: too large once decompressed (at most %zu bytes are read)",
+				label, max);
 		return err_set(e, ret, "%s: its %s data does not decompress: damaged, or cut off",
 			       label, k->name);
 	}

@@ -207,7 +207,7 @@ static int stdio_open_file(struct stdio *c, struct err *e)
 	c->file = open(what->path,
 		       O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
 	if (c->file < 0)
-		return err_set(e, -errno, "%s: cannot write to %s: %s", c->ep.c.name, what->path,
+		return err_set(e, -errno, "%s: %s: cannot open: %s", c->ep.c.name, what->path,
 			       errno == ENXIO ? "a FIFO that nobody reads; start its reader first"
 					      : strerror(errno));
 	if (fstat(c->file, &st))

@@ -49,7 +49,8 @@ static int open_tap(struct net_backend *out, const struct spec_net *n, struct er
 	memcpy(r.ifr_name, n->tap, strlen(n->tap));
 	fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
-		return err_set(e, -errno, "--net %s: /dev/net/tun: %s", n->text, strerror(errno));
+		return err_set(e, -errno, "--net %s: /dev/net/tun: cannot open: %s", n->text,
+			       strerror(errno));
 	/* A tap keeps its last user's offloads; none until the driver has negotiated some. */
 	if (ioctl(fd, TUNSETIFF, &r) || ioctl(fd, TUNSETVNETHDRSZ, &header) || tap_offload(fd, 0)) {
 		ret = err_set(e, -errno, "--net %s: cannot use %s: %s%s", n->text, n->tap,

@@ -93,8 +93,9 @@ static int open_image(struct firmware *f, struct err *e)
 
 	f->image_fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (f->image_fd < 0)
-		return err_set(e, -errno, "--firmware %s: cannot open %s: %s%s", f->image, path,
-			       strerror(errno), debian ? "; install the package seabios" : "");
+		return err_set(e, -errno, "--firmware %s%s%s: cannot open: %s%s", f->image,
+			       debian ? ": " : "", debian ? path : "", strerror(errno),
+			       debian ? "; install the package seabios" : "");
 	if (fstat(f->image_fd, &st) || !S_ISREG(st.st_mode) || (u64)st.st_size < IMAGE_MIN ||
 	    (u64)st.st_size > LAYOUT_ROM_MAX || st.st_size % 4096)
 		return err_set(e, -EINVAL,

@@ -96,7 +96,7 @@ int run_config_read_text(const struct config_taker *t, const char *label, const 
 	struct config_reader r = { .ps = { .label = label, .e = e }, .t = t, .base = base };
 	config_setting_t *root;
 	config_t c;
-	int ret = text_parse(&c, label, text, "configuration", e);
+	int ret = text_parse(&c, label, text, e);
 
 	if (ret)
 		return ret;

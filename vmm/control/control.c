@@ -163,7 +163,7 @@ int control_create(struct control **out, struct loop *l, const char *path, struc
 	memcpy(sa.sun_path, path, strlen(path));
 	c = calloc(1, sizeof(*c));
 	if (!c)
-		return err_set(e, -ENOMEM, "out of memory for the control socket");
+		return err_set(e, -ENOMEM, "out of memory");
 	c->loop = l;
 	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	/* The socket's mode becomes the file's at bind(). */

@@ -41,7 +41,7 @@ static int ended_dir(bool create, struct err *e)
 		return err_set(e, -errno, "cannot make %s: %s", path, strerror(errno));
 	fd = open(path, O_DIRECTORY | OPENING);
 	if (fd < 0)
-		return err_set(e, -errno, "cannot open %s: %s", path, strerror(errno));
+		return err_set(e, -errno, "%s: cannot open: %s", path, strerror(errno));
 	if (fstat(fd, &st) || st.st_uid != geteuid() || st.st_mode & 022) {
 		close(fd);
 		return err_set(e, -EPERM, "%s is not a directory of yours alone; remove it", path);

@@ -57,7 +57,7 @@ int gate_create(struct gate **out, struct machine *m, struct kernel *k, u64 kasl
 	int ret = -ENOMEM;
 
 	if (!g)
-		return err_set(e, -ENOMEM, "out of memory for the gate");
+		return err_set(e, -ENOMEM, "out of memory");
 	g->m = m;
 	g->k = k;
 	g->kaslr = kaslr;
@@ -69,7 +69,7 @@ int gate_create(struct gate **out, struct machine *m, struct kernel *k, u64 kasl
 	pthread_mutex_init(&g->done_lock, NULL);
 	g->page_used = calloc(PAGES, 1);
 	if (!g->page_used) {
-		err_set(e, ret, "out of memory for the gate");
+		err_set(e, ret, "out of memory");
 		goto fail;
 	}
 	ret = gate_add_slots(g, e);
@@ -77,7 +77,7 @@ int gate_create(struct gate **out, struct machine *m, struct kernel *k, u64 kasl
 		goto fail;
 	ret = ledger_create(&g->ledger, UMBRA_CALLERS, g->arena, UMBRA_ARENA_SIZE);
 	if (ret) {
-		err_set(e, ret, "out of memory for the gate");
+		err_set(e, ret, "out of memory");
 		goto fail;
 	}
 	memset(g->pages, 0xcc, 4096);

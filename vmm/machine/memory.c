@@ -232,7 +232,7 @@ static int memory_map_slot(struct memory *mem, u64 gpa, size_t len, bool guest_w
 
 	p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (p == MAP_FAILED)
-		return err_set(e, -errno, "out of memory for a slot of %zu bytes", len);
+		return err_set(e, -errno, "out of memory");
 	madvise(p, len, MADV_DONTDUMP);
 
 	pthread_mutex_lock(&mem->lock);

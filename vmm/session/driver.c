@@ -99,7 +99,7 @@ static int collect_gates(struct driver *d, struct err *e)
 	im = link_plan_imports(d->plan, &n);
 	d->gates = calloc(n + 1, sizeof(*d->gates));
 	if (!d->gates)
-		return err_set(e, -ENOMEM, "out of memory for the gates of %s", d->path);
+		return err_set(e, -ENOMEM, "%s: out of memory", d->path);
 	for (i = 0; i < n; i++) {
 		const struct catalog_fn *fn;
 
@@ -138,7 +138,7 @@ static int collect_permits(struct driver *d, struct err *e)
 			break;
 		d->n_permits++;
 	}
-	return d->permits && i == n ? 0 : err_set(e, -ENOMEM, "out of memory for %s", d->path);
+	return d->permits && i == n ? 0 : err_set(e, -ENOMEM, "%s: out of memory", d->path);
 }
 
 void driver_unplan(struct driver *d)
@@ -166,7 +166,7 @@ int driver_plan(struct sessions *s, struct driver *d, bool expected, struct err 
 		n++;
 	prov = calloc(n + 1, sizeof(*prov));
 	if (!prov)
-		return err_set(e, -ENOMEM, "out of memory for %s", d->path);
+		return err_set(e, -ENOMEM, "%s: out of memory", d->path);
 	/* (D4); a plan with @expected is for a check only, and made anew before the load */
 	for (n = 0, o = d->session->drivers; o && o != d; o = o->next)
 		if (o->state == DRIVER_LOADED || expected)
@@ -214,7 +214,7 @@ static int name_driver(struct sessions *s, struct driver *d, const char *name, s
 
 	d->name = strdup(name ? name : module_name(d->module));
 	if (!d->name)
-		return err_set(e, -ENOMEM, "out of memory for %s", d->path);
+		return err_set(e, -ENOMEM, "%s: out of memory", d->path);
 	/* How long it may be is a question of the whole name below. */
 	if (!name_chars_only(d->name, NAME_WORD, SIZE_MAX))
 		return err_set(e, -EINVAL, "driver name \"%s\": want " NAME_WORD_TEXT, d->name);
@@ -251,12 +251,12 @@ int driver_add(struct sessions *s, const struct driver_request *r, struct driver
 		return ret;
 	d = calloc(1, sizeof(*d));
 	if (!d)
-		return err_set(e, -ENOMEM, "out of memory for %s", r->path);
+		return err_set(e, -ENOMEM, "%s: out of memory", r->path);
 	d->session = ss;
 	d->order = r->order;
 	d->path = strdup(r->path);
 	if (!d->path) {
-		ret = err_set(e, -ENOMEM, "out of memory for %s", r->path);
+		ret = err_set(e, -ENOMEM, "%s: out of memory", r->path);
 		goto fail;
 	}
 	ret = r->fd < 0 ? module_open(&d->module, r->path, e)

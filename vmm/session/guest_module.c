@@ -49,7 +49,7 @@ static int read_layout(struct sessions *s, struct guest_module *m, struct err *e
 	if (guest_read_u64(s, m->at + layout + base, &m->base) ||
 	    read_u32(s, m->at + layout + size, &bytes) ||
 	    read_u32(s, m->at + layout + text, &text_bytes))
-		return err_set(e, -EFAULT, "struct module cannot be read");
+		return err_set(e, -EFAULT, "cannot read struct module");
 	m->size = bytes;
 	m->text = text_bytes;
 	if (m->text > m->size || m->text > TEXT_MAX)
@@ -82,7 +82,7 @@ static int walk_modules(struct sessions *s, module_match *match, const void *arg
 		if (!ret)
 			ret = guest_read_u64(s, at, &at);
 	}
-	return ret ? err_set(e, -EFAULT, "the guest's list of modules cannot be read") : -ENOENT;
+	return ret ? err_set(e, -EFAULT, "cannot read the guest's list of modules") : -ENOENT;
 }
 
 static int has_name(struct sessions *s, struct guest_module *m, const void *arg)
@@ -250,7 +250,7 @@ int guest_module_sections(struct sessions *s, const struct guest_module *m,
 		return ret;
 	if (guest_read_u64(s, m->at + o.table, &table) || read_u32(s, table + o.count, &count) ||
 	    count > max)
-		return err_set(e, -EFAULT, "the module's sections cannot be read");
+		return err_set(e, -EFAULT, "cannot read the module's sections");
 	for (i = 0; i < count; i++) {
 		u64 at = table + o.first + (u64)i * o.step;
 

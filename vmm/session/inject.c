@@ -218,7 +218,7 @@ int inject_archive(const struct inject *in, const char *release, const char *ini
 	agent.data = data;
 	ret = archive_fill(&a, init, &agent, &shim);
 	if (ret) {
-		err_set(e, ret, "out of memory for the guest's archive");
+		err_set(e, ret, "out of memory");
 		goto out;
 	}
 	*out = a.data;

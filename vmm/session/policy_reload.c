@@ -112,7 +112,7 @@ int policy_reload(struct sessions *s, int fd, const char *path, struct err *e)
 	for (ss = s->list; ss && !ret; ss = ss->next)
 		ret = session_fits(ss, p, path, e);
 	if (!ret && policy_replace(s, p, path))
-		ret = err_set(e, -ENOMEM, "out of memory for the policy");
+		ret = err_set(e, -ENOMEM, "%s: out of memory", path);
 	if (ret) {
 		policy_free(p);
 		return ret;

@@ -40,7 +40,7 @@ int session_get(struct sessions *s, const char *name, struct session **out, stru
 		return 0;
 	ss = calloc(1, sizeof(*ss));
 	if (!ss)
-		return err_set(e, -ENOMEM, "out of memory for session %s", name);
+		return err_set(e, -ENOMEM, "session %s: out of memory", name);
 	ss->tail = &ss->drivers;
 	ss->ops_tail = &ss->ops;
 	ss->policy = policy;
@@ -49,7 +49,7 @@ int session_get(struct sessions *s, const char *name, struct session **out, stru
 	ss->page_gpa = calloc(ss->text_pages + (size_t)GATE_PAGES, sizeof(*ss->page_gpa));
 	if (!ss->name || !ss->page_gpa) {
 		session_free(ss);
-		return err_set(e, -ENOMEM, "out of memory for session %s", name);
+		return err_set(e, -ENOMEM, "session %s: out of memory", name);
 	}
 	ss->next = s->list;
 	s->list = ss;

@@ -133,7 +133,7 @@ int sessions_open(struct sessions **out, struct machine *m, const struct guest_s
 		return ret;
 	s = calloc(1, sizeof(*s));
 	if (!s)
-		return err_set(e, -ENOMEM, "out of memory for sessions");
+		return err_set(e, -ENOMEM, "out of memory");
 	s->m = m;
 	s->spec = spec;
 	s->wait_timer = s->slow_timer = -1;
@@ -220,7 +220,7 @@ static void load_next(struct sessions *s)
 	struct driver *d = driver_by_order(s, s->n_started);
 
 	if (d && driver_load(s, d, driver_started, s))
-		machine_exit(s->m, EXIT_CODE_ERROR, "out of memory for %s", d->path);
+		machine_exit(s->m, EXIT_CODE_ERROR, "%s: out of memory", d->path);
 }
 
 static void ask_whether_up(void *arg, u32 expiries);
@@ -295,7 +295,7 @@ int sessions_start(struct sessions *s, struct loop *l, struct control *c, struct
 	if (ret)
 		return err_set(e, ret, "event loop: %s", strerror(-ret));
 	if (sessions_control_add(s, c))
-		return err_set(e, -ENOMEM, "out of memory for the control socket's commands");
+		return err_set(e, -ENOMEM, "out of memory");
 	return 0;
 }
 

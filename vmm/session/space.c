@@ -178,7 +178,7 @@ int session_prepare_pages(struct sessions *s, struct driver *d, struct umbra_map
 	pages = calloc(ss->text_pages + 1u, sizeof(*pages));
 	m = calloc(ss->text_pages + (size_t)GATE_PAGES, sizeof(*m));
 	if (!pages || !m) {
-		ret = err_set(e, -ENOMEM, "out of memory for the pages of %s", d->path);
+		ret = err_set(e, -ENOMEM, "%s: out of memory", d->path);
 		goto out;
 	}
 	used = shadow_pages_used(d->plan, pages, ss->text_pages);

@@ -181,10 +181,10 @@ static int decode_text(struct check *c, struct err *e)
 	size_t i;
 
 	if (!text)
-		return err_set(e, -ENOMEM, "out of memory while decoding %s", c->d->guest_name);
+		return err_set(e, -ENOMEM, "%s: out of memory", c->d->guest_name);
 	if (guest_read(c->s->m, base, text, c->mod.text)) {
 		free(text);
-		return err_set(e, -EFAULT, "text of %s cannot be read", c->d->guest_name);
+		return err_set(e, -EFAULT, "%s: cannot read its text", c->d->guest_name);
 	}
 	c->patched += kernel_patches_undo_probes(c->patches, &c->mod, text);
 	qsort(c->sections, c->n_sections, sizeof(*c->sections), sections_by_address);
