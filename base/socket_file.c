@@ -119,7 +119,7 @@ int unused_file_remove(const char *path, const struct socket_id *id)
 	return file_remove_if(path, id, unused_file_id);
 }
 
-static bool is_old(const struct stat *st)
+static bool socket_file_is_old(const struct stat *st)
 {
 	struct timespec now;
 
@@ -151,7 +151,7 @@ int socket_file_remove_stale(const char *path)
 		ret = -EADDRINUSE;
 	else if (errno != ECONNREFUSED)
 		ret = -errno;
-	else if (!is_old(&st))
+	else if (!socket_file_is_old(&st))
 		ret = -EBUSY;
 	else
 		ret = unlink(path) ? -errno : 0;

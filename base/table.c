@@ -259,7 +259,7 @@ static size_t head_bytes(struct table *t, const char *s, size_t width, size_t *u
  * Returns the rest of @s behind its first @width columns, or behind one more, if a wide character
  * lies across; *used is how many.
  */
-static const char *tail_of(struct table *t, const char *s, size_t width, size_t *used)
+static const char *text_tail(struct table *t, const char *s, size_t width, size_t *used)
 {
 	u32 code;
 
@@ -300,7 +300,7 @@ static void line_put_cut(struct table_line *l, const char *s, size_t have, size_
 	char *cut;
 
 	head = head_bytes(t, s, flags & TABLE_END ? keep : keep / 3, &used);
-	tail = flags & TABLE_END ? "" : tail_of(t, s, have - (keep - used), &skipped);
+	tail = flags & TABLE_END ? "" : text_tail(t, s, have - (keep - used), &skipped);
 	if (flags & TABLE_END)
 		skipped = have;
 	if (asprintf(&cut, "%.*s%.*s%s", (int)head, s, (int)dots, "...", tail) < 0) {

@@ -28,7 +28,7 @@ bool blk_ring_ready(const struct io_uring *ring)
 }
 
 /* Carries out a no-op: a kernel may make rings and refuse every operation. */
-static int try_ring(struct io_uring *ring)
+static int blk_ring_try(struct io_uring *ring)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
 	struct io_uring_cqe *cqe;
@@ -61,7 +61,7 @@ int blk_ring_open(struct io_uring *ring, unsigned entries)
 		return ret;
 	ret = restrict_ring(ring);
 	if (!ret)
-		ret = try_ring(ring);
+		ret = blk_ring_try(ring);
 	if (ret)
 		io_uring_queue_exit(ring);
 	return ret;

@@ -172,7 +172,7 @@ static int stop_back_end_rings(struct vhost_user_blk *b)
 }
 
 /* The back end does not use the queues any more: disk_stop() may return. */
-static void set_quiet(struct vhost_user_blk *b)
+static void disk_set_quiet(struct vhost_user_blk *b)
 {
 	pthread_mutex_lock(&b->lock);
 	b->serving = false;
@@ -183,7 +183,7 @@ static void set_quiet(struct vhost_user_blk *b)
 static void hang_up_back_end(struct vhost_user_blk *b)
 {
 	vhost_user_close(&b->u);
-	set_quiet(b);
+	disk_set_quiet(b);
 }
 
 /* True if a successor can know which requests in the queues are unanswered. */
@@ -227,7 +227,7 @@ static void lose_queues(struct vhost_user_blk *b)
 	pthread_mutex_lock(&b->lock);
 	b->lost = true;
 	pthread_mutex_unlock(&b->lock);
-	set_quiet(b);
+	disk_set_quiet(b);
 	virtio_needs_reset(b->v);
 }
 
@@ -252,7 +252,7 @@ static bool follow_driver(struct vhost_user_blk *b)
 		if (stop_back_end_rings(b))
 			hang_up_back_end(b);
 		else
-			set_quiet(b);
+			disk_set_quiet(b);
 	}
 	if (!claim_queues(b))
 		return true;

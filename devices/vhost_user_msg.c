@@ -41,7 +41,7 @@ static int await_peer(int fd, short events, struct vhost_user_limit limit)
 }
 
 /* Decides by errno how a failed system call goes on, and waits for the peer. 0: try again. */
-static int after_failure(int fd, short events, struct vhost_user_limit limit)
+static int peer_await_after_failure(int fd, short events, struct vhost_user_limit limit)
 {
 	if (errno == EINTR)
 		return 0;
@@ -79,7 +79,7 @@ int vhost_user_send(int fd, const struct vhost_user_msg *m, struct vhost_user_li
 		ssize_t done = sendmsg(fd, &h, MSG_NOSIGNAL);
 
 		if (done < 0) {
-			ret = after_failure(fd, POLLOUT, limit);
+			ret = peer_await_after_failure(fd, POLLOUT, limit);
 			if (ret)
 				return ret;
 			continue;
@@ -143,7 +143,7 @@ static int receive_bytes(int fd, struct vhost_user_msg *m, u8 *to, size_t len,
 		ssize_t done = recvmsg(fd, &h, MSG_CMSG_CLOEXEC);
 
 		if (done < 0) {
-			ret = after_failure(fd, POLLIN, limit);
+			ret = peer_await_after_failure(fd, POLLIN, limit);
 			if (ret)
 				return ret;
 			continue;

@@ -269,7 +269,7 @@ static void virtio_enable_queue(struct virtio *v, unsigned i)
 		virtio_needs_reset(v);
 }
 
-static void set_half(u64 *field, bool high, u32 value)
+static void register_set_half(u64 *field, bool high, u32 value)
 {
 	if (high)
 		*field = (*field & 0xffffffffULL) | (u64)value << 32;
@@ -303,7 +303,7 @@ static void virtio_write_queue(struct virtio *v, u64 offset, u32 value, unsigned
 		u64 *field[] = { &q->desc, &q->avail, &q->used };
 		u64 word = (offset - VIRTIO_PCI_COMMON_Q_DESCLO) / 4;
 
-		set_half(field[word / 2], word % 2, value);
+		register_set_half(field[word / 2], word % 2, value);
 	}
 }
 
@@ -320,7 +320,7 @@ static void virtio_write_common(struct virtio *v, u64 offset, u32 value, unsigne
 		break;
 	case VIRTIO_PCI_COMMON_GF:
 		if (len == 4 && v->driver_select < 2 && virtio_features_open(v))
-			set_half(&v->features, v->driver_select, value);
+			register_set_half(&v->features, v->driver_select, value);
 		break;
 	case VIRTIO_PCI_COMMON_MSIX:
 		if (len == 2)

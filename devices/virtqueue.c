@@ -36,7 +36,7 @@ static void store16(u8 *ring, size_t offset, u16 value)
  * Copies bytes that the guest may change meanwhile (Q4). The barrier keeps the compiler from
  * reading the source a second time where the copy is used.
  */
-static void copy_once(void *to, const void *from, size_t len)
+static void guest_copy_once(void *to, const void *from, size_t len)
 {
 	memcpy(to, from, len);
 	__asm__ volatile("" ::: "memory");
@@ -118,7 +118,7 @@ static int walk_chain(struct virtqueue *q, struct vq_chain *c, const u8 *table, 
 
 		if (index >= count)
 			return -EIO; /* Q3 */
-		copy_once(&d, table + (size_t)index * DESC_SIZE, DESC_SIZE);
+		guest_copy_once(&d, table + (size_t)index * DESC_SIZE, DESC_SIZE);
 		if (d.flags & VRING_DESC_F_INDIRECT) {
 			const u8 *inner;
 
@@ -264,7 +264,7 @@ static size_t iov_copy(const struct iovec *iov, unsigned n, u64 offset, u8 *buf,
 		if (dir == TO_IOV)
 			memcpy((u8 *)iov[i].iov_base + offset, buf + done, part);
 		else
-			copy_once(buf + done, (const u8 *)iov[i].iov_base + offset, part);
+			guest_copy_once(buf + done, (const u8 *)iov[i].iov_base + offset, part);
 		done += part;
 		offset = 0;
 	}

@@ -87,8 +87,8 @@ static const struct fn_rule *find_rule(const struct policy_session *s, const str
 }
 
 /* The entry with the longest `from` that is @p or a directory above it; *len: length of its from */
-static const struct file_entry *find_file(const struct policy_session *s, const struct path *p,
-					  size_t *len)
+static const struct file_entry *session_find_file(const struct policy_session *s,
+						  const struct path *p, size_t *len)
 {
 	const struct index *ix = &s->file_index;
 	const struct index_entry *e, *best = NULL;
@@ -167,7 +167,7 @@ static void decide_by_table(const struct policy_session *s, const struct policy_
 	const struct file_entry *f;
 	size_t skip;
 
-	f = find_file(s, p, &skip);
+	f = session_find_file(s, p, &skip);
 	if (!f) {
 		if (s->default_pass && r->fn->space == SPACE_FILE)
 			decision_pass_path(d, r, p, s->default_rule);

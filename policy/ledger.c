@@ -87,7 +87,7 @@ static struct ledger_item **ticket_bucket(struct ledger *l, u64 ticket)
 	return &l->by_ticket[ticket % LEDGER_BUCKETS];
 }
 
-static struct ledger_item *item_of(struct ledger_entry *e)
+static struct ledger_item *ledger_item_of(struct ledger_entry *e)
 {
 	return (struct ledger_item *)e;
 }
@@ -141,13 +141,13 @@ int ledger_open(struct ledger *l, const struct ledger_entry *what, bool lend,
 void ledger_discard(struct ledger *l, struct ledger_entry *e)
 {
 	pthread_mutex_lock(&l->lock);
-	item_free(l, item_of(e));
+	item_free(l, ledger_item_of(e));
 	pthread_mutex_unlock(&l->lock);
 }
 
 u64 ledger_await(struct ledger *l, struct ledger_entry *e)
 {
-	struct ledger_item *i = item_of(e), **b;
+	struct ledger_item *i = ledger_item_of(e), **b;
 	u64 ticket;
 
 	pthread_mutex_lock(&l->lock);

@@ -77,7 +77,7 @@ void lent_names_destroy(struct lent_names *n)
 }
 
 /* First run of @want free chunks, from the hint on, then from the start. */
-static size_t find_run(const struct lent_names *n, size_t want)
+static size_t chunks_find_run(const struct lent_names *n, size_t want)
 {
 	size_t from, i, run, pass;
 
@@ -93,7 +93,7 @@ static size_t find_run(const struct lent_names *n, size_t want)
 }
 
 /* Chunks of the common part that an owner of @taken chunks has. */
-static size_t common_of(size_t taken)
+static size_t common_chunks_of(size_t taken)
 {
 	return taken > LENT_NAMES_OWN ? taken - LENT_NAMES_OWN : 0;
 }
@@ -104,16 +104,16 @@ static size_t common_of(size_t taken)
  */
 static bool share_allows(const struct lent_names *n, unsigned owner, size_t want)
 {
-	size_t all = n->taken[owner] + want, left = n->common + common_of(n->taken[owner]);
+	size_t all = n->taken[owner] + want, left = n->common + common_chunks_of(n->taken[owner]);
 
-	return all <= (n->chunks + SHARE - 1) / SHARE && 2 * common_of(all) <= left;
+	return all <= (n->chunks + SHARE - 1) / SHARE && 2 * common_chunks_of(all) <= left;
 }
 
 static void share_set(struct lent_names *n, unsigned owner, size_t taken)
 {
-	n->common += common_of(n->taken[owner]);
+	n->common += common_chunks_of(n->taken[owner]);
 	n->taken[owner] = (u32)taken;
-	n->common -= common_of(taken);
+	n->common -= common_chunks_of(taken);
 }
 
 int lent_names_get(struct lent_names *n, unsigned owner, const char *text, u32 *off)
@@ -130,7 +130,7 @@ int lent_names_get(struct lent_names *n, unsigned owner, const char *text, u32 *
 	}
 	if (!share_allows(n, owner, want))
 		return -ENOSPC;
-	at = find_run(n, want);
+	at = chunks_find_run(n, want);
 	if (!at)
 		return -ENOSPC;
 	e = calloc(1, sizeof(*e));

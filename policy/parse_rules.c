@@ -8,7 +8,7 @@
 #include "policy/pattern.h"
 
 /* Number of entries of the list @st of @what, counted against the limit of the policy. */
-static int begin_list(struct parse *ps, config_setting_t *st, const char *what, size_t *n)
+static int rules_begin_list(struct parse *ps, config_setting_t *st, const char *what, size_t *n)
 {
 	int ret = value_list(ps, st, what);
 
@@ -56,7 +56,7 @@ int parse_files(struct parse *ps, config_setting_t *session, struct policy_sessi
 
 	if (!list)
 		return 0;
-	ret = begin_list(ps, list, "mappings { from = ...; to = ...; }", &n);
+	ret = rules_begin_list(ps, list, "mappings { from = ...; to = ...; }", &n);
 	if (ret)
 		return ret;
 	s->files = pool_alloc(&ps->p->pool, n, sizeof(*s->files));
@@ -210,7 +210,7 @@ int parse_functions(struct parse *ps, config_setting_t *session, struct policy_s
 
 	if (!list)
 		return 0;
-	ret = begin_list(ps, list, "rules { function = ...; action = ...; }", &n);
+	ret = rules_begin_list(ps, list, "rules { function = ...; action = ...; }", &n);
 	if (ret)
 		return ret;
 	s->rules = pool_alloc(&ps->p->pool, n, sizeof(*s->rules));
@@ -243,7 +243,7 @@ int parse_permit(struct parse *ps, config_setting_t *session, struct policy_sess
 
 	if (!list)
 		return 0;
-	ret = begin_list(ps, list, "symbols", &n);
+	ret = rules_begin_list(ps, list, "symbols", &n);
 	if (ret)
 		return ret;
 	s->permits = pool_alloc(&ps->p->pool, n, sizeof(*s->permits));

@@ -17,7 +17,7 @@ static bool is_dots(const char *c, size_t len)
 	return (len == 1 && c[0] == '.') || (len == 2 && c[0] == '.' && c[1] == '.');
 }
 
-static void drop_last(struct joined *j)
+static void joined_drop_last(struct joined *j)
 {
 	while (j->len > j->floor && j->text[--j->len] != '/')
 		;
@@ -38,7 +38,7 @@ static bool append_components(struct joined *j, const char *s)
 		}
 		dir = is_dots(s, len);
 		if (dir && len == 2) {
-			drop_last(j);
+			joined_drop_last(j);
 		} else if (!dir) {
 			j->text[j->len++] = '/';
 			memcpy(j->text + j->len, s, len);

@@ -139,7 +139,7 @@ static u64 hash_string(u64 h, const char *s)
 }
 
 /* The strings that make two requests one row. */
-static void key_of(const struct record_entry *e, const char *key[9])
+static void record_key_of(const struct record_entry *e, const char *key[9])
 {
 	key[0] = e->session;
 	key[1] = e->driver;
@@ -157,12 +157,12 @@ static bool same_string(const char *a, const char *b)
 	return a == b || (a && b && !strcmp(a, b));
 }
 
-static bool same_row(const struct record_entry *a, const struct record_entry *b)
+static bool record_same_row(const struct record_entry *a, const struct record_entry *b)
 {
 	const char *ka[9], *kb[9];
 
-	key_of(a, ka);
-	key_of(b, kb);
+	record_key_of(a, ka);
+	record_key_of(b, kb);
 	for (size_t i = 0; i < ARRAY_SIZE(ka); i++) {
 		if (!same_string(ka[i], kb[i]))
 			return false;
@@ -174,7 +174,7 @@ static u64 hash_entry(u64 seed, const struct record_entry *e)
 {
 	const char *key[9];
 
-	key_of(e, key);
+	record_key_of(e, key);
 	for (size_t i = 0; i < ARRAY_SIZE(key); i++)
 		seed = hash_string(seed, key[i]);
 	return seed ^ seed >> 29;
@@ -257,7 +257,7 @@ void record_count(struct record *r, const struct record_entry *entry)
 
 	for (u32 n = *head; n; n = row->next) {
 		row = &r->rows[n - 1];
-		if (row->hash == hash && same_row(&row->entry, entry)) {
+		if (row->hash == hash && record_same_row(&row->entry, entry)) {
 			row->count++;
 			if (entry->time_ns > row->last_ns)
 				row->last_ns = entry->time_ns;
@@ -279,7 +279,7 @@ void record_count(struct record *r, const struct record_entry *entry)
 }
 
 /* The whole of the line, or -errno. */
-static int write_line(struct record *r)
+static int record_write_line(struct record *r)
 {
 	const char *buf = r->line.buf;
 	size_t left = r->line.len;
@@ -312,7 +312,7 @@ static int entry_store(struct record *r, const struct record_entry *entry)
 			line_add(&r->line, "\n", 1);
 		record_json(&r->line, entry, 0, 0);
 		line_add(&r->line, "\n", 1);
-		ret = r->line.failed ? -ENOMEM : write_line(r);
+		ret = r->line.failed ? -ENOMEM : record_write_line(r);
 		r->line.failed = false;
 		if (ret && !r->error)
 			r->error = -ret;

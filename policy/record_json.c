@@ -68,7 +68,7 @@ void line_free(struct record_line *t)
 	memset(t, 0, sizeof(*t));
 }
 
-static void add_string(struct record_line *t, const char *s)
+static void line_add_string(struct record_line *t, const char *s)
 {
 	u32 code;
 
@@ -95,10 +95,10 @@ static void add_string(struct record_line *t, const char *s)
 	line_add(t, "\"", 1);
 }
 
-static void add_member(struct record_line *t, const char *key, const char *value)
+static void line_add_member(struct record_line *t, const char *key, const char *value)
 {
 	line_printf(t, ",\"%s\":", key);
-	add_string(t, value);
+	line_add_string(t, value);
 }
 
 void record_json(struct record_line *t, const struct record_entry *e, u64 count, u64 last_ns)
@@ -107,14 +107,14 @@ void record_json(struct record_line *t, const struct record_entry *e, u64 count,
 	if (count)
 		line_printf(t, ",\"last_ns\":%" PRIu64 ",\"count\":%" PRIu64, last_ns, count);
 	if (e->event) {
-		add_member(t, "event", e->function);
-		add_member(t, "text", e->asked);
+		line_add_member(t, "event", e->function);
+		line_add_member(t, "text", e->asked);
 		line_add(t, "}", 1);
 		return;
 	}
-	add_member(t, "session", e->session);
-	add_member(t, "driver", e->driver);
-	add_member(t, "function", e->function);
+	line_add_member(t, "session", e->session);
+	line_add_member(t, "driver", e->driver);
+	line_add_member(t, "function", e->function);
 	if (!count) {
 		line_add(t, ",\"args\":[", 9);
 		/* As strings: a number of JSON holds 53 bits in most readers. */
@@ -122,12 +122,12 @@ void record_json(struct record_line *t, const struct record_entry *e, u64 count,
 			line_printf(t, "%s\"0x%" PRIx64 "\"", i ? "," : "", e->args[i]);
 		line_add(t, "]", 1);
 	}
-	add_member(t, "asked", e->asked);
-	add_member(t, "argv", e->argv);
-	add_member(t, "used", e->used);
-	add_member(t, "verdict", e->verdict);
-	add_member(t, "error", e->error);
-	add_member(t, "rule", e->rule);
+	line_add_member(t, "asked", e->asked);
+	line_add_member(t, "argv", e->argv);
+	line_add_member(t, "used", e->used);
+	line_add_member(t, "verdict", e->verdict);
+	line_add_member(t, "error", e->error);
+	line_add_member(t, "rule", e->rule);
 	line_add(t, "}", 1);
 }
 

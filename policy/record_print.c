@@ -73,7 +73,7 @@ static const char *verdict_colour(const struct record_entry *e)
 	return !strcmp(e->verdict, "deny") ? TABLE_RED : TABLE_YELLOW;
 }
 
-static const char *or_dash(const char *text)
+static const char *text_or_dash(const char *text)
 {
 	return text ? text : "-";
 }
@@ -82,19 +82,19 @@ static const char *or_dash(const char *text)
 static void record_table_row(struct table *t, const struct record_row *row)
 {
 	const struct record_entry *e = &row->entry;
-	const char *verdict = e->event ? "event" : or_dash(e->verdict);
+	const char *verdict = e->event ? "event" : text_or_dash(e->verdict);
 
 	table_cell(t, "%" PRIu64 ".%06" PRIu64, e->time_ns / 1000000000,
 		   e->time_ns / 1000 % 1000000);
 	table_cell(t, "%" PRIu64, row->count);
-	table_cell(t, "%s", or_dash(e->session));
-	table_cell(t, "%s", or_dash(e->driver));
-	table_cell(t, "%s", or_dash(e->function));
+	table_cell(t, "%s", text_or_dash(e->session));
+	table_cell(t, "%s", text_or_dash(e->driver));
+	table_cell(t, "%s", text_or_dash(e->function));
 	if (e->argv)
-		table_cell(t, "%s [%s]", or_dash(e->asked), e->argv);
+		table_cell(t, "%s [%s]", text_or_dash(e->asked), e->argv);
 	else
-		table_cell(t, "%s", or_dash(e->asked));
-	table_cell(t, "%s", or_dash(e->used));
+		table_cell(t, "%s", text_or_dash(e->asked));
+	table_cell(t, "%s", text_or_dash(e->used));
 	table_cell(t, "%s%s%s", verdict, e->error ? " " : "", e->error ? e->error : "");
 	table_paint_cell(t, verdict_colour(e));
 	table_cell(t, "%s", e->rule ? e->rule : "");

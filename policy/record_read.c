@@ -37,7 +37,7 @@ static enum line_state record_read_line(FILE *f, char *buf, size_t *len)
  * A member that is a string or null; false if it is something else. The string is a copy, which the
  * entry owns until free_entry().
  */
-static bool get_string(const json_t *line, const char *key, const char **out)
+static bool line_get_string(const json_t *line, const char *key, const char **out)
 {
 	const json_t *v = json_object_get(line, key);
 	char *s;
@@ -86,13 +86,16 @@ static bool record_entry_of(const json_t *line, struct record_entry *e)
 	e->time_ns = (u64)json_integer_value(time);
 	e->event = json_object_get(line, "event") != NULL;
 	if (e->event)
-		return get_string(line, "event", &e->function) &&
-		       get_string(line, "text", &e->asked) && e->function;
-	return get_string(line, "session", &e->session) && get_string(line, "driver", &e->driver) &&
-	       get_string(line, "function", &e->function) && get_string(line, "asked", &e->asked) &&
-	       get_string(line, "argv", &e->argv) && get_string(line, "used", &e->used) &&
-	       get_string(line, "verdict", &e->verdict) && get_string(line, "error", &e->error) &&
-	       get_string(line, "rule", &e->rule) && e->session && e->driver && e->function &&
+		return line_get_string(line, "event", &e->function) &&
+		       line_get_string(line, "text", &e->asked) && e->function;
+	return line_get_string(line, "session", &e->session) &&
+	       line_get_string(line, "driver", &e->driver) &&
+	       line_get_string(line, "function", &e->function) &&
+	       line_get_string(line, "asked", &e->asked) &&
+	       line_get_string(line, "argv", &e->argv) && line_get_string(line, "used", &e->used) &&
+	       line_get_string(line, "verdict", &e->verdict) &&
+	       line_get_string(line, "error", &e->error) &&
+	       line_get_string(line, "rule", &e->rule) && e->session && e->driver && e->function &&
 	       e->verdict && known_verdict(e->verdict);
 }
 

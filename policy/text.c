@@ -62,7 +62,7 @@ int text_parse(config_t *c, const char *label, const char *text, struct err *e)
  * The whole of @fd, at most a little more than TEXT_MAX, with a NUL behind it. NULL with
  * errno set.
  */
-static char *read_stream(int fd, size_t *len)
+static char *text_read_stream(int fd, size_t *len)
 {
 	char *text = NULL, *more;
 	size_t size = 0;
@@ -95,7 +95,7 @@ int text_load_fd(char **out, int fd, const char *path, const char *what, struct 
 	size_t len;
 	int ret = 0;
 
-	text = read_stream(fd, &len);
+	text = text_read_stream(fd, &len);
 	if (!text)
 		ret = err_set(e, -errno, "%s: cannot read: %s", path, strerror(errno));
 	else if (strlen(text) != len)

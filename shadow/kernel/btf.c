@@ -15,7 +15,7 @@
 #define DEPTH_MAX   16 /* of anonymous members within members */
 #define MEMBERS_MAX 65536
 
-static int no_print(enum libbpf_print_level level, const char *fmt, va_list ap)
+static int libbpf_print_nothing(enum libbpf_print_level level, const char *fmt, va_list ap)
 {
 	(void)level;
 	(void)fmt;
@@ -35,7 +35,7 @@ int types_load(struct types *t, const struct section *btf, const char *path, str
 	int ret;
 
 	/* libbpf's own messages about a damaged section would go to the user's terminal. */
-	libbpf_set_print(no_print);
+	libbpf_set_print(libbpf_print_nothing);
 	if (btf->size > UINT32_MAX)
 		return err_set(e, -EINVAL, "%s: its BTF type information is damaged", path);
 	t->btf = btf__new(btf->data, (u32)btf->size);

@@ -39,7 +39,7 @@ static void text_put(struct prototype_text *t, const char *s)
 static void emit_declaration(struct prototype_text *out, const struct btf *btf, u32 id,
 			     const char *decl, int depth);
 
-static const char *name_of(const struct btf *btf, u32 off)
+static const char *btf_name_at(const struct btf *btf, u32 off)
 {
 	const char *s = btf__name_by_offset(btf, off);
 
@@ -60,17 +60,17 @@ static void emit_params(struct prototype_text *out, const struct btf *btf,
 		if (!p[i].type)
 			text_put(out, "...");
 		else
-			emit_declaration(out, btf, p[i].type, name_of(btf, p[i].name_off),
+			emit_declaration(out, btf, p[i].type, btf_name_at(btf, p[i].name_off),
 					 depth + 1);
 	}
 	text_put(out, n ? ")" : "void)");
 }
 
 /* A type with a name of its own; @decl behind it. */
-static void emit_named(struct prototype_text *out, const struct btf *btf, const struct btf_type *t,
-		       const char *decl)
+static void emit_named_type(struct prototype_text *out, const struct btf *btf,
+			    const struct btf_type *t, const char *decl)
 {
-	const char *name = name_of(btf, t->name_off);
+	const char *name = btf_name_at(btf, t->name_off);
 
 	if (btf_is_struct(t))
 		text_put(out, "struct ");
@@ -180,7 +180,7 @@ static void emit_declaration(struct prototype_text *out, const struct btf *btf, 
 	} else if (btf_is_type_tag(t)) {
 		emit_declaration(out, btf, t->type, decl, depth + 1);
 	} else {
-		emit_named(out, btf, t, decl);
+		emit_named_type(out, btf, t, decl);
 	}
 }
 

@@ -264,8 +264,8 @@ static u64 symbol_find(const struct kallsyms *s, const char *name)
 	return strmap_find(&s->map, name, &i) ? s->addrs[i] : 0;
 }
 
-static bool try_addresses(struct kallsyms *s, const struct tables *t, const u8 *offsets,
-			  const u8 *base_at, u64 text, bool percpu)
+static bool kallsyms_try_addresses(struct kallsyms *s, const struct tables *t, const u8 *offsets,
+				   const u8 *base_at, u64 text, bool percpu)
 {
 	u64 base, etext;
 
@@ -300,9 +300,9 @@ static bool find_addresses(struct kallsyms *s, const struct tables *t, u64 text)
 
 		for (int percpu = 1; percpu >= 0; percpu--) {
 			if ((size_t)(t->num - t->start) >= before &&
-			    try_addresses(s, t, t->num - before, t->num - 8, text, percpu))
+			    kallsyms_try_addresses(s, t, t->num - before, t->num - 8, text, percpu))
 				return true;
-			if (try_addresses(s, t, after, after_base, text, percpu))
+			if (kallsyms_try_addresses(s, t, after, after_base, text, percpu))
 				return true;
 		}
 	}

@@ -70,8 +70,8 @@ static int kernel_file_parse(struct kernel *k, bool allow_opaque, struct err *e)
 		k->path);
 }
 
-static int open_owned(struct kernel **out, const char *label, u8 *file, size_t len,
-		      bool allow_opaque, struct err *e)
+static int kernel_open_owned(struct kernel **out, const char *label, u8 *file, size_t len,
+			     bool allow_opaque, struct err *e)
 {
 	struct kernel *k = calloc(1, sizeof(*k));
 	int ret;
@@ -103,7 +103,7 @@ int kernel_open(struct kernel **out, const char *path, bool allow_opaque, struct
 	ret = file_read(path, FILE_MAX_SIZE, &file, &len, e);
 	if (ret)
 		return ret;
-	return open_owned(out, path, file, len, allow_opaque, e);
+	return kernel_open_owned(out, path, file, len, allow_opaque, e);
 }
 
 int kernel_open_fd(struct kernel **out, int fd, const char *path, bool allow_opaque, struct err *e)
@@ -115,7 +115,7 @@ int kernel_open_fd(struct kernel **out, int fd, const char *path, bool allow_opa
 	ret = file_read_fd(fd, path, FILE_MAX_SIZE, &file, &len, e);
 	if (ret)
 		return ret;
-	return open_owned(out, path, file, len, allow_opaque, e);
+	return kernel_open_owned(out, path, file, len, allow_opaque, e);
 }
 
 int kernel_parse(struct kernel **out, const char *label, const void *data, size_t len,
@@ -129,10 +129,10 @@ int kernel_parse(struct kernel **out, const char *label, const void *data, size_
 	if (!copy)
 		return err_set(e, -ENOMEM, "%s: out of memory", label);
 	memcpy(copy, data, len);
-	return open_owned(out, label, copy, len, allow_opaque, e);
+	return kernel_open_owned(out, label, copy, len, allow_opaque, e);
 }
 
-static bool same_layout(const struct kernel_layout *a, const struct kernel_layout *b)
+static bool kernel_layouts_equal(const struct kernel_layout *a, const struct kernel_layout *b)
 {
 	return a->pref_phys == b->pref_phys && a->span == b->span && a->init_size == b->init_size &&
 	       a->align == b->align && a->link_text == b->link_text && a->entry == b->entry &&
@@ -152,7 +152,7 @@ int kernel_reread(struct kernel *k, struct err *e)
 
 	if (!n)
 		return ret;
-	if (!same_layout(&k->layout, &n->layout) || strcmp(k->release, n->release) != 0) {
+	if (!kernel_layouts_equal(&k->layout, &n->layout) || strcmp(k->release, n->release) != 0) {
 		kernel_close(n);
 		return err_set(e, -ESTALE, "%s: has changed while it was opened; try again",
 			       k->path);

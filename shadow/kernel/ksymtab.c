@@ -56,7 +56,7 @@ static enum symbol_class classify_export(const struct kernel *k, const struct ke
 }
 
 /* A name that ends within __ksymtab_strings, or NULL. */
-static const char *string_at(const struct section *strings, u64 addr)
+static const char *ksymtab_string_at(const struct section *strings, u64 addr)
 {
 	u64 off = addr - strings->addr;
 
@@ -74,11 +74,11 @@ static u64 prel32_target(const struct section *s, u64 off)
 static int read_entry(const struct kernel *k, const struct section *tab, u64 off,
 		      struct kernel_export *x)
 {
-	x->name = string_at(&k->sec.strings, prel32_target(tab, off + 4));
+	x->name = ksymtab_string_at(&k->sec.strings, prel32_target(tab, off + 4));
 	if (!x->name || !*x->name)
 		return -EINVAL;
 	if (load_u32(tab->data + off + 8)) {
-		x->ns = string_at(&k->sec.strings, prel32_target(tab, off + 8));
+		x->ns = ksymtab_string_at(&k->sec.strings, prel32_target(tab, off + 8));
 		if (!x->ns)
 			return -EINVAL;
 		if (!*x->ns)
@@ -137,7 +137,7 @@ static void collect_functions(struct exports *x)
 }
 
 /* Entries that would overlap cannot both hold a jump; aliases, at one address, share theirs. */
-static void drop_crowded(struct exports *x)
+static void exports_drop_crowded(struct exports *x)
 {
 	size_t group = 0; /* where the aliases of the previous address begin */
 
@@ -179,7 +179,7 @@ int exports_load(struct kernel *k, struct err *e)
 			return ret;
 	}
 	collect_functions(x);
-	drop_crowded(x);
+	exports_drop_crowded(x);
 	return 0;
 }
 

@@ -92,7 +92,7 @@ static int read_runs(const struct half *a)
 	return 0;
 }
 
-static int half_read(void *arg)
+static int prepared_read_half(void *arg)
 {
 	struct half *a = arg;
 
@@ -144,12 +144,12 @@ int prepared_read(const struct kernel *k, u8 *dst, bool in_two, struct err *e)
 		mine.to = other.from = second_half(p);
 		/* Its thread pointer is this thread's, which pthread_self() is here. */
 		if (other.from < other.to)
-			two = clone(half_read, stack, flags, &other, &tid, (void *)pthread_self(),
-				    &tid) > 0;
+			two = clone(prepared_read_half, stack, flags, &other, &tid,
+				    (void *)pthread_self(), &tid) > 0;
 		if (!two)
 			mine.to = p->h->n_runs; /* clone() is refused: read all of it here */
 	}
-	half_read(&mine);
+	prepared_read_half(&mine);
 	if (two) {
 		await_thread(&tid);
 		mine.ret = mine.ret ? mine.ret : other.ret;

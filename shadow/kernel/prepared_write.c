@@ -25,7 +25,7 @@ int prepared_key(const void *bzimage, size_t len, u8 key[PREPARED_KEY])
 	return blake2b(key, bzimage, NULL, PREPARED_KEY, len, 0) ? -EINVAL : 0;
 }
 
-static bool is_zero(const u8 *p, size_t len)
+static bool bytes_are_zero(const u8 *p, size_t len)
 {
 	return !p[0] && (len == 1 || !memcmp(p, p + 1, len - 1));
 }
@@ -37,7 +37,7 @@ static int find_runs(struct prepared_writer *w)
 	for (u64 at = 0; at < span; at += PREPARED_PAGE) {
 		u64 len = span - at < PREPARED_PAGE ? span - at : PREPARED_PAGE;
 
-		if (is_zero(w->flat + at, len))
+		if (bytes_are_zero(w->flat + at, len))
 			continue;
 		if (!w->h.n_runs || at - end >= GAP_MIN || at % PREPARED_RUN == 0) {
 			if (w->h.n_runs == PREPARED_RUNS)
@@ -84,7 +84,7 @@ static void find_sections(struct prepared_writer *w)
 		};
 }
 
-static int fill_header(struct prepared_writer *w, const u8 *key)
+static int prepared_fill_header(struct prepared_writer *w, const u8 *key)
 {
 	const struct kernel *k = w->k;
 	const struct kernel_layout *l = &k->layout;
@@ -114,7 +114,7 @@ static int fill_header(struct prepared_writer *w, const u8 *key)
 	return 0;
 }
 
-static int write_file(struct prepared_writer *w, int fd)
+static int prepared_write_file(struct prepared_writer *w, int fd)
 {
 	const size_t from = offsetof(struct prepared_header, version);
 	const struct kernel *k = w->k;
@@ -172,10 +172,10 @@ int prepared_write(const struct kernel *k, const u8 key[PREPARED_KEY], int fd)
 		ret = find_runs(w);
 	if (!ret) {
 		find_sections(w);
-		ret = fill_header(w, key);
+		ret = prepared_fill_header(w, key);
 	}
 	if (!ret)
-		ret = write_file(w, fd);
+		ret = prepared_write_file(w, fd);
 	munmap(w->flat, w->h.span);
 	free(w);
 	return ret;

@@ -22,7 +22,7 @@ static u64 entry_phys(const u8 *p)
 }
 
 /* Entries that lie in no segment would write into somebody else's memory, or into a hole. */
-static bool list_fits(const struct kernel *k, const u8 *list, size_t n, unsigned width)
+static bool relocs_list_fits(const struct kernel *k, const u8 *list, size_t n, unsigned width)
 {
 	const struct segment *s = &k->segments[0];
 
@@ -47,9 +47,9 @@ static bool list_fits(const struct kernel *k, const u8 *list, size_t n, unsigned
 
 bool relocs_fit(const struct kernel *k)
 {
-	return list_fits(k, k->relocs[RELOC_32], k->n_relocs[RELOC_32], 4) &&
-	       list_fits(k, k->relocs[RELOC_INVERSE_32], k->n_relocs[RELOC_INVERSE_32], 4) &&
-	       list_fits(k, k->relocs[RELOC_64], k->n_relocs[RELOC_64], 8);
+	return relocs_list_fits(k, k->relocs[RELOC_32], k->n_relocs[RELOC_32], 4) &&
+	       relocs_list_fits(k, k->relocs[RELOC_INVERSE_32], k->n_relocs[RELOC_INVERSE_32], 4) &&
+	       relocs_list_fits(k, k->relocs[RELOC_64], k->n_relocs[RELOC_64], 8);
 }
 
 static const char *parse_lists(struct kernel *k, size_t elf_end)

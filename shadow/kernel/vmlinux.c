@@ -41,7 +41,7 @@ static int add_segment(struct kernel *k, const GElf_Phdr *p, struct err *e)
 	return 0;
 }
 
-static int set_layout(struct kernel *k, u64 entry, u64 first_vaddr, struct err *e)
+static int vmlinux_set_layout(struct kernel *k, u64 entry, u64 first_vaddr, struct err *e)
 {
 	struct kernel_layout *l = &k->layout;
 	u64 end = 0;
@@ -137,7 +137,7 @@ int vmlinux_parse(struct kernel *k, size_t *end, struct err *e)
 		ret = err_set(e, -EINVAL, "%s: not a kernel (no segments to load)", k->path);
 		goto out;
 	}
-	ret = set_layout(k, eh.e_entry, first_vaddr, e);
+	ret = vmlinux_set_layout(k, eh.e_entry, first_vaddr, e);
 	if (!ret)
 		*end = file_end(elf, &eh, n);
 out:

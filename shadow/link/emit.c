@@ -47,8 +47,8 @@ static bool in_reach(u64 target, const struct link_addresses *a)
 	return low >= INT32_MIN && low <= INT32_MAX && high >= INT32_MIN && high <= INT32_MAX;
 }
 
-static int target_of(const struct link_plan *p, const struct link_addresses *a,
-		     const struct import *im, u64 *target, struct err *e)
+static int import_target_address(const struct link_plan *p, const struct link_addresses *a,
+				 const struct import *im, u64 *target, struct err *e)
 {
 	u64 start, end;
 
@@ -76,7 +76,7 @@ static int redirect_branches(u8 *data, const struct link_plan *p, const struct l
 		return err_set(e, -ENOMEM, "%s: out of memory", p->module->label);
 	for (size_t i = 0; !ret && i < p->n_imports; i++)
 		if (p->imports[i].target == TARGET_SHADOW)
-			ret = target_of(p, a, &p->imports[i], &targets[i], e);
+			ret = import_target_address(p, a, &p->imports[i], &targets[i], e);
 	for (size_t i = 0; !ret && i < p->n_sites; i++) {
 		const struct branch_site *s = &p->sites[i];
 		u64 real = p->imports[s->import].export->addr + a->kaslr;

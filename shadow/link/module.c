@@ -80,7 +80,7 @@ static int extents_by_start(const void *pa, const void *pb)
 	return a->end < b->end ? -1 : a->end > b->end;
 }
 
-static bool has_bytes(const Elf64_Shdr *h)
+static bool section_has_bytes(const Elf64_Shdr *h)
 {
 	return h->sh_type != SHT_NOBITS && h->sh_type != SHT_NULL && h->sh_size;
 }
@@ -99,7 +99,7 @@ static int check_overlap(const struct module *m, const Elf64_Ehdr *eh, struct er
 	for (u32 i = 1; i < m->n_sections; i++) {
 		const Elf64_Shdr *h = &m->sections[i].h;
 
-		if (has_bytes(h))
+		if (section_has_bytes(h))
 			x[n++] = (struct extent){ h->sh_offset, h->sh_offset + h->sh_size };
 	}
 	qsort(x, n, sizeof(*x), extents_by_start);
@@ -145,7 +145,7 @@ static int read_sections(struct module *m, struct err *e)
 		Elf64_Shdr *h = &m->sections[i].h;
 
 		memcpy(h, m->data + eh.e_shoff + i * sizeof(*h), sizeof(*h));
-		if (i && has_bytes(h) &&
+		if (i && section_has_bytes(h) &&
 		    (h->sh_offset > m->len || h->sh_size > m->len - h->sh_offset))
 			return err_set(e, -EINVAL,
 				       "%s: truncated (section %u ends behind the file)", m->label,
@@ -156,7 +156,7 @@ static int read_sections(struct module *m, struct err *e)
 	/* so that "it has none", which is index 0, and sections without bytes need no care below */
 	memset(&m->sections[0].h, 0, sizeof(m->sections[0].h));
 	for (u32 i = 0; i < m->n_sections; i++)
-		if (!has_bytes(&m->sections[i].h))
+		if (!section_has_bytes(&m->sections[i].h))
 			m->sections[i].h.sh_offset = 0;
 	if (m->sections[eh.e_shstrndx].h.sh_type == SHT_NOBITS)
 		return file_damaged(m, e, "its section names do not end");

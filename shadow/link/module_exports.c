@@ -18,7 +18,7 @@ static int odd_table(const struct module *m, unsigned table, struct err *e)
 		       m->label, table ? "_gpl" : "");
 }
 
-static enum symbol_class class_of(const struct module *m, const Elf64_Sym *sym)
+static enum symbol_class symbol_class_of(const struct module *m, const Elf64_Sym *sym)
 {
 	const struct module_section *s;
 
@@ -79,7 +79,7 @@ static int module_read_table(struct module *m, unsigned table, struct module_exp
 			if (x->placed || !leads_to_own(m, &sym, &r))
 				return odd_table(m, table, e);
 			x->placed = true;
-			x->class = class_of(m, &sym);
+			x->class = symbol_class_of(m, &sym);
 		}
 		if (r.r_offset % KSYM_ENTRY == 4) {
 			if (module_read_export_name(m, x, &sym, &r))

@@ -26,7 +26,7 @@ struct unpack {
 };
 
 /* Make room for more output. -EFBIG: there is as much as may be. */
-static int out_grow(struct unpack *u)
+static int unpack_grow(struct unpack *u)
 {
 	size_t size = u->size ? u->size * 2 : u->in_len * 4;
 	u8 *out;
@@ -53,7 +53,7 @@ static int unpack_xz(struct unpack *u)
 	s.next_in = u->in;
 	s.avail_in = u->in_len;
 	while (!ret && r != LZMA_STREAM_END) {
-		ret = out_grow(u);
+		ret = unpack_grow(u);
 		if (ret)
 			break;
 		s.next_out = u->out + u->len;
@@ -81,7 +81,7 @@ static int unpack_zstd(struct unpack *u)
 		size_t before = in.pos;
 		ZSTD_outBuffer out;
 
-		ret = out_grow(u);
+		ret = unpack_grow(u);
 		if (ret)
 			break;
 		out = (ZSTD_outBuffer){ u->out, u->size, u->len };
@@ -107,7 +107,7 @@ static int unpack_gzip(struct unpack *u)
 		if (r == Z_STREAM_END && inflateReset(&s) != Z_OK) /* another member follows */
 			ret = -EINVAL;
 		if (!ret)
-			ret = out_grow(u);
+			ret = unpack_grow(u);
 		if (ret)
 			break;
 		s.next_out = u->out + u->len;

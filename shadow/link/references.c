@@ -98,7 +98,7 @@ static int unknown_form(const struct link_plan *p, const struct reference *f, co
 		why);
 }
 
-static int add_site(struct link_plan *p, u32 import, u64 rela_at)
+static int plan_add_site(struct link_plan *p, u32 import, u64 rela_at)
 {
 	if (p->n_sites == p->max_sites) {
 		size_t n = p->max_sites ? p->max_sites * 2 : 256;
@@ -131,7 +131,7 @@ static s64 reference_offset(const struct reference *f)
 }
 
 /* Is @at, in an object of @size bytes at 0, within it or at most @slack bytes beside it? */
-static bool is_near(s64 at, u64 size, s64 slack)
+static bool place_is_near(s64 at, u64 size, s64 slack)
 {
 	return at >= -slack && (at < 0 || (u64)at <= size + (u64)slack);
 }
@@ -178,7 +178,8 @@ static inline const char *own_reference_fault(const struct module *m, const stru
 		return "a branch to data";
 	code = f->to_code && in_code(in);
 	if (!__builtin_add_overflow((s64)value, reference_offset(f), &at) &&
-	    (code ? is_near(at, in->h.sh_size, 0) : is_near(at, in->h.sh_size, FAR_DATA)))
+	    (code ? place_is_near(at, in->h.sh_size, 0)
+		  : place_is_near(at, in->h.sh_size, FAR_DATA)))
 		return NULL;
 	return code ? "a branch out of its section" : "a reference out of its section";
 }
@@ -239,8 +240,8 @@ static int check_data(const struct link_plan *p, const struct reference *f, cons
 		return unknown_form(p, f, im->symbol, "a branch to data", e);
 	if (im->export && im->kind == SYMBOL_PERCPU)
 		/* The bound of the addend first: the sum of another one would overflow. */
-		return is_near(off, percpu, (s64)percpu) &&
-				       is_near((s64)im->export->addr + off, percpu, FAR_DATA)
+		return place_is_near(off, percpu, (s64)percpu) &&
+				       place_is_near((s64)im->export->addr + off, percpu, FAR_DATA)
 			       ? 0
 			       : unknown_form(p, f, im->symbol, "out of the per-CPU data", e);
 	if (im->export) {
@@ -250,7 +251,7 @@ static int check_data(const struct link_plan *p, const struct reference *f, cons
 			return unknown_form(p, f, im->symbol,
 					    "in the kernel's code, under the name of data", e);
 	}
-	if (f->form->relative && !is_near(off, FAR_IMPORT, FAR_DATA))
+	if (f->form->relative && !place_is_near(off, FAR_IMPORT, FAR_DATA))
 		return unknown_form(p, f, im->symbol, "far from its symbol", e);
 	return 0;
 }
@@ -265,7 +266,7 @@ static int check_absent(const struct link_plan *p, const struct reference *f,
 
 	if (f->form->branch)
 		return off ? unknown_form(p, f, im->symbol, "not a plain branch", e) : 0;
-	if (!is_near(off, FAR_IMPORT, FAR_DATA))
+	if (!place_is_near(off, FAR_IMPORT, FAR_DATA))
 		return unknown_form(p, f, im->symbol, "far from its symbol", e);
 	return 0;
 }
@@ -295,7 +296,7 @@ static int check_import(struct link_plan *p, const struct reference *f, u32 impo
 		return 0;
 	}
 	im->branches++;
-	if (add_site(p, import, f->rela_at))
+	if (plan_add_site(p, import, f->rela_at))
 		return err_set(e, -ENOMEM, "%s: out of memory", p->module->label);
 	return 0;
 }

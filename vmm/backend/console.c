@@ -133,8 +133,8 @@ static int console_open_port(struct console *c, struct machine *m, unsigned inde
 	return endpoint_create(&p->end, &ec, e);
 }
 
-static int add_device(struct console *c, struct machine *m, const struct guest_spec *spec,
-		      struct err *e)
+static int console_add_device(struct console *c, struct machine *m, const struct guest_spec *spec,
+			      struct err *e)
 {
 	struct virtio_console_params p = {
 		.ports = (unsigned)spec->n_ports + 1,
@@ -190,7 +190,7 @@ int console_create(struct console **out, struct machine *m, const struct guest_s
 	if (ret)
 		err_set(e, ret, "cannot set up the serial port: %s", strerror(-ret));
 	if (!ret && spec->virtio_console)
-		ret = add_device(c, m, spec, e);
+		ret = console_add_device(c, m, spec, e);
 	for (unsigned i = 0; i < spec->n_ports && !ret; i++) {
 		snprintf(c->ports[i + 1].name, sizeof(c->ports[0].name), "port %s",
 			 spec->ports[i].name);

@@ -246,7 +246,7 @@ static void on_stream_connection(void *arg, u32 events)
 
 /* --- life ---------------------------------------------------------------------------------- */
 
-static int open_pty(struct stream *s, struct err *e)
+static int stream_open_pty(struct stream *s, struct err *e)
 {
 	struct termios t;
 	int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
@@ -293,7 +293,7 @@ static int bind_listener(const struct stream *s, const struct sockaddr_un *a)
 	return -EADDRINUSE;
 }
 
-static int open_socket(struct stream *s, struct err *e)
+static int stream_open_socket(struct stream *s, struct err *e)
 {
 	const char *path = s->ep.c.what->path;
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
@@ -400,7 +400,7 @@ int endpoint_stream_create(struct endpoint **out, const struct endpoint_config *
 	if (ret)
 		err_set(e, ret, "%s: cannot be set up: %s", c->name, strerror(-ret));
 	else
-		ret = c->what->kind == SPEC_PTY ? open_pty(s, e) : open_socket(s, e);
+		ret = c->what->kind == SPEC_PTY ? stream_open_pty(s, e) : stream_open_socket(s, e);
 	if (ret) {
 		stream_destroy(&s->ep, 0);
 		return ret;

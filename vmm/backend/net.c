@@ -35,7 +35,7 @@ static int tap_offload(int fd, u64 features)
 	return ioctl(fd, TUNSETOFFLOAD, flags) ? -errno : 0;
 }
 
-static int open_tap(struct net_backend *out, const struct spec_net *n, struct err *e)
+static int net_open_tap(struct net_backend *out, const struct spec_net *n, struct err *e)
 {
 	struct ifreq r = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
 	int fd, ret, header = sizeof(struct virtio_net_hdr_v1);
@@ -102,8 +102,8 @@ static int await_keeper(int keeper, int *frames, const struct spec_net *n, struc
 	return *frames < 0 ? err_set(e, -EIO, "%s", text) : 0;
 }
 
-static int open_user(int *frames, int *keeper, const struct spec_net *n, enum confine_mode confine,
-		     const char *user, struct err *e)
+static int net_open_user(int *frames, int *keeper, const struct spec_net *n,
+			 enum confine_mode confine, const char *user, struct err *e)
 {
 	int pair[2], ret = helper_pair(pair, SOCK_SEQPACKET | SOCK_NONBLOCK);
 
@@ -131,7 +131,8 @@ int net_open(struct net_backend *out, int *keeper, const struct spec_net *n,
 
 	out->offload = NULL;
 	*keeper = -1;
-	ret = n->tap ? open_tap(out, n, e) : open_user(&out->fd, keeper, n, confine, user, e);
+	ret = n->tap ? net_open_tap(out, n, e)
+		     : net_open_user(&out->fd, keeper, n, confine, user, e);
 
 	if (ret)
 		return ret;

@@ -54,7 +54,7 @@ u64 boot_choose_kaslr(const struct kernel *k, const struct boot_random *r)
 	return r->shift % ((l->image_limit - need) / l->align + 1) * l->align;
 }
 
-static int too_small(struct machine *m, u64 need, const char *what, struct err *e)
+static int memory_too_small(struct machine *m, u64 need, const char *what, struct err *e)
 {
 	return err_set(e, -ENOMEM,
 		       "%" PRIu64 " MiB of guest memory are too little for %s: it needs %" PRIu64
@@ -94,7 +94,7 @@ static int place_opaque(struct machine *m, const struct boot_plan *p, struct loa
 	l->entry = l->phys + ENTRY_64;
 	dst = l->phys >= LAYOUT_HIGH_RAM ? machine_gpa(m, l->phys, room) : NULL;
 	if (!dst)
-		return too_small(m, l->end, "this kernel", e);
+		return memory_too_small(m, l->end, "this kernel", e);
 	memcpy(dst, file + skip, len - skip);
 	return 0;
 }
@@ -114,7 +114,7 @@ static int boot_place_kernel(struct machine *m, const struct boot_plan *p, struc
 	l->entry = layout->entry;
 	dst = l->phys >= LAYOUT_HIGH_RAM && l->end > l->phys ? machine_gpa(m, l->phys, room) : NULL;
 	if (!dst)
-		return too_small(m, l->end, "this kernel", e);
+		return memory_too_small(m, l->end, "this kernel", e);
 	ret = kernel_place(p->kernel, dst, room, p->kaslr, e);
 	if (ret != -EBADMSG)
 		return ret;
@@ -162,12 +162,14 @@ static int place_initrd(struct machine *m, const struct boot_plan *p, struct loa
 		top = limit + 1;
 	top &= ~(PAGE - 1);
 	if (len > top || prefix > top - len || top - len - prefix < l->end + PAGE)
-		return too_small(m, l->end + prefix + len + PAGE, "this kernel with its initrd", e);
+		return memory_too_small(m, l->end + prefix + len + PAGE,
+					"this kernel with its initrd", e);
 	l->initrd = (top - prefix - len) & ~(PAGE - 1);
 	l->initrd_len = prefix + len;
 	dst = machine_gpa(m, l->initrd, l->initrd_len);
 	if (!dst)
-		return too_small(m, l->end + prefix + len + PAGE, "this kernel with its initrd", e);
+		return memory_too_small(m, l->end + prefix + len + PAGE,
+					"this kernel with its initrd", e);
 	if (p->prefix_len)
 		memcpy(dst, p->initrd_prefix, p->prefix_len);
 	if (len) {
@@ -212,7 +214,7 @@ static int boot_fill_seed(struct machine *m, const struct boot_random *r, struct
 	struct setup_data *d = machine_gpa(m, LAYOUT_SETUP_DATA, sizeof(*d) + sizeof(r->seed));
 
 	if (!d)
-		return too_small(m, LAYOUT_MEM_MIN, "its boot data", e);
+		return memory_too_small(m, LAYOUT_MEM_MIN, "its boot data", e);
 	d->next = 0;
 	d->type = SETUP_RNG_SEED;
 	d->len = sizeof(r->seed);
@@ -229,7 +231,7 @@ static int fill_cmdline(struct machine *m, const struct boot_plan *p, struct boo
 	char *dst = machine_gpa(m, LAYOUT_CMDLINE, LAYOUT_CMDLINE_MAX);
 
 	if (!dst)
-		return too_small(m, LAYOUT_MEM_MIN, "its boot data", e);
+		return memory_too_small(m, LAYOUT_MEM_MIN, "its boot data", e);
 	if (max > LAYOUT_CMDLINE_MAX - 1)
 		max = LAYOUT_CMDLINE_MAX - 1;
 	if (len > max)
@@ -252,7 +254,7 @@ static int fill_params(struct machine *m, const struct boot_plan *p, const struc
 	int ret;
 
 	if (!bp)
-		return too_small(m, LAYOUT_MEM_MIN, "its boot data", e);
+		return memory_too_small(m, LAYOUT_MEM_MIN, "its boot data", e);
 	memset(bp, 0, sizeof(*bp));
 	if (h) {
 		/* The header's length is in the jump that skips it (boot.rst, "64-bit boot"). */
@@ -296,7 +298,7 @@ int boot_load(struct machine *m, const struct boot_plan *p, struct err *e)
 	acpi = machine_gpa(m, LAYOUT_ACPI, LAYOUT_ACPI_SIZE);
 	stub = machine_gpa(m, LAYOUT_RESET_STUB, sizeof(reset_stub));
 	if (!acpi || !stub || acpi_write(acpi, LAYOUT_ACPI_SIZE, LAYOUT_ACPI, machine_cpus(m)))
-		return too_small(m, LAYOUT_MEM_MIN, "its ACPI tables", e);
+		return memory_too_small(m, LAYOUT_MEM_MIN, "its ACPI tables", e);
 	memcpy(stub, reset_stub, sizeof(reset_stub));
 	if (!kernel_payload_opaque(p->kernel))
 		machine_set_kernel(m, p->kernel, l.phys, p->kaslr);

@@ -114,7 +114,7 @@ static int add_boot_order(struct fw_cfg *cfg, const unsigned *disks, size_t n_di
 	return fw_cfg_add_file(cfg, "bootorder", text, (u32)at + 1);
 }
 
-static int add_numbers(struct fw_cfg *cfg, unsigned cpus)
+static int firmware_add_numbers(struct fw_cfg *cfg, unsigned cpus)
 {
 	const u16 serial = htole16(LAYOUT_PORT_COM1);
 	const u32 wait = htole32(BOOT_FAIL_WAIT_MS);
@@ -136,7 +136,7 @@ static int add_numbers(struct fw_cfg *cfg, unsigned cpus)
 int firmware_tables(struct fw_cfg *cfg, const struct machine *m, const unsigned *disks,
 		    size_t n_disks, const void *rom, u32 rom_len)
 {
-	int ret = add_numbers(cfg, machine_cpus(m));
+	int ret = firmware_add_numbers(cfg, machine_cpus(m));
 
 	if (!ret)
 		ret = firmware_add_e820(cfg, m);

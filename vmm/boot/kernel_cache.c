@@ -64,7 +64,7 @@ int kernel_cache_find(struct kernel **out, int fd, const char *path)
 }
 
 /* Waits for @child; a signal of @set that comes meanwhile, and is not ignored, ends it. */
-static void await_or_end(pid_t child, const sigset_t *set)
+static void writer_await_or_end(pid_t child, const sigset_t *set)
 {
 	while (!waitpid(child, NULL, WNOHANG)) {
 		int sig = sigwaitinfo(set, NULL);
@@ -88,7 +88,7 @@ static void store_apart(const struct cache_lock *l, const char *path, const stru
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	child = fork();
 	if (child > 0)
-		await_or_end(child, &set);
+		writer_await_or_end(child, &set);
 	if (child)
 		return;
 	alarm(PATIENCE_S);

@@ -53,7 +53,7 @@ void kernel_cache_identity(const struct stat *st, char name[CACHE_NAME])
  * that user can put links into it, so none is followed, and nothing is made below a directory that
  * is not root's.
  */
-static bool is_suspect(const char *path, unsigned uid)
+static bool cache_path_is_suspect(const char *path, unsigned uid)
 {
 	return !uid && strcmp(path, SYSTEM_CACHE) != 0;
 }
@@ -71,12 +71,12 @@ int kernel_cache_dir(const char *path, unsigned uid)
 	struct stat st;
 	int fd;
 
-	if (is_suspect(path, uid))
+	if (cache_path_is_suspect(path, uid))
 		fd = open_dir(AT_FDCWD, path, O_RDONLY, RESOLVE_NO_SYMLINKS);
 	else
 		fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
-		return is_suspect(path, uid) ? fd : -errno;
+		return cache_path_is_suspect(path, uid) ? fd : -errno;
 	if (fstat(fd, &st) || st.st_uid != uid || st.st_mode & (S_IWGRP | S_IWOTH)) {
 		close(fd);
 		return -EPERM;
@@ -185,7 +185,7 @@ int kernel_cache_lock(const char *dir, struct cache_lock *out)
 	int ret;
 
 	snprintf(copy, sizeof(copy), "%s", dir);
-	ret = is_suspect(dir, geteuid()) ? make_dirs_of_root(copy) : make_dirs(copy);
+	ret = cache_path_is_suspect(dir, geteuid()) ? make_dirs_of_root(copy) : make_dirs(copy);
 	if (ret)
 		return ret;
 	out->lock = -1;

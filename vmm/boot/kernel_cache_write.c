@@ -156,7 +156,7 @@ static bool kernel_is_present(int dirfd, const char *name, const struct bzimage 
 }
 
 /* In a process of its own: parse the bzImage and write its prepared form to @fd. 0 or -errno. */
-static int parse_and_write(const struct bzimage *b, int fd)
+static int bzimage_parse_and_write(const struct bzimage *b, int fd)
 {
 	struct kernel *k;
 	int ret;
@@ -174,7 +174,7 @@ static int write_by_child(const struct bzimage *b, int fd)
 	int status;
 
 	if (!pid)
-		_exit(parse_and_write(b, fd) ? 1 : 0);
+		_exit(bzimage_parse_and_write(b, fd) ? 1 : 0);
 	if (pid < 0)
 		return -errno;
 	do {
@@ -215,7 +215,7 @@ static void add_link(int dirfd, const char *name, const struct stat *st)
 		renameat(dirfd, "new-link", dirfd, identity);
 }
 
-static void key_name(const u8 *key, char *name)
+static void cache_key_name(const u8 *key, char *name)
 {
 	for (size_t i = 0; i < PREPARED_KEY; i++)
 		sprintf(name + 2 * i, "%02x", key[i]);
@@ -239,7 +239,7 @@ void kernel_cache_store(const struct cache_lock *l, const char *path, const stru
 		return;
 	if (prepared_key(b.data, b.len, b.key))
 		goto out;
-	key_name(b.key, name);
+	cache_key_name(b.key, name);
 	if (!kernel_is_present(l->dir, name, &b) && add_kernel(l->dir, name, &b))
 		goto out;
 	if (kernel_cache_may_link(path, st))

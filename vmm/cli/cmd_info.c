@@ -51,7 +51,7 @@ static size_t append_value(char *buf, size_t len, size_t at, const char *key, co
 }
 
 /* Writes an object's keys that are true, or all with their values: "a 1, b 2"; a list's items. */
-static void list_of(char *buf, size_t len, const json_t *v)
+static void info_list_text(char *buf, size_t len, const json_t *v)
 {
 	json_t *all = (json_t *)(uintptr_t)v, *one;
 	const char *key;
@@ -64,7 +64,7 @@ static void list_of(char *buf, size_t len, const json_t *v)
 }
 
 /* A value as people read it; @key's suffix has the unit of a number. */
-static const char *text_of(char *buf, size_t len, const char *key, const json_t *v)
+static const char *info_value_text(char *buf, size_t len, const char *key, const json_t *v)
 {
 	char small[24];
 
@@ -82,13 +82,13 @@ static const char *text_of(char *buf, size_t len, const char *key, const json_t 
 		else
 			snprintf(buf, len, "%lld", n);
 	} else {
-		list_of(buf, len, v);
+		info_list_text(buf, len, v);
 	}
 	return buf;
 }
 
 /* '-' in a key is a blank; the unit is in the value. */
-static const char *label_of(char *buf, size_t len, const char *key)
+static const char *info_label(char *buf, size_t len, const char *key)
 {
 	snprintf(buf, len, "%.*s", (int)strlen(key) - (ends_with(key, "-ms") ? 3 : 0), key);
 	for (char *p = buf; *p; p++)
@@ -97,7 +97,7 @@ static const char *label_of(char *buf, size_t len, const char *key)
 	return buf;
 }
 
-static void print_object(const json_t *o)
+static void info_print_object(const json_t *o)
 {
 	static const struct table_column columns[] = { { NULL, 0, 0 }, { NULL, 0, 0 } };
 	json_t *v, *all = (json_t *)(uintptr_t)o;
@@ -107,8 +107,8 @@ static void print_object(const json_t *o)
 
 	json_object_foreach(all, key, v)
 	{
-		table_cell(t, "%s", label_of(label, sizeof(label), key));
-		table_cell(t, "%s", text_of(text, sizeof(text), key, v));
+		table_cell(t, "%s", info_label(label, sizeof(label), key));
+		table_cell(t, "%s", info_value_text(text, sizeof(text), key, v));
 	}
 	cli_print_table(t, 2);
 }
@@ -116,7 +116,7 @@ static void print_object(const json_t *o)
 #define COLUMNS 16
 
 /* Columns as the first row has them. */
-static void print_rows(const json_t *rows)
+static void info_print_rows(const json_t *rows)
 {
 	struct table_column columns[COLUMNS] = { { NULL, 0, 0 } };
 	json_t *first = json_array_get(rows, 0), *v;
@@ -129,7 +129,7 @@ static void print_rows(const json_t *rows)
 	{
 		if (n == COLUMNS)
 			break;
-		columns[n].title = label_of(labels[n], sizeof(labels[n]), key);
+		columns[n].title = info_label(labels[n], sizeof(labels[n]), key);
 		columns[n].least = json_is_string(v) ? 12 : 0;
 		keys[n++] = key;
 	}
@@ -139,7 +139,8 @@ static void print_rows(const json_t *rows)
 	for (size_t r = 0; r < json_array_size(rows); r++) {
 		for (size_t c = 0; c < n; c++) {
 			v = json_object_get(json_array_get(rows, r), keys[c]);
-			table_cell(t, "%s", v ? text_of(text, sizeof(text), keys[c], v) : "-");
+			table_cell(t, "%s",
+				   v ? info_value_text(text, sizeof(text), keys[c], v) : "-");
 		}
 	}
 	cli_print_table(t, 2);
@@ -153,13 +154,14 @@ static void print_info(json_t *info)
 
 	json_object_foreach(info, section, v)
 	{
-		plain_text_line(stdout, "%s:", label_of(label, sizeof(label), section));
+		plain_text_line(stdout, "%s:", info_label(label, sizeof(label), section));
 		if (json_is_object(v))
-			print_object(v);
+			info_print_object(v);
 		else if (json_is_object(json_array_get(v, 0)))
-			print_rows(v);
+			info_print_rows(v);
 		else
-			plain_text_line(stdout, "  %s", text_of(text, sizeof(text), section, v));
+			plain_text_line(stdout, "  %s",
+					info_value_text(text, sizeof(text), section, v));
 	}
 }
 

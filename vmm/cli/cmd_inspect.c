@@ -93,7 +93,7 @@ struct link_rules inspect_rules(const struct policy_session *s)
 	return (struct link_rules){ session_critical, session_permitted, (void *)(uintptr_t)s };
 }
 
-static int take_with(void *arg, size_t i, const char *value, struct err *e)
+static int with_option_take(void *arg, size_t i, const char *value, struct err *e)
 {
 	struct options *o = arg;
 
@@ -138,7 +138,7 @@ static bool parse_options(struct options *o, int argc, char **argv, int *code)
 				      .options = options,
 				      .n = ARRAY_SIZE(options),
 				      .help = help,
-				      .take = take_with,
+				      .take = with_option_take,
 				      .arg = o };
 	int first = cli_command_line(&s, argc, argv, code);
 
@@ -220,7 +220,7 @@ static int load_policy(struct inspection *in, const struct options *o,
 	return cli_mistake("inspect", &e);
 }
 
-static int load_with(struct inspection *in, const struct options *o)
+static int with_modules_open(struct inspection *in, const struct options *o)
 {
 	struct err e = { "" };
 
@@ -320,7 +320,7 @@ int cmd_inspect(int argc, char **argv)
 		ret = cli_mistake("inspect", &e);
 		goto out;
 	}
-	ret = load_with(&in, &o);
+	ret = with_modules_open(&in, &o);
 	if (!ret)
 		ret = load_policy(&in, &o, &s);
 	if (!ret)

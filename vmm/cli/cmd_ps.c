@@ -63,7 +63,7 @@ static json_t *ask_guest(const char *name)
 	return guest;
 }
 
-static bool is_listed(const json_t *list, const char *name)
+static bool guest_is_listed(const json_t *list, const char *name)
 {
 	for (size_t i = 0; i < json_array_size(list); i++)
 		if (!strcmp(cli_json_text(json_array_get(list, i), "name"), name))
@@ -84,7 +84,7 @@ static int list_add_ended(json_t *list, struct err *e)
 		const struct ended_guest *g = &ended[i];
 		json_t *o;
 
-		if (g->running || is_listed(list, g->name))
+		if (g->running || guest_is_listed(list, g->name))
 			continue;
 		o = json_pack("{s:s, s:s, s:I}", "name", g->name, "status",
 			      g->known ? "ended" : "killed", "ended", (json_int_t)g->time);

@@ -78,7 +78,7 @@ static void run_release(struct run *r)
 }
 
 /* True if a guest that ended by itself may have ended before its kernel was prepared. */
-static bool was_short(const struct guest_spec *s, int code, u64 ns)
+static bool run_was_short(const struct guest_spec *s, int code, u64 ns)
 {
 	const u64 long_enough = 60ULL * 1000000000;
 
@@ -132,7 +132,7 @@ static int fork_processes(struct run *r, int *code, struct err *e)
 		detach_ended(r->detach, *code);
 	if (ret == 1 && damaged)
 		kernel_cache_forget(r->o.spec.kernel);
-	if (ret == 1 && was_short(&r->o.spec, *code, now_ns() - begin))
+	if (ret == 1 && run_was_short(&r->o.spec, *code, now_ns() - begin))
 		kernel_cache_complete(r->o.spec.kernel);
 	return ret;
 }

@@ -49,7 +49,7 @@ struct all {
 	double read_ms, link_ms;
 };
 
-static u64 some_gate(void *arg, const char *symbol)
+static u64 inspect_gate_address(void *arg, const char *symbol)
 {
 	(void)arg;
 	(void)symbol;
@@ -172,7 +172,7 @@ static void link_one(struct all *a, struct candidate *d, const struct link_provi
 		.shadow = SHADOW,
 		.modules = LINK_MODULES_START,
 		.modules_end = LINK_MODULES_END,
-		.gate = some_gate,
+		.gate = inspect_gate_address,
 	};
 	const struct link_session session = { providers, n, a->rules };
 	const struct link_identity id = { d->private, SUFFIX };
@@ -258,7 +258,7 @@ static double percent_linked(const struct all *a)
 	return (double)permille / 10.0;
 }
 
-static void print_text(const struct all *a)
+static void all_print_text(const struct all *a)
 {
 	for (size_t i = 0; i < a->n; i++)
 		if (a->list[i].state != STATE_LINKED)
@@ -295,7 +295,7 @@ int inspect_all(const struct kernel *k, const char *dir, const struct link_rules
 		goto out;
 	}
 	if (!json)
-		print_text(&a);
+		all_print_text(&a);
 	ret = a.linked == a.n ? INSPECT_LINKS : INSPECT_REFUSED;
 out:
 	strmap_free(&a.by_name);

@@ -101,7 +101,7 @@ static const struct command *command_find(const char *word)
 }
 
 /* vmm help [COMMAND] */
-static int help_on(int argc, char **argv)
+static int command_print_help(int argc, char **argv)
 {
 	char option[] = "--help", *args[] = { argv[1], option, NULL };
 	const struct command *c;
@@ -153,7 +153,7 @@ static int command_dispatch(int argc, char **argv)
 	const struct command *c;
 
 	if (!strcmp(argv[1], "help") || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))
-		return help_on(argc - 1, argv + 1);
+		return command_print_help(argc - 1, argv + 1);
 	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "version")) {
 		puts("vmm (Umbra) " VMM_VERSION);
 		return 0;

@@ -28,7 +28,8 @@ static int unknown_key(struct config_reader *r, const config_setting_t *st)
 }
 
 /* The option's own line says "--memory 1X: ..."; here it is a key of a line of the file. */
-static int refused_at(struct parse *ps, const config_setting_t *st, int ret, const char *text)
+static int setting_refused_at(struct parse *ps, const config_setting_t *st, int ret,
+			      const char *text)
 {
 	if (!strncmp(text, "--", 2))
 		text += 2;
@@ -36,8 +37,8 @@ static int refused_at(struct parse *ps, const config_setting_t *st, int ret, con
 }
 
 /* A string, or a number as if it had been typed, of the option @key. */
-static int take_value(struct config_reader *r, const char *key, enum config_form form,
-		      const config_setting_t *st)
+static int setting_take_value(struct config_reader *r, const char *key, enum config_form form,
+			      const config_setting_t *st)
 {
 	struct err e = { "" };
 	char number[24];
@@ -60,7 +61,7 @@ static int take_value(struct config_reader *r, const char *key, enum config_form
 				   value_type(st));
 	}
 	ret = r->t->value(r->t->arg, r->base, key, s, &e);
-	return ret ? refused_at(&r->ps, st, ret, e.text) : 0;
+	return ret ? setting_refused_at(&r->ps, st, ret, e.text) : 0;
 }
 
 static int config_take_switch(struct config_reader *r, const char *key, const config_setting_t *st)
@@ -84,9 +85,9 @@ static int take_setting(struct config_reader *r, config_setting_t *st)
 	if (form == CONFIG_SWITCH)
 		return config_take_switch(r, key, st);
 	if (form == CONFIG_VALUE || !(config_setting_is_list(st) || config_setting_is_array(st)))
-		return take_value(r, key, form, st);
+		return setting_take_value(r, key, form, st);
 	for (int i = 0; i < config_setting_length(st) && !ret; i++)
-		ret = take_value(r, key, form, config_setting_get_elem(st, (unsigned)i));
+		ret = setting_take_value(r, key, form, config_setting_get_elem(st, (unsigned)i));
 	return ret;
 }
 

@@ -69,7 +69,7 @@ static size_t stderr_take(const struct run_notes *n, const char *buf, size_t len
 }
 
 /* True: nothing is left. */
-static bool kept_flush(struct run_notes *n)
+static bool run_notes_flush_kept(struct run_notes *n)
 {
 	size_t done = n->len ? stderr_take(n, n->kept, n->len) : 0;
 
@@ -109,11 +109,11 @@ static void lost_keep(struct run_notes *n)
 void run_notes_put(struct run_notes *n, const char *line)
 {
 	pthread_mutex_lock(&n->lock);
-	kept_flush(n);
+	run_notes_flush_kept(n);
 	lost_keep(n);
 	if (n->lost || !line_keep(n, line))
 		n->lost++;
-	kept_flush(n);
+	run_notes_flush_kept(n);
 	pthread_mutex_unlock(&n->lock);
 }
 
@@ -144,7 +144,7 @@ void run_notes_of_guest(struct run_notes *n, const char *line)
 void run_notes_show(struct run_notes *n, const char *text)
 {
 	pthread_mutex_lock(&n->lock);
-	if (kept_flush(n))
+	if (run_notes_flush_kept(n))
 		stderr_take(n, text, strlen(text));
 	pthread_mutex_unlock(&n->lock);
 }
@@ -154,7 +154,7 @@ void run_notes_end(struct run_notes *n)
 	struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
 	s64 until = now_ms() + LINGER_MS;
 
-	while (!kept_flush(n) && now_ms() < until)
+	while (!run_notes_flush_kept(n) && now_ms() < until)
 		poll(&p, 1, SLICE_MS);
 	if (n->terminal >= 0)
 		close(n->terminal);

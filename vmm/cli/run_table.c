@@ -173,7 +173,7 @@ void run_option_switch(struct run_options *o, const struct run_option *opt, bool
 
 /* --- a file's keys are the names of options --------------------------------------------------- */
 
-static enum config_form key_form(void *arg, const char *key)
+static enum config_form config_key_form(void *arg, const char *key)
 {
 	const struct run_option *opt = run_option_find(key, strlen(key));
 
@@ -193,7 +193,8 @@ static const char *key_suggest(void *arg, const char *key)
 	return run_option_suggest(key);
 }
 
-static int key_value(void *arg, const char *base, const char *key, const char *value, struct err *e)
+static int config_key_value(void *arg, const char *base, const char *key, const char *value,
+			    struct err *e)
 {
 	struct run_options *o = arg;
 	const char *outer = o->base, *kept = guest_spec_keep(&o->spec, strdup(value));
@@ -207,25 +208,25 @@ static int key_value(void *arg, const char *base, const char *key, const char *v
 	return ret;
 }
 
-static void key_set(void *arg, const char *key, bool on)
+static void config_key_set(void *arg, const char *key, bool on)
 {
 	run_option_switch(arg, run_option_find(key, strlen(key)), on);
 }
 
-static struct config_taker taker_of(struct run_options *o)
+static struct config_taker config_taker_of(struct run_options *o)
 {
 	return (struct config_taker){
-		.form = key_form,
+		.form = config_key_form,
 		.suggest = key_suggest,
-		.value = key_value,
-		.set = key_set,
+		.value = config_key_value,
+		.set = config_key_set,
 		.arg = o,
 	};
 }
 
 static int take_config(struct run_options *o, const char *path, struct err *e)
 {
-	const struct config_taker t = taker_of(o);
+	const struct config_taker t = config_taker_of(o);
 
 	return run_config_read(&t, path, e);
 }
@@ -233,7 +234,7 @@ static int take_config(struct run_options *o, const char *path, struct err *e)
 int run_options_config_text(struct run_options *o, const char *label, const char *base,
 			    const char *text, struct err *e)
 {
-	const struct config_taker t = taker_of(o);
+	const struct config_taker t = config_taker_of(o);
 
 	return run_config_read_text(&t, label, base, text, e);
 }

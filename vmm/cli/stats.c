@@ -64,7 +64,7 @@ void stats_close(struct stats *s)
 }
 
 /* "5600-5800 rw-p ..." begins a mapping; all other lines begin with a word and a colon. */
-static bool is_range(const char *line, u64 *from, u64 *to)
+static bool smaps_line_is_range(const char *line, u64 *from, u64 *to)
 {
 	char *end;
 
@@ -99,7 +99,7 @@ static int measure_smaps(int *fd, bool vmm, u64 from, u64 to, struct footprint *
 		return -1;
 	*fd = -1;
 	while (fgets(line, sizeof(line), smaps)) {
-		if (is_range(line, &start, &end))
+		if (smaps_line_is_range(line, &start, &end))
 			skip = start >= from && end <= to;
 		if (skip)
 			continue;

@@ -65,7 +65,7 @@ static bool on_syscall(pid_t tid, u64 *calls)
  * would be left over, and the true start would wait until that is old enough to count as a
  * leftover.
  */
-static void let_end(pid_t tid)
+static void syscount_let_tracee_end(pid_t tid)
 {
 	int status, sig = 0;
 
@@ -134,7 +134,7 @@ u64 syscount_start(int argc, char **argv)
 		if (calls == 1)
 			calls = 0;
 		if (vmm)
-			let_end(vmm);
+			syscount_let_tracee_end(vmm);
 		kill(child, SIGKILL);
 	}
 	/* All of its threads and processes, or the disks' locks are still held. */

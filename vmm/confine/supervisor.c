@@ -21,7 +21,7 @@ struct heard {
 	struct supervisor_packet packet;
 };
 
-static void hear_vmm(int guard, struct heard *h)
+static void supervisor_hear_vmm(int guard, struct heard *h)
 {
 	if (!h->files && !h->done) {
 		ssize_t n = read(guard, &h->packet, sizeof(h->packet));
@@ -71,7 +71,7 @@ static void say_how_it_ended(int sig, const char *before, const char *behind)
 			behind);
 }
 
-static void stop_both(pid_t vmm)
+static void supervisor_stop_with_vmm(pid_t vmm)
 {
 	/* The VMM is init of its namespace, which SIGTSTP does not stop. */
 	kill(vmm, SIGSTOP);
@@ -85,7 +85,7 @@ static void stop_both(pid_t vmm)
  */
 static bool vmm_signal(pid_t vmm, const siginfo_t *info, int guard, struct heard *h)
 {
-	hear_vmm(guard, h);
+	supervisor_hear_vmm(guard, h);
 	if (!(h->start & SUPERVISOR_READY)) {
 		kill(vmm, SIGKILL);
 		return true;
@@ -112,12 +112,12 @@ int supervise(pid_t vmm, const sigset_t *signals, int guard, bool *note)
 		} else if (signal_is_ignored(sig)) {
 			continue;
 		} else if (sig == SIGTSTP) {
-			stop_both(vmm);
+			supervisor_stop_with_vmm(vmm);
 		} else if (!early && vmm_signal(vmm, &info, guard, &h)) {
 			early = sig;
 		}
 	}
-	hear_vmm(guard, &h);
+	supervisor_hear_vmm(guard, &h);
 	remove_files(&h);
 	*note = h.start & SUPERVISOR_NOTE;
 	if (WIFEXITED(status))

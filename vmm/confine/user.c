@@ -45,7 +45,7 @@ static bool parse_id(const char *s, unsigned *out, const char **end)
 }
 
 /* NAME:password:UID:GID:... */
-static bool look_up(const char *passwd, const char *name, unsigned *uid, unsigned *gid)
+static bool passwd_look_up(const char *passwd, const char *name, unsigned *uid, unsigned *gid)
 {
 	size_t len = strlen(name);
 
@@ -81,10 +81,10 @@ int confine_find_user(struct confine *c, const char *user, struct err *e)
 	char *passwd = found ? NULL : read_passwd();
 
 	if (passwd && user)
-		found = look_up(passwd, user, &uid, &gid);
+		found = passwd_look_up(passwd, user, &uid, &gid);
 	else if (passwd)
-		found = look_up(passwd, "umbra", &uid, &gid) ||
-			look_up(passwd, "nobody", &uid, &gid);
+		found = passwd_look_up(passwd, "umbra", &uid, &gid) ||
+			passwd_look_up(passwd, "nobody", &uid, &gid);
 	free(passwd);
 	if (!found && user)
 		return err_set(

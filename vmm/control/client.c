@@ -121,7 +121,7 @@ void client_list_free(char **names, size_t n)
 }
 
 /* The name of the only guest that runs. */
-static int only_guest(char **out, struct err *e)
+static int guest_find_only(char **out, struct err *e)
 {
 	char **names;
 	size_t n;
@@ -156,7 +156,7 @@ int client_dial(struct client **out, const char *name, struct err *e)
 	c->timeout_ms = CLIENT_TIMEOUT_MS;
 	c->events = json_array();
 	if (!name)
-		ret = only_guest(&c->name, e);
+		ret = guest_find_only(&c->name, e);
 	else
 		ret = (c->name = strdup(name)) ? 0 : err_set(e, -ENOMEM, "out of memory");
 	if (!ret)

@@ -41,7 +41,7 @@ static const struct peer_ops client_ops = { client_input, client_gone };
 /* --- the socket ---------------------------------------------------------------------------- */
 
 /* True if @a is to be dropped before @b; control.h has the order. */
-static bool goes_before(const struct qmp_client *a, const struct qmp_client *b)
+static bool client_goes_before(const struct qmp_client *a, const struct qmp_client *b)
 {
 	if (a->negotiated != b->negotiated)
 		return !a->negotiated;
@@ -56,8 +56,8 @@ static size_t most_dispensable(const struct control *c)
 	size_t worst = CONTROL_CLIENTS;
 
 	for (size_t i = 0; i < CONTROL_CLIENTS; i++)
-		if (c->clients[i] &&
-		    (worst == CONTROL_CLIENTS || goes_before(c->clients[i], c->clients[worst])))
+		if (c->clients[i] && (worst == CONTROL_CLIENTS ||
+				      client_goes_before(c->clients[i], c->clients[worst])))
 			worst = i;
 	return worst;
 }

@@ -50,7 +50,7 @@ static int qmp_say_error(struct qmp_client *q, const char *class, const char *li
 	return qmp_say_new(q, o);
 }
 
-static int say_return(struct qmp_client *q, json_t *value, json_t *id)
+static int qmp_say_return(struct qmp_client *q, json_t *value, json_t *id)
 {
 	json_t *o = json_pack("{s:O}", "return", value);
 
@@ -78,7 +78,7 @@ void control_reply(struct control_request *r, json_t *value)
 {
 	if (!value)
 		value = json_object();
-	if (r->client && say_return(r->client, value, r->id))
+	if (r->client && qmp_say_return(r->client, value, r->id))
 		peer_hang_up(&r->client->peer); /* the loop's event of the end frees the client */
 	json_decref(value);
 	request_free(r);
@@ -115,7 +115,7 @@ void qmp_forget(struct qmp_client *q)
 
 /* --- descriptors --------------------------------------------------------------------------- */
 
-static struct named_fd *find_fd(struct qmp_client *q, const char *name)
+static struct named_fd *named_fd_find(struct qmp_client *q, const char *name)
 {
 	for (size_t i = 0; i < NAMED_FDS; i++)
 		if (q->named[i].fd >= 0 && !strcmp(q->named[i].name, name))
@@ -124,7 +124,7 @@ static struct named_fd *find_fd(struct qmp_client *q, const char *name)
 }
 
 /* Keeps @fd under @name. NULL, or the error's text. */
-static const char *name_fd(struct qmp_client *q, const char *name, int fd)
+static const char *named_fd_add(struct qmp_client *q, const char *name, int fd)
 {
 	struct named_fd *at;
 
@@ -132,7 +132,7 @@ static const char *name_fd(struct qmp_client *q, const char *name, int fd)
 		return "Parameter 'fdname' is missing, or no name of 1 to 63 bytes";
 	if (*name >= '0' && *name <= '9')
 		return "Parameter 'fdname' expects a name not starting with a digit";
-	at = find_fd(q, name);
+	at = named_fd_find(q, name);
 	if (at)
 		close(at->fd);
 	for (size_t i = 0; i < NAMED_FDS && !at; i++)
@@ -157,7 +157,7 @@ static void qmp_getfd(void *arg, struct control_request *r, const json_t *args)
 		control_fail(r, "No file descriptor supplied via SCM_RIGHTS");
 		return;
 	}
-	wrong = name_fd(r->client, json_string_value(json_object_get(args, "fdname")), fd);
+	wrong = named_fd_add(r->client, json_string_value(json_object_get(args, "fdname")), fd);
 	if (wrong) {
 		close(fd);
 		control_fail(r, wrong);
@@ -183,7 +183,7 @@ static void qmp_closefd(void *arg, struct control_request *r, const json_t *args
 
 int control_take_fd(struct control_request *r, const char *name, struct err *e)
 {
-	struct named_fd *at = name && r->client ? find_fd(r->client, name) : NULL;
+	struct named_fd *at = name && r->client ? named_fd_find(r->client, name) : NULL;
 	int fd;
 
 	if (!name)
@@ -225,7 +225,8 @@ static void query_commands(void *arg, struct control_request *r, const json_t *a
 	control_reply(r, list);
 }
 
-static const struct control_command *find_in(const struct control_command *table, const char *name)
+static const struct control_command *command_find_in_table(const struct control_command *table,
+							   const char *name)
 {
 	for (; table->name; table++)
 		if (!strcmp(table->name, name))
@@ -236,11 +237,11 @@ static const struct control_command *find_in(const struct control_command *table
 static const struct control_command *find_command(const struct control *c, const char *name,
 						  void **arg)
 {
-	const struct control_command *found = find_in(own, name);
+	const struct control_command *found = command_find_in_table(own, name);
 
 	*arg = NULL;
 	for (struct command_table *t = c->tables; t && !found; t = t->next) {
-		found = find_in(t->commands, name);
+		found = command_find_in_table(t->commands, name);
 		*arg = t->arg;
 	}
 	return found;
@@ -264,7 +265,7 @@ static int qmp_negotiate(struct qmp_client *q, json_t *id)
 			"Capabilities negotiation is already complete, command ignored", id);
 	q->negotiated = true;
 	none = json_object();
-	ret = say_return(q, none, id);
+	ret = qmp_say_return(q, none, id);
 	json_decref(none);
 	return ret;
 }

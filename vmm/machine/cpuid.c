@@ -64,7 +64,7 @@ void cpuid_destroy(struct cpuid *c)
 	free(c);
 }
 
-static unsigned bits_for(unsigned n)
+static unsigned topology_bits_for(unsigned n)
 {
 	unsigned bits = 0;
 
@@ -75,7 +75,7 @@ static unsigned bits_for(unsigned n)
 
 static void cpuid_adjust_leaf(struct kvm_cpuid_entry2 *x, unsigned index, unsigned cpus)
 {
-	unsigned bits = bits_for(cpus);
+	unsigned bits = topology_bits_for(cpus);
 
 	switch (x->function) {
 	case 1:
@@ -152,7 +152,7 @@ static void append_topology(struct kvm_cpuid2 *t, unsigned index, unsigned cpus)
 			x->ebx = 1;
 			x->ecx |= TOPOLOGY_SMT;
 		} else if (level == 1) {
-			x->eax = bits_for(cpus);
+			x->eax = topology_bits_for(cpus);
 			x->ebx = cpus;
 			x->ecx |= TOPOLOGY_CORE;
 		}

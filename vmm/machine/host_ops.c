@@ -15,69 +15,69 @@
 #include "vmm/machine/memory.h"
 #include "vmm/machine/threads.h"
 
-static struct machine_host *of_host(struct host *h)
+static struct machine_host *machine_host_of(struct host *h)
 {
 	return (struct machine_host *)(void *)((char *)h - offsetof(struct machine_host, host));
 }
 
 static void *host_ram(struct host *h, u64 gpa, u64 len)
 {
-	return memory_gpa(of_host(h)->memory, gpa, len);
+	return memory_gpa(machine_host_of(h)->memory, gpa, len);
 }
 
 static bool host_ram_region(struct host *h, unsigned i, struct host_region *out)
 {
-	return memory_region(of_host(h)->memory, i, out);
+	return memory_region(machine_host_of(h)->memory, i, out);
 }
 
 static void host_irq_line(struct host *h, u32 gsi, bool level)
 {
-	irqs_line(of_host(h)->irqs, gsi, level);
+	irqs_line(machine_host_of(h)->irqs, gsi, level);
 }
 
 static int host_msi_alloc(struct host *h)
 {
-	return irqs_msi_alloc(of_host(h)->irqs);
+	return irqs_msi_alloc(machine_host_of(h)->irqs);
 }
 
 static int host_msi_route(struct host *h, int vector, u64 addr, u32 data)
 {
-	return irqs_msi_route(of_host(h)->irqs, vector, addr, data);
+	return irqs_msi_route(machine_host_of(h)->irqs, vector, addr, data);
 }
 
 static void host_msi_send(struct host *h, int vector)
 {
-	irqs_msi_send(of_host(h)->irqs, vector);
+	irqs_msi_send(machine_host_of(h)->irqs, vector);
 }
 
 static void host_msi_free(struct host *h, int vector)
 {
-	irqs_msi_free(of_host(h)->irqs, vector);
+	irqs_msi_free(machine_host_of(h)->irqs, vector);
 }
 
 static int host_msi_bind(struct host *h, int vector, int fd)
 {
-	return irqs_msi_bind(of_host(h)->irqs, vector, fd, true);
+	return irqs_msi_bind(machine_host_of(h)->irqs, vector, fd, true);
 }
 
 static void host_msi_unbind(struct host *h, int vector, int fd)
 {
-	irqs_msi_bind(of_host(h)->irqs, vector, fd, false);
+	irqs_msi_bind(machine_host_of(h)->irqs, vector, fd, false);
 }
 
 static int host_pio_add(struct host *h, u16 port, u16 len, host_io_fn *fn, void *arg)
 {
-	return io_pio_add_device(of_host(h)->io, port, len, fn, arg);
+	return io_pio_add_device(machine_host_of(h)->io, port, len, fn, arg);
 }
 
 static int host_mmio_map(struct host *h, u64 gpa, u64 len, host_io_fn *fn, void *arg)
 {
-	return io_mmio_map(of_host(h)->io, gpa, len, fn, arg);
+	return io_mmio_map(machine_host_of(h)->io, gpa, len, fn, arg);
 }
 
 static void host_mmio_unmap(struct host *h, u64 gpa, u64 len)
 {
-	io_mmio_unmap(of_host(h)->io, gpa, len);
+	io_mmio_unmap(machine_host_of(h)->io, gpa, len);
 }
 
 static int ioeventfd_set(const struct machine_host *mh, u64 gpa, int fd, u32 flags)
@@ -90,29 +90,29 @@ static int ioeventfd_set(const struct machine_host *mh, u64 gpa, int fd, u32 fla
 
 static int host_ioeventfd_add(struct host *h, u64 gpa, int fd)
 {
-	return ioeventfd_set(of_host(h), gpa, fd, 0);
+	return ioeventfd_set(machine_host_of(h), gpa, fd, 0);
 }
 
 static void host_ioeventfd_del(struct host *h, u64 gpa, int fd)
 {
-	ioeventfd_set(of_host(h), gpa, fd, KVM_IOEVENTFD_FLAG_DEASSIGN);
+	ioeventfd_set(machine_host_of(h), gpa, fd, KVM_IOEVENTFD_FLAG_DEASSIGN);
 }
 
 static void host_power(struct host *h, enum host_power what, const char *why)
 {
-	const struct machine_host *mh = of_host(h);
+	const struct machine_host *mh = machine_host_of(h);
 
 	mh->power(mh->power_arg, what, why);
 }
 
 static int host_thread_start_op(struct host *h, struct host_thread *t)
 {
-	return threads_start(of_host(h)->threads, t);
+	return threads_start(machine_host_of(h)->threads, t);
 }
 
 static void host_thread_stop_op(struct host *h, struct host_thread *t)
 {
-	threads_stop(of_host(h)->threads, t);
+	threads_stop(machine_host_of(h)->threads, t);
 }
 
 const struct host_ops machine_host_ops = {

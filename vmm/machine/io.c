@@ -57,7 +57,7 @@ void io_destroy(struct io *io)
 	free(io);
 }
 
-static int add_handler(struct io *io, u16 len, const struct port_handler *h)
+static int io_add_handler(struct io *io, u16 len, const struct port_handler *h)
 {
 	int ret = 0;
 
@@ -82,14 +82,14 @@ int io_pio_add(struct io *io, u16 port, u16 len, io_pio_fn *fn, void *arg)
 {
 	struct port_handler h = { .port = port, .fn = fn, .arg = arg };
 
-	return add_handler(io, len, &h);
+	return io_add_handler(io, len, &h);
 }
 
 int io_pio_add_device(struct io *io, u16 port, u16 len, host_io_fn *fn, void *arg)
 {
 	struct port_handler h = { .port = port, .device = fn, .arg = arg };
 
-	return add_handler(io, len, &h);
+	return io_add_handler(io, len, &h);
 }
 
 void io_pio(struct io *io, struct vcpu *v, const struct io_pio_access *a)

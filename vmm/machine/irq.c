@@ -35,7 +35,7 @@ struct irqs {
 	struct kvm_irq_routing *table; /* scratch for MAX_ROUTES */
 };
 
-static void add_line(struct kvm_irq_routing *t, u32 gsi, u32 chip, u32 pin)
+static void routing_add_line(struct kvm_irq_routing *t, u32 gsi, u32 chip, u32 pin)
 {
 	struct kvm_irq_routing_entry *r = &t->entries[t->nr++];
 
@@ -50,11 +50,11 @@ static void add_pc_lines(struct kvm_irq_routing *t)
 	for (u32 gsi = 0; gsi < LAYOUT_GSI_PINS; gsi++) {
 		if (gsi == CASCADE)
 			continue;
-		add_line(t, gsi, KVM_IRQCHIP_IOAPIC, gsi ? gsi : CASCADE);
+		routing_add_line(t, gsi, KVM_IRQCHIP_IOAPIC, gsi ? gsi : CASCADE);
 		if (gsi < PIC_PINS)
-			add_line(t, gsi, KVM_IRQCHIP_PIC_MASTER, gsi);
+			routing_add_line(t, gsi, KVM_IRQCHIP_PIC_MASTER, gsi);
 		else if (gsi < 2 * PIC_PINS)
-			add_line(t, gsi, KVM_IRQCHIP_PIC_SLAVE, gsi - PIC_PINS);
+			routing_add_line(t, gsi, KVM_IRQCHIP_PIC_SLAVE, gsi - PIC_PINS);
 	}
 }
 
@@ -67,7 +67,7 @@ static int set_routes(struct irqs *q)
 	if (q->pc)
 		add_pc_lines(t);
 	for (u32 pin = 0; pin < LAYOUT_GSI_PINS && !q->pc; pin++)
-		add_line(t, pin, KVM_IRQCHIP_IOAPIC, pin);
+		routing_add_line(t, pin, KVM_IRQCHIP_IOAPIC, pin);
 	for (u32 i = 0; i < MAX_VECTORS; i++) {
 		const struct vector *v = &q->vectors[i];
 		struct kvm_irq_routing_entry *r;

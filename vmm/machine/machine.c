@@ -147,7 +147,7 @@ static int machine_create_vm(struct machine *m, struct err *e)
 }
 
 /* All vCPUs are out because of a pause. */
-static void on_all_out(void *arg)
+static void machine_on_all_out(void *arg)
 {
 	struct machine *m = arg;
 
@@ -211,7 +211,7 @@ int machine_create(struct machine **out, const struct machine_config *c, struct 
 					 .threads = m->threads,
 					 .power = end_by_device,
 					 .power_arg = m };
-	pause_set_hook(m->pause, on_all_out, m);
+	pause_set_hook(m->pause, machine_on_all_out, m);
 	lifecycle_add(m->lifecycle, &machine_part, m);
 	*out = m;
 	return 0;

@@ -47,8 +47,8 @@
  *  (E10) QMP system_reset                      run_state.c reset_guest()          REBOOT 10
  *  (E11) QMP quit                              run_state.c end_guest()            128 + SIGTERM
  *  (E12) the shim or a driver of the command   doorbell.c agent_failed();         ERROR 1
- *        line is not loaded                    sessions.c whether_up(),
- *                                              ask_whether_up(), load_next(),
+ *        line is not loaded                    sessions.c guest_on_whether_up(),
+ *                                              ask_whether_up(), driver_load_next(),
  *                                              driver_started()
  *  (E13) no timer, no vCPU thread, or the      machine_run.c machine_run()        ERROR 1
  *        event loop fails

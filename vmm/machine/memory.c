@@ -49,7 +49,8 @@ struct memory {
 	struct slot slots[MAX_SLOTS];
 };
 
-static int set_slot(const struct memory *mem, u32 id, u32 flags, u64 gpa, u64 len, const void *hva)
+static int memory_set_slot(const struct memory *mem, u32 id, u32 flags, u64 gpa, u64 len,
+			   const void *hva)
 {
 	struct kvm_userspace_memory_region r = {
 		.slot = id,
@@ -112,7 +113,7 @@ static int map_ram(struct memory *mem, const struct memory_config *c)
 	return 0;
 }
 
-static int no_ram(const struct memory_config *c, int ret, struct err *e)
+static int memory_refuse_ram(const struct memory_config *c, int ret, struct err *e)
 {
 	u64 huge_kib = c->huge_page >> 10;
 
@@ -146,13 +147,13 @@ int memory_create(struct memory **out, int vm, const struct memory_config *c, st
 	mem->high = c->ram - mem->low;
 	ret = map_ram(mem, c);
 	if (ret) {
-		no_ram(c, ret, e);
+		memory_refuse_ram(c, ret, e);
 		goto fail;
 	}
-	ret = set_slot(mem, LAYOUT_SLOT_RAM, 0, 0, mem->low, mem->ram);
+	ret = memory_set_slot(mem, LAYOUT_SLOT_RAM, 0, 0, mem->low, mem->ram);
 	if (!ret && mem->high)
-		ret = set_slot(mem, LAYOUT_SLOT_RAM + 1, 0, LAYOUT_4G, mem->high,
-			       mem->ram + mem->low);
+		ret = memory_set_slot(mem, LAYOUT_SLOT_RAM + 1, 0, LAYOUT_4G, mem->high,
+				      mem->ram + mem->low);
 	if (ret) {
 		err_set(e, ret, "KVM refuses %" PRIu64 " MiB of guest memory: %s", c->ram >> 20,
 			strerror(-ret));
@@ -246,8 +247,8 @@ static int memory_map_slot(struct memory *mem, u64 gpa, size_t len, bool guest_w
 	if (!ret && !s)
 		ret = -ENOSPC;
 	if (!ret)
-		ret = set_slot(mem, (u32)(LAYOUT_SLOT_UMBRA + (s - mem->slots)),
-			       guest_writable ? 0 : KVM_MEM_READONLY, gpa, len, p);
+		ret = memory_set_slot(mem, (u32)(LAYOUT_SLOT_UMBRA + (s - mem->slots)),
+				      guest_writable ? 0 : KVM_MEM_READONLY, gpa, len, p);
 	if (!ret)
 		*s = (struct slot){ gpa, len, p, !guest_writable };
 	pthread_mutex_unlock(&mem->lock);
@@ -288,7 +289,7 @@ int memory_remove_slot(struct memory *mem, u64 gpa)
 
 		if (!s->len || s->gpa != gpa)
 			continue;
-		ret = set_slot(mem, LAYOUT_SLOT_UMBRA + i, 0, gpa, 0, s->hva);
+		ret = memory_set_slot(mem, LAYOUT_SLOT_UMBRA + i, 0, gpa, 0, s->hva);
 		if (!ret) {
 			munmap(s->hva, s->len);
 			s->len = 0;

@@ -65,7 +65,7 @@ static int device_thread_make(struct threads *t, struct host_thread *ht)
 	return ret;
 }
 
-static void make_waiting(void *arg)
+static void device_threads_make_waiting(void *arg)
 {
 	struct threads *t = arg;
 	struct host_thread *ht;
@@ -89,7 +89,7 @@ int threads_create(struct threads **out, struct loop *l)
 	pthread_mutex_init(&t->lock, NULL);
 	t->loop = l;
 	t->maker = pthread_self();
-	t->call.fn = make_waiting;
+	t->call.fn = device_threads_make_waiting;
 	t->call.arg = t;
 	*out = t;
 	return 0;

@@ -124,7 +124,7 @@ void vcpu_inject_gp(struct vcpu *v)
 	v->inject_gp = true;
 }
 
-static void on_kick(int sig)
+static void vcpu_on_kick(int sig)
 {
 	(void)sig;
 }
@@ -132,7 +132,7 @@ static void on_kick(int sig)
 int vcpu_create(struct vcpu **out, const struct vcpu_config *c, struct err *e)
 {
 	struct vcpu *v = calloc(1, sizeof(*v));
-	struct sigaction sa = { .sa_handler = on_kick };
+	struct sigaction sa = { .sa_handler = vcpu_on_kick };
 	int ret;
 
 	if (!v)

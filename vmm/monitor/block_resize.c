@@ -29,7 +29,8 @@ static size_t find_disk(const struct platform *p, const char *name)
 }
 
 /* The disk that @name means, or NO_DISK and the request is answered. */
-static size_t find_or_fail(const struct platform *p, struct control_request *r, const char *name)
+static size_t disk_find_or_fail(const struct platform *p, struct control_request *r,
+				const char *name)
 {
 	size_t n = platform_disk_count(p), i = name ? find_disk(p, name) : NO_DISK;
 	char line[200];
@@ -66,7 +67,7 @@ static int resize_disk(struct platform *p, struct control_request *r, size_t i, 
 }
 
 /* The new size, or -1 and the request is answered. */
-static json_int_t size_or_fail(struct control_request *r, const json_t *args)
+static json_int_t disk_size_or_fail(struct control_request *r, const json_t *args)
 {
 	const json_t *size = json_object_get(args, "size");
 
@@ -84,24 +85,24 @@ static void block_resize(void *arg, struct control_request *r, const json_t *arg
 
 	if (!name)
 		name = json_string_value(json_object_get(args, "device"));
-	i = find_or_fail(arg, r, name);
+	i = disk_find_or_fail(arg, r, name);
 	if (i == NO_DISK)
 		return;
-	size = size_or_fail(r, args);
+	size = disk_size_or_fail(r, args);
 	if (size >= 0 && !resize_disk(arg, r, i, size))
 		control_reply(r, NULL);
 }
 
 static void disk_resize(void *arg, struct control_request *r, const json_t *args)
 {
-	size_t i = find_or_fail(arg, r, json_string_value(json_object_get(args, "disk")));
+	size_t i = disk_find_or_fail(arg, r, json_string_value(json_object_get(args, "disk")));
 	struct platform_disk d;
 	json_int_t size, old;
 	char line[200];
 
 	if (i == NO_DISK)
 		return;
-	size = size_or_fail(r, args);
+	size = disk_size_or_fail(r, args);
 	if (size < 0)
 		return;
 	platform_disk(arg, i, &d);

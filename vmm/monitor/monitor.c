@@ -138,7 +138,7 @@ const char *monitor_name(const struct monitor *mon)
 }
 
 /* Sends QEMU's events for a network that is lost, or back. */
-static void on_net(void *arg, size_t i, bool up)
+static void monitor_on_net(void *arg, size_t i, bool up)
 {
 	struct monitor *mon = arg;
 	char id[24];
@@ -157,7 +157,7 @@ void monitor_set_devices(struct monitor *mon, struct platform *p, struct console
 {
 	assert(!mon->platform && !mon->console);
 	if (p)
-		platform_set_net_hook(p, on_net, mon);
+		platform_set_net_hook(p, monitor_on_net, mon);
 	mon->platform = p;
 	mon->console = c;
 }

@@ -31,7 +31,7 @@ const char *driver_state_name(enum driver_state st)
 }
 
 /* As the kernel compares names of modules: '-' and '_' are one. */
-static bool same_name(const char *a, const char *b)
+static bool module_names_equal(const char *a, const char *b)
 {
 	for (; *a && *b; a++, b++)
 		if (*a != *b && !(strchr("-_", *a) && strchr("-_", *b)))
@@ -50,7 +50,7 @@ int driver_find(struct sessions *s, const char *session, const char *name, struc
 		if (session && strcmp(ss->name, session) != 0)
 			continue;
 		for (d = ss->drivers; d; d = d->next) {
-			if (!same_name(d->name, name))
+			if (!module_names_equal(d->name, name))
 				continue;
 			if (found)
 				return err_set(e, -ENOTUNIQ,

@@ -28,7 +28,7 @@ int guest_read_u64(struct sessions *s, u64 va, u64 *out)
 	return guest_read(s->m, va, out, sizeof(*out));
 }
 
-static int read_u32(struct sessions *s, u64 va, u32 *out)
+static int guest_read_u32(struct sessions *s, u64 va, u32 *out)
 {
 	return guest_read(s->m, va, out, sizeof(*out));
 }
@@ -47,8 +47,8 @@ static int read_layout(struct sessions *s, struct guest_module *m, struct err *e
 	if (ret)
 		return ret;
 	if (guest_read_u64(s, m->at + layout + base, &m->base) ||
-	    read_u32(s, m->at + layout + size, &bytes) ||
-	    read_u32(s, m->at + layout + text, &text_bytes))
+	    guest_read_u32(s, m->at + layout + size, &bytes) ||
+	    guest_read_u32(s, m->at + layout + text, &text_bytes))
 		return err_set(e, -EFAULT, "cannot read struct module");
 	m->size = bytes;
 	m->text = text_bytes;
@@ -85,7 +85,7 @@ static int walk_modules(struct sessions *s, module_match *match, const void *arg
 	return ret ? err_set(e, -EFAULT, "cannot read the guest's list of modules") : -ENOENT;
 }
 
-static int has_name(struct sessions *s, struct guest_module *m, const void *arg)
+static int guest_module_has_name(struct sessions *s, struct guest_module *m, const void *arg)
 {
 	u32 off = 0;
 	char buf[64];
@@ -97,7 +97,7 @@ static int has_name(struct sessions *s, struct guest_module *m, const void *arg)
 	return !strcmp(buf, arg);
 }
 
-static int has_text(struct sessions *s, struct guest_module *m, const void *arg)
+static int guest_module_has_text(struct sessions *s, struct guest_module *m, const void *arg)
 {
 	const u64 *va = arg;
 
@@ -106,7 +106,7 @@ static int has_text(struct sessions *s, struct guest_module *m, const void *arg)
 
 int guest_module_find(struct sessions *s, const char *name, struct guest_module *out, struct err *e)
 {
-	int ret = walk_modules(s, has_name, name, out, e);
+	int ret = walk_modules(s, guest_module_has_name, name, out, e);
 
 	if (ret == -ENOENT)
 		return err_set(e, -ENOENT, "the guest's kernel has no module %s", name);
@@ -115,7 +115,7 @@ int guest_module_find(struct sessions *s, const char *name, struct guest_module 
 
 int guest_module_by_text(struct sessions *s, u64 va, struct guest_module *out)
 {
-	return walk_modules(s, has_text, &va, out, NULL);
+	return walk_modules(s, guest_module_has_text, &va, out, NULL);
 }
 
 struct module_list {
@@ -124,7 +124,7 @@ struct module_list {
 };
 
 /* One whose layout is not plausible is left out. */
-static int add_to_list(struct sessions *s, struct guest_module *m, const void *arg)
+static int guest_modules_add(struct sessions *s, struct guest_module *m, const void *arg)
 {
 	struct module_list *const *l = arg;
 
@@ -138,7 +138,7 @@ size_t guest_module_list(struct sessions *s, struct guest_module *out, size_t ma
 	struct module_list l = { out, 0, max }, *arg = &l;
 	struct guest_module m;
 
-	walk_modules(s, add_to_list, &arg, &m, NULL);
+	walk_modules(s, guest_modules_add, &arg, &m, NULL);
 	return l.n;
 }
 
@@ -156,7 +156,7 @@ static void *copy_table(struct sessions *s, const struct guest_module *m,
 
 	if (guest_member(s, "module", t->address, &address, NULL) ||
 	    guest_member(s, "module", t->count, &count, NULL) ||
-	    guest_read_u64(s, m->at + address, at) || read_u32(s, m->at + count, n) || !*n)
+	    guest_read_u64(s, m->at + address, at) || guest_read_u32(s, m->at + count, n) || !*n)
 		return NULL;
 	if (*n > TABLE_MAX)
 		*n = TABLE_MAX;
@@ -248,8 +248,8 @@ int guest_module_sections(struct sessions *s, const struct guest_module *m,
 	*n = 0;
 	if (ret)
 		return ret;
-	if (guest_read_u64(s, m->at + o.table, &table) || read_u32(s, table + o.count, &count) ||
-	    count > max)
+	if (guest_read_u64(s, m->at + o.table, &table) ||
+	    guest_read_u32(s, table + o.count, &count) || count > max)
 		return err_set(e, -EFAULT, "cannot read the module's sections");
 	for (i = 0; i < count; i++) {
 		u64 at = table + o.first + (u64)i * o.step;

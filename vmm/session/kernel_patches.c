@@ -217,7 +217,7 @@ static bool is_register_jump(const struct kernel_patches *p, u64 target)
 	return !x86_decode(code, n, &in) && in.kind == X86_INDIRECT && !in.has_mem;
 }
 
-static bool is_among(const u64 *sorted, size_t n, u64 target)
+static bool address_is_among(const u64 *sorted, size_t n, u64 target)
 {
 	return bsearch(&target, sorted, n, sizeof(*sorted), compare_u64);
 }
@@ -234,8 +234,9 @@ static bool is_static_call(const struct kernel_patches *p, u64 at, u64 target)
 
 bool kernel_patches_lead(const struct kernel_patches *p, u64 at, u64 target)
 {
-	return is_among(p->stubs, p->n_stubs, target) || is_among(p->pv_ops, p->n_pv_ops, target) ||
-	       is_static_call(p, at, target) || is_register_jump(p, target);
+	return address_is_among(p->stubs, p->n_stubs, target) ||
+	       address_is_among(p->pv_ops, p->n_pv_ops, target) || is_static_call(p, at, target) ||
+	       is_register_jump(p, target);
 }
 
 struct probe_offsets {

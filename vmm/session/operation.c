@@ -357,7 +357,7 @@ static const struct step steps[] = {
 
 /* --- walking ------------------------------------------------------------------------------- */
 
-static const struct step *op_step(const struct op *op)
+static const struct step *op_current_step(const struct op *op)
 {
 	return &steps[op->driver->steps - 1];
 }
@@ -395,8 +395,8 @@ void operations_slow(void *arg, u32 expiries)
 			continue;
 		op->deadline = 0;
 		note_put(machine_notes(s->m), "the guest has not answered for %u s: %s %s",
-			 op_step(op)->seconds,
-			 op->undoing ? op_step(op)->undoing : op_step(op)->doing,
+			 op_current_step(op)->seconds,
+			 op->undoing ? op_current_step(op)->undoing : op_current_step(op)->doing,
 			 op->driver->guest_name);
 	}
 	deadlines_arm(s);
@@ -427,7 +427,7 @@ static void op_end(struct op *op)
  * Ends the step that was under way, with @ret. False: the operation has ended with it, because the
  * guest's kernel keeps the module, unwillingly or crashed; nothing was taken back then (D3).
  */
-static bool step_ended(struct op *op, int ret)
+static bool op_on_step_end(struct op *op, int ret)
 {
 	if (!op->undoing) {
 		op->ret = ret;
@@ -447,11 +447,11 @@ static void op_walk(struct op *op);
 static void guest_answered(void *arg, s64 result, u64 value)
 {
 	struct op *op = arg;
-	const struct step *st = op_step(op);
+	const struct step *st = op_current_step(op);
 
 	op->deadline = 0;
-	if (step_ended(op,
-		       op->undoing ? st->undone(op, result, value) : st->done(op, result, value)))
+	if (op_on_step_end(op, op->undoing ? st->undone(op, result, value)
+					   : st->done(op, result, value)))
 		op_walk(op);
 	else
 		op_end(op);
@@ -460,7 +460,7 @@ static void guest_answered(void *arg, s64 result, u64 value)
 /* Hand a step's command to the guest. */
 static int op_send(struct op *op, const struct gate_command *c)
 {
-	const struct step *st = op_step(op);
+	const struct step *st = op_current_step(op);
 	int ret = gate_command(op->s->gate, c, guest_answered, op);
 
 	free(op->payload);
@@ -487,12 +487,13 @@ static void op_walk(struct op *op)
 		int ret;
 
 		d->steps += !op->undoing;
-		ret = op->undoing ? op_step(op)->undoes(op, &c) : op_step(op)->does(op, &c);
+		ret = op->undoing ? op_current_step(op)->undoes(op, &c)
+				  : op_current_step(op)->does(op, &c);
 		if (ret == STEP_WAITS)
 			ret = op_send(op, &c);
 		if (ret == STEP_WAITS)
 			return;
-		if (!step_ended(op, ret))
+		if (!op_on_step_end(op, ret))
 			break;
 	}
 	op_end(op);

@@ -23,7 +23,7 @@ static enum driver_state state_out_of_list(struct sessions *s, const struct driv
 	return DRIVER_HIDDEN;
 }
 
-static enum driver_state state_now(struct sessions *s, const struct driver *d)
+static enum driver_state driver_state_now(struct sessions *s, const struct driver *d)
 {
 	struct guest_module m;
 	int ret = guest_module_find(s, d->guest_name, &m, NULL);
@@ -44,7 +44,7 @@ void driver_look(struct sessions *s, struct driver *d)
 
 	if (d->state != DRIVER_LOADED && d->state != DRIVER_HIDDEN && d->state != DRIVER_REMOVED)
 		return;
-	now = state_now(s, d);
+	now = driver_state_now(s, d);
 	if (now == d->state)
 		return;
 	d->state = now;

@@ -109,8 +109,8 @@ static void read_exports_of(struct real_modules *r, struct module_exports *x)
 }
 
 /* Does one of the exports from @first on, all at one address, have a name that @ps permits? */
-static bool one_is_permitted(const struct real_modules *r, const struct module_exports *x,
-			     const struct policy_session *ps, size_t first)
+static bool alias_is_permitted(const struct real_modules *r, const struct module_exports *x,
+			       const struct policy_session *ps, size_t first)
 {
 	char name[NAME_MAX_BYTES];
 
@@ -141,6 +141,6 @@ bool real_modules_permit(struct real_modules *r, const struct policy_session *ps
 	if (lo == x->n || x->all[lo].addr != target)
 		return false;
 	if (!x->permitted[lo])
-		x->permitted[lo] = one_is_permitted(r, x, ps, lo) ? 1 : -1;
+		x->permitted[lo] = alias_is_permitted(r, x, ps, lo) ? 1 : -1;
 	return x->permitted[lo] > 0;
 }

@@ -187,7 +187,7 @@ const char *sessions_cmdline(const struct sessions *s)
 	return s->cmdline;
 }
 
-static void load_next(struct sessions *s);
+static void driver_load_next(struct sessions *s);
 
 /* A driver of the command line did not load, so the guest ends: (E12) of machine.h. */
 static void driver_started(void *arg, int ret, const char *line)
@@ -196,7 +196,7 @@ static void driver_started(void *arg, int ret, const char *line)
 
 	if (!ret) {
 		s->n_started++;
-		load_next(s);
+		driver_load_next(s);
 	} else if (ret != -ECANCELED) {
 		machine_exit(s->m, EXIT_CODE_ERROR, "%s", line);
 	}
@@ -215,7 +215,7 @@ static struct driver *driver_by_order(struct sessions *s, size_t order)
 }
 
 /* The command line's next driver: they are loaded one after the other, over all sessions (P3). */
-static void load_next(struct sessions *s)
+static void driver_load_next(struct sessions *s)
 {
 	struct driver *d = driver_by_order(s, s->n_started);
 
@@ -225,13 +225,13 @@ static void load_next(struct sessions *s)
 
 static void ask_whether_up(void *arg, u32 expiries);
 
-static void whether_up(void *arg, s64 result, u64 value)
+static void guest_on_whether_up(void *arg, s64 result, u64 value)
 {
 	struct sessions *s = arg;
 
 	(void)value;
 	if (!result) {
-		load_next(s);
+		driver_load_next(s);
 		return;
 	}
 	if (result != -EAGAIN) {
@@ -267,7 +267,7 @@ static void ask_whether_up(void *arg, u32 expiries)
 		c.payload = s->driver_wait;
 		c.len = strlen(s->driver_wait) + 1;
 	}
-	if (gate_command(s->gate, &c, whether_up, s))
+	if (gate_command(s->gate, &c, guest_on_whether_up, s))
 		machine_exit(s->m, EXIT_CODE_ERROR,
 			     "the guest's agent has ended before its drivers were "
 			     "loaded");

@@ -17,7 +17,7 @@ u64 session_gate_va(const struct session *ss, unsigned page, unsigned slot)
 	return ss->va + ((u64)ss->text_pages + page) * 4096 + (u64)slot * UMBRA_GATE_ENTRY;
 }
 
-static u8 *take_page(struct sessions *s, struct session *ss, unsigned index, struct err *e)
+static u8 *session_take_page(struct sessions *s, struct session *ss, unsigned index, struct err *e)
 {
 	u8 *hva = NULL;
 	int ret = gate_page_alloc(s->gate, &ss->page_gpa[index], &hva);
@@ -53,8 +53,8 @@ static int fill_own_gates(struct sessions *s, struct session *ss, struct err *e)
 		size_t slot = i % UMBRA_GATES_PER_PAGE;
 
 		if (!slot)
-			page = take_page(s, ss,
-					 ss->text_pages + (unsigned)(i / UMBRA_GATES_PER_PAGE), e);
+			page = session_take_page(
+				s, ss, ss->text_pages + (unsigned)(i / UMBRA_GATES_PER_PAGE), e);
 		if (!page)
 			return -ENOSPC;
 		ret = gate_entry(s->gate, page + slot * UMBRA_GATE_ENTRY, own_gate_va(ss, i),
@@ -185,7 +185,7 @@ int session_prepare_pages(struct sessions *s, struct driver *d, struct umbra_map
 	for (i = 0; i < used; i++) {
 		if (pages[i] >= ss->text_pages || ss->page_gpa[pages[i]]) /* (S3) */
 			continue;
-		page = take_page(s, ss, pages[i], e);
+		page = session_take_page(s, ss, pages[i], e);
 		if (!page) {
 			ret = -ENOSPC;
 			goto out;
@@ -195,7 +195,7 @@ int session_prepare_pages(struct sessions *s, struct driver *d, struct umbra_map
 	ret = take_driver_page(d, e);
 	if (ret)
 		goto out;
-	page = take_page(s, ss, ss->text_pages + d->own_page, e);
+	page = session_take_page(s, ss, ss->text_pages + d->own_page, e);
 	ret = page ? fill_driver_gates(s, d, page, e) : -ENOSPC;
 	if (ret)
 		goto out;

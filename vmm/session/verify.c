@@ -39,7 +39,7 @@ struct check {
 /*
  * A branch into the session's range: to an entry of the shadow, or to a gate of this very driver?
  */
-static bool own_entry(struct check *c, u64 target)
+static bool is_own_entry(struct check *c, u64 target)
 {
 	const struct session *ss = c->d->session;
 	u64 off = target - ss->va, page = off / 4096, gpa, left;
@@ -62,7 +62,7 @@ static bool own_entry(struct check *c, u64 target)
 /*
  * Where the session's other drivers lie, looked up once: the list is the guest's and may be long.
  */
-static int find_others(struct check *c, struct err *e)
+static int check_find_others(struct check *c, struct err *e)
 {
 	const struct driver *o;
 	size_t n = 0;
@@ -118,7 +118,7 @@ static void classify_branch(struct check *c, u64 at, u64 target)
 	if (++c->leaving > LEAVING_MAX)
 		return;
 	if (target - ss->va < ((u64)ss->text_pages + GATE_PAGES) * 4096) {
-		if (!own_entry(c, target))
+		if (!is_own_entry(c, target))
 			verify_violation(c, at, target);
 		return;
 	}
@@ -242,7 +242,7 @@ int verify_driver(struct sessions *s, const struct driver *d, json_t **report, s
 	if (!ret)
 		ret = real_modules_read(s, &c->real, e);
 	if (!ret)
-		ret = find_others(c, e);
+		ret = check_find_others(c, e);
 	if (!ret)
 		ret = decode_text(c, e);
 	if (!ret) {

@@ -84,7 +84,8 @@ bool cmdline_is(const struct cmdline_word *w, const char *key)
 	return i == w->key_len && !key[i];
 }
 
-static bool find_last(const char *line, const char *key, bool valued, struct cmdline_word *w)
+static bool cmdline_find_last(const char *line, const char *key, bool valued,
+			      struct cmdline_word *w)
 {
 	struct cmdline_word next;
 	bool found = false;
@@ -100,12 +101,12 @@ static bool find_last(const char *line, const char *key, bool valued, struct cmd
 
 bool cmdline_find(const char *line, const char *key, struct cmdline_word *w)
 {
-	return find_last(line, key, false, w);
+	return cmdline_find_last(line, key, false, w);
 }
 
 bool cmdline_find_value(const char *line, const char *key, struct cmdline_word *w)
 {
-	return find_last(line, key, true, w);
+	return cmdline_find_last(line, key, true, w);
 }
 
 char *cmdline_value(const char *line, const char *key)

@@ -32,14 +32,14 @@ struct keeper {
 	unsigned ends;
 };
 
-static void close_fd(int *fd)
+static void keeper_close_fd(int *fd)
 {
 	if (*fd >= 0)
 		close(*fd);
 	*fd = -1;
 }
 
-static void tell_vmm(const char *line)
+static void keeper_tell_vmm(const char *line)
 {
 	helper_send(HELPER_FD, line, strlen(line), -1);
 }
@@ -85,12 +85,12 @@ static int server_start(struct keeper *k)
 		server_main(k, link[1], frames[1], self);
 	if (!ret && k->server < 0)
 		ret = -errno;
-	close_fd(&link[1]);
-	close_fd(&frames[1]);
+	keeper_close_fd(&link[1]);
+	keeper_close_fd(&frames[1]);
 	if (ret) {
 		k->server = 0;
-		close_fd(&k->link);
-		close_fd(&k->frames);
+		keeper_close_fd(&k->link);
+		keeper_close_fd(&k->frames);
 		err_set(&k->why, ret, "--net %s: cannot start its process: %s", k->n->text,
 			strerror(-ret));
 	}
@@ -102,8 +102,8 @@ static int server_end(struct keeper *k)
 {
 	int status = 0;
 
-	close_fd(&k->link);
-	close_fd(&k->frames);
+	keeper_close_fd(&k->link);
+	keeper_close_fd(&k->frames);
 	if (k->server > 0) {
 		kill(k->server, SIGKILL);
 		while (waitpid(k->server, &status, 0) < 0 && errno == EINTR)
@@ -125,7 +125,7 @@ static void server_first_packet(struct keeper *k)
 		return;
 	k->why.text[len == 1 ? 0 : len] = '\0';
 	k->ready = len == 1 && !helper_send(HELPER_FD, "", 1, k->frames);
-	close_fd(&k->frames);
+	keeper_close_fd(&k->frames);
 }
 
 /* False: it has hung up. Nothing that it sends means more than another. */
@@ -176,7 +176,7 @@ static bool ends_too_often(struct keeper *k)
 	return too_often;
 }
 
-static void tell_end(struct keeper *k, int status, bool last)
+static void keeper_tell_end(struct keeper *k, int status, bool last)
 {
 	char how[64] = "";
 	struct err line;
@@ -195,7 +195,7 @@ static void tell_end(struct keeper *k, int status, bool last)
 	else
 		err_set(&line, 0, "%s; the guest's link is down until it is started again",
 			k->why.text);
-	tell_vmm(line.text);
+	keeper_tell_vmm(line.text);
 }
 
 /* False: the VMM is gone. */
@@ -222,11 +222,11 @@ int keeper_run(const struct spec_net *n, enum confine_mode confine, const char *
 		status = server_end(&k);
 		ran |= k.ready;
 		if (!ran) {
-			tell_vmm(k.why.text);
+			keeper_tell_vmm(k.why.text);
 			return ret ? ret : -EIO;
 		}
 		last = ends_too_often(&k);
-		tell_end(&k, status, last);
+		keeper_tell_end(&k, status, last);
 		if (last)
 			return -EIO;
 		if (!vmm_is_there_for(KEEPER_PAUSE_MS))

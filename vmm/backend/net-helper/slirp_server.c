@@ -42,7 +42,7 @@ struct user_net {
 
 /* --- what libslirp asks of us -------------------------------------------------------------- */
 
-static ssize_t on_send(const void *buf, size_t len, void *opaque)
+static ssize_t user_net_on_send(const void *buf, size_t len, void *opaque)
 {
 	const struct user_net *u = opaque;
 
@@ -91,13 +91,13 @@ static void timer_mod(void *timer, int64_t at_ms, void *opaque)
 		((struct timer *)timer)->at_ms = at_ms;
 }
 
-static void on_fd(int fd, void *opaque)
+static void user_net_on_fd(int fd, void *opaque)
 {
 	(void)fd;
 	(void)opaque;
 }
 
-static void on_notify(void *opaque)
+static void user_net_on_notify(void *opaque)
 {
 	(void)opaque;
 }
@@ -137,15 +137,15 @@ static struct in_addr in_address(u32 a)
 static int user_net_set_up(struct user_net *u, const struct spec_net *n, struct err *e)
 {
 	static const SlirpCb callbacks = {
-		.send_packet = on_send,
+		.send_packet = user_net_on_send,
 		.guest_error = on_guest_error,
 		.clock_get_ns = slirp_clock_ns,
 		.timer_new = timer_new,
 		.timer_free = timer_free,
 		.timer_mod = timer_mod,
-		.register_poll_fd = on_fd,
-		.unregister_poll_fd = on_fd,
-		.notify = on_notify,
+		.register_poll_fd = user_net_on_fd,
+		.unregister_poll_fd = user_net_on_fd,
+		.notify = user_net_on_notify,
 	};
 	SlirpConfig c = {
 		.version = 1,
