@@ -19,7 +19,7 @@ const char *blk_format_name(const u8 *head, size_t len)
 		unsigned at, len;
 		const char *magic;
 	} formats[] = {
-		/* Version 1 has a driver of its own. */
+		/* QEMU has a driver of its own for version 1. */
 		{ "qcow", 0, 8, "QFI\xfb\0\0\0\1" },
 		{ "qcow2", 0, 4, "QFI\xfb" },
 		{ "qed", 0, 4, "QED\0" },
@@ -40,7 +40,7 @@ const char *blk_format_name(const u8 *head, size_t len)
 	return NULL;
 }
 
-/* The sector behind the last partition of an MBR; 0: it is no MBR, or has no partition. */
+/* Returns the sector behind the last partition of an MBR; 0: it is no MBR, or has no partition. */
 static u64 mbr_end(const u8 *head)
 {
 	u64 end = 0;

@@ -161,10 +161,10 @@ fail:
 }
 
 /*
- * The locks of a process that was killed outlive it for a moment: the kernel ends its io_uring
- * later. A guest that is started again at once must not fail for that, so this tries for a second.
- * Two that start at the same time may see each other's locks and both give way: so they do not
- * pause equally long.
+ * Tries for a second to get the locks, since those of a process that was killed outlive it for a
+ * moment: the kernel ends its io_uring later, and a guest that is started again at once must not
+ * fail for that. Two processes that start at the same time may see each other's locks and both give
+ * way, so their pauses differ.
  */
 int blk_image_open(struct blk_image *im, const char *path, bool readonly, bool direct,
 		   struct err *e)
@@ -188,7 +188,10 @@ void blk_image_close(struct blk_image *im)
 	im->fd = im->direct = -1;
 }
 
-/* 0 if the block device already has @bytes, or if @bytes is 0, which stands for any size. */
+/*
+ * Takes over the size that a block device has. -ENOTSUP: it is not @bytes (0 stands for any size),
+ * or less than a sector.
+ */
 static int image_adopt_size(struct blk_image *im, u64 bytes)
 {
 	u64 now = 0;
@@ -212,7 +215,7 @@ int blk_image_resize(struct blk_image *im, u64 bytes)
 		return -EINVAL;
 	if (fstat(im->fd, &st))
 		return -errno;
-	/* Its size is only looked at, so it may be read-only. */
+	/* Of a block device only the size is looked at, so it may be read-only. */
 	if (S_ISBLK(st.st_mode))
 		return image_adopt_size(im, bytes);
 	if (im->readonly)
@@ -305,7 +308,10 @@ static int image_fallocate(const struct blk_image *im, int mode, u64 offset, u64
 	return ret ? -errno : 0;
 }
 
-/* True if the host cannot do it. -EINVAL: its disk has larger sectors, and the range cuts one. */
+/*
+ * Returns true if @ret says that the host cannot do it. -EINVAL: its disk has larger sectors, and
+ * the range cuts one.
+ */
 static bool is_unsupported(int ret)
 {
 	return ret == -EOPNOTSUPP || ret == -ENOSYS || ret == -ENODEV || ret == -EINVAL;

@@ -38,16 +38,16 @@ struct blk_image {
 };
 
 /*
- * Open PATH and lock it (blk_lock.h): one writer, or any number of readers (-EBUSY, after a second
- * of trying). A block device that is mounted counts as locked. -EINVAL: neither a regular file nor
- * a block device, less than one sector, or no direct I/O there. On failure nothing is left open.
- * Nothing of the image is read: blk_image_check().
+ * Opens PATH and locks it (blk_lock.h): one writer, or any number of readers (-EBUSY, after a
+ * second of trying). A block device that is mounted counts as locked. -EINVAL: neither a regular
+ * file nor a block device, less than one sector, or no direct I/O there. On failure nothing is left
+ * open. Nothing of the image is read: blk_image_check().
  */
 int blk_image_open(struct blk_image *im, const char *path, bool readonly, bool direct,
 		   struct err *e);
 /*
- * Look at the first sectors, which a stranger may have made: a VMM confines itself before. -EINVAL:
- * an image of another format than raw (blk_format.h). Finds the signs that it was cut short.
+ * Checks the first sectors, which a stranger may have made, so that a VMM confines itself before.
+ * -EINVAL: an image of another format than raw (blk_format.h). Notes if the image was cut short.
  */
 int blk_image_check(struct blk_image *im, const char *path, struct err *e);
 void blk_image_close(struct blk_image *im);
@@ -62,15 +62,16 @@ int blk_image_resize(struct blk_image *im, u64 bytes);
 bool blk_image_refresh(struct blk_image *im);
 
 /*
- * True if the file still reaches to byte @end. A write behind the end of a file that was truncated
- * would make it grow, and the part that was cut off would read as zeroes instead of failing. One
- * fstat(2), 0.2 us of a write's 5 or more; no cheaper way was found that does not miss the first
- * write. A truncation between this and the write is missed.
+ * Returns true if the file still reaches to byte @end. A write behind the end of a file that was
+ * truncated would make it grow, and the part that was cut off would read as zeroes instead of
+ * failing. One fstat(2), 0.2 us of a write's 5 or more; no cheaper way was found that does not miss
+ * the first write. A truncation between this and the write is missed.
  */
 bool blk_image_reaches(const struct blk_image *im, u64 end);
 
 /*
- * The descriptor for this transfer: past the page cache if it is aligned for that, else through it.
+ * Returns the descriptor for this transfer: past the page cache if it is aligned for that, else
+ * through it.
  */
 int blk_image_fd(const struct blk_image *im, const struct iovec *iov, unsigned n, u64 offset);
 

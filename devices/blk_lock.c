@@ -32,7 +32,7 @@ static int lock_byte(int fd, short type, off_t at)
 	return errno == EAGAIN || errno == EACCES ? -EBUSY : 0;
 }
 
-/* True if another description holds a lock of that byte. */
+/* Returns true if another description holds a lock of that byte. */
 static bool byte_is_held(int fd, off_t at)
 {
 	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = at, .l_len = 1 };
@@ -59,7 +59,10 @@ int blk_lock(int fd, int direct, bool readonly)
 	unsigned unshared = BIT(WRITE) | BIT(RESIZE);
 	int ret = lock_bytes(fd, used, unshared);
 
-	/* After locking: so of two that open it at once at least one sees the other's locks. */
+	/*
+	 * The check comes after locking, so that of two processes that open the image at once at
+	 * least one sees the other's locks.
+	 */
 	for (int p = 0; p < PERMISSIONS && !ret; p++)
 		if ((used & BIT(p) && byte_is_held(fd, UNSHARED + p)) ||
 		    (unshared & BIT(p) && byte_is_held(fd, USED + p)))

@@ -25,7 +25,7 @@ struct blk_queue {
 	bool started;
 	bool stop; /* atomic */
 
-	/* From start to stop, the thread's own. */
+	/* Only the thread uses these from start to stop. */
 	struct virtio *v;
 	struct virtqueue *vq;
 	int kick;
@@ -107,7 +107,7 @@ static void request_submit(struct blk_queue *q, struct blk_request *r)
 	q->in_flight++;
 }
 
-/* An operation for @r ended with @res. */
+/* Handles the end of an operation for @r, whose result is @res. */
 static void request_on_completion(struct blk_queue *q, struct blk_request *r, int res)
 {
 	bool more = r->step != BLK_FLUSH && blk_request_piece_done(r, res > 0 ? (u64)res : 0);
@@ -122,7 +122,7 @@ static void request_on_completion(struct blk_queue *q, struct blk_request *r, in
 		request_submit(q, r);
 		return;
 	}
-	/* io_uring cannot carry it out without waiting, and would say so again. */
+	/* io_uring cannot carry the operation out without waiting, and would give EAGAIN again. */
 	if (res == -EAGAIN) {
 		request_run(q, r);
 		return;
@@ -274,8 +274,9 @@ static bool blk_queue_has_work(void *arg)
 }
 
 /*
- * Busy polling and interrupt coalescing (vq_pace.h): polls for more work, if that pays, and raises
- * the interrupt for finished requests. True: there is more work; false: the thread is to sleep.
+ * Polls for more work, if that pays, and raises the interrupt for finished requests: busy polling
+ * and interrupt coalescing (vq_pace.h). Returns true if there is more work, false if the thread is
+ * to sleep.
  */
 static bool blk_queue_poll(struct blk_queue *q)
 {
@@ -318,7 +319,7 @@ static bool blk_queue_wait(struct blk_queue *q)
 	struct pollfd p = { .fd = q->kick, .events = POLLIN };
 
 	/*
-	 * Invariant Q10: no notification is needed with all requests in flight, since the next
+	 * (Q10): no notification is needed with all requests in flight, since the next
 	 * completion wakes this thread.
 	 */
 	if (q->idle && virtqueue_listen(q->vq, true))

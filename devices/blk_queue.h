@@ -32,7 +32,7 @@ struct blk_queue_config {
 	bool aio_threads; /* without io_uring */
 };
 
-/* @c is copied, its pointers are borrowed. -ENOMEM. */
+/* Makes a queue, which does not run yet. @c is copied, its pointers are borrowed. -ENOMEM. */
 int blk_queue_create(struct blk_queue **out, const struct blk_queue_config *c);
 /* Frees a queue that is stopped. NULL allowed. */
 void blk_queue_destroy(struct blk_queue *q);
@@ -42,8 +42,9 @@ void blk_queue_destroy(struct blk_queue *q);
  */
 int blk_queue_start(struct blk_queue *q, struct virtio *v, bool durable);
 /*
- * Stop it in two steps, so that all queues of a device end at the same time: the first returns at
- * once, the second when nothing is in flight any more. Both do nothing if it was not started.
+ * Stops the queue in two steps, so that all queues of a device end at the same time:
+ * blk_queue_stop_begin() returns at once, the other one when nothing is in flight any more. Both do
+ * nothing if the queue was not started.
  */
 void blk_queue_stop_begin(struct blk_queue *q);
 void blk_queue_stop_wait(struct blk_queue *q);

@@ -54,7 +54,7 @@ static enum blk_step blk_request_get_id(struct blk_request *r, const char *id)
 	return blk_request_end(r, VIRTIO_BLK_S_OK);
 }
 
-/* VIRTIO_BLK_S_OK if this range may be worked on (5.2.6.2). */
+/* Checks a range to discard or zero: returns VIRTIO_BLK_S_OK or the status of 5.2.6.2. */
 static u8 check_discard_range(const struct blk_image *im,
 			      const struct virtio_blk_discard_write_zeroes *d, bool zero)
 {
@@ -180,7 +180,7 @@ bool blk_request_piece_done(struct blk_request *r, u64 bytes)
 	return r->n;
 }
 
-/* 0, -errno, or 1: told to stop. */
+/* Transfers the data of a request that reads or writes. 0, -errno, or 1: told to stop. */
 static int blk_request_transfer(struct blk_request *r, const struct blk_image *im, bool durable,
 				const bool *stop)
 {

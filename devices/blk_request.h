@@ -67,8 +67,8 @@ enum blk_step blk_request_start(struct blk_request *r, const struct blk_image *i
  */
 bool blk_request_run(struct blk_request *r, struct blk_image *im, bool durable, const bool *stop);
 /*
- * For a caller that does the I/O itself. The next piece is the first entries of r->iov, as many as
- * blk_request_piece() returns. After it blk_request_piece_done() takes off the @bytes that were
+ * Returns how many of the first entries of r->iov are the next piece of the request, for a caller
+ * that does the I/O itself. After the piece blk_request_piece_done() takes off the @bytes that were
  * transferred, and returns true if some of the request is left.
  */
 unsigned blk_request_piece(struct blk_request *r);
@@ -76,8 +76,8 @@ bool blk_request_piece_done(struct blk_request *r, u64 bytes);
 /* Sets the status by @ret, 0 or -errno. */
 void blk_request_finish(struct blk_request *r, int ret);
 /*
- * Bytes of the writable part that were written, from its start on, for the used ring (2.7.8.2): so
- * no driver takes a buffer for data that was not written.
+ * Returns how many bytes of the writable part were written, from its start on, for the used ring
+ * (2.7.8.2): so no driver takes a buffer for data that was not written.
  */
 u32 blk_request_written(const struct blk_request *r);
 

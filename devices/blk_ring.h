@@ -18,7 +18,7 @@
  * kernel has no such rings, or a sandbox forbids them. io_uring_queue_exit() ends it.
  */
 int blk_ring_open(struct io_uring *ring, unsigned entries);
-/* True if a completion is there, or will be when the ring is entered. No system call. */
+/* Returns true if a completion is there, or will be when the ring is entered. No system call. */
 bool blk_ring_ready(const struct io_uring *ring);
 
 #endif

@@ -21,8 +21,8 @@ struct cmos_config {
 	u64 low, high; /* bytes of RAM below and above 4 GiB */
 	unsigned cpus;
 	/*
-	 * Have cmos_tick() called every @ns nanoseconds from now on, 0: no longer. On a vCPU
-	 * thread, one call at a time; must not call back into this device.
+	 * Has cmos_tick() called every @ns nanoseconds from now on, 0: no longer. On a vCPU thread,
+	 * one call at a time; must not call back into this device.
 	 */
 	void (*periodic)(void *arg, u64 ns);
 	void *arg;

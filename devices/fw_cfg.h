@@ -29,9 +29,9 @@ void fw_cfg_destroy(struct fw_cfg *f); /* NULL allowed */
 void fw_cfg_reset(struct fw_cfg *f);
 
 /*
- * Add an item, or a file, before the guest runs. The data is copied. -EEXIST: there is such an item
- * or file; -ENOSPC: no room for another one; -EINVAL: a key of the interface's own, or a name that
- * is empty or too long.
+ * Adds an item, or a file, before the guest runs. The data is copied. -EEXIST: there is such an
+ * item or file; -ENOSPC: no room for another one; -EINVAL: a key of the interface's own, or a name
+ * that is empty or too long.
  */
 int fw_cfg_add(struct fw_cfg *f, u16 key, const void *data, u32 len);
 int fw_cfg_add_u16(struct fw_cfg *f, u16 key, u16 value);

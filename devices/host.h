@@ -22,12 +22,12 @@
 struct host;
 
 /*
- * An access to an I/O region: @offset from its start, @len 1, 2, 4 or 8 bytes (MMIO) or 1, 2 or 4
- * (ports). A read starts with all bits set in @data, as an absent register reads.
+ * Carries out an access to an I/O region: @offset from its start, @len 1, 2, 4 or 8 bytes (MMIO) or
+ * 1, 2 or 4 (ports). A read starts with all bits set in @data, as an absent register reads.
  */
 typedef void host_io_fn(void *arg, u64 offset, void *data, unsigned len, bool write);
 
-/* @events as epoll(7). Runs on the thread of the event loop. */
+/* Called with @events as epoll(7) has them, on the thread of the event loop. */
 typedef void host_event_fn(void *arg, u32 events);
 
 enum host_power {
@@ -72,19 +72,20 @@ struct host_thread {
 
 struct host_ops {
 	/*
-	 * The only door to guest memory: a pointer to [gpa, gpa + len) if all of it is RAM in one
-	 * piece, else NULL. len 0 gives NULL. The pointer lives as long as the host. The bytes are
-	 * hostile and change at any time: copy once, then check the copy.
+	 * Returns a pointer to [gpa, gpa + len) if all of it is RAM in one piece, else NULL.
+	 * Devices reach guest memory in no other way. len 0 gives NULL. The pointer lives as long
+	 * as the host. The bytes are hostile and change at any time: copy once, then check the
+	 * copy.
 	 */
 	void *(*ram)(struct host *h, u64 gpa, u64 len);
 
 	/*
-	 * Describe piece @i of the RAM, from 0 on; false: there is none. The descriptor is
+	 * Describes piece @i of the RAM, from 0 on; false: there is none. The descriptor is
 	 * borrowed, and its size is sealed. All RAM is in these pieces, at most HOST_MAX_REGIONS.
 	 */
 	bool (*ram_region)(struct host *h, unsigned i, struct host_region *out);
 
-	/* Set the level of an interrupt line. */
+	/* Sets the level of an interrupt line. */
 	void (*irq_line)(struct host *h, u32 gsi, bool level);
 
 	/*
@@ -96,27 +97,27 @@ struct host_ops {
 	void (*msi_send)(struct host *h, int vector);
 	void (*msi_free)(struct host *h, int vector);
 	/*
-	 * Have signals of the eventfd @fd, by any process, deliver @vector, which has a route; also
+	 * Has signals of the eventfd @fd, by any process, deliver @vector, which has a route; also
 	 * a signal that came before. It is unbound before the vector is freed.
 	 */
 	int (*msi_bind)(struct host *h, int vector, int fd);
 	void (*msi_unbind)(struct host *h, int vector, int fd);
 
-	/* Register @len ports for the life of the host. -EEXIST: one of them is taken. */
+	/* Registers @len ports for the life of the host. -EEXIST: one of them is taken. */
 	int (*pio_add)(struct host *h, u16 port, u16 len, host_io_fn *fn, void *arg);
 
 	/*
-	 * Register a guest-physical region. -EBUSY: it overlaps another one; -EINVAL: it is outside
-	 * the window that the host keeps for devices (so a BAR never covers RAM).
+	 * Registers a guest-physical region. -EBUSY: it overlaps another one; -EINVAL: it is
+	 * outside the window that the host keeps for devices (so a BAR never covers RAM).
 	 */
 	int (*mmio_map)(struct host *h, u64 gpa, u64 len, host_io_fn *fn, void *arg);
 	void (*mmio_unmap)(struct host *h, u64 gpa, u64 len);
 
-	/* Have a guest write to @gpa, of any size, signal the eventfd @fd; -errno. */
+	/* Has a guest write to @gpa, of any size, signal the eventfd @fd; -errno. */
 	int (*ioeventfd_add)(struct host *h, u64 gpa, int fd);
 	void (*ioeventfd_del)(struct host *h, u64 gpa, int fd);
 
-	/* Power off or reset the machine, or report a panic. @why: one phrase for people. */
+	/* Powers the machine off, resets it, or reports a panic. @why: one phrase for people. */
 	void (*power)(struct host *h, enum host_power what, const char *why);
 
 	/* Called by host_thread_start() and _stop(), which use pthreads if these are NULL. */
@@ -128,7 +129,7 @@ struct host {
 	const struct host_ops *ops;
 };
 
-/* -errno: it was not started, and need not be stopped. */
+/* Starts the thread. -errno: it does not run, and need not be stopped. */
 int host_thread_start(struct host *h, struct host_thread *t);
 void host_thread_stop(struct host *h, struct host_thread *t);
 

@@ -13,7 +13,7 @@
 
 #include "devices/pci.h"
 
-/* As pci_bus_create(). */
+/* Makes a bus as pci_bus_create() does, with the host bridge of an i440FX. */
 int i440fx_create(struct pci_bus **out, struct host *h, u64 window, u64 window_end);
 
 #endif

@@ -185,7 +185,7 @@ void msix_table_io(struct msix *x, u64 offset, void *data, unsigned len, bool wr
 		memcpy(data, word, len);
 }
 
-/* True if @a was signalled while the host did not listen to it. */
+/* Returns true if @a was signalled while the host did not listen to it. */
 static bool attached_has_signal(const struct attached *a)
 {
 	struct pollfd p = { .fd = a->fd, .events = POLLIN };

@@ -19,22 +19,22 @@
 
 struct msix;
 
-/* @vectors: 1 to MSIX_MAX_VECTORS, else -EINVAL. -ENOMEM. */
+/* Makes a table of @vectors vectors: 1 to MSIX_MAX_VECTORS, else -EINVAL. -ENOMEM. */
 int msix_create(struct msix **out, struct host *h, unsigned vectors);
 void msix_destroy(struct msix *x); /* NULL allowed */
 /* Masks all vectors and frees those of the host. The device raises none any more. */
 void msix_reset(struct msix *x);
 unsigned msix_vectors(const struct msix *x);
 
-/* The table and the pending bits as I/O regions; accesses of 4 and 8 bytes, others do nothing. */
+/* Carries out an access to the table, or the pending bits, of 4 or 8 bytes; others do nothing. */
 void msix_table_io(struct msix *x, u64 offset, void *data, unsigned len, bool write);
 void msix_pba_io(struct msix *x, u64 offset, void *data, unsigned len, bool write);
-/* The guest wrote @control to the message control register of the capability. */
+/* Takes over @control, which the guest wrote to the message control register of the capability. */
 void msix_control(struct msix *x, u16 control);
 bool msix_enabled(struct msix *x);
 
 /*
- * Have signals of the eventfd @fd raise @vector, without a system call of this process: KVM listens
+ * Has signals of the eventfd @fd raise @vector, without a system call of this process: KVM listens
  * to @fd while the vector is not masked; a signal that comes while it is waits in @fd.
  * MSIX_NO_VECTOR ends it, which has to precede the closing of @fd. At most MSIX_MAX_VECTORS at a
  * time (-ENOSPC).
@@ -42,7 +42,7 @@ bool msix_enabled(struct msix *x);
 int msix_attach(struct msix *x, u16 vector, int fd);
 
 /*
- * Raise @vector now, or once it is unmasked. Does nothing if it is out of range or MSI-X disabled.
+ * Raises @vector now, or once it is unmasked. Does nothing if it is out of range or MSI-X disabled.
  */
 void msix_notify(struct msix *x, u16 vector);
 

@@ -284,7 +284,7 @@ int pci_dev_add_bar(struct pci_dev *d, unsigned bar, u32 size)
 		return -EINVAL;
 	if (d->bars[bar].size)
 		return -EEXIST;
-	/* Behind all other BARs: a bus has few functions and the window is large. */
+	/* The BAR lies behind all others: a bus has few functions and the window is large. */
 	for (unsigned s = 0; s < PCI_SLOTS; s++)
 		for (unsigned i = 0; bus->devs[s] && i < PCI_BARS; i++) {
 			u64 base =

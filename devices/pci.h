@@ -29,20 +29,23 @@ struct pci_id {
 };
 
 struct pci_ops {
-	/* Carry out an access to BAR @bar. */
+	/* Carries out an access to BAR @bar. */
 	void (*bar)(void *arg, unsigned bar, u64 offset, void *data, unsigned len, bool write);
-	/* BAR @bar is decoded at @gpa from now on; 0: nowhere. May be NULL. */
+	/* Called when BAR @bar is decoded at @gpa from now on; 0: nowhere. May be NULL. */
 	void (*bar_moved)(void *arg, unsigned bar, u64 gpa);
 	/*
-	 * The guest wrote @len bytes at @offset of the configuration space (pci_dev_config()). May
-	 * be NULL.
+	 * Called when the guest wrote @len bytes at @offset of the configuration space
+	 * (pci_dev_config()). May be NULL.
 	 */
 	void (*config_written)(void *arg, unsigned offset, unsigned len);
-	/* The guest is about to read them; they may be brought up to date here. May be NULL. */
+	/*
+	 * Called when the guest is about to read these bytes; may bring them up to date. May be
+	 * NULL.
+	 */
 	void (*config_read)(void *arg, unsigned offset, unsigned len);
 	/*
-	 * The bus is reset; afterwards the configuration space is as it was at pci_dev_ready(). May
-	 * be NULL.
+	 * Called when the bus is reset; afterwards the configuration space is as it was at
+	 * pci_dev_ready(). May be NULL.
 	 */
 	void (*reset)(void *arg);
 };
@@ -52,7 +55,7 @@ struct pci_ops {
  * get addresses in [@window, @window_end).
  */
 int pci_bus_create(struct pci_bus **out, struct host *h, u64 window, u64 window_end);
-/* The same with a host bridge of the caller's choice. */
+/* Does the same with a host bridge of the caller's choice. */
 int pci_bus_create_with(struct pci_bus **out, struct host *h, const struct pci_id *bridge,
 			u64 window, u64 window_end);
 /*
@@ -86,7 +89,7 @@ int pci_dev_add_capability(struct pci_dev *d, u8 id, const void *body, const voi
 void pci_dev_register(struct pci_dev *d, u8 reg, u8 value, u8 writable);
 /* Lets the guest see the BARs: called once, when all is added. */
 void pci_dev_ready(struct pci_dev *d);
-/* The 256 bytes of configuration space, for the owner's callbacks. */
+/* Returns the 256 bytes of configuration space, for the owner's callbacks. */
 u8 *pci_dev_config(struct pci_dev *d);
 unsigned pci_dev_slot(const struct pci_dev *d);
 

@@ -64,7 +64,10 @@ static void log_io(void *arg, u64 offset, void *data, unsigned len, bool write)
 	pthread_mutex_unlock(&p->lock);
 }
 
-/* Byte by byte: an access may cover the last register of a block and the first of the next. */
+/*
+ * Carries out an access byte by byte, since it may cover the last register of a block and the first
+ * of the next.
+ */
 static void pm1_io(void *arg, u64 offset, void *data, unsigned len, bool write)
 {
 	struct ports *p = arg;

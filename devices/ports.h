@@ -21,7 +21,9 @@ struct ports;
 struct ports_config {
 	u16 pm1_port;
 	u8 sleep_type_off; /* SLP_TYP of S5 */
-	/* One byte of the firmware's log, on a vCPU thread, one call at a time; NULL: no log. */
+	/*
+	 * Takes one byte of the firmware's log, on a vCPU thread, one call at a time; NULL: no log.
+	 */
 	void (*log)(void *arg, u8 byte);
 	void *arg;
 };

@@ -29,7 +29,7 @@ int power_create(struct power **out, struct host *h, const struct power_config *
 void power_destroy(struct power *p); /* NULL allowed */
 /* Forgets a press of the power button that the guest has not read. */
 void power_reset(struct power *p);
-/* Press the power button; the guest may ignore it. Any thread. */
+/* Presses the power button; the guest may ignore it. Any thread. */
 void power_button(struct power *p);
 
 #endif

@@ -181,7 +181,10 @@ static void serial_io(void *arg, u64 offset, void *data, unsigned len, bool writ
 			bytes[i] = serial_read_register(s, offset + i);
 	}
 	serial_update_line(s);
-	/* Only when it is half empty, so that the feeder is not woken for each byte. */
+	/*
+	 * room() is called when the buffer is half empty, so that the feeder is not woken for each
+	 * byte.
+	 */
 	room = s->starved && rx_waiting(s) <= BUFFER / 2;
 	if (room)
 		s->starved = false;

@@ -20,9 +20,9 @@ struct serial_config {
 	u16 port;
 	u32 gsi;
 	bool polled_input;
-	/* The guest sent a byte. On a vCPU thread, one call at a time. */
+	/* Takes a byte that the guest sent. On a vCPU thread, one call at a time. */
 	void (*output)(void *arg, u8 byte);
-	/* serial_input() has room again after it refused bytes. On a vCPU thread. */
+	/* Called when serial_input() has room again after it refused bytes. On a vCPU thread. */
 	void (*room)(void *arg);
 	void *arg;
 };

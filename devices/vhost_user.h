@@ -70,14 +70,14 @@ void vhost_user_patience(struct vhost_user *u, unsigned ms);
 int vhost_user_get_config(struct vhost_user *u, void *config, u32 len);
 
 /*
- * Tell the back end the driver's features, and all RAM of @h. -ENOTSUP: there is RAM that is not
- * shared.
+ * Tells the back end the driver's features; the other function, all RAM of @h. -ENOTSUP: there is
+ * RAM that is not shared.
  */
 int vhost_user_set_features(struct vhost_user *u, u64 features);
 int vhost_user_set_memory(struct vhost_user *u, struct host *h);
 
 /*
- * Have the back end make the record *i, whose descriptor the caller owns, and use it. With
+ * Has the back end make the record *i, whose descriptor the caller owns, and use it. With
  * VHOST_USER_P_INFLIGHT only.
  */
 int vhost_user_make_inflight(struct vhost_user *u, struct vhost_user_inflight *i);

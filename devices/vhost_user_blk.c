@@ -64,13 +64,13 @@ struct vhost_user_blk {
 	int wake;   /* eventfd: wakes the thread; -1: there is no thread */
 	int cancel; /* eventfd: ends the thread's exchange with the back end with an error */
 
-	/* The thread's own, and before that the creator's. */
+	/* Only the thread uses these, and before it runs the creator. */
 	struct vhost_user u; /* u.fd -1: there is no back end now */
 	struct vhost_user_inflight inflight;
 	struct virtio_blk_config news; /* the back end's configuration */
 	bool has_news;		       /* the driver was not told it yet */
 
-	pthread_mutex_t lock; /* of all that follows */
+	pthread_mutex_t lock; /* protects all members below */
 	pthread_cond_t quiet; /* serving or running became false */
 	struct virtio_blk_config config;
 	bool running; /* the thread */
@@ -135,7 +135,7 @@ static int start_back_end_ring(struct vhost_user_blk *b, unsigned i, const struc
 
 	virtqueue_resume_at(q, &r.base);
 	ret = vhost_user_start_ring(&b->u, i, &r);
-	/* For kicks and answers while there was no back end. */
+	/* Repeats kicks and answers that came while there was no back end. */
 	eventfd_signal(r.kick);
 	eventfd_signal(r.call);
 	return ret;
@@ -171,7 +171,7 @@ static int stop_back_end_rings(struct vhost_user_blk *b)
 	return ret;
 }
 
-/* The back end does not use the queues any more: disk_stop() may return. */
+/* Notes that the back end does not use the queues any more, so that disk_stop() may return. */
 static void disk_set_quiet(struct vhost_user_blk *b)
 {
 	pthread_mutex_lock(&b->lock);
@@ -186,7 +186,7 @@ static void hang_up_back_end(struct vhost_user_blk *b)
 	disk_set_quiet(b);
 }
 
-/* True if a successor can know which requests in the queues are unanswered. */
+/* Returns true if a successor can know which requests in the queues are unanswered. */
 static bool queues_resumable(const struct vhost_user_blk *b)
 {
 	u16 index;
@@ -211,7 +211,7 @@ static bool claim_queues(struct vhost_user_blk *b)
 	bool begin;
 
 	pthread_mutex_lock(&b->lock);
-	/* After a reset requests of before are not to be carried out. */
+	/* Requests from before a reset are not to be carried out. */
 	if (b->forget)
 		forget_inflight(b);
 	b->forget = false;
@@ -243,8 +243,8 @@ static bool queues_unwanted(struct vhost_user_blk *b)
 
 /*
  * Has the back end serve the queues, or leave them, as the driver wants it by now. While serving is
- * set disk_stop() waits for this thread, which is the queues' owner then (invariant Q2). False: the
- * back end that is there cannot know which requests its predecessor left unanswered.
+ * set disk_stop() waits for this thread, which is the queues' owner then, by (Q2). False: the back
+ * end that is there cannot know which requests its predecessor left unanswered.
  */
 static bool follow_driver(struct vhost_user_blk *b)
 {
@@ -290,8 +290,8 @@ static int disk_start(void *arg, u64 features)
 }
 
 /*
- * Waits until *busy is false or the thread has ended; cancels its exchange after STOP_MS. With the
- * lock.
+ * Waits until *busy is false or the thread has ended; cancels its exchange after STOP_MS. The
+ * caller holds the lock.
  */
 static void await_quiet(struct vhost_user_blk *b, const bool *busy)
 {
@@ -370,7 +370,7 @@ static void on_back_end_message(struct vhost_user_blk *b)
 		b->has_news = true;
 }
 
-/* True if @u has all queues and features that the driver was offered. */
+/* Returns true if @u has all queues and features that the driver was offered. */
 static bool successor_fits(const struct vhost_user_blk *b, const struct vhost_user *u)
 {
 	u64 offered = b->type.features | (RING_FEATURES & ~b->type.without);
@@ -403,8 +403,8 @@ static void reconnect_back_end(struct vhost_user_blk *b)
 }
 
 /*
- * One round of the thread: follows the driver, then waits for it, for the back end, or until it is
- * time to connect again.
+ * Does one round of the thread: follows the driver, then waits for it, for the back end, or until
+ * it is time to connect again.
  */
 static void attend_back_end_once(struct vhost_user_blk *b, bool *there)
 {
@@ -412,7 +412,7 @@ static void attend_back_end_once(struct vhost_user_blk *b, bool *there)
 	int timeout = -1;
 
 	follow_driver(b);
-	/* A cancellation was for an exchange that has ended. */
+	/* The exchange that was to be cancelled has ended. */
 	virtio_kick_clear(b->cancel);
 	if (*there && b->u.fd < 0)
 		blk_note(b, "the back end is gone; the guest's requests wait for another one at "

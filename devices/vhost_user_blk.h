@@ -54,14 +54,14 @@ int vhost_user_blk_create(struct vhost_user_blk **out, struct host *h,
  * stop() still work.
  */
 void vhost_user_blk_shut(struct vhost_user_blk *b);
-/* After the struct virtio. NULL allowed. */
+/* Frees the disk, after the struct virtio that uses it. NULL allowed. */
 void vhost_user_blk_destroy(struct vhost_user_blk *b);
 
 const struct virtio_type *vhost_user_blk_type(const struct vhost_user_blk *b);
-/* @v is the struct virtio that was created with @b as its argument. Starts the thread. -errno. */
+/* Starts the thread. @v is the struct virtio that was created with @b as its argument. -errno. */
 int vhost_user_blk_attach(struct vhost_user_blk *b, struct virtio *v);
 
-/* The size in bytes that the back end told last. */
+/* Returns the size in bytes that the back end told last. */
 u64 vhost_user_blk_size(struct vhost_user_blk *b);
 bool vhost_user_blk_is_readonly(const struct vhost_user_blk *b);
 

@@ -32,16 +32,19 @@ struct vhost_user_limit {
 	int cancel; /* a borrowed eventfd: the call fails at once when it is readable; -1: none */
 };
 
-/* A deadline @ms from now, without a cancel. */
+/* Returns a deadline @ms from now, without a cancel. */
 struct vhost_user_limit vhost_user_deadline(unsigned ms);
 
 /*
- * Send or receive all of a message by @fd, which is non-blocking. -ETIMEDOUT or -ECANCELED by
+ * Sends or receives all of a message by @fd, which is non-blocking. -ETIMEDOUT or -ECANCELED by
  * @limit; -ECONNRESET: the peer is gone; other -errno. The descriptors of a sent message stay the
  * caller's.
  */
 int vhost_user_send(int fd, const struct vhost_user_msg *m, struct vhost_user_limit limit);
-/* -EPROTO: not a message of this protocol. On success its descriptors are the caller's. */
+/*
+ * Receives a message, whose descriptors are the caller's. -EPROTO: not a message of this protocol;
+ * other errors as above.
+ */
 int vhost_user_receive(int fd, struct vhost_user_msg *m, struct vhost_user_limit limit);
 /* Closes the descriptors of a received message. */
 void vhost_user_drop_fds(struct vhost_user_msg *m);

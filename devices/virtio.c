@@ -59,10 +59,13 @@ static void virtio_set_vector(struct virtio *v, unsigned i, u16 vector)
 		v->transport.call(v->transport.arg, vector, v->calls[i]);
 }
 
-/* With the lock, or before anybody else knows @v. */
+/*
+ * Stops the device and resets its queues and registers. The caller holds the lock, or no other
+ * thread knows @v yet.
+ */
 static void virtio_reset_locked(struct virtio *v)
 {
-	/* Invariant Q2 (virtqueue.h): the queues are the device's until it has stopped. */
+	/* (Q2) of virtqueue.h: the queues are the device's until it has stopped. */
 	if (v->running) {
 		v->running = false;
 		v->type->stop(v->arg);
@@ -84,7 +87,7 @@ int virtio_create(struct virtio **out, struct host *h, const struct virtio_type 
 	struct virtio *v;
 
 	if (!type->queues || type->queues > VIRTIO_MAX_QUEUES || type->queue_size > VIRTQUEUE_MAX)
-		return -EINVAL; /* invariant Q1 */
+		return -EINVAL; /* (Q1) */
 	v = calloc(1, sizeof(*v));
 	if (!v)
 		return -ENOMEM;
@@ -153,7 +156,7 @@ void virtio_kick_clear(int fd)
 {
 	eventfd_t count;
 
-	/* It fails if the counter is 0 already, which is as good. */
+	/* If the counter is 0 already, this fails and the result is the same. */
 	(void)eventfd_read(fd, &count);
 }
 
@@ -177,7 +180,7 @@ static void virtio_interrupt(struct virtio *v, u8 isr, u16 vector)
 
 void virtio_queue_done(struct virtio *v, unsigned index)
 {
-	/* Invariant Q10, for the device. */
+	/* (Q10): the device has published, and asks before it sleeps. */
 	if (virtqueue_wants_interrupt(&v->queues[index]))
 		virtio_interrupt(v, ISR_QUEUE,
 				 __atomic_load_n(&v->vectors[index], __ATOMIC_RELAXED));
@@ -257,7 +260,7 @@ static void virtio_enable_queue(struct virtio *v, unsigned i)
 	struct virtqueue *q = &v->queues[i];
 
 	if (q->enabled || v->running)
-		return; /* invariants Q1 and Q2 */
+		return; /* (Q1) and (Q2) */
 	q->event_idx = v->features >> VIRTIO_RING_F_EVENT_IDX & 1;
 	q->indirect = v->features >> VIRTIO_RING_F_INDIRECT_DESC & 1;
 	if (v->kicks[i] < 0) {
@@ -291,7 +294,7 @@ static void virtio_write_queue(struct virtio *v, u64 offset, u32 value, unsigned
 		return;
 	}
 	if (q->enabled)
-		return; /* invariant Q1 */
+		return; /* (Q1) */
 	if (offset == VIRTIO_PCI_COMMON_Q_SIZE && len == 2) {
 		if (value && value <= q->max && !(value & (value - 1)))
 			q->size = (u16)value;

@@ -7,9 +7,9 @@
  * register accesses.
  *
  * Life of a device: created -> the driver negotiates -> start() at DRIVER_OK -> stop() at a reset
- * or at the end -> ... Between start() and stop() the type owns its queues (invariant Q2 of
- * virtqueue.h) and waits for their kicks. A kick is the eventfd that a notification of the driver
- * signals; KVM does so without an exit (ioeventfd).
+ * or at the end -> ... Between start() and stop() the type owns its queues by (Q2) of virtqueue.h
+ * and waits for their kicks. A kick is the eventfd that a notification of the driver signals; KVM
+ * does so without an exit (ioeventfd).
  */
 #ifndef UMBRA_DEVICES_VIRTIO_H
 #define UMBRA_DEVICES_VIRTIO_H
@@ -30,12 +30,13 @@ struct virtio_type {
 	unsigned queues;
 	u16 queue_size; /* largest */
 	/*
-	 * Begin to serve the enabled queues: the driver is ready, and @features are in force.
+	 * Begins to serve the enabled queues: the driver is ready, and @features are in force.
 	 * -errno: the device asks for a reset.
 	 */
 	int (*start)(void *arg, u64 features);
 	/*
-	 * End that; returns when none of the guest's memory is in use any more. Only after start().
+	 * Ends that; returns when none of the guest's memory is in use any more. Only after
+	 * start().
 	 */
 	void (*stop)(void *arg);
 	/*
@@ -46,41 +47,43 @@ struct virtio_type {
 
 /* How the core reaches the driver; set by the transport. */
 struct virtio_transport {
-	/* Interrupt the driver. @vector may be VIRTIO_NO_VECTOR. Any thread. */
+	/* Interrupts the driver. @vector may be VIRTIO_NO_VECTOR. Any thread. */
 	void (*interrupt)(void *arg, u16 vector);
-	/* Have the driver's notifications of queue @index signal @fd, its kick, from now on. */
+	/* Has the driver's notifications of queue @index signal @fd, its kick, from now on. */
 	void (*kick_ready)(void *arg, unsigned index, int fd);
 	/*
-	 * Have signals of @fd raise @vector from now on; VIRTIO_NO_VECTOR: none, @fd may be closed.
+	 * Has signals of @fd raise @vector from now on; VIRTIO_NO_VECTOR: none, @fd may be closed.
 	 */
 	void (*call)(void *arg, u16 vector, int fd);
 	void *arg;
 };
 
-/* @type and @arg are borrowed. -EINVAL: no queue, too many, or too large; -ENOMEM. */
+/*
+ * Makes a device. @type and @arg are borrowed. -EINVAL: no queue, too many, or too large; -ENOMEM.
+ */
 int virtio_create(struct virtio **out, struct host *h, const struct virtio_type *type, void *arg);
 /* Stops the device first. NULL allowed. */
 void virtio_destroy(struct virtio *v);
 /* Resets it, as the driver does by writing 0 to the status (2.4). Any thread but a queue's. */
 void virtio_reset(struct virtio *v);
-/* By one owner at a time; a transport without interrupt() gives it back. */
+/* Sets the transport, of one owner at a time; one without interrupt() gives it back. */
 void virtio_set_transport(struct virtio *v, const struct virtio_transport *t);
-/* The host that @v was created with. */
+/* Returns the host that @v was created with. */
 struct host *virtio_host(const struct virtio *v);
 const struct virtio_type *virtio_type(const struct virtio *v);
 
 /* --- for the type, between start and stop -------------------------------------------------- */
 
-/* Queue @index; NULL if the driver did not enable it. */
+/* Returns queue @index; NULL if the driver did not enable it. */
 struct virtqueue *virtio_queue(struct virtio *v, unsigned index);
-/* The kick of queue @index; -1: it was never enabled. */
+/* Returns the kick of queue @index; -1: it was never enabled. */
 int virtio_kick(const struct virtio *v, unsigned index);
 /* Makes the eventfd @fd, a kick or one of the device's own, unreadable until its next signal. */
 void virtio_kick_clear(int fd);
 /*
- * The call of queue @index, which another process serves: an eventfd whose signals raise the vector
- * that the driver chose, while it is not masked, without a system call of this process. To be
- * called by start() only; it lives until virtio_destroy(). -errno.
+ * Returns the call of queue @index, which another process serves: an eventfd whose signals raise
+ * the vector that the driver chose, while it is not masked, without a system call of this process.
+ * To be called by start() only; it lives until virtio_destroy(). -errno.
  */
 int virtio_call(struct virtio *v, unsigned index);
 /*
@@ -88,7 +91,7 @@ int virtio_call(struct virtio *v, unsigned index);
  */
 void virtio_queue_done(struct virtio *v, unsigned index);
 /*
- * Says DEVICE_NEEDS_RESET, with a configuration interrupt: the driver broke the rules. Any thread.
+ * Sets DEVICE_NEEDS_RESET, with a configuration interrupt: the driver broke the rules. Any thread.
  */
 void virtio_needs_reset(struct virtio *v);
 /*
@@ -102,7 +105,7 @@ void virtio_config_changed(struct virtio *v);
  */
 void virtio_config_update(struct virtio *v, bool (*fn)(void *arg), void *arg);
 /*
- * The same for a thread for which start() or stop() may be waiting with the core's lock held:
+ * Does the same for a thread for which start() or stop() may be waiting with the core's lock held:
  * returns false, and nothing was done, if the lock is taken.
  */
 bool virtio_config_update_try(struct virtio *v, bool (*fn)(void *arg), void *arg);
@@ -110,15 +113,16 @@ bool virtio_config_update_try(struct virtio *v, bool (*fn)(void *arg), void *arg
 /* --- for the transport --------------------------------------------------------------------- */
 
 /*
- * Access struct virtio_pci_common_cfg (virtio 1.2, 4.1.4.3), and the device-specific configuration.
+ * Accesses struct virtio_pci_common_cfg (virtio 1.2, 4.1.4.3), or the device-specific
+ * configuration.
  */
 void virtio_common_io(struct virtio *v, u64 offset, void *data, unsigned len, bool write);
 void virtio_config_io(struct virtio *v, u64 offset, void *data, unsigned len, bool write);
 /* Reads and clears the ISR status. Bit 0: queue, bit 1: configuration. */
 u8 virtio_isr(struct virtio *v);
 /*
- * Signals the kick of queue @index, after a notification that was an exit. Nothing if it is not
- * served.
+ * Signals the kick of queue @index, after a notification that was an exit. Does nothing if the
+ * queue is not served.
  */
 void virtio_notify(struct virtio *v, u64 index);
 

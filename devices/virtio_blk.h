@@ -31,13 +31,13 @@ struct virtio_blk_params {
 
 /* Opens the image as blk_image_open() does; its errors. Nothing of @c is kept. */
 int virtio_blk_create(struct virtio_blk **out, const struct virtio_blk_params *c, struct err *e);
-/* Before the guest starts, with the same @c: blk_image_check(). */
+/* Checks the image by blk_image_check(), before the guest starts. @c as for virtio_blk_create(). */
 int virtio_blk_check(struct virtio_blk *b, const struct virtio_blk_params *c, struct err *e);
-/* After the struct virtio that uses it. NULL allowed. */
+/* Frees the disk, after the struct virtio that uses it. NULL allowed. */
 void virtio_blk_destroy(struct virtio_blk *b);
 
 const struct virtio_type *virtio_blk_type(const struct virtio_blk *b);
-/* The struct virtio that was created with @b as its argument. */
+/* Tells the disk its struct virtio @v, which was created with @b as its argument. */
 void virtio_blk_attach(struct virtio_blk *b, struct virtio *v);
 
 /*
@@ -50,9 +50,9 @@ u64 virtio_blk_refresh(struct virtio_blk *b);
  * queue's.
  */
 int virtio_blk_resize(struct virtio_blk *b, u64 bytes);
-/* The size in bytes that the driver was told last. Any thread. */
+/* Returns the size in bytes that the driver was told last. Any thread. */
 u64 virtio_blk_size(const struct virtio_blk *b);
-/* The counts of all queues since it was created. Any thread. */
+/* Adds up the counts of all queues since the disk was created. Any thread. */
 void virtio_blk_stats(const struct virtio_blk *b, struct blk_stats *out);
 
 #endif

@@ -38,7 +38,7 @@ struct virtio_console_port {
 	bool open;		  /* by the guest; atomic */
 	u8 owed;		  /* bits; the device's thread */
 
-	/* Input, with the lock. */
+	/* Input, protected by the lock. */
 	u8 in[BUFFER];
 	u32 head, tail; /* free-running */
 	bool starved;	/* virtio_console_input() refused bytes */
@@ -127,7 +127,7 @@ static bool console_send_control(struct virtio_console *c, const struct vq_worke
 			return false;
 		virtio_queue_done(c->v, CTRL_RX);
 		if (ret)
-			return true; /* nothing is owed: new buffers wake nobody (invariant Q10) */
+			return true; /* (Q10): nothing is owed, so no notification is needed */
 	} while (!vq_worker_ending(w) && virtqueue_listen(q, true));
 	return true;
 }
@@ -135,7 +135,9 @@ static bool console_send_control(struct virtio_console *c, const struct vq_worke
 static void port_set_open(struct virtio_console *c, unsigned port, bool open)
 {
 	__atomic_store_n(&c->ports[port].open, open, __ATOMIC_RELEASE);
-	/* The owner may have sent input for this port elsewhere until now. */
+	/*
+	 * While the port was closed the owner may have sent its input elsewhere, to a serial port.
+	 */
 	c->p.room(c->p.arg, port);
 }
 
@@ -233,14 +235,14 @@ static bool console_transmit(struct virtio_console *c, unsigned port, const stru
 		if (got < 0)
 			return false;
 		virtio_queue_done(c->v, index);
-		/* Invariant Q10: a chain that is pending waits for virtio_console_room(). */
+		/* (Q10): a chain that is pending waits for virtio_console_room(). */
 	} while (!p->pending && !vq_worker_ending(w) && virtqueue_listen(q, true));
 	return true;
 }
 
 /*
- * Puts waiting input into the driver's buffers. 1: all of it; 0: more buffers are needed; -EIO.
- * With the lock.
+ * Puts waiting input into the driver's buffers. 1: all of it; 0: more buffers are needed; -EIO. The
+ * caller holds the lock.
  */
 static int console_fill(struct virtio_console *c, struct virtqueue *q,
 			struct virtio_console_port *p)
@@ -292,7 +294,7 @@ static bool console_receive(struct virtio_console *c, unsigned port, const struc
 		if (ret < 0)
 			return false;
 		virtio_queue_done(c->v, index);
-		/* Invariant Q10: without input virtio_console_input() wakes this thread. */
+		/* (Q10): without input virtio_console_input() wakes this thread. */
 	} while (!ret && !vq_worker_ending(w) && virtqueue_listen(q, true));
 	if (starved)
 		c->p.room(c->p.arg, port);
@@ -377,7 +379,7 @@ static int console_start(void *arg, u64 features)
 	pthread_mutex_lock(&c->lock);
 	c->worker = w;
 	pthread_mutex_unlock(&c->lock);
-	/* For input that came before. */
+	/* Input may have come before there was a worker to wake. */
 	if (w)
 		vq_worker_wake(w);
 	return ret;

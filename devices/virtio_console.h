@@ -29,25 +29,25 @@ struct virtio_console_params {
 	 * for this port until virtio_console_room(). On the device's thread.
 	 */
 	size_t (*output)(void *arg, unsigned port, const u8 *buf, size_t len);
-	/* virtio_console_input() has room again after it refused bytes. Any thread. */
+	/* Called when virtio_console_input() has room again after it refused bytes. Any thread. */
 	void (*room)(void *arg, unsigned port);
 	void *arg;
 };
 
-/* The names are copied. -EINVAL: no port, or too many. */
+/* Makes a console. The ports' names are copied. -EINVAL: no port, or too many; -ENOMEM. */
 int virtio_console_create(struct virtio_console **out, const struct virtio_console_params *p);
-/* After the struct virtio that uses it. NULL allowed. */
+/* Frees the console, after the struct virtio that uses it. NULL allowed. */
 void virtio_console_destroy(struct virtio_console *c);
 
 const struct virtio_type *virtio_console_type(const struct virtio_console *c);
-/* The struct virtio that was created with @c as its argument. */
+/* Tells the console its struct virtio @v, which was created with @c as its argument. */
 void virtio_console_attach(struct virtio_console *c, struct virtio *v);
 
 /* Gives the guest bytes; returns how many were taken. Any thread. */
 size_t virtio_console_input(struct virtio_console *c, unsigned port, const u8 *buf, size_t len);
 /* Has output() called for @port again after it refused bytes. Any thread. */
 void virtio_console_room(struct virtio_console *c, unsigned port);
-/* True if the guest has opened @port. Any thread. */
+/* Returns true if the guest has opened @port. Any thread. */
 bool virtio_console_is_open(struct virtio_console *c, unsigned port);
 
 #endif

@@ -34,14 +34,15 @@ struct virtio_net {
 	u64 features;
 
 	/*
-	 * The link is down while the backend's present life is the one that was lost. So a worker
-	 * that sees the end of a life that is over already does not take the link down.
+	 * @life numbers the peers that the backend's descriptor has led to, one after the other.
+	 * The link is down while @lost is the present @life, so a worker that sees the end of an
+	 * earlier peer does not take the link down.
 	 */
-	u32 life; /* atomic; counts ends that the backend's descriptor has led to */
+	u32 life; /* atomic */
 	u32 lost; /* atomic */
 
-	/* The worker's own. */
-	u32 served;	 /* the life in which it began to serve */
+	/* Only the worker uses these. */
+	u32 served;	 /* @life when it began to serve */
 	bool again;	 /* a round ended before its queue did */
 	bool rx_starved; /* no buffer for frames */
 	bool tx_held;	 /* the chain is not given back yet */
@@ -58,7 +59,10 @@ static bool net_link_is_up(const struct virtio_net *n)
 	       __atomic_load_n(&n->life, __ATOMIC_ACQUIRE);
 }
 
-/* The backend's end of this life is gone. */
+/*
+ * Takes the link down, because peer number @life of the backend's descriptor is gone; once for
+ * each.
+ */
 static void net_link_down(struct virtio_net *n, u32 life)
 {
 	if (__atomic_exchange_n(&n->lost, life, __ATOMIC_ACQ_REL) != life)
@@ -164,7 +168,7 @@ static bool net_receive(struct virtio_net *n, const struct vq_worker *w)
 		}
 		virtio_queue_done(n->v, RX);
 		/*
-		 * Invariant Q10: without a frame that waits the backend's descriptor wakes this
+		 * (Q10): without a frame that waits the backend's descriptor wakes this
 		 * thread.
 		 */
 	} while (!ret && n->rx_starved && !vq_worker_ending(w) && virtqueue_listen(q, true));
@@ -193,7 +197,7 @@ static bool net_send_frame(struct virtio_net *n)
 	return true;
 }
 
-/* True if @h asks only for negotiated offloads, within a frame of @len bytes (5.1.6.2). */
+/* Returns true if @h asks only for negotiated offloads, within a frame of @len bytes (5.1.6.2). */
 static bool net_header_is_good(const struct virtio_net *n, const struct virtio_net_hdr_v1 *h,
 			       u64 len)
 {
@@ -277,7 +281,7 @@ static bool net_transmit(struct virtio_net *n, const struct vq_worker *w)
 			return false;
 		virtio_queue_done(n->v, TX);
 		n->again = ret > 0;
-		/* Invariant Q10: a frame that is held waits for the backend (POLLOUT). */
+		/* (Q10): while a frame is held, the backend's POLLOUT wakes this thread. */
 	} while (!ret && !n->tx_held && !vq_worker_ending(w) && virtqueue_listen(q, true));
 	return true;
 }
@@ -322,7 +326,9 @@ static int net_start(void *arg, u64 features)
 	n->features = features;
 	n->again = n->rx_starved = n->tx_held = false;
 	n->rx_len = 0;
-	/* Without the lock: it waits for the main thread, which makes the other. */
+	/*
+	 * The lock is not held: a start waits for the main thread, which makes the worker's thread.
+	 */
 	ret = vq_worker_start(&w, n->v, &ops, n);
 	pthread_mutex_lock(&n->lock);
 	n->worker = w;

@@ -19,13 +19,13 @@
 
 struct virtio_net;
 
-/* @b is copied. -ENOMEM. */
+/* Makes a network card. @b is copied. -ENOMEM. */
 int virtio_net_create(struct virtio_net **out, const struct net_backend *b);
-/* After the struct virtio that uses it. NULL allowed. */
+/* Frees the network card, after the struct virtio that uses it. NULL allowed. */
 void virtio_net_destroy(struct virtio_net *n);
 
 const struct virtio_type *virtio_net_type(const struct virtio_net *n);
-/* The struct virtio that was created with @n as its argument. */
+/* Tells the network card its struct virtio @v, which was created with @n as its argument. */
 void virtio_net_attach(struct virtio_net *n, struct virtio *v);
 
 /* Takes the link down: the other end of the backend is gone. Any thread. */

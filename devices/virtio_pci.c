@@ -49,7 +49,10 @@ static u64 notify_address(const struct virtio_pci *p, unsigned queue)
 	return p->bar + AT_NOTIFY + ((u64)queue << NOTIFY_SHIFT);
 }
 
-/* Has KVM signal the kicks if it can; otherwise a notification is an exit. With the lock. */
+/*
+ * Has KVM signal the kicks if it can; otherwise a notification is an exit. The caller holds the
+ * lock.
+ */
 static void update_ioeventfds(struct virtio_pci *p, u64 bar)
 {
 	unsigned n = virtio_type(p->v)->queues;

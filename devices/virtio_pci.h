@@ -22,9 +22,9 @@ struct virtio_pci;
  */
 int virtio_pci_create(struct virtio_pci **out, struct host *h, struct pci_bus *bus,
 		      struct virtio *v);
-/* The slot in which the guest sees it. */
+/* Returns the PCI slot in which the guest sees the device. */
 unsigned virtio_pci_slot(const struct virtio_pci *p);
-/* Before the bus. NULL allowed. */
+/* Frees the device, before the bus. NULL allowed. */
 void virtio_pci_destroy(struct virtio_pci *p);
 
 #endif

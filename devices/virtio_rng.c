@@ -24,7 +24,7 @@ struct virtio_rng {
 	struct vq_chain chain;
 };
 
-/* Bytes that may still be given in this window. */
+/* Returns how many bytes may still be given in this window. */
 static u32 rng_budget(struct virtio_rng *r)
 {
 	s64 now = now_ms();
@@ -82,7 +82,7 @@ static bool rng_serve(void *arg, const struct vq_worker *w)
 			virtqueue_push(q, r->chain.head, n);
 		}
 		virtio_queue_done(r->v, 0);
-		/* Invariant Q10: without a budget the next window's beginning wakes this thread. */
+		/* (Q10): without a budget the next window's beginning wakes this thread. */
 	} while (left && !vq_worker_ending(w) && virtqueue_listen(q, true));
 	return true;
 }
@@ -114,7 +114,7 @@ static void rng_stop(void *arg)
 	r->worker = NULL;
 }
 
-/* The device has no configuration. */
+/* Does nothing: the device has no configuration. */
 static void rng_config(void *arg, u32 offset, void *data, unsigned len, bool write)
 {
 	(void)arg;

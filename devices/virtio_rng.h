@@ -14,13 +14,13 @@
 
 struct virtio_rng;
 
-/* -ENOMEM. */
+/* Makes an entropy device. -ENOMEM. */
 int virtio_rng_create(struct virtio_rng **out);
-/* After the struct virtio that uses it. NULL allowed. */
+/* Frees the device, after the struct virtio that uses it. NULL allowed. */
 void virtio_rng_destroy(struct virtio_rng *r);
 
 const struct virtio_type *virtio_rng_type(void);
-/* The struct virtio that was created with @r as its argument. */
+/* Tells the device its struct virtio @v, which was created with @r as its argument. */
 void virtio_rng_attach(struct virtio_rng *r, struct virtio *v);
 
 #endif

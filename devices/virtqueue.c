@@ -2,8 +2,8 @@
 /*
  * Walks descriptor chains, keeps the positions in both rings, and decides about wake-ups.
  *
- * Q1 to Q11 are the invariants in virtqueue.h. Memory order (Q9, Q10) is that of virtio 1.2, 2.7.13
- * and 2.7.14.
+ * (Q1) to (Q11) are the invariants in virtqueue.h. The memory order of (Q9) and (Q10) is that of
+ * virtio 1.2, 2.7.13 and 2.7.14.
  */
 #include "devices/virtqueue.h"
 
@@ -42,13 +42,19 @@ static void guest_copy_once(void *to, const void *from, size_t len)
 	__asm__ volatile("" ::: "memory");
 }
 
-/* Offset of used_event: the driver wants an interrupt when the used index has passed it. */
+/*
+ * Returns the offset of used_event: the driver wants an interrupt when the used index has passed
+ * it.
+ */
 static size_t used_event_at(const struct virtqueue *q)
 {
 	return AVAIL_RING + 2U * q->size;
 }
 
-/* Offset of avail_event: the driver is asked for a notification when its index has passed it. */
+/*
+ * Returns the offset of avail_event: the driver is asked for a notification when its index has
+ * passed it.
+ */
 static size_t avail_event_at(const struct virtqueue *q)
 {
 	return USED_RING + 8U * q->size;
@@ -65,7 +71,7 @@ void virtqueue_reset(struct virtqueue *q)
 
 int virtqueue_enable(struct virtqueue *q, struct host *h)
 {
-	/* Q1 */
+	/* (Q1) */
 	if (!q->size || q->size > q->max || q->max > VIRTQUEUE_MAX || (q->size & (q->size - 1)))
 		return -EINVAL;
 	if (q->desc % 16 || q->avail % 2 || q->used % 4)
@@ -84,14 +90,17 @@ int virtqueue_enable(struct virtqueue *q, struct host *h)
 	return 0;
 }
 
-/* Append one buffer to the chain, as Q3 and Q6 want it; -EIO: no correct driver adds such a one. */
+/*
+ * Appends one buffer to the chain, as (Q3) and (Q6) want it; -EIO: no correct driver adds such a
+ * buffer.
+ */
 static int add_buffer(struct virtqueue *q, struct vq_chain *c, const struct vring_desc *d)
 {
 	unsigned n = c->n_out + c->n_in;
 	void *p;
 
 	if (n == VIRTQUEUE_MAX)
-		return -EIO; /* Q5 */
+		return -EIO; /* (Q5) */
 	p = q->host->ops->ram(q->host, d->addr, d->len);
 	if (!p)
 		return -EIO; /* no length, or not in RAM */
@@ -108,7 +117,7 @@ static int add_buffer(struct virtqueue *q, struct vq_chain *c, const struct vrin
 	return 0;
 }
 
-/* Follow the chain that starts at @index of a table of @count descriptors; it ends by Q5. */
+/* Follows the chain that starts at @index of a table of @count descriptors; it ends by (Q5). */
 static int walk_chain(struct virtqueue *q, struct vq_chain *c, const u8 *table, u32 count,
 		      u32 index, bool is_indirect)
 {
@@ -117,7 +126,7 @@ static int walk_chain(struct virtqueue *q, struct vq_chain *c, const u8 *table, 
 		int ret;
 
 		if (index >= count)
-			return -EIO; /* Q3 */
+			return -EIO; /* (Q3) */
 		guest_copy_once(&d, table + (size_t)index * DESC_SIZE, DESC_SIZE);
 		if (d.flags & VRING_DESC_F_INDIRECT) {
 			const u8 *inner;
@@ -147,7 +156,7 @@ int virtqueue_pop(struct virtqueue *q, struct vq_chain *c)
 
 	if (!q->enabled || q->broken)
 		return q->broken ? -EIO : 0;
-	idx = load16(q->avail_ring, AVAIL_IDX, __ATOMIC_ACQUIRE); /* Q9 */
+	idx = load16(q->avail_ring, AVAIL_IDX, __ATOMIC_ACQUIRE); /* (Q9) */
 	if (idx == q->next_avail)
 		return 0;
 	if ((u16)(idx - q->next_avail) > q->size)
@@ -155,7 +164,7 @@ int virtqueue_pop(struct virtqueue *q, struct vq_chain *c)
 	head = load16(q->avail_ring, AVAIL_RING + 2U * (q->next_avail & (q->size - 1U)),
 		      __ATOMIC_RELAXED);
 	if (head >= q->size)
-		goto broken; /* Q3 */
+		goto broken; /* (Q3) */
 	c->head = head;
 	c->n_out = c->n_in = 0;
 	c->out_len = c->in_len = 0;
@@ -165,7 +174,7 @@ int virtqueue_pop(struct virtqueue *q, struct vq_chain *c)
 	q->unpopped = 0;
 	return 1;
 broken:
-	q->broken = true; /* Q11 */
+	q->broken = true; /* (Q11) */
 	return -EIO;
 }
 
@@ -186,7 +195,7 @@ void virtqueue_publish(struct virtqueue *q, unsigned n)
 	q->next_used = (u16)(q->next_used + n);
 	/* More than the index has values count as one number: see virtqueue_wants_interrupt(). */
 	q->unlooked = q->unlooked > UINT16_MAX ? q->unlooked : q->unlooked + n;
-	/* Q9: a release; the entries are filled in already. */
+	/* (Q9): a release; the entries are filled in already. */
 	store16(q->used_ring, USED_IDX, q->next_used);
 }
 
@@ -205,12 +214,12 @@ void virtqueue_unpop(struct virtqueue *q, unsigned n)
 bool virtqueue_wants_interrupt(struct virtqueue *q)
 {
 	u16 event, old = (u16)(q->next_used - q->unlooked);
-	/* The index has gone round, and passed every event on its way. */
+	/* For more chains than the index has values, it has passed every event. */
 	bool all = q->unlooked > UINT16_MAX || !q->signalled;
 
 	if (!q->enabled || q->broken || !q->unlooked)
 		return false;			 /* or nothing was published since the last look */
-	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* Q10 */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* (Q10) */
 	q->unlooked = 0;
 	if (!q->event_idx)
 		return !(load16(q->avail_ring, AVAIL_FLAGS, __ATOMIC_RELAXED) &
@@ -240,7 +249,7 @@ bool virtqueue_listen(struct virtqueue *q, bool on)
 		store16(q->used_ring, avail_event_at(q), known);
 	if (!on)
 		return false;
-	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* Q10 */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* (Q10) */
 	return load16(q->avail_ring, AVAIL_IDX, __ATOMIC_ACQUIRE) != known;
 }
 
@@ -286,7 +295,7 @@ bool virtqueue_resume_at(const struct virtqueue *q, u16 *index)
 		return false;
 	if (avail == used)
 		return true;
-	/* Backwards. Entries that were never used are zero in both. */
+	/* Looks backwards from the index. Entries that were never used are zero in both rings. */
 	for (unsigned n = 1; n <= seen; n++) {
 		size_t slot = (u16)(used - n) & (q->size - 1U);
 		u16 in = load16(q->avail_ring, AVAIL_RING + 2 * slot, __ATOMIC_RELAXED);

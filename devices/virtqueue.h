@@ -48,37 +48,38 @@
  *
  * Invariants. The code of devices/ names them where it keeps them.
  *
- *  Q1  Shape. While a queue is enabled, @size is a power of two and 1 <= @size <= @max <=
- *      VIRTQUEUE_MAX; each ring lies in RAM, in one piece, with its event word, which belongs to it
- *      whether EVENT_IDX was negotiated or not; and @size, addresses and negotiated bits stay as
- *      they are.
- *  Q2  Owner. One thread at a time uses a queue: before START any that holds the core's lock
- *      (struct virtio), from START on one thread of the device's, and after STOP again any with the
- *      lock. Other threads only read @enabled and the fields of Q1.
- *  Q3  Bounds. Every index into a ring is masked with @size - 1, every index into a table of
- *      descriptors is compared with the number of its entries, and an address becomes a pointer by
- *      host_ops.ram() only. So nothing that the driver writes leads out of RAM.
- *  Q4  One copy. The driver's bytes are copied before they are checked; only the copy is used: a
- *      driver that changes a ring meanwhile gains nothing.
- *  Q5  An end. A walk looks at no more than @max descriptors of the queue's table and @max of one
- *      indirect table, and finds no more than VIRTQUEUE_MAX buffers; so a loop of descriptors ends.
- *  Q6  Chain. A chain that was popped has at least one buffer, none of its buffers is empty, and
- *      the readable ones come first.
- *  Q7  Positions. @next_avail and @next_used are this process's own: where it is in the rings it
- *      never reads back from them. Only virtqueue_resume_at() does, for a queue that another
- *      served.
- *  Q8  Answers. Only a chain that was popped is published, and once at most; in any order. Nothing
- *      is found by a chain's head and no table is made for @size chains, for a hostile driver can
- *      have one head taken twice, and more than @size chains.
- *  Q9  Order. The available index is loaded, with acquire, before the entries below it; used
- *      entries are stored before the used index above them, which is stored with release.
- *  Q10 No lost wake-up. A full fence stands between publishing and the look whether the driver
- *      wants an interrupt, and between asking for notifications and the look whether there is
- *      something after all. A device that has published asks virtqueue_wants_interrupt() before it
- *      sleeps; and it sleeps only after virtqueue_listen(q, true) gave false, or where something
- *      else than new chains will wake it.
- *  Q11 Broken for good. While @broken is set virtqueue_pop() gives -EIO, and nobody touches the
- *      rings; only virtqueue_reset() clears it.
+ * (Q1)  Shape. While a queue is enabled, @size is a power of two and 1 <= @size <= @max <=
+ *       VIRTQUEUE_MAX; each ring lies in RAM, in one piece, with its event word, which belongs to
+ *       it whether EVENT_IDX was negotiated or not; and @size, addresses and negotiated bits stay
+ *       as they are.
+ * (Q2)  Owner. One thread at a time uses a queue: before START any that holds the core's lock
+ *       (struct virtio), from START on one thread of the device's, and after STOP again any with
+ *       the lock. Other threads only read @enabled and the fields of (Q1).
+ * (Q3)  Bounds. Every index into a ring is masked with @size - 1, every index into a table of
+ *       descriptors is compared with the number of its entries, and an address becomes a pointer by
+ *       host_ops.ram() only. So nothing that the driver writes leads out of RAM.
+ * (Q4)  One copy. The driver's bytes are copied before they are checked; only the copy is used: a
+ *       driver that changes a ring meanwhile gains nothing.
+ * (Q5)  An end. A walk looks at no more than @max descriptors of the queue's table and @max of one
+ *       indirect table, and finds no more than VIRTQUEUE_MAX buffers; so a loop of descriptors
+ *       ends.
+ * (Q6)  Chain. A chain that was popped has at least one buffer, none of its buffers is empty, and
+ *       the readable ones come first.
+ * (Q7)  Positions. @next_avail and @next_used are this process's own: where it is in the rings it
+ *       never reads back from them. Only virtqueue_resume_at() does, for a queue that another
+ *       served.
+ * (Q8)  Answers. Only a chain that was popped is published, and once at most; in any order. Nothing
+ *       is found by a chain's head and no table is made for @size chains, for a hostile driver can
+ *       have one head taken twice, and more than @size chains.
+ * (Q9)  Order. The available index is loaded, with acquire, before the entries below it; used
+ *       entries are stored before the used index above them, which is stored with release.
+ * (Q10) No lost wake-up. A full fence stands between publishing and the look whether the driver
+ *       wants an interrupt, and between asking for notifications and the look whether there is
+ *       something after all. A device that has published asks virtqueue_wants_interrupt() before it
+ *       sleeps; and it sleeps only after virtqueue_listen(q, true) gave false, or where something
+ *       else than new chains will wake it.
+ * (Q11) Broken for good. While @broken is set virtqueue_pop() gives -EIO, and nobody touches the
+ *       rings; only virtqueue_reset() clears it.
  */
 #ifndef UMBRA_DEVICES_VIRTQUEUE_H
 #define UMBRA_DEVICES_VIRTQUEUE_H
@@ -122,47 +123,49 @@ struct vq_chain {
 /* Disables @q and forgets all but @max. No thread serves it (Q2). */
 void virtqueue_reset(struct virtqueue *q);
 /*
- * Check size and ring addresses of @q, which was reset, and make it ready. -EINVAL: not a power of
- * two, too large, misaligned, or a ring that is not in RAM.
+ * Checks size and ring addresses of @q, which was reset, and makes it ready. -EINVAL: not a power
+ * of two, too large, misaligned, or a ring that is not in RAM.
  */
 int virtqueue_enable(struct virtqueue *q, struct host *h);
 
-/* 1: *c is the next chain; 0: none is available; -EIO: malformed, the queue is broken now. */
+/*
+ * Takes the next chain. 1: *c is that chain; 0: none is available; -EIO: malformed, the queue is
+ * broken now.
+ */
 int virtqueue_pop(struct virtqueue *q, struct vq_chain *c);
-/* Give a chain back; @written bytes were stored into its writable part. */
+/* Gives a chain back; @written bytes were stored into its writable part. */
 void virtqueue_push(struct virtqueue *q, u16 head, u32 written);
 /*
- * The same for several chains that belong together, which the driver must see at once: fill in the
- * @nth of them, from 0 on, then publish all @n.
+ * Does the same for several chains that belong together, which the driver must see at once: fills
+ * in the @nth of them, from 0 on; virtqueue_publish() then publishes all @n.
  */
 void virtqueue_fill(struct virtqueue *q, unsigned nth, u16 head, u32 written);
 void virtqueue_publish(struct virtqueue *q, unsigned n);
 /*
- * Give the last @n chains, of which none was published, back to where they were popped from: they
- * are popped again next. Until then virtqueue_listen() and virtqueue_waiting() are about those
- * behind them.
+ * Gives back the last @n chains, of which none was published: they are popped again next. Until
+ * then virtqueue_listen() and virtqueue_waiting() are about those behind them.
  */
 void virtqueue_unpop(struct virtqueue *q, unsigned n);
 /*
- * After publishing: true if the driver wants an interrupt for the chains that were published since
- * the last look, however many: a device that is fed without end publishes more of them between two
- * looks than the used index has values.
+ * Returns true if the driver wants an interrupt for the chains that were published since the last
+ * call, however many: a device that is fed without end publishes more of them between two calls
+ * than the used index has values. To be called after publishing.
  */
 bool virtqueue_wants_interrupt(struct virtqueue *q);
-/* True if there is something to pop. For busy polling: no more than one load. */
+/* Returns true if there is something to pop. For busy polling: no more than one load. */
 bool virtqueue_waiting(const struct virtqueue *q);
 /*
- * Ask the driver for notifications, or for none. Switching on returns true if something is
+ * Asks the driver for notifications, or for none. Switching on returns true if something is
  * available after all: then serve that first, since no notification may come for it.
  */
 bool virtqueue_listen(struct virtqueue *q, bool on);
 
 /*
- * Where the successor of another process that served the queue goes on in the available ring:
+ * Finds where the successor of another process that served the queue goes on in the available ring:
  * *index becomes the used index. True: all chains before it seem answered, so only those behind it
  * are to be served; false: that is not known. The queue is enabled.
  *
- * True if nothing is unanswered. Else by comparing both rings, as far back as neither is
+ * It is true if nothing is unanswered. Else both rings are compared, as far back as neither is
  * overwritten: over some stretch that ends at the index and is longer than half of that, the heads
  * in the available ring must be those in the used ring, in any order. It guesses wrong where as
  * many chains with the same heads are unanswered at both ends of that stretch: one that has waited
@@ -171,12 +174,12 @@ bool virtqueue_listen(struct virtqueue *q, bool on);
 bool virtqueue_resume_at(const struct virtqueue *q, u16 *index);
 
 /*
- * Copy @len bytes out of, or into, a list of buffers from byte @offset on. Returns how many were
+ * Copies @len bytes out of, or into, a list of buffers from byte @offset on. Returns how many were
  * copied: fewer where the list ends.
  */
 size_t iov_read(const struct iovec *iov, unsigned n, u64 offset, void *to, size_t len);
 size_t iov_write(const struct iovec *iov, unsigned n, u64 offset, const void *from, size_t len);
-/* Drop the first @skip bytes and all behind the next @len; returns the number of entries left. */
+/* Drops the first @skip bytes and all behind the next @len; returns the number of entries left. */
 unsigned iov_cut(struct iovec *iov, unsigned n, u64 skip, u64 len);
 
 #endif

@@ -39,27 +39,28 @@ struct vq_pace {
 };
 
 /*
- * @threads: how many of the host's CPUs the guest's threads of this kind may keep busy; 0: unknown.
+ * Initializes @p. @threads: how many of the host's CPUs the guest's threads of this kind may keep
+ * busy; 0: unknown.
  */
 void vq_pace_init(struct vq_pace *p, unsigned threads);
 
 /*
- * True if the thread, which has nothing to do, shall poll now; then vq_pace_polled() is told the
- * result.
+ * Returns true if the thread, which has nothing to do, shall poll now; then vq_pace_polled() is
+ * told the result.
  */
 bool vq_pace_may_poll(struct vq_pace *p);
 void vq_pace_polled(struct vq_pace *p, bool found);
 
 /*
- * True if the interrupt is to be raised for @n answers now. False: it is held back; the thread
- * polls for more requests, and if there are none, calls vq_pace_stalled() and raises it for these
- * @n.
+ * Returns true if the interrupt is to be raised for @n answers now. False: it is held back; the
+ * thread polls for more requests, and if there are none, calls vq_pace_stalled() and raises it for
+ * these @n.
  */
 bool vq_pace_enough(struct vq_pace *p, unsigned n);
 void vq_pace_stalled(struct vq_pace *p, unsigned n);
 
 /*
- * Poll @there until it returns true, or for less than 100 us on processors of today. Returns the
+ * Polls @there until it returns true, or for less than 100 us on processors of today. Returns the
  * last result of @there.
  */
 bool vq_pace_poll(bool (*there)(void *arg), void *arg);

@@ -34,7 +34,7 @@ struct vq_worker_ops {
 /* Starts the thread for @v's queues; to be called by start() of @v's type. -errno. */
 int vq_worker_start(struct vq_worker **out, struct virtio *v, const struct vq_worker_ops *ops,
 		    void *arg);
-/* True if the thread is to end. On the worker's thread. */
+/* Returns true if the thread is to end. On the worker's thread. */
 bool vq_worker_ending(const struct vq_worker *w);
 /* Has serve() called soon. Any thread, between start and stop. */
 void vq_worker_wake(struct vq_worker *w);
