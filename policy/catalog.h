@@ -79,7 +79,7 @@ struct catalog_fn {
 
 const struct catalog_fn *catalog_find(const char *name);
 const struct catalog_fn *catalog_all(size_t *count);
-/* Index of @fn in catalog_all(), the number that travels over the doorbell. */
+/* Returns the index of @fn in catalog_all(), the number that travels over the doorbell. */
 unsigned catalog_index(const struct catalog_fn *fn);
 
 #endif

@@ -34,7 +34,7 @@ static void decision_deny(struct decision *d, int error, const char *rule)
 	d->root[0] = d->name[0] = '\0';
 }
 
-/* @name is at most REQUEST_NAME_MAX - 1 bytes. */
+/* Decides to pass the call with @name, of at most REQUEST_NAME_MAX - 1 bytes. */
 static void decision_pass(struct decision *d, const char *name, const char *rule)
 {
 	d->verdict = VERDICT_PASS;
@@ -44,8 +44,8 @@ static void decision_pass(struct decision *d, const char *name, const char *rule
 }
 
 /*
- * The first rule of @s that fits, of those below *best. @name may be NULL: then only rules that
- * match any name fit.
+ * Finds the first rule of @s that fits, of those below *best. @name may be NULL: then only rules
+ * that match any name fit.
  */
 static void first_rule(const struct policy_session *s, u32 tag, const char *driver,
 		       const char *name, u32 *best)
@@ -86,7 +86,10 @@ static const struct fn_rule *find_rule(const struct policy_session *s, const str
 	return best == UINT32_MAX ? NULL : &s->rules[best];
 }
 
-/* The entry with the longest `from` that is @p or a directory above it; *len: length of its from */
+/*
+ * Returns the entry with the longest `from` that is @p or a directory above it; *len: length of its
+ * from
+ */
 static const struct file_entry *session_find_file(const struct policy_session *s,
 						  const struct path *p, size_t *len)
 {
@@ -126,8 +129,8 @@ static void decision_in_root(struct decision *d, const char *root, const struct 
 }
 
 /*
- * A program is started by a kernel thread from the guest's root, by a plain path. So there is no
- * root to confine it to, only a text in front.
+ * Rewrites the path of a program. A kernel thread starts it from the guest's root, by a plain path,
+ * so there is no root to confine it to, only a text in front.
  */
 static void decision_below(struct decision *d, const char *root, const struct path *p, size_t skip,
 			   const char *rule)
@@ -146,7 +149,7 @@ static void decision_below(struct decision *d, const char *root, const struct pa
 	d->rule = rule;
 }
 
-/* Let @p through unchanged: as asked, if the string asked for is the one that was checked. */
+/* Lets @p through unchanged: as asked, if the string asked for is the one that was checked. */
 static void decision_pass_path(struct decision *d, const struct policy_request *r,
 			       const struct path *p, const char *rule)
 {

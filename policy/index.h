@@ -35,11 +35,11 @@ struct index {
 	u64 lengths[INDEX_KEY_MAX / 64]; /* bit n: some key has length n */
 };
 
-/* For at most @max entries. -ENOMEM. */
+/* Makes an empty index of at most @max entries. -ENOMEM. */
 int index_init(struct index *ix, struct pool *p, u32 max);
 /*
- * @len below INDEX_KEY_MAX. Entries that share a key are found in the reverse of the order in which
- * they were added.
+ * Adds an entry whose key has @len bytes, below INDEX_KEY_MAX. Entries that share a key are found
+ * in the reverse of the order in which they were added.
  */
 void index_add(struct index *ix, u32 tag, const char *key, u32 len, u32 id);
 
@@ -54,16 +54,16 @@ static inline bool index_has_length(const struct index *ix, size_t len)
 	return len < INDEX_KEY_MAX && (ix->lengths[len / 64] >> (len % 64) & 1);
 }
 
-/* First entry with this key, and the one after @prev; NULL: no more. */
+/* Returns the first entry with this key, or the one after @prev; NULL: there are no more. */
 const struct index_entry *index_find(const struct index *ix, u64 hash, u32 tag, const char *key,
 				     size_t len);
 const struct index_entry *index_next(const struct index *ix, const struct index_entry *prev);
 
-/* Number of leading bytes of the glob @pattern that have no special meaning. */
+/* Returns the number of leading bytes of the glob @pattern that have no special meaning. */
 size_t glob_literal(const char *pattern);
 /*
- * Does @name match? * and ? match any byte, also a slash: a rule for "/sbin/" and a star covers
- * all that is below.
+ * Returns true if @name matches. * and ? match any byte, also a slash: a rule for "/sbin/" and a
+ * star covers all that is below.
  */
 bool glob_match(const char *pattern, const char *name);
 

@@ -92,7 +92,7 @@ static struct ledger_item *ledger_item_of(struct ledger_entry *e)
 	return (struct ledger_item *)e;
 }
 
-/* Of an item that is in no bucket; the lock is held. */
+/* Frees an item that is in no bucket, and its lent name. The caller holds the lock. */
 static void item_free(struct ledger *l, struct ledger_item *i)
 {
 	l->owners[i->e.owner].entries--;
@@ -161,8 +161,8 @@ u64 ledger_await(struct ledger *l, struct ledger_entry *e)
 }
 
 /*
- * May @undo take back what @fn did? An unregister has several spellings for one register
- * (unregister_netdev, unregister_netdevice_queue), so the name space decides.
+ * Returns true if @undo may take back what @fn did. An unregister has several spellings for one
+ * register (unregister_netdev, unregister_netdevice_queue), so the name space decides.
  */
 static bool fn_is_undone_by(const struct catalog_fn *fn, const struct catalog_fn *undo)
 {
@@ -208,7 +208,10 @@ static void insert_registered(struct ledger *l, struct ledger_item *i)
 {
 	struct ledger_item **b = addr_bucket(l, i->e.addr), **at;
 
-	/* The same object again: the kernel let go of it by itself (a link that was deleted). */
+	/*
+	 * If the object is in the ledger already, the kernel has let go of it by itself (a link
+	 * that was deleted).
+	 */
 	for (at = b; *at; at = &(*at)->next) {
 		if ((*at)->e.addr == i->e.addr && (*at)->e.owner == i->e.owner &&
 		    (*at)->e.fn->space == i->e.fn->space) {

@@ -40,43 +40,44 @@ struct ledger_entry {
 };
 
 /*
- * For @owners owners, numbers from 1 to @owners - 1. Names are lent in @arena, which is borrowed
- * and which the guest can read. -ENOMEM.
+ * Makes a ledger for @owners owners, numbers from 1 to @owners - 1. Names are lent in @arena, which
+ * is borrowed and which the guest can read. -ENOMEM.
  */
 int ledger_create(struct ledger **out, unsigned owners, char *arena, size_t size);
-/* NULL is allowed. */
+/* Frees the ledger and its entries. NULL is allowed. */
 void ledger_destroy(struct ledger *l);
 
 /*
- * A new OPEN entry with the contents of @what, of which the strings are copied; with @lend, @used
- * is lent. -EDQUOT: the owner has too many entries; -ENOSPC: no room for the name, or the owner
- * has its share of names; -ENOMEM.
+ * Makes a new OPEN entry with the contents of @what, of which the strings are copied; with @lend,
+ * @used is lent. -EDQUOT: the owner has too many entries; -ENOSPC: no room for the name, or the
+ * owner has its share of names; -ENOMEM.
  */
 int ledger_open(struct ledger *l, const struct ledger_entry *what, bool lend,
 		struct ledger_entry **out);
 /*
- * Take out, as OPEN again, the entry that @owner registered at @addr with a function that @undo
+ * Takes out, as OPEN again, the entry that @owner registered at @addr with a function that @undo
  * undoes. NULL: the ledger has none.
  */
 struct ledger_entry *ledger_take(struct ledger *l, unsigned owner, u64 addr,
 				 const struct catalog_fn *undo);
-/* Free an OPEN entry. */
+/* Frees an OPEN entry. */
 void ledger_discard(struct ledger *l, struct ledger_entry *e);
-/* Let the OPEN @e wait for the real function's result. Returns its ticket, never 0. */
+/* Lets the OPEN @e wait for the real function's result. Returns its ticket, never 0. */
 u64 ledger_await(struct ledger *l, struct ledger_entry *e);
 /*
- * The real function has returned to @owner, and @succeeded. A ticket that is not known, is another
- * owner's or was used before means nothing.
+ * Notes that the real function has returned to @owner, and whether it @succeeded. A ticket that is
+ * not known, is another owner's or was used before is ignored.
  */
 void ledger_result(struct ledger *l, unsigned owner, u64 ticket, bool succeeded);
 
-/* Has @owner registered an object of @space at @addr? */
+/* Returns true if @owner has registered an object of @space at @addr. */
 bool ledger_has(struct ledger *l, unsigned owner, u64 addr, enum name_space space);
-/* Objects that @owner has registered and not undone. */
+/* Returns how many objects @owner has registered and not undone. */
 size_t ledger_registered(struct ledger *l, unsigned owner);
 /*
- * @owner ends: forget its entries. Only the names of programs that the kernel is still starting
- * stay until their results are told: it reads them when their driver may long be gone.
+ * Forgets the entries of @owner, which ends. Only the names of programs that the kernel is still
+ * starting stay until their results are told, since the kernel may read them long after the driver
+ * is gone.
  */
 void ledger_drop(struct ledger *l, unsigned owner);
 

@@ -76,7 +76,7 @@ void lent_names_destroy(struct lent_names *n)
 	free(n);
 }
 
-/* First run of @want free chunks, from the hint on, then from the start. */
+/* Returns the first run of @want free chunks, from the hint on, then from the start. */
 static size_t chunks_find_run(const struct lent_names *n, size_t want)
 {
 	size_t from, i, run, pass;
@@ -92,15 +92,15 @@ static size_t chunks_find_run(const struct lent_names *n, size_t want)
 	return 0;
 }
 
-/* Chunks of the common part that an owner of @taken chunks has. */
+/* Returns how many chunks of the common part an owner of @taken chunks has. */
 static size_t common_chunks_of(size_t taken)
 {
 	return taken > LENT_NAMES_OWN ? taken - LENT_NAMES_OWN : 0;
 }
 
 /*
- * May @owner have @want more chunks? Its own part of the common ones never exceeds those that stay
- * free, so that something is left for the next owner.
+ * Returns true if @owner may have @want more chunks. Its part of the common ones never exceeds
+ * those that stay free, so that something is left for the next owner.
  */
 static bool share_allows(const struct lent_names *n, unsigned owner, size_t want)
 {

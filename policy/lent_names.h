@@ -14,18 +14,19 @@
 struct lent_names;
 
 /*
- * For owners 0 to @owners - 1. @arena is borrowed; offset 0 is never given out. Of the arena each
- * owner has LENT_NAMES_OWN names of up to 63 bytes for itself, whatever the others do. -ENOMEM.
+ * Makes the table for owners 0 to @owners - 1. @arena is borrowed; offset 0 is never given out. Of
+ * the arena each owner has LENT_NAMES_OWN names of up to 63 bytes for itself, whatever the others
+ * do. -ENOMEM.
  */
 int lent_names_create(struct lent_names **out, unsigned owners, char *arena, size_t size);
 void lent_names_destroy(struct lent_names *n);
 /*
- * *off (> 0): of a copy of @text that lives until as many lent_names_put(). -ENOSPC: no room, or
- * @owner has its share already (a sixteenth, or half of the common part that is free for it);
- * -ENOMEM.
+ * Lends a copy of @text at the offset *off (> 0); it lives until as many calls of lent_names_put().
+ * -ENOSPC: no room, or @owner has its share already (a sixteenth, or half of the common part that
+ * is free for it); -ENOMEM.
  */
 int lent_names_get(struct lent_names *n, unsigned owner, const char *text, u32 *off);
-/* Give one back; 0 is allowed. */
+/* Gives back the copy at @off; 0 is allowed. */
 void lent_names_put(struct lent_names *n, u32 off);
 /* Gives @heir all names that @owner has, also beyond @heir's share. */
 void lent_names_disown(struct lent_names *n, unsigned owner, unsigned heir);

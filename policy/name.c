@@ -24,7 +24,10 @@ size_t name_space_max(enum name_space space)
 	}
 }
 
-/* As dev_valid_name() of the kernel. A % stays: the kernel checks it and fills in %d. */
+/*
+ * Checks @name as dev_valid_name() of the kernel does. A % stays: the kernel checks it and fills in
+ * %d.
+ */
 static bool net_is_valid(const char *name)
 {
 	if (!*name || !strcmp(name, ".") || !strcmp(name, ".."))
@@ -37,8 +40,8 @@ static bool net_is_valid(const char *name)
 }
 
 /*
- * A slash in a device's name is a directory below /dev, and sysfs writes it as an exclamation mark.
- * A .. there would leave the directory that a template sets before it.
+ * Checks the name of a misc device. A slash in it makes a directory below /dev, and sysfs writes it
+ * as an exclamation mark. A .. there would leave the directory that a template sets before it.
  */
 static bool misc_is_valid(const char *name)
 {
@@ -71,7 +74,7 @@ bool name_is_valid(enum name_space space, const char *name)
 	}
 }
 
-/* Append @text with each %i replaced by @driver; false: longer than @max. */
+/* Appends @text with each %i replaced by @driver; false: longer than @max. */
 static bool append_filled(char *out, size_t *len, size_t max, const char *text, const char *driver)
 {
 	while (*text) {

@@ -15,11 +15,11 @@ int parse_names(struct parse *ps, config_setting_t *session, struct policy_sessi
 int parse_critical(struct parse *ps, config_setting_t *session, struct policy_session *s);
 int parse_permit(struct parse *ps, config_setting_t *session, struct policy_session *s);
 
-/* "files[3] at demo.policy:12", in the policy's pool. */
+/* Gives the text of a rule, "files[3] at demo.policy:12", in the policy's pool. */
 int parse_rule_text(struct parse *ps, const config_setting_t *st, const char *section, int index,
 		    const char **out);
 
-/* The critical function that is called @text, which stands at @st. */
+/* Finds the critical function that is called @text, which stands at @st. */
 int parse_critical_name(struct parse *ps, config_setting_t *st, const char *text,
 			const struct catalog_fn **fn);
 

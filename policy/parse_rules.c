@@ -7,7 +7,10 @@
 #include "policy/parse.h"
 #include "policy/pattern.h"
 
-/* Number of entries of the list @st of @what, counted against the limit of the policy. */
+/*
+ * Gives the number of entries of the list @st of @what in *n, and counts them against the limit of
+ * the policy.
+ */
 static int rules_begin_list(struct parse *ps, config_setting_t *st, const char *what, size_t *n)
 {
 	int ret = value_list(ps, st, what);
@@ -99,7 +102,7 @@ static int parse_function_name(struct parse *ps, config_setting_t *st, config_se
 	return parse_critical_name(ps, st, s, fn);
 }
 
-/* A pattern that matches nothing protects nothing. */
+/* Refuses a rule whose pattern can match no name, and so would protect nothing. */
 static int check_match(struct parse *ps, config_setting_t *rule, const struct catalog_fn *fn,
 		       const struct fn_rule *r)
 {
@@ -111,8 +114,9 @@ static int check_match(struct parse *ps, config_setting_t *rule, const struct ca
 }
 
 /*
- * The first rule that fits decides, so a rule behind one that takes every call is never looked at.
- * @all: the rules so far that do, by function; the last is of all functions.
+ * Refuses a rule that is never reached: the first rule that fits decides, and a rule before this
+ * one fits every call. @all: the rules so far that fit every call, by function; all[CATALOG_MAX]
+ * fits those of all functions.
  */
 static int check_reached(struct parse *ps, config_setting_t *rule, const struct fn_rule **all,
 			 u32 tag, const struct fn_rule *r)
@@ -129,7 +133,7 @@ static int check_reached(struct parse *ps, config_setting_t *rule, const struct 
 	return 0;
 }
 
-/* A rule that could never do what it says is a mistake. */
+/* Refuses a rule that could never do what it says. */
 static int rule_check_function(struct parse *ps, config_setting_t *st,
 			       const struct policy_session *s, const struct catalog_fn *fn,
 			       enum action action)
@@ -226,7 +230,10 @@ int parse_functions(struct parse *ps, config_setting_t *session, struct policy_s
 		if (ret)
 			return ret;
 	}
-	/* Backwards: the first of several that begin alike has to be found first. */
+	/*
+	 * Adds the rules backwards: the index finds the last one added first, and of several rules
+	 * that begin alike the first counts.
+	 */
 	for (size_t i = n; i-- > 0;) {
 		const char *key = s->rules[i].match ? s->rules[i].match : "";
 

@@ -101,7 +101,7 @@ int parse_critical_name(struct parse *ps, config_setting_t *st, const char *text
 			   suggest_hint(hint, suggest_of(text, names, n)));
 }
 
-/* Mark each function of the list @st in @listed. */
+/* Marks each function of the list @st in @listed. */
 static int read_functions(struct parse *ps, config_setting_t *st, bool *listed)
 {
 	const struct catalog_fn *fn;
@@ -122,8 +122,8 @@ static int read_functions(struct parse *ps, config_setting_t *st, bool *listed)
 }
 
 /*
- * Every name has two gates: a registration under another name, or one that a ledger has, must be
- * undone through the PVM too.
+ * Checks that a function and the one that undoes it are both critical: a registration under another
+ * name, or one that a ledger has, must be undone through the PVM, too.
  */
 static int check_pairs(struct parse *ps, config_setting_t *st, const struct policy_session *s)
 {

@@ -23,7 +23,7 @@ static void joined_drop_last(struct joined *j)
 		;
 }
 
-/* Append the components of @s, of at most REQUEST_NAME_MAX - 1 bytes; true: ends as a directory */
+/* Appends the components of @s, of at most REQUEST_NAME_MAX - 1 bytes; true: ends as a directory */
 static bool append_components(struct joined *j, const char *s)
 {
 	bool dir = false;

@@ -20,14 +20,14 @@ struct path {
 };
 
 /*
- * @root: the calling task's root (NULL: the guest's); .. does not lead out of it. @cwd: the task's
+ * Resolves @name. @root: the calling task's root (NULL: the guest's); .. does not lead out of it. @cwd: the task's
  * directory as it sees it itself, within @root; used if @name is relative.
  * -ENOENT: empty name; -ENAMETOOLONG: no NUL within REQUEST_NAME_MAX or the result has no room;
  * -EINVAL: relative and @cwd is missing or itself not absolute.
  */
 int path_resolve(struct path *p, const char *root, const char *cwd, const char *name);
 
-/* Is @text an absolute path that path_resolve() would not change? */
+/* Returns true if @text is an absolute path that path_resolve() would not change. */
 bool path_is_plain(const char *text);
 
 #endif

@@ -20,7 +20,7 @@ struct parts {
 	size_t least; /* bytes of the shortest name that fits */
 };
 
-/* Length of the bracket expression at @p, "[a-c]"; 0: it has no end. */
+/* Returns the length of the bracket expression at @p, "[a-c]"; 0: it has no end. */
 static size_t bracket_len(const char *p)
 {
 	size_t i = 1;
@@ -40,7 +40,7 @@ static size_t bracket_len(const char *p)
 	return p[i] ? i + 1 : 0;
 }
 
-/* Text that says what is wrong, or NULL. */
+/* Splits the pattern @p; returns a text that says what is wrong with it, or NULL. */
 static const char *parts_split(struct parts *out, const char *p)
 {
 	out->n = out->least = 0;
@@ -71,7 +71,7 @@ static const char *parts_split(struct parts *out, const char *p)
 	return NULL;
 }
 
-/* Does the component [from, to) of the parts say literally nothing, "." or ".."? */
+/* Returns true if the component [from, to) of the parts is literally empty, "." or "..". */
 static bool component_is_taken_out(const struct parts *s, size_t from, size_t to)
 {
 	for (size_t i = from; i < to; i++) {
@@ -82,8 +82,8 @@ static bool component_is_taken_out(const struct parts *s, size_t from, size_t to
 }
 
 /*
- * Can the parts be a path as path_resolve() leaves it: absolute, without //, . and .., no / at the
- * end? A wildcard at the begin may stand for the first slash.
+ * Returns true if the parts can match a path as path_resolve() leaves it: absolute, without //, .
+ * and .., no / at the end. A wildcard at the beginning may stand for the first slash.
  */
 static bool parts_can_be_a_path(const struct parts *s)
 {
@@ -141,7 +141,7 @@ bool pattern_can_match(enum name_space space, const char *p, char why[PATTERN_WH
 	}
 	if (space == SPACE_FILE || space == SPACE_PROGRAM)
 		return path_can_match(p, &s, why);
-	/* It is asked for in a char array, which need not end in a NUL. */
+	/* A driver asks for it in a char array, which need not end in a NUL. */
 	if (space == SPACE_NET && s.least > max + 1) {
 		snprintf(why, PATTERN_WHY, "matches no name: such a name has at most %zu bytes",
 			 max);

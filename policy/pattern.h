@@ -11,11 +11,12 @@
 #define PATTERN_WHY 320
 
 /*
- * Can the pattern @p (of index.h's glob_match()) match any name that a driver may ask for in
- * @space? SPACE_NONE: any space. If not, @why says what is wrong and what was probably meant.
+ * Returns true if the pattern @p (of index.h's glob_match()) can match any name that a driver may
+ * ask for in @space; SPACE_NONE: any space. If not, @why says what is wrong and what was probably
+ * meant.
  */
 bool pattern_can_match(enum name_space space, const char *p, char why[PATTERN_WHY]);
-/* The same for a symbol of the kernel. */
+/* Does the same for a symbol of the kernel. */
 bool pattern_can_match_symbol(const char *p, char why[PATTERN_WHY]);
 
 #endif

@@ -16,11 +16,11 @@
 struct policy;
 struct policy_session;
 
-/* Errors name file, line and what was expected. */
+/* Loads a policy. Errors name file, line and what was expected. */
 int policy_load(struct policy **out, const char *path, struct err *e);
-/* Open @path for policy_load_fd(). The descriptor, or -errno. */
+/* Opens @path for policy_load_fd(). Returns the descriptor, or -errno. */
 int policy_open(const char *path, struct err *e);
-/* The same for an open descriptor, which stays open; @path is for messages. */
+/* Does the same for an open descriptor, which stays open; @path is for messages. */
 int policy_load_fd(struct policy **out, int fd, const char *path, struct err *e);
 int policy_parse(struct policy **out, const char *label, const char *text, struct err *e);
 void policy_free(struct policy *p);
@@ -30,9 +30,9 @@ size_t policy_session_count(const struct policy *p);
 const struct policy_session *policy_session_at(const struct policy *p, size_t i);
 const char *policy_session_name(const struct policy_session *s);
 
-/* Is SYMBOL a function whose calls come to the host PVM in this session? */
+/* Returns true if the calls of function SYMBOL come to the host PVM in this session. */
 bool policy_critical(const struct policy_session *s, const char *symbol);
-/* May SYMBOL be linked straight to the real kernel or to a real module? */
+/* Returns true if SYMBOL may be linked straight to the real kernel or to a real module. */
 bool policy_permitted(const struct policy_session *s, const char *symbol);
 
 /*
@@ -91,14 +91,14 @@ struct decision {
  * gone, so the path that was checked is the one that is used. VERDICT_PASS says that the asked
  * string is that already. A directory's name keeps one slash at its end, "." is @root itself.
  *
- * Decide @r for session @s and driver instance @driver. Never fails: a request that cannot be
+ * Decides @r for session @s and driver instance @driver. Never fails: a request that cannot be
  * decided is denied (a function with REFUSE_NEVER passes). Pure: same input, same answer, no
  * allocation.
  */
 void policy_decide(const struct policy_session *s, const char *driver,
 		   const struct policy_request *r, struct decision *d);
 
-/* "pass", "rewrite", ... */
+/* Returns "pass", "rewrite", ... */
 const char *verdict_name(enum verdict v);
 
 #endif

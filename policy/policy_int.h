@@ -79,14 +79,14 @@ struct policy {
 
 /*
  * Names of devices and the like, shared by parser (which tries templates out) and decision.
- * Longest result in bytes; 0: no limit but REQUEST_NAME_MAX.
+ * This returns the longest result in bytes; 0: no limit but REQUEST_NAME_MAX.
  */
 size_t name_space_max(enum name_space space);
-/* Would the kernel take @name in @space, and does it stay one name of one directory? */
+/* Returns true if the kernel would take @name in @space, and it stays one name of one directory. */
 bool name_is_valid(enum name_space space, const char *name);
 /*
- * out[REQUEST_NAME_MAX] = before + @name + after, each %i in these replaced by @driver. -EINVAL:
- * @name or the result is no name in @space; -ENAMETOOLONG.
+ * Sets out[REQUEST_NAME_MAX] = before + @name + after, each %i in these replaced by @driver.
+ * -EINVAL: @name or the result is no name in @space; -ENAMETOOLONG.
  */
 int name_format(const struct name_template *t, enum name_space space, const char *driver,
 		const char *name, char *out);

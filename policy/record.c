@@ -61,8 +61,9 @@ void record_free(struct record *r)
 }
 
 /*
- * A new file, or a device that is there for output. Not an existing file: it may be the record of
- * an earlier run. Not by way of a symbolic link that somebody else put there.
+ * Opens a new file, or a device that is there for output. Does not open an existing file, which may
+ * be the record of an earlier run, and makes none through a symbolic link that somebody else put
+ * there.
  */
 static int record_open_file(const char *path, struct err *e)
 {
@@ -117,7 +118,7 @@ int record_close(struct record *r, struct err *e)
 		return 0;
 	error = r->error;
 	if (r->fd >= 0) {
-		/* A device cannot be flushed, and need not be. */
+		/* A character device cannot be flushed, and need not be. */
 		if (fsync(r->fd) && errno != EINVAL && errno != EROFS && !error)
 			error = errno;
 		if (close(r->fd) && errno != EINTR && !error)
@@ -138,7 +139,7 @@ static u64 hash_string(u64 h, const char *s)
 	return s ? fnv_string(h, s) : h;
 }
 
-/* The strings that make two requests one row. */
+/* Lists the strings by which two requests are counted in one row. */
 static void record_key_of(const struct record_entry *e, const char *key[9])
 {
 	key[0] = e->session;
@@ -180,7 +181,7 @@ static u64 hash_entry(u64 seed, const struct record_entry *e)
 	return seed ^ seed >> 29;
 }
 
-/* A copy in the pool, counted against RECORD_TEXT; NULL stays NULL. */
+/* Replaces *s by a copy in the pool, counted against RECORD_TEXT; NULL stays NULL. */
 static int record_keep_text(struct record *r, const char **s)
 {
 	size_t len;
@@ -209,7 +210,7 @@ static struct record_party *record_party_of(struct record *r, const char *sessio
 	return &r->parties[i];
 }
 
-/* Is there room for another row in the common part, or in the session's own? */
+/* Returns true if there is room for another row in the common part, or in the session's own. */
 static bool record_has_room(const struct record *r, const struct record_party *party)
 {
 	if (r->n_rows < RECORD_ROWS && r->text_used < RECORD_TEXT)
@@ -278,7 +279,7 @@ void record_count(struct record *r, const struct record_entry *entry)
 	*head = ++r->n_rows;
 }
 
-/* The whole of the line, or -errno. */
+/* Writes all of the line. 0 or -errno. */
 static int record_write_line(struct record *r)
 {
 	const char *buf = r->line.buf;

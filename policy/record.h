@@ -34,26 +34,30 @@
 struct record;
 
 /*
- * @path NULL: memory only. A new file has mode 0600. An existing file is not overwritten: -EEXIST;
- * a character device (a terminal) is written to.
+ * Makes a record in the file @path; NULL: in memory only. A new file has mode 0600. An existing
+ * file is not overwritten: -EEXIST; a character device (a terminal) is written to.
  */
 int record_create(struct record **out, const char *path, struct err *e);
-/* Flush, close and free; -errno if something could not be written at any time (disk full). */
+/*
+ * Flushes, closes and frees the record; -errno if something could not be written at any time (disk
+ * full).
+ */
 int record_close(struct record *r, struct err *e);
 
 /*
- * @time_ns since the guest's start. -errno if the file could not be written: the caller then
- * refuses the request rather than lose it silently. A decision whose rule says record = false is
- * only counted.
+ * Adds a request, @time_ns after the guest's start. -errno if the file could not be written: the
+ * caller then refuses the request rather than lose it silently. A decision whose rule says record =
+ * false is only counted.
  */
 int record_add(struct record *r, u64 time_ns, const char *session, const char *driver,
 	       const struct policy_request *req, const struct decision *d);
-/* An event that is not a call: "doorbell refused", "blocked write", with a text. */
+/* Adds an event that is not a call: "doorbell refused", "blocked write", with a text. */
 int record_event(struct record *r, u64 time_ns, const char *kind, const char *text);
 
 /*
- * The table for people (columns fit @width; 0: no limit; colour if @colour), or JSON. In the table
- * control characters and the like are escaped: names come from the guest and go to a terminal.
+ * Prints the table for people (columns fit @width; 0: no limit; colour if @colour), or JSON. In the
+ * table control characters and the like are escaped: names come from the guest and go to a
+ * terminal.
  */
 int record_print(struct record *r, FILE *to, unsigned width, bool colour);
 int record_print_json(struct record *r, FILE *to);
@@ -66,9 +70,14 @@ struct record_filter {
 	const char *verdict;
 };
 
-/* Read back a --record file (hostile, perhaps cut in the middle of a line) into a memory record. */
+/*
+ * Reads back a --record file (hostile, perhaps cut in the middle of a line) into a memory record.
+ */
 int record_read(struct record **out, const char *path, struct err *e);
-/* The same, keeping only what fits @f. Lines that are no requests are counted and reported. */
+/*
+ * Does the same, but keeps only requests that fit @f. Lines that are no requests are counted and
+ * reported.
+ */
 int record_read_some(struct record **out, const char *path, const struct record_filter *f,
 		     struct err *e);
 

@@ -72,10 +72,10 @@ struct record {
 	struct record_line line;
 };
 
-/* An empty record without a file; -ENOMEM. */
+/* Makes an empty record without a file; -ENOMEM. */
 int record_new(struct record **out);
 void record_free(struct record *r);
-/* Count @entry into its row. Takes no lock. */
+/* Counts @entry into its row. Takes no lock. */
 void record_count(struct record *r, const struct record_entry *entry);
 
 /* A copy of the rows, ordered by time: printing, which may take long, then needs no lock. */
@@ -92,9 +92,9 @@ void line_add(struct record_line *t, const char *s, size_t len);
 void line_printf(struct record_line *t, const char *fmt, ...) __printf(2, 3);
 void line_free(struct record_line *t);
 
-/* The entry as one line of JSON without a newline; @count not 0: as a row of the summary. */
+/* Writes the entry as one line of JSON without a newline; @count not 0: as a row of the summary. */
 void record_json(struct record_line *t, const struct record_entry *e, u64 count, u64 last_ns);
-/* Undo the escape of bytes in a string that came out of JSON, in place. */
+/* Undoes the escape of bytes in a string that came out of JSON, in place. */
 void record_json_unescape(char *s);
 
 #endif

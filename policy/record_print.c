@@ -63,7 +63,7 @@ int record_view(struct record *r, struct record_view *v)
 	return 0;
 }
 
-/* The colour of a verdict, by which a reader finds the calls that did not pass. */
+/* Returns the colour of a verdict, by which a reader finds the calls that did not pass. */
 static const char *verdict_colour(const struct record_entry *e)
 {
 	if (e->event)
@@ -78,7 +78,7 @@ static const char *text_or_dash(const char *text)
 	return text ? text : "-";
 }
 
-/* The cells of a row, in the order of enum column. */
+/* Adds the cells of a row, in the order of enum column. */
 static void record_table_row(struct table *t, const struct record_row *row)
 {
 	const struct record_entry *e = &row->entry;

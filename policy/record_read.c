@@ -13,7 +13,10 @@
 
 enum line_state { LINE_END, LINE_WHOLE, LINE_OPEN, LINE_LONG };
 
-/* One line without its newline. Not fgets(): a hostile file holds NULs and endless lines. */
+/*
+ * Reads one line, without its newline. fgets() would not do: a hostile file holds NULs and endless
+ * lines.
+ */
 static enum line_state record_read_line(FILE *f, char *buf, size_t *len)
 {
 	bool too_long = false;
@@ -34,8 +37,8 @@ static enum line_state record_read_line(FILE *f, char *buf, size_t *len)
 }
 
 /*
- * A member that is a string or null; false if it is something else. The string is a copy, which the
- * entry owns until free_entry().
+ * Gets a member that is a string or null; false if it is something else. The string is a copy,
+ * which the entry owns until free_entry().
  */
 static bool line_get_string(const json_t *line, const char *key, const char **out)
 {
@@ -110,7 +113,7 @@ static bool entry_wanted(const struct record_filter *f, const struct record_entr
 	       pattern_fits(f->function, e->function) && pattern_fits(f->verdict, e->verdict);
 }
 
-/* Count the line into @r; false if it is none. */
+/* Counts the line into @r; false if it is no request. */
 static bool record_take_line(struct record *r, const char *buf, size_t len,
 			     const struct record_filter *f)
 {

@@ -75,7 +75,7 @@ static int open_bracket(struct scan *sc)
 	return 0;
 }
 
-/* In a list a comma stands between two values; a group takes one for a semicolon. */
+/* Checks a comma, which in a list stands between two values; a group takes one for a semicolon. */
 static int check_comma(struct scan *sc)
 {
 	bool list = strchr("([", sc->brackets[sc->depth]) && sc->brackets[sc->depth];
@@ -126,7 +126,7 @@ static int scan_special(struct scan *sc)
 }
 
 /*
- * A word or a number, as libconfig cuts it. *wide: a whole number that needs the L behind it
+ * Scans a word or a number, as libconfig cuts it. *wide: a whole number that needs an L behind it,
  * without which libconfig keeps its lowest 32 bits.
  */
 static int scan_word(struct scan *sc, bool *wide)

@@ -18,8 +18,8 @@
 #define SCAN_MEMBERS_MAX 4096 /* of one group */
 
 /*
- * *out: the text as libconfig takes it, to be freed: numbers of more than 32 bits are marked as
- * such, and the last line ends. -EINVAL with "LABEL:LINE: ..." in @e; -ENOMEM.
+ * Makes *out the text as libconfig takes it, to be freed: numbers of more than 32 bits are marked
+ * as such, and the last line ends. -EINVAL with "LABEL:LINE: ..." in @e; -ENOMEM.
  */
 int scan_text(char **out, const char *label, const char *text, struct err *e);
 

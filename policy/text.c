@@ -12,7 +12,7 @@
 #include "policy/text.h"
 #include "policy/value.h"
 
-/* libconfig says only "syntax error": show the line, so that one need not look it up. */
+/* Reports a syntax error with its line, because libconfig says only "syntax error". */
 static int syntax_error(const config_t *c, const char *label, const char *text, struct err *e)
 {
 	const char *what = config_error_text(c) ? config_error_text(c) : "syntax error";
@@ -59,7 +59,7 @@ int text_parse(config_t *c, const char *label, const char *text, struct err *e)
 }
 
 /*
- * The whole of @fd, at most a little more than TEXT_MAX, with a NUL behind it. NULL with
+ * Returns the whole of @fd, at most a little more than TEXT_MAX, with a NUL behind it. NULL with
  * errno set.
  */
 static char *text_read_stream(int fd, size_t *len)

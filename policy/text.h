@@ -13,16 +13,16 @@
 #define TEXT_MAX (4u << 20) /* bytes */
 
 /*
- * All of the file @path as a string, to be freed; @what: its kind, for errors ("policy"). -EINVAL
- * if it has a NUL byte, -EFBIG, or the errors of open() and read(). *regular, if not NULL: it is a
- * file, not a pipe or the like.
+ * Reads all of the file @path as a string, to be freed; @what: its kind, for errors ("policy").
+ * -EINVAL if it has a NUL byte, -EFBIG, or the errors of open() and read(). *regular, if not NULL:
+ * it is a file, not a pipe or the like.
  */
 int text_load(char **out, bool *regular, const char *path, const char *what, struct err *e);
-/* Open it for text_load_fd(). The descriptor, or -errno. */
+/* Opens the file for text_load_fd(). Returns the descriptor, or -errno. */
 int text_open(const char *path, struct err *e);
-/* The same for an open descriptor, which stays open; @path is for messages. */
+/* Does the same for an open descriptor, which stays open; @path is for messages. */
 int text_load_fd(char **out, int fd, const char *path, const char *what, struct err *e);
-/* Parse @text into *c, which is made here and then is config_destroy()'s, unless it fails. */
+/* Parses @text into *c, which is made here and then is config_destroy()'s, unless it fails. */
 int text_parse(config_t *c, const char *label, const char *text, struct err *e);
 
 #endif

@@ -11,7 +11,10 @@
 
 #define SETTING_PATH 160
 
-/* "sessions.a.files[0].to": written from the end, since a setting knows only its parent. */
+/*
+ * Writes the path of a setting, "sessions.a.files[0].to", from its end, since a setting knows only
+ * its parent.
+ */
 static const char *setting_path(const config_setting_t *st, char buf[SETTING_PATH])
 {
 	size_t at = SETTING_PATH - 1;

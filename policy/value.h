@@ -25,35 +25,35 @@ struct keyword {
 	int value;
 };
 
-/* Write "LABEL:LINE: PATH: ..." and return -EINVAL. */
+/* Writes "LABEL:LINE: PATH: ..." and return -EINVAL. */
 int value_error(struct parse *ps, const config_setting_t *st, const char *fmt, ...) __printf(3, 4);
-/* Out of memory. */
+/* Reports that memory is out, and returns -ENOMEM. */
 int value_nomem(struct parse *ps);
 
 /* @s for a message: in quotes, control characters escaped, cut to fit; returns @buf. */
 #define VALUE_QUOTE 80
 const char *value_quote(char buf[VALUE_QUOTE], const char *s);
 
-/* @st must be a group that holds no other keys than @keys. */
+/* Checks that @st is a group that holds no other keys than @keys. */
 int value_group(struct parse *ps, config_setting_t *st, const char *const *keys, size_t n);
-/* @st must be a list ( ) or an array [ ]; @what names its items, for errors. */
+/* Checks that @st is a list ( ) or an array [ ]; @what names its items, for errors. */
 int value_list(struct parse *ps, config_setting_t *st, const char *what);
-/* Count @n more entries against POLICY_RULE_MAX. */
+/* Counts @n more entries against POLICY_RULE_MAX. */
 int value_count(struct parse *ps, config_setting_t *st, size_t n);
 
-/* The type of @st, for a message: "a string", "a list ( )". */
+/* Returns the type of @st, for a message: "a string", "a list ( )". */
 const char *value_type(const config_setting_t *st);
-/* The text of @st, a string; owned by libconfig. */
+/* Gets the text of @st, a string; libconfig owns it. */
 int value_string(struct parse *ps, config_setting_t *st, const char *what, const char **out);
-/* Members of @group; *out is left alone if there is none. */
+/* Gets a member of @group; *out is left alone if there is none. */
 int value_bool(struct parse *ps, config_setting_t *group, const char *key, bool *out);
 int value_keyword(struct parse *ps, config_setting_t *group, const char *key,
 		  const struct keyword *words, size_t n, int *out);
-/* An errno by name, "EPERM". */
+/* Gets an errno by its name, "EPERM". */
 int value_errno(struct parse *ps, config_setting_t *group, const char *key, int *out);
-/* A plain absolute path, copied into the pool without a slash at its end; "" stands for /. */
+/* Gets a plain absolute path, copied into the pool without a slash at its end; "" stands for /. */
 int value_path(struct parse *ps, config_setting_t *st, const char **out);
-/* A string copied into the pool. */
+/* Copies a string into the pool. */
 int value_copy(struct parse *ps, const char *s, const char **out);
 
 #endif
