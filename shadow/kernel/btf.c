@@ -89,7 +89,7 @@ static const struct btf_type *find_struct(const struct types *t, const char *nam
 	return strmap_find(&t->structs, name, &id) ? btf__type_by_id(t->btf, id) : NULL;
 }
 
-/* The aggregate that @id stands for, through typedefs and qualifiers, or NULL. */
+/* Returns the aggregate that @id stands for, through typedefs and qualifiers, or NULL. */
 static const struct btf_type *strip_to_aggregate(const struct btf *btf, u32 id)
 {
 	for (int depth = 0; depth < DEPTH_MAX; depth++) {

@@ -46,7 +46,7 @@ static const char *btf_name_at(const struct btf *btf, u32 off)
 	return s && *s ? s : NULL;
 }
 
-/* "(struct file* f, ...)" */
+/* Emits the parameters, "(struct file* f, ...)". */
 static void emit_params(struct prototype_text *out, const struct btf *btf,
 			const struct btf_type *proto, int depth)
 {
@@ -66,7 +66,7 @@ static void emit_params(struct prototype_text *out, const struct btf *btf,
 	text_put(out, n ? ")" : "void)");
 }
 
-/* A type with a name of its own; @decl behind it. */
+/* Emits a type with a name of its own, and @decl behind it. */
 static void emit_named_type(struct prototype_text *out, const struct btf *btf,
 			    const struct btf_type *t, const char *decl)
 {

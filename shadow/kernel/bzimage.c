@@ -25,7 +25,7 @@
 #define HDR_PAYLOAD_LENGTH 0x24c
 #define HDR_PREF_ADDRESS   0x258
 #define HDR_INIT_SIZE	   0x260
-/* Of the PE header, from its start. */
+/* Offsets in the PE header, from its start. */
 #define PE_OFFSET      0x3c /* in the file: where it starts */
 #define PE_OPTIONAL    24
 #define PE_64BIT       0x20b
@@ -41,7 +41,10 @@ bool kernel_looks_like_bzimage(const u8 *d, size_t len)
 	       !memcmp(d + HDR_MAGIC, "HdrS", 4);
 }
 
-/* kernel_version points at "6.1.0-56-amd64 (builder@host) #1 SMP ..." within the setup sectors. */
+/*
+ * Copies the release: kernel_version points at "6.1.0-56-amd64 (builder@host) #1 SMP ..." within
+ * the setup sectors.
+ */
 static void header_release(struct kernel *k, size_t setup_len)
 {
 	size_t at = (size_t)load_u16(k->file + HDR_KERNEL_VERSION) + 0x200, n = 0;
@@ -50,7 +53,10 @@ static void header_release(struct kernel *k, size_t setup_len)
 		return;
 	while (at + n < setup_len && isgraph(k->file[at + n]) && n + 1 < sizeof(k->release))
 		n++;
-	/* Cut off by the end of the setup sectors or of our buffer: not a release then. */
+	/*
+	 * A text cut off by the end of the setup sectors, or too long for k->release, is no
+	 * release.
+	 */
 	if (at + n >= setup_len || n + 1 == sizeof(k->release))
 		return;
 	memcpy(k->release, k->file + at, n);
@@ -104,8 +110,8 @@ static void opaque_layout(struct kernel *k, const char *format)
 }
 
 /*
- * How long the file says that it is: its code, in paragraphs of 16 bytes, and behind that the
- * signature of a PE file for UEFI, by the entry of its data directory.
+ * Returns how long the file says that it is: its code, in paragraphs of 16 bytes, and behind that
+ * the signature of a PE file for UEFI, by the entry of its data directory.
  */
 static u64 whole_len(const struct kernel *k, size_t setup_len)
 {

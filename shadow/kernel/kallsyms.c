@@ -45,7 +45,7 @@ static u16 token_offset(const struct tables *t, unsigned i)
 	return load_u16(t->token_index + 2 * (size_t)i);
 }
 
-/* Does a token table whose '0' is at @zero, and an index behind it, stand here? */
+/* Returns true if a token table whose '0' is at @zero, and an index behind it, stand here. */
 static bool check_tokens(struct tables *t, const u8 *zero)
 {
 	const u8 *p = zero;
@@ -106,7 +106,10 @@ static bool find_tokens(struct tables *t)
 	return false;
 }
 
-/* The compressed name at *p, before @end: its number of tokens, *p moved to the first; 0 if bad. */
+/*
+ * Returns the number of tokens of the compressed name at *p, before @end, and moves *p to the
+ * first; 0 if bad.
+ */
 static size_t name_len(const u8 **p, const u8 *end)
 {
 	size_t len = *(*p)++;
@@ -119,7 +122,7 @@ static size_t name_len(const u8 **p, const u8 *end)
 	return len <= NAME_MAX_K && len <= (size_t)(end - *p) ? len : 0;
 }
 
-/* Walk the names; at each 256th note its offset. Returns their end, NULL if they are no names. */
+/* Walks the names; notes the offset of each 256th. Returns their end, NULL if they are no names. */
 static const u8 *walk_names(const u8 *names, const u8 *end, u32 n, u32 *markers)
 {
 	const u8 *p = names;
@@ -158,14 +161,14 @@ static bool check_names(struct tables *t, const u8 *names, u32 n, u32 *markers)
 	return false;
 }
 
-/* The names lie before the token table: look backwards for their number. */
+/* Finds the names, which lie before the token table, by looking backwards for their number. */
 static int find_names(struct tables *t)
 {
 	size_t room = (size_t)(t->tokens - t->start);
 	size_t at = room & ~(size_t)3;
 	u32 *markers = NULL;
 	u32 most = room / 2 > SYMS_MAX ? SYMS_MAX : (u32)(room / 2);
-	/* Each wrong number that passes the cheap test costs a walk; a few hundred do. */
+	/* Each wrong number that passes the cheap test costs a walk; a few hundred pass it. */
 	u64 budget = (u64)64 << 20;
 	int ret = -ENOENT;
 
@@ -217,7 +220,7 @@ static size_t expanded_len(const struct tables *t, u32 *token_len)
 	return total;
 }
 
-/* Expand all names; the first character is the symbol's type and is dropped. */
+/* Expands all names; the first character is the symbol's type and is dropped. */
 static int expand_names(struct kallsyms *s, const struct tables *t)
 {
 	u32 token_len[TOKENS];
@@ -251,7 +254,7 @@ static int index_names(struct kallsyms *s)
 {
 	int ret = strmap_init(&s->map, s->count);
 
-	/* Of several symbols of one name, which only static ones have, the lowest counts. */
+	/* Several static symbols may have one name; the one at the lowest address counts. */
 	for (size_t i = 0; !ret && i < s->count; i++)
 		strmap_add(&s->map, s->names[i], (u32)i);
 	return ret;

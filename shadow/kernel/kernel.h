@@ -60,57 +60,61 @@ struct kernel_layout {
 };
 
 /*
- * Open PATH. -EINVAL: not a kernel, truncated, or a foreign architecture; -EOPNOTSUPP: a payload
+ * Opens PATH. -EINVAL: not a kernel, truncated, or a foreign architecture; -EOPNOTSUPP: a payload
  * format that is not decoded here (kernel_payload_opaque() is then true if @allow_opaque, and the
  * image can only boot through its own decompressor). @e gets the line for the user.
  */
 int kernel_open(struct kernel **out, const char *path, bool allow_opaque, struct err *e);
-/* The same for an open descriptor, read from its start; it stays open. @path is for messages. */
+/*
+ * Does the same for an open descriptor, read from its start; it stays open. @path is for messages.
+ */
 int kernel_open_fd(struct kernel **out, int fd, const char *path, bool allow_opaque, struct err *e);
-/* The same for a file that is in memory; takes a copy of @data. @label stands for its path. */
+/* Does the same for a file in memory; takes a copy of @data. @label stands for its path. */
 int kernel_parse(struct kernel **out, const char *label, const void *data, size_t len,
 		 bool allow_opaque, struct err *e);
 void kernel_close(struct kernel *k);
 
 /*
- * For a kernel from prepared_open() (shadow/kernel/prepared.h) whose file turned out to be
- * damaged: read the bzImage itself, by the descriptor of kernel_set_source(), or else by its path.
+ * Reads the bzImage itself, by the descriptor of kernel_set_source(), or else by its path, for a
+ * kernel from prepared_open() (shadow/kernel/prepared.h) whose file turned out to be damaged.
  * -ESTALE: it is not the kernel that was prepared; else as kernel_open().
  */
 int kernel_reread(struct kernel *k, struct err *e);
-/* @fd is open for the bzImage; it stays the caller's, and open as long as @k. */
+/*
+ * Sets the descriptor that is open for the bzImage; it stays the caller's, and open as long as @k.
+ */
 void kernel_set_source(struct kernel *k, int fd);
 
 bool kernel_is_bzimage(const struct kernel *k);
-/* By the magic numbers in the first @len bytes of a file; 1024 are enough. */
+/* Returns true by the magic numbers in the first @len bytes of a file; 1024 are enough. */
 bool kernel_looks_like_bzimage(const u8 *d, size_t len);
 bool kernel_payload_opaque(const struct kernel *k);
 /*
- * The file as it is (bzImage: setup header at 0x1f1, protected-mode part behind the setup
+ * Returns the file as it is (bzImage: setup header at 0x1f1, protected-mode part behind the setup
  * sectors); its first 4096 bytes if the kernel was prepared.
  */
 const u8 *kernel_file(const struct kernel *k, size_t *len);
 const char *kernel_path(const struct kernel *k);
-/* "6.1.0-56-cloud-amd64"; NULL if it cannot be found. */
+/* Returns the release, "6.1.0-56-cloud-amd64"; NULL if it cannot be found. */
 const char *kernel_release(const struct kernel *k);
 /*
- * The vermagic that a driver's is compared with: "6.1.0-56-amd64 SMP preempt mod_unload modversions
- * ". NULL before kernel_load_symbols(), or if the kernel does not tell.
+ * Returns the vermagic that a driver's is compared with: "6.1.0-56-amd64 SMP preempt mod_unload
+ * modversions ". NULL before kernel_load_symbols(), or if the kernel does not tell.
  */
 const char *kernel_vermagic(const struct kernel *k);
 const struct kernel_layout *kernel_layout(const struct kernel *k);
 
 /*
- * Copy the segments into @dst (zeroed memory of @len bytes; at least layout.span) and apply the
- * relocations for a virtual shift of @kaslr bytes: the kernel's own three lists, of 32 bit,
- * inverse 32 bit and 64 bit places (arch/x86/tools/relocs.c). @kaslr must be 0 if the image is not
- * relocatable.
- * -EBADMSG: the prepared image is damaged, @dst is zeroed again; kernel_reread() helps.
+ * Copies the segments into @dst (zeroed memory of @len bytes; at least layout.span) and applies the
+ * relocations for a virtual shift of @kaslr bytes: the kernel's own three lists, of 32 bit, inverse
+ * 32 bit and 64 bit places (arch/x86/tools/relocs.c). @kaslr must be 0 if the image is not
+ * relocatable. -EBADMSG: the prepared image is damaged, @dst is zeroed again; kernel_reread()
+ * helps.
  */
 int kernel_place(const struct kernel *k, void *dst, size_t len, u64 kaslr, struct err *e);
 
 /*
- * Give back the memory that only a placement needs: the file and nearly all of the decompressed
+ * Gives back the memory that only a placement needs: the file and nearly all of the decompressed
  * image (66 MB). Symbols and types stay if they were loaded. kernel_place() and kernel_file() are
  * over then: -EINVAL, NULL. An ELF file and an opaque payload stay whole. Nobody else may be
  * placing @k meanwhile.
@@ -118,16 +122,16 @@ int kernel_place(const struct kernel *k, void *dst, size_t len, u64 kaslr, struc
 void kernel_trim(struct kernel *k);
 
 /*
- * Parse kallsyms, exports and BTF. -ENOENT: the image has none (e.g. no BTF); @e says which. If it
+ * Parses kallsyms, exports and BTF. -ENOENT: the image has none (e.g. no BTF); @e says which. If it
  * was the exports or BTF that failed, kernel_symbol() and kernel_symbolize() work nevertheless.
  */
 int kernel_load_symbols(struct kernel *k, struct err *e);
 bool kernel_symbols_loaded(const struct kernel *k);
 
-/* kallsyms. 0 / NULL if unknown. */
+/* Looks up a symbol of kallsyms. 0 or NULL if it is unknown. */
 u64 kernel_symbol(const struct kernel *k, const char *name);
 const char *kernel_symbolize(const struct kernel *k, u64 addr, u64 *offset);
-/* [start, end) of .text (_text .. _etext). */
+/* Gives [start, end) of .text (_text .. _etext). */
 void kernel_text(const struct kernel *k, u64 *start, u64 *end);
 /* Bytes of one CPU's copy of the kernel's own per-CPU variables. */
 u64 kernel_percpu_size(const struct kernel *k);
@@ -141,17 +145,20 @@ const struct kernel_export *kernel_exports(const struct kernel *k, size_t *count
 const struct kernel_export *kernel_function(const struct kernel *k, size_t i);
 size_t kernel_function_from(const struct kernel *k, u64 addr);
 
-/* "struct file* (const char* filename, int flags, umode_t mode)"; -ENOENT without BTF for it. */
+/*
+ * Writes a prototype, "struct file* (const char* filename, int flags, umode_t mode)"; -ENOENT
+ * without BTF for it.
+ */
 int kernel_prototype(const struct kernel *k, const char *function, char *buf, size_t len);
-/* Number of fixed parameters and whether "..." follows; -ENOENT. */
+/* Gives the number of fixed parameters, and whether "..." follows; -ENOENT. */
 int kernel_params(const struct kernel *k, const char *function, unsigned *count, bool *variadic);
 /*
- * Byte offset and size of STRUCT.MEMBER ("miscdevice", "name"), anonymous members and bit fields of
- * whole bytes included; -ENOENT.
+ * Gives byte offset and size of STRUCT.MEMBER ("miscdevice", "name"), anonymous members and bit
+ * fields of whole bytes included; -ENOENT.
  */
 int kernel_member(const struct kernel *k, const char *strct, const char *member, u32 *offset,
 		  u32 *size);
-/* Byte size of a struct; -ENOENT. */
+/* Gives the byte size of a struct; -ENOENT. */
 int kernel_struct_size(const struct kernel *k, const char *strct, u32 *size);
 
 #endif

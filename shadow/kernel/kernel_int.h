@@ -94,42 +94,42 @@ struct kernel {
 	struct types types;
 };
 
-/* vmlinux.c: fill segments and layout from k->image; *end is where the ELF file ends in it. */
+/* vmlinux.c: fills segments and layout from k->image; *end is where the ELF file ends in it. */
 int vmlinux_parse(struct kernel *k, size_t *end, struct err *e);
 int vmlinux_sections(const struct kernel *k, struct sections *s, struct err *e);
-/* Find "Linux version " in the image: an ELF file has no other place for its release. */
+/* Finds "Linux version " in the image: an ELF file has no other place for its release. */
 void vmlinux_release(struct kernel *k);
 
 /* bzimage.c: the bytes of struct setup_header that are looked at are in front of this. */
 #define BZIMAGE_HEADER 0x264
 /*
- * Check the header of k->file and decompress the payload to k->image. A payload that only its own
- * decompressor can read sets k->opaque if @allow_opaque, else it is -EOPNOTSUPP. -EINVAL: damaged,
- * cut, or not for us.
+ * Checks the header of k->file and decompresses the payload to k->image. A payload that only its
+ * own decompressor can read sets k->opaque if @allow_opaque, else it is -EOPNOTSUPP. -EINVAL:
+ * damaged, cut, or not for us.
  */
 int bzimage_open(struct kernel *k, bool allow_opaque, struct err *e);
-/* Does the header say that it may be loaded elsewhere? */
+/* Returns true if the header says that the kernel may be loaded elsewhere. */
 bool bzimage_relocatable(const struct kernel *k);
 
-/* kernel.c: free the tables that kernel_load_symbols() made. */
+/* kernel.c: frees the tables that kernel_load_symbols() made. */
 void kernel_forget_symbols(struct kernel *k);
 
-/* relocs.c: find the lists behind the ELF file; sets layout.relocatable or the reason why not. */
+/* relocs.c: finds the lists behind the ELF file; sets layout.relocatable or the reason why not. */
 void relocs_parse(struct kernel *k, size_t elf_end);
 void relocs_apply(const struct kernel *k, u8 *dst, u64 kaslr);
-/* Does every entry lie within a segment? */
+/* Returns true if every entry lies within a segment. */
 bool relocs_fit(const struct kernel *k);
 
 /*
- * prepared.c: take over the prepared file @fd, which prepared_open() describes; after an error
+ * prepared.c: takes over the prepared file @fd, which prepared_open() describes; after an error
  * kernel_close() frees everything.
  */
 int prepared_load(struct kernel *k, int fd, unsigned uid, const u8 *key, struct err *e);
 
 /*
- * prepared.c, prepared_read.c: read the image as it lies in memory into @dst, which is zeroed, or
- * into k->image; where the sections are in k->image. @in_two: by two threads. -EBADMSG: the file is
- * damaged.
+ * prepared.c, prepared_read.c: prepared_read() reads the image as it lies in memory into @dst,
+ * which is zeroed, or into k->image; prepared_sections() finds the sections in k->image. @in_two:
+ * by two threads. -EBADMSG: the file is damaged.
  */
 int prepared_read(const struct kernel *k, u8 *dst, bool in_two, struct err *e);
 int prepared_unpack(struct kernel *k, struct err *e);
@@ -137,18 +137,19 @@ void prepared_sections(const struct kernel *k, struct sections *s);
 void prepared_free(struct kernel *k);
 
 /*
- * kallsyms.c; @text: the address that _text must turn out to have, which proves the decoding right.
+ * kallsyms.c: decodes the table. @text: the address that _text must turn out to have, which proves
+ * the decoding right.
  */
 int kallsyms_load(struct kallsyms *s, const struct section *rodata, u64 text, const char *path,
 		  struct err *e);
 void kallsyms_free(struct kallsyms *s);
 
-/* btf.c */
+/* btf.c: loads the types. */
 int types_load(struct types *t, const struct section *btf, const char *path, struct err *e);
 void types_free(struct types *t);
 u32 types_function(const struct types *t, const char *name);
 
-/* ksymtab.c; needs text bounds, sections and types. */
+/* ksymtab.c: loads the exports; needs text bounds, sections and types. */
 int exports_load(struct kernel *k, struct err *e);
 void exports_free(struct exports *x);
 #endif

@@ -5,7 +5,7 @@
 
 #include "shadow/kernel/kernel_int.h"
 
-/* The bytes of the image, which a prepared kernel has not read yet. */
+/* Makes sure that the bytes of the image are there, which a prepared kernel has not read yet. */
 static int image_get(struct kernel *k, struct err *e)
 {
 	int ret = 0;
@@ -37,7 +37,7 @@ static int sections_find(struct kernel *k, struct err *e)
 	return 0;
 }
 
-/* kallsyms, and with it where .text begins and ends. */
+/* Loads kallsyms, and with it where .text begins and ends. */
 static int names_load(struct kernel *k, struct err *e)
 {
 	u64 text = k->layout.link_text;
@@ -71,7 +71,9 @@ static int exports_and_types_load(struct kernel *k, struct err *e)
 	return ret ? ret : exports_load(k, e);
 }
 
-/* static const char vermagic[] of kernel/module; absent without CONFIG_KALLSYMS_ALL. */
+/*
+ * Copies static const char vermagic[] of kernel/module; it is absent without CONFIG_KALLSYMS_ALL.
+ */
 static void vermagic_copy(struct kernel *k)
 {
 	const struct section *s = &k->sec.rodata;

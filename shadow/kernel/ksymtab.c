@@ -17,7 +17,10 @@
 #define ENTRY_SIZE 12 /* struct kernel_symbol, CONFIG_HAVE_ARCH_PREL32_RELOCATIONS */
 #define JMP_SIZE   5
 
-/* Call sites of these are rewritten, or must have exactly this target, whatever BTF says. */
+/*
+ * Returns true for functions whose call sites are rewritten, or must have exactly this target,
+ * whatever BTF says.
+ */
 static bool is_patched(const char *name)
 {
 	static const char *const names[] = { "__fentry__", "mcount", "x86_verw_sel",
@@ -55,7 +58,7 @@ static enum symbol_class classify_export(const struct kernel *k, const struct ke
 	return SYMBOL_DATA;
 }
 
-/* A name that ends within __ksymtab_strings, or NULL. */
+/* Returns a name that ends within __ksymtab_strings, or NULL. */
 static const char *ksymtab_string_at(const struct section *strings, u64 addr)
 {
 	u64 off = addr - strings->addr;
@@ -65,7 +68,7 @@ static const char *ksymtab_string_at(const struct section *strings, u64 addr)
 	return (const char *)strings->data + off;
 }
 
-/* PREL32: an address relative to the place where it stands. */
+/* Returns the target of a PREL32, an address relative to the place where it stands. */
 static u64 prel32_target(const struct section *s, u64 off)
 {
 	return s->addr + off + (u64)(s64)(s32)load_u32(s->data + off);
@@ -136,7 +139,10 @@ static void collect_functions(struct exports *x)
 	qsort_r(x->by_addr, x->n_functions, sizeof(*x->by_addr), exports_by_addr, x->list);
 }
 
-/* Entries that would overlap cannot both hold a jump; aliases, at one address, share theirs. */
+/*
+ * Drops entries that would overlap, since they cannot both hold a jump; aliases, at one address,
+ * share theirs.
+ */
 static void exports_drop_crowded(struct exports *x)
 {
 	size_t group = 0; /* where the aliases of the previous address begin */

@@ -32,7 +32,7 @@
 #define XZ_MEMORY ((u64)256 << 20)
 #define ZSTD_LOG  28
 
-/* All decoders fill exactly @out_len bytes of @out or fail; 0 or -EINVAL. */
+/* Decodes to exactly @out_len bytes of @out, or fails; 0 or -EINVAL. */
 typedef int decode_fn(const u8 *in, size_t len, u8 *out, size_t out_len);
 
 struct lz4_block {
@@ -108,7 +108,7 @@ static int decode_lz4(const u8 *in, size_t len, u8 *out, size_t out_len)
 	want = cpus > LZ4_THREADS ? LZ4_THREADS : cpus > 1 ? (size_t)cpus : 1;
 	if (want > job.n)
 		want = job.n;
-	/* This thread works too. A thread that cannot be made is not missed. */
+	/* This thread works, too; if others cannot be made, it does all the work. */
 	while (n + 1 < want && !pthread_create(&threads[n], NULL, lz4_worker, &job))
 		n++;
 	lz4_worker(&job);
@@ -143,7 +143,7 @@ static int decode_lzma(const u8 *in, size_t len, u8 *out, size_t out_len)
 		ret = lzma_code(&s, LZMA_FINISH);
 	} while (ret == LZMA_OK && s.avail_out);
 	lzma_end(&s);
-	/* Without an end marker it stops at LZMA_OK or LZMA_BUF_ERROR, the output full. */
+	/* A stream without an end marker ends with LZMA_OK or LZMA_BUF_ERROR and full output. */
 	return s.avail_out ? -EINVAL : 0;
 }
 
@@ -253,7 +253,7 @@ int payload_unpack(struct payload *p, const u8 *data, size_t len, size_t max, st
 		   -1, 0);
 	if (buf == MAP_FAILED)
 		return err_set(e, -ENOMEM, "out of memory");
-	/* Fewer faults where the host allows it; nothing depends on it. */
+	/* Huge pages save faults where the host allows them; nothing depends on it. */
 	madvise(buf, size, MADV_HUGEPAGE);
 	if (f->decode(data, len - f->trailer, buf, size)) {
 		payload_free(buf, size);

@@ -20,8 +20,8 @@ struct payload {
 };
 
 /*
- * Decompress @len bytes at @data, to at most @max. -EINVAL: damaged; -EOPNOTSUPP: a format that is
- * not decoded here; -ENOMEM.
+ * Decompresses @len bytes at @data, to at most @max. -EINVAL: damaged; -EOPNOTSUPP: a format that
+ * is not decoded here; -ENOMEM.
  */
 int payload_unpack(struct payload *p, const u8 *data, size_t len, size_t max, struct err *e);
 void payload_free(u8 *data, size_t len);

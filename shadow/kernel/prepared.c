@@ -74,7 +74,7 @@ static int map_tables(struct kernel *k, struct prepared *p, size_t room, u64 fil
 	if (p->tables)
 		munmap(p->tables, p->tables_len);
 	p->tables_len = room + PREPARED_STACK;
-	/* Some 250 pages at once are cheaper than fault by fault, as malloc() would have them. */
+	/* Populating some 250 pages at once is cheaper than a fault for each, as with malloc(). */
 	p->tables = mmap(NULL, p->tables_len, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 	if (p->tables == MAP_FAILED) {
@@ -104,7 +104,10 @@ static int read_tables(struct kernel *k, struct prepared *p, unsigned uid, const
 		return prepared_damaged(k, "somebody else could write it", e);
 	if (st.st_size < (off_t)PREPARED_TABLES)
 		return prepared_damaged(k, "it is too short", e);
-	/* Checked in the memory in which it is used; the file may hold more. */
+	/*
+	 * The tables are checked in the memory in which they are used; if they are longer than what
+	 * was read, all of them are read anew.
+	 */
 	do {
 		room = need;
 		ret = map_tables(k, p, room, (u64)st.st_size, e);
@@ -179,7 +182,7 @@ void prepared_free(struct kernel *k)
 		munmap(p->tables, p->tables_len);
 	free(p);
 	k->prepared = NULL;
-	/* They pointed into the tables. */
+	/* The file's first bytes and the relocation lists were pointers into the tables. */
 	k->file = NULL;
 	k->file_len = 0;
 	memset(k->relocs, 0, sizeof(k->relocs));

@@ -33,26 +33,26 @@ struct kernel;
 
 #define PREPARED_KEY 32
 
-/* The key of a file: BLAKE2b-256 of its @len bytes. 25 ms for 14 MB. -EINVAL. */
+/* Computes the key of a file: BLAKE2b-256 of its @len bytes. 25 ms for 14 MB. -EINVAL. */
 int prepared_key(const void *bzimage, size_t len, u8 key[PREPARED_KEY]);
 
 /*
- * Write @k, opened from a bzImage and not trimmed, to @fd, an empty file. -EINVAL: cannot be
+ * Writes @k, opened from a bzImage and not trimmed, to @fd, an empty file. -EINVAL: cannot be
  * prepared (not a bzImage, opaque, or not relocatable); -errno of write().
  */
 int prepared_write(const struct kernel *k, const u8 key[PREPARED_KEY], int fd);
 
 /*
- * A kernel from the prepared file @fd, which belongs to it from now on, also if this fails. @path
- * is the bzImage that it stands for; kernel_reread() goes back to that, by the descriptor of
+ * Makes a kernel from the prepared file @fd, which belongs to it from now on, also if this fails.
+ * @path is the bzImage that it stands for; kernel_reread() goes back to that, by the descriptor of
  * kernel_set_source(). @key: the key that it must have, or NULL. The file must belong to @uid.
- * kernel_file() has the first 4096 bytes only.
- * -EBADMSG: damaged, not @uid's or of another version; -errno of read().
+ * kernel_file() has the first 4096 bytes only. -EBADMSG: damaged, not @uid's or of another version;
+ * -errno of read().
  */
 int prepared_open(struct kernel **out, const char *path, int fd, unsigned uid, const u8 *key,
 		  struct err *e);
 
-/* Read all of it and compare the checksums. -EBADMSG. */
+/* Reads all of it and compares the checksums. -EBADMSG. */
 int prepared_verify(struct kernel *k, struct err *e);
 
 #endif

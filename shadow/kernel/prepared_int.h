@@ -56,13 +56,13 @@ struct prepared {
 /* Bytes that are read at first: those of the tables, for kernels that distributions have. */
 #define PREPARED_FIRST ((size_t)1 << 20)
 
-/* Behind the tables in memory: the stack of the task that reads one half. */
+/* Behind the tables in memory: the stack of the thread that reads one half. */
 #define PREPARED_STACK ((size_t)64 << 10)
 
-/* prepared_read.c: -EBADMSG, with a line for the user. */
+/* prepared_read.c: returns -EBADMSG, with a line for the user. */
 int prepared_damaged(const struct kernel *k, const char *what, struct err *e);
 
-/* XXH3. */
+/* Returns the XXH3 hash of @bytes. */
 u64 prepared_sum(const void *bytes, size_t len);
 
 #endif

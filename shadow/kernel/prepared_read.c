@@ -6,11 +6,12 @@
  * kernel its huge pages, and would let a truncated file kill it. So a second thread reads one half
  * while this one reads the other.
  *
- * It is none of the C library's: such a thread costs a stack to map and unmap, masks of signals, a
- * robust list and an rseq area, some 14 system calls of the 120 that a start may take; this takes
- * 4. It has the flags of one, which is all that a confined process may make, and the C library's
- * state of the thread that made it, so it must not call any of it: it makes its one system call by
- * hand, since a wrapper would write that thread's errno.
+ * The thread is made by clone() and not by pthread_create(), which maps and unmaps a stack and sets
+ * masks of signals, a robust list and an rseq area: some 14 system calls of the 120 that a start
+ * may take, where clone() needs 4. The flags are those of pthread_create(), since a confined
+ * process may make no other threads. The new thread has the thread pointer of the thread that made
+ * it, and so must not call the C library: a wrapper of a system call would write that thread's
+ * errno. Its only system call, preadv(2), is inline assembly.
  */
 #include <errno.h>
 #include <limits.h>
@@ -30,7 +31,7 @@ int prepared_damaged(const struct kernel *k, const char *what, struct err *e)
 	return -EBADMSG;
 }
 
-/* Some of the runs, for one task; @ret: 0, -EBADMSG for a short file or a wrong sum, or -errno. */
+/* The runs that one thread reads; @ret: 0, -EBADMSG for a short file or a wrong sum, or -errno. */
 struct half {
 	const struct prepared *p;
 	u8 *dst;
@@ -38,7 +39,10 @@ struct half {
 	int ret;
 };
 
-/* preadv(2) without the C library: returns -errno. Each half of the position has a register. */
+/*
+ * Calls preadv(2) without the C library; returns what was read, or -errno. The kernel takes the
+ * position from two registers, of which the first holds all of it on x86-64.
+ */
 static long raw_preadv(int fd, const struct iovec *v, u32 n, u64 at)
 {
 	register u64 low __asm__("r10") = at;
@@ -106,7 +110,7 @@ static int prepared_read_half(void *arg)
 	return 0;
 }
 
-/* The first run of the second half, or n_runs. */
+/* Returns the first run of the second half, or n_runs. */
 static u32 second_half(const struct prepared *p)
 {
 	u64 half = (p->h->file_len - p->h->pages_at) / 2, sum = 0;
@@ -117,7 +121,7 @@ static u32 second_half(const struct prepared *p)
 	return i;
 }
 
-/* The kernel clears @tid and wakes who waits for it when the thread has ended. */
+/* Waits until the thread has ended: the kernel clears @tid then and wakes the futex. */
 static void await_thread(atomic_int *tid)
 {
 	int now;
@@ -128,7 +132,7 @@ static void await_thread(atomic_int *tid)
 
 int prepared_read(const struct kernel *k, u8 *dst, bool in_two, struct err *e)
 {
-	/* Those of pthread_create(), and no others. */
+	/* The flags of pthread_create(), and no others. */
 	const int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
 			  CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID;
 	const struct prepared *p = k->prepared;
@@ -142,7 +146,10 @@ int prepared_read(const struct kernel *k, u8 *dst, bool in_two, struct err *e)
 
 	if (in_two) {
 		mine.to = other.from = second_half(p);
-		/* Its thread pointer is this thread's, which pthread_self() is here. */
+		/*
+		 * The new thread gets this thread's thread pointer, which is pthread_self() on
+		 * x86-64.
+		 */
 		if (other.from < other.to)
 			two = clone(prepared_read_half, stack, flags, &other, &tid,
 				    (void *)pthread_self(), &tid) > 0;

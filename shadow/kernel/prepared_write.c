@@ -52,7 +52,9 @@ static int find_runs(struct prepared_writer *w)
 	return w->h.n_runs ? 0 : -EINVAL;
 }
 
-/* Where the bytes at @data of the ELF file lie in the flat image; PREPARED_NONE: nowhere. */
+/*
+ * Returns where the bytes at @data of the ELF file lie in the flat image; PREPARED_NONE: nowhere.
+ */
 static u64 flat_offset(const struct kernel *k, const u8 *data, u64 size)
 {
 	u64 at = (u64)(data - k->image);
@@ -72,7 +74,10 @@ static void find_sections(struct prepared_writer *w)
 	struct sections s = { 0 };
 	const struct section *from = (const struct section *)(const void *)&s;
 
-	/* A kernel without them boots, and has no sessions with or without a prepared image. */
+	/*
+	 * A kernel without these sections boots, and has no sessions with or without a prepared
+	 * image.
+	 */
 	if (vmlinux_sections(w->k, &s, NULL))
 		memset(&s, 0, sizeof(s));
 	for (size_t i = 0; i < PREPARED_SECTIONS; i++)

@@ -21,7 +21,10 @@ static u64 entry_phys(const u8 *p)
 	return (u64)(s64)(s32)load_u32(p) - KERNEL_MAP;
 }
 
-/* Entries that lie in no segment would write into somebody else's memory, or into a hole. */
+/*
+ * Returns true if all entries lie in segments; others would write into memory that is not the
+ * kernel's, or into a hole.
+ */
 static bool relocs_list_fits(const struct kernel *k, const u8 *list, size_t n, unsigned width)
 {
 	const struct segment *s = &k->segments[0];

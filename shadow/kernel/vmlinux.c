@@ -80,7 +80,7 @@ static int vmlinux_set_layout(struct kernel *k, u64 entry, u64 first_vaddr, stru
 	return 0;
 }
 
-/* The first byte behind everything that the ELF headers describe. */
+/* Returns the first byte behind everything that the ELF headers describe. */
 static u64 file_end(Elf *elf, const GElf_Ehdr *eh, size_t phnum)
 {
 	u64 end = eh->e_phoff + phnum * sizeof(Elf64_Phdr);
@@ -102,7 +102,7 @@ static u64 file_end(Elf *elf, const GElf_Ehdr *eh, size_t phnum)
 	return end;
 }
 
-/* gelf_*() copies the headers; a damaged file has them at odd addresses. */
+/* Reads the headers by gelf_*(), which copies them: a damaged file has them at odd addresses. */
 int vmlinux_parse(struct kernel *k, size_t *end, struct err *e)
 {
 	u64 lowest = UINT64_MAX, first_vaddr = 0;
@@ -193,7 +193,7 @@ int vmlinux_sections(const struct kernel *k, struct sections *s, struct err *e)
 		if (!gelf_getshdr(scn, &sh))
 			continue;
 		name = elf_strptr(elf, strndx, sh.sh_name);
-		/* Of two sections of one name the first counts. */
+		/* If two sections have one name, the first counts. */
 		if (!name || !section_wanted(s, name, &to) || to->size)
 			continue;
 		to->addr = sh.sh_addr;

@@ -37,8 +37,8 @@ static int check_args(const struct link_plan *p, const struct link_addresses *a,
 }
 
 /*
- * The loader computes target - 4 - place and cuts it to 32 bits without a check: it must fit
- * wherever in the module range the place will be.
+ * Returns true if a branch from anywhere in the module range reaches @target. The loader computes
+ * target - 4 - place and cuts it to 32 bits without a check.
  */
 static bool in_reach(u64 target, const struct link_addresses *a)
 {

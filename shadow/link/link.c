@@ -49,7 +49,7 @@ static void import_decide(struct import *im, enum import_target target, const ch
 	reason_append(im, 0, reason, SIZE_MAX);
 }
 
-/* As import_decide(), with @name in the reason, of which at most 60 bytes are shown. */
+/* Does import_decide() with @name in the reason, of which at most 60 bytes are shown. */
 static void import_decide_for(struct import *im, enum import_target target, const char *before,
 			      const char *name, const char *after)
 {
@@ -61,7 +61,8 @@ static void import_decide_for(struct import *im, enum import_target target, cons
 }
 
 /*
- * A critical function under a second name would go around its gate. Returns that critical name.
+ * Returns the name of a critical function at the same address, or NULL: under a second name its
+ * calls would go around its gate.
  */
 static const char *critical_alias(const struct resolver *v, const struct kernel_export *ex)
 {
@@ -144,7 +145,10 @@ static int resolve_session(const struct resolver *v, struct import *im, u32 symb
 	return 0;
 }
 
-/* Neither the session nor the kernel's image has it: another module of the guest might. */
+/*
+ * Decides about a symbol that neither the session nor the kernel's image has; another module of the
+ * guest might.
+ */
 static void resolve_absent(const struct resolver *v, struct import *im, u32 symbol, bool weak)
 {
 	struct link_plan *p = v->plan;
@@ -157,7 +161,10 @@ static void resolve_absent(const struct resolver *v, struct import *im, u32 symb
 		im->by_permission = true;
 		import_decide(im, TARGET_KERNEL, "the policy permits a module of the real kernel");
 	} else if (weak) {
-		/* Stays 0, as it would without such a module: nobody exports this name. */
+		/*
+		 * The import gets a name that no module exports, so it stays 0 whatever the guest
+		 * has loaded.
+		 */
 		p->renames[p->n_renames].symbol = symbol;
 		module_private_name(im->symbol, ".absent", p->renames[p->n_renames].name);
 		p->n_renames++;
@@ -190,7 +197,7 @@ static int resolve_import(const struct resolver *v, struct import *im, u32 symbo
 
 static bool is_import(const struct module *m, u32 i, Elf64_Sym *sym)
 {
-	/* Nine of ten are not, and all of them are looked at. */
+	/* Nine of ten symbols are no imports, so the section is looked at first. */
 	if (module_symbol_section(m, i) != SHN_UNDEF)
 		return false;
 	module_symbol(m, i, sym);
@@ -207,7 +214,10 @@ static int resolve_all(struct resolver *v)
 
 	for (u32 i = 1; i < m->n_symbols; i++)
 		n += is_import(m, i, &sym);
-	/* Not zeroed, which would take longer than to resolve: each is written when it is used. */
+	/*
+	 * malloc(), since zeroing would take longer than resolving: each entry is written before it
+	 * is read.
+	 */
 	p->imports = malloc((n + 1) * sizeof(*p->imports));
 	p->import_of = malloc(m->n_symbols * sizeof(*p->import_of) + 1);
 	p->renames = malloc((n + 1) * sizeof(*p->renames));
@@ -230,7 +240,7 @@ static int resolve_all(struct resolver *v)
 	return ret;
 }
 
-/* Decide again, now that it is counted how the import is referred to. */
+/* Decides again, now that it is counted how the import is referred to. */
 static void settle_import(const struct resolver *v, struct import *im)
 {
 	/* only a branch to it tells that an absent symbol is a function */
@@ -254,7 +264,7 @@ static void settle_import(const struct resolver *v, struct import *im)
 				  "; where its address is taken, the kernel's own");
 }
 
-/* Drop the sites of imports that are not redirected. */
+/* Drops the sites of imports that are not redirected. */
 static void keep_shadow_sites(struct link_plan *p)
 {
 	size_t n = 0;
@@ -265,7 +275,10 @@ static void keep_shadow_sites(struct link_plan *p)
 	p->n_sites = n;
 }
 
-/* As the kernel's same_magic(): with modversions the release is not compared. */
+/*
+ * Compares the vermagic as the kernel's same_magic() does: with modversions the release does not
+ * count.
+ */
 static int check_vermagic(const struct link_plan *p, struct err *e)
 {
 	const char *ours = module_vermagic(p->module), *theirs = kernel_vermagic(p->kernel);
@@ -317,7 +330,7 @@ static bool in_session(const struct resolver *v, const char *symbol)
 	return false;
 }
 
-/* CONFIG_MODVERSIONS: the CRC of every prototype that the driver was built with. */
+/* Checks the CRC of every prototype that the driver was built with (CONFIG_MODVERSIONS). */
 static int check_versions(const struct resolver *v)
 {
 	const struct link_plan *p = v->plan;

@@ -22,11 +22,11 @@
 struct module;
 
 /*
- * PATH is read whole and never written; a file that is compressed (xz, zstd, gzip) is decompressed.
- * module_parse() takes a copy of @data.
+ * Opens a driver. PATH is read whole and never written; a file that is compressed (xz, zstd, gzip)
+ * is decompressed. module_parse() takes a copy of @data.
  */
 int module_open(struct module **out, const char *path, struct err *e);
-/* The same for an open descriptor, which stays open; @path is for messages. */
+/* Does the same for an open descriptor, which stays open; @path is for messages. */
 int module_open_fd(struct module **out, int fd, const char *path, struct err *e);
 int module_parse(struct module **out, const char *label, const void *data, size_t len,
 		 struct err *e);
@@ -59,7 +59,9 @@ struct import {
 
 struct link_rules {
 	bool (*critical)(void *arg, const char *symbol);
-	/* may SYMBOL be linked to the real kernel, or to a real module, directly? */
+	/*
+	 * Returns true if SYMBOL may be linked to the real kernel, or to a real module, directly.
+	 */
 	bool (*permitted)(void *arg, const char *symbol);
 	void *arg;
 };
@@ -92,7 +94,7 @@ int link_plan_create(struct link_plan **out, const struct kernel *k, const struc
 		     const struct link_session *s, struct err *e);
 void link_plan_free(struct link_plan *p);
 const struct import *link_plan_imports(const struct link_plan *p, size_t *count);
-/* First import that cannot be linked, or NULL. */
+/* Returns the first import that cannot be linked, or NULL. */
 const struct import *link_plan_refused(const struct link_plan *p);
 
 /* The guest's module space, with KASLR (arch/x86/include/asm/pgtable_64_types.h). */
@@ -104,7 +106,9 @@ struct link_addresses {
 	u64 kaslr;		  /* shift of the real kernel */
 	u64 shadow;		  /* VA at which the shadow's _text lies */
 	u64 modules, modules_end; /* range in which the guest may place the copy */
-	/* gate entry of this driver instance for a critical symbol; 0: none (an error) */
+	/*
+	 * Returns the gate entry of this driver instance for a critical symbol; 0: none (an error).
+	 */
 	u64 (*gate)(void *arg, const char *symbol);
 	void *arg;
 };
@@ -123,7 +127,7 @@ struct link_image {
 };
 
 /*
- * Write the private copy: name into .gnu.linkonce.this_module, exports and imports from session
+ * Writes the private copy: name into .gnu.linkonce.this_module, exports and imports from session
  * drivers renamed with the suffixes (in __versions too), signature stripped. Proves for each
  * redirected branch that its target is within 2 GiB of all of [modules, modules_end): the kernel's
  * loader does not check PLT32.
@@ -132,17 +136,18 @@ int link_emit(const struct link_plan *p, const struct link_addresses *a,
 	      const struct link_identity *id, struct link_image *out, struct err *e);
 
 /*
- * Content of one page of the shadow: @index counts pages from _text. Every byte is int3 except
- * `jmp rel32` at each SYMBOL_FUNCTION export, to target() (which gives the address of the real
- * function, with the KASLR shift, or of a gate; 0, or out of a jump's reach: the entry stays a
- * trap). The shadow's own VA is @shadow. Returns the number of entries that begin on the page.
+ * Fills in the content of one page of the shadow: @index counts pages from _text. Every byte is
+ * int3 except `jmp rel32` at each SYMBOL_FUNCTION export, to target() (which gives the address of
+ * the real function, with the KASLR shift, or of a gate; 0, or out of a jump's reach: the entry
+ * stays a trap). The shadow's own VA is @shadow. Returns the number of entries that begin on the
+ * page.
  */
 int shadow_fill_page(const struct kernel *k, u64 shadow, u64 index, u8 page[4096],
 		     u64 (*target)(void *arg, const struct kernel_export *ex), void *arg);
 /*
- * Indexes of the pages that a plan's redirected branches land on (gate entries are not among them),
- * ascending, without repeats. Returns how many there are, of which at most @max are stored;
- * SIZE_MAX: out of memory.
+ * Lists the indexes of the pages that a plan's redirected branches land on (gate entries are not
+ * among them), ascending, without repeats. Returns how many there are, of which at most @max are
+ * stored; SIZE_MAX: out of memory.
  */
 size_t shadow_pages_used(const struct link_plan *p, u32 *pages, size_t max);
 

@@ -21,7 +21,10 @@ static const char signature_marker[] = "~Module signature appended~\n";
 #define MARKER_LEN    (sizeof(signature_marker) - 1)
 #define SIGNATURE_LEN 12 /* struct module_signature, which ends with the size as big-endian u32 */
 
-/* Where the file ends without the signatures that were appended to it; 0 if they are damaged. */
+/*
+ * Returns where the file ends without the signatures that were appended to it; 0 if they are
+ * damaged.
+ */
 static size_t unsigned_len(const u8 *d, size_t len)
 {
 	while (len >= MARKER_LEN && !memcmp(d + len - MARKER_LEN, signature_marker, MARKER_LEN)) {
@@ -85,7 +88,7 @@ static bool section_has_bytes(const Elf64_Shdr *h)
 	return h->sh_type != SHT_NOBITS && h->sh_type != SHT_NULL && h->sh_size;
 }
 
-/* No byte of the file belongs to two of: ELF header, section table, sections. */
+/* Checks that no byte of the file belongs to two of: ELF header, section table, sections. */
 static int check_overlap(const struct module *m, const Elf64_Ehdr *eh, struct err *e)
 {
 	struct extent *x = calloc(m->n_sections + 2, sizeof(*x));
@@ -153,7 +156,10 @@ static int read_sections(struct module *m, struct err *e)
 		if (h->sh_flags & SHF_COMPRESSED && h->sh_flags & SHF_ALLOC)
 			return file_damaged(m, e, "a section that the kernel loads is compressed");
 	}
-	/* so that "it has none", which is index 0, and sections without bytes need no care below */
+	/*
+	 * Index 0, which stands for "none", and sections without bytes become empty, so that the
+	 * code below need not tell them apart.
+	 */
 	memset(&m->sections[0].h, 0, sizeof(m->sections[0].h));
 	for (u32 i = 0; i < m->n_sections; i++)
 		if (!section_has_bytes(&m->sections[i].h))
@@ -246,8 +252,8 @@ static int check_symbols(struct module *m, struct err *e)
 }
 
 /*
- * The places that the SHT_RELA section @i changes lie in @to; whether they are in order is noted
- * there.
+ * Checks that the places that the SHT_RELA section @i changes lie in @to, and notes there whether
+ * they are in order.
  */
 static int check_places(const struct module *m, u32 i, struct module_section *to, struct err *e)
 {

@@ -30,7 +30,10 @@ static enum symbol_class symbol_class_of(const struct module *m, const Elf64_Sym
 	return strcmp(s->name, ".data..percpu") != 0 ? SYMBOL_DATA : SYMBOL_PERCPU;
 }
 
-/* An export of something else would be a way to it under the driver's own name. */
+/*
+ * Returns true if the relocation leads to something of the driver's own. An export of something
+ * else would be a way to it under the driver's own name.
+ */
 static bool leads_to_own(const struct module *m, const Elf64_Sym *sym, const Elf64_Rela *r)
 {
 	const Elf64_Shdr *h;
@@ -96,7 +99,7 @@ static int module_read_table(struct module *m, unsigned table, struct module_exp
 	return 0;
 }
 
-/* The relocations of each table; more than one section of them for one table is odd. */
+/* Finds the relocations of each table; refuses more than one section of them for one table. */
 static int find_relas(struct module *m, struct err *e)
 {
 	for (u32 i = 1; i < m->n_sections; i++) {

@@ -64,13 +64,13 @@ struct module {
 	struct strmap export_map;
 };
 
-/* Symbol @i < n_symbols, and its name. Here, because a driver has some ten thousand. */
+/* Copies symbol @i < n_symbols. Inline, because a driver has some ten thousand. */
 static inline void module_symbol(const struct module *m, u32 i, Elf64_Sym *sym)
 {
 	memcpy(sym, m->symbols + (size_t)i * sizeof(*sym), sizeof(*sym));
 }
 
-/* Its st_shndx alone. */
+/* Returns the st_shndx of symbol @i alone. */
 static inline u16 module_symbol_section(const struct module *m, u32 i)
 {
 	u16 section;
@@ -85,7 +85,7 @@ static inline const char *module_symbol_name(const struct module *m, const Elf64
 	return m->symbol_names + sym->st_name;
 }
 
-/* Relocation @i of the SHT_RELA section @s, which the caller took from m->sections. */
+/* Copies relocation @i of the SHT_RELA section @s, which the caller took from m->sections. */
 static inline void module_rela(const struct module *m, const struct module_section *s, u64 i,
 			       Elf64_Rela *r)
 {
@@ -97,7 +97,10 @@ static inline u64 module_rela_count(const struct module_section *s)
 	return s->h.sh_size / sizeof(Elf64_Rela);
 }
 
-/* Bytes that a relocation of a form that the guest's loader knows changes; 0: R_X86_64_NONE. */
+/*
+ * Returns how many bytes a relocation changes, of a form that the guest's loader knows; 0:
+ * R_X86_64_NONE.
+ */
 static inline u32 module_rela_width(u32 type)
 {
 	if (type == R_X86_64_64 || type == R_X86_64_PC64)
@@ -105,26 +108,26 @@ static inline u32 module_rela_width(u32 type)
 	return type == R_X86_64_NONE ? 0 : 4;
 }
 
-/* Value of "TAG=" in .modinfo, or NULL. */
+/* Returns the value of "TAG=" in .modinfo, or NULL. */
 const char *module_info(const struct module *m, const char *tag);
-/* False if the module does not export @name. */
+/* Returns false if the module does not export @name. */
 bool module_find_export(const struct module *m, const char *name, size_t *i);
 
 /*
- * module_unpack.c: decompress *data, a file as it was read (malloc'ed), if it is compressed; else
+ * module_unpack.c: decompresses *data, a file as it was read (malloc'ed), if it is compressed; else
  * it stays. -EFBIG: more than @max bytes come out of it; -EOPNOTSUPP: in a format that is not read
  * here; -EINVAL: damaged. *data stays then.
  */
 int module_unpack(u8 **data, size_t *len, size_t max, const char *label, struct err *e);
 
-/* module_exports.c */
+/* module_exports.c: finds the driver's exports. */
 int module_parse_exports(struct module *m, struct err *e);
 
 #define PRIVATE_NAME_MAX   (MODULE_NAME_LEN - 1)
 #define PRIVATE_SUFFIX_MAX 24
 
 /*
- * The name that export @name has in a session: @name and @suffix; if that does not fit a
+ * Makes the name that export @name has in a session: @name and @suffix; if that does not fit a
  * __versions entry, the beginning of @name, a hash of all of it, and @suffix. Provider and
  * consumers come to the same name by themselves. @suffix is at most PRIVATE_SUFFIX_MAX bytes.
  */

@@ -25,7 +25,7 @@ struct unpack {
 	size_t len, size, max; /* len of size bytes are used, at most max are allowed */
 };
 
-/* Make room for more output. -EFBIG: there is as much as may be. */
+/* Makes room for more output. -EFBIG: it has the greatest size allowed. */
 static int unpack_grow(struct unpack *u)
 {
 	size_t size = u->size ? u->size * 2 : u->in_len * 4;

@@ -94,7 +94,7 @@ static int operands_by_place(const void *pa, const void *pb)
 	return a->at < b->at ? -1 : a->at > b->at;
 }
 
-/* Does SHT_RELA section @i change, in no order, a section of code that is loaded? */
+/* Returns true if SHT_RELA section @i changes, in no order, a section of code that is loaded. */
 static bool changes_code(const struct module *m, u32 i)
 {
 	const u64 both = SHF_ALLOC | SHF_EXECINSTR;
@@ -145,8 +145,8 @@ static int operands_collect(struct walk *w)
 			operands_add(w, i);
 	qsort(w->operands, w->n_operands, sizeof(*w->operands), operands_by_place);
 	/*
-	 * Of two relocations of one place the later would change the operand that the earlier was
-	 * checked for.
+	 * If two relocations change one place, the later would change the operand that the check of
+	 * the earlier has accepted.
 	 */
 	for (size_t i = 1; i < w->n_operands; i++)
 		if (w->operands[i].section == w->operands[i - 1].section &&
@@ -159,9 +159,9 @@ static int operands_collect(struct walk *w)
 }
 
 /*
- * The relocation of the place @at, among those of a section that has them in order: the last one
- * whose place is no greater, since one that changes nothing may stand at the same place before it.
- * Halves in a way that has no branch to mispredict.
+ * Finds the relocation of the place @at, among those of a section that has them in order: the last
+ * one whose place is no greater, since one that changes nothing may stand at the same place before
+ * it. Halves in a way that has no branch to mispredict.
  */
 static bool rela_find(const struct module *m, const struct module_section *rela, u64 at,
 		      Elf64_Rela *r)
@@ -182,8 +182,8 @@ static bool rela_find(const struct module *m, const struct module_section *rela,
 }
 
 /*
- * The name of the symbol that the operand at @at of section @section refers to; NULL: it has no
- * relocation.
+ * Returns the name of the symbol that the operand at @at of section @section refers to; NULL: it
+ * has no relocation.
  */
 static const char *operand_name(const struct walk *w, u32 section, u64 at)
 {
@@ -195,7 +195,7 @@ static const char *operand_name(const struct walk *w, u32 section, u64 at)
 	u32 symbol;
 
 	if (!s->unordered) {
-		/* Without any, section 0, which has no bytes. */
+		/* Without relocations s->rela is section 0, which has no bytes. */
 		if (!rela_find(w->module, &w->module->sections[s->rela], at, &r))
 			return NULL;
 		symbol = (u32)ELF64_R_SYM(r.r_info);
@@ -217,7 +217,8 @@ static bool name_begins(const char *name, const char *with)
 }
 
 /*
- * Is the instruction at @at of section @section one that the kernel expects at a site of this kind?
+ * Returns true if the kernel expects the instruction at @at of section @section at a site of this
+ * kind.
  */
 static bool instruction_is(const struct walk *w, enum field_kind kind, u32 section, u64 at)
 {
@@ -274,7 +275,10 @@ static bool instruction_is(const struct walk *w, enum field_kind kind, u32 secti
 	}
 }
 
-/* Does a branch into the kernel's text stand at such a site once the kernel has patched it? */
+/*
+ * Returns true if a branch into the kernel's text stands at such a site once the kernel has patched
+ * it.
+ */
 static bool becomes_kernel_branch(enum field_kind kind)
 {
 	return kind == FIELD_ALTERNATIVE || kind == FIELD_RETURN || kind == FIELD_RETPOLINE ||
@@ -342,7 +346,7 @@ static bool entry_fits(const struct layout *l, const struct field *field, const 
 	return other <= instr && (u64)(field->kind == FIELD_CODE ? other : instr) <= len - at;
 }
 
-/* The relocation @r gives @field of an entry of @t its value. */
+/* Checks the relocation @r, which gives @field of an entry of @t its value. */
 static int check_field(const struct walk *w, const struct patch_table *t, const struct layout *l,
 		       const struct field *field, const Elf64_Rela *r, const u8 *entry)
 {
@@ -378,7 +382,7 @@ struct open_table {
 	u64 found;
 };
 
-/* The relocations of the SHT_RELA section @rela, which fill the table. */
+/* Checks the relocations of the SHT_RELA section @rela, which fill the table. */
 static int check_entries(const struct walk *w, struct open_table *o,
 			 const struct module_section *rela)
 {
@@ -408,7 +412,7 @@ static int check_entries(const struct walk *w, struct open_table *o,
 	return ret;
 }
 
-/* The fields of @t in the table @i, each of which must have one relocation. */
+/* Checks the fields of @t in the table @i, each of which must have one relocation. */
 static int check_table(const struct walk *w, const struct patch_table *t, u32 i)
 {
 	const struct module *m = w->module;
@@ -436,7 +440,7 @@ static int check_table(const struct walk *w, const struct patch_table *t, u32 i)
 	return ret;
 }
 
-/* The table that the kernel reads in a section of this name, or NULL. */
+/* Returns the table that the kernel reads in a section of this name, or NULL. */
 static const struct patch_table *table_of_section(const char *name)
 {
 	size_t len = strlen(name);

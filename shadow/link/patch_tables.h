@@ -18,11 +18,14 @@ struct kernel;
 struct module;
 struct module_section;
 
-/* A place in @section of the module that the kernel rewrites to a branch into its own text. */
+/*
+ * Called for a place in @section of the module that the kernel rewrites to a branch into its own
+ * text.
+ */
 typedef int patch_site_fn(void *arg, const struct module_section *section, u64 offset);
 
 /*
- * Check all tables of @m, and call @site, if it is not NULL, for each site; its result, if not 0,
+ * Checks all tables of @m, and calls @site, if it is not NULL, for each site; its result, if not 0,
  * ends the walk. Sizes of entries are those of @k. -EINVAL and a line: a table that is not as a
  * compiler makes it.
  */

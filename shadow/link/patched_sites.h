@@ -17,12 +17,12 @@ struct module_site {
 };
 
 /*
- * *out is malloc'ed, sorted by section and offset. -ENOMEM; -EINVAL: a table is forged, which
- * link_plan_create() refuses. @k is the kernel that the driver is for.
+ * Lists the sites; *out is malloc'ed, sorted by section and offset. -ENOMEM; -EINVAL: a table is
+ * forged, which link_plan_create() refuses. @k is the kernel that the driver is for.
  */
 int module_patched_sites(const struct kernel *k, const struct module *m, struct module_site **out,
 			 size_t *n);
-/* Binary search in the result. */
+/* Searches the result for a site (binary search). */
 bool module_site_find(const struct module_site *sites, size_t n, const char *section, u64 offset);
 
 #endif

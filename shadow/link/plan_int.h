@@ -40,7 +40,7 @@ struct link_plan {
 };
 
 /*
- * Count each import's branches and address-taken references; list the branch sites (of all
+ * Counts each import's branches and address-taken references; lists the branch sites (of all
  * imports: link.c drops those that stay). -EINVAL: a form that is not known.
  */
 int plan_references(struct link_plan *p, struct err *e);
@@ -52,7 +52,7 @@ struct copy {
 };
 
 /*
- * privatize.c: give the copy @c of p->module its own module name and export names, and the names
+ * privatize.c: gives the copy @c of p->module its own module name and export names, and the names
  * of its imports from the session's drivers.
  */
 int privatize(struct copy *c, const struct link_plan *p, const struct link_identity *id,

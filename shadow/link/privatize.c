@@ -51,7 +51,7 @@ static void write_header(struct copy *c, u32 i, const Elf64_Shdr *sh)
 	memcpy(c->data + eh.e_shoff + i * sizeof(*sh), sh, sizeof(*sh));
 }
 
-/* Put section @i, with room for @extra more bytes behind it, at the end of the file. */
+/* Puts section @i, with room for @extra more bytes behind it, at the end of the file. */
 static int move_section(struct copy *c, u32 i, u64 extra)
 {
 	Elf64_Shdr sh = read_header(c, i);
@@ -92,7 +92,7 @@ static void rename_module(struct copy *c, const struct module *m, u32 name_off, 
 	}
 }
 
-/* Entries of __versions are found by the name of the import. */
+/* Renames the entries of __versions, which the kernel finds by the name of the import. */
 static int rename_versions(struct copy *c, const struct module *m,
 			   const struct link_rename *renames, size_t n)
 {
@@ -160,7 +160,7 @@ static int renamed_by_name(const void *pa, const void *pb)
 	return strcmp(a->name, b->name);
 }
 
-/* Move the @n entries of table @t: the one at i goes to order[i]. */
+/* Moves the @n entries of table @t: the one at i goes to order[i]. */
 static int reorder_exports(struct copy *c, const struct module *m, unsigned t, const u32 *order,
 			   u32 n)
 {
@@ -187,7 +187,7 @@ static int reorder_exports(struct copy *c, const struct module *m, unsigned t, c
 	return 0;
 }
 
-/* Write the new names behind the old ones and let the name relocations point at them. */
+/* Writes the new names behind the old ones and lets the name relocations point at them. */
 static int write_export_names(struct copy *c, const struct module *m, const struct renamed *list)
 {
 	u64 at = m->sections[m->idx.strings].h.sh_size, extra = 0, base;

@@ -119,9 +119,9 @@ static bool in_code(const struct module_section *s)
 }
 
 /*
- * How far from its symbol a reference leads. In code a distance counts from the end of its field;
- * an instruction that has a constant behind the field, or a table of data, is off by up to 8 bytes,
- * which the bounds below leave room for.
+ * Returns how far from its symbol a reference leads. In code a distance counts from the end of its
+ * field; an instruction that has a constant behind the field, or a table of data, is off by up to 8
+ * bytes, which the bounds below leave room for.
  */
 static s64 reference_offset(const struct reference *f)
 {
@@ -130,7 +130,10 @@ static s64 reference_offset(const struct reference *f)
 	return f->form->relative && f->to_code && off < INT64_MAX - 4 ? off + 4 : off;
 }
 
-/* Is @at, in an object of @size bytes at 0, within it or at most @slack bytes beside it? */
+/*
+ * Returns true if @at, in an object of @size bytes at 0, is within it or at most @slack bytes
+ * beside it.
+ */
 static bool place_is_near(s64 at, u64 size, s64 slack)
 {
 	return at >= -slack && (at < 0 || (u64)at <= size + (u64)slack);
@@ -150,10 +153,10 @@ static inline const char *reference_form_fault(const struct reference *f)
 }
 
 /*
- * A relocation to a symbol of the module itself cannot reach outside of it as an import does, but a
- * made-up one could: its addend is any number. A branch leads into its own section; other
- * distances, which a branch could use as well, stay within a page of theirs. Of 2.9 million in
- * Debian's modules one array index leads furthest, 3675 bytes behind a section; guard pages lie
+ * Checks a relocation to a symbol of the module itself. A compiler's cannot reach outside of the
+ * module, but a made-up one could: its addend is any number. A branch leads into its own section;
+ * other distances, which a branch could use as well, stay within a page of theirs. Of 2.9 million
+ * in Debian's modules one array index leads furthest, 3675 bytes behind a section; guard pages lie
  * around a module. Returns the fault in words, or NULL.
  */
 static inline const char *own_reference_fault(const struct module *m, const struct reference *f,
@@ -168,7 +171,7 @@ static inline const char *own_reference_fault(const struct module *m, const stru
 		return fault;
 	if (section == SHN_ABS)
 		return f->form->relative ? "a branch to an absolute address" : NULL;
-	/* Of SHN_UNDEF, which is 0, module_parse() has made an empty one. */
+	/* For SHN_UNDEF, which is 0, module_parse() has made an empty section. */
 	in = &m->sections[section];
 	if (!(in->h.sh_flags & SHF_ALLOC))
 		return "to nothing that is loaded";
@@ -184,7 +187,7 @@ static inline const char *own_reference_fault(const struct module *m, const stru
 	return code ? "a branch out of its section" : "a reference out of its section";
 }
 
-/* Symbols of sections have no name of their own. */
+/* Refuses a reference to the module itself; symbols of sections have no name of their own. */
 static int refuse_own_reference(const struct link_plan *p, const struct reference *f, u32 symbol,
 				const char *fault, struct err *e)
 {
@@ -199,7 +202,9 @@ static int refuse_own_reference(const struct link_plan *p, const struct referenc
 	return unknown_form(p, f, name, fault, e);
 }
 
-/* A function: a plain branch, which can be redirected, or its plain address. */
+/*
+ * Checks a reference to a function: a plain branch, which can be redirected, or its plain address.
+ */
 static int check_function_reference(const struct link_plan *p, const struct reference *f,
 				    const struct import *im, struct err *e)
 {
@@ -213,7 +218,8 @@ static int check_function_reference(const struct link_plan *p, const struct refe
 }
 
 /*
- * Text that the kernel patches or compares: as it is, and in the table of static calls with flags.
+ * Checks a reference to text that the kernel patches or compares: as it is, and in the table of
+ * static calls with flags.
  */
 static int check_special(const struct link_plan *p, const struct reference *f,
 			 const struct import *im, struct err *e)
@@ -227,8 +233,9 @@ static int check_special(const struct link_plan *p, const struct reference *f,
 }
 
 /*
- * Data of the kernel or of another driver: an addend may lead about in it, but not to something
- * else, least of all into code, where it would be a way to a function under another name.
+ * Checks a reference to data of the kernel or of another driver: an addend may lead about in it,
+ * but not to something else, least of all into code, where it would be a way to a function under
+ * another name.
  */
 static int check_data(const struct link_plan *p, const struct reference *f, const struct import *im,
 		      struct err *e)
@@ -239,7 +246,7 @@ static int check_data(const struct link_plan *p, const struct reference *f, cons
 	if (f->form->branch)
 		return unknown_form(p, f, im->symbol, "a branch to data", e);
 	if (im->export && im->kind == SYMBOL_PERCPU)
-		/* The bound of the addend first: the sum of another one would overflow. */
+		/* The addend is bounded first, since the sum could overflow. */
 		return place_is_near(off, percpu, (s64)percpu) &&
 				       place_is_near((s64)im->export->addr + off, percpu, FAR_DATA)
 			       ? 0
@@ -257,7 +264,8 @@ static int check_data(const struct link_plan *p, const struct reference *f, cons
 }
 
 /*
- * Nobody that is known here has the symbol: the kernel leaves it 0, or another module provides it.
+ * Checks a reference to a symbol that is not known here: the kernel leaves it 0, or another module
+ * provides it.
  */
 static int check_absent(const struct link_plan *p, const struct reference *f,
 			const struct import *im, struct err *e)
@@ -301,7 +309,10 @@ static int check_import(struct link_plan *p, const struct reference *f, u32 impo
 	return 0;
 }
 
-/* Each gets a copy of the reference, so that the compiler can hold the loop's own in registers. */
+/*
+ * Checks all references of a section. Each check gets a copy of the reference, so that the compiler
+ * can hold the loop's own in registers.
+ */
 static int check_section(struct link_plan *p, const struct module_section *rela, struct err *e)
 {
 	const struct module *m = p->module;
@@ -354,7 +365,7 @@ int plan_references(struct link_plan *p, struct err *e)
 	for (u32 i = 1; !ret && i < m->n_sections; i++) {
 		const Elf64_Shdr *h = &m->sections[i].h;
 
-		/* As the kernel's loader: sections that are not loaded are not relocated. */
+		/* Sections that are not loaded are not relocated, as in the kernel's loader. */
 		if (h->sh_type == SHT_RELA && h->sh_info < m->n_sections &&
 		    (m->sections[h->sh_info].h.sh_flags & SHF_ALLOC))
 			ret = check_section(p, &m->sections[i], e);
