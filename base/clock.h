@@ -13,7 +13,7 @@
 #define NS_PER_SECOND 1000000000ULL
 #define NS_PER_MS     1000000ULL
 
-/* In a header, so that also tools that link no room use it. */
+/* Returns CLOCK_MONOTONIC in ns. It is in a header, so that tools that link no room use it, too. */
 static inline u64 now_ns(void)
 {
 	struct timespec t;
@@ -22,7 +22,10 @@ static inline u64 now_ns(void)
 	return (u64)t.tv_sec * NS_PER_SECOND + (u64)t.tv_nsec;
 }
 
-/* Signed: a caller subtracts it from a deadline that may have passed. */
+/*
+ * Returns CLOCK_MONOTONIC in ms; signed, since a caller subtracts it from a deadline that may have
+ * passed.
+ */
 static inline s64 now_ms(void)
 {
 	return (s64)(now_ns() / NS_PER_MS);

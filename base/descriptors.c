@@ -37,8 +37,9 @@ void descriptors_look(struct descriptors *d, bool named)
 			_exit(127);
 	}
 	/*
-	 * Few numbers are free below: those above are closed at once, for files of our own get
-	 * them.
+	 * If few numbers below DESCRIPTORS_MAX are free, files that this process opens get numbers
+	 * above it. Then the inherited descriptors above it are closed now, since
+	 * descriptors_close() cannot tell them from its own files.
 	 */
 	d->high_closed = closed_all || (n == DESCRIPTORS_MAX && n_free < OWN_MAX);
 	if (d->high_closed && !closed_all)

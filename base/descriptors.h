@@ -22,12 +22,12 @@ struct descriptors {
 };
 
 /*
- * Close those from 3 on; if they may be @named, note instead which are open. Those of 0, 1 and 2
+ * Closes those from 3 on; if they may be @named, note instead which are open. Those of 0, 1 and 2
  * that are closed become /dev/null. To be called before the process opens anything.
  */
 void descriptors_look(struct descriptors *d, bool named);
 /*
- * Close those that descriptors_look() has left open: those that it found, from 3 on, and all from
+ * Closes those that descriptors_look() has left open: those that it found, from 3 on, and all from
  * DESCRIPTORS_MAX on. Each process for itself.
  */
 void descriptors_close(const struct descriptors *d);

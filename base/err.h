@@ -17,12 +17,12 @@ struct err {
 };
 
 /*
- * Write the line and return @code (a negative errno), so that callers can say
- * "return err_set(e, -EINVAL, ...)". A line that is too long is cut with "...".
+ * Writes the line and returns @code (a negative errno), so that callers can say "return err_set(e,
+ * -EINVAL, ...)". A line that is too long is cut with "...".
  */
 int err_set(struct err *e, int code, const char *fmt, ...) __printf(3, 4);
 
-/* Put "PREFIX: " before the line that is there; returns @code. */
+/* Puts "PREFIX: " before the line that is there; returns @code. */
 int err_prefix(struct err *e, int code, const char *fmt, ...) __printf(3, 4);
 
 #endif

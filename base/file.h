@@ -13,20 +13,28 @@
 #include "base/types.h"
 
 /*
- * Read PATH, a regular file of 1 to @max bytes, into *data (malloc'ed, the caller frees it).
+ * Reads PATH, a regular file of 1 to @max bytes, into *data (malloc'ed, the caller frees it).
  * -errno of open() or read(), -EINVAL (not a regular file, empty), -EFBIG, -ENOMEM.
  */
 int file_read(const char *path, size_t max, u8 **data, size_t *len, struct err *e);
-/* Open PATH for file_read_fd(). The descriptor, or -errno with the line that file_read() has. */
+/*
+ * Opens PATH for file_read_fd(). Returns the descriptor, or -errno with the line that file_read()
+ * has.
+ */
 int file_open(const char *path, struct err *e);
-/* The same for an open descriptor, from the file's start; @path is for messages. @fd stays open. */
+/*
+ * Does the same for an open descriptor, from the file's start; @path is for messages. @fd stays
+ * open.
+ */
 int file_read_fd(int fd, const char *path, size_t max, u8 **data, size_t *len, struct err *e);
 
-/* Exactly @len bytes of the file from @at on. -EIO: it ends before; else -errno of pread(2). */
+/*
+ * Reads exactly @len bytes of the file from @at on. -EIO: it ends before; else -errno of pread(2).
+ */
 int file_pread(int fd, void *buf, size_t len, u64 at);
 /*
- * Write all of @buf, to anything that can be written to; it blocks if @fd does. -errno of write(2);
- * some of it may be written then.
+ * Writes all of @buf, to anything that can be written to; it blocks if @fd does. -errno of
+ * write(2); some of it may be written then.
  */
 int file_write(int fd, const void *buf, size_t len);
 

@@ -14,14 +14,14 @@
 #define PARTS_PATH_MAX 4096
 
 /*
- * The path of @file in place @place (0 to PARTS_PLACES - 1), whether or not it is there; @out has
- * PARTS_PATH_MAX bytes. -ENAMETOOLONG; -errno: /proc is not mounted.
+ * Writes the path of @file in place @place (0 to PARTS_PLACES - 1), whether or not it is there, to
+ * @out of PARTS_PATH_MAX bytes. -ENAMETOOLONG; -errno: /proc is not mounted.
  */
 int install_path(unsigned place, const char *file, char *out);
 
 /*
- * True in a build tree, whose tools are called by their path; false where Umbra is installed. For
- * advice in messages. Before confinement, since it looks at files.
+ * Returns true in a build tree, whose tools are called by their path; false where Umbra is
+ * installed. For advice in messages. To be called before confinement, since it looks at files.
  */
 bool install_is_source_tree(void);
 

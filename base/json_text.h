@@ -6,8 +6,9 @@
 #include <jansson.h>
 
 /*
- * JSON takes UTF-8 only, a file's name may be any bytes: if @text is no UTF-8, each of its bytes
- * from 0x80 on becomes a '?'. A new reference; NULL: out of memory.
+ * Returns @text as a JSON string, a new reference; NULL: out of memory. JSON takes UTF-8 only, but
+ * a file's name may be any bytes: if @text is no UTF-8, each of its bytes from 0x80 on becomes a
+ * '?'.
  */
 json_t *json_any_text(const char *text);
 

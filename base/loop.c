@@ -75,7 +75,10 @@ static void wake_fd_drain(void *arg, u32 events)
 	u64 count;
 
 	(void)events;
-	/* Only ends the wait: calls, timers and loop_stop() are looked at after each. */
+	/*
+	 * The eventfd only ends the wait: calls, timers and loop_stop() are looked at after each
+	 * one.
+	 */
 	if (read(l->wake_fd, &count, sizeof(count)) < 0)
 		return;
 }
@@ -223,7 +226,7 @@ void loop_del(struct loop *l, int fd)
 	pthread_mutex_unlock(&l->lock);
 }
 
-/* The caller holds the lock. */
+/* Sets when a timer expires; wakes a loop that would sleep longer. The caller holds the lock. */
 static void alarm_set(struct loop *l, struct alarm *t, u64 first_ns, u64 period_ns)
 {
 	u64 now = first_ns ? now_ns() : 0;
@@ -252,7 +255,7 @@ int loop_timer(struct loop *l, u64 first_ns, u64 period_ns, loop_fn *fn, void *a
 	return handle;
 }
 
-/* The caller holds the lock. */
+/* Returns the timer of a handle, or NULL. The caller holds the lock. */
 static struct alarm *alarm_find(struct loop *l, int handle)
 {
 	struct alarm *t;
@@ -314,8 +317,8 @@ static u32 alarm_expiries(struct alarm *t, u64 now)
 }
 
 /*
- * The walk goes on after a callback: timers are freed behind it only, and a callback's new ones
- * come in front.
+ * Runs the timers that are due. The walk goes on after a callback: timers are freed behind it only,
+ * and a callback's new ones come in front.
  */
 static void alarms_run(struct loop *l)
 {
@@ -337,7 +340,7 @@ static void alarms_run(struct loop *l)
 	pthread_mutex_unlock(&l->lock);
 }
 
-/* Wait for events until the first timer is due. Returns their number or -errno. */
+/* Waits for events until the first timer is due. Returns their number or -errno. */
 static int events_wait(struct loop *l, struct epoll_event *ev, int max)
 {
 	struct timespec left = { 0, 0 };

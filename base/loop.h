@@ -17,20 +17,23 @@
 
 struct loop;
 
-/* @events as epoll(7). For a timer: the number of expiries. */
+/* Called with @events as epoll(7) has them; for a timer, with the number of expiries. */
 typedef void loop_fn(void *arg, u32 events);
 
 int loop_create(struct loop **out);
 /* Closes no descriptor that was added. NULL is allowed. */
 void loop_destroy(struct loop *l);
 
-/* -EPERM: a regular file, which is always ready and cannot be watched. */
+/*
+ * Watches @fd and calls @fn for @events. -EPERM: a regular file, which is always ready and cannot
+ * be watched; other -errno of epoll_ctl(2).
+ */
 int loop_add(struct loop *l, int fd, u32 events, loop_fn *fn, void *arg);
 int loop_mod(struct loop *l, int fd, u32 events);
 void loop_del(struct loop *l, int fd);
 
 /*
- * Make a timer, which runs @fn first after @first_ns (0: not armed yet), then every @period_ns (0:
+ * Makes a timer, which runs @fn first after @first_ns (0: not armed yet), then every @period_ns (0:
  * once). Returns its handle (>= 0) or -errno. loop_timer_set() arms it anew, from any thread.
  */
 int loop_timer(struct loop *l, u64 first_ns, u64 period_ns, loop_fn *fn, void *arg);
@@ -38,9 +41,9 @@ void loop_timer_set(struct loop *l, int timer, u64 first_ns, u64 period_ns);
 void loop_timer_del(struct loop *l, int timer);
 
 /*
- * Call @c->fn(@c->arg) soon on the loop's thread; once, however often this is asked for before the
- * call. May be called from any thread. Nothing is called unless loop_run() runs. @c must live
- * until the call, or until the loop is destroyed.
+ * Calls @c->fn(@c->arg) soon on the loop's thread; once, however often this is asked for before the
+ * call. May be called from any thread. Nothing is called unless loop_run() runs. @c must live until
+ * the call, or until the loop is destroyed.
  */
 struct loop_call {
 	void (*fn)(void *arg);
@@ -53,7 +56,7 @@ void loop_call(struct loop *l, struct loop_call *c);
 /* Runs until loop_stop(); -errno if waiting fails. */
 int loop_run(struct loop *l);
 void loop_stop(struct loop *l);
-/* Undo loop_stop(), so that loop_run() can be called once more. */
+/* Undoes loop_stop(), so that loop_run() can be called once more. */
 void loop_again(struct loop *l);
 
 #endif

@@ -18,9 +18,12 @@
 #define NAME_FILE      "._-"
 #define NAME_FILE_TEXT "letters, digits, '.', '_' and '-'"
 
-/* The length of the name that @s begins with; @others: its characters beside letters and digits. */
+/*
+ * Returns the length of the name that @s begins with; @others: its characters beside letters and
+ * digits.
+ */
 size_t name_chars_len(const char *s, const char *others);
-/* Is all of @s, from one character to @max, a name? */
+/* Returns true if all of @s is a name, of one character to @max. */
 bool name_chars_only(const char *s, const char *others, size_t max);
 
 #endif

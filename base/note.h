@@ -16,9 +16,9 @@
 
 struct note_sink {
 	/*
-	 * One line without a newline or a prefix; borrowed. Called on any thread (a vCPU's, a
+	 * Takes one line without a newline or a prefix; borrowed. Called on any thread (a vCPU's, a
 	 * device's), on several at once, perhaps with a lock that the main thread takes: it must
-	 * not wait for anybody, and calls no function of the guest. NULL: nobody listens.
+	 * not wait, and calls no function of the guest. NULL: notes are dropped.
 	 */
 	void (*line)(void *arg, const char *line);
 	void *arg;

@@ -20,7 +20,9 @@ const char *plain_text_hex(char buf[PLAIN_TEXT_HEX], u8 byte)
 	return buf;
 }
 
-/* One character of @s, escaped if need be, into @out; returns its bytes in @s. */
+/*
+ * Copies one character of @s, escaped if need be, to @out; returns the number of its bytes in @s.
+ */
 static unsigned escape_next(const char *s, char out[4 * PLAIN_TEXT_HEX])
 {
 	u32 code;

@@ -13,15 +13,18 @@
 /* A byte that was made harmless: four characters and a NUL. */
 #define PLAIN_TEXT_HEX 5
 
-/* False for characters that move the cursor, or hide or reorder text, on some terminal. */
+/* Returns false for characters that move the cursor, or hide or reorder text, on some terminal. */
 bool plain_text_is_harmless(u32 code);
-/* "\xNN" of @byte into @buf, which is returned. */
+/* Writes "\xNN" of @byte to @buf, which is returned. */
 const char *plain_text_hex(char buf[PLAIN_TEXT_HEX], u8 byte);
-/* @s into @buf, which is returned; what does not fit into @size bytes is cut. */
+/*
+ * Copies @s, made harmless, to @buf, which is returned; the rest is cut if it does not fit into
+ * @size bytes.
+ */
 const char *plain_text(char *buf, size_t size, const char *s);
 /*
- * Write the text of a format, of up to PLAIN_TEXT_LINE bytes, and a newline, in one piece also to a
- * stream without a buffer. Whether the stream took it is the caller's to ask of it.
+ * Writes the text of a format, of up to PLAIN_TEXT_LINE bytes, and a newline, in one piece also to
+ * a stream without a buffer. Whether the stream took it is the caller's to ask of it.
  */
 #define PLAIN_TEXT_LINE 640
 void plain_text_line(FILE *to, const char *fmt, ...) __printf(2, 3);

@@ -8,9 +8,9 @@
 #include <stddef.h>
 
 /*
- * Is @sig ignored? A blocked signal is received nevertheless, by sigwaitinfo() or a signalfd, and
- * is to be dropped then: nohup and a shell's "&" mean it. Asked when one comes, since most never
- * do.
+ * Returns true if @sig is ignored. A blocked signal is received nevertheless, by sigwaitinfo() or a
+ * signalfd, and is to be dropped then: nohup and a shell's "&" mean it. To be called when a signal
+ * has come, since most never do.
  */
 static inline bool signal_is_ignored(int sig)
 {

@@ -35,7 +35,7 @@ static int socket_dir_wait(int fd)
 	return 0;
 }
 
-/* The directory that holds @path, locked; -errno. */
+/* Opens and locks the directory that holds @path; returns its descriptor or -errno. */
 static int socket_dir_lock(const char *path)
 {
 	const char *slash = strrchr(path, '/');
@@ -56,7 +56,7 @@ static int socket_dir_lock(const char *path)
 
 static s64 stat_made_ns(const struct stat *st)
 {
-	/* A socket's file is never written to: this is when it was bound. */
+	/* A socket's file is never written to, so the time of its last change is that of bind(). */
 	return (s64)st->st_mtim.tv_sec * SECOND_NS + st->st_mtim.tv_nsec;
 }
 
@@ -141,7 +141,10 @@ int socket_file_remove_stale(const char *path)
 	lock = socket_dir_lock(path);
 	if (lock < 0)
 		return lock;
-	/* A full backlog must not make us wait: then it is alive. */
+	/*
+	 * The socket does not block: a full backlog would make connect() wait, and shows that a
+	 * process listens.
+	 */
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0 || lstat(path, &st))
 		ret = -errno;

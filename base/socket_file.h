@@ -27,20 +27,20 @@ struct socket_id {
 /* Identifies the file that is at @path now. -errno; -ENOTSOCK: it is no socket. */
 int socket_file_id(const char *path, struct socket_id *out);
 /*
- * Remove the file at @path if it is still @id. 0; -ESTALE: another file lies there, which stays;
+ * Removes the file at @path if it is still @id. 0; -ESTALE: another file lies there, which stays;
  * -ENOENT: none does; -ETIMEDOUT: somebody keeps the directory locked; -errno.
  */
 int socket_file_remove(const char *path, const struct socket_id *id);
 /*
- * Remove the leftover at @path. -EADDRINUSE: a process listens there, or it is no socket; -EBUSY:
+ * Removes the leftover at @path. -EADDRINUSE: a process listens there, or it is no socket; -EBUSY:
  * it is too young to tell, ask again in a moment; -ENOENT: nothing is there; -ETIMEDOUT: somebody
  * keeps the directory locked; -errno.
  */
 int socket_file_remove_stale(const char *path);
 
 /*
- * The same for a new file that nothing has been written to: it is removed if it is still @id and
- * still empty, because the run for which it was made has not begun.
+ * Does the same for a new file that nothing has been written to: unused_file_remove() removes it if
+ * it is still @id and still empty, because the run for which it was made has not begun.
  */
 int unused_file_id(const char *path, struct socket_id *out);
 int unused_file_remove(const char *path, const struct socket_id *id);

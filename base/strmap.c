@@ -8,7 +8,8 @@
 #include "base/strmap.h"
 
 /*
- * Both halves of the product: each bit of @w changes all of them, by carries that the seed decides.
+ * Mixes @w into @h by both halves of a product: each bit of @w changes all bits, by carries that
+ * the seed decides.
  */
 static u64 hash_word(u64 h, u64 w)
 {
@@ -17,7 +18,9 @@ static u64 hash_word(u64 h, u64 w)
 	return (u64)product ^ (u64)(product >> 64);
 }
 
-/* Eight bytes at a time: each driver that is linked looks up some hundred names of 20 bytes. */
+/*
+ * Hashes eight bytes at a time: each driver that is linked looks up some hundred names of 20 bytes.
+ */
 static u32 hash_name(u64 seed, const char *s)
 {
 	size_t left = strlen(s);
@@ -57,7 +60,9 @@ void strmap_free(struct strmap *m)
 	memset(m, 0, sizeof(*m));
 }
 
-/* The slot of @key, or the free slot where it belongs. At least half of all slots are free. */
+/*
+ * Returns the slot of @key, or the free slot where it belongs. At least half of all slots are free.
+ */
 static struct strmap_slot *find_slot(const struct strmap *m, const char *key, u32 hash)
 {
 	u32 i = hash & m->mask;

@@ -24,14 +24,17 @@ struct strmap {
 	u64 seed;
 };
 
-/* Make an empty table that takes at least @expected keys; it does not grow. 0 or -ENOMEM. */
+/* Makes an empty table that takes at least @expected keys; it does not grow. 0 or -ENOMEM. */
 int strmap_init(struct strmap *m, size_t expected);
-/* A table that is all zero is allowed. */
+/* Frees the table; one that is all zero is allowed. */
 void strmap_free(struct strmap *m);
 
-/* False if @key is there already (its value stays) or the table is full. */
+/* Adds @key; returns false if it is there already (its value stays) or the table is full. */
 bool strmap_add(struct strmap *m, const char *key, u32 value);
-/* False if unknown; a table that is all zero knows nothing. @value may be NULL. */
+/*
+ * Finds @key's value; returns false if there is none, as in a table that is all zero. @value may be
+ * NULL.
+ */
 bool strmap_find(const struct strmap *m, const char *key, u32 *value);
 
 #endif

@@ -14,7 +14,7 @@ static size_t min3(size_t a, size_t b, size_t c)
 	return m < c ? m : c;
 }
 
-/* Levenshtein's distance of words that have at most MAX_WORD letters. */
+/* Returns Levenshtein's distance of two words of at most MAX_WORD letters. */
 static size_t word_distance(const char *a, const char *b)
 {
 	size_t la = strlen(a), lb = strlen(b);
@@ -40,7 +40,7 @@ static size_t word_distance(const char *a, const char *b)
 
 const char *suggest_of(const char *word, const char *const *words, size_t n)
 {
-	/* More than a third of the letters is another word. */
+	/* A word with more than a third of its letters changed is another word. */
 	size_t best_d = strlen(word) / 3 + 2, len = strlen(word);
 	const char *best = NULL;
 

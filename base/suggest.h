@@ -6,11 +6,11 @@
 #include "base/types.h"
 
 /*
- * The one of @words that is nearest to @word: fewest letters changed, added or left out, at most a
- * third of them, or one that @word begins. NULL if none is near. Words are borrowed.
+ * Returns the one of @words that is nearest to @word: fewest letters changed, added or left out, at
+ * most a third of them, or one that @word begins. NULL if none is near. Words are borrowed.
  */
 const char *suggest_of(const char *word, const char *const *words, size_t n);
-/* The same for a list that ends with NULL. */
+/* Does the same for a list that ends with NULL. */
 const char *suggest(const char *word, const char *const *words);
 
 /*

@@ -101,7 +101,7 @@ static int char_width(struct table *t, u32 code)
 	return width;
 }
 
-/* Append @s, with every byte that is not harmless as \xNN. Returns its width. */
+/* Appends @s, with every byte that is not harmless as \xNN. Returns its width. */
 static size_t text_append_harmless(struct table *t, const char *s)
 {
 	size_t width = 0;
@@ -191,7 +191,7 @@ void table_paint_row(struct table *t, const char *colour)
 		t->cells[--i].colour = colour;
 }
 
-/* The width of a line. A column of width 0 has only empty cells, and no gap. */
+/* Returns the width of a line. A column of width 0 has only empty cells, and no gap. */
 static size_t line_width(const size_t *width, size_t n)
 {
 	size_t sum = 0;
@@ -201,7 +201,7 @@ static size_t line_width(const size_t *width, size_t n)
 	return sum;
 }
 
-/* Narrow the columns until a line fits into @limit. Returns how many columns are left. */
+/* Narrows the columns until a line fits into @limit. Returns how many columns are left. */
 static size_t columns_fit(const struct table *t, size_t *width, size_t limit)
 {
 	size_t n = t->n_columns;
@@ -290,7 +290,7 @@ static void line_put(struct table_line *l, const char *s, size_t len, const char
 	l->blanks = 0;
 }
 
-/* Print the cell @s, which has @have columns, shortened to @width. */
+/* Prints the cell @s, which has @have columns, shortened to @width. */
 static void line_put_cut(struct table_line *l, const char *s, size_t have, size_t width,
 			 unsigned flags, const char *colour)
 {
@@ -309,11 +309,11 @@ static void line_put_cut(struct table_line *l, const char *s, size_t have, size_
 	}
 	line_put(l, cut, strlen(cut), colour);
 	free(cut);
-	/* A wide character that did not fit leaves a column. */
+	/* A wide character that did not fit leaves one column blank. */
 	l->blanks += width - (used + dots + (have - skipped));
 }
 
-/* Print the cell @s of @column, which has @have columns of the terminal, in @width of them. */
+/* Prints the cell @s of @column, which has @have columns of the terminal, in @width of them. */
 static void line_put_cell(struct table_line *l, size_t column, size_t width, const char *s,
 			  size_t have, const char *colour)
 {

@@ -41,29 +41,29 @@ struct table_column {
 
 struct table;
 
-/* @columns, at most TABLE_COLUMNS, are copied. NULL: out of memory. */
+/* Makes an empty table. @columns, at most TABLE_COLUMNS, are copied. NULL: out of memory. */
 struct table *table_create(const struct table_column *columns, size_t n);
 void table_free(struct table *t); /* NULL is allowed, here and below */
 
-/* The next cell of the row; behind the last one a new row begins. */
+/* Adds the next cell of the row; behind the last one a new row begins. */
 void table_cell(struct table *t, const char *fmt, ...) __printf(2, 3);
-/* The row ends here: its other cells are empty. */
+/* Ends the row: its other cells are empty. */
 void table_row_end(struct table *t);
-/* The cell, or all cells of the row, that came last: TABLE_RED, ..., "" for none. */
+/* Paints the cell, or all cells of the row, that came last: TABLE_RED, ..., "" for none. */
 void table_paint_cell(struct table *t, const char *colour);
 void table_paint_row(struct table *t, const char *colour);
 
 /*
- * Print all rows, each line behind @indent blanks. @width: columns of the terminal, 0: no limit.
- * @colour: print the head in bold, and the cells in the colours that they were painted. -ENOMEM:
- * something is missing, nothing is printed; whether the stream took it is the caller's to ask of
- * it.
+ * Prints all rows, each line behind @indent blanks. @width: columns of the terminal, 0: no limit.
+ * @colour: the head is bold, and the cells have the colours that they were painted in. -ENOMEM: a
+ * cell could not be kept, and nothing is printed. Errors of the stream are not looked at: the
+ * caller asks ferror() or fflush().
  */
 int table_print(struct table *t, FILE *to, unsigned indent, unsigned width, bool colour);
 
-/* The columns of the terminal that @to is, also by $COLUMNS (else 80); 0: it is none. */
+/* Returns the columns of the terminal that @to is, also by $COLUMNS (else 80); 0: it is none. */
 unsigned table_terminal_width(FILE *to);
-/* True if @to is a terminal that shows colours, and $NO_COLOR is not set. */
+/* Returns true if @to is a terminal that shows colours, and $NO_COLOR is not set. */
 bool table_terminal_colour(FILE *to);
 
 #endif

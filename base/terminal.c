@@ -50,7 +50,10 @@ void terminal_reset(void)
 		tcsetattr(saved.fd, TCSANOW, &saved.old);
 }
 
-/* SA_RESETHAND was set, so that raise() has the effect that the signal would have had. */
+/*
+ * Restores the terminal and raises @sig again. SA_RESETHAND was set, so that raise() has the effect
+ * that the signal would have had.
+ */
 static void on_crash(int sig)
 {
 	terminal_restore();

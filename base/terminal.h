@@ -12,27 +12,27 @@
 #include "base/types.h"
 
 /*
- * Note the settings of @fd, and whether this process is in its foreground. A process calls this
- * before it makes another in a process namespace of its own, in which the foreground cannot be
- * told any more.
+ * Notes the settings of @fd, and whether this process is in its foreground. A process calls this
+ * before it makes another in a process namespace of its own, in which the foreground cannot be told
+ * any more.
  */
 void terminal_look(int fd);
 /*
- * Get ready for raw mode of @fd: what takes it back at the end. -ENOTTY: no terminal; -EBUSY: we
- * are in the background.
+ * Prepares raw mode of @fd: notes its settings and arranges that they are restored at the end.
+ * -ENOTTY: no terminal; -EBUSY: this process is in the background.
  */
 int terminal_prepare(int fd);
-/* True after terminal_prepare(): the terminal is or will be raw. */
+/* Returns true after terminal_prepare(): the terminal is or will be raw. */
 bool terminal_is_prepared(void);
-/* Raw mode for @fd, prepared if it was not. Errors as above. */
+/* Sets raw mode for @fd, which is prepared if it was not. Errors of terminal_prepare(). */
 int terminal_raw(int fd);
-/* True until it is taken back: a line has to end with "\r\n". Any thread. */
+/* Returns true while the terminal is raw: a line has to end with "\r\n". Any thread. */
 bool terminal_is_raw(void);
-/* Restore the settings, if terminal_raw() changed them. Async-signal-safe. */
+/* Restores the settings, if terminal_raw() changed them. Async-signal-safe. */
 void terminal_restore(void);
 /*
- * Restore the settings that terminal_look() noted, for a parent whose child may have been killed in
- * raw mode.
+ * Restores the settings that terminal_look() noted, for a parent whose child may have been killed
+ * in raw mode.
  */
 void terminal_reset(void);
 

@@ -6,8 +6,9 @@
 #include "base/types.h"
 
 /*
- * The length of the valid UTF-8 sequence at @s, and its code point in *code; 0 if the byte is part
- * of none, or the NUL. Overlong forms and surrogates are not valid. Reads no byte past the NUL.
+ * Returns the length of the valid UTF-8 sequence at @s, and its code point in *code; 0 if the byte
+ * is part of none, or the NUL. Overlong forms and surrogates are not valid. Reads no byte past the
+ * NUL.
  */
 unsigned utf8_next(const char *s, u32 *code);
 

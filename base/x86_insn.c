@@ -98,7 +98,7 @@ static bool take_byte(struct decoder *d, u8 *byte)
 	return true;
 }
 
-/* A signed number of @size bytes: 1 or 4. */
+/* Takes a signed number of @size bytes: 1 or 4. */
 static bool take_signed(struct decoder *d, unsigned size, s32 *out)
 {
 	unsigned i, unused = 32 - 8 * size;
@@ -122,7 +122,7 @@ static bool skip_bytes(struct decoder *d, unsigned n)
 	return true;
 }
 
-/* Legacy prefixes and REX; *byte is the first that is none of them. */
+/* Takes legacy prefixes and REX; *byte is the first that is none of them. */
 static bool take_prefixes(struct decoder *d, u8 *byte)
 {
 	for (;;) {
@@ -161,7 +161,10 @@ static bool take_prefixes(struct decoder *d, u8 *byte)
 	}
 }
 
-/* The field pp of VEX, EVEX and XOP stands for a prefix, which then cannot be there itself. */
+/*
+ * Takes the field pp of VEX, EVEX and XOP, which stands for a prefix that then cannot be there
+ * itself.
+ */
 static bool take_pp(struct decoder *d, u8 pp)
 {
 	static const u8 repeat[] = { 0, 0, 0xf3, 0xf2 };
@@ -186,7 +189,7 @@ static bool take_vex2(struct decoder *d)
 	return take_byte(d, &d->opcode);
 }
 
-/* VEX of three bytes, and XOP, which is the same with other maps. */
+/* Takes VEX of three bytes, or XOP, which is the same with other maps. */
 static bool take_vex3(struct decoder *d, bool xop)
 {
 	static const enum opcode_map maps[] = { MAP_0F, MAP_0F38, MAP_0F3A },
@@ -277,7 +280,7 @@ static bool take_opcode(struct decoder *d)
 	return true;
 }
 
-/* The letter for the bytes that follow the opcode, BAD if it is none. */
+/* Returns the letter for the bytes that follow the opcode, BAD if it is none. */
 static char opcode_form(const struct decoder *d)
 {
 	switch (d->map) {
@@ -356,7 +359,10 @@ static bool take_modrm(struct decoder *d)
 	return true;
 }
 
-/* Bytes of the immediate that @form says, once ModRM is known; branches apart. */
+/*
+ * Returns the size in bytes of the immediate that @form says, once ModRM is known; not for
+ * branches.
+ */
 static unsigned immediate_size(const struct decoder *d, char form)
 {
 	unsigned z = d->size16 && !(d->rex & REX_W) ? 2 : 4;
@@ -384,7 +390,10 @@ static unsigned immediate_size(const struct decoder *d, char form)
 	}
 }
 
-/* With the prefix 66, AMD takes 16 bits and Intel ignores it, so the target is unknown. */
+/*
+ * Takes a branch. With the prefix 66, AMD takes 16 bits and Intel ignores it, so the target is
+ * unknown.
+ */
 static bool take_branch(struct decoder *d, unsigned size)
 {
 	if (d->size16 && !(d->rex & REX_W))
@@ -447,7 +456,7 @@ static unsigned memory_width(const struct decoder *d)
 	}
 }
 
-/* FF /2 to /5 are branches through a register or memory, /7 is nothing. */
+/* Takes FF: /2 to /5 are branches through a register or memory, /7 is nothing. */
 static bool take_group_branch(struct decoder *d)
 {
 	unsigned reg = d->modrm >> 3 & 7;

@@ -43,7 +43,7 @@ struct x86_insn {
 	u16 width; /* of the memory operand in bytes; 0: not known */
 };
 
-/* Decode at @p, where @left bytes are. 0, or -EINVAL: no instruction, or cut off. */
+/* Decodes at @p, where @left bytes are. Returns 0, or -EINVAL: no instruction, or cut off. */
 int x86_decode(const u8 *p, size_t left, struct x86_insn *in);
 
 #endif
