@@ -88,10 +88,10 @@ void confine_free(struct confine *c)
 /* --- becoming two -------------------------------------------------------------------------- */
 
 /*
- * In a user namespace a user who is not root has the capabilities that the other namespaces ask
- * for, and no more rights than before. The user's id is mapped to itself, so that checks of a
- * file's owner keep their meaning. Supplementary groups show there as the overflow group (nogroup),
- * and still give their rights.
+ * Enters a user namespace and a process namespace. In a user namespace a user who is not root has
+ * the capabilities that the other namespaces ask for, and no more rights than before. The user's id
+ * is mapped to itself, so that checks of a file's owner keep their meaning. Supplementary groups
+ * show there as the overflow group (nogroup), and still give their rights.
  */
 static int enter_user_namespace(struct confine *c, unsigned uid, struct err *e)
 {
@@ -113,7 +113,7 @@ static int enter_user_namespace(struct confine *c, unsigned uid, struct err *e)
 
 static int find_rights(struct confine *c, const char *user, struct err *e)
 {
-	/* The kernel told the id at the exec, so this costs no system call. */
+	/* The id is in the auxiliary vector, which costs no system call. */
 	unsigned uid = (unsigned)getauxval(AT_EUID);
 	int ret;
 
@@ -153,8 +153,8 @@ static void die_with_supervisor(int guard)
 }
 
 /*
- * The process namespace that this process's children are born in has ended with the VMM, its init,
- * and no fork() succeeds in it any more: they are born in this process's own again. A user who is
+ * Lets this process's children be born in its own process namespace again. The one that they were
+ * born in has ended with the VMM, its init, and no fork() succeeds in it any more. A user who is
  * not root may not change that, pid_namespaces(7): there are no children then.
  */
 static void leave_ended_namespace(void)
@@ -192,8 +192,9 @@ int confine_fork(struct confine **out, const struct confine_start *s, int *code,
 		goto fail;
 	}
 	/*
-	 * Before the fork: in the new process namespace all process groups of outside have the
-	 * number 0, so it cannot be told there which of them has the terminal.
+	 * The terminal is looked at before the fork: in the new process namespace all process
+	 * groups of outside have the number 0, so it cannot be told there which of them has the
+	 * terminal.
 	 */
 	terminal_look(STDIN_FILENO);
 	signals_block(&set, s->ends);
@@ -252,12 +253,15 @@ static int give_up_rights(struct confine *c, const char *const *readable, struct
 	return 0;
 }
 
-/* The same for a process that ends with the one that made it. */
+/*
+ * Enters the layers as give_up_rights() does, in a process that the kernel kills when its parent
+ * dies.
+ */
 static int enter_layers(struct confine *c, const char *const *readable, struct err *e)
 {
 	int ret = give_up_rights(c, readable, e);
 
-	/* The change of user has cleared the signal that comes with the parent's death. */
+	/* The change of user has cleared PR_SET_PDEATHSIG. */
 	if (!ret)
 		prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	return ret;
@@ -270,14 +274,17 @@ static int tell_supervisor(const struct confine *c, const struct confine_file *f
 	size_t at = 0;
 
 	if (c->guard < 0)
-		return 0; /* nobody supervises */
+		return 0; /* there is no supervisor */
 	for (size_t i = 0; files[i].path; i++) {
 		size_t len = strlen(files[i].path) + 1;
 
 		if (len > sizeof(packet.paths) - at || i == CONFINE_MAX_FILES)
 			return err_set(e, -ENAMETOOLONG, "%s: too long a path for a socket",
 				       files[i].path);
-		/* A file that somebody has taken away, or replaced, is not ours to remove. */
+		/*
+		 * A file that another process has removed or replaced meanwhile is not this
+		 * process's to remove.
+		 */
 		if (files[i].unused && unused_file_id(files[i].path, &packet.ids[packet.n]))
 			continue;
 		if (files[i].unused)
@@ -296,9 +303,9 @@ static int tell_supervisor(const struct confine *c, const struct confine_file *f
 }
 
 /*
- * Keeps the way by which a thread learns what the host calls it: within a process namespace the
- * kernel tells it its number in there only, and the link gives that of the procfs it belongs to.
- * A descriptor of a link leads nowhere, unlike one of a directory, from which all of /proc could be
+ * Opens the link by which a thread learns its id as the host numbers it: within a process namespace
+ * gettid() gives the number in there, while the link gives that of the procfs it belongs to. A
+ * descriptor of a link leads nowhere, unlike one of a directory, from which all of /proc could be
  * reached.
  */
 static void thread_link_open(struct confine *c)
@@ -349,8 +356,8 @@ static int filter_install(struct confine *c, enum filter f, struct err *e)
 		return 0;
 	}
 	/*
-	 * Presumed to be in force: in strict mode the errors of the other layers have to be told
-	 * before the filter is.
+	 * The filter is presumed to be in force: in strict mode the errors of the other layers have
+	 * to be told before it is installed.
 	 */
 	c->why[LAYER_SECCOMP] = 0;
 	ret = c->mode == CONFINE_STRICT ? check_strict(c, e) : 0;
@@ -367,8 +374,8 @@ static int filter_install(struct confine *c, enum filter f, struct err *e)
 int confine_enter(struct confine *c, const struct confine_file *files, struct err *e)
 {
 	/*
-	 * The first step: if a later one fails, this process can reach no path any more to remove a
-	 * file.
+	 * The supervisor is told first: if a later step fails, this process can reach no path any
+	 * more to remove a file.
 	 */
 	int ret = tell_supervisor(c, files, e);
 
@@ -443,7 +450,10 @@ void confine_map_group(enum confine_mode mode, gid_t gid)
 	if (mode == CONFINE_OFF || !getauxval(AT_EUID))
 		return;
 	snprintf(map, sizeof(map), "%u %u 1\n", gid, gid);
-	/* The kernel's condition: else a process could leave a group that denies it something. */
+	/*
+	 * The kernel wants setgroups() denied before: else a process could leave a group that
+	 * denies it something.
+	 */
 	if (write_proc("/proc/self/setgroups", "deny"))
 		write_proc("/proc/self/gid_map", map);
 }
@@ -451,7 +461,10 @@ void confine_map_group(enum confine_mode mode, gid_t gid)
 int confine_network(enum confine_mode mode, const char *user, const char *dir, int *resolv,
 		    struct err *e)
 {
-	/* Where names of hosts come from; in a root of its own there is the first alone. */
+	/*
+	 * The host's resolv.conf, and directories that it may be a link into. In a root of the
+	 * helper's own (confine_helper_root()) there is only the first.
+	 */
 	const char *readable[] = {
 		"/etc/resolv.conf",
 		"/run/systemd/resolve",

@@ -80,38 +80,42 @@ struct confine_start {
 };
 
 /*
- * Become two processes. 0: this is the VMM, and *out is for confine_enter(); NULL with CONFINE_OFF,
- * where there is one process only. 1: this is the supervisor, all is over, *code the exit code, and
- * *note whether the VMM had called confine_note(); it can fork again if it is root's. Single-
- * threaded, without anything that a forked child would not have. -errno.
+ * Forks into the VMM and its supervisor. Returns 0 in the VMM, with *out for confine_enter(); it is
+ * NULL with CONFINE_OFF, where there is one process only. Returns 1 in the supervisor, when the VMM
+ * has ended: *code is the exit code, *note tells whether the VMM had called confine_note(), and the
+ * supervisor can fork again if it is root's. -errno. The caller has one thread, and nothing that a
+ * forked child would not have.
  */
 int confine_fork(struct confine **out, const struct confine_start *s, int *code, bool *note,
 		 struct err *e);
 
 /*
- * Give all up. @files, at most CONFINE_MAX_FILES, are removed by the supervisor, unless others lie
- * there by then. From here on a system call that is not on the list of its thread ends the process:
- * exit code 128 + SIGSYS, and a line that names call and thread. Single-threaded. -EPERM in strict
- * mode: the layer that is missing is named; -errno.
+ * Enters all layers. @files, at most CONFINE_MAX_FILES, are removed by the supervisor at the end,
+ * unless others lie there by then. From here on a system call that is not on the list of its thread
+ * ends the process: exit code 128 + SIGSYS, and a line that names call and thread. Single-threaded.
+ * -EPERM in strict mode: the layer that is missing is named; -errno.
  */
 int confine_enter(struct confine *c, const struct confine_file *files, struct err *e);
 
-/* Let the supervisor's caller know something that only it can mend: before confine_ready(). */
+/*
+ * Sets *note of the supervisor's confine_fork(): its caller has something to mend that a confined
+ * VMM cannot. To be called before confine_ready().
+ */
 void confine_note(struct confine *c);
 
 /*
- * The guest is about to start: from here on signals are the VMM's to answer. After confine_enter(),
- * once. -EPIPE: the supervisor has died.
+ * Tells the supervisor that the guest is about to start: from here on it passes signals to the VMM
+ * instead of ending it. To be called once, after confine_enter(). -EPIPE: the supervisor has died.
  */
 int confine_ready(struct confine *c, struct err *e);
 
-/* Narrow down the calling thread. Ends the process if that fails. */
+/* Installs the filter of @kind for the calling thread. Ends the process if that fails. */
 void confine_thread(const struct confine *c, enum thread_kind kind);
 
 /*
- * The calling thread's id as the host numbers it, that is as the /proc does that vmm was started
- * with: the one that taskset(1), chrt(1) and perf(1) take. One system call. 0: there was no /proc,
- * or it is another namespace's. NULL as @c: not confined.
+ * Returns the calling thread's id as the host numbers it, that is as the /proc does that vmm was
+ * started with: the one that taskset(1), chrt(1) and perf(1) take. One system call. 0: there was no
+ * /proc, or it is another namespace's. NULL as @c: not confined.
  */
 pid_t confine_thread_id(const struct confine *c);
 
@@ -135,19 +139,19 @@ void confine_lend(void);
 void confine_map_group(enum confine_mode mode, gid_t gid);
 
 /*
- * For the process of the user-mode network, after its sockets for the host's ports are open: all
- * but the network namespace, which it exists for. Its process namespace is the VMM's, in which it
- * was started. It sees no file system: its root is a read-only tmpfs with an empty
- * /etc/resolv.conf, which *resolv writes to, and @dir (a real path, or NULL) at its own place,
- * whatever the rights of the directories above it. *resolv is -1, and nothing is hidden but by
- * Landlock, with CONFINE_OFF, where the host allows no mount namespace, and with "/" as @dir.
+ * Confines the process of the user-mode network, after its sockets for the host's ports are open,
+ * in all layers but the network namespace, since it uses the host's network. Its process namespace
+ * is the VMM's, in which it was started. It sees no file system: its root is a read-only tmpfs with
+ * an empty /etc/resolv.conf, which *resolv writes to, and @dir (a real path, or NULL) at its own
+ * place, whatever the rights of the directories above it. *resolv is -1, and nothing is hidden but
+ * by Landlock, with CONFINE_OFF, where the host allows no mount namespace, and with "/" as @dir.
  * -EPERM in strict mode: the layer that is missing is named; -errno: a layer was refused that
  * always works.
  *
- * That file is one of its own, filled from outside, because the host's is followed in no other way:
- * a mount of the file alone keeps what it was when NetworkManager, dhclient or resolvconf rename
- * another into its place, a Landlock rule (of an inode, as ever) refuses the new one from then on,
- * and a mount of the directory shows all of /etc.
+ * The resolv.conf is one of the process's own, filled from outside, because the host's can be
+ * followed in no other way: a mount of the file alone keeps what it was when NetworkManager,
+ * dhclient or resolvconf rename another into its place, a Landlock rule (of an inode, as ever)
+ * refuses the new one from then on, and a mount of the directory shows all of /etc.
  */
 int confine_network(enum confine_mode mode, const char *user, const char *dir, int *resolv,
 		    struct err *e);
@@ -175,14 +179,14 @@ int confine_parser(struct err *e);
 int confine_reader(const char *const *paths, struct err *e);
 
 /*
- * { "mode", "user", "layers": { NAME: bool... }, "missing": { NAME: reason... }, "system-calls":
- * { KIND: number... } }. NULL as @c: not confined.
+ * Returns { "mode", "user", "layers": { NAME: bool... }, "missing": { NAME: reason... },
+ * "system-calls": { KIND: number... } }. NULL as @c: not confined.
  */
 json_t *confine_info(const struct confine *c);
 
 /*
- * Which layers this host allows to the calling user: the same object, found out by a child that
- * tries. NULL: it could not be tried.
+ * Returns the same object for the layers that this host allows to the calling user, which a child
+ * process finds out by trying. NULL: it could not be tried.
  */
 json_t *confine_probe(void);
 

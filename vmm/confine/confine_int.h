@@ -47,7 +47,7 @@ int confine_find_user(struct confine *c, const char *user, struct err *e);
 void confine_namespaces(struct confine *c, int flags);
 void confine_empty_root(struct confine *c);
 /*
- * The root becomes a read-only tmpfs with nothing but an empty /etc/resolv.conf, and @dir, a real
+ * Makes the root a read-only tmpfs with nothing but an empty /etc/resolv.conf, and @dir, a real
  * path, at its own place (or NULL). *resolv writes to that file, or is -1: the root stays the old
  * one, read-only.
  */
@@ -55,8 +55,8 @@ void confine_network_root(struct confine *c, const char *dir, int *resolv);
 /* Makes all mounts of this mount namespace read-only and noexec. Returns 0 or an errno. */
 int confine_freeze_mounts(void);
 /*
- * @paths, a list that NULL ends: the files and directories that may be read. @paths NULL: none, and
- * no TCP.
+ * Restricts the process by Landlock. @paths, a list that NULL ends: the files and directories that
+ * may be read. @paths NULL: none, and no TCP.
  */
 void confine_landlock(struct confine *c, const char *const *paths);
 /* Becomes the user and gives up all capabilities but c->keep. -errno: this is still root. */
@@ -64,11 +64,11 @@ int confine_drop(struct confine *c);
 
 /* --- layers, for people (confine_info.c) ----------------------------------------------------- */
 
-/* "seccomp", ... */
+/* Returns "seccomp", ... */
 const char *confine_layer_name(enum layer l);
-/* Why layer @l is not in force; @why as in struct confine, not 0. */
+/* Returns why layer @l is not in force; @why as in struct confine, not 0. */
 const char *confine_layer_reason(enum layer l, int why);
-/* { NAME: bool... }, and *missing { NAME: reason... }, both the caller's. */
+/* Returns { NAME: bool... }, and in *missing { NAME: reason... }, both the caller's. */
 json_t *confine_layers_describe(const int *why, json_t **missing);
 
 /* --- filters (filter.c) ------------------------------------------------------------ */
@@ -93,7 +93,7 @@ int confine_report(enum filter f);
  * THREAD_LINK_SIZE if links may be read, into a buffer of that size; 0: they may not. -errno.
  */
 int confine_filter(enum filter f, pid_t pid, unsigned link_size);
-/* The number of system calls that @f allows, and its name for people. */
+/* Returns the number of system calls that @f allows, and its name for people. */
 unsigned confine_filter_calls(enum filter f);
 const char *confine_filter_name(enum filter f);
 

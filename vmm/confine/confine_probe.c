@@ -10,7 +10,10 @@
 
 #include "vmm/confine/confine_int.h"
 
-/* In a child that has nothing else to do: all layers, one after the other, into why[]. */
+/*
+ * Tries all layers, one after the other, and notes them in why[]; runs in a child process of its
+ * own.
+ */
 static int probe_layers(int *why)
 {
 	struct confine c = { .mode = CONFINE_ON, .guard = -1, .thread_link = -1, .pid = getpid() };

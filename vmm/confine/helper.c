@@ -58,7 +58,8 @@ int helper_spawn(const char *path, const char *const *argv, int theirs, enum con
 	posix_spawn_file_actions_init(&files);
 	posix_spawnattr_init(&attr);
 	/*
-	 * Of all that the VMM has open it gets its end of the socket, and stderr for its messages.
+	 * The helper gets two of the VMM's descriptors: its end of the socket, and stderr for its
+	 * messages.
 	 */
 	posix_spawn_file_actions_adddup2(&files, theirs, HELPER_FD);
 	posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);

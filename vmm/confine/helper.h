@@ -16,26 +16,26 @@
 #define HELPER_FD 3
 
 /*
- * A pair of AF_UNIX sockets, closed on exec: @pair[1] is for helper_spawn(). @type with its flags.
- * -errno.
+ * Makes a pair of AF_UNIX sockets, closed on exec: @pair[1] is for helper_spawn(). @type with its
+ * flags. -errno.
  */
 int helper_pair(int pair[2], int type);
 
 /*
- * Run the program at @path, with @theirs as its HELPER_FD. @argv ends with NULL and is copied.
+ * Runs the program at @path, with @theirs as its HELPER_FD. @argv ends with NULL and is copied.
  * -errno.
  */
 int helper_spawn(const char *path, const char *const *argv, int theirs, enum confine_mode confine);
 
 /*
- * Send @len bytes in one packet over such a socket, and the descriptor @fd unless it is -1, without
- * waiting. -errno.
+ * Sends @len bytes in one packet over such a socket, and the descriptor @fd unless it is -1,
+ * without waiting. -errno.
  */
 int helper_send(int to, const void *data, size_t len, int fd);
 /*
- * Receive a packet, and the descriptor that came with it: *fd, the caller's, closed on exec; or -1.
- * The packet's length, of which @size bytes at most are in @data; -EPIPE: the other side is gone;
- * -EAGAIN with a socket that does not block; -errno.
+ * Receives a packet, and the descriptor that came with it: *fd, the caller's, closed on exec; or
+ * -1. Returns the packet's length, of which @size bytes at most are in @data; -EPIPE: the other
+ * side is gone; -EAGAIN with a socket that does not block; -errno.
  */
 ssize_t helper_receive(int from, void *data, size_t size, int *fd);
 

@@ -46,7 +46,7 @@ void confine_namespaces(struct confine *c, int flags)
 	};
 	bool all = !unshare(flags);
 
-	/* One by one only where the host limits one of them. */
+	/* If the host refuses one of them, all are refused: then they are tried one by one. */
 	for (size_t i = 0; i < ARRAY_SIZE(each); i++)
 		if (flags & each[i].flag)
 			c->why[each[i].layer] = all || !unshare(each[i].flag) ? 0 : errno;
@@ -70,7 +70,10 @@ void confine_empty_root(struct confine *c)
 
 	if (c->why[LAYER_MOUNT])
 		return;
-	/* Later unmounts of the host must reach the copy, and ours not the host. */
+	/*
+	 * Later unmounts of the host must reach the copy of the mounts, and unmounts in the copy
+	 * not the host.
+	 */
 	mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL);
 	if (mount("umbra", ROOT_AT, "tmpfs", flags, "size=4k,nr_inodes=1,mode=0555") ||
 	    chdir(ROOT_AT))
@@ -134,14 +137,17 @@ static int root_attach(int tree, const char *dir)
 	return move_mount(tree, "", AT_FDCWD, path + 1, MOVE_MOUNT_F_EMPTY_PATH) ? errno : 0;
 }
 
-/* 0 or errno; until the old root is left, an error leaves all visible that was. */
+/*
+ * Builds the helper's root and enters it. 0 or errno; until the old root is left, an error leaves
+ * all visible that was.
+ */
 static int network_root(const char *dir, int *resolv)
 {
 	const unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
 	int tree = -1, ret = 0;
 
 	mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL);
-	/* First, for it may lie below what is mounted next. */
+	/* The tree is opened first, for it may lie below what is mounted next. */
 	if (dir) {
 		tree = open_tree(AT_FDCWD, dir, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
 		if (tree < 0)
@@ -166,10 +172,10 @@ void confine_network_root(struct confine *c, const char *dir, int *resolv)
 	*resolv = -1;
 	if (c->why[LAYER_MOUNT])
 		return;
-	/* All of the file system stays if it is what is served. */
+	/* All of the file system stays visible if @dir is "/". */
 	if (!dir || strcmp(dir, "/") != 0)
 		c->why[LAYER_MOUNT] = network_root(dir, resolv);
-	/* What is visible is read-only, even if it is all that was there before. */
+	/* What is visible becomes read-only, even if the old root stays. */
 	frozen = confine_freeze_mounts();
 	if (c->why[LAYER_MOUNT] && *resolv >= 0) {
 		close(*resolv);

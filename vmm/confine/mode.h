@@ -10,9 +10,9 @@ enum confine_mode {
 	CONFINE_STRICT, /* all layers, or an error */
 };
 
-/* "on", "off", "strict". */
+/* Returns "on", "off" or "strict". */
 const char *confine_mode_name(enum confine_mode mode);
-/* -EINVAL: no mode is called @name. */
+/* Finds the mode that is called @name; -EINVAL: there is none. */
 int confine_mode_find(const char *name, enum confine_mode *out);
 
 #endif

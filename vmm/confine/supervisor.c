@@ -14,7 +14,7 @@
 #include "base/signals.h"
 #include "base/terminal.h"
 
-/* What the VMM has said so far. */
+/* The packets that the VMM has sent so far. */
 struct heard {
 	bool files, done; /* the first packet has come; nothing more is listened to */
 	u8 start;	  /* SUPERVISOR_READY and SUPERVISOR_NOTE */
@@ -41,7 +41,7 @@ static void remove_files(const struct heard *h)
 	int ret = 0;
 
 	if (!h->files)
-		return; /* it ended before it could name any */
+		return; /* the VMM ended before it could name any */
 	for (u32 i = 0; i < p->n && i < SUPERVISOR_FILES; i++) {
 		size_t len = strnlen(p->paths + at, sizeof(p->paths) - at);
 
@@ -51,7 +51,10 @@ static void remove_files(const struct heard *h)
 			ret = socket_file_remove(p->paths + at, &p->ids[i]);
 		else if (!started)
 			ret = unused_file_remove(p->paths + at, &p->ids[i]);
-		/* Whoever keeps one directory locked holds up the end once, not for each file. */
+		/*
+		 * A process that keeps one directory locked holds up the end once, not for each
+		 * file.
+		 */
 		if (ret == -ETIMEDOUT)
 			return;
 		at += len + 1;
@@ -59,8 +62,8 @@ static void remove_files(const struct heard *h)
 }
 
 /*
- * Its last word, unless stderr would make it wait, with all signals blocked: a stopped terminal, or
- * a pipe that nobody reads.
+ * Prints how the VMM ended, unless stderr would make this process wait with all signals blocked, as
+ * a stopped terminal does, or a pipe that nobody reads.
  */
 static void say_how_it_ended(int sig, const char *before, const char *behind)
 {
@@ -80,8 +83,9 @@ static void supervisor_stop_with_vmm(pid_t vmm)
 }
 
 /*
- * Pass @sig on. A VMM that still prepares its guest reads no signals, and as the init of its
- * namespace it does not die of them either: it may wait for a file of the user's for ever.
+ * Passes the signal on. Kills a VMM that still prepares its guest, and returns true: it reads no
+ * signals, and as the init of its namespace it does not die of them, but it may wait for a file of
+ * the user's for ever.
  */
 static bool vmm_signal(pid_t vmm, const siginfo_t *info, int guard, struct heard *h)
 {
@@ -91,7 +95,7 @@ static bool vmm_signal(pid_t vmm, const siginfo_t *info, int guard, struct heard
 		return true;
 	}
 	if (info->si_code != SI_KERNEL)
-		kill(vmm, info->si_signo); /* a terminal's went to the group */
+		kill(vmm, info->si_signo); /* SI_KERNEL: a terminal sent it to the VMM, too */
 	return false;
 }
 

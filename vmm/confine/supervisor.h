@@ -29,10 +29,11 @@ _Static_assert(sizeof(struct supervisor_packet) <= 4096, "a packet");
 #define SUPERVISOR_NOTE	 2
 
 /*
- * Wait for the end of @vmm; its exit code, or 128 + the signal that killed it. All of @signals,
- * with SIGCHLD and SIGTSTP among them, are blocked. From @guard, a pipe in packet mode that does
- * not block, these two packets count, and nothing after them: by then a guest may have taken over
- * the VMM. What parses the guest's files could forge the second one at most. *note: was it left?
+ * Waits for the end of @vmm; returns its exit code, or 128 + the signal that killed it. All of
+ * @signals, with SIGCHLD and SIGTSTP among them, are blocked. From @guard, a pipe in packet mode
+ * that does not block, these two packets count, and nothing after them: by then a guest may have
+ * taken over the VMM. A VMM that a guest's file has taken over could forge the second one at most.
+ * *note: SUPERVISOR_NOTE was set in it.
  */
 int supervise(pid_t vmm, const sigset_t *signals, int guard, bool *note);
 

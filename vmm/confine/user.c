@@ -10,7 +10,9 @@
 
 #define PASSWD_MAX 65536
 
-/* Its first 64 KiB, where the users of the system are, with a NUL; or NULL. */
+/*
+ * Returns the first 64 KiB of /etc/passwd, where the users of the system are, with a NUL; or NULL.
+ */
 static char *read_passwd(void)
 {
 	int fd = open("/etc/passwd", O_RDONLY | O_CLOEXEC);
@@ -27,7 +29,9 @@ static char *read_passwd(void)
 	return text;
 }
 
-/* "123" and what ended it; false: no number that an id can have (-1 is "no change"). */
+/*
+ * Parses an id, "123"; *end is behind it. False: no number that an id can have (-1 is "no change").
+ */
 static bool parse_id(const char *s, unsigned *out, const char **end)
 {
 	unsigned long v;
@@ -44,7 +48,7 @@ static bool parse_id(const char *s, unsigned *out, const char **end)
 	return true;
 }
 
-/* NAME:password:UID:GID:... */
+/* Finds @name in lines of the form NAME:password:UID:GID:... */
 static bool passwd_look_up(const char *passwd, const char *name, unsigned *uid, unsigned *gid)
 {
 	size_t len = strlen(name);
@@ -93,7 +97,7 @@ int confine_find_user(struct confine *c, const char *user, struct err *e)
 			"give UID or UID:GID",
 			user);
 	if (!found)
-		uid = gid = 65534; /* what the kernel itself uses for nobody */
+		uid = gid = 65534; /* the overflow id, as the kernel has it */
 	c->drop = true;
 	c->uid = uid;
 	c->gid = gid;

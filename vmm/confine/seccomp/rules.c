@@ -99,7 +99,9 @@ const struct rule rules[] = {
 	ALLOW(sched_yield, THREADS),
 	ALLOW(sysinfo, THREADS | READERS), /* qsort() asks how much memory there is */
 	ALLOW(gettid, THREADS | NETWORK | DIALER | READERS),
-	/* A vCPU's number on the host; there is no link but that one where the root is empty. */
+	/*
+	 * Reads a thread's id on the host (confine_thread_id()); an empty root has no other link.
+	 */
 	EQUAL(readlinkat, VCPU | MAIN, 3, RULES_LINK_SIZE),
 	ALLOW(getpid, THREADS | NETWORK | DIALER | READERS),
 	ALLOW(exit, THREADS | READERS),
@@ -110,7 +112,7 @@ const struct rule rules[] = {
 	ALLOW(rseq, MAIN | READERS),
 	ALLOW(sched_getaffinity, MAIN | READERS),
 	EQUAL(clone, MAIN | READERS, 0, THREAD_FLAGS),
-	/* Its flags are behind a pointer; the C library falls back to clone(). */
+	/* The flags of clone3() are behind a pointer; the C library falls back to clone(). */
 	REFUSE(clone3, MAIN | READERS, ENOSYS),
 	/* The C library's own signal, with its first thread; no handler of ours can be replaced. */
 	EQUAL(rt_sigaction, MAIN | READERS, 0, SIGNAL_SETXID),
@@ -141,7 +143,9 @@ const struct rule rules[] = {
 	ALLOW(lseek, MAIN | NETWORK | READERS),
 	ALLOW(fstat, MAIN | BLOCK | NETWORK | READERS),
 	EQUAL(newfstatat, MAIN | BLOCK | PARSER, 3, AT_EMPTY),
-	/* Not F_SETOWN and F_SETSIG, which have any signal sent to any process of the user. */
+	/*
+	 * F_SETOWN and F_SETSIG are left out: they have any signal sent to any process of the user.
+	 */
 	EQUAL(fcntl, MAIN | NETWORK | READER, 1, F_GETFL),
 	EQUAL(fcntl, MAIN | NETWORK, 1, F_GETFD),
 	EQUAL(fcntl, MAIN | NETWORK, 1, F_SETFD),
@@ -175,22 +179,22 @@ const struct rule rules[] = {
 	/* A vCPU: the guest's output, to viewers of its console. */
 	ALLOW(sendto, VCPU | QUEUE | MAIN | NETWORK),
 	/*
-	 * With descriptors: the thread of a disk that another process serves, clients of the main
-	 * one.
+	 * Messages with descriptors: the thread of a disk that another process serves exchanges
+	 * them with its back end, the main thread with clients.
 	 */
 	ALLOW(recvmsg, QUEUE | MAIN | NETWORK | DIALER),
 	ALLOW(sendmsg, QUEUE | MAIN | NETWORK | DIALER),
-	/* Of streams: one of datagrams could be used to send to any name. */
+	/* Pairs of stream sockets: one of datagrams could be used to send to any name. */
 	{ .call = "socketpair",
 	  .who = QUEUE,
 	  .n_args = 2,
 	  .args = { { 0, 0xffffffffU, AF_UNIX }, { 1, 0xf, SOCK_STREAM } } },
 	ALLOW(shutdown, MAIN | NETWORK),
 	ALLOW(getsockopt, MAIN | NETWORK),
-	/* Its file lies outside of the empty root; the supervisor removes it. */
+	/* A socket's file lies outside of the empty root; the supervisor removes it. */
 	REFUSE(unlink, MAIN, ENOENT),
 
-	/* The network's process lives from opening sockets: Internet ones only. */
+	/* The network's process opens sockets, but Internet ones only. */
 	EQUAL(socket, NETWORK, 0, AF_INET),
 	EQUAL(socket, NETWORK, 0, AF_INET6),
 	/* The dial helper makes UNIX sockets only. */
@@ -205,13 +209,13 @@ const struct rule rules[] = {
 	ALLOW(getpeername, NETWORK),
 	IOCTL(NETWORK, FIONREAD),
 	IOCTL(NETWORK, FIONBIO),
-	/* TFTP and /etc/resolv.conf: all that its root has. */
+	/* Files of TFTP and /etc/resolv.conf: the process's root has no others. */
 	WITHOUT(openat, NETWORK, 2, READ_ONLY_MASK),
 	ALLOW(newfstatat, NETWORK),
 	ALLOW(access, NETWORK),
 	ALLOW(geteuid, NETWORK), /* to name the user that cannot read a file */
 
-	/* A command that reads files; Landlock says which. */
+	/* A command that reads files, which Landlock restricts. */
 	WITHOUT(openat, READER, 2, READ_ONLY_MASK),
 	ALLOW(newfstatat, READER),
 	ALLOW(access, READER),
