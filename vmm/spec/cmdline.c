@@ -4,15 +4,18 @@
 
 #include <string.h>
 
-/* As the kernel's isspace(): 0xa0 is the blank of Latin-1 that does not break. */
+/*
+ * Returns true for a blank, as the kernel's isspace() does: 0xa0 is the blank of Latin-1 that does
+ * not break.
+ */
 static bool is_blank(char c)
 {
 	return c == ' ' || (c >= '\t' && c <= '\r') || (unsigned char)c == 0xa0;
 }
 
 /*
- * The end of the word that begins at @s, behind its opening quote if it is @quoted; *equals as
- * next_arg().
+ * Returns the end of the word that begins at @s, behind its opening quote if it is @quoted; *equals
+ * as next_arg().
  */
 static const char *word_end(const char *s, bool quoted, size_t *equals)
 {
@@ -28,7 +31,7 @@ static const char *word_end(const char *s, bool quoted, size_t *equals)
 	return p;
 }
 
-/* [@from, @end) without a quote at its end; @end may lie before @from. */
+/* Returns the length of [@from, @end) without a quote at its end; @end may lie before @from. */
 static size_t unquoted_len(const char *from, const char *end)
 {
 	if (end > from && end[-1] == '"')

@@ -25,17 +25,17 @@ struct cmdline_word {
 };
 
 /*
- * The word at *at, which moves behind it. False: there is none before the line's end or "--"; *at
- * is left there.
+ * Takes the word at *at, which moves behind it. False: there is none before the line's end or "--";
+ * *at is left there.
  */
 bool cmdline_next(const char **at, struct cmdline_word *w);
-/* Is @key the word's name? */
+/* Returns true if @key is the word's name. */
 bool cmdline_is(const struct cmdline_word *w, const char *key);
-/* The last word of that name, which is the one that counts for most; false: there is none. */
+/* Finds the last word of that name, which is the one that counts for most; false: there is none. */
 bool cmdline_find(const char *line, const char *key, struct cmdline_word *w);
-/* The same among those words that have a value. */
+/* Does the same among those words that have a value. */
 bool cmdline_find_value(const char *line, const char *key, struct cmdline_word *w);
-/* The value of that one, malloc'ed; NULL: there is none, or no memory. */
+/* Returns the value of that one, malloc'ed; NULL: there is none, or no memory. */
 char *cmdline_value(const char *line, const char *key);
 
 #endif

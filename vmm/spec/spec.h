@@ -124,24 +124,24 @@ struct guest_spec {
 	size_t n_kept;
 };
 
-/* A guest with one CPU, 256 MiB and no kernel. */
+/* Makes @s a guest with one CPU, 256 MiB and no kernel. */
 void guest_spec_init(struct guest_spec *s);
-/* Also after a text form was refused. */
+/* Frees what @s owns, also after a text form was refused. */
 void guest_spec_free(struct guest_spec *s);
-/* Does anything in @s need the session layer? */
+/* Returns true if anything in @s needs the session layer. */
 bool guest_spec_has_sessions(const struct guest_spec *s);
-/* Must other processes be able to map the guest's RAM? */
+/* Returns true if other processes must be able to map the guest's RAM. */
 bool guest_spec_shares_memory(const struct guest_spec *s);
 
 /*
- * Make @s the owner of @text, on the heap; returns it. NULL: no memory, or @text is; then it is
+ * Makes @s the owner of @text, on the heap; returns it. NULL: no memory, or @text is; then it is
  * freed.
  */
 char *guest_spec_keep(struct guest_spec *s, char *text);
 
 /*
- * The host's file that @path means: @path itself if it is absolute or @base NULL, else @base (a
- * directory with a '/' at its end) and @path. NULL: no memory. Lives as long as @s.
+ * Returns the host's file that @path means: @path itself if it is absolute or @base NULL, else
+ * @base (a directory with a '/' at its end) and @path. NULL: no memory. Lives as long as @s.
  */
 const char *guest_spec_path(struct guest_spec *s, const char *base, const char *path);
 

@@ -36,7 +36,10 @@ static int disk_queues(struct spec_disk *d, const char *s, const char *value, st
 	return 0;
 }
 
-/* Is the word up to a comma or the end one of a disk's? Its value may still be none. */
+/*
+ * Returns true if the word, up to a comma or the end, is one of a disk's; its value may still be
+ * none.
+ */
 static bool is_disk_word(const char *word)
 {
 	static const char *const forms[] = { "ro", "direct", "serial=", "queues=", "aio=" };
@@ -52,7 +55,10 @@ static bool is_disk_word(const char *word)
 	return false;
 }
 
-/* A comma in a file's name is part of it unless nothing but known words follows. */
+/*
+ * Returns true if the words begin at @at: a comma in a file's name is part of it unless nothing but
+ * known words follows.
+ */
 static bool disk_words_begin(const char *text, const char *at)
 {
 	(void)text;
@@ -62,7 +68,7 @@ static bool disk_words_begin(const char *text, const char *at)
 	return true;
 }
 
-/* @word is one of is_disk_word(). */
+/* Takes @word, which is one of is_disk_word(). */
 static int disk_word(struct spec_disk *d, const char *s, const char *word, struct err *e)
 {
 	const char *value;
@@ -82,7 +88,7 @@ static int disk_word(struct spec_disk *d, const char *s, const char *word, struc
 	return 0;
 }
 
-/* A vhost-user disk has no options that only its back end can carry out. */
+/* Refuses options of a vhost-user disk that only its back end could carry out. */
 static int check_vhost_user(const struct spec_disk *d, const char *s, struct err *e)
 {
 	const char *word = d->readonly	    ? "ro"
@@ -99,7 +105,7 @@ static int check_vhost_user(const struct spec_disk *d, const char *s, struct err
 		       s, word);
 }
 
-/* Take the words off the end of @d->path, which is all of the option at first. */
+/* Takes the words off the end of @d->path, which is all of the option at first. */
 static int disk_words(struct spec_disk *d, const char *s, struct err *e)
 {
 	static const char *const known[] = { "ro", "direct", "serial", "queues", "aio", NULL };
@@ -109,7 +115,10 @@ static int disk_words(struct spec_disk *d, const char *s, struct err *e)
 	int ret = 0;
 
 	d->path[len] = '\0';
-	/* What ends a file's name has a dot in it, or a slash; else it was meant as an option. */
+	/*
+	 * A word behind a comma is part of the file's name only if it has a dot or a slash; else it
+	 * was meant as an option.
+	 */
 	comma = strrchr(d->path, ',');
 	if (comma && !strpbrk(comma, "./"))
 		return spec_unknown_word("--disk", s, comma + 1, known,

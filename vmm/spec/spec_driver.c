@@ -15,7 +15,10 @@
 #include "base/name_chars.h"
 #include "vmm/spec/spec_text.h"
 
-/* At a comma, or at the blank behind a driver file's suffix. */
+/*
+ * Returns true if parameters begin at @at: at a comma, or at the blank behind a driver file's
+ * suffix.
+ */
 static bool driver_params_begin(const char *text, const char *at)
 {
 	static const char *const suffixes[] = { ".ko", ".ko.gz", ".ko.xz", ".ko.zst" };
@@ -30,7 +33,7 @@ static bool driver_params_begin(const char *text, const char *at)
 	return *at == ',';
 }
 
-/* Does @s begin with NAME= ? */
+/* Returns true if @s begins with NAME=. */
 static bool begins_parameter(const char *s)
 {
 	size_t len = name_chars_len(s, NAME_FILE);

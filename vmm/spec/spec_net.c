@@ -27,7 +27,7 @@ static int parse_port_number(const char *s, size_t len, u16 *port)
 	return 0;
 }
 
-/* [ADDRESS:]PORT in s[0 .. len); the address stays as it was if there is none. */
+/* Parses [ADDRESS:]PORT in s[0 .. len); the address stays as it was if there is none. */
 static int parse_address(const char *s, size_t len, u32 *addr, u16 *port)
 {
 	const char *colon = memchr(s, ':', len);
@@ -50,7 +50,7 @@ static int parse_address(const char *s, size_t len, u32 *addr, u16 *port)
 	return parse_port_number(colon + 1, len - (size_t)(colon + 1 - s), port);
 }
 
-/* tcp:[ADDRESS:]PORT-[ADDRESS]:PORT */
+/* Parses tcp:[ADDRESS:]PORT-[ADDRESS]:PORT. */
 static int parse_forward(struct spec_net *n, const char *s)
 {
 	struct spec_forward *f = &n->forwards[n->n_forwards];
@@ -65,7 +65,7 @@ static int parse_forward(struct spec_net *n, const char *s)
 	dash = strchr(s, '-');
 	if (!dash || !strchr(dash, ':'))
 		return -EINVAL;
-	/* Not the whole world, unless it is asked for. */
+	/* The port is open to this host only, unless an address is given. */
 	f->host_addr = LOOPBACK;
 	f->guest_addr = 0;
 	if (parse_address(s, (size_t)(dash - s), &f->host_addr, &f->host_port) ||
@@ -92,7 +92,7 @@ static int parse_mac(struct spec_net *n, const char *s)
 			return -EINVAL;
 		n->mac[i] = (u8)(high << 4 | low);
 	}
-	/* An odd first byte is a group's address. */
+	/* An address with an odd first byte is a multicast address. */
 	n->mac_given = !(n->mac[0] & 1);
 	return n->mac_given ? 0 : -EINVAL;
 }
@@ -164,8 +164,8 @@ int spec_parse_net(struct spec_net *n, const char *text, struct err *e)
 }
 
 /*
- * "user,tftp=DIR" with DIR below @base: the helper process is given the option as a text, and knows
- * no base. NULL: no memory.
+ * Makes "user,tftp=DIR" with DIR below @base: the helper process is given the option as a text, and
+ * knows no base. NULL: no memory.
  */
 static const char *net_rebased(struct guest_spec *s, const char *base, const char *text)
 {

@@ -13,25 +13,28 @@
 
 #include "vmm/spec/spec.h"
 
-/* SIZE[,shared][,hugepages[=2M|1G]] */
+/* Takes SIZE[,shared][,hugepages[=2M|1G]]. */
 int spec_take_memory(struct guest_spec *s, const char *base, const char *text, struct err *e);
-/* N */
+/* Takes N, a number of CPUs. */
 int spec_take_cpus(struct guest_spec *s, const char *base, const char *text, struct err *e);
-/* FILE[,ro][,direct][,serial=S][,queues=N][,aio=io_uring|threads], vhost-user=SOCKET[,queues=N] */
+/*
+ * Takes FILE[,ro][,direct][,serial=S][,queues=N][,aio=io_uring|threads], or
+ * vhost-user=SOCKET[,queues=N].
+ */
 int spec_take_disk(struct guest_spec *s, const char *base, const char *text, struct err *e);
-/* user[,tftp=DIR][,bootfile=F][,hostfwd=tcp:PORT-:PORT]...[,mac=M], tap=NAME[,mac=M] */
+/* Takes user[,tftp=DIR][,bootfile=F][,hostfwd=tcp:PORT-:PORT]...[,mac=M], or tap=NAME[,mac=M]. */
 int spec_take_net(struct guest_spec *s, const char *base, const char *text, struct err *e);
-/* stdio, attach, pty, socket=PATH, file=PATH */
+/* Takes stdio, attach, pty, socket=PATH or file=PATH. */
 int spec_take_console(struct guest_spec *s, const char *base, const char *text, struct err *e);
-/* NAME=pty, NAME=socket=PATH, NAME=file=PATH */
+/* Takes NAME=pty, NAME=socket=PATH or NAME=file=PATH. */
 int spec_take_port(struct guest_spec *s, const char *base, const char *text, struct err *e);
-/* SESSION[/INSTANCE]:FILE.ko[,param=value]... */
+/* Takes SESSION[/INSTANCE]:FILE.ko[,param=value]... */
 int spec_take_driver(struct guest_spec *s, const char *base, const char *text, struct err *e);
-/* An absolute path in the guest. */
+/* Takes an absolute path in the guest. */
 int spec_take_driver_wait(struct guest_spec *s, const char *base, const char *text, struct err *e);
-/* on, off, strict */
+/* Takes on, off or strict. */
 int spec_take_confine(struct guest_spec *s, const char *base, const char *text, struct err *e);
-/* seabios, FILE */
+/* Takes seabios or FILE. */
 int spec_take_firmware(struct guest_spec *s, const char *base, const char *text, struct err *e);
 
 /*
@@ -46,20 +49,20 @@ int spec_parse_net(struct spec_net *n, const char *text, struct err *e);
 int spec_parse_driver(struct spec_driver *d, const char *what, const char *text, struct err *e);
 void spec_driver_free(struct spec_driver *d);
 
-/* @path itself or below @base, on the heap; NULL: out of memory. */
+/* Returns @path itself, or below @base, on the heap; NULL: out of memory. */
 char *spec_path_below(const char *base, const char *path);
-/* The value if @word is "@key=value", else NULL. */
+/* Returns the value if @word is "@key=value", else NULL. */
 const char *spec_word_value(const char *word, const char *key);
 /*
- * The length of FILE in "FILE,word,...": up to the first of @separators at which the words begin,
- * as @begin says of @at in @text; all of @text if they begin nowhere. A FILE may have separators in
- * its name.
+ * Returns the length of FILE in "FILE,word,...": up to the first of @separators at which the words
+ * begin, as @begin says of @at in @text; all of @text if they begin nowhere. A FILE may have
+ * separators in its name.
  */
 typedef bool spec_words_begin_fn(const char *text, const char *at);
 size_t spec_file_len(const char *text, const char *separators, spec_words_begin_fn *begin);
 /*
- * -EINVAL, and a line that @word of @text is no option of @option: with the one of @known (NULL
- * ends them) that was probably meant, else with @form, all that there is.
+ * Returns -EINVAL, and a line that @word of @text is no option of @option: with the one of @known
+ * (NULL ends them) that was probably meant, else with @form, all that there is.
  */
 int spec_unknown_word(const char *option, const char *text, const char *word,
 		      const char *const *known, const char *form, struct err *e);
