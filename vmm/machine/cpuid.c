@@ -136,7 +136,7 @@ static struct kvm_cpuid_entry2 *cpuid_append_leaf(struct kvm_cpuid2 *t, u32 leaf
 	return x;
 }
 
-/* Leaf 0xb: a level of threads (one in each core), a level of cores, the end. */
+/* Appends leaf 0xb: a level of threads (one in each core), a level of cores, the end. */
 static void append_topology(struct kvm_cpuid2 *t, unsigned index, unsigned cpus)
 {
 	for (u32 level = 0; level < 3; level++) {

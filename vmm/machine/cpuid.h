@@ -14,7 +14,7 @@ struct cpuid;
 
 int cpuid_create(struct cpuid **out, int kvm, struct err *e);
 void cpuid_destroy(struct cpuid *c); /* NULL allowed */
-/* Set it for vCPU @index of @cpus. */
+/* Sets the table for vCPU @index of @cpus. */
 int cpuid_apply(const struct cpuid *c, int vcpu, unsigned index, unsigned cpus, struct err *e);
 
 #endif

@@ -16,7 +16,10 @@ static u64 image_gpa(struct machine *m, u64 link_addr)
 	return link_addr - kernel_layout(machine_kernel(m))->link_text + machine_kernel_phys(m);
 }
 
-/* Four levels or five: the kernel says which it chose (arch/x86/mm/pgtable.c). */
+/*
+ * Returns how many levels the page tables have, four or five, as the kernel chose
+ * (arch/x86/mm/pgtable.c).
+ */
 static int page_table_levels(struct machine *m)
 {
 	u64 sym = kernel_symbol(machine_kernel(m), "__pgtable_l5_enabled");

@@ -11,11 +11,11 @@
 
 struct machine;
 
-/* -EFAULT: not mapped, or not in RAM. */
+/* Reads guest memory. -EFAULT: not mapped, or not in RAM. */
 int guest_read(struct machine *m, u64 va, void *buf, size_t len);
-/* A NUL-terminated string of less than @size bytes; -E2BIG. */
+/* Reads a NUL-terminated string of less than @size bytes; -E2BIG: it is longer. */
 int guest_read_string(struct machine *m, u64 va, char *buf, size_t size);
-/* Guest-physical address of @va, *page_left: bytes to the end of its page. */
+/* Gives the guest-physical address of @va; *page_left: bytes to the end of its page. */
 int guest_translate(struct machine *m, u64 va, u64 *gpa, u64 *page_left);
 
 #endif

@@ -21,7 +21,10 @@ struct machine_host {
 	struct irqs *irqs;
 	struct io *io;
 	struct threads *threads;
-	/* A device switches off, resets or reports a panic, @why for people; on a vCPU's thread. */
+	/*
+	 * Called when a device switches off, resets or reports a panic, @why for people; on a
+	 * vCPU's thread.
+	 */
 	void (*power)(void *arg, enum host_power what, const char *why);
 	void *power_arg;
 };

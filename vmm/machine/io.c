@@ -158,7 +158,7 @@ bool io_mmio(struct io *io, u64 gpa, void *data, unsigned len, bool write)
 			found = *r;
 	}
 	pthread_rwlock_unlock(&io->mmio_lock);
-	/* Without the lock: a write to configuration space moves regions. */
+	/* The lock is not held: a write to configuration space moves regions, which takes it. */
 	if (found.fn)
 		found.fn(found.arg, gpa - found.gpa, data, len, write);
 	return found.fn;

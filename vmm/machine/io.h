@@ -32,7 +32,8 @@ void io_destroy(struct io *io); /* NULL allowed */
 
 int io_pio_add(struct io *io, u16 port, u16 len, io_pio_fn *fn, void *arg);
 /*
- * The same for a device, whose callback gets neither the vCPU nor counts: one call for each item.
+ * Does the same for a device, whose callback gets neither the vCPU nor counts: one call for each
+ * item.
  */
 int io_pio_add_device(struct io *io, u16 port, u16 len, host_io_fn *fn, void *arg);
 /* Calls the handler of the port. A port without one loses writes and reads as all ones. */
@@ -40,7 +41,10 @@ void io_pio(struct io *io, struct vcpu *v, const struct io_pio_access *a);
 
 int io_mmio_map(struct io *io, u64 gpa, u64 len, host_io_fn *fn, void *arg);
 void io_mmio_unmap(struct io *io, u64 gpa, u64 len);
-/* False: no region has @gpa. @data of a read is set to all ones first. */
+/*
+ * Calls the handler of the region at @gpa; false: there is none. @data of a read is set to all ones
+ * first.
+ */
 bool io_mmio(struct io *io, u64 gpa, void *data, unsigned len, bool write);
 
 #endif

@@ -58,7 +58,7 @@ static void add_pc_lines(struct kvm_irq_routing *t)
 	}
 }
 
-/* KVM takes the whole table each time. */
+/* Gives KVM the table of routes, which it takes only as a whole. */
 static int set_routes(struct irqs *q)
 {
 	struct kvm_irq_routing *t = q->table;
@@ -129,7 +129,10 @@ static int reset_pit(const struct irqs *q)
 {
 	struct kvm_pit_state2 pit = { 0 };
 
-	/* A timer that nobody has programmed; channel 2's gate is the speaker's port's business. */
+	/*
+	 * The state of a timer that was not programmed; the gate of channel 2 belongs to the
+	 * speaker's port.
+	 */
 	for (int i = 0; i < 3; i++) {
 		pit.channels[i].mode = 0xff;
 		pit.channels[i].gate = i != 2;

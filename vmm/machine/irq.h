@@ -26,7 +26,10 @@ int irqs_line(struct irqs *q, u32 gsi, bool level);
 int irqs_msi_alloc(struct irqs *q);
 int irqs_msi_route(struct irqs *q, int vector, u64 addr, u32 data);
 void irqs_msi_send(struct irqs *q, int vector);
-/* From now on (@on), or no more, a signal of the eventfd @fd sends a vector that has a route. */
+/*
+ * Binds the eventfd @fd to a vector that has a route, or unbinds it: while it is bound (@on), a
+ * signal of @fd sends the vector.
+ */
 int irqs_msi_bind(struct irqs *q, int vector, int fd, bool on);
 void irqs_msi_free(struct irqs *q, int vector);
 

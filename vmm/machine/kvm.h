@@ -9,7 +9,10 @@
 #include "base/err.h"
 #include "base/types.h"
 
-/* A descriptor, or -errno with the line for the user (-ENODEV: there is no KVM here). */
+/*
+ * Opens /dev/kvm; returns a descriptor, or -errno with the line for the user (-ENODEV: there is no
+ * KVM here).
+ */
 int kvm_open(struct err *e);
 /*
  * Checks that @kvm is KVM and has the capability that a machine needs; if not, -ENODEV or

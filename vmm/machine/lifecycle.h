@@ -77,33 +77,39 @@ struct lifecycle;
 /* Any function may be NULL: the part does nothing then. */
 struct lifecycle_ops {
 	const char *name;
-	/* @again: after a reset. -errno ends the guest. */
+	/* Starts the part. @again: after a reset. -errno ends the guest. */
 	int (*start)(void *part, bool again, struct err *e);
 	void (*quiesce)(void *part);
 	void (*resume)(void *part);
-	/* -errno ends the guest. */
+	/* Resets the part. -errno ends the guest. */
 	int (*reset)(void *part, struct err *e);
-	/* -errno: something of the guest could not be kept; the part is gone all the same. */
+	/*
+	 * Ends the part. -errno: something of the guest could not be kept; the part is gone all the
+	 * same.
+	 */
 	int (*end)(void *part, struct err *e);
 };
 
-/* -ENOMEM. */
+/* Makes an empty lifecycle. -ENOMEM. */
 int lifecycle_create(struct lifecycle **out);
-/* Nothing but memory: all parts have ended. NULL allowed. */
+/* Frees the memory, when all parts have ended. NULL allowed. */
 void lifecycle_destroy(struct lifecycle *l);
 
 /*
- * @ops and @part together are the part, and live until its end. There is room for
- * LIFECYCLE_MAX_PARTS, which is asserted.
+ * Adds a part. @ops and @part live until its end. There is room for LIFECYCLE_MAX_PARTS, which is
+ * asserted.
  */
 void lifecycle_add(struct lifecycle *l, const struct lifecycle_ops *ops, void *part);
-/* 0 or the first -errno, with its line. */
+/* Starts all parts. 0 or the first -errno, with its line. */
 int lifecycle_start(struct lifecycle *l, struct err *e);
-/* Each does nothing if the parts are in that state already, or have not started. */
+/*
+ * Quiesces all parts; like the next two, does nothing if they are in that state already, or have
+ * not started.
+ */
 void lifecycle_quiesce(struct lifecycle *l);
 void lifecycle_resume(struct lifecycle *l);
 int lifecycle_reset(struct lifecycle *l, struct err *e);
-/* 0 or the first -errno, with its line; all parts have ended in either case. */
+/* Ends all parts. 0 or the first -errno, with its line; all have ended in either case. */
 int lifecycle_end(struct lifecycle *l, struct err *e);
 
 #endif

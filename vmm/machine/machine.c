@@ -146,7 +146,7 @@ static int machine_create_vm(struct machine *m, struct err *e)
 	return 0;
 }
 
-/* All vCPUs are out because of a pause. */
+/* Makes the machine's parts quiet; called when a pause has got all vCPUs out of the guest. */
 static void machine_on_all_out(void *arg)
 {
 	struct machine *m = arg;
@@ -224,7 +224,7 @@ void machine_destroy(struct machine *m)
 	for (unsigned i = 0; i < LAYOUT_MAX_CPUS; i++)
 		vcpu_destroy(m->vcpus[i]);
 	irqs_destroy(m->irqs);
-	/* The VM first: it must not use memory that is gone. */
+	/* The VM is closed first: it must not use memory that is gone. */
 	if (m->vm >= 0)
 		close(m->vm);
 	if (m->kvm >= 0)
@@ -389,7 +389,7 @@ int machine_pause(struct machine *m)
 
 void machine_resume(struct machine *m)
 {
-	/* The parts first: no vCPU is let in before all can serve it. */
+	/* The parts resume first: a vCPU enters the guest only when all of them can serve it. */
 	lifecycle_resume(m->lifecycle);
 	pause_end(m->pause);
 }

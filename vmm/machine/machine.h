@@ -122,18 +122,18 @@ struct machine_config {
 };
 
 int machine_create(struct machine **out, const struct machine_config *c, struct err *e);
-/* All threads must have ended (machine_run() sees to it). NULL is allowed. */
+/* Frees the machine, whose threads must have ended (machine_run() sees to it). NULL is allowed. */
 void machine_destroy(struct machine *m);
 
 struct loop *machine_loop(const struct machine *m);
-/* The guest's parts, of which the machine is the first. */
+/* Returns the guest's parts, of which the machine is the first. */
 struct lifecycle *machine_lifecycle(const struct machine *m);
 /*
- * Where all parts of the guest put their notes (base/note.h). It is set once, by machine_config, so
- * that nobody can take it away from the front end of the guest.
+ * Returns where all parts of the guest put their notes (base/note.h). It is set once, by
+ * machine_config, so that nobody can take it away from the front end of the guest.
  */
 const struct note_sink *machine_notes(const struct machine *m);
-/* The machine as its devices see it (devices/host.h). */
+/* Returns the machine as its devices see it (devices/host.h). */
 struct host *machine_host(struct machine *m);
 unsigned machine_cpus(const struct machine *m);
 struct vcpu *machine_vcpu(const struct machine *m, unsigned i);
@@ -147,7 +147,10 @@ u64 machine_time_ns(const struct machine *m);  /* since start_ns */
  */
 void machine_set_confine(struct machine *m, const struct confine *c);
 
-/* The kernel that was placed, for reports; borrowed. @phys of its first byte, its KASLR shift. */
+/*
+ * Notes the kernel that was placed, for reports; it is borrowed. @phys: of its first byte; @kaslr:
+ * its KASLR shift.
+ */
 void machine_set_kernel(struct machine *m, struct kernel *k, u64 phys, u64 kaslr);
 struct kernel *machine_kernel(const struct machine *m);
 u64 machine_kernel_phys(const struct machine *m);
@@ -156,16 +159,16 @@ u64 machine_kaslr(const struct machine *m);
 /* --- memory -------------------------------------------------------------------------------- */
 
 /*
- * The checked door to guest RAM: NULL unless all of [gpa, gpa + len) is RAM in one piece. Umbra's
- * own slots are not RAM and never come out of it.
+ * Returns the host's address of guest RAM at @gpa; NULL unless all of [gpa, gpa + len) is RAM in
+ * one piece. Umbra's own slots are not RAM.
  */
 void *machine_gpa(struct machine *m, u64 gpa, size_t len);
 
 /*
- * Fresh zeroed memory of @len bytes (a multiple of 4096) in a memory slot of its own at @gpa,
- * which must lie in [LAYOUT_UMBRA, LAYOUT_UMBRA_END). Without @guest_writable KVM refuses the
- * guest's stores, whatever its page tables say. *hva is writable here. -EEXIST: overlap; -ENOSPC:
- * no slot left. May be called while the guest runs.
+ * Adds zeroed memory of @len bytes (a multiple of 4096) in a memory slot of its own at @gpa, which
+ * must lie in [LAYOUT_UMBRA, LAYOUT_UMBRA_END). Without @guest_writable KVM refuses the guest's
+ * stores, whatever its page tables say. *hva is writable here. -EEXIST: overlap; -ENOSPC: no slot
+ * left. May be called while the guest runs.
  */
 int machine_add_slot(struct machine *m, u64 gpa, size_t len, bool guest_writable, void **hva,
 		     struct err *e);
@@ -179,21 +182,24 @@ int machine_remove_slot(struct machine *m, u64 gpa);
  */
 typedef void machine_ro_write_fn(void *arg, struct vcpu *v, u64 gpa, unsigned len,
 				 const void *data);
-/* Before machine_run(), by one owner at a time; NULL gives it back. */
+/* Sets the hook, of one owner at a time; NULL gives it back. Before machine_run(). */
 void machine_set_ro_write_hook(struct machine *m, machine_ro_write_fn *fn, void *arg);
 
 /* --- I/O ----------------------------------------------------------------------------------- */
 
-/* -EEXIST: a port is taken; -ENOSPC. Dispatch is by a flat table, without a lock. */
+/*
+ * Adds the handler of @len ports. -EEXIST: a port is taken; -ENOSPC. Dispatch is by a flat table,
+ * without a lock.
+ */
 int machine_pio_add(struct machine *m, u16 port, u16 len, io_pio_fn *fn, void *arg);
 
-/* One edge on an interrupt line of the IO-APIC. */
+/* Raises and lowers an interrupt line of the IO-APIC: one edge. */
 int machine_irq_pulse(struct machine *m, u32 gsi);
 
 /* --- run ----------------------------------------------------------------------------------- */
 
 /*
- * Pause: all vCPUs leave the guest and stay out until machine_resume(); interrupts that come
+ * Pauses the guest: all vCPUs leave it and stay out until machine_resume(); interrupts that come
  * meanwhile wait for them. Devices go on, so I/O that was begun ends. Returns at once (PAUSING); a
  * vCPU whose exit is being handled takes its time, and when the last one is out (PAUSED), the
  * machine's parts become quiet (lifecycle_quiesce()), on the loop's thread. Before machine_run(),
@@ -202,19 +208,19 @@ int machine_irq_pulse(struct machine *m, u32 gsi);
  */
 int machine_pause(struct machine *m);
 void machine_resume(struct machine *m);
-/* True if all vCPUs are out because of a machine_pause(): PAUSED. */
+/* Returns true if all vCPUs are out because of a machine_pause(): PAUSED. */
 bool machine_paused(const struct machine *m);
 
 /*
- * Start the vCPU threads, serve the event loop until the machine ends, stop and join the threads.
- * Returns the exit code of (W3). READY -> STOPPED; main thread.
+ * Starts the vCPU threads, serves the event loop until the machine ends, and stops and joins the
+ * threads. Returns the exit code of (W3). READY -> STOPPED; main thread.
  */
 int machine_run(struct machine *m, struct err *e);
 
 /*
- * The machine's part of a reset (lifecycle_reset()), which comes last: memory zeroed, interrupt
- * controllers and vCPUs as they were created, ready for another boot and machine_run(). STOPPED ->
- * READY. Umbra's slots stay as they are, and a pause.
+ * Does the machine's part of a reset (lifecycle_reset()), which comes last: zeroes the memory and
+ * makes interrupt controllers and vCPUs as they were created, ready for another boot and
+ * machine_run(). STOPPED -> READY. Umbra's slots and a pause stay.
  *
  * The process stays, rather than a new one for each start as crosvm has it: sockets, terminals,
  * taps and the peers that are connected to them outlive a reboot as cables outlive one; and it is
@@ -224,13 +230,13 @@ int machine_run(struct machine *m, struct err *e);
 int machine_reset(struct machine *m, struct err *e);
 
 /*
- * Request the end with exit code @code, by (W1) and (W2). @fmt: one line for people, without "\n",
+ * Requests the end with exit code @code, by (W1) and (W2). @fmt: one line for people, without "\n",
  * or NULL if there is nothing to tell. Returns true if this request is the one that counts now.
  */
 bool machine_exit(struct machine *m, int code, const char *fmt, ...) __printf(3, 4);
-/* The line of the request that won, or "". Valid after machine_run(). */
+/* Returns the line of the request that won, or "". Valid after machine_run(). */
 const char *machine_exit_line(const struct machine *m);
-/* True from the first machine_exit() until machine_reset(). */
+/* Returns true from the first machine_exit() until machine_reset(). */
 bool machine_exiting(const struct machine *m);
 
 #endif

@@ -13,7 +13,7 @@ struct io;
 struct io *machine_io(const struct machine *m);
 int machine_exit_code(const struct machine *m);
 
-/* Tell the read-only hook, if there is one. */
+/* Tells the read-only hook, if there is one. */
 void machine_ro_write(struct machine *m, struct vcpu *v, u64 gpa, unsigned len, const void *data);
 
 #endif

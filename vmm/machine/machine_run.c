@@ -39,7 +39,10 @@ static void on_halt_watch(void *arg, u32 expiries)
 	w->asked = exits == w->exits;
 	w->rounds = rest && w->asked ? w->rounds + 1 : 0;
 	w->exits = exits;
-	/* (E7). Twice: a vCPU may have woken another one between the answers of the first round. */
+	/*
+	 * (E7), after two rounds: a vCPU may have woken another one between the answers of the
+	 * first.
+	 */
 	if (w->rounds == 2) {
 		machine_exit(w->m, EXIT_CODE_HALTED,
 			     "the guest halted all its CPUs with interrupts off (no power-off)");

@@ -82,7 +82,7 @@ static int create_memfd(const struct memory_config *c)
 	return fd;
 }
 
-/* Aligned to a huge page, so that the guest's 2 MiB pages can be the host's. */
+/* Maps the RAM, aligned to a huge page, so that the guest's 2 MiB pages can be the host's. */
 static int map_ram(struct memory *mem, const struct memory_config *c)
 {
 	u64 align = c->huge_page ? c->huge_page : HUGE_PAGE;

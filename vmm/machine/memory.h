@@ -18,18 +18,22 @@ struct memory_config {
 	u64 huge_page; /* bytes, divides @ram: of the system's huge pages, and shared; 0: not */
 };
 
-/* Errors are for people, and say what to do when there are not enough huge pages. */
+/*
+ * Makes the memory of a machine. Errors are for people, and say what to do when there are not
+ * enough huge pages.
+ */
 int memory_create(struct memory **out, int vm, const struct memory_config *c, struct err *e);
 void memory_destroy(struct memory *mem); /* NULL allowed */
-/* Zero all RAM, not the slots. Nobody may be using it. -errno. */
+/* Zeroes all RAM, not the slots. Nobody may be using it. -errno. */
 int memory_clear(struct memory *mem);
 
 void *memory_gpa(const struct memory *mem, u64 gpa, u64 len);
-/* RAM below and above 4 GiB, in bytes. */
+/* Returns the size of RAM below, or above, 4 GiB, in bytes. */
 u64 memory_low(const struct memory *mem);
 u64 memory_high(const struct memory *mem);
 /*
- * Piece @i of the RAM; false: there is no such piece. The descriptor is borrowed, -1: not shared.
+ * Describes piece @i of the RAM; false: there is no such piece. The descriptor is borrowed, -1: not
+ * shared.
  */
 bool memory_region(const struct memory *mem, unsigned i, struct host_region *out);
 
@@ -37,11 +41,11 @@ int memory_add_slot(struct memory *mem, u64 gpa, size_t len, bool guest_writable
 		    struct err *e);
 int memory_remove_slot(struct memory *mem, u64 gpa);
 /*
- * Memory that the guest cannot write and that ends at 4 GiB, where a processor starts. @len a
+ * Adds memory that the guest cannot write and that ends at 4 GiB, where a processor starts. @len a
  * multiple of 4096, at most LAYOUT_ROM_MAX; *hva is writable here.
  */
 int memory_add_rom(struct memory *mem, size_t len, void **hva, struct err *e);
-/* Does any byte of [gpa, gpa + len) lie in a slot that the guest cannot write? */
+/* Returns true if a byte of [gpa, gpa + len) lies in a slot that the guest cannot write. */
 bool memory_is_readonly(struct memory *mem, u64 gpa, u64 len);
 
 #endif

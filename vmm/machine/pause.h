@@ -11,20 +11,23 @@ struct vcpu;
 
 typedef void pause_fn(void *arg);
 
-/* @vcpus, of @n, is borrowed, and filled in before the first pause_begin(). -ENOMEM. */
+/*
+ * Makes a pause. @vcpus, of @n, is borrowed, and filled in before the first pause_begin(). -ENOMEM.
+ */
 int pause_create(struct pause **out, struct loop *l, struct vcpu *const *vcpus, unsigned n);
-/* Before the loop is destroyed. NULL allowed. */
+/* Frees the pause, before the loop is destroyed. NULL allowed. */
 void pause_destroy(struct pause *p);
 
-/* As machine_pause(), machine_resume(), machine_paused(). The main thread. */
+/* These do what machine_pause(), machine_resume() and machine_paused() say. Main thread. */
 int pause_begin(struct pause *p);
 void pause_end(struct pause *p);
 bool pause_complete(struct pause *p);
 /*
- * @fn runs on the loop's thread when the last vCPU is out; one owner at a time; NULL gives it back.
+ * Sets @fn, which runs on the loop's thread when the last vCPU is out; one owner at a time; NULL
+ * gives it back.
  */
 void pause_set_hook(struct pause *p, pause_fn *fn, void *arg);
-/* A vCPU's thread: it is out of the guest because of the pause of that number. */
+/* Notes, on a vCPU's thread, that it is out of the guest because of pause number @pause. */
 void pause_parked(struct pause *p, unsigned pause);
 
 #endif

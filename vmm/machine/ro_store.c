@@ -10,7 +10,7 @@
 
 #define PAGE 4096U
 
-/* The bytes at RIP, across a page border at most once. Returns how many could be read. */
+/* Reads the bytes at RIP, across a page border at most once. Returns how many could be read. */
 static size_t fetch_code(struct vcpu *v, u64 rip, u8 *buf)
 {
 	size_t done = 0;

@@ -10,8 +10,8 @@
 #include "vmm/machine/machine.h"
 
 /*
- * Does the instruction at the vCPU's RIP refer to memory in a read-only slot? Then *gpa is the
- * first such address and *len the operand's width in bytes (0: unknown).
+ * Returns true if the instruction at the vCPU's RIP refers to memory in a read-only slot. Then *gpa
+ * is the first such address and *len the operand's width in bytes (0: unknown).
  */
 bool emulation_hits_readonly(struct vcpu *v, u64 *gpa, unsigned *len);
 

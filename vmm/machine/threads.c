@@ -48,7 +48,7 @@ static void *device_thread(void *arg)
 	return NULL;
 }
 
-/* With the lock. */
+/* Creates the thread of @ht. The caller holds the lock. -ENOMEM or that of pthread_create(). */
 static int device_thread_make(struct threads *t, struct host_thread *ht)
 {
 	struct start *s = malloc(sizeof(*s));
@@ -73,7 +73,7 @@ static void device_threads_make_waiting(void *arg)
 	pthread_mutex_lock(&t->lock);
 	while ((ht = t->waiting)) {
 		t->waiting = ht->next;
-		/* With the lock: after threads_stop() nothing of it is used any more. */
+		/* The lock is held, so that nothing of @ht is used after threads_stop(). */
 		if (device_thread_make(t, ht))
 			ht->failed(ht->arg);
 	}

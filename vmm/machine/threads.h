@@ -20,9 +20,9 @@
 
 struct threads;
 
-/* The thread that calls this makes the threads; it serves @l. -ENOMEM. */
+/* Makes a set of threads, which the calling thread creates; it serves @l. -ENOMEM. */
 int threads_create(struct threads **out, struct loop *l);
-/* All threads have ended. NULL allowed. */
+/* Frees the set, when all threads have ended. NULL allowed. */
 void threads_destroy(struct threads *t);
 
 /*
@@ -32,13 +32,16 @@ void threads_destroy(struct threads *t);
  * loop_run() (makes it).
  */
 void threads_set_confine(struct threads *t, const struct confine *c);
-/* The first act of a thread: its name, at most 15 bytes, and its confinement. */
+/*
+ * Sets the calling thread's name, at most 15 bytes, and its confinement: what each thread does
+ * first.
+ */
 void threads_begin(const struct threads *t, enum thread_kind kind, const char *name);
 
-/* The calling thread's id as the host numbers it; 0: not known (confine_thread_id()). */
+/* Returns the calling thread's id as the host numbers it; 0: not known (confine_thread_id()). */
 pid_t threads_own_id(const struct threads *t);
 
-/* As struct host_ops has them. */
+/* These do what thread_start() and thread_stop() of struct host_ops say. */
 int threads_start(struct threads *t, struct host_thread *ht);
 void threads_stop(struct threads *t, struct host_thread *ht);
 

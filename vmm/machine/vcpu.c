@@ -182,7 +182,10 @@ int vcpu_fd(const struct vcpu *v)
 	return v->fd;
 }
 
-/* With the lock. */
+/*
+ * Sets immediate_exit of struct kvm_run while the vCPU is to stop or pause. The caller holds the
+ * lock.
+ */
 static void update_immediate_exit(struct vcpu *v)
 {
 	bool out = __atomic_load_n(&v->stop, __ATOMIC_ACQUIRE) ||
@@ -192,7 +195,7 @@ static void update_immediate_exit(struct vcpu *v)
 }
 
 /*
- * Enter with immediate_exit: KVM finishes the access of the last exit and does not run the guest.
+ * Enters with immediate_exit: KVM finishes the access of the last exit and does not run the guest.
  */
 static int complete_exit(struct vcpu *v)
 {
@@ -258,7 +261,7 @@ static void note_tid(struct vcpu *v)
 	__atomic_store_n(&v->tid, tid ? tid : TID_UNKNOWN, __ATOMIC_RELEASE);
 }
 
-/* PARKED: stays out of the guest until the pause is over, and says so once for each pause (V3). */
+/* Stays out of the guest (PARKED) until the pause is over; reports it once for each pause (V3). */
 static void vcpu_park(struct vcpu *v)
 {
 	unsigned said = 0, pause;
@@ -278,8 +281,8 @@ static void vcpu_park(struct vcpu *v)
 	}
 	pthread_mutex_unlock(&v->lock);
 	/*
-	 * A guest that has a kvm-clock is told, so that its watchdogs excuse the gap; else an
-	 * error.
+	 * Tells a guest that has a kvm-clock, so that its watchdogs excuse the gap; without one KVM
+	 * gives an error.
 	 */
 	if (v->first_run_ns)
 		ioctl(v->fd, KVM_KVMCLOCK_CTRL, 0);
@@ -294,8 +297,8 @@ static void *vcpu_thread(void *arg)
 	snprintf(name, sizeof(name), "vcpu%u", v->config.index);
 	threads_begin(v->config.threads, THREAD_VCPU, name);
 	/*
-	 * Of vCPU 0 at its first exit and not before, to save the start a system call. Another one
-	 * may stay in its first KVM_RUN for ever, until the guest starts it.
+	 * The id of vCPU 0's thread is noted at its first exit, to save the start a system call.
+	 * Another vCPU may stay in its first KVM_RUN until the guest starts it.
 	 */
 	if (v->config.index)
 		note_tid(v);

@@ -54,28 +54,32 @@ unsigned vcpu_index(const struct vcpu *v);
 struct machine *vcpu_machine(const struct vcpu *v);
 
 /*
- * General registers as KVM left them at this exit (KVM_CAP_SYNC_REGS: no system call). To change
- * them, write and call vcpu_set_regs_dirty(). At an OUT, RIP is that of the OUT and KVM moves on
- * by itself, unless RIP was changed. RAX must not be written at an IN, whose result KVM puts there.
+ * Returns the general registers as KVM left them at this exit (KVM_CAP_SYNC_REGS: no system call).
+ * To change them, write and call vcpu_set_regs_dirty(). At an OUT, RIP is that of the OUT and KVM
+ * moves on by itself, unless RIP was changed. RAX must not be written at an IN, whose result KVM
+ * puts there.
  */
 struct kvm_regs *vcpu_regs(struct vcpu *v);
 void vcpu_set_regs_dirty(struct vcpu *v);
-/* Read-only; one system call at the first use within an exit. NULL if KVM refuses. */
+/*
+ * Returns the special registers, read-only; one system call at the first use within an exit. NULL
+ * if KVM refuses.
+ */
 const struct kvm_sregs *vcpu_sregs(struct vcpu *v);
-/* 0..3; 3 (the least) if it cannot be read. */
+/* Returns the privilege level, 0 to 3; 3 (the least) if it cannot be read. */
 unsigned vcpu_cpl(struct vcpu *v);
 
 /*
- * RIP at the exit before this one, 0 at the first. After a triple fault on AMD that is all there
- * is: KVM has reset the vCPU by then.
+ * Returns RIP at the exit before this one, 0 at the first. After a triple fault on AMD no other is
+ * known: KVM has reset the vCPU by then.
  */
 u64 vcpu_previous_rip(const struct vcpu *v);
 
-/* Guest-virtual to guest-physical by the vCPU's own page tables; -EFAULT: not mapped. */
+/* Translates guest-virtual to guest-physical by the vCPU's own page tables; -EFAULT: not mapped. */
 int vcpu_translate(struct vcpu *v, u64 gva, u64 *gpa);
 
 /*
- * Raise #GP(0) in the guest when this exit has been handled. A port or MMIO access counts as done,
+ * Raises #GP(0) in the guest when this exit has been handled. A port or MMIO access counts as done,
  * so the fault is at the instruction that follows; after a store that KVM could not emulate, it is
  * at the store.
  */
@@ -92,7 +96,7 @@ struct vcpu_config {
 	struct threads *threads; /* by which the vCPU's thread confines itself */
 	const bool *ending;	 /* atomic: the machine's end has begun, run nothing more */
 	/*
-	 * The thread is out of the guest because of vcpu_pause(v, @pause); called on that thread.
+	 * Called on the vCPU's thread when it is out of the guest because of vcpu_pause(v, @pause).
 	 */
 	void (*parked)(void *arg, unsigned pause);
 	void *arg;
@@ -103,12 +107,12 @@ struct vcpu_config {
  * vCPU's life.
  */
 int vcpu_create(struct vcpu **out, const struct vcpu_config *c, struct err *e);
-/* The thread must have ended. NULL is allowed. */
+/* Frees the vCPU, whose thread must have ended. NULL is allowed. */
 void vcpu_destroy(struct vcpu *v);
 int vcpu_fd(const struct vcpu *v);
 /*
- * Before the thread starts: the registers to begin with, which go along with the first KVM_RUN. If
- * KVM refuses them, that KVM_RUN fails.
+ * Sets the registers to begin with, before the thread starts; they go along with the first KVM_RUN.
+ * If KVM refuses them, that KVM_RUN fails.
  */
 void vcpu_set_start(struct vcpu *v, const struct kvm_regs *regs, const struct kvm_sregs *sregs);
 
@@ -119,37 +123,41 @@ void vcpu_set_start(struct vcpu *v, const struct kvm_regs *regs, const struct kv
 typedef bool vcpu_exit_fn(struct vcpu *v, struct kvm_run *run, int error);
 
 int vcpu_start(struct vcpu *v, vcpu_exit_fn *fn, struct err *e);
-/* Ask the thread to leave the guest for good; vcpu_join() waits for it. Any thread. */
+/* Asks the thread to leave the guest for good; vcpu_join() waits for it. Any thread. */
 void vcpu_stop(struct vcpu *v);
 void vcpu_join(struct vcpu *v);
 /*
- * Between vcpu_join() and another vcpu_start(): as it was created (vmm/machine/vcpu_reset.h); a
- * pause stays, and the counters do. -errno.
+ * Makes the vCPU as it was created (vmm/machine/vcpu_reset.h), between vcpu_join() and another
+ * vcpu_start(). A pause and the counters stay. -errno.
  */
 int vcpu_reset(struct vcpu *v, struct err *e);
 
 /*
- * @pause not 0: ask the thread to leave the guest and stay out; it calls @parked of its config with
- * that number once it is out. 0: it may go on. Before vcpu_start(), too. Any thread.
+ * Asks the thread to leave the guest and stay out, if @pause is not 0; it calls @parked of its
+ * config with that number once it is out. 0: the thread may go on. Before vcpu_start(), too. Any
+ * thread.
  */
 void vcpu_pause(struct vcpu *v, unsigned pause);
 /*
- * Its thread, as the host numbers them. 0: not known; it never is where the host has no /proc. That
- * of vCPU 0 is known from its first exit or pause on.
+ * Returns the id of the vCPU's thread as the host numbers it. 0: not known; it never is where the
+ * host has no /proc. That of vCPU 0 is known from its first exit or pause on.
  */
 pid_t vcpu_tid(const struct vcpu *v);
 
 /*
- * Ask whether the vCPU is at rest for ever (not started, or halted with interrupts off). The
+ * Asks whether the vCPU is at rest for ever (not started, or halted with interrupts off). The
  * answer comes as soon as the thread has left the guest for a moment. Any thread.
  */
 void vcpu_probe(struct vcpu *v);
 bool vcpu_at_rest(const struct vcpu *v);
 
-/* Exits so far, by KVM_EXIT_*; a racy read is good enough for figures. Without vcpu_probe()'s. */
+/*
+ * Returns the number of exits so far, by KVM_EXIT_*, without those of vcpu_probe(); a racy read is
+ * good enough for figures.
+ */
 u64 vcpu_exits(const struct vcpu *v, unsigned reason);
 u64 vcpu_exits_total(const struct vcpu *v);
-/* CLOCK_MONOTONIC just before the first KVM_RUN, 0 before that. */
+/* Returns CLOCK_MONOTONIC in ns just before the first KVM_RUN, 0 before that. */
 u64 vcpu_first_run_ns(const struct vcpu *v);
 
 #endif

@@ -31,7 +31,7 @@
 
 #define MSRS_MAX 2
 
-/* How many KVM took, or -errno. */
+/* Sets @n MSRs; returns how many of them KVM took, or -errno. */
 static int set_msrs(int fd, const struct kvm_msr_entry *entries, u32 n)
 {
 	_Alignas(struct kvm_msrs) u8 buf[sizeof(struct kvm_msrs) + MSRS_MAX * sizeof(*entries)];
@@ -63,8 +63,8 @@ void vcpu_firmware_msrs(int fd)
 }
 
 /*
- * One by one, because KVM stops at the first that it does not know, and no processor has all. Those
- * by which KVM writes to guest memory come first; a KVM without them does not write.
+ * Sets the MSRs one by one, because KVM stops at the first that it does not know, and no processor
+ * has all. Those by which KVM writes to guest memory come first; a KVM without them does not write.
  *
  * KVM takes 0 for the TSC as a request to be in step with the other vCPUs (kvm_synchronize_tsc() in
  * arch/x86/kvm/x86.c), so the counters go on as they were at the start. The write itself is needed:
@@ -185,7 +185,7 @@ static int reset_registers(int fd, unsigned index)
 	return 0;
 }
 
-/* An XSAVE area whose header is empty: every component is in its initial state. */
+/* Sets an XSAVE area whose header is empty: every component is in its initial state. */
 static int reset_fpu(int fd)
 {
 	struct kvm_xcrs xcrs = { .nr_xcrs = 1, .xcrs[0].value = 1 };
@@ -208,7 +208,7 @@ static void put_apic(struct kvm_lapic_state *a, unsigned reg, u32 value)
 	memcpy(a->regs + reg, &value, sizeof(value));
 }
 
-/* After the registers, which took the APIC out of x2APIC mode; the version is KVM's. */
+/* Resets the APIC, after the registers, which took it out of x2APIC mode; the version is KVM's. */
 static int reset_apic(int fd, unsigned index)
 {
 	static const u16 masked[] = { 0x2f0, 0x320, 0x330, 0x340, 0x350, 0x360, 0x370 };
@@ -252,7 +252,10 @@ int vcpu_reset_state(int fd, unsigned index, struct err *e)
 		ret = reset_fpu(fd);
 	if (!ret)
 		ret = reset_apic(fd, index);
-	/* Again: leaving a halted state, or the APIC's, may have changed it. */
+	/*
+	 * The events are reset again: leaving a halted state, or setting the APIC's, may have
+	 * changed them.
+	 */
 	if (!ret)
 		ret = reset_events(fd, index);
 	return ret ? err_set(e, ret, "KVM does not reset vCPU %u: %s", index, strerror(-ret)) : 0;

@@ -17,13 +17,15 @@
 #include "base/err.h"
 
 /*
- * Segments, control registers and APIC base of vCPU number @index: as KVM gives them to a new one.
+ * Returns segments, control registers and APIC base of vCPU number @index, as KVM gives them to a
+ * new one.
  */
 struct kvm_sregs vcpu_reset_sregs(unsigned index);
 
 /*
- * @fd: of vCPU number @index, which is not in KVM_RUN and has no access of a last exit to complete.
- * Number 0 can run from the reset vector on, all others wait for it to start them. -errno.
+ * Resets vCPU number @index, by its descriptor @fd. It is not in KVM_RUN, and has no access of a
+ * last exit to complete. Number 0 can run from the reset vector on, all others wait for it to start
+ * them. -errno.
  */
 int vcpu_reset_state(int fd, unsigned index, struct err *e);
 

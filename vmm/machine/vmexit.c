@@ -20,7 +20,7 @@ static void where_text(struct vcpu *v, char *buf, size_t len)
 	snprintf(buf, len, "RIP 0x%" PRIx64, (u64)vcpu_regs(v)->rip);
 }
 
-/* (E6) of machine.h. */
+/* Ends the machine as (E6) of machine.h. */
 static void end_as_kvm_failed(struct vcpu *v, const char *what)
 {
 	char where[200];
@@ -57,7 +57,7 @@ static void handle_mmio(struct vcpu *v, struct kvm_run *run)
 		machine_ro_write(m, v, gpa, len, run->mmio.data);
 }
 
-/* (E5) of machine.h. */
+/* Ends the machine as (E5) of machine.h. */
 static void handle_shutdown(struct vcpu *v)
 {
 	struct machine *m = vcpu_machine(v);
@@ -79,7 +79,10 @@ static void handle_shutdown(struct vcpu *v)
 			     "the guest triple-faulted: vCPU %u, before its first exit", i);
 }
 
-/* True: it was a store to a read-only slot, and the guest goes on with a fault. */
+/*
+ * Returns true if it was a store to a read-only slot, and the guest goes on with a fault; else ends
+ * the machine.
+ */
 static bool handle_internal_error(struct vcpu *v, const struct kvm_run *run)
 {
 	char what[80];

@@ -5,9 +5,9 @@
 
 #include "vmm/machine/vcpu.h"
 
-/* The vcpu_exit_fn of every machine. */
+/* Handles an exit; it is the vcpu_exit_fn of every machine. */
 bool vmexit_handle(struct vcpu *v, struct kvm_run *run, int error);
-/* "io", "mmio", ...; NULL if the number has no name here. */
+/* Returns "io", "mmio", ...; NULL if the number has no name here. */
 const char *vmexit_name(unsigned reason);
 
 #endif
