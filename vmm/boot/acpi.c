@@ -45,7 +45,9 @@
 #define BOOT_LEGACY	(1U << 0) /* devices on the ISA bus that the DSDT need not list */
 #define NO_C_STATE	0xfff
 #define BOOT_NO_VGA	(1U << 2)
-/* Without it the kernel waits for a CMOS clock that is not there, seconds in a nested guest. */
+/*
+ * Without this flag the kernel waits for a CMOS clock that is not there, seconds in a nested guest.
+ */
 #define BOOT_NO_CMOS_RTC (1U << 5)
 
 #define MADT_LAPIC    0
@@ -72,7 +74,7 @@ static u8 table_checksum(const u8 *p, size_t len)
 	return (u8)-sum;
 }
 
-/* Room for a table, zeroed, 16-byte aligned; NULL if there is none. */
+/* Returns room for a table, zeroed, 16-byte aligned; NULL if there is none. */
 static u8 *area_take(struct area *a, size_t len, u64 *gpa)
 {
 	size_t at = ALIGN_UP(a->used, (size_t)16);
@@ -102,7 +104,7 @@ static void table_finish(u8 *t, u32 len)
 	t[9] = table_checksum(t, len);
 }
 
-/* Generic address: an I/O port, accessed by bytes. */
+/* Writes a generic address: an I/O port, accessed by bytes. */
 static void port_register(u8 *p, u16 port)
 {
 	p[0] = 1;
@@ -162,7 +164,7 @@ static int write_dsdt(struct area *a, u64 *gpa)
 	return 0;
 }
 
-/* SMI_CMD stays 0: ACPI mode is always on. */
+/* Fills in what a PC's FADT has. SMI_CMD stays 0: ACPI mode is always on. */
 static void fadt_pc(struct area *a, u8 *t, u64 dsdt, u64 facs)
 {
 	put_pointer(a, t + FADT_FACS, facs, 4);
@@ -237,7 +239,7 @@ static int write_madt(struct area *a, unsigned cpus, u64 *gpa)
 	return 0;
 }
 
-/* PCI Firmware Specification 3.2, 4.1.2: segment 0, bus 0 only. */
+/* Writes the MCFG of the PCI Firmware Specification 3.2, 4.1.2: segment 0, bus 0 only. */
 static int write_mcfg(struct area *a, u64 *gpa)
 {
 	u8 *t = area_take(a, MCFG_LEN, gpa);

@@ -14,8 +14,8 @@
 #include "base/types.h"
 
 /*
- * Write them to @mem, which is @len bytes at guest-physical @gpa. The RSDP comes first, at @gpa.
- * -ENOSPC if they do not fit.
+ * Writes the tables to @mem, which is @len bytes at guest-physical @gpa. The RSDP comes first, at
+ * @gpa. -ENOSPC if they do not fit.
  */
 int acpi_write(void *mem, size_t len, u64 gpa, unsigned cpus);
 
@@ -35,7 +35,7 @@ struct acpi_fixups {
 
 #define ACPI_PC_ALIGN 64 /* that the address must have */
 
-/* The same for a PC, as if at address 0, and how to move them. */
+/* Writes the tables of a PC, as if at address 0, and to *fix how to move them. */
 int acpi_write_pc(void *mem, size_t len, unsigned cpus, struct acpi_fixups *fix);
 
 #endif

@@ -72,7 +72,7 @@ static const struct setup_header *setup_header(const struct kernel *k)
 	return (const struct setup_header *)(const void *)(file + SETUP_HEADER_AT);
 }
 
-/* The compressed kernel as it is in the file; it decompresses and randomizes itself. */
+/* Places the compressed kernel as it is in the file; it decompresses and randomizes itself. */
 static int place_opaque(struct machine *m, const struct boot_plan *p, struct loaded *l,
 			struct err *e)
 {

@@ -38,16 +38,19 @@ struct boot_plan {
 	bool *damaged; /* set if the prepared kernel was of no use, and the bzImage was read */
 };
 
-/* By getrandom(2). */
+/* Draws the random bytes by getrandom(2). */
 int boot_draw(struct boot_random *r, struct err *e);
 
 /*
- * A shift for @k: a multiple of its alignment, so that the image stays within its range. 0 if it
- * cannot be moved.
+ * Returns a shift for @k: a multiple of its alignment, so that the image stays within its range. 0
+ * if it cannot be moved.
  */
 u64 boot_choose_kaslr(const struct kernel *k, const struct boot_random *r);
 
-/* Open the initramfs at @path, which can then be loaded at each boot. The descriptor or -errno. */
+/*
+ * Opens the initramfs at @path, which can then be loaded at each boot. Returns the descriptor or
+ * -errno.
+ */
 int boot_open_initrd(const char *path, struct err *e);
 
 /*

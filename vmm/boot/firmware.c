@@ -44,7 +44,10 @@ struct firmware {
 
 static void flush_log(struct firmware *f)
 {
-	/* A log that cannot be written, or only by waiting for its reader, is not worth a guest. */
+	/*
+	 * If the log cannot be written, or not without waiting for its reader, the line is dropped
+	 * and the guest goes on.
+	 */
 	if (f->log >= 0 && f->line_len && f->logged < LOG_MAX &&
 	    write(f->log, f->line, f->line_len) > 0)
 		f->logged += f->line_len;
@@ -120,8 +123,8 @@ static int read_image(struct firmware *f, struct err *e)
 }
 
 /*
- * As a console's file: what is in it stays. Without O_NONBLOCK a FIFO that nobody reads would hold
- * up the start, and one whose reader stops a vCPU.
+ * Opens the log, whose content stays, as that of a console's file does. Without O_NONBLOCK a FIFO
+ * that nobody reads would hold up the start, and one whose reader stops would hold up a vCPU.
  */
 static int open_log(struct firmware *f, const char *path, struct err *e)
 {

@@ -41,12 +41,15 @@ struct firmware_config {
 };
 
 /*
- * Instead of boot_load(): open the files and make the chips. What is in the files is read at the
+ * Opens the files and makes the chips, where there is no boot_load(). The files are read at the
  * start, so that a VMM can confine itself before.
  */
 int firmware_create(struct firmware **out, struct machine *m, const struct firmware_config *c,
 		    struct err *e);
-/* For callers without a lifecycle; else firmware_part's end() calls it. NULL allowed. */
+/*
+ * Frees the firmware, for callers without a lifecycle; else firmware_part's end() calls it. NULL
+ * allowed.
+ */
 void firmware_destroy(struct firmware *f);
 /*
  * start() puts the image's low copy into RAM; the first one reads image and kernel. -EINVAL: no

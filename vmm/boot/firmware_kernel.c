@@ -34,7 +34,7 @@
 #define VERSION_INIT	0x020a
 #define INITRD_MAX_OLD	0x37ffffffULL
 #define PAGE		4096ULL
-/* At its end the firmware keeps memory for itself: 256 KiB, and some for its disks. */
+/* The firmware keeps memory for itself at the end of RAM: 256 KiB, and some for its disks. */
 #define TOP_RESERVED 0x100000ULL
 #define FILE_MAX     (1ULL << 30)
 #define ROM_MAX	     512
@@ -120,7 +120,7 @@ static int check_kernel(struct firmware_kernel *k, struct err *e)
 	return 0;
 }
 
-/* Where the kernel's own memory ends, before which no initrd may lie. */
+/* Returns where the kernel's own memory ends, before which no initrd may lie. */
 static u64 kernel_end(const struct firmware_kernel *k)
 {
 	const struct setup_header *h = &k->header;
@@ -242,7 +242,7 @@ int firmware_kernel_create(struct firmware_kernel **out, struct machine *m, cons
 		ret = err_set(e, -ENOMEM, "out of memory");
 		goto fail;
 	}
-	/* Worded as in a direct boot. */
+	/* The errors are worded as in a direct boot. */
 	ret = open_blob(&k->kernel, "", kernel, e);
 	if (!ret && initrd)
 		ret = open_blob(&k->initrd, "--initrd ", initrd, e);

@@ -11,17 +11,17 @@
 
 struct firmware_kernel;
 
-/* Open the files; @initrd may be NULL. firmware_kernel_read() is to follow before the start. */
+/* Opens the files; @initrd may be NULL. firmware_kernel_read() is to follow before the start. */
 int firmware_kernel_create(struct firmware_kernel **out, struct machine *m, const char *kernel,
 			   const char *initrd, const char *cmdline, struct err *e);
 /*
- * For each start: read the files, as they are now, and check them. No vCPU runs. -EINVAL: not a
+ * Reads the files, as they are now, and checks them; for each start. No vCPU runs. -EINVAL: not a
  * bzImage; -ENOMEM: too large for the guest's memory; -errno.
  */
 int firmware_kernel_read(struct firmware_kernel *k, struct err *e);
 void firmware_kernel_destroy(struct firmware_kernel *k); /* NULL allowed */
 
-/* The option ROM, with its checksum; owned by @k. */
+/* Returns the option ROM, with its checksum; owned by @k. */
 const void *firmware_kernel_rom(const struct firmware_kernel *k, u32 *len);
 
 #endif

@@ -15,7 +15,10 @@
 #define TABLES_FILE "etc/acpi/tables"
 #define ROM_FILE    "genroms/kernel.rom"
 #define TABLES_MAX  8192
-/* "No bootable device": then a reset, which ends the machine and says so by its exit code. */
+/*
+ * The time after "No bootable device" until SeaBIOS resets, which ends the machine with an exit
+ * code of its own.
+ */
 #define BOOT_FAIL_WAIT_MS 1000
 
 enum { E820_RAM = 1, E820_RESERVED = 2 };
@@ -64,7 +67,7 @@ static int firmware_add_e820(struct fw_cfg *cfg, const struct machine *m)
 	return fw_cfg_add_file(cfg, "etc/e820", map, (u32)(n * sizeof(map[0])));
 }
 
-/* All tables in one file, small enough for the F segment, where an RSDP is looked for. */
+/* Adds all ACPI tables in one file, small enough for the F segment, where an RSDP is looked for. */
 static int firmware_add_acpi(struct fw_cfg *cfg, unsigned cpus)
 {
 	struct loader_entry loader[1 + 8 + 4] = { 0 };
@@ -99,7 +102,10 @@ static int firmware_add_acpi(struct fw_cfg *cfg, unsigned cpus)
 	return fw_cfg_add_file(cfg, "etc/table-loader", loader, (u32)(n * sizeof(loader[0])));
 }
 
-/* One device per line, as Open Firmware names it; HALT: nothing else is tried. */
+/*
+ * Adds the order of booting: one device per line, as Open Firmware names it; HALT: nothing else is
+ * tried.
+ */
 static int add_boot_order(struct fw_cfg *cfg, const unsigned *disks, size_t n_disks, bool rom)
 {
 	char text[64 * (FIRMWARE_MAX_DISKS + 2)];

@@ -75,8 +75,9 @@ static void writer_await_or_end(pid_t child, const sigset_t *set)
 }
 
 /*
- * In a process of its own, since it takes seconds, on a disk that hangs longer: whoever asked for
- * it has signals blocked, and the exit code of a guest to hand on.
+ * Stores the kernel in a child process, which is killed by a signal that comes meanwhile. Storing
+ * takes seconds, and longer on a disk that hangs, but this process has signals blocked, and the
+ * exit code of a guest to hand on.
  */
 static void store_apart(const struct cache_lock *l, const char *path, const struct stat *st, int fd)
 {
@@ -96,7 +97,10 @@ static void store_apart(const struct cache_lock *l, const char *path, const stru
 	_exit(0);
 }
 
-/* Prepares what a writer has not: @fd is open for @path, of which stat(2) said @st. */
+/*
+ * Prepares the kernel that the earlier process has not prepared: @fd is open for @path, of which
+ * stat(2) said @st.
+ */
 static void complete_file(const char *dir, const char *path, const struct stat *st, int fd)
 {
 	struct cache_lock l;

@@ -33,17 +33,17 @@
 #include "shadow/kernel/kernel.h"
 
 /*
- * Find the prepared form of the bzImage that @fd is open for, by the name @path; nothing of @fd is
+ * Finds the prepared form of the bzImage that @fd is open for, by the name @path; nothing of @fd is
  * read, and it must stay open as long as *out: kernel_set_source(). -ENOENT: there is none that is
  * of use; if it can be, a process has been started that prepares it. Before any thread exists.
  */
 int kernel_cache_find(struct kernel **out, int fd, const char *path);
 
 /*
- * At the end of a guest, outside of its process namespace: if the process that was to prepare @path
- * has ended with a guest that was too short for it, prepare it here, in some 0.1 s, without the
- * standard streams. If it is prepared already, this costs a look at its file. Where this process
- * cannot fork (a user's supervisor, confine_fork()), nothing is prepared.
+ * Prepares @path, in some 0.1 s and without the standard streams, if the process that was to
+ * prepare it has ended with a guest that was too short for it. To be called at the end of a guest,
+ * outside of its process namespace. If it is prepared already, this costs a look at its file. Where
+ * this process cannot fork (a user's supervisor, confine_fork()), nothing is prepared.
  */
 void kernel_cache_complete(const char *path);
 

@@ -49,9 +49,9 @@ void kernel_cache_identity(const struct stat *st, char name[CACHE_NAME])
 }
 
 /*
- * True for a directory that the environment named to root (sudo -E keeps a user's XDG_CACHE_HOME):
- * that user can put links into it, so none is followed, and nothing is made below a directory that
- * is not root's.
+ * Returns true for a directory that the environment named to root (sudo -E keeps a user's
+ * XDG_CACHE_HOME): that user can put links into it, so none is followed, and nothing is made below
+ * a directory that is not root's.
  */
 static bool cache_path_is_suspect(const char *path, unsigned uid)
 {
@@ -85,7 +85,8 @@ int kernel_cache_dir(const char *path, unsigned uid)
 }
 
 /*
- * The directory @name of @at, made if it is not there: root's, and others cannot put links into it.
+ * Opens the directory @name of @at, made if it is not there; returns an O_PATH descriptor. -EPERM:
+ * it is not root's, or others can put links into it.
  */
 static int make_dir_of_root(int at, const char *name)
 {
@@ -140,9 +141,9 @@ static int make_dirs(char *path)
 }
 
 /*
- * True if the kernel keeps the times of this file. An image that is only read (squashfs, ISO 9660,
- * a disk built with fixed times) has whatever times its maker gave it, for each of its builds the
- * same ones, and so may a server or a process that plays file system.
+ * Returns true if the kernel keeps the times of this file. An image that is only read (squashfs,
+ * ISO 9660, a disk built with fixed times) has whatever times its maker gave it, for each of its
+ * builds the same ones, and so may a server or a process that plays file system.
  */
 static bool keeps_times(const char *path)
 {
@@ -159,7 +160,7 @@ static bool keeps_times(const char *path)
 	return false;
 }
 
-/* True if the file has not changed since @before, and was not changed just before that. */
+/* Returns true if the file has not changed since @before, and was not changed just before that. */
 static bool file_settled(const char *path, const struct stat *before)
 {
 	char was[CACHE_NAME], is[CACHE_NAME];

@@ -18,19 +18,23 @@
 /* --- kernel_cache_dir.c: the directory ------------------------------------------------------ */
 
 /*
- * The path of @uid's cache into @buf of CACHE_PATH bytes. -ENOENT: there is no place for a cache.
+ * Writes the path of @uid's cache to @buf of CACHE_PATH bytes. -ENOENT: there is no place for a
+ * cache.
  */
 int kernel_cache_path(unsigned uid, char *buf);
 
-/* The name for the file of which stat(2) says @st. */
+/* Makes the name for the file of which stat(2) says @st. */
 void kernel_cache_identity(const struct stat *st, char name[CACHE_NAME]);
 
-/* The directory if it is there and only @uid can write it, else -errno. Close it. */
+/*
+ * Returns a descriptor of the directory if it is there and only @uid can write it, else -errno. The
+ * caller closes it.
+ */
 int kernel_cache_dir(const char *path, unsigned uid);
 
 /*
- * True if the file at @path, of which stat(2) said @st before, may get a link: it was not changed
- * for some seconds, and its file system keeps times that mean something.
+ * Returns true if the file at @path, of which stat(2) said @st before, may get a link: it was not
+ * changed for some seconds, and its file system keeps times that mean something.
  */
 bool kernel_cache_may_link(const char *path, const struct stat *st);
 
@@ -39,7 +43,10 @@ struct cache_lock {
 	int dir, lock;
 };
 
-/* -EWOULDBLOCK: another has it; -ENOSPC: the disk has little room left; -errno. */
+/*
+ * Opens and locks the directory. -EWOULDBLOCK: another process has it; -ENOSPC: the disk has little
+ * room left; -errno.
+ */
 int kernel_cache_lock(const char *dir, struct cache_lock *out);
 void kernel_cache_unlock(struct cache_lock *l);
 
@@ -51,19 +58,19 @@ void kernel_cache_mute(void);
 
 /* --- kernel_cache_write.c ------------------------------------------------------------------- */
 
-/* Tells by the first bytes of @fd, before all of it is read. */
+/* Returns true for a bzImage, by the first bytes of @fd, before all of it is read. */
 bool kernel_cache_is_bzimage(int fd);
 
 /*
- * Prepare the kernel that @fd is open for, by the name @path, of which stat(2) said @st before; a
+ * Prepares the kernel that @fd is open for, by the name @path, of which stat(2) said @st before; a
  * confined process parses it. Nothing is done for one that cannot be prepared.
  */
 void kernel_cache_store(const struct cache_lock *l, const char *path, const struct stat *st,
 			int fd);
 
 /*
- * Lock, store and unlock in a process of its own, which it takes over: it closes all descriptors
- * but @fd and lowers its priority.
+ * Locks, stores and unlocks. It takes over the process, which the caller has made for it: it closes
+ * all descriptors but @fd and lowers its priority.
  */
 void kernel_cache_write(const char *dir, const char *path, const struct stat *st, int fd);
 

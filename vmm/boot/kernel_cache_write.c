@@ -142,7 +142,7 @@ static void evict_old_kernels(int dirfd)
 	free(names.list);
 }
 
-/* True if the directory has a good kernel of that name already. */
+/* Returns true if the directory has a good kernel of that name already. */
 static bool kernel_is_present(int dirfd, const char *name, const struct bzimage *b)
 {
 	int fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK), ret;
@@ -155,7 +155,7 @@ static bool kernel_is_present(int dirfd, const char *name, const struct bzimage 
 	return !ret;
 }
 
-/* In a process of its own: parse the bzImage and write its prepared form to @fd. 0 or -errno. */
+/* Parses the bzImage and writes its prepared form to @fd, in a process of its own. 0 or -errno. */
 static int bzimage_parse_and_write(const struct bzimage *b, int fd)
 {
 	struct kernel *k;
@@ -192,7 +192,7 @@ static int add_kernel(int dirfd, const char *name, const struct bzimage *b)
 	if (fd < 0)
 		return -errno;
 	ret = write_by_child(b, fd);
-	/* Its parser may have been taken over. */
+	/* The child that wrote it may have been taken over by the bzImage that it parsed. */
 	if (!ret && !kernel_is_present(dirfd, "new", b))
 		ret = -EBADMSG;
 	if (!ret && fdatasync(fd))

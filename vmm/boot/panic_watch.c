@@ -36,8 +36,8 @@ struct panic_watch {
 };
 
 /*
- * 1: the kernel panicked, 0: it did not, -1: its symbols are unknown. On the loop's thread only: it
- * may read the kernel again, with threads, which a vCPU's thread must not make.
+ * Returns 1 if the kernel panicked, 0 if it did not, -1 if its symbols are unknown. On the loop's
+ * thread only: it may read the kernel again, with threads, which a vCPU's thread must not make.
  */
 static int kernel_panicked(const struct panic_watch *w)
 {
@@ -50,7 +50,7 @@ static int kernel_panicked(const struct panic_watch *w)
 	return __atomic_load_n(cpu, __ATOMIC_RELAXED) != NOBODY;
 }
 
-/* (E4) of machine.h. With the lock. */
+/* Ends the guest as (E4) of machine.h. The caller holds the lock. */
 static void panic_end(struct panic_watch *w)
 {
 	machine_exit(w->m, EXIT_CODE_PANIC, "the guest's kernel panicked%s%s%s%s",
@@ -63,7 +63,8 @@ static void copy_word(char *to, size_t size, const char *from)
 }
 
 /*
- * "[ 15.55] sysrq_handle_crash+0x16/0x20": an entry with "? " in front is a guess of the unwinder.
+ * Reads panic()'s caller, "[ 15.55] sysrq_handle_crash+0x16/0x20"; an entry with "? " in front is a
+ * guess of the unwinder.
  */
 static void panic_read_caller(struct panic_watch *w)
 {

@@ -17,11 +17,14 @@
 
 struct panic_watch;
 
-/* @poll: look at panic_cpu once a second as well; only if the symbols are loaded anyhow. */
+/*
+ * Makes a watch. @poll: it also looks at panic_cpu once a second; only if the symbols are loaded
+ * anyhow.
+ */
 int panic_watch_create(struct panic_watch **out, struct machine *m, bool poll);
 /* Its reset() forgets all that was read of the kernel that is gone. */
 extern const struct lifecycle_ops panic_watch_part;
-/* A byte of the guest's console; @watch is the struct panic_watch. */
+/* Takes a byte of the guest's console; @watch is the struct panic_watch. */
 void panic_watch_byte(void *watch, u8 byte);
 
 #endif

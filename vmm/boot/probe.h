@@ -14,12 +14,12 @@
 #define PROBE_MEMORY  (16ULL << 20)
 
 /*
- * A machine of @cpus vCPUs with @code of @len bytes at PROBE_CODE, vCPU 0 to be entered at
+ * Makes a machine of @cpus vCPUs with @code of @len bytes at PROBE_CODE, vCPU 0 to be entered at
  * @offset of it with RDI = PROBE_SCRATCH, RSI = PROBE_CODE.
  */
 int probe_machine(struct machine **out, unsigned cpus, const void *code, size_t len, size_t offset,
 		  struct err *e);
-/* The code into a machine of probe_machine() once more, after machine_reset(). */
+/* Places the code into a machine of probe_machine() once more, after machine_reset(). */
 int probe_place(struct machine *m, const void *code, size_t len, size_t offset, struct err *e);
 
 struct probe_result {
@@ -30,13 +30,13 @@ struct probe_result {
 /* A stock kernel needs some 300 million instructions to its init. */
 #define PROBE_MIN_MIPS 20.0
 
-/* Run the doctor's guests. -errno: no machine could be made at all. */
+/* Runs the doctor's guests. -errno: no machine could be made at all. */
 int probe_kvm(struct probe_result *r, struct err *e);
 
-/* Why no stock kernel runs here, for people, parts by "; "; "" if one does. */
+/* Writes why no stock kernel runs here, for people, parts by "; "; "" if one does. */
 void probe_reasons(const struct probe_result *r, char *buf, size_t len);
 /*
- * True if the processor says that it can virtualize. Where it does not, /dev/kvm is made of
+ * Returns true if the processor says that it can virtualize. Where it does not, /dev/kvm is made of
  * software, and probe_kvm() tells whether a stock kernel runs. Costs two instructions and no system
  * call.
  */

@@ -15,7 +15,7 @@
 #define SETUP_HEADER_MAGIC	0x53726448 /* "HdrS" */
 #define SETUP_HEADER_ANY_LOADER 0xff	   /* type_of_loader, for one without a number */
 
-/* The bytes of boot sector and setup together, before the protected-mode part. */
+/* Returns the bytes of boot sector and setup together, before the protected-mode part. */
 static inline size_t setup_header_length(const struct setup_header *h)
 {
 	return ((h->setup_sects ? h->setup_sects : 4U) + 1) * 512U;

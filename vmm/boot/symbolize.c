@@ -12,7 +12,10 @@
 
 #define MARK "RIP 0x"
 
-/* With the kernel's lock. NULL if boot.c has kept no file of it: its addresses are unknown then. */
+/*
+ * Returns the placed kernel with its symbols; NULL if boot.c has kept no file of it: its addresses
+ * are unknown then. The caller holds the kernel's lock.
+ */
 static struct kernel *kernel_with_symbols(struct machine *m)
 {
 	const char *path;

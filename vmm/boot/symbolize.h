@@ -8,19 +8,19 @@
 #include "vmm/machine/machine.h"
 
 /*
- * Copy @line, and behind each "RIP 0x..." of the kernel's text put " (symbol+0x12)". Loads the
+ * Copies @line, and puts " (symbol+0x12)" behind each "RIP 0x..." of the kernel's text. Loads the
  * kernel's symbols if that was not done; without them the line is copied as it is.
  */
 void symbolize_line(struct machine *m, const char *line, char *buf, size_t len);
 
 /*
- * Forget the placed kernel's image, whose owner closes it now: 50 MB that a running guest has no
+ * Forgets the placed kernel's image, whose owner closes it now: 50 MB that a running guest has no
  * use for. It is opened anew if a report needs it, and then belongs to the machine's owner:
  * kernel_close(machine_kernel(m)) at the end.
  */
 void symbolize_release_kernel(struct machine *m);
 
-/* Guest-physical address of a symbol of the placed kernel, or 0. Loads the symbols. */
+/* Returns the guest-physical address of a symbol of the placed kernel, or 0. Loads the symbols. */
 u64 symbolize_phys(struct machine *m, const char *name);
 
 #endif
