@@ -238,7 +238,9 @@ static int reset_console(void *part, struct err *e)
 	return 0;
 }
 
-/* The last part of all to start: the terminal goes raw when nothing can fail any more. */
+/*
+ * Lets input in, and sets the terminal raw. This part starts last, when nothing can fail any more.
+ */
 static int start_console(void *part, bool again, struct err *e)
 {
 	struct console *c = part;

@@ -34,20 +34,20 @@ struct console_config {
 	/* Sees each byte of output of the console, one call at a time. May be NULL. */
 	void (*tap)(void *arg, u8 byte);
 	void *tap_arg;
-	/* As endpoint_config.help. May be NULL. */
+	/* Does what endpoint_config.help does. May be NULL. */
 	void (*help)(void *arg, const char *text);
 	void *help_arg;
 	bool virtio_input;
 	bool polled_input; /* the guest may be a firmware, see devices/serial.h */
 };
 
-/* @spec must outlive it. */
+/* Makes the console of a guest. @spec must outlive it. */
 int console_create(struct console **out, struct machine *m, const struct guest_spec *spec,
 		   const struct console_config *c, struct err *e);
 /*
- * Stops the virtio console, writes what is left, restores the terminal. After the vCPUs have ended,
- * before the bus. For callers without a lifecycle; else console_part's end() calls it. NULL
- * allowed.
+ * Stops the virtio console, writes what is left, restores the terminal. To be called after the
+ * vCPUs have ended, before the bus is destroyed. For callers without a lifecycle; else
+ * console_part's end() calls it. NULL allowed.
  */
 void console_destroy(struct console *c);
 
@@ -58,11 +58,15 @@ void console_destroy(struct console *c);
 extern const struct lifecycle_ops console_part;
 
 /*
- * The sockets' files are removed by another process at the end (endpoint_disown()). NULL allowed.
+ * Leaves it to another process to remove the sockets' files at the end (endpoint_disown()). NULL
+ * allowed.
  */
 void console_disown_sockets(struct console *c);
 
-/* A viewer with a socket of its own (viewers.h); @fd is taken over if it succeeds. Main thread. */
+/*
+ * Adds a viewer with a socket of its own (viewers.h); @fd is taken over if it succeeds. Main
+ * thread.
+ */
 int console_attach(struct console *c, int fd, struct err *e);
 unsigned console_viewers(struct console *c);
 
@@ -72,7 +76,7 @@ struct console_port {
 	char where[160]; /* see endpoint_describe() */
 	bool open;	 /* by the guest */
 };
-/* False: there are not so many. Main thread. */
+/* Describes port @i; false: there are not so many. Main thread. */
 bool console_port(const struct console *c, unsigned i, struct console_port *out);
 
 #endif

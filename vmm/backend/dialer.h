@@ -22,16 +22,16 @@ struct dialer;
  * strict mode, and it does not get all layers.
  */
 int dialer_create(struct dialer **out, const char *path, enum confine_mode confine, struct err *e);
-/* NULL allowed. */
+/* Ends the process and frees @d. NULL allowed. */
 void dialer_destroy(struct dialer *d);
 
 /*
- * A new connection, non-blocking, or -errno; -EPIPE: the helper is gone. Takes no longer than two
- * seconds. One thread at a time; system calls: sendmsg, recvmsg, poll, close.
+ * Returns a new connection, non-blocking, or -errno; -EPIPE: the helper is gone. Takes no longer
+ * than two seconds. One thread at a time; system calls: sendmsg, recvmsg, poll, close.
  */
 int dialer_dial(struct dialer *d);
 
-/* In the helper, confined already: serve the other end of HELPER_FD until it is gone. */
+/* Serves the other end of HELPER_FD until it is gone; called in the helper's process. */
 int dialer_serve(const char *path, enum confine_mode confine);
 
 #endif

@@ -27,26 +27,30 @@ struct endpoint_config {
 	const struct spec_endpoint *what;
 	const char *name; /* for messages to the user, e.g. "console" */
 	bool text;	  /* read by people: a line in it may say that something was lost */
-	/* Bytes for the guest; returns how many it took. Main thread. */
+	/* Takes bytes for the guest; returns how many it took. Main thread. */
 	size_t (*input)(void *arg, const u8 *buf, size_t len);
-	/* endpoint_write() had refused bytes and would take some now. Main thread. May be NULL. */
+	/*
+	 * Called when endpoint_write() has refused bytes and would take some now. Main thread. May
+	 * be NULL.
+	 */
 	void (*room)(void *arg);
 	/*
-	 * The user asks for the help of the console (Ctrl-a h): @text is to be shown there as it
-	 * is. Main thread, so it must not wait. May be NULL.
+	 * Shows @text on the terminal as it is: the user asks for the help of the console
+	 * (Ctrl-a h). Main thread, so it must not wait. May be NULL.
 	 */
 	void (*help)(void *arg, const char *text);
 	void *arg;
 };
 
 /*
- * Main thread. Nothing of @c but what its pointers name is kept. SPEC_ATTACH has no endpoint (see
- * viewers.h): *out is NULL then, which all functions below take and which drops all output.
+ * Makes an endpoint. Nothing of @c but what its pointers name is kept. Main thread. SPEC_ATTACH has
+ * no endpoint (see viewers.h): *out is NULL then, which all functions below take and which drops
+ * all output.
  */
 int endpoint_create(struct endpoint **out, const struct endpoint_config *c, struct err *e);
 /*
- * Main thread, once, when nothing can fail any more: for stdio the terminal goes raw here, and
- * input is read from now on.
+ * Reads input from now on; for stdio the terminal goes raw. Main thread, once, when nothing can
+ * fail any more.
  */
 void endpoint_start(struct endpoint *ep);
 /*
@@ -56,20 +60,20 @@ void endpoint_start(struct endpoint *ep);
 void endpoint_destroy(struct endpoint *ep, s64 until_ms);
 
 /*
- * Bytes from the guest; any thread. Returns how many were taken: all of them, or fewer if
+ * Takes bytes from the guest; any thread. Returns how many were taken: all of them, or fewer if
  * @may_refuse and there is a slow reader.
  */
 size_t endpoint_write(struct endpoint *ep, const u8 *buf, size_t len, bool may_refuse);
 /*
- * In the form that QEMU's query-chardev has: "pty:/dev/pts/3", "unix:PATH,server=on", "file",
- * "null".
+ * Describes the endpoint in the form of QEMU's query-chardev: "pty:/dev/pts/3",
+ * "unix:PATH,server=on", "file", "null".
  */
 void endpoint_describe(const struct endpoint *ep, char *buf, size_t len);
-/* The guest takes input again. Any thread. */
+/* Tells the endpoint that the guest takes input again. Any thread. */
 void endpoint_room(struct endpoint *ep);
 
 /*
- * From here on another process removes the socket's file at the end: a confined VMM names no path
+ * Leaves it to another process to remove the socket's file at the end: a confined VMM names no path
  * any more, and its filter ends it if it tries.
  */
 void endpoint_disown(struct endpoint *ep);

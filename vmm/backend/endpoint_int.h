@@ -20,9 +20,9 @@ struct endpoint {
 	struct endpoint_config c;
 };
 
-/* stdin and stdout; a file for output. */
+/* Makes an endpoint of stdin and stdout, or of a file for output. */
 int endpoint_stdio_create(struct endpoint **out, const struct endpoint_config *c, struct err *e);
-/* A pseudo-terminal, a socket. */
+/* Makes an endpoint of a pseudo-terminal or a socket. */
 int endpoint_stream_create(struct endpoint **out, const struct endpoint_config *c, struct err *e);
 
 #endif

@@ -43,7 +43,7 @@ struct stream {
 	int fd; /* the client, or the terminal's master; -1 */
 	bool want_in, want_out;
 	bool eof;     /* the client sends no more; it may still read */
-	bool parked;  /* it is gone, but not all that it sent was taken yet: not in the loop */
+	bool parked;  /* the client is gone, but its last input is not taken yet: not in the loop */
 	bool starved; /* endpoint_write() refused something */
 	u8 *ring;
 	u64 head, tail; /* free-running */
@@ -81,7 +81,7 @@ static void stream_drain(struct stream *s)
 		if (n > 0)
 			s->tail += (u64)n;
 		else if (n < 0 && errno != EINTR)
-			break; /* full, or gone: then reading says so */
+			break; /* full; or gone, which the next read notices */
 	}
 	s->want_out = s->head != s->tail;
 	if (s->want_out != before)
@@ -271,8 +271,8 @@ fail:
 
 /*
  * Binds the listener. A socket that a guest left behind when it was killed is replaced; any other
- * file at the path is somebody's, and stays. For a second after it was made, a leftover cannot be
- * told from a socket that is about to be listened on, so it is asked about again. -errno.
+ * file at the path stays. For a second after it was made, a leftover cannot be told from a socket
+ * that is about to be listened on, so it is asked about again. -errno.
  */
 static int bind_listener(const struct stream *s, const struct sockaddr_un *a)
 {
@@ -344,7 +344,7 @@ static void stream_destroy(struct endpoint *ep, s64 until_ms)
 			socket_file_remove(s->ep.c.what->path, &s->id);
 	}
 	pthread_mutex_lock(&s->lock);
-	/* Nobody can read a pseudo-terminal after its master is gone. */
+	/* A pseudo-terminal cannot be read after its master is closed. */
 	while (s->fd >= 0 && s->slave < 0 && s->head != s->tail && now_ms() < until_ms &&
 	       poll(&p, 1, LINGER_MS) > 0 && !(p.revents & (POLLERR | POLLHUP)))
 		stream_drain(s);

@@ -75,7 +75,9 @@ static int spawn_helper(int theirs, const struct spec_net *n, enum confine_mode 
 	};
 	int ret = -ENOENT;
 
-	/* As the kernel told at the exec: in the VMM's user namespace it has no number. */
+	/*
+	 * The group comes from the auxiliary vector: in the VMM's user namespace it has no number.
+	 */
 	snprintf(group, sizeof(group), "%u", (unsigned)getauxval(AT_EGID));
 	for (unsigned i = 0; i < PARTS_PLACES && ret == -ENOENT; i++) {
 		ret = install_path(i, NET_HELPER, path);
@@ -85,7 +87,7 @@ static int spawn_helper(int theirs, const struct spec_net *n, enum confine_mode 
 	return ret;
 }
 
-/* The keeper's first packet comes with the socket for frames, or says what is wrong. */
+/* Waits for the keeper's first packet, which has the socket for frames, or says what is wrong. */
 static int await_keeper(int keeper, int *frames, const struct spec_net *n, struct err *e)
 {
 	struct pollfd p = { .fd = keeper, .events = POLLIN };
@@ -139,7 +141,7 @@ int net_open(struct net_backend *out, int *keeper, const struct spec_net *n,
 	memcpy(out->mac, n->mac, sizeof(out->mac));
 	if (n->mac_given)
 		return 0;
-	/* Random, for two guests on one bridge must differ. */
+	/* The address is random, for two guests on one bridge must differ. */
 	memcpy(out->mac, prefix, sizeof(prefix));
 	if (getrandom(out->mac + 3, 3, 0) != 3) {
 		net_close(out, *keeper);
@@ -167,7 +169,7 @@ enum net_news net_news(int keeper, struct net_backend *b, struct err *why)
 		return len == -EAGAIN ? NET_NOTHING : NET_GONE;
 	if (frames < 0)
 		return NET_DOWN;
-	/* Its flag is not copied. */
+	/* dup2() does not copy FD_CLOEXEC. */
 	if (dup2(frames, b->fd) < 0 || fcntl(b->fd, F_SETFD, FD_CLOEXEC)) {
 		err_set(why, -errno, "a socket to the network's process: %s", strerror(errno));
 		close(frames);

@@ -24,9 +24,9 @@
 #define NET_HELPER "net-helper"
 
 /*
- * *out and *keeper are to be given to net_close(); *keeper is -1 of a tap. Errors name the option.
- * @user: the user that the helper becomes if this is root, as --user has it; @confine: how it
- * confines itself.
+ * Opens a network. *out and *keeper are to be given to net_close(); *keeper is -1 for a tap. Errors
+ * name the option. @user: the user that the helper becomes if this is root, as --user has it;
+ * @confine: how it confines itself.
  */
 int net_open(struct net_backend *out, int *keeper, const struct spec_net *n,
 	     enum confine_mode confine, const char *user, struct err *e);
@@ -34,7 +34,7 @@ void net_close(struct net_backend *b, int keeper);
 
 enum net_news {
 	NET_NOTHING, /* to read */
-	NET_DOWN,    /* the network's process has ended: the text says how, and what happens now */
+	NET_DOWN,    /* the network's process has ended: the text says how, and what follows */
 	NET_UP,	     /* there is another one, and @b leads to it */
 	NET_GONE,    /* the keeper has ended too: there will be no network any more */
 };

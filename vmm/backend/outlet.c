@@ -51,7 +51,7 @@ struct outlet {
 	bool starved; /* outlet_write() refused something */
 	bool watched; /* fd is in the loop, from the first refusal on */
 	bool armed;   /* the timer */
-	bool gone;    /* for ever: bytes vanish */
+	bool gone;    /* for good: bytes are dropped */
 };
 
 static u64 outlet_pending(const struct outlet *o)
@@ -114,7 +114,7 @@ static void outlet_try_later(struct outlet *o)
 		outlet_arm(o, RETRY_NS);
 }
 
-/* After a failed write: tries again later, or gives up for good, by @error. */
+/* Handles a failed write by @error: tries again later, or gives up for good. */
 static void outlet_on_refusal(struct outlet *o, int error)
 {
 	if (o->kind == OUTLET_FILE || error == EAGAIN) {
@@ -146,7 +146,7 @@ static bool outlet_put_mark(struct outlet *o)
 	return true;
 }
 
-/* Write as much as goes without waiting. */
+/* Writes as much as can be written without waiting. */
 static void outlet_drain(struct outlet *o)
 {
 	bool before = o->blocked;
@@ -185,8 +185,8 @@ static void outlet_copy(struct outlet *o, const u8 *buf, size_t len)
 }
 
 /*
- * The source cannot be refused, and there is no room for @len bytes: wait for the reader, without
- * the lock, until there is, or until it has taken nothing for OUTLET_PATIENCE_MS.
+ * Waits for the reader, without the lock, until there is room for @len bytes of a source that
+ * cannot be refused, or until the reader has taken nothing for OUTLET_PATIENCE_MS.
  */
 static void outlet_wait(struct outlet *o, size_t len)
 {

@@ -40,19 +40,22 @@ struct outlet_config {
 	bool ours;
 	/* Text for people: written by lines or after 10 ms, and losses are marked in it. */
 	bool lines;
-	/* outlet_write() had refused bytes and would take some now. Main thread. May be NULL. */
+	/*
+	 * Called when outlet_write() has refused bytes and would take some now. Main thread. May be
+	 * NULL.
+	 */
 	void (*room)(void *arg);
 	void *arg;
 };
 
-/* Main thread. -errno; @fd is then still the caller's. */
+/* Makes an outlet. Main thread. -errno; the descriptor is then still the caller's. */
 int outlet_create(struct outlet **out, const struct outlet_config *c);
 /*
  * Writes what is left, as long as it is taken, until now_ms() is @until_ms. Returns how many bytes
  * were left over. Main thread, when no other writes any more. NULL allowed.
  */
 u64 outlet_destroy(struct outlet *o, s64 until_ms);
-/* Any thread. Returns how many bytes were taken: all, or fewer if @may_refuse. */
+/* Takes bytes; any thread. Returns how many were taken: all, or fewer if @may_refuse. */
 size_t outlet_write(struct outlet *o, const u8 *buf, size_t len, bool may_refuse);
 
 #endif

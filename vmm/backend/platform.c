@@ -56,7 +56,7 @@ struct platform {
 	struct virtio_pci *rng_pci;
 };
 
-/* Put a device on the bus. @v is taken over, also on failure. */
+/* Puts a device on the bus. @v is taken over, also on failure. */
 static int plug_device(struct platform *p, struct host *h, struct virtio *v,
 		       struct virtio_pci **pci)
 {
@@ -99,7 +99,7 @@ static int add_disk(struct platform *p, struct host *h, const struct spec_disk *
 		   : 0;
 }
 
-/* May run on the disk's thread, for which a reset waits. */
+/* Puts a note; it may run on the disk's thread, for which a reset waits. */
 static void vhost_disk_note(void *arg, const char *line)
 {
 	const struct disk *d = arg;
@@ -150,7 +150,10 @@ static int add_vhost_disk(struct platform *p, struct host *h, const struct spec_
 		   : 0;
 }
 
-/* The device sees the end, too, when it reads next. */
+/*
+ * Notes that a network's process has ended, and takes its link down. (The device notices by itself
+ * only when it reads next.)
+ */
 static void nic_down(struct nic *n, const char *line)
 {
 	bool was_down = n->state.down;
@@ -384,7 +387,7 @@ static int end_platform(void *part, struct err *e)
 	return 0;
 }
 
-/* What is in an image may be a stranger's: nothing of it was read so far. */
+/* Checks the disks' images, of which nothing was read before, since they may be a stranger's. */
 static int start_platform(void *part, bool again, struct err *e)
 {
 	struct platform *p = part;

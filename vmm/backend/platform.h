@@ -11,10 +11,10 @@
 struct platform;
 struct pci_bus;
 
-/* @spec must outlive it. */
+/* Makes the devices of a guest. @spec must outlive them. */
 int platform_create(struct platform **out, struct machine *m, const struct guest_spec *spec,
 		    struct err *e);
-/* PCI slots of the disks in their order, at most @max; returns how many. */
+/* Gives the PCI slots of the disks in their order, at most @max; returns how many. */
 size_t platform_disk_slots(const struct platform *p, unsigned *slots, size_t max);
 /* A disk's state, for reports. */
 struct platform_disk {
@@ -25,10 +25,10 @@ struct platform_disk {
 };
 
 size_t platform_disk_count(const struct platform *p);
-/* @i below the count. Any thread. */
+/* Describes disk @i, below the count. Any thread. */
 void platform_disk(const struct platform *p, size_t i, struct platform_disk *out);
 /*
- * Give disk @i another size, in bytes, while the guest runs: a file is made longer or shorter, a
+ * Gives disk @i another size, in bytes, while the guest runs: a file is made longer or shorter, a
  * block device has to have it already. -errno and a line for people, without the disk's name. Any
  * thread.
  */
@@ -40,7 +40,7 @@ struct platform_net {
 	unsigned restarts;
 };
 
-/* @i below the count of the guest's networks. Main thread. */
+/* Describes network @i, below the count of the guest's networks. Main thread. */
 void platform_net(const struct platform *p, size_t i, struct platform_net *out);
 /*
  * Called on the main thread when network @i's process has ended, and with @up when another one has
@@ -48,7 +48,7 @@ void platform_net(const struct platform *p, size_t i, struct platform_net *out);
  */
 typedef void platform_net_fn(void *arg, size_t i, bool up);
 void platform_set_net_hook(struct platform *p, platform_net_fn *fn, void *arg);
-/* Press the power button, which a guest may ignore. Any thread. */
+/* Presses the power button, which a guest may ignore. Any thread. */
 void platform_power_button(struct platform *p);
 /*
  * Stops all I/O. For callers without a lifecycle; else platform_part's end() calls it. NULL
@@ -60,7 +60,7 @@ void platform_destroy(struct platform *p);
  * created; it returns when no I/O is under way. Back ends stay connected.
  */
 extern const struct lifecycle_ops platform_part;
-/* The bus, for devices of other owners; valid until platform_destroy(). */
+/* Returns the bus, for devices of other owners; valid until platform_destroy(). */
 struct pci_bus *platform_bus(const struct platform *p);
 
 #endif

@@ -23,7 +23,7 @@
 struct viewer {
 	struct viewers *v;
 	int fd; /* -1: free */
-	/* With the lock. */
+	/* Protected by the lock. */
 	u64 tail, missed;
 	bool want_out;
 	/* Main thread. */
@@ -187,7 +187,8 @@ static void on_viewer(void *arg, u32 events)
 			viewer_feed_guest(w);
 		} else if (!n) {
 			/*
-			 * It sends no more but may still read; its hang-up is an event of its own.
+			 * The viewer sends no more but may still read; its hang-up is another
+			 * event.
 			 */
 			w->eof = true;
 			viewer_want_input(w, false);

@@ -23,7 +23,10 @@
 
 struct viewers;
 
-/* @input: bytes for the guest; returns how many it took. Main thread. -ENOMEM. */
+/*
+ * Makes a set of viewers. @input takes bytes for the guest, and returns how many it took. Main
+ * thread. -ENOMEM.
+ */
 int viewers_create(struct viewers **out, struct loop *l, bool keep,
 		   size_t (*input)(void *arg, const u8 *buf, size_t len), void *arg);
 /*
@@ -31,12 +34,12 @@ int viewers_create(struct viewers **out, struct loop *l, bool keep,
  * latest. Main thread, after the guest has ended. NULL allowed.
  */
 void viewers_destroy(struct viewers *v, s64 until_ms);
-/* Bytes of the guest; any thread. */
+/* Takes bytes of the guest; any thread. */
 void viewers_write(struct viewers *v, const u8 *buf, size_t len);
-/* The guest takes input again; any thread. */
+/* Tells the viewers that the guest takes input again; any thread. */
 void viewers_room(struct viewers *v);
 /*
- * A new viewer on socket @fd, which is taken over if this succeeds. -ENOTSOCK: no stream socket;
+ * Adds a viewer on socket @fd, which is taken over if this succeeds. -ENOTSOCK: no stream socket;
  * -EBUSY: VIEWERS_MAX are there. Main thread.
  */
 int viewers_add(struct viewers *v, int fd, struct err *e);

@@ -46,7 +46,7 @@ static void keeper_tell_vmm(const char *line)
 
 /* --- one server ---------------------------------------------------------------------------- */
 
-/* In the child; does not return. */
+/* Runs the server in the child process and exits. */
 static void server_main(const struct keeper *k, int link, int frames, pid_t parent)
 {
 	const struct slirp_server s = {
@@ -97,7 +97,7 @@ static int server_start(struct keeper *k)
 	return ret;
 }
 
-/* Ends it, if it has not ended by itself; its status as waitpid() gives it. */
+/* Kills the server, unless it has ended by itself; returns its status as waitpid() gives it. */
 static int server_end(struct keeper *k)
 {
 	int status = 0;
@@ -114,8 +114,8 @@ static int server_end(struct keeper *k)
 }
 
 /*
- * The first packet among the frames is the server's: one byte says that it is ready, and the VMM
- * gets the socket; more are an error.
+ * Receives the first packet on the frames' socket, which is the server's and no frame. One byte
+ * says that the server is ready: the VMM gets the socket. More bytes are the text of an error.
  */
 static void server_first_packet(struct keeper *k)
 {
@@ -128,7 +128,10 @@ static void server_first_packet(struct keeper *k)
 	keeper_close_fd(&k->frames);
 }
 
-/* False: it has hung up. Nothing that it sends means more than another. */
+/*
+ * Answers each packet of the server, whatever is in it, with the address of the host's name server.
+ * Returns false if the server has hung up.
+ */
 static bool server_asks(const struct keeper *k)
 {
 	char any, line[NAME_SERVER_LINE];
@@ -137,12 +140,12 @@ static bool server_asks(const struct keeper *k)
 	if (len <= 0)
 		return len < 0 && errno == EAGAIN;
 	name_server_line(line);
-	/* One that does not read its answers gets none. */
+	/* A server that does not read its answers loses them. */
 	send(k->link, line, strlen(line), MSG_DONTWAIT | MSG_NOSIGNAL);
 	return true;
 }
 
-/* Until the server has died, or the VMM is gone: false. */
+/* Waits until the server has died; false: the VMM is gone. */
 static bool server_watch(struct keeper *k)
 {
 	while (1) {
@@ -165,7 +168,10 @@ static bool server_watch(struct keeper *k)
 
 /* --- one after the other ------------------------------------------------------------------- */
 
-/* A server has ended now: one too many? */
+/*
+ * Notes that a server has ended now; returns true if more than KEEPER_RESTARTS have within
+ * KEEPER_PERIOD_MS.
+ */
 static bool ends_too_often(struct keeper *k)
 {
 	s64 now = now_ms(), *oldest = &k->ends_ms[k->ends % KEEPER_RESTARTS];
@@ -198,7 +204,7 @@ static void keeper_tell_end(struct keeper *k, int status, bool last)
 	keeper_tell_vmm(line.text);
 }
 
-/* False: the VMM is gone. */
+/* Waits @ms milliseconds; returns false as soon as the VMM is gone. */
 static bool vmm_is_there_for(int ms)
 {
 	struct pollfd p = { .fd = HELPER_FD };

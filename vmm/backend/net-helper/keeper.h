@@ -26,9 +26,10 @@
 #define KEEPER_PAUSE_MS	 1000 /* between an end and the next start */
 
 /*
- * Keep the network running until the VMM, at the other end of HELPER_FD (vmm/confine/helper.h), is
- * gone. Packets to the VMM: with a descriptor, the network runs and frames pass there; without one,
- * a line that says why it does not. @confine, @user: as net_open() has them. 0 or -errno.
+ * Keeps the network running until the VMM, at the other end of HELPER_FD (vmm/confine/helper.h), is
+ * gone. It sends packets to the VMM: with a descriptor, the network runs and frames pass there;
+ * without one, a line that says why it does not. @confine, @user: as net_open() has them. 0 or
+ * -errno.
  */
 int keeper_run(const struct spec_net *n, enum confine_mode confine, const char *user);
 

@@ -15,7 +15,7 @@
 
 static FILE *resolv_open(void)
 {
-	/* It may be anything, and this process is not to wait. */
+	/* The file may be a FIFO or a device; O_NONBLOCK, so that open() does not wait. */
 	int fd = open(RESOLV_CONF, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	struct stat st;
 	FILE *f = NULL;

@@ -21,12 +21,12 @@
 #define NAME_SERVER_LINE 32 /* "nameserver 255.255.255.255\n", with its NUL */
 
 /*
- * The first IPv4 server of the host's resolv.conf, wherever that leads by now, as a line of such a
- * file; an empty line if there is none. @line has NAME_SERVER_LINE bytes.
+ * Writes the first IPv4 server of the host's resolv.conf, wherever that leads by now, as a line of
+ * such a file to @line of NAME_SERVER_LINE bytes; an empty line if there is none.
  */
 void name_server_line(char *line);
 
-/* The file of our own, which only ever holds one line. */
+/* The process's own resolv.conf, which holds one line. */
 struct name_server_file {
 	int fd;			     /* to write it; -1: there is none */
 	char line[NAME_SERVER_LINE]; /* what it holds */

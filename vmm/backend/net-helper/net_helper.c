@@ -14,7 +14,7 @@
 #include "vmm/confine/helper.h"
 #include "vmm/spec/spec_text.h"
 
-/* A directory has one name, whatever links lead to it; *out is the caller's to free. */
+/* Makes the directory's path a real one, without links; *out is the caller's to free. */
 static int find_tftp(struct spec_net *n, char **out, struct err *e)
 {
 	if (!n->tftp)

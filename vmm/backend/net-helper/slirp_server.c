@@ -199,7 +199,7 @@ static void run_timers(struct user_net *u, uint32_t *timeout, bool fire)
 	}
 }
 
-/* To the guest's name server, for which libslirp puts the host's: by UDP or TCP over IPv4. */
+/* Returns true for an IPv4 frame to the guest's name server, for which libslirp puts the host's. */
 static bool is_to_name_server(const u8 *frame, size_t len)
 {
 	const u32 server = htonl(NETWORK + 3);
@@ -208,7 +208,10 @@ static bool is_to_name_server(const u8 *frame, size_t len)
 	       !memcmp(frame + 30, &server, sizeof(server));
 }
 
-/* See name_server.h. The answer to an earlier question may come first. */
+/*
+ * Asks the keeper for the host's name server, see name_server.h. The answer to an earlier question
+ * may come first.
+ */
 static void ask_for_name_server(struct user_net *u)
 {
 	struct pollfd p = { .fd = u->s->keeper, .events = POLLIN };
@@ -227,7 +230,7 @@ static void ask_for_name_server(struct user_net *u)
 	}
 }
 
-/* False: the guest is gone. */
+/* Takes frames from the guest; returns false if the guest is gone. */
 static bool from_guest(struct user_net *u)
 {
 	for (unsigned i = 0; i < BATCH; i++) {
@@ -264,7 +267,10 @@ static void user_net_serve(struct user_net *u)
 	}
 }
 
-/* Called when the ports are open, which may need root; files to be served are read without it. */
+/*
+ * Confines the process when the ports are open, which may need root; files to be served are read
+ * without root's rights.
+ */
 static int confine_self(struct user_net *u, struct err *e)
 {
 	const struct spec_net *n = u->s->net;
@@ -291,7 +297,7 @@ int slirp_server_run(const struct slirp_server *s, struct err *e)
 	if (!ret)
 		ret = confine_self(u, e);
 	ask_for_name_server(u);
-	/* One byte says ready; more are an error for the user. */
+	/* One byte tells the keeper that all is set up; more are an error for the user. */
 	if (ret)
 		send(s->frames, e->text, strlen(e->text), MSG_NOSIGNAL);
 	else if (send(s->frames, "", 1, MSG_NOSIGNAL) == 1)

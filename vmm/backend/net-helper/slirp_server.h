@@ -22,8 +22,8 @@ struct slirp_server {
 };
 
 /*
- * Serve the guest at the other end of @s->frames until it is gone. The first frame is one byte when
- * all is set up, else an error for the user. 0 or -errno.
+ * Serves the guest at the other end of @s->frames until it is gone. The first frame is one byte
+ * when all is set up, else an error for the user. 0 or -errno.
  */
 int slirp_server_run(const struct slirp_server *s, struct err *e);
 
