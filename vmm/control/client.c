@@ -56,7 +56,10 @@ static int compare_names(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* -EAGAIN: its backlog is full, so it lives, but does not answer. */
+/*
+ * Returns true if a VMM listens there, also if its backlog is full (-EAGAIN); else removes the
+ * leftover socket.
+ */
 static bool guest_lives(const char *dir, const char *file)
 {
 	char path[4096];
@@ -120,7 +123,7 @@ void client_list_free(char **names, size_t n)
 	free(names);
 }
 
-/* The name of the only guest that runs. */
+/* Finds the name of the only guest that runs. */
 static int guest_find_only(char **out, struct err *e)
 {
 	char **names;
@@ -222,7 +225,7 @@ bool client_connected(const struct client *c)
 
 /* --- talking ------------------------------------------------------------------------------- */
 
-/* 0 when @fd is ready for @what, -ETIMEDOUT; @until -1: waits for ever. */
+/* Waits until @fd is ready for @what. 0 or -ETIMEDOUT; @until -1: for ever. */
 static int wait_until(int fd, short what, s64 until)
 {
 	struct pollfd p = { .fd = fd, .events = what };
@@ -281,7 +284,7 @@ static int client_send_all(struct client *c, const char *text, size_t len, int p
 	return ret;
 }
 
-/* The next whole object of the buffer, or NULL. */
+/* Returns the next whole object of the buffer, or NULL. */
 static json_t *next_object(struct client *c)
 {
 	json_error_t error;
@@ -332,7 +335,7 @@ static int client_read_more(struct client *c, s64 until)
 	}
 }
 
-/* Next object that is an answer (events are put aside) or, with @event, that is an event. */
+/* Receives the next object that is an answer (events are put aside) or, with @event, an event. */
 static int client_receive(struct client *c, bool event, s64 until, json_t **out)
 {
 	for (bool first = true;; first = false) {
@@ -341,7 +344,7 @@ static int client_receive(struct client *c, bool event, s64 until, json_t **out)
 		int ret;
 
 		if (!o) {
-			/* One that always has more to say does not answer, either. */
+			/* A VMM that sends events without end has not answered, either. */
 			if (!first && until >= 0 && now_ms() > until)
 				return -ETIMEDOUT;
 			ret = client_read_more(c, until);

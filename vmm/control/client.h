@@ -18,44 +18,47 @@
 struct client;
 
 /*
- * Connect to guest @name, or with NULL to the only one that runs, and negotiate. @timeout_ms is how
- * long to wait for each answer; -1: for ever (the load of a driver has no limit). -ENOENT: it does
- * not run; -ENOTUNIQ: NULL, and several run; -ETIMEDOUT: its VMM does not answer.
+ * Connects to guest @name, or with NULL to the only one that runs, and negotiates. @timeout_ms is
+ * how long to wait for each answer; -1: for ever (the load of a driver has no limit). -ENOENT: it
+ * does not run; -ENOTUNIQ: NULL, and several run; -ETIMEDOUT: its VMM does not answer.
  */
 int client_open(struct client **out, const char *name, int timeout_ms, struct err *e);
-/* The same without negotiation: only client_pid() and client_close() are of use. */
+/* Does the same without negotiation: only client_pid() and client_close() are of use. */
 int client_dial(struct client **out, const char *name, struct err *e);
 void client_close(struct client *c); /* NULL allowed */
 
-/* The guest's name; lives as long as @c. */
+/* Returns the guest's name; lives as long as @c. */
 const char *client_name(const struct client *c);
-/* The process that listens, as the kernel tells (SO_PEERCRED); 0: not in our pid namespace. */
+/*
+ * Returns the process that listens, as the kernel tells (SO_PEERCRED); 0: not in our pid namespace.
+ */
 pid_t client_pid(const struct client *c);
-/* True until the VMM has closed its end. */
+/* Returns true until the VMM has closed its end. */
 bool client_connected(const struct client *c);
 
 /*
- * Send @command and wait for its answer; *out is the "return" value (may be NULL if of no
- * interest). @args is stolen, NULL: none. -EREMOTEIO: the VMM said no, @e holds its words.
+ * Sends @command and waits for its answer; *out is the "return" value (may be NULL if of no
+ * interest). @args is stolen, NULL: none. -EREMOTEIO: the VMM refused, @e has its text.
  */
 int client_call(struct client *c, const char *command, json_t *args, json_t **out, struct err *e);
-/* Hand over a copy of @fd under @fdname, for a command that names it ("getfd"). */
+/* Hands over a copy of @fd under @fdname, for a command that names it ("getfd"). */
 int client_give_fd(struct client *c, const char *fdname, int fd, struct err *e);
 /*
- * Wait for the next event, at most @timeout_ms (-1: for ever); *out is the whole object. 0;
+ * Waits for the next event, at most @timeout_ms (-1: for ever); *out is the whole object. 0;
  * -ENOTCONN: the VMM has ended; -ETIMEDOUT.
  */
 int client_event(struct client *c, int timeout_ms, json_t **out);
 
-/* client_open(), client_call() and client_close(); waits for the answer without a limit. */
+/* Does client_open(), client_call() and client_close(); waits for the answer without a limit. */
 int client_call_once(const char *name, const char *command, json_t *args, json_t **out,
 		     struct err *e);
-/* The same with a descriptor, which the VMM finds as "fd" in @args. */
+/* Does the same with a descriptor, which the VMM finds as "fd" in @args. */
 int client_call_once_fd(const char *name, const char *command, json_t *args, int fd, json_t **out,
 			struct err *e);
 
 /*
- * Names of all running guests of this user (malloc'ed array of strings), sorted; removes leftovers.
+ * Lists the names of all running guests of this user (malloc'ed array of strings), sorted; removes
+ * leftovers.
  */
 int client_list(char ***out, size_t *n, struct err *e);
 void client_list_free(char **names, size_t n);

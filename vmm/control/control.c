@@ -40,7 +40,7 @@ static const struct peer_ops client_ops = { client_input, client_gone };
 
 /* --- the socket ---------------------------------------------------------------------------- */
 
-/* True if @a is to be dropped before @b; control.h has the order. */
+/* Returns true if @a is to be dropped before @b; control.h has the order. */
 static bool client_goes_before(const struct qmp_client *a, const struct qmp_client *b)
 {
 	if (a->negotiated != b->negotiated)
@@ -50,7 +50,7 @@ static bool client_goes_before(const struct qmp_client *a, const struct qmp_clie
 	return a->last < b->last;
 }
 
-/* Index of the client to be dropped first; CONTROL_CLIENTS: there is no client. */
+/* Returns the index of the client to be dropped first; CONTROL_CLIENTS: there is no client. */
 static size_t most_dispensable(const struct control *c)
 {
 	size_t worst = CONTROL_CLIENTS;
@@ -74,7 +74,10 @@ static size_t control_make_room(struct control *c)
 	return i;
 }
 
-/* Drops a client to free descriptors: one that cannot be accepted would wake the loop for ever. */
+/*
+ * Drops a client to free descriptors: a connection that cannot be accepted would wake the loop
+ * again and again.
+ */
 static void give_back_descriptors(struct control *c)
 {
 	size_t i = most_dispensable(c);
@@ -83,7 +86,7 @@ static void give_back_descriptors(struct control *c)
 		peer_close(&c->clients[i]->peer);
 }
 
-/* A new client on @fd, which is the client's then. NULL: no room for it. */
+/* Makes a client on @fd, which is the client's then. NULL: no room for it. */
 static struct qmp_client *client_create(struct control *c, int fd)
 {
 	struct qmp_client *q = calloc(1, sizeof(*q));

@@ -36,9 +36,9 @@ struct control_request;
 struct loop;
 
 /*
- * A command. @args is an object (perhaps empty), borrowed. The handler answers now or later,
- * exactly once, by control_reply() or control_fail(). Runs on the loop's thread, and so must the
- * answer.
+ * Handles a command. @args is an object (perhaps empty), borrowed. The handler answers now or
+ * later, exactly once, by control_reply() or control_fail(). Runs on the loop's thread, and so must
+ * the answer.
  */
 typedef void control_fn(void *arg, struct control_request *r, const json_t *args);
 
@@ -48,30 +48,29 @@ struct control_command {
 };
 
 /*
- * Listen at @path (created 0600, in a directory of our own). -EADDRINUSE: another VMM serves it; a
+ * Listens at @path (created 0600, in a directory of our own). -EADDRINUSE: another VMM serves it; a
  * socket that a killed one left behind is replaced.
  */
 int control_create(struct control **out, struct loop *l, const char *path, struct err *e);
 /* Drops all clients and removes the socket's file, if it is still the own one. NULL is allowed. */
 void control_destroy(struct control *c);
-/* The socket's file; lives as long as @c. */
+/* Returns the socket's file; lives as long as @c. */
 const char *control_file(const struct control *c);
 const struct socket_id *control_file_id(const struct control *c);
 /*
- * From here on another process removes the file: this one is about to be confined and has no paths
- * then.
+ * Leaves it to another process to remove the file: this one is about to be confined and has no
+ * paths then.
  */
 void control_disown_file(struct control *c);
 
 /*
- * Offer more commands. @table ends with a NULL name and must live as long as @c; @arg goes to its
- * handlers. A name belongs to one table, which is asserted: else a later module would take a
- * command away from another without a word. @c may be NULL: the guest has no control socket.
- * -ENOMEM.
+ * Offers more commands. @table ends with a NULL name and must live as long as @c; @arg goes to its
+ * handlers. A name belongs to one table, which is asserted: else a later table would silently
+ * replace a command of an earlier one. @c may be NULL: the guest has no control socket. -ENOMEM.
  */
 int control_add(struct control *c, const struct control_command *table, void *arg);
 
-/* "version" of the greeting: that of the schema, which is QEMU's, and not Umbra's own. */
+/* Returns "version" of the greeting: that of the schema, which is QEMU's, and not Umbra's own. */
 json_t *control_version(void);
 
 /* Steals @value (NULL: an empty object). */
@@ -79,13 +78,13 @@ void control_reply(struct control_request *r, json_t *value);
 void control_fail(struct control_request *r, const char *line);
 
 /*
- * Take the descriptor that the request's client had passed under @name with "getfd"; it is the
+ * Takes the descriptor that the request's client had passed under @name with "getfd"; it is the
  * caller's then. @name may be NULL, as json_string_value() gives it. -EINVAL, -ENOENT and a line.
  */
 int control_take_fd(struct control_request *r, const char *name, struct err *e);
 
 /*
- * Tell all negotiated clients of event @name; @data is stolen, NULL: the event has none. On the
+ * Tells all negotiated clients of event @name; @data is stolen, NULL: the event has none. On the
  * loop's thread, or after it has ended. @c may be NULL.
  */
 void control_event(struct control *c, const char *name, json_t *data);

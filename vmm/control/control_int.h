@@ -52,15 +52,17 @@ struct control {
 	struct qmp_client *clients[CONTROL_CLIENTS];
 };
 
-/* Send the greeting. -errno: the client must go, as below. */
+/* Sends the greeting. -errno: the client must go, as below. */
 int qmp_greet(struct qmp_client *q);
-/* Does the socket itself, or a table, have command @name? */
+/* Returns true if the socket itself, or a table, has command @name. */
 bool qmp_has_command(const struct control *c, const char *name);
-/* Take whole objects off the input and execute them. */
+/* Takes whole objects off the input and executes them. */
 int qmp_input(struct qmp_client *q);
-/* Send @o, which stays the caller's. */
+/* Sends @o, which stays the caller's. */
 int qmp_say(struct qmp_client *q, const json_t *o);
-/* The client goes: detaches its open requests and closes the descriptors that it had named. */
+/*
+ * Detaches the open requests of a client that goes, and closes the descriptors that it had named.
+ */
 void qmp_forget(struct qmp_client *q);
 
 #endif

@@ -26,7 +26,7 @@ struct ended {
 	char log_file[32], end_file[32]; /* until ended_set_name() */
 };
 
-/* The directory, which is made if @create. -ENOENT: there is none. */
+/* Opens the directory, which is made if @create; returns the descriptor. -ENOENT: there is none. */
 static int ended_dir(bool create, struct err *e)
 {
 	char *dir = NULL, path[300];
@@ -89,7 +89,7 @@ static int by_time(const void *a, const void *b)
 	return x->time < y->time ? -1 : x->time > y->time ? 1 : strcmp(x->name, y->name);
 }
 
-/* All of the directory @fd, sorted. */
+/* Reads all of the directory @fd, sorted. */
 static int ended_read_all(int fd, struct ended_guest **out, size_t *n)
 {
 	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
@@ -164,7 +164,10 @@ static void ended_prune(int dir)
 	free(list);
 }
 
-/* A new file of the directory, for now ".PID.SUFFIX"; this process has one of each. */
+/*
+ * Opens a new file of the directory, for now ".PID.SUFFIX"; this process has one of each suffix.
+ * Returns the descriptor or -errno.
+ */
 static int ended_new_file(int dir, char name[32], const char *suffix)
 {
 	int fd;
@@ -267,7 +270,7 @@ int ended_list(struct ended_guest **out, size_t *n, struct err *e)
 		   : 0;
 }
 
-/* A file of guest @name, or -errno with a line. */
+/* Opens a file of guest @name; returns the descriptor, or -errno with a line. */
 static int ended_open(const char *name, const char *suffix, int *dir, struct err *e)
 {
 	char file[80];

@@ -28,13 +28,13 @@ struct ended;
  * fork.
  */
 int ended_begin(struct ended **out, struct err *e);
-/* The log, to be appended to. */
+/* Returns the log's descriptor, to append to it. */
 int ended_log(const struct ended *n);
 /* Renames the files to the guest's name. -errno. */
 int ended_set_name(struct ended *n, const char *name, struct err *e);
 /* Writes that the guest ended with exit code @code. Called by the last of its processes. */
 void ended_set_code(struct ended *n, int code);
-/* Files that got no name are removed if @discard. NULL allowed. */
+/* Frees @n; removes files that got no name, if @discard. NULL allowed. */
 void ended_free(struct ended *n, bool discard);
 
 /* --- questions ------------------------------------------------------------------------------- */
@@ -47,11 +47,11 @@ struct ended_guest {
 	long long time; /* when it ended: seconds of CLOCK_REALTIME */
 };
 
-/* All guests that are kept, the oldest end first; free() them. */
+/* Lists all guests that are kept, the oldest end first; free() them. */
 int ended_list(struct ended_guest **out, size_t *n, struct err *e);
 /* Waits until @name has ended; *out has its exit code. -ENOENT: none is kept. */
 int ended_wait(const char *name, struct ended_guest *out, struct err *e);
-/* Its log, opened for reading. -ENOENT. */
+/* Opens the guest's log for reading. Returns the descriptor; -ENOENT. */
 int ended_open_log(const char *name, struct err *e);
 
 #endif

@@ -13,7 +13,7 @@
 
 #define FDS_AT_ONCE 8 /* more than are kept, so that the kernel does not cut those that are */
 
-/* 0, or -errno: the client must go. */
+/* Sends what the socket takes of the output. 0, or -errno: the client must go. */
 static int peer_flush(struct peer *p)
 {
 	while (p->out_done < p->out_len) {
@@ -62,7 +62,7 @@ void peer_hang_up(struct peer *p)
 }
 
 /*
- * Keep the descriptors that came with a piece of input; those for which there is no room are
+ * Keeps the descriptors that came with a piece of input; those for which there is no room are
  * closed.
  */
 static void peer_keep_fds(struct peer *p, struct msghdr *msg)
@@ -139,7 +139,7 @@ static void on_peer(void *arg, u32 events)
 			p->in_len += (size_t)n;
 			p->in[p->in_len] = 0;
 			ret = p->ops->input(p);
-			/* One object as long as all the room: no more can come. */
+			/* One object fills all the room, so its end cannot be read. */
 			if (!ret && p->in_len == PEER_INPUT_MAX)
 				ret = -EMSGSIZE;
 		} else if (!n || (errno != EAGAIN && errno != EINTR)) {

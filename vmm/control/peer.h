@@ -20,11 +20,11 @@ struct peer;
 
 struct peer_ops {
 	/*
-	 * There is more in @p->in: called after each piece of input. Consumes whole commands by
-	 * peer_consume(). -errno: the client must go. peer_close() is not allowed in here.
+	 * Called after each piece of input, when there is more in @p->in. Consumes whole commands
+	 * by peer_consume(). -errno: the client must go. It must not call peer_close().
 	 */
 	int (*input)(struct peer *p);
-	/* The client goes: the last call, which frees the memory that @p lies in. */
+	/* Frees the memory that @p lies in; the last call, when the client goes. */
 	void (*gone)(struct peer *p);
 };
 
@@ -40,19 +40,23 @@ struct peer {
 	unsigned n_loose;
 };
 
-/* Serve @fd, which is @p's from here on, on @l. @p is zeroed. -errno: @fd is still the caller's. */
+/*
+ * Serves @fd, which is @p's from here on, on @l. @p is zeroed. -errno: @fd is still the caller's.
+ */
 int peer_open(struct peer *p, struct loop *l, int fd, const struct peer_ops *ops);
 /* Closes the socket and the descriptors that were not taken, then calls ops->gone(). */
 void peer_close(struct peer *p);
 
-/* Queue @len bytes and send what the socket takes. -errno: the client must go. */
+/* Queues @len bytes and sends what the socket takes. -errno: the client must go. */
 int peer_send(struct peer *p, const char *text, size_t len);
-/* Ask for the client's end from anywhere, also from ops->input(): the loop carries it out. */
+/* Asks for the client's end from anywhere, also from ops->input(): the loop carries it out. */
 void peer_hang_up(struct peer *p);
 
-/* The first @n bytes of the input are done with. */
+/* Removes the first @n bytes of the input. */
 void peer_consume(struct peer *p, size_t n);
-/* The oldest descriptor that came and was not taken; the caller's then. -1: there is none. */
+/*
+ * Returns the oldest descriptor that came and was not taken; the caller's then. -1: there is none.
+ */
 int peer_take_fd(struct peer *p);
 
 #endif

@@ -28,7 +28,7 @@ int qmp_say(struct qmp_client *q, const json_t *o)
 	return ret;
 }
 
-/* As qmp_say(), and steals @o; NULL: there was no memory for it. */
+/* Does qmp_say() and steals @o; NULL: there was no memory for it. */
 static int qmp_say_new(struct qmp_client *q, json_t *o)
 {
 	int ret = o ? qmp_say(q, o) : -ENOMEM;
@@ -151,7 +151,9 @@ static void qmp_getfd(void *arg, struct control_request *r, const json_t *args)
 	int fd;
 
 	(void)arg;
-	/* Taken also if the command fails: it must not become the next command's. */
+	/*
+	 * The descriptor is taken also if the command fails: it must not become the next command's.
+	 */
 	fd = peer_take_fd(&r->client->peer);
 	if (fd < 0) {
 		control_fail(r, "No file descriptor supplied via SCM_RIGHTS");
@@ -270,7 +272,7 @@ static int qmp_negotiate(struct qmp_client *q, json_t *id)
 	return ret;
 }
 
-/* One command; -errno: the client must go. */
+/* Executes one command; -errno: the client must go. */
 static int qmp_execute(struct qmp_client *q, const json_t *o)
 {
 	const char *name = json_string_value(json_object_get(o, "execute"));
@@ -316,8 +318,9 @@ static int qmp_execute(struct qmp_client *q, const json_t *o)
 }
 
 /*
- * QMP has no framing but the JSON itself. The rest is moved once, not after each command: a client
- * may send a hundred thousand of them in one piece, and others wait meanwhile.
+ * Executes the whole objects of the input: QMP has no framing but the JSON itself. The rest is
+ * moved once, not after each command: a client may send a hundred thousand of them in one piece,
+ * and others wait meanwhile.
  */
 int qmp_input(struct qmp_client *q)
 {

@@ -41,14 +41,17 @@ static bool dir_is_own(const char *dir, uid_t uid)
 	return !lstat(dir, &st) && stat_is_own_dir(&st, uid);
 }
 
-/* Where nobody but root and @uid can replace a directory of @uid's. */
+/* Returns true for a directory in which only root and @uid can replace a directory of @uid's. */
 static bool stat_is_safe_parent(const struct stat *st, uid_t uid)
 {
 	return S_ISDIR(st->st_mode) && (!st->st_uid || st->st_uid == uid) &&
 	       (!(st->st_mode & 022) || st->st_mode & S_ISVTX);
 }
 
-/* The directory @name of @parent, made if @create: 0, -ENOENT, -EPERM: another user's; -errno. */
+/*
+ * Checks the directory @name of @parent, which is made if @create. 0; -ENOENT; -EPERM: another user
+ * can write it or its parent; -errno.
+ */
 static int control_dir_check(int parent, const char *name, bool create, uid_t uid)
 {
 	struct stat st;
@@ -65,7 +68,10 @@ static int control_dir_check(int parent, const char *name, bool create, uid_t ui
 	return stat_is_own_dir(&st, uid) ? 0 : -EPERM;
 }
 
-/* The same for a user who is not root: root's lies in /run, where nobody else can put anything. */
+/*
+ * Opens @parent and does control_dir_check() on it, for a user who is not root. (Root's lies in
+ * /run, where nobody else can put anything.)
+ */
 static int users_dir_check(const char *parent, const char *name, bool create, uid_t uid)
 {
 	int fd = open(parent, O_PATH | O_DIRECTORY | O_CLOEXEC), ret;
@@ -77,7 +83,10 @@ static int users_dir_check(const char *parent, const char *name, bool create, ui
 	return ret;
 }
 
-/* As users_dir_check(), with fewer system calls of a start: above it there is only root's /run. */
+/*
+ * Checks root's directory @dir with fewer system calls than users_dir_check(): only root can write
+ * its parent, /run.
+ */
 static int roots_dir_check(const char *dir, bool create)
 {
 	struct stat st;
@@ -105,7 +114,10 @@ int control_dir(char **out, bool create, struct err *e)
 	parent = !uid ? "/run" : runtime ? runtime : "/tmp";
 	if (uid && !runtime) {
 		snprintf(name, sizeof(name), "umbra-%u", uid);
-		/* While it is not there, another user can make it between a look and its use. */
+		/*
+		 * In /tmp the directory is made in any case: else another user could make it
+		 * between a look and its use.
+		 */
 		create = true;
 	}
 	if (asprintf(&dir, "%s/%s", parent, name) < 0)

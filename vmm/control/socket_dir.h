@@ -15,14 +15,15 @@
 /* What a guest's name is, for a message; %d is CONTROL_NAME_MAX. */
 #define CONTROL_NAME_WANT "want up to %d " NAME_FILE_TEXT ", not beginning with a dot"
 
-/* True for a guest's name: NAME_FILE, at most CONTROL_NAME_MAX, no dot first. */
+/* Returns true for a guest's name: NAME_FILE, at most CONTROL_NAME_MAX, no dot first. */
 bool control_name_ok(const char *name);
 /*
- * Directory of the sockets (malloc'ed, made if @create): $XDG_RUNTIME_DIR/umbra or /run/umbra; in
- * /tmp it is made in any case. -EPERM: another user could read or replace what lies in it.
+ * Gives the directory of the sockets (malloc'ed, made if @create): $XDG_RUNTIME_DIR/umbra or
+ * /run/umbra; in /tmp it is made in any case. -EPERM: another user could read or replace what lies
+ * in it.
  */
 int control_dir(char **out, bool create, struct err *e);
-/* Path of guest @name's socket (malloc'ed). */
+/* Gives the path of guest @name's socket (malloc'ed). */
 int control_path(char **out, const char *name, bool create_dir, struct err *e);
 
 #endif
