@@ -32,7 +32,10 @@ struct driver_call {
 	bool undoes; /* entry was registered before, and its name stays in place */
 };
 
-/* A string of the copied frame, NUL-terminated inside it; NULL: absent, or outside of the copy. */
+/*
+ * Returns a string of the copied frame, NUL-terminated inside it; NULL: absent, or outside of the
+ * copy.
+ */
 static const char *frame_string(struct umbra_frame *f, struct umbra_str s)
 {
 	if (!s.len || s.len > f->used || s.off > f->used - s.len)
@@ -71,9 +74,9 @@ static void call_read_request(struct driver_call *c, const struct catalog_fn *fn
 }
 
 /*
- * `ip link add NAME type KIND`: the kernel has marked the new device as one that rtnetlink sets up,
- * under a name that a user gave, for a KIND that this driver registered. That name is the user's to
- * go on with; a device that the driver makes by itself has not all three.
+ * Returns true if a user has given the name, by `ip link add NAME type KIND`: the kernel has marked
+ * the new device as one that rtnetlink sets up, under a name that a user gave, for a KIND that this
+ * driver registered. A device that the driver makes by itself has not all three.
  */
 static bool name_is_a_users(struct gate *g, const struct driver_call *c)
 {
@@ -134,7 +137,7 @@ static void call_decide(struct gate *g, const struct gate_caller *caller, struct
 		c->d.record = true;
 }
 
-/* The name to use, also if it is the one asked for (G8); NULL: none. */
+/* Returns the name to use, also if it is the one asked for (G8); NULL: none. */
 static const char *call_name(const struct driver_call *c)
 {
 	if (!c->r.name || c->r.fn->form == NAME_NONE)
@@ -142,13 +145,15 @@ static const char *call_name(const struct driver_call *c)
 	return c->d.verdict == VERDICT_PASS ? c->r.name : c->d.name;
 }
 
-/* Does the kernel keep a pointer to the name after the call has returned? */
+/* Returns true if the kernel keeps a pointer to the name after the call has returned. */
 static bool name_is_kept(const struct catalog_fn *fn)
 {
 	return fn->form == NAME_FIELD_PTR || fn->runs_program;
 }
 
-/* Enter a name or object that outlasts the call into the ledger; refuse the call if that fails. */
+/*
+ * Enters a name or object that outlasts the call into the ledger; refuses the call if that fails.
+ */
 static void call_prepare(struct gate *g, struct driver_call *c)
 {
 	const struct catalog_fn *fn = c->r.fn;
@@ -174,7 +179,7 @@ static void call_prepare(struct gate *g, struct driver_call *c)
 		call_refuse(c, ENOMEM, "out of memory");
 }
 
-/* Nothing is done that could not be recorded (G6). */
+/* Records the call, and refuses it if that fails (G6). */
 static void call_record(struct gate *g, const struct gate_caller *caller, struct driver_call *c)
 {
 	if (!c->d.record ||
@@ -205,7 +210,7 @@ static void call_keep_refusal(struct gate_caller *caller, const struct driver_ca
 	pthread_mutex_unlock(&caller->refusal_lock);
 }
 
-/* Both strings of the greatest length fit: asserted above. */
+/* Puts a string into the answer. Two of the greatest length fit: asserted above. */
 static struct umbra_str answer_put(struct umbra_answer *a, u32 *used, const char *text)
 {
 	struct umbra_str s = { *used, (u32)strlen(text) + 1 };
@@ -215,7 +220,7 @@ static struct umbra_str answer_put(struct umbra_answer *a, u32 *used, const char
 	return s;
 }
 
-/* Write the answer, whole (G7); the entry is out of this call's hands then. */
+/* Writes the whole answer (G7); the ledger's entry is not this call's any more then. */
 static void call_answer(struct gate *g, struct driver_call *c, struct umbra_answer *a)
 {
 	const struct decision *d = &c->d;

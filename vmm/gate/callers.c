@@ -7,8 +7,8 @@
 #include "vmm/gate/gate_int.h"
 
 /*
- * The lock prefers writers: calls hold it for reading nearly always, and a change of the callers
- * must get its turn all the same.
+ * Makes the lock, which prefers writers: calls hold it for reading nearly always, and a change of
+ * the callers must get its turn all the same.
  */
 void gate_callers_init(struct gate *g)
 {

@@ -16,7 +16,7 @@
 
 #define REPORTS_MAX 10
 
-/* "0xffffffffc0123456 (symbol+0x12)" for people. */
+/* Writes "0xffffffffc0123456 (symbol+0x12)" for people. */
 static void address_text(struct gate *g, u64 va, char *buf, size_t len)
 {
 	u64 off = 0;
@@ -49,7 +49,7 @@ static void doorbell_refuse(struct gate *g, struct vcpu *v, const char *why)
 	vcpu_inject_gp(v);
 }
 
-/* Does the instruction that rang lie in the gate's own page, at its own place (G2)? */
+/* Does the instruction that rang the doorbell lie in the gate's own page, at its own place (G2)? */
 static bool from_gate(struct vcpu *v, u64 gate_va, const char **why)
 {
 	u64 rip = vcpu_regs(v)->rip, gpa;
@@ -67,7 +67,7 @@ static bool from_gate(struct vcpu *v, u64 gate_va, const char **why)
 	return false;
 }
 
-/* Finish the gate page: from now on gates lead to the shim's @enter (G3). */
+/* Finishes the gate page: from now on gates lead to the shim's @enter (G3). */
 static s64 take_hello(struct gate *g, u64 gate, u64 enter)
 {
 	s64 rel = (s64)(enter - (gate + (u64)(umbra_gate_patch - umbra_gate_blob) + 4));
@@ -89,7 +89,7 @@ static s64 take_hello(struct gate *g, u64 gate, u64 enter)
 	return write(g->event, &one, sizeof(one)) == sizeof(one) ? 0 : -EIO;
 }
 
-/* Carry out a doorbell that counts; returns the value for rax. */
+/* Carries out a doorbell that came from the gate; returns the value for rax. */
 static s64 doorbell_dispatch(struct gate *g, const struct kvm_regs *regs)
 {
 	switch (regs->rdi) {
@@ -97,7 +97,7 @@ static s64 doorbell_dispatch(struct gate *g, const struct kvm_regs *regs)
 		return take_hello(g, regs->rsi, regs->rdx);
 	case UMBRA_OP_CALL:
 	case UMBRA_OP_POLL:
-		/* A cookie is only for the policy; a poll decides again. */
+		/* OP_POLL's cookie is not used: the call is decided anew. */
 		return gate_call(g, regs->rsi, regs->rdx);
 	case UMBRA_OP_RESULT:
 		return gate_result(g, regs->rsi, regs->rdx, regs->rcx);
@@ -114,7 +114,7 @@ static s64 doorbell_dispatch(struct gate *g, const struct kvm_regs *regs)
 	}
 }
 
-/* An access to the doorbell's port. */
+/* Handles an access to the doorbell's port. */
 static void on_doorbell(void *arg, struct vcpu *v, const struct io_pio_access *a)
 {
 	struct gate *g = arg;
@@ -128,7 +128,7 @@ static void on_doorbell(void *arg, struct vcpu *v, const struct io_pio_access *a
 		doorbell_refuse(g, v, "wrong width");
 		return;
 	}
-	/* The first hello says where the gate is; it must be there. */
+	/* The first hello says where the gate is, and must come from there. */
 	if (!gate && regs->rdi == UMBRA_OP_HELLO)
 		gate = regs->rsi;
 	if (!from_gate(v, gate, &why)) {
@@ -140,7 +140,8 @@ static void on_doorbell(void *arg, struct vcpu *v, const struct io_pio_access *a
 }
 
 /*
- * The agent could not load the shim: (E12) of machine.h. It is believed only before there is one.
+ * Ends the machine as (E12) of machine.h: the agent could not load the shim. Ignored once a shim is
+ * there.
  */
 static void agent_failed(void *arg, struct vcpu *v, const struct io_pio_access *a)
 {

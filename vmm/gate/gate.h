@@ -64,15 +64,15 @@ struct loop;
 struct gate;
 
 /*
- * Add the slots, fill the info page for @k running at @kaslr, take the ports. @rec is borrowed.
- * -ENOENT: the kernel lacks something that the shim needs; @e names it.
+ * Adds the slots, fills the info page for @k running at @kaslr, and takes the ports. @rec is
+ * borrowed. -ENOENT: the kernel lacks something that the shim needs; @e names it.
  */
 int gate_create(struct gate **out, struct machine *m, struct kernel *k, u64 kaslr,
 		struct record *rec, struct err *e);
-/* After the vCPUs have ended. NULL is allowed. */
+/* Frees the gate, after the vCPUs have ended. NULL is allowed. */
 void gate_destroy(struct gate *g);
 
-/* Deliver finished commands and the hello on @l; once, before the guest runs. -errno. */
+/* Delivers finished commands and the hello on @l; once, before the guest runs. -errno. */
 int gate_start(struct gate *g, struct loop *l);
 /* Called on the loop's thread when the shim has said hello. Once, before the guest runs. */
 typedef void gate_hello_fn(void *arg);
@@ -81,44 +81,44 @@ bool gate_alive(const struct gate *g);
 
 /* --- pages of the sessions (UMBRA_PAGES_GPA); page 0 is the trap page -------------------- */
 
-/* A page of int3. -ENOSPC. */
+/* Allocates a page, full of int3. -ENOSPC. */
 int gate_page_alloc(struct gate *g, u64 *gpa, u8 **hva);
 void gate_page_free(struct gate *g, u64 gpa);
 
 /* --- callers ----------------------------------------------------------------------------- */
 
 /*
- * A caller is one that the host can tell from others by the gate entry that was used: a driver, or
- * a session's shadow kernel (@driver "-"). @session and @driver are copied; @s is borrowed until
+ * Adds a caller: a driver, or a session's shadow kernel (@driver "-"), which the host tells from
+ * others by the gate entry that was used. @session and @driver are copied; @s is borrowed until
  * the caller is removed or gets another, or the vCPUs have ended. Returns its number (> 0), or
  * -ENOSPC: no number is free; -ENOMEM.
  */
 int gate_caller_add(struct gate *g, const struct policy_session *s, const char *session,
 		    const char *driver);
-/* Forget it, its objects and names. No call of it may be in progress in the guest (G11). */
+/* Removes a caller, its objects and names. No call of it may be in progress in the guest (G11). */
 void gate_caller_remove(struct gate *g, unsigned caller);
-/* Put another policy in force for the caller's next call. */
+/* Puts another policy in force for the caller's next call. */
 void gate_caller_set_policy(struct gate *g, unsigned caller, const struct policy_session *s);
-/* Objects (devices, ...) that the caller registered and has not taken back. */
+/* Returns how many objects (devices, ...) the caller registered and has not taken back. */
 size_t gate_caller_objects(struct gate *g, unsigned caller);
 /*
- * The last call of the caller that was refused, for people: "filp_open("/x"): EPERM by files[0] at
- * demo.policy:7"; "" if none was.
+ * Writes the last call of the caller that was refused, for people: "filp_open("/x"): EPERM by
+ * files[0] at demo.policy:7"; "" if none was.
  */
 #define GATE_REFUSAL_MAX 320
 void gate_caller_refusal(struct gate *g, unsigned caller, char out[GATE_REFUSAL_MAX]);
-/* Calls so far. */
+/* Returns the number of calls so far. */
 u64 gate_caller_calls(struct gate *g, unsigned caller);
 
 /*
- * Write a gate entry for @fn at @entry (16 bytes), which the guest maps at @va; -ERANGE if the gate
- * page is out of a branch's reach. Only after the hello.
+ * Writes a gate entry for @fn at @entry (16 bytes), which the guest maps at @va; -ERANGE if the
+ * gate page is out of a branch's reach. Only after the hello.
  */
 int gate_entry(struct gate *g, u8 *entry, u64 va, unsigned caller, const struct catalog_fn *fn);
 
 /* --- commands to the guest --------------------------------------------------------------- */
 
-/* On the loop's thread. */
+/* Called with a command's result, on the loop's thread. */
 typedef void gate_done_fn(void *arg, s64 result, u64 value);
 
 struct gate_command {
@@ -131,7 +131,7 @@ struct gate_command {
 };
 
 /*
- * Queue a command; strings and payload are copied. Commands begin in order, from the hello on;
+ * Queues a command; strings and payload are copied. Commands begin in order, from the hello on;
  * those of the agent (LOAD, UNLOAD) run beside the ones that follow. @fn is not called if the guest
  * ends first. On the loop's thread only.
  */

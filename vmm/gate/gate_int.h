@@ -23,7 +23,10 @@ struct gate_caller {
 	char refusal[GATE_REFUSAL_MAX]; /* of the last call that was refused, or "" */
 };
 
-/* Commands that the guest carries out at once: one whose words are in the mailbox, others taken. */
+/*
+ * The most commands in the guest's hands at a time: one in the mailbox, others that it has taken
+ * out.
+ */
 #define MAIL_RUNNING_MAX 64
 
 /* A command that waits for its turn, or for its DONE; owns its strings and payload. */
@@ -91,13 +94,13 @@ struct gate {
 
 /* info_page.c */
 
-/* Write the info page: addresses and descriptors, which never change. -ENOENT, -E2BIG. */
+/* Writes the info page: addresses and descriptors, which never change. -ENOENT, -E2BIG. */
 int gate_fill_info(struct gate *g, struct err *e);
 
-/* callers.c */
+/* callers.c: makes the table of callers and its lock. */
 void gate_callers_init(struct gate *g);
 void gate_callers_destroy(struct gate *g);
-/* The caller that gate id @id names; callers_lock is held. NULL: none (any more). */
+/* Returns the caller that gate id @id names; callers_lock is held. NULL: none (any more). */
 struct gate_caller *gate_caller_of(struct gate *g, u64 id);
 
 /* call.c: each carries out one kind of doorbell and returns the value for rax. */
@@ -107,7 +110,7 @@ s64 gate_lost(struct gate *g, u64 id, bool refused);
 
 /* doorbell.c */
 
-/* Put the gate's code into its page and take the ports. */
+/* Puts the gate's code into its page and takes the ports. */
 int gate_doorbell_init(struct gate *g, struct err *e);
 
 /* mailbox.c */
@@ -117,12 +120,13 @@ int gate_doorbell_init(struct gate *g, struct err *e);
  */
 void gate_mailbox_event(void *arg, u32 events);
 /*
- * Command @seq was read from the mailbox, on a vCPU's thread. -EINVAL: it is not the one in there.
+ * Notes, on a vCPU's thread, that command @seq was read from the mailbox. -EINVAL: it is not the
+ * one in there.
  */
 s64 gate_mailbox_taken(struct gate *g, u64 seq);
-/* Command @seq is done, on a vCPU's thread. -EINVAL: it is not in the guest's hands. */
+/* Notes, on a vCPU's thread, that command @seq is done. -EINVAL: it is not in the guest's hands. */
 s64 gate_mailbox_done(struct gate *g, u64 seq, s64 result, u64 value);
-/* The agent has ended, on a vCPU's thread. */
+/* Notes, on a vCPU's thread, that the agent has ended. */
 s64 gate_mailbox_gone(struct gate *g);
 /* Frees all commands, those that wait and those that run, and calls none of their callbacks. */
 void gate_mailbox_free_all(struct gate *g);

@@ -42,7 +42,7 @@ static const char *const sym_names[UMBRA_SYMS] = {
 	[UMBRA_SYM_FIND_VM_AREA] = "find_vm_area",
 };
 
-/* The row whose structure an undoing function takes: the field to restore is the same. */
+/* Returns the row whose structure an undoing function takes: the field to restore is the same. */
 static const struct catalog_fn *row_with_field(const struct catalog_fn *fn)
 {
 	const struct catalog_fn *all;
@@ -57,7 +57,7 @@ static const struct catalog_fn *row_with_field(const struct catalog_fn *fn)
 	return fn;
 }
 
-/* Describe one function of the catalogue for this kernel: address, and offsets from its BTF. */
+/* Describes one function of the catalogue for this kernel: address, and offsets from its BTF. */
 static int describe_fn(struct gate *g, const struct catalog_fn *fn, struct umbra_fn *d,
 		       struct err *e)
 {

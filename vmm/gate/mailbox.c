@@ -196,7 +196,7 @@ static struct mail_running running_take(struct gate *g, bool any)
 	return out;
 }
 
-/* Without an agent nothing is carried out any more: fails every command. */
+/* Fails every command, since without an agent nothing is carried out any more. */
 static void mail_fail_all(struct gate *g)
 {
 	struct mail_running r;
