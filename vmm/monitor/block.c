@@ -27,7 +27,7 @@ static json_t *describe_image(const struct platform_disk *d)
 			 "virtual-size", (json_int_t)d->size, "dirty-flag", 0);
 }
 
-/* BlockDeviceInfo */
+/* Describes a disk as BlockDeviceInfo. */
 static json_t *describe_node(const struct platform_disk *d, const char *node)
 {
 	json_t *image = describe_image(d);
@@ -90,7 +90,10 @@ static void query_nodes(void *arg, struct control_request *r, const json_t *args
 	reply_with_disks(arg, r, describe_named_node);
 }
 
-/* BlockDeviceStats. Durations of requests are not measured: 0, as the schema has no other way. */
+/*
+ * Describes a disk's counts as BlockDeviceStats. Durations of requests are not measured: they are
+ * 0, as the schema has no other way.
+ */
 static json_t *describe_stats(const struct blk_stats *s)
 {
 	static const struct {

@@ -28,7 +28,7 @@ static size_t find_disk(const struct platform *p, const char *name)
 	return NO_DISK;
 }
 
-/* The disk that @name means, or NO_DISK and the request is answered. */
+/* Returns the disk that @name means, or NO_DISK and the request is answered. */
 static size_t disk_find_or_fail(const struct platform *p, struct control_request *r,
 				const char *name)
 {
@@ -50,7 +50,7 @@ static size_t disk_find_or_fail(const struct platform *p, struct control_request
 	return NO_DISK;
 }
 
-/* -errno, and the request is answered. */
+/* Resizes disk @i. On -errno the request is answered. */
 static int resize_disk(struct platform *p, struct control_request *r, size_t i, json_int_t size)
 {
 	char line[600];
@@ -66,7 +66,7 @@ static int resize_disk(struct platform *p, struct control_request *r, size_t i, 
 	return ret;
 }
 
-/* The new size, or -1 and the request is answered. */
+/* Returns the new size, or -1 and the request is answered. */
 static json_int_t disk_size_or_fail(struct control_request *r, const json_t *args)
 {
 	const json_t *size = json_object_get(args, "size");

@@ -12,7 +12,7 @@
 struct control;
 struct platform;
 
-/* @p must live as long as @c. -ENOMEM. */
+/* Adds the commands. @p must live as long as @c. -ENOMEM. */
 int disks_add_commands(struct control *c, struct platform *p);
 
 #endif

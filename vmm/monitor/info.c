@@ -29,7 +29,7 @@ int monitor_add_info(struct monitor *mon, const char *name, monitor_info_fn *fn,
 	return 0;
 }
 
-/* As the host numbers them; NULL: not all are known. */
+/* Returns the ids of the vCPUs' threads, as the host numbers them; NULL: not all are known. */
 static json_t *vcpu_threads(struct monitor *mon)
 {
 	json_t *list = json_array();

@@ -30,27 +30,30 @@ struct platform;
  */
 int monitor_create(struct monitor **out, struct machine *m, const struct guest_spec *spec,
 		   struct err *e);
-/* For callers without a lifecycle; else monitor_part's end() calls it. NULL allowed. */
+/*
+ * Frees the monitor, for callers without a lifecycle; else monitor_part's end() calls it. NULL
+ * allowed.
+ */
 void monitor_destroy(struct monitor *mon);
 /* start() after a reset sends the event RESET; quiesce() sends STOP. */
 extern const struct lifecycle_ops monitor_part;
 
-/* NULL: there is no socket; control_add() takes that. */
+/* Returns the control socket; NULL: there is none; control_add() takes that. */
 struct control *monitor_control(const struct monitor *mon);
-/* NULL: it has none. Lives as long as @mon. */
+/* Returns the guest's name, which lives as long as @mon; NULL: it has none. */
 const char *monitor_name(const struct monitor *mon);
-/* The control socket's path; NULL: there is none. */
+/* Returns the control socket's path; NULL: there is none. */
 const char *monitor_socket(const struct monitor *mon);
 /* Identifies the socket's file; NULL: there is no socket. */
 const struct socket_id *monitor_socket_id(const struct monitor *mon);
-/* From here on another process removes the socket's file: this one is about to be confined. */
+/* Leaves it to another process to remove the socket's file: this one is about to be confined. */
 void monitor_disown_socket(struct monitor *mon);
 
 /* Sets the devices that commands act on; once, and they outlive the last command. */
 void monitor_set_devices(struct monitor *mon, struct platform *p, struct console *c);
 /*
- * The guest has ended with exit code @code (base/exit_code.h): sends the event SHUTDOWN, after
- * GUEST_PANICKED if it panicked. Before the sessions and devices go.
+ * Sends the event SHUTDOWN, after GUEST_PANICKED if the guest has panicked. @code is the guest's
+ * exit code (base/exit_code.h). To be called before the sessions and devices end.
  */
 void monitor_ended(struct monitor *mon, int code);
 

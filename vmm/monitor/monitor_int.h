@@ -45,10 +45,10 @@ extern const struct control_command monitor_run_commands[];
 extern const struct control_command monitor_query_commands[];
 extern const struct control_command monitor_block_commands[];
 
-/* start() and quiesce() of monitor_part. */
+/* These are start() and quiesce() of monitor_part. */
 int monitor_on_start(void *part, bool again, struct err *e);
 void monitor_on_quiet(void *part);
-/* As query-status names it: "running", "paused", ... */
+/* Returns the guest's state as query-status names it: "running", "paused", ... */
 const char *monitor_state_name(const struct monitor *mon);
 /* Adds the sections of `vmm info` that every guest has. */
 int monitor_add_own_sections(struct monitor *mon);

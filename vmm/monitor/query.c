@@ -28,7 +28,10 @@ static void query_name(void *arg, struct control_request *r, const json_t *args)
 	control_reply(r, json_pack("{s:s}", "name", mon->name));
 }
 
-/* The guest has no SMBIOS tables to read one from; all zeros is how the schema says so. */
+/*
+ * Answers with the UUID that stands for none in the schema, all zeros: the guest has no SMBIOS
+ * tables to read one from.
+ */
 static void query_uuid(void *arg, struct control_request *r, const json_t *args)
 {
 	(void)arg;

@@ -125,7 +125,7 @@ static void press_power_button(void *arg, struct control_request *r, const json_
 	control_reply(r, NULL);
 }
 
-/* (E10) of machine.h. */
+/* Resets the guest, as (E10) of machine.h. */
 static void reset_guest(void *arg, struct control_request *r, const json_t *args)
 {
 	struct monitor *mon = arg;
@@ -160,7 +160,7 @@ int monitor_on_start(void *part, bool again, struct err *e)
 	return 0;
 }
 
-/* (E11) of machine.h. */
+/* Ends the guest, as (E11) of machine.h. */
 static void end_guest(void *arg, struct control_request *r, const json_t *args)
 {
 	struct monitor *mon = arg;
@@ -171,7 +171,7 @@ static void end_guest(void *arg, struct control_request *r, const json_t *args)
 		mon->by_client = true;
 }
 
-/* ShutdownCause of QEMU's qapi/run-state.json. */
+/* Returns the ShutdownCause of QEMU's qapi/run-state.json. */
 static const char *shutdown_cause(const struct monitor *mon, bool *guest)
 {
 	*guest = true;
