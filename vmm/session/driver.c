@@ -30,7 +30,7 @@ const char *driver_state_name(enum driver_state st)
 	}
 }
 
-/* As the kernel compares names of modules: '-' and '_' are one. */
+/* Compares names of modules as the kernel does: '-' and '_' are one. */
 static bool module_names_equal(const char *a, const char *b)
 {
 	for (; *a && *b; a++, b++)
@@ -215,7 +215,7 @@ static int name_driver(struct sessions *s, struct driver *d, const char *name, s
 	d->name = strdup(name ? name : module_name(d->module));
 	if (!d->name)
 		return err_set(e, -ENOMEM, "%s: out of memory", d->path);
-	/* How long it may be is a question of the whole name below. */
+	/* The length is checked below, of the whole name. */
 	if (!name_chars_only(d->name, NAME_WORD, SIZE_MAX))
 		return err_set(e, -EINVAL, "driver name \"%s\": want " NAME_WORD_TEXT, d->name);
 	if ((size_t)snprintf(d->guest_name, sizeof(d->guest_name), "%s__%s", d->session->name,

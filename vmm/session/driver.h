@@ -77,7 +77,7 @@ struct driver {
 	size_t n_permits;
 };
 
-/* Asked for by a user; all of it is borrowed. */
+/* A driver that a user asks for; all of it is borrowed. */
 struct driver_request {
 	const char *session;
 	const char *name;   /* NULL: as the module calls itself */
@@ -88,13 +88,16 @@ struct driver_request {
 };
 
 /*
- * Check everything that can be checked on the host, and queue nothing: *out is linked into its
+ * Checks everything that can be checked on the host, and queues nothing: *out is linked into its
  * session, QUEUED. driver_drop() takes it back. The file is read now.
  */
 int driver_add(struct sessions *s, const struct driver_request *r, struct driver **out,
 	       struct err *e);
 void driver_drop(struct driver *d);
-/* By its name in @session, or NULL: in any, if there is just one. -ENOENT, -ENOTUNIQ. */
+/*
+ * Finds a driver by its name in @session; NULL: in any session, if just one has it. -ENOENT,
+ * -ENOTUNIQ.
+ */
 int driver_find(struct sessions *s, const char *session, const char *name, struct driver **out,
 		struct err *e);
 /*

@@ -57,7 +57,7 @@ static int read_layout(struct sessions *s, struct guest_module *m, struct err *e
 	return 0;
 }
 
-/* One step of the list of modules; 1: @m is it. */
+/* Called for each module of the list; returns 1 to end the walk at @m, 0 to go on, or -errno. */
 typedef int module_match(struct sessions *s, struct guest_module *m, const void *arg);
 
 static int walk_modules(struct sessions *s, module_match *match, const void *arg,
@@ -123,7 +123,7 @@ struct module_list {
 	size_t n, max;
 };
 
-/* One whose layout is not plausible is left out. */
+/* Adds @m to the list, unless its layout is not plausible; 1: the list is full. */
 static int guest_modules_add(struct sessions *s, struct guest_module *m, const void *arg)
 {
 	struct module_list *const *l = arg;
@@ -147,7 +147,10 @@ struct table_members {
 	const char *address, *count;
 };
 
-/* A copy of the table at *at: *n entries of @size bytes, at most TABLE_MAX; NULL: there is none. */
+/*
+ * Returns a copy of the table at *at: *n entries of @size bytes, at most TABLE_MAX; NULL: there is
+ * none.
+ */
 static void *copy_table(struct sessions *s, const struct guest_module *m,
 			const struct table_members *t, size_t size, u64 *at, u32 *n)
 {
@@ -169,7 +172,8 @@ static void *copy_table(struct sessions *s, const struct guest_module *m,
 }
 
 /*
- * struct kernel_symbol: two offsets, each from where it lies itself, and a third for the namespace.
+ * Stores the exports of one table in @out and returns their number. An entry (struct kernel_symbol)
+ * has two offsets, each from its own address, and a third for the namespace.
  */
 static size_t exports_of_table(struct sessions *s, const struct guest_module *m,
 			       const struct table_members *t, struct guest_export *out)
@@ -263,7 +267,9 @@ int guest_module_sections(struct sessions *s, const struct guest_module *m,
 }
 
 /*
- * struct static_call_site: two offsets, each from where it lies; the low bits of the key are flags.
+ * Reads a static call; false: its key is not one of the kernel image's, or cannot be read. An entry
+ * (struct static_call_site) has two offsets, each from its own address; the low bits of the key are
+ * flags.
  */
 static bool call_of_site(struct sessions *s, u64 entry, const s32 off[2], u32 func_at,
 			 struct guest_call *out)

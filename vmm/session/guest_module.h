@@ -31,12 +31,13 @@ struct guest_section {
 	u64 addr;
 };
 
-/* Offset of a member by the kernel's BTF; -ENOENT and a line. */
+/* Gives the offset of a member by the kernel's BTF; -ENOENT and a line. */
 int guest_member(struct sessions *s, const char *strct, const char *name, u32 *off, struct err *e);
 int guest_read_u64(struct sessions *s, u64 va, u64 *out);
 
 /*
- * By its name in the kernel's list. -ENOENT: it is not in there; -EFAULT: the list is not readable.
+ * Finds a module by its name in the kernel's list. -ENOENT: it is not in there; -EFAULT: the list
+ * is not readable.
  */
 int guest_module_find(struct sessions *s, const char *name, struct guest_module *out,
 		      struct err *e);
@@ -49,18 +50,20 @@ int guest_module_by_text(struct sessions *s, u64 va, struct guest_module *out);
 #define GUEST_MODULES_MAX 4096
 size_t guest_module_list(struct sessions *s, struct guest_module *out, size_t max);
 /*
- * What @m exports, in the order of its two tables; returns how many, and 0 if they cannot be read.
- * *out is the caller's to free, NULL: out of memory.
+ * Lists what @m exports, in the order of its two tables; returns how many, and 0 if they cannot be
+ * read. *out is the caller's to free, NULL: out of memory.
  */
 size_t guest_module_exports(struct sessions *s, const struct guest_module *m,
 			    struct guest_export **out);
-/* Where the loader put each section, as /sys/module/NAME/sections shows it; *n: at most @max. */
+/*
+ * Lists where the loader put each section, as /sys/module/NAME/sections shows it; *n: at most @max.
+ */
 int guest_module_sections(struct sessions *s, const struct guest_module *m,
 			  struct guest_section *out, size_t max, size_t *n, struct err *e);
 /*
- * The static calls of @m whose key is one of the kernel image's own, each with the function that
- * the key holds at this moment. Returns how many; *out is the caller's to free, NULL: there are
- * none.
+ * Lists the static calls of @m whose key is one of the kernel image's own, each with the function
+ * that the key holds at this moment. Returns how many; *out is the caller's to free, NULL: there
+ * are none.
  */
 size_t guest_module_static_calls(struct sessions *s, const struct guest_module *m,
 				 struct guest_call **out);

@@ -49,7 +49,7 @@ static int archive_pad(struct archive *a)
 	return archive_put(a, zeros, -a->len & 3);
 }
 
-/* Documentation/driver-api/early-userspace/buffer-format.rst */
+/* Adds an entry, see Documentation/driver-api/early-userspace/buffer-format.rst of the kernel. */
 static int archive_put_entry(struct archive *a, const char *name, unsigned mode, const void *data,
 			     size_t len)
 {
@@ -160,7 +160,7 @@ void inject_close(struct inject *in)
 	free(in);
 }
 
-/* The file's bytes; or where it was looked for last, in @tried of PARTS_PATH_MAX bytes. */
+/* Reads a file; @tried, of PARTS_PATH_MAX bytes, tells where it was looked for last. */
 static int guest_file(const struct inject *in, const char *name, u8 **out, size_t *len, char *tried)
 {
 	snprintf(tried, PARTS_PATH_MAX, "%.3800s/%s", in->places[PARTS_PLACES - 1], name);

@@ -14,22 +14,23 @@
 struct inject;
 
 /*
- * Open the agent and the shims of all kernels: which one is needed is known when the kernel has
+ * Opens the agent and the shims of all kernels: which one is needed is known when the kernel has
  * been parsed, and nothing can be opened any more. inject_archive() misses files that are missing.
  * -ENOMEM, -errno.
  */
 int inject_open(struct inject **out, struct err *e);
 void inject_close(struct inject *in); /* NULL allowed */
 /*
- * Archive for the kernel of @release; @init is the user's own rdinit= or NULL. *out is malloc'ed.
- * -ENOENT: no shim is built for that kernel (the line says how).
+ * Makes the archive for the kernel of @release; @init is the user's own rdinit= or NULL. *out is
+ * malloc'ed. -ENOENT: no shim is built for that kernel (the line says how).
  */
 int inject_archive(const struct inject *in, const char *release, const char *init, void **out,
 		   size_t *len, struct err *e);
 /*
- * @cmdline with the agent as the first program. It takes the place of the user's last rdinit=, or
- * stands in front: the kernel forgets the arguments for init that precede an rdinit= (init/main.c
- * rdinit_setup()), so at the end it would take the user's away. malloc'ed; NULL: no memory.
+ * Returns @cmdline with the agent as the first program. It takes the place of the user's last
+ * rdinit=, or stands in front: the kernel forgets the arguments for init that precede an rdinit=
+ * (init/main.c rdinit_setup()), so at the end it would take the user's away. malloc'ed; NULL: no
+ * memory.
  */
 char *inject_cmdline(const char *cmdline);
 

@@ -87,7 +87,7 @@ static u64 symbol_va(const struct kernel_patches *p, const char *name)
 	return addr ? addr + p->s->kaslr : 0;
 }
 
-/* A kernel without paravirtual operations has none to patch in. */
+/* Reads the paravirtual operations; a kernel without them has none to patch in. */
 static void read_pv_ops(struct kernel_patches *p)
 {
 	u64 at = symbol_va(p, "pv_ops");
@@ -102,7 +102,10 @@ static void read_pv_ops(struct kernel_patches *p)
 	qsort(p->pv_ops, p->n_pv_ops, sizeof(p->pv_ops[0]), compare_u64);
 }
 
-/* Code in the image that the kernel leads branches to by patching, whatever a policy says. */
+/*
+ * Reads the addresses of code in the image that the kernel leads branches to by patching, whatever
+ * a policy says.
+ */
 static void read_stubs(struct kernel_patches *p)
 {
 	static const char *const stubs[] = {
@@ -205,7 +208,10 @@ enum export_use kernel_patches_export(const struct kernel_patches *p,
 	return use;
 }
 
-/* A jump through a register and nothing else, wherever the kernel has put it for a mitigation. */
+/*
+ * Returns true for a jump through a register and nothing else, wherever the kernel has put it for a
+ * mitigation.
+ */
 static bool is_register_jump(const struct kernel_patches *p, u64 target)
 {
 	u8 code[X86_INSN_MAX];
@@ -264,7 +270,10 @@ static int probe_offsets(struct sessions *s, struct probe_offsets *o)
 	return ret;
 }
 
-/* The kernel keeps the bytes that it has replaced: one by INT3, or five by a jump to its slot. */
+/*
+ * Puts back the bytes under a probe, if it is in the text. The kernel keeps what it has replaced:
+ * one byte by INT3, or five by a jump to the probe's slot.
+ */
 static bool undo_probe(const struct kernel_patches *p, const struct probe_offsets *o, u64 probe,
 		       const struct guest_module *m, u8 *text)
 {

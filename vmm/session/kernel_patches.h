@@ -15,7 +15,7 @@
 struct kernel_patches;
 struct policy_session;
 
-/* Read it for one check, of @m. -ENOMEM. */
+/* Reads what the kernel patches, for one check of @m. -ENOMEM. */
 int kernel_patches_read(struct sessions *s, const struct guest_module *m,
 			struct kernel_patches **out, struct err *e);
 void kernel_patches_free(struct kernel_patches *p);
@@ -30,12 +30,15 @@ enum export_use kernel_patches_export(const struct kernel_patches *p,
 				      const struct policy_session *ps, u64 target);
 
 /*
- * Does the kernel lead a branch at @at of the module to @target: a return or indirect branch thunk,
- * a paravirtual operation, a static call of its own, a trampoline of the function tracer?
+ * Returns true if the kernel leads a branch at @at of the module to @target: a return or indirect
+ * branch thunk, a paravirtual operation, a static call of its own, a trampoline of the function
+ * tracer.
  */
 bool kernel_patches_lead(const struct kernel_patches *p, u64 at, u64 target);
 
-/* Put the bytes back that probes stand on. @text is a copy of @m's. Returns how many were there. */
+/*
+ * Puts the bytes back that probes stand on. @text is a copy of @m's. Returns how many were there.
+ */
 size_t kernel_patches_undo_probes(const struct kernel_patches *p, const struct guest_module *m,
 				  u8 *text);
 

@@ -44,19 +44,20 @@ struct step {
 	unsigned seconds;	     /* after which somebody is told; 0: it does not wait */
 	/* Fills *c and returns STEP_WAITS; or does the step at once and returns 0 or -errno. */
 	int (*does)(struct op *op, struct gate_command *c);
-	/* The guest has answered: 0, or -errno with op->err. */
+	/* Called when the guest has answered. Returns 0, or -errno with op->err. */
 	int (*done)(struct op *op, s64 result, u64 value);
 	/* Undoes as much of the step as was done, which may be nothing. */
 	int (*undoes)(struct op *op, struct gate_command *c);
 	/*
-	 * The guest has answered. Only the last step may refuse: nothing has been taken back yet.
+	 * Called when the guest has answered. Only the last step may refuse: nothing has been taken
+	 * back yet.
 	 */
 	int (*undone)(struct op *op, s64 result, u64 value);
 };
 
 static void op_begin(struct session *ss);
 
-/* The guest's result as -errno; -EIO if it is no errno. */
+/* Returns the guest's result as -errno; -EIO if it is no errno. */
 static int guest_error(s64 result)
 {
 	return result < 0 && result > -4096 ? (int)result : -EIO;
@@ -152,7 +153,10 @@ static int caller_add(struct op *op, struct gate_command *c)
 	return 0;
 }
 
-/* (G11) of gate.h: its module is gone by now, and its page taken from the guest or lost. */
+/*
+ * Removes the driver's caller, by (G11) of gate.h: its module is gone by now, and its page was
+ * taken from the guest or is lost.
+ */
 static int caller_remove(struct op *op, struct gate_command *c)
 {
 	struct driver *d = op->driver;
@@ -190,7 +194,7 @@ static int entries_mapped(struct op *op, s64 result, u64 value)
 		       op->driver->path, strerror(-guest_error(result)));
 }
 
-/* Its own page becomes the trap page; those of the shadow stay as long as the range. */
+/* Makes the driver's own page the trap page; those of the shadow stay as long as the range. */
 static int entries_unmap(struct op *op, struct gate_command *c)
 {
 	struct driver *d = op->driver;
@@ -330,7 +334,7 @@ static int module_unloaded(struct op *op, s64 result, u64 value)
 	struct driver *d = op->driver;
 
 	(void)value;
-	/* -ENOENT: it hides, or somebody in the guest has taken it away */
+	/* -ENOENT: the module hides, or a program in the guest has removed it. */
 	if (result == -ENOENT) {
 		d->state = DRIVER_LOADED;
 		driver_look(op->s, d);
@@ -362,7 +366,7 @@ static const struct step *op_current_step(const struct op *op)
 	return &steps[op->driver->steps - 1];
 }
 
-/* Arm the timer for the earliest deadline of all sessions. */
+/* Arms the timer for the earliest deadline of all sessions. */
 static void deadlines_arm(struct sessions *s)
 {
 	const struct session *ss;
@@ -379,8 +383,8 @@ static void deadlines_arm(struct sessions *s)
 }
 
 /*
- * Nothing is taken away from a driver whose code may still run, so that a deadline does not end a
- * step: a note says which driver is waited for.
+ * Notes which driver the VMM waits for. A deadline does not end a step, because nothing is taken
+ * away from a driver whose code may still run.
  */
 void operations_slow(void *arg, u32 expiries)
 {
@@ -402,7 +406,7 @@ void operations_slow(void *arg, u32 expiries)
 	deadlines_arm(s);
 }
 
-/* Report, and let the session's next operation begin; @done may have queued it. */
+/* Reports the operation's end, and begins the session's next one, which @done may have queued. */
 static void op_end(struct op *op)
 {
 	struct driver *d = op->driver;
@@ -411,7 +415,7 @@ static void op_end(struct op *op)
 	ss->ops = op->next;
 	if (!ss->ops)
 		ss->ops_tail = &ss->ops;
-	driver_unplan(d); /* nobody asks again where its imports lead */
+	driver_unplan(d); /* its imports are not looked up again */
 	if (!d->steps)
 		driver_drop(d);
 	else if (d->state == DRIVER_LOADING || d->state == DRIVER_UNLOADING)
@@ -457,7 +461,7 @@ static void guest_answered(void *arg, s64 result, u64 value)
 		op_end(op);
 }
 
-/* Hand a step's command to the guest. */
+/* Hands a step's command to the guest. */
 static int op_send(struct op *op, const struct gate_command *c)
 {
 	const struct step *st = op_current_step(op);
@@ -470,7 +474,7 @@ static int op_send(struct op *op, const struct gate_command *c)
 		deadlines_arm(op->s);
 		return STEP_WAITS;
 	}
-	/* a guest that cannot be told does not let go of anything */
+	/* A guest that cannot be told lets go of nothing. */
 	if (op->undoing)
 		return st->undone(op, ret, 0);
 	return err_set(&op->err, ret, "%s: cannot tell the guest: %s", op->driver->path,
@@ -499,7 +503,7 @@ static void op_walk(struct op *op)
 	op_end(op);
 }
 
-/* Begin the session's first operation, if none is under way. */
+/* Begins the session's first operation, if none is under way. */
 static void op_begin(struct session *ss)
 {
 	struct op *op = ss->ops;

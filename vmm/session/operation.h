@@ -11,22 +11,22 @@
 
 #include "vmm/session/driver.h"
 
-/* @ret 0, or -errno with @line for people. */
+/* Called when an operation has ended. @ret: 0, or -errno with @line for people. */
 typedef void operation_done_fn(void *arg, int ret, const char *line);
 
 /*
- * Load a QUEUED driver; if that fails, it is dropped before @done. -ENOMEM: nothing was queued,
+ * Loads a QUEUED driver; if that fails, it is dropped before @done. -ENOMEM: nothing was queued,
  * @done is not called, and @d is as it was.
  */
 int driver_load(struct sessions *s, struct driver *d, operation_done_fn *done, void *arg);
 /*
- * Unload a LOADED or let go of a REMOVED driver; it is dropped, or on an error LOADED as before.
- * -ENOMEM as above.
+ * Unloads a LOADED driver, or lets go of a REMOVED one; it is dropped, or on an error LOADED as
+ * before. -ENOMEM as above.
  */
 int driver_unload(struct sessions *s, struct driver *d, operation_done_fn *done, void *arg);
-/* A step has taken too long: s->slow_timer expired. */
+/* Notes that a step takes too long; called when s->slow_timer has expired. */
 void operations_slow(void *arg, u32 expiries);
-/* The guest has ended: all operations end. */
+/* Ends all operations, since the guest has ended. */
 void operations_cancel(struct sessions *s);
 
 #endif

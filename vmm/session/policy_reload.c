@@ -12,7 +12,7 @@
 #include "policy/catalog.h"
 #include "vmm/session/driver.h"
 
-/* A function that @to mediates and @from does not, or NULL. */
+/* Returns a function that @to mediates and @from does not, or NULL. */
 static const char *newly_critical(const struct policy_session *from,
 				  const struct policy_session *to)
 {
@@ -26,7 +26,7 @@ static const char *newly_critical(const struct policy_session *from,
 	return NULL;
 }
 
-/* A symbol that @d is linked to by a permission which @ps does not give, or NULL. */
+/* Returns a symbol that @d is linked to by a permission which @ps does not give, or NULL. */
 static const char *no_longer_permitted(const struct driver *d, const struct policy_session *ps)
 {
 	for (size_t i = 0; i < d->n_permits; i++)
@@ -35,7 +35,7 @@ static const char *no_longer_permitted(const struct driver *d, const struct poli
 	return NULL;
 }
 
-/* Can @p take the place of the policy under which the session's drivers were linked? */
+/* Checks that @p can take the place of the policy under which the session's drivers were linked. */
 static int session_fits(const struct session *ss, const struct policy *p, const char *path,
 			struct err *e)
 {
@@ -65,7 +65,7 @@ static int session_fits(const struct session *ss, const struct policy *p, const 
 		  : 0;
 }
 
-/* From here on every caller of the session is judged by @ps. */
+/* Makes @ps the policy of every caller of the session, for its next call. */
 static void session_set_policy(struct sessions *s, struct session *ss,
 			       const struct policy_session *ps)
 {
@@ -81,7 +81,9 @@ static void session_set_policy(struct sessions *s, struct session *ss,
 			gate_caller_set_policy(s->gate, d->caller, ps);
 }
 
-/* Keep the policy in force, because decisions may still point into it, and put @p in its place. */
+/*
+ * Keeps the policy in force, because decisions may still point into it, and puts @p in its place.
+ */
 static int policy_replace(struct sessions *s, struct policy *p, const char *path)
 {
 	struct policy **old =

@@ -6,9 +6,9 @@
 #include "vmm/session/session.h"
 
 /*
- * Read a policy from @fd, which stays open, and put it in force for the next call of every driver.
- * -ENOENT: it lacks a session that has drivers. -EBUSY: a function would become critical that
- * loaded drivers call directly.
+ * Reads a policy from @fd, which stays open, and puts it in force for the next call of every
+ * driver. -ENOENT: it lacks a session that has drivers. -EBUSY: a function would become critical
+ * that loaded drivers call directly.
  */
 int policy_reload(struct sessions *s, int fd, const char *path, struct err *e);
 

@@ -10,7 +10,10 @@
 #include "vmm/machine/machine.h"
 #include "vmm/session/guest_module.h"
 
-/* In no list: gone if its text is unmapped, or if another module of the list lies there by now. */
+/*
+ * Returns the state of a driver that is not in the guest kernel's list of modules: REMOVED if its
+ * text is unmapped or another module of the list lies there by now, else HIDDEN.
+ */
 static enum driver_state state_out_of_list(struct sessions *s, const struct driver *d)
 {
 	struct guest_module other;
@@ -28,7 +31,7 @@ static enum driver_state driver_state_now(struct sessions *s, const struct drive
 	struct guest_module m;
 	int ret = guest_module_find(s, d->guest_name, &m, NULL);
 
-	/* the list may have changed under the walk: missing counts only twice */
+	/* The list may have changed under the walk: a module is missing if it is missing twice. */
 	if (ret == -ENOENT)
 		ret = guest_module_find(s, d->guest_name, &m, NULL);
 	if (ret == -ENOENT)

@@ -9,10 +9,10 @@
 
 #include "vmm/session/driver.h"
 
-/* Right after its load: remember where it lies. A driver that is in no list by then is HIDDEN. */
+/* Remembers where a driver lies, right after its load. One that is in no list by then is HIDDEN. */
 void driver_remember_place(struct sessions *s, struct driver *d);
 /*
- * Set the state of a driver that is LOADED, HIDDEN or REMOVED to what it is now; others are left
+ * Sets the state of a driver that is LOADED, HIDDEN or REMOVED to what it is now; others are left
  * alone. A change is told by a note. If guest memory cannot be read, the state stays.
  */
 void driver_look(struct sessions *s, struct driver *d);

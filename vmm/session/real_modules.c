@@ -74,7 +74,10 @@ void real_modules_free(struct real_modules *r)
 	free(r);
 }
 
-/* Of modules that overlap, which is a lie of the guest, only the one that begins last is found. */
+/*
+ * Finds the module at @target. Of modules that overlap, which only a forged list has, it finds the
+ * one that begins last.
+ */
 static struct module_exports *module_at(struct real_modules *r, u64 target)
 {
 	size_t lo = 0, hi = r->n;
@@ -108,7 +111,10 @@ static void read_exports_of(struct real_modules *r, struct module_exports *x)
 		qsort(x->all, x->n, sizeof(*x->all), module_exports_by_address);
 }
 
-/* Does one of the exports from @first on, all at one address, have a name that @ps permits? */
+/*
+ * Returns true if one of the exports from @first on, all at one address, has a name that @ps
+ * permits.
+ */
 static bool alias_is_permitted(const struct real_modules *r, const struct module_exports *x,
 			       const struct policy_session *ps, size_t first)
 {

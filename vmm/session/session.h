@@ -96,7 +96,7 @@ struct sessions {
 
 /* session_list.c */
 
-/* By its name; NULL: nobody has asked for it yet. */
+/* Finds a session by its name; NULL: it was not made yet. */
 struct session *session_find(struct sessions *s, const char *name);
 /* Finds a session by its name, or makes it, BARE, if the policy knows it. -ENOENT: it does not. */
 int session_get(struct sessions *s, const char *name, struct session **out, struct err *e);
@@ -106,21 +106,24 @@ void session_free(struct session *ss);
 /* space.c */
 
 /*
- * Take the range at @va, which the guest has reserved: BARE to PLACED, or on an error still BARE.
+ * Takes the range at @va, which the guest has reserved: BARE to PLACED, or on an error still BARE.
  */
 int session_take_range(struct sessions *s, struct session *ss, u64 va, struct err *e);
-/* PLACED to BARE: after the guest has released the range, or if it cannot say that it has (S4). */
+/*
+ * Turns PLACED into BARE: session_free_range() after the guest has released the range,
+ * session_abandon_range() if it cannot say that it has (S4).
+ */
 void session_free_range(struct sessions *s, struct session *ss);
 void session_abandon_range(struct sessions *s, struct session *ss);
-/* Address of an entry; @page counts from the first of the GATE_PAGES. */
+/* Returns the address of an entry; @page counts from the first of the GATE_PAGES. */
 u64 session_gate_va(const struct session *ss, unsigned page, unsigned slot);
 /*
- * Make the pages that @d needs, its own too, for its plan and its gates. *maps (malloc'ed) names
+ * Makes the pages that @d needs, its own too, for its plan and its gates. *maps (malloc'ed) names
  * all pages of the session, so that a mapping that failed half-way is made good by the next.
  */
 int session_prepare_pages(struct sessions *s, struct driver *d, struct umbra_map **maps, size_t *n,
 			  struct err *e);
-/* Take @d's page away from it; @unmapped: the guest has said that it has it no more (S4). */
+/* Takes @d's page away from it; @unmapped: the guest has said that it has it no more (S4). */
 void session_free_driver_page(struct sessions *s, struct driver *d, bool unmapped);
 
 #endif

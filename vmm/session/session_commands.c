@@ -23,7 +23,10 @@ static const char *text_arg(const json_t *args, const char *key)
 	return json_string_value(json_object_get(args, key));
 }
 
-/* The file that a client passed; a FIFO or a terminal would make the whole VMM wait. */
+/*
+ * Takes the file that a client passed, and refuses all but regular ones: a FIFO or a terminal would
+ * make the whole VMM wait. Returns the descriptor.
+ */
 static int take_file(struct control_request *r, const json_t *args, struct err *e)
 {
 	int fd = control_take_fd(r, text_arg(args, "fd"), e);
@@ -36,7 +39,7 @@ static int take_file(struct control_request *r, const json_t *args, struct err *
 	return fd;
 }
 
-/* The operation has ended: tell the client that asked for it. */
+/* Tells the client that asked for an operation that it has ended. */
 static void operation_answered(void *arg, int ret, const char *line)
 {
 	if (ret)

@@ -6,7 +6,7 @@
 struct control;
 struct sessions;
 
-/* -ENOMEM. @c NULL: there is no control socket, and this does nothing. */
+/* Adds the commands. @c NULL: there is no control socket, and this does nothing. -ENOMEM. */
 int sessions_control_add(struct sessions *s, struct control *c);
 
 #endif

@@ -24,7 +24,10 @@
 #define WAIT_NS	    100000000ULL
 #define WAITED_LONG 150 /* times WAIT_NS and a command: some 20 s */
 
-/* A kernel that is told to take signed modules only will not take the shim. */
+/*
+ * Refuses a command line that tells the kernel to take signed modules only: it would not take the
+ * shim.
+ */
 static int check_cmdline(const char *append, struct err *e)
 {
 	static const char *const keys[] = { "module.sig_enforce", "lockdown" };
@@ -189,7 +192,10 @@ const char *sessions_cmdline(const struct sessions *s)
 
 static void driver_load_next(struct sessions *s);
 
-/* A driver of the command line did not load, so the guest ends: (E12) of machine.h. */
+/*
+ * Goes on with the next driver of the command line, or ends the guest if one did not load: (E12) of
+ * machine.h.
+ */
 static void driver_started(void *arg, int ret, const char *line)
 {
 	struct sessions *s = arg;
@@ -214,7 +220,7 @@ static struct driver *driver_by_order(struct sessions *s, size_t order)
 	return NULL;
 }
 
-/* The command line's next driver: they are loaded one after the other, over all sessions (P3). */
+/* Loads the command line's next driver: one after the other, over all sessions (P3). */
 static void driver_load_next(struct sessions *s)
 {
 	struct driver *d = driver_by_order(s, s->n_started);
@@ -252,9 +258,9 @@ static void guest_on_whether_up(void *arg, s64 result, u64 value)
 }
 
 /*
- * Drivers are loaded when the guest is up: its init runs, on its own root if the command line names
- * one; or when --driver-wait's path is there. Asked from here, so that the agent stays free for
- * other commands.
+ * Asks the guest whether it is up, when drivers are loaded: its init runs, on its own root if the
+ * command line names one; or --driver-wait's path is there. The host asks, so that the agent stays
+ * free for other commands.
  */
 static void ask_whether_up(void *arg, u32 expiries)
 {

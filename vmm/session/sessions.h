@@ -41,28 +41,31 @@ struct machine;
 struct guest_spec;
 struct sessions;
 
-/* Only called if guest_spec_has_sessions(); @spec is borrowed until sessions_finish(). */
+/*
+ * Opens the files of the sessions, if guest_spec_has_sessions(). @spec is borrowed until
+ * sessions_finish().
+ */
 int sessions_open(struct sessions **out, struct machine *m, const struct guest_spec *spec,
 		  struct err *e);
 /*
- * @k and its gate @g are borrowed until sessions_finish(). @k is relocatable or at its link-time
+ * Prepares the sessions for kernel @k, which is borrowed, with its gate @g, until sessions_finish(). @k is relocatable or at its link-time
  * address, with its symbols loaded; @kaslr is the shift that it will get. After an error only
  * finish is left.
  */
 int sessions_prepare(struct sessions *s, struct kernel *k, u64 kaslr, struct gate *g,
 		     struct err *e);
-/* An archive to put before the user's initrd, page-aligned in guest RAM; owned by @s. */
+/* Gives the archive to put before the user's initrd, page-aligned in guest RAM; owned by @s. */
 void sessions_initrd(const struct sessions *s, void **prefix, size_t *len);
-/* The kernel's command line in place of spec->append. Owned by @s. */
+/* Returns the kernel's command line in place of spec->append. Owned by @s. */
 const char *sessions_cmdline(const struct sessions *s);
 /*
- * @c gets the commands about sessions; NULL: there is no socket. After an error only finish is
- * left.
+ * Starts the sessions. @c gets the commands about them; NULL: there is no socket. After an error
+ * only finish is left.
  */
 int sessions_start(struct sessions *s, struct loop *l, struct control *c, struct err *e);
 /*
- * Did the guest come so far that all drivers of the command line were loaded? -errno and a line if
- * not.
+ * Returns 0 if the guest came so far that all drivers of the command line were loaded; else -errno
+ * and a line.
  */
 int sessions_complete(const struct sessions *s, struct err *e);
 /* Frees @s (NULL allowed). */

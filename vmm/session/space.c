@@ -65,7 +65,7 @@ static int fill_own_gates(struct sessions *s, struct session *ss, struct err *e)
 	return 0;
 }
 
-/* Forget the range; its pages go back to the gate if the guest has @unmapped them (S4). */
+/* Forgets the range; its pages go back to the gate if the guest has @unmapped them (S4). */
 static void forget_range(struct sessions *s, struct session *ss, bool unmapped)
 {
 	unsigned i;
@@ -87,7 +87,9 @@ int session_take_range(struct sessions *s, struct session *ss, u64 va, struct er
 	int ret;
 
 	assert(!ss->va); /* (S1), (S2) */
-	/* The guest says where; it must be a place that the linker can prove to be in reach. */
+	/*
+	 * The guest has chosen the place; it must be one that the linker can prove to be in reach.
+	 */
 	if (va & 4095 || va < LINK_MODULES_START || va > LINK_MODULES_END - size)
 		return err_set(e, -ERANGE,
 			       "session %s: the guest reserved 0x%" PRIx64
@@ -120,8 +122,8 @@ struct target_arg {
 };
 
 /*
- * Where an entry of the shadow leads: straight to the real kernel, or for a critical function to
- * the session's own entry for it, without exception (S5).
+ * Returns where an entry of the shadow leads: straight to the real kernel, or for a critical
+ * function to the session's own entry for it, without exception (S5).
  */
 static u64 entry_target(void *arg, const struct kernel_export *ex)
 {

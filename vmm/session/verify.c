@@ -37,7 +37,8 @@ struct check {
 };
 
 /*
- * A branch into the session's range: to an entry of the shadow, or to a gate of this very driver?
+ * Returns true for a branch into the session's range that leads to an entry of the shadow, or to a
+ * gate of this very driver.
  */
 static bool is_own_entry(struct check *c, u64 target)
 {
@@ -60,7 +61,8 @@ static bool is_own_entry(struct check *c, u64 target)
 }
 
 /*
- * Where the session's other drivers lie, looked up once: the list is the guest's and may be long.
+ * Finds where the session's other drivers lie, once for a check: the list is the guest's and may be
+ * long.
  */
 static int check_find_others(struct check *c, struct err *e)
 {
@@ -142,7 +144,7 @@ static int sections_by_address(const void *a, const void *b)
 	return (x->addr > y->addr) - (x->addr < y->addr);
 }
 
-/* How many of the bytes are left when the zeros at the end are taken off. */
+/* Returns how many of the bytes are left when the zeros at the end are taken off. */
 static size_t without_padding(const u8 *p, size_t n)
 {
 	while (n && !p[n - 1])
@@ -151,11 +153,11 @@ static size_t without_padding(const u8 *p, size_t n)
 }
 
 /*
- * Linear decoding, section by section: the kernel's modules are built without jump tables, so text
- * holds nothing but instructions and padding, and each section begins with an instruction. The
- * loader's padding behind a section is zero; a branch whose last bytes are zero belongs to the
- * section, so that padding is looked for between instructions only. Bytes that do not decode are
- * counted, never passed over in silence.
+ * Decodes a section linearly. The kernel's modules are built without jump tables, so text holds
+ * nothing but instructions and padding, and each section begins with an instruction. The loader's
+ * padding behind a section is zero; a branch whose last bytes are zero belongs to the section, so
+ * that padding is looked for between instructions only. Bytes that do not decode are counted, never
+ * passed over in silence.
  */
 static void decode_range(struct check *c, const u8 *p, size_t left, u64 va)
 {

@@ -13,9 +13,9 @@
 #include "vmm/session/driver.h"
 
 /*
- * *report: { driver, module, base, text, branches: {local, shadow, gate, session, patched,
- * permitted, indirect}, violations: [{at, target, symbol}], undecoded }. On the loop's thread.
- * -ENOENT: not in the guest.
+ * Checks a driver; *report: { driver, module, base, text, branches: {local, shadow, gate, session,
+ * patched, permitted, indirect}, violations: [{at, target, symbol}], undecoded }. On the loop's
+ * thread. -ENOENT: not in the guest.
  */
 int verify_driver(struct sessions *s, const struct driver *d, json_t **report, struct err *e);
 
