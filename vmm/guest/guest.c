@@ -77,8 +77,9 @@ static void on_guest_signal(void *arg, u32 events)
 }
 
 /*
- * Before any thread exists: all of them inherit the mask, and only the signalfd sees the signals. A
- * pipe that is closed, and a limit on the size of files, are errors of the call and no signals.
+ * Blocks the signals before any thread exists: all of them inherit the mask, and only the signalfd
+ * sees the signals. A pipe that is closed, and a limit on the size of files, are errors of the call
+ * and no signals.
  */
 static int block_signals(struct guest *g, struct err *e)
 {
@@ -248,7 +249,9 @@ static int create_firmware(struct guest *g, struct err *e)
 	return ret;
 }
 
-/* True if the last console= of the line, which becomes /dev/console, is a virtio console. */
+/*
+ * Returns true if the last console= of the line, which becomes /dev/console, is a virtio console.
+ */
 static bool console_is_hvc(const char *line)
 {
 	struct cmdline_word w;
@@ -336,8 +339,8 @@ static json_t *describe_confinement(void *arg)
 }
 
 /*
- * Sockets' files that the supervisor removes at the end, and a new record, in the way of the next
- * run if this one does not begin.
+ * Lists the files that the supervisor removes: those of sockets at the end, and a new record if
+ * this run does not begin, since it would be in the way of the next one.
  */
 static void list_files(const struct guest *g, struct confine_file files[CONFINE_MAX_FILES])
 {
@@ -355,7 +358,10 @@ static void list_files(const struct guest *g, struct confine_file files[CONFINE_
 			files[n++].path = g->spec->ports[i].end.path;
 }
 
-/* From here on nothing is opened; what a stranger wrote is parsed afterwards only. */
+/*
+ * Confines the process: from here on it opens nothing, and files that a stranger may have made are
+ * parsed afterwards only.
+ */
 static int guest_confine(struct guest *g, struct err *e)
 {
 	struct confine_file files[CONFINE_MAX_FILES + 1] = { { .path = NULL } };
@@ -377,7 +383,7 @@ static int guest_confine(struct guest *g, struct err *e)
 	return confine_enter(g->c.confine, files, e);
 }
 
-/* Everything that the spec names is opened, and nothing parsed. */
+/* Opens everything that the spec names, and parses nothing. */
 static int guest_open(struct guest *g, struct err *e)
 {
 	const struct guest_spec *s = g->spec;
@@ -405,7 +411,10 @@ static int guest_open(struct guest *g, struct err *e)
 	return 0;
 }
 
-/* The supervisor drops what it can reach, and this process, if it is not confined, itself. */
+/*
+ * Has a damaged prepared kernel dropped from the cache, by the supervisor if this process is
+ * confined, and tells the supervisor that the guest starts.
+ */
 static int guest_ready(struct guest *g, struct err *e)
 {
 	bool damaged = g->boot && guest_boot_damaged(g->boot);
@@ -467,8 +476,8 @@ int guest_create(struct guest **out, const struct guest_config *c, struct err *e
 /* --- run and end --------------------------------------------------------------------------- */
 
 /*
- * True if the machine starts anew at a reset. Sessions belong to the kernel that they were made
- * for.
+ * Returns true if the machine starts anew at a reset. Sessions belong to the kernel that they were
+ * made for.
  */
 static bool can_reboot(const struct guest *g)
 {

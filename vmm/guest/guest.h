@@ -65,8 +65,8 @@ struct guest_config {
 };
 
 /*
- * -errno with a line; nothing is left behind but files that the spec asks for. On success *e is as
- * it was: what the guest does without was a note.
+ * Makes a guest. -errno with a line; nothing is left behind but files that the spec asks for. On
+ * success *e is as it was: a note tells what the guest does without.
  */
 int guest_create(struct guest **out, const struct guest_config *c, struct err *e);
 
@@ -76,16 +76,18 @@ int guest_create(struct guest **out, const struct guest_config *c, struct err *e
  */
 int guest_run(struct guest *g, struct err *e);
 
-/* The line of the request that ended the guest with @code, with symbols; "" if it has none. */
+/*
+ * Writes the line of the request that ended the guest with @code, with symbols; "" if it has none.
+ */
 void guest_exit_line(const struct guest *g, int code, char *buf, size_t len);
 
 /* Ends all parts, after which the terminal is as it was. -errno: see lifecycle_end(). */
 int guest_end(struct guest *g, struct err *e);
 
-/* Valid until guest_destroy(). */
+/* Returns the guest's machine, valid until guest_destroy(). */
 struct machine *guest_machine(const struct guest *g);
 
-/* Ends it if that was not done. NULL allowed. */
+/* Ends the guest if that was not done, and frees it. NULL allowed. */
 void guest_destroy(struct guest *g);
 
 #endif

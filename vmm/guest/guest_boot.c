@@ -26,7 +26,7 @@ struct guest_boot {
 	const struct note_sink *notes;
 	struct machine *m;
 	struct sessions *sessions; /* or NULL */
-	/* NULL before it is read, and when the guest executes and nobody needs it. */
+	/* NULL before the kernel is read, and once the guest executes if no session needs it. */
 	struct kernel *kernel;
 	bool drawn;   /* the kernel's place */
 	bool damaged; /* the prepared kernel was */
@@ -73,9 +73,9 @@ static int choose_kaslr(struct guest_boot *b, struct err *e)
 }
 
 /*
- * Where the processor cannot virtualize, KVM is software, which may lack features that every kernel
- * needs: then the guest would hang or crash without a word. The probe's guests (0.8 s on such a
- * host) run in a process of their own, whose memory and machine go with it.
+ * Sets b->kvm_why if KVM is software (the processor cannot virtualize) and lacks features that
+ * every kernel needs: then the guest would hang or crash without a word. The probe's guests, which
+ * take 0.8 s on such a host, run in a child process, whose end frees their memory and machine.
  */
 static void probe_software_kvm(struct guest_boot *b)
 {
@@ -122,7 +122,10 @@ int guest_boot_create(struct guest_boot **out, const struct guest_spec *spec,
 		guest_boot_destroy(b);
 		return ret;
 	}
-	/* Without one the kernel itself is read, when that may be. */
+	/*
+	 * If the cache has no prepared kernel, guest_boot_read() reads the bzImage, after
+	 * confinement.
+	 */
 	if (!spec->no_cache && kernel_cache_find(&b->kernel, b->file, spec->kernel))
 		b->kernel = NULL;
 	if (!spec->kvm_known)
@@ -139,7 +142,9 @@ void guest_boot_attach(struct guest_boot *b, struct machine *m, struct sessions 
 	b->file = -1;
 }
 
-/* By the descriptor of the first start: no path can be opened any more. */
+/*
+ * Opens the kernel by the descriptor of guest_boot_create(), since a confined VMM can open no path.
+ */
 static int open_kernel(struct guest_boot *b, struct err *e)
 {
 	const char *path;
@@ -176,11 +181,13 @@ char *guest_boot_cmdline(const struct guest_spec *spec, const char *append)
 		spec->no_kaslr && !cmdline_find(spec->append, "nokaslr", &w) ? "nokaslr " : "";
 	char *line;
 
-	/* In front: words behind " -- " are for the guest's init. */
+	/* Both words go in front: those behind " -- " are for the guest's init. */
 	return asprintf(&line, "%s%s%s", nokaslr, console, append) < 0 ? NULL : line;
 }
 
-/* At each start: the machine's memory is clear. */
+/*
+ * Places kernel, initramfs and command line in the machine's memory, which is clear at each start.
+ */
 static int start_boot(void *part, bool again, struct err *e)
 {
 	struct guest_boot *b = part;
@@ -230,7 +237,7 @@ u64 guest_boot_kaslr(const struct guest_boot *b)
 void guest_boot_trim(struct guest_boot *b)
 {
 	if (b->sessions) {
-		kernel_trim(b->kernel); /* they need its symbols and types */
+		kernel_trim(b->kernel); /* sessions need its symbols and types */
 		return;
 	}
 	symbolize_release_kernel(b->m);
@@ -257,7 +264,7 @@ void guest_boot_destroy(struct guest_boot *b)
 	free(b);
 }
 
-/* The kernel's file as it is now; the start that follows reads it. */
+/* Forgets the kernel, so that the next start reads its file as it is then. */
 static int reset_boot(void *part, struct err *e)
 {
 	struct guest_boot *b = part;
@@ -274,7 +281,8 @@ static int reset_boot(void *part, struct err *e)
 }
 
 /*
- * Its end is guest_boot_destroy(), which comes when no report needs the kernel's symbols any more.
+ * This part has no end(): guest_boot_destroy() comes later, when no report needs the kernel's
+ * symbols any more.
  */
 const struct lifecycle_ops guest_boot_part = {
 	.name = "direct boot",

@@ -17,31 +17,34 @@ struct machine;
 struct sessions;
 
 /*
- * Open the files of @spec: kernel, the prepared one if there is one, initramfs. Nothing of them is
+ * Opens the files of @spec: kernel, the prepared one if there is one, initramfs. Nothing of them is
  * read but what is prepared. @notes outlives it.
  */
 int guest_boot_create(struct guest_boot **out, const struct guest_spec *spec,
 		      const struct note_sink *notes, struct err *e);
-/* The guest that starts with it: its machine, and its sessions or NULL. */
+/* Tells the guest that starts with it: its machine, and its sessions or NULL. */
 void guest_boot_attach(struct guest_boot *b, struct machine *m, struct sessions *s);
 /*
- * Parse the kernel and draw its place: after confinement, since its file is a stranger's. Opens
- * nothing. guest_boot_part does it at the start, if nobody needed the kernel before.
+ * Parses the kernel and draws its place: after confinement, since its file is a stranger's. Opens
+ * nothing. guest_boot_part does it at the start, if no other part needed the kernel before.
  */
 int guest_boot_read(struct guest_boot *b, struct err *e);
-/* Was the prepared kernel of no use when it was placed? Then it is to be dropped from the cache. */
+/*
+ * Returns true if the prepared kernel was of no use when it was placed. Then it is to be dropped
+ * from the cache.
+ */
 bool guest_boot_damaged(const struct guest_boot *b);
 struct kernel *guest_boot_kernel(const struct guest_boot *b);
 u64 guest_boot_kaslr(const struct guest_boot *b);
 /* Gives back the memory that only placing the kernel needed, when the guest executes already. */
 void guest_boot_trim(struct guest_boot *b);
 /*
- * The command line of a guest of @spec: @append, which is the spec's or has the session layer's
- * changes, with a console in front unless one is named, and "nokaslr" if it is asked for.
+ * Returns the command line of a guest of @spec: @append, which is the spec's or has the session
+ * layer's changes, with a console in front unless one is named, and "nokaslr" if it is asked for.
  * malloc'ed, or NULL.
  */
 char *guest_boot_cmdline(const struct guest_spec *spec, const char *append);
-/* After the machine's last report. NULL allowed. */
+/* Frees @b, after the machine's last report. NULL allowed. */
 void guest_boot_destroy(struct guest_boot *b);
 
 /*

@@ -18,13 +18,13 @@ struct guest_front {
 
 	/* On the main thread. */
 
-	/* The last moment at which files can be opened. */
+	/* Called at the last moment at which files can be opened. */
 	void (*before_confinement)(void *arg);
-	/* The guest executes; at each start. @name of its control socket, or NULL. */
+	/* Called when the guest executes, at each start. @name: of its control socket, or NULL. */
 	void (*started)(void *arg, const char *name);
 	/*
-	 * The user of a console on stdio asks for its help (Ctrl-a h): @text, with line ends for a
-	 * raw terminal, belongs on that terminal. It must not wait.
+	 * Shows @text, with line ends for a raw terminal, on the terminal of a console on stdio,
+	 * whose user asks for its help (Ctrl-a h). It must not wait.
 	 */
 	void (*console_help)(void *arg, const char *text);
 };
