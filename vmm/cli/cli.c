@@ -156,7 +156,7 @@ int cli_unexpected(const struct cli_syntax *s, const char *word)
 	return cli_mistake(s->command, &e);
 }
 
-/* 0, or the exit code to end with. */
+/* Parses the value of --timeout, in seconds. 0, or the exit code to end with. */
 static int parse_timeout(const char *command, const char *text, int *seconds)
 {
 	char *end;
@@ -209,7 +209,7 @@ bool cli_args_parse(struct cli_args *a, int argc, char **argv, unsigned allowed,
 	return !*code;
 }
 
-/* "load, unload or list" */
+/* Writes "load, unload or list". */
 static void list_verbs(char *buf, size_t size, const struct cli_verb *verbs)
 {
 	size_t len = 0;

@@ -13,21 +13,21 @@
 #include "base/types.h"
 #include "vmm/cli/cli_options.h"
 
-/* Print "vmm: TEXT" to stderr, made harmless: it may have words of a guest, its VMM or a file. */
+/* Prints "vmm: TEXT" to stderr, made harmless: it may have words of a guest, its VMM or a file. */
 void cli_note(const char *text);
-/* The same for a line; returns EXIT_CODE_ERROR. */
+/* Does the same for a line; returns EXIT_CODE_ERROR. */
 int cli_fail(const struct err *e);
 /*
- * Print "vmm COMMAND: LINE" to stderr, made harmless, for a mistake on its command line; returns
+ * Prints "vmm COMMAND: LINE" to stderr, made harmless, for a mistake on its command line; returns
  * EXIT_CODE_USAGE.
  */
 int cli_mistake(const char *command, const struct err *e);
-/* The same with a hint at the command's --help. */
+/* Does the same with a hint at the command's --help. */
 int cli_usage(const char *command, const char *fmt, ...) __printf(2, 3);
 
 /*
- * A guest's VMM takes names in UTF-8 only. 0 if @name is; else EXIT_CODE_USAGE, and the line is
- * printed.
+ * Returns 0 if @name is UTF-8, the only form in which a guest's VMM takes names; else prints a line
+ * and returns EXIT_CODE_USAGE.
  */
 int cli_want_utf8(const char *command, const char *name);
 
@@ -49,33 +49,33 @@ struct cli_args {
 #define CLI_WORDS   64U
 
 /*
- * Parse the options that @allowed permits; --help prints @help. True, or false and *code to end
- * with. Members of *a whose option is not given keep their value.
+ * Parses the options that @allowed permits; --help prints @help. Returns true, or false and *code
+ * to end with. Members of *a whose option is not given keep their value.
  */
 bool cli_args_parse(struct cli_args *a, int argc, char **argv, unsigned allowed, const char *help,
 		    int *code);
 
-/* Indented, with a newline at the end. */
+/* Prints @o indented, with a newline at the end. */
 void cli_print_json(const json_t *o);
 /*
- * Print a table to stdout, as wide as the terminal at most, each line behind @indent blanks; frees
+ * Prints a table to stdout, as wide as the terminal at most, each line behind @indent blanks; frees
  * it.
  */
 void cli_print_table(struct table *t, unsigned indent);
-/* Member @key as text, "" if it is missing or no string; as a number, 0. */
+/* Returns member @key as text, "" if it is missing or no string; or as a number, else 0. */
 const char *cli_json_text(const json_t *o, const char *key);
 long long cli_json_number(const json_t *o, const char *key);
-/* "3d 4h", "2h 13m", "5m 2s", "1.2s" for people. */
+/* Writes a duration for people: "3d 4h", "2h 13m", "5m 2s", "1.2s". */
 const char *cli_duration(char buf[24], long long ms);
-/* "256M", "1.5G" for people, of bytes. */
+/* Writes a size for people: "256M", "1.5G". */
 const char *cli_size(char buf[24], long long bytes);
 
 /*
- * Parse a command line by cli_options_parse(), and print the line of a mistake. The index of the
- * first word, or 0 and *code to end with.
+ * Parses a command line by cli_options_parse(), and prints the line of a mistake. Returns the index
+ * of the first word, or 0 and *code to end with.
  */
 int cli_command_line(const struct cli_syntax *s, int argc, char **argv, int *code);
-/* Print that there is no use of word @word; returns EXIT_CODE_USAGE. */
+/* Prints that there is no use of word @word; returns EXIT_CODE_USAGE. */
 int cli_unexpected(const struct cli_syntax *s, const char *word);
 
 /* The first word of `vmm driver VERB ...` and the like, and how many words are to follow it. */
@@ -87,15 +87,15 @@ struct cli_verb {
 };
 
 /*
- * The verb of @verbs that @a (of CLI_WORDS) has; NULL: it has none, or other words, and that is
- * printed.
+ * Returns the verb of @verbs that @a (of CLI_WORDS) has; NULL: it has none, or other words, and
+ * that is printed.
  */
 const struct cli_verb *cli_verb(const char *command, const struct cli_args *a,
 				const struct cli_verb *verbs);
 
 /*
- * Open FILE for the VMM, which opens none itself: a descriptor, and in *path its absolute path for
- * messages (malloc'ed). -errno and a line.
+ * Opens FILE for the VMM, which opens none itself; returns the descriptor, and in *path its
+ * absolute path for messages (malloc'ed). -errno and a line.
  */
 int cli_open_file(const char *file, char **path, struct err *e);
 

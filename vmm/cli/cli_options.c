@@ -58,7 +58,7 @@ static void tables_make(const struct cli_syntax *s, struct getopt_tables *t)
 	}
 }
 
-/* The name that was probably meant by @word, which has @dashes of them, or NULL. */
+/* Returns the name that was probably meant by @word, which has @dashes of them, or NULL. */
 static const char *option_meant(const struct cli_syntax *s, const char *word, size_t dashes)
 {
 	const char *names[CLI_OPTIONS_MAX + 1], *near;
@@ -123,7 +123,7 @@ int cli_options_unexpected(const struct cli_syntax *s, const char *word, struct 
 		       s->command);
 }
 
-/* The index of getopt_long()'s @opt in s->options. */
+/* Returns the index of getopt_long()'s @opt in s->options. */
 static size_t option_index(const struct cli_syntax *s, int opt)
 {
 	size_t i = 0;

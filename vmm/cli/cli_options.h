@@ -34,7 +34,10 @@ struct cli_syntax {
 	/* Printed to stdout by --help and -h, which end the parsing. NULL: @options has its own. */
 	const char *help;
 	bool words_end_options; /* behind the first word there is no option */
-	/* The option for @name, which other programs have; NULL if none is meant. Or NULL. */
+	/*
+	 * Returns the option for @name, which other programs have; NULL if none is meant. May be
+	 * NULL.
+	 */
 	const char *(*foreign)(const char *name);
 	/*
 	 * Takes options[@i] without @flag and @text, in the order of the line; @value is NULL if it
@@ -50,7 +53,7 @@ struct cli_syntax {
  * a line that says what is wrong.
  */
 int cli_options_parse(const struct cli_syntax *s, int argc, char **argv, struct err *e);
-/* The line for word @word, of which there is no use. -EINVAL. */
+/* Writes the line for word @word, of which there is no use; returns -EINVAL. */
 int cli_options_unexpected(const struct cli_syntax *s, const char *word, struct err *e);
 
 #endif

@@ -74,7 +74,10 @@ static size_t console_filter_keys(struct link *l, char *buf, size_t len)
 	return kept;
 }
 
-/* Keys that the guest has not taken wait in l->keys, and no more are read meanwhile. */
+/*
+ * Sends keys to the guest. Those that it has not taken wait in l->keys, and no more are read
+ * meanwhile.
+ */
 static void console_send_keys(struct link *l)
 {
 	while (l->at < l->len) {
@@ -101,7 +104,10 @@ static void console_read_keys(struct link *l)
 	console_send_keys(l);
 }
 
-/* Until detached or the guest has ended. */
+/*
+ * Copies bytes both ways until the user detaches or the VMM closes the connection. Returns 0 or
+ * -errno.
+ */
 static int console_talk(struct link *l)
 {
 	char buf[4096];
@@ -191,7 +197,7 @@ int cmd_console(int argc, char **argv)
 		free(name);
 		return cli_fail(&e);
 	}
-	/* Before the terminal goes raw. */
+	/* The note comes before the terminal goes raw. */
 	if (isatty(STDIN_FILENO))
 		fprintf(stderr, "[vmm] attached to %s; Ctrl-a d detaches\n", name ? name : "");
 	catch_signals();

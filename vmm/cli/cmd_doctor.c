@@ -65,7 +65,7 @@ static int examine_kvm(struct finding *f)
 	return f->direct ? 0 : EXIT_CODE_LAB;
 }
 
-/* The layers of confine.h that this user on this host would go without. */
+/* Prints the layers of confine.h that this user on this host would go without. */
 static void print_confinement(void)
 {
 	json_t *probe = confine_probe(), *missing = json_object_get(probe, "missing"), *why;

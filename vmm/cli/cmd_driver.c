@@ -89,7 +89,7 @@ static int cmd_driver_list(const struct driver_cmd *c)
 	return 0;
 }
 
-/* Split "SESSION:INSTANCE" in place; *session is NULL without a colon. */
+/* Splits "SESSION:INSTANCE" in place; *session is NULL without a colon. */
 static char *split_session(char *word, char **session)
 {
 	char *colon = strchr(word, ':');

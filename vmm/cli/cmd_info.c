@@ -63,7 +63,7 @@ static void info_list_text(char *buf, size_t len, const json_t *v)
 		snprintf(buf, len, "none");
 }
 
-/* A value as people read it; @key's suffix has the unit of a number. */
+/* Returns a value as people read it; @key's suffix has the unit of a number. */
 static const char *info_value_text(char *buf, size_t len, const char *key, const json_t *v)
 {
 	char small[24];
@@ -87,7 +87,7 @@ static const char *info_value_text(char *buf, size_t len, const char *key, const
 	return buf;
 }
 
-/* '-' in a key is a blank; the unit is in the value. */
+/* Writes a key for people: '-' becomes a blank; the unit is in the value. */
 static const char *info_label(char *buf, size_t len, const char *key)
 {
 	snprintf(buf, len, "%.*s", (int)strlen(key) - (ends_with(key, "-ms") ? 3 : 0), key);
@@ -115,7 +115,7 @@ static void info_print_object(const json_t *o)
 
 #define COLUMNS 16
 
-/* Columns as the first row has them. */
+/* Prints a table whose columns are the keys of the first row. */
 static void info_print_rows(const json_t *rows)
 {
 	struct table_column columns[COLUMNS] = { { NULL, 0, 0 } };

@@ -123,7 +123,7 @@ static int check_options(const struct options *o, const struct cli_syntax *s, in
 	return 0;
 }
 
-/* True, or false and *code to end with. */
+/* Parses the command line. True, or false and *code to end with. */
 static bool parse_options(struct options *o, int argc, char **argv, int *code)
 {
 	const struct cli_option options[] = {
@@ -149,7 +149,7 @@ static bool parse_options(struct options *o, int argc, char **argv, int *code)
 	return !*code;
 }
 
-/* The kernel that a driver was built for: by the first word of its vermagic. */
+/* Finds the kernel that a driver was built for, by the first word of its vermagic. */
 static int default_kernel(const struct module *m, char *path, size_t len)
 {
 	const char *magic = module_vermagic(m);

@@ -42,7 +42,7 @@ static const char wait_help[] =
 	"Examples:\n"
 	"  vmm wait web; echo $?\n";
 
-/* cli_args_parse(), with a guest, which must be given. */
+/* Does cli_args_parse() with a guest, which must be given. */
 static bool parse_guest(struct cli_args *a, int argc, char **argv, unsigned allowed,
 			const char *help, int *code)
 {

@@ -101,7 +101,7 @@ static const char resume_help[] =
 	"Examples:\n"
 	"  vmm resume web\n";
 
-/* True if the process of the pidfd @fd ends within @ms: that makes it readable. */
+/* Returns true if the process of the pidfd @fd ends within @ms: that makes it readable. */
 static bool process_gone(int fd, long long ms)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
@@ -131,7 +131,7 @@ static int guest_await_end(struct client *c, int process, long long ms, char rea
 			snprintf(reason, 64, "%s",
 				 cli_json_text(json_object_get(o, "data"), "reason"));
 		json_decref(o);
-		/* It still talks. */
+		/* An event arrived after the time was up: the VMM is still there. */
 		if (left <= 0)
 			return -ETIMEDOUT;
 	}
@@ -153,7 +153,7 @@ static int power_button_press(struct client *c, struct err *e)
 }
 
 /*
- * Press the button and wait @seconds for the guest's end. -EIO: it has ended in another way; any
+ * Presses the button and waits @seconds for the guest's end. -EIO: it has ended in another way; any
  * other error: it still runs.
  */
 static int guest_shut_down(struct client *c, int process, int seconds, struct err *e)
@@ -161,7 +161,7 @@ static int guest_shut_down(struct client *c, int process, int seconds, struct er
 	char reason[64] = "";
 	int ret = power_button_press(c, e);
 
-	/* -ENOTCONN: it may have ended just now. */
+	/* -ENOTCONN: the guest may have ended just now. */
 	if (ret && ret != -ENOTCONN)
 		return ret;
 	ret = guest_await_end(c, process, seconds * 1000LL, reason);
@@ -227,7 +227,10 @@ int cmd_stop(int argc, char **argv)
 	return ret ? cli_fail(&e) : 0;
 }
 
-/* -EAGAIN: it has ended meanwhile, or has dropped us for another client; ask again. */
+/*
+ * Kills the guest's process. -EAGAIN: it has ended meanwhile, or has dropped this connection for
+ * another client; ask again.
+ */
 static int guest_kill(struct client *c, struct err *e)
 {
 	pid_t pid = client_pid(c);
@@ -272,7 +275,7 @@ int cmd_kill(int argc, char **argv)
 		c = NULL;
 		ret = client_dial(&c, name, &e);
 		ret = ret ? ret : guest_kill(c, &e);
-		/* It has ended. */
+		/* -ENOENT: the guest has ended. */
 		if (ret == -ENOENT)
 			ret = 0;
 	}

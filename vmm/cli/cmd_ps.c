@@ -33,7 +33,7 @@ static const char help[] =
 	"  vmm ps --all\n"
 	"  vmm ps --json | jq -r '.[].name'\n";
 
-/* NULL: it has ended meanwhile. */
+/* Asks guest @name about itself; NULL: it has ended meanwhile. */
 static json_t *ask_guest(const char *name)
 {
 	struct client *c;
@@ -96,7 +96,7 @@ static int list_add_ended(json_t *list, struct err *e)
 	return 0;
 }
 
-/* "running", "ended (11)". */
+/* Adds the cell "running" or "ended (11)". */
 static void status_cell(struct table *t, const json_t *g)
 {
 	if (json_object_get(g, "exit-code"))

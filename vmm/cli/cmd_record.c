@@ -46,7 +46,7 @@ static int record_show(const char *path, const struct record_filter *f, bool jso
 	struct err e;
 	int ret;
 
-	/* Drivers of a guest have a say in what stands there. */
+	/* The file has names that drivers of a guest have chosen. */
 	if (confine_reader(paths, &e))
 		return cli_fail(&e);
 	if (record_read_some(&r, path, f, &e))

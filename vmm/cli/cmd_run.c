@@ -59,7 +59,7 @@ static void on_before_confinement(void *arg)
 		stats_open(r->stats);
 }
 
-/* /dev/fd/N, /proc/self/fd/N, or a file of options, in which anything may stand. */
+/* Returns true for /dev/fd/N, /proc/self/fd/N, or a file of options, where anything may stand. */
 static bool may_name_descriptor(int argc, char **argv)
 {
 	for (int i = 0; i < argc; i++)
@@ -77,7 +77,7 @@ static void run_release(struct run *r)
 	run_options_free(&r->o);
 }
 
-/* True if a guest that ended by itself may have ended before its kernel was prepared. */
+/* Returns true if a guest that ended by itself may have ended before its kernel was prepared. */
 static bool run_was_short(const struct guest_spec *s, int code, u64 ns)
 {
 	const u64 long_enough = 60ULL * 1000000000;
@@ -88,7 +88,8 @@ static bool run_was_short(const struct guest_spec *s, int code, u64 ns)
 }
 
 /*
- * A second, traced start that counts this one's system calls; the time it takes is not this one's.
+ * Counts this start's system calls by a second, traced start, whose time does not count as this
+ * one's.
  */
 static void begin_stats(struct run *r, int argc, char **argv)
 {
@@ -103,8 +104,8 @@ static void begin_stats(struct run *r, int argc, char **argv)
 }
 
 /*
- * Become the processes that this command consists of. 0: this is the guest's; 1: it is another one,
- * all is over, and *code the exit code; -errno.
+ * Forks into the processes that this command consists of. Returns 0 in the guest's process; 1 in
+ * another one, when the guest has ended or runs detached, with *code as the exit code; -errno.
  */
 static int fork_processes(struct run *r, int *code, struct err *e)
 {
@@ -138,8 +139,8 @@ static int fork_processes(struct run *r, int *code, struct err *e)
 }
 
 /*
- * From the assembled guest to the exit code. The terminal is put in order before anything is
- * printed.
+ * Runs the assembled guest to its end and returns the exit code. The terminal is put in order
+ * before anything is printed.
  */
 static int run_to_the_end(struct run *r, struct guest *g)
 {
@@ -163,7 +164,7 @@ static int run_to_the_end(struct run *r, struct guest *g)
 	return code;
 }
 
-/* The guest's process from the spec to the exit code. */
+/* Runs the guest in its process, from the spec to the exit code, which it returns. */
 static int run_guest(struct run *r)
 {
 	const struct guest_config c = {
@@ -188,7 +189,7 @@ static int run_guest(struct run *r)
 		run_notes_put(r->notes, e.text);
 	else
 		code = run_to_the_end(r, g);
-	/* Else the supervisor does it, which outlives this process. */
+	/* If there is a supervisor, which outlives this process, it keeps the exit code. */
 	if (!r->confine)
 		detach_ended(r->detach, code);
 	guest_destroy(g);
@@ -218,7 +219,7 @@ int cmd_run(int argc, char **argv)
 	ret = r.o.detach ? detach_check(&e) : 0;
 	if (!ret) {
 		descriptors_look(&r.inherited, may_name_descriptor(argc, argv));
-		/* Children are waited for, whatever the starter thought of its own. */
+		/* The starter may have ignored SIGCHLD; this process waits for its children. */
 		signal(SIGCHLD, SIG_DFL);
 		ret = fork_processes(&r, &code, &e);
 	}

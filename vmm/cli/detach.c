@@ -60,7 +60,10 @@ static void block_ends(sigset_t *old)
 	sigprocmask(SIG_BLOCK, &set, old);
 }
 
-/* One that is ignored stays so: nohup. */
+/*
+ * Installs on_end_signal() for each signal of ends[], but leaves ignored ones ignored, as nohup
+ * wants it.
+ */
 static void catch_ends(void)
 {
 	const struct sigaction sa = { .sa_handler = on_end_signal };
@@ -70,7 +73,10 @@ static void catch_ends(void)
 			sigaction(ends[i], &sa, NULL);
 }
 
-/* Returns one that the guest's process obeys: it ignores those that were ignored at our start. */
+/*
+ * Returns a signal that ends the guest's process: one that was not ignored when this process
+ * started, since the child ignores the same ones. (The last of ends[] if all are ignored.)
+ */
 static int signal_to_give_up(void)
 {
 	size_t i = 0;
@@ -80,7 +86,10 @@ static int signal_to_give_up(void)
 	return ends[i];
 }
 
-/* The guest is in a session of its own and has not heard the signal that ends us. */
+/*
+ * Ends the guest's process @child, which has a session of its own and so did not get the signal
+ * that ends this process; shows its log. Returns the exit code.
+ */
 static int detach_give_up(const struct detach *d, pid_t child)
 {
 	int status = 0, sig = signal_to_give_up();
@@ -94,7 +103,10 @@ static int detach_give_up(const struct detach *d, pid_t child)
 	return EXIT_CODE_SIGNAL + sig;
 }
 
-/* A name that cannot be printed does not end the guest, but is an error for the caller. */
+/*
+ * Prints @name for the caller and returns the exit code. If stdout does not take it, the guest runs
+ * on, and the exit code is that of an error.
+ */
 static int detach_print_name(const char *name)
 {
 	char line[130];

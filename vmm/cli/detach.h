@@ -16,16 +16,16 @@
 
 struct detach;
 
-/* -errno if stdout is closed. Before any file is opened: it would become stdout. */
+/* Checks that stdout is open, before any file is opened, which would become stdout. -errno. */
 int detach_check(struct err *e);
 /*
- * Fork, before any thread exists. 0: go on as the guest's process, with *out. 1: this is the
- * parent, the guest has started or failed, end with *code. -errno.
+ * Forks, before any thread exists. Returns 0 in the guest's process, with *out; 1 in the parent,
+ * when the guest has started or failed, which then ends with *code; -errno.
  */
 int detach_fork(struct detach **out, int *code, struct err *e);
-/* True if stderr is a log that vmm keeps, and not the caller's own file. NULL: false. */
+/* Returns true if stderr is a log that vmm keeps, and not the caller's own file. NULL: false. */
 bool detach_keeps_log(const struct detach *d);
-/* The guest has started: the parent prints @name and ends. NULL allowed. */
+/* Tells the parent that the guest has started: it prints @name and ends. NULL allowed. */
 void detach_done(struct detach *d, const char *name);
 /*
  * Keeps @code, with which the guest has ended (vmm/control/ended.h). By its last process. NULL
@@ -33,12 +33,11 @@ void detach_done(struct detach *d, const char *name);
  */
 void detach_ended(struct detach *d, int code);
 /*
- * In a guest's process that has a supervisor, which keeps the exit code: closes what only that is
- * needed for, the directory of all guests' logs among it. No detach_ended() afterwards. NULL
- * allowed.
+ * Closes what only detach_ended() needs, the directory of all guests' logs among it, in a guest's
+ * process whose supervisor keeps the exit code. No detach_ended() afterwards. NULL allowed.
  */
 void detach_leave_to_supervisor(struct detach *d);
-/* If it has not started, the parent sees this process's end. Frees @d. NULL allowed. */
+/* Frees @d. If the guest has not started, the parent sees this process's end. NULL allowed. */
 void detach_free(struct detach *d);
 
 #endif

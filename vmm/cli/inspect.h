@@ -25,13 +25,16 @@
  */
 struct link_rules inspect_rules(const struct policy_session *s);
 
-/* One driver. Both return 0 or -ENOMEM. @width: columns of the terminal, 0: no limit. */
+/*
+ * Prints one driver; inspect_json() does as JSON. Both return 0 or -ENOMEM. @width: columns of the
+ * terminal, 0: no limit.
+ */
 int inspect_table(FILE *to, const struct kernel *k, const struct module *m,
 		  const struct link_plan *p, unsigned width, bool colour);
 int inspect_json(FILE *to, const struct kernel *k, const struct module *m, const char *path,
 		 const struct link_plan *p);
 
-/* Plan and copy every .ko below @dir in one session; an exit code. */
+/* Plans and copies every .ko below @dir in one session; returns an exit code. */
 int inspect_all(const struct kernel *k, const char *dir, const struct link_rules *rules, bool json);
 
 #endif

@@ -96,8 +96,8 @@ static int add_candidate(struct all *a, const char *path, size_t *room)
 }
 
 /*
- * Is this the name of a driver's file, compressed or not? A compression that is not read here
- * counts, too: such a driver is refused, not passed over.
+ * Returns true for the name of a driver's file, compressed or not, also in a format that is not
+ * read here: such a driver is refused, not passed over.
  */
 static bool is_driver_name(const char *name)
 {
@@ -114,7 +114,7 @@ static bool is_driver_name(const char *name)
 	return false;
 }
 
-/* A link counts if it leads to a file: weak-updates and the like install drivers so. */
+/* Returns true for a driver's file, or a link to one, as weak-updates and the like install them. */
 static bool is_driver_file(const FTSENT *f, u64 *size)
 {
 	struct stat st;
@@ -198,7 +198,10 @@ static void link_one(struct all *a, struct candidate *d, const struct link_provi
 	link_plan_free(p);
 }
 
-/* The drivers of @d's "depends" first; the depth is bounded by the number of drivers in a row. */
+/*
+ * Links the drivers of @d's "depends", then @d; the depth is bounded by the number of drivers in a
+ * row.
+ */
 static void link_driver(struct all *a, struct candidate *d, unsigned depth)
 {
 	struct link_provider providers[PROVIDERS_MAX];
@@ -250,7 +253,7 @@ static int all_print_json(const struct all *a, const char *dir)
 	return ret;
 }
 
-/* Of the modules that link, rounded down: 100.0 are all. */
+/* Returns the percentage of modules that link, rounded down, so that 100.0 means all. */
 static double percent_linked(const struct all *a)
 {
 	u64 permille = 1000 * (u64)a->linked / a->n;

@@ -59,7 +59,7 @@ static void print_help(void)
 	     "  vmm inspect --kernel /vmlinuz driver.ko");
 }
 
-/* Our command for a name that other programs use. */
+/* Returns this program's command for a name that other programs use. */
 static const char *foreign_command(const char *word)
 {
 	static const char *const known[][2] = {
@@ -100,7 +100,7 @@ static const struct command *command_find(const char *word)
 	return NULL;
 }
 
-/* vmm help [COMMAND] */
+/* Carries out vmm help [COMMAND]. */
 static int command_print_help(int argc, char **argv)
 {
 	char option[] = "--help", *args[] = { argv[1], option, NULL };
@@ -133,7 +133,7 @@ static void keep_stdout(void)
 	}
 }
 
-/* @code, or an error if something that was printed has been lost. */
+/* Flushes stdout; returns @code, or an error if something that was printed has been lost. */
 static int flush_stdout(int code)
 {
 	bool lost = ferror(stdout);

@@ -27,7 +27,9 @@ static int unknown_key(struct config_reader *r, const config_setting_t *st)
 			   near ? suggest_hint(hint, near) : "; keys are the options of vmm run");
 }
 
-/* The option's own line says "--memory 1X: ..."; here it is a key of a line of the file. */
+/*
+ * Writes the line of an option that was refused, "--memory 1X: ...", as that of a key of the file.
+ */
 static int setting_refused_at(struct parse *ps, const config_setting_t *st, int ret,
 			      const char *text)
 {
@@ -36,7 +38,7 @@ static int setting_refused_at(struct parse *ps, const config_setting_t *st, int 
 	return err_set(ps->e, ret, "%s:%u: %s", ps->label, config_setting_source_line(st), text);
 }
 
-/* A string, or a number as if it had been typed, of the option @key. */
+/* Takes the value of the option @key: a string, or a number as if it had been typed. */
 static int setting_take_value(struct config_reader *r, const char *key, enum config_form form,
 			      const config_setting_t *st)
 {

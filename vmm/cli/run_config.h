@@ -39,11 +39,11 @@ enum config_form {
 /* The owner of the keys: tells their forms and takes their values. */
 struct config_taker {
 	enum config_form (*form)(void *arg, const char *key);
-	/* The key that was probably meant, or NULL. */
+	/* Returns the key that was probably meant, or NULL. */
 	const char *(*suggest)(void *arg, const char *key);
 	/*
-	 * @value is gone afterwards, as is @base, the directory where its paths begin (NULL: the
-	 * working directory). -errno with a line that begins with "--KEY".
+	 * Takes @value, which is gone afterwards, as is @base, the directory where its paths begin
+	 * (NULL: the working directory). -errno with a line that begins with "--KEY".
 	 */
 	int (*value)(void *arg, const char *base, const char *key, const char *value,
 		     struct err *e);
@@ -51,9 +51,9 @@ struct config_taker {
 	void *arg;
 };
 
-/* Hand all settings of the file to @t, in their order; -EINVAL and so on with "FILE:LINE: ..." */
+/* Hands all settings of the file to @t, in their order; -EINVAL and so on with "FILE:LINE: ..." */
 int run_config_read(const struct config_taker *t, const char *path, struct err *e);
-/* The same for a text. */
+/* Does the same for a text. */
 int run_config_read_text(const struct config_taker *t, const char *label, const char *base,
 			 const char *text, struct err *e);
 

@@ -33,7 +33,7 @@ static const char tail[] =
 	"  vmm run --firmware seabios --disk /usr/lib/ipxe/ipxe.iso,ro\n"
 	"  vmm run --kernel /vmlinuz --initrd my.cpio --policy p.conf --driver a:lime.ko,path=/x\n";
 
-/* The explanation; @used columns of its first line are taken by the option itself. */
+/* Prints the explanation; the option itself has taken @used columns of its first line. */
 static void explain_option(FILE *to, int used, const char *help)
 {
 	if (used > COLUMN - 2) {

@@ -42,7 +42,7 @@ void run_notes_look(struct run_notes *n)
 
 /* --- with the lock ------------------------------------------------------------------------- */
 
-/* How many of the bytes stderr takes now. All of them, if nobody will ever read them. */
+/* Returns how many of the bytes stderr takes now. All of them, if stderr has failed. */
 static size_t stderr_take(const struct run_notes *n, const char *buf, size_t len)
 {
 	struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
@@ -68,7 +68,7 @@ static size_t stderr_take(const struct run_notes *n, const char *buf, size_t len
 	return at;
 }
 
-/* True: nothing is left. */
+/* Writes what was kept; returns true if nothing is left. */
 static bool run_notes_flush_kept(struct run_notes *n)
 {
 	size_t done = n->len ? stderr_take(n, n->kept, n->len) : 0;
@@ -117,7 +117,10 @@ void run_notes_put(struct run_notes *n, const char *line)
 	pthread_mutex_unlock(&n->lock);
 }
 
-/* True: the line may be written. Else it is at most replaced by the one that says so, once. */
+/*
+ * Returns true if the line is within the limit. *last is set for the first line that is not, which
+ * is replaced by one that says so.
+ */
 static bool note_is_within(struct run_notes *n, const char *line, bool *last)
 {
 	size_t len = strlen(line) + sizeof("vmm: ");

@@ -36,18 +36,18 @@ struct run_notes {
 };
 
 void run_notes_init(struct run_notes *n);
-/* When the console is set up and files can still be opened. */
+/* Looks at stderr, when the console is set up and files can still be opened. */
 void run_notes_look(struct run_notes *n);
-/* "vmm: LINE". Any thread. */
+/* Prints "vmm: LINE". Any thread. */
 void run_notes_put(struct run_notes *n, const char *line);
 /*
- * The same for what happens while the guest runs, which may happen again and again: nothing more
- * once that was @bytes of run_notes_limit(), and a line that says so. Any thread.
+ * Does the same for what may happen again and again while the guest runs: prints nothing more after
+ * @bytes of run_notes_limit() but a line that says so. Any thread.
  */
 void run_notes_of_guest(struct run_notes *n, const char *line);
-/* Before there is a second thread; without it there is no limit. */
+/* Sets the limit of run_notes_of_guest(), before there is a second thread; else there is none. */
 void run_notes_limit(struct run_notes *n, size_t bytes);
-/* @text as it is, unless stderr would make it wait. Any thread. */
+/* Prints @text as it is, unless stderr would make the caller wait. Any thread. */
 void run_notes_show(struct run_notes *n, const char *text);
 /*
  * Waits a quarter of a second at most for the reader of what was kept: the console has had most of

@@ -10,7 +10,7 @@
 
 #include "vmm/cli/cli_options.h"
 
-/* Our option for a name of QEMU's or kvmtool's. */
+/* Returns this program's option for a name of QEMU's or kvmtool's. */
 static const char *foreign_option(const char *name)
 {
 	static const char *const known[][2] = {
@@ -29,7 +29,7 @@ static const char *foreign_option(const char *name)
 	return NULL;
 }
 
-/* A guest is started by a kernel directly, or by a firmware, which may start one. */
+/* Checks what starts the guest: a kernel directly, or a firmware, which may start one. */
 static int check_boot(const struct guest_spec *spec, struct err *e)
 {
 	const char *direct = NULL;
@@ -67,7 +67,10 @@ static int check_boot(const struct guest_spec *spec, struct err *e)
 	return 0;
 }
 
-/* --no-kaslr, or --no-kaslr=false to take it back if a file of --config has it. */
+/*
+ * Takes an option like --no-kaslr, or --no-kaslr=false to take it back if a file of --config has
+ * it.
+ */
 static int option_take_switch(struct run_options *o, const struct run_option *opt,
 			      const char *value, struct err *e)
 {
@@ -95,7 +98,7 @@ static int take_option(void *arg, size_t i, const char *value, struct err *e)
 			 : option_take_switch(p->o, opt, value, e);
 }
 
-/* The table of options as the parser wants it. Returns how many entries there are. */
+/* Makes the table of options as the parser wants it. Returns how many entries there are. */
 static size_t parser_table(struct cli_option out[CLI_OPTIONS_MAX])
 {
 	size_t n;

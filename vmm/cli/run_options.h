@@ -49,26 +49,26 @@ struct run_option {
 	char letter;	/* its short form, or 0 */
 };
 
-/* All options, in the order of --help. */
+/* Returns all options, in the order of --help. */
 const struct run_option *run_option_table(size_t *n);
-/* The option of that name (len bytes), or NULL. */
+/* Returns the option of that name (len bytes), or NULL. */
 const struct run_option *run_option_find(const char *name, size_t len);
-/* The name that was probably meant, or NULL. */
+/* Returns the name that was probably meant, or NULL. */
 const char *run_option_suggest(const char *name);
 /*
- * Take @value for @opt, as "--name value" on the command line does. @value is borrowed for as long
+ * Takes @value for @opt, as "--name value" on the command line does. @value is borrowed for as long
  * as *o lives. -EINVAL, -ENOMEM with a line that begins with "--name".
  */
 int run_option_take(struct run_options *o, const struct run_option *opt, const char *value,
 		    struct err *e);
-/* The same for an option without a value: given, or taken back. */
+/* Does the same for an option without a value: given, or taken back. */
 void run_option_switch(struct run_options *o, const struct run_option *opt, bool on);
 
-/* No option is given yet. */
+/* Initializes @o: no option is given yet. */
 void run_options_init(struct run_options *o);
 /*
- * The whole command line; argv[0] is the command's name. 0, or -errno with the line for the user.
- * *o is to be freed in both cases; strings in it point into @argv.
+ * Parses the whole command line; argv[0] is the command's name. 0, or -errno with the line for the
+ * user. *o is to be freed in both cases; strings in it point into @argv.
  */
 int run_options_parse(struct run_options *o, int argc, char **argv, struct err *e);
 void run_options_free(struct run_options *o);
@@ -77,7 +77,7 @@ void run_options_free(struct run_options *o);
  */
 int run_options_config_text(struct run_options *o, const char *label, const char *base,
 			    const char *text, struct err *e);
-/* The text of vmm run --help. */
+/* Prints the text of vmm run --help. */
 void run_options_help(FILE *to);
 
 #endif

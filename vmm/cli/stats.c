@@ -63,7 +63,10 @@ void stats_close(struct stats *s)
 	free(s);
 }
 
-/* "5600-5800 rw-p ..." begins a mapping; all other lines begin with a word and a colon. */
+/*
+ * Returns true for the first line of a mapping, "5600-5800 rw-p ..."; all others begin with a word
+ * and a colon.
+ */
 static bool smaps_line_is_range(const char *line, u64 *from, u64 *to)
 {
 	char *end;

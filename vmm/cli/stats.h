@@ -8,8 +8,9 @@
 #include "vmm/machine/machine.h"
 
 /*
- * When this process was exec'ed, as CLOCK_MONOTONIC: now less the processor time that it has used,
- * which before main() is the loader's. To be called before the process has waited for anything.
+ * Returns when this process was exec'ed, as CLOCK_MONOTONIC in ns: now less the processor time that
+ * it has used, which before main() is the loader's. To be called before the process has waited for
+ * anything.
  */
 u64 stats_exec_ns(void);
 
@@ -25,9 +26,9 @@ void stats_open(struct stats *s);
 void stats_close(struct stats *s);
 
 /*
- * After machine_run(), before machine_destroy(): exits by kind, time to the first KVM_RUN, memory
- * outside guest RAM: the VMM's and its supervisor's own. @syscalls: system calls from exec to the
- * first KVM_RUN, 0: unknown.
+ * Prints, after machine_run() and before machine_destroy(), exits by kind, time to the first
+ * KVM_RUN, and memory outside guest RAM: the VMM's and its supervisor's own. @syscalls: system
+ * calls from exec to the first KVM_RUN, 0: unknown.
  */
 void stats_print(struct stats *s, struct machine *m, u64 syscalls, FILE *to);
 

@@ -18,7 +18,7 @@
 #define SYSCALL_STOP (SIGTRAP | 0x80) /* PTRACE_O_TRACESYSGOOD */
 #define PATIENCE_S   20
 
-/* In the child: become the command, with nothing of the user's on its descriptors. */
+/* Becomes the command in the child process, with nothing of the user's on its descriptors. */
 static void syscount_exec(int argc, char **argv)
 {
 	char **args = calloc((size_t)argc + 3, sizeof(*args));
@@ -124,7 +124,7 @@ u64 syscount_start(int argc, char **argv)
 		return 0;
 	if (child == 0)
 		syscount_exec(argc, argv);
-	/* The stop after the exec, whose own call began before the count. */
+	/* The child stops after the exec, whose own call is added to the count. */
 	if (waitpid(child, &status, __WALL) == child && WIFSTOPPED(status)) {
 		if (!ptrace(PTRACE_SETOPTIONS, child, NULL,
 			    PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK |
@@ -137,7 +137,7 @@ u64 syscount_start(int argc, char **argv)
 			syscount_let_tracee_end(vmm);
 		kill(child, SIGKILL);
 	}
-	/* All of its threads and processes, or the disks' locks are still held. */
+	/* Waits for all its threads and processes: until they end they hold the disks' locks. */
 	while (waitpid(-1, &status, __WALL) > 0 || errno == EINTR)
 		;
 	return calls;

@@ -11,10 +11,10 @@
 #include "base/types.h"
 
 /*
- * System calls of all threads from exec to the first KVM_RUN of `vmm run` with @argv (argv[0] is
- * "run"); --stats is left out. 0: they cannot be counted (no permission to trace, or the start
- * failed). Disks are opened and released again; nothing is written to them. Not for command lines
- * with sessions, whose start leaves traces (a record, a control socket).
+ * Counts the system calls of all threads from exec to the first KVM_RUN of `vmm run` with @argv
+ * (argv[0] is "run"); --stats is left out. 0: they cannot be counted (no permission to trace, or
+ * the start failed). Disks are opened and released again; nothing is written to them. Not for
+ * command lines with sessions, whose start leaves traces (a record, a control socket).
  */
 u64 syscount_start(int argc, char **argv);
 
