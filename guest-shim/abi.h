@@ -104,7 +104,9 @@ enum umbra_sym {
 #define UMBRA_REFUSE_NULL    2 /* pointer: NULL */
 #define UMBRA_REFUSE_NEVER   3 /* void, or never refused */
 
-/* Did a function that fails by convention @refusal succeed, if it returned @ret? */
+/*
+ * Returns true if a function that fails by convention @refusal and has returned @ret has succeeded.
+ */
 static inline int umbra_succeeded(__u8 refusal, __u64 ret)
 {
 	switch (refusal) {

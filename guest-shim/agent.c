@@ -22,7 +22,7 @@
 
 #include "abi.h"
 
-/* The VMM ends the guest with one line; if the port is barred (lockdown), power off. */
+/* Tells the VMM to end the guest with one line; powers off if the port is barred (lockdown). */
 static void agent_give_up(int error)
 {
 	if (!ioperm(UMBRA_PORT_FAIL, 4, 1))
@@ -32,7 +32,7 @@ static void agent_give_up(int error)
 	_exit(1);
 }
 
-/* Load the shim; returns the control descriptor that it leaves in this process. */
+/* Loads the shim; returns the control descriptor that it leaves in this process. */
 static int load_shim(void)
 {
 	int next, fd = open(UMBRA_AGENT_SHIM, O_RDONLY | O_CLOEXEC);
@@ -67,7 +67,10 @@ static void agent_reply(int control, __u32 seq, int result)
 		;
 }
 
-/* In a child: a driver that crashes in its init takes the process with it that loads it. */
+/*
+ * Carries out a command in a child process, because a driver that crashes in its init takes the
+ * process that loads it with it. 0, -errno or UMBRA_CRASHED.
+ */
 static int agent_carry_out(const struct umbra_mail *m, const void *payload)
 {
 	pid_t pid = fork();
@@ -84,9 +87,9 @@ static int agent_carry_out(const struct umbra_mail *m, const void *payload)
 }
 
 /*
- * An init may take a minute, and other drivers must not wait for it: a process of its own waits for
- * the command's end and reports it. It has a copy of the payload, so that the mailbox is free at
- * once.
+ * Makes a process that carries out the command and reports its result, because a driver's init may
+ * take a minute and other drivers must not wait for it. It has a copy of the payload, so that the
+ * mailbox is free at once.
  */
 static void start_command(int control, const struct umbra_mail *m, const void *payload)
 {
@@ -128,7 +131,10 @@ static void agent_serve_mailbox(int control)
 	}
 }
 
-/* A process of its own session; systemd spares a name that begins with @ at switch-root. */
+/*
+ * Makes the process that serves the mailbox, in a session of its own. Its name begins with @, so
+ * that systemd does not kill it at switch-root.
+ */
 static void start_server(int control, char **argv)
 {
 	pid_t pid = fork();
@@ -164,7 +170,10 @@ static void agent_clean_up(char *init, size_t size)
 	rmdir(UMBRA_AGENT_DIR);
 }
 
-/* Value of KEY= or of the word KEY on the kernel's command line, or NULL. /proc comes and goes. */
+/*
+ * Returns the value of KEY= or of the word KEY on the kernel's command line, or NULL. /proc is
+ * mounted at /.proc to read it, and unmounted again.
+ */
 static char *kernel_option(const char *key, char *buf, size_t size)
 {
 	size_t len = strlen(key);
@@ -209,8 +218,9 @@ static int mount_root(const char *dev, const char *type, unsigned long flags)
 }
 
 /*
- * Does what the kernel does when the initramfs has no init: mount root= (by its name in /dev, with
- * rootfstype=, read-only unless "rw") and run init= from it. The kernel skipped this because of us.
+ * Does what the kernel does when the initramfs has no init: mounts root= (by its name in /dev, with
+ * rootfstype=, read-only unless "rw") and runs init= from it. The kernel skips this because it has
+ * started the agent.
  */
 static void boot_from_root(char **argv)
 {

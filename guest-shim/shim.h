@@ -45,14 +45,14 @@ extern struct shim umbra;
 
 /* shim_map.c */
 
-/* Map @size bytes of the VMM's region for reading, or for writing too. In the vmalloc range. */
+/* Maps @size bytes of the VMM's region for reading, or for writing too. In the vmalloc range. */
 void *shim_map(u64 gpa, unsigned long size, pgprot_t prot);
-/* Reserve @pages of module space, every page being the trap page. NULL: no room. */
+/* Reserves @pages of module space, every page being the trap page. NULL: no room. */
 void *shim_reserve(unsigned long pages);
 void shim_release(void *va);
-/* Replace pages inside a reservation. -EINVAL: not there, or not the VMM's page. */
+/* Replaces pages inside a reservation. -EINVAL: not there, or not the VMM's page. */
 int shim_remap(const struct umbra_map *maps, u64 count);
-/* Map @size bytes at @gpa in module space, read-only and executable. */
+/* Maps @size bytes at @gpa in module space, read-only and executable. */
 void *shim_map_text(u64 gpa, unsigned long size);
 
 /* shim_gate.c */
@@ -62,7 +62,7 @@ u64 umbra_gate_enter(struct umbra_regs *regs);
 
 /* shim_path.c */
 
-/* Root directory of the guest's init, from which the session's real paths start. */
+/* Gets the root directory of the guest's init, from which the session's real paths start. */
 int shim_init_root(struct path *root);
 
 /* Where a path of the calling task starts; all zero: not known. */
@@ -73,16 +73,16 @@ struct shim_place {
 /* Takes references, which shim_place_release() gives back; both in process context only. */
 void shim_place_get(struct shim_place *place);
 void shim_place_release(struct shim_place *place);
-/* Fill cwd and root of @f, whose name is a path; does not sleep. */
+/* Fills cwd and root of @f, whose name is a path; does not sleep. */
 void shim_place_put(const struct shim_place *place, struct umbra_frame *f);
-/* Open @name below @root as openat2(RESOLVE_IN_ROOT) would. A struct file or ERR_PTR. */
+/* Opens @name below @root as openat2(RESOLVE_IN_ROOT) would. A struct file or ERR_PTR. */
 struct file *shim_open_in_root(const char *root, const char *name, int flags, umode_t mode,
 			       u64 resolve);
-/* Give the current process (the agent) the root of the guest's init. */
+/* Gives the current process (the agent) the root of the guest's init. */
 void shim_follow_init(void);
-/* Does PID 1 run something else than the agent, and with @root also on another root? */
+/* Returns true if PID 1 runs something else than the agent, and with @root also on another root. */
 bool shim_guest_up(bool root);
-/* Does @path exist, seen from init's root? */
+/* Returns true if @path exists, seen from init's root. */
 bool shim_path_exists(const char *path);
 
 #endif

@@ -63,13 +63,16 @@ static u64 call_real(const struct shim_call *c)
 				      a[10], a[11], a[12], a[13]);
 }
 
-/* The value that a refused call returns, in the function's own convention. */
+/* Returns the value that a refused call returns, in the function's own convention. */
 static u64 refusal_value(const struct umbra_fn *fn, u32 error)
 {
 	return fn->refusal == UMBRA_REFUSE_NULL ? 0 : (u64) - (s64)error;
 }
 
-/* Preemption is off until frame_release(): (G5) of vmm/gate/gate.h. */
+/*
+ * Claims a frame; returns its number or -EBUSY. Preemption is off until frame_release(): (G5) of
+ * vmm/gate/gate.h.
+ */
 static int frame_claim(void)
 {
 	unsigned int i;
@@ -84,7 +87,9 @@ static void frame_release(int i)
 	clear_bit_unlock(i, umbra.busy);
 }
 
-/* Copy a string of less than @max bytes in; it may lie in memory that the driver no longer owns. */
+/*
+ * Copies a string of less than @max bytes in; it may lie in memory that the driver no longer owns.
+ */
 static void frame_put_string(struct umbra_frame *f, struct umbra_str *s, const char *from,
 			     size_t max)
 {
@@ -113,7 +118,7 @@ static void frame_put_string(struct umbra_frame *f, struct umbra_str *s, const c
 	f->used += len;
 }
 
-/* The same for a char array inside a structure, which need not end in a NUL. */
+/* Copies a char array inside a structure, which need not end in a NUL. */
 static void frame_put_array(struct umbra_frame *f, const char *from, size_t size)
 {
 	char *to = f->data + f->used;
@@ -128,7 +133,7 @@ static void frame_put_array(struct umbra_frame *f, const char *from, size_t size
 	f->used += f->name.len;
 }
 
-/* The first strings of a char **, joined by blanks. */
+/* Copies the first strings of a char **, joined by blanks. */
 static void frame_put_strvec(struct umbra_frame *f, u64 vec)
 {
 	u32 flags = f->flags;
@@ -153,7 +158,7 @@ static void frame_put_strvec(struct umbra_frame *f, u64 vec)
 	f->flags = flags;
 }
 
-/* Put the text that a printf format makes of the driver's arguments. */
+/* Puts the text that a printf format makes of the driver's arguments. */
 static void frame_put_format(struct umbra_frame *f, const struct shim_call *c,
 			     const struct umbra_regs *regs)
 {
@@ -183,7 +188,10 @@ static void frame_put_format(struct umbra_frame *f, const struct shim_call *c,
 	f->used += len + 1;
 }
 
-/* Has this call, in an interrupt, come between another one's marshal and doorbell on this CPU? */
+/*
+ * Returns true if this call, in an interrupt, has come between another one's marshal and doorbell
+ * on this CPU.
+ */
 static bool frame_is_nested(const struct umbra_frame *self)
 {
 	unsigned int i;
@@ -200,7 +208,10 @@ static bool frame_is_nested(const struct umbra_frame *self)
 	return false;
 }
 
-/* Members of the structure that say where the name comes from; one that cannot be read is 0. */
+/*
+ * Copies the members of the structure that say where the name comes from; one that cannot be read
+ * is 0.
+ */
 static void frame_put_peeks(struct umbra_frame *f, const struct umbra_fn *fn, u64 p)
 {
 	unsigned int i;
@@ -261,7 +272,7 @@ static void frame_marshal(struct umbra_frame *f, struct shim_call *c, const stru
 	c->old = f->old;
 }
 
-/* Copy the answer out of its slot. -ENOMEM: no memory for its strings. */
+/* Copies the answer out of its slot. -ENOMEM: no memory for its strings. */
 static int answer_take(struct answer *out, const struct umbra_answer *a)
 {
 	bool lent = a->flags & UMBRA_ANSWER_ARENA;
@@ -327,7 +338,7 @@ static s64 call_ask_once(struct shim_call *c, const struct umbra_regs *regs, u64
 	return ret;
 }
 
-/* Ask until the verdict is there. */
+/* Asks until the verdict is there. */
 static s64 call_ask(struct shim_call *c, const struct umbra_regs *regs, struct answer *out)
 {
 	u64 cookie = 0;
@@ -385,7 +396,7 @@ static int name_put_in_place(struct shim_call *c, const struct answer *a, u64 fi
 	}
 }
 
-/* After a call that failed the driver finds its own name where it was. */
+/* Puts the driver's own name back where it was, after a call that failed. */
 static void name_take_back(const struct shim_call *c, u64 field, const char *array)
 {
 	if (c->fn->form == UMBRA_FORM_FIELD_PTR)
@@ -434,7 +445,7 @@ static u64 program_run(const struct shim_call *c, const struct answer *a)
 	return call_usermodehelper_exec(info, wait);
 }
 
-/* Call the real function with the answer's name in place of the one asked for. */
+/* Calls the real function with the answer's name in place of the one asked for. */
 static u64 call_carry_out(struct shim_call *c, const struct answer *a)
 {
 	const struct umbra_fn *fn = c->fn;

@@ -35,7 +35,7 @@ static void command_done(u32 seq, s64 result, u64 value)
 	umbra.doorbell(UMBRA_OP_DONE, seq, result, value, 0, 0);
 }
 
-/* Carry out a command for the shim. */
+/* Carries out a command for the shim. */
 static s64 command_carry_out(const struct umbra_mail *m, u64 *value)
 {
 	const char *payload = (const char *)umbra.mail + UMBRA_MAIL_PAYLOAD;
@@ -112,7 +112,7 @@ static ssize_t control_write(struct file *file, const char __user *buf, size_t l
 	return len;
 }
 
-/* The payload, for init_module(2): no copy on the way. */
+/* Maps the payload for init_module(2), so that it is not copied on the way. */
 static int control_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	unsigned long size = vma->vm_end - vma->vm_start;
@@ -125,7 +125,9 @@ static int control_mmap(struct file *file, struct vm_area_struct *vma)
 			       vma->vm_page_prot);
 }
 
-/* The agent is gone, by whatever hand; the VMM must not wait for it. */
+/*
+ * Tells the VMM that the agent is gone, whatever ended it, so that it does not wait for the agent.
+ */
 static int control_release(struct inode *inode, struct file *file)
 {
 	umbra.doorbell(UMBRA_OP_GONE, 0, 0, 0, 0, 0);
@@ -162,7 +164,10 @@ static void unmap_all(void)
 	memunmap((void *)umbra.info);
 }
 
-/* The agent finds it as its lowest free descriptor; it appears there when all has gone well. */
+/*
+ * Makes the control file and reserves the agent's lowest free descriptor for it; the caller
+ * installs it there when all else has succeeded.
+ */
 static int prepare_control(struct file **file)
 {
 	int fd = get_unused_fd_flags(O_CLOEXEC);
