@@ -35,7 +35,7 @@ static unsigned long read_word(const volatile void *p)
 	return *(const volatile unsigned long *)p;
 }
 
-/* The kernel's own write_cr0() puts WP back, which is just what this is not to do. */
+/* Sets CR0 as it is given. The kernel's own write_cr0() would put WP back. */
 static void set_cr0(unsigned long cr0)
 {
 	asm volatile("mov %0, %%cr0" : : "r"(cr0) : "memory");
@@ -84,7 +84,10 @@ static void attack_out(void)
 	pr_info("umbra_t_attack: out done\n");
 }
 
-/* Global translations survive a reload of CR3, not a change of CR4.PGE. */
+/*
+ * Flushes all TLB entries of this CPU: global ones survive a reload of CR3, not a change of
+ * CR4.PGE.
+ */
 static void flush_all_tlbs(void *unused)
 {
 	unsigned long irqs, cr4;

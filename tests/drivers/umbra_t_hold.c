@@ -60,7 +60,10 @@ static int waiter(void *dev)
 	return 0;
 }
 
-/* A device with a reference that is never given back: its unregistration waits for ever. */
+/*
+ * Makes a device with a reference that is never given back, so that its unregistration waits for
+ * ever.
+ */
 static struct net_device *used_device(void)
 {
 	struct net_device *dev = alloc_netdev(0, "h%d", NET_NAME_ENUM, setup);

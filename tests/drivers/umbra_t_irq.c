@@ -90,7 +90,7 @@ static int flags_of(int number)
 	       (number & 4 ? O_NOFOLLOW : 0);
 }
 
-/* Only bits that the kernel threads' umask of 022 leaves. */
+/* Returns a mode of only those bits that the kernel threads' umask of 022 leaves. */
 static int mode_of(int number)
 {
 	return 0600 | (number & 1 ? 0040 : 0) | (number & 2 ? 0004 : 0) | (number & 4 ? 0100 : 0);

@@ -42,7 +42,7 @@ static bool same(const struct x86_insn *a, const struct x86_insn *b)
 	       a->width == b->width;
 }
 
-/* From a copy of just so many bytes, so that the sanitizer sees a read behind them. */
+/* Decodes a copy of exactly @n bytes, so that the sanitizer sees a read behind them. */
 static int decode_exactly(const u8 *data, size_t n, struct x86_insn *in)
 {
 	u8 *copy = malloc(n ? n : 1);

@@ -38,7 +38,7 @@ static inline void fuzz_start(struct virtio *v, u64 features)
 	registers_driver_ok(v);
 }
 
-/* One life of @v: negotiate, ring, wait a little, reset. */
+/* Drives one life of @v: negotiates, rings, waits a little, resets. */
 static inline void fuzz_drive(struct fake_host *f, struct virtio *v, const u8 *data, size_t size)
 {
 	struct fuzz_input in;

@@ -88,7 +88,7 @@ static void step_carry_out(struct fake_host *f, struct serial *s, const struct f
 	}
 }
 
-/* The shortest way of a correct driver to a running disk, so that inputs start deep. */
+/* Takes a correct driver's shortest way to a running disk, so that inputs start deep. */
 static void bring_up(struct fake_host *f)
 {
 	static const struct {

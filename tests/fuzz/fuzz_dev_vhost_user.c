@@ -54,7 +54,7 @@ static const u8 *answer_write(int to, int memory, const u8 *p, const u8 *end)
 	return h.how & 4 ? p : p + m.size;
 }
 
-/* The end of the channel that the front end sent, or -1. */
+/* Returns the end of the channel that the front end sent, or -1. */
 static int find_channel(int fd)
 {
 	struct vhost_user_msg m;

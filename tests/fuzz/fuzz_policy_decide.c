@@ -43,7 +43,7 @@ static void check_decision(const struct policy_request *r, const struct decision
 		abort();
 }
 
-/* The next string of the input: up to a NUL. */
+/* Takes the next string of the input, up to a NUL. */
 static char *take_string(const uint8_t **data, size_t *size)
 {
 	size_t len = strnlen((const char *)*data, *size);

@@ -61,7 +61,7 @@ static void set_sums(u8 *file, size_t size)
 	h->sum = XXH3_64bits(file + from, h->pages_at - from);
 }
 
-/* The numbers that say the same twice: then the others are looked at. */
+/* Makes numbers agree that stand twice in the file, so that the others are looked at. */
 static void make_lengths_agree(u8 *file, size_t size)
 {
 	struct prepared_header *h = file_header(file);
@@ -156,7 +156,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	return 0;
 }
 
-/* Most of a file is padding and pages: rather change what is looked at, and where it is. */
+/* Mutates what is looked at, and where it is: most of a file is padding and pages. */
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed)
 {
 	size_t runs_at = PREPARED_TABLES, pages_at;

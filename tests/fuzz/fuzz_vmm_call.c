@@ -25,7 +25,7 @@ static u64 no_time(const struct machine *m)
 	return 0;
 }
 
-/* The other vCPU: lengths and offsets change between a check and a use. */
+/* Acts as another vCPU: changes lengths and offsets between a check and a use. */
 static void *disturb_frames(void *arg)
 {
 	u32 x = 1;
@@ -66,7 +66,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	return pthread_create(&disturber, NULL, disturb_frames, NULL);
 }
 
-/* What a driver's kernel would read of the answer lies within what the host wrote. */
+/* Checks that all a driver's kernel would read of the answer lies within what the host wrote. */
 static void check_answer(const struct umbra_answer *a)
 {
 	const struct umbra_str *s[] = { &a->root, &a->name };

@@ -51,8 +51,8 @@ static struct {
 } answer = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 /*
- * Whoever connects gets the answer at once, and may say what it likes, or leave before the end. It
- * may also be another process, which looks what guests there are.
+ * Sends the answer to each client that connects, at once, whatever the client sends, and also if it
+ * leaves before the end. A client may be another process, which lists the guests.
  */
 static void *serve_answers(void *arg)
 {

@@ -30,7 +30,10 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	return 0;
 }
 
-/* @va, by the tables and by what is copied: the same bytes, and none from outside of RAM. */
+/*
+ * Checks that guest_read() of @va gives the bytes at the address of guest_translate(), and none
+ * from outside of RAM.
+ */
 static void read_at(u64 va)
 {
 	u8 bytes[64] = { 0 };
@@ -104,7 +107,7 @@ static void undo_probes(const struct guest_module *mod, const struct kernel_patc
 	free(text);
 }
 
-/* What the kernel patches with, and what its modules export. */
+/* Asks about targets that the kernel patches with, or that its modules export. */
 static void ask_about_targets(const struct guest_module *mod)
 {
 	struct kernel_patches *p = NULL;

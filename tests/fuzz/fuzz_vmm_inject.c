@@ -72,7 +72,7 @@ static u32 read_hex(const u8 *p)
 	return (u32)strtoul(word, NULL, 16);
 }
 
-/* The archive, from header to header; the last file before the trailer holds @init. */
+/* Walks the archive from header to header; the last file before the trailer holds @init. */
 static void walk_archive(const u8 *a, size_t len, const char *init)
 {
 	static const char *const names[] = { &UMBRA_AGENT_DIR[1], &UMBRA_AGENT_PATH[1],

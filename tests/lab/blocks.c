@@ -56,7 +56,7 @@ static void block_fill(struct block *b, unsigned writer, uint64_t number)
 	}
 }
 
-/* Its number, or 0: it is not whole. */
+/* Returns the number of a block, or 0: it is not whole. */
 static uint64_t number_of(const struct block *b, unsigned writer)
 {
 	struct block want;
@@ -79,7 +79,7 @@ static uint64_t newest_block(const struct block *ring, unsigned writer)
 	return max;
 }
 
-/* Is @ring right, and does it hold number @acked? Numbers begin with 1. */
+/* Returns true if @ring is right and holds number @acked. Numbers begin with 1. */
 static bool check_ring(const struct block *ring, unsigned writer, uint64_t acked, const char *when)
 {
 	uint64_t max = newest_block(ring, writer);
@@ -150,7 +150,7 @@ static int run_writers(const char *path)
 	return 0;
 }
 
-/* "ackXWRITERXNUMBER" with @x between them. */
+/* Parses "ackXWRITERXNUMBER" with @x between them. */
 static bool parse_ack(const char *at, char x, unsigned *writer, uint64_t *number)
 {
 	char *end;
@@ -224,7 +224,7 @@ static void read_log(int fd, void *to, size_t len, off_t at)
 		die("the log");
 }
 
-/* One entry, of which the data begins at @at; returns how long that is. */
+/* Applies one entry, whose data begins at @at; returns the length of the data. */
 static uint64_t log_apply(int fd, const struct log_entry *e, off_t at, uint8_t *disk, uint64_t size,
 			  uint32_t sector)
 {

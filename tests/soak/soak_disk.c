@@ -49,7 +49,7 @@ static void print_sums(const struct crash *sum, u64 disks, u64 us)
 	fflush(stdout);
 }
 
-/* One disk; false: it lost something, which is printed, and its file stays. */
+/* Soaks one disk; false: it lost something, which is printed, and its file stays. */
 static bool one_disk(const char *directory, u32 seed, struct crash *c, u64 until)
 {
 	char path[4096];

@@ -66,7 +66,7 @@ static void ones_own_is_removed(void **state)
 	close(fd);
 }
 
-/* Until files get another time: theirs is that of the kernel's last tick. */
+/* Waits until files get another time, which is that of the kernel's last tick. */
 static void wait_for_tick(void)
 {
 	struct timespec begin, now;
@@ -135,7 +135,7 @@ static void only_an_old_leftover_goes(void **state)
 	assert_int_equal(socket_file_remove_stale(path), -ENOENT);
 }
 
-/* The directory of the sockets, which this process keeps locked until it closes it. */
+/* Opens and locks the directory of the sockets, until this process closes it. */
 static int lock_dir(void)
 {
 	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -100,7 +100,7 @@ static void hostile_text_is_harmless(void **state)
 	table_free(t);
 }
 
-/* The columns of the line at @s, which ends with a newline. */
+/* Returns the columns of the line at @s, which ends with a newline. */
 static size_t columns_of(const char *s)
 {
 	wchar_t wide[512];

@@ -188,7 +188,7 @@ struct counts {
 	unsigned long seen, wrong;
 };
 
-/* A line of objdump: "  addr:<TAB>hex hex ...<TAB>mnemonic operands". */
+/* Compares a line of objdump: "  addr:<TAB>hex hex ...<TAB>mnemonic operands". */
 static void compare_line(char *line, struct counts *n)
 {
 	char *hex = strstr(line, ":\t"), *text = hex ? strchr(hex + 2, '\t') : NULL;

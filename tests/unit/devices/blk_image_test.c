@@ -81,7 +81,7 @@ static int open_disk(struct ctx *t, struct virtio_blk **b, bool readonly, struct
 
 /* --- locks --------------------------------------------------------------------------------- */
 
-/* A description of the image with shared locks on these bytes, as QEMU has them. */
+/* Opens the image with shared locks on these bytes, as QEMU does. */
 static int qemu_like(struct ctx *t, const int *bytes)
 {
 	int fd = open(t->path, O_RDWR | O_CLOEXEC);
@@ -155,7 +155,7 @@ static void test_qemus_bytes_are_respected(void **state)
 	}
 }
 
-/* How qemu-io ends that reads a sector: 0 if it could open the image. */
+/* Has qemu-io read a sector; returns its exit status, 0 if it could open the image. */
 static int qemu_io(struct ctx *t, const char *mode)
 {
 	char command[300];

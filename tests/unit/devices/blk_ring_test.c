@@ -32,7 +32,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* The result of the one operation that was prepared. */
+/* Returns the result of the one operation that was prepared. */
 static int completion_result(struct io_uring *ring)
 {
 	struct io_uring_cqe *cqe;

@@ -128,7 +128,7 @@ static void test_direct_writes_pass_the_cache(void **state)
 	assert_int_equal(unwritten(t), 0);
 }
 
-/* The device's descriptor of the image. */
+/* Returns the device's descriptor of the image. */
 static int device_fd(const struct ctx *t)
 {
 	char link[64], target[128];

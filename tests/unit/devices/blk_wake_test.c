@@ -42,7 +42,10 @@ static void on_interrupt(void *arg, u16 vector)
 	eventfd_write(d->interrupt, 1);
 }
 
-/* A read of one sector for each slot; descriptors, headers and buffers stay where they are. */
+/*
+ * Prepares a read of one sector for each slot; descriptors, headers and buffers stay where they
+ * are.
+ */
 static void open_driver(struct wake_driver *d, struct ctx *t, bool event_idx)
 {
 	struct virtio_transport transport = { .interrupt = on_interrupt, .arg = d };
@@ -173,7 +176,7 @@ bool __wrap_vq_pace_poll(bool (*there)(void *arg), void *arg)
 	return there(arg);
 }
 
-/* As if there were a CPU to spare, whatever the machine. */
+/* Initializes @p as if there were a CPU to spare, whatever the machine. */
 void __real_vq_pace_init(struct vq_pace *p, unsigned threads);
 void __wrap_vq_pace_init(struct vq_pace *p, unsigned threads);
 
@@ -184,8 +187,8 @@ void __wrap_vq_pace_init(struct vq_pace *p, unsigned threads)
 }
 
 /*
- * A driver that sees its answers without interrupts, and has more to do: for each it adds, it waits
- * for the answer to be there, so never are two of them there at once by chance.
+ * Acts as a driver that sees its answers without interrupts, and has more to do: it waits for the
+ * answer to each request that it adds, so that two answers are never there at once by chance.
  */
 static void add_one_by_one(struct wake_driver *d)
 {

@@ -33,7 +33,7 @@ static char *read_file(const char *path)
 	return text;
 }
 
-/* Is @text in the file @path, followed by one of @ends? */
+/* Returns true if @text is in the file @path, followed by one of @ends. */
 static bool file_contains(const char *path, const char *text, const char *ends)
 {
 	char *file = read_file(path);
@@ -49,7 +49,7 @@ static bool file_contains(const char *path, const char *text, const char *ends)
 	return found;
 }
 
-/* unit/FILE:test, lab/FILE:test or fuzz/FILE */
+/* Returns true if the test unit/FILE:test, lab/FILE:test or fuzz/FILE exists. */
 static bool test_exists(const char *name)
 {
 	char path[256], text[256];

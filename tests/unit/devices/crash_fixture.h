@@ -53,15 +53,18 @@ struct crash {
 	u64 kills, resets, pauses, writes, reads, flushes, zeroes, discards, torn;
 };
 
-/* @path: an image of at least CRASH_SECTORS sectors of zeroes. Then set ->mode. */
+/* Prepares @c for the image @path, of at least CRASH_SECTORS sectors of zeroes; then set ->mode. */
 bool crash_open(struct crash *c, const char *path, u32 seed);
 void crash_close(struct crash *c);
-/* One life of the VMM, of up to @us microseconds, with @breaks resets or pauses before the kill. */
+/*
+ * Runs one life of the VMM, of up to @us microseconds, with @breaks resets or pauses before the
+ * kill.
+ */
 bool crash_round(struct crash *c, u64 us, unsigned breaks);
 
-/* The next random number from ->seed. */
+/* Returns the next random number from ->seed. */
 u32 crash_random(struct crash *c);
-/* Now, in microseconds of a monotonic clock. */
+/* Returns now, in microseconds of a monotonic clock. */
 u64 crash_now(void);
 /* Writes the reason into ->why. Returns false. */
 __attribute__((format(printf, 2, 3))) bool crash_wrong(struct crash *c, const char *fmt, ...);

@@ -45,7 +45,7 @@ static inline void driver_start(struct fixture_driver *d, u64 features)
 	registers_driver_ok(d->v);
 }
 
-/* One buffer of @len bytes at @addr. */
+/* Offers one buffer of @len bytes at @addr. */
 static inline void driver_offer(struct fixture_driver *d, unsigned queue, u64 addr, u32 len,
 				bool writable)
 {
@@ -59,7 +59,7 @@ static inline void driver_offer(struct fixture_driver *d, unsigned queue, u64 ad
 	virtio_notify(d->v, queue);
 }
 
-/* True if a buffer of @queue was given back; *len is how many bytes were written. */
+/* Returns true if a buffer of @queue was given back; *len is how many bytes were written. */
 static inline bool driver_take(struct fixture_driver *d, unsigned queue, u32 *len)
 {
 	u16 *used = (u16 *)(void *)(driver_page(d, queue) + QUEUE_USED);
@@ -83,7 +83,10 @@ static inline void driver_nap(void)
 	nanosleep(&ms, NULL);
 }
 
-/* The same, after waiting for up to 5 s; -1: none was, or the device wants a reset. */
+/*
+ * Waits for that up to 5 s and returns the length; -1: none was given back, or the device wants a
+ * reset.
+ */
 static inline s64 driver_wait(struct fixture_driver *d, unsigned queue)
 {
 	u32 len;

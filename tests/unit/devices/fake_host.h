@@ -64,7 +64,7 @@ static inline void *fake_ram(struct host *h, u64 gpa, u64 len)
 	return NULL;
 }
 
-/* RAM is not shared, unless the test has set ram_fd. */
+/* Describes the RAM, which is not shared unless the test has set ram_fd. */
 static inline bool fake_ram_region(struct host *h, unsigned i, struct host_region *out)
 {
 	struct fake_host *f = fake_of(h);
@@ -196,7 +196,7 @@ static inline void fake_host_init(struct fake_host *f)
 }
 
 /*
- * A zeroed struct of @size bytes, a test's, that begins with a struct fake_host, which is
+ * Makes a zeroed struct of @size bytes, a test's, that begins with a struct fake_host, which is
  * initialized. NULL: no memory. Freed by free().
  */
 static inline void *fake_host_alloc(size_t size)
@@ -210,7 +210,7 @@ static inline void *fake_host_alloc(size_t size)
 	return p;
 }
 
-/* One access; reads as ones if there is no region. */
+/* Carries out one access; reads as ones if there is no region. */
 static inline bool fake_io(const struct io_region *list, unsigned n, u64 at, void *data,
 			   unsigned len, bool write)
 {

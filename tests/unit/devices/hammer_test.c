@@ -106,7 +106,10 @@ static u64 bar_of(struct hammer *m, unsigned d)
 	return mmio_read(m, config_at(d) + 0x10, 4) & ~15ULL;
 }
 
-/* Guest memory is written without any order, as a hostile guest does: no data race of ours. */
+/*
+ * Writes guest memory without any order, as a hostile guest does: that is no data race of the
+ * device's.
+ */
 __attribute__((no_sanitize("thread"))) static void ram_write(struct hammer *m, u64 at,
 							     const void *data, size_t len)
 {
@@ -142,7 +145,7 @@ static void enable_queue(struct hammer *m, u64 bar, unsigned d, unsigned q, u64 
 	mmio_write(m, bar + VIRTIO_PCI_COMMON_Q_ENABLE, 1, 2);
 }
 
-/* What a driver's probe does, with random ring features. */
+/* Does what a driver's probe does, with random ring features. */
 static void bring_up(struct hammer *m, unsigned d, u64 *seed)
 {
 	const struct virtio_type *type = virtio_type(m->v[d]);
@@ -220,7 +223,7 @@ static void add_chain(struct hammer *m, unsigned d, unsigned q, u64 *seed)
 	mmio_write(m, bar_of(m, d) + AT_NOTIFY + 4ULL * q, q, 2);
 }
 
-/* Enable, disable and mask MSI-X as a whole. */
+/* Enables, disables or masks MSI-X as a whole. */
 static void switch_msix(struct hammer *m, unsigned d, u64 *seed)
 {
 	u64 at = 0x34;
@@ -327,7 +330,7 @@ static void *vcpu_main(void *arg)
 	return NULL;
 }
 
-/* The other end of the network. */
+/* Acts as the other end of the network. */
 static void *peer_main(void *arg)
 {
 	struct hammer *m = arg;

@@ -13,7 +13,7 @@ struct io_region {
 	void *arg;
 };
 
-/* -EBUSY: @region overlaps another one; -ENOSPC: there are @max already. */
+/* Adds a region. -EBUSY: @region overlaps another one; -ENOSPC: there are @max already. */
 static inline int io_regions_add(struct io_region *list, unsigned *n, unsigned max,
 				 struct io_region region)
 {
@@ -33,7 +33,7 @@ static inline void io_regions_remove(struct io_region *list, unsigned *n, u64 at
 			list[i] = list[--*n];
 }
 
-/* The region that has the byte @at, or NULL. */
+/* Returns the region that has the byte @at, or NULL. */
 static inline const struct io_region *io_regions_find(const struct io_region *list, unsigned n,
 						      u64 at)
 {

@@ -60,7 +60,9 @@ static inline void ring_add(const struct ring_driver *r, u16 index, u16 head)
 	ring_store(r->avail + 2, (u16)(index + 1));
 }
 
-/* True if the device is to be notified, after the available index went from @old to @now. */
+/*
+ * Returns true if the device is to be notified, after the available index went from @old to @now.
+ */
 static inline bool ring_must_notify(const struct ring_driver *r, u16 now, u16 old)
 {
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);

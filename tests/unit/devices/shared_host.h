@@ -84,7 +84,7 @@ static inline int shared_msi_alloc(struct host *h)
 	return got;
 }
 
-/* @vector is in use, or the device has given it back and goes on. */
+/* Checks that @vector is in use, or that the device has given it back and goes on. */
 static inline void check_vector(struct shared_host *m, int vector, bool give_back)
 {
 	pthread_mutex_lock(&m->vectors_lock);
@@ -211,9 +211,10 @@ void AnnotateBenignRaceSized(const char *file, int line, const volatile void *at
 #endif
 
 /*
- * Zeroed memory. Two devices may be told to use one buffer at once, which is the driver's own
- * fault: what they do with what they read is watched, and not the bytes (virtqueue.h, Q4). It is
- * never unmapped, so that nothing else comes to lie where the sanitizer does not look.
+ * Returns zeroed memory. Two devices may be told to use one buffer at once, which is the driver's
+ * own fault: the sanitizer watches what they do with the bytes that they read, and not the bytes
+ * themselves, see (Q4) of virtqueue.h. It is never unmapped, so that nothing else comes to lie
+ * where the sanitizer does not look.
  */
 static inline u8 *shared_ram_map(void)
 {

@@ -118,7 +118,7 @@ static inline void lose_back_end(struct ctx *t)
 	await_notes(t, 1);
 }
 
-/* A successor comes, of which the device says @news. */
+/* Lets a successor come, of which the device says @news. */
 static inline void replace_back_end(struct ctx *t, const char *news)
 {
 	back_end_start(&t->be, t->path);
@@ -136,7 +136,7 @@ static inline void assert_answered(struct ctx *t)
 	assert_int_equal(driver_wait(&t->d, 0), 1);
 }
 
-/* Two requests of which one is answered, by a back end that answers in another order. */
+/* Makes two requests of which one is answered, by a back end that answers in another order. */
 static inline void request_two_lose_one(struct ctx *t)
 {
 	do_request(t);
@@ -159,7 +159,7 @@ static inline void change_config(struct ctx *t)
 	eventfd_write(t->be.wake, 1);
 }
 
-/* The disk's size in sectors, as the driver reads it. */
+/* Returns the disk's size in sectors, as the driver reads it. */
 static inline u64 read_capacity(struct ctx *t)
 {
 	u64 v = 0;

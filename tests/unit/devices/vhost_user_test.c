@@ -25,7 +25,10 @@ static unsigned count_fds(void)
 	return n;
 }
 
-/* What a liar says before it hangs up, or says nothing and stays. */
+/*
+ * Returns the result of opening a back end that sends @text, or descriptors, and then hangs up, or
+ * stays and sends nothing more.
+ */
 static int greet_liar(const void *text, size_t len, bool stay, const int *fds, unsigned n_fds)
 {
 	struct vhost_user_msg m = { .request = 1, .n_fds = n_fds };

@@ -112,7 +112,7 @@ static void reg_write(struct ctx *t, unsigned fn, unsigned reg, u64 value, unsig
 	fake_write(&t->f, t->fn[fn].bar + reg, value, len);
 }
 
-/* As far as DRIVER_OK, with all queues. */
+/* Brings the device up as far as DRIVER_OK, with all queues. */
 static void bring_up(struct ctx *t, unsigned fn)
 {
 	reg_write(t, fn, VIRTIO_PCI_COMMON_STATUS, 3, 1);

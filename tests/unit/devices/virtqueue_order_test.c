@@ -39,7 +39,7 @@ struct ctx {
 	bool told; /* what the device made of the round */
 };
 
-/* Until the counter is another one than @old. */
+/* Waits until the counter differs from @old. */
 static u32 await_change(const u32 *counter, u32 old)
 {
 	unsigned spins = 0;
@@ -69,27 +69,27 @@ static void *device_thread(void *arg)
 	return NULL;
 }
 
-/* "I answered" against "tell me about answers". */
+/* Publishes an answer, then looks whether the driver wants an interrupt for it. */
 static bool device_answer(struct ctx *t)
 {
 	virtqueue_push(&t->q, 0, 0);
 	return virtqueue_wants_interrupt(&t->q);
 }
 
-/* "Ring for what you add" against "I added". */
+/* Asks the driver for a notification, then looks whether it has published a chain. */
 static bool ask_for_kick(struct ctx *t)
 {
 	return virtqueue_listen(&t->q, true);
 }
 
-/* True: the device is to be told. */
+/* Publishes; returns true if the device is to be told. */
 static bool driver_publish(struct ctx *t, u16 n)
 {
 	ring_store(t->r.avail + 2, (u16)(n + 1));
 	return ring_must_notify(&t->r, (u16)(n + 1), n);
 }
 
-/* Before each round neither of the two is told anything. */
+/* Switches off notifications of both sides before each round. */
 static void driver_quiet(struct ctx *t, bool kicks, u16 n)
 {
 	if (!kicks && !t->r.event_idx)

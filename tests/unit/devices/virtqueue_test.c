@@ -67,7 +67,7 @@ static void enable_queue(struct ctx *t, u16 size)
 	assert_int_equal(ring_enable(&t->q, &t->f, &place, 1ULL << VIRTIO_RING_F_INDIRECT_DESC), 0);
 }
 
-/* In memory without anything in it. */
+/* Enables the queue in empty memory. */
 static void enable_anew(struct ctx *t)
 {
 	memset(t->f.ram, 0, FAKE_RAM);
@@ -90,7 +90,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* Malformed: -EIO, for good, until it is set up anew. */
+/* Checks that a malformed chain gives -EIO, until the queue is set up anew. */
 static void assert_broken(struct ctx *t)
 {
 	assert_int_equal(virtqueue_pop(&t->q, &t->c), -EIO);
@@ -443,7 +443,10 @@ static void test_event_index(void **state)
 	assert_false(virtqueue_wants_interrupt(&t->q));
 }
 
-/* @n chains without a look in between, as from a driver that adds faster than it is served. */
+/*
+ * Publishes @n chains without a look in between, as for a driver that adds faster than it is
+ * served.
+ */
 static void publish_unlooked(struct ctx *t, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {

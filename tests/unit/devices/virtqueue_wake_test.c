@@ -30,7 +30,7 @@ struct ctx {
 	unsigned kicks, interrupts;
 };
 
-/* False: nobody rang for so long that nobody will. */
+/* Sleeps until the other side rings; false: it has not rung for so long that it will not. */
 static bool sleep_on(int fd)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
@@ -63,7 +63,7 @@ static void *device_thread(void *arg)
 	return NULL;
 }
 
-/* The other side of the ring, with bursts of any length. */
+/* Acts as the other side of the ring, with bursts of any length. */
 static bool drive_queue(struct ctx *t, bool event_idx)
 {
 	const struct ring_driver r = ring_driver_at(&t->f, SIZE, event_idx);

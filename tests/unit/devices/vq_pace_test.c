@@ -12,7 +12,7 @@
 
 #define MANY 100000U
 
-/* As if there were a CPU to spare, whatever the machine. */
+/* Returns a pace as if there were a CPU to spare, whatever the machine. */
 static struct vq_pace eager(void)
 {
 	struct vq_pace p;
@@ -24,9 +24,9 @@ static struct vq_pace eager(void)
 }
 
 /*
- * A driver that can have @depth requests without an answer, all of which are answered at once,
- * until it is interrupted @times. Returns how often it was made to wait for an interrupt in vain;
- * *answers is how many it got.
+ * Acts as a driver that can have @depth requests without an answer, all of which are answered at
+ * once, until it is interrupted @times. Returns how often it was made to wait for an interrupt in
+ * vain; *answers is how many it got.
  */
 static unsigned drive_pace(struct vq_pace *p, unsigned depth, unsigned times, unsigned *answers)
 {

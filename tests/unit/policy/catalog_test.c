@@ -75,7 +75,10 @@ static void what_is_done_can_be_undone(void **state)
 	}
 }
 
-/* Kernel flavours of the images that the tests run with; the test is skipped without. */
+/*
+ * Opens a kernel of the images that the tests run with; NULL: there is none, and the test is
+ * skipped.
+ */
 static struct kernel *open_kernel(void)
 {
 	const char *dir = getenv("UMBRA_TEST_IMAGES");

@@ -32,7 +32,7 @@ static void clear_trap_flag(void)
 	__builtin_ia32_writeeflags_u64(__builtin_ia32_readeflags_u64() & ~TRAP_FLAG);
 }
 
-/* A policy of @n mappings and as many rules, in a session "a". */
+/* Makes a policy of @n mappings and as many rules, in a session "a". */
 static struct policy *big_policy(unsigned n)
 {
 	char *text = malloc(4u << 20), *at = text;

@@ -486,7 +486,10 @@ static void what_goes_into_the_record(void **state)
 	assert_true(d.record);
 }
 
-/* Is @path, resolved by its text alone, @to or below it? Written apart from what it checks. */
+/*
+ * Returns true if @path, resolved by its text alone, is @to or below it. Written apart from the
+ * code that it checks.
+ */
 static bool is_below(const char *to, const char *path)
 {
 	char copy[2 * REQUEST_NAME_MAX], out[2 * REQUEST_NAME_MAX] = "", *save = NULL;

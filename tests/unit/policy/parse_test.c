@@ -302,7 +302,7 @@ static void permitted_symbols(void **state)
 	policy_free(p);
 }
 
-/* Write @len bytes of @text into a file and load it; the error is in @e. */
+/* Writes @len bytes of @text into a file and loads it; the error is in @e. */
 static int load_text(const char *text, size_t len, struct err *e)
 {
 	char path[] = "/tmp/umbra-policy-XXXXXX";

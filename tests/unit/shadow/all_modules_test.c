@@ -143,7 +143,8 @@ static const char *symbol_name(const struct view *v, size_t i)
 }
 
 /*
- * Where a branch to an undefined symbol ends, by kallsyms (not by the table that the linker uses).
+ * Checks where a branch to an undefined symbol ends, by kallsyms (not by the table that the linker
+ * uses).
  */
 static void check_branch(const char *name, const Elf64_Rela *r, size_t *checked)
 {
@@ -196,7 +197,10 @@ static void check_relocations(const struct view *v, size_t *branches)
 	}
 }
 
-/* Every undefined symbol must be exported by the kernel or, by its private name, by a driver. */
+/*
+ * Checks that every undefined symbol is exported by the kernel or, by its private name, by a
+ * driver.
+ */
 static void check_imports(const struct view *v, char (*known)[56], size_t n_known)
 {
 	Elf_Data *d = section(v, "__versions");
@@ -222,7 +226,7 @@ static void check_imports(const struct view *v, char (*known)[56], size_t n_know
 	}
 }
 
-/* The names of __ksymtab*, through the relocations as the guest's loader would apply them. */
+/* Reads the names of __ksymtab*, through the relocations as the guest's loader would apply them. */
 static size_t read_exports(const struct view *v, const char *table, char (*names)[56],
 			   const struct module *original)
 {

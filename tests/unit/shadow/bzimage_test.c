@@ -15,7 +15,7 @@
 
 static const char *const formats[] = { "LZ4", "XZ", "zstd", "gzip", "bzip2", "LZMA", "none" };
 
-/* What kernel_place() must yield, from the segments as synth_elf() describes them. */
+/* Checks what kernel_place() has yielded by the segments as synth_elf() describes them. */
 static void check_memory(const u8 *mem, u64 shift, bool inverse)
 {
 	u8 want[0x10000 + SYNTH_SEG];
@@ -171,7 +171,7 @@ static void test_place_limits(void **state)
 	free(image.data);
 }
 
-/* A table that is not understood is not used, and the reason is told. */
+/* Checks that a table that is not understood is not used, and that the reason is told. */
 static void expect_unrelocatable(struct synth *elf, const char *reason)
 {
 	struct err e = { "" };

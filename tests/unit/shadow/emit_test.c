@@ -5,7 +5,7 @@
  */
 #include "tests/unit/shadow/dummy_ko.h"
 
-/* Where a branch to SYMBOL ends in a copy. */
+/* Returns where a branch to SYMBOL ends in a copy. */
 static u64 target_in(const struct ko *copy, const char *rela, const char *symbol)
 {
 	const Elf64_Rela *r = ko_rela(copy, rela, symbol);

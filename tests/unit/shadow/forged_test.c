@@ -7,7 +7,7 @@
 #include "shadow/link/patched_sites.h"
 #include "tests/unit/shadow/dummy_ko.h"
 
-/* Refused, with a line that has @what; before the edit the driver was linked. */
+/* Checks that the driver is refused, with a line that has @what; before the edit it was linked. */
 static void expect_refused(const struct ko *k, const char *what)
 {
 	struct err e = { "" };
@@ -44,7 +44,8 @@ static s64 symbol_distance(const char *from, const char *to)
 }
 
 /*
- * The relocation becomes TYPE to SYMBOL + ADDEND, and the driver is refused; then it is as it was.
+ * Makes the relocation TYPE to SYMBOL + ADDEND, checks that the driver is refused, and puts it
+ * back.
  */
 static void try_rela(const struct ko *k, Elf64_Rela *r, u64 symbol, u32 type, s64 addend,
 		     const char *what)
@@ -164,7 +165,7 @@ static void relocations_do_not_overlap(void **state)
 	expect_refused(k, "two relocations change .init.text");
 }
 
-/* The relocations of table @name, and how many. */
+/* Returns the relocations of table @name, and how many. */
 static Elf64_Rela *table(const struct ko *k, const char *name, size_t *n)
 {
 	unsigned i = ko_section(k, name);

@@ -15,7 +15,7 @@
 #include "shadow/kernel/kernel.h"
 #include "shadow/link/link.h"
 
-/* PATH below the images; the result is static per call site's buffer @buf. */
+/* Returns PATH below the images, in @buf. */
 static inline const char *image_path(char *buf, size_t len, const char *flavour, const char *rest)
 {
 	const char *dir = getenv("UMBRA_TEST_IMAGES");
@@ -24,7 +24,7 @@ static inline const char *image_path(char *buf, size_t len, const char *flavour,
 	return buf;
 }
 
-/* End the program as skipped if there are no images. */
+/* Ends the program as skipped if there are no images. */
 static inline void need_images(void)
 {
 	char path[512];
@@ -38,7 +38,7 @@ static inline void need_images(void)
 	exit(77);
 }
 
-/* A whole file, malloc'ed; NULL if it cannot be read. */
+/* Returns a whole file, malloc'ed; NULL if it cannot be read. */
 static inline u8 *slurp(const char *path, size_t *len)
 {
 	FILE *f = fopen(path, "rb");
@@ -59,7 +59,7 @@ static inline u8 *slurp(const char *path, size_t *len)
 	return buf;
 }
 
-/* The kernel of FLAVOUR with its symbols; ends the program if it cannot be had. */
+/* Returns the kernel of FLAVOUR with its symbols; ends the program if it cannot be loaded. */
 static inline struct kernel *load_kernel(const char *flavour)
 {
 	struct err e = { "" };

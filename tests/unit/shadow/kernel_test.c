@@ -241,7 +241,7 @@ static void test_types(void **state)
 	}
 }
 
-/* The payload of the cloud flavour, by the simplest reading of its format. */
+/* Unpacks the payload of the cloud flavour, by the simplest reading of its format. */
 static u8 *unpack_payload(size_t *len)
 {
 	char path[512];
@@ -278,8 +278,9 @@ static u8 *unpack_payload(size_t *len)
 }
 
 /*
- * Relocation by another way: the table is read forwards from the end of the section headers (it is
- * 0, 64-bit entries, 0, inverse entries, 0, 32-bit entries), and segments by what they cover.
+ * Relocates in another way than the code that it checks: the table is read forwards from the end of
+ * the section headers (it is 0, 64-bit entries, 0, inverse entries, 0, 32-bit entries), and
+ * segments by what they cover.
  */
 static void relocate_image(u8 *mem, u64 phys, const u8 *table, const u8 *end, u64 shift)
 {
@@ -375,7 +376,7 @@ static void test_vmlinux(void **state)
 	free(elf);
 }
 
-/* Where section NAME's header stands in @elf. */
+/* Returns where section NAME's header stands in @elf. */
 static Elf64_Shdr *header(u8 *elf, const char *name)
 {
 	Elf64_Ehdr *eh = (Elf64_Ehdr *)elf;

@@ -21,7 +21,7 @@ static inline Elf64_Shdr *ko_header(const struct ko *k, unsigned i)
 	return (Elf64_Shdr *)(k->data + eh->e_shoff) + i;
 }
 
-/* Index of section NAME; 0: none. */
+/* Returns the index of section NAME; 0: there is none. */
 static inline unsigned ko_section(const struct ko *k, const char *name)
 {
 	const Elf64_Ehdr *eh = (const Elf64_Ehdr *)k->data;
@@ -38,7 +38,7 @@ static inline u8 *ko_bytes(const struct ko *k, const char *section)
 	return k->data + ko_header(k, ko_section(k, section))->sh_offset;
 }
 
-/* The symbol NAME and, in *name, its name's place in the file. */
+/* Returns the symbol NAME and, in *name, its name's place in the file. */
 static inline Elf64_Sym *ko_symbol(const struct ko *k, const char *symbol, char **name)
 {
 	const Elf64_Shdr *h = ko_header(k, ko_section(k, ".symtab"));
@@ -55,7 +55,7 @@ static inline Elf64_Sym *ko_symbol(const struct ko *k, const char *symbol, char 
 	return NULL;
 }
 
-/* The first relocation to SYMBOL that section RELA holds. */
+/* Returns the first relocation to SYMBOL that section RELA holds. */
 static inline Elf64_Rela *ko_rela(const struct ko *k, const char *rela, const char *symbol)
 {
 	const Elf64_Shdr *h = ko_header(k, ko_section(k, rela));
@@ -75,7 +75,7 @@ static inline void ko_set_type(Elf64_Rela *r, u32 type)
 	r->r_info = ELF64_R_INFO(ELF64_R_SYM(r->r_info), type);
 }
 
-/* Entry of __versions for SYMBOL: 8 bytes of CRC, then the name. */
+/* Returns the entry of __versions for SYMBOL: 8 bytes of CRC, then the name. */
 static inline u8 *ko_version(const struct ko *k, const char *symbol)
 {
 	const Elf64_Shdr *h = ko_header(k, ko_section(k, "__versions"));

@@ -2,7 +2,7 @@
 /* Tests the linker's rules: which import goes where, and what is refused. */
 #include "tests/unit/shadow/dummy_ko.h"
 
-/* The plan (or already the parsing) fails with a line that has both texts. */
+/* Checks that the plan (or already the parsing) fails with a line that has both texts. */
 static void expect_error(const struct ko *k, const char *a, const char *b)
 {
 	struct err e = { "" };

@@ -39,7 +39,8 @@ static inline void synth_put32(struct synth *s, u32 v)
 }
 
 /*
- * The ELF file, without relocations. Byte i of segment 0 is i & 0xff, of segment 1 its complement.
+ * Makes the ELF file, without relocations. Byte i of segment 0 is i & 0xff, of segment 1 its
+ * complement.
  */
 static inline struct synth synth_elf(void)
 {
@@ -175,7 +176,7 @@ static inline struct synth synth_pack(const struct synth *in, const char *format
 	return s;
 }
 
-/* A bzImage around @payload. */
+/* Makes a bzImage around @payload. */
 static inline struct synth synth_bzimage(const struct synth *payload, u32 init_size)
 {
 	const size_t setup = 5 * 512, offset = 64;
@@ -208,7 +209,7 @@ static inline struct synth synth_bzimage(const struct synth *payload, u32 init_s
 	return s;
 }
 
-/* The table behind the ELF file: 64-bit, inverse (if @lists is 3) and 32-bit entries. */
+/* Appends the table behind the ELF file: 64-bit, inverse (if @lists is 3) and 32-bit entries. */
 static inline void synth_relocs(struct synth *s, unsigned lists)
 {
 	synth_put32(s, 0);
@@ -224,7 +225,7 @@ static inline void synth_relocs(struct synth *s, unsigned lists)
 	synth_put32(s, (u32)(SYNTH_TEXT + SYNTH_SEG - 4));
 }
 
-/* A bzImage with three relocation lists. */
+/* Makes a bzImage with three relocation lists. */
 static inline struct synth synth_full(const char *format)
 {
 	struct synth elf = synth_elf(), packed, image;

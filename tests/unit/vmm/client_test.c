@@ -98,7 +98,7 @@ static void one_that_never_stops_talking_is_left_in_time(void **state)
 	}
 }
 
-/* What it prints to stderr and to stdout, one after the other. */
+/* Returns what @command prints to stderr and to stdout, one after the other. */
 static char *printed_by(int (*command)(int argc, char **argv), const char *const *words, int code)
 {
 	FILE *out = stdout, *err = stderr;

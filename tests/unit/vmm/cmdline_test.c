@@ -12,7 +12,7 @@
 #include "vmm/guest/guest_boot.h"
 #include "vmm/spec/cmdline.h"
 
-/* All words as "key" or "key=value", each in brackets. */
+/* Checks all words, as "key" or "key=value", each in brackets. */
 static void expect_words(const char *line, const char *words)
 {
 	char text[300] = "";

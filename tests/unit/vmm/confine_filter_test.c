@@ -82,7 +82,7 @@ static const struct call not_by_vcpus[] = {
 	{ "seccomp", SYS_seccomp, { 0 } },
 };
 
-/* Like outcome(), of a call that is made under a filter; what the child says goes into @line. */
+/* Does as outcome() for a call that is made under a filter; what the child says goes into @line. */
 static int call_under(enum filter f, const struct call *c, char *line, size_t size)
 {
 	const unsigned long *a = c->args;

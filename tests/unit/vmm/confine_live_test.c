@@ -59,7 +59,7 @@ static void nap(void)
 	poll(NULL, 0, 10);
 }
 
-/* What one read(2) gives, or nothing, with NULs behind. */
+/* Returns what one read(2) gives, or nothing, with NULs behind. */
 static char *read_fd(int fd)
 {
 	static char text[PROC_MAX];
@@ -98,7 +98,7 @@ static pid_t child_of(pid_t pid, const char *word)
 	return 0;
 }
 
-/* The process of the user-mode network, which has a keeper between itself and the VMM. */
+/* Returns the process of the user-mode network, which has a keeper between itself and the VMM. */
 static pid_t helper_of(pid_t vmm_pid)
 {
 	pid_t keeper = child_of(vmm_pid, "net-helper");
@@ -125,7 +125,7 @@ static bool silent(pid_t tid)
 	return !at || strtoull(at + 8, NULL, 16) >> (SIGSYS - 1) & 1;
 }
 
-/* The thread of that name, once it has confined itself; 0: not there. */
+/* Returns the thread of that name, once it has confined itself; 0: it is not there. */
 static pid_t find_thread(pid_t pid, const char *name)
 {
 	unsigned filters = (strncmp(name, "vmm", 3) ? 2 : 1) + inherited;
@@ -158,7 +158,7 @@ static pid_t await_thread(pid_t pid, const char *name)
 	return tid;
 }
 
-/* Begin a guest; @before is called in its process, and may not return. */
+/* Starts a guest; @before is called in its process, and may not return. */
 static void launch(struct guest *g, void (*before)(void), const char *option, const char *value)
 {
 	int out[2];
@@ -218,7 +218,7 @@ static void await_line(const struct guest *g, const char *want, char *said, size
 	}
 }
 
-/* Its exit code; what it said goes into @line. */
+/* Returns the guest's exit code; what it said goes into @line. */
 static int finish(struct guest *g, char *line, size_t size)
 {
 	struct pollfd end = { .fd = g->errors, .events = POLLIN };
@@ -237,8 +237,8 @@ static int finish(struct guest *g, char *line, size_t size)
 }
 
 /*
- * Stop a thread when it is in a system call or just left one, and have the next be @c. @stay: until
- * it is over, and as if nothing had been then; its result.
+ * Stops a thread when it is in a system call or has just left one, and has the next be @c. @stay:
+ * until it is over, and as if nothing had been then; its result.
  */
 static long inject(pid_t tid, const struct call *c, bool stay)
 {
@@ -394,7 +394,7 @@ static void the_networks_process_is_confined_too(void **state)
 	assert_int_equal(finish(&g, line, sizeof(line)), 128 + SIGTERM);
 }
 
-/* A user who may use /dev/kvm, and has no home. */
+/* Becomes a user who may use /dev/kvm, and has no home. */
 static void become_nobody(void)
 {
 	struct stat st;
@@ -409,7 +409,7 @@ static void become_nobody(void)
 		_exit(126);
 }
 
-/* As container runtimes do it. */
+/* Becomes that user where namespaces are refused, as container runtimes do it. */
 static void become_nobody_without_namespaces(void)
 {
 	struct sock_filter refuse[] = {
@@ -426,7 +426,7 @@ static void become_nobody_without_namespaces(void)
 		_exit(126);
 }
 
-/* Can that user read what a guest needs? */
+/* Returns true if that user cannot read what a guest needs. */
 static bool nobody_cannot(void)
 {
 	int status;
@@ -461,7 +461,10 @@ static bool same_namespace(pid_t a, pid_t b, const char *kind)
 	return of[0].st_ino == of[1].st_ino;
 }
 
-/* In the namespace of @pid; proc(5): the sixth field of a line has the options of the mount. */
+/*
+ * Counts the writable mounts in the namespace of @pid; proc(5): the sixth field of a line has the
+ * options of the mount.
+ */
 static unsigned writable_mounts(pid_t pid)
 {
 	char path[64], *line, *rest, options[64];
@@ -542,7 +545,7 @@ static void without_namespaces_there_are_fewer_layers(void **state)
 		fail_msg("the layer was to be named: %s", line);
 }
 
-/* What `vmm info --json` prints, run as @become has it; NULL: as the caller. */
+/* Returns what `vmm info --json` prints, run as @become has it; NULL: as the caller. */
 static json_t *info_of(const struct guest *g, void (*become)(void))
 {
 	json_t *info;
@@ -566,7 +569,7 @@ static json_t *info_of(const struct guest *g, void (*become)(void))
 	return info;
 }
 
-/* That id of a vCPU's thread is the one that this process's /proc has. */
+/* Checks that the id of a vCPU's thread is the one that this process's /proc has. */
 static void expect_thread(const struct guest *g, unsigned cpu, const json_t *id)
 {
 	char name[16];

@@ -109,7 +109,7 @@ static void note_call(struct watched *files, pid_t tid, const struct __ptrace_sy
 	}
 }
 
-/* Let the tracee go on; true: it entered its guest, and is as good as over. */
+/* Lets the tracee go on; true: it has entered its guest, and need not be followed further. */
 static bool on_stop(struct watched *files, pid_t tid, int status, bool *seen)
 {
 	struct __ptrace_syscall_info info = { 0 };
@@ -187,7 +187,7 @@ static bool trace(struct watched *files, const char *const *args, bool (*over)(v
 	return entered;
 }
 
-/* Each file was read, and by nobody who was not confined. */
+/* Checks that each file was read, and by no process that was not confined. */
 static void expect_confined(const struct watched *files)
 {
 	for (const struct watched *w = files; w->path; w++) {
@@ -237,7 +237,7 @@ static void the_kernel_of_a_start(void **state)
 	expect_confined(files);
 }
 
-/* True when a prepared kernel has got the name under which the next start looks for it. */
+/* Returns true when a prepared kernel has got the name under which the next start looks for it. */
 static bool is_prepared(void)
 {
 	char path[128];

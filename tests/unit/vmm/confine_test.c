@@ -49,7 +49,7 @@ static pid_t child_of(pid_t pid)
 	return (pid_t)strtol(read_proc(pid, file), NULL, 10);
 }
 
-/* @code if a child of this process's ends as it should. */
+/* Returns @code if a child of this process's ends as it should. */
 static int fork_once(int code)
 {
 	pid_t pid = fork();
@@ -61,8 +61,8 @@ static int fork_once(int code)
 }
 
 /*
- * A process that confines itself, says so, and does as @and_then when it is told to go on. The
- * supervisor is a child of ours, so that its end can be seen.
+ * Starts a process that confines itself, says so, and does as @and_then when it is told to go on.
+ * The supervisor is a child of ours, so that its end can be seen.
  */
 static void start(struct vmm *v, enum confine_mode mode, const char *user, uid_t as,
 		  const struct confine_file *files, int (*and_then)(const struct confine *c))
@@ -300,7 +300,7 @@ static void make_socket_file(const char *path)
 	assert_int_equal(mknod(path, S_IFSOCK | 0600, 0), 0);
 }
 
-/* As a guest that took over the VMM: more names than were told at first. */
+/* Does as a guest that took over the VMM: tells more names than were told at first. */
 static int lie(const struct confine *c)
 {
 	struct supervisor_packet p = { .n = 1 };
@@ -459,7 +459,7 @@ static void a_signal_ends_a_start_that_is_confined_already(void **state)
 
 /* --- a host that lacks something ----------------------------------------------------------- */
 
-/* As if the kernel had no such system call. */
+/* Takes a system call away, as if the kernel had no such one. */
 static void take_away(long nr, int error)
 {
 	struct sock_filter code[] = {
@@ -475,7 +475,10 @@ static void take_away(long nr, int error)
 		_exit(93);
 }
 
-/* In a child: what confine_enter() says where @nr fails; the missing layer's name to @line. */
+/*
+ * Returns what confine_enter() returns in a child where @nr fails; the missing layer's name goes to
+ * @line.
+ */
 static int enter_without(long nr, int error, enum confine_mode mode, char *line, size_t size)
 {
 	int out[2];

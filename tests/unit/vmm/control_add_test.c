@@ -57,7 +57,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* How a process ends that adds a table of these two. */
+/* Returns the status of a process that adds a table of these two. */
 static int status_of_adding(const struct fixture *f, const char *a, const char *b)
 {
 	const struct control_command table[] = { { a, answer }, { b, answer }, { NULL, NULL } };

@@ -102,7 +102,7 @@ static int dial(struct crowd *c)
 	return fd;
 }
 
-/* All of @text, unless the connection is lost or the time is up. */
+/* Sends all of @text, unless the connection is lost or the time is up. */
 static bool say(int fd, const char *text, s64 until)
 {
 	size_t len = strlen(text);
@@ -147,7 +147,7 @@ static bool hear(int fd, const char *word, s64 until)
 	return false;
 }
 
-/* A client as it should be: a greeting, an answer; false: it was dropped, or it took too long. */
+/* Acts as a correct client: a greeting, an answer; false: it was dropped, or it took too long. */
 static bool ask_properly(struct crowd *c, unsigned id, s64 until)
 {
 	char question[100], word[32];

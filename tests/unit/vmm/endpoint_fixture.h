@@ -93,7 +93,7 @@ static inline void fixture_init(struct fixture *f)
 	f->old_stdin = f->old_stdout = -1;
 }
 
-/* The endpoint's stdin is empty, its stdout is @fd. */
+/* Makes the endpoint's stdin empty, and its stdout @fd. */
 static inline void fixture_stdio(struct fixture *f, int fd)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -106,7 +106,7 @@ static inline void fixture_stdio(struct fixture *f, int fd)
 	close(null);
 }
 
-/* The endpoint's stdout is p[1] of a new pipe or, with @sockets, of a pair of sockets. */
+/* Makes the endpoint's stdout p[1] of a new pipe or, with @sockets, of a pair of sockets. */
 static inline void fixture_open_stdout(struct fixture *f, int p[2], bool sockets)
 {
 	struct err e;
@@ -170,7 +170,7 @@ struct writer {
 	bool done; /* atomic */
 };
 
-/* Numbered lines of 64 bytes, from a source that cannot wait. */
+/* Writes numbered lines of 64 bytes, as a source that cannot wait. */
 static inline void *write_lines(void *arg)
 {
 	struct writer *w = arg;
@@ -205,7 +205,7 @@ static inline void write_all_lines(struct fixture *f, size_t bytes)
 	assert_writer_ends(&w, 10000);
 }
 
-/* With a peer that takes nothing the guest, the event loop and the end go on. */
+/* Checks that the guest, the event loop and the end go on with a peer that takes nothing. */
 static inline void check_silent(struct fixture *f)
 {
 	struct writer w;
@@ -248,14 +248,14 @@ static inline char *file_text(const char *path)
 	return text;
 }
 
-/* The newest of @text is there, and a line that tells that some was lost before it. */
+/* Checks that the newest of @text is there, and a line that tells that some was lost before it. */
 static inline void assert_tells_loss(const char *text, const char *newest)
 {
 	assert_non_null(strstr(text, "bytes were lost here]"));
 	assert_non_null(strstr(text, newest));
 }
 
-/* A file at f->path with "precious" in it, open for reading and writing. */
+/* Makes a file at f->path with "precious" in it, open for reading and writing. */
 static inline int precious_file(const struct fixture *f)
 {
 	int fd = open(f->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);

@@ -71,7 +71,10 @@ static void silent_terminal(void **state)
 	fixture_fini(&f);
 }
 
-/* Where /proc is not, stdout cannot be opened once more; in a process of its own. */
+/*
+ * Checks, in a process of its own, an endpoint without /proc, where stdout cannot be opened once
+ * more.
+ */
 static void check_without_proc(int fd)
 {
 	struct fixture f;
@@ -208,7 +211,7 @@ static void refused_and_told(void **state)
 	fixture_fini(&f);
 }
 
-/* Until there is something to read from @fd. */
+/* Waits until there is something to read from @fd. */
 static void await_bytes(int fd)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };

@@ -71,7 +71,7 @@ struct ctx {
 	struct err e;
 };
 
-/* As a guest's assembly and its first start do it. */
+/* Creates and starts a firmware, as a guest's assembly and its first start do it. */
 static int create_and_start(struct ctx *t, const struct firmware_config *c)
 {
 	int ret = firmware_create(&t->fw, t->m, c, &t->e);
@@ -158,7 +158,7 @@ static void run_machine(struct ctx *t)
 	assert_int_equal(t->done, 7);
 }
 
-/* The entry of fw_cfg's directory that the guest has read: NULL if there is none. */
+/* Returns the entry of fw_cfg's directory that the guest has read; NULL if there is none. */
 static const u8 *file_entry(struct ctx *t, const char *name)
 {
 	const u8 *dir = machine_gpa(t->m, FW_CFG_AT, 512);
@@ -193,7 +193,7 @@ static void test_start(void **state)
 
 /* --- the log ------------------------------------------------------------------------------- */
 
-/* The name of a file that is not there yet. */
+/* Makes the name of a file that is not there yet. */
 static void log_name(char *path, size_t room)
 {
 	write_file(path, room, "", 0);
@@ -337,7 +337,8 @@ static void test_bad_image(void **state)
 }
 
 /*
- * A file of a kernel in which one thing is wrong. The ROM's slot stays, hence one for each machine.
+ * Checks a file of a kernel in which one thing is wrong; one for each machine, since the ROM's slot
+ * stays.
  */
 static void bad_kernel(struct ctx *t, size_t at, u8 value, size_t len, int ret, const char *words)
 {

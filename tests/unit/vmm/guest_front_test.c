@@ -109,7 +109,7 @@ static void front_fini(struct front *f)
 	pthread_mutex_destroy(&f->lock);
 }
 
-/* A sparse file of @len bytes. */
+/* Makes a sparse file of @len bytes. */
 static void sparse_file(const char *path, u64 len)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -119,8 +119,8 @@ static void sparse_file(const char *path, u64 len)
 }
 
 /*
- * The guest from its spec to its end: *code is its exit code, -1 if it could not be created, *e
- * what was left in the error then. Returns how many bytes came to stderr meanwhile.
+ * Runs the guest from its spec to its end: *code is its exit code, -1 if it could not be created,
+ * *e what was left in the error then. Returns how many bytes came to stderr meanwhile.
  */
 static off_t front_run(struct front *f, int *code, struct err *e)
 {
@@ -229,7 +229,10 @@ static void a_missing_control_socket_is_a_note_and_no_error(void **state)
 	assert_int_equal(status, 0);
 }
 
-/* In a child of its own session; @slave becomes its terminal. */
+/*
+ * Makes this child process a session of its own, with @slave as its terminal, and runs a guest in
+ * it.
+ */
 static int with_a_terminal(const char *slave, int started)
 {
 	struct err e = { "" };

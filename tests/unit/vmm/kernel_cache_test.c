@@ -42,7 +42,7 @@ static void write_kernel(const char *path, u32 init_size)
 	free(image.data);
 }
 
-/* How many names of the cache contain @part. */
+/* Returns how many names of the cache contain @part. */
 static unsigned count_files(const char *part)
 {
 	DIR *d = opendir(cache);
@@ -56,7 +56,7 @@ static unsigned count_files(const char *part)
 	return n;
 }
 
-/* The one name that contains @part, with its directory. */
+/* Finds the one name that contains @part, with its directory. */
 static void find_file(const char *part, char *path, size_t len)
 {
 	DIR *d = opendir(cache);
@@ -71,14 +71,17 @@ static void find_file(const char *part, char *path, size_t len)
 	assert_int_not_equal(path[0], 0);
 }
 
-/* Until no writer works any more: they are orphans, which this process has asked for. */
+/*
+ * Waits until no writer works any more: they are orphans, whose parent this process has asked to
+ * be.
+ */
 static void settle_file(void)
 {
 	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
 		;
 }
 
-/* As a start does it; -errno. */
+/* Opens the kernel as a start does; -errno. */
 static int open_by_cache(struct kernel **k, const char *path, struct err *e)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC), ret;
@@ -91,7 +94,7 @@ static int open_by_cache(struct kernel **k, const char *path, struct err *e)
 	return ret;
 }
 
-/* Was it prepared? Either way it must be the kernel. */
+/* Returns true if the kernel was prepared, and checks in either case that it is the kernel. */
 static bool open_and_check(const char *path, u32 init_size)
 {
 	struct err e = { "" };
@@ -143,7 +146,7 @@ static void test_second_start_is_prepared(void **state)
 	assert_int_equal(st.st_mode & 0777, 0700);
 }
 
-/* In a process of its own, since that lets its standard streams go. */
+/* Completes the cache in a process of its own, since that lets its standard streams go. */
 static void complete_cache(const char *path)
 {
 	pid_t pid = fork();
@@ -385,7 +388,7 @@ static void test_no_place(void **state)
 	setenv("XDG_CACHE_HOME", top, 1);
 }
 
-/* The process that prepares the open file @fd, stopped at its first system call's entry. */
+/* Starts the process that prepares the open file @fd, stopped at its first system call's entry. */
 static pid_t start_traced_writer(int fd)
 {
 	struct stat st;

@@ -123,7 +123,7 @@ static inline void lying_find_symbols(struct lying_kernel *g)
 	}
 }
 
-/* False: there is no such kernel here, and nothing to be tried. */
+/* Opens the kernel; false: there is none here, and nothing to be tried. */
 static inline bool lying_kernel_open(struct lying_kernel *g)
 {
 	const char *dir = getenv("UMBRA_TEST_IMAGES");
@@ -165,7 +165,7 @@ static inline void lying_set_entry(struct lying_kernel *g, enum lying_table t, u
 	memcpy(g->tables[t] + i * 8, &entry, sizeof(entry));
 }
 
-/* As the kernel would have it: the image by large pages, the arena by small ones. */
+/* Maps memory as the kernel would have it: the image by large pages, the arena by small ones. */
 static inline void lying_kernel_reset(struct lying_kernel *g)
 {
 	const u64 at = kernel_layout(g->k)->link_text + LYING_KASLR - 0xffffffff80000000ULL;
@@ -192,8 +192,8 @@ static inline void lying_kernel_reset(struct lying_kernel *g)
 }
 
 /*
- * An address out of a step: of a variable of the kernel, any of the last 2 GiB, where the kernel
- * lies, or in the arena; what & 32: of the member there.
+ * Makes an address out of a step: of a variable of the kernel, any of the last 2 GiB, where the
+ * kernel lies, or in the arena; what & 32: of the member there.
  */
 static inline u64 lying_address(const struct lying_kernel *g, const struct lying_step *x)
 {
@@ -211,7 +211,7 @@ static inline void lying_put(struct lying_kernel *g, u64 at, const void *bytes, 
 		memcpy(g->arena + at, bytes, len);
 }
 
-/* A variable that is a list's head points to a member of what is in the list. */
+/* Writes a variable; a list's head points to a member of what is in the list. */
 static inline void lying_put_symbol(struct lying_kernel *g, unsigned i, u64 at, u64 address)
 {
 	if (lying_symbols[i].list >= 0)
@@ -219,7 +219,7 @@ static inline void lying_put_symbol(struct lying_kernel *g, unsigned i, u64 at, 
 	memcpy(g->symbols[i] + at % LYING_SYMBOL / 8 * 8, &address, sizeof(address));
 }
 
-/* A call or jump at @at of the arena to the step's address. */
+/* Writes a call or jump to the step's address at @at of the arena. */
 static inline void lying_put_branch(struct lying_kernel *g, u64 at, const struct lying_step *x)
 {
 	u8 code[5] = { x->which & 1 ? 0xe9 : 0xe8 };

@@ -107,7 +107,10 @@ static const char *kind(const json_t *v)
 	return json_is_string(v) ? "string" : json_is_integer(v) ? "integer" : "boolean";
 }
 
-/* Every member that must be there is, of its kind; and none that the schema does not know. */
+/*
+ * Checks that every member that must be there is, of its kind, and none that the schema does not
+ * know.
+ */
 static void check(const char *where, json_t *shape, json_t *v)
 {
 	char path[200], optional[80];
@@ -177,7 +180,7 @@ static void expect_event(struct fixture *f, const char *name)
 	json_decref(o);
 }
 
-/* Is there a VM exit within @ms? */
+/* Returns true if there is a VM exit within @ms. */
 static bool runs_within(struct fixture *f, s64 ms)
 {
 	u64 before = vcpu_exits_total(machine_vcpu(f->m, 0));

@@ -146,7 +146,7 @@ static pid_t child_of(pid_t pid)
 	return text ? (pid_t)strtol(text, NULL, 10) : 0;
 }
 
-/* As confine_fork() makes a VMM of a user who is not root. */
+/* Becomes what confine_fork() makes of a VMM of a user who is not root. */
 static void become_user(void)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
@@ -197,7 +197,7 @@ static void expect_up(struct net *n)
 	assert_true(n->server_pid > 0);
 }
 
-/* The keeper is a child of a process that does nothing but be its VMM's like. */
+/* Starts a keeper, as the child of a process that only stands for the VMM. */
 static pid_t start(struct net *n, const char *option, enum confine_mode mode, bool user)
 {
 	const char *const argv[] = { "net-helper", option, confine_mode_name(mode), "65534", NULL };
@@ -242,7 +242,7 @@ static void finish(struct net *n, pid_t vmm)
 
 /* --- what it sees -------------------------------------------------------------------------- */
 
-/* All names in a directory of the process's root, sorted and with a blank behind each. */
+/* Returns all names in a directory of the process's root, sorted and with a blank behind each. */
 static const char *names_in(pid_t pid, const char *dir)
 {
 	static char all[4096];
@@ -265,7 +265,7 @@ static const char *names_in(pid_t pid, const char *dir)
 	return n < 0 ? strerror(errno) : all;
 }
 
-/* proc(5): the fifth field is the mount's place, the sixth its options. */
+/* Checks the mounts; proc(5): the fifth field is the mount's place, the sixth its options. */
 static void expect_mounts(pid_t pid, const char *want)
 {
 	unsigned roots = 0;
@@ -382,7 +382,7 @@ static u16 checksum(const u8 *p, size_t len)
 	return (u16)~sum;
 }
 
-/* Some bytes from 10.0.2.15 to port 53 of 10.0.2.3. */
+/* Sends some bytes from 10.0.2.15 to port 53 of 10.0.2.3. */
 static void ask(const struct net *n)
 {
 	u8 f[64] = {
@@ -438,7 +438,7 @@ static void ask(const struct net *n)
 	assert_int_equal(send(n->frames, f, sizeof(f), MSG_NOSIGNAL), sizeof(f));
 }
 
-/* Which of the servers gets what the guest asks; -1: none, within half a second. */
+/* Returns which of the servers gets what the guest asks; -1: none, within half a second. */
 static int asked(const struct net *n)
 {
 	struct pollfd p[SERVERS];

@@ -55,7 +55,7 @@ static void stderr_back(void)
 	close(old_stderr);
 }
 
-/* More than stderr takes: all calls return, and the end does. */
+/* Checks that all calls return, and the end does, with more lines than stderr takes. */
 static void expect_no_wait(int fd)
 {
 	struct put p = { .done = false };
@@ -139,7 +139,7 @@ static void pipe_take(int fd, char *text, size_t size)
 	text[used] = '\0';
 }
 
-/* The number between @before, with which @line begins, and @behind. */
+/* Reads the number between @before, with which @line begins, and @behind. */
 static bool number_in(const char *line, const char *before, const char *behind, unsigned long *out)
 {
 	const char *digits = line + strlen(before);

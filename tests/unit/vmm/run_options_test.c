@@ -18,7 +18,10 @@
 #include "vmm/spec/size.h"
 #include "vmm/spec/spec_text.h"
 
-/* argv is writable, and strings of *o point into it: it lasts until the next call. */
+/*
+ * Parses a command line whose argv is writable and lasts until the next call: strings of *o point
+ * into it.
+ */
 static int parse_args(struct run_options *o, struct err *e, const char *const *args)
 {
 	static char arena[4096];
@@ -267,7 +270,7 @@ static void test_bad_config(void **state)
 	}
 }
 
-/* A file in a directory of its own; its name, until the next call. */
+/* Makes a file in a directory of its own; returns its name, which lasts until the next call. */
 static const char *config_file(const char *text)
 {
 	static char path[64];

@@ -54,7 +54,7 @@ static void step(u8 what, unsigned which, u32 at, u32 value)
 	lying_kernel_step(&guest, &x);
 }
 
-/* One module, "fuzz", with so many bytes of text. */
+/* Puts one module, "fuzz", with @text bytes of text. */
 static void put_module(u32 text)
 {
 	lying_kernel_reset(&guest);
@@ -76,7 +76,7 @@ static void put_export(void)
 	step(0, 0, NAME, 0x7a7a7566);
 }
 
-/* The module's text is the spare RAM, as large pages behind the arena's. */
+/* Makes the spare RAM the module's text, as large pages behind the arena's. */
 static u8 *put_large_text(u32 size)
 {
 	u8 *text = machine_gpa(guest.m, guest.spare, size);

@@ -63,7 +63,7 @@ static void fixture_start(struct fixture *f, unsigned viewers)
 	assert_int_equal(pthread_create(&f->thread, NULL, viewers_serve, f), 0);
 }
 
-/* How long the end takes. */
+/* Ends the viewers; returns how long that takes. */
 static s64 fixture_end(struct fixture *f)
 {
 	s64 begin;
@@ -92,7 +92,7 @@ static void write_lines(struct fixture *f)
 	assert_in_range(now_ms() - begin, 0, 10 * ANSWER_MS);
 }
 
-/* All that comes until it has @last; NUL-terminated, malloc'ed. */
+/* Reads all that comes until it has @last; NUL-terminated, malloc'ed. */
 static char *read_until(int fd, const char *last)
 {
 	char *text = malloc(4 << 20);
