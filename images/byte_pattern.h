@@ -16,7 +16,7 @@
 #define PATTERN_PAGES 256 /* 1 MiB */
 #define PATTERN_WORDS (PATTERN_PAGE / sizeof(uint64_t))
 
-/* splitmix64 (Steele, Lea, Flood 2014): any two states give unrelated words. */
+/* Returns a word of splitmix64 (Steele, Lea, Flood 2014): any two states give unrelated words. */
 static inline uint64_t pattern_mix(uint64_t x)
 {
 	x += 0x9e3779b97f4a7c15;

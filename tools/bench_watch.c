@@ -110,7 +110,7 @@ static uint64_t read_counter(const char *dir, const char *name)
 }
 
 /*
- * The process with the guest: of a VMM that is confined it is the child of the one that was
+ * Returns the process with the guest: of a VMM that is confined it is the child of the one that was
  * started, and the first of a process namespace of its own.
  */
 static pid_t guest_process(pid_t pid)
@@ -161,7 +161,7 @@ struct mapping {
 	char rights[8], name[128], flags[128];
 };
 
-/* "FROM-TO RIGHTS OFFSET DEVICE INODE [NAME]": the first line of a mapping. */
+/* Parses the first line of a mapping, "FROM-TO RIGHTS OFFSET DEVICE INODE [NAME]". */
 static bool parse_mapping(const char *line, struct mapping *m)
 {
 	uint64_t from;
@@ -239,7 +239,7 @@ static void at_mark(struct mark_watch *w, const char *name)
 			m->calls = 0;
 	}
 	snprintf(m->name, sizeof(m->name), "%s", name);
-	/* A mark's name ends up in JSON and in nobody's shell. */
+	/* The guest chooses a mark's name, which must not break the JSON or reach a shell. */
 	m->name[strspn(m->name, "abcdefghijklmnopqrstuvwxyz0123456789-_.:")] = '\0';
 	read_counters(guest_process(w->child), m->counter);
 	if (w->memory_at ? !strcmp(w->memory_at, m->name) : !w->n)
@@ -278,7 +278,7 @@ static void on_output(struct mark_watch *w)
 	}
 }
 
-/* The thread stands still until it is answered, or killed. */
+/* Measures at the first KVM_RUN, whose thread stands still until it is answered, or killed. */
 static void on_first_run(struct mark_watch *w)
 {
 	double ms = (double)now_ns() / 1e6 - w->start_ms;
@@ -291,7 +291,7 @@ static void on_first_run(struct mark_watch *w)
 	measure_footprint(guest_process(w->child), w->ram, &w->memory);
 }
 
-/* A counter that @pid's threads and children inherit, off; -1 if the kernel has none. */
+/* Returns a counter that @pid's threads and children inherit, off; -1 if the kernel has none. */
 static int open_call_counter(pid_t pid)
 {
 	struct perf_event_attr a = {
@@ -414,7 +414,7 @@ static int spawn_command(struct mark_watch *w, char **argv)
 	if (pipe2(in, 0) || pipe2(out, 0) ||
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, start))
 		return -errno;
-	/* Our ends are not the child's. */
+	/* The child does not inherit this process's ends. */
 	fcntl(in[1], F_SETFD, FD_CLOEXEC);
 	fcntl(out[0], F_SETFD, FD_CLOEXEC);
 	signal(SIGPIPE, SIG_IGN);
@@ -446,7 +446,7 @@ static int spawn_command(struct mark_watch *w, char **argv)
 	return 0;
 }
 
-/* 0: it ended or was at the last mark; -ETIMEDOUT. */
+/* Follows the command until it has ended or is at the last mark. 0 or -ETIMEDOUT. */
 static int follow_command(struct mark_watch *w)
 {
 	struct pollfd p[] = {

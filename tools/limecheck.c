@@ -63,7 +63,7 @@ static int dump_bad(const struct dump *d, const char *format, ...)
 	return -EINVAL;
 }
 
-/* The first word of a page is enough to rule out all but one page in 2^56. */
+/* Looks for the pattern's pages. The first word of a page rules out all but one page in 2^56. */
 static void look_for_pattern(struct dump *d, const uint8_t *page)
 {
 	uint64_t first;
@@ -81,7 +81,8 @@ static void look_for_pattern(struct dump *d, const uint8_t *page)
 }
 
 /*
- * Read the memory of one range; pages are pages of physical memory, whatever the range starts with.
+ * Reads the memory of one range; pages are pages of physical memory, whatever the range starts
+ * with.
  */
 static int read_range(struct dump *d, const struct range *r, uint8_t *chunk)
 {
@@ -143,7 +144,7 @@ static int read_dump(struct dump *d, uint8_t *chunk)
 	return d->count ? 0 : dump_bad(d, "is empty");
 }
 
-/* Compare with the lines "START-END : System RAM" that are not indented. */
+/* Compares with the lines "START-END : System RAM" that are not indented. */
 static int check_iomem(const struct dump *d, const char *path)
 {
 	FILE *file = fopen(path, "r");

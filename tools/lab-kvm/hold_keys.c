@@ -27,7 +27,7 @@ int main(void)
 	without = ioctl(kvm, KVM_CREATE_VM, 0);
 	if (with < 0 || without < 0 || ioctl(with, KVM_CREATE_IRQCHIP, 0))
 		goto fail;
-	/* As created: its APIC is there and disabled by software. */
+	/* A vCPU as it is created has an APIC that is disabled by software. */
 	on = ioctl(with, KVM_CREATE_VCPU, 0);
 	off = ioctl(with, KVM_CREATE_VCPU, 1);
 	if (on < 0 || off < 0 || ioctl(off, KVM_GET_SREGS, &sregs))
