@@ -5,7 +5,8 @@
  * convention here corrupts the caller.
  *
  * An undoing function has no name of its own: by then the structure holds the name that was really
- * registered, and the registration that it undoes is found by its object.
+ * registered, and the registration that it undoes is found by its object. __symbol_put() is the
+ * exception: it has nothing but the name.
  */
 #include <string.h>
 
@@ -156,6 +157,29 @@ static const struct catalog_fn rows[] = {
 	  .args = 1,
 	  .refusal = REFUSE_NEVER,
 	  .object_arg = 0,
+	  .undoes = true },
+	/*
+	 * void *__symbol_get(const char *symbol), which symbol_get() and symbol_request() call
+	 * The exports of a session's drivers have names of their own in the guest.
+	 */
+	{ .name = "__symbol_get",
+	  .args = 1,
+	  .form = NAME_STRING,
+	  .name_arg = 0,
+	  .space = SPACE_EXPORT,
+	  .refusal = REFUSE_NULL,
+	  .undo = "__symbol_put",
+	  .object_is_result = true },
+	/*
+	 * void __symbol_put(const char *symbol), with BUG() for a name that nobody exports
+	 * It has no object but the name, which leads where the get's did (vmm/gate/exports.c).
+	 */
+	{ .name = "__symbol_put",
+	  .args = 1,
+	  .form = NAME_STRING,
+	  .name_arg = 0,
+	  .space = SPACE_EXPORT,
+	  .refusal = REFUSE_NEVER,
 	  .undoes = true },
 };
 

@@ -31,6 +31,7 @@ enum name_space {
 	SPACE_LINK, /* rtnl_link_ops.kind */
 	SPACE_THREAD,
 	SPACE_PROGRAM, /* path of a user-mode helper */
+	SPACE_EXPORT,  /* an exported symbol that is looked up by its name */
 };
 
 /* How a refusal looks to the caller. */

@@ -251,6 +251,37 @@ static void decide_name(const struct policy_session *s, const char *driver,
 }
 
 /*
+ * Decides whether a driver may look an export up, as the linker decides about an import, which
+ * would come to the same function. No rule makes a name lead elsewhere: the put of it goes by the
+ * place alone, since no put is refused.
+ */
+static void decide_export(const struct policy_session *s, const char *driver,
+			  const struct policy_request *r, struct decision *d)
+{
+	const struct fn_rule *rule = find_rule(s, r->fn, driver, r->name);
+	bool critical = r->place == EXPORT_KERNEL && r->export && policy_critical(s, r->export);
+
+	if (rule)
+		d->record = rule->record;
+	if (rule && rule->action == ACTION_DENY) {
+		decision_deny(d, rule->error, rule->rule);
+	} else if (r->place == EXPORT_SESSION) {
+		decision_pass(d, r->export, "an export of its own session");
+		d->verdict = VERDICT_REWRITE;
+	} else if (rule && rule->action == ACTION_PASS) {
+		decision_pass(d, r->name, rule->rule);
+	} else if (policy_permitted(s, r->name)) {
+		decision_pass(d, r->name, "the policy permits it");
+	} else if (critical) {
+		decision_deny(d, EPERM, "critical, and no gate would see calls by its address");
+	} else if (r->place == EXPORT_KERNEL) {
+		decision_pass(d, r->name, "an export of the kernel");
+	} else {
+		decision_deny(d, ENOENT, "neither the session nor the kernel exports it");
+	}
+}
+
+/*
  * Decides a call without a name. It works on an object that a mediated call gave out, so only a
  * rule can refuse it.
  */
@@ -291,6 +322,8 @@ void policy_decide(const struct policy_session *s, const char *driver,
 			      "no name: a NULL pointer");
 	else if (r->fn->space == SPACE_FILE || r->fn->space == SPACE_PROGRAM)
 		decide_path(s, driver, r, d);
+	else if (r->fn->space == SPACE_EXPORT)
+		decide_export(s, driver, r, d);
 	else
 		decide_name(s, driver, r, d);
 }

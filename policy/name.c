@@ -19,6 +19,7 @@ size_t name_space_max(enum name_space space)
 	case SPACE_FILE:
 	case SPACE_THREAD: /* kept in full since 5.17; ps shows the first 15 bytes */
 	case SPACE_PROGRAM:
+	case SPACE_EXPORT:
 	default:
 		return REQUEST_NAME_MAX - 1;
 	}
@@ -69,6 +70,7 @@ bool name_is_valid(enum name_space space, const char *name)
 	case SPACE_LINK:
 	case SPACE_THREAD:
 	case SPACE_PROGRAM:
+	case SPACE_EXPORT:
 	default:
 		return true;
 	}

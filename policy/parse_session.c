@@ -123,7 +123,8 @@ static int read_functions(struct parse *ps, config_setting_t *st, bool *listed)
 
 /*
  * Checks that a function and the one that undoes it are both critical: a registration under another
- * name, or one that a ledger has, must be undone through the PVM, too.
+ * name, or one that a ledger has, must be undone through the PVM, too. The put of an export goes by
+ * the name alone, so it must not be led elsewhere when the get was not.
  */
 static int check_pairs(struct parse *ps, config_setting_t *st, const struct policy_session *s)
 {
@@ -133,7 +134,8 @@ static int check_pairs(struct parse *ps, config_setting_t *st, const struct poli
 	all = catalog_all(&n);
 	for (size_t i = 0; i < n; i++) {
 		undo = all[i].undo ? catalog_find(all[i].undo) : NULL;
-		if (undo && !s->not_critical[i] && s->not_critical[catalog_index(undo)])
+		if (undo && s->not_critical[i] != s->not_critical[catalog_index(undo)] &&
+		    (!s->not_critical[i] || all[i].space == SPACE_EXPORT))
 			return value_error(ps, st, "%s undoes %s: both are critical or neither",
 					   undo->name, all[i].name);
 	}

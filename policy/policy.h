@@ -54,6 +54,13 @@ enum verdict {
 /* Flags of struct decision.resolve: as openat2(2). */
 #define DECISION_IN_ROOT 0x10
 
+/* Where the export is that a name of SPACE_EXPORT stands for. */
+enum export_place {
+	EXPORT_OUTSIDE, /* in a module outside of the session, or nowhere */
+	EXPORT_KERNEL,	/* in the kernel's image */
+	EXPORT_SESSION, /* in a driver of the caller's session */
+};
+
 /*
  * One call, with everything already copied out of the guest. Strings are NUL-terminated within
  * their buffers; they may hold any bytes.
@@ -67,9 +74,15 @@ struct policy_request {
 	const char *cwd;
 	const char *root;   /* the calling task's root if it is not the guest's, else NULL */
 	const char *strvec; /* argv joined by blanks, or NULL */
-	bool by_user;	    /* a user of the guest chose the name, not the driver */
-	bool too_long;	    /* the name did not fit REQUEST_NAME_MAX */
-	bool atomic;	    /* made where one cannot sleep */
+	enum export_place place;
+	/*
+	 * EXPORT_SESSION: the export's name in the guest. EXPORT_KERNEL: the function of the
+	 * catalogue that it is, under this name or an alias, or NULL.
+	 */
+	const char *export;
+	bool by_user;  /* a user of the guest chose the name, not the driver */
+	bool too_long; /* the name did not fit REQUEST_NAME_MAX */
+	bool atomic;   /* made where one cannot sleep */
 };
 
 struct decision {

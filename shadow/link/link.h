@@ -37,6 +37,16 @@ const char *module_depends(const struct module *m);  /* "a,b" or "" */
 size_t module_export_count(const struct module *m);
 const char *module_export_name(const struct module *m, size_t i);
 
+#define MODULE_NAME_LEN	   56 /* MAX_PARAM_PREFIX_LEN's base: 64 - sizeof(long), with the NUL */
+#define PRIVATE_SUFFIX_MAX 24
+
+/*
+ * The name that export @name has in a session: @name and @suffix; if that does not fit a
+ * __versions entry, the beginning of @name, a hash of all of it, and @suffix. Provider and
+ * consumers come to the same name by themselves. @suffix is at most PRIVATE_SUFFIX_MAX bytes.
+ */
+void module_private_name(const char *name, const char *suffix, char out[MODULE_NAME_LEN]);
+
 enum import_target {
 	TARGET_SHADOW,	/* the session's shadow; if critical, the driver's own gate entry */
 	TARGET_KERNEL,	/* the real kernel: data, per-CPU, special, or expressly permitted */

@@ -19,9 +19,8 @@
 #include "base/strmap.h"
 #include "shadow/link/link.h"
 
-#define MODULE_NAME_LEN 56 /* MAX_PARAM_PREFIX_LEN's base: 64 - sizeof(long), with the NUL */
-#define VERSION_SIZE	64 /* struct modversion_info: unsigned long crc, char name[56] */
-#define KSYM_ENTRY	12 /* struct kernel_symbol: value, name and namespace as PREL32 */
+#define VERSION_SIZE 64 /* struct modversion_info: unsigned long crc, char name[56] */
+#define KSYM_ENTRY   12 /* struct kernel_symbol: value, name and namespace as PREL32 */
 
 struct module_section {
 	const char *name;
@@ -123,14 +122,6 @@ int module_unpack(u8 **data, size_t *len, size_t max, const char *label, struct 
 /* module_exports.c: finds the driver's exports. */
 int module_parse_exports(struct module *m, struct err *e);
 
-#define PRIVATE_NAME_MAX   (MODULE_NAME_LEN - 1)
-#define PRIVATE_SUFFIX_MAX 24
-
-/*
- * Makes the name that export @name has in a session: @name and @suffix; if that does not fit a
- * __versions entry, the beginning of @name, a hash of all of it, and @suffix. Provider and
- * consumers come to the same name by themselves. @suffix is at most PRIVATE_SUFFIX_MAX bytes.
- */
-void module_private_name(const char *name, const char *suffix, char out[MODULE_NAME_LEN]);
+#define PRIVATE_NAME_MAX (MODULE_NAME_LEN - 1)
 
 #endif

@@ -30,6 +30,7 @@ struct driver_call {
 	/* of the thing registered, undone or started; set by call_decide() or call_prepare() */
 	struct ledger_entry *entry;
 	bool undoes; /* entry was registered before, and its name stays in place */
+	bool known;  /* SPACE_EXPORT: a get may have led where the name leads */
 };
 
 /*
@@ -121,13 +122,35 @@ static void call_decide_undo(struct gate *g, struct driver_call *c)
 	snprintf(d->name, sizeof(d->name), "%s", c->entry->used);
 }
 
+/* Passes __symbol_put(), which lets go of what the get of that name took, or does nothing. */
+static void call_decide_put(struct driver_call *c)
+{
+	struct decision *d = &c->d;
+
+	d->verdict = VERDICT_PASS;
+	d->rule = "undoes";
+	if (!c->known) {
+		d->verdict = VERDICT_EMULATE;
+		d->rule = "cannot have been taken";
+	} else if (c->r.place == EXPORT_SESSION) {
+		d->verdict = VERDICT_REWRITE;
+		d->rule = "undoes, an export of its own session";
+		snprintf(d->name, sizeof(d->name), "%s", c->r.export);
+	}
+}
+
 static void call_decide(struct gate *g, const struct gate_caller *caller, struct driver_call *c)
 {
 	memset(&c->d, 0, offsetof(struct decision, root));
 	c->d.root[0] = c->d.name[0] = 0;
+	if (c->r.fn->space == SPACE_EXPORT && c->r.name)
+		c->known = gate_exports_find(g, caller->session, &c->r);
 	if (c->r.fn->undoes) {
 		policy_decide(caller->policy, caller->driver, &c->r, &c->d);
-		call_decide_undo(g, c);
+		if (c->r.fn->space == SPACE_EXPORT)
+			call_decide_put(c);
+		else
+			call_decide_undo(g, c);
 	} else if (c->frame.flags & UMBRA_FRAME_FAULT) {
 		call_refuse(c, EFAULT, "the name points nowhere");
 	} else {
@@ -149,6 +172,19 @@ static const char *call_name(const struct driver_call *c)
 static bool name_is_kept(const struct catalog_fn *fn)
 {
 	return fn->form == NAME_FIELD_PTR || fn->runs_program;
+}
+
+/* Keeps in mind that a name leads out of the session; refuses the call if that fails. */
+static void call_let_through(struct gate *g, struct gate_caller *caller, struct driver_call *c)
+{
+	int ret;
+
+	if (c->r.fn->space != SPACE_EXPORT || c->r.fn->undoes || !call_goes_ahead(c) ||
+	    c->r.place != EXPORT_OUTSIDE)
+		return;
+	ret = gate_exports_let_through(g, caller, c->r.name);
+	if (ret)
+		call_refuse(c, -ret, "no room for the name");
 }
 
 /*
@@ -271,6 +307,7 @@ s64 gate_call(struct gate *g, u64 idx, u64 id)
 	c.caller = UMBRA_ID_CALLER((u32)id);
 	c.entry = NULL;
 	c.undoes = false;
+	c.known = false;
 	call_copy_frame(&c, &g->frames[idx]);
 	if (c.frame.flags & UMBRA_FRAME_NESTED)
 		atomic_fetch_add_explicit(&g->nested, 1, memory_order_relaxed);
@@ -282,6 +319,7 @@ s64 gate_call(struct gate *g, u64 idx, u64 id)
 		c.r.by_user = name_is_a_users(g, &c);
 		atomic_fetch_add_explicit(&caller->calls, 1, memory_order_relaxed);
 		call_decide(g, caller, &c);
+		call_let_through(g, caller, &c);
 		call_prepare(g, &c);
 		call_record(g, caller, &c);
 		call_keep_refusal(caller, &c);

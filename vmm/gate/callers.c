@@ -18,6 +18,7 @@ void gate_callers_init(struct gate *g)
 	pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
 	pthread_rwlock_init(&g->callers_lock, &attr);
 	pthread_rwlockattr_destroy(&attr);
+	pthread_mutex_init(&g->outside_lock, NULL);
 }
 
 static void caller_free(struct gate_caller *c)
@@ -26,6 +27,7 @@ static void caller_free(struct gate_caller *c)
 		return;
 	free(c->session);
 	free(c->driver);
+	gate_exports_free(c);
 	pthread_mutex_destroy(&c->refusal_lock);
 	free(c);
 }
@@ -35,6 +37,7 @@ void gate_callers_destroy(struct gate *g)
 	for (unsigned i = 0; i < UMBRA_CALLERS; i++)
 		caller_free(g->callers[i]);
 	pthread_rwlock_destroy(&g->callers_lock);
+	pthread_mutex_destroy(&g->outside_lock);
 }
 
 struct gate_caller *gate_caller_of(struct gate *g, u64 id)

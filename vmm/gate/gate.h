@@ -28,7 +28,8 @@
  *  (G9)  A lent name lives until the kernel has let go of it: until the RESULT of a registration
  *        that failed, of the undoing, or of the program's start.
  *  (G10) A call that undoes finds its entry by the object, among those of the same caller. A
- *        ticket's entry is reached only by the caller that got the ticket, once.
+ *        ticket's entry is reached only by the caller that got the ticket, once. __symbol_put()
+ *        has no object: exports.c says what keeps it with its get.
  *  (G11) A caller's number is given to another only when none of its gates can be called any
  *        more.
  *
@@ -109,6 +110,23 @@ size_t gate_caller_objects(struct gate *g, unsigned caller);
 void gate_caller_refusal(struct gate *g, unsigned caller, char out[GATE_REFUSAL_MAX]);
 /* Returns the number of calls so far. */
 u64 gate_caller_calls(struct gate *g, unsigned caller);
+
+/*
+ * The exports of a driver, for symbol_get() by its session: the name in its source, and the one
+ * that it has in the guest.
+ */
+struct gate_export {
+	const char *name, *real;
+};
+
+/*
+ * Notes the exports of @caller, once; they are copied, and found only from gate_exports_live() on:
+ * when the driver's init has succeeded. gate_caller_remove() forgets them. -ENOMEM; -E2BIG: more
+ * than GATE_EXPORTS_MAX.
+ */
+#define GATE_EXPORTS_MAX 65536
+int gate_exports_add(struct gate *g, unsigned caller, const struct gate_export *list, size_t n);
+void gate_exports_live(struct gate *g, unsigned caller);
 
 /*
  * Writes a gate entry for @fn at @entry (16 bytes), which the guest maps at @va; -ERANGE if the

@@ -3,7 +3,7 @@
  * Shares the gate's insides among the files of this room only.
  *
  * Locks: `callers_lock` (calls read, changes of callers write) and `done_lock` (a finished
- * command). The ledger has its own, which may be taken under the first.
+ * command). The ledger has its own, which may be taken under the first, and so may `outside_lock`.
  */
 #ifndef UMBRA_VMM_GATE_GATE_INT_H
 #define UMBRA_VMM_GATE_GATE_INT_H
@@ -14,6 +14,8 @@
 #include "policy/ledger.h"
 #include "vmm/gate/gate.h"
 
+struct outside_name;
+
 struct gate_caller {
 	const struct policy_session *policy;
 	char *session;
@@ -21,6 +23,11 @@ struct gate_caller {
 	atomic_ullong calls;
 	pthread_mutex_t refusal_lock;
 	char refusal[GATE_REFUSAL_MAX]; /* of the last call that was refused, or "" */
+	/* exports.c; names and array are one allocation */
+	struct gate_export *exports;
+	size_t n_exports;
+	u64 exports_live; /* 0: not live; else a number that grows from driver to driver */
+	struct outside_name *outside; /* outside_lock */
 };
 
 /*
@@ -67,6 +74,9 @@ struct gate {
 	pthread_rwlock_t callers_lock;
 	struct gate_caller *callers[UMBRA_CALLERS]; /* 0 is none */
 
+	pthread_mutex_t outside_lock; /* the callers' `outside`, of all */
+	u64 exports_live;	      /* drivers whose exports have become so */
+
 	struct ledger *ledger;
 
 	u8 *page_used; /* one byte per page */
@@ -102,6 +112,21 @@ void gate_callers_init(struct gate *g);
 void gate_callers_destroy(struct gate *g);
 /* Returns the caller that gate id @id names; callers_lock is held. NULL: none (any more). */
 struct gate_caller *gate_caller_of(struct gate *g, u64 id);
+
+/* exports.c; callers_lock is held */
+
+/*
+ * Says in @r->place and @r->export where @r->name leads for a caller of @session. False: nowhere
+ * where a get can have led.
+ */
+bool gate_exports_find(struct gate *g, const char *session, struct policy_request *r);
+/*
+ * From now on @name leads out of the session, until @c is gone. -ENOMEM; -ENOSPC: @c was let
+ * through with too many.
+ */
+int gate_exports_let_through(struct gate *g, struct gate_caller *c, const char *name);
+/* Nobody else knows @c any more. */
+void gate_exports_free(struct gate_caller *c);
 
 /* call.c: each carries out one kind of doorbell and returns the value for rax. */
 s64 gate_call(struct gate *g, u64 idx, u64 id);

@@ -193,6 +193,28 @@ out:
 	return ret;
 }
 
+int driver_note_exports(struct sessions *s, struct driver *d, struct err *e)
+{
+	size_t n = module_export_count(d->module);
+	struct gate_export *list = calloc(n + 1, sizeof(*list));
+	char(*real)[MODULE_NAME_LEN] = calloc(n + 1, sizeof(*real));
+	int ret = -ENOMEM;
+
+	if (list && real) {
+		for (size_t i = 0; i < n; i++) {
+			list[i].name = module_export_name(d->module, i);
+			list[i].real = real[i];
+			module_private_name(list[i].name, d->suffix, real[i]);
+		}
+		ret = gate_exports_add(s->gate, d->caller, list, n);
+	}
+	free(real);
+	free(list);
+	return ret ? err_set(e, ret, "%s: %s for its %zu exports", d->path,
+			     ret == -E2BIG ? "no room" : "out of memory", n)
+		   : 0;
+}
+
 void driver_free(struct driver *d)
 {
 	driver_unplan(d);

@@ -150,7 +150,7 @@ static int caller_add(struct op *op, struct gate_command *c)
 	if (ret < 0)
 		return err_set(&op->err, ret, "%s: too many drivers", d->path);
 	d->caller = (unsigned)ret;
-	return 0;
+	return driver_note_exports(op->s, d, &op->err);
 }
 
 /*
@@ -288,6 +288,7 @@ static int module_loaded(struct op *op, s64 result, u64 value)
 	d->in_guest = !result || result == UMBRA_CRASHED;
 	if (!result) {
 		driver_remember_place(op->s, d);
+		gate_exports_live(op->s->gate, d->caller);
 		return 0;
 	}
 	if (result == UMBRA_CRASHED) {

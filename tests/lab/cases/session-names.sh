@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# Devices, threads and helpers: names per session, their undoing, refusals; a policy that changes.
+# Devices, threads, helpers and exports: names per session, their undoing, refusals; a policy that
+# changes.
 . tests/lab/lib_sessions.sh
 
 setup()
@@ -13,6 +14,12 @@ wait_for 60 test -e $p
 wait_for 60 test -e /sys/module/b__umbra_t_misc
 wait_for 60 test -e /sys/module/a__umbra_t_umh
 wait_for 60 test -e /sys/module/b__umbra_t_thread
+taken()
+{
+	[ "$(dmesg | grep -c 'umbra_t_get: ')" = 2 ]
+}
+wait_for 60 taken
+say taken $(dmesg | grep -o 'umbra_t_get: .*' | sort | tr '\n' ' ')
 say devices $(ls /dev | grep umbra | sort | tr '\n' ' ')
 say a $(cat /dev/a-umbra_t) b $(cat /dev/b-umbra_t)
 say threads $(cat /proc/[0-9]*/comm | grep 't/' | sort | tr '\n' ' ')
@@ -20,6 +27,11 @@ say helper $(dmesg | grep -o 'umbra_t_umh.-.: .*')
 say ready
 read line
 say devices-after $(ls /dev | grep -c umbra)
+refs()
+{
+	cat /sys/module/[ab]__umbra_t_export/refcnt | tr '\n' ' '
+}
+say refs $(refs)
 say restored $(dmesg | grep -c 'umbra_t_misc.*gone')
 read line
 echo 1 >/sys/module/a__umbra_t_umh/parameters/run
@@ -39,13 +51,18 @@ END
 		--record "$WORK/record" \
 		--driver "a:$DRIVERS/umbra_t_misc.ko,text=in-a" --driver "b:$DRIVERS/umbra_t_misc.ko,text=in-b" \
 		--driver "b:$DRIVERS/umbra_t_thread.ko,count=2" \
-		--driver "a:$DRIVERS/umbra_t_umh.ko,path=/helper"
+		--driver "a:$DRIVERS/umbra_t_umh.ko,path=/helper" \
+		--driver "a:$DRIVERS/umbra_t_export.ko,text=from-a" --driver "b:$DRIVERS/umbra_t_export.ko,text=from-b" \
+		--driver "a:$DRIVERS/umbra_t_get.ko" --driver "b:$DRIVERS/umbra_t_get.ko"
 	guest_wait_console '^@@ ready' 120
 	vmm_driver list --json >"$WORK/list.json"
 	vmm_driver unload a:umbra_t_misc
 	vmm_driver unload b:umbra_t_misc
+	vmm_driver unload a:umbra_t_export 2>"$WORK/held" && echo unloaded >"$WORK/held" || true
+	vmm_driver unload a:umbra_t_get
 	guest_type go
 	guest_wait_console '^@@ restored' 30
+	vmm_driver unload a:umbra_t_export >"$WORK/let-go" 2>&1 && echo unloaded >>"$WORK/let-go" || true
 	vmm_session policy "$WORK/policy2"
 	vmm_driver load "a:$DRIVERS/umbra_t_misc.ko" 2>"$WORK/refused" && echo loaded >"$WORK/refused" || true
 	vmm_driver load "a:$DRIVERS/umbra_t_taken.ko" 2>"$WORK/taken" && echo loaded >"$WORK/taken" || true
@@ -86,6 +103,19 @@ test_unload_takes_names_back()
 {
 	expect_console '^@@ devices-after 0'
 	expect_console '^@@ restored 2'
+}
+
+test_symbol_get_finds_the_export_of_its_own_session()
+{
+	expect_console '^@@ taken umbra_t_get: from-a, critical 0, plain 1 umbra_t_get: from-b, critical 0, plain 1'
+	expect_equal "$(jq -r '[.[] | select(.function == "__symbol_get" and .verdict == "deny") | .asked] | unique | join(",")' <"$WORK/record.json")" rtnl_link_register
+}
+
+test_symbol_put_lets_go_of_the_same()
+{
+	expect_in "$WORK/held" 'it is in use'
+	expect_console '^@@ refs 0 1'
+	expect_in "$WORK/let-go" '^unloaded'
 }
 
 test_ledger_counts_objects()

@@ -469,6 +469,57 @@ static void templates_can_name_the_instance(void **state)
 	policy_free(p);
 }
 
+/* What a driver may look up is what it may import; a rule can only refuse, or let more through. */
+static void exports_that_are_looked_up_by_name(void **state)
+{
+	static const char text[] =
+		"sessions = { a = {\n"
+		" critical = { except = [ \"kernel_write\" ]; }; permit = [ \"misc_register\", \"ext_*\" ];\n"
+		" functions = (\n"
+		"  { function = \"__symbol_get\"; match = \"no_*\"; action = \"deny\"; error = \"EIO\"; },\n"
+		"  { function = \"*\"; match = \"let_*\"; action = \"pass\"; } );\n"
+		"}; };";
+	static const struct {
+		const char *name;
+		enum export_place place;
+		const char *export, *answer;
+	} x[] = {
+		{ "attach", EXPORT_SESSION, "attach.u1", "attach.u1" },
+		{ "attach", EXPORT_OUTSIDE, NULL, "-ENOENT" },
+		{ "printk", EXPORT_KERNEL, NULL, "=printk" },
+		/* critical, by its own name or another */
+		{ "filp_open", EXPORT_KERNEL, "filp_open", "-EPERM" },
+		{ "alias", EXPORT_KERNEL, "filp_open", "-EPERM" },
+		{ "kernel_write", EXPORT_KERNEL, "kernel_write", "=kernel_write" },
+		{ "misc_register", EXPORT_KERNEL, "misc_register", "=misc_register" },
+		{ "ext_x", EXPORT_OUTSIDE, NULL, "=ext_x" },
+		/* a rule wins, but leads nowhere else */
+		{ "no_attach", EXPORT_SESSION, "no_attach.u1", "-EIO" },
+		{ "no_printk", EXPORT_KERNEL, NULL, "-EIO" },
+		{ "let_attach", EXPORT_SESSION, "let_attach.u1", "let_attach.u1" },
+		{ "let_alias", EXPORT_KERNEL, "filp_open", "=let_alias" },
+		{ "let_x", EXPORT_OUTSIDE, NULL, "=let_x" },
+	};
+	char got[2 * REQUEST_NAME_MAX + 8];
+	struct decision d;
+	struct policy *p;
+
+	(void)state;
+	assert_int_equal(policy_parse(&p, "p.policy", text, NULL), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(x); i++) {
+		struct policy_request r = {
+			.fn = catalog_find("__symbol_get"),
+			.name = x[i].name,
+			.place = x[i].place,
+			.export = x[i].export,
+		};
+
+		decide_named(p, "a", "lime", &r, &d);
+		assert_string_equal(answer_text(&d, got, sizeof(got)), x[i].answer);
+	}
+	policy_free(p);
+}
+
 static void what_goes_into_the_record(void **state)
 {
 	struct policy_request r = { .fn = catalog_find("filp_close") };
@@ -565,6 +616,7 @@ int main(void)
 		cmocka_unit_test(rewritten_program_too_long),
 		cmocka_unit_test(undoing_is_never_refused),
 		cmocka_unit_test(templates_can_name_the_instance),
+		cmocka_unit_test(exports_that_are_looked_up_by_name),
 		cmocka_unit_test(what_goes_into_the_record),
 		cmocka_unit_test(no_path_leaves_its_root),
 	};

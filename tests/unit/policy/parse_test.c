@@ -186,6 +186,12 @@ static const struct mistake mistakes[] = {
 	{ S("critical = { except = [ \"misc_deregister\" ]; };"),
 	  "3: sessions.a.critical.except: misc_deregister undoes misc_register: both are critical "
 	  "or neither" },
+	{ S("critical = { except = [ \"__symbol_get\" ]; };"),
+	  "3: sessions.a.critical.except: __symbol_put undoes __symbol_get: both are critical or "
+	  "neither" },
+	{ S("critical = { only = [ \"__symbol_get\" ]; };"),
+	  "3: sessions.a.critical.only: __symbol_put undoes __symbol_get: both are critical or "
+	  "neither" },
 	{ S("permit = \"printk\";"),
 	  "3: sessions.a.permit: expected a list of symbols, found a string" },
 	{ S("permit = [ \"\" ];"),
