@@ -41,7 +41,7 @@ const char *module_export_name(const struct module *m, size_t i);
 #define PRIVATE_SUFFIX_MAX 24
 
 /*
- * The name that export @name has in a session: @name and @suffix; if that does not fit a
+ * Makes the name that export @name has in a session: @name and @suffix; if that does not fit a
  * __versions entry, the beginning of @name, a hash of all of it, and @suffix. Provider and
  * consumers come to the same name by themselves. @suffix is at most PRIVATE_SUFFIX_MAX bytes.
  */
