@@ -492,8 +492,11 @@ u64 umbra_gate_enter(struct umbra_regs *regs)
 		shim_place_get(&c.place);
 	err = call_ask(&c, regs, &a);
 	shim_place_release(&c.place);
+	/* The put of a name that the host could not lead anywhere is left out: a reference too much. */
+	if (err && fn->refusal == UMBRA_REFUSE_NEVER)
+		return fn->form == UMBRA_FORM_STRING ? 0 : call_real(&c);
 	if (err)
-		return fn->refusal == UMBRA_REFUSE_NEVER ? call_real(&c) : refusal_value(fn, -err);
+		return refusal_value(fn, -err);
 	switch (a.verdict) {
 	case UMBRA_PASS:
 	case UMBRA_REWRITE:

@@ -251,9 +251,9 @@ static void decide_name(const struct policy_session *s, const char *driver,
 }
 
 /*
- * Decides whether a driver may look an export up, as the linker decides about an import, which
- * would come to the same function. No rule makes a name lead elsewhere: the put of it goes by the
- * place alone, since no put is refused.
+ * Decides whether a driver may look an export up, by the rules of the linker for an import of that
+ * name. No rule makes a name lead elsewhere: the put of it goes by the place alone, since no put is
+ * refused.
  */
 static void decide_export(const struct policy_session *s, const char *driver,
 			  const struct policy_request *r, struct decision *d)
@@ -265,6 +265,8 @@ static void decide_export(const struct policy_session *s, const char *driver,
 		d->record = rule->record;
 	if (rule && rule->action == ACTION_DENY) {
 		decision_deny(d, rule->error, rule->rule);
+	} else if (r->place == EXPORT_PRIVATE) {
+		decision_deny(d, ENOENT, "no name of an export that may be asked for");
 	} else if (r->place == EXPORT_SESSION) {
 		decision_pass(d, r->export, "an export of its own session");
 		d->verdict = VERDICT_REWRITE;

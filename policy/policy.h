@@ -59,6 +59,7 @@ enum export_place {
 	EXPORT_OUTSIDE, /* in a module outside of the session, or nowhere */
 	EXPORT_KERNEL,	/* in the kernel's image */
 	EXPORT_SESSION, /* in a driver of the caller's session */
+	EXPORT_PRIVATE, /* no name that may be asked for: that of a session's export in the guest */
 };
 
 /*

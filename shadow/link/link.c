@@ -147,7 +147,7 @@ static int resolve_session(const struct resolver *v, struct import *im, u32 symb
 
 /*
  * Decides about a symbol that neither the session nor the kernel's image has; another module of the
- * guest might.
+ * guest might. A name with a dot is none of C: it could be that of another session's export.
  */
 static void resolve_absent(const struct resolver *v, struct import *im, u32 symbol, bool weak)
 {
@@ -157,7 +157,7 @@ static void resolve_absent(const struct resolver *v, struct import *im, u32 symb
 	if (!strcmp(im->symbol, "_GLOBAL_OFFSET_TABLE_")) {
 		/* ignore_undef_symbol() of kernel/module: some assemblers leave it behind. */
 		import_decide(im, TARGET_KERNEL, "the kernel's loader ignores it: stays 0");
-	} else if (symbol_is_permitted(v, im->symbol)) {
+	} else if (!strchr(im->symbol, '.') && symbol_is_permitted(v, im->symbol)) {
 		im->by_permission = true;
 		import_decide(im, TARGET_KERNEL, "the policy permits a module of the real kernel");
 	} else if (weak) {

@@ -94,7 +94,7 @@ has_helper()
 # No socket of this name is there, or one that is older than a second.
 no_young_socket()
 {
-	[ -z "$(find "$dir" -name "$name.sock" -newerct '1 second ago')" ]
+	[ -d "$dir" ] && [ -z "$(find "$dir" -name "$name.sock" -newerct '1 second ago')" ]
 }
 
 # A thread of $pid's processes waits in an open (open, openat, openat2), or its start has ended.

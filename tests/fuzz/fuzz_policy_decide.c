@@ -83,6 +83,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	r.root = flags & 4 ? root : NULL;
 	r.too_long = flags & 8;
 	r.atomic = flags & 16;
+	r.place = (enum export_place)(flags >> 5 & 3);
+	r.export = r.place == EXPORT_SESSION || flags & 128 ? "filp_open" : NULL;
 	memset(&d, 0xff, sizeof(d));
 	policy_decide(policy_session_at(p, 0), "lime", &r, &d);
 	check_decision(&r, &d);

@@ -6,11 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shadow/kernel/kernel_int.h"
 #include "vmm/gate/gate_int.h"
 
 static const char policy_text[] =
 	"version = 1; sessions = {\n"
-	"a = { files = ( { from = \"/\"; to = \"/data/a\"; } );\n"
+	"a = { permit = [ \"ext_*\" ]; files = ( { from = \"/\"; to = \"/data/a\"; } );\n"
 	"  names = { misc = \"a-%s\"; net = \"a%s\"; link = \"a-%i-%s\"; thread = \"a/%s\"; };\n"
 	"  functions = ( { function = \"call_usermodehelper\"; match = \"/bin/*\"; action = \"pass\"; } ); };\n"
 	"b = { default = \"pass\"; }; };\n";
@@ -44,6 +45,29 @@ static void *disturb_frames(void *arg)
 	return NULL;
 }
 
+/* Gives the gate a kernel with two exports, and both callers one of their own under one name. */
+static void make_exports(void)
+{
+	static const struct gate_export own[2] = { { "attach", "attach.u1" },
+						   { "attach", "attach.u2" } };
+	static struct kernel_export list[] = { { .name = "printk", .addr = 0x1000 },
+					       { .name = "filp_open", .addr = 0x2000 } };
+	static struct kernel k;
+
+	k.exports.list = list;
+	k.exports.count = ARRAY_SIZE(list);
+	if (strmap_init(&k.exports.map, ARRAY_SIZE(list)))
+		abort();
+	for (u32 i = 0; i < ARRAY_SIZE(list); i++)
+		strmap_add(&k.exports.map, list[i].name, i);
+	g.k = &k;
+	for (unsigned i = 0; i < ARRAY_SIZE(own); i++) {
+		if (gate_exports_add(&g, i + 1, &own[i], 1))
+			abort();
+		gate_exports_live(&g, i + 1);
+	}
+}
+
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
@@ -63,6 +87,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	if (gate_caller_add(&g, policy_session(policy, "a"), "a", "one") != 1 ||
 	    gate_caller_add(&g, policy_session(policy, "b"), "b", "two") != 2)
 		abort();
+	make_exports();
 	return pthread_create(&disturber, NULL, disturb_frames, NULL);
 }
 

@@ -237,6 +237,9 @@ static void call_keep_refusal(struct gate_caller *caller, const struct driver_ca
 
 	if (c->d.verdict != VERDICT_DENY)
 		return;
+	/* Drivers look for what may not be there: that is no reason why one does not load. */
+	if (c->r.fn->space == SPACE_EXPORT && c->d.error == ENOENT)
+		return;
 	for (const char *s = c->r.name; s && *s && n < sizeof(name) - 4; s++)
 		name[n++] = *s >= 0x20 && *s < 0x7f ? *s : '?';
 	pthread_mutex_lock(&caller->refusal_lock);

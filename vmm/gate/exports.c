@@ -12,14 +12,19 @@
  *  - Of the drivers of a session that export one name, the one loaded first counts (for an import
  *    it is the last). One that is held does not unload, and no other can come before it.
  *  - What was let through to a module outside of the session (a permission) stays that module's,
- *    whatever the session loads, until the asking driver is gone (struct outside_name).
- *  - No other name can have been taken, and its put is not carried out (call_decide_put()).
+ *    whatever the session loads, until the asking driver is gone (struct outside_name). That is so
+ *    also if the guest had no such module then, since the host does not hear what a get returned.
+ *  - No other name can have been taken, and its put is not carried out (call_decide_put()). A name
+ *    that an export of a session has in the guest is nobody's to ask for, whatever is permitted: it
+ *    could be another session's.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "vmm/gate/gate_int.h"
+
+#define EXPORT_NAME_MAX 511 /* KSYM_NAME_LEN of include/linux/kallsyms.h, without the NUL */
 
 /* Names that one caller was let through with; a permission may be a pattern, and names forged. */
 #define OUTSIDE_MAX 256
@@ -60,6 +65,13 @@ void gate_exports_live(struct gate *g, unsigned caller)
 {
 	pthread_rwlock_wrlock(&g->callers_lock);
 	g->callers[caller]->exports_live = ++g->exports_live;
+	pthread_rwlock_unlock(&g->callers_lock);
+}
+
+void gate_exports_dead(struct gate *g, unsigned caller)
+{
+	pthread_rwlock_wrlock(&g->callers_lock);
+	g->callers[caller]->exports_live = 0;
 	pthread_rwlock_unlock(&g->callers_lock);
 }
 
@@ -160,10 +172,15 @@ static const char *critical_at(const struct gate *g, u64 addr)
 
 bool gate_exports_find(struct gate *g, const char *session, struct policy_request *r)
 {
-	const struct kernel_export *ex = kernel_export(g->k, r->name);
+	const struct kernel_export *ex;
 
-	r->place = EXPORT_OUTSIDE;
+	r->place = EXPORT_PRIVATE;
 	r->export = NULL;
+	/* No name of C has a dot; those that the linker gives to exports of sessions have one. */
+	if (strlen(r->name) > EXPORT_NAME_MAX || strchr(r->name, '.'))
+		return false;
+	r->place = EXPORT_OUTSIDE;
+	ex = kernel_export(g->k, r->name);
 	if (ex) {
 		r->place = EXPORT_KERNEL;
 		r->export = critical_at(g, ex->addr);

@@ -41,6 +41,7 @@
  *                                        call_copy_frame (G4), call_read_request
  *                                        call_decide ── policy_decide, or ledger_take to undo
  *                                        call_prepare ─ ledger_open: entry and lent name (G8)
+ *                                        call_let_through ── a name that leads out of the session
  *                                        call_record (G6) ── if it fails: call_refuse
  *                                        call_answer (G7) ── ledger_await: ticket
  *     answer_take, frame_release ◀────── rax = 0; with -errno there is no answer
@@ -127,6 +128,8 @@ struct gate_export {
 #define GATE_EXPORTS_MAX 65536
 int gate_exports_add(struct gate *g, unsigned caller, const struct gate_export *list, size_t n);
 void gate_exports_live(struct gate *g, unsigned caller);
+/* Makes them unfindable again: the guest has removed the module by itself. */
+void gate_exports_dead(struct gate *g, unsigned caller);
 
 /*
  * Writes a gate entry for @fn at @entry (16 bytes), which the guest maps at @va; -ERANGE if the

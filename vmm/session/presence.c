@@ -51,16 +51,18 @@ void driver_look(struct sessions *s, struct driver *d)
 	if (now == d->state)
 		return;
 	d->state = now;
-	if (now == DRIVER_REMOVED)
+	if (now == DRIVER_REMOVED) {
+		gate_exports_dead(s->gate, d->caller);
 		note_put(machine_notes(s->m),
 			 "driver %s of session %s was removed in the guest, not by vmm; "
 			 "`vmm driver unload %s:%s` lets go of what it had",
 			 d->name, d->session->name, d->session->name, d->name);
-	else if (now == DRIVER_HIDDEN)
+	} else if (now == DRIVER_HIDDEN) {
 		note_put(machine_notes(s->m),
 			 "driver %s of session %s HIDES ITSELF: its code is in the guest's memory, "
 			 "but module %s is not in its kernel's list",
 			 d->name, d->session->name, d->guest_name);
+	}
 }
 
 void drivers_look(struct sessions *s)

@@ -42,7 +42,7 @@ static int make_gate(void **state)
 {
 	static const char text[] =
 		"sessions = {\n"
-		" a = { permit = [ \"ext_*\" ];\n"
+		" a = { permit = [ \"ext_*\", \"*.u9\" ];\n"
 		"  functions = ( { function = \"__symbol_get\"; match = \"no_*\"; action = \"deny\"; } ); };\n"
 		" b = { default = \"pass\"; };\n"
 		"};\n";
@@ -145,8 +145,10 @@ static void each_session_gets_its_own(void **state)
 	expect_pair(f, f->a, "attach", "attach.u1");
 	expect_pair(f, f->b, "attach", "attach.u2");
 	expect_pair(f, f->a, "detach", "detach.u0");
-	/* neither by its real name, which is another session's */
+	/* neither by its real name, which is another session's, also where it is permitted */
 	expect_pair(f, f->a, "attach.u2", NULL);
+	add_provider(f, "b", "attach.u9");
+	expect_pair(f, f->a, "attach.u9", NULL);
 	expect_pair(f, f->a, "attac", NULL);
 	gate_caller_remove(&f->g, provider);
 	expect_pair(f, f->a, "attach", NULL);
@@ -163,6 +165,8 @@ static void a_driver_that_is_not_loaded_yet_provides_nothing(void **state)
 	expect_pair(f, f->a, "attach", NULL);
 	gate_exports_live(&f->g, provider);
 	expect_pair(f, f->a, "attach", "attach.u1");
+	gate_exports_dead(&f->g, provider);
+	expect_pair(f, f->a, "attach", NULL);
 }
 
 static void the_first_of_two_counts_until_it_is_gone(void **state)
