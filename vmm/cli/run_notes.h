@@ -13,8 +13,8 @@
  * What stderr does not take is kept, up to RUN_NOTES_KEPT bytes, and goes out before the next line;
  * further lines are lost, and a line says how many.
  *
- * A line ends with "\n", on a raw terminal with "\r\n". It may name what a guest or a file chose, so
- * it is made harmless for a terminal (base/plain_text.h).
+ * A line ends with "\n", on a raw terminal with "\r\n". It may name what a guest or a file chose,
+ * so it is made harmless for a terminal (base/plain_text.h).
  */
 #ifndef UMBRA_VMM_CLI_RUN_NOTES_H
 #define UMBRA_VMM_CLI_RUN_NOTES_H

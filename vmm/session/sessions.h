@@ -48,9 +48,9 @@ struct sessions;
 int sessions_open(struct sessions **out, struct machine *m, const struct guest_spec *spec,
 		  struct err *e);
 /*
- * Prepares the sessions for kernel @k, which is borrowed, with its gate @g, until sessions_finish(). @k is relocatable or at its link-time
- * address, with its symbols loaded; @kaslr is the shift that it will get. After an error only
- * finish is left.
+ * Prepares the sessions for kernel @k, which is borrowed, with its gate @g, until
+ * sessions_finish(). @k is relocatable or at its link-time address, with its symbols loaded; @kaslr
+ * is the shift that it will get. After an error only finish is left.
  */
 int sessions_prepare(struct sessions *s, struct kernel *k, u64 kaslr, struct gate *g,
 		     struct err *e);
