@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Hashes bytes one after the other: FNV-1a, 64 bits. The value is the same in each run, so it
- * can be a part of a name. A table whose keys a guest or a file chooses, and that has no bound of its
- * own, begins with a random number instead of FNV_START, or is a strmap (base/strmap.h).
+ * can be a part of a name. A table whose keys a guest or a file chooses, and that has no bound of
+ * its own, begins with a random number instead of FNV_START, or is a strmap (base/strmap.h).
  */
 #ifndef UMBRA_BASE_FNV_H
 #define UMBRA_BASE_FNV_H

@@ -492,7 +492,7 @@ u64 umbra_gate_enter(struct umbra_regs *regs)
 		shim_place_get(&c.place);
 	err = call_ask(&c, regs, &a);
 	shim_place_release(&c.place);
-	/* The put of a name that the host could not lead anywhere is left out: a reference too much. */
+	/* The put of a name that the host could not lead is left out: a reference too much. */
 	if (err && fn->refusal == UMBRA_REFUSE_NEVER)
 		return fn->form == UMBRA_FORM_STRING ? 0 : call_real(&c);
 	if (err)

@@ -20,8 +20,8 @@ struct path {
 };
 
 /*
- * Resolves @name. @root: the calling task's root (NULL: the guest's); .. does not lead out of it. @cwd: the task's
- * directory as it sees it itself, within @root; used if @name is relative.
+ * Resolves @name. @root: the calling task's root (NULL: the guest's); .. does not lead out of it.
+ * @cwd: the task's directory as it sees it itself, within @root; used if @name is relative.
  * -ENOENT: empty name; -ENAMETOOLONG: no NUL within REQUEST_NAME_MAX or the result has no room;
  * -EINVAL: relative and @cwd is missing or itself not absolute.
  */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Implements the fixture that kills the VMM of a disk: device in the child, driver and model here. */
+/* Implements the fixture that kills the VMM of a disk: the device in a child, the driver here. */
 #include "tests/unit/devices/crash_fixture.h"
 
 #include <errno.h>
