@@ -196,10 +196,14 @@ out:
 int driver_note_exports(struct sessions *s, struct driver *d, struct err *e)
 {
 	size_t n = module_export_count(d->module);
-	struct gate_export *list = calloc(n + 1, sizeof(*list));
-	char(*real)[MODULE_NAME_LEN] = calloc(n + 1, sizeof(*real));
+	char(*real)[MODULE_NAME_LEN];
+	struct gate_export *list;
 	int ret = -ENOMEM;
 
+	if (!n)
+		return 0;
+	list = calloc(n, sizeof(*list));
+	real = calloc(n, sizeof(*real));
 	if (list && real) {
 		for (size_t i = 0; i < n; i++) {
 			list[i].name = module_export_name(d->module, i);

@@ -106,7 +106,7 @@ int driver_find(struct sessions *s, const char *session, const char *name, struc
  */
 int driver_plan(struct sessions *s, struct driver *d, bool expected, struct err *e);
 void driver_unplan(struct driver *d);
-/* Note its exports at the gate, under its caller; they are not live yet. */
+/* Notes its exports at the gate, under its caller; they are not live yet. */
 int driver_note_exports(struct sessions *s, struct driver *d, struct err *e);
 const char *driver_state_name(enum driver_state st);
 void driver_free(struct driver *d);

@@ -166,8 +166,6 @@ int sessions_prepare(struct sessions *s, struct kernel *k, u64 kaslr, struct gat
 	ret = policy_load_fd(&s->policy, s->policy_fd, s->policy_path, e);
 	if (ret)
 		return ret;
-	if (!kernel_release(k))
-		return err_set(e, -EINVAL, "%s: no release string", kernel_path(k));
 	kernel_text(k, &s->text, &s->text_end);
 	ret = prepare_drivers(s, s->spec, e);
 	if (!ret)
