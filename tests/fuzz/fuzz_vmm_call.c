@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "shadow/kernel/kernel_int.h"
-#include "vmm/gate/gate_int.h"
+#include "tests/unit/vmm/gate_fixture.h"
 
 static const char policy_text[] =
 	"version = 1; sessions = {\n"
@@ -19,12 +19,6 @@ static const char policy_text[] =
 static struct gate g;
 static atomic_bool busy;
 static pthread_t disturber;
-
-static u64 no_time(const struct machine *m)
-{
-	(void)m;
-	return 0;
-}
 
 /* Acts as another vCPU: changes lengths and offsets between a check and a use. */
 static void *disturb_frames(void *arg)
@@ -75,14 +69,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 
 	(void)argc;
 	(void)argv;
-	g.now = no_time;
-	g.frames = calloc(UMBRA_FRAMES, sizeof(*g.frames));
-	g.answers = calloc(UMBRA_FRAMES, sizeof(*g.answers));
-	g.arena = calloc(1, UMBRA_ARENA_SIZE);
-	gate_callers_init(&g);
-	if (!g.frames || !g.answers || !g.arena ||
-	    ledger_create(&g.ledger, UMBRA_CALLERS, g.arena, UMBRA_ARENA_SIZE) ||
-	    record_create(&g.rec, NULL, NULL) || policy_parse(&policy, "p", policy_text, NULL))
+	if (!gate_fixture_make(&g) || policy_parse(&policy, "p", policy_text, NULL))
 		abort();
 	if (gate_caller_add(&g, policy_session(policy, "a"), "a", "one") != 1 ||
 	    gate_caller_add(&g, policy_session(policy, "b"), "b", "two") != 2)

@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "vmm/gate/gate_int.h"
+#include "tests/unit/vmm/gate_fixture.h"
 
 /* A gate without a machine: two callers of one session, and memory for frames and answers. */
 struct fixture {
@@ -20,12 +20,6 @@ struct fixture {
 	struct policy *policy;
 	unsigned one, two;
 };
-
-static u64 no_time(const struct machine *m)
-{
-	(void)m;
-	return 0;
-}
 
 static int make_gate(void **state)
 {
@@ -36,13 +30,7 @@ static int make_gate(void **state)
 	struct fixture *f = calloc(1, sizeof(*f));
 	struct gate *g = &f->g;
 
-	g->now = no_time;
-	g->frames = calloc(UMBRA_FRAMES, sizeof(*g->frames));
-	g->answers = calloc(UMBRA_FRAMES, sizeof(*g->answers));
-	g->arena = calloc(1, UMBRA_ARENA_SIZE);
-	gate_callers_init(g);
-	assert_int_equal(ledger_create(&g->ledger, UMBRA_CALLERS, g->arena, UMBRA_ARENA_SIZE), 0);
-	assert_int_equal(record_create(&g->rec, NULL, NULL), 0);
+	assert_true(gate_fixture_make(g));
 	assert_int_equal(policy_parse(&f->policy, "p", text, NULL), 0);
 	f->one = (unsigned)gate_caller_add(g, policy_session(f->policy, "a"), "a", "one");
 	f->two = (unsigned)gate_caller_add(g, policy_session(f->policy, "a"), "a", "two");
@@ -56,13 +44,8 @@ static int free_gate(void **state)
 
 	gate_caller_remove(&f->g, f->one);
 	gate_caller_remove(&f->g, f->two);
-	record_close(f->g.rec, NULL);
-	ledger_destroy(f->g.ledger);
-	gate_callers_destroy(&f->g);
+	gate_fixture_free(&f->g);
 	policy_free(f->policy);
-	free(f->g.frames);
-	free(f->g.answers);
-	free(f->g.arena);
 	free(f);
 	return 0;
 }

@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "shadow/kernel/kernel_int.h"
-#include "vmm/gate/gate_int.h"
+#include "tests/unit/vmm/gate_fixture.h"
 
 /* A gate without a machine, with a kernel of three exports and a driver in each of two sessions. */
 struct fixture {
@@ -23,12 +23,6 @@ struct fixture {
 	struct policy *policy;
 	unsigned a, b;
 };
-
-static u64 no_time(const struct machine *m)
-{
-	(void)m;
-	return 0;
-}
 
 static unsigned add_caller(struct fixture *f, const char *session, const char *driver)
 {
@@ -58,13 +52,7 @@ static int make_gate(void **state)
 	for (u32 i = 0; i < ARRAY_SIZE(f->list); i++)
 		assert_true(strmap_add(&f->k.exports.map, f->list[i].name, i));
 	g->k = &f->k;
-	g->now = no_time;
-	g->frames = calloc(UMBRA_FRAMES, sizeof(*g->frames));
-	g->answers = calloc(UMBRA_FRAMES, sizeof(*g->answers));
-	g->arena = calloc(1, UMBRA_ARENA_SIZE);
-	gate_callers_init(g);
-	assert_int_equal(ledger_create(&g->ledger, UMBRA_CALLERS, g->arena, UMBRA_ARENA_SIZE), 0);
-	assert_int_equal(record_create(&g->rec, NULL, NULL), 0);
+	assert_true(gate_fixture_make(g));
 	assert_int_equal(policy_parse(&f->policy, "p", text, NULL), 0);
 	f->a = add_caller(f, "a", "one");
 	f->b = add_caller(f, "b", "one");
@@ -76,14 +64,9 @@ static int free_gate(void **state)
 {
 	struct fixture *f = *state;
 
-	gate_callers_destroy(&f->g);
-	record_close(f->g.rec, NULL);
-	ledger_destroy(f->g.ledger);
+	gate_fixture_free(&f->g);
 	policy_free(f->policy);
 	strmap_free(&f->k.exports.map);
-	free(f->g.frames);
-	free(f->g.answers);
-	free(f->g.arena);
 	free(f);
 	return 0;
 }
