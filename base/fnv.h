@@ -11,13 +11,13 @@
 
 #define FNV_START 0xcbf29ce484222325ull
 
-/* Go on from @hash with @x: a byte, or a number above 255 that no byte can be taken for. */
+/* Goes on from @hash with @x: a byte, or a number above 255 that no byte can be taken for. */
 static inline u64 fnv_step(u64 hash, u64 x)
 {
 	return (hash ^ x) * 0x100000001b3ull;
 }
 
-/* Go on with all bytes of @s before its NUL. */
+/* Goes on with all bytes of @s before its NUL. */
 static inline u64 fnv_string(u64 hash, const char *s)
 {
 	for (; *s; s++)

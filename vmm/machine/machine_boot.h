@@ -11,24 +11,27 @@
 
 struct memory;
 
-/* Of memory.h; the machine's. */
+/* Returns the map of the guest's memory (memory.h), which is the machine's. */
 struct memory *machine_memory_map(const struct machine *m);
 
 /*
- * The placed kernel is read again from its file when a report needs its symbols, since it is large
- * and most guests end without a report; and when the machine is reset. @fd is kept, which is the
- * machine's from now on, because a confined VMM opens no path. Once. Lock it around the use of
- * machine_kernel().
+ * Keeps the file of the placed kernel, once. The kernel is read from it again when a report needs
+ * its symbols (it is large, and most guests end without a report), and when the machine is reset.
+ * @fd is the machine's from now on: a confined VMM opens no path. The lock is held around the use
+ * of machine_kernel().
  */
 void machine_keep_kernel_file(struct machine *m, const char *path, int fd);
 void machine_lock_kernel(struct machine *m);
 void machine_unlock_kernel(struct machine *m);
-/* A descriptor of its file (the machine's) and the path for messages; -1: there is none. */
+/*
+ * Returns the descriptor of the kernel's file (the machine's) and its path for messages; -1: there
+ * is none.
+ */
 int machine_kernel_file(const struct machine *m, const char **path);
 
 /*
- * Asked before a device's power request takes effect, on a vCPU's thread; true: it is dealt with.
- * It exists because a reset may be how a panic ends. One owner at a time; NULL gives it back.
+ * Called before a device's power request takes effect, on a vCPU's thread; true: it is dealt with.
+ * The hook exists because a reset may be how a panic ends. One owner at a time; NULL gives it back.
  */
 typedef bool machine_power_fn(void *arg, enum host_power what);
 void machine_set_power_hook(struct machine *m, machine_power_fn *fn, void *arg);
