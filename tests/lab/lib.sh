@@ -38,6 +38,7 @@ skip()
 }
 
 # many FEW MORE: how often; more with `make lab LONG=1`, which takes longer than a run of all tests may.
+# Its limits are three times as long, too (tests/lab/inside has the same for a whole case).
 many()
 {
 	[ -z "${UMBRA_LAB_LONG-}" ] && echo "$1" || echo "$2"
@@ -145,7 +146,7 @@ guest_options()
 		initrd "$guest_initrd" ${guest_base:+"$guest_base"}
 	fi
 	# Not even a test that is killed leaves a guest behind.
-	guest_command=(timeout -k 5 "$guest_limit" setpriv --pdeathsig KILL "$VMM" run --kernel "$guest_kernel"
+	guest_command=(timeout -k 5 $((guest_limit * $(many 1 3))) setpriv --pdeathsig KILL "$VMM" run --kernel "$guest_kernel"
 		--initrd "$guest_initrd" --append "$guest_append"
 		${guest_args[@]+"${guest_args[@]}"})
 }
@@ -219,13 +220,14 @@ listens_at()
 # guest_wait_console REGEX [SECONDS]
 guest_wait_console()
 {
-	local tries=$((${2:-60} * 10)) alive=1
+	local seconds=$((${2:-60} * $(many 1 3))) alive=1
+	local tries=$((seconds * 10))
 
 	until grep -qaE -- "$1" "$WORK/console"; do
 		[ -n "$alive" ] || fail "the guest ended before '$1' on its console"
 		kill -0 "$GUEST" 2>/dev/null || alive=
 		tries=$((tries - 1))
-		[ "$tries" -gt 0 ] || fail "no '$1' on the console in ${2:-60} s"
+		[ "$tries" -gt 0 ] || fail "no '$1' on the console in $seconds s"
 		sleep 0.1
 	done
 }
