@@ -92,7 +92,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	(void)argc;
 	(void)argv;
 	snprintf(name, sizeof(name), "umbra-fuzz-%d", getpid());
-	if (control_path(&path, name, true, &e) || strlen(path) >= sizeof(sa.sun_path)) {
+	if (socket_dir_path(&path, name, true, &e) || strlen(path) >= sizeof(sa.sun_path)) {
 		fprintf(stderr, "%s\n", e.text);
 		abort();
 	}

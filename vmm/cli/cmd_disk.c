@@ -81,7 +81,7 @@ int cmd_disk(int argc, char **argv)
 		return request_resize(&r);
 	size = a.words[2];
 	r.more = *size == '+';
-	if (parse_size(size + r.more, &r.size) || !r.size || r.size > INT64_MAX)
+	if (size_parse(size + r.more, &r.size) || !r.size || r.size > INT64_MAX)
 		return cli_usage("disk", "%s: want a size such as 20G, or +2G for so much more",
 				 size);
 	return request_resize(&r);

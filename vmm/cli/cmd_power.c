@@ -281,7 +281,7 @@ int cmd_kill(int argc, char **argv)
 	}
 	if (ret == -EAGAIN)
 		err_set(&e, ret, "guest %s: its vmm talks to too many others; try again", name);
-	if (!ret && !control_path(&path, name, false, &e))
+	if (!ret && !socket_dir_path(&path, name, false, &e))
 		socket_file_remove_stale(path);
 	free(path);
 	free(name);

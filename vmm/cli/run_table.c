@@ -15,8 +15,9 @@
 
 static int option_take_name(struct run_options *o, const char *s, struct err *e)
 {
-	if (!control_name_ok(s))
-		return err_set(e, -EINVAL, "--name %s: " CONTROL_NAME_WANT, s, CONTROL_NAME_MAX);
+	if (!socket_dir_name_ok(s))
+		return err_set(e, -EINVAL, "--name %s: " SOCKET_DIR_NAME_WANT, s,
+			       SOCKET_DIR_NAME_MAX);
 	o->spec.name = s;
 	return 0;
 }

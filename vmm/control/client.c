@@ -78,7 +78,7 @@ int client_list(char ***out, size_t *n, struct err *e)
 {
 	char **names = NULL, **more, *dir = NULL, *name;
 	struct dirent *de;
-	int ret = control_dir(&dir, false, e);
+	int ret = socket_dir_find(&dir, false, e);
 	DIR *d;
 
 	*n = 0;
@@ -163,7 +163,7 @@ int client_dial(struct client **out, const char *name, struct err *e)
 	else
 		ret = (c->name = strdup(name)) ? 0 : err_set(e, -ENOMEM, "out of memory");
 	if (!ret)
-		ret = control_path(&path, c->name, false, e);
+		ret = socket_dir_path(&path, c->name, false, e);
 	if (!ret) {
 		c->fd = socket_connect(path);
 		ret = c->fd < 0 ? c->fd : 0;

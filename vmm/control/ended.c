@@ -30,7 +30,7 @@ struct ended {
 static int ended_dir(bool create, struct err *e)
 {
 	char *dir = NULL, path[300];
-	int fd, ret = control_dir(&dir, create, e);
+	int fd, ret = socket_dir_find(&dir, create, e);
 	struct stat st;
 
 	if (ret)
@@ -113,7 +113,7 @@ static int ended_read_all(int fd, struct ended_guest **out, size_t *n)
 		if (len < 5 || strcmp(entry->d_name + len - 4, ".end") != 0)
 			continue;
 		snprintf(name, sizeof(name), "%.*s", (int)len - 4, entry->d_name);
-		if (!control_name_ok(name))
+		if (!socket_dir_name_ok(name))
 			continue;
 		more = reallocarray(list, *n + 1, sizeof(*list));
 		if (!more) {
@@ -276,7 +276,7 @@ static int ended_open(const char *name, const char *suffix, int *dir, struct err
 	char file[80];
 	int fd = -ENOENT;
 
-	*dir = control_name_ok(name) ? ended_dir(false, e) : -ENOENT;
+	*dir = socket_dir_name_ok(name) ? ended_dir(false, e) : -ENOENT;
 	if (*dir >= 0) {
 		snprintf(file, sizeof(file), "%s.%s", name, suffix);
 		fd = openat(*dir, file, O_RDONLY | O_NONBLOCK | OPENING);

@@ -24,9 +24,9 @@
 
 #include "vmm/control/socket_dir.h"
 
-bool control_name_ok(const char *name)
+bool socket_dir_name_ok(const char *name)
 {
-	return name_chars_only(name, NAME_FILE, CONTROL_NAME_MAX) && *name != '.';
+	return name_chars_only(name, NAME_FILE, SOCKET_DIR_NAME_MAX) && *name != '.';
 }
 
 static bool stat_is_own_dir(const struct stat *st, uid_t uid)
@@ -52,7 +52,7 @@ static bool stat_is_safe_parent(const struct stat *st, uid_t uid)
  * Checks the directory @name of @parent, which is made if @create. 0; -ENOENT; -EPERM: another user
  * can write it or its parent; -errno.
  */
-static int control_dir_check(int parent, const char *name, bool create, uid_t uid)
+static int own_dir_check(int parent, const char *name, bool create, uid_t uid)
 {
 	struct stat st;
 
@@ -69,7 +69,7 @@ static int control_dir_check(int parent, const char *name, bool create, uid_t ui
 }
 
 /*
- * Opens @parent and does control_dir_check() on it, for a user who is not root. (Root's lies in
+ * Opens @parent and does own_dir_check() on it, for a user who is not root. (Root's lies in
  * /run, where nobody else can put anything.)
  */
 static int users_dir_check(const char *parent, const char *name, bool create, uid_t uid)
@@ -78,7 +78,7 @@ static int users_dir_check(const char *parent, const char *name, bool create, ui
 
 	if (fd < 0)
 		return -errno;
-	ret = control_dir_check(fd, name, create, uid);
+	ret = own_dir_check(fd, name, create, uid);
 	close(fd);
 	return ret;
 }
@@ -100,7 +100,7 @@ static int roots_dir_check(const char *dir, bool create)
 	return dir_is_own(dir, 0) ? 0 : -EPERM;
 }
 
-int control_dir(char **out, bool create, struct err *e)
+int socket_dir_find(char **out, bool create, struct err *e)
 {
 	const char *runtime = getenv("XDG_RUNTIME_DIR"), *parent;
 	uid_t uid = (uid_t)getauxval(AT_EUID); /* no system call */
@@ -138,15 +138,15 @@ int control_dir(char **out, bool create, struct err *e)
 	return ret;
 }
 
-int control_path(char **out, const char *name, bool create_dir, struct err *e)
+int socket_dir_path(char **out, const char *name, bool create_dir, struct err *e)
 {
 	char *dir = NULL;
 	int ret;
 
-	if (!control_name_ok(name))
-		return err_set(e, -EINVAL, "guest name \"%s\": " CONTROL_NAME_WANT, name,
-			       CONTROL_NAME_MAX);
-	ret = control_dir(&dir, create_dir, e);
+	if (!socket_dir_name_ok(name))
+		return err_set(e, -EINVAL, "guest name \"%s\": " SOCKET_DIR_NAME_WANT, name,
+			       SOCKET_DIR_NAME_MAX);
+	ret = socket_dir_find(&dir, create_dir, e);
 	if (ret)
 		return ret;
 	ret = asprintf(out, "%s/%s.sock", dir, name) < 0 ? err_set(e, -ENOMEM, "out of memory") : 0;

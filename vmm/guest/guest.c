@@ -401,7 +401,7 @@ static int guest_open(struct guest *g, struct err *e)
 		attach_boot(g);
 	if (!ret)
 		ret = guest_create_devices(g, e);
-	if (!ret && disks_add_commands(monitor_control(g->monitor), g->platform))
+	if (!ret && block_resize_add_commands(monitor_control(g->monitor), g->platform))
 		ret = err_set(e, -ENOMEM, "out of memory");
 	if (ret)
 		return ret;

@@ -74,7 +74,7 @@ static bool readonly_at(struct vcpu *v, u64 gva, unsigned len, u64 *gpa)
 	return true;
 }
 
-bool emulation_hits_readonly(struct vcpu *v, u64 *gpa, unsigned *len)
+bool ro_store_find(struct vcpu *v, u64 *gpa, unsigned *len)
 {
 	struct x86_insn in;
 	u8 code[X86_INSN_MAX];

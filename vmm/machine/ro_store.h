@@ -13,6 +13,6 @@
  * Returns true if the instruction at the vCPU's RIP refers to memory in a read-only slot. Then *gpa
  * is the first such address and *len the operand's width in bytes (0: unknown).
  */
-bool emulation_hits_readonly(struct vcpu *v, u64 *gpa, unsigned *len);
+bool ro_store_find(struct vcpu *v, u64 *gpa, unsigned *len);
 
 #endif

@@ -90,7 +90,7 @@ static bool handle_internal_error(struct vcpu *v, const struct kvm_run *run)
 	u64 gpa;
 
 	if (run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION &&
-	    emulation_hits_readonly(v, &gpa, &len)) {
+	    ro_store_find(v, &gpa, &len)) {
 		machine_ro_write(vcpu_machine(v), v, gpa, len, NULL);
 		vcpu_inject_gp(v);
 		return true;

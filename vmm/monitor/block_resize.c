@@ -124,7 +124,7 @@ static void disk_resize(void *arg, struct control_request *r, const json_t *args
 	control_reply(r, json_pack("{s:I, s:I}", "old-size", old, "size", (json_int_t)d.size));
 }
 
-int disks_add_commands(struct control *c, struct platform *p)
+int block_resize_add_commands(struct control *c, struct platform *p)
 {
 	static const struct control_command commands[] = {
 		{ "block_resize", block_resize },

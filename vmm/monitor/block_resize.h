@@ -13,6 +13,6 @@ struct control;
 struct platform;
 
 /* Adds the commands. @p must live as long as @c. -ENOMEM. */
-int disks_add_commands(struct control *c, struct platform *p);
+int block_resize_add_commands(struct control *c, struct platform *p);
 
 #endif

@@ -15,7 +15,7 @@
 static int listen_as(struct monitor *mon, const char *name, struct err *e)
 {
 	char *path = NULL;
-	int ret = control_path(&path, name, true, e);
+	int ret = socket_dir_path(&path, name, true, e);
 
 	if (!ret)
 		ret = control_create(&mon->control, machine_loop(mon->m), path, e);

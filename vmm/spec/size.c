@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-int parse_size(const char *s, u64 *out)
+int size_parse(const char *s, u64 *out)
 {
 	unsigned shift = 0;
 	char *end;

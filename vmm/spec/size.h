@@ -9,6 +9,6 @@
  * Parses "256M", "1G", "512K", "1048576": bytes, of which K, M and G are 2^10, 2^20 and 2^30, in
  * either case. -EINVAL: no such form; -ERANGE: more than 64 bits hold.
  */
-int parse_size(const char *s, u64 *out);
+int size_parse(const char *s, u64 *out);
 
 #endif

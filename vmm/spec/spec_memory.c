@@ -25,7 +25,7 @@ static int memory_word(struct guest_spec *spec, const char *s, const char *word,
 		return 0;
 	}
 	if (!strncmp(word, huge, sizeof(huge) - 1)) {
-		if (parse_size(word + sizeof(huge) - 1, &spec->huge_page) ||
+		if (size_parse(word + sizeof(huge) - 1, &spec->huge_page) ||
 		    (spec->huge_page != HUGE_2M && spec->huge_page != HUGE_1G))
 			return err_set(e, -EINVAL, "--memory %s: huge pages have 2M or 1G", s);
 		return 0;
@@ -55,7 +55,7 @@ int spec_take_memory(struct guest_spec *s, const char *base, const char *text, s
 	do {
 		len = strcspn(next, ",");
 		snprintf(word, sizeof(word), "%.*s", (int)len, next);
-		if (size && parse_size(word, &s->memory))
+		if (size && size_parse(word, &s->memory))
 			return err_set(e, -EINVAL, "--memory %s: want a size such as 256M or 2G",
 				       text);
 		ret = size ? 0 : memory_word(s, text, word, e);

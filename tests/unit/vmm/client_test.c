@@ -55,7 +55,7 @@ static void vmm_start(struct vmm *v)
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 
 	snprintf(v->name, sizeof(v->name), "umbra-unit-%d", getpid());
-	assert_int_equal(control_path(&v->path, v->name, true, NULL), 0);
+	assert_int_equal(socket_dir_path(&v->path, v->name, true, NULL), 0);
 	assert_true(strlen(v->path) < sizeof(sa.sun_path));
 	memcpy(sa.sun_path, v->path, strlen(v->path));
 	unlink(v->path);

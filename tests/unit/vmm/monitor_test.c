@@ -307,16 +307,16 @@ static void a_leftover_is_replaced_and_a_living_one_is_not(void **state)
 	start(&f, false);
 	assert_int_equal(monitor_create(&second, f.m, &f.o, &e), -EADDRINUSE);
 	assert_non_null(strstr(e.text, "a guest of this name runs already"));
-	assert_int_equal(control_path(&path, f.name, false, &e), 0);
+	assert_int_equal(socket_dir_path(&path, f.name, false, &e), 0);
 	assert_int_equal(socket_file_remove_stale(path), -EADDRINUSE);
 	assert_int_equal(access(path, F_OK), 0);
 	end(&f);
 	assert_int_equal(access(path, F_OK), -1);
 	free(path);
-	assert_false(control_name_ok("../x"));
-	assert_false(control_name_ok(".x"));
-	assert_false(control_name_ok(""));
-	assert_true(control_name_ok("a.b-c_D9"));
+	assert_false(socket_dir_name_ok("../x"));
+	assert_false(socket_dir_name_ok(".x"));
+	assert_false(socket_dir_name_ok(""));
+	assert_true(socket_dir_name_ok("a.b-c_D9"));
 }
 
 /* A client that reads slowly, but reads, stays, however much it has been sent in all. */
@@ -338,7 +338,7 @@ static void a_slow_reader_is_kept(void **state)
 		       0);
 	start(&f, false);
 	signal(SIGPIPE, SIG_IGN);
-	assert_int_equal(control_path(&path, f.name, false, &e), 0);
+	assert_int_equal(socket_dir_path(&path, f.name, false, &e), 0);
 	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path);
 	assert_int_equal(connect(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
 	assert_int_equal(write(fd, hello, sizeof(hello) - 1), sizeof(hello) - 1);

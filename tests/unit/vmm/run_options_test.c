@@ -434,14 +434,14 @@ static void test_size(void **state)
 	u64 n;
 
 	(void)state;
-	assert_int_equal(parse_size("0", &n), 0);
+	assert_int_equal(size_parse("0", &n), 0);
 	assert_int_equal(n, 0);
-	assert_int_equal(parse_size("512k", &n), 0);
+	assert_int_equal(size_parse("512k", &n), 0);
 	assert_int_equal(n, 512 << 10);
-	assert_int_equal(parse_size("", &n), -EINVAL);
-	assert_int_equal(parse_size("M", &n), -EINVAL);
-	assert_int_equal(parse_size("1MB", &n), -EINVAL);
-	assert_int_equal(parse_size("18014398509481984K", &n), -ERANGE);
+	assert_int_equal(size_parse("", &n), -EINVAL);
+	assert_int_equal(size_parse("M", &n), -EINVAL);
+	assert_int_equal(size_parse("1MB", &n), -EINVAL);
+	assert_int_equal(size_parse("18014398509481984K", &n), -ERANGE);
 }
 
 struct loop_ctx {
