@@ -195,7 +195,7 @@ static void await_guest(struct guest *g)
 	}
 }
 
-static void start(struct guest *g, const char *option, const char *value)
+static void guest_start(struct guest *g, const char *option, const char *value)
 {
 	launch(g, NULL, option, value);
 	await_guest(g);
@@ -316,7 +316,7 @@ static void expect_killed(const char *thread, const struct call *c)
 	struct guest g = { 0 };
 	int code;
 
-	start(&g, NULL, NULL);
+	guest_start(&g, NULL, NULL);
 	inject(await_thread(g.vmm, thread), c, false);
 	code = finish(&g, line, sizeof(line));
 	snprintf(want, sizeof(want), "vmm: system call %ld of thread %s is forbidden", c->nr,
@@ -359,7 +359,7 @@ static void an_allowed_call_does_not(void **state)
 	(void)state;
 	if (cannot())
 		skip();
-	start(&g, NULL, NULL);
+	guest_start(&g, NULL, NULL);
 	/* The first of its namespace. */
 	assert_int_equal(inject(await_thread(g.vmm, "vcpu0"), &getpid_, true), 1);
 	assert_int_equal(inject(await_thread(g.vmm, "vmm"), &getpid_, true), 1);
@@ -379,7 +379,7 @@ static void the_networks_process_is_confined_too(void **state)
 	(void)state;
 	if (cannot())
 		skip();
-	start(&g, "--net", "user");
+	guest_start(&g, "--net", "user");
 	helper = helper_of(g.vmm);
 	assert_true(helper > 0);
 	assert_int_equal(await_thread(helper, "vmm-net"), helper);
@@ -611,7 +611,7 @@ static void threads_have_the_hosts_ids(void **state)
 	(void)state;
 	if (cannot())
 		skip();
-	start(&g, "--cpus", "2");
+	guest_start(&g, "--cpus", "2");
 	expect_threads(&g, NULL);
 	if (client_call_once(g.name, "query-cpus-fast", NULL, &cpus, &e))
 		fail_msg("%s", e.text);

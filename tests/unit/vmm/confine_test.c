@@ -64,8 +64,8 @@ static int fork_once(int code)
  * Starts a process that confines itself, says so, and does as @and_then when it is told to go on.
  * The supervisor is a child of ours, so that its end can be seen.
  */
-static void start(struct vmm *v, enum confine_mode mode, const char *user, uid_t as,
-		  const struct confine_file *files, int (*and_then)(const struct confine *c))
+static void vmm_start(struct vmm *v, enum confine_mode mode, const char *user, uid_t as,
+		      const struct confine_file *files, int (*and_then)(const struct confine *c))
 {
 	int out[2], go[2];
 	char ready[256] = "";
@@ -153,7 +153,7 @@ static void the_kernel_confirms_it(void **state)
 	(void)state;
 	if (needs_root())
 		skip();
-	start(&v, CONFINE_ON, "4242:4243", 0, NULL, NULL);
+	vmm_start(&v, CONFINE_ON, "4242:4243", 0, NULL, NULL);
 	expect_status(v.pid, "\nUid:", "4242\t4242\t4242\t4242");
 	expect_status(v.pid, "\nGid:", "4243\t4243\t4243\t4243");
 	expect_status(v.pid, "\nGroups:", " " + 1);
@@ -202,11 +202,11 @@ static void the_supervisor_hands_on_codes_and_signals(void **state)
 	(void)state;
 	if (needs_root())
 		skip();
-	start(&v, CONFINE_ON, NULL, 0, NULL, seven);
+	vmm_start(&v, CONFINE_ON, NULL, 0, NULL, seven);
 	status = finish(&v, line, sizeof(line));
 	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 7);
 	/* Killed: said, and told by the code. */
-	start(&v, CONFINE_ON, NULL, 0, NULL, NULL);
+	vmm_start(&v, CONFINE_ON, NULL, 0, NULL, NULL);
 	kill(v.pid, SIGKILL);
 	status = finish(&v, line, sizeof(line));
 	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 128 + SIGKILL);
@@ -224,7 +224,7 @@ static void a_supervisor_can_fork_after_its_vmm(void **state)
 	if (needs_root())
 		skip();
 	then_forks = true;
-	start(&v, CONFINE_ON, NULL, 0, NULL, seven);
+	vmm_start(&v, CONFINE_ON, NULL, 0, NULL, seven);
 	then_forks = false;
 	status = finish(&v, line, sizeof(line));
 	assert_true(WIFEXITED(status));
@@ -253,7 +253,7 @@ static void a_killed_supervisor_takes_the_vmm_along(void **state)
 	(void)state;
 	if (needs_root())
 		skip();
-	start(&v, CONFINE_ON, NULL, 0, NULL, take_signal);
+	vmm_start(&v, CONFINE_ON, NULL, 0, NULL, take_signal);
 	fd = (int)syscall(SYS_pidfd_open, v.pid, 0);
 	assert_true(fd >= 0);
 	kill(v.supervisor, SIGKILL);
@@ -262,7 +262,7 @@ static void a_killed_supervisor_takes_the_vmm_along(void **state)
 	close(fd);
 	finish(&v, line, sizeof(line));
 	/* And signals for the guest wait in the VMM, which reads them by a descriptor. */
-	start(&v, CONFINE_ON, NULL, 0, NULL, take_signal);
+	vmm_start(&v, CONFINE_ON, NULL, 0, NULL, take_signal);
 	assert_int_equal(finish(&v, line, sizeof(line)), 0);
 }
 
@@ -337,7 +337,7 @@ static void only_the_files_told_at_first_are_removed(void **state)
 	assert_int_equal(rename(next, taken), 0);
 	make_socket_file(in_sockets_dir(other, "other"));
 	close(open(regular, O_CREAT | O_WRONLY, 0600));
-	start(&v, CONFINE_ON, NULL, 0, files, lie);
+	vmm_start(&v, CONFINE_ON, NULL, 0, files, lie);
 	assert_int_equal(finish(&v, line, sizeof(line)), 0);
 	assert_int_equal(access(own, F_OK), -1);
 	assert_int_equal(access(regular, F_OK), 0);
@@ -386,7 +386,7 @@ static void threads_know_their_numbers_on_the_host(void **state)
 	(void)state;
 	if (needs_root())
 		skip();
-	start(&v, CONFINE_ON, NULL, 0, NULL, tell_ids);
+	vmm_start(&v, CONFINE_ON, NULL, 0, NULL, tell_ids);
 	assert_int_equal(write(v.go, "x", 1), 1);
 	for (size_t at = 0; !strchr(line, '\n'); at += (size_t)n) {
 		n = read(v.out, line + at, sizeof(line) - 1 - at);
@@ -425,7 +425,7 @@ static void an_unused_file_goes_with_a_start_that_failed(void **state)
 
 		close(open(empty, O_CREAT | O_WRONLY, 0600));
 		never_ready = i;
-		start(&v, CONFINE_ON, NULL, 0, files, NULL);
+		vmm_start(&v, CONFINE_ON, NULL, 0, files, NULL);
 		never_ready = false;
 		assert_int_equal(write(fd, "x", 1), 1); /* it is used meanwhile */
 		close(fd);
@@ -447,7 +447,7 @@ static void a_signal_ends_a_start_that_is_confined_already(void **state)
 	if (needs_root())
 		skip();
 	never_ready = true;
-	start(&v, CONFINE_ON, NULL, 0, NULL, NULL);
+	vmm_start(&v, CONFINE_ON, NULL, 0, NULL, NULL);
 	never_ready = false;
 	kill(v.supervisor, SIGTERM);
 	assert_int_equal(poll(&(struct pollfd){ .fd = v.out, .events = POLLIN }, 1, 5000), 1);

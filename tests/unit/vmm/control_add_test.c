@@ -21,15 +21,15 @@ struct fixture {
 	char path[64];
 };
 
-static void answer(void *arg, struct control_request *r, const json_t *args)
+static void command_answer(void *arg, struct control_request *r, const json_t *args)
 {
 	(void)arg;
 	(void)args;
 	control_reply(r, NULL);
 }
 
-static const struct control_command first[] = { { "one", answer },
-						{ "two", answer },
+static const struct control_command first[] = { { "one", command_answer },
+						{ "two", command_answer },
 						{ NULL, NULL } };
 
 static int setup(void **state)
@@ -60,7 +60,9 @@ static int teardown(void **state)
 /* Returns the status of a process that adds a table of these two. */
 static int status_of_adding(const struct fixture *f, const char *a, const char *b)
 {
-	const struct control_command table[] = { { a, answer }, { b, answer }, { NULL, NULL } };
+	const struct control_command table[] = { { a, command_answer },
+						 { b, command_answer },
+						 { NULL, NULL } };
 	const struct rlimit none = { 0, 0 };
 	int status;
 	pid_t pid = fork();

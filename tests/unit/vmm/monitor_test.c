@@ -47,7 +47,7 @@ struct fixture {
 	int code;
 };
 
-static void *run(void *arg)
+static void *machine_run_to_end(void *arg)
 {
 	struct fixture *f = arg;
 	struct err e;
@@ -57,7 +57,7 @@ static void *run(void *arg)
 	return NULL;
 }
 
-static void start(struct fixture *f, bool paused)
+static void fixture_start(struct fixture *f, bool paused)
 {
 	char disk[] = "/tmp/umbra-unit-XXXXXX";
 	struct err e = { "" };
@@ -86,12 +86,12 @@ static void start(struct fixture *f, bool paused)
 	if (paused)
 		assert_int_equal(machine_pause(f->m), 0);
 	assert_int_equal(lifecycle_start(machine_lifecycle(f->m), &e), 0);
-	assert_int_equal(pthread_create(&f->thread, NULL, run, f), 0);
+	assert_int_equal(pthread_create(&f->thread, NULL, machine_run_to_end, f), 0);
 	if (client_open(&f->c, f->name, 5000, &e))
 		fail_msg("%s", e.text);
 }
 
-static void end(struct fixture *f)
+static void fixture_end(struct fixture *f)
 {
 	machine_exit(f->m, EXIT_CODE_POWEROFF, NULL);
 	pthread_join(f->thread, NULL);
@@ -111,7 +111,7 @@ static const char *kind(const json_t *v)
  * Checks that every member that must be there is, of its kind, and none that the schema does not
  * know.
  */
-static void check(const char *where, json_t *shape, json_t *v)
+static void shape_check(const char *where, json_t *shape, json_t *v)
 {
 	char path[200], optional[80];
 	const char *key;
@@ -126,7 +126,8 @@ static void check(const char *where, json_t *shape, json_t *v)
 	}
 	if (json_is_array(shape)) {
 		assert_true(json_is_array(v));
-		json_array_foreach(v, i, member) check(where, json_array_get(shape, 0), member);
+		json_array_foreach(v, i, member)
+			shape_check(where, json_array_get(shape, 0), member);
 		return;
 	}
 	assert_true(json_is_object(v));
@@ -146,7 +147,7 @@ static void check(const char *where, json_t *shape, json_t *v)
 		want = want ? want : json_object_get(shape, optional);
 		if (!want)
 			fail_msg("%s is not known", path);
-		check(path, want, member);
+		shape_check(path, want, member);
 	}
 }
 
@@ -157,7 +158,7 @@ static json_t *ask(struct fixture *f, const char *command)
 
 	if (client_call(f->c, command, NULL, &out, &e))
 		fail_msg("%s: %s", command, e.text);
-	check(command, json_object_get(json_object_get(f->shapes, "replies"), command), out);
+	shape_check(command, json_object_get(json_object_get(f->shapes, "replies"), command), out);
 	return out;
 }
 
@@ -176,7 +177,7 @@ static void expect_event(struct fixture *f, const char *name)
 
 	assert_int_equal(client_event(f->c, 5000, &o), 0);
 	assert_string_equal(json_string_value(json_object_get(o, "event")), name);
-	check(name, json_object_get(json_object_get(f->shapes, "events"), name), o);
+	shape_check(name, json_object_get(json_object_get(f->shapes, "events"), name), o);
 	json_decref(o);
 }
 
@@ -199,7 +200,7 @@ static void answers_have_qemus_shape(void **state)
 	struct err e;
 
 	(void)state;
-	start(&f, false);
+	fixture_start(&f, false);
 	json_object_foreach(json_object_get(f.shapes, "replies"), command, shape)
 		json_decref(ask(&f, command));
 	o = ask(&f, "query-cpus-fast");
@@ -210,7 +211,7 @@ static void answers_have_qemus_shape(void **state)
 	json_decref(o);
 	assert_int_equal(client_call(f.c, "no-such-command", NULL, NULL, &e), -EREMOTEIO);
 	assert_string_equal(e.text, "The command no-such-command has not been found");
-	end(&f);
+	fixture_end(&f);
 }
 
 static void pause_stops_and_cont_goes_on(void **state)
@@ -218,7 +219,7 @@ static void pause_stops_and_cont_goes_on(void **state)
 	struct fixture f;
 
 	(void)state;
-	start(&f, false);
+	fixture_start(&f, false);
 	expect_status(&f, "running");
 	assert_true(runs_within(&f, 5000));
 	for (int i = 0; i < 20; i++) {
@@ -246,7 +247,7 @@ static void pause_stops_and_cont_goes_on(void **state)
 		json_decref(o);
 	}
 	expect_event(&f, "SHUTDOWN");
-	end(&f);
+	fixture_end(&f);
 }
 
 static void a_guest_may_begin_paused(void **state)
@@ -254,7 +255,7 @@ static void a_guest_may_begin_paused(void **state)
 	struct fixture f;
 
 	(void)state;
-	start(&f, true);
+	fixture_start(&f, true);
 	expect_status(&f, "prelaunch");
 	assert_int_equal(vcpu_exits_total(machine_vcpu(f.m, 0)), 0);
 	assert_int_equal(vcpu_first_run_ns(machine_vcpu(f.m, 0)), 0);
@@ -266,7 +267,7 @@ static void a_guest_may_begin_paused(void **state)
 	expect_event(&f, "STOP");
 	machine_exit(f.m, EXIT_CODE_POWEROFF, NULL);
 	expect_event(&f, "SHUTDOWN");
-	end(&f);
+	fixture_end(&f);
 }
 
 static void descriptors_are_handed_over_by_name(void **state)
@@ -276,7 +277,7 @@ static void descriptors_are_handed_over_by_name(void **state)
 	int pair[2];
 
 	(void)state;
-	start(&f, false);
+	fixture_start(&f, false);
 	assert_int_equal(pipe(pair), 0);
 	assert_int_equal(client_call(f.c, "getfd", json_pack("{s:s}", "fdname", "x"), NULL, &e),
 			 -EREMOTEIO);
@@ -293,7 +294,7 @@ static void descriptors_are_handed_over_by_name(void **state)
 			 -EREMOTEIO);
 	assert_string_equal(e.text, "File descriptor named 'x' not found");
 	close(pair[1]);
-	end(&f);
+	fixture_end(&f);
 }
 
 static void a_leftover_is_replaced_and_a_living_one_is_not(void **state)
@@ -304,13 +305,13 @@ static void a_leftover_is_replaced_and_a_living_one_is_not(void **state)
 	char *path;
 
 	(void)state;
-	start(&f, false);
+	fixture_start(&f, false);
 	assert_int_equal(monitor_create(&second, f.m, &f.o, &e), -EADDRINUSE);
 	assert_non_null(strstr(e.text, "a guest of this name runs already"));
 	assert_int_equal(socket_dir_path(&path, f.name, false, &e), 0);
 	assert_int_equal(socket_file_remove_stale(path), -EADDRINUSE);
 	assert_int_equal(access(path, F_OK), 0);
-	end(&f);
+	fixture_end(&f);
 	assert_int_equal(access(path, F_OK), -1);
 	free(path);
 	assert_false(socket_dir_name_ok("../x"));
@@ -336,7 +337,7 @@ static void a_slow_reader_is_kept(void **state)
 	/* More than 1000 bytes come back, so that some are always left. */
 	len = snprintf(query, sizeof(query), "{\"execute\":\"query-status\",\"id\":\"%01000d\"}",
 		       0);
-	start(&f, false);
+	fixture_start(&f, false);
 	signal(SIGPIPE, SIG_IGN);
 	assert_int_equal(socket_dir_path(&path, f.name, false, &e), 0);
 	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path);
@@ -350,7 +351,7 @@ static void a_slow_reader_is_kept(void **state)
 	close(fd);
 	free(path);
 	free(buf);
-	end(&f);
+	fixture_end(&f);
 }
 
 /* Who lost its connection to newer clients does not take the guest for gone. */
@@ -365,7 +366,7 @@ static void stop_does_not_believe_a_lost_connection(void **state)
 	pid_t child;
 
 	(void)state;
-	start(&f, false);
+	fixture_start(&f, false);
 	began = time(NULL);
 	child = fork();
 	assert_true(child >= 0);
@@ -385,7 +386,7 @@ static void stop_does_not_believe_a_lost_connection(void **state)
 	assert_true(time(NULL) > began);
 	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
 		client_close(others[i]);
-	end(&f);
+	fixture_end(&f);
 }
 
 int main(void)

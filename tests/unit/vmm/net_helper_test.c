@@ -198,7 +198,7 @@ static void expect_up(struct net *n)
 }
 
 /* Starts a keeper, as the child of a process that only stands for the VMM. */
-static pid_t start(struct net *n, const char *option, enum confine_mode mode, bool user)
+static pid_t keeper_start(struct net *n, const char *option, enum confine_mode mode, bool user)
 {
 	const char *const argv[] = { "net-helper", option, confine_mode_name(mode), "65534", NULL };
 	int pair[2];
@@ -293,7 +293,7 @@ static void sees_nothing(bool user)
 	pid_t vmm;
 
 	write_file("/etc/resolv.conf", "nameserver 127.0.0.1\n");
-	vmm = start(&n, "user", CONFINE_ON, user);
+	vmm = keeper_start(&n, "user", CONFINE_ON, user);
 	assert_string_equal(names_in(n.server_pid, "/"), "etc ");
 	assert_string_equal(names_in(n.server_pid, "/etc"), "resolv.conf ");
 	snprintf(path, sizeof(path), "/proc/%d/root/etc/resolv.conf", n.server_pid);
@@ -333,7 +333,7 @@ static void it_sees_what_it_is_to_serve(void **state)
 	write_file(path, "served\n");
 	snprintf(option, sizeof(option), "user,tftp=%s/../%s/tftp", work, strrchr(work, '/') + 1);
 	for (int user = 0; user < 2; user++) {
-		vmm = start(&n, option, CONFINE_ON, user);
+		vmm = keeper_start(&n, option, CONFINE_ON, user);
 		assert_string_equal(names_in(n.server_pid, "/"), "etc tmp ");
 		slash = strrchr(work, '/');
 		snprintf(want, sizeof(want), "%s ", slash + 1);
@@ -477,7 +477,7 @@ static void follow(enum confine_mode mode, bool user)
 
 	unlink("/etc/resolv.conf");
 	write_file("/etc/resolv.conf", "# of the host\nsearch x\nnameserver 127.0.0.1\n");
-	vmm = start(&n, "user", mode, user);
+	vmm = keeper_start(&n, "user", mode, user);
 	assert_int_equal(asked(&n), 0);
 	write_file("/etc/resolv.conf", "nameserver 127.0.0.2\nnameserver 127.0.0.1\n");
 	expect_asked(&n, 1, "rewritten");
@@ -527,7 +527,7 @@ static void a_server_with_a_scope_ends_nobody(void **state)
 		skip();
 	unlink("/etc/resolv.conf");
 	write_file("/etc/resolv.conf", "nameserver fe80::1%lo\nnameserver 127.0.0.2\n");
-	vmm = start(&n, "user", CONFINE_ON, false);
+	vmm = keeper_start(&n, "user", CONFINE_ON, false);
 	expect_asked(&n, 1, "behind one with a scope");
 	finish(&n, vmm);
 }
@@ -555,7 +555,7 @@ static void it_is_started_again(void **state)
 	unlink("/etc/resolv.conf");
 	write_file("/etc/resolv.conf", "nameserver 127.0.0.1\n");
 	/* With a port that the next one has to get again. */
-	vmm = start(&n, "user,hostfwd=tcp:80-:80", CONFINE_ON, false);
+	vmm = keeper_start(&n, "user,hostfwd=tcp:80-:80", CONFINE_ON, false);
 	for (int i = 0; i < 3; i++) {
 		old = n.server_pid;
 		kill(old, SIGKILL);
