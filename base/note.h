@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Hands notes, lines for people, to whoever runs the guest.
+ * Hands notes, lines for people, to the front end that runs the guest.
  *
  * An error ends what its caller asked for, and goes to that caller (base/err.h). A note is about
  * something that has no caller any more, or goes on all the same: a device's back end is gone, a
- * driver was removed, the guest does without something. Whoever runs the guest gives it one sink at
+ * driver was removed, the guest does without something. The front end gives the guest one sink at
  * the start, and decides what becomes of the lines; nothing below prints. The sink belongs to the
  * guest, as libvirt's error function belongs to a connection, rather than to the process: one
  * process may have several guests.

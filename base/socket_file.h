@@ -8,8 +8,9 @@
  * so that it removes the file that it has looked at (a creator that found the path free needs no
  * lock: its file was not there to be looked at).
  *
- * Who can open the directory can lock it, too, in /tmp any user, and keep it. So the lock is waited
- * for half a second at most; without it nothing is removed, and a file that stays is a leftover.
+ * Every user who can open the directory, in /tmp any, can lock it, too, and keep the lock. So the
+ * lock is waited for half a second at most; without it nothing is removed, and a file that stays is
+ * a leftover.
  *
  * A file is told from a successor of the same path by device, inode and time of its making: an
  * inode number alone is soon used again.

@@ -9,12 +9,12 @@
 #include "policy/policy_int.h"
 #include "policy/value.h"
 
-/* In struct parts, beside the bytes: one character of several, and any number of any. */
-#define PART_ONE 256
-#define PART_ANY 257
+/* In struct pattern_places, beside the bytes: one character of several, and any number of any. */
+#define PLACE_ONE 256
+#define PLACE_ANY 257
 
 /* A pattern, place for place. */
-struct parts {
+struct pattern_places {
 	u16 at[INDEX_KEY_MAX];
 	size_t n;
 	size_t least; /* bytes of the shortest name that fits */
@@ -41,7 +41,7 @@ static size_t bracket_len(const char *p)
 }
 
 /* Splits the pattern @p; returns a text that says what is wrong with it, or NULL. */
-static const char *parts_split(struct parts *out, const char *p)
+static const char *pattern_split(struct pattern_places *out, const char *p)
 {
 	out->n = out->least = 0;
 	while (*p) {
@@ -55,24 +55,24 @@ static const char *parts_split(struct parts *out, const char *p)
 			c = (u8)p[1];
 			len = 2;
 		} else if (c == '*') {
-			c = PART_ANY;
+			c = PLACE_ANY;
 		} else if (c == '?') {
-			c = PART_ONE;
+			c = PLACE_ONE;
 		} else if (c == '[') {
-			c = PART_ONE;
+			c = PLACE_ONE;
 			len = bracket_len(p);
 			if (!len)
 				return "has a [ without a ]; did you mean \\[, a bracket itself?";
 		}
 		out->at[out->n++] = c;
-		out->least += c != PART_ANY;
+		out->least += c != PLACE_ANY;
 		p += len;
 	}
 	return NULL;
 }
 
-/* Returns true if the component [from, to) of the parts is literally empty, "." or "..". */
-static bool component_is_taken_out(const struct parts *s, size_t from, size_t to)
+/* Returns true if the component [from, to) of the pattern is literally empty, "." or "..". */
+static bool component_is_taken_out(const struct pattern_places *s, size_t from, size_t to)
 {
 	for (size_t i = from; i < to; i++) {
 		if (s->at[i] != '.')
@@ -82,16 +82,16 @@ static bool component_is_taken_out(const struct parts *s, size_t from, size_t to
 }
 
 /*
- * Returns true if the parts can match a path as path_resolve() leaves it: absolute, without //, .
+ * Returns true if the pattern can match a path as path_resolve() leaves it: absolute, without //, .
  * and .., no / at the end. A wildcard at the beginning may stand for the first slash.
  */
-static bool parts_can_be_a_path(const struct parts *s)
+static bool places_can_be_a_path(const struct pattern_places *s)
 {
 	size_t from = 0;
 
-	if (s->at[0] != '/' && s->at[0] != PART_ANY && s->at[0] != PART_ONE)
+	if (s->at[0] != '/' && s->at[0] != PLACE_ANY && s->at[0] != PLACE_ONE)
 		return false;
-	if (s->at[s->n - 1] == '/' && (s->n == 1 || (s->n == 2 && s->at[0] == PART_ANY)))
+	if (s->at[s->n - 1] == '/' && (s->n == 1 || (s->n == 2 && s->at[0] == PLACE_ANY)))
 		return true; /* the root */
 	for (size_t i = 0; i <= s->n; i++) {
 		if (i < s->n && s->at[i] != '/')
@@ -103,12 +103,12 @@ static bool parts_can_be_a_path(const struct parts *s)
 	return true;
 }
 
-static bool path_can_match(const char *p, const struct parts *s, char why[PATTERN_WHY])
+static bool path_can_match(const char *p, const struct pattern_places *s, char why[PATTERN_WHY])
 {
 	char q[VALUE_QUOTE], deeper[VALUE_QUOTE], below[REQUEST_NAME_MAX + 2];
 	struct path meant;
 
-	if (parts_can_be_a_path(s))
+	if (places_can_be_a_path(s))
 		return true;
 	if (path_resolve(&meant, NULL, "/", p)) {
 		snprintf(why, PATTERN_WHY, "matches no path: paths are absolute here");
@@ -131,8 +131,8 @@ static bool path_can_match(const char *p, const struct parts *s, char why[PATTER
 
 bool pattern_can_match(enum name_space space, const char *p, char why[PATTERN_WHY])
 {
-	struct parts s;
-	const char *wrong = parts_split(&s, p);
+	struct pattern_places s;
+	const char *wrong = pattern_split(&s, p);
 	size_t max = name_space_max(space);
 
 	if (wrong) {
@@ -152,8 +152,8 @@ bool pattern_can_match(enum name_space space, const char *p, char why[PATTERN_WH
 
 bool pattern_can_match_symbol(const char *p, char why[PATTERN_WHY])
 {
-	struct parts s;
-	const char *wrong = parts_split(&s, p);
+	struct pattern_places s;
+	const char *wrong = pattern_split(&s, p);
 
 	if (wrong) {
 		snprintf(why, PATTERN_WHY, "%s", wrong);
@@ -162,8 +162,8 @@ bool pattern_can_match_symbol(const char *p, char why[PATTERN_WHY])
 	for (size_t i = 0; i < s.n; i++) {
 		u16 c = s.at[i];
 
-		if ((c < 128 && isalnum(c)) || c == '_' || c == '.' || c == '$' || c == PART_ONE ||
-		    c == PART_ANY)
+		if ((c < 128 && isalnum(c)) || c == '_' || c == '.' || c == '$' || c == PLACE_ONE ||
+		    c == PLACE_ANY)
 			continue;
 		if (c == '-')
 			snprintf(why, PATTERN_WHY,

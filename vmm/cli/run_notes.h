@@ -10,8 +10,8 @@
  * writer to the same pipe can take the room between poll() and write(). Then the write waits for
  * the reader after all.)
  *
- * What stderr does not take is kept, up to RUN_NOTES_KEPT bytes, and goes out before the next line;
- * further lines are lost, and a line says how many.
+ * Text that stderr does not take is kept, up to RUN_NOTES_KEPT bytes, and goes out before the next
+ * line; further lines are lost, and a line says how many.
  *
  * A line ends with "\n", on a raw terminal with "\r\n". It may name what a guest or a file chose,
  * so it is made harmless for a terminal (base/plain_text.h).

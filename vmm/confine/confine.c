@@ -463,7 +463,7 @@ int confine_network(enum confine_mode mode, const char *user, const char *dir, i
 {
 	/*
 	 * The host's resolv.conf, and directories that it may be a link into. In a root of the
-	 * helper's own (confine_helper_root()) there is only the first.
+	 * helper's own (confine_network_root()) there is only the first.
 	 */
 	const char *readable[] = {
 		"/etc/resolv.conf",

@@ -175,7 +175,7 @@ void confine_network_root(struct confine *c, const char *dir, int *resolv)
 	/* All of the file system stays visible if @dir is "/". */
 	if (!dir || strcmp(dir, "/") != 0)
 		c->why[LAYER_MOUNT] = network_root(dir, resolv);
-	/* What is visible becomes read-only, even if the old root stays. */
+	/* The visible mounts become read-only, even if the old root stays. */
 	frozen = confine_freeze_mounts();
 	if (c->why[LAYER_MOUNT] && *resolv >= 0) {
 		close(*resolv);

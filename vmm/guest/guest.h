@@ -2,8 +2,8 @@
 /*
  * Makes a guest from a spec and runs it to its exit code. It knows no command line and prints
  * nothing: `vmm run` is one front end of it, an emulator for libvirt and a restore from a snapshot
- * can be others. What a call fails with is in its struct err; all else that people should know goes
- * to the front end's notes (guest_front.h, base/note.h), from its creation to its end and from all
+ * can be others. A call's error is in its struct err; all else that people should know goes to the
+ * front end's notes (guest_front.h, base/note.h), from the guest's creation to its end and from all
  * rooms.
  *
  *	guest_create()		everything that the spec names is opened and assembled, the VMM

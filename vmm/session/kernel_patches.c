@@ -184,7 +184,7 @@ enum export_use kernel_patches_export(const struct kernel_patches *p,
 				      const struct policy_session *ps, u64 target)
 {
 	size_t lo = 0, hi = p->n_exports;
-	enum export_use use = EXPORT_NONE;
+	enum export_use use = USE_NONE;
 
 	while (lo < hi) {
 		size_t mid = lo + (hi - lo) / 2;
@@ -199,11 +199,11 @@ enum export_use kernel_patches_export(const struct kernel_patches *p,
 		const struct kernel_export *ex = p->exports[lo].export;
 
 		if (policy_permitted(ps, ex->name))
-			return EXPORT_PERMITTED;
+			return USE_PERMITTED;
 		if (policy_critical(ps, ex->name))
-			return EXPORT_NONE;
+			return USE_NONE;
 		if (ex->class == SYMBOL_SPECIAL)
-			use = EXPORT_SPECIAL;
+			use = USE_SPECIAL;
 	}
 	return use;
 }

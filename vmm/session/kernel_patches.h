@@ -22,10 +22,10 @@ void kernel_patches_free(struct kernel_patches *p);
 
 /*
  * Tells whether a branch, of the driver's text or patched in by the kernel, may lead to @target, an
- * export of the kernel's image. EXPORT_PERMITTED: @ps permits it by name. EXPORT_SPECIAL: text that
+ * export of the kernel's image. USE_PERMITTED: @ps permits it by name. USE_SPECIAL: text that
  * the shadow has no entry for (thunks and helpers written in assembler), and that is not critical.
  */
-enum export_use { EXPORT_NONE, EXPORT_PERMITTED, EXPORT_SPECIAL };
+enum export_use { USE_NONE, USE_PERMITTED, USE_SPECIAL };
 enum export_use kernel_patches_export(const struct kernel_patches *p,
 				      const struct policy_session *ps, u64 target);
 

@@ -129,9 +129,9 @@ static void classify_branch(struct check *c, u64 at, u64 target)
 		return;
 	}
 	use = kernel_patches_export(c->patches, ss->policy, target);
-	if (use == EXPORT_SPECIAL || kernel_patches_lead(c->patches, at, target))
+	if (use == USE_SPECIAL || kernel_patches_lead(c->patches, at, target))
 		c->patched++;
-	else if (use == EXPORT_PERMITTED || real_modules_permit(c->real, ss->policy, target))
+	else if (use == USE_PERMITTED || real_modules_permit(c->real, ss->policy, target))
 		c->permitted++;
 	else
 		verify_violation(c, at, target);

@@ -2,9 +2,9 @@
 /*
  * Describes a guest, for all front ends: the options of `vmm run`, another front end, or a test. It
  * names files of the host, which are opened where they are used, and nothing of a command line. The
- * text forms of its parts are in spec_text.h; vmm/guest/ makes a guest of it. Messages of all rooms
- * name a part as it is called here, behind "--" as it is for `vmm run` ("--disk FILE: ..."); a
- * front end with other names translates them.
+ * text forms of its members are in spec_text.h; vmm/guest/ makes a guest of it. Messages of all
+ * rooms name a member as it is called here, behind "--" as it is for `vmm run` ("--disk FILE:
+ * ..."); a front end with other names translates them.
  *
  *	struct guest_spec s;
  *

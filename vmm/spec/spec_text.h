@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Parses the text forms of a guest's parts: the text behind the option of that name, or the value
+ * Parses the text forms of a spec's members: the text behind the option of that name, or the value
  * of the key in a configuration file, NAME[,word][,key=value]...
  *
  * Each function adds to the guest or changes it, and returns 0, -EINVAL with a line that names the
