@@ -16,8 +16,6 @@
 #include "shadow/kernel/prepared.h"
 #include "vmm/boot/kernel_cache_int.h"
 
-#define PATIENCE_S 60
-
 static int open_prepared(struct kernel **out, const char *dir, unsigned uid, const char *path,
 			 const struct stat *st)
 {
@@ -92,7 +90,7 @@ static void store_apart(const struct cache_lock *l, const char *path, const stru
 		writer_await_or_end(child, &set);
 	if (child)
 		return;
-	alarm(PATIENCE_S);
+	alarm(CACHE_PATIENCE_S);
 	kernel_cache_store(l, path, st, fd);
 	_exit(0);
 }

@@ -15,6 +15,8 @@
 #define CACHE_NAME   160
 #define CACHE_SUFFIX ".kernel"
 
+#define CACHE_PATIENCE_S 60 /* after which a process that prepares a kernel is ended */
+
 /* --- kernel_cache_dir.c: the directory ------------------------------------------------------ */
 
 /*

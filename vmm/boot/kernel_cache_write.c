@@ -28,7 +28,6 @@
 #define LINKS_MAX   64
 #define BYTES_MAX   ((u64)512 << 20)
 #define NAMES_MAX   4096
-#define PATIENCE_S  60
 #define BZIMAGE_MAX ((size_t)1 << 30)
 
 struct name {
@@ -70,7 +69,7 @@ static void leave_the_vmm(int keep)
 	prctl(PR_SET_NAME, "vmm-prepare");
 	sched_setscheduler(0, SCHED_IDLE, &none);
 	umask(077);
-	alarm(PATIENCE_S);
+	alarm(CACHE_PATIENCE_S);
 }
 
 static bool newer_first(const struct name *a, const struct name *b)

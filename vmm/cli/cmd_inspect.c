@@ -14,8 +14,6 @@
 #include "vmm/confine/confine.h"
 
 #define WITH_MAX 256
-/* A name that a driver of --with would have in a guest; only the plan's texts show it. */
-#define SUFFIX "__s"
 
 struct options {
 	const char *kernel, *policy, *session, *all, *driver;
@@ -257,8 +255,8 @@ static int inspect_one(struct inspection *in, const struct options *o,
 	struct err e = { "" };
 
 	for (size_t i = 0; i < in->n_with; i++)
-		providers[i] =
-			(struct link_provider){ in->with[i], module_name(in->with[i]), SUFFIX };
+		providers[i] = (struct link_provider){ in->with[i], module_name(in->with[i]),
+						       INSPECT_SUFFIX };
 	if (link_plan_create(&in->plan, in->kernel, in->module, &session, &e))
 		return cli_mistake("inspect", &e);
 	return inspect_show(in, o);

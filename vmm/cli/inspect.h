@@ -19,6 +19,9 @@
 #define INSPECT_LINKS	0 /* exit codes; cli_mistake() has the third */
 #define INSPECT_REFUSED 1
 
+/* Ends the private names that drivers would have in a guest; only texts and copies show it. */
+#define INSPECT_SUFFIX "__s"
+
 /*
  * Returns the rules of a policy's session; if it is NULL, those of the catalogue, in which every
  * function that can be critical is.

@@ -20,7 +20,6 @@
 
 #define FILES_MAX     65536
 #define PROVIDERS_MAX 128
-#define SUFFIX	      "__s"
 #define SHADOW	      (LINK_MODULES_START + ((u64)4 << 20))
 
 enum link_state {
@@ -91,7 +90,7 @@ static int add_candidate(struct all *a, const char *path, size_t *room)
 		return 0;
 	}
 	make_key(module_name(d->m), strlen(module_name(d->m)), d->key, sizeof(d->key));
-	snprintf(d->private, sizeof(d->private), "%.52s" SUFFIX, module_name(d->m));
+	snprintf(d->private, sizeof(d->private), "%.52s" INSPECT_SUFFIX, module_name(d->m));
 	return 0;
 }
 
@@ -175,7 +174,7 @@ static void link_one(struct all *a, struct candidate *d, const struct link_provi
 		.gate = inspect_gate_address,
 	};
 	const struct link_session session = { providers, n, a->rules };
-	const struct link_identity id = { d->private, SUFFIX };
+	const struct link_identity id = { d->private, INSPECT_SUFFIX };
 	struct link_image copy = { NULL, 0 };
 	const struct import *im;
 	struct link_plan *p = NULL;
@@ -219,8 +218,8 @@ static void link_driver(struct all *a, struct candidate *d, unsigned depth)
 		make_key(s, len, key, sizeof(key));
 		if (strmap_find(&a->by_name, key, &i)) {
 			link_driver(a, &a->list[i], depth + 1);
-			providers[n++] =
-				(struct link_provider){ a->list[i].m, a->list[i].private, SUFFIX };
+			providers[n++] = (struct link_provider){ a->list[i].m, a->list[i].private,
+								 INSPECT_SUFFIX };
 		}
 		s += len + (s[len] == ',');
 	}
