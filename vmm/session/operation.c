@@ -148,7 +148,8 @@ static int caller_add(struct op *op, struct gate_command *c)
 
 	(void)c;
 	if (ret < 0)
-		return err_set(&op->err, ret, "%s: too many drivers", d->path);
+		return err_set(&op->err, ret, "%s: %s", d->path,
+			       ret == -ENOMEM ? "out of memory" : "too many drivers");
 	d->caller = (unsigned)ret;
 	return driver_note_exports(op->s, d, &op->err);
 }

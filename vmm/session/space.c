@@ -97,7 +97,8 @@ int session_take_range(struct sessions *s, struct session *ss, u64 va, struct er
 			       ss->name, va);
 	ret = gate_caller_add(s->gate, ss->policy, ss->name, "-");
 	if (ret < 0)
-		return err_set(e, ret, "session %s: too many drivers", ss->name);
+		return err_set(e, ret, "session %s: %s", ss->name,
+			       ret == -ENOMEM ? "out of memory" : "too many drivers");
 	ss->caller = (unsigned)ret;
 	ss->va = va;
 	ret = fill_own_gates(s, ss, e);
