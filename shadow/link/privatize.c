@@ -161,8 +161,8 @@ static int renamed_by_name(const void *pa, const void *pb)
 }
 
 /* Moves the @n entries of table @t: the one at i goes to order[i]. */
-static int reorder_exports(struct copy *c, const struct module *m, unsigned t, const u32 *order,
-			   u32 n)
+static void reorder_exports(struct copy *c, const struct module *m, unsigned t, const u32 *order,
+			    u32 n)
 {
 	const struct module_section *rela = &m->sections[m->idx.ksymtab_rela[t]];
 	const Elf64_Shdr *tab = &m->sections[m->idx.ksymtab[t]].h;
@@ -184,7 +184,6 @@ static int reorder_exports(struct copy *c, const struct module *m, unsigned t, c
 			memcpy(c->data + crc->sh_offset + (u64)order[i] * 4,
 			       m->data + crc->sh_offset + (u64)i * 4, 4);
 	}
-	return 0;
 }
 
 /* Writes the new names behind the old ones and lets the name relocations point at them. */
@@ -234,7 +233,7 @@ static int rename_exports(struct copy *c, const struct module *m, const char *su
 			n++;
 		}
 		if (n)
-			ret = reorder_exports(c, m, t, order, n);
+			reorder_exports(c, m, t, order, n);
 		first += n;
 	}
 	free(list);

@@ -115,13 +115,13 @@ int dialer_dial(struct dialer *d)
 	return ret ? ret : result < 0 ? (int)result : -EPIPE;
 }
 
-int dialer_serve(const char *path, enum confine_mode confine)
+void dialer_serve(const char *path, enum confine_mode confine)
 {
 	s32 value = 0;
 	int fd = -1;
 
 	if (confine == CONFINE_STRICT && dialer_send(HELPER_FD, 0, -1))
-		return 0;
+		return;
 	while (!dialer_receive(HELPER_FD, &value, &fd)) {
 		if (fd >= 0)
 			close(fd);
@@ -131,5 +131,4 @@ int dialer_serve(const char *path, enum confine_mode confine)
 		if (fd >= 0)
 			close(fd);
 	}
-	return 0;
 }

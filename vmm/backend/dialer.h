@@ -32,6 +32,6 @@ void dialer_destroy(struct dialer *d);
 int dialer_dial(struct dialer *d);
 
 /* Serves the other end of HELPER_FD until it is gone; called in the helper's process. */
-int dialer_serve(const char *path, enum confine_mode confine);
+void dialer_serve(const char *path, enum confine_mode confine);
 
 #endif

@@ -214,9 +214,9 @@ int driver_note_exports(struct sessions *s, struct driver *d, struct err *e)
 	}
 	free(real);
 	free(list);
-	return ret ? err_set(e, ret, "%s: %s for its %zu exports", d->path,
-			     ret == -E2BIG ? "no room" : "out of memory", n)
-		   : 0;
+	if (ret == -E2BIG)
+		return err_set(e, ret, "%s: no room for its %zu exports", d->path, n);
+	return ret ? err_set(e, ret, "%s: out of memory", d->path) : 0;
 }
 
 void driver_free(struct driver *d)
