@@ -14,9 +14,9 @@ const char *suggest_of(const char *word, const char *const *words, size_t n);
 const char *suggest(const char *word, const char *const *words);
 
 /*
- * The end of a line about a mistyped word: "; did you mean @meant?" into @buf, which is returned;
- * "" if @meant is NULL. Quotes are put around all but an option's name ("--memory"); what does not
- * fit is cut.
+ * Writes the end of a line about a mistyped word to @buf, which it returns: "; did you mean
+ * @meant?", or "" if @meant is NULL. Quotes are put around all but an option's name ("--memory"); a
+ * text that does not fit is cut.
  */
 #define SUGGEST_HINT 96
 const char *suggest_hint(char buf[SUGGEST_HINT], const char *meant);

@@ -100,14 +100,14 @@ struct decision {
 };
 
 /*
+ * Decides @r for session @s and driver instance @driver. Never fails: a request that cannot be
+ * decided is denied (a function with REFUSE_NEVER passes). Pure: same input, same answer, no
+ * allocation.
+ *
  * With VERDICT_REWRITE a path that is let through unchanged in meaning (action = "pass") comes as
  * DECISION_IN_ROOT below "/": the calling task's directory and root are worked in and the .. are
  * gone, so the path that was checked is the one that is used. VERDICT_PASS says that the asked
  * string is that already. A directory's name keeps one slash at its end, "." is @root itself.
- *
- * Decides @r for session @s and driver instance @driver. Never fails: a request that cannot be
- * decided is denied (a function with REFUSE_NEVER passes). Pure: same input, same answer, no
- * allocation.
  */
 void policy_decide(const struct policy_session *s, const char *driver,
 		   const struct policy_request *r, struct decision *d);

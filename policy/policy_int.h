@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Defines the parts of a loaded policy, shared by the parser, which fills it, and the decision,
- * which only reads it. Everything lies in the policy's pool.
+ * Defines what a loaded policy is made of, for the parser, which fills it, and the decision, which
+ * only reads it. Everything lies in the policy's pool.
  */
 #ifndef UMBRA_POLICY_POLICY_INT_H
 #define UMBRA_POLICY_POLICY_INT_H

@@ -15,12 +15,12 @@ struct pool {
 	struct pool_block *head;
 };
 
-/* Zeroed memory for @count times @size bytes, aligned for any type; NULL if there is none. */
+/* Allocates zeroed memory for @count times @size bytes, aligned for any type; NULL: none left. */
 void *pool_alloc(struct pool *p, size_t count, size_t size);
 /* Copies with a NUL at the end; NULL if out of memory. */
 char *pool_strndup(struct pool *p, const char *s, size_t len);
 char *pool_printf(struct pool *p, const char *fmt, ...) __printf(2, 3);
-/* Free everything that came from @p, which is then empty. */
+/* Frees everything that came from @p, which is then empty. */
 void pool_free(struct pool *p);
 
 #endif

@@ -139,8 +139,9 @@ u64 kernel_percpu_size(const struct kernel *k);
 const struct kernel_export *kernel_export(const struct kernel *k, const char *name);
 const struct kernel_export *kernel_exports(const struct kernel *k, size_t *count);
 /*
- * The exports that are SYMBOL_FUNCTION, by address and then by name: number @i of them, or NULL
- * behind the last; and the number of the first at or above the link-time address @addr.
+ * Two ways to the exports that are SYMBOL_FUNCTION, ordered by address and then by name:
+ * kernel_function() returns number @i of them, or NULL behind the last, kernel_function_from() the
+ * number of the first at or above the link-time address @addr.
  */
 const struct kernel_export *kernel_function(const struct kernel *k, size_t i);
 size_t kernel_function_from(const struct kernel *k, u64 addr);

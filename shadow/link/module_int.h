@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Shares the inside of struct module among the files that read and copy drivers: module.c (reading
- * and checking), module_exports.c (its export table), link.c (the plan), emit.c and privatize.c
- * (the copy). Everybody else uses link.h.
+ * Shares the inside of struct module among the files that read and copy drivers: module_unpack.c
+ * (decompression), module.c (reading and checking), module_exports.c (its export table),
+ * patch_tables.c and patched_sites.c (what the kernel patches), and by plan_int.h those that plan
+ * and copy. Everybody else uses link.h.
  *
  * module_parse() checks once, for all others: every section with bytes lies within the file, the
  * section and symbol tables are whole, every name ends within its string table, and each of the

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Shares the inside of struct link_plan among link.c (makes it), references.c (counts and checks
- * the relocations), emit.c and shadow_page.c (use it). Everybody else uses link.h.
+ * the relocations), emit.c, privatize.c and shadow_page.c (use it). Everybody else uses link.h.
  */
 #ifndef UMBRA_SHADOW_LINK_PLAN_INT_H
 #define UMBRA_SHADOW_LINK_PLAN_INT_H

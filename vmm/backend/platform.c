@@ -369,7 +369,7 @@ void platform_power_button(struct platform *p)
 	power_button(p->power);
 }
 
-/* By the bus to its devices, then the chip beside it: the order within a part of lifecycle.h. */
+/* Resets the devices by their bus, then the chip beside it: the order that lifecycle.h has. */
 static int reset_platform(void *part, struct err *e)
 {
 	struct platform *p = part;

@@ -154,7 +154,7 @@ static const char *session_export(const struct gate *g, const char *session, con
 	return real;
 }
 
-/* The catalogue's function that the kernel's image has at @addr, or NULL. */
+/* Returns the catalogue's function that the kernel's image has at @addr, or NULL. */
 static const char *critical_at(const struct gate *g, u64 addr)
 {
 	const struct catalog_fn *all;

@@ -121,11 +121,11 @@ struct gate_caller *gate_caller_of(struct gate *g, u64 id);
  */
 bool gate_exports_find(struct gate *g, const char *session, struct policy_request *r);
 /*
- * From now on @name leads out of the session, until @c is gone. -ENOMEM; -ENOSPC: @c was let
- * through with too many.
+ * Notes that @name leads out of the session from now on, until @c is gone. -ENOMEM; -ENOSPC: @c was
+ * let through with too many.
  */
 int gate_exports_let_through(struct gate *g, struct gate_caller *c, const char *name);
-/* Nobody else knows @c any more. */
+/* Frees what is noted of @c, which nobody else knows any more. */
 void gate_exports_free(struct gate_caller *c);
 
 /* call.c: each carries out one kind of doorbell and returns the value for rax. */

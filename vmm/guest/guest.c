@@ -145,8 +145,8 @@ static int create_monitor(struct guest *g, struct err *e)
 }
 
 /*
- * The kernel is parsed at the start, when the VMM is confined. Gate and sessions belong to the
- * kernel that they were made for: a guest that has them is not reset.
+ * Parses the kernel, since the VMM is confined by now, and makes the gate for it. Gate and sessions
+ * belong to the kernel that they were made for: a guest that has them is not reset.
  */
 static int start_gate(void *part, bool again, struct err *e)
 {
@@ -179,7 +179,7 @@ static const struct lifecycle_ops gate_part = {
 	.end = end_gate,
 };
 
-/* Policy and drivers are parsed at the start, as the kernel is. */
+/* Parses policy and drivers, as start_gate() does the kernel, and starts the sessions. */
 static int start_sessions(void *part, bool again, struct err *e)
 {
 	struct guest *g = part;
