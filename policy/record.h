@@ -57,7 +57,7 @@ int record_event(struct record *r, u64 time_ns, const char *kind, const char *te
 /*
  * Prints the table for people (columns fit @width; 0: no limit; colour if @colour), or JSON. In the
  * table control characters and the like are escaped: names come from the guest and go to a
- * terminal.
+ * terminal. -ENOMEM; whether @to has taken all is for the caller to see (ferror(3)).
  */
 int record_print(struct record *r, FILE *to, unsigned width, bool colour);
 int record_print_json(struct record *r, FILE *to);

@@ -132,8 +132,6 @@ int record_print(struct record *r, FILE *to, unsigned width, bool colour)
 	if (ret)
 		goto out;
 	print_notes(to, &v);
-	if (fflush(to) || ferror(to))
-		ret = -EIO;
 out:
 	table_free(t);
 	free(v.rows);
@@ -177,7 +175,5 @@ int record_print_json(struct record *r, FILE *to)
 	ret = t.failed ? -ENOMEM : 0;
 	line_free(&t);
 	free(v.rows);
-	if (!ret && (fflush(to) || ferror(to)))
-		ret = -EIO;
 	return ret;
 }

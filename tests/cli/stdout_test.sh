@@ -8,18 +8,18 @@ vmm=$PWD/build/vmm
 tap_begin 'what commands print'
 export XDG_RUNTIME_DIR=$work
 
-# lost ARG...: with stdout full, and with stdout closed, exit code 1 and a line that says so
+# lost ARG...: with stdout full, and with stdout closed, exit code 1 and one line that says so
 lost()
 {
 	local out
 
 	out=$(timeout 20 "$vmm" "$@" 2>&1 >/dev/full </dev/null)
-	if [ $? != 1 ] || [[ $out != *'cannot write to stdout: No space left'* ]]; then
+	if [ $? != 1 ] || [[ $out != 'vmm: cannot write to stdout: No space left on device' ]]; then
 		echo "full: '$out'"
 		return 1
 	fi
 	out=$(timeout 20 "$vmm" "$@" 2>&1 >&- </dev/null)
-	if [ $? != 1 ] || [[ $out != *'cannot write to stdout: Bad file descriptor'* ]]; then
+	if [ $? != 1 ] || [[ $out != 'vmm: cannot write to stdout: Bad file descriptor' ]]; then
 		echo "closed: '$out'"
 		return 1
 	fi
@@ -32,6 +32,11 @@ done
 for command in $("$vmm" help | sed -n 's/^  \([a-z]*\) .*/\1/p' | grep -v '^vmm$'); do
 	result "vmm $command --help says that its output is lost" lost "$command" --help
 done
+
+# More than a buffer, so that a write fails before the last one.
+yes '{"time_ns":1,"event":"planted","text":"a text"}' | head -n 2000 >"$work/record"
+result 'vmm record says that its output is lost' lost record "$work/record"
+result 'vmm record --json says that its output is lost' lost record --json "$work/record"
 
 # shellcheck disable=SC2016 # for the shell inside
 result 'vmm run --detach says that stdout is closed' bash -c \

@@ -59,6 +59,21 @@ int cli_want_utf8(const char *command, const char *name)
 	return EXIT_CODE_USAGE;
 }
 
+int cli_stdout_flush(int ret, struct err *e)
+{
+	bool lost = ferror(stdout);
+	int why = errno; /* of the write that failed, if one did */
+
+	if (fflush(stdout)) {
+		lost = true;
+		why = errno;
+	}
+	clearerr(stdout);
+	if (lost)
+		return err_set(e, -EIO, "cannot write to stdout: %s", strerror(why));
+	return ret ? err_set(e, ret, "out of memory") : 0;
+}
+
 void cli_print_json(const json_t *o)
 {
 	json_dumpf(o, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY);

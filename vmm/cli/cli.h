@@ -55,6 +55,11 @@ struct cli_args {
 bool cli_args_parse(struct cli_args *a, int argc, char **argv, unsigned allowed, const char *help,
 		    int *code);
 
+/*
+ * Flushes stdout, behind a print that returned @ret. Returns 0, or -errno with a line: that output
+ * is lost, which main() then does not say again, or what @ret is, out of memory.
+ */
+int cli_stdout_flush(int ret, struct err *e);
 /* Prints @o indented, with a newline at the end. */
 void cli_print_json(const json_t *o);
 /*

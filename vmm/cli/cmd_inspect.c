@@ -112,7 +112,8 @@ static int check_options(const struct options *o, const struct cli_syntax *s, in
 	if (o->all && first < argc)
 		return cli_unexpected(s, argv[first]);
 	if (!o->all && first + 1 != argc)
-		return cli_usage(s->command, "one DRIVER.ko is needed");
+		return first == argc ? cli_usage(s->command, "say which DRIVER.ko")
+				     : cli_unexpected(s, argv[first + 1]);
 	if (o->all && !o->kernel)
 		return cli_usage(s->command, "--all needs --kernel, the kernel of the modules");
 	if (o->session && !o->policy)
@@ -240,10 +241,8 @@ static int inspect_show(const struct inspection *in, const struct options *o)
 	else
 		ret = inspect_table(stdout, in->kernel, in->module, in->plan,
 				    table_terminal_width(stdout), table_terminal_colour(stdout));
-	if (ret || fflush(stdout)) {
-		err_set(&e, -EIO, "%s", ret ? "out of memory" : "the output could not be written");
+	if (cli_stdout_flush(ret, &e))
 		return cli_mistake("inspect", &e);
-	}
 	return link_plan_refused(in->plan) ? INSPECT_REFUSED : INSPECT_LINKS;
 }
 

@@ -55,10 +55,7 @@ static int record_show(const char *path, const struct record_filter *f, bool jso
 		   : record_print(r, stdout, table_terminal_width(stdout),
 				  table_terminal_colour(stdout));
 	record_close(r, NULL);
-	if (!ret)
-		return 0;
-	err_set(&e, ret, "cannot write to stdout: %s", strerror(-ret));
-	return cli_fail(&e);
+	return cli_stdout_flush(ret, &e) ? cli_fail(&e) : 0;
 }
 
 int cmd_record(int argc, char **argv)
@@ -80,7 +77,7 @@ int cmd_record(int argc, char **argv)
 	if (!first)
 		return code;
 	if (first == argc)
-		return cli_usage(argv[0], "which FILE? Name the one given to vmm run --record");
+		return cli_usage(argv[0], "say which FILE: the one given to vmm run --record");
 	if (first + 1 < argc)
 		return cli_unexpected(&s, argv[first + 1]);
 	return record_show(argv[first], &f, json);

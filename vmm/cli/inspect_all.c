@@ -291,14 +291,14 @@ int inspect_all(const struct kernel *k, const char *dir, const struct link_rules
 	for (size_t i = 0; i < a.n; i++)
 		link_driver(&a, &a.list[i], 0);
 	a.link_ms = (double)(now_ns() - start) / 1e6;
-	if (json && all_print_json(&a, dir)) {
-		err_set(&e, -ENOMEM, "out of memory");
-		ret = cli_mistake("inspect", &e);
-		goto out;
-	}
-	if (!json)
+	if (json)
+		ret = all_print_json(&a, dir);
+	else
 		all_print_text(&a);
-	ret = a.linked == a.n ? INSPECT_LINKS : INSPECT_REFUSED;
+	if (cli_stdout_flush(ret, &e))
+		ret = cli_mistake("inspect", &e);
+	else
+		ret = a.linked == a.n ? INSPECT_LINKS : INSPECT_REFUSED;
 out:
 	strmap_free(&a.by_name);
 	for (size_t i = 0; i < a.n; i++) {

@@ -88,7 +88,7 @@ static int unknown_command(const char *word)
 	if (!near)
 		near = suggest_of(word, names, n);
 	fprintf(stderr, "vmm: unknown command \"%s\"%s\n", word,
-		near ? suggest_hint(hint, near) : "; see vmm help");
+		near ? suggest_hint(hint, near) : "; see `vmm help`");
 	return EXIT_CODE_USAGE;
 }
 
@@ -136,16 +136,10 @@ static void keep_stdout(void)
 /* Flushes stdout; returns @code, or an error if something that was printed has been lost. */
 static int flush_stdout(int code)
 {
-	bool lost = ferror(stdout);
+	struct err e = { "" };
+	int ret = cli_stdout_flush(0, &e) ? cli_fail(&e) : 0;
 
-	errno = 0;
-	if (!fflush(stdout) && !lost)
-		return code;
-	if (errno)
-		fprintf(stderr, "vmm: cannot write to stdout: %s\n", strerror(errno));
-	else
-		fputs("vmm: cannot write to stdout\n", stderr);
-	return code ? code : EXIT_CODE_ERROR;
+	return code ? code : ret;
 }
 
 static int command_dispatch(int argc, char **argv)
