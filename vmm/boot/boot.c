@@ -136,8 +136,8 @@ static int initrd_size(const struct boot_plan *p, u64 *len, struct err *e)
 	struct stat st = { 0 };
 
 	if (fstat(p->initrd_fd, &st) || !S_ISREG(st.st_mode) || !st.st_size)
-		return err_set(e, -EINVAL, "--initrd %s: is %s", p->initrd,
-			       S_ISREG(st.st_mode) ? "empty" : "not a regular file");
+		return err_set(e, -EINVAL, "--initrd %s: %s", p->initrd,
+			       S_ISREG(st.st_mode) ? "the file is empty" : "not a regular file");
 	*len = (u64)st.st_size;
 	return 0;
 }

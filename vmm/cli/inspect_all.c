@@ -281,9 +281,14 @@ int inspect_all(const struct kernel *k, const char *dir, const struct link_rules
 	ret = read_candidates(&a, dir);
 	a.read_ms = (double)(now_ns() - start) / 1e6;
 	if (ret || !a.n) {
-		err_set(&e, ret, "%.400s: %s", dir,
-			ret ? strerror(-ret)
-			    : "there is no driver (.ko, .ko.xz, .ko.zst, .ko.gz) in it");
+		if (ret == -ENOMEM)
+			err_set(&e, ret, "%.400s: out of memory", dir);
+		else if (ret)
+			err_set(&e, ret, "%.400s: cannot open: %s", dir, strerror(-ret));
+		else
+			err_set(&e, -ENOENT,
+				"%.400s: there is no driver (.ko, .ko.xz, .ko.zst, .ko.gz) in it",
+				dir);
 		ret = cli_mistake("inspect", &e);
 		goto out;
 	}

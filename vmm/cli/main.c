@@ -159,7 +159,7 @@ static int command_dispatch(int argc, char **argv)
 int main(int argc, char **argv)
 {
 	if (argc < 2) {
-		fputs("vmm: which command? See vmm help\n", stderr);
+		fputs("vmm: say which command; see `vmm help`\n", stderr);
 		return EXIT_CODE_USAGE;
 	}
 	/* vmm run saves these system calls: detach.c checks stdout where it prints there. */

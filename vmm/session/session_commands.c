@@ -34,7 +34,7 @@ static int take_file(struct control_request *r, const json_t *args, struct err *
 
 	if (fd >= 0 && (fstat(fd, &st) || !S_ISREG(st.st_mode))) {
 		close(fd);
-		return err_set(e, -EINVAL, "the file descriptor is of no regular file");
+		return err_set(e, -EINVAL, "fd %.64s: not a regular file", text_arg(args, "fd"));
 	}
 	return fd;
 }
