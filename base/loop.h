@@ -20,6 +20,7 @@ struct loop;
 /* Called with @events as epoll(7) has them; for a timer, with the number of expiries. */
 typedef void loop_fn(void *arg, u32 events);
 
+/* Makes a loop that watches nothing yet. -errno. */
 int loop_create(struct loop **out);
 /* Closes no descriptor that was added. NULL is allowed. */
 void loop_destroy(struct loop *l);

@@ -28,6 +28,7 @@ struct cmos_config {
 	void *arg;
 };
 
+/* Makes the clock at @h's ports. @c is copied. -ENOMEM; -errno of @h's pio_add(). */
 int cmos_create(struct cmos **out, struct host *h, const struct cmos_config *c);
 void cmos_destroy(struct cmos *c); /* NULL allowed */
 /* Resets the clock's registers; the memory is kept, as by a battery. No vCPU runs. */

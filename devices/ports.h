@@ -28,8 +28,10 @@ struct ports_config {
 	void *arg;
 };
 
+/* Makes the ports, at @h's ports. @c is copied. -ENOMEM; -errno of @h's pio_add(). */
 int ports_create(struct ports **out, struct host *h, const struct ports_config *c);
 void ports_destroy(struct ports *p); /* NULL allowed */
+/* Brings all registers to their initial values. */
 void ports_reset(struct ports *p);
 
 #endif

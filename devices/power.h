@@ -25,6 +25,7 @@ struct power_config {
 	u8 sleep_type_off; /* SLP_TYP of S5 */
 };
 
+/* Makes the registers, at @h's ports. @c is copied. -ENOMEM; -errno of @h's pio_add(). */
 int power_create(struct power **out, struct host *h, const struct power_config *c);
 void power_destroy(struct power *p); /* NULL allowed */
 /* Forgets a press of the power button that the guest has not read. */

@@ -27,6 +27,7 @@ struct serial_config {
 	void *arg;
 };
 
+/* Makes the UART, at @h's ports. @c is copied. -ENOMEM; -errno of @h's pio_add(). */
 int serial_create(struct serial **out, struct host *h, const struct serial_config *c);
 void serial_destroy(struct serial *s); /* NULL allowed */
 /* Brings all registers to their initial values; input that waits is lost. No vCPU runs. */

@@ -57,6 +57,7 @@ void vhost_user_blk_shut(struct vhost_user_blk *b);
 /* Frees the disk, after the struct virtio that uses it. NULL allowed. */
 void vhost_user_blk_destroy(struct vhost_user_blk *b);
 
+/* Returns the type to create its struct virtio with (virtio.h). */
 const struct virtio_type *vhost_user_blk_type(const struct vhost_user_blk *b);
 /* Starts the thread. @v is the struct virtio that was created with @b as its argument. -errno. */
 int vhost_user_blk_attach(struct vhost_user_blk *b, struct virtio *v);

@@ -36,6 +36,7 @@ int virtio_blk_check(struct virtio_blk *b, const struct virtio_blk_params *c, st
 /* Frees the disk, after the struct virtio that uses it. NULL allowed. */
 void virtio_blk_destroy(struct virtio_blk *b);
 
+/* Returns the type to create its struct virtio with (virtio.h). */
 const struct virtio_type *virtio_blk_type(const struct virtio_blk *b);
 /* Tells the disk its struct virtio @v, which was created with @b as its argument. */
 void virtio_blk_attach(struct virtio_blk *b, struct virtio *v);

@@ -39,6 +39,7 @@ int virtio_console_create(struct virtio_console **out, const struct virtio_conso
 /* Frees the console, after the struct virtio that uses it. NULL allowed. */
 void virtio_console_destroy(struct virtio_console *c);
 
+/* Returns the type to create its struct virtio with (virtio.h). */
 const struct virtio_type *virtio_console_type(const struct virtio_console *c);
 /* Tells the console its struct virtio @v, which was created with @c as its argument. */
 void virtio_console_attach(struct virtio_console *c, struct virtio *v);

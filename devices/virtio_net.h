@@ -24,6 +24,7 @@ int virtio_net_create(struct virtio_net **out, const struct net_backend *b);
 /* Frees the network card, after the struct virtio that uses it. NULL allowed. */
 void virtio_net_destroy(struct virtio_net *n);
 
+/* Returns the type to create its struct virtio with (virtio.h). */
 const struct virtio_type *virtio_net_type(const struct virtio_net *n);
 /* Tells the network card its struct virtio @v, which was created with @n as its argument. */
 void virtio_net_attach(struct virtio_net *n, struct virtio *v);

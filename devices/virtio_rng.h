@@ -19,6 +19,7 @@ int virtio_rng_create(struct virtio_rng **out);
 /* Frees the device, after the struct virtio that uses it. NULL allowed. */
 void virtio_rng_destroy(struct virtio_rng *r);
 
+/* Returns the type to create its struct virtio with (virtio.h). */
 const struct virtio_type *virtio_rng_type(void);
 /* Tells the device its struct virtio @v, which was created with @r as its argument. */
 void virtio_rng_attach(struct virtio_rng *r, struct virtio *v);

@@ -78,6 +78,7 @@ struct catalog_fn {
 	bool runs_program; /* carried out as call_usermodehelper() */
 };
 
+/* Returns the row of function @name, or NULL; or all rows, *count of them. */
 const struct catalog_fn *catalog_find(const char *name);
 const struct catalog_fn *catalog_all(size_t *count);
 /* Returns the index of @fn in catalog_all(), the number that travels over the doorbell. */

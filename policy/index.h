@@ -43,6 +43,7 @@ int index_init(struct index *ix, struct pool *p, u32 max);
  */
 void index_add(struct index *ix, u32 tag, const char *key, u32 len, u32 id);
 
+/* These begin and go on with the hash of a key, byte by byte, for index_find(). */
 u64 index_hash_start(u32 tag);
 static inline u64 index_hash_step(u64 hash, char c)
 {

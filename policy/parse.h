@@ -9,6 +9,7 @@
 
 #include "policy/value.h"
 
+/* Each returns 0, or -errno with a line in @ps->e. */
 int parse_files(struct parse *ps, config_setting_t *session, struct policy_session *s);
 int parse_functions(struct parse *ps, config_setting_t *session, struct policy_session *s);
 int parse_names(struct parse *ps, config_setting_t *session, struct policy_session *s);

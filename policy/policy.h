@@ -22,9 +22,11 @@ int policy_load(struct policy **out, const char *path, struct err *e);
 int policy_open(const char *path, struct err *e);
 /* Does the same for an open descriptor, which stays open; @path is for messages. */
 int policy_load_fd(struct policy **out, int fd, const char *path, struct err *e);
+/* Does the same for a @text in memory; @label is for messages. */
 int policy_parse(struct policy **out, const char *label, const char *text, struct err *e);
 void policy_free(struct policy *p);
 
+/* Returns the session of that name, or NULL; or number @i of the count. */
 const struct policy_session *policy_session(const struct policy *p, const char *name);
 size_t policy_session_count(const struct policy *p);
 const struct policy_session *policy_session_at(const struct policy *p, size_t i);

@@ -88,6 +88,10 @@ struct record_view {
 };
 int record_view(struct record *r, struct record_view *v);
 
+/*
+ * Adds to the line. Without memory for it the line is marked as failed, which the caller looks at
+ * once, at the end.
+ */
 void line_add(struct record_line *t, const char *s, size_t len);
 void line_printf(struct record_line *t, const char *fmt, ...) __printf(2, 3);
 void line_free(struct record_line *t);

@@ -136,6 +136,7 @@ void kernel_text(const struct kernel *k, u64 *start, u64 *end);
 /* Bytes of one CPU's copy of the kernel's own per-CPU variables. */
 u64 kernel_percpu_size(const struct kernel *k);
 
+/* Returns the export of that name, or NULL; or all, *count of them. */
 const struct kernel_export *kernel_export(const struct kernel *k, const char *name);
 const struct kernel_export *kernel_exports(const struct kernel *k, size_t *count);
 /*

@@ -35,6 +35,7 @@ struct run_notes {
 	char kept[RUN_NOTES_KEPT];
 };
 
+/* Begins with stderr as it is, and no limit. */
 void run_notes_init(struct run_notes *n);
 /* Looks at stderr, when the console is set up and files can still be opened. */
 void run_notes_look(struct run_notes *n);

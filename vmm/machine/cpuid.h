@@ -12,6 +12,7 @@
 
 struct cpuid;
 
+/* Asks KVM, by @kvm, a descriptor of /dev/kvm, what it supports. -errno with a line. */
 int cpuid_create(struct cpuid **out, int kvm, struct err *e);
 void cpuid_destroy(struct cpuid *c); /* NULL allowed */
 /* Sets the table for vCPU @index of @cpus. */

@@ -27,9 +27,11 @@ struct io_pio_access {
 
 typedef void io_pio_fn(void *arg, struct vcpu *v, const struct io_pio_access *a);
 
+/* Makes a table without handlers. -ENOMEM. */
 int io_create(struct io **out);
 void io_destroy(struct io *io); /* NULL allowed */
 
+/* Adds the handler of @len ports. -EEXIST: a port is taken; -ENOSPC: too many handlers. */
 int io_pio_add(struct io *io, u16 port, u16 len, io_pio_fn *fn, void *arg);
 /*
  * Does the same for a device, whose callback gets neither the vCPU nor counts: one call for each
@@ -39,6 +41,10 @@ int io_pio_add_device(struct io *io, u16 port, u16 len, host_io_fn *fn, void *ar
 /* Calls the handler of the port. A port without one loses writes and reads as all ones. */
 void io_pio(struct io *io, struct vcpu *v, const struct io_pio_access *a);
 
+/*
+ * Gives a region of the PCI hole a handler, or takes that of the region at @gpa away. -EINVAL: not
+ * within the hole; -EBUSY: overlaps another; -ENOSPC: too many regions.
+ */
 int io_mmio_map(struct io *io, u64 gpa, u64 len, host_io_fn *fn, void *arg);
 void io_mmio_unmap(struct io *io, u64 gpa, u64 len);
 /*

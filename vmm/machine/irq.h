@@ -21,8 +21,10 @@ void irqs_destroy(struct irqs *q); /* NULL allowed */
 /* Resets the controllers; vectors stay, for their devices free them. No vCPU runs. -errno. */
 int irqs_reset(struct irqs *q);
 
+/* Sets the level of an input of the IO-APIC. -errno. */
 int irqs_line(struct irqs *q, u32 gsi, bool level);
 
+/* These do what msi_alloc(), msi_route() and msi_send() of struct host_ops say. */
 int irqs_msi_alloc(struct irqs *q);
 int irqs_msi_route(struct irqs *q, int vector, u64 addr, u32 data);
 void irqs_msi_send(struct irqs *q, int vector);

@@ -121,6 +121,7 @@ struct machine_config {
 	struct note_sink notes; /* of all parts of the guest; its arg outlives the machine */
 };
 
+/* Makes a machine, READY, with nothing in its memory. -errno with a line. */
 int machine_create(struct machine **out, const struct machine_config *c, struct err *e);
 /* Frees the machine, whose threads must have ended (machine_run() sees to it). NULL is allowed. */
 void machine_destroy(struct machine *m);

@@ -122,6 +122,7 @@ void vcpu_set_start(struct vcpu *v, const struct kvm_regs *regs, const struct kv
  */
 typedef bool vcpu_exit_fn(struct vcpu *v, struct kvm_run *run, int error);
 
+/* Starts the thread, which has @fn called for each exit. -errno with a line. */
 int vcpu_start(struct vcpu *v, vcpu_exit_fn *fn, struct err *e);
 /* Asks the thread to leave the guest for good; vcpu_join() waits for it. Any thread. */
 void vcpu_stop(struct vcpu *v);
