@@ -35,8 +35,9 @@
  *  console       always             start: the terminal; reset: the serial port; end: rest of the
  *                                   output, terminal
  *
- * Gate and sessions have no reset, because a reset of their guest ends it: (E2). Nor do they have a
- * quiesce: calls stand still with the vCPUs, and a command waits for the guest that is to take it.
+ * Gate and sessions have no reset, because a reset of their guest ends it: (E2) of machine.h. Nor
+ * do they have a quiesce: calls stand still with the vCPUs, and a command waits for the guest that
+ * is to take it.
  *
  * The caller has forked already, if it wants a process outside that survives the guest (detach.h,
  * confine_fork()): guest_create() makes threads and gives up rights.

@@ -35,7 +35,7 @@ struct monitor {
 	enum monitor_state state;
 	int code;	/* MONITOR_ENDED: the exit code (base/exit_code.h) */
 	bool by_client; /* "quit" ended the guest: (E11) of machine.h */
-	bool resets;	/* "system_reset" reset it: (E10) */
+	bool resets;	/* "system_reset" reset it: (E10) of machine.h */
 	bool pausing;	/* running, but asked to pause */
 	struct control_request **stops;
 	size_t n_stops; /* requests to pause, answered when it has */

@@ -36,7 +36,7 @@ static u64 own_gate_va(const struct session *ss, size_t index)
 			       (unsigned)(index % UMBRA_GATES_PER_PAGE));
 }
 
-/* Writes an entry for each function of the catalogue: invariant (S5). */
+/* Writes an entry for each function of the catalogue (S5). */
 static int fill_own_gates(struct sessions *s, struct session *ss, struct err *e)
 {
 	const struct catalog_fn *all;
