@@ -491,7 +491,6 @@ static int refuse_back_end(const struct vhost_user_blk_params *p, int ret, struc
 		       : ret == -ECONNRESET ? "hung up; does it speak vhost-user?"
 		       : ret == -EOPNOTSUPP ? "is no virtio 1 block device with a configuration"
 		       : ret == -EPROTO	    ? "does not speak vhost-user"
-		       : ret == -ENOTSUP    ? "cannot share the guest's memory"
 					    : strerror(-ret));
 }
 
@@ -552,7 +551,8 @@ int vhost_user_blk_create(struct vhost_user_blk **out, struct host *h,
 	else
 		ret = open_back_end(b, p, e);
 	if (!ret && (!h->ops->ram_region(h, 0, &r) || r.fd < 0))
-		ret = refuse_back_end(p, -ENOTSUP, e);
+		ret = err_set(e, -ENOTSUP,
+			      "--disk vhost-user=%s: the guest's memory cannot be shared", p->path);
 	if (ret) {
 		vhost_user_blk_destroy(b);
 		return ret;

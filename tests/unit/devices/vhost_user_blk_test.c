@@ -73,6 +73,7 @@ static void test_memory_must_be_shared(void **state)
 	back_end_start(&t->be, t->path);
 	t->f.ram_fd = 0;
 	assert_int_equal(vhost_user_blk_create(&t->b, &t->f.host, &p, &e), -ENOTSUP);
+	assert_non_null(strstr(e.text, "memory cannot be shared"));
 	t->f.ram_fd = fd;
 	back_end_stop(&t->be, t->path);
 	back_end_start(&t->be, t->path);
