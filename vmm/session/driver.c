@@ -248,7 +248,7 @@ static int name_driver(struct sessions *s, struct driver *d, const char *name, s
 			     d->name) >= sizeof(d->guest_name))
 		return err_set(e, -ENAMETOOLONG,
 			       "%s__%s: longer than the %d bytes of a module's name",
-			       d->session->name, d->name, GUEST_NAME_MAX - 1);
+			       d->session->name, d->name, MODULE_NAME_LEN - 1);
 	for (p = d->guest_name; *p; p++)
 		if (*p == '-')
 			*p = '_';

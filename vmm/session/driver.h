@@ -34,8 +34,6 @@
 #include "shadow/link/link.h"
 #include "vmm/session/session.h"
 
-#define GUEST_NAME_MAX 56
-
 enum driver_state {
 	DRIVER_QUEUED,
 	DRIVER_LOADING,
@@ -57,7 +55,7 @@ struct driver {
 	char *name; /* in its session: its file's, or one that the user chose ("instance") */
 	char *path;
 	char *params; /* as the kernel takes them */
-	char guest_name[GUEST_NAME_MAX];
+	char guest_name[MODULE_NAME_LEN];
 	u64 base;	 /* where the guest's kernel has put it; 0: not known */
 	char suffix[16]; /* of its exports; no two in the guest are the same */
 	struct module *module;
