@@ -142,6 +142,33 @@ static int check_pairs(struct parse *ps, config_setting_t *st, const struct poli
 	return 0;
 }
 
+/*
+ * Makes the functions that look an export up by its name critical as soon as any other is: the real
+ * kernel's would give out that other one's address. Where the policy excepts them that is refused.
+ */
+static int close_lookup(struct parse *ps, config_setting_t *except, struct policy_session *s)
+{
+	const struct catalog_fn *all;
+	const char *other = NULL;
+	size_t n;
+
+	all = catalog_all(&n);
+	for (size_t i = 0; i < n && !other; i++)
+		if (all[i].space != SPACE_EXPORT && !s->not_critical[i])
+			other = all[i].name;
+	for (size_t i = 0; i < n && other; i++) {
+		if (all[i].space != SPACE_EXPORT || !s->not_critical[i])
+			continue;
+		if (except)
+			return value_error(ps, except,
+					   "%s gives out the address of any function, and %s is "
+					   "critical; leave %s and %s out here",
+					   all[i].name, other, all[i].name, all[i].undo);
+		s->not_critical[i] = false;
+	}
+	return 0;
+}
+
 int parse_critical(struct parse *ps, config_setting_t *session, struct policy_session *s)
 {
 	static const char *const keys[] = { "only", "except" };
@@ -164,5 +191,6 @@ int parse_critical(struct parse *ps, config_setting_t *session, struct policy_se
 		return ret;
 	for (size_t i = 0; i < CATALOG_MAX; i++)
 		s->not_critical[i] = only ? !listed[i] : listed[i];
-	return check_pairs(ps, only ? only : except, s);
+	ret = check_pairs(ps, only ? only : except, s);
+	return ret ? ret : close_lookup(ps, except, s);
 }

@@ -192,6 +192,12 @@ static const struct mistake mistakes[] = {
 	{ S("critical = { only = [ \"__symbol_get\" ]; };"),
 	  "3: sessions.a.critical.only: __symbol_put undoes __symbol_get: both are critical or "
 	  "neither" },
+	{ S("critical = { only = [ \"kernel_write\", \"__symbol_get\" ]; };"),
+	  "3: sessions.a.critical.only: __symbol_put undoes __symbol_get: both are critical or "
+	  "neither" },
+	{ S("critical = { except = [ \"__symbol_get\", \"__symbol_put\" ]; };"),
+	  "3: sessions.a.critical.except: __symbol_get gives out the address of any function, and "
+	  "filp_open is critical; leave __symbol_get and __symbol_put out here" },
 	{ S("permit = \"printk\";"),
 	  "3: sessions.a.permit: expected a list of symbols, found a string" },
 	{ S("permit = [ \"\" ];"),
@@ -286,6 +292,32 @@ static void critical_functions(void **state)
 	assert_false(policy_critical(some, "kernel_write"));
 	assert_true(policy_critical(most, "misc_register"));
 	assert_false(policy_critical(most, "kernel_write"));
+	policy_free(p);
+}
+
+/* One critical function makes the lookup by name critical, which would give its address out. */
+static void lookups_by_name_are_critical(void **state)
+{
+	struct policy *p = parse_policy(
+		"sessions = {\n"
+		" one = { critical = { only = [ \"kernel_write\" ]; };\n"
+		"  functions = ( { function = \"__symbol_get\"; match = \"x\"; action = \"deny\"; } ); };\n"
+		" none = { critical = { only = [ ]; }; };\n"
+		" both = { critical = { only = [ \"__symbol_get\", \"__symbol_put\" ]; }; };\n"
+		"};\n");
+	const struct policy_session *one = policy_session(p, "one");
+	const struct policy_session *none = policy_session(p, "none");
+	const struct policy_session *both = policy_session(p, "both");
+
+	(void)state;
+	assert_true(policy_critical(one, "kernel_write"));
+	assert_true(policy_critical(one, "__symbol_get"));
+	assert_true(policy_critical(one, "__symbol_put"));
+	assert_false(policy_critical(one, "filp_open"));
+	assert_false(policy_critical(none, "kernel_write"));
+	assert_false(policy_critical(none, "__symbol_get"));
+	assert_true(policy_critical(both, "__symbol_get"));
+	assert_true(policy_critical(both, "__symbol_put"));
 	policy_free(p);
 }
 
@@ -433,6 +465,7 @@ int main(void)
 		cmocka_unit_test(sessions_are_found),
 		cmocka_unit_test(what_is_right_is_taken),
 		cmocka_unit_test(critical_functions),
+		cmocka_unit_test(lookups_by_name_are_critical),
 		cmocka_unit_test(permitted_symbols),
 		cmocka_unit_test(files_are_read_with_care),
 		cmocka_unit_test(too_many_rules),

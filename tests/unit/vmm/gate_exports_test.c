@@ -39,6 +39,7 @@ static int make_gate(void **state)
 		" a = { permit = [ \"ext_*\", \"*.u9\" ];\n"
 		"  functions = ( { function = \"__symbol_get\"; match = \"no_*\"; action = \"deny\"; } ); };\n"
 		" b = { default = \"pass\"; };\n"
+		" c = { critical = { only = [ \"filp_open\", \"filp_close\" ]; }; };\n"
 		"};\n";
 	struct fixture *f = calloc(1, sizeof(*f));
 	struct gate *g = &f->g;
@@ -244,6 +245,22 @@ static void a_critical_function_cannot_be_taken(void **state)
 	free(json);
 }
 
+/*
+ * A policy that names one function only: its session's lookups come to the gate too, which lets all
+ * others through and refuses that one.
+ */
+static void the_only_critical_function_cannot_be_taken(void **state)
+{
+	struct fixture *f = *state;
+	unsigned c = add_caller(f, "c", "one");
+
+	assert_true(policy_critical(policy_session(f->policy, "c"), "__symbol_get"));
+	assert_true(policy_critical(policy_session(f->policy, "c"), "__symbol_put"));
+	expect_pair(f, c, "printk", "printk");
+	assert_int_equal(call_by_name(f, c, "__symbol_get", "filp_open")->verdict, UMBRA_DENY);
+	assert_int_equal(call_by_name(f, c, "__symbol_get", "open_alias")->verdict, UMBRA_DENY);
+}
+
 static void too_many_exports_are_refused(void **state)
 {
 	struct fixture *f = *state;
@@ -270,6 +287,7 @@ int main(void)
 		GATE_TEST(a_name_that_led_outside_goes_on_to_do_so),
 		GATE_TEST(forged_names_are_bounded),
 		GATE_TEST(a_critical_function_cannot_be_taken),
+		GATE_TEST(the_only_critical_function_cannot_be_taken),
 		GATE_TEST(too_many_exports_are_refused),
 	};
 
