@@ -159,22 +159,19 @@ void net_close(struct net_backend *b, int keeper)
 		close(keeper);
 }
 
-enum net_news net_news(int keeper, struct net_backend *b, struct err *why)
+enum keeper_news net_news(int keeper, struct net_backend *b, struct err *why)
 {
 	int frames;
-	ssize_t len = helper_receive(keeper, why->text, sizeof(why->text) - 1, &frames);
+	enum keeper_news news = keeper_read(keeper, &frames, why);
 
-	why->text[len < 0 ? 0 : len] = '\0';
-	if (len < 0)
-		return len == -EAGAIN ? NET_NOTHING : NET_GONE;
-	if (frames < 0)
-		return NET_DOWN;
+	if (news != KEEPER_UP)
+		return news;
 	/* dup2() does not copy FD_CLOEXEC. */
 	if (dup2(frames, b->fd) < 0 || fcntl(b->fd, F_SETFD, FD_CLOEXEC)) {
 		err_set(why, -errno, "a socket to the network's process: %s", strerror(errno));
 		close(frames);
-		return NET_DOWN;
+		return KEEPER_DOWN;
 	}
 	close(frames);
-	return NET_UP;
+	return KEEPER_UP;
 }

@@ -9,7 +9,7 @@
  * the library is linked there and only there. The helper ends with its guest, however that ends.
  *
  * The helper is two processes: the one that moves frames, confined and in front of the guest, and
- * its parent, the keeper, which starts it again when it dies (net-helper/keeper.h). The VMM has a
+ * its parent, the keeper, which starts it again when it dies (vmm/confine/keeper.h). The VMM has a
  * socket to each: frames pass over struct net_backend's descriptor; over the keeper's comes only
  * news, which net_news() reads.
  */
@@ -18,6 +18,7 @@
 
 #include "base/err.h"
 #include "devices/net_backend.h"
+#include "vmm/confine/keeper.h"
 #include "vmm/spec/spec.h"
 
 /* The file, as base/install_path.h finds it. */
@@ -32,18 +33,10 @@ int net_open(struct net_backend *out, int *keeper, const struct spec_net *n,
 	     enum confine_mode confine, const char *user, struct err *e);
 void net_close(struct net_backend *b, int keeper);
 
-enum net_news {
-	NET_NOTHING, /* to read */
-	NET_DOWN,    /* the network's process has ended: the text says how, and what follows */
-	NET_UP,	     /* there is another one, and @b leads to it */
-	NET_GONE,    /* the keeper has ended too: there will be no network any more */
-};
-
 /*
- * Reads one of the keeper's packets when there is something to read or it has hung up; never waits.
- * @why: the line of NET_DOWN. NET_UP gives the descriptor of @b its new end
- * under the old number, so nobody should use it by then.
+ * Reads one of the keeper's packets as keeper_read() does. KEEPER_UP gives the descriptor of @b its
+ * new end under the old number, so nobody should use it by then.
  */
-enum net_news net_news(int keeper, struct net_backend *b, struct err *why);
+enum keeper_news net_news(int keeper, struct net_backend *b, struct err *why);
 
 #endif

@@ -25,8 +25,12 @@ struct disk {
 	const struct spec_disk *spec;
 	struct virtio_blk *blk; /* one of the two */
 	struct vhost_user_blk *vhost;
-	struct dialer *dialer; /* of vhost */
-	const struct note_sink *notes;
+	struct dialer *dialer;	       /* of vhost, with the next three */
+	bool watched;		       /* the dialer's keeper is in the loop */
+	bool dials;		       /* there was a process that connects */
+	struct platform_helper helper; /* that process */
+	int dial_error;		       /* the last one that was noted; the disk's thread's */
+	struct platform *p;
 	struct virtio_pci *pci;
 };
 
@@ -35,7 +39,7 @@ struct nic {
 	const struct spec_net *spec;
 	int keeper;   /* net.h */
 	bool watched; /* the keeper is in the loop */
-	struct platform_net state;
+	struct platform_helper state;
 	struct net_backend backend;
 	struct virtio_net *net;
 	struct virtio_pci *pci;
@@ -44,8 +48,7 @@ struct nic {
 struct platform {
 	struct loop *loop;
 	const struct note_sink *notes;
-	platform_net_fn *on_net;
-	void *on_net_arg;
+	struct platform_hooks hooks;
 	struct power *power;
 	struct pci_bus *bus;
 	struct disk disks[SPEC_MAX_DISKS];
@@ -104,14 +107,98 @@ static void vhost_disk_note(void *arg, const char *line)
 {
 	const struct disk *d = arg;
 
-	note_put(d->notes, "%s", line);
+	note_put(d->p->notes, "%s", line);
 }
 
+/*
+ * Asks for a connection, on the disk's thread. That nobody listens is what is waited for, and the
+ * keeper tells when its process has ended: any other error is noted once.
+ */
 static int dial_back_end(void *arg)
 {
 	struct disk *d = arg;
+	int ret = dialer_dial(d->dialer);
+	bool usual = ret >= 0 || ret == -ENOENT || ret == -ECONNREFUSED || ret == -EAGAIN ||
+		     ret == -EPIPE;
 
-	return dialer_dial(d->dialer);
+	if (!usual && ret != d->dial_error)
+		note_put(d->p->notes, "disk vhost-user=%s: %s%s; it is tried on", d->spec->path,
+			 ret == -ETIMEDOUT
+				 ? "the process that connects to its back end does not answer"
+				 : "cannot connect to a back end: ",
+			 ret == -ETIMEDOUT ? "" : strerror(-ret));
+	d->dial_error = usual ? 0 : ret;
+	return ret;
+}
+
+static void dialer_changed(const struct disk *d, bool up)
+{
+	const struct platform_hooks *hooks = &d->p->hooks;
+
+	if (hooks->dialer)
+		hooks->dialer(hooks->arg, (size_t)(d - d->p->disks), up);
+}
+
+static void dialer_up(struct disk *d)
+{
+	bool again = d->dials;
+
+	d->dials = true;
+	d->helper.down = false;
+	if (!again)
+		return;
+	d->helper.restarts++;
+	note_put(
+		d->p->notes,
+		"--disk vhost-user=%s: the process that connects to its back end was started again",
+		d->spec->path);
+	dialer_changed(d, true);
+}
+
+static void dialer_down(struct disk *d, const char *line)
+{
+	bool was_down = d->helper.down;
+
+	note_put(d->p->notes, "%s", line);
+	d->helper.down = true;
+	if (!was_down)
+		dialer_changed(d, false);
+}
+
+static void dialer_gone(struct disk *d)
+{
+	struct err line;
+
+	loop_del(d->p->loop, dialer_keeper(d->dialer));
+	d->watched = false;
+	d->helper.gone = true;
+	err_set(&line, 0,
+		"--disk vhost-user=%s: there is no process any more that connects to its back end; "
+		"if that ends, the guest's requests wait until the guest is started anew",
+		d->spec->path);
+	dialer_down(d, line.text);
+}
+
+static void on_dialer(void *arg, u32 events)
+{
+	struct disk *d = arg;
+	struct err why;
+
+	(void)events;
+	switch (dialer_news(d->dialer, &why)) {
+	case KEEPER_UP:
+		dialer_up(d);
+		break;
+	case KEEPER_DOWN:
+		dialer_down(d, why.text);
+		break;
+	case KEEPER_GONE:
+		dialer_gone(d);
+		break;
+	case KEEPER_NOTHING:
+	default:
+		break;
+	}
 }
 
 static int add_vhost_disk(struct platform *p, struct host *h, const struct spec_disk *spec,
@@ -129,7 +216,7 @@ static int add_vhost_disk(struct platform *p, struct host *h, const struct spec_
 	struct virtio *v = NULL;
 	int ret;
 
-	d->notes = p->notes;
+	d->p = p;
 	ret = vhost_user_blk_create(&d->vhost, h, &params, e);
 	if (ret)
 		return ret;
@@ -139,8 +226,12 @@ static int add_vhost_disk(struct platform *p, struct host *h, const struct spec_
 		vhost_user_blk_destroy(d->vhost);
 		return ret;
 	}
+	d->dials = confine == CONFINE_STRICT; /* it was waited for */
 	p->n_disks++;
-	ret = virtio_create(&v, h, vhost_user_blk_type(d->vhost), d->vhost);
+	ret = loop_add(p->loop, dialer_keeper(d->dialer), EPOLLIN, on_dialer, d);
+	d->watched = !ret;
+	if (!ret)
+		ret = virtio_create(&v, h, vhost_user_blk_type(d->vhost), d->vhost);
 	if (!ret)
 		ret = plug_device(p, h, v, &d->pci);
 	if (!ret)
@@ -148,6 +239,14 @@ static int add_vhost_disk(struct platform *p, struct host *h, const struct spec_
 	return ret ? err_set(e, ret, "--disk vhost-user=%s: cannot add the device: %s", spec->path,
 			     strerror(-ret))
 		   : 0;
+}
+
+static void nic_changed(const struct nic *n, bool up)
+{
+	const struct platform_hooks *hooks = &n->p->hooks;
+
+	if (hooks->net)
+		hooks->net(hooks->arg, (size_t)(n - n->p->nics), up);
 }
 
 /*
@@ -161,8 +260,8 @@ static void nic_down(struct nic *n, const char *line)
 	note_put(n->p->notes, "%s", line);
 	n->state.down = true;
 	virtio_net_backend_gone(n->net);
-	if (!was_down && n->p->on_net)
-		n->p->on_net(n->p->on_net_arg, (size_t)(n - n->p->nics), false);
+	if (!was_down)
+		nic_changed(n, false);
 }
 
 static void nic_up(struct nic *n)
@@ -172,8 +271,7 @@ static void nic_up(struct nic *n)
 	virtio_net_backend_back(n->net);
 	note_put(n->p->notes, "--net %s: its process was started again; the guest's link is up",
 		 n->spec->text);
-	if (n->p->on_net)
-		n->p->on_net(n->p->on_net_arg, (size_t)(n - n->p->nics), true);
+	nic_changed(n, true);
 }
 
 static void nic_gone(struct nic *n)
@@ -196,16 +294,16 @@ static void on_keeper(void *arg, u32 events)
 
 	(void)events;
 	switch (net_news(n->keeper, &n->backend, &why)) {
-	case NET_DOWN:
+	case KEEPER_DOWN:
 		nic_down(n, why.text);
 		break;
-	case NET_UP:
+	case KEEPER_UP:
 		nic_up(n);
 		break;
-	case NET_GONE:
+	case KEEPER_GONE:
 		nic_gone(n);
 		break;
-	case NET_NOTHING:
+	case KEEPER_NOTHING:
 	default:
 		break;
 	}
@@ -352,16 +450,20 @@ int platform_disk_resize(struct platform *p, size_t i, u64 bytes, struct err *e)
 	}
 }
 
-void platform_net(const struct platform *p, size_t i, struct platform_net *out)
+void platform_net(const struct platform *p, size_t i, struct platform_helper *out)
 {
-	*out = i < p->n_nics ? p->nics[i].state : (struct platform_net){ .down = false };
+	*out = i < p->n_nics ? p->nics[i].state : (struct platform_helper){ .down = false };
 }
 
-void platform_set_net_hook(struct platform *p, platform_net_fn *fn, void *arg)
+void platform_dialer(const struct platform *p, size_t i, struct platform_helper *out)
 {
-	assert(!p->on_net || !fn);
-	p->on_net = fn;
-	p->on_net_arg = arg;
+	*out = i < p->n_disks ? p->disks[i].helper : (struct platform_helper){ .down = false };
+}
+
+void platform_set_hooks(struct platform *p, const struct platform_hooks *hooks)
+{
+	assert(!p->hooks.arg || !hooks);
+	p->hooks = hooks ? *hooks : (struct platform_hooks){ .net = NULL };
 }
 
 void platform_power_button(struct platform *p)
@@ -420,6 +522,8 @@ void platform_destroy(struct platform *p)
 	if (!p)
 		return;
 	for (size_t i = 0; i < p->n_disks; i++) {
+		if (p->disks[i].watched)
+			loop_del(p->loop, dialer_keeper(p->disks[i].dialer));
 		vhost_user_blk_shut(p->disks[i].vhost);
 		virtio_pci_destroy(p->disks[i].pci);
 		vhost_user_blk_destroy(p->disks[i].vhost);

@@ -33,21 +33,27 @@ void platform_disk(const struct platform *p, size_t i, struct platform_disk *out
  * thread.
  */
 int platform_disk_resize(struct platform *p, size_t i, u64 bytes, struct err *e);
-/* A network's state, for reports. */
-struct platform_net {
-	bool down; /* the process of a user-mode network has ended */
+/* The state of a process that serves a device, for reports. */
+struct platform_helper {
+	bool down; /* it has ended, or has never run */
 	bool gone; /* and will not be started again */
 	unsigned restarts;
 };
 
-/* Describes network @i, below the count of the guest's networks. Main thread. */
-void platform_net(const struct platform *p, size_t i, struct platform_net *out);
+/* Describes the process of network @i, below the count of the guest's networks. Main thread. */
+void platform_net(const struct platform *p, size_t i, struct platform_helper *out);
+/* Describes the process that connects to disk @i's back end, if it has one. Main thread. */
+void platform_dialer(const struct platform *p, size_t i, struct platform_helper *out);
 /*
- * Called on the main thread when network @i's process has ended, and with @up when another one has
- * taken its place. One owner; NULL gives it back.
+ * Called on the main thread when the process of network or disk @i has ended, and with @up when
+ * another one has taken its place. One owner; NULL gives it back.
  */
-typedef void platform_net_fn(void *arg, size_t i, bool up);
-void platform_set_net_hook(struct platform *p, platform_net_fn *fn, void *arg);
+typedef void platform_helper_fn(void *arg, size_t i, bool up);
+struct platform_hooks {
+	platform_helper_fn *net, *dialer;
+	void *arg;
+};
+void platform_set_hooks(struct platform *p, const struct platform_hooks *hooks);
 /* Presses the power button, which a guest may ignore. Any thread. */
 void platform_power_button(struct platform *p);
 /*

@@ -9,24 +9,17 @@
 #include "base/exit_code.h"
 #include "vmm/backend/dialer.h"
 #include "vmm/cli/commands.h"
-#include "vmm/confine/confine.h"
+#include "vmm/confine/mode.h"
 
 int cmd_dial_helper(int argc, char **argv)
 {
-	struct err e = { "" };
 	enum confine_mode mode;
 
 	if (argc != 3 || confine_mode_find(argv[2], &mode)) {
 		fputs("vmm: dial-helper is started by vmm run --disk vhost-user=SOCKET\n", stderr);
 		return EXIT_CODE_USAGE;
 	}
-	prctl(PR_SET_NAME, "vmm-dial", 0, 0, 0);
+	prctl(PR_SET_NAME, "vmm-dial-keeper", 0, 0, 0); /* for ps and top */
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	if (confine_dialer(mode, &e)) {
-		if (mode != CONFINE_STRICT) /* in strict mode vmm run waits for it, and reports */
-			fprintf(stderr, "vmm: --disk vhost-user=%s: %s\n", argv[1], e.text);
-		return EXIT_CODE_ERROR;
-	}
-	dialer_serve(argv[1], mode);
-	return 0;
+	return dialer_serve(argv[1], mode) ? EXIT_CODE_ERROR : 0;
 }

@@ -115,23 +115,34 @@ static void info_print_object(const json_t *o)
 
 #define COLUMNS 16
 
-/* Prints a table whose columns are the keys of the first row. */
+static bool is_among(const char *const *keys, size_t n, const char *key)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(keys[i], key))
+			return true;
+	return false;
+}
+
+/* Prints a table whose columns are the keys of all rows, each where it appears first. */
 static void info_print_rows(const json_t *rows)
 {
 	struct table_column columns[COLUMNS] = { { NULL, 0, 0 } };
-	json_t *first = json_array_get(rows, 0), *v;
 	char labels[COLUMNS][64], text[600];
 	const char *keys[COLUMNS], *key;
 	struct table *t;
-	size_t n = 0;
+	size_t n = 0, i;
+	json_t *row, *v;
 
-	json_object_foreach(first, key, v)
+	json_array_foreach((json_t *)(uintptr_t)rows, i, row)
 	{
-		if (n == COLUMNS)
-			break;
-		columns[n].title = info_label(labels[n], sizeof(labels[n]), key);
-		columns[n].least = json_is_string(v) ? 12 : 0;
-		keys[n++] = key;
+		json_object_foreach(row, key, v)
+		{
+			if (n == COLUMNS || is_among(keys, n, key))
+				continue;
+			columns[n].title = info_label(labels[n], sizeof(labels[n]), key);
+			columns[n].least = json_is_string(v) ? 12 : 0;
+			keys[n++] = key;
+		}
 	}
 	if (!n)
 		return;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Starts processes of our own beside the VMM: the network's (vmm/backend/net.h), and one for each
- * disk whose back end is found by its socket (vmm/backend/dialer.h). Each has one socket to the
- * VMM, at whose end it ends too; a process group of its own, because a Ctrl-C is for the guest; no
- * signal blocked; and the rights that it needs to confine itself (vmm/confine/confine.h).
+ * disk whose back end is found by its socket (vmm/backend/dialer.h). Each is a keeper (keeper.h)
+ * and has one socket to the VMM, at whose end it ends too; a process group of its own, because a
+ * Ctrl-C is for the guest; no signal blocked; and the rights that it needs to confine its server
+ * (vmm/confine/confine.h).
  */
 #ifndef UMBRA_VMM_CONFINE_HELPER_H
 #define UMBRA_VMM_CONFINE_HELPER_H

@@ -88,6 +88,19 @@ static json_t *exits_section(void *arg)
 	return section;
 }
 
+/* Adds what there is to tell of the process that serves a device; @who: what people call it. */
+static void describe_helper(json_t *to, const struct platform_helper *process, const char *who)
+{
+	if (process->down)
+		json_object_set_new(to, "error",
+				    json_sprintf(process->gone
+							 ? "%s has ended"
+							 : "%s has ended, and is started again",
+						 who));
+	if (process->restarts)
+		json_object_set_new(to, "restarts", json_integer(process->restarts));
+}
+
 static json_t *disks_section(void *arg)
 {
 	struct monitor *mon = arg;
@@ -96,6 +109,7 @@ static json_t *disks_section(void *arg)
 
 	list = n ? json_array() : NULL;
 	for (size_t i = 0; i < n; i++) {
+		struct platform_helper dialer;
 		struct platform_disk d;
 		char name[32];
 		json_t *one;
@@ -111,23 +125,12 @@ static json_t *disks_section(void *arg)
 		if (one)
 			json_object_set_new(one, "served-by",
 					    json_string(d.spec->vhost_user ? "vhost-user" : "vmm"));
+		platform_dialer(mon->platform, i, &dialer);
+		if (one)
+			describe_helper(one, &dialer, "the process that connects to its back end");
 		json_array_append_new(list, one);
 	}
 	return list;
-}
-
-static void describe_net(json_t *to, const struct platform *p, size_t i)
-{
-	struct platform_net net;
-
-	platform_net(p, i, &net);
-	if (net.down)
-		json_object_set_new(to, "error",
-				    json_string(net.gone ? "its process has ended"
-							 : "its process has ended, and is "
-							   "started again"));
-	if (net.restarts)
-		json_object_set_new(to, "restarts", json_integer(net.restarts));
 }
 
 static json_t *nets_section(void *arg)
@@ -136,10 +139,13 @@ static json_t *nets_section(void *arg)
 	json_t *list = mon->spec->n_nets ? json_array() : NULL;
 
 	for (size_t i = 0; i < mon->spec->n_nets; i++) {
+		struct platform_helper process;
 		json_t *one = json_pack("{s:o}", "net", json_any_text(mon->spec->nets[i].text));
 
-		if (mon->platform)
-			describe_net(one, mon->platform, i);
+		if (mon->platform) {
+			platform_net(mon->platform, i, &process);
+			describe_helper(one, &process, "its process");
+		}
 		json_array_append_new(list, one);
 	}
 	return list;

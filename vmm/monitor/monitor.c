@@ -153,11 +153,27 @@ static void monitor_on_net(void *arg, size_t i, bool up)
 			      json_pack("{s:s}", "netdev-id", id));
 }
 
+/*
+ * Sends Umbra's own events for the process that connects to a disk's back end: QEMU, which connects
+ * by itself, has none.
+ */
+static void monitor_on_dialer(void *arg, size_t i, bool up)
+{
+	struct monitor *mon = arg;
+	char disk[24];
+
+	snprintf(disk, sizeof(disk), "disk%zu", i);
+	control_event(mon->control, up ? "UMBRA_DIALER_STARTED" : "UMBRA_DIALER_ENDED",
+		      json_pack("{s:s}", "disk", disk));
+}
+
 void monitor_set_devices(struct monitor *mon, struct platform *p, struct console *c)
 {
+	const struct platform_hooks hooks = { monitor_on_net, monitor_on_dialer, mon };
+
 	assert(!mon->platform && !mon->console);
 	if (p)
-		platform_set_net_hook(p, monitor_on_net, mon);
+		platform_set_hooks(p, &hooks);
 	mon->platform = p;
 	mon->console = c;
 }

@@ -9,9 +9,11 @@
 #include <unistd.h>
 
 #include "base/exit_code.h"
-#include "vmm/backend/net-helper/keeper.h"
+#include "vmm/backend/net-helper/name_server.h"
+#include "vmm/backend/net-helper/slirp_server.h"
 #include "vmm/confine/confine.h"
 #include "vmm/confine/helper.h"
+#include "vmm/confine/keeper.h"
 #include "vmm/spec/spec_text.h"
 
 /* Makes the directory's path a real one, without links; *out is the caller's to free. */
@@ -25,6 +27,39 @@ static int find_tftp(struct spec_net *n, char **out, struct err *e)
 			       (unsigned)geteuid(), n->tftp, strerror(errno));
 	n->tftp = *out;
 	return 0;
+}
+
+/* Runs the server in its process; @arg: a struct slirp_server without its sockets. */
+static int net_serve(void *arg, int channel, int link)
+{
+	struct slirp_server s = *(const struct slirp_server *)arg;
+	struct err e = { "" };
+
+	s.frames = channel;
+	s.keeper = link;
+	return slirp_server_run(&s, &e);
+}
+
+/*
+ * Keeps the network's server running; @user: as net_open() has it, or NULL. The only file that is
+ * opened by this process later on is /etc/resolv.conf. 0 or -errno.
+ */
+static int keep_network(const struct spec_net *n, enum confine_mode mode, const char *user)
+{
+	struct slirp_server s = { .net = n, .confine = mode, .user = user };
+	char what[sizeof(((struct err *)0)->text)];
+	const struct keeper_job job = {
+		.what = what,
+		.process = "its process",
+		.loss = "the guest's link is down",
+		.name = "vmm-net",
+		.run = net_serve,
+		.answer = name_server_line,
+		.arg = &s,
+	};
+
+	snprintf(what, sizeof(what), "--net %s", n->text);
+	return keeper_run(&job);
 }
 
 int main(int argc, char **argv)
@@ -50,7 +85,7 @@ int main(int argc, char **argv)
 	if (ret)
 		helper_send(HELPER_FD, e.text, strlen(e.text), -1);
 	else
-		ret = keeper_run(&n, mode, argv[4]);
+		ret = keep_network(&n, mode, argv[4]);
 	free(tftp);
 	free(n.buf);
 	return ret ? EXIT_CODE_ERROR : 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Starts the process of the user-mode network, again if it dies, and answers what it asks. */
-#include "vmm/backend/net-helper/keeper.h"
+/* Starts a server process for the VMM, again if it dies, and answers what it asks. */
+#include "vmm/confine/keeper.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -15,17 +15,13 @@
 
 #include "base/clock.h"
 #include "base/exit_code.h"
-#include "vmm/backend/net-helper/name_server.h"
-#include "vmm/backend/net-helper/slirp_server.h"
 #include "vmm/confine/helper.h"
 
 struct keeper {
-	const struct spec_net *n;
-	enum confine_mode confine;
-	const char *user;
+	const struct keeper_job *job;
 	pid_t server;	/* 0: none */
 	int link;	/* to the server, which asks over it; hangs up when that has died */
-	int frames;	/* the VMM's end of the socket for frames, until the VMM has it; or -1 */
+	int channel;	/* the VMM's end of the server's channel, until the VMM has it; or -1 */
 	bool ready;	/* this server */
 	struct err why; /* it could not start */
 	s64 ends_ms[KEEPER_RESTARTS];
@@ -47,51 +43,44 @@ static void keeper_tell_vmm(const char *line)
 /* --- one server ---------------------------------------------------------------------------- */
 
 /* Runs the server in the child process and exits. */
-static void server_main(const struct keeper *k, int link, int frames, pid_t parent)
+static void server_main(const struct keeper *k, int link, int channel, pid_t parent)
 {
-	const struct slirp_server s = {
-		.net = k->n,
-		.confine = k->confine,
-		.user = k->user,
-		.frames = frames,
-		.keeper = link,
-	};
-	struct err e = { "" };
+	const struct keeper_job *job = k->job;
 
 	close(HELPER_FD);
 	close(k->link);
-	close(k->frames);
-	prctl(PR_SET_NAME, "vmm-net", 0, 0, 0); /* for ps and top */
+	close(k->channel);
+	prctl(PR_SET_NAME, job->name, 0, 0, 0);
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	if (getppid() != parent)
 		_exit(EXIT_CODE_ERROR);
-	exit(slirp_server_run(&s, &e) ? EXIT_CODE_ERROR : 0);
+	exit(job->run(job->arg, channel, link) ? EXIT_CODE_ERROR : 0);
 }
 
 static int server_start(struct keeper *k)
 {
-	int link[2] = { -1, -1 }, frames[2] = { -1, -1 }, ret = 0;
+	int link[2] = { -1, -1 }, channel[2] = { -1, -1 }, ret = 0;
 	pid_t self = getpid();
 
 	k->ready = false;
 	k->why.text[0] = '\0';
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, link) ||
-	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, frames))
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, channel))
 		ret = -errno;
 	k->link = link[0];
-	k->frames = frames[0];
+	k->channel = channel[0];
 	k->server = ret ? -1 : fork();
 	if (!k->server)
-		server_main(k, link[1], frames[1], self);
+		server_main(k, link[1], channel[1], self);
 	if (!ret && k->server < 0)
 		ret = -errno;
 	keeper_close_fd(&link[1]);
-	keeper_close_fd(&frames[1]);
+	keeper_close_fd(&channel[1]);
 	if (ret) {
 		k->server = 0;
 		keeper_close_fd(&k->link);
-		keeper_close_fd(&k->frames);
-		err_set(&k->why, ret, "--net %s: cannot start its process: %s", k->n->text,
+		keeper_close_fd(&k->channel);
+		err_set(&k->why, ret, "%s: cannot start %s: %s", k->job->what, k->job->process,
 			strerror(-ret));
 	}
 	return ret;
@@ -103,7 +92,7 @@ static int server_end(struct keeper *k)
 	int status = 0;
 
 	keeper_close_fd(&k->link);
-	keeper_close_fd(&k->frames);
+	keeper_close_fd(&k->channel);
 	if (k->server > 0) {
 		kill(k->server, SIGKILL);
 		while (waitpid(k->server, &status, 0) < 0 && errno == EINTR)
@@ -114,32 +103,33 @@ static int server_end(struct keeper *k)
 }
 
 /*
- * Receives the first packet on the frames' socket, which is the server's and no frame. One byte
- * says that the server is ready: the VMM gets the socket. More bytes are the text of an error.
+ * Receives the first packet on the channel, which is the server's for the keeper. One byte says
+ * that the server is ready: the VMM gets the channel. More bytes are the text of an error.
  */
 static void server_first_packet(struct keeper *k)
 {
-	ssize_t len = recv(k->frames, k->why.text, sizeof(k->why.text) - 1, MSG_DONTWAIT);
+	ssize_t len = recv(k->channel, k->why.text, sizeof(k->why.text) - 1, MSG_DONTWAIT);
 
 	if (len <= 0)
 		return;
 	k->why.text[len == 1 ? 0 : len] = '\0';
-	k->ready = len == 1 && !helper_send(HELPER_FD, "", 1, k->frames);
-	keeper_close_fd(&k->frames);
+	k->ready = len == 1 && !helper_send(HELPER_FD, "", 1, k->channel);
+	keeper_close_fd(&k->channel);
 }
 
 /*
- * Answers each packet of the server, whatever is in it, with the address of the host's name server.
- * Returns false if the server has hung up.
+ * Answers each packet of the server, whatever is in it. Returns false if the server has hung up.
  */
 static bool server_asks(const struct keeper *k)
 {
-	char any, line[NAME_SERVER_LINE];
+	char any, line[KEEPER_LINE];
 	ssize_t len = recv(k->link, &any, sizeof(any), MSG_DONTWAIT);
 
 	if (len <= 0)
 		return len < 0 && errno == EAGAIN;
-	name_server_line(line);
+	if (!k->job->answer)
+		return true;
+	k->job->answer(line);
 	/* A server that does not read its answers loses them. */
 	send(k->link, line, strlen(line), MSG_DONTWAIT | MSG_NOSIGNAL);
 	return true;
@@ -152,7 +142,7 @@ static bool server_watch(struct keeper *k)
 		struct pollfd p[] = {
 			{ .fd = HELPER_FD },
 			{ .fd = k->link, .events = POLLIN },
-			{ .fd = k->frames, .events = POLLIN },
+			{ .fd = k->channel, .events = POLLIN },
 		};
 
 		if (poll(p, ARRAY_SIZE(p), -1) < 0)
@@ -193,14 +183,13 @@ static void keeper_tell_end(struct keeper *k, int status, bool last)
 	else
 		snprintf(how, sizeof(how), " (exit code %d)", WEXITSTATUS(status));
 	if (!*k->why.text)
-		err_set(&k->why, 0, "--net %s: its process has ended%s", k->n->text, how);
+		err_set(&k->why, 0, "%s: %s has ended%s", k->job->what, k->job->process, how);
 	if (last)
 		err_set(&line, 0,
 			"%s; that is %d times within a minute, so it is not started again",
 			k->why.text, KEEPER_RESTARTS + 1);
 	else
-		err_set(&line, 0, "%s; the guest's link is down until it is started again",
-			k->why.text);
+		err_set(&line, 0, "%s; %s until it is started again", k->why.text, k->job->loss);
 	keeper_tell_vmm(line.text);
 }
 
@@ -212,9 +201,9 @@ static bool vmm_is_there_for(int ms)
 	return poll(&p, 1, ms) <= 0;
 }
 
-int keeper_run(const struct spec_net *n, enum confine_mode confine, const char *user)
+int keeper_run(const struct keeper_job *job)
 {
-	struct keeper k = { .n = n, .confine = confine, .user = user, .link = -1, .frames = -1 };
+	struct keeper k = { .job = job, .link = -1, .channel = -1 };
 	bool ran = false;
 
 	while (1) {
@@ -238,4 +227,16 @@ int keeper_run(const struct spec_net *n, enum confine_mode confine, const char *
 		if (!vmm_is_there_for(KEEPER_PAUSE_MS))
 			return 0;
 	}
+}
+
+/* --- the VMM's side ------------------------------------------------------------------------ */
+
+enum keeper_news keeper_read(int keeper, int *channel, struct err *why)
+{
+	ssize_t len = helper_receive(keeper, why->text, sizeof(why->text) - 1, channel);
+
+	why->text[len < 0 ? 0 : len] = '\0';
+	if (len < 0)
+		return len == -EAGAIN ? KEEPER_NOTHING : KEEPER_GONE;
+	return *channel < 0 ? KEEPER_DOWN : KEEPER_UP;
 }

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Runs the helper that connects to a disk's back end, with this test as its VMM: what is told when
+ * the process that connects dies, that it is started again, and what a slow one does.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/exit_code.h"
+#include "vmm/backend/dialer.h"
+
+#define PATIENCE_MS 10000
+
+struct fixture {
+	struct dialer *d;
+	char path[64];
+	int listener;
+	pid_t keeper;
+	struct err why;
+};
+
+/* Returns the first child of @pid that is not @but, or 0. */
+static pid_t child_of(pid_t pid, pid_t but)
+{
+	char path[64], text[256];
+	char *at = text;
+	ssize_t len;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	len = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
+	if (fd >= 0)
+		close(fd);
+	text[len > 0 ? len : 0] = '\0';
+	while (*at) {
+		pid_t child = (pid_t)strtol(at, &at, 10);
+
+		if (child && child != but)
+			return child;
+		at += *at == ' ';
+	}
+	return 0;
+}
+
+/* Waits for the keeper's next news. */
+static enum keeper_news await_news(struct fixture *f)
+{
+	struct pollfd p = { .fd = dialer_keeper(f->d), .events = POLLIN };
+
+	if (poll(&p, 1, PATIENCE_MS) != 1)
+		fail_msg("the keeper says nothing");
+	return dialer_news(f->d, &f->why);
+}
+
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	struct err e;
+
+	snprintf(f->path, sizeof(f->path), "/tmp/dialer_test.%d", getpid());
+	memcpy(a.sun_path, f->path, strlen(f->path));
+	unlink(f->path);
+	f->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	assert_int_equal(bind(f->listener, (struct sockaddr *)&a, sizeof(a)), 0);
+	assert_int_equal(listen(f->listener, 4), 0);
+	if (dialer_create(&f->d, f->path, CONFINE_OFF, &e))
+		fail_msg("%s", e.text);
+	f->keeper = child_of(getpid(), 0);
+	assert_int_equal(await_news(f), KEEPER_UP);
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	dialer_destroy(f->d);
+	assert_int_equal(waitpid(f->keeper, NULL, 0), f->keeper);
+	close(f->listener);
+	unlink(f->path);
+	free(f);
+	return 0;
+}
+
+/* Returns how many connections have come to the socket since the last call. */
+static unsigned connections(const struct fixture *f)
+{
+	unsigned n = 0;
+	int fd;
+
+	while ((fd = accept4(f->listener, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
+		close(fd);
+		n++;
+	}
+	return n;
+}
+
+static void expect_connection(struct fixture *f)
+{
+	int fd = dialer_dial(f->d);
+
+	assert_true(fd >= 0);
+	assert_int_equal(connections(f), 1);
+	close(fd);
+}
+
+static void it_connects_whenever_it_is_asked(void **state)
+{
+	struct fixture *f = *state;
+
+	expect_connection(f);
+	expect_connection(f);
+	unlink(f->path);
+	assert_int_equal(dialer_dial(f->d), -ENOENT);
+	assert_int_equal(dialer_dial(f->d), -ENOENT);
+}
+
+static void its_death_is_told_and_it_is_started_again(void **state)
+{
+	struct fixture *f = *state;
+	pid_t first = child_of(f->keeper, 0);
+	char want[300];
+
+	assert_true(first > 0);
+	assert_int_equal(kill(first, SIGKILL), 0);
+	assert_int_equal(await_news(f), KEEPER_DOWN);
+	snprintf(want, sizeof(want),
+		 "--disk vhost-user=%s: the process that connects to its back end has ended "
+		 "(signal 9, Killed); a back end that comes back is not found until it is started "
+		 "again",
+		 f->path);
+	assert_string_equal(f->why.text, want);
+	/* Meanwhile there is an answer at once, and none that is kept for later. */
+	assert_int_equal(dialer_dial(f->d), -EPIPE);
+	assert_int_equal(dialer_dial(f->d), -EPIPE);
+	assert_int_equal(await_news(f), KEEPER_UP);
+	assert_int_not_equal(child_of(f->keeper, 0), first);
+	expect_connection(f);
+	expect_connection(f);
+}
+
+static void it_is_not_started_for_ever(void **state)
+{
+	struct fixture *f = *state;
+
+	for (unsigned i = 0; i < KEEPER_RESTARTS; i++) {
+		assert_int_equal(kill(child_of(f->keeper, 0), SIGKILL), 0);
+		assert_int_equal(await_news(f), KEEPER_DOWN);
+		assert_int_equal(await_news(f), KEEPER_UP);
+	}
+	assert_int_equal(kill(child_of(f->keeper, 0), SIGKILL), 0);
+	assert_int_equal(await_news(f), KEEPER_DOWN);
+	assert_non_null(strstr(f->why.text, "4 times within a minute, so it is not started again"));
+	assert_int_equal(await_news(f), KEEPER_GONE);
+	assert_int_equal(dialer_dial(f->d), -EPIPE);
+}
+
+/* Its keeper may die, too: then the process goes with it, and nothing is left. */
+static void its_keepers_death_is_told(void **state)
+{
+	struct fixture *f = *state;
+	char path[64], exe[8];
+
+	/* Nothing stands there of a zombie, which may wait for an init that does not reap. */
+	snprintf(path, sizeof(path), "/proc/%d/exe", child_of(f->keeper, 0));
+	assert_true(readlink(path, exe, sizeof(exe)) > 0);
+	assert_int_equal(kill(f->keeper, SIGKILL), 0);
+	assert_int_equal(await_news(f), KEEPER_GONE);
+	for (int i = 0; i < PATIENCE_MS / 10 && readlink(path, exe, sizeof(exe)) > 0; i++)
+		poll(NULL, 0, 10);
+	assert_int_equal(readlink(path, exe, sizeof(exe)), -1);
+	assert_int_equal(dialer_dial(f->d), -EPIPE);
+}
+
+/* One that does not answer in time is asked once, and its late answer is good. */
+static void a_late_answer_is_not_lost(void **state)
+{
+	struct fixture *f = *state;
+	pid_t server = child_of(f->keeper, 0);
+	s64 begin = now_ms();
+	int fd;
+
+	assert_int_equal(kill(server, SIGSTOP), 0);
+	assert_int_equal(dialer_dial(f->d), -ETIMEDOUT);
+	assert_in_range(now_ms() - begin, 1900, 4000);
+	assert_int_equal(dialer_dial(f->d), -ETIMEDOUT);
+	assert_int_equal(kill(server, SIGCONT), 0);
+	fd = dialer_dial(f->d);
+	assert_true(fd >= 0);
+	close(fd);
+	assert_int_equal(connections(f), 1);
+	expect_connection(f);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+		TEST(it_connects_whenever_it_is_asked),
+		TEST(its_death_is_told_and_it_is_started_again),
+		TEST(it_is_not_started_for_ever),
+		TEST(its_keepers_death_is_told),
+		TEST(a_late_answer_is_not_lost),
+	};
+
+	/* The helper is this program again, as it is `vmm` itself otherwise. */
+	if (argc == 4 && !strcmp(argv[1], "dial-helper"))
+		return dialer_serve(argv[2], CONFINE_OFF) ? EXIT_CODE_ERROR : 0;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
