@@ -33,8 +33,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/eventfd.h"
 #include "devices/vhost_user.h"
+#include "devices/vq_history.h"
 
 #define PCI_CLASS    0x010000
 #define QUEUE_SIZE   256
@@ -69,6 +71,7 @@ struct vhost_user_blk {
 	struct vhost_user_inflight inflight;
 	struct virtio_blk_config news; /* the back end's configuration */
 	bool has_news;		       /* the driver was not told it yet */
+	struct vq_history history[VIRTIO_MAX_QUEUES];
 
 	pthread_mutex_t lock; /* protects all members below */
 	pthread_cond_t quiet; /* serving or running became false */
@@ -78,7 +81,7 @@ struct vhost_user_blk {
 	bool started; /* the driver is ready */
 	bool serving; /* the back end may be using the queues; changed by the thread only */
 	bool lost;    /* unanswered requests are not known, so the driver has to reset the device */
-	bool forget;  /* the driver has reset the device: the record is of no use */
+	bool forget;  /* the driver has reset the device: record and history are of no use */
 	u64 features;
 	int calls[VIRTIO_MAX_QUEUES];
 };
@@ -121,6 +124,12 @@ static int set_inflight(struct vhost_user_blk *b)
 	return ret ? ret : vhost_user_set_inflight(&b->u, &b->inflight);
 }
 
+/* Returns true if the back end that is there can go on by the record of its predecessor. */
+static bool has_record(const struct vhost_user_blk *b)
+{
+	return b->inflight.fd >= 0 && (b->u.protocol >> VHOST_USER_P_INFLIGHT & 1);
+}
+
 static int start_back_end_ring(struct vhost_user_blk *b, unsigned i, const struct virtqueue *q)
 {
 	struct vhost_user_ring r = {
@@ -131,9 +140,12 @@ static int start_back_end_ring(struct vhost_user_blk *b, unsigned i, const struc
 		.kick = virtio_kick(b->v, i),
 		.call = b->calls[i],
 	};
+	bool known;
 	int ret;
 
-	virtqueue_resume_at(q, &r.base);
+	/* By a record the back end finds what is not answered; then only the index is of use. */
+	known = vq_history_resume(&b->history[i], q, &r.base);
+	vq_history_begin(&b->history[i], r.base, known, now_ms());
 	ret = vhost_user_start_ring(&b->u, i, &r);
 	/* Repeats kicks and answers that came while there was no back end. */
 	eventfd_signal(r.kick);
@@ -180,26 +192,48 @@ static void disk_set_quiet(struct vhost_user_blk *b)
 	pthread_mutex_unlock(&b->lock);
 }
 
+/* Looks at the queues that the back end serves, or has served until now. */
+static void look_at_queues(struct vhost_user_blk *b)
+{
+	s64 now = now_ms();
+
+	for (unsigned i = 0; i < b->type.queues && b->serving; i++) {
+		const struct virtqueue *q = virtio_queue(b->v, i);
+
+		if (q)
+			vq_history_look(&b->history[i], q, now);
+	}
+}
+
 static void hang_up_back_end(struct vhost_user_blk *b)
 {
 	vhost_user_close(&b->u);
+	look_at_queues(b);
 	disk_set_quiet(b);
 }
 
-/* Returns true if a successor can know which requests in the queues are unanswered. */
+/* Returns true if the back end that is there can know which requests are unanswered. */
 static bool queues_resumable(const struct vhost_user_blk *b)
 {
 	u16 index;
 
-	if (b->inflight.fd >= 0 && (b->u.protocol >> VHOST_USER_P_INFLIGHT & 1))
+	if (has_record(b))
 		return true;
 	for (unsigned i = 0; i < b->type.queues; i++) {
 		const struct virtqueue *q = virtio_queue(b->v, i);
 
-		if (q && !virtqueue_resume_at(q, &index))
+		if (q && !vq_history_resume(&b->history[i], q, &index))
 			return false;
 	}
 	return true;
+}
+
+/* Requests from before a reset are not to be carried out. */
+static void forget_requests(struct vhost_user_blk *b)
+{
+	forget_inflight(b);
+	for (unsigned i = 0; i < VIRTIO_MAX_QUEUES; i++)
+		vq_history_reset(&b->history[i]);
 }
 
 /*
@@ -211,9 +245,8 @@ static bool claim_queues(struct vhost_user_blk *b)
 	bool begin;
 
 	pthread_mutex_lock(&b->lock);
-	/* Requests from before a reset are not to be carried out. */
 	if (b->forget)
-		forget_inflight(b);
+		forget_requests(b);
 	b->forget = false;
 	begin = b->started && !b->serving && !b->lost && b->u.fd >= 0;
 	if (begin)
@@ -396,8 +429,9 @@ static void reconnect_back_end(struct vhost_user_blk *b)
 	b->has_news = true;
 	if (!follow_driver(b))
 		blk_note(b,
-			 "a back end is there again, but the one before left requests unanswered, "
-			 "out of order and without a record; restart the guest");
+			 "a back end is there again, but it is not known which requests the one "
+			 "before left unanswered: it kept no record, and may answer out of order; "
+			 "restart the guest");
 	else if (b->u.fd >= 0)
 		blk_note(b, "a back end is there again");
 }
@@ -426,6 +460,8 @@ static void attend_back_end_once(struct vhost_user_blk *b, bool *there)
 	 */
 	if (b->has_news && virtio_config_update_try(b->v, config_take_news, b))
 		b->has_news = false;
+	if (b->serving && !has_record(b))
+		timeout = VQ_HISTORY_LOOK_MS;
 	if (b->has_news)
 		timeout = NEWS_MS;
 	/*
@@ -436,6 +472,8 @@ static void attend_back_end_once(struct vhost_user_blk *b, bool *there)
 	p[2] = (struct pollfd){ .fd = b->u.channel, .events = POLLIN };
 	if (poll(p, 3, timeout) < 0)
 		return;
+	if (!has_record(b))
+		look_at_queues(b);
 	if (p[0].revents)
 		virtio_kick_clear(b->wake);
 	if (p[1].revents)

@@ -9,10 +9,12 @@
  *
  * When a back end dies, the guest's requests wait, and once a second the thread connects to the
  * same socket again; a reset of the device by the guest does not disturb that. The successor goes
- * on by the record of requests in flight (protocol feature INFLIGHT_SHMFD) or, without one, at the
- * index that the rings give (virtqueue_resume_at()). If neither is known, requests would be lost or
- * answered twice: then the device says DEVICE_NEEDS_RESET. QEMU goes on at the used index in that
- * case, and relies on answers in order; qemu-storage-daemon does not give them so.
+ * on by the record of requests in flight (protocol feature INFLIGHT_SHMFD) or, without one, where
+ * the rings show for certain which requests are unanswered (vq_history.h): all that were made after
+ * the death of a back end that had answered everything, and most at light load. If that is not
+ * known, requests would be lost or answered twice: then the device says DEVICE_NEEDS_RESET. QEMU
+ * goes on at the used index in that case, and relies on answers in order; qemu-storage-daemon does
+ * not give them so, and keeps no record.
  *
  * A back end that does not answer within five seconds counts as dead; the connection to one that
  * does not leave the queues within 0.4 s of a reset or of the end is closed. Until it really is

@@ -280,37 +280,60 @@ static size_t iov_copy(const struct iovec *iov, unsigned n, u64 offset, u8 *buf,
 	return done;
 }
 
-bool virtqueue_resume_at(const struct virtqueue *q, u16 *index)
+void virtqueue_indices(const struct virtqueue *q, u16 *avail, u16 *used)
 {
-	u16 avail = load16(q->avail_ring, AVAIL_IDX, __ATOMIC_ACQUIRE);
-	u16 used = load16(q->used_ring, USED_IDX, __ATOMIC_ACQUIRE);
-	int16_t asked[VIRTQUEUE_MAX] = {
-		0
-	}; /* by head: in the available ring, less in the used ring */
-	/* Entries before the index that both rings still have; heads for which asked[] is not 0. */
-	unsigned seen = q->size - (unsigned)(u16)(avail - used), open = 0;
+	/* In this order: the available index, which only grows, is no smaller than the used one. */
+	*used = load16(q->used_ring, USED_IDX, __ATOMIC_ACQUIRE);
+	*avail = load16(q->avail_ring, AVAIL_IDX, __ATOMIC_ACQUIRE);
+}
 
-	*index = used;
-	if (seen > q->size)
+/* Returns entry @index of the available ring. */
+static u16 avail_head(const struct virtqueue *q, u16 index)
+{
+	size_t slot = index & (q->size - 1U);
+
+	return load16(q->avail_ring, AVAIL_RING + 2 * slot, __ATOMIC_RELAXED);
+}
+
+/* Returns the head in entry @index of the used ring. */
+static u16 used_head(const struct virtqueue *q, u16 index)
+{
+	size_t slot = index & (q->size - 1U);
+
+	return load16(q->used_ring, USED_RING + 8 * slot, __ATOMIC_RELAXED);
+}
+
+bool virtqueue_answered_since(const struct virtqueue *q, u16 since)
+{
+	/* By head: how often it is in the available ring, less how often in the used ring. */
+	int16_t asked[VIRTQUEUE_MAX] = { 0 };
+	unsigned chains, answers;
+	u16 avail, used;
+
+	virtqueue_indices(q, &avail, &used);
+	chains = (u16)(avail - since);
+	answers = (u16)(used - since);
+	if (chains > q->size || answers > chains)
 		return false;
-	if (avail == used)
-		return true;
-	/* Looks backwards from the index. Entries that were never used are zero in both rings. */
-	for (unsigned n = 1; n <= seen; n++) {
-		size_t slot = (u16)(used - n) & (q->size - 1U);
-		u16 in = load16(q->avail_ring, AVAIL_RING + 2 * slot, __ATOMIC_RELAXED);
-		u16 out = load16(q->used_ring, USED_RING + 8 * slot, __ATOMIC_RELAXED);
+	for (unsigned n = 0; n < answers; n++) {
+		u16 in = avail_head(q, (u16)(since + n)), out = used_head(q, (u16)(since + n));
 
 		if (in >= q->size || out >= q->size)
 			return false;
-		open += asked[in]++ == 0 ? 1U : 0U;
-		open -= asked[in] == 0 ? 1U : 0U;
-		open += asked[out]-- == 0 ? 1U : 0U;
-		open -= asked[out] == 0 ? 1U : 0U;
-		if (!open && n > seen / 2)
-			return true;
+		asked[in]++;
+		asked[out]--;
 	}
-	return false;
+	for (unsigned head = 0; head < q->size; head++)
+		if (asked[head])
+			return false;
+	/* What is left is under way: a head can be that once only. */
+	for (unsigned n = answers; n < chains; n++) {
+		u16 in = avail_head(q, (u16)(since + n));
+
+		if (in >= q->size || asked[in]++)
+			return false;
+	}
+	return true;
 }
 
 size_t iov_read(const struct iovec *iov, unsigned n, u64 offset, void *to, size_t len)

@@ -66,8 +66,8 @@
  * (Q6)  Chain. A chain that was popped has at least one buffer, none of its buffers is empty, and
  *       the readable ones come first.
  * (Q7)  Positions. @next_avail and @next_used are this process's own: where it is in the rings it
- *       never reads back from them. Only virtqueue_resume_at() does, for a queue that another
- *       served.
+ *       never reads back from them. Only virtqueue_indices() does, for a queue that another
+ *       process serves.
  * (Q8)  Answers. Only a chain that was popped is published, and once at most; in any order. Nothing
  *       is found by a chain's head and no table is made for @size chains, for a hostile driver can
  *       have one head taken twice, and more than @size chains.
@@ -161,17 +161,18 @@ bool virtqueue_waiting(const struct virtqueue *q);
 bool virtqueue_listen(struct virtqueue *q, bool on);
 
 /*
- * Finds where the successor of another process that served the queue goes on in the available ring:
- * *index becomes the used index. True: all chains before it seem answered, so only those behind it
- * are to be served; false: that is not known. The queue is enabled.
- *
- * It is true if nothing is unanswered. Else both rings are compared, as far back as neither is
- * overwritten: over some stretch that ends at the index and is longer than half of that, the heads
- * in the available ring must be those in the used ring, in any order. It guesses wrong where as
- * many chains with the same heads are unanswered at both ends of that stretch: one that has waited
- * all along, or one that waits at its end with the head of another that waited at its start.
+ * Reads the indices of both rings of a queue that another process serves. If they are equal nothing
+ * was under way when the used one was read. The queue is enabled.
  */
-bool virtqueue_resume_at(const struct virtqueue *q, u16 *index);
+void virtqueue_indices(const struct virtqueue *q, u16 *avail, u16 *used);
+/*
+ * Returns true if all chains before the used index are answered, and none behind it: so that
+ * another process can go on there. @since: an index before which all chains were answered once,
+ * when none behind it was. That is exact for a driver that keeps to the rules; false if the rings
+ * do not hold all chains and answers from @since on any more, or break a rule. Nobody serves the
+ * queue, which is enabled.
+ */
+bool virtqueue_answered_since(const struct virtqueue *q, u16 since);
 
 /*
  * Copies @len bytes out of, or into, a list of buffers from byte @offset on. Returns how many were

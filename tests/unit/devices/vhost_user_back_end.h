@@ -33,7 +33,7 @@ struct back_end {
 	/* Its faults. */
 	bool out_of_order; /* answers the second request, never the first */
 	bool swaps;	   /* answers every second request before the one that precedes it */
-	bool deaf;	   /* takes the kick and serves nothing */
+	bool deaf;	   /* atomic: takes the kick and serves nothing */
 	bool mute;	   /* atomic: answers no message, and stays */
 	bool hang_up;	   /* atomic: leaves at the next message or kick */
 	bool changed;	   /* atomic: says that the configuration has changed */
@@ -202,7 +202,8 @@ static inline void back_end_serve_ring(struct back_end *be)
 
 	__atomic_store_n(&be->offered, __atomic_load_n(&avail[1], __ATOMIC_ACQUIRE),
 			 __ATOMIC_RELEASE);
-	while (!be->deaf && be->next != __atomic_load_n(&avail[1], __ATOMIC_ACQUIRE)) {
+	while (!__atomic_load_n(&be->deaf, __ATOMIC_ACQUIRE) &&
+	       be->next != __atomic_load_n(&avail[1], __ATOMIC_ACQUIRE)) {
 		u16 head = avail[2 + be->next++ % be->size];
 
 		if (be->out_of_order && be->held == 0xffff)

@@ -3,6 +3,7 @@
  * Tests the successor of a back end that died: the requests in flight are served, or the device
  * asks for a reset if they are not known.
  */
+#include "devices/vq_history.h"
 #include "tests/unit/devices/vhost_user_fixture.h"
 
 static void test_back_end_comes_back(void **state)
@@ -79,6 +80,70 @@ static void test_lost_requests_need_a_reset(void **state)
 	close_disk(t);
 }
 
+/*
+ * One request waits while the ring goes round more than once, and the head that is asked for last
+ * is one that was answered: the rings look as if that one waited. To serve it again would answer it
+ * twice, and the one that waits never.
+ */
+static void test_a_request_that_waits_for_long_is_noticed(void **state)
+{
+	struct ctx *t = *state;
+
+	t->be.out_of_order = true;
+	open_disk(t);
+	do_request(t);
+	for (unsigned i = 0; i < 3 * DRIVER_SIZE; i++) {
+		/* A driver that takes the descriptor that came back last. */
+		t->d.next[0] = 1;
+		assert_serves(t);
+	}
+	lose_back_end(t);
+	t->be.out_of_order = false;
+	replace_back_end(t, "it is not known which requests");
+	for (unsigned i = 0; i < 5000 && !driver_broken(&t->d); i++)
+		driver_nap();
+	assert_true(driver_broken(&t->d));
+	/* Nothing was answered a second time. */
+	assert_int_equal(((u16 *)(void *)(driver_page(&t->d, 0) + QUEUE_USED))[1], 3 * DRIVER_SIZE);
+	driver_start(&t->d, 0);
+	assert_serves(t);
+	close_disk(t);
+}
+
+/*
+ * The rings have gone round, but nothing was under way at a look since: what came behind that is
+ * known, and so it is when the successor dies as well.
+ */
+static void test_requests_behind_a_quiet_moment_are_known(void **state)
+{
+	struct ctx *t = *state;
+
+	open_disk(t);
+	for (unsigned i = 0; i < 3 * DRIVER_SIZE; i++) {
+		t->d.next[0] = 1;
+		assert_serves(t);
+	}
+	for (unsigned i = 0; i < 3 * VQ_HISTORY_LOOK_MS; i++)
+		driver_nap();
+	for (unsigned round = 1; round <= 2; round++) {
+		__atomic_store_n(&t->be.deaf, true, __ATOMIC_RELEASE);
+		t->d.next[0] = 1;
+		do_request(t);
+		do_request(t);
+		/* It has them, and takes no notice of them. */
+		await_count(&t->be.offered, 3 * DRIVER_SIZE + 2 * round);
+		back_end_stop(&t->be, t->path);
+		await_notes(t, 2 * round - 1);
+		__atomic_store_n(&t->be.deaf, false, __ATOMIC_RELEASE);
+		back_end_start(&t->be, t->path);
+		assert_answered(t);
+		assert_answered(t);
+		await_notes(t, 2 * round);
+	}
+	assert_false(driver_broken(&t->d));
+	close_disk(t);
+}
+
 static void test_record_of_requests_is_handed_on(void **state)
 {
 	struct ctx *t = *state;
@@ -137,6 +202,8 @@ int main(void)
 		TEST(test_kick_is_repeated),
 		TEST(test_order_does_not_matter),
 		TEST(test_lost_requests_need_a_reset),
+		TEST(test_a_request_that_waits_for_long_is_noticed),
+		TEST(test_requests_behind_a_quiet_moment_are_known),
 		TEST(test_record_of_requests_is_handed_on),
 		TEST(test_back_end_of_another_kind_is_not_taken),
 		TEST(test_a_record_ends_with_its_driver),
