@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/eventfd.h"
 #include "devices/blk_request.h"
 #include "devices/blk_ring.h"
@@ -23,7 +24,9 @@ struct blk_queue {
 	struct io_uring ring;
 	struct host_thread thread;
 	bool started;
-	bool stop; /* atomic */
+	bool stop;   /* atomic */
+	bool busy;   /* atomic: the thread is in blk_queue_run() */
+	s64 stop_ms; /* atomic: when it was asked to stop; 0: it was not */
 
 	/* Only the thread uses these from start to stop. */
 	struct virtio *v;
@@ -331,9 +334,8 @@ static bool blk_queue_wait(struct blk_queue *q)
 	return true;
 }
 
-static void blk_queue_run(void *arg)
+static void blk_queue_run(struct blk_queue *q)
 {
-	struct blk_queue *q = arg;
 	bool working = true;
 
 	for (unsigned i = 0; i < (q->c.aio_threads ? 1 : DEPTH); i++)
@@ -362,6 +364,15 @@ static void blk_queue_run(void *arg)
 	 */
 	q->c.aio_threads = true;
 	virtio_needs_reset(q->v);
+}
+
+static void blk_queue_main(void *arg)
+{
+	struct blk_queue *q = arg;
+
+	__atomic_store_n(&q->busy, true, __ATOMIC_RELEASE);
+	blk_queue_run(q);
+	__atomic_store_n(&q->busy, false, __ATOMIC_RELEASE);
 }
 
 static void blk_queue_thread_failed(void *arg)
@@ -413,11 +424,12 @@ int blk_queue_start(struct blk_queue *q, struct virtio *v, bool durable)
 	q->thread = (struct host_thread){
 		.kind = HOST_THREAD_BLOCK,
 		.name = "virtio-blk",
-		.run = blk_queue_run,
+		.run = blk_queue_main,
 		.failed = blk_queue_thread_failed,
 		.arg = q,
 	};
 	__atomic_store_n(&q->stop, false, __ATOMIC_RELEASE);
+	__atomic_store_n(&q->stop_ms, 0, __ATOMIC_RELEASE);
 	/* calloc() touches no page that is not used: a request has a page of addresses. */
 	q->requests = calloc(DEPTH, sizeof(*q->requests));
 	if (q->requests)
@@ -432,10 +444,24 @@ int blk_queue_start(struct blk_queue *q, struct virtio *v, bool durable)
 
 void blk_queue_stop_begin(struct blk_queue *q)
 {
+	s64 never = 0;
+
 	if (!q->started)
 		return;
+	__atomic_compare_exchange_n(&q->stop_ms, &never, now_ms(), false, __ATOMIC_ACQ_REL,
+				    __ATOMIC_ACQUIRE);
 	__atomic_store_n(&q->stop, true, __ATOMIC_RELEASE);
 	eventfd_signal(q->kick);
+}
+
+s64 blk_queue_held_ms(const struct blk_queue *q)
+{
+	s64 since = __atomic_load_n(&q->stop_ms, __ATOMIC_ACQUIRE), held;
+
+	if (!since || !__atomic_load_n(&q->busy, __ATOMIC_ACQUIRE))
+		return 0;
+	held = now_ms() - since;
+	return held > 0 ? held : 1;
 }
 
 void blk_queue_stop_wait(struct blk_queue *q)

@@ -48,5 +48,11 @@ int blk_queue_start(struct blk_queue *q, struct virtio *v, bool durable);
  */
 void blk_queue_stop_begin(struct blk_queue *q);
 void blk_queue_stop_wait(struct blk_queue *q);
+/*
+ * Returns for how many milliseconds the queue's thread has not ended since it was asked to; 0: it
+ * was not asked, or has ended. After a moment that is a system call in the host's kernel. Any
+ * thread.
+ */
+s64 blk_queue_held_ms(const struct blk_queue *q);
 
 #endif

@@ -27,12 +27,17 @@ struct virtio_blk {
 	struct blk_stats stats[VIRTIO_MAX_QUEUES];
 };
 
+void virtio_blk_stop_begin(struct virtio_blk *b)
+{
+	for (unsigned i = 0; i < b->type.queues; i++)
+		blk_queue_stop_begin(b->queues[i]);
+}
+
 static void virtio_blk_stop(void *arg)
 {
 	struct virtio_blk *b = arg;
 
-	for (unsigned i = 0; i < b->type.queues; i++)
-		blk_queue_stop_begin(b->queues[i]);
+	virtio_blk_stop_begin(b);
 	for (unsigned i = 0; i < b->type.queues; i++)
 		blk_queue_stop_wait(b->queues[i]);
 }
@@ -220,6 +225,18 @@ u64 virtio_blk_refresh(struct virtio_blk *b)
 u64 virtio_blk_size(const struct virtio_blk *b)
 {
 	return __atomic_load_n(&b->image.sectors, __ATOMIC_ACQUIRE) * BLK_SECTOR;
+}
+
+s64 virtio_blk_held_ms(const struct virtio_blk *b)
+{
+	s64 most = 0;
+
+	for (unsigned i = 0; i < b->type.queues; i++) {
+		s64 ms = blk_queue_held_ms(b->queues[i]);
+
+		most = ms > most ? ms : most;
+	}
+	return most;
 }
 
 void virtio_blk_stats(const struct virtio_blk *b, struct blk_stats *out)

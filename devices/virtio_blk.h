@@ -53,6 +53,17 @@ u64 virtio_blk_refresh(struct virtio_blk *b);
 int virtio_blk_resize(struct virtio_blk *b, u64 bytes);
 /* Returns the size in bytes that the driver was told last. Any thread. */
 u64 virtio_blk_size(const struct virtio_blk *b);
+/*
+ * Asks the queues' threads to end, and does not wait: for an end or a reset, which follows. No vCPU
+ * runs.
+ */
+void virtio_blk_stop_begin(struct virtio_blk *b);
+/*
+ * Returns for how many milliseconds threads have not ended that the driver's reset, or
+ * virtio_blk_stop_begin(), has asked to; 0: none. After a moment that is because the host's kernel
+ * holds a request uninterruptibly. Any thread.
+ */
+s64 virtio_blk_held_ms(const struct virtio_blk *b);
 /* Adds up the counts of all queues since the disk was created. Any thread. */
 void virtio_blk_stats(const struct virtio_blk *b, struct blk_stats *out);
 

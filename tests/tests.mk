@@ -29,6 +29,10 @@ $(B)/tests/unit/vmm/%: $(B)/obj/tests/unit/vmm/%.o $(VMM_REST) $(ARCH)
 # It decides how long the device polls.
 $(B)/tests/unit/devices/blk_wake_test: private LDLIBS += -Wl,--wrap=vq_pace_poll,--wrap=vq_pace_init
 
+# They decide when the host's kernel gives a request back.
+$(B)/tests/unit/devices/blk_held_test: private LDLIBS += -Wl,--wrap=blk_image_flush
+$(B)/tests/unit/vmm/held_end_test: private LDLIBS += -Wl,--wrap=virtio_blk_held_ms
+
 # They start the command.
 $(B)/tests/unit/vmm/confine_live_test $(B)/tests/unit/vmm/confine_parse_test: | $(B)/vmm $(B)/net-helper
 
