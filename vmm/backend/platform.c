@@ -21,6 +21,9 @@
 #include "vmm/backend/net.h"
 #include "vmm/machine/layout.h"
 
+/* A wait for a disk's threads that is longer is told. */
+#define HELD_MS 900
+
 struct disk {
 	const struct spec_disk *spec;
 	struct virtio_blk *blk; /* one of the two */
@@ -31,6 +34,7 @@ struct disk {
 	struct platform_helper helper; /* that process */
 	int dial_error;		       /* the last one that was noted; the disk's thread's */
 	struct platform *p;
+	bool held_noted; /* there was a note that the host's kernel holds its requests */
 	struct virtio_pci *pci;
 };
 
@@ -46,6 +50,7 @@ struct nic {
 };
 
 struct platform {
+	struct machine *m;
 	struct loop *loop;
 	const struct note_sink *notes;
 	struct platform_hooks hooks;
@@ -351,6 +356,46 @@ static int add_rng(struct platform *p, struct host *h, struct err *e)
 	return ret ? err_set(e, ret, "cannot add the entropy device: %s", strerror(-ret)) : 0;
 }
 
+/* --- disks whose requests the host's kernel holds ------------------------------------------- */
+
+static bool disks_are_busy(void *arg)
+{
+	const struct platform *p = arg;
+
+	for (size_t i = 0; i < p->n_disks; i++)
+		if (p->disks[i].blk && virtio_blk_held_ms(p->disks[i].blk))
+			return true;
+	return false;
+}
+
+/* Notes each disk that a wait for its threads is about, once for each wait. */
+static void note_held_disks(void *arg)
+{
+	struct platform *p = arg;
+
+	for (size_t i = 0; i < p->n_disks; i++) {
+		struct disk *d = &p->disks[i];
+		bool held = d->blk && virtio_blk_held_ms(d->blk) >= HELD_MS;
+
+		if (held && !d->held_noted)
+			note_put(p->notes,
+				 "--disk %s: this host's kernel holds requests for it and does not "
+				 "give them back; the guest's reset or end waits for that",
+				 d->spec->path);
+		d->held_noted = held;
+	}
+}
+
+int platform_await_disks(struct platform *p)
+{
+	for (size_t i = 0; i < p->n_disks; i++)
+		if (p->disks[i].blk)
+			virtio_blk_stop_begin(p->disks[i].blk);
+	return machine_wait(p->m, disks_are_busy, p);
+}
+
+/* --- life ---------------------------------------------------------------------------------- */
+
 int platform_create(struct platform **out, struct machine *m, const struct guest_spec *spec,
 		    struct err *e)
 {
@@ -368,8 +413,10 @@ int platform_create(struct platform **out, struct machine *m, const struct guest
 
 	if (!p)
 		return err_set(e, -ENOMEM, "out of memory");
+	p->m = m;
 	p->loop = machine_loop(m);
 	p->notes = machine_notes(m);
+	machine_set_wait_hook(m, note_held_disks, p);
 	ret = power_create(&p->power, h, &power);
 	if (!ret)
 		ret = spec->firmware
@@ -421,6 +468,7 @@ void platform_disk(const struct platform *p, size_t i, struct platform_disk *out
 		out->size = virtio_blk_size(d->blk);
 		out->readonly = d->spec->readonly;
 		virtio_blk_stats(d->blk, &out->stats);
+		out->held_ms = virtio_blk_held_ms(d->blk);
 	}
 }
 
@@ -521,6 +569,7 @@ void platform_destroy(struct platform *p)
 {
 	if (!p)
 		return;
+	machine_set_wait_hook(p->m, NULL, NULL);
 	for (size_t i = 0; i < p->n_disks; i++) {
 		if (p->disks[i].watched)
 			loop_del(p->loop, dialer_keeper(p->disks[i].dialer));

@@ -22,6 +22,11 @@ struct platform_disk {
 	u64 size; /* bytes, now */
 	bool readonly;
 	struct blk_stats stats; /* all 0 of a vhost-user disk, whose requests do not pass here */
+	/*
+	 * For how many milliseconds a reset or the end has waited for its requests, which after a
+	 * moment are held by the host's kernel; 0: it waits for none.
+	 */
+	s64 held_ms;
 };
 
 size_t platform_disk_count(const struct platform *p);
@@ -56,6 +61,13 @@ struct platform_hooks {
 void platform_set_hooks(struct platform *p, const struct platform_hooks *hooks);
 /* Presses the power button, which a guest may ignore. Any thread. */
 void platform_power_button(struct platform *p);
+/*
+ * Asks all disks' threads to end, and serves the event loop until they have; whatever the host's
+ * kernel holds, control socket and signals are answered. Each disk that holds up this, or a vCPU in
+ * a reset of its own, for more than a second gets a note with its file. No vCPU runs; a reset or
+ * the end follows. Returns the exit code by then, as machine_wait() does.
+ */
+int platform_await_disks(struct platform *p);
 /*
  * Stops all I/O. For callers without a lifecycle; else platform_part's end() calls it. NULL
  * allowed.

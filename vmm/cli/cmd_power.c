@@ -137,6 +137,36 @@ static int guest_await_end(struct client *c, int process, long long ms, char rea
 	}
 }
 
+/*
+ * Returns true if the guest's end waits for this host's kernel, with a line that names the disk's
+ * file.
+ */
+static bool guest_is_held(struct client *c, struct err *e)
+{
+	json_t *info = NULL, *disk;
+	bool held = false;
+	struct err none;
+	size_t i;
+
+	if (client_call(c, "umbra-info", NULL, &info, &none))
+		return false;
+	json_array_foreach(json_object_get(info, "disks"), i, disk)
+	{
+		long long ms = cli_json_number(disk, "held-ms");
+		char time[24];
+
+		if (held || ms <= 0)
+			continue;
+		held = true;
+		err_set(e, -ETIMEDOUT,
+			"guest %s: its end waits for this host's kernel, which has held requests "
+			"for %s for %s; the vmm ends when they are given back",
+			client_name(c), cli_json_text(disk, "file"), cli_duration(time, ms));
+	}
+	json_decref(info);
+	return held;
+}
+
 /* Presses the button; -EBUSY for a paused guest, whose CPUs could not see it. */
 static int power_button_press(struct client *c, struct err *e)
 {
@@ -163,8 +193,10 @@ static int guest_shut_down(struct client *c, int process, int seconds, struct er
 
 	/* -ENOTCONN: the guest may have ended just now. */
 	if (ret && ret != -ENOTCONN)
-		return ret;
+		return guest_is_held(c, e) ? -ETIMEDOUT : ret;
 	ret = guest_await_end(c, process, seconds * 1000LL, reason);
+	if (ret && guest_is_held(c, e))
+		return ret;
 	if (ret)
 		return err_set(e, ret,
 			       "guest %s has not shut down in %d s; does it listen to its power "
@@ -185,7 +217,7 @@ static int guest_quit(struct client *c, int process, struct err *e)
 	if (ret && ret != -ENOTCONN)
 		return ret;
 	ret = guest_await_end(c, process, GONE_MS, reason);
-	if (ret)
+	if (ret && !guest_is_held(c, e))
 		err_set(e, ret, "guest %s: its vmm does not end; `vmm kill %s`", client_name(c),
 			client_name(c));
 	return ret;

@@ -496,6 +496,10 @@ int guest_run(struct guest *g, struct err *e)
 	int code;
 
 	while ((code = machine_run(g->m, e)) == EXIT_CODE_REBOOT && can_reboot(g)) {
+		/* The end may be asked for while it waits. */
+		code = platform_await_disks(g->platform);
+		if (code != EXIT_CODE_REBOOT)
+			break;
 		if (guest_reboot(g, e)) {
 			code = EXIT_CODE_ERROR;
 			break;
@@ -520,6 +524,9 @@ void guest_exit_line(const struct guest *g, int code, char *buf, size_t len)
 int guest_end(struct guest *g, struct err *e)
 {
 	g->ended = true;
+	/* As long as it takes, all parts are there and answer. */
+	if (g->platform)
+		platform_await_disks(g->platform);
 	return lifecycle_end(machine_lifecycle(g->m), e);
 }
 

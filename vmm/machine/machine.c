@@ -56,6 +56,8 @@ struct machine {
 	struct pause *pause;
 	machine_power_fn *on_power;
 	void *on_power_arg;
+	void (*on_wait)(void *arg);
+	void *on_wait_arg;
 	pthread_mutex_t lock; /* the end */
 	pthread_mutex_t kernel_lock;
 	bool exiting; /* atomic */
@@ -442,6 +444,19 @@ bool machine_exit(struct machine *m, int code, const char *fmt, ...)
 bool machine_exiting(const struct machine *m)
 {
 	return __atomic_load_n(&m->exiting, __ATOMIC_ACQUIRE);
+}
+
+void machine_set_wait_hook(struct machine *m, void (*fn)(void *arg), void *arg)
+{
+	assert(!m->on_wait || !fn);
+	m->on_wait = fn;
+	m->on_wait_arg = arg;
+}
+
+void machine_tell_wait(const struct machine *m)
+{
+	if (m->on_wait)
+		m->on_wait(m->on_wait_arg);
 }
 
 int machine_exit_code(const struct machine *m)

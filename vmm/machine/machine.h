@@ -62,10 +62,12 @@
  *    to answer whether it is at rest. A vCPU that is paused does not answer, so a paused machine
  *    does not end by it.
  * From the request on: the loop returns after the callback that it is in; machine_run() asks all
- * vCPUs to stop and joins their threads, each of which handles the exit that it is in to its end.
+ * vCPUs to stop, serves the loop until their threads end, each of which handles the exit that it is
+ * in to its end, and joins them.
  * After (E2), (E3) and (E10) guest_run() resets the machine and runs it again, unless --no-reboot
- * or sessions forbid it. Else guest_end() ends the parts downwards, by (L5) of lifecycle.h: the
- * console waits up to 700 ms for its readers, the devices' threads are joined, the record is
+ * or sessions forbid it. Else guest_end() waits for the disks' threads, which the host's kernel may
+ * hold, and serves the loop meanwhile; then it ends the parts downwards, by (L5) of lifecycle.h:
+ * the console waits up to 700 ms for its readers, the devices' threads are joined, the record is
  * closed. If sessions have not loaded all their drivers by an (E1), guest_run() makes its code
  * ERROR.
  *
@@ -217,6 +219,19 @@ bool machine_paused(const struct machine *m);
  * threads. Returns the exit code of (W3). READY -> STOPPED; main thread.
  */
 int machine_run(struct machine *m, struct err *e);
+
+/*
+ * Serves the event loop until @busy(@arg) is false, so that control socket and signals are answered
+ * while an end or a reset waits for threads. The caller joins them then. No vCPU enters the guest
+ * meanwhile. Returns the exit code by then: a request may have come that wins (W2). Main thread,
+ * outside of machine_run().
+ */
+int machine_wait(struct machine *m, bool (*busy)(void *arg), void *arg);
+/*
+ * Sets the function that is called each second of such a wait, and of machine_run()'s own for its
+ * vCPUs. One owner; NULL gives it back.
+ */
+void machine_set_wait_hook(struct machine *m, void (*fn)(void *arg), void *arg);
 
 /*
  * Does the machine's part of a reset (lifecycle_reset()), which comes last: zeroes the memory and

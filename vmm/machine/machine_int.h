@@ -12,6 +12,8 @@ struct io;
 
 struct io *machine_io(const struct machine *m);
 int machine_exit_code(const struct machine *m);
+/* Calls the hook of machine_set_wait_hook(), if there is one. */
+void machine_tell_wait(const struct machine *m);
 
 /* Tells the read-only hook, if there is one. */
 void machine_ro_write(struct machine *m, struct vcpu *v, u64 gpa, unsigned len, const void *data);

@@ -10,12 +10,19 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/exit_code.h"
 #include "vmm/machine/machine.h"
 #include "vmm/machine/machine_int.h"
 #include "vmm/machine/vmexit.h"
 
 #define WATCH_NS 1000000000ULL
+/* Looks of machine_wait(). */
+#define WAIT_FIRST_NS  50000
+#define WAIT_OFTEN_NS  200000
+#define WAIT_LONG_NS   20000000
+#define WAIT_SELDOM_NS 10000000
+#define WAIT_TELL_NS   1000000000ULL
 
 struct halt_watch {
 	struct machine *m;
@@ -52,6 +59,67 @@ static void on_halt_watch(void *arg, u32 expiries)
 		vcpu_probe(machine_vcpu(w->m, i));
 }
 
+/* --- waits of the end ---------------------------------------------------------------------- */
+
+struct end_wait {
+	struct machine *m;
+	bool (*busy)(void *arg);
+	void *arg;
+	int timer;
+	u64 begin_ns, told_ns;
+};
+
+/* Looks often at first, since most ends take less than a millisecond. */
+static void on_end_wait(void *arg, u32 expiries)
+{
+	struct end_wait *w = arg;
+	u64 now = now_ns();
+
+	(void)expiries;
+	if (!w->busy(w->arg)) {
+		loop_stop(machine_loop(w->m));
+		return;
+	}
+	if (now - w->begin_ns > WAIT_LONG_NS)
+		loop_timer_set(machine_loop(w->m), w->timer, WAIT_SELDOM_NS, 0);
+	if (now - w->told_ns < WAIT_TELL_NS)
+		return;
+	w->told_ns = now;
+	machine_tell_wait(w->m);
+}
+
+int machine_wait(struct machine *m, bool (*busy)(void *arg), void *arg)
+{
+	struct end_wait w = { .m = m, .busy = busy, .arg = arg, .begin_ns = now_ns() };
+
+	if (!busy(arg))
+		return machine_exit_code(m);
+	w.told_ns = w.begin_ns;
+	w.timer = loop_timer(machine_loop(m), WAIT_FIRST_NS, WAIT_OFTEN_NS, on_end_wait, &w);
+	/* Without a timer the caller waits as if it had not asked. */
+	if (w.timer < 0)
+		return machine_exit_code(m);
+	/* A later machine_exit() stops the loop, too. */
+	do
+		loop_again(machine_loop(m));
+	while (!loop_run(machine_loop(m)) && busy(arg));
+	loop_timer_del(machine_loop(m), w.timer);
+	loop_stop(machine_loop(m));
+	return machine_exit_code(m);
+}
+
+static bool vcpus_run(void *arg)
+{
+	struct machine *m = arg;
+
+	for (unsigned i = 0; i < machine_cpus(m); i++)
+		if (vcpu_runs(machine_vcpu(m, i)))
+			return true;
+	return false;
+}
+
+/* --- the run ------------------------------------------------------------------------------- */
+
 int machine_run(struct machine *m, struct err *e)
 {
 	struct halt_watch w = { .m = m };
@@ -66,11 +134,13 @@ int machine_run(struct machine *m, struct err *e)
 		if (ret)
 			err_set(e, ret, "the event loop failed: %s", strerror(-ret));
 	}
-	for (i = 0; i < n; i++)
-		vcpu_stop(machine_vcpu(m, i));
-	for (i = 0; i < n; i++)
-		vcpu_join(machine_vcpu(m, i));
 	if (timer >= 0)
 		loop_timer_del(machine_loop(m), timer);
+	for (i = 0; i < n; i++)
+		vcpu_stop(machine_vcpu(m, i));
+	/* One may be in a device that waits for the host's kernel. */
+	machine_wait(m, vcpus_run, m);
+	for (i = 0; i < n; i++)
+		vcpu_join(machine_vcpu(m, i));
 	return ret ? EXIT_CODE_ERROR : machine_exit_code(m); /* (E13), (W3) */
 }

@@ -43,6 +43,7 @@ struct vcpu {
 	pthread_t thread;
 	pid_t tid; /* atomic; 0: not asked for yet */
 	bool started;
+	bool gone;	      /* atomic: the thread is about to end */
 	bool stop;	      /* atomic */
 	pthread_mutex_t lock; /* immediate_exit, and for the condition */
 	pthread_cond_t wake;  /* stop or pause has changed */
@@ -341,6 +342,7 @@ static void *vcpu_thread(void *arg)
 	}
 	/* (V4) */
 	complete_exit(v);
+	__atomic_store_n(&v->gone, true, __ATOMIC_RELEASE);
 	return NULL;
 }
 
@@ -349,6 +351,7 @@ int vcpu_start(struct vcpu *v, vcpu_exit_fn *fn, struct err *e)
 	int ret;
 
 	v->fn = fn;
+	__atomic_store_n(&v->gone, false, __ATOMIC_RELEASE);
 	ret = pthread_create(&v->thread, NULL, vcpu_thread, v);
 	if (ret)
 		return err_set(e, -ret, "cannot start a thread for vCPU %u: %s", v->config.index,
@@ -384,6 +387,11 @@ pid_t vcpu_tid(const struct vcpu *v)
 	pid_t tid = __atomic_load_n(&v->tid, __ATOMIC_ACQUIRE);
 
 	return tid == TID_UNKNOWN ? 0 : tid;
+}
+
+bool vcpu_runs(const struct vcpu *v)
+{
+	return v->started && !__atomic_load_n(&v->gone, __ATOMIC_ACQUIRE);
 }
 
 void vcpu_join(struct vcpu *v)

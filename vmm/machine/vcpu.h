@@ -126,6 +126,8 @@ typedef bool vcpu_exit_fn(struct vcpu *v, struct kvm_run *run, int error);
 int vcpu_start(struct vcpu *v, vcpu_exit_fn *fn, struct err *e);
 /* Asks the thread to leave the guest for good; vcpu_join() waits for it. Any thread. */
 void vcpu_stop(struct vcpu *v);
+/* Returns true if the thread runs, so that vcpu_join() would wait for it. */
+bool vcpu_runs(const struct vcpu *v);
 void vcpu_join(struct vcpu *v);
 /*
  * Makes the vCPU as it was created (vmm/machine/vcpu_reset.h), between vcpu_join() and another

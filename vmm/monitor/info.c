@@ -125,6 +125,11 @@ static json_t *disks_section(void *arg)
 		if (one)
 			json_object_set_new(one, "served-by",
 					    json_string(d.spec->vhost_user ? "vhost-user" : "vmm"));
+		if (one && d.held_ms >= 1000) {
+			json_object_set_new(one, "error",
+					    json_string("this host's kernel holds its requests"));
+			json_object_set_new(one, "held-ms", json_integer((json_int_t)d.held_ms));
+		}
 		platform_dialer(mon->platform, i, &dialer);
 		if (one)
 			describe_helper(one, &dialer, "the process that connects to its back end");

@@ -5,6 +5,7 @@
  * 0xf4.
  */
 #include <errno.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -550,6 +551,68 @@ static void test_shared_memory(void **state)
 	machine_destroy(m);
 }
 
+struct slow_device {
+	struct machine *m;
+	sem_t done;
+	int timer;
+	unsigned hooked;
+	int waited;
+};
+
+/* Ends the machine, and waits in its vCPU's access for what only the loop's thread can give. */
+static void on_slow_access(void *arg, struct vcpu *v, const struct io_pio_access *a)
+{
+	struct slow_device *d = arg;
+	struct timespec until;
+
+	(void)v;
+	(void)a;
+	machine_exit(d->m, EXIT_CODE_POWEROFF, NULL);
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += 10;
+	loop_timer_set(machine_loop(d->m), d->timer, 1200000000, 0);
+	do
+		d->waited = sem_timedwait(&d->done, &until) ? errno : 0;
+	while (d->waited == EINTR); /* it was asked to stop */
+}
+
+static void on_slow_timer(void *arg, u32 expiries)
+{
+	struct slow_device *d = arg;
+
+	(void)expiries;
+	sem_post(&d->done);
+}
+
+static void on_wait(void *arg)
+{
+	struct slow_device *d = arg;
+
+	d->hooked++;
+}
+
+/* The loop goes on while a vCPU waits in a device, and the machine's owner learns of it. */
+static void test_loop_goes_on_while_a_vcpu_is_held(void **state)
+{
+	struct slow_device d = { .hooked = 0 };
+	struct ctx t;
+
+	(void)state;
+	MAKE(&t, 1, g_ports);
+	d.m = t.m;
+	sem_init(&d.done, 0, 0);
+	d.timer = loop_timer(machine_loop(t.m), 0, 0, on_slow_timer, &d);
+	assert_true(d.timer >= 0);
+	machine_set_wait_hook(t.m, on_wait, &d);
+	assert_int_equal(machine_pio_add(t.m, 0xe4, 3, on_slow_access, &d), 0);
+	assert_int_equal(run_machine(&t), EXIT_CODE_POWEROFF);
+	assert_int_equal(d.waited, 0);
+	assert_int_equal(d.hooked, 1);
+	machine_set_wait_hook(t.m, NULL, NULL);
+	machine_destroy(t.m);
+	sem_destroy(&d.done);
+}
+
 static void test_bad_config(void **state)
 {
 	static const struct machine_config bad[] = {
@@ -580,6 +643,7 @@ int main(void)
 		cmocka_unit_test(test_halted),
 		cmocka_unit_test(test_translate),
 		cmocka_unit_test(test_stop),
+		cmocka_unit_test(test_loop_goes_on_while_a_vcpu_is_held),
 		cmocka_unit_test(test_bad_config),
 		cmocka_unit_test(test_shared_memory),
 		cmocka_unit_test(test_reset),

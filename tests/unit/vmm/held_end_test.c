@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Tests the end of a guest while the host's kernel holds requests of its disk: the control socket
+ * answers and names the file, and so do a note and `vmm stop`. The linker leads the disk's word
+ * that it is held here; blk_held_test.c tests that word. The guests are a firmware of one
+ * instruction, on this /dev/kvm.
+ */
+#include <fcntl.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/exit_code.h"
+#include "devices/virtio_blk.h"
+#include "vmm/cli/commands.h"
+#include "vmm/control/client.h"
+#include "vmm/guest/guest.h"
+
+#define IMAGE_LEN 0x10000U
+#define RESET_AT  0xfff0U
+#define LIMIT_MS  1000
+
+static const int no_signals[] = { -1 };
+static s64 held_since; /* atomic; 0: nothing is held */
+
+s64 __real_virtio_blk_held_ms(const struct virtio_blk *b);
+s64 __wrap_virtio_blk_held_ms(const struct virtio_blk *b);
+
+s64 __wrap_virtio_blk_held_ms(const struct virtio_blk *b)
+{
+	s64 since = __atomic_load_n(&held_since, __ATOMIC_ACQUIRE);
+
+	return since ? now_ms() - since + 1 : __real_virtio_blk_held_ms(b);
+}
+
+struct fixture {
+	struct guest_spec spec;
+	char dir[32], image[48], disk[48], name[32];
+	pthread_t thread;
+	pthread_mutex_t lock;
+	char told[2000];    /* all notes, a line each */
+	bool started, done; /* atomic */
+	int code;
+	struct client *c;
+};
+
+static void on_note(void *arg, const char *line)
+{
+	struct fixture *f = arg;
+	size_t used;
+
+	pthread_mutex_lock(&f->lock);
+	used = strlen(f->told);
+	snprintf(f->told + used, sizeof(f->told) - used, "%s\n", line);
+	pthread_mutex_unlock(&f->lock);
+}
+
+static void on_started(void *arg, const char *name)
+{
+	struct fixture *f = arg;
+
+	(void)name;
+	__atomic_store_n(&f->started, true, __ATOMIC_RELEASE);
+}
+
+static void *run_guest(void *arg)
+{
+	struct fixture *f = arg;
+	const struct guest_config c = {
+		.spec = &f->spec,
+		.end_signals = no_signals,
+		.front = { .arg = f, .notes = { on_note, f }, .started = on_started },
+	};
+	struct guest *g = NULL;
+	struct err e = { "" };
+
+	f->code = guest_create(&g, &c, &e) ? -1 : guest_run(g, &e);
+	if (f->code < 0)
+		on_note(f, e.text);
+	guest_destroy(g);
+	__atomic_store_n(&f->done, true, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+static void nap(void)
+{
+	struct timespec ms = { 0, 1000000 };
+
+	nanosleep(&ms, NULL);
+}
+
+static void make_file(const char *path, const void *data, size_t len)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+	assert_int_equal(write(fd, data, len), len);
+	close(fd);
+}
+
+static int setup(void **state)
+{
+	static u8 image[IMAGE_LEN], disk[4096];
+	struct fixture *f = calloc(1, sizeof(*f));
+	struct err e;
+
+	pthread_mutex_init(&f->lock, NULL);
+	strcpy(f->dir, "/tmp/umbra-unit-XXXXXX");
+	assert_non_null(mkdtemp(f->dir));
+	snprintf(f->image, sizeof(f->image), "%s/bios", f->dir);
+	snprintf(f->disk, sizeof(f->disk), "%s/the disk", f->dir);
+	snprintf(f->name, sizeof(f->name), "unit-held-%d", getpid());
+	memset(image, 0xff, sizeof(image));
+	image[RESET_AT] = 0xeb; /* jmp . */
+	image[RESET_AT + 1] = 0xfe;
+	make_file(f->image, image, sizeof(image));
+	make_file(f->disk, disk, sizeof(disk));
+	guest_spec_init(&f->spec);
+	f->spec.firmware = f->image;
+	f->spec.memory = SPEC_MIN_MEMORY;
+	f->spec.name = f->name;
+	f->spec.console.kind = SPEC_PTY;
+	f->spec.console_given = true;
+	f->spec.disks[0].path = strdup(f->disk);
+	f->spec.n_disks = 1;
+	assert_int_equal(pthread_create(&f->thread, NULL, run_guest, f), 0);
+	for (unsigned i = 0; i < 10000 && !__atomic_load_n(&f->started, __ATOMIC_ACQUIRE) &&
+			     !__atomic_load_n(&f->done, __ATOMIC_ACQUIRE);
+	     i++)
+		nap();
+	if (client_open(&f->c, f->name, 5000, &e))
+		fail_msg("%s; %s", e.text, f->told);
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	__atomic_store_n(&held_since, 0, __ATOMIC_RELEASE);
+	client_close(f->c);
+	guest_spec_free(&f->spec);
+	unlink(f->image);
+	unlink(f->disk);
+	rmdir(f->dir);
+	pthread_mutex_destroy(&f->lock);
+	free(f);
+	return 0;
+}
+
+static void ask(struct fixture *f, const char *command, json_t **answer)
+{
+	s64 begin = now_ms();
+	struct err e;
+
+	if (client_call(f->c, command, NULL, answer, &e))
+		fail_msg("%s: %s", command, e.text);
+	assert_in_range(now_ms() - begin, 0, LIMIT_MS);
+}
+
+static void await_note(struct fixture *f, const char *what)
+{
+	bool told = false;
+
+	for (unsigned i = 0; i < 4000 && !told; i++) {
+		nap();
+		pthread_mutex_lock(&f->lock);
+		told = strstr(f->told, what);
+		pthread_mutex_unlock(&f->lock);
+	}
+	if (!told)
+		fail_msg("no note has \"%s\":\n%s", what, f->told);
+}
+
+/* Returns what `vmm stop` prints of the guest, whose end it must not wait for. */
+static const char *stop_says(struct fixture *f)
+{
+	static char text[1000];
+	char stop[] = "stop", timeout[] = "--timeout=1";
+	char *argv[] = { stop, timeout, f->name, NULL };
+	int fd = memfd_create("stderr", MFD_CLOEXEC), status;
+	pid_t child = fork();
+	ssize_t len;
+
+	if (!child) {
+		dup2(fd, STDERR_FILENO);
+		_exit(cmd_stop(3, argv));
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), EXIT_CODE_ERROR);
+	len = pread(fd, text, sizeof(text) - 1, 0);
+	text[len > 0 ? len : 0] = '\0';
+	close(fd);
+	return text;
+}
+
+static void assert_file_is_named(struct fixture *f)
+{
+	char want[200];
+	const char *got;
+	json_t *info, *disk;
+
+	snprintf(want, sizeof(want), "--disk %s: this host's kernel holds requests", f->disk);
+	await_note(f, want);
+	ask(f, "umbra-info", &info);
+	disk = json_array_get(json_object_get(info, "disks"), 0);
+	assert_string_equal(json_string_value(json_object_get(disk, "file")), f->disk);
+	assert_string_equal(json_string_value(json_object_get(disk, "error")),
+			    "this host's kernel holds its requests");
+	assert_true(json_integer_value(json_object_get(disk, "held-ms")) >= 900);
+	json_decref(info);
+	snprintf(want, sizeof(want),
+		 "its end waits for this host's kernel, which has held requests for %s for ",
+		 f->disk);
+	got = stop_says(f);
+	if (!strstr(got, want))
+		fail_msg("vmm stop says: %s", got);
+}
+
+static void assert_ends(struct fixture *f, int code)
+{
+	s64 begin = now_ms();
+
+	assert_false(__atomic_load_n(&f->done, __ATOMIC_ACQUIRE));
+	__atomic_store_n(&held_since, 0, __ATOMIC_RELEASE);
+	while (!__atomic_load_n(&f->done, __ATOMIC_ACQUIRE) && now_ms() - begin < 2 * LIMIT_MS)
+		nap();
+	assert_true(__atomic_load_n(&f->done, __ATOMIC_ACQUIRE));
+	pthread_join(f->thread, NULL);
+	assert_int_equal(f->code, code);
+}
+
+static void quit_names_the_file_that_holds_it_up(void **state)
+{
+	struct fixture *f = *state;
+
+	__atomic_store_n(&held_since, now_ms(), __ATOMIC_RELEASE);
+	ask(f, "quit", NULL);
+	assert_file_is_named(f);
+	assert_ends(f, EXIT_CODE_SIGNAL + 15);
+}
+
+/* A reset that waits can be ended, and is none then. */
+static void a_reset_names_it_and_quit_ends_it(void **state)
+{
+	struct fixture *f = *state;
+	char want[200];
+
+	__atomic_store_n(&held_since, now_ms(), __ATOMIC_RELEASE);
+	ask(f, "system_reset", NULL);
+	snprintf(want, sizeof(want), "--disk %s: this host's kernel holds requests", f->disk);
+	await_note(f, want);
+	ask(f, "quit", NULL);
+	assert_file_is_named(f);
+	assert_ends(f, EXIT_CODE_SIGNAL + 15);
+}
+
+/* What is given back within a moment is not worth a word. */
+static void a_short_wait_is_not_told(void **state)
+{
+	struct fixture *f = *state;
+
+	__atomic_store_n(&held_since, now_ms(), __ATOMIC_RELEASE);
+	ask(f, "quit", NULL);
+	for (unsigned i = 0; i < 200; i++)
+		nap();
+	assert_ends(f, EXIT_CODE_SIGNAL + 15);
+	assert_null(strstr(f->told, "--disk"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+		TEST(quit_names_the_file_that_holds_it_up),
+		TEST(a_reset_names_it_and_quit_ends_it),
+		TEST(a_short_wait_is_not_told),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
