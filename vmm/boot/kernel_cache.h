@@ -42,8 +42,7 @@ int kernel_cache_find(struct kernel **out, int fd, const char *path);
 /*
  * Prepares @path, in some 0.1 s and without the standard streams, if the process that was to
  * prepare it has ended with a guest that was too short for it. To be called at the end of a guest,
- * outside of its process namespace. If it is prepared already, this costs a look at its file. Where
- * this process cannot fork (a user's supervisor, confine_fork()), nothing is prepared.
+ * outside of its process namespace. If it is prepared already, this costs a look at its file.
  */
 void kernel_cache_complete(const char *path);
 

@@ -88,20 +88,42 @@ void confine_free(struct confine *c)
 /* --- becoming two -------------------------------------------------------------------------- */
 
 /*
- * Enters a user namespace and a process namespace. In a user namespace a user who is not root has
- * the capabilities that the other namespaces ask for, and no more rights than before. The user's id
- * is mapped to itself, so that checks of a file's owner keep their meaning. Supplementary groups
- * show there as the overflow group (nogroup), and still give their rights.
+ * Forks into the namespaces @flags, and notes in c->why[] whether that of processes is in force;
+ * where they are refused it forks without. The calling process stays outside, so it can fork again
+ * when that namespace has ended with its first process. The C library's fork() takes no flags. Like
+ * it, this call has the kernel write the child's id to where the C library keeps that of the
+ * thread, for locks compare those.
  */
-static int enter_user_namespace(struct confine *c, unsigned uid, struct err *e)
+static pid_t fork_into_namespaces(struct confine *c, int flags)
+{
+	int *tid = NULL;
+	pid_t pid;
+
+	/* Without CONFIG_CHECKPOINT_RESTORE the kernel does not tell where that is. */
+	if (prctl(PR_GET_TID_ADDRESS, &tid, 0, 0, 0)) {
+		confine_namespaces(c, flags);
+		return fork();
+	}
+	c->why[LAYER_PID] = 0; /* the child has a copy of it */
+	flags |= CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD;
+	pid = (pid_t)syscall(SYS_clone, flags, NULL, NULL, tid, NULL);
+	if (pid >= 0)
+		return pid;
+	c->why[LAYER_PID] = errno;
+	return fork();
+}
+
+/*
+ * Maps the user's id to itself in the user namespace that this process was born in, so that checks
+ * of a file's owner keep their meaning. Supplementary groups show there as the overflow group
+ * (nogroup), and still give their rights.
+ */
+static int map_user(unsigned uid, struct err *e)
 {
 	char map[32];
-	int len = snprintf(map, sizeof(map), "%u %u 1\n", uid, uid), fd, ret = 0;
+	int len = snprintf(map, sizeof(map), "%u %u 1\n", uid, uid), ret = 0;
+	int fd = open("/proc/self/uid_map", O_WRONLY | O_CLOEXEC);
 
-	confine_namespaces(c, CLONE_NEWUSER | CLONE_NEWPID);
-	if (c->why[LAYER_PID])
-		return 0;
-	fd = open("/proc/self/uid_map", O_WRONLY | O_CLOEXEC);
 	if (fd < 0 || write(fd, map, (size_t)len) != len)
 		ret = err_set(e, -errno,
 			      "/proc/self/uid_map: %s; mount /proc, or use --confine off",
@@ -111,20 +133,17 @@ static int enter_user_namespace(struct confine *c, unsigned uid, struct err *e)
 	return ret;
 }
 
-static int find_rights(struct confine *c, const char *user, struct err *e)
+/*
+ * Chooses the namespaces of the VMM. In a user namespace a user who is not root has the
+ * capabilities that the other namespaces ask for, and no more rights than before.
+ */
+static int choose_namespaces(struct confine *c, const char *user, unsigned uid, int *flags,
+			     struct err *e)
 {
-	/* The id is in the auxiliary vector, which costs no system call. */
-	unsigned uid = (unsigned)getauxval(AT_EUID);
-	int ret;
-
 	if (uid && user)
 		return err_set(e, -EPERM, "--user %s: only root can become another user", user);
-	if (uid)
-		return enter_user_namespace(c, uid, e);
-	ret = confine_find_user(c, user, e);
-	if (!ret)
-		confine_namespaces(c, CLONE_NEWPID);
-	return ret;
+	*flags = uid ? CLONE_NEWUSER | CLONE_NEWPID : CLONE_NEWPID;
+	return uid ? 0 : confine_find_user(c, user, e);
 }
 
 static void signals_block(sigset_t *set, const int *ends)
@@ -152,25 +171,21 @@ static void die_with_supervisor(int guard)
 		_exit(EXIT_CODE_ERROR);
 }
 
-/*
- * Lets this process's children be born in its own process namespace again. The one that they were
- * born in has ended with the VMM, its init, and no fork() succeeds in it any more. A user who is
- * not root may not change that, pid_namespaces(7): there are no children then.
- */
-static void leave_ended_namespace(void)
+/* Begins the VMM's process: -errno, with the line for the user. */
+static int begin_vmm(struct confine *c, unsigned uid, int guard, struct err *e)
 {
-	int fd = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return;
-	setns(fd, CLONE_NEWPID);
-	close(fd);
+	die_with_supervisor(guard);
+	prepare_libraries();
+	c->pid = c->why[LAYER_PID] ? getpid() : 1;
+	return uid && !c->why[LAYER_PID] ? map_user(uid, e) : 0;
 }
 
 int confine_fork(struct confine **out, const struct confine_start *s, int *code, bool *note,
 		 struct err *e)
 {
-	int pipe[2] = { -1, -1 }, ret;
+	/* The id is in the auxiliary vector, which costs no system call. */
+	unsigned uid = (unsigned)getauxval(AT_EUID);
+	int pipe[2] = { -1, -1 }, flags, ret;
 	struct confine *c;
 	sigset_t set;
 	pid_t pid;
@@ -184,7 +199,7 @@ int confine_fork(struct confine **out, const struct confine_start *s, int *code,
 	c = confine_create(s->mode);
 	if (!c)
 		return err_set(e, -ENOMEM, "out of memory");
-	ret = find_rights(c, s->user, e);
+	ret = choose_namespaces(c, s->user, uid, &flags, e);
 	if (ret)
 		goto fail;
 	if (pipe2(pipe, O_DIRECT | O_NONBLOCK | O_CLOEXEC)) {
@@ -198,7 +213,7 @@ int confine_fork(struct confine **out, const struct confine_start *s, int *code,
 	 */
 	terminal_look(STDIN_FILENO);
 	signals_block(&set, s->ends);
-	pid = fork();
+	pid = fork_into_namespaces(c, flags);
 	if (pid < 0) {
 		ret = err_set(e, -errno, "cannot make a process: %s", strerror(errno));
 		goto fail;
@@ -207,15 +222,15 @@ int confine_fork(struct confine **out, const struct confine_start *s, int *code,
 		if (s->inherited)
 			descriptors_close(s->inherited);
 		*code = supervise(pid, &set, pipe[0], note);
-		leave_ended_namespace();
 		ret = 1;
 		goto fail;
 	}
 	close(pipe[0]);
-	die_with_supervisor(pipe[1]);
-	prepare_libraries();
+	pipe[0] = -1;
+	ret = begin_vmm(c, uid, pipe[1], e);
+	if (ret)
+		goto fail;
 	c->guard = pipe[1];
-	c->pid = c->why[LAYER_PID] ? getpid() : 1;
 	*out = c;
 	return 0;
 fail:

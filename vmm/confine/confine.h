@@ -83,8 +83,9 @@ struct confine_start {
  * Forks into the VMM and its supervisor. Returns 0 in the VMM, with *out for confine_enter(); it is
  * NULL with CONFINE_OFF, where there is one process only. Returns 1 in the supervisor, when the VMM
  * has ended: *code is the exit code, *note tells whether the VMM had called confine_note(), and the
- * supervisor can fork again if it is root's. -errno. The caller has one thread, and nothing that a
- * forked child would not have.
+ * supervisor, which has stayed in the namespaces of the caller, can fork again. -errno, of which the
+ * VMM's process may return some, too. The caller has one thread, and nothing that a forked child
+ * would not have.
  */
 int confine_fork(struct confine **out, const struct confine_start *s, int *code, bool *note,
 		 struct err *e);

@@ -8,8 +8,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -31,6 +29,7 @@
 #include <cmocka.h>
 
 #include "base/types.h"
+#include "tests/unit/vmm/confine_fixture.h"
 #include "vmm/control/client.h"
 
 #define KILLED	    (128 + SIGSYS)
@@ -412,17 +411,8 @@ static void become_nobody(void)
 /* Becomes that user where namespaces are refused, as container runtimes do it. */
 static void become_nobody_without_namespaces(void)
 {
-	struct sock_filter refuse[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_unshare, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	const struct sock_fprog program = { ARRAY_SIZE(refuse), refuse };
-
 	become_nobody();
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
-	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
+	if (refuse_namespaces())
 		_exit(126);
 }
 
@@ -531,7 +521,7 @@ static void without_namespaces_there_are_fewer_layers(void **state)
 	if (cannot() || nobody_cannot())
 		skip();
 	launch(&g, become_nobody_without_namespaces, "--confine", "on");
-	inherited = 1;
+	inherited = 2;
 	await_guest(&g);
 	inherited = 0;
 	kill(g.supervisor, SIGTERM);
@@ -635,7 +625,7 @@ static void threads_of_a_user_have_the_hosts_ids(void **state)
 	expect_threads(&g, become_nobody);
 	end_guest(&g);
 	launch(&g, become_nobody_without_namespaces, "--cpus", "2");
-	inherited = 1;
+	inherited = 2;
 	await_guest(&g);
 	expect_threads(&g, become_nobody);
 	inherited = 0;

@@ -459,7 +459,10 @@ static void a_signal_ends_a_start_that_is_confined_already(void **state)
 
 /* --- a host that lacks something ----------------------------------------------------------- */
 
-/* Takes a system call away, as if the kernel had no such one. */
+/*
+ * Takes a system call away, as if the kernel had no such one. Without unshare() there are no
+ * namespaces by clone() either; of prctl() it takes the one that tells where a thread's id is.
+ */
 static void take_away(long nr, int error)
 {
 	struct sock_filter code[] = {
@@ -469,9 +472,16 @@ static void take_away(long nr, int error)
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
 	struct sock_fprog prog = { .len = ARRAY_SIZE(code), .filter = code };
+	int ret;
 
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog))
+	if (nr == SYS_prctl)
+		ret = refuse_calls(nr, BPF_JEQ, PR_GET_TID_ADDRESS, (unsigned)error);
+	else if (nr == SYS_unshare)
+		ret = refuse_namespaces();
+	else
+		ret = prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog);
+	if (ret)
 		_exit(93);
 }
 
@@ -547,6 +557,19 @@ static void a_missing_layer_is_told_or_refused(void **state)
 	}
 }
 
+/* A kernel without CONFIG_CHECKPOINT_RESTORE: one layer is entered in another way. */
+static void a_kernel_may_not_tell_where_thread_ids_are(void **state)
+{
+	char line[1024];
+
+	(void)state;
+	if (needs_root() || !FILTERED)
+		skip();
+	assert_int_equal(enter_without(SYS_prctl, EINVAL, CONFINE_ON, line, sizeof(line)), 0);
+	assert_null(strstr(line, "pid"));
+	assert_null(strstr(line, "mount"));
+}
+
 static void all_layers_are_here(void **state)
 {
 	json_t *probe = confine_probe(), *missing = json_object_get(probe, "missing");
@@ -607,6 +630,7 @@ int main(void)
 		cmocka_unit_test(a_signal_ends_a_start_that_is_confined_already),
 		cmocka_unit_test(threads_know_their_numbers_on_the_host),
 		cmocka_unit_test(a_missing_layer_is_told_or_refused),
+		cmocka_unit_test(a_kernel_may_not_tell_where_thread_ids_are),
 		cmocka_unit_test(all_layers_are_here),
 		cmocka_unit_test(users_are_found_or_refused),
 	};

@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
@@ -21,10 +22,14 @@
 #include "tests/unit/shadow/synth.h"
 #include "vmm/boot/kernel_cache.h"
 #include "vmm/boot/kernel_cache_int.h"
+#include "vmm/confine/confine.h"
 
-#define SPAN ((size_t)0x10000 + SYNTH_SEG)
+#define SHORT_GUEST	7 /* exit code of a VMM that ends at once */
+#define RUN_SHORT_GUEST "run-short-guest"
+#define NOBODY		65534
+#define SPAN		((size_t)0x10000 + SYNTH_SEG)
 
-static char top[64], cache[128], file[128], large[128];
+static char top[64], cache[128], file[128], large[128], user_top[80];
 
 static void write_kernel(const char *path, u32 init_size)
 {
@@ -180,6 +185,59 @@ static void test_completed_at_the_end(void **state)
 	complete_cache(fresh);
 	assert_int_equal(count_files(".kernel"), 1);
 	unlink(fresh);
+}
+
+/*
+ * Does as `vmm run` with a guest that ended at once, in a process that was executed as its user:
+ * the VMM ends, and its supervisor completes the cache with the kernel @path.
+ */
+static int run_short_guest(const char *path)
+{
+	static const int ends[] = { SIGTERM, -1 };
+	const struct confine_start start = { .mode = CONFINE_ON, .ends = ends };
+	struct confine *c = NULL;
+	struct err e = { "" };
+	bool note;
+	int code, ret = confine_fork(&c, &start, &code, &note, &e);
+
+	if (!ret)
+		_exit(SHORT_GUEST);
+	if (ret < 0)
+		fputs(e.text, stderr);
+	if (ret != 1 || code != SHORT_GUEST)
+		return 1;
+	kernel_cache_complete(path);
+	return 0;
+}
+
+/* A supervisor that is not root's stays outside of the namespaces, too, in which none can fork. */
+static void test_completed_by_a_users_supervisor(void **state)
+{
+	int exe = open("/proc/self/exe", O_RDONLY | O_CLOEXEC), status;
+	char path[160], before[128];
+	pid_t pid;
+
+	(void)state;
+	assert_true(exe >= 0);
+	snprintf(path, sizeof(path), "%s/vmlinuz", user_top);
+	pid = fork();
+	if (!pid) {
+		char *const argv[] = { "kernel_cache_test", RUN_SHORT_GUEST, path, NULL };
+
+		setenv("XDG_CACHE_HOME", user_top, 1);
+		if (geteuid() || (!setgroups(0, NULL) && !setresgid(NOBODY, NOBODY, NOBODY) &&
+				  !setresuid(NOBODY, NOBODY, NOBODY)))
+			fexecve(exe, argv, environ);
+		_exit(127);
+	}
+	close(exe);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	strcpy(before, cache);
+	snprintf(cache, sizeof(cache), "%s/umbra", user_top);
+	status = (int)count_files(".kernel");
+	strcpy(cache, before);
+	assert_int_equal(status, 1);
 }
 
 /*
@@ -476,11 +534,12 @@ static void test_bounded(void **state)
 	assert_false(open_and_check(path, SYNTH_INIT_SIZE + 4096));
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_second_start_is_prepared, setup),
 		cmocka_unit_test_setup(test_completed_at_the_end, setup),
+		cmocka_unit_test_setup(test_completed_by_a_users_supervisor, setup),
 		cmocka_unit_test_setup(test_a_signal_ends_the_completing, setup),
 		cmocka_unit_test_setup(test_keyed_by_content, setup_filled),
 		cmocka_unit_test_setup(test_changed_file, setup),
@@ -497,6 +556,8 @@ int main(void)
 	char path[160], command[300];
 	int ret;
 
+	if (argc == 3 && !strcmp(argv[1], RUN_SHORT_GUEST))
+		return run_short_guest(argv[2]);
 	strcpy(top, "/tmp/umbra-cache.XXXXXX");
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1) || !mkdtemp(top))
 		return 1;
@@ -512,6 +573,13 @@ int main(void)
 		snprintf(path, sizeof(path), "%s/k%u", top, i);
 		write_kernel(path, SYNTH_INIT_SIZE + (i + 1) * 4096);
 	}
+	snprintf(user_top, sizeof(user_top), "%s-user", top);
+	snprintf(path, sizeof(path), "%s/vmlinuz", user_top);
+	if (mkdir(user_top, 0700))
+		return 1;
+	write_kernel(path, SYNTH_INIT_SIZE);
+	if (!geteuid() && (chown(user_top, NOBODY, NOBODY) || chown(path, NOBODY, NOBODY)))
+		return 1;
 	snprintf(large, sizeof(large), "%s/large", top);
 	snprintf(command, sizeof(command), "cp \"$UMBRA_TEST_IMAGES/cloud/vmlinuz\" %s 2>&1",
 		 large);
@@ -519,6 +587,6 @@ int main(void)
 		print_message("# no large kernel\n");
 	sleep(4); /* files that have just changed get no link */
 	ret = cmocka_run_group_tests_name("kernel cache", tests, NULL, NULL);
-	snprintf(command, sizeof(command), "rm -rf %s", top);
+	snprintf(command, sizeof(command), "rm -rf %s %s", top, user_top);
 	return system(command) ? 1 : ret;
 }
