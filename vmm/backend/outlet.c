@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/reopen.h"
 
 #define FLUSH_NS  10000000ULL
 #define RETRY_NS  1000000000ULL
@@ -282,14 +283,6 @@ static void outlet_on_writable(void *arg, u32 events)
 
 /* --- life ------------------------------------------------------------------------------------ */
 
-static int outlet_reopen(int fd)
-{
-	char path[40];
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	return open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-}
-
 static int outlet_classify(struct outlet *o)
 {
 	struct stat st;
@@ -308,7 +301,7 @@ static int outlet_classify(struct outlet *o)
 	} else if (o->c.ours) {
 		o->kind = OUTLET_NONBLOCK;
 	} else {
-		fd = outlet_reopen(o->fd);
+		fd = reopen_nonblock(o->fd, &st, O_WRONLY);
 		o->reopened = fd >= 0;
 		o->fd = fd >= 0 ? fd : o->fd;
 		o->kind = fd >= 0 ? OUTLET_NONBLOCK : OUTLET_GATED;

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/plain_text.h"
+#include "base/reopen.h"
 #include "base/terminal.h"
 
 #define LINGER_MS    250
@@ -35,9 +36,11 @@ void run_notes_limit(struct run_notes *n, size_t bytes)
 
 void run_notes_look(struct run_notes *n)
 {
+	struct stat st;
+
 	/* The first question costs no system call, which is for most guests the answer. */
-	if (terminal_is_prepared() && isatty(STDERR_FILENO))
-		n->terminal = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (terminal_is_prepared() && isatty(STDERR_FILENO) && !fstat(STDERR_FILENO, &st))
+		n->terminal = reopen_nonblock(STDERR_FILENO, &st, O_WRONLY);
 }
 
 /* --- with the lock ------------------------------------------------------------------------- */
