@@ -79,7 +79,7 @@ int terminal_prepare(int fd)
 	return 0;
 }
 
-int terminal_raw(int fd)
+int terminal_raw(int fd, bool waits)
 {
 	int ret = saved.prepared && saved.fd == fd ? 0 : terminal_prepare(fd);
 	struct termios t;
@@ -88,6 +88,8 @@ int terminal_raw(int fd)
 		return ret;
 	t = saved.old;
 	cfmakeraw(&t);
+	t.c_cc[VMIN] = waits;
+	t.c_cc[VTIME] = 0;
 	saved.changed = 1;
 	if (tcsetattr(fd, TCSANOW, &t)) {
 		saved.changed = 0;

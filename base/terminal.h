@@ -24,8 +24,12 @@ void terminal_look(int fd);
 int terminal_prepare(int fd);
 /* Returns true after terminal_prepare(): the terminal is or will be raw. */
 bool terminal_is_prepared(void);
-/* Sets raw mode for @fd, which is prepared if it was not. Errors of terminal_prepare(). */
-int terminal_raw(int fd);
+/*
+ * Sets raw mode for @fd, which is prepared if it was not. @waits: a read waits for a key, as usual;
+ * else any process that reads while there is none gets 0, also one that takes that for the end.
+ * Errors of terminal_prepare().
+ */
+int terminal_raw(int fd, bool waits);
 /* Returns true while the terminal is raw: a line has to end with "\r\n". Any thread. */
 bool terminal_is_raw(void);
 /* Restores the settings, if terminal_raw() changed them. Async-signal-safe. */

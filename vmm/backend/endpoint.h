@@ -6,7 +6,7 @@
  * No peer stops the guest or the event loop for long. Where there is no reader at the moment (a
  * socket without a client, a pseudo-terminal), the last ENDPOINT_RING bytes are kept for the next
  * reader; older ones are lost. A client of a socket that is there but slow holds up a source that
- * can wait, and costs one that cannot (a serial port) the oldest bytes. stdout and files: outlet.h.
+ * can wait, and costs one that cannot (a serial port) the oldest bytes. stdout and files: outlet.h; stdin: inlet.h.
  * The newest client of a socket takes the place of the one before, so that a client that is stuck
  * locks nobody out. A file is appended to, never replaced or truncated; a socket's path that is
  * another file is refused, and at the end only the socket that was made is removed.

@@ -12,9 +12,11 @@
 #include "base/exit_code.h"
 #include "base/terminal.h"
 #include "vmm/backend/endpoint_int.h"
+#include "vmm/backend/inlet.h"
 #include "vmm/backend/outlet.h"
 
-#define ESCAPE 1 /* Ctrl-a */
+#define ESCAPE	 1 /* Ctrl-a */
+#define RETRY_NS 1000000000ULL
 
 static const char help[] = "\r\n[vmm] Ctrl-a x: end the guest   Ctrl-a Ctrl-a: send Ctrl-a   "
 			   "Ctrl-a h: this help\r\n";
@@ -28,6 +30,8 @@ struct stdio {
 	bool tty, escaped, eof;
 	bool watched;	 /* stdin is in the event loop */
 	bool unpollable; /* stdin is a file: always ready */
+	struct inlet inlet;
+	int retry; /* a timer: stdin is a terminal that another process group has; or -1 */
 	u8 in[512];
 	size_t in_at, in_len;
 
@@ -105,26 +109,43 @@ static void stop_watching_stdin(struct stdio *c)
 
 static void on_stdin(void *arg, u32 events);
 
+static int add_stdin(struct stdio *c)
+{
+	int ret = loop_add(c->loop, STDIN_FILENO, EPOLLIN, on_stdin, c);
+
+	c->watched = !ret;
+	return ret;
+}
+
 /*
  * Reads only when the guest has taken all before: unread bytes stay in the pipe, and none is lost.
  */
 static void watch_stdin(struct stdio *c)
 {
-	if (c->eof || c->watched || c->unpollable)
-		return;
-	if (!loop_add(c->loop, STDIN_FILENO, EPOLLIN, on_stdin, c))
-		c->watched = true;
+	if (!c->eof && !c->watched && !c->unpollable)
+		add_stdin(c);
 }
 
-static void read_stdin(struct stdio *c)
+static void on_retry(void *arg, u32 expiries)
 {
-	ssize_t n = read(STDIN_FILENO, c->in, sizeof(c->in));
+	struct stdio *c = arg;
 
-	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+	(void)expiries;
+	if (c->in_at == c->in_len)
+		watch_stdin(c);
+}
+
+static void read_stdin(struct stdio *c, u32 events)
+{
+	ssize_t n = inlet_read(&c->inlet, c->in, sizeof(c->in), events);
+
+	if (n == -EAGAIN)
 		return;
 	if (n <= 0) {
-		c->eof = true;
+		c->eof = n != -EBUSY;
 		stop_watching_stdin(c);
+		if (!c->eof)
+			loop_timer_set(c->loop, c->retry, RETRY_NS, 0);
 		return;
 	}
 	c->in_at = 0;
@@ -135,10 +156,7 @@ static void read_stdin(struct stdio *c)
 
 static void on_stdin(void *arg, u32 events)
 {
-	struct stdio *c = arg;
-
-	(void)events;
-	read_stdin(c);
+	read_stdin(arg, events);
 }
 
 static void on_input_room(void *arg)
@@ -149,35 +167,39 @@ static void on_input_room(void *arg)
 		return;
 	watch_stdin(c);
 	while (c->unpollable && !c->eof && c->in_at == c->in_len)
-		read_stdin(c);
+		read_stdin(c, 0);
 }
 
-static void prepare_stdin(struct stdio *c)
+/*
+ * Looks at stdin while files can still be opened. Nothing is read before stdio_start(): the loop
+ * does not run yet. That it refuses a file tells them apart without a further system call.
+ */
+static int prepare_stdin(struct stdio *c, struct err *e)
 {
 	int ret = c->ep.c.what->kind == SPEC_FILE ? -EBUSY : terminal_prepare(STDIN_FILENO);
 
 	c->tty = !ret;
 	c->eof = ret == -EBUSY;
+	if (c->eof)
+		return 0;
+	ret = add_stdin(c);
+	c->unpollable = ret == -EPERM;
+	c->eof = ret && !c->unpollable; /* stdin is closed */
+	if (!ret)
+		inlet_open(&c->inlet, STDIN_FILENO, c->tty);
+	if (c->tty)
+		c->retry = loop_timer(c->loop, 0, 0, on_retry, c);
+	return c->tty && c->retry < 0 ? err_set(e, c->retry, "out of memory") : 0;
 }
 
 static void stdio_start(struct endpoint *ep)
 {
 	struct stdio *c = stdio_of(ep);
-	int ret;
 
-	if (c->eof)
-		return;
-	if (c->tty)
-		c->tty = !terminal_raw(STDIN_FILENO);
-	ret = loop_add(c->loop, STDIN_FILENO, EPOLLIN, on_stdin, c);
-	if (!ret) {
-		c->watched = true;
-	} else if (ret == -EPERM) {
-		c->unpollable = true;
+	if (c->tty && !c->eof)
+		c->tty = !terminal_raw(STDIN_FILENO, c->inlet.ours);
+	if (c->unpollable)
 		stdio_room(&c->ep);
-	} else {
-		c->eof = true; /* stdin is closed */
-	}
 }
 
 static void stdio_destroy(struct endpoint *ep, s64 until_ms)
@@ -186,6 +208,9 @@ static void stdio_destroy(struct endpoint *ep, s64 until_ms)
 	u64 left;
 
 	stop_watching_stdin(c);
+	if (c->retry >= 0)
+		loop_timer_del(c->loop, c->retry);
+	inlet_close(&c->inlet);
 	left = outlet_destroy(c->out, until_ms);
 	if (left)
 		note_put(machine_notes(ep->c.m),
@@ -267,18 +292,20 @@ int endpoint_stdio_create(struct endpoint **out, const struct endpoint_config *c
 
 	if (!c)
 		return err_set(e, -ENOMEM, "out of memory");
-	c->file = -1;
+	c->file = c->retry = -1;
+	c->inlet.fd = STDIN_FILENO;
 	c->ep.ops = &ops;
 	c->ep.c = *config;
 	c->loop = machine_loop(config->m);
 	c->room.fn = on_input_room;
 	c->room.arg = c;
 	ret = open_output(c, e);
+	if (!ret)
+		ret = prepare_stdin(c, e);
 	if (ret) {
 		stdio_destroy(&c->ep, 0);
 		return ret;
 	}
-	prepare_stdin(c);
 	*out = &c->ep;
 	return 0;
 }

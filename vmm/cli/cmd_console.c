@@ -12,6 +12,7 @@
 #include "base/exit_code.h"
 #include "base/file.h"
 #include "base/terminal.h"
+#include "vmm/backend/inlet.h"
 #include "vmm/cli/cli.h"
 #include "vmm/cli/commands.h"
 #include "vmm/control/client.h"
@@ -45,6 +46,7 @@ static const char key_help[] = "\r\n[vmm] Ctrl-a d: detach   Ctrl-a Ctrl-a: send
 struct link {
 	int fd;
 	bool tty, escaped, detached, eof;
+	struct inlet in; /* stdin */
 	char keys[4096];
 	size_t at, len;
 };
@@ -92,11 +94,11 @@ static void console_send_keys(struct link *l)
 	}
 }
 
-static void console_read_keys(struct link *l)
+static void console_read_keys(struct link *l, u32 events)
 {
-	ssize_t n = read(STDIN_FILENO, l->keys, sizeof(l->keys));
+	ssize_t n = inlet_read(&l->in, l->keys, sizeof(l->keys), events);
 
-	if (n < 0 && errno == EINTR)
+	if (n == -EAGAIN)
 		return;
 	l->eof = n <= 0; /* go on looking */
 	l->at = 0;
@@ -135,7 +137,7 @@ static int console_talk(struct link *l)
 				return -EPIPE;
 		}
 		if (p[1].revents)
-			console_read_keys(l);
+			console_read_keys(l, (u32)p[1].revents);
 	}
 	return 0;
 }
@@ -201,9 +203,12 @@ int cmd_console(int argc, char **argv)
 	if (isatty(STDIN_FILENO))
 		fprintf(stderr, "[vmm] attached to %s; Ctrl-a d detaches\n", name ? name : "");
 	catch_signals();
-	l.tty = !terminal_raw(STDIN_FILENO);
+	l.tty = !terminal_prepare(STDIN_FILENO);
+	inlet_open(&l.in, STDIN_FILENO, l.tty);
+	l.tty = l.tty && !terminal_raw(STDIN_FILENO, l.in.ours);
 	ret = console_talk(&l);
 	close(l.fd);
+	inlet_close(&l.in);
 	terminal_restore();
 	if (l.tty)
 		fprintf(stderr, "\n[vmm] %s\n", l.detached ? "detached" : "the guest has ended");

@@ -33,13 +33,16 @@ struct fixture {
 	pthread_t loop;
 	char dir[32], path[64];
 	int old_stdin, old_stdout;
-	bool room; /* atomic */
+	bool room;  /* atomic */
+	size_t got; /* atomic: bytes for the guest */
 };
 
 static inline size_t swallow(void *arg, const u8 *buf, size_t len)
 {
-	(void)arg;
+	struct fixture *f = arg;
+
 	(void)buf;
+	__atomic_fetch_add(&f->got, len, __ATOMIC_RELEASE);
 	return len;
 }
 
@@ -93,17 +96,23 @@ static inline void fixture_init(struct fixture *f)
 	f->old_stdin = f->old_stdout = -1;
 }
 
-/* Makes the endpoint's stdin empty, and its stdout @fd. */
-static inline void fixture_stdio(struct fixture *f, int fd)
+/* Makes the endpoint's stdin @in and its stdout @out; -1: one that is empty, or takes all. */
+static inline void fixture_streams(struct fixture *f, int in, int out)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	fflush(stdout);
 	f->old_stdin = dup(0);
 	f->old_stdout = dup(1);
-	assert_int_equal(dup2(null, 0), 0);
-	assert_int_equal(dup2(fd, 1), 1);
+	assert_int_equal(dup2(in < 0 ? null : in, 0), 0);
+	assert_int_equal(dup2(out < 0 ? null : out, 1), 1);
 	close(null);
+}
+
+/* Makes the endpoint's stdin empty, and its stdout @fd. */
+static inline void fixture_stdio(struct fixture *f, int fd)
+{
+	fixture_streams(f, -1, fd);
 }
 
 /* Makes the endpoint's stdout p[1] of a new pipe or, with @sockets, of a pair of sockets. */
