@@ -146,8 +146,15 @@ static int choose_namespaces(struct confine *c, const char *user, unsigned uid, 
 	return uid ? 0 : confine_find_user(c, user, e);
 }
 
+/*
+ * Blocks signals, and lists those that the supervisor acts on in *set. In the background a process
+ * that reads from its terminal, or changes it, is sent SIGTTIN or SIGTTOU until it stops, which the
+ * init of a namespace never does; with both blocked, reading is an error and changing is allowed.
+ */
 static void signals_block(sigset_t *set, const int *ends)
 {
+	sigset_t blocked;
+
 	sigemptyset(set);
 	while (*ends >= 0)
 		sigaddset(set, *ends++);
@@ -155,7 +162,10 @@ static void signals_block(sigset_t *set, const int *ends)
 	sigaddset(set, SIGTSTP);
 	sigaddset(set, SIGPIPE);
 	sigaddset(set, SIGXFSZ);
-	sigprocmask(SIG_BLOCK, set, NULL);
+	blocked = *set;
+	sigaddset(&blocked, SIGTTIN);
+	sigaddset(&blocked, SIGTTOU);
+	sigprocmask(SIG_BLOCK, &blocked, NULL);
 }
 
 /*

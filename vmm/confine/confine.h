@@ -71,9 +71,9 @@ struct confine_start {
 	 */
 	const char *user;
 	/*
-	 * Signals that end the guest; -1 ends the list. They are blocked in both processes, SIGPIPE
-	 * and SIGXFSZ with them. The VMM receives them from the supervisor, which ends a VMM that
-	 * has not come to confine_ready() by then.
+	 * Signals that end the guest; -1 ends the list. They are blocked in both processes, with
+	 * SIGPIPE, SIGXFSZ, SIGTTIN and SIGTTOU. The VMM receives them from the supervisor, which
+	 * ends a VMM that has not come to confine_ready() by then.
 	 */
 	const int *ends;
 	const struct descriptors *inherited; /* closed in the supervisor; NULL: nothing is */
@@ -83,9 +83,9 @@ struct confine_start {
  * Forks into the VMM and its supervisor. Returns 0 in the VMM, with *out for confine_enter(); it is
  * NULL with CONFINE_OFF, where there is one process only. Returns 1 in the supervisor, when the VMM
  * has ended: *code is the exit code, *note tells whether the VMM had called confine_note(), and the
- * supervisor, which has stayed in the namespaces of the caller, can fork again. -errno, of which the
- * VMM's process may return some, too. The caller has one thread, and nothing that a forked child
- * would not have.
+ * supervisor, which has stayed in the caller's namespaces, can fork again (not on a kernel without
+ * CONFIG_CHECKPOINT_RESTORE). -errno, of which some are returned in the VMM's process. The caller
+ * has one thread, and nothing that a forked child would not have.
  */
 int confine_fork(struct confine **out, const struct confine_start *s, int *code, bool *note,
 		 struct err *e);

@@ -78,8 +78,8 @@ static void on_guest_signal(void *arg, u32 events)
 
 /*
  * Blocks the signals before any thread exists: all of them inherit the mask, and only the signalfd
- * sees the signals. A pipe that is closed, and a limit on the size of files, are errors of the call
- * and no signals.
+ * sees the signals. A pipe that is closed, a limit on the size of files, and a terminal that this
+ * process may not read in the background are errors of the call and no signals.
  */
 static int block_signals(struct guest *g, struct err *e)
 {
@@ -91,6 +91,8 @@ static int block_signals(struct guest *g, struct err *e)
 	sigemptyset(&errors);
 	sigaddset(&errors, SIGPIPE);
 	sigaddset(&errors, SIGXFSZ);
+	sigaddset(&errors, SIGTTIN);
+	sigaddset(&errors, SIGTTOU);
 	/*
 	 * confine_fork() has blocked all of them, and its supervisor ends a start. Where there is
 	 * none, a signal ends the process as ever until watch_signals().
