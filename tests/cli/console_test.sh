@@ -60,4 +60,41 @@ for mode in on off; do
 	run=
 	rm fifo
 done
+
+# --- a VMM that is killed removes nothing: its supervisor does
+# kill_vmm: ends the guest by SIGKILL to the child of vmm run; the status of vmm run
+kill_vmm()
+{
+	local status
+
+	kill -KILL "$(cat "/proc/$run/task/$run/children")"
+	wait "$run"
+	status=$?
+	run=
+	return $status
+}
+
+for endpoints in "--console socket=$work/s" "--console stdio --port p=socket=$work/s" \
+	"--console socket=$work/s --port p=socket=$work/q --port o=socket=$work/r"; do
+	# shellcheck disable=SC2086
+	guest_start --confine on $endpoints
+	[ -S s ] && kill_vmm
+	[ $? = 137 ] && [ ! -e s ] && [ ! -e q ] && [ ! -e r ]
+	verdict $? "$endpoints: killed, its sockets are gone"
+done
+guest_start --confine on --console socket="$work/s" --port p=socket="$work/q"
+rm s q
+echo mine >s
+"$vmm" run --confine on --kernel "$kernel" --memory 128M --paused --name "$guest-2" --console socket="$work/q" \
+	</dev/null >/dev/null 2>&1 &
+second=$!
+wait_for 5 test -S q
+kill_vmm
+[ $? = 137 ] && [ "$(cat s)" = mine ] && [ -S q ]
+verdict $? "killed: what lies at the paths by then stays, also another guest's socket"
+"$vmm" stop --force --timeout 0 "$guest-2" >/dev/null 2>&1
+wait $second
+[ ! -e q ]
+verdict $? "the other guest removes its own"
+rm -f s
 echo "1..$n"

@@ -206,10 +206,13 @@ int console_create(struct console **out, struct machine *m, const struct guest_s
 	return 0;
 }
 
-void console_disown_sockets(struct console *c)
+size_t console_disown_sockets(struct console *c, struct confine_file files[1 + SPEC_MAX_PORTS])
 {
-	for (size_t i = 0; c && i < ARRAY_SIZE(c->ports); i++)
-		endpoint_disown(c->ports[i].end);
+	size_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(c->ports); i++)
+		n += endpoint_disown(c->ports[i].end, &files[n]);
+	return n;
 }
 
 void console_destroy(struct console *c)

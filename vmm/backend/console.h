@@ -22,6 +22,7 @@
 #define UMBRA_VMM_BACKEND_CONSOLE_H
 
 #include "base/err.h"
+#include "vmm/confine/confine.h"
 #include "vmm/machine/lifecycle.h"
 #include "vmm/machine/machine.h"
 #include "vmm/spec/spec.h"
@@ -58,10 +59,10 @@ void console_destroy(struct console *c);
 extern const struct lifecycle_ops console_part;
 
 /*
- * Leaves it to another process to remove the sockets' files at the end (endpoint_disown()). NULL
- * allowed.
+ * Leaves it to another process to remove the sockets' files at the end (endpoint_disown()). Returns
+ * their number; files[] has room for one of the console and one of each port.
  */
-void console_disown_sockets(struct console *c);
+size_t console_disown_sockets(struct console *c, struct confine_file files[1 + SPEC_MAX_PORTS]);
 
 /*
  * Adds a viewer with a socket of its own (viewers.h); @fd is taken over if it succeeds. Main

@@ -51,8 +51,7 @@ void endpoint_describe(const struct endpoint *ep, char *buf, size_t len)
 		snprintf(buf, len, "null");
 }
 
-void endpoint_disown(struct endpoint *ep)
+bool endpoint_disown(struct endpoint *ep, struct confine_file *file)
 {
-	if (ep && ep->ops->disown)
-		ep->ops->disown(ep);
+	return ep && ep->ops->disown && ep->ops->disown(ep, file);
 }

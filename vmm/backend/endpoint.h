@@ -6,7 +6,8 @@
  * No peer stops the guest or the event loop for long. Where there is no reader at the moment (a
  * socket without a client, a pseudo-terminal), the last ENDPOINT_RING bytes are kept for the next
  * reader; older ones are lost. A client of a socket that is there but slow holds up a source that
- * can wait, and costs one that cannot (a serial port) the oldest bytes. stdout and files: outlet.h; stdin: inlet.h.
+ * can wait, and costs one that cannot (a serial port) the oldest bytes. outlet.h has stdout and
+ * files, inlet.h stdin.
  * The newest client of a socket takes the place of the one before, so that a client that is stuck
  * locks nobody out. A file is appended to, never replaced or truncated; a socket's path that is
  * another file is refused, and at the end only the socket that was made is removed.
@@ -15,6 +16,7 @@
 #define UMBRA_VMM_BACKEND_ENDPOINT_H
 
 #include "base/err.h"
+#include "vmm/confine/confine.h"
 #include "vmm/machine/machine.h"
 #include "vmm/spec/spec.h"
 
@@ -74,8 +76,9 @@ void endpoint_room(struct endpoint *ep);
 
 /*
  * Leaves it to another process to remove the socket's file at the end: a confined VMM names no path
- * any more, and its filter ends it if it tries.
+ * any more, and its filter ends it if it tries. Returns true with *file, which points into @ep, if
+ * there is one to be removed; by its id, so that another file that lies there by now stays.
  */
-void endpoint_disown(struct endpoint *ep);
+bool endpoint_disown(struct endpoint *ep, struct confine_file *file);
 
 #endif

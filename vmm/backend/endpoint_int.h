@@ -10,8 +10,9 @@ struct endpoint_ops {
 	size_t (*write)(struct endpoint *ep, const u8 *buf, size_t len, bool may_refuse);
 	void (*room)(struct endpoint *ep);
 	void (*describe)(const struct endpoint *ep, char *buf, size_t len);
-	void (*disown)(struct endpoint *ep); /* NULL: it has no file to remove */
-	void (*start)(struct endpoint *ep);  /* NULL: it has started when it was created */
+	/* NULL: it has no file to remove. */
+	bool (*disown)(struct endpoint *ep, struct confine_file *file);
+	void (*start)(struct endpoint *ep); /* NULL: it has started when it was created */
 };
 
 /* Each kind begins with it. */

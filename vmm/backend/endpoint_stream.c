@@ -327,9 +327,15 @@ static int stream_open_socket(struct stream *s, struct err *e)
 	return ret ? err_set(e, ret, "%s: cannot wait for clients", s->ep.c.name) : 0;
 }
 
-static void stream_disown(struct endpoint *ep)
+static bool stream_disown(struct endpoint *ep, struct confine_file *file)
 {
-	stream_of(ep)->owns_file = false;
+	struct stream *s = stream_of(ep);
+
+	if (!s->owns_file)
+		return false;
+	s->owns_file = false;
+	*file = (struct confine_file){ .path = ep->c.what->path, .id = &s->id };
+	return true;
 }
 
 static void stream_destroy(struct endpoint *ep, s64 until_ms)

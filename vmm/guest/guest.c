@@ -340,11 +340,14 @@ static json_t *describe_confinement(void *arg)
 	return confine_info(arg);
 }
 
+_Static_assert(CONFINE_MAX_FILES >= 2 + 1 + SPEC_MAX_PORTS, "all that hand_over_files() lists fit");
+
 /*
- * Lists the files that the supervisor removes: those of sockets at the end, and a new record if
- * this run does not begin, since it would be in the way of the next one.
+ * Hands over to the supervisor what it removes: the files of sockets at the end, each by the id
+ * that it had when it was made, and a new record if this run does not begin, since it would be in
+ * the way of the next one.
  */
-static void list_files(const struct guest *g, struct confine_file files[CONFINE_MAX_FILES])
+static void hand_over_files(const struct guest *g, struct confine_file files[CONFINE_MAX_FILES])
 {
 	size_t n = 0;
 
@@ -353,11 +356,8 @@ static void list_files(const struct guest *g, struct confine_file files[CONFINE_
 	if (monitor_socket(g->monitor))
 		files[n++] = (struct confine_file){ .path = monitor_socket(g->monitor),
 						    .id = monitor_socket_id(g->monitor) };
-	if (g->spec->console.kind == SPEC_SOCKET)
-		files[n++].path = g->spec->console.path;
-	for (size_t i = 0; i < g->spec->n_ports && n < CONFINE_MAX_FILES; i++)
-		if (g->spec->ports[i].end.kind == SPEC_SOCKET)
-			files[n++].path = g->spec->ports[i].end.path;
+	monitor_disown_socket(g->monitor);
+	console_disown_sockets(g->console, files + n);
 }
 
 /*
@@ -378,9 +378,7 @@ static int guest_confine(struct guest *g, struct err *e)
 		descriptors_close(g->c.inherited);
 	if (!g->c.confine)
 		return 0;
-	list_files(g, files);
-	monitor_disown_socket(g->monitor);
-	console_disown_sockets(g->console);
+	hand_over_files(g, files);
 	g->confined = true;
 	return confine_enter(g->c.confine, files, e);
 }

@@ -138,6 +138,39 @@ static void socket_spares_its_successor(void **state)
 	fixture_fini(&f);
 }
 
+/* What is handed over is the socket that was made, by its id, whatever lies at its path by then. */
+static void socket_is_left_to_another(void **state)
+{
+	struct confine_file file = { .path = NULL };
+	struct err e = { "" };
+	struct fixture f;
+	int fd;
+
+	(void)state;
+	fixture_init(&f);
+	for (int replaced = 0; replaced < 2; replaced++) {
+		struct socket_id id;
+
+		assert_int_equal(fixture_open(&f, SPEC_SOCKET, true, &e), 0);
+		if (replaced) {
+			unlink(f.path);
+			fd = bind_at(f.path, true);
+		}
+		assert_true(endpoint_disown(f.ep, &file));
+		assert_string_equal(file.path, f.path);
+		assert_false(file.unused);
+		id = *file.id;
+		/* Handed over once, it is not removed at the end. */
+		assert_false(endpoint_disown(f.ep, &file));
+		fixture_close(&f);
+		assert_int_equal(access(f.path, F_OK), 0);
+		assert_int_equal(socket_file_remove(f.path, &id), replaced ? -ESTALE : 0);
+	}
+	close(dial_endpoint(f.path));
+	close(fd);
+	fixture_fini(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -148,6 +181,7 @@ int main(void)
 		cmocka_unit_test(socket_spares_the_living),
 		cmocka_unit_test(socket_replaces_a_leftover),
 		cmocka_unit_test(socket_spares_its_successor),
+		cmocka_unit_test(socket_is_left_to_another),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
