@@ -34,7 +34,7 @@ $(B)/tests/unit/devices/blk_held_test: private LDLIBS += -Wl,--wrap=blk_image_fl
 $(B)/tests/unit/vmm/held_end_test: private LDLIBS += -Wl,--wrap=virtio_blk_held_ms
 
 # They start the command.
-$(B)/tests/unit/vmm/confine_live_test $(B)/tests/unit/vmm/confine_parse_test: | $(B)/vmm $(B)/net-helper
+$(addprefix $(B)/tests/unit/vmm/,confine_live_test confine_parse_test terminal_live_test): | $(B)/vmm $(B)/net-helper
 
 $(B)/tests/unit/%: $(B)/obj/tests/unit/%.o $(ARCH)
 	@mkdir -p $(@D)
