@@ -45,6 +45,18 @@ _Static_assert(CONFINE_MAX_FILES == SUPERVISOR_FILES, "all fit");
 #define FILTERS_WORK true
 #endif
 
+/* ThreadSanitizer has to see each fork. */
+#if defined(__SANITIZE_THREAD__)
+#define CLONE_WORKS false
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define CLONE_WORKS false
+#endif
+#endif
+#ifndef CLONE_WORKS
+#define CLONE_WORKS true
+#endif
+
 /*
  * Keeps libraries from opening files later on. With a heap for each thread, malloc() looks into
  * /sys and /proc when it makes and shrinks them, so there is one heap; called before there is a
@@ -89,18 +101,19 @@ void confine_free(struct confine *c)
 
 /*
  * Forks into the namespaces @flags, and notes in c->why[] whether that of processes is in force;
- * where they are refused it forks without. The calling process stays outside, so it can fork again
- * when that namespace has ended with its first process. The C library's fork() takes no flags. Like
- * it, this call has the kernel write the child's id to where the C library keeps that of the
- * thread, for locks compare those.
+ * where they are refused it forks without. The C library's fork() takes no flags. Like it, this
+ * call has the kernel write the child's id to where the C library keeps that of the thread, for
+ * locks compare those. The calling process stays outside, so it can fork again when the namespace
+ * has ended with its first process. Where the kernel does not tell where that id is kept (it has no
+ * CONFIG_CHECKPOINT_RESTORE), the calling process leaves its namespaces: c->left.
  */
 static pid_t fork_into_namespaces(struct confine *c, int flags)
 {
 	int *tid = NULL;
 	pid_t pid;
 
-	/* Without CONFIG_CHECKPOINT_RESTORE the kernel does not tell where that is. */
-	if (prctl(PR_GET_TID_ADDRESS, &tid, 0, 0, 0)) {
+	c->left = !CLONE_WORKS || prctl(PR_GET_TID_ADDRESS, &tid, 0, 0, 0);
+	if (c->left) {
 		confine_namespaces(c, flags);
 		return fork();
 	}
@@ -111,6 +124,21 @@ static pid_t fork_into_namespaces(struct confine *c, int flags)
 		return pid;
 	c->why[LAYER_PID] = errno;
 	return fork();
+}
+
+/*
+ * Lets this process's children be born in its own process namespace again. The one that they were
+ * born in has ended with the VMM, its init, and no fork() succeeds in it any more. A user who is
+ * not root may not change that, pid_namespaces(7): there are no children then.
+ */
+static void leave_ended_namespace(void)
+{
+	int fd = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	setns(fd, CLONE_NEWPID);
+	close(fd);
 }
 
 /*
@@ -181,6 +209,20 @@ static void die_with_supervisor(int guard)
 		_exit(EXIT_CODE_ERROR);
 }
 
+/* Waits for the end of @vmm as its supervisor (supervise()); returns the exit code. */
+static int run_supervisor(const struct confine *c, const struct confine_start *s, pid_t vmm,
+			  const sigset_t *signals, int guard, bool *note)
+{
+	int code;
+
+	if (s->inherited)
+		descriptors_close(s->inherited);
+	code = supervise(vmm, signals, guard, note);
+	if (c->left)
+		leave_ended_namespace();
+	return code;
+}
+
 /* Begins the VMM's process: -errno, with the line for the user. */
 static int begin_vmm(struct confine *c, unsigned uid, int guard, struct err *e)
 {
@@ -229,9 +271,7 @@ int confine_fork(struct confine **out, const struct confine_start *s, int *code,
 		goto fail;
 	}
 	if (pid) {
-		if (s->inherited)
-			descriptors_close(s->inherited);
-		*code = supervise(pid, &set, pipe[0], note);
+		*code = run_supervisor(c, s, pid, &set, pipe[0], note);
 		ret = 1;
 		goto fail;
 	}

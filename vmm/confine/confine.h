@@ -83,9 +83,9 @@ struct confine_start {
  * Forks into the VMM and its supervisor. Returns 0 in the VMM, with *out for confine_enter(); it is
  * NULL with CONFINE_OFF, where there is one process only. Returns 1 in the supervisor, when the VMM
  * has ended: *code is the exit code, *note tells whether the VMM had called confine_note(), and the
- * supervisor, which has stayed in the caller's namespaces, can fork again (not on a kernel without
- * CONFIG_CHECKPOINT_RESTORE). -errno, of which some are returned in the VMM's process. The caller
- * has one thread, and nothing that a forked child would not have.
+ * supervisor, which has stayed in the caller's namespaces, can fork again (a user's not on a kernel
+ * without CONFIG_CHECKPOINT_RESTORE). -errno, of which some are returned in the VMM's process. The
+ * caller has one thread, and nothing that a forked child would not have.
  */
 int confine_fork(struct confine **out, const struct confine_start *s, int *code, bool *note,
 		 struct err *e);

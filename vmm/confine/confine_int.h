@@ -30,6 +30,7 @@ struct confine {
 	pid_t pid;	 /* own; the first of its namespace */
 	int guard;	 /* to the supervisor */
 	int thread_link; /* /proc/thread-self of the host's procfs, as a link; or -1 */
+	bool left;	 /* the supervisor's children are born in the VMM's namespaces */
 	bool note;	 /* of confine_note() */
 	int why[LAYERS]; /* 0: in force; ENODATA: not tried yet; else the errno of the refusal */
 };

@@ -48,6 +48,11 @@ static void hold_loop(void *arg)
 	wait_flag(&t->go, 10000);
 }
 
+static size_t guest_got(const struct fixture *f)
+{
+	return __atomic_load_n(&f->got, __ATOMIC_ACQUIRE);
+}
+
 /*
  * Writes @text to @feed, and has all of it read by another before the endpoint reads: both events
  * come to the loop at once, the other one's first.
@@ -73,7 +78,7 @@ static void feed_and_steal(const struct fixture *f, int feed, const char *text)
 	set_flag(&t.go);
 	assert_true(wait_flag(&t.done, 5000));
 	assert_loop_answers(f);
-	assert_int_equal(f->got, 0);
+	assert_int_equal(guest_got(f), 0);
 	loop_del(l, t.event);
 	close(t.event);
 }
@@ -81,7 +86,7 @@ static void feed_and_steal(const struct fixture *f, int feed, const char *text)
 static bool guest_gets(const struct fixture *f, size_t bytes, s64 ms)
 {
 	for (s64 end = now_ms() + ms; now_ms() < end; usleep(1000))
-		if (__atomic_load_n(&f->got, __ATOMIC_ACQUIRE) == bytes)
+		if (guest_got(f) == bytes)
 			return true;
 	return false;
 }
@@ -153,7 +158,7 @@ static void the_end_for_writing_is_not_read(struct session *s)
 	assert_int_equal(write(p[1], "x", 1), -1);
 	assert_int_equal(errno, EPIPE);
 	assert_loop_answers(&s->f);
-	assert_int_equal(s->f.got, 0);
+	assert_int_equal(guest_got(&s->f), 0);
 	close(p[1]);
 	assert_true(fixture_close(&s->f) < ANSWER_MS);
 }
@@ -284,7 +289,7 @@ static void job_goes_to_the_background(struct session *s)
 		usleep(20000);
 		assert_loop_answers(&s->f);
 	}
-	assert_int_equal(s->f.got, 0);
+	assert_int_equal(guest_got(&s->f), 0);
 	set_foreground(s, job);
 	assert_true(guest_gets(&s->f, 3, 3000));
 	fixture_close(&s->f);
