@@ -100,16 +100,19 @@ void confine_free(struct confine *c)
 /* --- becoming two -------------------------------------------------------------------------- */
 
 /*
- * Forks into the namespaces @flags, and notes in c->why[] whether that of processes is in force;
- * where they are refused it forks without. The C library's fork() takes no flags. Like it, this
- * call has the kernel write the child's id to where the C library keeps that of the thread, for
- * locks compare those. The calling process stays outside, so it can fork again when the namespace
- * has ended with its first process. Where the kernel does not tell where that id is kept (it has no
- * CONFIG_CHECKPOINT_RESTORE), the calling process leaves its namespaces: c->left.
+ * Forks into a process namespace, and for a user who is not root a user namespace, in which there
+ * are the capabilities that the other namespaces ask for, and no more rights than before. Notes in
+ * c->why[] whether they are in force; where they are refused it forks without.
+ *
+ * The C library's fork() takes no flags. Like it, this call has the kernel write the child's id to
+ * where the C library keeps that of the thread, for locks compare those. The calling process stays
+ * outside, so it can fork again when the namespace has ended with its first process. Where the
+ * kernel does not tell where that id is kept (it has no CONFIG_CHECKPOINT_RESTORE), the calling
+ * process leaves its namespaces: c->left.
  */
-static pid_t fork_into_namespaces(struct confine *c, int flags)
+static pid_t fork_into_namespaces(struct confine *c, unsigned uid)
 {
-	int *tid = NULL;
+	int *tid = NULL, flags = uid ? CLONE_NEWUSER | CLONE_NEWPID : CLONE_NEWPID;
 	pid_t pid;
 
 	c->left = !CLONE_WORKS || prctl(PR_GET_TID_ADDRESS, &tid, 0, 0, 0);
@@ -161,16 +164,11 @@ static int map_user(unsigned uid, struct err *e)
 	return ret;
 }
 
-/*
- * Chooses the namespaces of the VMM. In a user namespace a user who is not root has the
- * capabilities that the other namespaces ask for, and no more rights than before.
- */
-static int choose_namespaces(struct confine *c, const char *user, unsigned uid, int *flags,
-			     struct err *e)
+/* Finds the user that the VMM becomes, if this is root; refuses @user, if it is not. */
+static int find_rights(struct confine *c, const char *user, unsigned uid, struct err *e)
 {
 	if (uid && user)
 		return err_set(e, -EPERM, "--user %s: only root can become another user", user);
-	*flags = uid ? CLONE_NEWUSER | CLONE_NEWPID : CLONE_NEWPID;
 	return uid ? 0 : confine_find_user(c, user, e);
 }
 
@@ -237,7 +235,7 @@ int confine_fork(struct confine **out, const struct confine_start *s, int *code,
 {
 	/* The id is in the auxiliary vector, which costs no system call. */
 	unsigned uid = (unsigned)getauxval(AT_EUID);
-	int pipe[2] = { -1, -1 }, flags, ret;
+	int pipe[2] = { -1, -1 }, ret;
 	struct confine *c;
 	sigset_t set;
 	pid_t pid;
@@ -251,7 +249,7 @@ int confine_fork(struct confine **out, const struct confine_start *s, int *code,
 	c = confine_create(s->mode);
 	if (!c)
 		return err_set(e, -ENOMEM, "out of memory");
-	ret = choose_namespaces(c, s->user, uid, &flags, e);
+	ret = find_rights(c, s->user, uid, e);
 	if (ret)
 		goto fail;
 	if (pipe2(pipe, O_DIRECT | O_NONBLOCK | O_CLOEXEC)) {
@@ -265,7 +263,7 @@ int confine_fork(struct confine **out, const struct confine_start *s, int *code,
 	 */
 	terminal_look(STDIN_FILENO);
 	signals_block(&set, s->ends);
-	pid = fork_into_namespaces(c, flags);
+	pid = fork_into_namespaces(c, uid);
 	if (pid < 0) {
 		ret = err_set(e, -errno, "cannot make a process: %s", strerror(errno));
 		goto fail;

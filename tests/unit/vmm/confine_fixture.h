@@ -35,8 +35,8 @@
 #endif
 
 /*
- * Has @call fail with @error in this process if its first argument is @value (@test BPF_JEQ), or has
- * one of its bits (BPF_JSET).
+ * Has @call fail with @error in this process if its first argument is @value (@test BPF_JEQ), or
+ * has one of its bits (BPF_JSET).
  */
 static inline int refuse_calls(long call, unsigned short test, unsigned value, unsigned error)
 {

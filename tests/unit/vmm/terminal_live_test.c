@@ -39,7 +39,8 @@ static int find_parts(void **state)
 	/* The rule that builds this test builds the command: without it nothing is tested. */
 	slash = n > 0 ? strstr(vmm, "/tests/unit/") : NULL;
 	assert_non_null(slash);
-	strcpy(slash, "/vmm");
+	*slash = '\0';
+	snprintf(vmm + strlen(vmm), sizeof(vmm) - strlen(vmm), "/vmm");
 	assert_int_equal(access(vmm, X_OK), 0);
 	setenv("UMBRA_KVM_KNOWN", "1", 1);
 	snprintf(kernel, sizeof(kernel), "%s/cloud/vmlinuz", images ? images : "build/images");
@@ -97,7 +98,7 @@ static int await_job(pid_t job)
 	return NO_END;
 }
 
-/* Plays the shell, whose session and terminal are new. Returns the job's exit code, or the above. */
+/* Plays the shell, in a session on a new terminal. Returns the job's exit code, or the above. */
 static int play_shell(const char *mode)
 {
 	int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC), slave, code = 0, ended;
