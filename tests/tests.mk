@@ -43,8 +43,8 @@ $(B)/tests/unit/%: $(B)/obj/tests/unit/%.o $(ARCH)
 # They kill the VMM of a disk.
 $(B)/tests/unit/devices/blk_crash_test $(B)/tests/soak/soak_disk: $(B)/obj/tests/unit/devices/crash_fixture.o
 
-# It starts the program of a network.
-$(B)/tests/unit/vmm/net_helper_test: | $(B)/net-helper
+# They start the program of a network.
+$(B)/tests/unit/vmm/net_helper_test $(B)/tests/unit/vmm/monitor_test: | $(B)/net-helper
 
 # Scripts try the command itself, as a user would.
 $(B)/tests/cli/%: tests/cli/%.sh $(B)/vmm

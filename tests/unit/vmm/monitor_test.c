@@ -2,7 +2,7 @@
 /*
  * Tests the monitor of a machine that runs, asked over its socket. Answers and events must have the
  * shape that QEMU 7.2's have in sessions with libvirt 9.0 (qmp-shapes.json, made from such
- * transcripts: "?" behind a member: not always there).
+ * transcripts: "?" behind a member: not always there; those of NETDEV_STREAM_* from its schema).
  */
 #include <errno.h>
 #include <pthread.h>
@@ -23,6 +23,7 @@
 #include "base/clock.h"
 #include "base/exit_code.h"
 #include "base/socket_file.h"
+#include "vmm/backend/net-helper/keeper.h"
 #include "vmm/backend/platform.h"
 #include "vmm/boot/probe.h"
 #include "vmm/cli/commands.h"
@@ -30,6 +31,9 @@
 #include "vmm/control/control.h"
 #include "vmm/control/socket_dir.h"
 #include "vmm/monitor/monitor.h"
+#include "vmm/spec/spec_text.h"
+
+#define NET_PATIENCE_MS 20000
 
 /* Exits all the time, so that a pause can be seen. */
 __asm__(".pushsection .rodata\nspin:\n1: out %al, $0x98\n jmp 1b\nspin_end:\n.popsection\n");
@@ -57,7 +61,8 @@ static void *machine_run_to_end(void *arg)
 	return NULL;
 }
 
-static void fixture_start(struct fixture *f, bool paused)
+/* Starts a guest; @net: the text of its network, or NULL. */
+static void fixture_start_with_net(struct fixture *f, bool paused, const char *net)
 {
 	char disk[] = "/tmp/umbra-unit-XXXXXX";
 	struct err e = { "" };
@@ -74,6 +79,11 @@ static void fixture_start(struct fixture *f, bool paused)
 	f->o.no_rng = true;
 	f->o.disks[0].path = f->disk;
 	f->o.n_disks = 1;
+	if (net) {
+		assert_int_equal(spec_parse_net(&f->o.nets[0], net, &e), 0);
+		f->o.n_nets = 1;
+		f->o.confine = CONFINE_OFF;
+	}
 	f->shapes = json_load_file("tests/unit/vmm/qmp-shapes.json", 0, NULL);
 	assert_non_null(f->shapes);
 	if (probe_machine(&f->m, 2, spin, (size_t)(spin_end - spin), 0, &e) ||
@@ -89,6 +99,11 @@ static void fixture_start(struct fixture *f, bool paused)
 	assert_int_equal(pthread_create(&f->thread, NULL, machine_run_to_end, f), 0);
 	if (client_open(&f->c, f->name, 5000, &e))
 		fail_msg("%s", e.text);
+}
+
+static void fixture_start(struct fixture *f, bool paused)
+{
+	fixture_start_with_net(f, paused, NULL);
 }
 
 static void fixture_end(struct fixture *f)
@@ -181,6 +196,52 @@ static void expect_event(struct fixture *f, const char *name)
 	json_decref(o);
 }
 
+/* --- a network that dies --------------------------------------------------------------------- */
+
+/* Puts the program of the network beside this one, where a build tree has it; its path to @path. */
+static void put_net_helper(char *path, size_t size)
+{
+	char exe[4096];
+	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+	int len;
+
+	assert_true(n > 0);
+	exe[n] = '\0';
+	*strrchr(exe, '/') = '\0';
+	len = snprintf(path, size, "%s/net-helper", exe);
+	assert_true(len > 0 && (size_t)len < size);
+	unlink(path);
+	assert_int_equal(symlink("../../../net-helper", path), 0);
+}
+
+static pid_t first_child(pid_t pid)
+{
+	char path[64];
+	int child = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, pid);
+	f = fopen(path, "re");
+	assert_non_null(f);
+	if (fscanf(f, "%d", &child) != 1)
+		child = 0;
+	fclose(f);
+	return child;
+}
+
+/* Waits for an event about network 0, of QEMU's members; @data: what it is to have, besides. */
+static void expect_net_event(struct fixture *f, const char *name, json_t *data)
+{
+	json_t *o = NULL;
+
+	assert_int_equal(client_event(f->c, NET_PATIENCE_MS, &o), 0);
+	assert_string_equal(json_string_value(json_object_get(o, "event")), name);
+	check(name, json_object_get(json_object_get(f->shapes, "events"), name), o);
+	assert_true(json_equal(json_object_get(o, "data"), data));
+	json_decref(data);
+	json_decref(o);
+}
+
 /* Returns true if there is a VM exit within @ms. */
 static bool runs_within(struct fixture *f, s64 ms)
 {
@@ -268,6 +329,49 @@ static void a_guest_may_begin_paused(void **state)
 	machine_exit(f.m, EXIT_CODE_POWEROFF, NULL);
 	expect_event(&f, "SHUTDOWN");
 	fixture_end(&f);
+}
+
+/*
+ * Kills the process of a network as often as it is started again, and once more: each end and each
+ * start is one event, and the end of the process that starts it is none.
+ */
+static void a_network_that_dies_and_comes_back_is_an_event_each(void **state)
+{
+	char helper[4200], zombie[64], how = 0;
+	struct fixture f;
+	pid_t keeper;
+
+	(void)state;
+	put_net_helper(helper, sizeof(helper));
+	fixture_start_with_net(&f, false, "user");
+	unlink(helper);
+	keeper = first_child(getpid());
+	for (unsigned i = 0; i <= KEEPER_RESTARTS; i++) {
+		assert_int_equal(kill(first_child(keeper), SIGKILL), 0);
+		expect_net_event(&f, "NETDEV_STREAM_DISCONNECTED",
+				 json_pack("{s:s}", "netdev-id", "net0"));
+		if (i < KEEPER_RESTARTS)
+			expect_net_event(&f, "NETDEV_STREAM_CONNECTED",
+					 json_pack("{s:s, s:{s:s, s:s}}", "netdev-id", "net0",
+						   "addr", "type", "fd", "str", "net-helper"));
+	}
+	snprintf(zombie, sizeof(zombie), "/proc/%d/stat", keeper);
+	for (int i = 0; i < 500 && how != 'Z'; i++) {
+		FILE *file = fopen(zombie, "re");
+
+		usleep(10000);
+		assert_non_null(file);
+		assert_int_equal(fscanf(file, "%*d (%*[^)]) %c", &how), 1);
+		fclose(file);
+	}
+	assert_int_equal(how, 'Z');
+	/* The first answer is of the round of the loop that hears of it, if none before was. */
+	expect_status(&f, "running");
+	json_decref(ask(&f, "system_powerdown"));
+	expect_event(&f, "POWERDOWN");
+	fixture_end(&f);
+	assert_int_equal(waitpid(keeper, NULL, 0), keeper);
+	free(f.o.nets[0].buf);
 }
 
 static void descriptors_are_handed_over_by_name(void **state)
@@ -395,6 +499,7 @@ int main(void)
 		cmocka_unit_test(answers_have_qemus_shape),
 		cmocka_unit_test(pause_stops_and_cont_goes_on),
 		cmocka_unit_test(a_guest_may_begin_paused),
+		cmocka_unit_test(a_network_that_dies_and_comes_back_is_an_event_each),
 		cmocka_unit_test(descriptors_are_handed_over_by_name),
 		cmocka_unit_test(a_leftover_is_replaced_and_a_living_one_is_not),
 		cmocka_unit_test(a_slow_reader_is_kept),
