@@ -1,14 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Leads a life that goes otherwise than planned: mode=crash, fault, slow, hide; else it just loads.
+ * Leads a life that goes otherwise than planned; without a mode it just loads.
+ *
+ *   mode=crash left=WHAT  init crashes; what it began lives on: a timer, a thread, or the device
+ *                         "ghost", whose every open opens a file
+ *   mode=thread           init is well, a thread that it started crashes
+ *   mode=device           init is well, each read of its device "hole" crashes
+ *   mode=fault, slow, hide
  */
 #include <linux/delay.h>
+#include <linux/fs.h>
+#include <linux/kthread.h>
 #include <linux/list.h>
+#include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/timer.h>
 
 static char *mode = "";
 module_param(mode, charp, 0444);
+static char *left = "timer";
+module_param(left, charp, 0444);
 static int seconds = 60;
 module_param(seconds, int, 0444);
 static unsigned long ticks;
@@ -24,6 +35,59 @@ static void life_tick(struct timer_list *t)
 	mod_timer(&life_timer, jiffies + HZ / 10);
 }
 
+static int life_thread(void *arg)
+{
+	while (!kthread_should_stop()) {
+		ticks++;
+		msleep(100);
+	}
+	return 0;
+}
+
+static int crash_thread(void *arg)
+{
+	return *nowhere;
+}
+
+static int life_open(struct inode *inode, struct file *file)
+{
+	struct file *other = filp_open("/none", O_RDONLY, 0);
+
+	ticks++;
+	if (!IS_ERR(other))
+		filp_close(other, NULL);
+	return 0;
+}
+
+static ssize_t crash_read(struct file *file, char __user *buffer, size_t len, loff_t *pos)
+{
+	return *nowhere;
+}
+
+static const struct file_operations life_fops = {
+	.owner = THIS_MODULE,
+	.open = life_open,
+	.read = crash_read,
+};
+
+static struct miscdevice device = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.fops = &life_fops,
+};
+
+static int begin(const char *what, const char *name, int (*thread)(void *))
+{
+	if (!strcmp(what, "timer"))
+		mod_timer(&life_timer, jiffies + HZ / 10);
+	if (!strcmp(what, "thread"))
+		return PTR_ERR_OR_ZERO(kthread_run(thread, NULL, "life"));
+	if (!strcmp(what, "device")) {
+		device.name = name;
+		return misc_register(&device);
+	}
+	return 0;
+}
+
 static int __init life_init(void)
 {
 	if (!strcmp(mode, "fault"))
@@ -33,14 +97,16 @@ static int __init life_init(void)
 	if (!strcmp(mode, "hide"))
 		list_del_init(&THIS_MODULE->list);
 	if (!strcmp(mode, "crash")) {
-		mod_timer(&life_timer, jiffies + HZ / 10);
+		begin(left, "ghost", life_thread);
 		pr_info("umbra_t_life: %d\n", *nowhere);
 	}
-	return 0;
+	return begin(mode, "hole", crash_thread);
 }
 
 static void __exit life_exit(void)
 {
+	if (!strcmp(mode, "device"))
+		misc_deregister(&device);
 }
 
 module_init(life_init);

@@ -556,6 +556,9 @@ int driver_unload(struct sessions *s, struct driver *d, operation_done_fn *done,
 	ret = op_queue(s, d, true, done, arg);
 	if (ret)
 		return ret;
+	/* A module of its name would be somebody else's by now. */
+	if (d->state == DRIVER_REMOVED)
+		d->in_guest = false;
 	d->state = DRIVER_UNLOADING; /* from now on: nobody may queue it again (D2) */
 	op_begin(d->session);
 	return 0;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # timeout: 400
-# `vmm driver verify` of stock drivers, plain, and while the kernel itself patches their text.
+# `vmm driver verify` of stock drivers, plain, and while the kernel itself patches their text; and of
+# one that the policy lets call the kernel.
 . tests/lab/lib_sessions.sh
 
 STOCK='fs/squashfs/squashfs lib/raid6/raid6_pq net/sched/sch_fq drivers/net/macsec'
@@ -19,13 +20,17 @@ setup()
 {
 	local m
 
-	policy "$WORK/policy" a
+	policy "$WORK/names" a p
+	sed '/p = {/a permit = [ "filp_close", "_printk", "mutex_*lock" ];' "$WORK/names" >"$WORK/policy"
 	{ echo "place=$(probe_place)" && cat; } <<'END' | initrd "$WORK/image"
 mount -t tracefs none /sys/kernel/tracing 2>/dev/null
 mount -t debugfs none /sys/kernel/debug 2>/dev/null
 wait_for 60 test -e /sys/class/net/adummy0
 say up
 read line
+k=/sys/module/a__umbra_t_key/parameters/on
+off=$(cat $k)
+echo 1 >$k && say key $off, then $(cat $k)
 cd /sys/kernel/tracing
 echo ':mod:a__dummy' >set_ftrace_filter
 echo function >current_tracer && say tracer $(cat current_tracer) of $(wc -l <set_ftrace_filter)
@@ -42,10 +47,15 @@ END
 		vmm_driver load "a:$MODULES/$m.ko" 2>>"$WORK/load" || true
 		vmm_driver verify "a:${m##*/}" >"$WORK/verify-${m##*/}" 2>&1 || true
 	done
+	vmm_driver load "a:$DRIVERS/umbra_t_key.ko"
+	vmm_driver load "p:$DRIVERS/umbra_t_path.ko"
+	vmm_driver verify p:umbra_t_path >"$WORK/verify-permit" 2>&1 || true
+	vmm_driver verify a:umbra_t_key >"$WORK/verify-off" 2>&1 || true
 	vmm_driver verify a:dummy >"$WORK/verify-dummy" 2>&1
 	guest_type go
 	guest_wait_console '^@@ patched' 120
 	vmm_driver verify a:dummy >"$WORK/verify-patched" 2>&1 || true
+	vmm_driver verify a:umbra_t_key >"$WORK/verify-on" 2>&1 || true
 	guest_kill
 }
 
@@ -73,4 +83,25 @@ test_tracer_and_probe_raise_no_alarm()
 	expect_console '^@@ probe enabled'
 	expect_console '^@@ probes .*dummy_xmit.*OPTIMIZED'
 	clean verify-patched
+}
+
+# branches FILE KIND: how many of a kind a report has.
+branches()
+{
+	sed -n "s/^ *$2  *\([0-9]*\).*/\1/p" "$WORK/$1"
+}
+
+# The key's no-operation becomes a jump within the driver; the call has another target there.
+test_static_key_and_call_that_are_switched_raise_no_alarm()
+{
+	expect_console '^@@ key 0 0, then 1 1'
+	clean verify-off
+	clean verify-on
+	expect_equal "$(branches verify-on local)" $(($(branches verify-off local) + 1))
+}
+
+test_permitted_calls_are_told_and_raise_no_alarm()
+{
+	clean verify-permit
+	[ "$(branches verify-permit permitted)" -ge 3 ] || fail "$(cat "$WORK/verify-permit")"
 }
