@@ -160,10 +160,11 @@ void inject_close(struct inject *in)
 	free(in);
 }
 
-/* Reads a file; @tried, of PARTS_PATH_MAX bytes, tells where it was looked for last. */
+/* Reads a file; @tried, of PARTS_PATH_MAX bytes, tells where it should lie. */
 static int guest_file(const struct inject *in, const char *name, u8 **out, size_t *len, char *tried)
 {
-	snprintf(tried, PARTS_PATH_MAX, "%.3800s/%s", in->places[PARTS_PLACES - 1], name);
+	snprintf(tried, PARTS_PATH_MAX, "%.3800s/%s",
+		 in->places[in->source_tree ? PARTS_PLACES - 1 : 0], name);
 	for (size_t i = 0; i < in->n; i++) {
 		const struct open_file *f = &in->list[i];
 
