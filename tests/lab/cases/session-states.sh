@@ -57,7 +57,7 @@ done
 say devices-after $(ls /dev | grep -E 'umbra|ghost|hole' | sort | tr '\n' ' ')
 say modules $(lsmod | cut -d ' ' -f 1 | sort | tr '\n' ' ')
 END
-	sessions_start --initrd "$WORK/image" --memory 192M --cpus 2 --policy "$WORK/policy" \
+	sessions_start --timeout 300 --initrd "$WORK/image" --memory 192M --cpus 2 --policy "$WORK/policy" \
 		--driver "a:$DUMMY" --driver "s/first:$LIFE"
 	guest_wait_console '^@@ up' 120
 	timed slow attempt slow load "s/slow:$LIFE,mode=slow,seconds=45" & waits+=($!)

@@ -1,7 +1,30 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# timeout: 400
+# timeout: 900
 # Stock drivers in two sessions, beside the plain one, on a guest that knows nothing of it.
 . tests/lab/lib_sessions.sh
+
+# Load a driver and unload it, so many times.
+cycles()
+{
+	local i
+
+	for ((i = 0; i < $1; i++)); do
+		{ vmm_driver load "b/cycled:$DRIVERS/umbra_t_misc.ko" && vmm_driver unload b:cycled; } \
+			>>"$WORK/cycles" 2>&1 || echo "cycle $i: $?" >>"$WORK/cycles"
+	done
+}
+
+# What the VMM has: "descriptors kB", and what its commands tell.
+host_measure()
+{
+	local pid
+
+	pid=$(guest_vmm)
+	echo "$(find "/proc/$pid/fd" -mindepth 1 | wc -l) $(sed -n 's/^VmData:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$pid/status")"
+	vmm_session list
+	vmm_driver list
+	vmm_session stats --json
+}
 
 setup()
 {
@@ -41,13 +64,33 @@ read line
 for i in k0 k1 k2 k3; do ip link del $i; done
 say told
 read line
+# What a load could leave behind. (The kernel frees areas and tasks in its own time.)
+areas()
+{
+	grep -c 'umbra\|load_module\|module_alloc' /proc/vmallocinfo
+}
+tasks()
+{
+	ls /proc | grep -c '^[0-9]'
+}
+measure()
+{
+	say $1 areas $(areas) modules $(wc -l </proc/modules) devices $(wc -l </proc/misc) names $(ls /sys/module | wc -l)
+	say memory $1 $(sed -n 's/^SUnreclaim: *\([0-9]*\).*/\1/p' /proc/meminfo) $(sed -n 's/^VmallocUsed: *\([0-9]*\).*/\1/p' /proc/meminfo) $(tasks)
+}
+measure first
+say measured first
+read line
+measure last
+say measured last
+read line
 say after $(ls /sys/class/net | sort | tr '\n' ' ') $(sed 's/ .*//' /proc/modules | sort | tr '\n' ' ')
 say warnings $(faults | wc -l)
 faults
 say areas $(grep -c 'reserve\|map_between' /proc/vmallocinfo)
 END
 	add_files "$WORK/image" "$DUMMY:dummy.ko"
-	sessions_start --initrd "$WORK/image" --memory 192M --cpus 2 --policy "$WORK/policy" \
+	sessions_start --timeout "$(many 300 800)" --initrd "$WORK/image" --memory 192M --cpus 2 --policy "$WORK/policy" \
 		--record "$WORK/record" --driver "a:$DUMMY" --driver "b:$DUMMY" \
 		--driver "b/two:$DRIVERS/umbra_t_misc.ko" --driver "a/second:$DUMMY" --driver "a:$BRD,rd_nr=1,rd_size=4096"
 	guest_wait_console '^@@ loaded' 120
@@ -63,6 +106,19 @@ END
 		vmm_driver unload "$d" >>"$WORK/unload" 2>&1 || echo "unload $d: $?" >>"$WORK/unload"
 	done
 	vmm_session list >"$WORK/sessions-after"
+	# The first load makes what stays, such as the areas of the shim.
+	cycles 1
+	guest_type go
+	guest_wait_console '^@@ measured first' 30
+	host_measure >"$WORK/host-first"
+	# Alone in its session, which takes module space and gives it back; then beside another one.
+	cycles $(($(many 10 80) / 2))
+	vmm_driver load "b:$DUMMY"
+	cycles $(($(many 10 80) / 2))
+	vmm_driver unload b:dummy
+	guest_type go
+	guest_wait_console '^@@ measured last' 30
+	host_measure >"$WORK/host-last"
 	guest_type go
 	guest_wait
 }
@@ -128,4 +184,39 @@ test_record_names_session_driver_and_both_names()
 	"$VMM" record --json "$WORK/record" | jq .requests >"$WORK/record.json"
 	expect_equal "$(jq -r '.[] | select(.function == "misc_register" and .driver == "two") | .used' \
 		<"$WORK/record.json")" b-umbra_t
+}
+
+# grown FIELD MOST BEFORE AFTER: the field of a line is more by MOST at most.
+grown()
+{
+	local before after
+
+	before=$(cut -d ' ' -f "$1" <<<"$3")
+	after=$(cut -d ' ' -f "$1" <<<"$4")
+	[ $((after - before)) -le "$2" ] || fail "field $1 has grown by more than $2: $3, then $4"
+}
+
+test_loads_and_unloads_leave_nothing()
+{
+	local first last
+
+	expect_equal "$(cat "$WORK/cycles")" ""
+	expect_equal "$(console_values last)" "$(console_values first)"
+	# kB of memory that the kernel does not get back by itself, kB of mapped areas, tasks.
+	first=$(console_values 'memory first') last=$(console_values 'memory last')
+	grown 1 256 "$first" "$last"
+	grown 2 128 "$first" "$last"
+	grown 3 6 "$first" "$last"
+}
+
+test_loads_and_unloads_leave_nothing_in_the_vmm()
+{
+	local first last
+
+	# Descriptors, kB of memory.
+	first=$(head -n 1 "$WORK/host-first") last=$(head -n 1 "$WORK/host-last")
+	grown 1 0 "$first" "$last"
+	grown 2 1024 "$first" "$last"
+	expect_equal "$(sed 1d "$WORK/host-last" | grep -v '"calls"\|"results"')" \
+		"$(sed 1d "$WORK/host-first" | grep -v '"calls"\|"results"')"
 }
