@@ -23,7 +23,7 @@
 #include "base/clock.h"
 #include "base/exit_code.h"
 #include "base/socket_file.h"
-#include "vmm/backend/net-helper/keeper.h"
+#include "vmm/confine/keeper.h"
 #include "vmm/backend/platform.h"
 #include "vmm/boot/probe.h"
 #include "vmm/cli/commands.h"
@@ -236,7 +236,7 @@ static void expect_net_event(struct fixture *f, const char *name, json_t *data)
 
 	assert_int_equal(client_event(f->c, NET_PATIENCE_MS, &o), 0);
 	assert_string_equal(json_string_value(json_object_get(o, "event")), name);
-	check(name, json_object_get(json_object_get(f->shapes, "events"), name), o);
+	shape_check(name, json_object_get(json_object_get(f->shapes, "events"), name), o);
 	assert_true(json_equal(json_object_get(o, "data"), data));
 	json_decref(data);
 	json_decref(o);
