@@ -38,7 +38,12 @@ static int dialer_receive(int from, s32 *value, int *fd)
 {
 	ssize_t len = helper_receive(from, value, sizeof(*value), fd);
 
-	return len < 0 ? (int)len : len == sizeof(*value) ? 0 : -EPIPE;
+	if (len == sizeof(*value))
+		return 0;
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+	return len < 0 ? (int)len : -EPIPE;
 }
 
 /* --- the VMM's side ------------------------------------------------------------------------ */

@@ -105,7 +105,8 @@ ssize_t helper_receive(int from, void *data, size_t size, int *fd)
 		.msg_iov = &iov,
 		.msg_iovlen = 1,
 		.msg_control = &control,
-		.msg_controllen = sizeof(control),
+		/* sizeof(control), by its padding, has room for two, and one would be left open. */
+		.msg_controllen = CMSG_LEN(sizeof(int)),
 	};
 	struct cmsghdr *c;
 	ssize_t len;

@@ -22,8 +22,10 @@
 #include "base/clock.h"
 #include "base/exit_code.h"
 #include "vmm/backend/dialer.h"
+#include "vmm/confine/helper.h"
 
 #define PATIENCE_MS 10000
+#define LIAR	    "dialer_test_liar" /* the name of a socket whose helper is hostile */
 
 struct fixture {
 	struct dialer *d;
@@ -67,13 +69,13 @@ static enum keeper_news await_news(struct fixture *f)
 	return dialer_news(f->d, &f->why);
 }
 
-static int setup(void **state)
+static int start(void **state, const char *name)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	struct err e;
 
-	snprintf(f->path, sizeof(f->path), "/tmp/dialer_test.%d", getpid());
+	snprintf(f->path, sizeof(f->path), "/tmp/%s.%d", name, getpid());
 	memcpy(a.sun_path, f->path, strlen(f->path));
 	unlink(f->path);
 	f->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -85,6 +87,16 @@ static int setup(void **state)
 	assert_int_equal(await_news(f), KEEPER_UP);
 	*state = f;
 	return 0;
+}
+
+static int setup(void **state)
+{
+	return start(state, "dialer_test");
+}
+
+static int setup_liar(void **state)
+{
+	return start(state, LIAR);
 }
 
 static int teardown(void **state)
@@ -209,6 +221,69 @@ static void a_late_answer_is_not_lost(void **state)
 	expect_connection(f);
 }
 
+/* Returns how many descriptors this process has. */
+static unsigned descriptors(void)
+{
+	unsigned n = 0;
+
+	for (int fd = 0; fd < 1000; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+/* Sends @len bytes with @n_fds descriptors, as helper_send() never does. */
+static void send_lie(int to, size_t len, unsigned n_fds)
+{
+	const int fds[2] = { STDERR_FILENO, STDERR_FILENO };
+	char bytes[8] = "", space[CMSG_SPACE(sizeof(fds))] __attribute__((aligned(8))) = "";
+	struct iovec iov = { bytes, len };
+	struct msghdr h = { .msg_iov = &iov,
+			    .msg_iovlen = 1,
+			    .msg_control = space,
+			    .msg_controllen = CMSG_SPACE(n_fds * sizeof(int)) };
+	struct cmsghdr *c = CMSG_FIRSTHDR(&h);
+
+	*c = (struct cmsghdr){ CMSG_LEN(n_fds * sizeof(int)), SOL_SOCKET, SCM_RIGHTS };
+	memcpy(CMSG_DATA(c), fds, n_fds * sizeof(int));
+	sendmsg(to, &h, 0);
+}
+
+/* Is a helper that answers with two descriptors, and with an answer of one byte in the end. */
+static int liar_serve(void)
+{
+	int pair[2];
+	s32 value;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) ||
+	    helper_send(HELPER_FD, "", 1, pair[0]))
+		return EXIT_CODE_ERROR;
+	close(pair[0]);
+	for (unsigned i = 0; recv(pair[1], &value, sizeof(value), 0) > 0; i++)
+		send_lie(pair[1], i < 4 ? sizeof(value) : 1, i < 4 ? 2 : 1);
+	return 0;
+}
+
+/* A process that connects, and was taken over, cannot use up its VMM's descriptors. */
+static void its_lies_leave_no_descriptors(void **state)
+{
+	struct fixture *f = *state;
+	unsigned before;
+	int fd = dialer_dial(f->d);
+
+	if (fd >= 0)
+		close(fd);
+	before = descriptors();
+	for (unsigned i = 1; i < 4; i++) {
+		fd = dialer_dial(f->d);
+		if (fd >= 0)
+			close(fd);
+		assert_int_equal(descriptors(), before);
+	}
+	/* The channel goes with an answer that is none. */
+	assert_int_equal(dialer_dial(f->d), -EPIPE);
+	assert_int_equal(descriptors(), before - 1);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -218,9 +293,13 @@ int main(int argc, char **argv)
 		TEST(it_is_not_started_for_ever),
 		TEST(its_keepers_death_is_told),
 		TEST(a_late_answer_is_not_lost),
+		cmocka_unit_test_setup_teardown(its_lies_leave_no_descriptors, setup_liar,
+						teardown),
 	};
 
 	/* The helper is this program again, as it is `vmm` itself otherwise. */
+	if (argc == 4 && !strcmp(argv[1], "dial-helper") && strstr(argv[2], LIAR))
+		return liar_serve();
 	if (argc == 4 && !strcmp(argv[1], "dial-helper"))
 		return dialer_serve(argv[2], CONFINE_OFF) ? EXIT_CODE_ERROR : 0;
 	return cmocka_run_group_tests(tests, NULL, NULL);
