@@ -527,6 +527,9 @@ static int reset_platform(void *part, struct err *e)
 	(void)e;
 	pci_bus_reset(p->bus);
 	power_reset(p->power);
+	/* The wait is over: the next one is told anew. */
+	for (size_t i = 0; i < p->n_disks; i++)
+		p->disks[i].held_noted = false;
 	return 0;
 }
 
