@@ -167,13 +167,20 @@ static bool guest_is_held(struct client *c, struct err *e)
 	return held;
 }
 
-/* Presses the button; -EBUSY for a paused guest, whose CPUs could not see it. */
+/*
+ * Presses the button; -EBUSY for a paused guest, whose CPUs could not see it; -ENOTCONN: the guest
+ * has ended already, its VMM is about to.
+ */
 static int power_button_press(struct client *c, struct err *e)
 {
 	json_t *status = NULL;
 	int ret = client_call(c, "query-status", NULL, &status, e);
+	const char *state = cli_json_text(status, "status");
+	bool paused = !strcmp(state, "paused") || !strcmp(state, "prelaunch");
 
-	if (!ret && !json_is_true(json_object_get(status, "running")))
+	if (!ret && !paused && !json_is_true(json_object_get(status, "running")))
+		ret = -ENOTCONN;
+	if (!ret && paused)
 		ret = err_set(e, -EBUSY,
 			      "guest %s is paused and cannot shut down; `vmm resume %s` first, or "
 			      "`vmm stop --force --timeout 0 %s`",
@@ -191,9 +198,12 @@ static int guest_shut_down(struct client *c, int process, int seconds, struct er
 	char reason[64] = "";
 	int ret = power_button_press(c, e);
 
+	/* A VMM that did not answer in time is not asked a second time. */
+	if (ret && ret != -ETIMEDOUT && guest_is_held(c, e))
+		return -ETIMEDOUT;
 	/* -ENOTCONN: the guest may have ended just now. */
 	if (ret && ret != -ENOTCONN)
-		return guest_is_held(c, e) ? -ETIMEDOUT : ret;
+		return ret;
 	ret = guest_await_end(c, process, seconds * 1000LL, reason);
 	if (ret && guest_is_held(c, e))
 		return ret;

@@ -227,17 +227,22 @@ static void assert_file_is_named(struct fixture *f)
 		fail_msg("vmm stop says: %s", got);
 }
 
-static void assert_ends(struct fixture *f, int code)
+static void await_end(struct fixture *f, int code)
 {
 	s64 begin = now_ms();
 
-	assert_false(__atomic_load_n(&f->done, __ATOMIC_ACQUIRE));
-	__atomic_store_n(&held_since, 0, __ATOMIC_RELEASE);
 	while (!__atomic_load_n(&f->done, __ATOMIC_ACQUIRE) && now_ms() - begin < 2 * LIMIT_MS)
 		nap();
 	assert_true(__atomic_load_n(&f->done, __ATOMIC_ACQUIRE));
 	pthread_join(f->thread, NULL);
 	assert_int_equal(f->code, code);
+}
+
+static void assert_ends(struct fixture *f, int code)
+{
+	assert_false(__atomic_load_n(&f->done, __ATOMIC_ACQUIRE));
+	__atomic_store_n(&held_since, 0, __ATOMIC_RELEASE);
+	await_end(f, code);
 }
 
 static void quit_names_the_file_that_holds_it_up(void **state)
@@ -265,6 +270,51 @@ static void a_reset_names_it_and_quit_ends_it(void **state)
 	assert_ends(f, EXIT_CODE_SIGNAL + 15);
 }
 
+static void await_event(struct fixture *f, const char *name)
+{
+	json_t *event = NULL;
+
+	assert_int_equal(client_event(f->c, 2 * LIMIT_MS, &event), 0);
+	assert_string_equal(json_string_value(json_object_get(event, "event")), name);
+	json_decref(event);
+}
+
+/* Each wait is told, not the first one only. */
+static void each_reset_that_waits_is_told(void **state)
+{
+	struct fixture *f = *state;
+	char want[200];
+
+	snprintf(want, sizeof(want), "--disk %s: this host's kernel holds requests", f->disk);
+	for (unsigned i = 0; i < 2; i++) {
+		__atomic_store_n(&held_since, now_ms(), __ATOMIC_RELEASE);
+		ask(f, "system_reset", NULL);
+		await_note(f, want);
+		pthread_mutex_lock(&f->lock);
+		f->told[0] = '\0';
+		pthread_mutex_unlock(&f->lock);
+		__atomic_store_n(&held_since, 0, __ATOMIC_RELEASE);
+		await_event(f, "RESET");
+	}
+	ask(f, "quit", NULL);
+	await_end(f, EXIT_CODE_SIGNAL + 15);
+}
+
+/* A guest that has ended and whose vmm waits is none that is paused, whatever state it is in. */
+static void stop_of_one_that_ends_waits_for_it(void **state)
+{
+	struct fixture *f = *state;
+	const char *got;
+
+	__atomic_store_n(&held_since, now_ms(), __ATOMIC_RELEASE);
+	ask(f, "quit", NULL);
+	await_event(f, "SHUTDOWN");
+	got = stop_says(f);
+	if (!strstr(got, "its end waits for this host's kernel"))
+		fail_msg("vmm stop says: %s", got);
+	assert_ends(f, EXIT_CODE_SIGNAL + 15);
+}
+
 /* What is given back within a moment is not worth a word. */
 static void a_short_wait_is_not_told(void **state)
 {
@@ -284,6 +334,8 @@ int main(void)
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 		TEST(quit_names_the_file_that_holds_it_up),
 		TEST(a_reset_names_it_and_quit_ends_it),
+		TEST(each_reset_that_waits_is_told),
+		TEST(stop_of_one_that_ends_waits_for_it),
 		TEST(a_short_wait_is_not_told),
 	};
 
