@@ -12,8 +12,9 @@
  * chains are unanswered, unless all are answered.
  *
  * An index has 16 bits: 65536 chains later it is the same. Looks come VQ_HISTORY_LOOK_MS after each
- * other, therefore, and one that is later than VQ_HISTORY_LATE_MS believes no earlier point. No
- * queue of one driver makes 65536 chains within that time.
+ * other, therefore, and one that is later than VQ_HISTORY_LATE_MS believes no earlier point. Wrong
+ * would be a look that meets the same index within @size chains, after more than 327000 chains a
+ * second, of which one has waited all along.
  *
  * One thread at a time uses it, the queue's owner by (Q2) of virtqueue.h.
  */
@@ -23,7 +24,7 @@
 #include "devices/virtqueue.h"
 
 #define VQ_HISTORY_LOOK_MS 100
-#define VQ_HISTORY_LATE_MS 400
+#define VQ_HISTORY_LATE_MS 200
 
 struct vq_history {
 	bool served;   /* since the driver has started the queue */
