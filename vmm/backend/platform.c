@@ -481,6 +481,9 @@ int platform_disk_resize(struct platform *p, size_t i, u64 bytes, struct err *e)
 		return err_set(e, -ENOTSUP,
 			       "another process serves it; resize it there (block_resize of "
 			       "qemu-storage-daemon), and the guest will learn of it");
+	/* The vCPU that resets it has the device's lock, for which the main thread would wait. */
+	if (virtio_blk_held_ms(d->blk) >= HELD_MS)
+		return err_set(e, -EBUSY, "this host's kernel holds its requests");
 	ret = virtio_blk_resize(d->blk, bytes);
 	switch (ret) {
 	case 0:

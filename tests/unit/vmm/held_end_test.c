@@ -315,6 +315,26 @@ static void stop_of_one_that_ends_waits_for_it(void **state)
 	assert_ends(f, EXIT_CODE_SIGNAL + 15);
 }
 
+/* A resize would wait with the control socket for a reset that the host's kernel holds up. */
+static void a_held_disk_is_not_resized(void **state)
+{
+	struct fixture *f = *state;
+	struct err e = { "" };
+
+	__atomic_store_n(&held_since, now_ms() - 2 * LIMIT_MS, __ATOMIC_RELEASE);
+	assert_int_not_equal(client_call(f->c, "block_resize",
+					 json_pack("{s:s, s:i}", "device", "disk0", "size", 8192),
+					 NULL, &e),
+			     0);
+	assert_non_null(strstr(e.text, "this host's kernel holds its requests"));
+	__atomic_store_n(&held_since, 0, __ATOMIC_RELEASE);
+	if (client_call(f->c, "block_resize",
+			json_pack("{s:s, s:i}", "device", "disk0", "size", 8192), NULL, &e))
+		fail_msg("%s", e.text);
+	ask(f, "quit", NULL);
+	await_end(f, EXIT_CODE_SIGNAL + 15);
+}
+
 /* What is given back within a moment is not worth a word. */
 static void a_short_wait_is_not_told(void **state)
 {
@@ -336,6 +356,7 @@ int main(void)
 		TEST(a_reset_names_it_and_quit_ends_it),
 		TEST(each_reset_that_waits_is_told),
 		TEST(stop_of_one_that_ends_waits_for_it),
+		TEST(a_held_disk_is_not_resized),
 		TEST(a_short_wait_is_not_told),
 	};
 
