@@ -57,7 +57,7 @@ struct vhost_user_blk {
 	struct host *h;
 	char *path;
 	unsigned reconnect_ms;
-	int (*dial)(void *arg);
+	int (*dial)(void *arg, int cancel);
 	void (*note)(void *arg, const char *line);
 	void *arg;
 	struct virtio_type type;
@@ -415,7 +415,7 @@ static bool successor_fits(const struct vhost_user_blk *b, const struct vhost_us
 static void reconnect_back_end(struct vhost_user_blk *b)
 {
 	struct vhost_user_limit limit = vhost_user_deadline(PATIENCE_MS);
-	int fd = b->dial ? b->dial(b->arg) : vhost_user_dial(b->path);
+	int fd = b->dial ? b->dial(b->arg, b->cancel) : vhost_user_dial(b->path);
 	struct vhost_user u;
 
 	limit.cancel = b->cancel;

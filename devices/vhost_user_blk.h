@@ -38,8 +38,11 @@ struct vhost_user_blk_params {
 	unsigned queues;       /* of the device */
 	bool fewer;	       /* as many as the back end has, if these are fewer; else an error */
 	unsigned reconnect_ms; /* time between attempts to connect again; 0: a second */
-	/* Connects again: a non-blocking descriptor or -errno. NULL: vhost_user_dial(). */
-	int (*dial)(void *arg);
+	/*
+	 * Connects again: a non-blocking descriptor or -errno. It ends when the eventfd @cancel
+	 * becomes readable, which is left so. NULL: vhost_user_dial().
+	 */
+	int (*dial)(void *arg, int cancel);
 	/* Gets one line for people when the back end comes or goes. On the device's thread. */
 	void (*note)(void *arg, const char *line);
 	void *arg;

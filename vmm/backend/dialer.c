@@ -144,21 +144,34 @@ static void dialer_take_next(struct dialer *d)
 	d->channel = next;
 }
 
-int dialer_dial(struct dialer *d)
+/* Waits for an answer. 0, -ETIMEDOUT or -ECANCELED. */
+static int dialer_await(const struct dialer *d, int cancel)
 {
-	struct pollfd p = { .events = POLLIN };
+	struct pollfd p[] = {
+		{ .fd = d->channel, .events = POLLIN },
+		{ .fd = cancel, .events = POLLIN },
+	};
+
+	if (poll(p, ARRAY_SIZE(p), PATIENCE_MS) <= 0)
+		return -ETIMEDOUT;
+	return p[0].revents ? 0 : -ECANCELED;
+}
+
+int dialer_dial(struct dialer *d, int cancel)
+{
 	s32 result = -EPIPE;
 	int ret = 0, fd = -1;
 
 	dialer_take_next(d);
-	p.fd = d->channel;
 	if (d->channel < 0)
 		return -EPIPE;
 	if (!d->asked)
 		ret = dialer_send(d->channel, 0, -1);
 	d->asked = !ret;
-	if (!ret && poll(&p, 1, PATIENCE_MS) <= 0)
-		return -ETIMEDOUT;
+	if (!ret)
+		ret = dialer_await(d, cancel);
+	if (ret == -ETIMEDOUT || ret == -ECANCELED)
+		return ret;
 	if (!ret)
 		ret = dialer_receive(d->channel, &result, &fd);
 	d->asked = false;

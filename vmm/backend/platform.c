@@ -119,12 +119,12 @@ static void vhost_disk_note(void *arg, const char *line)
  * Asks for a connection, on the disk's thread. That nobody listens is what is waited for, and the
  * keeper tells when its process has ended: any other error is noted once.
  */
-static int dial_back_end(void *arg)
+static int dial_back_end(void *arg, int cancel)
 {
 	struct disk *d = arg;
-	int ret = dialer_dial(d->dialer);
+	int ret = dialer_dial(d->dialer, cancel);
 	bool usual = ret >= 0 || ret == -ENOENT || ret == -ECONNREFUSED || ret == -EAGAIN ||
-		     ret == -EPIPE;
+		     ret == -EPIPE || ret == -ECANCELED;
 
 	if (!usual && ret != d->dial_error)
 		note_put(d->p->notes, "disk vhost-user=%s: %s%s; it is tried on", d->spec->path,

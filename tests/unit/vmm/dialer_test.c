@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -126,7 +127,7 @@ static unsigned connections(const struct fixture *f)
 
 static void expect_connection(struct fixture *f)
 {
-	int fd = dialer_dial(f->d);
+	int fd = dialer_dial(f->d, -1);
 
 	assert_true(fd >= 0);
 	assert_int_equal(connections(f), 1);
@@ -140,8 +141,8 @@ static void it_connects_whenever_it_is_asked(void **state)
 	expect_connection(f);
 	expect_connection(f);
 	unlink(f->path);
-	assert_int_equal(dialer_dial(f->d), -ENOENT);
-	assert_int_equal(dialer_dial(f->d), -ENOENT);
+	assert_int_equal(dialer_dial(f->d, -1), -ENOENT);
+	assert_int_equal(dialer_dial(f->d, -1), -ENOENT);
 }
 
 static void its_death_is_told_and_it_is_started_again(void **state)
@@ -160,8 +161,8 @@ static void its_death_is_told_and_it_is_started_again(void **state)
 		 f->path);
 	assert_string_equal(f->why.text, want);
 	/* Meanwhile there is an answer at once, and none that is kept for later. */
-	assert_int_equal(dialer_dial(f->d), -EPIPE);
-	assert_int_equal(dialer_dial(f->d), -EPIPE);
+	assert_int_equal(dialer_dial(f->d, -1), -EPIPE);
+	assert_int_equal(dialer_dial(f->d, -1), -EPIPE);
 	assert_int_equal(await_news(f), KEEPER_UP);
 	assert_int_not_equal(child_of(f->keeper, 0), first);
 	expect_connection(f);
@@ -181,7 +182,7 @@ static void it_is_not_started_for_ever(void **state)
 	assert_int_equal(await_news(f), KEEPER_DOWN);
 	assert_non_null(strstr(f->why.text, "4 times within a minute, so it is not started again"));
 	assert_int_equal(await_news(f), KEEPER_GONE);
-	assert_int_equal(dialer_dial(f->d), -EPIPE);
+	assert_int_equal(dialer_dial(f->d, -1), -EPIPE);
 }
 
 /* Its keeper may die, too: then the process goes with it, and nothing is left. */
@@ -198,7 +199,7 @@ static void its_keepers_death_is_told(void **state)
 	for (int i = 0; i < PATIENCE_MS / 10 && readlink(path, exe, sizeof(exe)) > 0; i++)
 		poll(NULL, 0, 10);
 	assert_int_equal(readlink(path, exe, sizeof(exe)), -1);
-	assert_int_equal(dialer_dial(f->d), -EPIPE);
+	assert_int_equal(dialer_dial(f->d, -1), -EPIPE);
 }
 
 /* One that does not answer in time is asked once, and its late answer is good. */
@@ -210,15 +211,34 @@ static void a_late_answer_is_not_lost(void **state)
 	int fd;
 
 	assert_int_equal(kill(server, SIGSTOP), 0);
-	assert_int_equal(dialer_dial(f->d), -ETIMEDOUT);
+	assert_int_equal(dialer_dial(f->d, -1), -ETIMEDOUT);
 	assert_in_range(now_ms() - begin, 1900, 4000);
-	assert_int_equal(dialer_dial(f->d), -ETIMEDOUT);
+	assert_int_equal(dialer_dial(f->d, -1), -ETIMEDOUT);
 	assert_int_equal(kill(server, SIGCONT), 0);
-	fd = dialer_dial(f->d);
+	fd = dialer_dial(f->d, -1);
 	assert_true(fd >= 0);
 	close(fd);
 	assert_int_equal(connections(f), 1);
 	expect_connection(f);
+}
+
+/* Nor does the end of a guest wait for one that does not answer. */
+static void a_slow_one_is_not_waited_for(void **state)
+{
+	struct fixture *f = *state;
+	int cancel = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK), fd;
+	pid_t server = child_of(f->keeper, 0);
+	s64 begin = now_ms();
+
+	assert_int_equal(kill(server, SIGSTOP), 0);
+	assert_int_equal(dialer_dial(f->d, cancel), -ECANCELED);
+	assert_in_range(now_ms() - begin, 0, 900);
+	assert_int_equal(kill(server, SIGCONT), 0);
+	fd = dialer_dial(f->d, -1);
+	assert_true(fd >= 0);
+	close(fd);
+	assert_int_equal(connections(f), 1);
+	close(cancel);
 }
 
 /* Returns how many descriptors this process has. */
@@ -268,19 +288,19 @@ static void its_lies_leave_no_descriptors(void **state)
 {
 	struct fixture *f = *state;
 	unsigned before;
-	int fd = dialer_dial(f->d);
+	int fd = dialer_dial(f->d, -1);
 
 	if (fd >= 0)
 		close(fd);
 	before = descriptors();
 	for (unsigned i = 1; i < 4; i++) {
-		fd = dialer_dial(f->d);
+		fd = dialer_dial(f->d, -1);
 		if (fd >= 0)
 			close(fd);
 		assert_int_equal(descriptors(), before);
 	}
 	/* The channel goes with an answer that is none. */
-	assert_int_equal(dialer_dial(f->d), -EPIPE);
+	assert_int_equal(dialer_dial(f->d, -1), -EPIPE);
 	assert_int_equal(descriptors(), before - 1);
 }
 
@@ -293,6 +313,7 @@ int main(int argc, char **argv)
 		TEST(it_is_not_started_for_ever),
 		TEST(its_keepers_death_is_told),
 		TEST(a_late_answer_is_not_lost),
+		TEST(a_slow_one_is_not_waited_for),
 		cmocka_unit_test_setup_teardown(its_lies_leave_no_descriptors, setup_liar,
 						teardown),
 	};
