@@ -76,7 +76,7 @@ int vhost_user_send(int fd, const struct vhost_user_msg *m, struct vhost_user_li
 		memcpy(CMSG_DATA(&control.align), m->fds, len);
 	}
 	while (iov.iov_len) {
-		ssize_t done = sendmsg(fd, &h, MSG_NOSIGNAL);
+		ssize_t done = sendmsg(fd, &h, MSG_NOSIGNAL | MSG_DONTWAIT);
 
 		if (done < 0) {
 			ret = peer_await_after_failure(fd, POLLOUT, limit);
@@ -140,7 +140,7 @@ static int receive_bytes(int fd, struct vhost_user_msg *m, u8 *to, size_t len,
 			.msg_control = &control,
 			.msg_controllen = sizeof(control),
 		};
-		ssize_t done = recvmsg(fd, &h, MSG_CMSG_CLOEXEC);
+		ssize_t done = recvmsg(fd, &h, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
 
 		if (done < 0) {
 			ret = peer_await_after_failure(fd, POLLIN, limit);

@@ -119,11 +119,26 @@ static void test_too_many_descriptors(void **state)
 	assert_int_equal(count_fds(), before);
 }
 
+/* A connection that blocks, from whoever made it, does not undo the deadline. */
+static void test_a_blocking_connection(void **state)
+{
+	struct vhost_user u;
+	int pair[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	alarm(20);
+	assert_int_equal(vhost_user_open(&u, pair[0], vhost_user_deadline(100)), -ETIMEDOUT);
+	alarm(0);
+	close(pair[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_liars),
 		cmocka_unit_test(test_too_many_descriptors),
+		cmocka_unit_test(test_a_blocking_connection),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
