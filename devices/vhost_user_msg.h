@@ -36,7 +36,7 @@ struct vhost_user_limit {
 struct vhost_user_limit vhost_user_deadline(unsigned ms);
 
 /*
- * Sends or receives all of a message by @fd, whether that blocks or not. -ETIMEDOUT or -ECANCELED by
+ * Sends or receives all of a message by @fd, which may block or not. -ETIMEDOUT or -ECANCELED by
  * @limit; -ECONNRESET: the peer is gone; other -errno. The descriptors of a sent message stay the
  * caller's.
  */
