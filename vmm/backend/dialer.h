@@ -38,8 +38,8 @@ int dialer_keeper(const struct dialer *d);
 enum keeper_news dialer_news(struct dialer *d, struct err *why);
 
 /*
- * Returns a new connection, non-blocking, or -errno, which is connect()'s but for three: -EPIPE: the
- * helper is not there now; -ETIMEDOUT: it does not answer; -ECANCELED: nor before the eventfd
+ * Returns a new connection, non-blocking, or -errno, which is connect()'s but for three: -EPIPE:
+ * the helper is not there now; -ETIMEDOUT: it does not answer; -ECANCELED: nor before the eventfd
  * @cancel (-1: none) was readable. Takes no longer than two seconds. A helper that was too slow is
  * not asked a second time: the next call gets its answer. One thread at a time; system calls:
  * sendmsg, recvmsg, poll, close.
