@@ -15,15 +15,28 @@ static struct {
 	bool terminal; /* old is valid */
 	bool ours;     /* we were in the foreground */
 	int fd;
+	int own; /* fd once more, with O_NONBLOCK; or -1 */
 	struct termios old;
-} saved;
+} saved = { .own = -1 };
+
+/*
+ * Returns true if another process group has the terminal. A process in a process namespace sees the
+ * number 0 for its own group and for all others of outside; reading nothing tells them apart.
+ */
+static bool terminal_is_anothers(void)
+{
+	char none;
+
+	return saved.own >= 0 && read(saved.own, &none, 0) < 0 && errno == EIO;
+}
 
 void terminal_restore(void)
 {
 	if (!saved.changed)
 		return;
 	saved.changed = 0;
-	tcsetattr(saved.fd, TCSANOW, &saved.old);
+	if (!terminal_is_anothers())
+		tcsetattr(saved.fd, TCSANOW, &saved.old);
 }
 
 bool terminal_is_prepared(void)
@@ -46,7 +59,7 @@ void terminal_look(int fd)
 
 void terminal_reset(void)
 {
-	if (saved.ours)
+	if (saved.ours && tcgetpgrp(saved.fd) == getpgrp())
 		tcsetattr(saved.fd, TCSANOW, &saved.old);
 }
 
@@ -79,16 +92,19 @@ int terminal_prepare(int fd)
 	return 0;
 }
 
-int terminal_raw(int fd, bool waits)
+int terminal_raw(int fd, int own)
 {
 	int ret = saved.prepared && saved.fd == fd ? 0 : terminal_prepare(fd);
 	struct termios t;
 
 	if (ret)
 		return ret;
+	saved.own = own;
+	if (terminal_is_anothers())
+		return -EBUSY;
 	t = saved.old;
 	cfmakeraw(&t);
-	t.c_cc[VMIN] = waits;
+	t.c_cc[VMIN] = own >= 0;
 	t.c_cc[VTIME] = 0;
 	saved.changed = 1;
 	if (tcsetattr(fd, TCSANOW, &t)) {

@@ -25,18 +25,24 @@ int terminal_prepare(int fd);
 /* Returns true after terminal_prepare(): the terminal is or will be raw. */
 bool terminal_is_prepared(void);
 /*
- * Sets raw mode for @fd, which is prepared if it was not. @waits: a read waits for a key, as usual;
- * else any process that reads while there is none gets 0, also one that takes that for the end.
- * Errors of terminal_prepare().
+ * Sets raw mode for @fd, which is prepared if it was not. @own: the terminal opened once more for
+ * reading, with O_NONBLOCK, which stays open until terminal_restore(). By it a process in the
+ * background, with SIGTTIN blocked, leaves the terminal as it is: -EBUSY, and the same call sets raw
+ * mode in the foreground, again if another process has changed it. -1: there is none; then any
+ * process that reads while there is no key gets 0, also one that takes that for the end. Errors of
+ * terminal_prepare().
  */
-int terminal_raw(int fd, bool waits);
+int terminal_raw(int fd, int own);
 /* Returns true while the terminal is raw: a line has to end with "\r\n". Any thread. */
 bool terminal_is_raw(void);
-/* Restores the settings, if terminal_raw() changed them. Async-signal-safe. */
+/*
+ * Restores the settings, if terminal_raw() changed them, and no other process group has the
+ * terminal. Async-signal-safe.
+ */
 void terminal_restore(void);
 /*
  * Restores the settings that terminal_look() noted, for a parent whose child may have been killed
- * in raw mode.
+ * in raw mode, unless another process group has the terminal by now.
  */
 void terminal_reset(void);
 

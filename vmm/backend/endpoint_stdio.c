@@ -126,11 +126,27 @@ static void watch_stdin(struct stdio *c)
 		add_stdin(c);
 }
 
+/*
+ * Sets raw mode, in the background not before this process is in the foreground. A shell that takes
+ * the terminal sets a mode of its own, and few of them set the one of before when they give it back.
+ */
+static int set_raw(struct stdio *c)
+{
+	int ret = terminal_raw(STDIN_FILENO, c->inlet.ours ? c->inlet.fd : -1);
+
+	if (ret == -EBUSY)
+		loop_timer_set(c->loop, c->retry, RETRY_NS, 0);
+	return ret;
+}
+
 static void on_retry(void *arg, u32 expiries)
 {
 	struct stdio *c = arg;
 
 	(void)expiries;
+	/* Without an open file of its own this process cannot tell whether it is in the background. */
+	if (c->eof || (c->inlet.ours && set_raw(c) == -EBUSY))
+		return;
 	if (c->in_at == c->in_len)
 		watch_stdin(c);
 }
@@ -196,8 +212,11 @@ static void stdio_start(struct endpoint *ep)
 {
 	struct stdio *c = stdio_of(ep);
 
-	if (c->tty && !c->eof)
-		c->tty = !terminal_raw(STDIN_FILENO, c->inlet.ours);
+	if (c->tty && !c->eof) {
+		int ret = set_raw(c);
+
+		c->tty = !ret || ret == -EBUSY;
+	}
 	if (c->unpollable)
 		stdio_room(&c->ep);
 }
@@ -210,7 +229,6 @@ static void stdio_destroy(struct endpoint *ep, s64 until_ms)
 	stop_watching_stdin(c);
 	if (c->retry >= 0)
 		loop_timer_del(c->loop, c->retry);
-	inlet_close(&c->inlet);
 	left = outlet_destroy(c->out, until_ms);
 	if (left)
 		note_put(machine_notes(ep->c.m),
@@ -218,6 +236,7 @@ static void stdio_destroy(struct endpoint *ep, s64 until_ms)
 			 (unsigned long long)left);
 	if (c->ep.c.what->kind != SPEC_FILE)
 		terminal_restore();
+	inlet_close(&c->inlet); /* by which the terminal was restored */
 	if (c->file >= 0)
 		close(c->file);
 	free(c);

@@ -205,11 +205,11 @@ int cmd_console(int argc, char **argv)
 	catch_signals();
 	l.tty = !terminal_prepare(STDIN_FILENO);
 	inlet_open(&l.in, STDIN_FILENO, l.tty);
-	l.tty = l.tty && !terminal_raw(STDIN_FILENO, l.in.ours);
+	l.tty = l.tty && !terminal_raw(STDIN_FILENO, l.in.ours ? l.in.fd : -1);
 	ret = console_talk(&l);
 	close(l.fd);
-	inlet_close(&l.in);
 	terminal_restore();
+	inlet_close(&l.in);
 	if (l.tty)
 		fprintf(stderr, "\n[vmm] %s\n", l.detached ? "detached" : "the guest has ended");
 	free(name);

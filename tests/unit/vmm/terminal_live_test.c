@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "base/exit_code.h"
@@ -26,6 +27,15 @@
 #define NO_GUEST    11
 #define DEAF	    12
 #define NO_END	    13
+#define NOT_RAW	    24
+#define MEDDLED	    25
+
+/* How the job ends. */
+enum job_end {
+	BY_KEY,	 /* in the foreground: Ctrl-a x */
+	BY_QUIT, /* in the background, as the next one */
+	BY_KILL,
+};
 
 static char vmm[4096], kernel[4096], name[32];
 
@@ -98,10 +108,73 @@ static int await_job(pid_t job)
 	return NO_END;
 }
 
+static bool await_raw(int slave)
+{
+	struct termios t;
+
+	for (int i = 0; i < 500; i++, usleep(10000))
+		if (!tcgetattr(slave, &t) && !(t.c_lflag & ICANON))
+			return true;
+	return false;
+}
+
+/* Takes the terminal, with a mode of the shell's own, which it returns in *own. */
+static bool take_terminal(int slave, struct termios *own)
+{
+	if (tcsetpgrp(slave, getpgrp()) || tcgetattr(slave, own))
+		return false;
+	own->c_lflag |= ICANON;
+	own->c_lflag &= ~(tcflag_t)ECHO;
+	own->c_cc[VMIN] = 7;
+	return !tcsetattr(slave, TCSANOW, own);
+}
+
+static bool is_meddled_with(int slave, const struct termios *own)
+{
+	struct termios t;
+
+	return tcgetattr(slave, &t) || t.c_lflag != own->c_lflag || t.c_iflag != own->c_iflag ||
+	       t.c_cc[VMIN] != own->c_cc[VMIN];
+}
+
+/* Ends the VMM from outside, while its job is in the background. */
+static void end_guest(pid_t job, enum job_end end)
+{
+	char line[64], path[64];
+	struct client *c = NULL;
+	struct err e = { "" };
+	FILE *f;
+
+	if (end == BY_QUIT) {
+		if (!client_open(&c, name, ANSWER_MS, &e))
+			client_call(c, "quit", NULL, NULL, &e);
+		client_close(c);
+		return;
+	}
+	/* The VMM is its supervisor's only child. */
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", job, job);
+	f = fopen(path, "re");
+	if (f && fgets(line, sizeof(line), f) && atoi(line) > 0)
+		kill(atoi(line), SIGKILL);
+	if (f)
+		fclose(f);
+}
+
+/* Ends the job by Ctrl-a x in the foreground again. */
+static int type_the_end(int slave, int master, pid_t job)
+{
+	if (tcsetpgrp(slave, job))
+		return NO_TERMINAL;
+	if (!await_raw(slave))
+		return NOT_RAW;
+	return write(master, "\1x", 2) == 2 ? 0 : NO_TERMINAL;
+}
+
 /* Plays the shell, in a session on a new terminal. Returns the job's exit code, or the above. */
-static int play_shell(const char *mode)
+static int play_shell(const char *mode, enum job_end end)
 {
 	int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC), slave, code = 0, ended;
+	struct termios own;
 	pid_t job;
 
 	signal(SIGTTOU, SIG_IGN); /* as shells do */
@@ -114,21 +187,26 @@ static int play_shell(const char *mode)
 	job = start_job(slave, mode);
 	if (!await_guest())
 		code = NO_GUEST;
-	else if (tcsetpgrp(slave, getpgrp()) || write(master, "k", 1) != 1)
+	else if (!await_raw(slave))
+		code = NOT_RAW;
+	else if (!take_terminal(slave, &own) || write(master, "k\n", 2) != 2)
 		code = NO_TERMINAL;
 	usleep(100000); /* for the key to arrive, on which nothing is to happen */
 	if (!code && !guest_answers(ANSWER_MS))
 		code = DEAF;
-	/* The end by the console's own key, Ctrl-a x. */
-	if (!code && (tcsetpgrp(slave, job) || write(master, "\1x", 2) != 2))
-		code = NO_TERMINAL;
+	if (!code && end == BY_KEY)
+		code = type_the_end(slave, master, job);
+	else if (!code)
+		end_guest(job, end);
 	if (code)
 		kill(job, SIGKILL);
 	ended = await_job(job);
+	if (!code && end != BY_KEY && is_meddled_with(slave, &own))
+		code = MEDDLED;
 	return code ? code : ended;
 }
 
-static void check_job(const char *mode)
+static void check_job(const char *mode, enum job_end end, int want)
 {
 	int status;
 	pid_t shell;
@@ -139,10 +217,10 @@ static void check_job(const char *mode)
 	}
 	shell = fork();
 	if (!shell)
-		_exit(play_shell(mode));
+		_exit(play_shell(mode, end));
 	assert_int_equal(waitpid(shell, &status, 0), shell);
 	assert_true(WIFEXITED(status));
-	assert_int_equal(WEXITSTATUS(status), EXIT_CODE_ESCAPE);
+	assert_int_equal(WEXITSTATUS(status), want);
 }
 
 static void a_confined_job_in_the_background(void **state)
@@ -152,13 +230,36 @@ static void a_confined_job_in_the_background(void **state)
 	print_message("SKIP at the end the sanitizer reads files, which a confined vmm cannot\n");
 	skip();
 #endif
-	check_job("on");
+	check_job("on", BY_KEY, EXIT_CODE_ESCAPE);
+}
+
+/* The terminal is another's by then, whose mode stays. */
+static void a_confined_job_ends_in_the_background(void **state)
+{
+	(void)state;
+#if defined(__SANITIZE_ADDRESS__)
+	print_message("SKIP at the end the sanitizer reads files, which a confined vmm cannot\n");
+	skip();
+#endif
+	check_job("on", BY_QUIT, EXIT_CODE_SIGNAL + SIGTERM);
+}
+
+static void a_vmm_is_killed_in_the_background(void **state)
+{
+	(void)state;
+	check_job("on", BY_KILL, EXIT_CODE_SIGNAL + SIGKILL);
+}
+
+static void a_job_ends_in_the_background(void **state)
+{
+	(void)state;
+	check_job("off", BY_QUIT, EXIT_CODE_SIGNAL + SIGTERM);
 }
 
 static void a_job_in_the_background(void **state)
 {
 	(void)state;
-	check_job("off");
+	check_job("off", BY_KEY, EXIT_CODE_ESCAPE);
 }
 
 int main(void)
@@ -166,6 +267,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_confined_job_in_the_background),
 		cmocka_unit_test(a_job_in_the_background),
+		cmocka_unit_test(a_confined_job_ends_in_the_background),
+		cmocka_unit_test(a_vmm_is_killed_in_the_background),
+		cmocka_unit_test(a_job_ends_in_the_background),
 	};
 
 	return cmocka_run_group_tests(tests, find_parts, NULL);
