@@ -2,10 +2,12 @@
 /* Implements the endpoint on stdin and stdout; and, as the same without input, on a file. */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -31,7 +33,8 @@ struct stdio {
 	bool watched;	 /* stdin is in the event loop */
 	bool unpollable; /* stdin is a file: always ready */
 	struct inlet inlet;
-	int retry; /* a timer: stdin is a terminal that another process group has; or -1 */
+	int retry;     /* a timer: stdin is a terminal that another process group has; or -1 */
+	int continued; /* a signalfd: this process goes on after a stop; or -1 */
 	u8 in[512];
 	size_t in_at, in_len;
 
@@ -127,8 +130,8 @@ static void watch_stdin(struct stdio *c)
 }
 
 /*
- * Sets raw mode, in the background not before this process is in the foreground. A shell that takes
- * the terminal sets a mode of its own, and few of them set the one of before when they give it back.
+ * Sets raw mode; in the background, as soon as this process is in the foreground. A shell that takes
+ * the terminal sets its own mode, and few shells set that of before when they give it back.
  */
 static int set_raw(struct stdio *c)
 {
@@ -144,11 +147,36 @@ static void on_retry(void *arg, u32 expiries)
 	struct stdio *c = arg;
 
 	(void)expiries;
-	/* Without an open file of its own this process cannot tell whether it is in the background. */
+	/* Without an open file of its own this process cannot tell where it is. */
 	if (c->eof || (c->inlet.ours && set_raw(c) == -EBUSY))
 		return;
 	if (c->in_at == c->in_len)
 		watch_stdin(c);
+}
+
+/* A job comes to the background by a stop, whose end says nothing of where it goes on. */
+static void on_continued(void *arg, u32 events)
+{
+	struct stdio *c = arg;
+	struct signalfd_siginfo info;
+
+	if (read(c->continued, &info, sizeof(info)) == sizeof(info) && terminal_is_raw())
+		on_retry(c, events);
+}
+
+/* Without the timer or the signalfd there is no memory, or no descriptor, for the rest either. */
+static int prepare_job_control(struct stdio *c)
+{
+	sigset_t set;
+
+	c->retry = loop_timer(c->loop, 0, 0, on_retry, c);
+	if (c->retry < 0)
+		return c->retry;
+	sigemptyset(&set);
+	sigaddset(&set, SIGCONT);
+	c->continued = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return c->continued < 0 ? -errno
+				: loop_add(c->loop, c->continued, EPOLLIN, on_continued, c);
 }
 
 static void read_stdin(struct stdio *c, u32 events)
@@ -203,9 +231,8 @@ static int prepare_stdin(struct stdio *c, struct err *e)
 	c->eof = ret && !c->unpollable; /* stdin is closed */
 	if (!ret)
 		inlet_open(&c->inlet, STDIN_FILENO, c->tty);
-	if (c->tty)
-		c->retry = loop_timer(c->loop, 0, 0, on_retry, c);
-	return c->tty && c->retry < 0 ? err_set(e, c->retry, "out of memory") : 0;
+	ret = c->tty ? prepare_job_control(c) : 0;
+	return ret ? err_set(e, ret, "the terminal cannot be watched: %s", strerror(-ret)) : 0;
 }
 
 static void stdio_start(struct endpoint *ep)
@@ -229,6 +256,10 @@ static void stdio_destroy(struct endpoint *ep, s64 until_ms)
 	stop_watching_stdin(c);
 	if (c->retry >= 0)
 		loop_timer_del(c->loop, c->retry);
+	if (c->continued >= 0) {
+		loop_del(c->loop, c->continued);
+		close(c->continued);
+	}
 	left = outlet_destroy(c->out, until_ms);
 	if (left)
 		note_put(machine_notes(ep->c.m),
@@ -311,7 +342,7 @@ int endpoint_stdio_create(struct endpoint **out, const struct endpoint_config *c
 
 	if (!c)
 		return err_set(e, -ENOMEM, "out of memory");
-	c->file = c->retry = -1;
+	c->file = c->retry = c->continued = -1;
 	c->inlet.fd = STDIN_FILENO;
 	c->ep.ops = &ops;
 	c->ep.c = *config;

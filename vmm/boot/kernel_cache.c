@@ -85,6 +85,7 @@ static void store_apart(const struct cache_lock *l, const char *path, const stru
 	sigprocmask(SIG_BLOCK, NULL, &set);
 	sigaddset(&set, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &set, NULL);
+	sigdelset(&set, SIGCONT); /* it ends nothing */
 	child = fork();
 	if (child > 0)
 		writer_await_or_end(child, &set);

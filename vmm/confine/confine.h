@@ -72,7 +72,7 @@ struct confine_start {
 	const char *user;
 	/*
 	 * Signals that end the guest; -1 ends the list. They are blocked in both processes, with
-	 * SIGPIPE, SIGXFSZ, SIGTTIN and SIGTTOU. The VMM receives them from the supervisor, which
+	 * SIGPIPE, SIGXFSZ, SIGTTIN, SIGTTOU and SIGCONT. The VMM receives them from the supervisor, which
 	 * ends a VMM that has not come to confine_ready() by then.
 	 */
 	const int *ends;

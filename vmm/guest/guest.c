@@ -79,7 +79,8 @@ static void on_guest_signal(void *arg, u32 events)
 /*
  * Blocks the signals before any thread exists: all of them inherit the mask, and only the signalfd
  * sees the signals. A pipe that is closed, a limit on the size of files, and a terminal that this
- * process may not read in the background are errors of the call and no signals.
+ * process may not read in the background are errors of the call and no signals. SIGCONT is read by
+ * the console, whose terminal another job may have had.
  */
 static int block_signals(struct guest *g, struct err *e)
 {
@@ -93,6 +94,7 @@ static int block_signals(struct guest *g, struct err *e)
 	sigaddset(&errors, SIGXFSZ);
 	sigaddset(&errors, SIGTTIN);
 	sigaddset(&errors, SIGTTOU);
+	sigaddset(&errors, SIGCONT);
 	/*
 	 * confine_fork() has blocked all of them, and its supervisor ends a start. Where there is
 	 * none, a signal ends the process as ever until watch_signals().
