@@ -97,4 +97,18 @@ wait $second
 [ ! -e q ]
 verdict $? "the other guest removes its own"
 rm -f s
+
+# --- paths that are too long for the supervisor's list, which is told before the driver is parsed
+long=$work/long
+for _ in $(seq 16); do
+	long=$long/$(printf '%0234d' 0)
+done
+mkdir -p "$long"
+echo 'module a { }' >policy
+guest_start --confine on --console socket="$work/s" --driver "a:$kernel" --policy policy --record "$long/rec"
+wait "$run"
+[ $? != 0 ] && grep -q 'too long a path' err && [ ! -e s ] && [ ! -e "$long/rec" ]
+verdict $? "a start that is refused for its paths leaves no socket and no record"
+run=
+rm -rf "$work/long" policy
 echo "1..$n"

@@ -344,8 +344,10 @@ static int tell_supervisor(const struct confine *c, const struct confine_file *f
 		size_t len = strlen(files[i].path) + 1;
 
 		if (len > sizeof(packet.paths) - at || i == CONFINE_MAX_FILES)
-			return err_set(e, -ENAMETOOLONG, "%s: too long a path for a socket",
-				       files[i].path);
+			return err_set(e, -ENAMETOOLONG,
+				       "%s: too long a path; those of the record and of all "
+				       "sockets have less than %zu bytes in all",
+				       files[i].path, sizeof(packet.paths));
 		/*
 		 * A file that another process has removed or replaced meanwhile is not this
 		 * process's to remove.

@@ -72,8 +72,8 @@ struct confine_start {
 	const char *user;
 	/*
 	 * Signals that end the guest; -1 ends the list. They are blocked in both processes, with
-	 * SIGPIPE, SIGXFSZ, SIGTTIN, SIGTTOU and SIGCONT. The VMM receives them from the supervisor, which
-	 * ends a VMM that has not come to confine_ready() by then.
+	 * SIGPIPE, SIGXFSZ, SIGTTIN, SIGTTOU and SIGCONT. The VMM receives them from the
+	 * supervisor, which ends a VMM that has not come to confine_ready() by then.
 	 */
 	const int *ends;
 	const struct descriptors *inherited; /* closed in the supervisor; NULL: nothing is */
@@ -94,7 +94,8 @@ int confine_fork(struct confine **out, const struct confine_start *s, int *code,
  * Enters all layers. @files, at most CONFINE_MAX_FILES, are removed by the supervisor at the end,
  * unless others lie there by then. From here on a system call that is not on the list of its thread
  * ends the process: exit code 128 + SIGSYS, and a line that names call and thread. Single-threaded.
- * -EPERM in strict mode: the layer that is missing is named; -errno.
+ * -EPERM in strict mode: the layer that is missing is named; -ENAMETOOLONG: the paths of @files are
+ * too long in all, and nothing has been given up; -errno.
  */
 int confine_enter(struct confine *c, const struct confine_file *files, struct err *e);
 

@@ -363,6 +363,18 @@ static void hand_over_files(const struct guest *g, struct confine_file files[CON
 }
 
 /*
+ * Removes the sockets that hand_over_files() has listed, as the supervisor has taken none of them;
+ * guest_discard() removes the record.
+ */
+static void take_files_back(struct guest *g, const struct confine_file *files)
+{
+	for (; files->path; files++)
+		if (files->id)
+			socket_file_remove(files->path, files->id);
+	g->confined = false;
+}
+
+/*
  * Confines the process: from here on it opens nothing, and files that a stranger may have made are
  * parsed afterwards only.
  */
@@ -382,7 +394,10 @@ static int guest_confine(struct guest *g, struct err *e)
 		return 0;
 	hand_over_files(g, files);
 	g->confined = true;
-	return confine_enter(g->c.confine, files, e);
+	ret = confine_enter(g->c.confine, files, e);
+	if (ret == -ENAMETOOLONG) /* nothing has been told or given up */
+		take_files_back(g, files);
+	return ret;
 }
 
 /* Opens everything that the spec names, and parses nothing. */
