@@ -27,8 +27,8 @@ bool terminal_is_prepared(void);
 /*
  * Sets raw mode for @fd, which is prepared if it was not. @own: the terminal opened once more for
  * reading, with O_NONBLOCK, which stays open until terminal_restore(). By it a process in the
- * background, with SIGTTIN blocked, leaves the terminal as it is: -EBUSY, and the same call sets raw
- * mode in the foreground, again if another process has changed it. -1: there is none; then any
+ * background, with SIGTTIN blocked, leaves the terminal as it is: -EBUSY; in the foreground the
+ * same call sets raw mode, again if another process has changed it. -1: there is none; then any
  * process that reads while there is no key gets 0, also one that takes that for the end. Errors of
  * terminal_prepare().
  */

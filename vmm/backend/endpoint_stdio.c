@@ -130,7 +130,7 @@ static void watch_stdin(struct stdio *c)
 }
 
 /*
- * Sets raw mode; in the background, as soon as this process is in the foreground. A shell that takes
+ * Sets raw mode; in the background, as soon as this process is in front. A shell that takes
  * the terminal sets its own mode, and few shells set that of before when they give it back.
  */
 static int set_raw(struct stdio *c)

@@ -144,6 +144,7 @@ static void end_guest(pid_t job, enum job_end end)
 	char line[64], path[64];
 	struct client *c = NULL;
 	struct err e = { "" };
+	pid_t vmm_pid;
 	FILE *f;
 
 	if (end == BY_QUIT) {
@@ -155,8 +156,9 @@ static void end_guest(pid_t job, enum job_end end)
 	/* The VMM is its supervisor's only child. */
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", job, job);
 	f = fopen(path, "re");
-	if (f && fgets(line, sizeof(line), f) && atoi(line) > 0)
-		kill(atoi(line), SIGKILL);
+	vmm_pid = f && fgets(line, sizeof(line), f) ? (pid_t)strtol(line, NULL, 10) : 0;
+	if (vmm_pid > 0)
+		kill(vmm_pid, SIGKILL);
 	if (f)
 		fclose(f);
 }
