@@ -216,17 +216,16 @@ static void put_net_helper(char *path, size_t size)
 
 static pid_t first_child(pid_t pid)
 {
-	char path[64];
-	int child = 0;
+	char path[64], line[64] = "";
 	FILE *f;
 
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, pid);
 	f = fopen(path, "re");
 	assert_non_null(f);
-	if (fscanf(f, "%d", &child) != 1)
-		child = 0;
+	if (!fgets(line, sizeof(line), f))
+		line[0] = '\0';
 	fclose(f);
-	return child;
+	return (pid_t)strtol(line, NULL, 10);
 }
 
 /* Waits for an event about network 0, of QEMU's members; @data: what it is to have, besides. */
