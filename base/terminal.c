@@ -3,7 +3,6 @@
 #include "base/terminal.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <termios.h>
 #include <unistd.h>
@@ -90,6 +89,13 @@ int terminal_prepare(int fd)
 		sigaction(crashes[i], &sa, NULL);
 	saved.prepared = true;
 	return 0;
+}
+
+void terminal_add_job_signals(sigset_t *set)
+{
+	sigaddset(set, SIGTTIN);
+	sigaddset(set, SIGTTOU);
+	sigaddset(set, SIGCONT);
 }
 
 int terminal_raw(int fd, int own)

@@ -9,6 +9,8 @@
 #ifndef UMBRA_BASE_TERMINAL_H
 #define UMBRA_BASE_TERMINAL_H
 
+#include <signal.h>
+
 #include "base/types.h"
 
 /*
@@ -33,6 +35,13 @@ bool terminal_is_prepared(void);
  * terminal_prepare().
  */
 int terminal_raw(int fd, int own);
+/*
+ * Adds to @set the signals of job control that a process with a raw terminal blocks. In the
+ * background one that reads from its terminal, or changes it, is sent SIGTTIN or SIGTTOU until it
+ * stops, which the init of a process namespace never does; with both blocked, reading is an error
+ * and changing is allowed. SIGCONT still continues a process; blocked, it is kept for a signalfd.
+ */
+void terminal_add_job_signals(sigset_t *set);
 /* Returns true while the terminal is raw: a line has to end with "\r\n". Any thread. */
 bool terminal_is_raw(void);
 /*

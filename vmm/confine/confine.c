@@ -173,10 +173,8 @@ static int find_rights(struct confine *c, const char *user, unsigned uid, struct
 }
 
 /*
- * Blocks signals, and lists those that the supervisor acts on in *set. In the background a process
- * that reads from its terminal, or changes it, is sent SIGTTIN or SIGTTOU until it stops, which the
- * init of a namespace never does; with both blocked, reading is an error and changing is allowed.
- * SIGCONT still continues a process; blocked, it is kept for the VMM's signalfd.
+ * Blocks signals, those of job control among them, and lists the ones that the supervisor acts on
+ * in *set.
  */
 static void signals_block(sigset_t *set, const int *ends)
 {
@@ -190,9 +188,7 @@ static void signals_block(sigset_t *set, const int *ends)
 	sigaddset(set, SIGPIPE);
 	sigaddset(set, SIGXFSZ);
 	blocked = *set;
-	sigaddset(&blocked, SIGTTIN);
-	sigaddset(&blocked, SIGTTOU);
-	sigaddset(&blocked, SIGCONT);
+	terminal_add_job_signals(&blocked);
 	sigprocmask(SIG_BLOCK, &blocked, NULL);
 }
 

@@ -16,6 +16,7 @@
 #include "base/loop.h"
 #include "base/signals.h"
 #include "base/socket_file.h"
+#include "base/terminal.h"
 #include "policy/record.h"
 #include "shadow/kernel/kernel.h"
 #include "vmm/backend/console.h"
@@ -92,9 +93,7 @@ static int block_signals(struct guest *g, struct err *e)
 	sigemptyset(&errors);
 	sigaddset(&errors, SIGPIPE);
 	sigaddset(&errors, SIGXFSZ);
-	sigaddset(&errors, SIGTTIN);
-	sigaddset(&errors, SIGTTOU);
-	sigaddset(&errors, SIGCONT);
+	terminal_add_job_signals(&errors);
 	/*
 	 * confine_fork() has blocked all of them, and its supervisor ends a start. Where there is
 	 * none, a signal ends the process as ever until watch_signals().

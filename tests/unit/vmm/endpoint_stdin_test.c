@@ -304,8 +304,7 @@ static void a_job_in_the_background(struct session *s)
 
 	session_begin(s);
 	sigemptyset(&set);
-	sigaddset(&set, SIGTTIN);
-	sigaddset(&set, SIGTTOU);
+	terminal_add_job_signals(&set);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	run_apart(job_goes_to_the_background, s);
 }
