@@ -91,17 +91,14 @@ static int spawn_helper(int theirs, const struct spec_net *n, enum confine_mode 
 static int await_keeper(int keeper, int *frames, const struct spec_net *n, struct err *e)
 {
 	struct pollfd p = { .fd = keeper, .events = POLLIN };
-	char text[sizeof(e->text)];
-	ssize_t len = -ETIMEDOUT;
+	enum keeper_news news = KEEPER_NOTHING;
 
-	*frames = -1;
 	if (poll(&p, 1, PATIENCE_MS) > 0)
-		len = helper_receive(keeper, text, sizeof(text) - 1, frames);
-	if (len < 0)
+		news = keeper_read(keeper, frames, e);
+	if (news == KEEPER_NOTHING || news == KEEPER_GONE)
 		return err_set(e, -EIO, "--net %s: the helper process does not answer%s", n->text,
-			       len == -EPIPE ? "; it needs the package libslirp0" : "");
-	text[len] = '\0';
-	return *frames < 0 ? err_set(e, -EIO, "%s", text) : 0;
+			       news == KEEPER_GONE ? "; it needs the package libslirp0" : "");
+	return news == KEEPER_UP ? 0 : -EIO;
 }
 
 static int net_open_user(int *frames, int *keeper, const struct spec_net *n,

@@ -24,26 +24,31 @@
 /* A wait for a disk's threads that is longer is told. */
 #define HELD_MS 900
 
+/* A process of a device that a keeper starts again, as the keeper has told of it. */
+struct kept {
+	struct platform *p;
+	int keeper;
+	bool watched; /* the keeper is in the loop */
+	struct platform_helper state;
+	platform_helper_fn *const *changed; /* the hook for it */
+	size_t i;			    /* of its device */
+};
+
 struct disk {
 	const struct spec_disk *spec;
 	struct virtio_blk *blk; /* one of the two */
 	struct vhost_user_blk *vhost;
-	struct dialer *dialer;	       /* of vhost, with the next three */
-	bool watched;		       /* the dialer's keeper is in the loop */
-	bool dials;		       /* there was a process that connects */
-	struct platform_helper helper; /* that process */
-	int dial_error;		       /* the last one that was noted; the disk's thread's */
-	struct platform *p;
-	bool held_noted; /* there was a note that the host's kernel holds its requests */
+	struct dialer *dialer; /* of vhost, with the next three */
+	struct kept helper;    /* the process that connects */
+	bool dials;	       /* there was one */
+	int dial_error;	       /* the last one that was noted; the disk's thread's */
+	bool held_noted;       /* there was a note that the host's kernel holds its requests */
 	struct virtio_pci *pci;
 };
 
 struct nic {
-	struct platform *p;
 	const struct spec_net *spec;
-	int keeper;   /* net.h */
-	bool watched; /* the keeper is in the loop */
-	struct platform_helper state;
+	struct kept helper; /* its keeper (net.h) is -1 for a tap */
 	struct net_backend backend;
 	struct virtio_net *net;
 	struct virtio_pci *pci;
@@ -63,6 +68,51 @@ struct platform {
 	struct virtio_rng *rng;
 	struct virtio_pci *rng_pci;
 };
+
+/* --- processes that are kept ---------------------------------------------------------------- */
+
+static void kept_changed(const struct kept *k, bool up)
+{
+	if (*k->changed)
+		(*k->changed)(k->p->hooks.arg, k->i, up);
+}
+
+/* Notes that the process has ended. */
+static void kept_down(struct kept *k, const char *line)
+{
+	bool was_down = k->state.down;
+
+	note_put(k->p->notes, "%s", line);
+	k->state.down = true;
+	if (!was_down)
+		kept_changed(k, false);
+}
+
+static void kept_unwatch(struct kept *k)
+{
+	if (k->watched)
+		loop_del(k->p->loop, k->keeper);
+	k->watched = false;
+}
+
+/* Notes that the keeper has ended, too. */
+static void kept_gone(struct kept *k, const char *line)
+{
+	kept_unwatch(k);
+	k->state.gone = true;
+	kept_down(k, line);
+}
+
+/* Watches the keeper of a process that is set up; @fn(@arg) reads its news. -errno. */
+static int kept_watch(struct kept *k, loop_fn *fn, void *arg)
+{
+	int ret = loop_add(k->p->loop, k->keeper, EPOLLIN, fn, arg);
+
+	k->watched = !ret;
+	return ret;
+}
+
+/* --- devices ------------------------------------------------------------------------------- */
 
 /* Puts a device on the bus. @v is taken over, also on failure. */
 static int plug_device(struct platform *p, struct host *h, struct virtio *v,
@@ -112,7 +162,7 @@ static void vhost_disk_note(void *arg, const char *line)
 {
 	const struct disk *d = arg;
 
-	note_put(d->p->notes, "%s", line);
+	note_put(d->helper.p->notes, "%s", line);
 }
 
 /*
@@ -127,7 +177,8 @@ static int dial_back_end(void *arg, int cancel)
 		     ret == -EPIPE || ret == -ECANCELED;
 
 	if (!usual && ret != d->dial_error)
-		note_put(d->p->notes, "disk vhost-user=%s: %s%s; it is tried on", d->spec->path,
+		note_put(d->helper.p->notes, "disk vhost-user=%s: %s%s; it is tried on",
+			 d->spec->path,
 			 ret == -ETIMEDOUT
 				 ? "the process that connects to its back end does not answer"
 				 : "cannot connect to a back end: ",
@@ -136,52 +187,20 @@ static int dial_back_end(void *arg, int cancel)
 	return ret;
 }
 
-static void dialer_changed(const struct disk *d, bool up)
-{
-	const struct platform_hooks *hooks = &d->p->hooks;
-
-	if (hooks->dialer)
-		hooks->dialer(hooks->arg, (size_t)(d - d->p->disks), up);
-}
-
 static void dialer_up(struct disk *d)
 {
 	bool again = d->dials;
 
 	d->dials = true;
-	d->helper.down = false;
+	d->helper.state.down = false;
 	if (!again)
 		return;
-	d->helper.restarts++;
+	d->helper.state.restarts++;
 	note_put(
-		d->p->notes,
+		d->helper.p->notes,
 		"--disk vhost-user=%s: the process that connects to its back end was started again",
 		d->spec->path);
-	dialer_changed(d, true);
-}
-
-static void dialer_down(struct disk *d, const char *line)
-{
-	bool was_down = d->helper.down;
-
-	note_put(d->p->notes, "%s", line);
-	d->helper.down = true;
-	if (!was_down)
-		dialer_changed(d, false);
-}
-
-static void dialer_gone(struct disk *d)
-{
-	struct err line;
-
-	loop_del(d->p->loop, dialer_keeper(d->dialer));
-	d->watched = false;
-	d->helper.gone = true;
-	err_set(&line, 0,
-		"--disk vhost-user=%s: there is no process any more that connects to its back end; "
-		"if that ends, the guest's requests wait until the guest is started anew",
-		d->spec->path);
-	dialer_down(d, line.text);
+	kept_changed(&d->helper, true);
 }
 
 static void on_dialer(void *arg, u32 events)
@@ -195,10 +214,15 @@ static void on_dialer(void *arg, u32 events)
 		dialer_up(d);
 		break;
 	case KEEPER_DOWN:
-		dialer_down(d, why.text);
+		kept_down(&d->helper, why.text);
 		break;
 	case KEEPER_GONE:
-		dialer_gone(d);
+		err_set(&why, 0,
+			"--disk vhost-user=%s: there is no process any more that connects to its "
+			"back end; if that ends, the guest's requests wait until the guest is "
+			"started anew",
+			d->spec->path);
+		kept_gone(&d->helper, why.text);
 		break;
 	case KEEPER_NOTHING:
 	default:
@@ -221,7 +245,7 @@ static int add_vhost_disk(struct platform *p, struct host *h, const struct spec_
 	struct virtio *v = NULL;
 	int ret;
 
-	d->p = p;
+	d->helper = (struct kept){ .p = p, .changed = &p->hooks.dialer, .i = p->n_disks };
 	ret = vhost_user_blk_create(&d->vhost, h, &params, e);
 	if (ret)
 		return ret;
@@ -232,9 +256,9 @@ static int add_vhost_disk(struct platform *p, struct host *h, const struct spec_
 		return ret;
 	}
 	d->dials = confine == CONFINE_STRICT; /* it was waited for */
+	d->helper.keeper = dialer_keeper(d->dialer);
 	p->n_disks++;
-	ret = loop_add(p->loop, dialer_keeper(d->dialer), EPOLLIN, on_dialer, d);
-	d->watched = !ret;
+	ret = kept_watch(&d->helper, on_dialer, d);
 	if (!ret)
 		ret = virtio_create(&v, h, vhost_user_blk_type(d->vhost), d->vhost);
 	if (!ret)
@@ -246,67 +270,40 @@ static int add_vhost_disk(struct platform *p, struct host *h, const struct spec_
 		   : 0;
 }
 
-static void nic_changed(const struct nic *n, bool up)
+static void nic_up(struct nic *n)
 {
-	const struct platform_hooks *hooks = &n->p->hooks;
-
-	if (hooks->net)
-		hooks->net(hooks->arg, (size_t)(n - n->p->nics), up);
+	n->helper.state.down = false;
+	n->helper.state.restarts++;
+	virtio_net_backend_back(n->net);
+	note_put(n->helper.p->notes,
+		 "--net %s: its process was started again; the guest's link is up", n->spec->text);
+	kept_changed(&n->helper, true);
 }
 
 /*
- * Notes that a network's process has ended, and takes its link down. (The device notices by itself
- * only when it reads next.)
+ * Follows the keeper's news. When the process has ended the link goes down here, since the device
+ * notices by itself only when it reads next.
  */
-static void nic_down(struct nic *n, const char *line)
-{
-	bool was_down = n->state.down;
-
-	note_put(n->p->notes, "%s", line);
-	n->state.down = true;
-	virtio_net_backend_gone(n->net);
-	if (!was_down)
-		nic_changed(n, false);
-}
-
-static void nic_up(struct nic *n)
-{
-	n->state.down = false;
-	n->state.restarts++;
-	virtio_net_backend_back(n->net);
-	note_put(n->p->notes, "--net %s: its process was started again; the guest's link is up",
-		 n->spec->text);
-	nic_changed(n, true);
-}
-
-static void nic_gone(struct nic *n)
-{
-	struct err line;
-
-	loop_del(n->p->loop, n->keeper);
-	n->watched = false;
-	n->state.gone = true;
-	err_set(&line, 0,
-		"--net %s: the process of this network has ended; the guest's link is down",
-		n->spec->text);
-	nic_down(n, line.text);
-}
-
 static void on_keeper(void *arg, u32 events)
 {
 	struct nic *n = arg;
 	struct err why;
 
 	(void)events;
-	switch (net_news(n->keeper, &n->backend, &why)) {
+	switch (net_news(n->helper.keeper, &n->backend, &why)) {
 	case KEEPER_DOWN:
-		nic_down(n, why.text);
+		virtio_net_backend_gone(n->net);
+		kept_down(&n->helper, why.text);
 		break;
 	case KEEPER_UP:
 		nic_up(n);
 		break;
 	case KEEPER_GONE:
-		nic_gone(n);
+		virtio_net_backend_gone(n->net);
+		err_set(&why, 0,
+			"--net %s: the process of this network has ended; the guest's link is down",
+			n->spec->text);
+		kept_gone(&n->helper, why.text);
 		break;
 	case KEEPER_NOTHING:
 	default:
@@ -319,13 +316,14 @@ static int add_nic(struct platform *p, struct host *h, const struct guest_spec *
 {
 	struct nic *n = &p->nics[p->n_nics];
 	struct virtio *v = NULL;
-	int ret = net_open(&n->backend, &n->keeper, spec, all->confine, all->user, e);
+	int keeper, ret = net_open(&n->backend, &keeper, spec, all->confine, all->user, e);
 
 	if (ret)
 		return ret;
-	n->p = p;
 	n->spec = spec;
-	p->n_nics++;
+	n->helper = (struct kept){
+		.p = p, .keeper = keeper, .changed = &p->hooks.net, .i = p->n_nics++
+	};
 	ret = virtio_net_create(&n->net, &n->backend);
 	if (!ret)
 		ret = virtio_create(&v, h, virtio_net_type(n->net), n->net);
@@ -333,10 +331,8 @@ static int add_nic(struct platform *p, struct host *h, const struct guest_spec *
 		virtio_net_attach(n->net, v);
 		ret = plug_device(p, h, v, &n->pci);
 	}
-	if (!ret && n->keeper >= 0) {
-		ret = loop_add(p->loop, n->keeper, EPOLLIN, on_keeper, n);
-		n->watched = !ret;
-	}
+	if (!ret && keeper >= 0)
+		ret = kept_watch(&n->helper, on_keeper, n);
 	return ret ? err_set(e, ret, "--net %s: cannot add the device: %s", spec->text,
 			     strerror(-ret))
 		   : 0;
@@ -503,12 +499,13 @@ int platform_disk_resize(struct platform *p, size_t i, u64 bytes, struct err *e)
 
 void platform_net(const struct platform *p, size_t i, struct platform_helper *out)
 {
-	*out = i < p->n_nics ? p->nics[i].state : (struct platform_helper){ .down = false };
+	*out = i < p->n_nics ? p->nics[i].helper.state : (struct platform_helper){ .down = false };
 }
 
 void platform_dialer(const struct platform *p, size_t i, struct platform_helper *out)
 {
-	*out = i < p->n_disks ? p->disks[i].helper : (struct platform_helper){ .down = false };
+	*out = i < p->n_disks ? p->disks[i].helper.state
+			      : (struct platform_helper){ .down = false };
 }
 
 void platform_set_hooks(struct platform *p, const struct platform_hooks *hooks)
@@ -577,8 +574,7 @@ void platform_destroy(struct platform *p)
 		return;
 	machine_set_wait_hook(p->m, NULL, NULL);
 	for (size_t i = 0; i < p->n_disks; i++) {
-		if (p->disks[i].watched)
-			loop_del(p->loop, dialer_keeper(p->disks[i].dialer));
+		kept_unwatch(&p->disks[i].helper);
 		vhost_user_blk_shut(p->disks[i].vhost);
 		virtio_pci_destroy(p->disks[i].pci);
 		vhost_user_blk_destroy(p->disks[i].vhost);
@@ -586,11 +582,10 @@ void platform_destroy(struct platform *p)
 		virtio_blk_destroy(p->disks[i].blk);
 	}
 	for (size_t i = 0; i < p->n_nics; i++) {
-		if (p->nics[i].watched)
-			loop_del(p->loop, p->nics[i].keeper);
+		kept_unwatch(&p->nics[i].helper);
 		virtio_pci_destroy(p->nics[i].pci);
 		virtio_net_destroy(p->nics[i].net);
-		net_close(&p->nics[i].backend, p->nics[i].keeper);
+		net_close(&p->nics[i].backend, p->nics[i].helper.keeper);
 	}
 	virtio_pci_destroy(p->rng_pci);
 	virtio_rng_destroy(p->rng);
