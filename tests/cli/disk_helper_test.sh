@@ -8,19 +8,6 @@ set -u
 command -v qemu-storage-daemon >/dev/null || tap_skip disk_helper 'no qemu-storage-daemon'
 guest_begin disk_helper
 
-# child PID NAME: the child of PID that calls itself NAME, within 10 s
-child()
-{
-	wait_for 10 child_named "$1" "$2"
-	child_named "$1" "$2"
-}
-
-# info_tells PATTERN: in what vmm info says now, which stays in the file info
-info_tells()
-{
-	"$vmm" info "$guest" --json >info && grep -q "$1" info
-}
-
 daemon() # serves the file image at the socket sock
 {
 	rm -f sock
@@ -34,10 +21,7 @@ truncate -s 1M image plain
 for mode in on off; do
 	daemon
 	guest_start --confine $mode --disk plain --disk vhost-user="$work/sock" --console file=/dev/null
-	main=$run
-	[ $mode = off ] || main=$(child "$run" vmm)
-	keeper=$(child "$main" vmm-dial-keeper)
-	helper=$(child "$keeper" vmm-dial)
+	guest_helper $mode vmm-dial
 	[ -n "$helper" ]
 	verdict $? "--confine $mode: the disk has a process that connects"
 	! info_tells error

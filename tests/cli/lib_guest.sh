@@ -36,3 +36,26 @@ guest_start()
 	run=$!
 	wait_for 10 guest_answers_or_has_ended
 }
+
+# info_tells PATTERN: in what vmm info says now, which stays in the file info
+info_tells()
+{
+	"$vmm" info "$guest" --json >info && grep -q "$1" info
+}
+
+# child PID NAME: the child of PID that calls itself NAME, within 10 s
+child()
+{
+	wait_for 10 child_named "$1" "$2"
+	child_named "$1" "$2"
+}
+
+# guest_helper MODE NAME: of the guest that was started with --confine MODE, $main is the VMM, $keeper what
+# keeps the process NAME running, and $helper that process.
+guest_helper()
+{
+	main=$run
+	[ "$1" = off ] || main=$(child "$run" vmm)
+	keeper=$(child "$main" "$2-keeper")
+	helper=$(child "$keeper" "$2")
+}

@@ -12,27 +12,11 @@ holds() # PID: has the secret open?
 	find "/proc/$1/fd" -lname "$work/secret" 2>/dev/null | grep -q .
 }
 
-# child PID NAME: the child of PID that calls itself NAME, within 10 s
-child()
-{
-	wait_for 10 child_named "$1" "$2"
-	child_named "$1" "$2"
-}
-
-# info_tells PATTERN: in what vmm info says now, which stays in the file info
-info_tells()
-{
-	"$vmm" info "$guest" --json >info && grep -q "$1" info
-}
-
 ulimit -n 8192
 for mode in on off; do
 	echo secret >secret
 	guest_start --confine $mode --net user --console file=/dev/null 7<>secret 1500<>secret
-	main=$run
-	[ $mode = off ] || main=$(child "$run" vmm)
-	keeper=$(child "$main" vmm-net-keeper)
-	helper=$(child "$keeper" vmm-net)
+	guest_helper $mode vmm-net
 	[ -n "$helper" ]
 	verdict $? "--confine $mode: the network has a process"
 	! holds "$main"

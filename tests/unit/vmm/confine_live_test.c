@@ -29,6 +29,7 @@
 #include <cmocka.h>
 
 #include "base/types.h"
+#include "tests/unit/vmm/command_fixture.h"
 #include "tests/unit/vmm/confine_fixture.h"
 #include "vmm/control/client.h"
 
@@ -50,7 +51,7 @@ struct call {
 	unsigned long args[3];
 };
 
-static char vmm[4096], kernel[4096];
+static char vmm[COMMAND_PATH], kernel[4096];
 static unsigned inherited; /* filters that a guest's vmm had at its start */
 
 static void nap(void)
@@ -279,20 +280,9 @@ static long inject(pid_t tid, const struct call *c, bool stay)
 
 static int find_parts(void **state)
 {
-	const char *images = getenv("UMBRA_TEST_IMAGES");
-	ssize_t n = readlink("/proc/self/exe", vmm, sizeof(vmm) - 16);
-	char *slash;
-
 	(void)state;
-	/* The rule that builds this test builds the command: without it nothing is tested. */
-	slash = n > 0 ? strstr(vmm, "/tests/unit/") : NULL;
-	assert_non_null(slash);
-	*slash = '\0';
-	snprintf(vmm + strlen(vmm), sizeof(vmm) - strlen(vmm), "/vmm");
-	assert_int_equal(access(vmm, X_OK), 0);
-	/* What a KVM in software lacks is not what these tests are about. */
-	setenv("UMBRA_KVM_KNOWN", "1", 1);
-	snprintf(kernel, sizeof(kernel), "%s/cloud/vmlinuz", images ? images : "build/images");
+	command_find(vmm);
+	command_image(kernel, sizeof(kernel), "cloud/vmlinuz");
 	return 0;
 }
 

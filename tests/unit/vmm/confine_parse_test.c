@@ -27,6 +27,7 @@
 #include <cmocka.h>
 
 #include "base/types.h"
+#include "tests/unit/vmm/command_fixture.h"
 
 #define ARGS_MAX 24
 #define PATIENCE 60 /* s */
@@ -42,7 +43,7 @@ struct watched {
 	char who[64];		 /* the last one of the others */
 };
 
-static char vmm[4096], kernel[4096], driver[4096], dir[64], said[1 << 16];
+static char vmm[COMMAND_PATH], kernel[4096], driver[4096], dir[64], said[1 << 16];
 
 static bool is_confined(pid_t tid)
 {
@@ -422,25 +423,14 @@ static int remove_one(const char *path, const struct stat *st, int flag, struct 
 
 static int find_parts(void **state)
 {
-	const char *images = getenv("UMBRA_TEST_IMAGES");
-	ssize_t n = readlink("/proc/self/exe", vmm, sizeof(vmm) - 16);
 	char path[4000];
-	char *slash;
 
 	(void)state;
-	/* The rule that builds this test builds the command: without it nothing is tested. */
-	slash = n > 0 ? strstr(vmm, "/tests/unit/") : NULL;
-	assert_non_null(slash);
-	*slash = '\0';
-	snprintf(vmm + strlen(vmm), sizeof(vmm) - strlen(vmm), "/vmm");
-	assert_int_equal(access(vmm, X_OK), 0);
-	/* What a KVM in software lacks is not what these tests are about. */
-	setenv("UMBRA_KVM_KNOWN", "1", 1);
-	snprintf(path, sizeof(path), "%s/cloud/vmlinuz", images ? images : "build/images");
+	command_find(vmm);
+	command_image(path, sizeof(path), "cloud/vmlinuz");
 	if (!realpath(path, kernel))
 		kernel[0] = '\0';
-	snprintf(path, sizeof(path), "%s/cloud/modules/kernel/drivers/net/dummy.ko",
-		 images ? images : "build/images");
+	command_image(path, sizeof(path), "cloud/modules/kernel/drivers/net/dummy.ko");
 	if (!realpath(path, driver))
 		driver[0] = '\0';
 	strcpy(dir, "/tmp/umbra-parse-XXXXXX");

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/exit_code.h"
+#include "tests/unit/vmm/command_fixture.h"
 #include "vmm/control/client.h"
 
 #define PATIENCE_S 20
@@ -38,23 +39,13 @@ enum job_end {
 	BY_KILL,
 };
 
-static char vmm[4096], kernel[4096], name[32];
+static char vmm[COMMAND_PATH], kernel[4096], name[32];
 
 static int find_parts(void **state)
 {
-	const char *images = getenv("UMBRA_TEST_IMAGES");
-	ssize_t n = readlink("/proc/self/exe", vmm, sizeof(vmm) - 16);
-	char *slash;
-
 	(void)state;
-	/* The rule that builds this test builds the command: without it nothing is tested. */
-	slash = n > 0 ? strstr(vmm, "/tests/unit/") : NULL;
-	assert_non_null(slash);
-	*slash = '\0';
-	snprintf(vmm + strlen(vmm), sizeof(vmm) - strlen(vmm), "/vmm");
-	assert_int_equal(access(vmm, X_OK), 0);
-	setenv("UMBRA_KVM_KNOWN", "1", 1);
-	snprintf(kernel, sizeof(kernel), "%s/cloud/vmlinuz", images ? images : "build/images");
+	command_find(vmm);
+	command_image(kernel, sizeof(kernel), "cloud/vmlinuz");
 	snprintf(name, sizeof(name), "terminal-live-%d", getpid());
 	return 0;
 }
