@@ -73,7 +73,7 @@ int dialer_create(struct dialer **out, const char *path, enum confine_mode confi
 
 	if (!d)
 		return err_set(e, -ENOMEM, "out of memory");
-	ret = helper_pair(pair, SOCK_SEQPACKET | SOCK_NONBLOCK);
+	ret = helper_pair(pair);
 	if (ret) {
 		free(d);
 		return err_set(e, ret, "cannot make a socket: %s", strerror(-ret));

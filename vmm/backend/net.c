@@ -104,7 +104,7 @@ static int await_keeper(int keeper, int *frames, const struct spec_net *n, struc
 static int net_open_user(int *frames, int *keeper, const struct spec_net *n,
 			 enum confine_mode confine, const char *user, struct err *e)
 {
-	int pair[2], ret = helper_pair(pair, SOCK_SEQPACKET | SOCK_NONBLOCK);
+	int pair[2], ret = helper_pair(pair);
 
 	if (ret)
 		return err_set(e, ret, "--net %s: %s", n->text, strerror(-ret));

@@ -16,11 +16,11 @@
 
 #define ARGS_MAX 8
 
-int helper_pair(int pair[2], int type)
+int helper_pair(int pair[2])
 {
 	int fd;
 
-	if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, pair))
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair))
 		return -errno;
 	if (pair[1] != HELPER_FD)
 		return 0;

@@ -17,10 +17,10 @@
 #define HELPER_FD 3
 
 /*
- * Makes a pair of AF_UNIX sockets, closed on exec: @pair[1] is for helper_spawn(). @type with its
- * flags. -errno.
+ * Makes a pair of AF_UNIX sockets, SEQPACKET, non-blocking and closed on exec: @pair[1] is for
+ * helper_spawn(). -errno.
  */
-int helper_pair(int pair[2], int type);
+int helper_pair(int pair[2]);
 
 /*
  * Runs the program at @path, with @theirs as its HELPER_FD. @argv ends with NULL and is copied.

@@ -204,7 +204,7 @@ static pid_t keeper_start(struct net *n, const char *option, enum confine_mode m
 	int pair[2];
 	pid_t vmm;
 
-	assert_int_equal(helper_pair(pair, SOCK_SEQPACKET | SOCK_NONBLOCK), 0);
+	assert_int_equal(helper_pair(pair), 0);
 	vmm = fork();
 	if (!vmm) {
 		close(pair[0]);
@@ -357,7 +357,7 @@ static void a_directory_that_is_not_there_is_named(void **state)
 	(void)state;
 	if (!ready_for_tests)
 		skip();
-	assert_int_equal(helper_pair(pair, SOCK_SEQPACKET | SOCK_NONBLOCK), 0);
+	assert_int_equal(helper_pair(pair), 0);
 	assert_int_equal(helper_spawn(program, argv, pair[1], CONFINE_ON), 0);
 	close(pair[1]);
 	n.keeper = pair[0];
