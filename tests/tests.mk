@@ -161,14 +161,19 @@ lab: check-tools images debian-disk all drivers
 		tests/run --only '$(T)' --timeout 900 --unit tests/lab/stall_test.sh --lab
 
 # --- everything ------------------------------------------------------------------------------
-# One run of tests/run, so that one count comes last.
+# One run of tests/run, so that one count comes last. What the compilers watch is built while the unit tests
+# run, which wait for the most part. Its make shares no job server with this one: each test would inherit the
+# descriptors of it.
+SANITIZED_BUILD = MAKEFLAGS= $(MAKE) --no-print-directory -j$(shell nproc) CC='$(CC)' asan-build fuzz-build
+
 test:
 	@tools/check-tools all 2>/dev/null || tools/setup
-	@$(MAKE) --no-print-directory images debian-disk
-	@$(MAKE) --no-print-directory all unit-build drivers
-	@$(MAKE) --no-print-directory asan-build fuzz-build
-	@tests/run --only '$(T)' --unit $(UNIT) --label asan/ --unit $(ASAN_UNIT) \
-		--label '' --timeout 900 --unit tests/package/test_package.sh tests/lab/stall_test.sh \
+	@$(MAKE) --no-print-directory debian-disk all unit-build
+	@$(MAKE) --no-print-directory drivers
+	@tests/run --only '$(T)' --make "$(SANITIZED_BUILD)" --unit $(UNIT) --made \
+		--timeout 900 --aside tests/package/test_package.sh \
+		--timeout 300 --label asan/ --unit $(ASAN_UNIT) \
+		--label '' --timeout 900 --unit tests/lab/stall_test.sh \
 		--fuzz $(or $(FUZZ_SECONDS),5) $(FUZZ) --lab
 
 # --- lint ------------------------------------------------------------------------------------

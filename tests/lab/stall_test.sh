@@ -59,27 +59,40 @@ nobody_in_session()
 	! pgrep -s "$1"
 }
 
-# Everything that is started has the session of its first process, and its files the same directory.
+# ended_by SIGNAL DIRECTORY: three times, at any moment. Everything that is started has the session of its first
+# process, and its files the same directory.
+ended_by()
+{
+	local i leader delay bad=0
+
+	mkdir -p "$2/tmp"
+	for i in 1 2 3; do
+		# A shell's background jobs ignore SIGINT, which bash cannot take back: env does.
+		delay=$((RANDOM % 9)).$((RANDOM % 10))
+		TMPDIR=$2/tmp setsid -w env --default-signal=INT,QUIT "${lab[@]}" --timeout 60 sleep 50 >"$2/out" 2>&1 </dev/null &
+		sleep "$delay"
+		leader=$(pgrep -P $! -f 'tools/lab' | head -n 1)
+		kill -"$1" "${leader:-$!}"
+		wait $! 2>/dev/null
+		wait_for 5 nobody_in_session "${leader:-$!}"
+		if pgrep -a -s "${leader:-$!}" || [ -n "$(ls "$2/tmp")" ]; then
+			echo "left after SIG$1 at $delay s: $(ls "$2/tmp")"
+			bad=1
+		fi
+	done
+	return $bad
+}
+
 nothing_is_left()
 {
-	local signal i leader delay bad=0
+	local signal pids=() pid bad=0
 
-	mkdir "$work/tmp"
 	for signal in INT TERM HUP KILL; do
-		for i in 1 2 3; do
-			# A shell's background jobs ignore SIGINT, which bash cannot take back: env does.
-			delay=$((RANDOM % 9)).$((RANDOM % 10))
-			TMPDIR=$work/tmp setsid -w env --default-signal=INT,QUIT "${lab[@]}" --timeout 60 sleep 50 >"$work/out" 2>&1 </dev/null &
-			sleep "$delay"
-			leader=$(pgrep -P $! -f 'tools/lab' | head -n 1)
-			kill -"$signal" "${leader:-$!}"
-			wait $! 2>/dev/null
-			wait_for 5 nobody_in_session "${leader:-$!}"
-			if pgrep -a -s "${leader:-$!}" || [ -n "$(ls "$work/tmp")" ]; then
-				echo "left after SIG$signal at $delay s: $(ls "$work/tmp")"
-				bad=1
-			fi
-		done
+		ended_by $signal "$work/$signal" &
+		pids+=($!)
+	done
+	for pid in "${pids[@]}"; do
+		wait "$pid" || bad=1
 	done
 	return $bad
 }

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # timeout: 900
-# Ten boots, or twenty: the kernel moves, and it moves at random.
+# Six boots, or twenty: the kernel moves, and it moves at random.
 
-BOOTS=$(many 10 20)
+BOOTS=$(many 6 20)
 
 setup()
 {
