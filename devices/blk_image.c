@@ -6,9 +6,11 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -263,6 +265,14 @@ int blk_image_fd(const struct blk_image *im, const struct iovec *iov, unsigned n
 		end += iov[i].iov_len;
 	}
 	return bits & (im->block - 1) || (offset | end) & (GRAIN - 1) ? im->fd : im->direct;
+}
+
+bool blk_image_in_memory(const struct blk_image *im)
+{
+	struct statfs fs;
+
+	return im->direct < 0 && !fstatfs(im->fd, &fs) &&
+	       (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC);
 }
 
 ssize_t blk_image_transfer(const struct blk_image *im, bool write, bool durable,

@@ -76,6 +76,12 @@ bool blk_image_reaches(const struct blk_image *im, u64 end);
 int blk_image_fd(const struct blk_image *im, const struct iovec *iov, unsigned n, u64 offset);
 
 /*
+ * Returns true if the image is a file in memory (tmpfs, ramfs, a memfd), whose transfers are copies
+ * and never wait for a device. One fstatfs(2).
+ */
+bool blk_image_in_memory(const struct blk_image *im);
+
+/*
  * Reads or writes from byte @offset on; returns how many bytes were transferred, at least one.
  * @durable: they are on the disk when it returns. -EIO: the file was truncated; other -errno of the
  * host.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Serves one queue of a block device by io_uring, or by one request after the other.
+ * Serves one queue of a block device by io_uring, by one request after the other, or by both.
  *
  * The user data of a completion names its operation: a request, NULL for the poll of the kick, or
  * the queue itself for a cancellation.
@@ -20,7 +20,10 @@
 #define DEPTH 64 /* requests in flight */
 
 struct blk_queue {
-	struct blk_queue_config c; /* c.aio_threads is set, too, if io_uring does not work */
+	struct blk_queue_config c;
+	bool no_ring;	  /* as it was asked for, or since io_uring does not work */
+	bool copies;	  /* writes to the page cache are this thread's, too */
+	unsigned no_copy; /* so many of them go by the ring, since one has waited */
 	struct io_uring ring;
 	struct host_thread thread;
 	bool started;
@@ -138,14 +141,42 @@ static void request_on_completion(struct blk_queue *q, struct blk_request *r, in
 	request_complete(q, r);
 }
 
+/* Returns true if @r is a write that is a mere copy into the page cache, as far as is known. */
+static bool request_is_copy(struct blk_queue *q, const struct blk_request *r)
+{
+	if (!q->copies || q->durable || r->step != BLK_WRITE)
+		return false;
+	if (q->no_copy) {
+		q->no_copy--;
+		return false;
+	}
+	return true;
+}
+
+/* Carries out a write that request_is_copy(), and notes whether it was one. */
+static void request_copy(struct blk_queue *q, struct blk_request *r)
+{
+	u64 begun;
+
+	/* What is prepared does not wait for it. A ring that fails is noticed in ring_wait(). */
+	if (io_uring_sq_ready(&q->ring))
+		io_uring_submit(&q->ring);
+	begun = now_ns();
+	request_run(q, r);
+	if (now_ns() - begun > BLK_COPY_NS)
+		q->no_copy = BLK_COPY_PAUSE;
+}
+
 static void request_begin(struct blk_queue *q, struct blk_request *r)
 {
 	if (r->step == BLK_DONE)
 		request_complete(q, r);
 	else if (r->step == BLK_LEFT)
 		request_put(q, r);
-	else if (q->c.aio_threads)
+	else if (q->no_ring)
 		request_run(q, r);
+	else if (request_is_copy(q, r))
+		request_copy(q, r);
 	else
 		request_submit(q, r);
 }
@@ -273,7 +304,7 @@ static bool blk_queue_has_work(void *arg)
 	struct blk_queue *q = arg;
 
 	return blk_queue_stopping(q) || (q->idle && virtqueue_waiting(q->vq)) ||
-	       (!q->c.aio_threads && blk_ring_ready(&q->ring));
+	       (!q->no_ring && blk_ring_ready(&q->ring));
 }
 
 /*
@@ -289,7 +320,7 @@ static bool blk_queue_poll(struct blk_queue *q)
 	 * Submits now only if polling follows: otherwise ring_wait() submits and waits by one
 	 * system call. A ring that does not work is noticed there, too.
 	 */
-	if (may && !q->c.aio_threads && io_uring_sq_ready(&q->ring))
+	if (may && !q->no_ring && io_uring_sq_ready(&q->ring))
 		ring_enter(q, 0);
 	/*
 	 * The kernel's threads work on these and may need this CPU; their completions wake this
@@ -327,7 +358,7 @@ static bool blk_queue_wait(struct blk_queue *q)
 	 */
 	if (q->idle && virtqueue_listen(q->vq, true))
 		return true;
-	if (!q->c.aio_threads)
+	if (!q->no_ring)
 		return ring_wait(q);
 	if (poll(&p, 1, -1) > 0)
 		virtio_kick_clear(q->kick);
@@ -338,10 +369,10 @@ static void blk_queue_run(struct blk_queue *q)
 {
 	bool working = true;
 
-	for (unsigned i = 0; i < (q->c.aio_threads ? 1 : DEPTH); i++)
+	for (unsigned i = 0; i < (q->no_ring ? 1 : DEPTH); i++)
 		request_put(q, &q->requests[i]);
 	while (working && !blk_queue_stopping(q)) {
-		if (!q->c.aio_threads)
+		if (!q->no_ring)
 			ring_reap(q);
 		if (!blk_queue_drain(q)) {
 			virtio_needs_reset(q->v);
@@ -355,14 +386,14 @@ static void blk_queue_run(struct blk_queue *q)
 	 * completed.
 	 */
 	__atomic_store_n(&q->stop, true, __ATOMIC_RELEASE);
-	if (working && !q->c.aio_threads)
+	if (working && !q->no_ring)
 		working = ring_end(q);
 	if (working)
 		return;
 	/*
 	 * The kernel ends requests in flight when the thread exits; no other ring can be made now.
 	 */
-	q->c.aio_threads = true;
+	q->no_ring = true;
 	virtio_needs_reset(q->v);
 }
 
@@ -392,8 +423,11 @@ int blk_queue_create(struct blk_queue **out, const struct blk_queue_config *c)
 		return -ENOMEM;
 	q->c = *c;
 	q->ring.ring_fd = -1;
-	if (!q->c.aio_threads && blk_ring_open(&q->ring, 2 * DEPTH)) {
-		q->c.aio_threads = true;
+	q->no_ring = c->aio == BLK_AIO_THREADS ||
+		     (c->aio == BLK_AIO_AUTO && blk_image_in_memory(c->image));
+	q->copies = c->aio == BLK_AIO_AUTO && c->image->direct < 0;
+	if (!q->no_ring && blk_ring_open(&q->ring, 2 * DEPTH)) {
+		q->no_ring = true;
 		q->ring.ring_fd = -1;
 	}
 	vq_pace_init(&q->pace, c->queues);

@@ -23,13 +23,37 @@
 
 struct blk_queue;
 
+/*
+ * How transfers are carried out. BLK_AIO_AUTO is what measures best for each:
+ *
+ * - Of an image in memory, by the queue's thread: it is a copy, which io_uring hands to a thread of
+ *   the kernel (seen up to Linux 6.18), at half of the I/Os per second.
+ * - A write to the page cache, by the queue's thread while it is a copy, that is while each takes
+ *   less than BLK_COPY_NS: io_uring hands that to a thread, too, on all file systems but a few
+ *   (ext4: 0.7 of the I/Os per second). One that takes longer has waited, for the limit on dirty
+ *   pages or a journal: the next BLK_COPY_PAUSE writes go by the ring, so that reads do not wait.
+ * - All others, by the ring.
+ *
+ * QEMU leaves the choice to its user (aio=threads is its default, of 64 threads, each of which
+ * costs a hand-over as io_uring's do); Cloud Hypervisor takes io_uring for all of a disk if the
+ * host has it.
+ */
+enum blk_aio {
+	BLK_AIO_URING,	 /* by io_uring, if the host has it */
+	BLK_AIO_THREADS, /* by the queue's thread, one after the other */
+	BLK_AIO_AUTO,
+};
+
+#define BLK_COPY_NS    2000000ULL
+#define BLK_COPY_PAUSE 64U
+
 struct blk_queue_config {
 	struct blk_image *image;
 	struct blk_stats *stats; /* the queue's */
 	const char *id;		 /* 20 bytes */
 	unsigned index;
-	unsigned queues;  /* of the device, for vq_pace_init(): each has a thread */
-	bool aio_threads; /* without io_uring */
+	unsigned queues; /* of the device, for vq_pace_init(): each has a thread */
+	enum blk_aio aio;
 };
 
 /* Makes a queue, which does not run yet. @c is copied, its pointers are borrowed. -ENOMEM. */

@@ -144,7 +144,7 @@ int virtio_blk_create(struct virtio_blk **out, const struct virtio_blk_params *c
 			.id = b->id,
 			.index = i,
 			.queues = queues,
-			.aio_threads = c->aio_threads,
+			.aio = c->aio,
 		};
 
 		ret = blk_queue_create(&b->queues[i], &qc);

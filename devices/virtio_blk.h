@@ -12,6 +12,7 @@
 #define UMBRA_DEVICES_VIRTIO_BLK_H
 
 #include "base/err.h"
+#include "devices/blk_queue.h"
 #include "devices/blk_stats.h"
 #include "devices/virtio.h"
 
@@ -21,9 +22,9 @@ struct virtio_blk_params {
 	const char *path;
 	const char *id; /* the serial number; the guest gets 20 bytes of it at most */
 	bool readonly;
-	bool direct;	  /* transfers go past the host's page cache */
-	bool aio_threads; /* without io_uring */
-	unsigned queues;  /* 0: one; at most VIRTIO_MAX_QUEUES are made */
+	bool direct; /* transfers go past the host's page cache */
+	enum blk_aio aio;
+	unsigned queues; /* 0: one; at most VIRTIO_MAX_QUEUES are made */
 	/* Gets one line for people about an image that may have been cut short. May be NULL. */
 	void (*note)(void *arg, const char *line);
 	void *arg;

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# Input: the lines of tools/bench-vmms.sh for tools/bench-block. Of each job fio ran two: one for the
-# speed, and count-JOB between two marks for what a request costs; the marks' own cost is taken off.
+# Input: the lines of tools/bench-vmms.sh for tools/bench-block. Of each job fio ran several for the speed,
+# of which the median is taken, and count-JOB between two marks for what a request costs; the marks' own
+# cost is taken off.
+
+def median: sort | .[((length - 1) / 2) | floor];
 
 map(
 	(.watch.marks | map({ key: .name, value: . }) | from_entries) as $marks
@@ -11,7 +14,10 @@ map(
 	}] as $jobs
 	| {
 		vmm,
-		jobs: [$jobs[] | select(.name | startswith("count-") | not) | . as $job
+		jobs: [[$jobs[] | select(.name | startswith("count-") | not)] | group_by(.name)[]
+			| { name: .[0].name, error: (map(.error) | add), iops: (map(.iops) | median),
+				kib_per_second: (map(.kib_per_second) | median) } as $job
+			| $job
 			| ($jobs[] | select(.name == "count-" + $job.name)) as $counted
 			| $marks["count-" + $job.name] as $from | $marks["end-" + $job.name] as $to
 			| ($counted.kib / (if $job.name | startswith("s") then 128 else 4 end)) as $ios

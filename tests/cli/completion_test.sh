@@ -43,7 +43,7 @@ offers 'vmm run --no-k' --no-kaslr
 offers 'vmm run --kernel di' dir/ disk.img
 offers 'vmm run --kernel=di' dir/ disk.img
 offers 'vmm run --disk=disk.img,se' disk.img,serial=
-offers 'vmm run --disk disk.img,ro,aio=' io_uring threads
+offers 'vmm run --disk disk.img,ro,aio=' auto io_uring threads
 offers 'vmm run --disk disk.img,r' disk.img,ro
 offers 'vmm run --firmware se' seabios
 offers 'vmm run --console so' socket=

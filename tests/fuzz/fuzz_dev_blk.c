@@ -25,7 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (!size)
 		return 0;
-	p.aio_threads = *data & 1;
+	p.aio = (enum blk_aio)((*data & 3) % 3);
 	fd = memfd_create("disk", MFD_CLOEXEC);
 	if (fd < 0 || ftruncate(fd, 65536))
 		abort();

@@ -69,7 +69,7 @@ static bool one_disk(const char *directory, u32 seed, struct crash *c, u64 until
 	close(fd);
 	good = crash_open(c, path, seed);
 	c->mode = (struct crash_mode){
-		.aio_threads = seed & 0x100,
+		.aio = (seed >> 16) % 3,
 		.direct = seed & 0x200,
 		.no_flush = seed & 0x400,
 		.event_idx = seed & 0x800,

@@ -131,12 +131,17 @@ static int add_disk(struct platform *p, struct host *h, const struct spec_disk *
 	struct disk *d = &p->disks[p->n_disks];
 	struct virtio *v = NULL;
 	char id[24];
+	static const enum blk_aio aio[] = {
+		[SPEC_AIO_AUTO] = BLK_AIO_AUTO,
+		[SPEC_AIO_URING] = BLK_AIO_URING,
+		[SPEC_AIO_THREADS] = BLK_AIO_THREADS,
+	};
 	struct virtio_blk_params params = {
 		.path = spec->path,
 		.id = spec->serial ? spec->serial : id,
 		.readonly = spec->readonly,
 		.direct = spec->direct,
-		.aio_threads = spec->aio_threads,
+		.aio = aio[spec->aio],
 		.queues = spec->queues ? spec->queues : cpus,
 	};
 	int ret;

@@ -54,10 +54,11 @@ static const struct run_option table[] = {
 	  "system keeps (sysctl vm.nr_hugepages)", .spec = spec_take_memory },
 	{ "cpus", "N",
 	  "number of virtual CPUs (default 1)", .spec = spec_take_cpus },
-	{ "disk", "FILE[,ro][,direct][,serial=S][,queues=N][,aio=io_uring|threads]\n"
+	{ "disk", "FILE[,ro][,direct][,serial=S][,queues=N][,aio=auto|io_uring|threads]\n"
 		  "vhost-user=SOCKET[,queues=N]",
 	  "virtio disk on a raw image or a block device; repeatable.\n"
-	  "direct: past the host's page cache; queues: one for each CPU.\n"
+	  "direct: past the host's page cache; queues: one for each CPU;\n"
+	  "aio: auto takes io_uring where a transfer may have to wait.\n"
 	  "vhost-user: another process serves it: qemu-storage-daemon, for\n"
 	  "qcow2 and remote disks",
 	  .repeat = true, .spec = spec_take_disk },

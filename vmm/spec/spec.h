@@ -39,11 +39,11 @@
 struct spec_disk {
 	char *path;
 	bool readonly;
-	bool direct;	  /* past the host's page cache */
-	bool aio_threads; /* without io_uring */
-	bool vhost_user;  /* path is the socket of a back end that serves the disk */
-	char *serial;	  /* or NULL */
-	unsigned queues;  /* 0: one for each CPU */
+	bool direct; /* past the host's page cache */
+	enum { SPEC_AIO_AUTO, SPEC_AIO_URING, SPEC_AIO_THREADS } aio;
+	bool vhost_user; /* path is the socket of a back end that serves the disk */
+	char *serial;	 /* or NULL */
+	unsigned queues; /* 0: one for each CPU */
 };
 
 /* Where a byte stream of the guest ends: stdio, attach, pty, socket=PATH, file=PATH */

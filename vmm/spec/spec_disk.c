@@ -36,6 +36,23 @@ static int disk_queues(struct spec_disk *d, const char *s, const char *value, st
 	return 0;
 }
 
+static int disk_aio(struct spec_disk *d, const char *s, const char *value, struct err *e)
+{
+	static const char *const values[] = {
+		[SPEC_AIO_AUTO] = "auto",
+		[SPEC_AIO_URING] = "io_uring",
+		[SPEC_AIO_THREADS] = "threads",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(values); i++) {
+		if (strcmp(value, values[i]) != 0)
+			continue;
+		d->aio = i;
+		return 0;
+	}
+	return err_set(e, -EINVAL, "--disk %s: aio is auto, io_uring or threads", s);
+}
+
 /*
  * Returns true if the word, up to a comma or the end, is one of a disk's; its value may still be
  * none.
@@ -81,21 +98,19 @@ static int disk_word(struct spec_disk *d, const char *s, const char *word, struc
 		return disk_serial(d, s, value, e);
 	else if ((value = spec_word_value(word, "queues")))
 		return disk_queues(d, s, value, e);
-	else if (!strcmp(word, "aio=io_uring") || !strcmp(word, "aio=threads"))
-		d->aio_threads = !strcmp(word, "aio=threads");
 	else
-		return err_set(e, -EINVAL, "--disk %s: aio is io_uring or threads", s);
+		return disk_aio(d, s, spec_word_value(word, "aio"), e);
 	return 0;
 }
 
 /* Refuses options of a vhost-user disk that only its back end could carry out. */
 static int check_vhost_user(const struct spec_disk *d, const char *s, struct err *e)
 {
-	const char *word = d->readonly	    ? "ro"
-			   : d->direct	    ? "direct"
-			   : d->aio_threads ? "aio"
-			   : d->serial	    ? "serial"
-					    : NULL;
+	const char *word = d->readonly ? "ro"
+			   : d->direct ? "direct"
+			   : d->aio    ? "aio"
+			   : d->serial ? "serial"
+				       : NULL;
 
 	if (!word)
 		return 0;

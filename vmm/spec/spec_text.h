@@ -18,7 +18,7 @@ int spec_take_memory(struct guest_spec *s, const char *base, const char *text, s
 /* Takes N, a number of CPUs. */
 int spec_take_cpus(struct guest_spec *s, const char *base, const char *text, struct err *e);
 /*
- * Takes FILE[,ro][,direct][,serial=S][,queues=N][,aio=io_uring|threads], or
+ * Takes FILE[,ro][,direct][,serial=S][,queues=N][,aio=auto|io_uring|threads], or
  * vhost-user=SOCKET[,queues=N].
  */
 int spec_take_disk(struct guest_spec *s, const char *base, const char *text, struct err *e);

@@ -58,7 +58,13 @@ static void test_killed_with_io_uring(void **state)
 static void test_killed_with_threads(void **state)
 {
 	(void)state;
-	run_mode(&(struct crash_mode){ .aio_threads = true });
+	run_mode(&(struct crash_mode){ .aio = BLK_AIO_THREADS });
+}
+
+static void test_killed_with_both(void **state)
+{
+	(void)state;
+	run_mode(&(struct crash_mode){ .aio = BLK_AIO_AUTO, .event_idx = true });
 }
 
 static void test_killed_past_the_page_cache(void **state)
@@ -78,6 +84,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_killed_with_io_uring),
 		cmocka_unit_test(test_killed_with_threads),
+		cmocka_unit_test(test_killed_with_both),
 		cmocka_unit_test(test_killed_past_the_page_cache),
 		cmocka_unit_test(test_killed_without_flushes),
 	};

@@ -50,7 +50,7 @@ static void map_big(void)
 
 static int setup_big(void **state, bool aio_threads)
 {
-	struct virtio_blk_params params = { .aio_threads = aio_threads };
+	struct virtio_blk_params params = { .aio = aio_threads ? BLK_AIO_THREADS : BLK_AIO_URING };
 	static struct host_ops ops;
 	struct ctx *t;
 

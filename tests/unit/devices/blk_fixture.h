@@ -111,7 +111,7 @@ static inline int setup(void **state)
 
 static inline int setup_plain(void **state)
 {
-	struct virtio_blk_params params = { .aio_threads = true };
+	struct virtio_blk_params params = { .aio = BLK_AIO_THREADS };
 
 	return setup_with(state, &params);
 }

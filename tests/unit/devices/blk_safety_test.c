@@ -44,7 +44,8 @@ static u64 unwritten(struct ctx *t)
 
 static int setup_mode(void **state, bool aio_threads, bool direct)
 {
-	struct virtio_blk_params params = { .aio_threads = aio_threads, .direct = direct };
+	struct virtio_blk_params params = { .aio = aio_threads ? BLK_AIO_THREADS : BLK_AIO_URING,
+					    .direct = direct };
 	struct ctx *t;
 	int ret = setup_with(state, &params);
 

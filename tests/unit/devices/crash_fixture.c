@@ -115,7 +115,7 @@ _Noreturn static void crash_child(struct crash *c, int kick)
 		.id = "crash",
 		.queues = CRASH_QUEUES,
 		.direct = c->mode.direct,
-		.aio_threads = c->mode.aio_threads,
+		.aio = c->mode.aio,
 	};
 	struct virtio_blk *b;
 	struct virtio *v;

@@ -20,13 +20,15 @@
 #include <sys/types.h>
 
 #include "base/types.h"
+#include "devices/blk_queue.h"
 
 #define CRASH_QUEUES  4U
 #define CRASH_SLOTS   8U /* requests in flight on one queue */
 #define CRASH_SECTORS 2048U
 
 struct crash_mode {
-	bool aio_threads, direct, no_flush, event_idx;
+	enum blk_aio aio;
+	bool direct, no_flush, event_idx;
 };
 
 struct crash_slot {

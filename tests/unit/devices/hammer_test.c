@@ -417,7 +417,7 @@ static void make_disk(struct hammer *m, bool aio_threads)
 		.path = path,
 		.id = "x",
 		.queues = 2,
-		.aio_threads = aio_threads,
+		.aio = aio_threads ? BLK_AIO_THREADS : BLK_AIO_URING,
 	};
 	struct err e;
 

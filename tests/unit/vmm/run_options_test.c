@@ -67,12 +67,11 @@ static void test_good(void **state)
 	assert_string_equal(o.spec.disks[0].path, "a,b.img");
 	assert_true(o.spec.disks[0].readonly);
 	assert_string_equal(o.spec.disks[1].path, "c,d.img");
-	assert_false(o.spec.disks[1].readonly || o.spec.disks[1].direct ||
-		     o.spec.disks[1].aio_threads);
+	assert_false(o.spec.disks[1].readonly || o.spec.disks[1].direct || o.spec.disks[1].aio);
 	assert_string_equal(o.spec.disks[2].path, "e");
 	assert_string_equal(o.spec.disks[2].serial, "A.b");
 	assert_int_equal(o.spec.disks[2].queues, 3);
-	assert_true(o.spec.disks[2].direct && o.spec.disks[2].aio_threads &&
+	assert_true(o.spec.disks[2].direct && o.spec.disks[2].aio == SPEC_AIO_THREADS &&
 		    !o.spec.disks[2].readonly);
 	assert_true(o.spec.no_kaslr && o.stats);
 	assert_int_equal(o.spec.n_drivers, 2);
@@ -121,13 +120,19 @@ static void test_good(void **state)
 	assert_int_equal(o.spec.huge_page, 2ULL << 20);
 	assert_false(guest_spec_shares_memory(&o.spec));
 	run_options_free(&o);
+	assert_int_equal(
+		PARSE("--kernel=k", "--disk", "a,aio=threads,aio=auto", "--disk", "a,aio=io_uring"),
+		0);
+	assert_true(o.spec.disks[0].aio == SPEC_AIO_AUTO);
+	assert_true(o.spec.disks[1].aio == SPEC_AIO_URING);
+	guest_spec_free(&o.spec);
 	assert_int_equal(PARSE("--kernel=k", "--disk", "a,ro,b.img,queues=2,aio=threads,queues=4"),
 			 0);
 	/* words behind which more of the name comes are the name's; of two alike the last counts */
 	assert_string_equal(o.spec.disks[0].path, "a,ro,b.img");
 	assert_false(o.spec.disks[0].readonly);
 	assert_int_equal(o.spec.disks[0].queues, 4);
-	assert_true(o.spec.disks[0].aio_threads);
+	assert_true(o.spec.disks[0].aio == SPEC_AIO_THREADS);
 	run_options_free(&o);
 	assert_int_equal(PARSE("--kernel=k", "--disk", "vhost-user=/a,b.sock,queues=3"), 0);
 	assert_string_equal(o.spec.disks[0].path, "/a,b.sock");
@@ -174,8 +179,8 @@ static void test_bad(void **state)
 		{ "run", "--disk", "a.img,serial=", "1 to 20" },
 		{ "run", "--disk", "a.img,serial=123456789012345678901", "1 to 20" },
 		{ "run", "--disk", "a.img,queues=0", "1 to 16" },
-		{ "run", "--disk", "a.img,aio=x", "io_uring or threads" },
-		{ "run", "--disk", "a.img,aio=x,ro", "io_uring or threads" },
+		{ "run", "--disk", "a.img,aio=x", "auto, io_uring or threads" },
+		{ "run", "--disk", "a.img,aio=x,ro", "auto, io_uring or threads" },
 		{ "run", "--disk", "a.img,direkt,ro", "did you mean \"direct\"" },
 		{ "run", "--driver", "x.ko", "SESSION:FILE.ko" },
 		{ "run", "--driver", ":x.ko", "SESSION:FILE.ko" },
