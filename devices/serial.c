@@ -17,7 +17,12 @@
 struct serial {
 	struct host *h;
 	struct serial_config c;
-	pthread_mutex_t lock;
+	/*
+	 * Held around output(), so that bytes leave in the order in which they were written. Only
+	 * vCPUs take it, before the lock.
+	 */
+	pthread_mutex_t output_lock;
+	pthread_mutex_t lock; /* of the members below */
 	u8 ier, fcr, lcr, mcr, scr, dll, dlm;
 	bool thr_event; /* "transmitter empty" was not reported yet */
 	bool line;	/* level of the interrupt line */
@@ -116,13 +121,19 @@ static u8 serial_read_register(struct serial *s, u64 offset)
 	}
 }
 
+/*
+ * The caller holds both locks. The lock is let go of meanwhile: output() may wait for a slow reader
+ * of the console, and the main thread's serial_input() must not wait with it.
+ */
 static void serial_send(struct serial *s, u8 byte)
 {
 	if (s->mcr & UART_MCR_LOOP) {
 		s->looped = true;
 		s->loop_byte = byte;
 	} else {
+		pthread_mutex_unlock(&s->lock);
 		s->c.output(s->c.arg, byte);
+		pthread_mutex_lock(&s->lock);
 	}
 	s->thr_event = true;
 }
@@ -170,9 +181,11 @@ static void serial_write_register(struct serial *s, u64 offset, u8 value)
 static void serial_io(void *arg, u64 offset, void *data, unsigned len, bool write)
 {
 	struct serial *s = arg;
+	bool may_send = write && offset == UART_TX, room;
 	u8 *bytes = data;
-	bool room;
 
+	if (may_send)
+		pthread_mutex_lock(&s->output_lock);
 	pthread_mutex_lock(&s->lock);
 	for (unsigned i = 0; i < len; i++) {
 		if (write)
@@ -189,6 +202,8 @@ static void serial_io(void *arg, u64 offset, void *data, unsigned len, bool writ
 	if (room)
 		s->starved = false;
 	pthread_mutex_unlock(&s->lock);
+	if (may_send)
+		pthread_mutex_unlock(&s->output_lock);
 	if (room)
 		s->c.room(s->c.arg);
 }
@@ -200,6 +215,7 @@ int serial_create(struct serial **out, struct host *h, const struct serial_confi
 
 	if (!s)
 		return -ENOMEM;
+	pthread_mutex_init(&s->output_lock, NULL);
 	pthread_mutex_init(&s->lock, NULL);
 	s->h = h;
 	s->c = *c;
@@ -235,6 +251,7 @@ void serial_destroy(struct serial *s)
 	if (!s)
 		return;
 	pthread_mutex_destroy(&s->lock);
+	pthread_mutex_destroy(&s->output_lock);
 	free(s);
 }
 

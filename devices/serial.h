@@ -20,7 +20,10 @@ struct serial_config {
 	u16 port;
 	u32 gsi;
 	bool polled_input;
-	/* Takes a byte that the guest sent. On a vCPU thread, one call at a time. */
+	/*
+	 * Takes a byte that the guest sent. On a vCPU thread, one call at a time. It may wait:
+	 * serial_input() does not wait for it.
+	 */
 	void (*output)(void *arg, u8 byte);
 	/* Called when serial_input() has room again after it refused bytes. On a vCPU thread. */
 	void (*room)(void *arg);

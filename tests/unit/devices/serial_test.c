@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Tests the UART as the kernel's 8250 driver uses it, and the promise that no input is lost. */
+#include <pthread.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include <cmocka.h>
 #include <linux/serial_reg.h>
@@ -202,6 +205,92 @@ static void test_reset(void **state)
 	fake_out(&t->f, PORT + 3, 0, 1);
 }
 
+struct slow_reader {
+	struct ctx *t;
+	sem_t entered, leave;
+	bool late;    /* nothing let a byte go on for two seconds */
+	int inside;   /* calls of output() at a time; atomic */
+	bool crowded; /* more than one; atomic */
+	char got[4];
+	unsigned n;
+};
+
+static void on_slow_output(void *arg, u8 byte)
+{
+	struct slow_reader *r = arg;
+	struct timespec until;
+
+	if (__atomic_fetch_add(&r->inside, 1, __ATOMIC_SEQ_CST))
+		__atomic_store_n(&r->crowded, true, __ATOMIC_SEQ_CST);
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += 2;
+	sem_post(&r->entered);
+	if (sem_timedwait(&r->leave, &until))
+		r->late = true;
+	if (r->n < sizeof(r->got))
+		r->got[r->n++] = (char)byte;
+	__atomic_fetch_sub(&r->inside, 1, __ATOMIC_SEQ_CST);
+}
+
+static void on_slow_room(void *arg)
+{
+	(void)arg;
+}
+
+static void *send_x(void *arg)
+{
+	uart_out(arg, UART_TX, 'x');
+	return NULL;
+}
+
+static void *send_y(void *arg)
+{
+	uart_out(arg, UART_TX, 'y');
+	return NULL;
+}
+
+/* The main thread gives the guest a key, and another vCPU reads it, while a reader is slow. */
+static void test_input_does_not_wait_for_output(void **state)
+{
+	const struct timespec moment = { .tv_nsec = 20000000 };
+	struct slow_reader r = { .t = fake_host_alloc(sizeof(*r.t)) };
+	struct serial_config c = {
+		.port = PORT,
+		.gsi = 4,
+		.output = on_slow_output,
+		.room = on_slow_room,
+		.arg = &r,
+	};
+	pthread_t x, y;
+
+	(void)state;
+	assert_non_null(r.t);
+	sem_init(&r.entered, 0, 0);
+	sem_init(&r.leave, 0, 0);
+	assert_int_equal(serial_create(&r.t->s, &r.t->f.host, &c), 0);
+	assert_int_equal(pthread_create(&x, NULL, send_x, r.t), 0);
+	sem_wait(&r.entered);
+	assert_int_equal(serial_input(r.t->s, (const u8 *)"k", 1), 1);
+	uart_out(r.t, UART_IER, UART_IER_RDI);
+	assert_int_equal(uart_in(r.t, UART_RX), 'k');
+	assert_false(r.late);
+	/* The next byte waits for its turn. */
+	assert_int_equal(pthread_create(&y, NULL, send_y, r.t), 0);
+	nanosleep(&moment, NULL);
+	sem_post(&r.leave);
+	sem_wait(&r.entered);
+	sem_post(&r.leave);
+	pthread_join(x, NULL);
+	pthread_join(y, NULL);
+	assert_false(r.late);
+	assert_false(r.crowded);
+	assert_memory_equal(r.got, "xy", 2);
+	sem_destroy(&r.entered);
+	sem_destroy(&r.leave);
+	serial_destroy(r.t->s);
+	free(r.t);
+}
+
 static void test_power(void **state)
 {
 	struct ctx *t = *state;
@@ -250,6 +339,7 @@ int main(void)
 		TEST(test_flow_control),
 		TEST(test_transmit_interrupt),
 		TEST(test_reset),
+		cmocka_unit_test(test_input_does_not_wait_for_output),
 		TEST(test_power),
 	};
 
