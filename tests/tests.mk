@@ -36,6 +36,9 @@ $(B)/tests/unit/devices/blk_aio_test: private LDLIBS += -Wl,--wrap=blk_request_r
 $(B)/tests/unit/devices/blk_held_test: private LDLIBS += -Wl,--wrap=blk_image_flush
 $(B)/tests/unit/vmm/held_end_test: private LDLIBS += -Wl,--wrap=virtio_blk_held_ms
 
+# It decides how long the kernel's file is read for its symbols.
+$(B)/tests/unit/vmm/panic_watch_test: private LDLIBS += -Wl,--wrap=symbolize_phys
+
 # They start the command.
 $(addprefix $(B)/tests/unit/vmm/,confine_live_test confine_parse_test terminal_live_test): | $(B)/vmm $(B)/net-helper
 

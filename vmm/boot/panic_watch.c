@@ -25,8 +25,8 @@ struct panic_watch {
 	struct machine *m;
 	int timer;
 	struct loop_call check;
-	pthread_mutex_t lock;
-	bool resets; /* the guest asked for a reset, which may be how a panic ends */
+	pthread_mutex_t lock; /* of the members below; vCPUs take it for each byte they print */
+	bool resets;	      /* the guest asked for a reset, which may be how a panic ends */
 	char line[256];
 	size_t len;
 	bool seen;
@@ -38,6 +38,7 @@ struct panic_watch {
 /*
  * Returns 1 if the kernel panicked, 0 if it did not, -1 if its symbols are unknown. On the loop's
  * thread only: it may read the kernel again, with threads, which a vCPU's thread must not make.
+ * The caller does not hold the lock, or the guest would stand still meanwhile.
  */
 static int kernel_panicked(const struct panic_watch *w)
 {
@@ -142,10 +143,9 @@ static bool on_panic_power(void *arg, enum host_power what)
 static void on_panic_check(void *arg)
 {
 	struct panic_watch *w = arg;
-	int answer;
+	int answer = kernel_panicked(w);
 
 	pthread_mutex_lock(&w->lock);
-	answer = kernel_panicked(w);
 	if (answer == 1 || (answer && w->resets))
 		panic_end(w);
 	else if (w->resets)
@@ -158,15 +158,15 @@ static void on_panic_poll(void *arg, u32 expiries)
 	struct panic_watch *w = arg;
 
 	(void)expiries;
+	if (kernel_panicked(w) != 1)
+		return;
 	pthread_mutex_lock(&w->lock);
 	/*
 	 * Waits one period for the console's lines, which come a moment later and have the reason.
 	 */
-	if (kernel_panicked(w) == 1) {
-		if (w->seen)
-			panic_end(w);
-		w->seen = true;
-	}
+	if (w->seen)
+		panic_end(w);
+	w->seen = true;
 	pthread_mutex_unlock(&w->lock);
 }
 
