@@ -394,16 +394,19 @@ static bool crash_compare(struct crash *c, const char *when)
 	return true;
 }
 
-/* Wait until the image is free, as another VMM would: a transfer may outlive its process. */
+/*
+ * Wait until the image is free, as another VMM would: a transfer may outlive its process. It asks
+ * for a lock that excludes all others, because those of a disk are shared ones, as QEMU's are.
+ */
 static bool crash_free(struct crash *c)
 {
-	struct flock l = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
-
 	for (u64 until = crash_now() + CRASH_GIVE_UP; crash_now() < until; crash_nap(200)) {
-		if (fcntl(c->fd, F_OFD_SETLK, &l))
-			continue;
-		l.l_type = F_UNLCK;
-		return !fcntl(c->fd, F_OFD_SETLK, &l);
+		struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+		if (fcntl(c->fd, F_OFD_GETLK, &l))
+			return crash_wrong(c, "the image's locks cannot be read: %d", errno);
+		if (l.l_type == F_UNLCK)
+			return true;
 	}
 	return crash_wrong(c, "the image of a killed process stays locked");
 }
