@@ -8,7 +8,11 @@
 #include <unistd.h>
 
 static struct {
-	volatile sig_atomic_t changed;
+	/*
+	 * The terminal is raw. Atomic: the main thread changes it, any thread that puts a note asks
+	 * for it, and a crash of any takes it back with the members below, which are set before.
+	 */
+	bool changed;
 	bool looked;
 	bool prepared;
 	bool terminal; /* old is valid */
@@ -31,9 +35,8 @@ static bool terminal_is_anothers(void)
 
 void terminal_restore(void)
 {
-	if (!saved.changed)
+	if (!__atomic_exchange_n(&saved.changed, false, __ATOMIC_ACQ_REL))
 		return;
-	saved.changed = 0;
 	if (!terminal_is_anothers())
 		tcsetattr(saved.fd, TCSANOW, &saved.old);
 }
@@ -45,7 +48,7 @@ bool terminal_is_prepared(void)
 
 bool terminal_is_raw(void)
 {
-	return saved.changed;
+	return __atomic_load_n(&saved.changed, __ATOMIC_ACQUIRE);
 }
 
 void terminal_look(int fd)
@@ -112,9 +115,9 @@ int terminal_raw(int fd, int own)
 	cfmakeraw(&t);
 	t.c_cc[VMIN] = own >= 0;
 	t.c_cc[VTIME] = 0;
-	saved.changed = 1;
+	__atomic_store_n(&saved.changed, true, __ATOMIC_RELEASE);
 	if (tcsetattr(fd, TCSANOW, &t)) {
-		saved.changed = 0;
+		__atomic_store_n(&saved.changed, false, __ATOMIC_RELEASE);
 		return -errno;
 	}
 	return 0;
