@@ -39,6 +39,9 @@ $(B)/tests/unit/vmm/held_end_test: private LDLIBS += -Wl,--wrap=virtio_blk_held_
 # It decides how long the kernel's file is read for its symbols.
 $(B)/tests/unit/vmm/panic_watch_test: private LDLIBS += -Wl,--wrap=symbolize_phys
 
+# It counts how often the output of a client grows.
+$(B)/tests/unit/vmm/peer_test: private LDLIBS += -Wl,--wrap=realloc
+
 # They start the command.
 $(addprefix $(B)/tests/unit/vmm/,confine_live_test confine_parse_test terminal_live_test): | $(B)/vmm $(B)/net-helper
 

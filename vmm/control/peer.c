@@ -30,14 +30,36 @@ static int peer_flush(struct peer *p)
 	}
 	free(p->out);
 	p->out = NULL;
-	p->out_len = p->out_done = 0;
+	p->out_len = p->out_done = p->out_size = 0;
+	return 0;
+}
+
+/*
+ * Makes room for @len bytes more. It at least doubles, so that thousands of answers for a client
+ * that reads slowly do not each copy all those before.
+ */
+static int peer_make_room(struct peer *p, size_t len)
+{
+	size_t size = p->out_len + len;
+	char *bigger;
+
+	if (size <= p->out_size)
+		return 0;
+	if (size < 2 * p->out_size)
+		size = 2 * p->out_size < 2 * PEER_OUTPUT_MAX ? 2 * p->out_size
+							     : 2 * PEER_OUTPUT_MAX;
+	bigger = realloc(p->out, size);
+	if (!bigger)
+		return -ENOMEM;
+	p->out = bigger;
+	p->out_size = size;
 	return 0;
 }
 
 int peer_send(struct peer *p, const char *text, size_t len)
 {
 	bool waits = p->out_len;
-	char *bigger;
+	int ret;
 
 	/* Bytes that were sent do not count against a client that reads slowly, but does read. */
 	if (p->out_done > p->out_len / 2) {
@@ -47,10 +69,9 @@ int peer_send(struct peer *p, const char *text, size_t len)
 	}
 	if (p->out_len - p->out_done + len > PEER_OUTPUT_MAX)
 		return -EMSGSIZE;
-	bigger = realloc(p->out, p->out_len + len);
-	if (!bigger)
-		return -ENOMEM;
-	p->out = bigger;
+	ret = peer_make_room(p, len);
+	if (ret)
+		return ret;
 	memcpy(p->out + p->out_len, text, len);
 	p->out_len += len;
 	return waits ? 0 : peer_flush(p);

@@ -35,7 +35,7 @@ struct peer {
 	char *in; /* in_len bytes and a NUL */
 	size_t in_len;
 	char *out;
-	size_t out_len, out_done;
+	size_t out_len, out_done, out_size; /* bytes in @out, of these sent, and its room */
 	int loose[PEER_LOOSE_FDS];
 	unsigned n_loose;
 };
