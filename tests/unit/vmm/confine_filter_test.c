@@ -122,8 +122,7 @@ static void expect_killed(enum filter f, const struct call *c)
 static void forbidden_calls_end_every_thread(void **state)
 {
 	(void)state;
-	if (!FILTERED)
-		skip();
+	skip_unless_filtered();
 	for (int f = 0; f < FILTERS; f++)
 		for (size_t i = 0; i < ARRAY_SIZE(never); i++)
 			if (f != FILTER_DIALER || strcmp(never[i].name, "socket AF_UNIX") != 0)
@@ -133,8 +132,7 @@ static void forbidden_calls_end_every_thread(void **state)
 static void a_vcpu_makes_nothing(void **state)
 {
 	(void)state;
-	if (!FILTERED)
-		skip();
+	skip_unless_filtered();
 	for (size_t i = 0; i < ARRAY_SIZE(not_by_vcpus); i++)
 		expect_killed(FILTER_VCPU, &not_by_vcpus[i]);
 	/* Its goal. */
@@ -148,8 +146,7 @@ static void nobody_makes_a_ring(void **state)
 	const struct call change = { "io_uring_register", SYS_io_uring_register, { 0 } };
 
 	(void)state;
-	if (!FILTERED)
-		skip();
+	skip_unless_filtered();
 	for (int f = 0; f < FILTERS; f++) {
 		expect_killed((enum filter)f, &setup);
 		expect_killed((enum filter)f, &change);
@@ -163,8 +160,7 @@ static void internet_sockets_are_the_networks(void **state)
 	char line[512];
 
 	(void)state;
-	if (!FILTERED)
-		skip();
+	skip_unless_filtered();
 	for (int f = 0; f < FILTERS; f++) {
 		if (f == FILTER_NETWORK)
 			assert_int_equal(call_under(FILTER_NETWORK, &inet, line, sizeof(line)), 0);
@@ -186,8 +182,7 @@ static void other_abis_are_killed(void **state)
 	pid_t pid;
 
 	(void)state;
-	if (!FILTERED)
-		skip();
+	skip_unless_filtered();
 	for (int f = 0; f < FILTERS; f++) {
 		status = call_under((enum filter)f, &x32, line, sizeof(line));
 		assert_true((WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS) ||

@@ -34,6 +34,15 @@
 #define FILTERED true
 #endif
 
+/* Skips a test of filters that a sanitizer leaves off. */
+static inline void skip_unless_filtered(void)
+{
+	if (FILTERED)
+		return;
+	print_message("SKIP the filters are off under a sanitizer\n");
+	skip();
+}
+
 /*
  * Has @call fail with @error in this process if its first argument is @value (@test BPF_JEQ), or
  * has one of its bits (BPF_JSET).
