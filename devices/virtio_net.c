@@ -326,9 +326,7 @@ static int net_start(void *arg, u64 features)
 	n->features = features;
 	n->again = n->rx_starved = n->tx_held = false;
 	n->rx_len = 0;
-	/*
-	 * The lock is not held: a start waits for the main thread, which makes the worker's thread.
-	 */
+	/* The main thread takes the lock, so it is not held while a thread is made. */
 	ret = vq_worker_start(&w, n->v, &ops, n);
 	pthread_mutex_lock(&n->lock);
 	n->worker = w;
