@@ -43,6 +43,15 @@ static void decision_pass(struct decision *d, const char *name, const char *rule
 		memcpy(d->name, name, strlen(name) + 1);
 }
 
+/* Compares a driver's name with a rule's as the kernel compares modules': '-' and '_' are one. */
+static bool driver_is(const char *name, const char *wanted)
+{
+	for (; *name && *wanted; name++, wanted++)
+		if (*name != *wanted && !(strchr("-_", *name) && strchr("-_", *wanted)))
+			return false;
+	return *name == *wanted;
+}
+
 /*
  * Finds the first rule of @s that fits, of those below *best. @name may be NULL: then only rules
  * that match any name fit.
@@ -61,7 +70,7 @@ static void first_rule(const struct policy_session *s, u32 tag, const char *driv
 		for (; e && e->id < *best; e = index_next(ix, e)) {
 			const struct fn_rule *r = &s->rules[e->id];
 
-			if (r->driver && strcmp(r->driver, driver) != 0)
+			if (r->driver && !driver_is(driver, r->driver))
 				continue;
 			if (!r->match ||
 			    (name && (r->exact ? at == len : glob_match(r->match, name)))) {

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Parses the sections that are lists of many: files, functions, permit. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/fnv.h"
+#include "base/name_chars.h"
 #include "policy/parse.h"
 #include "policy/pattern.h"
 
@@ -171,6 +173,24 @@ static int optional_string(struct parse *ps, config_setting_t *group, const char
 	return value_copy(ps, s, out);
 }
 
+/* Refuses a rule for a driver of a name that no driver can have, and so would protect nothing. */
+static int check_driver(struct parse *ps, config_setting_t *rule, const char *driver)
+{
+	config_setting_t *st = config_setting_get_member(rule, "driver");
+	const char *name = driver ? strrchr(driver, '/') : NULL;
+	char meant[VALUE_QUOTE], q[VALUE_QUOTE];
+
+	if (!driver || name_chars_only(driver, NAME_WORD, SIZE_MAX))
+		return 0;
+	name = name ? name + 1 : driver;
+	snprintf(meant, sizeof(meant), "%.*s", (int)name_chars_len(name, NAME_WORD), name);
+	if (!*meant)
+		return value_error(ps, st, "matches no driver: its name is " NAME_WORD_TEXT);
+	return value_error(ps, st,
+			   "matches no driver: its name is " NAME_WORD_TEXT "; did you mean %s?",
+			   value_quote(q, meant));
+}
+
 static int parse_function(struct parse *ps, config_setting_t *st, int i,
 			  const struct policy_session *s, struct fn_rule *r, u32 *tag)
 {
@@ -193,6 +213,8 @@ static int parse_function(struct parse *ps, config_setting_t *st, int i,
 		ret = check_match(ps, st, fn, r);
 	if (!ret)
 		ret = optional_string(ps, st, "driver", "the name of a driver", &r->driver);
+	if (!ret)
+		ret = check_driver(ps, st, r->driver);
 	if (ret)
 		return ret;
 	if (r->match)

@@ -41,7 +41,7 @@ static const char policy_text[] =
 	"   { function = \"call_usermodehelper\"; match = \"/usr/*\"; action = \"rewrite\"; },\n"
 	"   { function = \"misc_register\"; match = \"null\"; action = \"deny\"; error = \"EBUSY\"; },\n"
 	"   { function = \"misc_register\"; match = \"[k]msg\"; action = \"pass\"; },\n"
-	"   { function = \"kernel_write\"; driver = \"mute\"; action = \"deny\"; error = \"EROFS\"; },\n"
+	"   { function = \"kernel_write\"; driver = \"snd-mute\"; action = \"deny\"; error = \"EROFS\"; },\n"
 	"   { function = \"filp_close\"; record = false; },\n"
 	"   { function = \"*\"; driver = \"bad\"; action = \"deny\"; error = \"EIO\"; }\n"
 	"  );\n"
@@ -373,7 +373,10 @@ static void the_first_rule_that_fits_decides(void **state)
 		RULE("x", "misc_register", "nulls", "r-nulls", "names.misc at p.policy:21"),
 		RULE("x", "misc_register", "nul", "r-nul", NULL),
 		RULE("x", "misc_register", "kmsg", "=kmsg", NULL),
-		RULE("mute", "kernel_write", NULL, "-EROFS", NULL),
+		/* As the kernel compares names of modules: of snd-mute.ko it is snd_mute. */
+		RULE("snd_mute", "kernel_write", NULL, "-EROFS", NULL),
+		RULE("snd-mute", "kernel_write", NULL, "-EROFS", NULL),
+		RULE("snd_mute_", "kernel_write", NULL, "=", NULL),
 		RULE("x", "kernel_write", NULL, "=", NULL),
 		/* for all functions, but after those that stand before it */
 		RULE("bad", "filp_open", "/etc/hosts", "=/etc/hosts", NULL),

@@ -160,6 +160,12 @@ static const struct mistake mistakes[] = {
 	  "3: sessions.a.functions[0].match: ends with a \\, which takes the next character literally and has none; did you mean \\\\?" },
 	{ S("functions = ( { function = \"filp_open\"; match = \"/a/..\"; action = \"deny\"; } );"),
 	  "3: sessions.a.functions[0].match: matches no path: it is compared as an absolute path without //, . and .. and without a / at the end; did you mean \"/\", or \"/*\" for all below?" },
+	{ S("functions = ( { function = \"filp_open\"; driver = \"dummy.ko\"; action = \"deny\"; } );"),
+	  "3: sessions.a.functions[0].driver: matches no driver: its name is letters, digits, '_' and '-'; did you mean \"dummy\"?" },
+	{ S("functions = ( { function = \"*\"; driver = \"/lib/x-y.ko\"; action = \"deny\"; } );"),
+	  "3: sessions.a.functions[0].driver: matches no driver: its name is letters, digits, '_' and '-'; did you mean \"x-y\"?" },
+	{ S("functions = ( { function = \"*\"; driver = \"*\"; action = \"deny\"; } );"),
+	  "3: sessions.a.functions[0].driver: matches no driver: its name is letters, digits, '_' and '-'" },
 	{ S("functions = ( { function = \"register_netdev\"; match = \"abcdefghijklmnopq\"; } );"),
 	  "3: sessions.a.functions[0].match: matches no name: such a name has at most 15 bytes" },
 	{ S("functions = (\n{ function = \"filp_open\"; record = false; },\n"
