@@ -54,7 +54,8 @@ int spec_take_memory(struct guest_spec *s, const char *base, const char *text, s
 	s->huge_page = 0;
 	do {
 		len = strcspn(next, ",");
-		snprintf(word, sizeof(word), "%.*s", (int)len, next);
+		/* What does not fit is no word that is known, whatever it begins with. */
+		snprintf(word, sizeof(word), "%.*s", len < sizeof(word) ? (int)len : 0, next);
 		if (size && size_parse(word, &s->memory))
 			return err_set(e, -EINVAL, "--memory %s: want a size such as 256M or 2G",
 				       text);

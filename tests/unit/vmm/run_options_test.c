@@ -166,6 +166,9 @@ static void test_bad(void **state)
 		{ "run", "--memory", "1025M,hugepages", "whole number of huge pages" },
 		{ "run", "--memory", "1G,", "want SIZE" },
 		{ "run", "--memory", ",shared", "want a size" },
+		/* The first 31 characters alone would do. */
+		{ "run", "--memory", "000000000000000000000000001024M9G", "want a size" },
+		{ "run", "--memory", "1G,hugepages=00000000000000000002M9K", "want SIZE" },
 		{ "run", "--disk", "vhost-user=", "no file" },
 		{ "run", "--disk", "vhost-user=s,ro", "back end's to decide" },
 		{ "run", "--disk", "vhost-user=s,serial=x", "back end's to decide" },
