@@ -11,6 +11,7 @@
 #include <libelf.h>
 #include <limits.h>
 
+#include "base/x86_insn.h"
 #include "tests/unit/shadow/images.h"
 
 #define KASLR	    0x1da00000ull
@@ -302,8 +303,31 @@ static u32 crc_of(const struct view *v, const char *table, const char *crcs, con
 	return 0;
 }
 
+/*
+ * Checks that all code decodes, section by section, as `vmm driver verify` decodes it once it is
+ * loaded: a relocation changes an operand, not a length. Adds the number of instructions.
+ */
+static void check_code(const struct view *v, const char *path, size_t *decoded)
+{
+	Elf_Scn *scn = NULL;
+
+	while ((scn = elf_nextscn(v->elf, scn))) {
+		const Elf64_Shdr *sh = elf64_getshdr(scn);
+		struct x86_insn in;
+		const u8 *code;
+
+		if (!(sh->sh_flags & SHF_EXECINSTR) || sh->sh_type != SHT_PROGBITS || !sh->sh_size)
+			continue;
+		code = elf_rawdata(scn, NULL)->d_buf;
+		for (size_t at = 0; at < sh->sh_size; at += in.length, ++*decoded)
+			if (x86_decode(code + at, sh->sh_size - at, &in))
+				fail_msg("%s: %s+%#zx does not decode", path,
+					 elf_strptr(v->elf, v->shstrndx, sh->sh_name), at);
+	}
+}
+
 static char (*all_exports)[56];
-static size_t n_exports, n_branches, n_linked, n_planned;
+static size_t n_exports, n_branches, n_decoded, n_linked, n_planned, decode_each = 1;
 
 static void check_copy(struct module_file *d, void *data, size_t len)
 {
@@ -324,6 +348,8 @@ static void check_copy(struct module_file *d, void *data, size_t len)
 	view_open(&v, data, len);
 	view_open(&o, original, size);
 	check_relocations(&v, &n_branches);
+	if (n_planned % decode_each == 0)
+		check_code(&v, d->path, &n_decoded);
 	for (int t = 0; t < 2; t++)
 		n_exports += read_exports(&v, tables[t], all_exports + n_exports, d->m);
 	assert_int_equal(n_exports - first, module_export_count(d->m));
@@ -395,15 +421,16 @@ static void link_all(const char *flavour)
 	struct kernel *k = load_kernel(flavour);
 
 	kernel = k;
-	n_drivers = n_exports = n_branches = n_linked = n_planned = 0;
+	n_drivers = n_exports = n_branches = n_decoded = n_linked = n_planned = 0;
 	memset(drivers, 0, sizeof(drivers));
 	all_exports = calloc(65536, sizeof(*all_exports));
 	assert_non_null(realpath(image_path(path, sizeof(path), flavour, "modules/kernel"), real));
 	assert_int_equal(nftw(real, add_driver, 16, FTW_PHYS), 0);
 	for (size_t i = 0; i < n_drivers; i++)
 		link_driver(&drivers[i]);
-	printf("%s: %zu modules, %zu link completely, %zu branches checked, %zu exports\n", flavour,
-	       n_planned, n_linked, n_branches, n_exports);
+	printf("%s: %zu modules, %zu link completely, %zu branches checked, %zu exports, "
+	       "%zu instructions\n",
+	       flavour, n_planned, n_linked, n_branches, n_exports, n_decoded);
 	for (size_t i = 0; i < n_drivers; i++)
 		module_close(drivers[i].m);
 	free(all_exports);
@@ -418,6 +445,7 @@ static void test_cloud(void **state)
 	assert_true(n_planned > 1000);
 	assert_int_equal(n_linked, n_planned);
 	assert_true(n_branches > 150000);
+	assert_true(n_decoded > 3000000);
 }
 
 static void test_generic(void **state)
@@ -429,6 +457,9 @@ static void test_generic(void **state)
 		printf("SKIP no generic kernel\n");
 		skip();
 	}
+#ifdef __SANITIZE_ADDRESS__
+	decode_each = 8; /* 16 million instructions are some seconds more */
+#endif
 	link_all("generic");
 	assert_true(n_planned > 3000);
 	assert_int_equal(n_linked, n_planned);
