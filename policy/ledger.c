@@ -267,6 +267,17 @@ size_t ledger_registered(struct ledger *l, unsigned owner)
 	return n;
 }
 
+/* Gives NOBODY an item that outlives its owner, unless NOBODY has its share already. */
+static void item_disown(struct ledger *l, struct ledger_item *i)
+{
+	if (l->owners[NOBODY].entries >= LEDGER_OWNER_MAX ||
+	    !lent_names_give(l->names, i->e.lent, NOBODY))
+		return;
+	l->owners[i->e.owner].entries--;
+	i->e.owner = NOBODY;
+	l->owners[NOBODY].entries++;
+}
+
 static void drop_from_bucket(struct ledger *l, struct ledger_item **at, unsigned owner)
 {
 	while (*at) {
@@ -275,9 +286,7 @@ static void drop_from_bucket(struct ledger *l, struct ledger_item **at, unsigned
 		if (i->e.owner != owner) {
 			at = &i->next;
 		} else if (i->e.fn->runs_program) {
-			l->owners[owner].entries--;
-			i->e.owner = NOBODY;
-			l->owners[NOBODY].entries++;
+			item_disown(l, i);
 			at = &i->next;
 		} else {
 			*at = i->next;
@@ -294,6 +303,15 @@ void ledger_drop(struct ledger *l, unsigned owner)
 		drop_from_bucket(l, &l->by_addr[b], owner);
 		drop_from_bucket(l, &l->by_ticket[b], owner);
 	}
-	lent_names_disown(l->names, owner, NOBODY);
 	pthread_mutex_unlock(&l->lock);
+}
+
+bool ledger_has_any(struct ledger *l, unsigned owner)
+{
+	size_t n;
+
+	pthread_mutex_lock(&l->lock);
+	n = l->owners[owner].entries;
+	pthread_mutex_unlock(&l->lock);
+	return n > 0;
 }

@@ -77,8 +77,11 @@ size_t ledger_registered(struct ledger *l, unsigned owner);
 /*
  * Forgets the entries of @owner, which ends. Only the names of programs that the kernel is still
  * starting stay until their results are told, since the kernel may read them long after the driver
- * is gone.
+ * is gone. They are nobody's then, up to an owner's share; those beyond it count against the next
+ * owner of that number.
  */
 void ledger_drop(struct ledger *l, unsigned owner);
+/* Returns true if an entry counts against @owner, its own or one that an owner before it left. */
+bool ledger_has_any(struct ledger *l, unsigned owner);
 
 #endif

@@ -162,32 +162,36 @@ static void lent_free(struct lent_names *n, struct lent **at)
 	free(e);
 }
 
-void lent_names_put(struct lent_names *n, u32 off)
+/* Returns where the name at @off hangs in its bucket; NULL: there is none. */
+static struct lent **lent_find(struct lent_names *n, u32 off)
 {
-	struct lent **at;
+	struct lent **at = &n->bucket[text_hash(n->arena + off)];
 
-	if (!off)
-		return;
-	for (at = &n->bucket[text_hash(n->arena + off)]; *at; at = &(*at)->next) {
-		if ((*at)->off != off)
-			continue;
-		if (!--(*at)->refs)
-			lent_free(n, at);
-		return;
-	}
+	while (*at && (*at)->off != off)
+		at = &(*at)->next;
+	return *at ? at : NULL;
 }
 
-void lent_names_disown(struct lent_names *n, unsigned owner, unsigned heir)
+void lent_names_put(struct lent_names *n, u32 off)
 {
-	struct lent *e;
+	struct lent **at = off ? lent_find(n, off) : NULL;
 
-	for (size_t i = 0; i < BUCKETS; i++) {
-		for (e = n->bucket[i]; e; e = e->next) {
-			if (e->owner != owner)
-				continue;
-			e->owner = heir;
-			share_set(n, owner, n->taken[owner] - e->chunks);
-			share_set(n, heir, n->taken[heir] + e->chunks);
-		}
-	}
+	if (at && !--(*at)->refs)
+		lent_free(n, at);
+}
+
+bool lent_names_give(struct lent_names *n, u32 off, unsigned heir)
+{
+	struct lent **at = off ? lent_find(n, off) : NULL, *e;
+	bool allowed;
+
+	if (!at || (*at)->owner == heir)
+		return true;
+	e = *at;
+	share_set(n, e->owner, n->taken[e->owner] - e->chunks);
+	allowed = share_allows(n, heir, e->chunks);
+	if (allowed)
+		e->owner = heir;
+	share_set(n, e->owner, n->taken[e->owner] + e->chunks);
+	return allowed;
 }

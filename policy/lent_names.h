@@ -28,7 +28,10 @@ void lent_names_destroy(struct lent_names *n);
 int lent_names_get(struct lent_names *n, unsigned owner, const char *text, u32 *off);
 /* Gives back the copy at @off; 0 is allowed. */
 void lent_names_put(struct lent_names *n, u32 off);
-/* Gives @heir all names that @owner has, also beyond @heir's share. */
-void lent_names_disown(struct lent_names *n, unsigned owner, unsigned heir);
+/*
+ * Makes the copy at @off, 0 is allowed, count against @heir. False: @heir has its share already, so
+ * the copy stays its owner's.
+ */
+bool lent_names_give(struct lent_names *n, u32 off, unsigned heir);
 
 #endif

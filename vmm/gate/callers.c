@@ -34,8 +34,10 @@ static void caller_free(struct gate_caller *c)
 
 void gate_callers_destroy(struct gate *g)
 {
-	for (unsigned i = 0; i < UMBRA_CALLERS; i++)
+	for (unsigned i = 0; i < UMBRA_CALLERS; i++) {
 		caller_free(g->callers[i]);
+		free(g->left_by[i]);
+	}
 	pthread_rwlock_destroy(&g->callers_lock);
 	pthread_mutex_destroy(&g->outside_lock);
 }
@@ -45,6 +47,28 @@ struct gate_caller *gate_caller_of(struct gate *g, u64 id)
 	u64 number = UMBRA_ID_CALLER(id);
 
 	return number < UMBRA_CALLERS ? g->callers[number] : NULL;
+}
+
+/*
+ * Returns a number for a caller of @session; 0: there is none. One that counts what a driver of
+ * this session has left comes first, and one with what another session's has left comes last: so no
+ * session gets more room by loading anew, or takes it from others.
+ */
+static unsigned caller_choose_number(struct gate *g, const char *session)
+{
+	unsigned clean = 0, others = 0;
+
+	for (unsigned i = 1; i < UMBRA_CALLERS; i++) {
+		if (g->callers[i])
+			continue;
+		if (!g->left_by[i] || !ledger_has_any(g->ledger, i))
+			clean = clean ? clean : i;
+		else if (!strcmp(g->left_by[i], session))
+			return i;
+		else
+			others = others ? others : i;
+	}
+	return clean ? clean : others;
 }
 
 int gate_caller_add(struct gate *g, const struct policy_session *s, const char *session,
@@ -64,12 +88,11 @@ int gate_caller_add(struct gate *g, const struct policy_session *s, const char *
 		return -ENOMEM;
 	}
 	pthread_rwlock_wrlock(&g->callers_lock);
-	for (i = 1; i < UMBRA_CALLERS && g->callers[i]; i++)
-		;
-	if (i < UMBRA_CALLERS)
+	i = caller_choose_number(g, session);
+	if (i)
 		g->callers[i] = c;
 	pthread_rwlock_unlock(&g->callers_lock);
-	if (i < UMBRA_CALLERS)
+	if (i)
 		return (int)i;
 	caller_free(c);
 	return -ENOSPC;
@@ -85,6 +108,12 @@ void gate_caller_remove(struct gate *g, unsigned caller)
 	ledger_drop(g->ledger, caller);
 	c = g->callers[caller];
 	g->callers[caller] = NULL; /* from here on the number may be another's (G11) */
+	free(g->left_by[caller]);
+	g->left_by[caller] = NULL;
+	if (c && ledger_has_any(g->ledger, caller)) {
+		g->left_by[caller] = c->session;
+		c->session = NULL;
+	}
 	pthread_rwlock_unlock(&g->callers_lock);
 	caller_free(c);
 }

@@ -73,6 +73,8 @@ struct gate {
 
 	pthread_rwlock_t callers_lock;
 	struct gate_caller *callers[UMBRA_CALLERS]; /* 0 is none */
+	/* of a free number that counts names of programs: the session whose driver left them */
+	char *left_by[UMBRA_CALLERS];
 
 	pthread_mutex_t outside_lock; /* the callers' `outside`, of all */
 	u64 exports_live;	      /* drivers whose exports have become so */

@@ -81,11 +81,50 @@ static void the_last_owner_has_names_of_its_own(void **state)
 	lent_names_destroy(n);
 }
 
+/* What is left to an heir counts as its own, and does not make room where there is none. */
+static void an_heir_gets_no_more_than_its_share(void **state)
+{
+	static char arena[64 * 1024]; /* 1023 chunks; of 64 owners each has 4, and 767 are common */
+	const unsigned owners = 64, heir = 0;
+	struct lent_names *n;
+	u32 off[64], mine;
+	unsigned given = 0, kept = 0;
+	char text[32];
+
+	(void)state;
+	assert_int_equal(lent_names_create(&n, owners, arena, sizeof(arena)), 0);
+	for (unsigned owner = 1; owner <= 40; owner++) {
+		unsigned got = 0;
+
+		for (; got < ARRAY_SIZE(off); got++) {
+			snprintf(text, sizeof(text), "%u.%u", owner, got);
+			if (lent_names_get(n, owner, text, &off[got]))
+				break;
+		}
+		for (unsigned i = 0; i < got; i++)
+			lent_names_give(n, off[i], heir) ? given++ : kept++;
+		assert_true(lent_names_give(n, 0, heir));
+		if (got) /* it is the heir's, or it stays; both ways it can be given back */
+			lent_names_put(n, off[0]);
+	}
+	assert_in_range(given, 4,
+			64 + 40); /* a sixteenth, and the one that was put back each time */
+	assert_true(kept > 256);
+	for (unsigned owner = 41; owner < owners; owner++) {
+		for (unsigned i = 0; i < LENT_NAMES_OWN; i++) {
+			snprintf(text, sizeof(text), "%u.%u", owner, i);
+			assert_int_equal(lent_names_get(n, owner, text, &mine), 0);
+		}
+	}
+	lent_names_destroy(n);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names_share_and_return_their_bytes),
 		cmocka_unit_test(the_last_owner_has_names_of_its_own),
+		cmocka_unit_test(an_heir_gets_no_more_than_its_share),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

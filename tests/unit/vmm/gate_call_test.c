@@ -299,6 +299,53 @@ static void a_program_gives_its_name_back(void **state)
 	policy_free(open);
 }
 
+/* Calls for programs of their own names, whose results never come, until one is refused. */
+static unsigned start_programs(struct fixture *f, unsigned caller, unsigned *next)
+{
+	for (unsigned n = 0;; n++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "/p/%u", ++*next);
+		put_name(&f->g.frames[0], name);
+		assert_int_equal(ring_call(f, 0, caller, "call_usermodehelper"), 0);
+		if (f->g.answers[0].verdict == UMBRA_DENY)
+			return n;
+		assert_int_equal(f->g.answers[0].verdict, UMBRA_PASS);
+	}
+}
+
+/* A driver whose programs never start is loaded anew again and again: it gets no more by that. */
+static void loading_anew_gives_no_more_room(void **state)
+{
+	struct fixture *f = *state;
+	struct policy *open;
+	const struct policy_session *s;
+	unsigned caller, other, next = 0, first, n = 1;
+
+	assert_int_equal(policy_parse(&open, "p",
+				      "version = 1; sessions = { a = { functions = ( { function = "
+				      "\"call_usermodehelper\"; action = \"pass\"; } ); }; };",
+				      NULL),
+			 0);
+	s = policy_session(open, "a");
+	caller = (unsigned)gate_caller_add(&f->g, s, "a", "again");
+	first = start_programs(f, caller, &next);
+	for (unsigned i = 0; i < 50; i++) {
+		gate_caller_remove(&f->g, caller);
+		caller = (unsigned)gate_caller_add(&f->g, s, "a", "again");
+		n = start_programs(f, caller, &next);
+	}
+	assert_int_equal(n, 0);
+	assert_true(next < 3 * first);
+	/* another session's driver does not begin with what is left, and has its share */
+	gate_caller_remove(&f->g, caller);
+	other = (unsigned)gate_caller_add(&f->g, s, "b", "other");
+	assert_int_not_equal(other, caller);
+	assert_true(start_programs(f, other, &next) > first / 4);
+	gate_caller_remove(&f->g, other);
+	policy_free(open);
+}
+
 /* What an administrator calls a link stays its name; a driver cannot claim that for its own. */
 static void a_users_name_is_left_alone(void **state)
 {
@@ -385,6 +432,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(undoing_is_recorded_as_the_policy_says, make_gate,
 						free_gate),
 		cmocka_unit_test_setup_teardown(a_program_gives_its_name_back, make_gate,
+						free_gate),
+		cmocka_unit_test_setup_teardown(loading_anew_gives_no_more_room, make_gate,
 						free_gate),
 		cmocka_unit_test_setup_teardown(a_users_name_is_left_alone, make_gate, free_gate),
 		cmocka_unit_test_setup_teardown(a_foreign_root_never_passes, make_gate, free_gate),
