@@ -42,6 +42,9 @@ $(B)/tests/unit/vmm/panic_watch_test: private LDLIBS += -Wl,--wrap=symbolize_phy
 # It counts how often the output of a client grows.
 $(B)/tests/unit/vmm/peer_test: private LDLIBS += -Wl,--wrap=realloc
 
+# It looks at what is freed.
+$(B)/tests/unit/vmm/policy_reload_test: private LDLIBS += -Wl,--wrap=policy_free
+
 # They start the command.
 $(addprefix $(B)/tests/unit/vmm/,confine_live_test confine_parse_test terminal_live_test): | $(B)/vmm $(B)/net-helper
 

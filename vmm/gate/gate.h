@@ -99,7 +99,10 @@ int gate_caller_add(struct gate *g, const struct policy_session *s, const char *
 		    const char *driver);
 /* Removes a caller, its objects and names. No call of it may be in progress in the guest (G11). */
 void gate_caller_remove(struct gate *g, unsigned caller);
-/* Puts another policy in force for the caller's next call. */
+/*
+ * Puts another policy in force for the caller's next call. Waits for the calls in progress, so that
+ * no call of the caller uses the one before any more.
+ */
 void gate_caller_set_policy(struct gate *g, unsigned caller, const struct policy_session *s);
 /* Returns how many objects (devices, ...) the caller registered and has not taken back. */
 size_t gate_caller_objects(struct gate *g, unsigned caller);

@@ -5,6 +5,7 @@
  */
 #include "vmm/session/policy_reload.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,7 +72,8 @@ static void session_set_policy(struct sessions *s, struct session *ss,
 {
 	struct driver *d;
 
-	ss->policy = ps; /* NULL: an empty session that is no more */
+	assert(ps || (!ss->drivers && !ss->caller)); /* else calls would use what is freed */
+	ss->policy = ps;			     /* NULL: an empty session that is no more */
 	if (!ps)
 		return;
 	if (ss->caller)
@@ -81,45 +83,29 @@ static void session_set_policy(struct sessions *s, struct session *ss,
 			gate_caller_set_policy(s->gate, d->caller, ps);
 }
 
-/*
- * Keeps the policy in force, because decisions may still point into it, and puts @p in its place.
- */
-static int policy_replace(struct sessions *s, struct policy *p, const char *path)
-{
-	struct policy **old =
-		realloc(s->old_policies, (s->n_old_policies + 1) * sizeof(struct policy *));
-	char *name;
-
-	if (!old)
-		return -ENOMEM;
-	s->old_policies = old;
-	name = strdup(path);
-	if (!name)
-		return -ENOMEM;
-	old[s->n_old_policies++] = s->policy;
-	s->policy = p;
-	free(s->policy_path);
-	s->policy_path = name;
-	return 0;
-}
-
 int policy_reload(struct sessions *s, int fd, const char *path, struct err *e)
 {
+	struct policy *p, *before = s->policy;
 	struct session *ss;
-	struct policy *p;
+	char *name = NULL;
 	int ret = policy_load_fd(&p, fd, path, e);
 
 	if (ret)
 		return ret;
 	for (ss = s->list; ss && !ret; ss = ss->next)
 		ret = session_fits(ss, p, path, e);
-	if (!ret && policy_replace(s, p, path))
+	if (!ret && !(name = strdup(path)))
 		ret = err_set(e, -ENOMEM, "%s: out of memory", path);
 	if (ret) {
 		policy_free(p);
 		return ret;
 	}
+	s->policy = p;
+	free(s->policy_path);
+	s->policy_path = name;
 	for (ss = s->list; ss; ss = ss->next)
 		session_set_policy(s, ss, policy_session(p, ss->name));
+	/* No caller, and so no call, has it any more. */
+	policy_free(before);
 	return 0;
 }

@@ -89,9 +89,6 @@ struct sessions {
 	void *archive;
 	size_t archive_len;
 	char *cmdline;
-	/* policies that were replaced; decisions may still point into them */
-	struct policy **old_policies;
-	size_t n_old_policies;
 };
 
 /* session_list.c */

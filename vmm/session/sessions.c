@@ -317,8 +317,6 @@ int sessions_complete(const struct sessions *s, struct err *e)
 
 void sessions_finish(struct sessions *s)
 {
-	size_t i;
-
 	if (!s)
 		return;
 	if (s->wait_timer >= 0)
@@ -340,9 +338,6 @@ void sessions_finish(struct sessions *s)
 	}
 	close_files(s);
 	policy_free(s->policy);
-	for (i = 0; i < s->n_old_policies; i++)
-		policy_free(s->old_policies[i]);
-	free(s->old_policies);
 	free(s->archive);
 	free(s->cmdline);
 	free(s->policy_path);

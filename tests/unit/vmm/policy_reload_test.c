@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Tests that another policy is in force for all callers before the one that it replaces is freed,
+ * and that a guest keeps one policy, however many it has had. No KVM.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/vmm/gate_fixture.h"
+#include "vmm/session/driver.h"
+#include "vmm/session/policy_reload.h"
+
+static struct gate gate;
+static struct sessions sessions;
+static struct driver driver = { .name = (char[]){ "d" }, .state = DRIVER_LOADED };
+static struct session full = { .name = (char[]){ "full" }, .drivers = &driver };
+static struct session empty = { .name = (char[]){ "empty" }, .next = &full };
+static unsigned n_freed;
+
+void __real_policy_free(struct policy *p);
+void __wrap_policy_free(struct policy *p);
+void __wrap_policy_free(struct policy *p)
+{
+	if (p && p != sessions.policy && full.caller) {
+		assert_ptr_not_equal(gate.callers[full.caller]->policy, policy_session(p, "full"));
+		assert_ptr_not_equal(gate.callers[driver.caller]->policy,
+				     policy_session(p, "full"));
+		assert_true(!empty.policy || empty.policy != policy_session(p, "empty"));
+		n_freed++;
+	}
+	__real_policy_free(p);
+}
+
+static int reload(const char *text)
+{
+	int fd = memfd_create("policy", MFD_CLOEXEC), ret;
+	struct err e = { "" };
+
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+	ret = policy_reload(&sessions, fd, "new.policy", &e);
+	close(fd);
+	return ret;
+}
+
+static void a_guest_keeps_one_policy(void **state)
+{
+	char text[200];
+
+	(void)state;
+	for (unsigned i = 0; i < 20; i++) {
+		/* every second policy lacks the session that has no drivers */
+		snprintf(text, sizeof(text), "version = 1; sessions = { %s full = { }; };",
+			 i & 1 ? "empty = { };" : "");
+		assert_int_equal(reload(text), 0);
+		assert_int_equal(n_freed, i + 1);
+		assert_ptr_equal(full.policy, policy_session(sessions.policy, "full"));
+		assert_ptr_equal(gate.callers[full.caller]->policy, full.policy);
+		assert_ptr_equal(gate.callers[driver.caller]->policy, full.policy);
+		assert_ptr_equal(empty.policy, policy_session(sessions.policy, "empty"));
+	}
+}
+
+/* A policy that does not fit leaves the one in force, of which all is still there. */
+static void a_refused_policy_changes_nothing(void **state)
+{
+	struct policy *before = sessions.policy;
+
+	(void)state;
+	assert_int_equal(reload("version = 1; sessions = { empty = { }; };"), -ENOENT);
+	assert_int_not_equal(reload("version = 1; sessions = {"), 0);
+	assert_ptr_equal(sessions.policy, before);
+	assert_ptr_equal(full.policy, policy_session(before, "full"));
+	assert_string_equal(policy_session_name(full.policy), "full");
+}
+
+static int make_sessions(void **state)
+{
+	(void)state;
+	if (!gate_fixture_make(&gate) ||
+	    policy_parse(&sessions.policy, "p",
+			 "version = 1; sessions = { full = { }; empty = { }; };", NULL))
+		return -1;
+	sessions.gate = &gate;
+	sessions.list = &empty;
+	full.policy = policy_session(sessions.policy, "full");
+	empty.policy = policy_session(sessions.policy, "empty");
+	driver.session = &full;
+	full.caller = (unsigned)gate_caller_add(&gate, full.policy, "full", "-");
+	driver.caller = (unsigned)gate_caller_add(&gate, full.policy, "full", "d");
+	return 0;
+}
+
+static int free_sessions(void **state)
+{
+	(void)state;
+	gate_caller_remove(&gate, driver.caller);
+	gate_caller_remove(&gate, full.caller);
+	full.caller = 0;
+	gate_fixture_free(&gate);
+	policy_free(sessions.policy);
+	free(sessions.policy_path);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_guest_keeps_one_policy),
+		cmocka_unit_test(a_refused_policy_changes_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, make_sessions, free_sessions);
+}
