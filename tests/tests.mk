@@ -42,6 +42,9 @@ $(B)/tests/unit/vmm/panic_watch_test: private LDLIBS += -Wl,--wrap=symbolize_phy
 # It counts how often the output of a client grows.
 $(B)/tests/unit/vmm/peer_test: private LDLIBS += -Wl,--wrap=realloc
 
+# It has no gate, and counts what a gate would be told.
+$(B)/tests/unit/vmm/presence_test: private LDLIBS += -Wl,--wrap=gate_exports_dead,--wrap=gate_command
+
 # It looks at what is freed.
 $(B)/tests/unit/vmm/policy_reload_test: private LDLIBS += -Wl,--wrap=policy_free
 

@@ -6,6 +6,9 @@
  *                         "ghost", whose every open opens a file
  *   mode=thread           init is well, a thread that it started crashes
  *   mode=device           init is well, each read of its device "hole" crashes
+ *   mode=leave            init is well and makes the device "leaver"; three seconds later it
+ *                         takes itself out of the kernel's list and out of sysfs, so that its
+ *                         name can be used again
  *   mode=fault, slow, hide
  */
 #include <linux/delay.h>
@@ -15,6 +18,7 @@
 #include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/timer.h>
+#include <linux/workqueue.h>
 
 static char *mode = "";
 module_param(mode, charp, 0444);
@@ -75,6 +79,14 @@ static struct miscdevice device = {
 	.fops = &life_fops,
 };
 
+static void life_leave(struct work_struct *work)
+{
+	list_del_init(&THIS_MODULE->list);
+	kobject_del(&THIS_MODULE->mkobj.kobj);
+}
+
+static DECLARE_DELAYED_WORK(leave_work, life_leave);
+
 static int begin(const char *what, const char *name, int (*thread)(void *))
 {
 	if (!strcmp(what, "timer"))
@@ -99,6 +111,10 @@ static int __init life_init(void)
 	if (!strcmp(mode, "crash")) {
 		begin(left, "ghost", life_thread);
 		pr_info("umbra_t_life: %d\n", *nowhere);
+	}
+	if (!strcmp(mode, "leave")) {
+		schedule_delayed_work(&leave_work, 3 * HZ);
+		return begin("device", "leaver", crash_thread);
 	}
 	return begin(mode, "hole", crash_thread);
 }

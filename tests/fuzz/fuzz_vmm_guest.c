@@ -138,9 +138,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	lying_kernel_steps(&guest, data, size);
 	for (size_t i = 0; i < ARRAY_SIZE(guest.targets); i++) {
 		read_at(guest.targets[i]);
-		if (!guest_module_by_text(&guest.s, guest.targets[i], &mod)) {
+		if (!guest_module_by_address(&guest.s, guest.targets[i], &mod)) {
 			check_module(&mod);
-			if (guest.targets[i] - mod.base >= mod.text)
+			if (guest.targets[i] - mod.base >= mod.size)
 				abort();
 		}
 	}

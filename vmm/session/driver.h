@@ -15,7 +15,7 @@
  *
  * A load whose init crashes the guest's thread ends in CRASHED, for good: timers, threads and
  * devices that it made may run its code at any time. driver_look() finds out that a LOADED driver
- * is HIDDEN or REMOVED, or LOADED again; only a REMOVED one can then be unloaded.
+ * is HIDDEN, or LOADED again, or REMOVED, for good; only a REMOVED one can then be unloaded.
  *
  *  (D1) A name in the guest (guest_name) belongs to one driver from driver_add() to
  *       driver_drop().

@@ -97,11 +97,11 @@ static int guest_module_has_name(struct sessions *s, struct guest_module *m, con
 	return !strcmp(buf, arg);
 }
 
-static int guest_module_has_text(struct sessions *s, struct guest_module *m, const void *arg)
+static int guest_module_has_address(struct sessions *s, struct guest_module *m, const void *arg)
 {
 	const u64 *va = arg;
 
-	return !read_layout(s, m, NULL) && *va - m->base < m->text;
+	return !read_layout(s, m, NULL) && *va - m->base < m->size;
 }
 
 int guest_module_find(struct sessions *s, const char *name, struct guest_module *out, struct err *e)
@@ -113,9 +113,9 @@ int guest_module_find(struct sessions *s, const char *name, struct guest_module 
 	return ret ? ret : read_layout(s, out, e);
 }
 
-int guest_module_by_text(struct sessions *s, u64 va, struct guest_module *out)
+int guest_module_by_address(struct sessions *s, u64 va, struct guest_module *out)
 {
-	return walk_modules(s, guest_module_has_text, &va, out, NULL);
+	return walk_modules(s, guest_module_has_address, &va, out, NULL);
 }
 
 struct module_list {

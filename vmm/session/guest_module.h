@@ -41,8 +41,8 @@ int guest_read_u64(struct sessions *s, u64 va, u64 *out);
  */
 int guest_module_find(struct sessions *s, const char *name, struct guest_module *out,
 		      struct err *e);
-/* Finds the module whose text holds @va. -ENOENT: there is none. */
-int guest_module_by_text(struct sessions *s, u64 va, struct guest_module *out);
+/* Finds the module whose text or data hold @va. -ENOENT: there is none. */
+int guest_module_by_address(struct sessions *s, u64 va, struct guest_module *out);
 /*
  * All modules of the list, at most @max; a list that cannot be read any further ends there. Returns
  * how many.

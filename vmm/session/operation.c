@@ -320,12 +320,33 @@ static const char *unload_hint(s64 error)
 				   : "";
 }
 
+static int unload_refused(struct op *op, s64 result)
+{
+	const struct driver *d = op->driver;
+
+	return err_set(&op->err, guest_error(result), "%s in session %s does not unload: %s%s",
+		       d->name, d->session->name, strerror(-guest_error(result)),
+		       unload_hint(-result));
+}
+
+/*
+ * Looks at the driver anew before the guest is told, because the operation may have waited for its
+ * turn: by now a module of its name may be somebody else's.
+ */
 static int module_unload(struct op *op, struct gate_command *c)
 {
 	struct driver *d = op->driver;
 
 	if (!d->in_guest)
 		return 0;
+	d->state = DRIVER_LOADED;
+	driver_look(op->s, d);
+	d->in_guest = d->state != DRIVER_REMOVED; /* (D3) */
+	if (!d->in_guest)
+		return 0;
+	if (d->state == DRIVER_HIDDEN)
+		return unload_refused(op, -ENOENT);
+	d->state = DRIVER_UNLOADING;
 	c->cmd = UMBRA_CMD_UNLOAD;
 	c->name = d->guest_name;
 	return STEP_WAITS;
@@ -342,11 +363,7 @@ static int module_unloaded(struct op *op, s64 result, u64 value)
 		driver_look(op->s, d);
 	}
 	d->in_guest = result && d->state != DRIVER_REMOVED; /* (D3) */
-	if (!d->in_guest)
-		return 0;
-	return err_set(&op->err, guest_error(result), "%s in session %s does not unload: %s%s",
-		       d->name, d->session->name, strerror(-guest_error(result)),
-		       unload_hint(-result));
+	return d->in_guest ? unload_refused(op, result) : 0;
 }
 
 static const struct step steps[] = {

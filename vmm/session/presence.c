@@ -10,20 +10,22 @@
 #include "vmm/machine/machine.h"
 #include "vmm/session/guest_module.h"
 
+#define PLACE_TRIES 3
+
 /*
  * Returns the state of a driver that is not in the guest kernel's list of modules: REMOVED if its
- * text is unmapped or another module of the list lies there by now, else HIDDEN.
+ * memory is unmapped or a module of the list lies there by now, else HIDDEN.
  */
 static enum driver_state state_out_of_list(struct sessions *s, const struct driver *d)
 {
 	struct guest_module other;
 	u64 gpa, left;
 
-	if (d->base && guest_translate(s->m, d->base, &gpa, &left))
+	if (!d->base)
+		return DRIVER_HIDDEN;
+	if (guest_translate(s->m, d->base, &gpa, &left))
 		return DRIVER_REMOVED;
-	if (d->base && !guest_module_by_text(s, d->base, &other))
-		return DRIVER_REMOVED;
-	return DRIVER_HIDDEN;
+	return guest_module_by_address(s, d->base, &other) ? DRIVER_HIDDEN : DRIVER_REMOVED;
 }
 
 static enum driver_state driver_state_now(struct sessions *s, const struct driver *d)
@@ -34,10 +36,12 @@ static enum driver_state driver_state_now(struct sessions *s, const struct drive
 	/* The list may have changed under the walk: a module is missing if it is missing twice. */
 	if (ret == -ENOENT)
 		ret = guest_module_find(s, d->guest_name, &m, NULL);
-	if (ret == -ENOENT)
+	/*
+	 * A module with its name and another place is another one. It says nothing of this driver,
+	 * which may have taken itself out of the list and left its name to be used again.
+	 */
+	if (ret == -ENOENT || (!ret && m.base != d->base))
 		return state_out_of_list(s, d);
-	if (!ret && d->base && m.base != d->base)
-		return DRIVER_REMOVED; /* another module with its name */
 	return ret ? d->state : DRIVER_LOADED;
 }
 
@@ -45,7 +49,7 @@ void driver_look(struct sessions *s, struct driver *d)
 {
 	enum driver_state now;
 
-	if (d->state != DRIVER_LOADED && d->state != DRIVER_HIDDEN && d->state != DRIVER_REMOVED)
+	if (d->state != DRIVER_LOADED && d->state != DRIVER_HIDDEN)
 		return;
 	now = driver_state_now(s, d);
 	if (now == d->state)
@@ -79,6 +83,10 @@ void driver_remember_place(struct sessions *s, struct driver *d)
 {
 	struct guest_module m;
 
-	if (!guest_module_find(s, d->guest_name, &m, NULL))
+	for (int i = 0; i < PLACE_TRIES; i++) {
+		if (guest_module_find(s, d->guest_name, &m, NULL))
+			continue; /* the list may have changed under the walk */
 		d->base = m.base;
+		return;
+	}
 }

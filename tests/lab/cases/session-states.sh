@@ -38,6 +38,11 @@ setup()
 wait_for 60 test -e /sys/class/net/adummy0
 say up
 read line
+gone()
+{
+	[ ! -e /sys/module/h__departing ]
+}
+wait_for 30 gone && insmod /departing.ko && say name taken
 rmmod r__gone_er && say removed
 (: </dev/c-ghost) && say ghost opens
 (cat /dev/c-hole) >/dev/null 2>&1
@@ -45,6 +50,7 @@ say hole $?
 say devices $(ls /dev | grep -E 'umbra|ghost|hole' | sort | tr '\n' ' ') reads $(cat /dev/o-umbra_t)
 say used
 read line
+(: </dev/h-leaver) && say leaver opens
 for c in crash crash_thread; do
 	t=/sys/module/c__$c/parameters/ticks
 	first=$(cat $t)
@@ -57,6 +63,9 @@ done
 say devices-after $(ls /dev | grep -E 'umbra|ghost|hole' | sort | tr '\n' ' ')
 say modules $(lsmod | cut -d ' ' -f 1 | sort | tr '\n' ' ')
 END
+	# A module with the name that a driver of session h has in the guest: both are 12 bytes long.
+	sed 's/umbra_t_life/h__departing/g' "$LIFE" >"$WORK/departing.ko"
+	add_files "$WORK/image" "$WORK/departing.ko:departing.ko"
 	sessions_start --timeout 300 --initrd "$WORK/image" --memory 192M --cpus 2 --policy "$WORK/policy" \
 		--driver "a:$DUMMY" --driver "s/first:$LIFE"
 	guest_wait_console '^@@ up' 120
@@ -75,11 +84,13 @@ END
 	timed beside-unload attempt beside-unload unload a:beside
 	state slow >"$WORK/slow-state"
 	attempt hide load "h/hide:$LIFE,mode=hide"
+	attempt departing load "h/departing:$LIFE,mode=leave"
 	attempt gone load "r/gone-er:$LIFE"
 	guest_type go
 	guest_wait_console '^@@ used' 30
 	vmm_driver list --json >"$WORK/list"
 	attempt hide-unload unload h:hide
+	attempt departing-unload unload h:departing
 	for d in crash crash_thread crash_device thread device; do
 		attempt "$d-unload" unload "c:$d"
 	done
@@ -161,6 +172,18 @@ test_errno_of_an_init_is_no_crash()
 	grep -q 'Bad address' "$WORK/fault" || fail "$(cat "$WORK/fault")"
 	! grep -q 'crashed' "$WORK/fault" || fail "$(cat "$WORK/fault")"
 	expect_equal "$(listed fault)" ''
+}
+
+# Its entries are there as long as its code, which still runs and calls through them.
+test_hidden_driver_whose_name_is_taken_is_still_hidden()
+{
+	expect_in "$WORK/departing" 'status 0'
+	expect_console '^@@ name taken'
+	expect_equal "$(listed departing)" hidden
+	expect_in "$WORK/departing-unload" 'hides from the guest'
+	expect_in "$WORK/departing-unload" 'status 1'
+	expect_console '^@@ leaver opens'
+	expect_console '^@@ modules .*h__departing'
 }
 
 test_hidden_driver_is_told()
