@@ -73,17 +73,28 @@ static void agent_reply(int control, __u32 seq, int result)
  */
 static int agent_carry_out(const struct umbra_mail *m, const void *payload)
 {
-	pid_t pid = fork();
+	/*
+	 * An exit status has eight bits. An init may fail with an error of more, which is the
+	 * kernel's own (EPROBE_DEFER is 517); 512 would pass for success.
+	 */
+	int *error = mmap(NULL, sizeof(*error), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+			  -1, 0);
+	pid_t pid;
 	int status;
 
+	if (error == MAP_FAILED)
+		return -errno;
+	pid = fork();
 	if (pid < 0)
 		return -errno;
-	if (!pid)
-		_exit(call_kernel(m, payload));
+	if (!pid) {
+		*error = call_kernel(m, payload);
+		_exit(0);
+	}
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return -errno;
-	return WIFEXITED(status) ? -WEXITSTATUS(status) : UMBRA_CRASHED;
+	return WIFEXITED(status) ? -*error : UMBRA_CRASHED;
 }
 
 /*
@@ -170,14 +181,80 @@ static void agent_clean_up(char *init, size_t size)
 	rmdir(UMBRA_AGENT_DIR);
 }
 
-/*
- * Returns the value of KEY= or of the word KEY on the kernel's command line, or NULL. /proc is
- * mounted at /.proc to read it, and unmounted again.
- */
-static char *kernel_option(const char *key, char *buf, size_t size)
+/* What the kernel's command line says of the root file system; members that it has not are NULL. */
+struct boot_options {
+	char *root, *type, *init;
+	int writable;
+};
+
+/* Returns nonzero for a blank as the kernel's isspace() knows it, Latin-1's of 0xa0 among them. */
+static int is_blank(char c)
 {
-	size_t len = strlen(key);
-	char *found = NULL, *p, *save;
+	return c == ' ' || (c >= '\t' && c <= '\r') || (unsigned char)c == 0xa0;
+}
+
+/*
+ * Takes the next word off @s as next_arg() of the kernel's lib/cmdline.c does, quotes included, and
+ * returns the rest. *value is NULL without a '='.
+ */
+static char *next_word(char *s, char **key, char **value)
+{
+	char *equals = NULL, *p;
+	int quoted = *s == '"', inside = quoted;
+
+	s += quoted;
+	for (p = s; *p && (inside || !is_blank(*p)); p++) {
+		if (!equals && *p == '=' && p > s)
+			equals = p;
+		if (*p == '"')
+			inside = !inside;
+	}
+	*key = s;
+	*value = equals ? equals + 1 : NULL;
+	s = *p ? p + 1 : p;
+	*p = 0;
+	if (equals)
+		*equals = 0;
+	if (*value && **value == '"') {
+		++*value;
+		quoted = 1;
+	}
+	if (quoted && p > (*value ? *value : *key) && p[-1] == '"')
+		p[-1] = 0;
+	while (is_blank(*s))
+		s++;
+	return s;
+}
+
+/* Takes @line apart, which the members of *o then point into. The last word of a name counts. */
+static void boot_options_parse(struct boot_options *o, char *line)
+{
+	char *key, *value, *s = line;
+
+	memset(o, 0, sizeof(*o));
+	while (is_blank(*s))
+		s++;
+	while (*s) {
+		s = next_word(s, &key, &value);
+		if (!value && !strcmp(key, "--"))
+			break;
+		if (value && !strcmp(key, "root"))
+			o->root = value;
+		else if (value && !strcmp(key, "rootfstype"))
+			o->type = value;
+		else if (value && !strcmp(key, "init"))
+			o->init = value;
+		else if (!value && (!strcmp(key, "rw") || !strcmp(key, "ro")))
+			o->writable = key[1] == 'w';
+	}
+}
+
+/*
+ * Reads the kernel's command line into @line. /proc is mounted at /.proc to read it, and unmounted
+ * again.
+ */
+static void command_line_read(char *line, size_t size)
+{
 	ssize_t n = -1;
 	int fd;
 
@@ -185,21 +262,13 @@ static char *kernel_option(const char *key, char *buf, size_t size)
 	if (!mount("proc", "/.proc", "proc", 0, NULL)) {
 		fd = open("/.proc/cmdline", O_RDONLY | O_CLOEXEC);
 		if (fd >= 0) {
-			n = read(fd, buf, size - 1);
+			n = read(fd, line, size - 1);
 			close(fd);
 		}
 		umount("/.proc");
 	}
 	rmdir("/.proc");
-	buf[n > 0 ? n : 0] = 0;
-	for (p = strtok_r(buf, " \n", &save); p; p = strtok_r(NULL, " \n", &save))
-		if (!strcmp(p, "--"))
-			break;
-		else if (!strncmp(p, key, len) && p[len] == '=')
-			found = p + len + 1;
-		else if (!strcmp(p, key))
-			found = p;
-	return found;
+	line[n > 0 ? n : 0] = 0;
 }
 
 static int mount_root(const char *dev, const char *type, unsigned long flags)
@@ -225,30 +294,29 @@ static int mount_root(const char *dev, const char *type, unsigned long flags)
 static void boot_from_root(char **argv)
 {
 	static const char *const inits[] = { "/sbin/init", "/etc/init", "/bin/init", "/bin/sh" };
-	static char line[4][4096];
-	const char *root = kernel_option("root", line[0], sizeof(line[0]));
-	const char *type = kernel_option("rootfstype", line[1], sizeof(line[1]));
-	char *init = kernel_option("init", line[2], sizeof(line[2]));
-	unsigned long flags = kernel_option("rw", line[3], sizeof(line[3])) ? 0 : MS_RDONLY;
+	static char line[4096];
+	struct boot_options o;
 	unsigned int i;
 
-	if (root) {
+	command_line_read(line, sizeof(line));
+	boot_options_parse(&o, line);
+	if (o.root) {
 		mkdir("/dev", 0755);
-		if (access(root, F_OK))
+		if (access(o.root, F_OK))
 			mount("devtmpfs", "/dev", "devtmpfs", 0, NULL);
 	}
-	if (!root || mount_root(root, type, flags)) {
+	if (!o.root || mount_root(o.root, o.type, o.writable ? 0 : MS_RDONLY)) {
 		fprintf(stderr,
 			"umbra: no init: the initramfs has none, and root=%s cannot be mounted\n",
-			root ? root : "");
+			o.root ? o.root : "");
 		return;
 	}
 	if (chdir("/.root") || mount(".", "/", NULL, MS_MOVE, NULL) || chroot(".") || chdir("/"))
 		return;
-	if (init) {
-		argv[0] = init;
-		execv(init, argv);
-		fprintf(stderr, "umbra: requested init %s failed: %s\n", init, strerror(errno));
+	if (o.init) {
+		argv[0] = o.init;
+		execv(o.init, argv);
+		fprintf(stderr, "umbra: requested init %s failed: %s\n", o.init, strerror(errno));
 		return;
 	}
 	for (i = 0; i < sizeof(inits) / sizeof(inits[0]); i++) {

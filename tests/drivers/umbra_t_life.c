@@ -9,7 +9,8 @@
  *   mode=leave            init is well and makes the device "leaver"; three seconds later it
  *                         takes itself out of the kernel's list and out of sysfs, so that its
  *                         name can be used again
- *   mode=fault, slow, hide
+ *   mode=fault error=N    init returns -N
+ *   mode=slow, hide
  */
 #include <linux/delay.h>
 #include <linux/fs.h>
@@ -26,6 +27,8 @@ static char *left = "timer";
 module_param(left, charp, 0444);
 static int seconds = 60;
 module_param(seconds, int, 0444);
+static int error = EFAULT;
+module_param(error, int, 0444);
 static unsigned long ticks;
 module_param(ticks, ulong, 0444);
 
@@ -103,7 +106,7 @@ static int begin(const char *what, const char *name, int (*thread)(void *))
 static int __init life_init(void)
 {
 	if (!strcmp(mode, "fault"))
-		return -EFAULT;
+		return -error;
 	if (!strcmp(mode, "slow"))
 		ssleep(seconds);
 	if (!strcmp(mode, "hide"))

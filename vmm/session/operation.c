@@ -238,6 +238,13 @@ static const char *load_hint(s64 error)
 		return "; the driver found no device";
 	case ENOTCONN:
 		return "; the guest's agent has ended";
+	/* The kernel's own, which no header of a program has. */
+	case 512:
+		return "; ERESTARTSYS: the driver's init waited for something and was interrupted";
+	case 517:
+		return "; EPROBE_DEFER: what the driver's init wants is not there yet";
+	case 524:
+		return "; ENOTSUPP: the driver's init found no support for what it wants";
 	default:
 		return "";
 	}

@@ -41,10 +41,13 @@ test_none_at_all_is_the_panic_that_it_would_be()
 {
 	STATUS=0
 	policy "$WORK/policy" a
-	timeout 60 "$VMM" run --kernel "$CLOUD/vmlinuz" --append "$APPEND" --policy "$WORK/policy" \
+	# Its words are the kernel's: quotes go, and a root= within quotes is none.
+	timeout 60 "$VMM" run --kernel "$CLOUD/vmlinuz" --policy "$WORK/policy" \
+		--append "$APPEND root=\"/dev/no such\" x=\"a root=/dev/other b\"" \
 		>"$WORK/console" 2>"$WORK/errors" </dev/null || STATUS=$?
 	expect_exit 11
 	expect_console 'umbra: no init'
+	expect_console 'and root=/dev/no such cannot be mounted'
 }
 
 test_users_own_rdinit()

@@ -79,6 +79,9 @@ END
 	attempt thread load "c/thread:$LIFE,mode=thread"
 	attempt device load "c/device:$LIFE,mode=device"
 	attempt fault load "c/fault:$LIFE,mode=fault"
+	for e in 512 517; do
+		attempt "fault-$e" load "c/fault$e:$LIFE,mode=fault,error=$e"
+	done
 	attempt other load "o/other:$DRIVERS/umbra_t_misc.ko,text=other"
 	timed beside attempt beside load "a/beside:$LIFE"
 	timed beside-unload attempt beside-unload unload a:beside
@@ -172,6 +175,16 @@ test_errno_of_an_init_is_no_crash()
 	grep -q 'Bad address' "$WORK/fault" || fail "$(cat "$WORK/fault")"
 	! grep -q 'crashed' "$WORK/fault" || fail "$(cat "$WORK/fault")"
 	expect_equal "$(listed fault)" ''
+}
+
+# Errors that only the kernel has: they do not fit into an exit status.
+test_errno_above_255_is_itself()
+{
+	expect_in "$WORK/fault-512" 'status 1'
+	expect_in "$WORK/fault-512" 'ERESTARTSYS'
+	expect_in "$WORK/fault-517" 'status 1'
+	expect_in "$WORK/fault-517" 'EPROBE_DEFER'
+	expect_equal "$(listed fault512)$(listed fault517)" ''
 }
 
 # Its entries are there as long as its code, which still runs and calls through them.
