@@ -143,31 +143,60 @@ static ssize_t peer_receive(struct peer *p)
 	return n;
 }
 
+void peer_go_on_later(struct peer *p)
+{
+	p->more = true;
+	loop_timer_set(p->loop, p->turn, 1, 0);
+}
+
+/* Hands the input to its owner. -errno: the client must go. */
+static int peer_hand_over(struct peer *p)
+{
+	int ret;
+
+	p->more = false;
+	ret = p->ops->input(p);
+	/* One object fills all the room, so its end cannot be read. */
+	return !ret && !p->more && p->in_len == PEER_INPUT_MAX ? -EMSGSIZE : ret;
+}
+
+/* Reads a piece of input and hands it over. -errno: the client must go. */
+static int peer_read(struct peer *p)
+{
+	ssize_t n = peer_receive(p);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	if (n <= 0)
+		return -EPIPE;
+	p->in_len += (size_t)n;
+	p->in[p->in_len] = 0;
+	return peer_hand_over(p);
+}
+
 static void on_peer(void *arg, u32 events)
 {
 	struct peer *p = arg;
 	int ret = 0;
-	ssize_t n;
 
 	if (events & EPOLLOUT) {
 		ret = peer_flush(p);
 		if (!ret && !p->out)
 			ret = loop_mod(p->loop, p->fd, EPOLLIN);
 	}
-	if (!ret && events & (EPOLLIN | EPOLLHUP | EPOLLERR)) {
-		n = peer_receive(p);
-		if (n > 0) {
-			p->in_len += (size_t)n;
-			p->in[p->in_len] = 0;
-			ret = p->ops->input(p);
-			/* One object fills all the room, so its end cannot be read. */
-			if (!ret && p->in_len == PEER_INPUT_MAX)
-				ret = -EMSGSIZE;
-		} else if (!n || (errno != EAGAIN && errno != EINTR)) {
-			ret = -EPIPE;
-		}
-	}
+	/* Until on_turn() has emptied the input, nothing is read, and no end of the client seen. */
+	if (!ret && !p->more && events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+		ret = peer_read(p);
 	if (ret)
+		peer_close(p);
+}
+
+static void on_turn(void *arg, u32 expiries)
+{
+	struct peer *p = arg;
+
+	(void)expiries;
+	if (peer_hand_over(p))
 		peer_close(p);
 }
 
@@ -182,9 +211,13 @@ int peer_open(struct peer *p, struct loop *l, int fd, const struct peer_ops *ops
 	if (!p->in)
 		return -ENOMEM;
 	p->in[0] = 0;
-	ret = loop_add(l, fd, EPOLLIN, on_peer, p);
-	if (ret)
+	p->turn = loop_timer(l, 0, 0, on_turn, p);
+	ret = p->turn < 0 ? p->turn : loop_add(l, fd, EPOLLIN, on_peer, p);
+	if (ret) {
+		if (p->turn >= 0)
+			loop_timer_del(l, p->turn);
 		free(p->in);
+	}
 	return ret;
 }
 
@@ -192,6 +225,7 @@ void peer_close(struct peer *p)
 {
 	while (p->n_loose)
 		close(p->loose[--p->n_loose]);
+	loop_timer_del(p->loop, p->turn);
 	loop_del(p->loop, p->fd);
 	close(p->fd);
 	free(p->in);

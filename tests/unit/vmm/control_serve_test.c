@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tests one control socket from its file to its end: a good client is answered among a silent one
- * and one that babbles.
+ * Tests one control socket from its file to its end: a good client is answered among a silent one,
+ * one that babbles, and one that sends a hundred slow commands at once.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -16,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "base/loop.h"
 #include "vmm/control/control.h"
 
@@ -91,10 +92,174 @@ static void control_serves_good_clients_among_bad_ones(void **state)
 	close(good);
 }
 
+#define CHECKS 100
+
+/*
+ * A loop with a socket, whose command "check" takes 5 ms. It ends after CHECKS of them, or after
+ * 5 s.
+ */
+struct crowd {
+	struct loop *l;
+	struct control *c;
+	char path[32];
+	unsigned checks;	  /* that have been executed */
+	unsigned checks_at_hello; /* when another client's first command was */
+};
+
+static void crowd_check(void *arg, struct control_request *r, const json_t *args)
+{
+	struct crowd *w = arg;
+
+	(void)args;
+	usleep(5000);
+	control_reply(r, NULL);
+	if (++w->checks == CHECKS)
+		loop_stop(w->l);
+}
+
+static void crowd_hello(void *arg, struct control_request *r, const json_t *args)
+{
+	struct crowd *w = arg;
+
+	(void)args;
+	w->checks_at_hello = w->checks;
+	control_reply(r, NULL);
+}
+
+/* Answers with more than a socket takes that nobody reads. */
+static void crowd_big(void *arg, struct control_request *r, const json_t *args)
+{
+	static char text[1 << 20];
+
+	(void)arg;
+	(void)args;
+	memset(text, 'x', sizeof(text) - 1);
+	control_reply(r, json_string(text));
+}
+
+static const struct control_command crowd_commands[] = {
+	{ "check", crowd_check }, { "hello", crowd_hello }, { "big", crowd_big }, { NULL, NULL }
+};
+
+static void on_time_out(void *arg, u32 expiries)
+{
+	(void)expiries;
+	loop_stop(arg);
+}
+
+static void crowd_begin(struct crowd *w)
+{
+	struct err e;
+
+	*w = (struct crowd){ .path = "/tmp/umbra-unit-XXXXXX", .checks_at_hello = CHECKS };
+	assert_int_equal(mkstemp(w->path) < 0, 0);
+	unlink(w->path);
+	assert_int_equal(loop_create(&w->l), 0);
+	assert_int_equal(control_create(&w->c, w->l, w->path, &e), 0);
+	assert_int_equal(control_add(w->c, crowd_commands, w), 0);
+	loop_timer(w->l, 5 * NS_PER_SECOND, 0, on_time_out, w->l);
+}
+
+static void crowd_end(struct crowd *w)
+{
+	control_destroy(w->c);
+	loop_destroy(w->l);
+}
+
+/* Sends @n times @command behind the capabilities, in one piece. */
+static void send_batch(int fd, const char *command, unsigned n)
+{
+	static const char hello[] = "{\"execute\":\"qmp_capabilities\"}";
+	static char talk[32768];
+	size_t len = sizeof(hello) - 1, one = strlen(command);
+
+	memcpy(talk, hello, len);
+	for (; n; n--, len += one) {
+		assert_true(len + one < sizeof(talk));
+		memcpy(talk + len, command, one);
+	}
+	assert_int_equal(send(fd, talk, len, 0), len);
+}
+
+/* Returns how often @what is in all that @fd has to be read. */
+static unsigned count_answers(int fd, const char *what)
+{
+	static char got[65536];
+	size_t len = 0;
+	ssize_t n;
+	unsigned seen = 0;
+
+	while ((n = recv(fd, got + len, sizeof(got) - 1 - len, MSG_DONTWAIT)) > 0)
+		len += (size_t)n;
+	got[len] = '\0';
+	for (const char *p = got; (p = strstr(p, what)); p += strlen(what))
+		seen++;
+	return seen;
+}
+
+/* Commands that come in one piece, and take their time, do not hold up another client. */
+static void many_commands_are_many_turns(void **state)
+{
+	struct crowd w;
+	int busy, other;
+
+	(void)state;
+	crowd_begin(&w);
+	busy = dial_control(w.path);
+	other = dial_control(w.path);
+	send_batch(busy, "{\"execute\":\"check\",\"id\":7}", CHECKS);
+	send_batch(other, "{\"execute\":\"hello\"}", 1);
+	assert_int_equal(loop_run(w.l), 0);
+	assert_true(w.checks_at_hello < CHECKS / 2);
+	assert_int_equal(w.checks, CHECKS);
+	assert_int_equal(count_answers(busy, "\"id\":7}"), CHECKS);
+	crowd_end(&w);
+	close(busy);
+	close(other);
+}
+
+/* A client's end does not undo the commands that it has sent before. */
+static void commands_of_a_client_that_is_gone(void **state)
+{
+	struct crowd w;
+	int fd;
+
+	(void)state;
+	crowd_begin(&w);
+	fd = dial_control(w.path);
+	send_batch(fd, "{\"execute\":\"check\"}", CHECKS);
+	assert_int_equal(shutdown(fd, SHUT_WR), 0);
+	assert_int_equal(loop_run(w.l), 0);
+	assert_int_equal(w.checks, CHECKS);
+	crowd_end(&w);
+	close(fd);
+}
+
+/* A client that reads no answer still has all commands executed that it has sent. */
+static void client_that_reads_nothing(void **state)
+{
+	struct crowd w;
+	int fd;
+
+	(void)state;
+	crowd_begin(&w);
+	fd = dial_control(w.path);
+	send_batch(fd, "{\"execute\":\"big\"}", 1);
+	send_batch(fd, "{\"execute\":\"check\"}", CHECKS / 2);
+	send_batch(fd, "{\"execute\":\"check\"}", CHECKS / 2);
+	assert_int_equal(loop_run(w.l), 0);
+	assert_int_equal(w.checks, CHECKS);
+	crowd_end(&w);
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(control_serves_good_clients_among_bad_ones),
+		cmocka_unit_test(many_commands_are_many_turns),
+		cmocka_unit_test(commands_of_a_client_that_is_gone),
+		cmocka_unit_test(client_that_reads_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
