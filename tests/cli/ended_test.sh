@@ -100,9 +100,39 @@ result 'the log names the signal, too' grep -q 'ended by signal 15' <<<"$("$vmm"
 
 : >"$dir/ended/$guest-old.log"
 echo '{ "code": 0, "time": 1 }' >"$dir/ended/$guest-old.end"
+# All processes of a start were killed, today and two hours ago.
+for left in 1-a 2-b; do
+	: >"$dir/ended/.$left.log"
+	: >"$dir/ended/.$left.end"
+done
+touch -d '2 hours ago' "$dir/ended/.2-b.end"
 "$vmm" ps --all >/dev/null
+result 'what was left without a name goes' test ! -e "$dir/ended/.2-b.log" -a ! -e "$dir/ended/.2-b.end"
+result 'unless its guest may be starting' test -e "$dir/ended/.1-a.log" -a -e "$dir/ended/.1-a.end"
+rm -f "$dir/ended/.1-a".*
 result 'what is older than a week goes' test ! -e "$dir/ended/$guest-old.end"
 result 'with its log' test ! -e "$dir/ended/$guest-old.log"
 result 'nothing is left half named' test -z "$(find "$dir/ended" -name '.*.log' -mmin -1)"
+
+# Another guest of the name has begun while the one that was waited for ended.
+wait_tells_the_old()
+{
+	local waiter code holder=$dir/ended/$guest.end
+
+	: >"$holder"
+	exec 8>>"$holder"
+	flock 8
+	"$vmm" wait "$guest" 8>&- &
+	waiter=$!
+	wait_for 10 waits_for_a_lock $waiter || { echo 'wait did not wait'; return 1; }
+	: >"$holder.new"
+	mv "$holder.new" "$holder"
+	echo '{ "code": 7, "time": 1 }' >&8
+	exec 8>&-
+	wait $waiter
+	code=$?
+	[ $code = 7 ] || { echo "wait said $code"; return 1; }
+}
+result 'wait tells of the guest that it waited for' wait_tells_the_old
 result 'a guest that nobody knows' grep -q 'ps --all' <<<"$("$vmm" wait no-such-guest 2>&1)"
 echo "1..$n"

@@ -49,25 +49,18 @@ static int ended_dir(bool create, struct err *e)
 	return fd;
 }
 
-/* Reads DIR/NAME.end. -errno: it is not there. */
-static int ended_read(int dir, const char *name, struct ended_guest *g)
+/* Reads NAME.end, which is open as @fd. -EINVAL: it is no regular file. */
+static int ended_read_fd(int fd, const char *name, struct ended_guest *g)
 {
-	char file[80], text[200];
+	char text[200];
 	struct stat st;
 	json_t *o;
 	ssize_t n;
-	int fd;
 
 	memset(g, 0, sizeof(*g));
 	snprintf(g->name, sizeof(g->name), "%s", name);
-	snprintf(file, sizeof(file), "%s.end", name);
-	fd = openat(dir, file, O_RDONLY | O_NONBLOCK | OPENING);
-	if (fd < 0)
-		return -errno;
-	if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
-		close(fd);
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode))
 		return -EINVAL;
-	}
 	g->running = flock(fd, LOCK_SH | LOCK_NB) != 0;
 	g->time = st.st_mtime;
 	n = pread(fd, text, sizeof(text), 0);
@@ -78,8 +71,22 @@ static int ended_read(int dir, const char *name, struct ended_guest *g)
 		g->time = json_integer_value(json_object_get(o, "time"));
 	}
 	json_decref(o);
-	close(fd);
 	return 0;
+}
+
+/* Reads DIR/NAME.end. -errno: it is not there. */
+static int ended_read(int dir, const char *name, struct ended_guest *g)
+{
+	char file[80];
+	int fd, ret;
+
+	snprintf(file, sizeof(file), "%s.end", name);
+	fd = openat(dir, file, O_RDONLY | O_NONBLOCK | OPENING);
+	if (fd < 0)
+		return -errno;
+	ret = ended_read_fd(fd, name, g);
+	close(fd);
+	return ret;
 }
 
 static int by_time(const void *a, const void *b)
@@ -304,8 +311,9 @@ int ended_wait(const char *name, struct ended_guest *out, struct err *e)
 		return fd;
 	while (flock(fd, LOCK_SH) && errno == EINTR)
 		;
+	/* By the file that was waited for: the name may be another guest's by now. */
+	ret = ended_read_fd(fd, name, out);
 	close(fd);
-	ret = ended_read(dir, name, out);
 	close(dir);
 	return ret ? err_set(e, ret, "guest %s: %s", name, strerror(-ret)) : 0;
 }
