@@ -10,7 +10,7 @@ tap_begin 'guests that have ended'
 export XDG_RUNTIME_DIR=$work
 [ "$EUID" = 0 ] && dir=/run/umbra || dir=$work/umbra
 guest=unit-ended-$$
-trap '"$vmm" kill "$guest" 2>/dev/null; rm -rf "$work" "$dir/ended/$guest".* "$dir/ended/$guest-old".*' EXIT
+trap '"$vmm" kill "$guest" 2>/dev/null; rm -rf "$work" "$dir/ended/$guest".* "$dir/ended/$guest-old".* "$dir/ended/".[12]-[ab].*' EXIT
 
 if [ ! -w /dev/kvm ] || [ ! -e "$kernel" ]; then
 	tap_skip 'guests that have ended' 'no /dev/kvm or no kernel'
@@ -82,6 +82,32 @@ has_its_own_log_only()
 	[ "$fds" = '2 ' ] || { echo "process $main: descriptors $fds"; return 1; }
 }
 result 'its confined process has its own log only' has_its_own_log_only
+
+# --- the process that starts it is stopped, and killed, before the guest has started
+start_without_starter()
+{
+	local starter
+
+	"$vmm" run --detach --name "$guest" --kernel "$work/k" "$@" </dev/null >/dev/null 2>&1 &
+	starter=$!
+	until [ -n "$(cat /proc/$starter/task/$starter/children 2>/dev/null)" ] || process_ended $starter; do :; done
+	kill -STOP $starter
+	wait_for 10 is_up
+	kill -KILL $starter
+	wait $starter
+	is_up
+}
+
+is_up() { [ -n "$(status)" ]; }
+has_log() { "$vmm" logs "$guest" | grep -q 'decompresses itself'; }
+
+for mode in on off; do
+	rm -f "$dir/ended/$guest".*
+	result "one whose starter is killed runs, --confine $mode" start_without_starter --confine $mode
+	result 'it has a log' wait_for 3 has_log
+	kill -TERM "$("$vmm" ps --json | jq -r --arg g "$guest" '.[] | select(.name == $g).pid')"
+	result 'and an exit code' wait_says 143
+done 2>/dev/null
 
 result 'one without confinement starts' start --confine off
 pid=$("$vmm" ps --json | jq -r --arg g "$guest" '.[] | select(.name == $g).pid')

@@ -109,7 +109,7 @@ static void begin_stats(struct run *r, int argc, char **argv)
  */
 static int fork_processes(struct run *r, int *code, struct err *e)
 {
-	const struct confine_start start = {
+	struct confine_start start = {
 		.mode = r->o.spec.confine,
 		.user = r->o.spec.user,
 		.ends = end_signals,
@@ -121,8 +121,13 @@ static int fork_processes(struct run *r, int *code, struct err *e)
 
 	if (r->o.stats)
 		r->stats = stats_create(r->o.spec.confine != CONFINE_OFF);
+	if (!ret)
+		ret = detach_prepare_supervisor(r->detach, e);
 	if (ret)
 		return ret;
+	if (r->detach)
+		start.news = (struct confine_news){ detach_name_fd(r->detach), detach_on_name,
+						    r->detach };
 	begin = now_ns();
 	ret = confine_fork(&r->confine, &start, code, &damaged, e);
 	if (!ret && detach_keeps_log(r->detach))

@@ -22,6 +22,7 @@
 struct detach {
 	int null;
 	int ready;	     /* pipe to the parent, for the guest's name */
+	int name[2];	     /* pipe from a confined guest to its supervisor, for the same */
 	struct ended *ended; /* the log, and where the exit code is kept */
 	bool log;	     /* stderr is the user's file and stays */
 };
@@ -120,6 +121,26 @@ static int detach_print_name(const char *name)
 	return EXIT_CODE_ERROR;
 }
 
+/* Reads the guest's name, which a process of the guest has sent by send_name(). read(2)'s value. */
+static ssize_t read_name(int fd, char *name, size_t size)
+{
+	ssize_t n = read(fd, name, size - 1);
+
+	name[n > 0 ? n : 0] = '\0';
+	name[strcspn(name, "\n")] = '\0';
+	return n;
+}
+
+static void send_name(int *fd, const char *name)
+{
+	char line[128];
+	int len = snprintf(line, sizeof(line), "%s\n", name);
+
+	file_write(*fd, line, (size_t)len);
+	close(*fd);
+	*fd = -1;
+}
+
 /* Reads the guest's name from @ready; its length, 0: the guest has failed, -EINTR: given up. */
 static ssize_t wait_for_name(int ready, char *name, size_t size, const sigset_t *mask)
 {
@@ -129,15 +150,13 @@ static ssize_t wait_for_name(int ready, char *name, size_t size, const sigset_t 
 	do {
 		if (ppoll(&p, 1, NULL, mask) < 0)
 			return -errno;
-		n = read(ready, name, size - 1);
+		n = read_name(ready, name, size);
 	} while (n < 0 && errno == EINTR);
-	name[n > 0 ? n : 0] = '\0';
 	return n > 0 ? n : 0;
 }
 
 static int detach_wait_for_start(struct detach *d, pid_t child, int ready, const sigset_t *mask)
 {
-	struct err e = { "" };
 	char name[128];
 	ssize_t n = wait_for_name(ready, name, sizeof(name), mask);
 	int status;
@@ -147,9 +166,6 @@ static int detach_wait_for_start(struct detach *d, pid_t child, int ready, const
 	if (n > 0) {
 		/* The guest's messages come before its name. */
 		detach_show_log(d);
-		name[strcspn(name, "\n")] = '\0';
-		if (ended_set_name(d->ended, name, &e))
-			cli_note(e.text);
 		return detach_print_name(name);
 	}
 	n = waitpid(child, &status, 0);
@@ -190,7 +206,7 @@ int detach_fork(struct detach **out, int *code, struct err *e)
 
 	if (!d)
 		return err_set(e, -ENOMEM, "out of memory");
-	d->ready = -1;
+	d->ready = d->name[0] = d->name[1] = -1;
 	d->null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	ret = ended_begin(&d->ended, e);
 	if (ret)
@@ -229,17 +245,50 @@ bool detach_keeps_log(const struct detach *d)
 	return d && !d->log;
 }
 
+/*
+ * Gives log and exit code the guest's name, and tells the parent, which may be gone: naming is no
+ * business of its.
+ */
+static void detach_set_name(struct detach *d, const char *name)
+{
+	struct err e = { "" };
+
+	if (d->ready < 0)
+		return;
+	if (ended_set_name(d->ended, name, &e))
+		cli_note(e.text);
+	send_name(&d->ready, name);
+}
+
 void detach_done(struct detach *d, const char *name)
 {
-	char line[128];
-	int len;
+	if (d && d->ended)
+		detach_set_name(d, name);
+	else if (d && d->name[1] >= 0)
+		send_name(&d->name[1], name);
+}
 
-	if (!d || d->ready < 0)
-		return;
-	len = snprintf(line, sizeof(line), "%s\n", name);
-	file_write(d->ready, line, (size_t)len);
-	close(d->ready);
-	d->ready = -1;
+int detach_prepare_supervisor(struct detach *d, struct err *e)
+{
+	if (!d)
+		return 0;
+	if (pipe2(d->name, O_CLOEXEC | O_NONBLOCK))
+		return err_set(e, -errno, "cannot run in the background: %s", strerror(errno));
+	return 0;
+}
+
+int detach_name_fd(const struct detach *d)
+{
+	return d ? d->name[0] : -1;
+}
+
+void detach_on_name(void *arg)
+{
+	struct detach *d = arg;
+	char name[128];
+
+	if (read_name(d->name[0], name, sizeof(name)) > 0)
+		detach_set_name(d, name);
 }
 
 void detach_ended(struct detach *d, int code)
@@ -248,24 +297,33 @@ void detach_ended(struct detach *d, int code)
 		ended_set_code(d->ended, code);
 }
 
+static void detach_close(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
 void detach_leave_to_supervisor(struct detach *d)
 {
 	if (!d)
 		return;
 	ended_free(d->ended, false);
 	d->ended = NULL;
-	close(d->null);
-	d->null = -1;
+	detach_close(&d->null);
+	detach_close(&d->ready);
+	detach_close(&d->name[0]);
 }
 
 void detach_free(struct detach *d)
 {
 	if (!d)
 		return;
-	if (d->ready >= 0)
-		close(d->ready);
-	if (d->null >= 0)
-		close(d->null);
-	ended_free(d->ended, false);
+	detach_close(&d->ready);
+	detach_close(&d->null);
+	detach_close(&d->name[0]);
+	detach_close(&d->name[1]);
+	/* The parent may be gone, so files without a name are removed here as well. */
+	ended_free(d->ended, true);
 	free(d);
 }

@@ -25,8 +25,19 @@ int detach_check(struct err *e);
 int detach_fork(struct detach **out, int *code, struct err *e);
 /* Returns true if stderr is a log that vmm keeps, and not the caller's own file. NULL: false. */
 bool detach_keeps_log(const struct detach *d);
-/* Tells the parent that the guest has started: it prints @name and ends. NULL allowed. */
+/*
+ * Tells that the guest has started: its log gets @name, and the parent, if it is still there,
+ * prints it and ends. By the guest's process; if that is confined, its supervisor does all this in
+ * detach_on_name(). NULL allowed.
+ */
 void detach_done(struct detach *d, const char *name);
+
+/* Makes what detach_on_name() needs, before the process becomes two. NULL allowed. -errno. */
+int detach_prepare_supervisor(struct detach *d, struct err *e);
+/* Returns what the supervisor is to read from; -1: @d is NULL. */
+int detach_name_fd(const struct detach *d);
+/* Reads the guest's name, if it has come (struct confine_news). @arg: the struct detach. */
+void detach_on_name(void *arg);
 /*
  * Keeps @code, with which the guest has ended (vmm/control/ended.h). By its last process. NULL
  * allowed.
@@ -37,7 +48,10 @@ void detach_ended(struct detach *d, int code);
  * process whose supervisor keeps the exit code. No detach_ended() afterwards. NULL allowed.
  */
 void detach_leave_to_supervisor(struct detach *d);
-/* Frees @d. If the guest has not started, the parent sees this process's end. NULL allowed. */
+/*
+ * Frees @d, and removes the log of a guest that has not started; the parent sees this process's
+ * end. NULL allowed.
+ */
 void detach_free(struct detach *d);
 
 #endif

@@ -176,8 +176,9 @@ static int find_rights(struct confine *c, const char *user, unsigned uid, struct
  * Blocks signals, those of job control among them, and lists the ones that the supervisor acts on
  * in *set.
  */
-static void signals_block(sigset_t *set, const int *ends)
+static void signals_block(sigset_t *set, const struct confine_start *s)
 {
+	const int *ends = s->ends;
 	sigset_t blocked;
 
 	sigemptyset(set);
@@ -187,6 +188,8 @@ static void signals_block(sigset_t *set, const int *ends)
 	sigaddset(set, SIGTSTP);
 	sigaddset(set, SIGPIPE);
 	sigaddset(set, SIGXFSZ);
+	if (s->news.fn)
+		sigaddset(set, SIGIO);
 	blocked = *set;
 	terminal_add_job_signals(&blocked);
 	sigprocmask(SIG_BLOCK, &blocked, NULL);
@@ -213,7 +216,7 @@ static int run_supervisor(const struct confine *c, const struct confine_start *s
 
 	if (s->inherited)
 		descriptors_close(s->inherited);
-	code = supervise(vmm, signals, guard, note);
+	code = supervise(vmm, signals, guard, &s->news, note);
 	if (c->left)
 		leave_ended_namespace();
 	return code;
@@ -260,7 +263,7 @@ int confine_fork(struct confine **out, const struct confine_start *s, int *code,
 	 * terminal.
 	 */
 	terminal_look(STDIN_FILENO);
-	signals_block(&set, s->ends);
+	signals_block(&set, s);
 	pid = fork_into_namespaces(c, uid);
 	if (pid < 0) {
 		ret = err_set(e, -errno, "cannot make a process: %s", strerror(errno));

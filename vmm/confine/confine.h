@@ -23,8 +23,8 @@
  * somebody outside has to remove the sockets' files, put the terminal back in order and say what
  * happened if the filter killed the guest. So confine_fork() makes the VMM a child; its parent, the
  * supervisor, waits, passes signals on and ends with the child's exit code. It forks before
- * anything is allocated, holds 100 KiB while the guest runs, reads nothing from the guest, and if
- * it dies, so does the VMM. The alternatives were looked at: Firecracker's jailer is a second
+ * anything is allocated, holds 100 KiB while the guest runs, reads nothing from the guest (but, of
+ * one in the background, its name), and if it dies, so does the VMM. The alternatives were looked at: Firecracker's jailer is a second
  * program that users leave out, and gives up cleaning up; crosvm's minijail forks the same way for
  * each device; QEMU's -sandbox has no namespaces at all.
  *
@@ -41,6 +41,7 @@
 #include "base/err.h"
 #include "base/socket_file.h"
 #include "base/types.h"
+#include "vmm/confine/confine_news.h"
 #include "vmm/confine/mode.h"
 
 #define CONFINE_MAX_FILES 9
@@ -77,6 +78,7 @@ struct confine_start {
 	 */
 	const int *ends;
 	const struct descriptors *inherited; /* closed in the supervisor; NULL: nothing is */
+	struct confine_news news;
 };
 
 /*

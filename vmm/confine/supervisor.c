@@ -3,6 +3,7 @@
 #include "vmm/confine/supervisor.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -99,11 +100,25 @@ static bool vmm_signal(pid_t vmm, const siginfo_t *info, int guard, struct heard
 	return false;
 }
 
-int supervise(pid_t vmm, const sigset_t *signals, int guard, bool *note)
+/* Has each write to the pipe send SIGIO to this process, which waits for signals alone. */
+static void news_watch(const struct confine_news *news)
 {
-	struct heard h = { .files = false };
+	if (!news->fn)
+		return;
+	fcntl(news->fd, F_SETOWN, getpid());
+	fcntl(news->fd, F_SETFL, O_NONBLOCK | O_ASYNC);
+	news->fn(news->arg); /* what came before */
+}
+
+/*
+ * Waits for the end of @vmm, whose status is in *status then. Returns the signal that ended its
+ * start; 0: none has.
+ */
+static int await_vmm(pid_t vmm, const sigset_t *signals, int guard, const struct confine_news *news,
+		     struct heard *h, int *status)
+{
 	siginfo_t info;
-	int status = 0, early = 0; /* the signal that ended the start */
+	int early = 0;
 
 	while (1) {
 		int sig = sigwaitinfo(signals, &info);
@@ -111,16 +126,30 @@ int supervise(pid_t vmm, const sigset_t *signals, int guard, bool *note)
 		if (sig < 0)
 			continue;
 		if (sig == SIGCHLD) {
-			if (waitpid(vmm, &status, WNOHANG) == vmm)
-				break;
+			if (waitpid(vmm, status, WNOHANG) == vmm)
+				return early;
+		} else if (sig == SIGIO) {
+			news->fn(news->arg);
 		} else if (signal_is_ignored(sig)) {
 			continue;
 		} else if (sig == SIGTSTP) {
 			supervisor_stop_with_vmm(vmm);
-		} else if (!early && vmm_signal(vmm, &info, guard, &h)) {
+		} else if (!early && vmm_signal(vmm, &info, guard, h)) {
 			early = sig;
 		}
 	}
+}
+
+int supervise(pid_t vmm, const sigset_t *signals, int guard, const struct confine_news *news,
+	      bool *note)
+{
+	struct heard h = { .files = false };
+	int status = 0, early;
+
+	news_watch(news);
+	early = await_vmm(vmm, signals, guard, news, &h, &status);
+	if (news->fn)
+		news->fn(news->arg); /* its SIGIO may wait behind that of the end */
 	supervisor_hear_vmm(guard, &h);
 	remove_files(&h);
 	*note = h.start & SUPERVISOR_NOTE;

@@ -14,16 +14,19 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "vmm/control/socket_dir.h"
 
-#define DAY_S	86400
-#define OPENING (O_CLOEXEC | O_NOFOLLOW)
+#define HOUR_S	 3600
+#define DAY_S	 86400
+#define OPENING	 (O_CLOEXEC | O_NOFOLLOW)
+#define NEW_NAME 48 /* ".PID-TIME.log" */
 
 struct ended {
 	int dir, log, end;
 	bool named;
-	char log_file[32], end_file[32]; /* until ended_set_name() */
+	char log_file[NEW_NAME], end_file[NEW_NAME]; /* until ended_set_name() */
 };
 
 /* Opens the directory, which is made if @create; returns the descriptor. -ENOENT: there is none. */
@@ -80,7 +83,7 @@ static int ended_read(int dir, const char *name, struct ended_guest *g)
 	char file[80];
 	int fd, ret;
 
-	snprintf(file, sizeof(file), "%s.end", name);
+	snprintf(file, sizeof(file), "%.70s.end", name);
 	fd = openat(dir, file, O_RDONLY | O_NONBLOCK | OPENING);
 	if (fd < 0)
 		return -errno;
@@ -96,8 +99,8 @@ static int by_time(const void *a, const void *b)
 	return x->time < y->time ? -1 : x->time > y->time ? 1 : strcmp(x->name, y->name);
 }
 
-/* Reads all of the directory @fd, sorted. */
-static int ended_read_all(int fd, struct ended_guest **out, size_t *n)
+/* Reads all of the directory @fd, sorted: guests, or with @unnamed those that have no name yet. */
+static int ended_read_all(int fd, bool unnamed, struct ended_guest **out, size_t *n)
 {
 	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	DIR *d = copy < 0 ? NULL : fdopendir(copy);
@@ -120,7 +123,7 @@ static int ended_read_all(int fd, struct ended_guest **out, size_t *n)
 		if (len < 5 || strcmp(entry->d_name + len - 4, ".end") != 0)
 			continue;
 		snprintf(name, sizeof(name), "%.*s", (int)len - 4, entry->d_name);
-		if (!socket_dir_name_ok(name))
+		if (unnamed ? *name != '.' : !socket_dir_name_ok(name))
 			continue;
 		more = reallocarray(list, *n + 1, sizeof(*list));
 		if (!more) {
@@ -151,13 +154,31 @@ static void ended_remove(int dir, const char *name)
 	unlinkat(dir, file, 0);
 }
 
+/*
+ * Removes what guests have left all of whose processes were killed before they had a name. A
+ * younger file may be one that is not locked yet.
+ */
+static void ended_prune_unnamed(int dir)
+{
+	struct ended_guest *list = NULL;
+	size_t n;
+
+	if (ended_read_all(dir, true, &list, &n))
+		return;
+	for (size_t i = 0; i < n; i++)
+		if (!list[i].running && list[i].time < time(NULL) - HOUR_S)
+			ended_remove(dir, list[i].name);
+	free(list);
+}
+
 /* Removes guests beyond ENDED_DAYS and ENDED_MAX. */
 static void ended_prune(int dir)
 {
 	struct ended_guest *list = NULL;
 	size_t n, ended = 0;
 
-	if (ended_read_all(dir, &list, &n))
+	ended_prune_unnamed(dir);
+	if (ended_read_all(dir, false, &list, &n))
 		return;
 	for (size_t i = 0; i < n; i++)
 		ended += !list[i].running;
@@ -172,15 +193,15 @@ static void ended_prune(int dir)
 }
 
 /*
- * Opens a new file of the directory, for now ".PID.SUFFIX"; this process has one of each suffix.
- * Returns the descriptor or -errno.
+ * Opens a new file of the directory, for now ".PID-TIME.SUFFIX": the guest may outlive the process
+ * that began, and then another one may have its number. Returns the descriptor or -errno.
  */
-static int ended_new_file(int dir, char name[32], const char *suffix)
+static int ended_new_file(int dir, char name[NEW_NAME], const char *suffix)
 {
 	int fd;
 
-	snprintf(name, 32, ".%d.%s", (int)getpid(), suffix);
-	unlinkat(dir, name, 0);
+	snprintf(name, NEW_NAME, ".%d-%llx.%s", (int)getpid(), (unsigned long long)now_ns(),
+		 suffix);
 	fd = openat(dir, name, O_RDWR | O_APPEND | O_CREAT | O_EXCL | OPENING, 0600);
 	return fd < 0 ? -errno : fd;
 }
@@ -223,6 +244,9 @@ int ended_set_name(struct ended *n, const char *name, struct err *e)
 	char log[80], end[80];
 	int ret = 0;
 
+	/* The guest's process may not be what it was any more when it says its name. */
+	if (!socket_dir_name_ok(name))
+		return err_set(e, -EINVAL, "cannot keep a log of the guest: its name is none");
 	snprintf(log, sizeof(log), "%s.log", name);
 	snprintf(end, sizeof(end), "%s.end", name);
 	if (renameat(n->dir, n->log_file, n->dir, log) ||
@@ -271,7 +295,7 @@ int ended_list(struct ended_guest **out, size_t *n, struct err *e)
 	if (dir < 0)
 		return dir;
 	ended_prune(dir);
-	ret = ended_read_all(dir, out, n);
+	ret = ended_read_all(dir, false, out, n);
 	close(dir);
 	return ret ? err_set(e, ret, "cannot list the guests that have ended: %s", strerror(-ret))
 		   : 0;

@@ -30,7 +30,7 @@ struct ended;
 int ended_begin(struct ended **out, struct err *e);
 /* Returns the log's descriptor, to append to it. */
 int ended_log(const struct ended *n);
-/* Renames the files to the guest's name. -errno. */
+/* Renames the files to the guest's name. -EINVAL: @name is none; other -errno. */
 int ended_set_name(struct ended *n, const char *name, struct err *e);
 /* Writes that the guest ended with exit code @code. Called by the last of its processes. */
 void ended_set_code(struct ended *n, int code);
