@@ -108,6 +108,12 @@ waits_in_an_open()
 	process_ended $pid
 }
 
+# waits_in_poll PID
+waits_in_poll()
+{
+	grep -qE '^(7|271) ' "/proc/$1/syscall"
+}
+
 # --- descriptors: 3 to 2000 are open at the start, and nobody has one of them afterwards
 ulimit -n 4096
 for mode in on off strict; do
@@ -231,6 +237,28 @@ wait_for 10 no_young_socket
 pid=$!
 runs
 verdict $? "and the name can be used again"
+
+# --- vmm console: one signal that is ignored stays so, another ends it
+mkfifo keys
+exec 9<>keys
+for sig in HUP TERM; do
+	(
+		trap '' $sig
+		exec "$vmm" console "$name" <keys >/dev/null 2>&1 9>&-
+	) &
+	console=$!
+	wait_for 5 waits_in_poll $console
+	kill -$sig $console
+	sleep 0.2 # long enough for one that is not ignored to end it
+	[ -d /proc/$console ]
+	verdict $? "vmm console ignores an ignored SIG$sig"
+	kill -INT $console 2>/dev/null
+	kill -QUIT $console
+	ended $console
+	verdict $? "and ends by another signal"
+	wait $console
+done 2>/dev/null
+exec 9>&-
 "$vmm" stop --force --timeout 0 "$name" 2>/dev/null
 wait $pid 2>/dev/null
 

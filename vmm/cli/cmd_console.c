@@ -6,18 +6,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/exit_code.h"
 #include "base/file.h"
+#include "base/signals.h"
 #include "base/terminal.h"
 #include "vmm/backend/inlet.h"
 #include "vmm/cli/cli.h"
 #include "vmm/cli/commands.h"
 #include "vmm/control/client.h"
 
-#define ESCAPE 1 /* Ctrl-a */
+#define ESCAPE	 1 /* Ctrl-a */
+#define RETRY_MS 1000
 
 static const char help[] =
 	"Usage: vmm console [OPTION]... [GUEST]\n"
@@ -46,6 +50,9 @@ static const char key_help[] = "\r\n[vmm] Ctrl-a d: detach   Ctrl-a Ctrl-a: send
 struct link {
 	int fd;
 	bool tty, escaped, detached, eof;
+	bool behind;	 /* another job has the terminal */
+	s64 retry_ms;	 /* when to look whether it still has */
+	int continued;	 /* a signalfd: this process goes on after a stop; or -1 */
 	struct inlet in; /* stdin */
 	char keys[4096];
 	size_t at, len;
@@ -94,12 +101,48 @@ static void console_send_keys(struct link *l)
 	}
 }
 
+/* Notes that another job has the terminal, whose keys are not for this one. */
+static void console_fall_behind(struct link *l)
+{
+	l->behind = true;
+	l->retry_ms = now_ms() + RETRY_MS;
+}
+
+/*
+ * Sets raw mode; in the background, as soon as this process is in front. A shell that takes the
+ * terminal sets its own mode, and few shells set that of before when they give it back.
+ */
+static int console_set_raw(struct link *l)
+{
+	int ret;
+
+	/* Without an open file of its own this process reads keys to learn where it is. */
+	ret = l->behind && !l->in.ours ? 0 : terminal_raw(STDIN_FILENO, l->in.ours ? l->in.fd : -1);
+	l->behind = false;
+	if (ret == -EBUSY)
+		console_fall_behind(l);
+	return ret;
+}
+
+/* A job comes to the background by a stop, whose end says nothing of where it goes on. */
+static void console_go_on(struct link *l)
+{
+	struct signalfd_siginfo info;
+
+	if (read(l->continued, &info, sizeof(info)) == sizeof(info) && l->in.ours)
+		console_set_raw(l);
+}
+
 static void console_read_keys(struct link *l, u32 events)
 {
 	ssize_t n = inlet_read(&l->in, l->keys, sizeof(l->keys), events);
 
 	if (n == -EAGAIN)
 		return;
+	if (n == -EBUSY) {
+		console_fall_behind(l);
+		return;
+	}
 	l->eof = n <= 0; /* go on looking */
 	l->at = 0;
 	l->len = n <= 0 ? 0 : l->tty ? console_filter_keys(l, l->keys, (size_t)n) : (size_t)n;
@@ -116,17 +159,22 @@ static int console_talk(struct link *l)
 
 	while (!l->detached) {
 		bool full = l->at < l->len;
-		struct pollfd p[2] = {
+		struct pollfd p[] = {
 			{ .fd = l->fd, .events = full ? POLLIN | POLLOUT : POLLIN },
-			{ .fd = full || l->eof ? -1 : STDIN_FILENO, .events = POLLIN },
+			{ .fd = full || l->eof || l->behind ? -1 : STDIN_FILENO, .events = POLLIN },
+			{ .fd = l->continued, .events = POLLIN },
 		};
 		ssize_t n;
 
-		if (poll(p, 2, -1) < 0) {
+		if (poll(p, ARRAY_SIZE(p), l->behind ? RETRY_MS : -1) < 0) {
 			if (errno == EINTR)
 				continue;
 			return -errno;
 		}
+		if (p[2].revents)
+			console_go_on(l);
+		else if (l->behind && now_ms() >= l->retry_ms)
+			console_set_raw(l);
 		if (p[0].revents & POLLOUT)
 			console_send_keys(l);
 		if (p[0].revents & ~POLLOUT) {
@@ -155,8 +203,23 @@ static void catch_signals(void)
 	struct sigaction sa = { .sa_handler = on_fatal_signal, .sa_flags = (int)SA_RESETHAND };
 
 	sigemptyset(&sa.sa_mask);
+	/* One that nohup or a shell's "&" has the process ignore stays ignored. */
 	for (size_t i = 0; i < ARRAY_SIZE(ends); i++)
-		sigaction(ends[i], &sa, NULL);
+		if (!signal_is_ignored(ends[i]))
+			sigaction(ends[i], &sa, NULL);
+}
+
+/* Takes part in job control as terminal_add_job_signals() has it. */
+static void console_block_job_signals(struct link *l)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	terminal_add_job_signals(&set);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	sigemptyset(&set);
+	sigaddset(&set, SIGCONT);
+	l->continued = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
 static int console_attach_guest(struct link *l, const char *guest, char **name, struct err *e)
@@ -188,7 +251,7 @@ static int console_attach_guest(struct link *l, const char *guest, char **name, 
 int cmd_console(int argc, char **argv)
 {
 	struct cli_args a = { 0 };
-	struct link l = { .fd = -1 };
+	struct link l = { .fd = -1, .continued = -1 };
 	int ret;
 	char *name = NULL;
 	struct err e;
@@ -205,11 +268,17 @@ int cmd_console(int argc, char **argv)
 	catch_signals();
 	l.tty = !terminal_prepare(STDIN_FILENO);
 	inlet_open(&l.in, STDIN_FILENO, l.tty);
-	l.tty = l.tty && !terminal_raw(STDIN_FILENO, l.in.ours ? l.in.fd : -1);
+	if (l.tty) {
+		console_block_job_signals(&l);
+		ret = console_set_raw(&l);
+		l.tty = !ret || ret == -EBUSY;
+	}
 	ret = console_talk(&l);
 	close(l.fd);
 	terminal_restore();
 	inlet_close(&l.in);
+	if (l.continued >= 0)
+		close(l.continued);
 	if (l.tty)
 		fprintf(stderr, "\n[vmm] %s\n", l.detached ? "detached" : "the guest has ended");
 	free(name);

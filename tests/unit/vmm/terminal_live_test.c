@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tests the command itself on a terminal, as the job of a shell: one that is moved to the
- * background answers when the user types to the shell, and takes keys again in the foreground.
+ * Tests the command itself on a terminal, as the job of a shell, `vmm run` and `vmm console`: one
+ * that is moved to the background answers when the user types to the shell, and takes keys again in
+ * the foreground.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -33,7 +34,7 @@
 
 /* How the job ends. */
 enum job_end {
-	BY_KEY,		   /* in the foreground: Ctrl-a x */
+	BY_KEY,		   /* in the foreground: Ctrl-a x, or Ctrl-a d of vmm console */
 	BY_KEY_AFTER_STOP, /* the same, after bg and fg, and no key meanwhile */
 	BY_QUIT,	   /* in the background, as the next one */
 	BY_KILL,
@@ -70,6 +71,9 @@ static bool await_guest(void)
 	return false;
 }
 
+/* As @mode: the job is vmm console, of a guest that runs elsewhere. */
+#define CONSOLE NULL
+
 /* Runs vmm as the job in the foreground of the terminal @slave. */
 static pid_t start_job(int slave, const char *mode)
 {
@@ -82,6 +86,8 @@ static pid_t start_job(int slave, const char *mode)
 	for (int fd = 0; fd < 3; fd++)
 		dup2(slave, fd);
 	signal(SIGTTOU, SIG_DFL);
+	if (!mode)
+		execl(vmm, "vmm", "console", name, NULL);
 	execl(vmm, "vmm", "run", "--name", name, "--memory", "128M", "--kernel", kernel, "--paused",
 	      "--confine", mode, NULL);
 	_exit(127);
@@ -164,14 +170,14 @@ static bool move_to_background(int slave, pid_t job, struct termios *own)
 	       take_terminal(slave, own) && !kill(-job, SIGCONT);
 }
 
-/* Ends the job by Ctrl-a x in the foreground again. */
-static int type_the_end(int slave, int master, pid_t job)
+/* Ends the job by Ctrl-a and @key in the foreground again. */
+static int type_the_end(int slave, int master, pid_t job, char key)
 {
 	if (tcsetpgrp(slave, job))
 		return NO_TERMINAL;
 	if (!await_raw(slave))
 		return NOT_RAW;
-	return write(master, "\1x", 2) == 2 ? 0 : NO_TERMINAL;
+	return write(master, (char[]){ 1, key }, 2) == 2 ? 0 : NO_TERMINAL;
 }
 
 /* Plays the shell, in a session on a new terminal. Returns the job's exit code, or the above. */
@@ -201,7 +207,7 @@ static int play_shell(const char *mode, enum job_end end)
 	if (!code && !guest_answers(ANSWER_MS))
 		code = DEAF;
 	if (!code && end <= BY_KEY_AFTER_STOP)
-		code = type_the_end(slave, master, job);
+		code = type_the_end(slave, master, job, mode ? 'x' : 'd');
 	else if (!code)
 		end_guest(job, end);
 	if (code)
@@ -210,6 +216,22 @@ static int play_shell(const char *mode, enum job_end end)
 	if (!code && end > BY_KEY_AFTER_STOP && is_meddled_with(slave, &own))
 		code = MEDDLED;
 	return code ? code : ended;
+}
+
+/* Starts a guest for vmm console, in the background. */
+static void start_guest(void)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		dup2(open("/dev/null", O_RDWR | O_CLOEXEC), STDOUT_FILENO);
+		execl(vmm, "vmm", "run", "--detach", "--name", name, "--memory", "128M", "--kernel",
+		      kernel, "--paused", NULL);
+		_exit(127);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
 }
 
 static void check_job(const char *mode, enum job_end end, int want)
@@ -221,10 +243,14 @@ static void check_job(const char *mode, enum job_end end, int want)
 		print_message("SKIP needs /dev/kvm and %s\n", kernel);
 		skip();
 	}
+	if (!mode)
+		start_guest();
 	shell = fork();
 	if (!shell)
 		_exit(play_shell(mode, end));
 	assert_int_equal(waitpid(shell, &status, 0), shell);
+	if (!mode)
+		end_guest(0, BY_QUIT);
 	assert_true(WIFEXITED(status));
 	assert_int_equal(WEXITSTATUS(status), want);
 }
@@ -284,6 +310,24 @@ static void a_job_stopped_and_back(void **state)
 	check_job("off", BY_KEY_AFTER_STOP, EXIT_CODE_ESCAPE);
 }
 
+static void a_console_in_the_background(void **state)
+{
+	(void)state;
+	check_job(CONSOLE, BY_KEY, 0);
+}
+
+static void a_console_stopped_and_back(void **state)
+{
+	(void)state;
+	check_job(CONSOLE, BY_KEY_AFTER_STOP, 0);
+}
+
+static void a_console_ends_in_the_background(void **state)
+{
+	(void)state;
+	check_job(CONSOLE, BY_QUIT, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -294,6 +338,9 @@ int main(void)
 		cmocka_unit_test(a_confined_job_ends_in_the_background),
 		cmocka_unit_test(a_vmm_is_killed_in_the_background),
 		cmocka_unit_test(a_job_ends_in_the_background),
+		cmocka_unit_test(a_console_in_the_background),
+		cmocka_unit_test(a_console_stopped_and_back),
+		cmocka_unit_test(a_console_ends_in_the_background),
 	};
 
 	return cmocka_run_group_tests(tests, find_parts, NULL);
