@@ -17,6 +17,8 @@
 #include "base/exit_code.h"
 #include "vmm/confine/helper.h"
 
+#define DYING_MS 100 /* a process that dies closes its sockets one after the other, within that */
+
 struct keeper {
 	const struct keeper_job *job;
 	pid_t server;	/* 0: none */
@@ -102,19 +104,35 @@ static int server_end(struct keeper *k)
 	return status;
 }
 
+/* Notes that the server has closed its channel, unless that is because it dies. */
+static void server_note_hang_up(struct keeper *k)
+{
+	struct pollfd p = { .fd = k->link };
+
+	if (poll(&p, 1, DYING_MS) == 0)
+		err_set(&k->why, 0, "%s: %s has hung up before it was ready", k->job->what,
+			k->job->process);
+}
+
 /*
  * Receives the first packet on the channel, which is the server's for the keeper. One byte says
- * that the server is ready: the VMM gets the channel. More bytes are the text of an error.
+ * that the server is ready: the VMM gets the channel. More bytes are the text of an error. Returns
+ * false if the server has closed its end or sent no byte: it will not be ready any more.
  */
-static void server_first_packet(struct keeper *k)
+static bool server_first_packet(struct keeper *k)
 {
 	ssize_t len = recv(k->channel, k->why.text, sizeof(k->why.text) - 1, MSG_DONTWAIT);
 
-	if (len <= 0)
-		return;
+	if (len < 0 && (errno == EAGAIN || errno == EINTR))
+		return true;
+	if (len <= 0) {
+		server_note_hang_up(k);
+		return false;
+	}
 	k->why.text[len == 1 ? 0 : len] = '\0';
 	k->ready = len == 1 && !helper_send(HELPER_FD, "", 1, k->channel);
 	keeper_close_fd(&k->channel);
+	return true;
 }
 
 /*
@@ -135,7 +153,7 @@ static bool server_asks(const struct keeper *k)
 	return true;
 }
 
-/* Waits until the server has died; false: the VMM is gone. */
+/* Waits until the server has died or is to be ended; false: the VMM is gone. */
 static bool server_watch(struct keeper *k)
 {
 	while (1) {
@@ -149,8 +167,8 @@ static bool server_watch(struct keeper *k)
 			continue;
 		if (p[0].revents)
 			return false;
-		if (p[2].revents)
-			server_first_packet(k);
+		if (p[2].revents && !server_first_packet(k))
+			return true;
 		if (p[1].revents && !server_asks(k))
 			return true;
 	}
@@ -172,18 +190,25 @@ static bool ends_too_often(struct keeper *k)
 	return too_often;
 }
 
-static void keeper_tell_end(struct keeper *k, int status, bool last)
+/* Notes how the server has ended, by waitpid()'s @status, unless it has said why itself. */
+static void keeper_note_end(struct keeper *k, int status)
 {
 	char how[64] = "";
-	struct err line;
 
+	if (*k->why.text)
+		return;
 	if (WIFSIGNALED(status))
 		snprintf(how, sizeof(how), " (signal %d, %s)", WTERMSIG(status),
 			 strsignal(WTERMSIG(status)));
 	else
 		snprintf(how, sizeof(how), " (exit code %d)", WEXITSTATUS(status));
-	if (!*k->why.text)
-		err_set(&k->why, 0, "%s: %s has ended%s", k->job->what, k->job->process, how);
+	err_set(&k->why, 0, "%s: %s has ended%s", k->job->what, k->job->process, how);
+}
+
+static void keeper_tell_end(const struct keeper *k, bool last)
+{
+	struct err line;
+
 	if (last)
 		err_set(&line, 0,
 			"%s; that is %d times within a minute, so it is not started again",
@@ -216,12 +241,13 @@ int keeper_run(const struct keeper_job *job)
 		}
 		status = server_end(&k);
 		ran |= k.ready;
+		keeper_note_end(&k, status);
 		if (!ran) {
 			keeper_tell_vmm(k.why.text);
 			return ret ? ret : -EIO;
 		}
 		last = ends_too_often(&k);
-		keeper_tell_end(&k, status, last);
+		keeper_tell_end(&k, last);
 		if (last)
 			return -EIO;
 		if (!vmm_is_there_for(KEEPER_PAUSE_MS))
