@@ -21,9 +21,6 @@
 #include "vmm/backend/net.h"
 #include "vmm/machine/layout.h"
 
-/* A wait for a disk's threads that is longer is told. */
-#define HELD_MS 900
-
 /* A process of a device that a keeper starts again, as the keeper has told of it. */
 struct kept {
 	struct platform *p;
@@ -376,7 +373,7 @@ static void note_held_disks(void *arg)
 
 	for (size_t i = 0; i < p->n_disks; i++) {
 		struct disk *d = &p->disks[i];
-		bool held = d->blk && virtio_blk_held_ms(d->blk) >= HELD_MS;
+		bool held = d->blk && virtio_blk_held_ms(d->blk) >= PLATFORM_HELD_MS;
 
 		if (held && !d->held_noted)
 			note_put(p->notes,
@@ -483,7 +480,7 @@ int platform_disk_resize(struct platform *p, size_t i, u64 bytes, struct err *e)
 			       "another process serves it; resize it there (block_resize of "
 			       "qemu-storage-daemon), and the guest will learn of it");
 	/* The vCPU that resets it has the device's lock, for which the main thread would wait. */
-	if (virtio_blk_held_ms(d->blk) >= HELD_MS)
+	if (virtio_blk_held_ms(d->blk) >= PLATFORM_HELD_MS)
 		return err_set(e, -EBUSY, "this host's kernel holds its requests");
 	ret = virtio_blk_resize(d->blk, bytes);
 	switch (ret) {

@@ -125,7 +125,7 @@ static json_t *disks_section(void *arg)
 		if (one)
 			json_object_set_new(one, "served-by",
 					    json_string(d.spec->vhost_user ? "vhost-user" : "vmm"));
-		if (one && d.held_ms >= 1000) {
+		if (one && d.held_ms >= PLATFORM_HELD_MS) {
 			json_object_set_new(one, "error",
 					    json_string("this host's kernel holds its requests"));
 			json_object_set_new(one, "held-ms", json_integer((json_int_t)d.held_ms));
