@@ -83,6 +83,44 @@ image_file_is_no_busybox()
 		cmp "$(command -v busybox)" "$work/tree/bin/busybox"
 }
 
+# refused PROGRAM ARG...: it fails, with one line that says how what is there could be replaced.
+refused()
+{
+	! "$work/dest/opt/umbra/bin/umbra-image" "$@" 2>"$work/errors" || { echo "$* was not refused"; return 1; }
+	[ "$(wc -l <"$work/errors")" = 1 ] && grep -q -- '--force' "$work/errors" || { cat "$work/errors"; return 1; }
+}
+
+# An image that is there may be a guest's disk: it is replaced only when that is asked for.
+images_are_spared()
+{
+	local i=$work/dest/opt/umbra/bin/umbra-image d=$work/spared file
+
+	mkdir -p "$d" && ln -s nowhere "$d/link" || return 1
+	for file in disk.img initrd; do
+		echo precious >"$d/$file"
+	done
+	refused mkdisk --size 1M "$d/disk.img" && refused mkinitrd "$d/initrd" && refused mkdisk "$d/link" &&
+		refused mkdebian --output "$d" || return 1
+	for file in disk.img initrd; do
+		[ "$(cat "$d/$file")" = precious ] || { echo "$file was replaced"; return 1; }
+	done
+	[ "$(ls -A "$d")" = "$(printf '%s\n' disk.img initrd link)" ] || { ls -A "$d"; return 1; }
+	(umask 027 && "$i" mkdisk --size 1M --force "$d/disk.img" && "$i" mkinitrd --force "$d/initrd") || return 1
+	[ "$(stat -c '%s %a' "$d/disk.img")" = '1048576 640' ] && [ "$(stat -c %a "$d/initrd")" = 640 ] &&
+		! grep -q precious "$d/initrd"
+}
+
+# Another user who knows the number of the process has made links of the name that it might use.
+links_are_not_followed()
+{
+	local i=$work/dest/opt/umbra/bin/umbra-image d=$work/open
+
+	mkdir -p "$d" && echo precious >"$work/victim" || return 1
+	# shellcheck disable=SC2016
+	sh -c 'ln -s "$0" "$1/initrd.$$" && exec "$2" mkinitrd "$1/initrd"' "$work/victim" "$d" "$i" || return 1
+	[ -s "$d/initrd" ] && [ "$(cat "$work/victim")" = precious ]
+}
+
 # A release that cannot have a shim stops nobody's installation of its headers.
 shim_if_possible()
 {
@@ -106,6 +144,8 @@ result it_can_be_moved moved
 result build_shim_needs_headers needs_headers
 result image_tools image_tools
 result image_file_is_no_busybox image_file_is_no_busybox
+result images_are_spared images_are_spared
+result links_are_not_followed links_are_not_followed
 result shim_if_possible shim_if_possible
 before=$(installed)
 result installing_again make "${args[@]}" install
