@@ -47,6 +47,7 @@ struct host_region {
 enum host_thread_kind {
 	HOST_THREAD_QUEUE, /* serves queues: descriptors of the device, interrupts */
 	HOST_THREAD_BLOCK, /* the same with files, by io_uring too */
+	HOST_THREAD_FILE,  /* writes one open file, or reads one */
 };
 
 /*

@@ -62,6 +62,7 @@ enum thread_kind {
 	THREAD_VCPU,
 	THREAD_QUEUE,
 	THREAD_BLOCK,
+	THREAD_FILE,
 };
 
 struct confine_start {

@@ -29,6 +29,7 @@ static const struct {
 	[FILTER_VCPU] = { "vcpu", filter_vcpu, &filter_vcpu_len, &filter_vcpu_calls },
 	[FILTER_QUEUE] = { "queue", filter_queue, &filter_queue_len, &filter_queue_calls },
 	[FILTER_BLOCK] = { "disk", filter_block, &filter_block_len, &filter_block_calls },
+	[FILTER_FILE] = { "file", filter_file, &filter_file_len, &filter_file_calls },
 	[FILTER_MAIN] = { "main", filter_main, &filter_main_len, &filter_main_calls },
 	[FILTER_NETWORK] = { "network", filter_network, &filter_network_len,
 			     &filter_network_calls },

@@ -16,6 +16,7 @@ FILTER(main);
 FILTER(vcpu);
 FILTER(block);
 FILTER(queue);
+FILTER(file);
 FILTER(network);
 FILTER(dialer);
 FILTER(parser);

@@ -39,11 +39,15 @@ pid_t threads_own_id(const struct threads *t)
 
 static void *device_thread(void *arg)
 {
+	static const enum thread_kind kinds[] = {
+		[HOST_THREAD_QUEUE] = THREAD_QUEUE,
+		[HOST_THREAD_BLOCK] = THREAD_BLOCK,
+		[HOST_THREAD_FILE] = THREAD_FILE,
+	};
 	struct start s = *(struct start *)arg;
-	enum thread_kind kind = s.ht->kind == HOST_THREAD_BLOCK ? THREAD_BLOCK : THREAD_QUEUE;
 
 	free(arg);
-	threads_begin(s.t, kind, s.ht->name);
+	threads_begin(s.t, kinds[s.ht->kind], s.ht->name);
 	s.ht->run(s.ht->arg);
 	return NULL;
 }

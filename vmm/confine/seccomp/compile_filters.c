@@ -91,6 +91,7 @@ int main(void)
 	filter_compile("vcpu", VCPU);
 	filter_compile("block", BLOCK);
 	filter_compile("queue", QUEUE);
+	filter_compile("file", FILES);
 	filter_compile("network", NETWORK);
 	filter_compile("dialer", DIALER);
 	filter_compile("parser", PARSER);

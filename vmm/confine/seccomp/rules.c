@@ -132,7 +132,7 @@ const struct rule rules[] = {
 	ALLOW(write, THREADS | NETWORK | DIALER | READERS),
 	ALLOW(writev, VCPU | QUEUE | NETWORK | READERS),
 	ALLOW(readv, QUEUE),
-	ALLOW(close, VCPU | BLOCK | QUEUE | NETWORK | DIALER | READERS),
+	ALLOW(close, VCPU | BLOCK | QUEUE | FILES | NETWORK | DIALER | READERS),
 	ALLOW(poll, VCPU | BLOCK | QUEUE | NETWORK),
 	ALLOW(ppoll, NETWORK),
 	ALLOW(epoll_ctl, VCPU | QUEUE),
@@ -141,8 +141,8 @@ const struct rule rules[] = {
 	ALLOW(eventfd2, VCPU | MAIN),
 	ALLOW(dup2, MAIN), /* a detached guest leaves its starter's stderr */
 	ALLOW(lseek, MAIN | NETWORK | READERS),
-	ALLOW(fstat, MAIN | BLOCK | NETWORK | READERS),
-	EQUAL(newfstatat, MAIN | BLOCK | PARSER, 3, AT_EMPTY),
+	ALLOW(fstat, MAIN | BLOCK | FILES | NETWORK | READERS),
+	EQUAL(newfstatat, MAIN | BLOCK | FILES | PARSER, 3, AT_EMPTY),
 	/*
 	 * F_SETOWN and F_SETSIG are left out: they have any signal sent to any process of the user.
 	 */

@@ -31,9 +31,10 @@ enum {
 	DIALER = 1 << 5,  /* the process that connects to a disk's back end (dialer.h) */
 	PARSER = 1 << 6,  /* a process that parses one file, which is open already */
 	READER = 1 << 7,  /* a command that opens and parses files (vmm inspect) */
+	FILES = 1 << 8,	  /* one open file: what goes to it, or comes from it */
 };
 
-#define THREADS (VCPU | BLOCK | QUEUE | MAIN)
+#define THREADS (VCPU | BLOCK | QUEUE | FILES | MAIN)
 #define READERS (PARSER | READER)
 
 /* Stands in a filter for the process's own id, which filter.c puts there. */
