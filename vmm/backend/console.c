@@ -14,6 +14,7 @@
 #include "devices/virtio_pci.h"
 #include "vmm/backend/endpoint.h"
 #include "vmm/backend/viewers.h"
+#include "vmm/machine/file_writer.h"
 #include "vmm/machine/layout.h"
 
 #define LINGER_MS 700 /* at the end, for readers of all ports to take what is left */
@@ -23,10 +24,13 @@ struct port {
 	unsigned index; /* of the virtio console */
 	struct endpoint *end;
 	char name[80];
+	bool held_noted; /* there was a note that the end waits for its file */
 };
 
 struct console {
 	struct console_config config;
+	struct machine *m;
+	s64 until; /* the time at which the readers of all ports have had theirs; 0: no end yet */
 	struct serial *serial;
 	struct virtio_console *device; /* or NULL */
 	struct virtio_pci *pci;
@@ -177,6 +181,7 @@ int console_create(struct console **out, struct machine *m, const struct guest_s
 		return err_set(e, -ENOMEM, "out of memory");
 	pthread_mutex_init(&c->tap_lock, NULL);
 	c->config = *config;
+	c->m = m;
 	c->names = spec->ports;
 	c->n_ports = spec->n_ports;
 	c->ports[0].c = c;
@@ -215,17 +220,63 @@ size_t console_disown_sockets(struct console *c, struct confine_file files[1 + S
 	return n;
 }
 
+/* Notes, once, that the end waits for the file of @p. */
+static void note_held_file(struct port *p)
+{
+	const char *file;
+
+	if (p->held_noted || endpoint_held_ms(p->end, &file) < FILE_WRITER_HELD_MS)
+		return;
+	p->held_noted = true;
+	note_put(machine_notes(p->c->m),
+		 "%s: this host's kernel holds what was written to %s and does not give it back; "
+		 "the guest's end waits for that",
+		 p->name, file);
+}
+
+static bool files_are_busy(void *arg)
+{
+	struct console *c = arg;
+	bool busy = false;
+
+	for (size_t i = 0; i < ARRAY_SIZE(c->ports); i++) {
+		struct port *p = &c->ports[i];
+
+		if (!endpoint_end(p->end))
+			continue;
+		busy = true;
+		note_held_file(p);
+	}
+	return busy;
+}
+
+/* Has nothing write or ask for input any more. */
+static void console_quiet(struct console *c)
+{
+	if (!c->until)
+		c->until = now_ms() + LINGER_MS;
+	virtio_pci_destroy(c->pci);
+	c->pci = NULL;
+}
+
+void console_await_files(struct console *c)
+{
+	console_quiet(c);
+	machine_wait(c->m, files_are_busy, c);
+	/* A wait for the host's kernel is no time that readers of other ports have had. */
+	for (size_t i = 0; i < ARRAY_SIZE(c->ports); i++)
+		if (c->ports[i].held_noted)
+			c->until = now_ms() + LINGER_MS;
+}
+
 void console_destroy(struct console *c)
 {
-	s64 until = now_ms() + LINGER_MS;
-
 	if (!c)
 		return;
-	/* Nothing writes or asks for input any more from here on. */
-	virtio_pci_destroy(c->pci);
+	console_quiet(c);
 	for (size_t i = 0; i < ARRAY_SIZE(c->ports); i++)
-		endpoint_destroy(c->ports[i].end, until);
-	viewers_destroy(c->viewers, until);
+		endpoint_destroy(c->ports[i].end, c->until);
+	viewers_destroy(c->viewers, c->until);
 	virtio_console_destroy(c->device);
 	serial_destroy(c->serial);
 	pthread_mutex_destroy(&c->tap_lock);
@@ -284,6 +335,8 @@ bool console_port(const struct console *c, unsigned i, struct console_port *out)
 		return false;
 	out->name = i ? c->names[i - 1].name : "console";
 	endpoint_describe(c->ports[i].end, out->where, sizeof(out->where));
+	out->file = NULL;
+	out->held_ms = endpoint_held_ms(c->ports[i].end, &out->file);
 	/* A serial port does not tell whether the guest has opened it. */
 	out->open = !i || virtio_console_is_open(c->device, i);
 	return true;

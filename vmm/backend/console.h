@@ -46,6 +46,13 @@ struct console_config {
 int console_create(struct console **out, struct machine *m, const struct guest_spec *spec,
 		   const struct console_config *c, struct err *e);
 /*
+ * Stops the virtio console, and serves the event loop until the files of console and ports have all
+ * that was written to them: whatever the host's kernel holds, control socket and signals are
+ * answered. A file that holds up this for a second gets a note. To be called once, after the vCPUs
+ * have ended and before console_destroy(), which does not serve the loop.
+ */
+void console_await_files(struct console *c);
+/*
  * Stops the virtio console, writes what is left, restores the terminal. To be called after the
  * vCPUs have ended, before the bus is destroyed. For callers without a lifecycle; else
  * console_part's end() calls it. NULL allowed.
@@ -76,6 +83,9 @@ struct console_port {
 	const char *name;
 	char where[160]; /* see endpoint_describe() */
 	bool open;	 /* by the guest */
+	/* For how long this host's kernel has had bytes for @file, see endpoint_held_ms(). */
+	s64 held_ms;
+	const char *file; /* NULL: it has none */
 };
 /* Describes port @i; false: there are not so many. Main thread. */
 bool console_port(const struct console *c, unsigned i, struct console_port *out);

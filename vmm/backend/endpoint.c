@@ -26,6 +26,11 @@ void endpoint_start(struct endpoint *ep)
 		ep->ops->start(ep);
 }
 
+bool endpoint_end(struct endpoint *ep)
+{
+	return ep && ep->ops->end && ep->ops->end(ep);
+}
+
 void endpoint_destroy(struct endpoint *ep, s64 until_ms)
 {
 	if (ep)
@@ -35,6 +40,11 @@ void endpoint_destroy(struct endpoint *ep, s64 until_ms)
 size_t endpoint_write(struct endpoint *ep, const u8 *buf, size_t len, bool may_refuse)
 {
 	return !ep ? len : ep->ops->write(ep, buf, len, may_refuse);
+}
+
+s64 endpoint_held_ms(const struct endpoint *ep, const char **file)
+{
+	return ep && ep->ops->held ? ep->ops->held(ep, file) : 0;
 }
 
 void endpoint_room(struct endpoint *ep)

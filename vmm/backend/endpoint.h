@@ -56,8 +56,14 @@ int endpoint_create(struct endpoint **out, const struct endpoint_config *c, stru
  */
 void endpoint_start(struct endpoint *ep);
 /*
- * Writes what is left for as long as a reader takes it, until now_ms() is @until_ms at the latest.
- * Main thread. NULL allowed.
+ * Goes on with the end of a file's endpoint, whose thread writes what is left. Returns true as long
+ * as that is under way; never waits. Main thread, when nobody writes any more.
+ */
+bool endpoint_end(struct endpoint *ep);
+/*
+ * Writes what is left for as long as a reader takes it, until now_ms() is @until_ms at the latest;
+ * to a file, as long as its storage takes, unless endpoint_end() has returned false. Main thread.
+ * NULL allowed.
  */
 void endpoint_destroy(struct endpoint *ep, s64 until_ms);
 
@@ -71,6 +77,11 @@ size_t endpoint_write(struct endpoint *ep, const u8 *buf, size_t len, bool may_r
  * "unix:PATH,server=on", "file", "null".
  */
 void endpoint_describe(const struct endpoint *ep, char *buf, size_t len);
+/*
+ * Returns for how many milliseconds this host's kernel has had bytes for the endpoint's file, with
+ * *file its name, which points into the endpoint; 0: it has none. Any thread.
+ */
+s64 endpoint_held_ms(const struct endpoint *ep, const char **file);
 /* Tells the endpoint that the guest takes input again. Any thread. */
 void endpoint_room(struct endpoint *ep);
 

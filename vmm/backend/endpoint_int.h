@@ -13,6 +13,9 @@ struct endpoint_ops {
 	/* NULL: it has no file to remove. */
 	bool (*disown)(struct endpoint *ep, struct confine_file *file);
 	void (*start)(struct endpoint *ep); /* NULL: it has started when it was created */
+	/* What endpoint_end() and endpoint_held_ms() say; NULL, both: it has no file. */
+	bool (*end)(struct endpoint *ep);
+	s64 (*held)(const struct endpoint *ep, const char **file);
 };
 
 /* Each kind begins with it. */

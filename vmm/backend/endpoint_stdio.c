@@ -273,6 +273,19 @@ static void stdio_destroy(struct endpoint *ep, s64 until_ms)
 	free(c);
 }
 
+static bool stdio_end(struct endpoint *ep)
+{
+	return outlet_end(stdio_of(ep)->out);
+}
+
+static s64 stdio_held(const struct endpoint *ep, const char **file)
+{
+	const struct stdio *c = (const struct stdio *)(const void *)ep;
+
+	*file = ep->c.what->kind == SPEC_FILE ? ep->c.what->path : "stdout";
+	return outlet_held_ms(c->out);
+}
+
 static int stdio_open_file(struct stdio *c, struct err *e)
 {
 	const struct spec_endpoint *what = c->ep.c.what;
@@ -306,6 +319,7 @@ static int open_output(struct stdio *c, struct err *e)
 	int ret = file ? stdio_open_file(c, e) : 0;
 	struct outlet_config config = {
 		.loop = c->loop,
+		.host = machine_host(c->ep.c.m),
 		.fd = file ? c->file : STDOUT_FILENO,
 		.ours = file,
 		.lines = c->ep.c.text,
@@ -336,6 +350,8 @@ int endpoint_stdio_create(struct endpoint **out, const struct endpoint_config *c
 		.room = stdio_room,
 		.describe = stdio_describe,
 		.start = stdio_start,
+		.end = stdio_end,
+		.held = stdio_held,
 	};
 	struct stdio *c = calloc(1, sizeof(*c));
 	int ret;

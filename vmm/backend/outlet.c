@@ -19,6 +19,7 @@
 
 #include "base/clock.h"
 #include "base/reopen.h"
+#include "vmm/machine/file_writer.h"
 
 #define FLUSH_NS  10000000ULL
 #define RETRY_NS  1000000000ULL
@@ -29,7 +30,7 @@ enum outlet_kind {
 	OUTLET_NONBLOCK, /* a description of our own, with O_NONBLOCK */
 	OUTLET_GATED,	 /* shared with others: poll(), then at most @gate bytes */
 	OUTLET_SOCKET,
-	OUTLET_FILE,
+	OUTLET_FILE, /* by a file_writer */
 };
 
 struct outlet {
@@ -40,14 +41,14 @@ struct outlet {
 	bool reopened; /* fd is not the caller's */
 	bool fifo;     /* a reader that is gone may be followed by another */
 	int timer;
+	struct file_writer *file; /* of OUTLET_FILE, which has the descriptor then; or NULL */
+	struct loop_call try;	  /* the file has room again */
 
 	pthread_mutex_t lock;
 	u8 *ring;
 	u64 head, tail; /* free-running */
 	u64 lost;	/* bytes, since the last mark */
-	u64 size;	/* of a regular file */
-	bool regular;
-	bool blocked; /* the last write was refused: the loop or the timer tries again */
+	bool blocked;	/* the last write was refused: the loop or the timer tries again */
 	bool stalled; /* and for so long that outlet_wait() does not wait for the reader any more */
 	bool starved; /* outlet_write() refused something */
 	bool watched; /* fd is in the loop, from the first refusal on */
@@ -60,6 +61,12 @@ static u64 outlet_pending(const struct outlet *o)
 	return o->head - o->tail;
 }
 
+/* Returns true if it is a file that takes nothing at present, though its storage answers. */
+static bool outlet_is_full(const struct outlet *o)
+{
+	return o->file && file_writer_is_full(o->file);
+}
+
 /* --- writing, with the lock ----------------------------------------------------------------- */
 
 static ssize_t outlet_put_once(const struct outlet *o, const void *buf, size_t len)
@@ -67,6 +74,10 @@ static ssize_t outlet_put_once(const struct outlet *o, const void *buf, size_t l
 	struct pollfd p = { .fd = o->fd, .events = POLLOUT };
 	int ret;
 
+	if (o->kind == OUTLET_FILE) {
+		errno = EAGAIN;
+		return len ? (ssize_t)file_writer_put(o->file, buf, len, false) : 0;
+	}
 	if (o->kind == OUTLET_SOCKET)
 		return send(o->fd, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (o->kind == OUTLET_GATED) {
@@ -101,13 +112,14 @@ static void outlet_arm(struct outlet *o, u64 ns)
 static void outlet_on_writable(void *arg, u32 events);
 
 /*
- * Schedules another try: by the loop when the reader takes something, else by the timer. Most
- * guests never get here, so the descriptor is not in the loop from the start.
+ * Schedules another try: by the loop when the reader takes something, else by the timer. A file's
+ * thread calls by itself, unless there was no memory for it. Most guests never get here, so the descriptor is not in the loop from the
+ * start.
  */
 static void outlet_try_later(struct outlet *o)
 {
 	o->blocked = true;
-	if (o->kind != OUTLET_FILE && !o->watched)
+	if (!o->watched && o->kind != OUTLET_FILE)
 		o->watched = !loop_add(o->c.loop, o->fd, EPOLLOUT, outlet_on_writable, o);
 	else if (o->watched)
 		loop_mod(o->c.loop, o->fd, EPOLLOUT);
@@ -118,7 +130,7 @@ static void outlet_try_later(struct outlet *o)
 /* Handles a failed write by @error: tries again later, or gives up for good. */
 static void outlet_on_refusal(struct outlet *o, int error)
 {
-	if (o->kind == OUTLET_FILE || error == EAGAIN) {
+	if (error == EAGAIN) {
 		outlet_try_later(o);
 		return;
 	}
@@ -137,12 +149,12 @@ static bool outlet_put_mark(struct outlet *o)
 		return true;
 	snprintf(line, sizeof(line), "\r\n[vmm: %llu bytes were lost here]\r\n",
 		 (unsigned long long)o->lost);
-	n = outlet_put(o, line, strlen(line));
-	if (n < 0) {
-		outlet_on_refusal(o, errno);
+	n = o->file ? (ssize_t)file_writer_put(o->file, line, strlen(line), true)
+		    : outlet_put(o, line, strlen(line));
+	if (n <= 0) {
+		outlet_on_refusal(o, n ? errno : EAGAIN);
 		return false;
 	}
-	o->size += (u64)n;
 	o->lost = 0;
 	return true;
 }
@@ -153,9 +165,7 @@ static void outlet_drain(struct outlet *o)
 	bool before = o->blocked;
 
 	o->blocked = false;
-	if (o->regular && o->size >= OUTLET_FILE_MAX && outlet_pending(o))
-		outlet_on_refusal(o, EFBIG);
-	else if (outlet_pending(o) && outlet_put_mark(o))
+	if (outlet_pending(o) && outlet_put_mark(o))
 		while (outlet_pending(o) && !o->blocked) {
 			size_t at = o->tail % OUTLET_RING, len = OUTLET_RING - at;
 			ssize_t n;
@@ -168,7 +178,6 @@ static void outlet_drain(struct outlet *o)
 				break;
 			}
 			o->tail += (u64)n;
-			o->size += (u64)n;
 			o->stalled = false;
 		}
 	if (before && !o->blocked && o->watched)
@@ -185,21 +194,31 @@ static void outlet_copy(struct outlet *o, const u8 *buf, size_t len)
 	}
 }
 
+/* Waits without the lock, for a moment, until the reader or the file takes something. */
+static void outlet_nap(struct outlet *o)
+{
+	struct pollfd p = { .fd = o->fd, .events = POLLOUT };
+
+	pthread_mutex_unlock(&o->lock);
+	if (o->file)
+		file_writer_wait(o->file, SLICE_MS);
+	else
+		poll(&p, 1, SLICE_MS);
+	pthread_mutex_lock(&o->lock);
+}
+
 /*
  * Waits for the reader, without the lock, until there is room for @len bytes of a source that
  * cannot be refused, or until the reader has taken nothing for OUTLET_PATIENCE_MS.
  */
 static void outlet_wait(struct outlet *o, size_t len)
 {
-	struct pollfd p = { .fd = o->fd, .events = POLLOUT };
 	u64 seen = o->tail;
 	unsigned waited = 0;
 
-	while (!o->gone && !o->stalled && o->kind != OUTLET_FILE &&
+	while (!o->gone && !o->stalled && !outlet_is_full(o) &&
 	       outlet_pending(o) + len > OUTLET_RING) {
-		pthread_mutex_unlock(&o->lock);
-		poll(&p, 1, SLICE_MS);
-		pthread_mutex_lock(&o->lock);
+		outlet_nap(o);
 		outlet_drain(o);
 		waited = o->tail != seen ? 0 : waited + SLICE_MS;
 		seen = o->tail;
@@ -217,7 +236,7 @@ size_t outlet_write(struct outlet *o, const u8 *buf, size_t len, bool may_refuse
 		goto out;
 	if (outlet_pending(o) + len > OUTLET_RING && !o->blocked)
 		outlet_drain(o);
-	if (may_refuse && o->kind != OUTLET_FILE && outlet_pending(o) + len > OUTLET_RING) {
+	if (may_refuse && outlet_pending(o) + len > OUTLET_RING && !outlet_is_full(o)) {
 		taken = (size_t)(OUTLET_RING - outlet_pending(o));
 		o->starved = true;
 	} else if (outlet_pending(o) + len > OUTLET_RING) {
@@ -244,7 +263,7 @@ static void outlet_try_again(struct outlet *o)
 
 	pthread_mutex_lock(&o->lock);
 	outlet_drain(o);
-	room = o->starved && outlet_pending(o) < OUTLET_RING / 2;
+	room = o->starved && (outlet_pending(o) < OUTLET_RING / 2 || outlet_is_full(o));
 	if (room)
 		o->starved = false;
 	pthread_mutex_unlock(&o->lock);
@@ -255,16 +274,25 @@ static void outlet_try_again(struct outlet *o)
 static void outlet_on_timer(void *arg, u32 expiries)
 {
 	struct outlet *o = arg;
-	struct stat st;
 
 	(void)expiries;
 	pthread_mutex_lock(&o->lock);
 	o->armed = false;
-	/* The file may have been shortened meanwhile. */
-	if (o->regular && !fstat(o->fd, &st))
-		o->size = (u64)st.st_size;
 	pthread_mutex_unlock(&o->lock);
 	outlet_try_again(o);
+}
+
+static void outlet_on_file_room(void *arg)
+{
+	outlet_try_again(arg);
+}
+
+/* On the file's thread. */
+static void file_has_room(void *arg)
+{
+	struct outlet *o = arg;
+
+	loop_call(o->c.loop, &o->try);
 }
 
 static void outlet_on_writable(void *arg, u32 events)
@@ -283,6 +311,25 @@ static void outlet_on_writable(void *arg, u32 events)
 
 /* --- life ------------------------------------------------------------------------------------ */
 
+/* Makes the thread's side of a file of which @st was just told. -errno. */
+static int outlet_create_file(struct outlet *o, const struct stat *st)
+{
+	const struct file_writer_config c = {
+		.host = o->c.host,
+		.fd = o->fd,
+		.ours = o->c.ours,
+		.size = (u64)st->st_size,
+		.max = S_ISREG(st->st_mode) ? OUTLET_FILE_MAX : 0,
+		.room = file_has_room,
+		.arg = o,
+	};
+
+	o->kind = OUTLET_FILE;
+	o->try.fn = outlet_on_file_room;
+	o->try.arg = o;
+	return file_writer_create(&o->file, &c);
+}
+
 static int outlet_classify(struct outlet *o)
 {
 	struct stat st;
@@ -291,13 +338,11 @@ static int outlet_classify(struct outlet *o)
 	o->fd = o->c.fd;
 	if (fstat(o->fd, &st))
 		return -errno;
-	o->size = (u64)st.st_size;
-	o->regular = S_ISREG(st.st_mode);
 	o->fifo = o->c.ours && S_ISFIFO(st.st_mode);
 	if (S_ISSOCK(st.st_mode)) {
 		o->kind = OUTLET_SOCKET;
 	} else if (!S_ISFIFO(st.st_mode) && !S_ISCHR(st.st_mode)) {
-		o->kind = OUTLET_FILE;
+		return outlet_create_file(o, &st);
 	} else if (o->c.ours) {
 		o->kind = OUTLET_NONBLOCK;
 	} else {
@@ -342,6 +387,7 @@ fail:
 	return ret;
 }
 
+/* Waits with the lock: nobody else writes any more. */
 static void outlet_linger(struct outlet *o, s64 until)
 {
 	struct pollfd p = { .fd = o->fd, .events = POLLOUT };
@@ -349,14 +395,44 @@ static void outlet_linger(struct outlet *o, s64 until)
 	u64 seen = o->tail;
 
 	outlet_drain(o);
-	while (outlet_pending(o) && !o->gone && !o->stalled && o->kind != OUTLET_FILE &&
-	       now_ms() < until && now_ms() < progress + OUTLET_PATIENCE_MS) {
+	while (outlet_pending(o) && !o->gone && !o->stalled && now_ms() < until &&
+	       now_ms() < progress + OUTLET_PATIENCE_MS) {
 		poll(&p, 1, SLICE_MS);
 		outlet_drain(o);
 		if (o->tail != seen)
 			progress = now_ms();
 		seen = o->tail;
 	}
+}
+
+/* Hands over to the file's thread what it takes; true: there is more, for which it has no room. */
+static bool outlet_hand_over(struct outlet *o)
+{
+	bool more;
+
+	pthread_mutex_lock(&o->lock);
+	outlet_drain(o);
+	more = outlet_pending(o) && !outlet_is_full(o);
+	pthread_mutex_unlock(&o->lock);
+	return more;
+}
+
+bool outlet_end(struct outlet *o)
+{
+	return o && o->file && (outlet_hand_over(o) || file_writer_end(o->file));
+}
+
+s64 outlet_held_ms(const struct outlet *o)
+{
+	return o && o->file ? file_writer_held_ms(o->file) : 0;
+}
+
+/* Waits for the file, as long as its storage takes. */
+static void outlet_finish_file(struct outlet *o)
+{
+	while (outlet_hand_over(o))
+		file_writer_wait(o->file, SLICE_MS);
+	file_writer_end(o->file);
 }
 
 u64 outlet_destroy(struct outlet *o, s64 until_ms)
@@ -366,15 +442,19 @@ u64 outlet_destroy(struct outlet *o, s64 until_ms)
 	if (!o)
 		return 0;
 	if (o->timer >= 0) {
+		if (o->file)
+			outlet_finish_file(o);
 		pthread_mutex_lock(&o->lock);
-		outlet_linger(o, until_ms);
+		if (!o->file)
+			outlet_linger(o, until_ms);
 		left = o->gone ? 0 : outlet_pending(o) + o->lost;
 		pthread_mutex_unlock(&o->lock);
 		loop_timer_del(o->c.loop, o->timer);
 	}
 	if (o->watched)
 		loop_del(o->c.loop, o->fd);
-	if (o->reopened || o->c.ours)
+	left += file_writer_destroy(o->file);
+	if (o->reopened || (o->c.ours && !o->file))
 		close(o->fd);
 	pthread_mutex_destroy(&o->lock);
 	free(o->ring);

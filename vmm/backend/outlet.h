@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Writes bytes to a descriptor whose reader may be slow, stuck or gone, or whose disk is full, so
- * that no thread ever waits in write(2) for it.
+ * Writes bytes to a descriptor whose reader may be slow, stuck or gone, or whose disk is full or
+ * does not answer, so that no thread ever waits in write(2) for it.
  *
  * The bytes go through a ring of OUTLET_RING. O_NONBLOCK belongs to the open file, which a terminal
  * or a pipe shares with the user's shell, so it is not set on a descriptor that this process was
@@ -11,21 +11,23 @@
  *			where that is refused (a terminal of another user), poll(2) is asked before
  *			each write of no more than has room then
  *	socket		send(2) with MSG_DONTWAIT
- *	file		written as it is. If the disk is full, or the file has OUTLET_FILE_MAX
- *			bytes, it is tried again each second, and goes on when there is room or the
- *			file is shortened
+ *	file		written by a thread of its own (vmm/machine/file_writer.h), since its
+ *			storage may not answer. If the disk is full, or the file has
+ *			OUTLET_FILE_MAX bytes, it is tried again each second, and goes on when there
+ *			is room or the file is shortened
  *
  * Flow control: a source that may be refused gets no more in than the ring has room for. One that
- * cannot wait (a serial port) is held up for as long as the reader takes something at least every
- * OUTLET_PATIENCE_MS; when it does not, the source goes on and the oldest bytes in the ring are
- * lost, until the reader takes something again. Where bytes were lost, a line in the output says
- * how many.
+ * cannot wait (a serial port) is held up for as long as the reader, or the file's storage, takes
+ * something at least every OUTLET_PATIENCE_MS; when it does not, the source goes on and the oldest
+ * bytes in the ring are lost, until something is taken again. No source waits for a full disk: it
+ * costs both kinds the oldest bytes. Where bytes were lost, a line in the output says how many.
  */
 #ifndef UMBRA_VMM_BACKEND_OUTLET_H
 #define UMBRA_VMM_BACKEND_OUTLET_H
 
 #include "base/loop.h"
 #include "base/types.h"
+#include "devices/host.h"
 
 #define OUTLET_RING	   65536U
 #define OUTLET_PATIENCE_MS 250
@@ -35,6 +37,7 @@ struct outlet;
 
 struct outlet_config {
 	struct loop *loop;
+	struct host *host; /* makes the thread of a file */
 	int fd;
 	/* @fd is open for us alone: non-blocking, if it can block, and closed at the end. */
 	bool ours;
@@ -51,8 +54,20 @@ struct outlet_config {
 /* Makes an outlet. Main thread. -errno; the descriptor is then still the caller's. */
 int outlet_create(struct outlet **out, const struct outlet_config *c);
 /*
- * Writes what is left, as long as it is taken, until now_ms() is @until_ms. Returns how many bytes
- * were left over. Main thread, when no other writes any more. NULL allowed.
+ * Goes on with the end of a file's outlet: what is left is written, unless the disk is full, and
+ * the file is closed, by its thread. Returns true as long as that is under way; never waits. Main
+ * thread, when no other writes any more. It is false of other kinds, and of NULL.
+ */
+bool outlet_end(struct outlet *o);
+/*
+ * Returns for how many milliseconds the host's kernel has had the call under way for a file; 0:
+ * there is none. Any thread. NULL allowed.
+ */
+s64 outlet_held_ms(const struct outlet *o);
+/*
+ * Writes what is left, as long as it is taken, until now_ms() is @until_ms; waits for a file as
+ * long as its storage takes, unless outlet_end() has returned false. Returns how many bytes were
+ * left over. Main thread, when no other writes any more. NULL allowed.
  */
 u64 outlet_destroy(struct outlet *o, s64 until_ms);
 /* Takes bytes; any thread. Returns how many were taken: all, or fewer if @may_refuse. */

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Tests a file as the endpoint of a guest's byte stream while its storage does not answer: neither
+ * guest nor event loop waits for it, and bytes that it costs are marked. The linker leads write(2)
+ * here, which holds what goes to the file.
+ */
+#include "tests/unit/vmm/endpoint_fixture.h"
+#include "vmm/backend/outlet.h"
+#include "vmm/machine/file_writer.h"
+
+static ino_t held_file;
+static bool holds;  /* atomic */
+static unsigned in; /* atomic: calls that are held */
+
+ssize_t __real_write(int fd, const void *buf, size_t len);
+ssize_t __wrap_write(int fd, const void *buf, size_t len);
+
+ssize_t __wrap_write(int fd, const void *buf, size_t len)
+{
+	struct stat st;
+
+	if (!fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_ino == held_file) {
+		__atomic_add_fetch(&in, 1, __ATOMIC_RELEASE);
+		while (__atomic_load_n(&holds, __ATOMIC_ACQUIRE))
+			usleep(1000);
+		__atomic_sub_fetch(&in, 1, __ATOMIC_RELEASE);
+	}
+	return __real_write(fd, buf, len);
+}
+
+static void hold(bool on)
+{
+	__atomic_store_n(&holds, on, __ATOMIC_RELEASE);
+}
+
+static unsigned held(void)
+{
+	return __atomic_load_n(&in, __ATOMIC_ACQUIRE);
+}
+
+static void open_held(struct fixture *f, bool text)
+{
+	struct stat st;
+	struct err e;
+
+	fixture_init(f);
+	assert_int_equal(fixture_open(f, SPEC_FILE, text, &e), 0);
+	assert_int_equal(stat(f->path, &st), 0);
+	held_file = st.st_ino;
+	hold(true);
+}
+
+/* Waits until the host's kernel has the prompt, whose write is the first. */
+static void await_held(void)
+{
+	for (unsigned i = 0; i < 2000 && !held(); i++)
+		usleep(1000);
+	assert_int_equal(held(), 1);
+}
+
+/* Returns true if the file has @bytes within two seconds. */
+static bool file_gets(const struct fixture *f, off_t bytes)
+{
+	struct stat st = { .st_size = 0 };
+
+	for (unsigned i = 0; i < 2000 && (stat(f->path, &st) || st.st_size < bytes); i++)
+		usleep(1000);
+	return st.st_size >= bytes;
+}
+
+/* A prompt is written by a timer of the event loop, the lines by the guest. */
+static void guest_and_loop_go_on(void **state)
+{
+	const char *file = "";
+	struct fixture f;
+	struct writer w;
+	char *text;
+
+	(void)state;
+	open_held(&f, true);
+	endpoint_write(f.ep, (const u8 *)"login: ", 7, false);
+	await_held();
+	for (int i = 0; i < 5; i++)
+		assert_loop_answers(&f);
+	writer_start(&w, &f, 1 << 20);
+	for (int i = 0; i < 5; i++)
+		assert_loop_answers(&f);
+	/* It is held up once. */
+	assert_writer_ends(&w, 10LL * OUTLET_PATIENCE_MS);
+	assert_true(endpoint_held_ms(f.ep, &file) >= OUTLET_PATIENCE_MS);
+	assert_string_equal(file, f.path);
+	assert_int_equal(held(), 1);
+	hold(false);
+	assert_true(file_gets(&f, 7 + FILE_WRITER_RING + OUTLET_RING - 64));
+	text = file_text(f.path);
+	assert_int_equal(strncmp(text, "login: 0 ", 9), 0);
+	assert_tells_loss(text, "\n16383 ");
+	free(text);
+	assert_int_equal(endpoint_held_ms(f.ep, &file), 0);
+	assert_true(fixture_close(&f) < ANSWER_MS);
+	fixture_fini(&f);
+}
+
+/* A source that can wait does, and loses nothing. */
+static void a_patient_source_loses_nothing(void **state)
+{
+	const size_t all = 1 << 20;
+	struct fixture f;
+	struct stat st;
+	u8 buf[4096];
+	size_t at = 0;
+
+	(void)state;
+	memset(buf, 'x', sizeof(buf));
+	open_held(&f, false);
+	for (size_t n = 1; n; at += n)
+		n = endpoint_write(f.ep, buf, sizeof(buf), true);
+	assert_in_range(at, OUTLET_RING, OUTLET_RING + FILE_WRITER_RING);
+	assert_loop_answers(&f);
+	hold(false);
+	while (at < all) {
+		assert_true(wait_flag(&f.room, 2000));
+		__atomic_store_n(&f.room, false, __ATOMIC_RELEASE);
+		for (size_t n = 1; n && at < all; at += n) {
+			size_t len = all - at < sizeof(buf) ? all - at : sizeof(buf);
+
+			n = endpoint_write(f.ep, buf, len, true);
+		}
+	}
+	assert_true(fixture_close(&f) < ANSWER_MS);
+	assert_int_equal(stat(f.path, &st), 0);
+	assert_int_equal(st.st_size, all);
+	fixture_fini(&f);
+}
+
+/* The end asks, and never waits; it is over when the file has all. */
+static void the_end_can_be_asked_for(void **state)
+{
+	struct fixture f;
+	unsigned i;
+	s64 begin;
+
+	(void)state;
+	open_held(&f, true);
+	write_all_lines(&f, 64 << 10);
+	endpoint_write(f.ep, (const u8 *)"the end", 7, false);
+	await_held();
+	begin = now_ms();
+	for (i = 0; i < 20; i++) {
+		assert_true(endpoint_end(f.ep));
+		usleep(1000);
+	}
+	assert_true(now_ms() - begin < ANSWER_MS);
+	hold(false);
+	for (i = 0; i < 1000 && endpoint_end(f.ep); i++)
+		usleep(1000);
+	assert_false(endpoint_end(f.ep));
+	assert_true(file_gets(&f, (64 << 10) + 7));
+	assert_true(fixture_close(&f) < ANSWER_MS);
+	fixture_fini(&f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(guest_and_loop_go_on),
+		cmocka_unit_test(a_patient_source_loses_nothing),
+		cmocka_unit_test(the_end_can_be_asked_for),
+	};
+
+	alarm(60); /* the fault is to wait for ever */
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
