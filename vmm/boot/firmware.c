@@ -15,6 +15,7 @@
 #include "devices/ports.h"
 #include "vmm/boot/firmware_kernel.h"
 #include "vmm/boot/firmware_tables.h"
+#include "vmm/machine/file_writer.h"
 #include "vmm/machine/layout.h"
 #include "vmm/machine/machine_boot.h"
 #include "vmm/machine/memory.h"
@@ -29,11 +30,14 @@ struct firmware {
 	struct cmos *cmos;
 	struct ports *ports;
 	struct firmware_kernel *kernel;
-	int timer; /* of the CMOS clock; belongs to the event loop */
-	int log;
-	u64 logged;	   /* bytes */
-	const char *image; /* for messages */
-	int image_fd;	   /* until it is read, then -1 */
+	int timer;		      /* of the CMOS clock; belongs to the event loop */
+	int log;		      /* or -1, with the next: no log */
+	struct file_writer *log_file; /* of a log that is a regular file, which has @log then */
+	const char *log_path;
+	bool log_held_noted; /* there was a note that the end waits for it */
+	u64 logged;	     /* bytes */
+	const char *image;   /* for messages */
+	int image_fd;	     /* until it is read, then -1 */
 	void *rom;
 	u64 rom_len;
 	const u8 *low_source; /* the end of the ROM, */
@@ -42,14 +46,18 @@ struct firmware {
 	size_t line_len;
 };
 
+/* Returns true if the log takes the line, which it does without waiting for its reader or disk. */
+static bool log_take_line(const struct firmware *f)
+{
+	if (f->log_file)
+		return file_writer_put(f->log_file, f->line, f->line_len, true) > 0;
+	return f->log >= 0 && write(f->log, f->line, f->line_len) > 0;
+}
+
 static void flush_log(struct firmware *f)
 {
-	/*
-	 * If the log cannot be written, or not without waiting for its reader, the line is dropped
-	 * and the guest goes on.
-	 */
-	if (f->log >= 0 && f->line_len && f->logged < LOG_MAX &&
-	    write(f->log, f->line, f->line_len) > 0)
+	/* A line that the log does not take is dropped, and the guest goes on. */
+	if (f->line_len && f->logged < LOG_MAX && log_take_line(f))
 		f->logged += f->line_len;
 	f->line_len = 0;
 }
@@ -122,6 +130,16 @@ static int read_image(struct firmware *f, struct err *e)
 	return 0;
 }
 
+/* Has a thread write the log, which is a regular file: its storage may not answer. */
+static int create_log_file(struct firmware *f)
+{
+	const struct file_writer_config c = { .host = machine_host(f->m),
+					      .fd = f->log,
+					      .ours = true };
+
+	return file_writer_create(&f->log_file, &c);
+}
+
 /*
  * Opens the log, whose content stays, as that of a console's file does. Without O_NONBLOCK a FIFO
  * that nobody reads would hold up the start, and one whose reader stops would hold up a vCPU.
@@ -132,6 +150,7 @@ static int open_log(struct firmware *f, const char *path, struct err *e)
 
 	if (!path)
 		return 0;
+	f->log_path = path;
 	f->log =
 		open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0644);
 	if (f->log < 0)
@@ -145,6 +164,8 @@ static int open_log(struct firmware *f, const char *path, struct err *e)
 			       "--firmware-log %s: is a block device, whose data it would "
 			       "overwrite; want a file",
 			       path);
+	if (S_ISREG(st.st_mode) && create_log_file(f))
+		return err_set(e, -ENOMEM, "out of memory");
 	return 0;
 }
 
@@ -225,15 +246,54 @@ static int reset_firmware(void *part, struct err *e)
 	return f->kernel ? firmware_kernel_read(f->kernel, e) : 0;
 }
 
+/* Goes on with the end of the log's thread; notes, once, that the end waits for it. */
+static bool log_is_busy(void *arg)
+{
+	struct firmware *f = arg;
+
+	if (!file_writer_end(f->log_file))
+		return false;
+	if (!f->log_held_noted && file_writer_held_ms(f->log_file) >= FILE_WRITER_HELD_MS) {
+		f->log_held_noted = true;
+		note_put(machine_notes(f->m),
+			 "--firmware-log %s: this host's kernel holds what was written to it and "
+			 "does not give it back; the guest's end waits for that",
+			 f->log_path);
+	}
+	return true;
+}
+
+void firmware_await_log(struct firmware *f)
+{
+	if (!f->log_file)
+		return;
+	flush_log(f);
+	machine_wait(f->m, log_is_busy, f);
+}
+
+s64 firmware_log_held_ms(const struct firmware *f)
+{
+	return f->log_file ? file_writer_held_ms(f->log_file) : 0;
+}
+
+/* Waits for the log's storage, unless firmware_await_log() has. */
+static void close_log(struct firmware *f)
+{
+	flush_log(f);
+	if (f->log_file)
+		file_writer_end(f->log_file);
+	else if (f->log >= 0)
+		close(f->log);
+	file_writer_destroy(f->log_file);
+}
+
 void firmware_destroy(struct firmware *f)
 {
 	if (!f)
 		return;
 	if (f->timer >= 0)
 		loop_timer_del(machine_loop(f->m), f->timer);
-	flush_log(f);
-	if (f->log >= 0)
-		close(f->log);
+	close_log(f);
 	if (f->image_fd >= 0)
 		close(f->image_fd);
 	fw_cfg_destroy(f->cfg);

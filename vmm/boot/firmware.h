@@ -30,7 +30,8 @@ struct firmware_config {
 	const char *image; /* "seabios" or a file; outlives the firmware */
 	/*
 	 * File for the firmware's debug messages (port 0x402), or NULL: appended to, by one guest
-	 * at most 16 MiB. Messages that would have to wait for a reader are lost.
+	 * at most 16 MiB. Messages that would have to wait for a reader are lost. A regular
+	 * file is written by a thread of its own (vmm/machine/file_writer.h).
 	 */
 	const char *log;
 	const char *kernel; /* bzImage to start instead of a disk, or NULL */
@@ -46,6 +47,14 @@ struct firmware_config {
  */
 int firmware_create(struct firmware **out, struct machine *m, const struct firmware_config *c,
 		    struct err *e);
+/*
+ * Serves the event loop until the log has all that was written to it, whatever the host's kernel
+ * holds; a note names the log if that takes a second. To be called when no vCPU runs any more and
+ * before firmware_destroy(), which does not serve the loop.
+ */
+void firmware_await_log(struct firmware *f);
+/* Returns for how many ms this host's kernel has had lines for the log; 0: none. Any thread. */
+s64 firmware_log_held_ms(const struct firmware *f);
 /*
  * Frees the firmware, for callers without a lifecycle; else firmware_part's end() calls it. NULL
  * allowed.

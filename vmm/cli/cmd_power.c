@@ -138,31 +138,46 @@ static int guest_await_end(struct client *c, int process, long long ms, char rea
 }
 
 /*
- * Returns true if the guest's end waits for this host's kernel, with a line that names the disk's
- * file.
+ * Returns true if an object of @list tells that this host's kernel holds something for its file,
+ * with a line that names it. @what: what people call that.
  */
+static bool file_is_held(struct client *c, const json_t *list, const char *what, struct err *e)
+{
+	json_t *one;
+	char time[24];
+	size_t i;
+
+	json_array_foreach(list, i, one)
+	{
+		long long ms = cli_json_number(one, "held-ms");
+
+		if (ms <= 0)
+			continue;
+		err_set(e, -ETIMEDOUT,
+			"guest %s: its end waits for this host's kernel, which has held %s for %s "
+			"for %s; the vmm ends when they are given back",
+			client_name(c), what, cli_json_text(one, "file"), cli_duration(time, ms));
+		return true;
+	}
+	return false;
+}
+
+/* Returns true if the guest's end waits for this host's kernel, with a line that names the file. */
 static bool guest_is_held(struct client *c, struct err *e)
 {
-	json_t *info = NULL, *disk;
-	bool held = false;
+	json_t *info = NULL;
+	const char *state;
+	bool held, runs;
 	struct err none;
-	size_t i;
 
 	if (client_call(c, "umbra-info", NULL, &info, &none))
 		return false;
-	json_array_foreach(json_object_get(info, "disks"), i, disk)
-	{
-		long long ms = cli_json_number(disk, "held-ms");
-		char time[24];
-
-		if (held || ms <= 0)
-			continue;
-		held = true;
-		err_set(e, -ETIMEDOUT,
-			"guest %s: its end waits for this host's kernel, which has held requests "
-			"for %s for %s; the vmm ends when they are given back",
-			client_name(c), cli_json_text(disk, "file"), cli_duration(time, ms));
-	}
+	state = cli_json_text(json_object_get(info, "guest"), "status");
+	runs = !strcmp(state, "running") || !strcmp(state, "paused") || !strcmp(state, "prelaunch");
+	/* A disk is held by its end only, a console's file also while the guest runs. */
+	held = file_is_held(c, json_object_get(info, "disks"), "requests", e) ||
+	       (!runs && (file_is_held(c, json_object_get(info, "console"), "bytes", e) ||
+			  file_is_held(c, json_object_get(info, "firmware-log"), "bytes", e)));
 	json_decref(info);
 	return held;
 }

@@ -13,6 +13,7 @@
 
 #include "base/descriptors.h"
 #include "base/exit_code.h"
+#include "base/json_text.h"
 #include "base/loop.h"
 #include "base/signals.h"
 #include "base/socket_file.h"
@@ -234,6 +235,19 @@ static void attach_boot(struct guest *g)
 	lifecycle_add(machine_lifecycle(g->m), &guest_boot_part, g->boot);
 }
 
+/* Returns what there is to tell of the firmware's log, in the form that a console's file has. */
+static json_t *describe_firmware_log(void *arg)
+{
+	const struct guest *g = arg;
+	s64 ms = g->firmware ? firmware_log_held_ms(g->firmware) : 0;
+
+	if (ms < 1000)
+		return NULL;
+	return json_pack("[{s:o, s:s, s:I}]", "file", json_any_text(g->spec->firmware_log), "error",
+			 "this host's kernel holds what is written to it", "held-ms",
+			 (json_int_t)ms);
+}
+
 static int create_firmware(struct guest *g, struct err *e)
 {
 	struct firmware_config c = {
@@ -247,9 +261,13 @@ static int create_firmware(struct guest *g, struct err *e)
 
 	c.n_disks = platform_disk_slots(g->platform, c.disks, ARRAY_SIZE(c.disks));
 	ret = firmware_create(&g->firmware, g->m, &c, e);
-	if (!ret)
-		lifecycle_add(machine_lifecycle(g->m), &firmware_part, g->firmware);
-	return ret;
+	if (ret)
+		return ret;
+	lifecycle_add(machine_lifecycle(g->m), &firmware_part, g->firmware);
+	if (g->spec->firmware_log &&
+	    monitor_add_info(g->monitor, "firmware-log", describe_firmware_log, g))
+		return err_set(e, -ENOMEM, "out of memory");
+	return 0;
 }
 
 /*
@@ -543,6 +561,10 @@ int guest_end(struct guest *g, struct err *e)
 	/* As long as it takes, all parts are there and answer. */
 	if (g->platform)
 		platform_await_disks(g->platform);
+	if (g->console)
+		console_await_files(g->console);
+	if (g->firmware)
+		firmware_await_log(g->firmware);
 	return lifecycle_end(machine_lifecycle(g->m), e);
 }
 

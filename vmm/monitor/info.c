@@ -156,6 +156,14 @@ static json_t *nets_section(void *arg)
 	return list;
 }
 
+static void describe_held_file(json_t *to, const struct console_port *p)
+{
+	json_object_set_new(to, "error",
+			    json_string("this host's kernel holds what is written to its file"));
+	json_object_set_new(to, "file", json_any_text(p->file));
+	json_object_set_new(to, "held-ms", json_integer((json_int_t)p->held_ms));
+}
+
 static json_t *console_section(void *arg)
 {
 	struct monitor *mon = arg;
@@ -170,6 +178,8 @@ static json_t *console_section(void *arg)
 		if (!i)
 			json_object_set_new(one, "attached",
 					    json_integer(console_viewers(mon->console)));
+		if (p.held_ms >= 1000)
+			describe_held_file(one, &p);
 		json_array_append_new(list, one);
 	}
 	return list;

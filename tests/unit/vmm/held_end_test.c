@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tests the end of a guest while the host's kernel holds requests of its disk: the control socket
- * answers and names the file, and so do a note and `vmm stop`. The linker leads the disk's word
- * that it is held here; blk_held_test.c tests that word. The guests are a firmware of one
- * instruction, on this /dev/kvm.
+ * Tests the end of a guest while the host's kernel holds requests of its disk, or bytes for the
+ * file of its console or of its firmware's log: the control socket answers and names the file, and
+ * so do a note and `vmm stop`. The linker leads the disk's word that it is held here, which
+ * blk_held_test.c tests, and write(2), which holds what goes to those files. The guests are a
+ * firmware of a few instructions, on this /dev/kvm.
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -13,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -42,9 +44,27 @@ s64 __wrap_virtio_blk_held_ms(const struct virtio_blk *b)
 	return since ? now_ms() - since + 1 : __real_virtio_blk_held_ms(b);
 }
 
+static ino_t held_file; /* 0: none */
+static bool holds;	/* atomic */
+
+ssize_t __real_write(int fd, const void *buf, size_t len);
+ssize_t __wrap_write(int fd, const void *buf, size_t len);
+
+ssize_t __wrap_write(int fd, const void *buf, size_t len)
+{
+	struct timespec ms = { 0, 1000000 };
+	struct stat st;
+
+	if (held_file && !fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_ino == held_file)
+		while (__atomic_load_n(&holds, __ATOMIC_ACQUIRE))
+			nanosleep(&ms, NULL);
+	return __real_write(fd, buf, len);
+}
+
 struct fixture {
 	struct guest_spec spec;
 	char dir[32], image[48], disk[48], name[32];
+	char console[48], log[48]; /* the files of those tests that have one */
 	pthread_t thread;
 	pthread_mutex_t lock;
 	char told[2000];    /* all notes, a line each */
@@ -106,21 +126,25 @@ static void make_file(const char *path, const void *data, size_t len)
 	close(fd);
 }
 
-static int setup(void **state)
+/* At the reset vector: "x" on the serial port, a line of the firmware's log, jmp . */
+static const u8 firmware_code[] = { 0xba, 0xf8, 0x03, 0xb0, 0x78, 0xee, 0xba,
+				    0x02, 0x04, 0xb0, 0x0a, 0xee, 0xeb, 0xfe };
+
+static struct fixture *fixture_new(void)
 {
 	static u8 image[IMAGE_LEN], disk[4096];
 	struct fixture *f = calloc(1, sizeof(*f));
-	struct err e;
 
 	pthread_mutex_init(&f->lock, NULL);
 	strcpy(f->dir, "/tmp/umbra-unit-XXXXXX");
 	assert_non_null(mkdtemp(f->dir));
 	snprintf(f->image, sizeof(f->image), "%s/bios", f->dir);
 	snprintf(f->disk, sizeof(f->disk), "%s/the disk", f->dir);
+	snprintf(f->console, sizeof(f->console), "%s/the console", f->dir);
+	snprintf(f->log, sizeof(f->log), "%s/the log", f->dir);
 	snprintf(f->name, sizeof(f->name), "unit-held-%d", getpid());
 	memset(image, 0xff, sizeof(image));
-	image[RESET_AT] = 0xeb; /* jmp . */
-	image[RESET_AT + 1] = 0xfe;
+	memcpy(image + RESET_AT, firmware_code, sizeof(firmware_code));
 	make_file(f->image, image, sizeof(image));
 	make_file(f->disk, disk, sizeof(disk));
 	guest_spec_init(&f->spec);
@@ -131,6 +155,13 @@ static int setup(void **state)
 	f->spec.console_given = true;
 	f->spec.disks[0].path = strdup(f->disk);
 	f->spec.n_disks = 1;
+	return f;
+}
+
+static int fixture_run(struct fixture *f, void **state)
+{
+	struct err e;
+
 	assert_int_equal(pthread_create(&f->thread, NULL, run_guest, f), 0);
 	for (unsigned i = 0; i < 10000 && !__atomic_load_n(&f->started, __ATOMIC_ACQUIRE) &&
 			     !__atomic_load_n(&f->done, __ATOMIC_ACQUIRE);
@@ -142,11 +173,52 @@ static int setup(void **state)
 	return 0;
 }
 
+static int setup(void **state)
+{
+	return fixture_run(fixture_new(), state);
+}
+
+/* Makes @path, whose writes are held from now on. */
+static void hold_file(const char *path)
+{
+	struct stat st;
+
+	make_file(path, "", 0);
+	assert_int_equal(stat(path, &st), 0);
+	held_file = st.st_ino;
+	__atomic_store_n(&holds, true, __ATOMIC_RELEASE);
+}
+
+static int setup_console(void **state)
+{
+	struct fixture *f = fixture_new();
+
+	f->spec.console.kind = SPEC_FILE;
+	f->spec.console.path = f->console;
+	hold_file(f->console);
+	return fixture_run(f, state);
+}
+
+static int setup_log(void **state)
+{
+	struct fixture *f = fixture_new();
+
+	f->spec.firmware_log = f->log;
+	hold_file(f->log);
+	return fixture_run(f, state);
+}
+
 static int teardown(void **state)
 {
 	struct fixture *f = *state;
 
 	__atomic_store_n(&held_since, 0, __ATOMIC_RELEASE);
+	__atomic_store_n(&holds, false, __ATOMIC_RELEASE);
+	held_file = 0;
+	f->spec.console.path = NULL;
+	f->spec.firmware_log = NULL;
+	unlink(f->console);
+	unlink(f->log);
 	client_close(f->c);
 	guest_spec_free(&f->spec);
 	unlink(f->image);
@@ -225,6 +297,28 @@ static void assert_file_is_named(struct fixture *f)
 	got = stop_says(f);
 	if (!strstr(got, want))
 		fail_msg("vmm stop says: %s", got);
+}
+
+/* Waits until umbra-info tells that @file of the section is held. */
+static void await_info(struct fixture *f, const char *section, const char *file, const char *error)
+{
+	json_t *info = NULL, *one = NULL;
+
+	for (unsigned i = 0; i < 40; i++) {
+		ask(f, "umbra-info", &info);
+		one = json_array_get(json_object_get(info, section), 0);
+		if (json_object_get(one, "held-ms"))
+			break;
+		json_decref(info);
+		info = NULL;
+		for (unsigned ms = 0; ms < 100; ms++)
+			nap();
+	}
+	assert_non_null(info);
+	assert_true(json_integer_value(json_object_get(one, "held-ms")) >= 1000);
+	assert_string_equal(json_string_value(json_object_get(one, "file")), file);
+	assert_string_equal(json_string_value(json_object_get(one, "error")), error);
+	json_decref(info);
 }
 
 static void await_end(struct fixture *f, int code)
@@ -348,6 +442,58 @@ static void a_short_wait_is_not_told(void **state)
 	assert_null(strstr(f->told, "--disk"));
 }
 
+static void expect_stop_says(struct fixture *f, const char *want)
+{
+	const char *got = stop_says(f);
+
+	if (!strstr(got, want))
+		fail_msg("vmm stop says: %s", got);
+}
+
+/* The guest has written a byte, and the host's kernel does not give it back. */
+static void expect_end_names(struct fixture *f, const char *note, const char *file, char content)
+{
+	char want[200], got[2] = "";
+	int fd;
+
+	ask(f, "quit", NULL);
+	await_note(f, note);
+	snprintf(want, sizeof(want), "this host's kernel, which has held bytes for %s for ", file);
+	expect_stop_says(f, want);
+	assert_false(__atomic_load_n(&f->done, __ATOMIC_ACQUIRE));
+	__atomic_store_n(&holds, false, __ATOMIC_RELEASE);
+	await_end(f, EXIT_CODE_SIGNAL + 15);
+	fd = open(file, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(read(fd, got, sizeof(got)), 1);
+	assert_int_equal(got[0], content);
+	close(fd);
+}
+
+static void a_console_goes_on_and_names_its_file(void **state)
+{
+	struct fixture *f = *state;
+	char note[200];
+
+	await_info(f, "console", f->console,
+		   "this host's kernel holds what is written to its file");
+	/* It still runs, so that its end waits for nothing. */
+	expect_stop_says(f, "has not shut down in 1 s");
+	snprintf(note, sizeof(note), "console: this host's kernel holds what was written to %s and",
+		 f->console);
+	expect_end_names(f, note, f->console, 'x');
+}
+
+static void a_firmwares_log_is_named(void **state)
+{
+	struct fixture *f = *state;
+	char note[200];
+
+	await_info(f, "firmware-log", f->log, "this host's kernel holds what is written to it");
+	snprintf(note, sizeof(note), "--firmware-log %s: this host's kernel holds what was written",
+		 f->log);
+	expect_end_names(f, note, f->log, '\n');
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -358,6 +504,9 @@ int main(void)
 		TEST(stop_of_one_that_ends_waits_for_it),
 		TEST(a_held_disk_is_not_resized),
 		TEST(a_short_wait_is_not_told),
+		cmocka_unit_test_setup_teardown(a_console_goes_on_and_names_its_file, setup_console,
+						teardown),
+		cmocka_unit_test_setup_teardown(a_firmwares_log_is_named, setup_log, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
