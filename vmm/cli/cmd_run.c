@@ -18,6 +18,7 @@
 #include "vmm/cli/syscount.h"
 #include "vmm/confine/confine.h"
 #include "vmm/guest/guest.h"
+#include "vmm/machine/machine.h"
 
 struct run {
 	struct run_options o;
@@ -164,8 +165,10 @@ static int run_to_the_end(struct run *r, struct guest *g)
 		run_notes_put(r->notes, end.text);
 		code = code ? code : EXIT_CODE_ERROR;
 	}
-	if (r->o.stats && code != EXIT_CODE_ERROR)
+	if (r->o.stats && code != EXIT_CODE_ERROR) {
+		run_notes_flush(r->notes);
 		stats_print(r->stats, guest_machine(g), r->syscalls, stderr);
+	}
 	return code;
 }
 
@@ -190,10 +193,13 @@ static int run_guest(struct run *r)
 	struct err e = { "" };
 	int code = EXIT_CODE_ERROR;
 
-	if (guest_create(&g, &c, &e))
+	if (guest_create(&g, &c, &e)) {
 		run_notes_put(r->notes, e.text);
-	else
+	} else {
+		run_notes_serve(r->notes, machine_host(guest_machine(g)));
 		code = run_to_the_end(r, g);
+		run_notes_leave(r->notes);
+	}
 	/* If there is a supervisor, which outlives this process, it keeps the exit code. */
 	if (!r->confine)
 		detach_ended(r->detach, code);

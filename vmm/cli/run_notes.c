@@ -15,6 +15,7 @@
 #include "base/plain_text.h"
 #include "base/reopen.h"
 #include "base/terminal.h"
+#include "vmm/machine/file_writer.h"
 
 #define LINGER_MS    250
 #define SLICE_MS     50
@@ -24,6 +25,9 @@ void run_notes_init(struct run_notes *n)
 {
 	pthread_mutex_init(&n->lock, NULL);
 	n->terminal = -1;
+	n->raw = false;
+	n->writer = NULL;
+	n->gone = false;
 	n->len = 0;
 	n->lost = 0;
 	n->left = SIZE_MAX;
@@ -39,7 +43,8 @@ void run_notes_look(struct run_notes *n)
 	struct stat st;
 
 	/* The first question costs no system call, which is for most guests the answer. */
-	if (terminal_is_prepared() && isatty(STDERR_FILENO) && !fstat(STDERR_FILENO, &st))
+	n->raw = terminal_is_prepared() && isatty(STDERR_FILENO);
+	if (n->raw && !fstat(STDERR_FILENO, &st))
 		n->terminal = reopen_nonblock(STDERR_FILENO, &st, O_WRONLY);
 }
 
@@ -49,9 +54,14 @@ void run_notes_look(struct run_notes *n)
 static size_t stderr_take(const struct run_notes *n, const char *buf, size_t len)
 {
 	struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
-	size_t gate = isatty(STDERR_FILENO) ? 1 : PIPE_BUF, at = 0;
+	size_t gate, at = 0;
 	ssize_t ret;
 
+	if (n->gone)
+		return len;
+	if (n->writer)
+		return file_writer_put(n->writer, buf, len, false);
+	gate = isatty(STDERR_FILENO) ? 1 : PIPE_BUF;
 	while (at < len) {
 		if (n->terminal >= 0) {
 			ret = write(n->terminal, buf + at, len - at);
@@ -84,7 +94,7 @@ static bool run_notes_flush_kept(struct run_notes *n)
 /* Keeps a line, to be flushed; false: there is no room for it. */
 static bool line_keep(struct run_notes *n, const char *line)
 {
-	bool raw = terminal_is_raw() && isatty(STDERR_FILENO);
+	bool raw = terminal_is_raw() && n->raw;
 	size_t room = sizeof(n->kept) - n->len;
 	char plain[LINE_MAX_LEN + 1];
 	int len = snprintf(n->kept + n->len, room, "vmm: %s%s",
@@ -153,6 +163,54 @@ void run_notes_show(struct run_notes *n, const char *text)
 	if (run_notes_flush_kept(n))
 		stderr_take(n, text, strlen(text));
 	pthread_mutex_unlock(&n->lock);
+}
+
+/* --- with a thread that writes ------------------------------------------------------------- */
+
+void run_notes_serve(struct run_notes *n, struct host *host)
+{
+	const struct file_writer_config c = { .host = host, .fd = STDERR_FILENO };
+	struct file_writer *w = NULL;
+
+	if (n->terminal >= 0 || file_writer_create(&w, &c))
+		return;
+	pthread_mutex_lock(&n->lock);
+	n->writer = w;
+	pthread_mutex_unlock(&n->lock);
+}
+
+static bool run_notes_flush_locked(struct run_notes *n)
+{
+	bool flushed;
+
+	pthread_mutex_lock(&n->lock);
+	flushed = run_notes_flush_kept(n);
+	pthread_mutex_unlock(&n->lock);
+	return flushed;
+}
+
+void run_notes_flush(struct run_notes *n)
+{
+	s64 until = now_ms() + LINGER_MS;
+
+	while (n->writer && now_ms() < until && !file_writer_is_full(n->writer) &&
+	       (!run_notes_flush_locked(n) || file_writer_pending(n->writer)))
+		file_writer_wait(n->writer, SLICE_MS);
+}
+
+void run_notes_leave(struct run_notes *n)
+{
+	s64 until = now_ms() + LINGER_MS;
+
+	if (!n->writer)
+		return;
+	run_notes_flush(n);
+	while (file_writer_end(n->writer) && now_ms() < until)
+		file_writer_wait(n->writer, SLICE_MS);
+	n->gone = file_writer_end(n->writer);
+	if (!n->gone)
+		file_writer_destroy(n->writer);
+	n->writer = NULL;
 }
 
 void run_notes_end(struct run_notes *n)

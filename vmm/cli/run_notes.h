@@ -6,9 +6,12 @@
  * O_NONBLOCK belongs to the open file, which stderr shares with the user's shell, so it is not set;
  * poll(2) is asked before each write instead, of no more than has room then: PIPE_BUF bytes of a
  * pipe or a file, one byte of a terminal. Where the guest's console is on the terminal, such lines
- * would be torn by it, so the terminal is opened once more, with O_NONBLOCK for us alone. (Another
- * writer to the same pipe can take the room between poll() and write(). Then the write waits for
- * the reader after all.)
+ * would be torn by it, so the terminal is opened once more, with O_NONBLOCK for us alone.
+ *
+ * That does not do for what a guest's event loop waits for: the storage of a file may not answer,
+ * not even to poll(2), and another writer to the same pipe can take the room between poll() and
+ * write(). So while there is a guest, a thread of its own writes (vmm/machine/file_writer.h), but
+ * for the terminal that is opened once more. It is made for the first line: most guests have none.
  *
  * Text that stderr does not take is kept, up to RUN_NOTES_KEPT bytes, and goes out before the next
  * line; further lines are lost, and a line says how many.
@@ -26,9 +29,15 @@
 #define RUN_NOTES_KEPT 16384U
 #define RUN_NOTES_LOG  ((size_t)1 << 20) /* bytes that a guest may add to a log that vmm keeps */
 
+struct file_writer;
+struct host;
+
 struct run_notes {
 	pthread_mutex_t lock;
 	int terminal; /* stderr's, opened once more, or -1 */
+	bool raw;     /* ... or it would have been: lines end as a raw terminal needs it */
+	bool gone;    /* lines are dropped */
+	struct file_writer *writer; /* NULL: each line is written by the thread that puts it */
 	size_t len;
 	unsigned lost;
 	size_t left; /* bytes, for run_notes_of_guest() */
@@ -39,6 +48,18 @@ struct run_notes {
 void run_notes_init(struct run_notes *n);
 /* Looks at stderr, when the console is set up and files can still be opened. */
 void run_notes_look(struct run_notes *n);
+/*
+ * Has a thread write from now on, which @host makes, in its filter; if there is no memory for that,
+ * all is as before. Main thread.
+ */
+void run_notes_serve(struct run_notes *n, struct host *host);
+/* Waits a quarter of a second at most until stderr has all lines. Main thread. */
+void run_notes_flush(struct run_notes *n);
+/*
+ * Ends that thread, before @host goes, within the same time. One that stderr still holds is left
+ * alone, and no line is printed any more. Main thread, when no other puts anything.
+ */
+void run_notes_leave(struct run_notes *n);
 /* Prints "vmm: LINE". Any thread. */
 void run_notes_put(struct run_notes *n, const char *line);
 /*

@@ -17,7 +17,7 @@ struct file_writer {
 	struct file_writer_config c;
 	struct host_thread thread;
 	bool started; /* atomic: the thread was asked for, and has not failed */
-	bool ended;   /* atomic: the thread makes no call any more */
+	bool ended;   /* atomic, changed with the lock: the thread makes no call any more */
 	u64 size;     /* of the file; the thread's */
 
 	pthread_mutex_t lock;
@@ -131,8 +131,9 @@ static void file_writer_run(void *arg)
 			writer_await_room_on_disk(w);
 	}
 	writer_close(w);
-	pthread_mutex_unlock(&w->lock);
 	__atomic_store_n(&w->ended, true, __ATOMIC_RELEASE);
+	pthread_cond_broadcast(&w->taken);
+	pthread_mutex_unlock(&w->lock);
 }
 
 /* The next bytes, or the end, ask for the thread anew. */
@@ -184,7 +185,7 @@ void file_writer_wait(struct file_writer *w, s64 ms)
 
 	pthread_mutex_lock(&w->lock);
 	seen = w->tail;
-	while (w->tail == seen && writer_pending(w) && !w->full &&
+	while (w->tail == seen && (writer_pending(w) || w->ending) && !w->full && !w->ended &&
 	       pthread_cond_timedwait(&w->taken, &w->lock, &until) != ETIMEDOUT)
 		;
 	pthread_mutex_unlock(&w->lock);

@@ -53,8 +53,8 @@ u64 file_writer_destroy(struct file_writer *w);
  */
 size_t file_writer_put(struct file_writer *w, const void *buf, size_t len, bool whole);
 /*
- * Waits up to @ms until the file has taken something or has become full: for a source that cannot
- * be refused. Any thread that may wait.
+ * Waits up to @ms until the file has taken something or has become full, for a source that cannot
+ * be refused; after file_writer_end(), also until the thread has ended. Any thread that may wait.
  */
 void file_writer_wait(struct file_writer *w, s64 ms);
 /* Returns true if the file takes nothing at present, though its storage answers. Any thread. */

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Tests the lines of a `vmm run` on stderr: whole, in order, and nobody waits for their reader. */
+/*
+ * Tests the lines of a `vmm run` on stderr: whole, in order, and nobody waits for their reader, or
+ * for the storage of a file. The linker leads write(2) here, which can be held.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -16,6 +19,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "devices/host.h"
 #include "vmm/cli/run_notes.h"
 
 #define LINES	  2000
@@ -27,6 +31,17 @@ struct put {
 };
 
 static int old_stderr;
+static bool holds; /* atomic: what is written to stderr is not given back */
+
+ssize_t __real_write(int fd, const void *buf, size_t len);
+ssize_t __wrap_write(int fd, const void *buf, size_t len);
+
+ssize_t __wrap_write(int fd, const void *buf, size_t len)
+{
+	while (fd == STDERR_FILENO && __atomic_load_n(&holds, __ATOMIC_ACQUIRE))
+		usleep(1000);
+	return __real_write(fd, buf, len);
+}
 
 /* Puts LINES lines and ends, with stderr on @fd. */
 static void *put_all(void *arg)
@@ -269,6 +284,67 @@ static void a_log_has_a_bound(void **state)
 	close(fd);
 }
 
+/* It makes threads as pthread_create() does. */
+static const struct host_ops no_ops = { .ram = NULL };
+static struct host host = { .ops = &no_ops };
+
+/* A thread writes for the guest's, and the last line is there when it has ended. */
+static void a_file_has_all_lines(void **state)
+{
+	static char text[40000];
+	struct run_notes n;
+	int fd = memfd_create("errors", MFD_CLOEXEC);
+	const char *at = text;
+
+	(void)state;
+	run_notes_init(&n);
+	stderr_to(fd);
+	run_notes_put(&n, "line 0 of a start");
+	run_notes_serve(&n, &host);
+	for (int i = 1; i < 500; i++) {
+		char line[80];
+
+		snprintf(line, sizeof(line), "line %d of a guest", i);
+		run_notes_put(&n, line);
+	}
+	run_notes_leave(&n);
+	run_notes_put(&n, "line 500 of an end");
+	run_notes_end(&n);
+	stderr_back();
+	assert_true(pread(fd, text, sizeof(text) - 1, 0) > 0);
+	for (unsigned long i = 0, number; i <= 500; i++) {
+		assert_true(number_in(at, "vmm: line ", " of a", &number));
+		assert_int_equal(number, i);
+		at = strchr(at, '\n') + 1;
+	}
+	assert_string_equal(at, "");
+	close(fd);
+}
+
+/* The last test: the thread is left where it is, as it is left when the process ends. */
+static void nobody_waits_for_storage(void **state)
+{
+	struct put p = { .done = false };
+	pthread_t thread;
+	int fd = memfd_create("errors", MFD_CLOEXEC);
+	s64 begin = now_ms();
+
+	(void)state;
+	alarm(20); /* the fault is to wait */
+	run_notes_init(&p.n);
+	stderr_to(fd);
+	run_notes_serve(&p.n, &host);
+	__atomic_store_n(&holds, true, __ATOMIC_RELEASE);
+	pthread_create(&thread, NULL, put_all, &p);
+	pthread_join(thread, NULL);
+	run_notes_leave(&p.n);
+	run_notes_put(&p.n, "nobody reads this");
+	run_notes_end(&p.n);
+	assert_true(now_ms() - begin < 2 * ANSWER_MS);
+	stderr_back();
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -280,6 +356,8 @@ int main(void)
 		cmocka_unit_test(a_line_has_a_bound),
 		cmocka_unit_test(a_line_is_harmless_for_a_terminal),
 		cmocka_unit_test(a_log_has_a_bound),
+		cmocka_unit_test(a_file_has_all_lines),
+		cmocka_unit_test(nobody_waits_for_storage),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
