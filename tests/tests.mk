@@ -35,7 +35,8 @@ $(B)/tests/unit/devices/blk_aio_test: private LDLIBS += -Wl,--wrap=blk_request_r
 # They decide when the host's kernel gives a request back.
 $(B)/tests/unit/devices/blk_held_test: private LDLIBS += -Wl,--wrap=blk_image_flush
 $(B)/tests/unit/vmm/held_end_test: private LDLIBS += -Wl,--wrap=virtio_blk_held_ms,--wrap=write
-$(B)/tests/unit/vmm/endpoint_held_test $(B)/tests/unit/vmm/run_notes_test: private LDLIBS += -Wl,--wrap=write
+$(B)/tests/unit/vmm/run_notes_test: private LDLIBS += -Wl,--wrap=write
+$(B)/tests/unit/vmm/endpoint_held_test: private LDLIBS += -Wl,--wrap=write,--wrap=read
 
 # It decides how long the kernel's file is read for its symbols.
 $(B)/tests/unit/vmm/panic_watch_test: private LDLIBS += -Wl,--wrap=symbolize_phys

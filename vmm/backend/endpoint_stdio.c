@@ -9,11 +9,13 @@
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/exit_code.h"
 #include "base/terminal.h"
 #include "vmm/backend/endpoint_int.h"
+#include "vmm/backend/file_inlet.h"
 #include "vmm/backend/inlet.h"
 #include "vmm/backend/outlet.h"
 
@@ -31,8 +33,9 @@ struct stdio {
 	struct loop_call room; /* the guest has room again */
 	bool tty, escaped, eof;
 	bool watched;	 /* stdin is in the event loop */
-	bool unpollable; /* stdin is a file: always ready */
+	bool unpollable; /* stdin is a device that is always ready */
 	struct inlet inlet;
+	struct file_inlet *file_in; /* stdin is a regular file; or NULL */
 	int retry;     /* a timer: stdin is a terminal that another process group has; or -1 */
 	int continued; /* a signalfd: this process goes on after a stop; or -1 */
 	u8 in[512];
@@ -125,7 +128,7 @@ static int add_stdin(struct stdio *c)
  */
 static void watch_stdin(struct stdio *c)
 {
-	if (!c->eof && !c->watched && !c->unpollable)
+	if (!c->eof && !c->watched && !c->unpollable && !c->file_in)
 		add_stdin(c);
 }
 
@@ -179,23 +182,26 @@ static int prepare_job_control(struct stdio *c)
 				: loop_add(c->loop, c->continued, EPOLLIN, on_continued, c);
 }
 
-static void read_stdin(struct stdio *c, u32 events)
+/* Returns true if there was something. */
+static bool read_stdin(struct stdio *c, u32 events)
 {
-	ssize_t n = inlet_read(&c->inlet, c->in, sizeof(c->in), events);
+	ssize_t n = c->file_in ? file_inlet_read(c->file_in, c->in, sizeof(c->in))
+			       : inlet_read(&c->inlet, c->in, sizeof(c->in), events);
 
 	if (n == -EAGAIN)
-		return;
+		return false;
 	if (n <= 0) {
 		c->eof = n != -EBUSY;
 		stop_watching_stdin(c);
 		if (!c->eof)
 			loop_timer_set(c->loop, c->retry, RETRY_NS, 0);
-		return;
+		return false;
 	}
 	c->in_at = 0;
 	c->in_len = c->tty ? filter_escapes(c, c->in, (size_t)n) : (size_t)n;
 	if (!feed_guest(c))
 		stop_watching_stdin(c); /* until there is room */
+	return true;
 }
 
 static void on_stdin(void *arg, u32 events)
@@ -210,27 +216,54 @@ static void on_input_room(void *arg)
 	if (!feed_guest(c))
 		return;
 	watch_stdin(c);
-	while (c->unpollable && !c->eof && c->in_at == c->in_len)
-		read_stdin(c, 0);
+	while ((c->unpollable || c->file_in) && !c->eof && c->in_at == c->in_len &&
+	       read_stdin(c, 0))
+		;
+}
+
+/* The file's thread has read something, or has come to the end. */
+static void on_file_input(void *arg)
+{
+	struct stdio *c = arg;
+
+	if (c->in_at == c->in_len)
+		on_input_room(c);
+}
+
+static int prepare_file(struct stdio *c)
+{
+	const struct file_inlet_config config = {
+		.host = machine_host(c->ep.c.m),
+		.loop = c->loop,
+		.fd = STDIN_FILENO,
+		.ready = on_file_input,
+		.arg = c,
+	};
+
+	return file_inlet_create(&c->file_in, &config);
 }
 
 /*
  * Looks at stdin while files can still be opened. Nothing is read before stdio_start(): the loop
- * does not run yet. That it refuses a file tells them apart without a further system call.
+ * does not run yet. /dev/null, the stdin of many guests, costs no further system call.
  */
 static int prepare_stdin(struct stdio *c, struct err *e)
 {
 	int ret = c->ep.c.what->kind == SPEC_FILE ? -EBUSY : terminal_prepare(STDIN_FILENO);
+	struct stat st;
 
 	c->tty = !ret;
-	c->eof = ret == -EBUSY;
+	c->eof = ret == -EBUSY || fstat(STDIN_FILENO, &st) ||
+		 (S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3));
 	if (c->eof)
 		return 0;
+	if (S_ISREG(st.st_mode))
+		return prepare_file(c) ? err_set(e, -ENOMEM, "out of memory") : 0;
 	ret = add_stdin(c);
 	c->unpollable = ret == -EPERM;
-	c->eof = ret && !c->unpollable; /* stdin is closed */
+	c->eof = ret && !c->unpollable;
 	if (!ret)
-		inlet_open(&c->inlet, STDIN_FILENO, c->tty);
+		inlet_open(&c->inlet, STDIN_FILENO, &st, c->tty);
 	ret = c->tty ? prepare_job_control(c) : 0;
 	return ret ? err_set(e, ret, "the terminal cannot be watched: %s", strerror(-ret)) : 0;
 }
@@ -246,6 +279,8 @@ static void stdio_start(struct endpoint *ep)
 	}
 	if (c->unpollable)
 		stdio_room(&c->ep);
+	if (c->file_in)
+		file_inlet_start(c->file_in);
 }
 
 static void stdio_destroy(struct endpoint *ep, s64 until_ms)
@@ -254,6 +289,7 @@ static void stdio_destroy(struct endpoint *ep, s64 until_ms)
 	u64 left;
 
 	stop_watching_stdin(c);
+	file_inlet_destroy(c->file_in);
 	if (c->retry >= 0)
 		loop_timer_del(c->loop, c->retry);
 	if (c->continued >= 0) {

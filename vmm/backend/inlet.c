@@ -19,18 +19,17 @@ static bool is_for_reading(int fd)
 	return flags >= 0 && (flags & O_ACCMODE) != O_WRONLY;
 }
 
-void inlet_open(struct inlet *in, int fd, bool terminal)
+void inlet_open(struct inlet *in, int fd, const struct stat *st, bool terminal)
 {
-	struct stat st;
 	int own;
 
 	*in = (struct inlet){ .fd = fd, .terminal = terminal };
-	if (fstat(fd, &st))
+	if (!st)
 		return;
-	in->socket = S_ISSOCK(st.st_mode);
-	if ((!terminal && !S_ISFIFO(st.st_mode)) || !is_for_reading(fd))
+	in->socket = S_ISSOCK(st->st_mode);
+	if ((!terminal && !S_ISFIFO(st->st_mode)) || !is_for_reading(fd))
 		return;
-	own = reopen_nonblock(fd, &st, O_RDONLY);
+	own = reopen_nonblock(fd, st, O_RDONLY);
 	if (own < 0)
 		return;
 	in->fd = own;

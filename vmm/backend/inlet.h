@@ -8,7 +8,7 @@
  *
  *	pipe, terminal	opened once more by way of /proc/self/fd, with O_NONBLOCK for us alone
  *	socket		recv(2) with MSG_DONTWAIT
- *	others		as they are: files never wait
+ *	others		as they are, but for regular files, which file_inlet.h reads
  *
  * A terminal that cannot be opened (another user's) has to be made raw without waiting
  * (terminal_raw()). A pipe that cannot be opened is read as it is, and a read may wait if another
@@ -26,10 +26,13 @@ struct inlet {
 	bool ours, terminal, socket;
 };
 
+struct stat;
+
 /*
- * Looks at @fd, which stays the caller's, while files can still be opened. @terminal: it is one.
+ * Makes an inlet of @fd, which stays the caller's, while files can still be opened. @st: what
+ * fstat(2) says of it, NULL if it is closed; @terminal: it is one.
  */
-void inlet_open(struct inlet *in, int fd, bool terminal);
+void inlet_open(struct inlet *in, int fd, const struct stat *st, bool terminal);
 
 /* Closes what inlet_open() has opened. */
 void inlet_close(struct inlet *in);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -254,6 +255,7 @@ int cmd_console(int argc, char **argv)
 	struct link l = { .fd = -1, .continued = -1 };
 	int ret;
 	char *name = NULL;
+	struct stat st;
 	struct err e;
 
 	if (!cli_args_parse(&a, argc, argv, CLI_GUEST, help, &ret))
@@ -267,7 +269,7 @@ int cmd_console(int argc, char **argv)
 		fprintf(stderr, "[vmm] attached to %s; Ctrl-a d detaches\n", name ? name : "");
 	catch_signals();
 	l.tty = !terminal_prepare(STDIN_FILENO);
-	inlet_open(&l.in, STDIN_FILENO, l.tty);
+	inlet_open(&l.in, STDIN_FILENO, fstat(STDIN_FILENO, &st) ? NULL : &st, l.tty);
 	if (l.tty) {
 		console_block_job_signals(&l);
 		ret = console_set_raw(&l);

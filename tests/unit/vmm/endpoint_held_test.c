@@ -2,7 +2,7 @@
 /*
  * Tests a file as the endpoint of a guest's byte stream while its storage does not answer: neither
  * guest nor event loop waits for it, and bytes that it costs are marked. The linker leads write(2)
- * here, which holds what goes to the file.
+ * and read(2) here, which hold what goes to the file, or comes from it as stdin.
  */
 #include "tests/unit/vmm/endpoint_fixture.h"
 #include "vmm/backend/outlet.h"
@@ -14,18 +14,32 @@ static unsigned in; /* atomic: calls that are held */
 
 ssize_t __real_write(int fd, const void *buf, size_t len);
 ssize_t __wrap_write(int fd, const void *buf, size_t len);
+ssize_t __real_read(int fd, void *buf, size_t len);
+ssize_t __wrap_read(int fd, void *buf, size_t len);
 
-ssize_t __wrap_write(int fd, const void *buf, size_t len)
+static void hold_call(int fd)
 {
 	struct stat st;
 
-	if (!fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_ino == held_file) {
-		__atomic_add_fetch(&in, 1, __ATOMIC_RELEASE);
-		while (__atomic_load_n(&holds, __ATOMIC_ACQUIRE))
-			usleep(1000);
-		__atomic_sub_fetch(&in, 1, __ATOMIC_RELEASE);
-	}
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_ino != held_file)
+		return;
+	__atomic_add_fetch(&in, 1, __ATOMIC_RELEASE);
+	while (__atomic_load_n(&holds, __ATOMIC_ACQUIRE))
+		usleep(1000);
+	__atomic_sub_fetch(&in, 1, __ATOMIC_RELEASE);
+}
+
+ssize_t __wrap_write(int fd, const void *buf, size_t len)
+{
+	hold_call(fd);
 	return __real_write(fd, buf, len);
+}
+
+ssize_t __wrap_read(int fd, void *buf, size_t len)
+{
+	if (fd == STDIN_FILENO)
+		hold_call(fd);
+	return __real_read(fd, buf, len);
 }
 
 static void hold(bool on)
@@ -160,12 +174,90 @@ static void the_end_can_be_asked_for(void **state)
 	fixture_fini(&f);
 }
 
+static const size_t input_bytes = 100000;
+
+/* Makes a file the endpoint's stdin, which is held if @on. */
+static void open_input(struct fixture *f, bool on)
+{
+	struct stat st;
+	struct err e;
+	int fd;
+
+	fixture_init(f);
+	fd = open(f->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	assert_int_equal(ftruncate(fd, (off_t)input_bytes), 0);
+	assert_int_equal(fstat(fd, &st), 0);
+	held_file = st.st_ino;
+	hold(on);
+	fixture_streams(f, fd, -1);
+	close(fd);
+	assert_int_equal(fixture_open(f, SPEC_STDIO, true, &e), 0);
+}
+
+static size_t guest_got(const struct fixture *f)
+{
+	return __atomic_load_n(&f->got, __ATOMIC_ACQUIRE);
+}
+
+static void the_guest_gets_all_of_stdin(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	open_input(&f, false);
+	for (unsigned i = 0; i < 2000 && guest_got(&f) < input_bytes; i++)
+		usleep(1000);
+	assert_loop_answers(&f);
+	assert_int_equal(guest_got(&f), input_bytes);
+	assert_true(fixture_close(&f) < ANSWER_MS);
+	fixture_fini(&f);
+}
+
+/* Nothing is lost with what was not read, so the end does not even wait. */
+static void stdin_holds_up_neither_loop_nor_end(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	open_input(&f, true);
+	await_held();
+	for (int i = 0; i < 5; i++)
+		assert_loop_answers(&f);
+	assert_int_equal(guest_got(&f), 0);
+	assert_true(fixture_close(&f) < ANSWER_MS);
+	hold(false);
+	for (unsigned i = 0; i < 2000 && held(); i++)
+		usleep(1000);
+	assert_int_equal(held(), 0);
+	assert_int_equal(guest_got(&f), 0);
+	fixture_fini(&f);
+}
+
+/* After a moment the kernel gives the bytes back. */
+static void stdin_goes_on(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	open_input(&f, true);
+	await_held();
+	hold(false);
+	for (unsigned i = 0; i < 2000 && guest_got(&f) < input_bytes; i++)
+		usleep(1000);
+	assert_int_equal(guest_got(&f), input_bytes);
+	assert_true(fixture_close(&f) < ANSWER_MS);
+	fixture_fini(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(guest_and_loop_go_on),
 		cmocka_unit_test(a_patient_source_loses_nothing),
 		cmocka_unit_test(the_end_can_be_asked_for),
+		cmocka_unit_test(the_guest_gets_all_of_stdin),
+		cmocka_unit_test(stdin_holds_up_neither_loop_nor_end),
+		cmocka_unit_test(stdin_goes_on),
 	};
 
 	alarm(60); /* the fault is to wait for ever */
