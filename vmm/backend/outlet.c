@@ -113,8 +113,8 @@ static void outlet_on_writable(void *arg, u32 events);
 
 /*
  * Schedules another try: by the loop when the reader takes something, else by the timer. A file's
- * thread calls by itself, unless there was no memory for it. Most guests never get here, so the descriptor is not in the loop from the
- * start.
+ * thread calls by itself, unless there was no memory for it. Most guests never get here, so the
+ * descriptor is not in the loop from the start.
  */
 static void outlet_try_later(struct outlet *o)
 {

@@ -45,6 +45,38 @@ expect_run()
 	expect_equal "$(cat "$WORK/$1.status")" "$2" "status of $1: $(cat "$WORK/$1.errors")"
 }
 
+# A file system of its own, which can be frozen, at $WORK/fs.
+frozen_begin()
+{
+	mkdir "$WORK/fs"
+	truncate -s 8M "$WORK/fs.img"
+	mke2fs -q -F -t ext4 "$WORK/fs.img"
+	mount -o loop "$WORK/fs.img" "$WORK/fs"
+}
+
+frozen_end()
+{
+	fsfreeze -u "$WORK/fs" 2>/dev/null || :
+	umount "$WORK/fs" 2>/dev/null || :
+}
+
+# What the guest prints while the file system of its console's file is frozen: a viewer sees it, and info
+# tells of the file once it has been held for a second.
+freeze_console()
+{
+	expect_within 70 grep -qa '^@@ ready' "$WORK/fs/console"
+	fsfreeze -f "$WORK/fs"
+	echo while frozen | timeout 3 "$VMM" console "$OTHER" >"$WORK/frozen-viewer" || :
+	local begin=${EPOCHREALTIME/./}
+	run frozen "$VMM" info --json "$OTHER"
+	echo $((${EPOCHREALTIME/./} - begin)) >"$WORK/frozen.us"
+	run frozen-text "$VMM" info "$OTHER"
+	fsfreeze -u "$WORK/fs"
+	wait_for 20 grep -qa '^@@ got while frozen' "$WORK/fs/console" || :
+	cp "$WORK/fs/console" "$WORK/thawed"
+	run thawed-info "$VMM" info --json "$OTHER"
+}
+
 setup()
 {
 	local pid crowd
@@ -59,7 +91,9 @@ say ready
 while read line; do say "got $line"; done
 wait
 END
-	trap 'kill -KILL $(jobs -p) 2>/dev/null; for n in "$NAME" "$OTHER"; do "$VMM" kill "$n" 2>/dev/null; done' EXIT
+	trap 'kill -KILL $(jobs -p) 2>/dev/null; fsfreeze -u "$WORK/fs" 2>/dev/null
+		for n in "$NAME" "$OTHER"; do "$VMM" kill "$n" 2>/dev/null; done; frozen_end' EXIT
+	frozen_begin
 	run detach "$VMM" run --detach --paused --name "$NAME" --memory 192M --cpus 2 \
 		--kernel "$CLOUD/vmlinuz" --initrd "$WORK/image" --append "$APPEND" \
 		--disk "$WORK/disk,serial=abc"
@@ -70,10 +104,11 @@ END
 	shown "$NAME" '^@@ ready'
 
 	run other "$VMM" run -d --memory 128M --kernel "$CLOUD/vmlinuz" --initrd "$WORK/image" \
-		--name "$OTHER" --append "$APPEND"
+		--name "$OTHER" --append "$APPEND" --console file="$WORK/fs/console"
 	run ps "$VMM" ps
 	run ps.json "$VMM" ps --json
 	run which "$VMM" info
+	freeze_console
 	run deaf "$VMM" stop --timeout 1 "$OTHER"
 	pid=$(jq -r ".[] | select(.name == \"$OTHER\").pid" "$WORK/ps.json")
 	kill -STOP "$pid"
@@ -116,6 +151,7 @@ END
 	run stop "$VMM" stop "$NAME" --timeout 30
 	kill "$crowd"
 	wait
+	frozen_end
 	trap - EXIT
 }
 
@@ -162,6 +198,19 @@ test_a_vmm_that_hangs_is_shown_and_killed()
 	expect_run kill 0
 	expect [ ! -e "$WORK/alive" ]
 	expect_equal "$(jq -r ".[] | select(.name == \"$OTHER\").name" "$WORK/after")" ''
+}
+
+test_a_frozen_file_of_the_console_holds_up_nothing()
+{
+	expect_run frozen 0
+	expect [ "$(cat "$WORK/frozen.us")" -lt 1000000 ]
+	expect_in "$WORK/frozen-viewer" '^@@ got while frozen'
+	expect_equal "$(jq -r '.console[0].file' "$WORK/frozen")" "$WORK/fs/console"
+	expect [ "$(jq '.console[0]["held-ms"]' "$WORK/frozen")" -ge 1000 ]
+	expect_in "$WORK/frozen-text" "holds what is written to its file"
+	expect_equal "$(jq -r '.console[0]["held-ms"]' "$WORK/thawed-info")" null
+	expect_in "$WORK/thawed" '^@@ got while frozen'
+	expect_not_in "$WORK/thawed" 'bytes were lost'
 }
 
 test_info()
