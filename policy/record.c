@@ -6,6 +6,9 @@
  * lines, and nothing is buffered here that the guest could outrun. If a write falls short (disk
  * full), the fragment is closed by a newline before the next line, and a reader counts it as damage
  * instead of taking it and its successor for one line.
+ *
+ * The file has a lock of its own, since a write takes as long as its storage does: only threads
+ * that may wait take `write_lock`, and none of them holds `lock` then, which the event loop takes.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fnv.h"
 #include "policy/record_int.h"
 
@@ -29,10 +33,10 @@ int record_new(struct record **out)
 	r->fd = -1;
 	r->rows = calloc(RECORD_ROWS_ALL, sizeof(*r->rows));
 	r->buckets = calloc(BUCKETS, sizeof(*r->buckets));
-	if (!r->rows || !r->buckets || pthread_mutex_init(&r->lock, NULL)) {
-		free(r->rows);
-		free(r->buckets);
-		free(r);
+	pthread_mutex_init(&r->lock, NULL);
+	pthread_mutex_init(&r->write_lock, NULL);
+	if (!r->rows || !r->buckets) {
+		record_free(r);
 		return -ENOMEM;
 	}
 	/*
@@ -52,8 +56,8 @@ void record_free(struct record *r)
 	if (r->fd >= 0)
 		close(r->fd);
 	pthread_mutex_destroy(&r->lock);
+	pthread_mutex_destroy(&r->write_lock);
 	pool_free(&r->pool);
-	line_free(&r->line);
 	free(r->rows);
 	free(r->buckets);
 	free(r->path);
@@ -77,8 +81,7 @@ static int record_open_file(const char *path, struct err *e)
 	if (!stat(path, &st) && S_ISCHR(st.st_mode)) {
 		/*
 		 * O_NONBLOCK: a terminal that is stopped (Ctrl-S) is a record that cannot be
-		 * written. A vCPU that waited for it would hold the lock that all of the record's
-		 * users take, the event loop among them.
+		 * written, and no vCPU waits until somebody lets it go on.
 		 */
 		fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 		if (fd >= 0)
@@ -110,26 +113,51 @@ int record_create(struct record **out, const char *path, struct err *e)
 	return 0;
 }
 
+void record_finish(struct record *r)
+{
+	int error = 0;
+
+	if (r->fd < 0)
+		return;
+	pthread_mutex_lock(&r->write_lock);
+	__atomic_store_n(&r->busy_since, now_ms(), __ATOMIC_RELEASE);
+	/* A character device cannot be flushed, and need not be. */
+	if (r->written && fsync(r->fd) && errno != EINVAL && errno != EROFS)
+		error = errno;
+	if (close(r->fd) && errno != EINTR && !error)
+		error = errno;
+	r->fd = -1;
+	r->error = r->error ? r->error : error;
+	__atomic_store_n(&r->busy_since, 0, __ATOMIC_RELEASE);
+	pthread_mutex_unlock(&r->write_lock);
+}
+
 int record_close(struct record *r, struct err *e)
 {
-	int error, ret = 0;
+	int ret = 0;
 
 	if (!r)
 		return 0;
-	error = r->error;
-	if (r->fd >= 0) {
-		/* A character device cannot be flushed, and need not be. */
-		if (fsync(r->fd) && errno != EINVAL && errno != EROFS && !error)
-			error = errno;
-		if (close(r->fd) && errno != EINTR && !error)
-			error = errno;
-		r->fd = -1;
-	}
-	if (error)
-		ret = err_set(e, -error, "%s: the record is not complete: %s", r->path,
-			      strerror(error));
+	record_finish(r);
+	if (r->no_memory && !r->error)
+		r->error = ENOMEM;
+	if (r->error)
+		ret = err_set(e, -r->error, "%s: the record is not complete: %s", r->path,
+			      strerror(r->error));
 	record_free(r);
 	return ret;
+}
+
+bool record_is_unwritten(const struct record *r)
+{
+	return r->fd < 0 || !__atomic_load_n(&r->written, __ATOMIC_ACQUIRE);
+}
+
+s64 record_held_ms(const struct record *r)
+{
+	s64 since = __atomic_load_n(&r->busy_since, __ATOMIC_ACQUIRE);
+
+	return since ? now_ms() - since + 1 : 0;
 }
 
 static u64 hash_string(u64 h, const char *s)
@@ -279,11 +307,10 @@ void record_count(struct record *r, const struct record_entry *entry)
 	*head = ++r->n_rows;
 }
 
-/* Writes all of the line. 0 or -errno. */
-static int record_write_line(struct record *r)
+/* Writes all of @buf. 0 or -errno. The caller holds write_lock. */
+static int record_write_all(struct record *r, const char *buf, size_t len)
 {
-	const char *buf = r->line.buf;
-	size_t left = r->line.len;
+	size_t left = len;
 	ssize_t n;
 
 	while (left) {
@@ -291,7 +318,7 @@ static int record_write_line(struct record *r)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0) {
-			r->torn = r->torn || left != r->line.len;
+			r->torn = r->torn || left != len;
 			return n < 0 ? -errno : -ENOSPC;
 		}
 		buf += n;
@@ -301,35 +328,54 @@ static int record_write_line(struct record *r)
 	return 0;
 }
 
-static int entry_store(struct record *r, const struct record_entry *entry)
+int record_write(struct record *r, struct record_line *line)
 {
-	int ret = 0;
+	/* The line begins with a newline, for a fragment that lies before it. */
+	size_t skip = 1;
+	int ret;
 
-	pthread_mutex_lock(&r->lock);
-	record_count(r, entry);
-	if (r->fd >= 0) {
-		r->line.len = 0;
-		if (r->torn)
-			line_add(&r->line, "\n", 1);
-		record_json(&r->line, entry, 0, 0);
-		line_add(&r->line, "\n", 1);
-		ret = r->line.failed ? -ENOMEM : record_write_line(r);
-		r->line.failed = false;
-		if (ret && !r->error)
-			r->error = -ret;
-	}
-	pthread_mutex_unlock(&r->lock);
+	if (!line->len)
+		return 0;
+	pthread_mutex_lock(&r->write_lock);
+	__atomic_store_n(&r->busy_since, now_ms(), __ATOMIC_RELEASE);
+	__atomic_store_n(&r->written, true, __ATOMIC_RELEASE);
+	skip -= r->torn;
+	ret = record_write_all(r, line->buf + skip, line->len - skip);
+	if (ret && !r->error)
+		r->error = -ret;
+	__atomic_store_n(&r->busy_since, 0, __ATOMIC_RELEASE);
+	pthread_mutex_unlock(&r->write_lock);
+	line_free(line);
 	return ret;
 }
 
-int record_add(struct record *r, u64 time_ns, const char *session, const char *driver,
-	       const struct policy_request *req, const struct decision *d)
+/* Counts @entry, and makes the line of the file, if there is one. -ENOMEM: there is no line. */
+static int entry_add(struct record *r, const struct record_entry *entry, struct record_line *line)
 {
+	pthread_mutex_lock(&r->lock);
+	record_count(r, entry);
+	pthread_mutex_unlock(&r->lock);
+	if (!r->path)
+		return 0;
+	line_add(line, "\n", 1);
+	record_json(line, entry, 0, 0);
+	line_add(line, "\n", 1);
+	if (!line->failed)
+		return 0;
+	line_free(line);
+	__atomic_store_n(&r->no_memory, true, __ATOMIC_RELEASE);
+	return -ENOMEM;
+}
+
+int record_add(struct record *r, const struct record_call *call, struct record_line *line)
+{
+	const struct policy_request *req = call->req;
+	const struct decision *d = call->d;
 	char used[2 * REQUEST_NAME_MAX + 24];
 	struct record_entry e = {
-		.time_ns = time_ns,
-		.session = session,
-		.driver = driver,
+		.time_ns = call->time_ns,
+		.session = call->session,
+		.driver = call->driver,
 		.function = req->fn->name,
 		.asked = req->name,
 		.argv = req->strvec,
@@ -360,7 +406,7 @@ int record_add(struct record *r, u64 time_ns, const char *session, const char *d
 	} else if (req->name && d->verdict != VERDICT_PENDING) {
 		e.used = d->name;
 	}
-	return entry_store(r, &e);
+	return entry_add(r, &e, line);
 }
 
 int record_event(struct record *r, u64 time_ns, const char *kind, const char *text)
@@ -371,6 +417,8 @@ int record_event(struct record *r, u64 time_ns, const char *kind, const char *te
 		.asked = text,
 		.event = true,
 	};
+	struct record_line line = { .buf = NULL };
+	int ret = entry_add(r, &e, &line);
 
-	return entry_store(r, &e);
+	return ret ? ret : record_write(r, &line);
 }

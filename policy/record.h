@@ -3,7 +3,14 @@
  * The record: lists and counts the requests of drivers. Every decision goes in; repeats of one call
  * by one driver are one row with a count. With a file (--record) every single request is also a
  * line of JSON there, written before the answer reaches the guest, so that the file survives the
- * guest's and the VMM's death. record_add() may be called from any vCPU thread.
+ * guest's and the VMM's death.
+ *
+ * That takes as long as the file's storage does, perhaps for ever. So it has two halves, both for
+ * any vCPU's thread: record_add() counts and makes the line, and waits for nobody; record_write()
+ * writes it, and is called by the same thread when that holds no lock that the event loop may take.
+ * The thread that made a line writes it, rather than one for all lines: a recorded call costs no
+ * change of threads, a failure is its own, and there are at most as many lines as vCPUs. Printing
+ * and counting do not wait for a write.
  *
  * Memory is bounded though a guest chooses the names: after RECORD_ROWS different rows (or
  * RECORD_TEXT bytes of names) requests that need a new row are only counted, and the count is
@@ -39,20 +46,55 @@ struct record;
  */
 int record_create(struct record **out, const char *path, struct err *e);
 /*
- * Flushes, closes and frees the record; -errno if something could not be written at any time (disk
- * full).
+ * Flushes and closes the file, if there is one, and keeps the error for record_close(). It takes as
+ * long as the storage does; any thread, when nobody writes any more.
+ */
+void record_finish(struct record *r);
+/*
+ * Frees the record, after record_finish() if that was not called; -errno if something could not be
+ * written at any time (disk full).
  */
 int record_close(struct record *r, struct err *e);
 
+/* One request of a driver, @time_ns after the guest's start, and what was decided. */
+struct record_call {
+	u64 time_ns;
+	const char *session;
+	const char *driver;
+	const struct policy_request *req;
+	const struct decision *d;
+};
+
+/* A line that is to be written. Zeroed by its owner; the rest is the record's. */
+struct record_line {
+	char *buf;
+	size_t len, size;
+	bool failed; /* memory ran out */
+};
+
 /*
- * Adds a request, @time_ns after the guest's start. -errno if the file could not be written: the
- * caller then refuses the request rather than lose it silently. A decision whose rule says record =
- * false is only counted.
+ * Adds a request, and makes its line: @line->len is 0 if none is to be written, since there is no
+ * file or the decision's rule says record = false and the request is only counted. -ENOMEM.
  */
-int record_add(struct record *r, u64 time_ns, const char *session, const char *driver,
-	       const struct policy_request *req, const struct decision *d);
-/* Adds an event that is not a call: "doorbell refused", "blocked write", with a text. */
+int record_add(struct record *r, const struct record_call *call, struct record_line *line);
+/*
+ * Writes the line that record_add() made, and frees it. -errno if that failed: the caller then
+ * refuses the request rather than lose it silently.
+ */
+int record_write(struct record *r, struct record_line *line);
+/*
+ * Adds an event that is not a call: "doorbell refused", "blocked write", with a text, and writes it
+ * as record_write() does.
+ */
 int record_event(struct record *r, u64 time_ns, const char *kind, const char *text);
+
+/*
+ * Returns for how many milliseconds the file's storage has not answered the system call that is
+ * under way; 0: none is. Any thread.
+ */
+s64 record_held_ms(const struct record *r);
+/* Returns true if record_finish() has nothing to wait for. */
+bool record_is_unwritten(const struct record *r);
 
 /*
  * Prints the table for people (columns fit @width; 0: no limit; colour if @colour), or JSON. In the

@@ -33,13 +33,6 @@ struct record_row {
 	u32 next; /* 1 + number of the next row of the bucket; 0: none */
 };
 
-/* A buffer that grows; @failed if memory ran out. */
-struct record_line {
-	char *buf;
-	size_t len, size;
-	bool failed;
-};
-
 /* Rows of one session, or of the events. */
 struct record_party {
 	const char *session; /* NULL: events */
@@ -50,7 +43,7 @@ struct record_party {
 #define RECORD_ROWS_ALL (RECORD_ROWS + RECORD_SESSIONS * RECORD_ROWS_OWN)
 
 struct record {
-	pthread_mutex_t lock;
+	pthread_mutex_t lock; /* the rows and their counts; never taken while a thread may wait */
 	struct pool pool;
 	struct record_row *rows; /* RECORD_ROWS_ALL of them; untouched ones cost no memory */
 	u32 *buckets;
@@ -64,12 +57,16 @@ struct record {
 	/* of a file that was read */
 	u64 bad_lines;
 	bool cut;
+	bool no_memory; /* atomic: for a line of the file */
 	/* of a file that is written */
+	char *path; /* NULL: there is none */
+	pthread_mutex_t
+		write_lock; /* fd, error and torn; taken alone, and held while it is written */
 	int fd;
-	int error; /* first that happened, positive; 0: none */
-	bool torn; /* the last line is not complete */
-	char *path;
-	struct record_line line;
+	int error;	/* first that happened, positive; 0: none */
+	bool torn;	/* the last line is not complete */
+	bool written;	/* atomic */
+	s64 busy_since; /* atomic: when the system call began that is under way, in ms; 0: none is */
 };
 
 /* Makes an empty record without a file; -ENOMEM. */

@@ -50,6 +50,10 @@ $(B)/tests/unit/vmm/presence_test: private LDLIBS += -Wl,--wrap=gate_exports_dea
 # It looks at what is freed.
 $(B)/tests/unit/vmm/policy_reload_test: private LDLIBS += -Wl,--wrap=policy_free
 
+$(B)/tests/unit/vmm/endpoint_held_test: private LDLIBS += -Wl,--wrap=write
+$(B)/tests/unit/policy/record_held_test: private LDLIBS += -Wl,--wrap=write,--wrap=fsync
+$(B)/tests/unit/vmm/gate_held_test: private LDLIBS += -Wl,--wrap=write
+
 # They start the command.
 $(addprefix $(B)/tests/unit/vmm/,confine_live_test confine_parse_test terminal_live_test): | $(B)/vmm $(B)/net-helper
 

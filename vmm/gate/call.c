@@ -29,8 +29,9 @@ struct driver_call {
 	struct decision d;
 	/* of the thing registered, undone or started; set by call_decide() or call_prepare() */
 	struct ledger_entry *entry;
-	bool undoes; /* entry was registered before, and its name stays in place */
-	bool known;  /* SPACE_EXPORT: a get may have led where the name leads */
+	bool undoes;		 /* entry was registered before, and its name stays in place */
+	bool known;		 /* SPACE_EXPORT: a get may have led where the name leads */
+	struct record_line line; /* until call_write_line() */
 };
 
 /*
@@ -215,20 +216,6 @@ static void call_prepare(struct gate *g, struct driver_call *c)
 		call_refuse(c, ENOMEM, "out of memory");
 }
 
-/* Records the call, and refuses it if that fails (G6). */
-static void call_record(struct gate *g, const struct gate_caller *caller, struct driver_call *c)
-{
-	if (!c->d.record ||
-	    !record_add(g->rec, g->now(g->m), caller->session, caller->driver, &c->r, &c->d))
-		return;
-	if (c->r.fn->refusal == REFUSE_NEVER)
-		return;
-	if (c->entry)
-		ledger_discard(g->ledger, c->entry);
-	c->entry = NULL;
-	call_refuse(c, EIO, "the record cannot be written");
-}
-
 /* Keeps the text of a refusal, for the message of a driver that then does not load. */
 static void call_keep_refusal(struct gate_caller *caller, const struct driver_call *c)
 {
@@ -247,6 +234,60 @@ static void call_keep_refusal(struct gate_caller *caller, const struct driver_ca
 		 c->r.name ? "\"" : "", name, c->r.name ? "\"" : "", strerrorname_np(c->d.error),
 		 c->d.rule);
 	pthread_mutex_unlock(&caller->refusal_lock);
+}
+
+/* Refuses a call that could not be recorded, unless it undoes something (G6). */
+static void call_refuse_unrecorded(struct gate *g, struct gate_caller *caller,
+				   struct driver_call *c)
+{
+	if (c->r.fn->refusal == REFUSE_NEVER)
+		return;
+	call_refuse(c, EIO, "the record cannot be written");
+	call_keep_refusal(caller, c);
+	if (c->entry)
+		ledger_discard(g->ledger, c->entry);
+	c->entry = NULL;
+}
+
+/* Enters the call into the record; its line is to be written by call_write_line(). */
+static void call_record(struct gate *g, struct gate_caller *caller, struct driver_call *c)
+{
+	const struct record_call what = {
+		.time_ns = g->now(g->m),
+		.session = caller->session,
+		.driver = caller->driver,
+		.req = &c->r,
+		.d = &c->d,
+	};
+
+	if (c->d.record && record_add(g->rec, &what, &c->line))
+		call_refuse_unrecorded(g, caller, c);
+}
+
+/*
+ * Writes the call's line, which takes as long as the record's storage does: meanwhile this thread
+ * does not hold callers_lock, for which the event loop would wait. Returns the caller, or NULL: it
+ * is gone, which a guest has made the host believe that still is in a call of it.
+ */
+static struct gate_caller *call_write_line(struct gate *g, struct gate_caller *caller, u64 id,
+					   struct driver_call *c)
+{
+	int ret;
+
+	if (!c->line.len)
+		return caller;
+	pthread_rwlock_unlock(&g->callers_lock);
+	ret = record_write(g->rec, &c->line);
+	pthread_rwlock_rdlock(&g->callers_lock);
+	/* Nothing of @caller is looked at: it may be freed. */
+	if (gate_caller_of(g, id) != caller) {
+		if (c->entry)
+			ledger_discard(g->ledger, c->entry);
+		return NULL;
+	}
+	if (ret)
+		call_refuse_unrecorded(g, caller, c);
+	return caller;
 }
 
 /* Puts a string into the answer. Two of the greatest length fit: asserted above. */
@@ -311,6 +352,7 @@ s64 gate_call(struct gate *g, u64 idx, u64 id)
 	c.entry = NULL;
 	c.undoes = false;
 	c.known = false;
+	c.line = (struct record_line){ .buf = NULL };
 	call_copy_frame(&c, &g->frames[idx]);
 	if (c.frame.flags & UMBRA_FRAME_NESTED)
 		atomic_fetch_add_explicit(&g->nested, 1, memory_order_relaxed);
@@ -324,10 +366,12 @@ s64 gate_call(struct gate *g, u64 idx, u64 id)
 		call_decide(g, caller, &c);
 		call_let_through(g, caller, &c);
 		call_prepare(g, &c);
-		call_record(g, caller, &c);
 		call_keep_refusal(caller, &c);
-		call_answer(g, &c, &g->answers[idx]);
+		call_record(g, caller, &c);
+		caller = call_write_line(g, caller, id, &c);
 	}
+	if (caller)
+		call_answer(g, &c, &g->answers[idx]);
 	pthread_rwlock_unlock(&g->callers_lock);
 	if (!caller) {
 		/* the guest names a caller that is no longer there */

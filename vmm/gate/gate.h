@@ -42,7 +42,8 @@
  *                                        call_decide ── policy_decide, or ledger_take to undo
  *                                        call_prepare ─ ledger_open: entry and lent name (G8)
  *                                        call_let_through ── a name that leads out of the session
- *                                        call_record (G6) ── if it fails: call_refuse
+ *                                        call_record, call_write_line (G6) ── if one fails:
+ *                                          call_refuse_unrecorded
  *                                        call_answer (G7) ── ledger_await: ticket
  *     answer_take, frame_release ◀────── rax = 0; with -errno there is no answer
  *     call_carry_out

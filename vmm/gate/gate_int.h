@@ -4,6 +4,7 @@
  *
  * Locks: `callers_lock` (calls read, changes of callers write) and `done_lock` (a finished
  * command). The ledger has its own, which may be taken under the first, and so may `outside_lock`.
+ * The event loop takes all of them, so no thread holds one while it writes a line of the record.
  */
 #ifndef UMBRA_VMM_GATE_GATE_INT_H
 #define UMBRA_VMM_GATE_GATE_INT_H

@@ -48,6 +48,17 @@ struct recorded_call {
 	int error;
 };
 
+/* Adds the request and writes its line, as a call of a driver does. */
+static int add_and_write(struct record *r, u64 time, const char *session, const char *driver,
+			 const struct policy_request *req, const struct decision *d)
+{
+	const struct record_call call = { time, session, driver, req, d };
+	struct record_line line = { .buf = NULL };
+	int ret = record_add(r, &call, &line);
+
+	return ret ? ret : record_write(r, &line);
+}
+
 static int add_of(struct record *r, const char *session, u64 time, const char *driver,
 		  const struct recorded_call *c)
 {
@@ -67,7 +78,7 @@ static int add_of(struct record *r, const char *session, u64 time, const char *d
 	}
 	for (unsigned i = 0; i < REQUEST_ARGS; i++)
 		req.args[i] = 0xffff888800000000ull + i;
-	return record_add(r, time, session, driver, &req, &d);
+	return add_and_write(r, time, session, driver, &req, &d);
 }
 
 static int add_call(struct record *r, u64 time, const char *driver, const struct recorded_call *c)
@@ -182,7 +193,7 @@ static void used_names(void **state)
 		d.resolve = req.fn->opens_path ? DECISION_IN_ROOT : 0;
 		snprintf(d.root, sizeof(d.root), "%s", cases[i].root);
 		snprintf(d.name, sizeof(d.name), "%s", cases[i].name);
-		assert_int_equal(record_add(r, 0, "a", "lime", &req, &d), 0);
+		assert_int_equal(add_and_write(r, 0, "a", "lime", &req, &d), 0);
 		json = record_summary(r);
 		used = row_member(json_object_get(json, "requests"), 0, "used");
 		if (cases[i].used)
@@ -203,7 +214,7 @@ static void what_the_policy_leaves_out_is_counted(void **state)
 	struct stat st;
 
 	(void)state;
-	assert_int_equal(record_add(r, 0, "a", "lime", &req, &d), 0);
+	assert_int_equal(add_and_write(r, 0, "a", "lime", &req, &d), 0);
 	json = record_summary(r);
 	assert_int_equal(json_array_size(json_object_get(json, "requests")), 0);
 	assert_int_equal(json_integer_value(json_object_get(json, "not_recorded")), 1);
@@ -273,7 +284,7 @@ static void a_line_holds_the_arguments(void **state)
 
 	(void)state;
 	assert_int_equal(add_call(r, 7, "lime", &opened), 0);
-	/* in the file before record_add() returned, not only after closing */
+	/* in the file before record_write() returned, not only after closing */
 	f = fopen(file, "r");
 	assert_non_null(fgets(line, sizeof(line), f));
 	fclose(f);
