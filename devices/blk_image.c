@@ -24,18 +24,18 @@
 #define BUSY_TRIES 200U
 #define ZEROES	   (64U << 10) /* written at once where the host cannot zero by itself */
 
-static int image_measure(int fd, u64 *bytes)
+int blk_image_measure(const struct blk_image *im, u64 *bytes)
 {
 	struct stat st;
 
-	if (fstat(fd, &st))
+	if (fstat(im->fd, &st))
 		return -errno;
 	if (S_ISREG(st.st_mode)) {
 		*bytes = (u64)st.st_size;
 		return 0;
 	}
 	if (S_ISBLK(st.st_mode))
-		return ioctl(fd, BLKGETSIZE64, bytes) ? -errno : 0;
+		return ioctl(im->fd, BLKGETSIZE64, bytes) ? -errno : 0;
 	return -EINVAL;
 }
 
@@ -62,7 +62,8 @@ static int image_open_descriptors(struct blk_image *im, const char *path, bool d
 
 	if (!stat(path, &st)) {
 		/* O_EXCL on a block device: it must not be mounted. */
-		if (S_ISBLK(st.st_mode))
+		im->device = S_ISBLK(st.st_mode);
+		if (im->device)
 			exclusive = im->readonly ? 0 : O_EXCL;
 		/*
 		 * Opening another kind may block or have an effect. O_NONBLOCK does not help:
@@ -134,7 +135,7 @@ static int image_try_open(struct blk_image *im, const char *path, bool readonly,
 	ret = image_open_descriptors(im, path, direct, e);
 	if (ret)
 		goto fail;
-	ret = image_measure(im->fd, &bytes);
+	ret = blk_image_measure(im, &bytes);
 	if (ret == -EINVAL) {
 		refuse_kind(path, e);
 		goto fail;
@@ -190,60 +191,32 @@ void blk_image_close(struct blk_image *im)
 	im->fd = im->direct = -1;
 }
 
-/*
- * Takes over the size that a block device has. -ENOTSUP: it is not @bytes (0 stands for any size),
- * or less than a sector.
- */
-static int image_adopt_size(struct blk_image *im, u64 bytes)
+int blk_image_check_size(const struct blk_image *im, u64 bytes)
 {
-	u64 now = 0;
-	int ret = image_measure(im->fd, &now);
-
-	if (ret)
-		return ret;
-	if ((bytes && now != bytes) || now < BLK_SECTOR)
-		return -ENOTSUP;
-	__atomic_store_n(&im->sectors, now / BLK_SECTOR, __ATOMIC_RELEASE);
-	return 0;
-}
-
-int blk_image_resize(struct blk_image *im, u64 bytes)
-{
-	u64 old = __atomic_load_n(&im->sectors, __ATOMIC_ACQUIRE);
-	struct stat st;
-	int ret;
-
 	if (bytes % BLK_SECTOR || bytes > INT64_MAX)
 		return -EINVAL;
-	if (fstat(im->fd, &st))
-		return -errno;
 	/* Of a block device only the size is looked at, so it may be read-only. */
-	if (S_ISBLK(st.st_mode))
-		return image_adopt_size(im, bytes);
+	if (im->device)
+		return 0;
 	if (im->readonly)
 		return -EROFS;
-	if (!bytes)
-		return -EINVAL;
-	/* Requests behind a nearer end are refused before the file is truncated. */
-	if (bytes / BLK_SECTOR < old)
-		__atomic_store_n(&im->sectors, bytes / BLK_SECTOR, __ATOMIC_RELEASE);
-	if (ftruncate(im->fd, (off_t)bytes)) {
-		ret = -errno;
-		__atomic_store_n(&im->sectors, old, __ATOMIC_RELEASE);
-		return ret;
-	}
-	__atomic_store_n(&im->sectors, bytes / BLK_SECTOR, __ATOMIC_RELEASE);
-	return 0;
+	return bytes ? 0 : -EINVAL;
 }
 
-bool blk_image_refresh(struct blk_image *im)
+int blk_image_truncate(const struct blk_image *im, u64 bytes, u64 *now)
 {
-	u64 bytes = 0, sectors;
+	u64 has = bytes;
+	int ret = 0;
 
-	if (image_measure(im->fd, &bytes))
-		return false;
-	sectors = bytes / BLK_SECTOR;
-	return __atomic_exchange_n(&im->sectors, sectors, __ATOMIC_ACQ_REL) != sectors;
+	if (im->device)
+		ret = blk_image_measure(im, &has);
+	else if (ftruncate(im->fd, (off_t)bytes))
+		ret = -errno;
+	if (!ret && now)
+		*now = has;
+	if (!ret && ((bytes && has != bytes) || has < BLK_SECTOR))
+		ret = -ENOTSUP;
+	return ret;
 }
 
 bool blk_image_reaches(const struct blk_image *im, u64 end)

@@ -29,6 +29,7 @@ struct blk_image {
 	int fd;	    /* through the page cache */
 	int direct; /* past it, or -1 */
 	bool readonly;
+	bool device; /* a block device */
 	bool lost;   /* a flush has failed; atomic */
 	u32 block;   /* alignment that direct I/O needs */
 	u64 sectors; /* atomic */
@@ -53,13 +54,18 @@ int blk_image_check(struct blk_image *im, const char *path, struct err *e);
 void blk_image_close(struct blk_image *im);
 
 /*
- * Gives the image another size, a multiple of BLK_SECTOR. A block device keeps its size: 0 if it
- * already has @bytes, or if @bytes is 0, else -ENOTSUP. -EINVAL, -EROFS, other -errno of the host;
- * on failure nothing has changed.
+ * Returns 0 if the image may get @bytes: -EINVAL: no multiple of BLK_SECTOR, or 0, which a block
+ * device alone takes: any size. -EROFS. Makes no system call.
  */
-int blk_image_resize(struct blk_image *im, u64 bytes);
-/* Measures the image again; true: @sectors has changed. */
-bool blk_image_refresh(struct blk_image *im);
+int blk_image_check_size(const struct blk_image *im, u64 bytes);
+/*
+ * Gives a file @bytes. A block device keeps its size: 0 if it already has @bytes, or if @bytes is
+ * 0, else -ENOTSUP. *now, if not NULL, is the size that it has then; @sectors is not changed. Other
+ * -errno of the host; on failure nothing has changed. It takes as long as the storage does.
+ */
+int blk_image_truncate(const struct blk_image *im, u64 bytes, u64 *now);
+/* Asks how many bytes the image has. -errno. It takes as long as the storage does. */
+int blk_image_measure(const struct blk_image *im, u64 *bytes);
 
 /*
  * Returns true if the file still reaches to byte @end. A write behind the end of a file that was

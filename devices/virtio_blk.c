@@ -10,13 +10,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include "base/clock.h"
 #include "devices/blk_queue.h"
 #include "devices/blk_request.h"
 
-#define QUEUE_SIZE   256
-#define PCI_CLASS    0x010000
-#define PHYSICAL_EXP 3 /* 512 << 3: file systems and disks use blocks of 4 KiB */
+#define QUEUE_SIZE	256
+#define PCI_CLASS	0x010000
+#define UPDATE_PAUSE_NS 5000000
+#define UPDATE_MS	800
+#define PHYSICAL_EXP	3 /* 512 << 3: file systems and disks use blocks of 4 KiB */
 
 struct virtio_blk {
 	struct blk_image image;
@@ -186,40 +190,70 @@ void virtio_blk_attach(struct virtio_blk *b, struct virtio *v)
 	b->v = v;
 }
 
-static bool refresh_image(void *arg)
-{
-	struct virtio_blk *b = arg;
-
-	return blk_image_refresh(&b->image);
-}
-
-struct blk_resize {
+struct size_change {
 	struct virtio_blk *b;
 	u64 bytes;
-	int result;
 };
 
-static bool resize_image(void *arg)
+static bool size_store(void *arg)
 {
-	struct blk_resize *r = arg;
-	u64 old = virtio_blk_size(r->b);
+	const struct size_change *c = arg;
+	u64 sectors = c->bytes / BLK_SECTOR;
 
-	r->result = blk_image_resize(&r->b->image, r->bytes);
-	return !r->result && virtio_blk_size(r->b) != old;
+	return __atomic_exchange_n(&c->b->image.sectors, sectors, __ATOMIC_ACQ_REL) != sectors;
+}
+
+static void size_update(struct virtio_blk *b, u64 bytes)
+{
+	struct size_change c = { b, bytes };
+
+	virtio_config_update(b->v, size_store, &c);
+}
+
+/*
+ * Does size_update(), but does not wait for a vCPU that resets the device, which has the lock until
+ * the host's kernel has given all requests back. Any other holder lets go at once. -EBUSY.
+ */
+static int size_update_soon(struct virtio_blk *b, u64 bytes)
+{
+	static const struct timespec pause = { .tv_nsec = UPDATE_PAUSE_NS };
+	struct size_change c = { b, bytes };
+	s64 until = now_ms() + UPDATE_MS;
+
+	while (!virtio_config_update_try(b->v, size_store, &c)) {
+		if (now_ms() > until)
+			return -EBUSY;
+		nanosleep(&pause, NULL);
+	}
+	return 0;
 }
 
 int virtio_blk_resize(struct virtio_blk *b, u64 bytes)
 {
-	struct blk_resize r = { .b = b, .bytes = bytes };
+	u64 old = virtio_blk_size(b);
+	int ret = blk_image_check_size(&b->image, bytes);
 
-	virtio_config_update(b->v, resize_image, &r);
-	return r.result;
+	/*
+	 * Requests behind a nearer end are refused before the file is truncated. Of any other
+	 * change only the lock is tried.
+	 */
+	if (!ret)
+		ret = size_update_soon(b, bytes && bytes < old && !b->image.device ? bytes : old);
+	if (ret)
+		return ret;
+	/* Not under the lock, for which vCPUs would wait as long as the storage does not answer. */
+	ret = blk_image_truncate(&b->image, bytes, &bytes);
+	size_update(b, ret ? old : bytes);
+	return ret;
 }
 
 u64 virtio_blk_refresh(struct virtio_blk *b)
 {
-	virtio_config_update(b->v, refresh_image, b);
-	return __atomic_load_n(&b->image.sectors, __ATOMIC_ACQUIRE) * BLK_SECTOR;
+	u64 bytes;
+
+	if (!blk_image_measure(&b->image, &bytes))
+		size_update(b, bytes);
+	return virtio_blk_size(b);
 }
 
 u64 virtio_blk_size(const struct virtio_blk *b)

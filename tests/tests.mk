@@ -33,7 +33,6 @@ $(B)/tests/unit/devices/blk_wake_test: private LDLIBS += -Wl,--wrap=vq_pace_poll
 $(B)/tests/unit/devices/blk_aio_test: private LDLIBS += -Wl,--wrap=blk_request_run,--wrap=fstatfs64,--wrap=blk_ring_open
 
 # They decide when the host's kernel gives a request back.
-$(B)/tests/unit/devices/blk_held_test: private LDLIBS += -Wl,--wrap=blk_image_flush
 $(B)/tests/unit/vmm/held_end_test: private LDLIBS += -Wl,--wrap=virtio_blk_held_ms,--wrap=write
 $(B)/tests/unit/vmm/run_notes_test: private LDLIBS += -Wl,--wrap=write
 $(B)/tests/unit/vmm/endpoint_held_test: private LDLIBS += -Wl,--wrap=write,--wrap=read
@@ -51,6 +50,7 @@ $(B)/tests/unit/vmm/presence_test: private LDLIBS += -Wl,--wrap=gate_exports_dea
 $(B)/tests/unit/vmm/policy_reload_test: private LDLIBS += -Wl,--wrap=policy_free
 
 $(B)/tests/unit/vmm/endpoint_held_test: private LDLIBS += -Wl,--wrap=write
+$(B)/tests/unit/devices/blk_held_test: private LDLIBS += -Wl,--wrap=blk_image_flush,--wrap=ftruncate64
 $(B)/tests/unit/policy/record_held_test: private LDLIBS += -Wl,--wrap=write,--wrap=fsync
 $(B)/tests/unit/vmm/gate_held_test: private LDLIBS += -Wl,--wrap=write
 

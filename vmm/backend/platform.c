@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 
+#include "base/clock.h"
 #include "devices/i440fx.h"
 #include "devices/pci.h"
 #include "devices/power.h"
@@ -19,7 +20,10 @@
 #include "devices/virtio_rng.h"
 #include "vmm/backend/dialer.h"
 #include "vmm/backend/net.h"
+#include "vmm/machine/file_job.h"
 #include "vmm/machine/layout.h"
+
+#define SLOW_NS NS_PER_SECOND /* a wait for a resize that is longer is told */
 
 /* A process of a device that a keeper starts again, as the keeper has told of it. */
 struct kept {
@@ -41,6 +45,14 @@ struct disk {
 	int dial_error;	       /* the last one that was noted; the disk's thread's */
 	bool held_noted;       /* there was a note that the host's kernel holds its requests */
 	struct virtio_pci *pci;
+	struct {
+		struct file_job job; /* runs as long as the size is changed */
+		u64 bytes;	     /* the new size, then the one that it has */
+		int ret;
+		int timer; /* until it is slow, or -1 */
+		platform_resized_fn *fn;
+		void *arg;
+	} resize;
 };
 
 struct nic {
@@ -58,6 +70,7 @@ struct platform {
 	struct platform_hooks hooks;
 	struct power *power;
 	struct pci_bus *bus;
+	struct wait_hook wait_hook;
 	struct disk disks[SPEC_MAX_DISKS];
 	size_t n_disks;
 	struct nic nics[SPEC_MAX_NETS];
@@ -356,12 +369,24 @@ static int add_rng(struct platform *p, struct host *h, struct err *e)
 
 /* --- disks whose requests the host's kernel holds ------------------------------------------- */
 
+/*
+ * Returns for how many milliseconds a reset, the end or a resize has waited for a disk; 0: none
+ * does.
+ */
+static s64 disk_held_ms(const struct disk *d)
+{
+	s64 requests = d->blk ? virtio_blk_held_ms(d->blk) : 0;
+	s64 resize = file_job_ms(&d->resize.job);
+
+	return requests > resize ? requests : resize;
+}
+
 static bool disks_are_busy(void *arg)
 {
 	const struct platform *p = arg;
 
 	for (size_t i = 0; i < p->n_disks; i++)
-		if (p->disks[i].blk && virtio_blk_held_ms(p->disks[i].blk))
+		if (disk_held_ms(&p->disks[i]))
 			return true;
 	return false;
 }
@@ -373,7 +398,7 @@ static void note_held_disks(void *arg)
 
 	for (size_t i = 0; i < p->n_disks; i++) {
 		struct disk *d = &p->disks[i];
-		bool held = d->blk && virtio_blk_held_ms(d->blk) >= PLATFORM_HELD_MS;
+		bool held = disk_held_ms(d) >= PLATFORM_HELD_MS;
 
 		if (held && !d->held_noted)
 			note_put(p->notes,
@@ -414,7 +439,8 @@ int platform_create(struct platform **out, struct machine *m, const struct guest
 	p->m = m;
 	p->loop = machine_loop(m);
 	p->notes = machine_notes(m);
-	machine_set_wait_hook(m, note_held_disks, p);
+	p->wait_hook = (struct wait_hook){ .fn = note_held_disks, .arg = p };
+	machine_add_wait_hook(m, &p->wait_hook);
 	ret = power_create(&p->power, h, &power);
 	if (!ret)
 		ret = spec->firmware
@@ -466,11 +492,63 @@ void platform_disk(const struct platform *p, size_t i, struct platform_disk *out
 		out->size = virtio_blk_size(d->blk);
 		out->readonly = d->spec->readonly;
 		virtio_blk_stats(d->blk, &out->stats);
-		out->held_ms = virtio_blk_held_ms(d->blk);
+		out->held_ms = disk_held_ms(d);
 	}
 }
 
-int platform_disk_resize(struct platform *p, size_t i, u64 bytes, struct err *e)
+/* Has the file made longer or shorter, on a thread that may wait for its storage. */
+static void disk_resize(void *arg)
+{
+	struct disk *d = arg;
+	int ret = virtio_blk_resize(d->blk, d->resize.bytes);
+
+	if (ret == -ENOTSUP)
+		virtio_blk_refresh(d->blk);
+	d->resize.bytes = virtio_blk_size(d->blk);
+	d->resize.ret = ret;
+}
+
+static int resize_error(int ret, u64 bytes, struct err *e)
+{
+	switch (ret) {
+	case 0:
+		return 0;
+	case -EBUSY:
+		return err_set(e, ret, "the guest resets it just now; try again");
+	case -EROFS:
+		return err_set(e, ret, "it is read-only");
+	case -EINVAL:
+		return err_set(e, ret, "a size is a multiple of 512 bytes, and not 0");
+	case -ENOTSUP:
+		return err_set(e, ret,
+			       "it is a block device, which has %llu bytes; resize that first",
+			       (unsigned long long)bytes);
+	default:
+		return err_set(e, ret, "%s", strerror(-ret));
+	}
+}
+
+static void disk_resized(void *arg)
+{
+	struct disk *d = arg;
+	struct err e = { "" };
+	int ret = resize_error(d->resize.ret, d->resize.bytes, &e);
+
+	if (d->resize.timer >= 0)
+		loop_timer_del(machine_loop(d->resize.job.m), d->resize.timer);
+	d->resize.fn(d->resize.arg, ret, e.text);
+}
+
+static void on_slow_resize(void *arg, u32 expiries)
+{
+	struct disk *d = arg;
+
+	(void)expiries;
+	d->resize.fn(d->resize.arg, -EINPROGRESS, "this host's kernel has not answered yet");
+}
+
+int platform_disk_resize(struct platform *p, size_t i, u64 bytes, platform_resized_fn *fn,
+			 void *arg, struct err *e)
 {
 	struct disk *d = &p->disks[i];
 	int ret;
@@ -479,24 +557,21 @@ int platform_disk_resize(struct platform *p, size_t i, u64 bytes, struct err *e)
 		return err_set(e, -ENOTSUP,
 			       "another process serves it; resize it there (block_resize of "
 			       "qemu-storage-daemon), and the guest will learn of it");
-	/* The vCPU that resets it has the device's lock, for which the main thread would wait. */
-	if (virtio_blk_held_ms(d->blk) >= PLATFORM_HELD_MS)
+	if (disk_held_ms(d) >= PLATFORM_HELD_MS)
 		return err_set(e, -EBUSY, "this host's kernel holds its requests");
-	ret = virtio_blk_resize(d->blk, bytes);
-	switch (ret) {
-	case 0:
-		return 0;
-	case -EROFS:
-		return err_set(e, ret, "it is read-only");
-	case -EINVAL:
-		return err_set(e, ret, "a size is a multiple of 512 bytes, and not 0");
-	case -ENOTSUP:
-		return err_set(e, ret,
-			       "it is a block device, which has %llu bytes; resize that first",
-			       (unsigned long long)virtio_blk_refresh(d->blk));
-	default:
-		return err_set(e, ret, "%s", strerror(-ret));
-	}
+	if (file_job_ms(&d->resize.job))
+		return err_set(e, -EBUSY, "another resize of it is under way");
+	d->resize.job = (struct file_job){
+		.name = "disk-resize", .run = disk_resize, .done = disk_resized, .arg = d
+	};
+	d->resize.bytes = bytes;
+	d->resize.fn = fn;
+	d->resize.arg = arg;
+	ret = file_job_start(&d->resize.job, p->m);
+	if (ret)
+		return err_set(e, ret, "no thread for that: %s", strerror(-ret));
+	d->resize.timer = loop_timer(p->loop, SLOW_NS, 0, on_slow_resize, d);
+	return 0;
 }
 
 void platform_net(const struct platform *p, size_t i, struct platform_helper *out)
@@ -574,8 +649,9 @@ void platform_destroy(struct platform *p)
 {
 	if (!p)
 		return;
-	machine_set_wait_hook(p->m, NULL, NULL);
+	machine_remove_wait_hook(p->m, &p->wait_hook);
 	for (size_t i = 0; i < p->n_disks; i++) {
+		file_job_wait(&p->disks[i].resize.job);
 		kept_unwatch(&p->disks[i].helper);
 		vhost_user_blk_shut(p->disks[i].vhost);
 		virtio_pci_destroy(p->disks[i].pci);

@@ -29,21 +29,29 @@ struct platform_disk {
 	bool readonly;
 	struct blk_stats stats; /* all 0 of a vhost-user disk, whose requests do not pass here */
 	/*
-	 * For how many milliseconds a reset or the end has waited for its requests, which from
-	 * PLATFORM_HELD_MS on are held by the host's kernel; 0: it waits for none.
+	 * For how many milliseconds a reset or the end has waited for its requests, or a resize for
+	 * its file, which from PLATFORM_HELD_MS on are held by the host's kernel; 0: none waits.
 	 */
 	s64 held_ms;
 };
 
 size_t platform_disk_count(const struct platform *p);
-/* Describes disk @i, below the count. Any thread. */
+/* Describes disk @i, below the count. Main thread. */
 void platform_disk(const struct platform *p, size_t i, struct platform_disk *out);
 /*
- * Gives disk @i another size, in bytes, while the guest runs: a file is made longer or shorter, a
- * block device has to have it already. -errno and a line for people, without the disk's name. Any
- * thread.
+ * Called on the main thread when a disk has got its other size, or not: @ret is -errno, and @why a
+ * line for people without the disk's name. -EINPROGRESS, once and before that: the file's storage
+ * has not answered for a moment.
  */
-int platform_disk_resize(struct platform *p, size_t i, u64 bytes, struct err *e);
+typedef void platform_resized_fn(void *arg, int ret, const char *why);
+/*
+ * Gives disk @i another size, in bytes, while the guest runs: a file is made longer or shorter, a
+ * block device has to have it already. A thread does that, since the file's storage may not answer,
+ * and @fn is called then. -errno and a line for people, without the disk's name: nothing is done,
+ * and @fn is not called. Main thread.
+ */
+int platform_disk_resize(struct platform *p, size_t i, u64 bytes, platform_resized_fn *fn,
+			 void *arg, struct err *e);
 /* The state of a process that serves a device, for reports. */
 struct platform_helper {
 	bool down; /* it has ended, or has never run */
@@ -68,7 +76,7 @@ void platform_set_hooks(struct platform *p, const struct platform_hooks *hooks);
 /* Presses the power button, which a guest may ignore. Any thread. */
 void platform_power_button(struct platform *p);
 /*
- * Asks all disks' threads to end, and serves the event loop until they have; whatever the host's
+ * Asks all disks' threads to end, and serves the event loop until they have, and so have resizes; whatever the host's
  * kernel holds, control socket and signals are answered. Each disk that holds up this, or a vCPU in
  * a reset of its own, for more than a second gets a note with its file. No vCPU runs; a reset or
  * the end follows. Returns the exit code by then, as machine_wait() does.

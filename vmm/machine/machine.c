@@ -56,8 +56,7 @@ struct machine {
 	struct pause *pause;
 	machine_power_fn *on_power;
 	void *on_power_arg;
-	void (*on_wait)(void *arg);
-	void *on_wait_arg;
+	struct wait_hook *wait_hooks;
 	pthread_mutex_t lock; /* the end */
 	pthread_mutex_t kernel_lock;
 	bool exiting; /* atomic */
@@ -446,17 +445,26 @@ bool machine_exiting(const struct machine *m)
 	return __atomic_load_n(&m->exiting, __ATOMIC_ACQUIRE);
 }
 
-void machine_set_wait_hook(struct machine *m, void (*fn)(void *arg), void *arg)
+void machine_add_wait_hook(struct machine *m, struct wait_hook *hook)
 {
-	assert(!m->on_wait || !fn);
-	m->on_wait = fn;
-	m->on_wait_arg = arg;
+	hook->next = m->wait_hooks;
+	m->wait_hooks = hook;
+}
+
+void machine_remove_wait_hook(struct machine *m, struct wait_hook *hook)
+{
+	struct wait_hook **at = &m->wait_hooks;
+
+	while (*at && *at != hook)
+		at = &(*at)->next;
+	if (*at)
+		*at = hook->next;
 }
 
 void machine_tell_wait(const struct machine *m)
 {
-	if (m->on_wait)
-		m->on_wait(m->on_wait_arg);
+	for (const struct wait_hook *hook = m->wait_hooks; hook; hook = hook->next)
+		hook->fn(hook->arg);
 }
 
 int machine_exit_code(const struct machine *m)

@@ -227,11 +227,17 @@ int machine_run(struct machine *m, struct err *e);
  * outside of machine_run().
  */
 int machine_wait(struct machine *m, bool (*busy)(void *arg), void *arg);
-/*
- * Sets the function that is called each second of such a wait, and of machine_run()'s own for its
- * vCPUs. One owner; NULL gives it back.
- */
-void machine_set_wait_hook(struct machine *m, void (*fn)(void *arg), void *arg);
+/* What is called each second of such a wait, and of machine_run()'s own for its vCPUs. */
+struct wait_hook {
+	void (*fn)(void *arg);
+	void *arg;
+	struct wait_hook *next; /* the machine's */
+};
+
+/* Adds a hook, which lives until machine_remove_wait_hook(). Main thread. */
+void machine_add_wait_hook(struct machine *m, struct wait_hook *hook);
+/* Removes a hook; one that was not added is ignored. Main thread. */
+void machine_remove_wait_hook(struct machine *m, struct wait_hook *hook);
 
 /*
  * Does the machine's part of a reset (lifecycle_reset()), which comes last: zeroes the memory and

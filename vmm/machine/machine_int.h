@@ -12,7 +12,7 @@ struct io;
 
 struct io *machine_io(const struct machine *m);
 int machine_exit_code(const struct machine *m);
-/* Calls the hook of machine_set_wait_hook(), if there is one. */
+/* Calls the hooks of machine_add_wait_hook(). */
 void machine_tell_wait(const struct machine *m);
 
 /* Tells the read-only hook, if there is one. */

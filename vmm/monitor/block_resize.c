@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "vmm/backend/platform.h"
@@ -50,20 +51,83 @@ static size_t disk_find_or_fail(const struct platform *p, struct control_request
 	return NO_DISK;
 }
 
-/* Resizes disk @i. On -errno the request is answered. */
-static int resize_disk(struct platform *p, struct control_request *r, size_t i, json_int_t size)
+/* A resize that is under way. */
+struct resize {
+	struct control_request *r; /* NULL: it is answered */
+	struct platform *p;
+	size_t i;
+	json_int_t old, size;
+	bool sizes; /* the answer has the sizes */
+};
+
+static json_t *resize_answer(const struct resize *z)
+{
+	struct platform_disk d;
+
+	if (!z->sizes)
+		return NULL;
+	platform_disk(z->p, z->i, &d);
+	return json_pack("{s:I, s:I}", "old-size", z->old, "size", (json_int_t)d.size);
+}
+
+/* Answers that the disk was not resized. */
+static void resize_refuse(const struct resize *z, int ret, const char *why)
 {
 	char line[600];
-	struct err e;
-	int ret = platform_disk_resize(p, i, (u64)size, &e);
 
+	if (ret == -EINVAL && !z->size)
+		why = "only a block device has a size of its own; say which one";
+	snprintf(line, sizeof(line), "disk%zu cannot be resized: %s", z->i, why);
+	control_fail(z->r, line);
+}
+
+/* Answers that it may take for ever, and that it cannot be taken back. */
+static void resize_answer_early(struct resize *z)
+{
+	struct platform_disk d;
+	char line[600];
+
+	platform_disk(z->p, z->i, &d);
+	snprintf(line, sizeof(line),
+		 "disk%zu is not resized yet: this host's kernel does not answer for %.400s; it is "
+		 "when that does, as `vmm info` shows then",
+		 z->i, d.spec->path);
+	control_fail(z->r, line);
+	z->r = NULL;
+}
+
+static void disk_has_size(void *arg, int ret, const char *why)
+{
+	struct resize *z = arg;
+
+	if (ret == -EINPROGRESS) {
+		resize_answer_early(z);
+		return;
+	}
+	if (z->r && ret)
+		resize_refuse(z, ret, why);
+	else if (z->r)
+		control_reply(z->r, resize_answer(z));
+	free(z);
+}
+
+/* Begins a resize; from here on the request is answered. */
+static void resize_begin(const struct resize *want)
+{
+	struct resize *z = malloc(sizeof(*z));
+	struct err e;
+	int ret;
+
+	if (!z) {
+		control_fail(want->r, "out of memory");
+		return;
+	}
+	*z = *want;
+	ret = platform_disk_resize(z->p, z->i, (u64)z->size, disk_has_size, z, &e);
 	if (!ret)
-		return 0;
-	if (ret == -EINVAL && !size)
-		err_set(&e, ret, "only a block device has a size of its own; say which one");
-	snprintf(line, sizeof(line), "disk%zu cannot be resized: %s", i, e.text);
-	control_fail(r, line);
-	return ret;
+		return;
+	resize_refuse(z, ret, e.text);
+	free(z);
 }
 
 /* Returns the new size, or -1 and the request is answered. */
@@ -89,8 +153,8 @@ static void block_resize(void *arg, struct control_request *r, const json_t *arg
 	if (i == NO_DISK)
 		return;
 	size = disk_size_or_fail(r, args);
-	if (size >= 0 && !resize_disk(arg, r, i, size))
-		control_reply(r, NULL);
+	if (size >= 0)
+		resize_begin(&(struct resize){ .r = r, .p = arg, .i = i, .size = size });
 }
 
 static void disk_resize(void *arg, struct control_request *r, const json_t *args)
@@ -118,10 +182,8 @@ static void disk_resize(void *arg, struct control_request *r, const json_t *args
 		control_fail(r, line);
 		return;
 	}
-	if (resize_disk(arg, r, i, size))
-		return;
-	platform_disk(arg, i, &d);
-	control_reply(r, json_pack("{s:I, s:I}", "old-size", old, "size", (json_int_t)d.size));
+	resize_begin(&(struct resize){
+		.r = r, .p = arg, .i = i, .old = old, .size = size, .sizes = true });
 }
 
 int block_resize_add_commands(struct control *c, struct platform *p)

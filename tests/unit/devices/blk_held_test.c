@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Tests what a disk tells of a request that the host's kernel does not give back: a flush that
- * stays in its system call, as on a server that does not answer. The linker leads that call here.
+ * stays in its system call, as on a server that does not answer; and a resize beside it, or of a
+ * file that stays in ftruncate(2), which is ftruncate64() here. The linker leads these calls here.
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -17,8 +19,11 @@
 #include "tests/unit/devices/blk_fixture.h"
 
 static sem_t entered, release;
+static bool hold_truncate; /* atomic */
 
 int __wrap_blk_image_flush(struct blk_image *im);
+int __real_ftruncate64(int fd, off_t len);
+int __wrap_ftruncate64(int fd, off_t len);
 
 int __wrap_blk_image_flush(struct blk_image *im)
 {
@@ -26,6 +31,15 @@ int __wrap_blk_image_flush(struct blk_image *im)
 	sem_post(&entered);
 	sem_wait(&release);
 	return 0;
+}
+
+int __wrap_ftruncate64(int fd, off_t len)
+{
+	if (__atomic_exchange_n(&hold_truncate, false, __ATOMIC_ACQ_REL)) {
+		sem_post(&entered);
+		sem_wait(&release);
+	}
+	return __real_ftruncate64(fd, len);
 }
 
 static void *reset_device(void *arg)
@@ -97,12 +111,70 @@ static void test_an_end_can_be_asked_for_without_waiting(void **state)
 	assert_int_equal(virtio_blk_held_ms(t->b), 0);
 }
 
+/* The reset has the device's lock until the flush is back: a resize says so, and changes nothing. */
+static void test_a_resize_does_not_wait_for_a_reset(void **state)
+{
+	struct ctx *t = *state;
+	u64 size = virtio_blk_size(t->b);
+	pthread_t beside;
+	s64 begin;
+
+	ask_for_a_flush(t);
+	assert_int_equal(pthread_create(&beside, NULL, reset_device, t), 0);
+	await_held(t, 20);
+	begin = now_ms();
+	alarm(20); /* the fault is to wait here */
+	assert_int_equal(virtio_blk_resize(t->b, size + 4096), -EBUSY);
+	assert_int_equal(virtio_blk_resize(t->b, 512), -EBUSY);
+	alarm(0);
+	assert_in_range(now_ms() - begin, 0, 10000);
+	assert_int_equal(virtio_blk_size(t->b), size);
+	assert_int_equal(lseek(t->fd, 0, SEEK_END), size);
+	sem_post(&release);
+	pthread_join(beside, NULL);
+	assert_int_equal(virtio_blk_resize(t->b, size + 4096), 0);
+	assert_int_equal(lseek(t->fd, 0, SEEK_END), size + 4096);
+}
+
+static void *grow_disk(void *arg)
+{
+	struct ctx *t = arg;
+
+	return (void *)(intptr_t)virtio_blk_resize(t->b, virtio_blk_size(t->b) + 4096);
+}
+
+/* A vCPU that reads a register, or asks for a sector, does not wait for the file's new size. */
+static void test_nobody_waits_for_a_resize(void **state)
+{
+	struct ctx *t = *state;
+	u64 size = virtio_blk_size(t->b), capacity = 0;
+	pthread_t beside;
+	void *ret;
+
+	__atomic_store_n(&hold_truncate, true, __ATOMIC_RELEASE);
+	assert_int_equal(pthread_create(&beside, NULL, grow_disk, t), 0);
+	sem_wait(&entered);
+	alarm(20); /* the fault is to wait from here on */
+	virtio_config_io(t->v, 0, &capacity, 8, false);
+	assert_int_equal(capacity, size / 512);
+	reg_read(t, VIRTIO_PCI_COMMON_CFGGENERATION, 1);
+	assert_int_equal(do_request(t, VIRTIO_BLK_T_IN, 1, DATA, 512, NULL), VIRTIO_BLK_S_OK);
+	reg_write(t, VIRTIO_PCI_COMMON_STATUS, 0, 1);
+	alarm(0);
+	sem_post(&release);
+	assert_int_equal(pthread_join(beside, &ret), 0);
+	assert_null(ret);
+	assert_int_equal(virtio_blk_size(t->b), size + 4096);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup_plain, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_a_reset_that_waits_is_told),
 		TEST(test_an_end_can_be_asked_for_without_waiting),
+		TEST(test_a_resize_does_not_wait_for_a_reset),
+		TEST(test_nobody_waits_for_a_resize),
 	};
 
 	sem_init(&entered, 0, 0);

@@ -595,6 +595,7 @@ static void on_wait(void *arg)
 static void test_loop_goes_on_while_a_vcpu_is_held(void **state)
 {
 	struct slow_device d = { .hooked = 0 };
+	struct wait_hook hook = { .fn = on_wait, .arg = &d };
 	struct ctx t;
 
 	(void)state;
@@ -603,12 +604,12 @@ static void test_loop_goes_on_while_a_vcpu_is_held(void **state)
 	sem_init(&d.done, 0, 0);
 	d.timer = loop_timer(machine_loop(t.m), 0, 0, on_slow_timer, &d);
 	assert_true(d.timer >= 0);
-	machine_set_wait_hook(t.m, on_wait, &d);
+	machine_add_wait_hook(t.m, &hook);
 	assert_int_equal(machine_pio_add(t.m, 0xe4, 3, on_slow_access, &d), 0);
 	assert_int_equal(run_machine(&t), EXIT_CODE_POWEROFF);
 	assert_int_equal(d.waited, 0);
 	assert_int_equal(d.hooked, 1);
-	machine_set_wait_hook(t.m, NULL, NULL);
+	machine_remove_wait_hook(t.m, &hook);
 	machine_destroy(t.m);
 	sem_destroy(&d.done);
 }

@@ -65,7 +65,7 @@ const struct rule rules[] = {
 	IOCTL(VCPU | QUEUE, KVM_IRQFD),
 	IOCTL(VCPU, KVM_SET_GSI_ROUTING),
 	IOCTL(VCPU, KVM_SET_USER_MEMORY_REGION),
-	IOCTL(VCPU | BLOCK | QUEUE, KVM_IRQ_LINE),
+	IOCTL(VCPU | BLOCK | QUEUE | FILES, KVM_IRQ_LINE), /* FILES: a disk has another size */
 
 	/* The state of another start of the guest, after a reset. */
 	IOCTL(MAIN, KVM_SET_REGS),
@@ -125,7 +125,7 @@ const struct rule rules[] = {
 	EQUAL(seccomp, MAIN, 0, SECCOMP_SET_MODE_FILTER),
 	ALLOW(getrandom, MAIN | QUEUE | NETWORK | READERS),
 	ALLOW(clock_gettime, THREADS | NETWORK | READERS), /* where the vDSO has no clock */
-	ALLOW(clock_nanosleep, MAIN),
+	ALLOW(clock_nanosleep, FILES),
 
 	/* Descriptors that are open already. */
 	ALLOW(read, THREADS | NETWORK | READERS),
@@ -167,9 +167,9 @@ const struct rule rules[] = {
 	ALLOW(fallocate, BLOCK),
 	/* Rings are made with their disks: none is made or changed once there are filters. */
 	ALLOW(io_uring_enter, BLOCK),
-	ALLOW(ftruncate, MAIN | NETWORK), /* the network: of its resolv.conf */
-	ALLOW(fsync, MAIN),		  /* the record of requests, at the end */
-	IOCTL(MAIN, BLKGETSIZE64),
+	ALLOW(ftruncate, FILES | NETWORK), /* the network: of its resolv.conf */
+	ALLOW(fsync, FILES),		   /* the record of requests, at the end */
+	IOCTL(FILES, BLKGETSIZE64),
 	/* A tap. */
 	IOCTL(VCPU, TUNSETOFFLOAD),
 

@@ -31,7 +31,7 @@ enum {
 	DIALER = 1 << 5,  /* the process that connects to a disk's back end (dialer.h) */
 	PARSER = 1 << 6,  /* a process that parses one file, which is open already */
 	READER = 1 << 7,  /* a command that opens and parses files (vmm inspect) */
-	FILES = 1 << 8,	  /* one open file: what goes to it, or comes from it */
+	FILES = 1 << 8,	  /* one open file: what goes to it, comes from it, or is its size */
 };
 
 #define THREADS (VCPU | BLOCK | QUEUE | FILES | MAIN)

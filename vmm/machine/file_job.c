@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Runs a function that may wait for a file on a thread of its own, and reports to the event loop. */
+#include "vmm/machine/file_job.h"
+
+#include "base/clock.h"
+#include "vmm/machine/machine.h"
+
+static void file_job_thread(void *arg)
+{
+	struct file_job *j = arg;
+
+	j->run(j->arg);
+	loop_call(machine_loop(j->m), &j->call);
+}
+
+/* Takes note of the end, once: by the call of the loop, or by file_job_wait() before that. */
+static void file_job_finish(void *arg)
+{
+	struct file_job *j = arg;
+
+	if (!j->since)
+		return;
+	host_thread_stop(machine_host(j->m), &j->thread);
+	j->since = 0;
+	if (j->done)
+		j->done(j->arg);
+}
+
+int file_job_start(struct file_job *j, struct machine *m)
+{
+	int ret;
+
+	j->m = m;
+	j->thread = (struct host_thread){ .kind = HOST_THREAD_FILE,
+					  .name = j->name,
+					  .run = file_job_thread,
+					  .failed = file_job_thread, /* without one: here */
+					  .arg = j };
+	j->call = (struct loop_call){ .fn = file_job_finish, .arg = j };
+	j->since = now_ms();
+	ret = host_thread_start(machine_host(m), &j->thread);
+	if (ret)
+		j->since = 0;
+	return ret;
+}
+
+s64 file_job_ms(const struct file_job *j)
+{
+	return j->since ? now_ms() - j->since + 1 : 0;
+}
+
+void file_job_wait(struct file_job *j)
+{
+	file_job_finish(j);
+}
