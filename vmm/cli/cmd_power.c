@@ -174,8 +174,12 @@ static bool guest_is_held(struct client *c, struct err *e)
 		return false;
 	state = cli_json_text(json_object_get(info, "guest"), "status");
 	runs = !strcmp(state, "running") || !strcmp(state, "paused") || !strcmp(state, "prelaunch");
-	/* A disk is held by its end only, a console's file also while the guest runs. */
+	/*
+	 * A disk is held by its end or a resize only, and a line of the record holds up its vCPU; a
+	 * console's file is held also while the guest runs on.
+	 */
 	held = file_is_held(c, json_object_get(info, "disks"), "requests", e) ||
+	       file_is_held(c, json_object_get(info, "record"), "bytes", e) ||
 	       (!runs && (file_is_held(c, json_object_get(info, "console"), "bytes", e) ||
 			  file_is_held(c, json_object_get(info, "firmware-log"), "bytes", e)));
 	json_decref(info);

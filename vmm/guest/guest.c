@@ -18,7 +18,6 @@
 #include "base/signals.h"
 #include "base/socket_file.h"
 #include "base/terminal.h"
-#include "policy/record.h"
 #include "shadow/kernel/kernel.h"
 #include "vmm/backend/console.h"
 #include "vmm/backend/platform.h"
@@ -29,6 +28,7 @@
 #include "vmm/confine/confine.h"
 #include "vmm/gate/gate.h"
 #include "vmm/guest/guest_boot.h"
+#include "vmm/guest/guest_record.h"
 #include "vmm/machine/layout.h"
 #include "vmm/machine/lifecycle.h"
 #include "vmm/machine/machine.h"
@@ -49,7 +49,7 @@ struct guest {
 	struct guest_config c;
 	struct machine *m;
 	struct monitor *monitor;
-	struct record *record; /* or NULL, with the two below: no sessions */
+	struct guest_record *record; /* or NULL, with the two below: no sessions */
 	struct gate *gate;
 	struct sessions *sessions;
 	struct panic_watch *panic;
@@ -162,7 +162,7 @@ static int start_gate(void *part, bool again, struct err *e)
 		ret = kernel_load_symbols(guest_boot_kernel(g->boot), e);
 	if (!ret)
 		ret = gate_create(&g->gate, g->m, guest_boot_kernel(g->boot),
-				  guest_boot_kaslr(g->boot), g->record, e);
+				  guest_boot_kaslr(g->boot), guest_record_of(g->record), e);
 	if (ret)
 		return ret;
 	ret = gate_start(g->gate, machine_loop(g->m));
@@ -174,7 +174,7 @@ static int end_gate(void *part, struct err *e)
 	struct guest *g = part;
 
 	gate_destroy(g->gate);
-	return record_close(g->record, e);
+	return guest_record_end(g->record, e);
 }
 
 static const struct lifecycle_ops gate_part = {
@@ -218,7 +218,7 @@ static int create_sessions(struct guest *g, struct err *e)
 	if (ret)
 		return ret;
 	/* The gate's record last: a start that fails before makes no file. */
-	ret = record_create(&g->record, g->spec->record, e);
+	ret = guest_record_create(&g->record, g->m, g->monitor, g->spec->record, e);
 	if (ret) {
 		sessions_finish(g->sessions);
 		g->sessions = NULL;
@@ -565,6 +565,8 @@ int guest_end(struct guest *g, struct err *e)
 		console_await_files(g->console);
 	if (g->firmware)
 		firmware_await_log(g->firmware);
+	if (g->record)
+		guest_record_await(g->record);
 	return lifecycle_end(machine_lifecycle(g->m), e);
 }
 

@@ -66,7 +66,7 @@
  * in to its end, and joins them.
  * After (E2), (E3) and (E10) guest_run() resets the machine and runs it again, unless --no-reboot
  * or sessions forbid it. Else guest_end() waits for the threads of the disks and of the files that
- * console, ports and firmware write, which the host's kernel may hold, and serves the loop
+ * console, ports, firmware and record write, which the host's kernel may hold, and serves the loop
  * meanwhile; then it ends the parts downwards, by (L5) of lifecycle.h: the console waits up to
  * 700 ms for its readers, the devices' threads are joined, the record is closed. If sessions have
  * not loaded all their drivers by an (E1), guest_run() makes its code ERROR.

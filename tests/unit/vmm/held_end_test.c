@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Tests the end of a guest while the host's kernel holds requests of its disk, or bytes for the
- * file of its console or of its firmware's log: the control socket answers and names the file, and
- * so do a note and `vmm stop`. The linker leads the disk's word that it is held here, which
- * blk_held_test.c tests, and write(2), which holds what goes to those files. The guests are a
- * firmware of a few instructions, on this /dev/kvm.
+ * file of its console, of its firmware's log or of its record: the control socket answers and names
+ * the file, and so do a note and `vmm stop`. The linker leads the disk's word that it is held here,
+ * which blk_held_test.c tests, and write(2), fsync(2) and ftruncate(2) (ftruncate64()), which hold
+ * what is done to those files. The guests are a few instructions, on this /dev/kvm.
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -23,9 +23,14 @@
 #include "base/clock.h"
 #include "base/exit_code.h"
 #include "devices/virtio_blk.h"
+#include "policy/record.h"
+#include "vmm/boot/probe.h"
 #include "vmm/cli/commands.h"
 #include "vmm/control/client.h"
 #include "vmm/guest/guest.h"
+#include "vmm/guest/guest_record.h"
+#include "vmm/machine/io.h"
+#include "vmm/monitor/monitor.h"
 
 #define IMAGE_LEN 0x10000U
 #define RESET_AT  0xfff0U
@@ -50,7 +55,12 @@ static bool holds;	/* atomic */
 ssize_t __real_write(int fd, const void *buf, size_t len);
 ssize_t __wrap_write(int fd, const void *buf, size_t len);
 
-ssize_t __wrap_write(int fd, const void *buf, size_t len)
+int __real_fsync(int fd);
+int __wrap_fsync(int fd);
+int __real_ftruncate64(int fd, off_t len);
+int __wrap_ftruncate64(int fd, off_t len);
+
+static void wait_while_held(int fd)
 {
 	struct timespec ms = { 0, 1000000 };
 	struct stat st;
@@ -58,13 +68,32 @@ ssize_t __wrap_write(int fd, const void *buf, size_t len)
 	if (held_file && !fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_ino == held_file)
 		while (__atomic_load_n(&holds, __ATOMIC_ACQUIRE))
 			nanosleep(&ms, NULL);
+}
+
+ssize_t __wrap_write(int fd, const void *buf, size_t len)
+{
+	wait_while_held(fd);
 	return __real_write(fd, buf, len);
+}
+
+int __wrap_fsync(int fd)
+{
+	wait_while_held(fd);
+	return __real_fsync(fd);
+}
+
+int __wrap_ftruncate64(int fd, off_t len)
+{
+	wait_while_held(fd);
+	return __real_ftruncate64(fd, len);
 }
 
 struct fixture {
 	struct guest_spec spec;
 	char dir[32], image[48], disk[48], name[32];
-	char console[48], log[48]; /* the files of those tests that have one */
+	char console[48], log[48], record[48]; /* the files of those tests that have one */
+	struct guest_record *r;
+	bool records; /* atomic: the guest's next exit adds a line to the record */
 	pthread_t thread;
 	pthread_mutex_t lock;
 	char told[2000];    /* all notes, a line each */
@@ -142,6 +171,7 @@ static struct fixture *fixture_new(void)
 	snprintf(f->disk, sizeof(f->disk), "%s/the disk", f->dir);
 	snprintf(f->console, sizeof(f->console), "%s/the console", f->dir);
 	snprintf(f->log, sizeof(f->log), "%s/the log", f->dir);
+	snprintf(f->record, sizeof(f->record), "%s/the record", f->dir);
 	snprintf(f->name, sizeof(f->name), "unit-held-%d", getpid());
 	memset(image, 0xff, sizeof(image));
 	memcpy(image + RESET_AT, firmware_code, sizeof(firmware_code));
@@ -158,11 +188,11 @@ static struct fixture *fixture_new(void)
 	return f;
 }
 
-static int fixture_run(struct fixture *f, void **state)
+static int fixture_run_as(struct fixture *f, void *(*run)(void *arg), void **state)
 {
 	struct err e;
 
-	assert_int_equal(pthread_create(&f->thread, NULL, run_guest, f), 0);
+	assert_int_equal(pthread_create(&f->thread, NULL, run, f), 0);
 	for (unsigned i = 0; i < 10000 && !__atomic_load_n(&f->started, __ATOMIC_ACQUIRE) &&
 			     !__atomic_load_n(&f->done, __ATOMIC_ACQUIRE);
 	     i++)
@@ -173,20 +203,86 @@ static int fixture_run(struct fixture *f, void **state)
 	return 0;
 }
 
+static int fixture_run(struct fixture *f, void **state)
+{
+	return fixture_run_as(f, run_guest, state);
+}
+
 static int setup(void **state)
 {
 	return fixture_run(fixture_new(), state);
 }
 
-/* Makes @path, whose writes are held from now on. */
-static void hold_file(const char *path)
+/* Has what is done to the file held while `holds` is set. */
+static void choose_file(const char *path)
 {
 	struct stat st;
 
-	make_file(path, "", 0);
 	assert_int_equal(stat(path, &st), 0);
 	held_file = st.st_ino;
+}
+
+/* Makes @path, whose writes are held from now on. */
+static void hold_file(const char *path)
+{
+	make_file(path, "", 0);
+	choose_file(path);
 	__atomic_store_n(&holds, true, __ATOMIC_RELEASE);
+}
+
+/* Called on the vCPU's thread, as a driver's call is. */
+static void on_port(void *arg, struct vcpu *v, const struct io_pio_access *a)
+{
+	struct fixture *f = arg;
+
+	(void)v;
+	(void)a;
+	if (__atomic_exchange_n(&f->records, false, __ATOMIC_ACQ_REL))
+		record_event(guest_record_of(f->r), 1, "kind", "a text");
+}
+
+/*
+ * Does as guest_create(), guest_run() and guest_end() do for a guest with sessions, which needs a
+ * kernel; this one exits to the same port all the time.
+ */
+static void *run_recorded(void *arg)
+{
+	static const u8 code[] = { 0xe6, 0x98, 0xeb, 0xfc }; /* 1: out %al, $0x98; jmp 1b */
+	struct fixture *f = arg;
+	const struct machine_config c = { .memory = PROBE_MEMORY,
+					  .cpus = 1,
+					  .notes = { on_note, f } };
+	struct monitor *mon;
+	struct machine *m;
+	struct err e = { "" };
+
+	if (machine_create(&m, &c, &e) || probe_place(m, code, sizeof(code), 0, &e) ||
+	    monitor_create(&mon, m, &f->spec, &e) ||
+	    guest_record_create(&f->r, m, mon, f->record, &e) ||
+	    machine_pio_add(m, 0x98, 1, on_port, f)) {
+		on_note(f, e.text);
+		__atomic_store_n(&f->done, true, __ATOMIC_RELEASE);
+		return NULL;
+	}
+	choose_file(f->record);
+	lifecycle_add(machine_lifecycle(m), &monitor_part, mon);
+	machine_set_confine(m, NULL);
+	lifecycle_start(machine_lifecycle(m), &e);
+	__atomic_store_n(&f->started, true, __ATOMIC_RELEASE);
+	f->code = machine_run(m, &e);
+	monitor_ended(mon, f->code);
+	guest_record_await(f->r);
+	if (guest_record_end(f->r, &e))
+		f->code = -1;
+	lifecycle_end(machine_lifecycle(m), &e);
+	machine_destroy(m);
+	__atomic_store_n(&f->done, true, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+static int setup_record(void **state)
+{
+	return fixture_run_as(fixture_new(), run_recorded, state);
 }
 
 static int setup_console(void **state)
@@ -219,6 +315,7 @@ static int teardown(void **state)
 	f->spec.firmware_log = NULL;
 	unlink(f->console);
 	unlink(f->log);
+	unlink(f->record);
 	client_close(f->c);
 	guest_spec_free(&f->spec);
 	unlink(f->image);
@@ -494,6 +591,103 @@ static void a_firmwares_log_is_named(void **state)
 	expect_end_names(f, note, f->log, '\n');
 }
 
+/* Has the vCPU add a line to the record. */
+static void add_line(struct fixture *f)
+{
+	__atomic_store_n(&f->records, true, __ATOMIC_RELEASE);
+	for (unsigned i = 0; i < 5000 && __atomic_load_n(&f->records, __ATOMIC_ACQUIRE); i++)
+		nap();
+	assert_false(__atomic_load_n(&f->records, __ATOMIC_ACQUIRE));
+}
+
+static void expect_end_names_record(struct fixture *f)
+{
+	char note[200], want[200], text[200] = "";
+	int fd;
+
+	ask(f, "quit", NULL);
+	snprintf(note, sizeof(note), "--record %s: this host's kernel holds what was written to it",
+		 f->record);
+	await_note(f, note);
+	await_info(f, "record", f->record, "this host's kernel holds what is written to it");
+	snprintf(want, sizeof(want), "this host's kernel, which has held bytes for %s for ",
+		 f->record);
+	expect_stop_says(f, want);
+	assert_false(__atomic_load_n(&f->done, __ATOMIC_ACQUIRE));
+	__atomic_store_n(&holds, false, __ATOMIC_RELEASE);
+	await_end(f, EXIT_CODE_SIGNAL + 15);
+	fd = open(f->record, O_RDONLY | O_CLOEXEC);
+	assert_true(read(fd, text, sizeof(text) - 1) > 0);
+	close(fd);
+	assert_non_null(strstr(text, "a text"));
+}
+
+static void a_records_flush_is_named(void **state)
+{
+	struct fixture *f = *state;
+
+	add_line(f);
+	while (record_is_unwritten(guest_record_of(f->r)) || record_held_ms(guest_record_of(f->r)))
+		nap();
+	__atomic_store_n(&holds, true, __ATOMIC_RELEASE);
+	expect_end_names_record(f);
+}
+
+/* A line that a vCPU cannot write is named while the guest runs, and at its end. */
+static void a_records_line_is_named(void **state)
+{
+	struct fixture *f = *state;
+
+	__atomic_store_n(&holds, true, __ATOMIC_RELEASE);
+	add_line(f);
+	await_info(f, "record", f->record, "this host's kernel holds what is written to it");
+	expect_end_names_record(f);
+}
+
+/* Nothing to flush, nothing to wait for. */
+static void an_empty_record_holds_up_nothing(void **state)
+{
+	struct fixture *f = *state;
+
+	__atomic_store_n(&holds, true, __ATOMIC_RELEASE);
+	ask(f, "quit", NULL);
+	await_end(f, EXIT_CODE_SIGNAL + 15);
+}
+
+static int ask_for_size(struct fixture *f, int size, struct err *e)
+{
+	s64 begin = now_ms();
+	int ret = client_call(f->c, "block_resize",
+			      json_pack("{s:s, s:i}", "device", "disk0", "size", size), NULL, e);
+
+	assert_in_range(now_ms() - begin, 0, 2 * LIMIT_MS);
+	return ret;
+}
+
+/* A file that does not answer when it gets another size is named, and the loop goes on. */
+static void a_resize_names_its_file(void **state)
+{
+	struct fixture *f = *state;
+	struct err e = { "" };
+	struct stat st;
+	char want[200];
+
+	choose_file(f->disk);
+	__atomic_store_n(&holds, true, __ATOMIC_RELEASE);
+	assert_int_not_equal(ask_for_size(f, 8192, &e), 0);
+	snprintf(want, sizeof(want), "this host's kernel does not answer for %s", f->disk);
+	assert_non_null(strstr(e.text, want));
+	await_info(f, "disks", f->disk, "this host's kernel holds its requests");
+	assert_int_not_equal(ask_for_size(f, 4096, &e), 0);
+	assert_non_null(strstr(e.text, "this host's kernel holds its requests"));
+	ask(f, "quit", NULL);
+	assert_file_is_named(f);
+	__atomic_store_n(&holds, false, __ATOMIC_RELEASE);
+	await_end(f, EXIT_CODE_SIGNAL + 15);
+	assert_int_equal(stat(f->disk, &st), 0);
+	assert_int_equal(st.st_size, 8192);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -507,6 +701,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_console_goes_on_and_names_its_file, setup_console,
 						teardown),
 		cmocka_unit_test_setup_teardown(a_firmwares_log_is_named, setup_log, teardown),
+		cmocka_unit_test_setup_teardown(a_records_flush_is_named, setup_record, teardown),
+		cmocka_unit_test_setup_teardown(a_records_line_is_named, setup_record, teardown),
+		cmocka_unit_test_setup_teardown(an_empty_record_holds_up_nothing, setup_record,
+						teardown),
+		TEST(a_resize_names_its_file),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
