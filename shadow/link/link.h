@@ -26,8 +26,11 @@ struct module;
  * is decompressed. module_parse() takes a copy of @data.
  */
 int module_open(struct module **out, const char *path, struct err *e);
-/* Does the same for an open descriptor, which stays open; @path is for messages. */
-int module_open_fd(struct module **out, int fd, const char *path, struct err *e);
+/*
+ * Does the same for an open descriptor, which stays open; @path is for messages. -EFBIG: the file,
+ * or what it holds compressed, has more than @max bytes; no more of it is unpacked.
+ */
+int module_open_fd(struct module **out, int fd, const char *path, size_t max, struct err *e);
 int module_parse(struct module **out, const char *label, const void *data, size_t len,
 		 struct err *e);
 void module_close(struct module *m);

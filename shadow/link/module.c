@@ -360,8 +360,8 @@ static int module_file_parse(struct module *m, struct err *e)
 	return ret;
 }
 
-/* Takes @data over, also if it fails. */
-static int module_of_bytes(struct module **out, const char *label, u8 *data, size_t len,
+/* Takes @data over, also if it fails; unpacked, it has @max bytes at most. */
+static int module_of_bytes(struct module **out, const char *label, u8 *data, size_t len, size_t max,
 			   struct err *e)
 {
 	struct module *m = calloc(1, sizeof(*m));
@@ -371,7 +371,7 @@ static int module_of_bytes(struct module **out, const char *label, u8 *data, siz
 		free(data);
 		return err_set(e, -ENOMEM, "%s: out of memory", label);
 	}
-	ret = module_unpack(&data, &len, MODULE_MAX, label, e);
+	ret = module_unpack(&data, &len, max, label, e);
 	if (ret) {
 		free(data);
 		free(m);
@@ -398,19 +398,19 @@ int module_open(struct module **out, const char *path, struct err *e)
 	ret = file_read(path, MODULE_MAX, &data, &len, e);
 	if (ret)
 		return ret;
-	return module_of_bytes(out, path, data, len, e);
+	return module_of_bytes(out, path, data, len, MODULE_MAX, e);
 }
 
-int module_open_fd(struct module **out, int fd, const char *path, struct err *e)
+int module_open_fd(struct module **out, int fd, const char *path, size_t max, struct err *e)
 {
 	size_t len;
 	u8 *data;
 	int ret;
 
-	ret = file_read_fd(fd, path, MODULE_MAX, &data, &len, e);
+	ret = file_read_fd(fd, path, max, &data, &len, e);
 	if (ret)
 		return ret;
-	return module_of_bytes(out, path, data, len, e);
+	return module_of_bytes(out, path, data, len, max, e);
 }
 
 int module_parse(struct module **out, const char *label, const void *data, size_t len,
@@ -427,7 +427,7 @@ int module_parse(struct module **out, const char *label, const void *data, size_
 	if (!copy)
 		return err_set(e, -ENOMEM, "%s: out of memory", label);
 	memcpy(copy, data, len);
-	return module_of_bytes(out, label, copy, len, e);
+	return module_of_bytes(out, label, copy, len, MODULE_MAX, e);
 }
 
 void module_close(struct module *m)

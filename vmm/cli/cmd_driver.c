@@ -112,9 +112,9 @@ static json_t *driver_args(char *word)
 	return args;
 }
 
-static json_t *load_args(const struct spec_driver *d, const char *path)
+static json_t *load_args(const struct spec_driver *d)
 {
-	json_t *args = json_pack("{s:s, s:s}", "session", d->session, "path", path);
+	json_t *args = json_pack("{s:s}", "session", d->session);
 
 	if (args && d->instance)
 		json_object_set_new(args, "instance", json_string(d->instance));
@@ -142,8 +142,8 @@ static int cmd_driver_load(const struct driver_cmd *c)
 	}
 	/* The words are UTF-8; the directory that FILE is in may not be. */
 	ret = cli_want_utf8("driver", path);
-	if (!ret &&
-	    client_call_once_fd(c->guest, "umbra-driver-load", load_args(&d, path), fd, &out, &e))
+	if (!ret && client_call_once_file(c->guest, "umbra-driver-load", load_args(&d),
+					  &(struct client_file){ fd, path }, &out, &e))
 		ret = cli_fail(&e);
 	json_decref(out);
 	close(fd);

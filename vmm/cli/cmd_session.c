@@ -110,8 +110,8 @@ static int session_policy(const char *guest, const char *file)
 	if (fd < 0)
 		return cli_fail(&e);
 	ret = cli_want_utf8("session", path);
-	if (!ret && client_call_once_fd(guest, "umbra-policy-load",
-					json_pack("{s:s}", "path", path), fd, &out, &e))
+	if (!ret && client_call_once_file(guest, "umbra-policy-load", json_object(),
+					  &(struct client_file){ fd, path }, &out, &e))
 		ret = cli_fail(&e);
 	close(fd);
 	free(path);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/sealed_file.h"
 #include "base/socket_file.h"
 #include "vmm/control/socket_dir.h"
 
@@ -450,24 +451,24 @@ int client_open(struct client **out, const char *name, int timeout_ms, struct er
 	return 0;
 }
 
-int client_call_once_fd(const char *name, const char *command, json_t *args, int fd, json_t **out,
-			struct err *e)
+int client_call_once_file(const char *name, const char *command, json_t *args,
+			  const struct client_file *file, json_t **out, struct err *e)
 {
 	struct client *c = NULL;
-	int ret = client_open(&c, name, -1, e);
+	int fd = sealed_file_copy(file->fd, file->path, CLIENT_FILE_MAX, e);
+	int ret = fd < 0 ? fd : client_open(&c, name, -1, e);
 
-	if (!c) {
-		json_decref(args);
-		return ret;
-	}
-	if (fd >= 0) {
+	if (!ret)
 		ret = client_give_fd(c, "file", fd, e);
-		json_object_set_new(args, "fd", json_string("file"));
-	}
-	if (ret)
+	if (fd >= 0)
+		close(fd);
+	if (ret) {
 		json_decref(args);
-	else
+	} else {
+		json_object_set_new(args, "path", json_string(file->path));
+		json_object_set_new(args, "fd", json_string("file"));
 		ret = client_call(c, command, args, out, e);
+	}
 	client_close(c);
 	return ret;
 }
@@ -475,5 +476,13 @@ int client_call_once_fd(const char *name, const char *command, json_t *args, int
 int client_call_once(const char *name, const char *command, json_t *args, json_t **out,
 		     struct err *e)
 {
-	return client_call_once_fd(name, command, args, -1, out, e);
+	struct client *c = NULL;
+	int ret = client_open(&c, name, -1, e);
+
+	if (ret)
+		json_decref(args);
+	else
+		ret = client_call(c, command, args, out, e);
+	client_close(c);
+	return ret;
 }

@@ -52,9 +52,22 @@ int client_event(struct client *c, int timeout_ms, json_t **out);
 /* Does client_open(), client_call() and client_close(); waits for the answer without a limit. */
 int client_call_once(const char *name, const char *command, json_t *args, json_t **out,
 		     struct err *e);
-/* Does the same with a descriptor, which the VMM finds as "fd" in @args. */
-int client_call_once_fd(const char *name, const char *command, json_t *args, int fd, json_t **out,
-			struct err *e);
+/* A file that a command is about: open, and its path for messages, which is UTF-8. */
+struct client_file {
+	int fd;
+	const char *path;
+};
+
+/* No VMM reads more of one. */
+#define CLIENT_FILE_MAX ((size_t)64 << 20)
+
+/*
+ * Does the same with a file, of which the VMM gets a sealed copy in memory (base/sealed_file.h):
+ * it waits for no storage, and the file may change meanwhile. The VMM finds it as "path" and "fd"
+ * in @args. -EFBIG.
+ */
+int client_call_once_file(const char *name, const char *command, json_t *args,
+			  const struct client_file *file, json_t **out, struct err *e);
 
 /*
  * Lists the names of all running guests of this user (malloc'ed array of strings), sorted; removes

@@ -286,7 +286,7 @@ int driver_add(struct sessions *s, const struct driver_request *r, struct driver
 		goto fail;
 	}
 	ret = r->fd < 0 ? module_open(&d->module, r->path, e)
-			: module_open_fd(&d->module, r->fd, r->path, e);
+			: module_open_fd(&d->module, r->fd, r->path, UMBRA_MAIL_PAYLOAD_MAX, e);
 	if (!ret)
 		ret = name_driver(s, d, r->name, e);
 	if (!ret && r->params)

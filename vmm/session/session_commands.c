@@ -7,10 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/json_text.h"
+#include "base/sealed_file.h"
 #include "vmm/control/control.h"
 #include "vmm/session/operation.h"
 #include "vmm/session/policy_reload.h"
@@ -24,17 +24,21 @@ static const char *text_arg(const json_t *args, const char *key)
 }
 
 /*
- * Takes the file that a client passed, and refuses all but regular ones: a FIFO or a terminal would
- * make the whole VMM wait. Returns the descriptor.
+ * Takes the file that a client passed, which has to be a sealed copy in memory: to read any other
+ * would make the event loop wait for its storage, and it could change while it is read. Returns the
+ * descriptor, with its offset at the start.
  */
 static int take_file(struct control_request *r, const json_t *args, struct err *e)
 {
 	int fd = control_take_fd(r, text_arg(args, "fd"), e);
-	struct stat st;
 
-	if (fd >= 0 && (fstat(fd, &st) || !S_ISREG(st.st_mode))) {
+	if (fd >= 0 && (!sealed_file_is(fd) || lseek(fd, 0, SEEK_SET))) {
 		close(fd);
-		return err_set(e, -EINVAL, "fd %.64s: not a regular file", text_arg(args, "fd"));
+		return err_set(e, -EINVAL,
+			       "fd %.64s: not a sealed copy of the file; pass a memfd "
+			       "(memfd_create(2)) with F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW and "
+			       "F_SEAL_WRITE",
+			       text_arg(args, "fd"));
 	}
 	return fd;
 }

@@ -4,6 +4,8 @@
  */
 #define ZLIB_CONST
 #include <lzma.h>
+#include <sys/mman.h>
+#include <unistd.h>
 #include <zlib.h>
 #include <zstd.h>
 
@@ -154,6 +156,30 @@ static void output_is_bounded(void **state)
 	free(zeros.data);
 }
 
+/* A client's driver is bounded by what it is unpacked, not by how small it is compressed. */
+static void a_drivers_bound_is_that_of_its_unpacked_size(void **state)
+{
+	struct ko *k = *state;
+	struct module *m;
+	struct err e;
+
+	for (size_t f = 0; f < ARRAY_SIZE(formats); f++) {
+		struct ko c = formats[f].compress(k);
+		int fd = memfd_create("ko", MFD_CLOEXEC);
+
+		assert_true(c.len < k->len);
+		assert_int_equal(write(fd, c.data, c.len), c.len);
+		assert_int_equal(module_open_fd(&m, fd, "x.ko", k->len - 1, &e), -EFBIG);
+		assert_non_null(strstr(e.text, "x.ko: too large once decompressed"));
+		assert_int_equal(module_open_fd(&m, fd, "x.ko", c.len - 1, &e), -EFBIG);
+		assert_non_null(strstr(e.text, "x.ko: too large ("));
+		assert_int_equal(module_open_fd(&m, fd, "x.ko", k->len, &e), 0);
+		module_close(m);
+		close(fd);
+		free(c.data);
+	}
+}
+
 static void other_formats_are_named(void **state)
 {
 	static const struct ko others[] = { { (u8 *)(uintptr_t) "BZh91AY&SY", 10 },
@@ -181,8 +207,11 @@ static void other_formats_are_named(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		with_ko(links_as_if_it_were_not),	   with_ko(damage_is_told),
-		with_ko(members_follow_each_other),	   cmocka_unit_test(output_is_bounded),
+		with_ko(links_as_if_it_were_not),
+		with_ko(damage_is_told),
+		with_ko(members_follow_each_other),
+		cmocka_unit_test(output_is_bounded),
+		with_ko(a_drivers_bound_is_that_of_its_unpacked_size),
 		cmocka_unit_test(other_formats_are_named),
 	};
 

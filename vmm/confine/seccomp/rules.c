@@ -154,6 +154,7 @@ const struct rule rules[] = {
 	  .n_args = 2,
 	  .args = { { 1, 0xffffffffU, F_SETFL }, { 2, O_ASYNC, 0 } } },
 	EQUAL(fcntl, MAIN, 1, F_OFD_SETLK),
+	EQUAL(fcntl, MAIN, 1, F_GET_SEALS), /* of a file that a client passes */
 	EQUAL(fcntl, MAIN | NETWORK, 1, F_DUPFD_CLOEXEC),
 	IOCTL(THREADS | READER, TCGETS),
 	IOCTL(THREADS, TCSETS), /* the terminal as it was, at a crash too */
