@@ -173,6 +173,27 @@ static void internet_sockets_are_the_networks(void **state)
 	}
 }
 
+/* A vCPU or a disk's queue cannot make a file shorter, whoever's it is. */
+static void sizes_are_the_files_threads(void **state)
+{
+	static const enum filter others[] = { FILTER_VCPU, FILTER_QUEUE, FILTER_BLOCK };
+	/* With no descriptor: the calls fail, and are allowed. */
+	const struct call calls[] = {
+		{ "ftruncate", SYS_ftruncate, { ~0UL } },
+		{ "fsync", SYS_fsync, { ~0UL } },
+	};
+	char line[512];
+
+	(void)state;
+	if (!FILTERED)
+		skip();
+	for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
+		for (size_t f = 0; f < ARRAY_SIZE(others); f++)
+			expect_killed(others[f], &calls[i]);
+		assert_int_equal(call_under(FILTER_FILE, &calls[i], line, sizeof(line)), 0);
+	}
+}
+
 /* 32-bit calls and those of the x32 ABI have numbers of their own. */
 static void other_abis_are_killed(void **state)
 {
@@ -221,7 +242,8 @@ static void allowed_calls_work(void **state)
 
 	(void)state;
 	if (!pid) {
-		static enum filter kinds[] = { FILTER_VCPU, FILTER_QUEUE, FILTER_BLOCK };
+		static enum filter kinds[] = { FILTER_VCPU, FILTER_QUEUE, FILTER_BLOCK,
+					       FILTER_FILE };
 		pthread_t t;
 
 		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
@@ -244,6 +266,7 @@ int main(void)
 		cmocka_unit_test(a_vcpu_makes_nothing),
 		cmocka_unit_test(nobody_makes_a_ring),
 		cmocka_unit_test(internet_sockets_are_the_networks),
+		cmocka_unit_test(sizes_are_the_files_threads),
 		cmocka_unit_test(other_abis_are_killed),
 		cmocka_unit_test(allowed_calls_work),
 	};
