@@ -5,6 +5,9 @@
  * add, returns the old size, and makes a disk smaller only with @shrink. A size of 0 is the one
  * that a block device has now, after it was resized on the host. A disk is "disk0", "disk1", ... in
  * the order of the options (as a node: "node0", ...), or has the name of its serial=.
+ *
+ * A resize is answered when it is done; or after a second with an error that names the file, if its
+ * storage does not answer: it cannot be taken back then, and is done when that answers.
  */
 #ifndef UMBRA_VMM_MONITOR_BLOCK_RESIZE_H
 #define UMBRA_VMM_MONITOR_BLOCK_RESIZE_H

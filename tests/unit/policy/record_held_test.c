@@ -46,14 +46,14 @@ int __wrap_fsync(int fd)
 	return __real_fsync(fd);
 }
 
-static char dir[] = "/tmp/umbra-record-XXXXXX";
+static char dir[32];
 static char file[64];
 static struct record *record;
 
 static int make_record(void **state)
 {
 	(void)state;
-	strcpy(dir + sizeof(dir) - 7, "XXXXXX");
+	snprintf(dir, sizeof(dir), "/tmp/umbra-record-XXXXXX");
 	snprintf(file, sizeof(file), "%s/r.jsonl", mkdtemp(dir));
 	__atomic_store_n(&hold, false, __ATOMIC_RELEASE);
 	return record_create(&record, file, NULL);
