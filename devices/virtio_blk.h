@@ -50,8 +50,9 @@ void virtio_blk_attach(struct virtio_blk *b, struct virtio *v);
 u64 virtio_blk_refresh(struct virtio_blk *b);
 /*
  * Gives the image another size, by blk_image_check_size() and blk_image_truncate(), and tells the
- * driver. -EBUSY: for most of a second the driver's reset of the device has not ended; nothing is done.
- * One call at a time; any thread but a queue's, which may have to wait for the image's storage.
+ * driver. -EBUSY: for most of a second the driver's reset of the device has not ended; nothing is
+ * done. One call at a time; any thread but a queue's, which may have to wait for the image's
+ * storage.
  */
 int virtio_blk_resize(struct virtio_blk *b, u64 bytes);
 /* Returns the size in bytes that the driver was told last. Any thread. */

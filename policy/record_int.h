@@ -66,7 +66,7 @@ struct record {
 	int error;	/* first that happened, positive; 0: none */
 	bool torn;	/* the last line is not complete */
 	bool written;	/* atomic */
-	s64 busy_since; /* atomic: when the system call began that is under way, in ms; 0: none is */
+	s64 busy_since; /* atomic: when the system call under way began, in ms; 0: none is */
 };
 
 /* Makes an empty record without a file; -ENOMEM. */

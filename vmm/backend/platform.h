@@ -9,8 +9,8 @@
 #include "vmm/spec/spec.h"
 
 /*
- * A wait for a disk's requests of that many milliseconds is told as one for the host's kernel. It is
- * less than the second between two looks, so that the first of them tells.
+ * A wait for a disk's requests of that many milliseconds is told as one for the host's kernel. It
+ * is less than the second between two looks, so that the first of them tells.
  */
 #define PLATFORM_HELD_MS 900
 
@@ -76,10 +76,10 @@ void platform_set_hooks(struct platform *p, const struct platform_hooks *hooks);
 /* Presses the power button, which a guest may ignore. Any thread. */
 void platform_power_button(struct platform *p);
 /*
- * Asks all disks' threads to end, and serves the event loop until they have, and so have resizes; whatever the host's
- * kernel holds, control socket and signals are answered. Each disk that holds up this, or a vCPU in
- * a reset of its own, for more than a second gets a note with its file. No vCPU runs; a reset or
- * the end follows. Returns the exit code by then, as machine_wait() does.
+ * Asks all disks' threads to end, and serves the event loop until they have, and so have resizes;
+ * whatever the host's kernel holds, control socket and signals are answered. Each disk that holds
+ * up this, or a vCPU in a reset of its own, for more than a second gets a note with its file. No
+ * vCPU runs; a reset or the end follows. Returns the exit code by then, as machine_wait() does.
  */
 int platform_await_disks(struct platform *p);
 /*

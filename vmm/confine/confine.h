@@ -24,9 +24,9 @@
  * happened if the filter killed the guest. So confine_fork() makes the VMM a child; its parent, the
  * supervisor, waits, passes signals on and ends with the child's exit code. It forks before
  * anything is allocated, holds 100 KiB while the guest runs, reads nothing from the guest (but, of
- * one in the background, its name), and if it dies, so does the VMM. The alternatives were looked at: Firecracker's jailer is a second
- * program that users leave out, and gives up cleaning up; crosvm's minijail forks the same way for
- * each device; QEMU's -sandbox has no namespaces at all.
+ * one in the background, its name), and if it dies, so does the VMM. The alternatives were looked
+ * at: Firecracker's jailer is a second program that users leave out, and gives up cleaning up;
+ * crosvm's minijail forks the same way for each device; QEMU's -sandbox has no namespaces at all.
  *
  * Not given up, and why: the capability bounding set (41 system calls to empty; without execve(),
  * with no_new_privs, it gives nothing; nor would SECBIT_NOROOT, in one call, take more), and a

@@ -31,9 +31,10 @@ _Static_assert(sizeof(struct supervisor_packet) <= 4096, "a packet");
 
 /*
  * Waits for the end of @vmm; returns its exit code, or 128 + the signal that killed it. All of
- * @signals, with SIGCHLD, SIGTSTP and, for @news, SIGIO among them, are blocked. From @guard, a pipe in packet mode
- * that does not block, these two packets count, and nothing after them: by then a guest may have
- * taken over the VMM. A VMM that a guest's file has taken over could forge the second one at most.
+ * @signals, with SIGCHLD, SIGTSTP and, for @news, SIGIO among them, are blocked. From @guard, a
+ * pipe in packet mode that does not block, these two packets count, and nothing after them: by then
+ * a guest may have taken over the VMM. A VMM that a guest's file has taken over could forge the
+ * second one at most.
  * *note: SUPERVISOR_NOTE was set in it.
  */
 int supervise(pid_t vmm, const sigset_t *signals, int guard, const struct confine_news *news,

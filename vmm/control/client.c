@@ -438,7 +438,7 @@ int client_open(struct client **out, const char *name, int timeout_ms, struct er
 	int ret = client_dial(&c, name, e);
 
 	if (ret || !c)
-		return ret;
+		return ret ? ret : -ENOMEM;
 	/* The greeting has a limit also if the commands have none. */
 	c->timeout_ms = timeout_ms < 0 ? CLIENT_TIMEOUT_MS : timeout_ms;
 	ret = client_call(c, "qmp_capabilities", NULL, NULL, e);

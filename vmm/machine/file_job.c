@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Runs a function that may wait for a file on a thread of its own, and tells the event loop. */
+/* Runs a function that may wait for a file on a thread of its own, and tells the loop. */
 #include "vmm/machine/file_job.h"
 
 #include "base/clock.h"

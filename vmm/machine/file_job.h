@@ -29,7 +29,7 @@ struct file_job {
 
 /* Starts the job, which does not run. Main thread. -errno: neither function is called. */
 int file_job_start(struct file_job *j, struct machine *m);
-/* Returns for how many milliseconds the job has run, done() included; 0: it does not. Main thread. */
+/* Returns for how many milliseconds the job has run, with done(); 0: it does not. Main thread. */
 s64 file_job_ms(const struct file_job *j);
 /* Waits for a job that runs, and calls done(); for an end at which no loop runs. Main thread. */
 void file_job_wait(struct file_job *j);

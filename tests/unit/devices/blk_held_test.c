@@ -111,7 +111,7 @@ static void test_an_end_can_be_asked_for_without_waiting(void **state)
 	assert_int_equal(virtio_blk_held_ms(t->b), 0);
 }
 
-/* The reset has the device's lock until the flush is back: a resize says so, and changes nothing. */
+/* The reset has the device's lock until the flush is back: a resize says so and does nothing. */
 static void test_a_resize_does_not_wait_for_a_reset(void **state)
 {
 	struct ctx *t = *state;
