@@ -25,6 +25,21 @@
 
 #include "shadow/kernel/prepared_int.h"
 
+/*
+ * ThreadSanitizer keeps what it knows of a thread behind the thread pointer, which two would share:
+ * it crashes.
+ */
+#if defined(__SANITIZE_THREAD__)
+#define CLONE_WORKS false
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define CLONE_WORKS false
+#endif
+#endif
+#ifndef CLONE_WORKS
+#define CLONE_WORKS true
+#endif
+
 int prepared_damaged(const struct kernel *k, const char *what, struct err *e)
 {
 	err_set(e, -EBADMSG, "the prepared image of %s is of no use: %s", k->path, what);
@@ -150,11 +165,11 @@ int prepared_read(const struct kernel *k, u8 *dst, bool in_two, struct err *e)
 		 * The new thread gets this thread's thread pointer, which is pthread_self() on
 		 * x86-64.
 		 */
-		if (other.from < other.to)
+		if (CLONE_WORKS && other.from < other.to)
 			two = clone(prepared_read_half, stack, flags, &other, &tid,
 				    (void *)pthread_self(), &tid) > 0;
 		if (!two)
-			mine.to = p->h->n_runs; /* clone() is refused: read all of it here */
+			mine.to = p->h->n_runs; /* read all of it here */
 	}
 	prepared_read_half(&mine);
 	if (two) {
