@@ -212,6 +212,9 @@ static void test_log_is_appended_to(void **state)
 	if (create_and_start(t, &c))
 		fail_msg("%s", t->e.text);
 	run_machine(t);
+	/* A thread writes it, which the end waits for. */
+	firmware_destroy(t->fw);
+	t->fw = NULL;
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	assert_true(read(fd, text, sizeof(text) - 1) > 0);
 	assert_string_equal(text, "precious\nfw\n");
