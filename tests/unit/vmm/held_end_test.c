@@ -49,7 +49,7 @@ s64 __wrap_virtio_blk_held_ms(const struct virtio_blk *b)
 	return since ? now_ms() - since + 1 : __real_virtio_blk_held_ms(b);
 }
 
-static ino_t held_file; /* 0: none */
+static ino_t held_file; /* atomic; 0: none */
 static bool holds;	/* atomic */
 
 ssize_t __real_write(int fd, const void *buf, size_t len);
@@ -62,10 +62,11 @@ int __wrap_ftruncate64(int fd, off_t len);
 
 static void wait_while_held(int fd)
 {
+	ino_t held = __atomic_load_n(&held_file, __ATOMIC_ACQUIRE);
 	struct timespec ms = { 0, 1000000 };
 	struct stat st;
 
-	if (held_file && !fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_ino == held_file)
+	if (held && !fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_ino == held)
 		while (__atomic_load_n(&holds, __ATOMIC_ACQUIRE))
 			nanosleep(&ms, NULL);
 }
@@ -219,7 +220,7 @@ static void choose_file(const char *path)
 	struct stat st;
 
 	assert_int_equal(stat(path, &st), 0);
-	held_file = st.st_ino;
+	__atomic_store_n(&held_file, st.st_ino, __ATOMIC_RELEASE);
 }
 
 /* Makes @path, whose writes are held from now on. */
@@ -310,7 +311,7 @@ static int teardown(void **state)
 
 	__atomic_store_n(&held_since, 0, __ATOMIC_RELEASE);
 	__atomic_store_n(&holds, false, __ATOMIC_RELEASE);
-	held_file = 0;
+	__atomic_store_n(&held_file, 0, __ATOMIC_RELEASE);
 	f->spec.console.path = NULL;
 	f->spec.firmware_log = NULL;
 	unlink(f->console);
