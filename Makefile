@@ -119,4 +119,4 @@ setup:
 clean:
 	rm -rf $(B)
 
--include $(shell find $(B) -path $(B)/images -prune -o -type f -name '*.d' -print 2>/dev/null)
+-include $(shell find $(B) \( $(foreach d,images asan fuzz tsan deb,-path $(B)/$d -o) -false \) -prune -o -type f -name '*.d' -print 2>/dev/null)

@@ -240,12 +240,17 @@ int blk_image_fd(const struct blk_image *im, const struct iovec *iov, unsigned n
 	return bits & (im->block - 1) || (offset | end) & (GRAIN - 1) ? im->fd : im->direct;
 }
 
-bool blk_image_in_memory(const struct blk_image *im)
+enum blk_storage blk_image_storage(const struct blk_image *im)
 {
 	struct statfs fs;
 
-	return im->direct < 0 && !fstatfs(im->fd, &fs) &&
-	       (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC);
+	if (fstatfs(im->fd, &fs))
+		return BLK_STORAGE_DEVICE;
+	if (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC)
+		return BLK_STORAGE_MEMORY;
+	if (fs.f_type == FUSE_SUPER_MAGIC || fs.f_type == V9FS_MAGIC)
+		return BLK_STORAGE_SERVER;
+	return BLK_STORAGE_DEVICE;
 }
 
 ssize_t blk_image_transfer(const struct blk_image *im, bool write, bool durable,

@@ -81,11 +81,15 @@ bool blk_image_reaches(const struct blk_image *im, u64 end);
  */
 int blk_image_fd(const struct blk_image *im, const struct iovec *iov, unsigned n, u64 offset);
 
-/*
- * Returns true if the image is a file in memory (tmpfs, ramfs, a memfd), whose transfers are copies
- * and never wait for a device. One fstatfs(2).
- */
-bool blk_image_in_memory(const struct blk_image *im);
+/* What transfers through the page cache wait for. */
+enum blk_storage {
+	BLK_STORAGE_DEVICE, /* a device, as a rule later: a write is a copy into the cache */
+	BLK_STORAGE_MEMORY, /* nothing: a tmpfs, ramfs or memfd */
+	BLK_STORAGE_SERVER, /* a process, each of them (FUSE, 9p) */
+};
+
+/* Tells where the image is, of those that are known by their file system. One fstatfs(2). */
+enum blk_storage blk_image_storage(const struct blk_image *im);
 
 /*
  * Reads or writes from byte @offset on; returns how many bytes were transferred, at least one.

@@ -153,6 +153,8 @@ static bool request_is_copy(struct blk_queue *q, const struct blk_request *r)
 	return true;
 }
 
+static void ring_reap(struct blk_queue *q);
+
 /* Carries out a write that request_is_copy(), and notes whether it was one. */
 static void request_copy(struct blk_queue *q, struct blk_request *r)
 {
@@ -165,6 +167,14 @@ static void request_copy(struct blk_queue *q, struct blk_request *r)
 	request_run(q, r);
 	if (now_ns() - begun > BLK_COPY_NS)
 		q->no_copy = BLK_COPY_PAUSE;
+	/*
+	 * A copy keeps no request, so a driver that goes on writing would keep blk_queue_drain()
+	 * busy for ever, and reads that have ended would not be told.
+	 */
+	if (q->in_flight && blk_ring_ready(&q->ring)) {
+		ring_reap(q);
+		blk_queue_interrupt(q);
+	}
 }
 
 static void request_begin(struct blk_queue *q, struct blk_request *r)
@@ -418,14 +428,15 @@ static void blk_queue_thread_failed(void *arg)
 int blk_queue_create(struct blk_queue **out, const struct blk_queue_config *c)
 {
 	struct blk_queue *q = calloc(1, sizeof(*q));
+	bool cached;
 
 	if (!q)
 		return -ENOMEM;
 	q->c = *c;
 	q->ring.ring_fd = -1;
-	q->no_ring = c->aio == BLK_AIO_THREADS ||
-		     (c->aio == BLK_AIO_AUTO && blk_image_in_memory(c->image));
-	q->copies = c->aio == BLK_AIO_AUTO && c->image->direct < 0;
+	cached = c->aio == BLK_AIO_AUTO && c->image->direct < 0;
+	q->no_ring = c->aio == BLK_AIO_THREADS || (cached && c->storage == BLK_STORAGE_MEMORY);
+	q->copies = cached && c->storage == BLK_STORAGE_DEVICE;
 	if (!q->no_ring && blk_ring_open(&q->ring, 2 * DEPTH)) {
 		q->no_ring = true;
 		q->ring.ring_fd = -1;

@@ -32,6 +32,7 @@ struct blk_queue;
  *   less than BLK_COPY_NS: io_uring hands that to a thread, too, on all file systems but a few
  *   (ext4: 0.7 of the I/Os per second). One that takes longer has waited, for the limit on dirty
  *   pages or a journal: the next BLK_COPY_PAUSE writes go by the ring, so that reads do not wait.
+ *   Where each write waits for a server the ring has several under way.
  * - All others, by the ring.
  *
  * QEMU leaves the choice to its user (aio=threads is its default, of 64 threads, each of which
@@ -54,6 +55,7 @@ struct blk_queue_config {
 	unsigned index;
 	unsigned queues; /* of the device, for vq_pace_init(): each has a thread */
 	enum blk_aio aio;
+	enum blk_storage storage; /* for BLK_AIO_AUTO: blk_image_storage() */
 };
 
 /* Makes a queue, which does not run yet. @c is copied, its pointers are borrowed. -ENOMEM. */

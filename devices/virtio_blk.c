@@ -115,6 +115,7 @@ int virtio_blk_create(struct virtio_blk **out, const struct virtio_blk_params *c
 	u64 features = 1ULL << VIRTIO_BLK_F_SEG_MAX | 1ULL << VIRTIO_BLK_F_BLK_SIZE |
 		       1ULL << VIRTIO_BLK_F_FLUSH | 1ULL << VIRTIO_BLK_F_TOPOLOGY;
 	unsigned queues = c->queues ? c->queues : 1;
+	enum blk_storage storage = BLK_STORAGE_DEVICE;
 	int ret;
 
 	if (!b)
@@ -124,6 +125,8 @@ int virtio_blk_create(struct virtio_blk **out, const struct virtio_blk_params *c
 		free(b);
 		return ret;
 	}
+	if (c->aio == BLK_AIO_AUTO && !c->direct)
+		storage = blk_image_storage(&b->image);
 	if (queues > VIRTIO_MAX_QUEUES)
 		queues = VIRTIO_MAX_QUEUES;
 	features |= queues > 1 ? 1ULL << VIRTIO_BLK_F_MQ : 0;
@@ -149,6 +152,7 @@ int virtio_blk_create(struct virtio_blk **out, const struct virtio_blk_params *c
 			.index = i,
 			.queues = queues,
 			.aio = c->aio,
+			.storage = storage,
 		};
 
 		ret = blk_queue_create(&b->queues[i], &qc);

@@ -143,12 +143,18 @@ static bool on_panic_power(void *arg, enum host_power what)
 static void on_panic_check(void *arg)
 {
 	struct panic_watch *w = arg;
-	int answer = kernel_panicked(w);
+	bool resets;
+	int answer;
 
+	/* A reset that comes while the kernel is read is not judged by this answer: it has a call. */
 	pthread_mutex_lock(&w->lock);
-	if (answer == 1 || (answer && w->resets))
+	resets = w->resets;
+	pthread_mutex_unlock(&w->lock);
+	answer = kernel_panicked(w);
+	pthread_mutex_lock(&w->lock);
+	if (answer == 1 || (answer && resets))
 		panic_end(w);
-	else if (w->resets)
+	else if (resets)
 		machine_exit(w->m, EXIT_CODE_REBOOT, "the guest asked for a reboot");
 	pthread_mutex_unlock(&w->lock);
 }

@@ -18,6 +18,7 @@
 #include "base/signals.h"
 #include "vmm/cli/cli.h"
 #include "vmm/control/ended.h"
+#include "vmm/control/socket_dir.h"
 
 struct detach {
 	int null;
@@ -166,7 +167,13 @@ static int detach_wait_for_start(struct detach *d, pid_t child, int ready, const
 	if (n > 0) {
 		/* The guest's messages come before its name. */
 		detach_show_log(d);
-		return detach_print_name(name);
+		/* A guest may have taken over the process that sent it: nothing else is printed. */
+		if (socket_dir_name_ok(name))
+			return detach_print_name(name);
+		kill(child, SIGKILL);
+		waitpid(child, &status, 0);
+		fputs("vmm: the guest's process was ended: it sent a name that is none\n", stderr);
+		return EXIT_CODE_ERROR;
 	}
 	n = waitpid(child, &status, 0);
 	detach_show_log(d);

@@ -21,6 +21,13 @@ static unsigned rings, reads, writes;
 static long kind_of_file_system;
 static unsigned slow_us;
 
+#define FED_MAX 20000U
+/* A driver that adds a write for each that is carried out, until a read is done; atomic. */
+static struct ctx *fed;
+static unsigned n_fed;
+
+static void feed(void);
+
 bool __real_blk_request_run(struct blk_request *r, struct blk_image *im, bool durable,
 			    const bool *stop);
 bool __wrap_blk_request_run(struct blk_request *r, struct blk_image *im, bool durable,
@@ -35,6 +42,8 @@ bool __wrap_blk_request_run(struct blk_request *r, struct blk_image *im, bool du
 {
 	__atomic_fetch_add(r->step == BLK_WRITE ? &writes : &reads, 1, __ATOMIC_RELAXED);
 	usleep(__atomic_load_n(&slow_us, __ATOMIC_RELAXED));
+	if (r->step == BLK_WRITE && __atomic_load_n(&fed, __ATOMIC_ACQUIRE))
+		feed();
 	return __real_blk_request_run(r, im, durable, stop);
 }
 
@@ -77,6 +86,11 @@ static int setup_auto_memory(void **state)
 	return setup_aio(state, BLK_AIO_AUTO, false, TMPFS_MAGIC);
 }
 
+static int setup_auto_server(void **state)
+{
+	return setup_aio(state, BLK_AIO_AUTO, false, FUSE_SUPER_MAGIC);
+}
+
 static int setup_uring(void **state)
 {
 	return setup_aio(state, BLK_AIO_URING, false, TMPFS_MAGIC);
@@ -99,19 +113,74 @@ static void transfer(struct ctx *t, u32 type, u8 value)
 		assert_int_equal(data[4095], value);
 }
 
-static void some_of_each(struct ctx *t)
-{
-	for (u8 i = 1; i <= 3; i++) {
-		transfer(t, VIRTIO_BLK_T_OUT, i);
-		transfer(t, VIRTIO_BLK_T_IN, i);
-	}
-}
-
 static void needs_ring(void)
 {
 	if (!rings) {
 		print_message("# SKIP: no io_uring here\n");
 		skip();
+	}
+}
+
+#define WRITE_HEADER 0x4200ULL
+#define WRITE_STATUS 0x4300ULL
+
+static void make_available(struct ctx *t, u16 head)
+{
+	u16 *a = (u16 *)(void *)(t->f.ram + AVAIL);
+
+	a[2 + a[1] % t->size] = head;
+	__atomic_store_n(&a[1], (u16)(a[1] + 1), __ATOMIC_RELEASE);
+}
+
+static void feed(void)
+{
+	struct ctx *t = __atomic_load_n(&fed, __ATOMIC_ACQUIRE);
+
+	if (__atomic_load_n(&t->f.ram[STATUS], __ATOMIC_ACQUIRE) != NO || ++n_fed == FED_MAX)
+		__atomic_store_n(&fed, NULL, __ATOMIC_RELEASE);
+	else
+		make_available(t, 3);
+}
+
+static void put_descriptor(struct ctx *t, unsigned i, u64 addr, u32 len, u16 flags)
+{
+	struct vring_desc *d = (struct vring_desc *)(void *)(t->f.ram + DESC) + i;
+
+	*d = (struct vring_desc){ addr, len, flags, (u16)(i + 1) };
+}
+
+static void test_a_read_ends_though_writes_go_on(void **state)
+{
+	const struct virtio_blk_outhdr write = { .type = VIRTIO_BLK_T_OUT, .sector = 16 };
+	const struct virtio_blk_outhdr read = { .type = VIRTIO_BLK_T_IN, .sector = 8 };
+	struct ctx *t = *state;
+
+	needs_ring();
+	memcpy(t->f.ram + HEADER, &read, sizeof(read));
+	memcpy(t->f.ram + WRITE_HEADER, &write, sizeof(write));
+	t->f.ram[STATUS] = NO;
+	put_descriptor(t, 0, HEADER, 16, VRING_DESC_F_NEXT);
+	put_descriptor(t, 1, 0x8000, 4096, VRING_DESC_F_NEXT | VRING_DESC_F_WRITE);
+	put_descriptor(t, 2, STATUS, 1, VRING_DESC_F_WRITE);
+	put_descriptor(t, 3, WRITE_HEADER, 16, VRING_DESC_F_NEXT);
+	put_descriptor(t, 4, 0x9000, 512, VRING_DESC_F_NEXT);
+	put_descriptor(t, 5, WRITE_STATUS, 1, VRING_DESC_F_WRITE);
+	n_fed = 0;
+	__atomic_store_n(&fed, t, __ATOMIC_RELEASE);
+	make_available(t, 0);
+	make_available(t, 3);
+	virtio_notify(t->v, 0);
+	for (unsigned i = 0; i < 10000 && __atomic_load_n(&fed, __ATOMIC_ACQUIRE); i++)
+		nap();
+	assert_int_equal(t->f.ram[STATUS], VIRTIO_BLK_S_OK);
+	assert_in_range(n_fed, 0, FED_MAX - 1);
+}
+
+static void some_of_each(struct ctx *t)
+{
+	for (u8 i = 1; i <= 3; i++) {
+		transfer(t, VIRTIO_BLK_T_OUT, i);
+		transfer(t, VIRTIO_BLK_T_IN, i);
 	}
 }
 
@@ -180,9 +249,13 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(test_direct_io_goes_by_the_ring, setup_auto_direct,
 						teardown),
+		cmocka_unit_test_setup_teardown(test_direct_io_goes_by_the_ring, setup_auto_server,
+						teardown),
 		cmocka_unit_test_setup_teardown(test_what_is_asked_for_is_done, setup_uring,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_writes_that_wait_go_by_the_ring, setup_auto,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_a_read_ends_though_writes_go_on, setup_auto,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_durable_writes_go_by_the_ring, setup_auto,
 						teardown),
