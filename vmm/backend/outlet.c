@@ -412,14 +412,15 @@ static bool outlet_hand_over(struct outlet *o)
 
 	pthread_mutex_lock(&o->lock);
 	outlet_drain(o);
-	more = outlet_pending(o) && !outlet_is_full(o);
+	more = outlet_pending(o);
 	pthread_mutex_unlock(&o->lock);
 	return more;
 }
 
 bool outlet_end(struct outlet *o)
 {
-	return o && o->file && (outlet_hand_over(o) || file_writer_end(o->file));
+	/* Also if the file is full: the thread tries it once more, and it may have room by now. */
+	return o && o->file && file_writer_end(o->file, outlet_hand_over(o));
 }
 
 s64 outlet_held_ms(const struct outlet *o)
@@ -430,9 +431,8 @@ s64 outlet_held_ms(const struct outlet *o)
 /* Waits for the file, as long as its storage takes. */
 static void outlet_finish_file(struct outlet *o)
 {
-	while (outlet_hand_over(o))
+	while (outlet_end(o))
 		file_writer_wait(o->file, SLICE_MS);
-	file_writer_end(o->file);
 }
 
 u64 outlet_destroy(struct outlet *o, s64 until_ms)

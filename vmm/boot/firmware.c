@@ -251,7 +251,7 @@ static bool log_is_busy(void *arg)
 {
 	struct firmware *f = arg;
 
-	if (!file_writer_end(f->log_file))
+	if (!file_writer_end(f->log_file, false))
 		return false;
 	if (!f->log_held_noted && file_writer_held_ms(f->log_file) >= FILE_WRITER_HELD_MS) {
 		f->log_held_noted = true;
@@ -281,7 +281,7 @@ static void close_log(struct firmware *f)
 {
 	flush_log(f);
 	if (f->log_file)
-		file_writer_end(f->log_file);
+		file_writer_end(f->log_file, false);
 	else if (f->log >= 0)
 		close(f->log);
 	file_writer_destroy(f->log_file);

@@ -205,9 +205,9 @@ void run_notes_leave(struct run_notes *n)
 	if (!n->writer)
 		return;
 	run_notes_flush(n);
-	while (file_writer_end(n->writer) && now_ms() < until)
+	while (file_writer_end(n->writer, false) && now_ms() < until)
 		file_writer_wait(n->writer, SLICE_MS);
-	n->gone = file_writer_end(n->writer);
+	n->gone = file_writer_end(n->writer, false);
 	if (!n->gone)
 		file_writer_destroy(n->writer);
 	n->writer = NULL;

@@ -27,6 +27,7 @@ struct file_writer {
 	s64 since;	      /* when the call under way began, in ms; 0: there is none */
 	bool refused;	      /* file_writer_put() refused something */
 	bool full, ending;
+	bool more; /* with @ending: bytes are still to be put */
 	u8 *ring; /* NULL: no bytes yet */
 };
 
@@ -119,7 +120,7 @@ static void file_writer_run(void *arg)
 	struct file_writer *w = arg;
 
 	pthread_mutex_lock(&w->lock);
-	while (!w->ending || writer_pending(w)) {
+	while (!w->ending || w->more || writer_pending(w)) {
 		if (!writer_pending(w)) {
 			pthread_cond_wait(&w->work, &w->lock);
 			continue;
@@ -162,7 +163,7 @@ size_t file_writer_put(struct file_writer *w, const void *buf, size_t len, bool 
 	pthread_mutex_lock(&w->lock);
 	if (!w->ring)
 		w->ring = malloc(FILE_WRITER_RING);
-	room = w->ring ? FILE_WRITER_RING - writer_pending(w) : 0;
+	room = w->ring && !w->ended ? FILE_WRITER_RING - writer_pending(w) : 0;
 	taken = len <= room ? len : whole ? 0 : room;
 	first = FILE_WRITER_RING - w->head % FILE_WRITER_RING;
 	first = first < taken ? first : taken;
@@ -185,7 +186,7 @@ void file_writer_wait(struct file_writer *w, s64 ms)
 
 	pthread_mutex_lock(&w->lock);
 	seen = w->tail;
-	while (w->tail == seen && (writer_pending(w) || w->ending) && !w->full && !w->ended &&
+	while (w->tail == seen && (w->ending || (writer_pending(w) && !w->full)) && !w->ended &&
 	       pthread_cond_timedwait(&w->taken, &w->lock, &until) != ETIMEDOUT)
 		;
 	pthread_mutex_unlock(&w->lock);
@@ -248,7 +249,18 @@ int file_writer_create(struct file_writer **out, const struct file_writer_config
 	return 0;
 }
 
-bool file_writer_end(struct file_writer *w)
+/*
+ * Ends on this thread: nothing was written, so that there is nothing to wait for; a start failed
+ * before it could confine a thread; or there is no thread to be had, since memory has run out.
+ */
+static void writer_end_here(struct file_writer *w)
+{
+	host_thread_stop(w->c.host, &w->thread);
+	w->more = false;
+	file_writer_run(w);
+}
+
+bool file_writer_end(struct file_writer *w, bool more)
 {
 	bool used;
 
@@ -256,6 +268,7 @@ bool file_writer_end(struct file_writer *w)
 		return false;
 	pthread_mutex_lock(&w->lock);
 	w->ending = true;
+	w->more = more;
 	used = w->head;
 	pthread_cond_signal(&w->work);
 	pthread_mutex_unlock(&w->lock);
@@ -265,14 +278,8 @@ bool file_writer_end(struct file_writer *w)
 		__atomic_store_n(&w->started, false, __ATOMIC_RELEASE);
 		writer_start(w);
 	}
-	/*
-	 * Nothing was written, so that there is nothing to wait for; a start that failed before it
-	 * could confine a thread ends here. Or there is no thread to be had: memory has run out.
-	 */
-	if (w->thread.state != HOST_THREAD_RUNS) {
-		host_thread_stop(w->c.host, &w->thread);
-		file_writer_run(w);
-	}
+	if (w->thread.state != HOST_THREAD_RUNS)
+		writer_end_here(w);
 	return !__atomic_load_n(&w->ended, __ATOMIC_ACQUIRE);
 }
 

@@ -69,9 +69,11 @@ s64 file_writer_held_ms(struct file_writer *w);
 
 /*
  * Goes on with the end: has the thread write what the ring has, unless the file is full, close the
- * descriptor and end. Returns true as long as that is under way; it is to be called until it is
- * not. Never waits. No bytes are put any more. On the thread that makes the host's threads.
+ * descriptor and end. @more: there are bytes for which the ring had no room, and which the caller
+ * puts as soon as it has; the thread waits for them, unless the file is full. Returns true as long
+ * as that is under way; it is to be called until it is not. Never waits. On the thread that makes
+ * the host's threads.
  */
-bool file_writer_end(struct file_writer *w);
+bool file_writer_end(struct file_writer *w, bool more);
 
 #endif

@@ -10,6 +10,7 @@
 
 static ino_t held_file;
 static bool holds;  /* atomic */
+static bool full;   /* atomic: the file's disk is */
 static unsigned in; /* atomic: calls that are held */
 
 ssize_t __real_write(int fd, const void *buf, size_t len);
@@ -17,11 +18,16 @@ ssize_t __wrap_write(int fd, const void *buf, size_t len);
 ssize_t __real_read(int fd, void *buf, size_t len);
 ssize_t __wrap_read(int fd, void *buf, size_t len);
 
-static void hold_call(int fd)
+static bool is_held_file(int fd)
 {
 	struct stat st;
 
-	if (fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_ino != held_file)
+	return !fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_ino == held_file;
+}
+
+static void hold_call(int fd)
+{
+	if (!is_held_file(fd))
 		return;
 	__atomic_add_fetch(&in, 1, __ATOMIC_RELEASE);
 	while (__atomic_load_n(&holds, __ATOMIC_ACQUIRE))
@@ -32,6 +38,10 @@ static void hold_call(int fd)
 ssize_t __wrap_write(int fd, const void *buf, size_t len)
 {
 	hold_call(fd);
+	if (__atomic_load_n(&full, __ATOMIC_ACQUIRE) && is_held_file(fd)) {
+		errno = ENOSPC;
+		return -1;
+	}
 	return __real_write(fd, buf, len);
 }
 
@@ -174,6 +184,36 @@ static void the_end_can_be_asked_for(void **state)
 	fixture_fini(&f);
 }
 
+/* A file that was full gets room again when the end has begun: it gets all that was kept. */
+static void a_full_file_gets_room_at_the_end(void **state)
+{
+	struct fixture f;
+	unsigned i;
+	char *text;
+
+	(void)state;
+	open_held(&f, true);
+	hold(false);
+	__atomic_store_n(&full, true, __ATOMIC_RELEASE);
+	write_all_lines(&f, 1 << 20);
+	for (i = 0; i < 5; i++)
+		assert_loop_answers(&f);
+	__atomic_store_n(&full, false, __ATOMIC_RELEASE);
+	assert_true(endpoint_end(f.ep));
+	/* The thread has written its ring, and would have ended. */
+	assert_true(file_gets(&f, FILE_WRITER_RING));
+	usleep(50000); /* nothing tells that it has not ended */
+	for (i = 0; i < 2000 && endpoint_end(f.ep); i++)
+		usleep(1000);
+	assert_false(endpoint_end(f.ep));
+	text = file_text(f.path);
+	assert_tells_loss(text, "\n16383 ");
+	assert_true(strlen(text) > FILE_WRITER_RING + OUTLET_RING - 64);
+	free(text);
+	assert_true(fixture_close(&f) < ANSWER_MS);
+	fixture_fini(&f);
+}
+
 static const size_t input_bytes = 100000;
 
 /* Makes a file the endpoint's stdin, which is held if @on. */
@@ -255,6 +295,7 @@ int main(void)
 		cmocka_unit_test(guest_and_loop_go_on),
 		cmocka_unit_test(a_patient_source_loses_nothing),
 		cmocka_unit_test(the_end_can_be_asked_for),
+		cmocka_unit_test(a_full_file_gets_room_at_the_end),
 		cmocka_unit_test(the_guest_gets_all_of_stdin),
 		cmocka_unit_test(stdin_holds_up_neither_loop_nor_end),
 		cmocka_unit_test(stdin_goes_on),
