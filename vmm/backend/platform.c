@@ -73,6 +73,7 @@ struct platform {
 	struct wait_hook wait_hook;
 	struct disk disks[SPEC_MAX_DISKS];
 	size_t n_disks;
+	bool stopping; /* a reset or the end has asked the disks' threads to end */
 	struct nic nics[SPEC_MAX_NETS];
 	size_t n_nics;
 	struct virtio_rng *rng;
@@ -411,6 +412,7 @@ static void note_held_disks(void *arg)
 
 int platform_await_disks(struct platform *p)
 {
+	p->stopping = true;
 	for (size_t i = 0; i < p->n_disks; i++)
 		if (p->disks[i].blk)
 			virtio_blk_stop_begin(p->disks[i].blk);
@@ -557,6 +559,8 @@ int platform_disk_resize(struct platform *p, size_t i, u64 bytes, platform_resiz
 		return err_set(e, -ENOTSUP,
 			       "another process serves it; resize it there (block_resize of "
 			       "qemu-storage-daemon), and the guest will learn of it");
+	if (p->stopping || machine_exiting(p->m))
+		return err_set(e, -EBUSY, "the guest ends or resets just now");
 	if (disk_held_ms(d) >= PLATFORM_HELD_MS)
 		return err_set(e, -EBUSY, "this host's kernel holds its requests");
 	if (file_job_ms(&d->resize.job))
@@ -572,6 +576,11 @@ int platform_disk_resize(struct platform *p, size_t i, u64 bytes, platform_resiz
 		return err_set(e, ret, "no thread for that: %s", strerror(-ret));
 	d->resize.timer = loop_timer(p->loop, SLOW_NS, 0, on_slow_resize, d);
 	return 0;
+}
+
+const struct note_sink *platform_notes(const struct platform *p)
+{
+	return p->notes;
 }
 
 void platform_net(const struct platform *p, size_t i, struct platform_helper *out)
@@ -604,6 +613,7 @@ static int reset_platform(void *part, struct err *e)
 	(void)e;
 	pci_bus_reset(p->bus);
 	power_reset(p->power);
+	p->stopping = false;
 	/* The wait is over: the next one is told anew. */
 	for (size_t i = 0; i < p->n_disks; i++)
 		p->disks[i].held_noted = false;

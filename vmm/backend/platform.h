@@ -48,10 +48,13 @@ typedef void platform_resized_fn(void *arg, int ret, const char *why);
  * Gives disk @i another size, in bytes, while the guest runs: a file is made longer or shorter, a
  * block device has to have it already. A thread does that, since the file's storage may not answer,
  * and @fn is called then. -errno and a line for people, without the disk's name: nothing is done,
- * and @fn is not called. Main thread.
+ * and @fn is not called; so it is once a reset or the end has begun, which would wait for it. Main
+ * thread.
  */
 int platform_disk_resize(struct platform *p, size_t i, u64 bytes, platform_resized_fn *fn,
 			 void *arg, struct err *e);
+/* Returns where notes about the devices go. */
+const struct note_sink *platform_notes(const struct platform *p);
 /* The state of a process that serves a device, for reports. */
 struct platform_helper {
 	bool down; /* it has ended, or has never run */

@@ -96,6 +96,16 @@ static void resize_answer_early(struct resize *z)
 	z->r = NULL;
 }
 
+/* Tells people what the client that asked was not told: it had its answer. */
+static void resize_note_late(const struct resize *z, const char *why)
+{
+	struct platform_disk d;
+
+	platform_disk(z->p, z->i, &d);
+	note_put(platform_notes(z->p), "--disk %s: was not resized after all: %s", d.spec->path,
+		 why);
+}
+
 static void disk_has_size(void *arg, int ret, const char *why)
 {
 	struct resize *z = arg;
@@ -108,6 +118,8 @@ static void disk_has_size(void *arg, int ret, const char *why)
 		resize_refuse(z, ret, why);
 	else if (z->r)
 		control_reply(z->r, resize_answer(z));
+	else if (ret)
+		resize_note_late(z, why);
 	free(z);
 }
 

@@ -7,7 +7,8 @@
  * the order of the options (as a node: "node0", ...), or has the name of its serial=.
  *
  * A resize is answered when it is done; or after a second with an error that names the file, if its
- * storage does not answer: it cannot be taken back then, and is done when that answers.
+ * storage does not answer: it cannot be taken back then, and is done when that answers. If it fails
+ * then, a note says so. Once the guest's end or a reset has begun, a resize is refused.
  */
 #ifndef UMBRA_VMM_MONITOR_BLOCK_RESIZE_H
 #define UMBRA_VMM_MONITOR_BLOCK_RESIZE_H

@@ -6,6 +6,7 @@
  * which blk_held_test.c tests, and write(2), fsync(2) and ftruncate(2) (ftruncate64()), which hold
  * what is done to those files. The guests are a few instructions, on this /dev/kvm.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -51,6 +52,7 @@ s64 __wrap_virtio_blk_held_ms(const struct virtio_blk *b)
 
 static ino_t held_file; /* atomic; 0: none */
 static bool holds;	/* atomic */
+static int fails;	/* atomic: errno of what was held, once it is given back; or 0 */
 
 ssize_t __real_write(int fd, const void *buf, size_t len);
 ssize_t __wrap_write(int fd, const void *buf, size_t len);
@@ -86,7 +88,8 @@ int __wrap_fsync(int fd)
 int __wrap_ftruncate64(int fd, off_t len)
 {
 	wait_while_held(fd);
-	return __real_ftruncate64(fd, len);
+	errno = __atomic_load_n(&fails, __ATOMIC_ACQUIRE);
+	return errno ? -1 : __real_ftruncate64(fd, len);
 }
 
 struct fixture {
@@ -312,6 +315,7 @@ static int teardown(void **state)
 	__atomic_store_n(&held_since, 0, __ATOMIC_RELEASE);
 	__atomic_store_n(&holds, false, __ATOMIC_RELEASE);
 	__atomic_store_n(&held_file, 0, __ATOMIC_RELEASE);
+	__atomic_store_n(&fails, 0, __ATOMIC_RELEASE);
 	f->spec.console.path = NULL;
 	f->spec.firmware_log = NULL;
 	unlink(f->console);
@@ -689,6 +693,42 @@ static void a_resize_names_its_file(void **state)
 	assert_int_equal(st.st_size, 8192);
 }
 
+/* Its end would wait for the resize as well. */
+static void a_guest_that_ends_is_not_resized(void **state)
+{
+	struct fixture *f = *state;
+	struct err e = { "" };
+	struct stat st;
+
+	__atomic_store_n(&held_since, now_ms(), __ATOMIC_RELEASE);
+	ask(f, "quit", NULL);
+	assert_int_not_equal(ask_for_size(f, 8192, &e), 0);
+	assert_non_null(strstr(e.text, "the guest ends or resets just now"));
+	assert_ends(f, EXIT_CODE_SIGNAL + 15);
+	assert_int_equal(stat(f->disk, &st), 0);
+	assert_int_equal(st.st_size, 4096);
+}
+
+/* The client has had its answer, so a note tells that the disk has not got its size. */
+static void a_resize_that_fails_late_is_noted(void **state)
+{
+	struct fixture *f = *state;
+	struct err e = { "" };
+	char want[200];
+
+	choose_file(f->disk);
+	__atomic_store_n(&holds, true, __ATOMIC_RELEASE);
+	assert_int_not_equal(ask_for_size(f, 8192, &e), 0);
+	assert_non_null(strstr(e.text, "is not resized yet"));
+	__atomic_store_n(&fails, EIO, __ATOMIC_RELEASE);
+	__atomic_store_n(&holds, false, __ATOMIC_RELEASE);
+	snprintf(want, sizeof(want), "--disk %s: was not resized after all: Input/output error",
+		 f->disk);
+	await_note(f, want);
+	ask(f, "quit", NULL);
+	await_end(f, EXIT_CODE_SIGNAL + 15);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -707,6 +747,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(an_empty_record_holds_up_nothing, setup_record,
 						teardown),
 		TEST(a_resize_names_its_file),
+		TEST(a_guest_that_ends_is_not_resized),
+		TEST(a_resize_that_fails_late_is_noted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
