@@ -51,6 +51,7 @@ struct pci_bus {
 	u64 window, window_end;
 	pthread_mutex_t lock; /* address, all configuration spaces */
 	u32 address;
+	u32 kept; /* slots that are for those who ask for them */
 	struct pci_dev *devs[PCI_SLOTS];
 };
 
@@ -243,16 +244,39 @@ void pci_bus_destroy(struct pci_bus *bus)
 	free(bus);
 }
 
+void pci_bus_keep_slots(struct pci_bus *bus, u32 slots)
+{
+	bus->kept |= slots;
+}
+
+static unsigned first_free_slot(const struct pci_bus *bus)
+{
+	unsigned slot = 0;
+
+	while (slot < PCI_SLOTS && (bus->devs[slot] || (bus->kept >> slot & 1)))
+		slot++;
+	return slot;
+}
+
 int pci_dev_create(struct pci_dev **out, struct pci_bus *bus, const struct pci_id *id,
 		   const struct pci_ops *ops, void *arg)
 {
-	unsigned slot = 0;
+	return pci_dev_create_at(out, bus, PCI_SLOT_ANY, id, ops, arg);
+}
+
+int pci_dev_create_at(struct pci_dev **out, struct pci_bus *bus, unsigned slot,
+		      const struct pci_id *id, const struct pci_ops *ops, void *arg)
+{
 	struct pci_dev *d;
 
-	while (slot < PCI_SLOTS && bus->devs[slot])
-		slot++;
+	if (slot >= PCI_SLOTS)
+		return -EINVAL;
+	if (slot == PCI_SLOT_ANY)
+		slot = first_free_slot(bus);
 	if (slot == PCI_SLOTS)
 		return -ENOSPC;
+	if (bus->devs[slot])
+		return -EBUSY;
 	d = calloc(1, sizeof(*d));
 	if (!d)
 		return -ENOMEM;

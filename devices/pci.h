@@ -16,6 +16,7 @@
 #include "devices/host.h"
 
 #define PCI_SLOTS     32
+#define PCI_SLOT_ANY  0 /* the host bridge's, which nothing else gets */
 #define PCI_BARS      6
 #define PCI_ECAM_SIZE (1ULL << 20) /* one bus */
 
@@ -71,9 +72,20 @@ void pci_bus_reset(struct pci_bus *bus);
 /* Frees the functions too (not their @arg). NULL allowed. */
 void pci_bus_destroy(struct pci_bus *bus);
 
-/* Creates a function in the next free slot; -ENOSPC. */
+/*
+ * Keeps the slots of which @slots has a bit free for pci_dev_create_at(), whatever is created
+ * before.
+ */
+void pci_bus_keep_slots(struct pci_bus *bus, u32 slots);
+/* Creates a function in the first free slot that is not kept; -ENOSPC. */
 int pci_dev_create(struct pci_dev **out, struct pci_bus *bus, const struct pci_id *id,
 		   const struct pci_ops *ops, void *arg);
+/*
+ * Does the same in slot @slot, or where pci_dev_create() does if that is PCI_SLOT_ANY. -EBUSY: a
+ * function is there; -EINVAL: there is no such slot.
+ */
+int pci_dev_create_at(struct pci_dev **out, struct pci_bus *bus, unsigned slot,
+		      const struct pci_id *id, const struct pci_ops *ops, void *arg);
 /*
  * Adds a 32-bit memory BAR; @size a power of two, at least 4096. -ENOSPC: the window is full;
  * -EEXIST.

@@ -280,6 +280,12 @@ static int add_capabilities(struct virtio_pci *p)
 int virtio_pci_create(struct virtio_pci **out, struct host *h, struct pci_bus *bus,
 		      struct virtio *v)
 {
+	return virtio_pci_create_at(out, h, bus, PCI_SLOT_ANY, v);
+}
+
+int virtio_pci_create_at(struct virtio_pci **out, struct host *h, struct pci_bus *bus,
+			 unsigned slot, struct virtio *v)
+{
 	const struct virtio_type *type = virtio_type(v);
 	const struct pci_id id = {
 		.vendor = VIRTIO_VENDOR,
@@ -303,7 +309,7 @@ int virtio_pci_create(struct virtio_pci **out, struct host *h, struct pci_bus *b
 		p->kick[i] = -1;
 	ret = msix_create(&p->msix, h, type->queues + 1);
 	if (!ret)
-		ret = pci_dev_create(&p->dev, bus, &id, &pci_ops, p);
+		ret = pci_dev_create_at(&p->dev, bus, slot, &id, &pci_ops, p);
 	if (!ret)
 		ret = pci_dev_add_bar(p->dev, 0, BAR_SIZE);
 	if (!ret)

@@ -21,11 +21,20 @@ const char *__lsan_default_suppressions(void)
 static void check_options(const struct run_options *all)
 {
 	const struct guest_spec *spec = &all->spec;
+	struct err e;
 
 	if (spec->cpus > LAYOUT_MAX_CPUS || spec->n_disks > SPEC_MAX_DISKS ||
 	    spec->n_nets > SPEC_MAX_NETS || spec->n_ports > SPEC_MAX_PORTS ||
 	    spec->n_drivers > SPEC_MAX_DRIVERS || all->base || all->help)
 		abort();
+	/* What devices ask for is of the bus, and two that pass do not ask for the same. */
+	if (guest_spec_slots(spec) & 1)
+		abort();
+	if (!guest_spec_check_devices(spec, &e))
+		for (size_t i = 1; i < spec->n_disks; i++)
+			if (spec->disks[i].dev.slot &&
+			    spec->disks[i].dev.slot == spec->disks[i - 1].dev.slot)
+				abort();
 	/* Relative to the file, all of them. */
 	for (size_t i = 0; i < spec->n_disks; i++)
 		if (spec->disks[i].path[0] != '/' && strncmp(spec->disks[i].path, "d/", 2) != 0)

@@ -36,7 +36,7 @@ struct console {
 	struct virtio_pci *pci;
 	pthread_mutex_t tap_lock;
 	struct viewers *viewers;
-	const struct spec_port *names; /* of the ports behind the console */
+	const struct guest_spec *spec;
 	size_t n_ports;
 	struct port ports[1 + SPEC_MAX_PORTS]; /* 0: the console */
 };
@@ -156,7 +156,8 @@ static int console_add_device(struct console *c, struct machine *m, const struct
 		ret = virtio_create(&v, machine_host(m), virtio_console_type(c->device), c->device);
 	if (!ret) {
 		virtio_console_attach(c->device, v);
-		ret = virtio_pci_create(&c->pci, machine_host(m), c->config.bus, v);
+		ret = virtio_pci_create_at(&c->pci, machine_host(m), c->config.bus,
+					   guest_spec_serial_slot(spec), v);
 		if (ret)
 			virtio_destroy(v);
 	}
@@ -182,7 +183,7 @@ int console_create(struct console **out, struct machine *m, const struct guest_s
 	pthread_mutex_init(&c->tap_lock, NULL);
 	c->config = *config;
 	c->m = m;
-	c->names = spec->ports;
+	c->spec = spec;
 	c->n_ports = spec->n_ports;
 	c->ports[0].c = c;
 	if (viewers_create(&c->viewers, machine_loop(m), spec->console.kind == SPEC_ATTACH,
@@ -331,9 +332,13 @@ unsigned console_viewers(struct console *c)
 
 bool console_port(const struct console *c, unsigned i, struct console_port *out)
 {
+	const struct spec_endpoint *end;
+
 	if (i > c->n_ports)
 		return false;
-	out->name = i ? c->names[i - 1].name : "console";
+	end = i ? &c->spec->ports[i - 1].end : &c->spec->console;
+	out->name = i ? c->spec->ports[i - 1].name : "console";
+	out->label = *end->dev.id ? end->dev.id : out->name;
 	endpoint_describe(c->ports[i].end, out->where, sizeof(out->where));
 	out->file = NULL;
 	out->held_ms = endpoint_held_ms(c->ports[i].end, &out->file);

@@ -81,8 +81,9 @@ unsigned console_viewers(struct console *c);
 /* The console (0) and the virtio console's ports. */
 struct console_port {
 	const char *name;
-	char where[160]; /* see endpoint_describe() */
-	bool open;	 /* by the guest */
+	const char *label; /* its id, else its name */
+	char where[160];   /* see endpoint_describe() */
+	bool open;	   /* by the guest */
 	/* For how long this host's kernel has had bytes for @file, see endpoint_held_ms(). */
 	s64 held_ms;
 	const char *file; /* NULL: it has none */

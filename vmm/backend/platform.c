@@ -125,11 +125,11 @@ static int kept_watch(struct kept *k, loop_fn *fn, void *arg)
 
 /* --- devices ------------------------------------------------------------------------------- */
 
-/* Puts a device on the bus. @v is taken over, also on failure. */
-static int plug_device(struct platform *p, struct host *h, struct virtio *v,
+/* Puts a device on the bus, where @dev says. @v is taken over, also on failure. */
+static int plug_device(struct platform *p, const struct spec_device *dev, struct virtio *v,
 		       struct virtio_pci **pci)
 {
-	int ret = virtio_pci_create(pci, h, p->bus, v);
+	int ret = virtio_pci_create_at(pci, machine_host(p->m), p->bus, dev->slot, v);
 
 	if (ret)
 		virtio_destroy(v);
@@ -166,7 +166,7 @@ static int add_disk(struct platform *p, struct host *h, const struct spec_disk *
 	ret = virtio_create(&v, h, virtio_blk_type(d->blk), d->blk);
 	if (!ret) {
 		virtio_blk_attach(d->blk, v);
-		ret = plug_device(p, h, v, &d->pci);
+		ret = plug_device(p, &spec->dev, v, &d->pci);
 	}
 	return ret ? err_set(e, ret, "--disk %s: cannot add the device: %s", spec->path,
 			     strerror(-ret))
@@ -278,7 +278,7 @@ static int add_vhost_disk(struct platform *p, struct host *h, const struct spec_
 	if (!ret)
 		ret = virtio_create(&v, h, vhost_user_blk_type(d->vhost), d->vhost);
 	if (!ret)
-		ret = plug_device(p, h, v, &d->pci);
+		ret = plug_device(p, &spec->dev, v, &d->pci);
 	if (!ret)
 		ret = vhost_user_blk_attach(d->vhost, v);
 	return ret ? err_set(e, ret, "--disk vhost-user=%s: cannot add the device: %s", spec->path,
@@ -345,7 +345,7 @@ static int add_nic(struct platform *p, struct host *h, const struct guest_spec *
 		ret = virtio_create(&v, h, virtio_net_type(n->net), n->net);
 	if (!ret) {
 		virtio_net_attach(n->net, v);
-		ret = plug_device(p, h, v, &n->pci);
+		ret = plug_device(p, &spec->dev, v, &n->pci);
 	}
 	if (!ret && keeper >= 0)
 		ret = kept_watch(&n->helper, on_keeper, n);
@@ -354,7 +354,7 @@ static int add_nic(struct platform *p, struct host *h, const struct guest_spec *
 		   : 0;
 }
 
-static int add_rng(struct platform *p, struct host *h, struct err *e)
+static int add_rng(struct platform *p, struct host *h, const struct spec_device *dev, struct err *e)
 {
 	struct virtio *v = NULL;
 	int ret = virtio_rng_create(&p->rng);
@@ -363,7 +363,7 @@ static int add_rng(struct platform *p, struct host *h, struct err *e)
 		ret = virtio_create(&v, h, virtio_rng_type(), p->rng);
 	if (!ret) {
 		virtio_rng_attach(p->rng, v);
-		ret = plug_device(p, h, v, &p->rng_pci);
+		ret = plug_device(p, dev, v, &p->rng_pci);
 	}
 	return ret ? err_set(e, ret, "cannot add the entropy device: %s", strerror(-ret)) : 0;
 }
@@ -452,6 +452,8 @@ int platform_create(struct platform **out, struct machine *m, const struct guest
 		ret = pci_bus_map_ecam(p->bus, LAYOUT_ECAM);
 	if (ret)
 		err_set(e, ret, "cannot set up the platform: %s", strerror(-ret));
+	else
+		pci_bus_keep_slots(p->bus, guest_spec_slots(spec));
 	for (size_t i = 0; i < spec->n_disks && !ret; i++)
 		ret = spec->disks[i].vhost_user
 			      ? add_vhost_disk(p, h, &spec->disks[i], spec->cpus, spec->confine, e)
@@ -459,7 +461,7 @@ int platform_create(struct platform **out, struct machine *m, const struct guest
 	for (size_t i = 0; i < spec->n_nets && !ret; i++)
 		ret = add_nic(p, h, spec, &spec->nets[i], e);
 	if (!ret && !spec->no_rng)
-		ret = add_rng(p, h, e);
+		ret = add_rng(p, h, &spec->rng, e);
 	if (ret) {
 		platform_destroy(p);
 		return ret;

@@ -169,7 +169,9 @@ int run_options_parse(struct run_options *o, int argc, char **argv, struct err *
 	if (first < argc)
 		return cli_options_unexpected(&s, argv[first], e);
 	ret = check_background(o, e);
-	return ret ? ret : check_boot(&o->spec, e);
+	if (!ret)
+		ret = check_boot(&o->spec, e);
+	return ret ? ret : guest_spec_check_devices(&o->spec, e);
 }
 
 void run_options_free(struct run_options *o)

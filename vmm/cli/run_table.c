@@ -55,27 +55,32 @@ static const struct run_option table[] = {
 	{ "cpus", "N",
 	  "number of virtual CPUs (default 1)", .spec = spec_take_cpus },
 	{ "disk", "FILE[,ro][,direct][,serial=S][,queues=N][,aio=auto|io_uring|threads]\n"
-		  "vhost-user=SOCKET[,queues=N]",
+		  "FILE[,id=ID][,node=NODE][,slot=N]\n"
+		  "vhost-user=SOCKET[,queues=N][,id=ID][,slot=N]",
 	  "virtio disk on a raw image or a block device; repeatable.\n"
 	  "direct: past the host's page cache; queues: one for each CPU;\n"
 	  "aio: auto takes io_uring where a transfer may have to wait.\n"
 	  "vhost-user: another process serves it: qemu-storage-daemon, for\n"
-	  "qcow2 and remote disks",
+	  "qcow2 and remote disks. id, node: its names in QMP (default disk0,\n"
+	  "node0, ...); slot: its place on PCI bus 0, 1 to 31",
 	  .repeat = true, .spec = spec_take_disk },
-	{ "net", "user[,tftp=DIR][,bootfile=F][,hostfwd=tcp:PORT-:PORT]...[,mac=M]\n"
-		 "tap=NAME[,mac=M]",
+	{ "net", "user[,tftp=DIR][,bootfile=F][,hostfwd=tcp:PORT-:PORT]...[,mac=M][,id=ID][,slot=N]\n"
+		 "tap=NAME[,mac=M][,id=ID][,slot=N]",
 	  "a network card; repeatable. user: a network without rights: DHCP,\n"
 	  "DNS, the host as 10.0.2.2; hostfwd makes a port of the guest one of\n"
 	  "this machine's. tap: on an existing tap interface",
 	  .repeat = true, .spec = spec_take_net },
-	{ "console", "stdio|attach|pty|socket=PATH|file=PATH",
+	{ "console", "stdio|attach|pty|socket=PATH|file=PATH[,id=ID][,slot=N]",
 	  "a virtio console (hvc0) beside the serial port, both on this.\n"
 	  "attach keeps the last 64 KiB for `vmm console`, socket for who\n"
-	  "connects; file is appended to, up to 256 MiB",
+	  "connects; file is appended to, up to 256 MiB. id: its name in QMP;\n"
+	  "slot: the PCI slot of the device that console and ports share",
 	  .spec = spec_take_console },
-	{ "port", "NAME=pty|socket=PATH|file=PATH",
+	{ "port", "NAME=pty|socket=PATH|file=PATH[,id=ID][,slot=N]",
 	  "/dev/virtio-ports/NAME of the guest; repeatable",
 	  .repeat = true, .spec = spec_take_port },
+	{ "rng", "on[,id=ID][,slot=N]|off",
+	  "the virtio entropy device (default on)", .spec = spec_take_rng },
 	{ "no-rng", NULL,
 	  "without the virtio entropy device", SPEC(no_rng) },
 

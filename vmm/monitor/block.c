@@ -9,16 +9,21 @@
 #include "vmm/backend/platform.h"
 #include "vmm/monitor/monitor_int.h"
 
-/* One number names a disk in all its forms: device, node, and the device in the guest's tree. */
+/*
+ * The names of a disk in all its forms: device, node, and the device in the guest's tree. One
+ * number has them all, unless options do. As in QEMU, "device" is for those without an id.
+ */
 struct disk_names {
-	char device[32], node[32], qdev[64];
+	char device[SPEC_ID_MAX + 1], node[SPEC_ID_MAX + 1], qdev[SPEC_ID_MAX + 48];
 };
 
-static void name_disk(struct disk_names *n, size_t i)
+static void name_disk(struct disk_names *n, const struct spec_disk *spec, size_t i)
 {
-	snprintf(n->device, sizeof(n->device), "disk%zu", i);
-	snprintf(n->node, sizeof(n->node), "node%zu", i);
-	snprintf(n->qdev, sizeof(n->qdev), "/machine/peripheral/disk%zu/virtio-backend", i);
+	spec_disk_name(spec, i, n->device);
+	spec_disk_node(spec, i, n->node);
+	snprintf(n->qdev, sizeof(n->qdev), "/machine/peripheral/%s/virtio-backend", n->device);
+	if (*spec->dev.id)
+		n->device[0] = '\0';
 }
 
 static json_t *describe_image(const struct platform_disk *d)
@@ -60,7 +65,7 @@ static void reply_with_disks(const struct monitor *mon, struct control_request *
 		platform_disk(mon->platform, i, &d);
 		if (d.spec->vhost_user)
 			continue;
-		name_disk(&name, i);
+		name_disk(&name, d.spec, i);
 		json_array_append_new(list, describe(&d, &name));
 	}
 	control_reply(r, list);

@@ -15,13 +15,13 @@
 static size_t find_disk(const struct platform *p, const char *name)
 {
 	struct platform_disk d;
-	char device[32], node[32];
+	char device[SPEC_ID_MAX + 1], node[SPEC_ID_MAX + 1];
 	size_t n = platform_disk_count(p);
 
 	for (size_t i = 0; i < n; i++) {
 		platform_disk(p, i, &d);
-		snprintf(device, sizeof(device), "disk%zu", i);
-		snprintf(node, sizeof(node), "node%zu", i);
+		spec_disk_name(d.spec, i, device);
+		spec_disk_node(d.spec, i, node);
 		if (!strcmp(name, device) || !strcmp(name, node) ||
 		    (d.spec->serial && !strcmp(name, d.spec->serial)))
 			return i;
@@ -34,7 +34,8 @@ static size_t disk_find_or_fail(const struct platform *p, struct control_request
 				const char *name)
 {
 	size_t n = platform_disk_count(p), i = name ? find_disk(p, name) : NO_DISK;
-	char line[200];
+	char line[400], device[SPEC_ID_MAX + 1], node[SPEC_ID_MAX + 1];
+	struct platform_disk d;
 
 	if (i != NO_DISK)
 		return i;
@@ -42,11 +43,15 @@ static size_t disk_find_or_fail(const struct platform *p, struct control_request
 		snprintf(line, sizeof(line), "which disk? \"device\" or \"node-name\" is missing");
 	else if (!n)
 		snprintf(line, sizeof(line), "this guest has no disk");
-	else
+	else {
+		platform_disk(p, n - 1, &d);
+		spec_disk_name(d.spec, n - 1, device);
+		spec_disk_node(d.spec, n - 1, node);
 		snprintf(line, sizeof(line),
-			 "there is no disk \"%.60s\"; the last one is disk%zu (or node%zu, or the "
+			 "there is no disk \"%.60s\"; the last one is %s (or %s, or the "
 			 "serial= of it)",
-			 name, n - 1, n - 1);
+			 name, device, node);
+	}
 	control_fail(r, line);
 	return NO_DISK;
 }
@@ -73,11 +78,14 @@ static json_t *resize_answer(const struct resize *z)
 /* Answers that the disk was not resized. */
 static void resize_refuse(const struct resize *z, int ret, const char *why)
 {
-	char line[600];
+	char line[600], disk[SPEC_ID_MAX + 1];
+	struct platform_disk d;
 
+	platform_disk(z->p, z->i, &d);
+	spec_disk_name(d.spec, z->i, disk);
 	if (ret == -EINVAL && !z->size)
 		why = "only a block device has a size of its own; say which one";
-	snprintf(line, sizeof(line), "disk%zu cannot be resized: %s", z->i, why);
+	snprintf(line, sizeof(line), "%s cannot be resized: %s", disk, why);
 	control_fail(z->r, line);
 }
 
@@ -85,13 +93,14 @@ static void resize_refuse(const struct resize *z, int ret, const char *why)
 static void resize_answer_early(struct resize *z)
 {
 	struct platform_disk d;
-	char line[600];
+	char line[600], disk[SPEC_ID_MAX + 1];
 
 	platform_disk(z->p, z->i, &d);
+	spec_disk_name(d.spec, z->i, disk);
 	snprintf(line, sizeof(line),
-		 "disk%zu is not resized yet: this host's kernel does not answer for %.400s; it is "
+		 "%s is not resized yet: this host's kernel does not answer for %.400s; it is "
 		 "when that does, as `vmm info` shows then",
-		 z->i, d.spec->path);
+		 disk, d.spec->path);
 	control_fail(z->r, line);
 	z->r = NULL;
 }
@@ -174,7 +183,7 @@ static void disk_resize(void *arg, struct control_request *r, const json_t *args
 	size_t i = disk_find_or_fail(arg, r, json_string_value(json_object_get(args, "disk")));
 	struct platform_disk d;
 	json_int_t size, old;
-	char line[200];
+	char line[300], name[SPEC_ID_MAX + 1];
 
 	if (i == NO_DISK)
 		return;
@@ -187,10 +196,11 @@ static void disk_resize(void *arg, struct control_request *r, const json_t *args
 		size = size > INT64_MAX - old ? INT64_MAX : old + size;
 	/* A block device (size 0) has been made smaller already; nothing is left to protect. */
 	if (size && size < old && !json_is_true(json_object_get(args, "shrink"))) {
+		spec_disk_name(d.spec, i, name);
 		snprintf(line, sizeof(line),
-			 "disk%zu has %lld bytes; what is behind the new end would be lost: say "
+			 "%s has %lld bytes; what is behind the new end would be lost: say "
 			 "--shrink if that is meant",
-			 i, (long long)old);
+			 name, (long long)old);
 		control_fail(r, line);
 		return;
 	}

@@ -111,11 +111,11 @@ static json_t *disks_section(void *arg)
 	for (size_t i = 0; i < n; i++) {
 		struct platform_helper dialer;
 		struct platform_disk d;
-		char name[32];
+		char name[SPEC_ID_MAX + 1];
 		json_t *one;
 
 		platform_disk(mon->platform, i, &d);
-		snprintf(name, sizeof(name), "disk%zu", i);
+		spec_disk_name(d.spec, i, name);
 		one = json_pack("{s:s, s:o, s:I, s:b, s:I, s:I, s:I}", "disk", name, "file",
 				json_any_text(d.spec->path), "size", (json_int_t)d.size,
 				"read-only", d.readonly, "read-bytes",

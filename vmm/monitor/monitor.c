@@ -141,9 +141,9 @@ const char *monitor_name(const struct monitor *mon)
 static void monitor_on_net(void *arg, size_t i, bool up)
 {
 	struct monitor *mon = arg;
-	char id[24];
+	char id[SPEC_ID_MAX + 1];
 
-	snprintf(id, sizeof(id), "net%zu", i);
+	spec_net_name(&mon->spec->nets[i], i, id);
 	if (up)
 		control_event(mon->control, "NETDEV_STREAM_CONNECTED",
 			      json_pack("{s:s, s:{s:s, s:s}}", "netdev-id", id, "addr", "type",
@@ -160,9 +160,9 @@ static void monitor_on_net(void *arg, size_t i, bool up)
 static void monitor_on_dialer(void *arg, size_t i, bool up)
 {
 	struct monitor *mon = arg;
-	char disk[24];
+	char disk[SPEC_ID_MAX + 1];
 
-	snprintf(disk, sizeof(disk), "disk%zu", i);
+	spec_disk_name(&mon->spec->disks[i], i, disk);
 	control_event(mon->control, up ? "UMBRA_DIALER_STARTED" : "UMBRA_DIALER_ENDED",
 		      json_pack("{s:s}", "disk", disk));
 }

@@ -75,7 +75,7 @@ static void query_chardev(void *arg, struct control_request *r, const json_t *ar
 	(void)args;
 	for (unsigned i = 0; mon->console && console_port(mon->console, i, &p); i++)
 		json_array_append_new(list,
-				      json_pack("{s:s, s:s, s:b}", "label", p.name, "filename",
+				      json_pack("{s:s, s:s, s:b}", "label", p.label, "filename",
 						p.where, "frontend-open", p.open));
 	snprintf(where, sizeof(where), "unix:%s,server=on", mon->socket);
 	json_array_append_new(list, json_pack("{s:s, s:s, s:b}", "label", "control", "filename",

@@ -36,7 +36,18 @@
 #define SPEC_MAX_FORWARDS 16
 #define SPEC_MAX_PORTS	  6
 
+#define SPEC_ID_MAX    63
+#define SPEC_SLOT_LAST 31 /* of PCI; slot 0 is the host bridge's */
+
+/* What a device is called, and where it is plugged in; monitors show names, guests places. */
+struct spec_device {
+	char id[SPEC_ID_MAX + 1]; /* "": it has none of its own */
+	unsigned slot;		  /* of PCI; 0: the first one that is free */
+};
+
 struct spec_disk {
+	struct spec_device dev;
+	char node[SPEC_ID_MAX + 1]; /* the name of its block node, or "" */
 	char *path;
 	bool readonly;
 	bool direct; /* past the host's page cache */
@@ -46,8 +57,12 @@ struct spec_disk {
 	unsigned queues; /* 0: one for each CPU */
 };
 
-/* Where a byte stream of the guest ends: stdio, attach, pty, socket=PATH, file=PATH */
+/*
+ * Where a byte stream of the guest ends: stdio, attach, pty, socket=PATH, file=PATH. Its id is that
+ * of the host's end; the slot is that of the device that console and ports share.
+ */
 struct spec_endpoint {
+	struct spec_device dev;
 	enum { SPEC_STDIO, SPEC_ATTACH, SPEC_PTY, SPEC_SOCKET, SPEC_FILE } kind;
 	const char *path;
 };
@@ -67,6 +82,7 @@ struct spec_forward {
 
 /* --net user[,...] or --net tap=NAME[,...] */
 struct spec_net {
+	struct spec_device dev;
 	const char *text; /* all of the option, borrowed */
 	char *buf;	  /* owns the strings below */
 	const char *tap;  /* NULL: user mode */
@@ -99,6 +115,7 @@ struct guest_spec {
 	bool no_kaslr;
 	bool no_reboot;
 	bool no_rng;
+	struct spec_device rng;
 	bool no_control;
 	bool no_cache;
 	bool kvm_known;		 /* does not look what a KVM in software lacks */
@@ -132,6 +149,20 @@ void guest_spec_free(struct guest_spec *s);
 bool guest_spec_has_sessions(const struct guest_spec *s);
 /* Returns true if other processes must be able to map the guest's RAM. */
 bool guest_spec_shares_memory(const struct guest_spec *s);
+
+/*
+ * Checks the devices against each other: -EINVAL and a line that names two that want the same name
+ * or the same slot. Disks and networks without an id are "disk0", "net0", ... in their order.
+ */
+int guest_spec_check_devices(const struct guest_spec *s, struct err *e);
+/* Returns the slots that devices ask for, a bit each. */
+u32 guest_spec_slots(const struct guest_spec *s);
+/* Returns the slot that the device of console and ports asks for; 0: any. */
+unsigned guest_spec_serial_slot(const struct guest_spec *s);
+/* Copies the name of disk @i, of its block node, or of network @i: its own, or by its number. */
+void spec_disk_name(const struct spec_disk *d, size_t i, char name[SPEC_ID_MAX + 1]);
+void spec_disk_node(const struct spec_disk *d, size_t i, char name[SPEC_ID_MAX + 1]);
+void spec_net_name(const struct spec_net *n, size_t i, char name[SPEC_ID_MAX + 1]);
 
 /*
  * Makes @s the owner of @text, on the heap; returns it. NULL: no memory, or @text is; then it is

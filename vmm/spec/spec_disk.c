@@ -59,7 +59,9 @@ static int disk_aio(struct spec_disk *d, const char *s, const char *value, struc
  */
 static bool is_disk_word(const char *word)
 {
-	static const char *const forms[] = { "ro", "direct", "serial=", "queues=", "aio=" };
+	static const char *const forms[] = {
+		"ro", "direct", "serial=", "queues=", "aio=", "node="
+	};
 	size_t len = strcspn(word, ",");
 
 	for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
@@ -69,7 +71,7 @@ static bool is_disk_word(const char *word)
 		if ((has_value ? len >= n : len == n) && !memcmp(word, forms[i], n))
 			return true;
 	}
-	return false;
+	return spec_is_device_word(word);
 }
 
 /*
@@ -88,8 +90,11 @@ static bool disk_words_begin(const char *text, const char *at)
 /* Takes @word, which is one of is_disk_word(). */
 static int disk_word(struct spec_disk *d, const char *s, const char *word, struct err *e)
 {
+	int ret = spec_device_word(&d->dev, "--disk", s, word, e);
 	const char *value;
 
+	if (ret)
+		return ret < 0 ? ret : 0;
 	if (!strcmp(word, "ro"))
 		d->readonly = true;
 	else if (!strcmp(word, "direct"))
@@ -98,6 +103,8 @@ static int disk_word(struct spec_disk *d, const char *s, const char *word, struc
 		return disk_serial(d, s, value, e);
 	else if ((value = spec_word_value(word, "queues")))
 		return disk_queues(d, s, value, e);
+	else if ((value = spec_word_value(word, "node")))
+		return spec_take_id(d->node, "--disk", s, "node", value, e);
 	else
 		return disk_aio(d, s, spec_word_value(word, "aio"), e);
 	return 0;
@@ -110,6 +117,7 @@ static int check_vhost_user(const struct spec_disk *d, const char *s, struct err
 			   : d->direct ? "direct"
 			   : d->aio    ? "aio"
 			   : d->serial ? "serial"
+			   : *d->node  ? "node"
 				       : NULL;
 
 	if (!word)
@@ -123,7 +131,8 @@ static int check_vhost_user(const struct spec_disk *d, const char *s, struct err
 /* Takes the words off the end of @d->path, which is all of the option at first. */
 static int disk_words(struct spec_disk *d, const char *s, struct err *e)
 {
-	static const char *const known[] = { "ro", "direct", "serial", "queues", "aio", NULL };
+	static const char *const known[] = { "ro", "direct", "serial", "queues", "aio",
+					     "id", "node",   "slot",   NULL };
 	size_t len = spec_file_len(d->path, ",", disk_words_begin);
 	char *rest = d->path[len] ? d->path + len + 1 : NULL, *word;
 	const char *comma;
@@ -137,8 +146,10 @@ static int disk_words(struct spec_disk *d, const char *s, struct err *e)
 	comma = strrchr(d->path, ',');
 	if (comma && !strpbrk(comma, "./"))
 		return spec_unknown_word("--disk", s, comma + 1, known,
-					 d->vhost_user ? "vhost-user=SOCKET[,queues=N]"
-						       : "FILE[,ro][,direct][,serial=S][,queues=N]",
+					 d->vhost_user
+						 ? "vhost-user=SOCKET[,queues=N][,id=ID][,slot=N]"
+						 : "FILE[,ro][,direct][,serial=S][,queues=N]"
+						   "[,id=ID][,node=NODE][,slot=N]",
 					 e);
 	while (!ret && (word = strsep(&rest, ",")))
 		ret = disk_word(d, s, word, e);

@@ -14,36 +14,71 @@ struct endpoint_option {
 	const char *name, *whole, *base;
 };
 
-static int parse_endpoint(struct guest_spec *s, struct spec_endpoint *end,
-			  const struct endpoint_option *opt, const char *text, struct err *e)
+/* Returns true if nothing but words of spec_device_word() follows: else it is a path's comma. */
+static bool endpoint_words_begin(const char *text, const char *at)
+{
+	(void)text;
+	for (; *at; at += 1 + strcspn(at + 1, ","))
+		if (!spec_is_device_word(at + 1))
+			return false;
+	return true;
+}
+
+/* Takes what comes before the words. */
+static int endpoint_kind(struct guest_spec *s, struct spec_endpoint *end,
+			 const struct endpoint_option *opt, const char *kind, struct err *e)
 {
 	static const char *const known[] = { "stdio", "attach", "pty", "socket", "file", NULL };
+	static const char *const plain[] = {
+		[SPEC_STDIO] = "stdio",
+		[SPEC_ATTACH] = "attach",
+		[SPEC_PTY] = "pty",
+	};
 	const char *path;
 
 	end->path = NULL;
-	if (!strcmp(text, "stdio")) {
-		end->kind = SPEC_STDIO;
-		return 0;
-	}
-	if (!strcmp(text, "attach")) {
-		end->kind = SPEC_ATTACH;
-		return 0;
-	}
-	if (!strcmp(text, "pty")) {
-		end->kind = SPEC_PTY;
-		return 0;
-	}
-	path = spec_word_value(text, "socket");
+	for (size_t i = 0; i < ARRAY_SIZE(plain); i++)
+		if (!strcmp(kind, plain[i])) {
+			end->kind = i;
+			return 0;
+		}
+	path = spec_word_value(kind, "socket");
 	end->kind = path ? SPEC_SOCKET : SPEC_FILE;
 	if (!path)
-		path = spec_word_value(text, "file");
+		path = spec_word_value(kind, "file");
 	if (!path)
-		return spec_unknown_word(opt->name, opt->whole, text, known,
+		return spec_unknown_word(opt->name, opt->whole, kind, known,
 					 "stdio, attach, pty, socket=PATH or file=PATH", e);
 	if (!*path)
 		return err_set(e, -EINVAL, "%s %s: no path is named", opt->name, opt->whole);
 	end->path = guest_spec_path(s, opt->base, path);
 	return end->path ? 0 : err_set(e, -ENOMEM, "out of memory");
+}
+
+static int parse_endpoint(struct guest_spec *s, struct spec_endpoint *end,
+			  const struct endpoint_option *opt, const char *text, struct err *e)
+{
+	static const char *const known[] = { "id", "slot", NULL };
+	char *kind = guest_spec_keep(s, strdup(text)), *words, *word;
+	size_t len;
+	int ret;
+
+	if (!kind)
+		return err_set(e, -ENOMEM, "out of memory");
+	len = strcspn(kind, "=,");
+	len = kind[len] == '=' ? spec_file_len(kind, ",", endpoint_words_begin) : len;
+	words = kind[len] ? kind + len + 1 : NULL;
+	kind[len] = '\0';
+	end->dev = (struct spec_device){ .slot = 0 };
+	ret = endpoint_kind(s, end, opt, kind, e);
+	while (!ret && (word = strsep(&words, ","))) {
+		ret = spec_device_word(&end->dev, opt->name, opt->whole, word, e);
+		if (!ret)
+			ret = spec_unknown_word(opt->name, opt->whole, word, known,
+						"id=ID or slot=N", e);
+		ret = ret < 0 ? ret : 0;
+	}
+	return ret;
 }
 
 int spec_take_console(struct guest_spec *s, const char *base, const char *text, struct err *e)

@@ -99,13 +99,16 @@ static int parse_mac(struct spec_net *n, const char *s)
 
 static int net_word(struct spec_net *n, const char *s, const char *word, struct err *e)
 {
-	static const char *const user_words[] = { "tftp", "bootfile", "hostfwd", "mac", NULL };
-	static const char *const tap_words[] = { "mac", NULL };
+	static const char *const user_words[] = { "tftp", "bootfile", "hostfwd", "mac",
+						  "id",	  "slot",     NULL };
+	static const char *const tap_words[] = { "mac", "id", "slot", NULL };
 	const char *value = strchr(word, '=');
 	size_t len = value ? (size_t)(value - word) : strlen(word);
 	char key[16] = "";
-	int ret;
+	int ret = spec_device_word(&n->dev, "--net", s, word, e);
 
+	if (ret)
+		return ret < 0 ? ret : 0;
 	if (len < sizeof(key))
 		memcpy(key, word, len);
 	value = value ? value + 1 : "";
@@ -134,8 +137,9 @@ static int net_word(struct spec_net *n, const char *s, const char *word, struct 
 	}
 	return spec_unknown_word(
 		"--net", s, word, n->tap ? tap_words : user_words,
-		n->tap ? "tap=NAME[,mac=M]"
-		       : "user[,tftp=DIR][,bootfile=F][,hostfwd=tcp:PORT-:PORT][,mac=M]",
+		n->tap ? "tap=NAME[,mac=M][,id=ID][,slot=N]"
+		       : "user[,tftp=DIR][,bootfile=F][,hostfwd=tcp:PORT-:PORT][,mac=M][,id=ID]"
+			 "[,slot=N]",
 		e);
 }
 

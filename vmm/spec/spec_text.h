@@ -18,16 +18,21 @@ int spec_take_memory(struct guest_spec *s, const char *base, const char *text, s
 /* Takes N, a number of CPUs. */
 int spec_take_cpus(struct guest_spec *s, const char *base, const char *text, struct err *e);
 /*
- * Takes FILE[,ro][,direct][,serial=S][,queues=N][,aio=auto|io_uring|threads], or
- * vhost-user=SOCKET[,queues=N].
+ * Takes FILE[,ro][,direct][,serial=S][,queues=N][,aio=auto|io_uring|threads][,id=ID][,node=NODE]
+ * [,slot=N], or vhost-user=SOCKET[,queues=N][,id=ID][,slot=N].
  */
 int spec_take_disk(struct guest_spec *s, const char *base, const char *text, struct err *e);
-/* Takes user[,tftp=DIR][,bootfile=F][,hostfwd=tcp:PORT-:PORT]...[,mac=M], or tap=NAME[,mac=M]. */
+/*
+ * Takes user[,tftp=DIR][,bootfile=F][,hostfwd=tcp:PORT-:PORT]..., or tap=NAME, each with
+ * [,mac=M][,id=ID][,slot=N].
+ */
 int spec_take_net(struct guest_spec *s, const char *base, const char *text, struct err *e);
-/* Takes stdio, attach, pty, socket=PATH or file=PATH. */
+/* Takes stdio, attach, pty, socket=PATH or file=PATH, each with [,id=ID][,slot=N]. */
 int spec_take_console(struct guest_spec *s, const char *base, const char *text, struct err *e);
-/* Takes NAME=pty, NAME=socket=PATH or NAME=file=PATH. */
+/* Takes NAME=pty, NAME=socket=PATH or NAME=file=PATH, each with [,id=ID][,slot=N]. */
 int spec_take_port(struct guest_spec *s, const char *base, const char *text, struct err *e);
+/* Takes on[,id=ID][,slot=N], or off: the entropy device. */
+int spec_take_rng(struct guest_spec *s, const char *base, const char *text, struct err *e);
 /* Takes SESSION[/INSTANCE]:FILE.ko[,param=value]... */
 int spec_take_driver(struct guest_spec *s, const char *base, const char *text, struct err *e);
 /* Takes an absolute path in the guest. */
@@ -48,6 +53,18 @@ int spec_parse_net(struct spec_net *n, const char *text, struct err *e);
  */
 int spec_parse_driver(struct spec_driver *d, const char *what, const char *text, struct err *e);
 void spec_driver_free(struct spec_driver *d);
+
+/*
+ * Takes @word of @text if it is id=ID or slot=N. 1: it is one of these; 0: it is another one;
+ * -EINVAL and a line that begins with @option.
+ */
+int spec_device_word(struct spec_device *d, const char *option, const char *text, const char *word,
+		     struct err *e);
+/* Returns true if the word, up to a comma or the end, is such a one; its value may be none. */
+bool spec_is_device_word(const char *word);
+/* Copies @value, the id or the node of a device, to @name. -EINVAL, as spec_device_word() does. */
+int spec_take_id(char name[SPEC_ID_MAX + 1], const char *option, const char *text, const char *key,
+		 const char *value, struct err *e);
 
 /* Returns @path itself, or below @base, on the heap; NULL: out of memory. */
 char *spec_path_below(const char *base, const char *path);

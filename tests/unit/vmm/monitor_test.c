@@ -30,6 +30,7 @@
 #include "vmm/control/client.h"
 #include "vmm/control/control.h"
 #include "vmm/control/socket_dir.h"
+#include "vmm/monitor/block_resize.h"
 #include "vmm/monitor/monitor.h"
 #include "vmm/spec/spec_text.h"
 
@@ -61,8 +62,8 @@ static void *machine_run_to_end(void *arg)
 	return NULL;
 }
 
-/* Starts a guest; @net: the text of its network, or NULL. */
-static void fixture_start_with_net(struct fixture *f, bool paused, const char *net)
+/* Starts a guest; @net: the text of its network; @id: the name of its disk; each or NULL. */
+static void fixture_start_with(struct fixture *f, bool paused, const char *net, const char *id)
 {
 	char disk[] = "/tmp/umbra-unit-XXXXXX";
 	struct err e = { "" };
@@ -79,6 +80,11 @@ static void fixture_start_with_net(struct fixture *f, bool paused, const char *n
 	f->o.no_rng = true;
 	f->o.disks[0].path = f->disk;
 	f->o.n_disks = 1;
+	if (id) {
+		snprintf(f->o.disks[0].dev.id, sizeof(f->o.disks[0].dev.id), "%s", id);
+		snprintf(f->o.disks[0].node, sizeof(f->o.disks[0].node), "%s-format", id);
+		f->o.disks[0].dev.slot = 9;
+	}
 	if (net) {
 		assert_int_equal(spec_parse_net(&f->o.nets[0], net, &e), 0);
 		f->o.n_nets = 1;
@@ -103,7 +109,7 @@ static void fixture_start_with_net(struct fixture *f, bool paused, const char *n
 
 static void fixture_start(struct fixture *f, bool paused)
 {
-	fixture_start_with_net(f, paused, NULL);
+	fixture_start_with(f, paused, NULL, NULL);
 }
 
 static void fixture_end(struct fixture *f)
@@ -274,6 +280,51 @@ static void answers_have_qemus_shape(void **state)
 	fixture_end(&f);
 }
 
+static const char *member(json_t *o, const char *key)
+{
+	return json_string_value(json_object_get(o, key));
+}
+
+/* As QEMU has it, "device" is the name of a disk that has no id. */
+static void a_disk_is_called_by_its_id_and_node(void **state)
+{
+	static const char qdev[] = "/machine/peripheral/vd.0/virtio-backend";
+	struct fixture f;
+	struct err e;
+	json_t *o, *one;
+	unsigned slot = 0;
+
+	(void)state;
+	fixture_start_with(&f, false, NULL, "vd.0");
+	assert_int_equal(platform_disk_slots(f.platform, &slot, 1), 1);
+	assert_int_equal(slot, 9);
+	assert_int_equal(block_resize_add_commands(monitor_control(f.mon), f.platform), 0);
+	o = ask(&f, "query-block");
+	one = json_array_get(o, 0);
+	assert_string_equal(member(one, "device"), "");
+	assert_string_equal(member(one, "qdev"), qdev);
+	assert_string_equal(member(json_object_get(one, "inserted"), "node-name"), "vd.0-format");
+	json_decref(o);
+	o = ask(&f, "query-named-block-nodes");
+	assert_string_equal(member(json_array_get(o, 0), "node-name"), "vd.0-format");
+	json_decref(o);
+	o = ask(&f, "query-blockstats");
+	assert_string_equal(member(json_array_get(o, 0), "qdev"), qdev);
+	json_decref(o);
+	for (int i = 0; i < 2; i++)
+		if (client_call(f.c, "block_resize",
+				json_pack("{s:s, s:i}", i ? "node-name" : "device",
+					  i ? "vd.0-format" : "vd.0", "size", 4096 << i),
+				NULL, &e))
+			fail_msg("%s", e.text);
+	assert_int_equal(client_call(f.c, "block_resize",
+				     json_pack("{s:s, s:i}", "device", "disk0", "size", 4096), NULL,
+				     &e),
+			 -EREMOTEIO);
+	assert_non_null(strstr(e.text, "the last one is vd.0 (or vd.0-format"));
+	fixture_end(&f);
+}
+
 static void pause_stops_and_cont_goes_on(void **state)
 {
 	struct fixture f;
@@ -342,7 +393,7 @@ static void a_network_that_dies_and_comes_back_is_an_event_each(void **state)
 
 	(void)state;
 	put_net_helper(helper, sizeof(helper));
-	fixture_start_with_net(&f, false, "user");
+	fixture_start_with(&f, false, "user", NULL);
 	unlink(helper);
 	keeper = first_child(getpid());
 	for (unsigned i = 0; i <= KEEPER_RESTARTS; i++) {
@@ -496,6 +547,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(answers_have_qemus_shape),
+		cmocka_unit_test(a_disk_is_called_by_its_id_and_node),
 		cmocka_unit_test(pause_stops_and_cont_goes_on),
 		cmocka_unit_test(a_guest_may_begin_paused),
 		cmocka_unit_test(a_network_that_dies_and_comes_back_is_an_event_each),

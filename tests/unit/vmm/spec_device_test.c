@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Tests the names and PCI slots that options give to devices, one by one and against each other. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "vmm/spec/spec_text.h"
+
+/* Options of a guest: a letter for each kind, then its text. */
+static int take_all(struct guest_spec *s, const char *const *options, struct err *e)
+{
+	int ret = 0;
+
+	e->text[0] = '\0';
+	guest_spec_init(s);
+	for (; *options && !ret; options++) {
+		const char *text = *options + 1;
+
+		switch (**options) {
+		case 'd':
+			ret = spec_take_disk(s, NULL, text, e);
+			break;
+		case 'n':
+			ret = spec_take_net(s, NULL, text, e);
+			break;
+		case 'r':
+			ret = spec_take_rng(s, NULL, text, e);
+			break;
+		case 'c':
+			ret = spec_take_console(s, NULL, text, e);
+			break;
+		default:
+			ret = spec_take_port(s, NULL, text, e);
+		}
+	}
+	return ret ? ret : guest_spec_check_devices(s, e);
+}
+
+#define TAKE(...) take_all(&s, (const char *const[]){ __VA_ARGS__, NULL }, &e)
+
+static void all_devices_take_a_name_and_a_slot(void **state)
+{
+	char name[SPEC_ID_MAX + 1];
+	struct guest_spec s;
+	struct err e;
+
+	(void)state;
+	if (TAKE("da,b.img,id=virtio-disk0,node=libvirt-1-format,slot=3,ro", "dc.img",
+		 "dvhost-user=/s,id=v.1,slot=31", "nuser,id=net0,slot=4,mac=52:55:00:00:00:01",
+		 "ntap=t0", "ron,id=rng0,slot=5", "cpty,id=charserial0,slot=6",
+		 "porg.x=socket=/a,b,id=charchannel0", "pq=file=/l,slot=6"))
+		fail_msg("%s", e.text);
+	assert_string_equal(s.disks[0].path, "a,b.img");
+	assert_true(s.disks[0].readonly);
+	assert_string_equal(s.disks[0].dev.id, "virtio-disk0");
+	assert_string_equal(s.disks[0].node, "libvirt-1-format");
+	assert_int_equal(s.disks[0].dev.slot, 3);
+	assert_string_equal(s.disks[2].path, "/s");
+	assert_int_equal(s.disks[2].dev.slot, 31);
+	assert_string_equal(s.nets[0].dev.id, "net0");
+	assert_true(s.nets[0].mac_given);
+	assert_string_equal(s.rng.id, "rng0");
+	assert_int_equal(s.console.kind, SPEC_PTY);
+	assert_string_equal(s.console.dev.id, "charserial0");
+	assert_string_equal(s.ports[0].end.path, "/a,b");
+	assert_string_equal(s.ports[0].end.dev.id, "charchannel0");
+	assert_string_equal(s.ports[1].end.path, "/l");
+	assert_int_equal(guest_spec_serial_slot(&s), 6);
+	assert_int_equal(guest_spec_slots(&s), 1U << 3 | 1U << 4 | 1U << 5 | 1U << 6 | 1U << 31);
+	spec_disk_name(&s.disks[0], 0, name);
+	assert_string_equal(name, "virtio-disk0");
+	spec_disk_name(&s.disks[1], 1, name);
+	assert_string_equal(name, "disk1");
+	spec_disk_node(&s.disks[1], 1, name);
+	assert_string_equal(name, "node1");
+	spec_net_name(&s.nets[1], 1, name);
+	assert_string_equal(name, "net1");
+	guest_spec_free(&s);
+}
+
+static void the_last_rng_and_console_count(void **state)
+{
+	struct guest_spec s;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(TAKE("roff", "ron", "ron,slot=2", "cpty,id=a", "cstdio"), 0);
+	assert_false(s.no_rng);
+	assert_int_equal(s.rng.slot, 2);
+	assert_string_equal(s.console.dev.id, "");
+	guest_spec_free(&s);
+	assert_int_equal(TAKE("ron,slot=2", "roff", "dx.img,slot=2"), 0);
+	assert_true(s.no_rng);
+	guest_spec_free(&s);
+	/* A comma with anything else behind it is the path's. */
+	assert_int_equal(TAKE("cfile=/a,id=b,c"), 0);
+	assert_string_equal(s.console.path, "/a,id=b,c");
+	guest_spec_free(&s);
+	/* The network of number 0 is called so anyway; ports have names beside the devices'. */
+	assert_int_equal(TAKE("nuser,id=net0", "dx.img", "pdisk0=pty"), 0);
+	guest_spec_free(&s);
+}
+
+static void mistakes_are_told(void **state)
+{
+	static const struct {
+		const char *options[3], *line;
+	} bad[] = {
+		{ { "da.img,id=" }, "--disk a.img,id=: id wants a letter and up to 62 more" },
+		{ { "da.img,id=1a" }, "id wants a letter" },
+		{ { "da.img,node=a b" }, "node wants a letter" },
+		{ { "nuser,id=a/b" }, "--net user,id=a/b: id wants" },
+		{ { "ron,id=a234567890123456789012345678901234567890123456789012345678901234" },
+		  "id wants a letter and up to 62" },
+		{ { "da.img,slot=0" }, "slot wants a number from 1 to 31; 0 is the host bridge's" },
+		{ { "nuser,slot=32" }, "slot wants a number" },
+		{ { "cpty,slot=0x3" }, "--console pty,slot=0x3: slot wants a number" },
+		{ { "pa=pty,slot=" }, "--port a=pty,slot=: slot wants a number" },
+		{ { "da.img,solt=3" }, "did you mean \"slot\"" },
+		{ { "cpty,slto=3" }, "did you mean \"slot\"" },
+		{ { "cpty,x" }, "want id=ID or slot=N" },
+		{ { "ron,slo=3" }, "did you mean \"slot\"" },
+		{ { "rno" }, "want on[,id=ID][,slot=N] or off" },
+		{ { "roff,slot=3" }, "want on" },
+		{ { "dvhost-user=s,node=x" }, "back end's to decide" },
+		{ { "da.img,slot=5", "nuser,slot=5" },
+		  "--net user,slot=5: slot 5 is already that of --disk a.img" },
+		{ { "cpty,slot=5", "da.img,slot=5" },
+		  "--console: slot 5 is already that of --disk a.img" },
+		{ { "pa=pty,slot=5", "pb=pty,slot=6" }, "which is in slot 5 already" },
+		{ { "da.img,id=x", "db.img,id=x" },
+		  "--disk b.img: the name x is already that of --disk a.img" },
+		{ { "da.img,node=x", "db.img,node=x" }, "--disk b.img: the name x" },
+		{ { "da.img,id=x", "pa=pty,id=x" }, "--port a: the name x" },
+		{ { "pa=pty", "pb=pty,id=a" }, "--port b: the name a is already that of --port a" },
+		/* The name that another one has without an option. */
+		{ { "da.img,id=disk1", "db.img" }, "--disk b.img: the name disk1" },
+	};
+	struct guest_spec s;
+	struct err e;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		assert_int_equal(take_all(&s, bad[i].options, &e), -EINVAL);
+		if (!strstr(e.text, bad[i].line))
+			fail_msg("\"%s\" does not say \"%s\"", e.text, bad[i].line);
+		guest_spec_free(&s);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(all_devices_take_a_name_and_a_slot),
+		cmocka_unit_test(the_last_rng_and_console_count),
+		cmocka_unit_test(mistakes_are_told),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
