@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * vmm stop, kill, reset, pause and resume: end a guest, start it anew, or stop its time for a
- * while.
+ * vmm stop, kill, reset, pause, resume and nmi: end a guest, start it anew, stop its time for a
+ * while, or press its NMI button.
  */
 #include <errno.h>
 #include <poll.h>
@@ -100,6 +100,20 @@ static const char resume_help[] =
 	"\n"
 	"Examples:\n"
 	"  vmm resume web\n";
+
+static const char nmi_help[] =
+	"Usage: vmm nmi [OPTION]... [GUEST]\n"
+	"\n"
+	"Press a guest's NMI button, as one looks into a machine that does not answer. What a Linux\n"
+	"guest does with it: it says so on its console; with unknown_nmi_panic on its command line it\n"
+	"panics. A paused guest gets it when it goes on. Without GUEST, the only one that runs.\n"
+	"\n"
+	"Options:\n"
+	"  -g, --guest GUEST  the same as GUEST\n"
+	"  -h, --help         this text\n"
+	"\n"
+	"Examples:\n"
+	"  vmm nmi web\n";
 
 /* Returns true if the process of the pidfd @fd ends within @ms: that makes it readable. */
 static bool process_gone(int fd, long long ms)
@@ -379,4 +393,9 @@ int cmd_pause(int argc, char **argv)
 int cmd_resume(int argc, char **argv)
 {
 	return guest_command(argc, argv, "cont", resume_help);
+}
+
+int cmd_nmi(int argc, char **argv)
+{
+	return guest_command(argc, argv, "inject-nmi", nmi_help);
 }

@@ -400,6 +400,12 @@ bool machine_paused(const struct machine *m)
 	return pause_complete(m->pause);
 }
 
+void machine_nmi(struct machine *m)
+{
+	for (unsigned i = 0; i < m->n_cpus; i++)
+		vcpu_nmi(m->vcpus[i]);
+}
+
 struct lifecycle *machine_lifecycle(const struct machine *m)
 {
 	return m->lifecycle;

@@ -215,6 +215,11 @@ void machine_resume(struct machine *m);
 bool machine_paused(const struct machine *m);
 
 /*
+ * Sends an NMI to all vCPUs, as vcpu_nmi() does; to those of a paused guest when it goes on.
+ */
+void machine_nmi(struct machine *m);
+
+/*
  * Starts the vCPU threads, serves the event loop until the machine ends, and stops and joins the
  * threads. Returns the exit code of (W3). READY -> STOPPED; main thread.
  */

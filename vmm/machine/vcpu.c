@@ -2,9 +2,9 @@
 /*
  * Implements a virtual CPU: its thread, how it enters and leaves the guest, and what it counts.
  *
- * A thread leaves the guest by immediate_exit and a signal, in that order (V2). A pause, a stop and
- * an exit to complete may want it in or out at once, so the field is only written with the lock,
- * from the wishes of all three.
+ * A thread leaves the guest by immediate_exit and a signal, in that order (V2). A pause, a stop, an
+ * NMI and an exit to complete may want it in or out at once, so the field is only written with the
+ * lock, from the wishes of all four.
  */
 #include "vmm/machine/vcpu.h"
 
@@ -27,6 +27,12 @@
 #define GP_VECTOR   13
 #define TID_UNKNOWN (-1) /* asked for, and the host did not tell */
 
+/* Of the local APIC (SDM vol. 3, 11.5.1): the pin that a machine's NMI button is wired to. */
+#define APIC_LINT1    0x360
+#define LINT_MODE     0x700U
+#define LINT_MODE_NMI 0x400U
+#define LINT_MASKED   0x10000U
+
 /*
  * Of a vCPU's area that is shared with KVM: struct kvm_run, and the data of port I/O. Those of MMIO
  * that is coalesced, which is not used here, would be a third page (<asm/kvm.h>).
@@ -48,6 +54,7 @@ struct vcpu {
 	pthread_mutex_t lock; /* immediate_exit, and for the condition */
 	pthread_cond_t wake;  /* stop or pause has changed */
 	unsigned pause;	      /* atomic; not 0: stay out of the guest */
+	bool nmi;	      /* atomic: vcpu_nmi() wants one delivered */
 	bool probe;	      /* atomic: vcpu_probe() wants an answer */
 	bool at_rest;	      /* atomic: the answer to vcpu_probe() */
 	bool inject_gp;	      /* own thread only, as all below */
@@ -184,13 +191,14 @@ int vcpu_fd(const struct vcpu *v)
 }
 
 /*
- * Sets immediate_exit of struct kvm_run while the vCPU is to stop or pause. The caller holds the
- * lock.
+ * Sets immediate_exit of struct kvm_run while the vCPU is to stop, to pause or to take an NMI. The
+ * caller holds the lock.
  */
 static void update_immediate_exit(struct vcpu *v)
 {
 	bool out = __atomic_load_n(&v->stop, __ATOMIC_ACQUIRE) ||
-		   __atomic_load_n(&v->pause, __ATOMIC_ACQUIRE);
+		   __atomic_load_n(&v->pause, __ATOMIC_ACQUIRE) ||
+		   __atomic_load_n(&v->nmi, __ATOMIC_ACQUIRE);
 
 	__atomic_store_n(&v->run->immediate_exit, out, __ATOMIC_RELEASE);
 }
@@ -230,6 +238,31 @@ static int do_inject_gp(struct vcpu *v)
 	ev.exception.has_error_code = 1;
 	ev.exception.error_code = 0;
 	return ioctl(v->fd, KVM_SET_VCPU_EVENTS, &ev) ? errno : 0;
+}
+
+/* Asks whether the guest lets the NMI button through to this vCPU, which waits for no start. */
+static bool nmi_pin_is_open(const struct vcpu *v)
+{
+	struct kvm_mp_state mp;
+	struct kvm_lapic_state a;
+	u32 lint1;
+
+	if (ioctl(v->fd, KVM_GET_MP_STATE, &mp) || ioctl(v->fd, KVM_GET_LAPIC, &a))
+		return false;
+	memcpy(&lint1, a.regs + APIC_LINT1, sizeof(lint1));
+	return mp.mp_state != KVM_MP_STATE_UNINITIALIZED &&
+	       mp.mp_state != KVM_MP_STATE_INIT_RECEIVED && !(lint1 & LINT_MASKED) &&
+	       (lint1 & LINT_MODE) == LINT_MODE_NMI;
+}
+
+static void deliver_nmi(struct vcpu *v)
+{
+	pthread_mutex_lock(&v->lock);
+	__atomic_store_n(&v->nmi, false, __ATOMIC_RELEASE);
+	update_immediate_exit(v);
+	pthread_mutex_unlock(&v->lock);
+	if (nmi_pin_is_open(v))
+		ioctl(v->fd, KVM_NMI, 0);
 }
 
 static void answer_probe(struct vcpu *v)
@@ -317,6 +350,8 @@ static void *vcpu_thread(void *arg)
 			vcpu_park(v);
 			continue;
 		}
+		if (__atomic_load_n(&v->nmi, __ATOMIC_ACQUIRE))
+			deliver_nmi(v);
 		error = ioctl(v->fd, KVM_RUN, 0) ? errno : 0;
 		v->sregs_valid = false;
 		note_tid(v);
@@ -382,6 +417,16 @@ void vcpu_pause(struct vcpu *v, unsigned pause)
 		pthread_kill(v->thread, KICK_SIGNAL);
 }
 
+void vcpu_nmi(struct vcpu *v)
+{
+	pthread_mutex_lock(&v->lock);
+	__atomic_store_n(&v->nmi, true, __ATOMIC_RELEASE);
+	update_immediate_exit(v);
+	pthread_mutex_unlock(&v->lock);
+	if (v->started)
+		pthread_kill(v->thread, KICK_SIGNAL);
+}
+
 pid_t vcpu_tid(const struct vcpu *v)
 {
 	pid_t tid = __atomic_load_n(&v->tid, __ATOMIC_ACQUIRE);
@@ -411,6 +456,7 @@ int vcpu_reset(struct vcpu *v, struct err *e)
 	v->probe = v->at_rest = false;
 	pthread_mutex_lock(&v->lock);
 	__atomic_store_n(&v->stop, false, __ATOMIC_RELEASE);
+	__atomic_store_n(&v->nmi, false, __ATOMIC_RELEASE);
 	update_immediate_exit(v);
 	pthread_mutex_unlock(&v->lock);
 	return vcpu_reset_state(v->fd, v->config.index, e);

@@ -14,7 +14,7 @@
  *	    │  ▲                       │ │ ▲ ▲                   │ │
  *	    │  │                       │ │ │ └───────────────────┘ │ an exit
  *	    │  │                       │ │ │  -EINTR: the kick of  │
- *	    │  │                       │ │ │  vcpu_pause(), _stop(), _probe()
+ *	    │  │                       │ │ │  vcpu_pause(), _stop(), _nmi(), _probe()
  *	    │  │                       │ │ │                       ▼
  *	    │  │                       │ │ └──────────────────── EXIT, in vcpu_exit_fn
  *	    │  │                       │ │          true           │
@@ -141,6 +141,13 @@ int vcpu_reset(struct vcpu *v, struct err *e);
  * thread.
  */
 void vcpu_pause(struct vcpu *v, unsigned pause);
+/*
+ * Sends an NMI as a machine's NMI button does: to pin LINT1 of the local APIC, where a guest that
+ * has not programmed it for NMIs does not see it (Linux does so for its first processor, for all
+ * with apic_extnmi=all). Now if the vCPU is in the guest; after the pause if it is out; several
+ * that come meanwhile are one. Any thread.
+ */
+void vcpu_nmi(struct vcpu *v);
 /*
  * Returns the id of the vCPU's thread as the host numbers it. 0: not known; it never is where the
  * host has no /proc. That of vCPU 0 is known from its first exit or pause on.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Answers QMP's commands of run control (QEMU's qapi/run-state.json and misc.json): stop, cont,
- * quit, system_powerdown, system_reset, query-status, and the events that go with them.
+ * inject-nmi, quit, system_powerdown, system_reset, query-status, and the events that go with them.
  *
  * A guest with sessions cannot be reset: they belong to the kernel that they were made for.
  */
@@ -106,6 +106,20 @@ static void resume_guest(void *arg, struct control_request *r, const json_t *arg
 		mon->state = MONITOR_RUNNING;
 		control_event(mon->control, "RESUME", NULL);
 	}
+	control_reply(r, NULL);
+}
+
+/* An NMI to a guest that is paused comes when it goes on. */
+static void inject_nmi(void *arg, struct control_request *r, const json_t *args)
+{
+	struct monitor *mon = arg;
+
+	(void)args;
+	if (mon->state == MONITOR_ENDED) {
+		control_fail(r, "The guest has ended; it takes no NMI");
+		return;
+	}
+	machine_nmi(mon->m);
 	control_reply(r, NULL);
 }
 
@@ -242,6 +256,7 @@ const struct control_command monitor_run_commands[] = {
 	{ "query-status", query_status },
 	{ "stop", pause_guest },
 	{ "cont", resume_guest },
+	{ "inject-nmi", inject_nmi },
 	{ "system_powerdown", press_power_button },
 	{ "system_reset", reset_guest },
 	{ "quit", end_guest },

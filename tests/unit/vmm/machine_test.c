@@ -275,6 +275,83 @@ static void test_inject_gp(void **state)
 	machine_destroy(t.m);
 }
 
+#define NMI_SPIN "1: out %al, $0xe4\n jmp 1b\n"
+
+/* Enables the local APIC, then the pin. */
+GUEST(g_nmi, IDT_SETUP "mov $0xfee00000, %eax\n movl $0x1ff, 0xf0(%rax)\n"
+		       "movl $0x400, 0x360(%rax)\n" NMI_SPIN);
+GUEST(g_no_nmi, IDT_SETUP NMI_SPIN);
+
+/* Presses the button once the guest is under way, and ends a guest that goes on all the same. */
+static void on_nmi_port(void *arg, struct vcpu *v, const struct io_pio_access *a)
+{
+	struct ctx *t = arg;
+
+	(void)v;
+	(void)a;
+	if (t->calls++ == 1 && t->inject)
+		machine_nmi(t->m);
+	if (t->calls > 1000 && t->inject)
+		machine_exit(t->m, EXIT_CODE_POWEROFF, NULL);
+}
+
+static void test_nmi(void **state)
+{
+	struct ctx t;
+
+	(void)state;
+	MAKE(&t, 1, g_nmi);
+	t.inject = true;
+	assert_int_equal(machine_pio_add(t.m, 0xe4, 1, on_nmi_port, &t), 0);
+	assert_int_equal(run_machine(&t), EXIT_CODE_POWEROFF);
+	assert_int_equal(t.done, 0xee);
+	assert_true(t.calls < 1000);
+	machine_destroy(t.m);
+}
+
+/* The pin is masked after a reset, and the second processor waits to be started: both see nothing. */
+static void test_nmi_that_nobody_wants(void **state)
+{
+	struct ctx t;
+
+	(void)state;
+	MAKE(&t, 2, g_no_nmi);
+	t.inject = true;
+	assert_int_equal(machine_pio_add(t.m, 0xe4, 1, on_nmi_port, &t), 0);
+	assert_int_equal(run_machine(&t), EXIT_CODE_POWEROFF);
+	assert_int_equal(t.done, 0);
+	machine_destroy(t.m);
+}
+
+/* Pauses a guest that is under way, presses the button, and lets it go on. */
+static void on_nmi_pause(void *arg, u32 expiries)
+{
+	struct ctx *t = arg;
+
+	(void)expiries;
+	if (machine_paused(t->m) && !t->ro_calls) {
+		t->ro_calls = __atomic_load_n(&t->calls, __ATOMIC_RELAXED);
+		machine_nmi(t->m);
+		machine_resume(t->m);
+	} else if (__atomic_load_n(&t->calls, __ATOMIC_RELAXED) && !t->ro_calls) {
+		assert_int_equal(machine_pause(t->m), 0);
+	}
+}
+
+static void test_nmi_waits_for_a_pause(void **state)
+{
+	struct ctx t;
+
+	(void)state;
+	MAKE(&t, 1, g_nmi);
+	assert_int_equal(machine_pio_add(t.m, 0xe4, 1, on_nmi_port, &t), 0);
+	assert_true(loop_timer(machine_loop(t.m), 100000, 100000, on_nmi_pause, &t) >= 0);
+	assert_int_equal(run_machine(&t), EXIT_CODE_POWEROFF);
+	assert_int_equal(t.done, 0xee);
+	assert_true(t.ro_calls && t.calls <= t.ro_calls + 1);
+	machine_destroy(t.m);
+}
+
 static void test_slots(void **state)
 {
 	struct ctx t;
@@ -638,6 +715,9 @@ int main(void)
 		cmocka_unit_test(test_writable_slot),
 		cmocka_unit_test(test_unemulated_store),
 		cmocka_unit_test(test_inject_gp),
+		cmocka_unit_test(test_nmi),
+		cmocka_unit_test(test_nmi_that_nobody_wants),
+		cmocka_unit_test(test_nmi_waits_for_a_pause),
 		cmocka_unit_test(test_slots),
 		cmocka_unit_test(test_door),
 		cmocka_unit_test(test_exit_codes),
