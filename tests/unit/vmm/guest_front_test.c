@@ -172,7 +172,7 @@ static void notes_reach_the_front_end_and_nothing_stderr(void **state)
 	f.spec.n_disks = 1;
 	f.spec.virtio_console = true;
 	f.spec.ports[0].name = strdup("log");
-	f.spec.ports[0].end = (struct spec_endpoint){ SPEC_FILE, f.log };
+	f.spec.ports[0].end = (struct spec_endpoint){ .kind = SPEC_FILE, .path = f.log };
 	f.spec.n_ports = 1;
 	printed = front_run(&f, &code, &e);
 	if (code != EXIT_CODE_POWEROFF)
