@@ -148,6 +148,11 @@ int record_close(struct record *r, struct err *e)
 	return ret;
 }
 
+bool record_is_open(const struct record *r)
+{
+	return r->fd >= 0;
+}
+
 bool record_is_unwritten(const struct record *r)
 {
 	return r->fd < 0 || !__atomic_load_n(&r->written, __ATOMIC_ACQUIRE);

@@ -93,7 +93,9 @@ int record_event(struct record *r, u64 time_ns, const char *kind, const char *te
  * under way; 0: none is. Any thread.
  */
 s64 record_held_ms(const struct record *r);
-/* Returns true if record_finish() has nothing to wait for. */
+/* Returns true if there is a file that record_finish() is to close, which may wait. Main thread. */
+bool record_is_open(const struct record *r);
+/* Returns true if record_finish() has nothing to flush. */
 bool record_is_unwritten(const struct record *r);
 
 /*

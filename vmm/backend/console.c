@@ -14,7 +14,6 @@
 #include "devices/virtio_pci.h"
 #include "vmm/backend/endpoint.h"
 #include "vmm/backend/viewers.h"
-#include "vmm/machine/file_writer.h"
 #include "vmm/machine/layout.h"
 
 #define LINGER_MS 700 /* at the end, for readers of all ports to take what is left */
@@ -224,15 +223,10 @@ size_t console_disown_sockets(struct console *c, struct confine_file files[1 + S
 /* Notes, once, that the end waits for the file of @p. */
 static void note_held_file(struct port *p)
 {
-	const char *file;
+	const char *file = NULL;
+	s64 ms = endpoint_held_ms(p->end, &file);
 
-	if (p->held_noted || endpoint_held_ms(p->end, &file) < FILE_WRITER_HELD_MS)
-		return;
-	p->held_noted = true;
-	note_put(machine_notes(p->c->m),
-		 "%s: this host's kernel holds what was written to %s and does not give it back; "
-		 "the guest's end waits for that",
-		 p->name, file);
+	machine_note_held(p->c->m, &p->held_noted, ms, p->name, file);
 }
 
 static bool files_are_busy(void *arg)

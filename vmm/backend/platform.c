@@ -399,14 +399,10 @@ static void note_held_disks(void *arg)
 
 	for (size_t i = 0; i < p->n_disks; i++) {
 		struct disk *d = &p->disks[i];
-		bool held = disk_held_ms(d) >= PLATFORM_HELD_MS;
+		s64 ms = disk_held_ms(d);
 
-		if (held && !d->held_noted)
-			note_put(p->notes,
-				 "--disk %s: this host's kernel holds requests for it and does not "
-				 "give them back; the guest's reset or end waits for that",
-				 d->spec->path);
-		d->held_noted = held;
+		machine_note_held(p->m, &d->held_noted, ms, "--disk", d->spec->path);
+		d->held_noted &= ms >= MACHINE_HELD_MS;
 	}
 }
 
@@ -563,7 +559,7 @@ int platform_disk_resize(struct platform *p, size_t i, u64 bytes, platform_resiz
 			       "qemu-storage-daemon), and the guest will learn of it");
 	if (p->stopping || machine_exiting(p->m))
 		return err_set(e, -EBUSY, "the guest ends or resets just now");
-	if (disk_held_ms(d) >= PLATFORM_HELD_MS)
+	if (disk_held_ms(d) >= MACHINE_HELD_MS)
 		return err_set(e, -EBUSY, "this host's kernel holds its requests");
 	if (file_job_ms(&d->resize.job))
 		return err_set(e, -EBUSY, "another resize of it is under way");

@@ -8,12 +8,6 @@
 #include "vmm/machine/machine.h"
 #include "vmm/spec/spec.h"
 
-/*
- * A wait for a disk's requests of that many milliseconds is told as one for the host's kernel. It
- * is less than the second between two looks, so that the first of them tells.
- */
-#define PLATFORM_HELD_MS 900
-
 struct platform;
 struct pci_bus;
 
@@ -30,7 +24,7 @@ struct platform_disk {
 	struct blk_stats stats; /* all 0 of a vhost-user disk, whose requests do not pass here */
 	/*
 	 * For how many milliseconds a reset or the end has waited for its requests, or a resize for
-	 * its file, which from PLATFORM_HELD_MS on are held by the host's kernel; 0: none waits.
+	 * its file, which from MACHINE_HELD_MS on are held by the host's kernel; 0: none waits.
 	 */
 	s64 held_ms;
 };

@@ -253,13 +253,8 @@ static bool log_is_busy(void *arg)
 
 	if (!file_writer_end(f->log_file, false))
 		return false;
-	if (!f->log_held_noted && file_writer_held_ms(f->log_file) >= FILE_WRITER_HELD_MS) {
-		f->log_held_noted = true;
-		note_put(machine_notes(f->m),
-			 "--firmware-log %s: this host's kernel holds what was written to it and "
-			 "does not give it back; the guest's end waits for that",
-			 f->log_path);
-	}
+	machine_note_held(f->m, &f->log_held_noted, file_writer_held_ms(f->log_file),
+			  "--firmware-log", f->log_path);
 	return true;
 }
 

@@ -152,10 +152,10 @@ static int guest_await_end(struct client *c, int process, long long ms, char rea
 }
 
 /*
- * Returns true if an object of @list tells that this host's kernel holds something for its file,
- * with a line that names it. @what: what people call that.
+ * Returns true if an object of @list tells that this host's kernel holds its file, with a line that
+ * names it (monitor_tell_held()).
  */
-static bool file_is_held(struct client *c, const json_t *list, const char *what, struct err *e)
+static bool file_is_held(struct client *c, const json_t *list, struct err *e)
 {
 	json_t *one;
 	char time[24];
@@ -168,9 +168,9 @@ static bool file_is_held(struct client *c, const json_t *list, const char *what,
 		if (ms <= 0)
 			continue;
 		err_set(e, -ETIMEDOUT,
-			"guest %s: its end waits for this host's kernel, which has held %s for %s "
-			"for %s; the vmm ends when they are given back",
-			client_name(c), what, cli_json_text(one, "file"), cli_duration(time, ms));
+			"guest %s: its end waits for this host's kernel, which has held what is "
+			"done to %s for %s; the vmm ends when that is given back",
+			client_name(c), cli_json_text(one, "file"), cli_duration(time, ms));
 		return true;
 	}
 	return false;
@@ -179,9 +179,9 @@ static bool file_is_held(struct client *c, const json_t *list, const char *what,
 /* Returns true if the guest's end waits for this host's kernel, with a line that names the file. */
 static bool guest_is_held(struct client *c, struct err *e)
 {
-	json_t *info = NULL;
-	const char *state;
-	bool held, runs;
+	json_t *info = NULL, *section;
+	const char *state, *name;
+	bool held = false, runs;
 	struct err none;
 
 	if (client_call(c, "umbra-info", NULL, &info, &none))
@@ -189,13 +189,14 @@ static bool guest_is_held(struct client *c, struct err *e)
 	state = cli_json_text(json_object_get(info, "guest"), "status");
 	runs = !strcmp(state, "running") || !strcmp(state, "paused") || !strcmp(state, "prelaunch");
 	/*
-	 * A disk is held by its end or a resize only, and a line of the record holds up its vCPU; a
-	 * console's file is held also while the guest runs on.
+	 * A disk is held by its end or a resize only, and a line of the record holds up its vCPU;
+	 * other files are held also while the guest runs on.
 	 */
-	held = file_is_held(c, json_object_get(info, "disks"), "requests", e) ||
-	       file_is_held(c, json_object_get(info, "record"), "bytes", e) ||
-	       (!runs && (file_is_held(c, json_object_get(info, "console"), "bytes", e) ||
-			  file_is_held(c, json_object_get(info, "firmware-log"), "bytes", e)));
+	json_object_foreach(info, name, section)
+	{
+		if (!held && (!runs || !strcmp(name, "disks") || !strcmp(name, "record")))
+			held = file_is_held(c, section, e);
+	}
 	json_decref(info);
 	return held;
 }

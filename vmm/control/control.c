@@ -17,11 +17,22 @@
 
 /* --- a client ------------------------------------------------------------------------------ */
 
+static void client_drop_fds(struct qmp_client *q)
+{
+	int fd;
+
+	qmp_drop_fds(q);
+	while ((fd = peer_take_fd(&q->peer)) >= 0)
+		peer_drop_fd(&q->peer, fd);
+}
+
 static int client_input(struct peer *p)
 {
 	struct qmp_client *q = (struct qmp_client *)p;
 
 	q->last = ++q->c->events;
+	if (q->c->drops)
+		client_drop_fds(q);
 	return qmp_input(q);
 }
 
@@ -36,7 +47,17 @@ static void client_gone(struct peer *p)
 	free(q);
 }
 
-static const struct peer_ops client_ops = { client_input, client_gone };
+static void client_drop(struct peer *p, int fd)
+{
+	const struct control *c = ((struct qmp_client *)p)->c;
+
+	if (c->close_fd)
+		c->close_fd(c->close_arg, fd);
+	else
+		close(fd);
+}
+
+static const struct peer_ops client_ops = { client_input, client_gone, client_drop };
 
 /* --- the socket ---------------------------------------------------------------------------- */
 
@@ -213,6 +234,20 @@ const struct socket_id *control_file_id(const struct control *c)
 void control_disown_file(struct control *c)
 {
 	c->disowned = true;
+}
+
+void control_set_closer(struct control *c, control_close_fn *fn, void *arg)
+{
+	c->close_fd = fn;
+	c->close_arg = arg;
+}
+
+void control_drop_fds(struct control *c)
+{
+	c->drops = true;
+	for (size_t i = 0; i < CONTROL_CLIENTS; i++)
+		if (c->clients[i])
+			client_drop_fds(c->clients[i]);
 }
 
 int control_add(struct control *c, const struct control_command *table, void *arg)

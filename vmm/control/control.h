@@ -84,6 +84,20 @@ void control_fail(struct control_request *r, const char *line);
  * caller's then. @name may be NULL, as json_string_value() gives it. -EINVAL, -ENOENT and a line.
  */
 int control_take_fd(struct control_request *r, const char *name, struct err *e);
+/*
+ * Closes a descriptor of control_take_fd() that is not what the command needs, and so may be
+ * anything, by the function of control_set_closer(). In the handler of the command.
+ */
+void control_drop_fd(struct control_request *r, int fd);
+
+/*
+ * Has @fn close the descriptors of clients that nobody takes: close(2) may wait for what a client
+ * has passed. Without it they are closed at once.
+ */
+typedef void control_close_fn(void *arg, int fd);
+void control_set_closer(struct control *c, control_close_fn *fn, void *arg);
+/* Has all descriptors of clients closed that nobody has taken, also those that still come. */
+void control_drop_fds(struct control *c);
 
 /*
  * Tells all negotiated clients of event @name; @data is stolen, NULL: the event has none. On the

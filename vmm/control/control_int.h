@@ -48,6 +48,9 @@ struct control {
 	struct socket_id id; /* of the socket's file */
 	bool disowned;	     /* its removal is another process's */
 	int fd;
+	control_close_fn *close_fd; /* or NULL */
+	void *close_arg;
+	bool drops; /* descriptors are closed as soon as they come */
 	u64 events;
 	struct qmp_client *clients[CONTROL_CLIENTS];
 };
@@ -61,8 +64,10 @@ int qmp_input(struct qmp_client *q);
 /* Sends @o, which stays the caller's. */
 int qmp_say(struct qmp_client *q, const json_t *o);
 /*
- * Detaches the open requests of a client that goes, and closes the descriptors that it had named.
+ * Detaches the open requests of a client that goes, and drops the descriptors that it had named.
  */
 void qmp_forget(struct qmp_client *q);
+/* Drops the descriptors that the client has named. */
+void qmp_drop_fds(struct qmp_client *q);
 
 #endif

@@ -82,9 +82,17 @@ void peer_hang_up(struct peer *p)
 	shutdown(p->fd, SHUT_RDWR);
 }
 
+void peer_drop_fd(struct peer *p, int fd)
+{
+	if (p->ops->drop)
+		p->ops->drop(p, fd);
+	else
+		close(fd);
+}
+
 /*
  * Keeps the descriptors that came with a piece of input; those for which there is no room are
- * closed.
+ * dropped.
  */
 static void peer_keep_fds(struct peer *p, struct msghdr *msg)
 {
@@ -101,7 +109,7 @@ static void peer_keep_fds(struct peer *p, struct msghdr *msg)
 			if (p->n_loose < PEER_LOOSE_FDS)
 				p->loose[p->n_loose++] = fd;
 			else
-				close(fd);
+				peer_drop_fd(p, fd);
 		}
 	}
 }
@@ -224,7 +232,7 @@ int peer_open(struct peer *p, struct loop *l, int fd, const struct peer_ops *ops
 void peer_close(struct peer *p)
 {
 	while (p->n_loose)
-		close(p->loose[--p->n_loose]);
+		peer_drop_fd(p, p->loose[--p->n_loose]);
 	loop_timer_del(p->loop, p->turn);
 	loop_del(p->loop, p->fd);
 	close(p->fd);

@@ -27,6 +27,8 @@ struct peer_ops {
 	int (*input)(struct peer *p);
 	/* Frees the memory that @p lies in; the last call, when the client goes. */
 	void (*gone)(struct peer *p);
+	/* Closes a descriptor that came and that nobody takes. NULL: close(2) does. */
+	void (*drop)(struct peer *p, int fd);
 };
 
 struct peer {
@@ -47,7 +49,7 @@ struct peer {
  * Serves @fd, which is @p's from here on, on @l. @p is zeroed. -errno: @fd is still the caller's.
  */
 int peer_open(struct peer *p, struct loop *l, int fd, const struct peer_ops *ops);
-/* Closes the socket and the descriptors that were not taken, then calls ops->gone(). */
+/* Closes the socket, drops the descriptors that were not taken, then calls ops->gone(). */
 void peer_close(struct peer *p);
 
 /* Queues @len bytes and sends what the socket takes. -errno: the client must go. */
@@ -66,5 +68,7 @@ void peer_consume(struct peer *p, size_t n);
  * Returns the oldest descriptor that came and was not taken; the caller's then. -1: there is none.
  */
 int peer_take_fd(struct peer *p);
+/* Closes a descriptor that came from the client, by ops->drop(). */
+void peer_drop_fd(struct peer *p, int fd);
 
 #endif

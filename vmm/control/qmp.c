@@ -105,14 +105,21 @@ int qmp_greet(struct qmp_client *q)
 					"capabilities"));
 }
 
+void qmp_drop_fds(struct qmp_client *q)
+{
+	for (size_t i = 0; i < NAMED_FDS; i++) {
+		if (q->named[i].fd >= 0)
+			peer_drop_fd(&q->peer, q->named[i].fd);
+		q->named[i].fd = -1;
+	}
+}
+
 void qmp_forget(struct qmp_client *q)
 {
 	for (struct control_request *r = q->requests; r; r = r->next)
 		r->client = NULL;
 	q->requests = NULL;
-	for (size_t i = 0; i < NAMED_FDS; i++)
-		if (q->named[i].fd >= 0)
-			close(q->named[i].fd);
+	qmp_drop_fds(q);
 }
 
 /* --- descriptors --------------------------------------------------------------------------- */
@@ -136,7 +143,7 @@ static const char *named_fd_add(struct qmp_client *q, const char *name, int fd)
 		return "Parameter 'fdname' expects a name not starting with a digit";
 	at = named_fd_find(q, name);
 	if (at)
-		close(at->fd);
+		peer_drop_fd(&q->peer, at->fd);
 	for (size_t i = 0; i < NAMED_FDS && !at; i++)
 		if (q->named[i].fd < 0)
 			at = &q->named[i];
@@ -163,7 +170,7 @@ static void qmp_getfd(void *arg, struct control_request *r, const json_t *args)
 	}
 	wrong = named_fd_add(r->client, json_string_value(json_object_get(args, "fdname")), fd);
 	if (wrong) {
-		close(fd);
+		peer_drop_fd(&r->client->peer, fd);
 		control_fail(r, wrong);
 		return;
 	}
@@ -181,8 +188,13 @@ static void qmp_closefd(void *arg, struct control_request *r, const json_t *args
 		control_fail(r, e.text);
 		return;
 	}
-	close(fd);
+	control_drop_fd(r, fd);
 	control_reply(r, NULL);
+}
+
+void control_drop_fd(struct control_request *r, int fd)
+{
+	peer_drop_fd(&r->client->peer, fd);
 }
 
 int control_take_fd(struct control_request *r, const char *name, struct err *e)

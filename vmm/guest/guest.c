@@ -13,7 +13,6 @@
 
 #include "base/descriptors.h"
 #include "base/exit_code.h"
-#include "base/json_text.h"
 #include "base/loop.h"
 #include "base/signals.h"
 #include "base/socket_file.h"
@@ -235,17 +234,12 @@ static void attach_boot(struct guest *g)
 	lifecycle_add(machine_lifecycle(g->m), &guest_boot_part, g->boot);
 }
 
-/* Returns what there is to tell of the firmware's log, in the form that a console's file has. */
 static json_t *describe_firmware_log(void *arg)
 {
 	const struct guest *g = arg;
-	s64 ms = g->firmware ? firmware_log_held_ms(g->firmware) : 0;
 
-	if (ms < 1000)
-		return NULL;
-	return json_pack("[{s:o, s:s, s:I}]", "file", json_any_text(g->spec->firmware_log), "error",
-			 "this host's kernel holds what is written to it", "held-ms",
-			 (json_int_t)ms);
+	return monitor_held_section(g->spec->firmware_log,
+				    g->firmware ? firmware_log_held_ms(g->firmware) : 0);
 }
 
 static int create_firmware(struct guest *g, struct err *e)
@@ -567,6 +561,8 @@ int guest_end(struct guest *g, struct err *e)
 		firmware_await_log(g->firmware);
 	if (g->record)
 		guest_record_await(g->record);
+	if (g->monitor)
+		monitor_await_clients(g->monitor);
 	return lifecycle_end(machine_lifecycle(g->m), e);
 }
 

@@ -5,14 +5,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "base/json_text.h"
 #include "policy/record.h"
 #include "vmm/machine/file_job.h"
 #include "vmm/machine/machine.h"
 #include "vmm/monitor/monitor.h"
-
-#define HELD_MS	     900 /* a wait at the end that is longer is told */
-#define HELD_INFO_MS 1000
 
 struct guest_record {
 	struct machine *m;
@@ -23,17 +19,11 @@ struct guest_record {
 	bool held_noted;
 };
 
-/* A list, as other files that are held have it: { file, error, held-ms }. */
 static json_t *record_section(void *arg)
 {
 	const struct guest_record *g = arg;
-	s64 ms = g->record ? record_held_ms(g->record) : 0;
 
-	if (ms < HELD_INFO_MS)
-		return NULL;
-	return json_pack("[{s:o, s:s, s:I}]", "file", json_any_text(g->path), "error",
-			 "this host's kernel holds what is written to it", "held-ms",
-			 (json_int_t)ms);
+	return monitor_held_section(g->path, g->record ? record_held_ms(g->record) : 0);
 }
 
 /* Notes, once, that the guest's end waits for a vCPU's line or for the flush. */
@@ -41,13 +31,7 @@ static void note_held_record(void *arg)
 {
 	struct guest_record *g = arg;
 
-	if (g->held_noted || record_held_ms(g->record) < HELD_MS)
-		return;
-	g->held_noted = true;
-	note_put(machine_notes(g->m),
-		 "--record %s: this host's kernel holds what was written to it; the guest's end "
-		 "waits for that",
-		 g->path);
+	machine_note_held(g->m, &g->held_noted, record_held_ms(g->record), "--record", g->path);
 }
 
 static void record_job(void *arg)
@@ -94,7 +78,8 @@ static bool record_is_busy(void *arg)
 
 void guest_record_await(struct guest_record *g)
 {
-	if (record_is_unwritten(g->record))
+	/* One that nothing was written to is closed, which may wait as a flush does. */
+	if (!record_is_open(g->record))
 		return;
 	g->job = (struct file_job){ .name = "record", .run = record_job, .arg = g };
 	/* Without a thread guest_record_end() waits, in this one. */

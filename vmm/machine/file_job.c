@@ -2,6 +2,8 @@
 /* Runs a function that may wait for a file on a thread of its own, and tells the loop. */
 #include "vmm/machine/file_job.h"
 
+#include <errno.h>
+
 #include "base/clock.h"
 #include "vmm/machine/machine.h"
 
@@ -39,6 +41,11 @@ int file_job_start(struct file_job *j, struct machine *m)
 	j->call = (struct loop_call){ .fn = file_job_finish, .arg = j };
 	j->since = now_ms();
 	ret = host_thread_start(machine_host(m), &j->thread);
+	/* A start that fails before it could confine a thread: the caller does it itself. */
+	if (!ret && j->thread.state == HOST_THREAD_WAITS) {
+		host_thread_stop(machine_host(m), &j->thread);
+		ret = -EAGAIN;
+	}
 	if (ret)
 		j->since = 0;
 	return ret;

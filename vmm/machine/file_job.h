@@ -27,7 +27,10 @@ struct file_job {
 	s64 since; /* when it began, in ms; 0: it does not run */
 };
 
-/* Starts the job, which does not run. Main thread. -errno: neither function is called. */
+/*
+ * Starts the job, which does not run. Main thread. -errno: neither function is called; -EAGAIN: no
+ * thread is made yet (threads_set_confine()).
+ */
 int file_job_start(struct file_job *j, struct machine *m);
 /* Returns for how many milliseconds the job has run, with done(); 0: it does not. Main thread. */
 s64 file_job_ms(const struct file_job *j);

@@ -28,7 +28,7 @@ struct file_writer {
 	bool refused;	      /* file_writer_put() refused something */
 	bool full, ending;
 	bool more; /* with @ending: bytes are still to be put */
-	u8 *ring; /* NULL: no bytes yet */
+	u8 *ring;  /* NULL: no bytes yet */
 };
 
 static size_t writer_pending(const struct file_writer *w)
@@ -250,8 +250,9 @@ int file_writer_create(struct file_writer **out, const struct file_writer_config
 }
 
 /*
- * Ends on this thread: nothing was written, so that there is nothing to wait for; a start failed
- * before it could confine a thread; or there is no thread to be had, since memory has run out.
+ * Ends on this thread: nothing was written and nothing is to be closed, so that there is nothing to
+ * wait for; a start failed before it could confine a thread; or there is no thread to be had, since
+ * memory has run out.
  */
 static void writer_end_here(struct file_writer *w)
 {
@@ -262,18 +263,18 @@ static void writer_end_here(struct file_writer *w)
 
 bool file_writer_end(struct file_writer *w, bool more)
 {
-	bool used;
+	bool waits;
 
 	if (__atomic_load_n(&w->ended, __ATOMIC_ACQUIRE))
 		return false;
 	pthread_mutex_lock(&w->lock);
 	w->ending = true;
 	w->more = more;
-	used = w->head;
+	waits = w->head || w->c.ours;
 	pthread_cond_signal(&w->work);
 	pthread_mutex_unlock(&w->lock);
 	/* A thread that waits to be made, because another thread asked for it, is made here. */
-	if (used && w->thread.state != HOST_THREAD_RUNS) {
+	if (waits && w->thread.state != HOST_THREAD_RUNS) {
 		host_thread_stop(w->c.host, &w->thread);
 		__atomic_store_n(&w->started, false, __ATOMIC_RELEASE);
 		writer_start(w);

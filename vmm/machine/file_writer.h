@@ -14,15 +14,14 @@
  * shortened.
  *
  * Ring and thread are made when the first bytes come, so a file that nothing is written to costs
- * nothing.
+ * nothing; but for its close at the end, which may wait as well and is the thread's.
  */
 #ifndef UMBRA_VMM_MACHINE_FILE_WRITER_H
 #define UMBRA_VMM_MACHINE_FILE_WRITER_H
 
 #include "devices/host.h"
 
-#define FILE_WRITER_RING    65536U
-#define FILE_WRITER_HELD_MS 900 /* a write that is longer under way is told to people */
+#define FILE_WRITER_RING 65536U
 
 struct file_writer;
 

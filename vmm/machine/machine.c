@@ -451,6 +451,18 @@ bool machine_exiting(const struct machine *m)
 	return __atomic_load_n(&m->exiting, __ATOMIC_ACQUIRE);
 }
 
+void machine_note_held(const struct machine *m, bool *noted, s64 ms, const char *what,
+		       const char *file)
+{
+	if (*noted || ms < MACHINE_HELD_MS)
+		return;
+	*noted = true;
+	note_put(&m->notes,
+		 "%s%s%s: this host's kernel holds what is done to it and does not give it back; "
+		 "the guest's reset or end waits for that",
+		 what ? what : "", what ? " " : "", file);
+}
+
 void machine_add_wait_hook(struct machine *m, struct wait_hook *hook)
 {
 	hook->next = m->wait_hooks;

@@ -232,7 +232,20 @@ int machine_run(struct machine *m, struct err *e);
  * outside of machine_run().
  */
 int machine_wait(struct machine *m, bool (*busy)(void *arg), void *arg);
-/* What is called each second of such a wait, and of machine_run()'s own for its vCPUs. */
+/*
+ * What this host's kernel has held for that many milliseconds is told to people: a wait for it by
+ * notes, and all of it by umbra-info.
+ */
+#define MACHINE_HELD_MS 1000
+
+/*
+ * Notes that the guest's reset or end waits for @file, with which this host's kernel has been busy
+ * for @ms, unless that is less than MACHINE_HELD_MS or *@noted is set; sets *@noted then. @what:
+ * what the file is ("--disk", "console"); NULL: @file says it all. Main thread.
+ */
+void machine_note_held(const struct machine *m, bool *noted, s64 ms, const char *what,
+		       const char *file);
+/* What is called after a second of such a wait, or of machine_run()'s for its vCPUs, and again. */
 struct wait_hook {
 	void (*fn)(void *arg);
 	void *arg;

@@ -22,7 +22,8 @@
 #define WAIT_OFTEN_NS  200000
 #define WAIT_LONG_NS   20000000
 #define WAIT_SELDOM_NS 10000000
-#define WAIT_TELL_NS   1000000000ULL
+#define WAIT_TELL_NS   (MACHINE_HELD_MS * NS_PER_MS)
+#define WAIT_AGAIN_NS  (WAIT_TELL_NS / 2)
 
 struct halt_watch {
 	struct machine *m;
@@ -66,7 +67,7 @@ struct end_wait {
 	bool (*busy)(void *arg);
 	void *arg;
 	int timer;
-	u64 begin_ns, told_ns;
+	u64 begin_ns, tell_ns;
 };
 
 /* Looks often at first, since most ends take less than a millisecond. */
@@ -82,9 +83,9 @@ static void on_end_wait(void *arg, u32 expiries)
 	}
 	if (now - w->begin_ns > WAIT_LONG_NS)
 		loop_timer_set(machine_loop(w->m), w->timer, WAIT_SELDOM_NS, 0);
-	if (now - w->told_ns < WAIT_TELL_NS)
+	if (now < w->tell_ns)
 		return;
-	w->told_ns = now;
+	w->tell_ns = now + WAIT_AGAIN_NS;
 	machine_tell_wait(w->m);
 }
 
@@ -94,7 +95,7 @@ int machine_wait(struct machine *m, bool (*busy)(void *arg), void *arg)
 
 	if (!busy(arg))
 		return machine_exit_code(m);
-	w.told_ns = w.begin_ns;
+	w.tell_ns = w.begin_ns + WAIT_TELL_NS;
 	w.timer = loop_timer(machine_loop(m), WAIT_FIRST_NS, WAIT_OFTEN_NS, on_end_wait, &w);
 	/* Without a timer the caller waits as if it had not asked. */
 	if (w.timer < 0)

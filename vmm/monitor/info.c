@@ -9,6 +9,7 @@
 #include "base/json_text.h"
 #include "vmm/backend/console.h"
 #include "vmm/backend/platform.h"
+#include "vmm/machine/closer.h"
 #include "vmm/machine/vmexit.h"
 #include "vmm/monitor/monitor_int.h"
 
@@ -27,6 +28,27 @@ int monitor_add_info(struct monitor *mon, const char *name, monitor_info_fn *fn,
 	p->fn = fn;
 	p->arg = arg;
 	return 0;
+}
+
+void monitor_tell_held(json_t *to, const char *file, s64 ms)
+{
+	if (ms < MACHINE_HELD_MS)
+		return;
+	json_object_set_new(to, "file", json_any_text(file));
+	json_object_set_new(to, "error",
+			    json_string("this host's kernel holds what is done to this file"));
+	json_object_set_new(to, "held-ms", json_integer((json_int_t)ms));
+}
+
+json_t *monitor_held_section(const char *file, s64 ms)
+{
+	json_t *one;
+
+	if (ms < MACHINE_HELD_MS)
+		return NULL;
+	one = json_object();
+	monitor_tell_held(one, file, ms);
+	return json_pack("[o]", one);
 }
 
 /* Returns the ids of the vCPUs' threads, as the host numbers them; NULL: not all are known. */
@@ -125,11 +147,8 @@ static json_t *disks_section(void *arg)
 		if (one)
 			json_object_set_new(one, "served-by",
 					    json_string(d.spec->vhost_user ? "vhost-user" : "vmm"));
-		if (one && d.held_ms >= PLATFORM_HELD_MS) {
-			json_object_set_new(one, "error",
-					    json_string("this host's kernel holds its requests"));
-			json_object_set_new(one, "held-ms", json_integer((json_int_t)d.held_ms));
-		}
+		if (one)
+			monitor_tell_held(one, d.spec->path, d.held_ms);
 		platform_dialer(mon->platform, i, &dialer);
 		if (one)
 			describe_helper(one, &dialer, "the process that connects to its back end");
@@ -156,14 +175,6 @@ static json_t *nets_section(void *arg)
 	return list;
 }
 
-static void describe_held_file(json_t *to, const struct console_port *p)
-{
-	json_object_set_new(to, "error",
-			    json_string("this host's kernel holds what is written to its file"));
-	json_object_set_new(to, "file", json_any_text(p->file));
-	json_object_set_new(to, "held-ms", json_integer((json_int_t)p->held_ms));
-}
-
 static json_t *console_section(void *arg)
 {
 	struct monitor *mon = arg;
@@ -178,11 +189,20 @@ static json_t *console_section(void *arg)
 		if (!i)
 			json_object_set_new(one, "attached",
 					    json_integer(console_viewers(mon->console)));
-		if (p.held_ms >= 1000)
-			describe_held_file(one, &p);
+		monitor_tell_held(one, p.file, p.held_ms);
 		json_array_append_new(list, one);
 	}
 	return list;
+}
+
+/* What clients have passed and this host's kernel does not close. */
+static json_t *clients_section(void *arg)
+{
+	const struct monitor *mon = arg;
+	const char *what;
+	s64 ms = closer_held_ms(mon->closer, &what);
+
+	return monitor_held_section(what, ms);
 }
 
 static void query_info(void *arg, struct control_request *r, const json_t *args)
@@ -213,7 +233,7 @@ int monitor_add_own_sections(struct monitor *mon)
 	} sections[] = {
 		{ "guest", guest_section },	{ "exits", exits_section },
 		{ "disks", disks_section },	{ "nets", nets_section },
-		{ "console", console_section },
+		{ "console", console_section }, { "clients", clients_section },
 	};
 	int ret = control_add(mon->control, commands, mon);
 

@@ -8,6 +8,7 @@
 
 #include "vmm/backend/platform.h"
 #include "vmm/control/socket_dir.h"
+#include "vmm/machine/closer.h"
 #include "vmm/monitor/monitor_int.h"
 
 #define GUESTS_MAX 10000
@@ -40,6 +41,22 @@ static int listen_somewhere(struct monitor *mon, struct err *e)
 	return ret;
 }
 
+/* Closes a client's descriptor, which may be anything. */
+static void monitor_close_fd(void *arg, int fd)
+{
+	struct monitor *mon = arg;
+
+	closer_close(mon->closer, fd, "a client's descriptor");
+}
+
+void monitor_await_clients(struct monitor *mon)
+{
+	if (!mon->control)
+		return;
+	control_drop_fds(mon->control);
+	closer_await(mon->closer);
+}
+
 static int monitor_listen(struct monitor *mon, struct err *e)
 {
 	struct err why = { "" };
@@ -60,6 +77,9 @@ static int monitor_listen(struct monitor *mon, struct err *e)
 	}
 	if (ret)
 		return err_set(e, ret, "%s", why.text);
+	if (closer_create(&mon->closer, mon->m))
+		return -ENOMEM;
+	control_set_closer(mon->control, monitor_close_fd, mon);
 	ret = control_add(mon->control, monitor_block_commands, mon);
 	if (!ret)
 		ret = control_add(mon->control, monitor_query_commands, mon);
@@ -100,6 +120,7 @@ void monitor_destroy(struct monitor *mon)
 		control_fail(mon->stops[i], "the guest has ended");
 	free(mon->stops);
 	control_destroy(mon->control);
+	closer_destroy(mon->closer);
 	while (mon->sections) {
 		struct info_section *p = mon->sections;
 

@@ -56,6 +56,12 @@ void monitor_set_devices(struct monitor *mon, struct platform *p, struct console
  * exit code (base/exit_code.h). To be called before the sessions and devices end.
  */
 void monitor_ended(struct monitor *mon, int code);
+/*
+ * Serves the event loop until the descriptors that clients have passed and nobody has taken are
+ * closed: that may wait for what they are. To be called before monitor_part's end(), at which no
+ * client could ask what is waited for.
+ */
+void monitor_await_clients(struct monitor *mon);
 
 /*
  * Adds section @name to umbra-info, which `vmm info` prints and `vmm info --json` hands on: @fn
@@ -74,5 +80,13 @@ void monitor_ended(struct monitor *mon, int code);
  */
 typedef json_t *monitor_info_fn(void *arg);
 int monitor_add_info(struct monitor *mon, const char *name, monitor_info_fn *fn, void *arg);
+/*
+ * Tells in @to, an object of a section, that this host's kernel has been busy with @file for @ms,
+ * by the members "file", "error" and "held-ms"; does nothing below MACHINE_HELD_MS. What is held is
+ * told in this form only, by which `vmm stop` finds it.
+ */
+void monitor_tell_held(json_t *to, const char *file, s64 ms);
+/* Returns a whole section of that form, a list of one object; NULL: below MACHINE_HELD_MS. */
+json_t *monitor_held_section(const char *file, s64 ms);
 
 #endif

@@ -28,6 +28,7 @@ struct monitor {
 	struct machine *m;
 	const struct guest_spec *spec;
 	struct control *control;
+	struct closer *closer; /* of the control socket's clients, or NULL as that is */
 	char *name, *socket;
 	struct platform *platform; /* or NULL */
 	struct console *console;   /* or NULL */

@@ -245,7 +245,7 @@ static void console_attach_client(void *arg, struct control_request *r, const js
 	}
 	ret = console_attach(mon->console, fd, &e);
 	if (ret) {
-		close(fd);
+		control_drop_fd(r, fd);
 		control_fail(r, e.text);
 		return;
 	}

@@ -33,7 +33,7 @@ static int take_file(struct control_request *r, const json_t *args, struct err *
 	int fd = control_take_fd(r, text_arg(args, "fd"), e);
 
 	if (fd >= 0 && (!sealed_file_is(fd) || lseek(fd, 0, SEEK_SET))) {
-		close(fd);
+		control_drop_fd(r, fd);
 		return err_set(e, -EINVAL,
 			       "fd %.64s: not a sealed copy of the file; pass a memfd "
 			       "(memfd_create(2)) with F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW and "

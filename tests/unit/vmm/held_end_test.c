@@ -3,8 +3,8 @@
  * Tests the end of a guest while the host's kernel holds requests of its disk, or bytes for the
  * file of its console, of its firmware's log or of its record: the control socket answers and names
  * the file, and so do a note and `vmm stop`. The linker leads the disk's word that it is held here,
- * which blk_held_test.c tests, and write(2), fsync(2) and ftruncate(2) (ftruncate64()), which hold
- * what is done to those files. The guests are a few instructions, on this /dev/kvm.
+ * which blk_held_test.c tests, and write(2), close(2), fsync(2) and ftruncate(2) (ftruncate64()),
+ * which hold what is done to those files. The guests are a few instructions, on this /dev/kvm.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -50,33 +50,47 @@ s64 __wrap_virtio_blk_held_ms(const struct virtio_blk *b)
 	return since ? now_ms() - since + 1 : __real_virtio_blk_held_ms(b);
 }
 
-static ino_t held_file; /* atomic; 0: none */
-static bool holds;	/* atomic */
-static int fails;	/* atomic: errno of what was held, once it is given back; or 0 */
+static ino_t held_file;	 /* atomic; 0: none */
+static bool holds;	 /* atomic */
+static bool holds_close; /* atomic */
+static int fails;	 /* atomic: errno of what was held, once it is given back; or 0 */
 
 ssize_t __real_write(int fd, const void *buf, size_t len);
 ssize_t __wrap_write(int fd, const void *buf, size_t len);
 
+int __real_close(int fd);
+int __wrap_close(int fd);
 int __real_fsync(int fd);
 int __wrap_fsync(int fd);
 int __real_ftruncate64(int fd, off_t len);
 int __wrap_ftruncate64(int fd, off_t len);
 
-static void wait_while_held(int fd)
+static void wait_while(const bool *flag, int fd)
 {
 	ino_t held = __atomic_load_n(&held_file, __ATOMIC_ACQUIRE);
 	struct timespec ms = { 0, 1000000 };
 	struct stat st;
 
 	if (held && !fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_ino == held)
-		while (__atomic_load_n(&holds, __ATOMIC_ACQUIRE))
+		while (__atomic_load_n(flag, __ATOMIC_ACQUIRE))
 			nanosleep(&ms, NULL);
+}
+
+static void wait_while_held(int fd)
+{
+	wait_while(&holds, fd);
 }
 
 ssize_t __wrap_write(int fd, const void *buf, size_t len)
 {
 	wait_while_held(fd);
 	return __real_write(fd, buf, len);
+}
+
+int __wrap_close(int fd)
+{
+	wait_while(&holds_close, fd);
+	return __real_close(fd);
 }
 
 int __wrap_fsync(int fd)
@@ -314,6 +328,7 @@ static int teardown(void **state)
 
 	__atomic_store_n(&held_since, 0, __ATOMIC_RELEASE);
 	__atomic_store_n(&holds, false, __ATOMIC_RELEASE);
+	__atomic_store_n(&holds_close, false, __ATOMIC_RELEASE);
 	__atomic_store_n(&held_file, 0, __ATOMIC_RELEASE);
 	__atomic_store_n(&fails, 0, __ATOMIC_RELEASE);
 	f->spec.console.path = NULL;
@@ -384,17 +399,18 @@ static void assert_file_is_named(struct fixture *f)
 	const char *got;
 	json_t *info, *disk;
 
-	snprintf(want, sizeof(want), "--disk %s: this host's kernel holds requests", f->disk);
+	snprintf(want, sizeof(want), "--disk %s: this host's kernel holds what is done to it",
+		 f->disk);
 	await_note(f, want);
 	ask(f, "umbra-info", &info);
 	disk = json_array_get(json_object_get(info, "disks"), 0);
 	assert_string_equal(json_string_value(json_object_get(disk, "file")), f->disk);
 	assert_string_equal(json_string_value(json_object_get(disk, "error")),
-			    "this host's kernel holds its requests");
-	assert_true(json_integer_value(json_object_get(disk, "held-ms")) >= 900);
+			    "this host's kernel holds what is done to this file");
+	assert_true(json_integer_value(json_object_get(disk, "held-ms")) >= MACHINE_HELD_MS);
 	json_decref(info);
 	snprintf(want, sizeof(want),
-		 "its end waits for this host's kernel, which has held requests for %s for ",
+		 "its end waits for this host's kernel, which has held what is done to %s for ",
 		 f->disk);
 	got = stop_says(f);
 	if (!strstr(got, want))
@@ -402,7 +418,7 @@ static void assert_file_is_named(struct fixture *f)
 }
 
 /* Waits until umbra-info tells that @file of the section is held. */
-static void await_info(struct fixture *f, const char *section, const char *file, const char *error)
+static void await_info(struct fixture *f, const char *section, const char *file)
 {
 	json_t *info = NULL, *one = NULL;
 
@@ -417,9 +433,10 @@ static void await_info(struct fixture *f, const char *section, const char *file,
 			nap();
 	}
 	assert_non_null(info);
-	assert_true(json_integer_value(json_object_get(one, "held-ms")) >= 1000);
+	assert_true(json_integer_value(json_object_get(one, "held-ms")) >= MACHINE_HELD_MS);
 	assert_string_equal(json_string_value(json_object_get(one, "file")), file);
-	assert_string_equal(json_string_value(json_object_get(one, "error")), error);
+	assert_string_equal(json_string_value(json_object_get(one, "error")),
+			    "this host's kernel holds what is done to this file");
 	json_decref(info);
 }
 
@@ -459,7 +476,8 @@ static void a_reset_names_it_and_quit_ends_it(void **state)
 
 	__atomic_store_n(&held_since, now_ms(), __ATOMIC_RELEASE);
 	ask(f, "system_reset", NULL);
-	snprintf(want, sizeof(want), "--disk %s: this host's kernel holds requests", f->disk);
+	snprintf(want, sizeof(want), "--disk %s: this host's kernel holds what is done to it",
+		 f->disk);
 	await_note(f, want);
 	ask(f, "quit", NULL);
 	assert_file_is_named(f);
@@ -481,7 +499,8 @@ static void each_reset_that_waits_is_told(void **state)
 	struct fixture *f = *state;
 	char want[200];
 
-	snprintf(want, sizeof(want), "--disk %s: this host's kernel holds requests", f->disk);
+	snprintf(want, sizeof(want), "--disk %s: this host's kernel holds what is done to it",
+		 f->disk);
 	for (unsigned i = 0; i < 2; i++) {
 		__atomic_store_n(&held_since, now_ms(), __ATOMIC_RELEASE);
 		ask(f, "system_reset", NULL);
@@ -560,7 +579,8 @@ static void expect_end_names(struct fixture *f, const char *note, const char *fi
 
 	ask(f, "quit", NULL);
 	await_note(f, note);
-	snprintf(want, sizeof(want), "this host's kernel, which has held bytes for %s for ", file);
+	snprintf(want, sizeof(want), "this host's kernel, which has held what is done to %s for ",
+		 file);
 	expect_stop_says(f, want);
 	assert_false(__atomic_load_n(&f->done, __ATOMIC_ACQUIRE));
 	__atomic_store_n(&holds, false, __ATOMIC_RELEASE);
@@ -576,11 +596,10 @@ static void a_console_goes_on_and_names_its_file(void **state)
 	struct fixture *f = *state;
 	char note[200];
 
-	await_info(f, "console", f->console,
-		   "this host's kernel holds what is written to its file");
+	await_info(f, "console", f->console);
 	/* It still runs, so that its end waits for nothing. */
 	expect_stop_says(f, "has not shut down in 1 s");
-	snprintf(note, sizeof(note), "console: this host's kernel holds what was written to %s and",
+	snprintf(note, sizeof(note), "console %s: this host's kernel holds what is done to it",
 		 f->console);
 	expect_end_names(f, note, f->console, 'x');
 }
@@ -590,9 +609,9 @@ static void a_firmwares_log_is_named(void **state)
 	struct fixture *f = *state;
 	char note[200];
 
-	await_info(f, "firmware-log", f->log, "this host's kernel holds what is written to it");
-	snprintf(note, sizeof(note), "--firmware-log %s: this host's kernel holds what was written",
-		 f->log);
+	await_info(f, "firmware-log", f->log);
+	snprintf(note, sizeof(note),
+		 "--firmware-log %s: this host's kernel holds what is done to it", f->log);
 	expect_end_names(f, note, f->log, '\n');
 }
 
@@ -611,11 +630,11 @@ static void expect_end_names_record(struct fixture *f)
 	int fd;
 
 	ask(f, "quit", NULL);
-	snprintf(note, sizeof(note), "--record %s: this host's kernel holds what was written to it",
+	snprintf(note, sizeof(note), "--record %s: this host's kernel holds what is done to it",
 		 f->record);
 	await_note(f, note);
-	await_info(f, "record", f->record, "this host's kernel holds what is written to it");
-	snprintf(want, sizeof(want), "this host's kernel, which has held bytes for %s for ",
+	await_info(f, "record", f->record);
+	snprintf(want, sizeof(want), "this host's kernel, which has held what is done to %s for ",
 		 f->record);
 	expect_stop_says(f, want);
 	assert_false(__atomic_load_n(&f->done, __ATOMIC_ACQUIRE));
@@ -645,7 +664,7 @@ static void a_records_line_is_named(void **state)
 
 	__atomic_store_n(&holds, true, __ATOMIC_RELEASE);
 	add_line(f);
-	await_info(f, "record", f->record, "this host's kernel holds what is written to it");
+	await_info(f, "record", f->record);
 	expect_end_names_record(f);
 }
 
@@ -682,7 +701,7 @@ static void a_resize_names_its_file(void **state)
 	assert_int_not_equal(ask_for_size(f, 8192, &e), 0);
 	snprintf(want, sizeof(want), "this host's kernel does not answer for %s", f->disk);
 	assert_non_null(strstr(e.text, want));
-	await_info(f, "disks", f->disk, "this host's kernel holds its requests");
+	await_info(f, "disks", f->disk);
 	assert_int_not_equal(ask_for_size(f, 4096, &e), 0);
 	assert_non_null(strstr(e.text, "this host's kernel holds its requests"));
 	ask(f, "quit", NULL);
@@ -729,6 +748,143 @@ static void a_resize_that_fails_late_is_noted(void **state)
 	await_end(f, EXIT_CODE_SIGNAL + 15);
 }
 
+/* Has the guest write nothing: its files are opened, and closed at its end. */
+static struct fixture *fixture_silent(void)
+{
+	static const u8 code[] = { 0xeb, 0xfe }; /* jmp . */
+	struct fixture *f = fixture_new();
+	int fd = open(f->image, O_WRONLY | O_CLOEXEC);
+
+	assert_int_equal(pwrite(fd, code, sizeof(code), RESET_AT), sizeof(code));
+	close(fd);
+	return f;
+}
+
+static int setup_silent_console(void **state)
+{
+	struct fixture *f = fixture_silent();
+
+	f->spec.console.kind = SPEC_FILE;
+	f->spec.console.path = f->console;
+	return fixture_run(f, state);
+}
+
+static int setup_silent_log(void **state)
+{
+	struct fixture *f = fixture_silent();
+
+	f->spec.firmware_log = f->log;
+	return fixture_run(f, state);
+}
+
+/* The file's close is held, in the end and not in a call of the main thread. */
+static void expect_close_is_named(struct fixture *f, const char *what, const char *file)
+{
+	char want[200];
+
+	choose_file(file);
+	__atomic_store_n(&holds_close, true, __ATOMIC_RELEASE);
+	ask(f, "quit", NULL);
+	snprintf(want, sizeof(want), "%s %s: this host's kernel holds what is done to it", what,
+		 file);
+	await_note(f, want);
+	snprintf(want, sizeof(want), "this host's kernel, which has held what is done to %s for ",
+		 file);
+	expect_stop_says(f, want);
+	assert_false(__atomic_load_n(&f->done, __ATOMIC_ACQUIRE));
+	__atomic_store_n(&holds_close, false, __ATOMIC_RELEASE);
+	await_end(f, EXIT_CODE_SIGNAL + 15);
+}
+
+static void the_close_of_a_silent_console_is_named(void **state)
+{
+	struct fixture *f = *state;
+
+	expect_close_is_named(f, "console", f->console);
+}
+
+static void the_close_of_a_silent_log_is_named(void **state)
+{
+	struct fixture *f = *state;
+
+	expect_close_is_named(f, "--firmware-log", f->log);
+}
+
+static void the_close_of_an_empty_record_is_named(void **state)
+{
+	struct fixture *f = *state;
+
+	expect_close_is_named(f, "--record", f->record);
+}
+
+/* A start that fails when threads can be made closes its files like an end. */
+static void the_close_of_a_failed_start_is_named(void **state)
+{
+	struct fixture *f = fixture_new();
+	char want[200];
+
+	(void)state;
+	f->spec.firmware = NULL;
+	f->spec.kernel = f->image; /* which is none */
+	f->spec.console.kind = SPEC_FILE;
+	f->spec.console.path = f->console;
+	make_file(f->console, "", 0);
+	choose_file(f->console);
+	__atomic_store_n(&holds_close, true, __ATOMIC_RELEASE);
+	assert_int_equal(pthread_create(&f->thread, NULL, run_guest, f), 0);
+	snprintf(want, sizeof(want), "console %s: this host's kernel holds what is done to it",
+		 f->console);
+	await_note(f, want);
+	assert_false(__atomic_load_n(&f->done, __ATOMIC_ACQUIRE));
+	__atomic_store_n(&holds_close, false, __ATOMIC_RELEASE);
+	await_end(f, -1);
+	*state = f;
+	teardown(state);
+}
+
+static void give_fd(struct client *c, const char *name, int fd)
+{
+	struct err e = { "" };
+
+	if (client_give_fd(c, name, fd, &e))
+		fail_msg("%s", e.text);
+}
+
+/* What clients pass may be anything: the loop closes none of it. */
+static void a_clients_descriptor_holds_up_its_end_only(void **state)
+{
+	struct fixture *f = *state;
+	struct client *other;
+	struct err e = { "" };
+	int fd;
+
+	make_file(f->log, "", 0);
+	choose_file(f->log);
+	fd = open(f->log, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(client_open(&other, f->name, 5000, &e), 0);
+	give_fd(other, "left", fd);
+	give_fd(f->c, "closed", fd);
+	give_fd(f->c, "refused", fd);
+	give_fd(f->c, "replaced", fd);
+	__atomic_store_n(&holds_close, true, __ATOMIC_RELEASE);
+	assert_int_equal(
+		client_call(f->c, "closefd", json_pack("{s:s}", "fdname", "closed"), NULL, &e), 0);
+	assert_int_not_equal(
+		client_call(f->c, "umbra-console", json_pack("{s:s}", "fd", "refused"), NULL, &e),
+		0);
+	give_fd(f->c, "replaced", STDIN_FILENO);
+	client_close(other);
+	ask(f, "query-status", NULL);
+	await_info(f, "clients", "a client's descriptor");
+	ask(f, "quit", NULL);
+	await_note(f, "a client's descriptor: this host's kernel holds what is done to it");
+	expect_stop_says(f, "which has held what is done to a client's descriptor for ");
+	assert_false(__atomic_load_n(&f->done, __ATOMIC_ACQUIRE));
+	__atomic_store_n(&holds_close, false, __ATOMIC_RELEASE);
+	await_end(f, EXIT_CODE_SIGNAL + 15);
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -749,6 +905,14 @@ int main(void)
 		TEST(a_resize_names_its_file),
 		TEST(a_guest_that_ends_is_not_resized),
 		TEST(a_resize_that_fails_late_is_noted),
+		cmocka_unit_test_setup_teardown(the_close_of_a_silent_console_is_named,
+						setup_silent_console, teardown),
+		cmocka_unit_test_setup_teardown(the_close_of_a_silent_log_is_named,
+						setup_silent_log, teardown),
+		cmocka_unit_test_setup_teardown(the_close_of_an_empty_record_is_named, setup_record,
+						teardown),
+		cmocka_unit_test(the_close_of_a_failed_start_is_named),
+		TEST(a_clients_descriptor_holds_up_its_end_only),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
