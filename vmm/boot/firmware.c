@@ -35,7 +35,7 @@ struct firmware {
 	struct file_writer *log_file; /* of a log that is a regular file, which has @log then */
 	const char *log_path;
 	bool log_held_noted; /* there was a note that the end waits for it */
-	u64 logged;	     /* bytes */
+	u64 logged, lost;    /* bytes: given to the log, and that it did not take */
 	const char *image;   /* for messages */
 	int image_fd;	     /* until it is read, then -1 */
 	void *rom;
@@ -56,9 +56,11 @@ static bool log_take_line(const struct firmware *f)
 
 static void flush_log(struct firmware *f)
 {
-	/* A line that the log does not take is dropped, and the guest goes on. */
+	/* A line that the log does not take is lost, and the guest goes on. */
 	if (f->line_len && f->logged < LOG_MAX && log_take_line(f))
 		f->logged += f->line_len;
+	else
+		f->lost += f->line_len;
 	f->line_len = 0;
 }
 
@@ -279,7 +281,12 @@ static void close_log(struct firmware *f)
 		file_writer_end(f->log_file, false);
 	else if (f->log >= 0)
 		close(f->log);
-	file_writer_destroy(f->log_file);
+	f->lost += file_writer_destroy(f->log_file);
+	if (f->lost && f->log >= 0)
+		note_put(machine_notes(f->m),
+			 "--firmware-log %s: %llu bytes of the firmware's messages are missing in "
+			 "it",
+			 f->log_path, (unsigned long long)f->lost);
 }
 
 void firmware_destroy(struct firmware *f)

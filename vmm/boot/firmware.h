@@ -30,8 +30,9 @@ struct firmware_config {
 	const char *image; /* "seabios" or a file; outlives the firmware */
 	/*
 	 * File for the firmware's debug messages (port 0x402), or NULL: appended to, by one guest
-	 * at most 16 MiB. Messages that would have to wait for a reader are lost. A regular
-	 * file is written by a thread of its own (vmm/machine/file_writer.h).
+	 * at most 16 MiB. Messages that would have to wait for a reader are lost, and a note at the
+	 * end tells how many bytes are missing. A regular file is written by a thread of its own
+	 * (vmm/machine/file_writer.h).
 	 */
 	const char *log;
 	const char *kernel; /* bzImage to start instead of a disk, or NULL */

@@ -53,6 +53,7 @@ s64 __wrap_virtio_blk_held_ms(const struct virtio_blk *b)
 static ino_t held_file;	 /* atomic; 0: none */
 static bool holds;	 /* atomic */
 static bool holds_close; /* atomic */
+static bool failed;	 /* atomic: a write has, by the next */
 static int fails;	 /* atomic: errno of what was held, once it is given back; or 0 */
 
 ssize_t __real_write(int fd, const void *buf, size_t len);
@@ -65,13 +66,19 @@ int __wrap_fsync(int fd);
 int __real_ftruncate64(int fd, off_t len);
 int __wrap_ftruncate64(int fd, off_t len);
 
-static void wait_while(const bool *flag, int fd)
+static bool is_held_file(int fd)
 {
 	ino_t held = __atomic_load_n(&held_file, __ATOMIC_ACQUIRE);
-	struct timespec ms = { 0, 1000000 };
 	struct stat st;
 
-	if (held && !fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_ino == held)
+	return held && !fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_ino == held;
+}
+
+static void wait_while(const bool *flag, int fd)
+{
+	struct timespec ms = { 0, 1000000 };
+
+	if (is_held_file(fd))
 		while (__atomic_load_n(flag, __ATOMIC_ACQUIRE))
 			nanosleep(&ms, NULL);
 }
@@ -83,8 +90,14 @@ static void wait_while_held(int fd)
 
 ssize_t __wrap_write(int fd, const void *buf, size_t len)
 {
+	int error = __atomic_load_n(&fails, __ATOMIC_ACQUIRE);
+
 	wait_while_held(fd);
-	return __real_write(fd, buf, len);
+	if (!error || !is_held_file(fd))
+		return __real_write(fd, buf, len);
+	__atomic_store_n(&failed, true, __ATOMIC_RELEASE);
+	errno = error;
+	return -1;
 }
 
 int __wrap_close(int fd)
@@ -817,6 +830,34 @@ static void the_close_of_an_empty_record_is_named(void **state)
 	expect_close_is_named(f, "--record", f->record);
 }
 
+static int setup_full_log(void **state)
+{
+	struct fixture *f = fixture_new();
+
+	f->spec.firmware_log = f->log;
+	make_file(f->log, "", 0);
+	choose_file(f->log);
+	__atomic_store_n(&failed, false, __ATOMIC_RELEASE);
+	__atomic_store_n(&fails, ENOSPC, __ATOMIC_RELEASE);
+	return fixture_run(f, state);
+}
+
+/* The guest has written a byte, for which the disk has no room. */
+static void what_a_log_lacks_is_told(void **state)
+{
+	struct fixture *f = *state;
+	char want[200];
+
+	for (unsigned i = 0; i < 5000 && !__atomic_load_n(&failed, __ATOMIC_ACQUIRE); i++)
+		nap();
+	ask(f, "quit", NULL);
+	await_end(f, EXIT_CODE_SIGNAL + 15);
+	snprintf(want, sizeof(want),
+		 "--firmware-log %s: 1 bytes of the firmware's messages are missing in it\n",
+		 f->log);
+	await_note(f, want);
+}
+
 /* A start that fails when threads can be made closes its files like an end. */
 static void the_close_of_a_failed_start_is_named(void **state)
 {
@@ -912,6 +953,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_close_of_an_empty_record_is_named, setup_record,
 						teardown),
 		cmocka_unit_test(the_close_of_a_failed_start_is_named),
+		cmocka_unit_test_setup_teardown(what_a_log_lacks_is_told, setup_full_log, teardown),
 		TEST(a_clients_descriptor_holds_up_its_end_only),
 	};
 
