@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* vmm run: runs a guest from the command line, in this process or behind it. */
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +29,7 @@ struct run {
 	struct stats *stats;
 	struct run_notes *notes;
 	u64 exec_ns, syscalls;
+	char line[600]; /* how the guest ended; "": it is printed, or there is nothing to say */
 };
 
 static const int end_signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, -1 };
@@ -42,6 +44,28 @@ static void on_run_console_help(void *arg, const char *text)
 	const struct run *r = arg;
 
 	run_notes_show(r->notes, text);
+}
+
+/*
+ * Prints how the guest has ended to a file, whose storage may take its time: the guest's end waits
+ * for that and can be asked about. All else is told afterwards, when the terminal is in order.
+ */
+static bool are_run_notes_busy(void *arg)
+{
+	struct run *r = arg;
+	int ret = *r->line ? run_notes_put_to_file(r->notes, r->line) : -ENOTSUP;
+
+	if (!ret)
+		*r->line = '\0';
+	return ret == -EAGAIN || run_notes_busy(r->notes);
+}
+
+static s64 run_notes_are_held(void *arg, const char **file)
+{
+	const struct run *r = arg;
+
+	*file = "stderr";
+	return run_notes_held_ms(r->notes);
 }
 
 static void on_run_started(void *arg, const char *name)
@@ -152,15 +176,14 @@ static int run_to_the_end(struct run *r, struct guest *g)
 {
 	struct err e = { "" }, end = { "" };
 	int code = guest_run(g, &e);
-	char line[600];
 	int ret;
 
-	guest_exit_line(g, code, line, sizeof(line));
-	ret = guest_end(g, &end);
+	guest_exit_line(g, code, r->line, sizeof(r->line));
 	if (*e.text)
-		run_notes_put(r->notes, e.text);
-	else if (*line)
-		run_notes_put(r->notes, line);
+		snprintf(r->line, sizeof(r->line), "%s", e.text);
+	ret = guest_end(g, &end);
+	if (*r->line)
+		run_notes_put(r->notes, r->line);
 	if (ret) {
 		run_notes_put(r->notes, end.text);
 		code = code ? code : EXIT_CODE_ERROR;
@@ -187,6 +210,8 @@ static int run_guest(struct run *r)
 			.before_confinement = on_before_confinement,
 			.started = on_run_started,
 			.console_help = on_run_console_help,
+			.notes_busy = are_run_notes_busy,
+			.notes_held_ms = run_notes_are_held,
 		},
 	};
 	struct guest *g = NULL;

@@ -169,7 +169,7 @@ void run_notes_show(struct run_notes *n, const char *text)
 
 void run_notes_serve(struct run_notes *n, struct host *host)
 {
-	const struct file_writer_config c = { .host = host, .fd = STDERR_FILENO };
+	const struct file_writer_config c = { .host = host, .fd = STDERR_FILENO, .look = true };
 	struct file_writer *w = NULL;
 
 	if (n->terminal >= 0 || file_writer_create(&w, &c))
@@ -196,6 +196,29 @@ void run_notes_flush(struct run_notes *n)
 	while (n->writer && now_ms() < until && !file_writer_is_full(n->writer) &&
 	       (!run_notes_flush_locked(n) || file_writer_pending(n->writer)))
 		file_writer_wait(n->writer, SLICE_MS);
+}
+
+int run_notes_put_to_file(struct run_notes *n, const char *line)
+{
+	int ret = n->writer ? file_writer_regular(n->writer) : 0;
+
+	if (ret > 0)
+		run_notes_put(n, line);
+	return ret > 0 ? 0 : ret ? ret : -ENOTSUP;
+}
+
+bool run_notes_busy(struct run_notes *n)
+{
+	bool flushed = !n->writer || run_notes_flush_locked(n);
+
+	if (flushed && (!n->writer || !file_writer_pending(n->writer)))
+		return false;
+	return file_writer_regular(n->writer) && !file_writer_is_full(n->writer);
+}
+
+s64 run_notes_held_ms(struct run_notes *n)
+{
+	return n->writer ? file_writer_held_ms(n->writer) : 0;
 }
 
 void run_notes_leave(struct run_notes *n)

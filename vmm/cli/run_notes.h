@@ -56,6 +56,20 @@ void run_notes_serve(struct run_notes *n, struct host *host);
 /* Waits a quarter of a second at most until stderr has all lines. Main thread. */
 void run_notes_flush(struct run_notes *n);
 /*
+ * Puts the last line, if it is known that stderr is a regular file. -EAGAIN: that is not known yet,
+ * ask again; -ENOTSUP: it is none, or there is no such thread. Never waits. Main thread.
+ */
+int run_notes_put_to_file(struct run_notes *n, const char *line);
+/*
+ * Returns true as long as that thread has lines for a regular file that is not full: its storage
+ * may not answer, and the process cannot end before it does. Never waits. Main thread.
+ */
+bool run_notes_busy(struct run_notes *n);
+/*
+ * Returns for how many milliseconds this host's kernel has had a line; 0: it has none. Main thread.
+ */
+s64 run_notes_held_ms(struct run_notes *n);
+/*
  * Ends that thread, before @host goes, within the same time. One that stderr still holds is left
  * alone, and no line is printed any more. Main thread, when no other puts anything.
  */

@@ -242,6 +242,15 @@ static json_t *describe_firmware_log(void *arg)
 				    g->firmware ? firmware_log_held_ms(g->firmware) : 0);
 }
 
+static json_t *describe_notes(void *arg)
+{
+	const struct guest *g = arg;
+	const char *file = NULL;
+	s64 ms = g->c.front.notes_held_ms(g->c.front.arg, &file);
+
+	return monitor_held_section(file, ms);
+}
+
 static int create_firmware(struct guest *g, struct err *e)
 {
 	struct firmware_config c = {
@@ -423,6 +432,9 @@ static int guest_open(struct guest *g, struct err *e)
 		ret = create_machine(g, e);
 	if (!ret)
 		ret = create_monitor(g, e);
+	if (!ret && g->c.front.notes_held_ms &&
+	    monitor_add_info(g->monitor, "notes", describe_notes, g))
+		ret = err_set(e, -ENOMEM, "out of memory");
 	if (!ret && guest_spec_has_sessions(s))
 		ret = create_sessions(g, e);
 	if (!ret && g->boot)
@@ -563,6 +575,8 @@ int guest_end(struct guest *g, struct err *e)
 		guest_record_await(g->record);
 	if (g->monitor)
 		monitor_await_clients(g->monitor);
+	if (g->m && g->c.front.notes_busy)
+		machine_wait(g->m, g->c.front.notes_busy, g->c.front.arg);
 	return lifecycle_end(machine_lifecycle(g->m), e);
 }
 

@@ -27,6 +27,17 @@ struct guest_front {
 	 * whose user asks for its help (Ctrl-a h). It must not wait.
 	 */
 	void (*console_help)(void *arg, const char *text);
+	/*
+	 * Returns true as long as lines are on their way to a file, which takes as long as its
+	 * storage does. The guest's end asks it again and again, as the last of its waits, and
+	 * serves the control socket meanwhile. It must not wait.
+	 */
+	bool (*notes_busy)(void *arg);
+	/*
+	 * Returns for how many milliseconds this host's kernel has had lines for that file, with
+	 * *file what people call it; 0: it has none.
+	 */
+	s64 (*notes_held_ms)(void *arg, const char **file);
 };
 
 #endif

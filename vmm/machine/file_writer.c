@@ -27,8 +27,9 @@ struct file_writer {
 	s64 since;	      /* when the call under way began, in ms; 0: there is none */
 	bool refused;	      /* file_writer_put() refused something */
 	bool full, ending;
-	bool more; /* with @ending: bytes are still to be put */
-	u8 *ring;  /* NULL: no bytes yet */
+	bool more;   /* with @ending: bytes are still to be put */
+	int regular; /* what file_writer_regular() says */
+	u8 *ring;    /* NULL: no bytes yet */
 };
 
 static size_t writer_pending(const struct file_writer *w)
@@ -115,11 +116,26 @@ static void writer_close(struct file_writer *w)
 	w->since = 0;
 }
 
+static void writer_look(struct file_writer *w)
+{
+	struct stat st;
+	int ret;
+
+	w->since = now_ms();
+	pthread_mutex_unlock(&w->lock);
+	ret = fstat(w->c.fd, &st);
+	pthread_mutex_lock(&w->lock);
+	w->since = 0;
+	w->regular = !ret && S_ISREG(st.st_mode);
+}
+
 static void file_writer_run(void *arg)
 {
 	struct file_writer *w = arg;
 
 	pthread_mutex_lock(&w->lock);
+	if (w->c.look)
+		writer_look(w);
 	while (!w->ending || w->more || writer_pending(w)) {
 		if (!writer_pending(w)) {
 			pthread_cond_wait(&w->work, &w->lock);
@@ -212,6 +228,20 @@ size_t file_writer_pending(struct file_writer *w)
 	return pending;
 }
 
+int file_writer_regular(struct file_writer *w)
+{
+	int ret;
+
+	writer_start(w);
+	/* Without memory for a thread nobody knows. */
+	if (!__atomic_load_n(&w->started, __ATOMIC_ACQUIRE))
+		return 0;
+	pthread_mutex_lock(&w->lock);
+	ret = w->regular;
+	pthread_mutex_unlock(&w->lock);
+	return ret;
+}
+
 s64 file_writer_held_ms(struct file_writer *w)
 {
 	s64 since, held;
@@ -234,6 +264,7 @@ int file_writer_create(struct file_writer **out, const struct file_writer_config
 		return -ENOMEM;
 	w->c = *c;
 	w->size = c->size;
+	w->regular = -EAGAIN;
 	w->thread = (struct host_thread){ .kind = HOST_THREAD_FILE,
 					  .name = "file",
 					  .run = file_writer_run,

@@ -29,6 +29,7 @@ struct file_writer_config {
 	struct host *host; /* makes the thread, and outlives it */
 	int fd;
 	bool ours;     /* @fd is closed at the end */
+	bool look;     /* file_writer_regular() is asked */
 	u64 size, max; /* bytes that the file has and that it gets at most; @max 0: any number */
 	/*
 	 * Called on the writer's thread when file_writer_put() has refused bytes and would take
@@ -65,6 +66,13 @@ size_t file_writer_pending(struct file_writer *w);
  * kernel; 0: there is none. Any thread.
  */
 s64 file_writer_held_ms(struct file_writer *w);
+
+/*
+ * Returns 1 if the descriptor is a regular file's, 0 if it is not, of a writer with
+ * file_writer_config.look; -EAGAIN: not known yet, since the storage is asked for it by the thread,
+ * which this call has made. Never waits. Any thread.
+ */
+int file_writer_regular(struct file_writer *w);
 
 /*
  * Goes on with the end: has the thread write what the ring has, unless the file is full, close the

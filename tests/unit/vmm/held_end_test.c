@@ -2,7 +2,7 @@
 /*
  * Tests the end of a guest while the host's kernel holds requests of its disk, or bytes for the
  * file of its console, of its firmware's log or of its record: the control socket answers and names
- * the file, and so do a note and `vmm stop`. The linker leads the disk's word that it is held here,
+ * the file, and so do a note and `vmm stop`. So it is with the front end's notes. The linker leads the disk's word that it is held here,
  * which blk_held_test.c tests, and write(2), close(2), fsync(2) and ftruncate(2) (ftruncate64()),
  * which hold what is done to those files. The guests are a few instructions, on this /dev/kvm.
  */
@@ -152,13 +152,35 @@ static void on_started(void *arg, const char *name)
 	__atomic_store_n(&f->started, true, __ATOMIC_RELEASE);
 }
 
+static s64 notes_since; /* atomic: when the front end's lines were held; 0: they are not */
+
+static s64 front_held_ms(void *arg, const char **file)
+{
+	s64 since = __atomic_load_n(&notes_since, __ATOMIC_ACQUIRE);
+
+	(void)arg;
+	*file = "stderr";
+	return since ? now_ms() - since + 1 : 0;
+}
+
+static bool front_busy(void *arg)
+{
+	const char *file;
+
+	return front_held_ms(arg, &file) != 0;
+}
+
 static void *run_guest(void *arg)
 {
 	struct fixture *f = arg;
 	const struct guest_config c = {
 		.spec = &f->spec,
 		.end_signals = no_signals,
-		.front = { .arg = f, .notes = { on_note, f }, .started = on_started },
+		.front = { .arg = f,
+			   .notes = { on_note, f },
+			   .started = on_started,
+			   .notes_busy = front_busy,
+			   .notes_held_ms = front_held_ms },
 	};
 	struct guest *g = NULL;
 	struct err e = { "" };
@@ -858,6 +880,21 @@ static void what_a_log_lacks_is_told(void **state)
 	await_note(f, want);
 }
 
+static void the_file_of_notes_is_named(void **state)
+{
+	struct fixture *f = *state;
+
+	__atomic_store_n(&notes_since, now_ms(), __ATOMIC_RELEASE);
+	await_info(f, "notes", "stderr");
+	expect_stop_says(f, "has not shut down in 1 s");
+	ask(f, "quit", NULL);
+	expect_stop_says(f, "its end waits for this host's kernel, which has held what is done to "
+			    "stderr for ");
+	assert_false(__atomic_load_n(&f->done, __ATOMIC_ACQUIRE));
+	__atomic_store_n(&notes_since, 0, __ATOMIC_RELEASE);
+	await_end(f, EXIT_CODE_SIGNAL + 15);
+}
+
 /* A start that fails when threads can be made closes its files like an end. */
 static void the_close_of_a_failed_start_is_named(void **state)
 {
@@ -952,6 +989,7 @@ int main(void)
 						setup_silent_log, teardown),
 		cmocka_unit_test_setup_teardown(the_close_of_an_empty_record_is_named, setup_record,
 						teardown),
+		TEST(the_file_of_notes_is_named),
 		cmocka_unit_test(the_close_of_a_failed_start_is_named),
 		cmocka_unit_test_setup_teardown(what_a_log_lacks_is_told, setup_full_log, teardown),
 		TEST(a_clients_descriptor_holds_up_its_end_only),

@@ -321,6 +321,64 @@ static void a_file_has_all_lines(void **state)
 	close(fd);
 }
 
+/* The line of the end is put while it can be told that the storage does not answer. */
+static void a_file_can_be_asked_about(void **state)
+{
+	struct run_notes n;
+	int fd = memfd_create("errors", MFD_CLOEXEC), ret;
+	char text[80] = "";
+
+	(void)state;
+	run_notes_init(&n);
+	stderr_to(fd);
+	run_notes_serve(&n, &host);
+	assert_false(run_notes_busy(&n));
+	__atomic_store_n(&holds, true, __ATOMIC_RELEASE);
+	for (unsigned i = 0; (ret = run_notes_put_to_file(&n, "the end")) && i < 5000; i++)
+		usleep(1000);
+	assert_int_equal(ret, 0);
+	for (unsigned i = 0; run_notes_held_ms(&n) < 20 && i < 5000; i++)
+		usleep(1000);
+	assert_true(run_notes_held_ms(&n) >= 20);
+	assert_true(run_notes_busy(&n));
+	__atomic_store_n(&holds, false, __ATOMIC_RELEASE);
+	for (unsigned i = 0; run_notes_busy(&n) && i < 5000; i++)
+		usleep(1000);
+	assert_false(run_notes_busy(&n));
+	run_notes_leave(&n);
+	run_notes_end(&n);
+	stderr_back();
+	assert_int_equal(pread(fd, text, sizeof(text) - 1, 0), strlen("vmm: the end\n"));
+	assert_string_equal(text, "vmm: the end\n");
+	close(fd);
+}
+
+/* No end waits for the reader of a pipe, which is told of the end later. */
+static void a_pipe_is_not_waited_for(void **state)
+{
+	struct run_notes n;
+	int p[2], ret;
+
+	(void)state;
+	assert_int_equal(pipe(p), 0);
+	run_notes_init(&n);
+	stderr_to(p[1]);
+	run_notes_serve(&n, &host);
+	for (unsigned i = 0; (ret = run_notes_put_to_file(&n, "the end")) == -EAGAIN && i < 5000;
+	     i++)
+		usleep(1000);
+	assert_int_equal(ret, -ENOTSUP);
+	__atomic_store_n(&holds, true, __ATOMIC_RELEASE);
+	run_notes_put(&n, "a line");
+	assert_false(run_notes_busy(&n));
+	__atomic_store_n(&holds, false, __ATOMIC_RELEASE);
+	run_notes_leave(&n);
+	run_notes_end(&n);
+	stderr_back();
+	close(p[0]);
+	close(p[1]);
+}
+
 /* The last test: the thread is left where it is, as it is left when the process ends. */
 static void nobody_waits_for_storage(void **state)
 {
@@ -357,6 +415,8 @@ int main(void)
 		cmocka_unit_test(a_line_is_harmless_for_a_terminal),
 		cmocka_unit_test(a_log_has_a_bound),
 		cmocka_unit_test(a_file_has_all_lines),
+		cmocka_unit_test(a_file_can_be_asked_about),
+		cmocka_unit_test(a_pipe_is_not_waited_for),
 		cmocka_unit_test(nobody_waits_for_storage),
 	};
 
