@@ -54,7 +54,7 @@ $(B)/tests/unit/vmm/held_end_test: private LDLIBS += -Wl,--wrap=virtio_blk_held_
 $(B)/tests/unit/vmm/endpoint_held_test: private LDLIBS += -Wl,--wrap=write
 $(B)/tests/unit/devices/blk_held_test: private LDLIBS += -Wl,--wrap=blk_image_flush,--wrap=ftruncate64
 $(B)/tests/unit/policy/record_held_test: private LDLIBS += -Wl,--wrap=write,--wrap=fsync
-$(B)/tests/unit/vmm/gate_held_test: private LDLIBS += -Wl,--wrap=write
+$(B)/tests/unit/vmm/gate_held_test: private LDLIBS += -Wl,--wrap=write,--wrap=calloc,--wrap=free
 
 # They start the command.
 $(addprefix $(B)/tests/unit/vmm/,confine_live_test confine_parse_test terminal_live_test): | $(B)/vmm $(B)/net-helper

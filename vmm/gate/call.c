@@ -267,11 +267,13 @@ static void call_record(struct gate *g, struct gate_caller *caller, struct drive
 /*
  * Writes the call's line, which takes as long as the record's storage does: meanwhile this thread
  * does not hold callers_lock, for which the event loop would wait. Returns the caller, or NULL: it
- * is gone, which a guest has made the host believe that still is in a call of it.
+ * is gone, which a guest has made the host believe that still is in a call of it. Its number, and
+ * its memory, may be a successor's by then, whose serial is another one.
  */
 static struct gate_caller *call_write_line(struct gate *g, struct gate_caller *caller, u64 id,
 					   struct driver_call *c)
 {
+	u64 serial = caller->serial;
 	int ret;
 
 	if (!c->line.len)
@@ -279,8 +281,8 @@ static struct gate_caller *call_write_line(struct gate *g, struct gate_caller *c
 	pthread_rwlock_unlock(&g->callers_lock);
 	ret = record_write(g->rec, &c->line);
 	pthread_rwlock_rdlock(&g->callers_lock);
-	/* Nothing of @caller is looked at: it may be freed. */
-	if (gate_caller_of(g, id) != caller) {
+	caller = gate_caller_of(g, id);
+	if (!caller || caller->serial != serial) {
 		if (c->entry)
 			ledger_discard(g->ledger, c->entry);
 		return NULL;

@@ -89,6 +89,7 @@ int gate_caller_add(struct gate *g, const struct policy_session *s, const char *
 	}
 	pthread_rwlock_wrlock(&g->callers_lock);
 	i = caller_choose_number(g, session);
+	c->serial = ++g->callers_made;
 	if (i)
 		g->callers[i] = c;
 	pthread_rwlock_unlock(&g->callers_lock);

@@ -18,6 +18,7 @@
 struct outside_name;
 
 struct gate_caller {
+	u64 serial; /* no other caller of this gate has it, before or after */
 	const struct policy_session *policy;
 	char *session;
 	char *driver;
@@ -74,6 +75,7 @@ struct gate {
 
 	pthread_rwlock_t callers_lock;
 	struct gate_caller *callers[UMBRA_CALLERS]; /* 0 is none */
+	u64 callers_made;			    /* the last one's serial */
 	/* of a free number that counts names of programs: the session whose driver left them */
 	char *left_by[UMBRA_CALLERS];
 

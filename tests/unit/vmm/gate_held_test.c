@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Tests calls to the gate whose record lies on storage that does not answer: the call waits, and
- * nobody who changes or asks for callers waits for it. The linker leads write(2) here. No KVM.
+ * nobody who changes or asks for callers waits for it. The linker leads write(2), calloc(3) and
+ * free(3) here. No KVM.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -38,6 +39,37 @@ ssize_t __wrap_write(int fd, const void *buf, size_t len)
 		return __real_write(fd, buf, len);
 	errno = e;
 	return -1;
+}
+
+/*
+ * Gives each caller the memory of the one that has gone, as an allocator may well
+ * do: an address does not tell them apart.
+ */
+static union {
+	struct gate_caller caller;
+	char bytes[sizeof(struct gate_caller)];
+} place;
+static bool place_taken;
+
+void *__real_calloc(size_t n, size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+void __real_free(void *p);
+void __wrap_free(void *p);
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+	if (n != 1 || size != sizeof(place) || place_taken)
+		return __real_calloc(n, size);
+	place_taken = true;
+	return memset(&place, 0, sizeof(place));
+}
+
+void __wrap_free(void *p)
+{
+	if (p == &place)
+		place_taken = false;
+	else
+		__real_free(p);
 }
 
 struct fixture {
@@ -188,6 +220,25 @@ static void a_caller_that_goes_meanwhile_gets_no_answer(void **state)
 	assert_true(file_holds(f, "stray call"));
 }
 
+/* Nor does another driver, which has the number and the memory of the one that has gone, get it. */
+static void a_successor_does_not_get_the_answer(void **state)
+{
+	struct fixture *f = *state;
+	struct gate_caller *first = f->g.callers[f->one];
+
+	call_and_hold(f);
+	gate_caller_remove(&f->g, f->one);
+	assert_int_equal(gate_caller_add(&f->g, policy_session(f->policy, "a"), "a", "two"),
+			 f->one);
+	assert_ptr_equal(f->g.callers[f->one], first);
+	let_go(f);
+	assert_int_equal(f->rax, -EINVAL);
+	assert_int_equal(f->g.answers[0].verdict, 99);
+	assert_int_equal(ledger_registered(f->g.ledger, f->one), 0);
+	assert_int_equal(gate_caller_calls(&f->g, f->one), 0);
+	assert_true(file_holds(f, "stray call"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -195,6 +246,7 @@ int main(void)
 		TEST(a_held_line_holds_up_no_other_thread),
 		TEST(a_line_that_fails_late_refuses_the_call),
 		TEST(a_caller_that_goes_meanwhile_gets_no_answer),
+		TEST(a_successor_does_not_get_the_answer),
 	};
 
 	sem_init(&entered, 0, 0);
