@@ -278,6 +278,9 @@ static struct gate_caller *call_write_line(struct gate *g, struct gate_caller *c
 
 	if (!c->line.len)
 		return caller;
+	/* They are others' strings, which may be freed once the lock is given back. */
+	c->d.rule = NULL;
+	c->r.export = NULL;
 	pthread_rwlock_unlock(&g->callers_lock);
 	ret = record_write(g->rec, &c->line);
 	pthread_rwlock_rdlock(&g->callers_lock);

@@ -101,8 +101,9 @@ int gate_caller_add(struct gate *g, const struct policy_session *s, const char *
 /* Removes a caller, its objects and names. No call of it may be in progress in the guest (G11). */
 void gate_caller_remove(struct gate *g, unsigned caller);
 /*
- * Puts another policy in force for the caller's next call. Waits for the calls in progress, so that
- * no call of the caller uses the one before any more.
+ * Puts another policy in force for the caller's next call. Waits for the calls in progress, but for
+ * those whose line is being written, which have used theirs (call_write_line). So no call of the
+ * caller uses the one before any more.
  */
 void gate_caller_set_policy(struct gate *g, unsigned caller, const struct policy_session *s);
 /* Returns how many objects (devices, ...) the caller registered and has not taken back. */

@@ -105,7 +105,11 @@ int policy_reload(struct sessions *s, int fd, const char *path, struct err *e)
 	s->policy_path = name;
 	for (ss = s->list; ss; ss = ss->next)
 		session_set_policy(s, ss, policy_session(p, ss->name));
-	/* No caller, and so no call, has it any more. */
+	/*
+	 * No caller has it any more, and no call looks at it: gate_caller_set_policy() has waited
+	 * for those in progress, but for one whose line is being written, which keeps nothing of
+	 * it.
+	 */
 	policy_free(before);
 	return 0;
 }
