@@ -223,6 +223,14 @@ static void other_abis_are_killed(void **state)
 	}
 }
 
+/* Allocates @size bytes; the compiler leaves out what is freed and not looked at. */
+static void use_memory(size_t size)
+{
+	void *volatile p = malloc(size);
+
+	free(p);
+}
+
 static void *thread(void *arg)
 {
 	char name[16] = "";
@@ -230,7 +238,7 @@ static void *thread(void *arg)
 	if (confine_filter(*(enum filter *)arg, getpid(), 0))
 		_exit(98);
 	prctl(PR_GET_NAME, name);
-	free(malloc(200000));
+	use_memory(200000);
 	return NULL;
 }
 
@@ -259,6 +267,69 @@ static void allowed_calls_work(void **state)
 	assert_int_equal(status, 0);
 }
 
+/* More than the C library gives a heap each without looking how many CPUs there are. */
+#define CROWD 12
+
+struct crowd {
+	enum filter kind;
+	pthread_barrier_t all;
+};
+
+static void *one_of_a_crowd(void *arg)
+{
+	struct crowd *c = arg;
+
+	if (confine_filter(c->kind, getpid(), 0))
+		_exit(98);
+	use_memory(2000);
+	/* A heap of its own would not be another's as long as it lives. */
+	pthread_barrier_wait(&c->all);
+	return NULL;
+}
+
+static void run_crowd(enum filter kind)
+{
+	static const int ends[] = { SIGTERM, -1 };
+	const struct confine_start start = { .mode = CONFINE_ON, .ends = ends };
+	const struct confine_file none[] = { { .path = NULL } };
+	struct crowd c = { .kind = kind };
+	struct confine *confine = NULL;
+	pthread_t t[CROWD];
+	int code, ret;
+	bool note;
+
+	ret = confine_fork(&confine, &start, &code, &note, NULL);
+	if (ret == 1)
+		_exit(code);
+	if (ret || confine_enter(confine, none, NULL) || confine_ready(confine, NULL))
+		_exit(97);
+	pthread_barrier_init(&c.all, NULL, CROWD);
+	for (size_t i = 0; i < CROWD; i++)
+		if (pthread_create(&t[i], NULL, one_of_a_crowd, &c))
+			_exit(96);
+	for (size_t i = 0; i < CROWD; i++)
+		pthread_join(t[i], NULL);
+	_exit(0);
+}
+
+/* Many threads of any kind may call malloc() for the first time while all of them live. */
+static void a_crowd_of_threads_has_memory(void **state)
+{
+	static const enum filter kinds[] = { FILTER_VCPU, FILTER_QUEUE, FILTER_BLOCK, FILTER_FILE };
+
+	(void)state;
+	skip_unless_filtered();
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		int status;
+		pid_t pid = fork();
+
+		if (!pid)
+			run_crowd(kinds[i]);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(status, 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -269,6 +340,7 @@ int main(void)
 		cmocka_unit_test(sizes_are_the_files_threads),
 		cmocka_unit_test(other_abis_are_killed),
 		cmocka_unit_test(allowed_calls_work),
+		cmocka_unit_test(a_crowd_of_threads_has_memory),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
