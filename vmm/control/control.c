@@ -11,9 +11,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/loop.h"
 #include "base/socket_file.h"
 #include "vmm/control/control_int.h"
+
+/* What all clients together have of one round of the loop; signals, keys and timers have theirs. */
+#define TURNS_NS (20 * 1000000ULL)
 
 /* --- a client ------------------------------------------------------------------------------ */
 
@@ -24,6 +28,14 @@ static void client_drop_fds(struct qmp_client *q)
 	qmp_drop_fds(q);
 	while ((fd = peer_take_fd(&q->peer)) >= 0)
 		peer_drop_fd(&q->peer, fd);
+}
+
+static void client_wants_turn(struct peer *p)
+{
+	struct qmp_client *q = (struct qmp_client *)p;
+
+	q->waits = true;
+	loop_timer_set(q->c->loop, q->c->turns, 1, 0);
 }
 
 static int client_input(struct peer *p)
@@ -57,7 +69,49 @@ static void client_drop(struct peer *p, int fd)
 		close(fd);
 }
 
-static const struct peer_ops client_ops = { client_input, client_gone, client_drop };
+static const struct peer_ops client_ops = {
+	.wants_turn = client_wants_turn,
+	.input = client_input,
+	.gone = client_gone,
+	.drop = client_drop,
+};
+
+static unsigned count_waiting_clients(const struct control *c)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < CONTROL_CLIENTS; i++)
+		n += c->clients[i] && c->clients[i]->waits;
+	return n;
+}
+
+/*
+ * Gives clients that wait their turns, for TURNS_NS and a command more at most. Each has an equal
+ * share, a command at least; when the time is over, the next round goes on where this one stops.
+ */
+static void on_turns(void *arg, u32 expiries)
+{
+	struct control *c = arg;
+	unsigned waiting = count_waiting_clients(c);
+	u64 now = now_ns(), ends = now + TURNS_NS;
+
+	(void)expiries;
+	for (size_t i = 0; i < CONTROL_CLIENTS && now < ends; i++) {
+		struct qmp_client *q = c->clients[c->next];
+
+		c->next = (c->next + 1) % CONTROL_CLIENTS;
+		if (!q || !q->waits)
+			continue;
+		q->waits = false;
+		q->turn_ends = now + TURNS_NS / waiting;
+		if (q->turn_ends > ends)
+			q->turn_ends = ends;
+		peer_go_on(&q->peer);
+		now = now_ns();
+	}
+	if (count_waiting_clients(c))
+		loop_timer_set(c->loop, c->turns, 1, 0);
+}
 
 /* --- the socket ---------------------------------------------------------------------------- */
 
@@ -189,9 +243,12 @@ int control_create(struct control **out, struct loop *l, const char *path, struc
 	if (!c)
 		return err_set(e, -ENOMEM, "out of memory");
 	c->loop = l;
+	c->turns = loop_timer(l, 0, 0, on_turns, c);
 	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	/* The socket's mode becomes the file's at bind(). */
 	ret = c->fd < 0 || fchmod(c->fd, 0600) ? -errno : take_path(c->fd, &sa);
+	if (!ret && c->turns < 0)
+		ret = c->turns;
 	if (ret)
 		goto fail;
 	c->path = strdup(path);
@@ -216,6 +273,7 @@ fail:
 				    : strerror(-ret));
 	if (c->fd >= 0)
 		close(c->fd);
+	loop_timer_del(l, c->turns);
 	free(c->path);
 	free(c);
 	return ret;
@@ -306,6 +364,7 @@ void control_destroy(struct control *c)
 	if (!c->disowned)
 		socket_file_remove(c->path, &c->id);
 	loop_del(c->loop, c->fd);
+	loop_timer_del(c->loop, c->turns);
 	close(c->fd);
 	while (c->tables) {
 		struct command_table *t = c->tables;

@@ -23,7 +23,9 @@ struct qmp_client {
 	struct peer peer; /* first: a callback's struct peer is the client */
 	struct control *c;
 	bool negotiated;
-	u64 last; /* when it last spoke, in the control's own count of events */
+	u64 last;      /* when it last spoke, in the control's own count of events */
+	bool waits;    /* it has input, and it is not its turn yet */
+	u64 turn_ends; /* CLOCK_MONOTONIC: of its present turn */
 	struct control_request *requests; /* not answered yet */
 	unsigned n_requests;
 	struct named_fd named[NAMED_FDS];
@@ -53,13 +55,15 @@ struct control {
 	bool drops; /* descriptors are closed as soon as they come */
 	u64 events;
 	struct qmp_client *clients[CONTROL_CLIENTS];
+	int turns;   /* a timer, by which the loop comes to clients that wait */
+	size_t next; /* index of the client whose turn is the next one */
 };
 
 /* Sends the greeting. -errno: the client must go, as below. */
 int qmp_greet(struct qmp_client *q);
 /* Returns true if the socket itself, or a table, has command @name. */
 bool qmp_has_command(const struct control *c, const char *name);
-/* Takes whole objects off the input and executes them. */
+/* Takes whole objects off the input and executes them, until its turn is over. */
 int qmp_input(struct qmp_client *q);
 /* Sends @o, which stays the caller's. */
 int qmp_say(struct qmp_client *q, const json_t *o);

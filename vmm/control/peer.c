@@ -154,7 +154,7 @@ static ssize_t peer_receive(struct peer *p)
 void peer_go_on_later(struct peer *p)
 {
 	p->more = true;
-	loop_timer_set(p->loop, p->turn, 1, 0);
+	p->ops->wants_turn(p);
 }
 
 /* Hands the input to its owner. -errno: the client must go. */
@@ -168,7 +168,13 @@ static int peer_hand_over(struct peer *p)
 	return !ret && !p->more && p->in_len == PEER_INPUT_MAX ? -EMSGSIZE : ret;
 }
 
-/* Reads a piece of input and hands it over. -errno: the client must go. */
+void peer_go_on(struct peer *p)
+{
+	if (peer_hand_over(p))
+		peer_close(p);
+}
+
+/* Reads a piece of input, which is handed over in its turn. -errno: the client must go. */
 static int peer_read(struct peer *p)
 {
 	ssize_t n = peer_receive(p);
@@ -179,7 +185,8 @@ static int peer_read(struct peer *p)
 		return -EPIPE;
 	p->in_len += (size_t)n;
 	p->in[p->in_len] = 0;
-	return peer_hand_over(p);
+	peer_go_on_later(p);
+	return 0;
 }
 
 static void on_peer(void *arg, u32 events)
@@ -192,19 +199,10 @@ static void on_peer(void *arg, u32 events)
 		if (!ret && !p->out)
 			ret = loop_mod(p->loop, p->fd, EPOLLIN);
 	}
-	/* Until on_turn() has emptied the input, nothing is read, and no end of the client seen. */
+	/* Until its turn has emptied the input, nothing is read, and no end of the client seen. */
 	if (!ret && !p->more && events & (EPOLLIN | EPOLLHUP | EPOLLERR))
 		ret = peer_read(p);
 	if (ret)
-		peer_close(p);
-}
-
-static void on_turn(void *arg, u32 expiries)
-{
-	struct peer *p = arg;
-
-	(void)expiries;
-	if (peer_hand_over(p))
 		peer_close(p);
 }
 
@@ -219,13 +217,9 @@ int peer_open(struct peer *p, struct loop *l, int fd, const struct peer_ops *ops
 	if (!p->in)
 		return -ENOMEM;
 	p->in[0] = 0;
-	p->turn = loop_timer(l, 0, 0, on_turn, p);
-	ret = p->turn < 0 ? p->turn : loop_add(l, fd, EPOLLIN, on_peer, p);
-	if (ret) {
-		if (p->turn >= 0)
-			loop_timer_del(l, p->turn);
+	ret = loop_add(l, fd, EPOLLIN, on_peer, p);
+	if (ret)
 		free(p->in);
-	}
 	return ret;
 }
 
@@ -233,7 +227,6 @@ void peer_close(struct peer *p)
 {
 	while (p->n_loose)
 		peer_drop_fd(p, p->loose[--p->n_loose]);
-	loop_timer_del(p->loop, p->turn);
 	loop_del(p->loop, p->fd);
 	close(p->fd);
 	free(p->in);

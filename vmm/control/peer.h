@@ -20,9 +20,13 @@ struct peer;
 
 struct peer_ops {
 	/*
-	 * Called after each piece of input, when there is more in @p->in, and again after
-	 * peer_go_on_later(). Consumes whole commands by peer_consume(). -errno: the client must
-	 * go. It must not call peer_close().
+	 * Called after each piece of input, and from peer_go_on_later(): @p has something to do.
+	 * The owner calls peer_go_on() when it is @p's turn, not from here.
+	 */
+	void (*wants_turn)(struct peer *p);
+	/*
+	 * Called from peer_go_on(), when there is more in @p->in. Consumes whole commands by
+	 * peer_consume(). -errno: the client must go. It must not call peer_close().
 	 */
 	int (*input)(struct peer *p);
 	/* Frees the memory that @p lies in; the last call, when the client goes. */
@@ -35,10 +39,9 @@ struct peer {
 	struct loop *loop;
 	const struct peer_ops *ops;
 	int fd;
-	int turn; /* a timer, by which the loop goes on with the input */
 	char *in; /* in_len bytes and a NUL */
 	size_t in_len;
-	bool more; /* the owner has left whole commands in the input */
+	bool more; /* the input waits for its turn; nothing more is read until then */
 	char *out;
 	size_t out_len, out_done, out_size; /* bytes in @out, of these sent, and its room */
 	int loose[PEER_LOOSE_FDS];
@@ -58,10 +61,11 @@ int peer_send(struct peer *p, const char *text, size_t len);
 void peer_hang_up(struct peer *p);
 
 /*
- * Has ops->input() called again, with what it leaves in the input, when others have had their turn.
- * From ops->input() alone.
+ * Has @p want another turn, for what ops->input() leaves in the input. From ops->input() alone.
  */
 void peer_go_on_later(struct peer *p);
+/* Hands the input over, since it is @p's turn. @p may be gone after that. */
+void peer_go_on(struct peer *p);
 /* Removes the first @n bytes of the input. */
 void peer_consume(struct peer *p, size_t n);
 /*

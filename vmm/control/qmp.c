@@ -10,7 +10,6 @@
 #include "vmm/control/control_int.h"
 
 #define REQUESTS_MAX 64 /* of one client, not answered yet */
-#define TURN_MS	     20 /* after which other clients, signals and keys have theirs */
 
 /* --- answers ------------------------------------------------------------------------------- */
 
@@ -332,14 +331,13 @@ static int qmp_execute(struct qmp_client *q, const json_t *o)
 }
 
 /*
- * Executes the whole objects of the input, for TURN_MS and a command more at most: QMP has no
- * framing but the JSON itself. The rest is moved once, not after each command: a client may send a
- * hundred thousand of them in one piece, and others wait meanwhile.
+ * Executes the whole objects of the input, one at least, until the client's turn is over: QMP has
+ * no framing but the JSON itself. The rest is moved once, not after each command: a client may send
+ * a hundred thousand of them in one piece, and others wait meanwhile.
  */
 int qmp_input(struct qmp_client *q)
 {
 	struct peer *p = &q->peer;
-	s64 until = now_ms() + TURN_MS;
 	json_error_t error;
 	size_t at = 0;
 	int ret = 0;
@@ -364,7 +362,7 @@ int qmp_input(struct qmp_client *q)
 					    NULL);
 		json_decref(o);
 		/* A driver's check takes some of it, and a piece has room for a thousand. */
-		if (!ret && now_ms() >= until) {
+		if (!ret && now_ns() >= q->turn_ends) {
 			peer_go_on_later(p);
 			break;
 		}

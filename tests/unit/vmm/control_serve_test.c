@@ -137,9 +137,20 @@ static void crowd_big(void *arg, struct control_request *r, const json_t *args)
 	control_reply(r, json_string(text));
 }
 
-static const struct control_command crowd_commands[] = {
-	{ "check", crowd_check }, { "hello", crowd_hello }, { "big", crowd_big }, { NULL, NULL }
-};
+static void crowd_halt(void *arg, struct control_request *r, const json_t *args)
+{
+	struct crowd *w = arg;
+
+	(void)args;
+	control_reply(r, NULL);
+	loop_stop(w->l);
+}
+
+static const struct control_command crowd_commands[] = { { "check", crowd_check },
+							 { "hello", crowd_hello },
+							 { "halt", crowd_halt },
+							 { "big", crowd_big },
+							 { NULL, NULL } };
 
 static void on_time_out(void *arg, u32 expiries)
 {
@@ -218,6 +229,56 @@ static void many_commands_are_many_turns(void **state)
 	close(other);
 }
 
+#define BUSY 10 /* clients */
+
+struct rounds {
+	struct crowd w; /* first: the commands' */
+	unsigned seen;	/* checks at the last round of the loop */
+	unsigned most;	/* in one of them */
+};
+
+static void on_round(void *arg, u32 expiries)
+{
+	struct rounds *r = arg;
+
+	(void)expiries;
+	if (r->w.checks - r->seen > r->most)
+		r->most = r->w.checks - r->seen;
+	r->seen = r->w.checks;
+}
+
+/* Clients that all have many commands share one turn, and each has its part of it. */
+static void clients_share_a_turn(void **state)
+{
+	struct rounds r = { .seen = 0 };
+	int busy[BUSY], other;
+
+	(void)state;
+	crowd_begin(&r.w);
+	for (size_t i = 0; i < BUSY; i++)
+		busy[i] = dial_control(r.w.path);
+	/* Once the last of them is served, all are in. */
+	other = dial_control(r.w.path);
+	send_batch(other, "{\"execute\":\"halt\"}", 1);
+	assert_int_equal(loop_run(r.w.l), 0);
+	loop_again(r.w.l);
+	for (size_t i = 0; i < BUSY; i++)
+		send_batch(busy[i], "{\"execute\":\"check\",\"id\":7}", CHECKS / BUSY);
+	send_batch(other, "{\"execute\":\"hello\"}", 1);
+	loop_timer(r.w.l, 1, 1, on_round, &r);
+	assert_int_equal(loop_run(r.w.l), 0);
+	assert_int_equal(r.w.checks, CHECKS);
+	assert_in_range(r.most, 1, 20 / 5);
+	/* It has waited for two commands of each at most: one round may end before its turn. */
+	assert_true(r.w.checks_at_hello <= 2 * BUSY);
+	for (size_t i = 0; i < BUSY; i++) {
+		assert_int_equal(count_answers(busy[i], "\"id\":7}"), CHECKS / BUSY);
+		close(busy[i]);
+	}
+	crowd_end(&r.w);
+	close(other);
+}
+
 /* A client's end does not undo the commands that it has sent before. */
 static void commands_of_a_client_that_is_gone(void **state)
 {
@@ -258,6 +319,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(control_serves_good_clients_among_bad_ones),
 		cmocka_unit_test(many_commands_are_many_turns),
+		cmocka_unit_test(clients_share_a_turn),
 		cmocka_unit_test(commands_of_a_client_that_is_gone),
 		cmocka_unit_test(client_that_reads_nothing),
 	};
