@@ -46,6 +46,14 @@ void descriptors_look(struct descriptors *d, bool named)
 		close_range(DESCRIPTORS_MAX, ~0U, 0);
 }
 
+int descriptors_keep(struct descriptors *d, int fd)
+{
+	if (fd <= STDERR_FILENO || fd >= DESCRIPTORS_MAX || !(d->open[fd / 64] >> fd % 64 & 1))
+		return -EBADF;
+	d->open[fd / 64] &= ~(1ULL << fd % 64);
+	return 0;
+}
+
 void descriptors_close(const struct descriptors *d)
 {
 	if (!d->high_closed)

@@ -6,8 +6,8 @@
  * get the VMM's messages.
  *
  * They are closed at once, unless the command line may name one: of "--initrd <(...)" the shell
- * makes /dev/fd/63. Then one poll(2) over a thousand numbers tells which are open, and they are
- * closed later, when all that is named has been opened.
+ * makes /dev/fd/63, and there are options that take a descriptor. Then one poll(2) over a thousand
+ * numbers tells which are open, and they are closed later, when all that is named has been opened.
  */
 #ifndef UMBRA_BASE_DESCRIPTORS_H
 #define UMBRA_BASE_DESCRIPTORS_H
@@ -26,6 +26,11 @@ struct descriptors {
  * that are closed become /dev/null. To be called before the process opens anything.
  */
 void descriptors_look(struct descriptors *d, bool named);
+/*
+ * Keeps @fd open over descriptors_close(). -EBADF: it is none of those that descriptors_look() has
+ * found, or is kept already.
+ */
+int descriptors_keep(struct descriptors *d, int fd);
 /*
  * Closes those that descriptors_look() has left open: those that it found, from 3 on, and all from
  * DESCRIPTORS_MAX on. Each process for itself.

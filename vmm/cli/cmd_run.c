@@ -84,9 +84,23 @@ static void on_before_confinement(void *arg)
 		stats_open(r->stats);
 }
 
-/* Returns true for /dev/fd/N, /proc/self/fd/N, or a file of options, where anything may stand. */
-static bool may_name_descriptor(int argc, char **argv)
+static int on_descriptor(void *arg, int fd, const char *what, struct err *e)
 {
+	(void)arg;
+	(void)fd;
+	(void)what;
+	(void)e;
+	return 1;
+}
+
+/*
+ * Returns true for /dev/fd/N, /proc/self/fd/N, a file of options, where anything may stand, and for
+ * options that take a descriptor.
+ */
+static bool may_name_descriptor(const struct guest_spec *s, int argc, char **argv)
+{
+	if (guest_spec_descriptors(s, on_descriptor, NULL, NULL))
+		return true;
 	for (int i = 0; i < argc; i++)
 		if (strstr(argv[i], "fd/") || !strncmp(argv[i], "--config", strlen("--config")))
 			return true;
@@ -254,7 +268,7 @@ int cmd_run(int argc, char **argv)
 		begin_stats(&r, argc, argv);
 	ret = r.o.detach ? detach_check(&e) : 0;
 	if (!ret) {
-		descriptors_look(&r.inherited, may_name_descriptor(argc, argv));
+		descriptors_look(&r.inherited, may_name_descriptor(&r.o.spec, argc, argv));
 		/* The starter may have ignored SIGCHLD; this process waits for its children. */
 		signal(SIGCHLD, SIG_DFL);
 		ret = fork_processes(&r, &code, &e);

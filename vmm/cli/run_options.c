@@ -116,7 +116,7 @@ static size_t parser_table(struct cli_option out[CLI_OPTIONS_MAX])
 
 static int check_background(struct run_options *o, struct err *e)
 {
-	if (o->spec.no_control && (o->detach || o->spec.paused))
+	if (o->spec.no_control && (o->detach || (o->spec.paused && !o->spec.control_fd)))
 		return err_set(
 			e, -EINVAL,
 			"%s and --no-control exclude each other: nothing else could reach the "

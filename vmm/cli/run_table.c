@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/suggest.h"
+#include "vmm/cli/activation.h"
 #include "vmm/cli/run_config.h"
 #include "vmm/cli/run_options.h"
 #include "vmm/control/socket_dir.h"
@@ -19,6 +20,22 @@ static int option_take_name(struct run_options *o, const char *s, struct err *e)
 		return err_set(e, -EINVAL, "--name %s: " SOCKET_DIR_NAME_WANT, s,
 			       SOCKET_DIR_NAME_MAX);
 	o->spec.name = s;
+	return 0;
+}
+
+/* Takes fd=N, or the socket that systemd has made: the environment is the command's to read. */
+static int option_take_control(struct run_options *o, const char *s, struct err *e)
+{
+	int fd;
+
+	if (strcmp(s, "activation") != 0)
+		return strncmp(s, "fd=", 3) != 0
+			       ? err_set(e, -EINVAL, "--control %s: want fd=N or activation", s)
+			       : spec_take_control(&o->spec, o->base, s, e);
+	fd = activation_find("control", "--control activation", e);
+	if (fd < 0)
+		return fd;
+	o->spec.control_fd = fd;
 	return 0;
 }
 
@@ -108,8 +125,14 @@ static const struct run_option table[] = {
 	  "print its name; its console is for `vmm console`", AT(detach), .letter = 'd' },
 	{ "paused", NULL,
 	  "start no CPU before `vmm resume`", SPEC(paused) },
+	{ "control", "fd=N|activation",
+	  "one more control socket, which listens already: descriptor N of the\n"
+	  "process that starts this one, or systemd's for a socket unit (of\n"
+	  "several, that with FileDescriptorName=control). Its file stays",
+	  .take = option_take_control },
 	{ "no-control", NULL,
-	  "without a control socket: no other vmm command reaches the guest", SPEC(no_control) },
+	  "without a control socket of the guest's name: no other vmm command\n"
+	  "reaches the guest", SPEC(no_control) },
 	{ "no-cache", NULL,
 	  "open the kernel anew, without what earlier starts prepared, and\n"
 	  "prepare nothing", SPEC(no_cache) },

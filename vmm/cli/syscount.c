@@ -7,6 +7,7 @@
 #include <linux/kvm.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
@@ -23,7 +24,7 @@ static void syscount_exec(int argc, char **argv)
 {
 	char **args = calloc((size_t)argc + 3, sizeof(*args));
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC), n = 0;
-	char self[] = "/proc/self/exe", name[] = "vmm", once[] = "--stats=false";
+	char pid[24], self[] = "/proc/self/exe", name[] = "vmm", once[] = "--stats=false";
 
 	if (!args || null < 0)
 		_exit(127);
@@ -34,6 +35,10 @@ static void syscount_exec(int argc, char **argv)
 	args[n++] = once;
 	/* The probe's guests are not the one whose first KVM_RUN ends the count. */
 	setenv("UMBRA_KVM_KNOWN", "1", 1);
+	/* systemd's sockets were for the process that counts. */
+	snprintf(pid, sizeof(pid), "%d", (int)getpid());
+	if (getenv("LISTEN_PID"))
+		setenv("LISTEN_PID", pid, 1);
 	dup2(null, 0);
 	dup2(null, 1);
 	dup2(null, 2);

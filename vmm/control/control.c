@@ -181,12 +181,13 @@ static struct qmp_client *client_create(struct control *c, int fd)
 
 static void on_control_connection(void *arg, u32 events)
 {
-	struct control *c = arg;
+	const struct control_listener *l = arg;
+	struct control *c = l->c;
 	struct qmp_client *q;
 	int fd;
 
 	(void)events;
-	fd = accept4(c->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (fd < 0 && (errno == EMFILE || errno == ENFILE))
 		give_back_descriptors(c);
 	if (fd < 0)
@@ -227,6 +228,45 @@ static int take_path(int fd, const struct sockaddr_un *sa)
 	}
 }
 
+static struct control *control_alloc(struct loop *l)
+{
+	struct control *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->loop = l;
+	c->own.c = c->given.c = c;
+	c->own.fd = c->given.fd = -1;
+	c->turns = loop_timer(l, 0, 0, on_turns, c);
+	if (c->turns < 0) {
+		free(c);
+		return NULL;
+	}
+	return c;
+}
+
+int control_listen_on(struct control **c, struct loop *l, int fd, struct err *e)
+{
+	bool first = !*c;
+	int ret;
+
+	if (first)
+		*c = control_alloc(l);
+	if (!*c)
+		return err_set(e, -ENOMEM, "out of memory");
+	ret = loop_add(l, fd, EPOLLIN, on_control_connection, &(*c)->given);
+	if (!ret) {
+		(*c)->given.fd = fd;
+		return 0;
+	}
+	if (first) {
+		loop_timer_del(l, (*c)->turns);
+		free(*c);
+		*c = NULL;
+	}
+	return err_set(e, ret, "--control: descriptor %d: %s", fd, strerror(-ret));
+}
+
 int control_create(struct control **out, struct loop *l, const char *path, struct err *e)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
@@ -239,16 +279,12 @@ int control_create(struct control **out, struct loop *l, const char *path, struc
 			       "--name",
 			       path, sizeof(sa.sun_path) - 1);
 	memcpy(sa.sun_path, path, strlen(path));
-	c = calloc(1, sizeof(*c));
+	c = control_alloc(l);
 	if (!c)
 		return err_set(e, -ENOMEM, "out of memory");
-	c->loop = l;
-	c->turns = loop_timer(l, 0, 0, on_turns, c);
-	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	c->own.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	/* The socket's mode becomes the file's at bind(). */
-	ret = c->fd < 0 || fchmod(c->fd, 0600) ? -errno : take_path(c->fd, &sa);
-	if (!ret && c->turns < 0)
-		ret = c->turns;
+	ret = c->own.fd < 0 || fchmod(c->own.fd, 0600) ? -errno : take_path(c->own.fd, &sa);
 	if (ret)
 		goto fail;
 	c->path = strdup(path);
@@ -256,10 +292,10 @@ int control_create(struct control **out, struct loop *l, const char *path, struc
 		ret = -ENOMEM;
 	else if ((ret = socket_file_id(path, &c->id)))
 		; /* removed meanwhile */
-	else if (listen(c->fd, SOMAXCONN))
+	else if (listen(c->own.fd, SOMAXCONN))
 		ret = -errno;
 	else
-		ret = loop_add(l, c->fd, EPOLLIN, on_control_connection, c);
+		ret = loop_add(l, c->own.fd, EPOLLIN, on_control_connection, &c->own);
 	if (ret) {
 		socket_file_remove(path, &c->id);
 		goto fail;
@@ -271,8 +307,8 @@ fail:
 		ret == -EADDRINUSE  ? "a guest of this name runs already; use another --name"
 		: ret == -ETIMEDOUT ? "a process keeps its directory locked; see lslocks(8)"
 				    : strerror(-ret));
-	if (c->fd >= 0)
-		close(c->fd);
+	if (c->own.fd >= 0)
+		close(c->own.fd);
 	loop_timer_del(l, c->turns);
 	free(c->path);
 	free(c);
@@ -286,7 +322,7 @@ const char *control_file(const struct control *c)
 
 const struct socket_id *control_file_id(const struct control *c)
 {
-	return &c->id;
+	return c->path ? &c->id : NULL;
 }
 
 void control_disown_file(struct control *c)
@@ -353,6 +389,14 @@ void control_event(struct control *c, const char *name, json_t *data)
 	json_decref(o);
 }
 
+static void listener_close(struct control_listener *l)
+{
+	if (l->fd < 0)
+		return;
+	loop_del(l->c->loop, l->fd);
+	close(l->fd);
+}
+
 void control_destroy(struct control *c)
 {
 	if (!c)
@@ -361,11 +405,11 @@ void control_destroy(struct control *c)
 		if (c->clients[i])
 			peer_close(&c->clients[i]->peer);
 	/* Before it stops listening: another VMM would take the file for a leftover. */
-	if (!c->disowned)
+	if (c->path && !c->disowned)
 		socket_file_remove(c->path, &c->id);
-	loop_del(c->loop, c->fd);
 	loop_timer_del(c->loop, c->turns);
-	close(c->fd);
+	listener_close(&c->own);
+	listener_close(&c->given);
 	while (c->tables) {
 		struct command_table *t = c->tables;
 

@@ -54,9 +54,14 @@ struct control_command {
  * socket that a killed one left behind is replaced.
  */
 int control_create(struct control **out, struct loop *l, const char *path, struct err *e);
+/*
+ * Listens on @fd (base/listener.h), too; makes a control without another socket if *c is NULL. @fd
+ * is closed at the end, its file stays. -errno and a line.
+ */
+int control_listen_on(struct control **c, struct loop *l, int fd, struct err *e);
 /* Drops all clients and removes the socket's file, if it is still the own one. NULL is allowed. */
 void control_destroy(struct control *c);
-/* Returns the socket's file; lives as long as @c. */
+/* Returns the socket's file; lives as long as @c. NULL: it has none. */
 const char *control_file(const struct control *c);
 const struct socket_id *control_file_id(const struct control *c);
 /*

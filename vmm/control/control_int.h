@@ -46,13 +46,16 @@ struct command_table {
 struct control {
 	struct loop *loop;
 	struct command_table *tables;
-	char *path;
+	char *path;	     /* or NULL: it has no file */
 	struct socket_id id; /* of the socket's file */
 	bool disowned;	     /* its removal is another process's */
-	int fd;
 	control_close_fn *close_fd; /* or NULL */
 	void *close_arg;
 	bool drops; /* descriptors are closed as soon as they come */
+	struct control_listener {
+		struct control *c;
+		int fd;
+	} own, given; /* the file's, and one that control_listen_on() has taken; fd -1: none */
 	u64 events;
 	struct qmp_client *clients[CONTROL_CLIENTS];
 	int turns;   /* a timer, by which the loop comes to clients that wait */

@@ -420,11 +420,23 @@ static int guest_confine(struct guest *g, struct err *e)
 	return ret;
 }
 
+static int keep_descriptor(void *arg, int fd, const char *what, struct err *e)
+{
+	if (!descriptors_keep(arg, fd))
+		return 0;
+	return err_set(e, -EBADF,
+		       "%s: descriptor %d is not open; the process that starts vmm passes it", what,
+		       fd);
+}
+
 /* Opens everything that the spec names, and parses nothing. */
 static int guest_open(struct guest *g, struct err *e)
 {
 	const struct guest_spec *s = g->spec;
 	int ret = block_signals(g, e);
+
+	if (!ret && g->c.inherited)
+		ret = guest_spec_descriptors(s, keep_descriptor, g->c.inherited, e);
 
 	if (!ret && !s->firmware)
 		ret = guest_boot_create(&g->boot, s, &g->c.front.notes, e);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/listener.h"
 #include "vmm/backend/platform.h"
 #include "vmm/control/socket_dir.h"
 #include "vmm/machine/closer.h"
@@ -57,7 +58,23 @@ void monitor_await_clients(struct monitor *mon)
 	closer_await(mon->closer);
 }
 
-static int monitor_listen(struct monitor *mon, struct err *e)
+/* Listens on the socket of --control. A guest that has no other has a name all the same. */
+static int listen_on_given(struct monitor *mon, struct err *e)
+{
+	int fd = mon->spec->control_fd, ret = listener_take(fd, "--control", e);
+
+	if (!ret)
+		ret = control_listen_on(&mon->control, machine_loop(mon->m), fd, e);
+	if (ret)
+		return ret;
+	listener_path(fd, mon->given, sizeof(mon->given));
+	if (!mon->name)
+		mon->name = strdup("guest");
+	return mon->name ? 0 : err_set(e, -ENOMEM, "out of memory");
+}
+
+/* Makes the socket of the guest's name. 0 without one: the guest can do without. */
+static int listen_by_name(struct monitor *mon, struct err *e)
 {
 	struct err why = { "" };
 	bool required;
@@ -71,12 +88,21 @@ static int monitor_listen(struct monitor *mon, struct err *e)
 	ret = mon->spec->name ? listen_as(mon, mon->spec->name, &why) : listen_somewhere(mon, &why);
 	if (ret && ret != -ENOMEM && !required) {
 		note_put(machine_notes(mon->m),
-			 "%s; the guest runs without one (--no-control says so on purpose)",
-			 why.text);
+			 "%s; the guest runs %s (--no-control says so on purpose)", why.text,
+			 mon->spec->control_fd ? "with that of --control alone" : "without one");
 		return 0;
 	}
-	if (ret)
-		return err_set(e, ret, "%s", why.text);
+	return ret ? err_set(e, ret, "%s", why.text) : 0;
+}
+
+static int monitor_listen(struct monitor *mon, struct err *e)
+{
+	int ret = listen_by_name(mon, e);
+
+	if (!ret && mon->spec->control_fd)
+		ret = listen_on_given(mon, e);
+	if (ret || !mon->control)
+		return ret;
 	if (closer_create(&mon->closer, mon->m))
 		return -ENOMEM;
 	control_set_closer(mon->control, monitor_close_fd, mon);

@@ -7,7 +7,8 @@
  * The name: --name, else the first of guest1, guest2, ... that is free, since a person types it. A
  * guest that has no socket cannot be stopped in order by anybody but its own terminal, so --name
  * and --detach fail without one; a guest that was given no name runs on, with a note.
- * --no-control means that none is wanted.
+ * --no-control means that none is wanted. --control adds one that another process listens on, with
+ * which a guest does without its own, and then without a name of others' ("guest").
  */
 #ifndef UMBRA_VMM_MONITOR_MONITOR_H
 #define UMBRA_VMM_MONITOR_MONITOR_H

@@ -30,6 +30,7 @@ struct monitor {
 	struct control *control;
 	struct closer *closer; /* of the control socket's clients, or NULL as that is */
 	char *name, *socket;
+	char given[120];	   /* the path of the socket that --control has named, or "" */
 	struct platform *platform; /* or NULL */
 	struct console *console;   /* or NULL */
 	struct info_section *sections, **sections_tail;

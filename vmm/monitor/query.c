@@ -65,21 +65,30 @@ static void query_cpus(void *arg, struct control_request *r, const json_t *args)
 	control_reply(r, list);
 }
 
+static void append_control(json_t *list, const char *label, const char *path)
+{
+	char where[256];
+
+	snprintf(where, sizeof(where), "unix:%s,server=on", path);
+	json_array_append_new(list, json_pack("{s:s, s:s, s:b}", "label", label, "filename", where,
+					      "frontend-open", 1));
+}
+
 static void query_chardev(void *arg, struct control_request *r, const json_t *args)
 {
 	struct monitor *mon = arg;
 	json_t *list = json_array();
 	struct console_port p;
-	char where[256];
 
 	(void)args;
 	for (unsigned i = 0; mon->console && console_port(mon->console, i, &p); i++)
 		json_array_append_new(list,
 				      json_pack("{s:s, s:s, s:b}", "label", p.label, "filename",
 						p.where, "frontend-open", p.open));
-	snprintf(where, sizeof(where), "unix:%s,server=on", mon->socket);
-	json_array_append_new(list, json_pack("{s:s, s:s, s:b}", "label", "control", "filename",
-					      where, "frontend-open", 1));
+	if (mon->socket)
+		append_control(list, "control", mon->socket);
+	if (mon->spec->control_fd)
+		append_control(list, "control-fd", mon->given);
 	control_reply(r, list);
 }
 

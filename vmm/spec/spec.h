@@ -36,7 +36,9 @@
 #define SPEC_MAX_FORWARDS 16
 #define SPEC_MAX_PORTS	  6
 
-#define SPEC_ID_MAX    63
+#define SPEC_ID_MAX 63
+#define SPEC_FD_LAST \
+	1023 /* of the descriptors that options can name; those of 0 to 2 are no such */
 #define SPEC_SLOT_LAST 31 /* of PCI; slot 0 is the host bridge's */
 
 /* What a device is called, and where it is plugged in; monitors show names, guests places. */
@@ -116,7 +118,8 @@ struct guest_spec {
 	bool no_reboot;
 	bool no_rng;
 	struct spec_device rng;
-	bool no_control;
+	bool no_control; /* without the control socket of the guest's name */
+	int control_fd;	 /* a control socket more, which listens already; 0: none */
 	bool no_cache;
 	bool kvm_known;		 /* does not look what a KVM in software lacks */
 	const char *policy;	 /* or NULL */
@@ -151,10 +154,17 @@ bool guest_spec_has_sessions(const struct guest_spec *s);
 bool guest_spec_shares_memory(const struct guest_spec *s);
 
 /*
- * Checks the devices against each other: -EINVAL and a line that names two that want the same name
- * or the same slot. Disks and networks without an id are "disk0", "net0", ... in their order.
+ * Checks the devices against each other: -EINVAL and a line that names two that want the same name,
+ * slot or descriptor. Disks and networks without an id are "disk0", "net0", ... in their order.
  */
 int guest_spec_check_devices(const struct guest_spec *s, struct err *e);
+/*
+ * Calls @fn for each of the starter's descriptors that @s names, as long as it returns 0; returns
+ * that. @what: "--control", "--net tap-fd=5".
+ */
+typedef int spec_descriptor_fn(void *arg, int fd, const char *what, struct err *e);
+int guest_spec_descriptors(const struct guest_spec *s, spec_descriptor_fn *fn, void *arg,
+			   struct err *e);
 /* Returns the slots that devices ask for, a bit each. */
 u32 guest_spec_slots(const struct guest_spec *s);
 /* Returns the slot that the device of console and ports asks for; 0: any. */

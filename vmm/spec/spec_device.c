@@ -49,6 +49,29 @@ bool spec_is_device_word(const char *word)
 	return !strncmp(word, "id=", 3) || !strncmp(word, "slot=", 5);
 }
 
+int spec_take_fd(int *fd, const char *option, const char *text, const char *key, const char *value,
+		 struct err *e)
+{
+	char *end;
+	unsigned long n = strtoul(value, &end, 10);
+
+	if (*value < '0' || *value > '9' || *end || n <= 2 || n > SPEC_FD_LAST)
+		return err_set(e, -EINVAL, "%s %s: %s wants a descriptor from 3 to %d", option,
+			       text, key, SPEC_FD_LAST);
+	*fd = (int)n;
+	return 0;
+}
+
+int spec_take_control(struct guest_spec *s, const char *base, const char *text, struct err *e)
+{
+	const char *value = spec_word_value(text, "fd");
+
+	(void)base;
+	if (!value)
+		return err_set(e, -EINVAL, "--control %s: want fd=N", text);
+	return spec_take_fd(&s->control_fd, "--control", text, "fd", value, e);
+}
+
 int spec_take_rng(struct guest_spec *s, const char *base, const char *text, struct err *e)
 {
 	static const char *const known[] = { "id", "slot", NULL };
@@ -107,12 +130,13 @@ void spec_net_name(const struct spec_net *n, size_t i, char name[SPEC_ID_MAX + 1
 struct claim {
 	char name[SPEC_ID_MAX + 1]; /* or "" */
 	unsigned slot;		    /* or 0 */
+	int fd;			    /* or 0 */
 	bool stream;		    /* it is the host's end of a byte stream... */
 	bool given;		    /* ... whose name is not the one that it has without */
 	const char *option, *text;
 };
 
-#define MAX_CLAIMS (2 * SPEC_MAX_DISKS + SPEC_MAX_NETS + 1 + 2 * (SPEC_MAX_PORTS + 1))
+#define MAX_CLAIMS (2 * SPEC_MAX_DISKS + SPEC_MAX_NETS + SPEC_MAX_PORTS + 4)
 
 static struct claim *claim_of(const struct spec_device *d, struct claim *c, const char *option,
 			      const char *text)
@@ -156,6 +180,8 @@ static size_t list_claims(const struct guest_spec *s, struct claim c[MAX_CLAIMS]
 	for (size_t i = 0; i < s->n_ports; i++)
 		claim_stream(&s->ports[i].end, &c[n++], "--port", s->ports[i].name,
 			     s->ports[i].name);
+	if (s->control_fd)
+		c[n++] = (struct claim){ .fd = s->control_fd, .option = "--control", .text = "" };
 	if (serial.slot)
 		claim_of(&serial, &c[n++], s->console.dev.slot ? "--console" : "--port", "");
 	return n;
@@ -201,12 +227,34 @@ int guest_spec_check_devices(const struct guest_spec *s, struct err *e)
 				snprintf(what, sizeof(what), "the name %s", c[i].name);
 				return claims_clash(&c[j], &c[i], what, e);
 			}
+			if (c[i].fd && c[i].fd == c[j].fd) {
+				snprintf(what, sizeof(what), "descriptor %d", c[i].fd);
+				return claims_clash(&c[j], &c[i], what, e);
+			}
 			if (c[i].slot && c[i].slot == c[j].slot) {
 				snprintf(what, sizeof(what), "slot %u", c[i].slot);
 				return claims_clash(&c[j], &c[i], what, e);
 			}
 		}
 	return check_serial_slots(s, e);
+}
+
+int guest_spec_descriptors(const struct guest_spec *s, spec_descriptor_fn *fn, void *arg,
+			   struct err *e)
+{
+	struct claim c[MAX_CLAIMS];
+	size_t n = list_claims(s, c);
+	char what[300];
+	int ret = 0;
+
+	for (size_t i = 0; i < n && !ret; i++) {
+		if (!c[i].fd)
+			continue;
+		snprintf(what, sizeof(what), "%s%s%.250s", c[i].option, *c[i].text ? " " : "",
+			 c[i].text);
+		ret = fn(arg, c[i].fd, what, e);
+	}
+	return ret;
 }
 
 unsigned guest_spec_serial_slot(const struct guest_spec *s)

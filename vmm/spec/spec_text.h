@@ -31,6 +31,8 @@ int spec_take_net(struct guest_spec *s, const char *base, const char *text, stru
 int spec_take_console(struct guest_spec *s, const char *base, const char *text, struct err *e);
 /* Takes NAME=pty, NAME=socket=PATH or NAME=file=PATH, each with [,id=ID][,slot=N]. */
 int spec_take_port(struct guest_spec *s, const char *base, const char *text, struct err *e);
+/* Takes fd=N: a control socket more. */
+int spec_take_control(struct guest_spec *s, const char *base, const char *text, struct err *e);
 /* Takes on[,id=ID][,slot=N], or off: the entropy device. */
 int spec_take_rng(struct guest_spec *s, const char *base, const char *text, struct err *e);
 /* Takes SESSION[/INSTANCE]:FILE.ko[,param=value]... */
@@ -65,6 +67,10 @@ bool spec_is_device_word(const char *word);
 /* Copies @value, the id or the node of a device, to @name. -EINVAL, as spec_device_word() does. */
 int spec_take_id(char name[SPEC_ID_MAX + 1], const char *option, const char *text, const char *key,
 		 const char *value, struct err *e);
+
+/* Takes @value of @key in @text, the number of a descriptor that the process was started with. */
+int spec_take_fd(int *fd, const char *option, const char *text, const char *key, const char *value,
+		 struct err *e);
 
 /* Returns @path itself, or below @base, on the heap; NULL: out of memory. */
 char *spec_path_below(const char *base, const char *path);

@@ -1,0 +1,142 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# Descriptors that vmm run takes over from the process that starts it: a control socket that listens already,
+# from systemd, too. Speaks TAP.
+set -u
+# shellcheck source=tests/cli/lib_guest.sh
+. tests/cli/lib_guest.sh
+[ -w /dev/kvm ] || tap_skip descriptors '/dev/kvm is missing'
+guest_begin descriptors
+# A plain user's sockets lie in $work, root's in /run: a socket that is put there has a name for vmm's clients.
+[ "$EUID" = 0 ] && dir=/run/umbra || dir=$work/umbra
+given=$guest-given
+mkdir -p "$dir" && chmod 700 "$dir"
+trap 'guest_clean_up; rm -f "$dir/$given.sock"' EXIT
+
+# A starter in Perl, as libvirt and systemd are: it listens at PATH and passes that as descriptor FD.
+# start.pl KIND FD PATH COMMAND...; KIND: listen, connect (no listener), dgram, or systemd:NAME:NAME...
+cat >start.pl <<'END'
+use Socket; use POSIX ();
+my ($kind, $fd, $path, @command) = @ARGV;
+unlink $path;
+socket(my $s, AF_UNIX, $kind eq "dgram" ? SOCK_DGRAM : SOCK_STREAM, 0) or die "socket: $!";
+bind($s, sockaddr_un($path)) or die "bind $path: $!";
+listen($s, 8) or die "listen: $!" if $kind =~ /^(listen|systemd)/;
+if ($kind =~ s/^systemd://) {
+	my @names = split /:/, $kind;
+	# Of several, this is the last one.
+	$fd = 2 + @names;
+	$ENV{LISTEN_PID} = $$; $ENV{LISTEN_FDS} = @names; $ENV{LISTEN_FDNAMES} = $kind;
+	# fileno($s) may lie among them.
+	my $high = POSIX::dup2(fileno($s), 50);
+	POSIX::dup2($high, $_) for 3 .. $fd;
+} else {
+	POSIX::dup2(fileno($s), $fd);
+}
+exec @command or die "exec: $!";
+END
+
+# start KIND FD OPTION...: a guest whose starter passes a descriptor; as guest_start.
+start()
+{
+	local kind=$1 fd=$2
+
+	shift 2
+	perl start.pl "$kind" "$fd" "$dir/$given.sock" "$vmm" run --kernel "$kernel" --memory 128M --paused "$@" \
+		</dev/null >out 2>err &
+	run=$!
+	wait_for 10 given_answers_or_has_ended
+}
+
+given_answers_or_has_ended()
+{
+	"$vmm" info "$given" || process_ended "$run"
+}
+
+answers() # NAME...
+{
+	local who
+
+	for who; do
+		"$vmm" info "$who" >said 2>&1 || { cat said err; return 1; }
+	done
+}
+
+ends()
+{
+	kill "$run" && wait_for 5 process_ended "$run"
+	run=
+}
+
+# A client after the other, while others have its own socket.
+two_sockets()
+{
+	start listen 9 --name "$guest" --control fd=9 "$@" && answers "$given" "$guest" "$given" "$given" || return
+	"$vmm" info --json "$given" | grep -q "\"name\": *\"$guest\"" || return
+	ends || return
+	[ -S "$dir/$given.sock" ] && [ ! -e "$dir/$guest.sock" ]
+}
+result 'a control socket that listens already serves beside the own one, and stays' two_sockets
+result 'it does without confinement, too' two_sockets --confine off
+
+without_a_name()
+{
+	start listen 700 --no-control --control fd=700 && answers "$given" || return
+	"$vmm" info --json "$given" | grep -q '"name": *"guest"' || return
+	[ -z "$(find "$dir" -name 'guest[0-9]*.sock' -newer start.pl)" ] && ends
+}
+result 'it may be the only one' without_a_name
+
+# The supervisor and the helper process of the network have none of it.
+nobody_else_has_it()
+{
+	local p inode
+
+	start listen 9 --name "$guest" --control fd=9 --net user || return
+	inode=$(grep " $dir/$given.sock\$" /proc/net/unix | awk 'NR == 1 { print $7 }')
+	main=$(child "$run" vmm)
+	[ -n "$inode" ] && [ -n "$main" ] || return
+	for p in $run $(cat "/proc/$main/task/"*/children); do
+		if find "/proc/$p/fd" -lname "socket:\[$inode\]" | grep -q .; then
+			echo "process $p has it: $(cat "/proc/$p/comm")"
+			return 1
+		fi
+	done
+	find "/proc/$main/fd" -lname "socket:\[$inode\]" | grep -q . && ends
+}
+result 'nothing but the VMM has it' nobody_else_has_it
+
+by_systemd() # NAMES
+{
+	start "systemd:$1" 0 --name "$guest" --control activation && answers "$given" "$guest" && ends
+}
+result 'systemd passes it' by_systemd x
+result 'among others it has a name' by_systemd web:other:control
+
+# refused TEXT CODE KIND FD OPTION...
+refused()
+{
+	local text=$1 code=$2 ret
+
+	shift 2
+	start "$@" --name "$guest"
+	wait "$run"
+	ret=$?
+	run=
+	[ "$ret" = "$code" ] && grep -qF -- "$text" err && return
+	echo "code $ret, '$(cat err)'; expected $code, '$text'"
+	return 1
+}
+result 'one that does not listen is refused' \
+	refused '--control: descriptor 9: it does not listen' 1 connect 9 --control fd=9
+result 'one of datagrams is refused' refused 'it is no stream socket' 1 dgram 9 --control fd=9
+result 'one that is not open is refused' \
+	refused '--control: descriptor 8 is not open' 1 listen 9 --control fd=8
+result 'a file is refused' refused 'it is no socket' 1 listen 9 --control fd=7 7<err
+result 'standard output is refused' refused 'fd wants a descriptor from 3' 2 listen 9 --control fd=1
+result 'another word is refused' refused 'want fd=N or activation' 2 listen 9 --control pty
+result 'without systemd there is none of it' \
+	refused 'systemd has passed no socket to this process' 2 listen 3 --control activation
+result 'among several one must have the name' \
+	refused 'of the 2 sockets that systemd has passed none is called control' 2 systemd:a:b 0 --control activation
+echo "1..$n"
