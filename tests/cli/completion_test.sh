@@ -46,7 +46,7 @@ offers 'vmm run --disk=disk.img,se' disk.img,serial=
 offers 'vmm run --disk disk.img,ro,aio=' auto io_uring threads
 offers 'vmm run --disk disk.img,r' disk.img,ro
 offers 'vmm run --firmware se' seabios
-offers 'vmm run --console so' socket=
+offers 'vmm run --console so' socket-fd= socket=
 offers 'vmm run --console socket=di' dir/ disk.img
 offers 'vmm run --port a=p' pty
 offers 'vmm run --net u' user

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# Descriptors that vmm run takes over from the process that starts it: a control socket that listens already,
-# from systemd, too. Speaks TAP.
+# Descriptors that vmm run takes over from the process that starts it: sockets that listen already, the control
+# socket from systemd, too, and a tap. Speaks TAP.
 set -u
 # shellcheck source=tests/cli/lib_guest.sh
 . tests/cli/lib_guest.sh
@@ -14,7 +14,8 @@ mkdir -p "$dir" && chmod 700 "$dir"
 trap 'guest_clean_up; rm -f "$dir/$given.sock"' EXIT
 
 # A starter in Perl, as libvirt and systemd are: it listens at PATH and passes that as descriptor FD.
-# start.pl KIND FD PATH COMMAND...; KIND: listen, connect (no listener), dgram, or systemd:NAME:NAME...
+# start.pl KIND FD PATH COMMAND...; KIND: listen, connect (no listener), dgram, systemd:NAME:NAME..., or a tap,
+# of which FD is another descriptor: tap:FLAGS
 cat >start.pl <<'END'
 use Socket; use POSIX ();
 my ($kind, $fd, $path, @command) = @ARGV;
@@ -22,7 +23,14 @@ unlink $path;
 socket(my $s, AF_UNIX, $kind eq "dgram" ? SOCK_DGRAM : SOCK_STREAM, 0) or die "socket: $!";
 bind($s, sockaddr_un($path)) or die "bind $path: $!";
 listen($s, 8) or die "listen: $!" if $kind =~ /^(listen|systemd)/;
-if ($kind =~ s/^systemd://) {
+if ($kind =~ /^tap:(\w+)/) {
+	open my $t, "+<", "/dev/net/tun" or die "tun: $!";
+	my $request = pack "Z16 S x22", "", hex $1;
+	hex $1 and (ioctl $t, 0x400454ca, $request or die "TUNSETIFF: $!");
+	POSIX::dup2(fileno($t), $fd);
+	listen($s, 8) or die "listen: $!";
+	POSIX::dup2(fileno($s), 60);
+} elsif ($kind =~ s/^systemd://) {
 	my @names = split /:/, $kind;
 	# Of several, this is the last one.
 	$fd = 2 + @names;
@@ -36,13 +44,14 @@ if ($kind =~ s/^systemd://) {
 exec @command or die "exec: $!";
 END
 
+own_net=(env)
 # start KIND FD OPTION...: a guest whose starter passes a descriptor; as guest_start.
 start()
 {
 	local kind=$1 fd=$2
 
 	shift 2
-	perl start.pl "$kind" "$fd" "$dir/$given.sock" "$vmm" run --kernel "$kernel" --memory 128M --paused "$@" \
+	"${own_net[@]}" perl start.pl "$kind" "$fd" "$dir/$given.sock" "$vmm" run --kernel "$kernel" --memory 128M --paused "$@" \
 		</dev/null >out 2>err &
 	run=$!
 	wait_for 10 given_answers_or_has_ended
@@ -120,6 +129,7 @@ refused()
 
 	shift 2
 	start "$@" --name "$guest"
+	process_ended "$run" || kill "$run"
 	wait "$run"
 	ret=$?
 	run=
@@ -139,4 +149,38 @@ result 'without systemd there is none of it' \
 	refused 'systemd has passed no socket to this process' 2 listen 3 --control activation
 result 'among several one must have the name' \
 	refused 'of the 2 sockets that systemd has passed none is called control' 2 systemd:a:b 0 --control activation
+
+# The console's socket is open to clients, and QMP calls it as the option does.
+console_by_descriptor()
+{
+	start listen 9 --name "$guest" --console socket-fd=9,id=charserial0 --port p=pty
+	wait_for 10 guest_answers_or_has_ended
+	info_tells "unix:$dir/$given.sock,server=on" || return
+	ends && [ -S "$dir/$given.sock" ]
+}
+result 'a console on a socket that listens already' console_by_descriptor
+result 'a port on what does not listen is refused' \
+	refused 'port p: descriptor 9: it does not listen' 1 connect 9 --port p=socket-fd=9
+
+# A tap, without a trace on this host: in a network namespace of its own. IFF_TAP 2, IFF_NO_PI 1000, IFF_VNET_HDR 4000.
+own_net=(unshare -n)
+if ! "${own_net[@]}" perl start.pl tap:5002 9 "$dir/$given.sock" true 2>/dev/null; then
+	for name in taken refused; do verdict 0 "a tap by descriptor is $name # SKIP this host makes no tap"; done
+	echo "1..$n"
+	exit
+fi
+tap_by_descriptor()
+{
+	start tap:5002 9 --name "$guest" --control fd=60 --net tap-fd=9,mac=52:55:00:00:00:01,id=net0,slot=7 &&
+		answers "$given" && ends
+}
+result 'a tap by descriptor is taken' tap_by_descriptor
+taps_refused()
+{
+	refused 'it is a tun, which has packets' 1 tap:5001 9 --net tap-fd=9 &&
+		refused 'want IFF_NO_PI | IFF_VNET_HDR' 1 tap:1002 9 --net tap-fd=9 &&
+		refused 'it is no tap, or one without an interface' 1 tap:0 9 --net tap-fd=9 &&
+		refused 'it is no tap' 1 tap:5002 9 --net tap-fd=60
+}
+result 'a tap by descriptor is refused if it is of another kind' taps_refused
 echo "1..$n"

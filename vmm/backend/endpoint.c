@@ -12,6 +12,7 @@ int endpoint_create(struct endpoint **out, const struct endpoint_config *c, stru
 		return 0;
 	case SPEC_PTY:
 	case SPEC_SOCKET:
+	case SPEC_SOCKET_FD:
 		return endpoint_stream_create(out, c, e);
 	case SPEC_STDIO:
 	case SPEC_FILE:

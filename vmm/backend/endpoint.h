@@ -10,7 +10,8 @@
  * files, inlet.h stdin.
  * The newest client of a socket takes the place of the one before, so that a client that is stuck
  * locks nobody out. A file is appended to, never replaced or truncated; a socket's path that is
- * another file is refused, and at the end only the socket that was made is removed.
+ * another file is refused, and at the end only the socket that was made is removed: one that the
+ * starter listens on (SPEC_SOCKET_FD) is used like it, and its file stays.
  */
 #ifndef UMBRA_VMM_BACKEND_ENDPOINT_H
 #define UMBRA_VMM_BACKEND_ENDPOINT_H

@@ -25,6 +25,7 @@
 
 #include "base/clock.h"
 #include "base/eventfd.h"
+#include "base/listener.h"
 #include "base/socket_file.h"
 #include "vmm/backend/endpoint_int.h"
 
@@ -37,7 +38,7 @@ struct stream {
 	int room_fd;	     /* the guest has room again */
 	bool owns_file;	     /* the socket's file is ours to remove */
 	struct socket_id id; /* of that file */
-	char tty[64];	     /* the slave's path */
+	char path[120];	     /* the slave's, or that of a given socket */
 
 	pthread_mutex_t lock;
 	int fd; /* the client, or the terminal's master; -1 */
@@ -252,15 +253,15 @@ static int stream_open_pty(struct stream *s, struct err *e)
 	int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
 
 	if (master < 0 || grantpt(master) || unlockpt(master) ||
-	    ptsname_r(master, s->tty, sizeof(s->tty)))
+	    ptsname_r(master, s->path, sizeof(s->path)))
 		goto fail;
-	s->slave = open(s->tty, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	s->slave = open(s->path, O_RDWR | O_NOCTTY | O_CLOEXEC);
 	if (s->slave < 0 || tcgetattr(s->slave, &t))
 		goto fail;
 	cfmakeraw(&t);
 	if (tcsetattr(s->slave, TCSANOW, &t))
 		goto fail;
-	note_put(machine_notes(s->ep.c.m), "%s is on %s", s->ep.c.name, s->tty);
+	note_put(machine_notes(s->ep.c.m), "%s is on %s", s->ep.c.name, s->path);
 	return stream_adopt(s, master);
 fail:
 	err_set(e, -errno, "%s: cannot make a pseudo-terminal: %s", s->ep.c.name, strerror(errno));
@@ -293,6 +294,13 @@ static int bind_listener(const struct stream *s, const struct sockaddr_un *a)
 	return -EADDRINUSE;
 }
 
+static int stream_listen(struct stream *s, struct err *e)
+{
+	int ret = loop_add(s->loop, s->listener, EPOLLIN, on_stream_connection, s);
+
+	return ret ? err_set(e, ret, "%s: cannot wait for clients", s->ep.c.name) : 0;
+}
+
 static int stream_open_socket(struct stream *s, struct err *e)
 {
 	const char *path = s->ep.c.what->path;
@@ -323,8 +331,31 @@ static int stream_open_socket(struct stream *s, struct err *e)
 			       ret == -EADDRINUSE ? "; another program listens there, or it is a "
 						    "file of another kind, which stays as it is"
 						  : "");
-	ret = loop_add(s->loop, s->listener, EPOLLIN, on_stream_connection, s);
-	return ret ? err_set(e, ret, "%s: cannot wait for clients", s->ep.c.name) : 0;
+	return stream_listen(s, e);
+}
+
+/* Takes over a socket that the starter has made. */
+static int stream_open_given(struct stream *s, struct err *e)
+{
+	int fd = s->ep.c.what->fd, ret = listener_take(fd, s->ep.c.name, e);
+
+	if (ret)
+		return ret;
+	s->listener = fd;
+	listener_path(fd, s->path, sizeof(s->path));
+	return stream_listen(s, e);
+}
+
+static int stream_open(struct stream *s, struct err *e)
+{
+	switch (s->ep.c.what->kind) {
+	case SPEC_PTY:
+		return stream_open_pty(s, e);
+	case SPEC_SOCKET_FD:
+		return stream_open_given(s, e);
+	default:
+		return stream_open_socket(s, e);
+	}
 }
 
 static bool stream_disown(struct endpoint *ep, struct confine_file *file)
@@ -375,9 +406,10 @@ static void stream_describe(const struct endpoint *ep, char *buf, size_t len)
 	const struct stream *s = (const struct stream *)(const void *)ep;
 
 	if (ep->c.what->kind == SPEC_PTY)
-		snprintf(buf, len, "pty:%s", s->tty);
+		snprintf(buf, len, "pty:%s", s->path);
 	else
-		snprintf(buf, len, "unix:%s,server=on", ep->c.what->path);
+		snprintf(buf, len, "unix:%s,server=on",
+			 ep->c.what->kind == SPEC_SOCKET ? ep->c.what->path : s->path);
 }
 
 int endpoint_stream_create(struct endpoint **out, const struct endpoint_config *c, struct err *e)
@@ -406,7 +438,7 @@ int endpoint_stream_create(struct endpoint **out, const struct endpoint_config *
 	if (ret)
 		err_set(e, ret, "%s: cannot be set up: %s", c->name, strerror(-ret));
 	else
-		ret = c->what->kind == SPEC_PTY ? stream_open_pty(s, e) : stream_open_socket(s, e);
+		ret = stream_open(s, e);
 	if (ret) {
 		stream_destroy(&s->ep, 0);
 		return ret;

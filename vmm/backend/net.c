@@ -66,6 +66,29 @@ static int net_open_tap(struct net_backend *out, const struct spec_net *n, struc
 	return 0;
 }
 
+/* Takes a tap that the starter has opened, as libvirt does for QEMU: tap-fd=N. */
+static int net_take_tap(struct net_backend *out, const struct spec_net *n, struct err *e)
+{
+	int fd = n->tap_fd, flags = fcntl(fd, F_GETFL), header = sizeof(struct virtio_net_hdr_v1);
+	struct ifreq r = { .ifr_flags = 0 };
+	const char *fault = NULL;
+
+	if (flags < 0 || ioctl(fd, TUNGETIFF, &r))
+		fault = "it is no tap, or one without an interface (TUNSETIFF)";
+	else if (!(r.ifr_flags & IFF_TAP))
+		fault = "it is a tun, which has packets and no frames; want IFF_TAP";
+	else if (!(r.ifr_flags & IFF_NO_PI) || !(r.ifr_flags & IFF_VNET_HDR))
+		fault = "its frames need the header of virtio alone: want IFF_NO_PI | IFF_VNET_HDR";
+	else if (fcntl(fd, F_SETFL, flags | O_NONBLOCK) || fcntl(fd, F_SETFD, FD_CLOEXEC) ||
+		 ioctl(fd, TUNSETVNETHDRSZ, &header) || tap_offload(fd, 0))
+		fault = strerror(errno);
+	if (fault)
+		return err_set(e, -EINVAL, "--net %s: descriptor %d: %s", n->text, fd, fault);
+	out->fd = fd;
+	out->offload = tap_offload;
+	return 0;
+}
+
 static int spawn_helper(int theirs, const struct spec_net *n, enum confine_mode confine,
 			const char *user)
 {
@@ -130,9 +153,12 @@ int net_open(struct net_backend *out, int *keeper, const struct spec_net *n,
 
 	out->offload = NULL;
 	*keeper = -1;
-	ret = n->tap ? net_open_tap(out, n, e)
-		     : net_open_user(&out->fd, keeper, n, confine, user, e);
-
+	if (n->tap_fd)
+		ret = net_take_tap(out, n, e);
+	else if (n->tap)
+		ret = net_open_tap(out, n, e);
+	else
+		ret = net_open_user(&out->fd, keeper, n, confine, user, e);
 	if (ret)
 		return ret;
 	memcpy(out->mac, n->mac, sizeof(out->mac));

@@ -82,18 +82,21 @@ static const struct run_option table[] = {
 	  "node0, ...); slot: its place on PCI bus 0, 1 to 31",
 	  .repeat = true, .spec = spec_take_disk },
 	{ "net", "user[,tftp=DIR][,bootfile=F][,hostfwd=tcp:PORT-:PORT]...[,mac=M][,id=ID][,slot=N]\n"
-		 "tap=NAME[,mac=M][,id=ID][,slot=N]",
+		 "tap=NAME[,mac=M][,id=ID][,slot=N]\n"
+		 "tap-fd=N[,mac=M][,id=ID][,slot=N]",
 	  "a network card; repeatable. user: a network without rights: DHCP,\n"
 	  "DNS, the host as 10.0.2.2; hostfwd makes a port of the guest one of\n"
-	  "this machine's. tap: on an existing tap interface",
+	  "this machine's. tap: on an existing tap interface; tap-fd: on one\n"
+	  "that the process which starts this one has opened as descriptor N",
 	  .repeat = true, .spec = spec_take_net },
-	{ "console", "stdio|attach|pty|socket=PATH|file=PATH[,id=ID][,slot=N]",
+	{ "console", "stdio|attach|pty|socket=PATH|socket-fd=N|file=PATH[,id=ID][,slot=N]",
 	  "a virtio console (hvc0) beside the serial port, both on this.\n"
 	  "attach keeps the last 64 KiB for `vmm console`, socket for who\n"
-	  "connects; file is appended to, up to 256 MiB. id: its name in QMP;\n"
+	  "connects; socket-fd listens already as descriptor N of the starter;\n"
+	  "file is appended to, up to 256 MiB. id: its name in QMP;\n"
 	  "slot: the PCI slot of the device that console and ports share",
 	  .spec = spec_take_console },
-	{ "port", "NAME=pty|socket=PATH|file=PATH[,id=ID][,slot=N]",
+	{ "port", "NAME=pty|socket=PATH|socket-fd=N|file=PATH[,id=ID][,slot=N]",
 	  "/dev/virtio-ports/NAME of the guest; repeatable",
 	  .repeat = true, .spec = spec_take_port },
 	{ "rng", "on[,id=ID][,slot=N]|off",

@@ -60,13 +60,15 @@ struct spec_disk {
 };
 
 /*
- * Where a byte stream of the guest ends: stdio, attach, pty, socket=PATH, file=PATH. Its id is that
+ * Where a byte stream of the guest ends: stdio, attach, pty, socket=PATH, socket-fd=N (one that
+ * listens already, of the process that starts this one), file=PATH. Its id is that
  * of the host's end; the slot is that of the device that console and ports share.
  */
 struct spec_endpoint {
 	struct spec_device dev;
-	enum { SPEC_STDIO, SPEC_ATTACH, SPEC_PTY, SPEC_SOCKET, SPEC_FILE } kind;
-	const char *path;
+	enum { SPEC_STDIO, SPEC_ATTACH, SPEC_PTY, SPEC_SOCKET, SPEC_FILE, SPEC_SOCKET_FD } kind;
+	const char *path; /* of SPEC_SOCKET and SPEC_FILE */
+	int fd;		  /* of SPEC_SOCKET_FD, else 0 */
 };
 
 /* --port NAME=ENDPOINT */
@@ -82,12 +84,13 @@ struct spec_forward {
 	u16 host_port, guest_port;
 };
 
-/* --net user[,...] or --net tap=NAME[,...] */
+/* --net user[,...], --net tap=NAME[,...] or --net tap-fd=N[,...] */
 struct spec_net {
 	struct spec_device dev;
 	const char *text; /* all of the option, borrowed */
 	char *buf;	  /* owns the strings below */
-	const char *tap;  /* NULL: user mode */
+	const char *tap;  /* or NULL... */
+	int tap_fd;	  /* ... with a tap that the starter has opened; 0, too: user mode */
 	const char *tftp, *bootfile;
 	bool mac_given;
 	u8 mac[6];

@@ -154,6 +154,7 @@ static void claim_stream(const struct spec_endpoint *end, struct claim *c, const
 	if (!c->given)
 		snprintf(c->name, sizeof(c->name), "%s", name);
 	c->stream = true;
+	c->fd = end->fd;
 	c->slot = 0; /* all are ends of one device, whose slot is claimed once */
 }
 
@@ -170,9 +171,10 @@ static size_t list_claims(const struct guest_spec *s, struct claim c[MAX_CLAIMS]
 		c[n] = (struct claim){ .given = *d->node, .option = "--disk", .text = d->path };
 		spec_disk_node(d, i, c[n++].name);
 	}
-	for (size_t i = 0; i < s->n_nets; i++)
-		spec_net_name(&s->nets[i], i,
-			      claim_of(&s->nets[i].dev, &c[n++], "--net", s->nets[i].text)->name);
+	for (size_t i = 0; i < s->n_nets; i++) {
+		claim_of(&s->nets[i].dev, &c[n], "--net", s->nets[i].text)->fd = s->nets[i].tap_fd;
+		spec_net_name(&s->nets[i], i, c[n++].name);
+	}
 	if (!s->no_rng)
 		claim_of(&s->rng, &c[n++], "--rng", "");
 	if (s->console_given)

@@ -28,7 +28,8 @@ static bool endpoint_words_begin(const char *text, const char *at)
 static int endpoint_kind(struct guest_spec *s, struct spec_endpoint *end,
 			 const struct endpoint_option *opt, const char *kind, struct err *e)
 {
-	static const char *const known[] = { "stdio", "attach", "pty", "socket", "file", NULL };
+	static const char *const known[] = { "stdio",	  "attach", "pty", "socket",
+					     "socket-fd", "file",   NULL };
 	static const char *const plain[] = {
 		[SPEC_STDIO] = "stdio",
 		[SPEC_ATTACH] = "attach",
@@ -37,18 +38,25 @@ static int endpoint_kind(struct guest_spec *s, struct spec_endpoint *end,
 	const char *path;
 
 	end->path = NULL;
+	end->fd = 0;
 	for (size_t i = 0; i < ARRAY_SIZE(plain); i++)
 		if (!strcmp(kind, plain[i])) {
 			end->kind = i;
 			return 0;
 		}
+	path = spec_word_value(kind, "socket-fd");
+	if (path) {
+		end->kind = SPEC_SOCKET_FD;
+		return spec_take_fd(&end->fd, opt->name, opt->whole, "socket-fd", path, e);
+	}
 	path = spec_word_value(kind, "socket");
 	end->kind = path ? SPEC_SOCKET : SPEC_FILE;
 	if (!path)
 		path = spec_word_value(kind, "file");
 	if (!path)
-		return spec_unknown_word(opt->name, opt->whole, kind, known,
-					 "stdio, attach, pty, socket=PATH or file=PATH", e);
+		return spec_unknown_word(
+			opt->name, opt->whole, kind, known,
+			"stdio, attach, pty, socket-fd=N, socket=PATH or file=PATH", e);
 	if (!*path)
 		return err_set(e, -EINVAL, "%s %s: no path is named", opt->name, opt->whole);
 	end->path = guest_spec_path(s, opt->base, path);

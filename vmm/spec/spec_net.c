@@ -104,6 +104,7 @@ static int net_word(struct spec_net *n, const char *s, const char *word, struct 
 	static const char *const tap_words[] = { "mac", "id", "slot", NULL };
 	const char *value = strchr(word, '=');
 	size_t len = value ? (size_t)(value - word) : strlen(word);
+	bool tap = n->tap || n->tap_fd;
 	char key[16] = "";
 	int ret = spec_device_word(&n->dev, "--net", s, word, e);
 
@@ -118,7 +119,7 @@ static int net_word(struct spec_net *n, const char *s, const char *word, struct 
 						     "52:55:00:12:34:56, the first of them even",
 						     s)
 					   : 0;
-	if (!n->tap && !strcmp(key, "hostfwd")) {
+	if (!tap && !strcmp(key, "hostfwd")) {
 		ret = parse_forward(n, value);
 		if (ret == -ENOSPC)
 			return err_set(e, -EINVAL, "--net %s: at most %d hostfwd", s,
@@ -129,24 +130,25 @@ static int net_word(struct spec_net *n, const char *s, const char *word, struct 
 				     s)
 			   : 0;
 	}
-	if (!n->tap && (!strcmp(key, "tftp") || !strcmp(key, "bootfile"))) {
+	if (!tap && (!strcmp(key, "tftp") || !strcmp(key, "bootfile"))) {
 		if (!*value)
 			return err_set(e, -EINVAL, "--net %s: %s wants a value", s, key);
 		*(*key == 't' ? &n->tftp : &n->bootfile) = value;
 		return 0;
 	}
 	return spec_unknown_word(
-		"--net", s, word, n->tap ? tap_words : user_words,
-		n->tap ? "tap=NAME[,mac=M][,id=ID][,slot=N]"
-		       : "user[,tftp=DIR][,bootfile=F][,hostfwd=tcp:PORT-:PORT][,mac=M][,id=ID]"
-			 "[,slot=N]",
+		"--net", s, word, tap ? tap_words : user_words,
+		tap ? "tap=NAME[,mac=M][,id=ID][,slot=N]"
+		    : "user[,tftp=DIR][,bootfile=F][,hostfwd=tcp:PORT-:PORT][,mac=M][,id=ID]"
+		      "[,slot=N]",
 		e);
 }
 
 int spec_parse_net(struct spec_net *n, const char *text, struct err *e)
 {
+	const char *fd;
 	char *rest, *word;
-	int ret;
+	int ret = 0;
 
 	memset(n, 0, sizeof(*n));
 	n->text = text;
@@ -155,16 +157,16 @@ int spec_parse_net(struct spec_net *n, const char *text, struct err *e)
 		return err_set(e, -ENOMEM, "out of memory");
 	rest = n->buf;
 	word = strsep(&rest, ",");
-	if (!strncmp(word, "tap=", 4) && word[4])
+	fd = spec_word_value(word, "tap-fd");
+	if (fd)
+		ret = spec_take_fd(&n->tap_fd, "--net", text, "tap-fd", fd, e);
+	else if (!strncmp(word, "tap=", 4) && word[4])
 		n->tap = word + 4;
 	else if (strcmp(word, "user") != 0)
 		return err_set(e, -EINVAL, "--net %s: want user or tap=NAME", text);
-	while ((word = strsep(&rest, ","))) {
+	while (!ret && (word = strsep(&rest, ",")))
 		ret = net_word(n, text, word, e);
-		if (ret)
-			return ret;
-	}
-	return 0;
+	return ret;
 }
 
 /*

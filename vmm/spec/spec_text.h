@@ -23,13 +23,13 @@ int spec_take_cpus(struct guest_spec *s, const char *base, const char *text, str
  */
 int spec_take_disk(struct guest_spec *s, const char *base, const char *text, struct err *e);
 /*
- * Takes user[,tftp=DIR][,bootfile=F][,hostfwd=tcp:PORT-:PORT]..., or tap=NAME, each with
- * [,mac=M][,id=ID][,slot=N].
+ * Takes user[,tftp=DIR][,bootfile=F][,hostfwd=tcp:PORT-:PORT]..., tap=NAME, or tap-fd=N, each
+ * with [,mac=M][,id=ID][,slot=N].
  */
 int spec_take_net(struct guest_spec *s, const char *base, const char *text, struct err *e);
-/* Takes stdio, attach, pty, socket=PATH or file=PATH, each with [,id=ID][,slot=N]. */
+/* Takes stdio, attach, pty, socket=PATH, socket-fd=N or file=PATH, with [,id=ID][,slot=N]. */
 int spec_take_console(struct guest_spec *s, const char *base, const char *text, struct err *e);
-/* Takes NAME=pty, NAME=socket=PATH or NAME=file=PATH, each with [,id=ID][,slot=N]. */
+/* Takes NAME=pty, NAME=socket=PATH, ..., as --console has them, but stdio and attach. */
 int spec_take_port(struct guest_spec *s, const char *base, const char *text, struct err *e);
 /* Takes fd=N: a control socket more. */
 int spec_take_control(struct guest_spec *s, const char *base, const char *text, struct err *e);

@@ -171,6 +171,54 @@ static void socket_is_left_to_another(void **state)
 	fixture_fini(&f);
 }
 
+/* A client after the other, on a socket that another process listens on; its file is not ours. */
+static void a_given_socket_is_used_and_stays(void **state)
+{
+	struct confine_file file;
+	struct err e = { "" };
+	char where[160];
+	struct fixture f;
+	char buf[8];
+
+	(void)state;
+	fixture_init(&f);
+	f.what.fd = bind_at(f.path, true);
+	assert_int_equal(fixture_open(&f, SPEC_SOCKET_FD, true, &e), 0);
+	for (int i = 0; i < 2; i++) {
+		int fd = dial_endpoint(f.path);
+
+		assert_int_equal(endpoint_write(f.ep, (const u8 *)"hello\n", 6, false), 6);
+		assert_int_equal(recv(fd, buf, 6, MSG_WAITALL), 6);
+		assert_memory_equal(buf, "hello\n", 6);
+		close(fd);
+	}
+	endpoint_describe(f.ep, where, sizeof(where));
+	assert_non_null(strstr(where, f.path));
+	assert_false(endpoint_disown(f.ep, &file));
+	fixture_close(&f);
+	assert_int_equal(access(f.path, F_OK), 0);
+	/* Nobody else has it: it was closed. */
+	assert_int_equal(fcntl(f.what.fd, F_GETFD), -1);
+	unlink(f.path);
+	fixture_fini(&f);
+}
+
+static void what_does_not_listen_is_no_socket_to_use(void **state)
+{
+	struct err e = { "" };
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f);
+	f.what.fd = bind_at(f.path, false);
+	assert_int_equal(fixture_open(&f, SPEC_SOCKET_FD, true, &e), -EINVAL);
+	assert_non_null(strstr(e.text, "console: descriptor"));
+	assert_non_null(strstr(e.text, "does not listen"));
+	close(f.what.fd);
+	unlink(f.path);
+	fixture_fini(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -182,6 +230,8 @@ int main(void)
 		cmocka_unit_test(socket_replaces_a_leftover),
 		cmocka_unit_test(socket_spares_its_successor),
 		cmocka_unit_test(socket_is_left_to_another),
+		cmocka_unit_test(a_given_socket_is_used_and_stays),
+		cmocka_unit_test(what_does_not_listen_is_no_socket_to_use),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

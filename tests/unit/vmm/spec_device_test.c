@@ -82,6 +82,35 @@ static void all_devices_take_a_name_and_a_slot(void **state)
 	guest_spec_free(&s);
 }
 
+static int sum_descriptor(void *arg, int fd, const char *what, struct err *e)
+{
+	(void)e;
+	assert_non_null(strstr(what, "--"));
+	*(int *)arg += fd;
+	return 0;
+}
+
+static void descriptors_of_the_starter_are_listed(void **state)
+{
+	struct guest_spec s;
+	struct err e;
+	int sum = 0;
+
+	(void)state;
+	assert_int_equal(TAKE("csocket-fd=10,id=c", "pa=socket-fd=200,slot=4", "pb=pty",
+			      "ntap-fd=1000,mac=52:55:00:00:00:01", "nuser", "dx.img"),
+			 0);
+	assert_int_equal(s.console.kind, SPEC_SOCKET_FD);
+	assert_string_equal(s.console.dev.id, "c");
+	assert_true(s.nets[0].mac_given);
+	assert_int_equal(spec_take_control(&s, NULL, "fd=20", &e), 0);
+	assert_int_equal(guest_spec_descriptors(&s, sum_descriptor, &sum, &e), 0);
+	assert_int_equal(sum, 1230);
+	assert_int_equal(spec_take_control(&s, NULL, "fd=10", &e), 0);
+	assert_int_equal(guest_spec_check_devices(&s, &e), -EINVAL);
+	guest_spec_free(&s);
+}
+
 static void the_last_rng_and_console_count(void **state)
 {
 	struct guest_spec s;
@@ -124,6 +153,13 @@ static void mistakes_are_told(void **state)
 		{ { "cpty,slto=3" }, "did you mean \"slot\"" },
 		{ { "cpty,x" }, "want id=ID or slot=N" },
 		{ { "ron,slo=3" }, "did you mean \"slot\"" },
+		{ { "cpty", "pa=socket-fd=" },
+		  "--port a=socket-fd=: socket-fd wants a descriptor" },
+		{ { "ntap-fd=2" }, "--net tap-fd=2: tap-fd wants a descriptor from 3 to 1023" },
+		{ { "ntap-fd=3,hostfwd=tcp:80-:80" }, "unknown option \"hostfwd\"" },
+		{ { "csocket-fd=7", "ntap-fd=7" },
+		  "--console: descriptor 7 is already that of --net tap-fd=7" },
+		{ { "pa=socket-fd=7,id=x", "pb=socket-fd=7" }, "--port b: descriptor 7" },
 		{ { "rno" }, "want on[,id=ID][,slot=N] or off" },
 		{ { "roff,slot=3" }, "want on" },
 		{ { "dvhost-user=s,node=x" }, "back end's to decide" },
@@ -156,6 +192,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_devices_take_a_name_and_a_slot),
+		cmocka_unit_test(descriptors_of_the_starter_are_listed),
 		cmocka_unit_test(the_last_rng_and_console_count),
 		cmocka_unit_test(mistakes_are_told),
 	};
