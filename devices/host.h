@@ -86,6 +86,15 @@ struct host_ops {
 	 */
 	bool (*ram_region)(struct host *h, unsigned i, struct host_region *out);
 
+	/*
+	 * Gives RAM back: [p, p + len), whole pages of 4096 bytes that ram() gave, reads as zero
+	 * from then on, for every process that maps it, and takes memory of the host again when it
+	 * is touched. What is under way to it or from it meanwhile goes to the old page or the new
+	 * one. -EOPNOTSUPP: this memory stays as it is; -EINVAL: no whole pages of RAM. Any thread
+	 * that may take as long as that takes: a system call, which is longer for more memory.
+	 */
+	int (*ram_discard)(struct host *h, void *p, u64 len);
+
 	/* Sets the level of an interrupt line. */
 	void (*irq_line)(struct host *h, u32 gsi, bool level);
 

@@ -30,6 +30,11 @@ static bool host_ram_region(struct host *h, unsigned i, struct host_region *out)
 	return memory_region(machine_host_of(h)->memory, i, out);
 }
 
+static int host_ram_discard(struct host *h, void *p, u64 len)
+{
+	return memory_discard(machine_host_of(h)->memory, p, len);
+}
+
 static void host_irq_line(struct host *h, u32 gsi, bool level)
 {
 	irqs_line(machine_host_of(h)->irqs, gsi, level);
@@ -118,6 +123,7 @@ static void host_thread_stop_op(struct host *h, struct host_thread *t)
 const struct host_ops machine_host_ops = {
 	.ram = host_ram,
 	.ram_region = host_ram_region,
+	.ram_discard = host_ram_discard,
 	.irq_line = host_irq_line,
 	.msi_alloc = host_msi_alloc,
 	.msi_route = host_msi_route,

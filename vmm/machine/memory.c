@@ -41,6 +41,7 @@ struct slot {
 struct memory {
 	int vm;
 	int fd; /* of the RAM, or -1 */
+	bool huge;
 	u8 *ram;
 	u64 low, high;
 	u8 *range; /* of addresses, with the RAM somewhere in it */
@@ -143,6 +144,7 @@ int memory_create(struct memory **out, int vm, const struct memory_config *c, st
 	pthread_mutex_init(&mem->lock, NULL);
 	mem->vm = vm;
 	mem->fd = -1;
+	mem->huge = c->huge_page;
 	mem->low = c->ram < LAYOUT_LOW_MEM_MAX ? c->ram : LAYOUT_LOW_MEM_MAX;
 	mem->high = c->ram - mem->low;
 	ret = map_ram(mem, c);
@@ -166,12 +168,24 @@ fail:
 	return ret;
 }
 
+/* Gives pages back, a file's by making a hole; from then on they read as zero. */
+static int give_back(const struct memory *mem, void *p, u64 len)
+{
+	return madvise(p, len, mem->fd < 0 ? MADV_DONTNEED : MADV_REMOVE) ? -errno : 0;
+}
+
 int memory_clear(struct memory *mem)
 {
-	/* Gives the pages back, a file's by making a hole; from then on they read as zero. */
-	return madvise(mem->ram, mem->low + mem->high, mem->fd < 0 ? MADV_DONTNEED : MADV_REMOVE)
-		       ? -errno
-		       : 0;
+	return give_back(mem, mem->ram, mem->low + mem->high);
+}
+
+int memory_discard(const struct memory *mem, void *p, u64 len)
+{
+	u64 at = (u64)((u8 *)p - mem->ram), size = mem->low + mem->high;
+
+	if (!len || at % PAGE || len % PAGE || at > size || len > size - at)
+		return -EINVAL;
+	return mem->huge ? -EOPNOTSUPP : give_back(mem, p, len);
 }
 
 void memory_destroy(struct memory *mem)

@@ -27,6 +27,15 @@ void memory_destroy(struct memory *mem); /* NULL allowed */
 /* Zeroes all RAM, not the slots. Nobody may be using it. -errno. */
 int memory_clear(struct memory *mem);
 
+/*
+ * Gives whole pages of RAM back to this host: [p, p + len), which memory_gpa() gave. From then on
+ * they read as zero, here and in every process that maps them. -EINVAL: that is not all RAM, or no
+ * whole pages; -EOPNOTSUPP: RAM of huge pages stays. A part of one cannot be given back; a whole
+ * one could, to the system's pool, and if another process took it from there, the guest's next
+ * access would raise SIGBUS here. Any thread.
+ */
+int memory_discard(const struct memory *mem, void *p, u64 len);
+
 void *memory_gpa(const struct memory *mem, u64 gpa, u64 len);
 /* Returns the size of RAM below, or above, 4 GiB, in bytes. */
 u64 memory_low(const struct memory *mem);

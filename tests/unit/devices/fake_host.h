@@ -39,6 +39,9 @@ struct fake_host {
 	bool line;
 	int ioeventfds;
 	u64 ioeventfd_at;
+	unsigned discards, bad_discards; /* atomic: calls of ram_discard() */
+	u64 discarded;			 /* atomic: bytes */
+	int discard_error;		 /* what ram_discard() returns, as a positive errno */
 	int power_calls;
 	enum host_power power;
 	u8 ram[FAKE_RAM] __attribute__((aligned(4096)));
@@ -73,6 +76,27 @@ static inline bool fake_ram_region(struct host *h, unsigned i, struct host_regio
 		return false;
 	*out = (struct host_region){ 0, FAKE_RAM, f->ram_fd - 1, f->ram_offset };
 	return true;
+}
+
+/* Zeroes RAM, and counts; a range that is not whole pages of RAM is counted as bad. */
+static inline int fake_ram_discard(struct host *h, void *p, u64 len)
+{
+	struct fake_host *f = fake_of(h);
+	u8 *ram = p, *at = ram >= f->ram && ram < f->ram + FAKE_RAM ? f->ram : f->high;
+	u64 size = at == f->ram ? FAKE_RAM : FAKE_HIGH_RAM;
+
+	if (ram < at || (u64)(ram - at) > size || len > size - (u64)(ram - at) || !len ||
+	    (ram - at) % 4096 || len % 4096) {
+		__atomic_fetch_add(&f->bad_discards, 1, __ATOMIC_ACQ_REL);
+		return -EINVAL;
+	}
+	if (f->discard_error)
+		return -f->discard_error;
+	for (u64 i = 0; i < len; i++)
+		__atomic_store_n(&ram[i], 0, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&f->discarded, len, __ATOMIC_ACQ_REL);
+	__atomic_fetch_add(&f->discards, 1, __ATOMIC_ACQ_REL);
+	return 0;
 }
 
 static inline int fake_msi_bind(struct host *h, int vector, int fd)
@@ -176,6 +200,7 @@ static inline void fake_host_init(struct fake_host *f)
 	static const struct host_ops ops = {
 		.ram = fake_ram,
 		.ram_region = fake_ram_region,
+		.ram_discard = fake_ram_discard,
 		.msi_bind = fake_msi_bind,
 		.msi_unbind = fake_msi_unbind,
 		.irq_line = fake_irq_line,

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -628,6 +629,67 @@ static void test_shared_memory(void **state)
 	machine_destroy(m);
 }
 
+/* Has a page given back, in the middle of others; @other: the same memory in another place. */
+static void expect_discard(struct machine *m, const u8 *other)
+{
+	struct host *h = machine_host(m);
+	u8 *ram = machine_gpa(m, 0, PROBE_MEMORY), *high = ram + PROBE_MEMORY;
+
+	memset(ram, 0x5a, 4 * 4096);
+	assert_int_equal(h->ops->ram_discard(h, ram + 4096, 2 * 4096), 0);
+	for (unsigned i = 0; i < 4 * 4096; i++)
+		assert_int_equal(other[i], i / 4096 == 1 || i / 4096 == 2 ? 0 : 0x5a);
+	ram[4096] = 1;
+	assert_int_equal(other[4096], 1);
+	/* Nothing but whole pages of RAM. */
+	assert_int_equal(h->ops->ram_discard(h, ram, 4095), -EINVAL);
+	assert_int_equal(h->ops->ram_discard(h, ram + 1, 4096), -EINVAL);
+	assert_int_equal(h->ops->ram_discard(h, ram, 0), -EINVAL);
+	assert_int_equal(h->ops->ram_discard(h, ram - 4096, 2 * 4096), -EINVAL);
+	assert_int_equal(h->ops->ram_discard(h, high, 4096), -EINVAL);
+	assert_int_equal(h->ops->ram_discard(h, high - 4096, 2 * 4096), -EINVAL);
+	assert_int_equal(h->ops->ram_discard(h, ram, UINT64_MAX - 4095), -EINVAL);
+	assert_int_equal(ram[0], 0x5a);
+}
+
+/* RAM is given back to the host, a memfd's for every process; Umbra's slots are no RAM. */
+static void test_discard(void **state)
+{
+	struct machine_config c = { .memory = PROBE_MEMORY, .cpus = 1 };
+	struct host_region r;
+	struct stat before, after;
+	struct machine *m;
+	struct host *h;
+	struct err e;
+	void *slot;
+	u8 *p;
+
+	(void)state;
+	assert_int_equal(machine_create(&m, &c, &e), 0);
+	h = machine_host(m);
+	expect_discard(m, machine_gpa(m, 0, 1));
+	assert_int_equal(machine_add_slot(m, LAYOUT_UMBRA, 4096, false, &slot, &e), 0);
+	memset(slot, 0x5a, 4096);
+	assert_int_equal(h->ops->ram_discard(h, slot, 4096), -EINVAL);
+	assert_int_equal(*(u8 *)slot, 0x5a);
+	assert_null(h->ops->ram(h, LAYOUT_UMBRA, 4096));
+	machine_destroy(m);
+
+	c.shared = true;
+	assert_int_equal(machine_create(&m, &c, &e), 0);
+	h = machine_host(m);
+	assert_true(h->ops->ram_region(h, 0, &r));
+	p = mmap(NULL, PROBE_MEMORY, PROT_READ, MAP_SHARED, r.fd, (off_t)r.offset);
+	assert_true(p != MAP_FAILED);
+	expect_discard(m, p);
+	assert_int_equal(fstat(r.fd, &before), 0);
+	assert_int_equal(h->ops->ram_discard(h, machine_gpa(m, 0, 1), 4096), 0);
+	assert_int_equal(fstat(r.fd, &after), 0);
+	assert_true(after.st_blocks < before.st_blocks);
+	munmap(p, PROBE_MEMORY);
+	machine_destroy(m);
+}
+
 struct slow_device {
 	struct machine *m;
 	sem_t done;
@@ -727,6 +789,7 @@ int main(void)
 		cmocka_unit_test(test_loop_goes_on_while_a_vcpu_is_held),
 		cmocka_unit_test(test_bad_config),
 		cmocka_unit_test(test_shared_memory),
+		cmocka_unit_test(test_discard),
 		cmocka_unit_test(test_reset),
 		cmocka_unit_test(test_registers_of_a_new_vcpu),
 		cmocka_unit_test(test_end_and_reset),
