@@ -28,7 +28,8 @@ static const char stop_help[] =
 	"Usage: vmm stop [OPTION]... [GUEST]\n"
 	"\n"
 	"Press the guest's power button and wait until it has shut down and its disks are closed.\n"
-	"Without GUEST, of the only one that runs.\n"
+	"Without GUEST, of the only one that runs. The vmm of a guest with --no-shutdown is ended\n"
+	"too, also if the guest has shut down before.\n"
 	"\n"
 	"Options:\n"
 	"      --timeout S    wait S seconds at most (default 60)\n"
@@ -65,7 +66,7 @@ static const char reset_help[] =
 	"stay; the kernel's file and the initrd are read again. Without GUEST, the only one that runs.\n"
 	"\n"
 	"A guest that was started with --no-reboot ends instead. One with sessions refuses: they\n"
-	"belong to the kernel that runs.\n"
+	"belong to the kernel that runs. One that has ended and stays by --no-shutdown starts anew.\n"
 	"\n"
 	"Options:\n"
 	"  -g, --guest GUEST  the same as GUEST\n"
@@ -124,12 +125,28 @@ static bool process_gone(int fd, long long ms)
 }
 
 /*
+ * Notes the reason of the guest's end, the first that is given. Returns true if the end is over and
+ * the VMM stays, by --no-shutdown: it says STOP then.
+ */
+static bool event_ends_guest(const json_t *o, char reason[64])
+{
+	const char *event = cli_json_text(o, "event");
+
+	if (!*reason && !strcmp(event, "SHUTDOWN"))
+		snprintf(reason, 64, "%s", cli_json_text(json_object_get(o, "data"), "reason"));
+	else if (!*reason && !strcmp(event, "GUEST_PANICKED"))
+		snprintf(reason, 64, "guest-panic");
+	return *reason && !strcmp(event, "STOP");
+}
+
+/*
  * Waits until the VMM is gone; *reason is SHUTDOWN's. 0, -ETIMEDOUT. A closed connection is not
  * enough: the VMM closes one also when it has no room for one more client.
  */
 static int guest_await_end(struct client *c, int process, long long ms, char reason[64])
 {
 	long long until = now_ms() + ms;
+	struct err none;
 
 	for (;;) {
 		long long left = until - now_ms();
@@ -141,9 +158,8 @@ static int guest_await_end(struct client *c, int process, long long ms, char rea
 		if (ret)
 			return process < 0 || process_gone(process, until - now_ms()) ? 0
 										      : -ETIMEDOUT;
-		if (!strcmp(cli_json_text(o, "event"), "SHUTDOWN"))
-			snprintf(reason, 64, "%s",
-				 cli_json_text(json_object_get(o, "data"), "reason"));
+		if (event_ends_guest(o, reason))
+			client_call(c, "quit", NULL, NULL, &none);
 		json_decref(o);
 		/* An event arrived after the time was up: the VMM is still there. */
 		if (left <= 0)
@@ -176,6 +192,13 @@ static bool file_is_held(struct client *c, const json_t *list, struct err *e)
 	return false;
 }
 
+/* Returns true for the status of a guest that runs no more, of which its VMM may stay. */
+static bool guest_has_ended(const char *status)
+{
+	return !strcmp(status, "shutdown") || !strcmp(status, "guest-panicked") ||
+	       !strcmp(status, "internal-error");
+}
+
 /* Returns true if the guest's end waits for this host's kernel, with a line that names the file. */
 static bool guest_is_held(struct client *c, struct err *e)
 {
@@ -203,15 +226,16 @@ static bool guest_is_held(struct client *c, struct err *e)
 
 /*
  * Presses the button; -EBUSY for a paused guest, whose CPUs could not see it; -ENOTCONN: the guest
- * has ended already, its VMM is about to.
+ * has ended already, in @state, and its VMM is about to, or stays by --no-shutdown.
  */
-static int power_button_press(struct client *c, struct err *e)
+static int power_button_press(struct client *c, char state[24], struct err *e)
 {
 	json_t *status = NULL;
 	int ret = client_call(c, "query-status", NULL, &status, e);
-	const char *state = cli_json_text(status, "status");
-	bool paused = !strcmp(state, "paused") || !strcmp(state, "prelaunch");
+	bool paused;
 
+	snprintf(state, 24, "%s", cli_json_text(status, "status"));
+	paused = !strcmp(state, "paused") || !strcmp(state, "prelaunch");
 	if (!ret && !paused && !json_is_true(json_object_get(status, "running")))
 		ret = -ENOTCONN;
 	if (!ret && paused)
@@ -229,16 +253,24 @@ static int power_button_press(struct client *c, struct err *e)
  */
 static int guest_shut_down(struct client *c, int process, int seconds, struct err *e)
 {
-	char reason[64] = "";
-	int ret = power_button_press(c, e);
+	char reason[64] = "", state[24];
+	int ret = power_button_press(c, state, e);
+	bool ended = ret == -ENOTCONN;
+	struct err none;
 
 	/* A VMM that did not answer in time is not asked a second time. */
 	if (ret && ret != -ETIMEDOUT && guest_is_held(c, e))
 		return -ETIMEDOUT;
-	/* -ENOTCONN: the guest may have ended just now. */
+	/* -ENOTCONN: the guest has ended, and its VMM is about to, or stays by --no-shutdown. */
 	if (ret && ret != -ENOTCONN)
 		return ret;
+	if (ended)
+		client_call(c, "quit", NULL, NULL, &none);
 	ret = guest_await_end(c, process, seconds * 1000LL, reason);
+	/* A VMM that stayed tells of this quit; one that was about to end does not. */
+	if (ended && !strcmp(reason, "host-qmp-quit"))
+		snprintf(reason, sizeof(reason), "%s",
+			 !strcmp(state, "shutdown") ? "guest-shutdown" : state);
 	if (ret && guest_is_held(c, e))
 		return ret;
 	if (ret)
@@ -255,7 +287,7 @@ static int guest_shut_down(struct client *c, int process, int seconds, struct er
 /* Ends the guest at once, as by cutting its power. */
 static int guest_quit(struct client *c, int process, struct err *e)
 {
-	char reason[64];
+	char reason[64] = "";
 	int ret = client_call(c, "quit", NULL, NULL, e);
 
 	if (ret && ret != -ENOTCONN)
@@ -381,9 +413,33 @@ static int guest_command(int argc, char **argv, const char *command, const char 
 	return ret ? cli_fail(&e) : 0;
 }
 
+/* Resets the guest; one that has ended and stays by --no-shutdown goes on after that. */
+static int guest_reset(struct client *c, struct err *e)
+{
+	json_t *status = NULL;
+	int ret = client_call(c, "query-status", NULL, &status, e);
+	bool ended = !ret && guest_has_ended(cli_json_text(status, "status"));
+
+	json_decref(status);
+	if (!ret)
+		ret = client_call(c, "system_reset", NULL, NULL, e);
+	return ret || !ended ? ret : client_call(c, "cont", NULL, NULL, e);
+}
+
 int cmd_reset(int argc, char **argv)
 {
-	return guest_command(argc, argv, "system_reset", reset_help);
+	struct cli_args a = { 0 };
+	int ret;
+	struct client *c;
+	struct err e;
+
+	if (!cli_args_parse(&a, argc, argv, CLI_GUEST, reset_help, &ret))
+		return ret;
+	if (client_open(&c, a.guest, CLIENT_TIMEOUT_MS, &e))
+		return cli_fail(&e);
+	ret = guest_reset(c, &e);
+	client_close(c);
+	return ret ? cli_fail(&e) : 0;
 }
 
 int cmd_pause(int argc, char **argv)

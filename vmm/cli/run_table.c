@@ -148,6 +148,10 @@ static const struct run_option table[] = {
 	{ "no-reboot", NULL,
 	  "end when the guest asks for a reset, with exit code 10, instead of\n"
 	  "starting it anew (a guest with sessions always does)", SPEC(no_reboot) },
+	{ "no-shutdown", NULL,
+	  "stay when the guest ends by itself (off, panicked, halted), shown as\n"
+	  "shutdown or guest-panicked, until `vmm reset` starts it anew or\n"
+	  "`vmm stop` ends the command too", SPEC(no_shutdown) },
 	{ "stats", NULL,
 	  "print exits, start-up time and memory at the end", AT(stats) },
 	{ "help", NULL,

@@ -540,27 +540,72 @@ static int guest_reboot(struct guest *g, struct err *e)
 {
 	int ret = lifecycle_reset(machine_lifecycle(g->m), e);
 
-	return ret ? ret : start_parts(g, e);
+	if (!ret)
+		ret = start_parts(g, e);
+	if (!ret)
+		monitor_restarted(g->monitor);
+	return ret;
+}
+
+/* Returns true if the process outlives an end with @code, by --no-shutdown. */
+static bool guest_rests(struct guest *g, int code)
+{
+	if (!g->spec->no_shutdown || (code == EXIT_CODE_REBOOT && can_reboot(g)))
+		return false;
+	/* A guest that could not be given its drivers is an error of this command. */
+	if (!code && g->sessions && sessions_complete(g->sessions, NULL))
+		return false;
+	return code <= EXIT_CODE_HALTED && code != EXIT_CODE_ERROR;
+}
+
+/*
+ * Lets the process outlive the guest's end with @code, which people are told of now. Returns the
+ * code of the request that ends this.
+ */
+static int guest_rest(struct guest *g, int code, struct err *e)
+{
+	char line[600];
+	int request;
+
+	guest_exit_line(g, code, line, sizeof(line));
+	if (*line)
+		note_put(machine_notes(g->m), "%s", line);
+	monitor_rests(g->monitor, code);
+	do
+		request = machine_rest(g->m, e);
+	while (request == EXIT_CODE_REBOOT && !monitor_resets(g->monitor));
+	return request;
+}
+
+/*
+ * Starts the guest anew after its machine has stopped. Returns EXIT_CODE_REBOOT, or the code of
+ * what came in between: the end may be asked for while it waits.
+ */
+static int guest_start_anew(struct guest *g, struct err *e)
+{
+	int code = platform_await_disks(g->platform);
+
+	if (code == EXIT_CODE_REBOOT && guest_reboot(g, e))
+		code = EXIT_CODE_ERROR;
+	return code;
 }
 
 int guest_run(struct guest *g, struct err *e)
 {
-	int code;
+	int code, last;
 
-	while ((code = machine_run(g->m, e)) == EXIT_CODE_REBOOT && can_reboot(g)) {
-		/* The end may be asked for while it waits. */
-		code = platform_await_disks(g->platform);
-		if (code != EXIT_CODE_REBOOT)
-			break;
-		if (guest_reboot(g, e)) {
-			code = EXIT_CODE_ERROR;
-			break;
-		}
-	}
+	do {
+		code = last = machine_run(g->m, e);
+		if (guest_rests(g, code))
+			code = guest_rest(g, code, e);
+		if (code == EXIT_CODE_REBOOT && can_reboot(g))
+			code = guest_start_anew(g, e);
+	} while (code == EXIT_CODE_REBOOT && can_reboot(g));
 	monitor_ended(g->monitor, code);
 	if (!code && g->sessions && sessions_complete(g->sessions, e))
 		code = EXIT_CODE_ERROR;
-	return code;
+	/* (W4) */
+	return monitor_is_at_rest(g->monitor) && code != EXIT_CODE_ERROR ? last : code;
 }
 
 void guest_exit_line(const struct guest *g, int code, char *buf, size_t len)

@@ -15,7 +15,7 @@
  *
  * In between the machine answers: machine_pause(), machine_resume() and machine_exit() of
  * guest_machine(), on the main thread; EXIT_CODE_REBOOT resets the guest. vmm/machine/machine.h has
- * the table of a machine's ends.
+ * the table of a machine's ends, and what --no-shutdown makes of them.
  *
  * The parts, by vmm/machine/lifecycle.h, from the ground up, which is the order in which
  * guest_create() makes them; after the name: the turns of a guest's life at which the part does

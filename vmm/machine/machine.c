@@ -61,6 +61,7 @@ struct machine {
 	pthread_mutex_t kernel_lock;
 	bool exiting; /* atomic */
 	int exit_code;
+	int lost_code; /* of the first request that lost and ends the process; or 0 */
 	char exit_line[400];
 };
 
@@ -423,6 +424,11 @@ struct io *machine_io(const struct machine *m)
 
 /* --- the end ------------------------------------------------------------------------------- */
 
+bool machine_code_ends_process(int code)
+{
+	return code == EXIT_CODE_ERROR || code == EXIT_CODE_ESCAPE || code > EXIT_CODE_SIGNAL;
+}
+
 bool machine_exit(struct machine *m, int code, const char *fmt, ...)
 {
 	va_list ap;
@@ -441,6 +447,8 @@ bool machine_exit(struct machine *m, int code, const char *fmt, ...)
 		}
 		__atomic_store_n(&m->exiting, true, __ATOMIC_RELEASE);
 		loop_stop(m->loop);
+	} else if (!m->lost_code && machine_code_ends_process(code)) {
+		m->lost_code = code;
 	}
 	pthread_mutex_unlock(&m->lock);
 	return counts;
@@ -485,6 +493,18 @@ void machine_tell_wait(const struct machine *m)
 		hook->fn(hook->arg);
 }
 
+void machine_forget_exit(struct machine *m)
+{
+	pthread_mutex_lock(&m->lock);
+	m->exit_code = m->lost_code;
+	m->lost_code = 0;
+	m->exit_line[0] = '\0';
+	__atomic_store_n(&m->exiting, m->exit_code != 0, __ATOMIC_RELEASE);
+	if (!m->exit_code)
+		loop_again(m->loop);
+	pthread_mutex_unlock(&m->lock);
+}
+
 int machine_exit_code(const struct machine *m)
 {
 	return m->exit_code;
@@ -509,7 +529,7 @@ int machine_reset(struct machine *m, struct err *e)
 		ret = vcpu_reset(m->vcpus[i], e);
 	pthread_mutex_lock(&m->lock);
 	__atomic_store_n(&m->exiting, false, __ATOMIC_RELEASE);
-	m->exit_code = 0;
+	m->exit_code = m->lost_code = 0;
 	m->exit_line[0] = '\0';
 	loop_again(m->loop);
 	pthread_mutex_unlock(&m->lock);

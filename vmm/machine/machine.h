@@ -23,7 +23,8 @@
  *	                   └──────────► gone ◄───────┘
  *
  * A pause is kept beside this state: machine_pause() before machine_run() and a pause that outlasts
- * a reset make the vCPUs' threads park before their first instruction.
+ * a reset make the vCPUs' threads park before their first instruction. machine_rest() leaves a
+ * machine STOPPED.
  *
  * How a machine ends. All requests go through machine_exit(), but for (E13); the code is one of
  * enum exit_code (base/exit_code.h). The function is the one that makes the request.
@@ -65,16 +66,22 @@
  * vCPUs to stop, serves the loop until their threads end, each of which handles the exit that it is
  * in to its end, and joins them.
  * After (E2), (E3) and (E10) guest_run() resets the machine and runs it again, unless --no-reboot
- * or sessions forbid it. Else guest_end() waits for the threads of the disks and of the files that
- * console, ports, firmware and record write, which the host's kernel may hold, and serves the loop
- * meanwhile; then it ends the parts downwards, by (L5) of lifecycle.h: the console waits up to
- * 700 ms for its readers, the devices' threads are joined, the record is closed. If sessions have
- * not loaded all their drivers by an (E1), guest_run() makes its code ERROR.
+ * or sessions forbid it. With --no-shutdown it rests at an end that the guest itself brought about,
+ * (E1) to (E7), and at a reset that --no-reboot forbids: machine_rest() serves the loop until an
+ * (E10), which starts the guest anew, paused; or (E8), (E9), (E11), (E12), (E13). Else guest_end()
+ * waits for the threads of the disks and of the files that console, ports, firmware and record
+ * write, which the host's kernel may hold, and serves the loop meanwhile; then it ends the parts
+ * downwards, by (L5) of lifecycle.h: the console waits up to 700 ms for its readers, the devices'
+ * threads are joined, the record is closed. If sessions have not loaded all their drivers by an
+ * (E1), guest_run() makes its code ERROR, and does not rest.
  *
  * The request that wins:
  *  (W1) The first.
  *  (W2) Any but a reset wins over a reset that came before it: after that the guest might go on.
  *  (W3) machine_run() returns the winner's code; (E13) wins over all.
+ *  (W4) A request that ends the process, (E8), (E9), (E11) or (E12), is not lost by (W1) on a guest
+ *       that rests: it counts when the end is over. The code is that of the end at which the guest
+ *       rested, but for ERROR.
  *
  * Outside this table are events that end the process and not the machine: a system call that the
  * filter forbids (confine/filter.c, 128 + SIGSYS), a thread that cannot confine itself (confine.c,
@@ -256,6 +263,14 @@ struct wait_hook {
 void machine_add_wait_hook(struct machine *m, struct wait_hook *hook);
 /* Removes a hook; one that was not added is ignored. Main thread. */
 void machine_remove_wait_hook(struct machine *m, struct wait_hook *hook);
+
+/*
+ * Serves the event loop after machine_run(), whose end this forgets, until another request comes
+ * that is not the guest's own: a reset, or what ends the process. One of the latter that had lost
+ * by (W1) counts now. No vCPU runs. Returns the request's code; -errno of the loop is
+ * EXIT_CODE_ERROR. The machine is STOPPED before and after. Main thread.
+ */
+int machine_rest(struct machine *m, struct err *e);
 
 /*
  * Does the machine's part of a reset (lifecycle_reset()), which comes last: zeroes the memory and

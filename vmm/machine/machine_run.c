@@ -145,3 +145,21 @@ int machine_run(struct machine *m, struct err *e)
 		vcpu_join(machine_vcpu(m, i));
 	return ret ? EXIT_CODE_ERROR : machine_exit_code(m); /* (E13), (W3) */
 }
+
+int machine_rest(struct machine *m, struct err *e)
+{
+	int code, ret = 0;
+
+	do {
+		machine_forget_exit(m);
+		if (!machine_exiting(m))
+			ret = loop_run(machine_loop(m));
+		if (ret) {
+			err_set(e, ret, "the event loop failed: %s", strerror(-ret));
+			return EXIT_CODE_ERROR; /* (E13) */
+		}
+		code = machine_exit_code(m);
+		/* A watch may notice an end of the guest only now. */
+	} while (code != EXIT_CODE_REBOOT && !machine_code_ends_process(code));
+	return code;
+}

@@ -63,6 +63,20 @@ void monitor_ended(struct monitor *mon, int code);
  * client could ask what is waited for.
  */
 void monitor_await_clients(struct monitor *mon);
+/*
+ * Sends what QEMU sends when its process outlives the guest's end (-no-shutdown): SHUTDOWN, or
+ * GUEST_PANICKED, and STOP. Clients that wait for a pause have it. From here on `cont` is an error
+ * until `system_reset`, at whose start() the guest is paused, unless `cont` has come by then. A
+ * reset that was asked for while the guest ended, too late for machine_exit(), is asked for again:
+ * so no client waits for one that nobody remembers.
+ */
+void monitor_rests(struct monitor *mon, int code);
+/* Returns true from monitor_rests() until the reset that follows it, if any. */
+bool monitor_is_at_rest(const struct monitor *mon);
+/* Returns true if a client has asked for a reset that was not done yet. */
+bool monitor_resets(const struct monitor *mon);
+/* Lets a guest go on for which `cont` came while it was reset. When all parts have started. */
+void monitor_restarted(struct monitor *mon);
 
 /*
  * Adds section @name to umbra-info, which `vmm info` prints and `vmm info --json` hands on: @fn

@@ -14,7 +14,7 @@ enum monitor_state {
 	MONITOR_PRELAUNCH, /* no vCPU has been in the guest */
 	MONITOR_RUNNING,
 	MONITOR_PAUSED,
-	MONITOR_ENDED, /* see struct monitor.code */
+	MONITOR_ENDED, /* see struct monitor.code; with --no-shutdown a reset may follow */
 };
 
 struct info_section {
@@ -39,6 +39,9 @@ struct monitor {
 	bool by_client; /* "quit" ended the guest: (E11) of machine.h */
 	bool resets;	/* "system_reset" reset it: (E10) of machine.h */
 	bool pausing;	/* running, but asked to pause */
+	bool rests;	/* MONITOR_ENDED, and the process stays: --no-shutdown */
+	bool goes_on;	/* "cont" came after the "system_reset" of a guest that rests */
+	struct loop_call late_reset;
 	struct control_request **stops;
 	size_t n_stops; /* requests to pause, answered when it has */
 };

@@ -49,15 +49,20 @@ static void query_status(void *arg, struct control_request *r, const json_t *arg
 
 /* --- stop and cont ------------------------------------------------------------------------- */
 
-/* Answers the requests to pause, now that the machine is paused. */
-static void pause_completed(struct monitor *mon)
+static void answer_stops(struct monitor *mon)
 {
 	mon->pausing = false;
-	mon->state = MONITOR_PAUSED;
-	control_event(mon->control, "STOP", NULL);
 	for (size_t i = 0; i < mon->n_stops; i++)
 		control_reply(mon->stops[i], NULL);
 	mon->n_stops = 0;
+}
+
+/* Answers the requests to pause, now that the machine is paused. */
+static void pause_completed(struct monitor *mon)
+{
+	mon->state = MONITOR_PAUSED;
+	control_event(mon->control, "STOP", NULL);
+	answer_stops(mon);
 }
 
 void monitor_on_quiet(void *part)
@@ -89,23 +94,33 @@ static void pause_guest(void *arg, struct control_request *r, const json_t *args
 	mon->pausing = true;
 }
 
+static void go_on(struct monitor *mon)
+{
+	machine_resume(mon->m);
+	mon->state = MONITOR_RUNNING;
+	control_event(mon->control, "RESUME", NULL);
+}
+
 static void resume_guest(void *arg, struct control_request *r, const json_t *args)
 {
 	struct monitor *mon = arg;
 
 	(void)args;
+	if (mon->state == MONITOR_ENDED && mon->rests && mon->resets) {
+		mon->goes_on = true; /* monitor_restarted() */
+		control_reply(r, NULL);
+		return;
+	}
 	if (mon->state == MONITOR_ENDED) {
-		control_fail(r, "The guest has ended; it cannot go on");
+		control_fail(r, mon->rests ? "Resetting the Virtual Machine is required"
+					   : "The guest has ended; it cannot go on");
 		return;
 	}
 	/* Not all vCPUs are out yet: the requests to pause are answered as if they had been. */
 	if (mon->pausing)
 		pause_completed(mon);
-	if (mon->state != MONITOR_RUNNING) {
-		machine_resume(mon->m);
-		mon->state = MONITOR_RUNNING;
-		control_event(mon->control, "RESUME", NULL);
-	}
+	if (mon->state != MONITOR_RUNNING)
+		go_on(mon);
 	control_reply(r, NULL);
 }
 
@@ -139,6 +154,14 @@ static void press_power_button(void *arg, struct control_request *r, const json_
 	control_reply(r, NULL);
 }
 
+static void ask_for_reset(struct monitor *mon)
+{
+	/* A guest that rests, or is about to, is reset all the same: monitor_rests(). */
+	if (machine_exit(mon->m, EXIT_CODE_REBOOT, "reset by the control socket") ||
+	    mon->spec->no_shutdown)
+		mon->resets = true;
+}
+
 /* Resets the guest, as (E10) of machine.h. */
 static void reset_guest(void *arg, struct control_request *r, const json_t *args)
 {
@@ -151,9 +174,12 @@ static void reset_guest(void *arg, struct control_request *r, const json_t *args
 			     "start it anew");
 		return;
 	}
+	if (mon->rests && mon->spec->no_reboot) {
+		control_fail(r, "This guest was started with --no-reboot; it does not start anew");
+		return;
+	}
 	control_reply(r, NULL);
-	if (machine_exit(mon->m, EXIT_CODE_REBOOT, "reset by the control socket"))
-		mon->resets = true;
+	ask_for_reset(mon);
 }
 
 static const char *reset_cause(const struct monitor *mon)
@@ -165,13 +191,35 @@ int monitor_on_start(void *part, bool again, struct err *e)
 {
 	struct monitor *mon = part;
 
-	(void)e;
 	if (!again)
 		return 0;
 	control_event(mon->control, "RESET",
 		      json_pack("{s:b, s:s}", "guest", !mon->resets, "reason", reset_cause(mon)));
 	mon->resets = false;
+	if (!mon->rests)
+		return 0;
+	mon->rests = false;
+	mon->state = MONITOR_PRELAUNCH;
+	if (machine_pause(mon->m))
+		return err_set(e, -EMFILE, "cannot hold the guest back after its reset");
 	return 0;
+}
+
+bool monitor_is_at_rest(const struct monitor *mon)
+{
+	return mon->rests;
+}
+
+bool monitor_resets(const struct monitor *mon)
+{
+	return mon->resets;
+}
+
+void monitor_restarted(struct monitor *mon)
+{
+	if (mon->goes_on)
+		go_on(mon);
+	mon->goes_on = false;
 }
 
 /* Ends the guest, as (E11) of machine.h. */
@@ -186,10 +234,10 @@ static void end_guest(void *arg, struct control_request *r, const json_t *args)
 }
 
 /* Returns the ShutdownCause of QEMU's qapi/run-state.json. */
-static const char *shutdown_cause(const struct monitor *mon, bool *guest)
+static const char *shutdown_cause(const struct monitor *mon, int code, bool *guest)
 {
 	*guest = true;
-	switch (mon->code) {
+	switch (code) {
 	case EXIT_CODE_POWEROFF:
 	case EXIT_CODE_HALTED:
 		return "guest-shutdown";
@@ -206,24 +254,67 @@ static const char *shutdown_cause(const struct monitor *mon, bool *guest)
 	*guest = false;
 	if (mon->by_client)
 		return "host-qmp-quit";
-	if (mon->code == EXIT_CODE_ESCAPE)
+	if (code == EXIT_CODE_ESCAPE)
 		return "host-ui";
-	return mon->code > EXIT_CODE_SIGNAL ? "host-signal" : "host-error";
+	return code > EXIT_CODE_SIGNAL ? "host-signal" : "host-error";
+}
+
+static void send_shutdown(struct monitor *mon, int code)
+{
+	bool guest;
+	const char *why = shutdown_cause(mon, code, &guest);
+
+	control_event(mon->control, "SHUTDOWN",
+		      json_pack("{s:b, s:s}", "guest", guest, "reason", why));
+}
+
+static void send_panicked(struct monitor *mon, const char *action)
+{
+	control_event(mon->control, "GUEST_PANICKED", json_pack("{s:s}", "action", action));
 }
 
 void monitor_ended(struct monitor *mon, int code)
 {
-	const char *why;
-	bool guest;
+	/* A guest that rested keeps its state: it is its process that ends now. */
+	if (!mon->rests) {
+		mon->state = MONITOR_ENDED;
+		mon->code = code;
+		if (code == EXIT_CODE_PANIC)
+			send_panicked(mon, "poweroff");
+	}
+	send_shutdown(mon, code);
+}
 
+/* Called in machine_rest(): only there the request counts. */
+static void reset_late(void *arg)
+{
+	struct monitor *mon = arg;
+
+	ask_for_reset(mon);
+}
+
+void monitor_rests(struct monitor *mon, int code)
+{
+	bool ran = mon->state == MONITOR_RUNNING;
+
+	if (code == EXIT_CODE_PANIC)
+		send_panicked(mon, "pause");
+	else if (code != EXIT_CODE_KVM)
+		send_shutdown(mon, code);
 	mon->state = MONITOR_ENDED;
 	mon->code = code;
-	why = shutdown_cause(mon, &guest);
-	if (code == EXIT_CODE_PANIC)
-		control_event(mon->control, "GUEST_PANICKED",
-			      json_pack("{s:s}", "action", "poweroff"));
-	control_event(mon->control, "SHUTDOWN",
-		      json_pack("{s:b, s:s}", "guest", guest, "reason", why));
+	mon->rests = true;
+	/* There is no vCPU that a pause could wait for. */
+	machine_resume(mon->m);
+	if (ran)
+		control_event(mon->control, "STOP", NULL);
+	answer_stops(mon);
+	if (mon->spec->no_reboot)
+		mon->resets = false; /* this was that reset, perhaps */
+	if (mon->resets) {
+		mon->late_reset = (struct loop_call){ .fn = reset_late, .arg = mon };
+		loop_call(machine_loop(mon->m), &mon->late_reset);
+	}
 }
 
 /* --- the console --------------------------------------------------------------------------- */

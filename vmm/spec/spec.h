@@ -119,6 +119,7 @@ struct guest_spec {
 	unsigned cpus;
 	bool no_kaslr;
 	bool no_reboot;
+	bool no_shutdown; /* the VMM outlives the guest's end */
 	bool no_rng;
 	struct spec_device rng;
 	bool no_control; /* without the control socket of the guest's name */

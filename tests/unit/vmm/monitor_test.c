@@ -96,6 +96,7 @@ static void fixture_start_with(struct fixture *f, bool paused, const char *net, 
 	    platform_create(&f->platform, f->m, &f->o, &e) ||
 	    monitor_create(&f->mon, f->m, &f->o, &e))
 		fail_msg("%s", e.text);
+	machine_set_confine(f->m, NULL);
 	monitor_set_devices(f->mon, f->platform, NULL);
 	lifecycle_add(machine_lifecycle(f->m), &monitor_part, f->mon);
 	lifecycle_add(machine_lifecycle(f->m), &platform_part, f->platform);

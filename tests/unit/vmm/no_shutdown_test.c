@@ -1,0 +1,391 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Tests a guest whose VMM outlives its end (--no-shutdown), as libvirt talks to one: the events of
+ * that end, what is refused until a reset, the start that follows, and requests that meet the end.
+ * The guests are a firmware of a few instructions, on this /dev/kvm.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/exit_code.h"
+#include "vmm/cli/commands.h"
+#include "vmm/control/client.h"
+#include "vmm/guest/guest.h"
+#include "vmm/machine/machine.h"
+
+#define IMAGE_LEN   0x10000U
+#define RESET_AT    0xfff0U
+#define PATIENCE_MS 20000
+#define ROUNDS	    25
+
+/* mov $LAYOUT_PORT_SLEEP, %dx; mov $S5, %al; out %al, %dx; jmp . */
+static const u8 code_off[] = { 0xba, 0x00, 0x06, 0xb0, 0x34, 0xee, 0xeb, 0xfe };
+/* The same with LAYOUT_PORT_PVPANIC and 1. */
+static const u8 code_panic[] = { 0xba, 0x05, 0x05, 0xb0, 0x01, 0xee, 0xeb, 0xfe };
+/* cli; hlt */
+static const u8 code_halt[] = { 0xfa, 0xf4 };
+/* mov $0xfe, %al; out %al, $0x64; jmp . */
+static const u8 code_reset[] = { 0xb0, 0xfe, 0xe6, 0x64, 0xeb, 0xfe };
+static const u8 code_spin[] = { 0xeb, 0xfe };
+
+static const int no_signals[] = { -1 };
+
+struct fixture {
+	struct guest_spec spec;
+	char dir[32], image[48], name[32];
+	pthread_t thread;
+	pthread_mutex_t lock;
+	char told[4000]; /* all notes, a line each */
+	struct guest *g;
+	struct client *c;
+	int code;
+};
+
+static void on_note(void *arg, const char *line)
+{
+	struct fixture *f = arg;
+	size_t used;
+
+	pthread_mutex_lock(&f->lock);
+	used = strlen(f->told);
+	snprintf(f->told + used, sizeof(f->told) - used, "%s\n", line);
+	pthread_mutex_unlock(&f->lock);
+}
+
+/* Runs the guest on a thread of its own, which the VMM takes for its main one. */
+static void *run_guest(void *arg)
+{
+	struct fixture *f = arg;
+	struct err e = { "" };
+
+	f->code = guest_run(f->g, &e);
+	if (*e.text)
+		on_note(f, e.text);
+	guest_destroy(f->g);
+	return NULL;
+}
+
+/* Makes a guest that executes @code and waits for `cont`, with f->c to its VMM. */
+static void fixture_start(struct fixture *f, const u8 *code, size_t len, bool no_reboot)
+{
+	const struct guest_config c = {
+		.spec = &f->spec,
+		.end_signals = no_signals,
+		.front = { .arg = f, .notes = { on_note, f } },
+	};
+	static u8 image[IMAGE_LEN];
+	struct err e = { "" };
+	int fd;
+
+	memset(f, 0, sizeof(*f));
+	pthread_mutex_init(&f->lock, NULL);
+	strcpy(f->dir, "/tmp/umbra-unit-XXXXXX");
+	assert_non_null(mkdtemp(f->dir));
+	snprintf(f->image, sizeof(f->image), "%s/bios", f->dir);
+	snprintf(f->name, sizeof(f->name), "unit-stay-%d", getpid());
+	memset(image, 0xff, sizeof(image));
+	memcpy(image + RESET_AT, code, len);
+	fd = open(f->image, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	assert_int_equal(write(fd, image, sizeof(image)), sizeof(image));
+	close(fd);
+	guest_spec_init(&f->spec);
+	f->spec.firmware = f->image;
+	f->spec.memory = SPEC_MIN_MEMORY;
+	f->spec.name = f->name;
+	f->spec.no_shutdown = true;
+	f->spec.no_reboot = no_reboot;
+	f->spec.paused = true;
+	f->spec.console.kind = SPEC_PTY;
+	f->spec.console_given = true;
+	if (guest_create(&f->g, &c, &e))
+		fail_msg("%s", e.text);
+	assert_int_equal(pthread_create(&f->thread, NULL, run_guest, f), 0);
+	if (client_open(&f->c, f->name, PATIENCE_MS, &e))
+		fail_msg("%s", e.text);
+}
+
+/* Waits for the end of the guest's VMM, whose exit code f->code is. */
+static void fixture_join(struct fixture *f)
+{
+	pthread_join(f->thread, NULL);
+	client_close(f->c);
+	guest_spec_free(&f->spec);
+	unlink(f->image);
+	rmdir(f->dir);
+	pthread_mutex_destroy(&f->lock);
+}
+
+static void fixture_end(struct fixture *f, int code)
+{
+	fixture_join(f);
+	if (f->code != code)
+		fail_msg("exit code %d; %s", f->code, f->told);
+}
+
+static void ask(struct fixture *f, const char *command)
+{
+	struct err e = { "" };
+
+	if (client_call(f->c, command, NULL, NULL, &e))
+		fail_msg("%s: %s; %s", command, e.text, f->told);
+}
+
+static void expect_refusal(struct fixture *f, const char *command, const char *text)
+{
+	struct err e = { "" };
+
+	assert_int_equal(client_call(f->c, command, NULL, NULL, &e), -EREMOTEIO);
+	assert_string_equal(e.text, text);
+}
+
+static void expect_status(struct fixture *f, const char *status)
+{
+	struct err e = { "" };
+	json_t *o = NULL;
+
+	assert_int_equal(client_call(f->c, "query-status", NULL, &o, &e), 0);
+	assert_string_equal(json_string_value(json_object_get(o, "status")), status);
+	assert_int_equal(json_is_true(json_object_get(o, "running")), !strcmp(status, "running"));
+	json_decref(o);
+}
+
+/* Waits for the next event, which is to be @name, with @value as its member @key, unless NULL. */
+static void expect_event(struct fixture *f, const char *name, const char *key, const char *value)
+{
+	const json_t *data;
+	json_t *o = NULL;
+
+	if (client_event(f->c, PATIENCE_MS, &o))
+		fail_msg("no event %s", name);
+	assert_string_equal(json_string_value(json_object_get(o, "event")), name);
+	data = json_object_get(o, "data");
+	if (key)
+		assert_string_equal(json_string_value(json_object_get(data, key)), value);
+	json_decref(o);
+}
+
+static void expect_power_off(struct fixture *f)
+{
+	expect_event(f, "SHUTDOWN", "reason", "guest-shutdown");
+	expect_event(f, "STOP", NULL, NULL);
+}
+
+static void a_guest_that_is_off_starts_anew_after_a_reset(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_start(&f, code_off, sizeof(code_off), false);
+	expect_status(&f, "prelaunch");
+	for (int i = 0; i < 3; i++) {
+		ask(&f, "cont");
+		expect_event(&f, "RESUME", NULL, NULL);
+		expect_power_off(&f);
+		expect_status(&f, "shutdown");
+		expect_refusal(&f, "cont", "Resetting the Virtual Machine is required");
+		ask(&f, "stop"); /* answered, and no event */
+		ask(&f, "system_reset");
+		expect_event(&f, "RESET", "reason", "host-qmp-system-reset");
+		expect_status(&f, "prelaunch");
+	}
+	ask(&f, "cont");
+	expect_event(&f, "RESUME", NULL, NULL);
+	expect_power_off(&f);
+	ask(&f, "quit");
+	expect_event(&f, "SHUTDOWN", "reason", "host-qmp-quit");
+	fixture_end(&f, EXIT_CODE_POWEROFF);
+}
+
+/* As libvirt reboots a guest: it waits for neither answer before it asks for the next. */
+static void a_cont_may_follow_the_reset_at_once(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_start(&f, code_off, sizeof(code_off), false);
+	ask(&f, "cont");
+	for (int i = 0; i < ROUNDS; i++) {
+		expect_event(&f, "RESUME", NULL, NULL);
+		expect_power_off(&f);
+		ask(&f, "system_reset");
+		ask(&f, "cont");
+		expect_event(&f, "RESET", NULL, NULL);
+	}
+	expect_event(&f, "RESUME", NULL, NULL);
+	expect_power_off(&f);
+	ask(&f, "quit");
+	fixture_end(&f, EXIT_CODE_POWEROFF);
+}
+
+/* Reads events up to @name. */
+static void skip_to(struct fixture *f, const char *name)
+{
+	bool found = false;
+	json_t *o = NULL;
+
+	while (!found) {
+		if (client_event(f->c, PATIENCE_MS, &o))
+			fail_msg("no event %s; %s", name, f->told);
+		found = !strcmp(json_string_value(json_object_get(o, "event")), name);
+		json_decref(o);
+	}
+}
+
+/*
+ * A reset that comes while the guest switches itself off is done before or after, and never
+ * forgotten; a quit that does ends the VMM, and a pause is answered.
+ */
+static void requests_that_meet_the_end_are_answered_and_done(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_start(&f, code_off, sizeof(code_off), false);
+	for (int i = 0; i < ROUNDS; i++) {
+		ask(&f, "cont");
+		usleep((useconds_t)(i * 20));
+		ask(&f, "system_reset");
+		skip_to(&f, "RESET");
+		/* If it was done before the end, this end is another. */
+		ask(&f, "stop");
+		ask(&f, "system_reset");
+		skip_to(&f, "RESET");
+	}
+	ask(&f, "cont");
+	ask(&f, "quit");
+	fixture_join(&f);
+	assert_true(f.code == EXIT_CODE_POWEROFF || f.code == EXIT_CODE_SIGNAL + 15);
+}
+
+/* Both come before the VMM has seen the first. */
+static void a_signal_that_meets_the_end_ends_the_vmm(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_start(&f, code_spin, sizeof(code_spin), false);
+	machine_exit(guest_machine(f.g), EXIT_CODE_POWEROFF, NULL);
+	machine_exit(guest_machine(f.g), EXIT_CODE_SIGNAL + 15, "ended by signal 15");
+	expect_event(&f, "SHUTDOWN", "reason", "guest-shutdown");
+	expect_event(&f, "SHUTDOWN", "reason", "host-signal");
+	fixture_end(&f, EXIT_CODE_POWEROFF);
+}
+
+static void a_panic_and_a_halt_rest_too(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_start(&f, code_panic, sizeof(code_panic), false);
+	ask(&f, "cont");
+	expect_event(&f, "RESUME", NULL, NULL);
+	expect_event(&f, "GUEST_PANICKED", "action", "pause");
+	expect_event(&f, "STOP", NULL, NULL);
+	expect_status(&f, "guest-panicked");
+	if (!strstr(f.told, "the guest's kernel panicked"))
+		fail_msg("no note: %s", f.told);
+	expect_refusal(&f, "cont", "Resetting the Virtual Machine is required");
+	ask(&f, "quit");
+	fixture_end(&f, EXIT_CODE_PANIC);
+
+	fixture_start(&f, code_halt, sizeof(code_halt), false);
+	ask(&f, "cont");
+	expect_event(&f, "RESUME", NULL, NULL);
+	expect_power_off(&f);
+	expect_status(&f, "shutdown");
+	ask(&f, "system_reset");
+	expect_event(&f, "RESET", NULL, NULL);
+	ask(&f, "quit");
+	fixture_end(&f, EXIT_CODE_SIGNAL + 15); /* of a guest that had not ended again */
+}
+
+/* As QEMU with -no-reboot and -no-shutdown. */
+static void with_no_reboot_a_reset_rests(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_start(&f, code_reset, sizeof(code_reset), true);
+	ask(&f, "cont");
+	expect_event(&f, "RESUME", NULL, NULL);
+	expect_event(&f, "SHUTDOWN", "reason", "guest-reset");
+	expect_event(&f, "STOP", NULL, NULL);
+	expect_status(&f, "shutdown");
+	expect_refusal(&f, "system_reset",
+		       "This guest was started with --no-reboot; it does not start anew");
+	ask(&f, "quit");
+	fixture_end(&f, EXIT_CODE_REBOOT);
+}
+
+/* Runs `vmm reset` in a child process; returns its exit code. */
+static int reset(const char *name)
+{
+	char word[] = "reset", guest[32], *argv[] = { word, guest, NULL };
+	pid_t pid;
+	int status;
+
+	snprintf(guest, sizeof(guest), "%s", name);
+	pid = fork();
+	if (!pid)
+		_exit(cmd_reset(2, argv));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static void vmm_reset_starts_a_guest_that_rests(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_start(&f, code_off, sizeof(code_off), false);
+	ask(&f, "cont");
+	expect_event(&f, "RESUME", NULL, NULL);
+	expect_power_off(&f);
+	assert_int_equal(reset(f.name), 0);
+	expect_event(&f, "RESET", NULL, NULL);
+	expect_event(&f, "RESUME", NULL, NULL);
+	expect_power_off(&f);
+	ask(&f, "quit");
+	fixture_end(&f, EXIT_CODE_POWEROFF);
+}
+
+/* A guest that still runs is not affected. */
+static void a_quit_of_a_running_guest_ends_it(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_start(&f, code_spin, sizeof(code_spin), false);
+	ask(&f, "cont");
+	ask(&f, "quit");
+	expect_event(&f, "RESUME", NULL, NULL);
+	expect_event(&f, "SHUTDOWN", "reason", "host-qmp-quit");
+	fixture_end(&f, EXIT_CODE_SIGNAL + 15);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_guest_that_is_off_starts_anew_after_a_reset),
+		cmocka_unit_test(a_cont_may_follow_the_reset_at_once),
+		cmocka_unit_test(requests_that_meet_the_end_are_answered_and_done),
+		cmocka_unit_test(a_signal_that_meets_the_end_ends_the_vmm),
+		cmocka_unit_test(a_panic_and_a_halt_rest_too),
+		cmocka_unit_test(with_no_reboot_a_reset_rests),
+		cmocka_unit_test(vmm_reset_starts_a_guest_that_rests),
+		cmocka_unit_test(a_quit_of_a_running_guest_ends_it),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
