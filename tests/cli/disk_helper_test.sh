@@ -18,7 +18,7 @@ daemon() # serves the file image at the socket sock
 }
 
 truncate -s 1M image plain
-for mode in on off; do
+for mode in on off managed; do
 	daemon
 	guest_start --confine $mode --disk plain --disk vhost-user="$work/sock" --console file=/dev/null
 	guest_helper $mode vmm-dial

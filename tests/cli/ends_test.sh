@@ -116,7 +116,7 @@ waits_in_poll()
 
 # --- descriptors: 3 to 2000 are open at the start, and nobody has one of them afterwards
 ulimit -n 4096
-for mode in on off strict; do
+for mode in on off strict managed; do
 	(
 		for ((fd = 3; fd <= 2000; fd++)); do
 			eval "exec $fd<secret"
@@ -143,7 +143,7 @@ done 2>/dev/null
 
 # --- signals that were ignored stay ignored, others end it
 for sig in HUP INT QUIT TERM; do
-	for mode in on off; do
+	for mode in on off managed; do
 		(
 			trap '' $sig
 			exec "${run[@]}" --confine $mode </dev/null 2>/dev/null

@@ -55,7 +55,9 @@ child()
 guest_helper()
 {
 	main=$run
-	[ "$1" = off ] || main=$(child "$run" vmm)
+	case $1 in
+	on | strict) main=$(child "$run" vmm) ;;
+	esac
 	keeper=$(child "$main" "$2-keeper")
 	helper=$(child "$keeper" "$2")
 }

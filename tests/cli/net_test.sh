@@ -13,7 +13,7 @@ holds() # PID: has the secret open?
 }
 
 ulimit -n 8192
-for mode in on off; do
+for mode in on off managed; do
 	echo secret >secret
 	guest_start --confine $mode --net user --console file=/dev/null 7<>secret 1500<>secret
 	guest_helper $mode vmm-net
@@ -25,7 +25,7 @@ for mode in on off; do
 	verdict $? "--confine $mode: nor does the network's process, nor its keeper"
 	[ "$(readlink "/proc/$helper/fd/0" "/proc/$helper/fd/1" | sort -u)" = /dev/null ]
 	verdict $? "--confine $mode: whose stdin and stdout are not the guest's console"
-	if [ $mode = on ]; then
+	if [ $mode != off ]; then
 		[ "$(find "/proc/$helper/root/" -mindepth 1 -printf '%P ')" = 'etc etc/resolv.conf ' ]
 		verdict $? "--confine $mode: and which sees no file system"
 	fi

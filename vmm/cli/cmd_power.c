@@ -317,8 +317,11 @@ int cmd_stop(int argc, char **argv)
 {
 	struct cli_args a = { .timeout = STOP_TIMEOUT };
 	int process, ret;
+	char *path = NULL;
+	struct socket_id id;
 	struct client *c;
-	struct err e;
+	bool known;
+	struct err e, none;
 	pid_t pid;
 
 	if (!cli_args_parse(&a, argc, argv, CLI_GUEST | CLI_FORCE | CLI_TIMEOUT, stop_help, &ret))
@@ -328,9 +331,15 @@ int cmd_stop(int argc, char **argv)
 	pid = client_pid(c);
 	/* The VMM is connected still, so the number is its own. */
 	process = pid ? pidfd_open(pid, 0) : -1;
+	known = process >= 0 && !socket_dir_path(&path, client_name(c), false, &none) &&
+		!socket_file_id(path, &id);
 	ret = guest_stop(c, process, &a, &e);
 	if (process >= 0)
 		close(process);
+	/* The VMM of --confine managed has nobody who does. */
+	if (known && (!ret || ret == -EIO))
+		socket_file_remove(path, &id);
+	free(path);
 	client_close(c);
 	return ret ? cli_fail(&e) : 0;
 }

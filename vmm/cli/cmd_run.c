@@ -159,7 +159,8 @@ static int fork_processes(struct run *r, int *code, struct err *e)
 	u64 begin;
 
 	if (r->o.stats)
-		r->stats = stats_create(r->o.spec.confine != CONFINE_OFF);
+		r->stats = stats_create(r->o.spec.confine != CONFINE_OFF &&
+					r->o.spec.confine != CONFINE_MANAGED);
 	if (!ret)
 		ret = detach_prepare_supervisor(r->detach, e);
 	if (ret)
@@ -171,7 +172,7 @@ static int fork_processes(struct run *r, int *code, struct err *e)
 	ret = confine_fork(&r->confine, &start, code, &damaged, e);
 	if (!ret && detach_keeps_log(r->detach))
 		run_notes_limit(r->notes, RUN_NOTES_LOG);
-	if (!ret && r->confine)
+	if (!ret && confine_is_supervised(r->confine))
 		detach_leave_to_supervisor(r->detach);
 	if (ret == 1)
 		detach_ended(r->detach, *code);
@@ -240,7 +241,7 @@ static int run_guest(struct run *r)
 		run_notes_leave(r->notes);
 	}
 	/* If there is a supervisor, which outlives this process, it keeps the exit code. */
-	if (!r->confine)
+	if (!confine_is_supervised(r->confine))
 		detach_ended(r->detach, code);
 	guest_destroy(g);
 	return code;

@@ -124,6 +124,10 @@ static int check_background(struct run_options *o, struct err *e)
 			o->detach ? "--detach" : "--paused");
 	if (!o->detach)
 		return 0;
+	if (o->spec.confine == CONFINE_MANAGED)
+		return err_set(e, -EINVAL,
+			       "--detach and --confine managed exclude each other: who manages the "
+			       "guest keeps its process");
 	o->spec.control_required = true;
 	if (o->stats)
 		return err_set(

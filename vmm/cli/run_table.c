@@ -139,10 +139,11 @@ static const struct run_option table[] = {
 	{ "no-cache", NULL,
 	  "open the kernel anew, without what earlier starts prepared, and\n"
 	  "prepare nothing", SPEC(no_cache) },
-	{ "confine", "on|off|strict",
+	{ "confine", "on|off|strict|managed",
 	  "before the guest starts, give up all that it does not need: rights,\n"
 	  "files, network, most system calls (default on; strict: an error where\n"
-	  "this host lacks a layer of it, see vmm doctor)", .spec = spec_take_confine },
+	  "this host lacks a layer of it, see vmm doctor; managed: this process is\n"
+	  "the guest's, for a manager such as libvirt or systemd)", .spec = spec_take_confine },
 	{ "user", "NAME|UID[:GID]",
 	  "whom root becomes then (default umbra, else nobody)", SPEC(user) },
 	{ "no-reboot", NULL,

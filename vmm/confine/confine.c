@@ -118,6 +118,7 @@ static pid_t fork_into_namespaces(struct confine *c, unsigned uid)
 	c->left = !CLONE_WORKS || prctl(PR_GET_TID_ADDRESS, &tid, 0, 0, 0);
 	if (c->left) {
 		confine_namespaces(c, flags);
+		c->refused = c->why[LAYER_PID];
 		return fork();
 	}
 	c->why[LAYER_PID] = 0; /* the child has a copy of it */
@@ -125,7 +126,7 @@ static pid_t fork_into_namespaces(struct confine *c, unsigned uid)
 	pid = (pid_t)syscall(SYS_clone, flags, NULL, NULL, tid, NULL);
 	if (pid >= 0)
 		return pid;
-	c->why[LAYER_PID] = errno;
+	c->why[LAYER_PID] = c->refused = errno;
 	return fork();
 }
 
@@ -231,6 +232,40 @@ static int begin_vmm(struct confine *c, unsigned uid, int guard, struct err *e)
 	return uid && !c->why[LAYER_PID] ? map_user(uid, e) : 0;
 }
 
+/*
+ * Makes this process the VMM, without another: @uid enters a user namespace, unless it is root, in
+ * which it may make the others, and its helpers too. The caller has one thread, as that asks for.
+ */
+static int begin_managed(struct confine *c, unsigned uid, struct err *e)
+{
+	prepare_libraries();
+	c->pid = getpid();
+	c->why[LAYER_PID] = CONFINE_NOT_HERE;
+	if (uid && unshare(CLONE_NEWUSER)) {
+		c->refused = errno;
+		return 0;
+	}
+	return uid ? map_user(uid, e) : 0;
+}
+
+static int confine_stay(struct confine **out, const struct confine_start *s, struct err *e)
+{
+	unsigned uid = (unsigned)getauxval(AT_EUID);
+	struct confine *c = confine_create(s->mode);
+	int ret;
+
+	if (!c)
+		return err_set(e, -ENOMEM, "out of memory");
+	ret = find_rights(c, s->user, uid, e);
+	if (!ret)
+		ret = begin_managed(c, uid, e);
+	if (ret)
+		confine_free(c);
+	else
+		*out = c;
+	return ret;
+}
+
 int confine_fork(struct confine **out, const struct confine_start *s, int *code, bool *note,
 		 struct err *e)
 {
@@ -247,6 +282,8 @@ int confine_fork(struct confine **out, const struct confine_start *s, int *code,
 		return s->user ? err_set(e, -EINVAL,
 					 "--user needs confinement, and --confine is off")
 			       : 0;
+	if (s->mode == CONFINE_MANAGED)
+		return confine_stay(out, s, e);
 	c = confine_create(s->mode);
 	if (!c)
 		return err_set(e, -ENOMEM, "out of memory");
@@ -449,13 +486,19 @@ int confine_enter(struct confine *c, const struct confine_file *files, struct er
 		return ret;
 	thread_link_open(c);
 	/* A process that was refused a process namespace has no right to the other kinds either. */
-	if (c->drop || !c->why[LAYER_PID])
+	if (c->drop || !c->refused)
 		confine_namespaces(c, CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS);
 	else
-		c->why[LAYER_MOUNT] = c->why[LAYER_NET] = c->why[LAYER_IPC] = c->why[LAYER_PID];
+		c->why[LAYER_MOUNT] = c->why[LAYER_NET] = c->why[LAYER_IPC] = c->refused;
 	confine_empty_root(c);
-	ret = enter_layers(c, NULL, e);
+	/* A manager may end before its guests: they are not tied to it. */
+	ret = c->mode == CONFINE_MANAGED ? give_up_rights(c, NULL, e) : enter_layers(c, NULL, e);
 	return ret ? ret : filter_install(c, FILTER_MAIN, e);
+}
+
+bool confine_is_supervised(const struct confine *c)
+{
+	return c && c->guard >= 0;
 }
 
 void confine_note(struct confine *c)

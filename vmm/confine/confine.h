@@ -28,6 +28,13 @@
  * at: Firecracker's jailer is a second program that users leave out, and gives up cleaning up;
  * crosvm's minijail forks the same way for each device; QEMU's -sandbox has no namespaces at all.
  *
+ * With CONFINE_MANAGED there is one process, the VMM, which the manager has started: no process
+ * namespace then, so threads have the ids that the manager sees, and nothing outside. Whoever
+ * manages it says how it ended. The files of its sockets stay, as it has no path to them any more:
+ * the next guest of the name replaces them, as it does those of a guest that was killed, and `vmm
+ * stop` and `vmm kill` remove that of the control socket. A record that a failed start has made
+ * stays too. It holds no tie to its parent's life; its helpers end with it, by their sockets.
+ *
  * Not given up, and why: the capability bounding set (41 system calls to empty; without execve(),
  * with no_new_privs, it gives nothing; nor would SECBIT_NOROOT, in one call, take more), and a
  * user's supplementary groups, which only root may drop.
@@ -73,9 +80,9 @@ struct confine_start {
 	 */
 	const char *user;
 	/*
-	 * Signals that end the guest; -1 ends the list. They are blocked in both processes, with
-	 * SIGPIPE, SIGXFSZ, SIGTTIN, SIGTTOU and SIGCONT. The VMM receives them from the
-	 * supervisor, which ends a VMM that has not come to confine_ready() by then.
+	 * Signals that end the guest; -1 ends the list. Where there are two processes, they are
+	 * blocked in both, with SIGPIPE, SIGXFSZ, SIGTTIN, SIGTTOU and SIGCONT. The VMM receives
+	 * them from the supervisor, which ends a VMM that has not come to confine_ready() by then.
 	 */
 	const int *ends;
 	const struct descriptors *inherited; /* closed in the supervisor; NULL: nothing is */
@@ -83,12 +90,13 @@ struct confine_start {
 };
 
 /*
- * Forks into the VMM and its supervisor. Returns 0 in the VMM, with *out for confine_enter(); it is
- * NULL with CONFINE_OFF, where there is one process only. Returns 1 in the supervisor, when the VMM
- * has ended: *code is the exit code, *note tells whether the VMM had called confine_note(), and the
- * supervisor, which has stayed in the caller's namespaces, can fork again (a user's not on a kernel
- * without CONFIG_CHECKPOINT_RESTORE). -errno, of which some are returned in the VMM's process. The
- * caller has one thread, and nothing that a forked child would not have.
+ * Forks into the VMM and its supervisor. Returns 0 in the VMM, with *out for confine_enter(). With
+ * CONFINE_OFF, for which *out is NULL, and CONFINE_MANAGED this process is the VMM, without
+ * another. Returns 1 in the supervisor, when the VMM has ended: *code is the exit code, *note tells
+ * whether the VMM had called confine_note(), and the supervisor, which has stayed in the caller's
+ * namespaces, can fork again (a user's not on a kernel without CONFIG_CHECKPOINT_RESTORE). -errno,
+ * of which some are returned in the VMM's process. The caller has one thread, and nothing that a
+ * forked child would not have.
  */
 int confine_fork(struct confine **out, const struct confine_start *s, int *code, bool *note,
 		 struct err *e);
@@ -104,7 +112,7 @@ int confine_enter(struct confine *c, const struct confine_file *files, struct er
 
 /*
  * Sets *note of the supervisor's confine_fork(): its caller has something to mend that a confined
- * VMM cannot. To be called before confine_ready().
+ * VMM cannot. To be called before confine_ready(). Without a supervisor nobody mends it.
  */
 void confine_note(struct confine *c);
 
@@ -123,6 +131,12 @@ void confine_thread(const struct confine *c, enum thread_kind kind);
  * /proc, or it is another namespace's. NULL as @c: not confined.
  */
 pid_t confine_thread_id(const struct confine *c);
+
+/*
+ * Returns true if a supervisor removes files, passes signals on and tells of the end. NULL as @c:
+ * false.
+ */
+bool confine_is_supervised(const struct confine *c);
 
 /* Frees @c; the rights that were given up stay so. NULL allowed. */
 void confine_free(struct confine *c);

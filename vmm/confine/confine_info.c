@@ -22,6 +22,8 @@ const char *confine_layer_reason(enum layer l, int why)
 {
 	if (why == ENODATA)
 		return "not tried";
+	if (l == LAYER_PID && why == CONFINE_NOT_HERE)
+		return "the process that was started is the VMM itself (--confine managed)";
 	switch (l) {
 	case LAYER_PID:
 	case LAYER_MOUNT:
@@ -81,8 +83,7 @@ json_t *confine_info(const struct confine *c)
 	for (size_t i = 0; i < FILTERS && !c->why[LAYER_SECCOMP]; i++)
 		json_object_set_new(calls, confine_filter_name((enum filter)i),
 				    json_integer(confine_filter_calls((enum filter)i)));
-	info = json_pack("{s:s, s:I, s:o, s:o, s:o}", "mode",
-			 c->mode == CONFINE_STRICT ? "strict" : "on", "user",
+	info = json_pack("{s:s, s:I, s:o, s:o, s:o}", "mode", confine_mode_name(c->mode), "user",
 			 (json_int_t)(c->drop ? c->uid : getauxval(AT_EUID)), "layers", layers,
 			 "missing", missing, "system-calls", calls);
 	return info;

@@ -3,6 +3,7 @@
 #ifndef UMBRA_VMM_CONFINE_CONFINE_INT_H
 #define UMBRA_VMM_CONFINE_CONFINE_INT_H
 
+#include <errno.h>
 #include <sys/types.h>
 
 #include "vmm/confine/confine.h"
@@ -21,6 +22,9 @@ enum layer {
 	LAYERS,
 };
 
+/* In why[LAYER_PID] of CONFINE_MANAGED; no call that makes a namespace fails with it. */
+#define CONFINE_NOT_HERE ENOTUNIQ
+
 struct confine {
 	enum confine_mode mode;
 	bool drop; /* this is root: become uid and gid */
@@ -28,7 +32,8 @@ struct confine {
 	uid_t uid;
 	gid_t gid;
 	pid_t pid;	 /* own; the first of its namespace */
-	int guard;	 /* to the supervisor */
+	int guard;	 /* to the supervisor; or -1 */
+	int refused;	 /* errno of the host that allows no namespaces; 0: it does, so far */
 	int thread_link; /* /proc/thread-self of the host's procfs, as a link; or -1 */
 	bool left;	 /* the supervisor's children are born in the VMM's namespaces */
 	bool note;	 /* of confine_note() */

@@ -24,6 +24,7 @@ static int probe_layers(int *why)
 	if (root && confine_find_user(&c, NULL, NULL))
 		return -1;
 	confine_namespaces(&c, root ? CLONE_NEWPID : CLONE_NEWUSER | CLONE_NEWPID);
+	c.refused = c.why[LAYER_PID];
 	if (confine_enter(&c, NULL, NULL))
 		return -1;
 	memcpy(why, c.why, sizeof(c.why));

@@ -11,6 +11,7 @@ static const char *const mode_names[] = {
 	[CONFINE_ON] = "on",
 	[CONFINE_OFF] = "off",
 	[CONFINE_STRICT] = "strict",
+	[CONFINE_MANAGED] = "managed",
 };
 
 const char *confine_mode_name(enum confine_mode mode)

@@ -58,7 +58,7 @@ struct guest {
 	struct console *console;
 	int signals; /* signalfd, or -1 */
 	int started_timer;
-	bool confined; /* the supervisor knows what to remove */
+	bool confined; /* the supervisor, if any, knows what to remove */
 	bool ended;
 };
 
@@ -98,7 +98,7 @@ static int block_signals(struct guest *g, struct err *e)
 	 * confine_fork() has blocked all of them, and its supervisor ends a start. Where there is
 	 * none, a signal ends the process as ever until watch_signals().
 	 */
-	if (!g->c.confine)
+	if (!confine_is_supervised(g->c.confine))
 		sigprocmask(SIG_BLOCK, &errors, NULL);
 	g->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (g->signals < 0)
@@ -114,7 +114,7 @@ static int watch_signals(struct guest *g, struct err *e)
 	sigemptyset(&set);
 	for (size_t i = 0; g->c.end_signals[i] >= 0; i++)
 		sigaddset(&set, g->c.end_signals[i]);
-	if (!g->c.confine)
+	if (!confine_is_supervised(g->c.confine))
 		sigprocmask(SIG_BLOCK, &set, NULL);
 	ret = loop_add(machine_loop(g->m), g->signals, EPOLLIN, on_guest_signal, g);
 

@@ -70,7 +70,7 @@ int spec_take_confine(struct guest_spec *s, const char *base, const char *text, 
 {
 	(void)base;
 	return confine_mode_find(text, &s->confine)
-		       ? err_set(e, -EINVAL, "--confine %s: want on, off or strict", text)
+		       ? err_set(e, -EINVAL, "--confine %s: want on, off, strict or managed", text)
 		       : 0;
 }
 

@@ -114,6 +114,10 @@ static void vmm_start(struct vmm *v, enum confine_mode mode, const char *user, u
 	if (strcmp(ready, "ready") != 0)
 		fail_msg("not confined: %s", ready);
 	v->pid = child_of(v->supervisor);
+	if (mode == CONFINE_MANAGED) {
+		assert_int_equal(v->pid, 0);
+		v->pid = v->supervisor;
+	}
 	assert_true(v->pid > 0);
 }
 
@@ -144,16 +148,16 @@ static void expect_status(pid_t pid, const char *key, const char *value)
 	assert_string_equal(at, value);
 }
 
-static void the_kernel_confirms_it(void **state)
+/* Looks at a process that is confined by @mode, from its @first namespace of these on. */
+static void look_at_layers(enum confine_mode mode, size_t first)
 {
 	static const char *const namespaces[] = { "pid", "mnt", "net", "ipc", "uts" };
 	char line[512], path[64], own[64], theirs[64];
 	struct vmm v;
 
-	(void)state;
 	if (needs_root())
 		skip();
-	vmm_start(&v, CONFINE_ON, "4242:4243", 0, NULL, NULL);
+	vmm_start(&v, mode, "4242:4243", 0, NULL, NULL);
 	expect_status(v.pid, "\nUid:", "4242\t4242\t4242\t4242");
 	expect_status(v.pid, "\nGid:", "4243\t4243\t4243\t4243");
 	expect_status(v.pid, "\nGroups:", " " + 1);
@@ -163,7 +167,7 @@ static void the_kernel_confirms_it(void **state)
 	expect_status(v.pid, "\nCapAmb:", "0000000000000000");
 	expect_status(v.pid, "\nNoNewPrivs:", "1");
 	expect_status(v.pid, "\nSeccomp:", FILTERED ? "2" : "0");
-	for (size_t i = 0; i < ARRAY_SIZE(namespaces); i++) {
+	for (size_t i = first; i < ARRAY_SIZE(namespaces); i++) {
 		snprintf(path, sizeof(path), "/proc/%d/ns/%s", v.pid, namespaces[i]);
 		memset(theirs, 0, sizeof(theirs));
 		assert_true(readlink(path, theirs, sizeof(theirs) - 1) > 0);
@@ -185,6 +189,18 @@ static void the_kernel_confirms_it(void **state)
 	assert_non_null(strstr(line, "lo:"));
 	assert_null(strstr(line, "eth"));
 	assert_int_equal(finish(&v, line, sizeof(line)), 0);
+}
+
+static void the_kernel_confirms_it(void **state)
+{
+	(void)state;
+	look_at_layers(CONFINE_ON, 0);
+}
+
+static void a_managed_process_is_confined_itself(void **state)
+{
+	(void)state;
+	look_at_layers(CONFINE_MANAGED, 1);
 }
 
 static int seven(const struct confine *c)
@@ -381,7 +397,7 @@ static int tell_ids(const struct confine *c)
 	return pthread_create(&t, NULL, thread_tell_id, arg) || pthread_join(t, &result) || result;
 }
 
-static void threads_know_their_numbers_on_the_host(void **state)
+static void hear_thread_ids(enum confine_mode mode)
 {
 	char line[512] = "", status[64], *end;
 	pid_t first, second;
@@ -389,10 +405,9 @@ static void threads_know_their_numbers_on_the_host(void **state)
 	bool known;
 	ssize_t n;
 
-	(void)state;
 	if (needs_root())
 		skip();
-	vmm_start(&v, CONFINE_ON, NULL, 0, NULL, tell_ids);
+	vmm_start(&v, mode, NULL, 0, NULL, tell_ids);
 	assert_int_equal(write(v.go, "x", 1), 1);
 	for (size_t at = 0; !strchr(line, '\n'); at += (size_t)n) {
 		n = read(v.out, line + at, sizeof(line) - 1 - at);
@@ -410,6 +425,13 @@ static void threads_know_their_numbers_on_the_host(void **state)
 	assert_int_not_equal(second, first);
 	if (!known)
 		fail_msg("process %d has no thread %d", v.pid, second);
+}
+
+static void threads_know_their_numbers_on_the_host(void **state)
+{
+	(void)state;
+	hear_thread_ids(CONFINE_ON);
+	hear_thread_ids(CONFINE_MANAGED);
 }
 
 /* A record that a start has made is in the way of the next one, if nothing came of the start. */
@@ -628,6 +650,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_kernel_confirms_it),
+		cmocka_unit_test(a_managed_process_is_confined_itself),
 		cmocka_unit_test(the_supervisor_hands_on_codes_and_signals),
 		cmocka_unit_test(a_supervisor_can_fork_after_its_vmm),
 		cmocka_unit_test(a_killed_supervisor_takes_the_vmm_along),
