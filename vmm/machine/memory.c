@@ -314,6 +314,33 @@ int memory_remove_slot(struct memory *mem, u64 gpa)
 	return ret;
 }
 
+bool memory_slot(struct memory *mem, unsigned i, u64 *gpa, u64 *len)
+{
+	bool there;
+
+	if (i >= MAX_SLOTS)
+		return false;
+	pthread_mutex_lock(&mem->lock);
+	*gpa = mem->slots[i].gpa;
+	*len = mem->slots[i].len;
+	there = *len;
+	pthread_mutex_unlock(&mem->lock);
+	return there;
+}
+
+void memory_slot_page(struct memory *mem, u64 gpa, void *page)
+{
+	memset(page, 0, PAGE);
+	pthread_mutex_lock(&mem->lock);
+	for (size_t i = 0; i < MAX_SLOTS; i++) {
+		const struct slot *s = &mem->slots[i];
+
+		if (s->len && gpa >= s->gpa && gpa - s->gpa < s->len)
+			memcpy(page, (u8 *)s->hva + (gpa - s->gpa), PAGE);
+	}
+	pthread_mutex_unlock(&mem->lock);
+}
+
 bool memory_is_readonly(struct memory *mem, u64 gpa, u64 len)
 {
 	bool hit = false;

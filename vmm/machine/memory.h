@@ -54,6 +54,13 @@ int memory_remove_slot(struct memory *mem, u64 gpa);
  * multiple of 4096, at most LAYOUT_ROM_MAX; *hva is writable here.
  */
 int memory_add_rom(struct memory *mem, size_t len, void **hva, struct err *e);
+/*
+ * Tells where slot @i is that is no RAM; false: there is none of that number, though there may be
+ * one of a higher number, below LAYOUT_SLOT_END - LAYOUT_SLOT_UMBRA.
+ */
+bool memory_slot(struct memory *mem, unsigned i, u64 *gpa, u64 *len);
+/* Copies the page at @gpa of such a slot, which may have gone: zeros then. Any thread. */
+void memory_slot_page(struct memory *mem, u64 gpa, void *page);
 /* Returns true if a byte of [gpa, gpa + len) lies in a slot that the guest cannot write. */
 bool memory_is_readonly(struct memory *mem, u64 gpa, u64 len);
 

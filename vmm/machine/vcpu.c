@@ -92,6 +92,22 @@ void vcpu_set_start(struct vcpu *v, const struct kvm_regs *regs, const struct kv
 	v->run->kvm_dirty_regs |= KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS;
 }
 
+int vcpu_get_regs(struct vcpu *v, struct kvm_regs *regs, struct kvm_sregs *sregs)
+{
+	const struct kvm_run *run = v->run;
+
+	/* What was written goes along with the next KVM_RUN; KVM does not have it yet. */
+	if (run->kvm_dirty_regs & KVM_SYNC_X86_REGS)
+		*regs = run->s.regs.regs;
+	else if (ioctl(v->fd, KVM_GET_REGS, regs))
+		return -errno;
+	if (run->kvm_dirty_regs & KVM_SYNC_X86_SREGS)
+		*sregs = run->s.regs.sregs;
+	else if (ioctl(v->fd, KVM_GET_SREGS, sregs))
+		return -errno;
+	return 0;
+}
+
 const struct kvm_sregs *vcpu_sregs(struct vcpu *v)
 {
 	if (!v->sregs_valid) {

@@ -117,6 +117,12 @@ int vcpu_fd(const struct vcpu *v);
 void vcpu_set_start(struct vcpu *v, const struct kvm_regs *regs, const struct kvm_sregs *sregs);
 
 /*
+ * Reads the registers of a vCPU that is out of the guest (IDLE, PARKED or DONE), as it goes on with
+ * them. -errno.
+ */
+int vcpu_get_regs(struct vcpu *v, struct kvm_regs *regs, struct kvm_sregs *sregs);
+
+/*
  * Handles an exit on the vCPU's thread; @error is 0, or the errno with which KVM_RUN failed, and
  * @run is then of no use. False ends the thread.
  */

@@ -85,6 +85,11 @@ const struct rule rules[] = {
 	IOCTL(MAIN, KVM_SET_IRQCHIP),
 	IOCTL(MAIN, KVM_SET_PIT2),
 
+	/* The registers of a guest that is paused or has ended, for a dump. */
+	IOCTL(MAIN, KVM_GET_REGS),
+	IOCTL(MAIN, KVM_GET_SREGS),
+	IOCTL(MAIN, KVM_GET_MSRS),
+
 	/* Memory: never executable. */
 	WITHOUT(mmap, THREADS | NETWORK | READERS, 2, PROT_EXEC),
 	WITHOUT(mprotect, THREADS | NETWORK | READERS, 2, PROT_EXEC),
@@ -135,14 +140,14 @@ const struct rule rules[] = {
 	ALLOW(writev, VCPU | QUEUE | NETWORK | READERS),
 	ALLOW(readv, QUEUE),
 	ALLOW(close, VCPU | BLOCK | QUEUE | FILES | NETWORK | DIALER | READERS),
-	ALLOW(poll, VCPU | BLOCK | QUEUE | NETWORK),
+	ALLOW(poll, VCPU | BLOCK | QUEUE | FILES | NETWORK), /* FILES: a dump's pipe */
 	ALLOW(ppoll, NETWORK),
 	ALLOW(epoll_ctl, VCPU | QUEUE),
 	ALLOW(epoll_pwait2, MAIN),
 	ALLOW(epoll_wait, MAIN), /* before Linux 5.11 */
 	ALLOW(eventfd2, VCPU | MAIN),
 	ALLOW(dup2, MAIN), /* a detached guest leaves its starter's stderr */
-	ALLOW(lseek, MAIN | NETWORK | READERS),
+	ALLOW(lseek, MAIN | FILES | NETWORK | READERS), /* FILES: a dump's holes */
 	ALLOW(fstat, MAIN | BLOCK | FILES | NETWORK | READERS),
 	EQUAL(newfstatat, MAIN | BLOCK | FILES | PARSER, 3, AT_EMPTY),
 	/*
