@@ -71,10 +71,12 @@ static void on_guest_signal(void *arg, u32 events)
 
 	(void)events;
 	if (read(g->signals, &info, sizeof(info)) == sizeof(info) &&
-	    !signal_is_ignored((int)info.ssi_signo)) /* (E9) of machine.h */
+	    !signal_is_ignored((int)info.ssi_signo)) { /* (E9) of machine.h */
+		monitor_cancel_dump(g->monitor);
 		machine_exit(g->m, EXIT_CODE_SIGNAL + (int)info.ssi_signo,
 			     "ended by signal %u (%s)", info.ssi_signo,
 			     strsignal((int)info.ssi_signo));
+	}
 }
 
 /*
@@ -583,8 +585,10 @@ static int guest_rest(struct guest *g, int code, struct err *e)
  */
 static int guest_start_anew(struct guest *g, struct err *e)
 {
-	int code = platform_await_disks(g->platform);
+	int code;
 
+	monitor_await_dump(g->monitor);
+	code = platform_await_disks(g->platform);
 	if (code == EXIT_CODE_REBOOT && guest_reboot(g, e))
 		code = EXIT_CODE_ERROR;
 	return code;
@@ -622,6 +626,8 @@ int guest_end(struct guest *g, struct err *e)
 {
 	g->ended = true;
 	/* As long as it takes, all parts are there and answer. */
+	if (g->monitor)
+		monitor_await_dump(g->monitor);
 	if (g->platform)
 		platform_await_disks(g->platform);
 	if (g->console)

@@ -42,7 +42,7 @@ int file_job_start(struct file_job *j, struct machine *m)
 	j->since = now_ms();
 	ret = host_thread_start(machine_host(m), &j->thread);
 	/* A start that fails before it could confine a thread: the caller does it itself. */
-	if (!ret && j->thread.state == HOST_THREAD_WAITS) {
+	if (!ret && !machine_can_make_threads(m)) {
 		host_thread_stop(machine_host(m), &j->thread);
 		ret = -EAGAIN;
 	}

@@ -417,6 +417,11 @@ void machine_set_confine(struct machine *m, const struct confine *c)
 	threads_set_confine(m->threads, c);
 }
 
+bool machine_can_make_threads(const struct machine *m)
+{
+	return threads_ready(m->threads);
+}
+
 struct io *machine_io(const struct machine *m)
 {
 	return m->io;

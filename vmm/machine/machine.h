@@ -156,6 +156,8 @@ u64 machine_time_ns(const struct machine *m);  /* since start_ns */
  * @c outlives the threads.
  */
 void machine_set_confine(struct machine *m, const struct confine *c);
+/* Was machine_set_confine() called, so that a thread can be made? */
+bool machine_can_make_threads(const struct machine *m);
 
 /*
  * Notes the kernel that was placed, for reports; it is borrowed. @phys: of its first byte; @kaslr:

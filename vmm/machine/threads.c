@@ -114,6 +114,11 @@ void threads_set_confine(struct threads *t, const struct confine *c)
 	t->ready = true;
 }
 
+bool threads_ready(const struct threads *t)
+{
+	return t->ready;
+}
+
 int threads_start(struct threads *t, struct host_thread *ht)
 {
 	bool here = pthread_equal(pthread_self(), t->maker) && t->ready;

@@ -32,6 +32,8 @@ void threads_destroy(struct threads *t);
  * loop_run() (makes it).
  */
 void threads_set_confine(struct threads *t, const struct confine *c);
+/* Was threads_set_confine() called, so that a thread can be made? */
+bool threads_ready(const struct threads *t);
 /*
  * Sets the calling thread's name, at most 15 bytes, and its confinement: what each thread does
  * first.

@@ -111,6 +111,8 @@ static int monitor_listen(struct monitor *mon, struct err *e)
 		ret = control_add(mon->control, monitor_query_commands, mon);
 	if (!ret)
 		ret = control_add(mon->control, monitor_run_commands, mon);
+	if (!ret)
+		ret = control_add(mon->control, monitor_dump_commands, mon);
 	return ret ? ret : monitor_add_own_sections(mon);
 }
 
@@ -145,6 +147,7 @@ void monitor_destroy(struct monitor *mon)
 	for (size_t i = 0; i < mon->n_stops; i++)
 		control_fail(mon->stops[i], "the guest has ended");
 	free(mon->stops);
+	monitor_free_dump(mon);
 	control_destroy(mon->control);
 	closer_destroy(mon->closer);
 	while (mon->sections) {

@@ -79,6 +79,20 @@ bool monitor_resets(const struct monitor *mon);
 void monitor_restarted(struct monitor *mon);
 
 /*
+ * Writes a dump of a guest whose vCPUs' threads have ended, to @fd, which is the monitor's then,
+ * and serves the event loop meanwhile. For people: a note, in which @file is named, and the file is
+ * left empty if it does not get all.
+ */
+void monitor_dump_ended(struct monitor *mon, int fd, const char *file);
+/* Has a dump that is under way end soon: the guest is to end. NULL allowed. */
+void monitor_cancel_dump(struct monitor *mon);
+/*
+ * Does so, and serves the event loop until it has ended: before the guest's memory is cleared, and
+ * at its end. Outside of machine_run().
+ */
+void monitor_await_dump(struct monitor *mon);
+
+/*
  * Adds section @name to umbra-info, which `vmm info` prints and `vmm info --json` hands on: @fn
  * returns a new reference to any JSON value, or NULL for nothing to say now; it runs on the loop's
  * thread. Members of an object are printed one per line, with '-' in a key as a blank; an array of

@@ -2,7 +2,7 @@
 /*
  * Shares the inside of the monitor among its files: monitor.c creates it, with name and socket;
  * run_state.c pauses, resumes and ends the guest and sends the events of that; query.c and block.c
- * answer QEMU's questions, info.c those of `vmm info`.
+ * answer QEMU's questions, info.c those of `vmm info`; dump.c writes the guest's memory to a file.
  */
 #ifndef UMBRA_VMM_MONITOR_MONITOR_INT_H
 #define UMBRA_VMM_MONITOR_MONITOR_INT_H
@@ -16,6 +16,8 @@ enum monitor_state {
 	MONITOR_PAUSED,
 	MONITOR_ENDED, /* see struct monitor.code; with --no-shutdown a reset may follow */
 };
+
+struct dump;
 
 struct info_section {
 	struct info_section *next;
@@ -43,16 +45,35 @@ struct monitor {
 	bool goes_on;	/* "cont" came after the "system_reset" of a guest that rests */
 	struct loop_call late_reset;
 	struct control_request **stops;
-	size_t n_stops; /* requests to pause, answered when it has */
+	size_t n_stops;	   /* requests to pause, answered when it has */
+	struct dump *dump; /* the last one, or NULL */
 };
 
 extern const struct control_command monitor_run_commands[];
 extern const struct control_command monitor_query_commands[];
 extern const struct control_command monitor_block_commands[];
+extern const struct control_command monitor_dump_commands[];
 
 /* These are start() and quiesce() of monitor_part. */
 int monitor_on_start(void *part, bool again, struct err *e);
 void monitor_on_quiet(void *part);
+/*
+ * Asks whether a dump has the guest: it is to be paused for one, or one is being written. Nobody
+ * resumes, pauses or resets it meanwhile.
+ */
+bool monitor_is_dumping(const struct monitor *mon);
+/* Goes on with a dump that has waited for the pause. */
+void monitor_dump_paused(struct monitor *mon);
+/* Ends a dump that is under way, waiting for its file if that takes nothing, and frees it. */
+void monitor_free_dump(struct monitor *mon);
+/* Lets the guest, which is paused, go on, and tells of it; here, since a dump does so, too. */
+static inline void monitor_resume(struct monitor *mon)
+{
+	machine_resume(mon->m);
+	mon->state = MONITOR_RUNNING;
+	control_event(mon->control, "RESUME", NULL);
+}
+
 /* Returns the guest's state as query-status names it: "running", "paused", ... */
 const char *monitor_state_name(const struct monitor *mon);
 /* Adds the sections of `vmm info` that every guest has. */

@@ -65,12 +65,21 @@ static void pause_completed(struct monitor *mon)
 	answer_stops(mon);
 }
 
+/* Answers, as QEMU does, a request that has to wait for a dump. */
+static bool refused_by_dump(const struct monitor *mon, struct control_request *r)
+{
+	if (monitor_is_dumping(mon))
+		control_fail(r, "There is a dump in process, please wait.");
+	return monitor_is_dumping(mon);
+}
+
 void monitor_on_quiet(void *part)
 {
 	struct monitor *mon = part;
 
 	if (mon->pausing)
 		pause_completed(mon);
+	monitor_dump_paused(mon);
 }
 
 static void pause_guest(void *arg, struct control_request *r, const json_t *args)
@@ -79,6 +88,8 @@ static void pause_guest(void *arg, struct control_request *r, const json_t *args
 	struct monitor *mon = arg;
 
 	(void)args;
+	if (refused_by_dump(mon, r))
+		return;
 	if (mon->state != MONITOR_RUNNING) {
 		control_reply(r, NULL);
 		return;
@@ -92,13 +103,6 @@ static void pause_guest(void *arg, struct control_request *r, const json_t *args
 	}
 	mon->stops[mon->n_stops++] = r;
 	mon->pausing = true;
-}
-
-static void go_on(struct monitor *mon)
-{
-	machine_resume(mon->m);
-	mon->state = MONITOR_RUNNING;
-	control_event(mon->control, "RESUME", NULL);
 }
 
 static void resume_guest(void *arg, struct control_request *r, const json_t *args)
@@ -116,11 +120,13 @@ static void resume_guest(void *arg, struct control_request *r, const json_t *arg
 					   : "The guest has ended; it cannot go on");
 		return;
 	}
+	if (refused_by_dump(mon, r))
+		return;
 	/* Not all vCPUs are out yet: the requests to pause are answered as if they had been. */
 	if (mon->pausing)
 		pause_completed(mon);
 	if (mon->state != MONITOR_RUNNING)
-		go_on(mon);
+		monitor_resume(mon);
 	control_reply(r, NULL);
 }
 
@@ -178,6 +184,8 @@ static void reset_guest(void *arg, struct control_request *r, const json_t *args
 		control_fail(r, "This guest was started with --no-reboot; it does not start anew");
 		return;
 	}
+	if (refused_by_dump(mon, r))
+		return;
 	control_reply(r, NULL);
 	ask_for_reset(mon);
 }
@@ -218,7 +226,7 @@ bool monitor_resets(const struct monitor *mon)
 void monitor_restarted(struct monitor *mon)
 {
 	if (mon->goes_on)
-		go_on(mon);
+		monitor_resume(mon);
 	mon->goes_on = false;
 }
 
@@ -229,6 +237,7 @@ static void end_guest(void *arg, struct control_request *r, const json_t *args)
 
 	(void)args;
 	control_reply(r, NULL);
+	monitor_cancel_dump(mon);
 	if (machine_exit(mon->m, EXIT_CODE_SIGNAL + 15, "ended by the control socket"))
 		mon->by_client = true;
 }
