@@ -28,6 +28,7 @@ static const struct command {
 	{ "pause", cmd_pause, "take a guest's CPUs away for a while" },
 	{ "resume", cmd_resume, "let a paused guest go on" },
 	{ "nmi", cmd_nmi, "press a guest's NMI button" },
+	{ "dump", cmd_dump, "write a guest's memory to a file, for crash and the like" },
 	{ "inspect", cmd_inspect, "show where each import of a driver would lead" },
 	{ "record", cmd_record, "show a record of requests" },
 	{ "driver", cmd_driver, "load, unload and list drivers of a running guest" },

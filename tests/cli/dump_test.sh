@@ -1,0 +1,121 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# vmm dump of a guest that waits before its first instruction, into files and pipes. Speaks TAP.
+set -u
+# shellcheck source=tests/cli/lib_guest.sh
+. tests/cli/lib_guest.sh
+guest_begin dump
+
+# dump CODE TEXT ARG...: vmm dump ARG... ends with CODE, and says TEXT.
+dump()
+{
+	local code=$1 text=$2 ret
+
+	shift 2
+	timeout 60 "$vmm" dump "$@" >said 2>&1 </dev/null
+	ret=$?
+	[ $ret = "$code" ] && grep -qF -e "$text" said && return
+	echo "code $ret, '$(cat said)'; expected $code, '$text'"
+	return 1
+}
+
+# is_core FILE: an ELF core of 128 MiB, with notes of one vCPU
+is_core()
+{
+	readelf -hln "$1" >elf 2>&1 || return
+	grep -q 'CORE (Core file)' elf && grep -q '^  LOAD  *0x0*1000 ' elf &&
+		[ "$(grep -c -e '^  CORE ' -e '^  QEMU ' elf)" = 2 ] &&
+		[ "$(stat -c %s "$1")" = $((4096 + (128 << 20))) ]
+}
+
+file_is_a_core_with_holes()
+{
+	dump 0 'core: 128.0M of guest' "$guest" core && is_core core &&
+		[ "$(stat -c %a core)" = 600 ] && [ "$(du -k core | cut -f1)" -lt 65536 ]
+}
+
+a_file_is_not_replaced()
+{
+	echo old >old
+	dump 1 'old is there already; --force replaces it' "$guest" old && [ "$(cat old)" = old ]
+}
+
+force_replaces_it()
+{
+	dump 0 'old: 128.0M' -f -g "$guest" old && is_core old && [ -z "$(find . -name 'old.*')" ]
+}
+
+a_pipe_gets_all()
+{
+	timeout 60 "$vmm" dump "$guest" - 2>said </dev/null | cat >piped
+	is_core piped && cmp piped core
+}
+
+a_reader_that_goes_is_an_error()
+{
+	{ timeout 60 "$vmm" dump "$guest" - 2>said </dev/null; echo $? >code; } | head -c 100 >/dev/null
+	[ "$(cat code)" = 1 ] && grep -q 'stdout: cannot write: Broken pipe' said
+}
+
+a_disk_that_is_full_is_an_error()
+{
+	timeout 60 "$vmm" dump "$guest" - >/dev/full 2>said </dev/null
+	[ $? = 1 ] && grep -q 'stdout: cannot write: No space left on device' said
+}
+
+info_says_paused()
+{
+	timeout 10 "$vmm" info "$guest" --json | grep -q '"status": "prelaunch"'
+}
+
+# stuck: a dump, $dump, into a pipe that nobody reads
+stuck_begin()
+{
+	[ -p fifo ] || mkfifo fifo
+	exec 9<>fifo
+	timeout 60 "$vmm" dump "$guest" - >fifo 2>stuck </dev/null &
+	dump=$!
+	wait_for 10 being_dumped
+}
+
+# One that comes too early succeeds; the next does not.
+being_dumped()
+{
+	dump 1 'There is a dump in process, please wait.' -f "$guest" other
+}
+
+a_stuck_pipe_is_given_up_at_a_signal()
+{
+	stuck_begin >/dev/null && info_says_paused || return
+	rm -f other
+	dump 1 'please wait' "$guest" other && [ ! -e other ] || return
+	kill "$dump"
+	wait "$dump"
+	[ $? = 1 ] && grep -q 'stdout: cannot write: the dump was ended' stuck && exec 9>&-
+}
+
+a_stuck_pipe_holds_up_no_end()
+{
+	stuck_begin >/dev/null || return
+	timeout 20 "$vmm" stop --force --timeout 0 "$guest" || return
+	wait "$dump"
+	[ $? = 1 ] && wait_for 10 process_ended "$run" && exec 9>&-
+}
+
+result 'a word is missing' dump 2 'vmm dump: say which GUEST, and into which FILE'
+result 'the file is missing' dump 2 'vmm dump: say into which FILE' "$guest"
+result 'a word too many' dump 2 'unexpected argument "b"' "$guest" a b
+result 'an option is mistyped' dump 2 'unknown option "--froce"; did you mean --force?' "$guest" a --froce
+result 'no such guest, no file' eval "dump 1 'no guest' nobody-$$ new; [ ! -e new ]"
+guest_start --no-rng
+result 'a file is a core, with holes, for its owner only' file_is_a_core_with_holes
+result 'a file that is there stays' a_file_is_not_replaced
+result '--force replaces it' force_replaces_it
+result 'a pipe gets the same' a_pipe_gets_all
+result 'a reader that goes is an error' a_reader_that_goes_is_an_error
+result 'a full disk is an error' a_disk_that_is_full_is_an_error
+result 'the guest still waits' info_says_paused
+result 'a signal ends a dump into a pipe that nobody reads' a_stuck_pipe_is_given_up_at_a_signal
+result 'the guest ends during such a dump' a_stuck_pipe_holds_up_no_end
+
+echo "1..$n"
