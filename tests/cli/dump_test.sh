@@ -101,6 +101,32 @@ a_stuck_pipe_holds_up_no_end()
 	[ $? = 1 ] && wait_for 10 process_ended "$run" && exec 9>&-
 }
 
+# a run whose guest does not panic leaves no file behind; $1: on or off, as --confine has it
+no_panic_no_dump()
+{
+	local file
+
+	mkdir -p dumps
+	guest_start --no-rng --confine "$1" --dump-on-panic dumps || return
+	file=$(find dumps -name "$guest-[0-9]*Z.core" -size 0 -perm 600)
+	timeout 20 "$vmm" stop --force --timeout 0 "$guest"
+	wait_for 10 process_ended "$run"
+	[ -n "$file" ] && rmdir dumps
+}
+
+a_directory_that_is_none_is_an_error()
+{
+	timeout 20 "$vmm" run --kernel "$kernel" --dump-on-panic none </dev/null >said 2>&1
+	[ $? = 1 ] && grep -q '^vmm: --dump-on-panic none: cannot make a file in it: No such file' said
+}
+
+a_start_that_fails_leaves_no_file()
+{
+	mkdir dumps
+	timeout 20 "$vmm" run --kernel "$vmm" --confine "$1" --dump-on-panic dumps </dev/null >said 2>&1
+	[ $? = 1 ] && rmdir dumps
+}
+
 result 'a word is missing' dump 2 'vmm dump: say which GUEST, and into which FILE'
 result 'the file is missing' dump 2 'vmm dump: say into which FILE' "$guest"
 result 'a word too many' dump 2 'unexpected argument "b"' "$guest" a b
@@ -116,5 +142,10 @@ result 'a full disk is an error' a_disk_that_is_full_is_an_error
 result 'the guest still waits' info_says_paused
 result 'a signal ends a dump into a pipe that nobody reads' a_stuck_pipe_is_given_up_at_a_signal
 result 'the guest ends during such a dump' a_stuck_pipe_holds_up_no_end
+result 'no panic, no file' no_panic_no_dump on
+result 'the same without a supervisor' no_panic_no_dump off
+result 'no directory' a_directory_that_is_none_is_an_error
+result 'a start that fails leaves no file' a_start_that_fails_leaves_no_file on
+result 'the same without a supervisor' a_start_that_fails_leaves_no_file off
 
 echo "1..$n"

@@ -126,6 +126,10 @@ static const struct run_option table[] = {
 	{ "detach", NULL,
 	  "run in the background (-d): return when the guest has started, and\n"
 	  "print its name; its console is for `vmm console`", AT(detach), .letter = 'd' },
+	{ "dump-on-panic", "DIR",
+	  "when the guest's kernel panics, write its memory to a new file in\n"
+	  "DIR, as vmm dump does. The file, NAME-TIME.core, is made at the\n"
+	  "start, and removed at the end if it is empty", SPEC(panic_dumps), .path = true },
 	{ "paused", NULL,
 	  "start no CPU before `vmm resume`", SPEC(paused) },
 	{ "control", "fd=N|activation",

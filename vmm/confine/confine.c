@@ -381,8 +381,8 @@ static int tell_supervisor(const struct confine *c, const struct confine_file *f
 
 		if (len > sizeof(packet.paths) - at || i == CONFINE_MAX_FILES)
 			return err_set(e, -ENAMETOOLONG,
-				       "%s: too long a path; those of the record and of all "
-				       "sockets have less than %zu bytes in all",
+				       "%s: too long a path; those of the record, the dump and "
+				       "all sockets have less than %zu bytes in all",
 				       files[i].path, sizeof(packet.paths));
 		/*
 		 * A file that another process has removed or replaced meanwhile is not this
@@ -396,6 +396,8 @@ static int tell_supervisor(const struct confine *c, const struct confine_file *f
 			packet.ids[packet.n] = *files[i].id;
 		else if (socket_file_id(files[i].path, &packet.ids[packet.n]))
 			continue;
+		if (files[i].spare)
+			packet.spare |= 1U << packet.n;
 		memcpy(packet.paths + at, files[i].path, len);
 		at += len;
 		packet.n++;

@@ -51,7 +51,7 @@
 #include "vmm/confine/confine_news.h"
 #include "vmm/confine/mode.h"
 
-#define CONFINE_MAX_FILES 9
+#define CONFINE_MAX_FILES 10
 
 struct confine;
 struct descriptors;
@@ -62,6 +62,8 @@ struct confine_file {
 	const struct socket_id *id; /* NULL: it is the file that is there at confine_enter() */
 	/* A new file and no socket: it is removed only if confine_ready() never came, and empty. */
 	bool unused;
+	/* With @unused: it is removed if it is empty, whether that came or not. */
+	bool spare;
 };
 
 /* The kinds of threads that a VMM has beside its main thread; each has a filter of its own. */

@@ -50,7 +50,7 @@ static void remove_files(const struct heard *h)
 			return;
 		if (!(p->unused >> i & 1))
 			ret = socket_file_remove(p->paths + at, &p->ids[i]);
-		else if (!started)
+		else if (!started || p->spare >> i & 1)
 			ret = unused_file_remove(p->paths + at, &p->ids[i]);
 		/*
 		 * A process that keeps one directory locked holds up the end once, not for each

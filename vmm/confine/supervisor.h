@@ -13,12 +13,13 @@
 #include "base/socket_file.h"
 #include "vmm/confine/confine_news.h"
 
-#define SUPERVISOR_FILES 9
+#define SUPERVISOR_FILES 10
 
 /* The VMM's first message, before it parses anything: the files to be removed at its end. */
 struct supervisor_packet {
 	u32 n;
-	u32 unused; /* bits of those that are removed only if empty, and the guest never started */
+	u32 unused; /* bits of those that are removed only if empty, and the guest never started, */
+	u32 spare;  /* ... or of these, whether it did or not */
 	struct socket_id ids[SUPERVISOR_FILES];
 	char paths[3800]; /* @n of them, each with its NUL */
 };

@@ -27,6 +27,7 @@
 #include "vmm/confine/confine.h"
 #include "vmm/gate/gate.h"
 #include "vmm/guest/guest_boot.h"
+#include "vmm/guest/guest_dump.h"
 #include "vmm/guest/guest_record.h"
 #include "vmm/machine/layout.h"
 #include "vmm/machine/lifecycle.h"
@@ -48,6 +49,7 @@ struct guest {
 	struct guest_config c;
 	struct machine *m;
 	struct monitor *monitor;
+	struct guest_dump *dump;     /* or NULL: none at a panic */
 	struct guest_record *record; /* or NULL, with the two below: no sessions */
 	struct gate *gate;
 	struct sessions *sessions;
@@ -364,12 +366,12 @@ static json_t *describe_confinement(void *arg)
 	return confine_info(arg);
 }
 
-_Static_assert(CONFINE_MAX_FILES >= 2 + 1 + SPEC_MAX_PORTS, "all that hand_over_files() lists fit");
+_Static_assert(CONFINE_MAX_FILES >= 3 + 1 + SPEC_MAX_PORTS, "all that hand_over_files() lists fit");
 
 /*
  * Hands over to the supervisor what it removes: the files of sockets at the end, each by the id
  * that it had when it was made, and a new record if this run does not begin, since it would be in
- * the way of the next one.
+ * the way of the next one; and the file for a dump, if there is none in it.
  */
 static void hand_over_files(const struct guest *g, struct confine_file files[CONFINE_MAX_FILES])
 {
@@ -377,6 +379,10 @@ static void hand_over_files(const struct guest *g, struct confine_file files[CON
 
 	if (g->spec->record)
 		files[n++] = (struct confine_file){ .path = g->spec->record, .unused = true };
+	if (g->dump)
+		files[n++] = (struct confine_file){ .path = guest_dump_file(g->dump),
+						    .unused = true,
+						    .spare = true };
 	if (monitor_socket(g->monitor))
 		files[n++] = (struct confine_file){ .path = monitor_socket(g->monitor),
 						    .id = monitor_socket_id(g->monitor) };
@@ -449,6 +455,8 @@ static int guest_open(struct guest *g, struct err *e)
 	if (!ret && g->c.front.notes_held_ms &&
 	    monitor_add_info(g->monitor, "notes", describe_notes, g))
 		ret = err_set(e, -ENOMEM, "out of memory");
+	if (!ret && s->panic_dumps)
+		ret = guest_dump_create(&g->dump, s->panic_dumps, monitor_name(g->monitor), e);
 	if (!ret && guest_spec_has_sessions(s))
 		ret = create_sessions(g, e);
 	if (!ret && g->boot)
@@ -573,6 +581,8 @@ static int guest_rest(struct guest *g, int code, struct err *e)
 	if (*line)
 		note_put(machine_notes(g->m), "%s", line);
 	monitor_rests(g->monitor, code);
+	if (code == EXIT_CODE_PANIC && g->dump)
+		guest_dump_panicked(g->dump, g->monitor);
 	do
 		request = machine_rest(g->m, e);
 	while (request == EXIT_CODE_REBOOT && !monitor_resets(g->monitor));
@@ -606,6 +616,8 @@ int guest_run(struct guest *g, struct err *e)
 			code = guest_start_anew(g, e);
 	} while (code == EXIT_CODE_REBOOT && can_reboot(g));
 	monitor_ended(g->monitor, code);
+	if (code == EXIT_CODE_PANIC && g->dump)
+		guest_dump_panicked(g->dump, g->monitor);
 	if (!code && g->sessions && sessions_complete(g->sessions, e))
 		code = EXIT_CODE_ERROR;
 	/* (W4) */
@@ -654,6 +666,7 @@ void guest_destroy(struct guest *g)
 		return;
 	if (g->m && !g->ended)
 		guest_end(g, NULL);
+	guest_dump_destroy(g->dump, g->confined);
 	guest_boot_destroy(g->boot);
 	machine_destroy(g->m);
 	if (g->signals >= 0)

@@ -128,6 +128,7 @@ struct guest_spec {
 	bool kvm_known;		 /* does not look what a KVM in software lacks */
 	const char *policy;	 /* or NULL */
 	const char *record;	 /* or NULL */
+	const char *panic_dumps; /* a directory for a dump at a panic, or NULL */
 	const char *driver_wait; /* load drivers when this path exists in the guest, or NULL */
 	struct spec_disk disks[SPEC_MAX_DISKS];
 	size_t n_disks;

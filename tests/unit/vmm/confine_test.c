@@ -340,11 +340,13 @@ static void only_the_files_told_at_first_are_removed(void **state)
 	 * A regular file is nobody's socket, whoever names it; neither is one that took the own
 	 * one's place.
 	 */
-	const struct confine_file files[] = { { .path = in_sockets_dir(own, "socket") },
-					      { .path = in_sockets_dir(regular, "regular") },
-					      { in_sockets_dir(known, "known"), &id[0], false },
-					      { in_sockets_dir(taken, "taken"), &id[1], false },
-					      { .path = NULL } };
+	const struct confine_file files[] = {
+		{ .path = in_sockets_dir(own, "socket") },
+		{ .path = in_sockets_dir(regular, "regular") },
+		{ .path = in_sockets_dir(known, "known"), .id = &id[0] },
+		{ .path = in_sockets_dir(taken, "taken"), .id = &id[1] },
+		{ .path = NULL }
+	};
 	struct vmm v;
 
 	(void)state;
@@ -434,13 +436,18 @@ static void threads_know_their_numbers_on_the_host(void **state)
 	hear_thread_ids(CONFINE_MANAGED);
 }
 
-/* A record that a start has made is in the way of the next one, if nothing came of the start. */
+/*
+ * A record that a start has made is in the way of the next one, if nothing came of the start; a
+ * file for a dump is of no use when there was none.
+ */
 static void an_unused_file_goes_with_a_start_that_failed(void **state)
 {
-	char empty[96], full[96], line[64];
+	char empty[96], full[96], spare[96], dump[96], line[64];
 	const struct confine_file files[] = {
 		{ .path = in_sockets_dir(empty, "regular"), .unused = true },
 		{ .path = in_sockets_dir(full, "other"), .unused = true },
+		{ .path = in_sockets_dir(spare, "spare"), .unused = true, .spare = true },
+		{ .path = in_sockets_dir(dump, "dump"), .unused = true, .spare = true },
 		{ .path = NULL }
 	};
 	struct vmm v;
@@ -450,17 +457,24 @@ static void an_unused_file_goes_with_a_start_that_failed(void **state)
 		skip();
 	for (int i = 0; i < 2; i++) {
 		int fd = open(full, O_CREAT | O_WRONLY, 0600);
+		int dump_fd = open(dump, O_CREAT | O_WRONLY, 0600);
 
 		close(open(empty, O_CREAT | O_WRONLY, 0600));
+		close(open(spare, O_CREAT | O_WRONLY, 0600));
 		never_ready = i;
 		vmm_start(&v, CONFINE_ON, NULL, 0, files, NULL);
 		never_ready = false;
 		assert_int_equal(write(fd, "x", 1), 1); /* it is used meanwhile */
+		assert_int_equal(write(dump_fd, "x", 1), 1);
 		close(fd);
+		close(dump_fd);
 		assert_int_equal(finish(&v, line, sizeof(line)), 0);
 		assert_int_equal(access(empty, F_OK), i ? -1 : 0);
 		assert_int_equal(access(full, F_OK), 0);
+		assert_int_equal(access(spare, F_OK), -1);
+		assert_int_equal(access(dump, F_OK), 0);
 		unlink(full);
+		unlink(dump);
 	}
 }
 
