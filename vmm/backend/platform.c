@@ -445,7 +445,7 @@ int platform_create(struct platform **out, struct machine *m, const struct guest
 			      ? i440fx_create(&p->bus, h, LAYOUT_PCI_WINDOW, LAYOUT_PCI_END)
 			      : pci_bus_create(&p->bus, h, LAYOUT_PCI_WINDOW, LAYOUT_PCI_END);
 	if (!ret)
-		ret = pci_bus_map_ecam(p->bus, LAYOUT_ECAM);
+		ret = pci_bus_map_ecam(p->bus, LAYOUT_ECAM, 1);
 	if (ret)
 		err_set(e, ret, "cannot set up the platform: %s", strerror(-ret));
 	else

@@ -20,7 +20,7 @@
 #define FAKE_WINDOW   0xe0000000ULL
 #define FAKE_WIN_END  0xe0100000ULL
 #define FAKE_ECAM     FAKE_WIN_END
-#define FAKE_IO_END   0xe0200000ULL
+#define FAKE_IO_END   0xe1000000ULL /* far enough for the windows of root ports */
 #define FAKE_REGIONS  16
 #define FAKE_VECTORS  32
 

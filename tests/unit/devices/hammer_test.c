@@ -478,7 +478,7 @@ static void make_machine(struct hammer *m, bool aio_threads)
 	shared_host_init(&m->sh);
 	pthread_rwlock_init(&m->running, NULL);
 	assert_int_equal(pci_bus_create(&m->bus, &m->sh.host, WINDOW, WINDOW_END), 0);
-	assert_int_equal(pci_bus_map_ecam(m->bus, ECAM), 0);
+	assert_int_equal(pci_bus_map_ecam(m->bus, ECAM, 1), 0);
 	make_disk(m, aio_threads);
 	make_others(m);
 	for (unsigned d = 0; d < DEVICES; d++)

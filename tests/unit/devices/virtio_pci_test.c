@@ -177,7 +177,7 @@ static void test_ecam(void **state)
 	struct ctx *t = *state;
 	u64 base = FAKE_ECAM + (SLOT << 15);
 
-	assert_int_equal(pci_bus_map_ecam(t->bus, FAKE_ECAM), 0);
+	assert_int_equal(pci_bus_map_ecam(t->bus, FAKE_ECAM, 1), 0);
 	assert_int_equal(fake_read(&t->f, base, 4), 0x10421af4);
 	assert_int_equal(fake_read(&t->f, base + 2, 2), 0x1042);
 	assert_int_equal(fake_read(&t->f, base + 1, 1), 0x1a);
