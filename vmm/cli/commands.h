@@ -5,8 +5,6 @@
 #ifndef UMBRA_VMM_CLI_COMMANDS_H
 #define UMBRA_VMM_CLI_COMMANDS_H
 
-#define VMM_VERSION "0.1.0" /* debian/changelog has it, too */
-
 int cmd_run(int argc, char **argv);
 int cmd_ps(int argc, char **argv);
 int cmd_logs(int argc, char **argv);

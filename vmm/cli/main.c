@@ -8,6 +8,7 @@
 
 #include "base/exit_code.h"
 #include "base/suggest.h"
+#include "base/version.h"
 #include "vmm/cli/cli.h"
 #include "vmm/cli/commands.h"
 

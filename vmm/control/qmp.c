@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/version.h"
 #include "vmm/control/control_int.h"
 
 #define REQUESTS_MAX 64 /* of one client, not answered yet */
@@ -85,17 +86,22 @@ void control_reply(struct control_request *r, json_t *value)
 	request_free(r);
 }
 
-void control_fail(struct control_request *r, const char *line)
+void control_fail_as(struct control_request *r, const char *class, const char *line)
 {
-	if (r->client && qmp_say_error(r->client, "GenericError", line, r->id))
+	if (r->client && qmp_say_error(r->client, class, line, r->id))
 		peer_hang_up(&r->client->peer);
 	request_free(r);
+}
+
+void control_fail(struct control_request *r, const char *line)
+{
+	control_fail_as(r, "GenericError", line);
 }
 
 json_t *control_version(void)
 {
 	return json_pack("{s:{s:i,s:i,s:i},s:s}", "qemu", "major", 7, "minor", 2, "micro", 0,
-			 "package", "umbra");
+			 "package", "Umbra " VMM_VERSION " (vmm), not QEMU");
 }
 
 int qmp_greet(struct qmp_client *q)

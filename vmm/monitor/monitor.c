@@ -10,6 +10,7 @@
 #include "vmm/backend/platform.h"
 #include "vmm/control/socket_dir.h"
 #include "vmm/machine/closer.h"
+#include "vmm/monitor/emulator.h"
 #include "vmm/monitor/monitor_int.h"
 
 #define GUESTS_MAX 10000
@@ -113,6 +114,12 @@ static int monitor_listen(struct monitor *mon, struct err *e)
 		ret = control_add(mon->control, monitor_run_commands, mon);
 	if (!ret)
 		ret = control_add(mon->control, monitor_dump_commands, mon);
+	if (!ret)
+		ret = control_add(mon->control, monitor_qom_commands, mon);
+	if (!ret)
+		ret = control_add(mon->control, monitor_hmp_commands, mon);
+	if (!ret)
+		ret = emulator_add_commands(mon->control);
 	return ret ? ret : monitor_add_own_sections(mon);
 }
 

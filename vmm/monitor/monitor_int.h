@@ -2,7 +2,9 @@
 /*
  * Shares the inside of the monitor among its files: monitor.c creates it, with name and socket;
  * run_state.c pauses, resumes and ends the guest and sends the events of that; query.c and block.c
- * answer QEMU's questions, info.c those of `vmm info`; dump.c writes the guest's memory to a file.
+ * answer QEMU's questions, qom.c those about the tree of its objects, hmp.c those of its monitor
+ * for people, info.c those of `vmm info`; dump.c writes the guest's
+ * memory to a file. What does not depend on the guest is in emulator.h.
  */
 #ifndef UMBRA_VMM_MONITOR_MONITOR_INT_H
 #define UMBRA_VMM_MONITOR_MONITOR_INT_H
@@ -53,6 +55,8 @@ extern const struct control_command monitor_run_commands[];
 extern const struct control_command monitor_query_commands[];
 extern const struct control_command monitor_block_commands[];
 extern const struct control_command monitor_dump_commands[];
+extern const struct control_command monitor_qom_commands[];
+extern const struct control_command monitor_hmp_commands[];
 
 /* These are start() and quiesce() of monitor_part. */
 int monitor_on_start(void *part, bool again, struct err *e);

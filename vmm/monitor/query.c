@@ -5,21 +5,6 @@
 #include "vmm/backend/console.h"
 #include "vmm/monitor/monitor_int.h"
 
-static void query_version(void *arg, struct control_request *r, const json_t *args)
-{
-	(void)arg;
-	(void)args;
-	control_reply(r, control_version());
-}
-
-/* Answers with an empty schema, which is allowed: clients then try the commands that they need. */
-static void query_schema(void *arg, struct control_request *r, const json_t *args)
-{
-	(void)arg;
-	(void)args;
-	control_reply(r, json_array());
-}
-
 static void query_name(void *arg, struct control_request *r, const json_t *args)
 {
 	struct monitor *mon = arg;
@@ -37,13 +22,6 @@ static void query_uuid(void *arg, struct control_request *r, const json_t *args)
 	(void)arg;
 	(void)args;
 	control_reply(r, json_pack("{s:s}", "UUID", "00000000-0000-0000-0000-000000000000"));
-}
-
-static void query_kvm(void *arg, struct control_request *r, const json_t *args)
-{
-	(void)arg;
-	(void)args;
-	control_reply(r, json_pack("{s:b, s:b}", "enabled", 1, "present", 1));
 }
 
 static void query_cpus(void *arg, struct control_request *r, const json_t *args)
@@ -93,8 +71,9 @@ static void query_chardev(void *arg, struct control_request *r, const json_t *ar
 }
 
 const struct control_command monitor_query_commands[] = {
-	{ "query-version", query_version }, { "query-qmp-schema", query_schema },
-	{ "query-name", query_name },	    { "query-uuid", query_uuid },
-	{ "query-kvm", query_kvm },	    { "query-cpus-fast", query_cpus },
-	{ "query-chardev", query_chardev }, { NULL, NULL },
+	{ "query-name", query_name },
+	{ "query-uuid", query_uuid },
+	{ "query-cpus-fast", query_cpus },
+	{ "query-chardev", query_chardev },
+	{ NULL, NULL },
 };

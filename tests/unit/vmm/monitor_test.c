@@ -191,6 +191,41 @@ static json_t *ask(struct fixture *f, const char *command)
 	return out;
 }
 
+/* Asks what @call of the shapes says, with its arguments. */
+static json_t *ask_with(struct fixture *f, json_t *call)
+{
+	const char *command = json_string_value(json_object_get(call, "command"));
+	json_t *out = NULL;
+	struct err e = { "" };
+
+	if (client_call(f->c, command, json_incref(json_object_get(call, "arguments")), &out, &e))
+		fail_msg("%s: %s", command, e.text);
+	shape_check(command, json_object_get(call, "reply"), out);
+	return out;
+}
+
+/* Expects @command to be answered by @want, which is stolen as @args is. */
+static void expect_answer(struct fixture *f, const char *command, json_t *args, json_t *want)
+{
+	json_t *out = NULL;
+	struct err e = { "" };
+
+	if (client_call(f->c, command, args, &out, &e))
+		fail_msg("%s: %s", command, e.text);
+	if (!json_equal(out, want))
+		fail_msg("%s: %s", command, json_dumps(out, JSON_ENCODE_ANY));
+	json_decref(out);
+	json_decref(want);
+}
+
+static void expect_refusal(struct fixture *f, const char *command, json_t *args, const char *text)
+{
+	struct err e = { "" };
+
+	assert_int_equal(client_call(f->c, command, args, NULL, &e), -EREMOTEIO);
+	assert_string_equal(e.text, text);
+}
+
 static void expect_status(struct fixture *f, const char *status)
 {
 	json_t *o = ask(f, "query-status");
@@ -272,11 +307,14 @@ static void answers_have_qemus_shape(void **state)
 	struct fixture f;
 	json_t *shape, *o;
 	struct err e;
+	size_t i;
 
 	(void)state;
 	fixture_start(&f, false);
 	json_object_foreach(json_object_get(f.shapes, "replies"), command, shape)
 		json_decref(ask(&f, command));
+	json_array_foreach(json_object_get(f.shapes, "calls"), i, shape)
+		json_decref(ask_with(&f, shape));
 	o = ask(&f, "query-cpus-fast");
 	assert_int_equal(json_array_size(o), 2);
 	json_decref(o);
@@ -330,6 +368,67 @@ static void a_disk_is_called_by_its_id_and_node(void **state)
 				     &e),
 			 -EREMOTEIO);
 	assert_non_null(strstr(e.text, "the last one is vd.0 (or vd.0-format"));
+	expect_answer(&f, "qom-list", json_pack("{s:s}", "path", "/machine/peripheral"),
+		      json_pack("[{s:s, s:s}, {s:s, s:s}]", "name", "type", "type", "string",
+				"name", "vd.0", "type", "child<virtio-blk-pci>"));
+	fixture_end(&f);
+}
+
+static void objects_have_paths(void **state)
+{
+	static const char cpu[] = "/machine/unattached/device[1]", none[] = "/machine/x";
+	struct fixture f;
+
+	(void)state;
+	fixture_start(&f, false);
+	expect_answer(&f, "qom-list", json_pack("{s:s}", "path", "/machine/peripheral"),
+		      json_pack("[{s:s, s:s}, {s:s, s:s}]", "name", "type", "type", "string",
+				"name", "disk0", "type", "child<virtio-blk-pci>"));
+	expect_answer(&f, "qom-get", json_pack("{s:s, s:s}", "path", cpu, "property", "migratable"),
+		      json_false());
+	expect_refusal(&f, "qom-get", json_pack("{s:s, s:s}", "path", cpu, "property", "x"),
+		       "Property '/machine/unattached/device[1].x' not found");
+	expect_refusal(&f, "qom-get",
+		       json_pack("{s:s, s:s}", "path", "/machine/unattached/device[2]", "property",
+				 "migratable"),
+		       "Device '/machine/unattached/device[2]' not found");
+	expect_refusal(&f, "qom-list", json_pack("{s:s}", "path", none),
+		       "Device '/machine/x' not found");
+	expect_refusal(&f, "qom-list", NULL, "Device '' not found");
+	expect_refusal(
+		&f, "qom-set",
+		json_pack("{s:s, s:s, s:b}", "path", cpu, "property", "migratable", "value", 1),
+		"Property '/machine/unattached/device[1].migratable' not found");
+	fixture_end(&f);
+}
+
+static void expect_told(struct fixture *f, const char *line, const char *text)
+{
+	expect_answer(f, "human-monitor-command", json_pack("{s:s}", "command-line", line),
+		      json_string(text));
+}
+
+static void people_are_told_what_there_is(void **state)
+{
+	char block[300];
+	struct fixture f;
+
+	(void)state;
+	fixture_start(&f, true);
+	snprintf(block, sizeof(block),
+		 "disk0 (node0): %s (raw)\r\n"
+		 "    Attached to:      /machine/peripheral/disk0/virtio-backend\r\n"
+		 "    Cache mode:       writeback\r\n",
+		 f.disk);
+	expect_told(&f, "info status", "VM status: paused (prelaunch)\r\n");
+	expect_told(&f, "info block", block);
+	json_decref(ask(&f, "cont"));
+	expect_event(&f, "RESUME");
+	expect_told(&f, "info status", "VM status: running\r\n");
+	expect_told(&f, "screendump x",
+		    "Umbra has no monitor for people but for info block, info kvm, info name, "
+		    "info status, info version; vmm info shows more\r\n");
+	expect_refusal(&f, "human-monitor-command", NULL, "Parameter 'command-line' is missing");
 	fixture_end(&f);
 }
 
@@ -747,6 +846,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(answers_have_qemus_shape),
 		cmocka_unit_test(a_disk_is_called_by_its_id_and_node),
+		cmocka_unit_test(objects_have_paths),
+		cmocka_unit_test(people_are_told_what_there_is),
 		cmocka_unit_test(pause_stops_and_cont_goes_on),
 		cmocka_unit_test(a_guest_may_begin_paused),
 		cmocka_unit_test(a_network_that_dies_and_comes_back_is_an_event_each),

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Answers what libvirt asks of an emulator, from tables: machines, types, properties. */
+#include "vmm/monitor/emulator.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/types.h"
+#include "vmm/control/control.h"
+#include "vmm/spec/spec.h"
+
+static const struct machine {
+	const char *name, *alias;
+	bool is_default;
+} machines[] = {
+	{ "pc-i440fx-umbra-1", "pc", true },
+};
+
+#define PROPERTIES_MAX 3
+
+/* The types that libvirt looks for; of their properties those by which it decides something. */
+static const struct qom_type {
+	const char *name;
+	/* An option that the type takes, or a promise that holds. NULL: no more of them. */
+	struct property {
+		const char *name, *type;
+	} properties[PROPERTIES_MAX];
+} types[] = {
+	{ "isa-serial", { { NULL, NULL } } },
+	{ "rng-random", { { NULL, NULL } } },
+	{ "virtio-balloon-pci", { { NULL, NULL } } },
+	/* write-cache: with it a cache that writes through is refused, without it it is ignored. */
+	{ "virtio-blk-pci", { { "num-queues", "uint16" }, { "write-cache", "OnOffAuto" } } },
+	{ "virtio-net-pci", { { NULL, NULL } } },
+	{ "virtio-rng-pci", { { NULL, NULL } } },
+	{ "virtio-serial-pci", { { NULL, NULL } } },
+	{ "virtconsole", { { NULL, NULL } } },
+	{ "virtserialport", { { NULL, NULL } } },
+	/* virt-install takes another CPU than the host's unless it finds this one. */
+	{ "max-x86_64-cpu", { { "migratable", "bool" } } },
+	/* There is no sleep, and no timer that could lose ticks: virt-install asks for neither. */
+	{ "PIIX4_PM", { { "disable_s3", "uint8" }, { "disable_s4", "uint8" } } },
+	{ "ICH9-LPC", { { "disable_s3", "uint8" }, { "disable_s4", "uint8" } } },
+	{ "kvm-pit", { { "lost_tick_policy", "LostTickPolicy" } } },
+	{ "none-machine", { { NULL, NULL } } },
+};
+
+static void query_version(void *arg, struct control_request *r, const json_t *args)
+{
+	(void)arg;
+	(void)args;
+	control_reply(r, control_version());
+}
+
+/* Answers with an empty schema, which is allowed: clients then try the commands that they need. */
+static void query_schema(void *arg, struct control_request *r, const json_t *args)
+{
+	(void)arg;
+	(void)args;
+	control_reply(r, json_array());
+}
+
+static void query_kvm(void *arg, struct control_request *r, const json_t *args)
+{
+	(void)arg;
+	(void)args;
+	control_reply(r, json_pack("{s:b, s:b}", "enabled", 1, "present", 1));
+}
+
+static void query_target(void *arg, struct control_request *r, const json_t *args)
+{
+	(void)arg;
+	(void)args;
+	control_reply(r, json_pack("{s:s}", "arch", "x86_64"));
+}
+
+static void query_machines(void *arg, struct control_request *r, const json_t *args)
+{
+	json_t *list = json_array();
+
+	(void)arg;
+	(void)args;
+	for (size_t i = 0; i < ARRAY_SIZE(machines); i++) {
+		json_t *m =
+			json_pack("{s:s, s:s, s:i, s:b, s:b, s:b}", "name", machines[i].name,
+				  "alias", machines[i].alias, "cpu-max", SPEC_MAX_CPUS,
+				  "hotpluggable-cpus", 0, "numa-mem-supported", 0, "deprecated", 0);
+
+		/* QEMU has the member for the default alone. */
+		if (m && machines[i].is_default)
+			json_object_set_new(m, "is-default", json_true());
+		json_array_append_new(list, m);
+	}
+	control_reply(r, list);
+}
+
+/* --- types -------------------------------------------------------------------------------- */
+
+static void list_types(void *arg, struct control_request *r, const json_t *args)
+{
+	json_t *list = json_array();
+
+	(void)arg;
+	(void)args;
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
+		json_array_append_new(list, json_pack("{s:s}", "name", types[i].name));
+	control_reply(r, list);
+}
+
+/* Answers with the properties of a type, or in QEMU's words that there is no such @what. */
+static void reply_with_properties(struct control_request *r, const json_t *args, const char *what)
+{
+	const char *name = json_string_value(json_object_get(args, "typename"));
+	const struct qom_type *t = NULL;
+	char line[128];
+	json_t *list;
+
+	for (size_t i = 0; name && i < ARRAY_SIZE(types); i++)
+		if (!strcmp(types[i].name, name))
+			t = &types[i];
+	if (!name) {
+		control_fail(r, "Parameter 'typename' is missing");
+		return;
+	}
+	if (!t) {
+		snprintf(line, sizeof(line), "%s '%.64s' not found", what, name);
+		control_fail_as(r, "DeviceNotFound", line);
+		return;
+	}
+	list = json_array();
+	for (size_t i = 0; i < PROPERTIES_MAX && t->properties[i].name; i++)
+		json_array_append_new(list, json_pack("{s:s, s:s}", "name", t->properties[i].name,
+						      "type", t->properties[i].type));
+	control_reply(r, list);
+}
+
+static void list_device_properties(void *arg, struct control_request *r, const json_t *args)
+{
+	(void)arg;
+	reply_with_properties(r, args, "Device");
+}
+
+static void list_qom_properties(void *arg, struct control_request *r, const json_t *args)
+{
+	(void)arg;
+	reply_with_properties(r, args, "Class");
+}
+
+/* --- what there is none of ------------------------------------------------------------------ */
+
+/* Answers with an empty list: there are no options, jobs, or ways of migration to be told of. */
+static void list_none(void *arg, struct control_request *r, const json_t *args)
+{
+	(void)arg;
+	(void)args;
+	control_reply(r, json_array());
+}
+
+/* Takes what libvirt sets at each start, events, and the switching off of what there is not. */
+static void set_migration(void *arg, struct control_request *r, const json_t *args)
+{
+	json_t *list = json_object_get(args, "capabilities"), *one;
+	char line[128];
+	size_t i;
+
+	(void)arg;
+	if (!json_is_array(list)) {
+		control_fail(r, "Parameter 'capabilities' is missing");
+		return;
+	}
+	json_array_foreach(list, i, one)
+	{
+		const char *name = json_string_value(json_object_get(one, "capability"));
+
+		if (name &&
+		    (!strcmp(name, "events") || json_is_false(json_object_get(one, "state"))))
+			continue;
+		snprintf(line, sizeof(line), "Umbra does not migrate guests; it has no '%.64s'",
+			 name ? name : "?");
+		control_fail(r, line);
+		return;
+	}
+	control_reply(r, NULL);
+}
+
+static const struct control_command commands[] = {
+	{ "query-version", query_version },
+	{ "query-qmp-schema", query_schema },
+	{ "query-kvm", query_kvm },
+	{ "query-target", query_target },
+	{ "query-machines", query_machines },
+	{ "query-command-line-options", list_none },
+	{ "qom-list-types", list_types },
+	{ "device-list-properties", list_device_properties },
+	{ "qom-list-properties", list_qom_properties },
+	{ "query-migrate-capabilities", list_none },
+	{ "migrate-set-capabilities", set_migration },
+	{ "query-jobs", list_none },
+	{ NULL, NULL },
+};
+
+int emulator_add_commands(struct control *c)
+{
+	return control_add(c, commands, NULL);
+}
