@@ -25,5 +25,6 @@ int cmd_session(int argc, char **argv);
 int cmd_disk(int argc, char **argv);
 int cmd_record(int argc, char **argv);
 int cmd_dial_helper(int argc, char **argv);
+int cmd_emulator_probe(int argc, char **argv);
 
 #endif

@@ -37,6 +37,7 @@ static const struct command {
 	{ "disk", cmd_disk, "resize a disk of a running guest" },
 	{ "doctor", cmd_doctor, "say whether this machine's /dev/kvm runs stock kernels" },
 	{ "dial-helper", cmd_dial_helper, NULL },
+	{ "emulator-probe", cmd_emulator_probe, NULL },
 };
 
 static void print_help(void)
