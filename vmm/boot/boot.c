@@ -135,6 +135,10 @@ static int initrd_size(const struct boot_plan *p, u64 *len, struct err *e)
 {
 	struct stat st = { 0 };
 
+	if (p->initrd_data) {
+		*len = p->initrd_len;
+		return 0;
+	}
 	if (fstat(p->initrd_fd, &st) || !S_ISREG(st.st_mode) || !st.st_size)
 		return err_set(e, -EINVAL, "--initrd %s: %s", p->initrd,
 			       S_ISREG(st.st_mode) ? "the file is empty" : "not a regular file");
@@ -172,7 +176,9 @@ static int place_initrd(struct machine *m, const struct boot_plan *p, struct loa
 					"this kernel with its initrd", e);
 	if (p->prefix_len)
 		memcpy(dst, p->initrd_prefix, p->prefix_len);
-	if (len) {
+	if (len && p->initrd_data) {
+		memcpy(dst + prefix, p->initrd_data, len);
+	} else if (len) {
 		ret = file_pread(p->initrd_fd, dst + prefix, len, 0);
 		if (ret)
 			err_set(e, ret, "--initrd %s: cannot read: %s", p->initrd, strerror(-ret));

@@ -26,8 +26,10 @@ struct boot_random {
 
 struct boot_plan {
 	struct kernel *kernel;
-	const char *initrd;	   /* path, for messages; or NULL */
-	int initrd_fd;		   /* of boot_open_initrd(); stays open */
+	const char *initrd;	 /* path, for messages; or NULL */
+	int initrd_fd;		 /* of boot_open_initrd(); stays open */
+	const void *initrd_data; /* what that has, read already; or NULL */
+	size_t initrd_len;
 	const void *initrd_prefix; /* put before it, page-aligned; or NULL */
 	size_t prefix_len;
 	const char *cmdline;

@@ -15,6 +15,7 @@
 #include "devices/ports.h"
 #include "vmm/boot/firmware_kernel.h"
 #include "vmm/boot/firmware_tables.h"
+#include "vmm/machine/file_job.h"
 #include "vmm/machine/file_writer.h"
 #include "vmm/machine/layout.h"
 #include "vmm/machine/machine_boot.h"
@@ -30,6 +31,8 @@ struct firmware {
 	struct cmos *cmos;
 	struct ports *ports;
 	struct firmware_kernel *kernel;
+	struct file_job fetch;	      /* reads the kernel's files at a reset */
+	bool fetch_noted;	      /* there was a note that the reset waits for it */
 	int timer;		      /* of the CMOS clock; belongs to the event loop */
 	int log;		      /* or -1, with the next: no log */
 	struct file_writer *log_file; /* of a log that is a regular file, which has @log then */
@@ -258,6 +261,41 @@ static bool log_is_busy(void *arg)
 	machine_note_held(f->m, &f->log_held_noted, file_writer_held_ms(f->log_file),
 			  "--firmware-log", f->log_path);
 	return true;
+}
+
+/* On the job's thread. */
+static void fetch_kernel(void *arg)
+{
+	struct firmware *f = arg;
+
+	firmware_kernel_fetch(f->kernel);
+}
+
+s64 firmware_kernel_held_ms(const struct firmware *f, const char **file)
+{
+	*file = f->kernel ? firmware_kernel_file(f->kernel) : NULL;
+	return *file ? file_job_ms(&f->fetch) : 0;
+}
+
+static bool kernel_is_fetched(void *arg)
+{
+	struct firmware *f = arg;
+	const char *file;
+	s64 ms = firmware_kernel_held_ms(f, &file);
+
+	machine_note_held(f->m, &f->fetch_noted, ms, NULL, file);
+	return file_job_ms(&f->fetch);
+}
+
+int firmware_await_kernel(struct firmware *f)
+{
+	if (f->kernel) {
+		f->fetch_noted = false;
+		f->fetch = (struct file_job){ .name = "boot", .run = fetch_kernel, .arg = f };
+		/* Without memory for a thread the reset reads them. */
+		file_job_start(&f->fetch, f->m);
+	}
+	return machine_wait(f->m, kernel_is_fetched, f);
 }
 
 void firmware_await_log(struct firmware *f)

@@ -54,6 +54,17 @@ int firmware_create(struct firmware **out, struct machine *m, const struct firmw
  * before firmware_destroy(), which does not serve the loop.
  */
 void firmware_await_log(struct firmware *f);
+/*
+ * Has the kernel's files read for the start that follows a reset, by a thread, and serves the event
+ * loop until they are: their storage may not answer, which a note and firmware_kernel_held_ms()
+ * tell. No vCPU runs. Returns the exit code by then, as machine_wait() does.
+ */
+int firmware_await_kernel(struct firmware *f);
+/*
+ * Returns for how many milliseconds that thread has read, with *file the one that it reads; 0: it
+ * does not. Main thread.
+ */
+s64 firmware_kernel_held_ms(const struct firmware *f, const char **file);
 /* Returns for how many ms this host's kernel has had lines for the log; 0: none. Any thread. */
 s64 firmware_log_held_ms(const struct firmware *f);
 /*

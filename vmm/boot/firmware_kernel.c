@@ -54,6 +54,8 @@ struct firmware_kernel {
 	pthread_mutex_t lock; /* the files: a guest may ask twice */
 	struct blob kernel, initrd;
 	struct setup_header header; /* the kernel's, as it was checked */
+	bool fetched;		    /* the files are in memory, unread by firmware_kernel_read() */
+	const char *file;	    /* atomic: the one that is read, or was read last */
 	char *cmdline;
 	u64 initrd_at;
 	size_t setup_len;
@@ -262,17 +264,35 @@ fail:
 	return ret;
 }
 
-int firmware_kernel_read(struct firmware_kernel *k, struct err *e)
+/* Reads the files as they are now: a kernel that was installed meanwhile is for the next start. */
+static int read_files(struct firmware_kernel *k, struct err *e)
 {
 	int ret;
 
-	/*
-	 * The files as they are now: a kernel that was installed meanwhile is for the next start.
-	 */
 	firmware_kernel_release(k);
+	__atomic_store_n(&k->file, k->kernel.path, __ATOMIC_RELEASE);
 	ret = read_blob(&k->kernel, e);
-	if (!ret && k->initrd.fd >= 0)
-		ret = read_blob(&k->initrd, e);
+	if (ret || k->initrd.fd < 0)
+		return ret;
+	__atomic_store_n(&k->file, k->initrd.path, __ATOMIC_RELEASE);
+	return read_blob(&k->initrd, e);
+}
+
+void firmware_kernel_fetch(struct firmware_kernel *k)
+{
+	k->fetched = !read_files(k, NULL);
+}
+
+const char *firmware_kernel_file(const struct firmware_kernel *k)
+{
+	return __atomic_load_n(&k->file, __ATOMIC_ACQUIRE);
+}
+
+int firmware_kernel_read(struct firmware_kernel *k, struct err *e)
+{
+	int ret = k->fetched ? 0 : read_files(k, e);
+
+	k->fetched = false;
 	if (ret || !k->kernel.data)
 		return ret;
 	return check_files(k, e);

@@ -15,8 +15,15 @@ struct firmware_kernel;
 int firmware_kernel_create(struct firmware_kernel **out, struct machine *m, const char *kernel,
 			   const char *initrd, const char *cmdline, struct err *e);
 /*
- * Reads the files, as they are now, and checks them; for each start. No vCPU runs. -EINVAL: not a
- * bzImage; -ENOMEM: too large for the guest's memory; -errno.
+ * Reads the files, as they are now, for the firmware_kernel_read() that follows; on a thread that
+ * may wait for their storage. No vCPU runs. What fails is read there anew.
+ */
+void firmware_kernel_fetch(struct firmware_kernel *k);
+/* Returns the file that is read, for messages; NULL: none yet. Any thread. */
+const char *firmware_kernel_file(const struct firmware_kernel *k);
+/*
+ * Reads the files, as they are now, unless they have been fetched, and checks them; for each start.
+ * No vCPU runs. -EINVAL: not a bzImage; -ENOMEM: too large for the guest's memory; -errno.
  */
 int firmware_kernel_read(struct firmware_kernel *k, struct err *e);
 void firmware_kernel_destroy(struct firmware_kernel *k); /* NULL allowed */

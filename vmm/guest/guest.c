@@ -255,6 +255,20 @@ static json_t *describe_notes(void *arg)
 	return monitor_held_section(file, ms);
 }
 
+/* What a reset reads. */
+static json_t *describe_boot(void *arg)
+{
+	const struct guest *g = arg;
+	const char *file = NULL;
+	s64 ms = 0;
+
+	if (g->firmware)
+		ms = firmware_kernel_held_ms(g->firmware, &file);
+	else if (g->boot)
+		ms = guest_boot_held_ms(g->boot, &file);
+	return monitor_held_section(file, ms);
+}
+
 static int create_firmware(struct guest *g, struct err *e)
 {
 	struct firmware_config c = {
@@ -452,6 +466,8 @@ static int guest_open(struct guest *g, struct err *e)
 		ret = create_machine(g, e);
 	if (!ret)
 		ret = create_monitor(g, e);
+	if (!ret && monitor_add_info(g->monitor, "boot", describe_boot, g))
+		ret = err_set(e, -ENOMEM, "out of memory");
 	if (!ret && g->c.front.notes_held_ms &&
 	    monitor_add_info(g->monitor, "notes", describe_notes, g))
 		ret = err_set(e, -ENOMEM, "out of memory");
@@ -590,15 +606,28 @@ static int guest_rest(struct guest *g, int code, struct err *e)
 }
 
 /*
- * Starts the guest anew after its machine has stopped. Returns EXIT_CODE_REBOOT, or the code of
- * what came in between: the end may be asked for while it waits.
+ * Waits for all that a reset needs of this host's storage; the end may be asked for meanwhile.
+ * Returns the exit code by then.
  */
-static int guest_start_anew(struct guest *g, struct err *e)
+static int await_reset(struct guest *g)
 {
 	int code;
 
 	monitor_await_dump(g->monitor);
 	code = platform_await_disks(g->platform);
+	if (code != EXIT_CODE_REBOOT)
+		return code;
+	return g->firmware ? firmware_await_kernel(g->firmware) : guest_boot_await_files(g->boot);
+}
+
+/*
+ * Starts the guest anew after its machine has stopped. Returns EXIT_CODE_REBOOT, or the code of
+ * what came in between: the end may be asked for while it waits.
+ */
+static int guest_start_anew(struct guest *g, struct err *e)
+{
+	int code = await_reset(g);
+
 	if (code == EXIT_CODE_REBOOT && guest_reboot(g, e))
 		code = EXIT_CODE_ERROR;
 	return code;

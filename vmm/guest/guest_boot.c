@@ -16,10 +16,19 @@
 #include "vmm/boot/kernel_cache.h"
 #include "vmm/boot/probe.h"
 #include "vmm/boot/symbolize.h"
+#include "vmm/machine/file_job.h"
 #include "vmm/machine/machine.h"
 #include "vmm/machine/machine_boot.h"
 #include "vmm/session/sessions.h"
 #include "vmm/spec/cmdline.h"
+
+#define COPY_MAX ((size_t)2 << 30) /* of a file; a larger one is read by the start itself */
+
+/* A whole file in memory; NULL: it is not. */
+struct boot_copy {
+	u8 *data;
+	size_t len;
+};
 
 struct guest_boot {
 	const struct guest_spec *spec;
@@ -33,8 +42,14 @@ struct guest_boot {
 	char *cmdline;
 	u64 kaslr;
 	struct boot_random random;
-	int file;	   /* the kernel's descriptor until the machine has it, then -1 */
-	int initrd;	   /* descriptor, or -1 */
+	int file;   /* the kernel's descriptor until the machine has it, then -1 */
+	int initrd; /* descriptor, or -1 */
+	struct {
+		struct file_job job;
+		struct boot_copy kernel, initrd; /* until they are placed */
+		const char *file;		 /* atomic: the one that is read */
+		bool held_noted;
+	} again;	   /* what guest_boot_await_files() has read for a start after a reset */
 	char kvm_why[300]; /* "" or why this KVM does not run stock kernels */
 };
 
@@ -142,14 +157,27 @@ void guest_boot_attach(struct guest_boot *b, struct machine *m, struct sessions 
 	b->file = -1;
 }
 
+static void copy_drop(struct boot_copy *copy)
+{
+	free(copy->data);
+	*copy = (struct boot_copy){ .data = NULL };
+}
+
 /*
- * Opens the kernel by the descriptor of guest_boot_create(), since a confined VMM can open no path.
+ * Opens the kernel by the descriptor of guest_boot_create(), since a confined VMM can open no path;
+ * or what was read of it for this start.
  */
 static int open_kernel(struct guest_boot *b, struct err *e)
 {
+	struct boot_copy *copy = &b->again.kernel;
 	const char *path;
-	int fd = machine_kernel_file(b->m, &path);
+	int fd = machine_kernel_file(b->m, &path), ret;
 
+	if (copy->data) {
+		ret = kernel_parse(&b->kernel, path, copy->data, copy->len, true, e);
+		copy_drop(copy);
+		return ret;
+	}
 	return fd < 0 ? err_set(e, -ENOMEM, "out of memory")
 		      : kernel_open_fd(&b->kernel, fd, path, true, e);
 }
@@ -216,7 +244,61 @@ static int start_boot(void *part, bool again, struct err *e)
 	if (!b->cmdline)
 		return err_set(e, -ENOMEM, "out of memory");
 	p.cmdline = b->cmdline;
-	return boot_load(b->m, &p, e);
+	p.initrd_data = b->again.initrd.data;
+	p.initrd_len = b->again.initrd.len;
+	ret = boot_load(b->m, &p, e);
+	copy_drop(&b->again.initrd);
+	return ret;
+}
+
+/* --- the files at a reset ------------------------------------------------------------------ */
+
+/* Reads @fd, the file @path; what fails here is read by the start anew, which has the error. */
+static void copy_read(struct guest_boot *b, struct boot_copy *copy, int fd, const char *path)
+{
+	copy_drop(copy);
+	if (fd < 0)
+		return;
+	__atomic_store_n(&b->again.file, path, __ATOMIC_RELEASE);
+	if (file_read_fd(fd, path, COPY_MAX, &copy->data, &copy->len, NULL))
+		copy->data = NULL;
+}
+
+/* On the job's thread. */
+static void read_files_again(void *arg)
+{
+	struct guest_boot *b = arg;
+	const char *path;
+	int fd = machine_kernel_file(b->m, &path);
+
+	copy_read(b, &b->again.kernel, fd, b->spec->kernel);
+	copy_read(b, &b->again.initrd, b->initrd, b->spec->initrd);
+}
+
+s64 guest_boot_held_ms(const struct guest_boot *b, const char **file)
+{
+	*file = __atomic_load_n(&b->again.file, __ATOMIC_ACQUIRE);
+	return *file ? file_job_ms(&b->again.job) : 0;
+}
+
+static bool files_are_read(void *arg)
+{
+	struct guest_boot *b = arg;
+	const char *file;
+	s64 ms = guest_boot_held_ms(b, &file);
+
+	machine_note_held(b->m, &b->again.held_noted, ms, NULL, file);
+	return file_job_ms(&b->again.job);
+}
+
+int guest_boot_await_files(struct guest_boot *b)
+{
+	b->again.file = NULL;
+	b->again.held_noted = false;
+	b->again.job = (struct file_job){ .name = "boot", .run = read_files_again, .arg = b };
+	/* Without memory for a thread the start reads them. */
+	file_job_start(&b->again.job, b->m);
+	return machine_wait(b->m, files_are_read, b);
 }
 
 bool guest_boot_damaged(const struct guest_boot *b)
@@ -260,6 +342,8 @@ void guest_boot_destroy(struct guest_boot *b)
 		close(b->initrd);
 	if (b->file >= 0)
 		close(b->file);
+	copy_drop(&b->again.kernel);
+	copy_drop(&b->again.initrd);
 	free(b->cmdline);
 	free(b);
 }

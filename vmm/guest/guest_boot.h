@@ -36,6 +36,17 @@ int guest_boot_read(struct guest_boot *b, struct err *e);
 bool guest_boot_damaged(const struct guest_boot *b);
 struct kernel *guest_boot_kernel(const struct guest_boot *b);
 u64 guest_boot_kaslr(const struct guest_boot *b);
+/*
+ * Has the files read for the start that follows a reset, by a thread, and serves the event loop
+ * until they are: their storage may not answer, which a note and guest_boot_held_ms() tell. No vCPU
+ * runs. Returns the exit code by then, as machine_wait() does.
+ */
+int guest_boot_await_files(struct guest_boot *b);
+/*
+ * Returns for how many milliseconds that thread has read, with *file the one that it reads; 0: it
+ * does not. Main thread.
+ */
+s64 guest_boot_held_ms(const struct guest_boot *b, const char **file);
 /* Gives back the memory that only placing the kernel needed, when the guest executes already. */
 void guest_boot_trim(struct guest_boot *b);
 /*
@@ -48,8 +59,8 @@ char *guest_boot_cmdline(const struct guest_spec *spec, const char *append);
 void guest_boot_destroy(struct guest_boot *b);
 
 /*
- * A start reads the kernel and places it, with what sessions say by then. A reset reads the kernel
- * anew, as its file is now.
+ * A start reads the kernel and places it, with what sessions say by then; after a reset it has what
+ * guest_boot_await_files() has read, as the files are now.
  */
 extern const struct lifecycle_ops guest_boot_part;
 

@@ -2,8 +2,9 @@
 /*
  * Tests the end of a guest while the host's kernel holds requests of its disk, or bytes for the
  * file of its console, of its firmware's log or of its record: the control socket answers and names
- * the file, and so do a note and `vmm stop`. So it is with the front end's notes. The linker leads the disk's word that it is held here,
- * which blk_held_test.c tests, and write(2), close(2), fsync(2) and ftruncate(2) (ftruncate64()),
+ * the file, and so do a note and `vmm stop`. So it is with the front end's notes, and with the files
+ * that a reset reads. The linker leads the disk's word that it is held here, which blk_held_test.c
+ * tests, and write(2), close(2), pread(2) (pread64()), fsync(2) and ftruncate(2) (ftruncate64()),
  * which hold what is done to those files. The guests are a few instructions, on this /dev/kvm.
  */
 #include <errno.h>
@@ -26,6 +27,7 @@
 #include "devices/virtio_blk.h"
 #include "policy/record.h"
 #include "vmm/boot/probe.h"
+#include "vmm/boot/setup_header.h"
 #include "vmm/cli/commands.h"
 #include "vmm/control/client.h"
 #include "vmm/guest/guest.h"
@@ -61,6 +63,8 @@ ssize_t __wrap_write(int fd, const void *buf, size_t len);
 
 int __real_close(int fd);
 int __wrap_close(int fd);
+ssize_t __real_pread64(int fd, void *buf, size_t len, off_t at);
+ssize_t __wrap_pread64(int fd, void *buf, size_t len, off_t at);
 int __real_fsync(int fd);
 int __wrap_fsync(int fd);
 int __real_ftruncate64(int fd, off_t len);
@@ -106,6 +110,12 @@ int __wrap_close(int fd)
 	return __real_close(fd);
 }
 
+ssize_t __wrap_pread64(int fd, void *buf, size_t len, off_t at)
+{
+	wait_while_held(fd);
+	return __real_pread64(fd, buf, len, at);
+}
+
 int __wrap_fsync(int fd)
 {
 	wait_while_held(fd);
@@ -122,6 +132,7 @@ int __wrap_ftruncate64(int fd, off_t len)
 struct fixture {
 	struct guest_spec spec;
 	char dir[32], image[48], disk[48], name[32];
+	char kernel[48], initrd[48];	       /* likewise */
 	char console[48], log[48], record[48]; /* the files of those tests that have one */
 	struct guest_record *r;
 	bool records; /* atomic: the guest's next exit adds a line to the record */
@@ -224,6 +235,8 @@ static struct fixture *fixture_new(void)
 	snprintf(f->disk, sizeof(f->disk), "%s/the disk", f->dir);
 	snprintf(f->console, sizeof(f->console), "%s/the console", f->dir);
 	snprintf(f->log, sizeof(f->log), "%s/the log", f->dir);
+	snprintf(f->kernel, sizeof(f->kernel), "%s/the kernel", f->dir);
+	snprintf(f->initrd, sizeof(f->initrd), "%s/the initrd", f->dir);
 	snprintf(f->record, sizeof(f->record), "%s/the record", f->dir);
 	snprintf(f->name, sizeof(f->name), "unit-held-%d", getpid());
 	memset(image, 0xff, sizeof(image));
@@ -368,9 +381,12 @@ static int teardown(void **state)
 	__atomic_store_n(&fails, 0, __ATOMIC_RELEASE);
 	f->spec.console.path = NULL;
 	f->spec.firmware_log = NULL;
+	f->spec.kernel = f->spec.initrd = NULL;
 	unlink(f->console);
 	unlink(f->log);
 	unlink(f->record);
+	unlink(f->kernel);
+	unlink(f->initrd);
 	client_close(f->c);
 	guest_spec_free(&f->spec);
 	unlink(f->image);
@@ -895,6 +911,94 @@ static void the_file_of_notes_is_named(void **state)
 	await_end(f, EXIT_CODE_SIGNAL + 15);
 }
 
+/* Makes a bzImage of nothing, which is never entered. */
+static void make_kernel(const char *path)
+{
+	static u8 file[0x4000];
+	struct setup_header h = {
+		.setup_sects = 1,
+		.boot_flag = SETUP_HEADER_BOOT_FLAG,
+		.header = SETUP_HEADER_MAGIC,
+		.version = 0x020f,
+		.loadflags = LOADED_HIGH,
+		.initrd_addr_max = 0x7fffffff,
+		.kernel_alignment = 0x200000,
+		.relocatable_kernel = 1,
+		.xloadflags = XLF_KERNEL_64,
+		.cmdline_size = 2047,
+		.payload_offset = 0x400,
+		.payload_length = 0x1000,
+		.pref_address = 0x200000,
+		.init_size = 0x100000,
+	};
+
+	memcpy(file + SETUP_HEADER_AT, &h, sizeof(h));
+	make_file(path, file, sizeof(file));
+}
+
+static struct fixture *fixture_with_kernel(void)
+{
+	struct fixture *f = fixture_new();
+
+	make_kernel(f->kernel);
+	make_file(f->initrd, "an initrd", 9);
+	f->spec.kernel = f->kernel;
+	f->spec.initrd = f->initrd;
+	f->spec.append = "";
+	f->spec.no_cache = f->spec.kvm_known = f->spec.paused = true;
+	return f;
+}
+
+static int setup_firmware_kernel(void **state)
+{
+	return fixture_run(fixture_with_kernel(), state);
+}
+
+static int setup_kernel(void **state)
+{
+	struct fixture *f = fixture_with_kernel();
+
+	f->spec.firmware = NULL;
+	return fixture_run(f, state);
+}
+
+/* A reset reads @file anew, and the loop goes on. */
+static void expect_reset_names(struct fixture *f, const char *file)
+{
+	char want[200];
+
+	choose_file(file);
+	__atomic_store_n(&holds, true, __ATOMIC_RELEASE);
+	ask(f, "system_reset", NULL);
+	snprintf(want, sizeof(want), "%s: this host's kernel holds what is done to it", file);
+	await_note(f, want);
+	await_info(f, "boot", file);
+	__atomic_store_n(&holds, false, __ATOMIC_RELEASE);
+	await_event(f, "RESET");
+}
+
+static void a_reset_names_kernel_and_initrd(void **state)
+{
+	struct fixture *f = *state;
+	char want[200];
+
+	expect_reset_names(f, f->kernel);
+	expect_reset_names(f, f->initrd);
+	/* The end may be asked for meanwhile. */
+	choose_file(f->kernel);
+	__atomic_store_n(&holds, true, __ATOMIC_RELEASE);
+	ask(f, "system_reset", NULL);
+	await_info(f, "boot", f->kernel);
+	ask(f, "quit", NULL);
+	snprintf(want, sizeof(want),
+		 "its end waits for this host's kernel, which has held what is "
+		 "done to %s for ",
+		 f->kernel);
+	expect_stop_says(f, want);
+	__atomic_store_n(&holds, false, __ATOMIC_RELEASE);
+	await_end(f, EXIT_CODE_SIGNAL + 15);
+}
+
 /* A start that fails when threads can be made closes its files like an end. */
 static void the_close_of_a_failed_start_is_named(void **state)
 {
@@ -990,6 +1094,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_close_of_an_empty_record_is_named, setup_record,
 						teardown),
 		TEST(the_file_of_notes_is_named),
+		cmocka_unit_test_setup_teardown(a_reset_names_kernel_and_initrd,
+						setup_firmware_kernel, teardown),
+		cmocka_unit_test_setup_teardown(a_reset_names_kernel_and_initrd, setup_kernel,
+						teardown),
 		cmocka_unit_test(the_close_of_a_failed_start_is_named),
 		cmocka_unit_test_setup_teardown(what_a_log_lacks_is_told, setup_full_log, teardown),
 		TEST(a_clients_descriptor_holds_up_its_end_only),
