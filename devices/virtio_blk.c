@@ -184,6 +184,11 @@ void virtio_blk_destroy(struct virtio_blk *b)
 	free(b);
 }
 
+void virtio_blk_close(struct virtio_blk *b)
+{
+	blk_image_close(&b->image);
+}
+
 const struct virtio_type *virtio_blk_type(const struct virtio_blk *b)
 {
 	return &b->type;

@@ -68,6 +68,12 @@ void virtio_blk_stop_begin(struct virtio_blk *b);
  * holds a request uninterruptibly. Any thread.
  */
 s64 virtio_blk_held_ms(const struct virtio_blk *b);
+/*
+ * Closes the image, which may wait for its storage (a server is sent what it has not got yet), when
+ * virtio_blk_held_ms() is 0 after virtio_blk_stop_begin(). Only virtio_blk_destroy(), which does
+ * the same else, and questions follow. Any thread.
+ */
+void virtio_blk_close(struct virtio_blk *b);
 /* Adds up the counts of all queues since the disk was created. Any thread. */
 void virtio_blk_stats(const struct virtio_blk *b, struct blk_stats *out);
 

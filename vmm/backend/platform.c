@@ -45,6 +45,7 @@ struct disk {
 	int dial_error;	       /* the last one that was noted; the disk's thread's */
 	bool held_noted;       /* there was a note that the host's kernel holds its requests */
 	struct virtio_pci *pci;
+	struct file_job close; /* at the end */
 	struct {
 		struct file_job job; /* runs as long as the size is changed */
 		u64 bytes;	     /* the new size, then the one that it has */
@@ -377,9 +378,10 @@ static int add_rng(struct platform *p, struct host *h, const struct spec_device 
 static s64 disk_held_ms(const struct disk *d)
 {
 	s64 requests = d->blk ? virtio_blk_held_ms(d->blk) : 0;
-	s64 resize = file_job_ms(&d->resize.job);
+	s64 resize = file_job_ms(&d->resize.job), close = file_job_ms(&d->close);
+	s64 job = resize > close ? resize : close;
 
-	return requests > resize ? requests : resize;
+	return requests > job ? requests : job;
 }
 
 static bool disks_are_busy(void *arg)
@@ -413,6 +415,30 @@ int platform_await_disks(struct platform *p)
 		if (p->disks[i].blk)
 			virtio_blk_stop_begin(p->disks[i].blk);
 	return machine_wait(p->m, disks_are_busy, p);
+}
+
+static void disk_close(void *arg)
+{
+	struct disk *d = arg;
+
+	virtio_blk_close(d->blk);
+}
+
+void platform_close_disks(struct platform *p)
+{
+	platform_await_disks(p);
+	/* There was no memory for that wait: platform_destroy() closes them. */
+	if (disks_are_busy(p))
+		return;
+	for (size_t i = 0; i < p->n_disks; i++) {
+		struct disk *d = &p->disks[i];
+
+		if (!d->blk)
+			continue;
+		d->close = (struct file_job){ .name = "disk-close", .run = disk_close, .arg = d };
+		file_job_start(&d->close, p->m);
+	}
+	machine_wait(p->m, disks_are_busy, p);
 }
 
 /* --- life ---------------------------------------------------------------------------------- */
@@ -660,6 +686,7 @@ void platform_destroy(struct platform *p)
 	machine_remove_wait_hook(p->m, &p->wait_hook);
 	for (size_t i = 0; i < p->n_disks; i++) {
 		file_job_wait(&p->disks[i].resize.job);
+		file_job_wait(&p->disks[i].close);
 		kept_unwatch(&p->disks[i].helper);
 		vhost_user_blk_shut(p->disks[i].vhost);
 		virtio_pci_destroy(p->disks[i].pci);

@@ -80,6 +80,11 @@ void platform_power_button(struct platform *p);
  */
 int platform_await_disks(struct platform *p);
 /*
+ * Does the same at the end, and closes the images, each by a thread: to close a file is to wait for
+ * its storage, too (NFS: until the server has all of it).
+ */
+void platform_close_disks(struct platform *p);
+/*
  * Stops all I/O. For callers without a lifecycle; else platform_part's end() calls it. NULL
  * allowed.
  */

@@ -670,7 +670,7 @@ int guest_end(struct guest *g, struct err *e)
 	if (g->monitor)
 		monitor_await_dump(g->monitor);
 	if (g->platform)
-		platform_await_disks(g->platform);
+		platform_close_disks(g->platform);
 	if (g->console)
 		console_await_files(g->console);
 	if (g->firmware)

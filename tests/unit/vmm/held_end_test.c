@@ -2,7 +2,7 @@
 /*
  * Tests the end of a guest while the host's kernel holds requests of its disk, or bytes for the
  * file of its console, of its firmware's log or of its record: the control socket answers and names
- * the file, and so do a note and `vmm stop`. So it is with the front end's notes, and with the files
+ * the file, and so do a note and `vmm stop`. So it is with the front end's notes, and with files
  * that a reset reads. The linker leads the disk's word that it is held here, which blk_held_test.c
  * tests, and write(2), close(2), pread(2) (pread64()), fsync(2) and ftruncate(2) (ftruncate64()),
  * which hold what is done to those files. The guests are a few instructions, on this /dev/kvm.
@@ -911,6 +911,13 @@ static void the_file_of_notes_is_named(void **state)
 	await_end(f, EXIT_CODE_SIGNAL + 15);
 }
 
+static void the_close_of_a_disk_is_named(void **state)
+{
+	struct fixture *f = *state;
+
+	expect_close_is_named(f, "--disk", f->disk);
+}
+
 /* Makes a bzImage of nothing, which is never entered. */
 static void make_kernel(const char *path)
 {
@@ -1091,6 +1098,7 @@ int main(void)
 						setup_silent_console, teardown),
 		cmocka_unit_test_setup_teardown(the_close_of_a_silent_log_is_named,
 						setup_silent_log, teardown),
+		TEST(the_close_of_a_disk_is_named),
 		cmocka_unit_test_setup_teardown(the_close_of_an_empty_record_is_named, setup_record,
 						teardown),
 		TEST(the_file_of_notes_is_named),
