@@ -35,6 +35,17 @@ runs()
 	wait_for 5 is_listed
 }
 
+# The guest is there, and is not the start whose system calls --stats counts before.
+runs_untraced()
+{
+	local line
+
+	line=$("$vmm" ps | grep "^$name ") || return 1
+	# shellcheck disable=SC2086
+	set -- $line
+	grep -q '^TracerPid:[[:space:]]*0$' "/proc/$3/status"
+}
+
 # All processes below PID, itself among them.
 tree()
 {
@@ -196,7 +207,27 @@ ended $pid
 verdict $? "an unread stderr does not hold up the end of a guest that was killed"
 kill -KILL $pid 2>/dev/null
 wait $pid 2>/dev/null
+
+# --- nor do the measurements of a guest that is told to end
+measured=("$vmm" run --kernel "$kernel" --memory 128M --name "$name" --stats)
+setsid "${measured[@]}" </dev/null 2>unread 9>&- &
+pid=$!
+wait_for 10 runs_untraced
+kill -TERM $pid
+ended $pid
+verdict $? "an unread stderr does not hold up the end of a guest with --stats"
+kill -KILL $pid 2>/dev/null
+wait $pid 2>/dev/null
 exec 9>&-
+
+# --- with a reader they are all there, after the guest's last line
+setsid "${measured[@]}" </dev/null 2>read &
+pid=$!
+wait_for 10 runs_untraced
+kill -TERM $pid
+wait $pid
+grep -q '^memory outside guest RAM: [0-9]* KiB private' read && tail -n 1 read | grep -q '^memory outside'
+verdict $? "measurements are the last that is said" || cat read
 
 # --- one in the background, too, also if the signal that it usually passes on is ignored
 for ignored in HUP TERM; do

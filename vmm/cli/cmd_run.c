@@ -183,6 +183,21 @@ static int fork_processes(struct run *r, int *code, struct err *e)
 	return ret;
 }
 
+/* Has the measurements of --stats printed; nobody waits for their reader. */
+static void put_stats(const struct run *r, struct guest *g)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *to = open_memstream(&text, &len);
+
+	if (!to)
+		return;
+	stats_print(r->stats, guest_machine(g), r->syscalls, to);
+	if (!fclose(to))
+		run_notes_put_text(r->notes, text);
+	free(text);
+}
+
 /*
  * Runs the assembled guest to its end and returns the exit code. The terminal is put in order
  * before anything is printed.
@@ -203,10 +218,8 @@ static int run_to_the_end(struct run *r, struct guest *g)
 		run_notes_put(r->notes, end.text);
 		code = code ? code : EXIT_CODE_ERROR;
 	}
-	if (r->o.stats && code != EXIT_CODE_ERROR) {
-		run_notes_flush(r->notes);
-		stats_print(r->stats, guest_machine(g), r->syscalls, stderr);
-	}
+	if (r->o.stats && code != EXIT_CODE_ERROR)
+		put_stats(r, g);
 	return code;
 }
 

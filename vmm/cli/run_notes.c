@@ -157,6 +157,21 @@ void run_notes_of_guest(struct run_notes *n, const char *line)
 		run_notes_put(n, "this log is full; only the guest's end follows");
 }
 
+void run_notes_put_text(struct run_notes *n, const char *text)
+{
+	size_t len = strlen(text);
+
+	pthread_mutex_lock(&n->lock);
+	run_notes_flush_kept(n);
+	lost_keep(n);
+	if (len <= sizeof(n->kept) - n->len) {
+		memcpy(n->kept + n->len, text, len);
+		n->len += len;
+	}
+	run_notes_flush_kept(n);
+	pthread_mutex_unlock(&n->lock);
+}
+
 void run_notes_show(struct run_notes *n, const char *text)
 {
 	pthread_mutex_lock(&n->lock);
@@ -189,7 +204,8 @@ static bool run_notes_flush_locked(struct run_notes *n)
 	return flushed;
 }
 
-void run_notes_flush(struct run_notes *n)
+/* Waits until stderr has all lines. */
+static void run_notes_flush(struct run_notes *n)
 {
 	s64 until = now_ms() + LINGER_MS;
 

@@ -53,8 +53,6 @@ void run_notes_look(struct run_notes *n);
  * all is as before. Main thread.
  */
 void run_notes_serve(struct run_notes *n, struct host *host);
-/* Waits a quarter of a second at most until stderr has all lines. Main thread. */
-void run_notes_flush(struct run_notes *n);
 /*
  * Puts the last line, if it is known that stderr is a regular file. -EAGAIN: that is not known yet,
  * ask again; -ENOTSUP: it is none, or there is no such thread. Never waits. Main thread.
@@ -70,8 +68,9 @@ bool run_notes_busy(struct run_notes *n);
  */
 s64 run_notes_held_ms(struct run_notes *n);
 /*
- * Ends that thread, before @host goes, within the same time. One that stderr still holds is left
- * alone, and no line is printed any more. Main thread, when no other puts anything.
+ * Waits a quarter of a second at most until stderr has all lines, then ends that thread, before
+ * @host goes, within the same time. One that stderr still holds is left alone, and no line is
+ * printed any more. Main thread, when no other puts anything.
  */
 void run_notes_leave(struct run_notes *n);
 /* Prints "vmm: LINE". Any thread. */
@@ -83,6 +82,11 @@ void run_notes_put(struct run_notes *n, const char *line);
 void run_notes_of_guest(struct run_notes *n, const char *line);
 /* Sets the limit of run_notes_of_guest(), before there is a second thread; else there is none. */
 void run_notes_limit(struct run_notes *n, size_t bytes);
+/*
+ * Prints @text as it is, after all lines. It is kept as they are; one that finds no room is lost as
+ * a whole. Any thread.
+ */
+void run_notes_put_text(struct run_notes *n, const char *text);
 /* Prints @text as it is, unless stderr would make the caller wait. Any thread. */
 void run_notes_show(struct run_notes *n, const char *text);
 /*

@@ -379,6 +379,48 @@ static void a_pipe_is_not_waited_for(void **state)
 	close(p[1]);
 }
 
+/* A text stands after the lines, and as a whole or not at all; nobody waits for its reader. */
+static void a_text_is_whole_or_lost(void **state)
+{
+	static const char before[] = "vmm: the guest ended\nexits: 1\nexits: 2\n";
+	static char text[RUN_NOTES_KEPT + 2], got[2 * sizeof(text)];
+	const size_t len = sizeof(before) - 1;
+	struct run_notes n;
+	int pipes[2];
+
+	(void)state;
+	alarm(20); /* the fault is to wait */
+	assert_int_equal(pipe(pipes), 0);
+	assert_true(fcntl(pipes[0], F_SETFL, O_NONBLOCK) == 0);
+	assert_true(fcntl(pipes[1], F_SETPIPE_SZ, 4096) == 4096);
+	run_notes_init(&n);
+	stderr_to(pipes[1]);
+	run_notes_put(&n, "the guest ended");
+	run_notes_put_text(&n, "exits: 1\nexits: 2\n");
+	memset(text, 'y', RUN_NOTES_KEPT + 1);
+	run_notes_put_text(&n, text);
+	pipe_take(pipes[0], got, sizeof(got));
+	/* The pipe is full with this one, most of it is kept, and there is no room for another. */
+	memset(text, 'x', RUN_NOTES_KEPT);
+	text[RUN_NOTES_KEPT] = '\0';
+	run_notes_put_text(&n, text);
+	memset(text, 'y', RUN_NOTES_KEPT / 2);
+	run_notes_put_text(&n, text);
+	for (unsigned i = 0; i <= RUN_NOTES_KEPT / 4096; i++) {
+		pipe_take(pipes[0], got, sizeof(got));
+		run_notes_put_text(&n, "");
+	}
+	run_notes_end(&n);
+	stderr_back();
+	pipe_take(pipes[0], got, sizeof(got));
+	assert_memory_equal(got, before, len);
+	assert_int_equal(strspn(got + len, "x"), RUN_NOTES_KEPT);
+	assert_string_equal(got + len + RUN_NOTES_KEPT, "");
+	alarm(0);
+	close(pipes[0]);
+	close(pipes[1]);
+}
+
 /* The last test: the thread is left where it is, as it is left when the process ends. */
 static void nobody_waits_for_storage(void **state)
 {
@@ -417,6 +459,7 @@ int main(void)
 		cmocka_unit_test(a_file_has_all_lines),
 		cmocka_unit_test(a_file_can_be_asked_about),
 		cmocka_unit_test(a_pipe_is_not_waited_for),
+		cmocka_unit_test(a_text_is_whole_or_lost),
 		cmocka_unit_test(nobody_waits_for_storage),
 	};
 
