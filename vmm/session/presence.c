@@ -38,9 +38,11 @@ static enum driver_state driver_state_now(struct sessions *s, const struct drive
 		ret = guest_module_find(s, d->guest_name, &m, NULL);
 	/*
 	 * A module with its name and another place is another one. It says nothing of this driver,
-	 * which may have taken itself out of the list and left its name to be used again.
+	 * which may have taken itself out of the list and left its name to be used again. Nor does
+	 * one that the guest gives no place: 0 is no place, also for a driver of which none is
+	 * known.
 	 */
-	if (ret == -ENOENT || (!ret && m.base != d->base))
+	if (ret == -ENOENT || (!ret && (!m.base || m.base != d->base)))
 		return state_out_of_list(s, d);
 	return ret ? d->state : DRIVER_LOADED;
 }
@@ -84,7 +86,7 @@ void driver_remember_place(struct sessions *s, struct driver *d)
 	struct guest_module m;
 
 	for (int i = 0; i < PLACE_TRIES; i++) {
-		if (guest_module_find(s, d->guest_name, &m, NULL))
+		if (guest_module_find(s, d->guest_name, &m, NULL) || !m.base)
 			continue; /* the list may have changed under the walk */
 		d->base = m.base;
 		return;

@@ -61,12 +61,18 @@ static void step(u8 what, unsigned which, u32 at, u32 value)
 	lying_kernel_step(&guest, &x);
 }
 
-static void put_layout(u32 at, u32 name, u32 base)
+/* Makes a module whose place is 0, as nothing else has been written there. */
+static void put_module(u32 at, u32 name)
 {
 	step(2, MODULE_NAME, at, name);
-	step(3, BASE, at, base);
 	step(2, SIZE, at, SIZE_LEN);
 	step(2, TEXT_SIZE, at, TEXT_LEN);
+}
+
+static void put_layout(u32 at, u32 name, u32 base)
+{
+	put_module(at, name);
+	step(3, BASE, at, base);
 }
 
 /* Makes the list: nothing, @MODULE, or @MODULE and @OTHER. */
@@ -161,6 +167,23 @@ static void a_driver_of_unknown_place_is_hidden(void **state)
 	assert_int_equal(looked(), DRIVER_HIDDEN);
 }
 
+/* A module without a place is nowhere: neither where the driver is, nor where it was. */
+static void no_place_is_no_drivers_place(void **state)
+{
+	(void)state;
+	if (!guest.m)
+		skip();
+	put_module(OTHER, FUZZ);
+	put_list(OTHER, 0);
+	assert_int_equal(looked(), DRIVER_HIDDEN);
+	/* It was in its init that the driver hid: where it is has never been seen. */
+	driver.state = DRIVER_LOADED;
+	driver.base = 0;
+	driver_remember_place(&guest.s, &driver);
+	assert_int_equal(driver.base, 0);
+	assert_int_equal(looked(), DRIVER_HIDDEN);
+}
+
 /* What lies at its place by now, text or data, is another module's. */
 static void a_driver_whose_place_is_taken_is_removed(void **state)
 {
@@ -242,6 +265,7 @@ int main(void)
 		cmocka_unit_test_setup(a_driver_hides_and_comes_back, put_driver),
 		cmocka_unit_test_setup(a_hidden_driver_whose_name_is_taken_is_hidden, put_driver),
 		cmocka_unit_test_setup(a_driver_of_unknown_place_is_hidden, put_driver),
+		cmocka_unit_test_setup(no_place_is_no_drivers_place, put_driver),
 		cmocka_unit_test_setup(a_driver_whose_place_is_taken_is_removed, put_driver),
 		cmocka_unit_test_setup(removed_is_for_good, put_driver),
 		cmocka_unit_test_setup(another_module_is_not_unloaded, put_driver),
