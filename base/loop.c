@@ -411,6 +411,19 @@ void loop_call(struct loop *l, struct loop_call *c)
 	pthread_mutex_unlock(&l->lock);
 }
 
+void loop_call_cancel(struct loop *l, struct loop_call *c)
+{
+	struct loop_call **at;
+
+	pthread_mutex_lock(&l->lock);
+	for (at = &l->calls; *at && *at != c; at = &(*at)->next)
+		;
+	if (*at)
+		*at = c->next;
+	c->queued = false;
+	pthread_mutex_unlock(&l->lock);
+}
+
 void loop_again(struct loop *l)
 {
 	__atomic_store_n(&l->stopped, false, __ATOMIC_RELEASE);

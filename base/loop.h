@@ -53,6 +53,11 @@ struct loop_call {
 	bool queued;
 };
 void loop_call(struct loop *l, struct loop_call *c);
+/*
+ * Takes back what was asked for by loop_call(), if it has not been called yet; @c need not live any
+ * longer then. On the loop's thread, or while no thread runs it.
+ */
+void loop_call_cancel(struct loop *l, struct loop_call *c);
 
 /* Runs until loop_stop(); -errno if waiting fails. */
 int loop_run(struct loop *l);
