@@ -433,14 +433,14 @@ void virtio_balloon_attach(struct virtio_balloon *b, struct virtio *v)
 
 /* --- for the host ---------------------------------------------------------------------------- */
 
-void virtio_balloon_look(struct virtio_balloon *b, struct virtio_balloon_state *out)
+void virtio_balloon_look(struct virtio_balloon *b, struct balloon_state *out)
 {
 	u32 held;
 
 	/* First the mark, then the value: a change between them is told once more. */
 	__atomic_store_n(&b->unseen, false, __ATOMIC_SEQ_CST);
 	held = __atomic_load_n(&b->held, __ATOMIC_SEQ_CST);
-	*out = (struct virtio_balloon_state){
+	*out = (struct balloon_state){
 		.total = (u64)b->total << PAGE_SHIFT,
 		.target = (u64)(b->total - __atomic_load_n(&b->wanted, __ATOMIC_RELAXED))
 			  << PAGE_SHIFT,

@@ -65,18 +65,6 @@ struct virtio_balloon_params {
 	void *arg;
 };
 
-/* The state of a balloon; sizes in bytes. */
-struct virtio_balloon_state {
-	u64 total;	   /* the guest's RAM */
-	u64 target;	   /* of it the guest is to have this much */
-	u64 actual;	   /* this much it has, by its driver's word; at most @total */
-	u64 inflated;	   /* given back by the balloon since the device was made, all in all */
-	u64 reported;	   /* given back by reports since then */
-	bool driver;	   /* a driver serves it now */
-	unsigned interval; /* of statistics in seconds; 0: none are asked for */
-	struct balloon_stats stats;
-};
-
 /* Makes a balloon that asks for nothing. -ENOMEM. */
 int virtio_balloon_create(struct virtio_balloon **out, const struct virtio_balloon_params *params);
 /* Frees the device, after the struct virtio that uses it. NULL allowed. */
@@ -88,7 +76,7 @@ const struct virtio_type *virtio_balloon_type(const struct virtio_balloon *b);
 void virtio_balloon_attach(struct virtio_balloon *b, struct virtio *v);
 
 /* Reads the state, and has changed() called for the next change. Any thread but the device's. */
-void virtio_balloon_look(struct virtio_balloon *b, struct virtio_balloon_state *out);
+void virtio_balloon_look(struct virtio_balloon *b, struct balloon_state *out);
 /* Asks the guest to have @bytes, rounded down to pages; at most all of its RAM. Main thread. */
 void virtio_balloon_set_target(struct virtio_balloon *b, u64 bytes);
 /* Asks for statistics now, and then every @seconds; 0: no more. Main thread. */

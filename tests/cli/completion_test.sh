@@ -55,6 +55,9 @@ offers 'vmm run --net user,tftp=d' dir/
 offers 'vmm run --driver a:dr' driver.ko
 offers 'vmm run --memory '
 offers 'vmm run --memory 1G,hugepages=' 2M 1G
+offers 'vmm run --balloon o' on off
+offers 'vmm run --balloon on,re' on,reporting=
+offers 'vmm run --balloon on,deflate-on-oom=' on off
 offers 'vmm run --disk vhost-user=di' dir/ disk.img
 offers 'vmm run --config di' dir/ disk.img
 offers 'vmm driver ' list load unload verify
@@ -92,6 +95,7 @@ mkdir -p "$dir/ended"
 offers "vmm wait umbra-compl" "$guest" "$guest-gone"
 offers "vmm logs umbra-compl" "$guest" "$guest-gone"
 offers "vmm stop umbra-compl" "$guest"
+offers "vmm memory umbra-compl" "$guest"
 rm -f "$dir/ended/$guest-gone.end"
 rm -f "$dir/$guest.sock"
 echo "1..$n"

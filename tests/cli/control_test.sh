@@ -46,6 +46,14 @@ says 2 'unexpected argument "x"' doctor x
 says 2 'unexpected argument "x"' session list x
 says 2 'vmm driver: unknown command "lod"; did you mean "load"?' driver lod a:x.ko
 says 2 'unknown command "shrink"' disk shrink disk0
+says 2 'unexpected argument "c"' memory web 1G c
+says 2 'unexpected argument "1G"' memory -g web 2G 1G
+says 2 'vmm memory: 1x: want a size such as 512M or 2G' memory web 1x
+says 2 '512: no guest gets along with less than 1M; without K, M or G' memory 512
+says 2 '--timeout x: want seconds' memory web 1G --timeout x
+says 2 'unknown option "--jsn"; did you mean --json?' memory --jsn
+says 1 "no guest \"$name\" runs" memory "$name"
+says 1 'no guest "1G" runs' memory -g 1G
 says 2 'say what to do: list, stats or policy' session
 says 2 'policy: say which FILE' session policy
 
@@ -76,6 +84,8 @@ fi
 verdict $? 'a guest in the background, paused'
 says 1 "guest $name was started without sessions" driver list -g "$name"
 says 1 "guest $name was started without sessions" session list -g "$name"
+says 1 "guest $name has no balloon; start it with --balloon on" memory "$name" 64M
+says 0 "guest $name has 256M and no balloon (vmm run --balloon on)" memory "$name"
 pid=$("$vmm" ps --json | python3 -c '
 import json, sys
 print(*[g["pid"] for g in json.load(sys.stdin) if g["name"] == sys.argv[1]])' "$name")

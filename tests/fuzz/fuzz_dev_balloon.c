@@ -14,7 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const struct virtio_balloon_params params = { true, true, NULL, NULL };
 	static struct fake_host f;
-	struct virtio_balloon_state s;
+	struct balloon_state s;
 	struct virtio_balloon *b;
 	struct virtio *v;
 

@@ -40,6 +40,8 @@ static const struct command commands[] = {
 	{ cmd_disk, { "disk", "resize", "disk0", "1G", "-g", "G" } },
 	{ cmd_pause, { "pause", "G" } },
 	{ cmd_stop, { "stop", "--timeout", "0", "G" } },
+	{ cmd_memory, { "memory", "G" } },
+	{ cmd_memory, { "memory", "G", "64M", "--timeout", "0" } },
 };
 
 static char name[40], *path;

@@ -14,6 +14,7 @@
 #include "devices/pci.h"
 #include "devices/power.h"
 #include "devices/vhost_user_blk.h"
+#include "devices/virtio_balloon.h"
 #include "devices/virtio_blk.h"
 #include "devices/virtio_net.h"
 #include "devices/virtio_pci.h"
@@ -79,6 +80,9 @@ struct platform {
 	size_t n_nics;
 	struct virtio_rng *rng;
 	struct virtio_pci *rng_pci;
+	struct virtio_balloon *balloon; /* or NULL */
+	struct virtio_pci *balloon_pci;
+	struct loop_call balloon_changed;
 };
 
 /* --- processes that are kept ---------------------------------------------------------------- */
@@ -369,6 +373,50 @@ static int add_rng(struct platform *p, struct host *h, const struct spec_device 
 	return ret ? err_set(e, ret, "cannot add the entropy device: %s", strerror(-ret)) : 0;
 }
 
+static void on_balloon(void *arg)
+{
+	const struct platform *p = arg;
+
+	if (p->hooks.balloon)
+		p->hooks.balloon(p->hooks.arg);
+}
+
+/* Leaves it to the main thread to tell that the guest has another size. Any thread. */
+static void balloon_changed(void *arg)
+{
+	struct platform *p = arg;
+
+	loop_call(p->loop, &p->balloon_changed);
+}
+
+static int add_balloon(struct platform *p, struct host *h, const struct guest_spec *spec,
+		       struct err *e)
+{
+	const struct virtio_balloon_params params = {
+		.reporting = !spec->balloon.no_reporting && !spec->huge_page,
+		.deflate_on_oom = !spec->balloon.no_deflate_on_oom,
+		.changed = balloon_changed,
+		.arg = p,
+	};
+	struct virtio *v = NULL;
+	int ret;
+
+	p->balloon_changed = (struct loop_call){ .fn = on_balloon, .arg = p };
+	ret = virtio_balloon_create(&p->balloon, &params);
+	if (!ret)
+		ret = virtio_create(&v, h, virtio_balloon_type(p->balloon), p->balloon);
+	if (!ret) {
+		virtio_balloon_attach(p->balloon, v);
+		ret = plug_device(p, &spec->balloon.dev, v, &p->balloon_pci);
+	}
+	if (ret)
+		return err_set(e, ret, "--balloon: cannot add the device: %s", strerror(-ret));
+	if (spec->huge_page)
+		note_put(p->notes, "--balloon: huge pages are not given back in parts; what the "
+				   "guest gives up stays memory of this process");
+	return 0;
+}
+
 /* --- disks whose requests the host's kernel holds ------------------------------------------- */
 
 /*
@@ -484,6 +532,8 @@ int platform_create(struct platform **out, struct machine *m, const struct guest
 		ret = add_nic(p, h, spec, &spec->nets[i], e);
 	if (!ret && !spec->no_rng)
 		ret = add_rng(p, h, &spec->rng, e);
+	if (!ret && spec->balloon.on)
+		ret = add_balloon(p, h, spec, e);
 	if (ret) {
 		platform_destroy(p);
 		return ret;
@@ -618,6 +668,28 @@ void platform_dialer(const struct platform *p, size_t i, struct platform_helper 
 			      : (struct platform_helper){ .down = false };
 }
 
+bool platform_balloon(const struct platform *p, struct balloon_state *out)
+{
+	if (p->balloon)
+		virtio_balloon_look(p->balloon, out);
+	return p->balloon;
+}
+
+void platform_balloon_set_target(struct platform *p, u64 bytes)
+{
+	virtio_balloon_set_target(p->balloon, bytes);
+}
+
+void platform_balloon_set_interval(struct platform *p, unsigned seconds)
+{
+	virtio_balloon_set_interval(p->balloon, seconds);
+}
+
+void platform_balloon_refresh(struct platform *p)
+{
+	virtio_balloon_refresh(p->balloon);
+}
+
 void platform_set_hooks(struct platform *p, const struct platform_hooks *hooks)
 {
 	assert(!p->hooks.arg || !hooks);
@@ -702,6 +774,10 @@ void platform_destroy(struct platform *p)
 	}
 	virtio_pci_destroy(p->rng_pci);
 	virtio_rng_destroy(p->rng);
+	virtio_pci_destroy(p->balloon_pci);
+	virtio_balloon_destroy(p->balloon);
+	/* The reset at its end may have changed the guest's size once more. */
+	loop_call_cancel(p->loop, &p->balloon_changed);
 	pci_bus_destroy(p->bus);
 	power_destroy(p->power);
 	free(p);

@@ -3,6 +3,7 @@
 #ifndef UMBRA_VMM_BACKEND_PLATFORM_H
 #define UMBRA_VMM_BACKEND_PLATFORM_H
 
+#include "devices/balloon_stats.h"
 #include "devices/blk_stats.h"
 #include "vmm/machine/lifecycle.h"
 #include "vmm/machine/machine.h"
@@ -60,13 +61,25 @@ struct platform_helper {
 void platform_net(const struct platform *p, size_t i, struct platform_helper *out);
 /* Describes the process that connects to disk @i's back end, if it has one. Main thread. */
 void platform_dialer(const struct platform *p, size_t i, struct platform_helper *out);
+/* Reads the state of the guest's balloon; false: it has none. Main thread, as the next three. */
+bool platform_balloon(const struct platform *p, struct balloon_state *out);
+/*
+ * Asks the guest to have so much memory, in bytes; for statistics every so many seconds, 0: no
+ * more; or for statistics once. Only for a guest that has a balloon.
+ */
+void platform_balloon_set_target(struct platform *p, u64 bytes);
+void platform_balloon_set_interval(struct platform *p, unsigned seconds);
+void platform_balloon_refresh(struct platform *p);
 /*
  * Called on the main thread when the process of network or disk @i has ended, and with @up when
- * another one has taken its place. One owner; NULL gives it back.
+ * another one has taken its place.
  */
 typedef void platform_helper_fn(void *arg, size_t i, bool up);
+/* One owner; NULL gives it back. */
 struct platform_hooks {
 	platform_helper_fn *net, *dialer;
+	/* The guest has another size, by its balloon; not again before platform_balloon(). */
+	void (*balloon)(void *arg);
 	void *arg;
 };
 void platform_set_hooks(struct platform *p, const struct platform_hooks *hooks);

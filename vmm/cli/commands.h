@@ -23,6 +23,7 @@ int cmd_inspect(int argc, char **argv);
 int cmd_driver(int argc, char **argv);
 int cmd_session(int argc, char **argv);
 int cmd_disk(int argc, char **argv);
+int cmd_memory(int argc, char **argv);
 int cmd_record(int argc, char **argv);
 int cmd_dial_helper(int argc, char **argv);
 int cmd_emulator_probe(int argc, char **argv);

@@ -35,6 +35,7 @@ static const struct command {
 	{ "driver", cmd_driver, "load, unload and list drivers of a running guest" },
 	{ "session", cmd_session, "list the sessions of a running guest" },
 	{ "disk", cmd_disk, "resize a disk of a running guest" },
+	{ "memory", cmd_memory, "show a guest's memory, or ask the guest for some of it" },
 	{ "doctor", cmd_doctor, "say whether this machine's /dev/kvm runs stock kernels" },
 	{ "dial-helper", cmd_dial_helper, NULL },
 	{ "emulator-probe", cmd_emulator_probe, NULL },

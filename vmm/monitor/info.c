@@ -87,6 +87,17 @@ static json_t *guest_section(void *arg)
 	return section;
 }
 
+static json_t *balloon_section(void *arg)
+{
+	const struct monitor *mon = arg;
+	struct balloon_state s;
+
+	if (!mon->platform || !platform_balloon(mon->platform, &s))
+		return NULL;
+	return json_pack("{s:I, s:I, s:b}", "actual-bytes", (json_int_t)s.actual, "target-bytes",
+			 (json_int_t)s.target, "driver", s.driver);
+}
+
 static json_t *exits_section(void *arg)
 {
 	struct monitor *mon = arg;
@@ -231,9 +242,10 @@ int monitor_add_own_sections(struct monitor *mon)
 		const char *name;
 		monitor_info_fn *fn;
 	} sections[] = {
-		{ "guest", guest_section },	{ "exits", exits_section },
-		{ "disks", disks_section },	{ "nets", nets_section },
-		{ "console", console_section }, { "clients", clients_section },
+		{ "guest", guest_section }, { "balloon", balloon_section },
+		{ "exits", exits_section }, { "disks", disks_section },
+		{ "nets", nets_section },   { "console", console_section },
+		{ "clients", clients_section },
 	};
 	int ret = control_add(mon->control, commands, mon);
 

@@ -109,6 +109,8 @@ static int monitor_listen(struct monitor *mon, struct err *e)
 	control_set_closer(mon->control, monitor_close_fd, mon);
 	ret = control_add(mon->control, monitor_block_commands, mon);
 	if (!ret)
+		ret = control_add(mon->control, monitor_balloon_commands, mon);
+	if (!ret)
 		ret = control_add(mon->control, monitor_query_commands, mon);
 	if (!ret)
 		ret = control_add(mon->control, monitor_run_commands, mon);
@@ -134,6 +136,8 @@ int monitor_create(struct monitor **out, struct machine *m, const struct guest_s
 	mon->m = m;
 	mon->spec = spec;
 	mon->sections_tail = &mon->sections;
+	mon->balloon.timer = -1;
+	mon->balloon.told = spec->memory;
 	mon->state = spec->paused ? MONITOR_PRELAUNCH : MONITOR_RUNNING;
 	ret = monitor_listen(mon, e);
 	if (ret == -ENOMEM)
@@ -155,6 +159,7 @@ void monitor_destroy(struct monitor *mon)
 		control_fail(mon->stops[i], "the guest has ended");
 	free(mon->stops);
 	monitor_free_dump(mon);
+	monitor_balloon_end(mon);
 	control_destroy(mon->control);
 	closer_destroy(mon->closer);
 	while (mon->sections) {
@@ -226,7 +231,8 @@ static void monitor_on_dialer(void *arg, size_t i, bool up)
 
 void monitor_set_devices(struct monitor *mon, struct platform *p, struct console *c)
 {
-	const struct platform_hooks hooks = { monitor_on_net, monitor_on_dialer, mon };
+	const struct platform_hooks hooks = { monitor_on_net, monitor_on_dialer, monitor_on_balloon,
+					      mon };
 
 	assert(!mon->platform && !mon->console);
 	if (p)

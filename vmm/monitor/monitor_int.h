@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Shares the inside of the monitor among its files: monitor.c creates it, with name and socket;
- * run_state.c pauses, resumes and ends the guest and sends the events of that; query.c and block.c
- * answer QEMU's questions, qom.c those about the tree of its objects, hmp.c those of its monitor
- * for people, info.c those of `vmm info`; dump.c writes the guest's
- * memory to a file. What does not depend on the guest is in emulator.h.
+ * run_state.c pauses, resumes and ends the guest and sends the events of that; query.c, block.c and
+ * balloon.c answer QEMU's questions, qom.c those about the tree of its objects, hmp.c those of its
+ * monitor for people, info.c those of `vmm info`; dump.c writes the guest's memory to a file. What
+ * does not depend on the guest is in emulator.h.
  */
 #ifndef UMBRA_VMM_MONITOR_MONITOR_INT_H
 #define UMBRA_VMM_MONITOR_MONITOR_INT_H
@@ -28,6 +28,13 @@ struct info_section {
 	void *arg;
 };
 
+/* The guest's size by its balloon, as clients were told of it; balloon.c's. */
+struct balloon_changes {
+	int timer;	     /* or -1 */
+	bool waits, pending; /* it runs; a change came meanwhile */
+	u64 told;	     /* bytes */
+};
+
 struct monitor {
 	struct machine *m;
 	const struct guest_spec *spec;
@@ -49,6 +56,7 @@ struct monitor {
 	struct control_request **stops;
 	size_t n_stops;	   /* requests to pause, answered when it has */
 	struct dump *dump; /* the last one, or NULL */
+	struct balloon_changes balloon;
 };
 
 extern const struct control_command monitor_run_commands[];
@@ -57,6 +65,7 @@ extern const struct control_command monitor_block_commands[];
 extern const struct control_command monitor_dump_commands[];
 extern const struct control_command monitor_qom_commands[];
 extern const struct control_command monitor_hmp_commands[];
+extern const struct control_command monitor_balloon_commands[];
 
 /* These are start() and quiesce() of monitor_part. */
 int monitor_on_start(void *part, bool again, struct err *e);
@@ -80,6 +89,10 @@ static inline void monitor_resume(struct monitor *mon)
 
 /* Returns the guest's state as query-status names it: "running", "paused", ... */
 const char *monitor_state_name(const struct monitor *mon);
+/* Sends BALLOON_CHANGE, once a second at most; of several changes within one, the last. */
+void monitor_on_balloon(void *arg);
+/* Ends the timer for that. */
+void monitor_balloon_end(struct monitor *mon);
 /* Adds the sections of `vmm info` that every guest has. */
 int monitor_add_own_sections(struct monitor *mon);
 

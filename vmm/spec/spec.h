@@ -106,6 +106,14 @@ struct spec_driver {
 	char *params; /* as the kernel takes them: "a=1 b=\"x y\""; or NULL */
 };
 
+/* --balloon on[,...] */
+struct spec_balloon {
+	struct spec_device dev;
+	bool on;
+	bool no_reporting;	/* free pages are not reported */
+	bool no_deflate_on_oom; /* the guest does not take pages back by itself */
+};
+
 struct guest_spec {
 	const char *kernel;	  /* NULL only with a firmware */
 	const char *firmware;	  /* "seabios" or a file, or NULL: direct boot */
@@ -116,6 +124,7 @@ struct guest_spec {
 	u64 memory;		  /* bytes */
 	bool memory_shared;	  /* in a memfd */
 	u64 huge_page;		  /* bytes; 0: ordinary pages */
+	struct spec_balloon balloon;
 	unsigned cpus;
 	bool no_kaslr;
 	bool no_reboot;

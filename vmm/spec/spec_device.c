@@ -136,7 +136,7 @@ struct claim {
 	const char *option, *text;
 };
 
-#define MAX_CLAIMS (2 * SPEC_MAX_DISKS + SPEC_MAX_NETS + SPEC_MAX_PORTS + 4)
+#define MAX_CLAIMS (2 * SPEC_MAX_DISKS + SPEC_MAX_NETS + SPEC_MAX_PORTS + 5)
 
 static struct claim *claim_of(const struct spec_device *d, struct claim *c, const char *option,
 			      const char *text)
@@ -177,6 +177,8 @@ static size_t list_claims(const struct guest_spec *s, struct claim c[MAX_CLAIMS]
 	}
 	if (!s->no_rng)
 		claim_of(&s->rng, &c[n++], "--rng", "");
+	if (s->balloon.on)
+		claim_of(&s->balloon.dev, &c[n++], "--balloon", "");
 	if (s->console_given)
 		claim_stream(&s->console, &c[n++], "--console", "", "console");
 	for (size_t i = 0; i < s->n_ports; i++)

@@ -62,9 +62,9 @@ static int teardown(void **state)
 	return 0;
 }
 
-static struct virtio_balloon_state look(struct ctx *t)
+static struct balloon_state look(struct ctx *t)
 {
-	struct virtio_balloon_state s;
+	struct balloon_state s;
 
 	virtio_balloon_look(t->b, &s);
 	return s;

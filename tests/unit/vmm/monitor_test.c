@@ -85,6 +85,7 @@ static void fixture_start_with(struct fixture *f, bool paused, const char *net, 
 	f->o.paused = paused;
 	f->o.cpus = 2;
 	f->o.no_rng = true;
+	f->o.balloon.on = true;
 	f->o.disks[0].path = f->disk;
 	f->o.n_disks = 1;
 	if (id) {

@@ -119,6 +119,24 @@ static void test_good(void **state)
 	assert_int_equal(PARSE("--kernel=k", "--memory", "64M,hugepages"), 0);
 	assert_int_equal(o.spec.huge_page, 2ULL << 20);
 	assert_false(guest_spec_shares_memory(&o.spec));
+	assert_false(o.spec.balloon.on);
+	run_options_free(&o);
+	assert_int_equal(PARSE("--kernel=k", "--balloon", "on"), 0);
+	assert_true(o.spec.balloon.on);
+	assert_false(o.spec.balloon.no_reporting || o.spec.balloon.no_deflate_on_oom);
+	run_options_free(&o);
+	assert_int_equal(PARSE("--kernel=k", "--balloon=on,reporting=off,deflate-on-oom=on"), 0);
+	assert_true(o.spec.balloon.on && o.spec.balloon.no_reporting);
+	assert_false(o.spec.balloon.no_deflate_on_oom);
+	run_options_free(&o);
+	/* The last one counts, all of it. */
+	assert_int_equal(PARSE("--kernel=k", "--balloon", "on,reporting=off", "--balloon",
+			       "on,deflate-on-oom=off"),
+			 0);
+	assert_true(o.spec.balloon.no_deflate_on_oom && !o.spec.balloon.no_reporting);
+	run_options_free(&o);
+	assert_int_equal(PARSE("--kernel=k", "--balloon", "on", "--balloon", "off"), 0);
+	assert_false(o.spec.balloon.on);
 	run_options_free(&o);
 	assert_int_equal(
 		PARSE("--kernel=k", "--disk", "a,aio=threads,aio=auto", "--disk", "a,aio=io_uring"),
@@ -169,6 +187,13 @@ static void test_bad(void **state)
 		/* The first 31 characters alone would do. */
 		{ "run", "--memory", "000000000000000000000000001024M9G", "want a size" },
 		{ "run", "--memory", "1G,hugepages=00000000000000000002M9K", "want SIZE" },
+		{ "run", "--balloon", "yes", "--balloon yes: want on or off" },
+		{ "run", "--balloon", "", "want on or off" },
+		{ "run", "--balloon", "on,", "want on[,reporting" },
+		{ "run", "--balloon", "on,reporting=no", "want reporting=on or off" },
+		{ "run", "--balloon", "on,deflate-on-oom", "want deflate-on-oom=on or off" },
+		{ "run", "--balloon", "on,reportng=on", "did you mean \"reporting\"" },
+		{ "run", "--balloon", "off,reporting=on", "nothing goes with off" },
 		{ "run", "--disk", "vhost-user=", "no file" },
 		{ "run", "--disk", "vhost-user=s,ro", "back end's to decide" },
 		{ "run", "--disk", "vhost-user=s,serial=x", "back end's to decide" },
