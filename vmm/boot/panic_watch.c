@@ -25,6 +25,7 @@ struct panic_watch {
 	struct machine *m;
 	int timer;
 	struct loop_call check;
+	struct symbol_file symbols;
 	pthread_mutex_t lock; /* of the members below; vCPUs take it for each byte they print */
 	bool resets;	      /* the guest asked for a reset, which may be how a panic ends */
 	char line[256];
@@ -140,13 +141,14 @@ static bool on_panic_power(void *arg, enum host_power what)
 	return ours;
 }
 
-static void on_panic_check(void *arg)
+/* Main thread, with the kernel's file in memory, if it can be read. */
+static void panic_judge(void *arg)
 {
 	struct panic_watch *w = arg;
 	bool resets;
 	int answer;
 
-	/* A reset that comes while the kernel is read is not judged by this answer: it has a call. */
+	/* A reset that comes meanwhile is not judged by this answer: it has a call of its own. */
 	pthread_mutex_lock(&w->lock);
 	resets = w->resets;
 	pthread_mutex_unlock(&w->lock);
@@ -159,12 +161,20 @@ static void on_panic_check(void *arg)
 	pthread_mutex_unlock(&w->lock);
 }
 
+static void on_panic_check(void *arg)
+{
+	struct panic_watch *w = arg;
+
+	if (!symbol_file_read(&w->symbols))
+		panic_judge(w);
+}
+
 static void on_panic_poll(void *arg, u32 expiries)
 {
 	struct panic_watch *w = arg;
 
 	(void)expiries;
-	if (kernel_panicked(w) != 1)
+	if (symbol_file_read(&w->symbols) || kernel_panicked(w) != 1)
 		return;
 	pthread_mutex_lock(&w->lock);
 	/*
@@ -181,6 +191,7 @@ static int end_watch(void *part, struct err *e)
 	struct panic_watch *w = part;
 
 	(void)e;
+	file_job_wait(&w->symbols.job);
 	if (w->timer >= 0)
 		loop_timer_del(machine_loop(w->m), w->timer);
 	pthread_mutex_destroy(&w->lock);
@@ -199,6 +210,7 @@ int panic_watch_create(struct panic_watch **out, struct machine *m, bool poll)
 	w->timer = -1;
 	w->check.fn = on_panic_check;
 	w->check.arg = w;
+	w->symbols = (struct symbol_file){ .m = m, .done = panic_judge, .arg = w };
 	if (poll) {
 		w->timer = loop_timer(machine_loop(m), POLL_NS, POLL_NS, on_panic_poll, w);
 		if (w->timer < 0) {
@@ -211,6 +223,11 @@ int panic_watch_create(struct panic_watch **out, struct machine *m, bool poll)
 	machine_set_power_hook(m, on_panic_power, w);
 	*out = w;
 	return 0;
+}
+
+struct symbol_file *panic_watch_symbols(struct panic_watch *w)
+{
+	return &w->symbols;
 }
 
 static int reset_watch(void *part, struct err *e)

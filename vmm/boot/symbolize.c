@@ -7,10 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "shadow/kernel/kernel.h"
 #include "vmm/machine/machine_boot.h"
 
-#define MARK "RIP 0x"
+#define MARK		"RIP 0x"
+#define KERNEL_FILE_MAX ((size_t)2 << 30)
 
 /*
  * Returns the placed kernel with its symbols; NULL if boot.c has kept no file of it: its addresses
@@ -25,6 +27,84 @@ static struct kernel *kernel_with_symbols(struct machine *m)
 	if (!k && fd >= 0 && !kernel_open_fd(&k, fd, path, false, NULL))
 		machine_set_kernel(m, k, machine_kernel_phys(m), machine_kaslr(m));
 	return k && !kernel_load_symbols(k, NULL) ? k : NULL;
+}
+
+/* --- the file ------------------------------------------------------------------------------ */
+
+/* On the job's thread. Without the file there are no symbols, as ever. */
+static void read_kernel_file(void *arg)
+{
+	struct symbol_file *f = arg;
+	const char *path;
+	int fd = machine_kernel_file(f->m, &path);
+
+	if (file_read_fd(fd, path, KERNEL_FILE_MAX, &f->data, &f->len, NULL))
+		f->data = NULL;
+}
+
+static void keep_kernel(void *arg)
+{
+	struct symbol_file *f = arg;
+	struct machine *m = f->m;
+	const char *path;
+	struct kernel *k;
+
+	machine_kernel_file(m, &path);
+	machine_lock_kernel(m);
+	if (f->data && !machine_kernel(m) && !kernel_parse(&k, path, f->data, f->len, false, NULL))
+		machine_set_kernel(m, k, machine_kernel_phys(m), machine_kaslr(m));
+	machine_unlock_kernel(m);
+	free(f->data);
+	f->data = NULL;
+	if (f->done)
+		f->done(f->arg);
+}
+
+bool symbol_file_read(struct symbol_file *f)
+{
+	const char *path;
+
+	if (file_job_ms(&f->job))
+		return true;
+	if (machine_kernel(f->m) || machine_kernel_file(f->m, &path) < 0)
+		return false;
+	f->held_noted = false;
+	f->job = (struct file_job){
+		.name = "symbols", .run = read_kernel_file, .done = keep_kernel, .arg = f
+	};
+	/* Without memory for a thread the look-up reads it. */
+	return !file_job_start(&f->job, f->m);
+}
+
+s64 symbol_file_held_ms(const struct symbol_file *f, const char **file)
+{
+	s64 ms = file_job_ms(&f->job);
+
+	if (ms)
+		machine_kernel_file(f->m, file);
+	return ms;
+}
+
+static bool file_is_read(void *arg)
+{
+	struct symbol_file *f = arg;
+	const char *file = NULL;
+	s64 ms = symbol_file_held_ms(f, &file);
+
+	machine_note_held(f->m, &f->held_noted, ms, NULL, file);
+	return ms;
+}
+
+int symbol_file_await(struct symbol_file *f)
+{
+	return machine_wait(f->m, file_is_read, f);
+}
+
+/* --- symbols ------------------------------------------------------------------------------- */
+
+bool symbolize_needs_kernel(const char *line)
+{
+	return strstr(line, MARK);
 }
 
 void symbolize_line(struct machine *m, const char *line, char *buf, size_t len)

@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 
+#include "vmm/machine/file_job.h"
 #include "vmm/machine/machine.h"
 
 /*
@@ -12,6 +13,8 @@
  * kernel's symbols if that was not done; without them the line is copied as it is.
  */
 void symbolize_line(struct machine *m, const char *line, char *buf, size_t len);
+/* Returns true if @line has an address that symbolize_line() looks up. */
+bool symbolize_needs_kernel(const char *line);
 
 /*
  * Forgets the placed kernel's image, whose owner closes it now: 50 MB that a running guest has no
@@ -19,6 +22,38 @@ void symbolize_line(struct machine *m, const char *line, char *buf, size_t len);
  * kernel_close(machine_kernel(m)) at the end.
  */
 void symbolize_release_kernel(struct machine *m);
+
+/*
+ * Reads the placed kernel's file on a thread, so that the functions around need not: its storage
+ * may not answer, and the main thread goes on. Zeroed but for what its owner sets.
+ */
+struct symbol_file {
+	struct machine *m;
+	void (*done)(void *arg); /* called when it is read; main thread; may be NULL */
+	void *arg;
+
+	/* Its own. */
+	struct file_job job;
+	u8 *data;
+	size_t len;
+	bool held_noted;
+};
+
+/*
+ * Begins to read, if the kernel is not in memory and is not being read. Returns true if done() is
+ * to come; false: symbols can be looked up now. Main thread.
+ */
+bool symbol_file_read(struct symbol_file *f);
+/*
+ * Returns for how many milliseconds it has been read, with *file its name; 0: it is not. Main
+ * thread.
+ */
+s64 symbol_file_held_ms(const struct symbol_file *f, const char **file);
+/*
+ * Serves the event loop until it is read; a note names it if that takes a second. Main thread,
+ * outside of machine_run(). Returns the exit code by then, as machine_wait() does.
+ */
+int symbol_file_await(struct symbol_file *f);
 
 /* Returns the guest-physical address of a symbol of the placed kernel, or 0. Loads the symbols. */
 u64 symbolize_phys(struct machine *m, const char *name);

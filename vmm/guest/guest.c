@@ -54,6 +54,7 @@ struct guest {
 	struct gate *gate;
 	struct sessions *sessions;
 	struct panic_watch *panic;
+	struct symbol_file symbols; /* for guest_exit_line() */
 	struct platform *platform;
 	struct guest_boot *boot;   /* or NULL: ... */
 	struct firmware *firmware; /* ... a firmware starts the guest */
@@ -255,16 +256,18 @@ static json_t *describe_notes(void *arg)
 	return monitor_held_section(file, ms);
 }
 
-/* What a reset reads. */
+/* What a reset or a report reads, one at a time. */
 static json_t *describe_boot(void *arg)
 {
 	const struct guest *g = arg;
 	const char *file = NULL;
-	s64 ms = 0;
+	s64 ms = g->panic ? symbol_file_held_ms(panic_watch_symbols(g->panic), &file) : 0;
 
-	if (g->firmware)
+	if (!ms)
+		ms = symbol_file_held_ms(&g->symbols, &file);
+	if (!ms && g->firmware)
 		ms = firmware_kernel_held_ms(g->firmware, &file);
-	else if (g->boot)
+	else if (!ms && g->boot)
 		ms = guest_boot_held_ms(g->boot, &file);
 	return monitor_held_section(file, ms);
 }
@@ -615,9 +618,11 @@ static int await_reset(struct guest *g)
 
 	monitor_await_dump(g->monitor);
 	code = platform_await_disks(g->platform);
-	if (code != EXIT_CODE_REBOOT)
-		return code;
-	return g->firmware ? firmware_await_kernel(g->firmware) : guest_boot_await_files(g->boot);
+	if (code == EXIT_CODE_REBOOT)
+		code = g->firmware ? firmware_await_kernel(g->firmware)
+				   : guest_boot_await_files(g->boot);
+	/* The watch may find that this is no reset but the end of a panic. */
+	return code == EXIT_CODE_REBOOT ? symbol_file_await(panic_watch_symbols(g->panic)) : code;
 }
 
 /*
@@ -653,14 +658,21 @@ int guest_run(struct guest *g, struct err *e)
 	return monitor_is_at_rest(g->monitor) && code != EXIT_CODE_ERROR ? last : code;
 }
 
-void guest_exit_line(const struct guest *g, int code, char *buf, size_t len)
+void guest_exit_line(struct guest *g, int code, char *buf, size_t len)
 {
 	const char *line = machine_exit_line(g->m);
 
-	if (code == EXIT_CODE_ESCAPE || code == EXIT_CODE_REBOOT)
+	if (code == EXIT_CODE_ESCAPE || code == EXIT_CODE_REBOOT) {
 		snprintf(buf, len, "%s", line);
-	else
-		symbolize_line(g->m, line, buf, len);
+		return;
+	}
+	if (symbolize_needs_kernel(line)) {
+		symbol_file_await(panic_watch_symbols(g->panic));
+		g->symbols.m = g->m;
+		symbol_file_read(&g->symbols);
+		symbol_file_await(&g->symbols);
+	}
+	symbolize_line(g->m, line, buf, len);
 }
 
 int guest_end(struct guest *g, struct err *e)
@@ -679,6 +691,8 @@ int guest_end(struct guest *g, struct err *e)
 		guest_record_await(g->record);
 	if (g->monitor)
 		monitor_await_clients(g->monitor);
+	if (g->panic)
+		symbol_file_await(panic_watch_symbols(g->panic));
 	if (g->m && g->c.front.notes_busy)
 		machine_wait(g->m, g->c.front.notes_busy, g->c.front.arg);
 	return lifecycle_end(machine_lifecycle(g->m), e);

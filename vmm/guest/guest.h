@@ -79,8 +79,9 @@ int guest_run(struct guest *g, struct err *e);
 
 /*
  * Writes the line of the request that ended the guest with @code, with symbols; "" if it has none.
+ * Serves the event loop as long as the kernel's file is read for them.
  */
-void guest_exit_line(const struct guest *g, int code, char *buf, size_t len);
+void guest_exit_line(struct guest *g, int code, char *buf, size_t len);
 
 /* Ends all parts, after which the terminal is as it was. -errno: see lifecycle_end(). */
 int guest_end(struct guest *g, struct err *e);

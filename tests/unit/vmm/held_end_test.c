@@ -195,10 +195,13 @@ static void *run_guest(void *arg)
 	};
 	struct guest *g = NULL;
 	struct err e = { "" };
+	char line[600];
 
 	f->code = guest_create(&g, &c, &e) ? -1 : guest_run(g, &e);
 	if (f->code < 0)
 		on_note(f, e.text);
+	else
+		guest_exit_line(g, f->code, line, sizeof(line));
 	guest_destroy(g);
 	__atomic_store_n(&f->done, true, __ATOMIC_RELEASE);
 	return NULL;
@@ -918,8 +921,8 @@ static void the_close_of_a_disk_is_named(void **state)
 	expect_close_is_named(f, "--disk", f->disk);
 }
 
-/* Makes a bzImage of nothing, which is never entered. */
-static void make_kernel(const char *path)
+/* Makes a bzImage whose 64-bit entry is @code. */
+static void make_kernel(const char *path, const void *code, size_t len)
 {
 	static u8 file[0x4000];
 	struct setup_header h = {
@@ -940,14 +943,15 @@ static void make_kernel(const char *path)
 	};
 
 	memcpy(file + SETUP_HEADER_AT, &h, sizeof(h));
+	memcpy(file + 0x600, code, len);
 	make_file(path, file, sizeof(file));
 }
 
-static struct fixture *fixture_with_kernel(void)
+static struct fixture *fixture_with_kernel(const void *code, size_t len)
 {
 	struct fixture *f = fixture_new();
 
-	make_kernel(f->kernel);
+	make_kernel(f->kernel, code, len);
 	make_file(f->initrd, "an initrd", 9);
 	f->spec.kernel = f->kernel;
 	f->spec.initrd = f->initrd;
@@ -958,15 +962,67 @@ static struct fixture *fixture_with_kernel(void)
 
 static int setup_firmware_kernel(void **state)
 {
-	return fixture_run(fixture_with_kernel(), state);
+	return fixture_run(fixture_with_kernel("", 0), state);
 }
 
 static int setup_kernel(void **state)
 {
-	struct fixture *f = fixture_with_kernel();
+	struct fixture *f = fixture_with_kernel("", 0);
 
 	f->spec.firmware = NULL;
 	return fixture_run(f, state);
+}
+
+/* lea text(%rip), %rsi; mov $0x3f8, %dx; 1: lodsb; test %al, %al; jz 2f; out; jmp 1b; 2: jmp . */
+#define PRINT "\x48\x8d\x35\x0e\0\0\0\x66\xba\xf8\x03\xac\x84\xc0\x74\x03\xee\xeb\xf8\xeb\xfe"
+
+static int setup_panic(void **state)
+{
+	static const char code[] = PRINT "Kernel panic - not syncing: it was tried\n"
+					 "---[ end Kernel panic - not syncing: it was tried ]---\n";
+	struct fixture *f = fixture_with_kernel(code, sizeof(code));
+
+	f->spec.firmware = NULL;
+	return fixture_run(f, state);
+}
+
+static int setup_triple_fault(void **state)
+{
+	struct fixture *f = fixture_with_kernel("\x0f\x0b", 2); /* ud2 */
+
+	f->spec.firmware = NULL;
+	return fixture_run(f, state);
+}
+
+/* The words of any program make the VMM read the kernel's file, while the guest runs. */
+static void a_panic_reads_the_kernel_beside_the_loop(void **state)
+{
+	struct fixture *f = *state;
+
+	choose_file(f->kernel);
+	__atomic_store_n(&holds, true, __ATOMIC_RELEASE);
+	ask(f, "cont", NULL);
+	await_info(f, "boot", f->kernel);
+	ask(f, "quit", NULL);
+	expect_stop_says(f, "its end waits for this host's kernel, which has held what is done to");
+	__atomic_store_n(&holds, false, __ATOMIC_RELEASE);
+	await_end(f, EXIT_CODE_SIGNAL + 15);
+}
+
+/* So does the report of a triple fault, for the name of an address. */
+static void a_report_reads_the_kernel_beside_the_loop(void **state)
+{
+	struct fixture *f = *state;
+	char want[200];
+
+	choose_file(f->kernel);
+	__atomic_store_n(&holds, true, __ATOMIC_RELEASE);
+	ask(f, "cont", NULL);
+	await_info(f, "boot", f->kernel);
+	snprintf(want, sizeof(want), "%s: this host's kernel holds what is done to it", f->kernel);
+	await_note(f, want);
+	__atomic_store_n(&holds, false, __ATOMIC_RELEASE);
+	await_end(f, EXIT_CODE_TRIPLE_FAULT);
 }
 
 /* A reset reads @file anew, and the loop goes on. */
@@ -1102,6 +1158,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_close_of_an_empty_record_is_named, setup_record,
 						teardown),
 		TEST(the_file_of_notes_is_named),
+		cmocka_unit_test_setup_teardown(a_panic_reads_the_kernel_beside_the_loop,
+						setup_panic, teardown),
+		cmocka_unit_test_setup_teardown(a_report_reads_the_kernel_beside_the_loop,
+						setup_triple_fault, teardown),
 		cmocka_unit_test_setup_teardown(a_reset_names_kernel_and_initrd,
 						setup_firmware_kernel, teardown),
 		cmocka_unit_test_setup_teardown(a_reset_names_kernel_and_initrd, setup_kernel,
