@@ -131,6 +131,9 @@ $(B)/fuzz_vmm_%: $(B)/obj/tests/fuzz/fuzz_vmm_%.o $(VMM_REST) $(ARCH)
 $(B)/fuzz_%: $(B)/obj/tests/fuzz/fuzz_%.o $(ARCH)
 	$(Q)$(CC) $(CFLAGS) $(EXTRA) -fsanitize=fuzzer -o $@ $< $(ARCH) $(LDLIBS)
 
+# An image in memory passes for one on a device.
+$(B)/fuzz_dev_blk: private LDLIBS += -Wl,--wrap=blk_image_storage
+
 fuzz-build:
 	@tools/check-tools lint
 	+@$(if $(FUZZ),$(FUZZ_MAKE) $(FUZZ),:)
