@@ -14,6 +14,10 @@
 #define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 #define PIECE 65536U
 
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008U /* linux/memfd.h, since 6.3 */
+#endif
+
 static int sealed_file_too_large(const char *path, size_t max, struct err *e)
 {
 	return err_set(e, -EFBIG, "%s: too large (at most %zu bytes are read)", path, max);
@@ -42,6 +46,18 @@ static int sealed_file_fill(int memory, int fd, const char *path, size_t max, st
 	return 0;
 }
 
+/*
+ * Makes memory that can never be executed, which is all that a host with vm.memfd_noexec=2 gives
+ * out. Linux before 6.3 does not know that, and has memory for files of mode 0777 only.
+ */
+static int memory_create(void)
+{
+	const unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+	int fd = memfd_create("umbra-file", flags | MFD_NOEXEC_SEAL);
+
+	return fd < 0 && errno == EINVAL ? memfd_create("umbra-file", flags) : fd;
+}
+
 int sealed_file_copy(int fd, const char *path, size_t max, struct err *e)
 {
 	struct stat st;
@@ -49,7 +65,7 @@ int sealed_file_copy(int fd, const char *path, size_t max, struct err *e)
 
 	if (!fstat(fd, &st) && S_ISREG(st.st_mode) && (u64)st.st_size > max)
 		return sealed_file_too_large(path, max, e);
-	memory = memfd_create("umbra-file", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	memory = memory_create();
 	if (memory < 0)
 		return err_set(e, -errno, "%s: cannot be copied: %s", path, strerror(errno));
 	ret = sealed_file_fill(memory, fd, path, max, e);

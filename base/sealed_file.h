@@ -2,6 +2,7 @@
 /*
  * Copies a file into memory that nobody can change any more (a sealed memfd, memfd_create(2)), for
  * a process that must not wait for the file's storage and must not see it change while it reads.
+ * Where the kernel knows MFD_NOEXEC_SEAL (Linux 6.3), it cannot be executed either.
  */
 #ifndef UMBRA_BASE_SEALED_FILE_H
 #define UMBRA_BASE_SEALED_FILE_H

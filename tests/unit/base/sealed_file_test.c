@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Tests copies of files in sealed memory: whole, bounded, and known from anything else. */
+/*
+ * Tests copies of files in sealed memory: whole, bounded, and known from anything else. The linker
+ * leads memfd_create(2) here, which can be that of an older Linux.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -16,6 +19,26 @@
 #include "base/sealed_file.h"
 
 #define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
+
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008U
+#endif
+#ifndef F_SEAL_EXEC
+#define F_SEAL_EXEC 0x0020
+#endif
+
+static bool old_kernel;
+
+int __real_memfd_create(const char *name, unsigned flags);
+int __wrap_memfd_create(const char *name, unsigned flags);
+
+int __wrap_memfd_create(const char *name, unsigned flags)
+{
+	if (!old_kernel || !(flags & ~(unsigned)(MFD_CLOEXEC | MFD_ALLOW_SEALING)))
+		return __real_memfd_create(name, flags);
+	errno = EINVAL;
+	return -1;
+}
 
 static int make_file(const void *data, size_t len)
 {
@@ -83,6 +106,34 @@ static void a_copy_has_a_bound(void **state)
 	close(fd);
 }
 
+/* Where the kernel knows of it, and where not. */
+static void a_copy_cannot_be_executed(void **state)
+{
+	struct stat st;
+	struct err e;
+	int fd = make_file("#!/bin/sh\n", 10), copy;
+	int known = memfd_create("x", MFD_CLOEXEC | MFD_NOEXEC_SEAL);
+
+	(void)state;
+	copy = sealed_file_copy(fd, "x.ko", 10, &e);
+	assert_true(copy >= 0);
+	assert_true(sealed_file_is(copy));
+	if (known >= 0) {
+		assert_int_equal(fstat(copy, &st), 0);
+		assert_int_equal(st.st_mode & 0111, 0);
+		assert_true(fcntl(copy, F_GET_SEALS) & F_SEAL_EXEC);
+		close(known);
+	}
+	close(copy);
+	old_kernel = true;
+	copy = sealed_file_copy(fd, "x.ko", 10, &e);
+	old_kernel = false;
+	assert_true(copy >= 0);
+	assert_true(sealed_file_is(copy));
+	close(copy);
+	close(fd);
+}
+
 /* Each seal that is missing leaves somebody a way to change what is read. */
 static void nothing_else_is_one(void **state)
 {
@@ -113,6 +164,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_copy_is_whole_and_cannot_change),
 		cmocka_unit_test(a_copy_has_a_bound),
+		cmocka_unit_test(a_copy_cannot_be_executed),
 		cmocka_unit_test(nothing_else_is_one),
 	};
 
