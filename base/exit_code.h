@@ -11,7 +11,7 @@ enum exit_code {
 	EXIT_CODE_ERROR = 1,	/* bad input or the host's error; nothing half-started is left */
 	EXIT_CODE_USAGE = 2,	/* the command line */
 	EXIT_CODE_LAB = 3,	/* vmm doctor: this /dev/kvm does not run stock kernels */
-	EXIT_CODE_REBOOT = 10,	/* a reset by the guest that --no-reboot or sessions forbid */
+	EXIT_CODE_REBOOT = 10,	/* a reset that --no-reboot forbids */
 	EXIT_CODE_PANIC = 11,	/* the guest's kernel panicked */
 	EXIT_CODE_TRIPLE_FAULT = 12, /* a vCPU shut down */
 	EXIT_CODE_KVM = 13,	     /* KVM could not go on (internal error, failed entry, ...) */

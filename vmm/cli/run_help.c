@@ -21,7 +21,7 @@ static const char tail[] =
 	"\n"
 	"On a terminal, Ctrl-a x ends the guest, Ctrl-a h shows help.\n"
 	"\n"
-	"Exit code: 0 power-off, 1 error, 2 usage, 10 reset (with --no-reboot or sessions),\n"
+	"Exit code: 0 power-off, 1 error, 2 usage, 10 reset (with --no-reboot),\n"
 	"11 kernel panic, 12 triple fault, 13 KVM failed, 14 all CPUs halted, 15 Ctrl-a x,\n"
 	"128+N ended by signal N. After an end that --no-shutdown outlived, its code.\n"
 	"\n"

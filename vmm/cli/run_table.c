@@ -158,7 +158,7 @@ static const struct run_option table[] = {
 	  "whom root becomes then (default umbra, else nobody)", SPEC(user) },
 	{ "no-reboot", NULL,
 	  "end when the guest asks for a reset, with exit code 10, instead of\n"
-	  "starting it anew (a guest with sessions always does)", SPEC(no_reboot) },
+	  "starting it anew, with its drivers", SPEC(no_reboot) },
 	{ "no-shutdown", NULL,
 	  "stay when the guest ends by itself (off, panicked, halted), shown as\n"
 	  "shutdown or guest-panicked, until `vmm reset` starts it anew or\n"

@@ -32,12 +32,21 @@ static void caller_free(struct gate_caller *c)
 	free(c);
 }
 
-void gate_callers_destroy(struct gate *g)
+void gate_callers_forget(struct gate *g)
 {
+	pthread_rwlock_wrlock(&g->callers_lock);
 	for (unsigned i = 0; i < UMBRA_CALLERS; i++) {
 		caller_free(g->callers[i]);
 		free(g->left_by[i]);
+		g->callers[i] = NULL;
+		g->left_by[i] = NULL;
 	}
+	pthread_rwlock_unlock(&g->callers_lock);
+}
+
+void gate_callers_destroy(struct gate *g)
+{
+	gate_callers_forget(g);
 	pthread_rwlock_destroy(&g->callers_lock);
 	pthread_mutex_destroy(&g->outside_lock);
 }

@@ -182,12 +182,17 @@ static void blocked_write(void *arg, struct vcpu *v, u64 gpa, unsigned len, cons
 	report_event(g, n, "write blocked", text);
 }
 
+void gate_doorbell_fill(struct gate *g)
+{
+	memset(g->page, 0xcc, UMBRA_GATE_SIZE);
+	memcpy(g->page, umbra_gate_blob, (size_t)(umbra_gate_blob_end - umbra_gate_blob));
+}
+
 int gate_doorbell_init(struct gate *g, struct err *e)
 {
 	int ret;
 
-	memset(g->page, 0xcc, UMBRA_GATE_SIZE);
-	memcpy(g->page, umbra_gate_blob, (size_t)(umbra_gate_blob_end - umbra_gate_blob));
+	gate_doorbell_fill(g);
 	ret = machine_pio_add(g->m, UMBRA_PORT, 1, on_doorbell, g);
 	if (!ret)
 		ret = machine_pio_add(g->m, UMBRA_PORT_FAIL, 1, agent_failed, g);

@@ -50,6 +50,15 @@ static int gate_add_slots(struct gate *g, struct err *e)
 	return 0;
 }
 
+/* Makes page 0 the trap page; all others are free. */
+static void trap_page_fill(struct gate *g)
+{
+	memset(g->page_used, 0, PAGES);
+	memset(g->pages, 0xcc, 4096);
+	g->page_used[0] = 1;
+	g->page_hint = 1;
+}
+
 int gate_create(struct gate **out, struct machine *m, struct kernel *k, u64 kaslr,
 		struct record *rec, struct err *e)
 {
@@ -80,9 +89,7 @@ int gate_create(struct gate **out, struct machine *m, struct kernel *k, u64 kasl
 		err_set(e, ret, "out of memory");
 		goto fail;
 	}
-	memset(g->pages, 0xcc, 4096);
-	g->page_used[0] = 1;
-	g->page_hint = 1;
+	trap_page_fill(g);
 	ret = gate_fill_info(g, e);
 	if (ret)
 		goto fail;
@@ -115,6 +122,49 @@ void gate_destroy(struct gate *g)
 	free(g->page_used);
 	pthread_mutex_destroy(&g->done_lock);
 	free(g);
+}
+
+void gate_forget_commands(struct gate *g)
+{
+	pthread_mutex_lock(&g->done_lock);
+	gate_mailbox_free_all(g);
+	pthread_mutex_unlock(&g->done_lock);
+}
+
+int gate_reset(struct gate *g, struct err *e)
+{
+	static const u64 slots[] = { UMBRA_INFO_GPA,   UMBRA_GATE_GPA,	UMBRA_FRAME_GPA,
+				     UMBRA_ANSWER_GPA, UMBRA_ARENA_GPA, UMBRA_MAILBOX_GPA,
+				     UMBRA_PAGES_GPA };
+	int ret = 0;
+
+	gate_forget_commands(g);
+	gate_callers_forget(g);
+	/* Before what it has lent is cleared. */
+	ledger_destroy(g->ledger);
+	g->ledger = NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(slots) && !ret; i++)
+		ret = machine_clear_slot(g->m, slots[i]);
+	if (ret)
+		return err_set(e, ret, "cannot clear the gate's memory: %s", strerror(-ret));
+	if (ledger_create(&g->ledger, UMBRA_CALLERS, g->arena, UMBRA_ARENA_SIZE))
+		return err_set(e, -ENOMEM, "out of memory");
+	atomic_store(&g->gate_va, 0); /* (G3): another hello may come */
+	g->exports_live = 0;
+	g->hello = NULL;
+	g->hello_told = g->full = g->gone_seen = g->taken = g->gone = false;
+	g->seq = 0;
+	g->k = NULL;
+	return 0;
+}
+
+int gate_restart(struct gate *g, struct kernel *k, u64 kaslr, struct err *e)
+{
+	g->k = k;
+	g->kaslr = kaslr;
+	trap_page_fill(g);
+	gate_doorbell_fill(g);
+	return gate_fill_info(g, e);
 }
 
 int gate_start(struct gate *g, struct loop *l)

@@ -75,9 +75,27 @@ int gate_create(struct gate **out, struct machine *m, struct kernel *k, u64 kasl
 /* Frees the gate, after the vCPUs have ended. NULL is allowed. */
 void gate_destroy(struct gate *g);
 
+/*
+ * Forgets all commands, those that wait and those in the guest's hands, without a word to those who
+ * gave them: the guest has ended. No vCPU runs. On the loop's thread.
+ */
+void gate_forget_commands(struct gate *g);
+/*
+ * Forgets the kernel that was, before the guest is reset: its hello, all callers with their exports
+ * and objects, lent names, entries, pages, commands, and the hook, and calls no function of theirs.
+ * The record and gate_stats() go on. No vCPU runs. Then only gate_restart() and gate_stats() may
+ * follow. -errno: the gate cannot be used any more.
+ */
+int gate_reset(struct gate *g, struct err *e);
+/* Makes the gate for @k at @kaslr, as gate_create() does. After gate_reset(). */
+int gate_restart(struct gate *g, struct kernel *k, u64 kaslr, struct err *e);
+
 /* Delivers finished commands and the hello on @l; once, before the guest runs. -errno. */
 int gate_start(struct gate *g, struct loop *l);
-/* Called on the loop's thread when the shim has said hello. Once, before the guest runs. */
+/*
+ * Called on the loop's thread when the shim has said hello. Once, before the guest runs, and once
+ * after each gate_reset().
+ */
 typedef void gate_hello_fn(void *arg);
 void gate_set_hello_hook(struct gate *g, gate_hello_fn *fn, void *arg);
 bool gate_alive(const struct gate *g);

@@ -115,6 +115,8 @@ int gate_fill_info(struct gate *g, struct err *e);
 /* callers.c: makes the table of callers and its lock. */
 void gate_callers_init(struct gate *g);
 void gate_callers_destroy(struct gate *g);
+/* Frees all callers. No vCPU runs. */
+void gate_callers_forget(struct gate *g);
 /* Returns the caller that gate id @id names; callers_lock is held. NULL: none (any more). */
 struct gate_caller *gate_caller_of(struct gate *g, u64 id);
 
@@ -140,7 +142,9 @@ s64 gate_lost(struct gate *g, u64 id, bool refused);
 
 /* doorbell.c */
 
-/* Puts the gate's code into its page and takes the ports. */
+/* Puts the gate's code into its page. */
+void gate_doorbell_fill(struct gate *g);
+/* Does so and takes the ports. */
 int gate_doorbell_init(struct gate *g, struct err *e);
 
 /* mailbox.c */

@@ -153,17 +153,19 @@ static int create_monitor(struct guest *g, struct err *e)
 }
 
 /*
- * Parses the kernel, since the VMM is confined by now, and makes the gate for it. Gate and sessions
- * belong to the kernel that they were made for: a guest that has them is not reset.
+ * Parses the kernel, since the VMM is confined by now, and makes the gate for it: gate and sessions
+ * belong to one kernel.
  */
 static int start_gate(void *part, bool again, struct err *e)
 {
 	struct guest *g = part;
 	int ret = guest_boot_read(g->boot, e);
 
-	(void)again;
 	if (!ret)
 		ret = kernel_load_symbols(guest_boot_kernel(g->boot), e);
+	if (!ret && again)
+		return gate_restart(g->gate, guest_boot_kernel(g->boot), guest_boot_kaslr(g->boot),
+				    e);
 	if (!ret)
 		ret = gate_create(&g->gate, g->m, guest_boot_kernel(g->boot),
 				  guest_boot_kaslr(g->boot), guest_record_of(g->record), e);
@@ -181,9 +183,17 @@ static int end_gate(void *part, struct err *e)
 	return guest_record_end(g->record, e);
 }
 
+static int reset_gate(void *part, struct err *e)
+{
+	struct guest *g = part;
+
+	return gate_reset(g->gate, e);
+}
+
 static const struct lifecycle_ops gate_part = {
 	.name = "gate",
 	.start = start_gate,
+	.reset = reset_gate,
 	.end = end_gate,
 };
 
@@ -209,9 +219,19 @@ static int end_sessions(void *part, struct err *e)
 	return 0;
 }
 
+static int reset_sessions(void *part, struct err *e)
+{
+	struct guest *g = part;
+
+	(void)e;
+	sessions_reset(g->sessions);
+	return 0;
+}
+
 static const struct lifecycle_ops sessions_part = {
 	.name = "sessions",
 	.start = start_sessions,
+	.reset = reset_sessions,
 	.end = end_sessions,
 };
 
@@ -556,13 +576,10 @@ int guest_create(struct guest **out, const struct guest_config *c, struct err *e
 
 /* --- run and end --------------------------------------------------------------------------- */
 
-/*
- * Returns true if the machine starts anew at a reset. Sessions belong to the kernel that they were
- * made for.
- */
+/* Returns true if the machine starts anew at a reset. */
 static bool can_reboot(const struct guest *g)
 {
-	return !g->spec->no_reboot && !g->sessions;
+	return !g->spec->no_reboot;
 }
 
 static int guest_reboot(struct guest *g, struct err *e)
@@ -599,6 +616,8 @@ static int guest_rest(struct guest *g, int code, struct err *e)
 	guest_exit_line(g, code, line, sizeof(line));
 	if (*line)
 		note_put(machine_notes(g->m), "%s", line);
+	if (g->sessions)
+		sessions_rest(g->sessions);
 	monitor_rests(g->monitor, code);
 	if (code == EXIT_CODE_PANIC && g->dump)
 		guest_dump_panicked(g->dump, g->monitor);
@@ -631,8 +650,11 @@ static int await_reset(struct guest *g)
  */
 static int guest_start_anew(struct guest *g, struct err *e)
 {
-	int code = await_reset(g);
+	int code;
 
+	if (g->record)
+		guest_record_event(g->record, "reset", machine_exit_line(g->m));
+	code = await_reset(g);
 	if (code == EXIT_CODE_REBOOT && guest_reboot(g, e))
 		code = EXIT_CODE_ERROR;
 	return code;

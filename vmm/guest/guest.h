@@ -25,8 +25,10 @@
  *  machine       always             reset: memory, interrupts, vCPUs as created; machine_destroy()
  *  monitor       always             start: the event RESET; quiesce: the event STOP; end
  *  gate          --driver ...       start: memory slots and ports, for the kernel, which it parses;
- *                                   end: callers, commands, the record
- *  sessions      --driver ...       start: parses policy and drivers; end: drivers
+ *                                   reset: forgets callers, names, entries, commands; end: the
+ *                                   same, and the record
+ *  sessions      --driver ...       start: parses policy and drivers; reset: forgets sessions and
+ *                                   drivers; end: the same
  *  direct boot   without firmware   start: parses the kernel, places it; reset: forgets it
  *  panic watch   always             reset: forgets the old kernel; end
  *  platform      always             start: looks into images of disks; reset: devices as created;
@@ -35,9 +37,9 @@
  *  console       always             start: the terminal; reset: the serial port; end: rest of the
  *                                   output, terminal
  *
- * Gate and sessions have no reset, because a reset of their guest ends it: (E2) of machine.h. Nor
- * do they have a quiesce: calls stand still with the vCPUs, and a command waits for the guest that
- * is to take it.
+ * Gate and sessions have no quiesce: calls stand still with the vCPUs, and a command waits for the
+ * guest that is to take it. They are made anew for the kernel that a reset starts: (P7) of
+ * vmm/session/sessions.h says which drivers come again.
  *
  * The caller has forked already, if it wants a process outside that survives the guest (detach.h,
  * confine_fork()): guest_create() makes threads and gives up rights.

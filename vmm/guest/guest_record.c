@@ -15,6 +15,7 @@ struct guest_record {
 	struct record *record;
 	const char *path;
 	struct file_job job;
+	const char *event_kind, *event_text; /* for the job */
 	struct wait_hook wait_hook;
 	bool held_noted;
 };
@@ -74,6 +75,26 @@ static bool record_is_busy(void *arg)
 	const struct guest_record *g = arg;
 
 	return file_job_ms(&g->job) != 0;
+}
+
+static void event_job(void *arg)
+{
+	struct guest_record *g = arg;
+
+	record_event(g->record, machine_time_ns(g->m), g->event_kind, g->event_text);
+}
+
+void guest_record_event(struct guest_record *g, const char *kind, const char *text)
+{
+	g->event_kind = kind;
+	g->event_text = text;
+	g->job = (struct file_job){ .name = "record", .run = event_job, .arg = g };
+	if (file_job_start(&g->job, g->m)) {
+		event_job(g);
+		return;
+	}
+	machine_wait(g->m, record_is_busy, g);
+	file_job_wait(&g->job);
 }
 
 void guest_record_await(struct guest_record *g)

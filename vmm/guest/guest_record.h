@@ -25,6 +25,11 @@ int guest_record_create(struct guest_record **out, struct machine *m, struct mon
 /* Returns the record itself, valid until guest_record_end(). */
 struct record *guest_record_of(const struct guest_record *g);
 /*
+ * Has the event @kind with @text recorded by a thread, and serves the event loop until it is in the
+ * file. No vCPU runs.
+ */
+void guest_record_event(struct guest_record *g, const char *kind, const char *text);
+/*
  * Has the file flushed and closed, and serves the event loop until it is. No vCPU runs any more.
  * The monitor is still there.
  */

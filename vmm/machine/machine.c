@@ -347,6 +347,11 @@ int machine_remove_slot(struct machine *m, u64 gpa)
 	return memory_remove_slot(m->memory, gpa);
 }
 
+int machine_clear_slot(struct machine *m, u64 gpa)
+{
+	return memory_clear_slot(m->memory, gpa);
+}
+
 void machine_set_ro_write_hook(struct machine *m, machine_ro_write_fn *fn, void *arg)
 {
 	assert(!m->ro_write || !fn);

@@ -66,7 +66,7 @@
  * vCPUs to stop, serves the loop until their threads end, each of which handles the exit that it is
  * in to its end, and joins them.
  * After (E2), (E3) and (E10) guest_run() resets the machine and runs it again, unless --no-reboot
- * or sessions forbid it. With --no-shutdown it rests at an end that the guest itself brought about,
+ * forbids it. With --no-shutdown it rests at an end that the guest itself brought about,
  * (E1) to (E7), and at a reset that --no-reboot forbids: machine_rest() serves the loop until an
  * (E10), which starts the guest anew, paused; or (E8), (E9), (E11), (E12), (E13). Else guest_end()
  * waits for the threads of the disks and of the files that console, ports, firmware and record
@@ -186,6 +186,9 @@ int machine_add_slot(struct machine *m, u64 gpa, size_t len, bool guest_writable
 		     struct err *e);
 /* Unmaps the memory; the caller sees to it that nobody uses *hva any more. -ENOENT. */
 int machine_remove_slot(struct machine *m, u64 gpa);
+
+/* Zeroes the memory, between a machine_run() and the next. -ENOENT; -errno. */
+int machine_clear_slot(struct machine *m, u64 gpa);
 
 /*
  * Called on the vCPU's thread for a guest's store to a slot that it cannot write, which had no

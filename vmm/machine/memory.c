@@ -341,6 +341,21 @@ void memory_slot_page(struct memory *mem, u64 gpa, void *page)
 	pthread_mutex_unlock(&mem->lock);
 }
 
+int memory_clear_slot(struct memory *mem, u64 gpa)
+{
+	int ret = -ENOENT;
+
+	pthread_mutex_lock(&mem->lock);
+	for (u32 i = 0; i < MAX_SLOTS; i++) {
+		const struct slot *s = &mem->slots[i];
+
+		if (s->len && s->gpa == gpa)
+			ret = madvise(s->hva, s->len, MADV_DONTNEED) ? -errno : 0;
+	}
+	pthread_mutex_unlock(&mem->lock);
+	return ret;
+}
+
 bool memory_is_readonly(struct memory *mem, u64 gpa, u64 len)
 {
 	bool hit = false;

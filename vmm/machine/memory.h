@@ -26,6 +26,8 @@ int memory_create(struct memory **out, int vm, const struct memory_config *c, st
 void memory_destroy(struct memory *mem); /* NULL allowed */
 /* Zeroes all RAM, not the slots. Nobody may be using it. -errno. */
 int memory_clear(struct memory *mem);
+/* Zeroes a slot of memory_add_slot(). Nobody may be using it. -ENOENT; -errno. */
+int memory_clear_slot(struct memory *mem, u64 gpa);
 
 /*
  * Gives whole pages of RAM back to this host: [p, p + len), which memory_gpa() gave. From then on

@@ -2,8 +2,6 @@
 /*
  * Answers QMP's commands of run control (QEMU's qapi/run-state.json and misc.json): stop, cont,
  * inject-nmi, quit, system_powerdown, system_reset, query-status, and the events that go with them.
- *
- * A guest with sessions cannot be reset: they belong to the kernel that they were made for.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -174,12 +172,6 @@ static void reset_guest(void *arg, struct control_request *r, const json_t *args
 	struct monitor *mon = arg;
 
 	(void)args;
-	if (guest_spec_has_sessions(mon->spec)) {
-		control_fail(r,
-			     "This guest has sessions, which do not outlive its kernel; end it and "
-			     "start it anew");
-		return;
-	}
 	if (mon->rests && mon->spec->no_reboot) {
 		control_fail(r, "This guest was started with --no-reboot; it does not start anew");
 		return;

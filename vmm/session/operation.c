@@ -588,7 +588,7 @@ int driver_unload(struct sessions *s, struct driver *d, operation_done_fn *done,
 	return 0;
 }
 
-void operations_cancel(struct sessions *s)
+void operations_cancel(struct sessions *s, const char *why)
 {
 	struct session *ss;
 
@@ -598,7 +598,7 @@ void operations_cancel(struct sessions *s)
 
 			ss->ops = op->next;
 			if (op->done)
-				op->done(op->arg, -ECANCELED, "the guest ended");
+				op->done(op->arg, -ECANCELED, why);
 			free(op);
 		}
 		ss->ops_tail = &ss->ops;

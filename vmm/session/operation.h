@@ -26,7 +26,10 @@ int driver_load(struct sessions *s, struct driver *d, operation_done_fn *done, v
 int driver_unload(struct sessions *s, struct driver *d, operation_done_fn *done, void *arg);
 /* Notes that a step takes too long; called when s->slow_timer has expired. */
 void operations_slow(void *arg, u32 expiries);
-/* Ends all operations, since the guest has ended. */
-void operations_cancel(struct sessions *s);
+/*
+ * Ends all operations, since the guest has ended; those who wait are told @why. Their commands at
+ * the gate are to be forgotten next.
+ */
+void operations_cancel(struct sessions *s, const char *why);
 
 #endif

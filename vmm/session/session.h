@@ -61,7 +61,7 @@ struct session {
 	bool busy; /* the first operation is under way, or one is ending */
 };
 
-enum sessions_phase { SESSIONS_OPEN, SESSIONS_PREPARED, SESSIONS_STARTED };
+enum sessions_phase { SESSIONS_OPEN, SESSIONS_PREPARED, SESSIONS_STARTED, SESSIONS_RESTING };
 
 struct sessions {
 	enum sessions_phase phase; /* sessions.h says what is allowed in which */
@@ -75,10 +75,11 @@ struct sessions {
 	struct loop *loop;
 	struct session *list;
 	const char *driver_wait;
-	const struct guest_spec *spec; /* until PREPARED */
-	struct inject *inject;	       /* until PREPARED, as the two below */
-	int policy_fd;
-	int *driver_fds; /* of spec->drivers */
+	const struct guest_spec *spec;
+	struct inject *inject; /* with --no-reboot until PREPARED, as driver_fds */
+	int policy_fd;	       /* until PREPARED */
+	int *driver_fds;       /* of spec->drivers */
+	bool has_commands;     /* at the control socket */
 	bool has_root;
 	int wait_timer;	  /* asks the guest whether it is up */
 	unsigned waited;  /* times so far */

@@ -18,6 +18,8 @@
 #include "vmm/session/session_commands.h"
 #include "vmm/session/verify.h"
 
+static const char not_running[] = "the guest has shut down; `vmm reset` starts it anew";
+
 static const char *text_arg(const json_t *args, const char *key)
 {
 	return json_string_value(json_object_get(args, key));
@@ -68,6 +70,10 @@ static void command_driver_load(void *arg, struct control_request *r, const json
 		control_fail(r, "umbra-driver-load needs 'session', 'path' and 'fd'");
 		return;
 	}
+	if (s->phase == SESSIONS_RESTING) {
+		control_fail(r, not_running);
+		return;
+	}
 	drivers_look(s);
 	want.fd = take_file(r, args, &e);
 	ret = want.fd < 0 ? want.fd : driver_add(s, &want, &d, &e);
@@ -112,6 +118,10 @@ static void command_driver_unload(void *arg, struct control_request *r, const js
 
 	if (!instance) {
 		control_fail(r, "umbra-driver-unload needs 'instance'");
+		return;
+	}
+	if (s->phase == SESSIONS_RESTING) {
+		control_fail(r, not_running);
 		return;
 	}
 	if (driver_find(s, text_arg(args, "session"), instance, &d, &e)) {

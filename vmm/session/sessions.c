@@ -107,6 +107,13 @@ static int open_drivers(struct sessions *s, struct err *e)
 	return 0;
 }
 
+static void close_policy(struct sessions *s)
+{
+	if (s->policy_fd >= 0)
+		close(s->policy_fd);
+	s->policy_fd = -1;
+}
+
 static void close_files(struct sessions *s)
 {
 	for (size_t i = 0; s->driver_fds && i < s->spec->n_drivers; i++)
@@ -114,9 +121,7 @@ static void close_files(struct sessions *s)
 			close(s->driver_fds[i]);
 	free(s->driver_fds);
 	s->driver_fds = NULL;
-	if (s->policy_fd >= 0)
-		close(s->policy_fd);
-	s->policy_fd = -1;
+	close_policy(s);
 	inject_close(s->inject);
 	s->inject = NULL;
 }
@@ -163,7 +168,8 @@ int sessions_prepare(struct sessions *s, struct kernel *k, u64 kaslr, struct gat
 	s->k = k;
 	s->kaslr = kaslr;
 	s->gate = g;
-	ret = policy_load_fd(&s->policy, s->policy_fd, s->policy_path, e);
+	/* After a reset the policy in force stays, which a client may have put there. */
+	ret = s->policy ? 0 : policy_load_fd(&s->policy, s->policy_fd, s->policy_path, e);
 	if (ret)
 		return ret;
 	kernel_text(k, &s->text, &s->text_end);
@@ -172,7 +178,11 @@ int sessions_prepare(struct sessions *s, struct kernel *k, u64 kaslr, struct gat
 		ret = prepare_archive(s, s->spec, e);
 	if (ret)
 		return ret;
-	close_files(s);
+	/* A reset needs them again (P7). */
+	if (s->spec->no_reboot)
+		close_files(s);
+	else
+		close_policy(s);
 	s->phase = SESSIONS_PREPARED; /* (P1) */
 	return 0;
 }
@@ -298,8 +308,9 @@ int sessions_start(struct sessions *s, struct loop *l, struct control *c, struct
 	ret = s->wait_timer < 0 ? s->wait_timer : s->slow_timer < 0 ? s->slow_timer : 0;
 	if (ret)
 		return err_set(e, ret, "event loop: %s", strerror(-ret));
-	if (sessions_control_add(s, c))
+	if (!s->has_commands && sessions_control_add(s, c))
 		return err_set(e, -ENOMEM, "out of memory");
+	s->has_commands = true;
 	return 0;
 }
 
@@ -315,15 +326,17 @@ int sessions_complete(const struct sessions *s, struct err *e)
 	return 0;
 }
 
-void sessions_finish(struct sessions *s)
+static void stop_timers(struct sessions *s)
 {
-	if (!s)
-		return;
 	if (s->wait_timer >= 0)
 		loop_timer_del(s->loop, s->wait_timer);
 	if (s->slow_timer >= 0)
 		loop_timer_del(s->loop, s->slow_timer);
-	operations_cancel(s); /* (P5) */
+	s->wait_timer = s->slow_timer = -1;
+}
+
+static void free_list(struct sessions *s)
+{
 	while (s->list) {
 		struct session *ss = s->list;
 
@@ -336,6 +349,54 @@ void sessions_finish(struct sessions *s)
 		}
 		session_free(ss);
 	}
+}
+
+void sessions_rest(struct sessions *s)
+{
+	assert(s->phase == SESSIONS_STARTED); /* (P6) */
+	stop_timers(s);
+	operations_cancel(s, "the guest has shut down");
+	gate_forget_commands(s->gate);
+	s->phase = SESSIONS_RESTING;
+}
+
+/* Tells people which drivers the guest will not have any more (P7). */
+static void note_lost_drivers(const struct sessions *s)
+{
+	for (const struct session *ss = s->list; ss; ss = ss->next)
+		for (const struct driver *d = ss->drivers; d; d = d->next)
+			if (d->order == SIZE_MAX)
+				note_put(
+					machine_notes(s->m),
+					"driver %s:%s was loaded by a client and is gone with this "
+					"reset; load it again",
+					ss->name, d->name);
+}
+
+void sessions_reset(struct sessions *s)
+{
+	stop_timers(s);
+	operations_cancel(s, "the guest was reset");
+	gate_forget_commands(s->gate);
+	note_lost_drivers(s);
+	free_list(s);
+	free(s->archive);
+	free(s->cmdline);
+	s->archive = NULL;
+	s->cmdline = NULL;
+	s->waited = 0;
+	s->n_started = 0;
+	s->k = NULL;
+	s->phase = SESSIONS_OPEN;
+}
+
+void sessions_finish(struct sessions *s)
+{
+	if (!s)
+		return;
+	stop_timers(s);
+	operations_cancel(s, "the guest ended"); /* (P5) */
+	free_list(s);
 	close_files(s);
 	policy_free(s->policy);
 	free(s->archive);

@@ -54,6 +54,34 @@ test_each_thread_has_a_filter_of_its_own()
 	expect_in "$WORK/threads" '^virtio-blk 2$'
 }
 
+# Without a supervisor, for a manager: what it has started is the VMM. It ends as ever.
+test_managed_guest()
+{
+	local pid
+
+	truncate -s 1M "$WORK/disk2"
+	guest_start --name managed --confine managed --cpus 2 --disk "$WORK/disk2" --net user <<'END'
+load-modules
+check disk dd if=/dev/vda of=/dev/null bs=64k count=4 2>/dev/null
+ip link set eth0 up
+udhcpc -i eth0 -n -q -t 10 -s /bin/true 2>/dev/null && say lease yes
+say ready
+read go
+END
+	guest_wait_console '^@@ ready' 120
+	"$VMM" info managed --json >"$WORK/info2"
+	pid=$("$VMM" ps --json | jq '.[] | select(.name == "managed").pid')
+	expect_equal "$(jq -r .confinement.mode "$WORK/info2")" managed
+	expect_equal "$(jq -r '.confinement.missing | keys[]' "$WORK/info2")" pid
+	expect_equal "$(jq -r '.guest["vcpu-threads"][]' "$WORK/info2" | while read -r tid; do
+		cat "/proc/$pid/task/$tid/comm"
+	done | tr '\n' ' ')" 'vcpu0 vcpu1 '
+	guest_type go
+	guest_wait
+	expect_exit 0
+	expect_console '^@@ lease yes'
+}
+
 test_killed_vmm_leaves_nothing()
 {
 	expect_exit 137

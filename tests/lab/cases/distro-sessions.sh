@@ -20,7 +20,7 @@ mkdir /s/b/etc
 write $WORK/tree/hello /s/b/etc/hello
 END
 	# The one reads at its load from what is only there after switch_root; the other is a network card.
-	distro_start_direct 300 console=hvc0 --console stdio --policy "$WORK/policy" \
+	distro_start_direct 300 console=hvc0 --no-reboot --console stdio --policy "$WORK/policy" \
 		--record "$WORK/record" --driver "b:$DRIVERS/umbra_t_path.ko,tag=b,path=/etc/hello" \
 		--driver "a:$DUMMY"
 	distro_login
