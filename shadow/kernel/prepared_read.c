@@ -23,22 +23,14 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "base/sanitizer.h"
 #include "shadow/kernel/prepared_int.h"
 
 /*
  * ThreadSanitizer keeps what it knows of a thread behind the thread pointer, which two would share:
  * it crashes.
  */
-#if defined(__SANITIZE_THREAD__)
-#define CLONE_WORKS false
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define CLONE_WORKS false
-#endif
-#endif
-#ifndef CLONE_WORKS
-#define CLONE_WORKS true
-#endif
+#define CLONE_WORKS (!SANITIZER_THREAD)
 
 int prepared_damaged(const struct kernel *k, const char *what, struct err *e)
 {

@@ -24,6 +24,7 @@
 
 #include "base/descriptors.h"
 #include "base/exit_code.h"
+#include "base/sanitizer.h"
 #include "base/socket_file.h"
 #include "base/terminal.h"
 #include "vmm/confine/confine_int.h"
@@ -34,28 +35,10 @@ _Static_assert(CONFINE_MAX_FILES == SUPERVISOR_FILES, "all fit");
 #define OPEN_FILES 4096 /* a disk's queue has two */
 
 /* A sanitizer makes system calls of its own, in threads of its own. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define FILTERS_WORK false
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define FILTERS_WORK false
-#endif
-#endif
-#ifndef FILTERS_WORK
-#define FILTERS_WORK true
-#endif
+#define FILTERS_WORK (!SANITIZER_ADDRESS && !SANITIZER_THREAD)
 
 /* ThreadSanitizer has to see each fork. */
-#if defined(__SANITIZE_THREAD__)
-#define CLONE_WORKS false
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define CLONE_WORKS false
-#endif
-#endif
-#ifndef CLONE_WORKS
-#define CLONE_WORKS true
-#endif
+#define CLONE_WORKS (!SANITIZER_THREAD)
 
 /*
  * Keeps libraries from opening files later on. With a heap for each thread, malloc() looks into

@@ -18,6 +18,7 @@
 #include <pthread.h>
 #include <sys/mman.h>
 
+#include "base/sanitizer.h"
 #include "devices/host.h"
 #include "devices/pci.h"
 #include "tests/unit/devices/io_regions.h"
@@ -203,7 +204,7 @@ static const struct host_ops shared_host_ops = {
 	.power = shared_power,
 };
 
-#if defined(__SANITIZE_THREAD__)
+#if SANITIZER_THREAD
 void AnnotateBenignRaceSized(const char *file, int line, const volatile void *at, size_t len,
 			     const char *why);
 #else

@@ -11,6 +11,7 @@
 #include <libelf.h>
 #include <limits.h>
 
+#include "base/sanitizer.h"
 #include "base/x86_insn.h"
 #include "tests/unit/shadow/images.h"
 
@@ -457,7 +458,7 @@ static void test_generic(void **state)
 		printf("SKIP no generic kernel\n");
 		skip();
 	}
-#ifdef __SANITIZE_ADDRESS__
+#if SANITIZER_ADDRESS
 	decode_each = 8; /* 16 million instructions are some seconds more */
 #endif
 	link_all("generic");

@@ -26,13 +26,10 @@
 
 #include <cmocka.h>
 
+#include "base/sanitizer.h"
 #include "vmm/confine/confine_int.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define FILTERED false
-#else
-#define FILTERED true
-#endif
+#define FILTERED (!SANITIZER_ADDRESS && !SANITIZER_THREAD)
 
 /* Skips a test of filters that a sanitizer leaves off. */
 static inline void skip_unless_filtered(void)

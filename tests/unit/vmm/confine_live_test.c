@@ -28,6 +28,7 @@
 
 #include <cmocka.h>
 
+#include "base/sanitizer.h"
 #include "base/types.h"
 #include "tests/unit/vmm/command_fixture.h"
 #include "tests/unit/vmm/confine_fixture.h"
@@ -288,7 +289,7 @@ static int find_parts(void **state)
 
 static bool cannot(void)
 {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if SANITIZER_ADDRESS || SANITIZER_THREAD
 	printf("SKIP the sanitizer makes calls of its own\n");
 	return true;
 #else

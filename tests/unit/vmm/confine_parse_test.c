@@ -26,6 +26,7 @@
 
 #include <cmocka.h>
 
+#include "base/sanitizer.h"
 #include "base/types.h"
 #include "tests/unit/vmm/command_fixture.h"
 
@@ -202,7 +203,7 @@ static void expect_confined(const struct watched *files)
 
 static bool cannot(void)
 {
-#if defined(__SANITIZE_ADDRESS__)
+#if SANITIZER_ADDRESS
 	return true;
 #else
 	return geteuid() || access(vmm, X_OK) || access(kernel, R_OK) ||

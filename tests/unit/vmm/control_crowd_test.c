@@ -24,11 +24,12 @@
 
 #include "base/clock.h"
 #include "base/loop.h"
+#include "base/sanitizer.h"
 #include "vmm/control/control.h"
 
 #define CROWD (CONTROL_CLIENTS + 16)
 /* A sanitizer's own work is not the VMM's: beside other tests it makes the answers slower. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if SANITIZER_ADDRESS || SANITIZER_THREAD
 #define ANSWER_MS 5000
 #else
 #define ANSWER_MS 1000

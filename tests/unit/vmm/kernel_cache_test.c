@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/sanitizer.h"
 #include "tests/unit/shadow/synth.h"
 #include "vmm/boot/kernel_cache.h"
 #include "vmm/boot/kernel_cache_int.h"
@@ -223,7 +224,7 @@ static void test_completed_by_a_users_supervisor(void **state)
 	pid_t pid;
 
 	(void)state;
-#if defined(__SANITIZE_THREAD__)
+#if SANITIZER_THREAD
 	print_message("SKIP for the sanitizer a user's supervisor shares its VMM's namespaces\n");
 	skip();
 #endif

@@ -31,6 +31,7 @@
 
 #include <cmocka.h>
 
+#include "base/sanitizer.h"
 #include "base/types.h"
 #include "vmm/confine/helper.h"
 
@@ -103,7 +104,7 @@ static int make_world(void **state)
 	int fd;
 
 	(void)state;
-#if defined(__SANITIZE_ADDRESS__)
+#if SANITIZER_ADDRESS
 	return 0; /* its net-helper has no filter */
 #endif
 	snprintf(work, sizeof(work), "/tmp/net-helper-XXXXXX");

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/exit_code.h"
+#include "base/sanitizer.h"
 #include "tests/unit/vmm/command_fixture.h"
 #include "vmm/control/client.h"
 
@@ -258,7 +259,7 @@ static void check_job(const char *mode, enum job_end end, int want)
 static void a_confined_job_in_the_background(void **state)
 {
 	(void)state;
-#if defined(__SANITIZE_ADDRESS__)
+#if SANITIZER_ADDRESS
 	print_message("SKIP at the end the sanitizer reads files, which a confined vmm cannot\n");
 	skip();
 #endif
@@ -269,7 +270,7 @@ static void a_confined_job_in_the_background(void **state)
 static void a_confined_job_ends_in_the_background(void **state)
 {
 	(void)state;
-#if defined(__SANITIZE_ADDRESS__)
+#if SANITIZER_ADDRESS
 	print_message("SKIP at the end the sanitizer reads files, which a confined vmm cannot\n");
 	skip();
 #endif
@@ -297,7 +298,7 @@ static void a_job_in_the_background(void **state)
 static void a_confined_job_stopped_and_back(void **state)
 {
 	(void)state;
-#if defined(__SANITIZE_ADDRESS__)
+#if SANITIZER_ADDRESS
 	print_message("SKIP at the end the sanitizer reads files, which a confined vmm cannot\n");
 	skip();
 #endif
