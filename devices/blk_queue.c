@@ -141,56 +141,6 @@ static void request_on_completion(struct blk_queue *q, struct blk_request *r, in
 	request_complete(q, r);
 }
 
-/* Returns true if @r is a write that is a mere copy into the page cache, as far as is known. */
-static bool request_is_copy(struct blk_queue *q, const struct blk_request *r)
-{
-	if (!q->copies || q->durable || r->step != BLK_WRITE)
-		return false;
-	if (q->no_copy) {
-		q->no_copy--;
-		return false;
-	}
-	return true;
-}
-
-static void ring_reap(struct blk_queue *q);
-
-/* Carries out a write that request_is_copy(), and notes whether it was one. */
-static void request_copy(struct blk_queue *q, struct blk_request *r)
-{
-	u64 begun;
-
-	/* What is prepared does not wait for it. A ring that fails is noticed in ring_wait(). */
-	if (io_uring_sq_ready(&q->ring))
-		io_uring_submit(&q->ring);
-	begun = now_ns();
-	request_run(q, r);
-	if (now_ns() - begun > BLK_COPY_NS)
-		q->no_copy = BLK_COPY_PAUSE;
-	/*
-	 * A copy keeps no request, so a driver that goes on writing would keep blk_queue_drain()
-	 * busy for ever, and reads that have ended would not be told.
-	 */
-	if (q->in_flight && blk_ring_ready(&q->ring)) {
-		ring_reap(q);
-		blk_queue_interrupt(q);
-	}
-}
-
-static void request_begin(struct blk_queue *q, struct blk_request *r)
-{
-	if (r->step == BLK_DONE)
-		request_complete(q, r);
-	else if (r->step == BLK_LEFT)
-		request_put(q, r);
-	else if (q->no_ring)
-		request_run(q, r);
-	else if (request_is_copy(q, r))
-		request_copy(q, r);
-	else
-		request_submit(q, r);
-}
-
 /* --- the ring ------------------------------------------------------------------------------ */
 
 /*
@@ -284,6 +234,56 @@ static bool ring_end(struct blk_queue *q)
 		if (!ring_enter(q, 1))
 			return false;
 	return true;
+}
+
+/* --- how a request begins ------------------------------------------------------------------ */
+
+/* Returns true if @r is a write that is a mere copy into the page cache, as far as is known. */
+static bool request_is_copy(struct blk_queue *q, const struct blk_request *r)
+{
+	if (!q->copies || q->durable || r->step != BLK_WRITE)
+		return false;
+	if (q->no_copy) {
+		q->no_copy--;
+		return false;
+	}
+	return true;
+}
+
+/* Carries out a write that request_is_copy(), and notes whether it was one. */
+static void request_copy(struct blk_queue *q, struct blk_request *r)
+{
+	u64 begun;
+
+	/* What is prepared does not wait for it. A ring that fails is noticed in ring_wait(). */
+	if (io_uring_sq_ready(&q->ring))
+		io_uring_submit(&q->ring);
+	begun = now_ns();
+	request_run(q, r);
+	if (now_ns() - begun > BLK_COPY_NS)
+		q->no_copy = BLK_COPY_PAUSE;
+	/*
+	 * A copy keeps no request, so a driver that goes on writing would keep blk_queue_drain()
+	 * busy for ever, and reads that have ended would not be told.
+	 */
+	if (q->in_flight && blk_ring_ready(&q->ring)) {
+		ring_reap(q);
+		blk_queue_interrupt(q);
+	}
+}
+
+static void request_begin(struct blk_queue *q, struct blk_request *r)
+{
+	if (r->step == BLK_DONE)
+		request_complete(q, r);
+	else if (r->step == BLK_LEFT)
+		request_put(q, r);
+	else if (q->no_ring)
+		request_run(q, r);
+	else if (request_is_copy(q, r))
+		request_copy(q, r);
+	else
+		request_submit(q, r);
 }
 
 /* --- the thread ---------------------------------------------------------------------------- */
