@@ -269,7 +269,7 @@ static int take_words(struct memory_request *r, const struct cli_args *a)
 int cmd_memory(int argc, char **argv)
 {
 	struct cli_args a = { .timeout = TIMEOUT };
-	struct memory_request r = { NULL };
+	struct memory_request r = { .guest = NULL };
 	struct client *c;
 	struct err e = { "" };
 	int ret;

@@ -29,7 +29,7 @@ static void on_call(void *arg)
 
 static void a_call_is_taken_back(void **state)
 {
-	struct counted got[4] = { { .stop = true }, { NULL }, { NULL }, { NULL } };
+	struct counted got[4] = { { .stop = true } };
 	struct loop_call calls[4];
 	struct loop *l;
 
