@@ -32,6 +32,8 @@ says 2 '--json=x: this option takes no value' ps --json=x
 says 2 'unknown option "-x"' stop web -fx
 says 2 'unknown option "solt"; did you mean "slot"?' run --kernel k --disk d.img,solt=3
 says 2 '--net user,slot=3: slot 3 is already that of --disk d.img' run --kernel k --disk d.img,slot=3 --net user,slot=3
+says 2 '--uuid 12: want a UUID such as' run --kernel k --uuid 12
+says 2 'did you mean "product"' run --kernel k --smbios type=1,prodct=x
 says 2 '--rng yes: want on[,id=ID][,slot=N] or off' run --kernel k --rng yes
 says 2 '-g needs a value' session list -g
 says 2 'unknown option "--guets"; did you mean --guest?' driver list --guets web

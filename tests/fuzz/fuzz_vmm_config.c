@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vmm/boot/smbios.h"
 #include "vmm/cli/run_options.h"
 #include "vmm/machine/layout.h"
 
@@ -21,6 +22,7 @@ const char *__lsan_default_suppressions(void)
 static void check_options(const struct run_options *all)
 {
 	const struct guest_spec *spec = &all->spec;
+	u8 table[SMBIOS_TABLE_MAX], anchor[SMBIOS_ANCHOR];
 	struct err e;
 
 	if (spec->cpus > LAYOUT_MAX_CPUS || spec->n_disks > SPEC_MAX_DISKS ||
@@ -35,6 +37,7 @@ static void check_options(const struct run_options *all)
 			if (spec->disks[i].dev.slot &&
 			    spec->disks[i].dev.slot == spec->disks[i - 1].dev.slot)
 				abort();
+	smbios_write_apart(table, anchor, &spec->smbios);
 	/* Relative to the file, all of them. */
 	for (size_t i = 0; i < spec->n_disks; i++)
 		if (spec->disks[i].path[0] != '/' && strncmp(spec->disks[i].path, "d/", 2) != 0)

@@ -14,6 +14,7 @@
 #include "shadow/kernel/kernel.h"
 #include "vmm/boot/acpi.h"
 #include "vmm/boot/boot_cpu.h"
+#include "vmm/boot/smbios.h"
 #include "vmm/boot/setup_header.h"
 #include "vmm/machine/layout.h"
 #include "vmm/machine/machine_boot.h"
@@ -292,7 +293,7 @@ static int fill_params(struct machine *m, const struct boot_plan *p, const struc
 int boot_load(struct machine *m, const struct boot_plan *p, struct err *e)
 {
 	struct loaded l = { 0 };
-	void *acpi, *stub;
+	void *acpi, *smbios, *stub;
 	int ret = boot_place_kernel(m, p, &l, e);
 
 	if (!ret)
@@ -302,9 +303,12 @@ int boot_load(struct machine *m, const struct boot_plan *p, struct err *e)
 	if (ret)
 		return ret;
 	acpi = machine_gpa(m, LAYOUT_ACPI, LAYOUT_ACPI_SIZE);
+	smbios = machine_gpa(m, LAYOUT_SMBIOS, LAYOUT_SMBIOS_SIZE);
 	stub = machine_gpa(m, LAYOUT_RESET_STUB, sizeof(reset_stub));
-	if (!acpi || !stub || acpi_write(acpi, LAYOUT_ACPI_SIZE, LAYOUT_ACPI, machine_cpus(m)))
-		return memory_too_small(m, LAYOUT_MEM_MIN, "its ACPI tables", e);
+	if (!acpi || !smbios || !stub ||
+	    acpi_write(acpi, LAYOUT_ACPI_SIZE, LAYOUT_ACPI, machine_cpus(m)) ||
+	    smbios_write(smbios, LAYOUT_SMBIOS_SIZE, LAYOUT_SMBIOS, p->smbios))
+		return memory_too_small(m, LAYOUT_MEM_MIN, "its tables", e);
 	memcpy(stub, reset_stub, sizeof(reset_stub));
 	if (!kernel_payload_opaque(p->kernel))
 		machine_set_kernel(m, p->kernel, l.phys, p->kaslr);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Boots a Linux kernel directly by the 64-bit entry of the x86 boot protocol
- * (Documentation/x86/boot.rst): puts image, initramfs, command line, e820, ACPI and a seed into
- * guest RAM, and vCPU 0 into long mode with an identity map of 4 GiB.
+ * (Documentation/x86/boot.rst): puts image, initramfs, command line, e820, ACPI, SMBIOS and a seed
+ * into guest RAM, and vCPU 0 into long mode with an identity map of 4 GiB.
  *
  * The image is placed decompressed and relocated by us, so its addresses are known. If its payload
  * cannot be decoded here, the compressed kernel is entered instead and does that itself; then they
@@ -15,6 +15,7 @@
 #include "vmm/machine/machine.h"
 
 struct kernel;
+struct spec_smbios;
 
 /*
  * The random bytes of one start, drawn by one system call: for KASLR's shift and the guest's seed.
@@ -33,6 +34,7 @@ struct boot_plan {
 	const void *initrd_prefix; /* put before it, page-aligned; or NULL */
 	size_t prefix_len;
 	const char *cmdline;
+	const struct spec_smbios *smbios;
 	u64 kaslr;			  /* virtual shift; 0 unless the kernel is relocatable */
 	const struct boot_random *random; /* of boot_draw() */
 	bool randomize;			  /* let the kernel randomize its memory regions */

@@ -208,6 +208,8 @@ static int firmware_create_chips(struct firmware *f, const struct firmware_confi
 		rom = firmware_kernel_rom(f->kernel, &rom_len);
 	if (!ret)
 		ret = firmware_tables(f->cfg, f->m, c->disks, c->n_disks, rom, rom_len);
+	if (!ret && c->smbios)
+		ret = firmware_add_smbios(f->cfg, c->smbios);
 	return ret;
 }
 

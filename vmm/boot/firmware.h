@@ -3,10 +3,10 @@
  * Starts a guest as a PC starts: at the reset vector, in a firmware. Made for SeaBIOS, whose image
  * ends at 4 GiB (read-only) with its last 128 KiB once more below 1 MiB, as RAM.
  *
- * It is told all it needs by fw_cfg: memory map, number of CPUs, ACPI tables, the order of the
- * disks, and to use the serial port as its screen and keyboard. A machine with .pc is needed, with
- * the bus of devices/i440fx.h. After a reset it starts anew, from the image as it was read at
- * first.
+ * It is told all it needs by fw_cfg: memory map, number of CPUs, ACPI and SMBIOS tables, the order
+ * of the disks, and to use the serial port as its screen and keyboard. A machine with .pc is
+ * needed, with the bus of devices/i440fx.h. After a reset it starts anew, from the image as it was
+ * read at first.
  *
  * A Linux-like kernel (bzImage) may be given too: a Linux kernel, or iPXE's ipxe.lkrn. It is
  * started by an option ROM of ours, first in the boot order, by the kernel's 16-bit entry, so that
@@ -38,6 +38,7 @@ struct firmware_config {
 	const char *kernel; /* bzImage to start instead of a disk, or NULL */
 	const char *initrd; /* for it, or NULL */
 	const char *cmdline;
+	const struct spec_smbios *smbios;   /* NULL: the firmware makes up its own tables */
 	unsigned disks[FIRMWARE_MAX_DISKS]; /* PCI slots; a BIOS boots the first one only */
 	size_t n_disks;
 };

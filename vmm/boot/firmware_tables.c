@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "vmm/boot/acpi.h"
+#include "vmm/boot/smbios.h"
 #include "vmm/machine/layout.h"
 #include "vmm/machine/machine_boot.h"
 #include "vmm/machine/memory.h"
@@ -137,6 +138,17 @@ static int firmware_add_numbers(struct fw_cfg *cfg, unsigned cpus)
 	if (!ret)
 		ret = fw_cfg_add_file(cfg, "etc/boot-fail-wait", &wait, sizeof(wait));
 	return ret;
+}
+
+int firmware_add_smbios(struct fw_cfg *cfg, const struct spec_smbios *s)
+{
+	u8 table[SMBIOS_TABLE_MAX], anchor[SMBIOS_ANCHOR];
+	size_t len = smbios_write_apart(table, anchor, s);
+	int ret = fw_cfg_add_file(cfg, "etc/smbios/smbios-tables", table, (u32)len);
+
+	if (ret)
+		return ret;
+	return fw_cfg_add_file(cfg, "etc/smbios/smbios-anchor", anchor, sizeof(anchor));
 }
 
 int firmware_tables(struct fw_cfg *cfg, const struct machine *m, const unsigned *disks,

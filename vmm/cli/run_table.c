@@ -71,6 +71,15 @@ static const struct run_option table[] = {
 	  "system keeps (sysctl vm.nr_hugepages)", .spec = spec_take_memory },
 	{ "cpus", "N",
 	  "number of virtual CPUs (default 1)", .spec = spec_take_cpus },
+	{ "uuid", "UUID",
+	  "the guest's own, in its SMBIOS tables", .spec = spec_take_uuid },
+	{ "smbios", "type=0[,vendor=S][,version=S][,date=MM/DD/YYYY]\n"
+		    "type=1[,manufacturer=S][,product=S][,version=S][,serial=S][,sku=S][,family=S]\n"
+		    "type=2[,manufacturer=S][,product=S][,version=S][,serial=S][,asset=S][,location=S]\n"
+		    "type=3[,manufacturer=S][,version=S][,serial=S][,asset=S][,sku=S]",
+	  "what the SMBIOS tables say of BIOS, system, board and chassis\n"
+	  "(default Umbra), as /sys/class/dmi/id shows; ,, is a comma",
+	  .repeat = true, .spec = spec_take_smbios },
 	{ "disk", "FILE[,ro][,direct][,serial=S][,queues=N][,aio=auto|io_uring|threads]\n"
 		  "FILE[,id=ID][,node=NODE][,slot=N]\n"
 		  "vhost-user=SOCKET[,queues=N][,id=ID][,slot=N]",

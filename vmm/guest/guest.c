@@ -300,6 +300,7 @@ static int create_firmware(struct guest *g, struct err *e)
 		.kernel = g->spec->kernel,
 		.initrd = g->spec->initrd,
 		.cmdline = g->spec->append,
+		.smbios = &g->spec->smbios,
 	};
 	int ret;
 

@@ -223,6 +223,7 @@ static int start_boot(void *part, bool again, struct err *e)
 		.initrd = b->spec->initrd,
 		.initrd_fd = b->initrd,
 		.random = &b->random,
+		.smbios = &b->spec->smbios,
 		.randomize = !b->spec->no_kaslr,
 		.reserve_umbra = b->sessions,
 		.damaged = &b->damaged,

@@ -4,7 +4,8 @@
  *
  *	0x00000000 .. 0x0009fbff  RAM: boot parameters, boot page tables, later the AP trampoline
  *	0x000e0000 .. 0x000effff  ACPI tables (RAM, e820 type 3)
- *	0x000f0000 .. 0x000fffff  reserved; the reset stub at 0xffff0 is its last 16 bytes
+ *	0x000f0000 .. 0x000fffff  reserved; SMBIOS tables at its beginning; the reset stub at
+ *				  0xffff0 is its last 16 bytes
  *	0x00100000 .. LOW_END     RAM, at most 3 GiB
  *	0xc0000000 .. 0xdfffffff  Umbra's own memory slots (e820: reserved, if there are sessions)
  *	0xe0000000 .. 0xe00fffff  PCI configuration space (ECAM of bus 0; e820: reserved)
@@ -27,6 +28,8 @@
 #define LAYOUT_ACPI	    0xe0000ULL
 #define LAYOUT_ACPI_SIZE    0x10000ULL
 #define LAYOUT_BIOS	    0xf0000ULL
+#define LAYOUT_SMBIOS	    0xf0000ULL
+#define LAYOUT_SMBIOS_SIZE  0xf000ULL
 #define LAYOUT_RESET_STUB   0xffff0ULL
 #define LAYOUT_HIGH_RAM	    0x100000ULL /* where RAM goes on after the BIOS area */
 #define LAYOUT_LOW_MEM_MAX  0xc0000000ULL

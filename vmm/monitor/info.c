@@ -73,6 +73,7 @@ static json_t *guest_section(void *arg)
 {
 	struct monitor *mon = arg;
 	const struct guest_spec *spec = mon->spec;
+	char uuid[SPEC_UUID_TEXT];
 	json_t *section = json_pack("{s:s, s:s, s:i, s:I, s:I}", "name", mon->name, "status",
 				    monitor_state_name(mon), "cpus", (int)machine_cpus(mon->m),
 				    "memory", (json_int_t)machine_memory(mon->m), "uptime-ms",
@@ -80,6 +81,10 @@ static json_t *guest_section(void *arg)
 
 	if (section)
 		json_object_set_new(section, "vcpu-threads", vcpu_threads(mon));
+	if (section && spec->smbios.uuid_given) {
+		spec_uuid_text(spec->smbios.uuid, uuid);
+		json_object_set_new(section, "uuid", json_string(uuid));
+	}
 	if (section && spec->kernel)
 		json_object_set_new(section, "kernel", json_any_text(spec->kernel));
 	if (section && spec->firmware)

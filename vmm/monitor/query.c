@@ -13,15 +13,15 @@ static void query_name(void *arg, struct control_request *r, const json_t *args)
 	control_reply(r, json_pack("{s:s}", "name", mon->name));
 }
 
-/*
- * Answers with the UUID that stands for none in the schema, all zeros: the guest has no SMBIOS
- * tables to read one from.
- */
+/* Answers with the UUID of --uuid, or with the one that stands for none, all zeros. */
 static void query_uuid(void *arg, struct control_request *r, const json_t *args)
 {
-	(void)arg;
+	const struct monitor *mon = arg;
+	char uuid[SPEC_UUID_TEXT];
+
 	(void)args;
-	control_reply(r, json_pack("{s:s}", "UUID", "00000000-0000-0000-0000-000000000000"));
+	spec_uuid_text(mon->spec->smbios.uuid, uuid);
+	control_reply(r, json_pack("{s:s}", "UUID", uuid));
 }
 
 static void query_cpus(void *arg, struct control_request *r, const json_t *args)

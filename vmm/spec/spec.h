@@ -114,6 +114,41 @@ struct spec_balloon {
 	bool no_deflate_on_oom; /* the guest does not take pages back by itself */
 };
 
+/* Texts of the SMBIOS tables, by the type that they are in. */
+enum spec_smbios_text {
+	SPEC_SMBIOS_BIOS_VENDOR,
+	SPEC_SMBIOS_BIOS_VERSION,
+	SPEC_SMBIOS_BIOS_DATE,
+	SPEC_SMBIOS_SYSTEM_MANUFACTURER,
+	SPEC_SMBIOS_SYSTEM_PRODUCT,
+	SPEC_SMBIOS_SYSTEM_VERSION,
+	SPEC_SMBIOS_SYSTEM_SERIAL,
+	SPEC_SMBIOS_SYSTEM_SKU,
+	SPEC_SMBIOS_SYSTEM_FAMILY,
+	SPEC_SMBIOS_BOARD_MANUFACTURER,
+	SPEC_SMBIOS_BOARD_PRODUCT,
+	SPEC_SMBIOS_BOARD_VERSION,
+	SPEC_SMBIOS_BOARD_SERIAL,
+	SPEC_SMBIOS_BOARD_ASSET,
+	SPEC_SMBIOS_BOARD_LOCATION,
+	SPEC_SMBIOS_CHASSIS_MANUFACTURER,
+	SPEC_SMBIOS_CHASSIS_VERSION,
+	SPEC_SMBIOS_CHASSIS_SERIAL,
+	SPEC_SMBIOS_CHASSIS_ASSET,
+	SPEC_SMBIOS_CHASSIS_SKU,
+	SPEC_SMBIOS_TEXTS,
+};
+
+#define SPEC_SMBIOS_TEXT_MAX 200
+#define SPEC_UUID_TEXT	     37 /* bytes of a UUID as a text */
+
+/* --uuid UUID, --smbios type=N,key=text... */
+struct spec_smbios {
+	bool uuid_given;
+	u8 uuid[16];			     /* as it is written */
+	const char *text[SPEC_SMBIOS_TEXTS]; /* NULL: not given */
+};
+
 struct guest_spec {
 	const char *kernel;	  /* NULL only with a firmware */
 	const char *firmware;	  /* "seabios" or a file, or NULL: direct boot */
@@ -121,9 +156,10 @@ struct guest_spec {
 	const char *initrd;	  /* or NULL */
 	const char *append;	  /* "" if not given */
 	const char *name;	  /* or NULL */
-	u64 memory;		  /* bytes */
-	bool memory_shared;	  /* in a memfd */
-	u64 huge_page;		  /* bytes; 0: ordinary pages */
+	struct spec_smbios smbios;
+	u64 memory;	    /* bytes */
+	bool memory_shared; /* in a memfd */
+	u64 huge_page;	    /* bytes; 0: ordinary pages */
 	struct spec_balloon balloon;
 	unsigned cpus;
 	bool no_kaslr;
@@ -187,6 +223,9 @@ unsigned guest_spec_serial_slot(const struct guest_spec *s);
 void spec_disk_name(const struct spec_disk *d, size_t i, char name[SPEC_ID_MAX + 1]);
 void spec_disk_node(const struct spec_disk *d, size_t i, char name[SPEC_ID_MAX + 1]);
 void spec_net_name(const struct spec_net *n, size_t i, char name[SPEC_ID_MAX + 1]);
+
+/* Writes a UUID as people do, in small letters. */
+void spec_uuid_text(const u8 uuid[16], char text[SPEC_UUID_TEXT]);
 
 /*
  * Makes @s the owner of @text, on the heap; returns it. NULL: no memory, or @text is; then it is

@@ -33,6 +33,10 @@ int spec_take_net(struct guest_spec *s, const char *base, const char *text, stru
 int spec_take_console(struct guest_spec *s, const char *base, const char *text, struct err *e);
 /* Takes NAME=pty, NAME=socket=PATH, ..., as --console has them, but stdio and attach. */
 int spec_take_port(struct guest_spec *s, const char *base, const char *text, struct err *e);
+/* Takes a UUID, 8-4-4-4-12 hexadecimal digits. */
+int spec_take_uuid(struct guest_spec *s, const char *base, const char *text, struct err *e);
+/* Takes type=N[,key=text]..., N from 0 to 3, where ",," in a text is a comma. */
+int spec_take_smbios(struct guest_spec *s, const char *base, const char *text, struct err *e);
 /* Takes fd=N: a control socket more. */
 int spec_take_control(struct guest_spec *s, const char *base, const char *text, struct err *e);
 /* Takes on[,id=ID][,slot=N], or off: the entropy device. */

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# The virtio console and its ports, on every kind of endpoint; and the entropy device, which every guest
-# has.
+# The virtio console and its ports, on every kind of endpoint; the entropy device, which every guest has;
+# and how the guest sees what options say of its devices and of itself.
 
 # client PATH SECONDS: send stdin to a UNIX socket, print what comes until it closes or the time is up.
 client()
@@ -14,12 +14,40 @@ client()
 		while (sysread $s, my $b, 4096) { syswrite STDOUT, $b }' "$1" "$2"
 }
 
+UUID=123e4567-e89b-12d3-a456-426614174000
+
+# A starter that listens on two sockets, which vmm gets as descriptors 9 and 10.
+write_starter()
+{
+	cat >"$WORK/starter" <<END
+#!/usr/bin/perl
+use Socket; use POSIX ();
+for my \$fd (9, 10) {
+	socket(my \$s, AF_UNIX, SOCK_STREAM, 0) or die "\$!\n";
+	bind(\$s, sockaddr_un("$WORK/given-\$fd")) and listen(\$s, 8) or die "\$!\n";
+	POSIX::dup2(fileno(\$s), \$fd);
+}
+exec "$VMM", @ARGV;
+END
+	chmod 755 "$WORK/starter"
+}
+
 setup()
 {
 	echo 'before' >"$WORK/log"
-	guest_start --memory 192M --base "$BASE/devices-cloud.img" --console stdio \
+	truncate -s 1M "$WORK/disk" "$WORK/disk1"
+	write_starter
+	VMM=$WORK/starter guest_start --memory 192M --base "$BASE/devices-cloud.img" \
+		--console stdio,id=charserial0,slot=20 \
 		--port org.umbra.log=file="$WORK/log" --port org.umbra.cmd=socket="$WORK/cmd" \
-		--port org.umbra.tty=pty <<'END'
+		--port org.umbra.tty=pty --port org.umbra.given=socket-fd=9,id=charchannel0 \
+		--disk "$WORK/disk" --disk "$WORK/disk1,id=virtio-disk1,node=format-1,slot=1" \
+		--rng on,id=rng0,slot=31 --no-control --control fd=10 \
+		--uuid $UUID --smbios 'type=1,product=A,, B,,C,serial=ds=nocloud' <<'END'
+for d in /sys/bus/pci/devices/*; do say slot ${d##*:} $(cat $d/device); done
+for f in product_uuid product_name product_serial sys_vendor bios_vendor chassis_vendor; do
+	say dmi $f $(cat /sys/class/dmi/id/$f)
+done
 load-modules
 port()
 {
@@ -35,6 +63,7 @@ say random $(head -c 5000 /dev/hwrng | wc -c)
 echo '@@ by hvc0' >/dev/hvc0
 echo logged >$(port org.umbra.log)
 head -c 200000 /dev/zero >$(port org.umbra.log)
+echo by descriptor >$(port org.umbra.given)
 exec 3<>$(port org.umbra.cmd) 4<>$(port org.umbra.tty)
 i=0
 while [ $i -lt 12000 ]; do echo "line $i"; i=$((i + 1)); done >&3
@@ -49,6 +78,10 @@ read go
 END
 	guest_wait_console '^@@ ready'
 	stat -c %a "$WORK/cmd" >"$WORK/mode"
+	client "$WORK/given-9" 3 </dev/null >"$WORK/given"
+	for command in query-uuid query-chardev query-block; do
+		qmp_ask "$WORK/given-10" "{\"execute\": \"$command\"}" >"$WORK/$command"
+	done
 	echo first | client "$WORK/cmd" 8 >"$WORK/first" &
 	# The second one finds somebody there.
 	expect_within 30 test -s "$WORK/first"
@@ -119,6 +152,40 @@ test_entropy()
 {
 	expect_console '^@@ rng virtio_rng'
 	expect_console '^@@ random 5000'
+}
+
+# A slot that is asked for is kept for its device, whatever comes before.
+test_devices_are_in_their_slots()
+{
+	expect_equal "$(console_values slot | tr '\n' ' ')" \
+		'00.0 0x0008 01.0 0x1042 02.0 0x1042 14.0 0x1043 1f.0 0x1044 '
+}
+
+test_names_are_those_of_options()
+{
+	expect_equal "$(jq -r '.return[].label' "$WORK/query-chardev" | tr '\n' ' ')" \
+		'charserial0 org.umbra.log org.umbra.cmd org.umbra.tty charchannel0 control-fd '
+	expect_equal "$(jq -r '.return[].qdev' "$WORK/query-block" | cut -d / -f 4 | tr '\n' ' ')" \
+		'disk0 virtio-disk1 '
+	expect_equal "$(jq -r '.return[].inserted["node-name"]' "$WORK/query-block" | tr '\n' ' ')" 'node0 format-1 '
+}
+
+test_guest_knows_who_it_is()
+{
+	expect_console "^@@ dmi product_uuid $UUID"
+	expect_console '^@@ dmi product_name A, B,C.?$'
+	expect_console '^@@ dmi product_serial ds=nocloud'
+	for key in sys_vendor bios_vendor chassis_vendor; do
+		expect_console "^@@ dmi $key Umbra"
+	done
+	expect_equal "$(jq -r .return.UUID "$WORK/query-uuid")" $UUID
+}
+
+test_sockets_of_the_starter()
+{
+	expect_in "$WORK/given" '^by descriptor$'
+	expect [ -S "$WORK/given-9" ]
+	expect [ -S "$WORK/given-10" ]
 }
 
 # The console itself on a socket: early messages wait for who comes; a login on hvc0 gets the input.

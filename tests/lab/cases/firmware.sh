@@ -83,6 +83,7 @@ test_linux_by_the_firmware()
 {
 	initrd "$WORK/initrd" <<'END'
 say cpus $(nproc)
+for f in product_uuid product_name bios_vendor; do say dmi $f $(cat /sys/class/dmi/id/$f); done
 say clock $(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)
 load-modules
 say size $(cat /sys/block/vda/size)
@@ -90,12 +91,16 @@ say faults $(faults | wc -l)
 dmesg | grep -E 'ACPI (BIOS )?(Error|Warning)|FW BUG|Firmware Bug' | while read -r line; do say acpi $line; done
 END
 	firmware_run --kernel "$CLOUD/vmlinuz" --initrd "$WORK/initrd" --append "$APPEND" \
-		--memory 384M --cpus 2 --disk "$WORK/disk,ro"
+		--memory 384M --cpus 2 --disk "$WORK/disk,ro" --uuid 123E4567-e89b-12d3-a456-426614174000
 	expect_exit 0
 	expect_console '^@@ end'
 	expect_equal "$(console_values cpus)" 2
 	expect_equal "$(console_values clock)" kvm-clock
 	expect_equal "$(console_values size)" 2048
+	# The tables are the VMM's, but for the BIOS, which the firmware knows best.
+	expect_console '^@@ dmi product_uuid 123e4567-e89b-12d3-a456-426614174000'
+	expect_console '^@@ dmi product_name Umbra'
+	expect_console '^@@ dmi bios_vendor SeaBIOS'
 	expect_equal "$(console_values faults)" 0
 	expect_no_console '^@@ acpi'
 }

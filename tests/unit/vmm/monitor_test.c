@@ -433,6 +433,30 @@ static void people_are_told_what_there_is(void **state)
 	fixture_end(&f);
 }
 
+static void the_uuid_is_told(void **state)
+{
+	struct fixture f;
+	struct err e;
+	json_t *o;
+
+	(void)state;
+	fixture_start(&f, false);
+	o = ask(&f, "query-uuid");
+	assert_string_equal(member(o, "UUID"), "00000000-0000-0000-0000-000000000000");
+	json_decref(o);
+	f.o.smbios.uuid[0] = 0x12;
+	f.o.smbios.uuid[15] = 0xef;
+	f.o.smbios.uuid_given = true;
+	o = ask(&f, "query-uuid");
+	assert_string_equal(member(o, "UUID"), "12000000-0000-0000-0000-0000000000ef");
+	json_decref(o);
+	assert_int_equal(client_call(f.c, "umbra-info", NULL, &o, &e), 0);
+	assert_string_equal(member(json_object_get(o, "guest"), "uuid"),
+			    "12000000-0000-0000-0000-0000000000ef");
+	json_decref(o);
+	fixture_end(&f);
+}
+
 static void pause_stops_and_cont_goes_on(void **state)
 {
 	struct fixture f;
@@ -849,6 +873,7 @@ int main(void)
 		cmocka_unit_test(a_disk_is_called_by_its_id_and_node),
 		cmocka_unit_test(objects_have_paths),
 		cmocka_unit_test(people_are_told_what_there_is),
+		cmocka_unit_test(the_uuid_is_told),
 		cmocka_unit_test(pause_stops_and_cont_goes_on),
 		cmocka_unit_test(a_guest_may_begin_paused),
 		cmocka_unit_test(a_network_that_dies_and_comes_back_is_an_event_each),
