@@ -461,6 +461,8 @@ void vcpu_join(struct vcpu *v)
 		return;
 	pthread_join(v->thread, NULL);
 	v->started = false;
+	/* From now on the number may be another thread's, of any process. */
+	__atomic_store_n(&v->tid, 0, __ATOMIC_RELEASE);
 }
 
 int vcpu_reset(struct vcpu *v, struct err *e)
@@ -468,7 +470,6 @@ int vcpu_reset(struct vcpu *v, struct err *e)
 	v->run->kvm_dirty_regs = 0;
 	v->inject_gp = v->sregs_valid = false;
 	v->rip = v->previous_rip = 0;
-	v->tid = 0; /* of the thread that was */
 	v->probe = v->at_rest = false;
 	pthread_mutex_lock(&v->lock);
 	__atomic_store_n(&v->stop, false, __ATOMIC_RELEASE);

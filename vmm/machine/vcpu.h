@@ -155,8 +155,9 @@ void vcpu_pause(struct vcpu *v, unsigned pause);
  */
 void vcpu_nmi(struct vcpu *v);
 /*
- * Returns the id of the vCPU's thread as the host numbers it. 0: not known; it never is where the
- * host has no /proc. That of vCPU 0 is known from its first exit or pause on.
+ * Returns the id of the vCPU's thread as the host numbers it. 0: there is none, after vcpu_join(),
+ * or it is not known; it never is where the host has no /proc. That of vCPU 0 is known from its
+ * first exit or pause on.
  */
 pid_t vcpu_tid(const struct vcpu *v);
 

@@ -180,6 +180,18 @@ static void expect_power_off(struct fixture *f)
 	expect_event(f, "STOP", NULL, NULL);
 }
 
+/* Expects vCPU 0 to have a thread, or none: its number could be another's then. */
+static void expect_thread(struct fixture *f, bool there)
+{
+	struct err e = { "" };
+	json_t *o = NULL;
+
+	assert_int_equal(client_call(f->c, "query-cpus-fast", NULL, &o, &e), 0);
+	assert_int_equal(
+		json_integer_value(json_object_get(json_array_get(o, 0), "thread-id")) != 0, there);
+	json_decref(o);
+}
+
 static void a_guest_that_is_off_starts_anew_after_a_reset(void **state)
 {
 	struct fixture f;
@@ -192,6 +204,7 @@ static void a_guest_that_is_off_starts_anew_after_a_reset(void **state)
 		expect_event(&f, "RESUME", NULL, NULL);
 		expect_power_off(&f);
 		expect_status(&f, "shutdown");
+		expect_thread(&f, false);
 		expect_refusal(&f, "cont", "Resetting the Virtual Machine is required");
 		ask(&f, "stop"); /* answered, and no event */
 		ask(&f, "system_reset");
