@@ -101,7 +101,8 @@ static int file_remove_if(const char *path, const struct socket_id *id,
 		return lock;
 	ret = find_id(path, &now);
 	if (ret == -ENOTSOCK || ret == -EEXIST ||
-	    (!ret && (now.dev != id->dev || now.ino != id->ino || now.made_ns != id->made_ns)))
+	    (!ret && (now.dev != id->dev || now.ino != id->ino ||
+		      (id->made_ns && now.made_ns != id->made_ns))))
 		ret = -ESTALE;
 	if (!ret && unlink(path))
 		ret = -errno;

@@ -114,6 +114,31 @@ no_panic_no_dump()
 	[ -n "$file" ] && rmdir dumps
 }
 
+# panics OPTION...: a guest whose kernel writes to pvpanic at once, into the directory dumps
+panics()
+{
+	mkdir -p dumps
+	timeout 20 "$vmm" run --kernel panic.elf --memory 32M --dump-on-panic dumps "$@" </dev/null >said 2>&1
+	[ $? = 11 ]
+}
+
+a_panic_is_dumped()
+{
+	local file
+
+	panics --confine "$1" --name "$guest" || return
+	file=$(find dumps -name "$guest-*Z.core")
+	grep -qF "vmm: the guest's memory is in $file" said && readelf -h "$file" | grep -q CORE &&
+		[ "$(stat -c %s "$file")" = $((4096 + (32 << 20))) ] && rm -r dumps
+}
+
+# A limit on files stands for a disk that is full.
+what_is_not_complete_goes()
+{
+	(ulimit -f 16 && panics --confine "$1" --no-control) || return
+	grep -q "^vmm: dumps/guest-.*Z.core: cannot write: File too large" said && rmdir dumps
+}
+
 a_directory_that_is_none_is_an_error()
 {
 	timeout 20 "$vmm" run --kernel "$kernel" --dump-on-panic none </dev/null >said 2>&1
@@ -147,5 +172,15 @@ result 'the same without a supervisor' no_panic_no_dump off
 result 'no directory' a_directory_that_is_none_is_an_error
 result 'a start that fails leaves no file' a_start_that_fails_leaves_no_file on
 result 'the same without a supervisor' a_start_that_fails_leaves_no_file off
+
+as --64 -o panic.o - <<'END'
+.globl _start
+_start: mov $0x505, %edx; mov $1, %al; outb %al, %dx; 1: hlt; jmp 1b
+END
+ld -Ttext=0x1000000 -o panic.elf panic.o
+result 'a panic is dumped' a_panic_is_dumped on
+result 'the same without a supervisor' a_panic_is_dumped off
+result 'a dump that is not complete goes' what_is_not_complete_goes on
+result 'the same without a supervisor' what_is_not_complete_goes off
 
 echo "1..$n"

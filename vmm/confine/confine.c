@@ -379,8 +379,10 @@ static int tell_supervisor(const struct confine *c, const struct confine_file *f
 			packet.ids[packet.n] = *files[i].id;
 		else if (socket_file_id(files[i].path, &packet.ids[packet.n]))
 			continue;
-		if (files[i].spare)
+		if (files[i].spare) {
 			packet.spare |= 1U << packet.n;
+			packet.ids[packet.n].made_ns = 0;
+		}
 		memcpy(packet.paths + at, files[i].path, len);
 		at += len;
 		packet.n++;

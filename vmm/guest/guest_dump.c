@@ -58,6 +58,7 @@ int guest_dump_create(struct guest_dump **out, const char *dir, const char *name
 	if (at >= 0)
 		close(at);
 	ret = d->fd < 0 ? d->fd : unused_file_id(d->path, &d->id);
+	d->id.made_ns = 0;
 	if (ret) {
 		err_set(e, ret, "--dump-on-panic %s: cannot make a file in it: %s", dir,
 			strerror(-ret));

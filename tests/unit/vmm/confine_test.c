@@ -458,14 +458,17 @@ static void an_unused_file_goes_with_a_start_that_failed(void **state)
 	for (int i = 0; i < 2; i++) {
 		int fd = open(full, O_CREAT | O_WRONLY, 0600);
 		int dump_fd = open(dump, O_CREAT | O_WRONLY, 0600);
+		int spare_fd = open(spare, O_CREAT | O_WRONLY, 0600);
 
 		close(open(empty, O_CREAT | O_WRONLY, 0600));
-		close(open(spare, O_CREAT | O_WRONLY, 0600));
 		never_ready = i;
 		vmm_start(&v, CONFINE_ON, NULL, 0, files, NULL);
 		never_ready = false;
 		assert_int_equal(write(fd, "x", 1), 1); /* it is used meanwhile */
 		assert_int_equal(write(dump_fd, "x", 1), 1);
+		assert_int_equal(write(spare_fd, "x", 1), 1); /* and is emptied again */
+		assert_int_equal(ftruncate(spare_fd, 0), 0);
+		close(spare_fd);
 		close(fd);
 		close(dump_fd);
 		assert_int_equal(finish(&v, line, sizeof(line)), 0);
