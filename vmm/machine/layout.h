@@ -61,6 +61,7 @@
 #define LAYOUT_GSI_PINS	 24 /* IO-APIC pins; message-signalled vectors come after */
 
 /* Ports. The power registers are what the FADT and the DSDT say. */
+#define LAYOUT_PORT_NMI	      0x61 /* NMI status and control, on a PC */
 #define LAYOUT_PORT_COM1      0x3f8
 #define LAYOUT_PORT_PVPANIC   0x505
 #define LAYOUT_PORT_SLEEP     0x600

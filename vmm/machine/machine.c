@@ -34,6 +34,8 @@
 #include "vmm/machine/threads.h"
 #include "vmm/machine/vcpu_reset.h"
 
+#define NMI_ERRORS 0xc0 /* SERR# and IOCHK# */
+
 struct machine {
 	struct machine_host host;
 	struct note_sink notes;
@@ -92,6 +94,20 @@ static void vcpu_has_parked(void *arg, unsigned pause)
 	struct machine *m = arg;
 
 	pause_parked(m->pause, pause);
+}
+
+/*
+ * Answers a read of port 0x61 as an absent register but for the two bits by which a PC tells that
+ * an NMI is a memory's or a bus's error: a kernel takes one of the button for such an error else,
+ * and does not do what it does at one of unknown cause (unknown_nmi_panic).
+ */
+static void nmi_status_io(void *arg, u64 offset, void *data, unsigned len, bool write)
+{
+	(void)arg;
+	(void)offset;
+	(void)len;
+	if (!write)
+		*(u8 *)data &= (u8)~NMI_ERRORS;
 }
 
 /* --- life ---------------------------------------------------------------------------------- */
@@ -187,7 +203,8 @@ int machine_create(struct machine **out, const struct machine_config *c, struct 
 		ret = memory_create(&m->memory, m->vm, &ram, e);
 	if (!ret)
 		ret = irqs_create(&m->irqs, m->vm, c->pc, e);
-	if (!ret && io_create(&m->io))
+	if (!ret && (io_create(&m->io) ||
+		     io_pio_add_device(m->io, LAYOUT_PORT_NMI, 1, nmi_status_io, NULL)))
 		ret = err_set(e, -ENOMEM, "out of memory");
 	if (!ret) {
 		ret = loop_create(&m->loop);

@@ -153,7 +153,8 @@ GUEST(g_ports, "mov $0xfeed, %edx\n mov $0xcafe, %eax\n out %ax, $0xe4\n"
 	       "in $0xe5, %eax\n mov %eax, (%rdi)\n mov %rbx, 8(%rdi)\n"
 	       "lea 0x100(%rdi), %rsi\n movl $0x44332211, (%rsi)\n mov $4, %ecx\n mov $0xe6, %edx\n"
 	       "rep outsb\n"
-	       "in $0x99, %eax\n mov %eax, 16(%rdi)\n out %al, $0x98\n"
+	       "in $0x99, %eax\n mov %eax, 16(%rdi)\n in $0x61, %al\n mov %al, 24(%rdi)\n"
+	       "out %al, $0x98\n"
 	       "mov $1, %al\n out %al, $0xf4\n hlt\n");
 
 static void test_ports(void **state)
@@ -172,6 +173,7 @@ static void test_ports(void **state)
 	assert_int_equal((u32)scratch[0], 0x5c5c5c5c);
 	assert_int_equal(scratch[1], 0x1234567890);
 	assert_int_equal((u32)scratch[2], 0xffffffff); /* nobody there */
+	assert_int_equal((u8)scratch[3], 0x3f);	       /* no error that would be an NMI's */
 	assert_int_equal(t.port, 0xe6);
 	assert_int_equal(t.size, 1);
 	assert_true(t.calls >= 3);
