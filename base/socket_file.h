@@ -22,7 +22,7 @@
 
 struct socket_id {
 	u64 dev, ino;
-	s64 made_ns; /* of CLOCK_REALTIME; 0: any, of a file that was written to and emptied again */
+	s64 made_ns; /* of CLOCK_REALTIME; 0: any, of a file that was written to and emptied */
 };
 
 /* Identifies the file that is at @path now. -errno; -ENOTSOCK: it is no socket. */

@@ -18,8 +18,9 @@
 #include "vmm/machine/memory.h"
 
 #define PAGE	  4096ULL
-#define PIECE	  (64 * PAGE) /* what is written to a file at once */
-#define POLL_MS	  200	      /* after which core_cancel() is seen */
+#define PIECE	  (64 * PAGE)	/* what is written to a file at once */
+#define POLL_MS	  200		/* after which core_cancel() is seen */
+#define IMAGE_MAX (64ULL << 20) /* of a kernel in its own mapping: text, data and bss */
 #define SLOTS_MAX (LAYOUT_SLOT_END - LAYOUT_SLOT_UMBRA)
 #define LOADS_MAX (2 + SLOTS_MAX)
 
@@ -37,7 +38,8 @@ struct core {
 	struct core_load loads[LOADS_MAX];
 	size_t n_loads;
 	char vmcoreinfo[CORE_NOTE_MAX];
-	size_t vmcoreinfo_len; /* 0: there is none */
+	size_t vmcoreinfo_len;		   /* 0: there is none */
+	u64 image_va, image_pa, image_len; /* the kernel's image in RAM; length 0: not known */
 	int fd;
 	bool regular; /* @fd is a regular file or a block device: write(2) takes all */
 	bool sparse;
@@ -167,6 +169,25 @@ static void find_vmcoreinfo(struct core *c)
 	}
 }
 
+/* Finds the kernel's image in the RAM, by what the guest says of it. */
+static void find_image(struct core *c)
+{
+	u64 pa;
+
+	if (!core_kernel_place(c->vmcoreinfo, c->vmcoreinfo_len, &c->image_va, &pa))
+		return;
+	for (size_t i = 0; i < c->n_loads; i++) {
+		const struct core_load *l = &c->loads[i];
+		u64 left;
+
+		if (!l->hva || pa < l->gpa || pa - l->gpa >= l->len)
+			continue;
+		left = l->len - (pa - l->gpa);
+		c->image_pa = pa;
+		c->image_len = left < IMAGE_MAX ? left : IMAGE_MAX;
+	}
+}
+
 /* --- writing --------------------------------------------------------------------------------- */
 
 /* Waits until what is no file takes a page, or is not there any more. */
@@ -279,13 +300,37 @@ static int put_load(struct core *c, const struct core_load *l)
 	return ret;
 }
 
+/* Makes the program headers of the memory, which begins at @at of the file. */
+static void make_loads(const struct core *c, Elf64_Phdr *p, u64 at)
+{
+	Elf64_Phdr *image = c->image_len ? p++ : NULL;
+
+	for (size_t i = 0; i < c->n_loads; i++) {
+		const struct core_load *l = &c->loads[i];
+
+		*p++ = (Elf64_Phdr){ .p_type = PT_LOAD,
+				     .p_offset = at,
+				     .p_paddr = l->gpa,
+				     .p_filesz = l->len,
+				     .p_memsz = l->len };
+		if (image && c->image_pa >= l->gpa && c->image_pa - l->gpa < l->len)
+			*image = (Elf64_Phdr){ .p_type = PT_LOAD,
+					       .p_offset = at + (c->image_pa - l->gpa),
+					       .p_vaddr = c->image_va,
+					       .p_paddr = c->image_pa,
+					       .p_filesz = c->image_len,
+					       .p_memsz = c->image_len };
+		at += l->len;
+	}
+}
+
 /* Returns headers and notes, up to the page where the memory begins; NULL: out of memory. */
 static u8 *make_head(const struct core *c, size_t *len)
 {
-	size_t notes_at = sizeof(Elf64_Ehdr) + (1 + c->n_loads) * sizeof(Elf64_Phdr);
+	size_t n = 1 + (c->image_len != 0) + c->n_loads;
+	size_t notes_at = sizeof(Elf64_Ehdr) + n * sizeof(Elf64_Phdr);
 	size_t notes = core_notes_size(c->n_cpus, c->vmcoreinfo_len);
-	u64 at = *len = ALIGN_UP(notes_at + notes, PAGE);
-	u8 *head = calloc(1, *len);
+	u8 *head = calloc(1, ALIGN_UP(notes_at + notes, PAGE));
 	Elf64_Ehdr *h = (void *)head;
 	Elf64_Phdr *p = (void *)(head + sizeof(*h));
 
@@ -300,16 +345,12 @@ static u8 *make_head(const struct core *c, size_t *len)
 	h->e_version = EV_CURRENT;
 	h->e_phoff = h->e_ehsize = sizeof(*h);
 	h->e_phentsize = sizeof(*p);
-	h->e_phnum = (Elf64_Half)(1 + c->n_loads);
+	h->e_phnum = (Elf64_Half)n;
 	*p++ = (Elf64_Phdr){
 		.p_type = PT_NOTE, .p_offset = notes_at, .p_filesz = notes, .p_memsz = notes
 	};
-	for (size_t i = 0; i < c->n_loads; at += c->loads[i++].len)
-		*p++ = (Elf64_Phdr){ .p_type = PT_LOAD,
-				     .p_offset = at,
-				     .p_paddr = c->loads[i].gpa,
-				     .p_filesz = c->loads[i].len,
-				     .p_memsz = c->loads[i].len };
+	*len = ALIGN_UP(notes_at + notes, PAGE);
+	make_loads(c, p, *len);
 	core_put_notes(head + notes_at, c->cpus, c->n_cpus, c->vmcoreinfo, c->vmcoreinfo_len);
 	return head;
 }
@@ -338,6 +379,7 @@ int core_write(struct core *c, int fd, bool append)
 	c->regular = S_ISREG(st.st_mode) || S_ISBLK(st.st_mode);
 	c->sparse = S_ISREG(st.st_mode) && !st.st_size && !append;
 	find_vmcoreinfo(c);
+	find_image(c);
 	head = make_head(c, &len);
 	if (!head)
 		return -ENOMEM;

@@ -28,6 +28,12 @@ void core_put_notes(u8 *to, const struct core_cpu *cpus, unsigned n_cpus, const 
  * of CORE_NOTE_MAX bytes. Returns its length; 0: there is none that fits.
  */
 size_t core_take_vmcoreinfo(const u8 *note, u64 len, char *text);
+/*
+ * Reads where the kernel's image is, by the KERNELOFFSET and the phys_base of such a text: its
+ * virtual address and its physical one, for what both are worth. False: it does not say so, or what
+ * no kernel would.
+ */
+bool core_kernel_place(const char *text, size_t len, u64 *va, u64 *pa);
 /* Returns true if @text, of @len bytes, has @line in it; always if that is "". */
 bool core_text_has(const char *text, size_t len, const char *line);
 

@@ -2,6 +2,7 @@
 /* Reads a vCPU's registers, and lays out the notes of a core as QEMU's arch_dump.c does. */
 #include <elf.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
@@ -10,6 +11,12 @@
 #include "vmm/machine/vcpu.h"
 
 #define MSR_KERNEL_GS_BASE 0xc0000102U
+
+/* arch/x86/include/asm/page_64_types.h */
+#define KERNEL_MAP	  0xffffffff80000000ULL
+#define KERNEL_TEXT	  0x1000000ULL /* from there, without KASLR */
+#define KERNEL_IMAGE_SIZE 0x40000000ULL
+#define PAGE_OFFSET_MASK  0xfffULL
 
 /* struct user_regs_struct of x86-64. */
 struct prstatus_regs {
@@ -204,4 +211,35 @@ size_t core_take_vmcoreinfo(const u8 *note, u64 len, char *text)
 bool core_text_has(const char *text, size_t len, const char *line)
 {
 	return memmem(text, len, line, strlen(line));
+}
+
+/* Reads the number behind @key, which begins a line; false: there is none. */
+static bool text_number(const char *text, size_t len, const char *key, int base, u64 *out)
+{
+	const char *at = memmem(text, len, key, strlen(key));
+	char digits[24], *end;
+	size_t n;
+
+	if (!at)
+		return false;
+	at += strlen(key);
+	n = len - (size_t)(at - text);
+	n = n < sizeof(digits) - 1 ? n : sizeof(digits) - 1;
+	memcpy(digits, at, n);
+	digits[n] = '\0';
+	*out = (u64)strtoll(digits, &end, base);
+	return end > digits && *end == '\n';
+}
+
+bool core_kernel_place(const char *text, size_t len, u64 *va, u64 *pa)
+{
+	u64 offset, base;
+
+	if (!text_number(text, len, "\nKERNELOFFSET=", 16, &offset) ||
+	    !text_number(text, len, "\nNUMBER(phys_base)=", 10, &base) ||
+	    offset >= KERNEL_IMAGE_SIZE - KERNEL_TEXT || (offset | base) & PAGE_OFFSET_MASK)
+		return false;
+	*va = KERNEL_MAP + KERNEL_TEXT + offset;
+	*pa = KERNEL_TEXT + offset + base;
+	return true;
 }

@@ -369,6 +369,53 @@ static void the_vmcoreinfo_of_the_placed_kernel_wins(void **state)
 	machine_destroy(m);
 }
 
+/* Returns the program headers of a core, of which the first PT_LOAD goes to @load. */
+static size_t headers_of(struct machine *m, const char *text, GElf_Phdr *load)
+{
+	int fd = new_file();
+	size_t n;
+	Elf *elf;
+
+	put_vmcoreinfo(m, NOTE_AT, text, (u32)strlen(text));
+	assert_int_equal(write_core(m, fd, false), 0);
+	elf = read_elf(fd);
+	assert_int_equal(elf_getphdrnum(elf, &n), 0);
+	assert_non_null(gelf_getphdr(elf, 1, load));
+	elf_end(elf);
+	close(fd);
+	return n;
+}
+
+/* phys_base takes the image to 0x400000 of the RAM's 16 MiB; what no kernel says is passed over. */
+static void the_kernels_image_has_its_virtual_address(void **state)
+{
+	static const char *const lies[] = {
+		"OSRELEASE=x\nKERNELOFFSET=2000000\n",
+		"OSRELEASE=x\nKERNELOFFSET=2000000\nNUMBER(phys_base)=",
+		"OSRELEASE=x\nKERNELOFFSET=2000000\nNUMBER(phys_base)=1\n",
+		"OSRELEASE=x\nKERNELOFFSET=3f000000\nNUMBER(phys_base)=-1069547520\n",
+		"OSRELEASE=x\nKERNELOFFSET=2000000\nNUMBER(phys_base)=0\n",
+		"OSRELEASE=x\nKERNELOFFSET=ffffffffff000000\nNUMBER(phys_base)=4194304\n",
+		"OSRELEASE=x\nKERNELOFFSET=2000000\nNUMBER(phys_base)=-9223372036854775808\n",
+		"OSRELEASE=x\nKERNELOFFSET=2000000\nNUMBER(phys_base)=99999999999999999999\n",
+	};
+	struct machine *m = machine_new();
+	GElf_Phdr p;
+
+	(void)state;
+	assert_int_equal(
+		headers_of(m, "OSRELEASE=x\nKERNELOFFSET=2000000\nNUMBER(phys_base)=-46137344\n",
+			   &p),
+		3);
+	assert_int_equal(p.p_vaddr, 0xffffffff83000000);
+	assert_int_equal(p.p_paddr, 0x400000);
+	assert_int_equal(p.p_offset, 4096 + 0x400000);
+	assert_int_equal(p.p_filesz, PROBE_MEMORY - 0x400000);
+	for (size_t i = 0; i < ARRAY_SIZE(lies); i++)
+		assert_int_equal(headers_of(m, lies[i], &p), 2);
+	machine_destroy(m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -378,6 +425,7 @@ int main(void)
 		cmocka_unit_test(a_pipe_whose_reader_stops_is_given_up),
 		cmocka_unit_test(errors_of_files),
 		cmocka_unit_test(a_vmcoreinfo_that_lies_is_none),
+		cmocka_unit_test(the_kernels_image_has_its_virtual_address),
 		cmocka_unit_test(the_vmcoreinfo_of_the_placed_kernel_wins),
 	};
 

@@ -312,7 +312,7 @@ static void test_nmi(void **state)
 	machine_destroy(t.m);
 }
 
-/* The pin is masked after a reset, and the second processor waits to be started: both see nothing. */
+/* The pin is masked after a reset, and the second processor waits to be started. */
 static void test_nmi_that_nobody_wants(void **state)
 {
 	struct ctx t;
