@@ -8,6 +8,8 @@
 # make test   all of these, fuzzers 5 s each                T='*link*'  only those whose name matches
 # make soak   disks under random load whose VMM is killed, stopped and reset, for SOAK_SECONDS (3600):
 #             the device by itself, and guests in the lab
+# make test-dump  crash and makedumpfile read dumps of a guest; downloads them and the kernel's debug symbols,
+#             283 MB, at its first run
 # make lab-soak  guests in the lab that boot, are killed, reset, paused: how many hang; LAB_SOAK="plain":
 #             a variant of the lab, see tools/lab-soak --help
 
@@ -77,7 +79,7 @@ $(B)/tests/cli/%: tests/cli/%.sh $(B)/vmm
 	@mkdir -p $(@D)
 	install -m 755 $< $@
 
-.PHONY: soak lab-soak unit-build unit asan asan-build tsan lab fuzz fuzz-build images debian-disk drivers test lint
+.PHONY: test-dump soak lab-soak unit-build unit asan asan-build tsan lab fuzz fuzz-build images debian-disk drivers test lint
 .SECONDARY:
 
 unit-build: $(UNIT)
@@ -190,6 +192,10 @@ $(B)/tools/%: $(B)/obj/tools/%.o
 lab: check-tools images debian-disk all drivers
 	@UMBRA_LAB_LONG=$(LONG) UMBRA_LAB_TIMEOUT=$(if $(LONG),6000,3000) \
 		tests/run --only '$(T)' --timeout 900 --unit tests/lab/stall_test.sh --lab
+
+# Dumps of a guest, and what crash, makedumpfile and drgn read of them.
+test-dump: check-tools images all
+	@tests/dump/read-dumps
 
 # --- everything ------------------------------------------------------------------------------
 # One run of tests/run, so that one count comes last. What the compilers watch is built while the unit tests

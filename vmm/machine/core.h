@@ -10,7 +10,7 @@
  *	PT_LOADs  p_paddr is guest-physical, p_vaddr 0: RAM, then the slots that Umbra or a firmware
  *	          has in the guest (gate, shadow pages), as the guest reads them; pages of one that
  *	          goes meanwhile are zero. In front of them, without bytes of its own, the kernel's
- *	          image at its virtual address, as VMCOREINFO tells that: drgn needs it to begin with
+ *	          image at its virtual address, as VMCOREINFO tells it: drgn begins with that
  *
  * VMCOREINFO is the guest kernel's own note about itself, without which a reader knows neither
  * where KASLR has put it nor what its structures look like. QEMU learns its place by a device
