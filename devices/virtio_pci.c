@@ -325,6 +325,11 @@ int virtio_pci_create_at(struct virtio_pci **out, struct host *h, struct pci_bus
 	return 0;
 }
 
+struct pci_place virtio_pci_place(const struct virtio_pci *p)
+{
+	return pci_dev_place(p->dev);
+}
+
 unsigned virtio_pci_slot(const struct virtio_pci *p)
 {
 	return pci_dev_slot(p->dev);

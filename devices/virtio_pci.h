@@ -25,6 +25,8 @@ int virtio_pci_create(struct virtio_pci **out, struct host *h, struct pci_bus *b
 /* Does the same in slot @slot, as pci_dev_create_at() takes it. */
 int virtio_pci_create_at(struct virtio_pci **out, struct host *h, struct pci_bus *bus,
 			 unsigned slot, struct virtio *v);
+/* Returns where the guest sees the device. */
+struct pci_place virtio_pci_place(const struct virtio_pci *p);
 /* Returns the PCI slot in which the guest sees the device. */
 unsigned virtio_pci_slot(const struct virtio_pci *p);
 /* Frees the device, before the bus. NULL allowed. */

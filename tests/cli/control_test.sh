@@ -34,7 +34,7 @@ says 2 'unknown option "solt"; did you mean "slot"?' run --kernel k --disk d.img
 says 2 '--net user,slot=3: slot 3 is already that of --disk d.img' run --kernel k --disk d.img,slot=3 --net user,slot=3
 says 2 '--uuid 12: want a UUID such as' run --kernel k --uuid 12
 says 2 'did you mean "product"' run --kernel k --smbios type=1,prodct=x
-says 2 '--rng yes: want on[,id=ID][,slot=N] or off' run --kernel k --rng yes
+says 2 '--rng yes: want on[,id=ID][,slot=N][,bus=PORT] or off' run --kernel k --rng yes
 says 2 '-g needs a value' session list -g
 says 2 'unknown option "--guets"; did you mean --guest?' driver list --guets web
 says 2 'unknown option "--shrnk"; did you mean --shrink?' disk resize disk0 1G --shrnk

@@ -27,16 +27,22 @@ static void check_options(const struct run_options *all)
 
 	if (spec->cpus > LAYOUT_MAX_CPUS || spec->n_disks > SPEC_MAX_DISKS ||
 	    spec->n_nets > SPEC_MAX_NETS || spec->n_ports > SPEC_MAX_PORTS ||
-	    spec->n_drivers > SPEC_MAX_DRIVERS || all->base || all->help)
+	    spec->n_drivers > SPEC_MAX_DRIVERS || spec->n_root_ports > SPEC_MAX_ROOT_PORTS ||
+	    all->base || all->help)
 		abort();
 	/* What devices ask for is of the bus, and two that pass do not ask for the same. */
 	if (guest_spec_slots(spec) & 1)
 		abort();
 	if (!guest_spec_check_devices(spec, &e))
-		for (size_t i = 1; i < spec->n_disks; i++)
-			if (spec->disks[i].dev.slot &&
-			    spec->disks[i].dev.slot == spec->disks[i - 1].dev.slot)
+		for (size_t i = 1; i < spec->n_disks; i++) {
+			const struct spec_device *a = &spec->disks[i - 1].dev,
+						 *b = &spec->disks[i].dev;
+			int port = guest_spec_root_port(spec, a);
+
+			if ((a->slot && a->slot == b->slot) || (*a->bus && port < 0) ||
+			    (port >= 0 && port == guest_spec_root_port(spec, b)))
 				abort();
+		}
 	smbios_write_apart(table, anchor, &spec->smbios);
 	/* Relative to the file, all of them. */
 	for (size_t i = 0; i < spec->n_disks; i++)

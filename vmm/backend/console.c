@@ -156,7 +156,7 @@ static int console_add_device(struct console *c, struct machine *m, const struct
 	if (!ret) {
 		virtio_console_attach(c->device, v);
 		ret = virtio_pci_create_at(&c->pci, machine_host(m), c->config.bus,
-					   guest_spec_serial_slot(spec), v);
+					   guest_spec_serial(spec)->slot, v);
 		if (ret)
 			virtio_destroy(v);
 	}

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "devices/i440fx.h"
 #include "devices/pci.h"
+#include "devices/pci_port.h"
 #include "devices/power.h"
 #include "devices/vhost_user_blk.h"
 #include "devices/virtio_balloon.h"
@@ -71,7 +72,8 @@ struct platform {
 	const struct note_sink *notes;
 	struct platform_hooks hooks;
 	struct power *power;
-	struct pci_bus *bus;
+	const struct guest_spec *spec;
+	struct pci_bus *bus, *behind[SPEC_MAX_ROOT_PORTS];
 	struct wait_hook wait_hook;
 	struct disk disks[SPEC_MAX_DISKS];
 	size_t n_disks;
@@ -134,7 +136,7 @@ static int kept_watch(struct kept *k, loop_fn *fn, void *arg)
 static int plug_device(struct platform *p, const struct spec_device *dev, struct virtio *v,
 		       struct virtio_pci **pci)
 {
-	int ret = virtio_pci_create_at(pci, machine_host(p->m), p->bus, dev->slot, v);
+	int ret = virtio_pci_create_at(pci, machine_host(p->m), platform_bus(p, dev), dev->slot, v);
 
 	if (ret)
 		virtio_destroy(v);
@@ -489,6 +491,51 @@ void platform_close_disks(struct platform *p)
 	machine_wait(p->m, disks_are_busy, p);
 }
 
+/* --- buses ------------------------------------------------------------------------------------ */
+
+unsigned platform_pci_buses(const struct guest_spec *spec)
+{
+	return spec->n_root_ports ? LAYOUT_PCI_BUSES : 1;
+}
+
+struct pci_bus *platform_bus(const struct platform *p, const struct spec_device *dev)
+{
+	int port = guest_spec_root_port(p->spec, dev);
+
+	return port < 0 ? p->bus : p->behind[port];
+}
+
+/* Adds the bus behind the root port, which is number @i. */
+static int add_root_port(struct platform *p, size_t i)
+{
+	const struct spec_root_port *spec = &p->spec->root_ports[i];
+	unsigned number = 8 * spec->dev.slot + spec->function;
+	const struct pci_port_config c = {
+		.slot = spec->dev.slot,
+		.function = spec->function,
+		.number = (u8)(spec->number < 0 ? number : (unsigned)spec->number),
+		.chassis = (u16)(spec->chassis ? spec->chassis : i + 1),
+	};
+
+	return pci_port_create(&p->behind[i], p->bus, &c);
+}
+
+static int add_buses(struct platform *p, struct host *h)
+{
+	unsigned buses = platform_pci_buses(p->spec);
+	u64 window = LAYOUT_PCI_WINDOW(buses);
+	int ret = p->spec->firmware ? i440fx_create(&p->bus, h, window, LAYOUT_PCI_END)
+				    : pci_bus_create(&p->bus, h, window, LAYOUT_PCI_END);
+
+	if (!ret)
+		ret = pci_bus_map_ecam(p->bus, LAYOUT_ECAM, buses);
+	for (size_t i = 0; i < p->spec->n_root_ports && !ret; i++)
+		ret = add_root_port(p, i);
+	if (!ret)
+		pci_bus_keep_slots(p->bus, guest_spec_slots(p->spec));
+	return ret;
+}
+
 /* --- life ---------------------------------------------------------------------------------- */
 
 int platform_create(struct platform **out, struct machine *m, const struct guest_spec *spec,
@@ -509,21 +556,16 @@ int platform_create(struct platform **out, struct machine *m, const struct guest
 	if (!p)
 		return err_set(e, -ENOMEM, "out of memory");
 	p->m = m;
+	p->spec = spec;
 	p->loop = machine_loop(m);
 	p->notes = machine_notes(m);
 	p->wait_hook = (struct wait_hook){ .fn = note_held_disks, .arg = p };
 	machine_add_wait_hook(m, &p->wait_hook);
 	ret = power_create(&p->power, h, &power);
 	if (!ret)
-		ret = spec->firmware
-			      ? i440fx_create(&p->bus, h, LAYOUT_PCI_WINDOW, LAYOUT_PCI_END)
-			      : pci_bus_create(&p->bus, h, LAYOUT_PCI_WINDOW, LAYOUT_PCI_END);
-	if (!ret)
-		ret = pci_bus_map_ecam(p->bus, LAYOUT_ECAM, 1);
+		ret = add_buses(p, h);
 	if (ret)
 		err_set(e, ret, "cannot set up the platform: %s", strerror(-ret));
-	else
-		pci_bus_keep_slots(p->bus, guest_spec_slots(spec));
 	for (size_t i = 0; i < spec->n_disks && !ret; i++)
 		ret = spec->disks[i].vhost_user
 			      ? add_vhost_disk(p, h, &spec->disks[i], spec->cpus, spec->confine, e)
@@ -542,12 +584,12 @@ int platform_create(struct platform **out, struct machine *m, const struct guest
 	return 0;
 }
 
-size_t platform_disk_slots(const struct platform *p, unsigned *slots, size_t max)
+size_t platform_disk_places(const struct platform *p, struct pci_place *places, size_t max)
 {
 	size_t n;
 
 	for (n = 0; n < p->n_disks && n < max; n++)
-		slots[n] = virtio_pci_slot(p->disks[n].pci);
+		places[n] = virtio_pci_place(p->disks[n].pci);
 	return n;
 }
 
@@ -781,9 +823,4 @@ void platform_destroy(struct platform *p)
 	pci_bus_destroy(p->bus);
 	power_destroy(p->power);
 	free(p);
-}
-
-struct pci_bus *platform_bus(const struct platform *p)
-{
-	return p->bus;
 }

@@ -11,12 +11,15 @@
 
 struct platform;
 struct pci_bus;
+struct pci_place;
 
 /* Makes the devices of a guest. @spec must outlive them. */
 int platform_create(struct platform **out, struct machine *m, const struct guest_spec *spec,
 		    struct err *e);
-/* Gives the PCI slots of the disks in their order, at most @max; returns how many. */
-size_t platform_disk_slots(const struct platform *p, unsigned *slots, size_t max);
+/* Gives the places of the disks on PCI in their order, at most @max; returns how many. */
+size_t platform_disk_places(const struct platform *p, struct pci_place *places, size_t max);
+/* Returns how many buses the host bridge of such a guest has. */
+unsigned platform_pci_buses(const struct guest_spec *spec);
 /* A disk's state, for reports. */
 struct platform_disk {
 	const struct spec_disk *spec;
@@ -107,7 +110,7 @@ void platform_destroy(struct platform *p);
  * created; it returns when no I/O is under way. Back ends stay connected.
  */
 extern const struct lifecycle_ops platform_part;
-/* Returns the bus, for devices of other owners; valid until platform_destroy(). */
-struct pci_bus *platform_bus(const struct platform *p);
+/* Returns the bus that @dev asks for, for other owners' devices; valid until platform_destroy(). */
+struct pci_bus *platform_bus(const struct platform *p, const struct spec_device *dev);
 
 #endif

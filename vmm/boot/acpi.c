@@ -5,6 +5,7 @@
  */
 #include "vmm/boot/acpi.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -62,6 +63,7 @@ struct area {
 	size_t len, used;
 	u64 gpa;
 	bool pc;
+	unsigned pci_buses;
 	struct acpi_fixups *fix; /* or NULL */
 };
 
@@ -154,6 +156,37 @@ static int write_facs(struct area *a, u64 *gpa)
 	return 0;
 }
 
+/* Returns where the descriptor of a resource that begins with these bytes has its numbers. */
+static u8 *dsdt_resource(u8 *t, const u8 *begin, size_t len)
+{
+	u8 *p = memmem(t, sizeof(dsdt_aml), begin, len);
+
+	assert(p);
+	return p + len;
+}
+
+/*
+ * Changes the resources of PCI from those of one bus, which the DSDT has, to those of more. The
+ * descriptors (ACPI 6.4, 6.4.3) are begin, granularity, minimum, maximum, translation, length.
+ */
+static void dsdt_add_buses(u8 *t, unsigned buses)
+{
+	static const u8 bus_numbers[] = { 0x88, 0x0d, 0x00, 0x02, 0x0c, 0x00 };
+	static const u8 memory[] = { 0x87, 0x17, 0x00, 0x00, 0x0c, 0x01 };
+	static const u8 ecam[] = { 0x86, 0x09, 0x00, 0x01, 0x00, 0x00, 0x00, LAYOUT_ECAM >> 24 };
+	u64 window = LAYOUT_PCI_WINDOW(buses);
+	u8 *p = dsdt_resource(t, bus_numbers, sizeof(bus_numbers));
+
+	store_u16(p + 4, (u16)(buses - 1));
+	store_u16(p + 8, (u16)buses);
+	p = dsdt_resource(t, memory, sizeof(memory));
+	store_u32(p + 4, (u32)window);
+	store_u32(p + 16, (u32)(LAYOUT_PCI_END - window));
+	store_u32(dsdt_resource(t, ecam, sizeof(ecam)), buses << 20);
+	t[9] = 0;
+	table_finish(t, sizeof(dsdt_aml));
+}
+
 static int write_dsdt(struct area *a, u64 *gpa)
 {
 	u8 *t = area_take(a, sizeof(dsdt_aml), gpa);
@@ -161,6 +194,8 @@ static int write_dsdt(struct area *a, u64 *gpa)
 	if (!t)
 		return -ENOSPC;
 	memcpy(t, dsdt_aml, sizeof(dsdt_aml));
+	if (a->pci_buses > 1)
+		dsdt_add_buses(t, a->pci_buses);
 	return 0;
 }
 
@@ -239,7 +274,7 @@ static int write_madt(struct area *a, unsigned cpus, u64 *gpa)
 	return 0;
 }
 
-/* Writes the MCFG of the PCI Firmware Specification 3.2, 4.1.2: segment 0, bus 0 only. */
+/* Writes the MCFG of the PCI Firmware Specification 3.2, 4.1.2: segment 0, from bus 0 on. */
 static int write_mcfg(struct area *a, u64 *gpa)
 {
 	u8 *t = area_take(a, MCFG_LEN, gpa);
@@ -248,6 +283,7 @@ static int write_mcfg(struct area *a, u64 *gpa)
 		return -ENOSPC;
 	table_header(t, "MCFG", MCFG_LEN, 1);
 	store_u64(t + HEADER_LEN + 8, LAYOUT_ECAM);
+	t[HEADER_LEN + 8 + 11] = (u8)(a->pci_buses - 1); /* the last one */
 	table_finish(t, MCFG_LEN);
 	return 0;
 }
@@ -290,16 +326,16 @@ static int acpi_write_tables(struct area *a, unsigned cpus)
 	return 0;
 }
 
-int acpi_write(void *mem, size_t len, u64 gpa, unsigned cpus)
+int acpi_write(void *mem, size_t len, u64 gpa, unsigned cpus, unsigned pci_buses)
 {
-	struct area a = { .mem = mem, .len = len, .gpa = gpa };
+	struct area a = { .mem = mem, .len = len, .gpa = gpa, .pci_buses = pci_buses };
 
 	return acpi_write_tables(&a, cpus);
 }
 
-int acpi_write_pc(void *mem, size_t len, unsigned cpus, struct acpi_fixups *fix)
+int acpi_write_pc(void *mem, size_t len, unsigned cpus, unsigned pci_buses, struct acpi_fixups *fix)
 {
-	struct area a = { .mem = mem, .len = len, .pc = true, .fix = fix };
+	struct area a = { .mem = mem, .len = len, .pc = true, .pci_buses = pci_buses, .fix = fix };
 	int ret;
 
 	memset(fix, 0, sizeof(*fix));

@@ -15,9 +15,10 @@
 
 /*
  * Writes the tables to @mem, which is @len bytes at guest-physical @gpa. The RSDP comes first, at
- * @gpa. -ENOSPC if they do not fit.
+ * @gpa. @pci_buses: of the host bridge, whose windows LAYOUT_PCI_WINDOW() has. -ENOSPC if they do
+ * not fit.
  */
-int acpi_write(void *mem, size_t len, u64 gpa, unsigned cpus);
+int acpi_write(void *mem, size_t len, u64 gpa, unsigned cpus, unsigned pci_buses);
 
 /* The changes that a firmware makes when it has chosen an address for the tables. */
 struct acpi_fixups {
@@ -36,6 +37,7 @@ struct acpi_fixups {
 #define ACPI_PC_ALIGN 64 /* that the address must have */
 
 /* Writes the tables of a PC, as if at address 0, and to *fix how to move them. */
-int acpi_write_pc(void *mem, size_t len, unsigned cpus, struct acpi_fixups *fix);
+int acpi_write_pc(void *mem, size_t len, unsigned cpus, unsigned pci_buses,
+		  struct acpi_fixups *fix);
 
 #endif

@@ -199,7 +199,8 @@ static void boot_add_e820(struct boot_params *bp, u64 addr, u64 end, u32 type)
 	bp->e820_entries++;
 }
 
-static void boot_fill_e820(struct boot_params *bp, const struct machine *m, bool umbra)
+static void boot_fill_e820(struct boot_params *bp, const struct machine *m,
+			   const struct boot_plan *p)
 {
 	enum { RAM = 1, RESERVED = 2, ACPI = 3 };
 	const struct memory *mem = machine_memory_map(m);
@@ -208,10 +209,10 @@ static void boot_fill_e820(struct boot_params *bp, const struct machine *m, bool
 	boot_add_e820(bp, LAYOUT_ACPI, LAYOUT_ACPI + LAYOUT_ACPI_SIZE, ACPI);
 	boot_add_e820(bp, LAYOUT_BIOS, LAYOUT_HIGH_RAM, RESERVED);
 	boot_add_e820(bp, LAYOUT_HIGH_RAM, memory_low(mem), RAM);
-	if (umbra)
+	if (p->reserve_umbra)
 		boot_add_e820(bp, LAYOUT_UMBRA, LAYOUT_UMBRA_END, RESERVED);
 	/* Linux uses an MCFG only if its range is reserved. */
-	boot_add_e820(bp, LAYOUT_ECAM, LAYOUT_PCI_WINDOW, RESERVED);
+	boot_add_e820(bp, LAYOUT_ECAM, LAYOUT_PCI_WINDOW(p->pci_buses), RESERVED);
 	boot_add_e820(bp, LAYOUT_4G, LAYOUT_4G + memory_high(mem), RAM);
 }
 
@@ -283,7 +284,7 @@ static int fill_params(struct machine *m, const struct boot_plan *p, const struc
 	bp->hdr.ramdisk_image = (u32)l->initrd;
 	bp->hdr.ramdisk_size = (u32)l->initrd_len;
 	bp->acpi_rsdp_addr = LAYOUT_ACPI;
-	boot_fill_e820(bp, m, p->reserve_umbra);
+	boot_fill_e820(bp, m, p);
 	ret = boot_fill_seed(m, p->random, bp, e);
 	if (!ret)
 		ret = fill_cmdline(m, p, bp, e);
@@ -306,7 +307,7 @@ int boot_load(struct machine *m, const struct boot_plan *p, struct err *e)
 	smbios = machine_gpa(m, LAYOUT_SMBIOS, LAYOUT_SMBIOS_SIZE);
 	stub = machine_gpa(m, LAYOUT_RESET_STUB, sizeof(reset_stub));
 	if (!acpi || !smbios || !stub ||
-	    acpi_write(acpi, LAYOUT_ACPI_SIZE, LAYOUT_ACPI, machine_cpus(m)) ||
+	    acpi_write(acpi, LAYOUT_ACPI_SIZE, LAYOUT_ACPI, machine_cpus(m), p->pci_buses) ||
 	    smbios_write(smbios, LAYOUT_SMBIOS_SIZE, LAYOUT_SMBIOS, p->smbios))
 		return memory_too_small(m, LAYOUT_MEM_MIN, "its tables", e);
 	memcpy(stub, reset_stub, sizeof(reset_stub));

@@ -39,6 +39,7 @@ struct boot_plan {
 	const struct boot_random *random; /* of boot_draw() */
 	bool randomize;			  /* let the kernel randomize its memory regions */
 	bool reserve_umbra;		  /* announce Umbra's slots as reserved */
+	unsigned pci_buses;		  /* 1, or LAYOUT_PCI_BUSES */
 	bool *damaged; /* set if the prepared kernel was of no use, and the bzImage was read */
 };
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
 // Describes the guest's devices that cannot be enumerated, for hardware-reduced ACPI. The numbers
-// are those of vmm/machine/layout.h. vmm/boot/dsdt.h is this file compiled; it says how to renew it.
+// are those of vmm/machine/layout.h; acpi.c changes those of PCI0 and ECAM, which are for one bus, if
+// there are more. vmm/boot/dsdt.h is this file compiled; it says how to renew it.
 //
 DefinitionBlock ("", "DSDT", 6, "UMBRA ", "UMBRADSD", 1)
 {

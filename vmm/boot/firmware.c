@@ -207,7 +207,7 @@ static int firmware_create_chips(struct firmware *f, const struct firmware_confi
 	if (f->kernel)
 		rom = firmware_kernel_rom(f->kernel, &rom_len);
 	if (!ret)
-		ret = firmware_tables(f->cfg, f->m, c->disks, c->n_disks, rom, rom_len);
+		ret = firmware_tables(f->cfg, f->m, &c->pci, rom, rom_len);
 	if (!ret && c->smbios)
 		ret = firmware_add_smbios(f->cfg, c->smbios);
 	return ret;

@@ -39,8 +39,7 @@ struct firmware_config {
 	const char *initrd; /* for it, or NULL */
 	const char *cmdline;
 	const struct spec_smbios *smbios;   /* NULL: the firmware makes up its own tables */
-	unsigned disks[FIRMWARE_MAX_DISKS]; /* PCI slots; a BIOS boots the first one only */
-	size_t n_disks;
+	struct firmware_pci pci; /* a BIOS boots the first disk only */
 };
 
 /*

@@ -53,7 +53,7 @@ struct loader_entry {
 	};
 } __attribute__((packed));
 
-static int firmware_add_e820(struct fw_cfg *cfg, const struct machine *m)
+static int firmware_add_e820(struct fw_cfg *cfg, const struct machine *m, unsigned buses)
 {
 	const struct memory *mem = machine_memory_map(m);
 	struct e820 map[4];
@@ -61,7 +61,8 @@ static int firmware_add_e820(struct fw_cfg *cfg, const struct machine *m)
 
 	/* All RAM as it is: the firmware itself takes out the ranges that are no RAM on a PC. */
 	map[n++] = (struct e820){ 0, memory_low(mem), E820_RAM };
-	map[n++] = (struct e820){ LAYOUT_ECAM, LAYOUT_PCI_WINDOW - LAYOUT_ECAM, E820_RESERVED };
+	map[n++] =
+		(struct e820){ LAYOUT_ECAM, LAYOUT_PCI_WINDOW(buses) - LAYOUT_ECAM, E820_RESERVED };
 	map[n++] = (struct e820){ LAYOUT_IDENTITY_MAP, 0x4000, E820_RESERVED };
 	if (memory_high(mem))
 		map[n++] = (struct e820){ LAYOUT_4G, memory_high(mem), E820_RAM };
@@ -69,13 +70,13 @@ static int firmware_add_e820(struct fw_cfg *cfg, const struct machine *m)
 }
 
 /* Adds all ACPI tables in one file, small enough for the F segment, where an RSDP is looked for. */
-static int firmware_add_acpi(struct fw_cfg *cfg, unsigned cpus)
+static int firmware_add_acpi(struct fw_cfg *cfg, unsigned cpus, unsigned buses)
 {
 	struct loader_entry loader[1 + 8 + 4] = { 0 };
 	u8 tables[TABLES_MAX];
 	struct acpi_fixups fix;
 	unsigned n = 0;
-	int ret = acpi_write_pc(tables, sizeof(tables), cpus, &fix);
+	int ret = acpi_write_pc(tables, sizeof(tables), cpus, buses, &fix);
 
 	if (ret)
 		return ret;
@@ -103,20 +104,30 @@ static int firmware_add_acpi(struct fw_cfg *cfg, unsigned cpus)
 	return fw_cfg_add_file(cfg, "etc/table-loader", loader, (u32)(n * sizeof(loader[0])));
 }
 
-/*
- * Adds the order of booting: one device per line, as Open Firmware names it; HALT: nothing else is
- * tried.
- */
-static int add_boot_order(struct fw_cfg *cfg, const unsigned *disks, size_t n_disks, bool rom)
+/* Writes the line of one disk, as Open Firmware names it; returns its length. */
+static size_t boot_order_disk(char *text, size_t room, const struct pci_place *p)
+{
+	char port[16], function[4] = "";
+
+	if (p->function)
+		snprintf(function, sizeof(function), ",%x", p->function);
+	snprintf(port, sizeof(port), "@%x%s", p->slot, function);
+	if (p->behind)
+		return (size_t)snprintf(text, room, "/pci@i0cf8/pci-bridge%s/scsi@0/disk@0,0\n",
+					port);
+	return (size_t)snprintf(text, room, "/pci@i0cf8/scsi%s/disk@0,0\n", port);
+}
+
+/* Adds the order of booting: one device per line; HALT: nothing else is tried. */
+static int add_boot_order(struct fw_cfg *cfg, const struct firmware_pci *pci, bool rom)
 {
 	char text[64 * (FIRMWARE_MAX_DISKS + 2)];
 	size_t at = 0;
 
 	if (rom)
 		at += (size_t)snprintf(text, sizeof(text), "/rom@%s\n", ROM_FILE);
-	for (size_t i = 0; i < n_disks && i < FIRMWARE_MAX_DISKS; i++)
-		at += (size_t)snprintf(text + at, sizeof(text) - at,
-				       "/pci@i0cf8/scsi@%x/disk@0,0\n", disks[i]);
+	for (size_t i = 0; i < pci->n_disks; i++)
+		at += boot_order_disk(text + at, sizeof(text) - at, &pci->disks[i]);
 	at += (size_t)snprintf(text + at, sizeof(text) - at, "HALT");
 	return fw_cfg_add_file(cfg, "bootorder", text, (u32)at + 1);
 }
@@ -151,17 +162,17 @@ int firmware_add_smbios(struct fw_cfg *cfg, const struct spec_smbios *s)
 	return fw_cfg_add_file(cfg, "etc/smbios/smbios-anchor", anchor, sizeof(anchor));
 }
 
-int firmware_tables(struct fw_cfg *cfg, const struct machine *m, const unsigned *disks,
-		    size_t n_disks, const void *rom, u32 rom_len)
+int firmware_tables(struct fw_cfg *cfg, const struct machine *m, const struct firmware_pci *pci,
+		    const void *rom, u32 rom_len)
 {
 	int ret = firmware_add_numbers(cfg, machine_cpus(m));
 
 	if (!ret)
-		ret = firmware_add_e820(cfg, m);
+		ret = firmware_add_e820(cfg, m, pci->buses);
 	if (!ret)
-		ret = firmware_add_acpi(cfg, machine_cpus(m));
+		ret = firmware_add_acpi(cfg, machine_cpus(m), pci->buses);
 	if (!ret)
-		ret = add_boot_order(cfg, disks, n_disks, rom);
+		ret = add_boot_order(cfg, pci, rom);
 	if (!ret && rom)
 		ret = fw_cfg_add_file(cfg, ROM_FILE, rom, rom_len);
 	return ret;

@@ -81,36 +81,41 @@ static const struct run_option table[] = {
 	  "(default Umbra), as /sys/class/dmi/id shows; ,, is a comma",
 	  .repeat = true, .spec = spec_take_smbios },
 	{ "disk", "FILE[,ro][,direct][,serial=S][,queues=N][,aio=auto|io_uring|threads]\n"
-		  "FILE[,id=ID][,node=NODE][,slot=N]\n"
-		  "vhost-user=SOCKET[,queues=N][,id=ID][,slot=N]",
+		  "FILE[,id=ID][,node=NODE][,slot=N][,bus=PORT]\n"
+		  "vhost-user=SOCKET[,queues=N][,id=ID][,slot=N][,bus=PORT]",
 	  "virtio disk on a raw image or a block device; repeatable.\n"
 	  "direct: past the host's page cache; queues: one for each CPU;\n"
 	  "aio: auto takes io_uring where a transfer may have to wait.\n"
 	  "vhost-user: another process serves it: qemu-storage-daemon, for\n"
 	  "qcow2 and remote disks. id, node: its names in QMP (default disk0,\n"
-	  "node0, ...); slot: its place on PCI bus 0, 1 to 31",
+	  "node0, ...); slot: its place on PCI bus 0, 1 to 31;\n"
+	  "bus: a --root-port that it is behind",
 	  .repeat = true, .spec = spec_take_disk },
-	{ "net", "user[,tftp=DIR][,bootfile=F][,hostfwd=tcp:PORT-:PORT]...[,mac=M][,id=ID][,slot=N]\n"
-		 "tap=NAME[,mac=M][,id=ID][,slot=N]\n"
-		 "tap-fd=N[,mac=M][,id=ID][,slot=N]",
+	{ "net", "user[,tftp=DIR][,bootfile=F][,hostfwd=tcp:PORT-:PORT]...[,mac=M][,id=ID][,slot=N][,bus=PORT]\n"
+		 "tap=NAME[,mac=M][,id=ID][,slot=N][,bus=PORT]\n"
+		 "tap-fd=N[,mac=M][,id=ID][,slot=N][,bus=PORT]",
 	  "a network card; repeatable. user: a network without rights: DHCP,\n"
 	  "DNS, the host as 10.0.2.2; hostfwd makes a port of the guest one of\n"
 	  "this machine's. tap: on an existing tap interface; tap-fd: on one\n"
 	  "that the process which starts this one has opened as descriptor N",
 	  .repeat = true, .spec = spec_take_net },
-	{ "console", "stdio|attach|pty|socket=PATH|socket-fd=N|file=PATH[,id=ID][,slot=N]",
+	{ "root-port", "id=ID,slot=S[.F][,chassis=N][,port=N]",
+	  "a PCI Express root port, behind which bus=ID puts one device,\n"
+	  "as libvirt's machine q35 has it; repeatable. chassis, port: numbers\n"
+	  "that the guest shows", .repeat = true, .spec = spec_take_root_port },
+	{ "console", "stdio|attach|pty|socket=PATH|socket-fd=N|file=PATH[,id=ID][,slot=N][,bus=PORT]",
 	  "a virtio console (hvc0) beside the serial port, both on this.\n"
 	  "attach keeps the last 64 KiB for `vmm console`, socket for who\n"
 	  "connects; socket-fd listens already as descriptor N of the starter;\n"
 	  "file is appended to, up to 256 MiB. id: its name in QMP;\n"
 	  "slot: the PCI slot of the device that console and ports share",
 	  .spec = spec_take_console },
-	{ "port", "NAME=pty|socket=PATH|socket-fd=N|file=PATH[,id=ID][,slot=N]",
+	{ "port", "NAME=pty|socket=PATH|socket-fd=N|file=PATH[,id=ID][,slot=N][,bus=PORT]",
 	  "/dev/virtio-ports/NAME of the guest; repeatable",
 	  .repeat = true, .spec = spec_take_port },
-	{ "rng", "on[,id=ID][,slot=N]|off",
+	{ "rng", "on[,id=ID][,slot=N][,bus=PORT]|off",
 	  "the virtio entropy device (default on)", .spec = spec_take_rng },
-	{ "balloon", "on|off[,reporting=on|off][,deflate-on-oom=on|off][,id=ID][,slot=N]",
+	{ "balloon", "on|off[,reporting=on|off][,deflate-on-oom=on|off][,id=ID][,slot=N][,bus=PORT]",
 	  "a virtio memory balloon (default off): `vmm memory` then asks the\n"
 	  "guest for memory. reporting (on): what the guest frees goes back to\n"
 	  "this host by itself; deflate-on-oom (on): a guest that runs short\n"

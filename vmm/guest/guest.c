@@ -304,7 +304,8 @@ static int create_firmware(struct guest *g, struct err *e)
 	};
 	int ret;
 
-	c.n_disks = platform_disk_slots(g->platform, c.disks, ARRAY_SIZE(c.disks));
+	c.pci.buses = platform_pci_buses(g->spec);
+	c.pci.n_disks = platform_disk_places(g->platform, c.pci.disks, ARRAY_SIZE(c.pci.disks));
 	ret = firmware_create(&g->firmware, g->m, &c, e);
 	if (ret)
 		return ret;
@@ -337,7 +338,7 @@ static void on_console_help(void *arg, const char *text)
 static int create_console(struct guest *g, struct err *e)
 {
 	struct console_config c = {
-		.bus = platform_bus(g->platform),
+		.bus = platform_bus(g->platform, guest_spec_serial(g->spec)),
 		.tap = panic_watch_byte,
 		.tap_arg = g->panic,
 		.help = on_console_help,

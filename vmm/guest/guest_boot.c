@@ -12,6 +12,7 @@
 
 #include "base/file.h"
 #include "shadow/kernel/kernel.h"
+#include "vmm/backend/platform.h"
 #include "vmm/boot/boot.h"
 #include "vmm/boot/kernel_cache.h"
 #include "vmm/boot/probe.h"
@@ -226,6 +227,7 @@ static int start_boot(void *part, bool again, struct err *e)
 		.smbios = &b->spec->smbios,
 		.randomize = !b->spec->no_kaslr,
 		.reserve_umbra = b->sessions,
+		.pci_buses = platform_pci_buses(b->spec),
 		.damaged = &b->damaged,
 	};
 	void *prefix = NULL;

@@ -8,8 +8,9 @@
  *				  0xffff0 is its last 16 bytes
  *	0x00100000 .. LOW_END     RAM, at most 3 GiB
  *	0xc0000000 .. 0xdfffffff  Umbra's own memory slots (e820: reserved, if there are sessions)
- *	0xe0000000 .. 0xe00fffff  PCI configuration space (ECAM of bus 0; e820: reserved)
- *	0xe0100000 .. 0xfebfffff  PCI devices
+ *	0xe0000000 .. 0xe00fffff  PCI configuration space (ECAM of bus 0; e820: reserved); with root
+ *				  ports that of buses 0 to 31, up to 0xe1ffffff
+ *	0xe0100000 .. 0xfebfffff  PCI devices; with root ports from 0xe2000000 on
  *	0xfec00000, 0xfee00000    IO-APIC, local APIC (in KVM)
  *	0xfffbc000 .. 0xfffbffff  KVM's identity map page and TSS (Intel without unrestricted guest)
  *	0xfffc0000 .. 0xffffffff  a firmware's image (read-only), if one boots
@@ -37,7 +38,6 @@
 #define LAYOUT_UMBRA_END    0xe0000000ULL
 #define LAYOUT_PCI	    0xe0000000ULL /* all that devices answer to */
 #define LAYOUT_ECAM	    0xe0000000ULL /* at the bottom: SeaBIOS places devices from the top */
-#define LAYOUT_PCI_WINDOW   0xe0100000ULL
 #define LAYOUT_PCI_END	    0xfec00000ULL
 #define LAYOUT_IOAPIC	    0xfec00000ULL
 #define LAYOUT_LAPIC	    0xfee00000ULL
@@ -46,6 +46,10 @@
 #define LAYOUT_4G	    0x100000000ULL
 #define LAYOUT_ROM_MAX	    0x40000ULL /* a firmware's image ends at 4 GiB, above the TSS */
 #define LAYOUT_MEM_MIN	    (16ULL << 20)
+
+/* Buses of the PCI host bridge: one, or with root ports as many; and where its devices begin. */
+#define LAYOUT_PCI_BUSES	 32
+#define LAYOUT_PCI_WINDOW(buses) (LAYOUT_ECAM + ((unsigned long long)(buses) << 20))
 
 /* KVM memory slots: RAM first, Umbra's after it; no slot at 0x10000 (another address space). */
 #define LAYOUT_SLOT_RAM	  0

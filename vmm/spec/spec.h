@@ -41,10 +41,31 @@
 	1023 /* of the descriptors that options can name; those of 0 to 2 are no such */
 #define SPEC_SLOT_LAST 31 /* of PCI; slot 0 is the host bridge's */
 
+#define SPEC_MAX_ROOT_PORTS   31
+#define SPEC_FUNCTION_LAST    7
+#define SPEC_CHASSIS_LAST     255
+#define SPEC_PORT_NUMBER_LAST 255
+
 /* What a device is called, and where it is plugged in; monitors show names, guests places. */
 struct spec_device {
-	char id[SPEC_ID_MAX + 1]; /* "": it has none of its own */
-	unsigned slot;		  /* of PCI; 0: the first one that is free */
+	char id[SPEC_ID_MAX + 1];  /* "": it has none of its own */
+	unsigned slot;		   /* of PCI bus 0; 0: the first one that is free */
+	char bus[SPEC_ID_MAX + 1]; /* the id of the root port that it is behind, or "" */
+};
+
+/*
+ * --root-port id=ID,slot=S[.F][,chassis=N][,port=N]: with one of them the guest's PCI has buses
+ * beyond bus 0 (devices/pci_port.h), ECAM for 32 of them (MCFG, DSDT, e820), and devices from a
+ * higher address on. Nothing else changes, the host bridge neither: a kernel takes a port for PCI
+ * Express by its capability, and with another bridge (Intel's MCH) a firmware would look for the
+ * chips around it. A guest without one is as it was.
+ */
+struct spec_root_port {
+	struct spec_device dev; /* has an id and a slot */
+	unsigned function;
+	unsigned chassis; /* 0: its number among the root ports, from 1 */
+	int number;	  /* of the port; -1: 8 * slot + function */
+	const char *text; /* all of the option, borrowed */
 };
 
 struct spec_disk {
@@ -175,6 +196,8 @@ struct guest_spec {
 	const char *record;	 /* or NULL */
 	const char *panic_dumps; /* a directory for a dump at a panic, or NULL */
 	const char *driver_wait; /* load drivers when this path exists in the guest, or NULL */
+	struct spec_root_port root_ports[SPEC_MAX_ROOT_PORTS];
+	size_t n_root_ports;
 	struct spec_disk disks[SPEC_MAX_DISKS];
 	size_t n_disks;
 	struct spec_net nets[SPEC_MAX_NETS];
@@ -217,8 +240,10 @@ int guest_spec_descriptors(const struct guest_spec *s, spec_descriptor_fn *fn, v
 			   struct err *e);
 /* Returns the slots that devices ask for, a bit each. */
 u32 guest_spec_slots(const struct guest_spec *s);
-/* Returns the slot that the device of console and ports asks for; 0: any. */
-unsigned guest_spec_serial_slot(const struct guest_spec *s);
+/* Returns the place that the device of console and ports asks for; its id means nothing. */
+const struct spec_device *guest_spec_serial(const struct guest_spec *s);
+/* Returns the number of the root port that @d is behind; -1: none, so that it is on bus 0. */
+int guest_spec_root_port(const struct guest_spec *s, const struct spec_device *d);
 /* Copies the name of disk @i, of its block node, or of network @i: its own, or by its number. */
 void spec_disk_name(const struct spec_disk *d, size_t i, char name[SPEC_ID_MAX + 1]);
 void spec_disk_node(const struct spec_disk *d, size_t i, char name[SPEC_ID_MAX + 1]);

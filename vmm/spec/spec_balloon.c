@@ -6,7 +6,7 @@
 
 #include "vmm/spec/spec_text.h"
 
-#define FORM "on[,reporting=on|off][,deflate-on-oom=on|off][,id=ID][,slot=N], or off"
+#define FORM "on[,reporting=on|off][,deflate-on-oom=on|off][,id=ID][,slot=N][,bus=PORT], or off"
 
 /* Reads on or off; @key: what it is about, "" for the balloon itself. */
 static int parse_switch(const char *whole, const char *key, const char *value, bool *on,
@@ -26,7 +26,7 @@ static const char *switch_value(const char *word, const char *key)
 
 static int balloon_word(struct spec_balloon *b, const char *whole, const char *word, struct err *e)
 {
-	static const char *const known[] = { "reporting", "deflate-on-oom", "id", "slot", NULL };
+	static const char *const known[] = { "reporting", "deflate-on-oom", "id", "slot", "bus", NULL };
 	int ret = spec_device_word(&b->dev, "--balloon", whole, word, e);
 	bool on = false;
 	const char *value;

@@ -132,7 +132,7 @@ static int check_vhost_user(const struct spec_disk *d, const char *s, struct err
 static int disk_words(struct spec_disk *d, const char *s, struct err *e)
 {
 	static const char *const known[] = { "ro", "direct", "serial", "queues", "aio",
-					     "id", "node",   "slot",   NULL };
+					     "id", "node",   "slot",   "bus",	 NULL };
 	size_t len = spec_file_len(d->path, ",", disk_words_begin);
 	char *rest = d->path[len] ? d->path + len + 1 : NULL, *word;
 	const char *comma;
@@ -145,12 +145,12 @@ static int disk_words(struct spec_disk *d, const char *s, struct err *e)
 	 */
 	comma = strrchr(d->path, ',');
 	if (comma && !strpbrk(comma, "./"))
-		return spec_unknown_word("--disk", s, comma + 1, known,
-					 d->vhost_user
-						 ? "vhost-user=SOCKET[,queues=N][,id=ID][,slot=N]"
-						 : "FILE[,ro][,direct][,serial=S][,queues=N]"
-						   "[,id=ID][,node=NODE][,slot=N]",
-					 e);
+		return spec_unknown_word(
+			"--disk", s, comma + 1, known,
+			d->vhost_user ? "vhost-user=SOCKET[,queues=N][,id=ID][,slot=N][,bus=PORT]"
+				      : "FILE[,ro][,direct][,serial=S][,queues=N]"
+					"[,id=ID][,node=NODE][,slot=N][,bus=PORT]",
+			e);
 	while (!ret && (word = strsep(&rest, ",")))
 		ret = disk_word(d, s, word, e);
 	if (ret)

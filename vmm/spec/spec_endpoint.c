@@ -66,7 +66,7 @@ static int endpoint_kind(struct guest_spec *s, struct spec_endpoint *end,
 static int parse_endpoint(struct guest_spec *s, struct spec_endpoint *end,
 			  const struct endpoint_option *opt, const char *text, struct err *e)
 {
-	static const char *const known[] = { "id", "slot", NULL };
+	static const char *const known[] = { "id", "slot", "bus", NULL };
 	char *kind = guest_spec_keep(s, strdup(text)), *words, *word;
 	size_t len;
 	int ret;
@@ -83,7 +83,7 @@ static int parse_endpoint(struct guest_spec *s, struct spec_endpoint *end,
 		ret = spec_device_word(&end->dev, opt->name, opt->whole, word, e);
 		if (!ret)
 			ret = spec_unknown_word(opt->name, opt->whole, word, known,
-						"id=ID or slot=N", e);
+						"id=ID or slot=N or bus=PORT", e);
 		ret = ret < 0 ? ret : 0;
 	}
 	return ret;

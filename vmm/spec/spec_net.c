@@ -100,8 +100,8 @@ static int parse_mac(struct spec_net *n, const char *s)
 static int net_word(struct spec_net *n, const char *s, const char *word, struct err *e)
 {
 	static const char *const user_words[] = { "tftp", "bootfile", "hostfwd", "mac",
-						  "id",	  "slot",     NULL };
-	static const char *const tap_words[] = { "mac", "id", "slot", NULL };
+						  "id",	  "slot",     "bus",	 NULL };
+	static const char *const tap_words[] = { "mac", "id", "slot", "bus", NULL };
 	const char *value = strchr(word, '=');
 	size_t len = value ? (size_t)(value - word) : strlen(word);
 	bool tap = n->tap || n->tap_fd;
@@ -138,9 +138,9 @@ static int net_word(struct spec_net *n, const char *s, const char *word, struct 
 	}
 	return spec_unknown_word(
 		"--net", s, word, tap ? tap_words : user_words,
-		tap ? "tap=NAME[,mac=M][,id=ID][,slot=N]"
+		tap ? "tap=NAME[,mac=M][,id=ID][,slot=N][,bus=PORT]"
 		    : "user[,tftp=DIR][,bootfile=F][,hostfwd=tcp:PORT-:PORT][,mac=M][,id=ID]"
-		      "[,slot=N]",
+		      "[,slot=N][,bus=PORT]",
 		e);
 }
 

@@ -21,15 +21,18 @@ int spec_take_balloon(struct guest_spec *s, const char *base, const char *text, 
 int spec_take_cpus(struct guest_spec *s, const char *base, const char *text, struct err *e);
 /*
  * Takes FILE[,ro][,direct][,serial=S][,queues=N][,aio=auto|io_uring|threads][,id=ID][,node=NODE]
- * [,slot=N], or vhost-user=SOCKET[,queues=N][,id=ID][,slot=N].
+ * [,slot=N][,bus=PORT], or vhost-user=SOCKET[,queues=N][,id=ID][,slot=N][,bus=PORT].
  */
 int spec_take_disk(struct guest_spec *s, const char *base, const char *text, struct err *e);
 /*
  * Takes user[,tftp=DIR][,bootfile=F][,hostfwd=tcp:PORT-:PORT]..., tap=NAME, or tap-fd=N, each
- * with [,mac=M][,id=ID][,slot=N].
+ * with [,mac=M][,id=ID][,slot=N][,bus=PORT].
  */
 int spec_take_net(struct guest_spec *s, const char *base, const char *text, struct err *e);
-/* Takes stdio, attach, pty, socket=PATH, socket-fd=N or file=PATH, with [,id=ID][,slot=N]. */
+/*
+ * Takes stdio, attach, pty, socket=PATH, socket-fd=N or file=PATH, with [,id=ID][,slot=N]
+ * [,bus=PORT].
+ */
 int spec_take_console(struct guest_spec *s, const char *base, const char *text, struct err *e);
 /* Takes NAME=pty, NAME=socket=PATH, ..., as --console has them, but stdio and attach. */
 int spec_take_port(struct guest_spec *s, const char *base, const char *text, struct err *e);
@@ -39,8 +42,10 @@ int spec_take_uuid(struct guest_spec *s, const char *base, const char *text, str
 int spec_take_smbios(struct guest_spec *s, const char *base, const char *text, struct err *e);
 /* Takes fd=N: a control socket more. */
 int spec_take_control(struct guest_spec *s, const char *base, const char *text, struct err *e);
-/* Takes on[,id=ID][,slot=N], or off: the entropy device. */
+/* Takes on[,id=ID][,slot=N][,bus=PORT], or off: the entropy device. */
 int spec_take_rng(struct guest_spec *s, const char *base, const char *text, struct err *e);
+/* Takes id=ID,slot=S[.F][,chassis=N][,port=N]: a root port, behind which is one device. */
+int spec_take_root_port(struct guest_spec *s, const char *base, const char *text, struct err *e);
 /* Takes SESSION[/INSTANCE]:FILE.ko[,param=value]... */
 int spec_take_driver(struct guest_spec *s, const char *base, const char *text, struct err *e);
 /* Takes an absolute path in the guest. */
@@ -63,8 +68,8 @@ int spec_parse_driver(struct spec_driver *d, const char *what, const char *text,
 void spec_driver_free(struct spec_driver *d);
 
 /*
- * Takes @word of @text if it is id=ID or slot=N. 1: it is one of these; 0: it is another one;
- * -EINVAL and a line that begins with @option.
+ * Takes @word of @text if it is id=ID, slot=N or bus=PORT. 1: it is one of these; 0: it is another
+ * one; -EINVAL and a line that begins with @option.
  */
 int spec_device_word(struct spec_device *d, const char *option, const char *text, const char *word,
 		     struct err *e);

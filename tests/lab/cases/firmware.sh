@@ -29,6 +29,21 @@ test_disk_boots()
 	expect_not_in "$WORK/log" 'WARNING|Unable|fail'
 }
 
+# SeaBIOS numbers the buses and places the windows itself.
+test_disk_behind_a_root_port_boots()
+{
+	firmware_run --root-port id=a,slot=3 --root-port id=b,slot=3.1 --disk "$WORK/empty" \
+		--disk "$WORK/disk,ro,bus=b" --firmware-log "$WORK/log" --no-reboot
+	expect_exit 10
+	expect_console 'not a bootable disk'
+	firmware_run --root-port id=a,slot=3 --root-port id=b,slot=3.1 \
+		--disk "$WORK/disk,ro,bus=b" --disk "$WORK/empty" --firmware-log "$WORK/log2"
+	expect_exit 0
+	expect_console '^@@ second sector'
+	expect_in "$WORK/log2" 'PCI: secondary bus 2'
+	expect_not_in "$WORK/log2" 'WARNING|Unable|fail'
+}
+
 test_every_processor_comes_up()
 {
 	firmware_run --disk "$WORK/disk,ro" --cpus 4 --firmware-log "$WORK/log"

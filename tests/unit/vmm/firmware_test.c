@@ -172,7 +172,7 @@ static const u8 *file_entry(struct ctx *t, const char *name)
 static void test_start(void **state)
 {
 	struct ctx *t = *state;
-	struct firmware_config c = { .image = t->image, .disks = { 3 }, .n_disks = 1 };
+	struct firmware_config c = { .image = t->image, .pci = { 1, { { .slot = 3 } }, 1 } };
 	const u8 *e820;
 
 	if (create_and_start(t, &c))
@@ -408,7 +408,7 @@ static void test_acpi(void **state)
 
 	(void)state;
 	for (unsigned cpus = 1; cpus <= LAYOUT_MAX_CPUS; cpus++) {
-		assert_int_equal(acpi_write_pc(mem, sizeof(mem), cpus, &f), 0);
+		assert_int_equal(acpi_write_pc(mem, sizeof(mem), cpus, 1, &f), 0);
 		assert_int_equal(f.n_pointers, 7);
 		assert_int_equal(f.n_sums, 3);
 		for (unsigned i = 0; i < f.n_pointers; i++) {
@@ -442,7 +442,7 @@ static void test_acpi(void **state)
 		assert_int_equal(byte_sum(mcfg, get32(mcfg + 4)), 0);
 	}
 	for (size_t len = 0; len < 700; len++)
-		assert_int_equal(acpi_write_pc(mem, len, 1, &f), -ENOSPC);
+		assert_int_equal(acpi_write_pc(mem, len, 1, 1, &f), -ENOSPC);
 }
 
 /* --- options ------------------------------------------------------------------------------- */

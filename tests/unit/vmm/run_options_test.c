@@ -566,11 +566,21 @@ static void test_acpi(void **state)
 {
 	static u8 mem[LAYOUT_ACPI_SIZE];
 	const u8 *xsdt, *fadt, *madt, *mcfg, *dsdt;
+	static const struct {
+		const char *bytes;
+		size_t len;
+	} resources[] = {
+		/* buses 0 to 31; memory from 0xe2000000 to 0xfebfffff; 32 MiB from 0xe0000000 */
+		{ "\x88\x0d\0\x02\x0c\0\0\0\0\0\x1f\0\0\0\x20", 16 },
+		{ "\x87\x17\0\0\x0c\x01\0\0\0\0\0\0\0\xe2\xff\xff\xbf\xfe\0\0\0\0\0\0\xc0\x1c",
+		  26 },
+		{ "\x86\x09\0\x01\0\0\0\xe0\0\0\0\x02", 12 },
+	};
 
 	(void)state;
 	for (unsigned cpus = 1; cpus <= LAYOUT_MAX_CPUS; cpus++) {
 		memset(mem, 0xff, sizeof(mem));
-		assert_int_equal(acpi_write(mem, sizeof(mem), LAYOUT_ACPI, cpus), 0);
+		assert_int_equal(acpi_write(mem, sizeof(mem), LAYOUT_ACPI, cpus, 1), 0);
 		assert_memory_equal(mem, "RSD PTR ", 8);
 		assert_int_equal(byte_sum(mem, 20), 0);
 		assert_int_equal(byte_sum(mem, 36), 0);
@@ -595,8 +605,18 @@ static void test_acpi(void **state)
 		assert_int_equal(get64(mcfg + 44), LAYOUT_ECAM);
 		assert_int_equal(get64(mcfg + 52), 0); /* segment 0, bus 0 to 0 */
 	}
+	/* More buses change four descriptors, all of them in place. */
+	assert_int_equal(acpi_write(mem, sizeof(mem), LAYOUT_ACPI, 1, LAYOUT_PCI_BUSES), 0);
+	mcfg = mem + (get64(xsdt + 52) - LAYOUT_ACPI);
+	assert_int_equal(byte_sum(mcfg, 60), 0);
+	assert_int_equal(get64(mcfg + 52), 0x1f000000); /* segment 0, bus 0 to 31 */
+	dsdt = mem + (get64(fadt + 140) - LAYOUT_ACPI);
+	assert_int_equal(byte_sum(dsdt, get32(dsdt + 4)), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(resources); i++)
+		assert_non_null(
+			memmem(dsdt, get32(dsdt + 4), resources[i].bytes, resources[i].len));
 	for (size_t len = 0; len < 600; len++)
-		assert_int_equal(acpi_write(mem, len, LAYOUT_ACPI, 1), -ENOSPC);
+		assert_int_equal(acpi_write(mem, len, LAYOUT_ACPI, 1, 1), -ENOSPC);
 }
 
 /* libconfig loses the string that it read last when the text has a syntax error: not our leak. */

@@ -30,6 +30,9 @@ static int take_all(struct guest_spec *s, const char *const *options, struct err
 		case 'r':
 			ret = spec_take_rng(s, NULL, text, e);
 			break;
+		case 'b':
+			ret = spec_take_root_port(s, NULL, text, e);
+			break;
 		case 'c':
 			ret = spec_take_console(s, NULL, text, e);
 			break;
@@ -69,7 +72,7 @@ static void all_devices_take_a_name_and_a_slot(void **state)
 	assert_string_equal(s.ports[0].end.path, "/a,b");
 	assert_string_equal(s.ports[0].end.dev.id, "charchannel0");
 	assert_string_equal(s.ports[1].end.path, "/l");
-	assert_int_equal(guest_spec_serial_slot(&s), 6);
+	assert_int_equal(guest_spec_serial(&s)->slot, 6);
 	assert_int_equal(guest_spec_slots(&s), 1U << 3 | 1U << 4 | 1U << 5 | 1U << 6 | 1U << 31);
 	spec_disk_name(&s.disks[0], 0, name);
 	assert_string_equal(name, "virtio-disk0");
@@ -79,6 +82,38 @@ static void all_devices_take_a_name_and_a_slot(void **state)
 	assert_string_equal(name, "node1");
 	spec_net_name(&s.nets[1], 1, name);
 	assert_string_equal(name, "net1");
+	guest_spec_free(&s);
+}
+
+static void devices_may_be_behind_root_ports(void **state)
+{
+	struct guest_spec s;
+	struct err e;
+
+	(void)state;
+	if (TAKE("bid=pci.1,slot=2", "bslot=2.7,id=pci.2,chassis=9,port=23",
+		 "bid=pci.3,slot=3.0,port=0", "da.img,bus=pci.2,id=virtio-disk0", "nuser,bus=pci.1",
+		 "ron,slot=4", "pa=pty", "pb=pty,bus=pci.3"))
+		fail_msg("%s", e.text);
+	assert_int_equal(s.n_root_ports, 3);
+	assert_int_equal(s.root_ports[0].chassis, 0);
+	assert_int_equal(s.root_ports[0].number, -1);
+	assert_string_equal(s.root_ports[1].dev.id, "pci.2");
+	assert_int_equal(s.root_ports[1].dev.slot, 2);
+	assert_int_equal(s.root_ports[1].function, 7);
+	assert_int_equal(s.root_ports[1].chassis, 9);
+	assert_int_equal(s.root_ports[1].number, 23);
+	assert_int_equal(s.root_ports[2].function, 0);
+	assert_int_equal(s.root_ports[2].number, 0);
+	assert_int_equal(guest_spec_root_port(&s, &s.disks[0].dev), 1);
+	assert_int_equal(guest_spec_root_port(&s, &s.nets[0].dev), 0);
+	assert_int_equal(guest_spec_root_port(&s, &s.rng), -1);
+	assert_int_equal(guest_spec_root_port(&s, guest_spec_serial(&s)), 2);
+	/* Slots of bus 0 only. */
+	assert_int_equal(guest_spec_slots(&s), 1U << 2 | 1U << 3 | 1U << 4);
+	guest_spec_free(&s);
+	/* A port may come after who is behind it. */
+	assert_int_equal(TAKE("da.img,bus=p", "bid=p,slot=31"), 0);
 	guest_spec_free(&s);
 }
 
@@ -137,7 +172,7 @@ static void the_last_rng_and_console_count(void **state)
 static void mistakes_are_told(void **state)
 {
 	static const struct {
-		const char *options[3], *line;
+		const char *options[4], *line;
 	} bad[] = {
 		{ { "da.img,id=" }, "--disk a.img,id=: id wants a letter and up to 62 more" },
 		{ { "da.img,id=1a" }, "id wants a letter" },
@@ -160,7 +195,32 @@ static void mistakes_are_told(void **state)
 		{ { "csocket-fd=7", "ntap-fd=7" },
 		  "--console: descriptor 7 is already that of --net tap-fd=7" },
 		{ { "pa=socket-fd=7,id=x", "pb=socket-fd=7" }, "--port b: descriptor 7" },
-		{ { "rno" }, "want on[,id=ID][,slot=N] or off" },
+		{ { "da.img,bus=p" }, "--disk a.img: there is no --root-port id=p" },
+		{ { "da.img,bus=" }, "bus wants a letter" },
+		{ { "bid=p,slot=2", "da.img,bus=p,slot=3" },
+		  "--disk a.img: slot is a place on bus 0; behind a root port there is one" },
+		{ { "bid=p,slot=2", "da.img,bus=p", "nuser,bus=p" },
+		  "--net user,bus=p: the root port p is already that of --disk a.img" },
+		{ { "bid=p,slot=2", "da.img,bus=p", "cpty,bus=p" }, "--console: the root port p" },
+		{ { "bid=p,slot=2", "pa=pty,bus=p", "cpty,slot=4" }, "another place already" },
+		{ { "bid=p,slot=2", "bid=q,slot=2" },
+		  "--root-port id=q,slot=2: slot 2.0 is already that of --root-port id=p,slot=2" },
+		{ { "bid=p,slot=2", "bid=q,slot=2.1", "da.img,slot=2" },
+		  "--disk a.img: slot 2 is" },
+		{ { "bid=p,slot=2.1" },
+		  "--root-port id=p,slot=2.1: a device has a function 0; add a --root-port with "
+		  "slot=2" },
+		{ { "bid=p,slot=2", "bid=p,slot=3" }, "the name p is already" },
+		{ { "bid=p,slot=2", "da.img,id=p" }, "the name p is already" },
+		{ { "bid=p" }, "want id=ID,slot=S[.F]" },
+		{ { "bslot=2" }, "want id=ID,slot=S[.F]" },
+		{ { "bid=p,slot=0" }, "slot wants a number from 1 to 31, and" },
+		{ { "bid=p,slot=2.8" }, "slot wants a number from 1 to 31, and" },
+		{ { "bid=p,slot=2." }, "slot wants a number from 1 to 31, and" },
+		{ { "bid=p,slot=2,chassis=0" }, "chassis wants a number from 1 to 255" },
+		{ { "bid=p,slot=2,port=256" }, "port wants a number up to 255" },
+		{ { "bid=p,slto=2" }, "did you mean \"slot\"" },
+		{ { "rno" }, "want on[,id=ID][,slot=N][,bus=PORT] or off" },
 		{ { "roff,slot=3" }, "want on" },
 		{ { "dvhost-user=s,node=x" }, "back end's to decide" },
 		{ { "da.img,slot=5", "nuser,slot=5" },
@@ -193,6 +253,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_devices_take_a_name_and_a_slot),
 		cmocka_unit_test(descriptors_of_the_starter_are_listed),
+		cmocka_unit_test(devices_may_be_behind_root_ports),
 		cmocka_unit_test(the_last_rng_and_console_count),
 		cmocka_unit_test(mistakes_are_told),
 	};
