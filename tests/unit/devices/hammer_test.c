@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <linux/pci_regs.h>
 #include <errno.h>
 #include <linux/virtio_console.h>
 #include <linux/virtio_pci.h>
@@ -27,6 +28,7 @@
 #include "devices/cmos.h"
 #include "devices/net_backend.h"
 #include "devices/pci.h"
+#include "devices/pci_port.h"
 #include "devices/serial.h"
 #include "devices/virtio_blk.h"
 #include "devices/virtio_console.h"
@@ -96,8 +98,13 @@ static u64 mmio_read(struct hammer *m, u64 at, unsigned len)
 	return value;
 }
 
+/* All are in slots of bus 0, but the network is behind a root port in the slot of its number. */
+#define PORT_CONFIG (ECAM + ((NET + 1ULL) << 15))
+
 static u64 config_at(unsigned d)
 {
+	if (d == NET)
+		return ECAM + PCI_ECAM_SIZE;
 	return ECAM + ((u64)(d + 1) << 15);
 }
 
@@ -258,13 +265,38 @@ static void access_ports(struct hammer *m, u64 *seed)
 		      1U << random_of(seed) % 3, random_of(seed) & 1);
 }
 
+/* Resets what is behind the root port, or changes where that leads; or repairs both. */
+static void use_port(struct hammer *m, u64 *seed)
+{
+	switch (random_of(seed) % 16) {
+	case 0:
+		mmio_write(m, PORT_CONFIG + PCI_BRIDGE_CONTROL, PCI_BRIDGE_CTL_BUS_RESET, 2);
+		break;
+	case 1:
+		mmio_write(m, PORT_CONFIG + PCI_PRIMARY_BUS, random_of(seed) & 0x030303, 4);
+		break;
+	case 2:
+		mmio_write(m, PORT_CONFIG + PCI_MEMORY_BASE, random_of(seed), 4);
+		break;
+	case 3:
+		mmio_write(m, PORT_CONFIG + PCI_COMMAND, random_of(seed) & 7, 2);
+		break;
+	default:
+		mmio_write(m, PORT_CONFIG + PCI_PRIMARY_BUS, 0x010100, 4);
+		mmio_write(m, PORT_CONFIG + PCI_MEMORY_BASE, 0xfff00000, 4);
+		mmio_write(m, PORT_CONFIG + PCI_COMMAND, PCI_COMMAND_MEMORY, 2);
+		mmio_write(m, config_at(NET) + PCI_BASE_ADDRESS_0, WINDOW + 40 * BAR_SIZE, 4);
+		mmio_write(m, config_at(NET) + PCI_COMMAND, PCI_COMMAND_MEMORY, 2);
+	}
+}
+
 static void do_anything(struct hammer *m, u64 *seed)
 {
 	unsigned d = random_of(seed) % DEVICES, len = 1U << random_of(seed) % 4;
 	unsigned queues = virtio_type(m->v[d])->queues < 8 ? virtio_type(m->v[d])->queues : 8;
 	u64 bar = bar_of(m, d), value = random_of(seed);
 
-	switch (random_of(seed) % 22) {
+	switch (random_of(seed) % 23) {
 	default: /* ten of them */
 		for (unsigned i = random_of(seed) % 4 ? 1 : 30; i; i--)
 			add_chain(m, d, (unsigned)(random_of(seed) % queues), seed);
@@ -310,7 +342,10 @@ static void do_anything(struct hammer *m, u64 *seed)
 		access_ports(m, seed);
 		break;
 	case 21:
-		mmio_read(m, ECAM + random_of(seed) % PCI_ECAM_SIZE, len);
+		mmio_read(m, ECAM + random_of(seed) % (BUSES * PCI_ECAM_SIZE), len);
+		break;
+	case 22:
+		use_port(m, seed);
 		break;
 	}
 }
@@ -473,16 +508,21 @@ static void make_machine(struct hammer *m, bool aio_threads)
 		.low = 1U << 28,
 		.periodic = on_periodic,
 	};
+	const struct pci_port_config port = { .slot = NET + 1 };
+	struct pci_bus *behind;
 
 	memset(m, 0, sizeof(*m));
 	shared_host_init(&m->sh);
 	pthread_rwlock_init(&m->running, NULL);
 	assert_int_equal(pci_bus_create(&m->bus, &m->sh.host, WINDOW, WINDOW_END), 0);
-	assert_int_equal(pci_bus_map_ecam(m->bus, ECAM, 1), 0);
+	assert_int_equal(pci_bus_map_ecam(m->bus, ECAM, BUSES), 0);
+	assert_int_equal(pci_port_create(&behind, m->bus, &port), 0);
 	make_disk(m, aio_threads);
 	make_others(m);
 	for (unsigned d = 0; d < DEVICES; d++)
-		assert_int_equal(virtio_pci_create(&m->pci[d], &m->sh.host, m->bus, m->v[d]), 0);
+		assert_int_equal(virtio_pci_create(&m->pci[d], &m->sh.host,
+						   d == NET ? behind : m->bus, m->v[d]),
+				 0);
 	assert_int_equal(serial_create(&m->serial, &m->sh.host, &serial), 0);
 	assert_int_equal(cmos_create(&m->cmos, &m->sh.host, &cmos), 0);
 }

@@ -25,8 +25,9 @@
 
 #define RAM	   (1U << 20)
 #define WINDOW	   0xe0000000ULL
-#define WINDOW_END 0xe0100000ULL
+#define WINDOW_END 0xe0400000ULL
 #define ECAM	   WINDOW_END
+#define BUSES	   2
 #define REGIONS	   64
 #define VECTORS	   128
 
@@ -147,7 +148,7 @@ static inline int shared_pio_add(struct host *h, u16 port, u16 len, host_io_fn *
 
 static inline int shared_mmio_map(struct host *h, u64 gpa, u64 len, host_io_fn *fn, void *arg)
 {
-	const u64 end = ECAM + PCI_ECAM_SIZE;
+	const u64 end = ECAM + BUSES * PCI_ECAM_SIZE;
 
 	if (gpa < WINDOW || gpa >= end || len > end - gpa)
 		return -EINVAL;
