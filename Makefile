@@ -39,7 +39,7 @@ VMM_ROOMS := $(addprefix vmm/,cli guest session monitor gate control backend boo
 objs     = $(patsubst %.c,$(B)/obj/%.o,$(wildcard $(addsuffix /*.c,$(1)))) \
            $(patsubst %.S,$(B)/obj/%.o,$(wildcard $(addsuffix /*.S,$(1))))
 
-all: check-tools $(B)/vmm $(B)/net-helper guest
+all: check-tools $(B)/vmm $(B)/net-helper $(B)/umbra-qemu guest
 .PHONY: all guest check-tools setup unit test demo lint bench help clean fuzz shim agent
 
 help:
@@ -102,6 +102,15 @@ $(B)/libvmm.a: $(VMM_REST)
 
 $(B)/net-helper: $(call objs,vmm/backend/net-helper) $(B)/libvmm.a $(ARCH)
 	$(Q)$(CC) $(CFLAGS) $(EXTRA) -pie $(LDFLAGS_ALL) -o $@ $(call objs,vmm/backend/net-helper) $(B)/libvmm.a $(ARCH) $(LDLIBS) -lslirp
+
+# The emulator for libvirt, which becomes vmm. All but its main() is an archive, for its tests.
+QEMU_OBJS := $(call objs,tools/umbra-qemu)
+$(B)/libumbra-qemu.a: $(filter-out %/umbra_qemu.o,$(QEMU_OBJS))
+	@rm -f $@
+	$(Q)ar rcs $@ $^
+
+$(B)/umbra-qemu: $(B)/obj/tools/umbra-qemu/umbra_qemu.o $(B)/libumbra-qemu.a $(B)/libbase.a
+	$(Q)$(CC) $(CFLAGS) $(EXTRA) $(LINK) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS)
 
 # --- guest side -----------------------------------------------------------------------------
 guest: agent shim

@@ -28,6 +28,11 @@ $(B)/tests/unit/vmm/%: $(B)/obj/tests/unit/vmm/%.o $(VMM_REST) $(ARCH)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(EXTRA) -pie -o $@ $< $(VMM_REST) $(ARCH) $(LDLIBS) -lcmocka
 
+# So is the emulator for libvirt.
+$(B)/tests/unit/tools/%: $(B)/obj/tests/unit/tools/%.o $(B)/libumbra-qemu.a $(B)/libbase.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(EXTRA) -pie -o $@ $^ $(LDLIBS) -lcmocka
+
 # It decides how long the device polls.
 $(B)/tests/unit/devices/blk_wake_test: private LDLIBS += -Wl,--wrap=vq_pace_poll,--wrap=vq_pace_init
 
@@ -75,7 +80,7 @@ $(B)/tests/unit/devices/blk_crash_test $(B)/tests/soak/soak_disk: $(B)/obj/tests
 $(B)/tests/unit/vmm/net_helper_test $(B)/tests/unit/vmm/monitor_test: | $(B)/net-helper
 
 # Scripts try the command itself, as a user would.
-$(B)/tests/cli/%: tests/cli/%.sh $(B)/vmm
+$(B)/tests/cli/%: tests/cli/%.sh $(B)/vmm $(B)/umbra-qemu
 	@mkdir -p $(@D)
 	install -m 755 $< $@
 
@@ -132,6 +137,9 @@ FUZZ_MAKE = $(MAKE) --no-print-directory B=build/fuzz CC=clang CFLAGS='-O1 -g' \
 
 $(B)/fuzz_vmm_%: $(B)/obj/tests/fuzz/fuzz_vmm_%.o $(VMM_REST) $(ARCH)
 	$(Q)$(CC) $(CFLAGS) $(EXTRA) -fsanitize=fuzzer -o $@ $< $(VMM_REST) $(ARCH) $(LDLIBS)
+
+$(B)/fuzz_tools_%: $(B)/obj/tests/fuzz/fuzz_tools_%.o $(B)/libumbra-qemu.a $(B)/libbase.a
+	$(Q)$(CC) $(CFLAGS) $(EXTRA) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
 
 $(B)/fuzz_%: $(B)/obj/tests/fuzz/fuzz_%.o $(ARCH)
 	$(Q)$(CC) $(CFLAGS) $(EXTRA) -fsanitize=fuzzer -o $@ $< $(ARCH) $(LDLIBS)
@@ -217,7 +225,7 @@ test:
 lint:
 	@tools/check-tools lint
 	@LINT_FLAGS='$(WARN) $(DEFS)' tools/lint
-	@$(MAKE) --no-print-directory $(B)/vmm $(B)/net-helper
+	@$(MAKE) --no-print-directory $(B)/vmm $(B)/net-helper $(B)/umbra-qemu
 	@tools/check-rooms
 	@tools/check-tour
 

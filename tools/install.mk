@@ -19,7 +19,7 @@ INSTALL     ?= install
 
 man: $(B)/man/vmm.1
 
-$(B)/man/vmm.1: $(B)/vmm $(wildcard vmm/cli/man/*) policy/POLICY.md tools/umbra-shim tools/umbra-image
+$(B)/man/vmm.1: $(B)/vmm $(B)/umbra-qemu $(wildcard vmm/cli/man/*) policy/POLICY.md tools/umbra-shim tools/umbra-image
 	@tools/check-tools man
 	vmm/cli/man/pages $(B)/vmm $(B)/man
 
@@ -27,7 +27,7 @@ $(B)/man/vmm.1: $(B)/vmm $(wildcard vmm/cli/man/*) policy/POLICY.md tools/umbra-
 install: all man
 	$(INSTALL) -d $(addprefix $(DESTDIR),$(bindir) $(umbradir)/guest-shim $(umbradir)/guest \
 	    $(mandir)/man1 $(mandir)/man5 $(examplesdir) $(compdir))
-	$(INSTALL) -m 755 $(B)/vmm $(DESTDIR)$(bindir)/vmm
+	$(INSTALL) -m 755 $(B)/vmm $(B)/umbra-qemu $(DESTDIR)$(bindir)
 	$(INSTALL) -m 755 $(B)/net-helper $(DESTDIR)$(umbradir)/net-helper
 	$(INSTALL) -m 755 $(B)/guest/agent $(DESTDIR)$(umbradir)/guest/agent
 	$(INSTALL) -m 755 tools/umbra-shim tools/umbra-image $(DESTDIR)$(bindir)
@@ -45,7 +45,7 @@ install: all man
 	$(INSTALL) -m 644 tools/completion.bash $(DESTDIR)$(compdir)/vmm
 
 uninstall:
-	rm -f $(addprefix $(DESTDIR)$(bindir)/,vmm umbra-shim umbra-image) $(DESTDIR)$(compdir)/vmm $(DESTDIR)$(mandir)/man1/vmm.1 \
+	rm -f $(addprefix $(DESTDIR)$(bindir)/,vmm umbra-qemu umbra-shim umbra-image) $(DESTDIR)$(compdir)/vmm $(DESTDIR)$(mandir)/man1/vmm.1 \
 	    $(DESTDIR)$(mandir)/man1/vmm-*.1 $(DESTDIR)$(mandir)/man1/umbra-*.1 $(DESTDIR)$(mandir)/man5/umbra-*.5
 	rm -rf $(DESTDIR)$(umbradir) $(DESTDIR)$(prefix)/share/umbra
 

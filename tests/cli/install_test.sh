@@ -132,7 +132,7 @@ shim_if_possible()
 args=(-s --no-print-directory DESTDIR="$work/dest" prefix=/opt/umbra)
 result make_install make "${args[@]}" install
 result nothing_outside_the_prefix test "$(ls -A "$work/dest")$(ls -A "$work/dest/opt")" = optumbra
-result all_parts has bin/vmm lib/umbra/net-helper lib/umbra/guest/agent bin/umbra-shim bin/umbra-image \
+result all_parts has bin/vmm bin/umbra-qemu share/man/man1/umbra-qemu.1 lib/umbra/net-helper lib/umbra/guest/agent bin/umbra-shim bin/umbra-image \
 	lib/umbra/guest-shim/Kbuild lib/umbra/images/where.sh lib/umbra/images/fetch-kernel \
 	lib/umbra/images/mkdebian share/man/man1/umbra-shim.1 share/man/man1/umbra-image.1 \
 	lib/umbra/guest-shim/abi.h share/man/man1/vmm.1 share/man/man1/vmm-run.1 \

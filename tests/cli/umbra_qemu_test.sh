@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# What libvirt does with an emulator before any guest: it probes it. Needs no KVM. Speaks TAP.
+# umbra-qemu as libvirt starts it: the probe of an emulator, and what it becomes. Needs no KVM. Speaks TAP.
 set -u
 # shellcheck source=tests/lib_tap.sh
 . tests/lib_tap.sh
-vmm=$PWD/build/vmm
-tap_begin 'a probe by libvirt'
+emulator=$PWD/build/umbra-qemu
+tap_begin 'the emulator for libvirt'
 pids=()
 trap '[ ${#pids[@]} = 0 ] || kill "${pids[@]}" 2>/dev/null; rm -rf "$work"' EXIT
 
@@ -26,15 +26,19 @@ for request in json.load(open(sys.argv[2])):
     assert answer['id'] == request['id'], (request, answer)
     if request['execute'] == 'query-machines':
         assert 'umbra' in answer['return'][0]['name'], answer
-    if request['execute'] not in ('query-tpm-models', 'query-tpm-types'):
+    if request['execute'] == 'device-list-properties':
         assert answer.get('error', {}).get('class') in (None, 'DeviceNotFound'), (request, answer)
+    elif not request['execute'].startswith('query-tpm-'):
+        assert 'return' in answer, (request, answer)
 END
 }
 
-# probe DIR: starts one that answers in DIR; when it returns, everything is there.
+# probe DIR [PID-DIR]: starts one that answers in DIR; when it returns, everything is there.
 probe()
 {
-	timeout 20 "$vmm" emulator-probe --qmp "$1/qmp.monitor" --pidfile "$1/qmp.pid" >"$1/out" 2>"$1/err" </dev/null
+	timeout 20 "$emulator" -S -no-user-config -nodefaults -nographic -machine none,accel=kvm:tcg \
+		-qmp "unix:$1/qmp.monitor,server=on,wait=off" -pidfile "${2:-$1}/qmp.pid" -daemonize \
+		>"$1/out" 2>"$1/err" </dev/null
 }
 
 mkdir "$work/1" "$work/2" "$work/3"
@@ -63,9 +67,9 @@ result 'another one in its place is refused' second
 
 held()
 {
-	! timeout 20 "$vmm" emulator-probe --qmp "$work/2/s" --pidfile "$work/1/qmp.pid" 2>"$work/2/err" || return 1
+	! probe "$work/2" "$work/1" || return 1
 	grep -qx "vmm: $work/1/qmp.pid: another process holds it" "$work/2/err" &&
-		[ "$(cat "$work/1/qmp.pid")" = "$pid" ] && [ ! -e "$work/2/s" ]
+		[ "$(cat "$work/1/qmp.pid")" = "$pid" ] && [ ! -e "$work/2/qmp.monitor" ]
 }
 result 'a number that is in use stays' held
 
@@ -101,5 +105,64 @@ linked()
 	! probe "$work/2" && [ ! -s "$work/target" ]
 }
 result 'no link is followed' linked
+
+# --- what it becomes ---
+
+# In a directory of its own it finds this in place of vmm.
+mkdir "$work/bin" && cp "$emulator" "$work/bin" && cat >"$work/bin/vmm" <<'END'
+#!/bin/bash
+echo "$$ $(readlink /proc/$$/fd/9)"
+printf '%s\n' "$@"
+END
+chmod 755 "$work/bin/vmm"
+
+# become ARG...: the words of vmm, one a line, behind its number and descriptor 9
+become()
+{
+	timeout 20 "$work/bin/umbra-qemu" "$@" >"$work/out" 2>"$work/err" </dev/null 9>"$work/nine"
+}
+# shellcheck disable=SC2054
+domain=(-S -machine pc -m 256 -chardev socket,id=m,fd=9,server=on,wait=off -mon chardev=m,mode=control)
+
+becomes()
+{
+	local pid
+
+	"$work/bin/umbra-qemu" "${domain[@]}" -kernel /k >"$work/out" 2>"$work/err" </dev/null 9>"$work/nine" &
+	pid=$!
+	wait "$pid" || return 1
+	[ "$(head -n 1 "$work/out")" = "$pid $work/nine" ] && [ ! -s "$work/err" ] &&
+		[ "$(tail -n +2 "$work/out" | paste -sd ' ')" = "run --confine managed --no-control --paused --memory \
+262144K --kernel /k --control fd=9 --rng off --console attach" ]
+}
+result 'it becomes vmm, with its descriptors' becomes
+
+notes()
+{
+	become "${domain[@]}" -kernel /k -usb && [ "$(cat "$work/err")" = \
+		"umbra-qemu: -usb: there is no USB (<controller type='usb' model='none'/>)" ]
+}
+result 'what the guest has not is said' notes
+
+# fails TEXT ARG...: with TEXT as the only line, and exit code 1
+fails()
+{
+	local said=$1
+
+	shift
+	become "$@"
+	[ $? = 1 ] && [ "$(cat "$work/err")" = "umbra-qemu: $said" ] && [ ! -s "$work/out" ]
+}
+result 'an error is one line' fails '-cpu: model=qemu64 is not supported; want host' "${domain[@]}" -cpu qemu64
+result 'which is harmless' fails '-\x1b[31m: Umbra has no such option' $'-\e[31m'
+
+no_vmm()
+{
+	rm "$work/bin/vmm"
+	become "${domain[@]}" -kernel /k
+	[ $? = 1 ] && [ "$(cat "$work/err")" = "umbra-qemu: $work/bin/vmm: cannot be started: No such file or directory" ]
+}
+result 'without vmm' no_vmm
+result 'its version is of Umbra' grep -q '^umbra-qemu (Umbra) .*, not QEMU$' <<<"$("$emulator" --version)"
 
 echo "1..$n"

@@ -1,0 +1,445 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Tests the translation of command lines that libvirt 9.0 gives (libvirt-argv.json, recorded), in
+ * other orders, cut short, and with what Umbra has not.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <jansson.h>
+
+#include "tools/umbra-qemu/translate.h"
+
+#define WORDS_MAX 160
+
+/* A command line, whose words are borrowed. */
+struct line {
+	char *argv[WORDS_MAX];
+	int argc;
+};
+
+static json_t *cases;
+
+static int load_cases(void **state)
+{
+	(void)state;
+	cases = json_load_file("tests/unit/tools/libvirt-argv.json", 0, NULL);
+	return json_array_size(cases) == 5 ? 0 : -1;
+}
+
+static int drop_cases(void **state)
+{
+	(void)state;
+	json_decref(cases);
+	return 0;
+}
+
+static void line_of(struct line *l, json_t *one)
+{
+	json_t *word;
+	size_t i;
+
+	l->argc = 0;
+	json_array_foreach(json_object_get(one, "argv"), i, word)
+	{
+		assert_true(i < WORDS_MAX);
+		l->argv[l->argc++] = strdup(json_string_value(word));
+		assert_non_null(l->argv[i]);
+	}
+}
+
+static void line_free(struct line *l)
+{
+	for (int i = 0; i < l->argc; i++)
+		free(l->argv[i]);
+}
+
+static json_t *list_of(const struct words *w)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < w->n; i++)
+		json_array_append_new(list, json_string(w->v[i]));
+	return list;
+}
+
+static void expect_list(const char *name, const struct words *w, json_t *want)
+{
+	json_t *got = list_of(w), *none = json_array();
+
+	if (!json_equal(got, want ? want : none))
+		fail_msg("%s: %s", name, json_dumps(got, JSON_INDENT(1)));
+	assert_true(!w->n || !w->v[w->n]);
+	json_decref(got);
+	json_decref(none);
+}
+
+static void recorded_lines_are_translated(void **state)
+{
+	struct translated t;
+	struct err e;
+	struct line l;
+	json_t *one;
+	size_t i;
+
+	(void)state;
+	json_array_foreach(cases, i, one)
+	{
+		const char *name = json_string_value(json_object_get(one, "name"));
+		const char *error = json_string_value(json_object_get(one, "error"));
+		int ret;
+
+		line_of(&l, one);
+		ret = translate(&t, l.argc, l.argv, &e);
+		if (error) {
+			assert_int_equal(ret, -EINVAL);
+			assert_string_equal(e.text, error);
+		} else {
+			if (ret)
+				fail_msg("%s: %s", name, e.text);
+			expect_list(name, &t.args, json_object_get(one, "vmm"));
+			expect_list(name, &t.notes, json_object_get(one, "notes"));
+		}
+		translated_free(&t);
+		line_free(&l);
+	}
+}
+
+static int compare_words(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Has @a the words of @b, in any order? */
+static bool same_words(const struct words *a, const struct words *b)
+{
+	if (a->n != b->n)
+		return false;
+	qsort(a->v, a->n, sizeof(*a->v), compare_words);
+	qsort(b->v, b->n, sizeof(*b->v), compare_words);
+	for (size_t i = 0; i < a->n; i++)
+		if (strcmp(a->v[i], b->v[i]) != 0)
+			return false;
+	return true;
+}
+
+static bool takes_a_value(const struct line *l, int i)
+{
+	return i + 1 < l->argc && l->argv[i + 1][0] != '-';
+}
+
+/* Writes the options of @l in reverse, or rotated by @by of them, to @to. */
+static void reorder(const struct line *l, struct line *to, int by)
+{
+	int at[WORDS_MAX], n = 0;
+
+	for (int i = 0; i < l->argc; i += takes_a_value(l, i) ? 2 : 1)
+		at[n++] = i;
+	to->argc = 0;
+	for (int k = 0; k < n; k++) {
+		int i = at[by < 0 ? n - 1 - k : (k + by) % n];
+
+		to->argv[to->argc++] = l->argv[i];
+		if (takes_a_value(l, i))
+			to->argv[to->argc++] = l->argv[i + 1];
+	}
+	assert_int_equal(to->argc, l->argc);
+}
+
+static void the_order_does_not_matter(void **state)
+{
+	struct translated t, other;
+	struct line l, reordered;
+	struct err e;
+	json_t *one;
+	size_t i;
+
+	(void)state;
+	json_array_foreach(cases, i, one)
+	{
+		if (json_object_get(one, "error"))
+			continue;
+		line_of(&l, one);
+		assert_int_equal(translate(&t, l.argc, l.argv, &e), 0);
+		for (int by = -1; by < 30; by++) {
+			reorder(&l, &reordered, by);
+			if (translate(&other, reordered.argc, reordered.argv, &e))
+				fail_msg("%d: %s", by, e.text);
+			assert_true(same_words(&other.args, &t.args));
+			translated_free(&other);
+		}
+		translated_free(&t);
+		line_free(&l);
+	}
+}
+
+/* A line that ends too early is refused, or has fewer options; it has a reason in any case. */
+static void a_line_may_end_anywhere(void **state)
+{
+	struct translated t;
+	unsigned refused = 0;
+	struct line l;
+	struct err e;
+	json_t *one;
+	size_t i;
+
+	(void)state;
+	json_array_foreach(cases, i, one)
+	{
+		line_of(&l, one);
+		for (int n = l.argc - 1; n >= 0; n--) {
+			free(l.argv[n]);
+			l.argv[n] = NULL;
+			e.text[0] = '\0';
+			if (translate(&t, n, l.argv, &e)) {
+				assert_true(e.text[0] != '\0');
+				assert_null(strchr(e.text, '\n'));
+				refused++;
+			}
+			translated_free(&t);
+		}
+	}
+	assert_true(refused > 100);
+}
+
+/* Replaces @from in the first word of case @i that has it; the line is refused for @reason then. */
+static void expect_refused(size_t i, const char *from, const char *to, const char *reason)
+{
+	struct translated t;
+	struct err e = { "" };
+	bool found = false;
+	struct line l;
+
+	line_of(&l, json_array_get(cases, i));
+	for (int k = 0; k < l.argc && !found; k++) {
+		char *at = strstr(l.argv[k], from), *word;
+
+		if (!at)
+			continue;
+		found = true;
+		assert_true(asprintf(&word, "%.*s%s%s", (int)(at - l.argv[k]), l.argv[k], to,
+				     at + strlen(from)) >= 0);
+		free(l.argv[k]);
+		l.argv[k] = word;
+	}
+	assert_true(found);
+	if (translate(&t, l.argc, l.argv, &e) != -EINVAL)
+		fail_msg("%s in place of %s is not refused (%s)", to, from, e.text);
+	if (!strstr(e.text, reason))
+		fail_msg("%s: %s", to, e.text);
+	translated_free(&t);
+	line_free(&l);
+}
+
+static void what_umbra_has_not_is_named(void **state)
+{
+	static const char *const changes[][3] = {
+		{ "usb=off", "usb=on",
+		  "-machine pc-i440fx-umbra-1: usb=on is not supported; want off" },
+		{ "pc-i440fx-umbra-1", "q35", "no PCI Express" },
+		{ "pc-i440fx-umbra-1", "microvm",
+		  "type=microvm is not supported; want machine='pc'" },
+		{ "kvm", "tcg", "-accel: accel=tcg is not supported; want kvm" },
+		{ "host,migratable=on", "qemu64",
+		  "-cpu: model=qemu64 is not supported; want host" },
+		{ "migratable=on", "svm=off", "-cpu host: svm=off is not supported" },
+		{ "256", "size=262144k,slots=16,maxmem=4G", "slots=16 is not supported" },
+		{ "256", "256Q", "-m: size=256Q is not supported" },
+		{ "256", "99999999999999999999", "is not supported" },
+		{ "256", "", "-m: size= is missing" },
+		{ "256", "256,", "-m: a word without a name" },
+		{ "2,sockets=2", "2,maxcpus=4,sockets=4", "maxcpus=4 is not supported" },
+		{ "2,sockets", "x,sockets", "-smp: cpus=x is not supported; want a number" },
+		{ "mem-lock=off", "mem-lock=on", "-overcommit: mem-lock=on is not supported" },
+		{ "base=utc", "base=localtime", "base=localtime is not supported; want utc" },
+		{ "strict=on", "menu=on", "menu=on is not supported" },
+		{ "-no-shutdown", "-incoming", "-incoming: a guest cannot be restored yet" },
+		{ "-no-shutdown", "-vnc", "-vnc: there is no graphics" },
+		{ "-no-shutdown", "-brand-new", "-brand-new: Umbra has no such option" },
+		{ "-no-shutdown", "word", "word: a word without an option" },
+		{ "-no-shutdown", "-S", "-S is given twice" },
+		{ "-usb", "-daemonize", "are for -machine none" },
+		{ "fd=26", "fd=2", "fd=2 is not supported; want one above 2" },
+		{ "fd=26", "fd=-1", "fd=-1 is not supported" },
+		{ "fd=26", "fd=1024", "fd=1024 is not supported" },
+		{ "fd=26", "path=/x", "-chardev: fd= is missing" },
+		{ "mode=control", "mode=readline", "mode=readline is not supported; want control" },
+		{ "chardev=charmonitor", "chardev=x", "chardev=x is not supported" },
+		{ "virtio-blk-pci", "ide-hd", "driver=ide-hd is not supported; want disks on" },
+		{ "virtio-blk-pci", "qemu-xhci", "no USB: <controller type='usb' model='none'/>" },
+		{ "bootindex=1", "werror=stop", "-device virtio-blk-pci: werror=stop is not supp" },
+		{ "addr=0x4", "addr=0x4.0x1", "addr=0x4.0x1 is not supported; want a slot" },
+		{ "addr=0x4", "addr=0x20", "addr=0x20 is not supported" },
+		{ "addr=0x4", "addr=0", "addr=0 is not supported" },
+		{ "bus=pci.0,addr=0x4", "bus=pci.1,addr=0x4",
+		  "bus=pci.1 is not supported; want pci.0" },
+		{ "id=virtio-disk0", "id=a/b", "id=a/b is not supported" },
+		{ "id=virtio-disk0", "id=a,id=b", "-device: \"id\" is given twice" },
+		{ "drive=libvirt-1-format", "drive=x", "-blockdev node-name=x is missing" },
+		{ "\"driver\":\"raw\"", "\"driver\":\"qcow2\"", "driver=qcow2 is not supported" },
+		{ "\"driver\":\"file\"", "\"driver\":\"nbd\"", "driver=nbd is not supported" },
+		{ "\"discard\":\"unmap\"", "\"offset\":512", "offset=512 is not supported" },
+		{ "\"discard\":\"unmap\"", "\"discard\":[]", "\"discard\" has no value that" },
+		{ "/images/disk.img", "/images/disk,ro", "want one without a comma" },
+		{ "/var/lib/libvirt/images/disk.img", "disk.img", "want an absolute path" },
+		{ "\"file\":\"libvirt-1-storage\"", "\"file\":\"libvirt-1-format\"",
+		  "too many nodes" },
+		{ "\"node-name\":\"libvirt-1-s", "\"node-name\":{\"a\":{\"b\":1}},\"x\":\"",
+		  "has no value that Umbra knows" },
+		{ "user,id", "bridge,id",
+		  "-netdev: type=bridge is not supported; want user or tap" },
+		{ "netdev=hostnet0", "netdev=x", "netdev=x is not supported; want the id" },
+		{ "index=0", "index=1", "-device isa-serial: index=1 is not supported; want 0" },
+		{ "pty,id=charserial0", "spicevmc,id=charserial0",
+		  "backend=spicevmc is not supported" },
+		{ "bus=virtio-serial0.0", "bus=virtio-serial1.0",
+		  "bus=virtio-serial1.0 is not supp" },
+		{ "name=org.qemu.guest_agent.0", "name=a=b", "name=a=b is not supported" },
+		{ "rng-random", "rng-egd", "qom-type=rng-egd is not supported; want rng-random" },
+		{ "/dev/urandom", "/dev/sda", "filename=/dev/sda is not supported" },
+		{ "rng=objrng0,", "", "-device: rng= is missing" },
+		{ "isa-serial,chardev=charserial0,id=serial0,index=0", "virtio-balloon-pci",
+		  "-chardev: no device is on charserial0" },
+		{ "virtio-rng-pci,rng=objrng0", "isa-serial,chardev=charserial0",
+		  "want one console" },
+		{ "{\"id\":\"audio1\",\"driver\":\"none\"}",
+		  "{\"id\":\"audio1\",\"driver\":\"pa\"}",
+		  "driver=pa is not supported; want none" },
+		{ "{\"id\":\"audio1\"", "{\"id\":", "-audiodev: not JSON" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(changes); i++)
+		expect_refused(0, changes[i][0], changes[i][1], changes[i][2]);
+}
+
+static void own_options_are_of_a_list(void **state)
+{
+	static const char *const changes[][3] = {
+		{ "policy=/etc", "polcy=/etc",
+		  "-umbra: unknown key polcy; did you mean \"policy\"?" },
+		{ "policy=/etc/umbra/web.policy", "policy",
+		  "-umbra: policy=VALUE needs its value" },
+		{ "policy=/etc", "kernel=/etc", "-umbra: unknown key kernel" },
+		{ "policy=/etc", "=/etc", "-umbra: unknown key " },
+		{ "no-kaslr", "no-kasl", "-umbra: unknown key no-kasl" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(changes); i++)
+		expect_refused(1, changes[i][0], changes[i][1], changes[i][2]);
+	expect_refused(1, "write-cache=on", "write-cache=off", "write-cache=off is not supported");
+	expect_refused(1, "PIIX4_PM.disable_s3=1", "PIIX4_PM.disable_s3=0", "disable_s3=0 is not");
+	expect_refused(1, "serial=ROOT-1", "serial=a,,ro", "want one without a comma");
+	expect_refused(1, "vhostfd=28", "queues=4", "-netdev tap: queues=4 is not supported");
+	expect_refused(3, "kvm:tcg", "tcg", "-machine none: accel=tcg is not supported; want kvm");
+	expect_refused(3, "unix:", "tcp:", "want unix:PATH");
+	expect_refused(3, "-daemonize", "-usb", "want -qmp, -pidfile and -daemonize with it");
+	expect_refused(3, "wait=off", "wait=on", "wait=on is not supported; want off");
+}
+
+/* Translates a line, behind which NULL stands, and returns its words with blanks between. */
+static char *line_to_text(const char *const *words)
+{
+	struct translated t;
+	struct line l = { .argc = 0 };
+	struct err e;
+	char *text = calloc(1, 4096);
+	size_t len = 0;
+
+	for (; words[l.argc]; l.argc++)
+		l.argv[l.argc] = strdup(words[l.argc]);
+	if (translate(&t, l.argc, l.argv, &e))
+		fail_msg("%s", e.text);
+	for (size_t i = 0; i < t.args.n; i++) {
+		len += (size_t)snprintf(text + len, 4096 - len, "%s%s", i ? " " : "", t.args.v[i]);
+		assert_true(len < 4096);
+	}
+	translated_free(&t);
+	line_free(&l);
+	return text;
+}
+
+#define MONITOR "-chardev", "socket,id=m,fd=3,server=on,wait=off", "-mon", "chardev=m,mode=control"
+
+/* A comma of a name is written as two; the disk with the least bootindex is the first one. */
+static void names_and_disks_are_understood(void **state)
+{
+	static const char *const escaped[] = { "-machine",
+					       "pc",
+					       MONITOR,
+					       "-chardev",
+					       "file,id=c,path=/x,append=on",
+					       "-device",
+					       "virtio-serial-pci,id=s",
+					       "-device",
+					       "virtconsole,bus=s.0,chardev=c",
+					       "-name",
+					       "guest=a,,b",
+					       "-kernel",
+					       "/k",
+					       "-smbios",
+					       "type=1,product=a,,b",
+					       NULL };
+	static const char *const disks[] = {
+		"-machine",
+		"pc",
+		MONITOR,
+		"-blockdev",
+		"{\"driver\":\"file\",\"filename\":\"/1\",\"node-name\":\"n1\"}",
+		"-blockdev",
+		"driver=file,filename=/2,node-name=n2,read-only=on",
+		"-device",
+		"virtio-blk-pci,drive=n1,bootindex=7",
+		"-device",
+		"virtio-blk-pci,drive=n2,bootindex=2",
+		NULL
+	};
+	static const char *const sizes[][2] = {
+		{ "1", "1024K" },
+		{ "2G", "2097152K" },
+		{ "size=3t", "3221225472K" },
+		{ "5k", "5K" },
+	};
+	char *text = line_to_text(escaped);
+
+	(void)state;
+	assert_string_equal(text, "vmm run --confine managed --no-control --kernel /k --control "
+				  "fd=3 --console file=/x,id=c --rng off "
+				  "--smbios type=1,product=a,,b");
+	free(text);
+	text = line_to_text(disks);
+	assert_string_equal(text, "vmm run --confine managed --no-control --firmware seabios "
+				  "--control fd=3 --disk /2,ro,node=n2 --disk /1,node=n1 --rng off "
+				  "--console attach");
+	free(text);
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		const char *const memory[] = { "-machine", "pc", MONITOR, "-m", sizes[i][0], NULL };
+		char want[32];
+
+		text = line_to_text(memory);
+		snprintf(want, sizeof(want), "--memory %s ", sizes[i][1]);
+		if (!strstr(text, want))
+			fail_msg("%s", text);
+		free(text);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(recorded_lines_are_translated),
+		cmocka_unit_test(the_order_does_not_matter),
+		cmocka_unit_test(a_line_may_end_anywhere),
+		cmocka_unit_test(what_umbra_has_not_is_named),
+		cmocka_unit_test(own_options_are_of_a_list),
+		cmocka_unit_test(names_and_disks_are_understood),
+	};
+
+	return cmocka_run_group_tests(tests, load_cases, drop_cases);
+}

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * umbra-qemu: the emulator for libvirt's QEMU driver. It translates its command line and becomes
+ * vmm, so that the process that libvirt knows is the guest's own.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/plain_text.h"
+#include "base/version.h"
+#include "tools/umbra-qemu/translate.h"
+
+static const char help[] =
+	"Usage: umbra-qemu QEMU-OPTION...\n"
+	"Run a guest of Umbra for libvirt, whose QEMU driver gives the command line: it is translated\n"
+	"to one of vmm run. Not for people; a domain names this program as its emulator.\n"
+	"\n"
+	"  -umbra KEY=VALUE   an option of vmm run: confine, driver, driver-wait, firmware,\n"
+	"                     firmware-log, no-cache, no-control, no-kaslr, policy, record;\n"
+	"                     repeatable\n"
+	"  --version          the version\n"
+	"  --help             this text\n"
+	"\n"
+	"What Umbra has not is an error that names it: a machine other than pc, graphics, USB, disks\n"
+	"that are not raw images on a virtio bus. The error is what virsh start shows.\n"
+	"\n"
+	"Examples:\n"
+	"  <emulator>/usr/bin/umbra-qemu</emulator>\n"
+	"  <qemu:commandline xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>\n"
+	"    <qemu:arg value='-umbra'/><qemu:arg value='policy=/etc/umbra/web.policy'/>\n"
+	"  </qemu:commandline>\n"
+	"  virt-install --boot emulator=/usr/bin/umbra-qemu --machine pc --graphics none \\\n"
+	"      --controller usb,model=none --import --disk web.img,format=raw ...\n";
+
+/* Writes the path of vmm, beside this program, to @out. */
+static int find_vmm(char *out, size_t size)
+{
+	ssize_t n = readlink("/proc/self/exe", out, size - sizeof("vmm"));
+	char *slash;
+
+	if (n < 0)
+		return -errno;
+	if ((size_t)n == size - sizeof("vmm"))
+		return -ENAMETOOLONG;
+	out[n] = '\0';
+	slash = strrchr(out, '/');
+	if (!slash)
+		return -ENOENT;
+	memcpy(slash + 1, "vmm", sizeof("vmm"));
+	return 0;
+}
+
+static int become_vmm(struct translated *t)
+{
+	char path[4096];
+	int ret = find_vmm(path, sizeof(path));
+
+	if (ret) {
+		plain_text_line(stderr, "umbra-qemu: cannot find vmm beside it: %s",
+				strerror(-ret));
+		return EXIT_FAILURE;
+	}
+	for (size_t i = 0; i < t->notes.n; i++)
+		plain_text_line(stderr, "umbra-qemu: %s", t->notes.v[i]);
+	execv(path, t->args.v);
+	plain_text_line(stderr, "umbra-qemu: %s: cannot be started: %s", path, strerror(errno));
+	return EXIT_FAILURE;
+}
+
+int main(int argc, char **argv)
+{
+	struct translated t;
+	struct err e;
+	int code;
+
+	if (argc == 2 && (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-version"))) {
+		puts("umbra-qemu (Umbra) " VMM_VERSION ", not QEMU");
+		return 0;
+	}
+	if (argc == 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
+		fputs(help, stdout);
+		return 0;
+	}
+	if (translate(&t, argc - 1, argv + 1, &e)) {
+		plain_text_line(stderr, "umbra-qemu: %s", e.text);
+		code = EXIT_FAILURE;
+	} else {
+		code = become_vmm(&t);
+	}
+	translated_free(&t);
+	return code;
+}
