@@ -153,7 +153,31 @@ fails()
 	become "$@"
 	[ $? = 1 ] && [ "$(cat "$work/err")" = "umbra-qemu: $said" ] && [ ! -s "$work/out" ]
 }
-result 'an error is one line' fails '-cpu: model=qemu64 is not supported; want host' "${domain[@]}" -cpu qemu64
+result 'an error is one line' fails '-cpu: model=qemu64 is not supported; want host' -cpu qemu64
+
+# Ended at once, it would take the monitor's socket away before libvirt connects, which then cannot show the line.
+waits()
+{
+	python3 - "$emulator" <<'END'
+import os, socket, subprocess, sys
+path = os.environ['TMPDIR'] + '/monitor'
+s = socket.socket(socket.AF_UNIX)
+s.bind(path)
+s.listen(1)
+word = f'socket,id=m,fd={s.fileno()},server=on,wait=off'
+p = subprocess.Popen([sys.argv[1], '-chardev', word, '-nothing'], pass_fds=[s.fileno()], stderr=subprocess.PIPE)
+s.close()
+assert p.stderr.readline() == b'umbra-qemu: -nothing: Umbra has no such option\n'
+try:
+    p.wait(0.3) # nothing tells that it does not end
+    sys.exit('it has not waited')
+except subprocess.TimeoutExpired:
+    pass
+socket.socket(socket.AF_UNIX).connect(path)
+sys.exit(p.wait(20) != 1)
+END
+}
+TMPDIR=$work result 'it waits until libvirt can see it' waits
 result 'which is harmless' fails '-\x1b[31m: Umbra has no such option' $'-\e[31m'
 
 no_vmm()

@@ -4,6 +4,7 @@
  * vmm, so that the process that libvirt knows is the guest's own.
  */
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,6 +71,28 @@ static int become_vmm(struct translated *t)
 	return EXIT_FAILURE;
 }
 
+#define PATIENCE_MS 5000 /* libvirt connects a few milliseconds after it has started this */
+
+/*
+ * Waits until libvirt has connected to its monitor, so that it sees the end of the connection and
+ * shows the line of the error: if the socket is gone before, it says that it could not connect.
+ */
+static void await_libvirt(int argc, char **argv)
+{
+	struct pollfd p[8];
+	nfds_t n = 0;
+
+	for (int i = 1; i < argc && n < sizeof(p) / sizeof(*p); i++) {
+		const char *fd = strstr(argv[i], ",fd=");
+
+		if (!strcmp(argv[i - 1], "-chardev") && fd && strstr(fd, ",server=on"))
+			p[n++] = (struct pollfd){ .fd = (int)strtol(fd + 4, NULL, 10),
+						  .events = POLLIN };
+	}
+	if (n)
+		poll(p, n, PATIENCE_MS);
+}
+
 int main(int argc, char **argv)
 {
 	struct translated t;
@@ -86,6 +109,7 @@ int main(int argc, char **argv)
 	}
 	if (translate(&t, argc - 1, argv + 1, &e)) {
 		plain_text_line(stderr, "umbra-qemu: %s", e.text);
+		await_libvirt(argc, argv);
 		code = EXIT_FAILURE;
 	} else {
 		code = become_vmm(&t);
