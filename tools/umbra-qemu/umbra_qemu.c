@@ -71,13 +71,15 @@ static int become_vmm(struct translated *t)
 	return EXIT_FAILURE;
 }
 
-#define PATIENCE_MS 5000 /* libvirt connects a few milliseconds after it has started this */
+#define PATIENCE_MS	  1000
+#define ERROR_PATIENCE_MS 5000
 
 /*
- * Waits until libvirt has connected to its monitor, so that it sees the end of the connection and
- * shows the line of the error: if the socket is gone before, it says that it could not connect.
+ * Waits until libvirt has connected to its monitor, which it does as soon as it has started this:
+ * then it sees the end of the connection, and shows what was said before it. If the socket is gone
+ * by then, it says only that it could not connect. vmm may find an error, too.
  */
-static void await_libvirt(int argc, char **argv)
+static void await_libvirt(int argc, char **argv, int ms)
 {
 	struct pollfd p[8];
 	nfds_t n = 0;
@@ -90,7 +92,7 @@ static void await_libvirt(int argc, char **argv)
 						  .events = POLLIN };
 	}
 	if (n)
-		poll(p, n, PATIENCE_MS);
+		poll(p, n, ms);
 }
 
 int main(int argc, char **argv)
@@ -109,9 +111,10 @@ int main(int argc, char **argv)
 	}
 	if (translate(&t, argc - 1, argv + 1, &e)) {
 		plain_text_line(stderr, "umbra-qemu: %s", e.text);
-		await_libvirt(argc, argv);
+		await_libvirt(argc, argv, ERROR_PATIENCE_MS);
 		code = EXIT_FAILURE;
 	} else {
+		await_libvirt(argc, argv, PATIENCE_MS);
 		code = become_vmm(&t);
 	}
 	translated_free(&t);
