@@ -140,7 +140,7 @@ result 'it becomes vmm, with its descriptors' becomes
 notes()
 {
 	become "${domain[@]}" -kernel /k -usb && [ "$(cat "$work/err")" = \
-		"umbra-qemu: -usb: there is no USB (<controller type='usb' model='none'/>)" ]
+		"umbra-qemu: note: -usb: there is no USB (<controller type='usb' model='none'/>)" ]
 }
 result 'what the guest has not is said' notes
 

@@ -65,7 +65,7 @@ static int become_vmm(struct translated *t)
 		return EXIT_FAILURE;
 	}
 	for (size_t i = 0; i < t->notes.n; i++)
-		plain_text_line(stderr, "umbra-qemu: %s", t->notes.v[i]);
+		plain_text_line(stderr, "umbra-qemu: note: %s", t->notes.v[i]);
 	execv(path, t->args.v);
 	plain_text_line(stderr, "umbra-qemu: %s: cannot be started: %s", path, strerror(errno));
 	return EXIT_FAILURE;
