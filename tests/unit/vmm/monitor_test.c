@@ -25,10 +25,11 @@
 #include "base/clock.h"
 #include "base/exit_code.h"
 #include "base/socket_file.h"
-#include "vmm/confine/keeper.h"
+#include "devices/pci_dev.h"
 #include "vmm/backend/platform.h"
 #include "vmm/boot/probe.h"
 #include "vmm/cli/commands.h"
+#include "vmm/confine/keeper.h"
 #include "vmm/control/client.h"
 #include "vmm/control/control.h"
 #include "vmm/control/socket_dir.h"
@@ -339,12 +340,12 @@ static void a_disk_is_called_by_its_id_and_node(void **state)
 	struct fixture f;
 	struct err e;
 	json_t *o, *one;
-	unsigned slot = 0;
+	struct pci_place place = { 0 };
 
 	(void)state;
 	fixture_start_with(&f, false, NULL, "vd.0");
-	assert_int_equal(platform_disk_slots(f.platform, &slot, 1), 1);
-	assert_int_equal(slot, 9);
+	assert_int_equal(platform_disk_places(f.platform, &place, 1), 1);
+	assert_int_equal(place.slot, 9);
 	assert_int_equal(block_resize_add_commands(monitor_control(f.mon), f.platform), 0);
 	o = ask(&f, "query-block");
 	one = json_array_get(o, 0);
