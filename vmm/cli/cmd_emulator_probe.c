@@ -22,7 +22,7 @@
 #include "vmm/control/control.h"
 #include "vmm/monitor/emulator.h"
 
-struct responder {
+struct emulator_probe {
 	const char *socket, *pid_file;
 	struct loop *loop;
 	struct control *control;
@@ -36,35 +36,35 @@ static void on_end_signal(void *arg, u32 events)
 }
 
 /* Opens all that the answers need. The signals that end it are blocked already. */
-static int probe_open(struct responder *r, const sigset_t *ends, struct err *e)
+static int probe_open(struct emulator_probe *p, const sigset_t *ends, struct err *e)
 {
-	int ret = loop_create(&r->loop);
+	int ret = loop_create(&p->loop);
 
 	if (ret)
 		return err_set(e, ret, "cannot make an event loop: %s", strerror(-ret));
-	r->signals = signalfd(-1, ends, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (r->signals < 0)
+	p->signals = signalfd(-1, ends, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (p->signals < 0)
 		return err_set(e, -errno, "cannot wait for signals: %s", strerror(errno));
-	ret = loop_add(r->loop, r->signals, EPOLLIN, on_end_signal, r->loop);
+	ret = loop_add(p->loop, p->signals, EPOLLIN, on_end_signal, p->loop);
 	if (ret)
 		return err_set(e, ret, "cannot wait for signals: %s", strerror(-ret));
-	ret = control_create(&r->control, r->loop, r->socket, e);
+	ret = control_create(&p->control, p->loop, p->socket, e);
 	if (ret)
 		return ret;
-	if (emulator_add_commands(r->control))
+	if (emulator_add_commands(p->control))
 		return err_set(e, -ENOMEM, "out of memory");
-	r->pid_fd = pid_file_create(r->pid_file, e);
-	return r->pid_fd < 0 ? r->pid_fd : 0;
+	p->pid_fd = pid_file_create(p->pid_file, e);
+	return p->pid_fd < 0 ? p->pid_fd : 0;
 }
 
-static void probe_close(struct responder *r)
+static void probe_close(struct emulator_probe *p)
 {
-	if (r->pid_fd >= 0)
-		pid_file_remove(r->pid_file, r->pid_fd);
-	control_destroy(r->control);
-	if (r->signals >= 0)
-		close(r->signals);
-	loop_destroy(r->loop);
+	if (p->pid_fd >= 0)
+		pid_file_remove(p->pid_file, p->pid_fd);
+	control_destroy(p->control);
+	if (p->signals >= 0)
+		close(p->signals);
+	loop_destroy(p->loop);
 }
 
 /* Gives up the starter's terminal or pipes: it waits for their end. */
@@ -82,26 +82,26 @@ static int leave_starter(struct err *e)
 }
 
 /* Serves in the background; @ready is told when a client can connect. Returns the exit code. */
-static int serve_probe(struct responder *r, const sigset_t *ends, int ready)
+static int serve_probe(struct emulator_probe *p, const sigset_t *ends, int ready)
 {
 	struct err e = { "" };
 	int ret;
 
 	setsid();
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	ret = probe_open(r, ends, &e);
+	ret = probe_open(p, ends, &e);
 	if (!ret)
 		ret = leave_starter(&e);
 	if (ret) {
-		probe_close(r);
+		probe_close(p);
 		return cli_fail(&e);
 	}
 	/* The starter may be gone by now, which changes nothing. */
 	if (write(ready, "", 1) != 1)
 		ready = -1;
 	close(ready);
-	ret = loop_run(r->loop);
-	probe_close(r);
+	ret = loop_run(p->loop);
+	probe_close(p);
 	return ret ? EXIT_CODE_ERROR : 0;
 }
 
@@ -117,7 +117,7 @@ static int await_probe(int ready)
 	return n == 1 ? 0 : EXIT_CODE_ERROR;
 }
 
-static int fork_probe(struct responder *r)
+static int fork_probe(struct emulator_probe *p)
 {
 	struct err e;
 	sigset_t ends;
@@ -141,7 +141,7 @@ static int fork_probe(struct responder *r)
 	}
 	if (!child) {
 		close(ready[0]);
-		return serve_probe(r, &ends, ready[1]);
+		return serve_probe(p, &ends, ready[1]);
 	}
 	close(ready[1]);
 	return await_probe(ready[0]);
@@ -149,10 +149,10 @@ static int fork_probe(struct responder *r)
 
 int cmd_emulator_probe(int argc, char **argv)
 {
-	struct responder r = { .signals = -1, .pid_fd = -1 };
+	struct emulator_probe p = { .signals = -1, .pid_fd = -1 };
 	const struct cli_option options[] = {
-		{ .name = "qmp", .text = &r.socket },
-		{ .name = "pidfile", .text = &r.pid_file },
+		{ .name = "qmp", .text = &p.socket },
+		{ .name = "pidfile", .text = &p.pid_file },
 	};
 	const struct cli_syntax syntax = {
 		.command = "emulator-probe",
@@ -167,10 +167,10 @@ int cmd_emulator_probe(int argc, char **argv)
 		return code;
 	if (first < argc)
 		return cli_unexpected(&syntax, argv[first]);
-	if (!r.socket || !r.pid_file) {
+	if (!p.socket || !p.pid_file) {
 		fputs("vmm: emulator-probe is started by umbra-qemu\n", stderr);
 		return EXIT_CODE_USAGE;
 	}
 	descriptors_look(&inherited, false);
-	return fork_probe(&r);
+	return fork_probe(&p);
 }

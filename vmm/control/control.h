@@ -84,7 +84,7 @@ json_t *control_version(void);
 void control_reply(struct control_request *r, json_t *value);
 void control_fail(struct control_request *r, const char *line);
 /* Does the same with another class than GenericError: QapiErrorClass of QEMU's qapi/error.json. */
-void control_fail_as(struct control_request *r, const char *class, const char *line);
+void control_fail_class(struct control_request *r, const char *class, const char *line);
 
 /*
  * Takes the descriptor that the request's client had passed under @name with "getfd"; it is the

@@ -86,7 +86,7 @@ void control_reply(struct control_request *r, json_t *value)
 	request_free(r);
 }
 
-void control_fail_as(struct control_request *r, const char *class, const char *line)
+void control_fail_class(struct control_request *r, const char *class, const char *line)
 {
 	if (r->client && qmp_say_error(r->client, class, line, r->id))
 		peer_hang_up(&r->client->peer);
@@ -95,7 +95,7 @@ void control_fail_as(struct control_request *r, const char *class, const char *l
 
 void control_fail(struct control_request *r, const char *line)
 {
-	control_fail_as(r, "GenericError", line);
+	control_fail_class(r, "GenericError", line);
 }
 
 json_t *control_version(void)

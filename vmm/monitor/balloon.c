@@ -23,7 +23,7 @@ static bool balloon_or_fail(const struct monitor *mon, struct control_request *r
 {
 	if (mon->platform && platform_balloon(mon->platform, s))
 		return true;
-	control_fail_as(r, "DeviceNotActive", "No balloon device has been activated");
+	control_fail_class(r, "DeviceNotActive", "No balloon device has been activated");
 	return false;
 }
 

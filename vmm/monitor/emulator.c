@@ -28,7 +28,8 @@ static const struct qom_type {
 } types[] = {
 	{ "isa-serial", { { NULL, NULL } } },
 	{ "rng-random", { { NULL, NULL } } },
-	{ "virtio-balloon-pci", { { NULL, NULL } } },
+	{ "virtio-balloon-pci",
+	  { { "deflate-on-oom", "bool" }, { "free-page-reporting", "bool" } } },
 	/* write-cache: with it a cache that writes through is refused, without it it is ignored. */
 	{ "virtio-blk-pci", { { "num-queues", "uint16" }, { "write-cache", "OnOffAuto" } } },
 	{ "virtio-net-pci", { { NULL, NULL } } },
@@ -107,43 +108,64 @@ static void list_types(void *arg, struct control_request *r, const json_t *args)
 	control_reply(r, list);
 }
 
-/* Answers with the properties of a type, or in QEMU's words that there is no such @what. */
-static void reply_with_properties(struct control_request *r, const json_t *args, const char *what)
+static const struct qom_type *find_type(const char *name)
 {
-	const char *name = json_string_value(json_object_get(args, "typename"));
-	const struct qom_type *t = NULL;
-	char line[128];
-	json_t *list;
-
-	for (size_t i = 0; name && i < ARRAY_SIZE(types); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
 		if (!strcmp(types[i].name, name))
-			t = &types[i];
-	if (!name) {
-		control_fail(r, "Parameter 'typename' is missing");
-		return;
-	}
-	if (!t) {
-		snprintf(line, sizeof(line), "%s '%.64s' not found", what, name);
-		control_fail_as(r, "DeviceNotFound", line);
-		return;
-	}
-	list = json_array();
-	for (size_t i = 0; i < PROPERTIES_MAX && t->properties[i].name; i++)
+			return &types[i];
+	return NULL;
+}
+
+/* Answers with the properties of @t, which may be NULL: it has none. */
+static void reply_with_properties(struct control_request *r, const struct qom_type *t)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; t && i < PROPERTIES_MAX && t->properties[i].name; i++)
 		json_array_append_new(list, json_pack("{s:s, s:s}", "name", t->properties[i].name,
 						      "type", t->properties[i].type));
 	control_reply(r, list);
 }
 
-static void list_device_properties(void *arg, struct control_request *r, const json_t *args)
+/* Returns the type that is asked for; NULL: none is, and that is answered. */
+static const char *type_asked_for(struct control_request *r, const json_t *args)
 {
-	(void)arg;
-	reply_with_properties(r, args, "Device");
+	const char *name = json_string_value(json_object_get(args, "typename"));
+
+	if (!name)
+		control_fail(r, "Parameter 'typename' is missing");
+	return name;
 }
 
+static void list_device_properties(void *arg, struct control_request *r, const json_t *args)
+{
+	const char *name = type_asked_for(r, args);
+	const struct qom_type *t;
+	char line[128];
+
+	(void)arg;
+	if (!name)
+		return;
+	t = find_type(name);
+	if (t) {
+		reply_with_properties(r, t);
+		return;
+	}
+	snprintf(line, sizeof(line), "Device '%.64s' not found", name);
+	control_fail_class(r, "DeviceNotFound", line);
+}
+
+/*
+ * Answers for a type that is not there with an empty list. QEMU would say "DeviceNotFound", but of
+ * memory-backend-file, which QEMU has, libvirtd 9.0.0 dies of that (a NULL that it follows).
+ */
 static void list_qom_properties(void *arg, struct control_request *r, const json_t *args)
 {
+	const char *name = type_asked_for(r, args);
+
 	(void)arg;
-	reply_with_properties(r, args, "Class");
+	if (name)
+		reply_with_properties(r, find_type(name));
 }
 
 /* --- what there is none of ------------------------------------------------------------------ */

@@ -28,7 +28,7 @@ static void fail_no_object(struct control_request *r, const char *path)
 	char line[160];
 
 	snprintf(line, sizeof(line), "Device '%.100s' not found", path);
-	control_fail_as(r, "DeviceNotFound", line);
+	control_fail_class(r, "DeviceNotFound", line);
 }
 
 static void fail_no_property(struct control_request *r, const json_t *args)

@@ -104,8 +104,8 @@ static const char *error_text(const json_t *answer)
 }
 
 /*
- * libvirt bears that commands about TPM are not there, and that a device or class is not; any other
- * error ends its probe.
+ * libvirt bears that commands about TPM are not there, and that a device is not; any other error
+ * ends its probe.
  */
 static void a_probe_of_libvirt_is_answered(void **state)
 {
@@ -128,7 +128,8 @@ static void a_probe_of_libvirt_is_answered(void **state)
 		const char *class = error_class(answer_to(answers, id));
 
 		if (class && strncmp(command, "query-tpm-", 10) != 0 &&
-		    strcmp(class, "DeviceNotFound") != 0)
+		    !(!strcmp(class, "DeviceNotFound") &&
+		      !strcmp(command, "device-list-properties")))
 			fail_msg("%s: %s", command, error_text(answer_to(answers, id)));
 	}
 	json_decref(answers);
@@ -165,11 +166,16 @@ static void expect_error(const char *command, json_t *args, const char *class, c
 
 static void what_is_not_there_is_said(void **state)
 {
+	json_t *o;
+
 	(void)state;
 	expect_error("device-list-properties", json_pack("{s:s}", "typename", "usb-host"),
 		     "DeviceNotFound", "Device 'usb-host' not found");
-	expect_error("qom-list-properties", json_pack("{s:s}", "typename", "memory-backend-file"),
-		     "DeviceNotFound", "Class 'memory-backend-file' not found");
+	/* Of an error libvirtd 9.0.0 dies here. */
+	o = ask("qom-list-properties", json_pack("{s:s}", "typename", "memory-backend-file"));
+	assert_true(json_is_array(json_object_get(o, "return")));
+	assert_int_equal(json_array_size(json_object_get(o, "return")), 0);
+	json_decref(o);
 	expect_error("device-list-properties", json_object(), "GenericError",
 		     "Parameter 'typename' is missing");
 	expect_error("device-list-properties", json_pack("{s:i}", "typename", 1), "GenericError",
