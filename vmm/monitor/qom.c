@@ -7,9 +7,12 @@
 #include <string.h>
 
 #include "vmm/backend/platform.h"
+#include "vmm/monitor/balloon.h"
 #include "vmm/monitor/monitor_int.h"
 
 #define PERIPHERAL "/machine/peripheral"
+#define STATS	   "guest-stats"
+#define INTERVAL   "guest-stats-polling-interval"
 
 static const char *text_of(const json_t *args, const char *key)
 {
@@ -40,6 +43,22 @@ static void fail_no_property(struct control_request *r, const json_t *args)
 	control_fail(r, line);
 }
 
+static const char *balloon_name(const struct monitor *mon)
+{
+	const char *id = mon->spec->balloon.dev.id;
+
+	return *id ? id : "balloon0";
+}
+
+/* Is @path that of the balloon? */
+static bool is_balloon(const struct monitor *mon, const char *path)
+{
+	size_t len = sizeof(PERIPHERAL) - 1;
+
+	return balloon_present(mon) && !strncmp(path, PERIPHERAL "/", len + 1) &&
+	       !strcmp(path + len + 1, balloon_name(mon));
+}
+
 /* Lists the devices that are plugged in, by name. */
 static json_t *list_peripherals(const struct monitor *mon)
 {
@@ -61,6 +80,8 @@ static json_t *list_peripherals(const struct monitor *mon)
 	}
 	if (mon->platform && !spec->no_rng)
 		add_property(list, *spec->rng.id ? spec->rng.id : "rng0", "child<virtio-rng-pci>");
+	if (balloon_present(mon))
+		add_property(list, balloon_name(mon), "child<virtio-balloon-pci>");
 	return list;
 }
 
@@ -90,9 +111,29 @@ static void list_object(void *arg, struct control_request *r, const json_t *args
 		add_property(list, "type", "string");
 		add_property(list, "migratable", "bool");
 		control_reply(r, list);
+	} else if (is_balloon(mon, path)) {
+		list = json_array();
+		add_property(list, "type", "string");
+		add_property(list, STATS, "guest statistics");
+		add_property(list, INTERVAL, "int");
+		control_reply(r, list);
 	} else {
 		fail_no_object(r, path);
 	}
+}
+
+/* Answers for the balloon; false: it has no such property. */
+static bool get_of_balloon(struct monitor *mon, struct control_request *r, const char *property)
+{
+	if (!strcmp(property, "type"))
+		control_reply(r, json_string("virtio-balloon-pci"));
+	else if (!strcmp(property, STATS))
+		control_reply(r, balloon_guest_stats(mon));
+	else if (!strcmp(property, INTERVAL))
+		control_reply(r, balloon_polling_interval(mon));
+	else
+		return false;
+	return true;
 }
 
 /*
@@ -110,22 +151,31 @@ static void get_property(void *arg, struct control_request *r, const json_t *arg
 		control_reply(r, json_string("host-x86_64-cpu"));
 	else if (is_cpu(mon, path) && !strcmp(property, "migratable"))
 		control_reply(r, json_false());
-	else if (is_cpu(mon, path) || !strcmp(path, PERIPHERAL))
+	else if (is_balloon(mon, path) && get_of_balloon(mon, r, property))
+		return;
+	else if (is_cpu(mon, path) || is_balloon(mon, path) || !strcmp(path, PERIPHERAL))
 		fail_no_property(r, args);
 	else
 		fail_no_object(r, path);
 }
 
-/* Sets nothing: no property of an object can be changed. */
+/* Sets how often the balloon's statistics are asked for; there is nothing else to be set. */
 static void set_property(void *arg, struct control_request *r, const json_t *args)
 {
 	const char *path = text_of(args, "path");
 	struct monitor *mon = arg;
+	struct err e;
 
-	if (is_cpu(mon, path) || !strcmp(path, PERIPHERAL))
+	if (is_balloon(mon, path) && !strcmp(text_of(args, "property"), INTERVAL)) {
+		if (balloon_set_polling_interval(mon, json_object_get(args, "value"), &e))
+			control_fail(r, e.text);
+		else
+			control_reply(r, NULL);
+	} else if (is_cpu(mon, path) || is_balloon(mon, path) || !strcmp(path, PERIPHERAL)) {
 		fail_no_property(r, args);
-	else
+	} else {
 		fail_no_object(r, path);
+	}
 }
 
 const struct control_command monitor_qom_commands[] = {

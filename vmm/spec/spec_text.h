@@ -15,7 +15,7 @@
 
 /* Takes SIZE[,shared][,hugepages[=2M|1G]]. */
 int spec_take_memory(struct guest_spec *s, const char *base, const char *text, struct err *e);
-/* Takes on[,reporting=on|off][,deflate-on-oom=on|off], or off. */
+/* Takes on[,reporting=on|off][,deflate-on-oom=on|off][,id=ID][,slot=N], or off. */
 int spec_take_balloon(struct guest_spec *s, const char *base, const char *text, struct err *e);
 /* Takes N, a number of CPUs. */
 int spec_take_cpus(struct guest_spec *s, const char *base, const char *text, struct err *e);

@@ -71,6 +71,7 @@ static void fixture_start(struct fixture *f, bool balloon)
 	f->o.memory = PROBE_MEMORY;
 	f->o.no_rng = true;
 	f->o.balloon.on = balloon;
+	snprintf(f->o.balloon.dev.id, sizeof(f->o.balloon.dev.id), "balloon.7");
 	if (probe_machine(&f->m, 1, spin, (size_t)(spin_end - spin), 0, &e) ||
 	    platform_create(&f->platform, f->m, &f->o, &e) ||
 	    monitor_create(&f->mon, f->m, &f->o, &e))
@@ -327,6 +328,46 @@ static void sizes_as_qemu_has_them(void **state)
 	fixture_end(&f);
 }
 
+#define OBJECT "/machine/peripheral/balloon.7"
+
+/* libvirt finds it by its type, and reads and sets its properties by its path. */
+static void a_balloon_is_an_object(void **state)
+{
+	static const char stats[] = "guest-stats", interval[] = "guest-stats-polling-interval";
+	struct fixture f;
+	json_t *o;
+
+	(void)state;
+	fixture_start(&f, true);
+	o = ask(&f, "qom-list", json_pack("{s:s}", "path", "/machine/peripheral"));
+	assert_int_equal(json_array_size(o), 2);
+	assert_string_equal(json_string_value(json_object_get(json_array_get(o, 1), "name")),
+			    "balloon.7");
+	assert_string_equal(json_string_value(json_object_get(json_array_get(o, 1), "type")),
+			    "child<virtio-balloon-pci>");
+	json_decref(o);
+	o = ask(&f, "qom-list", json_pack("{s:s}", "path", OBJECT));
+	assert_int_equal(json_array_size(o), 3);
+	json_decref(o);
+	json_decref(ask(
+		&f, "qom-set",
+		json_pack("{s:s, s:s, s:i}", "path", OBJECT, "property", interval, "value", 3)));
+	o = ask(&f, "qom-get", json_pack("{s:s, s:s}", "path", OBJECT, "property", interval));
+	assert_int_equal(json_integer_value(o), 3);
+	json_decref(o);
+	o = ask(&f, "qom-get", json_pack("{s:s, s:s}", "path", OBJECT, "property", stats));
+	assert_int_equal(json_integer_value(json_object_get(o, "last-update")), 0);
+	json_decref(o);
+	expect_refusal(&f, "qom-set",
+		       json_pack("{s:s, s:s, s:i}", "path", OBJECT, "property", stats, "value", 3),
+		       "Property '" OBJECT ".guest-stats' not found");
+	expect_refusal(&f, "qom-get", json_pack("{s:s, s:s}", "path", OBJECT, "property", "x"),
+		       "Property '" OBJECT ".x' not found");
+	expect_refusal(&f, "qom-list", json_pack("{s:s}", "path", OBJECT "1"),
+		       "Device '" OBJECT "1' not found");
+	fixture_end(&f);
+}
+
 static json_int_t stat_value(const json_t *o, const char *name)
 {
 	return json_integer_value(json_object_get(json_object_get(o, "stats"), name));
@@ -462,6 +503,7 @@ int main(void)
 		cmocka_unit_test(a_guest_without_a_balloon),
 		cmocka_unit_test(sizes_as_qemu_has_them),
 		cmocka_unit_test(statistics_as_libvirt_reads_them),
+		cmocka_unit_test(a_balloon_is_an_object),
 		cmocka_unit_test(the_command_waits_for_the_guest),
 	};
 

@@ -371,8 +371,9 @@ static void a_disk_is_called_by_its_id_and_node(void **state)
 			 -EREMOTEIO);
 	assert_non_null(strstr(e.text, "the last one is vd.0 (or vd.0-format"));
 	expect_answer(&f, "qom-list", json_pack("{s:s}", "path", "/machine/peripheral"),
-		      json_pack("[{s:s, s:s}, {s:s, s:s}]", "name", "type", "type", "string",
-				"name", "vd.0", "type", "child<virtio-blk-pci>"));
+		      json_pack("[{s:s, s:s}, {s:s, s:s}, {s:s, s:s}]", "name", "type", "type",
+				"string", "name", "vd.0", "type", "child<virtio-blk-pci>", "name",
+				"balloon0", "type", "child<virtio-balloon-pci>"));
 	fixture_end(&f);
 }
 
@@ -384,8 +385,9 @@ static void objects_have_paths(void **state)
 	(void)state;
 	fixture_start(&f, false);
 	expect_answer(&f, "qom-list", json_pack("{s:s}", "path", "/machine/peripheral"),
-		      json_pack("[{s:s, s:s}, {s:s, s:s}]", "name", "type", "type", "string",
-				"name", "disk0", "type", "child<virtio-blk-pci>"));
+		      json_pack("[{s:s, s:s}, {s:s, s:s}, {s:s, s:s}]", "name", "type", "type",
+				"string", "name", "disk0", "type", "child<virtio-blk-pci>", "name",
+				"balloon0", "type", "child<virtio-balloon-pci>"));
 	expect_answer(&f, "qom-get", json_pack("{s:s, s:s}", "path", cpu, "property", "migratable"),
 		      json_false());
 	expect_refusal(&f, "qom-get", json_pack("{s:s, s:s}", "path", cpu, "property", "x"),

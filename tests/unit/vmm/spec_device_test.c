@@ -33,6 +33,9 @@ static int take_all(struct guest_spec *s, const char *const *options, struct err
 		case 'b':
 			ret = spec_take_root_port(s, NULL, text, e);
 			break;
+		case 'm':
+			ret = spec_take_balloon(s, NULL, text, e);
+			break;
 		case 'c':
 			ret = spec_take_console(s, NULL, text, e);
 			break;
@@ -55,7 +58,8 @@ static void all_devices_take_a_name_and_a_slot(void **state)
 	if (TAKE("da,b.img,id=virtio-disk0,node=libvirt-1-format,slot=3,ro", "dc.img",
 		 "dvhost-user=/s,id=v.1,slot=31", "nuser,id=net0,slot=4,mac=52:55:00:00:00:01",
 		 "ntap=t0", "ron,id=rng0,slot=5", "cpty,id=charserial0,slot=6",
-		 "porg.x=socket=/a,b,id=charchannel0", "pq=file=/l,slot=6"))
+		 "porg.x=socket=/a,b,id=charchannel0", "pq=file=/l,slot=6",
+		 "mon,id=balloon0,deflate-on-oom=off,slot=7"))
 		fail_msg("%s", e.text);
 	assert_string_equal(s.disks[0].path, "a,b.img");
 	assert_true(s.disks[0].readonly);
@@ -67,13 +71,15 @@ static void all_devices_take_a_name_and_a_slot(void **state)
 	assert_string_equal(s.nets[0].dev.id, "net0");
 	assert_true(s.nets[0].mac_given);
 	assert_string_equal(s.rng.id, "rng0");
+	assert_true(s.balloon.no_deflate_on_oom);
+	assert_string_equal(s.balloon.dev.id, "balloon0");
 	assert_int_equal(s.console.kind, SPEC_PTY);
 	assert_string_equal(s.console.dev.id, "charserial0");
 	assert_string_equal(s.ports[0].end.path, "/a,b");
 	assert_string_equal(s.ports[0].end.dev.id, "charchannel0");
 	assert_string_equal(s.ports[1].end.path, "/l");
 	assert_int_equal(guest_spec_serial(&s)->slot, 6);
-	assert_int_equal(guest_spec_slots(&s), 1U << 3 | 1U << 4 | 1U << 5 | 1U << 6 | 1U << 31);
+	assert_int_equal(guest_spec_slots(&s), 1U << 3 | 1U << 4 | 1U << 5 | 1U << 6 | 1U << 7 | 1U << 31);
 	spec_disk_name(&s.disks[0], 0, name);
 	assert_string_equal(name, "virtio-disk0");
 	spec_disk_name(&s.disks[1], 1, name);
