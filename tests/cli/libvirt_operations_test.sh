@@ -1,0 +1,17 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# The table of docs/libvirt.md is what the lab's case tries. Speaks TAP.
+set -u
+# shellcheck source=tests/lib_tap.sh
+. tests/lib_tap.sh
+tap_begin 'the table of what virsh can do' build
+
+result 'it is what the case tries' tools/libvirt-operations --check docs/libvirt.md
+
+other()
+{
+	sed 's/| works |/| later |/' docs/libvirt.md >"$work/other.md"
+	! tools/libvirt-operations --check "$work/other.md" 2>"$work/errors" && grep -q 'is not what' "$work/errors"
+}
+result 'another is refused' other
+echo "1..$n"

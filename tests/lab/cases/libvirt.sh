@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# timeout: 900
+# A domain whose emulator is Umbra, under Debian's libvirtd with its own defaults: its user, its mount
+# namespace, control groups.
+
+# shellcheck source=tests/lab/lib_libvirt.sh
+. tests/lab/lib_libvirt.sh
+
+# console_begin FILE: what g1 prints, from now on; a terminal that nobody reads loses it.
+console_begin()
+{
+	local pty
+
+	pty=$(virsh -q ttyconsole g1)
+	cat "$pty" >>"$1" &
+	CONSOLE=$!
+}
+
+console_says()
+{
+	grep -qa -- "$1" "$WORK/console"
+}
+
+# listen: what libvirt says of its domains, until libvirtd ends.
+listen()
+{
+	timeout 300 virsh event --all --loop --timestamp >>"$WORK/events" 2>&1 </dev/null &
+}
+
+# vmm_of NAME: the process that libvirt takes for the emulator.
+vmm_of()
+{
+	cat "/run/libvirt/qemu/$1.pid"
+}
+
+setup()
+{
+	trap 'set +e; jobs -p | xargs -r kill 2>/dev/null; virsh -q destroy g1; virsh -q undefine g1' EXIT
+	libvirt_install
+	truncate -s 4M /var/lib/umbra/disk
+	cp "$CLOUD/vmlinuz" /var/lib/umbra/vmlinuz
+	initrd /var/lib/umbra/initrd "$BASE/libvirt-cloud.img" <<'END'
+load-modules
+# A guest agent: libvirt sends guest-sync with a number, which comes back.
+agent()
+{
+	for port in /sys/class/virtio-ports/*; do
+		[ "$(cat $port/name 2>/dev/null)" = org.qemu.guest_agent.0 ] || continue
+		while read -r line; do
+			case $line in
+			*guest-sync*) echo "$line" | sed 's/.*"id":\([0-9]*\).*/{"return":\1}/' ;;
+			*guest-ping*) echo '{"return":{}}' ;;
+			*) echo '{"error":{"class":"CommandNotFound","desc":"no such command"}}' ;;
+			esac
+		done <>/dev/${port##*/} >&0
+	done
+}
+agent &
+wait_for 10 test -e /dev/input/event0
+(head -c 24 /dev/input/event0 >/dev/null; say button; finish) &
+say uuid "$(cat /sys/class/dmi/id/product_uuid)" 
+say slots $(cd /sys/bus/pci/devices && echo *)
+say ready
+while read -r line; do
+	case $line in
+	crash) echo c >/proc/sysrq-trigger ;;
+	size) say size "$(cat /sys/block/vda/size)" ;;
+	*) say "got $line" ;;
+	esac
+done
+wait
+END
+	domain_xml g1 "$WORK/g1.xml" "
+    <disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='/var/lib/umbra/disk'/>
+      <target dev='vda' bus='virtio'/></disk>
+    <interface type='user'><model type='virtio'/></interface>
+    <channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>
+    <rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>"
+	libvirt_begin
+	operation domcapabilities works 'umbra' domcapabilities --emulatorbin /usr/bin/umbra-qemu --machine pc
+	operation define works 'defined from' define "$WORK/g1.xml"
+	listen
+	operation start works 'started' start g1
+	console_begin "$WORK/console"
+	expect_within 90 console_says '^@@ ready'
+	operation list works 'g1 +running' list --all
+	operation domstate works '^running' domstate g1
+	operation domid works '^[0-9]' domid g1
+	operation domuuid works '-' domuuid g1
+	operation dominfo works 'CPU\(s\): +2' dominfo g1
+	operation domstats works 'vcpu.1.state=1' domstats g1
+	operation vcpuinfo works 'VCPU: +1' vcpuinfo g1
+	operation vcpucount works 'current +live +2' vcpucount g1
+	operation vcpupin works '' vcpupin g1 0 0
+	operation emulatorpin works '' emulatorpin g1 0
+	operation schedinfo works 'cpu_shares' schedinfo g1 --set cpu_shares=512
+	operation domblklist works 'vda +/var/lib/umbra/disk' domblklist g1
+	operation domblkinfo works 'Capacity: +4194304' domblkinfo g1 vda
+	operation domblkstat works 'rd_req' domblkstat g1 vda
+	operation domblkerror works 'No errors found' domblkerror g1
+	operation blockresize works 'is resized' blockresize g1 /var/lib/umbra/disk 8M
+	operation domiflist works 'user +- +virtio' domiflist g1
+	operation domifstat refused '' domifstat g1 net0
+	operation ttyconsole works '^/dev/pts/' ttyconsole g1
+	operation dumpxml works "machine='pc-i440fx-umbra-1'" dumpxml g1
+	operation autostart works 'marked as autostarted' autostart g1
+	operation setmem works '' setmem g1 128M --live
+	operation dommemstat works 'actual' dommemstat g1
+	operation inject-nmi works '' inject-nmi g1
+	operation qemu-monitor-command works '"running":true' qemu-monitor-command g1 '{"execute":"query-status"}'
+	operation qemu-monitor-command-hmp works 'running' qemu-monitor-command g1 --hmp 'info status'
+	operation suspend works 'suspended' suspend g1
+	operation domstate-paused works '^paused \(user\)' domstate --reason g1
+	operation resume works 'resumed' resume g1
+	operation dump works 'dumped' dump g1 /var/lib/umbra/core --memory-only
+	operation save later '' save g1 /var/lib/umbra/saved
+	operation managedsave later '' managedsave g1
+	operation attach-disk later '' attach-disk g1 /var/lib/umbra/disk vdb
+	operation detach-disk later '' detach-disk g1 vda
+	operation send-key later '' send-key g1 KEY_A
+	operation screenshot refused '' screenshot g1 "$WORK/shot"
+	operation setvcpus refused '' setvcpus g1 1
+	operation domstate-after works '^running' domstate g1
+	ids=$(vmm_of g1)
+	ls "/proc/$ids/task" >"$WORK/threads"
+	virsh qemu-monitor-command g1 '{"execute":"query-cpus-fast"}' >"$WORK/cpus"
+	ps -o user=,pid=,comm= -p "$ids" >"$WORK/ps"
+	cp "/proc/$ids/cgroup" "$WORK/cgroup"
+	# libvirtd ends and finds its guest again.
+	libvirt_end
+	libvirt_begin
+	listen
+	operation list-again works 'g1 +running' list --all
+	operation reset works 'was reset' reset g1
+	expect_within 90 says_times 2 '^@@ ready'
+	operation reboot works 'being rebooted' reboot g1
+	expect_within 120 says_times 3 '^@@ ready'
+	operation shutdown works 'being shutdown' shutdown g1
+	expect_within 60 domain_is g1 'shut off'
+	operation start-again works 'started' start g1
+	operation destroy works 'destroyed' destroy g1
+	operation undefine works 'has been undefined' undefine g1
+}
+
+# says_times N REGEX: so often has the guest said it?
+says_times()
+{
+	[ "$(grep -ca -- "$2" "$WORK/console")" -ge "$1" ]
+}
+
+test_operations()
+{
+	operations_hold
+}
+
+test_the_guest_has_its_uuid()
+{
+	expect_in "$WORK/console" "^@@ uuid $(head -n 1 "$WORK/op.domuuid")"
+}
+
+test_threads_are_the_hosts()
+{
+	for id in $(jq -r '.return[]."thread-id"' "$WORK/cpus"); do
+		expect_in "$WORK/threads" "^$id\$"
+	done
+}
+
+test_it_runs_as_libvirts_user()
+{
+	cat "$WORK/ps" "$WORK/cgroup"
+	expect_in "$WORK/ps" '^(libvirt|64055)'
+	expect_in "$WORK/cgroup" 'machine'
+}
+
+test_events_come()
+{
+	cat "$WORK/events"
+	for event in 'Started Booted' 'Suspended Paused' 'Resumed Unpaused' 'Shutdown Finished' 'reboot'; do
+		expect_in "$WORK/events" "$event"
+	done
+}
