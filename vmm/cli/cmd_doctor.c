@@ -11,20 +11,25 @@
 #include "vmm/boot/probe.h"
 #include "vmm/cli/cli.h"
 #include "vmm/cli/commands.h"
+#include "vmm/cli/doctor_libvirt.h"
 #include "vmm/confine/confine.h"
 #include "vmm/machine/kvm.h"
 
 static const char usage[] =
-	"Usage: vmm doctor [--json]\n"
+	"Usage: vmm doctor [--libvirt] [--json]\n"
 	"Says whether this machine's /dev/kvm can run stock kernels, and if not, why. Capability bits\n"
 	"do not tell: small guests execute what every kernel executes and measure its speed.\n"
 	"Then, which layers of its confinement (vmm run --confine) vmm would have to do without.\n"
 	"\n"
 	"Exit code: 0 it can; 3 it cannot, the lab is needed; 1 there is no usable KVM at all.\n"
 	"\n"
+	"--libvirt says instead what this host lacks for domains of libvirt whose emulator is\n"
+	"umbra-qemu: 0 nothing, 1 what is printed, with what to do. For domains of qemu:///system.\n"
+	"\n"
 	"Examples:\n"
 	"  vmm doctor\n"
-	"  vmm doctor --json | jq .direct\n";
+	"  vmm doctor --json | jq .direct\n"
+	"  vmm doctor --libvirt\n";
 
 struct finding {
 	bool direct;
@@ -102,16 +107,56 @@ static int finding_print_json(const struct finding *f, int code)
 	return ret;
 }
 
+static int examine_libvirt(bool as_json)
+{
+	json_t *list = doctor_libvirt(""), *one;
+	int code = 0;
+	size_t i;
+
+	if (!list) {
+		cli_note("out of memory");
+		return EXIT_CODE_ERROR;
+	}
+	json_array_foreach(list, i, one) {
+		bool ok = json_is_true(json_object_get(one, "ok"));
+
+		if (!ok)
+			code = EXIT_CODE_ERROR;
+		if (as_json)
+			continue;
+		printf("%s: %s\n", cli_json_text(one, "what"),
+		       ok ? "ready" : cli_json_text(one, "why"));
+		if (!ok)
+			printf("    %s\n", cli_json_text(one, "do"));
+	}
+	if (as_json)
+		cli_print_json(list);
+	json_decref(list);
+	return code;
+}
+
 int cmd_doctor(int argc, char **argv)
 {
 	struct finding f = { .reason = "" };
-	struct cli_args a = { 0 };
-	int code;
+	bool json = false, libvirt = false;
+	const struct cli_option options[] = {
+		{ .name = "json", .flag = &json },
+		{ .name = "libvirt", .flag = &libvirt },
+	};
+	const struct cli_syntax syntax = { .command = "doctor",
+					   .options = options,
+					   .n = ARRAY_SIZE(options),
+					   .help = usage };
+	int code, first = cli_command_line(&syntax, argc, argv, &code);
 
-	if (!cli_args_parse(&a, argc, argv, CLI_JSON, usage, &code))
+	if (!first)
 		return code;
+	if (first < argc)
+		return cli_unexpected(&syntax, argv[first]);
+	if (libvirt)
+		return examine_libvirt(json);
 	code = examine_kvm(&f);
-	if (a.json)
+	if (json)
 		return finding_print_json(&f, code) ? EXIT_CODE_ERROR : code;
 	if (code == 0)
 		printf("direct: this /dev/kvm runs stock kernels (kernel mode at %.0f million "

@@ -5,6 +5,8 @@
 
 # shellcheck source=tests/lab/lib_libvirt.sh
 . tests/lab/lib_libvirt.sh
+# shellcheck source=tests/lab/lib_sessions.sh
+. tests/lab/lib_sessions.sh
 
 # console_begin FILE: what g1 prints, from now on; a terminal that nobody reads loses it.
 console_begin()
@@ -35,7 +37,7 @@ vmm_of()
 
 setup()
 {
-	trap 'set +e; jobs -p | xargs -r kill 2>/dev/null; virsh -q destroy g1; virsh -q undefine g1' EXIT
+	trap 'set +e; jobs -p | xargs -r kill 2>/dev/null; for g in g1 g2; do virsh -q destroy $g; virsh -q undefine $g; done 2>/dev/null' EXIT
 	libvirt_install
 	truncate -s 4M /var/lib/umbra/disk
 	cp "$CLOUD/vmlinuz" /var/lib/umbra/vmlinuz
@@ -140,6 +142,51 @@ END
 	operation start-again works 'started' start g1
 	operation destroy works 'destroyed' destroy g1
 	operation undefine works 'has been undefined' undefine g1
+	sessions_domain
+}
+
+# A domain with sessions, by its XML alone: their policy and drivers are files of the host, below
+# directories that libvirt's user may read; the guest's links tell what the sessions have made.
+sessions_domain()
+{
+	cp "$BASE/dest/usr/share/umbra/examples/demo.policy" /etc/umbra/
+	cp "$DUMMY" /var/lib/umbra/
+	chmod -R a+rX /etc/umbra /var/lib/umbra
+	initrd /var/lib/umbra/initrd2 "$BASE/libvirt-cloud.img" <<'END'
+load-modules
+(head -c 24 /dev/input/event0 >/dev/null; finish) &
+wait_for 60 test -e /sys/class/net/bdummy0
+say links $(ls /sys/class/net | sort | tr '\n' ' ')
+while read -r line; do say "got $line"; done
+wait
+END
+	domain_xml g2 "$WORK/g2.xml" '' "<qemu:commandline>
+      <qemu:arg value='-umbra'/><qemu:arg value='policy=/etc/umbra/demo.policy'/>
+      <qemu:arg value='-umbra'/><qemu:arg value='driver=a:/var/lib/umbra/dummy.ko'/>
+      <qemu:arg value='-umbra'/><qemu:arg value='driver=b:/var/lib/umbra/dummy.ko'/>
+    </qemu:commandline>"
+	sed -i 's,/umbra/initrd<,/umbra/initrd2<,' "$WORK/g2.xml"
+	run2 define "$WORK/g2.xml"
+	run2 start g2
+	cat "$(virsh -q ttyconsole g2)" >>"$WORK/console2" &
+	wait_for 90 says2_times 1 '^@@ links' || :
+	run2 qemu-monitor-command g2 '{"execute":"umbra-driver-list"}'
+	run2 qemu-monitor-command g2 '{"execute":"umbra-session-list"}'
+	run2 reboot g2
+	wait_for 120 says2_times 2 '^@@ links' || :
+	run2 qemu-monitor-command g2 '{"execute":"umbra-driver-list"}'
+	run2 destroy g2
+	run2 undefine g2
+}
+
+run2()
+{
+	timeout 60 virsh "$@" >>"$WORK/g2.log" 2>&1 </dev/null || echo "failed: virsh $*" >>"$WORK/g2.log"
+}
+
+says2_times()
+{
+	[ "$(grep -ca -- "$2" "$WORK/console2")" -ge "$1" ]
 }
 
 # says_times N REGEX: so often has the guest said it?
@@ -178,4 +225,12 @@ test_events_come()
 	for event in 'Started Booted' 'Suspended Paused' 'Resumed Unpaused' 'Shutdown Finished' 'reboot'; do
 		expect_in "$WORK/events" "$event"
 	done
+}
+
+test_sessions_by_the_xml_are_made_anew_at_a_reboot()
+{
+	cat "$WORK/g2.log" "$WORK/console2"
+	expect_not_in "$WORK/g2.log" '^failed:'
+	expect_equal "$(tr -d '\r' <"$WORK/console2" | grep -c '^@@ links adummy0 bdummy0 lo')" 2
+	expect_equal "$(grep -c '"state":"loaded".*"state":"loaded"' "$WORK/g2.log")" 2
 }
