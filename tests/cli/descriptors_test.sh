@@ -41,6 +41,10 @@ if ($kind =~ /^tap:(\w+)/) {
 } else {
 	POSIX::dup2(fileno($s), $fd);
 }
+if ($kind eq "listen-live" and my $child = fork) {
+	waitpid $child, 0;
+	exit 7;
+}
 exec @command or die "exec: $!";
 END
 
@@ -87,6 +91,21 @@ two_sockets()
 }
 result 'a control socket that listens already serves beside the own one, and stays' two_sockets
 result 'it does without confinement, too' two_sockets --confine off
+
+# Who has called listen() last is for clients the process that they end and wait for: not the starter, which
+# lives on, as libvirtd and a service manager do. What it has bound is not the guest's to remove either.
+its_starter_lives() # COMMAND...
+{
+	start listen-live 9 --name "$guest" --control fd=9 && answers "$given" || return
+	main=$("$vmm" ps --json | jq -r --arg g "$guest" '.[] | select(.name == $g).pid' | sort -u)
+	[ "$main" != "$run" ] && [ "$(cat "/proc/$main/comm")" = vmm ] || { echo "vmm ps tells of $main"; return 1; }
+	timeout 20 "$vmm" "$@" "$given" || return
+	wait_for 5 process_ended "$run"
+	wait "$run"
+	[ $? = 7 ] && run= && [ -S "$dir/$given.sock" ]
+}
+result 'vmm stop ends the guest, and neither its starter nor that one'"'"'s socket' its_starter_lives stop --force --timeout 0
+result 'and so does vmm kill' its_starter_lives kill
 
 without_a_name()
 {

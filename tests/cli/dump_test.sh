@@ -45,6 +45,13 @@ force_replaces_it()
 	dump 0 'old: 128.0M' -f -g "$guest" old && is_core old && [ -z "$(find . -name 'old.*')" ]
 }
 
+only_files_are_replaced()
+{
+	mkfifo other && ln -s core link || return
+	dump 1 'other is there already, and is no regular file' -f "$guest" other && [ -p other ] &&
+		dump 1 'link is there already' -f "$guest" link && [ -L link ] && rm other link
+}
+
 a_pipe_gets_all()
 {
 	timeout 60 "$vmm" dump "$guest" - 2>said </dev/null | cat >piped
@@ -161,6 +168,7 @@ guest_start --no-rng
 result 'a file is a core, with holes, for its owner only' file_is_a_core_with_holes
 result 'a file that is there stays' a_file_is_not_replaced
 result '--force replaces it' force_replaces_it
+result 'nothing but files is replaced' only_files_are_replaced
 result 'a pipe gets the same' a_pipe_gets_all
 result 'a reader that goes is an error' a_reader_that_goes_is_an_error
 result 'a full disk is an error' a_disk_that_is_full_is_an_error

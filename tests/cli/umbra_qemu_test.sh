@@ -36,7 +36,7 @@ END
 # probe DIR [PID-DIR]: starts one that answers in DIR; when it returns, everything is there.
 probe()
 {
-	timeout 20 "$emulator" -S -no-user-config -nodefaults -nographic -machine none,accel=kvm:tcg \
+	timeout 20 env ${ignore:+--ignore-signal="$ignore"} "$emulator" -S -no-user-config -nodefaults -nographic -machine none,accel=kvm:tcg \
 		-qmp "unix:$1/qmp.monitor,server=on,wait=off" -pidfile "${2:-$1}/qmp.pid" -daemonize \
 		>"$1/out" 2>"$1/err" </dev/null
 }
@@ -95,9 +95,20 @@ stale()
 	echo 999999 >"$work/3/qmp.pid"
 	probe "$work/3" || return 1
 	pids+=("$(cat "$work/3/qmp.pid")")
-	[ "$(cat "$work/3/qmp.pid")" != 999999 ] && kill "$(cat "$work/3/qmp.pid")"
+	pid=$(cat "$work/3/qmp.pid")
+	[ "$pid" != 999999 ] && kill "$pid" && wait_for 20 process_ended "$pid"
 }
 result 'a number that was left behind is replaced' stale
+
+# An ignored SIGHUP stays ignored, as nohup wants it.
+ignored()
+{
+	rm -f "$work/3/qmp.pid"
+	ignore=HUP probe "$work/3" || return 1
+	pid=$(cat "$work/3/qmp.pid") && pids+=("$pid") && kill -HUP "$pid" && talk "$work/3/qmp.monitor" &&
+		kill "$pid" && wait_for 20 process_ended "$pid"
+}
+result 'an ignored SIGHUP does not end it' ignored
 
 linked()
 {

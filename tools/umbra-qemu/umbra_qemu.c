@@ -71,6 +71,15 @@ static int become_vmm(struct translated *t)
 	return EXIT_FAILURE;
 }
 
+/* Returns the exit code of a run that has printed. */
+static int end_of_output(void)
+{
+	if (!fflush(stdout) && !ferror(stdout))
+		return 0;
+	plain_text_line(stderr, "umbra-qemu: cannot write to stdout: %s", strerror(errno));
+	return EXIT_FAILURE;
+}
+
 #define PATIENCE_MS	  1000
 #define ERROR_PATIENCE_MS 5000
 
@@ -103,11 +112,11 @@ int main(int argc, char **argv)
 
 	if (argc == 2 && (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-version"))) {
 		puts("umbra-qemu (Umbra) " VMM_VERSION ", not QEMU");
-		return 0;
+		return end_of_output();
 	}
 	if (argc == 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
 		fputs(help, stdout);
-		return 0;
+		return end_of_output();
 	}
 	if (translate(&t, argc - 1, argv + 1, &e)) {
 		plain_text_line(stderr, "umbra-qemu: %s", e.text);

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/exit_code.h"
@@ -73,8 +74,16 @@ static int open_stdout(struct dump_file *f, struct err *e)
 
 static int open_file(struct dump_file *f, bool force, struct err *e)
 {
+	struct stat st;
+
 	if (!strcmp(f->path, "-"))
 		return open_stdout(f, e);
+	/* A device, a socket or a FIFO that others use, or a link, is no FILE that could be replaced. */
+	if (!lstat(f->path, &st) && !S_ISREG(st.st_mode))
+		return err_set(e, -EEXIST,
+			       "%s is there already, and is no regular file; name another FILE, or - "
+			       "for stdout",
+			       f->path);
 	f->fd = open(f->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (f->fd < 0 && errno == EEXIST && force) {
 		if (asprintf(&f->partial, "%s.XXXXXX", f->path) < 0) {
@@ -89,12 +98,22 @@ static int open_file(struct dump_file *f, bool force, struct err *e)
 			 : 0;
 }
 
+/* Removes the file at @path, if it is still the own one. */
+static void remove_own(const struct dump_file *f, const char *path)
+{
+	struct stat own, named;
+
+	if (!fstat(f->fd, &own) && !lstat(path, &named) && own.st_dev == named.st_dev &&
+	    own.st_ino == named.st_ino)
+		unlink(path);
+}
+
 /* Puts a file that is complete in its place, or removes it. */
 static int close_file(struct dump_file *f, int ret, struct err *e)
 {
 	if (f->fd >= 0 && !f->is_stdout) {
 		if (ret)
-			unlink(f->partial ? f->partial : f->path);
+			remove_own(f, f->partial ? f->partial : f->path);
 		else if (f->partial && rename(f->partial, f->path)) {
 			ret = err_set(e, -errno, "%s: cannot replace: %s", f->path,
 				      strerror(errno));
@@ -185,7 +204,6 @@ static int dump_to(struct client *c, const struct dump_file *f, long long *bytes
 		json_decref(args);
 		return ret;
 	}
-	watch_interrupts();
 	ret = client_call(c, "dump-guest-memory", args, NULL, e);
 	return ret ? ret : await_dump(c, f, bytes, e);
 }
@@ -201,6 +219,7 @@ static int guest_dump(const char *guest, const char *path, bool force)
 
 	if (client_open(&c, guest, CLIENT_TIMEOUT_MS, &e))
 		return cli_fail(&e);
+	watch_interrupts(); /* from here on there is something to remove */
 	ret = open_file(&f, force, &e);
 	if (!ret)
 		ret = dump_to(c, &f, &bytes, &e);

@@ -16,6 +16,7 @@
 #include "base/descriptors.h"
 #include "base/exit_code.h"
 #include "base/loop.h"
+#include "base/signals.h"
 #include "vmm/cli/cli.h"
 #include "vmm/cli/commands.h"
 #include "vmm/cli/pid_file.h"
@@ -31,8 +32,13 @@ struct emulator_probe {
 
 static void on_end_signal(void *arg, u32 events)
 {
+	const struct emulator_probe *p = arg;
+	struct signalfd_siginfo info;
+
 	(void)events;
-	loop_stop(arg);
+	if (read(p->signals, &info, sizeof(info)) == sizeof(info) &&
+	    !signal_is_ignored((int)info.ssi_signo))
+		loop_stop(p->loop);
 }
 
 /* Opens all that the answers need. The signals that end it are blocked already. */
@@ -45,7 +51,7 @@ static int probe_open(struct emulator_probe *p, const sigset_t *ends, struct err
 	p->signals = signalfd(-1, ends, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (p->signals < 0)
 		return err_set(e, -errno, "cannot wait for signals: %s", strerror(errno));
-	ret = loop_add(p->loop, p->signals, EPOLLIN, on_end_signal, p->loop);
+	ret = loop_add(p->loop, p->signals, EPOLLIN, on_end_signal, p);
 	if (ret)
 		return err_set(e, ret, "cannot wait for signals: %s", strerror(-ret));
 	ret = control_create(&p->control, p->loop, p->socket, e);
@@ -120,7 +126,7 @@ static int await_probe(int ready)
 static int fork_probe(struct emulator_probe *p)
 {
 	struct err e;
-	sigset_t ends;
+	sigset_t ends, old;
 	int ready[2];
 	pid_t child;
 
@@ -132,7 +138,7 @@ static int fork_probe(struct emulator_probe *p)
 		err_set(&e, -errno, "cannot run in the background: %s", strerror(errno));
 		return cli_fail(&e);
 	}
-	sigprocmask(SIG_BLOCK, &ends, NULL);
+	sigprocmask(SIG_BLOCK, &ends, &old);
 	signal(SIGPIPE, SIG_IGN);
 	child = fork();
 	if (child < 0) {
@@ -144,6 +150,7 @@ static int fork_probe(struct emulator_probe *p)
 		return serve_probe(p, &ends, ready[1]);
 	}
 	close(ready[1]);
+	sigprocmask(SIG_SETMASK, &old, NULL); /* this wait can be given up */
 	return await_probe(ready[0]);
 }
 

@@ -315,6 +315,28 @@ static int guest_stop(struct client *c, int process, const struct cli_args *a, s
 	return guest_quit(c, process, e);
 }
 
+/* Has the VMM made the file @path itself? That of a socket which --control has named stays. */
+static bool socket_is_own(struct client *c, const char *path)
+{
+	json_t *list = NULL, *one;
+	char where[300];
+	bool own = false;
+	struct err none;
+	size_t i;
+
+	snprintf(where, sizeof(where), "unix:%s,server=on", path);
+	if (client_call(c, "query-chardev", NULL, &list, &none))
+		return false;
+	json_array_foreach(list, i, one)
+	{
+		if (!strcmp(cli_json_text(one, "label"), "control") &&
+		    !strcmp(cli_json_text(one, "filename"), where))
+			own = true;
+	}
+	json_decref(list);
+	return own;
+}
+
 int cmd_stop(int argc, char **argv)
 {
 	struct cli_args a = { .timeout = STOP_TIMEOUT };
@@ -334,7 +356,7 @@ int cmd_stop(int argc, char **argv)
 	/* The VMM is connected still, so the number is its own. */
 	process = pid ? pidfd_open(pid, 0) : -1;
 	known = process >= 0 && !socket_dir_path(&path, client_name(c), false, &none) &&
-		!socket_file_id(path, &id);
+		!socket_file_id(path, &id) && socket_is_own(c, path);
 	ret = guest_stop(c, process, &a, &e);
 	if (process >= 0)
 		close(process);

@@ -21,6 +21,7 @@
 #define HOUR_S	 3600
 #define DAY_S	 86400
 #define OPENING	 (O_CLOEXEC | O_NOFOLLOW)
+#define LOCK_MS  500
 #define NEW_NAME 48 /* ".PID-TIME.log" */
 
 struct ended {
@@ -171,8 +172,25 @@ static void ended_prune_unnamed(int dir)
 	free(list);
 }
 
-/* Removes guests beyond ENDED_DAYS and ENDED_MAX. */
-static void ended_prune(int dir)
+/*
+ * Locks the directory, within @ms, against a guest that takes a name while what an earlier one of
+ * that name has left is removed. False: somebody keeps it.
+ */
+static bool ended_lock(int dir, s64 ms)
+{
+	static const struct timespec nap = { .tv_nsec = 10000000 };
+	s64 until = now_ms() + ms;
+
+	while (flock(dir, LOCK_EX | LOCK_NB)) {
+		if (now_ms() >= until)
+			return false;
+		nanosleep(&nap, NULL);
+	}
+	return true;
+}
+
+/* Removes guests beyond ENDED_DAYS and ENDED_MAX, with the directory's lock. */
+static void ended_prune_locked(int dir)
 {
 	struct ended_guest *list = NULL;
 	size_t n, ended = 0;
@@ -190,6 +208,14 @@ static void ended_prune(int dir)
 		ended--;
 	}
 	free(list);
+}
+
+static void ended_prune(int dir)
+{
+	if (!ended_lock(dir, 0))
+		return; /* another process does the same, or the next one will */
+	ended_prune_locked(dir);
+	flock(dir, LOCK_UN);
 }
 
 /*
@@ -242,6 +268,7 @@ int ended_log(const struct ended *n)
 int ended_set_name(struct ended *n, const char *name, struct err *e)
 {
 	char log[80], end[80];
+	bool locked;
 	int ret = 0;
 
 	/* The guest's process may not be what it was any more when it says its name. */
@@ -249,10 +276,13 @@ int ended_set_name(struct ended *n, const char *name, struct err *e)
 		return err_set(e, -EINVAL, "cannot keep a log of the guest: its name is none");
 	snprintf(log, sizeof(log), "%s.log", name);
 	snprintf(end, sizeof(end), "%s.end", name);
+	locked = ended_lock(n->dir, LOCK_MS);
 	if (renameat(n->dir, n->log_file, n->dir, log) ||
 	    renameat(n->dir, n->end_file, n->dir, end))
 		ret = err_set(e, -errno, "cannot keep a log of the guest: %s", strerror(errno));
 	n->named = !ret;
+	if (locked)
+		flock(n->dir, LOCK_UN);
 	return ret;
 }
 

@@ -713,6 +713,8 @@ int guest_end(struct guest *g, struct err *e)
 		firmware_await_log(g->firmware);
 	if (g->record)
 		guest_record_await(g->record);
+	if (g->dump && g->monitor)
+		guest_dump_close(g->dump, g->monitor);
 	if (g->monitor)
 		monitor_await_clients(g->monitor);
 	if (g->panic)

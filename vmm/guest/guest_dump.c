@@ -83,6 +83,13 @@ void guest_dump_panicked(struct guest_dump *d, struct monitor *mon)
 		monitor_dump_ended(mon, fd, d->path);
 }
 
+void guest_dump_close(struct guest_dump *d, struct monitor *mon)
+{
+	if (d->fd >= 0)
+		monitor_close_file(mon, d->fd, d->path);
+	d->fd = -1;
+}
+
 void guest_dump_destroy(struct guest_dump *d, bool supervised)
 {
 	if (!d)

@@ -32,6 +32,11 @@ const char *guest_dump_file(const struct guest_dump *d);
  * Serves the event loop meanwhile.
  */
 void guest_dump_panicked(struct guest_dump *d, struct monitor *mon);
+/*
+ * Has a file closed that there was no use for, at the guest's end; before monitor_await_clients(),
+ * which waits for that.
+ */
+void guest_dump_close(struct guest_dump *d, struct monitor *mon);
 /* Frees all; @supervised: another process removes an empty file. NULL allowed. */
 void guest_dump_destroy(struct guest_dump *d, bool supervised);
 

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "vmm/machine/core_int.h"
 #include "vmm/machine/layout.h"
 #include "vmm/machine/machine_boot.h"
@@ -46,6 +47,7 @@ struct core {
 	u64 hole;	 /* bytes that were left out at the end */
 	bool cancel;	 /* atomic */
 	u64 done, total; /* atomic, but for core_create() */
+	s64 since;	 /* atomic: a write to a regular file began; 0: none is under way */
 };
 
 /* --- what there is --------------------------------------------------------------------------- */
@@ -117,6 +119,13 @@ void core_progress(const struct core *c, u64 *done, u64 *total)
 {
 	*done = __atomic_load_n(&c->done, __ATOMIC_RELAXED);
 	*total = __atomic_load_n(&c->total, __ATOMIC_RELAXED);
+}
+
+s64 core_held_ms(const struct core *c)
+{
+	s64 since = __atomic_load_n(&c->since, __ATOMIC_ACQUIRE);
+
+	return since ? now_ms() - since + 1 : 0;
 }
 
 bool core_has_vmcoreinfo(const struct core *c)
@@ -217,7 +226,10 @@ static int put(struct core *c, const void *buf, size_t len)
 
 		if (ret)
 			return ret;
+		if (c->regular)
+			__atomic_store_n(&c->since, now_ms(), __ATOMIC_RELEASE);
 		took = write(c->fd, p, n);
+		__atomic_store_n(&c->since, 0, __ATOMIC_RELEASE);
 		if (took < 0 && errno != EINTR && errno != EAGAIN)
 			return -errno;
 		if (took > 0) {

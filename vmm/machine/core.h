@@ -53,6 +53,11 @@ void core_cancel(struct core *c);
 
 /* Tells how many bytes have been written, of how many. Any thread. */
 void core_progress(const struct core *c, u64 *done, u64 *total);
+/*
+ * Returns for how many milliseconds this host's kernel has been busy with one write to a regular
+ * file; 0: it is not. Any thread.
+ */
+s64 core_held_ms(const struct core *c);
 /* Returns true if the core has got a VMCOREINFO; after core_write(). */
 bool core_has_vmcoreinfo(const struct core *c);
 

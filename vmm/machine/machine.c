@@ -63,6 +63,7 @@ struct machine {
 	pthread_mutex_t kernel_lock;
 	bool exiting; /* atomic */
 	int exit_code;
+	bool end_asked; /* atomic: by (E8), (E9) or (E11), whether that counts or not */
 	int lost_code; /* of the first request that lost and ends the process; or 0 */
 	char exit_line[400];
 };
@@ -461,6 +462,8 @@ bool machine_exit(struct machine *m, int code, const char *fmt, ...)
 	va_list ap;
 	bool counts;
 
+	if (code == EXIT_CODE_ESCAPE || code > EXIT_CODE_SIGNAL)
+		__atomic_store_n(&m->end_asked, true, __ATOMIC_RELEASE);
 	pthread_mutex_lock(&m->lock);
 	/* (W1), (W2) */
 	counts = !m->exiting || (m->exit_code == EXIT_CODE_REBOOT && code != EXIT_CODE_REBOOT);
@@ -479,6 +482,11 @@ bool machine_exit(struct machine *m, int code, const char *fmt, ...)
 	}
 	pthread_mutex_unlock(&m->lock);
 	return counts;
+}
+
+bool machine_end_asked(const struct machine *m)
+{
+	return __atomic_load_n(&m->end_asked, __ATOMIC_ACQUIRE);
 }
 
 bool machine_exiting(const struct machine *m)

@@ -296,6 +296,11 @@ int machine_reset(struct machine *m, struct err *e);
 bool machine_exit(struct machine *m, int code, const char *fmt, ...) __printf(3, 4);
 /* Returns the line of the request that won, or "". Valid after machine_run(). */
 const char *machine_exit_line(const struct machine *m);
+/*
+ * Returns true once somebody has asked for the end of the process, by (E8), (E9) or (E11), also if
+ * that has lost by (W1).
+ */
+bool machine_end_asked(const struct machine *m);
 /* Returns true from the first machine_exit() until machine_reset(). */
 bool machine_exiting(const struct machine *m);
 

@@ -14,11 +14,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "vmm/machine/core.h"
 #include "vmm/machine/file_job.h"
 #include "vmm/monitor/monitor_int.h"
-
-#define HELD_MS 900 /* a wait at the end that is longer is told */
 
 enum dump_state {
 	DUMP_PAUSES, /* waits for the vCPUs */
@@ -39,6 +38,8 @@ struct dump {
 	struct core *core; /* or NULL */
 	struct file_job job;
 	struct wait_hook wait_hook;
+	const char *file; /* for messages */
+	s64 since;	  /* atomic: it is taken back, or closed, since then; 0: not yet */
 	bool held_noted, has_vmcoreinfo;
 	int ret;
 	u64 done, total;
@@ -50,14 +51,43 @@ bool monitor_is_dumping(const struct monitor *mon)
 	return mon->dump && mon->dump->state <= DUMP_WRITES;
 }
 
+/* Has a file closed that nothing was written to: a client may have passed anything. */
+static void dump_drop_fd(struct dump *d)
+{
+	if (d->fd >= 0)
+		monitor_close_file(d->mon, d->fd, d->file);
+	d->fd = -1;
+}
+
 static void dump_free(struct dump *d)
 {
 	if (!d)
 		return;
 	core_destroy(d->core);
-	if (d->fd >= 0)
-		close(d->fd);
+	dump_drop_fd(d);
 	free(d);
+}
+
+/*
+ * Returns for how long this host's kernel has held the file; not for how long all of the dump has
+ * taken.
+ */
+static s64 dump_held_ms(const struct dump *d)
+{
+	s64 since = __atomic_load_n(&d->since, __ATOMIC_ACQUIRE);
+
+	if (!file_job_ms(&d->job))
+		return 0;
+	if (since)
+		return now_ms() - since + 1;
+	return d->core ? core_held_ms(d->core) : 0;
+}
+
+json_t *monitor_dump_section(void *arg)
+{
+	const struct monitor *mon = arg;
+
+	return mon->dump ? monitor_held_section(mon->dump->file, dump_held_ms(mon->dump)) : NULL;
 }
 
 /* Returns DumpQueryResult. */
@@ -89,6 +119,7 @@ static void dump_run(void *arg)
 	struct dump *d = arg;
 
 	d->ret = core_write(d->core, d->fd, d->append);
+	__atomic_store_n(&d->since, now_ms(), __ATOMIC_RELEASE);
 	if (d->ret && d->discard && ftruncate(d->fd, 0))
 		d->discard = false;
 	if (close(d->fd) && !d->ret)
@@ -108,9 +139,7 @@ static void dump_finish(struct dump *d, const char *why)
 		core_destroy(d->core);
 		d->core = NULL;
 	}
-	if (d->fd >= 0)
-		close(d->fd);
-	d->fd = -1;
+	dump_drop_fd(d);
 	machine_remove_wait_hook(mon->m, &d->wait_hook);
 	d->state = why ? DUMP_FAILED : DUMP_COMPLETED;
 	snprintf(d->why, sizeof(d->why), "%s", why ? why : "");
@@ -146,11 +175,7 @@ static void note_held_dump(void *arg)
 {
 	struct dump *d = arg;
 
-	if (d->held_noted || file_job_ms(&d->job) < HELD_MS)
-		return;
-	d->held_noted = true;
-	note_put(machine_notes(d->mon->m), "dump: this host's kernel holds what was written to "
-					   "its file; the guest's end waits for that");
+	machine_note_held(d->mon->m, &d->held_noted, dump_held_ms(d), "dump", d->file);
 }
 
 /* Begins to write, now that no vCPU is in the guest. */
@@ -189,6 +214,7 @@ static struct dump *dump_new(struct monitor *mon, int fd, int flags)
 		return NULL;
 	d->mon = mon;
 	d->fd = fd;
+	d->file = "a client's descriptor";
 	d->append = flags & O_APPEND;
 	dump_free(mon->dump);
 	mon->dump = d;
@@ -201,6 +227,16 @@ void monitor_cancel_dump(struct monitor *mon)
 		return;
 	if (mon->dump->state == DUMP_WRITES)
 		core_cancel(mon->dump->core);
+}
+
+/* A dump of a panic is given up for Ctrl-a x, a signal or quit, even if those lost by (W1). */
+static bool panic_dump_is_busy(void *arg)
+{
+	struct dump *d = arg;
+
+	if (machine_end_asked(d->mon->m))
+		monitor_cancel_dump(d->mon);
+	return file_job_ms(&d->job) != 0;
 }
 
 static bool dump_is_busy(void *arg)
@@ -240,13 +276,14 @@ void monitor_dump_ended(struct monitor *mon, int fd, const char *file)
 	monitor_await_dump(mon);
 	d = dump_new(mon, fd, 0);
 	if (!d) {
-		close(fd);
+		monitor_close_file(mon, fd, file);
 		note_put(machine_notes(mon->m), "%s: out of memory", file);
 		return;
 	}
+	d->file = file;
 	d->discard = true;
 	dump_begin(d);
-	machine_wait(mon->m, dump_is_busy, d);
+	machine_wait(mon->m, panic_dump_is_busy, d);
 	if (d->state == DUMP_COMPLETED)
 		note_put(machine_notes(mon->m), "the guest's memory is in %s", file);
 	else
@@ -295,7 +332,7 @@ static int take_dump_fd(struct control_request *r, const json_t *args, int *flag
 	*flags = fcntl(fd, F_GETFL);
 	if (*flags >= 0 && !(*flags & O_PATH) && (*flags & O_ACCMODE) != O_RDONLY)
 		return fd;
-	close(fd);
+	control_drop_fd(r, fd);
 	control_fail(r, "the descriptor is not open for writing");
 	return -1;
 }
@@ -316,10 +353,12 @@ static void dump_guest_memory(void *arg, struct control_request *r, const json_t
 		return;
 	d = dump_new(mon, fd, flags);
 	if (!d || (mon->state == MONITOR_RUNNING && machine_pause(mon->m))) {
-		if (!d)
-			close(fd);
-		else
+		if (d) {
 			d->state = DUMP_FAILED;
+			dump_drop_fd(d);
+		} else {
+			control_drop_fd(r, fd);
+		}
 		control_fail(r, "out of memory or descriptors");
 		return;
 	}

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/listener.h"
 #include "vmm/backend/platform.h"
@@ -49,6 +50,14 @@ static void monitor_close_fd(void *arg, int fd)
 	struct monitor *mon = arg;
 
 	closer_close(mon->closer, fd, "a client's descriptor");
+}
+
+void monitor_close_file(struct monitor *mon, int fd, const char *file)
+{
+	if (mon->closer)
+		closer_close(mon->closer, fd, file);
+	else
+		close(fd);
 }
 
 void monitor_await_clients(struct monitor *mon)

@@ -84,6 +84,11 @@ void monitor_restarted(struct monitor *mon);
  * left empty if it does not get all.
  */
 void monitor_dump_ended(struct monitor *mon, int fd, const char *file);
+/*
+ * Closes @fd, as closer.h does; @file is for messages. At once if there is no control socket, by
+ * which somebody could ask what that waits for.
+ */
+void monitor_close_file(struct monitor *mon, int fd, const char *file);
 /* Has a dump that is under way end soon: the guest is to end. NULL allowed. */
 void monitor_cancel_dump(struct monitor *mon);
 /*

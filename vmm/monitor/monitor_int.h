@@ -75,6 +75,8 @@ void monitor_on_quiet(void *part);
  * resumes, pauses or resets it meanwhile.
  */
 bool monitor_is_dumping(const struct monitor *mon);
+/* Tells umbra-info that this host's kernel holds a dump's file. */
+json_t *monitor_dump_section(void *arg);
 /* Goes on with a dump that has waited for the pause. */
 void monitor_dump_paused(struct monitor *mon);
 /* Ends a dump that is under way, waiting for its file if that takes nothing, and frees it. */

@@ -1111,12 +1111,18 @@ static void a_clients_descriptor_holds_up_its_end_only(void **state)
 	give_fd(f->c, "closed", fd);
 	give_fd(f->c, "refused", fd);
 	give_fd(f->c, "replaced", fd);
+	give_fd(f->c, "read-only", fd);
 	__atomic_store_n(&holds_close, true, __ATOMIC_RELEASE);
 	assert_int_equal(
 		client_call(f->c, "closefd", json_pack("{s:s}", "fdname", "closed"), NULL, &e), 0);
 	assert_int_not_equal(
 		client_call(f->c, "umbra-console", json_pack("{s:s}", "fd", "refused"), NULL, &e),
 		0);
+	assert_int_not_equal(client_call(f->c, "dump-guest-memory",
+					 json_pack("{s:b, s:s}", "paging", 0, "protocol",
+						   "fd:read-only"),
+					 NULL, &e),
+			     0);
 	give_fd(f->c, "replaced", STDIN_FILENO);
 	client_close(other);
 	ask(f, "query-status", NULL);
