@@ -278,6 +278,10 @@ static int translate_rng(struct translation *t, struct option_values *d, struct 
 	struct option_values *o = NULL;
 	int ret = find_end(d, "rng", &t->objects, &o, e);
 
+	/* vmm's option of a second one would take the place of the first's. */
+	if (!ret && t->rng)
+		ret = values_refuse(d, "driver", "virtio-rng-pci", "one of them", e);
+	t->rng = true;
 	/* They are one source of entropy in Linux; the VMM has it by a system call. */
 	if (!ret)
 		ret = values_accept(o, "qom-type", "rng-random", e);

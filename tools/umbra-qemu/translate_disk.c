@@ -79,7 +79,7 @@ static int follow_nodes(struct translation *t, struct disk *d, const char *name,
 }
 
 /* Checks what vmm would read in another way: its options are words behind commas. */
-static int check_disk(const struct disk *d, const char *serial, struct err *e)
+static int check_disk(const struct disk *d, const char *serial, const char *node, struct err *e)
 {
 	if (!d->file || *d->file != '/')
 		return err_set(e, -EINVAL,
@@ -96,6 +96,11 @@ static int check_disk(const struct disk *d, const char *serial, struct err *e)
 			       "-device: serial=%.80s is not supported; want one "
 			       "without a comma",
 			       serial);
+	if (strchr(node, ','))
+		return err_set(e, -EINVAL,
+			       "-blockdev: node-name=%.80s is not supported; want one "
+			       "without a comma",
+			       node);
 	return 0;
 }
 
@@ -123,7 +128,7 @@ int translate_disk(struct translation *t, struct option_values *v, struct err *e
 	if (!ret)
 		ret = follow_nodes(t, &d, node, e);
 	if (!ret)
-		ret = check_disk(&d, serial, e);
+		ret = check_disk(&d, serial, node, e);
 	if (ret)
 		return ret;
 	if (queues)

@@ -36,6 +36,7 @@ struct translation {
 	u64 serial_slot;
 	const char *serial_bus; /* NULL: there is none */
 	const char *console;	/* the device that has it already, or NULL */
+	bool rng;		/* there was one already */
 };
 
 /* Adds a word, or a pair of an option and its value, by a format. -ENOMEM and a line. */

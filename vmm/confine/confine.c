@@ -216,6 +216,20 @@ static int begin_vmm(struct confine *c, unsigned uid, int guard, struct err *e)
 }
 
 /*
+ * Could map_user() write? The profile of AppArmor that libvirt makes for a domain forbids it, and
+ * nobody leaves a user namespace again. errno says why not.
+ */
+static bool may_map_user(void)
+{
+	int fd = open("/proc/self/uid_map", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return false;
+	close(fd);
+	return true;
+}
+
+/*
  * Makes this process the VMM, without another: @uid enters a user namespace, unless it is root, in
  * which it may make the others, and its helpers too. The caller has one thread, as that asks for.
  */
@@ -224,7 +238,7 @@ static int begin_managed(struct confine *c, unsigned uid, struct err *e)
 	prepare_libraries();
 	c->pid = getpid();
 	c->why[LAYER_PID] = CONFINE_NOT_HERE;
-	if (uid && unshare(CLONE_NEWUSER)) {
+	if (uid && (!may_map_user() || unshare(CLONE_NEWUSER))) {
 		c->refused = errno;
 		return 0;
 	}

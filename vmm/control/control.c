@@ -365,6 +365,12 @@ int control_add(struct control *c, const struct control_command *table, void *ar
 	return 0;
 }
 
+void control_explain(struct control *c, const struct control_absence *table)
+{
+	if (c)
+		c->absences = table;
+}
+
 void control_event(struct control *c, const char *name, json_t *data)
 {
 	struct timespec t;

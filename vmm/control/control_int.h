@@ -24,6 +24,7 @@ struct qmp_client {
 	struct control *c;
 	bool negotiated;
 	u64 last;      /* when it last spoke, in the control's own count of events */
+	bool skips;    /* the rest of a line that is no JSON */
 	bool waits;    /* it has input, and it is not its turn yet */
 	u64 turn_ends; /* CLOCK_MONOTONIC: of its present turn */
 	struct control_request *requests; /* not answered yet */
@@ -46,6 +47,7 @@ struct command_table {
 struct control {
 	struct loop *loop;
 	struct command_table *tables;
+	const struct control_absence *absences; /* or NULL */
 	char *path;	     /* or NULL: it has no file */
 	struct socket_id id; /* of the socket's file */
 	bool disowned;	     /* its removal is another process's */

@@ -275,6 +275,18 @@ bool qmp_has_command(const struct control *c, const char *name)
 	return !strcmp(name, "qmp_capabilities") || find_command(c, name, &arg);
 }
 
+static int qmp_say_not_found(struct qmp_client *q, const char *name, json_t *id)
+{
+	const struct control_absence *a = q->c->absences;
+	char line[256];
+
+	while (a && a->name && strcmp(a->name, name) != 0)
+		a++;
+	snprintf(line, sizeof(line), "The command %.64s has not been found%s%s", name,
+		 a && a->name ? ": " : "", a && a->name ? a->why : "");
+	return qmp_say_error(q, "CommandNotFound", line, id);
+}
+
 static int qmp_negotiate(struct qmp_client *q, json_t *id)
 {
 	json_t *none;
@@ -298,7 +310,6 @@ static int qmp_execute(struct qmp_client *q, const json_t *o)
 	json_t *id = json_object_get(o, "id"), *args = json_object_get(o, "arguments"), *none;
 	const struct control_command *c;
 	struct control_request *r;
-	char line[128];
 	void *arg;
 
 	if (!name)
@@ -313,10 +324,8 @@ static int qmp_execute(struct qmp_client *q, const json_t *o)
 				     "Expecting capabilities negotiation with 'qmp_capabilities'",
 				     id);
 	c = find_command(q->c, name, &arg);
-	if (!c) {
-		snprintf(line, sizeof(line), "The command %.64s has not been found", name);
-		return qmp_say_error(q, "CommandNotFound", line, id);
-	}
+	if (!c)
+		return qmp_say_not_found(q, name, id);
 	if (q->n_requests == REQUESTS_MAX)
 		return qmp_say_error(q, "GenericError", "Too many commands wait for an answer", id);
 	r = calloc(1, sizeof(*r));
@@ -337,6 +346,57 @@ static int qmp_execute(struct qmp_client *q, const json_t *o)
 }
 
 /*
+ * Returns where the next line begins, behind one that is no JSON from @at on: the client stays. To
+ * libvirt the end of the connection is that of the guest, which it kills then; and a number that is
+ * too large is enough of a mistake (virsh blockresize g1 vda 8E).
+ */
+static size_t skip_line(struct qmp_client *q, size_t at)
+{
+	const char *end = memchr(q->peer.in + at, '\n', q->peer.in_len - at);
+
+	q->skips = !end;
+	return end ? (size_t)(end + 1 - q->peer.in) : q->peer.in_len;
+}
+
+/* Tells what is wrong with the line at *at, of which @error tells, and skips it; 1: it goes on. */
+static int refuse_line(struct qmp_client *q, size_t *at, const json_error_t *error)
+{
+	bool cut = *at == q->peer.in_len ||
+		   json_error_code(error) == json_error_premature_end_of_input;
+	int fd;
+
+	if (cut && (*at || q->peer.in_len < PEER_INPUT_MAX))
+		return 1;
+	*at = skip_line(q, *at);
+	/* What came with it must not become the next command's. */
+	while ((fd = peer_take_fd(&q->peer)) >= 0)
+		peer_drop_fd(&q->peer, fd);
+	return qmp_say_error(q, "GenericError",
+			     cut ? "QMP input is longer than 64 KiB" : "Invalid JSON syntax", NULL);
+}
+
+/* Executes the object that the input has at *at, behind which *at is then. 1: its end is missing. */
+static int qmp_take_object(struct qmp_client *q, size_t *at)
+{
+	const struct peer *p = &q->peer;
+	json_error_t error;
+	json_t *o;
+	int ret;
+
+	while (*at < p->in_len && strchr(" \t\r\n", p->in[*at]) && p->in[*at])
+		++*at;
+	o = json_loadb(p->in + *at, p->in_len - *at, JSON_DISABLE_EOF_CHECK, &error);
+	if (!o)
+		return refuse_line(q, at, &error);
+	*at += (size_t)error.position;
+	ret = json_is_object(o) ? qmp_execute(q, o)
+				: qmp_say_error(q, "GenericError", "QMP input must be a JSON object",
+						NULL);
+	json_decref(o);
+	return ret;
+}
+
+/*
  * Executes the whole objects of the input, one at least, until the client's turn is over: QMP has
  * no framing but the JSON itself. The rest is moved once, not after each command: a client may send
  * a hundred thousand of them in one piece, and others wait meanwhile.
@@ -344,29 +404,11 @@ static int qmp_execute(struct qmp_client *q, const json_t *o)
 int qmp_input(struct qmp_client *q)
 {
 	struct peer *p = &q->peer;
-	json_error_t error;
-	size_t at = 0;
+	size_t at = q->skips ? skip_line(q, 0) : 0;
 	int ret = 0;
-	json_t *o;
 
 	while (!ret) {
-		while (at < p->in_len && strchr(" \t\r\n", p->in[at]) && p->in[at])
-			at++;
-		o = json_loadb(p->in + at, p->in_len - at, JSON_DISABLE_EOF_CHECK, &error);
-		if (!o) {
-			if (at == p->in_len ||
-			    json_error_code(&error) == json_error_premature_end_of_input)
-				break;
-			qmp_say_error(q, "GenericError", "Invalid JSON syntax", NULL);
-			return -EINVAL;
-		}
-		at += (size_t)error.position;
-		if (json_is_object(o))
-			ret = qmp_execute(q, o);
-		else
-			ret = qmp_say_error(q, "GenericError", "QMP input must be a JSON object",
-					    NULL);
-		json_decref(o);
+		ret = qmp_take_object(q, &at);
 		/* A driver's check takes some of it, and a piece has room for a thousand. */
 		if (!ret && now_ns() >= q->turn_ends) {
 			peer_go_on_later(p);
@@ -374,5 +416,5 @@ int qmp_input(struct qmp_client *q)
 		}
 	}
 	peer_consume(p, at);
-	return ret;
+	return ret < 0 ? ret : 0;
 }

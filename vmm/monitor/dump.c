@@ -299,7 +299,8 @@ static const char *dump_refusal(const struct monitor *mon, const json_t *args)
 
 	if (monitor_is_dumping(mon))
 		return "There is a dump in process, please wait.";
-	if (mon->state == MONITOR_ENDED)
+	/* One that rests by --no-shutdown has all of it still: it may have panicked. */
+	if (mon->state == MONITOR_ENDED && !mon->rests)
 		return "The guest has ended; its memory is not dumped any more";
 	if (!json_is_false(json_object_get(args, "paging")))
 		return "\"paging\" must be false: a dump has guest-physical addresses here";
@@ -370,7 +371,8 @@ static void dump_guest_memory(void *arg, struct control_request *r, const json_t
 		control_reply(r, NULL);
 	else
 		d->r = r;
-	if (machine_paused(mon->m) && !mon->pausing)
+	/* No vCPU executes, and none will: a guest that rests is not paused. */
+	if (mon->rests || (machine_paused(mon->m) && !mon->pausing))
 		dump_begin(d);
 }
 

@@ -221,7 +221,24 @@ static const struct control_command commands[] = {
 	{ NULL, NULL },
 };
 
+/* What virsh shows of its commands that come to nothing, by the first that libvirt sends for each. */
+static const struct control_absence absences[] = {
+	{ "migrate-set-parameters", "Umbra cannot save, restore or migrate a guest yet" },
+	{ "migrate", "Umbra cannot save, restore or migrate a guest yet" },
+	{ "migrate-incoming", "Umbra cannot save, restore or migrate a guest yet" },
+	{ "blockdev-add", "Umbra cannot plug a disk into a running guest yet" },
+	{ "netdev_add", "Umbra cannot plug a network card into a running guest yet" },
+	{ "chardev-add", "Umbra cannot plug a port into a running guest yet" },
+	{ "object-add", "Umbra cannot plug a device into a running guest yet" },
+	{ "device_add", "Umbra cannot plug a device into a running guest yet" },
+	{ "device_del", "Umbra cannot take a device out of a running guest yet" },
+	{ "send-key", "a guest of Umbra has no keyboard; virsh console reaches its serial port" },
+	{ "screendump", "a guest of Umbra has no display; virsh console reaches its serial port" },
+	{ NULL, NULL },
+};
+
 int emulator_add_commands(struct control *c)
 {
+	control_explain(c, absences);
 	return control_add(c, commands, NULL);
 }

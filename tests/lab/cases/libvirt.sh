@@ -115,11 +115,11 @@ END
 	operation domstate-paused works '^paused \(user\)' domstate --reason g1
 	operation resume works 'resumed' resume g1
 	operation dump works 'dumped' dump g1 /var/lib/umbra/core --memory-only
-	operation save later '' save g1 /var/lib/umbra/saved
-	operation managedsave later '' managedsave g1
+	operation save later 'cannot save, restore' save g1 /var/lib/umbra/saved
+	operation managedsave later 'cannot save, restore' managedsave g1
 	operation attach-disk later '' attach-disk g1 /var/lib/umbra/disk vdb
-	operation detach-disk later '' detach-disk g1 vda
-	operation send-key later '' send-key g1 KEY_A
+	operation detach-disk later 'cannot take a device out' detach-disk g1 vda
+	operation send-key later 'has no keyboard' send-key g1 KEY_A
 	operation screenshot refused '' screenshot g1 "$WORK/shot"
 	operation setvcpus refused '' setvcpus g1 1
 	operation domstate-after works '^running' domstate g1

@@ -327,6 +327,8 @@ static void own_options_are_of_a_list(void **state)
 		  "-umbra: policy=VALUE needs its value" },
 		{ "policy=/etc", "kernel=/etc", "-umbra: unknown key kernel" },
 		{ "policy=/etc", "=/etc", "-umbra: unknown key " },
+		{ "policy=/etc/umbra/web.policy", "confine=on",
+		  "-umbra: confine=on is not supported; want confine=managed or off" },
 		{ "no-kaslr", "no-kasl", "-umbra: unknown key no-kasl" },
 	};
 

@@ -51,7 +51,9 @@ static void control_serves_good_clients_among_bad_ones(void **state)
 {
 	static const char talk[] = "{\"execute\":\"echo\"}{\"execute\":\"qmp_capabilities\"}"
 				   "{\"execute\":\"echo\",\"id\":7,\"arguments\":{\"a\":1}}"
-				   "{\"execute\":\"nothing\"} {\"execute\":\"stop\"}";
+				   "{\"execute\":\"nothing\"}\r\n"
+				   "{\"execute\":\"echo\",\"arguments\":{\"a\":99999999999999999999}}\r\n"
+				   "{\"execute\":\"stop\"}";
 	char path[] = "/tmp/umbra-unit-XXXXXX", got[4096];
 	struct control *c, *second;
 	int silent, babbler, good;
@@ -83,6 +85,8 @@ static void control_serves_good_clients_among_bad_ones(void **state)
 	assert_non_null(strstr(got, "qmp_capabilities"));
 	assert_non_null(strstr(got, "{\"return\":{\"a\":1},\"id\":7}"));
 	assert_non_null(strstr(got, "The command nothing has not been found"));
+	/* A number that is too large costs no client its connection. */
+	assert_non_null(strstr(got, "Invalid JSON syntax"));
 	assert_non_null(strstr(got, "stopping"));
 	control_destroy(c);
 	assert_int_equal(access(path, F_OK), -1);
