@@ -115,14 +115,14 @@ static const struct run_option table[] = {
 	  .repeat = true, .spec = spec_take_port },
 	{ "rng", "on[,id=ID][,slot=N][,bus=PORT]|off",
 	  "the virtio entropy device (default on)", .spec = spec_take_rng },
+	{ "no-rng", NULL,
+	  "without the virtio entropy device", SPEC(no_rng) },
 	{ "balloon", "on|off[,reporting=on|off][,deflate-on-oom=on|off][,id=ID][,slot=N][,bus=PORT]",
 	  "a virtio memory balloon (default off): `vmm memory` then asks the\n"
 	  "guest for memory. reporting (on): what the guest frees goes back to\n"
 	  "this host by itself; deflate-on-oom (on): a guest that runs short\n"
 	  "takes back what it gave. With hugepages the host keeps the memory",
 	  .spec = spec_take_balloon },
-	{ "no-rng", NULL,
-	  "without the virtio entropy device", SPEC(no_rng) },
 
 	{ .help = "Isolated drivers" },
 	{ "policy", "FILE",

@@ -618,11 +618,12 @@ static int guest_rest(struct guest *g, int code, struct err *e)
 	guest_exit_line(g, code, line, sizeof(line));
 	if (*line)
 		note_put(machine_notes(g->m), "%s", line);
-	if (g->sessions)
+	if (g->sessions && !monitor_is_at_rest(g->monitor))
 		sessions_rest(g->sessions);
 	monitor_rests(g->monitor, code);
 	if (code == EXIT_CODE_PANIC && g->dump)
 		guest_dump_panicked(g->dump, g->monitor);
+	monitor_ask_again(g->monitor);
 	do
 		request = machine_rest(g->m, e);
 	while (request == EXIT_CODE_REBOOT && !monitor_resets(g->monitor));
@@ -652,10 +653,13 @@ static int await_reset(struct guest *g)
  */
 static int guest_start_anew(struct guest *g, struct err *e)
 {
+	char line[400];
 	int code;
 
+	/* A copy: another request may win while the record's thread reads it. */
+	snprintf(line, sizeof(line), "%s", machine_exit_line(g->m));
 	if (g->record)
-		guest_record_event(g->record, "reset", machine_exit_line(g->m));
+		guest_record_event(g->record, "reset", line);
 	code = await_reset(g);
 	if (code == EXIT_CODE_REBOOT && guest_reboot(g, e))
 		code = EXIT_CODE_ERROR;
@@ -664,15 +668,20 @@ static int guest_start_anew(struct guest *g, struct err *e)
 
 int guest_run(struct guest *g, struct err *e)
 {
-	int code, last;
+	int code = machine_run(g->m, e), last = code;
 
-	do {
-		code = last = machine_run(g->m, e);
-		if (guest_rests(g, code))
+	for (;;) {
+		/* What is to be a reset may turn out to be a panic, while it is waited for. */
+		if (guest_rests(g, code)) {
+			last = code;
 			code = guest_rest(g, code, e);
-		if (code == EXIT_CODE_REBOOT && can_reboot(g))
-			code = guest_start_anew(g, e);
-	} while (code == EXIT_CODE_REBOOT && can_reboot(g));
+		}
+		if (code != EXIT_CODE_REBOOT || !can_reboot(g))
+			break;
+		code = guest_start_anew(g, e);
+		if (code == EXIT_CODE_REBOOT)
+			code = machine_run(g->m, e);
+	}
 	monitor_ended(g->monitor, code);
 	if (code == EXIT_CODE_PANIC && g->dump)
 		guest_dump_panicked(g->dump, g->monitor);

@@ -23,6 +23,8 @@ static void file_job_finish(void *arg)
 	if (!j->since)
 		return;
 	host_thread_stop(machine_host(j->m), &j->thread);
+	/* At file_job_wait() it may be listed still, and @j is freed or started anew after that. */
+	loop_call_cancel(machine_loop(j->m), &j->call);
 	j->since = 0;
 	if (j->done)
 		j->done(j->arg);

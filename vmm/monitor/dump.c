@@ -241,13 +241,14 @@ static bool panic_dump_is_busy(void *arg)
 
 static bool dump_is_busy(void *arg)
 {
-	const struct dump *d = arg;
+	const struct monitor *mon = arg;
 
-	return file_job_ms(&d->job) != 0;
+	return file_job_ms(&mon->dump->job) != 0;
 }
 
 void monitor_await_dump(struct monitor *mon)
 {
+	mon->no_dumps = true;
 	if (!monitor_is_dumping(mon))
 		return;
 	monitor_cancel_dump(mon);
@@ -255,7 +256,7 @@ void monitor_await_dump(struct monitor *mon)
 	if (mon->dump->state == DUMP_PAUSES && mon->state == MONITOR_ENDED)
 		dump_finish(mon->dump, "the guest has ended");
 	else if (mon->dump->state == DUMP_WRITES)
-		machine_wait(mon->m, dump_is_busy, mon->dump);
+		machine_wait(mon->m, dump_is_busy, mon);
 }
 
 void monitor_free_dump(struct monitor *mon)
@@ -280,6 +281,7 @@ void monitor_dump_ended(struct monitor *mon, int fd, const char *file)
 		note_put(machine_notes(mon->m), "%s: out of memory", file);
 		return;
 	}
+	mon->no_dumps = false;
 	d->file = file;
 	d->discard = true;
 	dump_begin(d);
@@ -302,6 +304,9 @@ static const char *dump_refusal(const struct monitor *mon, const json_t *args)
 	/* One that rests by --no-shutdown has all of it still: it may have panicked. */
 	if (mon->state == MONITOR_ENDED && !mon->rests)
 		return "The guest has ended; its memory is not dumped any more";
+	/* monitor_await_dump() has been, or is about to be: nobody would wait for this one. */
+	if (mon->no_dumps || (machine_exiting(mon->m) && !mon->rests))
+		return "The guest ends or starts anew just now";
 	if (!json_is_false(json_object_get(args, "paging")))
 		return "\"paging\" must be false: a dump has guest-physical addresses here";
 	if (json_object_get(args, "begin") || json_object_get(args, "length"))

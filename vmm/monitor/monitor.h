@@ -66,11 +66,15 @@ void monitor_await_clients(struct monitor *mon);
 /*
  * Sends what QEMU sends when its process outlives the guest's end (-no-shutdown): SHUTDOWN, or
  * GUEST_PANICKED, and STOP. Clients that wait for a pause have it. From here on `cont` is an error
- * until `system_reset`, at whose start() the guest is paused, unless `cont` has come by then. A
- * reset that was asked for while the guest ended, too late for machine_exit(), is asked for again:
- * so no client waits for one that nobody remembers.
+ * until `system_reset`, at whose start() the guest is paused, unless `cont` has come by then.
  */
 void monitor_rests(struct monitor *mon, int code);
+/*
+ * Asks again, as soon as machine_rest() serves the loop, for a reset that was asked for while the
+ * guest ended, too late for machine_exit(): so no client waits for one that nobody remembers. Right
+ * before machine_rest(), since a loop that is served earlier would take the request for nothing.
+ */
+void monitor_ask_again(struct monitor *mon);
 /* Returns true from monitor_rests() until the reset that follows it, if any. */
 bool monitor_is_at_rest(const struct monitor *mon);
 /* Returns true if a client has asked for a reset that was not done yet. */

@@ -193,6 +193,7 @@ int monitor_on_start(void *part, bool again, struct err *e)
 
 	if (!again)
 		return 0;
+	mon->no_dumps = false;
 	control_event(mon->control, "RESET",
 		      json_pack("{s:b, s:s}", "guest", !mon->resets, "reason", reset_cause(mon)));
 	mon->resets = false;
@@ -305,13 +306,20 @@ void monitor_rests(struct monitor *mon, int code)
 	mon->state = MONITOR_ENDED;
 	mon->code = code;
 	mon->rests = true;
+	mon->no_dumps = false;
 	/* There is no vCPU that a pause could wait for. */
 	machine_resume(mon->m);
 	if (ran)
 		control_event(mon->control, "STOP", NULL);
 	answer_stops(mon);
+	/* Nor one for which a dump has to wait. */
+	monitor_dump_paused(mon);
 	if (mon->spec->no_reboot)
 		mon->resets = false; /* this was that reset, perhaps */
+}
+
+void monitor_ask_again(struct monitor *mon)
+{
 	if (mon->resets) {
 		mon->late_reset = (struct loop_call){ .fn = reset_late, .arg = mon };
 		loop_call(machine_loop(mon->m), &mon->late_reset);

@@ -85,7 +85,8 @@ struct sessions {
 	unsigned waited;  /* times so far */
 	int slow_timer;	  /* for steps that take longer than they should */
 	size_t n_started; /* of the n_start drivers */
-	size_t n_start;	  /* drivers on the command line */
+	size_t n_start;	  /* drivers of the command line that this start loads */
+	bool again;	  /* there was a reset */
 	unsigned last_suffix;
 	void *archive;
 	size_t archive_len;

@@ -70,7 +70,7 @@ static void command_driver_load(void *arg, struct control_request *r, const json
 		control_fail(r, "umbra-driver-load needs 'session', 'path' and 'fd'");
 		return;
 	}
-	if (s->phase == SESSIONS_RESTING) {
+	if (s->phase != SESSIONS_STARTED) {
 		control_fail(r, not_running);
 		return;
 	}
@@ -120,7 +120,7 @@ static void command_driver_unload(void *arg, struct control_request *r, const js
 		control_fail(r, "umbra-driver-unload needs 'instance'");
 		return;
 	}
-	if (s->phase == SESSIONS_RESTING) {
+	if (s->phase != SESSIONS_STARTED) {
 		control_fail(r, not_running);
 		return;
 	}

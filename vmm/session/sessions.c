@@ -74,19 +74,24 @@ static int prepare_archive(struct sessions *s, const struct guest_spec *spec, st
 static int prepare_drivers(struct sessions *s, const struct guest_spec *spec, struct err *e)
 {
 	struct driver *d;
-	size_t i;
 	int ret;
 
-	for (i = 0; i < spec->n_drivers; i++) {
+	s->n_start = 0;
+	for (size_t i = 0; i < spec->n_drivers; i++) {
 		const struct spec_driver *asked = &spec->drivers[i];
 		const struct driver_request r = { asked->session, asked->instance, s->driver_fds[i],
-						  asked->path,	  asked->params,   i };
+						  asked->path,	  asked->params,   s->n_start };
 
 		ret = driver_add(s, &r, &d, e);
-		if (ret)
+		if (ret && (!s->again || ret == -ENOMEM))
 			return ret;
+		/* The policy that is in force by now may have no place for it: (P7). */
+		if (ret)
+			note_put(machine_notes(s->m), "%s; the guest starts without this driver",
+				 e->text);
+		else
+			s->n_start++;
 	}
-	s->n_start = spec->n_drivers;
 	return 0;
 }
 
@@ -387,6 +392,7 @@ void sessions_reset(struct sessions *s)
 	s->waited = 0;
 	s->n_started = 0;
 	s->k = NULL;
+	s->again = true;
 	s->phase = SESSIONS_OPEN;
 }
 

@@ -37,7 +37,8 @@
  *       drivers of the command line come again, as at the first start and from their files as they
  *       are then, also one that was unloaded meanwhile. Drivers that clients loaded do not: their
  *       copies are not kept, and a client that loads them anew gets an answer, while the VMM had
- *       nobody to tell if that failed. A note names them. The policy in force stays.
+ *       nobody to tell if that failed. A note names them. The policy in force stays; a driver that it
+ *       has no place for, which can be one that was unloaded, is left out with a note.
  */
 #ifndef UMBRA_VMM_SESSION_SESSIONS_H
 #define UMBRA_VMM_SESSION_SESSIONS_H
