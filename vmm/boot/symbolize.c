@@ -91,7 +91,8 @@ static bool file_is_read(void *arg)
 	const char *file = NULL;
 	s64 ms = symbol_file_held_ms(f, &file);
 
-	machine_note_held(f->m, &f->held_noted, ms, NULL, file);
+	if (ms >= MACHINE_READ_HELD_MS)
+		machine_note_held(f->m, &f->held_noted, ms, NULL, file);
 	return ms;
 }
 

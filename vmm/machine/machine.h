@@ -249,6 +249,8 @@ int machine_wait(struct machine *m, bool (*busy)(void *arg), void *arg);
  * notes, and all of it by umbra-info.
  */
 #define MACHINE_HELD_MS 1000
+/* The same in notes of what a reset or a report reads: a whole kernel, of storage that is slow. */
+#define MACHINE_READ_HELD_MS 5000
 
 /*
  * Notes that the guest's reset or end waits for @file, with which this host's kernel has been busy

@@ -212,7 +212,7 @@ test_a_frozen_file_of_the_console_holds_up_nothing()
 	expect_in "$WORK/frozen-viewer" '^@@ got while frozen'
 	expect_equal "$(jq -r '.console[0].file' "$WORK/frozen")" "$WORK/fs/console"
 	expect [ "$(jq '.console[0]["held-ms"]' "$WORK/frozen")" -ge 1000 ]
-	expect_in "$WORK/frozen-text" "holds what is written to its file"
+	expect_in "$WORK/frozen-text" "holds what is done to this file"
 	expect_equal "$(jq -r '.console[0]["held-ms"]' "$WORK/thawed-info")" null
 	expect_in "$WORK/thawed" '^@@ got while frozen'
 	expect_not_in "$WORK/thawed" 'bytes were lost'
