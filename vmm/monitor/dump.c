@@ -83,11 +83,10 @@ static s64 dump_held_ms(const struct dump *d)
 	return d->core ? core_held_ms(d->core) : 0;
 }
 
-json_t *monitor_dump_section(void *arg)
+s64 monitor_dump_held_ms(const struct monitor *mon, const char **file)
 {
-	const struct monitor *mon = arg;
-
-	return mon->dump ? monitor_held_section(mon->dump->file, dump_held_ms(mon->dump)) : NULL;
+	*file = mon->dump ? mon->dump->file : NULL;
+	return mon->dump ? dump_held_ms(mon->dump) : 0;
 }
 
 /* Returns DumpQueryResult. */

@@ -250,7 +250,7 @@ int monitor_add_own_sections(struct monitor *mon)
 		{ "guest", guest_section }, { "balloon", balloon_section },
 		{ "exits", exits_section }, { "disks", disks_section },
 		{ "nets", nets_section },   { "console", console_section },
-		{ "clients", clients_section }, { "dump", monitor_dump_section },
+		{ "clients", clients_section },
 	};
 	int ret = control_add(mon->control, commands, mon);
 

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/listener.h"
 #include "vmm/backend/platform.h"
@@ -52,22 +51,6 @@ static void monitor_close_fd(void *arg, int fd)
 	closer_close(mon->closer, fd, "a client's descriptor");
 }
 
-void monitor_close_file(struct monitor *mon, int fd, const char *file)
-{
-	if (mon->closer)
-		closer_close(mon->closer, fd, file);
-	else
-		close(fd);
-}
-
-void monitor_await_clients(struct monitor *mon)
-{
-	if (!mon->control)
-		return;
-	control_drop_fds(mon->control);
-	closer_await(mon->closer);
-}
-
 /* Listens on the socket of --control. A guest that has no other has a name all the same. */
 static int listen_on_given(struct monitor *mon, struct err *e)
 {
@@ -105,6 +88,14 @@ static int listen_by_name(struct monitor *mon, struct err *e)
 	return ret ? err_set(e, ret, "%s", why.text) : 0;
 }
 
+static json_t *dump_section(void *arg)
+{
+	const char *file;
+	s64 ms = monitor_dump_held_ms(arg, &file);
+
+	return monitor_held_section(file, ms);
+}
+
 static int monitor_listen(struct monitor *mon, struct err *e)
 {
 	int ret = listen_by_name(mon, e);
@@ -131,7 +122,9 @@ static int monitor_listen(struct monitor *mon, struct err *e)
 		ret = control_add(mon->control, monitor_hmp_commands, mon);
 	if (!ret)
 		ret = emulator_add_commands(mon->control);
-	return ret ? ret : monitor_add_own_sections(mon);
+	if (!ret)
+		ret = monitor_add_own_sections(mon);
+	return ret ? ret : monitor_add_info(mon, "dump", dump_section, mon);
 }
 
 int monitor_create(struct monitor **out, struct machine *m, const struct guest_spec *spec,

@@ -3,8 +3,8 @@
  * Shares the inside of the monitor among its files: monitor.c creates it, with name and socket;
  * run_state.c pauses, resumes and ends the guest and sends the events of that; query.c, block.c and
  * balloon.c answer QEMU's questions, qom.c those about the tree of its objects, hmp.c those of its
- * monitor for people, info.c those of `vmm info`; dump.c writes the guest's memory to a file. What
- * does not depend on the guest is in emulator.h.
+ * monitor for people, info.c those of `vmm info`; dump.c writes the guest's memory to a file, and
+ * client_files.c closes files. What does not depend on the guest is in emulator.h.
  */
 #ifndef UMBRA_VMM_MONITOR_MONITOR_INT_H
 #define UMBRA_VMM_MONITOR_MONITOR_INT_H
@@ -76,8 +76,8 @@ void monitor_on_quiet(void *part);
  * resumes, pauses or resets it meanwhile.
  */
 bool monitor_is_dumping(const struct monitor *mon);
-/* Tells umbra-info that this host's kernel holds a dump's file. */
-json_t *monitor_dump_section(void *arg);
+/* Returns for how many milliseconds this host's kernel has held a dump's file, *file; 0: it does not. */
+s64 monitor_dump_held_ms(const struct monitor *mon, const char **file);
 /* Goes on with a dump that has waited for the pause. */
 void monitor_dump_paused(struct monitor *mon);
 /* Ends a dump that is under way, waiting for its file if that takes nothing, and frees it. */

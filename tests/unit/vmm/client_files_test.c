@@ -58,6 +58,7 @@ static int setup(void **state)
 	if (control_create(&f->control, f->loop, path, &e))
 		fail_msg("%s", e.text);
 	free(path);
+	f->s.phase = SESSIONS_STARTED;
 	assert_int_equal(sessions_control_add(&f->s, f->control), 0);
 	assert_int_equal(pthread_create(&f->thread, NULL, serve, f), 0);
 	*state = f;

@@ -414,7 +414,7 @@ static void await_note(struct fixture *f, const char *what)
 {
 	bool told = false;
 
-	for (unsigned i = 0; i < 4000 && !told; i++) {
+	for (unsigned i = 0; i < 9000 && !told; i++) {
 		nap();
 		pthread_mutex_lock(&f->lock);
 		told = strstr(f->told, what);
