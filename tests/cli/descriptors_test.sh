@@ -169,6 +169,55 @@ result 'without systemd there is none of it' \
 result 'among several one must have the name' \
 	refused 'of the 2 sockets that systemd has passed none is called control' 2 systemd:a:b 0 --control activation
 
+# The starter as libvirt is: it has connected, and at the end of that reads what stderr, the file err, has to say.
+cat >client.pl <<'END'
+use Socket; use POSIX ();
+my ($path, @command) = @ARGV;
+unlink $path;
+socket(my $s, AF_UNIX, SOCK_STREAM, 0) or die "socket: $!";
+bind($s, sockaddr_un($path)) or die "bind $path: $!";
+listen($s, 8) or die "listen: $!";
+socket(my $c, AF_UNIX, SOCK_STREAM, 0) or die "socket: $!";
+connect($c, sockaddr_un($path)) or die "connect: $!";
+my $pid = fork // die "fork: $!";
+if (!$pid) {
+	POSIX::dup2(fileno($s), 9);
+	open STDERR, ">", "err";
+	exec @command or die "exec: $!";
+}
+close $s;
+1 while sysread $c, my $said, 4096;
+open my $err, "<", "err" or die "err: $!";
+print <$err>;
+waitpid $pid, 0;
+exit $? >> 8;
+END
+
+# says_why TEXT OPTION...: a start that fails; its line is there before the control socket ends.
+says_why()
+{
+	local text=$1 ret=0
+
+	shift
+	timeout 20 perl client.pl "$dir/$given.sock" "$vmm" run --memory 128M --no-control --control fd=9 "$@" \
+		</dev/null >said || ret=$?
+	[ $ret = 1 ] && grep -qF -- "$text" said && return
+	echo "code $ret; at the end of the socket '$(cat said)', later '$(cat err)'"
+	return 1
+}
+
+says_why_as_ever()
+{
+	local mode
+
+	head -c 100000 /dev/zero >no-kernel
+	for mode in managed on off; do
+		says_why 'no-kernel: not a kernel' --kernel no-kernel --paused --confine $mode &&
+			says_why '/nonexistent: cannot open' --kernel "$kernel" --disk /nonexistent --confine $mode || return
+	done
+}
+result 'who reads stderr when the control socket ends sees why a start has failed' says_why_as_ever
+
 # The console's socket is open to clients, and QMP calls it as the option does.
 console_by_descriptor()
 {
