@@ -28,7 +28,7 @@ int guest_dump_create(struct guest_dump **out, const char *dir, const char *name
 /* Returns the file's path; lives as long as @d. */
 const char *guest_dump_file(const struct guest_dump *d);
 /*
- * Dumps a guest that has panicked, whose vCPUs' threads have ended, and notes the file for people.
+ * Dumps a guest that has panicked, whose vCPUs have stopped, and notes the file for people.
  * Serves the event loop meanwhile.
  */
 void guest_dump_panicked(struct guest_dump *d, struct monitor *mon);

@@ -16,7 +16,7 @@
  *	│                  │                         │ machine_exit(), of any of these │
  *	│                  │                         ▼                                 │
  *	│                  │                      ENDING ◄─────────────────────────────┘
- *	│                  │                         │ machine_run(): vcpu_stop(), vcpu_join()
+ *	│                  │                         │ machine_run(): vcpu_stop(), vcpu_await()
  *	│  machine_reset() │                         ▼
  *	└──────────────────┼───────────────────── STOPPED
  *	                   │ machine_destroy()       │
@@ -63,8 +63,8 @@
  *    to answer whether it is at rest. A vCPU that is paused does not answer, so a paused machine
  *    does not end by it.
  * From the request on: the loop returns after the callback that it is in; machine_run() asks all
- * vCPUs to stop, serves the loop until their threads end, each of which handles the exit that it is
- * in to its end, and joins them.
+ * vCPUs to stop, and serves the loop until they have, each when it has handled the exit that it is
+ * in to its end. Their threads stay for the next run (V5).
  * After (E2), (E3) and (E10) guest_run() resets the machine and runs it again, unless --no-reboot
  * forbids it. With --no-shutdown it rests at an end that the guest itself brought about,
  * (E1) to (E7), and at a reset that --no-reboot forbids: machine_rest() serves the loop until an
@@ -132,7 +132,10 @@ struct machine_config {
 
 /* Makes a machine, READY, with nothing in its memory. -errno with a line. */
 int machine_create(struct machine **out, const struct machine_config *c, struct err *e);
-/* Frees the machine, whose threads must have ended (machine_run() sees to it). NULL is allowed. */
+/*
+ * Ends the vCPUs' threads and frees the machine, outside of machine_run(), when those of its
+ * devices have ended. NULL is allowed.
+ */
 void machine_destroy(struct machine *m);
 
 struct loop *machine_loop(const struct machine *m);
@@ -232,8 +235,9 @@ bool machine_paused(const struct machine *m);
 void machine_nmi(struct machine *m);
 
 /*
- * Starts the vCPU threads, serves the event loop until the machine ends, and stops and joins the
- * threads. Returns the exit code of (W3). READY -> STOPPED; main thread.
+ * Lets the vCPUs run, each on a thread of its own that the first run makes, serves the event loop
+ * until the machine ends, and stops them. Returns the exit code of (W3). READY -> STOPPED; main
+ * thread.
  */
 int machine_run(struct machine *m, struct err *e);
 

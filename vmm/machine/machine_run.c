@@ -142,7 +142,7 @@ int machine_run(struct machine *m, struct err *e)
 	/* One may be in a device that waits for the host's kernel. */
 	machine_wait(m, vcpus_run, m);
 	for (i = 0; i < n; i++)
-		vcpu_join(machine_vcpu(m, i));
+		vcpu_await(machine_vcpu(m, i));
 	return ret ? EXIT_CODE_ERROR : machine_exit_code(m); /* (E13), (W3) */
 }
 

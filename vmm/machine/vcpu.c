@@ -47,17 +47,20 @@ struct vcpu {
 	struct kvm_run *run;
 	vcpu_exit_fn *fn;
 	pthread_t thread;
-	pid_t tid; /* atomic; 0: not asked for yet */
-	bool started;
-	bool gone;	      /* atomic: the thread is about to end */
+	pid_t tid;	      /* atomic; 0: not asked for yet */
+	bool started;	      /* there is a thread, until the vCPU is destroyed */
+	bool runs;	      /* atomic, written with the lock: neither IDLE nor DONE */
+	bool quit;	      /* with the lock: the thread is to end */
 	bool stop;	      /* atomic */
-	pthread_mutex_t lock; /* immediate_exit, and for the condition */
-	pthread_cond_t wake;  /* stop or pause has changed */
+	pthread_mutex_t lock; /* immediate_exit, and for the conditions */
+	pthread_cond_t wake;  /* stop, pause, runs or quit has changed; the thread waits for it */
+	pthread_cond_t done;  /* the thread has come to DONE */
 	unsigned pause;	      /* atomic; not 0: stay out of the guest */
 	bool nmi;	      /* atomic: vcpu_nmi() wants one delivered */
 	bool probe;	      /* atomic: vcpu_probe() wants an answer */
 	bool at_rest;	      /* atomic: the answer to vcpu_probe() */
-	bool inject_gp;	      /* own thread only, as all below */
+	bool inject_gp;	      /* own thread only, as all below; in IDLE vcpu_reset()'s */
+	unsigned parked;      /* the last pause that was reported: (V3), over a reset, too */
 	bool sregs_valid;
 	u64 rip, previous_rip;
 	struct kvm_sregs sregs;
@@ -163,6 +166,7 @@ int vcpu_create(struct vcpu **out, const struct vcpu_config *c, struct err *e)
 		return err_set(e, -ENOMEM, "out of memory");
 	pthread_mutex_init(&v->lock, NULL);
 	pthread_cond_init(&v->wake, NULL);
+	pthread_cond_init(&v->done, NULL);
 	/* The handler is set here because a confined VMM cannot set one any more. */
 	sigemptyset(&sa.sa_mask); /* and no SA_RESTART, since KVM_RUN is to return */
 	if (c->index == 0)
@@ -188,14 +192,27 @@ fail:
 	return ret;
 }
 
+/* Ends the thread, which waits for another run (V5). */
+static void vcpu_end_thread(struct vcpu *v)
+{
+	pthread_mutex_lock(&v->lock);
+	v->quit = true;
+	pthread_cond_signal(&v->wake);
+	pthread_mutex_unlock(&v->lock);
+	pthread_join(v->thread, NULL);
+}
+
 void vcpu_destroy(struct vcpu *v)
 {
 	if (!v)
 		return;
+	if (v->started)
+		vcpu_end_thread(v);
 	if (v->run)
 		munmap(v->run, RUN_SIZE);
 	if (v->fd >= 0)
 		close(v->fd);
+	pthread_cond_destroy(&v->done);
 	pthread_cond_destroy(&v->wake);
 	pthread_mutex_destroy(&v->lock);
 	free(v);
@@ -314,14 +331,14 @@ static void note_tid(struct vcpu *v)
 /* Stays out of the guest (PARKED) until the pause is over; reports it once for each pause (V3). */
 static void vcpu_park(struct vcpu *v)
 {
-	unsigned said = 0, pause;
+	unsigned pause;
 
 	note_tid(v);
 	pthread_mutex_lock(&v->lock);
 	while ((pause = __atomic_load_n(&v->pause, __ATOMIC_ACQUIRE)) &&
 	       !__atomic_load_n(&v->stop, __ATOMIC_ACQUIRE)) {
-		if (pause != said) {
-			said = pause;
+		if (pause != v->parked) {
+			v->parked = pause;
 			pthread_mutex_unlock(&v->lock);
 			v->config.parked(v->config.arg, pause);
 			pthread_mutex_lock(&v->lock);
@@ -338,20 +355,11 @@ static void vcpu_park(struct vcpu *v)
 		ioctl(v->fd, KVM_KVMCLOCK_CTRL, 0);
 }
 
-static void *vcpu_thread(void *arg)
+/* Runs the guest, from the first BETWEEN to just before DONE. */
+static void vcpu_run(struct vcpu *v)
 {
-	struct vcpu *v = arg;
-	char name[16];
 	bool go_on = true;
 
-	snprintf(name, sizeof(name), "vcpu%u", v->config.index);
-	threads_begin(v->config.threads, THREAD_VCPU, name);
-	/*
-	 * The id of vCPU 0's thread is noted at its first exit, to save the start a system call.
-	 * Another vCPU may stay in its first KVM_RUN until the guest starts it.
-	 */
-	if (v->config.index)
-		note_tid(v);
 	while (__atomic_load_n(&v->pause, __ATOMIC_ACQUIRE) &&
 	       !__atomic_load_n(&v->stop, __ATOMIC_ACQUIRE))
 		vcpu_park(v);
@@ -393,8 +401,48 @@ static void *vcpu_thread(void *arg)
 	}
 	/* (V4) */
 	complete_exit(v);
-	__atomic_store_n(&v->gone, true, __ATOMIC_RELEASE);
+	note_tid(v);
+}
+
+/* Stays in DONE and IDLE until vcpu_start(); returns false if the thread is to end (V5). */
+static bool vcpu_await_run(struct vcpu *v)
+{
+	bool runs;
+
+	pthread_mutex_lock(&v->lock);
+	__atomic_store_n(&v->runs, false, __ATOMIC_RELEASE);
+	pthread_cond_signal(&v->done);
+	while (!(runs = __atomic_load_n(&v->runs, __ATOMIC_ACQUIRE)) && !v->quit)
+		pthread_cond_wait(&v->wake, &v->lock);
+	pthread_mutex_unlock(&v->lock);
+	return runs;
+}
+
+static void *vcpu_thread(void *arg)
+{
+	struct vcpu *v = arg;
+	char name[16];
+
+	snprintf(name, sizeof(name), "vcpu%u", v->config.index);
+	threads_begin(v->config.threads, THREAD_VCPU, name);
+	/*
+	 * The id of vCPU 0's thread is noted at its first exit, to save the start a system call.
+	 * Another vCPU may stay in its first KVM_RUN until the guest starts it.
+	 */
+	if (v->config.index)
+		note_tid(v);
+	do
+		vcpu_run(v);
+	while (vcpu_await_run(v));
 	return NULL;
+}
+
+static void set_runs(struct vcpu *v, bool runs)
+{
+	pthread_mutex_lock(&v->lock);
+	__atomic_store_n(&v->runs, runs, __ATOMIC_RELEASE);
+	pthread_cond_signal(&v->wake);
+	pthread_mutex_unlock(&v->lock);
 }
 
 int vcpu_start(struct vcpu *v, vcpu_exit_fn *fn, struct err *e)
@@ -402,11 +450,15 @@ int vcpu_start(struct vcpu *v, vcpu_exit_fn *fn, struct err *e)
 	int ret;
 
 	v->fn = fn;
-	__atomic_store_n(&v->gone, false, __ATOMIC_RELEASE);
+	set_runs(v, true);
+	if (v->started)
+		return 0; /* the thread has waited for that (V5) */
 	ret = pthread_create(&v->thread, NULL, vcpu_thread, v);
-	if (ret)
+	if (ret) {
+		set_runs(v, false);
 		return err_set(e, -ret, "cannot start a thread for vCPU %u: %s", v->config.index,
 			       strerror(ret));
+	}
 	v->started = true;
 	return 0;
 }
@@ -452,17 +504,15 @@ pid_t vcpu_tid(const struct vcpu *v)
 
 bool vcpu_runs(const struct vcpu *v)
 {
-	return v->started && !__atomic_load_n(&v->gone, __ATOMIC_ACQUIRE);
+	return __atomic_load_n(&v->runs, __ATOMIC_ACQUIRE);
 }
 
-void vcpu_join(struct vcpu *v)
+void vcpu_await(struct vcpu *v)
 {
-	if (!v->started)
-		return;
-	pthread_join(v->thread, NULL);
-	v->started = false;
-	/* From now on the number may be another thread's, of any process. */
-	__atomic_store_n(&v->tid, 0, __ATOMIC_RELEASE);
+	pthread_mutex_lock(&v->lock);
+	while (__atomic_load_n(&v->runs, __ATOMIC_ACQUIRE))
+		pthread_cond_wait(&v->done, &v->lock);
+	pthread_mutex_unlock(&v->lock);
 }
 
 int vcpu_reset(struct vcpu *v, struct err *e)

@@ -3,9 +3,9 @@
  * Runs a virtual CPU on a thread of its own. The functions in the first part are for code that
  * handles an exit, on the vCPU's own thread, and are valid only until the handler returns.
  *
- * The life of a vCPU, with the function on each arrow. IDLE and DONE have no thread or one that has
- * ended; in BETWEEN the thread looks for a stop, a pause or a probe; all others are within
- * vcpu_thread().
+ * The life of a vCPU, with the function on each arrow. In IDLE and DONE the thread, which the first
+ * vcpu_start() makes, waits for the next run; in BETWEEN it looks for a stop, a pause or a probe;
+ * all but IDLE and DONE are within vcpu_run().
  *
  *	vcpu_create()                                KVM_RUN
  *	      │      vcpu_start()         (V1)    ┌───────────► GUEST
@@ -24,7 +24,7 @@
  *	    │  │    PARKED ───────────► DONE ◄─────────────────────┘
  *	    │  │      vcpu_stop()        │
  *	    │  └─────────────────────────┘
- *	    ▼     vcpu_join(), vcpu_reset()
+ *	    ▼     vcpu_await(), vcpu_reset()
  *	vcpu_destroy()
  *
  *	PARKED goes back to BETWEEN by vcpu_pause(v, 0).
@@ -36,6 +36,10 @@
  *  (V3) parked() of the vcpu_config is called in PARKED only, once for each number of a pause.
  *  (V4) The access of the last exit is completed in KVM before DONE, so that KVM does not complete
  *       it after a reset.
+ *  (V5) One thread has all runs of a vCPU, until vcpu_destroy(), and its id stays: managers of
+ *       virtual machines and people pin it, and put it into control groups, once. It confines
+ *       itself once. In IDLE and DONE it touches nothing of the vCPU, whose descriptor and memory
+ *       are the main thread's then; both change hands with the lock.
  */
 #ifndef UMBRA_VMM_MACHINE_VCPU_H
 #define UMBRA_VMM_MACHINE_VCPU_H
@@ -107,11 +111,11 @@ struct vcpu_config {
  * vCPU's life.
  */
 int vcpu_create(struct vcpu **out, const struct vcpu_config *c, struct err *e);
-/* Frees the vCPU, whose thread must have ended. NULL is allowed. */
+/* Ends the thread and frees the vCPU, which is IDLE or DONE. NULL is allowed. */
 void vcpu_destroy(struct vcpu *v);
 int vcpu_fd(const struct vcpu *v);
 /*
- * Sets the registers to begin with, before the thread starts; they go along with the first KVM_RUN.
+ * Sets the registers to begin with, before vcpu_start(); they go along with the first KVM_RUN.
  * If KVM refuses them, that KVM_RUN fails.
  */
 void vcpu_set_start(struct vcpu *v, const struct kvm_regs *regs, const struct kvm_sregs *sregs);
@@ -124,20 +128,24 @@ int vcpu_get_regs(struct vcpu *v, struct kvm_regs *regs, struct kvm_sregs *sregs
 
 /*
  * Handles an exit on the vCPU's thread; @error is 0, or the errno with which KVM_RUN failed, and
- * @run is then of no use. False ends the thread.
+ * @run is then of no use. False ends the run.
  */
 typedef bool vcpu_exit_fn(struct vcpu *v, struct kvm_run *run, int error);
 
-/* Starts the thread, which has @fn called for each exit. -errno with a line. */
-int vcpu_start(struct vcpu *v, vcpu_exit_fn *fn, struct err *e);
-/* Asks the thread to leave the guest for good; vcpu_join() waits for it. Any thread. */
-void vcpu_stop(struct vcpu *v);
-/* Returns true if the thread runs, so that vcpu_join() would wait for it. */
-bool vcpu_runs(const struct vcpu *v);
-void vcpu_join(struct vcpu *v);
 /*
- * Makes the vCPU as it was created (vmm/machine/vcpu_reset.h), between vcpu_join() and another
- * vcpu_start(). A pause and the counters stay. -errno.
+ * Begins a run, in which the thread has @fn called for each exit; the first one makes the thread.
+ * -errno with a line. Main thread.
+ */
+int vcpu_start(struct vcpu *v, vcpu_exit_fn *fn, struct err *e);
+/* Asks the thread to leave the guest for good; vcpu_await() waits for it. Any thread. */
+void vcpu_stop(struct vcpu *v);
+/* Returns true from vcpu_start() to DONE, so that vcpu_await() would wait. */
+bool vcpu_runs(const struct vcpu *v);
+/* Waits for the end of the run, if there is one. Main thread. */
+void vcpu_await(struct vcpu *v);
+/*
+ * Makes the vCPU as it was created (vmm/machine/vcpu_reset.h), between vcpu_await() and another
+ * vcpu_start(). A pause, the thread and the counters stay. -errno.
  */
 int vcpu_reset(struct vcpu *v, struct err *e);
 
@@ -155,12 +163,11 @@ void vcpu_pause(struct vcpu *v, unsigned pause);
  */
 void vcpu_nmi(struct vcpu *v);
 /*
- * Returns the id of the vCPU's thread as the host numbers it. 0: there is none, after vcpu_join(),
- * or it is not known; it never is where the host has no /proc. That of vCPU 0 is known from its
- * first exit or pause on.
+ * Returns the id of the vCPU's thread as the host numbers it, the same at every run. 0: there is
+ * none yet, or it is not known; it never is where the host has no /proc. That of vCPU 0 is known
+ * from its first exit or pause on.
  */
 pid_t vcpu_tid(const struct vcpu *v);
-
 /*
  * Asks whether the vCPU is at rest for ever (not started, or halted with interrupts off). The
  * answer comes as soon as the thread has left the guest for a moment. Any thread.

@@ -83,7 +83,7 @@ bool monitor_resets(const struct monitor *mon);
 void monitor_restarted(struct monitor *mon);
 
 /*
- * Writes a dump of a guest whose vCPUs' threads have ended, to @fd, which is the monitor's then,
+ * Writes a dump of a guest whose vCPUs have stopped, to @fd, which is the monitor's then,
  * and serves the event loop meanwhile. For people: a note, in which @file is named, and the file is
  * left empty if it does not get all.
  */

@@ -135,6 +135,7 @@ END
 	operation list-again works 'g1 +running' list --all
 	operation reset works 'was reset' reset g1
 	expect_within 90 says_times 2 '^@@ ready'
+	operation vcpupin-after-reset works '' vcpupin g1 0 0
 	operation reboot works 'being rebooted' reboot g1
 	expect_within 120 says_times 3 '^@@ ready'
 	operation shutdown works 'being shutdown' shutdown g1

@@ -583,23 +583,55 @@ static void end_guest(struct guest *g)
 	assert_int_equal(finish(g, line, sizeof(line)), 128 + SIGTERM);
 }
 
+/* Returns what query-cpus-fast says, whose ids are those of threads that have their filter once. */
+static json_t *cpus_of(const struct guest *g)
+{
+	json_t *cpus = NULL;
+	struct err e = { "" };
+
+	if (client_call_once(g->name, "query-cpus-fast", NULL, &cpus, &e))
+		fail_msg("%s", e.text);
+	assert_int_equal(json_array_size(cpus), 2);
+	for (unsigned i = 0; i < 2; i++)
+		expect_thread(g, i, json_object_get(json_array_get(cpus, i), "thread-id"));
+	return cpus;
+}
+
+/* Resets the guest; returns when it has started anew. */
+static void reset_guest(const struct guest *g)
+{
+	struct client *c = NULL;
+	struct err e = { "" };
+	json_t *event = NULL;
+	bool done = false;
+
+	if (client_open(&c, g->name, PATIENCE_MS, &e) ||
+	    client_call(c, "system_reset", NULL, NULL, &e))
+		fail_msg("%s", e.text);
+	while (!done) {
+		assert_int_equal(client_event(c, PATIENCE_MS, &event), 0);
+		done = !strcmp(json_string_value(json_object_get(event, "event")), "RESET");
+		json_decref(event);
+	}
+	client_close(c);
+}
+
 static void threads_have_the_hosts_ids(void **state)
 {
 	struct guest g = { 0 };
-	json_t *cpus = NULL;
-	struct err e = { "" };
+	json_t *before, *after;
 
 	(void)state;
 	if (cannot())
 		skip();
 	guest_start(&g, "--cpus", "2");
 	expect_threads(&g, NULL);
-	if (client_call_once(g.name, "query-cpus-fast", NULL, &cpus, &e))
-		fail_msg("%s", e.text);
-	assert_int_equal(json_array_size(cpus), 2);
-	for (unsigned i = 0; i < 2; i++)
-		expect_thread(&g, i, json_object_get(json_array_get(cpus, i), "thread-id"));
-	json_decref(cpus);
+	before = cpus_of(&g);
+	reset_guest(&g);
+	after = cpus_of(&g);
+	assert_true(json_equal(before, after));
+	json_decref(before);
+	json_decref(after);
 	end_guest(&g);
 }
 

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <semaphore.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -503,8 +504,24 @@ static void test_registers_of_a_new_vcpu(void **state)
 	machine_destroy(t.m);
 }
 
+/* Expects the threads of both vCPUs to be there, and to be those of @tids, unless that is all 0. */
+static void expect_threads(const struct ctx *t, pid_t tids[2])
+{
+	for (unsigned i = 0; i < 2; i++) {
+		pid_t tid = vcpu_tid(machine_vcpu(t->m, i));
+
+		if (!tids[i])
+			tids[i] = tid;
+		assert_int_not_equal(tid, 0);
+		assert_int_equal(tid, tids[i]);
+		assert_int_equal(tgkill(getpid(), tid, 0), 0);
+	}
+	assert_int_not_equal(tids[0], tids[1]);
+}
+
 static void test_reset(void **state)
 {
+	pid_t tids[2] = { 0, 0 };
 	static const struct guest_spec o;
 	struct platform *p;
 	struct err e = { "" };
@@ -517,6 +534,7 @@ static void test_reset(void **state)
 		u64 *scratch = machine_gpa(t.m, PROBE_SCRATCH, 24);
 
 		assert_int_equal(run_machine(&t), EXIT_CODE_REBOOT);
+		expect_threads(&t, tids);
 		assert_int_equal(scratch[0], 0x1234);
 		assert_int_equal(scratch[1], 0); /* nothing of the last turn */
 		assert_int_equal(scratch[2], 0);
@@ -525,6 +543,7 @@ static void test_reset(void **state)
 		if (machine_reset(t.m, &e))
 			fail_msg("%s", e.text);
 		assert_false(machine_exiting(t.m));
+		expect_threads(&t, tids);
 		assert_string_equal(machine_exit_line(t.m), "");
 		assert_int_equal(scratch[0], 0);
 		assert_int_equal(read_msr(machine_vcpu(t.m, 0), 0xc0000102), 0);

@@ -48,6 +48,7 @@ struct fixture {
 	char told[4000]; /* all notes, a line each */
 	struct guest *g;
 	struct client *c;
+	json_int_t tid; /* of vCPU 0's thread, from the first expect_thread() on */
 	int code;
 };
 
@@ -180,16 +181,31 @@ static void expect_power_off(struct fixture *f)
 	expect_event(f, "STOP", NULL, NULL);
 }
 
-/* Expects vCPU 0 to have a thread, or none: its number could be another's then. */
-static void expect_thread(struct fixture *f, bool there)
+/*
+ * Expects vCPU 0 to have the thread that it had when this was asked first: whoever pins it does so
+ * once.
+ */
+static void expect_thread(struct fixture *f)
 {
+	char comm[64], name[16] = "";
 	struct err e = { "" };
 	json_t *o = NULL;
+	json_int_t tid;
+	FILE *file;
 
 	assert_int_equal(client_call(f->c, "query-cpus-fast", NULL, &o, &e), 0);
-	assert_int_equal(
-		json_integer_value(json_object_get(json_array_get(o, 0), "thread-id")) != 0, there);
+	tid = json_integer_value(json_object_get(json_array_get(o, 0), "thread-id"));
 	json_decref(o);
+	assert_int_not_equal(tid, 0);
+	if (!f->tid)
+		f->tid = tid;
+	assert_int_equal(tid, f->tid);
+	snprintf(comm, sizeof(comm), "/proc/self/task/%lld/comm", (long long)tid);
+	file = fopen(comm, "re");
+	assert_non_null(file);
+	assert_non_null(fgets(name, sizeof(name), file));
+	fclose(file);
+	assert_string_equal(name, "vcpu0\n");
 }
 
 static void a_guest_that_is_off_starts_anew_after_a_reset(void **state)
@@ -204,12 +220,13 @@ static void a_guest_that_is_off_starts_anew_after_a_reset(void **state)
 		expect_event(&f, "RESUME", NULL, NULL);
 		expect_power_off(&f);
 		expect_status(&f, "shutdown");
-		expect_thread(&f, false);
+		expect_thread(&f);
 		expect_refusal(&f, "cont", "Resetting the Virtual Machine is required");
 		ask(&f, "stop"); /* answered, and no event */
 		ask(&f, "system_reset");
 		expect_event(&f, "RESET", "reason", "host-qmp-system-reset");
 		expect_status(&f, "prelaunch");
+		expect_thread(&f);
 	}
 	ask(&f, "cont");
 	expect_event(&f, "RESUME", NULL, NULL);
