@@ -502,6 +502,14 @@ pid_t vcpu_tid(const struct vcpu *v)
 	return tid == TID_UNKNOWN ? 0 : tid;
 }
 
+bool vcpu_ask_tid(struct vcpu *v)
+{
+	if (!v->started || __atomic_load_n(&v->tid, __ATOMIC_ACQUIRE))
+		return false;
+	pthread_kill(v->thread, KICK_SIGNAL);
+	return true;
+}
+
 bool vcpu_runs(const struct vcpu *v)
 {
 	return __atomic_load_n(&v->runs, __ATOMIC_ACQUIRE);

@@ -14,7 +14,7 @@
  *	    │  ▲                       │ │ ▲ ▲                   │ │
  *	    │  │                       │ │ │ └───────────────────┘ │ an exit
  *	    │  │                       │ │ │  -EINTR: the kick of  │
- *	    │  │                       │ │ │  vcpu_pause(), _stop(), _nmi(), _probe()
+ *	    │  │                       │ │ │  vcpu_pause(), _stop(), _nmi(), _probe(), _ask_tid()
  *	    │  │                       │ │ │                       ▼
  *	    │  │                       │ │ └──────────────────── EXIT, in vcpu_exit_fn
  *	    │  │                       │ │          true           │
@@ -32,7 +32,8 @@
  *  (V1) In BETWEEN a stop, or the machine's end, comes before a pause, and a pause before the
  *       guest; that holds for the first entry, too.
  *  (V2) A wish is written (immediate_exit among it) before the signal is sent: a signal that
- *       arrives just before KVM_RUN is not lost.
+ *       arrives just before KVM_RUN is not lost. That of a question, vcpu_probe() or
+ *       vcpu_ask_tid(), is: it is asked again.
  *  (V3) parked() of the vcpu_config is called in PARKED only, once for each number of a pause.
  *  (V4) The access of the last exit is completed in KVM before DONE, so that KVM does not complete
  *       it after a reset.
@@ -168,6 +169,13 @@ void vcpu_nmi(struct vcpu *v);
  * from its first exit or pause on.
  */
 pid_t vcpu_tid(const struct vcpu *v);
+/*
+ * Has a thread whose id is not known yet tell it, by leaving the guest for a moment. True: it is
+ * still to come; a kick just before KVM_RUN is lost, so ask again. False: vcpu_tid() has it, or
+ * there is none to come. Main thread.
+ */
+bool vcpu_ask_tid(struct vcpu *v);
+
 /*
  * Asks whether the vCPU is at rest for ever (not started, or halted with interrupts off). The
  * answer comes as soon as the thread has left the guest for a moment. Any thread.

@@ -138,7 +138,7 @@ int monitor_create(struct monitor **out, struct machine *m, const struct guest_s
 	mon->m = m;
 	mon->spec = spec;
 	mon->sections_tail = &mon->sections;
-	mon->balloon.timer = -1;
+	mon->balloon.timer = mon->cpus.timer = -1;
 	mon->balloon.told = spec->memory;
 	mon->state = spec->paused ? MONITOR_PRELAUNCH : MONITOR_RUNNING;
 	ret = monitor_listen(mon, e);
@@ -162,6 +162,7 @@ void monitor_destroy(struct monitor *mon)
 	free(mon->stops);
 	monitor_free_dump(mon);
 	monitor_balloon_end(mon);
+	monitor_query_end(mon);
 	control_destroy(mon->control);
 	closer_destroy(mon->closer);
 	while (mon->sections) {

@@ -35,6 +35,14 @@ struct balloon_changes {
 	u64 told;	     /* bytes */
 };
 
+/* Requests that wait for the ids of vCPUs' threads; query.c's. */
+struct cpu_queries {
+	struct control_request **waiting;
+	size_t n;
+	int timer; /* or -1 */
+	unsigned looks;
+};
+
 struct monitor {
 	struct machine *m;
 	const struct guest_spec *spec;
@@ -58,6 +66,7 @@ struct monitor {
 	struct dump *dump; /* the last one, or NULL */
 	bool no_dumps;	   /* the end or a reset has waited for it: until the guest starts or rests */
 	struct balloon_changes balloon;
+	struct cpu_queries cpus;
 };
 
 extern const struct control_command monitor_run_commands[];
@@ -96,6 +105,8 @@ const char *monitor_state_name(const struct monitor *mon);
 void monitor_on_balloon(void *arg);
 /* Ends the timer for that. */
 void monitor_balloon_end(struct monitor *mon);
+/* Ends the requests that wait for the ids of vCPUs' threads. */
+void monitor_query_end(struct monitor *mon);
 /* Adds the sections of `vmm info` that every guest has. */
 int monitor_add_own_sections(struct monitor *mon);
 

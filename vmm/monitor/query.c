@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Answers the questions that QEMU's tools ask of a guest, by the schema of QEMU 7.2. */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "vmm/backend/console.h"
 #include "vmm/monitor/monitor_int.h"
+
+/* A thread that is told to leave the guest takes microseconds, one that begins its scheduler's. */
+#define TID_LOOK_NS 500000
+#define TID_LOOKS   1000
 
 static void query_name(void *arg, struct control_request *r, const json_t *args)
 {
@@ -24,13 +29,13 @@ static void query_uuid(void *arg, struct control_request *r, const json_t *args)
 	control_reply(r, json_pack("{s:s}", "UUID", uuid));
 }
 
-static void query_cpus(void *arg, struct control_request *r, const json_t *args)
+/* --- vCPUs --------------------------------------------------------------------------------- */
+
+static void answer_cpus(struct monitor *mon, struct control_request *r)
 {
-	struct monitor *mon = arg;
 	json_t *list = json_array();
 	char path[48];
 
-	(void)args;
 	for (unsigned i = 0; i < machine_cpus(mon->m); i++) {
 		snprintf(path, sizeof(path), "/machine/unattached/device[%u]", i);
 		json_array_append_new(list,
@@ -42,6 +47,73 @@ static void query_cpus(void *arg, struct control_request *r, const json_t *args)
 	}
 	control_reply(r, list);
 }
+
+/* Asks the vCPUs' threads for ids that are not known yet; false: there is none. */
+static bool ask_tids(struct monitor *mon)
+{
+	bool waits = false;
+
+	for (unsigned i = 0; i < machine_cpus(mon->m); i++)
+		waits |= vcpu_ask_tid(machine_vcpu(mon->m, i));
+	return waits;
+}
+
+static void on_tid_look(void *arg, u32 expiries)
+{
+	struct monitor *mon = arg;
+	struct cpu_queries *q = &mon->cpus;
+
+	(void)expiries;
+	if (++q->looks < TID_LOOKS && ask_tids(mon))
+		return;
+	loop_timer_del(machine_loop(mon->m), q->timer);
+	q->timer = -1;
+	for (size_t i = 0; i < q->n; i++)
+		answer_cpus(mon, q->waiting[i]);
+	q->n = 0;
+}
+
+/* Has the request answered when all ids are known; false: there is no memory for that. */
+static bool cpus_answer_later(struct monitor *mon, struct control_request *r)
+{
+	struct cpu_queries *q = &mon->cpus;
+	struct control_request **more = realloc(q->waiting, (q->n + 1) * sizeof(void *));
+
+	if (more)
+		q->waiting = more;
+	if (more && q->timer < 0) {
+		q->looks = 0;
+		q->timer = loop_timer(machine_loop(mon->m), TID_LOOK_NS, TID_LOOK_NS, on_tid_look,
+				      mon);
+	}
+	if (!more || q->timer < 0)
+		return false;
+	q->waiting[q->n++] = r;
+	return true;
+}
+
+/* libvirt asks as soon as the control socket answers, and pins what it is told then for ever. */
+static void query_cpus(void *arg, struct control_request *r, const json_t *args)
+{
+	struct monitor *mon = arg;
+
+	(void)args;
+	if (!ask_tids(mon) || !cpus_answer_later(mon, r))
+		answer_cpus(mon, r);
+}
+
+void monitor_query_end(struct monitor *mon)
+{
+	struct cpu_queries *q = &mon->cpus;
+
+	if (q->timer >= 0)
+		loop_timer_del(machine_loop(mon->m), q->timer);
+	for (size_t i = 0; i < q->n; i++)
+		control_fail(q->waiting[i], "the guest has ended");
+	free(q->waiting);
+}
+
+/* --- character devices --------------------------------------------------------------------- */
 
 static void append_control(json_t *list, const char *label, const char *path)
 {

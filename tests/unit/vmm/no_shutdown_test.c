@@ -76,8 +76,11 @@ static void *run_guest(void *arg)
 	return NULL;
 }
 
-/* Makes a guest that executes @code and waits for `cont`, with f->c to its VMM. */
-static void fixture_start(struct fixture *f, const u8 *code, size_t len, bool no_reboot)
+enum begin { BEGIN_PAUSED, BEGIN_RUNNING };
+
+/* Makes a guest that executes @code, with f->c to its VMM. */
+static void fixture_begin(struct fixture *f, const u8 *code, size_t len, bool no_reboot,
+			  enum begin begin)
 {
 	const struct guest_config c = {
 		.spec = &f->spec,
@@ -105,7 +108,7 @@ static void fixture_start(struct fixture *f, const u8 *code, size_t len, bool no
 	f->spec.name = f->name;
 	f->spec.no_shutdown = true;
 	f->spec.no_reboot = no_reboot;
-	f->spec.paused = true;
+	f->spec.paused = begin == BEGIN_PAUSED;
 	f->spec.console.kind = SPEC_PTY;
 	f->spec.console_given = true;
 	if (guest_create(&f->g, &c, &e))
@@ -113,6 +116,12 @@ static void fixture_start(struct fixture *f, const u8 *code, size_t len, bool no
 	assert_int_equal(pthread_create(&f->thread, NULL, run_guest, f), 0);
 	if (client_open(&f->c, f->name, PATIENCE_MS, &e))
 		fail_msg("%s", e.text);
+}
+
+/* Makes one that waits for `cont`. */
+static void fixture_start(struct fixture *f, const u8 *code, size_t len, bool no_reboot)
+{
+	fixture_begin(f, code, len, no_reboot, BEGIN_PAUSED);
 }
 
 /* Waits for the end of the guest's VMM, whose exit code f->code is. */
@@ -214,6 +223,7 @@ static void a_guest_that_is_off_starts_anew_after_a_reset(void **state)
 
 	(void)state;
 	fixture_start(&f, code_off, sizeof(code_off), false);
+	expect_thread(&f); /* as libvirt asks it, before all else */
 	expect_status(&f, "prelaunch");
 	for (int i = 0; i < 3; i++) {
 		ask(&f, "cont");
@@ -390,6 +400,23 @@ static void vmm_reset_starts_a_guest_that_rests(void **state)
 	fixture_end(&f, EXIT_CODE_POWEROFF);
 }
 
+/* Nothing that it does makes its thread leave it. */
+static void a_vcpu_that_never_exits_has_a_thread(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_begin(&f, code_spin, sizeof(code_spin), false, BEGIN_RUNNING);
+	expect_thread(&f);
+	for (int i = 0; i < 3; i++) {
+		ask(&f, "system_reset");
+		expect_event(&f, "RESET", "reason", "host-qmp-system-reset");
+		expect_thread(&f);
+	}
+	ask(&f, "quit");
+	fixture_end(&f, EXIT_CODE_SIGNAL + 15);
+}
+
 /* A guest that still runs is not affected. */
 static void a_quit_of_a_running_guest_ends_it(void **state)
 {
@@ -414,6 +441,7 @@ int main(void)
 		cmocka_unit_test(a_panic_and_a_halt_rest_too),
 		cmocka_unit_test(with_no_reboot_a_reset_rests),
 		cmocka_unit_test(vmm_reset_starts_a_guest_that_rests),
+		cmocka_unit_test(a_vcpu_that_never_exits_has_a_thread),
 		cmocka_unit_test(a_quit_of_a_running_guest_ends_it),
 	};
 
