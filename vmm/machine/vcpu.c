@@ -48,7 +48,7 @@ struct vcpu {
 	vcpu_exit_fn *fn;
 	pthread_t thread;
 	pid_t tid;	      /* atomic; 0: not asked for yet */
-	bool started;	      /* there is a thread, until the vCPU is destroyed */
+	bool started;	      /* atomic, as runs: there is a thread, until the vCPU is destroyed */
 	bool runs;	      /* atomic, written with the lock: neither IDLE nor DONE */
 	bool quit;	      /* with the lock: the thread is to end */
 	bool stop;	      /* atomic */
@@ -437,30 +437,30 @@ static void *vcpu_thread(void *arg)
 	return NULL;
 }
 
-static void set_runs(struct vcpu *v, bool runs)
-{
-	pthread_mutex_lock(&v->lock);
-	__atomic_store_n(&v->runs, runs, __ATOMIC_RELEASE);
-	pthread_cond_signal(&v->wake);
-	pthread_mutex_unlock(&v->lock);
-}
-
 int vcpu_start(struct vcpu *v, vcpu_exit_fn *fn, struct err *e)
 {
-	int ret;
+	int ret = 0;
 
+	pthread_mutex_lock(&v->lock);
 	v->fn = fn;
-	set_runs(v, true);
 	if (v->started)
-		return 0; /* the thread has waited for that (V5) */
-	ret = pthread_create(&v->thread, NULL, vcpu_thread, v);
-	if (ret) {
-		set_runs(v, false);
+		pthread_cond_signal(&v->wake); /* the thread waits for that (V5) */
+	else
+		ret = pthread_create(&v->thread, NULL, vcpu_thread, v);
+	/* With the lock: who has written a wish since then finds the thread, to kick it (V2). */
+	__atomic_store_n(&v->started, !ret, __ATOMIC_RELEASE);
+	__atomic_store_n(&v->runs, !ret, __ATOMIC_RELEASE);
+	pthread_mutex_unlock(&v->lock);
+	if (ret)
 		return err_set(e, -ret, "cannot start a thread for vCPU %u: %s", v->config.index,
 			       strerror(ret));
-	}
-	v->started = true;
 	return 0;
+}
+
+static void vcpu_kick(struct vcpu *v)
+{
+	if (__atomic_load_n(&v->started, __ATOMIC_ACQUIRE))
+		pthread_kill(v->thread, KICK_SIGNAL);
 }
 
 void vcpu_stop(struct vcpu *v)
@@ -470,8 +470,7 @@ void vcpu_stop(struct vcpu *v)
 	update_immediate_exit(v);
 	pthread_cond_signal(&v->wake);
 	pthread_mutex_unlock(&v->lock);
-	if (v->started)
-		pthread_kill(v->thread, KICK_SIGNAL);
+	vcpu_kick(v);
 }
 
 void vcpu_pause(struct vcpu *v, unsigned pause)
@@ -481,8 +480,8 @@ void vcpu_pause(struct vcpu *v, unsigned pause)
 	update_immediate_exit(v);
 	pthread_cond_signal(&v->wake);
 	pthread_mutex_unlock(&v->lock);
-	if (pause && v->started)
-		pthread_kill(v->thread, KICK_SIGNAL);
+	if (pause)
+		vcpu_kick(v);
 }
 
 void vcpu_nmi(struct vcpu *v)
@@ -491,8 +490,7 @@ void vcpu_nmi(struct vcpu *v)
 	__atomic_store_n(&v->nmi, true, __ATOMIC_RELEASE);
 	update_immediate_exit(v);
 	pthread_mutex_unlock(&v->lock);
-	if (v->started)
-		pthread_kill(v->thread, KICK_SIGNAL);
+	vcpu_kick(v);
 }
 
 pid_t vcpu_tid(const struct vcpu *v)
@@ -506,7 +504,7 @@ bool vcpu_ask_tid(struct vcpu *v)
 {
 	if (!v->started || __atomic_load_n(&v->tid, __ATOMIC_ACQUIRE))
 		return false;
-	pthread_kill(v->thread, KICK_SIGNAL);
+	vcpu_kick(v);
 	return true;
 }
 
@@ -541,8 +539,7 @@ void vcpu_probe(struct vcpu *v)
 {
 	__atomic_store_n(&v->at_rest, false, __ATOMIC_RELEASE);
 	__atomic_store_n(&v->probe, true, __ATOMIC_RELEASE);
-	if (v->started)
-		pthread_kill(v->thread, KICK_SIGNAL);
+	vcpu_kick(v);
 }
 
 bool vcpu_at_rest(const struct vcpu *v)

@@ -293,7 +293,8 @@ static void on_nmi_port(void *arg, struct vcpu *v, const struct io_pio_access *a
 
 	(void)v;
 	(void)a;
-	if (t->calls++ == 1 && t->inject)
+	/* on_nmi_pause() looks at it. */
+	if (__atomic_fetch_add(&t->calls, 1, __ATOMIC_RELAXED) == 1 && t->inject)
 		machine_nmi(t->m);
 	if (t->calls > 1000 && t->inject)
 		machine_exit(t->m, EXIT_CODE_POWEROFF, NULL);
