@@ -19,48 +19,6 @@ int take_descriptor(struct option_values *v, const char *key, u64 *fd, struct er
 	return *fd > 2 ? 0 : values_refuse(v, key, values_look(v, key), "one above 2", e);
 }
 
-void add_place(char *text, size_t size, const char *id, u64 slot)
-{
-	size_t len = strlen(text);
-
-	if (id)
-		snprintf(text + len, size - len, ",id=%s", id);
-	len = strlen(text);
-	if (slot)
-		snprintf(text + len, size - len, ",slot=%llu", (unsigned long long)slot);
-}
-
-/* Refuses a name that vmm would read as more than one. */
-static int check_id(const struct option_values *v, const char *key, const char *id, struct err *e)
-{
-	if (!id || (*id && strlen(id) < 64 && !strpbrk(id, ",=/ ")))
-		return 0;
-	return values_refuse(v, key, id, "up to 63 letters, digits, '-', '_' and '.'", e);
-}
-
-int device_place(struct translation *t, struct option_values *d, const char **id, u64 *slot,
-		 struct err *e)
-{
-	const char *bus = values_take(d, "bus"), *addr = values_take(d, "addr");
-	char *end;
-
-	*slot = 0;
-	*id = values_take(d, "id");
-	if (check_id(d, "id", *id, e))
-		return -EINVAL;
-	if (bus && strcmp(bus, t->machine->bus) != 0)
-		return values_refuse(d, "bus", bus, t->machine->bus, e);
-	if (!addr)
-		return 0;
-	*slot = strtoul(addr, &end, 16);
-	if (!strcmp(end, ".0") || !strcmp(end, ".0x0"))
-		end += strlen(end);
-	if (*addr < '0' || *addr > '9' || *end || !*slot || *slot > 31)
-		return values_refuse(d, "addr", addr, "a slot from 0x1 to 0x1f, and no function",
-				     e);
-	return 0;
-}
-
 /* Finds what @d's key @key names in @g, and takes both ids. */
 static int find_end(struct option_values *d, const char *key, const struct option_group *g,
 		    struct option_values **out, struct err *e)
@@ -74,7 +32,7 @@ static int find_end(struct option_values *d, const char *key, const struct optio
 	if (!*out)
 		return values_refuse(d, key, id, "the id of one that is there", e);
 	values_take(*out, "id");
-	return check_id(*out, "id", id, e);
+	return device_check_id(*out, "id", id, e);
 }
 
 /* --- character devices ---------------------------------------------------------------------- */
@@ -119,6 +77,7 @@ static int translate_end(struct option_values *c, char *text, size_t size, struc
 static int add_end(struct translation *t, struct option_values *d, const char *option,
 		   const char *what, struct err *e)
 {
+	struct device_place end = t->serial;
 	struct option_values *c = NULL;
 	char text[400];
 	int ret = find_end(d, "chardev", &t->chardevs, &c, e);
@@ -129,7 +88,8 @@ static int add_end(struct translation *t, struct option_values *d, const char *o
 		ret = translate_end(c, text, sizeof(text), e);
 	if (ret)
 		return ret;
-	add_place(text, sizeof(text), values_look(c, "id"), t->serial_slot);
+	end.id = values_look(c, "id");
+	add_place(text, sizeof(text), &end);
 	return words_pair(&t->out->args, option, e, "%s%s", what, text);
 }
 
@@ -159,7 +119,7 @@ static int take_port_place(struct translation *t, struct option_values *d, struc
 	char of[80];
 	u64 nr;
 
-	snprintf(of, sizeof(of), "%.64s.0", t->serial_bus ? t->serial_bus : "");
+	snprintf(of, sizeof(of), "%.64s.0", t->serial.id ? t->serial.id : "");
 	if (bus && strcmp(bus, of) != 0)
 		return values_refuse(d, "bus", bus, "that of a virtio-serial-pci", e);
 	return values_number(d, "nr", 31, &nr, e);
@@ -229,14 +189,15 @@ static int translate_net_end(struct translation *t, struct option_values *n, cha
 
 static int translate_net(struct translation *t, struct option_values *d, struct err *e)
 {
-	const char *id, *mac = values_take(d, "mac");
+	const char *mac = values_take(d, "mac");
 	struct option_values *n = NULL;
+	struct device_place place;
 	char text[300];
-	u64 slot, bootindex = 0;
+	u64 bootindex = 0;
 	int ret = find_end(d, "netdev", &t->netdevs, &n, e);
 
 	if (!ret)
-		ret = device_place(t, d, &id, &slot, e);
+		ret = device_place(t, d, &place, e);
 	if (!ret)
 		ret = values_number(d, "bootindex", UINT32_MAX, &bootindex, e);
 	if (!ret && bootindex == 1 && !t->kernel)
@@ -251,7 +212,7 @@ static int translate_net(struct translation *t, struct option_values *d, struct 
 		return ret;
 	if (mac)
 		snprintf(text + strlen(text), sizeof(text) - strlen(text), ",mac=%s", mac);
-	add_place(text, sizeof(text), id, slot);
+	add_place(text, sizeof(text), &place);
 	return words_pair(&t->out->args, "--net", e, "%s", text);
 }
 
@@ -259,17 +220,16 @@ static int translate_net(struct translation *t, struct option_values *d, struct 
 static int add_simple(struct translation *t, struct option_values *d, const char *option,
 		      const char *begin, struct err *e)
 {
-	const char *id;
+	struct device_place place;
 	char text[200];
-	u64 slot;
-	int ret = device_place(t, d, &id, &slot, e);
+	int ret = device_place(t, d, &place, e);
 
 	if (!ret)
 		ret = values_end(d, e);
 	if (ret)
 		return ret;
 	snprintf(text, sizeof(text), "%s", begin);
-	add_place(text, sizeof(text), id, slot);
+	add_place(text, sizeof(text), &place);
 	return words_pair(&t->out->args, option, e, "%s", text);
 }
 
@@ -310,11 +270,13 @@ static int translate_balloon(struct translation *t, struct option_values *d, str
 
 /* --- the table ----------------------------------------------------------------------------- */
 
+/* clang-format off */
 static const struct device_kind {
 	const char *driver;
 	int (*translate)(struct translation *t, struct option_values *d, struct err *e);
 } kinds[] = {
 	{ "isa-serial", translate_serial },
+	{ "pcie-root-port", translate_root_port },
 	{ "virtconsole", translate_virtconsole },
 	{ "virtio-balloon-pci", translate_balloon },
 	{ "virtio-blk-pci", translate_disk },
@@ -323,6 +285,7 @@ static const struct device_kind {
 	{ "virtio-serial-pci", translate_serial_bus },
 	{ "virtserialport", translate_port },
 };
+/* clang-format on */
 
 /* What to write into the domain's XML in place of a device, by the begin of its driver's name. */
 static const char *instead_of(const char *driver)
@@ -339,6 +302,14 @@ static const char *instead_of(const char *driver)
 		{ "ahci", "disks on <target bus='virtio'/>" },
 		{ "e1000", "interfaces of <model type='virtio'/>" },
 		{ "rtl8139", "interfaces of <model type='virtio'/>" },
+		{ "pcie-", "controllers of model='pcie-root-port', each for one device" },
+		{ "pci-bridge", "machine='q35' and controllers of model='pcie-root-port'" },
+		{ "i82801b11-bridge",
+		  "controllers of model='pcie-root-port', each for one device" },
+		{ "ioh3420", "controllers of model='pcie-root-port', each for one device" },
+		{ "pxb", "controllers of model='pcie-root-port', each for one device" },
+		{ "x3130-", "controllers of model='pcie-root-port', each for one device" },
+		{ "xio3130-", "controllers of model='pcie-root-port', each for one device" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
@@ -370,13 +341,12 @@ static int find_serial_bus(struct translation *t, struct err *e)
 
 		if (!driver || strcmp(driver, "virtio-serial-pci") != 0)
 			continue;
-		if (t->serial_bus)
+		if (t->has_serial)
 			return values_refuse(d, "driver", driver, "one of them", e);
-		ret = device_place(t, d, &t->serial_bus, &t->serial_slot, e);
+		t->has_serial = true;
+		ret = device_place(t, d, &t->serial, e);
 		if (ret)
 			return ret;
-		if (!t->serial_bus)
-			t->serial_bus = "";
 	}
 	return 0;
 }

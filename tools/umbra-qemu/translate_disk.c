@@ -107,13 +107,14 @@ static int check_disk(const struct disk *d, const char *serial, const char *node
 int translate_disk(struct translation *t, struct option_values *v, struct err *e)
 {
 	struct disk d = { .file = NULL };
-	const char *id, *node, *serial;
+	const char *node, *serial;
+	struct device_place place;
 	char more[400] = "";
-	u64 slot, queues = 0, bootindex;
+	u64 queues = 0, bootindex;
 	int ret = values_need(v, "drive", &node, e);
 
 	if (!ret)
-		ret = device_place(t, v, &id, &slot, e);
+		ret = device_place(t, v, &place, e);
 	if (!ret)
 		ret = values_number(v, "bootindex", UINT32_MAX, &bootindex, e);
 	if (!ret)
@@ -136,7 +137,7 @@ int translate_disk(struct translation *t, struct option_values *v, struct err *e
 	/* The kernel's older interface (native) is to be as the newer one, where that is of use. */
 	if (d.aio && strcmp(d.aio, "native") != 0)
 		snprintf(more + strlen(more), sizeof(more) - strlen(more), ",aio=%s", d.aio);
-	add_place(more, sizeof(more), id, slot);
+	add_place(more, sizeof(more), &place);
 	return words_pair(&t->out->args, "--disk", e, "%s%s%s%s%s%s,node=%s", d.file,
 			  d.readonly ? ",ro" : "", d.direct ? ",direct" : "",
 			  serial ? ",serial=" : "", serial ? serial : "", more, node);

@@ -2,7 +2,8 @@
 /*
  * Shares a translation in progress among its files: translate.c has the table of options, and
  * translate_machine.c those about machine and process; translate_devices.c and translate_disk.c
- * make options of vmm of devices and what they refer to, when all of the line has been read.
+ * make options of vmm of devices and what they refer to, when all of the line has been read, with
+ * translate_place.c for where they are plugged in.
  */
 #ifndef UMBRA_TOOLS_TRANSLATE_INT_H
 #define UMBRA_TOOLS_TRANSLATE_INT_H
@@ -13,7 +14,16 @@
 /* A machine that libvirt knows; see vmm/monitor/emulator.c, which advertises them. */
 struct machine_kind {
 	const char *name, *alias;
-	const char *bus; /* whose slots devices have; it is flat */
+	const char *bus;   /* the first one, whose slots devices have */
+	bool express;	   /* each pcie-root-port puts one more below it */
+	const char *buses; /* for messages: what a device's bus may be */
+};
+
+/* Where a device is plugged in. */
+struct device_place {
+	const char *id;	  /* or NULL */
+	u64 slot;	  /* of the first bus; 0: it is not said */
+	const char *port; /* the id of the root port that it is behind, or NULL */
 };
 
 /* All options of one name. */
@@ -33,10 +43,10 @@ struct translation {
 	struct option_group chardevs, monitors, blockdevs, netdevs, objects, devices;
 	struct words extra; /* options of vmm that are given as they are; they come last */
 	/* of the device that console and ports share */
-	u64 serial_slot;
-	const char *serial_bus; /* NULL: there is none */
-	const char *console;	/* the device that has it already, or NULL */
-	bool rng;		/* there was one already */
+	struct device_place serial;
+	bool has_serial;
+	const char *console; /* the device that has it already, or NULL */
+	bool rng;	     /* there was one already */
 };
 
 /* Adds a word, or a pair of an option and its value, by a format. -ENOMEM and a line. */
@@ -58,15 +68,16 @@ struct option_values *group_find(const struct option_group *g, const char *key, 
 int translate_devices(struct translation *t, struct err *e);
 /* Adds that of one disk, the device @v. */
 int translate_disk(struct translation *t, struct option_values *v, struct err *e);
-/*
- * Reads where @d is plugged in. *slot is 0 if it is not said. Takes "bus", "addr", and "id", which
- * may be NULL.
- */
-int device_place(struct translation *t, struct option_values *d, const char **id, u64 *slot,
+/* Adds that of one root port, the device @d. */
+int translate_root_port(struct translation *t, struct option_values *d, struct err *e);
+/* Reads where @d is plugged in; takes "bus", "addr" and "id". */
+int device_place(struct translation *t, struct option_values *d, struct device_place *p,
 		 struct err *e);
 /* Reads the descriptor of @v's key @key. */
 int take_descriptor(struct option_values *v, const char *key, u64 *fd, struct err *e);
-/* Adds ",id=ID" and ",slot=N" to @text of @size, as far as there are such. */
-void add_place(char *text, size_t size, const char *id, u64 slot);
+/* Adds ",id=ID", and ",slot=N" or ",bus=PORT", to @text of @size, as far as there are such. */
+void add_place(char *text, size_t size, const struct device_place *p);
+/* Refuses a name that vmm would read as more than one; NULL is none. */
+int device_check_id(const struct option_values *v, const char *key, const char *id, struct err *e);
 
 #endif

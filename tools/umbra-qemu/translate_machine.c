@@ -12,7 +12,8 @@
 #define GUEST_NAME_MAX 60 /* as vmm/control/socket_dir.h has it */
 
 static const struct machine_kind machines[] = {
-	{ "pc-i440fx-umbra-1", "pc", "pci.0" },
+	{ "pc-i440fx-umbra-1", "pc", "pci.0", false, "pci.0" },
+	{ "pc-q35-umbra-1", "q35", "pcie.0", true, "pcie.0 or the id of a pcie-root-port" },
 };
 
 static const struct machine_kind *find_machine(const char *name)
@@ -69,11 +70,8 @@ int take_machine(struct translation *t, const char *option, const char *value, s
 	if (!ret) {
 		t->probe = !strcmp(type, "none");
 		t->machine = find_machine(type);
-		if (!t->probe && !t->machine && strstr(type, "q35"))
-			ret = values_refuse(&v, "type", type,
-					    "machine='pc', since Umbra has no PCI Express yet", e);
-		else if (!t->probe && !t->machine)
-			ret = values_refuse(&v, "type", type, "machine='pc'", e);
+		if (!t->probe && !t->machine)
+			ret = values_refuse(&v, "type", type, "machine='pc' or machine='q35'", e);
 	}
 	if (!ret)
 		ret = accept_machine(t, &v, e);

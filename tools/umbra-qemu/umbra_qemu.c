@@ -25,15 +25,15 @@ static const char help[] =
 	"  --version          the version\n"
 	"  --help             this text\n"
 	"\n"
-	"What Umbra has not is an error that names it: a machine other than pc, graphics, USB, disks\n"
-	"that are not raw images on a virtio bus. The error is what virsh start shows.\n"
+	"What Umbra has not is an error that names it: a machine other than pc and q35, graphics, USB,\n"
+	"disks that are not raw images on a virtio bus. The error is what virsh start shows.\n"
 	"\n"
 	"Examples:\n"
 	"  <emulator>/usr/bin/umbra-qemu</emulator>\n"
 	"  <qemu:commandline xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>\n"
 	"    <qemu:arg value='-umbra'/><qemu:arg value='policy=/etc/umbra/web.policy'/>\n"
 	"  </qemu:commandline>\n"
-	"  virt-install --boot emulator=/usr/bin/umbra-qemu --machine pc --graphics none \\\n"
+	"  virt-install --boot emulator=/usr/bin/umbra-qemu --graphics none \\\n"
 	"      --controller usb,model=none --import --disk web.img,format=raw ...\n";
 
 /* Writes the path of vmm, beside this program, to @out. */

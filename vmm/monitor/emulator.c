@@ -14,6 +14,7 @@ static const struct machine {
 	bool is_default;
 } machines[] = {
 	{ "pc-i440fx-umbra-1", "pc", true },
+	{ "pc-q35-umbra-1", "q35", false },
 };
 
 #define PROPERTIES_MAX 3
@@ -27,6 +28,7 @@ static const struct qom_type {
 	} properties[PROPERTIES_MAX];
 } types[] = {
 	{ "isa-serial", { { NULL, NULL } } },
+	{ "pcie-root-port", { { NULL, NULL } } },
 	{ "rng-random", { { NULL, NULL } } },
 	{ "virtio-balloon-pci",
 	  { { "deflate-on-oom", "bool" }, { "free-page-reporting", "bool" } } },
@@ -35,6 +37,13 @@ static const struct qom_type {
 	{ "virtio-net-pci", { { NULL, NULL } } },
 	{ "virtio-rng-pci", { { NULL, NULL } } },
 	{ "virtio-serial-pci", { { NULL, NULL } } },
+	/*
+	 * By these libvirt knows that virtio devices can be behind a pcie-root-port; there is none
+	 * of them to be had.
+	 */
+	{ "virtio-blk-pci-transitional", { { NULL, NULL } } },
+	{ "virtio-net-pci-transitional", { { NULL, NULL } } },
+	{ "virtio-rng-pci-transitional", { { NULL, NULL } } },
 	{ "virtconsole", { { NULL, NULL } } },
 	{ "virtserialport", { { NULL, NULL } } },
 	/* virt-install takes another CPU than the host's unless it finds this one. */

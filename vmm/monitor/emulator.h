@@ -6,7 +6,8 @@
  * refuses a domain that wants it. QEMU's version is that of the protocol; machines have names of
  * their own.
  *
- * A machine is known to libvirt by the begin of its name: "pc-i440fx-" has one flat bus, pci.0.
+ * A machine is known to libvirt by the begin of its name: "pc-i440fx-" has one flat bus, pci.0;
+ * "pc-q35-" has pcie.0 and, below it, a bus behind each pcie-root-port.
  */
 #ifndef UMBRA_VMM_MONITOR_EMULATOR_H
 #define UMBRA_VMM_MONITOR_EMULATOR_H

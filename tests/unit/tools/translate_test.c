@@ -16,6 +16,7 @@
 #include "tools/umbra-qemu/translate.h"
 
 #define WORDS_MAX 160
+#define Q35	  5 /* the case of that machine */
 
 /* A command line, whose words are borrowed. */
 struct line {
@@ -29,7 +30,7 @@ static int load_cases(void **state)
 {
 	(void)state;
 	cases = json_load_file("tests/unit/tools/libvirt-argv.json", 0, NULL);
-	return json_array_size(cases) == 5 ? 0 : -1;
+	return json_array_size(cases) == 6 ? 0 : -1;
 }
 
 static int drop_cases(void **state)
@@ -241,9 +242,10 @@ static void what_umbra_has_not_is_named(void **state)
 	static const char *const changes[][3] = {
 		{ "usb=off", "usb=on",
 		  "-machine pc-i440fx-umbra-1: usb=on is not supported; want off" },
-		{ "pc-i440fx-umbra-1", "q35", "no PCI Express" },
+		{ "pc-i440fx-umbra-1", "q35",
+		  "bus=pci.0 is not supported; want pcie.0 or the id of a pcie-root-port" },
 		{ "pc-i440fx-umbra-1", "microvm",
-		  "type=microvm is not supported; want machine='pc'" },
+		  "type=microvm is not supported; want machine='pc' or machine='q35'" },
 		{ "kvm", "tcg", "-accel: accel=tcg is not supported; want kvm" },
 		{ "host,migratable=on", "qemu64",
 		  "-cpu: model=qemu64 is not supported; want host" },
@@ -271,6 +273,8 @@ static void what_umbra_has_not_is_named(void **state)
 		{ "mode=control", "mode=readline", "mode=readline is not supported; want control" },
 		{ "chardev=charmonitor", "chardev=x", "chardev=x is not supported" },
 		{ "virtio-blk-pci", "ide-hd", "driver=ide-hd is not supported; want disks on" },
+		{ "virtio-blk-pci", "pcie-root-port",
+		  "driver=pcie-root-port is not supported; want machine='q35'" },
 		{ "virtio-blk-pci", "qemu-xhci", "no USB: <controller type='usb' model='none'/>" },
 		{ "bootindex=1", "werror=stop", "-device virtio-blk-pci: werror=stop is not supp" },
 		{ "addr=0x4", "addr=0x4.0x1", "addr=0x4.0x1 is not supported; want a slot" },
@@ -316,6 +320,39 @@ static void what_umbra_has_not_is_named(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(changes); i++)
 		expect_refused(0, changes[i][0], changes[i][1], changes[i][2]);
+}
+
+/* One place behind each root port; what else there is of PCI Express is named. */
+static void places_of_q35_are_checked(void **state)
+{
+	static const char *const changes[][3] = {
+		{ "bus=pci.3,addr=0x0", "bus=pci.3,addr=0x1",
+		  "addr=0x1 is not supported; want 0x0, the one place behind a pcie-root-port" },
+		{ "bus=pci.3,addr=0x0", "bus=pci.3,addr=0x0.0x1", "addr=0x0.0x1 is not supported" },
+		{ "bus=pci.3,addr=0x0", "bus=pci.9,addr=0x0",
+		  "bus=pci.9 is not supported; want pcie.0 or the id of a pcie-root-port" },
+		{ "bus=pci.3,addr=0x0", "bus=virtio-disk0,addr=0x0",
+		  "bus=virtio-disk0 is not supp" },
+		{ "bus=pci.3,addr=0x0", "bus=pcie.0,addr=0x0", "addr=0x0 is not supported" },
+		{ "bus=pcie.0,multifunction=on", "bus=pci.2,multifunction=on",
+		  "-device pcie-root-port: bus=pci.2 is not supported; want pcie.0" },
+		{ "multifunction=on", "multifunction=x", "multifunction=x is not supported" },
+		{ "multifunction=on", "io-reserve=4k", "io-reserve=4k is not supported" },
+		{ "multifunction=on,addr=0x1", "multifunction=on", "addr= is not supported" },
+		{ "multifunction=on,addr=0x1", "addr=0x1.0x8", "addr=0x1.0x8 is not supported" },
+		{ "multifunction=on,addr=0x1", "addr=0x1.", "addr=0x1. is not supported" },
+		{ "multifunction=on,addr=0x1", "addr=0", "addr=0 is not supported" },
+		{ "port=8", "port=256", "port=256 is not supported; want a number up to 255" },
+		{ "chassis=1", "chassis=x", "chassis=x is not supported" },
+		{ "id=pci.1,", "", "-device: id= is missing" },
+		{ "id=pci.1,", "id=a b,", "id=a b is not supported" },
+		{ "pcie-root-port", "pcie-to-pci-bridge",
+		  "want controllers of model='pcie-root-port'" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(changes); i++)
+		expect_refused(Q35, changes[i][0], changes[i][1], changes[i][2]);
 }
 
 static void own_options_are_of_a_list(void **state)
@@ -439,6 +476,7 @@ int main(void)
 		cmocka_unit_test(the_order_does_not_matter),
 		cmocka_unit_test(a_line_may_end_anywhere),
 		cmocka_unit_test(what_umbra_has_not_is_named),
+		cmocka_unit_test(places_of_q35_are_checked),
 		cmocka_unit_test(own_options_are_of_a_list),
 		cmocka_unit_test(names_and_disks_are_understood),
 	};

@@ -196,21 +196,28 @@ static void what_is_not_there_is_said(void **state)
 static void what_is_there_has_libvirts_names(void **state)
 {
 	json_t *o = ask("query-machines", json_object()), *want, *list, *type;
-	bool found = false;
+	unsigned found = 0;
 	size_t i;
 
 	(void)state;
-	want = json_pack("[{s:s, s:s, s:i, s:b, s:b, s:b, s:b}]", "name", "pc-i440fx-umbra-1",
-			 "alias", "pc", "cpu-max", 64, "hotpluggable-cpus", 0, "numa-mem-supported",
-			 0, "deprecated", 0, "is-default", 1);
+	want = json_pack("[{s:s, s:s, s:i, s:b, s:b, s:b, s:b}, {s:s, s:s, s:i, s:b, s:b, s:b}]",
+			 "name", "pc-i440fx-umbra-1", "alias", "pc", "cpu-max", 64,
+			 "hotpluggable-cpus", 0, "numa-mem-supported", 0, "deprecated", 0,
+			 "is-default", 1, "name", "pc-q35-umbra-1", "alias", "q35", "cpu-max", 64,
+			 "hotpluggable-cpus", 0, "numa-mem-supported", 0, "deprecated", 0);
 	assert_true(json_equal(json_object_get(o, "return"), want));
 	json_decref(want);
 	json_decref(o);
 	o = ask("qom-list-types", json_object());
 	list = json_object_get(o, "return");
-	json_array_foreach(list, i, type) found |=
-		!strcmp(json_string_value(json_object_get(type, "name")), "isa-serial");
-	assert_true(found);
+	json_array_foreach(list, i, type)
+	{
+		const char *name = json_string_value(json_object_get(type, "name"));
+
+		found += !strcmp(name, "isa-serial") || !strcmp(name, "pcie-root-port") ||
+			 !strcmp(name, "virtio-blk-pci-transitional");
+	}
+	assert_int_equal(found, 3);
 	json_decref(o);
 	o = ask("device-list-properties", json_pack("{s:s}", "typename", "PIIX4_PM"));
 	want = json_pack("[{s:s, s:s}, {s:s, s:s}]", "name", "disable_s3", "type", "uint8", "name",
