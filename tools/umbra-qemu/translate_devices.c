@@ -7,7 +7,8 @@
 
 #include "tools/umbra-qemu/translate_int.h"
 
-#define FD_MAX 1023 /* the last descriptor that vmm keeps open */
+#define FD_MAX	 1023 /* the last descriptor that vmm keeps open */
+#define END_TEXT 400  /* bytes of an end of a console or port, as vmm takes it */
 
 int take_descriptor(struct option_values *v, const char *key, u64 *fd, struct err *e)
 {
@@ -73,36 +74,39 @@ static int translate_end(struct option_values *c, char *text, size_t size, struc
 	return ret ? ret : values_end(c, e);
 }
 
-/* Adds the option @option of @what, which ends at the character device that @d names. */
-static int add_end(struct translation *t, struct option_values *d, const char *option,
-		   const char *what, struct err *e)
+/* Writes the end at the character device that @d names, with the place of all such ends. */
+static int write_end(struct translation *t, struct option_values *d, char *text, size_t size,
+		     struct err *e)
 {
 	struct device_place end = t->serial;
 	struct option_values *c = NULL;
-	char text[400];
 	int ret = find_end(d, "chardev", &t->chardevs, &c, e);
 
 	if (!ret)
 		ret = values_end(d, e);
 	if (!ret)
-		ret = translate_end(c, text, sizeof(text), e);
+		ret = translate_end(c, text, size, e);
 	if (ret)
 		return ret;
 	end.id = values_look(c, "id");
-	add_place(text, sizeof(text), &end);
-	return words_pair(&t->out->args, option, e, "%s%s", what, text);
+	add_place(text, size, &end);
+	return 0;
 }
 
 /* The serial port and the virtio console are one console in vmm, on one end. */
 static int add_console(struct translation *t, struct option_values *d, const char *driver,
 		       struct err *e)
 {
+	char text[END_TEXT];
+	int ret;
+
 	values_take(d, "id");
 	if (t->console)
 		return values_refuse(d, "driver", driver,
 				     "one console: the serial port is /dev/hvc0, too", e);
 	t->console = driver;
-	return add_end(t, d, "--console", "", e);
+	ret = write_end(t, d, text, sizeof(text), e);
+	return ret ? ret : words_pair(&t->out->args, "--console", e, "%s", text);
 }
 
 static int translate_serial(struct translation *t, struct option_values *d, struct err *e)
@@ -134,11 +138,12 @@ static int translate_virtconsole(struct translation *t, struct option_values *d,
 
 static int translate_port(struct translation *t, struct option_values *d, struct err *e)
 {
-	const char *name;
-	char what[80];
+	const char *name, *id = values_take(d, "id");
+	char text[END_TEXT];
 	int ret = take_port_place(t, d, e);
 
-	values_take(d, "id");
+	if (!ret)
+		ret = device_check_id(d, "id", id, e);
 	if (!ret)
 		ret = values_need(d, "name", &name, e);
 	if (ret)
@@ -146,8 +151,10 @@ static int translate_port(struct translation *t, struct option_values *d, struct
 	if (strlen(name) > 63 || strpbrk(name, ",=/"))
 		return values_refuse(d, "name", name, "up to 63 letters, digits, '-', '_' and '.'",
 				     e);
-	snprintf(what, sizeof(what), "%s=", name);
-	return add_end(t, d, "--port", what, e);
+	ret = write_end(t, d, text, sizeof(text), e);
+	return ret ? ret
+		   : words_pair(&t->out->args, "--port", e, "%s=%s%s%s", name, text,
+				id ? ",device=" : "", id ? id : "");
 }
 
 /* The device of console and ports; it was read first. */

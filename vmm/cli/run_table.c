@@ -110,8 +110,9 @@ static const struct run_option table[] = {
 	  "file is appended to, up to 256 MiB. id: its name in QMP;\n"
 	  "slot: the PCI slot of the device that console and ports share",
 	  .spec = spec_take_console },
-	{ "port", "NAME=pty|socket=PATH|socket-fd=N|file=PATH[,id=ID][,slot=N][,bus=PORT]",
-	  "/dev/virtio-ports/NAME of the guest; repeatable",
+	{ "port", "NAME=pty|socket=PATH|socket-fd=N|file=PATH[,id=ID][,device=ID][,slot=N][,bus=PORT]",
+	  "/dev/virtio-ports/NAME of the guest; repeatable. device: its name in\n"
+	  "the event VSERPORT_CHANGE, when the guest opens or closes it",
 	  .repeat = true, .spec = spec_take_port },
 	{ "rng", "on[,id=ID][,slot=N][,bus=PORT]|off",
 	  "the virtio entropy device (default on)", .spec = spec_take_rng },

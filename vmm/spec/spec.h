@@ -92,9 +92,10 @@ struct spec_endpoint {
 	int fd;		  /* of SPEC_SOCKET_FD, else 0 */
 };
 
-/* --port NAME=ENDPOINT */
+/* --port NAME=ENDPOINT[,device=ID] */
 struct spec_port {
 	char *name;
+	char device[SPEC_ID_MAX + 1]; /* the name of the guest's end, or "" */
 	struct spec_endpoint end;
 };
 

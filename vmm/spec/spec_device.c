@@ -221,7 +221,8 @@ struct claim {
 	char name[SPEC_ID_MAX + 1]; /* or "" */
 };
 
-#define MAX_CLAIMS (2 * SPEC_MAX_DISKS + SPEC_MAX_NETS + SPEC_MAX_PORTS + SPEC_MAX_ROOT_PORTS + 5)
+#define MAX_CLAIMS \
+	(2 * SPEC_MAX_DISKS + SPEC_MAX_NETS + 2 * SPEC_MAX_PORTS + SPEC_MAX_ROOT_PORTS + 5)
 
 static struct claim *claim_of(const struct spec_device *d, struct claim *c, const char *option,
 			      const char *text)
@@ -279,9 +280,13 @@ static size_t list_claims(const struct guest_spec *s, struct claim c[MAX_CLAIMS]
 		claim_of(&s->balloon.dev, &c[n++], "--balloon", "");
 	if (s->console_given)
 		claim_stream(&s->console, &c[n++], "--console", "", "console");
-	for (size_t i = 0; i < s->n_ports; i++)
-		claim_stream(&s->ports[i].end, &c[n++], "--port", s->ports[i].name,
-			     s->ports[i].name);
+	for (size_t i = 0; i < s->n_ports; i++) {
+		const struct spec_port *p = &s->ports[i];
+
+		claim_stream(&p->end, &c[n++], "--port", p->name, p->name);
+		c[n] = (struct claim){ .given = *p->device, .option = "--port", .text = p->name };
+		memcpy(c[n++].name, p->device, sizeof(p->device));
+	}
 	if (s->control_fd)
 		c[n++] = (struct claim){ .fd = s->control_fd, .option = "--control", .text = "" };
 	if (has_place(serial)) {

@@ -12,16 +12,40 @@
 /* Where an endpoint is written: in the option @name, of which @whole is the text. */
 struct endpoint_option {
 	const char *name, *whole, *base;
+	char *device; /* of SPEC_ID_MAX and a NUL: for the word device=ID; NULL: there is none */
 };
 
-/* Returns true if nothing but words of spec_device_word() follows: else it is a path's comma. */
+/*
+ * Returns true if nothing but words of spec_device_word() and device= follow: else it is a path's
+ * comma.
+ */
 static bool endpoint_words_begin(const char *text, const char *at)
 {
 	(void)text;
 	for (; *at; at += 1 + strcspn(at + 1, ","))
-		if (!spec_is_device_word(at + 1))
+		if (!spec_is_device_word(at + 1) && strncmp(at + 1, "device=", 7) != 0)
 			return false;
 	return true;
+}
+
+/* Takes a word behind the endpoint. */
+static int endpoint_word(struct spec_endpoint *end, const struct endpoint_option *opt,
+			 const char *word, struct err *e)
+{
+	static const char *const of_port[] = { "id", "slot", "bus", "device", NULL };
+	static const char *const of_console[] = { "id", "slot", "bus", NULL };
+	const char *device = opt->device ? spec_word_value(word, "device") : NULL;
+	int ret;
+
+	if (device)
+		return spec_take_id(opt->device, opt->name, opt->whole, "device", device, e);
+	ret = spec_device_word(&end->dev, opt->name, opt->whole, word, e);
+	if (ret)
+		return ret < 0 ? ret : 0;
+	return spec_unknown_word(opt->name, opt->whole, word, opt->device ? of_port : of_console,
+				 opt->device ? "id=ID, device=ID, slot=N or bus=PORT"
+					     : "id=ID or slot=N or bus=PORT",
+				 e);
 }
 
 /* Takes what comes before the words. */
@@ -66,7 +90,6 @@ static int endpoint_kind(struct guest_spec *s, struct spec_endpoint *end,
 static int parse_endpoint(struct guest_spec *s, struct spec_endpoint *end,
 			  const struct endpoint_option *opt, const char *text, struct err *e)
 {
-	static const char *const known[] = { "id", "slot", "bus", NULL };
 	char *kind = guest_spec_keep(s, strdup(text)), *words, *word;
 	size_t len;
 	int ret;
@@ -79,19 +102,14 @@ static int parse_endpoint(struct guest_spec *s, struct spec_endpoint *end,
 	kind[len] = '\0';
 	end->dev = (struct spec_device){ .slot = 0 };
 	ret = endpoint_kind(s, end, opt, kind, e);
-	while (!ret && (word = strsep(&words, ","))) {
-		ret = spec_device_word(&end->dev, opt->name, opt->whole, word, e);
-		if (!ret)
-			ret = spec_unknown_word(opt->name, opt->whole, word, known,
-						"id=ID or slot=N or bus=PORT", e);
-		ret = ret < 0 ? ret : 0;
-	}
+	while (!ret && (word = strsep(&words, ",")))
+		ret = endpoint_word(end, opt, word, e);
 	return ret;
 }
 
 int spec_take_console(struct guest_spec *s, const char *base, const char *text, struct err *e)
 {
-	const struct endpoint_option opt = { "--console", text, base };
+	const struct endpoint_option opt = { "--console", text, base, NULL };
 
 	s->console_given = s->virtio_console = true;
 	return parse_endpoint(s, &s->console, &opt, text, e);
@@ -99,7 +117,7 @@ int spec_take_console(struct guest_spec *s, const char *base, const char *text, 
 
 int spec_take_port(struct guest_spec *s, const char *base, const char *text, struct err *e)
 {
-	const struct endpoint_option opt = { "--port", text, base };
+	struct endpoint_option opt = { "--port", text, base, NULL };
 	struct spec_port *p = &s->ports[s->n_ports];
 	size_t len = name_chars_len(text, NAME_FILE);
 	int ret;
@@ -116,6 +134,7 @@ int spec_take_port(struct guest_spec *s, const char *base, const char *text, str
 		return err_set(e, -ENOMEM, "out of memory");
 	s->n_ports++;
 	s->virtio_console = true;
+	opt.device = p->device;
 	for (size_t i = 0; i + 1 < s->n_ports; i++)
 		if (!strcmp(s->ports[i].name, p->name))
 			return err_set(e, -EINVAL, "--port %s: there are two ports of that name",

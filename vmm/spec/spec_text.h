@@ -34,7 +34,10 @@ int spec_take_net(struct guest_spec *s, const char *base, const char *text, stru
  * [,bus=PORT].
  */
 int spec_take_console(struct guest_spec *s, const char *base, const char *text, struct err *e);
-/* Takes NAME=pty, NAME=socket=PATH, ..., as --console has them, but stdio and attach. */
+/*
+ * Takes NAME=pty, NAME=socket=PATH, ..., as --console has them, but stdio and attach; with
+ * [,device=ID] as well.
+ */
 int spec_take_port(struct guest_spec *s, const char *base, const char *text, struct err *e);
 /* Takes a UUID, 8-4-4-4-12 hexadecimal digits. */
 int spec_take_uuid(struct guest_spec *s, const char *base, const char *text, struct err *e);

@@ -303,6 +303,7 @@ static void what_umbra_has_not_is_named(void **state)
 		  "backend=spicevmc is not supported" },
 		{ "bus=virtio-serial0.0", "bus=virtio-serial1.0",
 		  "bus=virtio-serial1.0 is not supp" },
+		{ "id=channel0", "id=a=b", "-device virtserialport: id=a=b is not supported" },
 		{ "name=org.qemu.guest_agent.0", "name=a=b", "name=a=b is not supported" },
 		{ "rng-random", "rng-egd", "qom-type=rng-egd is not supported; want rng-random" },
 		{ "/dev/urandom", "/dev/sda", "filename=/dev/sda is not supported" },

@@ -58,7 +58,7 @@ static void all_devices_take_a_name_and_a_slot(void **state)
 	if (TAKE("da,b.img,id=virtio-disk0,node=libvirt-1-format,slot=3,ro", "dc.img",
 		 "dvhost-user=/s,id=v.1,slot=31", "nuser,id=net0,slot=4,mac=52:55:00:00:00:01",
 		 "ntap=t0", "ron,id=rng0,slot=5", "cpty,id=charserial0,slot=6",
-		 "porg.x=socket=/a,b,id=charchannel0", "pq=file=/l,slot=6",
+		 "porg.x=socket=/a,b,device=channel0,id=charchannel0", "pq=file=/l,slot=6",
 		 "mon,id=balloon0,deflate-on-oom=off,slot=7"))
 		fail_msg("%s", e.text);
 	assert_string_equal(s.disks[0].path, "a,b.img");
@@ -77,9 +77,12 @@ static void all_devices_take_a_name_and_a_slot(void **state)
 	assert_string_equal(s.console.dev.id, "charserial0");
 	assert_string_equal(s.ports[0].end.path, "/a,b");
 	assert_string_equal(s.ports[0].end.dev.id, "charchannel0");
+	assert_string_equal(s.ports[0].device, "channel0");
+	assert_string_equal(s.ports[1].device, "");
 	assert_string_equal(s.ports[1].end.path, "/l");
 	assert_int_equal(guest_spec_serial(&s)->slot, 6);
-	assert_int_equal(guest_spec_slots(&s), 1U << 3 | 1U << 4 | 1U << 5 | 1U << 6 | 1U << 7 | 1U << 31);
+	assert_int_equal(guest_spec_slots(&s),
+			 1U << 3 | 1U << 4 | 1U << 5 | 1U << 6 | 1U << 7 | 1U << 31);
 	spec_disk_name(&s.disks[0], 0, name);
 	assert_string_equal(name, "virtio-disk0");
 	spec_disk_name(&s.disks[1], 1, name);
@@ -193,6 +196,12 @@ static void mistakes_are_told(void **state)
 		{ { "da.img,solt=3" }, "did you mean \"slot\"" },
 		{ { "cpty,slto=3" }, "did you mean \"slot\"" },
 		{ { "cpty,x" }, "want id=ID or slot=N" },
+		{ { "cpty,device=x" }, "--console pty,device=x: unknown option \"device\"" },
+		{ { "pa=pty,x" }, "want id=ID, device=ID, slot=N" },
+		{ { "pa=pty,device=" }, "--port a=pty,device=: device wants a letter" },
+		{ { "pa=pty,device=x", "pb=pty,device=x" }, "--port b: the name x is already" },
+		{ { "da.img,id=x", "pb=pty,device=x" },
+		  "--port b: the name x is already that of --disk a.img" },
 		{ { "ron,slo=3" }, "did you mean \"slot\"" },
 		{ { "cpty", "pa=socket-fd=" },
 		  "--port a=socket-fd=: socket-fd wants a descriptor" },
