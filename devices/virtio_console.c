@@ -132,9 +132,17 @@ static bool console_send_control(struct virtio_console *c, const struct vq_worke
 	return true;
 }
 
+static void port_store_open(struct virtio_console *c, unsigned port, bool open)
+{
+	bool was = __atomic_exchange_n(&c->ports[port].open, open, __ATOMIC_ACQ_REL);
+
+	if (was != open && c->p.opened)
+		c->p.opened(c->p.arg, port, open);
+}
+
 static void port_set_open(struct virtio_console *c, unsigned port, bool open)
 {
-	__atomic_store_n(&c->ports[port].open, open, __ATOMIC_RELEASE);
+	port_store_open(c, port, open);
 	/*
 	 * While the port was closed the owner may have sent its input elsewhere, to a serial port.
 	 */
@@ -361,7 +369,7 @@ static void console_stop(void *arg)
 		/* virtio_console_room() may be storing, too. */
 		__atomic_store_n(&p->blocked, false, __ATOMIC_SEQ_CST);
 		p->owed = 0;
-		__atomic_store_n(&p->open, false, __ATOMIC_RELEASE);
+		port_store_open(c, i, false);
 	}
 }
 
@@ -374,7 +382,7 @@ static int console_start(void *arg, u64 features)
 
 	c->multiport = features >> VIRTIO_CONSOLE_F_MULTIPORT & 1;
 	if (!c->multiport)
-		__atomic_store_n(&c->ports[0].open, true, __ATOMIC_RELEASE);
+		port_store_open(c, 0, true);
 	ret = vq_worker_start(&w, c->v, &ops, c);
 	pthread_mutex_lock(&c->lock);
 	c->worker = w;

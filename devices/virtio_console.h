@@ -31,6 +31,11 @@ struct virtio_console_params {
 	size_t (*output)(void *arg, unsigned port, const u8 *buf, size_t len);
 	/* Called when virtio_console_input() has room again after it refused bytes. Any thread. */
 	void (*room)(void *arg, unsigned port);
+	/*
+	 * Called when the guest has opened @port or closed it, or a reset has. Any thread, which
+	 * must not wait. May be NULL.
+	 */
+	void (*opened)(void *arg, unsigned port, bool open);
 	void *arg;
 };
 

@@ -29,6 +29,8 @@ struct ctx {
 	u8 out[PORTS][OUTPUT];
 	size_t out_len[PORTS], limit[PORTS];
 	unsigned rooms[PORTS]; /* atomic */
+	unsigned turns[PORTS]; /* atomic: opened() was called */
+	bool open[PORTS];      /* atomic: what it said */
 	bool slow;	       /* atomic: takes everything, 4 KiB in 20 ms */
 };
 
@@ -57,6 +59,22 @@ static void on_room(void *arg, unsigned port)
 	__atomic_fetch_add(&t->rooms[port], 1, __ATOMIC_ACQ_REL);
 }
 
+static void on_opened(void *arg, unsigned port, bool open)
+{
+	struct ctx *t = arg;
+
+	__atomic_store_n(&t->open[port], open, __ATOMIC_RELEASE);
+	__atomic_fetch_add(&t->turns[port], 1, __ATOMIC_ACQ_REL);
+}
+
+/* So often was it told that @port was opened or closed; it is @open now. */
+static void expect_turns(struct ctx *t, unsigned port, unsigned n, bool open)
+{
+	assert_int_equal(__atomic_load_n(&t->turns[port], __ATOMIC_ACQUIRE), n);
+	assert_int_equal(__atomic_load_n(&t->open[port], __ATOMIC_ACQUIRE), open);
+	assert_int_equal(virtio_console_is_open(t->c, port), open);
+}
+
 static void set_limit(struct ctx *t, unsigned port, size_t limit)
 {
 	pthread_mutex_lock(&t->lock);
@@ -82,6 +100,7 @@ static int setup(void **state)
 		.names = { NULL, "org.example.0", "b" },
 		.output = on_output,
 		.room = on_room,
+		.opened = on_opened,
 		.arg = t,
 	};
 
@@ -161,6 +180,34 @@ static void test_ports(void **state)
 	assert_true(t->rooms[1]);
 	send_control(t, 1, VIRTIO_CONSOLE_PORT_OPEN, 0);
 	assert_false(virtio_console_is_open(t->c, 1));
+}
+
+/* Each change is told once, also that a reset closes what was open. */
+static void test_turns(void **state)
+{
+	struct ctx *t = *state;
+
+	bring_up(t);
+	expect_turns(t, 1, 0, false);
+	send_control(t, 1, VIRTIO_CONSOLE_PORT_OPEN, 1);
+	expect_turns(t, 1, 1, true);
+	send_control(t, 1, VIRTIO_CONSOLE_PORT_OPEN, 1);
+	send_control(t, PORTS, VIRTIO_CONSOLE_PORT_OPEN, 1);
+	expect_turns(t, 1, 1, true);
+	send_control(t, 1, VIRTIO_CONSOLE_PORT_OPEN, 0);
+	send_control(t, 1, VIRTIO_CONSOLE_PORT_OPEN, 0);
+	expect_turns(t, 1, 2, false);
+	send_control(t, 2, VIRTIO_CONSOLE_PORT_OPEN, 1);
+	expect_turns(t, 2, 1, true);
+	driver_put(&t->d, VIRTIO_PCI_COMMON_STATUS, 0, 1);
+	expect_turns(t, 1, 2, false);
+	expect_turns(t, 2, 2, false);
+	/* A driver without the messages has opened port 0 by being there. */
+	expect_turns(t, 0, 0, false);
+	driver_start(&t->d, 0);
+	expect_turns(t, 0, 1, true);
+	driver_put(&t->d, VIRTIO_PCI_COMMON_STATUS, 0, 1);
+	expect_turns(t, 0, 2, false);
 }
 
 static void test_output(void **state)
@@ -355,6 +402,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_ports),
+		TEST(test_turns),
 		TEST(test_output),
 		TEST(test_output_waits),
 		TEST(test_a_reset_does_not_wait_for_output),
