@@ -23,6 +23,7 @@ struct port {
 	unsigned index; /* of the virtio console */
 	struct endpoint *end;
 	char name[80];
+	bool turned;	 /* atomic: opened or closed since the hook was called for it */
 	bool held_noted; /* there was a note that the end waits for its file */
 };
 
@@ -34,6 +35,9 @@ struct console {
 	struct virtio_console *device; /* or NULL */
 	struct virtio_pci *pci;
 	pthread_mutex_t tap_lock;
+	console_opened_fn *hook; /* or NULL */
+	void *hook_arg;
+	struct loop_call turned;
 	struct viewers *viewers;
 	const struct guest_spec *spec;
 	size_t n_ports;
@@ -86,6 +90,33 @@ static void on_virtio_room(void *arg, unsigned port)
 	endpoint_room(c->ports[port].end);
 	if (!port)
 		viewers_room(c->viewers);
+}
+
+/* Leaves it to the main thread to tell. The console itself is the serial port, too: always open. */
+static void on_virtio_opened(void *arg, unsigned port, bool open)
+{
+	struct console *c = arg;
+
+	(void)open;
+	if (!port)
+		return;
+	__atomic_store_n(&c->ports[port].turned, true, __ATOMIC_RELEASE);
+	loop_call(machine_loop(c->m), &c->turned);
+}
+
+static void tell_turned_ports(void *arg)
+{
+	struct console *c = arg;
+
+	for (unsigned i = 1; i <= c->n_ports; i++)
+		if (__atomic_exchange_n(&c->ports[i].turned, false, __ATOMIC_ACQ_REL) && c->hook)
+			c->hook(c->hook_arg, i);
+}
+
+void console_set_hook(struct console *c, console_opened_fn *fn, void *arg)
+{
+	c->hook = fn;
+	c->hook_arg = arg;
 }
 
 static size_t on_port_input(void *arg, const u8 *buf, size_t len)
@@ -143,6 +174,7 @@ static int console_add_device(struct console *c, struct machine *m, const struct
 		.ports = (unsigned)spec->n_ports + 1,
 		.output = on_virtio_output,
 		.room = on_virtio_room,
+		.opened = on_virtio_opened,
 		.arg = c,
 	};
 	struct virtio *v = NULL;
@@ -184,6 +216,7 @@ int console_create(struct console **out, struct machine *m, const struct guest_s
 	c->m = m;
 	c->spec = spec;
 	c->n_ports = spec->n_ports;
+	c->turned = (struct loop_call){ .fn = tell_turned_ports, .arg = c };
 	c->ports[0].c = c;
 	if (viewers_create(&c->viewers, machine_loop(m), spec->console.kind == SPEC_ATTACH,
 			   on_port_input, &c->ports[0])) {
@@ -245,13 +278,14 @@ static bool files_are_busy(void *arg)
 	return busy;
 }
 
-/* Has nothing write or ask for input any more. */
+/* Has nothing write or ask for input any more. That the ports are closed by it is no news. */
 static void console_quiet(struct console *c)
 {
 	if (!c->until)
 		c->until = now_ms() + LINGER_MS;
 	virtio_pci_destroy(c->pci);
 	c->pci = NULL;
+	loop_call_cancel(machine_loop(c->m), &c->turned);
 }
 
 void console_await_files(struct console *c)
@@ -333,6 +367,8 @@ bool console_port(const struct console *c, unsigned i, struct console_port *out)
 	end = i ? &c->spec->ports[i - 1].end : &c->spec->console;
 	out->name = i ? c->spec->ports[i - 1].name : "console";
 	out->label = *end->dev.id ? end->dev.id : out->name;
+	out->device =
+		i && *c->spec->ports[i - 1].device ? c->spec->ports[i - 1].device : out->label;
 	endpoint_describe(c->ports[i].end, out->where, sizeof(out->where));
 	out->file = NULL;
 	out->held_ms = endpoint_held_ms(c->ports[i].end, &out->file);

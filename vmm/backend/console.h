@@ -81,14 +81,21 @@ unsigned console_viewers(struct console *c);
 /* The console (0) and the virtio console's ports. */
 struct console_port {
 	const char *name;
-	const char *label; /* its id, else its name */
-	char where[160];   /* see endpoint_describe() */
-	bool open;	   /* by the guest */
+	const char *label;  /* its id, else its name */
+	const char *device; /* what the guest's end is called: its device=, else the label */
+	char where[160];    /* see endpoint_describe() */
+	bool open;	    /* by the guest */
 	/* For how long this host's kernel has had bytes for @file, see endpoint_held_ms(). */
 	s64 held_ms;
 	const char *file; /* NULL: it has none */
 };
 /* Describes port @i; false: there are not so many. Main thread. */
 bool console_port(const struct console *c, unsigned i, struct console_port *out);
+/*
+ * Has @fn called on the main thread when the guest has opened or closed port @i, which is one with
+ * a name, from 1 on; of several times that come together, once. Not at the guest's end. One owner.
+ */
+typedef void console_opened_fn(void *arg, unsigned i);
+void console_set_hook(struct console *c, console_opened_fn *fn, void *arg);
 
 #endif

@@ -4,11 +4,8 @@
 
 #include <errno.h>
 
-#include "base/clock.h"
 #include "vmm/backend/platform.h"
 #include "vmm/monitor/monitor_int.h"
-
-#define CHANGE_NS NS_PER_SECOND /* between two events, as in QEMU's monitor */
 
 bool balloon_present(const struct monitor *mon)
 {
@@ -58,51 +55,32 @@ static void query_balloon(void *arg, struct control_request *r, const json_t *ar
 		control_reply(r, json_pack("{s:I}", "actual", (json_int_t)s.actual));
 }
 
-static void on_change_timer(void *arg, u32 expiries);
-
-/* Sends the event, if there is news, and none for a second from now on. */
-static void change_send(struct monitor *mon)
-{
-	struct balloon_changes *c = &mon->balloon;
-	struct balloon_state s;
-
-	c->pending = c->waits = false;
-	if (!mon->platform || !platform_balloon(mon->platform, &s) || s.actual == c->told)
-		return;
-	c->told = s.actual;
-	control_event(mon->control, "BALLOON_CHANGE",
-		      json_pack("{s:I}", "actual", (json_int_t)s.actual));
-	if (c->timer < 0)
-		c->timer = loop_timer(machine_loop(mon->m), CHANGE_NS, 0, on_change_timer, mon);
-	else
-		loop_timer_set(machine_loop(mon->m), c->timer, CHANGE_NS, 0);
-	c->waits = c->timer >= 0;
-}
-
-static void on_change_timer(void *arg, u32 expiries)
+/* Sends the event, if the guest has another size than was told; for event_rate.h. */
+static bool send_change(void *arg, unsigned nr)
 {
 	struct monitor *mon = arg;
+	struct balloon_state s;
 
-	(void)expiries;
-	mon->balloon.waits = false;
-	if (mon->balloon.pending)
-		change_send(mon);
+	(void)nr;
+	if (!mon->platform || !platform_balloon(mon->platform, &s) || s.actual == mon->balloon_told)
+		return false;
+	mon->balloon_told = s.actual;
+	control_event(mon->control, "BALLOON_CHANGE",
+		      json_pack("{s:I}", "actual", (json_int_t)s.actual));
+	return true;
+}
+
+void monitor_balloon_begin(struct monitor *mon)
+{
+	mon->balloon_told = mon->spec->memory;
+	event_rate_init(&mon->balloon_changes, machine_loop(mon->m), send_change, mon, 0);
 }
 
 void monitor_on_balloon(void *arg)
 {
 	struct monitor *mon = arg;
 
-	if (mon->balloon.waits)
-		mon->balloon.pending = true;
-	else
-		change_send(mon);
-}
-
-void monitor_balloon_end(struct monitor *mon)
-{
-	if (mon->balloon.timer >= 0)
-		loop_timer_del(machine_loop(mon->m), mon->balloon.timer);
+	event_rate_news(&mon->balloon_changes);
 }
 
 /* --- statistics ------------------------------------------------------------------------------ */

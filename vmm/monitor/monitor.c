@@ -138,8 +138,9 @@ int monitor_create(struct monitor **out, struct machine *m, const struct guest_s
 	mon->m = m;
 	mon->spec = spec;
 	mon->sections_tail = &mon->sections;
-	mon->balloon.timer = mon->cpus.timer = -1;
-	mon->balloon.told = spec->memory;
+	mon->cpus.timer = -1;
+	monitor_balloon_begin(mon);
+	monitor_ports_begin(mon);
 	mon->state = spec->paused ? MONITOR_PRELAUNCH : MONITOR_RUNNING;
 	ret = monitor_listen(mon, e);
 	if (ret == -ENOMEM)
@@ -161,7 +162,8 @@ void monitor_destroy(struct monitor *mon)
 		control_fail(mon->stops[i], "the guest has ended");
 	free(mon->stops);
 	monitor_free_dump(mon);
-	monitor_balloon_end(mon);
+	event_rate_end(&mon->balloon_changes);
+	monitor_ports_end(mon);
 	monitor_query_end(mon);
 	control_destroy(mon->control);
 	closer_destroy(mon->closer);
@@ -240,6 +242,8 @@ void monitor_set_devices(struct monitor *mon, struct platform *p, struct console
 	assert(!mon->platform && !mon->console);
 	if (p)
 		platform_set_hooks(p, &hooks);
+	if (c)
+		monitor_ports_watch(mon, c);
 	mon->platform = p;
 	mon->console = c;
 }

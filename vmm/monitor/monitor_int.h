@@ -3,13 +3,15 @@
  * Shares the inside of the monitor among its files: monitor.c creates it, with name and socket;
  * run_state.c pauses, resumes and ends the guest and sends the events of that; query.c, block.c and
  * balloon.c answer QEMU's questions, qom.c those about the tree of its objects, hmp.c those of its
- * monitor for people, info.c those of `vmm info`; dump.c writes the guest's memory to a file, and
- * client_files.c closes files. What does not depend on the guest is in emulator.h.
+ * monitor for people, info.c those of `vmm info`; dump.c writes the guest's memory to a file,
+ * client_files.c closes files, port_events.c tells which ports the guest has open. What does not
+ * depend on the guest is in emulator.h.
  */
 #ifndef UMBRA_VMM_MONITOR_MONITOR_INT_H
 #define UMBRA_VMM_MONITOR_MONITOR_INT_H
 
 #include "vmm/control/control.h"
+#include "vmm/monitor/event_rate.h"
 #include "vmm/monitor/monitor.h"
 
 enum monitor_state {
@@ -26,13 +28,6 @@ struct info_section {
 	const char *name;
 	monitor_info_fn *fn;
 	void *arg;
-};
-
-/* The guest's size by its balloon, as clients were told of it; balloon.c's. */
-struct balloon_changes {
-	int timer;	     /* or -1 */
-	bool waits, pending; /* it runs; a change came meanwhile */
-	u64 told;	     /* bytes */
 };
 
 /* Requests that wait for the ids of vCPUs' threads; query.c's. */
@@ -65,8 +60,10 @@ struct monitor {
 	size_t n_stops;	   /* requests to pause, answered when it has */
 	struct dump *dump; /* the last one, or NULL */
 	bool no_dumps;	   /* the end or a reset has waited for it: until the guest starts or rests */
-	struct balloon_changes balloon;
 	struct cpu_queries cpus;
+	struct event_rate balloon_changes;
+	u64 balloon_told;			 /* the guest's size in bytes, as clients know it */
+	struct event_rate ports[SPEC_MAX_PORTS]; /* that the guest opens or closes them */
 };
 
 extern const struct control_command monitor_run_commands[];
@@ -101,12 +98,15 @@ static inline void monitor_resume(struct monitor *mon)
 
 /* Returns the guest's state as query-status names it: "running", "paused", ... */
 const char *monitor_state_name(const struct monitor *mon);
-/* Sends BALLOON_CHANGE, once a second at most; of several changes within one, the last. */
+/* Prepares monitor_on_balloon(), which sends BALLOON_CHANGE as event_rate.h has it. */
+void monitor_balloon_begin(struct monitor *mon);
 void monitor_on_balloon(void *arg);
-/* Ends the timer for that. */
-void monitor_balloon_end(struct monitor *mon);
 /* Ends the requests that wait for the ids of vCPUs' threads. */
 void monitor_query_end(struct monitor *mon);
+/* Prepares VSERPORT_CHANGE, has it sent for the ports of @c from now on, and ends its timers. */
+void monitor_ports_begin(struct monitor *mon);
+void monitor_ports_watch(struct monitor *mon, struct console *c);
+void monitor_ports_end(struct monitor *mon);
 /* Adds the sections of `vmm info` that every guest has. */
 int monitor_add_own_sections(struct monitor *mon);
 

@@ -82,6 +82,11 @@ static json_t *list_peripherals(const struct monitor *mon)
 		add_property(list, *spec->rng.id ? spec->rng.id : "rng0", "child<virtio-rng-pci>");
 	if (balloon_present(mon))
 		add_property(list, balloon_name(mon), "child<virtio-balloon-pci>");
+	for (size_t i = 0; mon->platform && i < spec->n_root_ports; i++)
+		add_property(list, spec->root_ports[i].dev.id, "child<pcie-root-port>");
+	for (size_t i = 0; mon->console && i < spec->n_ports; i++)
+		if (*spec->ports[i].device)
+			add_property(list, spec->ports[i].device, "child<virtserialport>");
 	return list;
 }
 

@@ -26,6 +26,7 @@
 #include "base/exit_code.h"
 #include "base/socket_file.h"
 #include "devices/pci_dev.h"
+#include "tests/unit/vmm/qmp_shapes.h"
 #include "vmm/backend/platform.h"
 #include "vmm/boot/probe.h"
 #include "vmm/cli/commands.h"
@@ -131,55 +132,6 @@ static void fixture_end(struct fixture *f)
 	machine_destroy(f->m);
 	json_decref(f->shapes);
 	unlink(f->disk);
-}
-
-static const char *kind(const json_t *v)
-{
-	return json_is_string(v) ? "string" : json_is_integer(v) ? "integer" : "boolean";
-}
-
-/*
- * Checks that every member that must be there is, of its kind, and none that the schema does not
- * know.
- */
-static void shape_check(const char *where, json_t *shape, json_t *v)
-{
-	char path[200], optional[80];
-	const char *key;
-	json_t *member;
-	size_t i;
-
-	if (json_is_string(shape)) {
-		if (json_is_object(v) || json_is_array(v) ||
-		    strcmp(kind(v), json_string_value(shape)) != 0)
-			fail_msg("%s is no %s", where, json_string_value(shape));
-		return;
-	}
-	if (json_is_array(shape)) {
-		assert_true(json_is_array(v));
-		json_array_foreach(v, i, member)
-			shape_check(where, json_array_get(shape, 0), member);
-		return;
-	}
-	assert_true(json_is_object(v));
-	json_object_foreach(shape, key, member)
-	{
-		size_t len = strlen(key);
-
-		if (key[len - 1] != '?' && !json_object_get(v, key))
-			fail_msg("%s lacks %s", where, key);
-	}
-	json_object_foreach(v, key, member)
-	{
-		json_t *want = json_object_get(shape, key);
-
-		snprintf(path, sizeof(path), "%s.%s", where, key);
-		snprintf(optional, sizeof(optional), "%s?", key);
-		want = want ? want : json_object_get(shape, optional);
-		if (!want)
-			fail_msg("%s is not known", path);
-		shape_check(path, want, member);
-	}
 }
 
 static json_t *ask(struct fixture *f, const char *command)
