@@ -211,8 +211,10 @@ says_why_as_ever()
 	local mode
 
 	head -c 100000 /dev/zero >no-kernel
+	truncate -s 1M disk
 	for mode in managed on off; do
 		says_why 'no-kernel: not a kernel' --kernel no-kernel --paused --confine $mode &&
+			says_why 'no-kernel: not a kernel' --kernel no-kernel --disk disk --confine $mode &&
 			says_why '/nonexistent: cannot open' --kernel "$kernel" --disk /nonexistent --confine $mode || return
 	done
 }

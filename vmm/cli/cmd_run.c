@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* vmm run: runs a guest from the command line, in this process or behind it. */
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/descriptors.h"
@@ -30,7 +28,6 @@ struct run {
 	struct confine *confine;
 	struct stats *stats;
 	struct run_notes *notes;
-	int held; /* hold_control(), or -1 */
 	u64 exec_ns, syscalls;
 	char line[600]; /* how the guest ended; "": it is printed, or there is nothing to say */
 };
@@ -69,6 +66,13 @@ static s64 run_notes_are_held(void *arg, const char **file)
 
 	*file = "stderr";
 	return run_notes_held_ms(r->notes);
+}
+
+static void on_run_start_failed(void *arg, const char *line)
+{
+	const struct run *r = arg;
+
+	run_notes_put(r->notes, line);
 }
 
 static void on_run_started(void *arg, const char *name)
@@ -110,22 +114,9 @@ static bool may_name_descriptor(const struct guest_spec *s, int argc, char **arg
 	return false;
 }
 
-/*
- * Holds the socket of --control until all lines are written. The guest's end closes it before they
- * are, and for libvirt, which has connected by then, that end is the process's: it takes what
- * stderr says until then for the reason, and kills the process.
- */
-static void hold_control(struct run *r)
-{
-	if (r->o.spec.control_fd)
-		r->held = fcntl(r->o.spec.control_fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-}
-
 static void run_release(struct run *r)
 {
 	run_notes_end(r->notes);
-	if (r->held >= 0)
-		close(r->held);
 	detach_free(r->detach);
 	stats_close(r->stats);
 	confine_free(r->confine);
@@ -252,6 +243,7 @@ static int run_guest(struct run *r)
 			.arg = r,
 			.notes = { on_run_note, r->notes },
 			.before_confinement = on_before_confinement,
+			.start_failed = on_run_start_failed,
 			.started = on_run_started,
 			.console_help = on_run_console_help,
 			.notes_busy = are_run_notes_busy,
@@ -262,10 +254,7 @@ static int run_guest(struct run *r)
 	struct err e = { "" };
 	int code = EXIT_CODE_ERROR;
 
-	hold_control(r);
-	if (guest_create(&g, &c, &e)) {
-		run_notes_put(r->notes, e.text);
-	} else {
+	if (!guest_create(&g, &c, &e)) {
 		run_notes_serve(r->notes, machine_host(guest_machine(g)));
 		code = run_to_the_end(r, g);
 		run_notes_leave(r->notes);
@@ -281,7 +270,7 @@ int cmd_run(int argc, char **argv)
 {
 	struct run_notes notes;
 	struct err e = { "" };
-	struct run r = { .notes = &notes, .held = -1 };
+	struct run r = { .notes = &notes };
 	int code = EXIT_CODE_ERROR, ret;
 
 	if (run_options_parse(&r.o, argc, argv, &e)) {

@@ -562,13 +562,18 @@ int guest_create(struct guest **out, const struct guest_config *c, struct err *e
 	struct guest *g = calloc(1, sizeof(*g));
 	int ret;
 
-	if (!g)
+	if (!g) {
+		if (c->front.start_failed)
+			c->front.start_failed(c->front.arg, "out of memory");
 		return err_set(e, -ENOMEM, "out of memory");
+	}
 	g->c = *c;
 	g->spec = c->spec;
 	g->signals = g->started_timer = -1;
 	ret = guest_assemble(g, e);
 	if (ret) {
+		if (c->front.start_failed)
+			c->front.start_failed(c->front.arg, e->text);
 		guest_discard(g);
 		return ret;
 	}

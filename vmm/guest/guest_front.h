@@ -20,6 +20,12 @@ struct guest_front {
 
 	/* Called at the last moment at which files can be opened. */
 	void (*before_confinement)(void *arg);
+	/*
+	 * Called with the line of a guest_create() that fails, before the parts end: the end of the
+	 * control socket is that of the process for libvirt, which takes what stderr says by then
+	 * for the reason, and kills the process.
+	 */
+	void (*start_failed)(void *arg, const char *line);
 	/* Called when the guest executes, at each start. @name: of its control socket, or NULL. */
 	void (*started)(void *arg, const char *name);
 	/*
