@@ -138,11 +138,17 @@ END
 	operation vcpupin-after-reset works '' vcpupin g1 0 0
 	operation reboot works 'being rebooted' reboot g1
 	expect_within 120 says_times 3 '^@@ ready'
+	virsh qemu-monitor-command g1 '{"execute":"query-cpus-fast"}' >"$WORK/cpus-again"
 	operation shutdown works 'being shutdown' shutdown g1
 	expect_within 60 domain_is g1 'shut off'
 	operation start-again works 'started' start g1
 	operation destroy works 'destroyed' destroy g1
 	operation undefine works 'has been undefined' undefine g1
+	# The start fails when libvirt is at the monitor already.
+	head -c 100000 /dev/zero >/var/lib/umbra/no-kernel
+	sed 's/vmlinuz/no-kernel/' "$WORK/g1.xml" >"$WORK/no-kernel.xml"
+	timeout 60 virsh create "$WORK/no-kernel.xml" >"$WORK/no-kernel" 2>&1 </dev/null ||
+		echo "status $?" >>"$WORK/no-kernel"
 	sessions_domain
 }
 
@@ -211,6 +217,18 @@ test_threads_are_the_hosts()
 	for id in $(jq -r '.return[]."thread-id"' "$WORK/cpus"); do
 		expect_in "$WORK/threads" "^$id\$"
 	done
+}
+
+test_a_reset_keeps_the_threads()
+{
+	expect_equal "$(jq -c '[.return[]."thread-id"]' "$WORK/cpus-again")" "$(jq -c '[.return[]."thread-id"]' "$WORK/cpus")"
+}
+
+test_a_start_that_fails_says_why()
+{
+	cat "$WORK/no-kernel"
+	expect_in "$WORK/no-kernel" 'not a kernel'
+	expect_in "$WORK/no-kernel" '^status'
 }
 
 test_it_runs_as_libvirts_user()
