@@ -67,13 +67,19 @@ operations_hold()
 	return $bad
 }
 
+# channel_is NAME STATE: so libvirt takes the port of NAME's guest agent to be: connected, disconnected.
+channel_is()
+{
+	virsh -q dumpxml "$1" | grep -q "name='org.qemu.guest_agent.0' state='$2'"
+}
+
 # domain_is NAME STATE
 domain_is()
 {
 	[ "$(virsh -q domstate "$1")" = "$2" ]
 }
 
-# domain_xml NAME OUT [XML-OF-DEVICES [XML-BEHIND-THEM]]: as a person would write it, not more.
+# domain_xml NAME OUT [XML-OF-DEVICES [XML-BEHIND-THEM [MACHINE]]]: as a person would write it, not more.
 domain_xml()
 {
 	cat >"$2" <<END
@@ -82,7 +88,7 @@ domain_xml()
   <memory unit='MiB'>192</memory>
   <vcpu>2</vcpu>
   <os>
-    <type arch='x86_64' machine='pc'>hvm</type>
+    <type arch='x86_64' machine='${5-pc}'>hvm</type>
     <kernel>/var/lib/umbra/vmlinuz</kernel>
     <initrd>/var/lib/umbra/initrd</initrd>
     <cmdline>$APPEND</cmdline>

@@ -8,19 +8,19 @@
 # shellcheck source=tests/lab/lib_sessions.sh
 . tests/lab/lib_sessions.sh
 
-# console_begin FILE: what g1 prints, from now on; a terminal that nobody reads loses it.
+# console_begin NAME FILE: what NAME prints, from now on; a terminal that nobody reads loses it.
 console_begin()
 {
 	local pty
 
-	pty=$(virsh -q ttyconsole g1)
-	cat "$pty" >>"$1" &
-	CONSOLE=$!
+	pty=$(virsh -q ttyconsole "$1")
+	cat "$pty" >>"$2" &
 }
 
+# console_says REGEX [FILE]
 console_says()
 {
-	grep -qa -- "$1" "$WORK/console"
+	grep -qa -- "$1" "${2-$WORK/console}"
 }
 
 # listen: what libvirt says of its domains, until libvirtd ends.
@@ -37,7 +37,7 @@ vmm_of()
 
 setup()
 {
-	trap 'set +e; jobs -p | xargs -r kill 2>/dev/null; for g in g1 g2; do virsh -q destroy $g; virsh -q undefine $g; done 2>/dev/null' EXIT
+	trap 'set +e; jobs -p | xargs -r kill 2>/dev/null; for g in g1 g2 g3 g4; do virsh -q destroy $g; virsh -q undefine $g; done' EXIT
 	libvirt_install
 	truncate -s 4M /var/lib/umbra/disk
 	cp "$CLOUD/vmlinuz" /var/lib/umbra/vmlinuz
@@ -83,7 +83,7 @@ END
 	operation define works 'defined from' define "$WORK/g1.xml"
 	listen
 	operation start works 'started' start g1
-	console_begin "$WORK/console"
+	console_begin g1 "$WORK/console"
 	expect_within 90 console_says '^@@ ready'
 	operation list works 'g1 +running' list --all
 	operation domstate works '^running' domstate g1
@@ -111,6 +111,8 @@ END
 	operation inject-nmi works '' inject-nmi g1
 	operation qemu-monitor-command works '"running":true' qemu-monitor-command g1 '{"execute":"query-status"}'
 	operation qemu-monitor-command-hmp works 'running' qemu-monitor-command g1 --hmp 'info status'
+	expect_within 30 channel_is g1 connected
+	operation qemu-agent-command works '"return":\{\}' qemu-agent-command g1 '{"execute":"guest-ping"}'
 	operation suspend works 'suspended' suspend g1
 	operation domstate-paused works '^paused \(user\)' domstate --reason g1
 	operation resume works 'resumed' resume g1
@@ -133,6 +135,7 @@ END
 	libvirt_begin
 	listen
 	operation list-again works 'g1 +running' list --all
+	operation qemu-agent-command-again works '"return":\{\}' qemu-agent-command g1 '{"execute":"guest-ping"}'
 	operation reset works 'was reset' reset g1
 	expect_within 90 says_times 2 '^@@ ready'
 	operation vcpupin-after-reset works '' vcpupin g1 0 0
@@ -149,6 +152,20 @@ END
 	sed 's/vmlinuz/no-kernel/' "$WORK/g1.xml" >"$WORK/no-kernel.xml"
 	timeout 60 virsh create "$WORK/no-kernel.xml" >"$WORK/no-kernel" 2>&1 </dev/null ||
 		echo "status $?" >>"$WORK/no-kernel"
+	# A short life on the machine that libvirt's tools choose by themselves.
+	domain_xml g2 "$WORK/g2.xml" "
+    <disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='/var/lib/umbra/disk'/>
+      <target dev='vda' bus='virtio'/></disk>
+    <interface type='user'><model type='virtio'/></interface>
+    <rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>" "" q35
+	operation define-q35 works 'defined from' define "$WORK/g2.xml"
+	operation start-q35 works 'started' start g2
+	console_begin g2 "$WORK/console.q35"
+	expect_within 90 console_says '^@@ ready' "$WORK/console.q35"
+	operation dumpxml-q35 works "machine='pc-q35-umbra-1'" dumpxml g2
+	operation domstats-q35 works 'block.0.name=vda' domstats g2
+	operation destroy-q35 works 'destroyed' destroy g2
+	operation undefine-q35 works 'has been undefined' undefine g2
 	sessions_domain
 }
 
@@ -167,33 +184,33 @@ say links $(ls /sys/class/net | sort | tr '\n' ' ')
 while read -r line; do say "got $line"; done
 wait
 END
-	domain_xml g2 "$WORK/g2.xml" '' "<qemu:commandline>
+	domain_xml g4 "$WORK/g4.xml" '' "<qemu:commandline>
       <qemu:arg value='-umbra'/><qemu:arg value='policy=/etc/umbra/demo.policy'/>
       <qemu:arg value='-umbra'/><qemu:arg value='driver=a:/var/lib/umbra/dummy.ko'/>
       <qemu:arg value='-umbra'/><qemu:arg value='driver=b:/var/lib/umbra/dummy.ko'/>
     </qemu:commandline>"
-	sed -i 's,/umbra/initrd<,/umbra/initrd2<,' "$WORK/g2.xml"
-	run2 define "$WORK/g2.xml"
-	run2 start g2
-	cat "$(virsh -q ttyconsole g2)" >>"$WORK/console2" &
-	wait_for 90 says2_times 1 '^@@ links' || :
-	run2 qemu-monitor-command g2 '{"execute":"umbra-driver-list"}'
-	run2 qemu-monitor-command g2 '{"execute":"umbra-session-list"}'
-	run2 reboot g2
-	wait_for 120 says2_times 2 '^@@ links' || :
-	run2 qemu-monitor-command g2 '{"execute":"umbra-driver-list"}'
-	run2 destroy g2
-	run2 undefine g2
+	sed -i 's,/umbra/initrd<,/umbra/initrd2<,' "$WORK/g4.xml"
+	run4 define "$WORK/g4.xml"
+	run4 start g4
+	cat "$(virsh -q ttyconsole g4)" >>"$WORK/console4" &
+	wait_for 90 says4_times 1 '^@@ links' || :
+	run4 qemu-monitor-command g4 '{"execute":"umbra-driver-list"}'
+	run4 qemu-monitor-command g4 '{"execute":"umbra-session-list"}'
+	run4 reboot g4
+	wait_for 120 says4_times 2 '^@@ links' || :
+	run4 qemu-monitor-command g4 '{"execute":"umbra-driver-list"}'
+	run4 destroy g4
+	run4 undefine g4
 }
 
-run2()
+run4()
 {
-	timeout 60 virsh "$@" >>"$WORK/g2.log" 2>&1 </dev/null || echo "failed: virsh $*" >>"$WORK/g2.log"
+	timeout 60 virsh "$@" >>"$WORK/g4.log" 2>&1 </dev/null || echo "failed: virsh $*" >>"$WORK/g4.log"
 }
 
-says2_times()
+says4_times()
 {
-	[ "$(grep -ca -- "$2" "$WORK/console2")" -ge "$1" ]
+	[ "$(grep -ca -- "$2" "$WORK/console4")" -ge "$1" ]
 }
 
 # says_times N REGEX: so often has the guest said it?
@@ -210,6 +227,31 @@ test_operations()
 test_the_guest_has_its_uuid()
 {
 	expect_in "$WORK/console" "^@@ uuid $(head -n 1 "$WORK/op.domuuid")"
+}
+
+test_each_device_of_q35_is_behind_a_root_port()
+{
+	grep -a '^@@ slots' "$WORK/console.q35"
+	for bus in 01 02 03; do
+		expect_in "$WORK/console.q35" "^@@ slots .*0000:$bus:00.0"
+	done
+	grep "type='pci'" "$WORK/op.dumpxml-q35"
+	expect_in "$WORK/op.dumpxml-q35" "model='pcie-root-port'"
+}
+
+# With what virt-install adds by itself: machine q35, fourteen root ports, a channel for a guest agent, timers.
+test_virt_install()
+{
+	timeout 250 virt-install --name g3 --memory 192 --vcpus 1 --osinfo linux2022 --import --disk /var/lib/umbra/disk,format=raw \
+		--boot "emulator=/usr/bin/umbra-qemu,kernel=/var/lib/umbra/vmlinuz,initrd=/var/lib/umbra/initrd,kernel_args=$APPEND" \
+		--graphics none --controller usb,model=none --network user --noautoconsole </dev/null
+	console_begin g3 "$WORK/console.install"
+	expect_within 90 console_says '^@@ ready' "$WORK/console.install"
+	expect_within 30 channel_is g3 connected
+	virsh dumpxml g3 >"$WORK/g3.xml"
+	expect_in "$WORK/g3.xml" "machine='pc-q35-umbra-1'"
+	expect_equal "$(grep -c "model='pcie-root-port'" "$WORK/g3.xml")" 14
+	virsh destroy g3
 }
 
 test_threads_are_the_hosts()
@@ -248,8 +290,8 @@ test_events_come()
 
 test_sessions_by_the_xml_are_made_anew_at_a_reboot()
 {
-	cat "$WORK/g2.log" "$WORK/console2"
-	expect_not_in "$WORK/g2.log" '^failed:'
-	expect_equal "$(tr -d '\r' <"$WORK/console2" | grep -c '^@@ links adummy0 bdummy0 lo')" 2
-	expect_equal "$(grep -c '"state":"loaded".*"state":"loaded"' "$WORK/g2.log")" 2
+	cat "$WORK/g4.log" "$WORK/console4"
+	expect_not_in "$WORK/g4.log" '^failed:'
+	expect_equal "$(tr -d '\r' <"$WORK/console4" | grep -c '^@@ links adummy0 bdummy0 lo')" 2
+	expect_equal "$(grep -c '"state":"loaded".*"state":"loaded"' "$WORK/g4.log")" 2
 }
