@@ -50,8 +50,8 @@ int listener_take(int fd, const char *what, struct err *e)
 	 * Clients learn by SO_PEERCRED who has called listen() last, and signal and await that
 	 * process: it is to be this one, and not the starter, a service manager perhaps.
 	 */
-	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) ||
-	    fcntl(fd, F_SETFD, FD_CLOEXEC) || listen(fd, SOMAXCONN))
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) || fcntl(fd, F_SETFD, FD_CLOEXEC) ||
+	    listen(fd, SOMAXCONN))
 		return err_set(e, -errno, "%s: descriptor %d: %s", what, fd, strerror(errno));
 	return 0;
 }

@@ -284,8 +284,9 @@ int take_umbra(struct translation *t, const char *option, const char *value, str
 	/* With another process outside, libvirt would take that one for the guest's. */
 	if (!strcmp(o->name, "confine") && strcmp(value + len, "=managed") != 0 &&
 	    strcmp(value + len, "=off") != 0)
-		return err_set(e, -EINVAL, "%s: %.60s is not supported; want confine=managed or off",
-			       option, value);
+		return err_set(e, -EINVAL,
+			       "%s: %.60s is not supported; want confine=managed or off", option,
+			       value);
 	/* In one word, so that no value is taken for an option. */
 	return words_add(&t->extra, e, "--%s", value);
 }

@@ -38,8 +38,8 @@ struct firmware_config {
 	const char *kernel; /* bzImage to start instead of a disk, or NULL */
 	const char *initrd; /* for it, or NULL */
 	const char *cmdline;
-	const struct spec_smbios *smbios;   /* NULL: the firmware makes up its own tables */
-	struct firmware_pci pci; /* a BIOS boots the first disk only */
+	const struct spec_smbios *smbios; /* NULL: the firmware makes up its own tables */
+	struct firmware_pci pci;	  /* a BIOS boots the first disk only */
 };
 
 /*

@@ -117,7 +117,8 @@ static int examine_libvirt(bool as_json)
 		cli_note("out of memory");
 		return EXIT_CODE_ERROR;
 	}
-	json_array_foreach(list, i, one) {
+	json_array_foreach(list, i, one)
+	{
 		bool ok = json_is_true(json_object_get(one, "ok"));
 
 		if (!ok)
@@ -143,10 +144,9 @@ int cmd_doctor(int argc, char **argv)
 		{ .name = "json", .flag = &json },
 		{ .name = "libvirt", .flag = &libvirt },
 	};
-	const struct cli_syntax syntax = { .command = "doctor",
-					   .options = options,
-					   .n = ARRAY_SIZE(options),
-					   .help = usage };
+	const struct cli_syntax syntax = {
+		.command = "doctor", .options = options, .n = ARRAY_SIZE(options), .help = usage
+	};
 	int code, first = cli_command_line(&syntax, argc, argv, &code);
 
 	if (!first)

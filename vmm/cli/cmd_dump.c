@@ -80,10 +80,11 @@ static int open_file(struct dump_file *f, bool force, struct err *e)
 		return open_stdout(f, e);
 	/* A device, a socket or a FIFO that others use, or a link, is no FILE that could be replaced. */
 	if (!lstat(f->path, &st) && !S_ISREG(st.st_mode))
-		return err_set(e, -EEXIST,
-			       "%s is there already, and is no regular file; name another FILE, or - "
-			       "for stdout",
-			       f->path);
+		return err_set(
+			e, -EEXIST,
+			"%s is there already, and is no regular file; name another FILE, or - "
+			"for stdout",
+			f->path);
 	f->fd = open(f->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (f->fd < 0 && errno == EEXIST && force) {
 		if (asprintf(&f->partial, "%s.XXXXXX", f->path) < 0) {

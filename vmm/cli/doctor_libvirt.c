@@ -19,12 +19,9 @@
 
 /* What the profile of a domain has to permit beyond what libvirt puts into it. */
 static const char *const rules[] = {
-	"/usr/bin/umbra-qemu rmix,",
-	"/usr/bin/vmm rmix,",
-	"/usr/lib/umbra/** rmix,",
-	"/usr/bin/qemu-storage-daemon rmix,",
-	"/etc/umbra/** r,",
-	"/var/lib/umbra/** rwk,",
+	"/usr/bin/umbra-qemu rmix,", "/usr/bin/vmm rmix,",
+	"/usr/lib/umbra/** rmix,",   "/usr/bin/qemu-storage-daemon rmix,",
+	"/etc/umbra/** r,",	     "/var/lib/umbra/** rwk,",
 	"/var/cache/umbra/** r,",
 };
 
@@ -134,8 +131,9 @@ static void look_at_user(struct look *l)
 static void look_at_namespaces(struct look *l)
 {
 	char line[16];
-	bool off = first_line(l, "/proc/sys/kernel/unprivileged_userns_clone", line, sizeof(line)) &&
-		   !strcmp(line, "0");
+	bool off =
+		first_line(l, "/proc/sys/kernel/unprivileged_userns_clone", line, sizeof(line)) &&
+		!strcmp(line, "0");
 
 	if (first_line(l, "/proc/sys/user/max_user_namespaces", line, sizeof(line)) &&
 	    !strcmp(line, "0"))

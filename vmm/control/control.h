@@ -7,9 +7,9 @@
  * are part of the socket itself.
  *
  * All clients are served by the event loop without ever blocking it: input and output of each are
- * bounded, and a client that does not read is dropped. What is no JSON, up to the end of its line, is
- * answered by an error: to libvirt the end of its connection is that of the guest. Replies may come
- * later than the next command's, as with QMP's out-of-band commands; ids tell them apart.
+ * bounded, and a client that does not read is dropped. What is no JSON, up to the end of its line,
+ * is answered by an error: to libvirt the end of its connection is that of the guest. Replies may
+ * come later than the next command's, as with QMP's out-of-band commands; ids tell them apart.
  *
  * There is room for CONTROL_CLIENTS, and always for one more: a new client takes the place of the
  * one that was quiet for longest, first among those that never negotiated, then among those that
@@ -84,8 +84,8 @@ struct control_absence {
 };
 
 /*
- * Has who asks for a command of @table, which ends with a NULL name and must live as long as @c, told
- * why there is none; it is not found all the same, nor listed. @c may be NULL.
+ * Has who asks for a command of @table told why there is none; it is not found all the same, nor
+ * listed. @table ends with a NULL name and must live as long as @c, which may be NULL.
  */
 void control_explain(struct control *c, const struct control_absence *table);
 

@@ -48,10 +48,10 @@ struct control {
 	struct loop *loop;
 	struct command_table *tables;
 	const struct control_absence *absences; /* or NULL */
-	char *path;	     /* or NULL: it has no file */
-	struct socket_id id; /* of the socket's file */
-	bool disowned;	     /* its removal is another process's */
-	control_close_fn *close_fd; /* or NULL */
+	char *path;				/* or NULL: it has no file */
+	struct socket_id id;			/* of the socket's file */
+	bool disowned;				/* its removal is another process's */
+	control_close_fn *close_fd;		/* or NULL */
 	void *close_arg;
 	bool drops; /* descriptors are closed as soon as they come */
 	struct control_listener {

@@ -21,7 +21,7 @@
 #define HOUR_S	 3600
 #define DAY_S	 86400
 #define OPENING	 (O_CLOEXEC | O_NOFOLLOW)
-#define LOCK_MS  500
+#define LOCK_MS	 500
 #define NEW_NAME 48 /* ".PID-TIME.log" */
 
 struct ended {

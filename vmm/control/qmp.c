@@ -375,7 +375,7 @@ static int refuse_line(struct qmp_client *q, size_t *at, const json_error_t *err
 			     cut ? "QMP input is longer than 64 KiB" : "Invalid JSON syntax", NULL);
 }
 
-/* Executes the object that the input has at *at, behind which *at is then. 1: its end is missing. */
+/* Executes the object that the input has at *at, and sets *at behind it. 1: its end is missing. */
 static int qmp_take_object(struct qmp_client *q, size_t *at)
 {
 	const struct peer *p = &q->peer;
@@ -389,9 +389,9 @@ static int qmp_take_object(struct qmp_client *q, size_t *at)
 	if (!o)
 		return refuse_line(q, at, &error);
 	*at += (size_t)error.position;
-	ret = json_is_object(o) ? qmp_execute(q, o)
-				: qmp_say_error(q, "GenericError", "QMP input must be a JSON object",
-						NULL);
+	ret = json_is_object(o)
+		      ? qmp_execute(q, o)
+		      : qmp_say_error(q, "GenericError", "QMP input must be a JSON object", NULL);
 	json_decref(o);
 	return ret;
 }

@@ -64,7 +64,7 @@ struct machine {
 	bool exiting; /* atomic */
 	int exit_code;
 	bool end_asked; /* atomic: by (E8), (E9) or (E11), whether that counts or not */
-	int lost_code; /* of the first request that lost and ends the process; or 0 */
+	int lost_code;	/* of the first request that lost and ends the process; or 0 */
 	char exit_line[400];
 };
 

@@ -247,9 +247,9 @@ int monitor_add_own_sections(struct monitor *mon)
 		const char *name;
 		monitor_info_fn *fn;
 	} sections[] = {
-		{ "guest", guest_section }, { "balloon", balloon_section },
-		{ "exits", exits_section }, { "disks", disks_section },
-		{ "nets", nets_section },   { "console", console_section },
+		{ "guest", guest_section },	{ "balloon", balloon_section },
+		{ "exits", exits_section },	{ "disks", disks_section },
+		{ "nets", nets_section },	{ "console", console_section },
 		{ "clients", clients_section },
 	};
 	int ret = control_add(mon->control, commands, mon);

@@ -59,7 +59,7 @@ struct monitor {
 	struct control_request **stops;
 	size_t n_stops;	   /* requests to pause, answered when it has */
 	struct dump *dump; /* the last one, or NULL */
-	bool no_dumps;	   /* the end or a reset has waited for it: until the guest starts or rests */
+	bool no_dumps; /* the end or a reset has waited for it: until the guest starts or rests */
 	struct cpu_queries cpus;
 	struct event_rate balloon_changes;
 	u64 balloon_told;			 /* the guest's size in bytes, as clients know it */

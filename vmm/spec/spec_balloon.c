@@ -26,7 +26,8 @@ static const char *switch_value(const char *word, const char *key)
 
 static int balloon_word(struct spec_balloon *b, const char *whole, const char *word, struct err *e)
 {
-	static const char *const known[] = { "reporting", "deflate-on-oom", "id", "slot", "bus", NULL };
+	static const char *const known[] = { "reporting", "deflate-on-oom", "id", "slot", "bus",
+					     NULL };
 	int ret = spec_device_word(&b->dev, "--balloon", whole, word, e);
 	bool on = false;
 	const char *value;

@@ -49,11 +49,12 @@ static int dial_control(const char *path)
 
 static void control_serves_good_clients_among_bad_ones(void **state)
 {
-	static const char talk[] = "{\"execute\":\"echo\"}{\"execute\":\"qmp_capabilities\"}"
-				   "{\"execute\":\"echo\",\"id\":7,\"arguments\":{\"a\":1}}"
-				   "{\"execute\":\"nothing\"}\r\n"
-				   "{\"execute\":\"echo\",\"arguments\":{\"a\":99999999999999999999}}\r\n"
-				   "{\"execute\":\"stop\"}";
+	static const char talk[] =
+		"{\"execute\":\"echo\"}{\"execute\":\"qmp_capabilities\"}"
+		"{\"execute\":\"echo\",\"id\":7,\"arguments\":{\"a\":1}}"
+		"{\"execute\":\"nothing\"}\r\n"
+		"{\"execute\":\"echo\",\"arguments\":{\"a\":99999999999999999999}}\r\n"
+		"{\"execute\":\"stop\"}";
 	char path[] = "/tmp/umbra-unit-XXXXXX", got[4096];
 	struct control *c, *second;
 	int silent, babbler, good;

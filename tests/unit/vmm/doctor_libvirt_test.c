@@ -74,7 +74,8 @@ static const char *advice(json_t *list, const char *what)
 	json_t *o;
 	size_t i;
 
-	json_array_foreach(list, i, o) {
+	json_array_foreach(list, i, o)
+	{
 		if (strcmp(json_string_value(json_object_get(o, "what")), what) != 0)
 			continue;
 		if (json_is_true(json_object_get(o, "ok")))

@@ -1118,11 +1118,11 @@ static void a_clients_descriptor_holds_up_its_end_only(void **state)
 	assert_int_not_equal(
 		client_call(f->c, "umbra-console", json_pack("{s:s}", "fd", "refused"), NULL, &e),
 		0);
-	assert_int_not_equal(client_call(f->c, "dump-guest-memory",
-					 json_pack("{s:b, s:s}", "paging", 0, "protocol",
-						   "fd:read-only"),
-					 NULL, &e),
-			     0);
+	assert_int_not_equal(
+		client_call(f->c, "dump-guest-memory",
+			    json_pack("{s:b, s:s}", "paging", 0, "protocol", "fd:read-only"), NULL,
+			    &e),
+		0);
 	give_fd(f->c, "replaced", STDIN_FILENO);
 	client_close(other);
 	ask(f, "query-status", NULL);
