@@ -229,19 +229,12 @@ void monitor_cancel_dump(struct monitor *mon)
 }
 
 /* A dump of a panic is given up for Ctrl-a x, a signal or quit, even if those lost by (W1). */
-static bool panic_dump_is_busy(void *arg)
-{
-	struct dump *d = arg;
-
-	if (machine_end_asked(d->mon->m))
-		monitor_cancel_dump(d->mon);
-	return file_job_ms(&d->job) != 0;
-}
-
 static bool dump_is_busy(void *arg)
 {
-	const struct monitor *mon = arg;
+	struct monitor *mon = arg;
 
+	if (machine_end_asked(mon->m))
+		monitor_cancel_dump(mon);
 	return file_job_ms(&mon->dump->job) != 0;
 }
 
@@ -276,15 +269,17 @@ void monitor_dump_ended(struct monitor *mon, int fd, const char *file)
 	monitor_await_dump(mon);
 	d = dump_new(mon, fd, 0);
 	if (!d) {
+		mon->no_dumps = !mon->rests;
 		monitor_close_file(mon, fd, file);
 		note_put(machine_notes(mon->m), "%s: out of memory", file);
 		return;
 	}
-	mon->no_dumps = false;
 	d->file = file;
 	d->discard = true;
 	dump_begin(d);
-	machine_wait(mon->m, panic_dump_is_busy, d);
+	machine_wait(mon->m, dump_is_busy, mon);
+	/* Until here a client's dump would have taken the place of this one. */
+	mon->no_dumps = !mon->rests;
 	if (d->state == DUMP_COMPLETED)
 		note_put(machine_notes(mon->m), "the guest's memory is in %s", file);
 	else
