@@ -7,18 +7,23 @@
 #include "vmm/backend/platform.h"
 #include "vmm/monitor/monitor_int.h"
 
+bool balloon_look(const struct monitor *mon, struct balloon_state *s)
+{
+	return mon->platform && platform_balloon(mon->platform, s);
+}
+
 bool balloon_present(const struct monitor *mon)
 {
 	struct balloon_state s;
 
-	return mon->platform && platform_balloon(mon->platform, &s);
+	return balloon_look(mon, &s);
 }
 
 /* Reads the balloon's state; false: there is none, and the request is answered. */
 static bool balloon_or_fail(const struct monitor *mon, struct control_request *r,
 			    struct balloon_state *s)
 {
-	if (mon->platform && platform_balloon(mon->platform, s))
+	if (balloon_look(mon, s))
 		return true;
 	control_fail_class(r, "DeviceNotActive", "No balloon device has been activated");
 	return false;
@@ -62,7 +67,7 @@ static bool send_change(void *arg, unsigned nr)
 	struct balloon_state s;
 
 	(void)nr;
-	if (!mon->platform || !platform_balloon(mon->platform, &s) || s.actual == mon->balloon_told)
+	if (!balloon_look(mon, &s) || s.actual == mon->balloon_told)
 		return false;
 	mon->balloon_told = s.actual;
 	control_event(mon->control, "BALLOON_CHANGE",
@@ -111,7 +116,7 @@ json_t *balloon_guest_stats(const struct monitor *mon)
 {
 	struct balloon_state s;
 
-	if (!mon->platform || !platform_balloon(mon->platform, &s))
+	if (!balloon_look(mon, &s))
 		return NULL;
 	return json_pack("{s:o, s:I}", "stats", describe_stats(&s.stats, true), "last-update",
 			 (json_int_t)s.stats.updated);
@@ -121,7 +126,7 @@ json_t *balloon_polling_interval(const struct monitor *mon)
 {
 	struct balloon_state s;
 
-	if (!mon->platform || !platform_balloon(mon->platform, &s))
+	if (!balloon_look(mon, &s))
 		return NULL;
 	return json_integer(s.interval);
 }
@@ -153,7 +158,7 @@ static void query_memory(void *arg, struct control_request *r, const json_t *arg
 	struct balloon_state s;
 	json_t *o;
 
-	if (!mon->platform || !platform_balloon(mon->platform, &s)) {
+	if (!balloon_look(mon, &s)) {
 		control_reply(r, json_pack("{s:b, s:I}", "balloon", 0, "total",
 					   (json_int_t)machine_memory(mon->m)));
 		return;

@@ -18,8 +18,11 @@
 #include "base/err.h"
 #include "base/types.h"
 
+struct balloon_state;
 struct monitor;
 
+/* Reads the balloon's state; false: the guest has none. */
+bool balloon_look(const struct monitor *mon, struct balloon_state *s);
 /* Has the guest a balloon? Else it has no such device, and these properties neither. */
 bool balloon_present(const struct monitor *mon);
 /*

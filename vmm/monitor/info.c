@@ -11,6 +11,7 @@
 #include "vmm/backend/platform.h"
 #include "vmm/machine/closer.h"
 #include "vmm/machine/vmexit.h"
+#include "vmm/monitor/balloon.h"
 #include "vmm/monitor/monitor_int.h"
 
 int monitor_add_info(struct monitor *mon, const char *name, monitor_info_fn *fn, void *arg)
@@ -97,7 +98,7 @@ static json_t *balloon_section(void *arg)
 	const struct monitor *mon = arg;
 	struct balloon_state s;
 
-	if (!mon->platform || !platform_balloon(mon->platform, &s))
+	if (!balloon_look(mon, &s))
 		return NULL;
 	return json_pack("{s:I, s:I, s:b}", "actual-bytes", (json_int_t)s.actual, "target-bytes",
 			 (json_int_t)s.target, "driver", s.driver);

@@ -98,6 +98,11 @@ static json_t *dump_section(void *arg)
 
 static int monitor_listen(struct monitor *mon, struct err *e)
 {
+	static const struct control_command *const tables[] = {
+		monitor_block_commands, monitor_balloon_commands, monitor_query_commands,
+		monitor_run_commands,	monitor_dump_commands,	  monitor_qom_commands,
+		monitor_hmp_commands,
+	};
 	int ret = listen_by_name(mon, e);
 
 	if (!ret && mon->spec->control_fd)
@@ -107,19 +112,8 @@ static int monitor_listen(struct monitor *mon, struct err *e)
 	if (closer_create(&mon->closer, mon->m))
 		return -ENOMEM;
 	control_set_closer(mon->control, monitor_close_fd, mon);
-	ret = control_add(mon->control, monitor_block_commands, mon);
-	if (!ret)
-		ret = control_add(mon->control, monitor_balloon_commands, mon);
-	if (!ret)
-		ret = control_add(mon->control, monitor_query_commands, mon);
-	if (!ret)
-		ret = control_add(mon->control, monitor_run_commands, mon);
-	if (!ret)
-		ret = control_add(mon->control, monitor_dump_commands, mon);
-	if (!ret)
-		ret = control_add(mon->control, monitor_qom_commands, mon);
-	if (!ret)
-		ret = control_add(mon->control, monitor_hmp_commands, mon);
+	for (size_t i = 0; i < ARRAY_SIZE(tables) && !ret; i++)
+		ret = control_add(mon->control, tables[i], mon);
 	if (!ret)
 		ret = emulator_add_commands(mon->control);
 	if (!ret)

@@ -50,15 +50,6 @@ static const char *balloon_name(const struct monitor *mon)
 	return *id ? id : "balloon0";
 }
 
-/* Is @path that of the balloon? */
-static bool is_balloon(const struct monitor *mon, const char *path)
-{
-	size_t len = sizeof(PERIPHERAL) - 1;
-
-	return balloon_present(mon) && !strncmp(path, PERIPHERAL "/", len + 1) &&
-	       !strcmp(path + len + 1, balloon_name(mon));
-}
-
 /* Lists the devices that are plugged in, by name. */
 static json_t *list_peripherals(const struct monitor *mon)
 {
@@ -90,55 +81,50 @@ static json_t *list_peripherals(const struct monitor *mon)
 	return list;
 }
 
-/* Is @path that of a CPU, as query-cpus-fast names it? */
-static bool is_cpu(const struct monitor *mon, const char *path)
-{
-	char cpu[48];
+/* --- objects ------------------------------------------------------------------------------- */
 
+enum object { NO_OBJECT, PERIPHERALS, CPU, BALLOON };
+
+/* Returns what @path names; a CPU's is that of query-cpus-fast. */
+static enum object find_object(const struct monitor *mon, const char *path)
+{
+	char name[sizeof(PERIPHERAL "/") + SPEC_ID_MAX];
+
+	if (!strcmp(path, PERIPHERAL))
+		return PERIPHERALS;
 	for (unsigned i = 0; i < machine_cpus(mon->m); i++) {
-		snprintf(cpu, sizeof(cpu), "/machine/unattached/device[%u]", i);
-		if (!strcmp(path, cpu))
-			return true;
+		snprintf(name, sizeof(name), "/machine/unattached/device[%u]", i);
+		if (!strcmp(path, name))
+			return CPU;
 	}
-	return false;
+	snprintf(name, sizeof(name), PERIPHERAL "/%s", balloon_name(mon));
+	return balloon_present(mon) && !strcmp(path, name) ? BALLOON : NO_OBJECT;
 }
 
 static void list_object(void *arg, struct control_request *r, const json_t *args)
 {
 	const char *path = text_of(args, "path");
 	struct monitor *mon = arg;
+	enum object o = find_object(mon, path);
 	json_t *list;
 
-	if (!strcmp(path, PERIPHERAL)) {
+	if (o == NO_OBJECT) {
+		fail_no_object(r, path);
+		return;
+	}
+	if (o == PERIPHERALS) {
 		control_reply(r, list_peripherals(mon));
-	} else if (is_cpu(mon, path)) {
-		list = json_array();
-		add_property(list, "type", "string");
+		return;
+	}
+	list = json_array();
+	add_property(list, "type", "string");
+	if (o == CPU) {
 		add_property(list, "migratable", "bool");
-		control_reply(r, list);
-	} else if (is_balloon(mon, path)) {
-		list = json_array();
-		add_property(list, "type", "string");
+	} else {
 		add_property(list, STATS, "guest statistics");
 		add_property(list, INTERVAL, "int");
-		control_reply(r, list);
-	} else {
-		fail_no_object(r, path);
 	}
-}
-
-/* Answers for the balloon; false: it has no such property. */
-static bool get_of_balloon(struct monitor *mon, struct control_request *r, const char *property)
-{
-	if (!strcmp(property, "type"))
-		control_reply(r, json_string("virtio-balloon-pci"));
-	else if (!strcmp(property, STATS))
-		control_reply(r, balloon_guest_stats(mon));
-	else if (!strcmp(property, INTERVAL))
-		control_reply(r, balloon_polling_interval(mon));
-	else
-		return false;
-	return true;
+	control_reply(r, list);
 }
 
 /*
@@ -147,21 +133,27 @@ static bool get_of_balloon(struct monitor *mon, struct control_request *r, const
  */
 static void get_property(void *arg, struct control_request *r, const json_t *args)
 {
+	static const char *const types[] = {
+		[PERIPHERALS] = "container",
+		[CPU] = "host-x86_64-cpu",
+		[BALLOON] = "virtio-balloon-pci",
+	};
 	const char *path = text_of(args, "path"), *property = text_of(args, "property");
 	struct monitor *mon = arg;
+	enum object o = find_object(mon, path);
 
-	if (!strcmp(path, PERIPHERAL) && !strcmp(property, "type"))
-		control_reply(r, json_string("container"));
-	else if (is_cpu(mon, path) && !strcmp(property, "type"))
-		control_reply(r, json_string("host-x86_64-cpu"));
-	else if (is_cpu(mon, path) && !strcmp(property, "migratable"))
-		control_reply(r, json_false());
-	else if (is_balloon(mon, path) && get_of_balloon(mon, r, property))
-		return;
-	else if (is_cpu(mon, path) || is_balloon(mon, path) || !strcmp(path, PERIPHERAL))
-		fail_no_property(r, args);
-	else
+	if (o == NO_OBJECT)
 		fail_no_object(r, path);
+	else if (!strcmp(property, "type"))
+		control_reply(r, json_string(types[o]));
+	else if (o == CPU && !strcmp(property, "migratable"))
+		control_reply(r, json_false());
+	else if (o == BALLOON && !strcmp(property, STATS))
+		control_reply(r, balloon_guest_stats(mon));
+	else if (o == BALLOON && !strcmp(property, INTERVAL))
+		control_reply(r, balloon_polling_interval(mon));
+	else
+		fail_no_property(r, args);
 }
 
 /* Sets how often the balloon's statistics are asked for; there is nothing else to be set. */
@@ -169,18 +161,17 @@ static void set_property(void *arg, struct control_request *r, const json_t *arg
 {
 	const char *path = text_of(args, "path");
 	struct monitor *mon = arg;
+	enum object o = find_object(mon, path);
 	struct err e;
 
-	if (is_balloon(mon, path) && !strcmp(text_of(args, "property"), INTERVAL)) {
-		if (balloon_set_polling_interval(mon, json_object_get(args, "value"), &e))
-			control_fail(r, e.text);
-		else
-			control_reply(r, NULL);
-	} else if (is_cpu(mon, path) || is_balloon(mon, path) || !strcmp(path, PERIPHERAL)) {
-		fail_no_property(r, args);
-	} else {
+	if (o == NO_OBJECT)
 		fail_no_object(r, path);
-	}
+	else if (o != BALLOON || strcmp(text_of(args, "property"), INTERVAL) != 0)
+		fail_no_property(r, args);
+	else if (balloon_set_polling_interval(mon, json_object_get(args, "value"), &e))
+		control_fail(r, e.text);
+	else
+		control_reply(r, NULL);
 }
 
 const struct control_command monitor_qom_commands[] = {
