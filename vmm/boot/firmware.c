@@ -285,8 +285,7 @@ static bool kernel_is_fetched(void *arg)
 	const char *file;
 	s64 ms = firmware_kernel_held_ms(f, &file);
 
-	if (ms >= MACHINE_READ_HELD_MS)
-		machine_note_held(f->m, &f->fetch_noted, ms, NULL, file);
+	machine_note_read(f->m, &f->fetch_noted, ms, file);
 	return file_job_ms(&f->fetch);
 }
 

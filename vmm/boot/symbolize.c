@@ -91,8 +91,7 @@ static bool file_is_read(void *arg)
 	const char *file = NULL;
 	s64 ms = symbol_file_held_ms(f, &file);
 
-	if (ms >= MACHINE_READ_HELD_MS)
-		machine_note_held(f->m, &f->held_noted, ms, NULL, file);
+	machine_note_read(f->m, &f->held_noted, ms, file);
 	return ms;
 }
 

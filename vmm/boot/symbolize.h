@@ -50,7 +50,7 @@ bool symbol_file_read(struct symbol_file *f);
  */
 s64 symbol_file_held_ms(const struct symbol_file *f, const char **file);
 /*
- * Serves the event loop until it is read; a note names it if that takes a second. Main thread,
+ * Serves the event loop until it is read; a note names it if that takes long. Main thread,
  * outside of machine_run(). Returns the exit code by then, as machine_wait() does.
  */
 int symbol_file_await(struct symbol_file *f);

@@ -290,8 +290,7 @@ static bool files_are_read(void *arg)
 	const char *file;
 	s64 ms = guest_boot_held_ms(b, &file);
 
-	if (ms >= MACHINE_READ_HELD_MS)
-		machine_note_held(b->m, &b->again.held_noted, ms, NULL, file);
+	machine_note_read(b->m, &b->again.held_noted, ms, file);
 	return file_job_ms(&b->again.job);
 }
 

@@ -293,22 +293,28 @@ int memory_add_rom(struct memory *mem, size_t len, void **hva, struct err *e)
 	return memory_map_slot(mem, LAYOUT_4G - len, len, false, hva, e);
 }
 
+/* Returns the slot that begins at @gpa, or NULL. With the lock. */
+static struct slot *slot_at(struct memory *mem, u64 gpa)
+{
+	for (size_t i = 0; i < MAX_SLOTS; i++)
+		if (mem->slots[i].len && mem->slots[i].gpa == gpa)
+			return &mem->slots[i];
+	return NULL;
+}
+
 int memory_remove_slot(struct memory *mem, u64 gpa)
 {
 	int ret = -ENOENT;
+	struct slot *s;
 
 	pthread_mutex_lock(&mem->lock);
-	for (u32 i = 0; i < MAX_SLOTS; i++) {
-		struct slot *s = &mem->slots[i];
-
-		if (!s->len || s->gpa != gpa)
-			continue;
-		ret = memory_set_slot(mem, LAYOUT_SLOT_UMBRA + i, 0, gpa, 0, s->hva);
-		if (!ret) {
-			munmap(s->hva, s->len);
-			s->len = 0;
-		}
-		break;
+	s = slot_at(mem, gpa);
+	if (s)
+		ret = memory_set_slot(mem, LAYOUT_SLOT_UMBRA + (u32)(s - mem->slots), 0, gpa, 0,
+				      s->hva);
+	if (!ret) {
+		munmap(s->hva, s->len);
+		s->len = 0;
 	}
 	pthread_mutex_unlock(&mem->lock);
 	return ret;
@@ -344,14 +350,12 @@ void memory_slot_page(struct memory *mem, u64 gpa, void *page)
 int memory_clear_slot(struct memory *mem, u64 gpa)
 {
 	int ret = -ENOENT;
+	const struct slot *s;
 
 	pthread_mutex_lock(&mem->lock);
-	for (u32 i = 0; i < MAX_SLOTS; i++) {
-		const struct slot *s = &mem->slots[i];
-
-		if (s->len && s->gpa == gpa)
-			ret = madvise(s->hva, s->len, MADV_DONTNEED) ? -errno : 0;
-	}
+	s = slot_at(mem, gpa);
+	if (s)
+		ret = madvise(s->hva, s->len, MADV_DONTNEED) ? -errno : 0;
 	pthread_mutex_unlock(&mem->lock);
 	return ret;
 }
