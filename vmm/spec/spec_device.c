@@ -2,7 +2,6 @@
 /* Parses what all devices may be given, a name and a place, and checks them against each other. */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/name_chars.h"
@@ -20,18 +19,6 @@ int spec_take_id(char name[SPEC_ID_MAX + 1], const char *option, const char *tex
 			       "%s %s: %s wants a letter and up to %d more " NAME_FILE_TEXT, option,
 			       text, key, SPEC_ID_MAX - 1);
 	memcpy(name, value, strlen(value) + 1);
-	return 0;
-}
-
-/* Reads a decimal number, from @min to @max; -EINVAL. */
-static int spec_number(const char *value, unsigned min, unsigned max, unsigned *out)
-{
-	char *end;
-	unsigned long n = strtoul(value, &end, 10);
-
-	if (*value < '0' || *value > '9' || *end || n < min || n > max)
-		return -EINVAL;
-	*out = (unsigned)n;
 	return 0;
 }
 
@@ -63,10 +50,9 @@ bool spec_is_device_word(const char *word)
 int spec_take_fd(int *fd, const char *option, const char *text, const char *key, const char *value,
 		 struct err *e)
 {
-	char *end;
-	unsigned long n = strtoul(value, &end, 10);
+	unsigned n;
 
-	if (*value < '0' || *value > '9' || *end || n <= 2 || n > SPEC_FD_LAST)
+	if (spec_number(value, 3, SPEC_FD_LAST, &n))
 		return err_set(e, -EINVAL, "%s %s: %s wants a descriptor from 3 to %d", option,
 			       text, key, SPEC_FD_LAST);
 	*fd = (int)n;

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define MAX_SERIAL 20U
-#define MAX_QUEUES 16UL
+#define MAX_QUEUES 16
 
 static int disk_serial(struct spec_disk *d, const char *s, const char *value, struct err *e)
 {
@@ -26,13 +26,9 @@ static int disk_serial(struct spec_disk *d, const char *s, const char *value, st
 
 static int disk_queues(struct spec_disk *d, const char *s, const char *value, struct err *e)
 {
-	char *end;
-	unsigned long n = strtoul(value, &end, 10);
-
-	if (*value < '0' || *value > '9' || *end || !n || n > MAX_QUEUES)
-		return err_set(e, -EINVAL, "--disk %s: queues wants a number from 1 to %lu", s,
+	if (spec_number(value, 1, MAX_QUEUES, &d->queues))
+		return err_set(e, -EINVAL, "--disk %s: queues wants a number from 1 to %d", s,
 			       MAX_QUEUES);
-	d->queues = (unsigned)n;
 	return 0;
 }
 

@@ -43,16 +43,23 @@ int spec_unknown_word(const char *option, const char *text, const char *word,
 		       form);
 }
 
-int spec_take_cpus(struct guest_spec *s, const char *base, const char *text, struct err *e)
+int spec_number(const char *text, unsigned min, unsigned max, unsigned *out)
 {
 	char *end;
 	unsigned long n = strtoul(text, &end, 10);
 
+	if (*text < '0' || *text > '9' || *end || n < min || n > max)
+		return -EINVAL;
+	*out = (unsigned)n;
+	return 0;
+}
+
+int spec_take_cpus(struct guest_spec *s, const char *base, const char *text, struct err *e)
+{
 	(void)base;
-	if (*text < '0' || *text > '9' || *end || !n || n > SPEC_MAX_CPUS)
+	if (spec_number(text, 1, SPEC_MAX_CPUS, &s->cpus))
 		return err_set(e, -EINVAL, "--cpus %s: want a number from 1 to %d", text,
 			       SPEC_MAX_CPUS);
-	s->cpus = (unsigned)n;
 	return 0;
 }
 

@@ -70,6 +70,9 @@ int spec_parse_net(struct spec_net *n, const char *text, struct err *e);
 int spec_parse_driver(struct spec_driver *d, const char *what, const char *text, struct err *e);
 void spec_driver_free(struct spec_driver *d);
 
+/* Reads a decimal number from @min to @max. -EINVAL, and *out keeps its value. */
+int spec_number(const char *text, unsigned min, unsigned max, unsigned *out);
+
 /*
  * Takes @word of @text if it is id=ID, slot=N or bus=PORT. 1: it is one of these; 0: it is another
  * one; -EINVAL and a line that begins with @option.
