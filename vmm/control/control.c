@@ -245,6 +245,14 @@ static struct control *control_alloc(struct loop *l)
 	return c;
 }
 
+/* Frees what control_alloc() made. */
+static void control_free(struct control *c)
+{
+	loop_timer_del(c->loop, c->turns);
+	free(c->path);
+	free(c);
+}
+
 int control_listen_on(struct control **c, struct loop *l, int fd, struct err *e)
 {
 	bool first = !*c;
@@ -260,8 +268,7 @@ int control_listen_on(struct control **c, struct loop *l, int fd, struct err *e)
 		return 0;
 	}
 	if (first) {
-		loop_timer_del(l, (*c)->turns);
-		free(*c);
+		control_free(*c);
 		*c = NULL;
 	}
 	return err_set(e, ret, "--control: descriptor %d: %s", fd, strerror(-ret));
@@ -309,9 +316,7 @@ fail:
 				    : strerror(-ret));
 	if (c->own.fd >= 0)
 		close(c->own.fd);
-	loop_timer_del(l, c->turns);
-	free(c->path);
-	free(c);
+	control_free(c);
 	return ret;
 }
 
@@ -413,7 +418,6 @@ void control_destroy(struct control *c)
 	/* Before it stops listening: another VMM would take the file for a leftover. */
 	if (c->path && !c->disowned)
 		socket_file_remove(c->path, &c->id);
-	loop_timer_del(c->loop, c->turns);
 	listener_close(&c->own);
 	listener_close(&c->given);
 	while (c->tables) {
@@ -422,6 +426,5 @@ void control_destroy(struct control *c)
 		c->tables = t->next;
 		free(t);
 	}
-	free(c->path);
-	free(c);
+	control_free(c);
 }
