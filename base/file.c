@@ -119,6 +119,15 @@ int file_read(const char *path, size_t max, u8 **data, size_t *len, struct err *
 	return ret;
 }
 
+void file_remove_own(const char *path, int fd)
+{
+	struct stat own, named;
+
+	if (!fstat(fd, &own) && !lstat(path, &named) && own.st_dev == named.st_dev &&
+	    own.st_ino == named.st_ino)
+		unlink(path);
+}
+
 static const char *machine_name(unsigned machine)
 {
 	switch (machine) {

@@ -39,6 +39,12 @@ int file_pread(int fd, void *buf, size_t len, u64 at);
 int file_write(int fd, const void *buf, size_t len);
 
 /*
+ * Removes the file at @path if it is the one that is open as @fd: another may lie there by now.
+ * (base/socket_file.h does so for a file that is not open any more.)
+ */
+void file_remove_own(const char *path, int fd);
+
+/*
  * Checks that @data is an ELF64 file for x86-64 of type @type (ET_REL, ET_EXEC). -EINVAL and a line
  * that says what it is instead of @what: "a kernel module".
  */

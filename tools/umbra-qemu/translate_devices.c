@@ -38,6 +38,14 @@ static int find_end(struct option_values *d, const char *key, const struct optio
 
 /* --- character devices ---------------------------------------------------------------------- */
 
+/* A socket serves clients, and nobody waits for the first. */
+static int accept_server(struct option_values *c, struct err *e)
+{
+	int ret = values_accept(c, "server", "on", e);
+
+	return ret ? ret : values_accept(c, "wait", "off", e);
+}
+
 /* Writes the host's end of a console or port as vmm takes it. */
 static int translate_end(struct option_values *c, char *text, size_t size, struct err *e)
 {
@@ -66,11 +74,8 @@ static int translate_end(struct option_values *c, char *text, size_t size, struc
 	if (!ret && path && (*path != '/' || strchr(path, ',') || strlen(path) > 200))
 		ret = values_refuse(c, "path", path,
 				    "an absolute path of up to 200 bytes without a comma", e);
-	if (!ret && !strcmp(backend, "socket")) {
-		ret = values_accept(c, "server", "on", e);
-		if (!ret)
-			ret = values_accept(c, "wait", "off", e);
-	}
+	if (!ret && !strcmp(backend, "socket"))
+		ret = accept_server(c, e);
 	return ret ? ret : values_end(c, e);
 }
 
@@ -377,9 +382,7 @@ static int translate_monitor(struct translation *t, struct err *e)
 	if (!ret)
 		ret = values_accept(c, "backend", "socket", e);
 	if (!ret)
-		ret = values_accept(c, "server", "on", e);
-	if (!ret)
-		ret = values_accept(c, "wait", "off", e);
+		ret = accept_server(c, e);
 	if (!ret)
 		ret = take_descriptor(c, "fd", &fd, e);
 	if (!ret)

@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/exit_code.h"
+#include "base/file.h"
 #include "vmm/cli/cli.h"
 #include "vmm/cli/commands.h"
 #include "vmm/control/client.h"
@@ -99,22 +99,12 @@ static int open_file(struct dump_file *f, bool force, struct err *e)
 			 : 0;
 }
 
-/* Removes the file at @path, if it is still the own one. */
-static void remove_own(const struct dump_file *f, const char *path)
-{
-	struct stat own, named;
-
-	if (!fstat(f->fd, &own) && !lstat(path, &named) && own.st_dev == named.st_dev &&
-	    own.st_ino == named.st_ino)
-		unlink(path);
-}
-
 /* Puts a file that is complete in its place, or removes it. */
 static int close_file(struct dump_file *f, int ret, struct err *e)
 {
 	if (f->fd >= 0 && !f->is_stdout) {
 		if (ret)
-			remove_own(f, f->partial ? f->partial : f->path);
+			file_remove_own(f->partial ? f->partial : f->path, f->fd);
 		else if (f->partial && rename(f->partial, f->path)) {
 			ret = err_set(e, -errno, "%s: cannot replace: %s", f->path,
 				      strerror(errno));

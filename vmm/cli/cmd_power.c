@@ -430,7 +430,9 @@ int cmd_kill(int argc, char **argv)
 	return ret ? cli_fail(&e) : 0;
 }
 
-static int guest_command(int argc, char **argv, const char *command, const char *help)
+/* Carries out a command that takes no more than a guest: @fn on a connection to it. */
+static int guest_command(int argc, char **argv, const char *help,
+			 int (*fn)(struct client *c, struct err *e))
 {
 	struct cli_args a = { 0 };
 	int ret;
@@ -441,7 +443,7 @@ static int guest_command(int argc, char **argv, const char *command, const char 
 		return ret;
 	if (client_open(&c, a.guest, CLIENT_TIMEOUT_MS, &e))
 		return cli_fail(&e);
-	ret = client_call(c, command, NULL, NULL, &e);
+	ret = fn(c, &e);
 	client_close(c);
 	return ret ? cli_fail(&e) : 0;
 }
@@ -461,31 +463,35 @@ static int guest_reset(struct client *c, struct err *e)
 
 int cmd_reset(int argc, char **argv)
 {
-	struct cli_args a = { 0 };
-	int ret;
-	struct client *c;
-	struct err e;
+	return guest_command(argc, argv, reset_help, guest_reset);
+}
 
-	if (!cli_args_parse(&a, argc, argv, CLI_GUEST, reset_help, &ret))
-		return ret;
-	if (client_open(&c, a.guest, CLIENT_TIMEOUT_MS, &e))
-		return cli_fail(&e);
-	ret = guest_reset(c, &e);
-	client_close(c);
-	return ret ? cli_fail(&e) : 0;
+static int guest_pause(struct client *c, struct err *e)
+{
+	return client_call(c, "stop", NULL, NULL, e);
 }
 
 int cmd_pause(int argc, char **argv)
 {
-	return guest_command(argc, argv, "stop", pause_help);
+	return guest_command(argc, argv, pause_help, guest_pause);
+}
+
+static int guest_resume(struct client *c, struct err *e)
+{
+	return client_call(c, "cont", NULL, NULL, e);
 }
 
 int cmd_resume(int argc, char **argv)
 {
-	return guest_command(argc, argv, "cont", resume_help);
+	return guest_command(argc, argv, resume_help, guest_resume);
+}
+
+static int guest_nmi(struct client *c, struct err *e)
+{
+	return client_call(c, "inject-nmi", NULL, NULL, e);
 }
 
 int cmd_nmi(int argc, char **argv)
 {
-	return guest_command(argc, argv, "inject-nmi", nmi_help);
+	return guest_command(argc, argv, nmi_help, guest_nmi);
 }

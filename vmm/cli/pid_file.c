@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
+
 /* Holds the file @fd nothing but a number and a newline, or nothing at all? */
 static bool is_pid_file(int fd)
 {
@@ -68,10 +70,6 @@ int pid_file_create(const char *path, struct err *e)
 
 void pid_file_remove(const char *path, int fd)
 {
-	struct stat open_one, named;
-
-	if (!fstat(fd, &open_one) && !lstat(path, &named) && open_one.st_dev == named.st_dev &&
-	    open_one.st_ino == named.st_ino)
-		unlink(path);
+	file_remove_own(path, fd);
 	close(fd);
 }
