@@ -16,19 +16,12 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-#include <linux/virtio_pci.h>
 
 #include "base/clock.h"
-#include "base/exit_code.h"
-#include "vmm/backend/platform.h"
-#include "vmm/boot/probe.h"
+#include "tests/unit/vmm/monitored.h"
+#include "tests/unit/vmm/pci_driver.h"
 #include "vmm/cli/commands.h"
-#include "vmm/control/client.h"
-#include "vmm/machine/io.h"
-#include "vmm/machine/layout.h"
-#include "vmm/machine/machine_int.h"
 #include "vmm/monitor/balloon.h"
-#include "vmm/monitor/monitor.h"
 
 #define RINGS	0x300000ULL /* three pages for each queue */
 #define DEVICE	0x2000U
@@ -36,124 +29,49 @@
 #define MIB	(1ULL << 20)
 #define BALLOON 0x10451af4U /* what its configuration space begins with */
 
-/* Lets the vCPU do nothing but exit. */
-__asm__(".pushsection .rodata\nspin:\n1: out %al, $0x98\n jmp 1b\nspin_end:\n.popsection\n");
-extern const char spin[], spin_end[];
-
 struct fixture {
-	struct machine *m;
-	struct monitor *mon;
-	struct platform *platform;
-	struct guest_spec o;
-	struct client *c;
-	pthread_t thread;
-	char name[32];
-	u64 bar;
+	struct monitored g;
+	struct pci_driver driver;
 };
-
-static void *machine_run_to_end(void *arg)
-{
-	struct fixture *f = arg;
-	struct err e;
-
-	monitor_ended(f->mon, machine_run(f->m, &e));
-	return NULL;
-}
 
 static void fixture_start(struct fixture *f, bool balloon)
 {
-	struct err e = { "" };
-
 	memset(f, 0, sizeof(*f));
-	snprintf(f->name, sizeof(f->name), "unit-balloon-%d", getpid());
-	guest_spec_init(&f->o);
-	f->o.name = f->name;
-	f->o.memory = PROBE_MEMORY;
-	f->o.no_rng = true;
-	f->o.balloon.on = balloon;
-	snprintf(f->o.balloon.dev.id, sizeof(f->o.balloon.dev.id), "balloon.7");
-	if (probe_machine(&f->m, 1, spin, (size_t)(spin_end - spin), 0, &e) ||
-	    platform_create(&f->platform, f->m, &f->o, &e) ||
-	    monitor_create(&f->mon, f->m, &f->o, &e))
-		fail_msg("%s", e.text);
-	monitor_set_devices(f->mon, f->platform, NULL);
-	lifecycle_add(machine_lifecycle(f->m), &monitor_part, f->mon);
-	lifecycle_add(machine_lifecycle(f->m), &platform_part, f->platform);
-	assert_int_equal(lifecycle_start(machine_lifecycle(f->m), &e), 0);
-	assert_int_equal(pthread_create(&f->thread, NULL, machine_run_to_end, f), 0);
-	if (client_open(&f->c, f->name, 5000, &e))
-		fail_msg("%s", e.text);
+	guest_spec_init(&f->g.o);
+	f->g.o.memory = PROBE_MEMORY;
+	f->g.o.no_rng = true;
+	f->g.o.balloon.on = balloon;
+	snprintf(f->g.o.balloon.dev.id, sizeof(f->g.o.balloon.dev.id), "balloon.7");
+	monitored_create(&f->g, "unit-balloon", 1);
+	monitor_set_devices(f->g.mon, f->g.platform, NULL);
+	monitored_start(&f->g);
 }
 
 static void fixture_end(struct fixture *f)
 {
-	machine_exit(f->m, EXIT_CODE_POWEROFF, NULL);
-	pthread_join(f->thread, NULL);
-	client_close(f->c);
-	assert_int_equal(lifecycle_end(machine_lifecycle(f->m), NULL), 0);
-	machine_destroy(f->m);
+	monitored_end(&f->g);
 }
 
 /* --- the driver ------------------------------------------------------------------------------ */
 
-static u64 mmio_read(struct fixture *f, u64 at, unsigned len)
-{
-	u64 value = 0;
-
-	assert_true(io_mmio(machine_io(f->m), at, &value, len, false));
-	return value;
-}
-
-static void mmio_write(struct fixture *f, u64 at, u64 value, unsigned len)
-{
-	assert_true(io_mmio(machine_io(f->m), at, &value, len, true));
-}
-
-static void driver_find(struct fixture *f)
-{
-	unsigned slot = 0;
-
-	while (slot < 32 && mmio_read(f, LAYOUT_ECAM + (slot << 15), 4) != BALLOON)
-		slot++;
-	assert_true(slot < 32);
-	f->bar = mmio_read(f, LAYOUT_ECAM + (slot << 15) + 0x10, 4) & ~0xfULL;
-	f->bar |= mmio_read(f, LAYOUT_ECAM + (slot << 15) + 0x14, 4) << 32;
-	mmio_write(f, LAYOUT_ECAM + (slot << 15) + 4, 6, 2);
-}
-
-/* Begins as a driver that takes statistics, and no MSI-X. */
+/* Begins as a driver that takes statistics. */
 static void driver_start(struct fixture *f)
 {
-	driver_find(f);
-	mmio_write(f, f->bar + VIRTIO_PCI_COMMON_STATUS, 3, 1);
-	mmio_write(f, f->bar + VIRTIO_PCI_COMMON_GFSELECT, 0, 4);
-	mmio_write(f, f->bar + VIRTIO_PCI_COMMON_GF, 2, 4);
-	mmio_write(f, f->bar + VIRTIO_PCI_COMMON_GFSELECT, 1, 4);
-	mmio_write(f, f->bar + VIRTIO_PCI_COMMON_GF, 1, 4);
-	mmio_write(f, f->bar + VIRTIO_PCI_COMMON_STATUS, 0xb, 1);
-	for (unsigned i = 0; i < 3; i++) {
-		u64 page = RINGS + 0x3000ULL * i;
-
-		mmio_write(f, f->bar + VIRTIO_PCI_COMMON_Q_SELECT, i, 2);
-		mmio_write(f, f->bar + VIRTIO_PCI_COMMON_Q_SIZE, 16, 2);
-		mmio_write(f, f->bar + VIRTIO_PCI_COMMON_Q_DESCLO, page, 8);
-		mmio_write(f, f->bar + VIRTIO_PCI_COMMON_Q_AVAILLO, page + 0x1000, 8);
-		mmio_write(f, f->bar + VIRTIO_PCI_COMMON_Q_USEDLO, page + 0x2000, 8);
-		mmio_write(f, f->bar + VIRTIO_PCI_COMMON_Q_ENABLE, 1, 2);
-	}
-	mmio_write(f, f->bar + VIRTIO_PCI_COMMON_STATUS, 0xf, 1);
-	assert_int_equal(mmio_read(f, f->bar + VIRTIO_PCI_COMMON_STATUS, 1), 0xf);
+	pci_driver_begin(&f->driver, f->g.m, BALLOON, 2);
+	for (unsigned i = 0; i < 3; i++)
+		pci_driver_add_queue(&f->driver, i, RINGS + 0x3000ULL * i);
+	pci_driver_go(&f->driver);
 }
 
 static void driver_holds(struct fixture *f, u64 bytes)
 {
-	mmio_write(f, f->bar + DEVICE + 4, bytes >> 12, 4);
+	pci_driver_write(&f->driver, DEVICE + 4, bytes >> 12, 4);
 }
 
 /* Tells the free memory, in the one buffer for statistics. */
 static void driver_tells(struct fixture *f, u64 bytes)
 {
-	u8 *page = machine_gpa(f->m, RINGS + 0x6000, 0x3000);
+	u8 *page = machine_gpa(f->g.m, RINGS + 0x6000, 0x3000);
 	const struct {
 		u16 tag;
 		u64 value;
@@ -168,12 +86,12 @@ static void driver_tells(struct fixture *f, u64 bytes)
 	memcpy(page + 0x800, &stat, sizeof(stat));
 	memcpy(page, &desc, sizeof(desc));
 	__atomic_store_n(&avail[1], (u16)(avail[1] + 1), __ATOMIC_RELEASE);
-	mmio_write(f, f->bar + NOTIFY + 2 * 4, 2, 2);
+	pci_driver_write(&f->driver, NOTIFY + 2 * 4, 2, 2);
 }
 
 static u16 driver_buffers_back(struct fixture *f)
 {
-	return __atomic_load_n((u16 *)machine_gpa(f->m, RINGS + 0x8002, 2), __ATOMIC_ACQUIRE);
+	return __atomic_load_n((u16 *)machine_gpa(f->g.m, RINGS + 0x8002, 2), __ATOMIC_ACQUIRE);
 }
 
 /* --- answers --------------------------------------------------------------------------------- */
@@ -183,7 +101,7 @@ static json_t *ask(struct fixture *f, const char *command, json_t *args)
 	json_t *out = NULL;
 	struct err e = { "" };
 
-	if (client_call(f->c, command, args, &out, &e))
+	if (client_call(f->g.c, command, args, &out, &e))
 		fail_msg("%s: %s", command, e.text);
 	return out;
 }
@@ -192,7 +110,7 @@ static void expect_refusal(struct fixture *f, const char *command, json_t *args,
 {
 	struct err e = { "" };
 
-	assert_int_equal(client_call(f->c, command, args, NULL, &e), -EREMOTEIO);
+	assert_int_equal(client_call(f->g.c, command, args, NULL, &e), -EREMOTEIO);
 	assert_string_equal(e.text, why);
 }
 
@@ -211,7 +129,7 @@ static u64 await_change(struct fixture *f)
 	json_t *o = NULL, *data;
 	u64 bytes;
 
-	assert_int_equal(client_event(f->c, 5000, &o), 0);
+	assert_int_equal(client_event(f->g.c, 5000, &o), 0);
 	assert_string_equal(json_string_value(json_object_get(o, "event")), "BALLOON_CHANGE");
 	data = json_object_get(o, "data");
 	assert_int_equal(json_object_size(data), 1);
@@ -224,7 +142,7 @@ static void expect_no_event(struct fixture *f, int ms)
 {
 	json_t *o = NULL;
 
-	assert_int_equal(client_event(f->c, ms, &o), -ETIMEDOUT);
+	assert_int_equal(client_event(f->g.c, ms, &o), -ETIMEDOUT);
 }
 
 /* Returns the error's class that QMP has for @command, by a connection of its own. */
@@ -262,16 +180,16 @@ static void a_guest_without_a_balloon(void **state)
 	fixture_start(&f, false);
 	expect_refusal(&f, "query-balloon", NULL, none);
 	expect_refusal(&f, "balloon", json_pack("{s:i}", "value", 1), none);
-	error_class(monitor_socket(f.mon), "query-balloon", class);
+	error_class(monitor_socket(f.g.mon), "query-balloon", class);
 	assert_string_equal(class, "DeviceNotActive");
-	assert_false(balloon_present(f.mon));
-	assert_null(balloon_guest_stats(f.mon));
-	assert_null(balloon_polling_interval(f.mon));
+	assert_false(balloon_present(f.g.mon));
+	assert_null(balloon_guest_stats(f.g.mon));
+	assert_null(balloon_polling_interval(f.g.mon));
 	o = ask(&f, "umbra-memory", NULL);
 	assert_true(json_is_false(json_object_get(o, "balloon")));
 	assert_int_equal(json_integer_value(json_object_get(o, "total")), PROBE_MEMORY);
 	json_decref(o);
-	snprintf(name, sizeof(name), "%s", f.name);
+	snprintf(name, sizeof(name), "%s", f.g.name);
 	{
 		char *show[] = { memory, name, NULL }, *shrink[] = { memory, name, size, NULL };
 
@@ -299,7 +217,7 @@ static void sizes_as_qemu_has_them(void **state)
 		       "Parameter 'target' expects a size");
 	json_decref(ask(&f, "balloon", json_pack("{s:I}", "value", (json_int_t)(12 * MIB))));
 	driver_start(&f);
-	assert_int_equal(mmio_read(&f, f.bar + DEVICE, 4), 4 * MIB >> 12);
+	assert_int_equal(pci_driver_read(&f.driver, DEVICE, 4), 4 * MIB >> 12);
 	expect_actual(&f, PROBE_MEMORY);
 	/* The first event comes at once, the last one of many when a second is over. */
 	driver_holds(&f, 1 * MIB);
@@ -319,7 +237,7 @@ static void sizes_as_qemu_has_them(void **state)
 	driver_holds(&f, 3 * MIB);
 	expect_no_event(&f, 1500);
 	/* The driver resets its device: all memory is the guest's. */
-	mmio_write(&f, f.bar + VIRTIO_PCI_COMMON_STATUS, 0, 1);
+	pci_driver_reset(&f.driver);
 	assert_int_equal(await_change(&f), PROBE_MEMORY);
 	expect_actual(&f, PROBE_MEMORY);
 	/* A change that nobody hears of any more, when the machine ends, does no harm. */
@@ -389,7 +307,7 @@ static void statistics_as_libvirt_reads_them(void **state)
 	(void)state;
 	fixture_start(&f, true);
 	driver_start(&f);
-	o = balloon_guest_stats(f.mon);
+	o = balloon_guest_stats(f.g.mon);
 	assert_int_equal(json_object_size(o), 2);
 	assert_int_equal(json_integer_value(json_object_get(o, "last-update")), 0);
 	assert_int_equal(json_object_size(json_object_get(o, "stats")), 10);
@@ -397,7 +315,7 @@ static void statistics_as_libvirt_reads_them(void **state)
 	json_decref(o);
 	driver_tells(&f, 5 * MIB);
 	for (int i = 0; i < 5000; i++) {
-		o = balloon_guest_stats(f.mon);
+		o = balloon_guest_stats(f.g.mon);
 		if (json_integer_value(json_object_get(o, "last-update")))
 			break;
 		json_decref(o);
@@ -411,20 +329,20 @@ static void statistics_as_libvirt_reads_them(void **state)
 	/* An interval: the buffer goes back for new values. */
 	interval = json_integer(2);
 	assert_int_equal(driver_buffers_back(&f), 0);
-	assert_int_equal(balloon_set_polling_interval(f.mon, interval, &e), 0);
+	assert_int_equal(balloon_set_polling_interval(f.g.mon, interval, &e), 0);
 	json_decref(interval);
 	await_buffers_back(&f, 1);
-	interval = balloon_polling_interval(f.mon);
+	interval = balloon_polling_interval(f.g.mon);
 	assert_int_equal(json_integer_value(interval), 2);
 	json_decref(interval);
 	/* QEMU's words for what is no interval. */
 	wrong = json_integer(-1);
-	assert_int_equal(balloon_set_polling_interval(f.mon, wrong, &e), -EINVAL);
+	assert_int_equal(balloon_set_polling_interval(f.g.mon, wrong, &e), -EINVAL);
 	assert_string_equal(e.text, "timer value must be greater than zero");
 	json_integer_set(wrong, 1LL << 32);
-	assert_int_equal(balloon_set_polling_interval(f.mon, wrong, &e), -EINVAL);
+	assert_int_equal(balloon_set_polling_interval(f.g.mon, wrong, &e), -EINVAL);
 	assert_string_equal(e.text, "timer value is too big");
-	assert_int_equal(balloon_set_polling_interval(f.mon, NULL, &e), -EINVAL);
+	assert_int_equal(balloon_set_polling_interval(f.g.mon, NULL, &e), -EINVAL);
 	json_decref(wrong);
 	fixture_end(&f);
 }
@@ -441,7 +359,7 @@ static void *ask_for_size(void *arg)
 {
 	struct asker *a = arg;
 	char memory[] = "memory";
-	char *argv[] = { memory, a->f->name, a->size, a->timeout, NULL };
+	char *argv[] = { memory, a->f->g.name, a->size, a->timeout, NULL };
 
 	a->code = cmd_memory(4, argv);
 	return NULL;
@@ -458,9 +376,9 @@ static void run_command(struct fixture *f, struct asker *a, pthread_t *thread, c
 
 static void await_target(struct fixture *f, u64 bytes)
 {
-	for (int i = 0; i < 5000 && mmio_read(f, f->bar + DEVICE, 4) != bytes >> 12; i++)
+	for (int i = 0; i < 5000 && pci_driver_read(&f->driver, DEVICE, 4) != bytes >> 12; i++)
 		usleep(1000);
-	assert_int_equal(mmio_read(f, f->bar + DEVICE, 4), bytes >> 12);
+	assert_int_equal(pci_driver_read(&f->driver, DEVICE, 4), bytes >> 12);
 }
 
 static void the_command_waits_for_the_guest(void **state)
@@ -493,7 +411,7 @@ static void the_command_waits_for_the_guest(void **state)
 	run_command(&f, &a, &thread, "17M", 20);
 	pthread_join(thread, NULL);
 	assert_int_equal(a.code, EXIT_CODE_ERROR);
-	assert_int_equal(mmio_read(&f, f.bar + DEVICE, 4), 8 * MIB >> 12);
+	assert_int_equal(pci_driver_read(&f.driver, DEVICE, 4), 8 * MIB >> 12);
 	fixture_end(&f);
 }
 

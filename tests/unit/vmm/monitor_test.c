@@ -23,48 +23,24 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
-#include "base/exit_code.h"
 #include "base/socket_file.h"
 #include "devices/pci_dev.h"
+#include "tests/unit/vmm/monitored.h"
 #include "tests/unit/vmm/qmp_shapes.h"
-#include "vmm/backend/platform.h"
-#include "vmm/boot/probe.h"
 #include "vmm/cli/commands.h"
 #include "vmm/confine/keeper.h"
-#include "vmm/control/client.h"
 #include "vmm/control/control.h"
 #include "vmm/control/socket_dir.h"
 #include "vmm/monitor/block_resize.h"
-#include "vmm/monitor/monitor.h"
 #include "vmm/spec/spec_text.h"
 
 #define NET_PATIENCE_MS 20000
 
-/* Exits all the time, so that a pause can be seen. */
-__asm__(".pushsection .rodata\nspin:\n1: out %al, $0x98\n jmp 1b\nspin_end:\n.popsection\n");
-extern const char spin[], spin_end[];
-
 struct fixture {
-	struct machine *m;
-	struct monitor *mon;
-	struct platform *platform;
-	struct guest_spec o;
-	struct client *c;
-	pthread_t thread;
-	char name[32], disk[32];
+	struct monitored g;
+	char disk[32];
 	json_t *shapes;
-	int code;
 };
-
-static void *machine_run_to_end(void *arg)
-{
-	struct fixture *f = arg;
-	struct err e;
-
-	f->code = machine_run(f->m, &e);
-	monitor_ended(f->mon, f->code);
-	return NULL;
-}
 
 static void *no_thread(void *arg)
 {
@@ -82,40 +58,30 @@ static void fixture_start_with(struct fixture *f, bool paused, const char *net, 
 	assert_true(fd >= 0 && !ftruncate(fd, 1 << 20));
 	close(fd);
 	snprintf(f->disk, sizeof(f->disk), "%s", disk);
-	snprintf(f->name, sizeof(f->name), "unit-%d", getpid());
-	f->o.name = f->name;
-	f->o.paused = paused;
-	f->o.cpus = 2;
-	f->o.no_rng = true;
-	f->o.balloon.on = true;
-	f->o.disks[0].path = f->disk;
-	f->o.n_disks = 1;
+	f->g.o.paused = paused;
+	f->g.o.cpus = 2;
+	f->g.o.no_rng = true;
+	f->g.o.balloon.on = true;
+	f->g.o.disks[0].path = f->disk;
+	f->g.o.n_disks = 1;
 	if (id) {
-		snprintf(f->o.disks[0].dev.id, sizeof(f->o.disks[0].dev.id), "%s", id);
-		snprintf(f->o.disks[0].node, sizeof(f->o.disks[0].node), "%s-format", id);
-		f->o.disks[0].dev.slot = 9;
+		snprintf(f->g.o.disks[0].dev.id, sizeof(f->g.o.disks[0].dev.id), "%s", id);
+		snprintf(f->g.o.disks[0].node, sizeof(f->g.o.disks[0].node), "%s-format", id);
+		f->g.o.disks[0].dev.slot = 9;
 	}
 	if (net) {
-		assert_int_equal(spec_parse_net(&f->o.nets[0], net, &e), 0);
-		f->o.n_nets = 1;
-		f->o.confine = CONFINE_OFF;
+		assert_int_equal(spec_parse_net(&f->g.o.nets[0], net, &e), 0);
+		f->g.o.n_nets = 1;
+		f->g.o.confine = CONFINE_OFF;
 	}
 	f->shapes = json_load_file("tests/unit/vmm/qmp-shapes.json", 0, NULL);
 	assert_non_null(f->shapes);
-	if (probe_machine(&f->m, 2, spin, (size_t)(spin_end - spin), 0, &e) ||
-	    platform_create(&f->platform, f->m, &f->o, &e) ||
-	    monitor_create(&f->mon, f->m, &f->o, &e))
-		fail_msg("%s", e.text);
-	machine_set_confine(f->m, NULL);
-	monitor_set_devices(f->mon, f->platform, NULL);
-	lifecycle_add(machine_lifecycle(f->m), &monitor_part, f->mon);
-	lifecycle_add(machine_lifecycle(f->m), &platform_part, f->platform);
+	monitored_create(&f->g, "unit", 2);
+	machine_set_confine(f->g.m, NULL);
+	monitor_set_devices(f->g.mon, f->g.platform, NULL);
 	if (paused)
-		assert_int_equal(machine_pause(f->m), 0);
-	assert_int_equal(lifecycle_start(machine_lifecycle(f->m), &e), 0);
-	assert_int_equal(pthread_create(&f->thread, NULL, machine_run_to_end, f), 0);
-	if (client_open(&f->c, f->name, 5000, &e))
-		fail_msg("%s", e.text);
+		assert_int_equal(machine_pause(f->g.m), 0);
+	monitored_start(&f->g);
 }
 
 static void fixture_start(struct fixture *f, bool paused)
@@ -125,11 +91,7 @@ static void fixture_start(struct fixture *f, bool paused)
 
 static void fixture_end(struct fixture *f)
 {
-	machine_exit(f->m, EXIT_CODE_POWEROFF, NULL);
-	pthread_join(f->thread, NULL);
-	client_close(f->c);
-	assert_int_equal(lifecycle_end(machine_lifecycle(f->m), NULL), 0);
-	machine_destroy(f->m);
+	monitored_end(&f->g);
 	json_decref(f->shapes);
 	unlink(f->disk);
 }
@@ -139,7 +101,7 @@ static json_t *ask(struct fixture *f, const char *command)
 	json_t *out = NULL;
 	struct err e = { "" };
 
-	if (client_call(f->c, command, NULL, &out, &e))
+	if (client_call(f->g.c, command, NULL, &out, &e))
 		fail_msg("%s: %s", command, e.text);
 	shape_check(command, json_object_get(json_object_get(f->shapes, "replies"), command), out);
 	return out;
@@ -152,7 +114,7 @@ static json_t *ask_with(struct fixture *f, json_t *call)
 	json_t *out = NULL;
 	struct err e = { "" };
 
-	if (client_call(f->c, command, json_incref(json_object_get(call, "arguments")), &out, &e))
+	if (client_call(f->g.c, command, json_incref(json_object_get(call, "arguments")), &out, &e))
 		fail_msg("%s: %s", command, e.text);
 	shape_check(command, json_object_get(call, "reply"), out);
 	return out;
@@ -164,7 +126,7 @@ static void expect_answer(struct fixture *f, const char *command, json_t *args, 
 	json_t *out = NULL;
 	struct err e = { "" };
 
-	if (client_call(f->c, command, args, &out, &e))
+	if (client_call(f->g.c, command, args, &out, &e))
 		fail_msg("%s: %s", command, e.text);
 	if (!json_equal(out, want))
 		fail_msg("%s: %s", command, json_dumps(out, JSON_ENCODE_ANY));
@@ -176,7 +138,7 @@ static void expect_refusal(struct fixture *f, const char *command, json_t *args,
 {
 	struct err e = { "" };
 
-	assert_int_equal(client_call(f->c, command, args, NULL, &e), -EREMOTEIO);
+	assert_int_equal(client_call(f->g.c, command, args, NULL, &e), -EREMOTEIO);
 	assert_string_equal(e.text, text);
 }
 
@@ -193,7 +155,7 @@ static void expect_event(struct fixture *f, const char *name)
 {
 	json_t *o = NULL;
 
-	assert_int_equal(client_event(f->c, 5000, &o), 0);
+	assert_int_equal(client_event(f->g.c, 5000, &o), 0);
 	assert_string_equal(json_string_value(json_object_get(o, "event")), name);
 	shape_check(name, json_object_get(json_object_get(f->shapes, "events"), name), o);
 	json_decref(o);
@@ -236,7 +198,7 @@ static void expect_net_event(struct fixture *f, const char *name, json_t *data)
 {
 	json_t *o = NULL;
 
-	assert_int_equal(client_event(f->c, NET_PATIENCE_MS, &o), 0);
+	assert_int_equal(client_event(f->g.c, NET_PATIENCE_MS, &o), 0);
 	assert_string_equal(json_string_value(json_object_get(o, "event")), name);
 	shape_check(name, json_object_get(json_object_get(f->shapes, "events"), name), o);
 	assert_true(json_equal(json_object_get(o, "data"), data));
@@ -247,10 +209,10 @@ static void expect_net_event(struct fixture *f, const char *name, json_t *data)
 /* Returns true if there is a VM exit within @ms. */
 static bool runs_within(struct fixture *f, s64 ms)
 {
-	u64 before = vcpu_exits_total(machine_vcpu(f->m, 0));
+	u64 before = vcpu_exits_total(machine_vcpu(f->g.m, 0));
 
 	for (s64 end = now_ms() + ms; now_ms() < end; usleep(1000))
-		if (vcpu_exits_total(machine_vcpu(f->m, 0)) != before)
+		if (vcpu_exits_total(machine_vcpu(f->g.m, 0)) != before)
 			return true;
 	return false;
 }
@@ -275,7 +237,7 @@ static void answers_have_qemus_shape(void **state)
 	o = ask(&f, "query-block");
 	assert_int_equal(json_array_size(o), 1);
 	json_decref(o);
-	assert_int_equal(client_call(f.c, "no-such-command", NULL, NULL, &e), -EREMOTEIO);
+	assert_int_equal(client_call(f.g.c, "no-such-command", NULL, NULL, &e), -EREMOTEIO);
 	assert_string_equal(e.text, "The command no-such-command has not been found");
 	fixture_end(&f);
 }
@@ -296,9 +258,9 @@ static void a_disk_is_called_by_its_id_and_node(void **state)
 
 	(void)state;
 	fixture_start_with(&f, false, NULL, "vd.0");
-	assert_int_equal(platform_disk_places(f.platform, &place, 1), 1);
+	assert_int_equal(platform_disk_places(f.g.platform, &place, 1), 1);
 	assert_int_equal(place.slot, 9);
-	assert_int_equal(block_resize_add_commands(monitor_control(f.mon), f.platform), 0);
+	assert_int_equal(block_resize_add_commands(monitor_control(f.g.mon), f.g.platform), 0);
 	o = ask(&f, "query-block");
 	one = json_array_get(o, 0);
 	assert_string_equal(member(one, "device"), "");
@@ -312,12 +274,12 @@ static void a_disk_is_called_by_its_id_and_node(void **state)
 	assert_string_equal(member(json_array_get(o, 0), "qdev"), qdev);
 	json_decref(o);
 	for (int i = 0; i < 2; i++)
-		if (client_call(f.c, "block_resize",
+		if (client_call(f.g.c, "block_resize",
 				json_pack("{s:s, s:i}", i ? "node-name" : "device",
 					  i ? "vd.0-format" : "vd.0", "size", 4096 << i),
 				NULL, &e))
 			fail_msg("%s", e.text);
-	assert_int_equal(client_call(f.c, "block_resize",
+	assert_int_equal(client_call(f.g.c, "block_resize",
 				     json_pack("{s:s, s:i}", "device", "disk0", "size", 4096), NULL,
 				     &e),
 			 -EREMOTEIO);
@@ -399,13 +361,13 @@ static void the_uuid_is_told(void **state)
 	o = ask(&f, "query-uuid");
 	assert_string_equal(member(o, "UUID"), "00000000-0000-0000-0000-000000000000");
 	json_decref(o);
-	f.o.smbios.uuid[0] = 0x12;
-	f.o.smbios.uuid[15] = 0xef;
-	f.o.smbios.uuid_given = true;
+	f.g.o.smbios.uuid[0] = 0x12;
+	f.g.o.smbios.uuid[15] = 0xef;
+	f.g.o.smbios.uuid_given = true;
 	o = ask(&f, "query-uuid");
 	assert_string_equal(member(o, "UUID"), "12000000-0000-0000-0000-0000000000ef");
 	json_decref(o);
-	assert_int_equal(client_call(f.c, "umbra-info", NULL, &o, &e), 0);
+	assert_int_equal(client_call(f.g.c, "umbra-info", NULL, &o, &e), 0);
 	assert_string_equal(member(json_object_get(o, "guest"), "uuid"),
 			    "12000000-0000-0000-0000-0000000000ef");
 	json_decref(o);
@@ -424,7 +386,7 @@ static void pause_stops_and_cont_goes_on(void **state)
 		json_decref(ask(&f, "stop"));
 		expect_event(&f, "STOP");
 		expect_status(&f, "paused");
-		assert_true(machine_paused(f.m));
+		assert_true(machine_paused(f.g.m));
 		if (!i)
 			assert_false(runs_within(&f, 50));
 		json_decref(ask(&f, "stop")); /* no event */
@@ -435,11 +397,11 @@ static void pause_stops_and_cont_goes_on(void **state)
 	assert_true(runs_within(&f, 5000));
 	json_decref(ask(&f, "system_powerdown"));
 	expect_event(&f, "POWERDOWN");
-	machine_exit(f.m, EXIT_CODE_PANIC, NULL);
+	machine_exit(f.g.m, EXIT_CODE_PANIC, NULL);
 	{
 		json_t *o = NULL;
 
-		assert_int_equal(client_event(f.c, 5000, &o), 0);
+		assert_int_equal(client_event(f.g.c, 5000, &o), 0);
 		assert_string_equal(json_string_value(json_object_get(o, "event")),
 				    "GUEST_PANICKED");
 		json_decref(o);
@@ -455,15 +417,15 @@ static void a_guest_may_begin_paused(void **state)
 	(void)state;
 	fixture_start(&f, true);
 	expect_status(&f, "prelaunch");
-	assert_int_equal(vcpu_exits_total(machine_vcpu(f.m, 0)), 0);
-	assert_int_equal(vcpu_first_run_ns(machine_vcpu(f.m, 0)), 0);
+	assert_int_equal(vcpu_exits_total(machine_vcpu(f.g.m, 0)), 0);
+	assert_int_equal(vcpu_first_run_ns(machine_vcpu(f.g.m, 0)), 0);
 	json_decref(ask(&f, "cont"));
 	expect_event(&f, "RESUME");
 	assert_true(runs_within(&f, 5000));
 	/* The end comes through a pause as well. */
 	json_decref(ask(&f, "stop"));
 	expect_event(&f, "STOP");
-	machine_exit(f.m, EXIT_CODE_POWEROFF, NULL);
+	machine_exit(f.g.m, EXIT_CODE_POWEROFF, NULL);
 	expect_event(&f, "SHUTDOWN");
 	fixture_end(&f);
 }
@@ -508,7 +470,7 @@ static void a_network_that_dies_and_comes_back_is_an_event_each(void **state)
 	expect_event(&f, "POWERDOWN");
 	fixture_end(&f);
 	assert_int_equal(waitpid(keeper, NULL, 0), keeper);
-	free(f.o.nets[0].buf);
+	free(f.g.o.nets[0].buf);
 }
 
 static void descriptors_are_handed_over_by_name(void **state)
@@ -520,18 +482,18 @@ static void descriptors_are_handed_over_by_name(void **state)
 	(void)state;
 	fixture_start(&f, false);
 	assert_int_equal(pipe(pair), 0);
-	assert_int_equal(client_call(f.c, "getfd", json_pack("{s:s}", "fdname", "x"), NULL, &e),
+	assert_int_equal(client_call(f.g.c, "getfd", json_pack("{s:s}", "fdname", "x"), NULL, &e),
 			 -EREMOTEIO);
 	assert_string_equal(e.text, "No file descriptor supplied via SCM_RIGHTS");
-	assert_int_equal(client_give_fd(f.c, "x", pair[0], &e), 0);
-	assert_int_equal(client_give_fd(f.c, "9x", pair[0], &e), -EREMOTEIO);
+	assert_int_equal(client_give_fd(f.g.c, "x", pair[0], &e), 0);
+	assert_int_equal(client_give_fd(f.g.c, "9x", pair[0], &e), -EREMOTEIO);
 	close(pair[0]);
 	/* The VMM has it: the pipe has a reader as long as it keeps it. */
 	signal(SIGPIPE, SIG_IGN);
 	assert_int_equal(write(pair[1], "a", 1), 1);
-	assert_int_equal(client_call(f.c, "closefd", json_pack("{s:s}", "fdname", "x"), NULL, &e),
+	assert_int_equal(client_call(f.g.c, "closefd", json_pack("{s:s}", "fdname", "x"), NULL, &e),
 			 0);
-	assert_int_equal(client_call(f.c, "closefd", json_pack("{s:s}", "fdname", "x"), NULL, &e),
+	assert_int_equal(client_call(f.g.c, "closefd", json_pack("{s:s}", "fdname", "x"), NULL, &e),
 			 -EREMOTEIO);
 	assert_string_equal(e.text, "File descriptor named 'x' not found");
 	close(pair[1]);
@@ -547,9 +509,9 @@ static void a_leftover_is_replaced_and_a_living_one_is_not(void **state)
 
 	(void)state;
 	fixture_start(&f, false);
-	assert_int_equal(monitor_create(&second, f.m, &f.o, &e), -EADDRINUSE);
+	assert_int_equal(monitor_create(&second, f.g.m, &f.g.o, &e), -EADDRINUSE);
 	assert_non_null(strstr(e.text, "a guest of this name runs already"));
-	assert_int_equal(socket_dir_path(&path, f.name, false, &e), 0);
+	assert_int_equal(socket_dir_path(&path, f.g.name, false, &e), 0);
 	assert_int_equal(socket_file_remove_stale(path), -EADDRINUSE);
 	assert_int_equal(access(path, F_OK), 0);
 	fixture_end(&f);
@@ -567,14 +529,14 @@ static void give_fd(struct fixture *f, const char *name, int fd)
 {
 	struct err e = { "" };
 
-	if (client_give_fd(f->c, name, fd, &e))
+	if (client_give_fd(f->g.c, name, fd, &e))
 		fail_msg("%s", e.text);
 }
 
 static int dump(struct fixture *f, const char *protocol, bool detach, struct err *e)
 {
 	return client_call(
-		f->c, "dump-guest-memory",
+		f->g.c, "dump-guest-memory",
 		json_pack("{s:b, s:s, s:b}", "paging", 0, "protocol", protocol, "detach", detach),
 		NULL, e);
 }
@@ -585,7 +547,7 @@ static void expect_dump_event(struct fixture *f, const char *status, char error[
 	json_t *o = NULL, *data;
 	const char *text;
 
-	assert_int_equal(client_event(f->c, 20000, &o), 0);
+	assert_int_equal(client_event(f->g.c, 20000, &o), 0);
 	assert_string_equal(json_string_value(json_object_get(o, "event")), "DUMP_COMPLETED");
 	shape_check("DUMP_COMPLETED",
 		    json_object_get(json_object_get(f->shapes, "events"), "DUMP_COMPLETED"), o);
@@ -688,22 +650,22 @@ static void a_dump_that_is_stuck_holds_up_nothing(void **state)
 	give_fd(&f, "again", pair[1]);
 	assert_int_equal(dump(&f, "fd:again", true, &e), -EREMOTEIO);
 	for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
-		assert_int_equal(client_call(f.c, refused[i], NULL, NULL, &e), -EREMOTEIO);
+		assert_int_equal(client_call(f.g.c, refused[i], NULL, NULL, &e), -EREMOTEIO);
 		assert_string_equal(e.text, "There is a dump in process, please wait.");
 	}
-	assert_int_equal(client_call(f.c, "umbra-dump-cancel", NULL, NULL, &e), 0);
+	assert_int_equal(client_call(f.g.c, "umbra-dump-cancel", NULL, NULL, &e), 0);
 	expect_event(&f, "RESUME");
 	expect_dump_event(&f, "failed", error);
 	assert_string_equal(error, "the dump was ended");
-	assert_int_equal(client_call(f.c, "umbra-dump-cancel", NULL, NULL, &e), -EREMOTEIO);
+	assert_int_equal(client_call(f.g.c, "umbra-dump-cancel", NULL, NULL, &e), -EREMOTEIO);
 	expect_dump_status(&f, "failed");
 	assert_true(runs_within(&f, 5000));
 	/* The same once more, with the guest's end. */
 	assert_int_equal(dump(&f, "fd:again", true, &e), 0);
 	expect_event(&f, "STOP");
-	assert_int_equal(client_call(f.c, "quit", NULL, NULL, &e), 0);
-	pthread_join(f.thread, NULL);
-	assert_int_equal(pthread_create(&f.thread, NULL, no_thread, NULL), 0);
+	assert_int_equal(client_call(f.g.c, "quit", NULL, NULL, &e), 0);
+	pthread_join(f.g.thread, NULL);
+	assert_int_equal(pthread_create(&f.g.thread, NULL, no_thread, NULL), 0);
 	close(pair[0]);
 	close(pair[1]);
 	fixture_end(&f);
@@ -722,7 +684,7 @@ static void descriptors_that_take_no_dump(void **state)
 	fixture_start(&f, false);
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
 		assert_int_equal(dump(&f, bad[i], false, &e), -EREMOTEIO);
-	assert_int_equal(client_call(f.c, "dump-guest-memory",
+	assert_int_equal(client_call(f.g.c, "dump-guest-memory",
 				     json_pack("{s:b, s:s}", "paging", 1, "protocol", "fd:core"),
 				     NULL, &e),
 			 -EREMOTEIO);
@@ -771,7 +733,7 @@ static void a_slow_reader_is_kept(void **state)
 		       0);
 	fixture_start(&f, false);
 	signal(SIGPIPE, SIG_IGN);
-	assert_int_equal(socket_dir_path(&path, f.name, false, &e), 0);
+	assert_int_equal(socket_dir_path(&path, f.g.name, false, &e), 0);
 	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path);
 	assert_int_equal(connect(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
 	assert_int_equal(write(fd, hello, sizeof(hello) - 1), sizeof(hello) - 1);
@@ -803,13 +765,13 @@ static void stop_does_not_believe_a_lost_connection(void **state)
 	child = fork();
 	assert_true(child >= 0);
 	if (!child) {
-		char *argv[] = { stop, timeout, f.name, NULL };
+		char *argv[] = { stop, timeout, f.g.name, NULL };
 
 		_exit(cmd_stop(3, argv));
 	}
 	expect_event(&f, "POWERDOWN");
 	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
-		if (client_open(&others[i], f.name, 5000, &e))
+		if (client_open(&others[i], f.g.name, 5000, &e))
 			fail_msg("%s", e.text);
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_true(WIFEXITED(status));

@@ -14,19 +14,12 @@
 
 #include <cmocka.h>
 #include <linux/virtio_console.h>
-#include <linux/virtio_pci.h>
 
 #include "base/clock.h"
-#include "base/exit_code.h"
+#include "tests/unit/vmm/monitored.h"
+#include "tests/unit/vmm/pci_driver.h"
 #include "tests/unit/vmm/qmp_shapes.h"
 #include "vmm/backend/console.h"
-#include "vmm/backend/platform.h"
-#include "vmm/boot/probe.h"
-#include "vmm/control/client.h"
-#include "vmm/machine/io.h"
-#include "vmm/machine/layout.h"
-#include "vmm/machine/machine_int.h"
-#include "vmm/monitor/monitor.h"
 #include "vmm/spec/spec_text.h"
 
 #define RINGS	0x300000ULL /* three pages of the one queue */
@@ -36,32 +29,13 @@
 #define AGENT	1
 #define PLAIN	2
 
-/* Lets the vCPU do nothing but exit. */
-__asm__(".pushsection .rodata\nspin:\n1: out %al, $0x98\n jmp 1b\nspin_end:\n.popsection\n");
-extern const char spin[], spin_end[];
-
 struct fixture {
-	struct machine *m;
-	struct monitor *mon;
-	struct platform *platform;
+	struct monitored g;
 	struct console *console;
-	struct guest_spec o;
-	struct client *c;
-	pthread_t thread;
-	char name[32];
+	struct pci_driver driver;
 	json_t *shapes;
-	u64 bar;
 	u16 sent;
 };
-
-static void *machine_run_to_end(void *arg)
-{
-	struct fixture *f = arg;
-	struct err e;
-
-	monitor_ended(f->mon, machine_run(f->m, &e));
-	return NULL;
-}
 
 static void take_options(struct guest_spec *o)
 {
@@ -83,26 +57,16 @@ static void fixture_start(struct fixture *f)
 	struct err e = { "" };
 
 	memset(f, 0, sizeof(*f));
-	snprintf(f->name, sizeof(f->name), "unit-ports-%d", getpid());
-	take_options(&f->o);
-	f->o.name = f->name;
+	take_options(&f->g.o);
 	f->shapes = json_load_file("tests/unit/vmm/qmp-shapes.json", 0, NULL);
 	assert_non_null(f->shapes);
-	if (probe_machine(&f->m, 1, spin, (size_t)(spin_end - spin), 0, &e) ||
-	    monitor_create(&f->mon, f->m, &f->o, &e) ||
-	    platform_create(&f->platform, f->m, &f->o, &e))
+	monitored_create(&f->g, "unit-ports", 1);
+	config.bus = platform_bus(f->g.platform, guest_spec_serial(&f->g.o));
+	if (console_create(&f->console, f->g.m, &f->g.o, &config, &e))
 		fail_msg("%s", e.text);
-	config.bus = platform_bus(f->platform, guest_spec_serial(&f->o));
-	if (console_create(&f->console, f->m, &f->o, &config, &e))
-		fail_msg("%s", e.text);
-	monitor_set_devices(f->mon, f->platform, f->console);
-	lifecycle_add(machine_lifecycle(f->m), &monitor_part, f->mon);
-	lifecycle_add(machine_lifecycle(f->m), &platform_part, f->platform);
-	lifecycle_add(machine_lifecycle(f->m), &console_part, f->console);
-	assert_int_equal(lifecycle_start(machine_lifecycle(f->m), &e), 0);
-	assert_int_equal(pthread_create(&f->thread, NULL, machine_run_to_end, f), 0);
-	if (client_open(&f->c, f->name, 5000, &e))
-		fail_msg("%s", e.text);
+	monitor_set_devices(f->g.mon, f->g.platform, f->console);
+	lifecycle_add(machine_lifecycle(f->g.m), &console_part, f->console);
+	monitored_start(&f->g);
 }
 
 /* Lets the loop run a round or two. */
@@ -119,80 +83,37 @@ static void fixture_end(struct fixture *f)
 	unsigned asked = 0;
 	json_t *o = NULL;
 
-	machine_exit(f->m, EXIT_CODE_POWEROFF, NULL);
-	pthread_join(f->thread, NULL);
+	monitored_stop(&f->g);
 	console_await_files(f->console);
-	machine_wait(f->m, asked_twice, &asked);
-	assert_int_equal(lifecycle_end(machine_lifecycle(f->m), NULL), 0);
-	assert_int_equal(client_event(f->c, 5000, &o), 0);
+	machine_wait(f->g.m, asked_twice, &asked);
+	assert_int_equal(lifecycle_end(machine_lifecycle(f->g.m), NULL), 0);
+	assert_int_equal(client_event(f->g.c, 5000, &o), 0);
 	assert_string_equal(json_string_value(json_object_get(o, "event")), "SHUTDOWN");
 	json_decref(o);
-	assert_int_equal(client_event(f->c, 5000, &o), -ENOTCONN);
-	client_close(f->c);
-	machine_destroy(f->m);
-	guest_spec_free(&f->o);
+	assert_int_equal(client_event(f->g.c, 5000, &o), -ENOTCONN);
+	client_close(f->g.c);
+	machine_destroy(f->g.m);
+	guest_spec_free(&f->g.o);
 	json_decref(f->shapes);
 }
 
 /* --- the driver ------------------------------------------------------------------------------ */
 
-static u64 mmio_read(struct fixture *f, u64 at, unsigned len)
-{
-	u64 value = 0;
-
-	assert_true(io_mmio(machine_io(f->m), at, &value, len, false));
-	return value;
-}
-
-static void mmio_write(struct fixture *f, u64 at, u64 value, unsigned len)
-{
-	assert_true(io_mmio(machine_io(f->m), at, &value, len, true));
-}
-
-static void driver_find(struct fixture *f)
-{
-	unsigned slot = 0;
-
-	while (slot < 32 && mmio_read(f, LAYOUT_ECAM + (slot << 15), 4) != CONSOLE)
-		slot++;
-	assert_true(slot < 32);
-	f->bar = mmio_read(f, LAYOUT_ECAM + (slot << 15) + 0x10, 4) & ~0xfULL;
-	f->bar |= mmio_read(f, LAYOUT_ECAM + (slot << 15) + 0x14, 4) << 32;
-	mmio_write(f, LAYOUT_ECAM + (slot << 15) + 4, 6, 2);
-}
-
 /* Begins as a driver of several ports that only ever sends control messages. */
 static void driver_start(struct fixture *f)
 {
-	driver_find(f);
 	f->sent = 0;
-	memset(machine_gpa(f->m, RINGS, 0x3000), 0, 0x3000);
-	mmio_write(f, f->bar + VIRTIO_PCI_COMMON_STATUS, 3, 1);
-	mmio_write(f, f->bar + VIRTIO_PCI_COMMON_GFSELECT, 0, 4);
-	mmio_write(f, f->bar + VIRTIO_PCI_COMMON_GF, 1U << VIRTIO_CONSOLE_F_MULTIPORT, 4);
-	mmio_write(f, f->bar + VIRTIO_PCI_COMMON_GFSELECT, 1, 4);
-	mmio_write(f, f->bar + VIRTIO_PCI_COMMON_GF, 1, 4);
-	mmio_write(f, f->bar + VIRTIO_PCI_COMMON_STATUS, 0xb, 1);
-	mmio_write(f, f->bar + VIRTIO_PCI_COMMON_Q_SELECT, CTRL_TX, 2);
-	mmio_write(f, f->bar + VIRTIO_PCI_COMMON_Q_SIZE, 16, 2);
-	mmio_write(f, f->bar + VIRTIO_PCI_COMMON_Q_DESCLO, RINGS, 8);
-	mmio_write(f, f->bar + VIRTIO_PCI_COMMON_Q_AVAILLO, RINGS + 0x1000, 8);
-	mmio_write(f, f->bar + VIRTIO_PCI_COMMON_Q_USEDLO, RINGS + 0x2000, 8);
-	mmio_write(f, f->bar + VIRTIO_PCI_COMMON_Q_ENABLE, 1, 2);
-	mmio_write(f, f->bar + VIRTIO_PCI_COMMON_STATUS, 0xf, 1);
-	assert_int_equal(mmio_read(f, f->bar + VIRTIO_PCI_COMMON_STATUS, 1), 0xf);
-}
-
-static void driver_reset(struct fixture *f)
-{
-	mmio_write(f, f->bar + VIRTIO_PCI_COMMON_STATUS, 0, 1);
+	memset(machine_gpa(f->g.m, RINGS, 0x3000), 0, 0x3000);
+	pci_driver_begin(&f->driver, f->g.m, CONSOLE, 1U << VIRTIO_CONSOLE_F_MULTIPORT);
+	pci_driver_add_queue(&f->driver, CTRL_TX, RINGS);
+	pci_driver_go(&f->driver);
 }
 
 /* Opens or closes @port, and returns when the device has taken that. */
 static void driver_opens(struct fixture *f, u32 port, bool open)
 {
 	const struct virtio_console_control message = { port, VIRTIO_CONSOLE_PORT_OPEN, open };
-	u8 *page = machine_gpa(f->m, RINGS, 0x3000);
+	u8 *page = machine_gpa(f->g.m, RINGS, 0x3000);
 	const struct {
 		u64 addr;
 		u32 len;
@@ -204,7 +125,7 @@ static void driver_opens(struct fixture *f, u32 port, bool open)
 	memcpy(page + 0x800, &message, sizeof(message));
 	memcpy(page, &desc, sizeof(desc));
 	__atomic_store_n(&avail[1], ++f->sent, __ATOMIC_RELEASE);
-	mmio_write(f, f->bar + NOTIFY + CTRL_TX * 4, CTRL_TX, 2);
+	pci_driver_write(&f->driver, NOTIFY + CTRL_TX * 4, CTRL_TX, 2);
 	for (int i = 0; i < 5000 && __atomic_load_n(&used[1], __ATOMIC_ACQUIRE) != f->sent; i++)
 		usleep(1000);
 	assert_int_equal(__atomic_load_n(&used[1], __ATOMIC_ACQUIRE), f->sent);
@@ -216,7 +137,7 @@ static void expect_turn(struct fixture *f, const char *id, bool open)
 {
 	json_t *o = NULL, *data;
 
-	assert_int_equal(client_event(f->c, 5000, &o), 0);
+	assert_int_equal(client_event(f->g.c, 5000, &o), 0);
 	assert_string_equal(json_string_value(json_object_get(o, "event")), "VSERPORT_CHANGE");
 	shape_check("VSERPORT_CHANGE",
 		    json_object_get(json_object_get(f->shapes, "events"), "VSERPORT_CHANGE"), o);
@@ -230,7 +151,7 @@ static void expect_no_event(struct fixture *f, int ms)
 {
 	json_t *o = NULL;
 
-	assert_int_equal(client_event(f->c, ms, &o), -ETIMEDOUT);
+	assert_int_equal(client_event(f->g.c, ms, &o), -ETIMEDOUT);
 }
 
 static json_t *ask(struct fixture *f, const char *command, json_t *args)
@@ -238,7 +159,7 @@ static json_t *ask(struct fixture *f, const char *command, json_t *args)
 	json_t *out = NULL;
 	struct err e = { "" };
 
-	if (client_call(f->c, command, args, &out, &e))
+	if (client_call(f->g.c, command, args, &out, &e))
 		fail_msg("%s: %s", command, e.text);
 	return out;
 }
@@ -285,7 +206,7 @@ static void each_turn_is_an_event(void **state)
 	expect_turn(&f, "channel0", false);
 	assert_false(frontend_open(&f, "charchannel0"));
 	/* A reset closes what is open. */
-	driver_reset(&f);
+	pci_driver_reset(&f.driver);
 	expect_turn(&f, "plain", false);
 	driver_start(&f);
 	driver_opens(&f, PLAIN, true);
