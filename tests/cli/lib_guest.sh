@@ -37,6 +37,17 @@ guest_start()
 	wait_for 10 guest_answers_or_has_ended
 }
 
+# guest_ends CODE: the guest whose vmm is $run does so, within 10 s
+guest_ends()
+{
+	local code=0
+
+	wait_for 10 process_ended "$run" || return 1
+	wait "$run" || code=$?
+	run=
+	[ $code = "$1" ] || { echo "exit code $code"; cat err; return 1; }
+}
+
 # info_tells PATTERN: in what vmm info says now, which stays in the file info
 info_tells()
 {

@@ -25,17 +25,6 @@ start()
 	wait_for 10 is_up || { cat err; return 1; }
 }
 
-# ends CODE: $run does, within 10 s
-ends()
-{
-	local code=0
-
-	wait_for 10 process_ended "$run" || return 1
-	wait "$run" || code=$?
-	run=
-	[ $code = "$1" ] || { echo "exit code $code"; cat err; return 1; }
-}
-
 is_the_vmm()
 {
 	start && [ "$("${as[@]}" "$vmm" ps --json | jq -r --arg g "$guest" '.[] | select(.name == $g).pid')" = "$run" ] &&
@@ -68,11 +57,11 @@ is_confined()
 	jq -e '.confinement.missing.mount' state >/dev/null || [ "$(wc -l <"/proc/$run/mountinfo")" = 1 ]
 }
 
-stops() { "${as[@]}" "$vmm" stop --force --timeout 0 "$guest" && ends 143; }
+stops() { "${as[@]}" "$vmm" stop --force --timeout 0 "$guest" && guest_ends 143; }
 no_socket() { [ -z "$(find /run/umbra "$work" -name "$guest.sock" 2>/dev/null)" ]; }
-signal_ends() { start && kill -TERM "$run" && ends 143 && grep -q 'ended by signal 15' err; }
+signal_ends() { start && kill -TERM "$run" && guest_ends 143 && grep -q 'ended by signal 15' err; }
 # By name, so that the socket that the last one left behind is met.
-starts_again() { start && kill -KILL "$run" && ends 137 && start && kill -TERM "$run" && ends 143; }
+starts_again() { start && kill -KILL "$run" && guest_ends 137 && start && kill -TERM "$run" && guest_ends 143; }
 
 # Its parent ends when the guest is there; nothing ties the VMM to it.
 outlives_its_starter()

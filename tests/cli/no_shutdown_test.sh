@@ -38,21 +38,10 @@ begin()
 	wait_for 10 has_status "$2"
 }
 
-# ends CODE: $run does, within 10 s
-ends()
-{
-	local code=0
-
-	wait_for 10 process_ended "$run" || return 1
-	wait "$run" || code=$?
-	run=
-	[ $code = "$1" ] || { echo "exit code $code"; cat err; return 1; }
-}
-
 stays() { begin off shutdown; }
-stop_ends() { "$vmm" stop "$guest" && ends 0; }
-signal_ends() { begin off shutdown && kill -TERM "$run" && ends 0; }
-force_ends() { begin off shutdown && "$vmm" stop --force --timeout 0 "$guest" && ends 0; }
+stop_ends() { "$vmm" stop "$guest" && guest_ends 0; }
+signal_ends() { begin off shutdown && kill -TERM "$run" && guest_ends 0; }
+force_ends() { begin off shutdown && "$vmm" stop --force --timeout 0 "$guest" && guest_ends 0; }
 
 # The status that follows is that of a second end: its uptime goes on, and its exits grow.
 reset_starts_it()
@@ -77,7 +66,7 @@ tells_of_a_panic()
 
 stop_says_that_it_panicked()
 {
-	! "$vmm" stop "$guest" 2>refusal && grep -q 'did not shut down: guest-panicked' refusal && ends 11
+	! "$vmm" stop "$guest" 2>refusal && grep -q 'did not shut down: guest-panicked' refusal && guest_ends 11
 }
 
 # Its end is that of its vmm.
