@@ -23,6 +23,7 @@
 #include <cmocka.h>
 
 #include "base/exit_code.h"
+#include "tests/unit/vmm/told_notes.h"
 #include "vmm/backend/outlet.h"
 #include "vmm/guest/guest.h"
 
@@ -38,23 +39,11 @@ static const int no_signals[] = { -1 };
 struct front {
 	struct guest_spec spec;
 	char dir[32], image[48], disk[48], log[48];
-	pthread_mutex_t lock;
-	char told[2000]; /* all notes, a line each */
-	int helps;	 /* times that the help was asked for */
+	struct told_notes told;
+	int helps; /* times that the help was asked for */
 	char text[200];
 	int started; /* descriptor, or -1 */
 };
-
-static void on_note(void *arg, const char *line)
-{
-	struct front *f = arg;
-	size_t used;
-
-	pthread_mutex_lock(&f->lock);
-	used = strlen(f->told);
-	snprintf(f->told + used, sizeof(f->told) - used, "%s\n", line);
-	pthread_mutex_unlock(&f->lock);
-}
 
 static void on_console_help(void *arg, const char *text)
 {
@@ -79,7 +68,7 @@ static void front_init(struct front *f, const u8 *code, size_t len)
 	int fd;
 
 	memset(f, 0, sizeof(*f));
-	pthread_mutex_init(&f->lock, NULL);
+	told_begin(&f->told);
 	f->started = -1;
 	strcpy(f->dir, "/tmp/umbra-unit-XXXXXX");
 	assert_non_null(mkdtemp(f->dir));
@@ -106,7 +95,7 @@ static void front_fini(struct front *f)
 	unlink(f->disk);
 	unlink(f->log);
 	rmdir(f->dir);
-	pthread_mutex_destroy(&f->lock);
+	told_end(&f->told);
 }
 
 /* Makes a sparse file of @len bytes. */
@@ -128,7 +117,7 @@ static off_t front_run(struct front *f, int *code, struct err *e)
 		.spec = &f->spec,
 		.end_signals = no_signals,
 		.front = { .arg = f,
-			   .notes = { on_note, f },
+			   .notes = { told_put, &f->told },
 			   .started = on_started,
 			   .console_help = on_console_help },
 	};
@@ -152,8 +141,8 @@ static off_t front_run(struct front *f, int *code, struct err *e)
 
 static void assert_told(const struct front *f, const char *what)
 {
-	if (!strstr(f->told, what))
-		fail_msg("no note has \"%s\":\n%s", what, f->told);
+	if (!strstr(f->told.text, what))
+		fail_msg("no note has \"%s\":\n%s", what, f->told.text);
 }
 
 /* A pseudo-terminal, a disk whose tail is missing, a file that is full. */
@@ -181,8 +170,8 @@ static void notes_reach_the_front_end_and_nothing_stderr(void **state)
 	assert_told(&f, "its last 100 bytes are no whole sector");
 	assert_told(&f, "port log: ");
 	assert_told(&f, "nothing is written to it until it has been shortened");
-	assert_null(strstr(f.told, "vmm: "));
-	assert_null(strchr(f.told, '\r'));
+	assert_null(strstr(f.told.text, "vmm: "));
+	assert_null(strchr(f.told.text, '\r'));
 	assert_int_equal(printed, 0);
 	assert_string_equal(e.text, "");
 	front_fini(&f);
@@ -208,8 +197,8 @@ static int without_a_socket(void)
 	front_fini(&f);
 	if (code != EXIT_CODE_POWEROFF || *e.text)
 		return 2;
-	return strstr(f.told, "; the guest runs without one (--no-control") &&
-			       strstr(f.told, "directory of the control sockets ")
+	return strstr(f.told.text, "; the guest runs without one (--no-control") &&
+			       strstr(f.told.text, "directory of the control sockets ")
 		       ? 0
 		       : 3;
 }

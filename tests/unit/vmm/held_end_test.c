@@ -26,6 +26,7 @@
 #include "base/exit_code.h"
 #include "devices/virtio_blk.h"
 #include "policy/record.h"
+#include "tests/unit/vmm/told_notes.h"
 #include "vmm/boot/probe.h"
 #include "vmm/boot/setup_header.h"
 #include "vmm/cli/commands.h"
@@ -137,23 +138,11 @@ struct fixture {
 	struct guest_record *r;
 	bool records; /* atomic: the guest's next exit adds a line to the record */
 	pthread_t thread;
-	pthread_mutex_t lock;
-	char told[2000];    /* all notes, a line each */
+	struct told_notes told;
 	bool started, done; /* atomic */
 	int code;
 	struct client *c;
 };
-
-static void on_note(void *arg, const char *line)
-{
-	struct fixture *f = arg;
-	size_t used;
-
-	pthread_mutex_lock(&f->lock);
-	used = strlen(f->told);
-	snprintf(f->told + used, sizeof(f->told) - used, "%s\n", line);
-	pthread_mutex_unlock(&f->lock);
-}
 
 static void on_started(void *arg, const char *name)
 {
@@ -188,7 +177,7 @@ static void *run_guest(void *arg)
 		.spec = &f->spec,
 		.end_signals = no_signals,
 		.front = { .arg = f,
-			   .notes = { on_note, f },
+			   .notes = { told_put, &f->told },
 			   .started = on_started,
 			   .notes_busy = front_busy,
 			   .notes_held_ms = front_held_ms },
@@ -199,7 +188,7 @@ static void *run_guest(void *arg)
 
 	f->code = guest_create(&g, &c, &e) ? -1 : guest_run(g, &e);
 	if (f->code < 0)
-		on_note(f, e.text);
+		told_put(&f->told, e.text);
 	else
 		guest_exit_line(g, f->code, line, sizeof(line));
 	guest_destroy(g);
@@ -231,7 +220,7 @@ static struct fixture *fixture_new(void)
 	static u8 image[IMAGE_LEN], disk[4096];
 	struct fixture *f = calloc(1, sizeof(*f));
 
-	pthread_mutex_init(&f->lock, NULL);
+	told_begin(&f->told);
 	strcpy(f->dir, "/tmp/umbra-unit-XXXXXX");
 	assert_non_null(mkdtemp(f->dir));
 	snprintf(f->image, sizeof(f->image), "%s/bios", f->dir);
@@ -267,7 +256,7 @@ static int fixture_run_as(struct fixture *f, void *(*run)(void *arg), void **sta
 	     i++)
 		nap();
 	if (client_open(&f->c, f->name, 5000, &e))
-		fail_msg("%s; %s", e.text, f->told);
+		fail_msg("%s; %s", e.text, f->told.text);
 	*state = f;
 	return 0;
 }
@@ -320,7 +309,7 @@ static void *run_recorded(void *arg)
 	struct fixture *f = arg;
 	const struct machine_config c = { .memory = PROBE_MEMORY,
 					  .cpus = 1,
-					  .notes = { on_note, f } };
+					  .notes = { told_put, &f->told } };
 	struct monitor *mon;
 	struct machine *m;
 	struct err e = { "" };
@@ -329,7 +318,7 @@ static void *run_recorded(void *arg)
 	    monitor_create(&mon, m, &f->spec, &e) ||
 	    guest_record_create(&f->r, m, mon, f->record, &e) ||
 	    machine_pio_add(m, 0x98, 1, on_port, f)) {
-		on_note(f, e.text);
+		told_put(&f->told, e.text);
 		__atomic_store_n(&f->done, true, __ATOMIC_RELEASE);
 		return NULL;
 	}
@@ -395,7 +384,7 @@ static int teardown(void **state)
 	unlink(f->image);
 	unlink(f->disk);
 	rmdir(f->dir);
-	pthread_mutex_destroy(&f->lock);
+	told_end(&f->told);
 	free(f);
 	return 0;
 }
@@ -416,12 +405,12 @@ static void await_note(struct fixture *f, const char *what)
 
 	for (unsigned i = 0; i < 9000 && !told; i++) {
 		nap();
-		pthread_mutex_lock(&f->lock);
-		told = strstr(f->told, what);
-		pthread_mutex_unlock(&f->lock);
+		pthread_mutex_lock(&f->told.lock);
+		told = strstr(f->told.text, what);
+		pthread_mutex_unlock(&f->told.lock);
 	}
 	if (!told)
-		fail_msg("no note has \"%s\":\n%s", what, f->told);
+		fail_msg("no note has \"%s\":\n%s", what, f->told.text);
 }
 
 /* Returns what `vmm stop` prints of the guest, whose end it must not wait for. */
@@ -559,9 +548,9 @@ static void each_reset_that_waits_is_told(void **state)
 		__atomic_store_n(&held_since, now_ms(), __ATOMIC_RELEASE);
 		ask(f, "system_reset", NULL);
 		await_note(f, want);
-		pthread_mutex_lock(&f->lock);
-		f->told[0] = '\0';
-		pthread_mutex_unlock(&f->lock);
+		pthread_mutex_lock(&f->told.lock);
+		f->told.text[0] = '\0';
+		pthread_mutex_unlock(&f->told.lock);
 		__atomic_store_n(&held_since, 0, __ATOMIC_RELEASE);
 		await_event(f, "RESET");
 	}
@@ -614,7 +603,7 @@ static void a_short_wait_is_not_told(void **state)
 	for (unsigned i = 0; i < 200; i++)
 		nap();
 	assert_ends(f, EXIT_CODE_SIGNAL + 15);
-	assert_null(strstr(f->told, "--disk"));
+	assert_null(strstr(f->told.text, "--disk"));
 }
 
 static void expect_stop_says(struct fixture *f, const char *want)

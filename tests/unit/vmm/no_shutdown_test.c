@@ -18,6 +18,7 @@
 #include <cmocka.h>
 
 #include "base/exit_code.h"
+#include "tests/unit/vmm/told_notes.h"
 #include "vmm/cli/commands.h"
 #include "vmm/control/client.h"
 #include "vmm/guest/guest.h"
@@ -44,24 +45,12 @@ struct fixture {
 	struct guest_spec spec;
 	char dir[32], image[48], name[32];
 	pthread_t thread;
-	pthread_mutex_t lock;
-	char told[4000]; /* all notes, a line each */
+	struct told_notes told;
 	struct guest *g;
 	struct client *c;
 	json_int_t tid; /* of vCPU 0's thread, from the first expect_thread() on */
 	int code;
 };
-
-static void on_note(void *arg, const char *line)
-{
-	struct fixture *f = arg;
-	size_t used;
-
-	pthread_mutex_lock(&f->lock);
-	used = strlen(f->told);
-	snprintf(f->told + used, sizeof(f->told) - used, "%s\n", line);
-	pthread_mutex_unlock(&f->lock);
-}
 
 /* Runs the guest on a thread of its own, which the VMM takes for its main one. */
 static void *run_guest(void *arg)
@@ -71,7 +60,7 @@ static void *run_guest(void *arg)
 
 	f->code = guest_run(f->g, &e);
 	if (*e.text)
-		on_note(f, e.text);
+		told_put(&f->told, e.text);
 	guest_destroy(f->g);
 	return NULL;
 }
@@ -85,14 +74,14 @@ static void fixture_begin(struct fixture *f, const u8 *code, size_t len, bool no
 	const struct guest_config c = {
 		.spec = &f->spec,
 		.end_signals = no_signals,
-		.front = { .arg = f, .notes = { on_note, f } },
+		.front = { .arg = f, .notes = { told_put, &f->told } },
 	};
 	static u8 image[IMAGE_LEN];
 	struct err e = { "" };
 	int fd;
 
 	memset(f, 0, sizeof(*f));
-	pthread_mutex_init(&f->lock, NULL);
+	told_begin(&f->told);
 	strcpy(f->dir, "/tmp/umbra-unit-XXXXXX");
 	assert_non_null(mkdtemp(f->dir));
 	snprintf(f->image, sizeof(f->image), "%s/bios", f->dir);
@@ -132,14 +121,14 @@ static void fixture_join(struct fixture *f)
 	guest_spec_free(&f->spec);
 	unlink(f->image);
 	rmdir(f->dir);
-	pthread_mutex_destroy(&f->lock);
+	told_end(&f->told);
 }
 
 static void fixture_end(struct fixture *f, int code)
 {
 	fixture_join(f);
 	if (f->code != code)
-		fail_msg("exit code %d; %s", f->code, f->told);
+		fail_msg("exit code %d; %s", f->code, f->told.text);
 }
 
 static void ask(struct fixture *f, const char *command)
@@ -147,7 +136,7 @@ static void ask(struct fixture *f, const char *command)
 	struct err e = { "" };
 
 	if (client_call(f->c, command, NULL, NULL, &e))
-		fail_msg("%s: %s; %s", command, e.text, f->told);
+		fail_msg("%s: %s; %s", command, e.text, f->told.text);
 }
 
 static void expect_refusal(struct fixture *f, const char *command, const char *text)
@@ -275,7 +264,7 @@ static void skip_to(struct fixture *f, const char *name)
 
 	while (!found) {
 		if (client_event(f->c, PATIENCE_MS, &o))
-			fail_msg("no event %s; %s", name, f->told);
+			fail_msg("no event %s; %s", name, f->told.text);
 		found = !strcmp(json_string_value(json_object_get(o, "event")), name);
 		json_decref(o);
 	}
@@ -332,8 +321,8 @@ static void a_panic_and_a_halt_rest_too(void **state)
 	expect_event(&f, "GUEST_PANICKED", "action", "pause");
 	expect_event(&f, "STOP", NULL, NULL);
 	expect_status(&f, "guest-panicked");
-	if (!strstr(f.told, "the guest's kernel panicked"))
-		fail_msg("no note: %s", f.told);
+	if (!strstr(f.told.text, "the guest's kernel panicked"))
+		fail_msg("no note: %s", f.told.text);
 	expect_refusal(&f, "cont", "Resetting the Virtual Machine is required");
 	ask(&f, "quit");
 	fixture_end(&f, EXIT_CODE_PANIC);
