@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/little_endian.h"
+#include "vmm/boot/checksum.h"
 #include "vmm/boot/dsdt.h"
 #include "vmm/machine/layout.h"
 
@@ -67,15 +68,6 @@ struct area {
 	struct acpi_fixups *fix; /* or NULL */
 };
 
-static u8 table_checksum(const u8 *p, size_t len)
-{
-	u8 sum = 0;
-
-	while (len--)
-		sum = (u8)(sum + *p++);
-	return (u8)-sum;
-}
-
 /* Returns room for a table, zeroed, 16-byte aligned; NULL if there is none. */
 static u8 *area_take(struct area *a, size_t len, u64 *gpa)
 {
@@ -103,7 +95,7 @@ static void table_header(u8 *t, const char *signature, u32 len, u8 revision)
 
 static void table_finish(u8 *t, u32 len)
 {
-	t[9] = table_checksum(t, len);
+	t[9] = checksum8(t, len);
 }
 
 /* Writes a generic address: an I/O port, accessed by bytes. */
@@ -320,8 +312,8 @@ static int acpi_write_tables(struct area *a, unsigned cpus)
 	rsdp[15] = 2;
 	store_u32(rsdp + 20, RSDP_LEN);
 	put_pointer(a, rsdp + 24, xsdt_gpa, 8);
-	rsdp[8] = table_checksum(rsdp, 20);
-	rsdp[32] = table_checksum(rsdp, RSDP_LEN);
+	rsdp[8] = checksum8(rsdp, 20);
+	rsdp[32] = checksum8(rsdp, RSDP_LEN);
 	note_sum(a, rsdp, 32, RSDP_LEN);
 	return 0;
 }

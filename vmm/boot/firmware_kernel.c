@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "vmm/boot/checksum.h"
 #include "vmm/boot/setup_header.h"
 #include "vmm/machine/layout.h"
 #include "vmm/machine/machine_boot.h"
@@ -215,14 +216,11 @@ static void loader_io(void *arg, u64 offset, void *data, unsigned len, bool writ
 static int make_rom(struct firmware_kernel *k)
 {
 	size_t len = (size_t)(firmware_rom_end - firmware_rom);
-	u8 sum = 0;
 
 	if (len > sizeof(k->rom))
 		return -ENOSPC;
 	memcpy(k->rom, firmware_rom, len);
-	for (size_t i = 0; i < len; i++)
-		sum = (u8)(sum + k->rom[i]);
-	k->rom[len - 1] = (u8)(k->rom[len - 1] - sum);
+	k->rom[len - 1] = (u8)(k->rom[len - 1] + checksum8(k->rom, len));
 	k->rom_len = (u32)len;
 	return 0;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/little_endian.h"
+#include "vmm/boot/checksum.h"
 
 #define MAJOR	    3
 #define MAJOR_OLD   2 /* of the 32-bit entry point, */
@@ -86,15 +87,6 @@ _Static_assert(SMBIOS_TABLE_MAX > (SPEC_SMBIOS_TEXTS + 2 * ARRAY_SIZE(structures
 					  (SPEC_SMBIOS_TEXT_MAX + 1),
 	       "all texts fit, each behind its structure");
 
-static u8 smbios_checksum(const u8 *p, size_t len)
-{
-	u8 sum = 0;
-
-	for (size_t i = 0; i < len; i++)
-		sum = (u8)(sum + p[i]);
-	return (u8)-sum;
-}
-
 /* Puts the strings of @st behind it; each ends with a 0, and all of them with one more. */
 static void put_texts(u8 *mem, const struct structure *st, const struct spec_smbios *s, size_t *len)
 {
@@ -173,8 +165,8 @@ static void put_anchor(u8 *a, const struct smbios_list *t, u32 gpa)
 	store_u32(a + 24, gpa);
 	store_u16(a + 28, (u16)t->count);
 	a[30] = MAJOR_OLD << 4 | MINOR_OLD;
-	a[21] = smbios_checksum(a + 16, 15);
-	a[4] = smbios_checksum(a, SMBIOS_ANCHOR);
+	a[21] = checksum8(a + 16, 15);
+	a[4] = checksum8(a, SMBIOS_ANCHOR);
 }
 
 /* Writes the 64-bit entry point (DSP0134 5.2.2). */
@@ -187,7 +179,7 @@ static void put_anchor3(u8 *a, const struct smbios_list *t, u64 gpa)
 	a[10] = 1; /* the entry point's own revision */
 	store_u32(a + 12, (u32)t->used);
 	store_u64(a + 16, gpa);
-	a[5] = smbios_checksum(a, ANCHOR3);
+	a[5] = checksum8(a, ANCHOR3);
 }
 
 int smbios_write(void *mem, size_t len, u64 gpa, const struct spec_smbios *s)
