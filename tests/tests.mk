@@ -63,6 +63,9 @@ $(B)/tests/unit/devices/blk_held_test: private LDLIBS += -Wl,--wrap=blk_image_fl
 $(B)/tests/unit/policy/record_held_test: private LDLIBS += -Wl,--wrap=write,--wrap=fsync
 $(B)/tests/unit/vmm/gate_held_test: private LDLIBS += -Wl,--wrap=write,--wrap=calloc,--wrap=free
 
+# It counts system calls.
+$(B)/tests/unit/vmm/page_walk_test: private LDLIBS += -Wl,--wrap=ioctl
+
 # The kernel is an older one for it, which does not know all flags of a memfd.
 $(B)/tests/unit/base/sealed_file_test: private LDLIBS += -Wl,--wrap=memfd_create
 

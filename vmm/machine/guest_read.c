@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Walks the guest kernel's own page tables, and copies from the pages that they lead to. */
+/* Copies from the pages that the guest kernel's own page tables lead to. */
 #include <errno.h>
 #include <string.h>
 
 #include "shadow/kernel/kernel.h"
 #include "vmm/machine/guest_read.h"
 #include "vmm/machine/machine.h"
-
-#define PTE_PRESENT 1ULL
-#define PTE_LARGE   0x80ULL
-#define PTE_ADDR    0x000ffffffffff000ULL
+#include "vmm/machine/page_walk.h"
 
 static u64 image_gpa(struct machine *m, u64 link_addr)
 {
@@ -30,30 +27,11 @@ static int page_table_levels(struct machine *m)
 
 int guest_translate(struct machine *m, u64 va, u64 *gpa, u64 *page_left)
 {
-	u64 sym = kernel_symbol(machine_kernel(m), "init_top_pgt"), table, entry;
-	int level, n = page_table_levels(m);
+	u64 sym = kernel_symbol(machine_kernel(m), "init_top_pgt");
 
 	if (!sym)
 		return -ENOENT;
-	table = image_gpa(m, sym);
-	for (level = n - 1; level >= 0; level--) {
-		unsigned shift = 12 + 9 * (unsigned)level;
-		const u64 *t = machine_gpa(m, table, 4096);
-		u64 size = 1ULL << shift;
-
-		if (!t)
-			return -EFAULT;
-		entry = __atomic_load_n(&t[va >> shift & 511], __ATOMIC_RELAXED);
-		if (!(entry & PTE_PRESENT))
-			return -EFAULT;
-		if (!level || (level <= 2 && entry & PTE_LARGE)) {
-			*gpa = (entry & PTE_ADDR & ~(size - 1)) | (va & (size - 1));
-			*page_left = size - (va & (size - 1));
-			return 0;
-		}
-		table = entry & PTE_ADDR;
-	}
-	return -EFAULT;
+	return page_walk(m, image_gpa(m, sym), page_table_levels(m), va, gpa, page_left);
 }
 
 int guest_read(struct machine *m, u64 va, void *buf, size_t len)

@@ -20,12 +20,23 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "vmm/machine/page_walk.h"
 #include "vmm/machine/threads.h"
 #include "vmm/machine/vcpu_reset.h"
 
 #define KICK_SIGNAL (SIGRTMIN + 1)
 #define GP_VECTOR   13
+/*
+ * Who has asked for the special registers at an exit asks at the next ones, too (a driver's calls):
+ * for so many KVM_RUNs they come along, which costs less than a system call for them, and more than
+ * nothing at exits where nobody asks.
+ */
+#define SREGS_RUNS  8
 #define TID_UNKNOWN (-1) /* asked for, and the host did not tell */
+
+#define CR0_PG	 0x80000000U
+#define CR4_LA57 0x1000U
+#define EFER_LMA 0x400U
 
 /* Of the local APIC (SDM vol. 3, 11.5.1): the pin that a machine's NMI button is wired to. */
 #define APIC_LINT1    0x360
@@ -61,7 +72,8 @@ struct vcpu {
 	bool at_rest;	      /* atomic: the answer to vcpu_probe() */
 	bool inject_gp;	      /* own thread only, as all below; in IDLE vcpu_reset()'s */
 	unsigned parked;      /* the last pause that was reported: (V3), over a reset, too */
-	bool sregs_valid;
+	bool sregs_valid;     /* sregs has those of this exit, by a system call */
+	unsigned sregs_runs;  /* so many KVM_RUNs bring the special registers along */
 	u64 rip, previous_rip;
 	struct kvm_sregs sregs;
 	u64 exits[VCPU_EXIT_REASONS]; /* written by the own thread, read by any: atomic */
@@ -113,6 +125,9 @@ int vcpu_get_regs(struct vcpu *v, struct kvm_regs *regs, struct kvm_sregs *sregs
 
 const struct kvm_sregs *vcpu_sregs(struct vcpu *v)
 {
+	v->sregs_runs = SREGS_RUNS;
+	if (v->run->kvm_valid_regs & KVM_SYNC_X86_SREGS)
+		return &v->run->s.regs.sregs;
 	if (!v->sregs_valid) {
 		if (ioctl(v->fd, KVM_GET_SREGS, &v->sregs))
 			return NULL;
@@ -134,7 +149,8 @@ unsigned vcpu_cpl(struct vcpu *v)
 	return s ? s->ss.dpl : 3;
 }
 
-int vcpu_translate(struct vcpu *v, u64 gva, u64 *gpa)
+/* Asks KVM, which knows the tables of every mode. */
+static int translate_by_kvm(struct vcpu *v, u64 gva, u64 *gpa)
 {
 	struct kvm_translation t = { .linear_address = gva };
 
@@ -144,6 +160,22 @@ int vcpu_translate(struct vcpu *v, u64 gva, u64 *gpa)
 		return -EFAULT;
 	*gpa = t.physical_address;
 	return 0;
+}
+
+int vcpu_translate(struct vcpu *v, u64 gva, u64 *gpa)
+{
+	const struct kvm_sregs *s = vcpu_sregs(v);
+	unsigned unused;
+	int levels;
+	u64 left;
+
+	if (!s || !(s->cr0 & CR0_PG) || !(s->efer & EFER_LMA))
+		return translate_by_kvm(v, gva, gpa);
+	levels = s->cr4 & CR4_LA57 ? 5 : 4;
+	unused = 64 - (12 + 9 * (unsigned)levels); /* bits of an address, all like the one below */
+	if ((u64)((s64)(gva << unused) >> unused) != gva)
+		return -EFAULT;
+	return page_walk(v->config.machine, s->cr3, levels, gva, gpa, &left);
 }
 
 void vcpu_inject_gp(struct vcpu *v)
@@ -355,6 +387,16 @@ static void vcpu_park(struct vcpu *v)
 		ioctl(v->fd, KVM_KVMCLOCK_CTRL, 0);
 }
 
+/* Says which registers are to come along with the next exit. */
+static void choose_registers(struct vcpu *v)
+{
+	v->run->kvm_valid_regs = KVM_SYNC_X86_REGS;
+	if (!v->sregs_runs)
+		return;
+	v->sregs_runs--;
+	v->run->kvm_valid_regs |= KVM_SYNC_X86_SREGS;
+}
+
 /* Runs the guest, from the first BETWEEN to just before DONE. */
 static void vcpu_run(struct vcpu *v)
 {
@@ -376,6 +418,7 @@ static void vcpu_run(struct vcpu *v)
 		}
 		if (__atomic_load_n(&v->nmi, __ATOMIC_ACQUIRE))
 			deliver_nmi(v);
+		choose_registers(v);
 		error = ioctl(v->fd, KVM_RUN, 0) ? errno : 0;
 		v->sregs_valid = false;
 		note_tid(v);

@@ -67,8 +67,8 @@ struct machine *vcpu_machine(const struct vcpu *v);
 struct kvm_regs *vcpu_regs(struct vcpu *v);
 void vcpu_set_regs_dirty(struct vcpu *v);
 /*
- * Returns the special registers, read-only; one system call at the first use within an exit. NULL
- * if KVM refuses.
+ * Returns the special registers, read-only. At the first exit at which they are asked for that is a
+ * system call; at the exits that follow they come along for a while. NULL if KVM refuses.
  */
 const struct kvm_sregs *vcpu_sregs(struct vcpu *v);
 /* Returns the privilege level, 0 to 3; 3 (the least) if it cannot be read. */
@@ -80,7 +80,10 @@ unsigned vcpu_cpl(struct vcpu *v);
  */
 u64 vcpu_previous_rip(const struct vcpu *v);
 
-/* Translates guest-virtual to guest-physical by the vCPU's own page tables; -EFAULT: not mapped. */
+/*
+ * Translates guest-virtual to guest-physical by the vCPU's own page tables; -EFAULT: not mapped. In
+ * 64-bit mode without a system call (vmm/machine/page_walk.h).
+ */
 int vcpu_translate(struct vcpu *v, u64 gva, u64 *gpa);
 
 /*
