@@ -59,6 +59,17 @@ $(B)/obj/%.o: %.S
 # Each start waits for it, and -O2 leaves its loops as they are.
 $(B)/obj/shadow/kernel/prepared_sum.o: ALLC += -O3
 
+# The catalogue of critical functions is data.
+$(B)/policy/catalog_rows.c: policy/catalog.awk policy/catalog.txt
+	@mkdir -p $(@D)
+	awk -f policy/catalog.awk policy/catalog.txt >$@.new && mv $@.new $@
+
+$(B)/obj/policy/catalog_rows.o: $(B)/policy/catalog_rows.c policy/catalog_int.h policy/catalog.h
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALLC) -c $< -o $@
+
+$(B)/libpolicy.a: $(B)/obj/policy/catalog_rows.o
+
 # The rooms at the top as archives: they build and are tested without KVM.
 define archive
 $(B)/lib$(1).a: $(call objs,$(2))

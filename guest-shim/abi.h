@@ -37,7 +37,7 @@
 
 #include <linux/types.h>
 
-#define UMBRA_ABI_VERSION 2
+#define UMBRA_ABI_VERSION 3
 #define UMBRA_MAGIC	  0x61726276656d6d75ULL
 
 #define UMBRA_GPA	  0xc0000000ULL
@@ -85,11 +85,19 @@ enum umbra_sym {
 #define UMBRA_FN_MAX 448
 
 /* Bits of umbra_fn.flags */
-#define UMBRA_FN_OPENS_PATH   0x0001 /* filp_open() and its like */
-#define UMBRA_FN_RUNS_PROGRAM 0x0002 /* call_usermodehelper() and its like */
-#define UMBRA_FN_VARIADIC     0x0004
-#define UMBRA_FN_IS_PATH      0x0008 /* the name is a path: send the calling task's cwd and root */
-#define UMBRA_FN_HAS_STRVEC   0x0010 /* strvec_arg is a char ** to send */
+#define UMBRA_FN_VARIADIC   0x0001
+#define UMBRA_FN_IS_PATH    0x0002 /* the name is a path: send the calling task's cwd and root */
+#define UMBRA_FN_HAS_STRVEC 0x0004 /* strvec_arg is a char ** to send */
+
+/* How a call that goes ahead is carried out; the values of enum carry_out (policy/catalog.h). */
+#define UMBRA_HOW_PLAINLY	 0
+#define UMBRA_HOW_OPEN		 1
+#define UMBRA_HOW_LOOK_UP	 2
+#define UMBRA_HOW_READ_FILE	 3
+#define UMBRA_HOW_LOOK_UP_BDEV	 4
+#define UMBRA_HOW_OPEN_BDEV	 5
+#define UMBRA_HOW_RUN_PROGRAM	 6
+#define UMBRA_HOW_SET_UP_PROGRAM 7
 
 /* How an argument carries a name; the values of enum name_form (policy/catalog.h). */
 #define UMBRA_FORM_NONE	       0
@@ -102,7 +110,8 @@ enum umbra_sym {
 #define UMBRA_REFUSE_ERRNO   0 /* int: -errno */
 #define UMBRA_REFUSE_ERR_PTR 1 /* pointer: ERR_PTR(-errno) */
 #define UMBRA_REFUSE_NULL    2 /* pointer: NULL */
-#define UMBRA_REFUSE_NEVER   3 /* void, or never refused */
+#define UMBRA_REFUSE_NEVER   3 /* always called */
+#define UMBRA_REFUSE_VOID    4 /* void: not called */
 
 /*
  * Returns true if a function that fails by convention @refusal and has returned @ret has succeeded.
@@ -133,6 +142,7 @@ struct umbra_fn {
 	__u8 refusal;
 	__u16 flags;
 	__u8 nargs; /* fixed arguments */
+	__u8 how;
 	/* with FORM_FIELD_ARRAY: members to send besides, 8 bytes from each offset; 0: none */
 	__u32 peek_off[UMBRA_PEEKS];
 	__u8 pad[28];

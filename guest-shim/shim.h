@@ -78,6 +78,12 @@ void shim_place_put(const struct shim_place *place, struct umbra_frame *f);
 /* Opens @name below @root as openat2(RESOLVE_IN_ROOT) would. A struct file or ERR_PTR. */
 struct file *shim_open_in_root(const char *root, const char *name, int flags, umode_t mode,
 			       u64 resolve);
+/*
+ * Looks @name up below @root in the same way, with @flags as of kern_path(); the caller gives @out
+ * back by path_put(). -errno.
+ */
+int shim_look_up_in_root(const char *root, const char *name, unsigned int flags, u64 resolve,
+			 struct path *out);
 /* Gives the current process (the agent) the root of the guest's init. */
 void shim_follow_init(void);
 /* Returns true if PID 1 runs something else than the agent, and with @root also on another root. */

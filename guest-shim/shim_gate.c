@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Handles a critical call in the guest: asks the VMM in a frame, then carries out its answer.
+ * Handles a critical call in the guest: asks the VMM in a frame, then has its answer carried out.
  *
  *   umbra_gate_enter()                 from the gate page, in any context, hard interrupts included
  *     call_ask()
@@ -11,7 +11,7 @@
  *       frame_release()   ┘
  *     call_carry_out()                 with a copy of the answer; may sleep as the driver may
  *       name_put_in_place()
- *       call_real(), shim_open_in_root() or program_run()
+ *       call_real(), or what call_in_root() or program_set_up() do in its place
  *       name_take_back()               if it failed
  *       doorbell RESULT                if the answer has a ticket
  *
@@ -25,49 +25,8 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
-#include <linux/umh.h>
 
-#include "shim.h"
-
-#define ARRAY_NAME_MAX 64 /* bytes of a char array inside a structure */
-
-typedef u64 (*real_fn)(u64, u64, u64, u64, u64, u64, u64, u64, u64, u64, u64, u64, u64, u64);
-
-/* One call of a driver, on its stack. */
-struct shim_call {
-	const struct umbra_fn *fn;
-	u32 id;
-	bool can_sleep;
-	u64 arg[6 + UMBRA_ARGS]; /* as they will be passed: registers, then the driver's stack */
-	u64 old;		 /* FIELD_PTR: the field's value before */
-	struct shim_place place; /* of the calling task, if the name is a path */
-};
-
-/* The VMM's answer, copied out of its slot while the frame was held. */
-struct answer {
-	u32 verdict, flags, error, resolve;
-	s64 value;
-	u64 ticket;
-	const char *root, *name; /* NULL: none */
-	u32 name_len;		 /* with the NUL */
-	char small[128];	 /* where root and name lie, if they fit */
-	char *big;		 /* else */
-};
-
-static u64 call_real(const struct shim_call *c)
-{
-	const u64 *a = c->arg;
-
-	/* Stack arguments are passed always: a function that takes fewer does not look. */
-	return ((real_fn)c->fn->real)(a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9],
-				      a[10], a[11], a[12], a[13]);
-}
-
-/* Returns the value that a refused call returns, in the function's own convention. */
-static u64 refusal_value(const struct umbra_fn *fn, u32 error)
-{
-	return fn->refusal == UMBRA_REFUSE_NULL ? 0 : (u64) - (s64)error;
-}
+#include "shim_call.h"
 
 /*
  * Claims a frame; returns its number or -EBUSY. Preemption is off until frame_release(): (G5) of
@@ -329,7 +288,7 @@ static s64 call_ask_once(struct shim_call *c, const struct umbra_regs *regs, u64
 		/* the VMM takes the entry back that it prepared for the answer */
 		if (out->flags & UMBRA_ANSWER_RESULT)
 			umbra.doorbell(UMBRA_OP_RESULT, out->ticket, c->id,
-				       refusal_value(c->fn, ENOMEM), 0, 0);
+				       call_refusal(c->fn, ENOMEM), 0, 0);
 		ret = -ENOMEM;
 	}
 	*cookie = a->cookie;
@@ -358,120 +317,6 @@ static s64 call_ask(struct shim_call *c, const struct umbra_regs *regs, struct a
 	}
 }
 
-static int kernel_store(u64 to, const void *from, size_t len)
-{
-	long (*write)(void *dst, const void *src, size_t size);
-
-	write = (void *)umbra.info->syms[UMBRA_SYM_WRITE_NOFAULT];
-	return write((void *)to, from, len);
-}
-
-/*
- * Puts the answer's name in the place of the driver's. @array keeps the old content of a char
- * array. -EFAULT: that place cannot be written.
- */
-static int name_put_in_place(struct shim_call *c, const struct answer *a, u64 field, char *array)
-{
-	static const char format[] = "%s";
-	const struct umbra_fn *fn = c->fn;
-
-	switch (a->name ? fn->form : UMBRA_FORM_NONE) {
-	case UMBRA_FORM_STRING:
-		c->arg[fn->name_arg] = (u64)a->name;
-		return 0;
-	case UMBRA_FORM_FORMAT:
-		c->arg[fn->name_arg] = (u64)format;
-		c->arg[fn->name_arg + 1] = (u64)a->name;
-		return 0;
-	case UMBRA_FORM_FIELD_PTR:
-		return kernel_store(field, &a->name, sizeof(a->name)) ? -EFAULT : 0;
-	case UMBRA_FORM_FIELD_ARRAY:
-		if (a->name_len > fn->field_size || fn->field_size > ARRAY_NAME_MAX ||
-		    copy_from_kernel_nofault(array, (void *)field, fn->field_size) ||
-		    kernel_store(field, a->name, a->name_len))
-			return -EFAULT;
-		return 0;
-	default:
-		return 0;
-	}
-}
-
-/* Puts the driver's own name back where it was, after a call that failed. */
-static void name_take_back(const struct shim_call *c, u64 field, const char *array)
-{
-	if (c->fn->form == UMBRA_FORM_FIELD_PTR)
-		kernel_store(field, &c->old, sizeof(c->old));
-	else if (c->fn->form == UMBRA_FORM_FIELD_ARRAY)
-		kernel_store(field, array, c->fn->field_size);
-}
-
-/* A program that the kernel starts; frees the name that the VMM lent for it: (G9) of gate.h. */
-struct program {
-	u64 ticket;
-	u32 id;
-};
-
-/*
- * Called by the kernel when it has read the program's name, or will not read it; once, in process
- * context.
- */
-static void program_let_go(struct subprocess_info *info)
-{
-	struct program *p = info->data;
-
-	umbra.doorbell(UMBRA_OP_RESULT, p->ticket, p->id, 0, 0, 0);
-	kfree(p);
-}
-
-/* Does the work of call_usermodehelper(), which would not tell when it has let go of the name. */
-static u64 program_run(const struct shim_call *c, const struct answer *a)
-{
-	int wait = c->arg[3];
-	gfp_t gfp = wait == UMH_NO_WAIT ? GFP_ATOMIC : GFP_KERNEL;
-	struct subprocess_info *info = NULL;
-	struct program *p;
-
-	p = kmalloc(sizeof(*p), gfp);
-	if (p) {
-		*p = (struct program){ a->ticket, c->id };
-		info = call_usermodehelper_setup(a->name, (char **)c->arg[1], (char **)c->arg[2],
-						 gfp, NULL, program_let_go, p);
-	}
-	if (!info) {
-		umbra.doorbell(UMBRA_OP_RESULT, a->ticket, c->id, -ENOMEM, 0, 0);
-		kfree(p);
-		return -ENOMEM;
-	}
-	return call_usermodehelper_exec(info, wait);
-}
-
-/* Calls the real function with the answer's name in place of the one asked for. */
-static u64 call_carry_out(struct shim_call *c, const struct answer *a)
-{
-	const struct umbra_fn *fn = c->fn;
-	char array[ARRAY_NAME_MAX];
-	u64 field = 0, ret;
-
-	if (a->root && fn->flags & UMBRA_FN_OPENS_PATH)
-		return (u64)shim_open_in_root(a->root, a->name, c->arg[1], c->arg[2], a->resolve);
-	if (a->flags & UMBRA_ANSWER_RESULT && fn->flags & UMBRA_FN_RUNS_PROGRAM)
-		return program_run(c, a);
-	if (fn->name_arg < 6)
-		field = c->arg[fn->name_arg] + fn->field_off;
-	if (name_put_in_place(c, a, field, array)) {
-		ret = refusal_value(fn, EFAULT);
-	} else {
-		ret = call_real(c);
-		if (a->name && !umbra_succeeded(fn->refusal, ret))
-			name_take_back(c, field, array);
-		if (a->flags & UMBRA_ANSWER_RESTORE)
-			kernel_store(field, &a->value, sizeof(a->value));
-	}
-	if (a->flags & UMBRA_ANSWER_RESULT)
-		umbra.doorbell(UMBRA_OP_RESULT, a->ticket, c->id, ret, 0, 0);
-	return ret;
-}
-
 u64 umbra_gate_enter(struct umbra_regs *regs)
 {
 	const struct umbra_fn *fn = &umbra.info->fns[UMBRA_ID_FN(regs->id)];
@@ -496,7 +341,7 @@ u64 umbra_gate_enter(struct umbra_regs *regs)
 	if (err && fn->refusal == UMBRA_REFUSE_NEVER)
 		return fn->form == UMBRA_FORM_STRING ? 0 : call_real(&c);
 	if (err)
-		return refusal_value(fn, -err);
+		return call_refusal(fn, -err);
 	switch (a.verdict) {
 	case UMBRA_PASS:
 	case UMBRA_REWRITE:
@@ -507,7 +352,7 @@ u64 umbra_gate_enter(struct umbra_regs *regs)
 		break;
 	case UMBRA_DENY:
 	default:
-		ret = refusal_value(fn, a.error ? a.error : EPERM);
+		ret = call_refusal(fn, a.error ? a.error : EPERM);
 		break;
 	}
 	kfree(a.big);

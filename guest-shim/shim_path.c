@@ -155,6 +155,26 @@ bool shim_path_exists(const char *path)
 	return true;
 }
 
+int shim_look_up_in_root(const char *root, const char *name, unsigned int flags, u64 resolve,
+			 struct path *out)
+{
+	struct path dir;
+	int ret, tries = 0;
+
+	ret = lookup_root(root, LOOKUP_FOLLOW | LOOKUP_DIRECTORY, &dir);
+	if (ret)
+		return ret;
+	flags &= ~LOOKUP_IS_SCOPED;
+	if (resolve & RESOLVE_IN_ROOT)
+		flags |= LOOKUP_IN_ROOT;
+	/* -EAGAIN: something was renamed while ".." was walked */
+	do {
+		ret = vfs_path_lookup(dir.dentry, dir.mnt, name, flags, out);
+	} while (ret == -EAGAIN && ++tries < 64);
+	path_put(&dir);
+	return ret;
+}
+
 struct file *shim_open_in_root(const char *root, const char *name, int flags, umode_t mode,
 			       u64 resolve)
 {

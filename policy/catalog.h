@@ -7,6 +7,11 @@
  * structures are not here: they come from the guest kernel's BTF, by the names given. The shim in
  * the guest is driven by descriptors that vmm makes of these rows, so a new row needs no new guest
  * code.
+ *
+ * The rows are data, policy/catalog.txt, of which the build makes the table: functions are added by
+ * people who read prototypes, and a table in C of some hundred rows with a line for each member is
+ * read by nobody. It is compiled in, and not read at the start, since each row rests on the
+ * convention by which the shim calls the function; no user has any reason to change one.
  */
 #ifndef UMBRA_POLICY_CATALOG_H
 #define UMBRA_POLICY_CATALOG_H
@@ -30,8 +35,11 @@ enum name_space {
 	SPACE_NET,  /* network interface, %d allowed */
 	SPACE_LINK, /* rtnl_link_ops.kind */
 	SPACE_THREAD,
-	SPACE_PROGRAM, /* path of a user-mode helper */
-	SPACE_EXPORT,  /* an exported symbol that is looked up by its name */
+	SPACE_PROGRAM,	/* path of a user-mode helper */
+	SPACE_EXPORT,	/* an exported symbol that is looked up by its name */
+	SPACE_MODULE,	/* a module, or an alias of one, that the guest's modprobe is to load */
+	SPACE_FIRMWARE, /* a path below the directories of firmware */
+	SPACES,
 };
 
 /* How a refusal looks to the caller. */
@@ -39,7 +47,20 @@ enum refusal {
 	REFUSE_ERRNO,	/* int: -errno */
 	REFUSE_ERR_PTR, /* pointer: ERR_PTR(-errno) */
 	REFUSE_NULL,	/* pointer: NULL */
-	REFUSE_NEVER,	/* void, or a function that undoes: always carried out */
+	REFUSE_NEVER,	/* a function that undoes: always carried out */
+	REFUSE_VOID,	/* void: it is not called */
+};
+
+/* How the guest carries out a call that goes ahead. */
+enum carry_out {
+	CARRY_OUT_PLAINLY,	  /* it calls the function, with another name in its place */
+	CARRY_OUT_OPEN,		  /* filp_open(): opens below a root */
+	CARRY_OUT_LOOK_UP,	  /* kern_path(): looks up below a root */
+	CARRY_OUT_READ_FILE,	  /* kernel_read_file_from_path(): opens below a root, and reads */
+	CARRY_OUT_LOOK_UP_BDEV,	  /* lookup_bdev(): looks up below a root */
+	CARRY_OUT_OPEN_BDEV,	  /* blkdev_get_by_path(): looks up below a root, and opens */
+	CARRY_OUT_RUN_PROGRAM,	  /* call_usermodehelper() */
+	CARRY_OUT_SET_UP_PROGRAM, /* call_usermodehelper_setup() */
 };
 
 /*
@@ -67,16 +88,22 @@ struct catalog_fn {
 	u8 strvec_arg;	       /* with has_strvec: a char ** that is recorded with the call */
 	bool object_is_result; /* the return value identifies the object, not an argument */
 	bool has_strvec;
-	bool undoes; /* undoes others: the ledger's entry of its object is dropped */
+	bool undoes;  /* undoes others: the ledger's entry of its object is dropped */
+	bool reaches; /* no name, but it gives out something new: a session's default decides */
 	/*
 	 * The host is told the result of the real function when it has returned: for a
-	 * registration, or a name that the kernel may go on reading after the return
-	 * (runs_program).
+	 * registration, or a name that the kernel may go on reading after the return (of a
+	 * program).
 	 */
 	bool want_result;
-	bool opens_path;   /* carried out by opening below a root (filp_open) */
-	bool runs_program; /* carried out as call_usermodehelper() */
+	enum carry_out how;
 };
+
+/* Returns true if the name is a path, which is resolved as the calling task would. */
+static inline bool catalog_is_path(const struct catalog_fn *fn)
+{
+	return fn->space == SPACE_FILE || fn->space == SPACE_PROGRAM;
+}
 
 /* Returns the row of function @name, or NULL; or all rows, *count of them. */
 const struct catalog_fn *catalog_find(const char *name);

@@ -293,8 +293,8 @@ static void decide_export(const struct policy_session *s, const char *driver,
 }
 
 /*
- * Decides a call without a name. It works on an object that a mediated call gave out, so only a
- * rule can refuse it.
+ * Decides a call without a name. If it works on an object that a mediated call gave out, only a
+ * rule can refuse it; if it reaches something new (a socket, another process), the default decides.
  */
 static void decide_nameless(const struct policy_session *s, const char *driver,
 			    const struct policy_request *r, struct decision *d)
@@ -308,6 +308,10 @@ static void decide_nameless(const struct policy_session *s, const char *driver,
 		decision_deny(d, rule->error, rule->rule);
 	else if (rule && rule->action == ACTION_PASS)
 		decision_pass(d, NULL, rule->rule);
+	else if (r->fn->reaches && !s->default_pass)
+		decision_deny(d, EPERM, s->default_rule);
+	else if (r->fn->reaches)
+		decision_pass(d, NULL, s->default_rule);
 	else
 		decision_pass(d, NULL, refusable ? "no name to check" : "undoing is never refused");
 }

@@ -285,7 +285,7 @@ static void drop_from_bucket(struct ledger *l, struct ledger_item **at, unsigned
 
 		if (i->e.owner != owner) {
 			at = &i->next;
-		} else if (i->e.fn->runs_program) {
+		} else if (i->e.fn->space == SPACE_PROGRAM) {
 			item_disown(l, i);
 			at = &i->next;
 		} else {

@@ -11,8 +11,10 @@ size_t name_space_max(enum name_space space)
 	switch (space) {
 	case SPACE_NET:
 		return 15; /* IFNAMSIZ - 1 */
+	case SPACE_MODULE:
 	case SPACE_LINK:
-		return 55; /* MODULE_NAME_LEN - 1, as long as `ip link add type` can ask for */
+		return 55;   /* MODULE_NAME_LEN - 1, as long as `ip link add type` can ask for */
+	case SPACE_FIRMWARE: /* a PATH_MAX has the kernel's directories in front */
 	case SPACE_MISC:
 		return 255; /* NAME_MAX: it becomes an entry of /sys and /dev */
 	case SPACE_NONE:
@@ -20,6 +22,7 @@ size_t name_space_max(enum name_space space)
 	case SPACE_THREAD: /* kept in full since 5.17; ps shows the first 15 bytes */
 	case SPACE_PROGRAM:
 	case SPACE_EXPORT:
+	case SPACES:
 	default:
 		return REQUEST_NAME_MAX - 1;
 	}
@@ -58,6 +61,23 @@ static bool misc_is_valid(const char *name)
 	}
 }
 
+/*
+ * Checks the name of a firmware's file, which the kernel looks for below some directories: one with
+ * a .. in it would be found outside of them, and of the one that a template sets in front.
+ */
+static bool firmware_is_valid(const char *name)
+{
+	for (;;) {
+		size_t len = strcspn(name, "/");
+
+		if (!len || (len == 2 && name[0] == '.' && name[1] == '.'))
+			return false;
+		name += len;
+		if (!*name++)
+			return true;
+	}
+}
+
 bool name_is_valid(enum name_space space, const char *name)
 {
 	switch (space) {
@@ -65,12 +85,16 @@ bool name_is_valid(enum name_space space, const char *name)
 		return net_is_valid(name);
 	case SPACE_MISC:
 		return misc_is_valid(name);
+	case SPACE_FIRMWARE:
+		return firmware_is_valid(name);
 	case SPACE_NONE:
 	case SPACE_FILE:
 	case SPACE_LINK:
 	case SPACE_THREAD:
 	case SPACE_PROGRAM:
 	case SPACE_EXPORT:
+	case SPACE_MODULE:
+	case SPACES:
 	default:
 		return true;
 	}

@@ -11,10 +11,8 @@ static const struct {
 	const char *key;
 	enum name_space space;
 } name_keys[] = {
-	{ "misc", SPACE_MISC },
-	{ "net", SPACE_NET },
-	{ "link", SPACE_LINK },
-	{ "thread", SPACE_THREAD },
+	{ "misc", SPACE_MISC },	    { "net", SPACE_NET },	    { "link", SPACE_LINK },
+	{ "thread", SPACE_THREAD }, { "firmware", SPACE_FIRMWARE },
 };
 
 static int parse_template(struct parse *ps, config_setting_t *st, enum name_space space,

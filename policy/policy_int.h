@@ -10,7 +10,7 @@
 #include "policy/index.h"
 #include "policy/policy.h"
 
-#define POLICY_SPACES	(SPACE_EXPORT + 1)
+#define POLICY_SPACES	SPACES
 #define POLICY_RULE_MAX 100000u /* entries of files, functions and permit, of all sessions */
 #define POLICY_NAME_MAX 32	/* of a session */
 

@@ -30,7 +30,7 @@ static void check_decision(const struct policy_request *r, const struct decision
 		abort();
 	if ((d->verdict == VERDICT_DENY) != (d->error > 0) || (undoes && d->error))
 		abort();
-	if (d->verdict == VERDICT_REWRITE && r->fn->opens_path) {
+	if (d->verdict == VERDICT_REWRITE && r->fn->space == SPACE_FILE) {
 		if (d->resolve != DECISION_IN_ROOT || d->root[0] != '/' || d->name[0] == '/' ||
 		    !d->name[0] || !strcmp(d->name, "..") || !strncmp(d->name, "../", 3) ||
 		    strstr(d->name, "/../") || strstr(d->name, "//"))

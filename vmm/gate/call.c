@@ -172,7 +172,7 @@ static const char *call_name(const struct driver_call *c)
 /* Returns true if the kernel keeps a pointer to the name after the call has returned. */
 static bool name_is_kept(const struct catalog_fn *fn)
 {
-	return fn->form == NAME_FIELD_PTR || fn->runs_program;
+	return fn->form == NAME_FIELD_PTR || fn->space == SPACE_PROGRAM;
 }
 
 /* Keeps in mind that a name leads out of the session; refuses the call if that fails. */
@@ -311,7 +311,7 @@ static void call_answer(struct gate *g, struct driver_call *c, struct umbra_answ
 	const struct decision *d = &c->d;
 	const struct catalog_fn *fn = c->r.fn;
 	bool ahead = call_goes_ahead(c);
-	bool in_root = ahead && fn->opens_path && d->resolve & DECISION_IN_ROOT;
+	bool in_root = ahead && fn->space == SPACE_FILE && d->resolve & DECISION_IN_ROOT;
 	const char *name = ahead && !c->undoes ? call_name(c) : NULL;
 	u32 used = 0;
 

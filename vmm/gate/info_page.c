@@ -25,8 +25,18 @@ _Static_assert((int)NAME_NONE == UMBRA_FORM_NONE && (int)NAME_STRING == UMBRA_FO
 _Static_assert((int)REFUSE_ERRNO == UMBRA_REFUSE_ERRNO &&
 		       (int)REFUSE_ERR_PTR == UMBRA_REFUSE_ERR_PTR &&
 		       (int)REFUSE_NULL == UMBRA_REFUSE_NULL &&
-		       (int)REFUSE_NEVER == UMBRA_REFUSE_NEVER,
+		       (int)REFUSE_NEVER == UMBRA_REFUSE_NEVER &&
+		       (int)REFUSE_VOID == UMBRA_REFUSE_VOID,
 	       "one set of refusals");
+_Static_assert((int)CARRY_OUT_PLAINLY == UMBRA_HOW_PLAINLY &&
+		       (int)CARRY_OUT_OPEN == UMBRA_HOW_OPEN &&
+		       (int)CARRY_OUT_LOOK_UP == UMBRA_HOW_LOOK_UP &&
+		       (int)CARRY_OUT_READ_FILE == UMBRA_HOW_READ_FILE &&
+		       (int)CARRY_OUT_LOOK_UP_BDEV == UMBRA_HOW_LOOK_UP_BDEV &&
+		       (int)CARRY_OUT_OPEN_BDEV == UMBRA_HOW_OPEN_BDEV &&
+		       (int)CARRY_OUT_RUN_PROGRAM == UMBRA_HOW_RUN_PROGRAM &&
+		       (int)CARRY_OUT_SET_UP_PROGRAM == UMBRA_HOW_SET_UP_PROGRAM,
+	       "one set of ways");
 
 static const char *const sym_names[UMBRA_SYMS] = {
 	[UMBRA_SYM_GET_VM_AREA] = "__get_vm_area_caller",
@@ -96,12 +106,10 @@ static int describe_fn(struct gate *g, const struct catalog_fn *fn, struct umbra
 				       kernel_path(g->k), fn->strct, fn->origin[i]);
 	}
 	d->nargs = (u8)count;
-	d->flags = (u16)((fn->opens_path ? UMBRA_FN_OPENS_PATH : 0) |
-			 (fn->runs_program ? UMBRA_FN_RUNS_PROGRAM : 0) |
-			 (fn->has_strvec ? UMBRA_FN_HAS_STRVEC : 0) |
+	d->how = (u8)fn->how;
+	d->flags = (u16)((fn->has_strvec ? UMBRA_FN_HAS_STRVEC : 0) |
 			 (variadic ? UMBRA_FN_VARIADIC : 0) |
-			 (fn->space == SPACE_FILE || fn->space == SPACE_PROGRAM ? UMBRA_FN_IS_PATH
-										: 0));
+			 (catalog_is_path(fn) ? UMBRA_FN_IS_PATH : 0));
 	d->real = ex->addr + g->kaslr;
 	return 0;
 }

@@ -6,6 +6,7 @@
 #include "shadow/kernel/kernel.h"
 #include "vmm/machine/guest_read.h"
 #include "vmm/machine/machine.h"
+#include "vmm/machine/machine_boot.h"
 #include "vmm/machine/page_walk.h"
 
 static u64 image_gpa(struct machine *m, u64 link_addr)
@@ -31,7 +32,8 @@ int guest_translate(struct machine *m, u64 va, u64 *gpa, u64 *page_left)
 
 	if (!sym)
 		return -ENOENT;
-	return page_walk(m, image_gpa(m, sym), page_table_levels(m), va, gpa, page_left);
+	return page_walk(machine_memory_map(m), image_gpa(m, sym), page_table_levels(m), va, gpa,
+			 page_left);
 }
 
 int guest_read(struct machine *m, u64 va, void *buf, size_t len)

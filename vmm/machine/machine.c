@@ -117,6 +117,7 @@ static void nmi_status_io(void *arg, u64 offset, void *data, unsigned len, bool 
 static int machine_create_vcpus(struct machine *m, unsigned cpus, struct err *e)
 {
 	struct vcpu_config config = { .machine = m,
+				      .memory = m->memory,
 				      .vm = m->vm,
 				      .threads = m->threads,
 				      .ending = &m->exiting,

@@ -4,19 +4,19 @@
 
 #include <errno.h>
 
-#include "vmm/machine/machine.h"
+#include "vmm/machine/memory.h"
 
 #define PTE_PRESENT 1ULL
 #define PTE_LARGE   0x80ULL
 #define PTE_ADDR    0x000ffffffffff000ULL
 
-int page_walk(struct machine *m, u64 root, int levels, u64 va, u64 *gpa, u64 *page_left)
+int page_walk(const struct memory *mem, u64 root, int levels, u64 va, u64 *gpa, u64 *page_left)
 {
 	u64 table = root & PTE_ADDR;
 
 	for (int level = levels - 1; level >= 0; level--) {
 		unsigned shift = 12 + 9 * (unsigned)level;
-		const u64 *t = machine_gpa(m, table, 4096);
+		const u64 *t = memory_gpa(mem, table, 4096);
 		u64 size = 1ULL << shift, entry;
 
 		if (!t)

@@ -10,13 +10,13 @@
 
 #include "base/types.h"
 
-struct machine;
+struct memory;
 
 /*
  * Gives the guest-physical address of @va by the tables of @levels (4 or 5) levels at @root, and
  * in *page_left the bytes to the end of its page. -EFAULT: not mapped, or a table is not in RAM.
  * Bits of an entry that are reserved are not looked at. Any thread.
  */
-int page_walk(struct machine *m, u64 root, int levels, u64 va, u64 *gpa, u64 *page_left);
+int page_walk(const struct memory *mem, u64 root, int levels, u64 va, u64 *gpa, u64 *page_left);
 
 #endif

@@ -175,7 +175,7 @@ int vcpu_translate(struct vcpu *v, u64 gva, u64 *gpa)
 	unused = 64 - (12 + 9 * (unsigned)levels); /* bits of an address, all like the one below */
 	if ((u64)((s64)(gva << unused) >> unused) != gva)
 		return -EFAULT;
-	return page_walk(v->config.machine, s->cr3, levels, gva, gpa, &left);
+	return page_walk(v->config.memory, s->cr3, levels, gva, gpa, &left);
 }
 
 void vcpu_inject_gp(struct vcpu *v)

@@ -52,6 +52,7 @@
 #include "base/types.h"
 
 struct machine;
+struct memory;
 struct threads;
 struct vcpu;
 
@@ -98,8 +99,9 @@ void vcpu_inject_gp(struct vcpu *v);
 #define VCPU_EXIT_REASONS 64
 
 struct vcpu_config {
-	struct machine *machine; /* for vcpu_machine() */
-	int vm;			 /* KVM's descriptor of the virtual machine */
+	struct machine *machine;     /* for vcpu_machine() */
+	const struct memory *memory; /* where its page tables are */
+	int vm;			     /* KVM's descriptor of the virtual machine */
 	unsigned index;
 	struct threads *threads; /* by which the vCPU's thread confines itself */
 	const bool *ending;	 /* atomic: the machine's end has begun, run nothing more */

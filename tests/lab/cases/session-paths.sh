@@ -1,19 +1,41 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# Whatever path a driver asks for, in whatever directory and root, it stays in its session's tree.
+# Whatever path a driver asks for, in whatever directory and root and by whatever function, it stays in
+# its session's tree; and what has no path is decided by the session's default.
 . tests/lab/lib_sessions.sh
 
 setup()
 {
 	policy "$WORK/policy" a b
+	sed -i '$d' "$WORK/policy"
+	cat >>"$WORK/policy" <<'END'
+	p = {
+		files = ( { from = "/"; to = "/s/p"; } );
+		names = { firmware = "p/%s"; };
+		functions = ( { function = "call_usermodehelper_setup"; action = "rewrite"; } );
+		default = "pass";
+	};
+	d = { files = ( { from = "/"; to = "/s/d"; } ); default = "deny"; };
+};
+END
 	guest_run --memory 192M --cpus 2 --policy "$WORK/policy" --record "$WORK/record" \
 		--driver-wait /s/ready --driver "a:$DRIVERS/umbra_t_path.ko,tag=a" \
-		--driver "b:$DRIVERS/umbra_t_path.ko,tag=b" <<'END'
+		--driver "b:$DRIVERS/umbra_t_path.ko,tag=b" \
+		--driver "p:$DRIVERS/umbra_t_reach.ko,tag=p" \
+		--driver "d:$DRIVERS/umbra_t_reach.ko,tag=d,power=1" <<'END'
 mkdir -p /s/a/etc /s/b/etc /s/a/home/u /etc /home/u /jail/etc
 echo real >/etc/x; echo a >/s/a/etc/x; echo b >/s/b/etc/x; echo outside >/s/x
 echo jail >/jail/etc/x; mkdir -p /s/a/jail/etc; echo a-jail >/s/a/jail/etc/x
 echo a-home >/s/a/home/u/y; echo real-home >/home/u/y
 ln -s /etc/x /s/a/etc/abs; ln -s ../../../../etc/x /s/a/etc/up; ln -s /s/x /s/a/etc/out
 ln -s /proc/self/root /s/a/etc/magic
+for d in p d; do
+	mkdir -p /s/$d/etc /s/$d/dev /s/$d/bin /s/$d/proc; mount -t proc proc /s/$d/proc
+	echo $d >/s/$d/etc/r; ln -s /s/x /s/$d/etc/out
+	mknod /s/$d/dev/b b 240 7
+done
+echo real >/etc/r
+mkdir -p /lib/firmware/p; echo 12345 >/lib/firmware/p/fw; echo 1 >/lib/firmware/fw
+printf '#!/bin/sh\necho "ran $*" >/s/p/ran\n' >/s/p/bin/prog; chmod +x /s/p/bin/prog
 mkdir -p /s/a/proc; mount -t proc proc /s/a/proc
 touch /s/ready
 open=/sys/module/a__umbra_t_path/parameters/open
@@ -45,6 +67,10 @@ say "chroot $(dmesg | grep 'umbra_t_path.a' | tail -n 1 | sed 's/.*umbra_t_path.
 chroot /jail /busybox sh -c "echo ../../../etc/x >$open"
 say "chroot-dots $(dmesg | grep 'umbra_t_path.a' | tail -n 1 | sed 's/.*umbra_t_path.a.: //')"
 echo /etc/x >/sys/module/b__umbra_t_path/parameters/open
+wait_for 60 test -e /sys/module/d__umbra_t_reach/parameters/tag
+wait_for 60 grep -q '^d__umbra_t_reach .*Live' /proc/modules
+dmesg | sed -n 's/.*umbra_t_reach.\([pd]\).: /@@ reach-\1 /p'
+say "program $(cat /s/p/ran) $(ls -d /s/p/made /made 2>/dev/null | tr '\n' ' ')"
 say "other $(dmesg | grep 'umbra_t_path.b' | tail -n 1 | sed 's/.*umbra_t_path.b.: //')"
 END
 }
@@ -73,4 +99,118 @@ test_other_session_has_its_own_tree() { content other b; }
 test_too_long_a_name()
 {
 	console_values long | grep -q ': -36$' || fail "not ENAMETOOLONG"
+}
+
+# What a session whose default is "pass" gets: all of it, each path below its own root.
+test_by_every_function_a_path_stays_inside()
+{
+	cat >"$WORK/want" <<'END'
+sock_create_kern 0
+sock_create 0
+__sock_create 0
+sock_create_lite 0
+kern_path 0
+dentry_open 0
+kern_path-out -2
+kern_path-magic -18
+kernel_read_file_from_path p
+kernel_read_file_from_path_initns p
+file_open_root 0
+vfs_path_lookup 0
+lookup_bdev 251658247
+lookup_bdev-file -15
+blkdev_get_by_path -6
+blkdev_get_by_dev -6
+kern_path_create 0
+vfs_mkdir 0
+request_firmware_direct 6
+call_usermodehelper_setup 1
+call_usermodehelper_exec 0
+its-callbacks 11
+prepare_kernel_cred 1
+commit_creds 0
+send_sig 0
+kill_pid 0
+access_process_vm 8
+register_kprobe 0
+register_kretprobe 0
+register_ftrace_function 0
+perf_event_create_kernel_counter 0
+END
+	console_values reach-p | grep -v __request_module >"$WORK/got"
+	expect diff "$WORK/want" "$WORK/got"
+	expect_console '^@@ program ran x /made'
+}
+
+test_what_has_no_path_is_refused_by_default()
+{
+	cat >"$WORK/want" <<'END'
+sock_create_kern -1
+sock_create -1
+__sock_create -1
+sock_create_lite -1
+kern_path 0
+dentry_open 0
+kern_path-out -2
+kern_path-magic -18
+kernel_read_file_from_path d
+kernel_read_file_from_path_initns d
+file_open_root -1
+vfs_path_lookup -1
+lookup_bdev 251658247
+lookup_bdev-file -15
+blkdev_get_by_path -6
+blkdev_get_by_dev -1
+kern_path_create -1
+request_firmware_direct -1
+call_usermodehelper_setup 0
+__request_module -1
+prepare_kernel_cred 0
+commit_creds -1
+send_sig -1
+kill_pid -1
+access_process_vm -1
+register_kprobe -1
+register_kretprobe -1
+register_ftrace_function -1
+perf_event_create_kernel_counter -1
+power 0
+END
+	console_values reach-d >"$WORK/got"
+	expect diff "$WORK/want" "$WORK/got"
+}
+
+test_each_of_them_is_in_the_record()
+{
+	"$VMM" record --session d --verdict deny --json "$WORK/record" | jq -r '.requests[].function' |
+		sort -u >"$WORK/got"
+	cat >"$WORK/want" <<'END'
+__request_module
+__sock_create
+access_process_vm
+blkdev_get_by_dev
+call_usermodehelper_setup
+commit_creds
+emergency_restart
+file_open_root
+kern_path_create
+kernel_halt
+kernel_power_off
+kernel_restart
+kill_pid
+orderly_poweroff
+orderly_reboot
+perf_event_create_kernel_counter
+prepare_kernel_cred
+register_ftrace_function
+register_kprobe
+register_kretprobe
+request_firmware_direct
+send_sig
+sock_create
+sock_create_kern
+sock_create_lite
+vfs_path_lookup
+END
+	expect diff "$WORK/want" "$WORK/got"
 }

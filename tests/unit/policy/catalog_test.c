@@ -41,14 +41,19 @@ static void rows_are_complete(void **state)
 		const struct catalog_fn *f = &all[i];
 		bool field = f->form == NAME_FIELD_PTR || f->form == NAME_FIELD_ARRAY;
 
-		assert_in_range(f->args, 1, REQUEST_ARGS);
+		assert_in_range(f->args, f->refusal == REFUSE_VOID ? 0 : 1, REQUEST_ARGS);
 		assert_true((f->form == NAME_NONE) == (f->space == SPACE_NONE));
 		assert_true(field == (f->strct && f->member));
-		assert_true(f->name_arg < f->args);
-		assert_true(f->strvec_arg < f->args);
+		assert_true(f->name_arg < f->args || f->form == NAME_NONE);
+		assert_true(f->strvec_arg < f->args || !f->has_strvec);
 		assert_true(f->has_strvec || !f->strvec_arg);
-		assert_true(f->object_arg < f->args);
+		assert_true(f->object_arg < f->args || !f->object_arg);
 		assert_true(!f->object_is_result || !f->object_arg);
+		assert_true(!f->reaches || (f->form == NAME_NONE && f->refusal != REFUSE_NEVER));
+		/* below a root only what the shim carries out itself */
+		assert_true((f->space == SPACE_FILE) ==
+			    (f->how >= CARRY_OUT_OPEN && f->how <= CARRY_OUT_OPEN_BDEV));
+		assert_true((f->space == SPACE_PROGRAM) == (f->how >= CARRY_OUT_RUN_PROGRAM));
 		/* what cannot be refused has nothing to be refused for; a put has only its name */
 		assert_true(f->refusal != REFUSE_NEVER || f->form == NAME_NONE ||
 			    (f->undoes && f->space == SPACE_EXPORT));

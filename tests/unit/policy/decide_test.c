@@ -27,7 +27,7 @@ static const char policy_text[] =
 	" closed = { };\n"
 	" names = { names = {\n"
 	"  misc = \"a-%s\"; net = \"a%s\";\n" /* line 16 */
-	"  link = \"a-%s\"; thread = \"%s/a\"; }; };\n"
+	"  link = \"a-%s\"; thread = \"%s/a\"; firmware = \"a/%s\"; }; };\n"
 	" same = { names = { misc = \"%s\"; }; };\n"
 	" rules = {\n"
 	"  files = ( { from = \"/\"; to = \"/jail\"; } );\n"
@@ -46,6 +46,10 @@ static const char policy_text[] =
 	"   { function = \"*\"; driver = \"bad\"; action = \"deny\"; error = \"EIO\"; }\n"
 	"  );\n"
 	" };\n"
+	" reach = { functions = (\n"
+	"   { function = \"sock_create\"; action = \"pass\"; },\n"
+	"   { function = \"send_sig\"; action = \"deny\"; error = \"ESRCH\"; }\n"
+	" ); };\n"
 	"};\n";
 
 static int load_policy(void **state)
@@ -317,6 +321,16 @@ static void names_of_devices(void **state)
 		NAME("kthread_create_on_node", "a name longer than TASK_COMM_LEN",
 		     "a name longer than TASK_COMM_LEN/a", NULL),
 		NAME("kthread_create_on_node", "%n", "%n/a", NULL),
+		NAME("request_firmware", "iwl/x.bin", "a/iwl/x.bin",
+		     "names.firmware at p.policy:17"),
+		NAME("request_firmware_nowait", "x..bin", "a/x..bin", NULL),
+		NAME("request_firmware", "../x", "-EINVAL", NULL),
+		NAME("request_firmware", "x/../../y", "-EINVAL", NULL),
+		NAME("request_firmware", "/x", "-EINVAL", NULL),
+		NAME("request_firmware", "", "-EINVAL", NULL),
+		{ "open", NULL, "request_firmware", "../x", NULL, NULL, "=../x", NULL },
+		{ "open", NULL, "__request_module", "tcp_md5", NULL, NULL, "=tcp_md5", NULL },
+		{ "closed", NULL, "__request_module", "tcp_md5", NULL, NULL, "-EPERM", NULL },
 		{ "same", NULL, "misc_register", "lime", NULL, NULL, "=lime", NULL },
 		{ "open", NULL, "misc_register", "lime", NULL, NULL, "=lime", NULL },
 		{ "closed", NULL, "misc_register", "lime", NULL, NULL, "-EPERM", NULL },
@@ -387,6 +401,43 @@ static void the_first_rule_that_fits_decides(void **state)
 	};
 
 	check_all(state, x, ARRAY_SIZE(x));
+}
+
+/* What gives out something new, without a name, is the default's, unless a rule has it. */
+static void the_default_decides_what_reaches_out(void **state)
+{
+	static const struct expect x[] = {
+		{ "open", NULL, "sock_create_kern", NULL, NULL, NULL, "=",
+		  "default at p.policy:13" },
+		{ "closed", NULL, "sock_create_kern", NULL, NULL, NULL, "-EPERM", NULL },
+		{ "many", NULL, "commit_creds", NULL, NULL, NULL, "-EPERM",
+		  "default at p.policy:11" },
+		{ "closed", NULL, "kernel_restart", NULL, NULL, NULL, "-EPERM", NULL },
+		{ "rules", "bad", "register_kprobe", NULL, NULL, NULL, "-EIO", NULL },
+		{ "reach", NULL, "sock_create", NULL, NULL, NULL, "=", NULL },
+		{ "reach", NULL, "send_sig", NULL, NULL, NULL, "-ESRCH", NULL },
+		{ "reach", NULL, "kill_pid", NULL, NULL, NULL, "-EPERM", NULL },
+		/* what works on such a thing is not asked about again */
+		{ "closed", NULL, "kernel_bind", NULL, NULL, NULL, "=", NULL },
+	};
+	const struct catalog_fn *all;
+	size_t n, reaching = 0;
+
+	check_all(state, x, ARRAY_SIZE(x));
+	all = catalog_all(&n);
+	for (size_t i = 0; i < n; i++) {
+		struct policy_request r = { .fn = &all[i] };
+		struct decision d;
+
+		if (!all[i].reaches)
+			continue;
+		reaching++;
+		decide_named(*state, "closed", "x", &r, &d);
+		assert_int_equal(d.verdict, VERDICT_DENY);
+		decide_named(*state, "open", "x", &r, &d);
+		assert_int_equal(d.verdict, VERDICT_PASS);
+	}
+	assert_true(reaching > 20);
 }
 
 static void programs_need_a_rule(void **state)
@@ -615,6 +666,7 @@ int main(void)
 		cmocka_unit_test(names_of_devices),
 		cmocka_unit_test(too_long_for_each_space),
 		cmocka_unit_test(the_first_rule_that_fits_decides),
+		cmocka_unit_test(the_default_decides_what_reaches_out),
 		cmocka_unit_test(programs_need_a_rule),
 		cmocka_unit_test(rewritten_program_too_long),
 		cmocka_unit_test(undoing_is_never_refused),

@@ -72,7 +72,7 @@ static int add_of(struct record *r, const char *session, u64 time, const char *d
 	d.rule = "files[0] at demo.policy:7";
 	if (c->used)
 		snprintf(d.name, sizeof(d.name), "%s", c->used);
-	if (c->used && c->verdict == VERDICT_REWRITE && req.fn->opens_path) {
+	if (c->used && c->verdict == VERDICT_REWRITE && req.fn->space == SPACE_FILE) {
 		d.resolve = DECISION_IN_ROOT;
 		snprintf(d.root, sizeof(d.root), "/data/a");
 	}
@@ -190,7 +190,7 @@ static void used_names(void **state)
 		json_t *json;
 
 		d.rule = "";
-		d.resolve = req.fn->opens_path ? DECISION_IN_ROOT : 0;
+		d.resolve = req.fn->space == SPACE_FILE ? DECISION_IN_ROOT : 0;
 		snprintf(d.root, sizeof(d.root), "%s", cases[i].root);
 		snprintf(d.name, sizeof(d.name), "%s", cases[i].name);
 		assert_int_equal(add_and_write(r, 0, "a", "lime", &req, &d), 0);

@@ -20,6 +20,7 @@
 #include "vmm/boot/probe.h"
 #include "vmm/machine/layout.h"
 #include "vmm/machine/machine.h"
+#include "vmm/machine/machine_boot.h"
 #include "vmm/machine/page_walk.h"
 #include "vmm/machine/vcpu.h"
 
@@ -208,7 +209,8 @@ static void compare(struct fixture *f, struct vcpu *v)
 			u64 va = some_address(), want = 1, got = 2, left;
 			int ret = ask_kvm(v, va, &want);
 
-			EXPECT(f, page_walk(f->m, TABLES, 4, va, &got, &left), ret);
+			EXPECT(f, page_walk(machine_memory_map(f->m), TABLES, 4, va, &got, &left),
+			       ret);
 			if (ret)
 				continue;
 			mapped++;
@@ -240,11 +242,17 @@ static void five(struct fixture *f, struct vcpu *v)
 	table(f, 0)[511] = (TABLES + 0x1000) | PRESENT;
 	table(f, 1)[3] = (TABLES + 0x2000) | PRESENT;
 	table(f, 2)[0] = 0x40000000 | LARGE;
-	EXPECT(f, page_walk(f->m, TABLES, 5, 511ULL << 48 | 3ULL << 39 | 0x12345, &gpa, &left), 0);
+	EXPECT(f,
+	       page_walk(machine_memory_map(f->m), TABLES, 5, 511ULL << 48 | 3ULL << 39 | 0x12345,
+			 &gpa, &left),
+	       0);
 	EXPECT(f, gpa, 0x40012345);
 	EXPECT(f, left, 0x40000000 - 0x12345);
-	EXPECT(f, page_walk(f->m, TABLES, 4, 511ULL << 48 | 3ULL << 39, &gpa, &left), -EFAULT);
-	EXPECT(f, page_walk(f->m, RAM_HOLE, 4, 0, &gpa, &left), -EFAULT);
+	EXPECT(f,
+	       page_walk(machine_memory_map(f->m), TABLES, 4, 511ULL << 48 | 3ULL << 39, &gpa,
+			 &left),
+	       -EFAULT);
+	EXPECT(f, page_walk(machine_memory_map(f->m), RAM_HOLE, 4, 0, &gpa, &left), -EFAULT);
 }
 
 static void five_levels_are_walked(void **state)

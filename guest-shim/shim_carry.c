@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Carries out a critical call as the VMM has answered. Most functions are called with another name
+ * in place of the driver's. Those that take a path and are to stay below a root do their work here,
+ * since no exported function has a root of its own; and so do those that start a program, since
+ * they do not tell when they have let go of its name.
+ */
+#include <linux/blkdev.h>
+#include <linux/err.h>
+#include <linux/fcntl.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/kernel_read_file.h>
+#include <linux/mount.h>
+#include <linux/namei.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <linux/umh.h>
+
+#include "shim_call.h"
+
+#define ARRAY_NAME_MAX 64 /* bytes of a char array inside a structure */
+
+typedef u64 (*real_fn)(u64, u64, u64, u64, u64, u64, u64, u64, u64, u64, u64, u64, u64, u64);
+
+u64 call_real(const struct shim_call *c)
+{
+	const u64 *a = c->arg;
+
+	/* Stack arguments are passed always: a function that takes fewer does not look. */
+	return ((real_fn)c->fn->real)(a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9],
+				      a[10], a[11], a[12], a[13]);
+}
+
+u64 call_refusal(const struct umbra_fn *fn, u32 error)
+{
+	if (fn->refusal == UMBRA_REFUSE_NULL || fn->refusal == UMBRA_REFUSE_VOID)
+		return 0;
+	return (u64) - (s64)error;
+}
+
+static int kernel_store(u64 to, const void *from, size_t len)
+{
+	long (*write)(void *dst, const void *src, size_t size);
+
+	write = (void *)umbra.info->syms[UMBRA_SYM_WRITE_NOFAULT];
+	return write((void *)to, from, len);
+}
+
+/*
+ * Puts the answer's name in the place of the driver's. @array keeps the old content of a char
+ * array. -EFAULT: that place cannot be written.
+ */
+static int name_put_in_place(struct shim_call *c, const struct answer *a, u64 field, char *array)
+{
+	static const char format[] = "%s";
+	const struct umbra_fn *fn = c->fn;
+
+	switch (a->name ? fn->form : UMBRA_FORM_NONE) {
+	case UMBRA_FORM_STRING:
+		c->arg[fn->name_arg] = (u64)a->name;
+		return 0;
+	case UMBRA_FORM_FORMAT:
+		c->arg[fn->name_arg] = (u64)format;
+		c->arg[fn->name_arg + 1] = (u64)a->name;
+		return 0;
+	case UMBRA_FORM_FIELD_PTR:
+		return kernel_store(field, &a->name, sizeof(a->name)) ? -EFAULT : 0;
+	case UMBRA_FORM_FIELD_ARRAY:
+		if (a->name_len > fn->field_size || fn->field_size > ARRAY_NAME_MAX ||
+		    copy_from_kernel_nofault(array, (void *)field, fn->field_size) ||
+		    kernel_store(field, a->name, a->name_len))
+			return -EFAULT;
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+/* Puts the driver's own name back where it was, after a call that failed. */
+static void name_take_back(const struct shim_call *c, u64 field, const char *array)
+{
+	if (c->fn->form == UMBRA_FORM_FIELD_PTR)
+		kernel_store(field, &c->old, sizeof(c->old));
+	else if (c->fn->form == UMBRA_FORM_FIELD_ARRAY)
+		kernel_store(field, array, c->fn->field_size);
+}
+
+/*
+ * A program that the kernel is to start; frees the name that the VMM lent for it: (G9) of gate.h.
+ * The last three are the driver's own.
+ */
+struct program {
+	u64 ticket;
+	u32 id;
+	int (*init)(struct subprocess_info *info, struct cred *new);
+	void (*cleanup)(struct subprocess_info *info);
+	void *data;
+};
+
+/* Called in the program's own process, before it runs. */
+static int program_init(struct subprocess_info *info, struct cred *new)
+{
+	struct program *p = info->data;
+	int ret;
+
+	info->data = p->data;
+	ret = p->init(info, new);
+	info->data = p;
+	return ret;
+}
+
+/*
+ * Called by the kernel when it has read the program's name, or will not read it; once, in process
+ * context.
+ */
+static void program_let_go(struct subprocess_info *info)
+{
+	struct program *p = info->data;
+
+	if (p->cleanup) {
+		info->data = p->data;
+		p->cleanup(info);
+	}
+	umbra.doorbell(UMBRA_OP_RESULT, p->ticket, p->id, 0, 0, 0);
+	kfree(p);
+}
+
+/* Sets up a program with the answer's name, and of the driver what @of has. NULL: no memory. */
+static struct subprocess_info *program_set_up(const struct shim_call *c, const struct answer *a,
+					      const struct program *of, gfp_t gfp)
+{
+	struct subprocess_info *info = NULL;
+	struct program *p;
+
+	p = kmalloc(sizeof(*p), gfp);
+	if (p) {
+		*p = *of;
+		p->ticket = a->ticket;
+		p->id = c->id;
+		info = call_usermodehelper_setup(a->name, (char **)c->arg[1], (char **)c->arg[2],
+						 gfp, p->init ? program_init : NULL, program_let_go,
+						 p);
+	}
+	if (!info) {
+		umbra.doorbell(UMBRA_OP_RESULT, a->ticket, c->id, -ENOMEM, 0, 0);
+		kfree(p);
+	}
+	return info;
+}
+
+/* Does the work of call_usermodehelper(). */
+static u64 program_run(const struct shim_call *c, const struct answer *a)
+{
+	const struct program none = { 0 };
+	int wait = c->arg[3];
+	struct subprocess_info *info;
+
+	info = program_set_up(c, a, &none, wait == UMH_NO_WAIT ? GFP_ATOMIC : GFP_KERNEL);
+	return info ? call_usermodehelper_exec(info, wait) : -ENOMEM;
+}
+
+/* Does the work of call_usermodehelper_setup(); @c has its seventh argument on the stack. */
+static u64 program_prepare(const struct shim_call *c, const struct answer *a)
+{
+	const struct program of = {
+		.init = (void *)c->arg[4],
+		.cleanup = (void *)c->arg[5],
+		.data = (void *)c->arg[6],
+	};
+
+	return (u64)program_set_up(c, a, &of, (gfp_t)c->arg[3]);
+}
+
+static int look_up_bdev(const struct answer *a, dev_t *dev)
+{
+	const struct inode *inode;
+	struct path p;
+	int ret = shim_look_up_in_root(a->root, a->name, LOOKUP_FOLLOW, a->resolve, &p);
+
+	if (ret)
+		return ret;
+	inode = d_backing_inode(p.dentry);
+	if (!S_ISBLK(inode->i_mode))
+		ret = -ENOTBLK;
+	else if (p.mnt->mnt_flags & MNT_NODEV || p.mnt->mnt_sb->s_iflags & SB_I_NODEV)
+		ret = -EACCES; /* as may_open_dev() */
+	else
+		*dev = inode->i_rdev;
+	path_put(&p);
+	return ret;
+}
+
+static struct block_device *open_bdev(const struct answer *a, fmode_t mode, void *holder)
+{
+	struct block_device *bdev;
+	dev_t dev;
+	int ret = look_up_bdev(a, &dev);
+
+	if (ret)
+		return ERR_PTR(ret);
+	bdev = blkdev_get_by_dev(dev, mode, holder);
+	if (IS_ERR(bdev) || !(mode & FMODE_WRITE) || !bdev_read_only(bdev))
+		return bdev;
+	blkdev_put(bdev, mode);
+	return ERR_PTR(-EACCES);
+}
+
+static s64 read_whole_file(const struct shim_call *c, const struct answer *a)
+{
+	const u64 *arg = c->arg;
+	struct file *file = shim_open_in_root(a->root, a->name, O_RDONLY, 0, a->resolve);
+	s64 ret;
+
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	ret = kernel_read_file(file, arg[1], (void **)arg[2], arg[3], (size_t *)arg[4], arg[5]);
+	fput(file);
+	return ret;
+}
+
+/* Does the work of a function that takes a path, below the answer's root. */
+static u64 call_in_root(const struct shim_call *c, const struct answer *a)
+{
+	const u64 *arg = c->arg;
+
+	switch (c->fn->how) {
+	case UMBRA_HOW_OPEN:
+		return (u64)shim_open_in_root(a->root, a->name, arg[1], arg[2], a->resolve);
+	case UMBRA_HOW_LOOK_UP:
+		return shim_look_up_in_root(a->root, a->name, arg[1], a->resolve,
+					    (struct path *)arg[2]);
+	case UMBRA_HOW_READ_FILE:
+		return read_whole_file(c, a);
+	case UMBRA_HOW_LOOK_UP_BDEV:
+		return look_up_bdev(a, (dev_t *)arg[1]);
+	case UMBRA_HOW_OPEN_BDEV:
+		return (u64)open_bdev(a, arg[1], (void *)arg[2]);
+	default:
+		return call_refusal(c->fn, EPERM);
+	}
+}
+
+u64 call_carry_out(struct shim_call *c, const struct answer *a)
+{
+	const struct umbra_fn *fn = c->fn;
+	char array[ARRAY_NAME_MAX];
+	u64 field = 0, ret;
+
+	if (a->root)
+		return call_in_root(c, a);
+	if (a->flags & UMBRA_ANSWER_RESULT && fn->how == UMBRA_HOW_RUN_PROGRAM)
+		return program_run(c, a);
+	if (a->flags & UMBRA_ANSWER_RESULT && fn->how == UMBRA_HOW_SET_UP_PROGRAM)
+		return program_prepare(c, a);
+	if (fn->name_arg < 6)
+		field = c->arg[fn->name_arg] + fn->field_off;
+	if (name_put_in_place(c, a, field, array)) {
+		ret = call_refusal(fn, EFAULT);
+	} else {
+		ret = call_real(c);
+		if (a->name && !umbra_succeeded(fn->refusal, ret))
+			name_take_back(c, field, array);
+		if (a->flags & UMBRA_ANSWER_RESTORE)
+			kernel_store(field, &a->value, sizeof(a->value));
+	}
+	if (a->flags & UMBRA_ANSWER_RESULT)
+		umbra.doorbell(UMBRA_OP_RESULT, a->ticket, c->id, ret, 0, 0);
+	return ret;
+}

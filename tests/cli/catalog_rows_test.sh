@@ -1,0 +1,64 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# policy/catalog.awk makes rows of the catalogue's lines, and says of a line that is wrong what and where.
+# Speaks TAP.
+set -u
+export LC_ALL=C
+. tests/lib_tap.sh
+tap_begin 'the lines of the catalogue' build
+
+# made LINE ROW: the line becomes the row, whatever blanks that has.
+made()
+{
+	local got
+
+	echo "$1" >"$work/lines"
+	got=$(awk -f policy/catalog.awk "$work/lines" | grep '{ \.name') || return 1
+	[ "$(tr -d ' \t' <<<"$got")" = "$(tr -d ' \t' <<<"$2")" ] || { echo "$got"; return 1; }
+}
+
+# refused WHY LINE...
+refused()
+{
+	local why=$1
+
+	shift
+	printf '%s\n' "$@" >"$work/lines"
+	! awk -f policy/catalog.awk "$work/lines" >"$work/rows" 2>"$work/why" || { echo "taken: $*"; return 1; }
+	[ "$(wc -l <"$work/why")" = 1 ] && grep -qF -- "$work/lines$why" "$work/why" || { cat "$work/why"; return 1; }
+}
+
+# As many rows as lines, and the same functions in both.
+complete()
+{
+	sed -n 's/^\([a-z_].*\)/\1/p' policy/catalog.txt | cut -d' ' -f1 >"$work/names"
+	awk -f policy/catalog.awk policy/catalog.txt | sed -n 's/.*{ \.name = "\([^"]*\)".*/\1/p' | diff "$work/names" -
+}
+
+# The policy's manual lists each function.
+documented()
+{
+	local f missing=0
+
+	while read -r f; do
+		grep -qF "\`$f\`" policy/POLICY.md || { echo "POLICY.md has no $f"; missing=1; }
+	done <"$work/names"
+	return $missing
+}
+
+echo 1..12
+result 'the catalogue is complete' complete
+result 'each function is in the policy manual' documented
+result 'a string' made 'f 2 errno name=1 space=misc' \
+	'{.name="f",.args=2,.refusal=REFUSE_ERRNO,.name_arg=1,.form=NAME_STRING,.space=SPACE_MISC,},'
+result 'a format' made 'f 4 err_ptr name=3% space=thread object=result' \
+	'{.name="f",.args=4,.refusal=REFUSE_ERR_PTR,.name_arg=3,.form=NAME_FORMAT,.space=SPACE_THREAD,.object_is_result=true,},'
+result 'an array of a structure' made 'f 1 never name=0:s.m[] undoes object=0' \
+	'{.name="f",.args=1,.refusal=REFUSE_NEVER,.name_arg=0,.strct="s",.member="m",.form=NAME_FIELD_ARRAY,.undoes=true,.object_arg=0,},'
+result 'an unknown word' refused ':2: unknown word "reach"' '# x' 'f 1 errno reach'
+result 'an unknown key' refused ':1: unknown word "names="' 'f 1 errno names=0'
+result 'an unknown space' refused ':1: "disk" is none of: file ' 'f 1 errno space=disk'
+result 'an unknown refusal' refused ':1: "int" is none of: errno ' 'f 1 int'
+result 'no number' refused ':1: expected a number, found "x"' 'f x errno'
+result 'a function twice' refused ':3: f has a line already, 1' 'f 1 errno' 'g 1 errno' 'f 1 errno'
+result 'a broken name' refused ':1: expected N, N%, N:STRUCT.MEMBER' 'f 1 errno name=0:s'

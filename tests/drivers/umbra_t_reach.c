@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Calls, when it is loaded, each function of the catalogue by which a driver reaches files,
+ * programs, sockets, other processes and the kernel's own text, and says what it got. With power=1
+ * it also asks the kernel to restart, to halt and to switch off.
+ */
+#include <linux/blkdev.h>
+#include <linux/cred.h>
+#include <linux/device.h>
+#include <linux/file.h>
+#include <linux/firmware.h>
+#include <linux/fs.h>
+#include <linux/fs_struct.h>
+#include <linux/ftrace.h>
+#include <linux/hw_breakpoint.h>
+#include <linux/kernel_read_file.h>
+#include <linux/kmod.h>
+#include <linux/kprobes.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/mount.h>
+#include <linux/namei.h>
+#include <linux/net.h>
+#include <linux/perf_event.h>
+#include <linux/reboot.h>
+#include <linux/sched/signal.h>
+#include <linux/umh.h>
+#include <linux/vmalloc.h>
+#include <net/net_namespace.h>
+#include <net/sock.h>
+
+static char *tag = "-";
+module_param(tag, charp, 0444);
+static bool power;
+module_param(power, bool, 0444);
+
+/* Exported, but declared only in fs/internal.h. */
+extern int vfs_path_lookup(struct dentry *dentry, struct vfsmount *mnt, const char *name,
+			   unsigned int flags, struct path *path);
+
+static void got(const char *what, long result)
+{
+	pr_info("umbra_t_reach[%s]: %s %ld\n", tag, what, result);
+}
+
+static void got_socket(const char *what, int result, struct socket *s)
+{
+	got(what, result);
+	if (!result)
+		sock_release(s);
+}
+
+static void reach_sockets(void)
+{
+	struct socket *s = NULL;
+	int ret;
+
+	ret = sock_create_kern(&init_net, AF_INET, SOCK_STREAM, IPPROTO_TCP, &s);
+	got_socket("sock_create_kern", ret, s);
+	ret = sock_create(AF_INET, SOCK_STREAM, IPPROTO_TCP, &s);
+	got_socket("sock_create", ret, s);
+	ret = __sock_create(&init_net, AF_INET, SOCK_DGRAM, 0, &s, 1);
+	got_socket("__sock_create", ret, s);
+	ret = sock_create_lite(AF_INET, SOCK_STREAM, IPPROTO_TCP, &s);
+	got_socket("sock_create_lite", ret, s);
+}
+
+static void got_text(const char *what, long result, void *text)
+{
+	if (result <= 0) {
+		got(what, result);
+		return;
+	}
+	pr_info("umbra_t_reach[%s]: %s %.*s\n", tag, what, (int)result - 1, (char *)text);
+	vfree(text);
+}
+
+static void reach_files(void)
+{
+	struct path root, p;
+	struct file *f;
+	void *text = NULL;
+	long ret;
+
+	ret = kern_path("/etc/r", LOOKUP_FOLLOW, &p);
+	got("kern_path", ret);
+	if (!ret) {
+		f = dentry_open(&p, O_RDONLY, current_cred());
+		got("dentry_open", PTR_ERR_OR_ZERO(f));
+		if (!IS_ERR(f))
+			fput(f);
+		path_put(&p);
+	}
+	ret = kern_path("/etc/out", LOOKUP_FOLLOW, &p);
+	got("kern_path-out", ret);
+	if (!ret)
+		path_put(&p);
+	ret = kern_path("/proc/self/root/etc/r", LOOKUP_FOLLOW, &p);
+	got("kern_path-magic", ret);
+	if (!ret)
+		path_put(&p);
+	ret = kernel_read_file_from_path("/etc/r", 0, &text, 4096, NULL, READING_UNKNOWN);
+	got_text("kernel_read_file_from_path", ret, text);
+	text = NULL;
+	ret = kernel_read_file_from_path_initns("/etc/r", 0, &text, 4096, NULL, READING_UNKNOWN);
+	got_text("kernel_read_file_from_path_initns", ret, text);
+
+	get_fs_root(current->fs, &root);
+	f = file_open_root(&root, "etc/r", O_RDONLY, 0);
+	got("file_open_root", PTR_ERR_OR_ZERO(f));
+	if (!IS_ERR(f))
+		fput(f);
+	ret = vfs_path_lookup(root.dentry, root.mnt, "etc/r", 0, &p);
+	got("vfs_path_lookup", ret);
+	if (!ret)
+		path_put(&p);
+	path_put(&root);
+}
+
+static void reach_disks(void)
+{
+	struct block_device *b;
+	dev_t dev = 0;
+	long ret = lookup_bdev("/dev/b", &dev);
+
+	got("lookup_bdev", ret ? ret : (long)dev);
+	ret = lookup_bdev("/etc/r", &dev);
+	got("lookup_bdev-file", ret);
+	b = blkdev_get_by_path("/dev/b", FMODE_READ, NULL);
+	got("blkdev_get_by_path", PTR_ERR_OR_ZERO(b));
+	if (!IS_ERR(b))
+		blkdev_put(b, FMODE_READ);
+	b = blkdev_get_by_dev(MKDEV(0, 0), FMODE_READ, NULL);
+	got("blkdev_get_by_dev", PTR_ERR_OR_ZERO(b));
+	if (!IS_ERR(b))
+		blkdev_put(b, FMODE_READ);
+}
+
+static void make_directory(void)
+{
+	struct path p;
+	struct dentry *d = kern_path_create(AT_FDCWD, "/made", &p, LOOKUP_DIRECTORY);
+
+	got("kern_path_create", PTR_ERR_OR_ZERO(d));
+	if (IS_ERR(d))
+		return;
+	got("vfs_mkdir", vfs_mkdir(mnt_user_ns(p.mnt), d_inode(p.dentry), d, 0700));
+	done_path_create(&p, d);
+}
+
+static void reach_firmware(void)
+{
+	struct device *dev = root_device_register("umbra_t_reach");
+	const struct firmware *fw;
+	int ret;
+
+	if (IS_ERR(dev))
+		return;
+	ret = request_firmware_direct(&fw, "fw", dev);
+	got("request_firmware_direct", ret ? ret : (long)fw->size);
+	if (!ret)
+		release_firmware(fw);
+	root_device_unregister(dev);
+}
+
+static int inits, cleanups;
+
+static int program_init(struct subprocess_info *info, struct cred *new)
+{
+	inits += info->data == &inits;
+	return 0;
+}
+
+static void program_cleanup(struct subprocess_info *info)
+{
+	cleanups += info->data == &inits;
+}
+
+static void reach_programs(void)
+{
+	static char *argv[] = { "prog", "x", NULL };
+	static char *envp[] = { "PATH=/bin", NULL };
+	struct subprocess_info *info;
+
+	info = call_usermodehelper_setup("/bin/prog", argv, envp, GFP_KERNEL, program_init,
+					 program_cleanup, &inits);
+	got("call_usermodehelper_setup", !!info);
+	if (info) {
+		got("call_usermodehelper_exec", call_usermodehelper_exec(info, UMH_WAIT_PROC));
+		got("its-callbacks", 10 * inits + cleanups);
+	}
+	got("__request_module", request_module("umbra-none-%d", 7));
+}
+
+static void reach_processes(void)
+{
+	struct cred *cred = prepare_kernel_cred(NULL);
+	char word[8];
+
+	got("prepare_kernel_cred", !!cred);
+	if (cred)
+		put_cred(cred);
+	cred = prepare_creds();
+	got("commit_creds", cred ? commit_creds(cred) : -ENOMEM);
+	got("send_sig", send_sig(0, current, 1));
+	got("kill_pid", kill_pid(task_pid(current), 0, 1));
+	got("access_process_vm",
+	    access_process_vm(current, current->mm->start_code, word, sizeof(word), 0));
+}
+
+static void no_hook(unsigned long ip, unsigned long parent, struct ftrace_ops *op,
+		    struct ftrace_regs *regs)
+{
+}
+
+static void reach_kernel(void)
+{
+	static struct kprobe kp = { .symbol_name = "vfs_fsync" };
+	static struct kretprobe rp = { .kp.symbol_name = "vfs_fsync" };
+	static struct ftrace_ops ops = { .func = no_hook };
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_SOFTWARE,
+		.config = PERF_COUNT_SW_CPU_CLOCK,
+		.size = sizeof(attr),
+		.disabled = 1,
+	};
+	struct perf_event *e;
+	int ret;
+
+	ret = register_kprobe(&kp);
+	got("register_kprobe", ret);
+	if (!ret)
+		unregister_kprobe(&kp);
+	ret = register_kretprobe(&rp);
+	got("register_kretprobe", ret);
+	if (!ret)
+		unregister_kretprobe(&rp);
+	ret = ftrace_set_filter(&ops, "vfs_fsync", strlen("vfs_fsync"), 1);
+	ret = ret ? ret : register_ftrace_function(&ops);
+	got("register_ftrace_function", ret);
+	if (!ret)
+		unregister_ftrace_function(&ops);
+	ftrace_free_filter(&ops);
+	e = perf_event_create_kernel_counter(&attr, 0, NULL, NULL, NULL);
+	got("perf_event_create_kernel_counter", PTR_ERR_OR_ZERO(e));
+	if (!IS_ERR(e))
+		perf_event_release_kernel(e);
+}
+
+static int __init reach_init(void)
+{
+	reach_sockets();
+	reach_files();
+	reach_disks();
+	make_directory();
+	reach_firmware();
+	reach_programs();
+	reach_processes();
+	reach_kernel();
+	if (power) {
+		orderly_poweroff(true);
+		orderly_reboot();
+		kernel_restart(NULL);
+		kernel_halt();
+		kernel_power_off();
+		emergency_restart();
+		got("power", 0);
+	}
+	return 0;
+}
+
+static void __exit reach_exit(void)
+{
+}
+
+module_init(reach_init);
+module_exit(reach_exit);
+MODULE_DESCRIPTION("Umbra test driver: whatever a driver can reach");
+MODULE_LICENSE("GPL");
