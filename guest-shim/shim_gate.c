@@ -325,6 +325,9 @@ u64 umbra_gate_enter(struct umbra_regs *regs)
 	s64 err;
 	u64 ret;
 
+	/* The kernel's function is another one than the catalogue's (vmm/gate/info_page.c). */
+	if (!fn->real)
+		return call_refusal(fn, ENOSYS);
 	a.big = NULL;
 	c.can_sleep = !in_atomic() && !irqs_disabled();
 	memcpy(c.arg, regs->arg, sizeof(regs->arg));

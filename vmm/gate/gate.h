@@ -155,6 +155,12 @@ void gate_exports_live(struct gate *g, unsigned caller);
 void gate_exports_dead(struct gate *g, unsigned caller);
 
 /*
+ * Returns 0 if the function is as the catalogue's row has it, by the kernel's own types, or is not
+ * there; else -errno, with the difference. A driver that imports it must not be linked then: its
+ * calls would be refused. Others work.
+ */
+int gate_fits(const struct kernel *k, const struct catalog_fn *fn, struct err *e);
+/*
  * Writes a gate entry for @fn at @entry (16 bytes), which the guest maps at @va; -ERANGE if the
  * gate page is out of a branch's reach. Only after the hello.
  */

@@ -12,6 +12,7 @@
  * in one page of a caller.
  */
 _Static_assert(CATALOG_MAX <= UMBRA_FN_MAX, "a descriptor for each function");
+_Static_assert(REQUEST_ARGS <= 6 + UMBRA_ARGS, "the shim passes so many arguments on");
 _Static_assert(CATALOG_MAX <= UMBRA_GATES_PER_PAGE, "a gate for each function: none passes by");
 
 _Static_assert(CATALOG_ORIGINS == UMBRA_PEEKS, "as many members");
@@ -67,51 +68,74 @@ static const struct catalog_fn *row_with_field(const struct catalog_fn *fn)
 	return fn;
 }
 
-/* Describes one function of the catalogue for this kernel: address, and offsets from its BTF. */
-static int describe_fn(struct gate *g, const struct catalog_fn *fn, struct umbra_fn *d,
+/* Finds the members of structures that the row names. */
+static int describe_members(const struct kernel *k, const struct catalog_fn *fn, struct umbra_fn *d,
+			    struct err *e)
+{
+	const struct catalog_fn *field = row_with_field(fn);
+	u32 size;
+	int ret;
+
+	if (field->strct) {
+		ret = kernel_member(k, field->strct, field->member, &d->field_off, &d->field_size);
+		if (ret)
+			return err_set(e, ret, "there is no struct %s with a member %s",
+				       field->strct, field->member);
+	}
+	for (size_t i = 0; i < CATALOG_ORIGINS && fn->origin[i]; i++) {
+		ret = kernel_member(k, fn->strct, fn->origin[i], &d->peek_off[i], &size);
+		if (ret)
+			return err_set(e, ret, "there is no struct %s with a member %s", fn->strct,
+				       fn->origin[i]);
+	}
+	return 0;
+}
+
+/*
+ * Describes one function of the catalogue for this kernel: address, and offsets from its BTF. -errno
+ * with the reason: the kernel has another function of that name.
+ */
+static int describe_fn(const struct kernel *k, const struct catalog_fn *fn, struct umbra_fn *d,
 		       struct err *e)
 {
-	const struct kernel_export *ex = kernel_export(g->k, fn->name);
-	const struct catalog_fn *field = row_with_field(fn);
+	const struct kernel_export *ex = kernel_export(k, fn->name);
 	unsigned count = 0;
-	u32 size;
 	bool variadic = false;
 	int ret;
 
 	memset(d, 0, sizeof(*d));
 	d->form = (u8)fn->form;
-	d->name_arg = field->name_arg;
+	d->name_arg = row_with_field(fn)->name_arg;
 	d->strvec_arg = fn->strvec_arg;
 	d->refusal = (u8)fn->refusal;
+	d->how = (u8)fn->how;
 	if (!ex)
 		return 0;
-	ret = kernel_params(g->k, fn->name, &count, &variadic);
+	ret = kernel_params(k, fn->name, &count, &variadic);
 	if (ret)
-		return err_set(e, ret, "%s: no type information for %s()", kernel_path(g->k),
-			       fn->name);
-	if (count > 6 + UMBRA_ARGS)
-		return err_set(e, -E2BIG, "%s: %s() takes %u arguments", kernel_path(g->k),
-			       fn->name, count);
-	if (field->strct) {
-		ret = kernel_member(g->k, field->strct, field->member, &d->field_off,
-				    &d->field_size);
-		if (ret)
-			return err_set(e, ret, "%s: no struct %s with a member %s",
-				       kernel_path(g->k), field->strct, field->member);
-	}
-	for (size_t i = 0; i < CATALOG_ORIGINS && fn->origin[i]; i++) {
-		ret = kernel_member(g->k, fn->strct, fn->origin[i], &d->peek_off[i], &size);
-		if (ret)
-			return err_set(e, ret, "%s: no struct %s with a member %s",
-				       kernel_path(g->k), fn->strct, fn->origin[i]);
-	}
+		return err_set(e, ret, "the kernel has no type information for it");
+	if (count != fn->args)
+		return err_set(e, -EINVAL, "it takes %u arguments in this kernel, %u were expected",
+			       count, fn->args);
+	if (variadic != (fn->form == NAME_FORMAT))
+		return err_set(e, -EINVAL, "it takes %s arguments in this kernel",
+			       variadic ? "more" : "no more");
+	ret = describe_members(k, fn, d, e);
+	if (ret)
+		return ret;
 	d->nargs = (u8)count;
-	d->how = (u8)fn->how;
 	d->flags = (u16)((fn->has_strvec ? UMBRA_FN_HAS_STRVEC : 0) |
 			 (variadic ? UMBRA_FN_VARIADIC : 0) |
 			 (catalog_is_path(fn) ? UMBRA_FN_IS_PATH : 0));
-	d->real = ex->addr + g->kaslr;
+	d->real = ex->addr;
 	return 0;
+}
+
+int gate_fits(const struct kernel *k, const struct catalog_fn *fn, struct err *e)
+{
+	struct umbra_fn unused;
+
+	return describe_fn(k, fn, &unused, e);
 }
 
 int gate_fill_info(struct gate *g, struct err *e)
@@ -119,7 +143,6 @@ int gate_fill_info(struct gate *g, struct err *e)
 	const char *release = kernel_release(g->k);
 	const struct catalog_fn *all;
 	size_t i, n;
-	int ret;
 
 	all = catalog_all(&n);
 	if (!release || strlen(release) >= sizeof(g->info->release))
@@ -142,9 +165,11 @@ int gate_fill_info(struct gate *g, struct err *e)
 		g->info->syms[i] = addr + g->kaslr;
 	}
 	for (i = 0; i < n; i++) {
-		ret = describe_fn(g, &all[i], &g->info->fns[i], e);
-		if (ret)
-			return ret;
+		struct umbra_fn *d = &g->info->fns[i];
+
+		/* One that does not fit has no address: the shim refuses it, as if there were none. */
+		if (!describe_fn(g->k, &all[i], d, NULL) && d->real)
+			d->real += g->kaslr;
 	}
 	return 0;
 }

@@ -91,10 +91,12 @@ static bool rules_permitted(void *arg, const char *symbol)
 	return policy_permitted(arg, symbol);
 }
 
-static int collect_gates(struct driver *d, struct err *e)
+static int collect_gates(const struct kernel *k, struct driver *d, struct err *e)
 {
 	const struct import *im;
+	struct err why;
 	size_t i, n;
+	int ret;
 
 	im = link_plan_imports(d->plan, &n);
 	d->gates = calloc(n + 1, sizeof(*d->gates));
@@ -108,6 +110,13 @@ static int collect_gates(struct driver *d, struct err *e)
 		fn = catalog_find(im[i].symbol);
 		if (!fn || d->n_gates >= UMBRA_GATES_PER_PAGE)
 			return err_set(e, -E2BIG, "%s: too many critical functions", d->path);
+		ret = gate_fits(k, fn, &why);
+		if (ret)
+			return err_set(e, ret,
+				       "%s: imports %s(), which is critical and not as it should "
+				       "be: %s; to have it linked to the kernel as it is, name it "
+				       "in critical.except of the session",
+				       d->path, fn->name, why.text);
 		d->gates[d->n_gates] = (struct gate_slot){ fn->name, (unsigned)d->n_gates };
 		d->n_gates++;
 	}
@@ -185,7 +194,7 @@ int driver_plan(struct sessions *s, struct driver *d, bool expected, struct err 
 		driver_unplan(d);
 		goto out;
 	}
-	ret = collect_gates(d, e);
+	ret = collect_gates(s->k, d, e);
 	if (!ret)
 		ret = collect_permits(d, e);
 out:

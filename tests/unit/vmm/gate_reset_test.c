@@ -151,11 +151,49 @@ static void the_next_kernel_may_lie_elsewhere(void **state)
 	assert_int_equal(f->g->info->syms[UMBRA_SYM_INIT_MM], at + (2 << 20));
 }
 
+/* A function that is not as its row has it is told by the difference. */
+static void what_does_not_fit_is_told(void **state)
+{
+	static const struct {
+		struct catalog_fn fn;
+		const char *why;
+	} rows[] = {
+		{ { .name = "filp_open", .args = 2 },
+		  "it takes 3 arguments in this kernel, 2 were expected" },
+		{ { .name = "filp_open", .args = 3, .form = NAME_FORMAT },
+		  "it takes no more arguments in this kernel" },
+		{ { .name = "__request_module", .args = 2 },
+		  "it takes more arguments in this kernel" },
+		{ { .name = "misc_register", .args = 1, .strct = "miscdevice", .member = "nom" },
+		  "there is no struct miscdevice with a member nom" },
+		{ { .name = "misc_register",
+		    .args = 1,
+		    .strct = "miscdevice",
+		    .member = "name",
+		    .origin = { "minor", "major" } },
+		  "there is no struct miscdevice with a member major" },
+	};
+	struct fixture *f = *state;
+	const struct catalog_fn *all;
+	struct err e;
+	size_t n;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		assert_true(gate_fits(f->k, &rows[i].fn, &e) < 0);
+		assert_string_equal(e.text, rows[i].why);
+	}
+	all = catalog_all(&n);
+	for (size_t i = 0; i < n; i++)
+		assert_int_equal(gate_fits(f->k, &all[i], &e), 0);
+	assert_int_equal(gate_fits(f->k, &(struct catalog_fn){ .name = "no_such" }, &e), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(nothing_is_left_after_a_reset, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_next_kernel_may_lie_elsewhere, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_does_not_fit_is_told, setup, teardown),
 	};
 
 	if (!getenv("UMBRA_TEST_IMAGES")) {
