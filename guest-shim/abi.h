@@ -37,7 +37,7 @@
 
 #include <linux/types.h>
 
-#define UMBRA_ABI_VERSION 3
+#define UMBRA_ABI_VERSION 4
 #define UMBRA_MAGIC	  0x61726276656d6d75ULL
 
 #define UMBRA_GPA	  0xc0000000ULL
@@ -211,6 +211,7 @@ struct umbra_regs {
 #define UMBRA_FRAME_NESTED   0x10 /* interrupted another call between marshal and doorbell */
 
 #define UMBRA_NAME_MAX 4096
+#define UMBRA_COMMAND_MAX 16 /* TASK_COMM_LEN, with the NUL */
 
 /* Offsets and lengths (with the NUL) of strings are into data[]; length 0: absent. */
 struct umbra_str {
@@ -230,7 +231,10 @@ struct umbra_frame {
 	__u32 used;	   /* bytes of data[] */
 	__u32 marshalling; /* claimed, and not rung yet */
 	__u64 peek[UMBRA_PEEKS];
-	__u32 pad[6];
+	/* The task that called, as the guest's init sees it; pid 0: an interrupt's handler did. */
+	__u32 pid;
+	char command[UMBRA_COMMAND_MAX];
+	__u32 pad;
 	char data[UMBRA_FRAME_SIZE - 168];
 };
 

@@ -223,6 +223,10 @@ static void frame_marshal(struct umbra_frame *f, struct shim_call *c, const stru
 		f->flags |= UMBRA_FRAME_NESTED;
 	if (!c->can_sleep)
 		f->flags |= UMBRA_FRAME_ATOMIC;
+	if (in_task()) {
+		f->pid = task_pid_nr(current);
+		memcpy(f->command, current->comm, sizeof(f->command));
+	}
 	memcpy(f->args, c->arg, sizeof(f->args));
 	frame_put_name(f, c, regs);
 	if (fn->flags & UMBRA_FN_HAS_STRVEC && fn->strvec_arg < 6)

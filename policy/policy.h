@@ -83,6 +83,10 @@ struct policy_request {
 	 * catalogue that it is, under this name or an alias, or NULL.
 	 */
 	const char *export;
+	/* For the record alone: the guest's word, but for the vCPU. @pid 0: an interrupt's handler. */
+	unsigned vcpu;
+	u32 pid;
+	const char *command; /* or NULL */
 	bool by_user;  /* a user of the guest chose the name, not the driver */
 	bool too_long; /* the name did not fit REQUEST_NAME_MAX */
 	bool atomic;   /* made where one cannot sleep */

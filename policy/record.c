@@ -268,6 +268,7 @@ static struct record_row *record_new_row(struct record *r, const struct record_e
 	e = &row->entry;
 	e->args = NULL;
 	e->n_args = 0;
+	e->req = NULL;
 	if (record_keep_text(r, &e->session) || record_keep_text(r, &e->driver) ||
 	    record_keep_text(r, &e->function) || record_keep_text(r, &e->asked) ||
 	    record_keep_text(r, &e->argv) || record_keep_text(r, &e->used) ||
@@ -386,6 +387,7 @@ int record_add(struct record *r, const struct record_call *call, struct record_l
 		.argv = req->strvec,
 		.verdict = verdict_name(d->verdict),
 		.rule = d->rule,
+		.req = req,
 		.args = req->args,
 		.n_args = req->fn->args < REQUEST_ARGS ? req->fn->args : REQUEST_ARGS,
 	};

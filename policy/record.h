@@ -17,9 +17,12 @@
  * shown. The file keeps all of them.
  *
  * A line of the file, with all keys always present and null where there is nothing:
- *   {"time_ns":1,"session":"a","driver":"lime","function":"filp_open","args":["0x..."],
- *    "asked":"/x","argv":null,"used":"/data/a/x","verdict":"rewrite","error":null,"rule":"..."}
+ *   {"time_ns":1,"session":"a","driver":"lime","function":"filp_open","vcpu":0,"pid":77,
+ *    "command":"insmod","args":["0x..."],"asked":"/x","argv":null,"used":"/data/a/x",
+ *    "verdict":"rewrite","error":null,"rule":"..."}
  * or {"time_ns":1,"event":"doorbell refused","text":"..."}
+ * "pid" and "command" are the task's that called, by the guest's word (0 and null: an interrupt's
+ * handler did); the rest is the host's.
  * Names in Linux are bytes and JSON is UTF-8: a byte 0xNN that is no part of valid UTF-8 is written
  * as the private character U+EFNN (\uefNN), and so are the bytes of U+EF80..U+EFFF themselves. That
  * can be undone without a loss, and record_read() does.

@@ -22,11 +22,12 @@ struct record_entry {
 	const char *rule;
 	const u64 *args;
 	unsigned n_args;
+	const struct policy_request *req; /* who called; for a line of the file only */
 	bool event;
 };
 
 struct record_row {
-	struct record_entry entry; /* args are not kept */
+	struct record_entry entry; /* args and who called are not kept */
 	u64 last_ns;
 	u64 count;
 	u64 hash;

@@ -115,6 +115,10 @@ void record_json(struct record_line *t, const struct record_entry *e, u64 count,
 	line_add_member(t, "session", e->session);
 	line_add_member(t, "driver", e->driver);
 	line_add_member(t, "function", e->function);
+	if (e->req) {
+		line_printf(t, ",\"vcpu\":%u,\"pid\":%u", e->req->vcpu, e->req->pid);
+		line_add_member(t, "command", e->req->command);
+	}
 	if (!count) {
 		line_add(t, ",\"args\":[", 9);
 		/* As strings: a number of JSON holds 53 bits in most readers. */

@@ -124,7 +124,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 			/* a ticket of this call, or of one of the others */
 			gate_result(&g, data[6] & 2 ? g.answers[frame % 4].ticket : data[7], id,
 				    data[5] & 1 ? (u64)-1 : 0);
-		} else if (!gate_call(&g, frame, id)) {
+		} else if (!gate_call(&g, 1, frame, id)) {
 			check_answer(&g.answers[frame]);
 		}
 		atomic_store(&busy, false);

@@ -73,6 +73,9 @@ static void call_read_request(struct driver_call *c, const struct catalog_fn *fn
 	r->too_long =
 		f->flags & UMBRA_FRAME_TOO_LONG || (r->name && strlen(r->name) >= REQUEST_NAME_MAX);
 	r->atomic = f->flags & UMBRA_FRAME_ATOMIC;
+	r->pid = f->pid;
+	f->command[sizeof(f->command) - 1] = '\0';
+	r->command = f->command[0] ? f->command : NULL;
 }
 
 /*
@@ -341,7 +344,7 @@ static void call_answer(struct gate *g, struct driver_call *c, struct umbra_answ
 	a->ticket = ledger_await(g->ledger, c->entry);
 }
 
-s64 gate_call(struct gate *g, u64 idx, u64 id)
+s64 gate_call(struct gate *g, unsigned vcpu, u64 idx, u64 id)
 {
 	const struct catalog_fn *all;
 	struct gate_caller *caller;
@@ -362,6 +365,7 @@ s64 gate_call(struct gate *g, u64 idx, u64 id)
 	if (c.frame.flags & UMBRA_FRAME_NESTED)
 		atomic_fetch_add_explicit(&g->nested, 1, memory_order_relaxed);
 	call_read_request(&c, &all[UMBRA_ID_FN(id)]);
+	c.r.vcpu = vcpu;
 
 	pthread_rwlock_rdlock(&g->callers_lock);
 	caller = gate_caller_of(g, id);

@@ -90,7 +90,7 @@ static s64 take_hello(struct gate *g, u64 gate, u64 enter)
 }
 
 /* Carries out a doorbell that came from the gate; returns the value for rax. */
-static s64 doorbell_dispatch(struct gate *g, const struct kvm_regs *regs)
+static s64 doorbell_dispatch(struct gate *g, unsigned vcpu, const struct kvm_regs *regs)
 {
 	switch (regs->rdi) {
 	case UMBRA_OP_HELLO:
@@ -98,7 +98,7 @@ static s64 doorbell_dispatch(struct gate *g, const struct kvm_regs *regs)
 	case UMBRA_OP_CALL:
 	case UMBRA_OP_POLL:
 		/* OP_POLL's cookie is not used: the call is decided anew. */
-		return gate_call(g, regs->rsi, regs->rdx);
+		return gate_call(g, vcpu, regs->rsi, regs->rdx);
 	case UMBRA_OP_RESULT:
 		return gate_result(g, regs->rsi, regs->rdx, regs->rcx);
 	case UMBRA_OP_DONE:
@@ -135,7 +135,7 @@ static void on_doorbell(void *arg, struct vcpu *v, const struct io_pio_access *a
 		doorbell_refuse(g, v, why);
 		return;
 	}
-	regs->rax = (u64)doorbell_dispatch(g, regs);
+	regs->rax = (u64)doorbell_dispatch(g, vcpu_index(v), regs);
 	vcpu_set_regs_dirty(v);
 }
 

@@ -46,6 +46,7 @@ try() # NAME PATH
 	echo "$2" >$open
 	say "$1 $(dmesg | grep 'umbra_t_path.a' | tail -n 1 | sed 's/.*umbra_t_path.a.: //')"
 }
+say "me $$ $(cat /proc/$$/comm)"
 try plain /etc/x
 try dots /etc/../../../../etc/x
 try slashes //etc///./x
@@ -95,6 +96,16 @@ test_relative_with_dots() { content relative-up a; }
 test_callers_own_root_is_part_of_the_name() { content chroot a-jail; }
 test_dots_do_not_leave_the_callers_root() { content chroot-dots a-jail; }
 test_other_session_has_its_own_tree() { content other b; }
+
+test_the_record_says_who_called()
+{
+	local me
+
+	me=$(console_values me)
+	expect_equal "$(jq -r 'select(.session == "a" and .function == "filp_open" and .asked == "/etc/abs") |
+		"\(.pid) \(.command)"' "$WORK/record")" "$me"
+	expect_equal "$(jq -r 'select(.verdict and (.vcpu > 1 or .pid < 1))' "$WORK/record")" ""
+}
 
 test_too_long_a_name()
 {

@@ -78,6 +78,9 @@ static int add_of(struct record *r, const char *session, u64 time, const char *d
 	}
 	for (unsigned i = 0; i < REQUEST_ARGS; i++)
 		req.args[i] = 0xffff888800000000ull + i;
+	req.vcpu = 3;
+	req.pid = 4194303;
+	req.command = "a \"task\"";
 	return add_and_write(r, time, session, driver, &req, &d);
 }
 
@@ -294,6 +297,9 @@ static void a_line_holds_the_arguments(void **state)
 	assert_string_equal(json_string_value(json_array_get(args, 2)), "0xffff888800000002");
 	assert_string_equal(json_string_value(json_object_get(json, "rule")),
 			    "files[0] at demo.policy:7");
+	assert_int_equal(json_integer_value(json_object_get(json, "vcpu")), 3);
+	assert_int_equal(json_integer_value(json_object_get(json, "pid")), 4194303);
+	assert_string_equal(json_string_value(json_object_get(json, "command")), "a \"task\"");
 	json_decref(json);
 	record_close(r, NULL);
 }

@@ -9,8 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
+#include <jansson.h>
 
 #include "tests/unit/vmm/gate_fixture.h"
 
@@ -60,7 +62,7 @@ static void put_name(struct umbra_frame *f, const char *name)
 
 static s64 ring_call(struct fixture *f, unsigned frame, unsigned caller, const char *fn)
 {
-	return gate_call(&f->g, frame, UMBRA_ID(caller, catalog_index(catalog_find(fn))));
+	return gate_call(&f->g, 1, frame, UMBRA_ID(caller, catalog_index(catalog_find(fn))));
 }
 
 static void a_path_is_answered_by_root_and_name(void **state)
@@ -75,6 +77,37 @@ static void a_path_is_answered_by_root_and_name(void **state)
 	assert_int_equal(a->resolve, DECISION_IN_ROOT);
 	assert_string_equal(a->data + a->root.off, "/data/a");
 	assert_string_equal(a->data + a->name.off, "etc/app.conf");
+}
+
+/* Of who calls a frame has sixteen bytes, which need not end in a NUL. */
+static void a_commands_name_ends_in_its_field(void **state)
+{
+	char path[] = "/tmp/umbra-unit-XXXXXX", line[2000];
+	struct fixture *f = *state;
+	struct record *memory = f->g.rec;
+	json_t *json;
+	struct err e;
+	FILE *file;
+
+	assert_non_null(mkdtemp(path));
+	snprintf(line, sizeof(line), "%s/record", path);
+	assert_int_equal(record_create(&f->g.rec, line, &e), 0);
+	put_name(&f->g.frames[0], "/x");
+	memset(f->g.frames[0].command, 'c', sizeof(f->g.frames[0].command));
+	f->g.frames[0].pid = 5;
+	assert_int_equal(ring_call(f, 0, f->one, "filp_open"), 0);
+	file = fopen(line, "r");
+	unlink(line);
+	rmdir(path);
+	assert_non_null(fgets(line, sizeof(line), file));
+	fclose(file);
+	json = json_loads(line, 0, NULL);
+	assert_string_equal(json_string_value(json_object_get(json, "command")), "ccccccccccccccc");
+	assert_int_equal(json_integer_value(json_object_get(json, "pid")), 5);
+	assert_int_equal(json_integer_value(json_object_get(json, "vcpu")), 1);
+	json_decref(json);
+	assert_int_equal(record_close(f->g.rec, &e), 0);
+	f->g.rec = memory;
 }
 
 static void strings_outside_the_frame_are_not_read(void **state)
@@ -96,7 +129,7 @@ static void strings_outside_the_frame_are_not_read(void **state)
 	}
 	assert_int_equal(ring_call(f, UMBRA_FRAMES, f->one, "filp_open"), -EINVAL);
 	assert_int_equal(ring_call(f, 0, 99, "filp_open"), -EINVAL);
-	assert_int_equal(gate_call(&f->g, 0, UMBRA_ID(f->one, 4000)), -EINVAL);
+	assert_int_equal(gate_call(&f->g, 1, 0, UMBRA_ID(f->one, 4000)), -EINVAL);
 	assert_int_equal(gate_result(&f->g, 1, UMBRA_ID(f->one, 4000), 0), -EINVAL);
 }
 
@@ -421,6 +454,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_path_is_answered_by_root_and_name, make_gate,
 						free_gate),
 		cmocka_unit_test_setup_teardown(strings_outside_the_frame_are_not_read, make_gate,
+						free_gate),
+		cmocka_unit_test_setup_teardown(a_commands_name_ends_in_its_field, make_gate,
 						free_gate),
 		cmocka_unit_test_setup_teardown(the_ledger_undoes_what_was_done, make_gate,
 						free_gate),

@@ -124,7 +124,7 @@ static void *register_device(void *arg)
 	memcpy(fr->data, "lime", sizeof("lime"));
 	fr->args[0] = 0xffff888000001000;
 	f->rax =
-		gate_call(&f->g, 0, UMBRA_ID(f->one, catalog_index(catalog_find("misc_register"))));
+		gate_call(&f->g, 1, 0, UMBRA_ID(f->one, catalog_index(catalog_find("misc_register"))));
 	return NULL;
 }
 
