@@ -67,7 +67,8 @@ $(B)/tests/unit/vmm/gate_held_test: private LDLIBS += -Wl,--wrap=write,--wrap=ca
 $(B)/tests/unit/base/sealed_file_test: private LDLIBS += -Wl,--wrap=memfd_create
 
 # They start the command.
-$(addprefix $(B)/tests/unit/vmm/,confine_live_test confine_parse_test terminal_live_test): | $(B)/vmm $(B)/net-helper
+$(addprefix $(B)/tests/unit/vmm/,confine_live_test confine_parse_test held_end_test monitor_test no_shutdown_test \
+	terminal_live_test): | $(B)/vmm $(B)/net-helper
 
 $(B)/tests/unit/%: $(B)/obj/tests/unit/%.o $(ARCH)
 	@mkdir -p $(@D)

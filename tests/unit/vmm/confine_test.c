@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include "tests/unit/base/child.h"
 #include "tests/unit/vmm/confine_fixture.h"
 #include "vmm/confine/supervisor.h"
 
@@ -73,8 +74,7 @@ static void vmm_start(struct vmm *v, enum confine_mode mode, const char *user, u
 
 	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
 	assert_int_equal(pipe2(go, O_CLOEXEC), 0);
-	v->supervisor = fork();
-	assert_true(v->supervisor >= 0);
+	v->supervisor = child_fork();
 	if (!v->supervisor) {
 		const struct confine_file none[] = { { .path = NULL } };
 		struct confine *c = NULL;
@@ -540,7 +540,7 @@ static int enter_without(long nr, int error, enum confine_mode mode, char *line,
 	pid_t pid;
 
 	assert_int_equal(pipe(out), 0);
-	pid = fork();
+	pid = child_fork();
 	if (!pid) {
 		const struct confine_file none[] = { { .path = NULL } };
 		struct confine *c = NULL;

@@ -15,9 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -26,10 +24,10 @@
 #include "base/exit_code.h"
 #include "devices/virtio_blk.h"
 #include "policy/record.h"
+#include "tests/unit/vmm/command_fixture.h"
 #include "tests/unit/vmm/told_notes.h"
 #include "vmm/boot/probe.h"
 #include "vmm/boot/setup_header.h"
-#include "vmm/cli/commands.h"
 #include "vmm/control/client.h"
 #include "vmm/guest/guest.h"
 #include "vmm/guest/guest_record.h"
@@ -41,6 +39,7 @@
 #define LIMIT_MS  1000
 
 static const int no_signals[] = { -1 };
+static char vmm[COMMAND_PATH];
 static s64 held_since; /* atomic; 0: nothing is held */
 
 s64 __real_virtio_blk_held_ms(const struct virtio_blk *b);
@@ -417,22 +416,9 @@ static void await_note(struct fixture *f, const char *what)
 static const char *stop_says(struct fixture *f)
 {
 	static char text[1000];
-	char stop[] = "stop", timeout[] = "--timeout=1";
-	char *argv[] = { stop, timeout, f->name, NULL };
-	int fd = memfd_create("stderr", MFD_CLOEXEC), status;
-	pid_t child = fork();
-	ssize_t len;
+	const char *const argv[] = { vmm, "stop", "--timeout=1", f->name, NULL };
 
-	if (!child) {
-		dup2(fd, STDERR_FILENO);
-		_exit(cmd_stop(3, argv));
-	}
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_true(WIFEXITED(status));
-	assert_int_equal(WEXITSTATUS(status), EXIT_CODE_ERROR);
-	len = pread(fd, text, sizeof(text) - 1, 0);
-	text[len > 0 ? len : 0] = '\0';
-	close(fd);
+	assert_int_equal(command_run(argv, text, sizeof(text)), EXIT_CODE_ERROR);
 	return text;
 }
 
@@ -1166,5 +1152,6 @@ int main(void)
 		TEST(a_clients_descriptor_holds_up_its_end_only),
 	};
 
+	command_find(vmm);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,7 +16,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -25,9 +24,9 @@
 #include "base/clock.h"
 #include "base/socket_file.h"
 #include "devices/pci_dev.h"
+#include "tests/unit/vmm/command_fixture.h"
 #include "tests/unit/vmm/monitored.h"
 #include "tests/unit/vmm/qmp_shapes.h"
-#include "vmm/cli/commands.h"
 #include "vmm/confine/keeper.h"
 #include "vmm/control/control.h"
 #include "vmm/control/socket_dir.h"
@@ -469,7 +468,7 @@ static void a_network_that_dies_and_comes_back_is_an_event_each(void **state)
 	json_decref(ask(&f, "system_powerdown"));
 	expect_event(&f, "POWERDOWN");
 	fixture_end(&f);
-	assert_int_equal(waitpid(keeper, NULL, 0), keeper);
+	child_await(keeper, NULL);
 	free(f.g.o.nets[0].buf);
 }
 
@@ -664,7 +663,7 @@ static void a_dump_that_is_stuck_holds_up_nothing(void **state)
 	assert_int_equal(dump(&f, "fd:again", true, &e), 0);
 	expect_event(&f, "STOP");
 	assert_int_equal(client_call(f.g.c, "quit", NULL, NULL, &e), 0);
-	pthread_join(f.g.thread, NULL);
+	thread_await(f.g.thread, 20);
 	assert_int_equal(pthread_create(&f.g.thread, NULL, no_thread, NULL), 0);
 	close(pair[0]);
 	close(pair[1]);
@@ -752,30 +751,23 @@ static void a_slow_reader_is_kept(void **state)
 static void stop_does_not_believe_a_lost_connection(void **state)
 {
 	struct client *others[CONTROL_CLIENTS + 8];
-	char timeout[] = "--timeout=2", stop[] = "stop";
+	char vmm[COMMAND_PATH];
 	struct fixture f;
 	struct err e;
 	time_t began;
-	int status;
 	pid_t child;
 
 	(void)state;
+	command_find(vmm);
 	fixture_start(&f, false);
 	began = time(NULL);
-	child = fork();
-	assert_true(child >= 0);
-	if (!child) {
-		char *argv[] = { stop, timeout, f.g.name, NULL };
-
-		_exit(cmd_stop(3, argv));
-	}
+	child = child_spawn((const char *const[]){ vmm, "stop", "--timeout=2", f.g.name, NULL }, -1,
+			    -1);
 	expect_event(&f, "POWERDOWN");
 	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
 		if (client_open(&others[i], f.g.name, 5000, &e))
 			fail_msg("%s", e.text);
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_true(WIFEXITED(status));
-	assert_int_equal(WEXITSTATUS(status), EXIT_CODE_ERROR);
+	assert_int_equal(child_code(child), EXIT_CODE_ERROR);
 	/* It has waited on. */
 	assert_true(time(NULL) > began);
 	for (size_t i = 0; i < ARRAY_SIZE(others); i++)

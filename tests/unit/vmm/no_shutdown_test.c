@@ -12,14 +12,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/exit_code.h"
+#include "tests/unit/base/thread_await.h"
+#include "tests/unit/vmm/command_fixture.h"
 #include "tests/unit/vmm/told_notes.h"
-#include "vmm/cli/commands.h"
 #include "vmm/control/client.h"
 #include "vmm/guest/guest.h"
 #include "vmm/machine/machine.h"
@@ -116,7 +116,7 @@ static void fixture_start(struct fixture *f, const u8 *code, size_t len, bool no
 /* Waits for the end of the guest's VMM, whose exit code f->code is. */
 static void fixture_join(struct fixture *f)
 {
-	pthread_join(f->thread, NULL);
+	thread_await(f->thread, PATIENCE_MS / 1000);
 	client_close(f->c);
 	guest_spec_free(&f->spec);
 	unlink(f->image);
@@ -356,32 +356,19 @@ static void with_no_reboot_a_reset_rests(void **state)
 	fixture_end(&f, EXIT_CODE_REBOOT);
 }
 
-/* Runs `vmm reset` in a child process; returns its exit code. */
-static int reset(const char *name)
-{
-	char word[] = "reset", guest[32], *argv[] = { word, guest, NULL };
-	pid_t pid;
-	int status;
-
-	snprintf(guest, sizeof(guest), "%s", name);
-	pid = fork();
-	if (!pid)
-		_exit(cmd_reset(2, argv));
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFEXITED(status));
-	return WEXITSTATUS(status);
-}
-
 static void vmm_reset_starts_a_guest_that_rests(void **state)
 {
+	char vmm[COMMAND_PATH];
 	struct fixture f;
 
 	(void)state;
+	command_find(vmm);
 	fixture_start(&f, code_off, sizeof(code_off), false);
 	ask(&f, "cont");
 	expect_event(&f, "RESUME", NULL, NULL);
 	expect_power_off(&f);
-	assert_int_equal(reset(f.name), 0);
+	assert_int_equal(command_run((const char *const[]){ vmm, "reset", f.name, NULL }, NULL, 0),
+			 0);
 	expect_event(&f, "RESET", NULL, NULL);
 	expect_event(&f, "RESUME", NULL, NULL);
 	expect_power_off(&f);
