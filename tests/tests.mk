@@ -26,7 +26,7 @@ UNIT     := $(UNIT_SRC:%.c=$(B)/%) $(UNIT_SH:%.sh=$(B)/%)
 # A test of the VMM sees all of vmm/ but main(); each other room is tested without it.
 $(B)/tests/unit/vmm/%: $(B)/obj/tests/unit/vmm/%.o $(VMM_REST) $(ARCH)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(EXTRA) -pie -o $@ $< $(VMM_REST) $(ARCH) $(LDLIBS) -lcmocka
+	$(Q)$(CC) $(CFLAGS) $(EXTRA) -pie -o $@ $(filter $(B)/obj/tests/%,$^) $(VMM_REST) $(ARCH) $(LDLIBS) -lcmocka
 
 # So is the emulator for libvirt.
 $(B)/tests/unit/tools/%: $(B)/obj/tests/unit/tools/%.o $(B)/libumbra-qemu.a $(B)/libbase.a
@@ -40,7 +40,10 @@ $(B)/tests/unit/devices/blk_wake_test: private LDLIBS += -Wl,--wrap=vq_pace_poll
 $(B)/tests/unit/devices/blk_aio_test: private LDLIBS += -Wl,--wrap=blk_request_run,--wrap=fstatfs64,--wrap=blk_ring_open
 
 # They decide when the host's kernel gives a request back.
-$(B)/tests/unit/vmm/held_end_test: private LDLIBS += -Wl,--wrap=virtio_blk_held_ms,--wrap=write
+HELD := $(addprefix $(B)/tests/unit/vmm/,held_close_test held_end_test held_read_test held_write_test)
+$(HELD): $(B)/obj/tests/unit/vmm/held_fixture.o
+$(HELD): private LDLIBS += \
+	-Wl,--wrap=virtio_blk_held_ms,--wrap=write,--wrap=close,--wrap=pread64,--wrap=fsync,--wrap=ftruncate64
 $(B)/tests/unit/vmm/run_notes_test: private LDLIBS += -Wl,--wrap=write
 $(B)/tests/unit/vmm/endpoint_held_test: private LDLIBS += -Wl,--wrap=write,--wrap=read
 
@@ -56,9 +59,6 @@ $(B)/tests/unit/vmm/presence_test: private LDLIBS += -Wl,--wrap=gate_exports_dea
 # It looks at what is freed.
 $(B)/tests/unit/vmm/policy_reload_test: private LDLIBS += -Wl,--wrap=policy_free
 
-
-$(B)/tests/unit/vmm/held_end_test: private LDLIBS += -Wl,--wrap=virtio_blk_held_ms,--wrap=write,--wrap=close,--wrap=pread64,--wrap=fsync,--wrap=ftruncate64
-$(B)/tests/unit/vmm/endpoint_held_test: private LDLIBS += -Wl,--wrap=write
 $(B)/tests/unit/devices/blk_held_test: private LDLIBS += -Wl,--wrap=blk_image_flush,--wrap=ftruncate64
 $(B)/tests/unit/policy/record_held_test: private LDLIBS += -Wl,--wrap=write,--wrap=fsync
 $(B)/tests/unit/vmm/gate_held_test: private LDLIBS += -Wl,--wrap=write,--wrap=calloc,--wrap=free
@@ -67,7 +67,7 @@ $(B)/tests/unit/vmm/gate_held_test: private LDLIBS += -Wl,--wrap=write,--wrap=ca
 $(B)/tests/unit/base/sealed_file_test: private LDLIBS += -Wl,--wrap=memfd_create
 
 # They start the command.
-$(addprefix $(B)/tests/unit/vmm/,confine_live_test confine_parse_test held_end_test monitor_test no_shutdown_test \
+$(HELD) $(addprefix $(B)/tests/unit/vmm/,confine_live_test confine_parse_test monitor_test no_shutdown_test \
 	terminal_live_test): | $(B)/vmm $(B)/net-helper
 
 $(B)/tests/unit/%: $(B)/obj/tests/unit/%.o $(ARCH)
