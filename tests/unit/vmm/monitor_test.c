@@ -637,6 +637,7 @@ static void a_dump_that_is_stuck_holds_up_nothing(void **state)
 	struct fixture f;
 	struct err e = { "" };
 	int pair[2];
+	s64 begin;
 
 	(void)state;
 	fixture_start(&f, false);
@@ -662,8 +663,10 @@ static void a_dump_that_is_stuck_holds_up_nothing(void **state)
 	/* The same once more, with the guest's end. */
 	assert_int_equal(dump(&f, "fd:again", true, &e), 0);
 	expect_event(&f, "STOP");
+	begin = now_ms();
 	assert_int_equal(client_call(f.g.c, "quit", NULL, NULL, &e), 0);
 	thread_await(f.g.thread, 20);
+	assert_in_range(now_ms() - begin, 0, 1000);
 	assert_int_equal(pthread_create(&f.g.thread, NULL, no_thread, NULL), 0);
 	close(pair[0]);
 	close(pair[1]);

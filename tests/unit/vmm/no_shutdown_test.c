@@ -16,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "base/exit_code.h"
 #include "tests/unit/base/thread_await.h"
 #include "tests/unit/vmm/command_fixture.h"
@@ -27,6 +28,7 @@
 #define IMAGE_LEN   0x10000U
 #define RESET_AT    0xfff0U
 #define PATIENCE_MS 20000
+#define LIMIT_MS    1000 /* within which it ends */
 #define ROUNDS	    25
 
 /* mov $LAYOUT_PORT_SLEEP, %dx; mov $S5, %al; out %al, %dx; jmp . */
@@ -113,10 +115,16 @@ static void fixture_start(struct fixture *f, const u8 *code, size_t len, bool no
 	fixture_begin(f, code, len, no_reboot, BEGIN_PAUSED);
 }
 
-/* Waits for the end of the guest's VMM, whose exit code f->code is. */
+/*
+ * Waits for the end of the guest's VMM, whose exit code f->code is: somebody has asked for it by
+ * now.
+ */
 static void fixture_join(struct fixture *f)
 {
+	s64 begin = now_ms();
+
 	thread_await(f->thread, PATIENCE_MS / 1000);
+	assert_in_range(now_ms() - begin, 0, LIMIT_MS);
 	client_close(f->c);
 	guest_spec_free(&f->spec);
 	unlink(f->image);
