@@ -56,6 +56,16 @@ $(B)/tests/unit/vmm/peer_test: private LDLIBS += -Wl,--wrap=realloc
 # It has no gate, and counts what a gate would be told.
 $(B)/tests/unit/vmm/presence_test: private LDLIBS += -Wl,--wrap=gate_exports_dead,--wrap=gate_command
 
+# It has no kernel and no driver.
+$(B)/tests/unit/vmm/sessions_anew_test: private LDLIBS += \
+	-Wl,--wrap=driver_add,--wrap=kernel_release,--wrap=kernel_text,--wrap=inject_archive
+
+# It decides what a reset turns out to be, and holds an end up.
+$(B)/tests/unit/vmm/no_shutdown_test: private LDLIBS += -Wl,--wrap=platform_await_disks,--wrap=monitor_rests
+
+# It takes a name while one is removed.
+$(B)/tests/unit/vmm/ended_lock_test: private LDLIBS += -Wl,--wrap=unlinkat
+
 # It looks at what is freed.
 $(B)/tests/unit/vmm/policy_reload_test: private LDLIBS += -Wl,--wrap=policy_free
 

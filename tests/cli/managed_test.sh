@@ -63,6 +63,15 @@ signal_ends() { start && kill -TERM "$run" && guest_ends 143 && grep -q 'ended b
 # By name, so that the socket that the last one left behind is met.
 starts_again() { start && kill -KILL "$run" && guest_ends 137 && start && kill -TERM "$run" && guest_ends 143; }
 
+# The helper's sockets tell it, whoever it belongs to.
+takes_its_helpers_along()
+{
+	local options=("${options[@]}" --net user)
+
+	start && guest_helper managed vmm-net && [ -n "$helper" ] || return 1
+	kill -KILL "$run" && guest_ends 137 && wait_for 10 process_ended "$keeper" && wait_for 10 process_ended "$helper"
+}
+
 # Its parent ends when the guest is there; nothing ties the VMM to it.
 outlives_its_starter()
 {
@@ -109,6 +118,7 @@ for user in root nobody; do
 	result "$user: and leaves no socket" no_socket
 	result "$user: a signal ends it" signal_ends
 	result "$user: one that was killed is no obstacle to the next" starts_again
+	result "$user: killed, it takes its helpers along" takes_its_helpers_along
 	result "$user: it outlives its starter" outlives_its_starter
 	result "$user: it does not detach" refuses_to_detach
 	result "$user: a start that fails is an error" fails_as_ever

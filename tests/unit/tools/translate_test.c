@@ -208,33 +208,68 @@ static void a_line_may_end_anywhere(void **state)
 	assert_true(refused > 100);
 }
 
-/* Replaces @from in the first word of case @i that has it; the line is refused for @reason then. */
-static void expect_refused(size_t i, const char *from, const char *to, const char *reason)
+/* Replaces @from in the first word that has it. */
+static void line_replace(struct line *l, const char *from, const char *to)
 {
-	struct translated t;
-	struct err e = { "" };
-	bool found = false;
-	struct line l;
-
-	line_of(&l, json_array_get(cases, i));
-	for (int k = 0; k < l.argc && !found; k++) {
-		char *at = strstr(l.argv[k], from), *word;
+	for (int k = 0; k < l->argc; k++) {
+		char *at = strstr(l->argv[k], from), *word;
 
 		if (!at)
 			continue;
-		found = true;
-		assert_true(asprintf(&word, "%.*s%s%s", (int)(at - l.argv[k]), l.argv[k], to,
+		assert_true(asprintf(&word, "%.*s%s%s", (int)(at - l->argv[k]), l->argv[k], to,
 				     at + strlen(from)) >= 0);
-		free(l.argv[k]);
-		l.argv[k] = word;
+		free(l->argv[k]);
+		l->argv[k] = word;
+		return;
 	}
-	assert_true(found);
-	if (translate(&t, l.argc, l.argv, &e) != -EINVAL)
-		fail_msg("%s in place of %s is not refused (%s)", to, from, e.text);
+	fail_msg("no word has %s", from);
+}
+
+static void line_expect_refused(struct line *l, const char *what, const char *reason)
+{
+	struct translated t;
+	struct err e = { "" };
+
+	if (translate(&t, l->argc, l->argv, &e) != -EINVAL)
+		fail_msg("%s is not refused (%s)", what, e.text);
 	if (!strstr(e.text, reason))
-		fail_msg("%s: %s", to, e.text);
+		fail_msg("%s: %s", what, e.text);
 	translated_free(&t);
-	line_free(&l);
+	line_free(l);
+}
+
+/* Replaces @from in the first word of case @i that has it; the line is refused for @reason then. */
+static void expect_refused(size_t i, const char *from, const char *to, const char *reason)
+{
+	struct line l;
+
+	line_of(&l, json_array_get(cases, i));
+	line_replace(&l, from, to);
+	line_expect_refused(&l, to, reason);
+}
+
+/* To vmm they would be two options. */
+static void a_node_name_has_no_comma(void **state)
+{
+	struct line l;
+
+	(void)state;
+	line_of(&l, json_array_get(cases, 0));
+	line_replace(&l, "\"node-name\":\"libvirt-1-format\"", "\"node-name\":\"n,ro\"");
+	line_replace(&l, "drive=libvirt-1-format", "drive=n,,ro");
+	line_expect_refused(&l, "n,ro", "-blockdev: node-name=n,ro is not supported; want one");
+}
+
+/* The option of the second one would take the place of the first one's. */
+static void one_source_of_entropy_is_taken(void **state)
+{
+	struct line l;
+
+	(void)state;
+	line_of(&l, json_array_get(cases, 0));
+	line_replace(&l, "virtio-balloon-pci,", "virtio-rng-pci,rng=objrng0,");
+	line_expect_refused(&l, "a second one",
+			    "driver=virtio-rng-pci is not supported; want one of them");
 }
 
 static void what_umbra_has_not_is_named(void **state)
@@ -477,6 +512,8 @@ int main(void)
 		cmocka_unit_test(the_order_does_not_matter),
 		cmocka_unit_test(a_line_may_end_anywhere),
 		cmocka_unit_test(what_umbra_has_not_is_named),
+		cmocka_unit_test(a_node_name_has_no_comma),
+		cmocka_unit_test(one_source_of_entropy_is_taken),
 		cmocka_unit_test(places_of_q35_are_checked),
 		cmocka_unit_test(own_options_are_of_a_list),
 		cmocka_unit_test(names_and_disks_are_understood),
