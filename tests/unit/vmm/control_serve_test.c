@@ -132,8 +132,8 @@ static void expect_answer(struct loop *l, int fd, const char *want)
 }
 
 /*
- * A command may come in pieces, which end anywhere: in a word, a number, an escape, a character. One
- * that has no end, and one that is none, cost no client its connection.
+ * A command may come in pieces, which end anywhere: in a word, a number, an escape, a character.
+ * One that has no end, and one that is none, cost no client its connection.
  */
 static void commands_come_in_pieces(void **state)
 {
