@@ -63,6 +63,9 @@ $(B)/tests/unit/vmm/sessions_anew_test: private LDLIBS += \
 # It decides what a reset turns out to be, and holds an end up.
 $(B)/tests/unit/vmm/no_shutdown_test: private LDLIBS += -Wl,--wrap=platform_await_disks,--wrap=monitor_rests
 
+# It sees what the loop is asked for.
+$(B)/tests/unit/vmm/file_job_test: private LDLIBS += -Wl,--wrap=loop_call
+
 # It takes a name while one is removed.
 $(B)/tests/unit/vmm/ended_lock_test: private LDLIBS += -Wl,--wrap=unlinkat
 
