@@ -11,7 +11,12 @@
 
 #include "base/loop.h"
 
-#define FDS_AT_ONCE 8 /* more than are kept, so that the kernel does not cut those that are */
+/*
+ * As many as one message can have (SCM_MAX_FD). The kernel closes those for which there is no room
+ * in the call, and the call then waits for that: three seconds were seen of a TCP socket with a
+ * SO_LINGER of three.
+ */
+#define FDS_AT_ONCE 253
 
 /* Sends what the socket takes of the output. 0, or -errno: the client must go. */
 static int peer_flush(struct peer *p)
@@ -106,7 +111,7 @@ static void peer_keep_fds(struct peer *p, struct msghdr *msg)
 			int fd;
 
 			memcpy(&fd, CMSG_DATA(h) + i * sizeof(int), sizeof(fd));
-			if (p->n_loose < PEER_LOOSE_FDS)
+			if (p->n_loose < PEER_LOOSE_FDS && !p->drops)
 				p->loose[p->n_loose++] = fd;
 			else
 				peer_drop_fd(p, fd);
@@ -133,11 +138,12 @@ void peer_consume(struct peer *p, size_t n)
 	p->in[p->in_len] = 0;
 }
 
-static ssize_t peer_receive(struct peer *p)
+/* Receives up to @len bytes to @to, with the descriptors that came with them. */
+static ssize_t peer_receive(struct peer *p, char *to, size_t len)
 {
 	char room[CMSG_SPACE(FDS_AT_ONCE * sizeof(int))]
 		__attribute__((aligned(__alignof__(struct cmsghdr))));
-	struct iovec iov = { p->in + p->in_len, PEER_INPUT_MAX - p->in_len };
+	struct iovec iov = { to, len };
 	struct msghdr msg = {
 		.msg_iov = &iov,
 		.msg_iovlen = 1,
@@ -177,7 +183,7 @@ void peer_go_on(struct peer *p)
 /* Reads a piece of input, which is handed over in its turn. -errno: the client must go. */
 static int peer_read(struct peer *p)
 {
-	ssize_t n = peer_receive(p);
+	ssize_t n = peer_receive(p, p->in + p->in_len, PEER_INPUT_MAX - p->in_len);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
@@ -223,10 +229,26 @@ int peer_open(struct peer *p, struct loop *l, int fd, const struct peer_ops *ops
 	return ret;
 }
 
+/*
+ * Takes the descriptors out of the socket that are on their way: close(2) of the socket would close
+ * them, too, and wait for what they are. Nothing comes after the shutdown.
+ */
+static void peer_drop_unread(struct peer *p)
+{
+	ssize_t n;
+
+	p->drops = true;
+	shutdown(p->fd, SHUT_RDWR);
+	do
+		n = peer_receive(p, p->in, PEER_INPUT_MAX);
+	while (n > 0 || (n < 0 && errno == EINTR));
+}
+
 void peer_close(struct peer *p)
 {
 	while (p->n_loose)
 		peer_drop_fd(p, p->loose[--p->n_loose]);
+	peer_drop_unread(p);
 	loop_del(p->loop, p->fd);
 	close(p->fd);
 	free(p->in);
