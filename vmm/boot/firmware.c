@@ -15,6 +15,7 @@
 #include "devices/ports.h"
 #include "vmm/boot/firmware_kernel.h"
 #include "vmm/boot/firmware_tables.h"
+#include "vmm/machine/closer.h"
 #include "vmm/machine/file_job.h"
 #include "vmm/machine/file_writer.h"
 #include "vmm/machine/layout.h"
@@ -298,6 +299,15 @@ int firmware_await_kernel(struct firmware *f)
 		file_job_start(&f->fetch, f->m);
 	}
 	return machine_wait(f->m, kernel_is_fetched, f);
+}
+
+void firmware_release_files(struct firmware *f, struct closer *c)
+{
+	if (f->image_fd >= 0)
+		closer_close(c, f->image_fd, f->image);
+	f->image_fd = -1;
+	if (f->kernel)
+		firmware_kernel_release_files(f->kernel, c);
 }
 
 void firmware_await_log(struct firmware *f)

@@ -24,6 +24,7 @@
 
 #define FIRMWARE_SEABIOS "/usr/share/seabios/bios-256k.bin" /* of Debian's package seabios */
 
+struct closer;
 struct firmware;
 
 struct firmware_config {
@@ -65,6 +66,11 @@ int firmware_await_kernel(struct firmware *f);
  * does not. Main thread.
  */
 s64 firmware_kernel_held_ms(const struct firmware *f, const char **file);
+/*
+ * Has @c close the files that starts read, before firmware_destroy(), which might wait for their
+ * storage. There is no start any more.
+ */
+void firmware_release_files(struct firmware *f, struct closer *c);
 /* Returns for how many ms this host's kernel has had lines for the log; 0: none. Any thread. */
 s64 firmware_log_held_ms(const struct firmware *f);
 /*

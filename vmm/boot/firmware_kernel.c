@@ -19,6 +19,7 @@
 #include "base/file.h"
 #include "vmm/boot/checksum.h"
 #include "vmm/boot/setup_header.h"
+#include "vmm/machine/closer.h"
 #include "vmm/machine/layout.h"
 #include "vmm/machine/machine_boot.h"
 #include "vmm/machine/memory.h"
@@ -294,6 +295,19 @@ int firmware_kernel_read(struct firmware_kernel *k, struct err *e)
 	if (ret || !k->kernel.data)
 		return ret;
 	return check_files(k, e);
+}
+
+static void blob_release_file(struct blob *b, struct closer *c)
+{
+	if (b->fd >= 0)
+		closer_close(c, b->fd, b->path);
+	b->fd = -1;
+}
+
+void firmware_kernel_release_files(struct firmware_kernel *k, struct closer *c)
+{
+	blob_release_file(&k->kernel, c);
+	blob_release_file(&k->initrd, c);
 }
 
 static void close_blob(struct blob *b)

@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "vmm/machine/machine.h"
 
+struct closer;
 struct firmware_kernel;
 
 /* Opens the files; @initrd may be NULL. firmware_kernel_read() is to follow before the start. */
@@ -26,6 +27,8 @@ const char *firmware_kernel_file(const struct firmware_kernel *k);
  * No vCPU runs. -EINVAL: not a bzImage; -ENOMEM: too large for the guest's memory; -errno.
  */
 int firmware_kernel_read(struct firmware_kernel *k, struct err *e);
+/* Has @c close the files, before the end, at which nobody may wait for their storage. */
+void firmware_kernel_release_files(struct firmware_kernel *k, struct closer *c);
 void firmware_kernel_destroy(struct firmware_kernel *k); /* NULL allowed */
 
 /* Returns the option ROM, with its checksum; owned by @k. */

@@ -255,7 +255,7 @@ static int create_sessions(struct guest *g, struct err *e)
 
 static void attach_boot(struct guest *g)
 {
-	guest_boot_attach(g->boot, g->m, g->sessions);
+	guest_boot_attach(g->boot, g->m, g->sessions, monitor_closer(g->monitor));
 	lifecycle_add(machine_lifecycle(g->m), &guest_boot_part, g->boot);
 }
 
@@ -713,6 +713,34 @@ void guest_exit_line(struct guest *g, int code, char *buf, size_t len)
 	symbolize_line(g->m, line, buf, len);
 }
 
+/* A note about a file may come while it is closed. */
+static bool is_closing(void *arg)
+{
+	const struct guest *g = arg;
+	bool closing = monitor_is_closing(g->monitor);
+
+	return (g->c.front.notes_busy && g->c.front.notes_busy(g->c.front.arg)) || closing;
+}
+
+/*
+ * Closes the files of starts and what clients have passed, whatever storage they are on. It serves
+ * the loop for the last time, so that nothing comes after it.
+ */
+static void close_files(struct guest *g)
+{
+	struct closer *c = monitor_closer(g->monitor);
+
+	if (g->sessions)
+		sessions_release_files(g->sessions, c);
+	if (g->firmware)
+		firmware_release_files(g->firmware, c);
+	if (g->boot)
+		guest_boot_release_files(g->boot);
+	monitor_begin_end(g->monitor);
+	machine_wait(g->m, is_closing, g);
+	monitor_leave_files(g->monitor);
+}
+
 int guest_end(struct guest *g, struct err *e)
 {
 	g->ended = true;
@@ -729,12 +757,10 @@ int guest_end(struct guest *g, struct err *e)
 		guest_record_await(g->record);
 	if (g->dump && g->monitor)
 		guest_dump_close(g->dump, g->monitor);
-	if (g->monitor)
-		monitor_await_clients(g->monitor);
 	if (g->panic)
 		symbol_file_await(panic_watch_symbols(g->panic));
-	if (g->m && g->c.front.notes_busy)
-		machine_wait(g->m, g->c.front.notes_busy, g->c.front.arg);
+	if (g->monitor)
+		close_files(g);
 	return lifecycle_end(machine_lifecycle(g->m), e);
 }
 

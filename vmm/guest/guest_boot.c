@@ -12,11 +12,13 @@
 
 #include "base/file.h"
 #include "shadow/kernel/kernel.h"
+#include "shadow/kernel/prepared.h"
 #include "vmm/backend/platform.h"
 #include "vmm/boot/boot.h"
 #include "vmm/boot/kernel_cache.h"
 #include "vmm/boot/probe.h"
 #include "vmm/boot/symbolize.h"
+#include "vmm/machine/closer.h"
 #include "vmm/machine/file_job.h"
 #include "vmm/machine/machine.h"
 #include "vmm/machine/machine_boot.h"
@@ -36,6 +38,7 @@ struct guest_boot {
 	const struct note_sink *notes;
 	struct machine *m;
 	struct sessions *sessions; /* or NULL */
+	struct closer *closer;
 	/* NULL before the kernel is read, and once the guest executes if no session needs it. */
 	struct kernel *kernel;
 	bool drawn;   /* the kernel's place */
@@ -150,10 +153,12 @@ int guest_boot_create(struct guest_boot **out, const struct guest_spec *spec,
 	return 0;
 }
 
-void guest_boot_attach(struct guest_boot *b, struct machine *m, struct sessions *s)
+void guest_boot_attach(struct guest_boot *b, struct machine *m, struct sessions *s,
+		       struct closer *c)
 {
 	b->m = m;
 	b->sessions = s;
+	b->closer = c;
 	machine_keep_kernel_file(m, b->spec->kernel, b->file);
 	b->file = -1;
 }
@@ -319,8 +324,33 @@ u64 guest_boot_kaslr(const struct guest_boot *b)
 	return b->kaslr;
 }
 
+/* Has the prepared kernel's file closed, which may lie on any storage, a user's own for one. */
+static void release_prepared(struct guest_boot *b)
+{
+	int fd = b->kernel ? prepared_take_file(b->kernel) : -1;
+
+	if (fd >= 0)
+		closer_close(b->closer, fd, "the prepared kernel");
+}
+
+void guest_boot_release_files(struct guest_boot *b)
+{
+	int fd;
+
+	if (!b->m)
+		return;
+	fd = machine_take_kernel_file(b->m);
+	if (fd >= 0)
+		closer_close(b->closer, fd, b->spec->kernel);
+	if (b->initrd >= 0)
+		closer_close(b->closer, b->initrd, b->spec->initrd);
+	b->initrd = -1;
+	release_prepared(b);
+}
+
 void guest_boot_trim(struct guest_boot *b)
 {
+	release_prepared(b);
 	if (b->sessions) {
 		kernel_trim(b->kernel); /* sessions need its symbols and types */
 		return;
@@ -358,6 +388,7 @@ static int reset_boot(void *part, struct err *e)
 	struct kernel *known = machine_kernel(b->m);
 
 	(void)e;
+	release_prepared(b);
 	symbolize_release_kernel(b->m);
 	if (known != b->kernel)
 		kernel_close(known);

@@ -11,6 +11,7 @@
 #include "vmm/machine/lifecycle.h"
 #include "vmm/spec/spec.h"
 
+struct closer;
 struct guest_boot;
 struct kernel;
 struct machine;
@@ -22,8 +23,12 @@ struct sessions;
  */
 int guest_boot_create(struct guest_boot **out, const struct guest_spec *spec,
 		      const struct note_sink *notes, struct err *e);
-/* Tells the guest that starts with it: its machine, and its sessions or NULL. */
-void guest_boot_attach(struct guest_boot *b, struct machine *m, struct sessions *s);
+/*
+ * Tells the guest that starts with it: its machine, its sessions or NULL, and who closes files
+ * while the loop runs.
+ */
+void guest_boot_attach(struct guest_boot *b, struct machine *m, struct sessions *s,
+		       struct closer *c);
 /*
  * Parses the kernel and draws its place: after confinement, since its file is a stranger's. Opens
  * nothing. guest_boot_part does it at the start, if no other part needed the kernel before.
@@ -49,6 +54,11 @@ int guest_boot_await_files(struct guest_boot *b);
 s64 guest_boot_held_ms(const struct guest_boot *b, const char **file);
 /* Gives back the memory that only placing the kernel needed, when the guest executes already. */
 void guest_boot_trim(struct guest_boot *b);
+/*
+ * Has the files closed by the closer, before guest_boot_destroy(), which might wait for their
+ * storage. There is no start any more, and no report that needs the kernel.
+ */
+void guest_boot_release_files(struct guest_boot *b);
 /*
  * Returns the command line of a guest of @spec: @append, which is the spec's or has the session
  * layer's changes, with a console in front unless one is named, and "nokaslr" if it is asked for.

@@ -338,6 +338,14 @@ int machine_kernel_file(const struct machine *m, const char **path)
 	return m->kernel_path ? m->kernel_fd : -1;
 }
 
+int machine_take_kernel_file(struct machine *m)
+{
+	int fd = m->kernel_fd;
+
+	m->kernel_fd = -1;
+	return fd;
+}
+
 u64 machine_kernel_phys(const struct machine *m)
 {
 	return m->kernel_phys;

@@ -109,8 +109,6 @@ static int monitor_listen(struct monitor *mon, struct err *e)
 		ret = listen_on_given(mon, e);
 	if (ret || !mon->control)
 		return ret;
-	if (closer_create(&mon->closer, mon->m))
-		return -ENOMEM;
 	control_set_closer(mon->control, monitor_close_fd, mon);
 	for (size_t i = 0; i < ARRAY_SIZE(tables) && !ret; i++)
 		ret = control_add(mon->control, tables[i], mon);
@@ -136,7 +134,9 @@ int monitor_create(struct monitor **out, struct machine *m, const struct guest_s
 	monitor_balloon_begin(mon);
 	monitor_ports_begin(mon);
 	mon->state = spec->paused ? MONITOR_PRELAUNCH : MONITOR_RUNNING;
-	ret = monitor_listen(mon, e);
+	ret = closer_create(&mon->closer, m);
+	if (!ret)
+		ret = monitor_listen(mon, e);
 	if (ret == -ENOMEM)
 		err_set(e, ret, "out of memory");
 	if (ret) {

@@ -16,7 +16,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -31,10 +33,13 @@
 #include "vmm/boot/setup_header.h"
 #include "vmm/cli/commands.h"
 #include "vmm/control/client.h"
+#include "vmm/control/socket_dir.h"
 #include "vmm/guest/guest.h"
 #include "vmm/guest/guest_record.h"
+#include "vmm/machine/closer.h"
 #include "vmm/machine/io.h"
 #include "vmm/monitor/monitor.h"
+#include "vmm/session/sessions.h"
 
 #define IMAGE_LEN 0x10000U
 #define RESET_AT  0xfff0U
@@ -105,8 +110,52 @@ ssize_t __wrap_write(int fd, const void *buf, size_t len)
 	return -1;
 }
 
+/* Sends a blank with @fd, as often as the socket takes it: a client's input without a command. */
+static void stuff(int to, int fd, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		char room[CMSG_SPACE(sizeof(int))]
+			__attribute__((aligned(__alignof__(struct cmsghdr)))) = { 0 };
+		struct iovec iov = { (char[]){ ' ' }, 1 };
+		struct msghdr msg = { .msg_iov = &iov,
+				      .msg_iovlen = 1,
+				      .msg_control = room,
+				      .msg_controllen = sizeof(room) };
+		struct cmsghdr *h = CMSG_FIRSTHDR(&msg);
+
+		h->cmsg_level = SOL_SOCKET;
+		h->cmsg_type = SCM_RIGHTS;
+		h->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(h), &fd, sizeof(fd));
+		sendmsg(to, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+	}
+}
+
+static bool closed_here; /* atomic: the guest's main thread has closed the held file */
+static pthread_t main_thread;
+static bool front_asked; /* atomic: the end waits, or has waited, for the front end's notes */
+static int late_fd = -1; /* atomic: to be passed once the end waits no more, and held */
+static int late_to;
+
+/* The first that the main thread closes when it has waited is a device's, before the socket. */
+static void stuff_late(void)
+{
+	int fd = __atomic_load_n(&late_fd, __ATOMIC_ACQUIRE);
+
+	if (fd < 0 || !__atomic_load_n(&front_asked, __ATOMIC_ACQUIRE))
+		return;
+	__atomic_store_n(&late_fd, -1, __ATOMIC_RELEASE);
+	stuff(late_to, fd, 20);
+	__atomic_store_n(&holds_close, true, __ATOMIC_RELEASE);
+}
+
 int __wrap_close(int fd)
 {
+	if (pthread_equal(pthread_self(), main_thread)) {
+		stuff_late();
+		if (is_held_file(fd))
+			__atomic_store_n(&closed_here, true, __ATOMIC_RELEASE);
+	}
 	wait_while(&holds_close, fd);
 	return __real_close(fd);
 }
@@ -159,6 +208,7 @@ static s64 front_held_ms(void *arg, const char **file)
 	s64 since = __atomic_load_n(&notes_since, __ATOMIC_ACQUIRE);
 
 	(void)arg;
+	__atomic_store_n(&front_asked, true, __ATOMIC_RELEASE);
 	*file = "stderr";
 	return since ? now_ms() - since + 1 : 0;
 }
@@ -186,6 +236,7 @@ static void *run_guest(void *arg)
 	struct err e = { "" };
 	char line[600];
 
+	main_thread = pthread_self();
 	f->code = guest_create(&g, &c, &e) ? -1 : guest_run(g, &e);
 	if (f->code < 0)
 		told_put(&f->told, e.text);
@@ -1076,6 +1127,129 @@ static void the_close_of_a_failed_start_is_named(void **state)
 	teardown(state);
 }
 
+/* Files that starts read are closed while the control socket answers. */
+static void the_close_of_kernel_and_initrd_is_named(void **state)
+{
+	struct fixture *f = *state;
+	char want[200];
+
+	choose_file(f->initrd);
+	__atomic_store_n(&holds_close, true, __ATOMIC_RELEASE);
+	ask(f, "quit", NULL);
+	snprintf(want, sizeof(want), "%s: this host's kernel holds what is done to it", f->initrd);
+	await_note(f, want);
+	await_info(f, "clients", f->initrd);
+	assert_false(__atomic_load_n(&f->done, __ATOMIC_ACQUIRE));
+	__atomic_store_n(&holds_close, false, __ATOMIC_RELEASE);
+	await_end(f, EXIT_CODE_SIGNAL + 15);
+}
+
+static void the_close_of_a_kernel_is_named(void **state)
+{
+	struct fixture *f = *state;
+	char want[200];
+
+	choose_file(f->kernel);
+	__atomic_store_n(&holds_close, true, __ATOMIC_RELEASE);
+	ask(f, "quit", NULL);
+	snprintf(want, sizeof(want), "%s: this host's kernel holds what is done to it", f->kernel);
+	await_note(f, want);
+	snprintf(want, sizeof(want), "this host's kernel, which has held what is done to %s for ",
+		 f->kernel);
+	expect_stop_says(f, want);
+	assert_false(__atomic_load_n(&f->done, __ATOMIC_ACQUIRE));
+	__atomic_store_n(&holds_close, false, __ATOMIC_RELEASE);
+	await_end(f, EXIT_CODE_SIGNAL + 15);
+}
+
+static bool monitor_closes(void *arg)
+{
+	return monitor_is_closing(arg);
+}
+
+/* Does as a guest with sessions does at its end, as run_recorded() does. */
+static void *run_with_sessions(void *arg)
+{
+	static const u8 code[] = { 0xe6, 0x98, 0xeb, 0xfc }; /* 1: out %al, $0x98; jmp 1b */
+	struct fixture *f = arg;
+	const struct machine_config c = { .memory = PROBE_MEMORY,
+					  .cpus = 1,
+					  .notes = { told_put, &f->told } };
+	struct sessions *s = NULL;
+	struct monitor *mon;
+	struct machine *m;
+	struct err e = { "" };
+
+	if (machine_create(&m, &c, &e) || probe_place(m, code, sizeof(code), 0, &e) ||
+	    monitor_create(&mon, m, &f->spec, &e) || sessions_open(&s, m, &f->spec, &e) ||
+	    machine_pio_add(m, 0x98, 1, on_port, f)) {
+		told_put(&f->told, e.text);
+		__atomic_store_n(&f->done, true, __ATOMIC_RELEASE);
+		return NULL;
+	}
+	lifecycle_add(machine_lifecycle(m), &monitor_part, mon);
+	machine_set_confine(m, NULL);
+	lifecycle_start(machine_lifecycle(m), &e);
+	__atomic_store_n(&f->started, true, __ATOMIC_RELEASE);
+	f->code = machine_run(m, &e);
+	monitor_ended(mon, f->code);
+	sessions_release_files(s, monitor_closer(mon));
+	monitor_begin_end(mon);
+	machine_wait(m, monitor_closes, mon);
+	monitor_leave_files(mon);
+	sessions_finish(s);
+	lifecycle_end(machine_lifecycle(m), &e);
+	machine_destroy(m);
+	__atomic_store_n(&f->done, true, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+/* The policy is the file of the log, a driver that of the record. */
+static int setup_sessions(void **state)
+{
+	struct fixture *f = fixture_new();
+
+	make_file(f->log, "", 0);
+	make_file(f->record, "", 0);
+	f->spec.policy = f->log;
+	f->spec.append = "";
+	f->spec.drivers[0] = (struct spec_driver){ .session = strdup("a"),
+						   .instance = strdup("d"),
+						   .path = strdup(f->record) };
+	f->spec.n_drivers = 1;
+	return fixture_run_as(f, run_with_sessions, state);
+}
+
+static void expect_session_file_is_named(struct fixture *f, const char *file)
+{
+	char want[200];
+
+	choose_file(file);
+	__atomic_store_n(&holds_close, true, __ATOMIC_RELEASE);
+	ask(f, "quit", NULL);
+	snprintf(want, sizeof(want), "%s: this host's kernel holds what is done to it", file);
+	await_note(f, want);
+	await_info(f, "clients", file);
+	assert_false(__atomic_load_n(&f->done, __ATOMIC_ACQUIRE));
+	__atomic_store_n(&holds_close, false, __ATOMIC_RELEASE);
+	await_end(f, EXIT_CODE_SIGNAL + 15);
+	f->spec.policy = NULL;
+}
+
+static void the_close_of_a_driver_is_named(void **state)
+{
+	struct fixture *f = *state;
+
+	expect_session_file_is_named(f, f->record);
+}
+
+static void the_close_of_a_policy_is_named(void **state)
+{
+	struct fixture *f = *state;
+
+	expect_session_file_is_named(f, f->log);
+}
+
 static void give_fd(struct client *c, const char *name, int fd)
 {
 	struct err e = { "" };
@@ -1125,6 +1299,79 @@ static void a_clients_descriptor_holds_up_its_end_only(void **state)
 	close(fd);
 }
 
+static int dial_guest(const char *name)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	char *path = NULL;
+	struct err e;
+
+	assert_int_equal(socket_dir_path(&path, name, false, &e), 0);
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path);
+	free(path);
+	assert_int_equal(connect(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	return fd;
+}
+
+/*
+ * What clients pass when the loop has run for the last time is nobody's to wait for: nobody could
+ * ask for what.
+ */
+static void late_descriptors_do_not_hold_up_the_end(void **state)
+{
+	struct fixture *f = *state;
+	int stuffer = dial_guest(f->name), late;
+
+	make_file(f->log, "", 0);
+	choose_file(f->log);
+	late = open(f->log, O_RDONLY | O_CLOEXEC);
+	__atomic_store_n(&closed_here, false, __ATOMIC_RELEASE);
+	__atomic_store_n(&front_asked, false, __ATOMIC_RELEASE);
+	late_to = stuffer;
+	__atomic_store_n(&late_fd, late, __ATOMIC_RELEASE);
+	ask(f, "quit", NULL);
+	await_end(f, EXIT_CODE_SIGNAL + 15);
+	/* They did come. */
+	assert_true(__atomic_load_n(&holds_close, __ATOMIC_ACQUIRE));
+	assert_false(__atomic_load_n(&closed_here, __ATOMIC_ACQUIRE));
+	__atomic_store_n(&late_fd, -1, __ATOMIC_RELEASE);
+	__atomic_store_n(&holds_close, false, __ATOMIC_RELEASE);
+	close(stuffer);
+	close(late);
+}
+
+static bool fd_is_open(int fd)
+{
+	return fcntl(fd, F_GETFD) >= 0;
+}
+
+/* A closer takes as many as it is to take, and leaves the others open. */
+static void a_closer_has_a_limit(void **state)
+{
+	const struct machine_config c = { .memory = PROBE_MEMORY, .cpus = 1 };
+	struct closer *closer;
+	struct machine *m;
+	struct err e;
+	int fds[3];
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++)
+		fds[i] = dup(STDIN_FILENO);
+	assert_int_equal(machine_create(&m, &c, &e), 0);
+	machine_set_confine(m, NULL);
+	assert_int_equal(closer_create(&closer, m), 0);
+	closer_close(closer, fds[0], "the first");
+	closer_limit(closer, 1);
+	closer_close(closer, fds[1], "one more");
+	closer_close(closer, fds[2], "one too many");
+	closer_destroy(closer);
+	assert_false(fd_is_open(fds[0]));
+	assert_false(fd_is_open(fds[1]));
+	assert_true(fd_is_open(fds[2]));
+	close(fds[2]);
+	machine_destroy(m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1164,6 +1411,20 @@ int main(void)
 		cmocka_unit_test(the_close_of_a_failed_start_is_named),
 		cmocka_unit_test_setup_teardown(what_a_log_lacks_is_told, setup_full_log, teardown),
 		TEST(a_clients_descriptor_holds_up_its_end_only),
+		TEST(late_descriptors_do_not_hold_up_the_end),
+		cmocka_unit_test(a_closer_has_a_limit),
+		cmocka_unit_test_setup_teardown(the_close_of_kernel_and_initrd_is_named,
+						setup_firmware_kernel, teardown),
+		cmocka_unit_test_setup_teardown(the_close_of_kernel_and_initrd_is_named,
+						setup_kernel, teardown),
+		cmocka_unit_test_setup_teardown(the_close_of_a_kernel_is_named,
+						setup_firmware_kernel, teardown),
+		cmocka_unit_test_setup_teardown(the_close_of_a_kernel_is_named, setup_kernel,
+						teardown),
+		cmocka_unit_test_setup_teardown(the_close_of_a_driver_is_named, setup_sessions,
+						teardown),
+		cmocka_unit_test_setup_teardown(the_close_of_a_policy_is_named, setup_sessions,
+						teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
