@@ -15,6 +15,7 @@
 #include "base/loop.h"
 #include "base/socket_file.h"
 #include "vmm/control/control_int.h"
+#include "vmm/control/socket_dir.h"
 
 /* What all clients together have of one round of the loop; signals, keys and timers have theirs. */
 #define TURNS_NS (20 * 1000000ULL)
@@ -290,7 +291,8 @@ int control_create(struct control **out, struct loop *l, const char *path, struc
 		return err_set(e, -ENOMEM, "out of memory");
 	c->own.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	/* The socket's mode becomes the file's at bind(). */
-	ret = c->own.fd < 0 || fchmod(c->own.fd, 0600) ? -errno : take_path(c->own.fd, &sa);
+	ret = c->own.fd < 0 || fchmod(c->own.fd, SOCKET_DIR_MODE) ? -errno
+								  : take_path(c->own.fd, &sa);
 	if (ret)
 		goto fail;
 	c->path = strdup(path);

@@ -51,8 +51,8 @@ struct control_command {
 };
 
 /*
- * Listens at @path (created 0600, in a directory of our own). -EADDRINUSE: another VMM serves it; a
- * socket that a killed one left behind is replaced.
+ * Listens at @path (created with SOCKET_DIR_MODE, in a directory of our own). -EADDRINUSE: another
+ * VMM serves it; a socket that a killed one left behind is replaced.
  */
 int control_create(struct control **out, struct loop *l, const char *path, struct err *e);
 /*

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/listener.h"
 #include "vmm/backend/platform.h"
@@ -61,6 +62,11 @@ static int listen_on_given(struct monitor *mon, struct err *e)
 	if (ret)
 		return ret;
 	listener_path(fd, mon->given, sizeof(mon->given));
+	/* Elsewhere no list looks for it. */
+	mon->held = *mon->given ? socket_dir_hold(mon->given) : -ENOENT;
+	if (mon->held < 0 && mon->held != -ENOENT)
+		note_put(machine_notes(mon->m), "--control: vmm ps cannot list the guest by %s: %s",
+			 mon->given, strerror(-mon->held));
 	if (!mon->name)
 		mon->name = strdup("guest");
 	return mon->name ? 0 : err_set(e, -ENOMEM, "out of memory");
@@ -128,6 +134,7 @@ int monitor_create(struct monitor **out, struct machine *m, const struct guest_s
 	if (!mon)
 		return err_set(e, -ENOMEM, "out of memory");
 	mon->m = m;
+	mon->held = -1;
 	mon->spec = spec;
 	mon->sections_tail = &mon->sections;
 	mon->cpus.timer = -1;
@@ -168,6 +175,8 @@ void monitor_destroy(struct monitor *mon)
 		free(p);
 	}
 	free(mon->socket);
+	if (mon->held >= 0)
+		close(mon->held);
 	free(mon->name);
 	free(mon);
 }
