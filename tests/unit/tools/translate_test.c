@@ -13,6 +13,7 @@
 #include <cmocka.h>
 #include <jansson.h>
 
+#include "base/machine_names.h"
 #include "tools/umbra-qemu/translate.h"
 
 #define WORDS_MAX 160
@@ -235,6 +236,34 @@ static void expect_refused(size_t i, const char *from, const char *to, const cha
 		fail_msg("%s: %s", to, e.text);
 	translated_free(&t);
 	line_free(&l);
+}
+
+/* Who asks the monitor gets the same names. */
+static void all_advertised_machines_are_understood(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < 2 * (size_t)MACHINE_NAMES; i++) {
+		const struct machine_name *m = &machine_names[i / 2];
+		char *argv[] = {
+			strdup("-machine"),
+			strdup(i % 2 ? m->alias : m->name),
+			strdup("-kernel"),
+			strdup("/k"),
+			strdup("-chardev"),
+			strdup("socket,id=mon0,fd=27,server=on,wait=off"),
+			strdup("-mon"),
+			strdup("chardev=mon0,id=monitor,mode=control"),
+			NULL,
+		};
+		struct translated t;
+		struct err e = { "" };
+
+		if (translate(&t, (int)ARRAY_SIZE(argv) - 1, argv, &e))
+			fail_msg("%s: %s", argv[1], e.text);
+		translated_free(&t);
+		for (char **word = argv; *word; word++)
+			free(*word);
+	}
 }
 
 static void what_umbra_has_not_is_named(void **state)
@@ -476,6 +505,7 @@ int main(void)
 		cmocka_unit_test(recorded_lines_are_translated),
 		cmocka_unit_test(the_order_does_not_matter),
 		cmocka_unit_test(a_line_may_end_anywhere),
+		cmocka_unit_test(all_advertised_machines_are_understood),
 		cmocka_unit_test(what_umbra_has_not_is_named),
 		cmocka_unit_test(places_of_q35_are_checked),
 		cmocka_unit_test(own_options_are_of_a_list),
