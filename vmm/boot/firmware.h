@@ -26,6 +26,7 @@
 
 struct closer;
 struct firmware;
+struct held_read;
 
 struct firmware_config {
 	const char *image; /* "seabios" or a file; outlives the firmware */
@@ -57,15 +58,12 @@ int firmware_create(struct firmware **out, struct machine *m, const struct firmw
 void firmware_await_log(struct firmware *f);
 /*
  * Has the kernel's files read for the start that follows a reset, by a thread, and serves the event
- * loop until they are: their storage may not answer, which a note and firmware_kernel_held_ms()
+ * loop until they are: their storage may not answer, which a note and held_read_ms()
  * tell. No vCPU runs. Returns the exit code by then, as machine_wait() does.
  */
 int firmware_await_kernel(struct firmware *f);
-/*
- * Returns for how many milliseconds that thread has read, with *file the one that it reads; 0: it
- * does not. Main thread.
- */
-s64 firmware_kernel_held_ms(const struct firmware *f, const char **file);
+/* Returns that read, for held_read_ms(). */
+const struct held_read *firmware_kernel_reading(const struct firmware *f);
 /*
  * Has @c close the files that starts read, before firmware_destroy(), which might wait for their
  * storage. There is no start any more.

@@ -29,6 +29,7 @@
 #include "vmm/guest/guest_boot.h"
 #include "vmm/guest/guest_dump.h"
 #include "vmm/guest/guest_record.h"
+#include "vmm/machine/held_read.h"
 #include "vmm/machine/layout.h"
 #include "vmm/machine/lifecycle.h"
 #include "vmm/machine/machine.h"
@@ -280,15 +281,17 @@ static json_t *describe_notes(void *arg)
 static json_t *describe_boot(void *arg)
 {
 	const struct guest *g = arg;
+	const struct held_read *reads[] = {
+		g->panic ? &panic_watch_symbols(g->panic)->read : NULL,
+		&g->symbols.read,
+		g->firmware ? firmware_kernel_reading(g->firmware) : NULL,
+		g->boot ? guest_boot_reading(g->boot) : NULL,
+	};
 	const char *file = NULL;
-	s64 ms = g->panic ? symbol_file_held_ms(panic_watch_symbols(g->panic), &file) : 0;
+	s64 ms = 0;
 
-	if (!ms)
-		ms = symbol_file_held_ms(&g->symbols, &file);
-	if (!ms && g->firmware)
-		ms = firmware_kernel_held_ms(g->firmware, &file);
-	else if (!ms && g->boot)
-		ms = guest_boot_held_ms(g->boot, &file);
+	for (size_t i = 0; i < ARRAY_SIZE(reads) && !ms; i++)
+		ms = reads[i] ? held_read_ms(reads[i], &file) : 0;
 	return monitor_held_section(file, ms);
 }
 

@@ -19,7 +19,7 @@
 #include "vmm/boot/probe.h"
 #include "vmm/boot/symbolize.h"
 #include "vmm/machine/closer.h"
-#include "vmm/machine/file_job.h"
+#include "vmm/machine/held_read.h"
 #include "vmm/machine/machine.h"
 #include "vmm/machine/machine_boot.h"
 #include "vmm/session/sessions.h"
@@ -49,10 +49,8 @@ struct guest_boot {
 	int file;   /* the kernel's descriptor until the machine has it, then -1 */
 	int initrd; /* descriptor, or -1 */
 	struct {
-		struct file_job job;
+		struct held_read read;
 		struct boot_copy kernel, initrd; /* until they are placed */
-		const char *file;		 /* atomic: the one that is read */
-		bool held_noted;
 	} again;	   /* what guest_boot_await_files() has read for a start after a reset */
 	char kvm_why[300]; /* "" or why this KVM does not run stock kernels */
 };
@@ -267,12 +265,12 @@ static void copy_read(struct guest_boot *b, struct boot_copy *copy, int fd, cons
 	copy_drop(copy);
 	if (fd < 0)
 		return;
-	__atomic_store_n(&b->again.file, path, __ATOMIC_RELEASE);
+	held_read_file(&b->again.read, path);
 	if (file_read_fd(fd, path, COPY_MAX, &copy->data, &copy->len, NULL))
 		copy->data = NULL;
 }
 
-/* On the job's thread. */
+/* On a thread. */
 static void read_files_again(void *arg)
 {
 	struct guest_boot *b = arg;
@@ -283,30 +281,17 @@ static void read_files_again(void *arg)
 	copy_read(b, &b->again.initrd, b->initrd, b->spec->initrd);
 }
 
-s64 guest_boot_held_ms(const struct guest_boot *b, const char **file)
+const struct held_read *guest_boot_reading(const struct guest_boot *b)
 {
-	*file = __atomic_load_n(&b->again.file, __ATOMIC_ACQUIRE);
-	return *file ? file_job_ms(&b->again.job) : 0;
-}
-
-static bool files_are_read(void *arg)
-{
-	struct guest_boot *b = arg;
-	const char *file;
-	s64 ms = guest_boot_held_ms(b, &file);
-
-	machine_note_read(b->m, &b->again.held_noted, ms, file);
-	return file_job_ms(&b->again.job);
+	return &b->again.read;
 }
 
 int guest_boot_await_files(struct guest_boot *b)
 {
-	b->again.file = NULL;
-	b->again.held_noted = false;
-	b->again.job = (struct file_job){ .name = "boot", .run = read_files_again, .arg = b };
+	b->again.read = (struct held_read){ .name = "boot", .run = read_files_again, .arg = b };
 	/* Without memory for a thread the start reads them. */
-	file_job_start(&b->again.job, b->m);
-	return machine_wait(b->m, files_are_read, b);
+	held_read_start(&b->again.read, b->m);
+	return held_read_await(&b->again.read, b->m);
 }
 
 bool guest_boot_damaged(const struct guest_boot *b)

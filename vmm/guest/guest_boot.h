@@ -13,6 +13,7 @@
 
 struct closer;
 struct guest_boot;
+struct held_read;
 struct kernel;
 struct machine;
 struct sessions;
@@ -43,15 +44,12 @@ struct kernel *guest_boot_kernel(const struct guest_boot *b);
 u64 guest_boot_kaslr(const struct guest_boot *b);
 /*
  * Has the files read for the start that follows a reset, by a thread, and serves the event loop
- * until they are: their storage may not answer, which a note and guest_boot_held_ms() tell. No vCPU
+ * until they are: their storage may not answer, which a note and held_read_ms() tell. No vCPU
  * runs. Returns the exit code by then, as machine_wait() does.
  */
 int guest_boot_await_files(struct guest_boot *b);
-/*
- * Returns for how many milliseconds that thread has read, with *file the one that it reads; 0: it
- * does not. Main thread.
- */
-s64 guest_boot_held_ms(const struct guest_boot *b, const char **file);
+/* Returns that read, for held_read_ms(). */
+const struct held_read *guest_boot_reading(const struct guest_boot *b);
 /* Gives back the memory that only placing the kernel needed, when the guest executes already. */
 void guest_boot_trim(struct guest_boot *b);
 /*

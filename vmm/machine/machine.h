@@ -262,11 +262,6 @@ int machine_wait(struct machine *m, bool (*busy)(void *arg), void *arg);
  */
 void machine_note_held(const struct machine *m, bool *noted, s64 ms, const char *what,
 		       const char *file);
-/*
- * Does the same for @file which is read as a whole, from five seconds on: slow storage takes more
- * than one for a kernel, and gives it all the same.
- */
-void machine_note_read(const struct machine *m, bool *noted, s64 ms, const char *file);
 /* What is called after a second of such a wait, or of machine_run()'s for its vCPUs, and again. */
 struct wait_hook {
 	void (*fn)(void *arg);
