@@ -45,7 +45,7 @@ struct translation {
 	struct device_place serial;
 	bool has_serial;
 	const char *console; /* the device that has it already, or NULL */
-	bool rng;	     /* there was one already */
+	bool rng, balloon;   /* there was one already */
 };
 
 /* Adds a word, or a pair of an option and its value, by a format. -ENOMEM and a line. */
