@@ -10,13 +10,7 @@
 #include <unistd.h>
 
 #include "base/loop.h"
-
-/*
- * As many as one message can have (SCM_MAX_FD). The kernel closes those for which there is no room
- * in the call, and the call then waits for that: three seconds were seen of a TCP socket with a
- * SO_LINGER of three.
- */
-#define FDS_AT_ONCE 253
+#include "base/socket_read.h"
 
 /* Sends what the socket takes of the output. 0, or -errno: the client must go. */
 static int peer_flush(struct peer *p)
@@ -95,28 +89,15 @@ void peer_drop_fd(struct peer *p, int fd)
 		close(fd);
 }
 
-/*
- * Keeps the descriptors that came with a piece of input; those for which there is no room are
- * dropped.
- */
-static void peer_keep_fds(struct peer *p, struct msghdr *msg)
+/* Keeps a descriptor that came with a piece of input, or drops it if there is no room for it. */
+static void peer_keep_fd(void *arg, int fd)
 {
-	for (struct cmsghdr *h = CMSG_FIRSTHDR(msg); h; h = CMSG_NXTHDR(msg, h)) {
-		size_t n;
+	struct peer *p = arg;
 
-		if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS)
-			continue;
-		n = (h->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-		for (size_t i = 0; i < n; i++) {
-			int fd;
-
-			memcpy(&fd, CMSG_DATA(h) + i * sizeof(int), sizeof(fd));
-			if (p->n_loose < PEER_LOOSE_FDS && !p->drops)
-				p->loose[p->n_loose++] = fd;
-			else
-				peer_drop_fd(p, fd);
-		}
-	}
+	if (p->n_loose < PEER_LOOSE_FDS && !p->drops)
+		p->loose[p->n_loose++] = fd;
+	else
+		peer_drop_fd(p, fd);
 }
 
 int peer_take_fd(struct peer *p)
@@ -136,25 +117,6 @@ void peer_consume(struct peer *p, size_t n)
 	p->in_len -= n;
 	memmove(p->in, p->in + n, p->in_len);
 	p->in[p->in_len] = 0;
-}
-
-/* Receives up to @len bytes to @to, with the descriptors that came with them. */
-static ssize_t peer_receive(struct peer *p, char *to, size_t len)
-{
-	char room[CMSG_SPACE(FDS_AT_ONCE * sizeof(int))]
-		__attribute__((aligned(__alignof__(struct cmsghdr))));
-	struct iovec iov = { to, len };
-	struct msghdr msg = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = room,
-		.msg_controllen = sizeof(room),
-	};
-	ssize_t n = recvmsg(p->fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-
-	if (n >= 0)
-		peer_keep_fds(p, &msg);
-	return n;
 }
 
 void peer_go_on_later(struct peer *p)
@@ -183,7 +145,8 @@ void peer_go_on(struct peer *p)
 /* Reads a piece of input, which is handed over in its turn. -errno: the client must go. */
 static int peer_read(struct peer *p)
 {
-	ssize_t n = peer_receive(p, p->in + p->in_len, PEER_INPUT_MAX - p->in_len);
+	ssize_t n =
+		socket_read(p->fd, p->in + p->in_len, PEER_INPUT_MAX - p->in_len, peer_keep_fd, p);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
@@ -229,26 +192,12 @@ int peer_open(struct peer *p, struct loop *l, int fd, const struct peer_ops *ops
 	return ret;
 }
 
-/*
- * Takes the descriptors out of the socket that are on their way: close(2) of the socket would close
- * them, too, and wait for what they are. Nothing comes after the shutdown.
- */
-static void peer_drop_unread(struct peer *p)
-{
-	ssize_t n;
-
-	p->drops = true;
-	shutdown(p->fd, SHUT_RDWR);
-	do
-		n = peer_receive(p, p->in, PEER_INPUT_MAX);
-	while (n > 0 || (n < 0 && errno == EINTR));
-}
-
 void peer_close(struct peer *p)
 {
 	while (p->n_loose)
 		peer_drop_fd(p, p->loose[--p->n_loose]);
-	peer_drop_unread(p);
+	p->drops = true;
+	socket_empty(p->fd, peer_keep_fd, p);
 	loop_del(p->loop, p->fd);
 	close(p->fd);
 	free(p->in);

@@ -239,6 +239,7 @@ static int create_console(struct guest *g, struct err *e)
 		.tap_arg = g->panic,
 		.help = on_console_help,
 		.help_arg = g,
+		.closer = monitor_closer(g->monitor),
 		.polled_input = g->spec->firmware,
 		.virtio_input = g->spec->console_given &&
 				(g->spec->firmware || console_is_hvc(g->spec->append)),
