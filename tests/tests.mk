@@ -40,7 +40,8 @@ $(B)/tests/unit/devices/blk_wake_test: private LDLIBS += -Wl,--wrap=vq_pace_poll
 $(B)/tests/unit/devices/blk_aio_test: private LDLIBS += -Wl,--wrap=blk_request_run,--wrap=fstatfs64,--wrap=blk_ring_open
 
 # They decide when the host's kernel gives a request back.
-HELD := $(addprefix $(B)/tests/unit/vmm/,held_close_test held_end_test held_read_test held_write_test)
+HELD := $(addprefix $(B)/tests/unit/vmm/,held_close_test held_end_test held_read_test held_release_test \
+	held_write_test)
 $(HELD): $(B)/obj/tests/unit/vmm/held_fixture.o
 $(HELD): private LDLIBS += \
 	-Wl,--wrap=virtio_blk_held_ms,--wrap=write,--wrap=close,--wrap=pread64,--wrap=fsync,--wrap=ftruncate64

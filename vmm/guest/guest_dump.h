@@ -33,7 +33,7 @@ const char *guest_dump_file(const struct guest_dump *d);
  */
 void guest_dump_panicked(struct guest_dump *d, struct monitor *mon);
 /*
- * Has a file closed that there was no use for, at the guest's end; before monitor_await_clients(),
+ * Has a file closed that there was no use for, at the guest's end; before monitor_begin_end(),
  * which waits for that.
  */
 void guest_dump_close(struct guest_dump *d, struct monitor *mon);

@@ -398,6 +398,62 @@ static void client_that_reads_nothing(void **state)
 	close(fd);
 }
 
+static unsigned dropped;
+
+static void count_drop(void *arg, int fd)
+{
+	(void)arg;
+	dropped++;
+	close(fd);
+}
+
+static void pass_stdin(int to)
+{
+	char room[CMSG_SPACE(sizeof(int))]
+		__attribute__((aligned(__alignof__(struct cmsghdr)))) = { 0 };
+	struct iovec iov = { (char[]){ ' ' }, 1 };
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = room,
+			      .msg_controllen = sizeof(room) };
+	struct cmsghdr *h = CMSG_FIRSTHDR(&msg);
+	int fd = STDIN_FILENO;
+
+	h->cmsg_level = SOL_SOCKET;
+	h->cmsg_type = SCM_RIGHTS;
+	h->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(h), &fd, sizeof(fd));
+	assert_int_equal(sendmsg(to, &msg, 0), 1);
+}
+
+/* What clients pass that were never let in is not closed with the listener. */
+static void descriptors_of_clients_that_wait_are_dropped(void **state)
+{
+	char path[] = "/tmp/umbra-unit-XXXXXX";
+	struct control *c;
+	struct loop *l;
+	struct err e;
+	int fd[2];
+
+	(void)state;
+	close(mkstemp(path));
+	unlink(path);
+	assert_int_equal(loop_create(&l), 0);
+	assert_int_equal(control_create(&c, l, path, &e), 0);
+	control_set_closer(c, count_drop, NULL);
+	for (unsigned i = 0; i < 2; i++) {
+		fd[i] = dial_control(path);
+		pass_stdin(fd[i]);
+	}
+	dropped = 0;
+	control_drop_fds(c);
+	control_destroy(c);
+	assert_int_equal(dropped, 2);
+	loop_destroy(l);
+	close(fd[0]);
+	close(fd[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -407,6 +463,7 @@ int main(void)
 		cmocka_unit_test(clients_share_a_turn),
 		cmocka_unit_test(commands_of_a_client_that_is_gone),
 		cmocka_unit_test(client_that_reads_nothing),
+		cmocka_unit_test(descriptors_of_clients_that_wait_are_dropped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

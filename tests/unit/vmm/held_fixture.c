@@ -17,6 +17,7 @@
 #include "tests/unit/base/thread_await.h"
 #include "tests/unit/vmm/command_fixture.h"
 #include "vmm/boot/probe.h"
+#include "vmm/boot/setup_header.h"
 #include "vmm/guest/guest.h"
 #include "vmm/guest/guest_record.h"
 #include "vmm/machine/io.h"
@@ -40,11 +41,13 @@ s64 __wrap_virtio_blk_held_ms(const struct virtio_blk *b)
 	return since ? now_ms() - since + 1 : __real_virtio_blk_held_ms(b);
 }
 
-static ino_t held_file;	 /* atomic; 0: none */
-static bool holds;	 /* atomic */
-static bool holds_close; /* atomic */
-static bool failed;	 /* atomic: a write has, by the next */
-static int fails;	 /* atomic: errno of what was held, once it is given back; or 0 */
+static ino_t held_file;		 /* atomic; 0: none */
+static bool holds;		 /* atomic */
+static bool holds_close;	 /* atomic */
+static bool failed;		 /* atomic: a write has, by the next */
+static int fails;		 /* atomic: errno of what was held, once it is given back; or 0 */
+static bool asked;		 /* atomic: the end has asked whether the front end has lines */
+static void (*on_close)(int fd); /* atomic, or NULL */
 
 ssize_t __real_write(int fd, const void *buf, size_t len);
 ssize_t __wrap_write(int fd, const void *buf, size_t len);
@@ -58,7 +61,7 @@ int __wrap_fsync(int fd);
 int __real_ftruncate64(int fd, off_t len);
 int __wrap_ftruncate64(int fd, off_t len);
 
-static bool is_held_file(int fd)
+bool held_is(int fd)
 {
 	ino_t held = __atomic_load_n(&held_file, __ATOMIC_ACQUIRE);
 	struct stat st;
@@ -70,7 +73,7 @@ static void wait_while(const bool *flag, int fd)
 {
 	struct timespec ms = { 0, 1000000 };
 
-	if (is_held_file(fd))
+	if (held_is(fd))
 		while (__atomic_load_n(flag, __ATOMIC_ACQUIRE))
 			nanosleep(&ms, NULL);
 }
@@ -85,7 +88,7 @@ ssize_t __wrap_write(int fd, const void *buf, size_t len)
 	int error = __atomic_load_n(&fails, __ATOMIC_ACQUIRE);
 
 	wait_while_held(fd);
-	if (!error || !is_held_file(fd))
+	if (!error || !held_is(fd))
 		return __real_write(fd, buf, len);
 	__atomic_store_n(&failed, true, __ATOMIC_RELEASE);
 	errno = error;
@@ -94,6 +97,10 @@ ssize_t __wrap_write(int fd, const void *buf, size_t len)
 
 int __wrap_close(int fd)
 {
+	void (*fn)(int fd) = __atomic_load_n(&on_close, __ATOMIC_ACQUIRE);
+
+	if (fn)
+		fn(fd);
 	wait_while(&holds_close, fd);
 	return __real_close(fd);
 }
@@ -138,6 +145,16 @@ bool held_has_failed(void)
 	return __atomic_load_n(&failed, __ATOMIC_ACQUIRE);
 }
 
+void held_set_on_close(void (*fn)(int fd))
+{
+	__atomic_store_n(&on_close, fn, __ATOMIC_RELEASE);
+}
+
+bool held_take_asked(void)
+{
+	return __atomic_exchange_n(&asked, false, __ATOMIC_ACQ_REL);
+}
+
 void held_set_disk(s64 since)
 {
 	__atomic_store_n(&held_since, since, __ATOMIC_RELEASE);
@@ -174,6 +191,7 @@ static bool front_busy(void *arg)
 {
 	const char *file;
 
+	__atomic_store_n(&asked, true, __ATOMIC_RELEASE);
 	return front_held_ms(arg, &file) != 0;
 }
 
@@ -258,7 +276,7 @@ void fixture_begin(struct fixture *f, void *(*run)(void *arg))
 	assert_int_equal(pthread_create(&f->thread, NULL, run, f), 0);
 }
 
-static int fixture_run_as(struct fixture *f, void *(*run)(void *arg), void **state)
+int fixture_run_as(struct fixture *f, void *(*run)(void *arg), void **state)
 {
 	struct err e;
 
@@ -344,6 +362,58 @@ static void *run_recorded(void *arg)
 int fixture_setup_record(void **state)
 {
 	return fixture_run_as(fixture_new(), run_recorded, state);
+}
+
+/* Makes a bzImage whose 64-bit entry is @code. */
+static void make_kernel(const char *path, const void *code, size_t len)
+{
+	static u8 file[0x4000];
+	struct setup_header h = {
+		.setup_sects = 1,
+		.boot_flag = SETUP_HEADER_BOOT_FLAG,
+		.header = SETUP_HEADER_MAGIC,
+		.version = 0x020f,
+		.loadflags = LOADED_HIGH,
+		.initrd_addr_max = 0x7fffffff,
+		.kernel_alignment = 0x200000,
+		.relocatable_kernel = 1,
+		.xloadflags = XLF_KERNEL_64,
+		.cmdline_size = 2047,
+		.payload_offset = 0x400,
+		.payload_length = 0x1000,
+		.pref_address = 0x200000,
+		.init_size = 0x100000,
+	};
+
+	memcpy(file + SETUP_HEADER_AT, &h, sizeof(h));
+	memcpy(file + 0x600, code, len);
+	fixture_make_file(path, file, sizeof(file));
+}
+
+struct fixture *fixture_new_with_kernel(const void *code, size_t len)
+{
+	struct fixture *f = fixture_new();
+
+	make_kernel(f->kernel, code, len);
+	fixture_make_file(f->initrd, "an initrd", 9);
+	f->spec.kernel = f->kernel;
+	f->spec.initrd = f->initrd;
+	f->spec.append = "";
+	f->spec.no_cache = f->spec.kvm_known = f->spec.paused = true;
+	return f;
+}
+
+int fixture_setup_firmware_kernel(void **state)
+{
+	return fixture_run(fixture_new_with_kernel("", 0), state);
+}
+
+int fixture_setup_kernel(void **state)
+{
+	struct fixture *f = fixture_new_with_kernel("", 0);
+
+	f->spec.firmware = NULL;
+	return fixture_run(f, state);
 }
 
 int fixture_teardown(void **state)

@@ -49,6 +49,12 @@ void held_set_close(bool on);
 void held_set_error(int error);
 /* Returns true if a write has failed since then. */
 bool held_has_failed(void);
+/* Is @fd the chosen file? */
+bool held_is(int fd);
+/* Has @fn be called by each close(2), before that is held; NULL: no more. Any thread. */
+void held_set_on_close(void (*fn)(int fd));
+/* Returns true if the end has waited for the front end's lines since this was asked last. */
+bool held_take_asked(void);
 /* Has requests of the disk be held since that time (base/clock.h); 0: they are not. */
 void held_set_disk(s64 since);
 /* Likewise with the front end's lines. */
@@ -61,16 +67,23 @@ void fixture_find_command(void);
 
 /* Makes the files of a guest with a disk, a terminal for its console and a firmware of its own. */
 struct fixture *fixture_new(void);
+/* Does so with a kernel, which begins by @code and is paused, and an initrd. */
+struct fixture *fixture_new_with_kernel(const void *code, size_t len);
 /* Begins to run @f on a thread of its own. */
 void fixture_begin(struct fixture *f, void *(*run)(void *arg));
 /* Is what a thread runs: the guest of f->spec, to its end. */
 void *fixture_run_guest(void *arg);
 /* Runs the guest of @f, and waits for its control socket; *state is @f then. */
 int fixture_run(struct fixture *f, void **state);
+/* Does so by @run, in place of fixture_run_guest(). */
+int fixture_run_as(struct fixture *f, void *(*run)(void *arg), void **state);
 
-/* Are setups of tests: a guest of no more than that, and one with a record. */
+/* Are setups of tests: a guest of no more than that, one with a record. */
 int fixture_setup(void **state);
 int fixture_setup_record(void **state);
+/* And one with a kernel, which its own firmware boots, or the VMM. */
+int fixture_setup_firmware_kernel(void **state);
+int fixture_setup_kernel(void **state);
 /* Lets go of all, and frees a fixture whose guest has ended. */
 int fixture_teardown(void **state);
 

@@ -9,59 +9,6 @@
 
 #include "base/exit_code.h"
 #include "tests/unit/vmm/held_fixture.h"
-#include "vmm/boot/setup_header.h"
-
-/* Makes a bzImage whose 64-bit entry is @code. */
-static void make_kernel(const char *path, const void *code, size_t len)
-{
-	static u8 file[0x4000];
-	struct setup_header h = {
-		.setup_sects = 1,
-		.boot_flag = SETUP_HEADER_BOOT_FLAG,
-		.header = SETUP_HEADER_MAGIC,
-		.version = 0x020f,
-		.loadflags = LOADED_HIGH,
-		.initrd_addr_max = 0x7fffffff,
-		.kernel_alignment = 0x200000,
-		.relocatable_kernel = 1,
-		.xloadflags = XLF_KERNEL_64,
-		.cmdline_size = 2047,
-		.payload_offset = 0x400,
-		.payload_length = 0x1000,
-		.pref_address = 0x200000,
-		.init_size = 0x100000,
-	};
-
-	memcpy(file + SETUP_HEADER_AT, &h, sizeof(h));
-	memcpy(file + 0x600, code, len);
-	fixture_make_file(path, file, sizeof(file));
-}
-
-static struct fixture *fixture_with_kernel(const void *code, size_t len)
-{
-	struct fixture *f = fixture_new();
-
-	make_kernel(f->kernel, code, len);
-	fixture_make_file(f->initrd, "an initrd", 9);
-	f->spec.kernel = f->kernel;
-	f->spec.initrd = f->initrd;
-	f->spec.append = "";
-	f->spec.no_cache = f->spec.kvm_known = f->spec.paused = true;
-	return f;
-}
-
-static int setup_firmware_kernel(void **state)
-{
-	return fixture_run(fixture_with_kernel("", 0), state);
-}
-
-static int setup_kernel(void **state)
-{
-	struct fixture *f = fixture_with_kernel("", 0);
-
-	f->spec.firmware = NULL;
-	return fixture_run(f, state);
-}
 
 /* lea text(%rip), %rsi; mov $0x3f8, %dx; 1: lodsb; test %al, %al; jz 2f; out; jmp 1b; 2: jmp . */
 #define PRINT "\x48\x8d\x35\x0e\0\0\0\x66\xba\xf8\x03\xac\x84\xc0\x74\x03\xee\xeb\xf8\xeb\xfe"
@@ -70,7 +17,7 @@ static int setup_panic(void **state)
 {
 	static const char code[] = PRINT "Kernel panic - not syncing: it was tried\n"
 					 "---[ end Kernel panic - not syncing: it was tried ]---\n";
-	struct fixture *f = fixture_with_kernel(code, sizeof(code));
+	struct fixture *f = fixture_new_with_kernel(code, sizeof(code));
 
 	f->spec.firmware = NULL;
 	return fixture_run(f, state);
@@ -78,7 +25,7 @@ static int setup_panic(void **state)
 
 static int setup_triple_fault(void **state)
 {
-	struct fixture *f = fixture_with_kernel("\x0f\x0b", 2); /* ud2 */
+	struct fixture *f = fixture_new_with_kernel("\x0f\x0b", 2); /* ud2 */
 
 	f->spec.firmware = NULL;
 	return fixture_run(f, state);
@@ -161,9 +108,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_report_reads_the_kernel_beside_the_loop,
 						setup_triple_fault, fixture_teardown),
 		cmocka_unit_test_setup_teardown(a_reset_names_kernel_and_initrd,
-						setup_firmware_kernel, fixture_teardown),
-		cmocka_unit_test_setup_teardown(a_reset_names_kernel_and_initrd, setup_kernel,
-						fixture_teardown),
+						fixture_setup_firmware_kernel, fixture_teardown),
+		cmocka_unit_test_setup_teardown(a_reset_names_kernel_and_initrd,
+						fixture_setup_kernel, fixture_teardown),
 	};
 
 	fixture_find_command();
