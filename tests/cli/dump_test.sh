@@ -47,9 +47,16 @@ force_replaces_it()
 
 only_files_are_replaced()
 {
-	mkfifo other && ln -s core link || return
-	dump 1 'other is there already, and is no regular file' -f "$guest" other && [ -p other ] &&
-		dump 1 'link is there already' -f "$guest" link && [ -L link ] && rm other link
+	local other others=(socket fifo.core link device.link)
+
+	perl -MIO::Socket::UNIX -e 'IO::Socket::UNIX->new(Listen => 1, Local => $ARGV[0]) or die' socket || return
+	mkfifo fifo.core && ln -s core link && ln -s /dev/null device.link || return
+	# Only root makes a device; that of the system is no place to try this.
+	! mknod device c 1 3 2>/dev/null || others+=(device)
+	for other in "${others[@]}"; do
+		dump 1 "$other is there already, and is no regular file" -f "$guest" "$other" || return
+	done
+	[ -S socket ] && [ -p fifo.core ] && [ -L link ] && [ -L device.link ] && rm "${others[@]}"
 }
 
 a_pipe_gets_all()

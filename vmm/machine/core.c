@@ -202,7 +202,7 @@ static void find_image(struct core *c)
 
 /* --- writing --------------------------------------------------------------------------------- */
 
-/* Waits until what is no file, and not to be waited for in write(2), has room, or a reader no more. */
+/* Waits until a descriptor with O_NONBLOCK has room, or nobody at its other end. */
 static int wait_for_room(const struct core *c)
 {
 	struct pollfd p = { .fd = c->fd, .events = POLLOUT };

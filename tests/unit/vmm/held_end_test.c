@@ -26,6 +26,7 @@
 #include "base/exit_code.h"
 #include "devices/virtio_blk.h"
 #include "policy/record.h"
+#include "tests/unit/vmm/held_file.h"
 #include "tests/unit/vmm/told_notes.h"
 #include "vmm/boot/probe.h"
 #include "vmm/boot/setup_header.h"
@@ -53,63 +54,12 @@ s64 __wrap_virtio_blk_held_ms(const struct virtio_blk *b)
 	return since ? now_ms() - since + 1 : __real_virtio_blk_held_ms(b);
 }
 
-static ino_t held_file;	 /* atomic; 0: none */
-static bool holds;	 /* atomic */
-static bool holds_close; /* atomic */
-static bool failed;	 /* atomic: a write has, by the next */
-static int fails;	 /* atomic: errno of what was held, once it is given back; or 0 */
-
-ssize_t __real_write(int fd, const void *buf, size_t len);
-ssize_t __wrap_write(int fd, const void *buf, size_t len);
-
-int __real_close(int fd);
-int __wrap_close(int fd);
 ssize_t __real_pread64(int fd, void *buf, size_t len, off_t at);
 ssize_t __wrap_pread64(int fd, void *buf, size_t len, off_t at);
 int __real_fsync(int fd);
 int __wrap_fsync(int fd);
 int __real_ftruncate64(int fd, off_t len);
 int __wrap_ftruncate64(int fd, off_t len);
-
-static bool is_held_file(int fd)
-{
-	ino_t held = __atomic_load_n(&held_file, __ATOMIC_ACQUIRE);
-	struct stat st;
-
-	return held && !fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_ino == held;
-}
-
-static void wait_while(const bool *flag, int fd)
-{
-	struct timespec ms = { 0, 1000000 };
-
-	if (is_held_file(fd))
-		while (__atomic_load_n(flag, __ATOMIC_ACQUIRE))
-			nanosleep(&ms, NULL);
-}
-
-static void wait_while_held(int fd)
-{
-	wait_while(&holds, fd);
-}
-
-ssize_t __wrap_write(int fd, const void *buf, size_t len)
-{
-	int error = __atomic_load_n(&fails, __ATOMIC_ACQUIRE);
-
-	wait_while_held(fd);
-	if (!error || !is_held_file(fd))
-		return __real_write(fd, buf, len);
-	__atomic_store_n(&failed, true, __ATOMIC_RELEASE);
-	errno = error;
-	return -1;
-}
-
-int __wrap_close(int fd)
-{
-	wait_while(&holds_close, fd);
-	return __real_close(fd);
-}
 
 ssize_t __wrap_pread64(int fd, void *buf, size_t len, off_t at)
 {
@@ -271,15 +221,6 @@ static int setup(void **state)
 	return fixture_run(fixture_new(), state);
 }
 
-/* Has what is done to the file held while `holds` is set. */
-static void choose_file(const char *path)
-{
-	struct stat st;
-
-	assert_int_equal(stat(path, &st), 0);
-	__atomic_store_n(&held_file, st.st_ino, __ATOMIC_RELEASE);
-}
-
 /* Makes @path, whose writes are held from now on. */
 static void hold_file(const char *path)
 {
@@ -367,10 +308,7 @@ static int teardown(void **state)
 	struct fixture *f = *state;
 
 	__atomic_store_n(&held_since, 0, __ATOMIC_RELEASE);
-	__atomic_store_n(&holds, false, __ATOMIC_RELEASE);
-	__atomic_store_n(&holds_close, false, __ATOMIC_RELEASE);
-	__atomic_store_n(&held_file, 0, __ATOMIC_RELEASE);
-	__atomic_store_n(&fails, 0, __ATOMIC_RELEASE);
+	hold_nothing();
 	f->spec.console.path = NULL;
 	f->spec.firmware_log = NULL;
 	f->spec.kernel = f->spec.initrd = NULL;
