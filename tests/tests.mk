@@ -204,7 +204,7 @@ lab: check-tools images debian-disk all drivers
 
 # Dumps of a guest, and what crash, makedumpfile and drgn read of them.
 test-dump: check-tools images all
-	@tests/dump/read-dumps
+	@tests/run --timeout 1800 --unit tests/dump/read-dumps
 
 # --- everything ------------------------------------------------------------------------------
 # One run of tests/run, so that one count comes last. What the compilers watch is built while the unit tests
