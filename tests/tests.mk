@@ -9,7 +9,7 @@
 # make soak   disks under random load whose VMM is killed, stopped and reset, for SOAK_SECONDS (3600):
 #             the device by itself, and guests in the lab
 # make test-dump  crash and makedumpfile read dumps of a guest; downloads them and the kernel's debug symbols,
-#             283 MB, at its first run
+#             283 MB, at its first run (docs/dumps.md)
 # make lab-soak  guests in the lab that boot, are killed, reset, paused: how many hang; LAB_SOAK="plain":
 #             a variant of the lab, see tools/lab-soak --help
 
@@ -58,7 +58,7 @@ $(B)/tests/unit/vmm/policy_reload_test: private LDLIBS += -Wl,--wrap=policy_free
 
 
 $(B)/tests/unit/vmm/held_end_test: private LDLIBS += -Wl,--wrap=virtio_blk_held_ms,--wrap=write,--wrap=close,--wrap=pread64,--wrap=fsync,--wrap=ftruncate64
-$(B)/tests/unit/vmm/dump_end_test: private LDLIBS += -Wl,--wrap=write,--wrap=close
+$(B)/tests/unit/vmm/dump_end_test: private LDLIBS += -Wl,--wrap=write,--wrap=close,--wrap=clock_gettime
 $(B)/tests/unit/vmm/endpoint_held_test: private LDLIBS += -Wl,--wrap=write
 $(B)/tests/unit/devices/blk_held_test: private LDLIBS += -Wl,--wrap=blk_image_flush,--wrap=ftruncate64
 $(B)/tests/unit/policy/record_held_test: private LDLIBS += -Wl,--wrap=write,--wrap=fsync

@@ -3,7 +3,7 @@
  * Tests dumps that meet a guest's end, its rest (--no-shutdown) or its reset, while this host's
  * kernel holds their file: no dump takes another's place, none is left over, and the loop answers.
  * The guests are a firmware of a few instructions, on this /dev/kvm. The linker leads write(2) and
- * close(2) here (held_file.h).
+ * close(2) here (held_file.h), and clock_gettime(2).
  */
 #include <dirent.h>
 #include <errno.h>
@@ -49,13 +49,37 @@ static const u8 code_spin[] = { 0xeb, 0xfe };
 
 static const int no_signals[] = { -1 };
 
+/*
+ * The loop's clock: as it is, or so slow that none of the loop's timers is due but those of a few
+ * ns, however long the loop was held up. A timer ends the waits that are tested here, each some ms.
+ */
+static pid_t loop_tid; /* atomic */
+static bool is_slow;   /* atomic */
+
+int __real_clock_gettime(clockid_t id, struct timespec *t);
+int __wrap_clock_gettime(clockid_t id, struct timespec *t);
+
+int __wrap_clock_gettime(clockid_t id, struct timespec *t)
+{
+	static u64 last; /* the loop's thread's */
+	int ret = __real_clock_gettime(id, t);
+
+	if (id != CLOCK_MONOTONIC || gettid() != __atomic_load_n(&loop_tid, __ATOMIC_ACQUIRE))
+		return ret;
+	last = __atomic_load_n(&is_slow, __ATOMIC_ACQUIRE)
+		       ? last + 10
+		       : (u64)t->tv_sec * NS_PER_SECOND + (u64)t->tv_nsec;
+	t->tv_sec = (time_t)(last / NS_PER_SECOND);
+	t->tv_nsec = (long)(last % NS_PER_SECOND);
+	return ret;
+}
+
 struct fixture {
 	struct guest_spec spec;
 	char dir[32], image[48], file[48], name[32];
 	char core[400]; /* of --dump-on-panic, or "" */
 	bool no_core;	/* it is to be removed at the end */
 	pthread_t thread;
-	pid_t tid; /* atomic: of that */
 	struct told_notes told;
 	struct guest *g;
 	bool ended; /* atomic */
@@ -64,6 +88,8 @@ struct fixture {
 	char in[65536];
 	size_t in_len;
 	bool at_port, go; /* atomic: the vCPU waits in an access to PORT; it may go on */
+	bool stays;	  /* atomic: it waits there once more, when it has asked for the end */
+	bool asked;	  /* atomic: it has */
 	int port_code;	  /* atomic: that access ends the guest with it; or -1 */
 };
 
@@ -80,7 +106,7 @@ static void *run_guest(void *arg)
 	struct fixture *f = arg;
 	struct err e = { "" };
 
-	__atomic_store_n(&f->tid, gettid(), __ATOMIC_RELEASE);
+	__atomic_store_n(&loop_tid, gettid(), __ATOMIC_RELEASE);
 	f->code = guest_run(f->g, &e);
 	if (*e.text)
 		told_put(&f->told, e.text);
@@ -103,6 +129,9 @@ static void on_port(void *arg, struct vcpu *v, const struct io_pio_access *a)
 	code = __atomic_exchange_n(&f->port_code, -1, __ATOMIC_ACQ_REL);
 	if (code >= 0)
 		machine_exit(guest_machine(f->g), code, NULL);
+	__atomic_store_n(&f->asked, true, __ATOMIC_RELEASE);
+	while (__atomic_load_n(&f->stays, __ATOMIC_ACQUIRE))
+		nap();
 }
 
 /* --- a client ------------------------------------------------------------------------------ */
@@ -269,6 +298,7 @@ static struct fixture *fixture_start(const u8 *code, size_t len, unsigned option
 	struct err e = { "" };
 	int fd;
 
+	__atomic_store_n(&is_slow, false, __ATOMIC_RELEASE); /* after a test that has failed */
 	told_begin(&f->told);
 	strcpy(f->dir, "/tmp/umbra-unit-XXXXXX");
 	assert_non_null(mkdtemp(f->dir));
@@ -385,13 +415,13 @@ static void await_thread(bool exists)
 }
 
 /* Waits until the main thread is about to put a note, which f->told.lock, held here, holds up. */
-static void await_note_held_up(struct fixture *f)
+static void await_note_held_up(void)
 {
 	char path[64], number[16] = "", want[16];
 	s64 begin = now_ms();
 
 	snprintf(path, sizeof(path), "/proc/self/task/%d/syscall",
-		 (int)__atomic_load_n(&f->tid, __ATOMIC_ACQUIRE));
+		 (int)__atomic_load_n(&loop_tid, __ATOMIC_ACQUIRE));
 	snprintf(want, sizeof(want), "%d ", SYS_futex);
 	while (strncmp(number, want, strlen(want)) != 0) {
 		FILE *file = fopen(path, "re");
@@ -420,14 +450,26 @@ static void await_note(struct fixture *f, const char *what)
 	}
 }
 
+static void await_held(void)
+{
+	s64 begin = now_ms();
+
+	while (!__atomic_load_n(&n_held, __ATOMIC_ACQUIRE)) {
+		assert_true(now_ms() - begin < PATIENCE_MS);
+		nap();
+	}
+}
+
 /*
  * Has the dump under way, whose file is held, end while the loop stands still, with the request
- * @text there: it is answered before anybody who waits for the dump has seen its end.
+ * @text there: it is answered before the one who waits for the dump has seen its end. The clock is
+ * slow from then on.
  */
 static void meet_the_end_of_a_dump(struct fixture *f, const char *text)
 {
 	pthread_mutex_lock(&f->told.lock);
-	await_note_held_up(f);
+	await_note_held_up();
+	__atomic_store_n(&is_slow, true, __ATOMIC_RELEASE);
 	release();
 	await_thread(false);
 	send_text(f, text, -1);
@@ -448,9 +490,10 @@ static void a_client_does_not_take_a_panics_place(void **state)
 	hold_core(f);
 	give_fd(f, "one", fd);
 	ask(f, "cont");
-	await_thread(true);
+	await_held();
 	meet_the_end_of_a_dump(f, DUMP("one"));
 	expect_answer(f, "one", BUSY);
+	__atomic_store_n(&is_slow, false, __ATOMIC_RELEASE);
 	await_note(f, "the guest's memory is in ");
 	assert_int_equal(stat(f->core, &st), 0);
 	assert_true((u64)st.st_size > SPEC_MIN_MEMORY);
@@ -473,10 +516,11 @@ static void no_dump_follows_the_one_that_a_reset_waits_for(void **state)
 	give_fd(f, "two", null);
 	send_text(f, RESET DUMP("one"), -1);
 	expect_answer(f, "reset", NULL);
-	await_thread(true);
+	await_held();
 	meet_the_end_of_a_dump(f, DUMP("two"));
 	expect_answer(f, "one", "the dump was ended");
 	expect_answer(f, "two", BUSY);
+	__atomic_store_n(&is_slow, false, __ATOMIC_RELEASE);
 	await_value(f, "query-status", "status", "prelaunch");
 	send_text(f, DUMP("two"), -1);
 	expect_answer(f, "two", NULL);
@@ -538,6 +582,25 @@ static void a_dump_that_meets_the_end_of_a_guest_at_rest_is_made(void **state)
 	quit(f, EXIT_CODE_SIGNAL + 15);
 }
 
+/* The reset loses by (W1), and is done when there is nothing that it would take from the dump. */
+static void a_reset_that_meets_a_panic_comes_after_its_dump(void **state)
+{
+	struct fixture *f =
+		fixture_start(code_port, sizeof(code_port), NO_SHUTDOWN | DUMP_ON_PANIC);
+
+	(void)state;
+	f->port_code = EXIT_CODE_PANIC;
+	f->stays = f->go = true;
+	ask(f, "cont");
+	while (!__atomic_load_n(&f->asked, __ATOMIC_ACQUIRE))
+		nap();
+	ask(f, "system_reset");
+	__atomic_store_n(&f->stays, false, __ATOMIC_RELEASE);
+	await_note(f, "the guest's memory is in ");
+	await_value(f, "query-status", "status", "prelaunch");
+	quit(f, EXIT_CODE_SIGNAL + 15);
+}
+
 /* Without --no-shutdown it is given up, and the loop does not close what a client has passed. */
 static void a_dump_that_meets_the_end_is_given_up(void **state)
 {
@@ -587,7 +650,7 @@ static void give_up_a_panics_dump(unsigned options)
 
 	hold_core(f);
 	ask(f, "cont");
-	await_thread(true);
+	await_held();
 	machine_exit(guest_machine(f->g), EXIT_CODE_ESCAPE, "ended by Ctrl-a x");
 	/* It stops the loop, and with that it is seen. */
 	ask(f, "query-status");
@@ -664,6 +727,7 @@ int main(void)
 		cmocka_unit_test(no_dump_follows_the_one_that_a_reset_waits_for),
 		cmocka_unit_test(no_dump_begins_once_a_reset_is_asked_for),
 		cmocka_unit_test(a_dump_that_meets_the_end_of_a_guest_at_rest_is_made),
+		cmocka_unit_test(a_reset_that_meets_a_panic_comes_after_its_dump),
 		cmocka_unit_test(a_dump_that_meets_the_end_is_given_up),
 		cmocka_unit_test(the_close_of_a_panics_file_without_a_panic_is_named),
 		cmocka_unit_test(ctrl_a_x_ends_the_dump_of_a_panic),

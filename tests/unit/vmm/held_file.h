@@ -21,6 +21,7 @@
 static ino_t held_file;	 /* atomic; 0: none */
 static bool holds;	 /* atomic */
 static bool holds_close; /* atomic */
+static unsigned n_held;	 /* atomic: calls that are */
 static bool failed;	 /* atomic: a write has, by the next */
 static int fails;	 /* atomic: errno of what was held, once it is given back; or 0 */
 
@@ -42,9 +43,12 @@ static inline void wait_while(const bool *flag, int fd)
 {
 	struct timespec ms = { 0, 1000000 };
 
-	if (is_held_file(fd))
-		while (__atomic_load_n(flag, __ATOMIC_ACQUIRE))
-			nanosleep(&ms, NULL);
+	if (!is_held_file(fd))
+		return;
+	__atomic_fetch_add(&n_held, 1, __ATOMIC_ACQ_REL);
+	while (__atomic_load_n(flag, __ATOMIC_ACQUIRE))
+		nanosleep(&ms, NULL);
+	__atomic_fetch_sub(&n_held, 1, __ATOMIC_ACQ_REL);
 }
 
 static inline void wait_while_held(int fd)
