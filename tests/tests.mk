@@ -9,7 +9,7 @@
 # make soak   disks under random load whose VMM is killed, stopped and reset, for SOAK_SECONDS (3600):
 #             the device by itself, and guests in the lab
 # make test-dump  crash and makedumpfile read dumps of a guest; downloads them and the kernel's debug symbols,
-#             283 MB, at its first run
+#             283 MB, at its first run (docs/dumps.md)
 # make lab-soak  guests in the lab that boot, are killed, reset, paused: how many hang; LAB_SOAK="plain":
 #             a variant of the lab, see tools/lab-soak --help
 
@@ -72,6 +72,9 @@ $(B)/tests/unit/vmm/ended_lock_test: private LDLIBS += -Wl,--wrap=unlinkat
 
 # It looks at what is freed.
 $(B)/tests/unit/vmm/policy_reload_test: private LDLIBS += -Wl,--wrap=policy_free
+
+# It decides when a dump's file is given back, and how fast the loop's clock is.
+$(B)/tests/unit/vmm/dump_end_test: private LDLIBS += -Wl,--wrap=write,--wrap=close,--wrap=clock_gettime
 
 $(B)/tests/unit/devices/blk_held_test: private LDLIBS += -Wl,--wrap=blk_image_flush,--wrap=ftruncate64
 $(B)/tests/unit/policy/record_held_test: private LDLIBS += -Wl,--wrap=write,--wrap=fsync
@@ -218,7 +221,7 @@ lab: check-tools images debian-disk all drivers
 
 # Dumps of a guest, and what crash, makedumpfile and drgn read of them.
 test-dump: check-tools images all
-	@tests/dump/read-dumps
+	@tests/run --timeout 1800 --unit tests/dump/read-dumps
 
 # --- everything ------------------------------------------------------------------------------
 # One run of tests/run, so that one count comes last. What the compilers watch is built while the unit tests

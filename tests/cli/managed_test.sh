@@ -84,6 +84,17 @@ outlives_its_starter()
 	is_up && kill -TERM "$run" && wait_for 10 process_ended "$run"
 }
 
+# A small process does what the VMM cannot any more, with the rights that the start had.
+removes_an_empty_dump()
+{
+	local options=("${options[@]}" --dump-on-panic dumps) file
+
+	"${as[@]}" mkdir dumps && start || return
+	file=$(find dumps -name '*.core' -size 0)
+	[ -n "$file" ] && pgrep -f "remove-helper $file" >/dev/null && kill -TERM "$run" && guest_ends 143 &&
+		wait_for 10 "${as[@]}" rmdir dumps
+}
+
 refuses_to_detach()
 {
 	! "${as[@]}" "$vmm" run "${options[@]}" --detach 2>err && grep -q -- '--detach and --confine managed' err
@@ -120,6 +131,7 @@ for user in root nobody; do
 	result "$user: one that was killed is no obstacle to the next" starts_again
 	result "$user: killed, it takes its helpers along" takes_its_helpers_along
 	result "$user: it outlives its starter" outlives_its_starter
+	result "$user: it leaves no empty dump" removes_an_empty_dump
 	result "$user: it does not detach" refuses_to_detach
 	result "$user: a start that fails is an error" fails_as_ever
 done

@@ -281,7 +281,8 @@ int guest_create_parts(struct guest *g, struct err *e)
 	    monitor_add_info(g->monitor, "notes", describe_notes, g))
 		ret = err_set(e, -ENOMEM, "out of memory");
 	if (!ret && s->panic_dumps)
-		ret = guest_dump_create(&g->dump, s->panic_dumps, monitor_name(g->monitor), e);
+		ret = guest_dump_create(&g->dump, s->panic_dumps, monitor_name(g->monitor),
+					s->confine, e);
 	if (!ret && guest_spec_has_sessions(s))
 		ret = create_sessions(g, e);
 	if (!ret && g->boot)

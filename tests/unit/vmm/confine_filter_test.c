@@ -81,6 +81,7 @@ static const struct call not_by_vcpus[] = {
 	{ "fallocate", SYS_fallocate, { 0 } },
 	{ "accept4", SYS_accept4, { 0 } },
 	{ "seccomp", SYS_seccomp, { 0 } },
+	{ "timer_create", SYS_timer_create, { 0 } },
 };
 
 /* Does as outcome() for a call that is made under a filter; what the child says goes into @line. */
