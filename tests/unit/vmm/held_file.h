@@ -18,12 +18,13 @@
 
 #include <cmocka.h>
 
-static ino_t held_file;	 /* atomic; 0: none */
-static bool holds;	 /* atomic */
-static bool holds_close; /* atomic */
-static unsigned n_held;	 /* atomic: calls that are */
-static bool failed;	 /* atomic: a write has, by the next */
-static int fails;	 /* atomic: errno of what was held, once it is given back; or 0 */
+static ino_t held_file;		 /* atomic; 0: none */
+static bool holds;		 /* atomic */
+static bool holds_close;	 /* atomic */
+static unsigned n_held;		 /* atomic: calls that are */
+static bool failed;		 /* atomic: a write has, by the next */
+static int fails;		 /* atomic: errno of what was held, once it is given back; or 0 */
+static void (*on_close)(int fd); /* atomic: called by each close(2) before it is held; or NULL */
 
 ssize_t __real_write(int fd, const void *buf, size_t len);
 ssize_t __wrap_write(int fd, const void *buf, size_t len);
@@ -70,6 +71,10 @@ ssize_t __wrap_write(int fd, const void *buf, size_t len)
 
 int __wrap_close(int fd)
 {
+	void (*fn)(int fd) = __atomic_load_n(&on_close, __ATOMIC_ACQUIRE);
+
+	if (fn)
+		fn(fd);
 	wait_while(&holds_close, fd);
 	return __real_close(fd);
 }

@@ -16,6 +16,7 @@
 #include "policy/record.h"
 #include "tests/unit/base/thread_await.h"
 #include "tests/unit/vmm/command_fixture.h"
+#include "tests/unit/vmm/held_file.h"
 #include "vmm/boot/probe.h"
 #include "vmm/boot/setup_header.h"
 #include "vmm/guest/guest.h"
@@ -41,19 +42,8 @@ s64 __wrap_virtio_blk_held_ms(const struct virtio_blk *b)
 	return since ? now_ms() - since + 1 : __real_virtio_blk_held_ms(b);
 }
 
-static ino_t held_file;		 /* atomic; 0: none */
-static bool holds;		 /* atomic */
-static bool holds_close;	 /* atomic */
-static bool failed;		 /* atomic: a write has, by the next */
-static int fails;		 /* atomic: errno of what was held, once it is given back; or 0 */
-static bool asked;		 /* atomic: the end has asked whether the front end has lines */
-static void (*on_close)(int fd); /* atomic, or NULL */
+static bool asked; /* atomic: the end has asked whether the front end has lines */
 
-ssize_t __real_write(int fd, const void *buf, size_t len);
-ssize_t __wrap_write(int fd, const void *buf, size_t len);
-
-int __real_close(int fd);
-int __wrap_close(int fd);
 ssize_t __real_pread64(int fd, void *buf, size_t len, off_t at);
 ssize_t __wrap_pread64(int fd, void *buf, size_t len, off_t at);
 int __real_fsync(int fd);
@@ -63,46 +53,7 @@ int __wrap_ftruncate64(int fd, off_t len);
 
 bool held_is(int fd)
 {
-	ino_t held = __atomic_load_n(&held_file, __ATOMIC_ACQUIRE);
-	struct stat st;
-
-	return held && !fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_ino == held;
-}
-
-static void wait_while(const bool *flag, int fd)
-{
-	struct timespec ms = { 0, 1000000 };
-
-	if (held_is(fd))
-		while (__atomic_load_n(flag, __ATOMIC_ACQUIRE))
-			nanosleep(&ms, NULL);
-}
-
-static void wait_while_held(int fd)
-{
-	wait_while(&holds, fd);
-}
-
-ssize_t __wrap_write(int fd, const void *buf, size_t len)
-{
-	int error = __atomic_load_n(&fails, __ATOMIC_ACQUIRE);
-
-	wait_while_held(fd);
-	if (!error || !held_is(fd))
-		return __real_write(fd, buf, len);
-	__atomic_store_n(&failed, true, __ATOMIC_RELEASE);
-	errno = error;
-	return -1;
-}
-
-int __wrap_close(int fd)
-{
-	void (*fn)(int fd) = __atomic_load_n(&on_close, __ATOMIC_ACQUIRE);
-
-	if (fn)
-		fn(fd);
-	wait_while(&holds_close, fd);
-	return __real_close(fd);
+	return is_held_file(fd);
 }
 
 ssize_t __wrap_pread64(int fd, void *buf, size_t len, off_t at)
@@ -303,10 +254,7 @@ int fixture_setup(void **state)
 
 void held_choose(const char *path)
 {
-	struct stat st;
-
-	assert_int_equal(stat(path, &st), 0);
-	__atomic_store_n(&held_file, st.st_ino, __ATOMIC_RELEASE);
+	choose_file(path);
 }
 
 /* Called on the vCPU's thread, as a driver's call is. */
@@ -421,10 +369,7 @@ int fixture_teardown(void **state)
 	struct fixture *f = *state;
 
 	held_set_disk(0);
-	held_set(false);
-	held_set_close(false);
-	__atomic_store_n(&held_file, 0, __ATOMIC_RELEASE);
-	held_set_error(0);
+	hold_nothing();
 	f->spec.console.path = NULL;
 	f->spec.firmware_log = NULL;
 	f->spec.kernel = f->spec.initrd = NULL;
