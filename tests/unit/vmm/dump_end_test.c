@@ -26,6 +26,7 @@
 
 #include "base/clock.h"
 #include "base/exit_code.h"
+#include "tests/unit/base/thread_await.h"
 #include "tests/unit/vmm/held_file.h"
 #include "tests/unit/vmm/told_notes.h"
 #include "vmm/control/socket_dir.h"
@@ -33,6 +34,7 @@
 #include "vmm/machine/io.h"
 #include "vmm/machine/machine.h"
 
+#define LIMIT_MS    1000
 #define IMAGE_LEN   0x10000U
 #define RESET_AT    0xfff0U
 #define PORT	    0x98
@@ -330,10 +332,13 @@ static struct fixture *fixture_start(const u8 *code, size_t len, unsigned option
 	return f;
 }
 
-/* Waits for the end of the VMM, whose exit code is to be @code. */
+/* Waits for the end of the VMM, which comes within a second; its exit code is to be @code. */
 static void fixture_end(struct fixture *f, int code)
 {
-	pthread_join(f->thread, NULL);
+	s64 begin = now_ms();
+
+	thread_await(f->thread, PATIENCE_MS / 1000);
+	assert_in_range(now_ms() - begin, 0, LIMIT_MS);
 	hold_nothing();
 	if (f->code != code)
 		fail_msg("exit code %d; %s", f->code, f->told.text);
