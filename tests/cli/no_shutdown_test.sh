@@ -39,7 +39,7 @@ begin()
 }
 
 stays() { begin off shutdown; }
-info_answers() { within 1000 "$vmm" info "$guest" >info; }
+info_answers() { within 1000 "$vmm" info "$guest" >told; }
 stop_ends() { within 1000 "$vmm" stop "$guest" && guest_ends 0; }
 signal_ends() { begin off shutdown && kill "-$1" "$run" && within 1000 guest_ends 0; }
 force_ends() { begin off shutdown && within 1000 "$vmm" stop --force --timeout 0 "$guest" && guest_ends 0; }
