@@ -41,6 +41,20 @@ static void pci_address_io(void *arg, u64 offset, void *data, unsigned len, bool
 	pthread_mutex_unlock(&bus->lock);
 }
 
+/* Calls @fn for all functions, a port before what is behind it. */
+static void for_each_function(const struct pci_bus *bus, void (*fn)(struct pci_dev *d))
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(bus->fns); i++) {
+		struct pci_dev *d = bus->fns[i];
+
+		if (!d)
+			continue;
+		fn(d);
+		if (d->secondary)
+			for_each_function(d->secondary, fn);
+	}
+}
+
 /* Accesses a function of any bus; what is absent is all ones. */
 static void pci_access(struct pci_bus *root, u32 place, unsigned reg, void *data, unsigned len,
 		       bool write)
@@ -48,6 +62,7 @@ static void pci_access(struct pci_bus *root, u32 place, unsigned reg, void *data
 	unsigned number = place >> 8 & 0xff, devfn = place & 0xff;
 	const struct pci_bus *bus = root;
 	struct pci_dev *d;
+	bool moved;
 
 	if (number) {
 		const struct pci_dev *port = pci_port_to(root, number);
@@ -57,9 +72,12 @@ static void pci_access(struct pci_bus *root, u32 place, unsigned reg, void *data
 	d = bus ? bus->fns[devfn] : NULL;
 	if (!d)
 		return;
-	pci_dev_access(d, reg, data, len, write);
+	moved = pci_dev_access(d, reg, data, len, write);
 	if (write && d->secondary)
-		pci_port_written(d, reg, len);
+		moved |= pci_port_written(d, reg, len);
+	/* A BAR that was to be where another one lay may have its room now. */
+	if (moved)
+		for_each_function(root, pci_dev_update_bars);
 }
 
 static void pci_data_io(void *arg, u64 offset, void *data, unsigned len, bool write)
@@ -133,20 +151,6 @@ int pci_bus_create(struct pci_bus **out, struct host *h, u64 window, u64 window_
 struct pci_dev *pci_bus_bridge(const struct pci_bus *bus)
 {
 	return bus->fns[0];
-}
-
-/* Calls @fn for all functions, a port before what is behind it. */
-static void for_each_function(const struct pci_bus *bus, void (*fn)(struct pci_dev *d))
-{
-	for (unsigned i = 0; i < ARRAY_SIZE(bus->fns); i++) {
-		struct pci_dev *d = bus->fns[i];
-
-		if (!d)
-			continue;
-		fn(d);
-		if (d->secondary)
-			for_each_function(d->secondary, fn);
-	}
 }
 
 static void reset_function(struct pci_dev *d)

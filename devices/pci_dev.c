@@ -77,18 +77,18 @@ void pci_dev_update_bars(struct pci_dev *d)
 			pci_move_bar(d, i, pci_bar_wanted(d, i));
 }
 
-void pci_dev_access(struct pci_dev *d, unsigned offset, void *data, unsigned len, bool write)
+bool pci_dev_access(struct pci_dev *d, unsigned offset, void *data, unsigned len, bool write)
 {
 	const u8 *in = data;
 	bool bars = false;
 
 	if (offset + len > PCI_CONFIG_SIZE)
-		return;
+		return false;
 	if (!write) {
 		if (d->ops && d->ops->config_read)
 			d->ops->config_read(d->arg, offset, len);
 		memcpy(data, d->config + offset, len);
-		return;
+		return false;
 	}
 	for (unsigned i = 0; i < len; i++) {
 		unsigned at = offset + i;
@@ -101,6 +101,7 @@ void pci_dev_access(struct pci_dev *d, unsigned offset, void *data, unsigned len
 		pci_dev_update_bars(d);
 	if (d->ops && d->ops->config_written)
 		d->ops->config_written(d->arg, offset, len);
+	return bars;
 }
 
 void pci_dev_reset(struct pci_dev *d, bool cold)

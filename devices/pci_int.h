@@ -82,11 +82,11 @@ int pci_port_add_express(struct pci_dev *d, u8 type, const struct pci_port_confi
 
 /* Returns the port that leads to bus @number, which is not 0; NULL: none does. */
 struct pci_dev *pci_port_to(const struct pci_bus *root, unsigned number);
-/* Follows a write to the configuration space of a port. */
-void pci_port_written(struct pci_dev *port, unsigned offset, unsigned len);
+/* Follows a write to the configuration space of a port. Returns as pci_dev_access() does. */
+bool pci_port_written(struct pci_dev *port, unsigned offset, unsigned len);
 
-/* Carries out an access to configuration space. */
-void pci_dev_access(struct pci_dev *d, unsigned offset, void *data, unsigned len, bool write);
+/* Carries out an access to configuration space. True: where BARs are decoded may have changed. */
+bool pci_dev_access(struct pci_dev *d, unsigned offset, void *data, unsigned len, bool write);
 /* Makes the decoding agree with command registers, BARs and windows. */
 void pci_dev_update_bars(struct pci_dev *d);
 /*

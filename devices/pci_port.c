@@ -64,17 +64,22 @@ static bool touches(unsigned offset, unsigned len, unsigned at, unsigned n)
 	return offset < at + n && at < offset + len;
 }
 
-void pci_port_written(struct pci_dev *port, unsigned offset, unsigned len)
+bool pci_port_written(struct pci_dev *port, unsigned offset, unsigned len)
 {
 	u16 control = load_u16(port->config + PCI_BRIDGE_CONTROL);
 	struct pci_dev *behind = port->secondary->fns[0];
+	bool resets =
+		touches(offset, len, PCI_BRIDGE_CONTROL, 2) && (control & PCI_BRIDGE_CTL_BUS_RESET);
+	bool window =
+		touches(offset, len, PCI_COMMAND, 2) || touches(offset, len, PCI_MEMORY_BASE, 4);
 
 	if (!behind)
-		return;
-	if (touches(offset, len, PCI_BRIDGE_CONTROL, 2) && (control & PCI_BRIDGE_CTL_BUS_RESET))
+		return false;
+	if (resets)
 		pci_dev_reset(behind, false);
-	if (touches(offset, len, PCI_COMMAND, 2) || touches(offset, len, PCI_MEMORY_BASE, 4))
+	if (window)
 		pci_dev_update_bars(behind);
+	return resets || window;
 }
 
 /* --- creation -------------------------------------------------------------------------------- */

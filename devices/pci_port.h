@@ -19,7 +19,8 @@
  *    loops. The primary number is kept and means nothing.
  *  - A BAR behind a port is decoded while it lies in the port's memory window as a whole and both
  *    command registers say so. Where a window reaches does not matter otherwise: the host decodes
- *    BARs where it always does (mmio_map() of host.h), never over RAM or over another region.
+ *    BARs where it always does (mmio_map() of host.h), never over RAM or over another region. One
+ *    that is to be where another lies is decoded as soon as that one has left.
  *  - Setting the secondary bus reset resets what is behind the port: its BARs and its command
  *    register are 0 then.
  */

@@ -21,6 +21,7 @@
 #define BUFFER	   1024U /* input that waits; a power of two */
 #define CHUNK	   4096U
 #define PORT_NAME  60U
+#define TURN	   64U /* messages, or pieces of output, that a port has before the others */
 #define CTRL_RX	   2U
 #define CTRL_TX	   3U
 
@@ -172,17 +173,20 @@ static void console_on_control(struct virtio_console *c, const struct virtio_con
 	}
 }
 
-static bool console_receive_control(struct virtio_console *c, const struct vq_worker *w)
+/* Takes what the driver says; *more: not all of it. */
+static bool console_receive_control(struct virtio_console *c, const struct vq_worker *w, bool *more)
 {
 	struct virtqueue *q = virtio_queue(c->v, CTRL_TX);
 	struct virtio_console_control m;
+	unsigned turn = TURN;
 	int got = 0;
 
 	if (!q)
 		return true;
 	do {
 		virtqueue_listen(q, false);
-		while (!vq_worker_ending(w) && (got = virtqueue_pop(q, &c->chain)) == 1) {
+		while (!vq_worker_ending(w) && turn && (got = virtqueue_pop(q, &c->chain)) == 1) {
+			turn--;
 			if (iov_read(c->chain.iov, c->chain.n_out, 0, &m, sizeof(m)) == sizeof(m))
 				console_on_control(c, &m);
 			virtqueue_push(q, c->chain.head, 0);
@@ -190,22 +194,28 @@ static bool console_receive_control(struct virtio_console *c, const struct vq_wo
 		if (got < 0)
 			return false;
 		virtio_queue_done(c->v, CTRL_TX);
-	} while (!vq_worker_ending(w) && virtqueue_listen(q, true));
+	} while (!vq_worker_ending(w) && turn && virtqueue_listen(q, true));
+	*more |= !turn;
 	return true;
 }
 
 /* --- data ---------------------------------------------------------------------------------- */
 
-/* Hands the rest of the port's chain, which may be gigabytes, to output(); true: all was taken. */
-static bool console_output(struct virtio_console *c, unsigned port, const struct vq_worker *w)
+/*
+ * Hands the rest of the port's chain, which may be gigabytes, to output(), as long as *turn lasts;
+ * true: all was taken.
+ */
+static bool console_output(struct virtio_console *c, unsigned port, const struct vq_worker *w,
+			   unsigned *turn)
 {
 	struct virtio_console_port *p = &c->ports[port];
 	u8 buf[CHUNK];
 
-	while (p->at < p->chain->out_len && !vq_worker_ending(w)) {
+	while (p->at < p->chain->out_len && *turn && !vq_worker_ending(w)) {
 		size_t len = iov_read(p->chain->iov, p->chain->n_out, p->at, buf, sizeof(buf));
 		size_t taken;
 
+		--*turn;
 		__atomic_store_n(&p->blocked, true, __ATOMIC_SEQ_CST);
 		taken = c->p.output(c->p.arg, port, buf, len);
 		p->at += taken;
@@ -216,18 +226,25 @@ static bool console_output(struct virtio_console *c, unsigned port, const struct
 	return p->at == p->chain->out_len;
 }
 
-static bool console_transmit(struct virtio_console *c, unsigned port, const struct vq_worker *w)
+/*
+ * Takes the port's output; *more: not all of it, since the driver may add as fast as it is taken,
+ * and the other ports have their turns.
+ */
+static bool console_transmit(struct virtio_console *c, unsigned port, const struct vq_worker *w,
+			     bool *more)
 {
 	unsigned index = console_rx_queue(port) + 1;
 	struct virtqueue *q = virtio_queue(c->v, index);
 	struct virtio_console_port *p = &c->ports[port];
+	unsigned turn = TURN;
 	int got = 0;
 
 	if (!q)
 		return true;
 	do {
 		virtqueue_listen(q, false);
-		while (!__atomic_load_n(&p->blocked, __ATOMIC_SEQ_CST) && !vq_worker_ending(w)) {
+		while (!__atomic_load_n(&p->blocked, __ATOMIC_SEQ_CST) && turn &&
+		       !vq_worker_ending(w)) {
 			if (!p->pending) {
 				got = virtqueue_pop(q, p->chain);
 				if (got <= 0)
@@ -235,7 +252,7 @@ static bool console_transmit(struct virtio_console *c, unsigned port, const stru
 				p->at = 0;
 				p->pending = true;
 			}
-			if (!console_output(c, port, w))
+			if (!console_output(c, port, w, &turn))
 				continue;
 			p->pending = false;
 			virtqueue_push(q, p->chain->head, 0);
@@ -244,7 +261,8 @@ static bool console_transmit(struct virtio_console *c, unsigned port, const stru
 			return false;
 		virtio_queue_done(c->v, index);
 		/* (Q10): a chain that is pending waits for virtio_console_room(). */
-	} while (!p->pending && !vq_worker_ending(w) && virtqueue_listen(q, true));
+	} while (!p->pending && turn && !vq_worker_ending(w) && virtqueue_listen(q, true));
+	*more |= !turn;
 	return true;
 }
 
@@ -312,12 +330,17 @@ static bool console_receive(struct virtio_console *c, unsigned port, const struc
 static bool console_serve(void *arg, const struct vq_worker *w)
 {
 	struct virtio_console *c = arg;
+	bool more;
 
-	if (c->multiport && (!console_receive_control(c, w) || !console_send_control(c, w)))
-		return false;
-	for (unsigned i = 0; i < (c->multiport ? c->p.ports : 1); i++)
-		if (!console_transmit(c, i, w) || !console_receive(c, i, w))
+	do {
+		more = false;
+		if (c->multiport &&
+		    (!console_receive_control(c, w, &more) || !console_send_control(c, w)))
 			return false;
+		for (unsigned i = 0; i < (c->multiport ? c->p.ports : 1); i++)
+			if (!console_transmit(c, i, w, &more) || !console_receive(c, i, w))
+				return false;
+	} while (more && !vq_worker_ending(w));
 	return true;
 }
 

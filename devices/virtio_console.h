@@ -6,7 +6,7 @@
  * A driver without the multiport feature has port 0 only. No byte is lost: output that the owner
  * refuses waits in the guest's own buffers, input for which there is no room is refused. Input for
  * a port that the guest has not opened waits, too, since Linux discards it. One thread serves all
- * ports; a port whose output is refused does not hold up the others.
+ * ports in turns; a port whose output is refused, or has no end, does not hold up the others.
  */
 #ifndef UMBRA_DEVICES_VIRTIO_CONSOLE_H
 #define UMBRA_DEVICES_VIRTIO_CONSOLE_H

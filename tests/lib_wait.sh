@@ -14,6 +14,17 @@ wait_for()
 	done
 }
 
+# within MILLISECONDS COMMAND...: the command succeeds, and in that time. What the VMM promises is 1000.
+within()
+{
+	local begin=${EPOCHREALTIME/[.,]/} limit=$1 ms
+
+	shift
+	"$@" || return
+	ms=$(((${EPOCHREALTIME/[.,]/} - begin) / 1000))
+	[ "$ms" -le "$limit" ] || { echo "$1 took $ms ms"; return 1; }
+}
+
 # process_ended PID: it is gone, or waits for its parent to collect it.
 process_ended()
 {

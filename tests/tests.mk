@@ -9,7 +9,7 @@
 # make soak   disks under random load whose VMM is killed, stopped and reset, for SOAK_SECONDS (3600):
 #             the device by itself, and guests in the lab
 # make test-dump  crash and makedumpfile read dumps of a guest; downloads them and the kernel's debug symbols,
-#             283 MB, at its first run
+#             283 MB, at its first run (docs/dumps.md)
 # make lab-soak  guests in the lab that boot, are killed, reset, paused: how many hang; LAB_SOAK="plain":
 #             a variant of the lab, see tools/lab-soak --help
 
@@ -26,7 +26,7 @@ UNIT     := $(UNIT_SRC:%.c=$(B)/%) $(UNIT_SH:%.sh=$(B)/%)
 # A test of the VMM sees all of vmm/ but main(); each other room is tested without it.
 $(B)/tests/unit/vmm/%: $(B)/obj/tests/unit/vmm/%.o $(VMM_REST) $(ARCH)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(EXTRA) -pie -o $@ $< $(VMM_REST) $(ARCH) $(LDLIBS) -lcmocka
+	$(Q)$(CC) $(CFLAGS) $(EXTRA) -pie -o $@ $(filter $(B)/obj/tests/%,$^) $(VMM_REST) $(ARCH) $(LDLIBS) -lcmocka
 
 # So is the emulator for libvirt.
 $(B)/tests/unit/tools/%: $(B)/obj/tests/unit/tools/%.o $(B)/libumbra-qemu.a $(B)/libbase.a
@@ -40,7 +40,11 @@ $(B)/tests/unit/devices/blk_wake_test: private LDLIBS += -Wl,--wrap=vq_pace_poll
 $(B)/tests/unit/devices/blk_aio_test: private LDLIBS += -Wl,--wrap=blk_request_run,--wrap=fstatfs64,--wrap=blk_ring_open
 
 # They decide when the host's kernel gives a request back.
-$(B)/tests/unit/vmm/held_end_test: private LDLIBS += -Wl,--wrap=virtio_blk_held_ms,--wrap=write
+HELD := $(addprefix $(B)/tests/unit/vmm/,held_close_test held_end_test held_read_test held_release_test \
+	held_write_test)
+$(HELD): $(B)/obj/tests/unit/vmm/held_fixture.o
+$(HELD): private LDLIBS += \
+	-Wl,--wrap=virtio_blk_held_ms,--wrap=write,--wrap=close,--wrap=pread64,--wrap=fsync,--wrap=ftruncate64
 $(B)/tests/unit/vmm/run_notes_test: private LDLIBS += -Wl,--wrap=write
 $(B)/tests/unit/vmm/endpoint_held_test: private LDLIBS += -Wl,--wrap=write,--wrap=read
 
@@ -53,12 +57,25 @@ $(B)/tests/unit/vmm/peer_test: private LDLIBS += -Wl,--wrap=realloc
 # It has no gate, and counts what a gate would be told.
 $(B)/tests/unit/vmm/presence_test: private LDLIBS += -Wl,--wrap=gate_exports_dead,--wrap=gate_command
 
+# It has no kernel and no driver.
+$(B)/tests/unit/vmm/sessions_anew_test: private LDLIBS += \
+	-Wl,--wrap=driver_add,--wrap=kernel_release,--wrap=kernel_text,--wrap=inject_archive
+
+# It decides what a reset turns out to be, and holds an end up.
+$(B)/tests/unit/vmm/no_shutdown_test: private LDLIBS += -Wl,--wrap=platform_await_disks,--wrap=monitor_rests
+
+# It sees what the loop is asked for.
+$(B)/tests/unit/vmm/file_job_test: private LDLIBS += -Wl,--wrap=loop_call
+
+# It takes a name while one is removed.
+$(B)/tests/unit/vmm/ended_lock_test: private LDLIBS += -Wl,--wrap=unlinkat
+
 # It looks at what is freed.
 $(B)/tests/unit/vmm/policy_reload_test: private LDLIBS += -Wl,--wrap=policy_free
 
+# It decides when a dump's file is given back, and how fast the loop's clock is.
+$(B)/tests/unit/vmm/dump_end_test: private LDLIBS += -Wl,--wrap=write,--wrap=close,--wrap=clock_gettime
 
-$(B)/tests/unit/vmm/held_end_test: private LDLIBS += -Wl,--wrap=virtio_blk_held_ms,--wrap=write,--wrap=close,--wrap=pread64,--wrap=fsync,--wrap=ftruncate64
-$(B)/tests/unit/vmm/endpoint_held_test: private LDLIBS += -Wl,--wrap=write
 $(B)/tests/unit/devices/blk_held_test: private LDLIBS += -Wl,--wrap=blk_image_flush,--wrap=ftruncate64
 $(B)/tests/unit/policy/record_held_test: private LDLIBS += -Wl,--wrap=write,--wrap=fsync
 $(B)/tests/unit/vmm/gate_held_test: private LDLIBS += -Wl,--wrap=write,--wrap=calloc,--wrap=free
@@ -70,7 +87,8 @@ $(B)/tests/unit/vmm/page_walk_test: private LDLIBS += -Wl,--wrap=ioctl
 $(B)/tests/unit/base/sealed_file_test: private LDLIBS += -Wl,--wrap=memfd_create
 
 # They start the command.
-$(addprefix $(B)/tests/unit/vmm/,confine_live_test confine_parse_test terminal_live_test): | $(B)/vmm $(B)/net-helper
+$(HELD) $(addprefix $(B)/tests/unit/vmm/,confine_live_test confine_parse_test monitor_test no_shutdown_test \
+	terminal_live_test): | $(B)/vmm $(B)/net-helper
 
 $(B)/tests/unit/%: $(B)/obj/tests/unit/%.o $(ARCH)
 	@mkdir -p $(@D)
@@ -206,7 +224,7 @@ lab: check-tools images debian-disk all drivers
 
 # Dumps of a guest, and what crash, makedumpfile and drgn read of them.
 test-dump: check-tools images all
-	@tests/dump/read-dumps
+	@tests/run --timeout 1800 --unit tests/dump/read-dumps
 
 # --- everything ------------------------------------------------------------------------------
 # One run of tests/run, so that one count comes last. What the compilers watch is built while the unit tests

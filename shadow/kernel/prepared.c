@@ -171,13 +171,23 @@ int prepared_load(struct kernel *k, int fd, unsigned uid, const u8 *key, struct 
 	return ret ? ret : adopt_tables(k, k->prepared, e);
 }
 
+int prepared_take_file(struct kernel *k)
+{
+	int fd = k->prepared ? k->prepared->fd : -1;
+
+	if (fd >= 0)
+		k->prepared->fd = -1;
+	return fd;
+}
+
 void prepared_free(struct kernel *k)
 {
 	struct prepared *p = k->prepared;
 
 	if (!p)
 		return;
-	close(p->fd);
+	if (p->fd >= 0)
+		close(p->fd);
 	if (p->tables)
 		munmap(p->tables, p->tables_len);
 	free(p);

@@ -51,6 +51,11 @@ int prepared_write(const struct kernel *k, const u8 key[PREPARED_KEY], int fd);
  */
 int prepared_open(struct kernel **out, const char *path, int fd, unsigned uid, const u8 *key,
 		  struct err *e);
+/*
+ * Gives the file of a kernel that was prepared and is placed to the caller, to be closed: nothing
+ * more is read from it. -1: it has none.
+ */
+int prepared_take_file(struct kernel *k);
 
 /* Reads all of it and compares the checksums. -EBADMSG. */
 int prepared_verify(struct kernel *k, struct err *e);

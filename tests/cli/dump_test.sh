@@ -47,9 +47,16 @@ force_replaces_it()
 
 only_files_are_replaced()
 {
-	mkfifo other && ln -s core link || return
-	dump 1 'other is there already, and is no regular file' -f "$guest" other && [ -p other ] &&
-		dump 1 'link is there already' -f "$guest" link && [ -L link ] && rm other link
+	local other others=(socket fifo.core link device.link)
+
+	perl -MIO::Socket::UNIX -e 'IO::Socket::UNIX->new(Listen => 1, Local => $ARGV[0]) or die' socket || return
+	mkfifo fifo.core && ln -s core link && ln -s /dev/null device.link || return
+	# Only root makes a device; that of the system is no place to try this.
+	! mknod device c 1 3 2>/dev/null || others+=(device)
+	for other in "${others[@]}"; do
+		dump 1 "$other is there already, and is no regular file" -f "$guest" "$other" || return
+	done
+	[ -S socket ] && [ -p fifo.core ] && [ -L link ] && [ -L device.link ] && rm "${others[@]}"
 }
 
 a_pipe_gets_all()
@@ -93,22 +100,44 @@ being_dumped()
 
 a_stuck_pipe_is_given_up_at_a_signal()
 {
-	stuck_begin && info_says_paused || return
+	stuck_begin && within 1000 info_says_paused || return
 	dump 1 'please wait' "$guest" other && [ ! -e other ] || return
 	kill "$dump"
+	within 1000 dump_ends && grep -q 'stdout: cannot write: the dump was ended' stuck && exec 9>&-
+}
+
+# dump_ends: with 1
+dump_ends()
+{
 	wait "$dump"
-	[ $? = 1 ] && grep -q 'stdout: cannot write: the dump was ended' stuck && exec 9>&-
+	[ $? = 1 ]
+}
+
+a_stuck_pipe_holds_up_no_signal()
+{
+	guest_start --no-rng && stuck_begin || return
+	kill "$run"
+	within 1000 guest_ends 143 && dump_ends && exec 9>&-
 }
 
 a_stuck_pipe_holds_up_no_end()
 {
 	stuck_begin || return
-	timeout 20 "$vmm" stop --force --timeout 0 "$guest" || return
-	wait "$dump"
-	[ $? = 1 ] && wait_for 10 process_ended "$run" && exec 9>&-
+	within 1000 timeout 20 "$vmm" stop --force --timeout 0 "$guest" || return
+	within 1000 dump_ends && within 1000 guest_ends 143 && exec 9>&-
 }
 
-# a run whose guest does not panic leaves no file behind; $1: on or off, as --confine has it
+# no_dump_is_left MODE: of a guest that has ended; with managed a helper removes it after that.
+no_dump_is_left()
+{
+	if [ "$1" = managed ]; then
+		wait_for 10 rmdir dumps
+	else
+		rmdir dumps
+	fi
+}
+
+# a run whose guest does not panic leaves no file behind; $1: as --confine has it
 no_panic_no_dump()
 {
 	local file
@@ -118,7 +147,28 @@ no_panic_no_dump()
 	file=$(find dumps -name "$guest-[0-9]*Z.core" -size 0 -perm 600)
 	timeout 20 "$vmm" stop --force --timeout 0 "$guest"
 	wait_for 10 process_ended "$run"
-	[ -n "$file" ] && rmdir dumps
+	[ -n "$file" ] && no_dump_is_left "$1"
+}
+
+# Nor does one that is killed, where somebody else removes the file.
+killed_no_dump()
+{
+	mkdir -p dumps
+	guest_start --no-rng --confine managed --dump-on-panic dumps || return
+	[ -n "$(find dumps -name '*.core')" ] && kill -KILL "$run" && wait_for 10 process_ended "$run" &&
+		no_dump_is_left managed
+}
+
+# The helper removes no file but its own: one that lies there by then stays.
+another_file_stays()
+{
+	local file helper
+
+	mkdir -p dumps
+	guest_start --no-rng --confine managed --dump-on-panic dumps || return
+	file=$(find dumps -name '*.core')
+	helper=$(pgrep -f "remove-helper $file") && touch new && mv new "$file" && kill -KILL "$run" &&
+		wait_for 10 process_ended "$run" && wait_for 10 process_ended "$helper" && [ -e "$file" ] && rm -r dumps
 }
 
 # panics OPTION...: a guest whose kernel writes to pvpanic at once, into the directory dumps
@@ -143,7 +193,7 @@ a_panic_is_dumped()
 what_is_not_complete_goes()
 {
 	(ulimit -f 16 && panics --confine "$1" --no-control) || return
-	grep -q "^vmm: dumps/guest-.*Z.core: cannot write: File too large" said && rmdir dumps
+	grep -q "^vmm: dumps/guest-.*Z.core: cannot write: File too large" said && no_dump_is_left "$1"
 }
 
 a_directory_that_is_none_is_an_error()
@@ -156,7 +206,7 @@ a_start_that_fails_leaves_no_file()
 {
 	mkdir dumps
 	timeout 20 "$vmm" run --kernel "$vmm" --confine "$1" --dump-on-panic dumps </dev/null >said 2>&1
-	[ $? = 1 ] && rmdir dumps
+	[ $? = 1 ] && no_dump_is_left "$1"
 }
 
 result 'a word is missing' dump 2 'vmm dump: say which GUEST, and into which FILE'
@@ -174,12 +224,17 @@ result 'a reader that goes is an error' a_reader_that_goes_is_an_error
 result 'a full disk is an error' a_disk_that_is_full_is_an_error
 result 'the guest still waits' info_says_paused
 result 'a signal ends a dump into a pipe that nobody reads' a_stuck_pipe_is_given_up_at_a_signal
-result 'the guest ends during such a dump' a_stuck_pipe_holds_up_no_end
+result 'the guest ends during such a dump, within a second' a_stuck_pipe_holds_up_no_end
+result 'so it does at a signal' a_stuck_pipe_holds_up_no_signal
 result 'no panic, no file' no_panic_no_dump on
 result 'the same without a supervisor' no_panic_no_dump off
+result 'the same, managed' no_panic_no_dump managed
+result 'the same of one that is killed' killed_no_dump
+result "another's file stays" another_file_stays
 result 'no directory' a_directory_that_is_none_is_an_error
 result 'a start that fails leaves no file' a_start_that_fails_leaves_no_file on
 result 'the same without a supervisor' a_start_that_fails_leaves_no_file off
+result 'the same, managed' a_start_that_fails_leaves_no_file managed
 
 as --64 -o panic.o - <<'END'
 .globl _start
@@ -188,7 +243,9 @@ END
 ld -Ttext=0x1000000 -o panic.elf panic.o
 result 'a panic is dumped' a_panic_is_dumped on
 result 'the same without a supervisor' a_panic_is_dumped off
+result 'the same, managed' a_panic_is_dumped managed
 result 'a dump that is not complete goes' what_is_not_complete_goes on
 result 'the same without a supervisor' what_is_not_complete_goes off
+result 'the same, managed' what_is_not_complete_goes managed
 
 echo "1..$n"

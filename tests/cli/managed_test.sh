@@ -63,6 +63,15 @@ signal_ends() { start && kill -TERM "$run" && guest_ends 143 && grep -q 'ended b
 # By name, so that the socket that the last one left behind is met.
 starts_again() { start && kill -KILL "$run" && guest_ends 137 && start && kill -TERM "$run" && guest_ends 143; }
 
+# The helper's sockets tell it, whoever it belongs to.
+takes_its_helpers_along()
+{
+	local options=("${options[@]}" --net user)
+
+	start && guest_helper managed vmm-net && [ -n "$helper" ] || return 1
+	kill -KILL "$run" && guest_ends 137 && wait_for 10 process_ended "$keeper" && wait_for 10 process_ended "$helper"
+}
+
 # Its parent ends when the guest is there; nothing ties the VMM to it.
 outlives_its_starter()
 {
@@ -73,6 +82,17 @@ outlives_its_starter()
 	run=$(cat pid)
 	sleep 0.3 # long enough for one that is tied to it to end
 	is_up && kill -TERM "$run" && wait_for 10 process_ended "$run"
+}
+
+# A small process does what the VMM cannot any more, with the rights that the start had.
+removes_an_empty_dump()
+{
+	local options=("${options[@]}" --dump-on-panic dumps) file
+
+	"${as[@]}" mkdir dumps && start || return
+	file=$(find dumps -name '*.core' -size 0)
+	[ -n "$file" ] && pgrep -f "remove-helper $file" >/dev/null && kill -TERM "$run" && guest_ends 143 &&
+		wait_for 10 "${as[@]}" rmdir dumps
 }
 
 refuses_to_detach()
@@ -109,7 +129,9 @@ for user in root nobody; do
 	result "$user: and leaves no socket" no_socket
 	result "$user: a signal ends it" signal_ends
 	result "$user: one that was killed is no obstacle to the next" starts_again
+	result "$user: killed, it takes its helpers along" takes_its_helpers_along
 	result "$user: it outlives its starter" outlives_its_starter
+	result "$user: it leaves no empty dump" removes_an_empty_dump
 	result "$user: it does not detach" refuses_to_detach
 	result "$user: a start that fails is an error" fails_as_ever
 done

@@ -39,9 +39,22 @@ begin()
 }
 
 stays() { begin off shutdown; }
-stop_ends() { "$vmm" stop "$guest" && guest_ends 0; }
-signal_ends() { begin off shutdown && kill -TERM "$run" && guest_ends 0; }
-force_ends() { begin off shutdown && "$vmm" stop --force --timeout 0 "$guest" && guest_ends 0; }
+info_answers() { within 1000 "$vmm" info "$guest" >told; }
+stop_ends() { within 1000 "$vmm" stop "$guest" && guest_ends 0; }
+signal_ends() { begin off shutdown && kill "-$1" "$run" && within 1000 guest_ends 0; }
+force_ends() { begin off shutdown && within 1000 "$vmm" stop --force --timeout 0 "$guest" && guest_ends 0; }
+
+# The guest's console is the terminal of script(1), which ends with its code.
+keys_end()
+{
+	mkfifo keys && exec 8<>keys
+	script -qec "'$vmm' run --firmware off --no-shutdown --disk disk --memory 16M --name $guest" /dev/null \
+		<keys >out 2>err &
+	run=$!
+	wait_for 10 has_status shutdown || return
+	printf '\001x' >&8
+	within 1000 guest_ends 0
+}
 
 # The status that follows is that of a second end: its uptime goes on, and its exits grow.
 reset_starts_it()
@@ -94,9 +107,12 @@ ends_without_it()
 result 'a guest that is off stays, as shutdown' stays
 result 'it cannot go on' refuses_to_go_on
 result 'a reset starts it anew' reset_starts_it
-result 'vmm stop ends it, as a success' stop_ends
-result 'so does a signal' signal_ends
+result 'vmm info answers within a second' info_answers
+result 'vmm stop ends it within one, as a success' stop_ends
+result 'so does SIGTERM' signal_ends TERM
+result 'so does SIGHUP' signal_ends HUP
 result 'so does vmm stop --force' force_ends
+result 'so does Ctrl-a x' keys_end
 result 'one that panicked stays, and says so' tells_of_a_panic
 result 'vmm stop ends it, as a failure' stop_says_that_it_panicked
 result 'vmm wait waits for its vmm' wait_waits

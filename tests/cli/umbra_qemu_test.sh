@@ -45,13 +45,16 @@ mkdir "$work/1" "$work/2" "$work/3"
 
 first()
 {
+	exec 5<"$work" 1500<"$work"
 	probe "$work/1" || return 1
+	exec 5<&- 1500<&-
 	pid=$(cat "$work/1/qmp.pid") && pids+=("$pid")
 	[ -S "$work/1/qmp.monitor" ] && [ ! -s "$work/1/out" ] && [ ! -s "$work/1/err" ] || return 1
 	# It has left the pipes, and everything else, that it was started with.
 	for fd in 0 1 2; do
 		[ "$(readlink "/proc/$pid/fd/$fd")" = /dev/null ] || return 1
 	done
+	[ -z "$(find "/proc/$pid/fd" -lname "$work")" ] || return 1
 	talk "$work/1/qmp.monitor" && talk "$work/1/qmp.monitor"
 }
 result 'it listens, and its number is written, when the starter returns' first
@@ -200,4 +203,14 @@ no_vmm()
 result 'without vmm' no_vmm
 result 'its version is of Umbra' grep -q '^umbra-qemu (Umbra) .*, not QEMU$' <<<"$("$emulator" --version)"
 
+# says_that_output_is_lost WORD
+says_that_output_is_lost()
+{
+	local out
+
+	out=$("$emulator" "$1" 2>&1 >/dev/full)
+	[ $? = 1 ] && [ "$out" = 'umbra-qemu: cannot write to stdout: No space left on device' ]
+}
+result 'a help that is lost is an error' says_that_output_is_lost --help
+result 'so is a version' says_that_output_is_lost --version
 echo "1..$n"

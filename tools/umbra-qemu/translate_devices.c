@@ -2,7 +2,6 @@
 /* Translates devices, with the back ends that they name. */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "tools/umbra-qemu/translate_int.h"
@@ -20,7 +19,7 @@ int take_descriptor(struct option_values *v, const char *key, u64 *fd, struct er
 	return *fd > 2 ? 0 : values_refuse(v, key, values_look(v, key), "one above 2", e);
 }
 
-/* Finds what @d's key @key names in @g, and takes both ids. */
+/* Finds what @d's key @key names in @g, which nothing else has, and takes both ids. */
 static int find_end(struct option_values *d, const char *key, const struct option_group *g,
 		    struct option_values **out, struct err *e)
 {
@@ -32,18 +31,27 @@ static int find_end(struct option_values *d, const char *key, const struct optio
 	*out = group_find(g, "id", id);
 	if (!*out)
 		return values_refuse(d, key, id, "the id of one that is there", e);
+	if (!values_untouched(*out))
+		return values_refuse(d, key, id, "one that nothing else is on", e);
 	values_take(*out, "id");
 	return device_check_id(*out, "id", id, e);
 }
 
 /* --- character devices ---------------------------------------------------------------------- */
 
-/* A socket serves clients, and nobody waits for the first. */
-static int accept_server(struct option_values *c, struct err *e)
+/* A socket serves clients, and nobody waits for the first: QEMU does both only if it is told. */
+static int need_server(struct option_values *c, struct err *e)
 {
-	int ret = values_accept(c, "server", "on", e);
+	static const char *const keys[][2] = { { "server", "on" }, { "wait", "off" } };
+	int ret = 0;
 
-	return ret ? ret : values_accept(c, "wait", "off", e);
+	for (size_t i = 0; i < ARRAY_SIZE(keys) && !ret; i++) {
+		if (!values_look(c, keys[i][0]))
+			return err_set(e, -EINVAL, "%s: want %s=%s (<source mode='bind'/>)",
+				       c->option, keys[i][0], keys[i][1]);
+		ret = values_accept(c, keys[i][0], keys[i][1], e);
+	}
+	return ret;
 }
 
 /* Writes the host's end of a console or port as vmm takes it. */
@@ -75,7 +83,7 @@ static int translate_end(struct option_values *c, char *text, size_t size, struc
 		ret = values_refuse(c, "path", path,
 				    "an absolute path of up to 200 bytes without a comma", e);
 	if (!ret && !strcmp(backend, "socket"))
-		ret = accept_server(c, e);
+		ret = need_server(c, e);
 	return ret ? ret : values_end(c, e);
 }
 
@@ -201,7 +209,7 @@ static int translate_net_end(struct translation *t, struct option_values *n, cha
 
 static int translate_net(struct translation *t, struct option_values *d, struct err *e)
 {
-	const char *mac = values_take(d, "mac");
+	const char *mac = values_take(d, "mac"), *order = values_look(d, "bootindex");
 	struct option_values *n = NULL;
 	struct device_place place;
 	char text[300];
@@ -212,8 +220,8 @@ static int translate_net(struct translation *t, struct option_values *d, struct 
 		ret = device_place(t, d, &place, e);
 	if (!ret)
 		ret = values_number(d, "bootindex", UINT32_MAX, &bootindex, e);
-	if (!ret && bootindex == 1 && !t->kernel)
-		ret = values_refuse(d, "bootindex", "1", "a disk or a <kernel> to boot first", e);
+	if (!ret && order && bootindex <= 1 && !t->kernel)
+		ret = values_refuse(d, "bootindex", order, "a disk or a <kernel> to boot first", e);
 	if (!ret)
 		ret = values_end(d, e);
 	if (!ret)
@@ -271,6 +279,10 @@ static int translate_balloon(struct translation *t, struct option_values *d, str
 	char text[64];
 	int ret = values_accept(d, "deflate-on-oom", "on|off", e);
 
+	/* As with the source of entropy. */
+	if (!ret && t->balloon)
+		ret = values_refuse(d, "driver", "virtio-balloon-pci", "one of them", e);
+	t->balloon = true;
 	if (!ret)
 		ret = values_accept(d, "free-page-reporting", "on|off", e);
 	if (ret)
@@ -382,7 +394,7 @@ static int translate_monitor(struct translation *t, struct err *e)
 	if (!ret)
 		ret = values_accept(c, "backend", "socket", e);
 	if (!ret)
-		ret = accept_server(c, e);
+		ret = need_server(c, e);
 	if (!ret)
 		ret = take_descriptor(c, "fd", &fd, e);
 	if (!ret)
@@ -420,32 +432,36 @@ static int refuse_unused(struct translation *t, struct err *e)
 	return 0;
 }
 
-/* Returns the index in devices of the disk that a firmware is to begin with; n: there is none. */
-static size_t find_first_disk(const struct translation *t)
+/* Finds the index in devices of the disk that a firmware is to begin with; n: there is none. */
+static int find_first_disk(struct translation *t, size_t *first, struct err *e)
 {
-	size_t first = t->devices.n;
-	long least = 0;
+	u64 least = UINT64_MAX, n;
 
+	*first = t->devices.n;
 	for (size_t i = 0; i < t->devices.n; i++) {
-		const char *driver = values_look(&t->devices.v[i], "driver");
-		const char *index = values_look(&t->devices.v[i], "bootindex");
-		long n = index ? strtol(index, NULL, 10) : -1;
+		struct option_values *d = &t->devices.v[i];
+		const char *driver = values_look(d, "driver");
 
-		if (!driver || n < 0 || strcmp(driver, "virtio-blk-pci") != 0)
+		if (!driver || strcmp(driver, "virtio-blk-pci") != 0)
 			continue;
-		if (first == t->devices.n || n < least) {
-			first = i;
+		n = UINT64_MAX;
+		if (values_number(d, "bootindex", UINT32_MAX, &n, e))
+			return -EINVAL;
+		if (n < least) {
+			*first = i;
 			least = n;
 		}
 	}
-	return first;
+	return 0;
 }
 
 int translate_devices(struct translation *t, struct err *e)
 {
-	size_t first = t->kernel ? t->devices.n : find_first_disk(t);
+	size_t first = t->devices.n;
 	int ret = translate_monitor(t, e);
 
+	if (!ret && !t->kernel)
+		ret = find_first_disk(t, &first, e);
 	if (!ret)
 		ret = find_serial_bus(t, e);
 	if (!ret && first < t->devices.n)

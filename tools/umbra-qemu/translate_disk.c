@@ -46,16 +46,38 @@ static int take_node(struct disk *d, struct option_values *v, struct err *e)
 	return ret;
 }
 
+/*
+ * Finds node @name, on which nothing is yet but, in a circle, one of the @n nodes of @above. NULL
+ * and a line: there is none.
+ */
+static struct option_values *find_node(struct translation *t, struct option_values **above,
+				       unsigned n, const char *name, struct err *e)
+{
+	struct option_values *v = group_find(&t->blockdevs, "node-name", name);
+	bool circle = false;
+
+	for (unsigned i = 0; i < n; i++)
+		circle |= above[i] == v;
+	if (v && (circle || values_untouched(v)))
+		return v;
+	err_set(e, -EINVAL, "-blockdev node-name=%.80s %s", name,
+		v ? "has something on it already" : "is missing");
+	return NULL;
+}
+
 /* Follows the nodes from @name down to the file. */
 static int follow_nodes(struct translation *t, struct disk *d, const char *name, struct err *e)
 {
+	struct option_values *nodes[NODES_MAX];
+
 	for (unsigned i = 0; i < NODES_MAX; i++) {
-		struct option_values *v = group_find(&t->blockdevs, "node-name", name);
+		struct option_values *v = find_node(t, nodes, i, name, e);
 		const char *driver;
 		int ret;
 
 		if (!v)
-			return err_set(e, -EINVAL, "-blockdev node-name=%.80s is missing", name);
+			return -EINVAL;
+		nodes[i] = v;
 		ret = values_need(v, "driver", &driver, e);
 		if (!ret)
 			ret = take_node(d, v, e);

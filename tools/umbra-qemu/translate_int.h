@@ -11,9 +11,8 @@
 #include "tools/umbra-qemu/option_values.h"
 #include "tools/umbra-qemu/translate.h"
 
-/* A machine that libvirt knows; see vmm/monitor/emulator.c, which advertises them. */
+/* One of base/machine_names.h. */
 struct machine_kind {
-	const char *name, *alias;
 	const char *bus;   /* the first one, whose slots devices have */
 	bool express;	   /* each pcie-root-port puts one more below it */
 	const char *buses; /* for messages: what a device's bus may be */
@@ -46,7 +45,7 @@ struct translation {
 	struct device_place serial;
 	bool has_serial;
 	const char *console; /* the device that has it already, or NULL */
-	bool rng;	     /* there was one already */
+	bool rng, balloon;   /* there was one already */
 };
 
 /* Adds a word, or a pair of an option and its value, by a format. -ENOMEM and a line. */

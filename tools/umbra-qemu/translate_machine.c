@@ -5,21 +5,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/machine_names.h"
 #include "base/name_chars.h"
 #include "base/suggest.h"
 #include "tools/umbra-qemu/translate_int.h"
 
 #define GUEST_NAME_MAX 60 /* as vmm/control/socket_dir.h has it */
 
-static const struct machine_kind machines[] = {
-	{ "pc-i440fx-umbra-1", "pc", "pci.0", false, "pci.0" },
-	{ "pc-q35-umbra-1", "q35", "pcie.0", true, "pcie.0 or the id of a pcie-root-port" },
+static const struct machine_kind machines[MACHINE_NAMES] = {
+	[MACHINE_NAME_PC] = { "pci.0", false, "pci.0" },
+	[MACHINE_NAME_Q35] = { "pcie.0", true, "pcie.0 or the id of a pcie-root-port" },
 };
 
 static const struct machine_kind *find_machine(const char *name)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(machines); i++)
-		if (!strcmp(name, machines[i].name) || !strcmp(name, machines[i].alias))
+	for (size_t i = 0; i < MACHINE_NAMES; i++)
+		if (!strcmp(name, machine_names[i].name) || !strcmp(name, machine_names[i].alias))
 			return &machines[i];
 	return NULL;
 }

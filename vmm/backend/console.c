@@ -156,6 +156,7 @@ static int console_open_port(struct console *c, struct machine *m, unsigned inde
 		.what = what,
 		.name = p->name,
 		.text = !index,
+		.closer = c->config.closer,
 		.input = on_port_input,
 		.room = on_endpoint_room,
 		.help = on_endpoint_help,
@@ -219,7 +220,7 @@ int console_create(struct console **out, struct machine *m, const struct guest_s
 	c->turned = (struct loop_call){ .fn = tell_turned_ports, .arg = c };
 	c->ports[0].c = c;
 	if (viewers_create(&c->viewers, machine_loop(m), spec->console.kind == SPEC_ATTACH,
-			   on_port_input, &c->ports[0])) {
+			   config->closer, on_port_input, &c->ports[0])) {
 		console_destroy(c);
 		return err_set(e, -ENOMEM, "out of memory");
 	}

@@ -27,6 +27,7 @@
 #include "vmm/machine/machine.h"
 #include "vmm/spec/spec.h"
 
+struct closer;
 struct console;
 struct pci_bus;
 
@@ -38,6 +39,8 @@ struct console_config {
 	/* Does what endpoint_config.help does. May be NULL. */
 	void (*help)(void *arg, const char *text);
 	void *help_arg;
+	/* Closes what clients of sockets send beside bytes (closer.h); or NULL. */
+	struct closer *closer;
 	bool virtio_input;
 	bool polled_input; /* the guest may be a firmware, see devices/serial.h */
 };

@@ -23,6 +23,7 @@
 
 #define ENDPOINT_RING 65536U
 
+struct closer;
 struct endpoint;
 
 struct endpoint_config {
@@ -30,6 +31,8 @@ struct endpoint_config {
 	const struct spec_endpoint *what;
 	const char *name; /* for messages to the user, e.g. "console" */
 	bool text;	  /* read by people: a line in it may say that something was lost */
+	/* Closes descriptors that a client has sent for nothing. NULL: they are closed at once. */
+	struct closer *closer;
 	/* Takes bytes for the guest; returns how many it took. Main thread. */
 	size_t (*input)(void *arg, const u8 *buf, size_t len);
 	/*

@@ -27,7 +27,9 @@
 #include "base/eventfd.h"
 #include "base/listener.h"
 #include "base/socket_file.h"
+#include "base/socket_read.h"
 #include "vmm/backend/endpoint_int.h"
+#include "vmm/machine/closer.h"
 
 #define LINGER_MS 200 /* for a client to take what is left at the end */
 
@@ -115,10 +117,23 @@ static size_t stream_write(struct endpoint *ep, const u8 *buf, size_t len, bool 
 
 /* --- the client, main thread --------------------------------------------------------------- */
 
+/* Has a descriptor closed that nobody wants, and that may be anything. */
+static void stream_drop_fd(void *arg, int fd)
+{
+	const struct stream *s = arg;
+
+	if (s->ep.c.closer)
+		closer_close(s->ep.c.closer, fd, "a client's descriptor");
+	else
+		close(fd);
+}
+
 static void stream_hang_up(struct stream *s)
 {
 	bool starved;
 
+	if (s->listener >= 0)
+		socket_empty(s->fd, stream_drop_fd, s);
 	pthread_mutex_lock(&s->lock);
 	loop_del(s->loop, s->fd);
 	close(s->fd);
@@ -154,7 +169,8 @@ static void stream_feed_guest(struct stream *s)
 
 static void stream_read_client(struct stream *s)
 {
-	ssize_t n = read(s->fd, s->in, sizeof(s->in));
+	ssize_t n = s->listener >= 0 ? socket_read(s->fd, s->in, sizeof(s->in), stream_drop_fd, s)
+				     : read(s->fd, s->in, sizeof(s->in));
 
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return;
@@ -369,13 +385,30 @@ static bool stream_disown(struct endpoint *ep, struct confine_file *file)
 	return true;
 }
 
+/* Lets go the clients that nobody has let in, with what they have sent. */
+static void drop_waiting_clients(struct stream *s)
+{
+	int fd;
+
+	/* One of the starter's may be another process's, too, and its clients with it. */
+	if (s->ep.c.what->kind != SPEC_SOCKET)
+		return;
+	shutdown(s->listener, SHUT_RDWR);
+	while ((fd = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
+		socket_empty(fd, stream_drop_fd, s);
+		close(fd);
+	}
+}
+
 static void stream_destroy(struct endpoint *ep, s64 until_ms)
 {
 	struct stream *s = stream_of(ep);
 	struct pollfd p = { .fd = s->fd, .events = POLLOUT };
+	bool socket = s->listener >= 0;
 
-	if (s->listener >= 0) {
+	if (socket) {
 		loop_del(s->loop, s->listener);
+		drop_waiting_clients(s);
 		close(s->listener);
 		if (s->owns_file)
 			socket_file_remove(s->ep.c.what->path, &s->id);
@@ -388,6 +421,8 @@ static void stream_destroy(struct endpoint *ep, s64 until_ms)
 	pthread_mutex_unlock(&s->lock);
 	if (s->fd >= 0) {
 		loop_del(s->loop, s->fd);
+		if (socket)
+			socket_empty(s->fd, stream_drop_fd, s);
 		close(s->fd);
 	}
 	if (s->slave >= 0)

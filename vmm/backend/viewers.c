@@ -15,6 +15,8 @@
 
 #include "base/clock.h"
 #include "base/eventfd.h"
+#include "base/socket_read.h"
+#include "vmm/machine/closer.h"
 
 #define FLUSH_NS  10000000ULL /* a serial port writes byte by byte */
 #define FLUSH_LEN 512
@@ -34,6 +36,7 @@ struct viewer {
 
 struct viewers {
 	struct loop *loop;
+	struct closer *closer; /* or NULL */
 	size_t (*input)(void *arg, const u8 *buf, size_t len);
 	void *arg;
 	int timer, room_fd; /* -1 until the first viewer; room_fd: atomic */
@@ -144,8 +147,20 @@ static void on_viewers_timer(void *arg, u32 expiries)
 
 /* --- viewers, main thread ------------------------------------------------------------------ */
 
+/* Has a descriptor closed that nobody wants, and that may be anything. */
+static void viewer_drop_fd(void *arg, int fd)
+{
+	const struct viewer *w = arg;
+
+	if (w->v->closer)
+		closer_close(w->v->closer, fd, "a viewer's descriptor");
+	else
+		close(fd);
+}
+
 static void viewer_leave(struct viewer *w)
 {
+	socket_empty(w->fd, viewer_drop_fd, w);
 	pthread_mutex_lock(&w->v->lock);
 	loop_del(w->v->loop, w->fd);
 	close(w->fd);
@@ -180,7 +195,7 @@ static void on_viewer(void *arg, u32 events)
 		pthread_mutex_unlock(&w->v->lock);
 	}
 	if ((events & EPOLLIN) && w->want_in) {
-		n = recv(w->fd, w->in, sizeof(w->in), MSG_DONTWAIT);
+		n = socket_read(w->fd, w->in, sizeof(w->in), viewer_drop_fd, w);
 		if (n > 0) {
 			w->in_at = 0;
 			w->in_len = (size_t)n;
@@ -309,7 +324,7 @@ unsigned viewers_count(struct viewers *v)
 
 /* --- life ---------------------------------------------------------------------------------- */
 
-int viewers_create(struct viewers **out, struct loop *l, bool keep,
+int viewers_create(struct viewers **out, struct loop *l, bool keep, struct closer *c,
 		   size_t (*input)(void *arg, const u8 *buf, size_t len), void *arg)
 {
 	struct viewers *v = calloc(1, sizeof(*v));
@@ -317,6 +332,7 @@ int viewers_create(struct viewers **out, struct loop *l, bool keep,
 	if (!v)
 		return -ENOMEM;
 	v->loop = l;
+	v->closer = c;
 	v->input = input;
 	v->arg = arg;
 	v->timer = v->room_fd = -1;
@@ -348,6 +364,7 @@ void viewers_destroy(struct viewers *v, s64 until_ms)
 		} while (w->want_out && now_ms() < until_ms && poll(&p, 1, LINGER_MS) > 0 &&
 			 !(p.revents & (POLLERR | POLLHUP)));
 		loop_del(v->loop, w->fd);
+		socket_empty(w->fd, viewer_drop_fd, w);
 		close(w->fd);
 	}
 	pthread_mutex_unlock(&v->lock);

@@ -21,13 +21,15 @@
 #define VIEWERS_RING 65536U
 #define VIEWERS_MAX  8
 
+struct closer;
 struct viewers;
 
 /*
- * Makes a set of viewers. @input takes bytes for the guest, and returns how many it took. Main
- * thread. -ENOMEM.
+ * Makes a set of viewers. @input takes bytes for the guest, and returns how many it took. @c closes
+ * descriptors that a viewer has sent for nothing; NULL: they are closed at once. Main thread.
+ * -ENOMEM.
  */
-int viewers_create(struct viewers **out, struct loop *l, bool keep,
+int viewers_create(struct viewers **out, struct loop *l, bool keep, struct closer *c,
 		   size_t (*input)(void *arg, const u8 *buf, size_t len), void *arg);
 /*
  * Sends the rest of the ring to the viewers that take it, until now_ms() is @until_ms at the

@@ -15,8 +15,9 @@
 #include "devices/ports.h"
 #include "vmm/boot/firmware_kernel.h"
 #include "vmm/boot/firmware_tables.h"
-#include "vmm/machine/file_job.h"
+#include "vmm/machine/closer.h"
 #include "vmm/machine/file_writer.h"
+#include "vmm/machine/held_read.h"
 #include "vmm/machine/layout.h"
 #include "vmm/machine/machine_boot.h"
 #include "vmm/machine/memory.h"
@@ -31,8 +32,7 @@ struct firmware {
 	struct cmos *cmos;
 	struct ports *ports;
 	struct firmware_kernel *kernel;
-	struct file_job fetch;	      /* reads the kernel's files at a reset */
-	bool fetch_noted;	      /* there was a note that the reset waits for it */
+	struct held_read fetch;	      /* reads the kernel's files at a reset */
 	int timer;		      /* of the CMOS clock; belongs to the event loop */
 	int log;		      /* or -1, with the next: no log */
 	struct file_writer *log_file; /* of a log that is a regular file, which has @log then */
@@ -265,39 +265,35 @@ static bool log_is_busy(void *arg)
 	return true;
 }
 
-/* On the job's thread. */
+/* On a thread. */
 static void fetch_kernel(void *arg)
 {
 	struct firmware *f = arg;
 
-	firmware_kernel_fetch(f->kernel);
+	firmware_kernel_fetch(f->kernel, &f->fetch);
 }
 
-s64 firmware_kernel_held_ms(const struct firmware *f, const char **file)
+const struct held_read *firmware_kernel_reading(const struct firmware *f)
 {
-	*file = f->kernel ? firmware_kernel_file(f->kernel) : NULL;
-	return *file ? file_job_ms(&f->fetch) : 0;
-}
-
-static bool kernel_is_fetched(void *arg)
-{
-	struct firmware *f = arg;
-	const char *file;
-	s64 ms = firmware_kernel_held_ms(f, &file);
-
-	machine_note_read(f->m, &f->fetch_noted, ms, file);
-	return file_job_ms(&f->fetch);
+	return &f->fetch;
 }
 
 int firmware_await_kernel(struct firmware *f)
 {
-	if (f->kernel) {
-		f->fetch_noted = false;
-		f->fetch = (struct file_job){ .name = "boot", .run = fetch_kernel, .arg = f };
-		/* Without memory for a thread the reset reads them. */
-		file_job_start(&f->fetch, f->m);
-	}
-	return machine_wait(f->m, kernel_is_fetched, f);
+	f->fetch = (struct held_read){ .name = "boot", .run = fetch_kernel, .arg = f };
+	/* Without memory for a thread the reset reads them. */
+	if (f->kernel)
+		held_read_start(&f->fetch, f->m);
+	return held_read_await(&f->fetch, f->m);
+}
+
+void firmware_release_files(struct firmware *f, struct closer *c)
+{
+	if (f->image_fd >= 0)
+		closer_close(c, f->image_fd, f->image);
+	f->image_fd = -1;
+	if (f->kernel)
+		firmware_kernel_release_files(f->kernel, c);
 }
 
 void firmware_await_log(struct firmware *f)

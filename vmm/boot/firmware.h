@@ -24,7 +24,9 @@
 
 #define FIRMWARE_SEABIOS "/usr/share/seabios/bios-256k.bin" /* of Debian's package seabios */
 
+struct closer;
 struct firmware;
+struct held_read;
 
 struct firmware_config {
 	const char *image; /* "seabios" or a file; outlives the firmware */
@@ -56,15 +58,17 @@ int firmware_create(struct firmware **out, struct machine *m, const struct firmw
 void firmware_await_log(struct firmware *f);
 /*
  * Has the kernel's files read for the start that follows a reset, by a thread, and serves the event
- * loop until they are: their storage may not answer, which a note and firmware_kernel_held_ms()
+ * loop until they are: their storage may not answer, which a note and held_read_ms()
  * tell. No vCPU runs. Returns the exit code by then, as machine_wait() does.
  */
 int firmware_await_kernel(struct firmware *f);
+/* Returns that read, for held_read_ms(). */
+const struct held_read *firmware_kernel_reading(const struct firmware *f);
 /*
- * Returns for how many milliseconds that thread has read, with *file the one that it reads; 0: it
- * does not. Main thread.
+ * Has @c close the files that starts read, before firmware_destroy(), which might wait for their
+ * storage. There is no start any more.
  */
-s64 firmware_kernel_held_ms(const struct firmware *f, const char **file);
+void firmware_release_files(struct firmware *f, struct closer *c);
 /* Returns for how many ms this host's kernel has had lines for the log; 0: none. Any thread. */
 s64 firmware_log_held_ms(const struct firmware *f);
 /*

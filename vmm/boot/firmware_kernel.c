@@ -19,6 +19,8 @@
 #include "base/file.h"
 #include "vmm/boot/checksum.h"
 #include "vmm/boot/setup_header.h"
+#include "vmm/machine/closer.h"
+#include "vmm/machine/held_read.h"
 #include "vmm/machine/layout.h"
 #include "vmm/machine/machine_boot.h"
 #include "vmm/machine/memory.h"
@@ -56,7 +58,6 @@ struct firmware_kernel {
 	struct blob kernel, initrd;
 	struct setup_header header; /* the kernel's, as it was checked */
 	bool fetched;		    /* the files are in memory, unread by firmware_kernel_read() */
-	const char *file;	    /* atomic: the one that is read, or was read last */
 	char *cmdline;
 	u64 initrd_at;
 	size_t setup_len;
@@ -262,38 +263,51 @@ fail:
 	return ret;
 }
 
-/* Reads the files as they are now: a kernel that was installed meanwhile is for the next start. */
-static int read_files(struct firmware_kernel *k, struct err *e)
+/*
+ * Reads the files as they are now: a kernel that was installed meanwhile is for the next start. @r:
+ * who is told which file, or NULL.
+ */
+static int read_files(struct firmware_kernel *k, struct held_read *r, struct err *e)
 {
 	int ret;
 
 	firmware_kernel_release(k);
-	__atomic_store_n(&k->file, k->kernel.path, __ATOMIC_RELEASE);
+	if (r)
+		held_read_file(r, k->kernel.path);
 	ret = read_blob(&k->kernel, e);
 	if (ret || k->initrd.fd < 0)
 		return ret;
-	__atomic_store_n(&k->file, k->initrd.path, __ATOMIC_RELEASE);
+	if (r)
+		held_read_file(r, k->initrd.path);
 	return read_blob(&k->initrd, e);
 }
 
-void firmware_kernel_fetch(struct firmware_kernel *k)
+void firmware_kernel_fetch(struct firmware_kernel *k, struct held_read *r)
 {
-	k->fetched = !read_files(k, NULL);
-}
-
-const char *firmware_kernel_file(const struct firmware_kernel *k)
-{
-	return __atomic_load_n(&k->file, __ATOMIC_ACQUIRE);
+	k->fetched = !read_files(k, r, NULL);
 }
 
 int firmware_kernel_read(struct firmware_kernel *k, struct err *e)
 {
-	int ret = k->fetched ? 0 : read_files(k, e);
+	int ret = k->fetched ? 0 : read_files(k, NULL, e);
 
 	k->fetched = false;
 	if (ret || !k->kernel.data)
 		return ret;
 	return check_files(k, e);
+}
+
+static void blob_release_file(struct blob *b, struct closer *c)
+{
+	if (b->fd >= 0)
+		closer_close(c, b->fd, b->path);
+	b->fd = -1;
+}
+
+void firmware_kernel_release_files(struct firmware_kernel *k, struct closer *c)
+{
+	blob_release_file(&k->kernel, c);
+	blob_release_file(&k->initrd, c);
 }
 
 static void close_blob(struct blob *b)

@@ -191,7 +191,7 @@ static int end_watch(void *part, struct err *e)
 	struct panic_watch *w = part;
 
 	(void)e;
-	file_job_wait(&w->symbols.job);
+	held_read_wait(&w->symbols.read);
 	if (w->timer >= 0)
 		loop_timer_del(machine_loop(w->m), w->timer);
 	pthread_mutex_destroy(&w->lock);

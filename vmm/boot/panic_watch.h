@@ -26,7 +26,7 @@ int panic_watch_create(struct panic_watch **out, struct machine *m, bool poll);
 /* Its reset() forgets all that was read of the kernel that is gone. */
 extern const struct lifecycle_ops panic_watch_part;
 /*
- * Returns the kernel's file, which the watch reads, for symbol_file_held_ms(), and for
+ * Returns the kernel's file, which the watch reads, for held_read_ms(), and for
  * symbol_file_await() before a reset or the end.
  */
 struct symbol_file *panic_watch_symbols(struct panic_watch *w);

@@ -38,6 +38,7 @@ static void read_kernel_file(void *arg)
 	const char *path;
 	int fd = machine_kernel_file(f->m, &path);
 
+	held_read_file(&f->read, path);
 	if (file_read_fd(fd, path, KERNEL_FILE_MAX, &f->data, &f->len, NULL))
 		f->data = NULL;
 }
@@ -64,40 +65,20 @@ bool symbol_file_read(struct symbol_file *f)
 {
 	const char *path;
 
-	if (file_job_ms(&f->job))
+	if (held_read_runs(&f->read))
 		return true;
 	if (machine_kernel(f->m) || machine_kernel_file(f->m, &path) < 0)
 		return false;
-	f->held_noted = false;
-	f->job = (struct file_job){
+	f->read = (struct held_read){
 		.name = "symbols", .run = read_kernel_file, .done = keep_kernel, .arg = f
 	};
 	/* Without memory for a thread the look-up reads it. */
-	return !file_job_start(&f->job, f->m);
-}
-
-s64 symbol_file_held_ms(const struct symbol_file *f, const char **file)
-{
-	s64 ms = file_job_ms(&f->job);
-
-	if (ms)
-		machine_kernel_file(f->m, file);
-	return ms;
-}
-
-static bool file_is_read(void *arg)
-{
-	struct symbol_file *f = arg;
-	const char *file = NULL;
-	s64 ms = symbol_file_held_ms(f, &file);
-
-	machine_note_read(f->m, &f->held_noted, ms, file);
-	return ms;
+	return !held_read_start(&f->read, f->m);
 }
 
 int symbol_file_await(struct symbol_file *f)
 {
-	return machine_wait(f->m, file_is_read, f);
+	return held_read_await(&f->read, f->m);
 }
 
 /* --- symbols ------------------------------------------------------------------------------- */

@@ -5,7 +5,7 @@
 
 #include <stddef.h>
 
-#include "vmm/machine/file_job.h"
+#include "vmm/machine/held_read.h"
 #include "vmm/machine/machine.h"
 
 /*
@@ -33,10 +33,9 @@ struct symbol_file {
 	void *arg;
 
 	/* Its own. */
-	struct file_job job;
+	struct held_read read;
 	u8 *data;
 	size_t len;
-	bool held_noted;
 };
 
 /*
@@ -44,15 +43,7 @@ struct symbol_file {
  * to come; false: symbols can be looked up now. Main thread.
  */
 bool symbol_file_read(struct symbol_file *f);
-/*
- * Returns for how many milliseconds it has been read, with *file its name; 0: it is not. Main
- * thread.
- */
-s64 symbol_file_held_ms(const struct symbol_file *f, const char **file);
-/*
- * Serves the event loop until it is read; a note names it if that takes long. Main thread,
- * outside of machine_run(). Returns the exit code by then, as machine_wait() does.
- */
+/* Serves the event loop until it is read; as held_read_await(). */
 int symbol_file_await(struct symbol_file *f);
 
 /* Returns the guest-physical address of a symbol of the placed kernel, or 0. Loads the symbols. */

@@ -26,6 +26,7 @@ int cmd_disk(int argc, char **argv);
 int cmd_memory(int argc, char **argv);
 int cmd_record(int argc, char **argv);
 int cmd_dial_helper(int argc, char **argv);
+int cmd_remove_helper(int argc, char **argv);
 int cmd_emulator_probe(int argc, char **argv);
 
 #endif

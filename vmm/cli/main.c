@@ -38,6 +38,7 @@ static const struct command {
 	{ "memory", cmd_memory, "show a guest's memory, or ask the guest for some of it" },
 	{ "doctor", cmd_doctor, "say whether this machine's /dev/kvm runs stock kernels" },
 	{ "dial-helper", cmd_dial_helper, NULL },
+	{ "remove-helper", cmd_remove_helper, NULL },
 	{ "emulator-probe", cmd_emulator_probe, NULL },
 };
 

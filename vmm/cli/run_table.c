@@ -150,8 +150,8 @@ static const struct run_option table[] = {
 	{ "dump-on-panic", "DIR",
 	  "when the guest's kernel panics, write its memory to a new file in\n"
 	  "DIR, as vmm dump does. The file, NAME-TIME.core, is made at the\n"
-	  "start, and removed at the end if it is empty (it stays, with\n"
-	  "--confine managed)", SPEC(panic_dumps), .path = true },
+	  "start, and removed at the end if it is empty (with --confine managed\n"
+	  "by a small process that waits for it)", SPEC(panic_dumps), .path = true },
 	{ "paused", NULL,
 	  "start no CPU before `vmm resume`", SPEC(paused) },
 	{ "control", "fd=N|activation",

@@ -33,8 +33,7 @@
  * manages it says how it ended. The files of its sockets stay, as it has no path to them any more:
  * the next guest of the name replaces them, as it does those of a guest that was killed, and `vmm
  * stop` and `vmm kill` remove that of the control socket. A record that a failed start has made
- * stays too, and so does an empty file of --dump-on-panic. It holds no tie to its parent's life; its
- * helpers end with it, by their sockets.
+ * stays too. It holds no tie to its parent's life; its helpers end with it, by their sockets.
  *
  * Not given up, and why: the capability bounding set (41 system calls to empty; without execve(),
  * with no_new_privs, it gives nothing; nor would SECBIT_NOROOT, in one call, take more), and a

@@ -59,13 +59,15 @@ static int compare_names(const void *a, const void *b)
 
 /*
  * Returns true if a VMM listens there, also if its backlog is full (-EAGAIN); else removes the
- * leftover socket.
+ * leftover socket. One that waits for a VMM to be started is left alone.
  */
 static bool guest_lives(const char *dir, const char *file)
 {
 	char path[4096];
 	int fd;
 
+	if (!socket_dir_may_ask(dir, file))
+		return false;
 	snprintf(path, sizeof(path), "%s/%s", dir, file);
 	fd = socket_connect(path);
 	if (fd >= 0)

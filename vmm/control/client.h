@@ -71,7 +71,7 @@ int client_call_once_file(const char *name, const char *command, json_t *args,
 
 /*
  * Lists the names of all running guests of this user (malloc'ed array of strings), sorted; removes
- * leftovers.
+ * leftovers. Starts no unit of systemd's whose socket is among theirs.
  */
 int client_list(char ***out, size_t *n, struct err *e);
 void client_list_free(char **names, size_t n);

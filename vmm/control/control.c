@@ -15,6 +15,7 @@
 #include "base/loop.h"
 #include "base/socket_file.h"
 #include "vmm/control/control_int.h"
+#include "vmm/control/socket_dir.h"
 
 /* What all clients together have of one round of the loop; signals, keys and timers have theirs. */
 #define TURNS_NS (20 * 1000000ULL)
@@ -43,8 +44,6 @@ static int client_input(struct peer *p)
 	struct qmp_client *q = (struct qmp_client *)p;
 
 	q->last = ++q->c->events;
-	if (q->c->drops)
-		client_drop_fds(q);
 	return qmp_input(q);
 }
 
@@ -176,6 +175,7 @@ static struct qmp_client *client_create(struct control *c, int fd)
 		free(q);
 		return NULL;
 	}
+	q->peer.drops = c->drops;
 	return q;
 }
 
@@ -291,7 +291,8 @@ int control_create(struct control **out, struct loop *l, const char *path, struc
 		return err_set(e, -ENOMEM, "out of memory");
 	c->own.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	/* The socket's mode becomes the file's at bind(). */
-	ret = c->own.fd < 0 || fchmod(c->own.fd, 0600) ? -errno : take_path(c->own.fd, &sa);
+	ret = c->own.fd < 0 || fchmod(c->own.fd, SOCKET_DIR_MODE) ? -errno
+								  : take_path(c->own.fd, &sa);
 	if (ret)
 		goto fail;
 	c->path = strdup(path);
@@ -344,9 +345,12 @@ void control_set_closer(struct control *c, control_close_fn *fn, void *arg)
 void control_drop_fds(struct control *c)
 {
 	c->drops = true;
-	for (size_t i = 0; i < CONTROL_CLIENTS; i++)
-		if (c->clients[i])
-			client_drop_fds(c->clients[i]);
+	for (size_t i = 0; i < CONTROL_CLIENTS; i++) {
+		if (!c->clients[i])
+			continue;
+		c->clients[i]->peer.drops = true;
+		client_drop_fds(c->clients[i]);
+	}
 }
 
 int control_add(struct control *c, const struct control_command *table, void *arg)
@@ -408,6 +412,27 @@ static void listener_close(struct control_listener *l)
 	close(l->fd);
 }
 
+/*
+ * Lets go the clients that nobody has let in yet, as all others: their sockets, which close(2) of
+ * the listener would close, may have descriptors in them. Nobody else has this listener.
+ */
+static void drop_waiting_clients(struct control *c)
+{
+	struct qmp_client *q;
+	int fd;
+
+	if (c->own.fd < 0)
+		return;
+	shutdown(c->own.fd, SHUT_RDWR);
+	while ((fd = accept4(c->own.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
+		q = client_create(c, fd);
+		if (q)
+			peer_close(&q->peer);
+		else
+			close(fd);
+	}
+}
+
 void control_destroy(struct control *c)
 {
 	if (!c)
@@ -418,6 +443,7 @@ void control_destroy(struct control *c)
 	/* Before it stops listening: another VMM would take the file for a leftover. */
 	if (c->path && !c->disowned)
 		socket_file_remove(c->path, &c->id);
+	drop_waiting_clients(c);
 	listener_close(&c->own);
 	listener_close(&c->given);
 	while (c->tables) {

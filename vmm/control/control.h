@@ -51,8 +51,8 @@ struct control_command {
 };
 
 /*
- * Listens at @path (created 0600, in a directory of our own). -EADDRINUSE: another VMM serves it; a
- * socket that a killed one left behind is replaced.
+ * Listens at @path (created with SOCKET_DIR_MODE, in a directory of our own). -EADDRINUSE: another
+ * VMM serves it; a socket that a killed one left behind is replaced.
  */
 int control_create(struct control **out, struct loop *l, const char *path, struct err *e);
 /*
@@ -115,7 +115,11 @@ void control_drop_fd(struct control_request *r, int fd);
  */
 typedef void control_close_fn(void *arg, int fd);
 void control_set_closer(struct control *c, control_close_fn *fn, void *arg);
-/* Has all descriptors of clients closed that nobody has taken, also those that still come. */
+/*
+ * Has all descriptors of clients closed that nobody has taken, also those that still come: each by
+ * @fn of control_set_closer(), as soon as it is received, so that none is left behind when the loop
+ * has run for the last time. Those that were not received by then go to it at control_destroy().
+ */
 void control_drop_fds(struct control *c);
 
 /*

@@ -10,8 +10,7 @@
 #include <unistd.h>
 
 #include "base/loop.h"
-
-#define FDS_AT_ONCE 8 /* more than are kept, so that the kernel does not cut those that are */
+#include "base/socket_read.h"
 
 /* Sends what the socket takes of the output. 0, or -errno: the client must go. */
 static int peer_flush(struct peer *p)
@@ -90,28 +89,15 @@ void peer_drop_fd(struct peer *p, int fd)
 		close(fd);
 }
 
-/*
- * Keeps the descriptors that came with a piece of input; those for which there is no room are
- * dropped.
- */
-static void peer_keep_fds(struct peer *p, struct msghdr *msg)
+/* Keeps a descriptor that came with a piece of input, or drops it if there is no room for it. */
+static void peer_keep_fd(void *arg, int fd)
 {
-	for (struct cmsghdr *h = CMSG_FIRSTHDR(msg); h; h = CMSG_NXTHDR(msg, h)) {
-		size_t n;
+	struct peer *p = arg;
 
-		if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS)
-			continue;
-		n = (h->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-		for (size_t i = 0; i < n; i++) {
-			int fd;
-
-			memcpy(&fd, CMSG_DATA(h) + i * sizeof(int), sizeof(fd));
-			if (p->n_loose < PEER_LOOSE_FDS)
-				p->loose[p->n_loose++] = fd;
-			else
-				peer_drop_fd(p, fd);
-		}
-	}
+	if (p->n_loose < PEER_LOOSE_FDS && !p->drops)
+		p->loose[p->n_loose++] = fd;
+	else
+		peer_drop_fd(p, fd);
 }
 
 int peer_take_fd(struct peer *p)
@@ -131,24 +117,6 @@ void peer_consume(struct peer *p, size_t n)
 	p->in_len -= n;
 	memmove(p->in, p->in + n, p->in_len);
 	p->in[p->in_len] = 0;
-}
-
-static ssize_t peer_receive(struct peer *p)
-{
-	char room[CMSG_SPACE(FDS_AT_ONCE * sizeof(int))]
-		__attribute__((aligned(__alignof__(struct cmsghdr))));
-	struct iovec iov = { p->in + p->in_len, PEER_INPUT_MAX - p->in_len };
-	struct msghdr msg = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = room,
-		.msg_controllen = sizeof(room),
-	};
-	ssize_t n = recvmsg(p->fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-
-	if (n >= 0)
-		peer_keep_fds(p, &msg);
-	return n;
 }
 
 void peer_go_on_later(struct peer *p)
@@ -177,7 +145,8 @@ void peer_go_on(struct peer *p)
 /* Reads a piece of input, which is handed over in its turn. -errno: the client must go. */
 static int peer_read(struct peer *p)
 {
-	ssize_t n = peer_receive(p);
+	ssize_t n =
+		socket_read(p->fd, p->in + p->in_len, PEER_INPUT_MAX - p->in_len, peer_keep_fd, p);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
@@ -227,6 +196,8 @@ void peer_close(struct peer *p)
 {
 	while (p->n_loose)
 		peer_drop_fd(p, p->loose[--p->n_loose]);
+	p->drops = true;
+	socket_empty(p->fd, peer_keep_fd, p);
 	loop_del(p->loop, p->fd);
 	close(p->fd);
 	free(p->in);

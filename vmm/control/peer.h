@@ -41,7 +41,8 @@ struct peer {
 	int fd;
 	char *in; /* in_len bytes and a NUL */
 	size_t in_len;
-	bool more; /* the input waits for its turn; nothing more is read until then */
+	bool drops; /* descriptors that come are dropped; its owner sets it */
+	bool more;  /* the input waits for its turn; nothing more is read until then */
 	char *out;
 	size_t out_len, out_done, out_size; /* bytes in @out, of these sent, and its room */
 	int loose[PEER_LOOSE_FDS];
@@ -52,7 +53,10 @@ struct peer {
  * Serves @fd, which is @p's from here on, on @l. @p is zeroed. -errno: @fd is still the caller's.
  */
 int peer_open(struct peer *p, struct loop *l, int fd, const struct peer_ops *ops);
-/* Closes the socket, drops the descriptors that were not taken, then calls ops->gone(). */
+/*
+ * Closes the socket, drops the descriptors that were not taken or not even received, then calls
+ * ops->gone().
+ */
 void peer_close(struct peer *p);
 
 /* Queues @len bytes and sends what the socket takes. -errno: the client must go. */

@@ -358,11 +358,28 @@ static size_t skip_line(struct qmp_client *q, size_t at)
 	return end ? (size_t)(end + 1 - q->peer.in) : q->peer.in_len;
 }
 
+/*
+ * Returns true if what there is from @at on may be the beginning of an object. Of a word, a number
+ * or a character whose end is missing jansson tells as of one that is none.
+ */
+static bool is_cut(const struct qmp_client *q, size_t at, const json_error_t *error)
+{
+	size_t left = q->peer.in_len - at, read = (size_t)error->position;
+
+	switch (json_error_code(error)) {
+	case json_error_premature_end_of_input:
+		return true;
+	case json_error_invalid_utf8:
+		return read + 3 >= left;
+	default:
+		return read >= left;
+	}
+}
+
 /* Tells what is wrong with the line at *at, of which @error tells, and skips it; 1: it goes on. */
 static int refuse_line(struct qmp_client *q, size_t *at, const json_error_t *error)
 {
-	bool cut = *at == q->peer.in_len ||
-		   json_error_code(error) == json_error_premature_end_of_input;
+	bool cut = *at == q->peer.in_len || is_cut(q, *at, error);
 	int fd;
 
 	if (cut && (*at || q->peer.in_len < PEER_INPUT_MAX))

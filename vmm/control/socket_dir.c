@@ -153,3 +153,83 @@ int socket_dir_path(char **out, const char *name, bool create_dir, struct err *e
 	free(dir);
 	return ret;
 }
+
+/* --- sockets of other processes ------------------------------------------------------------- */
+
+/* Opens the file of locks in @dir, which is made if @create. Returns its descriptor or -errno. */
+static int open_served(const char *dir, bool create)
+{
+	char path[300];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/served", dir);
+	fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | (create ? O_CREAT : 0),
+		  0600);
+	return fd < 0 ? -errno : fd;
+}
+
+static struct flock lock_of(const struct stat *st, short type)
+{
+	return (struct flock){ .l_type = type,
+			       .l_whence = SEEK_SET,
+			       .l_start = (off_t)(st->st_ino & INT64_MAX),
+			       .l_len = 1 };
+}
+
+/* Does @path name a file of the directory @dir itself? */
+static bool lies_in(const char *path, const char *dir)
+{
+	size_t len = strlen(dir);
+
+	return !strncmp(path, dir, len) && path[len] == '/' && !strchr(path + len + 1, '/');
+}
+
+int socket_dir_hold(const char *path)
+{
+	char *dir = NULL;
+	struct flock l;
+	struct stat st;
+	int fd = socket_dir_find(&dir, false, NULL);
+
+	if (fd)
+		return fd;
+	if (!dir || !lies_in(path, dir) || lstat(path, &st) || !S_ISSOCK(st.st_mode)) {
+		free(dir);
+		return -ENOENT;
+	}
+	fd = open_served(dir, true);
+	free(dir);
+	if (fd < 0)
+		return fd;
+	/* Shared, since several may serve one socket. */
+	l = lock_of(&st, F_RDLCK);
+	if (fcntl(fd, F_OFD_SETLK, &l)) {
+		int ret = -errno;
+
+		close(fd);
+		return ret;
+	}
+	return fd;
+}
+
+bool socket_dir_may_ask(const char *dir, const char *file)
+{
+	char path[300];
+	struct flock l;
+	struct stat st;
+	bool held;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, file);
+	if (lstat(path, &st) || !S_ISSOCK(st.st_mode))
+		return false;
+	if (st.st_mode & S_ISVTX)
+		return true;
+	fd = open_served(dir, false);
+	if (fd < 0)
+		return false;
+	l = lock_of(&st, F_WRLCK);
+	held = !fcntl(fd, F_OFD_GETLK, &l) && l.l_type != F_UNLCK;
+	close(fd);
+	return held;
+}

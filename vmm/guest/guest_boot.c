@@ -12,12 +12,14 @@
 
 #include "base/file.h"
 #include "shadow/kernel/kernel.h"
+#include "shadow/kernel/prepared.h"
 #include "vmm/backend/platform.h"
 #include "vmm/boot/boot.h"
 #include "vmm/boot/kernel_cache.h"
 #include "vmm/boot/probe.h"
 #include "vmm/boot/symbolize.h"
-#include "vmm/machine/file_job.h"
+#include "vmm/machine/closer.h"
+#include "vmm/machine/held_read.h"
 #include "vmm/machine/machine.h"
 #include "vmm/machine/machine_boot.h"
 #include "vmm/session/sessions.h"
@@ -36,6 +38,7 @@ struct guest_boot {
 	const struct note_sink *notes;
 	struct machine *m;
 	struct sessions *sessions; /* or NULL */
+	struct closer *closer;
 	/* NULL before the kernel is read, and once the guest executes if no session needs it. */
 	struct kernel *kernel;
 	bool drawn;   /* the kernel's place */
@@ -46,10 +49,8 @@ struct guest_boot {
 	int file;   /* the kernel's descriptor until the machine has it, then -1 */
 	int initrd; /* descriptor, or -1 */
 	struct {
-		struct file_job job;
+		struct held_read read;
 		struct boot_copy kernel, initrd; /* until they are placed */
-		const char *file;		 /* atomic: the one that is read */
-		bool held_noted;
 	} again;	   /* what guest_boot_await_files() has read for a start after a reset */
 	char kvm_why[300]; /* "" or why this KVM does not run stock kernels */
 };
@@ -150,10 +151,12 @@ int guest_boot_create(struct guest_boot **out, const struct guest_spec *spec,
 	return 0;
 }
 
-void guest_boot_attach(struct guest_boot *b, struct machine *m, struct sessions *s)
+void guest_boot_attach(struct guest_boot *b, struct machine *m, struct sessions *s,
+		       struct closer *c)
 {
 	b->m = m;
 	b->sessions = s;
+	b->closer = c;
 	machine_keep_kernel_file(m, b->spec->kernel, b->file);
 	b->file = -1;
 }
@@ -262,12 +265,12 @@ static void copy_read(struct guest_boot *b, struct boot_copy *copy, int fd, cons
 	copy_drop(copy);
 	if (fd < 0)
 		return;
-	__atomic_store_n(&b->again.file, path, __ATOMIC_RELEASE);
+	held_read_file(&b->again.read, path);
 	if (file_read_fd(fd, path, COPY_MAX, &copy->data, &copy->len, NULL))
 		copy->data = NULL;
 }
 
-/* On the job's thread. */
+/* On a thread. */
 static void read_files_again(void *arg)
 {
 	struct guest_boot *b = arg;
@@ -278,30 +281,17 @@ static void read_files_again(void *arg)
 	copy_read(b, &b->again.initrd, b->initrd, b->spec->initrd);
 }
 
-s64 guest_boot_held_ms(const struct guest_boot *b, const char **file)
+const struct held_read *guest_boot_reading(const struct guest_boot *b)
 {
-	*file = __atomic_load_n(&b->again.file, __ATOMIC_ACQUIRE);
-	return *file ? file_job_ms(&b->again.job) : 0;
-}
-
-static bool files_are_read(void *arg)
-{
-	struct guest_boot *b = arg;
-	const char *file;
-	s64 ms = guest_boot_held_ms(b, &file);
-
-	machine_note_read(b->m, &b->again.held_noted, ms, file);
-	return file_job_ms(&b->again.job);
+	return &b->again.read;
 }
 
 int guest_boot_await_files(struct guest_boot *b)
 {
-	b->again.file = NULL;
-	b->again.held_noted = false;
-	b->again.job = (struct file_job){ .name = "boot", .run = read_files_again, .arg = b };
+	b->again.read = (struct held_read){ .name = "boot", .run = read_files_again, .arg = b };
 	/* Without memory for a thread the start reads them. */
-	file_job_start(&b->again.job, b->m);
-	return machine_wait(b->m, files_are_read, b);
+	held_read_start(&b->again.read, b->m);
+	return held_read_await(&b->again.read, b->m);
 }
 
 bool guest_boot_damaged(const struct guest_boot *b)
@@ -319,8 +309,33 @@ u64 guest_boot_kaslr(const struct guest_boot *b)
 	return b->kaslr;
 }
 
+/* Has the prepared kernel's file closed, which may lie on any storage, a user's own for one. */
+static void release_prepared(struct guest_boot *b)
+{
+	int fd = b->kernel ? prepared_take_file(b->kernel) : -1;
+
+	if (fd >= 0)
+		closer_close(b->closer, fd, "the prepared kernel");
+}
+
+void guest_boot_release_files(struct guest_boot *b)
+{
+	int fd;
+
+	if (!b->m)
+		return;
+	fd = machine_take_kernel_file(b->m);
+	if (fd >= 0)
+		closer_close(b->closer, fd, b->spec->kernel);
+	if (b->initrd >= 0)
+		closer_close(b->closer, b->initrd, b->spec->initrd);
+	b->initrd = -1;
+	release_prepared(b);
+}
+
 void guest_boot_trim(struct guest_boot *b)
 {
+	release_prepared(b);
 	if (b->sessions) {
 		kernel_trim(b->kernel); /* sessions need its symbols and types */
 		return;
@@ -358,6 +373,7 @@ static int reset_boot(void *part, struct err *e)
 	struct kernel *known = machine_kernel(b->m);
 
 	(void)e;
+	release_prepared(b);
 	symbolize_release_kernel(b->m);
 	if (known != b->kernel)
 		kernel_close(known);

@@ -11,7 +11,9 @@
 #include "vmm/machine/lifecycle.h"
 #include "vmm/spec/spec.h"
 
+struct closer;
 struct guest_boot;
+struct held_read;
 struct kernel;
 struct machine;
 struct sessions;
@@ -22,8 +24,12 @@ struct sessions;
  */
 int guest_boot_create(struct guest_boot **out, const struct guest_spec *spec,
 		      const struct note_sink *notes, struct err *e);
-/* Tells the guest that starts with it: its machine, and its sessions or NULL. */
-void guest_boot_attach(struct guest_boot *b, struct machine *m, struct sessions *s);
+/*
+ * Tells the guest that starts with it: its machine, its sessions or NULL, and who closes files
+ * while the loop runs.
+ */
+void guest_boot_attach(struct guest_boot *b, struct machine *m, struct sessions *s,
+		       struct closer *c);
 /*
  * Parses the kernel and draws its place: after confinement, since its file is a stranger's. Opens
  * nothing. guest_boot_part does it at the start, if no other part needed the kernel before.
@@ -38,17 +44,19 @@ struct kernel *guest_boot_kernel(const struct guest_boot *b);
 u64 guest_boot_kaslr(const struct guest_boot *b);
 /*
  * Has the files read for the start that follows a reset, by a thread, and serves the event loop
- * until they are: their storage may not answer, which a note and guest_boot_held_ms() tell. No vCPU
+ * until they are: their storage may not answer, which a note and held_read_ms() tell. No vCPU
  * runs. Returns the exit code by then, as machine_wait() does.
  */
 int guest_boot_await_files(struct guest_boot *b);
-/*
- * Returns for how many milliseconds that thread has read, with *file the one that it reads; 0: it
- * does not. Main thread.
- */
-s64 guest_boot_held_ms(const struct guest_boot *b, const char **file);
+/* Returns that read, for held_read_ms(). */
+const struct held_read *guest_boot_reading(const struct guest_boot *b);
 /* Gives back the memory that only placing the kernel needed, when the guest executes already. */
 void guest_boot_trim(struct guest_boot *b);
+/*
+ * Has the files closed by the closer, before guest_boot_destroy(), which might wait for their
+ * storage. There is no start any more, and no report that needs the kernel.
+ */
+void guest_boot_release_files(struct guest_boot *b);
 /*
  * Returns the command line of a guest of @spec: @append, which is the spec's or has the session
  * layer's changes, with a console in front unless one is named, and "nokaslr" if it is asked for.

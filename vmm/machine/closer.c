@@ -3,8 +3,9 @@
 #include "vmm/machine/closer.h"
 
 #include <errno.h>
-#include <stdio.h>
+#include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "vmm/machine/file_job.h"
@@ -13,7 +14,7 @@
 struct closing {
 	struct closing *next;
 	int fd;
-	char what[96];
+	char what[];
 };
 
 struct closer {
@@ -22,6 +23,7 @@ struct closer {
 	struct closing *first, **end; /* in order */
 	struct wait_hook wait_hook;
 	bool held_noted; /* there was a note about the first one */
+	unsigned more;	 /* how many are taken before closer_limit() is reached */
 };
 
 /* On the job's thread. */
@@ -76,6 +78,7 @@ int closer_create(struct closer **out, struct machine *m)
 		return -ENOMEM;
 	c->m = m;
 	c->end = &c->first;
+	c->more = UINT_MAX;
 	c->job = (struct file_job){
 		.name = "close", .run = closer_run, .done = closer_done, .arg = c
 	};
@@ -87,15 +90,17 @@ int closer_create(struct closer **out, struct machine *m)
 
 void closer_close(struct closer *c, int fd, const char *what)
 {
-	struct closing *n = malloc(sizeof(*n));
+	size_t len = strlen(what) + 1;
+	struct closing *n = c->more ? malloc(sizeof(*n) + len) : NULL;
 
 	/* Without memory it stays open, since a close here might never return. */
 	if (n) {
 		n->next = NULL;
 		n->fd = fd;
-		snprintf(n->what, sizeof(n->what), "%s", what);
+		memcpy(n->what, what, len);
 		*c->end = n;
 		c->end = &n->next;
+		c->more -= c->more != UINT_MAX;
 	}
 	closer_go_on(c);
 }
@@ -108,18 +113,15 @@ s64 closer_held_ms(const struct closer *c, const char **what)
 	return ms;
 }
 
-/* It is not busy if there is no memory for a thread; closer_destroy() closes then. */
-static bool closer_is_busy(void *arg)
+void closer_limit(struct closer *c, unsigned more)
 {
-	struct closer *c = arg;
-
-	closer_go_on(c);
-	return file_job_ms(&c->job);
+	c->more = more;
 }
 
-void closer_await(struct closer *c)
+bool closer_is_busy(struct closer *c)
 {
-	machine_wait(c->m, closer_is_busy, c);
+	closer_go_on(c);
+	return file_job_ms(&c->job);
 }
 
 void closer_destroy(struct closer *c)

@@ -6,10 +6,12 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -17,10 +19,11 @@
 #include "vmm/machine/layout.h"
 #include "vmm/machine/machine_boot.h"
 #include "vmm/machine/memory.h"
+#include "vmm/machine/vcpu.h"
 
 #define PAGE	  4096ULL
 #define PIECE	  (64 * PAGE)	/* what is written to a file at once */
-#define POLL_MS	  200		/* after which core_cancel() is seen */
+#define POLL_MS	  200		/* after which core_cancel() is seen, where nothing is taken */
 #define IMAGE_MAX (64ULL << 20) /* of a kernel in its own mapping: text, data and bss */
 #define SLOTS_MAX (LAYOUT_SLOT_END - LAYOUT_SLOT_UMBRA)
 #define LOADS_MAX (2 + SLOTS_MAX)
@@ -42,7 +45,7 @@ struct core {
 	size_t vmcoreinfo_len;		   /* 0: there is none */
 	u64 image_va, image_pa, image_len; /* the kernel's image in RAM; length 0: not known */
 	int fd;
-	bool regular; /* @fd is a regular file or a block device: write(2) takes all */
+	bool regular; /* @fd is a regular file or a block device: no signal interrupts write(2) */
 	bool sparse;
 	u64 hole;	 /* bytes that were left out at the end */
 	bool cancel;	 /* atomic */
@@ -199,7 +202,7 @@ static void find_image(struct core *c)
 
 /* --- writing --------------------------------------------------------------------------------- */
 
-/* Waits until what is no file takes a page, or is not there any more. */
+/* Waits until a descriptor with O_NONBLOCK has room, or nobody at its other end. */
 static int wait_for_room(const struct core *c)
 {
 	struct pollfd p = { .fd = c->fd, .events = POLLOUT };
@@ -218,25 +221,44 @@ static int wait_for_room(const struct core *c)
 static int put(struct core *c, const void *buf, size_t len)
 {
 	const u8 *p = buf;
+	int ret;
 
 	while (len) {
-		size_t n = c->regular || len < PAGE ? len : PAGE;
 		ssize_t took;
-		int ret = is_cancelled(c) ? -ECANCELED : c->regular ? 0 : wait_for_room(c);
 
-		if (ret)
-			return ret;
+		if (is_cancelled(c))
+			return -ECANCELED;
 		if (c->regular)
 			__atomic_store_n(&c->since, now_ms(), __ATOMIC_RELEASE);
-		took = write(c->fd, p, n);
+		took = write(c->fd, p, len);
+		ret = took < 0 ? -errno : 0;
 		__atomic_store_n(&c->since, 0, __ATOMIC_RELEASE);
-		if (took < 0 && errno != EINTR && errno != EAGAIN)
-			return -errno;
+		if (ret == -EAGAIN)
+			ret = wait_for_room(c);
+		if (ret && ret != -EINTR)
+			return ret;
 		if (took > 0) {
 			p += took;
 			len -= (size_t)took;
 		}
 	}
+	return 0;
+}
+
+/*
+ * Has a signal interrupt the calling thread now and then, so that it is not long in write(2) once
+ * the core is cancelled. A single signal, sent by whoever cancels, could come just before the call.
+ */
+static int interrupts_begin(timer_t *timer)
+{
+	const struct timespec period = { .tv_nsec = POLL_MS * (long)NS_PER_MS };
+	const struct itimerspec often = { period, period };
+	struct sigevent by = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = VCPU_SIGNAL };
+
+	by._sigev_un._tid = gettid();
+	if (timer_create(CLOCK_MONOTONIC, &by, timer))
+		return -errno;
+	timer_settime(*timer, 0, &often, NULL);
 	return 0;
 }
 
@@ -378,18 +400,13 @@ static int put_end(struct core *c)
 	return at < 0 || ftruncate(c->fd, at) ? -errno : 0;
 }
 
-int core_write(struct core *c, int fd, bool append)
+/* Writes headers, notes and memory. */
+static int put_all(struct core *c)
 {
-	struct stat st;
 	size_t len;
 	u8 *head;
 	int ret;
 
-	c->fd = fd;
-	if (fstat(fd, &st))
-		return -errno;
-	c->regular = S_ISREG(st.st_mode) || S_ISBLK(st.st_mode);
-	c->sparse = S_ISREG(st.st_mode) && !st.st_size && !append;
 	find_vmcoreinfo(c);
 	find_image(c);
 	head = make_head(c, &len);
@@ -403,4 +420,25 @@ int core_write(struct core *c, int fd, bool append)
 	for (size_t i = 0; i < c->n_loads && !ret; i++)
 		ret = put_load(c, &c->loads[i]);
 	return ret ? ret : put_end(c);
+}
+
+int core_write(struct core *c, int fd, bool append)
+{
+	struct stat st;
+	timer_t timer;
+	int ret;
+
+	c->fd = fd;
+	if (fstat(fd, &st))
+		return -errno;
+	c->regular = S_ISREG(st.st_mode) || S_ISBLK(st.st_mode);
+	c->sparse = S_ISREG(st.st_mode) && !st.st_size && !append;
+	if (c->regular)
+		return put_all(c);
+	ret = interrupts_begin(&timer);
+	if (ret)
+		return ret;
+	ret = put_all(c);
+	timer_delete(timer);
+	return ret;
 }

@@ -43,9 +43,12 @@ void core_destroy(struct core *c); /* NULL allowed */
 
 /*
  * Writes the core to @fd, from where that is on; on a thread that may wait for @fd (a
- * HOST_THREAD_FILE). Of a pipe or a socket it waits for room by poll(2), so that core_cancel() ends
- * it; a regular file's storage may hold it. @append: @fd is open for appending. -ECANCELED, or the
- * -errno of write(2).
+ * HOST_THREAD_FILE). A pipe, a socket or a terminal whose reader has stopped holds it in write(2)
+ * until core_cancel(): O_NONBLOCK belongs to whoever else has the open file, and that poll(2) finds
+ * room promises nothing where another process writes there, too, or where a terminal has less than
+ * is written. So a signal interrupts the thread now and then. A regular file's storage may hold
+ * it for longer. @append: @fd is open for appending. -ECANCELED, -EAGAIN: the user has too many
+ * timers, or the -errno of write(2).
  */
 int core_write(struct core *c, int fd, bool append);
 /* Has core_write() end soon, if it has not. Any thread. */

@@ -34,8 +34,7 @@
 #include "vmm/machine/threads.h"
 #include "vmm/machine/vcpu_reset.h"
 
-#define NMI_ERRORS   0xc0 /* SERR# and IOCHK# */
-#define READ_HELD_MS 5000
+#define NMI_ERRORS 0xc0 /* SERR# and IOCHK# */
 
 struct machine {
 	struct machine_host host;
@@ -339,6 +338,14 @@ int machine_kernel_file(const struct machine *m, const char **path)
 	return m->kernel_path ? m->kernel_fd : -1;
 }
 
+int machine_take_kernel_file(struct machine *m)
+{
+	int fd = m->kernel_fd;
+
+	m->kernel_fd = -1;
+	return fd;
+}
+
 u64 machine_kernel_phys(const struct machine *m)
 {
 	return m->kernel_phys;
@@ -506,12 +513,6 @@ void machine_note_held(const struct machine *m, bool *noted, s64 ms, const char 
 		 "%s%s%s: this host's kernel holds what is done to it and does not give it back; "
 		 "the guest's reset or end waits for that",
 		 what ? what : "", what ? " " : "", file);
-}
-
-void machine_note_read(const struct machine *m, bool *noted, s64 ms, const char *file)
-{
-	if (ms >= READ_HELD_MS)
-		machine_note_held(m, noted, ms, NULL, file);
 }
 
 void machine_add_wait_hook(struct machine *m, struct wait_hook *hook)

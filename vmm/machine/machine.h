@@ -69,11 +69,12 @@
  * forbids it. With --no-shutdown it rests at an end that the guest itself brought about,
  * (E1) to (E7), and at a reset that --no-reboot forbids: machine_rest() serves the loop until an
  * (E10), which starts the guest anew, paused; or (E8), (E9), (E11), (E12), (E13). Else guest_end()
- * waits for the threads of the disks and of the files that console, ports, firmware and record
- * write, which the host's kernel may hold, and serves the loop meanwhile; then it ends the parts
- * downwards, by (L5) of lifecycle.h: the console waits up to 700 ms for its readers, the devices'
- * threads are joined, the record is closed. If sessions have not loaded all their drivers by an
- * (E1), guest_run() makes its code ERROR, and does not rest.
+ * waits for the threads of the disks, of the files that console, ports, firmware and record write,
+ * and of those that close what starts have read, which the host's kernel may hold, and serves the
+ * loop meanwhile; then it ends the parts downwards, by (L5) of lifecycle.h: the console waits up
+ * to 700 ms for its readers, the devices' threads are joined, the record is closed. If sessions
+ * have not loaded all their drivers by an (E1), guest_run() makes its code ERROR, and does not
+ * rest.
  *
  * The request that wins:
  *  (W1) The first.
@@ -261,11 +262,6 @@ int machine_wait(struct machine *m, bool (*busy)(void *arg), void *arg);
  */
 void machine_note_held(const struct machine *m, bool *noted, s64 ms, const char *what,
 		       const char *file);
-/*
- * Does the same for @file which is read as a whole, from five seconds on: slow storage takes more
- * than one for a kernel, and gives it all the same.
- */
-void machine_note_read(const struct machine *m, bool *noted, s64 ms, const char *file);
 /* What is called after a second of such a wait, or of machine_run()'s for its vCPUs, and again. */
 struct wait_hook {
 	void (*fn)(void *arg);

@@ -28,6 +28,11 @@ void machine_unlock_kernel(struct machine *m);
  * is none.
  */
 int machine_kernel_file(const struct machine *m, const char **path);
+/*
+ * Gives it to the caller, to be closed at the end without waiting for it (closer.h); the path
+ * stays. -1: there is none.
+ */
+int machine_take_kernel_file(struct machine *m);
 
 /*
  * Called before a device's power request takes effect, on a vCPU's thread; true: it is dealt with.

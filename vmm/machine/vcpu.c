@@ -24,7 +24,6 @@
 #include "vmm/machine/threads.h"
 #include "vmm/machine/vcpu_reset.h"
 
-#define KICK_SIGNAL (SIGRTMIN + 1)
 #define GP_VECTOR   13
 /*
  * Who has asked for the special registers at an exit asks at the next ones, too (a driver's calls):
@@ -202,7 +201,7 @@ int vcpu_create(struct vcpu **out, const struct vcpu_config *c, struct err *e)
 	/* The handler is set here because a confined VMM cannot set one any more. */
 	sigemptyset(&sa.sa_mask); /* and no SA_RESTART, since KVM_RUN is to return */
 	if (c->index == 0)
-		sigaction(KICK_SIGNAL, &sa, NULL);
+		sigaction(VCPU_SIGNAL, &sa, NULL);
 	v->config = *c;
 	v->fd = ioctl(c->vm, KVM_CREATE_VCPU, (unsigned long)c->index);
 	if (v->fd < 0) {
@@ -503,7 +502,7 @@ int vcpu_start(struct vcpu *v, vcpu_exit_fn *fn, struct err *e)
 static void vcpu_kick(struct vcpu *v)
 {
 	if (__atomic_load_n(&v->started, __ATOMIC_ACQUIRE))
-		pthread_kill(v->thread, KICK_SIGNAL);
+		pthread_kill(v->thread, VCPU_SIGNAL);
 }
 
 void vcpu_stop(struct vcpu *v)

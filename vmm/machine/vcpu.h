@@ -46,10 +46,17 @@
 #define UMBRA_VMM_MACHINE_VCPU_H
 
 #include <linux/kvm.h>
+#include <signal.h>
 #include <sys/types.h>
 
 #include "base/err.h"
 #include "base/types.h"
+
+/*
+ * Has a system call that waits return with EINTR: a handler that does nothing is set for it by the
+ * first vcpu_create(), as a confined VMM can set none.
+ */
+#define VCPU_SIGNAL (SIGRTMIN + 1)
 
 struct machine;
 struct memory;

@@ -5,17 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/machine_names.h"
 #include "base/types.h"
 #include "vmm/control/control.h"
 #include "vmm/spec/spec.h"
-
-static const struct machine {
-	const char *name, *alias;
-	bool is_default;
-} machines[] = {
-	{ "pc-i440fx-umbra-1", "pc", true },
-	{ "pc-q35-umbra-1", "q35", false },
-};
 
 #define PROPERTIES_MAX 3
 
@@ -90,14 +83,14 @@ static void query_machines(void *arg, struct control_request *r, const json_t *a
 
 	(void)arg;
 	(void)args;
-	for (size_t i = 0; i < ARRAY_SIZE(machines); i++) {
+	for (size_t i = 0; i < MACHINE_NAMES; i++) {
 		json_t *m =
-			json_pack("{s:s, s:s, s:i, s:b, s:b, s:b}", "name", machines[i].name,
-				  "alias", machines[i].alias, "cpu-max", SPEC_MAX_CPUS,
+			json_pack("{s:s, s:s, s:i, s:b, s:b, s:b}", "name", machine_names[i].name,
+				  "alias", machine_names[i].alias, "cpu-max", SPEC_MAX_CPUS,
 				  "hotpluggable-cpus", 0, "numa-mem-supported", 0, "deprecated", 0);
 
 		/* QEMU has the member for the default alone. */
-		if (m && machines[i].is_default)
+		if (m && i == MACHINE_NAME_PC)
 			json_object_set_new(m, "is-default", json_true());
 		json_array_append_new(list, m);
 	}
@@ -230,7 +223,7 @@ static const struct control_command commands[] = {
 	{ NULL, NULL },
 };
 
-/* What virsh shows of its commands that come to nothing, by the first that libvirt sends for each. */
+/* What virsh shows of commands that come to nothing, by the first that libvirt sends for each. */
 static const struct control_absence absences[] = {
 	{ "migrate-set-parameters", "Umbra cannot save, restore or migrate a guest yet" },
 	{ "migrate", "Umbra cannot save, restore or migrate a guest yet" },

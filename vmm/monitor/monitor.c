@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/listener.h"
 #include "vmm/backend/platform.h"
@@ -61,6 +62,11 @@ static int listen_on_given(struct monitor *mon, struct err *e)
 	if (ret)
 		return ret;
 	listener_path(fd, mon->given, sizeof(mon->given));
+	/* Elsewhere no list looks for it. */
+	mon->held = *mon->given ? socket_dir_hold(mon->given) : -ENOENT;
+	if (mon->held < 0 && mon->held != -ENOENT)
+		note_put(machine_notes(mon->m), "--control: vmm ps cannot list the guest by %s: %s",
+			 mon->given, strerror(-mon->held));
 	if (!mon->name)
 		mon->name = strdup("guest");
 	return mon->name ? 0 : err_set(e, -ENOMEM, "out of memory");
@@ -109,8 +115,6 @@ static int monitor_listen(struct monitor *mon, struct err *e)
 		ret = listen_on_given(mon, e);
 	if (ret || !mon->control)
 		return ret;
-	if (closer_create(&mon->closer, mon->m))
-		return -ENOMEM;
 	control_set_closer(mon->control, monitor_close_fd, mon);
 	for (size_t i = 0; i < ARRAY_SIZE(tables) && !ret; i++)
 		ret = control_add(mon->control, tables[i], mon);
@@ -130,13 +134,16 @@ int monitor_create(struct monitor **out, struct machine *m, const struct guest_s
 	if (!mon)
 		return err_set(e, -ENOMEM, "out of memory");
 	mon->m = m;
+	mon->held = -1;
 	mon->spec = spec;
 	mon->sections_tail = &mon->sections;
 	mon->cpus.timer = -1;
 	monitor_balloon_begin(mon);
 	monitor_ports_begin(mon);
 	mon->state = spec->paused ? MONITOR_PRELAUNCH : MONITOR_RUNNING;
-	ret = monitor_listen(mon, e);
+	ret = closer_create(&mon->closer, m);
+	if (!ret)
+		ret = monitor_listen(mon, e);
 	if (ret == -ENOMEM)
 		err_set(e, ret, "out of memory");
 	if (ret) {
@@ -168,6 +175,8 @@ void monitor_destroy(struct monitor *mon)
 		free(p);
 	}
 	free(mon->socket);
+	if (mon->held >= 0)
+		close(mon->held);
 	free(mon->name);
 	free(mon);
 }

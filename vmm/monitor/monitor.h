@@ -20,6 +20,7 @@
 #include "vmm/machine/machine.h"
 #include "vmm/spec/spec.h"
 
+struct closer;
 struct console;
 struct control;
 struct monitor;
@@ -58,11 +59,15 @@ void monitor_set_devices(struct monitor *mon, struct platform *p, struct console
  */
 void monitor_ended(struct monitor *mon, int code);
 /*
- * Serves the event loop until the descriptors that clients have passed and nobody has taken are
- * closed: that may wait for what they are. To be called before monitor_part's end(), at which no
- * client could ask what is waited for.
+ * Begins the end of descriptors: those that clients have passed and nobody has taken are closed,
+ * which may wait for what they are, and so are those that still come, a few; further ones are left
+ * to the exit of the process. After that the loop is to be served as long as monitor_is_closing(),
+ * and not again after monitor_leave_files(): what clients pass then is not looked at, since nobody
+ * could ask what is waited for.
  */
-void monitor_await_clients(struct monitor *mon);
+void monitor_begin_end(struct monitor *mon);
+bool monitor_is_closing(struct monitor *mon);
+void monitor_leave_files(struct monitor *mon);
 /*
  * Sends what QEMU sends when its process outlives the guest's end (-no-shutdown): SHUTDOWN, or
  * GUEST_PANICKED, and STOP. Clients that wait for a pause have it. From here on `cont` is an error
@@ -88,10 +93,9 @@ void monitor_restarted(struct monitor *mon);
  * left empty if it does not get all.
  */
 void monitor_dump_ended(struct monitor *mon, int fd, const char *file);
-/*
- * Closes @fd, as closer.h does; @file is for messages. At once if there is no control socket, by
- * which somebody could ask what that waits for.
- */
+/* Returns what closes files beside the loop (closer.h); it lives as long as @mon. */
+struct closer *monitor_closer(const struct monitor *mon);
+/* Closes @fd, as closer.h does; @file is for messages. */
 void monitor_close_file(struct monitor *mon, int fd, const char *file);
 /* Has a dump that is under way end soon: the guest is to end. NULL allowed. */
 void monitor_cancel_dump(struct monitor *mon);

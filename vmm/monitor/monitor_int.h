@@ -42,9 +42,10 @@ struct monitor {
 	struct machine *m;
 	const struct guest_spec *spec;
 	struct control *control;
-	struct closer *closer; /* of the control socket's clients, or NULL as that is */
+	struct closer *closer; /* of what clients pass, and of files at the end */
 	char *name, *socket;
 	char given[120];	   /* the path of the socket that --control has named, or "" */
+	int held;		   /* of socket_dir_hold() for it, or below 0 */
 	struct platform *platform; /* or NULL */
 	struct console *console;   /* or NULL */
 	struct info_section *sections, **sections_tail;
@@ -82,7 +83,10 @@ void monitor_on_quiet(void *part);
  * resumes, pauses or resets it meanwhile.
  */
 bool monitor_is_dumping(const struct monitor *mon);
-/* Returns for how many milliseconds this host's kernel has held a dump's file, *file; 0: it does not. */
+/*
+ * Returns for how many milliseconds this host's kernel has held a dump's file, *file; 0: it does
+ * not.
+ */
 s64 monitor_dump_held_ms(const struct monitor *mon, const char **file);
 /* Goes on with a dump that has waited for the pause. */
 void monitor_dump_paused(struct monitor *mon);

@@ -13,6 +13,7 @@
 #include "base/install_path.h"
 #include "base/file.h"
 #include "guest-shim/abi.h"
+#include "vmm/machine/closer.h"
 #include "vmm/session/inject.h"
 #include "vmm/spec/cmdline.h"
 
@@ -147,6 +148,15 @@ int inject_open(struct inject **out, struct err *e)
 	in->source_tree = install_is_source_tree();
 	*out = in;
 	return 0;
+}
+
+void inject_release_files(struct inject *in, struct closer *c)
+{
+	for (size_t i = 0; i < in->n; i++) {
+		if (in->list[i].fd >= 0)
+			closer_close(c, in->list[i].fd, in->list[i].name);
+		in->list[i].fd = -EBADF;
+	}
 }
 
 void inject_close(struct inject *in)

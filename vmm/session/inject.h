@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/types.h"
 
+struct closer;
 struct inject;
 
 /*
@@ -20,6 +21,8 @@ struct inject;
  */
 int inject_open(struct inject **out, struct err *e);
 void inject_close(struct inject *in); /* NULL allowed */
+/* Has @c close all files, before inject_close(), which might wait for their storage. */
+void inject_release_files(struct inject *in, struct closer *c);
 /*
  * Makes the archive for the kernel of @release; @init is the user's own rdinit= or NULL. *out is
  * malloc'ed. -ENOENT: no shim is built for that kernel (the line says how).

@@ -13,6 +13,7 @@
 #include "base/exit_code.h"
 #include "base/file.h"
 #include "base/loop.h"
+#include "vmm/machine/closer.h"
 #include "vmm/machine/machine.h"
 #include "vmm/session/inject.h"
 #include "vmm/session/operation.h"
@@ -394,6 +395,20 @@ void sessions_reset(struct sessions *s)
 	s->k = NULL;
 	s->again = true;
 	s->phase = SESSIONS_OPEN;
+}
+
+void sessions_release_files(struct sessions *s, struct closer *c)
+{
+	for (size_t i = 0; s->driver_fds && i < s->spec->n_drivers; i++) {
+		if (s->driver_fds[i] >= 0)
+			closer_close(c, s->driver_fds[i], s->spec->drivers[i].path);
+		s->driver_fds[i] = -1;
+	}
+	if (s->policy_fd >= 0)
+		closer_close(c, s->policy_fd, s->policy_path);
+	s->policy_fd = -1;
+	if (s->inject)
+		inject_release_files(s->inject, c);
 }
 
 void sessions_finish(struct sessions *s)

@@ -37,8 +37,8 @@
  *       drivers of the command line come again, as at the first start and from their files as they
  *       are then, also one that was unloaded meanwhile. Drivers that clients loaded do not: their
  *       copies are not kept, and a client that loads them anew gets an answer, while the VMM had
- *       nobody to tell if that failed. A note names them. The policy in force stays; a driver that it
- *       has no place for, which can be one that was unloaded, is left out with a note.
+ *       nobody to tell if that failed. A note names them. The policy in force stays; a driver that
+ *       it has no place for, which can be one that was unloaded, is left out with a note.
  */
 #ifndef UMBRA_VMM_SESSION_SESSIONS_H
 #define UMBRA_VMM_SESSION_SESSIONS_H
@@ -46,6 +46,7 @@
 #include "base/err.h"
 #include "base/types.h"
 
+struct closer;
 struct control;
 struct gate;
 struct kernel;
@@ -90,6 +91,11 @@ void sessions_rest(struct sessions *s);
  * kernel may be gone already.
  */
 void sessions_reset(struct sessions *s);
+/*
+ * Has @c close the files that are still open, in place of sessions_finish(), which might wait for
+ * their storage.
+ */
+void sessions_release_files(struct sessions *s, struct closer *c);
 /* Frees @s (NULL allowed). */
 void sessions_finish(struct sessions *s);
 

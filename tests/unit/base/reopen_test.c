@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/reopen.h"
+#include "tests/unit/base/child.h"
 
 #define NOBODY 65534
 
@@ -90,10 +91,10 @@ static void another_users_is_refused(void **state)
 	if (geteuid())
 		skip();
 	assert_int_equal(pipe(p), 0);
-	pid = fork();
+	pid = child_fork();
 	if (!pid)
 		_exit(setresuid(NOBODY, NOBODY, NOBODY) || reopen_fd(p[0], O_RDONLY) != -EACCES);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
+	child_await(pid, &status);
 	assert_int_equal(status, 0);
 	close(p[0]);
 	close(p[1]);

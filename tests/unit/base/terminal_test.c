@@ -18,16 +18,18 @@
 #include <cmocka.h>
 
 #include "base/terminal.h"
+#include "tests/unit/base/child.h"
 
 #define TURNS 200
 
-static bool over; /* atomic */
+static bool over, seen; /* atomic */
 
-static void *ask(void *seen)
+static void *ask(void *arg)
 {
 	while (!__atomic_load_n(&over, __ATOMIC_ACQUIRE))
-		*(bool *)seen |= terminal_is_raw();
-	return NULL;
+		if (terminal_is_raw())
+			__atomic_store_n(&seen, true, __ATOMIC_RELEASE);
+	return arg;
 }
 
 static bool is_raw(int fd)
@@ -40,13 +42,12 @@ static bool is_raw(int fd)
 /* Ends with 0 if all is well, as the leader of a session whose terminal is @path. */
 _Noreturn static void use_terminal(const char *path)
 {
-	bool seen = false;
 	pthread_t thread;
 	int fd;
 
 	setsid();
 	fd = open(path, O_RDWR);
-	if (fd < 0 || ioctl(fd, TIOCSCTTY, 0) || pthread_create(&thread, NULL, ask, &seen))
+	if (fd < 0 || ioctl(fd, TIOCSCTTY, 0) || pthread_create(&thread, NULL, ask, NULL))
 		_exit(1);
 	for (unsigned i = 0; i < TURNS; i++) {
 		if (terminal_raw(fd, -1) || !terminal_is_raw() || !is_raw(fd))
@@ -55,10 +56,11 @@ _Noreturn static void use_terminal(const char *path)
 		if (terminal_is_raw() || is_raw(fd))
 			_exit(3);
 	}
-	/* The other one sees it, too. */
+	/* The other one sees it, too, when it has the CPU. */
 	if (terminal_raw(fd, -1))
 		_exit(4);
-	usleep(50000);
+	for (unsigned i = 0; i < 20000 && !__atomic_load_n(&seen, __ATOMIC_ACQUIRE); i++)
+		usleep(1000);
 	__atomic_store_n(&over, true, __ATOMIC_RELEASE);
 	pthread_join(thread, NULL);
 	terminal_restore();
@@ -75,11 +77,10 @@ static void every_thread_may_ask_for_raw(void **state)
 	assert_true(master >= 0 && !grantpt(master) && !unlockpt(master));
 	path = ptsname(master);
 	assert_non_null(path);
-	child = fork();
-	assert_true(child >= 0);
+	child = child_fork();
 	if (!child)
 		use_terminal(path);
-	assert_int_equal(waitpid(child, &status, 0), child);
+	child_await(child, &status);
 	close(master);
 	assert_true(WIFEXITED(status));
 	assert_int_equal(WEXITSTATUS(status), 0);

@@ -355,6 +355,35 @@ static void a_window_opens_nothing_that_is_not_for_devices(void **state)
 	assert_true(is_decoded(d, PORTS_WINDOW + 0x600000));
 }
 
+/* A kernel that moves BARs of 32 bits does not switch them off meanwhile. */
+static void two_bars_may_change_places(void **state)
+{
+	struct tree *t = *state;
+	static struct thing other;
+	struct thing *one = &t->things[2];
+	u64 a, b;
+
+	thing_add(&other, t->bus, 0xa3);
+	a = one->at;
+	b = other.at;
+	assert_true(a && b && a != b);
+	set_config(0, pci_dev_slot(one->d), 0, PCI_BASE_ADDRESS_0, (u32)b, 4);
+	assert_int_equal(one->at, 0);
+	assert_int_equal((u32)fake_read(host, b, 4), 0xa3);
+	set_config(0, pci_dev_slot(other.d), 0, PCI_BASE_ADDRESS_0, (u32)a, 4);
+	assert_int_equal(other.at, a);
+	assert_int_equal(one->at, b);
+	assert_int_equal((u32)fake_read(host, a, 4), 0xa3);
+	assert_int_equal((u32)fake_read(host, b, 4), 0xa2);
+	/* So it is with one that a port lets go. */
+	set_config(0, pci_dev_slot(other.d), 0, PCI_BASE_ADDRESS_0, (u32)t->things[0].at, 4);
+	assert_int_equal(other.at, 0);
+	a = t->things[0].at;
+	set_config(0, PORT(0), PCI_COMMAND, 0, 2);
+	assert_int_equal(other.at, a);
+	assert_int_equal((u32)fake_read(host, a, 4), 0xa3);
+}
+
 static void the_secondary_bus_reset_resets_what_is_behind(void **state)
 {
 	struct tree *t = *state;
@@ -448,6 +477,8 @@ int main(void)
 						setup_tree, teardown_tree),
 		cmocka_unit_test_setup_teardown(a_window_opens_nothing_that_is_not_for_devices,
 						setup_tree, teardown_tree),
+		cmocka_unit_test_setup_teardown(two_bars_may_change_places, setup_tree,
+						teardown_tree),
 		cmocka_unit_test_setup_teardown(the_secondary_bus_reset_resets_what_is_behind,
 						setup_tree, teardown_tree),
 		cmocka_unit_test_setup_teardown(after_a_reset_all_is_as_it_was_created, setup_tree,

@@ -32,12 +32,20 @@ struct ctx {
 	unsigned turns[PORTS]; /* atomic: opened() was called */
 	bool open[PORTS];      /* atomic: what it said */
 	bool slow;	       /* atomic: takes everything, 4 KiB in 20 ms */
+	unsigned endless; /* atomic: so often the driver still adds to what port 1 has output */
 };
+
+#define ENDLESS 300000U
 
 static size_t on_output(void *arg, unsigned port, const u8 *buf, size_t len)
 {
 	struct ctx *t = arg;
 
+	if (port == 1 && __atomic_load_n(&t->endless, __ATOMIC_ACQUIRE)) {
+		__atomic_fetch_sub(&t->endless, 1, __ATOMIC_ACQ_REL);
+		driver_offer(&t->d, 5, DATA, 4, false);
+		return len;
+	}
 	if (__atomic_load_n(&t->slow, __ATOMIC_ACQUIRE)) {
 		for (unsigned i = 0; i < 20; i++)
 			driver_nap();
@@ -249,6 +257,26 @@ static void test_output_waits(void **state)
 	assert_memory_equal(t->out[1], "abcdefghab", 10);
 }
 
+/* A driver that adds to a port as fast as it is served has nothing of the others' time. */
+static void test_endless_output_holds_up_no_port(void **state)
+{
+	struct ctx *t = *state;
+	unsigned left;
+
+	bring_up(t);
+	driver_offer(&t->d, 7, DATA, 8, false);
+	assert_int_equal(driver_wait(&t->d, 7), 0);
+	__atomic_store_n(&t->endless, ENDLESS, __ATOMIC_RELEASE);
+	driver_offer(&t->d, 5, DATA, 4, false);
+	/* That of port 2 is there before it comes to an end. */
+	driver_offer(&t->d, 7, DATA, 8, false);
+	for (unsigned i = 0; i < 5000 && bytes_sent(t, 2) < 16; i++)
+		driver_nap();
+	left = __atomic_load_n(&t->endless, __ATOMIC_ACQUIRE);
+	assert_int_equal(bytes_sent(t, 2), 16);
+	assert_true(left > 0);
+}
+
 /* Ten seconds' worth of output, to a backend that is slow but never full. */
 static void test_a_reset_does_not_wait_for_output(void **state)
 {
@@ -405,6 +433,7 @@ int main(void)
 		TEST(test_turns),
 		TEST(test_output),
 		TEST(test_output_waits),
+		TEST(test_endless_output_holds_up_no_port),
 		TEST(test_a_reset_does_not_wait_for_output),
 		TEST(test_input),
 		TEST(test_without_multiport),

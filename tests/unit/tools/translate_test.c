@@ -13,6 +13,7 @@
 #include <cmocka.h>
 #include <jansson.h>
 
+#include "base/machine_names.h"
 #include "tools/umbra-qemu/translate.h"
 
 #define WORDS_MAX 160
@@ -208,33 +209,96 @@ static void a_line_may_end_anywhere(void **state)
 	assert_true(refused > 100);
 }
 
-/* Replaces @from in the first word of case @i that has it; the line is refused for @reason then. */
-static void expect_refused(size_t i, const char *from, const char *to, const char *reason)
+/* Replaces @from in the first word that has it. */
+static void line_replace(struct line *l, const char *from, const char *to)
 {
-	struct translated t;
-	struct err e = { "" };
-	bool found = false;
-	struct line l;
-
-	line_of(&l, json_array_get(cases, i));
-	for (int k = 0; k < l.argc && !found; k++) {
-		char *at = strstr(l.argv[k], from), *word;
+	for (int k = 0; k < l->argc; k++) {
+		char *at = strstr(l->argv[k], from), *word;
 
 		if (!at)
 			continue;
-		found = true;
-		assert_true(asprintf(&word, "%.*s%s%s", (int)(at - l.argv[k]), l.argv[k], to,
+		assert_true(asprintf(&word, "%.*s%s%s", (int)(at - l->argv[k]), l->argv[k], to,
 				     at + strlen(from)) >= 0);
-		free(l.argv[k]);
-		l.argv[k] = word;
+		free(l->argv[k]);
+		l->argv[k] = word;
+		return;
 	}
-	assert_true(found);
-	if (translate(&t, l.argc, l.argv, &e) != -EINVAL)
-		fail_msg("%s in place of %s is not refused (%s)", to, from, e.text);
+	fail_msg("no word has %s", from);
+}
+
+static void line_expect_refused(struct line *l, const char *what, const char *reason)
+{
+	struct translated t;
+	struct err e = { "" };
+
+	if (translate(&t, l->argc, l->argv, &e) != -EINVAL)
+		fail_msg("%s is not refused (%s)", what, e.text);
 	if (!strstr(e.text, reason))
-		fail_msg("%s: %s", to, e.text);
+		fail_msg("%s: %s", what, e.text);
 	translated_free(&t);
-	line_free(&l);
+	line_free(l);
+}
+
+/* Replaces @from in the first word of case @i that has it; the line is refused for @reason then. */
+static void expect_refused(size_t i, const char *from, const char *to, const char *reason)
+{
+	struct line l;
+
+	line_of(&l, json_array_get(cases, i));
+	line_replace(&l, from, to);
+	line_expect_refused(&l, to, reason);
+}
+
+/* To vmm they would be two options. */
+static void a_node_name_has_no_comma(void **state)
+{
+	struct line l;
+
+	(void)state;
+	line_of(&l, json_array_get(cases, 0));
+	line_replace(&l, "\"node-name\":\"libvirt-1-format\"", "\"node-name\":\"n,ro\"");
+	line_replace(&l, "drive=libvirt-1-format", "drive=n,,ro");
+	line_expect_refused(&l, "n,ro", "-blockdev: node-name=n,ro is not supported; want one");
+}
+
+/* The option of the second one would take the place of the first one's. */
+static void one_source_of_entropy_is_taken(void **state)
+{
+	struct line l;
+
+	(void)state;
+	line_of(&l, json_array_get(cases, 0));
+	line_replace(&l, "virtio-balloon-pci,", "virtio-rng-pci,rng=objrng0,");
+	line_expect_refused(&l, "a second one",
+			    "driver=virtio-rng-pci is not supported; want one of them");
+}
+
+/* Who asks the monitor gets the same names. */
+static void all_advertised_machines_are_understood(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < 2 * (size_t)MACHINE_NAMES; i++) {
+		const struct machine_name *m = &machine_names[i / 2];
+		char *argv[] = {
+			strdup("-machine"),
+			strdup(i % 2 ? m->alias : m->name),
+			strdup("-kernel"),
+			strdup("/k"),
+			strdup("-chardev"),
+			strdup("socket,id=mon0,fd=27,server=on,wait=off"),
+			strdup("-mon"),
+			strdup("chardev=mon0,id=monitor,mode=control"),
+			NULL,
+		};
+		struct translated t;
+		struct err e = { "" };
+
+		if (translate(&t, (int)ARRAY_SIZE(argv) - 1, argv, &e))
+			fail_msg("%s: %s", argv[1], e.text);
+		translated_free(&t);
+		for (char **word = argv; *word; word++)
+			free(*word);
+	}
 }
 
 static void what_umbra_has_not_is_named(void **state)
@@ -309,7 +373,15 @@ static void what_umbra_has_not_is_named(void **state)
 		{ "/dev/urandom", "/dev/sda", "filename=/dev/sda is not supported" },
 		{ "rng=objrng0,", "", "-device: rng= is missing" },
 		{ "isa-serial,chardev=charserial0,id=serial0,index=0", "virtio-balloon-pci",
-		  "-chardev: no device is on charserial0" },
+		  "driver=virtio-balloon-pci is not supported; want one of them" },
+		{ "isa-serial,chardev=charserial0", "isa-serial,chardev=charmonitor",
+		  "chardev=charmonitor is not supported; want one that nothing else is on" },
+		{ "fd=26,server=on,", "fd=26,",
+		  "-chardev: want server=on (<source mode='bind'/>)" },
+		{ "server=on,wait=off", "server=on", "-chardev: want wait=off" },
+		{ "server=on,wait=off", "server=off,wait=off", "server=off is not supported" },
+		{ "bootindex=1", "bootindex=x", "bootindex=x is not supported" },
+		{ "bootindex=1", "bootindex=4294967296", "want a number up to 4294967295" },
 		{ "virtio-rng-pci,rng=objrng0", "isa-serial,chardev=charserial0",
 		  "want one console" },
 		{ "{\"id\":\"audio1\",\"driver\":\"none\"}",
@@ -407,6 +479,75 @@ static char *line_to_text(const char *const *words)
 
 #define MONITOR "-chardev", "socket,id=m,fd=3,server=on,wait=off", "-mon", "chardev=m,mode=control"
 
+/* Refuses the line of these words, for a reason that has @reason. */
+static void expect_words_refused(const char *const *words, const char *reason)
+{
+	struct translated t;
+	struct err e = { "" };
+	char *argv[40];
+	int n = 0;
+
+	for (; words[n]; n++)
+		argv[n] = strdup(words[n]);
+	if (translate(&t, n, argv, &e) != -EINVAL || !strstr(e.text, reason))
+		fail_msg("want \"%s\": %s", reason, e.text);
+	translated_free(&t);
+	while (n)
+		free(argv[--n]);
+}
+
+/* An end is that of one device: two that read one tap would each get some of its frames. */
+static void each_end_has_one_device(void **state)
+{
+	static const char *const unused[] = { "-machine", "pc",	     MONITOR, "-chardev",
+					      "pty,id=c", "-kernel", "/k",    NULL };
+	static const char *const shared[] = { "-machine",
+					      "pc",
+					      MONITOR,
+					      "-netdev",
+					      "user,id=n",
+					      "-device",
+					      "virtio-net-pci,netdev=n",
+					      "-device",
+					      "virtio-net-pci,netdev=n",
+					      "-kernel",
+					      "/k",
+					      NULL };
+	static const char *const disk[] = { "-machine",
+					    "pc",
+					    MONITOR,
+					    "-blockdev",
+					    "driver=file,filename=/1,node-name=n1",
+					    "-device",
+					    "virtio-blk-pci,drive=n1",
+					    "-device",
+					    "virtio-blk-pci,drive=n1",
+					    "-kernel",
+					    "/k",
+					    NULL };
+
+	(void)state;
+	expect_words_refused(unused, "-chardev: no device is on c");
+	expect_words_refused(shared, "netdev=n is not supported; want one that nothing else is on");
+	expect_words_refused(disk, "-blockdev node-name=n1 has something on it already");
+}
+
+/* A network card that would be the first to boot from is none. */
+static void a_network_boots_nothing(void **state)
+{
+	static const char *const orders[] = { "0", "1", "0x0", "0x1" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(orders); i++) {
+		char device[64];
+		const char *words[] = { "-machine",  "pc",	MONITOR, "-netdev",
+					"user,id=n", "-device", device,	 NULL };
+
+		snprintf(device, sizeof(device), "virtio-net-pci,netdev=n,bootindex=%s", orders[i]);
+		expect_words_refused(words, "want a disk or a <kernel> to boot first");
+	}
+}
+
 /* A comma of a name is written as two; the disk with the least bootindex is the first one. */
 static void names_and_disks_are_understood(void **state)
 {
@@ -435,7 +576,7 @@ static void names_and_disks_are_understood(void **state)
 		"-blockdev",
 		"driver=file,filename=/2,node-name=n2,read-only=on",
 		"-device",
-		"virtio-blk-pci,drive=n1,bootindex=7",
+		"virtio-blk-pci,drive=n1,bootindex=0x7",
 		"-device",
 		"virtio-blk-pci,drive=n2,bootindex=2",
 		NULL
@@ -476,10 +617,15 @@ int main(void)
 		cmocka_unit_test(recorded_lines_are_translated),
 		cmocka_unit_test(the_order_does_not_matter),
 		cmocka_unit_test(a_line_may_end_anywhere),
+		cmocka_unit_test(all_advertised_machines_are_understood),
 		cmocka_unit_test(what_umbra_has_not_is_named),
+		cmocka_unit_test(a_node_name_has_no_comma),
+		cmocka_unit_test(one_source_of_entropy_is_taken),
 		cmocka_unit_test(places_of_q35_are_checked),
 		cmocka_unit_test(own_options_are_of_a_list),
 		cmocka_unit_test(names_and_disks_are_understood),
+		cmocka_unit_test(each_end_has_one_device),
+		cmocka_unit_test(a_network_boots_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, load_cases, drop_cases);

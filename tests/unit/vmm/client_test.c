@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -148,12 +149,104 @@ static void a_report_does_not_steer_the_terminal(void **state)
 	vmm_end(&v);
 }
 
+/* Makes a socket of the directory that listens, and has @mode. Returns its descriptor. */
+static int listen_in_dir(const char *name, mode_t mode, char **path)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	assert_int_equal(socket_dir_path(path, name, true, NULL), 0);
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", *path);
+	unlink(*path);
+	assert_int_equal(fchmod(fd, mode), 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	assert_int_equal(listen(fd, 5), 0);
+	return fd;
+}
+
+static bool list_has(const char *name)
+{
+	char **names;
+	bool has = false;
+	struct err e;
+	size_t n;
+
+	if (client_list(&names, &n, &e))
+		fail_msg("%s", e.text);
+	for (size_t i = 0; i < n; i++)
+		has |= !strcmp(names[i], name);
+	client_list_free(names, n);
+	return has;
+}
+
+/* Has anybody connected? A socket unit would start its service then. */
+static bool was_connected_to(int listener)
+{
+	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+/* The socket of a unit of systemd's is listed as long as a VMM serves it, and not asked before. */
+static void a_list_starts_no_unit(void **state)
+{
+	char name[40], *path = NULL;
+	int listener, held, again;
+
+	(void)state;
+	snprintf(name, sizeof(name), "umbra-unit-of-%d", getpid());
+	listener = listen_in_dir(name, 0600, &path);
+	assert_false(list_has(name));
+	assert_false(was_connected_to(listener));
+	held = socket_dir_hold(path);
+	assert_true(held >= 0);
+	assert_true(list_has(name));
+	assert_true(was_connected_to(listener));
+	/* Another VMM may serve it, too, and the first one that ends has no say in that. */
+	again = socket_dir_hold(path);
+	assert_true(again >= 0);
+	close(held);
+	assert_true(list_has(name));
+	assert_true(was_connected_to(listener));
+	close(again);
+	assert_false(list_has(name));
+	assert_false(was_connected_to(listener));
+	assert_int_equal(access(path, F_OK), 0);
+	assert_int_equal(socket_dir_hold("/tmp/other.sock"), -ENOENT);
+	close(listener);
+	unlink(path);
+	free(path);
+}
+
+/* A socket that a VMM has made is its own to be asked, and removed when it is a leftover. */
+static void a_vmms_own_socket_is_asked(void **state)
+{
+	struct timespec nap = { 1, 100000000 };
+	char name[40], *path = NULL;
+	int listener;
+
+	(void)state;
+	snprintf(name, sizeof(name), "umbra-unit-own-%d", getpid());
+	listener = listen_in_dir(name, SOCKET_DIR_MODE, &path);
+	assert_true(list_has(name));
+	assert_true(was_connected_to(listener));
+	close(listener);
+	nanosleep(&nap, NULL); /* what is younger than a second is not removed */
+	assert_false(list_has(name));
+	assert_int_equal(access(path, F_OK), -1);
+	free(path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_that_never_stops_talking_is_left_in_time),
 		cmocka_unit_test(a_refusal_does_not_steer_the_terminal),
 		cmocka_unit_test(a_report_does_not_steer_the_terminal),
+		cmocka_unit_test(a_list_starts_no_unit),
+		cmocka_unit_test(a_vmms_own_socket_is_asked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,9 +10,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cmocka.h>
+
+#include "tests/unit/base/child.h"
 
 #define COMMAND_PATH 4096
 
@@ -39,6 +42,24 @@ static inline void command_image(char *path, size_t size, const char *name)
 	const char *images = getenv("UMBRA_TEST_IMAGES");
 
 	snprintf(path, size, "%s/%s", images ? images : "build/images", name);
+}
+
+/*
+ * Runs the command @argv[0], whose words end by NULL, as a user does; returns its exit code. What
+ * it says on stderr goes to @said, of @size bytes; NULL: to this test's.
+ */
+static inline int command_run(const char *const *argv, char *said, size_t size)
+{
+	int err = said ? memfd_create("stderr", MFD_CLOEXEC) : -1, code;
+	ssize_t n;
+
+	code = child_code(child_spawn(argv, -1, err));
+	if (said) {
+		n = pread(err, said, size - 1, 0);
+		said[n > 0 ? n : 0] = '\0';
+		close(err);
+	}
+	return code;
 }
 
 #endif

@@ -7,6 +7,7 @@
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 
+#include "tests/unit/base/child.h"
 #include "tests/unit/vmm/confine_fixture.h"
 
 #define KILLED (128 + SIGSYS)
@@ -80,6 +81,7 @@ static const struct call not_by_vcpus[] = {
 	{ "fallocate", SYS_fallocate, { 0 } },
 	{ "accept4", SYS_accept4, { 0 } },
 	{ "seccomp", SYS_seccomp, { 0 } },
+	{ "timer_create", SYS_timer_create, { 0 } },
 };
 
 /* Does as outcome() for a call that is made under a filter; what the child says goes into @line. */
@@ -90,7 +92,7 @@ static int call_under(enum filter f, const struct call *c, char *line, size_t si
 	pid_t pid;
 
 	assert_int_equal(pipe(out), 0);
-	pid = fork();
+	pid = child_fork();
 	assert_true(pid >= 0);
 	if (!pid) {
 		dup2(out[1], STDERR_FILENO);
@@ -208,7 +210,7 @@ static void other_abis_are_killed(void **state)
 		status = call_under((enum filter)f, &x32, line, sizeof(line));
 		assert_true((WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS) ||
 			    (WIFEXITED(status) && WEXITSTATUS(status) == KILLED));
-		pid = fork();
+		pid = child_fork();
 		if (!pid) {
 			prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 			if (confine_filter((enum filter)f, getpid(), 0))
@@ -216,7 +218,7 @@ static void other_abis_are_killed(void **state)
 			__asm__ volatile("int $0x80" : : "a"(20L) : "memory");
 			_exit(0);
 		}
-		assert_int_equal(waitpid(pid, &status, 0), pid);
+		child_await(pid, &status);
 		/* A kernel without 32-bit calls raises a fault. */
 		assert_true(WIFSIGNALED(status) &&
 			    (WTERMSIG(status) == SIGSYS || WTERMSIG(status) == SIGSEGV));
@@ -246,7 +248,7 @@ static void *thread(void *arg)
 static void allowed_calls_work(void **state)
 {
 	int status, ret;
-	pid_t pid = fork();
+	pid_t pid = child_fork();
 
 	(void)state;
 	if (!pid) {
@@ -263,7 +265,7 @@ static void allowed_calls_work(void **state)
 		ret |= syscall(SYS_tgkill, getpid(), gettid(), 0) != 0;
 		_exit(ret ? 97 : 0);
 	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
+	child_await(pid, &status);
 	assert_int_equal(status, 0);
 }
 
@@ -321,11 +323,11 @@ static void a_crowd_of_threads_has_memory(void **state)
 	skip_unless_filtered();
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
 		int status;
-		pid_t pid = fork();
+		pid_t pid = child_fork();
 
 		if (!pid)
 			run_crowd(kinds[i]);
-		assert_int_equal(waitpid(pid, &status, 0), pid);
+		child_await(pid, &status);
 		assert_int_equal(status, 0);
 	}
 }

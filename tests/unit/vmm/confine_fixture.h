@@ -27,6 +27,7 @@
 #include <cmocka.h>
 
 #include "base/sanitizer.h"
+#include "tests/unit/base/child.h"
 #include "vmm/confine/confine_int.h"
 
 #define FILTERED (!SANITIZER_ADDRESS && !SANITIZER_THREAD)
@@ -80,7 +81,7 @@ static inline int outcome(pid_t pid, char *line, size_t size, int from)
 		n += more;
 	line[n] = '\0';
 	close(from);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
+	child_await(pid, &status);
 	return status;
 }
 

@@ -30,6 +30,7 @@
 
 #include "base/sanitizer.h"
 #include "base/types.h"
+#include "tests/unit/base/child.h"
 #include "tests/unit/vmm/command_fixture.h"
 #include "tests/unit/vmm/confine_fixture.h"
 #include "vmm/control/client.h"
@@ -166,8 +167,7 @@ static void launch(struct guest *g, void (*before)(void), const char *option, co
 
 	snprintf(g->name, sizeof(g->name), "confine-live-%d", getpid());
 	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
-	g->supervisor = fork();
-	assert_true(g->supervisor >= 0);
+	g->supervisor = child_fork();
 	if (!g->supervisor) {
 		int null = open("/dev/null", O_RDWR);
 
@@ -233,7 +233,7 @@ static int finish(struct guest *g, char *line, size_t size)
 		n += more;
 	line[n] = '\0';
 	close(g->errors);
-	assert_int_equal(waitpid(g->supervisor, &status, 0), g->supervisor);
+	child_await(g->supervisor, &status);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
@@ -250,7 +250,7 @@ static long inject(pid_t tid, const struct call *c, bool stay)
 	assert_int_equal(ptrace(PTRACE_SEIZE, tid, NULL, NULL), 0);
 	for (int i = 0; i < PATIENCE_MS / 10; i++, nap()) {
 		assert_int_equal(ptrace(PTRACE_INTERRUPT, tid, NULL, NULL), 0);
-		assert_int_equal(waitpid(tid, &status, __WALL), tid);
+		assert_int_equal(child_next(tid, &status), tid);
 		assert_true(WIFSTOPPED(status));
 		assert_int_equal(ptrace(PTRACE_GETREGS, tid, NULL, &old), 0);
 		in_call = (ptrace(PTRACE_PEEKTEXT, tid, old.rip - 2, NULL) & 0xffff) == INSTRUCTION;
@@ -270,7 +270,7 @@ static long inject(pid_t tid, const struct call *c, bool stay)
 	assert_int_equal(ptrace(PTRACE_SETREGS, tid, NULL, &regs), 0);
 	if (stay) {
 		assert_int_equal(ptrace(PTRACE_SINGLESTEP, tid, NULL, NULL), 0);
-		assert_int_equal(waitpid(tid, &status, __WALL), tid);
+		assert_int_equal(child_next(tid, &status), tid);
 		assert_true(WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP);
 		assert_int_equal(ptrace(PTRACE_GETREGS, tid, NULL, &regs), 0);
 		assert_int_equal(ptrace(PTRACE_SETREGS, tid, NULL, &old), 0);
@@ -411,14 +411,14 @@ static void become_nobody_without_namespaces(void)
 static bool nobody_cannot(void)
 {
 	int status;
-	pid_t pid = fork();
+	pid_t pid = child_fork();
 
 	if (!pid) {
 		become_nobody();
 		_exit(access(vmm, X_OK) || access(kernel, R_OK) || access("/dev/kvm", R_OK | W_OK));
 	}
-	return pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status) ||
-	       WEXITSTATUS(status);
+	child_await(pid, &status);
+	return !WIFEXITED(status) || WEXITSTATUS(status);
 }
 
 static unsigned count_lines(const char *s)
@@ -534,7 +534,7 @@ static json_t *info_of(const struct guest *g, void (*become)(void))
 	pid_t pid;
 
 	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
-	pid = fork();
+	pid = child_fork();
 	assert_true(pid >= 0);
 	if (!pid) {
 		dup2(out[1], STDOUT_FILENO);
@@ -546,7 +546,7 @@ static json_t *info_of(const struct guest *g, void (*become)(void))
 	close(out[1]);
 	info = json_loadfd(out[0], 0, NULL);
 	close(out[0]);
-	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	child_await(pid, NULL);
 	return info;
 }
 

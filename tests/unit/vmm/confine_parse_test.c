@@ -28,6 +28,7 @@
 
 #include "base/sanitizer.h"
 #include "base/types.h"
+#include "tests/unit/base/child.h"
 #include "tests/unit/vmm/command_fixture.h"
 
 #define ARGS_MAX 24
@@ -158,8 +159,7 @@ static bool trace(struct watched *files, const char *const *args, bool (*over)(v
 	unlink(out);
 	while (*args && argc < ARGS_MAX - 1)
 		argv[argc++] = strdup(*args++);
-	child = fork();
-	assert_true(child >= 0);
+	child = child_fork();
 	if (!child) {
 		int null = open("/dev/null", O_RDWR);
 
@@ -171,11 +171,11 @@ static bool trace(struct watched *files, const char *const *args, bool (*over)(v
 		execv(vmm, argv);
 		_exit(127);
 	}
-	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(child_next(child, &status), child);
 	assert_int_equal(ptrace(PTRACE_SETOPTIONS, child, NULL, OPTIONS), 0);
 	ptrace(PTRACE_SYSCALL, child, NULL, 0);
 	/* Orphans are this process's too. */
-	while ((tid = waitpid(-1, &status, __WALL)) > 0) {
+	while ((tid = child_next(-1, &status)) > 0) {
 		if (WIFSTOPPED(status) && on_stop(files, tid, status, &entered))
 			kill(tid, SIGKILL);
 		if (over && !entered && over())

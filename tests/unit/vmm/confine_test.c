@@ -5,14 +5,19 @@
  */
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <grp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include "tests/unit/base/child.h"
 #include "tests/unit/vmm/confine_fixture.h"
 #include "vmm/confine/supervisor.h"
+
+#define STAY_WITHOUT_A_MAP "--stay-without-a-map"
+#define NOBODY		   65534
 
 /* --- all layers ---------------------------------------------------------------------------- */
 
@@ -73,8 +78,7 @@ static void vmm_start(struct vmm *v, enum confine_mode mode, const char *user, u
 
 	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
 	assert_int_equal(pipe2(go, O_CLOEXEC), 0);
-	v->supervisor = fork();
-	assert_true(v->supervisor >= 0);
+	v->supervisor = child_fork();
 	if (!v->supervisor) {
 		const struct confine_file none[] = { { .path = NULL } };
 		struct confine *c = NULL;
@@ -201,6 +205,61 @@ static void a_managed_process_is_confined_itself(void **state)
 {
 	(void)state;
 	look_at_layers(CONFINE_MANAGED, 1);
+}
+
+/*
+ * Is executed as this user: confines itself as a managed process whose map of users cannot be
+ * written, as under libvirt's profile of AppArmor. Prints the layers that are missing.
+ */
+static int stay_without_a_map(void)
+{
+	const struct confine_file none[] = { { .path = NULL } };
+	struct confine *c = NULL;
+	struct err e = { "" };
+	bool note;
+	int code;
+
+	/* The files of /proc/self are root's then. */
+	prctl(PR_SET_DUMPABLE, 0);
+	if (confine_fork(&c, &(struct confine_start){ .mode = CONFINE_MANAGED, .ends = ends },
+			 &code, &note, &e) ||
+	    confine_enter(c, none, &e)) {
+		dprintf(STDOUT_FILENO, "%s", e.text);
+		return 1;
+	}
+	dprintf(STDOUT_FILENO, "%s",
+		json_dumps(json_object_get(confine_info(c), "missing"), JSON_COMPACT));
+	return 0;
+}
+
+static void a_managed_process_does_without_a_map_of_users(void **state)
+{
+	int exe = open("/proc/self/exe", O_RDONLY | O_CLOEXEC), out[2], status;
+	char line[1024];
+	pid_t pid;
+
+	(void)state;
+	skip_unless_filtered();
+	assert_true(exe >= 0);
+	assert_int_equal(pipe(out), 0);
+	pid = child_fork();
+	if (!pid) {
+		char *const argv[] = { "confine_test", STAY_WITHOUT_A_MAP, NULL };
+
+		close(out[0]);
+		dup2(out[1], STDOUT_FILENO);
+		if (geteuid() || (!setgroups(0, NULL) && !setresgid(NOBODY, NOBODY, NOBODY) &&
+				  !setresuid(NOBODY, NOBODY, NOBODY)))
+			fexecve(exe, argv, environ);
+		_exit(127);
+	}
+	close(exe);
+	close(out[1]);
+	status = outcome(pid, line, sizeof(line), out[0]);
+	if (status)
+		fail_msg("status %x: %s", status, line);
+	assert_non_null(strstr(line, "\"mount\""));
+	assert_null(strstr(line, "\"seccomp\""));
 }
 
 static int seven(const struct confine *c)
@@ -540,7 +599,7 @@ static int enter_without(long nr, int error, enum confine_mode mode, char *line,
 	pid_t pid;
 
 	assert_int_equal(pipe(out), 0);
-	pid = fork();
+	pid = child_fork();
 	if (!pid) {
 		const struct confine_file none[] = { { .path = NULL } };
 		struct confine *c = NULL;
@@ -663,11 +722,12 @@ static void users_are_found_or_refused(void **state)
 	}
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_kernel_confirms_it),
 		cmocka_unit_test(a_managed_process_is_confined_itself),
+		cmocka_unit_test(a_managed_process_does_without_a_map_of_users),
 		cmocka_unit_test(the_supervisor_hands_on_codes_and_signals),
 		cmocka_unit_test(a_supervisor_can_fork_after_its_vmm),
 		cmocka_unit_test(a_killed_supervisor_takes_the_vmm_along),
@@ -683,6 +743,8 @@ int main(void)
 		cmocka_unit_test(users_are_found_or_refused),
 	};
 
+	if (argc == 2 && !strcmp(argv[1], STAY_WITHOUT_A_MAP))
+		return stay_without_a_map();
 	signal(SIGPIPE, SIG_IGN);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "base/loop.h"
+#include "tests/unit/base/child.h"
 #include "vmm/control/control.h"
 
 struct fixture {
@@ -65,7 +66,7 @@ static int status_of_adding(const struct fixture *f, const char *a, const char *
 						 { NULL, NULL } };
 	const struct rlimit none = { 0, 0 };
 	int status;
-	pid_t pid = fork();
+	pid_t pid = child_fork();
 
 	if (!pid) {
 		setrlimit(RLIMIT_CORE, &none);
@@ -74,7 +75,7 @@ static int status_of_adding(const struct fixture *f, const char *a, const char *
 			_exit(1);
 		_exit(control_add(f->c, table, NULL) ? 1 : 0);
 	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
+	child_await(pid, &status);
 	return status;
 }
 

@@ -47,6 +47,22 @@ static int dial_control(const char *path)
 	return fd;
 }
 
+static void stop_at_once(void *arg, u32 expiries)
+{
+	(void)expiries;
+	loop_stop(arg);
+}
+
+/* Serves the loop for some rounds. */
+static void serve_once(struct loop *l)
+{
+	int timer = loop_timer(l, 500000, 0, stop_at_once, l);
+
+	loop_again(l);
+	assert_int_equal(loop_run(l), 0);
+	loop_timer_del(l, timer);
+}
+
 static void control_serves_good_clients_among_bad_ones(void **state)
 {
 	static const char talk[] =
@@ -95,6 +111,69 @@ static void control_serves_good_clients_among_bad_ones(void **state)
 	close(silent);
 	close(babbler);
 	close(good);
+}
+
+/* Serves @l for as long as @fd has nothing new for the client; what there is then goes to @got. */
+static void expect_answer(struct loop *l, int fd, const char *want)
+{
+	char got[4096];
+	size_t used = 0;
+	ssize_t n;
+
+	got[0] = '\0';
+	for (unsigned i = 0; i < 20000 && !strstr(got, want); i++) {
+		serve_once(l);
+		n = recv(fd, got + used, sizeof(got) - 1 - used, MSG_DONTWAIT);
+		used += n > 0 ? (size_t)n : 0;
+		got[used] = '\0';
+	}
+	if (!strstr(got, want))
+		fail_msg("no %s: %s", want, got);
+}
+
+/*
+ * A command may come in pieces, which end anywhere: in a word, a number, an escape, a character.
+ * One that has no end, and one that is none, cost no client its connection.
+ */
+static void commands_come_in_pieces(void **state)
+{
+	static const char hello[] = "{\"execute\":\"qmp_capabilities\"}";
+	static const char text[] = "{\"execute\":\"echo\",\"arguments\":{\"a\":true,\"b\":-1.5e3,"
+				   "\"c\":\"\\u00e9 \xc3\xa9\"}}\r\n";
+	static char junk[70000];
+	char path[] = "/tmp/umbra-unit-XXXXXX";
+	struct control *c;
+	struct loop *l;
+	struct err e;
+	int fd;
+
+	(void)state;
+	assert_int_equal(mkstemp(path) < 0, 0);
+	unlink(path);
+	assert_int_equal(loop_create(&l), 0);
+	assert_int_equal(control_create(&c, l, path, &e), 0);
+	assert_int_equal(control_add(c, commands, l), 0);
+	fd = dial_control(path);
+	assert_int_equal(send(fd, hello, sizeof(hello) - 1, 0), sizeof(hello) - 1);
+	expect_answer(l, fd, "{\"return\":{}}");
+	for (size_t i = 1; i < sizeof(text) - 1; i++) {
+		assert_int_equal(send(fd, text, i, 0), i);
+		serve_once(l);
+		assert_int_equal(send(fd, text + i, sizeof(text) - 1 - i, 0), sizeof(text) - 1 - i);
+		expect_answer(l, fd, "{\"return\":{\"a\":true,\"b\":-1500.0,");
+	}
+	memset(junk, ' ', sizeof(junk));
+	memcpy(junk, "{\"execute\":", 11);
+	junk[sizeof(junk) - 1] = '\n';
+	assert_int_equal(send(fd, junk, sizeof(junk), 0), sizeof(junk));
+	expect_answer(l, fd, "QMP input is longer than 64 KiB");
+	assert_int_equal(send(fd, "truth\n", 6, 0), 6);
+	expect_answer(l, fd, "Invalid JSON syntax");
+	assert_int_equal(send(fd, text, sizeof(text) - 1, 0), sizeof(text) - 1);
+	expect_answer(l, fd, "{\"return\":{\"a\":true,");
+	close(fd);
+	control_destroy(c);
+	loop_destroy(l);
 }
 
 #define CHECKS 100
@@ -319,14 +398,72 @@ static void client_that_reads_nothing(void **state)
 	close(fd);
 }
 
+static unsigned dropped;
+
+static void count_drop(void *arg, int fd)
+{
+	(void)arg;
+	dropped++;
+	close(fd);
+}
+
+static void pass_stdin(int to)
+{
+	char room[CMSG_SPACE(sizeof(int))]
+		__attribute__((aligned(__alignof__(struct cmsghdr)))) = { 0 };
+	struct iovec iov = { (char[]){ ' ' }, 1 };
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = room,
+			      .msg_controllen = sizeof(room) };
+	struct cmsghdr *h = CMSG_FIRSTHDR(&msg);
+	int fd = STDIN_FILENO;
+
+	h->cmsg_level = SOL_SOCKET;
+	h->cmsg_type = SCM_RIGHTS;
+	h->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(h), &fd, sizeof(fd));
+	assert_int_equal(sendmsg(to, &msg, 0), 1);
+}
+
+/* What clients pass that were never let in is not closed with the listener. */
+static void descriptors_of_clients_that_wait_are_dropped(void **state)
+{
+	char path[] = "/tmp/umbra-unit-XXXXXX";
+	struct control *c;
+	struct loop *l;
+	struct err e;
+	int fd[2];
+
+	(void)state;
+	close(mkstemp(path));
+	unlink(path);
+	assert_int_equal(loop_create(&l), 0);
+	assert_int_equal(control_create(&c, l, path, &e), 0);
+	control_set_closer(c, count_drop, NULL);
+	for (unsigned i = 0; i < 2; i++) {
+		fd[i] = dial_control(path);
+		pass_stdin(fd[i]);
+	}
+	dropped = 0;
+	control_drop_fds(c);
+	control_destroy(c);
+	assert_int_equal(dropped, 2);
+	loop_destroy(l);
+	close(fd[0]);
+	close(fd[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(control_serves_good_clients_among_bad_ones),
+		cmocka_unit_test(commands_come_in_pieces),
 		cmocka_unit_test(many_commands_are_many_turns),
 		cmocka_unit_test(clients_share_a_turn),
 		cmocka_unit_test(commands_of_a_client_that_is_gone),
 		cmocka_unit_test(client_that_reads_nothing),
+		cmocka_unit_test(descriptors_of_clients_that_wait_are_dropped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

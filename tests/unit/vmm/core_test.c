@@ -6,7 +6,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <gelf.h>
+#include <netinet/in.h>
 #include <pthread.h>
+#include <pty.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,6 +16,7 @@
 #include <string.h>
 #include <sys/procfs.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <signal.h>
 #include <unistd.h>
@@ -290,6 +293,115 @@ static void a_pipe_whose_reader_stops_is_given_up(void **state)
 	machine_destroy(m);
 }
 
+/* Cancels a core whose write(2) on thread @tid waits. */
+struct canceller {
+	struct core *c;
+	pid_t tid;
+	bool waited;
+};
+
+static bool is_in_write(pid_t tid)
+{
+	char path[64], number[8] = "";
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", (int)tid);
+	f = fopen(path, "re");
+	assert_non_null(f);
+	if (!fgets(number, sizeof(number), f))
+		number[0] = '\0';
+	fclose(f);
+	return !strncmp(number, "1 ", 2);
+}
+
+static void *cancel_in_write(void *arg)
+{
+	struct canceller *k = arg;
+	struct timespec ms = { 0, 1000000 };
+	unsigned in_row = 0;
+
+	for (unsigned i = 0; i < 10000 && in_row < 50; i++) {
+		in_row = is_in_write(k->tid) ? in_row + 1 : 0;
+		nanosleep(&ms, NULL);
+	}
+	k->waited = in_row == 50;
+	core_cancel(k->c);
+	return NULL;
+}
+
+/* Makes two ends of a TCP connection. */
+static void tcp_pair(int fd[2])
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(sa);
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(bind(listener, (struct sockaddr *)&sa, len), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&sa, &len), 0);
+	fd[1] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(connect(fd[1], (struct sockaddr *)&sa, len), 0);
+	fd[0] = accept(listener, NULL, NULL);
+	assert_true(fd[0] >= 0);
+	close(listener);
+}
+
+/* Whoever reads a terminal, a connection or a pipe stops, and write(2) waits. */
+static void a_write_that_waits_is_given_up(void **state)
+{
+	struct machine *m = machine_new();
+	int fd[4][2];
+
+	(void)state;
+	assert_int_equal(openpty(&fd[0][0], &fd[0][1], NULL, NULL, NULL), 0);
+	tcp_pair(fd[1]);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fd[2]), 0);
+	assert_int_equal(pipe(fd[3]), 0);
+	alarm(60); /* it does not end */
+	for (size_t i = 0; i < ARRAY_SIZE(fd); i++) {
+		struct canceller k = { .tid = gettid() };
+		pthread_t thread;
+		struct err e;
+		int ret;
+
+		assert_int_equal(core_create(&k.c, m, &e), 0);
+		assert_int_equal(pthread_create(&thread, NULL, cancel_in_write, &k), 0);
+		ret = core_write(k.c, fd[i][1], false);
+		pthread_join(thread, NULL);
+		core_destroy(k.c);
+		assert_int_equal(ret, -ECANCELED);
+		assert_true(k.waited);
+		close(fd[i][0]);
+		close(fd[i][1]);
+	}
+	alarm(0);
+	machine_destroy(m);
+}
+
+/* A descriptor that does not wait, which is the client's to choose, gets all of it as well. */
+static void a_pipe_that_does_not_wait_takes_it(void **state)
+{
+	struct machine *m = machine_new();
+	struct reader r = { .to = new_file() };
+	pthread_t thread;
+	int fd[2];
+
+	(void)state;
+	put_vmcoreinfo(m, NOTE_AT, "OSRELEASE=6.1.0\n", 16);
+	assert_int_equal(pipe(fd), 0);
+	assert_int_equal(fcntl(fd[1], F_SETFL, O_NONBLOCK), 0);
+	r.from = fd[0];
+	assert_int_equal(pthread_create(&thread, NULL, copy_pipe, &r), 0);
+	assert_int_equal(write_core(m, fd[1], false), 0);
+	close(fd[1]);
+	pthread_join(thread, NULL);
+	check_core(r.to, false);
+	close(fd[0]);
+	close(r.to);
+	machine_destroy(m);
+}
+
 static void errors_of_files(void **state)
 {
 	struct rlimit old, small;
@@ -423,6 +535,8 @@ int main(void)
 		cmocka_unit_test(a_file_that_is_not_empty_gets_zeros),
 		cmocka_unit_test(a_pipe_takes_it),
 		cmocka_unit_test(a_pipe_whose_reader_stops_is_given_up),
+		cmocka_unit_test(a_write_that_waits_is_given_up),
+		cmocka_unit_test(a_pipe_that_does_not_wait_takes_it),
 		cmocka_unit_test(errors_of_files),
 		cmocka_unit_test(a_vmcoreinfo_that_lies_is_none),
 		cmocka_unit_test(the_kernels_image_has_its_virtual_address),

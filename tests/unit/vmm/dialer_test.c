@@ -22,6 +22,7 @@
 
 #include "base/clock.h"
 #include "base/exit_code.h"
+#include "tests/unit/base/child.h"
 #include "vmm/backend/dialer.h"
 #include "vmm/confine/helper.h"
 
@@ -105,7 +106,7 @@ static int teardown(void **state)
 	struct fixture *f = *state;
 
 	dialer_destroy(f->d);
-	assert_int_equal(waitpid(f->keeper, NULL, 0), f->keeper);
+	child_await(f->keeper, NULL);
 	close(f->listener);
 	unlink(f->path);
 	free(f);

@@ -30,10 +30,12 @@ struct fixture {
 	struct machine *m;
 	struct endpoint *ep;
 	struct spec_endpoint what;
+	struct closer *closer; /* or NULL */
 	pthread_t loop;
 	char dir[32], path[64];
 	int old_stdin, old_stdout;
 	bool room;  /* atomic */
+	bool full;  /* atomic: the guest takes nothing */
 	size_t got; /* atomic: bytes for the guest */
 };
 
@@ -42,6 +44,8 @@ static inline size_t swallow(void *arg, const u8 *buf, size_t len)
 	struct fixture *f = arg;
 
 	(void)buf;
+	if (__atomic_load_n(&f->full, __ATOMIC_ACQUIRE))
+		return 0;
 	__atomic_fetch_add(&f->got, len, __ATOMIC_RELEASE);
 	return len;
 }
@@ -67,6 +71,7 @@ static inline int fixture_open(struct fixture *f, int kind, bool text, struct er
 				     .what = &f->what,
 				     .name = "console",
 				     .text = text,
+				     .closer = f->closer,
 				     .input = swallow,
 				     .room = on_room,
 				     .arg = f };

@@ -6,6 +6,8 @@
 #include <sys/un.h>
 
 #include "tests/unit/vmm/endpoint_fixture.h"
+#include "tests/unit/vmm/lingering.h"
+#include "vmm/machine/closer.h"
 
 static int dial_endpoint(const char *path)
 {
@@ -30,6 +32,58 @@ static void silent_client(void **state)
 	fd = dial_endpoint(f.path);
 	check_silent(&f);
 	close(fd);
+	fixture_fini(&f);
+}
+
+/*
+ * A client may send any descriptor beside its bytes, one whose close takes seconds: in its input,
+ * in what is not read when it goes, and before it is let in. Neither loop nor end waits for that.
+ */
+static void a_client_that_sends_descriptors(void **state)
+{
+	struct fixture f;
+	int client[3], peers[4], n = 0;
+	struct err e;
+	s64 begin;
+
+	(void)state;
+	fixture_init(&f);
+	machine_set_confine(f.m, NULL);
+	assert_int_equal(closer_create(&f.closer, f.m), 0);
+	assert_int_equal(fixture_open(&f, SPEC_SOCKET, true, &e), 0);
+	client[0] = dial_endpoint(f.path);
+	send_away(client[0], lingering_socket(3, &peers[n++]));
+	while (!__atomic_load_n(&f.got, __ATOMIC_ACQUIRE))
+		usleep(1000);
+	assert_loop_answers(&f);
+	/* The next one takes its place. */
+	client[1] = dial_endpoint(f.path);
+	assert_loop_answers(&f);
+	/* The guest takes no more, so that the loop reads no more. */
+	__atomic_store_n(&f.full, true, __ATOMIC_RELEASE);
+	assert_int_equal(send(client[1], "x", 1, 0), 1);
+	assert_loop_answers(&f);
+	usleep(10000); /* for the input, whose refusal cannot be seen */
+	send_away(client[1], lingering_socket(3, &peers[n++]));
+	client[2] = dial_endpoint(f.path);
+	assert_loop_answers(&f);
+	send_away(client[2], lingering_socket(3, &peers[n++]));
+	assert_loop_answers(&f);
+	loop_stop(machine_loop(f.m));
+	pthread_join(f.loop, NULL);
+	close(dial_endpoint(f.path));
+	close(client[0]);
+	client[0] = dial_endpoint(f.path);
+	send_away(client[0], lingering_socket(3, &peers[n++]));
+	closer_limit(f.closer, 0);
+	begin = now_ms();
+	endpoint_destroy(f.ep, now_ms() + 700);
+	assert_in_range(now_ms() - begin, 0, ANSWER_MS);
+	while (n)
+		close(peers[--n]);
+	closer_destroy(f.closer);
+	for (unsigned i = 0; i < ARRAY_SIZE(client); i++)
+		close(client[i]);
 	fixture_fini(&f);
 }
 
@@ -223,6 +277,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(silent_client),
+		cmocka_unit_test(a_client_that_sends_descriptors),
 		cmocka_unit_test(dying_client),
 		cmocka_unit_test(silent_pseudo_terminal),
 		cmocka_unit_test(socket_spares_a_file),

@@ -11,6 +11,7 @@
 #include <termios.h>
 
 #include "base/terminal.h"
+#include "tests/unit/base/child.h"
 #include "tests/unit/vmm/endpoint_fixture.h"
 
 #define PATIENCE_S 20
@@ -328,7 +329,7 @@ static void run_apart(void (*body)(struct session *s), struct session *s)
 {
 	struct apart a = { body, s };
 	const struct CMUnitTest one[] = { { "in a process of its own", run_body, NULL, NULL, &a } };
-	pid_t pid = fork();
+	pid_t pid = child_fork();
 	int status;
 
 	if (!pid) {
@@ -337,7 +338,7 @@ static void run_apart(void (*body)(struct session *s), struct session *s)
 		setenv("CMOCKA_MESSAGE_OUTPUT", "STDOUT", 1);
 		_exit(cmocka_run_group_tests(one, NULL, NULL) ? 1 : 0);
 	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
+	child_await(pid, &status);
 	assert_int_equal(status, 0);
 }
 

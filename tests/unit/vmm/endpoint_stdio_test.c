@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <termios.h>
 
+#include "tests/unit/base/child.h"
 #include "tests/unit/vmm/endpoint_fixture.h"
 
 static void silent_pipe(void **state)
@@ -83,7 +84,7 @@ static void check_without_proc(int fd)
 	pid_t child;
 
 	fixture_init(&f);
-	child = fork();
+	child = child_fork();
 	if (!child) {
 		fixture_stdio(&f, fd);
 		if (chroot(f.dir) || chdir("/"))
@@ -93,7 +94,7 @@ static void check_without_proc(int fd)
 		check_silent(&f);
 		_exit(0);
 	}
-	assert_int_equal(waitpid(child, &status, 0), child);
+	child_await(child, &status);
 	assert_true(WIFEXITED(status));
 	assert_false(fcntl(fd, F_GETFL) & O_NONBLOCK);
 	fixture_fini(&f);

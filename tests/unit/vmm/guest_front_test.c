@@ -23,6 +23,7 @@
 #include <cmocka.h>
 
 #include "base/exit_code.h"
+#include "tests/unit/base/child.h"
 #include "tests/unit/vmm/told_notes.h"
 #include "vmm/backend/outlet.h"
 #include "vmm/guest/guest.h"
@@ -207,12 +208,12 @@ static int without_a_socket(void)
 static void a_missing_control_socket_is_a_note_and_no_error(void **state)
 {
 	int status;
-	pid_t pid = fork();
+	pid_t pid = child_fork();
 
 	(void)state;
 	if (!pid)
 		_exit(without_a_socket());
-	assert_int_equal(waitpid(pid, &status, 0), pid);
+	child_await(pid, &status);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
 		skip();
 	assert_int_equal(status, 0);
@@ -255,7 +256,7 @@ static void the_help_of_a_console_is_the_front_ends_to_show(void **state)
 	assert_true(master >= 0 && !grantpt(master) && !unlockpt(master));
 	assert_int_equal(ptsname_r(master, slave, sizeof(slave)), 0);
 	assert_int_equal(pipe(ready), 0);
-	pid = fork();
+	pid = child_fork();
 	if (!pid) {
 		close(ready[0]);
 		alarm(30);
@@ -264,7 +265,7 @@ static void the_help_of_a_console_is_the_front_ends_to_show(void **state)
 	close(ready[1]);
 	if (read(ready[0], &byte, 1) == 1)
 		assert_int_equal(write(master, "\001h\001x", 4), 4);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
+	child_await(pid, &status);
 	assert_int_equal(status, 0);
 	close(ready[0]);
 	close(master);

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/unit/base/child.h"
 #include "tests/unit/shadow/images.h"
 #include "tests/unit/shadow/ko.h"
 #include "vmm/cli/commands.h"
@@ -54,8 +55,7 @@ static int run_inspect(const char *const *args)
 		assert_true(to[i] >= 0);
 		unlink(path);
 	}
-	pid = fork();
-	assert_true(pid >= 0);
+	pid = child_fork();
 	if (!pid) {
 		int ret;
 
@@ -65,7 +65,7 @@ static int run_inspect(const char *const *args)
 		fflush(stdout);
 		_exit(ret);
 	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
+	child_await(pid, &status);
 	assert_true(WIFEXITED(status));
 	read_back(to[0], out, sizeof(out));
 	read_back(to[1], err_out, sizeof(err_out));

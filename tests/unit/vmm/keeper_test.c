@@ -17,6 +17,7 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/base/child.h"
 #include "vmm/confine/helper.h"
 #include "vmm/confine/keeper.h"
 
@@ -34,7 +35,7 @@ static pid_t keeper_start(int (*run)(void *arg, int channel, int link), int *vmm
 	pid_t pid;
 
 	assert_int_equal(helper_pair(pair), 0);
-	pid = fork();
+	pid = child_fork();
 	if (!pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 		close(pair[0]); /* which may be HELPER_FD */
@@ -58,7 +59,7 @@ static enum keeper_news await_news(int vmm, int *channel, struct err *why)
 static void keeper_end(pid_t pid, int vmm)
 {
 	close(vmm);
-	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	child_await(pid, NULL);
 }
 
 /* Checks that the first server is not ready for the reason @want, and that the keeper ends. */

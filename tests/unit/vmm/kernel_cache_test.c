@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/sanitizer.h"
+#include "tests/unit/base/child.h"
 #include "tests/unit/shadow/synth.h"
 #include "vmm/boot/kernel_cache.h"
 #include "vmm/boot/kernel_cache_int.h"
@@ -88,7 +89,7 @@ static void find_file(const char *part, char *path, size_t len)
  */
 static void settle_file(void)
 {
-	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
+	while (child_next(-1, NULL) > 0 || errno == EINTR)
 		;
 }
 
@@ -160,14 +161,14 @@ static void test_second_start_is_prepared(void **state)
 /* Completes the cache in a process of its own, since that lets its standard streams go. */
 static void complete_cache(const char *path)
 {
-	pid_t pid = fork();
+	pid_t pid = child_fork();
 	int status;
 
 	if (!pid) {
 		kernel_cache_complete(path);
 		_exit(0);
 	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
+	child_await(pid, &status);
 	assert_int_equal(status, 0);
 }
 
@@ -230,7 +231,7 @@ static void test_completed_by_a_users_supervisor(void **state)
 #endif
 	assert_true(exe >= 0);
 	snprintf(path, sizeof(path), "%s/vmlinuz", user_top);
-	pid = fork();
+	pid = child_fork();
 	if (!pid) {
 		char *const argv[] = { "kernel_cache_test", RUN_SHORT_GUEST, path, NULL };
 
@@ -241,7 +242,7 @@ static void test_completed_by_a_users_supervisor(void **state)
 		_exit(127);
 	}
 	close(exe);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
+	child_await(pid, &status);
 	assert_int_equal(status, 0);
 	snprintf(path, sizeof(path), "%s/umbra", user_top);
 	assert_int_equal(count_files_in(path, ".kernel"), 1);
@@ -261,7 +262,7 @@ static void test_a_signal_ends_the_completing(void **state)
 	(void)state;
 	if (access(large, R_OK))
 		skip();
-	pid = fork();
+	pid = child_fork();
 	if (!pid) {
 		sigemptyset(&set);
 		sigaddset(&set, SIGTERM);
@@ -270,7 +271,7 @@ static void test_a_signal_ends_the_completing(void **state)
 		kernel_cache_complete(large);
 		_exit(7);
 	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
+	child_await(pid, &status);
 	assert_true(WIFEXITED(status));
 	assert_int_equal(WEXITSTATUS(status), 7);
 	assert_int_equal(count_files(".kernel"), 0);
@@ -461,14 +462,14 @@ static pid_t start_traced_writer(int fd)
 	int status;
 
 	assert_int_equal(stat(file, &st), 0);
-	pid = fork();
+	pid = child_fork();
 	if (!pid) {
 		ptrace(PTRACE_TRACEME, 0, NULL, NULL);
 		raise(SIGSTOP);
 		kernel_cache_write(cache, file, &st, fd);
 		_exit(0);
 	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(child_next(pid, &status), pid);
 	assert_true(WIFSTOPPED(status));
 	return pid;
 }
@@ -483,7 +484,7 @@ static bool kill_writer_at(int fd, unsigned n)
 
 	for (unsigned i = 0; i < n; i++) {
 		assert_int_equal(ptrace(PTRACE_SYSCALL, pid, NULL, NULL), 0);
-		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(child_next(pid, &status), pid);
 		if (WIFEXITED(status)) {
 			assert_int_equal(status, 0);
 			return false;
@@ -491,7 +492,7 @@ static bool kill_writer_at(int fd, unsigned n)
 		assert_true(WIFSTOPPED(status));
 	}
 	kill(pid, SIGKILL);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
+	child_await(pid, &status);
 	assert_true(WIFSIGNALED(status));
 	settle_file(); /* the one that parses for it ends with it */
 	return true;

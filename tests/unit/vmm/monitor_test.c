@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tests the monitor of a machine that runs, asked over its socket. Answers and events must have the
- * shape that QEMU 7.2's have in sessions with libvirt 9.0 (qmp-shapes.json, made from such
- * transcripts: "?" behind a member: not always there; those of NETDEV_STREAM_* and of dumps from
- * its schema).
+ * Tests the monitor of a machine that runs, asked over its socket. monitor_dump_test.c has its
+ * dumps.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,96 +14,21 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
-#include "base/clock.h"
 #include "base/socket_file.h"
 #include "devices/pci_dev.h"
-#include "tests/unit/vmm/monitored.h"
-#include "tests/unit/vmm/qmp_shapes.h"
-#include "vmm/cli/commands.h"
+#include "tests/unit/vmm/command_fixture.h"
+#include "tests/unit/vmm/monitor_fixture.h"
 #include "vmm/confine/keeper.h"
 #include "vmm/control/control.h"
 #include "vmm/control/socket_dir.h"
 #include "vmm/monitor/block_resize.h"
-#include "vmm/spec/spec_text.h"
 
 #define NET_PATIENCE_MS 20000
-
-struct fixture {
-	struct monitored g;
-	char disk[32];
-	json_t *shapes;
-};
-
-static void *no_thread(void *arg)
-{
-	return arg;
-}
-
-/* Starts a guest; @net: the text of its network; @id: the name of its disk; each or NULL. */
-static void fixture_start_with(struct fixture *f, bool paused, const char *net, const char *id)
-{
-	char disk[] = "/tmp/umbra-unit-XXXXXX";
-	struct err e = { "" };
-	int fd = mkstemp(disk);
-
-	memset(f, 0, sizeof(*f));
-	assert_true(fd >= 0 && !ftruncate(fd, 1 << 20));
-	close(fd);
-	snprintf(f->disk, sizeof(f->disk), "%s", disk);
-	f->g.o.paused = paused;
-	f->g.o.cpus = 2;
-	f->g.o.no_rng = true;
-	f->g.o.balloon.on = true;
-	f->g.o.disks[0].path = f->disk;
-	f->g.o.n_disks = 1;
-	if (id) {
-		snprintf(f->g.o.disks[0].dev.id, sizeof(f->g.o.disks[0].dev.id), "%s", id);
-		snprintf(f->g.o.disks[0].node, sizeof(f->g.o.disks[0].node), "%s-format", id);
-		f->g.o.disks[0].dev.slot = 9;
-	}
-	if (net) {
-		assert_int_equal(spec_parse_net(&f->g.o.nets[0], net, &e), 0);
-		f->g.o.n_nets = 1;
-		f->g.o.confine = CONFINE_OFF;
-	}
-	f->shapes = json_load_file("tests/unit/vmm/qmp-shapes.json", 0, NULL);
-	assert_non_null(f->shapes);
-	monitored_create(&f->g, "unit", 2);
-	machine_set_confine(f->g.m, NULL);
-	monitor_set_devices(f->g.mon, f->g.platform, NULL);
-	if (paused)
-		assert_int_equal(machine_pause(f->g.m), 0);
-	monitored_start(&f->g);
-}
-
-static void fixture_start(struct fixture *f, bool paused)
-{
-	fixture_start_with(f, paused, NULL, NULL);
-}
-
-static void fixture_end(struct fixture *f)
-{
-	monitored_end(&f->g);
-	json_decref(f->shapes);
-	unlink(f->disk);
-}
-
-static json_t *ask(struct fixture *f, const char *command)
-{
-	json_t *out = NULL;
-	struct err e = { "" };
-
-	if (client_call(f->g.c, command, NULL, &out, &e))
-		fail_msg("%s: %s", command, e.text);
-	shape_check(command, json_object_get(json_object_get(f->shapes, "replies"), command), out);
-	return out;
-}
 
 /* Asks what @call of the shapes says, with its arguments. */
 static json_t *ask_with(struct fixture *f, json_t *call)
@@ -140,25 +63,6 @@ static void expect_refusal(struct fixture *f, const char *command, json_t *args,
 
 	assert_int_equal(client_call(f->g.c, command, args, NULL, &e), -EREMOTEIO);
 	assert_string_equal(e.text, text);
-}
-
-static void expect_status(struct fixture *f, const char *status)
-{
-	json_t *o = ask(f, "query-status");
-
-	assert_string_equal(json_string_value(json_object_get(o, "status")), status);
-	assert_int_equal(json_is_true(json_object_get(o, "running")), !strcmp(status, "running"));
-	json_decref(o);
-}
-
-static void expect_event(struct fixture *f, const char *name)
-{
-	json_t *o = NULL;
-
-	assert_int_equal(client_event(f->g.c, 5000, &o), 0);
-	assert_string_equal(json_string_value(json_object_get(o, "event")), name);
-	shape_check(name, json_object_get(json_object_get(f->shapes, "events"), name), o);
-	json_decref(o);
 }
 
 /* --- a network that dies --------------------------------------------------------------------- */
@@ -204,17 +108,6 @@ static void expect_net_event(struct fixture *f, const char *name, json_t *data)
 	assert_true(json_equal(json_object_get(o, "data"), data));
 	json_decref(data);
 	json_decref(o);
-}
-
-/* Returns true if there is a VM exit within @ms. */
-static bool runs_within(struct fixture *f, s64 ms)
-{
-	u64 before = vcpu_exits_total(machine_vcpu(f->g.m, 0));
-
-	for (s64 end = now_ms() + ms; now_ms() < end; usleep(1000))
-		if (vcpu_exits_total(machine_vcpu(f->g.m, 0)) != before)
-			return true;
-	return false;
 }
 
 static void answers_have_qemus_shape(void **state)
@@ -469,7 +362,7 @@ static void a_network_that_dies_and_comes_back_is_an_event_each(void **state)
 	json_decref(ask(&f, "system_powerdown"));
 	expect_event(&f, "POWERDOWN");
 	fixture_end(&f);
-	assert_int_equal(waitpid(keeper, NULL, 0), keeper);
+	child_await(keeper, NULL);
 	free(f.g.o.nets[0].buf);
 }
 
@@ -523,201 +416,29 @@ static void a_leftover_is_replaced_and_a_living_one_is_not(void **state)
 	assert_true(socket_dir_name_ok("a.b-c_D9"));
 }
 
-/* --- dumps ----------------------------------------------------------------------------------- */
-
-static void give_fd(struct fixture *f, const char *name, int fd)
+/*
+ * Reads @size bytes of answers. MSG_WAITALL would return less of them where this process is stopped
+ * meanwhile, by job control, a debugger or a freezer.
+ */
+static void read_answers(int fd, char *buf, size_t size)
 {
-	struct err e = { "" };
+	size_t got = 0;
+	ssize_t n;
 
-	if (client_give_fd(f->g.c, name, fd, &e))
-		fail_msg("%s", e.text);
-}
-
-static int dump(struct fixture *f, const char *protocol, bool detach, struct err *e)
-{
-	return client_call(
-		f->g.c, "dump-guest-memory",
-		json_pack("{s:b, s:s, s:b}", "paging", 0, "protocol", protocol, "detach", detach),
-		NULL, e);
-}
-
-/* Waits for DUMP_COMPLETED, and returns its error, or "". */
-static void expect_dump_event(struct fixture *f, const char *status, char error[200])
-{
-	json_t *o = NULL, *data;
-	const char *text;
-
-	assert_int_equal(client_event(f->g.c, 20000, &o), 0);
-	assert_string_equal(json_string_value(json_object_get(o, "event")), "DUMP_COMPLETED");
-	shape_check("DUMP_COMPLETED",
-		    json_object_get(json_object_get(f->shapes, "events"), "DUMP_COMPLETED"), o);
-	data = json_object_get(o, "data");
-	assert_string_equal(
-		json_string_value(json_object_get(json_object_get(data, "result"), "status")),
-		status);
-	text = json_string_value(json_object_get(data, "error"));
-	snprintf(error, 200, "%s", text ? text : "");
-	json_decref(o);
-}
-
-static void expect_dump_status(struct fixture *f, const char *status)
-{
-	json_t *o = ask(f, "query-dump");
-
-	assert_string_equal(json_string_value(json_object_get(o, "status")), status);
-	json_decref(o);
-}
-
-static int dump_file(void)
-{
-	char path[] = "/tmp/umbra-unit-XXXXXX";
-	int fd = mkstemp(path);
-
-	assert_true(fd >= 0);
-	unlink(path);
-	return fd;
-}
-
-static void a_dump_pauses_the_guest_and_lets_it_go_on(void **state)
-{
-	char error[200], magic[4];
-	int fd = dump_file();
-	struct fixture f;
-	struct err e = { "" };
-
-	(void)state;
-	fixture_start(&f, false);
-	expect_dump_status(&f, "none");
-	assert_true(runs_within(&f, 5000));
-	give_fd(&f, "core", fd);
-	if (dump(&f, "fd:core", false, &e))
-		fail_msg("%s", e.text);
-	expect_event(&f, "STOP");
-	expect_event(&f, "RESUME");
-	expect_dump_event(&f, "completed", error);
-	assert_string_equal(error, "");
-	assert_int_equal(pread(fd, magic, 4, 0), 4);
-	assert_memory_equal(magic, "\177ELF", 4);
-	expect_status(&f, "running");
-	expect_dump_status(&f, "completed");
-	assert_true(runs_within(&f, 5000));
-	/* One that was paused stays so. */
-	json_decref(ask(&f, "stop"));
-	expect_event(&f, "STOP");
-	give_fd(&f, "core", fd);
-	assert_int_equal(dump(&f, "fd:core", true, &e), 0);
-	expect_dump_event(&f, "completed", error);
-	expect_status(&f, "paused");
-	close(fd);
-	fixture_end(&f);
-}
-
-/* Before the first instruction, the registers are those that the guest is to begin with. */
-static void a_guest_that_has_not_begun_can_be_dumped(void **state)
-{
-	char error[200];
-	int fd = dump_file();
-	struct fixture f;
-	struct err e = { "" };
-
-	(void)state;
-	fixture_start(&f, true);
-	give_fd(&f, "core", fd);
-	assert_int_equal(dump(&f, "fd:core", false, &e), 0);
-	expect_dump_event(&f, "completed", error);
-	expect_status(&f, "prelaunch");
-	close(fd);
-	fixture_end(&f);
-}
-
-/* The reader of a pipe stops: the loop answers, and the guest's end comes all the same. */
-static void a_dump_that_is_stuck_holds_up_nothing(void **state)
-{
-	static const char *const refused[] = { "stop", "cont", "system_reset" };
-	char error[200];
-	struct fixture f;
-	struct err e = { "" };
-	int pair[2];
-
-	(void)state;
-	fixture_start(&f, false);
-	assert_int_equal(pipe(pair), 0);
-	give_fd(&f, "core", pair[1]);
-	assert_int_equal(dump(&f, "fd:core", true, &e), 0);
-	expect_event(&f, "STOP");
-	expect_dump_status(&f, "active");
-	expect_status(&f, "paused");
-	give_fd(&f, "again", pair[1]);
-	assert_int_equal(dump(&f, "fd:again", true, &e), -EREMOTEIO);
-	for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
-		assert_int_equal(client_call(f.g.c, refused[i], NULL, NULL, &e), -EREMOTEIO);
-		assert_string_equal(e.text, "There is a dump in process, please wait.");
+	while (got < size) {
+		n = recv(fd, buf, size - got, 0);
+		if (n <= 0 && errno != EINTR)
+			fail_msg("%s after %zu of %zu bytes",
+				 n ? strerror(errno) : "the VMM has hung up", got, size);
+		got += n > 0 ? (size_t)n : 0;
 	}
-	assert_int_equal(client_call(f.g.c, "umbra-dump-cancel", NULL, NULL, &e), 0);
-	expect_event(&f, "RESUME");
-	expect_dump_event(&f, "failed", error);
-	assert_string_equal(error, "the dump was ended");
-	assert_int_equal(client_call(f.g.c, "umbra-dump-cancel", NULL, NULL, &e), -EREMOTEIO);
-	expect_dump_status(&f, "failed");
-	assert_true(runs_within(&f, 5000));
-	/* The same once more, with the guest's end. */
-	assert_int_equal(dump(&f, "fd:again", true, &e), 0);
-	expect_event(&f, "STOP");
-	assert_int_equal(client_call(f.g.c, "quit", NULL, NULL, &e), 0);
-	pthread_join(f.g.thread, NULL);
-	assert_int_equal(pthread_create(&f.g.thread, NULL, no_thread, NULL), 0);
-	close(pair[0]);
-	close(pair[1]);
-	fixture_end(&f);
-}
-
-static void descriptors_that_take_no_dump(void **state)
-{
-	static const char *const bad[] = { "fd:none", "file:/tmp/x", "fd:", "core", "" };
-	int full = open("/dev/full", O_WRONLY), dir = open("/tmp", O_RDONLY | O_DIRECTORY);
-	int path = open("/tmp", O_PATH), pair[2];
-	char error[200];
-	struct fixture f;
-	struct err e = { "" };
-
-	(void)state;
-	fixture_start(&f, false);
-	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
-		assert_int_equal(dump(&f, bad[i], false, &e), -EREMOTEIO);
-	assert_int_equal(client_call(f.g.c, "dump-guest-memory",
-				     json_pack("{s:b, s:s}", "paging", 1, "protocol", "fd:core"),
-				     NULL, &e),
-			 -EREMOTEIO);
-	give_fd(&f, "core", dir);
-	assert_int_equal(dump(&f, "fd:core", false, &e), -EREMOTEIO);
-	assert_string_equal(e.text, "the descriptor is not open for writing");
-	give_fd(&f, "core", path);
-	assert_int_equal(dump(&f, "fd:core", false, &e), -EREMOTEIO);
-	expect_status(&f, "running");
-	give_fd(&f, "core", full);
-	assert_int_equal(dump(&f, "fd:core", false, &e), -EREMOTEIO);
-	assert_string_equal(e.text, "No space left on device");
-	expect_event(&f, "STOP");
-	expect_event(&f, "RESUME");
-	expect_dump_event(&f, "failed", error);
-	assert_string_equal(error, "No space left on device");
-	signal(SIGPIPE, SIG_IGN);
-	assert_int_equal(pipe(pair), 0);
-	close(pair[0]);
-	give_fd(&f, "core", pair[1]);
-	assert_int_equal(dump(&f, "fd:core", false, &e), -EREMOTEIO);
-	assert_string_equal(e.text, "Broken pipe");
-	close(pair[1]);
-	close(full);
-	close(dir);
-	close(path);
-	fixture_end(&f);
 }
 
 /* A client that reads slowly, but reads, stays, however much it has been sent in all. */
 static void a_slow_reader_is_kept(void **state)
 {
 	static const char hello[] = "{\"execute\":\"qmp_capabilities\"}";
+	const struct timeval patience = { .tv_sec = 20 };
 	char query[1100];
 	const size_t piece = 500000, rounds = 18; /* more than the limit of what is unsent */
 	char *buf = malloc(piece), *path = NULL;
@@ -735,12 +456,18 @@ static void a_slow_reader_is_kept(void **state)
 	signal(SIGPIPE, SIG_IGN);
 	assert_int_equal(socket_dir_path(&path, f.g.name, false, &e), 0);
 	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)), 0);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)), 0);
 	assert_int_equal(connect(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
 	assert_int_equal(write(fd, hello, sizeof(hello) - 1), sizeof(hello) - 1);
 	for (size_t i = 0; i < rounds; i++) {
-		for (size_t k = 0; k < 600; k++)
-			assert_int_equal(write(fd, query, (size_t)len), len);
-		assert_int_equal(recv(fd, buf, piece, MSG_WAITALL), piece);
+		/* One write of a few bytes is whole, or is none. */
+		for (size_t k = 0; k < 600;)
+			if (write(fd, query, (size_t)len) == len)
+				k++;
+			else if (errno != EINTR)
+				fail_msg("%s after %zu queries", strerror(errno), 600 * i + k);
+		read_answers(fd, buf, piece);
 	}
 	close(fd);
 	free(path);
@@ -752,30 +479,23 @@ static void a_slow_reader_is_kept(void **state)
 static void stop_does_not_believe_a_lost_connection(void **state)
 {
 	struct client *others[CONTROL_CLIENTS + 8];
-	char timeout[] = "--timeout=2", stop[] = "stop";
+	char vmm[COMMAND_PATH];
 	struct fixture f;
 	struct err e;
 	time_t began;
-	int status;
 	pid_t child;
 
 	(void)state;
+	command_find(vmm);
 	fixture_start(&f, false);
 	began = time(NULL);
-	child = fork();
-	assert_true(child >= 0);
-	if (!child) {
-		char *argv[] = { stop, timeout, f.g.name, NULL };
-
-		_exit(cmd_stop(3, argv));
-	}
+	child = child_spawn((const char *const[]){ vmm, "stop", "--timeout=2", f.g.name, NULL }, -1,
+			    -1);
 	expect_event(&f, "POWERDOWN");
 	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
 		if (client_open(&others[i], f.g.name, 5000, &e))
 			fail_msg("%s", e.text);
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_true(WIFEXITED(status));
-	assert_int_equal(WEXITSTATUS(status), EXIT_CODE_ERROR);
+	assert_int_equal(child_code(child), EXIT_CODE_ERROR);
 	/* It has waited on. */
 	assert_true(time(NULL) > began);
 	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
@@ -796,10 +516,6 @@ int main(void)
 		cmocka_unit_test(a_network_that_dies_and_comes_back_is_an_event_each),
 		cmocka_unit_test(descriptors_are_handed_over_by_name),
 		cmocka_unit_test(a_leftover_is_replaced_and_a_living_one_is_not),
-		cmocka_unit_test(a_dump_pauses_the_guest_and_lets_it_go_on),
-		cmocka_unit_test(a_guest_that_has_not_begun_can_be_dumped),
-		cmocka_unit_test(a_dump_that_is_stuck_holds_up_nothing),
-		cmocka_unit_test(descriptors_that_take_no_dump),
 		cmocka_unit_test(a_slow_reader_is_kept),
 		cmocka_unit_test(stop_does_not_believe_a_lost_connection),
 	};

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "base/exit_code.h"
+#include "tests/unit/base/thread_await.h"
 #include "vmm/backend/platform.h"
 #include "vmm/boot/probe.h"
 #include "vmm/control/client.h"
@@ -74,7 +75,7 @@ static inline void monitored_start(struct monitored *g)
 static inline void monitored_stop(struct monitored *g)
 {
 	machine_exit(g->m, EXIT_CODE_POWEROFF, NULL);
-	pthread_join(g->thread, NULL);
+	thread_await(g->thread, 20);
 }
 
 /* Does so, and frees all but the options. */

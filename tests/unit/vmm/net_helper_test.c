@@ -33,6 +33,7 @@
 
 #include "base/sanitizer.h"
 #include "base/types.h"
+#include "tests/unit/base/child.h"
 #include "vmm/confine/helper.h"
 
 #define PATIENCE_MS 10000
@@ -206,7 +207,7 @@ static pid_t keeper_start(struct net *n, const char *option, enum confine_mode m
 	pid_t vmm;
 
 	assert_int_equal(helper_pair(pair), 0);
-	vmm = fork();
+	vmm = child_fork();
 	if (!vmm) {
 		close(pair[0]);
 		if (user)
@@ -238,7 +239,7 @@ static void finish(struct net *n, pid_t vmm)
 		poll(NULL, 0, 10);
 	assert_int_equal(readlink(path, path + 20, 4), -1);
 	kill(vmm, SIGKILL);
-	assert_int_equal(waitpid(vmm, NULL, 0), vmm);
+	child_await(vmm, NULL);
 }
 
 /* --- what it sees -------------------------------------------------------------------------- */

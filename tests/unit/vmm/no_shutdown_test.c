@@ -4,6 +4,7 @@
  * that end, what is refused until a reset, the start that follows, and requests that meet the end.
  * The guests are a firmware of a few instructions, on this /dev/kvm.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -12,21 +13,25 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "base/exit_code.h"
+#include "tests/unit/base/thread_await.h"
+#include "tests/unit/vmm/command_fixture.h"
 #include "tests/unit/vmm/told_notes.h"
-#include "vmm/cli/commands.h"
 #include "vmm/control/client.h"
 #include "vmm/guest/guest.h"
+#include "vmm/backend/platform.h"
 #include "vmm/machine/machine.h"
+#include "vmm/monitor/monitor.h"
 
 #define IMAGE_LEN   0x10000U
 #define RESET_AT    0xfff0U
 #define PATIENCE_MS 20000
+#define LIMIT_MS    1000 /* within which it ends */
 #define ROUNDS	    25
 
 /* mov $LAYOUT_PORT_SLEEP, %dx; mov $S5, %al; out %al, %dx; jmp . */
@@ -52,6 +57,44 @@ struct fixture {
 	int code;
 };
 
+/* --- what the linker leads here --------------------------------------------------------------- */
+
+static struct machine *guest_m; /* of the guest that runs */
+static bool panics;		/* atomic: the wait for the next reset finds a panic */
+static bool holds, arrived;	/* atomic: the end waits before it rests; it does so */
+
+int __real_platform_await_disks(struct platform *p);
+int __wrap_platform_await_disks(struct platform *p);
+void __real_monitor_rests(struct monitor *mon, int code);
+void __wrap_monitor_rests(struct monitor *mon, int code);
+
+/* The panic's watch finds one like this, when it has read the kernel's symbols. */
+int __wrap_platform_await_disks(struct platform *p)
+{
+	int code = __real_platform_await_disks(p);
+
+	if (code != EXIT_CODE_REBOOT || !__atomic_exchange_n(&panics, false, __ATOMIC_ACQ_REL))
+		return code;
+	machine_exit(guest_m, EXIT_CODE_PANIC, "the guest's kernel panicked");
+	return EXIT_CODE_PANIC;
+}
+
+static bool is_held(void *arg)
+{
+	(void)arg;
+	return __atomic_load_n(&holds, __ATOMIC_ACQUIRE);
+}
+
+/* Something is waited for between the guest's end and its rest, with clients served. */
+void __wrap_monitor_rests(struct monitor *mon, int code)
+{
+	__atomic_store_n(&arrived, true, __ATOMIC_RELEASE);
+	machine_wait(guest_m, is_held, NULL);
+	__real_monitor_rests(mon, code);
+}
+
+/* --- the guest ------------------------------------------------------------------------------- */
+
 /* Runs the guest on a thread of its own, which the VMM takes for its main one. */
 static void *run_guest(void *arg)
 {
@@ -65,7 +108,11 @@ static void *run_guest(void *arg)
 	return NULL;
 }
 
-enum begin { BEGIN_PAUSED, BEGIN_RUNNING };
+enum begin {
+	BEGIN_PAUSED,
+	BEGIN_RUNNING,
+	BEGIN_DUMPED, /* paused, and its panic's dump goes to f->dir */
+};
 
 /* Makes a guest that executes @code, with f->c to its VMM. */
 static void fixture_begin(struct fixture *f, const u8 *code, size_t len, bool no_reboot,
@@ -97,11 +144,14 @@ static void fixture_begin(struct fixture *f, const u8 *code, size_t len, bool no
 	f->spec.name = f->name;
 	f->spec.no_shutdown = true;
 	f->spec.no_reboot = no_reboot;
-	f->spec.paused = begin == BEGIN_PAUSED;
+	f->spec.paused = begin != BEGIN_RUNNING;
+	if (begin == BEGIN_DUMPED)
+		f->spec.panic_dumps = f->dir;
 	f->spec.console.kind = SPEC_PTY;
 	f->spec.console_given = true;
 	if (guest_create(&f->g, &c, &e))
 		fail_msg("%s", e.text);
+	guest_m = guest_machine(f->g);
 	assert_int_equal(pthread_create(&f->thread, NULL, run_guest, f), 0);
 	if (client_open(&f->c, f->name, PATIENCE_MS, &e))
 		fail_msg("%s", e.text);
@@ -113,14 +163,31 @@ static void fixture_start(struct fixture *f, const u8 *code, size_t len, bool no
 	fixture_begin(f, code, len, no_reboot, BEGIN_PAUSED);
 }
 
-/* Waits for the end of the guest's VMM, whose exit code f->code is. */
+static void remove_files(const char *dir)
+{
+	DIR *d = opendir(dir);
+	struct dirent *entry;
+
+	assert_non_null(d);
+	while ((entry = readdir(d)))
+		unlinkat(dirfd(d), entry->d_name, 0);
+	closedir(d);
+	assert_int_equal(rmdir(dir), 0);
+}
+
+/*
+ * Waits for the end of the guest's VMM, whose exit code f->code is: somebody has asked for it by
+ * now.
+ */
 static void fixture_join(struct fixture *f)
 {
-	pthread_join(f->thread, NULL);
+	s64 begin = now_ms();
+
+	thread_await(f->thread, PATIENCE_MS / 1000);
+	assert_in_range(now_ms() - begin, 0, LIMIT_MS);
 	client_close(f->c);
 	guest_spec_free(&f->spec);
-	unlink(f->image);
-	rmdir(f->dir);
+	remove_files(f->dir);
 	told_end(&f->told);
 }
 
@@ -339,6 +406,55 @@ static void a_panic_and_a_halt_rest_too(void **state)
 }
 
 /* As QEMU with -no-reboot and -no-shutdown. */
+/* What the guest's end is may be found out while its reset waits for this host's storage. */
+static void a_reset_that_is_a_panic_rests(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_start(&f, code_reset, sizeof(code_reset), false);
+	__atomic_store_n(&panics, true, __ATOMIC_RELEASE);
+	ask(&f, "cont");
+	expect_event(&f, "RESUME", NULL, NULL);
+	expect_event(&f, "GUEST_PANICKED", "action", "pause");
+	expect_event(&f, "STOP", NULL, NULL);
+	expect_status(&f, "guest-panicked");
+	/* It starts anew as any other that rests. */
+	ask(&f, "system_reset");
+	expect_event(&f, "RESET", "reason", "host-qmp-system-reset");
+	__atomic_store_n(&panics, true, __ATOMIC_RELEASE);
+	ask(&f, "cont");
+	expect_event(&f, "RESUME", NULL, NULL);
+	expect_event(&f, "GUEST_PANICKED", "action", "pause");
+	expect_event(&f, "STOP", NULL, NULL);
+	ask(&f, "quit");
+	fixture_end(&f, EXIT_CODE_PANIC);
+}
+
+/* A reset that comes too late for the guest's end is done at rest, after the dump of its panic. */
+static void a_late_reset_follows_the_dump_of_a_panic(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_begin(&f, code_panic, sizeof(code_panic), false, BEGIN_DUMPED);
+	__atomic_store_n(&arrived, false, __ATOMIC_RELEASE);
+	__atomic_store_n(&holds, true, __ATOMIC_RELEASE);
+	ask(&f, "cont");
+	expect_event(&f, "RESUME", NULL, NULL);
+	for (unsigned i = 0; i < PATIENCE_MS && !__atomic_load_n(&arrived, __ATOMIC_ACQUIRE); i++)
+		usleep(1000);
+	ask(&f, "system_reset");
+	__atomic_store_n(&holds, false, __ATOMIC_RELEASE);
+	expect_event(&f, "GUEST_PANICKED", "action", "pause");
+	expect_event(&f, "STOP", NULL, NULL);
+	skip_to(&f, "RESET");
+	assert_non_null(strstr(f.told.text, "the guest's memory is in "));
+	expect_status(&f, "prelaunch");
+	ask(&f, "quit");
+	fixture_end(&f, EXIT_CODE_SIGNAL + 15);
+}
+
 static void with_no_reboot_a_reset_rests(void **state)
 {
 	struct fixture f;
@@ -356,32 +472,19 @@ static void with_no_reboot_a_reset_rests(void **state)
 	fixture_end(&f, EXIT_CODE_REBOOT);
 }
 
-/* Runs `vmm reset` in a child process; returns its exit code. */
-static int reset(const char *name)
-{
-	char word[] = "reset", guest[32], *argv[] = { word, guest, NULL };
-	pid_t pid;
-	int status;
-
-	snprintf(guest, sizeof(guest), "%s", name);
-	pid = fork();
-	if (!pid)
-		_exit(cmd_reset(2, argv));
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFEXITED(status));
-	return WEXITSTATUS(status);
-}
-
 static void vmm_reset_starts_a_guest_that_rests(void **state)
 {
+	char vmm[COMMAND_PATH];
 	struct fixture f;
 
 	(void)state;
+	command_find(vmm);
 	fixture_start(&f, code_off, sizeof(code_off), false);
 	ask(&f, "cont");
 	expect_event(&f, "RESUME", NULL, NULL);
 	expect_power_off(&f);
-	assert_int_equal(reset(f.name), 0);
+	assert_int_equal(command_run((const char *const[]){ vmm, "reset", f.name, NULL }, NULL, 0),
+			 0);
 	expect_event(&f, "RESET", NULL, NULL);
 	expect_event(&f, "RESUME", NULL, NULL);
 	expect_power_off(&f);
@@ -428,6 +531,8 @@ int main(void)
 		cmocka_unit_test(requests_that_meet_the_end_are_answered_and_done),
 		cmocka_unit_test(a_signal_that_meets_the_end_ends_the_vmm),
 		cmocka_unit_test(a_panic_and_a_halt_rest_too),
+		cmocka_unit_test(a_reset_that_is_a_panic_rests),
+		cmocka_unit_test(a_late_reset_follows_the_dump_of_a_panic),
 		cmocka_unit_test(with_no_reboot_a_reset_rests),
 		cmocka_unit_test(vmm_reset_starts_a_guest_that_rests),
 		cmocka_unit_test(a_vcpu_that_never_exits_has_a_thread),

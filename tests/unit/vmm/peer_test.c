@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Tests the output of a client that does not read: it is kept, in order, and what each answer costs
- * does not grow with what waits already. The linker leads realloc() here, which counts.
+ * does not grow with what waits already. The linker leads realloc() here, which counts. Tests too
+ * that each descriptor that comes is dropped by its owner's function, and none by the kernel.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -102,10 +103,139 @@ static void what_waits_is_not_copied_for_each_answer(void **state)
 	loop_destroy(l);
 }
 
+/* --- descriptors ---------------------------------------------------------------------------- */
+
+#define MANY 253 /* SCM_MAX_FD */
+
+static unsigned dropped;
+
+static void on_drop(struct peer *p, int fd)
+{
+	(void)p;
+	dropped++;
+	close(fd);
+}
+
+static void on_wants_turn(struct peer *p)
+{
+	(void)p;
+}
+
+/* Sends a byte with @n descriptors. */
+static void send_fds(int to, unsigned n)
+{
+	char room[CMSG_SPACE(MANY * sizeof(int))]
+		__attribute__((aligned(__alignof__(struct cmsghdr)))) = { 0 };
+	struct iovec iov = { (char[]){ ' ' }, 1 };
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = room,
+			      .msg_controllen = CMSG_SPACE(n * sizeof(int)) };
+	struct cmsghdr *h = CMSG_FIRSTHDR(&msg);
+	int fds[MANY];
+
+	for (unsigned i = 0; i < n; i++)
+		fds[i] = STDIN_FILENO;
+	h->cmsg_level = SOL_SOCKET;
+	h->cmsg_type = SCM_RIGHTS;
+	h->cmsg_len = CMSG_LEN(n * sizeof(int));
+	memcpy(CMSG_DATA(h), fds, n * sizeof(int));
+	assert_int_equal(sendmsg(to, &msg, 0), 1);
+}
+
+struct one_peer {
+	struct peer p;
+	struct loop *l;
+	int pair[2];
+};
+
+static void one_peer_open(struct one_peer *o)
+{
+	static const struct peer_ops ops = {
+		.wants_turn = on_wants_turn, .input = on_input, .gone = on_gone, .drop = on_drop
+	};
+
+	*o = (struct one_peer){ .p.fd = -1 };
+	dropped = 0;
+	gone = false;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, o->pair), 0);
+	assert_int_equal(loop_create(&o->l), 0);
+	assert_int_equal(peer_open(&o->p, o->l, o->pair[0], &ops), 0);
+}
+
+/* Runs the loop for a moment. */
+static void one_peer_serve(struct one_peer *o)
+{
+	int timer = loop_timer(o->l, 1000000, 0, stop_loop, o->l);
+
+	assert_true(timer >= 0);
+	assert_int_equal(loop_run(o->l), 0);
+	loop_timer_del(o->l, timer);
+	loop_again(o->l);
+}
+
+static void one_peer_close(struct one_peer *o)
+{
+	peer_close(&o->p);
+	assert_true(gone);
+	close(o->pair[1]);
+	loop_destroy(o->l);
+}
+
+/* The kernel closes those that find no room, and its caller waits for that. */
+static void all_descriptors_of_a_message_are_received(void **state)
+{
+	struct one_peer o;
+
+	(void)state;
+	one_peer_open(&o);
+	send_fds(o.pair[1], MANY);
+	one_peer_serve(&o);
+	assert_int_equal(o.p.n_loose, PEER_LOOSE_FDS);
+	assert_int_equal(dropped, MANY - PEER_LOOSE_FDS);
+	one_peer_close(&o);
+	assert_int_equal(dropped, MANY);
+}
+
+/* At an end none waits for a turn that may not come. */
+static void descriptors_are_dropped_as_they_come(void **state)
+{
+	struct one_peer o;
+
+	(void)state;
+	one_peer_open(&o);
+	o.p.drops = true;
+	send_fds(o.pair[1], 2);
+	one_peer_serve(&o);
+	assert_int_equal(dropped, 2);
+	assert_int_equal(peer_take_fd(&o.p), -1);
+	one_peer_close(&o);
+}
+
+/* close(2) of the socket would close them as well. */
+static void descriptors_on_their_way_are_dropped(void **state)
+{
+	struct one_peer o;
+
+	(void)state;
+	one_peer_open(&o);
+	send_fds(o.pair[1], 1);
+	one_peer_serve(&o); /* reads no more before its turn */
+	assert_true(o.p.more);
+	send_fds(o.pair[1], 9);
+	send_fds(o.pair[1], MANY);
+	assert_int_equal(dropped, 0);
+	one_peer_close(&o);
+	assert_int_equal(dropped, 1 + 9 + MANY);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_waits_is_not_copied_for_each_answer),
+		cmocka_unit_test(all_descriptors_of_a_message_are_received),
+		cmocka_unit_test(descriptors_are_dropped_as_they_come),
+		cmocka_unit_test(descriptors_on_their_way_are_dropped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,6 +20,7 @@
 
 #include "base/exit_code.h"
 #include "base/sanitizer.h"
+#include "tests/unit/base/child.h"
 #include "tests/unit/vmm/command_fixture.h"
 #include "vmm/control/client.h"
 
@@ -222,7 +223,7 @@ static int play_shell(const char *mode, enum job_end end)
 static int run_guest(void)
 {
 	int status;
-	pid_t pid = fork();
+	pid_t pid = child_fork();
 
 	if (!pid) {
 		dup2(open("/dev/null", O_RDWR | O_CLOEXEC), STDOUT_FILENO);
@@ -230,7 +231,7 @@ static int run_guest(void)
 		      kernel, "--paused", NULL);
 		_exit(127);
 	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
+	child_await(pid, &status);
 	return status;
 }
 
@@ -260,10 +261,10 @@ static void check_job(const char *mode, enum job_end end, int want)
 	}
 	if (!mode)
 		start_guest();
-	shell = fork();
+	shell = child_fork();
 	if (!shell)
 		_exit(play_shell(mode, end));
-	assert_int_equal(waitpid(shell, &status, 0), shell);
+	child_await(shell, &status);
 	if (!mode)
 		end_guest(0, BY_QUIT);
 	assert_true(WIFEXITED(status));

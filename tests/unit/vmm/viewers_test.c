@@ -51,7 +51,7 @@ static void fixture_start(struct fixture *f, unsigned viewers)
 
 	*f = (struct fixture){ .n = viewers };
 	assert_int_equal(loop_create(&f->loop), 0);
-	assert_int_equal(viewers_create(&f->v, f->loop, false, swallow, NULL), 0);
+	assert_int_equal(viewers_create(&f->v, f->loop, false, NULL, swallow, NULL), 0);
 	for (unsigned i = 0; i < viewers; i++) {
 		int pair[2];
 

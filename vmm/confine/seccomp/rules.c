@@ -133,6 +133,10 @@ const struct rule rules[] = {
 	ALLOW(getrandom, MAIN | QUEUE | NETWORK | READERS),
 	ALLOW(clock_gettime, THREADS | NETWORK | READERS), /* where the vDSO has no clock */
 	ALLOW(clock_nanosleep, FILES),
+	/* Interrupts a dump's write to a pipe or a terminal; a signal of a timer is one's own. */
+	ALLOW(timer_create, FILES),
+	ALLOW(timer_settime, FILES),
+	ALLOW(timer_delete, FILES),
 
 	/* Descriptors that are open already. */
 	ALLOW(read, THREADS | NETWORK | READERS),
