@@ -81,7 +81,7 @@ static int open_file(struct dump_file *f, bool force, struct err *e)
 
 	if (!strcmp(f->path, "-"))
 		return open_stdout(f, e);
-	/* A device, a socket or a FIFO that others use, or a link, is no FILE that could be replaced. */
+	/* A device, a socket or a FIFO that others use, or a link, cannot be replaced. */
 	if (!lstat(f->path, &st) && !S_ISREG(st.st_mode))
 		return err_set(
 			e, -EEXIST,
