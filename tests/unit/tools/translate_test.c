@@ -268,7 +268,10 @@ static void one_source_of_entropy_is_taken(void **state)
 
 	(void)state;
 	line_of(&l, json_array_get(cases, 0));
-	line_replace(&l, "virtio-balloon-pci,", "virtio-rng-pci,rng=objrng0,");
+	line_replace(&l, "virtio-balloon-pci,", "virtio-rng-pci,rng=other,");
+	assert_true(l.argc + 2 <= (int)ARRAY_SIZE(l.argv));
+	l.argv[l.argc++] = strdup("-object");
+	l.argv[l.argc++] = strdup("rng-random,id=other,filename=/dev/random");
 	line_expect_refused(&l, "a second one",
 			    "driver=virtio-rng-pci is not supported; want one of them");
 }
