@@ -33,8 +33,8 @@
  * manages it says how it ended. The files of its sockets stay, as it has no path to them any more:
  * the next guest of the name replaces them, as it does those of a guest that was killed, and `vmm
  * stop` and `vmm kill` remove that of the control socket. A record that a failed start has made
- * stays too, and so does an empty file of --dump-on-panic. It holds no tie to its parent's life; its
- * helpers end with it, by their sockets.
+ * stays too, and so does an empty file of --dump-on-panic. It holds no tie to its parent's life;
+ * its helpers end with it, by their sockets.
  *
  * Not given up, and why: the capability bounding set (41 system calls to empty; without execve(),
  * with no_new_privs, it gives nothing; nor would SECBIT_NOROOT, in one call, take more), and a
@@ -205,6 +205,12 @@ int confine_reader(const char *const *paths, struct err *e);
  * "system-calls": { KIND: number... } }. NULL as @c: not confined.
  */
 json_t *confine_info(const struct confine *c);
+
+/*
+ * Writes to @out which layers the host has refused, and why: "mount", "net": REASON; "landlock":
+ * REASON. For the log of a manager, which asks no `vmm info`. False: none. After confine_enter().
+ */
+bool confine_refused(const struct confine *c, char *out, size_t size);
 
 /*
  * Returns the same object for the layers that this host allows to the calling user, which a child
