@@ -79,6 +79,7 @@ session_begin()
 {
 	id "$SESSION_USER" >"$WORK/id" 2>&1 || useradd --create-home --groups kvm "$SESSION_USER"
 	install -d -o "$SESSION_USER" -m 700 /run/umbra-test
+	install -d -m 1777 /run/lock # virsh console locks the terminal there
 }
 
 # session_end: all that the user runs.
