@@ -74,18 +74,19 @@ AS_USER=(setpriv --reuid "$SESSION_USER" --regid "$SESSION_USER" --init-groups e
 	"HOME=$SESSION_HOME" XDG_RUNTIME_DIR=/run/umbra-test)
 VIRSH=(virsh)
 
-# session_begin: the user, who may open /dev/kvm.
+# session_begin: the user, who may open /dev/kvm, and has no domain yet.
 session_begin()
 {
 	id "$SESSION_USER" >"$WORK/id" 2>&1 || useradd --create-home --groups kvm "$SESSION_USER"
 	install -d -o "$SESSION_USER" -m 700 /run/umbra-test
+	rm -rf "$SESSION_HOME/.config/libvirt"
 	install -d -m 1777 /run/lock # virsh console locks the terminal there
 }
 
 # session_end: all that the user runs.
 session_end()
 {
-	ps -u "$SESSION_USER" -o pid= | xargs -r kill
+	ps -u "$SESSION_USER" -o pid= | xargs -r kill 2>/dev/null
 }
 
 # session_operation NAME VERDICT REGEX COMMAND...: as operation, of the user.

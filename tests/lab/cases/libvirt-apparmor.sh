@@ -37,7 +37,7 @@ files()
 	cp "$CLOUD/vmlinuz" "$DUMMY" /var/lib/umbra/
 	truncate -s 4M /var/lib/libvirt/images/a1.img
 	install -d -o libvirt-qemu /var/lib/umbra/records
-	rm -f /var/lib/umbra/records/a1 # of a run before this one
+	rm -f /var/lib/umbra/records/a1 /var/log/libvirt/qemu/a1.log # of a run before this one
 	mkdir -p /srv/umbra
 	cp "$BASE/dest/usr/share/umbra/examples/demo.policy" /etc/umbra/
 	cp "$BASE/dest/usr/share/umbra/examples/demo.policy" /srv/umbra/
@@ -95,7 +95,7 @@ domain_with_the_line()
 	operation define works 'defined from' define "$WORK/a1.xml"
 	operation start works 'started' start a1
 	cat "$(virsh -q ttyconsole a1)" >>"$WORK/console" &
-	pid=$(</run/libvirt/qemu/a1.pid)
+	pid=$(cat /run/libvirt/qemu/a1.pid)
 	tr -d '\0' <"/proc/$pid/attr/current" >"$WORK/label"
 	virsh -q domuuid a1 >"$WORK/uuid"
 	virsh qemu-monitor-command a1 '{"execute":"umbra-info"}' >"$WORK/info"
