@@ -15,6 +15,9 @@ examplesdir := $(prefix)/share/umbra/examples
 compdir     := $(prefix)/share/bash-completion/completions
 INSTALL     ?= install
 
+# Rules for AppArmor's profile of libvirt's domains. They name programs below /usr.
+apparmor    := $(if $(filter /usr,$(prefix)),$(DESTDIR)/etc/apparmor.d/abstractions/umbra-qemu)
+
 .PHONY: man install uninstall deb
 
 man: $(B)/man/vmm.1
@@ -43,9 +46,10 @@ install: all man
 	$(INSTALL) -m 644 $(B)/man/*.5 $(DESTDIR)$(mandir)/man5
 	$(INSTALL) -m 644 $(wildcard policy/examples/*) $(DESTDIR)$(examplesdir)
 	$(INSTALL) -m 644 tools/completion.bash $(DESTDIR)$(compdir)/vmm
+	$(if $(apparmor),$(INSTALL) -D -m 644 tools/umbra-qemu/apparmor $(apparmor))
 
 uninstall:
-	rm -f $(addprefix $(DESTDIR)$(bindir)/,vmm umbra-qemu umbra-shim umbra-image) $(DESTDIR)$(compdir)/vmm $(DESTDIR)$(mandir)/man1/vmm.1 \
+	rm -f $(apparmor) $(addprefix $(DESTDIR)$(bindir)/,vmm umbra-qemu umbra-shim umbra-image) $(DESTDIR)$(compdir)/vmm $(DESTDIR)$(mandir)/man1/vmm.1 \
 	    $(DESTDIR)$(mandir)/man1/vmm-*.1 $(DESTDIR)$(mandir)/man1/umbra-*.1 $(DESTDIR)$(mandir)/man5/umbra-*.5
 	rm -rf $(DESTDIR)$(umbradir) $(DESTDIR)$(prefix)/share/umbra
 

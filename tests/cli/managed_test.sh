@@ -52,6 +52,8 @@ is_confined()
 	[ "$(jq -r .confinement.mode state)" = managed ] || return 1
 	missing=$(jq -r '.confinement.missing | del(.pid) | keys[]' state)
 	[ -z "$missing" ] || { "${as[@]}" "$vmm" doctor | grep -q "$missing"; } || { echo "without $missing"; return 1; }
+	# Its log says so, as a manager keeps it, and only then.
+	[ "$(grep -c '^vmm: confined without "' err)" = "$([ -z "$missing" ] && echo 0 || echo 1)" ] || { cat err; return 1; }
 	[ "$(jq -r '.confinement.missing.pid' state | grep -c managed)" = 1 ] || return 1
 	[ "$(grep -cE '^(NoNewPrivs:	1|Seccomp:	2|CapPrm:	0000000000000000)$' "/proc/$run/status")" = 3 ] || return 1
 	jq -e '.confinement.missing.mount' state >/dev/null || [ "$(wc -l <"/proc/$run/mountinfo")" = 1 ]

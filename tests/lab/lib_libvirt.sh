@@ -8,18 +8,20 @@
 # on a machine that they have started: who may open /dev/kvm, and control groups.
 libvirt_install()
 {
+	[ -n "${UMBRA_IN_LAB-}" ] || skip "it changes /etc, /usr and /dev of the machine: only in a machine of tools/lab"
 	tools/check-tools libvirt || skip "packages of the group libvirt are missing"
 	[ -d "$BASE/dest" ] || skip "nothing is installed"
-	cp -a "$BASE/dest/usr" /
+	cp -a "$BASE/dest/usr" "$BASE/dest/etc" /
 	mkdir -p /etc/umbra /var/lib/umbra
 	chown root:kvm /dev/kvm
 	chmod 660 /dev/kvm
 	mountpoint -q /sys/fs/cgroup || mount -t cgroup2 none /sys/fs/cgroup
 }
 
-# libvirt_begin: until it answers.
+# libvirt_begin: until it answers. One that another case has left behind ends.
 libvirt_begin()
 {
+	[ ! -e /run/libvirtd.pid ] || process_ended "$(</run/libvirtd.pid)" || libvirt_end
 	[ -S /run/libvirt/virtlogd-sock ] || virtlogd -d
 	libvirtd -d
 	wait_for 60 virsh -q uri || { cat /var/log/libvirt/*.log; fail "libvirtd does not answer"; }
@@ -35,6 +37,66 @@ libvirt_end()
 	wait_for 30 process_ended "$pid" || fail "libvirtd does not end"
 }
 
+PROFILES=(/etc/apparmor.d/usr.sbin.libvirtd /etc/apparmor.d/usr.lib.libvirt.virt-aa-helper)
+
+# apparmor_begin: libvirt's profiles, as Debian loads them when it boots. libvirtd makes those of its domains
+# only if it is confined itself.
+apparmor_begin()
+{
+	[ "$(cat /sys/module/apparmor/parameters/enabled 2>/dev/null)" = Y ] ||
+		skip "AppArmor is off in this machine's kernel: tools/lab --apparmor"
+	mountpoint -q /sys/kernel/security || mount -t securityfs securityfs /sys/kernel/security
+	# Each start of a domain compiles its profile some four times, which this halves; it permits the same.
+	grep -q '^Optimize' /etc/apparmor/parser.conf || echo 'Optimize=no-expr-simplify' >>/etc/apparmor/parser.conf
+	apparmor_parser -r "${PROFILES[@]}"
+	echo 0 >/proc/sys/kernel/printk_ratelimit # all that is refused is in the log
+}
+
+# apparmor_end: for other cases in this machine. Processes that had a profile go on without.
+apparmor_end()
+{
+	apparmor_parser -R "${PROFILES[@]}"
+	umount /sys/kernel/security
+}
+
+# denied FILE: the lines of what AppArmor has refused since the last call.
+DENIED=0
+denied()
+{
+	dmesg | grep -a 'apparmor="DENIED"' >"$1.all" || :
+	tail -n +$((DENIED + 1)) "$1.all" >"$1"
+	DENIED=$(wc -l <"$1.all")
+}
+
+# An ordinary user with a libvirtd of its own, which virsh starts.
+SESSION_USER=umbra-test SESSION_HOME=/home/umbra-test
+AS_USER=(setpriv --reuid "$SESSION_USER" --regid "$SESSION_USER" --init-groups env -i LC_ALL=C "PATH=$PATH"
+	"HOME=$SESSION_HOME" XDG_RUNTIME_DIR=/run/umbra-test)
+VIRSH=(virsh)
+
+# session_begin: the user, who may open /dev/kvm, and has no domain yet.
+session_begin()
+{
+	id "$SESSION_USER" >"$WORK/id" 2>&1 || useradd --create-home --groups kvm "$SESSION_USER"
+	install -d -o "$SESSION_USER" -m 700 /run/umbra-test
+	rm -rf "$SESSION_HOME/.config/libvirt"
+	install -d -m 1777 /run/lock # virsh console locks the terminal there
+}
+
+# session_end: all that the user runs.
+session_end()
+{
+	ps -u "$SESSION_USER" -o pid= | xargs -r kill 2>/dev/null
+}
+
+# session_operation NAME VERDICT REGEX COMMAND...: as operation, of the user.
+session_operation()
+{
+	local VIRSH=("${AS_USER[@]}" virsh -c qemu:///session)
+
+	operation "session-$1" "${@:2}"
+}
+
 # operation NAME VERDICT REGEX COMMAND...: what virsh answers to COMMAND, kept in $WORK/op.NAME, its status in
 # $WORK/op.NAME.status; what is expected of it in $WORK/operations. VERDICT: works, later (the emulator says
 # that it cannot yet, the guest goes on), refused (by libvirt itself, before the emulator is asked).
@@ -45,7 +107,7 @@ operation()
 
 	shift 3
 	printf '%s\t%s\t%s\n' "$name" "$verdict" "$regex" >>"$WORK/operations"
-	timeout 60 virsh "$@" >"$WORK/op.$name" 2>&1 </dev/null || status=$?
+	timeout 60 "${VIRSH[@]}" "$@" >"$WORK/op.$name" 2>&1 </dev/null || status=$?
 	echo "$status" >"$WORK/op.$name.status"
 }
 

@@ -80,6 +80,13 @@ hook()
 		grep -q "no shim for 0.0-none" "$work/hook"
 }
 
+# Rules for AppArmor's profile of libvirt's domains, a conffile as all of /etc is.
+apparmor()
+{
+	cmp tools/umbra-qemu/apparmor "$work/root/etc/apparmor.d/abstractions/umbra-qemu" &&
+		grep -qx /etc/apparmor.d/abstractions/umbra-qemu "$work/control/conffiles"
+}
+
 # What only the source tree has.
 tree='make (setup|shim|agent)\b|tools/(lab|setup)\b|images/(fetch-kernel|mk[a-z]+)\b'
 
@@ -204,5 +211,6 @@ result no_text_names_the_source_tree no_tree
 result first_hour_in_a_bare_root first_hour_is_sound
 result no_path_of_the_builder no_path
 result maintainer_scripts scripts
+result rules_for_apparmor apparmor
 result shim_is_built_from_what_is_installed shim
 echo "1..$n"

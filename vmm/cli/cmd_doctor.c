@@ -119,14 +119,16 @@ static int examine_libvirt(bool as_json)
 	}
 	json_array_foreach(list, i, one)
 	{
+		const char *note = json_string_value(json_object_get(one, "note"));
 		bool ok = json_is_true(json_object_get(one, "ok"));
 
 		if (!ok)
 			code = EXIT_CODE_ERROR;
 		if (as_json)
 			continue;
-		printf("%s: %s\n", cli_json_text(one, "what"),
-		       ok ? "ready" : cli_json_text(one, "why"));
+		printf("%s: %s%s%s\n", cli_json_text(one, "what"),
+		       ok ? "ready" : cli_json_text(one, "why"), note ? "; " : "",
+		       note ? note : "");
 		if (!ok)
 			printf("    %s\n", cli_json_text(one, "do"));
 	}

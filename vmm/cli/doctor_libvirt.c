@@ -15,14 +15,20 @@
 
 #define USER	 "libvirt-qemu"
 #define EMULATOR "/usr/bin/umbra-qemu"
-#define LOCAL	 "/etc/apparmor.d/local/abstractions/libvirt-qemu"
+#define APPARMOR "/etc/apparmor.d/"
+#define LOCAL	 APPARMOR "local/abstractions/libvirt-qemu"
+#define OURS	 "abstractions/umbra-qemu"
+#define INCLUDE	 "include if exists <" OURS ">"
 
-/* What the profile of a domain has to permit beyond what libvirt puts into it. */
+/*
+ * What the profile of a domain has to permit beyond what libvirt puts into it: the lines of
+ * tools/umbra-qemu/apparmor, which is installed as OURS.
+ */
 static const char *const rules[] = {
 	"/usr/bin/umbra-qemu rmix,", "/usr/bin/vmm rmix,",
 	"/usr/lib/umbra/** rmix,",   "/usr/bin/qemu-storage-daemon rmix,",
-	"/etc/umbra/** r,",	     "/var/lib/umbra/** rwk,",
-	"/var/cache/umbra/** r,",
+	"/etc/umbra/** r,",	     "/var/lib/umbra/** r,",
+	"/var/cache/umbra/** r,",    "owner /var/lib/umbra/records/** rwk,",
 };
 
 struct look {
@@ -44,6 +50,15 @@ static void tell(struct look *l, const char *what, const char *why, const char *
 	json_t *o = why ? json_pack("{s:s, s:b, s:s, s:s}", "what", what, "ok", 0, "why", why, "do",
 				    advice)
 			: json_pack("{s:s, s:b}", "what", what, "ok", 1);
+
+	if (!o || json_array_append_new(l->list, o))
+		l->failed = true;
+}
+
+/* Adds a finding of what is well, but worth a line. */
+static void tell_note(struct look *l, const char *what, const char *note)
+{
+	json_t *o = json_pack("{s:s, s:b, s:s}", "what", what, "ok", 1, "note", note);
 
 	if (!o || json_array_append_new(l->list, o))
 		l->failed = true;
@@ -144,47 +159,94 @@ static void look_at_namespaces(struct look *l)
 	     "sysctl kernel.unprivileged_userns_clone=1 user.max_user_namespaces=10000");
 }
 
-/* Is @rule a line of the administrator's file, whatever blanks are around its words? */
+/* Makes each blank between words one space, and leaves none around them. */
+static void squeeze(char *line)
+{
+	char *out = line, *rest;
+
+	for (char *word = strtok_r(line, " \t\n", &rest); word;
+	     word = strtok_r(NULL, " \t\n", &rest)) {
+		size_t n = strlen(word);
+
+		if (out != line)
+			*out++ = ' ';
+		memmove(out, word, n);
+		out += n;
+	}
+	*out = '\0';
+}
+
+/* Is @rule a line of the file? NULL: there is none. */
 static bool has_rule(FILE *f, const char *rule)
 {
-	char line[512], word[512], access[64];
-	char want[512], wanted[64];
+	size_t n = strlen(rule);
+	char line[512];
 
-	if (sscanf(rule, "%511s %63s", want, wanted) != 2)
+	if (!f)
 		return false;
 	rewind(f);
-	while (fgets(line, sizeof(line), f))
-		if (sscanf(line, "%511s %63s", word, access) == 2 && !strcmp(word, want) &&
-		    !strcmp(access, wanted))
+	while (fgets(line, sizeof(line), f)) {
+		squeeze(line);
+		if (!strncmp(line, rule, n) && (!line[n] || !strncmp(line + n, " #", 2)))
 			return true;
+	}
 	return false;
+}
+
+/* Does the administrator's file include OURS, in one of the forms that the parser knows? */
+static bool includes_ours(FILE *f)
+{
+	return has_rule(f, INCLUDE) || has_rule(f, "include <" OURS ">") ||
+	       has_rule(f, "#include <" OURS ">");
+}
+
+/*
+ * Adds what is missing to @advice. The package brings OURS with all the rules, so one line is all
+ * that is missing then; without it, each rule is.
+ */
+static bool is_missing(FILE *local, FILE *ours, char *advice, size_t size)
+{
+	bool included = ours && includes_ours(local), missing = false, brought = true;
+	size_t len = strlen(advice), start = len;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
+		bool there = has_rule(ours, rules[i]);
+
+		brought = brought && there;
+		if (has_rule(local, rules[i]) || (included && there))
+			continue;
+		missing = true;
+		len += (size_t)snprintf(advice + len, size - len, "\n  %s", rules[i]);
+	}
+	if (missing && brought)
+		snprintf(advice + start, size - start, "\n  " INCLUDE);
+	return missing;
 }
 
 static void look_at_apparmor(struct look *l)
 {
 	char line[8], advice[900] = "add to " LOCAL ":";
-	size_t len = strlen(advice);
-	bool missing = false;
-	FILE *f;
+	FILE *local, *ours;
 
 	if (!first_line(l, "/sys/module/apparmor/parameters/enabled", line, sizeof(line)) ||
 	    *line != 'Y') {
 		tell(l, "apparmor", NULL, NULL);
 		return;
 	}
-	f = fopen(look_at(l, LOCAL), "re");
-	for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
-		if (f && has_rule(f, rules[i]))
-			continue;
-		missing = true;
-		len += (size_t)snprintf(advice + len, sizeof(advice) - len, "\n  %s", rules[i]);
-	}
-	if (f)
-		fclose(f);
-	tell(l, "apparmor",
-	     missing ? "AppArmor is on, and the profile of libvirt's domains does not permit Umbra"
-		     : NULL,
-	     advice);
+	local = fopen(look_at(l, LOCAL), "re");
+	ours = fopen(look_at(l, APPARMOR OURS), "re");
+	if (is_missing(local, ours, advice, sizeof(advice)))
+		tell(l, "apparmor",
+		     "AppArmor is on, and the profile of libvirt's domains does not permit Umbra",
+		     advice);
+	else
+		tell_note(l, "apparmor",
+			  "the profile of libvirt's domains forbids namespaces, so a guest's VMM "
+			  "goes without the layers mount, net and ipc of its own confinement");
+	if (local)
+		fclose(local);
+	if (ours)
+		fclose(ours);
 }
 
 json_t *doctor_libvirt(const char *root)

@@ -206,6 +206,12 @@ int confine_reader(const char *const *paths, struct err *e);
 json_t *confine_info(const struct confine *c);
 
 /*
+ * Writes to @out which layers the host has refused, and why: "mount", "net": REASON; "landlock":
+ * REASON. For the log of a manager, which asks no `vmm info`. False: none. After confine_enter().
+ */
+bool confine_refused(const struct confine *c, char *out, size_t size);
+
+/*
  * Returns the same object for the layers that this host allows to the calling user, which a child
  * process finds out by trying. NULL: it could not be tried.
  */

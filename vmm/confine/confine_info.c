@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Describes which layers of confinement are in force, and why others are not. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/auxv.h>
 
@@ -69,6 +70,52 @@ json_t *confine_layers_describe(const int *why, json_t **missing)
 				json_string(confine_layer_reason((enum layer)i, why[i])));
 	}
 	return layers;
+}
+
+/* Returns why the host refuses layer @i of @c; NULL: it does not. */
+static const char *refusal(const struct confine *c, size_t i)
+{
+	if (!c->why[i] || (i == LAYER_PID && c->why[i] == CONFINE_NOT_HERE))
+		return NULL;
+	return confine_layer_reason((enum layer)i, c->why[i]);
+}
+
+/* Is a layer before @i refused for the same reason? */
+static bool is_told(const struct confine *c, size_t i, const char *why)
+{
+	while (i--)
+		if (refusal(c, i) && !strcmp(refusal(c, i), why))
+			return true;
+	return false;
+}
+
+static void text_add(char *out, size_t size, const char *part)
+{
+	size_t len = strlen(out);
+
+	snprintf(out + len, size - len, "%s", part);
+}
+
+bool confine_refused(const struct confine *c, char *out, size_t size)
+{
+	*out = '\0';
+	for (size_t i = 0; i < LAYERS; i++) {
+		const char *why = refusal(c, i);
+
+		if (!why || is_told(c, i, why))
+			continue;
+		text_add(out, size, *out ? "; \"" : "\"");
+		text_add(out, size, layer_names[i]);
+		for (size_t k = i + 1; k < LAYERS; k++) {
+			if (!refusal(c, k) || strcmp(refusal(c, k), why) != 0)
+				continue;
+			text_add(out, size, "\", \"");
+			text_add(out, size, layer_names[k]);
+		}
+		text_add(out, size, "\": ");
+		text_add(out, size, why);
+	}
+	return *out;
 }
 
 json_t *confine_info(const struct confine *c)

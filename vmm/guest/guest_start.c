@@ -158,6 +158,19 @@ static void take_files_back(struct guest *g, const struct confine_file *files)
 }
 
 /*
+ * Notes what the host refuses, where nobody else says so: a manager keeps what is noted in the
+ * guest's log, and sees no `vmm info`. AppArmor's profile of libvirt's domains forbids namespaces.
+ */
+static void note_refused_layers(const struct guest *g)
+{
+	char layers[512];
+
+	if (g->spec->confine == CONFINE_MANAGED &&
+	    confine_refused(g->c.confine, layers, sizeof(layers)))
+		note_put(machine_notes(g->m), "confined without %s", layers);
+}
+
+/*
  * Confines the process: from here on it opens nothing, and files that a stranger may have made are
  * parsed afterwards only.
  */
@@ -180,6 +193,8 @@ int guest_confine(struct guest *g, struct err *e)
 	ret = confine_enter(g->c.confine, files, e);
 	if (ret == -ENAMETOOLONG) /* nothing has been told or given up */
 		take_files_back(g, files);
+	if (!ret)
+		note_refused_layers(g);
 	return ret;
 }
 

@@ -693,6 +693,32 @@ static void all_layers_are_here(void **state)
 	json_decref(probe);
 }
 
+static void what_is_refused_is_one_line(void **state)
+{
+	struct confine c = { .mode = CONFINE_MANAGED };
+	char line[512], brief[16], why[200], expected[512];
+
+	(void)state;
+	c.why[LAYER_PID] = CONFINE_NOT_HERE; /* as ever with this mode */
+	assert_false(confine_refused(&c, line, sizeof(line)));
+	assert_string_equal(line, "");
+	c.why[LAYER_MOUNT] = c.why[LAYER_NET] = c.why[LAYER_IPC] = EACCES;
+	snprintf(why, sizeof(why), "%s", confine_layer_reason(LAYER_MOUNT, EACCES));
+	assert_non_null(strstr(why, "AppArmor"));
+	snprintf(expected, sizeof(expected), "\"mount\", \"net\", \"ipc\": %s", why);
+	assert_true(confine_refused(&c, line, sizeof(line)));
+	assert_string_equal(line, expected);
+	c.why[LAYER_NET] = 0;
+	c.why[LAYER_LANDLOCK] = ENOSYS;
+	snprintf(expected, sizeof(expected), "\"mount\", \"ipc\": %s; \"landlock\": %s", why,
+		 confine_layer_reason(LAYER_LANDLOCK, ENOSYS));
+	assert_true(confine_refused(&c, line, sizeof(line)));
+	assert_string_equal(line, expected);
+	assert_true(confine_refused(&c, brief, sizeof(brief)));
+	assert_memory_equal(brief, expected, sizeof(brief) - 1);
+	assert_int_equal(brief[sizeof(brief) - 1], '\0');
+}
+
 /* --- who root becomes ---------------------------------------------------------------------- */
 
 static void users_are_found_or_refused(void **state)
@@ -740,6 +766,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_missing_layer_is_told_or_refused),
 		cmocka_unit_test(a_kernel_may_not_tell_where_thread_ids_are),
 		cmocka_unit_test(all_layers_are_here),
+		cmocka_unit_test(what_is_refused_is_one_line),
 		cmocka_unit_test(users_are_found_or_refused),
 	};
 

@@ -34,14 +34,23 @@ static void put(const char *path, const char *text, mode_t mode)
 	assert_int_equal(chmod(full, mode), 0);
 }
 
+#define LOCAL	 "/etc/apparmor.d/local/abstractions/libvirt-qemu"
+#define OURS	 "/etc/apparmor.d/abstractions/umbra-qemu"
+#define INCLUDE	 "include if exists <abstractions/umbra-qemu>"
+#define OUR_FILE "tools/umbra-qemu/apparmor" /* what the package brings */
+
+static char our_rules[4096];
+
+/* As the lines may stand in the administrator's own file. */
 static const char all_rules[] = "# mine\n"
 				"/usr/bin/umbra-qemu rmix,\n"
-				"  /usr/bin/vmm   rmix,\n"
+				"  /usr/bin/vmm   rmix,  # all\n"
 				"/usr/lib/umbra/** rmix,\n"
 				"/usr/bin/qemu-storage-daemon rmix,\n"
 				"/etc/umbra/** r,\n"
-				"/var/lib/umbra/** rwk,\n"
-				"/var/cache/umbra/** r,\n";
+				"\t/var/lib/umbra/**\tr,\n"
+				"/var/cache/umbra/** r,\n"
+				"owner  /var/lib/umbra/records/** rwk,\n";
 
 /* A host that lacks nothing. Its /dev/kvm is a file, of root's group and that of the user. */
 static int host_begin(void **state)
@@ -55,7 +64,8 @@ static int host_begin(void **state)
 	put("/dev/kvm", "", 0660);
 	put("/proc/sys/kernel/unprivileged_userns_clone", "1\n", 0644);
 	put("/sys/module/apparmor/parameters/enabled", "Y\n", 0644);
-	put("/etc/apparmor.d/local/abstractions/libvirt-qemu", all_rules, 0644);
+	put(OURS, our_rules, 0644);
+	put(LOCAL, "# mine\n  " INCLUDE "\n", 0644);
 	return 0;
 }
 
@@ -100,6 +110,15 @@ static void expect(const char *what, const char *part)
 	json_decref(list);
 }
 
+static void expect_exactly(const char *what, const char *all)
+{
+	json_t *list = doctor_libvirt(root);
+
+	assert_non_null(list);
+	assert_string_equal(advice(list, what), all);
+	json_decref(list);
+}
+
 static void a_host_that_lacks_nothing(void **state)
 {
 	static const char *const all[] = { "emulator", "user", "kvm", "namespaces", "apparmor" };
@@ -135,22 +154,84 @@ static void what_is_missing_is_told(void **state)
 	json_decref(list);
 }
 
+/* Without the package's file, by lines of the administrator's own. */
 static void each_rule_is_asked_for(void **state)
 {
-	char less[sizeof(all_rules)];
+	char less[sizeof(all_rules)], path[128];
 	const char *line, *end;
 
 	(void)state;
+	snprintf(path, sizeof(path), "%s" OURS, root);
+	unlink(path);
+	expect("apparmor", "add to " LOCAL ":\n  /");
+	put(LOCAL, all_rules, 0644);
+	expect("apparmor", "");
 	for (line = strchr(all_rules, '\n') + 1; *line; line = end) {
 		end = strchr(line, '\n') + 1;
 		snprintf(less, sizeof(less), "%.*s%s", (int)(line - all_rules), all_rules, end);
-		put("/etc/apparmor.d/local/abstractions/libvirt-qemu", less, 0644);
-		expect("apparmor", "add to /etc/apparmor.d/local/abstractions/libvirt-qemu:\n  /");
+		put(LOCAL, less, 0644);
+		expect("apparmor", "add to " LOCAL ":\n  ");
 	}
-	put("/etc/apparmor.d/local/abstractions/libvirt-qemu", "# /usr/bin/vmm rmix,\n", 0644);
+	put(LOCAL, "# /usr/bin/vmm rmix,\n", 0644);
 	expect("apparmor", "\n  /usr/bin/vmm rmix,");
 	put("/sys/module/apparmor/parameters/enabled", "N\n", 0644);
 	expect("apparmor", "");
+}
+
+static void the_packages_file_is_included(void **state)
+{
+	static const char *const forms[] = { INCLUDE "\n", "#include <abstractions/umbra-qemu>\n",
+					     "include <abstractions/umbra-qemu> # mine\n" };
+	const char advice_wanted[] = "add to " LOCAL ":\n  " INCLUDE;
+	char *rule;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
+		put(LOCAL, forms[i], 0644);
+		expect("apparmor", "");
+	}
+	put(LOCAL, "# include if exists <abstractions/umbra-qemu>\n", 0644);
+	expect_exactly("apparmor", advice_wanted);
+	put(LOCAL, "", 0644);
+	expect_exactly("apparmor", advice_wanted);
+	/* The file is of an older package: what it lacks is asked for by itself. */
+	put(LOCAL, INCLUDE "\n", 0644);
+	rule = strstr(our_rules, "  /etc/umbra/** r,\n");
+	assert_non_null(rule);
+	*rule = '#';
+	put(OURS, our_rules, 0644);
+	*rule = ' ';
+	expect_exactly("apparmor", "add to " LOCAL ":\n  /etc/umbra/** r,");
+}
+
+static void what_the_profile_costs_is_told(void **state)
+{
+	json_t *list, *o;
+	size_t i;
+
+	(void)state;
+	list = doctor_libvirt(root);
+	json_array_foreach(list, i, o)
+	{
+		const char *note = json_string_value(json_object_get(o, "note"));
+
+		if (!strcmp(json_string_value(json_object_get(o, "what")), "apparmor"))
+			assert_non_null(note ? strstr(note, "mount, net and ipc") : NULL);
+		else
+			assert_null(note);
+	}
+	json_decref(list);
+}
+
+static int read_our_file(void **state)
+{
+	FILE *f = fopen(OUR_FILE, "r");
+
+	(void)state;
+	if (!f)
+		return -1;
+	our_rules[fread(our_rules, 1, sizeof(our_rules) - 1, f)] = '\0';
+	return fclose(f);
 }
 
 int main(void)
@@ -159,7 +240,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_host_that_lacks_nothing, host_begin, host_end),
 		cmocka_unit_test_setup_teardown(what_is_missing_is_told, host_begin, host_end),
 		cmocka_unit_test_setup_teardown(each_rule_is_asked_for, host_begin, host_end),
+		cmocka_unit_test_setup_teardown(the_packages_file_is_included, host_begin,
+						host_end),
+		cmocka_unit_test_setup_teardown(what_the_profile_costs_is_told, host_begin,
+						host_end),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, read_our_file, NULL);
 }
