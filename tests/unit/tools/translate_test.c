@@ -31,7 +31,7 @@ static int load_cases(void **state)
 {
 	(void)state;
 	cases = json_load_file("tests/unit/tools/libvirt-argv.json", 0, NULL);
-	return json_array_size(cases) == 7 ? 0 : -1;
+	return json_array_size(cases) == 9 ? 0 : -1;
 }
 
 static int drop_cases(void **state)

@@ -17,9 +17,13 @@
 
 #include "base/clock.h"
 #include "base/sanitizer.h"
+#include "base/sealed_file.h"
+#include "tests/unit/vmm/gate_fixture.h"
 #include "tests/unit/vmm/monitored.h"
 #include "tests/unit/vmm/qmp_form.h"
 #include "vmm/backend/console.h"
+#include "vmm/session/driver.h"
+#include "vmm/session/session_commands.h"
 #include "vmm/spec/spec_text.h"
 
 #define CLIENTS	  10
@@ -36,6 +40,8 @@
 struct hostile {
 	struct monitored g;
 	struct console *console;
+	struct gate gate;
+	struct sessions sessions; /* by a policy alone: a driver needs a kernel */
 	json_t *commands; /* that neither pause nor end the guest, whatever their arguments */
 	pthread_t clients[CLIENTS];
 	char disk[32];
@@ -85,6 +91,7 @@ static json_t *any_scalar(struct client_of *c)
 		"guest-stats-polling-interval",
 		"info block",
 		"balloon",
+		"a",
 		"%s%n%1000000d",
 		"\xc3\xa4\xf0\x9f\x98\x80",
 	};
@@ -134,11 +141,12 @@ static json_t *any_value(struct client_of *c, unsigned depth)
 static json_t *any_object(struct client_of *c, unsigned depth)
 {
 	static const char *const keys[] = {
-		"device",   "node-name",    "disk",   "size",	      "value",
-		"more",	    "shrink",	    "fd",     "fdname",	      "path",
-		"property", "typename",	    "format", "command-line", "protocol",
-		"refresh",  "capabilities", "enable", "id",	      "execute",
-		"detach",   "arguments",    "",
+		"session", "instance",	   "params",   "device",   "node-name",
+		"disk",	   "size",	   "value",    "more",	   "shrink",
+		"fd",	   "fdname",	   "path",     "property", "typename",
+		"format",  "command-line", "protocol", "refresh",  "capabilities",
+		"enable",  "id",	   "execute",  "detach",   "arguments",
+		"",
 	};
 	json_t *o = json_object();
 
@@ -327,6 +335,19 @@ static bool say_half(struct client_of *c)
 	return false;
 }
 
+/* One that is in force as soon as a command takes it. */
+static int sealed_policy(void)
+{
+	static const char text[] = "version = 1; sessions = { a = { }; b = { }; };";
+	int fd = memfd_create("policy", MFD_CLOEXEC), sealed;
+	struct err e;
+
+	(void)!write(fd, text, sizeof(text) - 1);
+	sealed = sealed_file_copy(fd, "policy", 4096, &e);
+	close(fd);
+	return sealed;
+}
+
 /* Descriptors of all kinds, under a name that commands take. */
 static bool pass_descriptor(struct client_of *c)
 {
@@ -342,14 +363,17 @@ static bool pass_descriptor(struct client_of *c)
 			    .msg_controllen = sizeof(control) };
 	int fd = -1, pair[2] = { -1, -1 };
 
-	switch (any(c, 4)) {
+	switch (any(c, 5)) {
 	case 0:
-		fd = memfd_create("x", MFD_CLOEXEC);
+		fd = sealed_policy();
 		break;
 	case 1:
-		fd = open("/", O_PATH | O_CLOEXEC);
+		fd = memfd_create("x", MFD_CLOEXEC);
 		break;
 	case 2:
+		fd = open("/", O_PATH | O_CLOEXEC);
+		break;
+	case 3:
 		fd = open("/dev/zero", O_RDONLY | O_CLOEXEC);
 		break;
 	default:
@@ -467,6 +491,13 @@ static void hostile_create(struct hostile *h)
 	machine_set_confine(h->g.m, NULL);
 	monitor_set_devices(h->g.mon, h->g.platform, h->console);
 	lifecycle_add(machine_lifecycle(h->g.m), &console_part, h->console);
+	assert_true(gate_fixture_make(&h->gate));
+	assert_int_equal(
+		policy_parse(&h->sessions.policy, "p", "version = 1; sessions = { a = { }; };", &e),
+		0);
+	h->sessions.gate = &h->gate;
+	h->sessions.phase = SESSIONS_STARTED;
+	assert_int_equal(sessions_control_add(&h->sessions, monitor_control(h->g.mon)), 0);
 	assert_int_equal(machine_pio_add(h->g.m, 0x98, 1, on_port, h), 0);
 	monitored_start(&h->g);
 }
@@ -478,6 +509,9 @@ static void hostile_destroy(struct hostile *h)
 	assert_int_equal(lifecycle_end(machine_lifecycle(h->g.m), NULL), 0);
 	client_close(h->g.c);
 	machine_destroy(h->g.m);
+	gate_fixture_free(&h->gate);
+	policy_free(h->sessions.policy);
+	free(h->sessions.policy_path);
 	guest_spec_free(&h->g.o);
 	json_decref(h->commands);
 	unlink(h->disk);
@@ -504,7 +538,7 @@ static void ask_for_commands(struct hostile *h)
 		if (fit)
 			json_array_append_new(h->commands, json_string(name));
 	}
-	assert_true(json_array_size(h->commands) > 30);
+	assert_true(json_array_size(h->commands) > 38);
 	json_decref(all);
 }
 
