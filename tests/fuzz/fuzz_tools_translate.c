@@ -19,11 +19,12 @@ static void check_options(const struct words *w)
 {
 	static const char *const alone[] = { "--no-control", "--paused",   "--no-shutdown",
 					     "--no-reboot",  "--no-kaslr", "--no-cache" };
-	static const char *const pairs[] = { "--confine", "--name",    "--uuid",     "--memory",
-					     "--cpus",	  "--kernel",  "--firmware", "--initrd",
-					     "--append",  "--control", "--disk",     "--net",
-					     "--console", "--port",    "--rng",	     "--balloon",
-					     "--smbios",  "--qmp",     "--pidfile" };
+	static const char *const pairs[] = {
+		"--confine", "--name",	   "--uuid",	"--memory",  "--cpus",
+		"--kernel",  "--firmware", "--initrd",	"--append",  "--control",
+		"--disk",    "--net",	   "--console", "--port",    "--rng",
+		"--balloon", "--smbios",   "--qmp",	"--pidfile", "--root-port"
+	};
 	bool known;
 
 	if (w->n < 4 || strcmp(w->v[0], "vmm") != 0)

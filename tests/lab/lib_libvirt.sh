@@ -141,7 +141,8 @@ domain_is()
 	[ "$(virsh -q domstate "$1")" = "$2" ]
 }
 
-# domain_xml NAME OUT [XML-OF-DEVICES [XML-BEHIND-THEM [MACHINE]]]: as a person would write it, not more.
+# domain_xml NAME OUT [XML-OF-DEVICES [XML-BEHIND-THEM [MACHINE [XML-OF-SERIAL-PORT]]]]: as a person would
+# write it, not more.
 domain_xml()
 {
 	cat >"$2" <<END
@@ -159,8 +160,7 @@ domain_xml()
   <cpu mode='host-passthrough'/>
   <devices>
     <emulator>/usr/bin/umbra-qemu</emulator>
-    <serial type='pty'/>
-    <console type='pty'/>
+    ${6-<serial type='pty'/><console type='pty'/>}
     <controller type='usb' model='none'/>
     ${3-}
   </devices>

@@ -101,6 +101,8 @@ static char *scalar_text(const json_t *value)
 
 	if (json_is_string(value))
 		return strdup(json_string_value(value));
+	if (json_is_null(value))
+		return strdup("null");
 	if (json_is_boolean(value))
 		return strdup(json_is_true(value) ? "on" : "off");
 	if (json_is_integer(value)) {
@@ -126,8 +128,7 @@ static int add_members(struct option_values *v, const char *prefix, json_t *obje
 		if (json_is_object(value) && !*prefix) {
 			ret = add_members(v, key, value, e);
 			free(key);
-		} else if (json_is_object(value) || json_is_array(value) || json_is_real(value) ||
-			   json_is_null(value)) {
+		} else if (json_is_object(value) || json_is_array(value) || json_is_real(value)) {
 			ret = err_set(e, -EINVAL, "%s: \"%.80s\" has no value that Umbra knows",
 				      v->option, key);
 			free(key);

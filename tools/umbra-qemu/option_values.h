@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Parses the values of QEMU's options, "driver,key=value,...", in which ",," is a comma, or the
- * same as a JSON object. Both become keys with texts: a boolean is "on" or "off", a member of an
- * object in it is "cache.direct".
+ * same as a JSON object. Both become keys with texts: a boolean is "on" or "off", null is "null", a
+ * member of an object in it is "cache.direct".
  *
  * Each key must be taken by who knows what it means: values_end() refuses those that nobody took,
  * so that nothing that was asked for is left out without a word.

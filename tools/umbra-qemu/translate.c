@@ -70,12 +70,20 @@ struct option_values *group_find(const struct option_group *g, const char *key, 
 	return NULL;
 }
 
+/* Returns the key by whose value others refer to an option of a group. */
+static const char *name_key(const char *option)
+{
+	if (!strcmp(option, "-blockdev"))
+		return "node-name";
+	return !strcmp(option, "-add-fd") ? "set" : "id";
+}
+
 static int group_add(struct option_group *g, const char *option, const char *implied,
 		     const char *text, struct err *e)
 {
 	struct option_values *more = realloc(g->v, (g->n + 1) * sizeof(*more));
 	struct option_values *v;
-	const char *key = !strcmp(option, "-blockdev") ? "node-name" : "id", *id;
+	const char *key = name_key(option), *id;
 	int ret;
 
 	if (!more)
@@ -124,6 +132,8 @@ static const char *const boot[] = { "strict", "on|off", "menu", "off", NULL };
 static const char *const display[] = { "type", "none", NULL };
 static const char *const overcommit[] = { "mem-lock", "off", "cpu-pm", "off", NULL };
 static const char *const log_form[] = { "timestamp", "on|off", "guest-name", "off", NULL };
+/* How fast a process ends that has given up its guest's memory. */
+static const char *const run_with[] = { "async-teardown", "on|off", NULL };
 static const char *const rtc[] = { "base", "utc", "driftfix", "slew|none", "clock", "host", NULL };
 /* Confinement does more than these. */
 static const char *const sandbox[] = {
@@ -135,6 +145,7 @@ static const char *const sandbox[] = {
 static const struct qemu_option table[] = {
 	{ "-S", .flag = MEMBER(paused) },
 	{ "-accel", .accepted = accel, .implied = "accel" },
+	{ "-add-fd", .repeat = true, .group = MEMBER(fds) },
 	{ "-append", .text = MEMBER(append) },
 	{ "-audiodev", .repeat = true, .accepted = audio, .implied = "driver" },
 	{ "-blockdev", .repeat = true, .group = MEMBER(blockdevs), .implied = "driver" },
@@ -165,6 +176,7 @@ static const struct qemu_option table[] = {
 	{ "-pidfile", .text = MEMBER(pid_file) },
 	{ "-qmp", .take = take_qmp },
 	{ "-rtc", .accepted = rtc },
+	{ "-run-with", .accepted = run_with },
 	{ "-sandbox", .accepted = sandbox, .implied = "enable" },
 	{ "-smbios", .repeat = true, .take = take_smbios },
 	{ "-smp", .take = take_cpus },
@@ -237,6 +249,17 @@ static int take_option(struct translation *t, const struct qemu_option *o, const
 	return 0;
 }
 
+/* Refuses the first of @argv, with what seems to be its value. */
+static int refuse_option(int argc, char **argv, struct err *e)
+{
+	const char *value = argc > 1 && argv[1][0] != '-' ? argv[1] : "";
+
+	if (*argv[0] != '-')
+		return err_set(e, -EINVAL, "%.120s: a word without an option", argv[0]);
+	return err_set(e, -EINVAL, "%.120s%s%.120s: %s", argv[0], *value ? " " : "", value,
+		       why_not(argv[0]));
+}
+
 static int take_options(struct translation *t, int argc, char **argv, struct err *e)
 {
 	bool seen[ARRAY_SIZE(table)] = { false };
@@ -247,9 +270,7 @@ static int take_options(struct translation *t, int argc, char **argv, struct err
 		const char *value = NULL;
 
 		if (!o)
-			return err_set(e, -EINVAL, "%.120s: %s", argv[i],
-				       *argv[i] == '-' ? why_not(argv[i])
-						       : "a word without an option");
+			return refuse_option(argc - i, argv + i, e);
 		if (seen[o - table] && !o->repeat)
 			return err_set(e, -EINVAL, "%s is given twice", o->name);
 		seen[o - table] = true;
@@ -344,6 +365,7 @@ int translate(struct translated *out, int argc, char **argv, struct err *e)
 	group_free(&t.netdevs);
 	group_free(&t.objects);
 	group_free(&t.devices);
+	group_free(&t.fds);
 	words_free(&t.extra);
 	free(t.name);
 	free(t.memory);

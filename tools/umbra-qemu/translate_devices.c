@@ -7,7 +7,7 @@
 #include "tools/umbra-qemu/translate_int.h"
 
 #define FD_MAX	 1023 /* the last descriptor that vmm keeps open */
-#define END_TEXT 400  /* bytes of an end of a console or port, as vmm takes it */
+#define END_TEXT 700  /* bytes of an end of a console or port, as vmm takes it */
 
 int take_descriptor(struct option_values *v, const char *key, u64 *fd, struct err *e)
 {
@@ -54,8 +54,62 @@ static int need_server(struct option_values *c, struct err *e)
 	return ret;
 }
 
+static int check_path(const struct option_values *c, const char *key, const char *path,
+		      struct err *e)
+{
+	if (*path == '/' && !strchr(path, ',') && strlen(path) <= 200)
+		return 0;
+	return values_refuse(c, key, path, "an absolute path of up to 200 bytes without a comma",
+			     e);
+}
+
+/*
+ * Writes the file that @c's key @key names as vmm takes it. libvirt has opened it and passes it as
+ * a set of descriptors, or has the emulator open it.
+ */
+static int translate_file(struct translation *t, struct option_values *c, const char *key,
+			  char *text, size_t size, struct err *e)
+{
+	static const char sets[] = "/dev/fdset/";
+	const char *word = !strcmp(key, "path") ? "file" : "log";
+	struct option_values *set;
+	const char *path;
+	u64 fd = 0;
+	int ret = values_need(c, key, &path, e);
+
+	if (ret)
+		return ret;
+	if (strncmp(path, sets, sizeof(sets) - 1) != 0) {
+		snprintf(text, size, "%s=%s", word, path);
+		return check_path(c, key, path, e);
+	}
+	set = group_find(&t->fds, "set", path + sizeof(sets) - 1);
+	if (!set)
+		return values_refuse(c, key, path, "the set of an -add-fd", e);
+	values_take(set, "set");
+	values_take(set, "opaque");
+	ret = take_descriptor(set, "fd", &fd, e);
+	snprintf(text, size, "%s-fd=%llu", word, (unsigned long long)fd);
+	return ret ? ret : values_end(set, e);
+}
+
+/* Adds the file that all output goes to as well, if there is one. */
+static int add_log(struct translation *t, struct option_values *c, char *text, size_t size,
+		   struct err *e)
+{
+	size_t len = strlen(text);
+	int ret;
+
+	if (!values_look(c, "logfile"))
+		return 0;
+	snprintf(text + len, size - len, ",");
+	ret = translate_file(t, c, "logfile", text + len + 1, size - len - 1, e);
+	return ret ? ret : values_accept(c, "logappend", "on", e);
+}
+
 /* Writes the host's end of a console or port as vmm takes it. */
-static int translate_end(struct option_values *c, char *text, size_t size, struct err *e)
+static int translate_end(struct translation *t, struct option_values *c, char *text, size_t size,
+			 struct err *e)
 {
 	const char *backend, *path = NULL;
 	u64 fd = 0;
@@ -72,18 +126,18 @@ static int translate_end(struct option_values *c, char *text, size_t size, struc
 		ret = values_need(c, "path", &path, e);
 		snprintf(text, size, "socket=%s", path ? path : "");
 	} else if (!strcmp(backend, "file")) {
-		ret = values_need(c, "path", &path, e);
-		snprintf(text, size, "file=%s", path ? path : "");
+		ret = translate_file(t, c, "path", text, size, e);
 		if (!ret)
 			ret = values_accept(c, "append", "on", e);
 	} else {
 		ret = values_refuse(c, "backend", backend, "pty, socket or file", e);
 	}
-	if (!ret && path && (*path != '/' || strchr(path, ',') || strlen(path) > 200))
-		ret = values_refuse(c, "path", path,
-				    "an absolute path of up to 200 bytes without a comma", e);
+	if (!ret && path)
+		ret = check_path(c, "path", path, e);
 	if (!ret && !strcmp(backend, "socket"))
 		ret = need_server(c, e);
+	if (!ret)
+		ret = add_log(t, c, text, size, e);
 	return ret ? ret : values_end(c, e);
 }
 
@@ -98,7 +152,7 @@ static int write_end(struct translation *t, struct option_values *d, char *text,
 	if (!ret)
 		ret = values_end(d, e);
 	if (!ret)
-		ret = translate_end(c, text, size, e);
+		ret = translate_end(t, c, text, size, e);
 	if (ret)
 		return ret;
 	end.id = values_look(c, "id");
@@ -405,11 +459,19 @@ static int translate_monitor(struct translation *t, struct err *e)
 
 static int refuse_unused_one(const struct option_values *v, struct err *e)
 {
-	const char *id = values_look(v, "id");
+	const char *id = values_look(v, "id"), *type;
 
 	if (!values_untouched(v))
 		return values_end(v, e);
 	id = id ? id : values_look(v, "node-name");
+	id = id ? id : values_look(v, "set");
+	type = values_look(v, "qom-type");
+	if (type && strcmp(type, "rng-random") != 0)
+		return values_refuse(v, "qom-type", type,
+				     !strcmp(type, "iothread")
+					     ? "no <iothreads>: each queue of a disk has its thread"
+					     : NULL,
+				     e);
 	return err_set(e, -EINVAL, "%s: no device is on %.80s", v->option, id ? id : "it");
 }
 
@@ -417,7 +479,7 @@ static int refuse_unused_one(const struct option_values *v, struct err *e)
 static int refuse_unused(struct translation *t, struct err *e)
 {
 	const struct option_group *groups[] = { &t->chardevs, &t->blockdevs, &t->netdevs,
-						&t->objects };
+						&t->objects, &t->fds };
 	const char *type;
 
 	for (size_t i = 0; i < t->objects.n; i++) {

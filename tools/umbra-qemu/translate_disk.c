@@ -89,7 +89,8 @@ static int follow_nodes(struct translation *t, struct disk *d, const char *name,
 		}
 		if (strcmp(driver, "raw") != 0)
 			return values_refuse(v, "driver", driver,
-					     "a raw image or a block device (<driver type='raw'/>)",
+					     "a raw image (qemu-img convert -O raw makes one) or a "
+					     "block device, with <driver type='raw'/>",
 					     e);
 		ret = values_need(v, "file", &name, e);
 		if (!ret)

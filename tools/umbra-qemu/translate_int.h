@@ -39,7 +39,7 @@ struct translation {
 	const char *kernel, *initrd, *append, *uuid, *pid_file; /* of argv, or NULL */
 	char *name, *memory, *qmp;				/* or NULL */
 	u64 cpus;						/* 0: not given */
-	struct option_group chardevs, monitors, blockdevs, netdevs, objects, devices;
+	struct option_group chardevs, monitors, blockdevs, netdevs, objects, devices, fds;
 	struct words extra; /* options of vmm that are given as they are; they come last */
 	/* of the device that console and ports share */
 	struct device_place serial;

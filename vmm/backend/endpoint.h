@@ -11,7 +11,11 @@
  * The newest client of a socket takes the place of the one before, so that a client that is stuck
  * locks nobody out. A file is appended to, never replaced or truncated; a socket's path that is
  * another file is refused, and at the end only the socket that was made is removed: one that the
- * starter listens on (SPEC_SOCKET_FD) is used like it, and its file stays.
+ * starter listens on (SPEC_SOCKET_FD) is used like it, and its file stays. One that the starter has
+ * open (SPEC_FILE_FD), a pipe perhaps, is written as it is: its offset is the starter's affair.
+ *
+ * With a log, all that the guest writes goes to a file as well, as it does to one alone: what a
+ * slow or absent reader of the endpoint loses is in there.
  */
 #ifndef UMBRA_VMM_BACKEND_ENDPOINT_H
 #define UMBRA_VMM_BACKEND_ENDPOINT_H

@@ -22,6 +22,8 @@ struct endpoint_ops {
 struct endpoint {
 	const struct endpoint_ops *ops;
 	struct endpoint_config c;
+	struct endpoint *log;	       /* gets all output, too; or NULL */
+	struct spec_endpoint log_what; /* of that */
 };
 
 /* Makes an endpoint of stdin and stdout, or of a file for output. */

@@ -43,7 +43,18 @@ struct stdio {
 
 	struct outlet *out; /* any thread */
 	int file;	    /* the output's descriptor until @out owns it, or -1 */
+	char given[24];	    /* names that of the starter, in messages */
 };
+
+static bool is_file(const struct stdio *c)
+{
+	return c->ep.c.what->kind == SPEC_FILE || c->ep.c.what->kind == SPEC_FILE_FD;
+}
+
+static const char *file_name(const struct stdio *c)
+{
+	return c->ep.c.what->kind == SPEC_FILE ? c->ep.c.what->path : c->given;
+}
 
 static struct stdio *stdio_of(struct endpoint *ep)
 {
@@ -249,7 +260,7 @@ static int prepare_file(struct stdio *c)
  */
 static int prepare_stdin(struct stdio *c, struct err *e)
 {
-	int ret = c->ep.c.what->kind == SPEC_FILE ? -EBUSY : terminal_prepare(STDIN_FILENO);
+	int ret = is_file(c) ? -EBUSY : terminal_prepare(STDIN_FILENO);
 	struct stat st;
 
 	c->tty = !ret;
@@ -301,7 +312,7 @@ static void stdio_destroy(struct endpoint *ep, s64 until_ms)
 		note_put(machine_notes(ep->c.m),
 			 "%s: its last %llu bytes were not taken by their reader", ep->c.name,
 			 (unsigned long long)left);
-	if (c->ep.c.what->kind != SPEC_FILE)
+	if (!is_file(c))
 		terminal_restore();
 	inlet_close(&c->inlet); /* by which the terminal was restored */
 	if (c->file >= 0)
@@ -318,14 +329,13 @@ static s64 stdio_held(const struct endpoint *ep, const char **file)
 {
 	const struct stdio *c = (const struct stdio *)(const void *)ep;
 
-	*file = ep->c.what->kind == SPEC_FILE ? ep->c.what->path : "stdout";
+	*file = is_file(c) ? file_name(c) : "stdout";
 	return outlet_held_ms(c->out);
 }
 
-static int stdio_open_file(struct stdio *c, struct err *e)
+static int open_path(struct stdio *c, struct err *e)
 {
 	const struct spec_endpoint *what = c->ep.c.what;
-	struct stat st;
 
 	/* O_NONBLOCK: opening a FIFO that nobody reads would wait for a reader, deaf to signals. */
 	c->file = open(what->path,
@@ -334,24 +344,49 @@ static int stdio_open_file(struct stdio *c, struct err *e)
 		return err_set(e, -errno, "%s: %s: cannot open: %s", c->ep.c.name, what->path,
 			       errno == ENXIO ? "a FIFO that nobody reads; start its reader first"
 					      : strerror(errno));
+	return 0;
+}
+
+/* Takes over a file that the starter has open: nothing of its path, if it has one, is asked. */
+static int take_given(struct stdio *c, struct err *e)
+{
+	int fd = c->ep.c.what->fd, flags = fcntl(fd, F_GETFL);
+
+	snprintf(c->given, sizeof(c->given), "descriptor %d", fd);
+	if (flags < 0 || flags & O_PATH || (flags & O_ACCMODE) == O_RDONLY)
+		return err_set(e, -EBADF, "%s: %s: not open for writing", c->ep.c.name, c->given);
+	if (fcntl(fd, F_SETFD, FD_CLOEXEC) || fcntl(fd, F_SETFL, flags | O_NONBLOCK))
+		return err_set(e, -errno, "%s: %s: %s", c->ep.c.name, c->given, strerror(errno));
+	c->file = fd;
+	return 0;
+}
+
+static int stdio_open_file(struct stdio *c, struct err *e)
+{
+	int ret = c->ep.c.what->kind == SPEC_FILE ? open_path(c, e) : take_given(c, e);
+	const char *name = file_name(c);
+	struct stat st;
+
+	if (ret)
+		return ret;
 	if (fstat(c->file, &st))
-		return err_set(e, -errno, "%s: %s: %s", c->ep.c.name, what->path, strerror(errno));
+		return err_set(e, -errno, "%s: %s: %s", c->ep.c.name, name, strerror(errno));
 	if (S_ISBLK(st.st_mode))
 		return err_set(
 			e, -EINVAL,
 			"%s: %s is a block device, whose data it would overwrite; want a file",
-			c->ep.c.name, what->path);
+			c->ep.c.name, name);
 	if (S_ISREG(st.st_mode) && (u64)st.st_size >= OUTLET_FILE_MAX)
 		note_put(machine_notes(c->ep.c.m),
 			 "%s: %s has %llu MiB; nothing is written to it until it has been "
 			 "shortened",
-			 c->ep.c.name, what->path, (unsigned long long)OUTLET_FILE_MAX >> 20);
+			 c->ep.c.name, name, (unsigned long long)OUTLET_FILE_MAX >> 20);
 	return 0;
 }
 
 static int open_output(struct stdio *c, struct err *e)
 {
-	bool file = c->ep.c.what->kind == SPEC_FILE;
+	bool file = is_file(c);
 	int ret = file ? stdio_open_file(c, e) : 0;
 	struct outlet_config config = {
 		.loop = c->loop,
@@ -374,7 +409,8 @@ static int open_output(struct stdio *c, struct err *e)
 
 static void stdio_describe(const struct endpoint *ep, char *buf, size_t len)
 {
-	snprintf(buf, len, "%s", ep->c.what->kind == SPEC_FILE ? "file" : "stdio");
+	snprintf(buf, len, "%s",
+		 is_file((const struct stdio *)(const void *)ep) ? "file" : "stdio");
 }
 
 int endpoint_stdio_create(struct endpoint **out, const struct endpoint_config *config,

@@ -103,14 +103,19 @@ static const struct run_option table[] = {
 	  "a PCI Express root port, behind which bus=ID puts one device,\n"
 	  "as libvirt's machine q35 has it; repeatable. chassis, port: numbers\n"
 	  "that the guest shows", .repeat = true, .spec = spec_take_root_port },
-	{ "console", "stdio|attach|pty|socket=PATH|socket-fd=N|file=PATH[,id=ID][,slot=N][,bus=PORT]",
+	{ "console",
+	  "stdio|attach|pty|socket=PATH|socket-fd=N|file=PATH|file-fd=N[,log=PATH|,log-fd=N][,id=ID]"
+	  "[,slot=N][,bus=PORT]",
 	  "a virtio console (hvc0) beside the serial port, both on this.\n"
 	  "attach keeps the last 64 KiB for `vmm console`, socket for who\n"
 	  "connects; socket-fd listens already as descriptor N of the starter;\n"
-	  "file is appended to, up to 256 MiB. id: its name in QMP;\n"
-	  "slot: the PCI slot of the device that console and ports share",
+	  "file is appended to, up to 256 MiB; file-fd is open already, as\n"
+	  "descriptor N. log: a file that all output goes to, too. id: its name\n"
+	  "in QMP; slot: the PCI slot of the device that console and ports share",
 	  .spec = spec_take_console },
-	{ "port", "NAME=pty|socket=PATH|socket-fd=N|file=PATH[,id=ID][,device=ID][,slot=N][,bus=PORT]",
+	{ "port",
+	  "NAME=pty|socket=PATH|socket-fd=N|file=PATH|file-fd=N[,log=PATH|,log-fd=N][,id=ID]"
+	  "[,device=ID][,slot=N][,bus=PORT]",
 	  "/dev/virtio-ports/NAME of the guest; repeatable. device: its name in\n"
 	  "the event VSERPORT_CHANGE, when the guest opens or closes it",
 	  .repeat = true, .spec = spec_take_port },

@@ -87,9 +87,20 @@ struct spec_disk {
  */
 struct spec_endpoint {
 	struct spec_device dev;
-	enum { SPEC_STDIO, SPEC_ATTACH, SPEC_PTY, SPEC_SOCKET, SPEC_FILE, SPEC_SOCKET_FD } kind;
+	enum {
+		SPEC_STDIO,
+		SPEC_ATTACH,
+		SPEC_PTY,
+		SPEC_SOCKET,
+		SPEC_FILE,
+		SPEC_SOCKET_FD,
+		SPEC_FILE_FD,
+	} kind;
 	const char *path; /* of SPEC_SOCKET and SPEC_FILE */
-	int fd;		  /* of SPEC_SOCKET_FD, else 0 */
+	int fd;		  /* of SPEC_SOCKET_FD and SPEC_FILE_FD, else 0 */
+	/* A file that all output goes to beside it: its path, or NULL; its descriptor, or 0. */
+	const char *log;
+	int log_fd;
 };
 
 /* --port NAME=ENDPOINT[,device=ID] */

@@ -208,7 +208,7 @@ struct claim {
 };
 
 #define MAX_CLAIMS \
-	(2 * SPEC_MAX_DISKS + SPEC_MAX_NETS + 2 * SPEC_MAX_PORTS + SPEC_MAX_ROOT_PORTS + 5)
+	(2 * SPEC_MAX_DISKS + SPEC_MAX_NETS + 3 * SPEC_MAX_PORTS + SPEC_MAX_ROOT_PORTS + 6)
 
 static struct claim *claim_of(const struct spec_device *d, struct claim *c, const char *option,
 			      const char *text)
@@ -230,6 +230,11 @@ static void claim_stream(const struct spec_endpoint *end, struct claim *c, const
 	c->fd = end->fd;
 	c->slot = 0; /* all are ends of one device, whose place is claimed once */
 	c->bus = NULL;
+}
+
+static struct claim claim_log(const struct spec_endpoint *end, const char *option, const char *text)
+{
+	return (struct claim){ .fd = end->log_fd, .option = option, .text = text };
 }
 
 static bool has_place(const struct spec_device *d)
@@ -264,12 +269,15 @@ static size_t list_claims(const struct guest_spec *s, struct claim c[MAX_CLAIMS]
 		claim_of(&s->rng, &c[n++], "--rng", "");
 	if (s->balloon.on)
 		claim_of(&s->balloon.dev, &c[n++], "--balloon", "");
-	if (s->console_given)
+	if (s->console_given) {
 		claim_stream(&s->console, &c[n++], "--console", "", "console");
+		c[n++] = claim_log(&s->console, "--console", "");
+	}
 	for (size_t i = 0; i < s->n_ports; i++) {
 		const struct spec_port *p = &s->ports[i];
 
 		claim_stream(&p->end, &c[n++], "--port", p->name, p->name);
+		c[n++] = claim_log(&p->end, "--port", p->name);
 		c[n] = (struct claim){ .given = *p->device, .option = "--port", .text = p->name };
 		memcpy(c[n++].name, p->device, sizeof(p->device));
 	}

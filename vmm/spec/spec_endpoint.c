@@ -15,36 +15,72 @@ struct endpoint_option {
 	char *device; /* of SPEC_ID_MAX and a NUL: for the word device=ID; NULL: there is none */
 };
 
-/*
- * Returns true if nothing but words of spec_device_word() and device= follow: else it is a path's
- * comma.
- */
+static bool is_endpoint_word(const char *word)
+{
+	static const char *const own[] = { "device", "log", "log-fd" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(own); i++)
+		if (spec_word_value(word, own[i]))
+			return true;
+	return spec_is_device_word(word);
+}
+
+/* Returns true if nothing but words of an endpoint follow: else it is a path's comma. */
 static bool endpoint_words_begin(const char *text, const char *at)
 {
 	(void)text;
 	for (; *at; at += 1 + strcspn(at + 1, ","))
-		if (!spec_is_device_word(at + 1) && strncmp(at + 1, "device=", 7) != 0)
+		if (!is_endpoint_word(at + 1))
 			return false;
 	return true;
 }
 
-/* Takes a word behind the endpoint. */
-static int endpoint_word(struct spec_endpoint *end, const struct endpoint_option *opt,
-			 const char *word, struct err *e)
+/* Takes the file that the output goes to as well, if that is what @word names; 1: it is not. */
+static int log_word(struct guest_spec *s, struct spec_endpoint *end,
+		    const struct endpoint_option *opt, const char *word, struct err *e)
 {
-	static const char *const of_port[] = { "id", "slot", "bus", "device", NULL };
-	static const char *const of_console[] = { "id", "slot", "bus", NULL };
-	const char *device = opt->device ? spec_word_value(word, "device") : NULL;
-	int ret;
+	const char *path = spec_word_value(word, "log"), *fd = spec_word_value(word, "log-fd");
 
+	if (!path && !fd)
+		return 1;
+	if (end->log || end->log_fd)
+		return err_set(e, -EINVAL, "%s %s: want one log", opt->name, opt->whole);
+	if (end->kind == SPEC_ATTACH)
+		return err_set(e, -EINVAL,
+			       "%s %s: want the log as the end itself, file=PATH: `vmm console` "
+			       "works beside it",
+			       opt->name, opt->whole);
+	if (fd)
+		return spec_take_fd(&end->log_fd, opt->name, opt->whole, "log-fd", fd, e);
+	if (!*path)
+		return err_set(e, -EINVAL, "%s %s: no path is named", opt->name, opt->whole);
+	end->log = guest_spec_path(s, opt->base, path);
+	return end->log ? 0 : err_set(e, -ENOMEM, "out of memory");
+}
+
+/* Takes a word behind the endpoint. */
+static int endpoint_word(struct guest_spec *s, struct spec_endpoint *end,
+			 const struct endpoint_option *opt, const char *word, struct err *e)
+{
+	static const char *const of_port[] = {
+		"log", "log-fd", "id", "slot", "bus", "device", NULL
+	};
+	static const char *const of_console[] = { "log", "log-fd", "id", "slot", "bus", NULL };
+	const char *device = opt->device ? spec_word_value(word, "device") : NULL;
+	int ret = log_word(s, end, opt, word, e);
+
+	if (ret <= 0)
+		return ret;
 	if (device)
 		return spec_take_id(opt->device, opt->name, opt->whole, "device", device, e);
 	ret = spec_device_word(&end->dev, opt->name, opt->whole, word, e);
 	if (ret)
 		return ret < 0 ? ret : 0;
 	return spec_unknown_word(opt->name, opt->whole, word, opt->device ? of_port : of_console,
-				 opt->device ? "id=ID, device=ID, slot=N or bus=PORT"
-					     : "id=ID or slot=N or bus=PORT",
+				 opt->device ? "id=ID, device=ID, slot=N, bus=PORT, log=PATH or "
+					       "log-fd=N"
+					     : "id=ID or slot=N or bus=PORT or log=PATH or "
+					       "log-fd=N",
 				 e);
 }
 
@@ -52,8 +88,8 @@ static int endpoint_word(struct spec_endpoint *end, const struct endpoint_option
 static int endpoint_kind(struct guest_spec *s, struct spec_endpoint *end,
 			 const struct endpoint_option *opt, const char *kind, struct err *e)
 {
-	static const char *const known[] = { "stdio",	  "attach", "pty", "socket",
-					     "socket-fd", "file",   NULL };
+	static const char *const known[] = { "stdio",	  "attach", "pty",     "socket",
+					     "socket-fd", "file",   "file-fd", NULL };
 	static const char *const plain[] = {
 		[SPEC_STDIO] = "stdio",
 		[SPEC_ATTACH] = "attach",
@@ -61,8 +97,8 @@ static int endpoint_kind(struct guest_spec *s, struct spec_endpoint *end,
 	};
 	const char *path;
 
-	end->path = NULL;
-	end->fd = 0;
+	end->path = end->log = NULL;
+	end->fd = end->log_fd = 0;
 	for (size_t i = 0; i < ARRAY_SIZE(plain); i++)
 		if (!strcmp(kind, plain[i])) {
 			end->kind = i;
@@ -73,6 +109,11 @@ static int endpoint_kind(struct guest_spec *s, struct spec_endpoint *end,
 		end->kind = SPEC_SOCKET_FD;
 		return spec_take_fd(&end->fd, opt->name, opt->whole, "socket-fd", path, e);
 	}
+	path = spec_word_value(kind, "file-fd");
+	if (path) {
+		end->kind = SPEC_FILE_FD;
+		return spec_take_fd(&end->fd, opt->name, opt->whole, "file-fd", path, e);
+	}
 	path = spec_word_value(kind, "socket");
 	end->kind = path ? SPEC_SOCKET : SPEC_FILE;
 	if (!path)
@@ -80,7 +121,7 @@ static int endpoint_kind(struct guest_spec *s, struct spec_endpoint *end,
 	if (!path)
 		return spec_unknown_word(
 			opt->name, opt->whole, kind, known,
-			"stdio, attach, pty, socket-fd=N, socket=PATH or file=PATH", e);
+			"stdio, attach, pty, socket-fd=N, file-fd=N, socket=PATH or file=PATH", e);
 	if (!*path)
 		return err_set(e, -EINVAL, "%s %s: no path is named", opt->name, opt->whole);
 	end->path = guest_spec_path(s, opt->base, path);
@@ -103,7 +144,7 @@ static int parse_endpoint(struct guest_spec *s, struct spec_endpoint *end,
 	end->dev = (struct spec_device){ .slot = 0 };
 	ret = endpoint_kind(s, end, opt, kind, e);
 	while (!ret && (word = strsep(&words, ",")))
-		ret = endpoint_word(end, opt, word, e);
+		ret = endpoint_word(s, end, opt, word, e);
 	return ret;
 }
 

@@ -7,6 +7,8 @@
 . tests/lab/lib_libvirt.sh
 # shellcheck source=tests/lab/lib_sessions.sh
 . tests/lab/lib_sessions.sh
+# shellcheck source=tests/lab/lib_umbra_commands.sh
+. tests/lab/lib_umbra_commands.sh
 
 # console_begin NAME FILE: what NAME prints, from now on; a terminal that nobody reads loses it.
 console_begin()
@@ -15,6 +17,12 @@ console_begin()
 
 	pty=$(virsh -q ttyconsole "$1")
 	cat "$pty" >>"$2" &
+}
+
+# frames_of NAME TAP: has the guest sent any?
+frames_of()
+{
+	virsh -q domifstat "$1" "$2" | grep -q 'tx_packets [1-9]'
 }
 
 # console_says REGEX [FILE]
@@ -62,6 +70,10 @@ wait_for 10 test -e /dev/input/event0
 (head -c 24 /dev/input/event0 >/dev/null; say button; finish) &
 say uuid "$(cat /sys/class/dmi/id/product_uuid)" 
 say slots $(cd /sys/bus/pci/devices && echo *)
+# Frames for whoever is there; of the domain with a tap they are counted.
+for link in /sys/class/net/eth*; do ip link set ${link##*/} up; done
+ip addr add 10.9.1.2/24 dev eth0
+ping -c 20 10.9.1.1 >/dev/null 2>&1 &
 say ready
 while read -r line; do
 	case $line in
@@ -77,7 +89,8 @@ END
       <target dev='vda' bus='virtio'/></disk>
     <interface type='user'><model type='virtio'/></interface>
     <channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>
-    <rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>"
+    <rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>" '' pc \
+		"<serial type='pty'><log file='/var/lib/umbra/g1.log' append='on'/></serial>"
 	libvirt_begin
 	operation domcapabilities works 'umbra' domcapabilities --emulatorbin /usr/bin/umbra-qemu --machine pc
 	operation define works 'defined from' define "$WORK/g1.xml"
@@ -111,6 +124,7 @@ END
 	operation inject-nmi works '' inject-nmi g1
 	operation qemu-monitor-command works '"running":true' qemu-monitor-command g1 '{"execute":"query-status"}'
 	operation qemu-monitor-command-hmp works 'running' qemu-monitor-command g1 --hmp 'info status'
+	operation qemu-monitor-command-pass-fds works '"return":\{\}' qemu-monitor-command g1 --pass-fds 3 '{"execute":"getfd","arguments":{"fdname":"x"}}' 3</dev/null
 	expect_within 30 channel_is g1 connected
 	operation qemu-agent-command works '"return":\{\}' qemu-agent-command g1 '{"execute":"guest-ping"}'
 	operation suspend works 'suspended' suspend g1
@@ -156,17 +170,36 @@ END
 	domain_xml g2 "$WORK/g2.xml" "
     <disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='/var/lib/umbra/disk'/>
       <target dev='vda' bus='virtio'/></disk>
-    <interface type='user'><model type='virtio'/></interface>
-    <rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>" "" q35
+    <interface type='ethernet'><target dev='umbra-a'/><model type='virtio'/></interface>
+    <interface type='bridge'><source bridge='umbra-br'/><target dev='umbra-b'/><model type='virtio'/></interface>
+    <rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>" "" q35 \
+		"<serial type='file'><source path='/var/lib/umbra/g2.serial'/></serial>"
+	modprobe -a tun bridge
+	ip link add umbra-br type bridge
+	ip link set umbra-br up
 	operation define-q35 works 'defined from' define "$WORK/g2.xml"
 	operation start-q35 works 'started' start g2
-	console_begin g2 "$WORK/console.q35"
-	expect_within 90 console_says '^@@ ready' "$WORK/console.q35"
+	expect_within 90 console_says '^@@ ready' /var/lib/umbra/g2.serial
 	operation dumpxml-q35 works "machine='pc-q35-umbra-1'" dumpxml g2
-	operation domstats-q35 works 'block.0.name=vda' domstats g2
+	operation domstats-q35 works 'net.1.name=umbra-b' domstats g2
+	operation domiflist-tap works 'umbra-a +ethernet +- +virtio' domiflist g2
+	operation domiflist-bridge works 'umbra-b +bridge +umbra-br +virtio' domiflist g2
+	wait_for 30 frames_of g2 umbra-a || :
+	operation domifstat-tap works 'umbra-a tx_packets [1-9]' domifstat g2 umbra-a
+	operation domifstat-bridge works 'umbra-b rx_packets [0-9]' domifstat g2 umbra-b
 	operation destroy-q35 works 'destroyed' destroy g2
+	cp /var/lib/umbra/g2.serial "$WORK/console.q35"
 	operation undefine-q35 works 'has been undefined' undefine g2
+	qcow2_domain
 	sessions_domain
+}
+
+# The error of a disk that is no raw image says what to do.
+qcow2_domain()
+{
+	qemu-img create -q -f qcow2 /var/lib/umbra/disk.qcow2 4M
+	sed "s,type='raw',type='qcow2',; s,/umbra/disk',/umbra/disk.qcow2'," "$WORK/g2.xml" >"$WORK/qcow2.xml"
+	operation start-qcow2 later 'qemu-img convert -O raw' create "$WORK/qcow2.xml"
 }
 
 # A domain with sessions, by its XML alone: their policy and drivers are files of the host, below
@@ -180,11 +213,21 @@ sessions_domain()
 load-modules
 (head -c 24 /dev/input/event0 >/dev/null; finish) &
 wait_for 60 test -e /sys/class/net/bdummy0
-say links $(ls /sys/class/net | sort | tr '\n' ' ')
-while read -r line; do say "got $line"; done
+line=links
+while
+	case $line in
+	links) say links $(ls /sys/class/net | sort | tr '\n' ' ') ;;
+	size) say size "$(cat /sys/block/vda/size)" ;;
+	*) say "got $line" ;;
+	esac
+	read -r line
+do :; done
 wait
 END
-	domain_xml g4 "$WORK/g4.xml" '' "<qemu:commandline>
+	truncate -s 4M /var/lib/umbra/disk4
+	domain_xml g4 "$WORK/g4.xml" "
+    <disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='/var/lib/umbra/disk4'/>
+      <target dev='vda' bus='virtio'/></disk>" "<qemu:commandline>
       <qemu:arg value='-umbra'/><qemu:arg value='policy=/etc/umbra/demo.policy'/>
       <qemu:arg value='-umbra'/><qemu:arg value='driver=a:/var/lib/umbra/dummy.ko'/>
       <qemu:arg value='-umbra'/><qemu:arg value='driver=b:/var/lib/umbra/dummy.ko'/>
@@ -193,11 +236,13 @@ END
 	run4 define "$WORK/g4.xml"
 	run4 start g4
 	cat "$(virsh -q ttyconsole g4)" >>"$WORK/console4" &
-	wait_for 90 says4_times 1 '^@@ links' || :
+	wait_for 90 console_says '^@@ links' "$WORK/console4" || :
 	run4 qemu-monitor-command g4 '{"execute":"umbra-driver-list"}'
-	run4 qemu-monitor-command g4 '{"execute":"umbra-session-list"}'
+	umbra_begin g4 "$WORK/console4"
+	umbra_try_all
+	cp "$WORK/console4" "$WORK/console4.before"
 	run4 reboot g4
-	wait_for 120 says4_times 2 '^@@ links' || :
+	wait_for 120 said_since_reboot '^@@ links' || :
 	run4 qemu-monitor-command g4 '{"execute":"umbra-driver-list"}'
 	run4 destroy g4
 	run4 undefine g4
@@ -208,9 +253,9 @@ run4()
 	timeout 60 virsh "$@" >>"$WORK/g4.log" 2>&1 </dev/null || echo "failed: virsh $*" >>"$WORK/g4.log"
 }
 
-says4_times()
+said_since_reboot()
 {
-	[ "$(grep -ca -- "$2" "$WORK/console4")" -ge "$1" ]
+	console_has_said "$WORK/console4" $(($(wc -l <"$WORK/console4.before") + 1)) "$1"
 }
 
 # says_times N REGEX: so often has the guest said it?
@@ -292,6 +337,24 @@ test_sessions_by_the_xml_are_made_anew_at_a_reboot()
 {
 	cat "$WORK/g4.log" "$WORK/console4"
 	expect_not_in "$WORK/g4.log" '^failed:'
-	expect_equal "$(tr -d '\r' <"$WORK/console4" | grep -c '^@@ links adummy0 bdummy0 lo')" 2
+	said_since_reboot '^@@ links adummy0 bdummy0 lo' || fail "the sessions' links are not there"
 	expect_equal "$(grep -c '"state":"loaded".*"state":"loaded"' "$WORK/g4.log")" 2
+}
+
+test_each_command_of_umbras_by_qemu_monitor_command()
+{
+	umbra_all_hold
+}
+
+# virtlogd has the file; the emulator has a pipe to it, of a set of descriptors.
+test_a_log_has_what_the_console_shows()
+{
+	ls -l /var/lib/umbra
+	[ "$(grep -ca '^@@ ready' /var/lib/umbra/g1.log)" -ge 3 ] || fail "it has less than three boots"
+	expect_in /var/lib/umbra/g1.log '^@@ uuid'
+}
+
+test_a_serial_port_in_a_file()
+{
+	expect_in "$WORK/console.q35" '^@@ ready'
 }

@@ -17,6 +17,7 @@
 #include "tools/umbra-qemu/translate.h"
 
 #define WORDS_MAX 160
+#define PROBE	  3 /* the case without a guest */
 #define Q35	  5 /* the case of that machine */
 
 /* A command line, whose words are borrowed. */
@@ -31,7 +32,7 @@ static int load_cases(void **state)
 {
 	(void)state;
 	cases = json_load_file("tests/unit/tools/libvirt-argv.json", 0, NULL);
-	return json_array_size(cases) == 7 ? 0 : -1;
+	return json_array_size(cases) == 9 ? 0 : -1;
 }
 
 static int drop_cases(void **state)
@@ -239,14 +240,37 @@ static void line_expect_refused(struct line *l, const char *what, const char *re
 	line_free(l);
 }
 
-/* Replaces @from in the first word of case @i that has it; the line is refused for @reason then. */
+/* Makes @l the line of case @i, with @to for @from in the first word that has it. */
+static void line_with(struct line *l, size_t i, const char *from, const char *to)
+{
+	line_of(l, json_array_get(cases, i));
+	line_replace(l, from, to);
+}
+
+/* Expects a line to be refused for @reason, or NULL: to be translated. */
+static void expect_verdict(struct translated *t, struct line *l, const char *reason, struct err *e)
+{
+	int ret = translate(t, l->argc, l->argv, e);
+
+	if (ret && !reason)
+		fail_msg("refused: %s", e->text);
+	if (!ret && reason)
+		fail_msg("not refused: %s", reason);
+	if (reason && !strstr(e->text, reason))
+		fail_msg("%s, in place of %s", e->text, reason);
+	translated_free(t);
+}
+
+/* With @to for @from, the line of case @i is refused for @reason; NULL: it is translated. */
 static void expect_refused(size_t i, const char *from, const char *to, const char *reason)
 {
+	struct translated t;
 	struct line l;
+	struct err e;
 
-	line_of(&l, json_array_get(cases, i));
-	line_replace(&l, from, to);
-	line_expect_refused(&l, to, reason);
+	line_with(&l, i, from, to);
+	expect_verdict(&t, &l, reason, &e);
+	line_free(&l);
 }
 
 /* To vmm they would be two options. */
@@ -353,6 +377,10 @@ static void what_umbra_has_not_is_named(void **state)
 		{ "id=virtio-disk0", "id=a,id=b", "-device: \"id\" is given twice" },
 		{ "drive=libvirt-1-format", "drive=x", "-blockdev node-name=x is missing" },
 		{ "\"driver\":\"raw\"", "\"driver\":\"qcow2\"", "driver=qcow2 is not supported" },
+		{ "pty,id", "file,path=/dev/fdset/3,append=on,id",
+		  "-chardev file: path=/dev/fdset/3 is not supported; want the set of an -add-fd" },
+		{ "pty,id", "pty,logfile=x,id", "logfile=x is not supported; want an absolute" },
+		{ "pty,id", "pty,logfile=/x,logappend=off,id", "logappend=off is not supported" },
 		{ "\"driver\":\"file\"", "\"driver\":\"nbd\"", "driver=nbd is not supported" },
 		{ "\"discard\":\"unmap\"", "\"offset\":512", "offset=512 is not supported" },
 		{ "\"discard\":\"unmap\"", "\"discard\":[]", "\"discard\" has no value that" },
@@ -614,6 +642,188 @@ static void names_and_disks_are_understood(void **state)
 	}
 }
 
+/* Files that libvirt has opened come as sets of descriptors. */
+static void a_file_may_be_a_set_of_descriptors(void **state)
+{
+	static const char *const words[] = {
+		"-machine",
+		"pc",
+		MONITOR,
+		"-kernel",
+		"/k",
+		"-add-fd",
+		"set=1,fd=29,opaque=serial0-log",
+		"-chardev",
+		"file,id=charserial0,path=/dev/fdset/0,append=on,logfile=/dev/fdset/1,logappend=on",
+		"-device",
+		"isa-serial,chardev=charserial0,id=serial0,index=0",
+		"-add-fd",
+		"set=0,fd=28",
+		"-device",
+		"virtio-serial-pci,id=s",
+		"-chardev",
+		"socket,id=c,fd=7,server=on,wait=off,logfile=/var/log/x,logappend=on",
+		"-device",
+		"virtserialport,bus=s.0,nr=1,chardev=c,id=channel0,name=x",
+		NULL
+	};
+	char *text = line_to_text(words);
+
+	(void)state;
+	assert_string_equal(text, "vmm run --confine managed --no-control --kernel /k --control "
+				  "fd=3 --console file-fd=28,log-fd=29,id=charserial0 --port "
+				  "x=socket-fd=7,log=/var/log/x,id=c,device=channel0 --rng off");
+	free(text);
+}
+
+/* What libvirts after 9.0 give, for elements of the XML that Umbra has not, or has by itself. */
+static void options_of_newer_libvirts_are_named_or_understood(void **state)
+{
+	static const char *const refused[][3] = {
+		{ "\"driver\":\"raw\"", "\"driver\":\"qcow2\",\"discard-no-unref\":true",
+		  "-blockdev: driver=qcow2 is not supported; want a raw image (qemu-img convert -O "
+		  "raw makes one) or a block device, with <driver type='raw'/>" },
+		{ "\"driver\":\"raw\"", "\"driver\":\"raw\",\"discard-no-unref\":true",
+		  "-blockdev raw: discard-no-unref=on is not supported" },
+		{ "user,id=hostnet0",
+		  "{\"type\":\"stream\",\"addr\":{\"type\":\"unix\",\"path\":\"/x\"},\"server\":false,"
+		  "\"reconnect\":5,\"id\":\"hostnet0\"}",
+		  "-netdev: type=stream is not supported; want user or tap" },
+		{ "user,id=hostnet0", "stream,id=hostnet0,addr.type=unix,addr.path=/x",
+		  "-netdev: type=stream is not supported; want user or tap" },
+		{ "user,id=hostnet0", "vhost-user,chardev=x,id=hostnet0",
+		  "-netdev: type=vhost-user is not supported" },
+		{ "virtio-net-pci,", "virtio-net-pci,host_mtu=1500,",
+		  "-device virtio-net-pci: host_mtu=1500 is not supported" },
+		{ "virtio-net-pci,", "virtio-net-pci,mq=on,vectors=10,",
+		  "-device virtio-net-pci: mq=on is not supported" },
+		{ "rng-random,id=objrng0", "iothread,id=objrng0",
+		  "qom-type=iothread is not supported" },
+		{ "-msg", "-object", "-object: no device is on it" },
+		{ "virtio-blk-pci,", "virtio-blk-pci,iothread=iothread1,",
+		  "-device virtio-blk-pci: iothread=iothread1 is not supported" },
+		{ "virtio-blk-pci,", "virtio-blk-pci,queue-size=256,",
+		  "-device virtio-blk-pci: queue-size=256 is not supported" },
+		{ "host,migratable=on", "host,migratable=on,host-cache-info=on,l3-cache=off",
+		  "-cpu host: host-cache-info=on is not supported" },
+		{ "usb=off", "usb=off,memory-backend=pc.ram",
+		  "-machine pc-i440fx-umbra-1: memory-backend=pc.ram is not supported" },
+		{ "usb=off", "usb=off,hmat=on", "-machine pc-i440fx-umbra-1: hmat=on is not" },
+		{ "usb=off", "usb=off,hpet=on",
+		  "-machine pc-i440fx-umbra-1: hpet=on is not supported; want off" },
+		{ "kvm", "kvm,dirty-ring-size=4096",
+		  "-accel kvm: dirty-ring-size=4096 is not supported" },
+		{ "-no-shutdown", "-run-with", "-run-with: -boot=on is not supported" },
+		{ "-no-shutdown", "-compat", "-compat: Umbra has no such option" },
+	};
+	static const char *const accepted[][2] = {
+		{ "usb=off", "usb=off,hpet=off,acpi=on" },
+		{ "usb=off", "usb=off,acpi=off" },
+		{ "user,id=hostnet0", "{\"type\":\"user\",\"id\":\"hostnet0\"}" },
+		{ "rng-random,id=objrng0,filename=/dev/urandom",
+		  "{\"qom-type\":\"rng-random\",\"id\":\"objrng0\",\"filename\":\"/dev/urandom\"}" },
+		{ "isa-serial,chardev=charserial0,id=serial0,index=0",
+		  "{\"driver\":\"isa-serial\",\"chardev\":\"charserial0\",\"id\":\"serial0\","
+		  "\"index\":0}" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(refused); i++)
+		expect_refused(0, refused[i][0], refused[i][1], refused[i][2]);
+	for (size_t i = 0; i < ARRAY_SIZE(accepted); i++)
+		expect_refused(0, accepted[i][0], accepted[i][1], NULL);
+}
+
+/* Options that stand somewhere in a line, with what is said of them; NULL: nothing. */
+static void an_option_more_is_named_wherever_it_stands(void **state)
+{
+	static const char *const more[][3] = {
+		{ "-run-with", "async-teardown=on", NULL },
+		{ "-run-with", "user=nobody", "-run-with: user=nobody is not supported" },
+		{ "-compat", "deprecated-input=reject",
+		  "-compat deprecated-input=reject: Umbra has no such option" },
+		{ "-add-fd", "set=7,fd=40,opaque=x", "-add-fd: no device is on 7" },
+		{ "-object", "iothread,id=iothread1",
+		  "-object: qom-type=iothread is not supported; want no <iothreads>" },
+		{ "-object", "{\"qom-type\":\"thread-context\",\"id\":\"tc\"}",
+		  "-object: qom-type=thread-context is not supported" },
+		{ "-device", "virtio-net-pci,hostmtu=9000,netdev=none", "netdev=none is not supp" },
+		{ "-device", "{\"driver\":\"virtio-mem-pci\"}",
+		  "-device: driver=virtio-mem-pci is not supported" },
+		{ "-device",
+		  "{\"driver\":\"virtio-blk-pci\",\"iothread-vq-mapping\":[{\"iothread\":\"i1\"}]}",
+		  "-device: \"iothread-vq-mapping\" has no value that Umbra knows" },
+		{ "-numa", "node,nodeid=0", "-numa node,nodeid=0: Umbra has no such option" },
+	};
+	struct translated t;
+	struct line l;
+	struct err e;
+	json_t *one;
+	size_t i;
+
+	(void)state;
+	json_array_foreach(cases, i, one)
+	{
+		if (json_object_get(one, "error") || i == PROBE)
+			continue;
+		for (size_t k = 0; k < ARRAY_SIZE(more); k++) {
+			line_of(&l, one);
+			for (int at = 0; at <= l.argc; at += takes_a_value(&l, at) ? 2 : 1) {
+				struct line longer = { .argc = l.argc + 2 };
+
+				memcpy(longer.argv, l.argv, (size_t)at * sizeof(*l.argv));
+				longer.argv[at] = (char *)(uintptr_t)more[k][0];
+				longer.argv[at + 1] = (char *)(uintptr_t)more[k][1];
+				memcpy(longer.argv + at + 2, l.argv + at,
+				       (size_t)(l.argc - at) * sizeof(*l.argv));
+				expect_verdict(&t, &longer, more[k][2], &e);
+			}
+			line_free(&l);
+		}
+	}
+}
+
+/* Cuts word @k at each of its bytes; returns how often the line is refused, by one line each. */
+static unsigned cut_word(const struct line *l, int k)
+{
+	struct line cut = *l;
+	struct translated t;
+	unsigned refused = 0;
+
+	for (size_t len = 0; len < strlen(l->argv[k]); len++) {
+		struct err e = { "" };
+		char *word = strndup(l->argv[k], len);
+
+		assert_non_null(word);
+		cut.argv[k] = word;
+		if (translate(&t, cut.argc, cut.argv, &e)) {
+			assert_true(e.text[0] && !strchr(e.text, '\n'));
+			refused++;
+		}
+		translated_free(&t);
+		free(word);
+	}
+	return refused;
+}
+
+static void a_word_may_end_anywhere(void **state)
+{
+	unsigned refused = 0;
+	struct line l;
+	json_t *one;
+	size_t i;
+
+	(void)state;
+	json_array_foreach(cases, i, one)
+	{
+		line_of(&l, one);
+		for (int k = 0; k < l.argc; k++)
+			refused += cut_word(&l, k);
+		line_free(&l);
+	}
+	assert_true(refused > 5000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -629,6 +839,10 @@ int main(void)
 		cmocka_unit_test(names_and_disks_are_understood),
 		cmocka_unit_test(each_end_has_one_device),
 		cmocka_unit_test(a_network_boots_nothing),
+		cmocka_unit_test(a_file_may_be_a_set_of_descriptors),
+		cmocka_unit_test(options_of_newer_libvirts_are_named_or_understood),
+		cmocka_unit_test(an_option_more_is_named_wherever_it_stands),
+		cmocka_unit_test(a_word_may_end_anywhere),
 	};
 
 	return cmocka_run_group_tests(tests, load_cases, drop_cases);

@@ -138,9 +138,73 @@ static void fifo_whose_reader_changes(void **state)
 	fixture_fini(&f);
 }
 
+/* A file that the starter has open, here a pipe, is vmm's from then on. */
+static void a_given_file_is_written_and_closed(void **state)
+{
+	struct fixture f;
+	struct err e = { "" };
+	char buf[16];
+	int p[2];
+
+	(void)state;
+	fixture_init(&f);
+	assert_int_equal(pipe(p), 0);
+	f.what.fd = p[1];
+	assert_int_equal(fixture_open(&f, SPEC_FILE_FD, true, &e), 0);
+	assert_int_equal(endpoint_write(f.ep, (const u8 *)"hello\n", 6, false), 6);
+	assert_int_equal(read(p[0], buf, sizeof(buf)), 6);
+	assert_memory_equal(buf, "hello\n", 6);
+	endpoint_describe(f.ep, buf, sizeof(buf));
+	assert_string_equal(buf, "file");
+	/* With nobody who reads, the guest goes on. */
+	write_all_lines(&f, 1 << 20);
+	assert_loop_answers(&f);
+	fixture_close(&f);
+	assert_int_equal(fcntl(p[1], F_GETFD), -1);
+	f.what.fd = p[0];
+	assert_int_equal(fixture_open(&f, SPEC_FILE_FD, true, &e), -EBADF);
+	assert_non_null(strstr(e.text, "not open for writing"));
+	close(p[0]);
+	assert_int_equal(fixture_open(&f, SPEC_FILE_FD, true, &e), -EBADF);
+	fixture_fini(&f);
+}
+
+/* What a socket without a client has lost is in its log. */
+static void a_log_has_all(void **state)
+{
+	char log[80], *text;
+	struct fixture f;
+	struct err e;
+
+	(void)state;
+	fixture_init(&f);
+	snprintf(log, sizeof(log), "%s.log", f.path);
+	f.what.log = log;
+	assert_int_equal(fixture_open(&f, SPEC_SOCKET, true, &e), 0);
+	write_all_lines(&f, 1 << 20);
+	assert_loop_answers(&f);
+	while (endpoint_end(f.ep))
+		usleep(1000);
+	fixture_close(&f);
+	assert_int_equal(file_size(log), 1 << 20);
+	text = file_text(log);
+	assert_non_null(strstr(text, "\n16383 "));
+	free(text);
+	/* A log that cannot be opened is an error, and leaves no socket behind. */
+	f.what.log = "/dev/null/log";
+	assert_int_equal(fixture_open(&f, SPEC_SOCKET, true, &e), -ENOTDIR);
+	assert_non_null(strstr(e.text, "console: /dev/null/log: cannot open"));
+	assert_null(f.ep);
+	assert_int_equal(access(f.path, F_OK), -1);
+	unlink(log);
+	fixture_fini(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_given_file_is_written_and_closed),
+		cmocka_unit_test(a_log_has_all),
 		cmocka_unit_test(file_that_was_full),
 		cmocka_unit_test(file_has_a_bound),
 		cmocka_unit_test(file_is_appended_to),

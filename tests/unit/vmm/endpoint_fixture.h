@@ -77,7 +77,7 @@ static inline int fixture_open(struct fixture *f, int kind, bool text, struct er
 				     .arg = f };
 	int ret;
 
-	f->what = (struct spec_endpoint){ .path = f->path, .fd = f->what.fd };
+	f->what.path = f->path;
 	f->what.kind = kind;
 	ret = endpoint_create(&f->ep, &c, e);
 	if (!ret)

@@ -153,6 +153,24 @@ static void descriptors_of_the_starter_are_listed(void **state)
 	assert_int_equal(spec_take_control(&s, NULL, "fd=10", &e), 0);
 	assert_int_equal(guest_spec_check_devices(&s, &e), -EINVAL);
 	guest_spec_free(&s);
+	sum = 0;
+	assert_int_equal(TAKE("cfile-fd=10,log-fd=20,id=c", "pa=pty,log=/a,device=d",
+			      "pb=socket=/x,log-fd=300"),
+			 0);
+	assert_int_equal(s.console.kind, SPEC_FILE_FD);
+	assert_string_equal(s.console.dev.id, "c");
+	assert_string_equal(s.ports[0].end.log, "/a");
+	assert_string_equal(s.ports[0].device, "d");
+	assert_int_equal(guest_spec_descriptors(&s, sum_descriptor, &sum, &e), 0);
+	assert_int_equal(sum, 330);
+	assert_int_equal(guest_spec_check_devices(&s, &e), 0);
+	guest_spec_free(&s);
+	assert_int_equal(TAKE("cfile-fd=10,log-fd=10"), -EINVAL);
+	guest_spec_free(&s);
+	assert_int_equal(TAKE("cattach,log=/a"), -EINVAL);
+	guest_spec_free(&s);
+	assert_int_equal(TAKE("cpty,log=/a,log-fd=9"), -EINVAL);
+	guest_spec_free(&s);
 }
 
 static void the_last_rng_and_console_count(void **state)
