@@ -216,6 +216,7 @@ static int end_sessions(void *part, struct err *e)
 
 	(void)e;
 	sessions_finish(g->sessions);
+	g->sessions = NULL;
 	return 0;
 }
 
@@ -235,14 +236,27 @@ static const struct lifecycle_ops sessions_part = {
 	.end = end_sessions,
 };
 
+/* The file of a client that this host's kernel holds. */
+static json_t *describe_client_file(void *arg)
+{
+	const struct guest *g = arg;
+	const char *file = NULL;
+	s64 ms = g->sessions ? sessions_file_held_ms(g->sessions, &file) : 0;
+
+	return monitor_held_section(file, ms);
+}
+
 static int create_sessions(struct guest *g, struct err *e)
 {
 	int ret = sessions_open(&g->sessions, g->m, g->spec, e);
 
 	if (ret)
 		return ret;
+	if (monitor_add_info(g->monitor, "client-file", describe_client_file, g))
+		ret = err_set(e, -ENOMEM, "out of memory");
 	/* The gate's record last: a start that fails before makes no file. */
-	ret = guest_record_create(&g->record, g->m, g->monitor, g->spec->record, e);
+	if (!ret)
+		ret = guest_record_create(&g->record, g->m, g->monitor, g->spec->record, e);
 	if (ret) {
 		sessions_finish(g->sessions);
 		g->sessions = NULL;
@@ -725,6 +739,8 @@ int guest_end(struct guest *g, struct err *e)
 		console_await_files(g->console);
 	if (g->firmware)
 		firmware_await_log(g->firmware);
+	if (g->sessions)
+		sessions_await_files(g->sessions);
 	if (g->record)
 		guest_record_await(g->record);
 	if (g->dump && g->monitor)

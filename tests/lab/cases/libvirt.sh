@@ -196,6 +196,13 @@ END
 	wait_for 90 says4_times 1 '^@@ links' || :
 	run4 qemu-monitor-command g4 '{"execute":"umbra-driver-list"}'
 	run4 qemu-monitor-command g4 '{"execute":"umbra-session-list"}'
+	# One more, of which virsh passes the file as a shell has opened it.
+	exec 9</var/lib/umbra/dummy.ko
+	run4 qemu-monitor-command --pass-fds 9 g4 '{"execute":"getfd","arguments":{"fdname":"driver"}}'
+	exec 9<&-
+	run4 qemu-monitor-command g4 '{"execute":"umbra-driver-load","arguments":{"session":"a","instance":"passed",
+		"path":"passed.ko","fd":"driver"}}'
+	run4 qemu-monitor-command g4 '{"execute":"umbra-driver-list"}'
 	run4 reboot g4
 	wait_for 120 says4_times 2 '^@@ links' || :
 	run4 qemu-monitor-command g4 '{"execute":"umbra-driver-list"}'
@@ -293,5 +300,12 @@ test_sessions_by_the_xml_are_made_anew_at_a_reboot()
 	cat "$WORK/g4.log" "$WORK/console4"
 	expect_not_in "$WORK/g4.log" '^failed:'
 	expect_equal "$(tr -d '\r' <"$WORK/console4" | grep -c '^@@ links adummy0 bdummy0 lo')" 2
-	expect_equal "$(grep -c '"state":"loaded".*"state":"loaded"' "$WORK/g4.log")" 2
+	expect_equal "$(grep -c '"state":"loaded".*"state":"loaded"' "$WORK/g4.log")" 3
+}
+
+# Of a file that is no copy in memory, and gone with a reset.
+test_a_driver_that_virsh_passes()
+{
+	cat "$WORK/g4.log"
+	expect_equal "$(grep -c '"driver":"passed".*"path":"passed.ko".*"state":"loaded"' "$WORK/g4.log")" 1
 }
