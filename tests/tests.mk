@@ -59,6 +59,7 @@ $(B)/tests/unit/vmm/policy_reload_test: private LDLIBS += -Wl,--wrap=policy_free
 
 $(B)/tests/unit/vmm/held_end_test: private LDLIBS += -Wl,--wrap=virtio_blk_held_ms,--wrap=write,--wrap=close,--wrap=pread64,--wrap=fsync,--wrap=ftruncate64
 $(B)/tests/unit/vmm/endpoint_held_test: private LDLIBS += -Wl,--wrap=write
+$(B)/tests/unit/vmm/kernel_cache_test: private LDLIBS += -Wl,--wrap=kernel_cache_shared_path
 $(B)/tests/unit/vmm/client_files_test: private LDLIBS += -Wl,--wrap=pread64
 $(B)/tests/unit/devices/blk_held_test: private LDLIBS += -Wl,--wrap=blk_image_flush,--wrap=ftruncate64
 $(B)/tests/unit/policy/record_held_test: private LDLIBS += -Wl,--wrap=write,--wrap=fsync
