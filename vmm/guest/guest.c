@@ -306,6 +306,13 @@ static json_t *describe_boot(void *arg)
 	return monitor_held_section(file, ms);
 }
 
+static json_t *describe_kernel(void *arg)
+{
+	const struct guest *g = arg;
+
+	return g->boot ? json_pack("{s:b}", "prepared", guest_boot_prepared(g->boot)) : NULL;
+}
+
 static int create_firmware(struct guest *g, struct err *e)
 {
 	struct firmware_config c = {
@@ -505,7 +512,8 @@ static int guest_open(struct guest *g, struct err *e)
 		ret = create_machine(g, e);
 	if (!ret)
 		ret = create_monitor(g, e);
-	if (!ret && monitor_add_info(g->monitor, "boot", describe_boot, g))
+	if (!ret && (monitor_add_info(g->monitor, "kernel", describe_kernel, g) ||
+		     monitor_add_info(g->monitor, "boot", describe_boot, g)))
 		ret = err_set(e, -ENOMEM, "out of memory");
 	if (!ret && g->c.front.notes_held_ms &&
 	    monitor_add_info(g->monitor, "notes", describe_notes, g))

@@ -38,8 +38,9 @@ struct guest_boot {
 	struct sessions *sessions; /* or NULL */
 	/* NULL before the kernel is read, and once the guest executes if no session needs it. */
 	struct kernel *kernel;
-	bool drawn;   /* the kernel's place */
-	bool damaged; /* the prepared kernel was */
+	bool drawn;    /* the kernel's place */
+	bool prepared; /* there was a prepared kernel */
+	bool damaged;  /* and it was */
 	char *cmdline;
 	u64 kaslr;
 	struct boot_random random;
@@ -144,6 +145,7 @@ int guest_boot_create(struct guest_boot **out, const struct guest_spec *spec,
 	 */
 	if (!spec->no_cache && kernel_cache_find(&b->kernel, b->file, spec->kernel))
 		b->kernel = NULL;
+	b->prepared = b->kernel;
 	if (!spec->kvm_known)
 		probe_software_kvm(b);
 	*out = b;
@@ -302,6 +304,11 @@ int guest_boot_await_files(struct guest_boot *b)
 	/* Without memory for a thread the start reads them. */
 	file_job_start(&b->again.job, b->m);
 	return machine_wait(b->m, files_are_read, b);
+}
+
+bool guest_boot_prepared(const struct guest_boot *b)
+{
+	return b->prepared && !b->damaged;
 }
 
 bool guest_boot_damaged(const struct guest_boot *b)
