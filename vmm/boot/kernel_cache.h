@@ -61,6 +61,13 @@ int kernel_cache_find(struct kernel **out, int fd, const char *path);
 void kernel_cache_complete(const char *path);
 
 /*
+ * Looks whose root's cache is, before this process enters a user namespace, in which all others'
+ * files are nobody's: without it kernel_cache_find() does not believe them there. The next
+ * kernel_cache_find() closes what this has opened.
+ */
+void kernel_cache_look_at_shared(void);
+
+/*
  * Prepares @path in root's cache for all users, who can read it in @path as well: else -EACCES.
  * Only root can do that. -EWOULDBLOCK: another process changes the cache; -EINVAL: it cannot be
  * prepared; -errno and a line. It takes what decompressing takes, some seconds for a kernel packed

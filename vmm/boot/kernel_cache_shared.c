@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "shadow/kernel/prepared.h"
+#include "vmm/boot/kernel_cache.h"
 #include "vmm/boot/kernel_cache_int.h"
 
 #define PIECE ((size_t)256 << 10)
@@ -36,7 +37,8 @@ bool kernel_cache_same_bytes(int a, int b, u64 len)
  * Opens the kernel @name, a file or a link to one, of the directory, if it is for all users. Root
  * could read the others, too, which are those of its own cache.
  */
-static int open_shared(struct kernel **out, int dirfd, const char *name, const char *path)
+static int open_shared(struct kernel **out, int dirfd, unsigned root, const char *name,
+		       const char *path)
 {
 	int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	struct stat st;
@@ -47,15 +49,15 @@ static int open_shared(struct kernel **out, int dirfd, const char *name, const c
 		close(fd);
 		return -ENOENT;
 	}
-	return prepared_open(out, path, fd, ROOT, NULL, NULL);
+	return prepared_open(out, path, fd, root, NULL, NULL);
 }
 
 /* Has the file @name of the directory, an image of root's, the bytes of @fd? */
-static bool image_matches(int dirfd, const char *name, int fd, const struct stat *st)
+static bool image_matches(int dirfd, unsigned root, const char *name, int fd, const struct stat *st)
 {
 	int image = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
 	struct stat is;
-	bool same = image >= 0 && !fstat(image, &is) && S_ISREG(is.st_mode) && is.st_uid == ROOT &&
+	bool same = image >= 0 && !fstat(image, &is) && S_ISREG(is.st_mode) && is.st_uid == root &&
 		    !(is.st_mode & (S_IWGRP | S_IWOTH)) && is.st_size == st->st_size &&
 		    kernel_cache_same_bytes(image, fd, (u64)st->st_size);
 
@@ -65,7 +67,7 @@ static bool image_matches(int dirfd, const char *name, int fd, const struct stat
 }
 
 /* Looks through the images of the directory, which is closed. */
-static int open_by_bytes(struct kernel **out, DIR *d, int fd, const char *path,
+static int open_by_bytes(struct kernel **out, DIR *d, unsigned root, int fd, const char *path,
 			 const struct stat *st)
 {
 	char kernel[CACHE_NAME];
@@ -76,32 +78,72 @@ static int open_by_bytes(struct kernel **out, DIR *d, int fd, const char *path,
 		const char *suffix = strstr(x->d_name, IMAGE_SUFFIX);
 
 		if (!suffix || strlen(x->d_name) >= CACHE_NAME / 2 ||
-		    !image_matches(dirfd(d), x->d_name, fd, st))
+		    !image_matches(dirfd(d), root, x->d_name, fd, st))
 			continue;
 		snprintf(kernel, sizeof(kernel), "%.*s%s", (int)(suffix - x->d_name), x->d_name,
 			 CACHE_SUFFIX);
-		ret = open_shared(out, dirfd(d), kernel, path);
+		ret = open_shared(out, dirfd(d), root, kernel, path);
 	}
 	closedir(d);
 	return ret;
 }
 
-int kernel_cache_find_shared(struct kernel **out, int fd, const char *path, const struct stat *st)
+/* Returns true if all files of the directory are root's, and nobody else can write them. */
+static bool files_are_roots(int dir)
+{
+	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	bool roots = d != NULL;
+	struct dirent *x;
+	struct stat st;
+
+	while (roots && (x = readdir(d)))
+		if (*x->d_name != '.' && !fstatat(dir, x->d_name, &st, AT_SYMLINK_NOFOLLOW))
+			roots = st.st_uid == ROOT &&
+				(S_ISLNK(st.st_mode) || !(st.st_mode & (S_IWGRP | S_IWOTH)));
+	if (d)
+		closedir(d);
+	else if (fd >= 0)
+		close(fd);
+	return roots;
+}
+
+static int looked_at = -1; /* the directory, by kernel_cache_look_at_shared() */
+
+void kernel_cache_look_at_shared(void)
 {
 	int dir = kernel_cache_dir(kernel_cache_shared_path(), ROOT);
+
+	if (dir >= 0 && !files_are_roots(dir)) {
+		close(dir);
+		dir = -1;
+	}
+	looked_at = dir;
+}
+
+int kernel_cache_find_shared(struct kernel **out, int fd, const char *path, const struct stat *st)
+{
+	int dir = looked_at >= 0 ? looked_at : kernel_cache_dir(kernel_cache_shared_path(), ROOT);
 	char name[CACHE_NAME];
+	struct stat own;
 	DIR *d;
 
+	looked_at = -1;
 	if (dir < 0)
 		return dir;
 	kernel_cache_identity(st, name);
-	if (!open_shared(out, dir, name, path)) {
+	/* How root is called in the user namespace that this process is in by now. */
+	if (fstat(dir, &own)) {
+		close(dir);
+		return -EIO;
+	}
+	if (!open_shared(out, dir, own.st_uid, name, path)) {
 		close(dir);
 		return 0;
 	}
 	d = fdopendir(dir);
 	if (d)
-		return open_by_bytes(out, d, fd, path, st);
+		return open_by_bytes(out, d, own.st_uid, fd, path, st);
 	close(dir);
 	return -ENOMEM;
 }

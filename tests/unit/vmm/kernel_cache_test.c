@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
@@ -568,6 +569,8 @@ static int open_kernel_and_say(const char *path)
 	return open_and_check(path, SYNTH_INIT_SIZE) ? 0 : UNPREPARED;
 }
 
+static const char *look_first; /* "0", "1": in a user namespace, "1" with a look before that */
+
 /* Returns true if a start by nobody finds the kernel prepared, in @nobodys_cache or for all. */
 static bool open_as_nobody(const char *path, const char *nobodys_cache)
 {
@@ -577,8 +580,9 @@ static bool open_as_nobody(const char *path, const char *nobodys_cache)
 	assert_true(exe >= 0);
 	pid = fork();
 	if (!pid) {
-		char *const argv[] = { "kernel_cache_test", OPEN_KERNEL, (char *)(uintptr_t)path,
-				       shared, NULL };
+		char *const argv[] = { "kernel_cache_test",	      OPEN_KERNEL,
+				       (char *)(uintptr_t)path,	      shared,
+				       (char *)(uintptr_t)look_first, NULL };
 
 		setenv("XDG_CACHE_HOME", nobodys_cache, 1);
 		if (!setgroups(0, NULL) && !setresgid(NOBODY, NOBODY, NOBODY) &&
@@ -665,6 +669,26 @@ static void test_prepared_for_all_users(void **state)
 	assert_int_equal(chmod(shared, 0700), 0);
 	assert_false(open_as_nobody(file, none));
 	assert_int_equal(access(none, F_OK), 0);
+}
+
+/* In a user namespace root's files are nobody's, so whose they are is looked at before. */
+static void test_shared_in_a_user_namespace(void **state)
+{
+	char none[160], path[300];
+
+	(void)state;
+	if (geteuid())
+		skip();
+	snprintf(none, sizeof(none), "%s/none2", user_top);
+	look_first = "1";
+	assert_true(open_as_nobody(file, none));
+	find_shared(".kernel", path);
+	assert_int_equal(chown(path, NOBODY, NOBODY), 0);
+	assert_false(open_as_nobody(file, none));
+	look_first = "0";
+	assert_int_equal(chown(path, 0, 0), 0);
+	assert_false(open_as_nobody(file, none));
+	look_first = NULL;
 }
 
 /* Other bytes of the same length, with the times of those that were prepared. */
@@ -814,6 +838,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup(test_bounded, setup),
 #define SHARED(fn) cmocka_unit_test_setup_teardown(fn, setup_shared, teardown_shared)
 		SHARED(test_prepared_for_all_users),
+		SHARED(test_shared_in_a_user_namespace),
 		SHARED(test_shared_by_bytes),
 		SHARED(test_shared_is_roots_alone),
 		SHARED(test_sharing_again_repairs),
@@ -825,8 +850,12 @@ int main(int argc, char **argv)
 
 	if (argc == 3 && !strcmp(argv[1], RUN_SHORT_GUEST))
 		return run_short_guest(argv[2]);
-	if (argc == 4 && !strcmp(argv[1], OPEN_KERNEL)) {
+	if (argc >= 4 && !strcmp(argv[1], OPEN_KERNEL)) {
 		snprintf(shared, sizeof(shared), "%s", argv[3]);
+		if (argc == 5 && *argv[4] == '1')
+			kernel_cache_look_at_shared();
+		if (argc == 5 && unshare(CLONE_NEWUSER))
+			return 1;
 		return prctl(PR_SET_CHILD_SUBREAPER, 1) ? 1 : open_kernel_and_say(argv[2]);
 	}
 	strcpy(top, "/tmp/umbra-cache.XXXXXX");
