@@ -128,6 +128,19 @@ int policy_load_fd(struct policy **out, int fd, const char *path, struct err *e)
 	return ret;
 }
 
+int policy_load_bytes(struct policy **out, const char *path, const void *data, size_t len,
+		      struct err *e)
+{
+	char *text;
+	int ret = text_load_bytes(&text, data, len, path, "policy", e);
+
+	if (ret)
+		return ret;
+	ret = policy_parse(out, path, text, e);
+	free(text);
+	return ret;
+}
+
 int policy_open(const char *path, struct err *e)
 {
 	return text_open(path, e);

@@ -22,6 +22,9 @@ int policy_load(struct policy **out, const char *path, struct err *e);
 int policy_open(const char *path, struct err *e);
 /* Does the same for an open descriptor, which stays open; @path is for messages. */
 int policy_load_fd(struct policy **out, int fd, const char *path, struct err *e);
+/* Does the same for a file of which @data has all @len bytes. */
+int policy_load_bytes(struct policy **out, const char *path, const void *data, size_t len,
+		      struct err *e);
 /* Does the same for a @text in memory; @label is for messages. */
 int policy_parse(struct policy **out, const char *label, const char *text, struct err *e);
 void policy_free(struct policy *p);

@@ -89,23 +89,38 @@ fail:
 	return NULL;
 }
 
+/* Gives @text, of @len bytes and a NUL, to *out, or frees it: it has another NUL. */
+static int text_hand_out(char **out, char *text, size_t len, const char *path, const char *what,
+			 struct err *e)
+{
+	if (strlen(text) != len) {
+		free(text);
+		return err_set(e, -EINVAL, "%s: holds a NUL byte, expected the text of a %s", path,
+			       what);
+	}
+	*out = text;
+	return 0;
+}
+
 int text_load_fd(char **out, int fd, const char *path, const char *what, struct err *e)
 {
-	char *text;
 	size_t len;
-	int ret = 0;
+	char *text = text_read_stream(fd, &len);
 
-	text = text_read_stream(fd, &len);
+	return text ? text_hand_out(out, text, len, path, what, e)
+		    : err_set(e, -errno, "%s: cannot read: %s", path, strerror(errno));
+}
+
+int text_load_bytes(char **out, const void *data, size_t len, const char *path, const char *what,
+		    struct err *e)
+{
+	char *text = malloc(len + 1);
+
 	if (!text)
-		ret = err_set(e, -errno, "%s: cannot read: %s", path, strerror(errno));
-	else if (strlen(text) != len)
-		ret = err_set(e, -EINVAL, "%s: holds a NUL byte, expected the text of a %s", path,
-			      what);
-	if (ret)
-		free(text);
-	else
-		*out = text;
-	return ret;
+		return err_set(e, -ENOMEM, "%s: out of memory", path);
+	memcpy(text, data, len);
+	text[len] = '\0';
+	return text_hand_out(out, text, len, path, what, e);
 }
 
 int text_open(const char *path, struct err *e)

@@ -22,6 +22,9 @@ int text_load(char **out, bool *regular, const char *path, const char *what, str
 int text_open(const char *path, struct err *e);
 /* Does the same for an open descriptor, which stays open; @path is for messages. */
 int text_load_fd(char **out, int fd, const char *path, const char *what, struct err *e);
+/* Does the same for a file of which @data has all @len bytes. */
+int text_load_bytes(char **out, const void *data, size_t len, const char *path, const char *what,
+		    struct err *e);
 /* Parses @text into *c, which is made here and then is config_destroy()'s, unless it fails. */
 int text_parse(config_t *c, const char *label, const char *text, struct err *e);
 

@@ -76,6 +76,8 @@ $(B)/tests/unit/vmm/policy_reload_test: private LDLIBS += -Wl,--wrap=policy_free
 # It decides when a dump's file is given back, and how fast the loop's clock is.
 $(B)/tests/unit/vmm/dump_end_test: private LDLIBS += -Wl,--wrap=write,--wrap=close,--wrap=clock_gettime
 
+$(B)/tests/unit/vmm/kernel_cache_test: private LDLIBS += -Wl,--wrap=kernel_cache_shared_path
+$(B)/tests/unit/vmm/client_files_test: private LDLIBS += -Wl,--wrap=pread64
 $(B)/tests/unit/devices/blk_held_test: private LDLIBS += -Wl,--wrap=blk_image_flush,--wrap=ftruncate64
 $(B)/tests/unit/policy/record_held_test: private LDLIBS += -Wl,--wrap=write,--wrap=fsync
 $(B)/tests/unit/vmm/gate_held_test: private LDLIBS += -Wl,--wrap=write,--wrap=calloc,--wrap=free

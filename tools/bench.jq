@@ -87,6 +87,20 @@ elif $part == "net" then
 	"  " + ("" | text(16)) + ("out MiB/s" | pad(11)) + ("exits/MiB" | pad(11)) + ("calls/MiB" | pad(11)) + ("in MiB/s" | pad(11)) + ("exits/MiB" | pad(11)) + ("calls/MiB" | pad(11)),
 	(.[] | "  " + (.vmm | text(16)) + ([.out, ."in"] | map((.mib_per_second | fixed(1) | pad(11)) + (.exits | fixed(1) | pad(11))
 		+ (if .calls == null then "-" else .calls | fixed(1) end | pad(11))) | add))
+elif $part == "libvirt" and has("missing") then
+	"", "Domains of libvirt: not measured: \(.missing)"
+elif $part == "libvirt" then
+	(first(.vmms[] | select(.vmm == "Umbra").ms) // null) as $umbra
+	| "",
+	"From virsh start to the guest\u0027s init, under one libvirtd (same kernel, initramfs, command line, 256 MiB, 1 vCPU; \(.vmms | map(.runs) | max) of each in turn)",
+	"  " + ("" | text(26)) + ("seconds" | pad(9)) + ("x Umbra" | pad(9)) + ("least" | pad(9)) + ("most" | pad(9)) + ("started" | pad(9))
+		+ ("PSS MiB" | pad(10)) + ("private" | pad(9)) + ("own" | pad(9)) + ("resident" | pad(10)),
+	(.vmms[] | "  " + (.vmm | text(26)) + (.ms / 1000 | fixed(2) | pad(9)) + (.ms | ratio($umbra) | pad(9))
+		+ (.least_ms / 1000 | fixed(2) | pad(9)) + (.most_ms / 1000 | fixed(2) | pad(9)) + (.started_ms / 1000 | fixed(2) | pad(9))
+		+ (.pss_kib | mib | pad(10)) + (.private_kib | mib | pad(9)) + (.own_kib | mib | pad(9)) + (.resident_kib | mib | pad(10))),
+	(.refused[] | "  not measured: \(.vmm): \(.why)"),
+	"  seconds: the median; started: until virsh start has returned, of which the guest runs at the end already.",
+	"  MiB are those of the process that libvirt started, outside guest RAM."
 else
 	"",
 	"Modules of a package whose imports link completely (vmm inspect --all)",

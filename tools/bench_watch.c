@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * bench_watch [OPTION]... COMMAND...: runs a VMM and says what it cost, as one line of JSON.
+ * bench_watch --ram MIB --process PID: says what a VMM that runs needs of memory, and nothing else.
  *
  *   --console FILE   where its standard output goes as well
  *   --ram MIB        size of the guest's RAM, which is not counted then
@@ -19,7 +20,8 @@
  * with the guest, without its helpers, but the guest's RAM, which is the run of neighbouring
  * mappings of one kind that is as large as that. Of it, "own" is what no other process can share,
  * anonymous pages; whether the pages of a program's file count as private depends on the others
- * that run it at the moment, and as dirty, on when it was built.
+ * that run it at the moment, and as dirty, on when it was built. "pss" and "private" are the
+ * kernel's own words.
  *
  * The first entry to the guest is seen by a system call filter that the VMM is started with: it
  * lets all calls pass but KVM_RUN, which waits for an answer of this program, that never comes.
@@ -72,7 +74,7 @@ struct mark {
 };
 
 struct footprint {
-	uint64_t own_kib, resident_kib;
+	uint64_t own_kib, resident_kib, pss_kib, private_kib;
 };
 
 struct mark_watch {
@@ -81,6 +83,7 @@ struct mark_watch {
 	uint64_t ram;
 	double limit_ms;
 	bool count_calls, first_run;
+	pid_t process; /* of --process, or 0 */
 	pid_t child;
 	int calls;    /* perf's counter, or -1 */
 	int in, out;  /* our ends */
@@ -174,12 +177,18 @@ static bool parse_mapping(const char *line, struct mapping *m)
 	return *end == ' ' && sscanf(end, "%7s %*s %*s %*s %127s", m->rights, m->name) >= 1;
 }
 
+static void footprint_add(struct footprint *to, const struct footprint *f)
+{
+	to->own_kib += f->own_kib;
+	to->resident_kib += f->resident_kib;
+	to->pss_kib += f->pss_kib;
+	to->private_kib += f->private_kib;
+}
+
 static void count_mapping(const struct mapping *m, uint64_t ram, struct footprint *sum)
 {
-	if (ram && m->to - m->from >= ram - ram / 16)
-		return;
-	sum->own_kib += m->f.own_kib;
-	sum->resident_kib += m->f.resident_kib;
+	if (!ram || m->to - m->from < ram - ram / 16)
+		footprint_add(sum, &m->f);
 }
 
 static bool mapping_join(struct mapping *m, const struct mapping *next)
@@ -188,8 +197,7 @@ static bool mapping_join(struct mapping *m, const struct mapping *next)
 	    strcmp(next->name, m->name) != 0 || strcmp(next->flags, m->flags) != 0)
 		return false;
 	m->to = next->to;
-	m->f.own_kib += next->f.own_kib;
-	m->f.resident_kib += next->f.resident_kib;
+	footprint_add(&m->f, &next->f);
 	return true;
 }
 
@@ -199,7 +207,7 @@ static void measure_footprint(pid_t pid, uint64_t ram, struct footprint *sum)
 	char path[64], line[512];
 	FILE *f;
 
-	*sum = (struct footprint){ 0, 0 };
+	*sum = (struct footprint){ 0 };
 	snprintf(path, sizeof(path), "/proc/%d/smaps", (int)pid);
 	f = fopen(path, "re");
 	if (!f)
@@ -213,6 +221,10 @@ static void measure_footprint(pid_t pid, uint64_t ram, struct footprint *sum)
 			m.f.resident_kib = strtoull(value, NULL, 10);
 		if (!strncmp(line, "Anonymous:", 10))
 			m.f.own_kib = strtoull(value, NULL, 10);
+		if (!strncmp(line, "Pss:", 4))
+			m.f.pss_kib = strtoull(value, NULL, 10);
+		if (!strncmp(line, "Private_", 8)) /* Clean, Dirty */
+			m.f.private_kib += strtoull(value, NULL, 10);
 		/* The last line of a mapping. */
 		if (strncmp(line, "VmFlags:", 8) != 0)
 			continue;
@@ -519,6 +531,7 @@ static int parse_command_line(struct mark_watch *w, int argc, char **argv)
 		{ "memory", required_argument, NULL, 'm' },
 		{ "calls", no_argument, NULL, 'n' },
 		{ "timeout", required_argument, NULL, 't' },
+		{ "process", required_argument, NULL, 'p' },
 		{ NULL, 0, NULL, 0 },
 	};
 	int option;
@@ -550,11 +563,30 @@ static int parse_command_line(struct mark_watch *w, int argc, char **argv)
 		case 't':
 			w->limit_ms = strtod(optarg, NULL) * 1e3;
 			break;
+		case 'p':
+			w->process = (pid_t)strtol(optarg, NULL, 10);
+			break;
 		default:
 			return -EINVAL;
 		}
 	}
-	return optind < argc ? 0 : -EINVAL;
+	return w->process ? 0 : optind < argc ? 0 : -EINVAL;
+}
+
+/* Prints the memory of a process that somebody else has started. Returns the exit status. */
+static int print_process(const struct mark_watch *w)
+{
+	struct footprint f;
+
+	measure_footprint(w->process, w->ram, &f);
+	if (!f.resident_kib) {
+		fprintf(stderr, "bench_watch: no memory of process %d is seen\n", (int)w->process);
+		return 1;
+	}
+	printf("{\"own_kib\": %" PRIu64 ", \"resident_kib\": %" PRIu64 ", \"pss_kib\": %" PRIu64
+	       ", \"private_kib\": %" PRIu64 "}\n",
+	       f.own_kib, f.resident_kib, f.pss_kib, f.private_kib);
+	return 0;
 }
 
 int main(int argc, char **argv)
@@ -568,6 +600,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: bench_watch [OPTION]... COMMAND...\n");
 		return 2;
 	}
+	if (w.process)
+		return print_process(&w);
 	ret = spawn_command(&w, argv + optind);
 	if (ret) {
 		fprintf(stderr, "bench_watch: cannot run %s: %s\n", argv[optind], strerror(-ret));

@@ -31,6 +31,9 @@ int module_open(struct module **out, const char *path, struct err *e);
  * or what it holds compressed, has more than @max bytes; no more of it is unpacked.
  */
 int module_open_fd(struct module **out, int fd, const char *path, size_t max, struct err *e);
+/* Does the same for a file of which @data has all @len bytes. */
+int module_open_bytes(struct module **out, const char *path, const void *data, size_t len,
+		      size_t max, struct err *e);
 int module_parse(struct module **out, const char *label, const void *data, size_t len,
 		 struct err *e);
 void module_close(struct module *m);

@@ -413,21 +413,27 @@ int module_open_fd(struct module **out, int fd, const char *path, size_t max, st
 	return module_of_bytes(out, path, data, len, max, e);
 }
 
-int module_parse(struct module **out, const char *label, const void *data, size_t len,
-		 struct err *e)
+int module_open_bytes(struct module **out, const char *path, const void *data, size_t len,
+		      size_t max, struct err *e)
 {
 	u8 *copy;
 
 	if (!len)
-		return err_set(e, -EINVAL, "%s: the file is empty", label);
-	if (len > MODULE_MAX)
-		return err_set(e, -EFBIG, "%s: too large (%zu bytes; at most %zu are read)", label,
-			       len, MODULE_MAX);
+		return err_set(e, -EINVAL, "%s: the file is empty", path);
+	if (len > max)
+		return err_set(e, -EFBIG, "%s: too large (%zu bytes; at most %zu are read)", path,
+			       len, max);
 	copy = malloc(len);
 	if (!copy)
-		return err_set(e, -ENOMEM, "%s: out of memory", label);
+		return err_set(e, -ENOMEM, "%s: out of memory", path);
 	memcpy(copy, data, len);
-	return module_of_bytes(out, label, copy, len, MODULE_MAX, e);
+	return module_of_bytes(out, path, copy, len, max, e);
+}
+
+int module_parse(struct module **out, const char *label, const void *data, size_t len,
+		 struct err *e)
+{
+	return module_open_bytes(out, label, data, len, MODULE_MAX, e);
 }
 
 void module_close(struct module *m)

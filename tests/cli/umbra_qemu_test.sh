@@ -126,6 +126,7 @@ result 'no link is followed' linked
 mkdir "$work/bin" && cp "$emulator" "$work/bin" && cat >"$work/bin/vmm" <<'END'
 #!/bin/bash
 echo "$$ $(readlink /proc/$$/fd/9)"
+echo "${HOME-none} ${XDG_CACHE_HOME-none}" >"${0%/*}/homes"
 printf '%s\n' "$@"
 END
 chmod 755 "$work/bin/vmm"
@@ -150,6 +151,18 @@ becomes()
 262144K --kernel /k --control fd=9 --rng off --console attach" ]
 }
 result 'it becomes vmm, with its descriptors' becomes
+
+# What is prepared in a domain's own home would go with it; a user's stays.
+homes()
+{
+	local domain_home=/var/lib/libvirt/qemu/domain-1-web
+
+	HOME=$domain_home XDG_CACHE_HOME=$domain_home/.cache become "${domain[@]}" -kernel /k &&
+		[ "$(<"$work/bin/homes")" = 'none none' ] || return 1
+	HOME=/home/u XDG_CACHE_HOME=/home/u/.cache become "${domain[@]}" -kernel /k &&
+		[ "$(<"$work/bin/homes")" = '/home/u /home/u/.cache' ]
+}
+result 'it leaves the home of its domain' homes
 
 notes()
 {

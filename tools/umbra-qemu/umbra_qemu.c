@@ -54,6 +54,22 @@ static int find_vmm(char *out, size_t size)
 	return 0;
 }
 
+/*
+ * Forgets the home that libvirt makes for each domain and removes with it: a kernel that vmm
+ * prepares there, by a process of its own, would be for nobody. vmm prepare does it for all.
+ */
+static void forget_domain_home(void)
+{
+	static const char *const names[] = { "HOME", "XDG_CACHE_HOME" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		const char *path = getenv(names[i]);
+
+		if (path && strstr(path, "/domain-"))
+			unsetenv(names[i]);
+	}
+}
+
 static int become_vmm(struct translated *t)
 {
 	char path[4096];
@@ -66,6 +82,7 @@ static int become_vmm(struct translated *t)
 	}
 	for (size_t i = 0; i < t->notes.n; i++)
 		plain_text_line(stderr, "umbra-qemu: note: %s", t->notes.v[i]);
+	forget_domain_home();
 	execv(path, t->args.v);
 	plain_text_line(stderr, "umbra-qemu: %s: cannot be started: %s", path, strerror(errno));
 	return EXIT_FAILURE;

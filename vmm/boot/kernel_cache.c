@@ -49,15 +49,18 @@ int kernel_cache_find(struct kernel **out, int fd, const char *path)
 {
 	unsigned uid = (unsigned)getauxval(AT_EUID); /* no system call */
 	char dir[CACHE_PATH];
+	bool has_own = !kernel_cache_path(uid, dir);
 	struct stat st;
 
-	if (kernel_cache_path(uid, dir) || fstat(fd, &st) || !S_ISREG(st.st_mode))
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode))
 		return -ENOENT;
-	if (!open_prepared(out, dir, uid, path, &st)) {
+	if ((has_own && !open_prepared(out, dir, uid, path, &st)) ||
+	    !kernel_cache_find_shared(out, fd, path, &st)) {
 		kernel_set_source(*out, fd);
 		return 0;
 	}
-	start_writer(dir, path, &st, fd);
+	if (has_own)
+		start_writer(dir, path, &st, fd);
 	return -ENOENT;
 }
 
@@ -123,7 +126,8 @@ void kernel_cache_complete(const char *path)
 	if (fd < 0)
 		return;
 	if (!kernel_cache_path(uid, dir) && !fstat(fd, &st) && S_ISREG(st.st_mode)) {
-		if (open_prepared(&k, dir, uid, path, &st))
+		if (open_prepared(&k, dir, uid, path, &st) &&
+		    kernel_cache_find_shared(&k, fd, path, &st))
 			complete_file(dir, path, &st, fd);
 		else
 			kernel_close(k);

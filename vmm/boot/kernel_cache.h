@@ -19,6 +19,19 @@
  * content of the file behind a name is checked again. If the vmlinuz moved, or is another file with
  * the same bytes, its hash finds the prepared kernel, which gets one more link.
  *
+ * Root's cache can have kernels for all users (kernel_cache_share(), `vmm prepare`), beside each
+ * the bzImage that it was made of:
+ *
+ *	KEY.image	what the bzImage has, byte for byte
+ *
+ * Whoever finds nothing in the own cache looks there, and only reads: for the IDENTITY, then for an
+ * image of the same size with the same bytes. Why bytes: libvirt gives a domain's kernel another
+ * owner and remembers the old one in an attribute at each start, so that its ctime is never that of
+ * a link. Hashing the 14 MB of a kernel packed by lz4 takes as long as decompressing them, reading
+ * and comparing them a fraction of that. What is there for all users is believed if it is root's
+ * and nobody else can write it, the directory as well as each file: nothing of what another user
+ * could have prepared is looked at.
+ *
  * Where anything is amiss (no directory, foreign rights, a damaged or old file, a full disk), the
  * kernel is opened as if there were no cache, and nothing is said. A kernel that is missing is
  * prepared by a process of its own at idle priority, begun before the VMM confines itself and ended
@@ -30,6 +43,7 @@
 #ifndef UMBRA_VMM_BOOT_KERNEL_CACHE_H
 #define UMBRA_VMM_BOOT_KERNEL_CACHE_H
 
+#include "base/err.h"
 #include "shadow/kernel/kernel.h"
 
 /*
@@ -45,6 +59,21 @@ int kernel_cache_find(struct kernel **out, int fd, const char *path);
  * outside of its process namespace. If it is prepared already, this costs a look at its file.
  */
 void kernel_cache_complete(const char *path);
+
+/*
+ * Looks whose root's cache is, before this process enters a user namespace, in which all others'
+ * files are nobody's: without it kernel_cache_find() does not believe them there. The next
+ * kernel_cache_find() closes what this has opened.
+ */
+void kernel_cache_look_at_shared(void);
+
+/*
+ * Prepares @path in root's cache for all users, who can read it in @path as well: else -EACCES.
+ * Only root can do that. -EWOULDBLOCK: another process changes the cache; -EINVAL: it cannot be
+ * prepared; -errno and a line. It takes what decompressing takes, some seconds for a kernel packed
+ * by xz.
+ */
+int kernel_cache_share(const char *path, struct err *e);
 
 /*
  * Drops the prepared kernel of @path, which turned out to be damaged: the next start prepares it

@@ -23,6 +23,11 @@
 #define ROOM	     ((u64)1 << 30) /* that the disk must have left */
 #define SETTLED_S    2		    /* a file whose last change is this long ago */
 
+const char *kernel_cache_shared_path(void)
+{
+	return SYSTEM_CACHE;
+}
+
 int kernel_cache_path(unsigned uid, char *buf)
 {
 	const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
@@ -55,7 +60,7 @@ void kernel_cache_identity(const struct stat *st, char name[CACHE_NAME])
  */
 static bool cache_path_is_suspect(const char *path, unsigned uid)
 {
-	return !uid && strcmp(path, SYSTEM_CACHE) != 0;
+	return !uid && strcmp(path, kernel_cache_shared_path()) != 0;
 }
 
 static int open_dir(int at, const char *path, u64 flags, u64 resolve)

@@ -14,6 +14,7 @@
 #define CACHE_PATH   4096
 #define CACHE_NAME   160
 #define CACHE_SUFFIX ".kernel"
+#define IMAGE_SUFFIX ".image"
 
 #define CACHE_PATIENCE_S 60 /* after which a process that prepares a kernel is ended */
 
@@ -24,6 +25,9 @@
  * cache.
  */
 int kernel_cache_path(unsigned uid, char *buf);
+
+/* Returns the path of root's cache, which all users read. */
+const char *kernel_cache_shared_path(void);
 
 /* Makes the name for the file of which stat(2) says @st. */
 void kernel_cache_identity(const struct stat *st, char name[CACHE_NAME]);
@@ -57,6 +61,16 @@ void kernel_cache_unlock(struct cache_lock *l);
  * guest's console on a pipe waits for EOF until the last writer has closed it.
  */
 void kernel_cache_mute(void);
+
+/* --- kernel_cache_shared.c ------------------------------------------------------------------ */
+
+/*
+ * Finds what kernel_cache_share() has prepared of the bzImage that @fd is open for, by the name
+ * @path, of which fstat(2) says @st. -ENOENT, or -errno of open(2): nothing that is of use.
+ */
+int kernel_cache_find_shared(struct kernel **out, int fd, const char *path, const struct stat *st);
+/* Returns true if the two files have the same bytes from the start on, @len each. */
+bool kernel_cache_same_bytes(int a, int b, u64 len);
 
 /* --- kernel_cache_write.c ------------------------------------------------------------------- */
 

@@ -21,6 +21,7 @@
 
 #include "base/file.h"
 #include "shadow/kernel/prepared.h"
+#include "vmm/boot/kernel_cache.h"
 #include "vmm/boot/kernel_cache_int.h"
 #include "vmm/confine/confine.h"
 
@@ -33,7 +34,7 @@
 struct name {
 	char text[CACHE_NAME];
 	u64 time, size;
-	bool kernel; /* else a link */
+	enum { NAME_KERNEL, NAME_IMAGE, NAME_LINK } kind;
 };
 
 /* The file that is prepared, in memory. */
@@ -96,8 +97,13 @@ static int names_list(int dirfd, struct cache_names *out)
 		if (strlen(x->d_name) >= sizeof(n->text) ||
 		    fstatat(dirfd, x->d_name, &st, AT_SYMLINK_NOFOLLOW))
 			continue;
-		n->kernel = S_ISREG(st.st_mode) && strstr(x->d_name, CACHE_SUFFIX);
-		if (!n->kernel && !S_ISLNK(st.st_mode))
+		if (S_ISREG(st.st_mode) && strstr(x->d_name, CACHE_SUFFIX))
+			n->kind = NAME_KERNEL;
+		else if (S_ISREG(st.st_mode) && strstr(x->d_name, IMAGE_SUFFIX))
+			n->kind = NAME_IMAGE;
+		else if (S_ISLNK(st.st_mode))
+			n->kind = NAME_LINK;
+		else
 			continue;
 		memcpy(n->text, x->d_name, strlen(x->d_name) + 1);
 		n->time = (u64)st.st_mtim.tv_sec * 1000000000ULL + (u64)st.st_mtim.tv_nsec;
@@ -114,28 +120,51 @@ static int names_list(int dirfd, struct cache_names *out)
 	return 0;
 }
 
-/* Removes kernels beyond the limits, the oldest first; then the links that lead nowhere. */
-static void evict_old_kernels(int dirfd)
+/* Writes the name of the other file of a KEY to @out: @suffix in place of that of @name. */
+static void key_with_suffix(const char *name, const char *suffix, char out[CACHE_NAME])
 {
-	u64 kernels = 0, links = 0, bytes = 0;
-	struct cache_names names;
+	snprintf(out, CACHE_NAME, "%.*s%s", (int)strcspn(name, "."), name, suffix);
+}
+
+/* Removes kernels beyond the limits, the oldest first; their images count, and go with them. */
+static void evict_kernels(int dirfd, const struct cache_names *names)
+{
+	u64 kernels = 0, bytes = 0;
+	char image[CACHE_NAME];
 	struct stat st;
 
-	if (names_list(dirfd, &names))
-		return;
-	for (size_t i = 0; i < names.n; i++) {
-		const struct name *n = &names.list[i];
+	for (size_t i = 0; i < names->n; i++) {
+		const struct name *n = &names->list[i];
 
-		if (!n->kernel)
+		if (n->kind != NAME_KERNEL)
 			continue;
+		key_with_suffix(n->text, IMAGE_SUFFIX, image);
 		bytes += n->size;
+		bytes += fstatat(dirfd, image, &st, AT_SYMLINK_NOFOLLOW) ? 0 : (u64)st.st_size;
 		if (++kernels > KERNELS_MAX || bytes > BYTES_MAX)
 			unlinkat(dirfd, n->text, 0);
 	}
+}
+
+/* Removes what is beyond the limits, and the links and images whose kernel is not there. */
+static void evict_old_kernels(int dirfd)
+{
+	struct cache_names names;
+	char kernel[CACHE_NAME];
+	struct stat st;
+	u64 links = 0;
+
+	if (names_list(dirfd, &names))
+		return;
+	evict_kernels(dirfd, &names);
 	for (size_t i = 0; i < names.n; i++) {
 		const struct name *n = &names.list[i];
+		bool many = n->kind == NAME_LINK && ++links > LINKS_MAX;
 
-		if (!n->kernel && (++links > LINKS_MAX || fstatat(dirfd, n->text, &st, 0)))
+		if (n->kind == NAME_KERNEL)
+			continue;
+		key_with_suffix(n->text, CACHE_SUFFIX, kernel);
+		if (many || fstatat(dirfd, n->kind == NAME_IMAGE ? kernel : n->text, &st, 0))
 			unlinkat(dirfd, n->text, 0);
 	}
 	free(names.list);
@@ -214,11 +243,13 @@ static void add_link(int dirfd, const char *name, const struct stat *st)
 		renameat(dirfd, "new-link", dirfd, identity);
 }
 
-static void cache_key_name(const u8 *key, char *name)
+static void cache_key_name(const u8 *key, const char *suffix, char name[CACHE_NAME])
 {
+	const size_t len = 2 * (size_t)PREPARED_KEY;
+
 	for (size_t i = 0; i < PREPARED_KEY; i++)
 		sprintf(name + 2 * i, "%02x", key[i]);
-	memcpy(name + 2 * (size_t)PREPARED_KEY, CACHE_SUFFIX, sizeof(CACHE_SUFFIX));
+	snprintf(name + len, CACHE_NAME - len, "%s", suffix);
 }
 
 bool kernel_cache_is_bzimage(int fd)
@@ -231,14 +262,14 @@ bool kernel_cache_is_bzimage(int fd)
 
 void kernel_cache_store(const struct cache_lock *l, const char *path, const struct stat *st, int fd)
 {
-	char name[2 * PREPARED_KEY + sizeof(CACHE_SUFFIX)];
+	char name[CACHE_NAME];
 	struct bzimage b = { .path = path };
 
 	if (file_read_fd(fd, path, BZIMAGE_MAX, &b.data, &b.len, NULL))
 		return;
 	if (prepared_key(b.data, b.len, b.key))
 		goto out;
-	cache_key_name(b.key, name);
+	cache_key_name(b.key, CACHE_SUFFIX, name);
 	if (!kernel_is_present(l->dir, name, &b) && add_kernel(l->dir, name, &b))
 		goto out;
 	if (kernel_cache_may_link(path, st))
@@ -257,4 +288,138 @@ void kernel_cache_write(const char *dir, const char *path, const struct stat *st
 		return;
 	kernel_cache_store(&l, path, st, fd);
 	kernel_cache_unlock(&l);
+}
+
+/* --- for all users -------------------------------------------------------------------------- */
+
+/* Lets all users read the file @name of the directory. */
+static int publish_file(int dirfd, const char *name)
+{
+	int fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK), ret = 0;
+
+	/* The time is that of the last one who wanted it: the oldest leave. */
+	if (fd < 0 || fchmod(fd, 0644) || futimens(fd, NULL))
+		ret = -errno;
+	if (fd >= 0)
+		close(fd);
+	return ret;
+}
+
+/* Returns true if @name has the bytes of @fd. */
+static bool image_is_present(int dirfd, const char *name, int fd, size_t len)
+{
+	int image = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+	bool same = image >= 0 && kernel_cache_same_bytes(image, fd, len);
+
+	if (image >= 0)
+		close(image);
+	return same;
+}
+
+static int add_image(int dirfd, const char *name, const struct bzimage *b)
+{
+	int fd, ret;
+
+	unlinkat(dirfd, "new", 0);
+	fd = openat(dirfd, "new", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	ret = file_write(fd, b->data, b->len);
+	if (!ret && fdatasync(fd))
+		ret = -errno;
+	close(fd);
+	if (!ret && renameat(dirfd, "new", dirfd, name))
+		ret = -errno;
+	if (ret)
+		unlinkat(dirfd, "new", 0);
+	return ret;
+}
+
+/* Stores kernel and image of @b, of which @fd is the file and stat(2) said @st. */
+static int share_in(const struct cache_lock *l, const struct bzimage *b, const struct stat *st,
+		    int fd)
+{
+	char name[CACHE_NAME], image[CACHE_NAME];
+	int ret = 0;
+
+	cache_key_name(b->key, CACHE_SUFFIX, name);
+	cache_key_name(b->key, IMAGE_SUFFIX, image);
+	if (!kernel_is_present(l->dir, name, b))
+		ret = add_kernel(l->dir, name, b);
+	if (!ret && !image_is_present(l->dir, image, fd, b->len))
+		ret = add_image(l->dir, image, b);
+	if (!ret)
+		ret = publish_file(l->dir, name);
+	if (!ret)
+		ret = publish_file(l->dir, image);
+	if (!ret && fchmod(l->dir, 0755))
+		ret = -errno;
+	if (!ret && kernel_cache_may_link(b->path, st))
+		add_link(l->dir, name, st);
+	evict_old_kernels(l->dir);
+	return ret;
+}
+
+static int share_bytes(struct bzimage *b, const struct stat *st, int fd, struct err *e)
+{
+	const char *dir = kernel_cache_shared_path();
+	struct cache_lock l;
+	int ret = kernel_cache_lock(dir, &l);
+
+	if (ret == -EWOULDBLOCK)
+		return err_set(e, ret, "%s: another process changes it; try again", dir);
+	if (ret)
+		return err_set(e, ret, "%s: %s", dir, strerror(-ret));
+	ret = prepared_key(b->data, b->len, b->key);
+	if (!ret)
+		ret = share_in(&l, b, st, fd);
+	kernel_cache_unlock(&l);
+	if (ret == -EINVAL)
+		return err_set(e, ret,
+			       "%s: cannot be prepared: it is not relocatable, or packed in a way "
+			       "that is not known here; it starts as before",
+			       b->path);
+	return ret ? err_set(e, ret, "%s: cannot be prepared in %s: %s", b->path, dir,
+			     strerror(-ret))
+		   : 0;
+}
+
+static int share_file(int fd, const char *path, struct err *e)
+{
+	struct bzimage b = { .path = path };
+	struct stat st;
+	int ret;
+
+	if (fstat(fd, &st))
+		return err_set(e, -errno, "%s: %s", path, strerror(errno));
+	if (S_ISREG(st.st_mode) && !(st.st_mode & S_IROTH))
+		return err_set(e, -EACCES,
+			       "%s: not all users may read it, and all could read what is prepared "
+			       "of it; chmod o+r it, if they may",
+			       path);
+	ret = file_read_fd(fd, path, BZIMAGE_MAX, &b.data, &b.len, e);
+	if (ret)
+		return ret;
+	if (kernel_looks_like_bzimage(b.data, b.len))
+		ret = share_bytes(&b, &st, fd, e);
+	else
+		ret = err_set(e, -EINVAL,
+			      "%s: not a bzImage (vmlinuz), so there is nothing to prepare", path);
+	free(b.data);
+	return ret;
+}
+
+int kernel_cache_share(const char *path, struct err *e)
+{
+	int fd, ret;
+
+	if (geteuid())
+		return err_set(e, -EPERM, "%s: only root prepares kernels for all users",
+			       kernel_cache_shared_path());
+	fd = file_open(path, e);
+	if (fd < 0)
+		return fd;
+	ret = share_file(fd, path, e);
+	close(fd);
+	return ret;
 }

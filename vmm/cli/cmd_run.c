@@ -175,6 +175,9 @@ static int fork_processes(struct run *r, int *code, struct err *e)
 	if (r->detach)
 		start.news = (struct confine_news){ detach_name_fd(r->detach), detach_on_name,
 						    r->detach };
+	if (start.mode == CONFINE_MANAGED && r->o.spec.kernel && !r->o.spec.firmware &&
+	    !r->o.spec.no_cache)
+		kernel_cache_look_at_shared();
 	begin = now_ns();
 	ret = confine_fork(&r->confine, &start, code, &damaged, e);
 	if (!ret && detach_keeps_log(r->detach))

@@ -19,6 +19,7 @@ int cmd_resume(int argc, char **argv);
 int cmd_nmi(int argc, char **argv);
 int cmd_dump(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
+int cmd_prepare(int argc, char **argv);
 int cmd_inspect(int argc, char **argv);
 int cmd_driver(int argc, char **argv);
 int cmd_session(int argc, char **argv);

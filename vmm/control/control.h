@@ -21,8 +21,9 @@
  * The VMM opens no file because a client says so: it is confined, and a client's idea of a path is
  * not its own. A client opens the file itself and passes the descriptor with "getfd" (SCM_RIGHTS),
  * and the command names it; a path beside it is only for messages. What a command reads whole (a
- * driver, a policy) is passed as a sealed copy in memory, base/sealed_file.h: the loop waits for no
- * file's storage, and nobody changes what is being read.
+ * driver, a policy) is read once, before anything is parsed, and not by the loop, which waits for
+ * no file's storage: our own client passes a sealed copy in memory (base/sealed_file.h), any other
+ * regular file is read by a thread (vmm/session/passed_file.h).
  */
 #ifndef UMBRA_VMM_CONTROL_CONTROL_H
 #define UMBRA_VMM_CONTROL_CONTROL_H

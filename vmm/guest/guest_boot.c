@@ -41,8 +41,9 @@ struct guest_boot {
 	struct closer *closer;
 	/* NULL before the kernel is read, and once the guest executes if no session needs it. */
 	struct kernel *kernel;
-	bool drawn;   /* the kernel's place */
-	bool damaged; /* the prepared kernel was */
+	bool drawn;    /* the kernel's place */
+	bool prepared; /* there was a prepared kernel */
+	bool damaged;  /* and it was */
 	char *cmdline;
 	u64 kaslr;
 	struct boot_random random;
@@ -145,6 +146,7 @@ int guest_boot_create(struct guest_boot **out, const struct guest_spec *spec,
 	 */
 	if (!spec->no_cache && kernel_cache_find(&b->kernel, b->file, spec->kernel))
 		b->kernel = NULL;
+	b->prepared = b->kernel;
 	if (!spec->kvm_known)
 		probe_software_kvm(b);
 	*out = b;
@@ -292,6 +294,11 @@ int guest_boot_await_files(struct guest_boot *b)
 	/* Without memory for a thread the start reads them. */
 	held_read_start(&b->again.read, b->m);
 	return held_read_await(&b->again.read, b->m);
+}
+
+bool guest_boot_prepared(const struct guest_boot *b)
+{
+	return b->prepared && !b->damaged;
 }
 
 bool guest_boot_damaged(const struct guest_boot *b)

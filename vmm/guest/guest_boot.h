@@ -40,6 +40,8 @@ int guest_boot_read(struct guest_boot *b, struct err *e);
  * from the cache.
  */
 bool guest_boot_damaged(const struct guest_boot *b);
+/* Returns true if the first start had a prepared kernel. */
+bool guest_boot_prepared(const struct guest_boot *b);
 struct kernel *guest_boot_kernel(const struct guest_boot *b);
 u64 guest_boot_kaslr(const struct guest_boot *b);
 /*

@@ -110,6 +110,7 @@ static int end_sessions(void *part, struct err *e)
 
 	(void)e;
 	sessions_finish(g->sessions);
+	g->sessions = NULL;
 	return 0;
 }
 
@@ -129,14 +130,27 @@ static const struct lifecycle_ops sessions_part = {
 	.end = end_sessions,
 };
 
+/* The file of a client that this host's kernel holds. */
+static json_t *describe_client_file(void *arg)
+{
+	const struct guest *g = arg;
+	const char *file = NULL;
+	s64 ms = g->sessions ? sessions_file_held_ms(g->sessions, &file) : 0;
+
+	return monitor_held_section(file, ms);
+}
+
 static int create_sessions(struct guest *g, struct err *e)
 {
 	int ret = sessions_open(&g->sessions, g->m, g->spec, e);
 
 	if (ret)
 		return ret;
+	if (monitor_add_info(g->monitor, "client-file", describe_client_file, g))
+		ret = err_set(e, -ENOMEM, "out of memory");
 	/* The gate's record last: a start that fails before makes no file. */
-	ret = guest_record_create(&g->record, g->m, g->monitor, g->spec->record, e);
+	if (!ret)
+		ret = guest_record_create(&g->record, g->m, g->monitor, g->spec->record, e);
 	if (ret) {
 		sessions_finish(g->sessions);
 		g->sessions = NULL;
@@ -186,6 +200,13 @@ static json_t *describe_boot(void *arg)
 	for (size_t i = 0; i < ARRAY_SIZE(reads) && !ms; i++)
 		ms = reads[i] ? held_read_ms(reads[i], &file) : 0;
 	return monitor_held_section(file, ms);
+}
+
+static json_t *describe_kernel(void *arg)
+{
+	const struct guest *g = arg;
+
+	return g->boot ? json_pack("{s:b}", "prepared", guest_boot_prepared(g->boot)) : NULL;
 }
 
 static int create_firmware(struct guest *g, struct err *e)
@@ -275,7 +296,8 @@ int guest_create_parts(struct guest *g, struct err *e)
 
 	if (!ret)
 		ret = create_monitor(g, e);
-	if (!ret && monitor_add_info(g->monitor, "boot", describe_boot, g))
+	if (!ret && (monitor_add_info(g->monitor, "kernel", describe_kernel, g) ||
+		     monitor_add_info(g->monitor, "boot", describe_boot, g)))
 		ret = err_set(e, -ENOMEM, "out of memory");
 	if (!ret && g->c.front.notes_held_ms &&
 	    monitor_add_info(g->monitor, "notes", describe_notes, g))

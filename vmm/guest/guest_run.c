@@ -189,6 +189,8 @@ int guest_end(struct guest *g, struct err *e)
 		console_await_files(g->console);
 	if (g->firmware)
 		firmware_await_log(g->firmware);
+	if (g->sessions)
+		sessions_await_files(g->sessions);
 	if (g->record)
 		guest_record_await(g->record);
 	if (g->dump && g->monitor)

@@ -275,6 +275,16 @@ static int name_driver(struct sessions *s, struct driver *d, const char *name, s
 	return 0;
 }
 
+static int driver_open(struct driver *d, const struct driver_request *r, struct err *e)
+{
+	if (r->data)
+		return module_open_bytes(&d->module, r->path, r->data, r->len,
+					 UMBRA_MAIL_PAYLOAD_MAX, e);
+	if (r->fd < 0)
+		return module_open(&d->module, r->path, e);
+	return module_open_fd(&d->module, r->fd, r->path, UMBRA_MAIL_PAYLOAD_MAX, e);
+}
+
 int driver_add(struct sessions *s, const struct driver_request *r, struct driver **out,
 	       struct err *e)
 {
@@ -294,8 +304,7 @@ int driver_add(struct sessions *s, const struct driver_request *r, struct driver
 		ret = err_set(e, -ENOMEM, "%s: out of memory", r->path);
 		goto fail;
 	}
-	ret = r->fd < 0 ? module_open(&d->module, r->path, e)
-			: module_open_fd(&d->module, r->fd, r->path, UMBRA_MAIL_PAYLOAD_MAX, e);
+	ret = driver_open(d, r, e);
 	if (!ret)
 		ret = name_driver(s, d, r->name, e);
 	if (!ret && r->params)

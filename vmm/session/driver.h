@@ -78,7 +78,9 @@ struct driver {
 /* A driver that a user asks for; all of it is borrowed. */
 struct driver_request {
 	const char *session;
-	const char *name;   /* NULL: as the module calls itself */
+	const char *name; /* NULL: as the module calls itself */
+	const void *data; /* what the file holds, @len bytes; NULL: read it from @fd */
+	size_t len;
 	int fd;		    /* of the file; -1: open @path */
 	const char *path;   /* for messages */
 	const char *params; /* "a=1,b=2,3"; NULL: none */

@@ -83,12 +83,12 @@ static void session_set_policy(struct sessions *s, struct session *ss,
 			gate_caller_set_policy(s->gate, d->caller, ps);
 }
 
-int policy_reload(struct sessions *s, int fd, const char *path, struct err *e)
+int policy_reload(struct sessions *s, const char *path, const void *text, size_t len, struct err *e)
 {
 	struct policy *p, *before = s->policy;
 	struct session *ss;
 	char *name = NULL;
-	int ret = policy_load_fd(&p, fd, path, e);
+	int ret = policy_load_bytes(&p, path, text, len, e);
 
 	if (ret)
 		return ret;

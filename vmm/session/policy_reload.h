@@ -6,10 +6,11 @@
 #include "vmm/session/session.h"
 
 /*
- * Reads a policy from @fd, which stays open, and puts it in force for the next call of every
- * driver. -ENOENT: it lacks a session that has drivers. -EBUSY: a function would become critical
- * that loaded drivers call directly.
+ * Puts the policy of which @text has @len bytes in force for the next call of every driver; @path
+ * is for messages. -ENOENT: it lacks a session that has drivers. -EBUSY: a function would become
+ * critical that loaded drivers call directly.
  */
-int policy_reload(struct sessions *s, int fd, const char *path, struct err *e);
+int policy_reload(struct sessions *s, const char *path, const void *text, size_t len,
+		  struct err *e);
 
 #endif

@@ -42,6 +42,7 @@
 #define DRIVERS_MAX    63 /* of one session that have a page of entries at once */
 #define GATE_PAGES     (OWN_GATE_PAGES + DRIVERS_MAX)
 
+struct passed_file;
 struct driver;
 struct loop;
 struct machine;
@@ -88,6 +89,8 @@ struct sessions {
 	size_t n_start;	  /* drivers of the command line that this start loads */
 	bool again;	  /* there was a reset */
 	unsigned last_suffix;
+	struct passed_file *files; /* that are copied, the oldest first; a reset keeps them */
+	bool no_files;		   /* for good: the guest ends */
 	void *archive;
 	size_t archive_len;
 	char *cmdline;

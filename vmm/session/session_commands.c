@@ -7,11 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/json_text.h"
-#include "base/sealed_file.h"
 #include "vmm/control/control.h"
+#include "vmm/session/passed_file.h"
 #include "vmm/session/operation.h"
 #include "vmm/session/policy_reload.h"
 #include "vmm/session/presence.h"
@@ -25,26 +24,6 @@ static const char *text_arg(const json_t *args, const char *key)
 	return json_string_value(json_object_get(args, key));
 }
 
-/*
- * Takes the file that a client passed, which has to be a sealed copy in memory: to read any other
- * would make the event loop wait for its storage, and it could change while it is read. Returns the
- * descriptor, with its offset at the start.
- */
-static int take_file(struct control_request *r, const json_t *args, struct err *e)
-{
-	int fd = control_take_fd(r, text_arg(args, "fd"), e);
-
-	if (fd >= 0 && (!sealed_file_is(fd) || lseek(fd, 0, SEEK_SET))) {
-		control_drop_fd(r, fd);
-		return err_set(e, -EINVAL,
-			       "fd %.64s: not a sealed copy of the file; pass a memfd "
-			       "(memfd_create(2)) with F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW and "
-			       "F_SEAL_WRITE",
-			       text_arg(args, "fd"));
-	}
-	return fd;
-}
-
 /* Tells the client that asked for an operation that it has ended. */
 static void operation_answered(void *arg, int ret, const char *line)
 {
@@ -54,32 +33,26 @@ static void operation_answered(void *arg, int ret, const char *line)
 		control_reply(arg, NULL);
 }
 
-static void command_driver_load(void *arg, struct control_request *r, const json_t *args)
+/* Loads the driver whose file is there now. */
+static void load_driver(struct sessions *s, struct control_request *r, const json_t *args,
+			const struct passed_bytes *file)
 {
-	struct sessions *s = arg;
 	struct driver_request want = { .session = text_arg(args, "session"),
 				       .name = text_arg(args, "instance"),
+				       .data = file->data,
+				       .len = file->len,
 				       .path = text_arg(args, "path"),
 				       .params = text_arg(args, "params"),
 				       .order = SIZE_MAX };
 	struct driver *d;
 	struct err e;
-	int ret;
 
-	if (!want.session || !want.path) {
-		control_fail(r, "umbra-driver-load needs 'session', 'path' and 'fd'");
-		return;
-	}
 	if (s->phase != SESSIONS_STARTED) {
 		control_fail(r, not_running);
 		return;
 	}
 	drivers_look(s);
-	want.fd = take_file(r, args, &e);
-	ret = want.fd < 0 ? want.fd : driver_add(s, &want, &d, &e);
-	if (want.fd >= 0)
-		close(want.fd);
-	if (ret) {
+	if (driver_add(s, &want, &d, &e)) {
 		control_fail(r, e.text);
 		return;
 	}
@@ -87,6 +60,18 @@ static void command_driver_load(void *arg, struct control_request *r, const json
 		driver_drop(d);
 		control_fail(r, "out of memory");
 	}
+}
+
+static void command_driver_load(void *arg, struct control_request *r, const json_t *args)
+{
+	struct sessions *s = arg;
+
+	if (!text_arg(args, "session") || !text_arg(args, "path"))
+		control_fail(r, "umbra-driver-load needs 'session', 'path' and 'fd'");
+	else if (s->phase != SESSIONS_STARTED)
+		control_fail(r, not_running);
+	else
+		passed_file_take(s, r, args, load_driver);
 }
 
 static const char *why_not_unload(const struct driver *d)
@@ -214,25 +199,23 @@ static void command_driver_verify(void *arg, struct control_request *r, const js
 	control_reply(r, report);
 }
 
-static void command_policy_load(void *arg, struct control_request *r, const json_t *args)
+static void load_policy(struct sessions *s, struct control_request *r, const json_t *args,
+			const struct passed_bytes *file)
 {
-	struct sessions *s = arg;
-	const char *path = text_arg(args, "path");
 	struct err e;
-	int fd, ret;
 
-	if (!path) {
-		control_fail(r, "umbra-policy-load needs 'path' and 'fd'");
-		return;
-	}
-	fd = take_file(r, args, &e);
-	ret = fd < 0 ? fd : policy_reload(s, fd, path, &e);
-	if (fd >= 0)
-		close(fd);
-	if (ret)
+	if (policy_reload(s, text_arg(args, "path"), file->data, file->len, &e))
 		control_fail(r, e.text);
 	else
 		control_reply(r, NULL);
+}
+
+static void command_policy_load(void *arg, struct control_request *r, const json_t *args)
+{
+	if (!text_arg(args, "path"))
+		control_fail(r, "umbra-policy-load needs 'path' and 'fd'");
+	else
+		passed_file_take(arg, r, args, load_policy);
 }
 
 static void command_stats(void *arg, struct control_request *r, const json_t *args)

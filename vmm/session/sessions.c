@@ -15,6 +15,7 @@
 #include "base/loop.h"
 #include "vmm/machine/closer.h"
 #include "vmm/machine/machine.h"
+#include "vmm/session/passed_file.h"
 #include "vmm/session/inject.h"
 #include "vmm/session/operation.h"
 #include "vmm/session/session_commands.h"
@@ -80,8 +81,12 @@ static int prepare_drivers(struct sessions *s, const struct guest_spec *spec, st
 	s->n_start = 0;
 	for (size_t i = 0; i < spec->n_drivers; i++) {
 		const struct spec_driver *asked = &spec->drivers[i];
-		const struct driver_request r = { asked->session, asked->instance, s->driver_fds[i],
-						  asked->path,	  asked->params,   s->n_start };
+		const struct driver_request r = { .session = asked->session,
+						  .name = asked->instance,
+						  .fd = s->driver_fds[i],
+						  .path = asked->path,
+						  .params = asked->params,
+						  .order = s->n_start };
 
 		ret = driver_add(s, &r, &d, e);
 		if (ret && (!s->again || ret == -ENOMEM))
@@ -411,11 +416,22 @@ void sessions_release_files(struct sessions *s, struct closer *c)
 		inject_release_files(s->inject, c);
 }
 
+s64 sessions_file_held_ms(const struct sessions *s, const char **file)
+{
+	return passed_file_held_ms(s, file);
+}
+
+void sessions_await_files(struct sessions *s)
+{
+	passed_file_await(s);
+}
+
 void sessions_finish(struct sessions *s)
 {
 	if (!s)
 		return;
 	stop_timers(s);
+	passed_file_finish(s);
 	operations_cancel(s, "the guest ended"); /* (P5) */
 	free_list(s);
 	close_files(s);

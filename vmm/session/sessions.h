@@ -96,6 +96,16 @@ void sessions_reset(struct sessions *s);
  * their storage.
  */
 void sessions_release_files(struct sessions *s, struct closer *c);
+/*
+ * Returns for how many milliseconds the file of a client has been copied, a driver or a policy,
+ * with its name in *file; 0: there is none.
+ */
+s64 sessions_file_held_ms(const struct sessions *s, const char **file);
+/*
+ * Serves the event loop until no file of a client is copied any more, and takes no more of them: at
+ * the guest's end, as long as somebody could ask what is waited for.
+ */
+void sessions_await_files(struct sessions *s);
 /* Frees @s (NULL allowed). */
 void sessions_finish(struct sessions *s);
 

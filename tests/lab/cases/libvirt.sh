@@ -45,10 +45,12 @@ vmm_of()
 
 setup()
 {
-	trap 'set +e; jobs -p | xargs -r kill 2>/dev/null; for g in g1 g2 g3 g4; do virsh -q destroy $g; virsh -q undefine $g; done' EXIT
+	trap 'set +e; jobs -p | xargs -r kill 2>/dev/null; for g in g1 g2 g3 g4 g5; do virsh -q destroy $g; virsh -q undefine $g; done' EXIT
 	libvirt_install
 	truncate -s 4M /var/lib/umbra/disk
 	cp "$CLOUD/vmlinuz" /var/lib/umbra/vmlinuz
+	chmod 644 /var/lib/umbra/vmlinuz
+	vmm prepare /var/lib/umbra/vmlinuz
 	initrd /var/lib/umbra/initrd "$BASE/libvirt-cloud.img" <<'END'
 load-modules
 # A guest agent: libvirt sends guest-sync with a number, which comes back.
@@ -60,6 +62,7 @@ agent()
 			case $line in
 			*guest-sync*) echo "$line" | sed 's/.*"id":\([0-9]*\).*/{"return":\1}/' ;;
 			*guest-ping*) echo '{"return":{}}' ;;
+			*guest-get-time*) echo '{"return":1000000000}' ;;
 			*) echo '{"error":{"class":"CommandNotFound","desc":"no such command"}}' ;;
 			esac
 		done <>/dev/${port##*/} >&0
@@ -87,7 +90,7 @@ END
 	domain_xml g1 "$WORK/g1.xml" "
     <disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='/var/lib/umbra/disk'/>
       <target dev='vda' bus='virtio'/></disk>
-    <interface type='user'><model type='virtio'/></interface>
+    <interface type='user'><mac address='52:54:00:00:00:01'/><model type='virtio'/></interface>
     <channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>
     <rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>" '' pc \
 		"<serial type='pty'><log file='/var/lib/umbra/g1.log' append='on'/></serial>"
@@ -138,6 +141,7 @@ END
 	operation send-key later 'has no keyboard' send-key g1 KEY_A
 	operation screenshot refused '' screenshot g1 "$WORK/shot"
 	operation setvcpus refused '' setvcpus g1 1
+	more_operations
 	operation domstate-after works '^running' domstate g1
 	ids=$(vmm_of g1)
 	ls "/proc/$ids/task" >"$WORK/threads"
@@ -158,6 +162,9 @@ END
 	virsh qemu-monitor-command g1 '{"execute":"query-cpus-fast"}' >"$WORK/cpus-again"
 	operation shutdown works 'being shutdown' shutdown g1
 	expect_within 60 domain_is g1 'shut off'
+	operation domrename works '' domrename g1 h1
+	operation domrename-back works '' domrename h1 g1
+	operation start-pass-fds refused 'not supported' start g1 --pass-fds 0
 	operation start-again works 'started' start g1
 	operation destroy works 'destroyed' destroy g1
 	operation undefine works 'has been undefined' undefine g1
@@ -202,6 +209,64 @@ qcow2_domain()
 	operation start-qcow2 later 'qemu-img convert -O raw' create "$WORK/qcow2.xml"
 }
 
+# What is asked for less often, of a domain that runs.
+more_operations()
+{
+	sed 's,<name>g1,<name>g5,; /<disk/,/<\/disk>/d; /52:54/d' "$WORK/g1.xml" >"$WORK/g5.xml"
+	cat >"$WORK/rng.xml" <<'END'
+<rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>
+END
+	cat >"$WORK/link.xml" <<'END'
+<interface type='user'><mac address='52:54:00:00:00:01'/><model type='virtio'/><link state='down'/></interface>
+END
+	batch_begin
+	operation create works 'created from' create --paused "$WORK/g5.xml"
+	operation destroy-transient works 'destroyed' destroy g5
+	operation domname works '^g1' domname 1
+	operation domcontrol works '^ok' domcontrol g1
+	operation domjobinfo works 'None' domjobinfo g1
+	operation domtime works 'Time: 1' domtime g1
+	operation domifaddr works 'Address' domifaddr g1
+	operation domif-getlink works ' up' domif-getlink g1 52:54:00:00:00:01
+	operation desc works '' desc g1 --config "a guest"
+	operation metadata works '' metadata g1 --uri urn:umbra --key u --set "<a/>"
+	operation cpu-stats works 'cpu_time' cpu-stats g1 --total
+	operation memtune works 'hard_limit' memtune g1
+	operation blkiotune works 'weight' blkiotune g1
+	operation numatune works 'numa_mode' numatune g1
+	operation perf works '' perf g1
+	operation setmaxmem works '' setmaxmem g1 256M --config
+	operation set-lifecycle-action works '' set-lifecycle-action g1 poweroff restart --config
+	operation guest-agent-timeout works '' guest-agent-timeout g1 --timeout 5
+	operation migrate-getspeed works '' migrate-getspeed g1
+	operation blkdeviotune works 'total_bytes_sec' blkdeviotune g1 vda
+	operation blockjob works '' blockjob g1 vda --info
+	operation migrate-setspeed later '' migrate-setspeed g1 100
+	operation migrate-getmaxdowntime later '' migrate-getmaxdowntime g1
+	operation migrate-setmaxdowntime later '' migrate-setmaxdowntime g1 100
+	operation attach-device later '' attach-device g1 "$WORK/rng.xml"
+	operation detach-interface later '' detach-interface g1 user
+	operation detach-device-alias later '' detach-device-alias g1 rng0
+	operation update-device later '' update-device g1 "$WORK/link.xml"
+	operation domif-setlink later '' domif-setlink g1 52:54:00:00:00:01 down
+	operation domblkthreshold later '' domblkthreshold g1 vda 1M
+	operation blockcopy later '' blockcopy g1 vda /var/lib/umbra/copy --transient-job
+	operation blockpull later '' blockpull g1 vda
+	operation blockcommit refused '' blockcommit g1 vda
+	operation domdirtyrate-calc refused '' domdirtyrate-calc g1
+	operation domiftune works 'inbound' domiftune g1 52:54:00:00:00:01
+	operation domjobabort refused '' domjobabort g1
+	operation domdisplay refused '' domdisplay g1
+	operation vncdisplay refused '' vncdisplay g1
+	operation iothreadinfo refused '' iothreadinfo g1
+	operation iothreadadd refused '' iothreadadd g1 1
+	operation setvcpu refused '' setvcpu g1 0 --enable
+	operation change-media refused '' change-media g1 vda --eject
+	operation send-process-signal refused '' send-process-signal g1 1 term
+	operation dompmwakeup later '' dompmwakeup g1
+	batch_end
+}
+
 # A domain with sessions, by its XML alone: their policy and drivers are files of the host, below
 # directories that libvirt's user may read; the guest's links tell what the sessions have made.
 sessions_domain()
@@ -237,6 +302,16 @@ END
 	run4 start g4
 	cat "$(virsh -q ttyconsole g4)" >>"$WORK/console4" &
 	wait_for 90 console_says '^@@ links' "$WORK/console4" || :
+	run4 qemu-monitor-command g4 '{"execute":"umbra-info"}'
+	run4 qemu-monitor-command g4 '{"execute":"umbra-driver-list"}'
+	run4 qemu-monitor-command g4 '{"execute":"umbra-session-list"}'
+	# One more, of which virsh passes the file as a shell has opened it.
+	cp "$BRD" /var/lib/umbra/brd.ko
+	exec 9</var/lib/umbra/brd.ko
+	run4 qemu-monitor-command --pass-fds 9 g4 '{"execute":"getfd","arguments":{"fdname":"driver"}}'
+	exec 9<&-
+	run4 qemu-monitor-command g4 '{"execute":"umbra-driver-load","arguments":{"session":"a","instance":"passed",
+		"path":"passed.ko","params":"rd_nr=1 rd_size=64","fd":"driver"}}'
 	run4 qemu-monitor-command g4 '{"execute":"umbra-driver-list"}'
 	umbra_begin g4 "$WORK/console4"
 	umbra_try_all
@@ -338,7 +413,21 @@ test_sessions_by_the_xml_are_made_anew_at_a_reboot()
 	cat "$WORK/g4.log" "$WORK/console4"
 	expect_not_in "$WORK/g4.log" '^failed:'
 	said_since_reboot '^@@ links adummy0 bdummy0 lo' || fail "the sessions' links are not there"
-	expect_equal "$(grep -c '"state":"loaded".*"state":"loaded"' "$WORK/g4.log")" 2
+	expect_equal "$(grep -c '"state":"loaded".*"state":"loaded"' "$WORK/g4.log")" 3
+}
+
+# Though libvirt has changed the kernel's owner and attributes since then, and the user is another one.
+test_a_kernel_that_root_has_prepared()
+{
+	cat "$WORK/g4.log"
+	expect_in "$WORK/g4.log" '"kernel":\{"prepared":true\}'
+}
+
+# Of a file that is no copy in memory, and gone with a reset.
+test_a_driver_that_virsh_passes()
+{
+	cat "$WORK/g4.log"
+	expect_equal "$(grep -c '"driver":"passed".*"path":"passed.ko".*"state":"loaded"' "$WORK/g4.log")" 1
 }
 
 test_each_command_of_umbras_by_qemu_monitor_command()

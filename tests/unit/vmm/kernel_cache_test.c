@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Tests the cache of prepared kernels: what is in it is used, what is wrong with it is replaced,
- * and without it everything works.
+ * and without it everything works; and what root has prepared for all users is used by others, if
+ * nobody but root can have written it. The linker has that lie in a directory of the test's.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
@@ -28,10 +30,19 @@
 
 #define SHORT_GUEST	7 /* exit code of a VMM that ends at once */
 #define RUN_SHORT_GUEST "run-short-guest"
+#define OPEN_KERNEL	"open-kernel"
+#define UNPREPARED	8 /* exit code of OPEN_KERNEL */
 #define NOBODY		65534
 #define SPAN		((size_t)0x10000 + SYNTH_SEG)
 
-static char top[64], cache[128], file[128], large[128], user_top[80];
+static char top[64], cache[128], file[128], large[128], user_top[80], shared[128];
+
+const char *__wrap_kernel_cache_shared_path(void);
+
+const char *__wrap_kernel_cache_shared_path(void)
+{
+	return shared;
+}
 
 static void write_kernel(const char *path, u32 init_size)
 {
@@ -130,11 +141,20 @@ static bool open_and_check(const char *path, u32 init_size)
 
 static int setup(void **state)
 {
-	char command[160];
+	char command[300];
 
 	(void)state;
-	snprintf(command, sizeof(command), "rm -rf %s", cache);
+	snprintf(command, sizeof(command), "rm -rf %s %s", cache, shared);
 	return system(command);
+}
+
+/* Empties the cache of this user. */
+static void forget_own(void)
+{
+	char command[160];
+
+	snprintf(command, sizeof(command), "rm -rf %s", cache);
+	assert_int_equal(system(command), 0);
 }
 
 static int setup_filled(void **state)
@@ -542,6 +562,263 @@ static void test_bounded(void **state)
 	assert_false(open_and_check(path, SYNTH_INIT_SIZE + 4096));
 }
 
+/* --- for all users --------------------------------------------------------------------------- */
+
+/* Does as a start by another user, in a process that was executed as that; see open_as_nobody(). */
+static int open_kernel_and_say(const char *path)
+{
+	return open_and_check(path, SYNTH_INIT_SIZE) ? 0 : UNPREPARED;
+}
+
+static const char *look_first; /* "0", "1": in a user namespace, "1" with a look before that */
+
+/* Returns true if a start by nobody finds the kernel prepared, in @nobodys_cache or for all. */
+static bool open_as_nobody(const char *path, const char *nobodys_cache)
+{
+	int exe = open("/proc/self/exe", O_RDONLY | O_CLOEXEC), status;
+	pid_t pid;
+
+	assert_true(exe >= 0);
+	pid = fork();
+	if (!pid) {
+		char *const argv[] = { "kernel_cache_test",	      OPEN_KERNEL,
+				       (char *)(uintptr_t)path,	      shared,
+				       (char *)(uintptr_t)look_first, NULL };
+
+		setenv("XDG_CACHE_HOME", nobodys_cache, 1);
+		if (!setgroups(0, NULL) && !setresgid(NOBODY, NOBODY, NOBODY) &&
+		    !setresuid(NOBODY, NOBODY, NOBODY))
+			fexecve(exe, argv, environ);
+		_exit(127);
+	}
+	close(exe);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_true(!WEXITSTATUS(status) || WEXITSTATUS(status) == UNPREPARED);
+	return !WEXITSTATUS(status);
+}
+
+static void share(const char *path)
+{
+	struct err e = { "" };
+
+	assert_int_equal(chmod(path, 0644), 0);
+	if (kernel_cache_share(path, &e))
+		fail_msg("%s", e.text);
+}
+
+static unsigned mode_of(const char *path)
+{
+	struct stat st;
+
+	assert_int_equal(stat(path, &st), 0);
+	return st.st_mode & 07777;
+}
+
+/* Finds the one name of the shared directory that contains @part. */
+static void find_shared(const char *part, char path[300])
+{
+	DIR *d = opendir(shared);
+	struct dirent *x;
+
+	assert_non_null(d);
+	path[0] = '\0';
+	while ((x = readdir(d)))
+		if (strstr(x->d_name, part))
+			snprintf(path, 300, "%s/%.150s", shared, x->d_name);
+	closedir(d);
+	assert_int_not_equal(path[0], 0);
+}
+
+static int setup_shared(void **state)
+{
+	setup(state);
+	if (geteuid())
+		return 0;
+	assert_int_equal(chmod(top, 0711), 0);
+	share(file);
+	return 0;
+}
+
+static int teardown_shared(void **state)
+{
+	return chmod(top, 0700) | chmod(file, 0600) | setup(state);
+}
+
+/*
+ * As libvirt does it: another user, whose cache is gone each time, and a file whose owner and
+ * attributes, and so its ctime, have changed since.
+ */
+static void test_prepared_for_all_users(void **state)
+{
+	char path[300], none[160];
+
+	(void)state;
+	if (geteuid())
+		skip();
+	find_shared(".kernel", path);
+	assert_int_equal(mode_of(path), 0644);
+	find_shared(".image", path);
+	assert_int_equal(mode_of(path), 0644);
+	assert_int_equal(mode_of(shared), 0755);
+	snprintf(none, sizeof(none), "%s/none", user_top);
+	assert_true(open_as_nobody(file, none));
+	assert_int_equal(chown(file, NOBODY, NOBODY) | chown(file, 0, 0), 0);
+	assert_true(open_as_nobody(file, none));
+	/* It prepares nothing by itself then; and does without root's. */
+	assert_int_equal(access(none, F_OK), -1);
+	assert_int_equal(chmod(shared, 0700), 0);
+	assert_false(open_as_nobody(file, none));
+	assert_int_equal(access(none, F_OK), 0);
+}
+
+/* In a user namespace root's files are nobody's, so whose they are is looked at before. */
+static void test_shared_in_a_user_namespace(void **state)
+{
+	char none[160], path[300];
+
+	(void)state;
+	if (geteuid())
+		skip();
+	snprintf(none, sizeof(none), "%s/none2", user_top);
+	look_first = "1";
+	assert_true(open_as_nobody(file, none));
+	find_shared(".kernel", path);
+	assert_int_equal(chown(path, NOBODY, NOBODY), 0);
+	assert_false(open_as_nobody(file, none));
+	look_first = "0";
+	assert_int_equal(chown(path, 0, 0), 0);
+	assert_false(open_as_nobody(file, none));
+	look_first = NULL;
+}
+
+/* Other bytes of the same length, with the times of those that were prepared. */
+static void test_shared_by_bytes(void **state)
+{
+	struct stat before, after;
+	char path[160];
+
+	(void)state;
+	if (geteuid())
+		skip();
+	snprintf(path, sizeof(path), "%s/changing", top);
+	write_kernel(path, SYNTH_INIT_SIZE);
+	assert_int_equal(stat(path, &before), 0);
+	assert_true(open_and_check(path, SYNTH_INIT_SIZE));
+	write_kernel(path, SYNTH_INIT_SIZE + 4096);
+	assert_int_equal(stat(path, &after), 0);
+	assert_int_equal(before.st_size, after.st_size);
+	assert_false(open_and_check(path, SYNTH_INIT_SIZE + 4096));
+	write_kernel(path, SYNTH_INIT_SIZE);
+}
+
+/* What another user could have prepared is not looked at: a start by root, with an empty cache. */
+static void test_shared_is_roots_alone(void **state)
+{
+	static const char *const parts[] = { ".kernel", ".image", NULL };
+	char path[300], real[160];
+
+	(void)state;
+	if (geteuid())
+		skip();
+	assert_true(open_and_check(file, SYNTH_INIT_SIZE));
+	for (size_t i = 0; i < 2; i++) {
+		/* So that the link to it does not lead there. */
+		assert_int_equal(chown(file, NOBODY, NOBODY) | chown(file, 0, 0), 0);
+		find_shared(parts[i], path);
+		assert_int_equal(chmod(path, 0664), 0);
+		assert_false(open_and_check(file, SYNTH_INIT_SIZE));
+		forget_own();
+		assert_int_equal(chmod(path, 0646), 0);
+		assert_false(open_and_check(file, SYNTH_INIT_SIZE));
+		forget_own();
+		assert_int_equal(chmod(path, 0644) | chown(path, NOBODY, NOBODY), 0);
+		assert_false(open_and_check(file, SYNTH_INIT_SIZE));
+		forget_own();
+		assert_int_equal(chown(path, 0, 0), 0);
+		assert_true(open_and_check(file, SYNTH_INIT_SIZE));
+	}
+	find_shared(".kernel", path);
+	assert_int_equal(chmod(path, 0600), 0);
+	assert_false(open_and_check(file, SYNTH_INIT_SIZE));
+	forget_own();
+	assert_int_equal(chmod(path, 0644) | chmod(shared, 0775), 0);
+	assert_false(open_and_check(file, SYNTH_INIT_SIZE));
+	forget_own();
+	assert_int_equal(chmod(shared, 0755) | chown(shared, NOBODY, NOBODY), 0);
+	assert_false(open_and_check(file, SYNTH_INIT_SIZE));
+	forget_own();
+	assert_int_equal(chown(shared, 0, 0), 0);
+	snprintf(real, sizeof(real), "%s/real", top);
+	assert_int_equal(rename(shared, real) | symlink(real, shared), 0);
+	assert_false(open_and_check(file, SYNTH_INIT_SIZE));
+	forget_own();
+	assert_int_equal(unlink(shared) | rename(real, shared), 0);
+	assert_true(open_and_check(file, SYNTH_INIT_SIZE));
+}
+
+static void test_sharing_again_repairs(void **state)
+{
+	static const char *const parts[] = { ".kernel", ".image" };
+	char path[300];
+	u8 byte = 0xaa;
+	int fd;
+
+	(void)state;
+	if (geteuid())
+		skip();
+	for (size_t i = 0; i < 2; i++) {
+		find_shared(parts[i], path);
+		fd = open(path, O_RDWR | O_CLOEXEC);
+		assert_true(fd >= 0);
+		assert_int_equal(pwrite(fd, &byte, 1, 20), 1);
+		close(fd);
+		assert_int_equal(chown(file, NOBODY, NOBODY) | chown(file, 0, 0), 0);
+		assert_false(open_and_check(file, SYNTH_INIT_SIZE));
+		forget_own();
+		share(file);
+		assert_true(open_and_check(file, SYNTH_INIT_SIZE));
+	}
+}
+
+static void test_what_is_not_shared(void **state)
+{
+	char path[160];
+	struct err e;
+
+	(void)state;
+	if (geteuid()) {
+		assert_int_equal(kernel_cache_share(file, &e), -EPERM);
+		skip();
+	}
+	snprintf(path, sizeof(path), "%s/other", top);
+	assert_int_equal(kernel_cache_share(path, &e), -EACCES);
+	assert_non_null(strstr(e.text, "not all users may read it"));
+	assert_int_equal(kernel_cache_share("/proc/self/exe", &e), -EINVAL);
+	assert_non_null(strstr(e.text, "not a bzImage"));
+	assert_int_equal(kernel_cache_share("/dev/null", &e), -EINVAL);
+	assert_int_equal(kernel_cache_share("/nonexistent", &e), -ENOENT);
+	assert_int_equal(access(shared, F_OK), -1);
+}
+
+/* An image leaves with its kernel. */
+static void test_shared_is_bounded(void **state)
+{
+	char path[160];
+
+	(void)state;
+	if (geteuid())
+		skip();
+	for (unsigned i = 0; i < 9; i++) {
+		snprintf(path, sizeof(path), "%s/k%u", top, i);
+		share(path);
+	}
+	assert_int_equal(count_files_in(shared, ".kernel"), 8);
+	assert_int_equal(count_files_in(shared, ".image"), 8);
+	assert_true(open_and_check(path, SYNTH_INIT_SIZE + 9 * 4096));
+	assert_false(open_and_check(file, SYNTH_INIT_SIZE));
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -560,17 +837,34 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup(test_no_place, setup),
 		cmocka_unit_test_setup(test_writer_killed_at_each_stage, setup),
 		cmocka_unit_test_setup(test_bounded, setup),
+#define SHARED(fn) cmocka_unit_test_setup_teardown(fn, setup_shared, teardown_shared)
+		SHARED(test_prepared_for_all_users),
+		SHARED(test_shared_in_a_user_namespace),
+		SHARED(test_shared_by_bytes),
+		SHARED(test_shared_is_roots_alone),
+		SHARED(test_sharing_again_repairs),
+		SHARED(test_shared_is_bounded),
+		cmocka_unit_test_setup(test_what_is_not_shared, setup),
 	};
 	char path[160], command[300];
 	int ret;
 
 	if (argc == 3 && !strcmp(argv[1], RUN_SHORT_GUEST))
 		return run_short_guest(argv[2]);
+	if (argc >= 4 && !strcmp(argv[1], OPEN_KERNEL)) {
+		snprintf(shared, sizeof(shared), "%s", argv[3]);
+		if (argc == 5 && *argv[4] == '1')
+			kernel_cache_look_at_shared();
+		if (argc == 5 && unshare(CLONE_NEWUSER))
+			return 1;
+		return prctl(PR_SET_CHILD_SUBREAPER, 1) ? 1 : open_kernel_and_say(argv[2]);
+	}
 	strcpy(top, "/tmp/umbra-cache.XXXXXX");
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1) || !mkdtemp(top))
 		return 1;
 	setenv("XDG_CACHE_HOME", top, 1);
 	snprintf(cache, sizeof(cache), "%s/umbra", top);
+	snprintf(shared, sizeof(shared), "%s/shared", top);
 	snprintf(file, sizeof(file), "%s/vmlinuz", top);
 	write_kernel(file, SYNTH_INIT_SIZE);
 	snprintf(path, sizeof(path), "%s/other", top);
