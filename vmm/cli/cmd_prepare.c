@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* vmm prepare: prepares kernels for the guests of all users, so that their starts are short. */
+/* vmm prepare: prepares kernels for guests of all users that libvirt starts. */
 #include <stdio.h>
 
 #include "vmm/boot/kernel_cache.h"

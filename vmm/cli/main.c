@@ -36,7 +36,7 @@ static const struct command {
 	{ "session", cmd_session, "list the sessions of a running guest" },
 	{ "disk", cmd_disk, "resize a disk of a running guest" },
 	{ "memory", cmd_memory, "show a guest's memory, or ask the guest for some of it" },
-	{ "prepare", cmd_prepare, "prepare kernels for the guests of all users" },
+	{ "prepare", cmd_prepare, "prepare kernels for the domains of libvirt" },
 	{ "doctor", cmd_doctor, "say whether this machine's /dev/kvm runs stock kernels" },
 	{ "dial-helper", cmd_dial_helper, NULL },
 	{ "remove-helper", cmd_remove_helper, NULL },
