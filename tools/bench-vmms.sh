@@ -15,6 +15,10 @@ failed=0
 vmms_prepare()
 {
 	cp build/images/cloud/vmlinuz build/bench/io.img build/vmm build/net-helper "$work"
+	if [ -n "${UMBRA_BENCH_BEFORE-}" ]; then
+		mkdir "$work/before"
+		cp "$UMBRA_BENCH_BEFORE/vmm" "$UMBRA_BENCH_BEFORE/net-helper" "$work/before"
+	fi
 	elf=$work/vmlinuz
 	if [ -s build/bench/vmlinux ]; then
 		cp build/bench/vmlinux "$work"
@@ -50,8 +54,14 @@ run_vmm()
 	local label=$1 append=$2
 
 	shift 2
-	watch "$label" "$work/vmm" run --kernel "$work/vmlinuz" --initrd "$work/io.img" --append "$append" \
+	watch "$label" "$work/${vmm_dir-}vmm" run --kernel "$work/vmlinuz" --initrd "$work/io.img" --append "$append" \
 		--memory "${ram}M" "$@"
+}
+
+# run_before LABEL APPEND OPTION...: the same by the vmm of another build, if there is one.
+run_before()
+{
+	[ -z "${UMBRA_BENCH_BEFORE-}" ] || vmm_dir=before/ run_vmm "$@"
 }
 
 run_qemu()

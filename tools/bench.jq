@@ -83,10 +83,13 @@ elif $part == "memory" then
 	"  " + ("" | text(26)) + ("own MiB" | pad(10)) + ("resident" | pad(10)),
 	(.[] | "  " + (.vmm | text(26)) + (.own_kib | mib | pad(10)) + (.resident_kib | mib | pad(10)))
 elif $part == "net" then
-	"", "TCP with the host",
+	"", "TCP with the host (median of \(.[0].guests // 1) guests)",
 	"  " + ("" | text(16)) + ("out MiB/s" | pad(11)) + ("exits/MiB" | pad(11)) + ("calls/MiB" | pad(11)) + ("in MiB/s" | pad(11)) + ("exits/MiB" | pad(11)) + ("calls/MiB" | pad(11)),
 	(.[] | "  " + (.vmm | text(16)) + ([.out, ."in"] | map((.mib_per_second | fixed(1) | pad(11)) + (.exits | fixed(1) | pad(11))
-		+ (if .calls == null then "-" else .calls | fixed(1) end | pad(11))) | add))
+		+ (if .calls == null then "-" else .calls | fixed(1) end | pad(11))) | add)),
+	"  The slowest and the fastest guest, MiB/s:",
+	(.[] | select(.out.least) | "  " + (.vmm | text(16))
+		+ ([.out, ."in"] | map("\(.least | fixed(1)) to \(.most | fixed(1))" | text(33)) | add))
 elif $part == "libvirt" and has("missing") then
 	"", "Domains of libvirt: not measured: \(.missing)"
 elif $part == "libvirt" then
