@@ -10,7 +10,7 @@ umbra_begin()
 {
 	umbra_domain=$1 umbra_console=$2
 	mkdir "$WORK/umbra"
-	# Who passes a file to a command that reads it whole has to seal it (vmm/control/control.h).
+	# A sealed copy, as `vmm driver load` passes one; a plain file is passed in cases/libvirt.sh.
 	cat >"$WORK/umbra/sealed" <<-'PYTHON'
 		import fcntl, os, sys
 		fd = os.memfd_create('copy', os.MFD_ALLOW_SEALING)
