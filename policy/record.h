@@ -118,7 +118,8 @@ struct record_filter {
 };
 
 /*
- * Reads back a --record file (hostile, perhaps cut in the middle of a line) into a memory record.
+ * Reads back a --record file (hostile, perhaps cut in the middle of a line) into a memory record;
+ * "-" is stdin.
  */
 int record_read(struct record **out, const char *path, struct err *e);
 /*

@@ -155,7 +155,7 @@ int record_read_some(struct record **out, const char *path, const struct record_
 	u64 good;
 	int ret;
 
-	file = fopen(path, "re");
+	file = strcmp(path, "-") != 0 ? fopen(path, "re") : stdin;
 	if (!file)
 		return err_set(e, -errno, "%s: cannot open: %s", path, strerror(errno));
 	ret = record_new(&r);
@@ -172,7 +172,8 @@ int record_read_some(struct record **out, const char *path, const struct record_
 		ret = err_set(e, -EINVAL, "%s: not a record of requests: no line of it is one",
 			      path);
 out:
-	fclose(file);
+	if (file != stdin)
+		fclose(file);
 	free(buf);
 	if (ret)
 		record_free(r);

@@ -35,6 +35,11 @@ done
 
 # More than a buffer, so that a write fails before the last one.
 yes '{"time_ns":1,"event":"planted","text":"a text"}' | head -n 2000 >"$work/record"
+from_stdin()
+{
+	build/vmm record - <"$work/record" >"$work/out" && grep -q '^2000 entries in 1 row' "$work/out"
+}
+result 'vmm record reads - from stdin' from_stdin
 result 'vmm record says that its output is lost' lost record "$work/record"
 result 'vmm record --json says that its output is lost' lost record --json "$work/record"
 

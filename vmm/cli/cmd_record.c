@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* vmm record: prints the record of calls that a policy decided. */
 #include <errno.h>
+#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/exit_code.h"
+#include "base/suggest.h"
 #include "base/table.h"
+#include "policy/policy.h"
 #include "policy/record.h"
 #include "vmm/cli/cli.h"
 #include "vmm/cli/commands.h"
@@ -16,8 +19,8 @@ static const char usage[] =
 	"Usage: vmm record [OPTION]... FILE\n"
 	"\n"
 	"Show what the drivers of a run asked of their kernel. FILE was written by\n"
-	"`vmm run --record FILE`, and may still be growing. Repeats of one call are one row\n"
-	"with a count; ASKED is what the driver named, USED what the kernel was given.\n"
+	"`vmm run --record FILE`, and may still be growing; - is stdin. Repeats of one call\n"
+	"are one row with a count; ASKED is what the driver named, USED what the kernel was given.\n"
 	"\n"
 	"Options:\n"
 	"  -s, --session PATTERN   only requests of these sessions\n"
@@ -35,9 +38,27 @@ static const char usage[] =
 	"  vmm record run.jsonl -s a -f 'filp_*'        the files of session a\n"
 	"  vmm record run.jsonl | grep /etc             in full width, not fitted to a terminal\n"
 	"  vmm record run.jsonl --json | jq '.requests[] | select(.count > 100) | .asked'\n"
+	"  zcat old.jsonl.gz | vmm record -             one that was packed\n"
 	"  jq .args run.jsonl                           each single request is a line of the file\n"
 	"\n"
 	"Exit code: 0, 1 if FILE cannot be read, 2 if the command is wrong.\n";
+
+/* Returns 0, or the exit code with which a pattern ends that no verdict is like. */
+static int check_verdict(const char *command, const char *pattern)
+{
+	const char *names[VERDICT_PENDING + 1] = { NULL };
+	char hint[SUGGEST_HINT];
+
+	for (int v = VERDICT_PASS; v <= VERDICT_PENDING; v++) {
+		names[v - 1] = verdict_name((enum verdict)v);
+		if (!pattern || !fnmatch(pattern, names[v - 1], 0))
+			return 0;
+	}
+	return cli_usage(command,
+			 "--verdict %s: no verdict is like that; there are pass, rewrite, deny, "
+			 "emulate and pending%s",
+			 pattern, suggest_hint(hint, suggest(pattern, names)));
+}
 
 static int record_show(const char *path, const struct record_filter *f, bool json)
 {
@@ -80,5 +101,6 @@ int cmd_record(int argc, char **argv)
 		return cli_usage(argv[0], "say which FILE: the one given to vmm run --record");
 	if (first + 1 < argc)
 		return cli_unexpected(&s, argv[first + 1]);
-	return record_show(argv[first], &f, json);
+	code = check_verdict(argv[0], f.verdict);
+	return code ? code : record_show(argv[first], &f, json);
 }
