@@ -2,8 +2,7 @@
 /*
  * Runs the program of the user-mode network, with this test as its VMM: what its process sees of
  * the file system, whom the guest's questions for names reach when the host's name server changes,
- * that TCP data of many segments in one frame arrives, and what happens when that process dies. As
- * root, in namespaces of its own.
+ * and what happens when that process dies. As root, in namespaces of its own.
  */
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -535,133 +534,6 @@ static void a_server_with_a_scope_ends_nobody(void **state)
 	finish(&n, vmm);
 }
 
-/* --- long frames --------------------------------------------------------------------------- */
-
-#define TCP_FLAGS_SYN 0x02
-#define TCP_FLAGS_ACK 0x10
-#define HEADERS	      54U /* Ethernet, IPv4, TCP */
-#define LONG	      60000U
-
-/* 10.0.2.15's connection with the host's loopback. */
-struct tcp {
-	struct net *n;
-	u16 port; /* the host's */
-	u32 seq, ack;
-	u8 frame[HEADERS + LONG];
-};
-
-static void put(u8 *at, u32 value, unsigned len)
-{
-	while (len--) {
-		at[len] = (u8)value;
-		value >>= 8;
-	}
-}
-
-/* Sends what t->frame has behind its headers, of an even length, in one frame. */
-static void tcp_send(struct tcp *t, u8 flags, u32 len)
-{
-	static const u8 ethernet[] = { 0x52, 0x55, 10, 0, 2, 2, 0x52, 0x55, 0, 1, 2, 3, 8, 0 };
-	static const u8 ip[] = {
-		0x45, 0, 0, 0, 0, 1, 0, 0, 64, 6, 0, 0, 10, 0, 2, 15, 10, 0, 2, 2
-	};
-	u8 pseudo[12 + 20 + LONG] = { 0 };
-	u8 *f = t->frame, *tcp = f + 34;
-
-	memcpy(f, ethernet, sizeof(ethernet));
-	memcpy(f + 14, ip, sizeof(ip));
-	put(f + 16, 40 + len, 2);
-	put(f + 24, checksum(f + 14, 20), 2);
-	memset(tcp, 0, 20);
-	put(tcp, 40000, 2);
-	put(tcp + 2, t->port, 2);
-	put(tcp + 4, t->seq, 4);
-	put(tcp + 8, t->ack, 4);
-	tcp[12] = 5 << 4;
-	tcp[13] = flags;
-	put(tcp + 14, 65535, 2);
-	memcpy(pseudo, f + 26, 8);
-	pseudo[9] = 6;
-	put(pseudo + 10, 20 + len, 2);
-	memcpy(pseudo + 12, tcp, 20 + len);
-	put(tcp + 16, checksum(pseudo, 12 + 20 + len), 2);
-	assert_int_equal(send(t->n->frames, f, HEADERS + len, MSG_NOSIGNAL), HEADERS + len);
-	t->seq += len + (flags & TCP_FLAGS_SYN ? 1 : 0);
-}
-
-/* Waits for the answer to a SYN. */
-static void tcp_await_answer(struct tcp *t)
-{
-	struct pollfd p = { .fd = t->n->frames, .events = POLLIN };
-	u8 f[2048];
-
-	do {
-		assert_int_equal(poll(&p, 1, PATIENCE_MS), 1);
-		assert_true(recv(p.fd, f, sizeof(f), 0) >= (ssize_t)HEADERS - 12);
-	} while (f[12] != 8 || f[13] != 0 || f[23] != 6);
-	assert_int_equal(f[34 + 13], TCP_FLAGS_SYN | TCP_FLAGS_ACK);
-	t->ack = ((u32)f[38] << 24 | (u32)f[39] << 16 | (u32)f[40] << 8 | f[41]) + 1;
-}
-
-static int listen_on_loopback(u16 *port)
-{
-	struct sockaddr_in a = { .sin_family = AF_INET };
-	socklen_t len = sizeof(a);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
-	assert_int_equal(listen(fd, 1), 0);
-	assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &len), 0);
-	*port = ntohs(a.sin_port);
-	return fd;
-}
-
-/* The device offers it to the guest (struct net_backend's long_frames). */
-static void data_of_many_segments_arrives_from_one_frame(void **state)
-{
-	static const u8 arp[42] = {
-		0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x52, 0x55, 0, 1,  2,
-		3,    8,    6,	  0,	1,    8,    0,	  6,	4, 0,  1, /* a question */
-		0x52, 0x55, 0,	  1,	2,    3,    10,	  0,	2, 15, 0,
-		0,    0,    0,	  0,	0,    10,   0,	  2,	2
-	};
-	static struct tcp t;
-	static u8 got[LONG];
-	struct net n;
-	size_t done = 0;
-	pid_t vmm;
-	int fd, to;
-
-	(void)state;
-	if (!ready_for_tests)
-		skip();
-	vmm = keeper_start(&n, "user", CONFINE_ON, false);
-	t = (struct tcp){ .n = &n, .seq = 1000 };
-	fd = listen_on_loopback(&t.port);
-	assert_int_equal(send(n.frames, arp, sizeof(arp), MSG_NOSIGNAL), sizeof(arp));
-	tcp_send(&t, TCP_FLAGS_SYN, 0);
-	tcp_await_answer(&t);
-	for (u32 i = 0; i < LONG; i++)
-		t.frame[HEADERS + i] = (u8)(i >> 8 ^ i);
-	tcp_send(&t, TCP_FLAGS_ACK, LONG);
-	to = accept(fd, NULL, NULL);
-	while (done < LONG) {
-		struct pollfd p = { .fd = to, .events = POLLIN };
-		ssize_t len;
-
-		if (poll(&p, 1, PATIENCE_MS) != 1)
-			fail_msg("%zu bytes of %u arrived", done, LONG);
-		len = read(to, got + done, LONG - done);
-		assert_true(len > 0);
-		done += (size_t)len;
-	}
-	assert_memory_equal(got, t.frame + HEADERS, LONG);
-	close(to);
-	close(fd);
-	finish(&n, vmm);
-}
-
 /* --- its end ------------------------------------------------------------------------------- */
 
 static void expect_hung_up(const struct net *n)
@@ -719,7 +591,6 @@ int main(void)
 		cmocka_unit_test(a_directory_that_is_not_there_is_named),
 		cmocka_unit_test(changes_of_the_hosts_name_server_are_followed),
 		cmocka_unit_test(a_server_with_a_scope_ends_nobody),
-		cmocka_unit_test(data_of_many_segments_arrives_from_one_frame),
 		cmocka_unit_test(it_is_started_again),
 	};
 
