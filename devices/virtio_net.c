@@ -10,7 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "devices/net_sum.h"
 #include "devices/vq_worker.h"
 
 #define PCI_CLASS  0x020000
@@ -20,9 +19,6 @@
 #define HEADER	   sizeof(struct virtio_net_hdr_v1) /* 12: always so with VERSION_1 */
 #define ROUND	   256 /* frames of one direction before the other has its turn */
 #define MERGE_MAX  64  /* buffers for one frame; of 1500 bytes each, they hold the longest */
-#define HEAD_MAX   128 /* of a frame, up to the end of a checksum that is to be completed */
-/* So many bytes of frames are worth an interrupt, although more frames wait: the driver begins. */
-#define RX_AT_ONCE 32768
 #define F(n)	   (1ULL << VIRTIO_NET_F_##n)
 /* Offered if the backend offloads. */
 #define OFFLOADS                                                                                 \
@@ -51,12 +47,9 @@ struct virtio_net {
 	bool rx_starved; /* no buffer for frames */
 	bool tx_held;	 /* the chain is not given back yet */
 	size_t rx_len;	 /* of the frame that waits, with its header; 0: none does */
-	size_t rx_quiet; /* bytes of frames that were delivered since the last interrupt */
 	struct vq_chain rx, tx;
 	struct virtio_net_hdr_v1 tx_header;
-	u8 tx_head[HEAD_MAX];
 	struct iovec tx_iov[1 + VIRTQUEUE_MAX];
-	unsigned tx_n; /* entries of tx_iov that go to the backend; 0: none, it is no frame */
 	u8 frame[HEADER + NET_FRAME_MAX]; /* the last one from the backend, behind its header */
 };
 
@@ -141,7 +134,6 @@ static int net_deliver(struct virtio_net *n, struct virtqueue *q)
 		hdr->num_buffers = (u16)used;
 		iov_write(first, n_first, 0, hdr, HEADER);
 		virtqueue_publish(q, used);
-		n->rx_quiet += n->rx_len;
 	}
 	n->rx_len = 0;
 	return 1;
@@ -160,12 +152,6 @@ static int net_receive_one(struct virtio_net *n, struct virtqueue *q)
 	return net_deliver(n, q);
 }
 
-static void net_interrupt(struct virtio_net *n)
-{
-	n->rx_quiet = 0;
-	virtio_queue_done(n->v, RX);
-}
-
 static bool net_receive(struct virtio_net *n, const struct vq_worker *w)
 {
 	struct virtqueue *q = virtio_queue(n->v, RX);
@@ -179,14 +165,8 @@ static bool net_receive(struct virtio_net *n, const struct vq_worker *w)
 			ret = net_receive_one(n, q);
 			if (ret <= 0)
 				break;
-			/*
-			 * Else the driver would wait while its buffers are filled, and then this
-			 * thread for buffers. One that is at work already wants no interrupt.
-			 */
-			if (n->rx_quiet >= RX_AT_ONCE)
-				net_interrupt(n);
 		}
-		net_interrupt(n);
+		virtio_queue_done(n->v, RX);
 		/*
 		 * (Q10): without a frame that waits the backend's descriptor wakes this
 		 * thread.
@@ -201,12 +181,13 @@ static bool net_receive(struct virtio_net *n, const struct vq_worker *w)
 /* Sends the frame in n->tx_iov, or drops it; false: the backend takes none now. */
 static bool net_send_frame(struct virtio_net *n)
 {
+	unsigned skip = n->b.offload ? 0 : 1;
 	ssize_t done;
 
-	if (!n->tx_n)
+	if (!n->tx.n_out)
 		return true;
 	do {
-		done = writev(n->b.fd, n->tx_iov, (int)n->tx_n);
+		done = writev(n->b.fd, n->tx_iov + skip, (int)(1 + n->tx.n_out - skip));
 	} while (done < 0 && errno == EINTR);
 	if (done >= 0 || (errno != EAGAIN && errno != EPIPE && errno != ECONNRESET))
 		return true;
@@ -237,58 +218,27 @@ static bool net_header_is_good(const struct virtio_net *n, const struct virtio_n
 }
 
 /*
- * Completes the checksum of the frame in n->tx, of @len bytes, in a copy of its head, which is
- * taken off. Returns the head's length; 0: no protocol has its checksum that far behind.
- */
-static size_t net_complete_checksum(struct virtio_net *n, u64 len)
-{
-	size_t start = n->tx_header.csum_start, at = start + n->tx_header.csum_offset;
-	struct net_sum sum = { 0 };
-	struct vq_chain *c = &n->tx;
-	u16 checksum;
-
-	if (at + sizeof(checksum) > HEAD_MAX)
-		return 0;
-	iov_read(c->iov, c->n_out, 0, n->tx_head, at + sizeof(checksum));
-	c->n_out = iov_cut(c->iov, c->n_out, at + sizeof(checksum), len);
-	net_sum_add(&sum, n->tx_head + start, at + sizeof(checksum) - start);
-	for (unsigned i = 0; i < c->n_out; i++)
-		net_sum_add(&sum, c->iov[i].iov_base, c->iov[i].iov_len);
-	checksum = net_sum_checksum(&sum);
-	memcpy(n->tx_head + at, &checksum, sizeof(checksum));
-	return at + sizeof(checksum);
-}
-
-/*
- * Splits the chain into header and frame, and fills n->tx_iov. That stays empty if it is no frame,
- * or asks for an offload that was not negotiated. The backend gets the copy of the header that was
- * checked, without the flags that are for a receiver only.
+ * Splits the chain into header and frame. It becomes empty if it is no frame, or asks for an
+ * offload that was not negotiated. The backend gets the copy of the header that was checked,
+ * without the flags that are for a receiver only.
  */
 static void net_check_frame(struct virtio_net *n)
 {
 	struct virtio_net_hdr_v1 *h = &n->tx_header;
 	struct vq_chain *c = &n->tx;
 	u64 len = c->out_len - HEADER;
-	size_t head;
 
-	n->tx_n = 0;
 	if (c->out_len < HEADER + NET_FRAME_MIN || len > NET_FRAME_MAX ||
 	    iov_read(c->iov, c->n_out, 0, h, sizeof(*h)) != sizeof(*h) ||
-	    (h->flags && !(n->features & F(CSUM))) || !net_header_is_good(n, h, len))
+	    (h->flags && !(n->features & F(CSUM))) || !net_header_is_good(n, h, len)) {
+		c->n_out = 0;
 		return;
+	}
 	h->flags &= VIRTIO_NET_HDR_F_NEEDS_CSUM;
 	h->num_buffers = 0;
 	c->n_out = iov_cut(c->iov, c->n_out, HEADER, len);
-	if (n->b.offload) {
-		n->tx_iov[n->tx_n++] = (struct iovec){ h, HEADER };
-	} else if (h->flags) {
-		head = net_complete_checksum(n, len);
-		if (!head)
-			return;
-		n->tx_iov[n->tx_n++] = (struct iovec){ n->tx_head, head };
-	}
-	memcpy(n->tx_iov + n->tx_n, c->iov, c->n_out * sizeof(c->iov[0]));
-	n->tx_n += c->n_out;
+	n->tx_iov[0] = (struct iovec){ h, HEADER };
+	memcpy(n->tx_iov + 1, c->iov, c->n_out * sizeof(c->iov[0]));
 }
 
 /*
@@ -375,7 +325,7 @@ static int net_start(void *arg, u64 features)
 		return ret;
 	n->features = features;
 	n->again = n->rx_starved = n->tx_held = false;
-	n->rx_len = n->rx_quiet = 0;
+	n->rx_len = 0;
 	/* The main thread takes the lock, so it is not held while a thread is made. */
 	ret = vq_worker_start(&w, n->v, &ops, n);
 	pthread_mutex_lock(&n->lock);
@@ -425,10 +375,7 @@ int virtio_net_create(struct virtio_net **out, const struct net_backend *b)
 	n->type = (struct virtio_type){
 		.id = VIRTIO_ID_NET,
 		.class = PCI_CLASS,
-		.features = F(MAC) | F(STATUS) |
-			    (b->offload	      ? OFFLOADS
-			     : b->long_frames ? F(CSUM) | F(HOST_TSO4)
-					      : 0),
+		.features = F(MAC) | F(STATUS) | (b->offload ? OFFLOADS : 0),
 		.queues = 2,
 		.queue_size = QUEUE_SIZE,
 		.start = net_start,
