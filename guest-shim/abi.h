@@ -37,7 +37,7 @@
 
 #include <linux/types.h>
 
-#define UMBRA_ABI_VERSION 4
+#define UMBRA_ABI_VERSION 5
 #define UMBRA_MAGIC	  0x61726276656d6d75ULL
 
 #define UMBRA_GPA	  0xc0000000ULL
@@ -143,9 +143,10 @@ struct umbra_fn {
 	__u16 flags;
 	__u8 nargs; /* fixed arguments */
 	__u8 how;
+	__u8 clears; /* 1 + the argument that points to what is NULL after a failure; 0: none does */
 	/* with FORM_FIELD_ARRAY: members to send besides, 8 bytes from each offset; 0: none */
 	__u32 peek_off[UMBRA_PEEKS];
-	__u8 pad[28];
+	__u8 pad[24];
 };
 
 struct umbra_info {
@@ -231,7 +232,10 @@ struct umbra_frame {
 	__u32 used;	   /* bytes of data[] */
 	__u32 marshalling; /* claimed, and not rung yet */
 	__u64 peek[UMBRA_PEEKS];
-	/* The task that called, as the guest's init sees it; pid 0: an interrupt's handler did. */
+	/*
+	 * The task (thread) that called, as the guest's init sees it; pid 0: an interrupt's handler
+	 * did, or the idle task.
+	 */
 	__u32 pid;
 	char command[UMBRA_COMMAND_MAX];
 	__u32 pad;

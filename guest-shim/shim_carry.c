@@ -47,6 +47,15 @@ static int kernel_store(u64 to, const void *from, size_t len)
 	return write((void *)to, from, len);
 }
 
+u64 call_refuse(const struct shim_call *c, u32 error)
+{
+	const u64 none = 0;
+
+	if (c->fn->clears && c->arg[c->fn->clears - 1])
+		kernel_store(c->arg[c->fn->clears - 1], &none, sizeof(none));
+	return call_refusal(c->fn, error);
+}
+
 /*
  * Puts the answer's name in the place of the driver's. @array keeps the old content of a char
  * array. -EFAULT: that place cannot be written.
@@ -88,11 +97,12 @@ static void name_take_back(const struct shim_call *c, u64 field, const char *arr
 
 /*
  * A program that the kernel is to start; frees the name that the VMM lent for it: (G9) of gate.h.
- * The last three are the driver's own.
+ * The last three members are the driver's own.
  */
 struct program {
 	u64 ticket;
 	u32 id;
+	const char *path;
 	int (*init)(struct subprocess_info *info, struct cred *new);
 	void (*cleanup)(struct subprocess_info *info);
 	void *data;
@@ -102,11 +112,14 @@ struct program {
 static int program_init(struct subprocess_info *info, struct cred *new)
 {
 	struct program *p = info->data;
-	int ret;
+	int ret = 0;
 
-	info->data = p->data;
-	ret = p->init(info, new);
-	info->data = p;
+	if (p->init) {
+		info->data = p->data;
+		ret = p->init(info, new);
+		info->data = p;
+	}
+	info->path = p->path; /* (G8): the driver could write to it since it was set up */
 	return ret;
 }
 
@@ -138,12 +151,13 @@ static struct subprocess_info *program_set_up(const struct shim_call *c, const s
 		*p = *of;
 		p->ticket = a->ticket;
 		p->id = c->id;
+		p->path = a->name;
 		info = call_usermodehelper_setup(a->name, (char **)c->arg[1], (char **)c->arg[2],
-						 gfp, p->init ? program_init : NULL, program_let_go,
-						 p);
+						 gfp, program_init, program_let_go, p);
 	}
 	if (!info) {
-		umbra.doorbell(UMBRA_OP_RESULT, a->ticket, c->id, -ENOMEM, 0, 0);
+		umbra.doorbell(UMBRA_OP_RESULT, a->ticket, c->id, call_refusal(c->fn, ENOMEM), 0,
+			       0);
 		kfree(p);
 	}
 	return info;
@@ -237,7 +251,7 @@ static u64 call_in_root(const struct shim_call *c, const struct answer *a)
 	case UMBRA_HOW_OPEN_BDEV:
 		return (u64)open_bdev(a, arg[1], (void *)arg[2]);
 	default:
-		return call_refusal(c->fn, EPERM);
+		return call_refuse(c, EPERM);
 	}
 }
 
@@ -256,7 +270,7 @@ u64 call_carry_out(struct shim_call *c, const struct answer *a)
 	if (fn->name_arg < 6)
 		field = c->arg[fn->name_arg] + fn->field_off;
 	if (name_put_in_place(c, a, field, array)) {
-		ret = call_refusal(fn, EFAULT);
+		ret = call_refuse(c, EFAULT);
 	} else {
 		ret = call_real(c);
 		if (a->name && !umbra_succeeded(fn->refusal, ret))

@@ -329,12 +329,12 @@ u64 umbra_gate_enter(struct umbra_regs *regs)
 	s64 err;
 	u64 ret;
 
-	/* The kernel's function is another one than the catalogue's (vmm/gate/info_page.c). */
-	if (!fn->real)
-		return call_refusal(fn, ENOSYS);
 	a.big = NULL;
 	c.can_sleep = !in_atomic() && !irqs_disabled();
 	memcpy(c.arg, regs->arg, sizeof(regs->arg));
+	/* The kernel's function is another one than the catalogue's (vmm/gate/info_page.c). */
+	if (!fn->real)
+		return call_refuse(&c, ENOSYS);
 	/* the driver's arguments on its stack, or any bytes at the top of one: always mapped */
 	if (fn->nargs > 6 || fn->flags & UMBRA_FN_VARIADIC)
 		memcpy(c.arg + 6, regs->stack, sizeof(c.arg) - sizeof(regs->arg));
@@ -348,7 +348,7 @@ u64 umbra_gate_enter(struct umbra_regs *regs)
 	if (err && fn->refusal == UMBRA_REFUSE_NEVER)
 		return fn->form == UMBRA_FORM_STRING ? 0 : call_real(&c);
 	if (err)
-		return call_refusal(fn, -err);
+		return call_refuse(&c, -err);
 	switch (a.verdict) {
 	case UMBRA_PASS:
 	case UMBRA_REWRITE:
@@ -359,7 +359,7 @@ u64 umbra_gate_enter(struct umbra_regs *regs)
 		break;
 	case UMBRA_DENY:
 	default:
-		ret = call_refusal(fn, a.error ? a.error : EPERM);
+		ret = call_refuse(&c, a.error ? a.error : EPERM);
 		break;
 	}
 	kfree(a.big);

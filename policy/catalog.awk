@@ -64,6 +64,8 @@ function word(key, value)
 		return origin_of(value)
 	if (key == "strvec")
 		return ".has_strvec = true, .strvec_arg = " number(value) ", "
+	if (key == "clears")
+		return ".clears = " (number(value) + 1) ", "
 	if (key == "object")
 		return value == "result" ? ".object_is_result = true, " : ".object_arg = " number(value) ", "
 	fail("unknown word \"" key "=\"")

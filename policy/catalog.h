@@ -86,6 +86,7 @@ struct catalog_fn {
 	/* the argument that identifies the object; only of functions that undo or have an undo */
 	u8 object_arg;
 	u8 strvec_arg;	       /* with has_strvec: a char ** that is recorded with the call */
+	u8 clears;	       /* 1 + the argument: a pointer to what is NULL after a failure; 0 */
 	bool object_is_result; /* the return value identifies the object, not an argument */
 	bool has_strvec;
 	bool undoes;  /* undoes others: the ledger's entry of its object is dropped */

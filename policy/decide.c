@@ -165,7 +165,7 @@ static void decision_pass_path(struct decision *d, const struct policy_request *
 	bool program = r->fn->space == SPACE_PROGRAM;
 
 	/* in a root of the calling task's own the same text may name another file */
-	if (!r->root && !strcmp(r->name, p->text))
+	if (!r->root && (program || !r->atomic) && !strcmp(r->name, p->text))
 		decision_pass(d, r->name, rule);
 	else if (program)
 		decision_below(d, "", p, 0, rule);

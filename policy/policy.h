@@ -90,9 +90,9 @@ struct policy_request {
 	unsigned vcpu;
 	u32 pid;
 	const char *command; /* or NULL */
-	bool by_user;  /* a user of the guest chose the name, not the driver */
-	bool too_long; /* the name did not fit REQUEST_NAME_MAX */
-	bool atomic;   /* made where one cannot sleep */
+	bool by_user;	     /* a user of the guest chose the name, not the driver */
+	bool too_long;	     /* the name did not fit REQUEST_NAME_MAX */
+	bool atomic;	     /* made where one cannot sleep */
 };
 
 struct decision {

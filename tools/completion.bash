@@ -185,7 +185,7 @@ _vmm_positional()
 		[a-z]*) [[ " ${candidates[*]-} " == *" $word "* ]] || _vmm_words '' "$begun" "$word" ;;
 		*:FILE*) _vmm_value '' "$begun" "$word" ;;
 		GUEST* | NAME*) _vmm_part '' "$begun" GUEST ;;
-		FILE* | *.ko* | DIR*) _vmm_part '' "$begun" "$word" ;;
+		FILE* | KERNEL* | *.ko* | DIR*) _vmm_part '' "$begun" "$word" ;;
 		esac
 	done < <(_vmm_usages "$help")
 }

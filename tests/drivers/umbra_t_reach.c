@@ -151,13 +151,14 @@ static void make_directory(void)
 static void reach_firmware(void)
 {
 	struct device *dev = root_device_register("umbra_t_reach");
-	const struct firmware *fw;
+	const struct firmware *fw = (void *)8; /* a failure makes it NULL */
 	int ret;
 
 	if (IS_ERR(dev))
 		return;
 	ret = request_firmware_direct(&fw, "fw", dev);
 	got("request_firmware_direct", ret ? ret : (long)fw->size);
+	got("its-firmware-is-none", !fw);
 	if (!ret)
 		release_firmware(fw);
 	root_device_unregister(dev);

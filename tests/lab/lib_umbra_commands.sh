@@ -30,13 +30,6 @@ umbra_qmp()
 	jq -ce .return <<<"$answer" || { echo "$1: $answer" >&2; return 1; }
 }
 
-# umbra_pass FD NAME: a descriptor of this shell's goes to the guest's VMM.
-umbra_pass()
-{
-	timeout 60 virsh -q qemu-monitor-command "$umbra_domain" --pass-fds "$1" \
-		"{\"execute\":\"getfd\",\"arguments\":{\"fdname\":\"$2\"}}" </dev/null | jq -ce .return
-}
-
 # umbra_pass_file FILE NAME
 umbra_pass_file()
 {
@@ -177,7 +170,8 @@ try_driver_unload()
 try_session_list()
 {
 	umbra_qmp umbra-session-list | tee -a /dev/stderr |
-		jq -e 'map(select(.session == "a" or .session == "b") | .drivers == 1 and .pages > 0 and (.shadow | startswith("0x"))) == [true, true]'
+		jq -e 'map(select(.session == "a" or .session == "b") | .drivers == (if .session == "a" then 2 else 1 end) and
+			.pages > 0 and (.shadow | startswith("0x"))) == [true, true]'
 }
 
 # A driver that is loaded calls what is decided about.

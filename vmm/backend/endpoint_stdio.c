@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/exit_code.h"
+#include "base/reopen.h"
 #include "base/terminal.h"
 #include "vmm/backend/endpoint_int.h"
 #include "vmm/backend/file_inlet.h"
@@ -350,11 +351,20 @@ static int open_path(struct stdio *c, struct err *e)
 /* Takes over a file that the starter has open: nothing of its path, if it has one, is asked. */
 static int take_given(struct stdio *c, struct err *e)
 {
-	int fd = c->ep.c.what->fd, flags = fcntl(fd, F_GETFL);
+	int fd = c->ep.c.what->fd, flags = fcntl(fd, F_GETFL), own = -1;
+	struct stat st;
 
 	snprintf(c->given, sizeof(c->given), "descriptor %d", fd);
 	if (flags < 0 || flags & O_PATH || (flags & O_ACCMODE) == O_RDONLY)
 		return err_set(e, -EBADF, "%s: %s: not open for writing", c->ep.c.name, c->given);
+	/* O_NONBLOCK is the open file's, which others may have, too (base/reopen.h). */
+	if (!fstat(fd, &st))
+		own = reopen_nonblock(fd, &st, O_WRONLY);
+	if (own >= 0) {
+		close(fd);
+		c->file = own;
+		return 0;
+	}
 	if (fcntl(fd, F_SETFD, FD_CLOEXEC) || fcntl(fd, F_SETFL, flags | O_NONBLOCK))
 		return err_set(e, -errno, "%s: %s: %s", c->ep.c.name, c->given, strerror(errno));
 	c->file = fd;

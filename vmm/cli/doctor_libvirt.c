@@ -25,10 +25,15 @@
  * tools/umbra-qemu/apparmor, which is installed as OURS.
  */
 static const char *const rules[] = {
-	"/usr/bin/umbra-qemu rmix,", "/usr/bin/vmm rmix,",
-	"/usr/lib/umbra/** rmix,",   "/usr/bin/qemu-storage-daemon rmix,",
-	"/etc/umbra/** r,",	     "/var/lib/umbra/** r,",
-	"/var/cache/umbra/** r,",    "owner /var/lib/umbra/records/** rwk,",
+	"/usr/bin/umbra-qemu rmix,",
+	"/usr/bin/vmm rmix,",
+	"/usr/lib/umbra/** rmix,",
+	"/usr/bin/qemu-storage-daemon rmix,",
+	"/etc/umbra/** r,",
+	"/var/lib/umbra/** r,",
+	"/var/cache/umbra/ r,",
+	"/var/cache/umbra/** r,",
+	"owner /var/lib/umbra/records/** rwk,",
 };
 
 struct look {

@@ -104,7 +104,7 @@ static const struct run_option table[] = {
 	  "as libvirt's machine q35 has it; repeatable. chassis, port: numbers\n"
 	  "that the guest shows", .repeat = true, .spec = spec_take_root_port },
 	{ "console",
-	  "stdio|attach|pty|socket=PATH|socket-fd=N|file=PATH|file-fd=N[,log=PATH|,log-fd=N][,id=ID]"
+	  "stdio|attach|pty|socket=PATH|socket-fd=N|file=PATH|file-fd=N[,log=PATH][,log-fd=N][,id=ID]"
 	  "[,slot=N][,bus=PORT]",
 	  "a virtio console (hvc0) beside the serial port, both on this.\n"
 	  "attach keeps the last 64 KiB for `vmm console`, socket for who\n"
@@ -114,7 +114,7 @@ static const struct run_option table[] = {
 	  "in QMP; slot: the PCI slot of the device that console and ports share",
 	  .spec = spec_take_console },
 	{ "port",
-	  "NAME=pty|socket=PATH|socket-fd=N|file=PATH|file-fd=N[,log=PATH|,log-fd=N][,id=ID]"
+	  "NAME=pty|socket=PATH|socket-fd=N|file=PATH|file-fd=N[,log=PATH][,log-fd=N][,id=ID]"
 	  "[,device=ID][,slot=N][,bus=PORT]",
 	  "/dev/virtio-ports/NAME of the guest; repeatable. device: its name in\n"
 	  "the event VSERPORT_CHANGE, when the guest opens or closes it",

@@ -184,13 +184,29 @@ static bool lies_in(const char *path, const char *dir)
 	return !strncmp(path, dir, len) && path[len] == '/' && !strchr(path + len + 1, '/');
 }
 
+/*
+ * Could @path lie in a directory of control sockets, by its name? To look for that directory makes
+ * it, where it is in /tmp.
+ */
+static bool is_named_so(const char *path)
+{
+	const char *file = strrchr(path, '/'), *dir = file;
+
+	while (dir && dir > path && dir[-1] != '/')
+		dir--;
+	return dir && !strncmp(dir, "umbra", 5) && (dir + 5 == file || dir[5] == '-');
+}
+
 int socket_dir_hold(const char *path)
 {
 	char *dir = NULL;
 	struct flock l;
 	struct stat st;
-	int fd = socket_dir_find(&dir, false, NULL);
+	int fd;
 
+	if (!is_named_so(path))
+		return -ENOENT;
+	fd = socket_dir_find(&dir, false, NULL);
 	if (fd)
 		return fd;
 	if (!dir || !lies_in(path, dir) || lstat(path, &st) || !S_ISSOCK(st.st_mode)) {

@@ -109,6 +109,7 @@ static int describe_fn(const struct kernel *k, const struct catalog_fn *fn, stru
 	d->strvec_arg = fn->strvec_arg;
 	d->refusal = (u8)fn->refusal;
 	d->how = (u8)fn->how;
+	d->clears = fn->clears;
 	if (!ex)
 		return 0;
 	ret = kernel_params(k, fn->name, &count, &variadic);

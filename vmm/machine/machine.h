@@ -44,7 +44,7 @@
  *        exit that is not known
  *  (E7)  all vCPUs are halted, interrupts off  machine_run.c on_halt_watch()      HALTED 14
  *  (E8)  Ctrl-a x on the console               endpoint_stdio.c filter_escapes()  ESCAPE 15
- *  (E9)  a signal of guest_config.end_signals  guest.c on_guest_signal()          128 + signal
+ *  (E9)  a signal of guest_config.end_signals  guest_start.c on_guest_signal()    128 + signal
  *  (E10) QMP system_reset                      run_state.c reset_guest()          REBOOT 10
  *  (E11) QMP quit                              run_state.c end_guest()            128 + SIGTERM
  *  (E12) the shim or a driver of the command   doorbell.c agent_failed();         ERROR 1
@@ -70,8 +70,8 @@
  * (E1) to (E7), and at a reset that --no-reboot forbids: machine_rest() serves the loop until an
  * (E10), which starts the guest anew, paused; or (E8), (E9), (E11), (E12), (E13). Else guest_end()
  * waits for the threads of the disks, of the files that console, ports, firmware and record write,
- * and of those that close what starts have read, which the host's kernel may hold, and serves the
- * loop meanwhile; then it ends the parts downwards, by (L5) of lifecycle.h: the console waits up
+ * of files of clients that are read, and of those that close what starts have read, which the
+ * host's kernel may hold, and serves the loop meanwhile; then it ends the parts downwards, by (L5) of lifecycle.h: the console waits up
  * to 700 ms for its readers, the devices' threads are joined, the record is closed. If sessions
  * have not loaded all their drivers by an (E1), guest_run() makes its code ERROR, and does not
  * rest.

@@ -35,6 +35,8 @@ files()
 	local append=$APPEND
 
 	cp "$CLOUD/vmlinuz" "$DUMMY" /var/lib/umbra/
+	chmod 644 /var/lib/umbra/vmlinuz
+	vmm prepare /var/lib/umbra/vmlinuz
 	truncate -s 4M /var/lib/libvirt/images/a1.img
 	install -d -o libvirt-qemu /var/lib/umbra/records
 	rm -f /var/lib/umbra/records/a1 /var/log/libvirt/qemu/a1.log # of a run before this one
@@ -235,4 +237,9 @@ test_a_users_own_libvirtd_runs_a_guest()
 	expect_in "$WORK/console.session" '^@@ got hello'
 	expect_in "$WORK/ps.session" '^vmm run --confine managed .*--name s1'
 	expect_equal "$(jq -c '.return.confinement.missing | keys' "$WORK/op.session-qemu-monitor-command")" '["pid"]'
+}
+
+test_a_kernel_that_root_has_prepared_is_found()
+{
+	expect_equal "$(jq .return.kernel.prepared "$WORK/info")" true
 }

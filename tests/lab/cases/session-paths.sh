@@ -135,6 +135,7 @@ blkdev_get_by_dev -6
 kern_path_create 0
 vfs_mkdir 0
 request_firmware_direct 6
+its-firmware-is-none 0
 call_usermodehelper_setup 1
 call_usermodehelper_exec 0
 its-callbacks 11
@@ -161,7 +162,7 @@ sock_create -1
 __sock_create -1
 sock_create_lite -1
 kern_path 0
-dentry_open 0
+dentry_open -1
 kern_path-out -2
 kern_path-magic -18
 kernel_read_file_from_path d
@@ -174,13 +175,14 @@ blkdev_get_by_path -6
 blkdev_get_by_dev -1
 kern_path_create -1
 request_firmware_direct -1
+its-firmware-is-none 1
 call_usermodehelper_setup 0
 __request_module -1
 prepare_kernel_cred 0
 commit_creds -1
-send_sig -1
+send_sig 0
 kill_pid -1
-access_process_vm -1
+access_process_vm 0
 register_kprobe -1
 register_kretprobe -1
 register_ftrace_function -1
@@ -202,6 +204,7 @@ access_process_vm
 blkdev_get_by_dev
 call_usermodehelper_setup
 commit_creds
+dentry_open
 emergency_restart
 file_open_root
 kern_path_create
@@ -217,7 +220,6 @@ register_ftrace_function
 register_kprobe
 register_kretprobe
 request_firmware_direct
-send_sig
 sock_create
 sock_create_kern
 sock_create_lite

@@ -49,6 +49,7 @@ static const char all_rules[] = "# mine\n"
 				"/usr/bin/qemu-storage-daemon rmix,\n"
 				"/etc/umbra/** r,\n"
 				"\t/var/lib/umbra/**\tr,\n"
+				"/var/cache/umbra/ r,\n"
 				"/var/cache/umbra/** r,\n"
 				"owner  /var/lib/umbra/records/** rwk,\n";
 
