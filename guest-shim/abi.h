@@ -211,7 +211,7 @@ struct umbra_regs {
 #define UMBRA_FRAME_HAS_NAME 0x8
 #define UMBRA_FRAME_NESTED   0x10 /* interrupted another call between marshal and doorbell */
 
-#define UMBRA_NAME_MAX 4096
+#define UMBRA_NAME_MAX	  4096
 #define UMBRA_COMMAND_MAX 16 /* TASK_COMM_LEN, with the NUL */
 
 /* Offsets and lengths (with the NUL) of strings are into data[]; length 0: absent. */

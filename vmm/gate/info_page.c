@@ -92,8 +92,8 @@ static int describe_members(const struct kernel *k, const struct catalog_fn *fn,
 }
 
 /*
- * Describes one function of the catalogue for this kernel: address, and offsets from its BTF. -errno
- * with the reason: the kernel has another function of that name.
+ * Describes one function of the catalogue for this kernel: address, and offsets from its BTF.
+ * -errno with the reason: the kernel has another function of that name.
  */
 static int describe_fn(const struct kernel *k, const struct catalog_fn *fn, struct umbra_fn *d,
 		       struct err *e)
@@ -168,7 +168,7 @@ int gate_fill_info(struct gate *g, struct err *e)
 	for (i = 0; i < n; i++) {
 		struct umbra_fn *d = &g->info->fns[i];
 
-		/* One that does not fit has no address: the shim refuses it, as if there were none. */
+		/* One that does not fit has no address: the shim refuses it. */
 		if (!describe_fn(g->k, &all[i], d, NULL) && d->real)
 			d->real += g->kaslr;
 	}

@@ -24,7 +24,7 @@
 #include "vmm/machine/threads.h"
 #include "vmm/machine/vcpu_reset.h"
 
-#define GP_VECTOR   13
+#define GP_VECTOR 13
 /*
  * Who has asked for the special registers at an exit asks at the next ones, too (a driver's calls):
  * for so many KVM_RUNs they come along, which costs less than a system call for them, and more than

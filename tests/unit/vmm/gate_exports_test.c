@@ -94,7 +94,8 @@ static const struct umbra_answer *call_by_name(struct fixture *f, unsigned calle
 		fr->name.len = fr->used = (u32)strlen(name) + 1;
 		memcpy(fr->data, name, fr->used);
 	}
-	assert_int_equal(gate_call(&f->g, 1, 2, UMBRA_ID(caller, catalog_index(catalog_find(fn)))), 0);
+	assert_int_equal(gate_call(&f->g, 1, 2, UMBRA_ID(caller, catalog_index(catalog_find(fn)))),
+			 0);
 	return &f->g.answers[2];
 }
 

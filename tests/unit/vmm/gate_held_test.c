@@ -123,8 +123,8 @@ static void *register_device(void *arg)
 	fr->name.len = fr->used = sizeof("lime");
 	memcpy(fr->data, "lime", sizeof("lime"));
 	fr->args[0] = 0xffff888000001000;
-	f->rax =
-		gate_call(&f->g, 1, 0, UMBRA_ID(f->one, catalog_index(catalog_find("misc_register"))));
+	f->rax = gate_call(&f->g, 1, 0,
+			   UMBRA_ID(f->one, catalog_index(catalog_find("misc_register"))));
 	return NULL;
 }
 
