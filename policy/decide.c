@@ -43,6 +43,15 @@ static void decision_pass(struct decision *d, const char *name, const char *rule
 		memcpy(d->name, name, strlen(name) + 1);
 }
 
+/* Decides what nothing else in the session covers; @name as of decision_pass(). */
+static void decide_by_default(const struct policy_session *s, const char *name, struct decision *d)
+{
+	if (s->default_pass)
+		decision_pass(d, name, s->default_rule);
+	else
+		decision_deny(d, EPERM, s->default_rule);
+}
+
 /* Compares a driver's name with a rule's as the kernel compares modules': '-' and '_' are one. */
 static bool driver_is(const char *name, const char *wanted)
 {
@@ -242,10 +251,7 @@ static void decide_name(const struct policy_session *s, const char *driver,
 	} else if (rule && rule->action == ACTION_PASS) {
 		decision_pass(d, r->name, rule->rule);
 	} else if (!t->before) {
-		if (s->default_pass)
-			decision_pass(d, r->name, s->default_rule);
-		else
-			decision_deny(d, EPERM, s->default_rule);
+		decide_by_default(s, r->name, d);
 	} else if (r->by_user && name_is_valid(r->fn->space, r->name)) {
 		decision_pass(d, r->name, "a user chose the name");
 	} else {
@@ -308,10 +314,8 @@ static void decide_nameless(const struct policy_session *s, const char *driver,
 		decision_deny(d, rule->error, rule->rule);
 	else if (rule && rule->action == ACTION_PASS)
 		decision_pass(d, NULL, rule->rule);
-	else if (r->fn->reaches && !s->default_pass)
-		decision_deny(d, EPERM, s->default_rule);
 	else if (r->fn->reaches)
-		decision_pass(d, NULL, s->default_rule);
+		decide_by_default(s, NULL, d);
 	else
 		decision_pass(d, NULL, refusable ? "no name to check" : "undoing is never refused");
 }
@@ -335,7 +339,7 @@ void policy_decide(const struct policy_session *s, const char *driver,
 	else if (!r->name)
 		decision_deny(d, r->fn->space == SPACE_FILE ? EFAULT : EINVAL,
 			      "no name: a NULL pointer");
-	else if (r->fn->space == SPACE_FILE || r->fn->space == SPACE_PROGRAM)
+	else if (catalog_is_path(r->fn))
 		decide_path(s, driver, r, d);
 	else if (r->fn->space == SPACE_EXPORT)
 		decide_export(s, driver, r, d);

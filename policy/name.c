@@ -44,33 +44,16 @@ static bool net_is_valid(const char *name)
 }
 
 /*
- * Checks the name of a misc device. A slash in it makes a directory below /dev, and sysfs writes it
- * as an exclamation mark. A .. there would leave the directory that a template sets before it.
+ * Checks that no part of @name between @separators is empty or "..", which would leave the directory
+ * that a template sets in front; nor ".", unless @dot.
  */
-static bool misc_is_valid(const char *name)
+static bool parts_are_valid(const char *name, const char *separators, bool dot)
 {
 	for (;;) {
-		size_t len = strcspn(name, "/!");
+		size_t len = strcspn(name, separators);
 
-		if (!len || (len == 1 && name[0] == '.') ||
+		if (!len || (len == 1 && name[0] == '.' && !dot) ||
 		    (len == 2 && name[0] == '.' && name[1] == '.'))
-			return false;
-		name += len;
-		if (!*name++)
-			return true;
-	}
-}
-
-/*
- * Checks the name of a firmware's file, which the kernel looks for below some directories: one with
- * a .. in it would be found outside of them, and of the one that a template sets in front.
- */
-static bool firmware_is_valid(const char *name)
-{
-	for (;;) {
-		size_t len = strcspn(name, "/");
-
-		if (!len || (len == 2 && name[0] == '.' && name[1] == '.'))
 			return false;
 		name += len;
 		if (!*name++)
@@ -83,10 +66,10 @@ bool name_is_valid(enum name_space space, const char *name)
 	switch (space) {
 	case SPACE_NET:
 		return net_is_valid(name);
-	case SPACE_MISC:
-		return misc_is_valid(name);
-	case SPACE_FIRMWARE:
-		return firmware_is_valid(name);
+	case SPACE_MISC: /* a slash is a directory below /dev; sysfs writes an exclamation mark */
+		return parts_are_valid(name, "/!", false);
+	case SPACE_FIRMWARE: /* a file below the kernel's directories of firmware */
+		return parts_are_valid(name, "/", true);
 	case SPACE_NONE:
 	case SPACE_FILE:
 	case SPACE_LINK:

@@ -71,10 +71,10 @@
  * (E10), which starts the guest anew, paused; or (E8), (E9), (E11), (E12), (E13). Else guest_end()
  * waits for the threads of the disks, of the files that console, ports, firmware and record write,
  * of files of clients that are read, and of those that close what starts have read, which the
- * host's kernel may hold, and serves the loop meanwhile; then it ends the parts downwards, by (L5) of lifecycle.h: the console waits up
- * to 700 ms for its readers, the devices' threads are joined, the record is closed. If sessions
- * have not loaded all their drivers by an (E1), guest_run() makes its code ERROR, and does not
- * rest.
+ * host's kernel may hold, and serves the loop meanwhile; then it ends the parts downwards, by (L5)
+ * of lifecycle.h: the console waits up to 700 ms for its readers, the devices' threads are joined,
+ * the record is closed. If sessions have not loaded all their drivers by an (E1), guest_run() makes
+ * its code ERROR, and does not rest.
  *
  * The request that wins:
  *  (W1) The first.
