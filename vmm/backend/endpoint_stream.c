@@ -122,10 +122,7 @@ static void stream_drop_fd(void *arg, int fd)
 {
 	const struct stream *s = arg;
 
-	if (s->ep.c.closer)
-		closer_close(s->ep.c.closer, fd, "a client's descriptor");
-	else
-		close(fd);
+	closer_close(s->ep.c.closer, fd, "a client's descriptor");
 }
 
 static void stream_hang_up(struct stream *s)

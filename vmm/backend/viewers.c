@@ -152,10 +152,7 @@ static void viewer_drop_fd(void *arg, int fd)
 {
 	const struct viewer *w = arg;
 
-	if (w->v->closer)
-		closer_close(w->v->closer, fd, "a viewer's descriptor");
-	else
-		close(fd);
+	closer_close(w->v->closer, fd, "a viewer's descriptor");
 }
 
 static void viewer_leave(struct viewer *w)

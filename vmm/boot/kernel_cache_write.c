@@ -211,7 +211,19 @@ static int write_by_child(const struct bzimage *b, int fd)
 	return ended == pid && WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : -EINVAL;
 }
 
-static int add_kernel(int dirfd, const char *name, const struct bzimage *b)
+/* Writes @b, or what is prepared of it, to @fd, the file "new" of the directory. */
+typedef int write_fn(int dirfd, const struct bzimage *b, int fd);
+
+static int write_kernel(int dirfd, const struct bzimage *b, int fd)
+{
+	int ret = write_by_child(b, fd);
+
+	/* The child that wrote it may have been taken over by the bzImage that it parsed. */
+	return !ret && !kernel_is_present(dirfd, "new", b) ? -EBADMSG : ret;
+}
+
+/* Adds the file @name to the directory, as a whole or not at all. */
+static int add_file(int dirfd, const char *name, const struct bzimage *b, write_fn *fn)
 {
 	int fd, ret;
 
@@ -219,10 +231,7 @@ static int add_kernel(int dirfd, const char *name, const struct bzimage *b)
 	fd = openat(dirfd, "new", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
-	ret = write_by_child(b, fd);
-	/* The child that wrote it may have been taken over by the bzImage that it parsed. */
-	if (!ret && !kernel_is_present(dirfd, "new", b))
-		ret = -EBADMSG;
+	ret = fn(dirfd, b, fd);
 	if (!ret && fdatasync(fd))
 		ret = -errno;
 	close(fd);
@@ -270,7 +279,7 @@ void kernel_cache_store(const struct cache_lock *l, const char *path, const stru
 	if (prepared_key(b.data, b.len, b.key))
 		goto out;
 	cache_key_name(b.key, CACHE_SUFFIX, name);
-	if (!kernel_is_present(l->dir, name, &b) && add_kernel(l->dir, name, &b))
+	if (!kernel_is_present(l->dir, name, &b) && add_file(l->dir, name, &b, write_kernel))
 		goto out;
 	if (kernel_cache_may_link(path, st))
 		add_link(l->dir, name, st);
@@ -316,23 +325,10 @@ static bool image_is_present(int dirfd, const char *name, int fd, size_t len)
 	return same;
 }
 
-static int add_image(int dirfd, const char *name, const struct bzimage *b)
+static int write_image(int dirfd, const struct bzimage *b, int fd)
 {
-	int fd, ret;
-
-	unlinkat(dirfd, "new", 0);
-	fd = openat(dirfd, "new", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return -errno;
-	ret = file_write(fd, b->data, b->len);
-	if (!ret && fdatasync(fd))
-		ret = -errno;
-	close(fd);
-	if (!ret && renameat(dirfd, "new", dirfd, name))
-		ret = -errno;
-	if (ret)
-		unlinkat(dirfd, "new", 0);
-	return ret;
+	(void)dirfd;
+	return file_write(fd, b->data, b->len);
 }
 
 /* Stores kernel and image of @b, of which @fd is the file and stat(2) said @st. */
@@ -345,9 +341,9 @@ static int share_in(const struct cache_lock *l, const struct bzimage *b, const s
 	cache_key_name(b->key, CACHE_SUFFIX, name);
 	cache_key_name(b->key, IMAGE_SUFFIX, image);
 	if (!kernel_is_present(l->dir, name, b))
-		ret = add_kernel(l->dir, name, b);
+		ret = add_file(l->dir, name, b, write_kernel);
 	if (!ret && !image_is_present(l->dir, image, fd, b->len))
-		ret = add_image(l->dir, image, b);
+		ret = add_file(l->dir, image, b, write_image);
 	if (!ret)
 		ret = publish_file(l->dir, name);
 	if (!ret)

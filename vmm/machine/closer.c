@@ -91,8 +91,13 @@ int closer_create(struct closer **out, struct machine *m)
 void closer_close(struct closer *c, int fd, const char *what)
 {
 	size_t len = strlen(what) + 1;
-	struct closing *n = c->more ? malloc(sizeof(*n) + len) : NULL;
+	struct closing *n;
 
+	if (!c) {
+		close(fd);
+		return;
+	}
+	n = c->more ? malloc(sizeof(*n) + len) : NULL;
 	/* Without memory it stays open, since a close here might never return. */
 	if (n) {
 		n->next = NULL;

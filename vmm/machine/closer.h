@@ -29,7 +29,8 @@ int closer_create(struct closer **out, struct machine *m);
  */
 void closer_destroy(struct closer *c);
 /*
- * Takes @fd, to be closed soon; @what is for messages and is copied. Never waits. Main thread.
+ * Takes @fd, to be closed soon; @what is for messages and is copied. Never waits. Main thread. With
+ * a NULL @c it is closed at once: there is no guest whose loop could be held up.
  */
 void closer_close(struct closer *c, int fd, const char *what);
 /*
