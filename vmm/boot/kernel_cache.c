@@ -45,7 +45,7 @@ static void start_writer(const char *dir, const char *path, const struct stat *s
 	}
 }
 
-int kernel_cache_find(struct kernel **out, int fd, const char *path)
+static int find_prepared(struct kernel **out, int fd, const char *path)
 {
 	unsigned uid = (unsigned)getauxval(AT_EUID); /* no system call */
 	char dir[CACHE_PATH];
@@ -62,6 +62,14 @@ int kernel_cache_find(struct kernel **out, int fd, const char *path)
 	if (has_own)
 		start_writer(dir, path, &st, fd);
 	return -ENOENT;
+}
+
+int kernel_cache_find(struct kernel **out, int fd, const char *path)
+{
+	int ret = find_prepared(out, fd, path);
+
+	kernel_cache_leave_shared();
+	return ret;
 }
 
 /* Waits for @child; a signal of @set that comes meanwhile, and is not ignored, ends it. */

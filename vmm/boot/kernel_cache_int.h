@@ -69,6 +69,8 @@ void kernel_cache_mute(void);
  * @path, of which fstat(2) says @st. -ENOENT, or -errno of open(2): nothing that is of use.
  */
 int kernel_cache_find_shared(struct kernel **out, int fd, const char *path, const struct stat *st);
+/* Closes what kernel_cache_look_at_shared() has opened, if nobody has looked there since. */
+void kernel_cache_leave_shared(void);
 /* Returns true if the two files have the same bytes from the start on, @len each. */
 bool kernel_cache_same_bytes(int a, int b, u64 len);
 

@@ -121,6 +121,13 @@ void kernel_cache_look_at_shared(void)
 	looked_at = dir;
 }
 
+void kernel_cache_leave_shared(void)
+{
+	if (looked_at >= 0)
+		close(looked_at);
+	looked_at = -1;
+}
+
 int kernel_cache_find_shared(struct kernel **out, int fd, const char *path, const struct stat *st)
 {
 	int dir = looked_at >= 0 ? looked_at : kernel_cache_dir(kernel_cache_shared_path(), ROOT);

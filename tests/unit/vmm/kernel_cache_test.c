@@ -579,7 +579,7 @@ static bool open_as_nobody(const char *path, const char *nobodys_cache)
 	pid_t pid;
 
 	assert_true(exe >= 0);
-	pid = fork();
+	pid = child_fork();
 	if (!pid) {
 		char *const argv[] = { "kernel_cache_test",	      OPEN_KERNEL,
 				       (char *)(uintptr_t)path,	      shared,
@@ -592,7 +592,7 @@ static bool open_as_nobody(const char *path, const char *nobodys_cache)
 		_exit(127);
 	}
 	close(exe);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
+	child_await(pid, &status);
 	assert_true(WIFEXITED(status));
 	assert_true(!WEXITSTATUS(status) || WEXITSTATUS(status) == UNPREPARED);
 	return !WEXITSTATUS(status);
@@ -690,6 +690,31 @@ static void test_shared_in_a_user_namespace(void **state)
 	assert_int_equal(chown(path, 0, 0), 0);
 	assert_false(open_as_nobody(file, none));
 	look_first = NULL;
+}
+
+/* What was looked at is not left open by a start that finds its kernel elsewhere. */
+static void test_a_look_is_not_left_open(void **state)
+{
+	struct err e = { "" };
+	struct kernel *k;
+	char own[160];
+	int next;
+
+	(void)state;
+	if (geteuid())
+		skip();
+	/* Root's has it not, so the own cache gets it. */
+	snprintf(own, sizeof(own), "%s/k0", top);
+	assert_false(open_and_check(own, SYNTH_INIT_SIZE + 4096));
+	assert_true(open_and_check(own, SYNTH_INIT_SIZE + 4096));
+	next = dup(0);
+	close(next);
+	kernel_cache_look_at_shared();
+	assert_int_equal(fcntl(next, F_GETFD), FD_CLOEXEC);
+	if (open_by_cache(&k, own, &e))
+		fail_msg("%s", e.text);
+	kernel_close(k);
+	assert_int_equal(fcntl(next, F_GETFD), -1);
 }
 
 /* Other bytes of the same length, with the times of those that were prepared. */
@@ -842,6 +867,7 @@ int main(int argc, char **argv)
 		SHARED(test_shared_in_a_user_namespace),
 		SHARED(test_shared_by_bytes),
 		SHARED(test_shared_is_roots_alone),
+		SHARED(test_a_look_is_not_left_open),
 		SHARED(test_sharing_again_repairs),
 		SHARED(test_shared_is_bounded),
 		cmocka_unit_test_setup(test_what_is_not_shared, setup),
