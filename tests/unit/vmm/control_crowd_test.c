@@ -25,6 +25,7 @@
 #include "base/clock.h"
 #include "base/loop.h"
 #include "base/sanitizer.h"
+#include "tests/unit/vmm/send_fds.h"
 #include "vmm/control/control.h"
 
 #define CROWD (CONTROL_CLIENTS + 16)
@@ -221,26 +222,13 @@ static void close_one_half(struct crowd *c, int fd)
 static void pass_descriptors(struct crowd *c, int fd)
 {
 	static const char text[] = "{\"execute\":\"getfd\",\"arguments\":{\"fdname\":\"x\"}}";
-	union {
-		char space[CMSG_SPACE(3 * sizeof(int))];
-		struct cmsghdr align;
-	} control = { { 0 } };
-	char copy[sizeof(text)];
-	struct iovec iov = { copy, sizeof(text) - 1 };
-	struct msghdr h = { .msg_iov = &iov,
-			    .msg_iovlen = 1,
-			    .msg_control = &control,
-			    .msg_controllen = sizeof(control) };
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC), three[] = { null, null, null };
 
-	memcpy(copy, text, sizeof(text));
-	control.align = (struct cmsghdr){ CMSG_LEN(sizeof(three)), SOL_SOCKET, SCM_RIGHTS };
-	memcpy(CMSG_DATA(&control.align), three, sizeof(three));
 	/* Answers are waited for: what was sent before an end that comes early is not looked at. */
 	say(fd, HELLO, now_ms() + 50);
 	if (hear(fd, "return", now_ms() + ANSWER_MS))
 		for (unsigned i = 0; i < 20 && !is_over(c); i++)
-			if (sendmsg(fd, &h, MSG_NOSIGNAL) < 0)
+			if (send_fds(fd, text, sizeof(text) - 1, three, 3, MSG_NOSIGNAL) < 0)
 				break;
 	hear(fd, "nothing that comes", now_ms() + 50);
 	close(null);

@@ -18,6 +18,7 @@
 
 #include "base/clock.h"
 #include "base/loop.h"
+#include "tests/unit/vmm/send_fds.h"
 #include "vmm/control/control.h"
 
 static void answer_echo(void *arg, struct control_request *r, const json_t *args)
@@ -409,21 +410,9 @@ static void count_drop(void *arg, int fd)
 
 static void pass_stdin(int to)
 {
-	char room[CMSG_SPACE(sizeof(int))]
-		__attribute__((aligned(__alignof__(struct cmsghdr)))) = { 0 };
-	struct iovec iov = { (char[]){ ' ' }, 1 };
-	struct msghdr msg = { .msg_iov = &iov,
-			      .msg_iovlen = 1,
-			      .msg_control = room,
-			      .msg_controllen = sizeof(room) };
-	struct cmsghdr *h = CMSG_FIRSTHDR(&msg);
-	int fd = STDIN_FILENO;
+	const int fd = STDIN_FILENO;
 
-	h->cmsg_level = SOL_SOCKET;
-	h->cmsg_type = SCM_RIGHTS;
-	h->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(h), &fd, sizeof(fd));
-	assert_int_equal(sendmsg(to, &msg, 0), 1);
+	assert_int_equal(send_fds(to, " ", 1, &fd, 1, 0), 1);
 }
 
 /* What clients pass that were never let in is not closed with the listener. */

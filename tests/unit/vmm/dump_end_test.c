@@ -28,6 +28,7 @@
 #include "base/exit_code.h"
 #include "tests/unit/base/thread_await.h"
 #include "tests/unit/vmm/held_file.h"
+#include "tests/unit/vmm/send_fds.h"
 #include "tests/unit/vmm/told_notes.h"
 #include "vmm/control/socket_dir.h"
 #include "vmm/guest/guest.h"
@@ -141,22 +142,8 @@ static void on_port(void *arg, struct vcpu *v, const struct io_pio_access *a)
 /* Sends @text, of as many commands as there are, as one message; @fd goes with it, unless -1. */
 static void send_text(struct fixture *f, const char *text, int fd)
 {
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control = { .bytes = "" };
-	struct iovec iov = { (void *)(uintptr_t)text, strlen(text) };
-	struct msghdr h = { .msg_iov = &iov, .msg_iovlen = 1 };
-
-	if (fd >= 0) {
-		h.msg_control = control.bytes;
-		h.msg_controllen = sizeof(control.bytes);
-		*CMSG_FIRSTHDR(&h) = (struct cmsghdr){ .cmsg_level = SOL_SOCKET,
-						       .cmsg_type = SCM_RIGHTS,
-						       .cmsg_len = CMSG_LEN(sizeof(int)) };
-		memcpy(CMSG_DATA(CMSG_FIRSTHDR(&h)), &fd, sizeof(fd));
-	}
-	assert_int_equal(sendmsg(f->fd, &h, MSG_NOSIGNAL), strlen(text));
+	assert_int_equal(send_fds(f->fd, text, strlen(text), &fd, fd >= 0, MSG_NOSIGNAL),
+			 strlen(text));
 }
 
 /* Returns the answer with @id; what comes before is dropped. */

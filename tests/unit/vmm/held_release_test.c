@@ -13,6 +13,7 @@
 
 #include "base/exit_code.h"
 #include "tests/unit/vmm/held_fixture.h"
+#include "tests/unit/vmm/send_fds.h"
 #include "vmm/boot/probe.h"
 #include "vmm/control/socket_dir.h"
 #include "vmm/machine/closer.h"
@@ -153,22 +154,8 @@ static void the_close_of_a_policy_is_named(void **state)
 /* Sends a blank with @fd, as often as the socket takes it: a client's input without a command. */
 static void stuff(int to, int fd, unsigned n)
 {
-	for (unsigned i = 0; i < n; i++) {
-		char room[CMSG_SPACE(sizeof(int))]
-			__attribute__((aligned(__alignof__(struct cmsghdr)))) = { 0 };
-		struct iovec iov = { (char[]){ ' ' }, 1 };
-		struct msghdr msg = { .msg_iov = &iov,
-				      .msg_iovlen = 1,
-				      .msg_control = room,
-				      .msg_controllen = sizeof(room) };
-		struct cmsghdr *h = CMSG_FIRSTHDR(&msg);
-
-		h->cmsg_level = SOL_SOCKET;
-		h->cmsg_type = SCM_RIGHTS;
-		h->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(h), &fd, sizeof(fd));
-		sendmsg(to, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
-	}
+	for (unsigned i = 0; i < n; i++)
+		send_fds(to, " ", 1, &fd, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 static bool closed_here; /* atomic: the guest's main thread has closed the held file */

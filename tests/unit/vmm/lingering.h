@@ -15,6 +15,8 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/vmm/send_fds.h"
+
 /* Makes one that lingers for @seconds, or until *peer is closed. */
 static inline int lingering_socket(int seconds, int *peer)
 {
@@ -38,20 +40,7 @@ static inline int lingering_socket(int seconds, int *peer)
 /* Sends a byte with @fd, which is closed here. */
 static inline void send_away(int to, int fd)
 {
-	char room[CMSG_SPACE(sizeof(int))]
-		__attribute__((aligned(__alignof__(struct cmsghdr)))) = { 0 };
-	struct iovec iov = { (char[]){ ' ' }, 1 };
-	struct msghdr msg = { .msg_iov = &iov,
-			      .msg_iovlen = 1,
-			      .msg_control = room,
-			      .msg_controllen = sizeof(room) };
-	struct cmsghdr *h = CMSG_FIRSTHDR(&msg);
-
-	h->cmsg_level = SOL_SOCKET;
-	h->cmsg_type = SCM_RIGHTS;
-	h->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(h), &fd, sizeof(fd));
-	assert_int_equal(sendmsg(to, &msg, 0), 1);
+	assert_int_equal(send_fds(to, " ", 1, &fd, 1, 0), 1);
 	close(fd);
 }
 

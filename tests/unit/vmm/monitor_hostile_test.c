@@ -21,6 +21,7 @@
 #include "tests/unit/vmm/gate_fixture.h"
 #include "tests/unit/vmm/monitored.h"
 #include "tests/unit/vmm/qmp_form.h"
+#include "tests/unit/vmm/send_fds.h"
 #include "vmm/backend/console.h"
 #include "vmm/session/driver.h"
 #include "vmm/session/session_commands.h"
@@ -352,15 +353,6 @@ static int sealed_policy(void)
 static bool pass_descriptor(struct client_of *c)
 {
 	char text[] = "{\"execute\":\"getfd\",\"arguments\":{\"fdname\":\"x\"}}";
-	union {
-		char space[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control = { { 0 } };
-	struct iovec iov = { text, sizeof(text) - 1 };
-	struct msghdr h = { .msg_iov = &iov,
-			    .msg_iovlen = 1,
-			    .msg_control = &control,
-			    .msg_controllen = sizeof(control) };
 	int fd = -1, pair[2] = { -1, -1 };
 
 	switch (any(c, 5)) {
@@ -381,10 +373,8 @@ static bool pass_descriptor(struct client_of *c)
 			fd = pair[0];
 		close(pair[1]);
 	}
-	control.align = (struct cmsghdr){ CMSG_LEN(sizeof(fd)), SOL_SOCKET, SCM_RIGHTS };
-	memcpy(CMSG_DATA(&control.align), &fd, sizeof(fd));
 	if (fd >= 0)
-		(void)!sendmsg(c->fd, &h, MSG_NOSIGNAL | MSG_DONTWAIT);
+		send_fds(c->fd, text, sizeof(text) - 1, &fd, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
 	close(fd);
 	return true;
 }

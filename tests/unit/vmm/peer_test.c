@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include "base/loop.h"
+#include "tests/unit/vmm/send_fds.h"
 #include "vmm/control/peer.h"
 
 #define ANSWER	1000U
@@ -105,7 +106,7 @@ static void what_waits_is_not_copied_for_each_answer(void **state)
 
 /* --- descriptors ---------------------------------------------------------------------------- */
 
-#define MANY 253 /* SCM_MAX_FD */
+#define MANY SEND_FDS_MAX
 
 static unsigned dropped;
 
@@ -122,25 +123,13 @@ static void on_wants_turn(struct peer *p)
 }
 
 /* Sends a byte with @n descriptors. */
-static void send_fds(int to, unsigned n)
+static void send_many(int to, unsigned n)
 {
-	char room[CMSG_SPACE(MANY * sizeof(int))]
-		__attribute__((aligned(__alignof__(struct cmsghdr)))) = { 0 };
-	struct iovec iov = { (char[]){ ' ' }, 1 };
-	struct msghdr msg = { .msg_iov = &iov,
-			      .msg_iovlen = 1,
-			      .msg_control = room,
-			      .msg_controllen = CMSG_SPACE(n * sizeof(int)) };
-	struct cmsghdr *h = CMSG_FIRSTHDR(&msg);
-	int fds[MANY];
+	int fds[SEND_FDS_MAX];
 
 	for (unsigned i = 0; i < n; i++)
 		fds[i] = STDIN_FILENO;
-	h->cmsg_level = SOL_SOCKET;
-	h->cmsg_type = SCM_RIGHTS;
-	h->cmsg_len = CMSG_LEN(n * sizeof(int));
-	memcpy(CMSG_DATA(h), fds, n * sizeof(int));
-	assert_int_equal(sendmsg(to, &msg, 0), 1);
+	assert_int_equal(send_fds(to, " ", 1, fds, n, 0), 1);
 }
 
 struct one_peer {
@@ -189,7 +178,7 @@ static void all_descriptors_of_a_message_are_received(void **state)
 
 	(void)state;
 	one_peer_open(&o);
-	send_fds(o.pair[1], MANY);
+	send_many(o.pair[1], MANY);
 	one_peer_serve(&o);
 	assert_int_equal(o.p.n_loose, PEER_LOOSE_FDS);
 	assert_int_equal(dropped, MANY - PEER_LOOSE_FDS);
@@ -205,7 +194,7 @@ static void descriptors_are_dropped_as_they_come(void **state)
 	(void)state;
 	one_peer_open(&o);
 	o.p.drops = true;
-	send_fds(o.pair[1], 2);
+	send_many(o.pair[1], 2);
 	one_peer_serve(&o);
 	assert_int_equal(dropped, 2);
 	assert_int_equal(peer_take_fd(&o.p), -1);
@@ -219,11 +208,11 @@ static void descriptors_on_their_way_are_dropped(void **state)
 
 	(void)state;
 	one_peer_open(&o);
-	send_fds(o.pair[1], 1);
+	send_many(o.pair[1], 1);
 	one_peer_serve(&o); /* reads no more before its turn */
 	assert_true(o.p.more);
-	send_fds(o.pair[1], 9);
-	send_fds(o.pair[1], MANY);
+	send_many(o.pair[1], 9);
+	send_many(o.pair[1], MANY);
 	assert_int_equal(dropped, 0);
 	one_peer_close(&o);
 	assert_int_equal(dropped, 1 + 9 + MANY);

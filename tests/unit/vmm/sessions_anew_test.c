@@ -19,6 +19,7 @@
 #include <cmocka.h>
 
 #include "base/loop.h"
+#include "tests/unit/vmm/send_fds.h"
 #include "tests/unit/vmm/told_notes.h"
 #include "vmm/control/control.h"
 #include "vmm/machine/machine.h"
@@ -210,14 +211,7 @@ static void serve_once(void *arg, u32 expiries)
 static void talk(struct server *v, const char *text, char *got, size_t size)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	char room[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8))) = "";
-	struct iovec iov = { (void *)(uintptr_t)text, strlen(text) };
-	struct msghdr msg = { .msg_iov = &iov,
-			      .msg_iovlen = 1,
-			      .msg_control = room,
-			      .msg_controllen = sizeof(room) };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), file, timer;
-	struct cmsghdr *h = CMSG_FIRSTHDR(&msg);
 	size_t used = 0;
 	ssize_t n;
 
@@ -227,11 +221,7 @@ static void talk(struct server *v, const char *text, char *got, size_t size)
 		0);
 	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", v->path);
 	assert_int_equal(connect(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
-	h->cmsg_level = SOL_SOCKET;
-	h->cmsg_type = SCM_RIGHTS;
-	h->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(h), &file, sizeof(file));
-	assert_int_equal(sendmsg(fd, &msg, 0), iov.iov_len);
+	assert_int_equal(send_fds(fd, text, strlen(text), &file, 1, 0), strlen(text));
 	timer = loop_timer(v->l, 1000000, 1000000, serve_once, v->l);
 	assert_true(timer >= 0);
 	*got = '\0';
