@@ -66,8 +66,7 @@ _vmm_part()
 	IFS='|' read -ra choices <<<"$3"
 	for choice in "${choices[@]}"; do
 		case $choice in
-		FILE* | PATH* | SOCKET* | *.ko) _vmm_files "$prefix" "$begun" ;;
-		VMLINUZ*) _vmm_files "$prefix" "$begun" ;;
+		FILE* | KERNEL* | PATH* | SOCKET* | VMLINUZ* | *.ko) _vmm_files "$prefix" "$begun" ;;
 		DIR*) _vmm_files "$prefix" "$begun" -d ;;
 		GUEST*) _vmm_words "$prefix" "$begun" $(_vmm_guests) ;;
 		[A-Z]*=*) # A name that is free to choose, then one of the choices

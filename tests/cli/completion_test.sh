@@ -67,6 +67,7 @@ offers 'vmm driver list --js' --json
 offers 'vmm session policy di' dir/ disk.img
 offers 'vmm record -s a di' dir/ disk.img
 offers 'vmm inspect dr' driver.ko
+offers 'vmm prepare di' dir/ disk.img
 
 # Every option that a command knows is offered.
 while read -r command; do
