@@ -44,8 +44,8 @@ static bool net_is_valid(const char *name)
 }
 
 /*
- * Checks that no part of @name between @separators is empty or "..", which would leave the directory
- * that a template sets in front; nor ".", unless @dot.
+ * Checks that no part of @name between @separators is empty or "..", which would leave the
+ * directory that a template sets in front; nor ".", unless @dot.
  */
 static bool parts_are_valid(const char *name, const char *separators, bool dot)
 {
