@@ -33,7 +33,7 @@ struct answer {
 u64 call_real(const struct shim_call *c);
 /* Returns the value that a refused call returns, in the function's own convention. */
 u64 call_refusal(const struct umbra_fn *fn, u32 error);
-/* Refuses @c: does to its arguments what the function does when it fails, and returns that value. */
+/* Refuses @c: does to its arguments what the function does when it fails; returns that value. */
 u64 call_refuse(const struct shim_call *c, u32 error);
 /*
  * Carries out a call that may go ahead, with the answer's name in place of the one asked for, and

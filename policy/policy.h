@@ -86,7 +86,7 @@ struct policy_request {
 	 * catalogue that it is, under this name or an alias, or NULL.
 	 */
 	const char *export;
-	/* For the record alone: the guest's word, but for the vCPU. @pid 0: an interrupt's handler. */
+	/* For the record alone: the guest's word, but for the vCPU; @pid as in a frame (abi.h). */
 	unsigned vcpu;
 	u32 pid;
 	const char *command; /* or NULL */
