@@ -11,6 +11,7 @@ static void file_job_thread(void *arg)
 {
 	struct file_job *j = arg;
 
+	j->ran = true;
 	j->run(j->arg);
 	loop_call(machine_loop(j->m), &j->call);
 }
@@ -23,6 +24,12 @@ static void file_job_finish(void *arg)
 	if (!j->since)
 		return;
 	host_thread_stop(machine_host(j->m), &j->thread);
+	/*
+	 * The thread that the loop was to make for another one was not made: no loop runs any more,
+	 * so the wait can be here.
+	 */
+	if (!j->ran)
+		j->run(j->arg);
 	/* At file_job_wait() it may be listed still, and @j is freed or started anew after that. */
 	loop_call_cancel(machine_loop(j->m), &j->call);
 	j->since = 0;
@@ -41,6 +48,7 @@ int file_job_start(struct file_job *j, struct machine *m)
 					  .failed = file_job_thread, /* without one: here */
 					  .arg = j };
 	j->call = (struct loop_call){ .fn = file_job_finish, .arg = j };
+	j->ran = false;
 	j->since = now_ms();
 	ret = host_thread_start(machine_host(m), &j->thread);
 	/* A start that fails before it could confine a thread: the caller does it itself. */

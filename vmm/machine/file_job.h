@@ -24,6 +24,7 @@ struct file_job {
 	struct machine *m;
 	struct host_thread thread;
 	struct loop_call call;
+	bool ran;  /* the thread's, until it is joined */
 	s64 since; /* when it began, in ms; 0: it does not run */
 };
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tests that a job for a file which is waited for leaves nothing behind in the event loop: its
- * owner may free it or begin the next with it then. The linker leads calls of the loop here.
+ * Tests that a job for a file which is waited for has run, on whichever thread, and leaves nothing
+ * behind in the event loop: its owner may free it or begin the next with it then. The linker leads
+ * calls of the loop here.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,7 +19,7 @@
 #include "vmm/machine/machine.h"
 
 static unsigned n_calls; /* atomic: that the loop has been asked for */
-static unsigned n_done;
+static unsigned n_run, n_done;
 static bool others;
 
 void __real_loop_call(struct loop *l, struct loop_call *c);
@@ -33,12 +34,14 @@ void __wrap_loop_call(struct loop *l, struct loop_call *c)
 static void job_run(void *arg)
 {
 	(void)arg;
+	n_run++;
 }
 
 static void job_done(void *arg)
 {
 	(void)arg;
 	n_done++;
+	assert_int_equal(n_run, n_done);
 }
 
 static void other_call(void *arg)
@@ -104,10 +107,49 @@ static void a_job_that_was_waited_for_is_not_called(void **state)
 	machine_destroy(m);
 }
 
+struct beginner {
+	struct machine *m;
+	struct file_job *j;
+};
+
+static void *begin_elsewhere(void *arg)
+{
+	const struct beginner *b = arg;
+
+	job_start(b->m, b->j);
+	return NULL;
+}
+
+/* Threads are made by the thread that confined itself, which has no turn any more. */
+static void a_job_without_a_thread_is_done_by_who_waits(void **state)
+{
+	const struct machine_config c = { .memory = 1 << 20, .cpus = 1 };
+	struct file_job j;
+	struct beginner b = { .j = &j };
+	struct err e = { "" };
+	pthread_t thread;
+
+	(void)state;
+	n_run = n_done = 0;
+	if (machine_create(&b.m, &c, &e))
+		fail_msg("%s", e.text);
+	machine_set_confine(b.m, NULL);
+	assert_int_equal(pthread_create(&thread, NULL, begin_elsewhere, &b), 0);
+	thread_await(thread, 10);
+	assert_int_equal(n_run, 0);
+	assert_true(file_job_ms(&j) > 0);
+	file_job_wait(&j);
+	assert_int_equal(n_run, 1);
+	assert_int_equal(n_done, 1);
+	assert_int_equal(file_job_ms(&j), 0);
+	machine_destroy(b.m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_job_that_was_waited_for_is_not_called),
+		cmocka_unit_test(a_job_without_a_thread_is_done_by_who_waits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
