@@ -14,7 +14,7 @@
  *   answers   one per frame, same index: the verdict and the strings to use
  *   arena     strings that the kernel keeps a pointer to (a device's name); live until undone
  *   mailbox   commands of the VMM, a linked driver image behind them
- *   pages     shadow entries and gate entries of all sessions; page 0 is the trap page (int3)
+ *   pages     entries of all drivers and sessions; page 0 is the trap page (int3)
  *
  * Doorbell. `out %al, $UMBRA_PORT` at one address in the gate page, called as a C function
  *   s64 doorbell(u64 op, u64 a, u64 b, u64 c, u64 d, u64 e)
@@ -37,7 +37,7 @@
 
 #include <linux/types.h>
 
-#define UMBRA_ABI_VERSION 5
+#define UMBRA_ABI_VERSION 6
 #define UMBRA_MAGIC	  0x61726276656d6d75ULL
 
 #define UMBRA_GPA	  0xc0000000ULL
@@ -143,7 +143,7 @@ struct umbra_fn {
 	__u16 flags;
 	__u8 nargs; /* fixed arguments */
 	__u8 how;
-	__u8 clears; /* 1 + the argument that points to what is NULL after a failure; 0: none does */
+	__u8 clears; /* 1 + the argument that points to what is NULL after a failure; 0: none */
 	/* with FORM_FIELD_ARRAY: members to send besides, 8 bytes from each offset; 0: none */
 	__u32 peek_off[UMBRA_PEEKS];
 	__u8 pad[24];
@@ -190,8 +190,16 @@ enum umbra_op {
 #define UMBRA_ID_FN(id)	     ((id) & ((1u << UMBRA_ID_FN_BITS) - 1))
 #define UMBRA_ID_CALLER(id)  ((id) >> UMBRA_ID_FN_BITS)
 #define UMBRA_CALLERS	     4096
-#define UMBRA_GATE_ENTRY     16 /* bytes per gate entry: one page per caller */
+#define UMBRA_GATE_ENTRY     16 /* bytes per gate entry of a page in a shadow's layout */
 #define UMBRA_GATES_PER_PAGE 256
+/*
+ * An entry of a driver's own, one for each function that it imports: 3 bytes of padding, then (the
+ * address that branches lead to) `jmp rel32`, whose displacement so is an aligned 32-bit word, then
+ * a gate entry. The VMM swaps the displacement while the guest runs.
+ */
+#define UMBRA_OWN_ENTRY	       24
+#define UMBRA_OWN_ENTRY_AT     3
+#define UMBRA_OWN_ENTRIES_PAGE 170 /* of a page */
 
 /* Pushed by the gate, in memory order; the six argument registers are a va_list's save area. */
 struct umbra_regs {
@@ -328,6 +336,7 @@ struct umbra_reply {
 _Static_assert(UMBRA_FN_MAX <= 1 << UMBRA_ID_FN_BITS, "a gate id names any function");
 _Static_assert(UMBRA_CALLERS <= 1 << (32 - UMBRA_ID_FN_BITS), "and any caller");
 _Static_assert(UMBRA_GATES_PER_PAGE *UMBRA_GATE_ENTRY == 4096, "gate entries fill a page");
+_Static_assert(UMBRA_OWN_ENTRIES_PAGE *UMBRA_OWN_ENTRY <= 4096, "own entries fit a page");
 _Static_assert(sizeof(struct umbra_frame) == UMBRA_FRAME_SIZE, "frame size");
 _Static_assert(sizeof(struct umbra_answer) == UMBRA_FRAME_SIZE, "answer size");
 _Static_assert(sizeof(struct umbra_fn) == 64, "descriptor size");

@@ -12,6 +12,7 @@
 /* Each returns 0, or -errno with a line in @ps->e. */
 int parse_files(struct parse *ps, config_setting_t *session, struct policy_session *s);
 int parse_functions(struct parse *ps, config_setting_t *session, struct policy_session *s);
+int parse_layout(struct parse *ps, config_setting_t *session, struct policy_session *s);
 int parse_names(struct parse *ps, config_setting_t *session, struct policy_session *s);
 int parse_critical(struct parse *ps, config_setting_t *session, struct policy_session *s);
 int parse_permit(struct parse *ps, config_setting_t *session, struct policy_session *s);

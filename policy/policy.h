@@ -35,6 +35,13 @@ size_t policy_session_count(const struct policy *p);
 const struct policy_session *policy_session_at(const struct policy *p, size_t i);
 const char *policy_session_name(const struct policy_session *s);
 
+/* How the entries of a session's drivers are laid out in the guest. */
+enum session_layout {
+	LAYOUT_DENSE, /* each driver has entries for what it imports, and nothing else */
+	LAYOUT_SAME,  /* all share a shadow, page for page as the kernel's text: the patent's */
+};
+
+enum session_layout policy_layout(const struct policy_session *s);
 /* Returns true if the calls of function SYMBOL come to the host PVM in this session. */
 bool policy_critical(const struct policy_session *s, const char *symbol);
 /* Returns true if SYMBOL may be linked straight to the real kernel or to a real module. */

@@ -67,6 +67,7 @@ struct policy_session {
 	struct index permit_index;
 	struct name_template names[POLICY_SPACES];
 	bool not_critical[CATALOG_MAX];
+	enum session_layout layout;
 	bool default_pass;
 	const char *default_rule;
 };

@@ -31,6 +31,11 @@ const char *policy_session_name(const struct policy_session *s)
 	return s->name;
 }
 
+enum session_layout policy_layout(const struct policy_session *s)
+{
+	return s->layout;
+}
+
 bool policy_critical(const struct policy_session *s, const char *symbol)
 {
 	const struct catalog_fn *fn = catalog_find(symbol);

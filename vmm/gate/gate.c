@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Creates and ends the gate, and hands out its pages and gate entries. */
+/* Creates and ends the gate, and hands out its pages. */
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -213,24 +213,6 @@ void gate_page_free(struct gate *g, u64 gpa)
 		g->page_used[i] = 0;
 		memset(g->pages + i * 4096, 0xcc, 4096);
 	}
-}
-
-int gate_entry(struct gate *g, u8 *entry, u64 va, unsigned caller, const struct catalog_fn *fn)
-{
-	u64 common = atomic_load(&g->gate_va) + (u64)(umbra_gate_common - umbra_gate_blob);
-	u32 id = UMBRA_ID(caller, catalog_index(fn));
-	s64 rel = (s64)(common - (va + 11));
-	s32 rel32 = (s32)rel;
-
-	if (!atomic_load(&g->gate_va) || rel != rel32)
-		return -ERANGE;
-	memset(entry, 0xcc, UMBRA_GATE_ENTRY);
-	entry[0] = 0x41; /* mov $id, %r11d */
-	entry[1] = 0xbb;
-	store_u32(entry + 2, id);
-	entry[6] = 0xe9; /* jmp umbra_gate_common */
-	store_u32(entry + 7, (u32)rel32);
-	return 0;
 }
 
 void gate_stats(struct gate *g, struct gate_stats *out)

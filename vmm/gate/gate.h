@@ -166,6 +166,25 @@ int gate_fits(const struct kernel *k, const struct catalog_fn *fn, struct err *e
  */
 int gate_entry(struct gate *g, u8 *entry, u64 va, unsigned caller, const struct catalog_fn *fn);
 
+/* An entry of a driver's own, of UMBRA_OWN_ENTRY bytes; calls arrive at UMBRA_OWN_ENTRY_AT. */
+struct own_entry {
+	u8 *at;			     /* aligned to 8 bytes */
+	u64 va;			     /* in the guest */
+	u64 real;		     /* the kernel's function */
+	const struct catalog_fn *fn; /* NULL: not in the catalogue, it never leads to the gate */
+};
+
+/*
+ * Writes one that leads to the function or, with @to_gate, to the gate. -ERANGE: one of the two is
+ * out of a branch's reach. Only after the hello, and before the guest maps it.
+ */
+int gate_own_entry(struct gate *g, const struct own_entry *en, unsigned caller, bool to_gate);
+/*
+ * Turns one that was written, while the guest may be calling it: who calls from now on arrives
+ * there.
+ */
+void gate_own_entry_turn(const struct own_entry *en, bool to_gate);
+
 /* --- commands to the guest --------------------------------------------------------------- */
 
 /* Called with a command's result, on the loop's thread. */

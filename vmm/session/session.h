@@ -4,6 +4,9 @@
  * module space and the pages behind it. Private to vmm/session/; sessions.h is what other rooms
  * use. All of it lives on the loop's thread.
  *
+ * A driver has entries of its own for all that it imports (entries.c), and its session needs no
+ * place of its own. In a session of layout "same" the drivers share a shadow, as the patent has it:
+ *
  * A session's range in module space is the shadow kernel's text, page for page in the layout of the
  * real one, and behind it GATE_PAGES pages: the first OWN_GATE_PAGES hold the session's own gate
  * entries (the shadow's entries of critical functions lead there), each of the others the entries
@@ -55,7 +58,7 @@ struct session {
 	const struct policy_session *policy;
 	u64 va; /* 0: BARE */
 	unsigned text_pages;
-	u64 *page_gpa;	 /* of text_pages + GATE_PAGES pages; 0: trap page */
+	u64 *page_gpa;	 /* PLACED: of text_pages + GATE_PAGES pages; 0: trap page */
 	unsigned caller; /* of the shadow's own entries, at the gate; 0: none */
 	struct driver *drivers, **tail;
 	struct op *ops, **ops_tail;

@@ -4,7 +4,7 @@
 
 setup()
 {
-	local shadow gate entry
+	local gate entry
 
 	policy "$WORK/policy" a
 	initrd "$WORK/image" <<'END'
@@ -41,10 +41,10 @@ END
 	sessions_start --initrd "$WORK/image" --memory 192M --cpus 2 --policy "$WORK/policy" \
 		--record "$WORK/record" --driver "a:$DUMMY"
 	guest_wait_console '^@@ ready' 120
-	shadow=$(vmm_session list --json | jq -r '.[] | select(.name == "a" or .session == "a") | .shadow')
 	gate=$(vmm_session stats --json | jq -r .gate)
-	# a page of the shadow that exists: where the driver's gate entries lie is the last one mapped
-	entry=$shadow
+	# behind the last entry of the driver's page, which has room for no other
+	entry=$(vmm_driver list --json | jq -r '.[] | select(.driver == "dummy") | .entries')
+	entry=$(printf '0x%x' $((entry + 4080)))
 	guest_type "$entry $gate"
 	guest_wait_console '^@@ attacks' 60
 	vmm_session stats --json >"$WORK/stats"

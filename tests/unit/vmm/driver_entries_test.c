@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Tests a driver's own entries: each leads to its function or to the gate, by the policy in force,
+ * and is turned by another policy while they are there; what cannot be turned refuses the policy.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include <cmocka.h>
+
+#include "base/little_endian.h"
+#include "guest-shim/gate_blob.h"
+#include "tests/unit/shadow/images.h"
+#include "tests/unit/vmm/gate_fixture.h"
+#include "vmm/session/driver.h"
+#include "vmm/session/policy_reload.h"
+
+#define KASLR	 0x2000000ULL
+#define GATE_VA	 0xffffffffc0100000ULL
+#define RANGE	 0xffffffffc0200000ULL
+#define N_OTHERS 400 /* on three pages, with the others */
+#define N_PAGES	 (UMBRA_PAGES_SIZE / 4096)
+
+/* The entries that a test looks at come first; the rest are functions like any other. */
+enum { OPEN, REGISTER, DEREGISTER, PRINTK, OTHERS };
+
+static struct kernel *kernel;
+static struct gate gate;
+static struct sessions sessions;
+static struct driver driver;
+static struct session session = { .name = (char[]){ "s" }, .drivers = &driver };
+static struct driver_entry entries[OTHERS + N_OTHERS], direct;
+
+static struct driver_entry entry_of(const char *symbol)
+{
+	const struct kernel_export *ex = kernel_export(kernel, symbol);
+
+	assert_non_null(ex);
+	return (struct driver_entry){ .symbol = symbol,
+				      .fn = catalog_find(symbol),
+				      .addr = ex->addr };
+}
+
+static int reload(const char *session_text, struct err *e)
+{
+	char text[300];
+
+	snprintf(text, sizeof(text), "version = 1; sessions = { s = { %s }; };", session_text);
+	return policy_reload(&sessions, "new.policy", text, strlen(text), e);
+}
+
+static void reload_well(const char *session_text)
+{
+	struct err e = { "" };
+
+	if (reload(session_text, &e))
+		fail_msg("%s", e.text);
+}
+
+static int make_driver(void **state)
+{
+	struct err e = { "" };
+
+	(void)state;
+	entries[OPEN] = entry_of("filp_open");
+	entries[REGISTER] = entry_of("misc_register");
+	entries[DEREGISTER] = entry_of("misc_deregister");
+	entries[PRINTK] = entry_of("_printk");
+	for (size_t i = OTHERS; i < ARRAY_SIZE(entries); i++)
+		entries[i] = (struct driver_entry){ .symbol = "f",
+						    .addr = entries[PRINTK].addr + 64 * i };
+	direct = (struct driver_entry){ "g", NULL, 0xffffffff81000000ULL, false };
+	driver = (struct driver){ .name = (char[]){ "d" },
+				  .path = (char[]){ "d.ko" },
+				  .session = &session,
+				  .state = DRIVER_LOADED,
+				  .layout = LAYOUT_DENSE,
+				  .entries = entries,
+				  .n_entries = ARRAY_SIZE(entries),
+				  .direct = &direct,
+				  .n_direct = 1 };
+	if (policy_parse(&sessions.policy, "p", "version = 1; sessions = { s = { }; };", &e))
+		fail_msg("%s", e.text);
+	session.policy = policy_session(sessions.policy, "s");
+	memset(gate.page_used, 0, N_PAGES);
+	gate.page_used[0] = 1;
+	gate.page_hint = 1;
+	driver.caller = (unsigned)gate_caller_add(&gate, session.policy, "s", "d");
+	assert_int_equal(own_pages_needed(&driver), 3);
+	assert_int_equal(own_pages_take_range(&driver, RANGE, &e), 0);
+	if (own_pages_fill(&sessions, &driver, &e))
+		fail_msg("%s", e.text);
+	return 0;
+}
+
+static int free_driver(void **state)
+{
+	(void)state;
+	own_pages_free(&sessions, &driver, true);
+	gate_caller_remove(&gate, driver.caller);
+	policy_free(sessions.policy);
+	free(sessions.policy_path);
+	sessions.policy = NULL;
+	sessions.policy_path = NULL;
+	return 0;
+}
+
+/* Returns the bytes that the guest sees at @va in the driver's pages. */
+static const u8 *seen_at(u64 va)
+{
+	const struct umbra_map *map = &driver.own.maps[(va - RANGE) / 4096];
+
+	assert_true(va >= RANGE && va < RANGE + driver.own.n * 4096ULL);
+	assert_int_equal(map->va, va & ~4095ULL);
+	return gate.pages + (map->gpa - UMBRA_PAGES_GPA) + va % 4096;
+}
+
+static u64 jump_target(u64 va)
+{
+	const u8 *p = seen_at(va);
+
+	assert_int_equal(p[0], 0xe9);
+	return va + 5 + (u64)(s64)(s32)load_u32(p + 1);
+}
+
+/* Follows a call of entry @i as a processor does; returns the id that the gate gets, 0: none. */
+static u32 id_at_gate(size_t i)
+{
+	const u64 common = GATE_VA + (u64)(umbra_gate_common - umbra_gate_blob);
+	u64 va = driver_entry_va(&driver, i), to = jump_target(va);
+	const u8 *gate_half;
+
+	/* one cache line holds the word that is swapped */
+	assert_int_equal((va + 1) % 4, 0);
+	if (to == entries[i].addr + KASLR)
+		return 0;
+	gate_half = seen_at(to);
+	assert_int_equal(gate_half[0], 0x41);
+	assert_int_equal(gate_half[1], 0xbb);
+	assert_true(jump_target(to + 6) == common);
+	return load_u32(gate_half + 2);
+}
+
+static void expect_gate(size_t i)
+{
+	assert_int_equal(id_at_gate(i), UMBRA_ID(driver.caller, (u32)catalog_index(entries[i].fn)));
+}
+
+static void each_entry_leads_where_the_policy_says(void **state)
+{
+	(void)state;
+	expect_gate(OPEN);
+	expect_gate(REGISTER);
+	expect_gate(DEREGISTER);
+	for (size_t i = PRINTK; i < ARRAY_SIZE(entries); i++)
+		assert_int_equal(id_at_gate(i), 0);
+	assert_int_equal(driver_critical(&driver), 3);
+}
+
+static void all_between_the_entries_traps(void **state)
+{
+	size_t traps = 0;
+
+	(void)state;
+	for (u64 va = RANGE; va < RANGE + driver.own.n * 4096ULL; va++)
+		traps += *seen_at(va) == 0xcc;
+	/* a jump of 5 bytes each, and three gate entries of 11; a displacement may have the byte */
+	assert_true(traps >= driver.own.n * 4096ULL - ARRAY_SIZE(entries) * 5 - 3 * 11);
+}
+
+static void a_policy_turns_the_entries_both_ways(void **state)
+{
+	(void)state;
+	reload_well("critical = { except = [ \"filp_open\" ]; };");
+	assert_int_equal(id_at_gate(OPEN), 0);
+	expect_gate(REGISTER);
+	reload_well("");
+	expect_gate(OPEN);
+	reload_well("critical = { only = [ \"filp_open\", \"filp_close\" ]; };");
+	assert_int_equal(id_at_gate(REGISTER), 0);
+	/* the ledger may have what it undoes */
+	expect_gate(DEREGISTER);
+	assert_int_equal(driver_critical(&driver), 1);
+}
+
+static void expect_busy(const char *word)
+{
+	struct err e = { "" };
+
+	assert_int_equal(reload("", &e), -EBUSY);
+	if (!strstr(e.text, word) || !strstr(e.text, "filp_open() becomes critical"))
+		fail_msg("%s", e.text);
+	assert_int_equal(id_at_gate(OPEN), 0);
+}
+
+static void what_goes_around_an_entry_refuses_the_policy(void **state)
+{
+	(void)state;
+	reload_well("critical = { except = [ \"filp_open\" ]; };");
+	entries[OPEN].address_taken = true;
+	expect_busy("taken the function's address");
+	entries[OPEN].address_taken = false;
+	direct = (struct driver_entry){ .symbol = "filp_open", .addr = entries[OPEN].addr };
+	expect_busy("linked to the kernel's own filp_open");
+	direct.addr = 0;
+	entries[OPEN].symbol = "other_name";
+	entries[OPEN].fn = NULL;
+	expect_busy("as other_name");
+	entries[OPEN] = entry_of("filp_open");
+	reload_well("");
+	expect_gate(OPEN);
+}
+
+static void pages_come_back_when_the_guest_has_let_go(void **state)
+{
+	size_t used = 0;
+	struct err e = { "" };
+
+	(void)state;
+	own_pages_free(&sessions, &driver, true);
+	for (size_t i = 1; i < N_PAGES; i++)
+		used += gate.page_used[i];
+	assert_int_equal(used, 0);
+	assert_int_equal(own_pages_fill(&sessions, &driver, &e), 0);
+	own_pages_free(&sessions, &driver, false);
+	for (size_t i = 1; i < N_PAGES; i++)
+		used += gate.page_used[i];
+	assert_int_equal(used, 3);
+}
+
+static void what_cannot_be_reached_is_an_error(void **state)
+{
+	size_t used = 0;
+	struct err e = { "" };
+
+	(void)state;
+	own_pages_free(&sessions, &driver, true);
+	assert_int_equal(own_pages_take_range(&driver, RANGE + 1, &e), -ERANGE);
+	assert_int_equal(own_pages_take_range(&driver, 0xffffffff80000000ULL, &e), -ERANGE);
+	assert_int_equal(own_pages_take_range(&driver, LINK_MODULES_END - 4096, &e), -ERANGE);
+	entries[OTHERS].addr = 1ULL << 32;
+	assert_int_equal(own_pages_fill(&sessions, &driver, &e), -ERANGE);
+	for (size_t i = 1; i < N_PAGES; i++)
+		used += gate.page_used[i];
+	assert_int_equal(used, 0);
+}
+
+static int open_kernel(void **state)
+{
+	(void)state;
+	kernel = load_kernel("cloud");
+	gate.page_used = calloc(N_PAGES, 1);
+	gate.pages = mmap(NULL, UMBRA_PAGES_SIZE, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (!gate_fixture_make(&gate) || !gate.page_used || gate.pages == MAP_FAILED)
+		return -1;
+	gate.gate_va = GATE_VA;
+	sessions.gate = &gate;
+	sessions.k = kernel;
+	sessions.kaslr = KASLR;
+	sessions.list = &session;
+	return 0;
+}
+
+static int close_kernel(void **state)
+{
+	(void)state;
+	munmap(gate.pages, UMBRA_PAGES_SIZE);
+	free(gate.page_used);
+	gate_fixture_free(&gate);
+	kernel_close(kernel);
+	return 0;
+}
+
+#define CASE(test) cmocka_unit_test_setup_teardown(test, make_driver, free_driver)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(each_entry_leads_where_the_policy_says),
+		CASE(all_between_the_entries_traps),
+		CASE(a_policy_turns_the_entries_both_ways),
+		CASE(what_goes_around_an_entry_refuses_the_policy),
+		CASE(pages_come_back_when_the_guest_has_let_go),
+		CASE(what_cannot_be_reached_is_an_error),
+	};
+
+	need_images();
+	return cmocka_run_group_tests(tests, open_kernel, close_kernel);
+}
