@@ -43,8 +43,8 @@
 #define UMBRA_GPA	  0xc0000000ULL
 #define UMBRA_GPA_END	  0xe0000000ULL
 #define UMBRA_INFO_GPA	  (UMBRA_GPA + 0x00000000)
-#define UMBRA_INFO_SIZE	  0x10000
-#define UMBRA_GATE_GPA	  (UMBRA_GPA + 0x00010000)
+#define UMBRA_INFO_SIZE	  0x110000
+#define UMBRA_GATE_GPA	  (UMBRA_GPA + 0x00200000)
 #define UMBRA_GATE_SIZE	  0x1000
 #define UMBRA_FRAME_GPA	  (UMBRA_GPA + 0x01000000)
 #define UMBRA_ANSWER_GPA  (UMBRA_GPA + 0x02000000)
@@ -82,7 +82,7 @@ enum umbra_sym {
 	UMBRA_SYMS,
 };
 
-#define UMBRA_FN_MAX 448
+#define UMBRA_FN_MAX 16384 /* the catalogue's first, then others whose calls can be seen */
 
 /* Bits of umbra_fn.flags */
 #define UMBRA_FN_VARIADIC   0x0001
@@ -98,6 +98,8 @@ enum umbra_sym {
 #define UMBRA_HOW_OPEN_BDEV	 5
 #define UMBRA_HOW_RUN_PROGRAM	 6
 #define UMBRA_HOW_SET_UP_PROGRAM 7
+/* Call it, then tell the VMM (UMBRA_OP_SEEN); no value of enum carry_out. */
+#define UMBRA_HOW_SEE 255
 
 /* How an argument carries a name; the values of enum name_form (policy/catalog.h). */
 #define UMBRA_FORM_NONE	       0
@@ -143,10 +145,11 @@ struct umbra_fn {
 	__u16 flags;
 	__u8 nargs; /* fixed arguments */
 	__u8 how;
+	__u8 texts;  /* with UMBRA_HOW_SEE: a bit for each argument that is a const char * */
 	__u8 clears; /* 1 + the argument that points to what is NULL after a failure; 0: none */
 	/* with FORM_FIELD_ARRAY: members to send besides, 8 bytes from each offset; 0: none */
 	__u32 peek_off[UMBRA_PEEKS];
-	__u8 pad[24];
+	__u8 pad[20];
 };
 
 struct umbra_info {
@@ -177,6 +180,8 @@ enum umbra_op {
 	UMBRA_OP_LOST, /* a: gate id. No frame was free; b: 1 if the call was refused */
 	/* a: sequence. The command's words were read: the mailbox is free, DONE follows */
 	UMBRA_OP_TAKEN,
+	/* a: frame, b: gate id, c: the real function's result. It was called, nobody decides */
+	UMBRA_OP_SEEN,
 	UMBRA_OP_GONE, /* the agent has ended: nobody carries out commands any more */
 };
 
@@ -185,7 +190,7 @@ enum umbra_op {
  * VMM can tell from others: a driver with a page of gate entries of its own, or a session's shadow
  * kernel.
  */
-#define UMBRA_ID_FN_BITS     12
+#define UMBRA_ID_FN_BITS     14
 #define UMBRA_ID(caller, fn) (((__u32)(caller) << UMBRA_ID_FN_BITS) | (fn))
 #define UMBRA_ID_FN(id)	     ((id) & ((1u << UMBRA_ID_FN_BITS) - 1))
 #define UMBRA_ID_CALLER(id)  ((id) >> UMBRA_ID_FN_BITS)
@@ -220,6 +225,7 @@ struct umbra_regs {
 #define UMBRA_FRAME_NESTED   0x10 /* interrupted another call between marshal and doorbell */
 
 #define UMBRA_NAME_MAX	  4096
+#define UMBRA_TEXT_MAX	  64
 #define UMBRA_COMMAND_MAX 16 /* TASK_COMM_LEN, with the NUL */
 
 /* Offsets and lengths (with the NUL) of strings are into data[]; length 0: absent. */
@@ -232,7 +238,7 @@ struct umbra_frame {
 	__u32 flags;
 	__u32 cpu;
 	__u64 args[UMBRA_ARGS];
-	__u64 old; /* FIELD_PTR: the field's value */
+	__u64 old; /* FIELD_PTR: the field's value; UMBRA_OP_SEEN: for how many ns it ran */
 	struct umbra_str name;
 	struct umbra_str cwd;
 	struct umbra_str root;
@@ -247,7 +253,9 @@ struct umbra_frame {
 	__u32 pid;
 	char command[UMBRA_COMMAND_MAX];
 	__u32 pad;
-	char data[UMBRA_FRAME_SIZE - 168];
+	/* UMBRA_OP_SEEN: what its arguments of umbra_fn.texts point to, at most UMBRA_TEXT_MAX */
+	struct umbra_str text[UMBRA_ARGS];
+	char data[UMBRA_FRAME_SIZE - 232];
 };
 
 /*
@@ -340,7 +348,7 @@ _Static_assert(UMBRA_OWN_ENTRIES_PAGE *UMBRA_OWN_ENTRY <= 4096, "own entries fit
 _Static_assert(sizeof(struct umbra_frame) == UMBRA_FRAME_SIZE, "frame size");
 _Static_assert(sizeof(struct umbra_answer) == UMBRA_FRAME_SIZE, "answer size");
 _Static_assert(sizeof(struct umbra_fn) == 64, "descriptor size");
-_Static_assert(sizeof(struct umbra_info) <= UMBRA_INFO_SIZE, "info size");
+_Static_assert(sizeof(struct umbra_info) / 4096 < UMBRA_INFO_SIZE / 4096, "info size");
 _Static_assert(sizeof(struct umbra_mail) <= UMBRA_MAIL_PAYLOAD, "mail size");
 #endif
 

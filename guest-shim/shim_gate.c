@@ -4,7 +4,7 @@
  *
  *   umbra_gate_enter()                 from the gate page, in any context, hard interrupts included
  *     call_ask()
- *       frame_claim()     ┐
+ *       shim_frame_claim()     ┐
  *       frame_marshal()   │ preemption is off, nothing sleeps: a CPU can hold
  *       doorbell CALL     │ UMBRA_CONTEXTS frames, so one is always free (abi.h)
  *       answer_take()     │
@@ -28,11 +28,7 @@
 
 #include "shim_call.h"
 
-/*
- * Claims a frame; returns its number or -EBUSY. Preemption is off until frame_release(): (G5) of
- * vmm/gate/gate.h.
- */
-static int frame_claim(void)
+int shim_frame_claim(void)
 {
 	unsigned int i;
 
@@ -41,7 +37,7 @@ static int frame_claim(void)
 	return -EBUSY;
 }
 
-static void frame_release(int i)
+void shim_frame_release(int i)
 {
 	clear_bit_unlock(i, umbra.busy);
 }
@@ -212,10 +208,8 @@ static void frame_put_name(struct umbra_frame *f, const struct shim_call *c,
 		f->flags |= UMBRA_FRAME_HAS_NAME;
 }
 
-static void frame_marshal(struct umbra_frame *f, struct shim_call *c, const struct umbra_regs *regs)
+void shim_frame_begin(struct umbra_frame *f, const struct shim_call *c)
 {
-	const struct umbra_fn *fn = c->fn;
-
 	memset(f, 0, offsetof(struct umbra_frame, data));
 	f->cpu = raw_smp_processor_id();
 	WRITE_ONCE(f->marshalling, 1);
@@ -228,6 +222,13 @@ static void frame_marshal(struct umbra_frame *f, struct shim_call *c, const stru
 		memcpy(f->command, current->comm, sizeof(f->command));
 	}
 	memcpy(f->args, c->arg, sizeof(f->args));
+}
+
+static void frame_marshal(struct umbra_frame *f, struct shim_call *c, const struct umbra_regs *regs)
+{
+	const struct umbra_fn *fn = c->fn;
+
+	shim_frame_begin(f, c);
 	frame_put_name(f, c, regs);
 	if (fn->flags & UMBRA_FN_HAS_STRVEC && fn->strvec_arg < 6)
 		frame_put_strvec(f, c->arg[fn->strvec_arg]);
@@ -277,7 +278,7 @@ static s64 call_ask_once(struct shim_call *c, const struct umbra_regs *regs, u64
 	int i;
 
 	preempt_disable();
-	i = frame_claim();
+	i = shim_frame_claim();
 	if (i < 0) {
 		preempt_enable();
 		umbra.doorbell(UMBRA_OP_LOST, c->id, c->fn->refusal != UMBRA_REFUSE_NEVER, 0, 0, 0);
@@ -296,7 +297,7 @@ static s64 call_ask_once(struct shim_call *c, const struct umbra_regs *regs, u64
 		ret = -ENOMEM;
 	}
 	*cookie = a->cookie;
-	frame_release(i);
+	shim_frame_release(i);
 	preempt_enable();
 	return ret;
 }
@@ -339,6 +340,8 @@ u64 umbra_gate_enter(struct umbra_regs *regs)
 	if (fn->nargs > 6 || fn->flags & UMBRA_FN_VARIADIC)
 		memcpy(c.arg + 6, regs->stack, sizeof(c.arg) - sizeof(regs->arg));
 
+	if (fn->how == UMBRA_HOW_SEE)
+		return call_see(&c);
 	/* The references are taken and given back where one may sleep. */
 	if (fn->flags & UMBRA_FN_IS_PATH && c.can_sleep)
 		shim_place_get(&c.place);

@@ -44,6 +44,13 @@ enum session_layout {
 enum session_layout policy_layout(const struct policy_session *s);
 /* Returns true if the calls of function SYMBOL come to the host PVM in this session. */
 bool policy_critical(const struct policy_session *s, const char *symbol);
+/* Does the same for a function of the catalogue. */
+bool policy_critical_fn(const struct policy_session *s, const struct catalog_fn *fn);
+/*
+ * Returns the line of the policy by which calls of SYMBOL are seen, "trace[0] at demo.policy:7",
+ * which lives as long as the policy; NULL: they are not.
+ */
+const char *policy_traced(const struct policy_session *s, const char *symbol);
 /* Returns true if SYMBOL may be linked straight to the real kernel or to a real module. */
 bool policy_permitted(const struct policy_session *s, const char *symbol);
 
@@ -97,9 +104,12 @@ struct policy_request {
 	unsigned vcpu;
 	u32 pid;
 	const char *command; /* or NULL */
-	bool by_user;	     /* a user of the guest chose the name, not the driver */
-	bool too_long;	     /* the name did not fit REQUEST_NAME_MAX */
-	bool atomic;	     /* made where one cannot sleep */
+	/* Of a call that is seen when it has returned, as text; or NULL. */
+	const char *call, *result;
+	u64 duration_ns;
+	bool by_user;  /* a user of the guest chose the name, not the driver */
+	bool too_long; /* the name did not fit REQUEST_NAME_MAX */
+	bool atomic;   /* made where one cannot sleep */
 };
 
 struct decision {

@@ -21,6 +21,8 @@
  *    "command":"insmod","args":["0x..."],"asked":"/x","argv":null,"used":"/data/a/x",
  *    "verdict":"rewrite","error":null,"rule":"..."}
  * or {"time_ns":1,"event":"doorbell refused","text":"..."}
+ * A call that was seen by a line of `trace` has "call" (its arguments), "result" and "duration_ns"
+ * besides, and was over when its line was made.
  * "pid" and "command" are the task's that called, by the guest's word (0 and null: an interrupt's
  * handler did); the rest is the host's.
  * Names in Linux are bytes and JSON is UTF-8: a byte 0xNN that is no part of valid UTF-8 is written

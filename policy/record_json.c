@@ -132,6 +132,11 @@ void record_json(struct record_line *t, const struct record_entry *e, u64 count,
 	line_add_member(t, "verdict", e->verdict);
 	line_add_member(t, "error", e->error);
 	line_add_member(t, "rule", e->rule);
+	if (e->req && e->req->call) {
+		line_add_member(t, "call", e->req->call);
+		line_add_member(t, "result", e->req->result);
+		line_printf(t, ",\"duration_ns\":%" PRIu64, e->req->duration_ns);
+	}
 	line_add(t, "}", 1);
 }
 

@@ -21,6 +21,8 @@ _Static_assert(REQUEST_NAME_MAX == UMBRA_NAME_MAX, "and its names");
 _Static_assert(2 * REQUEST_NAME_MAX <= sizeof(((struct umbra_answer *)0)->data),
 	       "root and name fit any answer");
 
+#define SEEN_TEXT 1024 /* bytes of the arguments of a call that is seen, as text */
+
 /* One call while it is handled, on the stack of the vCPU's thread. */
 struct driver_call {
 	unsigned caller;
@@ -143,6 +145,16 @@ static void call_decide_put(struct driver_call *c)
 	}
 }
 
+/* Passes a call that is not decided: it is seen, or came before the entry was turned away. */
+static void call_decide_uncritical(const struct gate_caller *caller, struct driver_call *c)
+{
+	const char *rule = policy_traced(caller->policy, c->r.fn->name);
+
+	c->d.verdict = VERDICT_PASS;
+	c->d.rule = rule ? rule : "not critical";
+	c->d.record = rule;
+}
+
 static void call_decide(struct gate *g, const struct gate_caller *caller, struct driver_call *c)
 {
 	memset(&c->d, 0, offsetof(struct decision, root));
@@ -155,6 +167,8 @@ static void call_decide(struct gate *g, const struct gate_caller *caller, struct
 			call_decide_put(c);
 		else
 			call_decide_undo(g, c);
+	} else if (!policy_critical_fn(caller->policy, c->r.fn)) {
+		call_decide_uncritical(caller, c);
 	} else if (c->frame.flags & UMBRA_FRAME_FAULT) {
 		call_refuse(c, EFAULT, "the name points nowhere");
 	} else {
@@ -405,21 +419,69 @@ s64 gate_result(struct gate *g, u64 ticket, u64 id, u64 ret)
 	return 0;
 }
 
+/* Puts down a call that has returned; nothing is decided about it. */
+s64 gate_seen(struct gate *g, unsigned vcpu, u64 idx, u64 id, u64 ret)
+{
+	const struct seen_fn *fn = id <= UINT32_MAX ? gate_seen_of(g, id) : NULL;
+	const char *texts[UMBRA_ARGS], *rule;
+	struct gate_caller *caller;
+	char call[SEEN_TEXT], result[100];
+	struct driver_call c;
+
+	if (idx >= UMBRA_FRAMES || !fn || UMBRA_ID_CALLER(id) >= UMBRA_CALLERS)
+		return -EINVAL;
+	atomic_fetch_add_explicit(&g->calls, 1, memory_order_relaxed);
+	memset(&c.line, 0, sizeof(c.line));
+	memset(&c.d, 0, offsetof(struct decision, root));
+	c.d.root[0] = c.d.name[0] = 0;
+	c.entry = NULL;
+	call_copy_frame(&c, &g->frames[idx]);
+	c.frame.flags &= ~(u32)UMBRA_FRAME_HAS_NAME;
+	call_read_request(&c, &fn->row);
+	c.r.vcpu = vcpu;
+	for (unsigned i = 0; i < UMBRA_ARGS; i++)
+		texts[i] = frame_string(&c.frame, c.frame.text[i]);
+	kernel_call_text(g->k, fn->row.name, c.r.args, texts, call, sizeof(call));
+	kernel_result_text(g->k, fn->row.name, ret, result, sizeof(result));
+	c.r.call = call;
+	c.r.result = result;
+	c.r.duration_ns = c.frame.old;
+
+	pthread_rwlock_rdlock(&g->callers_lock);
+	caller = gate_caller_of(g, id);
+	rule = caller ? policy_traced(caller->policy, fn->row.name) : NULL;
+	/* A policy that came meanwhile may not want to see it. */
+	if (rule) {
+		atomic_fetch_add_explicit(&caller->calls, 1, memory_order_relaxed);
+		c.d.verdict = VERDICT_PASS;
+		c.d.record = true;
+		c.d.rule = rule;
+		call_record(g, caller, &c);
+		call_write_line(g, caller, id, &c);
+	}
+	pthread_rwlock_unlock(&g->callers_lock);
+	return caller ? 0 : -EINVAL;
+}
+
 s64 gate_lost(struct gate *g, u64 id, bool refused)
 {
 	const struct gate_caller *caller;
 	const struct catalog_fn *all;
 	char text[256];
+	const struct seen_fn *seen;
 	size_t n;
 
 	all = catalog_all(&n);
 	id = (u32)id;
+	seen = gate_seen_of(g, id);
 	atomic_fetch_add_explicit(&g->lost, 1, memory_order_relaxed);
 	pthread_rwlock_rdlock(&g->callers_lock);
 	caller = gate_caller_of(g, id);
 	snprintf(text, sizeof(text), "%s:%s: %s: no frame free, %s", caller ? caller->session : "?",
 		 caller ? caller->driver : "?",
-		 UMBRA_ID_FN(id) < n ? all[UMBRA_ID_FN(id)].name : "?",
+		 UMBRA_ID_FN(id) < n ? all[UMBRA_ID_FN(id)].name
+		 : seen		     ? seen->row.name
+				     : "?",
 		 refused ? "refused" : "passed unseen");
 	pthread_rwlock_unlock(&g->callers_lock);
 	record_event(g->rec, g->now(g->m), "lost call", text);

@@ -32,7 +32,7 @@ static int put_jump(u8 *to, u64 va, u64 target)
 }
 
 /* Writes `mov $id, %r11d; jmp umbra_gate_common`. */
-static int put_gate(struct gate *g, u8 *to, u64 va, unsigned caller, const struct catalog_fn *fn)
+static int put_gate(struct gate *g, u8 *to, u64 va, unsigned caller, u32 fn)
 {
 	u64 gate = atomic_load(&g->gate_va);
 
@@ -40,14 +40,14 @@ static int put_gate(struct gate *g, u8 *to, u64 va, unsigned caller, const struc
 		return -ERANGE;
 	to[0] = 0x41;
 	to[1] = 0xbb;
-	store_u32(to + 2, UMBRA_ID(caller, (u32)catalog_index(fn)));
+	store_u32(to + 2, UMBRA_ID(caller, fn));
 	return put_jump(to + 6, va + 6, gate + (u64)(umbra_gate_common - umbra_gate_blob));
 }
 
 int gate_entry(struct gate *g, u8 *entry, u64 va, unsigned caller, const struct catalog_fn *fn)
 {
 	memset(entry, 0xcc, UMBRA_GATE_ENTRY);
-	return put_gate(g, entry, va, caller, fn);
+	return put_gate(g, entry, va, caller, catalog_index(fn));
 }
 
 int gate_own_entry(struct gate *g, const struct own_entry *en, unsigned caller, bool to_gate)
@@ -59,7 +59,7 @@ int gate_own_entry(struct gate *g, const struct own_entry *en, unsigned caller, 
 		       "the displacement is aligned");
 	memset(en->at, 0xcc, UMBRA_OWN_ENTRY);
 	ret = put_jump(en->at + UMBRA_OWN_ENTRY_AT, en->va + UMBRA_OWN_ENTRY_AT, en->real);
-	if (!ret && en->fn)
+	if (!ret && en->fn != GATE_NO_FN)
 		ret = put_gate(g, en->at + GATE_AT, en->va + GATE_AT, caller, en->fn);
 	if (!ret)
 		gate_own_entry_turn(en, to_gate);
@@ -71,7 +71,7 @@ void gate_own_entry_turn(const struct own_entry *en, bool to_gate)
 	const u64 end = en->va + UMBRA_OWN_ENTRY_AT + JMP_SIZE;
 	u32 *word = (u32 *)(void *)(en->at + UMBRA_OWN_ENTRY_AT + 1);
 
-	assert(!to_gate || en->fn);
+	assert(!to_gate || en->fn != GATE_NO_FN);
 	_Static_assert(UMBRA_OWN_ENTRY_AT + JMP_SIZE == GATE_AT, "a jump by 0 leads to the gate");
 	__atomic_store_n(word, to_gate ? 0 : (u32)(en->real - end), __ATOMIC_RELEASE);
 }

@@ -77,7 +77,7 @@ int gate_create(struct gate **out, struct machine *m, struct kernel *k, u64 kasl
 	gate_callers_init(g);
 	pthread_mutex_init(&g->done_lock, NULL);
 	g->page_used = calloc(PAGES, 1);
-	if (!g->page_used) {
+	if (!g->page_used || gate_seen_init(g)) {
 		err_set(e, ret, "out of memory");
 		goto fail;
 	}
@@ -118,6 +118,7 @@ void gate_destroy(struct gate *g)
 		close(g->event);
 	gate_callers_destroy(g);
 	gate_mailbox_free_all(g);
+	gate_seen_forget(g);
 	ledger_destroy(g->ledger);
 	free(g->page_used);
 	pthread_mutex_destroy(&g->done_lock);
@@ -140,6 +141,7 @@ int gate_reset(struct gate *g, struct err *e)
 
 	gate_forget_commands(g);
 	gate_callers_forget(g);
+	gate_seen_forget(g);
 	/* Before what it has lent is cleared. */
 	ledger_destroy(g->ledger);
 	g->ledger = NULL;
@@ -147,7 +149,8 @@ int gate_reset(struct gate *g, struct err *e)
 		ret = machine_clear_slot(g->m, slots[i]);
 	if (ret)
 		return err_set(e, ret, "cannot clear the gate's memory: %s", strerror(-ret));
-	if (ledger_create(&g->ledger, UMBRA_CALLERS, g->arena, UMBRA_ARENA_SIZE))
+	if (ledger_create(&g->ledger, UMBRA_CALLERS, g->arena, UMBRA_ARENA_SIZE) ||
+	    gate_seen_init(g))
 		return err_set(e, -ENOMEM, "out of memory");
 	atomic_store(&g->gate_va, 0); /* (G3): another hello may come */
 	g->exports_live = 0;

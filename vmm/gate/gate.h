@@ -166,12 +166,21 @@ int gate_fits(const struct kernel *k, const struct catalog_fn *fn, struct err *e
  */
 int gate_entry(struct gate *g, u8 *entry, u64 va, unsigned caller, const struct catalog_fn *fn);
 
+#define GATE_NO_FN UINT32_MAX
+
+/*
+ * Makes a function at @real (with the KASLR shift), which the catalogue lacks, one whose calls can
+ * be seen, if it is none yet. *fn is its number in a gate id. -errno as kernel_call_shape();
+ * -ENOSPC. On the loop's thread.
+ */
+int gate_see(struct gate *g, const char *symbol, u64 real, u32 *fn, const char **why);
+
 /* An entry of a driver's own, of UMBRA_OWN_ENTRY bytes; calls arrive at UMBRA_OWN_ENTRY_AT. */
 struct own_entry {
-	u8 *at;			     /* aligned to 8 bytes */
-	u64 va;			     /* in the guest */
-	u64 real;		     /* the kernel's function */
-	const struct catalog_fn *fn; /* NULL: not in the catalogue, it never leads to the gate */
+	u8 *at;	  /* aligned to 8 bytes */
+	u64 va;	  /* in the guest */
+	u64 real; /* the kernel's function */
+	u32 fn;	  /* as in a gate id; GATE_NO_FN: it never leads to the gate */
 };
 
 /*

@@ -51,6 +51,7 @@ struct driver_entry {
 	const char *symbol;	     /* the module's string */
 	const struct catalog_fn *fn; /* NULL: not in the catalogue */
 	u64 addr;		     /* of the kernel's function, without the KASLR shift */
+	u32 gate_fn;		     /* own entries: its number in a gate id, or GATE_NO_FN */
 	bool address_taken;	     /* besides the branches, which alone go by the entry */
 };
 
@@ -141,6 +142,10 @@ int driver_check_critical(const struct kernel *k, const struct driver *d,
 u64 driver_entry_va(const struct driver *d, size_t i);
 /* Returns how many of its imports are critical by the session's policy. */
 size_t driver_critical(const struct driver *d);
+/* Returns true if calls of the @i-th entry are led to the gate. */
+bool driver_entry_is_gate(const struct driver *d, size_t i);
+/* Returns how many lead to the gate: the critical ones, and those that are seen. */
+size_t driver_seen(const struct driver *d);
 /* Returns how many pages the entries of a driver of LAYOUT_DENSE take. */
 unsigned own_pages_needed(const struct driver *d);
 /* Takes the range at @va, which the guest has reserved. */

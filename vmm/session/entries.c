@@ -55,12 +55,32 @@ static struct own_entry own_entry(const struct sessions *s, const struct driver 
 	return (struct own_entry){ .at = d->own.hva[page] + slot * UMBRA_OWN_ENTRY,
 				   .va = own_entry_va(d, i),
 				   .real = d->entries[i].addr + s->kaslr,
-				   .fn = d->entries[i].fn };
+				   .fn = d->entries[i].gate_fn };
+}
+
+static bool is_critical(const struct driver *d, const struct driver_entry *de)
+{
+	return de->fn && policy_critical(d->session->policy, de->symbol);
 }
 
 static bool leads_to_gate(const struct driver *d, const struct driver_entry *de)
 {
-	return de->fn && policy_critical(d->session->policy, de->symbol);
+	return is_critical(d, de) ||
+	       (de->gate_fn != GATE_NO_FN && policy_traced(d->session->policy, de->symbol));
+}
+
+/*
+ * Finds the number by which the gate knows the function. One whose calls cannot be seen has none,
+ * and always leads to the kernel.
+ */
+static u32 gate_number(struct sessions *s, const struct driver_entry *de)
+{
+	const char *why;
+	u32 fn;
+
+	if (de->fn)
+		return catalog_index(de->fn);
+	return gate_see(s->gate, de->symbol, de->addr + s->kaslr, &fn, &why) ? GATE_NO_FN : fn;
 }
 
 size_t driver_critical(const struct driver *d)
@@ -68,8 +88,22 @@ size_t driver_critical(const struct driver *d)
 	size_t n = 0;
 
 	for (size_t i = 0; i < d->n_entries; i++)
-		n += leads_to_gate(d, &d->entries[i]);
+		n += is_critical(d, &d->entries[i]);
 	return n;
+}
+
+size_t driver_seen(const struct driver *d)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < d->n_entries; i++)
+		n += driver_entry_is_gate(d, i);
+	return n;
+}
+
+bool driver_entry_is_gate(const struct driver *d, size_t i)
+{
+	return d->layout == LAYOUT_SAME || leads_to_gate(d, &d->entries[i]);
 }
 
 static int own_pages_alloc(struct sessions *s, struct driver *d, struct err *e)
@@ -100,8 +134,10 @@ int own_pages_fill(struct sessions *s, struct driver *d, struct err *e)
 	int ret = own_pages_alloc(s, d, e);
 
 	for (size_t i = 0; i < d->n_entries && !ret; i++) {
-		const struct own_entry en = own_entry(s, d, i);
+		struct own_entry en;
 
+		d->entries[i].gate_fn = gate_number(s, &d->entries[i]);
+		en = own_entry(s, d, i);
 		ret = gate_own_entry(s->gate, &en, d->caller, leads_to_gate(d, &d->entries[i]));
 		if (ret)
 			err_set(e, ret, "%s: the entry of %s is out of reach", d->path,
@@ -133,7 +169,7 @@ void own_pages_turn(struct sessions *s, struct driver *d)
 		 * What undoes stays at the gate: the ledger has what was registered there, and lent
 		 * it a name perhaps.
 		 */
-		if (de->fn && (leads_to_gate(d, de) || !de->fn->undoes))
+		if (leads_to_gate(d, de) || !de->fn || !de->fn->undoes)
 			gate_own_entry_turn(&en, leads_to_gate(d, de));
 	}
 }

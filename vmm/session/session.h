@@ -41,7 +41,7 @@
 #include "shadow/kernel/kernel.h"
 #include "vmm/gate/gate.h"
 
-#define OWN_GATE_PAGES ((UMBRA_FN_MAX + UMBRA_GATES_PER_PAGE - 1) / UMBRA_GATES_PER_PAGE)
+#define OWN_GATE_PAGES ((CATALOG_MAX + UMBRA_GATES_PER_PAGE - 1) / UMBRA_GATES_PER_PAGE)
 #define DRIVERS_MAX    63 /* of one session that have a page of entries at once */
 #define GATE_PAGES     (OWN_GATE_PAGES + DRIVERS_MAX)
 

@@ -54,7 +54,7 @@ static bool is_dense_entry(struct check *c, u64 target)
 	if (off % 4096 % UMBRA_OWN_ENTRY != UMBRA_OWN_ENTRY_AT || slot >= UMBRA_OWN_ENTRIES_PAGE ||
 	    i >= d->n_entries || !is_mapped_to(c, target, d->own.maps[off / 4096].gpa + off % 4096))
 		return false;
-	if (d->entries[i].fn && policy_critical(d->session->policy, d->entries[i].symbol))
+	if (driver_entry_is_gate(d, i))
 		c->gate++;
 	else
 		c->shadow++;

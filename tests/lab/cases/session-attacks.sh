@@ -24,7 +24,7 @@ try read action=read addr=$1
 try write action=write addr=$1 value=0x9090909090909090
 try reread action=read addr=$1
 try write-gate action=write addr=$2 value=0x9090909090909090
-try ioremap action=ioremap addr=0xc0010000 value=0x9090909090909090
+try ioremap action=ioremap addr=0xc0200000 value=0x9090909090909090
 try memremap action=memremap addr=0xc2000000 value=0x1
 try memremap-info action=memremap addr=0xc0000000 value=0x1
 try regate action=read addr=$2
@@ -79,7 +79,7 @@ test_kvm_reports_each_write()
 {
 	[ "$(jq '."blocked-writes"' <"$WORK/stats")" -ge 5 ] || fail "$(cat "$WORK/stats")"
 	expect_error 'write blocked: 8 bytes to a session.s entry page at guest-physical 0xc8'
-	expect_error 'write blocked: .* to the gate at guest-physical 0xc0010000'
+	expect_error 'write blocked: .* to the gate at guest-physical 0xc0200000'
 }
 
 test_doorbell_from_elsewhere_is_refused_and_reported()

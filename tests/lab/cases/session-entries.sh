@@ -17,7 +17,7 @@ both()
 	END
 }
 
-# Put another policy in force and keep what is said: turn NAME
+# Put another policy in force, have the driver open a file, and keep what is said: turn NAME TIME
 turn()
 {
 	local status=0
@@ -25,8 +25,8 @@ turn()
 	vmm_session policy "$WORK/$1.policy" >"$WORK/turned-$1" 2>&1 || status=$?
 	echo "status $status" >>"$WORK/turned-$1"
 	vmm_driver list --json >"$WORK/list-$1"
-	guest_type "$1"
-	guest_wait_console "^@@ opened $1" 60
+	guest_type "$1-$2"
+	guest_wait_console "^@@ opened $1-$2 " 60
 }
 
 setup()
@@ -34,6 +34,7 @@ setup()
 	both "$WORK/free.policy" "$FREE"
 	both "$WORK/bound.policy" ''
 	sed 's/^s = {.*/s = { layout = "same"; '"$FREE"' };/' <"$WORK/bound.policy" >"$WORK/half.policy"
+	sed 's/^d = {/& trace = [ "*" ];/' <"$WORK/half.policy" >"$WORK/seen.policy"
 	initrd "$WORK/image" <<'END'
 open=/sys/module/d__umbra_t_path/parameters/open
 mkdir -p /s
@@ -42,6 +43,14 @@ echo session >/s/f
 wait_for 60 test -e $open
 say ready
 while read name rest && [ "$name" != attack ]; do
+	# A stock driver of which all that can be seen is seen: what was written is read back.
+	if [ "$name" = block ]; then
+		wait_for 30 test -b /dev/ram0
+		dd if=/attack.ko of=/dev/ram0 bs=4k count=8 2>/dev/null
+		echo 3 >/proc/sys/vm/drop_caches
+		cmp -n 32768 /attack.ko /dev/ram0 && say block same
+		continue
+	fi
 	(echo /f >$open) 2>/dev/null
 	say opened $name $(dmesg | grep -o 'read /f: .*' | tail -n 1)
 done
@@ -56,22 +65,29 @@ END
 		--driver "d:$DRIVERS/umbra_t_path.ko" --driver "s:$DRIVERS/umbra_t_path.ko"
 	guest_wait_console '^@@ ready' 120
 	vmm_session list --json >"$WORK/sessions"
-	turn free
-	turn bound
-	turn half
+	turn free 1
+	turn bound 1
+	turn half 1
 	vmm_driver verify --json d:umbra_t_path >"$WORK/verify"
-	turn free
-	turn half
+	turn free 2
+	turn half 2
+	turn seen 1
+	vmm_driver load "d:$BRD,rd_nr=1,rd_size=4096"
+	vmm_driver list --json >"$WORK/list-brd"
+	guest_type block
+	guest_wait_console '^@@ block' 60 || true
+	vmm_driver verify --json d:brd >"$WORK/verify-brd"
+	vmm_driver unload d:brd >"$WORK/unload-brd" 2>&1 || true
 	guest_type "attack $(vmm_session stats --json | jq -r .gate)"
 	guest_wait_console '^@@ (rang|end)' 60 || true
 	vmm_session stats --json >"$WORK/stats"
 	guest_kill
 }
 
-# what was read at the N-th turn: opened NAME N
+# what was read at a turn: opened NAME TIME
 opened()
 {
-	grep -aoE "^@@ opened $1 .*" "$WORK/console" | sed -n "$2p" | grep -o '"[a-z]*"'
+	grep -aoE "^@@ opened $1-$2 .*" "$WORK/console" | grep -o '"[a-z]*"'
 }
 
 test_a_function_becomes_critical_while_its_driver_runs()
@@ -79,7 +95,7 @@ test_a_function_becomes_critical_while_its_driver_runs()
 	expect_equal "$(opened free 1)" '"real"'
 	expect_equal "$(opened half 1)" '"session"'
 	# each time it was critical, and no other time
-	expect_equal "$(grep -c filp_open "$WORK/record")" 2
+	expect_equal "$(grep -c filp_open "$WORK/record")" 3
 	expect_equal "$(jq '.[] | select(.session == "d") | .critical' <"$WORK/list-half")" 4
 }
 
@@ -101,6 +117,32 @@ test_only_the_same_layout_takes_a_range()
 	expect_equal "$(jq -r '.[] | select(.session == "d") | .layout + .shadow' <"$WORK/sessions")" dense
 	expect_equal "$(jq '.[] | select(.session == "d") | .pages' <"$WORK/sessions")" 1
 	expect_in "$WORK/sessions" '"shadow": *"0xffff'
+}
+
+# the last line of the record about FUNCTION: line FUNCTION
+line()
+{
+	grep "\"function\":\"$1\"" "$WORK/record" | tail -n 1
+}
+
+test_an_import_that_nobody_knows_is_seen_with_its_result()
+{
+	expect_equal "$(opened seen 1)" '"session"'
+	expect_equal "$(jq '.[] | select(.session == "d") | .seen > 8 and .critical == 4' <"$WORK/list-seen")" true
+	expect_equal "$(line kstrdup | jq -r .call)" 's="/f\x0a", gfp=0xcc0'
+	expect_equal "$(line kstrdup | jq -r '.driver + .verdict + (.result | .[:6]) + .rule' | sed 's/ at .*//')" \
+		umbra_t_pathpass0xfffftrace\[0\]
+	expect_equal "$(line kfree | jq -r '.result + (.call | sub("0x.*"; ""))')" object=
+	expect_equal "$(line kstrdup | jq '.duration_ns > 0 and .pid > 0')" true
+}
+
+test_a_stock_driver_works_while_all_of_it_is_seen()
+{
+	expect_console '^@@ block same'
+	expect_equal "$(jq '.[] | select(.driver == "brd") | .seen > 20 and .imports > .seen' <"$WORK/list-brd")" true
+	expect_equal "$(line __register_blkdev | jq -r .call | sed 's/, probe.*//')" 'major=1, name="ramdisk"'
+	expect_equal "$(cat "$WORK/unload-brd")" ''
+	expect_equal "$(jq '.violations | length' <"$WORK/verify-brd")" 0
 }
 
 test_each_branch_stays_in_the_session()

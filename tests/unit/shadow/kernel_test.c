@@ -526,14 +526,103 @@ static void test_trim(void **state)
 	kernel_close(k);
 }
 
+static void expect_call(const struct kernel *k, const char *function, const u64 *args,
+			const char *text1, const char *expected)
+{
+	const char *texts[KERNEL_CALL_ARGS] = { NULL, text1 };
+	char buf[300];
+
+	kernel_call_text(k, function, args, texts, buf, sizeof(buf));
+	assert_string_equal(buf, expected);
+}
+
+static void expect_result(const struct kernel *k, const char *function, u64 value,
+			  const char *expected)
+{
+	char buf[100];
+
+	kernel_result_text(k, function, value, buf, sizeof(buf));
+	assert_string_equal(buf, expected);
+}
+
+static void test_calls_as_text(void **state)
+{
+	const u64 netdev[KERNEL_CALL_ARGS] = { 8, 0x1000, 3, 0xffffffff81001000, 1, (u64)-1 };
+	const u64 file[KERNEL_CALL_ARGS] = { 0, (u64)-100, 0xf0000000000001a4 };
+
+	(void)state;
+	for_each_kernel(k)
+	{
+		char few[10];
+		const char *none[KERNEL_CALL_ARGS] = { NULL };
+
+		expect_call(k, "alloc_netdev_mqs", netdev, "a\"%d\n",
+			    "sizeof_priv=8, name=\"a\\\"%d\\x0a\", name_assign_type=3, "
+			    "setup=0xffffffff81001000, txqs=1, rxqs=4294967295");
+		/* only the bytes of a parameter's type count */
+		expect_call(k, "filp_open", file, NULL, "filename=NULL, flags=-100, mode=0644");
+		expect_call(k, "free_netdev", netdev + 1, NULL, "dev=(struct net_device *)0x1000");
+		expect_call(k, "no_such_function", netdev, NULL, "");
+		kernel_call_text(k, "filp_open", file, none, few, sizeof(few));
+		assert_string_equal(few, "filename=");
+		expect_result(k, "filp_open", (u64)-2, "ERR_PTR(-2)");
+		expect_result(k, "filp_open", 0x1000, "(struct file *)0x1000");
+		expect_result(k, "misc_register", 0xffffffea, "-22");
+		expect_result(k, "try_module_get", 0xff01, "true");
+		expect_result(k, "kfree", 1, "");
+		expect_result(k, "no_such_function", 1, "");
+	}
+}
+
+static void expect_no_call(const struct kernel *k, const char *function, const char *word)
+{
+	struct kernel_call call;
+	const char *why;
+
+	assert_true(kernel_call_shape(k, function, &call, &why) < 0);
+	if (!strstr(why, word))
+		fail_msg("%s: %s", function, why);
+}
+
+static void test_calls_that_can_be_handed_on(void **state)
+{
+	struct kernel_call call;
+	const char *why;
+
+	(void)state;
+	for_each_kernel(k)
+	{
+		assert_int_equal(kernel_call_shape(k, "alloc_netdev_mqs", &call, &why), 0);
+		assert_int_equal(call.args, 6);
+		assert_int_equal(call.texts, 1 << 1);
+		assert_false(call.is_void);
+		assert_int_equal(kernel_call_shape(k, "kfree", &call, &why), 0);
+		assert_true(call.is_void);
+		/* memory that is no text */
+		assert_int_equal(kernel_call_shape(k, "kernel_write", &call, &why), 0);
+		assert_int_equal(call.texts, 0);
+		expect_no_call(k, "_printk", "any number");
+		expect_no_call(k, "do_exit", "not return");
+		expect_no_call(k, "tcp_setsockopt", "structure by value");
+		expect_no_call(k, "__x86_indirect_thunk_rax", "no prototype");
+		expect_no_call(k, "no_such_function", "no prototype");
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_layout),	      cmocka_unit_test(test_kallsyms),
-		cmocka_unit_test(test_classes),	      cmocka_unit_test(test_types),
-		cmocka_unit_test(test_place),	      cmocka_unit_test(test_vmlinux),
-		cmocka_unit_test(test_trim),	      cmocka_unit_test(test_damaged),
+		cmocka_unit_test(test_layout),
+		cmocka_unit_test(test_kallsyms),
+		cmocka_unit_test(test_classes),
+		cmocka_unit_test(test_types),
+		cmocka_unit_test(test_place),
+		cmocka_unit_test(test_vmlinux),
+		cmocka_unit_test(test_trim),
+		cmocka_unit_test(test_damaged),
 		cmocka_unit_test(test_random_damage),
+		cmocka_unit_test(test_calls_as_text),
+		cmocka_unit_test(test_calls_that_can_be_handed_on),
 	};
 
 	need_images();

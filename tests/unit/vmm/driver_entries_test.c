@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -26,13 +27,14 @@
 #define N_PAGES	 (UMBRA_PAGES_SIZE / 4096)
 
 /* The entries that a test looks at come first; the rest are functions like any other. */
-enum { OPEN, REGISTER, DEREGISTER, PRINTK, OTHERS };
+enum { OPEN, REGISTER, DEREGISTER, ALLOC, PRINTK, OTHERS };
 
 static struct kernel *kernel;
 static struct gate gate;
 static struct sessions sessions;
 static struct driver driver;
 static struct session session = { .name = (char[]){ "s" }, .drivers = &driver };
+static char record_path[32];
 static struct driver_entry entries[OTHERS + N_OTHERS], direct;
 
 static struct driver_entry entry_of(const char *symbol)
@@ -69,11 +71,12 @@ static int make_driver(void **state)
 	entries[OPEN] = entry_of("filp_open");
 	entries[REGISTER] = entry_of("misc_register");
 	entries[DEREGISTER] = entry_of("misc_deregister");
+	entries[ALLOC] = entry_of("alloc_netdev_mqs");
 	entries[PRINTK] = entry_of("_printk");
 	for (size_t i = OTHERS; i < ARRAY_SIZE(entries); i++)
 		entries[i] = (struct driver_entry){ .symbol = "f",
 						    .addr = entries[PRINTK].addr + 64 * i };
-	direct = (struct driver_entry){ "g", NULL, 0xffffffff81000000ULL, false };
+	direct = (struct driver_entry){ .symbol = "g", .addr = 0xffffffff81000000ULL };
 	driver = (struct driver){ .name = (char[]){ "d" },
 				  .path = (char[]){ "d.ko" },
 				  .session = &session,
@@ -89,6 +92,10 @@ static int make_driver(void **state)
 	memset(gate.page_used, 0, N_PAGES);
 	gate.page_used[0] = 1;
 	gate.page_hint = 1;
+	snprintf(record_path, sizeof(record_path), "/tmp/umbra-unit-%d", getpid());
+	record_close(gate.rec, NULL);
+	if (record_create(&gate.rec, record_path, &e))
+		fail_msg("%s", e.text);
 	driver.caller = (unsigned)gate_caller_add(&gate, session.policy, "s", "d");
 	assert_int_equal(own_pages_needed(&driver), 3);
 	assert_int_equal(own_pages_take_range(&driver, RANGE, &e), 0);
@@ -100,6 +107,7 @@ static int make_driver(void **state)
 static int free_driver(void **state)
 {
 	(void)state;
+	unlink(record_path);
 	own_pages_free(&sessions, &driver, true);
 	gate_caller_remove(&gate, driver.caller);
 	policy_free(sessions.policy);
@@ -156,7 +164,7 @@ static void each_entry_leads_where_the_policy_says(void **state)
 	expect_gate(OPEN);
 	expect_gate(REGISTER);
 	expect_gate(DEREGISTER);
-	for (size_t i = PRINTK; i < ARRAY_SIZE(entries); i++)
+	for (size_t i = ALLOC; i < ARRAY_SIZE(entries); i++)
 		assert_int_equal(id_at_gate(i), 0);
 	assert_int_equal(driver_critical(&driver), 3);
 }
@@ -168,8 +176,8 @@ static void all_between_the_entries_traps(void **state)
 	(void)state;
 	for (u64 va = RANGE; va < RANGE + driver.own.n * 4096ULL; va++)
 		traps += *seen_at(va) == 0xcc;
-	/* a jump of 5 bytes each, and three gate entries of 11; a displacement may have the byte */
-	assert_true(traps >= driver.own.n * 4096ULL - ARRAY_SIZE(entries) * 5 - 3 * 11);
+	/* a jump of 5 bytes each, and four gate entries of 11; a displacement may have the byte */
+	assert_true(traps >= driver.own.n * 4096ULL - ARRAY_SIZE(entries) * 5 - 4 * 11);
 }
 
 static void a_policy_turns_the_entries_both_ways(void **state)
@@ -185,6 +193,109 @@ static void a_policy_turns_the_entries_both_ways(void **state)
 	/* the ledger may have what it undoes */
 	expect_gate(DEREGISTER);
 	assert_int_equal(driver_critical(&driver), 1);
+}
+
+static void any_import_can_become_seen(void **state)
+{
+	const struct seen_fn *fn;
+	const struct umbra_fn *d;
+	u32 id;
+
+	(void)state;
+	reload_well("trace = [ \"alloc_*\", \"_printk\", \"f\" ];");
+	id = id_at_gate(ALLOC);
+	fn = gate_seen_of(&gate, id);
+	assert_non_null(fn);
+	assert_string_equal(fn->row.name, "alloc_netdev_mqs");
+	assert_int_equal(UMBRA_ID_CALLER(id), driver.caller);
+	d = &gate.info->fns[UMBRA_ID_FN(id)];
+	assert_true(d->real == entries[ALLOC].addr + KASLR);
+	assert_int_equal(d->how, UMBRA_HOW_SEE);
+	assert_int_equal(d->texts, 1 << 1);
+	/* a function with any number of arguments, and one without a type, stay as they are */
+	for (size_t i = PRINTK; i < ARRAY_SIZE(entries); i++)
+		assert_int_equal(id_at_gate(i), 0);
+	assert_int_equal(driver_critical(&driver), 3);
+	assert_int_equal(driver_seen(&driver), 4);
+	reload_well("critical = { except = [ \"filp_open\" ]; }; trace = [ \"filp_*\" ];");
+	expect_gate(OPEN);
+	assert_int_equal(id_at_gate(ALLOC), 0);
+}
+
+/* Returns the last line of the record, "" if there is none. */
+static const char *last_line(void)
+{
+	static char text[8192];
+	size_t n;
+	FILE *f = fopen(record_path, "r");
+	char *end;
+
+	assert_non_null(f);
+	n = fread(text, 1, sizeof(text) - 1, f);
+	fclose(f);
+	if (!n)
+		return "";
+	text[n - 1] = '\0'; /* the last newline */
+	end = strrchr(text, '\n');
+	return end ? end + 1 : text;
+}
+
+static void expect_line(const char *part)
+{
+	if (!strstr(last_line(), part))
+		fail_msg("no %s in %s", part, last_line());
+}
+
+static void a_seen_call_is_recorded_with_its_result(void **state)
+{
+	struct umbra_frame *f = &gate.frames[7];
+	u64 id;
+
+	(void)state;
+	reload_well("trace = [ \"alloc_*\" ];");
+	id = id_at_gate(ALLOC);
+	f->args[0] = 8;
+	f->old = 12345;
+	f->used = 6;
+	f->pid = 9;
+	memcpy(f->data, "eth%d", 6);
+	f->text[1] = (struct umbra_str){ 0, 6 };
+	assert_int_equal(gate_seen(&gate, 0, 7, id, 0xff00), 0);
+	expect_line("\"function\":\"alloc_netdev_mqs\",\"vcpu\":0,\"pid\":9");
+	expect_line("\"call\":\"sizeof_priv=8, name=\\\"eth%d\\\", name_assign_type=0, setup=NULL, "
+		    "txqs=0, rxqs=0\",\"result\":\"(struct net_device *)0xff00\","
+		    "\"duration_ns\":12345}");
+	expect_line("\"verdict\":\"pass\",\"error\":null,\"rule\":\"trace[0] at new.policy:1\"");
+	/* texts that are not in the frame */
+	f->text[1] = (struct umbra_str){ 2, 5 };
+	assert_int_equal(gate_seen(&gate, 0, 7, id, 0), 0);
+	expect_line("sizeof_priv=8, name=NULL, ");
+	f->text[1] = (struct umbra_str){ UINT32_MAX, UINT32_MAX };
+	f->used = UINT32_MAX;
+	assert_int_equal(gate_seen(&gate, 0, 7, id, 0), 0);
+	expect_line("sizeof_priv=8, name=NULL, ");
+	memset(f, 0, sizeof(*f));
+}
+
+static void what_is_not_seen_is_not_recorded(void **state)
+{
+	u64 id;
+
+	(void)state;
+	reload_well("trace = [ \"alloc_*\" ];");
+	id = id_at_gate(ALLOC);
+	/* a call that was on its way when the policy changed */
+	reload_well("");
+	assert_int_equal(gate_seen(&gate, 0, 0, id, 0), 0);
+	assert_string_equal(last_line(), "");
+	assert_int_equal(gate_seen(&gate, 0, UMBRA_FRAMES, id, 0), -EINVAL);
+	assert_int_equal(gate_seen(&gate, 0, 0, id + 1, 0), -EINVAL);
+	assert_int_equal(gate_seen(&gate, 0, 0, id | 1ULL << 32, 0), -EINVAL);
+	/* one that is decided, and one of nobody */
+	assert_int_equal(gate_seen(&gate, 0, 0, UMBRA_ID(driver.caller, 0), 0), -EINVAL);
+	assert_int_equal(gate_seen(&gate, 0, 0, UMBRA_ID(4000, UMBRA_ID_FN(id)), 0), -EINVAL);
+	assert_int_equal(gate_call(&gate, 0, 0, id), -EINVAL);
+	assert_int_equal(gate_result(&gate, 0, id, 0), -EINVAL);
 }
 
 static void expect_busy(const char *word)
@@ -259,6 +370,7 @@ static int open_kernel(void **state)
 	if (!gate_fixture_make(&gate) || !gate.page_used || gate.pages == MAP_FAILED)
 		return -1;
 	gate.gate_va = GATE_VA;
+	gate.k = kernel;
 	sessions.gate = &gate;
 	sessions.k = kernel;
 	sessions.kaslr = KASLR;
@@ -284,6 +396,9 @@ int main(void)
 		CASE(each_entry_leads_where_the_policy_says),
 		CASE(all_between_the_entries_traps),
 		CASE(a_policy_turns_the_entries_both_ways),
+		CASE(any_import_can_become_seen),
+		CASE(a_seen_call_is_recorded_with_its_result),
+		CASE(what_is_not_seen_is_not_recorded),
 		CASE(what_goes_around_an_entry_refuses_the_policy),
 		CASE(pages_come_back_when_the_guest_has_let_go),
 		CASE(what_cannot_be_reached_is_an_error),

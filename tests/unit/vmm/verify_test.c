@@ -140,8 +140,9 @@ static void branches_are_counted_by_target(void **state)
 
 static void entries_of_its_own_are_counted_by_the_policy(void **state)
 {
-	struct driver_entry entries[] = { { .symbol = "_printk" },
-					  { "filp_open", catalog_find("filp_open"), 0, false } };
+	struct driver_entry entries[] = {
+		{ .symbol = "_printk" }, { .symbol = "filp_open", .fn = catalog_find("filp_open") }
+	};
 	struct umbra_map maps[] = { { LYING_VA + OWN, LYING_ARENA + OWN },
 				    { LYING_VA + OWN + 4096, LYING_ARENA } };
 	const struct driver before = driver;
