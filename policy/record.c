@@ -113,6 +113,11 @@ int record_create(struct record **out, const char *path, struct err *e)
 	return 0;
 }
 
+bool record_has_lines(const struct record *r)
+{
+	return r->path;
+}
+
 void record_finish(struct record *r)
 {
 	int error = 0;

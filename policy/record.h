@@ -98,6 +98,8 @@ int record_event(struct record *r, u64 time_ns, const char *kind, const char *te
  * under way; 0: none is. Any thread.
  */
 s64 record_held_ms(const struct record *r);
+/* Returns true if requests become lines of a file. Any thread. */
+bool record_has_lines(const struct record *r);
 /* Returns true if there is a file that record_finish() is to close, which may wait. Main thread. */
 bool record_is_open(const struct record *r);
 /* Returns true if record_finish() has nothing to flush. */

@@ -439,13 +439,15 @@ s64 gate_seen(struct gate *g, unsigned vcpu, u64 idx, u64 id, u64 ret)
 	c.frame.flags &= ~(u32)UMBRA_FRAME_HAS_NAME;
 	call_read_request(&c, &fn->row);
 	c.r.vcpu = vcpu;
-	for (unsigned i = 0; i < UMBRA_ARGS; i++)
-		texts[i] = frame_string(&c.frame, c.frame.text[i]);
-	kernel_call_text(g->k, fn->row.name, c.r.args, texts, call, sizeof(call));
-	kernel_result_text(g->k, fn->row.name, ret, result, sizeof(result));
-	c.r.call = call;
-	c.r.result = result;
-	c.r.duration_ns = c.frame.old;
+	if (record_has_lines(g->rec)) {
+		for (unsigned i = 0; i < UMBRA_ARGS; i++)
+			texts[i] = frame_string(&c.frame, c.frame.text[i]);
+		kernel_call_text(g->k, fn->row.name, c.r.args, texts, call, sizeof(call));
+		kernel_result_text(g->k, fn->row.name, ret, result, sizeof(result));
+		c.r.call = call;
+		c.r.result = result;
+		c.r.duration_ns = c.frame.old;
+	}
 
 	pthread_rwlock_rdlock(&g->callers_lock);
 	caller = gate_caller_of(g, id);
