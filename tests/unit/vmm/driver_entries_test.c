@@ -34,7 +34,7 @@ static struct gate gate;
 static struct sessions sessions;
 static struct driver driver;
 static struct session session = { .name = (char[]){ "s" }, .drivers = &driver };
-static char record_path[32];
+static char name[] = "d", path[] = "d.ko", record_path[32];
 static struct driver_entry entries[OTHERS + N_OTHERS], direct;
 
 static struct driver_entry entry_of(const char *symbol)
@@ -77,8 +77,8 @@ static int make_driver(void **state)
 		entries[i] = (struct driver_entry){ .symbol = "f",
 						    .addr = entries[PRINTK].addr + 64 * i };
 	direct = (struct driver_entry){ .symbol = "g", .addr = 0xffffffff81000000ULL };
-	driver = (struct driver){ .name = (char[]){ "d" },
-				  .path = (char[]){ "d.ko" },
+	driver = (struct driver){ .name = name,
+				  .path = path,
 				  .session = &session,
 				  .state = DRIVER_LOADED,
 				  .layout = LAYOUT_DENSE,
