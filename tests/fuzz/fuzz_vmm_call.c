@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Makes calls as a guest can, with any frame and in any order: calls and results for any frame,
- * caller and function, while a second thread changes the frames that are being read.
+ * Makes calls as a guest can, with any frame and in any order: calls, results and calls that are
+ * only seen for any frame, caller and function, while a second thread changes the frames that are being read.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +14,7 @@ static const char policy_text[] =
 	"a = { permit = [ \"ext_*\" ]; files = ( { from = \"/\"; to = \"/data/a\"; } );\n"
 	"  names = { misc = \"a-%s\"; net = \"a%s\"; link = \"a-%i-%s\"; thread = \"a/%s\"; };\n"
 	"  functions = ( { function = \"call_usermodehelper\"; match = \"/bin/*\"; action = \"pass\"; } ); };\n"
-	"b = { default = \"pass\"; }; };\n";
+	"b = { default = \"pass\"; trace = [ \"s*\" ]; }; };\n";
 
 static struct gate g;
 static atomic_bool busy;
@@ -33,6 +33,7 @@ static void *disturb_frames(void *arg)
 			__atomic_store_n(&f->name.len, x, __ATOMIC_RELAXED);
 			__atomic_store_n(&f->name.off, x >> 3, __ATOMIC_RELAXED);
 			__atomic_store_n(&f->used, x << 1, __ATOMIC_RELAXED);
+			__atomic_store_n(&f->text[0].off, x >> 5, __ATOMIC_RELAXED);
 		}
 		x = x * 1664525u + 1013904223u;
 	}
@@ -65,6 +66,7 @@ static void make_exports(void)
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
+	static struct seen_fn seen[] = { { { .name = "seen", .args = 2 } } };
 	static struct policy *policy;
 
 	(void)argc;
@@ -75,6 +77,11 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	    gate_caller_add(&g, policy_session(policy, "b"), "b", "two") != 2)
 		abort();
 	make_exports();
+	g.seen.list = seen;
+	g.seen.n = ARRAY_SIZE(seen);
+	record_close(g.rec, NULL);
+	if (record_create(&g.rec, "/dev/null", NULL))
+		abort();
 	return pthread_create(&disturber, NULL, disturb_frames, NULL);
 }
 
@@ -105,6 +112,9 @@ static void check_answer(const struct umbra_answer *a)
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 {
+	size_t first;
+
+	catalog_all(&first);
 	while (size >= 8) {
 		u64 frame = data[0] & 1 ? data[1] % 4 : (u64)data[1] << (data[0] >> 2);
 		u64 id = UMBRA_ID(data[2] % 4, data[3] % 32) | (u64)(data[0] >> 7) << 33;
@@ -120,7 +130,10 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 			memcpy(f->data + data[5], data, n);
 		}
 		atomic_store(&busy, data[0] & 2);
-		if (data[6] & 1) {
+		if (data[6] & 4) {
+			gate_seen(&g, 1, frame, id - UMBRA_ID_FN(id) + first + data[3] % 2,
+				  data[7]);
+		} else if (data[6] & 1) {
 			/* a ticket of this call, or of one of the others */
 			gate_result(&g, data[6] & 2 ? g.answers[frame % 4].ticket : data[7], id,
 				    data[5] & 1 ? (u64)-1 : 0);
