@@ -152,6 +152,7 @@ int net_open(struct net_backend *out, int *keeper, const struct spec_net *n,
 	int ret;
 
 	out->offload = NULL;
+	out->long_frames = false;
 	*keeper = -1;
 	if (n->tap_fd)
 		ret = net_take_tap(out, n, e);
