@@ -161,7 +161,8 @@ static bool net_receive(struct virtio_net *n, const struct vq_worker *w)
 	struct virtqueue *q = virtio_queue(n->v, RX);
 	int ret = 0;
 
-	if (!q || !net_link_is_up(n))
+	/* Woken up by a kick for frames to be sent, it asks for none. */
+	if (!q || !net_link_is_up(n) || (!n->rx_len && !vq_worker_own_ready(w)))
 		return true;
 	do {
 		virtqueue_listen(q, false);
