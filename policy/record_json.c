@@ -6,11 +6,12 @@
  */
 #include <inttypes.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/utf8.h"
-#include "policy/record_int.h"
+#include "policy/record_json.h"
 
 #define BYTE_FIRST 0xef80u /* see record.h */
 #define BYTE_LAST  0xefffu
@@ -108,7 +109,11 @@ void record_json(struct record_line *t, const struct record_entry *e, u64 count,
 		line_printf(t, ",\"last_ns\":%" PRIu64 ",\"count\":%" PRIu64, last_ns, count);
 	if (e->event) {
 		line_add_member(t, "event", e->function);
+		if (e->session)
+			line_add_member(t, "session", e->session);
 		line_add_member(t, "text", e->asked);
+		if (e->lost)
+			line_printf(t, ",\"lost\":%" PRIu64, e->lost);
 		line_add(t, "}", 1);
 		return;
 	}

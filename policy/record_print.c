@@ -57,6 +57,7 @@ int record_view(struct record *r, struct record_view *v)
 	v->others = r->others;
 	v->by_policy = r->by_policy;
 	v->bad_lines = r->bad_lines;
+	v->lost = r->lost;
 	v->cut = r->cut;
 	pthread_mutex_unlock(&r->lock);
 	qsort(v->rows, v->n, sizeof(*v->rows), compare_time);
@@ -112,6 +113,9 @@ static void print_notes(FILE *to, const struct record_view *v)
 			v->others);
 	if (v->by_policy)
 		fprintf(to, "%" PRIu64 " more that the policy does not record\n", v->by_policy);
+	if (v->lost)
+		fprintf(to, "%" PRIu64 " more are missing: the file took no more at these times\n",
+			v->lost);
 	if (v->bad_lines)
 		fprintf(to, "%" PRIu64 " damaged lines were left out\n", v->bad_lines);
 	if (v->cut)
@@ -169,9 +173,9 @@ int record_print_json(struct record *r, FILE *to)
 	fputs("],\n\"events\":[", to);
 	json_rows(to, &v, true, &t);
 	fprintf(to,
-		"],\n\"others\":%" PRIu64 ",\"not_recorded\":%" PRIu64 ",\"damaged_lines\":%" PRIu64
-		",\"cut\":%s}\n",
-		v.others, v.by_policy, v.bad_lines, v.cut ? "true" : "false");
+		"],\n\"others\":%" PRIu64 ",\"not_recorded\":%" PRIu64 ",\"lost\":%" PRIu64
+		",\"damaged_lines\":%" PRIu64 ",\"cut\":%s}\n",
+		v.others, v.by_policy, v.lost, v.bad_lines, v.cut ? "true" : "false");
 	ret = t.failed ? -ENOMEM : 0;
 	line_free(&t);
 	free(v.rows);

@@ -88,9 +88,16 @@ static bool record_entry_of(const json_t *line, struct record_entry *e)
 		return false;
 	e->time_ns = (u64)json_integer_value(time);
 	e->event = json_object_get(line, "event") != NULL;
-	if (e->event)
+	if (e->event) {
+		const json_t *lost = json_object_get(line, "lost");
+
+		if (lost && (!json_is_integer(lost) || json_integer_value(lost) < 0))
+			return false;
+		e->lost = (u64)json_integer_value(lost);
 		return line_get_string(line, "event", &e->function) &&
+		       line_get_string(line, "session", &e->session) &&
 		       line_get_string(line, "text", &e->asked) && e->function;
+	}
 	return line_get_string(line, "session", &e->session) &&
 	       line_get_string(line, "driver", &e->driver) &&
 	       line_get_string(line, "function", &e->function) &&
@@ -121,8 +128,10 @@ static bool record_take_line(struct record *r, const char *buf, size_t len,
 	json_t *line = json_loadb(buf, len, 0, NULL);
 	bool good = json_is_object(line) && record_entry_of(line, &e);
 
-	if (good && entry_wanted(f, &e))
+	if (good && entry_wanted(f, &e)) {
 		record_count(r, &e);
+		r->lost += e.lost;
+	}
 	free_entry(&e);
 	json_decref(line);
 	return good;

@@ -66,7 +66,8 @@ static int start_gate(void *part, bool again, struct err *e)
 	if (ret)
 		return ret;
 	ret = gate_start(g->gate, machine_loop(g->m));
-	return ret ? err_set(e, ret, "event loop: %s", strerror(-ret)) : 0;
+	return ret ? err_set(e, ret, "event loop: %s", strerror(-ret))
+		   : guest_record_start(g->record, e);
 }
 
 static int end_gate(void *part, struct err *e)

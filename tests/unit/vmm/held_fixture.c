@@ -295,6 +295,7 @@ static void *run_recorded(void *arg)
 	lifecycle_add(machine_lifecycle(m), &monitor_part, mon);
 	machine_set_confine(m, NULL);
 	lifecycle_start(machine_lifecycle(m), &e);
+	guest_record_start(f->r, &e);
 	__atomic_store_n(&f->started, true, __ATOMIC_RELEASE);
 	f->code = machine_run(m, &e);
 	monitor_ended(mon, f->code);
