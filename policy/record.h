@@ -165,12 +165,14 @@ bool record_is_open(const struct record *r);
 bool record_is_unwritten(const struct record *r);
 
 /*
- * Prints the table for people (columns fit @width; 0: no limit; colour if @colour), or JSON. In the
- * table control characters and the like are escaped: names come from the guest and go to a
- * terminal. -ENOMEM; whether @to has taken all is for the caller to see (ferror(3)).
+ * Prints the table for people (columns are wrapped at @width; 0: no limit; colour if @colour), or
+ * JSON. In the table control characters and the like are escaped: names come from the guest and go
+ * to a terminal. -ENOMEM; whether @to has taken all is for the caller to see (ferror(3)).
  */
 int record_print(struct record *r, FILE *to, unsigned width, bool colour);
 int record_print_json(struct record *r, FILE *to);
+/* Prints what record_print() says below its rows: how many there are, and what is missing. */
+int record_print_sums(struct record *r, FILE *to);
 
 /* The entries to keep of a file; each a pattern as of fnmatch(3), or NULL for everything. */
 struct record_filter {
@@ -191,5 +193,26 @@ int record_read(struct record **out, const char *path, struct err *e);
  */
 int record_read_some(struct record **out, const char *path, const struct record_filter *f,
 		     struct err *e);
+
+/* What is done with a file that still grows. */
+struct record_follow {
+	FILE *to;	/* each request is a line here, or with @json an object */
+	unsigned width; /* as record_print() has it */
+	bool colour, json;
+	/*
+	 * Called at the end of the file, a regular one, when all that it has is printed: waits for
+	 * a moment. False: that was all.
+	 */
+	bool (*wait)(void *arg);
+	void *arg;
+};
+
+/*
+ * Prints the requests that fit @f, one after the other as they are in the file, and counts them
+ * into a memory record, until @what->wait() says so, or of a pipe until that ends. A file that gets
+ * shorter is read from its start again. Whether @what->to has taken all is for the caller to see.
+ */
+int record_follow(struct record **out, const char *path, const struct record_filter *f,
+		  const struct record_follow *what, struct err *e);
 
 #endif

@@ -71,6 +71,11 @@ void record_count(struct record *r, const struct record_entry *entry);
  */
 int record_add_entry(struct record *r, const struct record_entry *entry, struct record_line *line);
 
+/* Prints the head of the lines that record_print_line() prints; nothing as JSON. */
+int record_print_head(const struct record_follow *what);
+/* Prints an entry as one line, or more where it wraps. -ENOMEM. */
+int record_print_line(const struct record_entry *e, const struct record_follow *what);
+
 /* A copy of the rows, ordered by time: printing, which may take long, then needs no lock. */
 struct record_view {
 	struct record_row *rows;

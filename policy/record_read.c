@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "policy/record_int.h"
 
@@ -13,27 +14,39 @@
 
 enum line_state { LINE_END, LINE_WHOLE, LINE_OPEN, LINE_LONG };
 
+/* A line as it is read. */
+struct line_reader {
+	FILE *file;
+	char *buf; /* of LINE_SIZE */
+	size_t len;
+	bool too_long, begun; /* begun: the file has ended within it, and may go on */
+};
+
 /*
- * Reads one line, without its newline. fgets() would not do: a hostile file holds NULs and endless
+ * Reads one line, without its newline; LINE_OPEN at an end of the file within it, from where the
+ * next call goes on if the file does. fgets() would not do: a hostile file holds NULs and endless
  * lines.
  */
-static enum line_state record_read_line(FILE *f, char *buf, size_t *len)
+static enum line_state record_read_line(struct line_reader *l)
 {
-	bool too_long = false;
 	int c;
 
-	*len = 0;
-	while ((c = getc_unlocked(f)) != EOF && c != '\n') {
-		if (*len == LINE_SIZE)
-			too_long = true;
-		else
-			buf[(*len)++] = (char)c;
+	if (!l->begun) {
+		l->len = 0;
+		l->too_long = false;
 	}
-	if (too_long)
+	while ((c = getc_unlocked(l->file)) != EOF && c != '\n') {
+		if (l->len == LINE_SIZE)
+			l->too_long = true;
+		else
+			l->buf[l->len++] = (char)c;
+	}
+	l->begun = c != '\n' && l->len;
+	if (l->begun)
+		return l->too_long ? LINE_LONG : LINE_OPEN;
+	if (l->too_long)
 		return LINE_LONG;
-	if (c == '\n')
-		return LINE_WHOLE;
-	return *len ? LINE_OPEN : LINE_END;
+	return c == '\n' ? LINE_WHOLE : LINE_END;
 }
 
 /*
@@ -120,75 +133,145 @@ static bool entry_wanted(const struct record_filter *f, const struct record_entr
 	       pattern_fits(f->function, e->function) && pattern_fits(f->verdict, e->verdict);
 }
 
-/* Counts the line into @r; false if it is no request. */
-static bool record_take_line(struct record *r, const char *buf, size_t len,
-			     const struct record_filter *f)
+/* What is done with the lines of a file. */
+struct record_reading {
+	struct record *r;
+	const struct record_filter *f;
+	const struct record_follow *follow; /* or NULL: they are counted only */
+	int error;			    /* of printing */
+};
+
+static int print_entry(const json_t *line, const struct record_entry *e,
+		       const struct record_follow *what)
+{
+	if (!what->json)
+		return record_print_line(e, what);
+	return json_dumpf(line, what->to, JSON_COMPACT) || putc('\n', what->to) == EOF ? -EIO : 0;
+}
+
+/* Counts the line into the record, and prints it; false if it is no request. */
+static bool record_take_line(struct record_reading *to, const struct line_reader *l)
 {
 	struct record_entry e = { 0 };
-	json_t *line = json_loadb(buf, len, 0, NULL);
+	json_t *line = json_loadb(l->buf, l->len, 0, NULL);
 	bool good = json_is_object(line) && record_entry_of(line, &e);
 
-	if (good && entry_wanted(f, &e)) {
-		record_count(r, &e);
-		r->lost += e.lost;
+	if (good && entry_wanted(to->f, &e)) {
+		record_count(to->r, &e);
+		to->r->lost += e.lost;
+		if (to->follow && !to->error)
+			to->error = print_entry(line, &e, to->follow);
 	}
 	free_entry(&e);
 	json_decref(line);
 	return good;
 }
 
-static u64 read_lines(struct record *r, FILE *file, char *buf, const struct record_filter *f)
+/*
+ * Waits at the end of a file that is followed. False: nothing will come. A file that has become
+ * shorter is another one, from its start.
+ */
+static bool record_await_more(struct record_reading *to, struct line_reader *l)
+{
+	const struct record_follow *what = to->follow;
+	struct stat st;
+
+	/* A signal has ended the wait for a pipe. */
+	if (what && ferror(l->file) && errno == EINTR) {
+		clearerr(l->file);
+		return what->wait(what->arg);
+	}
+	if (!what || to->error || fflush(what->to) || ferror(what->to) ||
+	    fstat(fileno(l->file), &st) || !S_ISREG(st.st_mode) || ferror(l->file) ||
+	    !what->wait(what->arg))
+		return false;
+	clearerr(l->file);
+	if (!fstat(fileno(l->file), &st) && st.st_size < ftello(l->file)) {
+		rewind(l->file);
+		to->r->bad_lines += l->begun;
+		l->begun = false;
+	}
+	return true;
+}
+
+/* Returns how many lines were requests. */
+static u64 read_lines(struct record_reading *to, struct line_reader *l)
 {
 	enum line_state state;
 	u64 good = 0;
-	size_t len;
 
-	while ((state = record_read_line(file, buf, &len)) != LINE_END) {
-		if (state != LINE_LONG && record_take_line(r, buf, len, f))
+	for (;;) {
+		state = record_read_line(l);
+		if ((l->begun || state == LINE_END) && record_await_more(to, l))
+			continue;
+		if (state == LINE_END || to->error)
+			return good;
+		if (state != LINE_LONG && record_take_line(to, l))
 			good++;
 		else if (state == LINE_OPEN)
-			r->cut = true; /* the writer was stopped in the middle of it */
+			to->r->cut = true; /* the writer was stopped in the middle of it */
 		else
-			r->bad_lines++;
+			to->r->bad_lines++;
+		if (l->begun)
+			return good;
 	}
-	return good;
 }
+
+static int read_file(struct record **out, const char *path, struct record_reading *to,
+		     struct err *e)
+{
+	struct line_reader l = { .buf = NULL };
+	u64 good;
+	int ret;
+
+	l.file = strcmp(path, "-") != 0 ? fopen(path, "re") : stdin;
+	if (!l.file)
+		return err_set(e, -errno, "%s: cannot open: %s", path, strerror(errno));
+	ret = record_new(&to->r);
+	if (!ret)
+		l.buf = malloc(LINE_SIZE);
+	if (!l.buf) {
+		ret = err_set(e, -ENOMEM, "%s: out of memory", path);
+		goto out;
+	}
+	if (to->follow)
+		to->error = record_print_head(to->follow);
+	good = read_lines(to, &l);
+	if (ferror(l.file))
+		ret = err_set(e, -EIO, "%s: cannot read: %s", path, strerror(errno));
+	else if (to->error)
+		ret = err_set(e, to->error, "%s",
+			      to->error == -ENOMEM ? "out of memory" : strerror(-to->error));
+	else if (!good && (to->r->bad_lines || to->r->cut))
+		ret = err_set(e, -EINVAL, "%s: not a record of requests: no line of it is one",
+			      path);
+out:
+	if (l.file != stdin)
+		fclose(l.file);
+	free(l.buf);
+	if (ret)
+		record_free(to->r);
+	else
+		*out = to->r;
+	return ret;
+}
+
+static const struct record_filter all;
 
 int record_read_some(struct record **out, const char *path, const struct record_filter *f,
 		     struct err *e)
 {
-	static const struct record_filter all;
-	struct record *r = NULL;
-	char *buf = NULL;
-	FILE *file;
-	u64 good;
-	int ret;
+	struct record_reading to = { .f = f ? f : &all };
 
-	file = strcmp(path, "-") != 0 ? fopen(path, "re") : stdin;
-	if (!file)
-		return err_set(e, -errno, "%s: cannot open: %s", path, strerror(errno));
-	ret = record_new(&r);
-	if (!ret)
-		buf = malloc(LINE_SIZE);
-	if (!buf) {
-		ret = err_set(e, -ENOMEM, "%s: out of memory", path);
-		goto out;
-	}
-	good = read_lines(r, file, buf, f ? f : &all);
-	if (ferror(file))
-		ret = err_set(e, -EIO, "%s: cannot read: %s", path, strerror(errno));
-	else if (!good && (r->bad_lines || r->cut))
-		ret = err_set(e, -EINVAL, "%s: not a record of requests: no line of it is one",
-			      path);
-out:
-	if (file != stdin)
-		fclose(file);
-	free(buf);
-	if (ret)
-		record_free(r);
-	else
-		*out = r;
-	return ret;
+	return read_file(out, path, &to, e);
+}
+
+int record_follow(struct record **out, const char *path, const struct record_filter *f,
+		  const struct record_follow *what, struct err *e)
+{
+	struct record_reading to = { .f = f ? f : &all, .follow = what };
+
+	return read_file(out, path, &to, e);
 }
 
 int record_read(struct record **out, const char *path, struct err *e)

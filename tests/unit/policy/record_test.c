@@ -559,6 +559,91 @@ static void filters(void **state)
 	}
 }
 
+/* A file that grows between two looks, by what text[n] has; NULL: it is left then. */
+struct growth {
+	const char *text[6];
+	unsigned n;
+	bool shorten; /* to nothing, before the last one */
+	FILE *out;
+	long printed[6]; /* how much was, at each look */
+};
+
+static bool grow(void *arg)
+{
+	struct growth *g = arg;
+	const char *text = g->text[g->n];
+	FILE *f;
+
+	g->printed[g->n++] = ftell(g->out);
+	if (!text)
+		return false;
+	f = fopen(file, g->shorten && !g->text[g->n] ? "w" : "a");
+	fputs(text, f);
+	fclose(f);
+	return true;
+}
+
+/* Follows the file, which begins by g->text[0]. Returns what is printed. */
+static char *follow(struct growth *g, bool json, const struct record_filter *f)
+{
+	char *text = NULL;
+	struct record_follow what = { .json = json, .wait = grow, .arg = g };
+	struct record *r;
+	struct err e = { "" };
+	size_t len;
+
+	grow(g);
+	g->out = what.to = open_memstream(&text, &len);
+	if (record_follow(&r, file, f, &what, &e))
+		fail_msg("%s", e.text);
+	assert_int_equal(record_print_sums(r, what.to), 0);
+	record_close(r, NULL);
+	fclose(what.to);
+	return text;
+}
+
+static void a_file_that_grows_is_followed(void **state)
+{
+	struct growth g = {
+		.text = { "{\"time_ns\":1,\"event\":\"one\",\"text\":\"t\"}\n",
+			  "{\"time_ns\":2,\"eve", "nt\":\"two\",\"text\":\"t\"}\n",
+			  "{\"time_ns\":3,\"event\":\"lines lost\",\"text\":\"t\",\"lost\":7}\n" },
+		.out = stdout,
+	};
+	char *text;
+
+	(void)state;
+	text = follow(&g, true, NULL);
+	/* Each as soon as it is whole. */
+	assert_true(g.printed[1] > 0);
+	assert_int_equal(g.printed[2], g.printed[1]);
+	assert_true(g.printed[3] > g.printed[2] && g.printed[4] > g.printed[3]);
+	assert_non_null(strstr(text, "\"two\",\"text\":\"t\"}\n{"));
+	assert_non_null(strstr(text, "}\n3 entries in 3 rows\n7 more are missing"));
+	free(text);
+}
+
+static void one_that_is_emptied_is_followed(void **state)
+{
+	static const struct record_filter wanted = { .function = "*o*" };
+	struct growth g = {
+		.text = { "{\"time_ns\":1,\"event\":\"one\",\"text\":\"a long text\"}\n",
+			  "{\"time_ns\":2,\"event\":\"t",
+			  "{\"time_ns\":3,\"event\":\"four\",\"text\":\"\"}\n" },
+		.shorten = true,
+		.out = stdout,
+	};
+	char *text;
+
+	(void)state;
+	text = follow(&g, false, &wanted);
+	assert_non_null(strstr(text, "TIME"));
+	assert_non_null(strstr(text, "a long text"));
+	assert_non_null(strstr(text, "four"));
+	assert_non_null(strstr(text, "2 entries in 2 rows\n1 damaged lines were left out\n"));
+	free(text);
+}
+
 static void tables_fit_and_are_harmless(void **state)
 {
 	static const struct recorded_call longer = {
@@ -718,6 +803,8 @@ int main(void)
 		TEST(cut_files),
 		TEST(hostile_lines_are_left_out),
 		TEST(filters),
+		TEST(a_file_that_grows_is_followed),
+		TEST(one_that_is_emptied_is_followed),
 		TEST(tables_fit_and_are_harmless),
 		TEST(memory_is_bounded_and_nothing_is_lost_silently),
 		TEST(one_session_cannot_take_all_rows),
