@@ -41,8 +41,8 @@ void record_free(struct record *r)
 {
 	if (!r)
 		return;
-	if (r->fd >= 0)
-		close(r->fd);
+	for (unsigned i = 0; i < r->n_files; i++)
+		close(r->fds[i]);
 	pthread_mutex_destroy(&r->lock);
 	pthread_mutex_destroy(&r->write_lock);
 	record_queue_free(&r->queue);

@@ -75,6 +75,18 @@ struct record;
  */
 int record_create(struct record **out, const char *path, struct err *e);
 
+/*
+ * Has a regular file get @size bytes at most, RECORD_SIZE_MIN or more; then lines go on in PATH.1 to
+ * PATH.@keep and in PATH again, in turn, each of which is emptied first. All are opened here, since a
+ * confined VMM opens and renames nothing: they are made, or there already with nothing in them. In
+ * a directory of its own a record of so many files could be renamed as logrotate(8) does it, by a
+ * descriptor of the directory; then a VMM that is taken over could remove and make what it likes
+ * there. @keep: 1 to RECORD_KEEP_MAX. Before the first line. -errno.
+ */
+#define RECORD_SIZE_MIN (1u << 20)
+#define RECORD_KEEP_MAX 9
+int record_rotate(struct record *r, u64 size, unsigned keep, struct err *e);
+
 /* Whose record it is; all may be NULL. */
 struct record_owner {
 	/* May a vCPU's thread wait on for its line? Any thread; takes no lock that is held then. */
@@ -188,10 +200,10 @@ struct record_filter {
  */
 int record_read(struct record **out, const char *path, struct err *e);
 /*
- * Does the same, but keeps only requests that fit @f. Lines that are no requests are counted and
- * reported.
+ * Does the same with all files of @paths, which NULL ends, but keeps only requests that fit @f. Lines
+ * that are no requests are counted and reported.
  */
-int record_read_some(struct record **out, const char *path, const struct record_filter *f,
+int record_read_some(struct record **out, const char *const *paths, const struct record_filter *f,
 		     struct err *e);
 
 /* What is done with a file that still grows. */
@@ -212,7 +224,7 @@ struct record_follow {
  * into a memory record, until @what->wait() says so, or of a pipe until that ends. A file that gets
  * shorter is read from its start again. Whether @what->to has taken all is for the caller to see.
  */
-int record_follow(struct record **out, const char *path, const struct record_filter *f,
+int record_follow(struct record **out, const char *const *paths, const struct record_filter *f,
 		  const struct record_follow *what, struct err *e);
 
 #endif

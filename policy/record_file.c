@@ -71,8 +71,51 @@ int record_create(struct record **out, const char *path, struct err *e)
 			record_free(r);
 			return ret;
 		}
+		r->fds[0] = r->fd;
+		r->n_files = 1;
 	}
 	*out = r;
+	return 0;
+}
+
+/* Opens a file for what comes later: a new one, or an empty one that an earlier run has left. */
+static int record_open_spare(const char *path, struct err *e)
+{
+	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK,
+		      0600);
+	struct stat st;
+
+	if (fd < 0)
+		return err_set(e, -errno, "%s: cannot create: %s", path, strerror(errno));
+	if (!fstat(fd, &st) && S_ISREG(st.st_mode) && !st.st_size && st.st_nlink == 1 &&
+	    st.st_uid == geteuid())
+		return fd;
+	close(fd);
+	return err_set(e, -EEXIST,
+		       "%s: exists already; a record is never overwritten, choose another name",
+		       path);
+}
+
+int record_rotate(struct record *r, u64 size, unsigned keep, struct err *e)
+{
+	struct stat st;
+
+	if (fstat(r->fd, &st) || !S_ISREG(st.st_mode))
+		return err_set(e, -EINVAL, "%s: no regular file, which alone can have a size",
+			       r->path);
+	for (unsigned i = 1; i <= keep; i++) {
+		char *path;
+		int fd;
+
+		if (asprintf(&path, "%s.%u", r->path, i) < 0)
+			return err_set(e, -ENOMEM, "out of memory");
+		fd = record_open_spare(path, e);
+		free(path);
+		if (fd < 0)
+			return fd;
+		r->fds[r->n_files++] = fd;
+	}
+	r->size_max = size;
 	return 0;
 }
 
@@ -115,6 +158,25 @@ void record_status(struct record *r, struct record_status *out)
 
 /* --- whoever writes -------------------------------------------------------------------------- */
 
+/* Goes on in the next file, if this one has no room for the batch. */
+static int record_turn(struct record *r)
+{
+	unsigned next = (r->at + 1) % r->n_files;
+	int ret;
+
+	if (!r->size_max || r->size + r->batch_len <= r->size_max)
+		return 0;
+	__atomic_store_n(&r->busy_since, now_ms(), __ATOMIC_RELEASE);
+	ret = ftruncate(r->fds[next], 0) ? -errno : 0;
+	__atomic_store_n(&r->busy_since, 0, __ATOMIC_RELEASE);
+	if (ret)
+		return ret;
+	r->at = next;
+	r->fd = r->fds[next];
+	r->size = 0;
+	return 0;
+}
+
 /* Writes all lines that there are. 0 or -errno. The caller holds write_lock. */
 static int record_drain(struct record *r)
 {
@@ -128,11 +190,15 @@ static int record_drain(struct record *r)
 		}
 		if (r->batch_at == r->batch_len)
 			return 0;
+		ret = r->batch_at ? 0 : record_turn(r);
+		if (ret)
+			return ret;
 		__atomic_store_n(&r->written, true, __ATOMIC_RELEASE);
 		__atomic_store_n(&r->busy_since, now_ms(), __ATOMIC_RELEASE);
 		n = write(r->fd, r->batch + r->batch_at, r->batch_len - r->batch_at);
 		ret = n < 0 ? -errno : n ? 0 : -ENOSPC;
 		__atomic_store_n(&r->busy_since, 0, __ATOMIC_RELEASE);
+		r->size += n > 0 ? (u64)n : 0;
 		if (n > 0)
 			r->batch_at += (size_t)n;
 		else if (ret != -EINTR)
@@ -163,15 +229,18 @@ static void record_note_result(struct record *r, int ret, s64 refused_since)
 		r->owner.refused(r->owner.arg, -ret, lost);
 }
 
-/* Flushes and closes the file. The caller holds write_lock. */
-static void record_close_file(struct record *r)
+/* Flushes and closes the files. The caller holds write_lock. */
+static void record_close_files(struct record *r)
 {
 	__atomic_store_n(&r->busy_since, now_ms(), __ATOMIC_RELEASE);
-	/* A character device cannot be flushed, and need not be. */
-	if (r->written && fsync(r->fd) && errno != EINVAL && errno != EROFS)
-		r->error = errno;
-	if (close(r->fd) && errno != EINTR && !r->error)
-		r->error = errno;
+	for (unsigned i = 0; i < r->n_files; i++) {
+		/* A character device cannot be flushed, and need not be. */
+		if (r->written && fsync(r->fds[i]) && errno != EINVAL && errno != EROFS)
+			r->error = errno;
+		if (close(r->fds[i]) && errno != EINTR && !r->error)
+			r->error = errno;
+	}
+	r->n_files = 0;
 	r->fd = -1;
 	__atomic_store_n(&r->busy_since, 0, __ATOMIC_RELEASE);
 }
@@ -243,7 +312,7 @@ void record_run(void *arg)
 	}
 	pthread_mutex_unlock(&q->lock);
 	pthread_mutex_lock(&r->write_lock);
-	record_close_file(r);
+	record_close_files(r);
 	pthread_mutex_unlock(&r->write_lock);
 	pthread_mutex_lock(&q->lock);
 	q->ended = true;
@@ -338,7 +407,7 @@ void record_finish(struct record *r)
 		return;
 	record_drain_and_tell(r, now_ms());
 	pthread_mutex_lock(&r->write_lock);
-	record_close_file(r);
+	record_close_files(r);
 	pthread_mutex_unlock(&r->write_lock);
 }
 

@@ -48,8 +48,11 @@ struct record {
 	struct record_queue queue;
 	struct record_owner owner;
 	pthread_mutex_t write_lock; /* fd and batch; held while it is written */
-	int fd;
-	u8 *batch; /* lines that were taken: those from batch_at on are not in the file */
+	int fd;			    /* of the file that is written: fds[at] */
+	int fds[RECORD_KEEP_MAX + 1];
+	unsigned n_files, at;
+	u64 size, size_max; /* of the file that is written; @size_max 0: any */
+	u8 *batch;	    /* lines that were taken: those from batch_at on are not in the file */
 	size_t batch_at, batch_len;
 	int error;	   /* of the flush or the close, positive; 0: none */
 	bool written;	   /* atomic */

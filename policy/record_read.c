@@ -20,6 +20,7 @@ struct line_reader {
 	char *buf; /* of LINE_SIZE */
 	size_t len;
 	bool too_long, begun; /* begun: the file has ended within it, and may go on */
+	bool grows;	      /* a regular file that is followed */
 };
 
 /*
@@ -139,6 +140,7 @@ struct record_reading {
 	const struct record_filter *f;
 	const struct record_follow *follow; /* or NULL: they are counted only */
 	int error;			    /* of printing */
+	u64 good;			    /* lines that were requests */
 };
 
 static int print_entry(const json_t *line, const struct record_entry *e,
@@ -167,88 +169,136 @@ static bool record_take_line(struct record_reading *to, const struct line_reader
 	return good;
 }
 
-/*
- * Waits at the end of a file that is followed. False: nothing will come. A file that has become
- * shorter is another one, from its start.
- */
-static bool record_await_more(struct record_reading *to, struct line_reader *l)
+/* Counts a line that is whole, or as it is at the end of its file. */
+static void record_take(struct record_reading *to, struct line_reader *l, enum line_state state)
 {
-	const struct record_follow *what = to->follow;
+	if (state != LINE_LONG && record_take_line(to, l))
+		to->good++;
+	else if (state == LINE_OPEN)
+		to->r->cut = true; /* the writer was stopped in the middle of it */
+	else
+		to->r->bad_lines++;
+}
+
+/* Reads all whole lines that the file has. */
+static void read_lines(struct record_reading *to, struct line_reader *l)
+{
+	enum line_state state;
+
+	while (!to->error) {
+		state = record_read_line(l);
+		/* A signal has ended the wait for a pipe. */
+		if (to->follow && ferror(l->file) && errno == EINTR) {
+			clearerr(l->file);
+			if (to->follow->wait(to->follow->arg))
+				continue;
+		}
+		if (state == LINE_END || l->begun)
+			return;
+		record_take(to, l, state);
+	}
+}
+
+/* Begins anew with a file that has become shorter, and has another one go on. */
+static void file_look_again(struct record_reading *to, struct line_reader *l)
+{
 	struct stat st;
 
-	/* A signal has ended the wait for a pipe. */
-	if (what && ferror(l->file) && errno == EINTR) {
-		clearerr(l->file);
-		return what->wait(what->arg);
-	}
-	if (!what || to->error || fflush(what->to) || ferror(what->to) ||
-	    fstat(fileno(l->file), &st) || !S_ISREG(st.st_mode) || ferror(l->file) ||
+	clearerr(l->file);
+	if (fstat(fileno(l->file), &st) || st.st_size >= ftello(l->file))
+		return;
+	rewind(l->file);
+	to->r->bad_lines += l->begun;
+	l->begun = false;
+}
+
+/* Waits at the end of files that are followed. False: nothing will come. */
+static bool record_await_more(struct record_reading *to, struct line_reader *l, size_t n)
+{
+	const struct record_follow *what = to->follow;
+	bool grows = false;
+
+	for (size_t i = 0; i < n; i++)
+		grows = grows || (l[i].grows && !ferror(l[i].file));
+	if (!what || !grows || to->error || fflush(what->to) || ferror(what->to) ||
 	    !what->wait(what->arg))
 		return false;
-	clearerr(l->file);
-	if (!fstat(fileno(l->file), &st) && st.st_size < ftello(l->file)) {
-		rewind(l->file);
-		to->r->bad_lines += l->begun;
-		l->begun = false;
-	}
+	for (size_t i = 0; i < n; i++)
+		if (l[i].grows && !ferror(l[i].file))
+			file_look_again(to, &l[i]);
 	return true;
 }
 
-/* Returns how many lines were requests. */
-static u64 read_lines(struct record_reading *to, struct line_reader *l)
+static int reader_open(struct line_reader *l, const char *path, bool follow, struct err *e)
 {
-	enum line_state state;
-	u64 good = 0;
+	struct stat st;
 
-	for (;;) {
-		state = record_read_line(l);
-		if ((l->begun || state == LINE_END) && record_await_more(to, l))
-			continue;
-		if (state == LINE_END || to->error)
-			return good;
-		if (state != LINE_LONG && record_take_line(to, l))
-			good++;
-		else if (state == LINE_OPEN)
-			to->r->cut = true; /* the writer was stopped in the middle of it */
-		else
-			to->r->bad_lines++;
-		if (l->begun)
-			return good;
-	}
+	l->file = strcmp(path, "-") != 0 ? fopen(path, "re") : stdin;
+	if (!l->file)
+		return err_set(e, -errno, "%s: cannot open: %s", path, strerror(errno));
+	l->buf = malloc(LINE_SIZE);
+	if (!l->buf)
+		return err_set(e, -ENOMEM, "%s: out of memory", path);
+	l->grows = follow && !fstat(fileno(l->file), &st) && S_ISREG(st.st_mode);
+	return 0;
 }
 
-static int read_file(struct record **out, const char *path, struct record_reading *to,
-		     struct err *e)
+static void reader_close(struct line_reader *l)
 {
-	struct line_reader l = { .buf = NULL };
-	u64 good;
-	int ret;
+	if (l->file && l->file != stdin)
+		fclose(l->file);
+	free(l->buf);
+}
 
-	l.file = strcmp(path, "-") != 0 ? fopen(path, "re") : stdin;
-	if (!l.file)
-		return err_set(e, -errno, "%s: cannot open: %s", path, strerror(errno));
-	ret = record_new(&to->r);
-	if (!ret)
-		l.buf = malloc(LINE_SIZE);
-	if (!l.buf) {
-		ret = err_set(e, -ENOMEM, "%s: out of memory", path);
-		goto out;
-	}
+/* Reads the files until none goes on. */
+static int read_files(struct record_reading *to, struct line_reader *l, const char *const *paths,
+		      size_t n, struct err *e)
+{
 	if (to->follow)
 		to->error = record_print_head(to->follow);
-	good = read_lines(to, &l);
-	if (ferror(l.file))
-		ret = err_set(e, -EIO, "%s: cannot read: %s", path, strerror(errno));
-	else if (to->error)
-		ret = err_set(e, to->error, "%s",
-			      to->error == -ENOMEM ? "out of memory" : strerror(-to->error));
-	else if (!good && (to->r->bad_lines || to->r->cut))
-		ret = err_set(e, -EINVAL, "%s: not a record of requests: no line of it is one",
-			      path);
-out:
-	if (l.file != stdin)
-		fclose(l.file);
-	free(l.buf);
+	do
+		for (size_t i = 0; i < n; i++)
+			read_lines(to, &l[i]);
+	while (record_await_more(to, l, n));
+	for (size_t i = 0; i < n; i++) {
+		if (ferror(l[i].file))
+			return err_set(e, -EIO, "%s: cannot read: %s", paths[i], strerror(errno));
+		if (l[i].begun && !to->error)
+			record_take(to, &l[i], l[i].too_long ? LINE_LONG : LINE_OPEN);
+	}
+	if (to->error)
+		return err_set(e, to->error, "%s",
+			       to->error == -ENOMEM ? "out of memory" : strerror(-to->error));
+	if (!to->good && (to->r->bad_lines || to->r->cut))
+		return err_set(e, -EINVAL, "%s: not a record of requests: no line of it is one",
+			       paths[0]);
+	return 0;
+}
+
+static int record_read_paths(struct record **out, const char *const *paths,
+			     struct record_reading *to, struct err *e)
+{
+	struct line_reader *l;
+	size_t n = 0, opened = 0;
+	int ret = record_new(&to->r);
+
+	while (paths[n])
+		n++;
+	l = calloc(n + 1, sizeof(*l));
+	if (ret || !l) {
+		free(l);
+		record_free(to->r);
+		return err_set(e, -ENOMEM, "%s: out of memory", paths[0]);
+	}
+	while (!ret && opened < n) {
+		ret = reader_open(&l[opened], paths[opened], to->follow, e);
+		opened++;
+	}
+	if (!ret)
+		ret = read_files(to, l, paths, n, e);
+	for (size_t i = 0; i < opened; i++)
+		reader_close(&l[i]);
+	free(l);
 	if (ret)
 		record_free(to->r);
 	else
@@ -258,23 +308,25 @@ out:
 
 static const struct record_filter all;
 
-int record_read_some(struct record **out, const char *path, const struct record_filter *f,
+int record_read_some(struct record **out, const char *const *paths, const struct record_filter *f,
 		     struct err *e)
 {
 	struct record_reading to = { .f = f ? f : &all };
 
-	return read_file(out, path, &to, e);
+	return record_read_paths(out, paths, &to, e);
 }
 
-int record_follow(struct record **out, const char *path, const struct record_filter *f,
+int record_follow(struct record **out, const char *const *paths, const struct record_filter *f,
 		  const struct record_follow *what, struct err *e)
 {
 	struct record_reading to = { .f = f ? f : &all, .follow = what };
 
-	return read_file(out, path, &to, e);
+	return record_read_paths(out, paths, &to, e);
 }
 
 int record_read(struct record **out, const char *path, struct err *e)
 {
-	return record_read_some(out, path, NULL, e);
+	const char *const paths[] = { path, NULL };
+
+	return record_read_some(out, paths, NULL, e);
 }

@@ -70,6 +70,24 @@ set -m
 result 'vmm record --follow prints what comes, and ends at ^C with what there was' follows
 set +m
 
+of_many()
+{
+	"$vmm" record -f "$work"/part* >"$work/follow" &
+	follower=$!
+	wait_for 10 has "$path/11" || return
+	record=$work/part.1 line 13 pass
+	wait_for 10 has "$path/13" || return
+	: >"$work/part"
+	sleep 0.5 # between two looks at the file; nothing tells that it has been seen to be empty
+	record=$work/part line 14 pass
+	wait_for 10 has "$path/14" || return
+	kill "$follower"
+	[ "$("$vmm" record "$work"/part* --json | jq -c '[.requests[].time_ns]')" = '[12,13,14]' ]
+}
+record=$work/part line 11 pass
+record=$work/part.1 line 12 pass
+result 'vmm record takes several files together, of which one is emptied' of_many
+
 of_a_pipe()
 {
 	local out

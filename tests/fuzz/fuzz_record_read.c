@@ -40,11 +40,12 @@ static void follow(const char *path)
 	const struct record_follow what = { .to = open_memstream(&text, &len),
 					    .width = 60,
 					    .wait = wait_no_more };
+	const char *const paths[] = { path, NULL };
 	struct record *r;
 
 	if (!what.to)
 		abort();
-	if (!record_follow(&r, path, NULL, &what, NULL))
+	if (!record_follow(&r, paths, NULL, &what, NULL))
 		record_close(r, NULL);
 	fclose(what.to);
 	for (const char *c = text; *c; c++) {

@@ -18,10 +18,11 @@
 #include "vmm/confine/confine.h"
 
 static const char usage[] =
-	"Usage: vmm record [OPTION]... FILE\n"
+	"Usage: vmm record [OPTION]... FILE...\n"
 	"\n"
 	"Show what the drivers of a run asked of their kernel. FILE was written by\n"
-	"`vmm run --record FILE`, and may still be growing; - is stdin. Repeats of one call\n"
+	"`vmm run --record FILE`, and may still be growing; - is stdin. Several are the files of\n"
+	"one run with --record-size, or are taken together as if they were. Repeats of one call\n"
 	"are one row with a count; ASKED is what the driver named, USED what the kernel was given.\n"
 	"An event `lines lost` stands where the file took fewer lines than the drivers asked for.\n"
 	"On a terminal lines are wrapped at its width; elsewhere they are as long as they are.\n"
@@ -46,6 +47,7 @@ static const char usage[] =
 	"  vmm record run.jsonl -f -v deny              what is refused, as it happens\n"
 	"  vmm record run.jsonl | grep /etc             each row in one line\n"
 	"  vmm record run.jsonl --json | jq '.requests[] | select(.count > 100) | .asked'\n"
+	"  vmm record run.jsonl*                        all files of a run with --record-size\n"
 	"  zcat old.jsonl.gz | vmm record -             one that was packed\n"
 	"  jq .args run.jsonl                           each single request is a line of the file\n"
 	"\n"
@@ -93,7 +95,7 @@ static bool record_wait(void *arg)
 }
 
 /* Prints requests as they come, and their sums at the end. */
-static int record_show_growing(const char *path, const struct record_filter *f, bool json,
+static int record_show_growing(const char *const *paths, const struct record_filter *f, bool json,
 			       struct err *e)
 {
 	const struct record_follow what = {
@@ -108,7 +110,7 @@ static int record_show_growing(const char *path, const struct record_filter *f, 
 
 	/* What has come of a pipe is not to wait for more of it. */
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	ret = record_follow(&r, path, f, &what, e);
+	ret = record_follow(&r, paths, f, &what, e);
 	if (ret)
 		return ferror(stdout) ? cli_stdout_flush(0, e) : ret;
 	ret = json ? 0 : record_print_sums(r, stdout);
@@ -116,10 +118,11 @@ static int record_show_growing(const char *path, const struct record_filter *f, 
 	return cli_stdout_flush(ret, e);
 }
 
-static int record_show(const char *path, const struct record_filter *f, bool json, struct err *e)
+static int record_show(const char *const *paths, const struct record_filter *f, bool json,
+		       struct err *e)
 {
 	struct record *r;
-	int ret = record_read_some(&r, path, f, e);
+	int ret = record_read_some(&r, paths, f, e);
 
 	if (ret)
 		return ret;
@@ -155,26 +158,24 @@ int cmd_record(int argc, char **argv)
 		.command = argv[0], .options = options, .n = ARRAY_SIZE(options), .help = usage
 	};
 	int code, first = cli_command_line(&s, argc, argv, &code);
-	const char *paths[] = { NULL, NULL };
+	const char *const *paths;
 	struct err e;
 
 	if (!first)
 		return code;
 	if (first == argc)
 		return cli_usage(argv[0], "say which FILE: the one given to vmm run --record");
-	if (first + 1 < argc)
-		return cli_unexpected(&s, argv[first + 1]);
 	code = check_verdict(argv[0], f.verdict);
 	if (code)
 		return code;
 	if (follow)
 		catch_interrupt();
-	/* The file has names that drivers of a guest have chosen. */
-	paths[0] = argv[first];
+	/* The file has names that drivers of a guest have chosen. The words end with a NULL. */
+	paths = (const char *const *)(argv + first);
 	if (confine_reader(paths, &e))
 		return cli_fail(&e);
-	return (follow ? record_show_growing(argv[first], &f, json, &e)
-		       : record_show(argv[first], &f, json, &e))
+	return (follow ? record_show_growing(paths, &f, json, &e)
+		       : record_show(paths, &f, json, &e))
 		       ? cli_fail(&e)
 		       : 0;
 }

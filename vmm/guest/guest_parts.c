@@ -151,7 +151,7 @@ static int create_sessions(struct guest *g, struct err *e)
 		ret = err_set(e, -ENOMEM, "out of memory");
 	/* The gate's record last: a start that fails before makes no file. */
 	if (!ret)
-		ret = guest_record_create(&g->record, g->m, g->monitor, g->spec->record, e);
+		ret = guest_record_create(&g->record, g->m, g->monitor, g->spec, e);
 	if (ret) {
 		sessions_finish(g->sessions);
 		g->sessions = NULL;

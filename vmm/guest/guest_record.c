@@ -7,10 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/socket_file.h"
 #include "policy/record.h"
 #include "vmm/machine/file_job.h"
 #include "vmm/machine/machine.h"
 #include "vmm/monitor/monitor.h"
+#include "vmm/spec/spec.h"
+
+_Static_assert(SPEC_MIN_RECORD_SIZE == RECORD_SIZE_MIN && SPEC_MAX_RECORD_KEEP == RECORD_KEEP_MAX,
+	       "a spec may ask for what a record has");
 
 struct guest_record {
 	struct machine *m;
@@ -93,8 +98,23 @@ static void record_job(void *arg)
 	record_finish(g->record);
 }
 
+/* Opens the other files; one that is refused takes the first, which is empty yet, along. */
+static int record_rotate_new(struct record *r, const struct guest_spec *spec, struct err *e)
+{
+	struct socket_id id;
+	bool made = !unused_file_id(spec->record, &id);
+	int ret = record_rotate(r, spec->record_size, spec->record_keep, e);
+
+	if (!ret)
+		return 0;
+	record_close(r, NULL);
+	if (made)
+		unused_file_remove(spec->record, &id);
+	return ret;
+}
+
 int guest_record_create(struct guest_record **out, struct machine *m, struct monitor *mon,
-			const char *path, struct err *e)
+			const struct guest_spec *spec, struct err *e)
 {
 	struct guest_record *g = calloc(1, sizeof(*g));
 	int ret;
@@ -102,10 +122,12 @@ int guest_record_create(struct guest_record **out, struct machine *m, struct mon
 	if (!g)
 		return err_set(e, -ENOMEM, "out of memory");
 	g->m = m;
-	g->path = path;
+	g->path = spec->record;
 	/* The file last: a start that fails before makes none. */
-	ret = path ? monitor_add_info(mon, "record", record_section, g) : 0;
-	ret = ret ? err_set(e, ret, "out of memory") : record_create(&g->record, path, e);
+	ret = g->path ? monitor_add_info(mon, "record", record_section, g) : 0;
+	ret = ret ? err_set(e, ret, "out of memory") : record_create(&g->record, g->path, e);
+	if (!ret && g->path && spec->record_size)
+		ret = record_rotate_new(g->record, spec, e);
 	if (ret) {
 		free(g);
 		return ret;

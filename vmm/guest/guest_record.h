@@ -16,16 +16,17 @@
 #include "base/err.h"
 
 struct guest_record;
+struct guest_spec;
 struct machine;
 struct monitor;
 struct record;
 
 /*
- * Makes the record of @m's guest, in the new file @path, which outlives it; NULL: in memory. The
- * errors of record_create(); -ENOMEM.
+ * Makes the record of @m's guest, in the new files that @spec asks for and which it outlives, or in
+ * memory. The errors of record_create() and record_rotate(); -ENOMEM.
  */
 int guest_record_create(struct guest_record **out, struct machine *m, struct monitor *mon,
-			const char *path, struct err *e);
+			const struct guest_spec *spec, struct err *e);
 /*
  * Makes the thread that writes, when the VMM is confined. -errno: there is none, and each vCPU's
  * thread would wait for the file. Main thread.

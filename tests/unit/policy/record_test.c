@@ -412,6 +412,105 @@ static void a_torn_line_is_completed(void **state)
 	record_close(back, NULL);
 }
 
+/* Returns the size of file number @i of the record; -1: it is not there. */
+static off_t size_of(unsigned i)
+{
+	char path[80];
+	struct stat st;
+
+	snprintf(path, sizeof(path), i ? "%s.%u" : "%s", file, i);
+	return stat(path, &st) ? -1 : st.st_size;
+}
+
+static void remove_spares(void)
+{
+	char path[80];
+
+	for (unsigned i = 1; i <= RECORD_KEEP_MAX; i++) {
+		snprintf(path, sizeof(path), "%s.%u", file, i);
+		unlink(path);
+	}
+}
+
+/* Files of a size each are written in turn, and what is read of them is one stretch, to the end. */
+static void a_record_goes_on_in_other_files(void **state)
+{
+	struct record *r = create_record(file), *back;
+	char one[80], two[80];
+	const char *const paths[] = { file, one, two, NULL };
+	struct recorded_call c = { "misc_register", NULL, NULL, VERDICT_PASS, 0 };
+	static char name[4000];
+	json_t *json, *requests;
+	struct err e;
+	u64 calls = 1000;
+
+	(void)state;
+	snprintf(one, sizeof(one), "%s.1", file);
+	snprintf(two, sizeof(two), "%s.2", file);
+	assert_int_equal(record_rotate(r, RECORD_SIZE_MIN, 2, &e), 0);
+	c.name = c.used = name;
+	memset(name, 'n', sizeof(name) - 1);
+	/* 8 MB: each has been emptied once */
+	for (u64 i = 0; i < calls; i++) {
+		snprintf(name, 8, "%07llu", (unsigned long long)i);
+		name[7] = 'n';
+		assert_int_equal(add_call(r, i, "lime", &c), 0);
+	}
+	assert_int_equal(record_close(r, &e), 0);
+	for (unsigned i = 0; i < 3; i++)
+		assert_in_range(size_of(i), 1, RECORD_SIZE_MIN);
+	assert_int_equal(size_of(3), -1);
+	assert_int_equal(record_read_some(&back, paths, NULL, &e), 0);
+	json = record_summary(back);
+	requests = json_object_get(json, "requests");
+	assert_in_range(json_array_size(requests), 2 * RECORD_SIZE_MIN / 9000, calls - 1);
+	assert_int_equal(json_integer_value(json_object_get(json, "damaged_lines")), 0);
+	/* rows are ordered by time: none is missing between the first that is left and the last */
+	for (size_t i = 0; i < json_array_size(requests); i++)
+		assert_int_equal(
+			json_integer_value(json_object_get(json_array_get(requests, i), "time_ns")),
+			calls - json_array_size(requests) + i);
+	json_decref(json);
+	record_close(back, NULL);
+	remove_spares();
+}
+
+/* What lies there already is not touched, unless it is empty, as a run may leave it. */
+static void other_files_are_never_overwritten(void **state)
+{
+	struct record *r = create_record(file);
+	char one[80];
+	struct err e;
+	FILE *f;
+
+	(void)state;
+	snprintf(one, sizeof(one), "%s.1", file);
+	f = fopen(one, "w");
+	fclose(f);
+	assert_int_equal(record_rotate(r, RECORD_SIZE_MIN, 1, &e), 0);
+	record_close(r, NULL);
+	unlink(file);
+	f = fopen(one, "w");
+	fputs("precious", f);
+	fclose(f);
+	r = create_record(file);
+	assert_int_equal(record_rotate(r, RECORD_SIZE_MIN, 2, &e), -EEXIST);
+	assert_non_null(strstr(e.text, ".1: exists already"));
+	record_close(r, NULL);
+	assert_int_equal(size_of(1), 8);
+	unlink(one);
+	assert_int_equal(symlink("/tmp/umbra-record-elsewhere", one), 0);
+	unlink(file);
+	r = create_record(file);
+	assert_int_equal(record_rotate(r, RECORD_SIZE_MIN, 2, &e), -ELOOP);
+	assert_int_equal(access("/tmp/umbra-record-elsewhere", F_OK), -1);
+	record_close(r, NULL);
+	remove_spares();
+	r = create_record("/dev/null");
+	assert_int_equal(record_rotate(r, RECORD_SIZE_MIN, 2, &e), -EINVAL);
+	record_close(r, NULL);
+}
+
 static char *read_file(size_t *len)
 {
 	FILE *f = fopen(file, "r");
@@ -524,6 +623,7 @@ static void hostile_lines_are_left_out(void **state)
 
 static void filters(void **state)
 {
+	const char *const paths[] = { file, NULL };
 	static const struct recorded_call denied = { "misc_register", "lime", NULL, VERDICT_DENY,
 						     EPERM };
 	static const struct {
@@ -549,7 +649,7 @@ static void filters(void **state)
 	record_event(r, 4, "doorbell refused", "x");
 	record_close(r, NULL);
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		assert_int_equal(record_read_some(&r, file, &cases[i].f, NULL), 0);
+		assert_int_equal(record_read_some(&r, paths, &cases[i].f, NULL), 0);
 		json = record_summary(r);
 		assert_int_equal(json_array_size(json_object_get(json, "requests")),
 				 cases[i].requests);
@@ -586,6 +686,7 @@ static bool grow(void *arg)
 /* Follows the file, which begins by g->text[0]. Returns what is printed. */
 static char *follow(struct growth *g, bool json, const struct record_filter *f)
 {
+	const char *const paths[] = { file, NULL };
 	char *text = NULL;
 	struct record_follow what = { .json = json, .wait = grow, .arg = g };
 	struct record *r;
@@ -594,7 +695,7 @@ static char *follow(struct growth *g, bool json, const struct record_filter *f)
 
 	grow(g);
 	g->out = what.to = open_memstream(&text, &len);
-	if (record_follow(&r, file, f, &what, &e))
+	if (record_follow(&r, paths, f, &what, &e))
 		fail_msg("%s", e.text);
 	assert_int_equal(record_print_sums(r, what.to), 0);
 	record_close(r, NULL);
@@ -800,6 +901,8 @@ int main(void)
 		TEST(a_full_disk_is_told),
 		TEST(a_stopped_terminal_holds_up_nobody),
 		TEST(a_torn_line_is_completed),
+		TEST(a_record_goes_on_in_other_files),
+		TEST(other_files_are_never_overwritten),
 		TEST(cut_files),
 		TEST(hostile_lines_are_left_out),
 		TEST(filters),
