@@ -221,7 +221,7 @@ static void record_note_result(struct record *r, int ret, s64 refused_since)
 		tell = r->noted;
 		r->noted = false;
 	} else if (!r->noted && (!r->noted_ms || now_ms() - r->noted_ms > TELL_AGAIN_MS) &&
-		   (ret != -EAGAIN || now_ms() - refused_since > TELL_BUSY_MS)) {
+		   (ret != -EAGAIN || (refused_since && now_ms() - refused_since > TELL_BUSY_MS))) {
 		tell = r->noted = true;
 		r->noted_ms = now_ms();
 	}

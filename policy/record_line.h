@@ -8,7 +8,7 @@
  * Another RECORD_RESERVE bytes are for lines that are kept: two of the longest (names of 4 KiB, six
  * bytes for each of theirs), or some 600 refusals. Memory that a queue has not used yet is not
  * there, and one that has become empty begins at its start again: a session that asks little has a
- * page or two.
+ * page or two. All that there can be, full, take 83 MiB.
  */
 #ifndef UMBRA_POLICY_RECORD_LINE_H
 #define UMBRA_POLICY_RECORD_LINE_H

@@ -462,6 +462,21 @@ static void a_full_disk_is_told_at_once_and_tried_again(void **state)
 	assert_int_equal(now.lost, 1);
 }
 
+/* Neither is a terminal that somebody stops for a moment told, nor is one forgotten that stays so. */
+static void a_stopped_terminal_is_told_after_a_while(void **state)
+{
+	struct fixture *f = *state;
+
+	__atomic_store_n(&error, EAGAIN, __ATOMIC_RELEASE);
+	assert_int_equal(fixture_call_put(f->r, 1, &flood_a), 0);
+	for (unsigned ms = 0; ms < 200; ms++)
+		nap();
+	assert_int_equal(__atomic_load_n(&told_error, __ATOMIC_ACQUIRE), -1);
+	await_told(EAGAIN);
+	__atomic_store_n(&error, 0, __ATOMIC_RELEASE);
+	await_told(0);
+}
+
 /* A disk that stays full holds up no end, which says so. */
 static void an_end_leaves_a_full_disk(void **state)
 {
@@ -513,6 +528,7 @@ int main(void)
 		TEST(a_pause_lets_go_of_who_waits),
 		TEST(who_waits_comes_first),
 		TEST(a_full_disk_is_told_at_once_and_tried_again),
+		TEST(a_stopped_terminal_is_told_after_a_while),
 		TEST(an_end_leaves_a_full_disk),
 		TEST(many_sessions_share_a_queue),
 	};
