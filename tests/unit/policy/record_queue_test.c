@@ -462,7 +462,7 @@ static void a_full_disk_is_told_at_once_and_tried_again(void **state)
 	assert_int_equal(now.lost, 1);
 }
 
-/* Neither is a terminal that somebody stops for a moment told, nor is one forgotten that stays so. */
+/* One that is stopped for a moment is not told, and one that stays so is. */
 static void a_stopped_terminal_is_told_after_a_while(void **state)
 {
 	struct fixture *f = *state;
