@@ -33,7 +33,8 @@ struct driver_call {
 	struct ledger_entry *entry;
 	bool undoes;		 /* entry was registered before, and its name stays in place */
 	bool known;		 /* SPACE_EXPORT: a get may have led where the name leads */
-	struct record_line line; /* until call_write_line() */
+	bool first;		 /* no call of the function by this driver is in the record */
+	struct record_line line; /* until call_put_line() */
 };
 
 /*
@@ -253,11 +254,18 @@ static void call_keep_refusal(struct gate_caller *caller, const struct driver_ca
 	pthread_mutex_unlock(&caller->refusal_lock);
 }
 
-/* Refuses a call that could not be recorded, unless it undoes something (G6). */
+/*
+ * Refuses a call that was to be kept in the record and could not, unless it undoes something or is
+ * refused already (G6). The next call of the function is a first one then.
+ */
 static void call_refuse_unrecorded(struct gate *g, struct gate_caller *caller,
 				   struct driver_call *c)
 {
-	if (c->r.fn->refusal == REFUSE_NEVER)
+	size_t fn = catalog_index(c->r.fn);
+
+	if (c->first)
+		atomic_fetch_and(&caller->recorded[fn / 64], ~(1ULL << fn % 64));
+	if (c->r.fn->refusal == REFUSE_NEVER || c->d.verdict == VERDICT_DENY)
 		return;
 	call_refuse(c, EIO, "the record cannot be written");
 	call_keep_refusal(caller, c);
@@ -266,10 +274,21 @@ static void call_refuse_unrecorded(struct gate *g, struct gate_caller *caller,
 	c->entry = NULL;
 }
 
-/* Enters the call into the record; its line is to be written by call_write_line(). */
+/* Returns true once for each function of a caller. */
+static bool call_is_first(struct gate_caller *caller, const struct catalog_fn *fn)
+{
+	size_t i = catalog_index(fn);
+	unsigned long long bit = 1ULL << i % 64;
+
+	/* Most are not: no line of the cache is taken from other CPUs for them. */
+	return !(atomic_load_explicit(&caller->recorded[i / 64], memory_order_relaxed) & bit) &&
+	       !(atomic_fetch_or(&caller->recorded[i / 64], bit) & bit);
+}
+
+/* Enters the call into the record; its line is to be put there by call_put_line(). */
 static void call_record(struct gate *g, struct gate_caller *caller, struct driver_call *c)
 {
-	const struct record_call what = {
+	struct record_call what = {
 		.time_ns = g->now(g->m),
 		.session = caller->session,
 		.driver = caller->driver,
@@ -277,18 +296,22 @@ static void call_record(struct gate *g, struct gate_caller *caller, struct drive
 		.d = &c->d,
 	};
 
-	if (c->d.record && record_add(g->rec, &what, &c->line))
+	if (!c->d.record)
+		return;
+	c->first = call_is_first(caller, c->r.fn);
+	what.first = c->first;
+	if (record_add(g->rec, &what, &c->line))
 		call_refuse_unrecorded(g, caller, c);
 }
 
 /*
- * Writes the call's line, which takes as long as the record's storage does: meanwhile this thread
- * does not hold callers_lock, for which the event loop would wait. Returns the caller, or NULL: it
- * is gone, which a guest has made the host believe that still is in a call of it. Its number, and
- * its memory, may be a successor's by then, whose serial is another one.
+ * Puts the call's line into the record, which may wait for room there: meanwhile this thread does
+ * not hold callers_lock, for which the event loop would wait. Returns the caller, or NULL: it is
+ * gone, which a guest has made the host believe that still is in a call of it. Its number, and its
+ * memory, may be a successor's by then, whose serial is another one.
  */
-static struct gate_caller *call_write_line(struct gate *g, struct gate_caller *caller, u64 id,
-					   struct driver_call *c)
+static struct gate_caller *call_put_line(struct gate *g, struct gate_caller *caller, u64 id,
+					 struct driver_call *c)
 {
 	u64 serial = caller->serial;
 	int ret;
@@ -374,6 +397,7 @@ s64 gate_call(struct gate *g, unsigned vcpu, u64 idx, u64 id)
 	c.entry = NULL;
 	c.undoes = false;
 	c.known = false;
+	c.first = false;
 	c.line = (struct record_line){ .buf = NULL };
 	call_copy_frame(&c, &g->frames[idx]);
 	if (c.frame.flags & UMBRA_FRAME_NESTED)
@@ -391,7 +415,7 @@ s64 gate_call(struct gate *g, unsigned vcpu, u64 idx, u64 id)
 		call_prepare(g, &c);
 		call_keep_refusal(caller, &c);
 		call_record(g, caller, &c);
-		caller = call_write_line(g, caller, id, &c);
+		caller = call_put_line(g, caller, id, &c);
 	}
 	if (caller)
 		call_answer(g, &c, &g->answers[idx]);
@@ -458,8 +482,15 @@ s64 gate_seen(struct gate *g, unsigned vcpu, u64 idx, u64 id, u64 ret)
 		c.d.verdict = VERDICT_PASS;
 		c.d.record = true;
 		c.d.rule = rule;
-		call_record(g, caller, &c);
-		call_write_line(g, caller, id, &c);
+		/* The call is over: a line that there is no room for is lost, and counted. */
+		if (!record_add(g->rec,
+				&(struct record_call){ .time_ns = g->now(g->m),
+						       .session = caller->session,
+						       .driver = caller->driver,
+						       .req = &c.r,
+						       .d = &c.d },
+				&c.line))
+			call_put_line(g, caller, id, &c);
 	}
 	pthread_rwlock_unlock(&g->callers_lock);
 	return caller ? 0 : -EINVAL;

@@ -4,7 +4,8 @@
  *
  * Locks: `callers_lock` (calls read, changes of callers write) and `done_lock` (a finished
  * command). The ledger has its own, which may be taken under the first, and so may `outside_lock`.
- * The event loop takes all of them, so no thread holds one while it writes a line of the record.
+ * The event loop takes all of them, so no thread holds one while it puts a line into the record,
+ * which may wait for room there.
  */
 #ifndef UMBRA_VMM_GATE_GATE_INT_H
 #define UMBRA_VMM_GATE_GATE_INT_H
@@ -24,6 +25,8 @@ struct gate_caller {
 	char *session;
 	char *driver;
 	atomic_ullong calls;
+	/* a bit for each function of the catalogue: a call of it is in the record */
+	atomic_ullong recorded[(CATALOG_MAX + 63) / 64];
 	pthread_mutex_t refusal_lock;
 	char refusal[GATE_REFUSAL_MAX]; /* of the last call that was refused, or "" */
 	/* exports.c; names and array are one allocation */
