@@ -98,6 +98,7 @@ enum umbra_sym {
 #define UMBRA_HOW_OPEN_BDEV	 5
 #define UMBRA_HOW_RUN_PROGRAM	 6
 #define UMBRA_HOW_SET_UP_PROGRAM 7
+#define UMBRA_HOW_UNUSE_MM	 8
 
 /* How an argument carries a name; the values of enum name_form (policy/catalog.h). */
 #define UMBRA_FORM_NONE	       0
@@ -112,6 +113,7 @@ enum umbra_sym {
 #define UMBRA_REFUSE_NULL    2 /* pointer: NULL */
 #define UMBRA_REFUSE_NEVER   3 /* always called */
 #define UMBRA_REFUSE_VOID    4 /* void: not called */
+#define UMBRA_REFUSE_CREDS   5 /* called with the credentials in force */
 
 /*
  * Returns true if a function that fails by convention @refusal and has returned @ret has succeeded.
@@ -143,7 +145,7 @@ struct umbra_fn {
 	__u16 flags;
 	__u8 nargs; /* fixed arguments */
 	__u8 how;
-	__u8 clears; /* 1 + the argument that points to what is NULL after a failure; 0: none does */
+	__u8 clears; /* 1 + the argument that points to what is NULL after a failure; 0: none */
 	/* with FORM_FIELD_ARRAY: members to send besides, 8 bytes from each offset; 0: none */
 	__u32 peek_off[UMBRA_PEEKS];
 	__u8 pad[24];
