@@ -98,6 +98,7 @@ enum umbra_sym {
 #define UMBRA_HOW_OPEN_BDEV	 5
 #define UMBRA_HOW_RUN_PROGRAM	 6
 #define UMBRA_HOW_SET_UP_PROGRAM 7
+#define UMBRA_HOW_UNUSE_MM	 8
 /* Call it, then tell the VMM (UMBRA_OP_SEEN); no value of enum carry_out. */
 #define UMBRA_HOW_SEE 255
 
@@ -114,6 +115,7 @@ enum umbra_sym {
 #define UMBRA_REFUSE_NULL    2 /* pointer: NULL */
 #define UMBRA_REFUSE_NEVER   3 /* always called */
 #define UMBRA_REFUSE_VOID    4 /* void: not called */
+#define UMBRA_REFUSE_CREDS   5 /* called with the credentials in force */
 
 /*
  * Returns true if a function that fails by convention @refusal and has returned @ret has succeeded.

@@ -6,6 +6,7 @@
  * they do not tell when they have let go of its name.
  */
 #include <linux/blkdev.h>
+#include <linux/cred.h>
 #include <linux/err.h>
 #include <linux/fcntl.h>
 #include <linux/file.h>
@@ -13,6 +14,7 @@
 #include <linux/kernel_read_file.h>
 #include <linux/mount.h>
 #include <linux/namei.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/umh.h>
@@ -27,6 +29,9 @@ u64 call_real(const struct shim_call *c)
 {
 	const u64 *a = c->arg;
 
+	/* kthread_use_mm() may have been refused. */
+	if (c->fn->how == UMBRA_HOW_UNUSE_MM && (u64)current->mm != a[0])
+		return 0;
 	/* Stack arguments are passed always: a function that takes fewer does not look. */
 	return ((real_fn)c->fn->real)(a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9],
 				      a[10], a[11], a[12], a[13]);
@@ -47,10 +52,24 @@ static int kernel_store(u64 to, const void *from, size_t len)
 	return write((void *)to, from, len);
 }
 
+/*
+ * Calls the function with the credentials in force, so that it counts what its undoing will, and
+ * changes nothing.
+ */
+static u64 call_with_own_creds(const struct shim_call *c)
+{
+	struct shim_call own = *c;
+
+	own.arg[0] = (u64)current_cred();
+	return c->fn->real ? call_real(&own) : own.arg[0];
+}
+
 u64 call_refuse(const struct shim_call *c, u32 error)
 {
 	const u64 none = 0;
 
+	if (c->fn->refusal == UMBRA_REFUSE_CREDS)
+		return call_with_own_creds(c);
 	if (c->fn->clears && c->arg[c->fn->clears - 1])
 		kernel_store(c->arg[c->fn->clears - 1], &none, sizeof(none));
 	return call_refusal(c->fn, error);

@@ -57,7 +57,7 @@ function word(key, value)
 	if (key == "space")
 		return ".space = SPACE_" known(value, "file misc net link thread program export module firmware") ", "
 	if (key == "how")
-		return ".how = CARRY_OUT_" known(value, "open look_up read_file look_up_bdev open_bdev run_program set_up_program") ", "
+		return ".how = CARRY_OUT_" known(value, "open look_up read_file look_up_bdev open_bdev run_program set_up_program unuse_mm") ", "
 	if (key == "undo")
 		return ".undo = \"" value "\", "
 	if (key == "origin")
@@ -86,12 +86,12 @@ BEGIN {
 	if ($1 in seen)
 		fail($1 " has a line already, " seen[$1])
 	seen[$1] = FNR
-	row = "{ .name = \"" $1 "\", .args = " number($2) ", .refusal = REFUSE_" known($3, "errno err_ptr null void never") ", "
+	row = "{ .name = \"" $1 "\", .args = " number($2) ", .refusal = REFUSE_" known($3, "errno err_ptr null void never creds") ", "
 	for (i = 4; i <= NF; i++) {
 		at = index($i, "=")
 		if (at)
 			row = row word(substr($i, 1, at - 1), substr($i, at + 1))
-		else if ($i == "reaches" || $i == "undoes")
+		else if ($i == "reaches" || $i == "undoes" || $i == "from_init")
 			row = row "." $i " = true, "
 		else if ($i == "result")
 			row = row ".want_result = true, "

@@ -49,6 +49,7 @@ enum refusal {
 	REFUSE_NULL,	/* pointer: NULL */
 	REFUSE_NEVER,	/* a function that undoes: always carried out */
 	REFUSE_VOID,	/* void: it is not called */
+	REFUSE_CREDS,	/* override_creds(): it is called with the credentials in force */
 };
 
 /* How the guest carries out a call that goes ahead. */
@@ -61,6 +62,7 @@ enum carry_out {
 	CARRY_OUT_OPEN_BDEV,	  /* blkdev_get_by_path(): looks up below a root, and opens */
 	CARRY_OUT_RUN_PROGRAM,	  /* call_usermodehelper() */
 	CARRY_OUT_SET_UP_PROGRAM, /* call_usermodehelper_setup() */
+	CARRY_OUT_UNUSE_MM,	  /* kthread_unuse_mm(): not called if the memory is not in use */
 };
 
 /*
@@ -91,6 +93,7 @@ struct catalog_fn {
 	bool has_strvec;
 	bool undoes;  /* undoes others: the ledger's entry of its object is dropped */
 	bool reaches; /* no name, but it gives out something new: a session's default decides */
+	bool from_init; /* the path begins at the root of the guest's init, not at the caller's */
 	/*
 	 * The host is told the result of the real function when it has returned: for a
 	 * registration, or a name that the kernel may go on reading after the return (of a

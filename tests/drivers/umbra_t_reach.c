@@ -14,8 +14,10 @@
 #include <linux/ftrace.h>
 #include <linux/hw_breakpoint.h>
 #include <linux/kernel_read_file.h>
+#include <linux/key-type.h>
 #include <linux/kmod.h>
 #include <linux/kprobes.h>
+#include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mount.h>
@@ -24,8 +26,11 @@
 #include <linux/perf_event.h>
 #include <linux/reboot.h>
 #include <linux/sched/signal.h>
+#include <linux/tracepoint.h>
 #include <linux/umh.h>
 #include <linux/vmalloc.h>
+#include <linux/workqueue.h>
+#include <keys/user-type.h>
 #include <net/net_namespace.h>
 #include <net/sock.h>
 
@@ -214,6 +219,85 @@ static void no_hook(unsigned long ip, unsigned long parent, struct ftrace_ops *o
 {
 }
 
+static void reach_as_another(void)
+{
+	const struct cred *before;
+	struct cred *cred = prepare_creds();
+
+	if (!cred)
+		return;
+	cred->fsuid = KUIDT_INIT(77);
+	before = override_creds(cred);
+	got("override_creds", from_kuid(&init_user_ns, current_fsuid()));
+	revert_creds(before);
+	got("revert_creds", from_kuid(&init_user_ns, current_fsuid()));
+	put_cred(cred);
+}
+
+static struct mm_struct *others_memory;
+
+/* In a thread of the kernel, which has no memory of its own. */
+static void use_memory(struct work_struct *work)
+{
+	kthread_use_mm(others_memory);
+	got("kthread_use_mm", current->mm == others_memory);
+	kthread_unuse_mm(others_memory);
+	got("kthread_unuse_mm", !current->mm);
+}
+
+static DECLARE_WORK(use_memory_work, use_memory);
+
+static void got_key(const char *what, struct key *key)
+{
+	got(what, PTR_ERR_OR_ZERO(key));
+	if (!IS_ERR(key))
+		key_put(key);
+}
+
+static void reach_keys(void)
+{
+	got_key("request_key_tag", request_key(&key_type_user, "umbra", NULL));
+	got_key("request_key_rcu", request_key_rcu(&key_type_user, "umbra", NULL));
+	got_key("request_key_with_auxdata",
+		request_key_with_auxdata(&key_type_user, "umbra", NULL, "", 0, NULL));
+}
+
+static void no_probe(void *data)
+{
+}
+
+static void find_tracepoint(struct tracepoint *tp, void *found)
+{
+	if (!strcmp(tp->name, "console"))
+		*(struct tracepoint **)found = tp;
+}
+
+static void got_probe(const char *what, struct tracepoint *tp, int ret)
+{
+	got(what, ret);
+	if (!ret)
+		tracepoint_probe_unregister(tp, no_probe, NULL);
+}
+
+static void reach_traces(void)
+{
+	static struct ftrace_ops ops = { .func = no_hook };
+	struct tracepoint *tp = NULL;
+
+	got("register_ftrace_direct", register_ftrace_direct(1, 1));
+	got("modify_ftrace_direct", modify_ftrace_direct(1, 1, 1));
+	got("register_ftrace_direct_multi", register_ftrace_direct_multi(&ops, 1));
+	for_each_kernel_tracepoint(find_tracepoint, &tp);
+	if (!tp)
+		return;
+	got_probe("tracepoint_probe_register", tp, tracepoint_probe_register(tp, no_probe, NULL));
+	got_probe("tracepoint_probe_register_prio", tp,
+		  tracepoint_probe_register_prio(tp, no_probe, NULL, 1));
+	got_probe("tracepoint_probe_register_prio_may_exist", tp,
+		  tracepoint_probe_register_prio_may_exist(tp, no_probe, NULL, 1));
+	tracepoint_synchronize_unregister();
+}
+
 static void reach_kernel(void)
 {
 	static struct kprobe kp = { .symbol_name = "vfs_fsync" };
@@ -257,7 +341,13 @@ static int __init reach_init(void)
 	reach_firmware();
 	reach_programs();
 	reach_processes();
+	reach_as_another();
+	others_memory = current->mm;
+	schedule_work(&use_memory_work);
+	flush_work(&use_memory_work);
+	reach_keys();
 	reach_kernel();
+	reach_traces();
 	if (power) {
 		orderly_poweroff(true);
 		orderly_reboot();

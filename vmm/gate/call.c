@@ -69,9 +69,13 @@ static void call_read_request(struct driver_call *c, const struct catalog_fn *fn
 	memcpy(r->args, f->args, sizeof(r->args));
 	if (f->flags & UMBRA_FRAME_HAS_NAME)
 		r->name = frame_string(f, f->name);
-	r->cwd = frame_string(f, f->cwd);
-	/* "/" is not the guest's root here: it is that of another mount namespace */
-	r->root = frame_string(f, f->root);
+	if (fn->from_init) {
+		r->cwd = "/";
+	} else {
+		r->cwd = frame_string(f, f->cwd);
+		/* "/" is not the guest's root here: it is that of another mount namespace */
+		r->root = frame_string(f, f->root);
+	}
 	r->strvec = frame_string(f, f->strvec);
 	r->too_long =
 		f->flags & UMBRA_FRAME_TOO_LONG || (r->name && strlen(r->name) >= REQUEST_NAME_MAX);

@@ -27,7 +27,8 @@ _Static_assert((int)REFUSE_ERRNO == UMBRA_REFUSE_ERRNO &&
 		       (int)REFUSE_ERR_PTR == UMBRA_REFUSE_ERR_PTR &&
 		       (int)REFUSE_NULL == UMBRA_REFUSE_NULL &&
 		       (int)REFUSE_NEVER == UMBRA_REFUSE_NEVER &&
-		       (int)REFUSE_VOID == UMBRA_REFUSE_VOID,
+		       (int)REFUSE_VOID == UMBRA_REFUSE_VOID &&
+		       (int)REFUSE_CREDS == UMBRA_REFUSE_CREDS,
 	       "one set of refusals");
 _Static_assert((int)CARRY_OUT_PLAINLY == UMBRA_HOW_PLAINLY &&
 		       (int)CARRY_OUT_OPEN == UMBRA_HOW_OPEN &&
@@ -36,7 +37,8 @@ _Static_assert((int)CARRY_OUT_PLAINLY == UMBRA_HOW_PLAINLY &&
 		       (int)CARRY_OUT_LOOK_UP_BDEV == UMBRA_HOW_LOOK_UP_BDEV &&
 		       (int)CARRY_OUT_OPEN_BDEV == UMBRA_HOW_OPEN_BDEV &&
 		       (int)CARRY_OUT_RUN_PROGRAM == UMBRA_HOW_RUN_PROGRAM &&
-		       (int)CARRY_OUT_SET_UP_PROGRAM == UMBRA_HOW_SET_UP_PROGRAM,
+		       (int)CARRY_OUT_SET_UP_PROGRAM == UMBRA_HOW_SET_UP_PROGRAM &&
+		       (int)CARRY_OUT_UNUSE_MM == UMBRA_HOW_UNUSE_MM,
 	       "one set of ways");
 
 static const char *const sym_names[UMBRA_SYMS] = {

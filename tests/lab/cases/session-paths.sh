@@ -144,10 +144,23 @@ commit_creds 0
 send_sig 0
 kill_pid 0
 access_process_vm 8
+override_creds 77
+revert_creds 0
+kthread_use_mm 1
+kthread_unuse_mm 1
+request_key_tag -126
+request_key_rcu -126
+request_key_with_auxdata -2
 register_kprobe 0
 register_kretprobe 0
 register_ftrace_function 0
 perf_event_create_kernel_counter 0
+register_ftrace_direct -19
+modify_ftrace_direct -19
+register_ftrace_direct_multi -22
+tracepoint_probe_register 0
+tracepoint_probe_register_prio 0
+tracepoint_probe_register_prio_may_exist 0
 END
 	console_values reach-p | grep -v __request_module >"$WORK/got"
 	expect diff "$WORK/want" "$WORK/got"
@@ -183,10 +196,23 @@ commit_creds -1
 send_sig 0
 kill_pid -1
 access_process_vm 0
+override_creds 0
+revert_creds 0
+kthread_use_mm 0
+kthread_unuse_mm 1
+request_key_tag -1
+request_key_rcu -1
+request_key_with_auxdata -1
 register_kprobe -1
 register_kretprobe -1
 register_ftrace_function -1
 perf_event_create_kernel_counter -1
+register_ftrace_direct -1
+modify_ftrace_direct -1
+register_ftrace_direct_multi -1
+tracepoint_probe_register -1
+tracepoint_probe_register_prio -1
+tracepoint_probe_register_prio_may_exist -1
 power 0
 END
 	console_values reach-d >"$WORK/got"
@@ -212,17 +238,28 @@ kernel_halt
 kernel_power_off
 kernel_restart
 kill_pid
+kthread_use_mm
+modify_ftrace_direct
 orderly_poweroff
 orderly_reboot
+override_creds
 perf_event_create_kernel_counter
 prepare_kernel_cred
+register_ftrace_direct
+register_ftrace_direct_multi
 register_ftrace_function
 register_kprobe
 register_kretprobe
 request_firmware_direct
+request_key_rcu
+request_key_tag
+request_key_with_auxdata
 sock_create
 sock_create_kern
 sock_create_lite
+tracepoint_probe_register
+tracepoint_probe_register_prio
+tracepoint_probe_register_prio_may_exist
 vfs_path_lookup
 END
 	expect diff "$WORK/want" "$WORK/got"

@@ -53,7 +53,9 @@ static void rows_are_complete(void **state)
 		/* below a root only what the shim carries out itself */
 		assert_true((f->space == SPACE_FILE) ==
 			    (f->how >= CARRY_OUT_OPEN && f->how <= CARRY_OUT_OPEN_BDEV));
-		assert_true((f->space == SPACE_PROGRAM) == (f->how >= CARRY_OUT_RUN_PROGRAM));
+		assert_true((f->space == SPACE_PROGRAM) == (f->how == CARRY_OUT_RUN_PROGRAM ||
+							    f->how == CARRY_OUT_SET_UP_PROGRAM));
+		assert_true(!f->from_init || f->space == SPACE_FILE);
 		/* what cannot be refused has nothing to be refused for; a put has only its name */
 		assert_true(f->refusal != REFUSE_NEVER || f->form == NAME_NONE ||
 			    (f->undoes && f->space == SPACE_EXPORT));

@@ -79,6 +79,29 @@ static void a_path_is_answered_by_root_and_name(void **state)
 	assert_string_equal(a->data + a->name.off, "etc/app.conf");
 }
 
+/* A path from the root of the guest's init is that also for a caller in a root of its own. */
+static void a_path_from_init_has_inits_root(void **state)
+{
+	static const char own[] = "/etc/x\0/home\0/jail";
+	struct fixture *f = *state;
+	struct umbra_frame *fr = &f->g.frames[3];
+	const struct umbra_answer *a = &f->g.answers[3];
+
+	for (int from_init = 0; from_init < 2; from_init++) {
+		put_name(fr, "/etc/x");
+		memcpy(fr->data, own, sizeof(own));
+		fr->cwd = (struct umbra_str){ 7, 6 };
+		fr->root = (struct umbra_str){ 13, 6 };
+		fr->used = sizeof(own);
+		assert_int_equal(ring_call(f, 3, f->one,
+					   from_init ? "kernel_read_file_from_path_initns"
+						     : "kernel_read_file_from_path"),
+				 0);
+		assert_string_equal(a->data + a->root.off, "/data/a");
+		assert_string_equal(a->data + a->name.off, from_init ? "etc/x" : "jail/etc/x");
+	}
+}
+
 /* Of who calls a frame has sixteen bytes, which need not end in a NUL. */
 static void a_commands_name_ends_in_its_field(void **state)
 {
@@ -454,6 +477,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_path_is_answered_by_root_and_name, make_gate,
 						free_gate),
 		cmocka_unit_test_setup_teardown(strings_outside_the_frame_are_not_read, make_gate,
+						free_gate),
+		cmocka_unit_test_setup_teardown(a_path_from_init_has_inits_root, make_gate,
 						free_gate),
 		cmocka_unit_test_setup_teardown(a_commands_name_ends_in_its_field, make_gate,
 						free_gate),
