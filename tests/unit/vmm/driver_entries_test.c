@@ -310,6 +310,8 @@ static void expect_busy(const char *word)
 
 static void what_goes_around_an_entry_refuses_the_policy(void **state)
 {
+	struct driver_entry other;
+
 	(void)state;
 	reload_well("critical = { except = [ \"filp_open\" ]; };");
 	entries[OPEN].address_taken = true;
@@ -322,6 +324,15 @@ static void what_goes_around_an_entry_refuses_the_policy(void **state)
 	entries[OPEN].fn = NULL;
 	expect_busy("as other_name");
 	entries[OPEN] = entry_of("filp_open");
+	/* also if it calls it by both names, or has the symbol twice */
+	reload_well("critical = { except = [ \"filp_open\" ]; };");
+	other = entries[OTHERS];
+	entries[OTHERS].addr = entries[OPEN].addr;
+	expect_busy("as f");
+	entries[OTHERS] = entry_of("filp_open");
+	entries[OTHERS].address_taken = true;
+	expect_busy("taken the function's address");
+	entries[OTHERS] = other;
 	reload_well("");
 	expect_gate(OPEN);
 }
