@@ -33,6 +33,7 @@ struct driver_call {
 	struct ledger_entry *entry;
 	bool undoes;		 /* entry was registered before, and its name stays in place */
 	bool known;		 /* SPACE_EXPORT: a get may have led where the name leads */
+	bool as_made;		 /* nobody decides: the driver's own name, and nothing kept of it */
 	struct record_line line; /* until call_write_line() */
 };
 
@@ -150,6 +151,7 @@ static void call_decide_uncritical(const struct gate_caller *caller, struct driv
 {
 	const char *rule = policy_traced(caller->policy, c->r.fn->name);
 
+	c->as_made = true;
 	c->d.verdict = VERDICT_PASS;
 	c->d.rule = rule ? rule : "not critical";
 	c->d.record = rule;
@@ -181,7 +183,7 @@ static void call_decide(struct gate *g, const struct gate_caller *caller, struct
 /* Returns the name to use, also if it is the one asked for (G8); NULL: none. */
 static const char *call_name(const struct driver_call *c)
 {
-	if (!c->r.name || c->r.fn->form == NAME_NONE)
+	if (!c->r.name || c->r.fn->form == NAME_NONE || c->as_made)
 		return NULL;
 	return c->d.verdict == VERDICT_PASS ? c->r.name : c->d.name;
 }
@@ -222,7 +224,7 @@ static void call_prepare(struct gate *g, struct driver_call *c)
 	};
 	int ret;
 
-	if (!call_goes_ahead(c) || !fn->want_result)
+	if (!call_goes_ahead(c) || !fn->want_result || c->as_made)
 		return;
 	ret = ledger_open(g->ledger, &what, name && name_is_kept(fn), &c->entry);
 	if (ret == -ENOSPC)
@@ -374,6 +376,7 @@ s64 gate_call(struct gate *g, unsigned vcpu, u64 idx, u64 id)
 	c.entry = NULL;
 	c.undoes = false;
 	c.known = false;
+	c.as_made = false;
 	c.line = (struct record_line){ .buf = NULL };
 	call_copy_frame(&c, &g->frames[idx]);
 	if (c.frame.flags & UMBRA_FRAME_NESTED)
