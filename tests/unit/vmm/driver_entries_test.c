@@ -6,9 +6,11 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -277,6 +279,27 @@ static void a_seen_call_is_recorded_with_its_result(void **state)
 	memset(f, 0, sizeof(*f));
 }
 
+/* It was over by then: the driver was refused nothing. */
+static void a_seen_call_without_a_line_is_no_refusal(void **state)
+{
+	struct rlimit before, none;
+	char refusal[GATE_REFUSAL_MAX];
+	u64 id;
+
+	(void)state;
+	reload_well("trace = [ \"alloc_*\" ];");
+	id = id_at_gate(ALLOC);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	none = (struct rlimit){ 0, before.rlim_max };
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+	assert_int_equal(gate_seen(&gate, 0, 0, id, 0), 0);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	assert_string_equal(last_line(), "");
+	gate_caller_refusal(&gate, driver.caller, refusal);
+	assert_string_equal(refusal, "");
+}
+
 static void what_is_not_seen_is_not_recorded(void **state)
 {
 	u64 id;
@@ -409,6 +432,7 @@ int main(void)
 		CASE(a_policy_turns_the_entries_both_ways),
 		CASE(any_import_can_become_seen),
 		CASE(a_seen_call_is_recorded_with_its_result),
+		CASE(a_seen_call_without_a_line_is_no_refusal),
 		CASE(what_is_not_seen_is_not_recorded),
 		CASE(what_goes_around_an_entry_refuses_the_policy),
 		CASE(pages_come_back_when_the_guest_has_let_go),
