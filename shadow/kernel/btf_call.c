@@ -119,6 +119,19 @@ static bool does_not_return(const char *symbol)
 	return false;
 }
 
+/*
+ * Returns true for a function that is, or may be, written in assembler. BTF has these, too, as
+ * taking and returning nothing; in truth their arguments are in any register, and the inline
+ * assembly that calls them counts on others being kept (__get_user_4, __sw_hweight64).
+ */
+static bool may_be_assembler(const struct kernel *k, const char *function,
+			     const struct btf_type *proto)
+{
+	const struct kernel_export *ex = kernel_export(k, function);
+
+	return !proto->type && !btf_vlen(proto) && !(ex && ex->compiled);
+}
+
 int kernel_call_shape(const struct kernel *k, const char *function, struct kernel_call *out,
 		      const char **why)
 {
@@ -132,6 +145,9 @@ int kernel_call_shape(const struct kernel *k, const char *function, struct kerne
 		return -ENOENT;
 	*why = "it does not return";
 	if (does_not_return(function))
+		return -EOPNOTSUPP;
+	*why = "it is in assembler";
+	if (may_be_assembler(k, function, proto))
 		return -EOPNOTSUPP;
 	p = btf_params(proto);
 	*why = "it takes more than 8 arguments";
