@@ -136,6 +136,7 @@ static int collect_entries(const struct kernel *k, struct driver *d, struct err 
 	for (size_t i = 0; i < n && !ret; i++) {
 		struct driver_entry de = { .symbol = im[i].symbol,
 					   .fn = catalog_find(im[i].symbol),
+					   .gate_fn = GATE_NO_FN,
 					   .address_taken = im[i].address_taken };
 
 		if (im[i].kind != SYMBOL_FUNCTION || !im[i].export)

@@ -300,6 +300,29 @@ static void a_seen_call_without_a_line_is_no_refusal(void **state)
 	assert_string_equal(refusal, "");
 }
 
+/* Nothing leads to the gate yet, and it is not known what can be seen. */
+static void a_driver_without_pages_is_not_seen(void **state)
+{
+	struct driver d = { .path = (char[]){ "brd.ko" }, .session = &session };
+	char path[512];
+	struct err e = { "" };
+
+	(void)state;
+	reload_well("trace = [ \"*\" ];");
+	session.drivers = &d;
+	image_path(path, sizeof(path), "cloud", "modules/kernel/drivers/block/brd.ko");
+	if (module_open(&d.module, path, &e) || driver_plan(&sessions, &d, true, &e))
+		fail_msg("%s", e.text);
+	assert_true(d.n_entries > 20);
+	assert_int_equal(driver_seen(&d), 0);
+	session.drivers = &driver;
+	driver_unplan(&d);
+	module_close(d.module);
+	free(d.entries);
+	free(d.direct);
+	free(d.permits);
+}
+
 static void what_is_not_seen_is_not_recorded(void **state)
 {
 	u64 id;
@@ -433,6 +456,7 @@ int main(void)
 		CASE(any_import_can_become_seen),
 		CASE(a_seen_call_is_recorded_with_its_result),
 		CASE(a_seen_call_without_a_line_is_no_refusal),
+		CASE(a_driver_without_pages_is_not_seen),
 		CASE(what_is_not_seen_is_not_recorded),
 		CASE(what_goes_around_an_entry_refuses_the_policy),
 		CASE(pages_come_back_when_the_guest_has_let_go),
