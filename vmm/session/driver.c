@@ -139,7 +139,8 @@ static int collect_entries(const struct kernel *k, struct driver *d, struct err 
 					   .gate_fn = GATE_NO_FN,
 					   .address_taken = im[i].address_taken };
 
-		if (im[i].kind != SYMBOL_FUNCTION || !im[i].export)
+		if ((im[i].kind != SYMBOL_FUNCTION && im[i].kind != SYMBOL_SPECIAL) ||
+		    !im[i].export)
 			continue;
 		de.addr = im[i].export->addr;
 		if (im[i].target == TARGET_KERNEL)

@@ -383,6 +383,40 @@ static void what_goes_around_an_entry_refuses_the_policy(void **state)
 	expect_gate(OPEN);
 }
 
+/* What is not proved to be an ordinary function has no entry, and is called all the same. */
+static void a_call_without_an_entry_refuses_the_policy(void **state)
+{
+	struct driver d = { .name = (char[]){ "dummy" },
+			    .path = (char[]){ "dummy.ko" },
+			    .session = &session };
+	struct kernel_export *ex = (void *)(uintptr_t)kernel_export(kernel, "register_netdevice");
+	char path[512];
+	struct err e = { "" };
+	int ret;
+
+	(void)state;
+	reload_well("critical = { except = [ \"register_netdevice\" ]; };");
+	session.drivers = &d;
+	ex->class = SYMBOL_SPECIAL;
+	image_path(path, sizeof(path), "cloud", "modules/kernel/drivers/net/dummy.ko");
+	ret = module_open(&d.module, path, &e);
+	if (!ret)
+		ret = driver_plan(&sessions, &d, true, &e);
+	ex->class = SYMBOL_FUNCTION;
+	if (ret)
+		fail_msg("%s", e.text);
+	ret = reload("", &e);
+	session.drivers = &driver;
+	driver_unplan(&d);
+	module_close(d.module);
+	free(d.entries);
+	free(d.direct);
+	free(d.permits);
+	assert_int_equal(ret, -EBUSY);
+	if (!strstr(e.text, "linked to the kernel's own register_netdevice"))
+		fail_msg("%s", e.text);
+}
+
 static void pages_come_back_when_the_guest_has_let_go(void **state)
 {
 	size_t used = 0;
@@ -459,6 +493,7 @@ int main(void)
 		CASE(a_driver_without_pages_is_not_seen),
 		CASE(what_is_not_seen_is_not_recorded),
 		CASE(what_goes_around_an_entry_refuses_the_policy),
+		CASE(a_call_without_an_entry_refuses_the_policy),
 		CASE(pages_come_back_when_the_guest_has_let_go),
 		CASE(what_cannot_be_reached_is_an_error),
 	};
