@@ -224,6 +224,25 @@ static void any_import_can_become_seen(void **state)
 	assert_int_equal(id_at_gate(ALLOC), 0);
 }
 
+/* A function that this kernel has otherwise than the catalogue is seen as any other. */
+static void what_the_catalogue_does_not_fit_is_seen(void **state)
+{
+	struct catalog_fn odd = *catalog_find("filp_open");
+	const struct seen_fn *fn;
+	struct err e = { "" };
+
+	(void)state;
+	reload_well("critical = { except = [ \"filp_open\" ]; }; trace = [ \"filp_open\" ];");
+	odd.args++;
+	entries[OPEN].fn = &odd;
+	own_pages_free(&sessions, &driver, true);
+	if (own_pages_fill(&sessions, &driver, &e))
+		fail_msg("%s", e.text);
+	fn = gate_seen_of(&gate, id_at_gate(OPEN));
+	assert_non_null(fn);
+	assert_string_equal(fn->row.name, "filp_open");
+}
+
 /* Returns the last line of the record, "" if there is none. */
 static const char *last_line(void)
 {
@@ -492,6 +511,7 @@ int main(void)
 		CASE(a_seen_call_without_a_line_is_no_refusal),
 		CASE(a_driver_without_pages_is_not_seen),
 		CASE(what_is_not_seen_is_not_recorded),
+		CASE(what_the_catalogue_does_not_fit_is_seen),
 		CASE(what_goes_around_an_entry_refuses_the_policy),
 		CASE(a_call_without_an_entry_refuses_the_policy),
 		CASE(pages_come_back_when_the_guest_has_let_go),
