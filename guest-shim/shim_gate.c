@@ -5,10 +5,10 @@
  *   umbra_gate_enter()                 from the gate page, in any context, hard interrupts included
  *     call_ask()
  *       shim_frame_claim()     ┐
- *       frame_marshal()   │ preemption is off, nothing sleeps: a CPU can hold
- *       doorbell CALL     │ UMBRA_CONTEXTS frames, so one is always free (abi.h)
- *       answer_take()     │
- *       frame_release()   ┘
+ *       frame_marshal()        │ preemption is off, nothing sleeps: a CPU can hold
+ *       doorbell CALL          │ UMBRA_CONTEXTS frames, so one is always free (abi.h)
+ *       answer_take()          │
+ *       shim_frame_release()   ┘
  *     call_carry_out()                 with a copy of the answer; may sleep as the driver may
  *       name_put_in_place()
  *       call_real(), or what call_in_root() or program_set_up() do in its place

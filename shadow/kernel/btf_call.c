@@ -82,6 +82,15 @@ static bool is_composite(const struct btf_type *t)
 	return t && btf_is_composite(t);
 }
 
+/* Returns true for what is passed in one register. A structure without members is in none. */
+static bool is_in_register(const struct btf_type *t)
+{
+	if (!t)
+		return false;
+	return btf_is_ptr(t) || ((btf_is_int(t) || btf_is_any_enum(t) || btf_is_composite(t)) &&
+				 t->size && t->size <= REGISTER);
+}
+
 /* Functions that do not return, which BTF does not tell (tools/objtool/check.c of the kernel). */
 static const char *const noreturn[] = {
 	"__module_put_and_kthread_exit",
@@ -110,11 +119,24 @@ static bool does_not_return(const char *symbol)
 	return false;
 }
 
+/*
+ * Returns true for a function that is, or may be, written in assembler. BTF has these, too, as
+ * taking and returning nothing; in truth their arguments are in any register, and the inline
+ * assembly that calls them counts on others being kept (__get_user_4, __sw_hweight64).
+ */
+static bool may_be_assembler(const struct kernel *k, const char *function,
+			     const struct btf_type *proto)
+{
+	const struct kernel_export *ex = kernel_export(k, function);
+
+	return !proto->type && !btf_vlen(proto) && !(ex && ex->compiled);
+}
+
 int kernel_call_shape(const struct kernel *k, const char *function, struct kernel_call *out,
 		      const char **why)
 {
 	const struct btf *btf = k->types.btf;
-	const struct btf_type *proto = types_prototype(&k->types, function), *t;
+	const struct btf_type *proto = types_prototype(&k->types, function);
 	const struct btf_param *p;
 
 	memset(out, 0, sizeof(*out));
@@ -124,6 +146,9 @@ int kernel_call_shape(const struct kernel *k, const char *function, struct kerne
 	*why = "it does not return";
 	if (does_not_return(function))
 		return -EOPNOTSUPP;
+	*why = "it is in assembler";
+	if (may_be_assembler(k, function, proto))
+		return -EOPNOTSUPP;
 	p = btf_params(proto);
 	*why = "it takes more than 8 arguments";
 	if (btf_vlen(proto) > KERNEL_CALL_ARGS)
@@ -132,18 +157,14 @@ int kernel_call_shape(const struct kernel *k, const char *function, struct kerne
 		*why = "it takes any number of arguments";
 		if (!p[i].type)
 			return -EOPNOTSUPP;
-		t = plain_type(btf, p[i].type);
 		*why = "it takes a structure by value";
-		if (!t || (is_composite(t) && t->size > REGISTER) || btf_is_float(t) ||
-		    (btf_is_int(t) && t->size > REGISTER))
+		if (!is_in_register(plain_type(btf, p[i].type)))
 			return -EOPNOTSUPP;
 		if (is_text(btf, p[i].type))
 			out->texts |= (u16)(1U << i);
 	}
-	t = plain_type(btf, proto->type);
 	*why = "it returns a structure";
-	if (proto->type && (!t || (is_composite(t) && t->size > REGISTER) || btf_is_float(t) ||
-			    (btf_is_int(t) && t->size > REGISTER)))
+	if (proto->type && !is_in_register(plain_type(btf, proto->type)))
 		return -EOPNOTSUPP;
 	out->args = (u8)btf_vlen(proto);
 	out->is_void = !proto->type;

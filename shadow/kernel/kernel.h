@@ -43,6 +43,7 @@ struct kernel_export {
 	u32 btf_id;	/* BTF_KIND_FUNC or 0 */
 	bool has_crc;
 	bool gpl_only;
+	bool compiled; /* it begins as the compiler begins what ftrace can trace */
 	enum symbol_class class;
 };
 

@@ -34,6 +34,7 @@ struct driver_call {
 	bool undoes;		 /* entry was registered before, and its name stays in place */
 	bool known;		 /* SPACE_EXPORT: a get may have led where the name leads */
 	bool first;		 /* no call of the function by this driver is in the record */
+	bool as_made;		 /* nobody decides: the driver's own name, and nothing kept of it */
 	struct record_line line; /* until call_put_line() */
 };
 
@@ -155,6 +156,7 @@ static void call_decide_uncritical(const struct gate_caller *caller, struct driv
 {
 	const char *rule = policy_traced(caller->policy, c->r.fn->name);
 
+	c->as_made = true;
 	c->d.verdict = VERDICT_PASS;
 	c->d.rule = rule ? rule : "not critical";
 	c->d.record = rule;
@@ -186,7 +188,7 @@ static void call_decide(struct gate *g, const struct gate_caller *caller, struct
 /* Returns the name to use, also if it is the one asked for (G8); NULL: none. */
 static const char *call_name(const struct driver_call *c)
 {
-	if (!c->r.name || c->r.fn->form == NAME_NONE)
+	if (!c->r.name || c->r.fn->form == NAME_NONE || c->as_made)
 		return NULL;
 	return c->d.verdict == VERDICT_PASS ? c->r.name : c->d.name;
 }
@@ -227,7 +229,7 @@ static void call_prepare(struct gate *g, struct driver_call *c)
 	};
 	int ret;
 
-	if (!call_goes_ahead(c) || !fn->want_result)
+	if (!call_goes_ahead(c) || !fn->want_result || c->as_made)
 		return;
 	ret = ledger_open(g->ledger, &what, name && name_is_kept(fn), &c->entry);
 	if (ret == -ENOSPC)
@@ -265,10 +267,11 @@ static void call_keep_refusal(struct gate_caller *caller, const struct driver_ca
 static void call_refuse_unrecorded(struct gate *g, struct gate_caller *caller,
 				   struct driver_call *c)
 {
-	size_t fn = catalog_index(c->r.fn);
+	if (c->first) {
+		size_t fn = catalog_index(c->r.fn);
 
-	if (c->first)
 		atomic_fetch_and(&caller->recorded[fn / 64], ~(1ULL << fn % 64));
+	}
 	if (c->r.fn->refusal == REFUSE_NEVER || c->d.verdict == VERDICT_DENY)
 		return;
 	call_refuse(c, EIO, "the record cannot be written");
@@ -402,6 +405,7 @@ s64 gate_call(struct gate *g, unsigned vcpu, u64 idx, u64 id)
 	c.undoes = false;
 	c.known = false;
 	c.first = false;
+	c.as_made = false;
 	c.line = (struct record_line){ .buf = NULL };
 	call_copy_frame(&c, &g->frames[idx]);
 	if (c.frame.flags & UMBRA_FRAME_NESTED)
@@ -459,6 +463,7 @@ s64 gate_seen(struct gate *g, unsigned vcpu, u64 idx, u64 id, u64 ret)
 	if (idx >= UMBRA_FRAMES || !fn || UMBRA_ID_CALLER(id) >= UMBRA_CALLERS)
 		return -EINVAL;
 	atomic_fetch_add_explicit(&g->calls, 1, memory_order_relaxed);
+	c.undoes = c.known = c.first = c.as_made = false;
 	memset(&c.line, 0, sizeof(c.line));
 	memset(&c.d, 0, offsetof(struct decision, root));
 	c.d.root[0] = c.d.name[0] = 0;

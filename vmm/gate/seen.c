@@ -60,9 +60,9 @@ int gate_see(struct gate *g, const char *symbol, u64 real, u32 *fn, const char *
 	name = s ? strdup(symbol) : NULL;
 	if (!name)
 		return -ENOSPC;
-	s->row = (struct catalog_fn){ .name = name,
-				      .args = call.args,
-				      .refusal = call.is_void ? REFUSE_VOID : REFUSE_ERRNO };
+	s->row = (struct catalog_fn){
+		.name = name, .args = call.args, .refusal = REFUSE_NEVER /* it has returned */
+	};
 	d = &g->info->fns[first + g->seen.n];
 	*d = (struct umbra_fn){
 		.real = real, .nargs = call.args, .texts = (u8)call.texts, .how = UMBRA_HOW_SEE

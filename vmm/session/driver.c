@@ -136,9 +136,11 @@ static int collect_entries(const struct kernel *k, struct driver *d, struct err 
 	for (size_t i = 0; i < n && !ret; i++) {
 		struct driver_entry de = { .symbol = im[i].symbol,
 					   .fn = catalog_find(im[i].symbol),
+					   .gate_fn = GATE_NO_FN,
 					   .address_taken = im[i].address_taken };
 
-		if (im[i].kind != SYMBOL_FUNCTION || !im[i].export)
+		if ((im[i].kind != SYMBOL_FUNCTION && im[i].kind != SYMBOL_SPECIAL) ||
+		    !im[i].export)
 			continue;
 		de.addr = im[i].export->addr;
 		if (im[i].target == TARGET_KERNEL)

@@ -78,7 +78,8 @@ static u32 gate_number(struct sessions *s, const struct driver_entry *de)
 	const char *why;
 	u32 fn;
 
-	if (de->fn)
+	/* One that is not as the catalogue has it is never critical; the shim would refuse it. */
+	if (de->fn && !gate_fits(s->k, de->fn, NULL))
 		return catalog_index(de->fn);
 	return gate_see(s->gate, de->symbol, de->addr + s->kaslr, &fn, &why) ? GATE_NO_FN : fn;
 }

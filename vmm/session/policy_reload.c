@@ -30,6 +30,7 @@ static int can_become_critical(const struct kernel *k, const struct driver *d,
 			       const struct catalog_fn *fn, struct err *e)
 {
 	const struct kernel_export *ex = kernel_export(k, fn->name);
+	int ret = 0;
 
 	for (size_t i = 0; ex && i < d->n_direct; i++)
 		if (d->direct[i].addr == ex->addr)
@@ -44,11 +45,11 @@ static int can_become_critical(const struct kernel *k, const struct driver *d,
 			return err_set(e, -EBUSY, "it calls it as %s", de->symbol);
 		if (de->address_taken)
 			return err_set(e, -EBUSY, "it has taken the function's address");
-		return driver_check_critical(k, d, fn, e);
+		ret = driver_check_critical(k, d, fn, e);
 	}
-	return ex && d->layout == LAYOUT_SAME
-		       ? err_set(e, -EBUSY, "the layout \"same\" has no gate for it")
-		       : 0;
+	if (ex && d->layout == LAYOUT_SAME)
+		return err_set(e, -EBUSY, "the layout \"same\" has no gate for it");
+	return ret;
 }
 
 /* Checks each function that @to mediates and the policy in force does not. */

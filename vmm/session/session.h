@@ -21,9 +21,10 @@
  *                              | +--session_free_range()----+                               |
  *                              +-------------------------------------------------------------+
  *
- *  (S1) BARE is va == 0: no page, no caller of its own, no driver that is loaded or being loaded.
- *  (S2) PLACED is va != 0: the range is reserved in the guest from the first driver's load to the
- *       last one's unload, and does not move meanwhile.
+ *  (S1) BARE is va == 0: no page, no caller of its own, no driver of layout "same" that is loaded
+ *       or being loaded. A session of layout "dense" stays so.
+ *  (S2) PLACED is va != 0: the range is reserved in the guest from the first such driver's load to
+ *       the last one's unload, and does not move meanwhile.
  *  (S3) A page of the range is filled once, before the guest maps it, for the range's va: a range
  *       at another va needs other pages.
  *  (S4) A page goes back to the gate only when the guest has unmapped it. If the guest

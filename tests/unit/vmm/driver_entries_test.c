@@ -6,9 +6,11 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -222,6 +224,25 @@ static void any_import_can_become_seen(void **state)
 	assert_int_equal(id_at_gate(ALLOC), 0);
 }
 
+/* A function that this kernel has otherwise than the catalogue is seen as any other. */
+static void what_the_catalogue_does_not_fit_is_seen(void **state)
+{
+	struct catalog_fn odd = *catalog_find("filp_open");
+	const struct seen_fn *fn;
+	struct err e = { "" };
+
+	(void)state;
+	reload_well("critical = { except = [ \"filp_open\" ]; }; trace = [ \"filp_open\" ];");
+	odd.args++;
+	entries[OPEN].fn = &odd;
+	own_pages_free(&sessions, &driver, true);
+	if (own_pages_fill(&sessions, &driver, &e))
+		fail_msg("%s", e.text);
+	fn = gate_seen_of(&gate, id_at_gate(OPEN));
+	assert_non_null(fn);
+	assert_string_equal(fn->row.name, "filp_open");
+}
+
 /* Returns the last line of the record, "" if there is none. */
 static const char *last_line(void)
 {
@@ -277,6 +298,50 @@ static void a_seen_call_is_recorded_with_its_result(void **state)
 	memset(f, 0, sizeof(*f));
 }
 
+/* It was over by then: the driver was refused nothing. */
+static void a_seen_call_without_a_line_is_no_refusal(void **state)
+{
+	struct rlimit before, none;
+	char refusal[GATE_REFUSAL_MAX];
+	u64 id;
+
+	(void)state;
+	reload_well("trace = [ \"alloc_*\" ];");
+	id = id_at_gate(ALLOC);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	none = (struct rlimit){ 0, before.rlim_max };
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+	assert_int_equal(gate_seen(&gate, 0, 0, id, 0), 0);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	assert_string_equal(last_line(), "");
+	gate_caller_refusal(&gate, driver.caller, refusal);
+	assert_string_equal(refusal, "");
+}
+
+/* Nothing leads to the gate yet, and it is not known what can be seen. */
+static void a_driver_without_pages_is_not_seen(void **state)
+{
+	struct driver d = { .path = (char[]){ "brd.ko" }, .session = &session };
+	char path[512];
+	struct err e = { "" };
+
+	(void)state;
+	reload_well("trace = [ \"*\" ];");
+	session.drivers = &d;
+	image_path(path, sizeof(path), "cloud", "modules/kernel/drivers/block/brd.ko");
+	if (module_open(&d.module, path, &e) || driver_plan(&sessions, &d, true, &e))
+		fail_msg("%s", e.text);
+	assert_true(d.n_entries > 20);
+	assert_int_equal(driver_seen(&d), 0);
+	session.drivers = &driver;
+	driver_unplan(&d);
+	module_close(d.module);
+	free(d.entries);
+	free(d.direct);
+	free(d.permits);
+}
+
 static void what_is_not_seen_is_not_recorded(void **state)
 {
 	u64 id;
@@ -310,6 +375,8 @@ static void expect_busy(const char *word)
 
 static void what_goes_around_an_entry_refuses_the_policy(void **state)
 {
+	struct driver_entry other;
+
 	(void)state;
 	reload_well("critical = { except = [ \"filp_open\" ]; };");
 	entries[OPEN].address_taken = true;
@@ -322,8 +389,51 @@ static void what_goes_around_an_entry_refuses_the_policy(void **state)
 	entries[OPEN].fn = NULL;
 	expect_busy("as other_name");
 	entries[OPEN] = entry_of("filp_open");
+	/* also if it calls it by both names, or has the symbol twice */
+	reload_well("critical = { except = [ \"filp_open\" ]; };");
+	other = entries[OTHERS];
+	entries[OTHERS].addr = entries[OPEN].addr;
+	expect_busy("as f");
+	entries[OTHERS] = entry_of("filp_open");
+	entries[OTHERS].address_taken = true;
+	expect_busy("taken the function's address");
+	entries[OTHERS] = other;
 	reload_well("");
 	expect_gate(OPEN);
+}
+
+/* What is not proved to be an ordinary function has no entry, and is called all the same. */
+static void a_call_without_an_entry_refuses_the_policy(void **state)
+{
+	struct driver d = { .name = (char[]){ "dummy" },
+			    .path = (char[]){ "dummy.ko" },
+			    .session = &session };
+	struct kernel_export *ex = (void *)(uintptr_t)kernel_export(kernel, "register_netdevice");
+	char path[512];
+	struct err e = { "" };
+	int ret;
+
+	(void)state;
+	reload_well("critical = { except = [ \"register_netdevice\" ]; };");
+	session.drivers = &d;
+	ex->class = SYMBOL_SPECIAL;
+	image_path(path, sizeof(path), "cloud", "modules/kernel/drivers/net/dummy.ko");
+	ret = module_open(&d.module, path, &e);
+	if (!ret)
+		ret = driver_plan(&sessions, &d, true, &e);
+	ex->class = SYMBOL_FUNCTION;
+	if (ret)
+		fail_msg("%s", e.text);
+	ret = reload("", &e);
+	session.drivers = &driver;
+	driver_unplan(&d);
+	module_close(d.module);
+	free(d.entries);
+	free(d.direct);
+	free(d.permits);
+	assert_int_equal(ret, -EBUSY);
+	if (!strstr(e.text, "linked to the kernel's own register_netdevice"))
+		fail_msg("%s", e.text);
 }
 
 static void pages_come_back_when_the_guest_has_let_go(void **state)
@@ -398,8 +508,12 @@ int main(void)
 		CASE(a_policy_turns_the_entries_both_ways),
 		CASE(any_import_can_become_seen),
 		CASE(a_seen_call_is_recorded_with_its_result),
+		CASE(a_seen_call_without_a_line_is_no_refusal),
+		CASE(a_driver_without_pages_is_not_seen),
 		CASE(what_is_not_seen_is_not_recorded),
+		CASE(what_the_catalogue_does_not_fit_is_seen),
 		CASE(what_goes_around_an_entry_refuses_the_policy),
+		CASE(a_call_without_an_entry_refuses_the_policy),
 		CASE(pages_come_back_when_the_guest_has_let_go),
 		CASE(what_cannot_be_reached_is_an_error),
 	};
