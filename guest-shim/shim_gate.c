@@ -3,6 +3,8 @@
  * Handles a critical call in the guest: asks the VMM in a frame, then has its answer carried out.
  *
  *   umbra_gate_enter()                 from the gate page, in any context, hard interrupts included
+ *    call_see()                        one that nobody decides (shim_see.c), or
+ *    call_decided()
  *     call_ask()
  *       shim_frame_claim()     ┐
  *       frame_marshal()        │ preemption is off, nothing sleeps: a CPU can hold
@@ -322,15 +324,47 @@ static s64 call_ask(struct shim_call *c, const struct umbra_regs *regs, struct a
 	}
 }
 
-u64 umbra_gate_enter(struct umbra_regs *regs)
+/* Asks about a call and carries the answer out; apart, since the answer takes stack. */
+static noinline u64 call_decided(struct shim_call *c, const struct umbra_regs *regs)
 {
-	const struct umbra_fn *fn = &umbra.info->fns[UMBRA_ID_FN(regs->id)];
-	struct shim_call c = { .fn = fn, .id = regs->id };
+	const struct umbra_fn *fn = c->fn;
 	struct answer a;
 	s64 err;
 	u64 ret;
 
 	a.big = NULL;
+	/* The references are taken and given back where one may sleep. */
+	if (fn->flags & UMBRA_FN_IS_PATH && c->can_sleep)
+		shim_place_get(&c->place);
+	err = call_ask(c, regs, &a);
+	shim_place_release(&c->place);
+	/* The put of a name that the host could not lead is left out: a reference too much. */
+	if (err && fn->refusal == UMBRA_REFUSE_NEVER)
+		return fn->form == UMBRA_FORM_STRING ? 0 : call_real(c);
+	if (err)
+		return call_refuse(c, -err);
+	switch (a.verdict) {
+	case UMBRA_PASS:
+	case UMBRA_REWRITE:
+		ret = call_carry_out(c, &a);
+		break;
+	case UMBRA_EMULATE:
+		ret = a.value;
+		break;
+	case UMBRA_DENY:
+	default:
+		ret = call_refuse(c, a.error ? a.error : EPERM);
+		break;
+	}
+	kfree(a.big);
+	return ret;
+}
+
+u64 umbra_gate_enter(struct umbra_regs *regs)
+{
+	const struct umbra_fn *fn = &umbra.info->fns[UMBRA_ID_FN(regs->id)];
+	struct shim_call c = { .fn = fn, .id = regs->id };
+
 	c.can_sleep = !in_atomic() && !irqs_disabled();
 	memcpy(c.arg, regs->arg, sizeof(regs->arg));
 	/* The kernel's function is another one than the catalogue's (vmm/gate/info_page.c). */
@@ -339,32 +373,5 @@ u64 umbra_gate_enter(struct umbra_regs *regs)
 	/* the driver's arguments on its stack, or any bytes at the top of one: always mapped */
 	if (fn->nargs > 6 || fn->flags & UMBRA_FN_VARIADIC)
 		memcpy(c.arg + 6, regs->stack, sizeof(c.arg) - sizeof(regs->arg));
-
-	if (fn->how == UMBRA_HOW_SEE)
-		return call_see(&c);
-	/* The references are taken and given back where one may sleep. */
-	if (fn->flags & UMBRA_FN_IS_PATH && c.can_sleep)
-		shim_place_get(&c.place);
-	err = call_ask(&c, regs, &a);
-	shim_place_release(&c.place);
-	/* The put of a name that the host could not lead is left out: a reference too much. */
-	if (err && fn->refusal == UMBRA_REFUSE_NEVER)
-		return fn->form == UMBRA_FORM_STRING ? 0 : call_real(&c);
-	if (err)
-		return call_refuse(&c, -err);
-	switch (a.verdict) {
-	case UMBRA_PASS:
-	case UMBRA_REWRITE:
-		ret = call_carry_out(&c, &a);
-		break;
-	case UMBRA_EMULATE:
-		ret = a.value;
-		break;
-	case UMBRA_DENY:
-	default:
-		ret = call_refuse(&c, a.error ? a.error : EPERM);
-		break;
-	}
-	kfree(a.big);
-	return ret;
+	return fn->how == UMBRA_HOW_SEE ? call_see(&c) : call_decided(&c, regs);
 }

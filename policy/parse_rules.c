@@ -264,7 +264,9 @@ int parse_functions(struct parse *ps, config_setting_t *session, struct policy_s
 	return 0;
 }
 
-#define TRACES_MAX 256 /* each is tried for each import of a driver */
+/* Each is tried for each import of a driver, and for each call that is seen. */
+#define TRACES_MAX  64
+#define TRACE_BYTES 64
 
 int parse_trace(struct parse *ps, config_setting_t *session, struct policy_session *s)
 {
@@ -296,9 +298,9 @@ int parse_trace(struct parse *ps, config_setting_t *session, struct policy_sessi
 			ret = parse_rule_text(ps, st, "trace", (int)i, &t->rule);
 		if (ret)
 			return ret;
-		if (!*text || strlen(text) >= INDEX_KEY_MAX)
+		if (!*text || strlen(text) > TRACE_BYTES)
 			return value_error(ps, st, "expected a pattern of 1 to %d bytes",
-					   INDEX_KEY_MAX - 1);
+					   TRACE_BYTES);
 		if (!pattern_can_match_symbol(text, why))
 			return value_error(ps, st, "%s", why);
 	}

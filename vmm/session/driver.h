@@ -45,7 +45,7 @@ enum driver_state {
 };
 
 /* One function of the kernel that a driver imports. */
-#define OWN_ENTRIES_MAX 16384 /* of a driver; the most in Debian's modules is 522 */
+#define OWN_ENTRIES_MAX 4096 /* of a driver; the most in Debian's modules is 522 */
 
 struct driver_entry {
 	const char *symbol;	     /* the module's string */

@@ -208,7 +208,7 @@ static const struct mistake mistakes[] = {
 	  "3: sessions.a.trace: expected a list of functions, or patterns of functions, found a "
 	  "string" },
 	{ S("trace = [ \"kfree\", \"\" ];"),
-	  "3: sessions.a.trace[1]: expected a pattern of 1 to 4095 bytes" },
+	  "3: sessions.a.trace[1]: expected a pattern of 1 to 64 bytes" },
 	{ S("trace = [ \"k free\" ];"),
 	  "3: sessions.a.trace[0]: matches no symbol: these are of letters, digits, _, . and $" },
 	{ S("layout = \"sparse\";"),

@@ -36,7 +36,7 @@ static struct gate gate;
 static struct sessions sessions;
 static struct driver driver;
 static struct session session = { .name = (char[]){ "s" }, .drivers = &driver };
-static char name[] = "d", path[] = "d.ko", record_path[32];
+static char driver_name[] = "d", driver_path[] = "d.ko", record_path[32];
 static struct driver_entry entries[OTHERS + N_OTHERS], direct;
 
 static struct driver_entry entry_of(const char *symbol)
@@ -79,8 +79,8 @@ static int make_driver(void **state)
 		entries[i] = (struct driver_entry){ .symbol = "f",
 						    .addr = entries[PRINTK].addr + 64 * i };
 	direct = (struct driver_entry){ .symbol = "g", .addr = 0xffffffff81000000ULL };
-	driver = (struct driver){ .name = name,
-				  .path = path,
+	driver = (struct driver){ .name = driver_name,
+				  .path = driver_path,
 				  .session = &session,
 				  .state = DRIVER_LOADED,
 				  .layout = LAYOUT_DENSE,
