@@ -91,8 +91,8 @@ struct catalog_fn {
 	u8 clears;	       /* 1 + the argument: a pointer to what is NULL after a failure; 0 */
 	bool object_is_result; /* the return value identifies the object, not an argument */
 	bool has_strvec;
-	bool undoes;  /* undoes others: the ledger's entry of its object is dropped */
-	bool reaches; /* no name, but it gives out something new: a session's default decides */
+	bool undoes;	/* undoes others: the ledger's entry of its object is dropped */
+	bool reaches;	/* no name, but it gives out something new: a session's default decides */
 	bool from_init; /* the path begins at the root of the guest's init, not at the caller's */
 	/*
 	 * The host is told the result of the real function when it has returned: for a

@@ -78,12 +78,12 @@ struct record;
 int record_create(struct record **out, const char *path, struct err *e);
 
 /*
- * Has a regular file get @size bytes at most, RECORD_SIZE_MIN or more; then lines go on in PATH.1 to
- * PATH.@keep and in PATH again, in turn, each of which is emptied first. All are opened here, since a
- * confined VMM opens and renames nothing: they are made, or there already with nothing in them. In
- * a directory of its own a record of so many files could be renamed as logrotate(8) does it, by a
- * descriptor of the directory; then a VMM that is taken over could remove and make what it likes
- * there. @keep: 1 to RECORD_KEEP_MAX. Before the first line. -errno.
+ * Has a regular file get @size bytes at most, RECORD_SIZE_MIN or more; then lines go on in PATH.1
+ * to PATH.@keep and in PATH again, in turn, each of which is emptied first. All are opened here,
+ * since a confined VMM opens and renames nothing: they are made, or there already with nothing in
+ * them. In a directory of its own a record of so many files could be renamed as logrotate(8) does
+ * it, by a descriptor of the directory; then a VMM that is taken over could remove and make what
+ * it likes there. @keep: 1 to RECORD_KEEP_MAX. Before the first line. -errno.
  */
 #define RECORD_SIZE_MIN (1u << 20)
 #define RECORD_KEEP_MAX 9
@@ -204,8 +204,8 @@ struct record_filter {
  */
 int record_read(struct record **out, const char *path, struct err *e);
 /*
- * Does the same with all files of @paths, which NULL ends, but keeps only requests that fit @f. Lines
- * that are no requests are counted and reported.
+ * Does the same with all files of @paths, which NULL ends, but keeps only requests that fit @f.
+ * Lines that are no requests are counted and reported.
  */
 int record_read_some(struct record **out, const char *const *paths, const struct record_filter *f,
 		     struct err *e);
