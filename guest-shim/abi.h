@@ -37,7 +37,7 @@
 
 #include <linux/types.h>
 
-#define UMBRA_ABI_VERSION 6
+#define UMBRA_ABI_VERSION 7
 #define UMBRA_MAGIC	  0x61726276656d6d75ULL
 
 #define UMBRA_GPA	  0xc0000000ULL
@@ -169,7 +169,7 @@ struct umbra_info {
 /* --- doorbell --------------------------------------------------------------------------- */
 
 enum umbra_op {
-	/* a: gate VA, b: address of umbra_gate_enter(). One-shot: it precedes any gate. */
+	/* a: gate VA, b: address of umbra_gate_save(). One-shot: it precedes any gate. */
 	UMBRA_OP_HELLO = 1,
 	UMBRA_OP_CALL, /* a: frame, b: gate id. The verdict is in the answer */
 	/*

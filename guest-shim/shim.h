@@ -55,9 +55,12 @@ int shim_remap(const struct umbra_map *maps, u64 count);
 /* Maps @size bytes at @gpa in module space, read-only and executable. */
 void *shim_map_text(u64 gpa, unsigned long size);
 
+/* shim_entry.S: where the gate page jumps to; no C function may call it. */
+void umbra_gate_save(void);
+
 /* shim_gate.c */
 
-/* Called by the gate page for each critical call; returns the value that the driver gets. */
+/* Called by umbra_gate_save() for each gated call; returns the value that the driver gets. */
 u64 umbra_gate_enter(struct umbra_regs *regs);
 
 /* shim_path.c */
