@@ -57,12 +57,33 @@ int gate_own_entry(struct gate *g, const struct own_entry *en, unsigned caller, 
 	return ret;
 }
 
-void gate_own_entry_turn(const struct own_entry *en, bool to_gate)
+/* Swaps the word; the caller knows that @to is in reach. */
+static void lead_to(const struct own_entry *en, u64 to)
 {
-	const u64 end = en->va + UMBRA_OWN_ENTRY_AT + X86_JUMP;
 	u32 *word = (u32 *)(void *)(en->at + UMBRA_OWN_ENTRY_AT + 1);
 
+	__atomic_store_n(word, (u32)(to - (en->va + GATE_AT)), __ATOMIC_RELEASE);
+}
+
+void gate_own_entry_turn(const struct own_entry *en, bool to_gate)
+{
 	assert(!to_gate || en->fn != GATE_NO_FN);
-	_Static_assert(UMBRA_OWN_ENTRY_AT + X86_JUMP == GATE_AT, "a jump by 0 leads to the gate");
-	__atomic_store_n(word, to_gate ? 0 : (u32)(en->real - end), __ATOMIC_RELEASE);
+	_Static_assert(UMBRA_OWN_ENTRY_AT + X86_JUMP == GATE_AT, "the gate is behind the jump");
+	lead_to(en, to_gate ? en->va + GATE_AT : en->real);
+}
+
+void gate_inward_entry(const struct own_entry *en)
+{
+	memset(en->at, 0xcc, UMBRA_OWN_ENTRY);
+	x86_jump(en->at + UMBRA_OWN_ENTRY_AT, en->va + UMBRA_OWN_ENTRY_AT, en->va);
+}
+
+bool gate_inward_entry_lead(const struct own_entry *en)
+{
+	const s64 rel = (s64)(en->real - (en->va + GATE_AT));
+
+	if (rel != (s32)rel)
+		return false;
+	lead_to(en, en->real);
+	return true;
 }

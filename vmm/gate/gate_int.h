@@ -99,6 +99,8 @@ struct gate {
 	gate_hello_fn *hello;
 	void *hello_arg;
 	bool hello_told;
+	gate_coming_fn *coming;
+	void *coming_arg;
 	struct mail *head, **tail;
 	bool full;	/* the mailbox holds a command that is neither taken nor done */
 	bool gone_seen; /* `gone` has been acted upon */

@@ -32,6 +32,7 @@
 
 #include "base/err.h"
 #include "shadow/link/link.h"
+#include "vmm/session/placement.h"
 #include "vmm/session/session.h"
 
 enum driver_state {
@@ -55,7 +56,20 @@ struct driver_entry {
 	bool address_taken;	     /* besides the branches, which alone go by the entry */
 };
 
-/* The pages of a driver's own entries, in a range of their own in module space (entries.c). */
+/* One function of the driver's own, whose address the kernel, or another driver, gets. */
+#define INWARD_MAX 16384 /* of a driver; the most in Debian's modules is 6,647 */
+
+struct inward_entry {
+	const char *symbol; /* the module's string */
+	u32 index;	    /* in its symbol table */
+	bool exported;
+	u64 target; /* where the guest's loader has put it; 0: not known, the entry is a trap */
+};
+
+/*
+ * The pages of a driver's own entries, in a range of their own in module space (entries.c): those
+ * of its imports, if it has such of its own, then those of its inward entries.
+ */
 struct own_pages {
 	u64 va;			/* 0: there is no range */
 	unsigned n;		/* filled; 0: none */
@@ -88,6 +102,11 @@ struct driver {
 	 */
 	struct driver_entry *entries;
 	size_t n_entries;
+	/* In the order of the plan's, in @own with either layout. */
+	struct inward_entry *inward;
+	size_t n_inward;
+	unsigned left[INWARD_LEFT_REASONS]; /* references that hand out an address as it is */
+	struct placement *placement;	    /* while its module is awaited (placement.h) */
 	/* The kernel's functions that it is linked to without an entry. */
 	struct driver_entry *direct;
 	size_t n_direct;
@@ -146,7 +165,12 @@ size_t driver_critical(const struct driver *d);
 bool driver_entry_is_gate(const struct driver *d, size_t i);
 /* Returns how many lead to the gate: the critical ones, and those that are seen. */
 size_t driver_seen(const struct driver *d);
-/* Returns how many pages the entries of a driver of LAYOUT_DENSE take. */
+/* Returns the address that stands for the @i-th function of its own, in the guest. */
+u64 inward_entry_va(const struct driver *d, size_t i);
+/* Returns the @i-th inward entry; its function is where the guest has put it, or 0. */
+struct own_entry inward_own_entry(const struct driver *d, size_t i);
+/* Returns how many pages the entries of its imports take, and how many all of its own do. */
+unsigned own_pages_outward(const struct driver *d);
 unsigned own_pages_needed(const struct driver *d);
 /* Takes the range at @va, which the guest has reserved. */
 int own_pages_take_range(struct driver *d, u64 va, struct err *e);
@@ -155,6 +179,10 @@ int own_pages_take_range(struct driver *d, u64 va, struct err *e);
  * guest is to map.
  */
 int own_pages_fill(struct sessions *s, struct driver *d, struct err *e);
+/* Awaits the guest's loader, which says where its own functions are. -ENOMEM. */
+int inward_await(struct sessions *s, struct driver *d, struct err *e);
+/* Ends that: inward.target says where, if they are PLACED; @why as of placement_end(). */
+enum placing inward_settle(struct driver *d, char why[PLACEMENT_WHY_MAX]);
 /* Gives the pages back; if the guest has not @unmapped them they are lost (S4). */
 void own_pages_free(struct sessions *s, struct driver *d, bool unmapped);
 /* Turns each entry as the session's policy has it now. */

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Gives a driver entries of its own: a range of the guest's module space with one entry for each
- * function of the kernel that it imports, and nothing between them.
+ * function of the kernel that it imports, behind these one for each function of its own that it
+ * hands out, and nothing between them. The two have pages of their own, and a driver of layout
+ * "same" only the second.
  *
  * Why not the shadow's layout for all: there an entry's place says its function, so a session takes
  * as much module space as the kernel has text, a driver's dozen entries lie on nine pages, and one
  * entry serves all drivers of a session, so none can be turned for one of them alone. Dense, a
  * driver takes a page for each 170 imports (median 12, most 522), and each of its entries can be
- * led to the gate, or back, while the driver runs.
+ * led to the gate, or back, while the driver runs. Of the inward ones the median driver has 17.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -29,9 +31,36 @@ u64 driver_entry_va(const struct driver *d, size_t i)
 	return own_entry_va(d, i) + UMBRA_OWN_ENTRY_AT;
 }
 
+static unsigned pages_of(size_t entries)
+{
+	return (unsigned)((entries + UMBRA_OWN_ENTRIES_PAGE - 1) / UMBRA_OWN_ENTRIES_PAGE);
+}
+
+unsigned own_pages_outward(const struct driver *d)
+{
+	return d->layout == LAYOUT_DENSE ? pages_of(d->n_entries) : 0;
+}
+
 unsigned own_pages_needed(const struct driver *d)
 {
-	return (unsigned)((d->n_entries + UMBRA_OWN_ENTRIES_PAGE - 1) / UMBRA_OWN_ENTRIES_PAGE);
+	return own_pages_outward(d) + pages_of(d->n_inward);
+}
+
+u64 inward_entry_va(const struct driver *d, size_t i)
+{
+	return own_entry_va(d, (size_t)own_pages_outward(d) * UMBRA_OWN_ENTRIES_PAGE + i) +
+	       UMBRA_OWN_ENTRY_AT;
+}
+
+struct own_entry inward_own_entry(const struct driver *d, size_t i)
+{
+	const size_t page = own_pages_outward(d) + i / UMBRA_OWN_ENTRIES_PAGE;
+
+	return (struct own_entry){ .at = d->own.hva[page] +
+					 i % UMBRA_OWN_ENTRIES_PAGE * UMBRA_OWN_ENTRY,
+				   .va = inward_entry_va(d, i) - UMBRA_OWN_ENTRY_AT,
+				   .real = d->inward[i].target,
+				   .fn = GATE_NO_FN };
 }
 
 int own_pages_take_range(struct driver *d, u64 va, struct err *e)
@@ -132,9 +161,15 @@ static int own_pages_alloc(struct sessions *s, struct driver *d, struct err *e)
 
 int own_pages_fill(struct sessions *s, struct driver *d, struct err *e)
 {
+	const size_t n = own_pages_outward(d) ? d->n_entries : 0;
 	int ret = own_pages_alloc(s, d, e);
 
-	for (size_t i = 0; i < d->n_entries && !ret; i++) {
+	for (size_t i = 0; i < d->n_inward && !ret; i++) {
+		const struct own_entry en = inward_own_entry(d, i);
+
+		gate_inward_entry(&en);
+	}
+	for (size_t i = 0; i < n && !ret; i++) {
 		struct own_entry en;
 
 		d->entries[i].gate_fn = gate_number(s, &d->entries[i]);
@@ -153,6 +188,10 @@ void own_pages_free(struct sessions *s, struct driver *d, bool unmapped)
 {
 	struct own_pages *own = &d->own;
 
+	placement_free(d->placement); /* nobody writes them any more */
+	d->placement = NULL;
+	for (size_t i = 0; i < d->n_inward; i++)
+		d->inward[i].target = 0;
 	for (unsigned i = 0; i < own->n && unmapped; i++)
 		gate_page_free(s->gate, own->maps[i].gpa);
 	free(own->maps);
@@ -160,9 +199,37 @@ void own_pages_free(struct sessions *s, struct driver *d, bool unmapped)
 	*own = (struct own_pages){ .va = own->va };
 }
 
+int inward_await(struct sessions *s, struct driver *d, struct err *e)
+{
+	struct placement_function *list = calloc(d->n_inward + 1, sizeof(*list));
+	int ret = list ? 0 : -ENOMEM;
+
+	for (size_t i = 0; !ret && i < d->n_inward; i++)
+		list[i] = (struct placement_function){ d->inward[i].symbol, d->inward[i].index,
+						       inward_own_entry(d, i) };
+	if (!ret)
+		ret = placement_begin(&d->placement, s, d->guest_name,
+				      module_symbol_count(d->module), list, d->n_inward);
+	if (!ret)
+		return 0;
+	free(list);
+	return err_set(e, ret, "%s: out of memory", d->path);
+}
+
+enum placing inward_settle(struct driver *d, char why[PLACEMENT_WHY_MAX])
+{
+	const enum placing how = placement_end(d->placement, why);
+
+	for (size_t i = 0; how == PLACED && i < d->n_inward; i++)
+		d->inward[i].target = placement_functions(d->placement)[i].entry.real;
+	placement_free(d->placement);
+	d->placement = NULL;
+	return how;
+}
+
 void own_pages_turn(struct sessions *s, struct driver *d)
 {
-	for (size_t i = 0; d->own.n && i < d->n_entries; i++) {
+	for (size_t i = 0; own_pages_outward(d) && d->own.n && i < d->n_entries; i++) {
 		const struct driver_entry *de = &d->entries[i];
 		const struct own_entry en = own_entry(s, d, i);
 		const bool to_gate = leads_to_gate(d, de);

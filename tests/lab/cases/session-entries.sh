@@ -115,7 +115,7 @@ test_a_shadow_of_the_same_layout_cannot()
 test_only_the_same_layout_takes_a_range()
 {
 	expect_equal "$(jq -r '.[] | select(.session == "d") | .layout + .shadow' <"$WORK/sessions")" dense
-	expect_equal "$(jq '.[] | select(.session == "d") | .pages' <"$WORK/sessions")" 1
+	expect_equal "$(jq '.[] | select(.session == "d") | .pages' <"$WORK/sessions")" 2
 	expect_in "$WORK/sessions" '"shadow": *"0xffff'
 }
 
