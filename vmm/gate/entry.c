@@ -87,3 +87,10 @@ bool gate_inward_entry_lead(const struct own_entry *en)
 	lead_to(en, en->real);
 	return true;
 }
+
+u64 gate_own_entry_target(const struct own_entry *en)
+{
+	const u32 *word = (const u32 *)(const void *)(en->at + UMBRA_OWN_ENTRY_AT + 1);
+
+	return en->va + GATE_AT + (u64)(s64)(s32)__atomic_load_n(word, __ATOMIC_RELAXED);
+}

@@ -210,6 +210,9 @@ void gate_inward_entry(const struct own_entry *en);
 /* Leads one to @en->real, while the guest may be calling it. False: it is out of reach. */
 bool gate_inward_entry_lead(const struct own_entry *en);
 
+/* Returns where the entry leads now. */
+u64 gate_own_entry_target(const struct own_entry *en);
+
 /* --- commands to the guest --------------------------------------------------------------- */
 
 /* Called with a command's result, on the loop's thread. */

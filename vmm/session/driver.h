@@ -63,7 +63,8 @@ struct inward_entry {
 	const char *symbol; /* the module's string */
 	u32 index;	    /* in its symbol table */
 	bool exported;
-	u64 target; /* where the guest's loader has put it; 0: not known, the entry is a trap */
+	bool in_init; /* in the part that is freed when the init has ended */
+	u64 target;   /* where the guest's loader has put it; 0: not known, the entry is a trap */
 };
 
 /*

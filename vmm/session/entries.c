@@ -206,7 +206,7 @@ int inward_await(struct sessions *s, struct driver *d, struct err *e)
 
 	for (size_t i = 0; !ret && i < d->n_inward; i++)
 		list[i] = (struct placement_function){ d->inward[i].symbol, d->inward[i].index,
-						       inward_own_entry(d, i) };
+						       inward_own_entry(d, i), false };
 	if (!ret)
 		ret = placement_begin(&d->placement, s, d->guest_name,
 				      module_symbol_count(d->module), list, d->n_inward);
@@ -216,12 +216,18 @@ int inward_await(struct sessions *s, struct driver *d, struct err *e)
 	return err_set(e, ret, "%s: out of memory", d->path);
 }
 
+static void inward_found(struct inward_entry *in, const struct placement_function *f)
+{
+	in->target = f->entry.real;
+	in->in_init = f->in_init;
+}
+
 enum placing inward_settle(struct driver *d, char why[PLACEMENT_WHY_MAX])
 {
 	const enum placing how = placement_end(d->placement, why);
 
 	for (size_t i = 0; how == PLACED && i < d->n_inward; i++)
-		d->inward[i].target = placement_functions(d->placement)[i].entry.real;
+		inward_found(&d->inward[i], &placement_functions(d->placement)[i]);
 	placement_free(d->placement);
 	d->placement = NULL;
 	return how;

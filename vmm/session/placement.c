@@ -135,7 +135,8 @@ static int placement_look(struct placement *p, u64 at, struct err *e)
 
 		if (guest_read_u64(p->s, where, &f->entry.real))
 			ret = err_set(e, -EFAULT, "cannot read its table of symbols");
-		else if (!in_text(&c.mod, f->entry.real) && !in_text(&c.init, f->entry.real))
+		else if (!(f->in_init = in_text(&c.init, f->entry.real)) &&
+			 !in_text(&c.mod, f->entry.real))
 			ret = err_set(e, -ERANGE, "%.64s() at 0x%" PRIx64 " is outside of its text",
 				      f->symbol, f->entry.real);
 	}

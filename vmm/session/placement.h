@@ -31,6 +31,7 @@ struct placement_function {
 	const char *symbol;	/* borrowed, for messages */
 	u32 index;		/* in the module's symbol table */
 	struct own_entry entry; /* to be led to it; its real: where it was found */
+	bool in_init;		/* found in the part that is freed when the init has ended */
 };
 
 struct placement;
