@@ -57,7 +57,7 @@ struct driver_entry {
 };
 
 /* One function of the driver's own, whose address the kernel, or another driver, gets. */
-#define INWARD_MAX 16384 /* of a driver; the most in Debian's modules is 6,647 */
+#define INWARD_MAX 16384 /* of a driver; the most in Debian's modules is 6,646 */
 
 struct inward_entry {
 	const char *symbol; /* the module's string */

@@ -33,6 +33,8 @@ struct module_file {
 	bool seen, linked;
 };
 
+static unsigned pages_of[4096]; /* of each driver's entries, both ways */
+static size_t n_pages;
 static size_t n_handed, n_entries, most_entries, n_functions, n_left[INWARD_LEFT_REASONS];
 static struct module_file drivers[MAX];
 static size_t n_drivers;
@@ -414,6 +416,23 @@ static size_t compare_section(const struct view *o, const struct view *v, size_t
 	return n;
 }
 
+static size_t imports_led(const struct link_plan *p)
+{
+	size_t all, n = 0;
+	const struct import *im = link_plan_imports(p, &all);
+
+	for (size_t i = 0; i < all; i++)
+		n += im[i].target == TARGET_SHADOW;
+	return n;
+}
+
+static int unsigned_ascending(const void *pa, const void *pb)
+{
+	const unsigned *a = pa, *b = pb;
+
+	return (*a > *b) - (*a < *b);
+}
+
 /* Returns how many functions' addresses the copy hands out, all of them as entries. */
 static size_t check_handed(const struct view *o, const struct view *v, const struct link_plan *p)
 {
@@ -449,6 +468,7 @@ static size_t check_handed(const struct view *o, const struct view *v, const str
 	for (int why = 0; why < INWARD_LEFT_REASONS; why++)
 		n_left[why] += link_plan_left(p, why);
 	n_entries += n_inward;
+	pages_of[n_pages++] = (unsigned)((imports_led(p) + 169) / 170 + (n_inward + 169) / 170);
 	if (n_inward > most_entries)
 		most_entries = n_inward;
 	return functions;
@@ -551,7 +571,7 @@ static void link_all(const char *flavour)
 
 	kernel = k;
 	n_drivers = n_exports = n_branches = n_decoded = n_linked = n_planned = 0;
-	n_handed = n_entries = most_entries = n_functions = 0;
+	n_pages = n_handed = n_entries = most_entries = n_functions = 0;
 	memset(n_left, 0, sizeof(n_left));
 	memset(drivers, 0, sizeof(drivers));
 	all_exports = calloc(65536, sizeof(*all_exports));
@@ -566,6 +586,11 @@ static void link_all(const char *flavour)
 	       "alone: %zu in tables, %zu of static calls, %zu init, %zu no functions\n",
 	       flavour, n_handed, n_functions, n_entries, most_entries, n_left[LEFT_TABLE],
 	       n_left[LEFT_STATIC_CALL], n_left[LEFT_INIT], n_left[LEFT_LABEL]);
+	qsort(pages_of, n_pages, sizeof(*pages_of), unsigned_ascending);
+	printf("%s: pages of entries of a driver: median %u, most %u\n", flavour,
+	       pages_of[n_pages / 2], pages_of[n_pages - 1]);
+	/* the goal is 64 KiB */
+	assert_true(pages_of[n_pages / 2] <= 2);
 	for (size_t i = 0; i < n_drivers; i++)
 		module_close(drivers[i].m);
 	free(all_exports);
@@ -581,6 +606,8 @@ static void test_cloud(void **state)
 	assert_int_equal(n_linked, n_planned);
 	assert_true(n_branches > 150000);
 	assert_true(n_decoded > 3000000);
+	assert_true(n_functions > 25000);
+	assert_true(n_left[LEFT_STATIC_CALL] > 0 && n_left[LEFT_LABEL] > 0);
 }
 
 static void test_generic(void **state)
