@@ -282,3 +282,39 @@ void kernel_result_text(const struct kernel *k, const char *function, u64 value,
 	if (proto && proto->type)
 		put_value(&t, k->types.btf, proto->type, value);
 }
+
+enum kernel_result kernel_result_of_type(const struct kernel *k, u32 type)
+{
+	const struct btf_type *t = type ? plain_type(k->types.btf, type) : NULL;
+
+	if (!type)
+		return RESULT_VOID;
+	if (!t)
+		return RESULT_UNKNOWN;
+	if (btf_is_ptr(t))
+		return RESULT_POINTER;
+	return btf_is_int(t) && t->size >= sizeof(int) && btf_int_encoding(t) == BTF_INT_SIGNED
+		       ? RESULT_INT
+		       : RESULT_OTHER;
+}
+
+enum kernel_result kernel_result_of_proto(const struct kernel *k, u32 proto)
+{
+	const struct btf_type *t = btf__type_by_id(k->types.btf, proto);
+
+	return t && btf_is_func_proto(t) ? kernel_result_of_type(k, t->type) : RESULT_UNKNOWN;
+}
+
+void kernel_types_end(const struct kernel *k, u32 *types, u32 *names)
+{
+	u32 size = 0;
+	const struct btf_header *h = btf__raw_data(k->types.btf, &size);
+
+	*types = btf__type_cnt(k->types.btf);
+	*names = h && size >= sizeof(*h) ? h->str_len : 0;
+}
+
+const char *kernel_types_name(const struct kernel *k, u32 place)
+{
+	return btf__name_by_offset(k->types.btf, place);
+}

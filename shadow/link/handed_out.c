@@ -77,8 +77,9 @@ struct reference_to {
 
 struct finder {
 	struct link_plan *plan;
-	u32 init_at;	   /* where struct module has the address of the driver's init */
-	struct place init; /* section 0: it has none */
+	u32 init_at; /* where struct module has the address of the driver's init */
+	u32 exit_at;
+	struct place init, exit; /* section 0: it has none */
 	struct reference_to *list;
 	size_t n, max;
 	struct place *places; /* sorted, each once */
@@ -159,6 +160,8 @@ static int look_at_own(struct finder *f, const struct module_section *to, const 
 		return 0;
 	value = sym.st_value + (u64)r->r_addend;
 	left = left_by_place(f, to, r->r_offset);
+	if (to == &m->sections[m->idx.this_module] && r->r_offset == f->exit_at)
+		f->exit = (struct place){ .value = value, .section = sym.st_shndx };
 	if (left == LEFT_INIT)
 		f->init = (struct place){ .value = value, .section = sym.st_shndx };
 	if (left == INWARD_LEFT_REASONS && is_static_call(in))
@@ -297,9 +300,13 @@ static int name_places(struct finder *f)
 		}
 		module_symbol(m, x->symbol, &sym);
 		x->entry = (u32)p->n_inward;
-		p->inward[p->n_inward++] =
-			(struct link_inward){ module_symbol_name(m, &sym), x->symbol, x->references,
-					      x->exported };
+		p->inward[p->n_inward++] = (struct link_inward){
+			.name = module_symbol_name(m, &sym),
+			.symbol = x->symbol,
+			.references = x->references,
+			.exported = x->exported,
+			.is_exit = !places_in_order(x, &f->exit),
+		};
 	}
 	return 0;
 }
@@ -333,6 +340,8 @@ int plan_inward(struct link_plan *p, struct err *e)
 	int ret;
 
 	ret = kernel_member(p->kernel, "module", "init", &f.init_at, &size);
+	if (!ret)
+		ret = kernel_member(p->kernel, "module", "exit", &f.exit_at, &size);
 	if (ret)
 		return err_set(e, -EINVAL, "%s: its struct module is not known",
 			       kernel_path(p->kernel));
@@ -349,6 +358,8 @@ int plan_inward(struct link_plan *p, struct err *e)
 		ret = name_places(&f);
 	if (!ret)
 		ret = list_addresses(&f);
+	if (!ret)
+		ret = module_read_results(p->kernel, m, p->inward, p->n_inward);
 	free(f.list);
 	free(f.places);
 	return ret ? err_set(e, -ENOMEM, "%s: out of memory", m->label) : 0;

@@ -129,6 +129,8 @@ struct link_inward {
 	u32 symbol;	  /* index in the symbol table, in the copy too */
 	unsigned references;
 	bool exported;
+	bool is_exit;		   /* the driver's exit */
+	enum kernel_result result; /* by the driver's BTF */
 };
 const struct link_inward *link_plan_inward(const struct link_plan *p, size_t *count);
 

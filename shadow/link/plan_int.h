@@ -68,6 +68,13 @@ int plan_references(struct link_plan *p, struct err *e);
  */
 int plan_inward(struct link_plan *p, struct err *e);
 
+/*
+ * module_types.c: sets the results of @in by the driver's BTF, if it has one; those of functions
+ * that it does not name stay RESULT_UNKNOWN. -ENOMEM.
+ */
+int module_read_results(const struct kernel *k, const struct module *m, struct link_inward *in,
+			size_t n);
+
 /* A driver's copy while it is made. */
 struct copy {
 	u8 *data;

@@ -78,14 +78,32 @@ void gate_inward_entry(const struct own_entry *en)
 	x86_jump(en->at + UMBRA_OWN_ENTRY_AT, en->va + UMBRA_OWN_ENTRY_AT, en->va);
 }
 
-bool gate_inward_entry_lead(const struct own_entry *en)
+static bool lead_to_if_near(const struct own_entry *en, u64 to)
 {
-	const s64 rel = (s64)(en->real - (en->va + GATE_AT));
+	const s64 rel = (s64)(to - (en->va + GATE_AT));
 
 	if (rel != (s32)rel)
 		return false;
-	lead_to(en, en->real);
+	lead_to(en, to);
 	return true;
+}
+
+bool gate_inward_entry_lead(const struct own_entry *en)
+{
+	return lead_to_if_near(en, en->real);
+}
+
+u64 gate_closed_va(struct gate *g, enum gate_closed how)
+{
+	const char *to = how == GATE_REFUSES ? umbra_gate_refuse : umbra_gate_nothing;
+	const u64 gate = atomic_load(&g->gate_va);
+
+	return gate ? gate + (u64)(to - umbra_gate_blob) : 0;
+}
+
+bool gate_own_entry_close(struct gate *g, const struct own_entry *en, enum gate_closed how)
+{
+	return lead_to_if_near(en, gate_closed_va(g, how));
 }
 
 u64 gate_own_entry_target(const struct own_entry *en)

@@ -210,6 +210,15 @@ void gate_inward_entry(const struct own_entry *en);
 /* Leads one to @en->real, while the guest may be calling it. False: it is out of reach. */
 bool gate_inward_entry_lead(const struct own_entry *en);
 
+/* What a closed entry does in place of the function. */
+enum gate_closed {
+	GATE_REFUSES, /* returns -ENODEV, as an int or as a pointer */
+	GATE_NOTHING, /* returns 0 or NULL, or nothing */
+};
+/* Returns the address where such an entry leads; 0 before the hello. */
+u64 gate_closed_va(struct gate *g, enum gate_closed how);
+/* Closes an entry of either direction, while the guest may be calling it. False: out of reach. */
+bool gate_own_entry_close(struct gate *g, const struct own_entry *en, enum gate_closed how);
 /* Returns where the entry leads now. */
 u64 gate_own_entry_target(const struct own_entry *en);
 

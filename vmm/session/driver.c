@@ -173,8 +173,11 @@ static int collect_inward(struct driver *d, struct err *e)
 	if (!d->inward)
 		return err_set(e, -ENOMEM, "%s: out of memory", d->path);
 	for (size_t i = 0; i < n; i++)
-		d->inward[i] =
-			(struct inward_entry){ in[i].name, in[i].symbol, in[i].exported, false, 0 };
+		d->inward[i] = (struct inward_entry){ .symbol = in[i].name,
+						      .index = in[i].symbol,
+						      .exported = in[i].exported,
+						      .is_exit = in[i].is_exit,
+						      .result = in[i].result };
 	d->n_inward = n;
 	for (int why = 0; why < INWARD_LEFT_REASONS; why++)
 		d->left[why] = link_plan_left(d->plan, why);

@@ -63,8 +63,10 @@ struct inward_entry {
 	const char *symbol; /* the module's string */
 	u32 index;	    /* in its symbol table */
 	bool exported;
-	bool in_init; /* in the part that is freed when the init has ended */
-	u64 target;   /* where the guest's loader has put it; 0: not known, the entry is a trap */
+	bool is_exit;
+	enum kernel_result result; /* what it returns */
+	bool in_init;		   /* in the part that is freed when the init has ended */
+	u64 target; /* where the guest's loader has put it; 0: not known, the entry is a trap */
 };
 
 /*
@@ -91,6 +93,7 @@ struct driver {
 	enum driver_state state;
 	unsigned steps;	 /* of loading, begun and not undone: see operation.c */
 	bool in_guest;	 /* the guest's kernel has the module */
+	bool closed;	 /* its entries refuse, where they can (closing.c) */
 	size_t order;	 /* on the command line; SIZE_MAX: loaded later */
 	unsigned caller; /* at the gate; 0: none */
 	/* Only while it is being loaded: */
@@ -186,8 +189,21 @@ int inward_await(struct sessions *s, struct driver *d, struct err *e);
 enum placing inward_settle(struct driver *d, char why[PLACEMENT_WHY_MAX]);
 /* Gives the pages back; if the guest has not @unmapped them they are lost (S4). */
 void own_pages_free(struct sessions *s, struct driver *d, bool unmapped);
-/* Turns each entry as the session's policy has it now. */
+/* Turns each entry as the session's policy has it now, or as driver.closed has it. */
 void own_pages_turn(struct sessions *s, struct driver *d);
+
+/*
+ * Closes the driver's entries, in both directions, or opens them again, while it runs: calls that
+ * begin from now on are refused as the function's own convention has it. Those that cannot be, and
+ * those that undo, stay open.
+ */
+void driver_close(struct sessions *s, struct driver *d, bool closed);
+
+/* closing.c */
+
+/* Returns true if the @i-th entry of that direction can be closed, and says what it does then. */
+bool entry_closes(const struct driver *d, size_t i, enum gate_closed *how);
+bool inward_entry_closes(const struct driver *d, size_t i, enum gate_closed *how);
 
 /* Notes its exports at the gate, under its caller; they are not live yet. */
 int driver_note_exports(struct sessions *s, struct driver *d, struct err *e);

@@ -233,18 +233,45 @@ enum placing inward_settle(struct driver *d, char why[PLACEMENT_WHY_MAX])
 	return how;
 }
 
+static void turn_outward(struct sessions *s, struct driver *d, size_t i)
+{
+	const struct driver_entry *de = &d->entries[i];
+	const struct own_entry en = own_entry(s, d, i);
+	const bool to_gate = leads_to_gate(d, de);
+	enum gate_closed how;
+
+	if (d->closed && entry_closes(d, i, &how) && gate_own_entry_close(s->gate, &en, how))
+		return;
+	/*
+	 * What undoes stays at the gate: the ledger has what was registered there, and lent it a
+	 * name perhaps.
+	 */
+	if (to_gate || !de->fn || !de->fn->undoes)
+		gate_own_entry_turn(&en, to_gate);
+}
+
+static void turn_inward(struct sessions *s, struct driver *d, size_t i)
+{
+	const struct own_entry en = inward_own_entry(d, i);
+	enum gate_closed how;
+
+	if (!d->inward[i].target)
+		return; /* a trap, which its placement leads to the function */
+	if (!d->closed || !inward_entry_closes(d, i, &how) ||
+	    !gate_own_entry_close(s->gate, &en, how))
+		gate_inward_entry_lead(&en);
+}
+
 void own_pages_turn(struct sessions *s, struct driver *d)
 {
-	for (size_t i = 0; own_pages_outward(d) && d->own.n && i < d->n_entries; i++) {
-		const struct driver_entry *de = &d->entries[i];
-		const struct own_entry en = own_entry(s, d, i);
-		const bool to_gate = leads_to_gate(d, de);
+	for (size_t i = 0; own_pages_outward(d) && d->own.n && i < d->n_entries; i++)
+		turn_outward(s, d, i);
+	for (size_t i = 0; d->own.n && i < d->n_inward; i++)
+		turn_inward(s, d, i);
+}
 
-		/*
-		 * What undoes stays at the gate: the ledger has what was registered there, and lent
-		 * it a name perhaps.
-		 */
-		if (to_gate || !de->fn || !de->fn->undoes)
-			gate_own_entry_turn(&en, to_gate);
-	}
+void driver_close(struct sessions *s, struct driver *d, bool closed)
+{
+	d->closed = closed;
+	own_pages_turn(s, d);
 }

@@ -175,7 +175,11 @@ static void branch_violation(struct check *c, u64 at, u64 target)
 static bool inward_entry_holds(const struct check *c, size_t i, u64 to)
 {
 	const struct inward_entry *in = &c->d->inward[i];
+	enum gate_closed how;
 
+	if (c->d->closed && inward_entry_closes(c->d, i, &how) &&
+	    to == gate_closed_va(c->s->gate, how))
+		to = in->target;
 	return is_inward_entry(c, c->d, inward_entry_va(c->d, i)) && in->target &&
 	       to == in->target && (in->in_init || to - c->mod.base < c->mod.text);
 }

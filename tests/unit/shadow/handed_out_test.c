@@ -189,6 +189,41 @@ static void an_init_is_left_and_an_exit_is_led(void **state)
 	drop_linked(&l);
 }
 
+static enum kernel_result result_of(const struct linked *l, const char *name)
+{
+	size_t i = entry_of_function(l, name);
+
+	assert_true(i != SIZE_MAX);
+	return l->in[i].result;
+}
+
+static void results_are_known_by_the_drivers_types(void **state)
+{
+	struct linked l;
+	u8 *btf;
+
+	(void)state;
+	read_ko(&l, "drivers/net/dummy.ko");
+	link_well(&l);
+	assert_int_equal(result_of(&l, "dummy_dev_init"), RESULT_INT);
+	assert_int_equal(result_of(&l, "dummy_setup"), RESULT_VOID);
+	assert_int_equal(result_of(&l, "dummy_xmit"), RESULT_OTHER);
+	for (size_t i = 0; i < l.n; i++)
+		assert_int_equal(l.in[i].is_exit, strstr(l.in[i].name, "cleanup_module") != NULL);
+	drop_copy(&l);
+	/* damaged ones are as none */
+	btf = ko_bytes(&l.ko, ".BTF");
+	btf[0] ^= 1;
+	link_well(&l);
+	assert_int_equal(result_of(&l, "dummy_dev_init"), RESULT_UNKNOWN);
+	drop_copy(&l);
+	btf[0] ^= 1;
+	memset(btf + 16, 0xff, 4); /* str_off */
+	link_well(&l);
+	assert_int_equal(result_of(&l, "dummy_dev_init"), RESULT_UNKNOWN);
+	drop_linked(&l);
+}
+
 static void what_the_kernel_patches_is_left(void **state)
 {
 	struct linked l;
@@ -341,6 +376,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(data_store_push_and_comparison_have_one_entry),
 		cmocka_unit_test(an_init_is_left_and_an_exit_is_led),
+		cmocka_unit_test(results_are_known_by_the_drivers_types),
 		cmocka_unit_test(what_the_kernel_patches_is_left),
 		cmocka_unit_test(what_is_no_function_of_c_is_left),
 		cmocka_unit_test(an_export_has_an_entry_for_those_who_take_its_address),

@@ -376,6 +376,107 @@ static void what_is_not_seen_is_not_recorded(void **state)
 	assert_int_equal(gate_result(&gate, 0, id, 0), -EINVAL);
 }
 
+static u64 closed_va(const char *stub)
+{
+	return GATE_VA + (u64)(stub - umbra_gate_blob);
+}
+
+static u64 entry_leads_to(size_t i)
+{
+	return jump_target(driver_entry_va(&driver, i));
+}
+
+static void a_closed_driver_is_refused_as_each_function_says(void **state)
+{
+	(void)state;
+	driver_close(&sessions, &driver, true);
+	assert_true(entry_leads_to(OPEN) == closed_va(umbra_gate_refuse));
+	assert_true(entry_leads_to(REGISTER) == closed_va(umbra_gate_refuse));
+	/* it undoes */
+	expect_gate(DEREGISTER);
+	/* nobody says how they are refused */
+	for (size_t i = ALLOC; i < ARRAY_SIZE(entries); i++)
+		assert_int_equal(id_at_gate(i), 0);
+	/* a policy does not open it */
+	reload_well("critical = { except = [ \"filp_open\" ]; };");
+	assert_true(entry_leads_to(OPEN) == closed_va(umbra_gate_refuse));
+	driver_close(&sessions, &driver, false);
+	assert_int_equal(id_at_gate(OPEN), 0);
+	expect_gate(REGISTER);
+}
+
+/* Rows of each kind of refusal. */
+static void a_row_says_how_it_is_closed(void **state)
+{
+	const struct catalog_fn *all;
+	struct driver_entry e = { .symbol = "f" };
+	struct driver d = { .entries = &e, .n_entries = 1 };
+	size_t n, closes[2] = { 0, 0 }, stays = 0;
+
+	(void)state;
+	all = catalog_all(&n);
+	for (size_t i = 0; i < n; i++) {
+		enum gate_closed how;
+
+		e.fn = &all[i];
+		if (!entry_closes(&d, 0, &how)) {
+			assert_true(all[i].undoes || all[i].clears ||
+				    all[i].refusal == REFUSE_NEVER ||
+				    all[i].refusal == REFUSE_CREDS);
+			stays++;
+			continue;
+		}
+		assert_false(all[i].undoes);
+		assert_true((how == GATE_REFUSES) ==
+			    (all[i].refusal == REFUSE_ERRNO || all[i].refusal == REFUSE_ERR_PTR));
+		closes[how]++;
+	}
+	assert_true(closes[GATE_REFUSES] > 0 && closes[GATE_NOTHING] > 0 && stays > 0);
+}
+
+static void inward_entries_close_by_what_the_function_returns(void **state)
+{
+	enum { INT, VOID, POINTER, ENUM, UNTYPED, EXIT, FUNCTIONS };
+	struct inward_entry functions[FUNCTIONS] = {
+		[INT] = { .symbol = "probe", .result = RESULT_INT },
+		[VOID] = { .symbol = "work", .result = RESULT_VOID },
+		[POINTER] = { .symbol = "lookup", .result = RESULT_POINTER },
+		[ENUM] = { .symbol = "xmit", .result = RESULT_OTHER },
+		[UNTYPED] = { .symbol = "f.isra.0", .result = RESULT_UNKNOWN },
+		[EXIT] = { .symbol = "exit", .result = RESULT_VOID, .is_exit = true },
+	};
+	struct err e = { "" };
+
+	(void)state;
+	own_pages_free(&sessions, &driver, true);
+	driver.inward = functions;
+	driver.n_inward = FUNCTIONS;
+	assert_int_equal(own_pages_needed(&driver), 4);
+	assert_int_equal(own_pages_fill(&sessions, &driver, &e), 0);
+	/* not placed yet: traps, closed or not */
+	driver_close(&sessions, &driver, true);
+	for (size_t i = 0; i < FUNCTIONS; i++)
+		assert_int_equal(*seen_at(jump_target(inward_entry_va(&driver, i))), 0xcc);
+	for (size_t i = 0; i < FUNCTIONS; i++)
+		functions[i].target = 0xffffffffc0300000ULL + 16 * i;
+	driver_close(&sessions, &driver, true);
+	for (size_t i = 0; i < FUNCTIONS; i++) {
+		const u64 want = i == INT    ? closed_va(umbra_gate_refuse)
+				 : i == VOID ? closed_va(umbra_gate_nothing)
+					     : functions[i].target;
+
+		assert_true(jump_target(inward_entry_va(&driver, i)) == want);
+	}
+	driver_close(&sessions, &driver, false);
+	for (size_t i = 0; i < FUNCTIONS; i++)
+		assert_true(jump_target(inward_entry_va(&driver, i)) == functions[i].target);
+	own_pages_free(&sessions, &driver, true);
+	assert_int_equal(functions[INT].target, 0);
+	driver.inward = NULL;
+	driver.n_inward = 0;
+	assert_int_equal(own_pages_fill(&sessions, &driver, &e), 0);
+}
+
 static void expect_busy(const char *word)
 {
 	struct err e = { "" };
@@ -517,6 +618,9 @@ int main(void)
 		CASE(what_the_catalogue_does_not_fit_is_seen),
 		CASE(what_goes_around_an_entry_refuses_the_policy),
 		CASE(a_call_without_an_entry_refuses_the_policy),
+		CASE(a_closed_driver_is_refused_as_each_function_says),
+		CASE(a_row_says_how_it_is_closed),
+		CASE(inward_entries_close_by_what_the_function_returns),
 		CASE(pages_come_back_when_the_guest_has_let_go),
 		CASE(what_cannot_be_reached_is_an_error),
 	};

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "tests/unit/vmm/lying_kernel.h"
+#include "vmm/gate/gate_int.h"
 #include "vmm/session/real_modules.h"
 #include "vmm/session/verify.h"
 
@@ -28,6 +29,7 @@
 #define PAGES (1 + GATE_PAGES)
 
 static struct lying_kernel guest;
+static struct gate gate = { .gate_va = LYING_VA + 0x30000 };
 static u64 pages[PAGES];
 static struct driver driver = {
 	.name = (char[]){ "fuzz" },
@@ -237,6 +239,14 @@ static void each_inward_entry_leads_into_the_driver(void **state)
 	driver.n_inward = ARRAY_SIZE(functions);
 	put_inward(functions);
 	expect_inward(3, 0, NULL);
+	/* closed ones lead to the gate's page, if they are closed */
+	functions[0].result = RESULT_INT;
+	driver.closed = true;
+	lead_inward(0, gate_closed_va(&gate, GATE_REFUSES));
+	expect_inward(3, 0, NULL);
+	driver.closed = false;
+	expect_inward(2, 1, "the inward entry of open()");
+	lead_inward(0, functions[0].target);
 	/* words that lead elsewhere, in the driver and out of it */
 	lead_inward(1, LYING_VA + TEXT + 8);
 	expect_inward(2, 1, "the inward entry of close()");
@@ -386,6 +396,7 @@ static int open_guest(void **state)
 	session.policy = policy_session(guest.s.policy, "a");
 	driver.session = &session;
 	guest.s.list = &session;
+	guest.s.gate = &gate;
 	for (size_t i = 0; i < PAGES; i++)
 		pages[i] = LYING_ARENA + SESSION + i * 4096;
 	return 0;
