@@ -78,7 +78,7 @@ static bool list_types(struct driver_types *t)
 {
 	u32 at = 0;
 
-	t->at = malloc((t->len / sizeof(struct btf_type) + 1) * sizeof(*t->at));
+	t->at = calloc(t->len / sizeof(struct btf_type) + 1, sizeof(*t->at));
 	while (t->at && t->len - at >= sizeof(struct btf_type) && t->n < TYPES_MAX) {
 		const u32 more = more_of_type(type_at(t, at).info);
 
