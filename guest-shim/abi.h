@@ -83,6 +83,10 @@ enum umbra_sym {
 };
 
 #define UMBRA_FN_MAX 16384 /* the catalogue's first, then others whose calls can be seen */
+/* The last of them are drivers' own functions, whose calls by the kernel are watched. */
+#define UMBRA_WATCHED_MAX   4096
+#define UMBRA_WATCHED_FIRST (UMBRA_FN_MAX - UMBRA_WATCHED_MAX)
+#define UMBRA_WATCHED_ARGS  6 /* in registers */
 
 /* Bits of umbra_fn.flags */
 #define UMBRA_FN_VARIADIC   0x0001
@@ -101,6 +105,8 @@ enum umbra_sym {
 #define UMBRA_HOW_UNUSE_MM	 8
 /* Call it, then tell the VMM (UMBRA_OP_SEEN); no value of enum carry_out. */
 #define UMBRA_HOW_SEE 255
+/* The driver's own function, called by the kernel: call it, then tell (UMBRA_OP_WATCHED). */
+#define UMBRA_HOW_WATCH 254
 
 /* How an argument carries a name; the values of enum name_form (policy/catalog.h). */
 #define UMBRA_FORM_NONE	       0
@@ -190,6 +196,11 @@ enum umbra_op {
 	 * yet. -errno: it must not, as the VMM could not lead its inward entries to it
 	 */
 	UMBRA_OP_COMING,
+	/*
+	 * a: gate id, b: result, c: ns that it ran, d: first argument, e: pid as in a frame. The
+	 * kernel has called a function of the driver's
+	 */
+	UMBRA_OP_WATCHED,
 };
 
 /*

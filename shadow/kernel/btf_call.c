@@ -305,6 +305,24 @@ enum kernel_result kernel_result_of_proto(const struct kernel *k, u32 proto)
 	return t && btf_is_func_proto(t) ? kernel_result_of_type(k, t->type) : RESULT_UNKNOWN;
 }
 
+bool kernel_type_is_word(const struct kernel *k, u32 type)
+{
+	return is_in_register(plain_type(k->types.btf, type));
+}
+
+u8 kernel_args_of_proto(const struct kernel *k, u32 proto)
+{
+	const struct btf_type *t = btf__type_by_id(k->types.btf, proto);
+	const struct btf_param *p = t ? btf_params(t) : NULL;
+
+	if (!t || !btf_is_func_proto(t) || btf_vlen(t) >= KERNEL_ARGS_UNKNOWN)
+		return KERNEL_ARGS_UNKNOWN;
+	for (u32 i = 0; i < btf_vlen(t); i++)
+		if (!p[i].type || !kernel_type_is_word(k, p[i].type))
+			return KERNEL_ARGS_UNKNOWN;
+	return (u8)btf_vlen(t);
+}
+
 void kernel_types_end(const struct kernel *k, u32 *types, u32 *names)
 {
 	u32 size = 0;

@@ -183,6 +183,14 @@ enum kernel_result {
 enum kernel_result kernel_result_of_type(const struct kernel *k, u32 type);
 enum kernel_result kernel_result_of_proto(const struct kernel *k, u32 proto);
 /*
+ * Says how many arguments prototype @proto has, each in a register or a word of the stack;
+ * KERNEL_ARGS_UNKNOWN: it is none, or one is a structure, or any number may follow.
+ */
+#define KERNEL_ARGS_UNKNOWN 255
+u8 kernel_args_of_proto(const struct kernel *k, u32 proto);
+/* Returns true if a value of type @type is passed in a register. */
+bool kernel_type_is_word(const struct kernel *k, u32 type);
+/*
  * Says where the numbers of types, and the places of names, begin in BTF that goes on from the
  * kernel's, as a module's does; and gives a name of the kernel's, NULL: there is none.
  */

@@ -303,6 +303,7 @@ static int name_places(struct finder *f)
 		p->inward[p->n_inward++] = (struct link_inward){
 			.name = module_symbol_name(m, &sym),
 			.symbol = x->symbol,
+			.args = KERNEL_ARGS_UNKNOWN,
 			.references = x->references,
 			.exported = x->exported,
 			.is_exit = !places_in_order(x, &f->exit),

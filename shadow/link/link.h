@@ -120,6 +120,8 @@ const struct import *link_plan_imports(const struct link_plan *p, size_t *count)
 /* Returns the first import that cannot be linked, or NULL. */
 const struct import *link_plan_refused(const struct link_plan *p);
 
+#define LINK_WATCH_ARGS 6 /* with which a call by the kernel can be watched: those in registers */
+
 /*
  * A function of the driver's own that has an inward entry, because the driver hands its address out
  * or exports it.
@@ -129,8 +131,10 @@ struct link_inward {
 	u32 symbol;	  /* index in the symbol table, in the copy too */
 	unsigned references;
 	bool exported;
-	bool is_exit;		   /* the driver's exit */
-	enum kernel_result result; /* by the driver's BTF */
+	bool is_exit; /* the driver's exit */
+	/* By the driver's BTF; KERNEL_ARGS_UNKNOWN also if one is no word. */
+	enum kernel_result result;
+	u8 args;
 };
 const struct link_inward *link_plan_inward(const struct link_plan *p, size_t *count);
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Reads from a driver's own BTF what its functions return.
+ * Reads from a driver's own BTF how its functions are called and what they return.
  *
  * A module's BTF goes on where its kernel's ends: numbers of types and places of names count from
  * there. It is the driver's file that says all of it, so nothing is followed without a bound; and
- * it only decides how a closed entry refuses a call, so a lie harms the driver that tells it.
+ * it only decides how a closed entry refuses a call and which can be watched, so a lie harms the driver that tells it.
  * libbpf is not given it, as it trusts what it reads further than that.
  */
 #include <errno.h>
@@ -126,58 +126,115 @@ static const char *type_name(const struct driver_types *t, u32 place)
 	return place - t->first_name < t->names_len ? t->names + (place - t->first_name) : NULL;
 }
 
-static enum kernel_result result_of(const struct driver_types *t, u32 id)
+/*
+ * Finds the type that @id stands for, through typedefs and the like: one of the driver's own, in
+ * *out with its place in *at, or one of the kernel's, whose number is in *id then. False: neither.
+ */
+static bool plain_type(const struct driver_types *t, u32 *id, struct btf_type *out, u32 *at)
 {
-	for (int i = 0; i < DEPTH_MAX; i++) {
-		struct btf_type ty;
-		u32 encoding;
-
-		if (id < t->first)
-			return kernel_result_of_type(t->k, id);
-		if (id - t->first >= t->n)
-			return RESULT_UNKNOWN;
-		ty = type_at(t, t->at[id - t->first]);
-		switch (BTF_INFO_KIND(ty.info)) {
-		case BTF_KIND_PTR:
-			return RESULT_POINTER;
-		case BTF_KIND_INT:
-			memcpy(&encoding, t->data + t->at[id - t->first] + sizeof(ty),
-			       sizeof(encoding));
-			return ty.size >= sizeof(int) &&
-					       BTF_INT_ENCODING(encoding) == BTF_INT_SIGNED
-				       ? RESULT_INT
-				       : RESULT_OTHER;
+	for (int i = 0; i < DEPTH_MAX && *id >= t->first; i++) {
+		if (*id - t->first >= t->n)
+			return false;
+		*at = t->at[*id - t->first];
+		*out = type_at(t, *at);
+		switch (BTF_INFO_KIND(out->info)) {
 		case BTF_KIND_TYPEDEF:
 		case BTF_KIND_VOLATILE:
 		case BTF_KIND_CONST:
 		case BTF_KIND_RESTRICT:
 		case BTF_KIND_TYPE_TAG:
-			id = ty.type;
+			*id = out->type;
 			break;
 		default:
-			return RESULT_OTHER;
+			return true;
 		}
 	}
-	return RESULT_UNKNOWN;
+	return *id < t->first;
 }
 
-static enum kernel_result result_of_function(const struct driver_types *t, u32 proto)
+static enum kernel_result result_of(const struct driver_types *t, u32 id)
 {
 	struct btf_type ty;
+	u32 encoding, at;
 
-	if (proto < t->first)
-		return kernel_result_of_proto(t->k, proto);
-	if (proto - t->first >= t->n)
+	if (!plain_type(t, &id, &ty, &at))
 		return RESULT_UNKNOWN;
-	ty = type_at(t, t->at[proto - t->first]);
-	return BTF_INFO_KIND(ty.info) == BTF_KIND_FUNC_PROTO ? result_of(t, ty.type)
-							     : RESULT_UNKNOWN;
+	if (id < t->first)
+		return kernel_result_of_type(t->k, id);
+	if (BTF_INFO_KIND(ty.info) == BTF_KIND_PTR)
+		return RESULT_POINTER;
+	if (BTF_INFO_KIND(ty.info) != BTF_KIND_INT)
+		return RESULT_OTHER;
+	memcpy(&encoding, t->data + at + sizeof(ty), sizeof(encoding));
+	return ty.size >= sizeof(int) && BTF_INT_ENCODING(encoding) == BTF_INT_SIGNED
+		       ? RESULT_INT
+		       : RESULT_OTHER;
+}
+
+static bool is_word(const struct driver_types *t, u32 id)
+{
+	struct btf_type ty;
+	u32 at;
+
+	if (!id || !plain_type(t, &id, &ty, &at))
+		return false;
+	if (id < t->first)
+		return kernel_type_is_word(t->k, id);
+	switch (BTF_INFO_KIND(ty.info)) {
+	case BTF_KIND_INT:
+	case BTF_KIND_ENUM:
+		return ty.size <= 8;
+	case BTF_KIND_PTR:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Sets what is known of a function by its prototype. */
+static void read_proto(const struct driver_types *t, u32 proto, struct link_inward *in)
+{
+	struct btf_type ty;
+	u32 at, n;
+
+	in->result = RESULT_UNKNOWN;
+	in->args = KERNEL_ARGS_UNKNOWN;
+	if (proto < t->first) {
+		in->result = kernel_result_of_proto(t->k, proto);
+		in->args = kernel_args_of_proto(t->k, proto);
+		return;
+	}
+	if (proto - t->first >= t->n)
+		return;
+	at = t->at[proto - t->first];
+	ty = type_at(t, at);
+	n = BTF_INFO_VLEN(ty.info);
+	if (BTF_INFO_KIND(ty.info) != BTF_KIND_FUNC_PROTO)
+		return;
+	in->result = result_of(t, ty.type);
+	if (n >= KERNEL_ARGS_UNKNOWN)
+		return;
+	for (u32 i = 0; i < n; i++) {
+		struct btf_param p;
+
+		memcpy(&p, t->data + at + sizeof(ty) + i * sizeof(p), sizeof(p));
+		if (!is_word(t, p.type))
+			return;
+	}
+	in->args = (u8)n;
 }
 
 /* Two functions of one name, and different types, are not known. */
-static void note_result(struct link_inward *in, bool *seen, enum kernel_result result)
+static void note_function(const struct driver_types *t, u32 proto, struct link_inward *in,
+			  bool *seen)
 {
-	in->result = *seen && in->result != result ? RESULT_UNKNOWN : result;
+	const struct link_inward before = *in;
+
+	read_proto(t, proto, in);
+	if (*seen && (in->result != before.result || in->args != before.args)) {
+		in->result = RESULT_UNKNOWN;
+		in->args = KERNEL_ARGS_UNKNOWN;
+	}
 	*seen = true;
 }
 
@@ -201,7 +258,7 @@ int module_read_results(const struct kernel *k, const struct module *m, struct l
 				continue;
 			name = type_name(&t, ty.name_off);
 			if (name && strmap_find(&map, name, &x))
-				note_result(&in[x], &seen[x], result_of_function(&t, ty.type));
+				note_function(&t, ty.type, &in[x], &seen[x]);
 		}
 	}
 	free(t.at);

@@ -94,7 +94,7 @@ static const char *why_unseen(const struct kernel *k, const struct import *im)
 
 /* How many functions of its own are led through inward entries. */
 struct inward_totals {
-	size_t entries, references;
+	size_t entries, references, watchable;
 };
 
 static struct inward_totals inward_count(const struct link_plan *p)
@@ -102,8 +102,10 @@ static struct inward_totals inward_count(const struct link_plan *p)
 	struct inward_totals t = { 0 };
 	const struct link_inward *in = link_plan_inward(p, &t.entries);
 
-	for (size_t i = 0; i < t.entries; i++)
+	for (size_t i = 0; i < t.entries; i++) {
 		t.references += in[i].references;
+		t.watchable += in[i].args <= LINK_WATCH_ARGS;
+	}
 	return t;
 }
 
@@ -112,8 +114,10 @@ static void print_inward(FILE *to, const struct module *m, const struct link_pla
 {
 	const struct inward_totals t = inward_count(p);
 
-	plain_text_line(to, "%s: %zu functions of its own by inward entries; %zu pointers to them",
-			module_name(m), t.entries, t.references);
+	plain_text_line(to,
+			"%s: %zu functions of its own by inward entries, %zu can be watched; %zu "
+			"pointers to them",
+			module_name(m), t.entries, t.watchable, t.references);
 	for (int why = 0; why < INWARD_LEFT_REASONS; why++)
 		if (link_plan_left(p, why))
 			plain_text_line(to, "%s: %u pointers left as they are: %s", module_name(m),
@@ -138,8 +142,9 @@ static json_t *inward_json(const struct link_plan *p)
 		json_object_set_new(left, left_keys[why], json_integer(link_plan_left(p, why)));
 	for (size_t i = 0; i < n; i++)
 		json_array_append_new(list, json_any_text(in[i].name));
-	return json_pack("{s:i, s:i, s:o, s:o}", "entries", (int)t.entries, "pointers",
-			 (int)t.references, "left", left, "functions", list);
+	return json_pack("{s:i, s:i, s:i, s:o, s:o}", "entries", (int)t.entries, "pointers",
+			 (int)t.references, "watchable", (int)t.watchable, "left", left,
+			 "functions", list);
 }
 
 struct totals {

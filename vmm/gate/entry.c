@@ -93,6 +93,16 @@ bool gate_inward_entry_lead(const struct own_entry *en)
 	return lead_to_if_near(en, en->real);
 }
 
+int gate_inward_entry_watch(struct gate *g, const struct own_entry *en, unsigned caller, u32 fn)
+{
+	/* The same bytes each time, as the number lasts as long as the pages. */
+	int ret = put_gate(g, en->at + GATE_AT, en->va + GATE_AT, caller, fn);
+
+	if (!ret)
+		lead_to(en, en->va + GATE_AT);
+	return ret;
+}
+
 u64 gate_closed_va(struct gate *g, enum gate_closed how)
 {
 	const char *to = how == GATE_REFUSES ? umbra_gate_refuse : umbra_gate_nothing;

@@ -119,6 +119,7 @@ void gate_destroy(struct gate *g)
 	gate_callers_destroy(g);
 	gate_mailbox_free_all(g);
 	gate_seen_forget(g);
+	gate_watched_forget(g);
 	ledger_destroy(g->ledger);
 	free(g->page_used);
 	pthread_mutex_destroy(&g->done_lock);
@@ -142,6 +143,7 @@ int gate_reset(struct gate *g, struct err *e)
 	gate_forget_commands(g);
 	gate_callers_forget(g);
 	gate_seen_forget(g);
+	gate_watched_forget(g);
 	/* Before what it has lent is cleared. */
 	ledger_destroy(g->ledger);
 	g->ledger = NULL;

@@ -210,6 +210,23 @@ void gate_inward_entry(const struct own_entry *en);
 /* Leads one to @en->real, while the guest may be calling it. False: it is out of reach. */
 bool gate_inward_entry_lead(const struct own_entry *en);
 
+/* A function of a driver's own whose calls by the kernel are to be told. */
+struct gate_watch {
+	const char *symbol; /* copied */
+	unsigned caller;
+	u64 real;
+	u8 args; /* at most UMBRA_WATCHED_ARGS */
+	enum kernel_result result;
+};
+/*
+ * Makes it known to the shim; *fn is its number in a gate id, until gate_unwatch(). -ENOSPC,
+ * -ENOMEM. On the loop's thread.
+ */
+int gate_watch(struct gate *g, const struct gate_watch *w, u32 *fn);
+void gate_unwatch(struct gate *g, u32 fn);
+/* Leads an inward entry of @caller to the gate, which calls @fn and tells. -ERANGE. */
+int gate_inward_entry_watch(struct gate *g, const struct own_entry *en, unsigned caller, u32 fn);
+
 /* What a closed entry does in place of the function. */
 enum gate_closed {
 	GATE_REFUSES, /* returns -ENODEV, as an int or as a pointer */

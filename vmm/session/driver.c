@@ -177,7 +177,8 @@ static int collect_inward(struct driver *d, struct err *e)
 						      .index = in[i].symbol,
 						      .exported = in[i].exported,
 						      .is_exit = in[i].is_exit,
-						      .result = in[i].result };
+						      .result = in[i].result,
+						      .args = in[i].args };
 	d->n_inward = n;
 	for (int why = 0; why < INWARD_LEFT_REASONS; why++)
 		d->left[why] = link_plan_left(d->plan, why);

@@ -65,6 +65,8 @@ struct inward_entry {
 	bool exported;
 	bool is_exit;
 	enum kernel_result result; /* what it returns */
+	u8 args;		   /* or KERNEL_ARGS_UNKNOWN */
+	u32 watch;		   /* its number in a gate id; 0: none, it was never watched */
 	bool in_init;		   /* in the part that is freed when the init has ended */
 	u64 target; /* where the guest's loader has put it; 0: not known, the entry is a trap */
 };
@@ -173,6 +175,9 @@ size_t driver_seen(const struct driver *d);
 u64 inward_entry_va(const struct driver *d, size_t i);
 /* Returns the @i-th inward entry; its function is where the guest has put it, or 0. */
 struct own_entry inward_own_entry(const struct driver *d, size_t i);
+/* Returns true if the kernel's calls of the @i-th can be told of; how many are told of now. */
+bool inward_can_be_watched(const struct inward_entry *in);
+size_t driver_watched(const struct driver *d);
 /* Returns how many pages the entries of its imports take, and how many all of its own do. */
 unsigned own_pages_outward(const struct driver *d);
 unsigned own_pages_needed(const struct driver *d);

@@ -190,8 +190,12 @@ void own_pages_free(struct sessions *s, struct driver *d, bool unmapped)
 
 	placement_free(d->placement); /* nobody writes them any more */
 	d->placement = NULL;
-	for (size_t i = 0; i < d->n_inward; i++)
+	for (size_t i = 0; i < d->n_inward; i++) {
+		if (d->inward[i].watch)
+			gate_unwatch(s->gate, d->inward[i].watch);
+		d->inward[i].watch = 0;
 		d->inward[i].target = 0;
+	}
 	for (unsigned i = 0; i < own->n && unmapped; i++)
 		gate_page_free(s->gate, own->maps[i].gpa);
 	free(own->maps);
@@ -250,6 +254,42 @@ static void turn_outward(struct sessions *s, struct driver *d, size_t i)
 		gate_own_entry_turn(&en, to_gate);
 }
 
+bool inward_can_be_watched(const struct inward_entry *in)
+{
+	_Static_assert(UMBRA_WATCHED_ARGS == LINK_WATCH_ARGS, "one limit");
+	return in->args <= UMBRA_WATCHED_ARGS;
+}
+
+static bool wants_watch(const struct driver *d, const struct inward_entry *in)
+{
+	return in->target && inward_can_be_watched(in) &&
+	       policy_watched(d->session->policy, in->symbol);
+}
+
+size_t driver_watched(const struct driver *d)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < d->n_inward; i++)
+		n += d->inward[i].watch && wants_watch(d, &d->inward[i]);
+	return n;
+}
+
+/* Leads the entry by the gate; false: it has no number, as there are too many. */
+static bool turn_to_watch(struct sessions *s, struct driver *d, struct inward_entry *in,
+			  const struct own_entry *en)
+{
+	const struct gate_watch w = { .symbol = in->symbol,
+				      .caller = d->caller,
+				      .real = in->target,
+				      .args = in->args,
+				      .result = in->result };
+
+	if (!in->watch && gate_watch(s->gate, &w, &in->watch))
+		return false;
+	return !gate_inward_entry_watch(s->gate, en, d->caller, in->watch);
+}
+
 static void turn_inward(struct sessions *s, struct driver *d, size_t i)
 {
 	const struct own_entry en = inward_own_entry(d, i);
@@ -257,8 +297,9 @@ static void turn_inward(struct sessions *s, struct driver *d, size_t i)
 
 	if (!d->inward[i].target)
 		return; /* a trap, which its placement leads to the function */
-	if (!d->closed || !inward_entry_closes(d, i, &how) ||
-	    !gate_own_entry_close(s->gate, &en, how))
+	if (d->closed && inward_entry_closes(d, i, &how) && gate_own_entry_close(s->gate, &en, how))
+		return;
+	if (!wants_watch(d, &d->inward[i]) || !turn_to_watch(s, d, &d->inward[i], &en))
 		gate_inward_entry_lead(&en);
 }
 

@@ -411,6 +411,8 @@ static int module_loaded(struct op *op, s64 result, u64 value)
 				"driver %s of session %s: the guest's kernel has loaded it without "
 				"a word of the shim; whoever calls its functions crashes",
 				d->name, d->session->name);
+		/* what the policy watches of it is told from now on */
+		own_pages_turn(op->s, d);
 		driver_remember_place(op->s, d);
 		gate_exports_live(op->s->gate, d->caller);
 		return 0;

@@ -180,6 +180,8 @@ static bool inward_entry_holds(const struct check *c, size_t i, u64 to)
 	if (c->d->closed && inward_entry_closes(c->d, i, &how) &&
 	    to == gate_closed_va(c->s->gate, how))
 		to = in->target;
+	if (in->watch && to == inward_entry_va(c->d, i) + X86_JUMP)
+		to = in->target; /* by the gate, whose descriptor is the VMM's */
 	return is_inward_entry(c, c->d, inward_entry_va(c->d, i)) && in->target &&
 	       to == in->target && (in->in_init || to - c->mod.base < c->mod.text);
 }

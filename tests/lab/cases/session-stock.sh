@@ -27,7 +27,7 @@ for t in team bond veth bridge wireguard; do
 	ip link add name y$t type $t && ip link set y$t up && say link $t
 done
 ip link add link yveth name yipvlan type ipvlan && say link ipvlan
-ip link add link yveth name ymacvlan type macvlan && say link macvlan
+ip link add link veth0 name ymacvlan type macvlan && say link macvlan
 dd if=/dev/urandom of=/data bs=4k count=32 2>/dev/null
 dd if=/data of=/dev/ram0 bs=4k 2>/dev/null
 echo 3 >/proc/sys/vm/drop_caches
@@ -42,6 +42,11 @@ say log $(dmesg | grep -cE 'WARNING|BUG|Oops|Call Trace|general protection|int3|
 dmesg | grep -E -A 12 'WARNING|BUG|Oops|Call Trace|general protection|int3|invalid opcode' | head -30
 say done
 read line
+# Once more, while all that can be is watched.
+dd if=/dev/ram0 of=/dev/null bs=4k count=16 2>/dev/null && ip link set yteam down && ip link set yteam up &&
+	ip link del yveth && say again
+say log-again $(dmesg | grep -cE 'WARNING|BUG|Oops|Call Trace|general protection|int3|invalid opcode')
+read line
 END
 	for name in $DRIVERS_OF_STOCK; do
 		file=$(find "$MODULES/" -path "*/$name.ko")
@@ -54,6 +59,12 @@ END
 	for driver in wireguard nf_tables raid10 team; do
 		vmm_driver verify --json "d:$driver" >"$WORK/verify-$driver" || true
 	done
+	sed 's/default/trace_inward = [ "*" ]; default/' <"$WORK/policy" >"$WORK/watching.policy"
+	vmm_session policy "$WORK/watching.policy" >"$WORK/watching" 2>&1 || true
+	vmm_driver list --json >"$WORK/list-watching"
+	guest_type go
+	guest_wait_console '^@@ log-again' 60 || true
+	vmm_driver verify --json d:team >"$WORK/verify-watching" || true
 	vmm_driver unload d:wireguard >"$WORK/unload" 2>&1 || true
 	guest_kill
 }
@@ -77,6 +88,15 @@ test_the_kernel_finds_nothing_wrong()
 {
 	expect_console '^@@ log 0'
 	expect_equal "$(cat "$WORK/unload")" ''
+}
+
+test_and_all_that_can_be_is_watched()
+{
+	expect_equal "$(cat "$WORK/watching")" ''
+	expect_console '^@@ again'
+	expect_console '^@@ log-again 0'
+	expect_equal "$(jq '[.[].watched] | add == 4096' <"$WORK/list-watching")" true
+	expect_equal "$(jq '.violations | length' <"$WORK/verify-watching")" 0
 }
 
 test_each_driver_has_them()

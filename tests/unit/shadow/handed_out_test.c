@@ -208,6 +208,9 @@ static void results_are_known_by_the_drivers_types(void **state)
 	assert_int_equal(result_of(&l, "dummy_dev_init"), RESULT_INT);
 	assert_int_equal(result_of(&l, "dummy_setup"), RESULT_VOID);
 	assert_int_equal(result_of(&l, "dummy_xmit"), RESULT_OTHER);
+	assert_int_equal(l.in[entry_of_function(&l, "dummy_xmit")].args, 2);
+	assert_int_equal(l.in[entry_of_function(&l, "dummy_validate")].args, 3);
+	assert_int_equal(l.in[entry_of_function(&l, "dummy_cleanup_module")].args, 0);
 	for (size_t i = 0; i < l.n; i++)
 		assert_int_equal(l.in[i].is_exit, strstr(l.in[i].name, "cleanup_module") != NULL);
 	drop_copy(&l);
