@@ -97,6 +97,10 @@ int kernel_load_symbols(struct kernel *k, struct err *e)
 	if (k->loaded)
 		return 0;
 	kernel_forget_symbols(k); /* the tables of an attempt that failed */
+	if (k->prepared && !prepared_symbols_load(k, NULL)) {
+		k->loaded = true;
+		return 0;
+	}
 	ret = image_get(k, e);
 	if (!ret)
 		ret = sections_find(k, e);
