@@ -112,6 +112,7 @@ struct kernel {
 	bool loaded;   /* the members below are filled in */
 	void *symbols; /* a mapping of those that a prepared kernel has in its file, or NULL */
 	size_t symbols_len;
+	bool symbols_damaged;
 	struct sections sec;
 	u64 text_start, text_end;
 	char vermagic[256];

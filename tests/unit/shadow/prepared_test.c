@@ -547,6 +547,7 @@ static void test_damaged_symbols(void **state)
 	assert_int_equal(prepared_open(&k, d.path, dup(d.fd), geteuid(), NULL, NULL), 0);
 	assert_int_equal(kernel_load_symbols(k, NULL), 0);
 	assert_false(k->syms.borrowed);
+	assert_true(kernel_symbols_damaged(k)); /* so that the file is dropped */
 	assert_non_null(kernel_export(k, "filp_open"));
 	kernel_close(k);
 	debian_close(&d);
