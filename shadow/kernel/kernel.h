@@ -156,7 +156,7 @@ int kernel_prototype(const struct kernel *k, const char *function, char *buf, si
 int kernel_params(const struct kernel *k, const char *function, unsigned *count, bool *variadic);
 /*
  * Gives byte offset and size of STRUCT.MEMBER ("miscdevice", "name"), anonymous members and bit
- * fields of whole bytes included; -ENOENT.
+ * fields of whole bytes included; @member may be a path ("driver.name"). -ENOENT.
  */
 int kernel_member(const struct kernel *k, const char *strct, const char *member, u32 *offset,
 		  u32 *size);
