@@ -46,8 +46,15 @@ static int show(struct seq_file *s, void *v)
 	return 0;
 }
 
+static int value;
 static struct ctl_table table[] = {
-	{ .procname = "value", .mode = 0444, .proc_handler = proc_dointvec },
+	{
+		.procname = "value",
+		.data = &value,
+		.maxlen = sizeof(value),
+		.mode = 0444,
+		.proc_handler = proc_dointvec,
+	},
 	{},
 };
 static struct ctl_table_header *sysctl, *net_sysctl;
@@ -117,7 +124,7 @@ static void classes_begin(void)
 	made = class_create(THIS_MODULE, NAME);
 	if (got("class_create", PTR_ERR_OR_ZERO(made)))
 		got("device_create", PTR_ERR_OR_ZERO(device_create(made, NULL, MKDEV(240, tag[0]),
-								    NULL, NAME "%d", 0)));
+								   NULL, NAME "%d", 0)));
 	has_own = got("class_register", class_register(&own));
 }
 
