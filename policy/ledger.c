@@ -247,7 +247,7 @@ bool ledger_find_used(struct ledger *l, const struct ledger_entry *what, size_t 
 	pthread_mutex_lock(&l->lock);
 	at = find_named(l, what, len);
 	if (at && strlen((*at)->e.used) < size) {
-		strcpy(used, (*at)->e.used);
+		memcpy(used, (*at)->e.used, strlen((*at)->e.used) + 1);
 		fits = true;
 	}
 	pthread_mutex_unlock(&l->lock);
@@ -364,7 +364,7 @@ bool ledger_rename(struct ledger *l, unsigned owner, u64 ticket, const char *rea
 	    strcmp(i->e.used, real) != 0) {
 		strncpy(used, i->e.used, size - 1);
 		used[size - 1] = '\0';
-		strcpy(i->names + strlen(i->e.asked) + 1, real);
+		memcpy(i->names + strlen(i->e.asked) + 1, real, strlen(real) + 1);
 		renamed = true;
 	}
 	pthread_mutex_unlock(&l->lock);

@@ -137,8 +137,10 @@ static void call_find_directory(struct gate *g, struct driver_call *c)
 		if (c->r.name[len] != '/')
 			continue;
 		room = sizeof(c->led) - strlen(c->r.name + len);
-		if (ledger_find_used(g->ledger, &what, len, c->led, room))
-			c->r.led = strcat(c->led, c->r.name + len);
+		if (!ledger_find_used(g->ledger, &what, len, c->led, room))
+			continue;
+		memcpy(c->led + strlen(c->led), c->r.name + len, strlen(c->r.name + len) + 1);
+		c->r.led = c->led;
 	}
 }
 

@@ -312,7 +312,7 @@ static const char *remove_from(struct fixture *f, unsigned caller, const char *f
 	return a->data + a->name.off;
 }
 
-/* A name in the guest's directories is the session's, one in a directory of the driver's its own. */
+/* A name in the guest's directories is the session's, one in the driver's own is left alone. */
 static void a_name_in_an_own_directory_is_left_alone(void **state)
 {
 	enum { NET = 0x3000, DIR = 0x1000 };
@@ -470,7 +470,7 @@ static void look_up(struct fixture *f, const char *name, u32 verdict, const char
 		assert_string_equal(a->data + a->name.off, used);
 }
 
-/* What the kernel made of a %d is known, and found by both names; what is not the session's is not. */
+/* What the kernel made of a %d is found by both names; what is not the session's is not. */
 static void an_interface_is_found_by_either_name(void **state)
 {
 	struct fixture *f = *state;
