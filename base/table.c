@@ -17,6 +17,7 @@
 #include "base/utf8.h"
 
 #define GAP   2u /* blanks between columns */
+#define BELOW 4u /* blanks before a spare column below its row */
 #define RESET "\033[0m"
 
 struct cell {
@@ -33,6 +34,7 @@ struct table {
 	char *text;
 	size_t len, size;
 	locale_t locale; /* for wcwidth(); 0 until it is needed */
+	bool wraps;
 	bool failed;
 };
 
@@ -56,6 +58,12 @@ void table_free(struct table *t)
 	free(t->cells);
 	free(t->text);
 	free(t);
+}
+
+void table_wrap(struct table *t)
+{
+	if (t)
+		t->wraps = true;
 }
 
 static void text_append(struct table *t, const char *s, size_t len)
@@ -224,8 +232,12 @@ static size_t columns_fit(const struct table *t, size_t *width, size_t limit)
 
 static size_t columns_measure(struct table *t, size_t *width, size_t limit)
 {
-	for (size_t c = 0; c < t->n_columns; c++)
+	for (size_t c = 0; c < t->n_columns; c++) {
+		size_t least = t->columns[c].flags >> 8;
+
 		width[c] = t->columns[0].title ? strlen(t->columns[c].title) : 0;
+		width[c] = width[c] > least ? width[c] : least;
+	}
 	for (size_t i = 0, c = 0; i < t->n_cells; i++, c = c + 1 < t->n_columns ? c + 1 : 0)
 		width[c] = t->cells[i].width > width[c] ? t->cells[i].width : width[c];
 	for (size_t c = 0; c + 1 < t->n_columns; c++)
@@ -318,17 +330,110 @@ static void line_put_cell(struct table_line *l, size_t column, size_t width, con
 			  size_t have, const char *colour)
 {
 	unsigned flags = l->table->columns[column].flags;
+	size_t pad = width > have ? width - have : 0;
 
 	if (!width)
 		return;
-	if (have > width) {
+	if (have > width && !l->table->wraps) {
 		line_put_cut(l, s, have, width, flags, colour);
 	} else {
-		l->blanks += flags & TABLE_RIGHT ? width - have : 0;
+		l->blanks += flags & TABLE_RIGHT ? pad : 0;
 		line_put(l, s, strlen(s), colour);
-		l->blanks += flags & TABLE_RIGHT ? 0 : width - have;
+		l->blanks += flags & TABLE_RIGHT ? 0 : pad;
 	}
 	l->blanks += GAP;
+}
+
+/* Returns the columns that the first @bytes of @s take. */
+static size_t text_width(struct table *t, const char *s, size_t bytes)
+{
+	size_t width = 0;
+	u32 code;
+
+	for (size_t i = 0; i < bytes;) {
+		i += utf8_next(s + i, &code);
+		width += (size_t)char_width(t, code);
+	}
+	return width;
+}
+
+/*
+ * Returns how much of @s goes into a line of @width columns of a cell that wraps; *used is how wide
+ * it is. It ends behind a blank or a slash, if there is one in its second half. A character that is
+ * wider than @width goes all the same.
+ */
+static size_t piece_bytes(struct table *t, const char *s, size_t width, size_t *used)
+{
+	size_t bytes = head_bytes(t, s, width, used), end = bytes;
+	u32 code;
+
+	if (!s[bytes])
+		return bytes;
+	if (!bytes)
+		return utf8_next(s, &code);
+	while (end > bytes / 2 && s[end] != ' ' && s[end - 1] != ' ' && s[end - 1] != '/')
+		end--;
+	end = end > bytes / 2 ? end : bytes;
+	*used = text_width(t, s, end);
+	return end;
+}
+
+/* Prints a piece of a cell, and passes the blank over at which it was broken. */
+static const char *line_put_piece(struct table_line *l, const char *s, size_t bytes,
+				  const char *colour)
+{
+	size_t len = bytes;
+
+	while (s[bytes] && len && s[len - 1] == ' ')
+		len--;
+	line_put(l, s, len, colour);
+	l->blanks += bytes - len;
+	s += bytes;
+	return bytes && *s == ' ' ? s + 1 : s;
+}
+
+/* Prints a row in as many lines as its cells need. */
+static void row_put_wrapped(struct table *t, FILE *to, unsigned indent, const struct cell *cells,
+			    const size_t *wide, size_t n, bool colour)
+{
+	const char *rest[TABLE_COLUMNS];
+	bool more = true;
+
+	for (size_t c = 0; c < n; c++)
+		rest[c] = t->text + cells[c].at;
+	while (more) {
+		struct table_line l = { t, to, indent };
+
+		more = false;
+		for (size_t c = 0; c < n; c++) {
+			bool right = t->columns[c].flags & TABLE_RIGHT;
+			size_t used, bytes = piece_bytes(t, rest[c], wide[c], &used);
+			size_t pad = wide[c] > used ? wide[c] - used : 0;
+
+			if (!wide[c])
+				continue;
+			l.blanks += right ? pad : 0;
+			rest[c] = line_put_piece(&l, rest[c], bytes, colour ? cells[c].colour : "");
+			l.blanks += right ? GAP : pad + GAP;
+			more = more || *rest[c];
+		}
+		fputc('\n', to);
+	}
+}
+
+/* Prints the cell of a spare column below its row. */
+static void spare_put_below(struct table *t, FILE *to, unsigned indent, unsigned width,
+			    const struct cell *cell, bool colour)
+{
+	size_t blanks = indent + BELOW, wide = width > blanks ? width - blanks : 1, used;
+
+	for (const char *s = t->text + cell->at; *s;) {
+		struct table_line l = { t, to, blanks };
+		size_t bytes = piece_bytes(t, s, wide, &used);
+
+		s = line_put_piece(&l, s, bytes, colour ? cell->colour : "");
+		fputc('\n', to);
+	}
 }
 
 int table_print(struct table *t, FILE *to, unsigned indent, unsigned width, bool colour)
@@ -351,6 +456,12 @@ int table_print(struct table *t, FILE *to, unsigned indent, unsigned width, bool
 	for (size_t row = 0; row < t->n_cells; row += t->n_columns) {
 		struct table_line l = { t, to, indent };
 
+		if (t->wraps && width) {
+			row_put_wrapped(t, to, indent, t->cells + row, wide, n, colour);
+			if (n < t->n_columns)
+				spare_put_below(t, to, indent, width, t->cells + row + n, colour);
+			continue;
+		}
 		for (size_t c = 0; c < n; c++) {
 			const struct cell *cell = &t->cells[row + c];
 

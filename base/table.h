@@ -10,7 +10,8 @@
  *
  * Columns stand two blanks apart, the last one is not padded, numbers are right-aligned if their
  * column says so. If a terminal is too narrow, columns that may be left out are, then the widest
- * of those that may be narrowed lose their middle (the end of a path tells most) until all fits.
+ * of those that may be narrowed lose their middle (the end of a path tells most) until all fits;
+ * after table_wrap() they go on in further lines instead.
  *
  * Memory that runs out is remembered: filling a table needs no checks, table_print() tells.
  */
@@ -27,6 +28,8 @@
 #define TABLE_RIGHT 1u /* right-aligned: numbers */
 #define TABLE_SPARE 2u /* the last column only: left out as the first if a line gets too long */
 #define TABLE_END   4u /* a narrowed cell loses its end, not its middle: prose */
+/* As wide as that at least, for tables of one row each that are to stand below one another. */
+#define TABLE_LEAST(n) ((unsigned)(n) << 8)
 
 struct table_column {
 	const char *title; /* borrowed; NULL in the first column: a table without a head */
@@ -52,6 +55,13 @@ void table_row_end(struct table *t);
 /* Paints the cell, or all cells of the row, that came last: TABLE_RED, ..., "" for none. */
 void table_paint_cell(struct table *t, const char *colour);
 void table_paint_row(struct table *t, const char *colour);
+
+/*
+ * Has nothing be cut: a narrowed cell goes on in the lines that follow, a spare column that does
+ * not fit stands below its row, on lines of its own, and without a limit of the width a cell that
+ * is longer than TABLE_CELL_MAX moves what is behind it.
+ */
+void table_wrap(struct table *t);
 
 /*
  * Prints all rows, each line behind @indent blanks. @width: columns of the terminal, 0: no limit.

@@ -30,6 +30,12 @@ struct net_backend {
 	 * vCPU thread that starts the device. NULL: no offloads, and no header.
 	 */
 	int (*offload)(int fd, u64 features);
+	/*
+	 * Frames from the driver may have TCP data of more than a segment, up to NET_FRAME_MAX, and
+	 * the device completes their checksums: for a stack in a process, which takes them as they
+	 * are. There is no header before them. Not with @offload.
+	 */
+	bool long_frames;
 	u8 mac[NET_MAC];
 };
 

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "devices/net_sum.h"
 #include "devices/vq_worker.h"
 
 #define PCI_CLASS  0x020000
@@ -19,6 +20,7 @@
 #define HEADER	   sizeof(struct virtio_net_hdr_v1) /* 12: always so with VERSION_1 */
 #define ROUND	   256 /* frames of one direction before the other has its turn */
 #define MERGE_MAX  64  /* buffers for one frame; of 1500 bytes each, they hold the longest */
+#define HEAD_MAX   128 /* of a frame, up to the end of a checksum that is to be completed */
 #define F(n)	   (1ULL << VIRTIO_NET_F_##n)
 /* Offered if the backend offloads. */
 #define OFFLOADS                                                                                 \
@@ -49,7 +51,9 @@ struct virtio_net {
 	size_t rx_len;	 /* of the frame that waits, with its header; 0: none does */
 	struct vq_chain rx, tx;
 	struct virtio_net_hdr_v1 tx_header;
+	u8 tx_head[HEAD_MAX];
 	struct iovec tx_iov[1 + VIRTQUEUE_MAX];
+	unsigned tx_n; /* entries of tx_iov that go to the backend; 0: none, it is no frame */
 	u8 frame[HEADER + NET_FRAME_MAX]; /* the last one from the backend, behind its header */
 };
 
@@ -157,7 +161,8 @@ static bool net_receive(struct virtio_net *n, const struct vq_worker *w)
 	struct virtqueue *q = virtio_queue(n->v, RX);
 	int ret = 0;
 
-	if (!q || !net_link_is_up(n))
+	/* Woken up by a kick for frames to be sent, it asks for none. */
+	if (!q || !net_link_is_up(n) || (!n->rx_len && !vq_worker_own_ready(w)))
 		return true;
 	do {
 		virtqueue_listen(q, false);
@@ -181,13 +186,12 @@ static bool net_receive(struct virtio_net *n, const struct vq_worker *w)
 /* Sends the frame in n->tx_iov, or drops it; false: the backend takes none now. */
 static bool net_send_frame(struct virtio_net *n)
 {
-	unsigned skip = n->b.offload ? 0 : 1;
 	ssize_t done;
 
-	if (!n->tx.n_out)
+	if (!n->tx_n)
 		return true;
 	do {
-		done = writev(n->b.fd, n->tx_iov + skip, (int)(1 + n->tx.n_out - skip));
+		done = writev(n->b.fd, n->tx_iov, (int)n->tx_n);
 	} while (done < 0 && errno == EINTR);
 	if (done >= 0 || (errno != EAGAIN && errno != EPIPE && errno != ECONNRESET))
 		return true;
@@ -218,27 +222,58 @@ static bool net_header_is_good(const struct virtio_net *n, const struct virtio_n
 }
 
 /*
- * Splits the chain into header and frame. It becomes empty if it is no frame, or asks for an
- * offload that was not negotiated. The backend gets the copy of the header that was checked,
- * without the flags that are for a receiver only.
+ * Completes the checksum of the frame in n->tx, of @len bytes, in a copy of its head, which is
+ * taken off. Returns the head's length; 0: no protocol has its checksum that far behind.
+ */
+static size_t net_complete_checksum(struct virtio_net *n, u64 len)
+{
+	size_t start = n->tx_header.csum_start, at = start + n->tx_header.csum_offset;
+	struct net_sum sum = { 0 };
+	struct vq_chain *c = &n->tx;
+	u16 checksum;
+
+	if (at + sizeof(checksum) > HEAD_MAX)
+		return 0;
+	iov_read(c->iov, c->n_out, 0, n->tx_head, at + sizeof(checksum));
+	c->n_out = iov_cut(c->iov, c->n_out, at + sizeof(checksum), len);
+	net_sum_add(&sum, n->tx_head + start, at + sizeof(checksum) - start);
+	for (unsigned i = 0; i < c->n_out; i++)
+		net_sum_add(&sum, c->iov[i].iov_base, c->iov[i].iov_len);
+	checksum = net_sum_checksum(&sum);
+	memcpy(n->tx_head + at, &checksum, sizeof(checksum));
+	return at + sizeof(checksum);
+}
+
+/*
+ * Splits the chain into header and frame, and fills n->tx_iov. That stays empty if it is no frame,
+ * or asks for an offload that was not negotiated. The backend gets the copy of the header that was
+ * checked, without the flags that are for a receiver only.
  */
 static void net_check_frame(struct virtio_net *n)
 {
 	struct virtio_net_hdr_v1 *h = &n->tx_header;
 	struct vq_chain *c = &n->tx;
 	u64 len = c->out_len - HEADER;
+	size_t head;
 
+	n->tx_n = 0;
 	if (c->out_len < HEADER + NET_FRAME_MIN || len > NET_FRAME_MAX ||
 	    iov_read(c->iov, c->n_out, 0, h, sizeof(*h)) != sizeof(*h) ||
-	    (h->flags && !(n->features & F(CSUM))) || !net_header_is_good(n, h, len)) {
-		c->n_out = 0;
+	    (h->flags && !(n->features & F(CSUM))) || !net_header_is_good(n, h, len))
 		return;
-	}
 	h->flags &= VIRTIO_NET_HDR_F_NEEDS_CSUM;
 	h->num_buffers = 0;
 	c->n_out = iov_cut(c->iov, c->n_out, HEADER, len);
-	n->tx_iov[0] = (struct iovec){ h, HEADER };
-	memcpy(n->tx_iov + 1, c->iov, c->n_out * sizeof(c->iov[0]));
+	if (n->b.offload) {
+		n->tx_iov[n->tx_n++] = (struct iovec){ h, HEADER };
+	} else if (h->flags) {
+		head = net_complete_checksum(n, len);
+		if (!head)
+			return;
+		n->tx_iov[n->tx_n++] = (struct iovec){ n->tx_head, head };
+	}
+	memcpy(n->tx_iov + n->tx_n, c->iov, c->n_out * sizeof(c->iov[0]));
+	n->tx_n += c->n_out;
 }
 
 /*
@@ -375,7 +410,10 @@ int virtio_net_create(struct virtio_net **out, const struct net_backend *b)
 	n->type = (struct virtio_type){
 		.id = VIRTIO_ID_NET,
 		.class = PCI_CLASS,
-		.features = F(MAC) | F(STATUS) | (b->offload ? OFFLOADS : 0),
+		.features = F(MAC) | F(STATUS) |
+			    (b->offload	      ? OFFLOADS
+			     : b->long_frames ? F(CSUM) | F(HOST_TSO4)
+					      : 0),
 		.queues = 2,
 		.queue_size = QUEUE_SIZE,
 		.start = net_start,

@@ -15,12 +15,18 @@ struct vq_worker {
 	void *arg;
 	struct host_thread thread;
 	int wake;
-	bool stop; /* atomic */
+	bool own_ready; /* only the thread uses it */
+	bool stop;	/* atomic */
 };
 
 bool vq_worker_ending(const struct vq_worker *w)
 {
 	return __atomic_load_n(&w->stop, __ATOMIC_ACQUIRE);
+}
+
+bool vq_worker_own_ready(const struct vq_worker *w)
+{
+	return w->own_ready;
 }
 
 static void vq_worker_run(void *arg)
@@ -49,6 +55,9 @@ static void vq_worker_run(void *arg)
 		for (unsigned i = 0; i < kicks; i++)
 			if (p[i].revents)
 				virtio_kick_clear(p[i].fd);
+		w->own_ready = false;
+		for (unsigned i = kicks; i < n; i++)
+			w->own_ready |= p[i].revents != 0;
 	}
 }
 
@@ -70,6 +79,7 @@ int vq_worker_start(struct vq_worker **out, struct virtio *v, const struct vq_wo
 	w->v = v;
 	w->ops = ops;
 	w->arg = arg;
+	w->own_ready = true;
 	w->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	ret = w->wake < 0 ? -errno : 0;
 	w->thread = (struct host_thread){

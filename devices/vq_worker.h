@@ -36,6 +36,11 @@ int vq_worker_start(struct vq_worker **out, struct virtio *v, const struct vq_wo
 		    void *arg);
 /* Returns true if the thread is to end. On the worker's thread. */
 bool vq_worker_ending(const struct vq_worker *w);
+/*
+ * Returns true if a descriptor of the device's own was ready when the thread woke up, and before it
+ * has slept at all. On the worker's thread.
+ */
+bool vq_worker_own_ready(const struct vq_worker *w);
 /* Has serve() called soon. Any thread, between start and stop. */
 void vq_worker_wake(struct vq_worker *w);
 /* Ends the thread, waits for it, and frees @w. NULL allowed. */

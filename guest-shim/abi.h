@@ -14,7 +14,7 @@
  *   answers   one per frame, same index: the verdict and the strings to use
  *   arena     strings that the kernel keeps a pointer to (a device's name); live until undone
  *   mailbox   commands of the VMM, a linked driver image behind them
- *   pages     shadow entries and gate entries of all sessions; page 0 is the trap page (int3)
+ *   pages     entries of all drivers and sessions; page 0 is the trap page (int3)
  *
  * Doorbell. `out %al, $UMBRA_PORT` at one address in the gate page, called as a C function
  *   s64 doorbell(u64 op, u64 a, u64 b, u64 c, u64 d, u64 e)
@@ -37,14 +37,14 @@
 
 #include <linux/types.h>
 
-#define UMBRA_ABI_VERSION 5
+#define UMBRA_ABI_VERSION 6
 #define UMBRA_MAGIC	  0x61726276656d6d75ULL
 
 #define UMBRA_GPA	  0xc0000000ULL
 #define UMBRA_GPA_END	  0xe0000000ULL
 #define UMBRA_INFO_GPA	  (UMBRA_GPA + 0x00000000)
-#define UMBRA_INFO_SIZE	  0x10000
-#define UMBRA_GATE_GPA	  (UMBRA_GPA + 0x00010000)
+#define UMBRA_INFO_SIZE	  0x110000
+#define UMBRA_GATE_GPA	  (UMBRA_GPA + 0x00200000)
 #define UMBRA_GATE_SIZE	  0x1000
 #define UMBRA_FRAME_GPA	  (UMBRA_GPA + 0x01000000)
 #define UMBRA_ANSWER_GPA  (UMBRA_GPA + 0x02000000)
@@ -82,7 +82,7 @@ enum umbra_sym {
 	UMBRA_SYMS,
 };
 
-#define UMBRA_FN_MAX 448
+#define UMBRA_FN_MAX 16384 /* the catalogue's first, then others whose calls can be seen */
 
 /* Bits of umbra_fn.flags */
 #define UMBRA_FN_VARIADIC   0x0001
@@ -99,6 +99,8 @@ enum umbra_sym {
 #define UMBRA_HOW_RUN_PROGRAM	 6
 #define UMBRA_HOW_SET_UP_PROGRAM 7
 #define UMBRA_HOW_UNUSE_MM	 8
+/* Call it, then tell the VMM (UMBRA_OP_SEEN); no value of enum carry_out. */
+#define UMBRA_HOW_SEE 255
 
 /* How an argument carries a name; the values of enum name_form (policy/catalog.h). */
 #define UMBRA_FORM_NONE	       0
@@ -145,11 +147,12 @@ struct umbra_fn {
 	__u16 flags;
 	__u8 nargs; /* fixed arguments */
 	__u8 how;
+	__u8 texts;  /* with UMBRA_HOW_SEE: a bit for each argument that is a const char * */
 	__u8 clears; /* 1 + the argument that points to what is NULL after a failure; 0: none */
 	__u8 wide;   /* 1 + the argument that is a kobject above the name; 0: none is */
 	/* with FORM_FIELD_ARRAY: members to send besides, 8 bytes from each offset; 0: none */
 	__u32 peek_off[UMBRA_PEEKS];
-	__u8 pad[24];
+	__u8 pad[20];
 };
 
 struct umbra_info {
@@ -182,6 +185,8 @@ enum umbra_op {
 	UMBRA_OP_LOST, /* a: gate id. No frame was free; b: 1 if the call was refused */
 	/* a: sequence. The command's words were read: the mailbox is free, DONE follows */
 	UMBRA_OP_TAKEN,
+	/* a: frame, b: gate id, c: the real function's result. It was called, nobody decides */
+	UMBRA_OP_SEEN,
 	UMBRA_OP_GONE, /* the agent has ended: nobody carries out commands any more */
 };
 
@@ -190,13 +195,21 @@ enum umbra_op {
  * VMM can tell from others: a driver with a page of gate entries of its own, or a session's shadow
  * kernel.
  */
-#define UMBRA_ID_FN_BITS     12
+#define UMBRA_ID_FN_BITS     14
 #define UMBRA_ID(caller, fn) (((__u32)(caller) << UMBRA_ID_FN_BITS) | (fn))
 #define UMBRA_ID_FN(id)	     ((id) & ((1u << UMBRA_ID_FN_BITS) - 1))
 #define UMBRA_ID_CALLER(id)  ((id) >> UMBRA_ID_FN_BITS)
 #define UMBRA_CALLERS	     4096
-#define UMBRA_GATE_ENTRY     16 /* bytes per gate entry: one page per caller */
+#define UMBRA_GATE_ENTRY     16 /* bytes per gate entry of a page in a shadow's layout */
 #define UMBRA_GATES_PER_PAGE 256
+/*
+ * An entry of a driver's own, one for each function that it imports: 3 bytes of padding, then (the
+ * address that branches lead to) `jmp rel32`, whose displacement so is an aligned 32-bit word, then
+ * a gate entry. The VMM swaps the displacement while the guest runs.
+ */
+#define UMBRA_OWN_ENTRY	       24
+#define UMBRA_OWN_ENTRY_AT     3
+#define UMBRA_OWN_ENTRIES_PAGE 170 /* of a page */
 
 /* Pushed by the gate, in memory order; the six argument registers are a va_list's save area. */
 struct umbra_regs {
@@ -218,6 +231,7 @@ struct umbra_regs {
 #define UMBRA_FRAME_NESTED   0x10 /* interrupted another call between marshal and doorbell */
 
 #define UMBRA_NAME_MAX	  4096
+#define UMBRA_TEXT_MAX	  64
 #define UMBRA_COMMAND_MAX 16 /* TASK_COMM_LEN, with the NUL */
 
 /* Offsets and lengths (with the NUL) of strings are into data[]; length 0: absent. */
@@ -230,7 +244,7 @@ struct umbra_frame {
 	__u32 flags;
 	__u32 cpu;
 	__u64 args[UMBRA_ARGS];
-	__u64 old; /* FIELD_PTR: the field's value */
+	__u64 old; /* FIELD_PTR: the field's value; UMBRA_OP_SEEN: for how many ns it ran */
 	struct umbra_str name;
 	struct umbra_str cwd;
 	struct umbra_str root;
@@ -245,7 +259,9 @@ struct umbra_frame {
 	__u32 pid;
 	char command[UMBRA_COMMAND_MAX];
 	__u32 pad;
-	char data[UMBRA_FRAME_SIZE - 168];
+	/* UMBRA_OP_SEEN: what its arguments of umbra_fn.texts point to, at most UMBRA_TEXT_MAX */
+	struct umbra_str text[UMBRA_ARGS];
+	char data[UMBRA_FRAME_SIZE - 232];
 };
 
 /*
@@ -334,10 +350,11 @@ struct umbra_reply {
 _Static_assert(UMBRA_FN_MAX <= 1 << UMBRA_ID_FN_BITS, "a gate id names any function");
 _Static_assert(UMBRA_CALLERS <= 1 << (32 - UMBRA_ID_FN_BITS), "and any caller");
 _Static_assert(UMBRA_GATES_PER_PAGE *UMBRA_GATE_ENTRY == 4096, "gate entries fill a page");
+_Static_assert(UMBRA_OWN_ENTRIES_PAGE *UMBRA_OWN_ENTRY <= 4096, "own entries fit a page");
 _Static_assert(sizeof(struct umbra_frame) == UMBRA_FRAME_SIZE, "frame size");
 _Static_assert(sizeof(struct umbra_answer) == UMBRA_FRAME_SIZE, "answer size");
 _Static_assert(sizeof(struct umbra_fn) == 64, "descriptor size");
-_Static_assert(sizeof(struct umbra_info) <= UMBRA_INFO_SIZE, "info size");
+_Static_assert(sizeof(struct umbra_info) / 4096 < UMBRA_INFO_SIZE / 4096, "info size");
 _Static_assert(sizeof(struct umbra_mail) <= UMBRA_MAIL_PAYLOAD, "mail size");
 #endif
 

@@ -29,6 +29,22 @@ struct answer {
 	char *big;		 /* else */
 };
 
+/* shim_gate.c */
+
+/*
+ * Claims a frame; returns its number or -EBUSY. Preemption is off until shim_frame_release(): (G5)
+ * of vmm/gate/gate.h.
+ */
+int shim_frame_claim(void);
+void shim_frame_release(int i);
+/* Clears a frame that was claimed, and puts the call's arguments and its task into it. */
+void shim_frame_begin(struct umbra_frame *f, const struct shim_call *c);
+
+/* shim_see.c: carries out a call that is only seen; returns what the function does. */
+u64 call_see(struct shim_call *c);
+
+/* shim_carry.c */
+
 /* Calls the real function with the arguments of @c. */
 u64 call_real(const struct shim_call *c);
 /* Returns the value that a refused call returns, in the function's own convention. */

@@ -3,12 +3,14 @@
  * Handles a critical call in the guest: asks the VMM in a frame, then has its answer carried out.
  *
  *   umbra_gate_enter()                 from the gate page, in any context, hard interrupts included
+ *    call_see()                        one that nobody decides (shim_see.c), or
+ *    call_decided()
  *     call_ask()
- *       frame_claim()     ┐
- *       frame_marshal()   │ preemption is off, nothing sleeps: a CPU can hold
- *       doorbell CALL     │ UMBRA_CONTEXTS frames, so one is always free (abi.h)
- *       answer_take()     │
- *       frame_release()   ┘
+ *       shim_frame_claim()     ┐
+ *       frame_marshal()        │ preemption is off, nothing sleeps: a CPU can hold
+ *       doorbell CALL          │ UMBRA_CONTEXTS frames, so one is always free (abi.h)
+ *       answer_take()          │
+ *       shim_frame_release()   ┘
  *     call_carry_out()                 with a copy of the answer; may sleep as the driver may
  *       name_put_in_place()
  *       call_real(), or what call_in_root() or program_set_up() do in its place
@@ -30,11 +32,7 @@
 
 #include "shim_call.h"
 
-/*
- * Claims a frame; returns its number or -EBUSY. Preemption is off until frame_release(): (G5) of
- * vmm/gate/gate.h.
- */
-static int frame_claim(void)
+int shim_frame_claim(void)
 {
 	unsigned int i;
 
@@ -43,7 +41,7 @@ static int frame_claim(void)
 	return -EBUSY;
 }
 
-static void frame_release(int i)
+void shim_frame_release(int i)
 {
 	clear_bit_unlock(i, umbra.busy);
 }
@@ -223,10 +221,8 @@ static void frame_put_name(struct umbra_frame *f, const struct shim_call *c,
 		f->flags |= UMBRA_FRAME_WIDE;
 }
 
-static void frame_marshal(struct umbra_frame *f, struct shim_call *c, const struct umbra_regs *regs)
+void shim_frame_begin(struct umbra_frame *f, const struct shim_call *c)
 {
-	const struct umbra_fn *fn = c->fn;
-
 	memset(f, 0, offsetof(struct umbra_frame, data));
 	f->cpu = raw_smp_processor_id();
 	WRITE_ONCE(f->marshalling, 1);
@@ -239,6 +235,13 @@ static void frame_marshal(struct umbra_frame *f, struct shim_call *c, const stru
 		memcpy(f->command, current->comm, sizeof(f->command));
 	}
 	memcpy(f->args, c->arg, sizeof(f->args));
+}
+
+static void frame_marshal(struct umbra_frame *f, struct shim_call *c, const struct umbra_regs *regs)
+{
+	const struct umbra_fn *fn = c->fn;
+
+	shim_frame_begin(f, c);
 	frame_put_name(f, c, regs);
 	if (fn->flags & UMBRA_FN_HAS_STRVEC && fn->strvec_arg < 6)
 		frame_put_strvec(f, c->arg[fn->strvec_arg]);
@@ -288,7 +291,7 @@ static s64 call_ask_once(struct shim_call *c, const struct umbra_regs *regs, u64
 	int i;
 
 	preempt_disable();
-	i = frame_claim();
+	i = shim_frame_claim();
 	if (i < 0) {
 		preempt_enable();
 		umbra.doorbell(UMBRA_OP_LOST, c->id, c->fn->refusal != UMBRA_REFUSE_NEVER, 0, 0, 0);
@@ -307,7 +310,7 @@ static s64 call_ask_once(struct shim_call *c, const struct umbra_regs *regs, u64
 		ret = -ENOMEM;
 	}
 	*cookie = a->cookie;
-	frame_release(i);
+	shim_frame_release(i);
 	preempt_enable();
 	return ret;
 }
@@ -332,15 +335,47 @@ static s64 call_ask(struct shim_call *c, const struct umbra_regs *regs, struct a
 	}
 }
 
-u64 umbra_gate_enter(struct umbra_regs *regs)
+/* Asks about a call and carries the answer out; apart, since the answer takes stack. */
+static noinline u64 call_decided(struct shim_call *c, const struct umbra_regs *regs)
 {
-	const struct umbra_fn *fn = &umbra.info->fns[UMBRA_ID_FN(regs->id)];
-	struct shim_call c = { .fn = fn, .id = regs->id };
+	const struct umbra_fn *fn = c->fn;
 	struct answer a;
 	s64 err;
 	u64 ret;
 
 	a.big = NULL;
+	/* The references are taken and given back where one may sleep. */
+	if (fn->flags & UMBRA_FN_IS_PATH && c->can_sleep)
+		shim_place_get(&c->place);
+	err = call_ask(c, regs, &a);
+	shim_place_release(&c->place);
+	/* The put of a name that the host could not lead is left out: a reference too much. */
+	if (err && fn->refusal == UMBRA_REFUSE_NEVER)
+		return fn->form == UMBRA_FORM_STRING ? 0 : call_real(c);
+	if (err)
+		return call_refuse(c, -err);
+	switch (a.verdict) {
+	case UMBRA_PASS:
+	case UMBRA_REWRITE:
+		ret = call_carry_out(c, &a);
+		break;
+	case UMBRA_EMULATE:
+		ret = a.value;
+		break;
+	case UMBRA_DENY:
+	default:
+		ret = call_refuse(c, a.error ? a.error : EPERM);
+		break;
+	}
+	kfree(a.big);
+	return ret;
+}
+
+u64 umbra_gate_enter(struct umbra_regs *regs)
+{
+	const struct umbra_fn *fn = &umbra.info->fns[UMBRA_ID_FN(regs->id)];
+	struct shim_call c = { .fn = fn, .id = regs->id };
+
 	c.can_sleep = !in_atomic() && !irqs_disabled();
 	memcpy(c.arg, regs->arg, sizeof(regs->arg));
 	/* The kernel's function is another one than the catalogue's (vmm/gate/info_page.c). */
@@ -349,30 +384,5 @@ u64 umbra_gate_enter(struct umbra_regs *regs)
 	/* the driver's arguments on its stack, or any bytes at the top of one: always mapped */
 	if (fn->nargs > 6 || fn->flags & UMBRA_FN_VARIADIC)
 		memcpy(c.arg + 6, regs->stack, sizeof(c.arg) - sizeof(regs->arg));
-
-	/* The references are taken and given back where one may sleep. */
-	if (fn->flags & UMBRA_FN_IS_PATH && c.can_sleep)
-		shim_place_get(&c.place);
-	err = call_ask(&c, regs, &a);
-	shim_place_release(&c.place);
-	/* The put of a name that the host could not lead is left out: a reference too much. */
-	if (err && fn->refusal == UMBRA_REFUSE_NEVER)
-		return fn->form == UMBRA_FORM_STRING ? 0 : call_real(&c);
-	if (err)
-		return call_refuse(&c, -err);
-	switch (a.verdict) {
-	case UMBRA_PASS:
-	case UMBRA_REWRITE:
-		ret = call_carry_out(&c, &a);
-		break;
-	case UMBRA_EMULATE:
-		ret = a.value;
-		break;
-	case UMBRA_DENY:
-	default:
-		ret = call_refuse(&c, a.error ? a.error : EPERM);
-		break;
-	}
-	kfree(a.big);
-	return ret;
+	return fn->how == UMBRA_HOW_SEE ? call_see(&c) : call_decided(&c, regs);
 }

@@ -38,14 +38,16 @@ static int parse_default(struct parse *ps, config_setting_t *st, struct policy_s
 
 static int parse_session(struct parse *ps, config_setting_t *st, struct policy_session *s)
 {
-	static const char *const keys[] = { "files",	"names",  "functions",
-					    "critical", "permit", "default" };
+	static const char *const keys[] = { "files",  "names",	 "functions", "critical",
+					    "permit", "default", "layout",    "trace" };
 	int ret = session_name(ps, st, s);
 
 	if (!ret)
 		ret = value_group(ps, st, keys, ARRAY_SIZE(keys));
 	if (!ret)
 		ret = parse_default(ps, st, s);
+	if (!ret)
+		ret = parse_layout(ps, st, s);
 	if (!ret)
 		ret = parse_critical(ps, st, s);
 	if (!ret)
@@ -56,6 +58,8 @@ static int parse_session(struct parse *ps, config_setting_t *st, struct policy_s
 		ret = parse_functions(ps, st, s);
 	if (!ret)
 		ret = parse_permit(ps, st, s);
+	if (!ret)
+		ret = parse_trace(ps, st, s);
 	return ret;
 }
 

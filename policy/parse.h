@@ -12,8 +12,10 @@
 /* Each returns 0, or -errno with a line in @ps->e. */
 int parse_files(struct parse *ps, config_setting_t *session, struct policy_session *s);
 int parse_functions(struct parse *ps, config_setting_t *session, struct policy_session *s);
+int parse_layout(struct parse *ps, config_setting_t *session, struct policy_session *s);
 int parse_names(struct parse *ps, config_setting_t *session, struct policy_session *s);
 int parse_critical(struct parse *ps, config_setting_t *session, struct policy_session *s);
+int parse_trace(struct parse *ps, config_setting_t *session, struct policy_session *s);
 int parse_permit(struct parse *ps, config_setting_t *session, struct policy_session *s);
 
 /* Gives the text of a rule, "files[3] at demo.policy:12", in the policy's pool. */

@@ -264,6 +264,50 @@ int parse_functions(struct parse *ps, config_setting_t *session, struct policy_s
 	return 0;
 }
 
+/* Each is tried for each import of a driver, and for each call that is seen. */
+#define TRACES_MAX  64
+#define TRACE_BYTES 64
+
+int parse_trace(struct parse *ps, config_setting_t *session, struct policy_session *s)
+{
+	config_setting_t *list = config_setting_get_member(session, "trace");
+	char why[PATTERN_WHY];
+	size_t n;
+	int ret;
+
+	if (!list)
+		return 0;
+	ret = rules_begin_list(ps, list, "functions, or patterns of functions", &n);
+	if (ret)
+		return ret;
+	if (n > TRACES_MAX)
+		return value_error(ps, list, "expected at most %d patterns, found %zu", TRACES_MAX,
+				   n);
+	s->traces = pool_alloc(&ps->p->pool, n, sizeof(*s->traces));
+	if (!s->traces)
+		return value_nomem(ps);
+	for (size_t i = 0; i < n; i++) {
+		config_setting_t *st = config_setting_get_elem(list, (unsigned)i);
+		struct trace_line *t = &s->traces[i];
+		const char *text;
+
+		ret = value_string(ps, st, "a function or a pattern of functions", &text);
+		if (!ret)
+			ret = value_copy(ps, text, &t->pattern);
+		if (!ret)
+			ret = parse_rule_text(ps, st, "trace", (int)i, &t->rule);
+		if (ret)
+			return ret;
+		if (!*text || strlen(text) > TRACE_BYTES)
+			return value_error(ps, st, "expected a pattern of 1 to %d bytes",
+					   TRACE_BYTES);
+		if (!pattern_can_match_symbol(text, why))
+			return value_error(ps, st, "%s", why);
+	}
+	s->n_traces = n;
+	return 0;
+}
+
 int parse_permit(struct parse *ps, config_setting_t *session, struct policy_session *s)
 {
 	config_setting_t *list = config_setting_get_member(session, "permit");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Parses the sections that shape a session as a whole: names and critical. */
+/* Parses the sections that shape a session as a whole: layout, names and critical. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -34,6 +34,17 @@ static const struct {
 
 /* The template of all spaces that have none of their own, but for firmware's: these are files. */
 #define OTHER_KEY "other"
+
+int parse_layout(struct parse *ps, config_setting_t *session, struct policy_session *s)
+{
+	static const struct keyword words[] = { { "dense", LAYOUT_DENSE },
+						{ "same", LAYOUT_SAME } };
+	int value = LAYOUT_DENSE, ret;
+
+	ret = value_keyword(ps, session, "layout", words, ARRAY_SIZE(words), &value);
+	s->layout = (enum session_layout)value;
+	return ret;
+}
 
 static int parse_template(struct parse *ps, config_setting_t *st, enum name_space space,
 			  struct name_template *t)

@@ -35,8 +35,22 @@ size_t policy_session_count(const struct policy *p);
 const struct policy_session *policy_session_at(const struct policy *p, size_t i);
 const char *policy_session_name(const struct policy_session *s);
 
+/* How the entries of a session's drivers are laid out in the guest. */
+enum session_layout {
+	LAYOUT_DENSE, /* each driver has entries for what it imports, and nothing else */
+	LAYOUT_SAME,  /* all share a shadow, page for page as the kernel's text: the patent's */
+};
+
+enum session_layout policy_layout(const struct policy_session *s);
 /* Returns true if the calls of function SYMBOL come to the host PVM in this session. */
 bool policy_critical(const struct policy_session *s, const char *symbol);
+/* Does the same for a function of the catalogue. */
+bool policy_critical_fn(const struct policy_session *s, const struct catalog_fn *fn);
+/*
+ * Returns the line of the policy by which calls of SYMBOL are seen, "trace[0] at demo.policy:7",
+ * which lives as long as the policy; NULL: they are not.
+ */
+const char *policy_traced(const struct policy_session *s, const char *symbol);
 /* Returns true if SYMBOL may be linked straight to the real kernel or to a real module. */
 bool policy_permitted(const struct policy_session *s, const char *symbol);
 
@@ -95,9 +109,12 @@ struct policy_request {
 	unsigned vcpu;
 	u32 pid;
 	const char *command; /* or NULL */
-	bool by_user;	     /* a user of the guest chose the name, not the driver */
-	bool too_long;	     /* the name did not fit REQUEST_NAME_MAX */
-	bool atomic;	     /* made where one cannot sleep */
+	/* Of a call that is seen when it has returned, as text; or NULL. */
+	const char *call, *result;
+	u64 duration_ns;
+	bool by_user;  /* a user of the guest chose the name, not the driver */
+	bool too_long; /* the name did not fit REQUEST_NAME_MAX */
+	bool atomic;   /* made where one cannot sleep */
 };
 
 struct decision {

@@ -48,6 +48,12 @@ struct permit {
 	bool exact;
 };
 
+/* One line of `trace`. */
+struct trace_line {
+	const char *pattern;
+	const char *rule;
+};
+
 /* One line of `names`: the text before and behind the name asked for. */
 struct name_template {
 	const char *before; /* NULL: none given */
@@ -65,8 +71,11 @@ struct policy_session {
 	struct index rule_index; /* tag: catalog_index() or FN_ANY; key: literal begin of match */
 	struct permit *permits;
 	struct index permit_index;
+	struct trace_line *traces;
+	size_t n_traces;
 	struct name_template names[POLICY_SPACES];
 	bool not_critical[CATALOG_MAX];
+	enum session_layout layout;
 	bool default_pass;
 	const char *default_rule;
 };

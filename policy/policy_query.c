@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Answers questions about a loaded policy: its sessions, and which functions are critical or
+ * Answers questions about a loaded policy: its sessions, and which functions are critical, seen or
  * permitted.
  */
 #include <string.h>
@@ -31,11 +31,29 @@ const char *policy_session_name(const struct policy_session *s)
 	return s->name;
 }
 
+enum session_layout policy_layout(const struct policy_session *s)
+{
+	return s->layout;
+}
+
 bool policy_critical(const struct policy_session *s, const char *symbol)
 {
 	const struct catalog_fn *fn = catalog_find(symbol);
 
-	return fn && !s->not_critical[catalog_index(fn)];
+	return fn && policy_critical_fn(s, fn);
+}
+
+bool policy_critical_fn(const struct policy_session *s, const struct catalog_fn *fn)
+{
+	return !s->not_critical[catalog_index(fn)];
+}
+
+const char *policy_traced(const struct policy_session *s, const char *symbol)
+{
+	for (size_t i = 0; i < s->n_traces; i++)
+		if (glob_match(s->traces[i].pattern, symbol))
+			return s->traces[i].rule;
+	return NULL;
 }
 
 bool policy_permitted(const struct policy_session *s, const char *symbol)

@@ -1,24 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * Keeps the rows in memory and writes the lines of the file.
- *
- * Each line is one write(2) to a file opened for appending: a kill between two lines leaves whole
- * lines, and nothing is buffered here that the guest could outrun. If a write falls short (disk
- * full), the fragment is closed by a newline before the next line, and a reader counts it as damage
- * instead of taking it and its successor for one line.
- *
- * The file has a lock of its own, since a write takes as long as its storage does: only threads
- * that may wait take `write_lock`, and none of them holds `lock` then, which the event loop takes.
- */
+/* Keeps the rows of the record in memory, and makes the lines of its file (record_file.c). */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/fnv.h"
 #include "policy/record_int.h"
 
@@ -35,6 +22,7 @@ int record_new(struct record **out)
 	r->buckets = calloc(BUCKETS, sizeof(*r->buckets));
 	pthread_mutex_init(&r->lock, NULL);
 	pthread_mutex_init(&r->write_lock, NULL);
+	record_queue_init(&r->queue);
 	if (!r->rows || !r->buckets) {
 		record_free(r);
 		return -ENOMEM;
@@ -53,116 +41,17 @@ void record_free(struct record *r)
 {
 	if (!r)
 		return;
-	if (r->fd >= 0)
-		close(r->fd);
+	for (unsigned i = 0; i < r->n_files; i++)
+		close(r->fds[i]);
 	pthread_mutex_destroy(&r->lock);
 	pthread_mutex_destroy(&r->write_lock);
+	record_queue_free(&r->queue);
 	pool_free(&r->pool);
 	free(r->rows);
 	free(r->buckets);
 	free(r->path);
+	free(r->batch);
 	free(r);
-}
-
-/*
- * Opens a new file, or a device that is there for output. Does not open an existing file, which may
- * be the record of an earlier run, and makes none through a symbolic link that somebody else put
- * there.
- */
-static int record_open_file(const char *path, struct err *e)
-{
-	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	struct stat st;
-
-	if (fd >= 0)
-		return fd;
-	if (errno != EEXIST)
-		return err_set(e, -errno, "%s: cannot create: %s", path, strerror(errno));
-	if (!stat(path, &st) && S_ISCHR(st.st_mode)) {
-		/*
-		 * O_NONBLOCK: a terminal that is stopped (Ctrl-S) is a record that cannot be
-		 * written, and no vCPU waits until somebody lets it go on.
-		 */
-		fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-		if (fd >= 0)
-			return fd;
-		return err_set(e, -errno, "%s: cannot open: %s", path, strerror(errno));
-	}
-	return err_set(e, -EEXIST,
-		       "%s: exists already; a record is never overwritten, choose another name",
-		       path);
-}
-
-int record_create(struct record **out, const char *path, struct err *e)
-{
-	struct record *r;
-	int ret = record_new(&r);
-
-	if (ret)
-		return err_set(e, ret, "out of memory");
-	if (path) {
-		r->path = strdup(path);
-		r->fd = r->path ? record_open_file(path, e) : err_set(e, -ENOMEM, "out of memory");
-		if (r->fd < 0) {
-			ret = r->fd;
-			record_free(r);
-			return ret;
-		}
-	}
-	*out = r;
-	return 0;
-}
-
-void record_finish(struct record *r)
-{
-	int error = 0;
-
-	if (r->fd < 0)
-		return;
-	pthread_mutex_lock(&r->write_lock);
-	__atomic_store_n(&r->busy_since, now_ms(), __ATOMIC_RELEASE);
-	/* A character device cannot be flushed, and need not be. */
-	if (r->written && fsync(r->fd) && errno != EINVAL && errno != EROFS)
-		error = errno;
-	if (close(r->fd) && errno != EINTR && !error)
-		error = errno;
-	r->fd = -1;
-	r->error = r->error ? r->error : error;
-	__atomic_store_n(&r->busy_since, 0, __ATOMIC_RELEASE);
-	pthread_mutex_unlock(&r->write_lock);
-}
-
-int record_close(struct record *r, struct err *e)
-{
-	int ret = 0;
-
-	if (!r)
-		return 0;
-	record_finish(r);
-	if (r->no_memory && !r->error)
-		r->error = ENOMEM;
-	if (r->error)
-		ret = err_set(e, -r->error, "%s: the record is not complete: %s", r->path,
-			      strerror(r->error));
-	record_free(r);
-	return ret;
-}
-
-bool record_is_open(const struct record *r)
-{
-	return r->fd >= 0;
-}
-
-bool record_is_unwritten(const struct record *r)
-{
-	return r->fd < 0 || !__atomic_load_n(&r->written, __ATOMIC_ACQUIRE);
-}
-
-s64 record_held_ms(const struct record *r)
-{
-	s64 since = __atomic_load_n(&r->busy_since, __ATOMIC_ACQUIRE);
-
-	return since ? now_ms() - since + 1 : 0;
 }
 
 static u64 hash_string(u64 h, const char *s)
@@ -313,64 +202,24 @@ void record_count(struct record *r, const struct record_entry *entry)
 	*head = ++r->n_rows;
 }
 
-/* Writes all of @buf. 0 or -errno. The caller holds write_lock. */
-static int record_write_all(struct record *r, const char *buf, size_t len)
+int record_add_entry(struct record *r, const struct record_entry *entry, struct record_line *line)
 {
-	size_t left = len;
-	ssize_t n;
+	bool keep = line->keep;
 
-	while (left) {
-		n = write(r->fd, buf, left);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0) {
-			r->torn = r->torn || left != len;
-			return n < 0 ? -errno : -ENOSPC;
-		}
-		buf += n;
-		left -= (size_t)n;
-	}
-	r->torn = false;
-	return 0;
-}
-
-int record_write(struct record *r, struct record_line *line)
-{
-	/* The line begins with a newline, for a fragment that lies before it. */
-	size_t skip = 1;
-	int ret;
-
-	if (!line->len)
-		return 0;
-	pthread_mutex_lock(&r->write_lock);
-	__atomic_store_n(&r->busy_since, now_ms(), __ATOMIC_RELEASE);
-	__atomic_store_n(&r->written, true, __ATOMIC_RELEASE);
-	skip -= r->torn;
-	ret = record_write_all(r, line->buf + skip, line->len - skip);
-	if (ret && !r->error)
-		r->error = -ret;
-	__atomic_store_n(&r->busy_since, 0, __ATOMIC_RELEASE);
-	pthread_mutex_unlock(&r->write_lock);
-	line_free(line);
-	return ret;
-}
-
-/* Counts @entry, and makes the line of the file, if there is one. -ENOMEM: there is no line. */
-static int entry_add(struct record *r, const struct record_entry *entry, struct record_line *line)
-{
 	pthread_mutex_lock(&r->lock);
 	record_count(r, entry);
 	pthread_mutex_unlock(&r->lock);
 	if (!r->path)
 		return 0;
-	line_add(line, "\n", 1);
+	line->time_ns = entry->time_ns;
+	line->ring = record_queue_ring(&r->queue, entry->session);
 	record_json(line, entry, 0, 0);
 	line_add(line, "\n", 1);
 	if (!line->failed)
 		return 0;
+	record_queue_lose(&r->queue, line);
 	line_free(line);
-	__atomic_store_n(&r->no_memory, true, __ATOMIC_RELEASE);
-	return -ENOMEM;
+	return keep ? -ENOMEM : 0;
 }
 
 int record_add(struct record *r, const struct record_call *call, struct record_line *line)
@@ -413,19 +262,7 @@ int record_add(struct record *r, const struct record_call *call, struct record_l
 	} else if (req->name && d->verdict != VERDICT_PENDING) {
 		e.used = d->name;
 	}
-	return entry_add(r, &e, line);
-}
-
-int record_event(struct record *r, u64 time_ns, const char *kind, const char *text)
-{
-	struct record_entry e = {
-		.time_ns = time_ns,
-		.function = kind,
-		.asked = text,
-		.event = true,
-	};
-	struct record_line line = { .buf = NULL };
-	int ret = entry_add(r, &e, &line);
-
-	return ret ? ret : record_write(r, &line);
+	line->keep = call->first || d->verdict == VERDICT_DENY;
+	line->may_wait = !req->atomic;
+	return record_add_entry(r, &e, line);
 }

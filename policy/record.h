@@ -2,25 +2,48 @@
 /*
  * The record: lists and counts the requests of drivers. Every decision goes in; repeats of one call
  * by one driver are one row with a count. With a file (--record) every single request is also a
- * line of JSON there, written before the answer reaches the guest, so that the file survives the
- * guest's and the VMM's death.
+ * line of JSON there.
  *
- * That takes as long as the file's storage does, perhaps for ever. So it has two halves, both for
- * any vCPU's thread: record_add() counts and makes the line, and waits for nobody; record_write()
- * writes it, and is called by the same thread when that holds no lock that the event loop may take.
- * The thread that made a line writes it, rather than one for all lines: a recorded call costs no
- * change of threads, a failure is its own, and there are at most as many lines as vCPUs. Printing
- * and counting do not wait for a write.
+ * A file takes as long as its storage does, perhaps for ever, so a thread of its own writes it
+ * (record_run()). A vCPU's thread counts the request and makes its line in record_add(), which
+ * waits for nobody, and puts it into its session's queue in record_write(), when it holds no lock
+ * that the event loop may take. A recorded call so costs a copy of its line, and no system call as
+ * long as lines come: the thread lets them gather for RECORD_GATHER_MS, and writes many by one
+ * write(2). What that costs is the last moment before a kill of the VMM, whose lines are lost;
+ * before, each line was written by the call that it is about. An end of the guest loses none.
+ *
+ * Queues are bounded, each session has its own, and none takes room from another. When a queue is
+ * full, its lines are counted, and a line of its own tells how many are missing, where they would
+ * stand. Some lines are kept (record_line.keep): refusals, the first call of each function by each
+ * driver, and events. For a line that is kept the caller waits until the queue has room, if its
+ * task may sleep, as long as the file takes lines and answers within RECORD_WAIT_MS, and no pause
+ * or end of the guest wants the vCPU back (record_owner.stay). Otherwise it gets a part of the
+ * queue that other lines cannot have. Only when that is full too, with a file that has stopped to
+ * take lines or a flood of refusals from where none may sleep, one that is to be kept is lost, and
+ * counted: record_write() then says so. The caller refuses a first call (EIO), so that whatever a
+ * driver does for the first time is in the record or does not happen; a refusal stays one. Calls of
+ * a kind that the record has go on: a full disk ends nothing.
+ *
+ * Lines of one session are in the order of their calls, and those of all sessions in the order in
+ * which they were put. A file that refuses (disk full, quota, limit, error) is tried again every
+ * RECORD_RETRY_MS, from the very byte that it did not take: no line is torn by it. The owner hears
+ * of it at once.
+ *
+ * Without that thread (a start that fails, no memory for one) record_write() writes itself.
  *
  * Memory is bounded though a guest chooses the names: after RECORD_ROWS different rows (or
  * RECORD_TEXT bytes of names) requests that need a new row are only counted, and the count is
- * shown. The file keeps all of them.
+ * shown. The file does not know that bound.
  *
  * A line of the file, with all keys always present and null where there is nothing:
  *   {"time_ns":1,"session":"a","driver":"lime","function":"filp_open","vcpu":0,"pid":77,
  *    "command":"insmod","args":["0x..."],"asked":"/x","argv":null,"used":"/data/a/x",
  *    "verdict":"rewrite","error":null,"rule":"..."}
  * or {"time_ns":1,"event":"doorbell refused","text":"..."}
+ * A call that was seen by a line of `trace` has "call" (its arguments), "result" and "duration_ns"
+ * besides, and was over when its line was made.
+ * or, for lines of a session that are missing,
+ *   {"time_ns":1,"event":"lines lost","session":"a","text":"...","lost":12}
  * "pid" and "command" are the task's that called, by the guest's word (0 and null: an interrupt's
  * handler did); the rest is the host's.
  * Names in Linux are bytes and JSON is UTF-8: a byte 0xNN that is no part of valid UTF-8 is written
@@ -33,13 +56,18 @@
 #include <stdio.h>
 
 #include "policy/policy.h"
+#include "policy/record_line.h"
 
 #define RECORD_ROWS 16384
 #define RECORD_TEXT (32u << 20)
-/* Each of the first RECORD_SESSIONS sessions has so much for itself, whatever the others ask. */
-#define RECORD_SESSIONS 64
+/* Each of the first RECORD_SESSIONS sessions has so much for itself, whatever others ask. */
 #define RECORD_ROWS_OWN 64
 #define RECORD_TEXT_OWN (64u << 10)
+
+/* A system call that takes longer has the file count as one that takes no line at present. */
+#define RECORD_WAIT_MS 1000
+/* After this time a file that has refused is tried again. */
+#define RECORD_RETRY_MS 1000
 
 struct record;
 
@@ -48,16 +76,70 @@ struct record;
  * file is not overwritten: -EEXIST; a character device (a terminal) is written to.
  */
 int record_create(struct record **out, const char *path, struct err *e);
+
 /*
- * Flushes and closes the file, if there is one, and keeps the error for record_close(). It takes as
- * long as the storage does; any thread, when nobody writes any more.
+ * Has a regular file get @size bytes at most, RECORD_SIZE_MIN or more; then lines go on in PATH.1
+ * to PATH.@keep and in PATH again, in turn, each of which is emptied first. All are opened here,
+ * since a confined VMM opens and renames nothing: they are made, or there already with nothing in
+ * them. In a directory of its own a record of so many files could be renamed as logrotate(8) does
+ * it, by a descriptor of the directory; then a VMM that is taken over could remove and make what
+ * it likes there. @keep: 1 to RECORD_KEEP_MAX. Before the first line. -errno.
+ */
+#define RECORD_SIZE_MIN (1u << 20)
+#define RECORD_KEEP_MAX 9
+int record_rotate(struct record *r, u64 size, unsigned keep, struct err *e);
+
+/* Whose record it is; all may be NULL. */
+struct record_owner {
+	/* May a vCPU's thread wait on for its line? Any thread; takes no lock that is held then. */
+	bool (*stay)(void *arg);
+	/*
+	 * Told when the file takes no line any more, with why (positive), and at 0 when it does
+	 * again, with how many lines have been lost so far. On the thread that writes.
+	 */
+	void (*refused)(void *arg, int error, u64 lost);
+	/*
+	 * Told now and then that lines are lost, @lost so far, for want of room: the file is slower
+	 * than the drivers, or has stopped. On the thread that has had one.
+	 */
+	void (*lost)(void *arg, u64 lost);
+	void *arg;
+};
+
+/* Sets the owner, before the first line. */
+void record_set_owner(struct record *r, const struct record_owner *o);
+/*
+ * Says that a thread for record_run() is about to be made, or @yes false: that there is none after
+ * all. Before the first line, or when no thread waits for the record.
+ */
+void record_expect_thread(struct record *r, bool yes);
+/* Writes the lines, on a thread of its own, until record_finish(). @arg: the record. */
+void record_run(void *arg);
+/*
+ * Waits until all lines are in the file or it refuses them, as long as the storage takes. Any
+ * thread but that of record_run().
+ */
+void record_sync(struct record *r);
+/*
+ * Has the lines written, flushes and closes the file, if there is one, and keeps the error for
+ * record_close(). It takes as long as the storage does; any thread but that of record_run(), which
+ * returns; when nobody adds a line any more.
  */
 void record_finish(struct record *r);
 /*
- * Frees the record, after record_finish() if that was not called; -errno if something could not be
- * written at any time (disk full).
+ * Frees the record, after record_finish() if that was not called; -errno if lines are missing in
+ * the file and it does not tell.
  */
 int record_close(struct record *r, struct err *e);
+
+/* How the file is. */
+struct record_status {
+	u64 lost;  /* lines */
+	int error; /* why it takes nothing at present, positive; 0: it does */
+};
+
+/* Any thread. */
+void record_status(struct record *r, struct record_status *out);
 
 /* One request of a driver, @time_ns after the guest's start, and what was decided. */
 struct record_call {
@@ -66,28 +148,23 @@ struct record_call {
 	const char *driver;
 	const struct policy_request *req;
 	const struct decision *d;
-};
-
-/* A line that is to be written. Zeroed by its owner; the rest is the record's. */
-struct record_line {
-	char *buf;
-	size_t len, size;
-	bool failed; /* memory ran out */
+	bool first; /* of this function by this driver */
 };
 
 /*
  * Adds a request, and makes its line: @line->len is 0 if none is to be written, since there is no
- * file or the decision's rule says record = false and the request is only counted. -ENOMEM.
+ * file or the decision's rule says record = false and the request is only counted. -ENOMEM: there
+ * is no memory for a line that is kept; another one counts as lost.
  */
 int record_add(struct record *r, const struct record_call *call, struct record_line *line);
 /*
- * Writes the line that record_add() made, and frees it. -errno if that failed: the caller then
- * refuses the request rather than lose it silently.
+ * Puts the line that record_add() made into its queue, and frees it. -errno: it is one that is
+ * kept, and is lost; the caller then refuses the request rather than lose it silently.
  */
 int record_write(struct record *r, struct record_line *line);
 /*
- * Adds an event that is not a call: "doorbell refused", "blocked write", with a text, and writes it
- * as record_write() does.
+ * Adds an event that is not a call: "doorbell refused", "blocked write", with a text, and puts it
+ * as record_write() does, without a wait.
  */
 int record_event(struct record *r, u64 time_ns, const char *kind, const char *text);
 
@@ -96,18 +173,22 @@ int record_event(struct record *r, u64 time_ns, const char *kind, const char *te
  * under way; 0: none is. Any thread.
  */
 s64 record_held_ms(const struct record *r);
+/* Returns true if requests become lines of a file. Any thread. */
+bool record_has_lines(const struct record *r);
 /* Returns true if there is a file that record_finish() is to close, which may wait. Main thread. */
 bool record_is_open(const struct record *r);
 /* Returns true if record_finish() has nothing to flush. */
 bool record_is_unwritten(const struct record *r);
 
 /*
- * Prints the table for people (columns fit @width; 0: no limit; colour if @colour), or JSON. In the
- * table control characters and the like are escaped: names come from the guest and go to a
- * terminal. -ENOMEM; whether @to has taken all is for the caller to see (ferror(3)).
+ * Prints the table for people (columns are wrapped at @width; 0: no limit; colour if @colour), or
+ * JSON. In the table control characters and the like are escaped: names come from the guest and go
+ * to a terminal. -ENOMEM; whether @to has taken all is for the caller to see (ferror(3)).
  */
 int record_print(struct record *r, FILE *to, unsigned width, bool colour);
 int record_print_json(struct record *r, FILE *to);
+/* Prints what record_print() says below its rows: how many there are, and what is missing. */
+int record_print_sums(struct record *r, FILE *to);
 
 /* The entries to keep of a file; each a pattern as of fnmatch(3), or NULL for everything. */
 struct record_filter {
@@ -123,10 +204,31 @@ struct record_filter {
  */
 int record_read(struct record **out, const char *path, struct err *e);
 /*
- * Does the same, but keeps only requests that fit @f. Lines that are no requests are counted and
- * reported.
+ * Does the same with all files of @paths, which NULL ends, but keeps only requests that fit @f.
+ * Lines that are no requests are counted and reported.
  */
-int record_read_some(struct record **out, const char *path, const struct record_filter *f,
+int record_read_some(struct record **out, const char *const *paths, const struct record_filter *f,
 		     struct err *e);
+
+/* What is done with a file that still grows. */
+struct record_follow {
+	FILE *to;	/* each request is a line here, or with @json an object */
+	unsigned width; /* as record_print() has it */
+	bool colour, json;
+	/*
+	 * Called at the end of the file, a regular one, when all that it has is printed: waits for
+	 * a moment. False: that was all.
+	 */
+	bool (*wait)(void *arg);
+	void *arg;
+};
+
+/*
+ * Prints the requests that fit @f, one after the other as they are in the file, and counts them
+ * into a memory record, until @what->wait() says so, or of a pipe until that ends. A file that gets
+ * shorter is read from its start again. Whether @what->to has taken all is for the caller to see.
+ */
+int record_follow(struct record **out, const char *const *paths, const struct record_filter *f,
+		  const struct record_follow *what, struct err *e);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Shares the inside of the record among its files: rows, and the text forms of a request. */
+/* Shares the inside of the record among its files: rows, and the file. */
 #ifndef UMBRA_POLICY_RECORD_INT_H
 #define UMBRA_POLICY_RECORD_INT_H
 
@@ -7,24 +7,8 @@
 
 #include "policy/pool.h"
 #include "policy/record.h"
-
-/* One request or event as strings; any may be NULL. */
-struct record_entry {
-	u64 time_ns;
-	const char *session;
-	const char *driver;
-	const char *function; /* or the kind of an event */
-	const char *asked;    /* or the text of an event */
-	const char *argv;
-	const char *used;
-	const char *verdict;
-	const char *error;
-	const char *rule;
-	const u64 *args;
-	unsigned n_args;
-	const struct policy_request *req; /* who called; for a line of the file only */
-	bool event;
-};
+#include "policy/record_json.h"
+#include "policy/record_queue.h"
 
 struct record_row {
 	struct record_entry entry; /* args and who called are not kept */
@@ -58,16 +42,24 @@ struct record {
 	/* of a file that was read */
 	u64 bad_lines;
 	bool cut;
-	bool no_memory; /* atomic: for a line of the file */
-	/* of a file that is written */
+	u64 lost; /* lines that it says are missing */
+	/* of a file that is written (record_file.c) */
 	char *path; /* NULL: there is none */
-	pthread_mutex_t
-		write_lock; /* fd, error and torn; taken alone, and held while it is written */
-	int fd;
-	int error;	/* first that happened, positive; 0: none */
-	bool torn;	/* the last line is not complete */
-	bool written;	/* atomic */
-	s64 busy_since; /* atomic: when the system call under way began, in ms; 0: none is */
+	struct record_queue queue;
+	struct record_owner owner;
+	pthread_mutex_t write_lock; /* fd and batch; held while it is written */
+	int fd;			    /* of the file that is written: fds[at] */
+	int fds[RECORD_KEEP_MAX + 1];
+	unsigned n_files, at;
+	u64 size, size_max; /* of the file that is written; @size_max 0: any */
+	u8 *batch;	    /* lines that were taken: those from batch_at on are not in the file */
+	size_t batch_at, batch_len;
+	int error;	   /* of the flush or the close, positive; 0: none */
+	bool written;	   /* atomic */
+	s64 busy_since;	   /* atomic: when the system call under way began, in ms; 0: none is */
+	s64 noted_ms;	   /* when the owner was told of a refusal last; 0: never */
+	bool noted;	   /* that it refuses */
+	s64 loss_noted_ms; /* atomic: when it was told of lost lines last; 0: never */
 };
 
 /* Makes an empty record without a file; -ENOMEM. */
@@ -76,27 +68,25 @@ void record_free(struct record *r);
 /* Counts @entry into its row. Takes no lock. */
 void record_count(struct record *r, const struct record_entry *entry);
 
+/*
+ * Counts @entry, and makes the line of the file, if there is one. -ENOMEM: there is no line, and it
+ * is one that is kept.
+ */
+int record_add_entry(struct record *r, const struct record_entry *entry, struct record_line *line);
+
+/* Prints the head of the lines that record_print_line() prints; nothing as JSON. */
+int record_print_head(const struct record_follow *what);
+/* Prints an entry as one line, or more where it wraps. -ENOMEM. */
+int record_print_line(const struct record_entry *e, const struct record_follow *what);
+
 /* A copy of the rows, ordered by time: printing, which may take long, then needs no lock. */
 struct record_view {
 	struct record_row *rows;
 	size_t n;
 	u64 requests; /* sum of all counts */
-	u64 others, by_policy, bad_lines;
+	u64 others, by_policy, bad_lines, lost;
 	bool cut;
 };
 int record_view(struct record *r, struct record_view *v);
-
-/*
- * Adds to the line. Without memory for it the line is marked as failed, which the caller looks at
- * once, at the end.
- */
-void line_add(struct record_line *t, const char *s, size_t len);
-void line_printf(struct record_line *t, const char *fmt, ...) __printf(2, 3);
-void line_free(struct record_line *t);
-
-/* Writes the entry as one line of JSON without a newline; @count not 0: as a row of the summary. */
-void record_json(struct record_line *t, const struct record_entry *e, u64 count, u64 last_ns);
-/* Undoes the escape of bytes in a string that came out of JSON, in place. */
-void record_json_unescape(char *s);
 
 #endif

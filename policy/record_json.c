@@ -4,13 +4,11 @@
  * may cost no more than one pass over the bytes without an allocation. Reading back is jansson's
  * work.
  */
-#include <inttypes.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/utf8.h"
-#include "policy/record_int.h"
+#include "policy/record_json.h"
 
 #define BYTE_FIRST 0xef80u /* see record.h */
 #define BYTE_LAST  0xefffu
@@ -49,23 +47,53 @@ void line_add(struct record_line *t, const char *s, size_t len)
 	t->len += len;
 }
 
-void line_printf(struct record_line *t, const char *fmt, ...)
+static void line_add_text(struct record_line *t, const char *s)
 {
-	char buf[128];
-	va_list ap;
-	int n;
+	line_add(t, s, strlen(s));
+}
 
-	va_start(ap, fmt);
-	n = vsnprintf(buf, sizeof(buf), fmt, ap);
-	va_end(ap);
-	if (n > 0)
-		line_add(t, buf, (size_t)n < sizeof(buf) ? (size_t)n : sizeof(buf) - 1);
+/* Adds @n to the base, 10 or 16, by itself: printf() took most of what a line costs. */
+static void line_add_number(struct record_line *t, u64 n, unsigned base)
+{
+	char buf[20], *end = buf + sizeof(buf), *at = end;
+
+	do
+		*--at = "0123456789abcdef"[n % base];
+	while (n /= base);
+	line_add(t, at, (size_t)(end - at));
 }
 
 void line_free(struct record_line *t)
 {
 	free(t->buf);
 	memset(t, 0, sizeof(*t));
+}
+
+/* Adds a character of a string that cannot stand there as it is; or one that can. */
+static void line_add_char(struct record_line *t, const char *s, unsigned len, u32 code)
+{
+	if (!len || (code >= BYTE_FIRST && code <= BYTE_LAST)) {
+		line_add(t, "\\uef", 4);
+		line_add_number(t, (u8)*s, 16);
+	} else if (code == '"' || code == '\\') {
+		line_add(t, "\\", 1);
+		line_add(t, s, 1);
+	} else if (code < 0x20 || code == 0x7f) {
+		line_add(t, code < 0x10 ? "\\u000" : "\\u00", code < 0x10 ? 5 : 4);
+		line_add_number(t, code, 16);
+	} else {
+		line_add(t, s, len);
+	}
+}
+
+/* Returns how many bytes @s begins with that stand for themselves. */
+static size_t plain_bytes(const char *s)
+{
+	size_t n = 0;
+
+	while ((u8)s[n] >= 0x20 && (u8)s[n] < 0x7f && s[n] != '"' && s[n] != '\\')
+		n++;
+	return n;
 }
 
 static void line_add_string(struct record_line *t, const char *s)
@@ -77,38 +105,68 @@ static void line_add_string(struct record_line *t, const char *s)
 		return;
 	}
 	line_add(t, "\"", 1);
-	while (*s) {
-		unsigned len = utf8_next(s, &code);
+	for (;;) {
+		size_t plain = plain_bytes(s);
+		unsigned len;
 
-		if (!len || (code >= BYTE_FIRST && code <= BYTE_LAST)) {
-			line_printf(t, "\\uef%02x", (u8)*s);
-			len = 1;
-		} else if (code == '"' || code == '\\') {
-			line_printf(t, "\\%c", (int)code);
-		} else if (code < 0x20 || code == 0x7f) {
-			line_printf(t, "\\u%04x", code);
-		} else {
-			line_add(t, s, len);
-		}
-		s += len;
+		line_add(t, s, plain);
+		s += plain;
+		if (!*s)
+			break;
+		len = utf8_next(s, &code);
+		line_add_char(t, s, len, code);
+		s += len && !(code >= BYTE_FIRST && code <= BYTE_LAST) ? len : 1;
 	}
 	line_add(t, "\"", 1);
 }
 
+static void line_add_key(struct record_line *t, const char *key)
+{
+	line_add(t, ",\"", 2);
+	line_add_text(t, key);
+	line_add(t, "\":", 2);
+}
+
 static void line_add_member(struct record_line *t, const char *key, const char *value)
 {
-	line_printf(t, ",\"%s\":", key);
+	line_add_key(t, key);
 	line_add_string(t, value);
+}
+
+static void line_add_count(struct record_line *t, const char *key, u64 n)
+{
+	line_add_key(t, key);
+	line_add_number(t, n, 10);
+}
+
+static void line_add_args(struct record_line *t, const struct record_entry *e)
+{
+	line_add_key(t, "args");
+	line_add(t, "[", 1);
+	/* As strings: a number of JSON holds 53 bits in most readers. */
+	for (unsigned i = 0; i < e->n_args; i++) {
+		line_add_text(t, i ? ",\"0x" : "\"0x");
+		line_add_number(t, e->args[i], 16);
+		line_add(t, "\"", 1);
+	}
+	line_add(t, "]", 1);
 }
 
 void record_json(struct record_line *t, const struct record_entry *e, u64 count, u64 last_ns)
 {
-	line_printf(t, "{\"time_ns\":%" PRIu64, e->time_ns);
-	if (count)
-		line_printf(t, ",\"last_ns\":%" PRIu64 ",\"count\":%" PRIu64, last_ns, count);
+	line_add_text(t, "{\"time_ns\":");
+	line_add_number(t, e->time_ns, 10);
+	if (count) {
+		line_add_count(t, "last_ns", last_ns);
+		line_add_count(t, "count", count);
+	}
 	if (e->event) {
 		line_add_member(t, "event", e->function);
+		if (e->session)
+			line_add_member(t, "session", e->session);
 		line_add_member(t, "text", e->asked);
+		if (e->lost)
+			line_add_count(t, "lost", e->lost);
 		line_add(t, "}", 1);
 		return;
 	}
@@ -116,22 +174,23 @@ void record_json(struct record_line *t, const struct record_entry *e, u64 count,
 	line_add_member(t, "driver", e->driver);
 	line_add_member(t, "function", e->function);
 	if (e->req) {
-		line_printf(t, ",\"vcpu\":%u,\"pid\":%u", e->req->vcpu, e->req->pid);
+		line_add_count(t, "vcpu", e->req->vcpu);
+		line_add_count(t, "pid", e->req->pid);
 		line_add_member(t, "command", e->req->command);
 	}
-	if (!count) {
-		line_add(t, ",\"args\":[", 9);
-		/* As strings: a number of JSON holds 53 bits in most readers. */
-		for (unsigned i = 0; i < e->n_args; i++)
-			line_printf(t, "%s\"0x%" PRIx64 "\"", i ? "," : "", e->args[i]);
-		line_add(t, "]", 1);
-	}
+	if (!count)
+		line_add_args(t, e);
 	line_add_member(t, "asked", e->asked);
 	line_add_member(t, "argv", e->argv);
 	line_add_member(t, "used", e->used);
 	line_add_member(t, "verdict", e->verdict);
 	line_add_member(t, "error", e->error);
 	line_add_member(t, "rule", e->rule);
+	if (e->req && e->req->call) {
+		line_add_member(t, "call", e->req->call);
+		line_add_member(t, "result", e->req->result);
+		line_add_count(t, "duration_ns", e->req->duration_ns);
+	}
 	line_add(t, "}", 1);
 }
 

@@ -57,6 +57,7 @@ int record_view(struct record *r, struct record_view *v)
 	v->others = r->others;
 	v->by_policy = r->by_policy;
 	v->bad_lines = r->bad_lines;
+	v->lost = r->lost;
 	v->cut = r->cut;
 	pthread_mutex_unlock(&r->lock);
 	qsort(v->rows, v->n, sizeof(*v->rows), compare_time);
@@ -78,15 +79,15 @@ static const char *text_or_dash(const char *text)
 	return text ? text : "-";
 }
 
-/* Adds the cells of a row, in the order of enum column. */
-static void record_table_row(struct table *t, const struct record_row *row)
+/* Adds the cells of an entry, in the order of enum column; @count NULL: there is no such column. */
+static void record_table_entry(struct table *t, const struct record_entry *e, const u64 *count)
 {
-	const struct record_entry *e = &row->entry;
 	const char *verdict = e->event ? "event" : text_or_dash(e->verdict);
 
 	table_cell(t, "%" PRIu64 ".%06" PRIu64, e->time_ns / 1000000000,
 		   e->time_ns / 1000 % 1000000);
-	table_cell(t, "%" PRIu64, row->count);
+	if (count)
+		table_cell(t, "%" PRIu64, *count);
 	table_cell(t, "%s", text_or_dash(e->session));
 	table_cell(t, "%s", text_or_dash(e->driver));
 	table_cell(t, "%s", text_or_dash(e->function));
@@ -112,6 +113,9 @@ static void print_notes(FILE *to, const struct record_view *v)
 			v->others);
 	if (v->by_policy)
 		fprintf(to, "%" PRIu64 " more that the policy does not record\n", v->by_policy);
+	if (v->lost)
+		fprintf(to, "%" PRIu64 " more are missing: the file took no more at these times\n",
+			v->lost);
 	if (v->bad_lines)
 		fprintf(to, "%" PRIu64 " damaged lines were left out\n", v->bad_lines);
 	if (v->cut)
@@ -126,8 +130,9 @@ int record_print(struct record *r, FILE *to, unsigned width, bool colour)
 
 	if (ret)
 		goto out;
+	table_wrap(t);
 	for (size_t i = 0; i < v.n; i++)
-		record_table_row(t, &v.rows[i]);
+		record_table_entry(t, &v.rows[i].entry, &v.rows[i].count);
 	ret = v.n ? table_print(t, to, 0, width, colour) : 0;
 	if (ret)
 		goto out;
@@ -135,6 +140,60 @@ int record_print(struct record *r, FILE *to, unsigned width, bool colour)
 out:
 	table_free(t);
 	free(v.rows);
+	return ret;
+}
+
+int record_print_sums(struct record *r, FILE *to)
+{
+	struct record_view v;
+	int ret = record_view(r, &v);
+
+	if (ret)
+		return ret;
+	print_notes(to, &v);
+	free(v.rows);
+	return 0;
+}
+
+/* Those of lines that come one at a time: their widths are guessed. */
+static const struct table_column line_columns[] = {
+	{ NULL, 0, TABLE_RIGHT | TABLE_LEAST(13) },
+	{ NULL, 7, TABLE_LEAST(8) },
+	{ NULL, 6, TABLE_LEAST(10) },
+	{ NULL, 8, TABLE_LEAST(16) },
+	{ NULL, 8, TABLE_LEAST(16) },
+	{ NULL, 8, TABLE_LEAST(16) },
+	{ NULL, 0, TABLE_LEAST(10) },
+	{ NULL, 12, TABLE_SPARE },
+};
+
+int record_print_head(const struct record_follow *what)
+{
+	struct table *t;
+	int ret;
+
+	if (what->json)
+		return 0;
+	t = table_create(line_columns, ARRAY_SIZE(line_columns));
+	table_wrap(t);
+	for (size_t c = 0; c < COLUMNS; c++)
+		if (c != COL_COUNT)
+			table_cell(t, "%s", columns[c].title);
+	table_paint_row(t, TABLE_BOLD);
+	ret = table_print(t, what->to, 0, what->width, what->colour);
+	table_free(t);
+	return ret;
+}
+
+int record_print_line(const struct record_entry *e, const struct record_follow *what)
+{
+	struct table *t = table_create(line_columns, ARRAY_SIZE(line_columns));
+	int ret;
+
+	table_wrap(t);
+	record_table_entry(t, e, NULL);
+	ret = table_print(t, what->to, 0, what->width, what->colour);
+	table_free(t);
 	return ret;
 }
 
@@ -169,9 +228,9 @@ int record_print_json(struct record *r, FILE *to)
 	fputs("],\n\"events\":[", to);
 	json_rows(to, &v, true, &t);
 	fprintf(to,
-		"],\n\"others\":%" PRIu64 ",\"not_recorded\":%" PRIu64 ",\"damaged_lines\":%" PRIu64
-		",\"cut\":%s}\n",
-		v.others, v.by_policy, v.bad_lines, v.cut ? "true" : "false");
+		"],\n\"others\":%" PRIu64 ",\"not_recorded\":%" PRIu64 ",\"lost\":%" PRIu64
+		",\"damaged_lines\":%" PRIu64 ",\"cut\":%s}\n",
+		v.others, v.by_policy, v.lost, v.bad_lines, v.cut ? "true" : "false");
 	ret = t.failed ? -ENOMEM : 0;
 	line_free(&t);
 	free(v.rows);

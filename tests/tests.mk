@@ -80,6 +80,7 @@ $(B)/tests/unit/vmm/kernel_cache_test: private LDLIBS += -Wl,--wrap=kernel_cache
 $(B)/tests/unit/vmm/client_files_test: private LDLIBS += -Wl,--wrap=pread64
 $(B)/tests/unit/devices/blk_held_test: private LDLIBS += -Wl,--wrap=blk_image_flush,--wrap=ftruncate64
 $(B)/tests/unit/policy/record_held_test: private LDLIBS += -Wl,--wrap=write,--wrap=fsync
+$(B)/tests/unit/policy/record_queue_test: private LDLIBS += -Wl,--wrap=write
 $(B)/tests/unit/vmm/gate_held_test: private LDLIBS += -Wl,--wrap=write,--wrap=calloc,--wrap=free
 
 # It counts system calls.

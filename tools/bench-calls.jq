@@ -26,7 +26,8 @@ def per_call($name; $what):
 		["plain", "cpuid", "cpuid, answered by KVM"], ["plain", "outb", "outb to port 0x80, by the VMM"],
 		["plain", "open", "filp_open, plain driver"], ["session", "open", "filp_open, in a session"],
 		["plain", "write", "kernel_write, plain driver"],
-		["session", "write", "kernel_write, in a session"]
+		["session", "write", "kernel_write, in a session"],
+		["seen", "call", "jiffies_to_msecs, seen"]
 		| . as [$driver, $kind, $what]
 		| {
 			what: $what,

@@ -120,7 +120,7 @@ _vmm_value()
 # The forms that the help gives for an option, one per line; status 1: it has no value.
 _vmm_forms()
 {
-	local line found=1 pattern="^ +(-[a-z], )?$1( ([^ ]+))?( |$)"
+	local line found=1 pattern="^ +(-[a-zA-Z], )?$1( ([^ ]+))?( |$)"
 
 	[[ $1 != -? ]] || pattern="^ +$1, --[a-z-]+( ([^ ]+))()( |$)"
 	while IFS= read -r line; do

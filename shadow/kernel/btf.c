@@ -82,6 +82,15 @@ u32 types_function(const struct types *t, const char *name)
 	return strmap_find(&t->functions, name, &id) ? id : 0;
 }
 
+const struct btf_type *types_prototype(const struct types *t, const char *function)
+{
+	u32 id = types_function(t, function);
+	const struct btf_type *f = id ? btf__type_by_id(t->btf, id) : NULL;
+
+	f = f ? btf__type_by_id(t->btf, f->type) : NULL;
+	return f && btf_is_func_proto(f) ? f : NULL;
+}
+
 static const struct btf_type *find_struct(const struct types *t, const char *name)
 {
 	u32 id;

@@ -184,18 +184,9 @@ static void emit_declaration(struct prototype_text *out, const struct btf *btf, 
 	}
 }
 
-static const struct btf_type *prototype_type(const struct kernel *k, const char *function)
-{
-	u32 id = types_function(&k->types, function);
-	const struct btf_type *t = id ? btf__type_by_id(k->types.btf, id) : NULL;
-
-	t = t ? btf__type_by_id(k->types.btf, t->type) : NULL;
-	return t && btf_is_func_proto(t) ? t : NULL;
-}
-
 int kernel_prototype(const struct kernel *k, const char *function, char *buf, size_t len)
 {
-	const struct btf_type *proto = prototype_type(k, function);
+	const struct btf_type *proto = types_prototype(&k->types, function);
 	struct prototype_text out = { .buf = buf, .size = len };
 
 	if (!proto || !len)
@@ -209,7 +200,7 @@ int kernel_prototype(const struct kernel *k, const char *function, char *buf, si
 
 int kernel_params(const struct kernel *k, const char *function, unsigned *count, bool *variadic)
 {
-	const struct btf_type *proto = prototype_type(k, function);
+	const struct btf_type *proto = types_prototype(&k->types, function);
 	u32 n;
 
 	if (!proto)

@@ -43,6 +43,7 @@ struct kernel_export {
 	u32 btf_id;	/* BTF_KIND_FUNC or 0 */
 	bool has_crc;
 	bool gpl_only;
+	bool compiled; /* it begins as the compiler begins what ftrace can trace */
 	enum symbol_class class;
 };
 
@@ -154,6 +155,30 @@ size_t kernel_function_from(const struct kernel *k, u64 addr);
 int kernel_prototype(const struct kernel *k, const char *function, char *buf, size_t len);
 /* Gives the number of fixed parameters, and whether "..." follows; -ENOENT. */
 int kernel_params(const struct kernel *k, const char *function, unsigned *count, bool *variadic);
+/* How a function is called by the C convention. */
+struct kernel_call {
+	u8 args;      /* each in a register or a word of the stack */
+	u16 texts;    /* a bit for each that is a const char * */
+	bool is_void; /* it returns nothing */
+};
+
+#define KERNEL_CALL_ARGS 8 /* the most that kernel_call_shape() lets through */
+
+/*
+ * Says how @function is called. -ENOENT, -EOPNOTSUPP: its arguments or result cannot be handed on
+ * by somebody who knows their number alone, or it does not return; *why is a phrase about it.
+ */
+int kernel_call_shape(const struct kernel *k, const char *function, struct kernel_call *out,
+		      const char **why);
+/*
+ * Writes the arguments of a call, "name=\"eth%d\", txqs=1, dev=(struct net_device *)0xff11", cut
+ * where @buf ends. @texts: of each argument what it points to, or NULL.
+ */
+void kernel_call_text(const struct kernel *k, const char *function, const u64 *args,
+		      const char *const *texts, char *buf, size_t size);
+/* Writes its result, "-22", "(struct file *)0xff11" or "ERR_PTR(-2)"; "" of a void function. */
+void kernel_result_text(const struct kernel *k, const char *function, u64 value, char *buf,
+			size_t size);
 /*
  * Gives byte offset and size of STRUCT.MEMBER ("miscdevice", "name"), anonymous members and bit
  * fields of whole bytes included; @member may be a path ("driver.name"). -ENOENT.

@@ -148,6 +148,9 @@ void kallsyms_free(struct kallsyms *s);
 int types_load(struct types *t, const struct section *btf, const char *path, struct err *e);
 void types_free(struct types *t);
 u32 types_function(const struct types *t, const char *name);
+struct btf_type;
+/* Returns the prototype of a function; NULL: it has none. */
+const struct btf_type *types_prototype(const struct types *t, const char *function);
 
 /* ksymtab.c: loads the exports; needs text bounds, sections and types. */
 int exports_load(struct kernel *k, struct err *e);

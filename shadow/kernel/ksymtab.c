@@ -58,6 +58,29 @@ static enum symbol_class classify_export(const struct kernel *k, const struct ke
 	return SYMBOL_DATA;
 }
 
+/*
+ * Returns true for code that begins with a place for ftrace, which the compiler puts there (-pg
+ * -mfentry), behind ENDBR64 with IBT; nobody does in assembler. @fentry: 0 if there is none.
+ */
+static bool has_place_for_ftrace(const struct kernel *k, u64 addr, u64 fentry)
+{
+	static const u8 endbr[] = { 0xf3, 0x0f, 0x1e, 0xfa }, nop[] = { 0x0f, 0x1f, 0x44, 0, 0 };
+	const struct section *text = &k->sec.text;
+	const u64 off = addr - text->addr;
+	const u8 *p;
+
+	if (!fentry || !text->data || !section_holds(text, addr) ||
+	    text->size - off < sizeof(endbr) + JMP_SIZE)
+		return false;
+	p = text->data + off;
+	if (!memcmp(p, endbr, sizeof(endbr))) {
+		p += sizeof(endbr);
+		addr += sizeof(endbr);
+	}
+	return !memcmp(p, nop, sizeof(nop)) ||
+	       (*p == 0xe8 && addr + JMP_SIZE + (u64)(s64)(s32)load_u32(p + 1) == fentry);
+}
+
 /* Returns a name that ends within __ksymtab_strings, or NULL. */
 static const char *ksymtab_string_at(const struct section *strings, u64 addr)
 {
@@ -74,7 +97,7 @@ static u64 prel32_target(const struct section *s, u64 off)
 	return s->addr + off + (u64)(s64)(s32)load_u32(s->data + off);
 }
 
-static int read_entry(const struct kernel *k, const struct section *tab, u64 off,
+static int read_entry(const struct kernel *k, const struct section *tab, u64 off, u64 fentry,
 		      struct kernel_export *x)
 {
 	x->name = ksymtab_string_at(&k->sec.strings, prel32_target(tab, off + 4));
@@ -90,6 +113,7 @@ static int read_entry(const struct kernel *k, const struct section *tab, u64 off
 	x->addr = prel32_target(tab, off);
 	x->btf_id = types_function(&k->types, x->name);
 	x->class = classify_export(k, x);
+	x->compiled = x->class == SYMBOL_FUNCTION && has_place_for_ftrace(k, x->addr, fentry);
 	return 0;
 }
 
@@ -98,6 +122,7 @@ static int read_export_table(struct kernel *k, unsigned which, struct err *e)
 	const struct section *tab = &k->sec.ksymtab[which], *crc = &k->sec.kcrctab[which];
 	size_t n = tab->data ? tab->size / ENTRY_SIZE : 0;
 	bool has_crc = crc->data && crc->size == n * 4;
+	const u64 fentry = kernel_symbol(k, "__fentry__");
 
 	if (n && tab->size % ENTRY_SIZE)
 		return err_set(e, -EINVAL, "%s: its export table is in a form that is not known",
@@ -105,7 +130,7 @@ static int read_export_table(struct kernel *k, unsigned which, struct err *e)
 	for (size_t i = 0; i < n; i++) {
 		struct kernel_export *x = &k->exports.list[k->exports.count];
 
-		if (read_entry(k, tab, i * ENTRY_SIZE, x))
+		if (read_entry(k, tab, i * ENTRY_SIZE, fentry, x))
 			return err_set(e, -EINVAL, "%s: entry %zu of its export table is damaged",
 				       k->path, i);
 		x->gpl_only = which == 1;

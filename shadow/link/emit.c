@@ -30,7 +30,7 @@ static int check_args(const struct link_plan *p, const struct link_addresses *a,
 			       "%s: \"%.64s\" cannot be appended to its exports; want up to "
 			       "%d " NAME_FILE_TEXT,
 			       p->module->label, id->suffix, PRIVATE_SUFFIX_MAX);
-	if (a->modules >= a->modules_end || a->shadow % 4096 || a->kaslr % 4096)
+	if (a->modules >= a->modules_end || a->kaslr % 4096)
 		return err_set(e, -EINVAL, "%s: the guest's addresses are not known",
 			       p->module->label);
 	return 0;
@@ -50,13 +50,9 @@ static bool in_reach(u64 target, const struct link_addresses *a)
 static int import_target_address(const struct link_plan *p, const struct link_addresses *a,
 				 const struct import *im, u64 *target, struct err *e)
 {
-	u64 start, end;
-
-	kernel_text(p->kernel, &start, &end);
-	*target = im->critical ? (a->gate ? a->gate(a->arg, im->symbol) : 0)
-			       : a->shadow + (im->export->addr - start);
-	if (im->critical && !*target)
-		return err_set(e, -ENOENT, "%s: there is no gate for %s", p->module->label,
+	*target = a->entry(a->arg, im);
+	if (!*target)
+		return err_set(e, -ENOENT, "%s: there is no entry for %s", p->module->label,
 			       im->symbol);
 	if (!in_reach(*target, a))
 		return err_set(

@@ -120,12 +120,9 @@ const struct import *link_plan_refused(const struct link_plan *p);
 /* Where things are in the running guest. All addresses include the KASLR shift. */
 struct link_addresses {
 	u64 kaslr;		  /* shift of the real kernel */
-	u64 shadow;		  /* VA at which the shadow's _text lies */
 	u64 modules, modules_end; /* range in which the guest may place the copy */
-	/*
-	 * Returns the gate entry of this driver instance for a critical symbol; 0: none (an error).
-	 */
-	u64 (*gate)(void *arg, const char *symbol);
+	/* Returns the entry for an import of TARGET_SHADOW; 0: none (an error). */
+	u64 (*entry)(void *arg, const struct import *im);
 	void *arg;
 };
 
@@ -151,6 +148,11 @@ struct link_image {
 int link_emit(const struct link_plan *p, const struct link_addresses *a,
 	      const struct link_identity *id, struct link_image *out, struct err *e);
 
+/*
+ * Returns where the entry of import @im of TARGET_SHADOW, which is not critical, lies in a shadow
+ * whose _text is at @shadow.
+ */
+u64 shadow_entry(const struct kernel *k, u64 shadow, const struct import *im);
 /*
  * Fills in the content of one page of the shadow: @index counts pages from _text. Every byte is
  * int3 except `jmp rel32` at each SYMBOL_FUNCTION export, to target() (which gives the address of

@@ -34,6 +34,14 @@ static u64 agreed_target(const struct kernel *k, size_t *i,
 	return to;
 }
 
+u64 shadow_entry(const struct kernel *k, u64 shadow, const struct import *im)
+{
+	u64 text, text_end;
+
+	kernel_text(k, &text, &text_end);
+	return shadow + (im->export->addr - text);
+}
+
 int shadow_fill_page(const struct kernel *k, u64 shadow, u64 index, u8 page[4096],
 		     u64 (*target)(void *arg, const struct kernel_export *ex), void *arg)
 {

@@ -71,7 +71,7 @@ offers 'vmm prepare di' dir/ disk.img
 
 # Every option that a command knows is offered.
 while read -r command; do
-	mapfile -t options < <(vmm "$command" --help | grep -oE '^ +(-[a-z], )?--[a-z-]+' |
+	mapfile -t options < <(vmm "$command" --help | grep -oE '^ +(-[a-zA-Z], )?--[a-z-]+' |
 		grep -oE -- '--[a-z-]+' | sort -u)
 	offers "vmm $command --" "${options[@]}"
 done < <(vmm help | sed -n 's/^  \([a-z][a-z-]*\)  .*/\1/p')

@@ -42,7 +42,7 @@ says 2 'vmm record: unknown option "--verdit"; did you mean --verdict?' record -
 says 2 'vmm inspect: unknown option "--kernl"; did you mean --kernel?' inspect --kernl=k d.ko
 says 2 'unknown option "--jsno"; did you mean --json?' doctor --jsno
 says 2 '-k needs a value' inspect d.ko -k
-says 2 'unexpected argument "b"' record a b
+says 1 'vmm: a: cannot open: No such file or directory' record a b
 says 2 'vmm record: --verdict denied: no verdict is like that; there are pass, rewrite, deny, emulate and pending; did you mean "deny"?' record --verdict denied r
 says 2 'vmm record: --verdict x*: no verdict is like that; there are pass, rewrite, deny, emulate and pending' record --verdict 'x*' r
 says 2 'unexpected argument "b"' info a b

@@ -32,6 +32,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	b.fd = pair[0];
 	b.offload = size > 2 && data[2] & 2 ? backend_offload : NULL;
+	b.long_frames = !b.offload;
 	fake_host_init(&f);
 	if (virtio_net_create(&n, &b) || virtio_create(&v, &f.host, virtio_net_type(n), n))
 		abort();

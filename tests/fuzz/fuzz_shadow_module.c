@@ -40,20 +40,19 @@ static bool every_third(void *arg, const char *symbol)
 	return strlen(symbol) % 3 == 0;
 }
 
-static u64 gate_address(void *arg, const char *symbol)
+static u64 entry_address(void *arg, const struct import *im)
 {
 	(void)arg;
-	return SHADOW + strlen(symbol) * 64;
+	return im->critical ? SHADOW + strlen(im->symbol) * 64 : shadow_entry(kernel, SHADOW, im);
 }
 
 static void link_it(const struct module *m, bool with_itself)
 {
 	const struct link_rules rules = { .critical = every_third, .permitted = every_third };
 	const struct link_addresses a = {
-		.shadow = SHADOW,
 		.modules = 0xffffffffc0000000ull,
 		.modules_end = 0xffffffffff000000ull,
-		.gate = gate_address,
+		.entry = entry_address,
 	};
 	const struct link_provider self = { m, "self", "__self" };
 	const struct link_session session = { &self, with_itself, &rules };

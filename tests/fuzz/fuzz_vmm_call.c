@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Makes calls as a guest can, with any frame and in any order: calls and results for any frame,
- * caller and function, while a second thread changes the frames that are being read.
+ * Makes calls as a guest can, with any frame and in any order: calls, results and calls that are
+ * seen for any frame, caller and function, while a second thread changes the frames that are being
+ * read.
  */
+#include <bpf/btf.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/little_endian.h"
 #include "shadow/kernel/kernel_int.h"
 #include "tests/unit/vmm/gate_fixture.h"
 
@@ -14,9 +17,10 @@ static const char policy_text[] =
 	"a = { permit = [ \"ext_*\" ]; files = ( { from = \"/\"; to = \"/data/a\"; } );\n"
 	"  names = { misc = \"a-%s\"; net = \"a%s\"; link = \"a-%i-%s\"; thread = \"a/%s\"; };\n"
 	"  functions = ( { function = \"call_usermodehelper\"; match = \"/bin/*\"; action = \"pass\"; } ); };\n"
-	"b = { default = \"pass\"; }; };\n";
+	"b = { default = \"pass\"; trace = [ \"seen\" ]; }; };\n";
 
 static struct gate g;
+static u32 seen; /* a function that is only seen */
 static atomic_bool busy;
 static pthread_t disturber;
 
@@ -33,10 +37,44 @@ static void *disturb_frames(void *arg)
 			__atomic_store_n(&f->name.len, x, __ATOMIC_RELAXED);
 			__atomic_store_n(&f->name.off, x >> 3, __ATOMIC_RELAXED);
 			__atomic_store_n(&f->used, x << 1, __ATOMIC_RELAXED);
+			__atomic_store_n(&f->text[x % UMBRA_ARGS].len, x >> 5, __ATOMIC_RELAXED);
+			__atomic_store_n(&f->text[x % UMBRA_ARGS].off, x >> 7, __ATOMIC_RELAXED);
 		}
 		x = x * 1664525u + 1013904223u;
 	}
 	return NULL;
+}
+
+/* Gives @k one function with a parameter of each kind, and has it seen; returns its number. */
+static u32 make_seen(struct kernel *k)
+{
+	struct btf *b = btf__new_empty();
+	int integer = btf__add_int(b, "int", 4, BTF_INT_SIGNED);
+	int text = btf__add_ptr(b, btf__add_const(b, btf__add_int(b, "char", 1, BTF_INT_SIGNED)));
+	int boolean = btf__add_int(b, "_Bool", 1, BTF_INT_BOOL);
+	int strct = btf__add_ptr(b, btf__add_struct(b, "s", 8));
+	int enumeration = btf__add_enum(b, "e", 4);
+	struct section s = { .data = NULL };
+	const char *why;
+	u32 size, fn;
+	int proto;
+
+	btf__add_enum_value(b, "ONE", 1);
+	proto = btf__add_func_proto(b, strct);
+	btf__add_func_param(b, "i", integer);
+	btf__add_func_param(b, "text", text);
+	btf__add_func_param(b, "mode", btf__add_typedef(b, "umode_t", integer));
+	btf__add_func_param(b, "e", enumeration);
+	btf__add_func_param(b, "is", boolean);
+	btf__add_func_param(b, "", strct);
+	btf__add_func_param(b, "other", text);
+	btf__add_func(b, "seen", BTF_FUNC_GLOBAL, proto);
+	s.data = btf__raw_data(b, &size);
+	s.size = size;
+	if (types_load(&k->types, &s, "k", NULL) || gate_see(&g, "seen", 0x3000, &fn, &why))
+		abort();
+	btf__free(b);
+	return fn;
 }
 
 /* Gives the gate a kernel with two exports, and both callers one of their own under one name. */
@@ -55,6 +93,7 @@ static void make_exports(void)
 	for (u32 i = 0; i < ARRAY_SIZE(list); i++)
 		strmap_add(&k.exports.map, list[i].name, i);
 	g.k = &k;
+	seen = make_seen(&k);
 	for (unsigned i = 0; i < ARRAY_SIZE(own); i++) {
 		if (gate_exports_add(&g, i + 1, &own[i], 1))
 			abort();
@@ -75,6 +114,10 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	    gate_caller_add(&g, policy_session(policy, "b"), "b", "two") != 2)
 		abort();
 	make_exports();
+	/* Somewhere to, or calls that are seen get no text. */
+	record_close(g.rec, NULL);
+	if (record_create(&g.rec, "/dev/null", NULL))
+		abort();
 	return pthread_create(&disturber, NULL, disturb_frames, NULL);
 }
 
@@ -126,6 +169,10 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 			/* a ticket of this call, or of one of the others */
 			gate_result(&g, data[6] & 2 ? g.answers[frame % 4].ticket : data[7], id,
 				    data[5] & 1 ? (u64)-1 : 0, name);
+		} else if (data[6] & 4) {
+			/* by either caller, or by any and of any function */
+			gate_seen(&g, 1, frame, data[6] & 8 ? id : UMBRA_ID(1 + data[2] % 2, seen),
+				  load_u64(data));
 		} else if (!gate_call(&g, 1, frame, id)) {
 			check_answer(&g.answers[frame]);
 		}

@@ -14,13 +14,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct lying_kernel guest;
 static u64 pages[PAGES];
+static struct driver_entry entries[] = {
+	{ .symbol = "_printk" },
+	{ .symbol = "filp_open" },
+	{ .symbol = "kfree" },
+};
+static struct umbra_map own = { LYING_VA + LYING_SIZE / 4, LYING_ARENA + LYING_SIZE / 4 };
 static struct driver other = { .name = (char[]){ "other" }, .guest_name = "a__other" };
 static struct driver driver = {
 	.name = (char[]){ "fuzz" },
 	.guest_name = "fuzz",
 	.next = &other,
 	.own_page = OWN_GATE_PAGES,
-	.n_gates = 3,
+	.layout = LAYOUT_SAME,
+	.entries = entries,
+	.n_entries = 3,
+	.own = { .va = LYING_VA + LYING_SIZE / 4, .n = 1, .maps = &own },
 };
 /* The session's range is the end of the arena. */
 static struct session session = {

@@ -171,7 +171,7 @@ try_session_list()
 {
 	umbra_qmp umbra-session-list | tee -a /dev/stderr |
 		jq -e 'map(select(.session == "a" or .session == "b") | .drivers == (if .session == "a" then 2 else 1 end) and
-			.pages > 0 and (.shadow | startswith("0x"))) == [true, true]'
+			.pages > 0 and .layout == "dense" and .shadow == "") == [true, true]'
 }
 
 # A driver that is loaded calls what is decided about.

@@ -249,7 +249,7 @@ static const struct own_option {
 	{ "confine", true },	 { "driver", true },	   { "driver-wait", true },
 	{ "firmware", true },	 { "firmware-log", true }, { "no-cache", false },
 	{ "no-control", false }, { "no-kaslr", false },	   { "policy", true },
-	{ "record", true },
+	{ "record", true },	 { "record-size", true },
 };
 
 static const struct own_option *find_own(const char *name, size_t len)

@@ -152,6 +152,8 @@ int net_open(struct net_backend *out, int *keeper, const struct spec_net *n,
 	int ret;
 
 	out->offload = NULL;
+	/* libslirp takes TCP data of any length, and drops what has no checksum. */
+	out->long_frames = !n->tap_fd && !n->tap;
 	*keeper = -1;
 	if (n->tap_fd)
 		ret = net_take_tap(out, n, e);

@@ -213,13 +213,12 @@ static bool guest_is_held(struct client *c, struct err *e)
 	state = cli_json_text(json_object_get(info, "guest"), "status");
 	runs = !strcmp(state, "running") || !strcmp(state, "paused") || !strcmp(state, "prelaunch");
 	/*
-	 * A disk is held by its end or a resize only, the files of a boot by a reset, and a line of
-	 * the record holds up its vCPU; other files are held also while the guest runs on.
+	 * A disk is held by its end or a resize only, and the files of a boot by a reset; other
+	 * files are held also while the guest runs on.
 	 */
 	json_object_foreach(info, name, section)
 	{
-		if (!held && (!runs || !strcmp(name, "disks") || !strcmp(name, "boot") ||
-			      !strcmp(name, "record")))
+		if (!held && (!runs || !strcmp(name, "disks") || !strcmp(name, "boot")))
 			held = file_is_held(c, section, e);
 	}
 	json_decref(info);

@@ -17,9 +17,10 @@ static const char help[] =
 	"\n"
 	"Sessions of a running guest that was started with --policy.\n"
 	"\n"
-	"  list      the policy's sessions; those with drivers have a shadow kernel\n"
+	"  list      the policy's sessions, and how many pages of entries their drivers have\n"
 	"  stats     calls, and what was refused\n"
-	"  policy    put another policy in force; it decides every driver's next call\n"
+	"  policy    put another policy in force; it decides every driver's next call, and which\n"
+	"            functions' calls it decides\n"
 	"\n"
 	"Options:\n"
 	"  -g, --guest NAME   which guest (default: the only one that runs)\n"
@@ -33,10 +34,8 @@ static const char help[] =
 static void print_sessions(const json_t *list)
 {
 	static const struct table_column columns[] = {
-		{ "SESSION", 8, 0 },
-		{ "DRIVERS", 0, TABLE_RIGHT },
-		{ "SHADOW", 0, 0 },
-		{ "PAGES", 0, TABLE_RIGHT },
+		{ "SESSION", 8, 0 }, { "DRIVERS", 0, TABLE_RIGHT }, { "LAYOUT", 0, 0 },
+		{ "SHADOW", 0, 0 },  { "PAGES", 0, TABLE_RIGHT },
 	};
 	struct table *t = table_create(columns, ARRAY_SIZE(columns));
 
@@ -46,6 +45,7 @@ static void print_sessions(const json_t *list)
 
 		table_cell(t, "%s", cli_json_text(s, "session"));
 		table_cell(t, "%lld", cli_json_number(s, "drivers"));
+		table_cell(t, "%s", cli_json_text(s, "layout"));
 		table_cell(t, "%s", *shadow ? shadow : "-");
 		table_cell(t, "%lld", cli_json_number(s, "pages"));
 	}

@@ -20,7 +20,7 @@
 
 #define FILES_MAX     65536
 #define PROVIDERS_MAX 128
-#define SHADOW	      (LINK_MODULES_START + ((u64)4 << 20))
+#define ENTRIES	      (LINK_MODULES_START + ((u64)4 << 20))
 
 enum link_state {
 	STATE_NEW,
@@ -48,11 +48,12 @@ struct all {
 	double read_ms, link_ms;
 };
 
-static u64 inspect_gate_address(void *arg, const char *symbol)
+/* No entry is made, and any address within reach does. */
+static u64 inspect_entry(void *arg, const struct import *im)
 {
 	(void)arg;
-	(void)symbol;
-	return SHADOW + ((u64)64 << 20);
+	(void)im;
+	return ENTRIES;
 }
 
 static void make_key(const char *name, size_t len, char *key, size_t size)
@@ -168,10 +169,9 @@ static void link_one(struct all *a, struct candidate *d, const struct link_provi
 		     size_t n)
 {
 	const struct link_addresses addresses = {
-		.shadow = SHADOW,
 		.modules = LINK_MODULES_START,
 		.modules_end = LINK_MODULES_END,
-		.gate = inspect_gate_address,
+		.entry = inspect_entry,
 	};
 	const struct link_session session = { providers, n, a->rules };
 	const struct link_identity id = { d->private, INSPECT_SUFFIX };

@@ -72,17 +72,38 @@ static const struct import **imports_sorted(const struct link_plan *p, size_t *n
 	return s;
 }
 
+/* Returns why calls of @im cannot be seen (`trace` of a policy), or NULL: they can. */
+static const char *why_unseen(const struct kernel *k, const struct import *im)
+{
+	struct kernel_call call;
+	const char *why;
+
+	if (im->kind != SYMBOL_FUNCTION)
+		return "it is no function of C";
+	switch (im->target) {
+	case TARGET_SHADOW:
+		return im->critical || !kernel_call_shape(k, im->symbol, &call, &why) ? NULL : why;
+	case TARGET_SESSION:
+		return "it is another driver's";
+	case TARGET_KERNEL:
+	case TARGET_REFUSED:
+	default:
+		return "no entry leads to it";
+	}
+}
+
 struct totals {
-	size_t imports, targets[4], critical, branches, address_taken;
+	size_t imports, targets[4], critical, seen, branches, address_taken;
 };
 
-static void imports_count(const struct link_plan *p, struct totals *t)
+static void imports_count(const struct kernel *k, const struct link_plan *p, struct totals *t)
 {
 	const struct import *list = link_plan_imports(p, &t->imports);
 
 	for (size_t i = 0; i < t->imports; i++) {
 		t->targets[list[i].target]++;
 		t->critical += list[i].critical;
+		t->seen += !why_unseen(k, &list[i]);
 		t->branches += list[i].branches;
 		t->address_taken += list[i].address_taken;
 	}
@@ -110,6 +131,7 @@ static void import_table_row(struct table *t, const struct kernel *k, const stru
 {
 	char proto[1024];
 	const char *p = import_prototype(k, im, proto, sizeof(proto));
+	const char *unseen = im->target == TARGET_SHADOW ? why_unseen(k, im) : NULL;
 
 	table_cell(t, "%s", im->symbol);
 	table_cell(t, "%s", kind_name(im->kind));
@@ -117,7 +139,8 @@ static void import_table_row(struct table *t, const struct kernel *k, const stru
 	table_cell(t, "%s", target_name(im->target));
 	table_cell(t, "%u", im->branches);
 	table_cell(t, "%u", im->address_taken);
-	table_cell(t, "%s%s%s", im->reason, p ? "; " : "", p ? p : "");
+	table_cell(t, "%s%s%s%s%s", im->reason, unseen ? "; cannot be seen: " : "",
+		   unseen ? unseen : "", p ? "; " : "", p ? p : "");
 	table_paint_row(t, im->target == TARGET_REFUSED ? TABLE_RED
 			   : im->critical		? TABLE_YELLOW
 							: "");
@@ -134,7 +157,7 @@ int inspect_table(FILE *to, const struct kernel *k, const struct module *m,
 
 	if (!list || !table)
 		goto out;
-	imports_count(p, &t);
+	imports_count(k, p, &t);
 	for (size_t i = 0; i < n; i++)
 		import_table_row(table, k, list[i]);
 	ret = n ? table_print(table, to, 0, width, colour) : 0;
@@ -142,11 +165,11 @@ int inspect_table(FILE *to, const struct kernel *k, const struct module *m,
 		goto out;
 	plain_text_line(
 		to,
-		"%s: %zu imports: %zu shadow, %zu kernel, %zu session, %zu refused; %zu critical; "
-		"%zu branches, %zu addresses taken",
+		"%s: %zu imports: %zu shadow, %zu kernel, %zu session, %zu refused; %zu critical, "
+		"%zu can be seen; %zu branches, %zu addresses taken",
 		module_name(m), t.imports, t.targets[TARGET_SHADOW], t.targets[TARGET_KERNEL],
-		t.targets[TARGET_SESSION], t.targets[TARGET_REFUSED], t.critical, t.branches,
-		t.address_taken);
+		t.targets[TARGET_SESSION], t.targets[TARGET_REFUSED], t.critical, t.seen,
+		t.branches, t.address_taken);
 	plain_text_line(to, "%s %s", module_name(m),
 			t.targets[TARGET_REFUSED] ? "cannot be loaded into this session"
 						  : "links completely");
@@ -161,12 +184,15 @@ static json_t *import_json(const struct kernel *k, const struct import *im)
 	char proto[1024];
 	const char *p = import_prototype(k, im, proto, sizeof(proto));
 
-	return json_pack("{s:o, s:s, s:b, s:s, s:o, s:i, s:i, s:o, s:o}", "symbol",
+	const char *unseen = why_unseen(k, im);
+
+	return json_pack("{s:o, s:s, s:b, s:s?, s:s, s:o, s:i, s:i, s:o, s:o}", "symbol",
 			 json_any_text(im->symbol), "kind", kind_name(im->kind), "critical",
-			 im->critical, "target", target_name(im->target), "reason",
-			 json_any_text(im->reason), "branches", (int)im->branches, "address_taken",
-			 (int)im->address_taken, "prototype", p ? json_any_text(p) : json_null(),
-			 "provider", im->provider ? json_any_text(im->provider) : json_null());
+			 im->critical, "unseen", unseen, "target", target_name(im->target),
+			 "reason", json_any_text(im->reason), "branches", (int)im->branches,
+			 "address_taken", (int)im->address_taken, "prototype",
+			 p ? json_any_text(p) : json_null(), "provider",
+			 im->provider ? json_any_text(im->provider) : json_null());
 }
 
 int inspect_json(FILE *to, const struct kernel *k, const struct module *m, const char *path,
@@ -186,16 +212,16 @@ int inspect_json(FILE *to, const struct kernel *k, const struct module *m, const
 		json_decref(imports);
 		return ret;
 	}
-	imports_count(p, &t);
-	root = json_pack("{s:o, s:o, s:o, s:b, s:{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i}, s:o}",
-			 "module", json_any_text(module_name(m)), "file", json_any_text(path),
-			 "kernel", json_any_text(kernel_release(k) ? kernel_release(k) : ""),
-			 "links", t.targets[TARGET_REFUSED] == 0, "totals", "imports",
-			 (int)t.imports, "shadow", (int)t.targets[TARGET_SHADOW], "kernel",
-			 (int)t.targets[TARGET_KERNEL], "session", (int)t.targets[TARGET_SESSION],
-			 "refused", (int)t.targets[TARGET_REFUSED], "critical", (int)t.critical,
-			 "branches", (int)t.branches, "address_taken", (int)t.address_taken,
-			 "imports", imports);
+	imports_count(k, p, &t);
+	root = json_pack(
+		"{s:o, s:o, s:o, s:b, s:{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i}, s:o}",
+		"module", json_any_text(module_name(m)), "file", json_any_text(path), "kernel",
+		json_any_text(kernel_release(k) ? kernel_release(k) : ""), "links",
+		t.targets[TARGET_REFUSED] == 0, "totals", "imports", (int)t.imports, "shadow",
+		(int)t.targets[TARGET_SHADOW], "kernel", (int)t.targets[TARGET_KERNEL], "session",
+		(int)t.targets[TARGET_SESSION], "refused", (int)t.targets[TARGET_REFUSED],
+		"critical", (int)t.critical, "seen", (int)t.seen, "branches", (int)t.branches,
+		"address_taken", (int)t.address_taken, "imports", imports);
 	if (!root || json_dumpf(root, to, JSON_INDENT(1) | JSON_ENSURE_ASCII))
 		ret = -ENOMEM;
 	else

@@ -34,6 +34,8 @@ static int check_boot(const struct guest_spec *spec, struct err *e)
 {
 	const char *direct = NULL;
 
+	if (spec->record_size && !spec->record)
+		return err_set(e, -EINVAL, "--record-size needs --record FILE");
 	if (!spec->firmware) {
 		if (spec->firmware_log)
 			return err_set(e, -EINVAL, "--firmware-log needs --firmware");

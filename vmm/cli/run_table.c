@@ -142,6 +142,10 @@ static const struct run_option table[] = {
 	  "init runs, on its own root if --append has a root=)", .spec = spec_take_driver_wait },
 	{ "record", "FILE",
 	  "keep every request that the policy decided on", SPEC(record), .path = true },
+	{ "record-size", "SIZE[,keep=N]",
+	  "write at most SIZE of the record into FILE, then into FILE.1 to FILE.N\n"
+	  "(1), then into the oldest again; `vmm record FILE*` reads them",
+	  .spec = spec_take_record_size },
 
 	{ .help = "This command" },
 	{ "config", "FILE",

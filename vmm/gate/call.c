@@ -21,6 +21,8 @@ _Static_assert(REQUEST_NAME_MAX == UMBRA_NAME_MAX, "and its names");
 _Static_assert(2 * REQUEST_NAME_MAX <= sizeof(((struct umbra_answer *)0)->data),
 	       "root and name fit any answer");
 
+#define SEEN_TEXT 1024 /* bytes of the arguments of a call that is seen, as text */
+
 /* The one who asks by policy_request.is_registered. */
 struct who_asks {
 	struct gate *g;
@@ -41,7 +43,9 @@ struct driver_call {
 	bool known;		    /* SPACE_EXPORT: a get may have led where the name leads */
 	bool inside;		    /* the name is in a directory that the driver made */
 	char led[REQUEST_NAME_MAX]; /* behind c->r.led, or empty */
-	struct record_line line;    /* until call_write_line() */
+	bool first;		    /* no call of the function by this driver is in the record */
+	bool as_made;		 /* nobody decides: the driver's own name, and nothing kept of it */
+	struct record_line line; /* until call_put_line() */
 };
 
 /*
@@ -237,6 +241,17 @@ static void call_decide_put(struct driver_call *c)
 	}
 }
 
+/* Passes a call that is not decided: it is seen, or came before the entry was turned away. */
+static void call_decide_uncritical(const struct gate_caller *caller, struct driver_call *c)
+{
+	const char *rule = policy_traced(caller->policy, c->r.fn->name);
+
+	c->as_made = true;
+	c->d.verdict = VERDICT_PASS;
+	c->d.rule = rule ? rule : "not critical";
+	c->d.record = rule;
+}
+
 static void call_decide(struct gate *g, const struct gate_caller *caller, struct driver_call *c)
 {
 	memset(&c->d, 0, offsetof(struct decision, root));
@@ -257,6 +272,8 @@ static void call_decide(struct gate *g, const struct gate_caller *caller, struct
 			call_decide_undo_name(g, c);
 		else
 			call_decide_undo(g, c);
+	} else if (!policy_critical_fn(caller->policy, c->r.fn)) {
+		call_decide_uncritical(caller, c);
 	} else if (c->frame.flags & UMBRA_FRAME_FAULT) {
 		call_refuse(c, EFAULT, "the name points nowhere");
 	} else {
@@ -269,7 +286,7 @@ static void call_decide(struct gate *g, const struct gate_caller *caller, struct
 /* Returns the name to use, also if it is the one asked for (G8); NULL: none. */
 static const char *call_name(const struct driver_call *c)
 {
-	if (!c->r.name || c->r.fn->form == NAME_NONE)
+	if (!c->r.name || c->r.fn->form == NAME_NONE || c->as_made)
 		return NULL;
 	return c->d.verdict == VERDICT_PASS ? c->r.name : c->d.name;
 }
@@ -313,7 +330,7 @@ static void call_prepare(struct gate *g, struct driver_call *c)
 	};
 	int ret;
 
-	if (!call_goes_ahead(c) || !fn->want_result)
+	if (!call_goes_ahead(c) || !fn->want_result || c->as_made)
 		return;
 	ret = ledger_open(g->ledger, &what, name && name_is_kept(fn), &c->entry);
 	if (ret == -ENOSPC)
@@ -344,11 +361,19 @@ static void call_keep_refusal(struct gate_caller *caller, const struct driver_ca
 	pthread_mutex_unlock(&caller->refusal_lock);
 }
 
-/* Refuses a call that could not be recorded, unless it undoes something (G6). */
+/*
+ * Refuses a call that was to be kept in the record and could not, unless it undoes something or is
+ * refused already (G6). The next call of the function is a first one then.
+ */
 static void call_refuse_unrecorded(struct gate *g, struct gate_caller *caller,
 				   struct driver_call *c)
 {
-	if (c->r.fn->refusal == REFUSE_NEVER)
+	if (c->first) {
+		size_t fn = catalog_index(c->r.fn);
+
+		atomic_fetch_and(&caller->recorded[fn / 64], ~(1ULL << fn % 64));
+	}
+	if (c->r.fn->refusal == REFUSE_NEVER || c->d.verdict == VERDICT_DENY)
 		return;
 	call_refuse(c, EIO, "the record cannot be written");
 	call_keep_refusal(caller, c);
@@ -357,10 +382,21 @@ static void call_refuse_unrecorded(struct gate *g, struct gate_caller *caller,
 	c->entry = NULL;
 }
 
-/* Enters the call into the record; its line is to be written by call_write_line(). */
+/* Returns true once for each function of a caller. */
+static bool call_is_first(struct gate_caller *caller, const struct catalog_fn *fn)
+{
+	size_t i = catalog_index(fn);
+	unsigned long long bit = 1ULL << i % 64;
+
+	/* Most are not: no line of the cache is taken from other CPUs for them. */
+	return !(atomic_load_explicit(&caller->recorded[i / 64], memory_order_relaxed) & bit) &&
+	       !(atomic_fetch_or(&caller->recorded[i / 64], bit) & bit);
+}
+
+/* Enters the call into the record; its line is to be put there by call_put_line(). */
 static void call_record(struct gate *g, struct gate_caller *caller, struct driver_call *c)
 {
-	const struct record_call what = {
+	struct record_call what = {
 		.time_ns = g->now(g->m),
 		.session = caller->session,
 		.driver = caller->driver,
@@ -368,18 +404,22 @@ static void call_record(struct gate *g, struct gate_caller *caller, struct drive
 		.d = &c->d,
 	};
 
-	if (c->d.record && record_add(g->rec, &what, &c->line))
+	if (!c->d.record)
+		return;
+	c->first = call_is_first(caller, c->r.fn);
+	what.first = c->first;
+	if (record_add(g->rec, &what, &c->line))
 		call_refuse_unrecorded(g, caller, c);
 }
 
 /*
- * Writes the call's line, which takes as long as the record's storage does: meanwhile this thread
- * does not hold callers_lock, for which the event loop would wait. Returns the caller, or NULL: it
- * is gone, which a guest has made the host believe that still is in a call of it. Its number, and
- * its memory, may be a successor's by then, whose serial is another one.
+ * Puts the call's line into the record, which may wait for room there: meanwhile this thread does
+ * not hold callers_lock, for which the event loop would wait. Returns the caller, or NULL: it is
+ * gone, which a guest has made the host believe that still is in a call of it. Its number, and its
+ * memory, may be a successor's by then, whose serial is another one.
  */
-static struct gate_caller *call_write_line(struct gate *g, struct gate_caller *caller, u64 id,
-					   struct driver_call *c)
+static struct gate_caller *call_put_line(struct gate *g, struct gate_caller *caller, u64 id,
+					 struct driver_call *c)
 {
 	u64 serial = caller->serial;
 	int ret;
@@ -468,7 +508,7 @@ s64 gate_call(struct gate *g, unsigned vcpu, u64 idx, u64 id)
 	c.caller = UMBRA_ID_CALLER((u32)id);
 	c.entry = NULL;
 	c.undoes = false;
-	c.known = c.inside = false;
+	c.known = c.inside = c.first = c.as_made = false;
 	c.line = (struct record_line){ .buf = NULL };
 	call_copy_frame(&c, &g->frames[idx]);
 	if (c.frame.flags & UMBRA_FRAME_NESTED)
@@ -486,7 +526,7 @@ s64 gate_call(struct gate *g, unsigned vcpu, u64 idx, u64 id)
 		call_prepare(g, &c);
 		call_keep_refusal(caller, &c);
 		call_record(g, caller, &c);
-		caller = call_write_line(g, caller, id, &c);
+		caller = call_put_line(g, caller, id, &c);
 	}
 	if (caller)
 		call_answer(g, &c, &g->answers[idx]);
@@ -537,21 +577,79 @@ s64 gate_result(struct gate *g, u64 ticket, u64 id, u64 ret, const u64 name[2])
 	return 0;
 }
 
+/* Puts down a call that has returned; nothing is decided about it. */
+s64 gate_seen(struct gate *g, unsigned vcpu, u64 idx, u64 id, u64 ret)
+{
+	const struct seen_fn *fn = id <= UINT32_MAX ? gate_seen_of(g, id) : NULL;
+	const char *texts[UMBRA_ARGS], *rule;
+	struct gate_caller *caller;
+	char call[SEEN_TEXT], result[100];
+	struct driver_call c;
+
+	if (idx >= UMBRA_FRAMES || !fn || UMBRA_ID_CALLER(id) >= UMBRA_CALLERS)
+		return -EINVAL;
+	atomic_fetch_add_explicit(&g->calls, 1, memory_order_relaxed);
+	c.undoes = c.known = c.inside = c.first = c.as_made = false;
+	memset(&c.line, 0, sizeof(c.line));
+	memset(&c.d, 0, offsetof(struct decision, root));
+	c.d.root[0] = c.d.name[0] = 0;
+	c.entry = NULL;
+	call_copy_frame(&c, &g->frames[idx]);
+	c.frame.flags &= ~(u32)UMBRA_FRAME_HAS_NAME;
+	call_read_request(&c, &fn->row);
+	c.r.vcpu = vcpu;
+	if (record_has_lines(g->rec)) {
+		for (unsigned i = 0; i < UMBRA_ARGS; i++)
+			texts[i] = frame_string(&c.frame, c.frame.text[i]);
+		kernel_call_text(g->k, fn->row.name, c.r.args, texts, call, sizeof(call));
+		kernel_result_text(g->k, fn->row.name, ret, result, sizeof(result));
+		c.r.call = call;
+		c.r.result = result;
+		c.r.duration_ns = c.frame.old;
+	}
+
+	pthread_rwlock_rdlock(&g->callers_lock);
+	caller = gate_caller_of(g, id);
+	rule = caller ? policy_traced(caller->policy, fn->row.name) : NULL;
+	/* A policy that came meanwhile may not want to see it. */
+	if (rule) {
+		atomic_fetch_add_explicit(&caller->calls, 1, memory_order_relaxed);
+		c.d.verdict = VERDICT_PASS;
+		c.d.record = true;
+		c.d.rule = rule;
+		/* The call is over: a line that there is no room for is lost, and counted. */
+		if (!record_add(g->rec,
+				&(struct record_call){ .time_ns = g->now(g->m),
+						       .session = caller->session,
+						       .driver = caller->driver,
+						       .req = &c.r,
+						       .d = &c.d },
+				&c.line))
+			call_put_line(g, caller, id, &c);
+	}
+	pthread_rwlock_unlock(&g->callers_lock);
+	return caller ? 0 : -EINVAL;
+}
+
 s64 gate_lost(struct gate *g, u64 id, bool refused)
 {
 	const struct gate_caller *caller;
 	const struct catalog_fn *all;
 	char text[256];
+	const struct seen_fn *seen;
 	size_t n;
 
 	all = catalog_all(&n);
 	id = (u32)id;
+	seen = gate_seen_of(g, id);
 	atomic_fetch_add_explicit(&g->lost, 1, memory_order_relaxed);
 	pthread_rwlock_rdlock(&g->callers_lock);
 	caller = gate_caller_of(g, id);
 	snprintf(text, sizeof(text), "%s:%s: %s: no frame free, %s", caller ? caller->session : "?",
 		 caller ? caller->driver : "?",
-		 UMBRA_ID_FN(id) < n ? all[UMBRA_ID_FN(id)].name : "?",
+		 UMBRA_ID_FN(id) < n ? all[UMBRA_ID_FN(id)].name
+		 : seen		     ? seen->row.name
+				     : "?",
 		 refused ? "refused" : "passed unseen");
 	pthread_rwlock_unlock(&g->callers_lock);
 	record_event(g->rec, g->now(g->m), "lost call", text);

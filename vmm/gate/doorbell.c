@@ -108,6 +108,8 @@ static s64 doorbell_dispatch(struct gate *g, unsigned vcpu, const struct kvm_reg
 		return gate_mailbox_taken(g, regs->rsi);
 	case UMBRA_OP_GONE:
 		return gate_mailbox_gone(g);
+	case UMBRA_OP_SEEN:
+		return gate_seen(g, vcpu, regs->rsi, regs->rdx, regs->rcx);
 	case UMBRA_OP_LOST:
 		return gate_lost(g, regs->rsi, regs->rdx);
 	default:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Creates and ends the gate, and hands out its pages and gate entries. */
+/* Creates and ends the gate, and hands out its pages. */
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -77,7 +77,7 @@ int gate_create(struct gate **out, struct machine *m, struct kernel *k, u64 kasl
 	gate_callers_init(g);
 	pthread_mutex_init(&g->done_lock, NULL);
 	g->page_used = calloc(PAGES, 1);
-	if (!g->page_used) {
+	if (!g->page_used || gate_seen_init(g)) {
 		err_set(e, ret, "out of memory");
 		goto fail;
 	}
@@ -118,6 +118,7 @@ void gate_destroy(struct gate *g)
 		close(g->event);
 	gate_callers_destroy(g);
 	gate_mailbox_free_all(g);
+	gate_seen_forget(g);
 	ledger_destroy(g->ledger);
 	free(g->page_used);
 	pthread_mutex_destroy(&g->done_lock);
@@ -140,6 +141,7 @@ int gate_reset(struct gate *g, struct err *e)
 
 	gate_forget_commands(g);
 	gate_callers_forget(g);
+	gate_seen_forget(g);
 	/* Before what it has lent is cleared. */
 	ledger_destroy(g->ledger);
 	g->ledger = NULL;
@@ -147,7 +149,8 @@ int gate_reset(struct gate *g, struct err *e)
 		ret = machine_clear_slot(g->m, slots[i]);
 	if (ret)
 		return err_set(e, ret, "cannot clear the gate's memory: %s", strerror(-ret));
-	if (ledger_create(&g->ledger, UMBRA_CALLERS, g->arena, UMBRA_ARENA_SIZE))
+	if (ledger_create(&g->ledger, UMBRA_CALLERS, g->arena, UMBRA_ARENA_SIZE) ||
+	    gate_seen_init(g))
 		return err_set(e, -ENOMEM, "out of memory");
 	atomic_store(&g->gate_va, 0); /* (G3): another hello may come */
 	g->exports_live = 0;
@@ -213,24 +216,6 @@ void gate_page_free(struct gate *g, u64 gpa)
 		g->page_used[i] = 0;
 		memset(g->pages + i * 4096, 0xcc, 4096);
 	}
-}
-
-int gate_entry(struct gate *g, u8 *entry, u64 va, unsigned caller, const struct catalog_fn *fn)
-{
-	u64 common = atomic_load(&g->gate_va) + (u64)(umbra_gate_common - umbra_gate_blob);
-	u32 id = UMBRA_ID(caller, catalog_index(fn));
-	s64 rel = (s64)(common - (va + 11));
-	s32 rel32 = (s32)rel;
-
-	if (!atomic_load(&g->gate_va) || rel != rel32)
-		return -ERANGE;
-	memset(entry, 0xcc, UMBRA_GATE_ENTRY);
-	entry[0] = 0x41; /* mov $id, %r11d */
-	entry[1] = 0xbb;
-	store_u32(entry + 2, id);
-	entry[6] = 0xe9; /* jmp umbra_gate_common */
-	store_u32(entry + 7, (u32)rel32);
-	return 0;
 }
 
 void gate_stats(struct gate *g, struct gate_stats *out)

@@ -20,8 +20,10 @@
  *        does not matter (call_copy_frame).
  *  (G5)  A CPU holds at most UMBRA_CONTEXTS frames, each only from marshalling until its answer
  *        is copied, so that no caller can leave another without one.
- *  (G6)  Nothing is done that is not recorded: the record is written before the answer, and a
- *        call that cannot be recorded is refused, unless it undoes something.
+ *  (G6)  Nothing new is done that is not recorded: a call's line is in the record's queue before
+ *        its answer is there (policy/record.h). The first call of a function by a caller that
+ *        finds no room there is refused, unless it undoes something; a refusal waits for room, and
+ *        stands without it. Other calls go on, and the record tells how many it lacks.
  *  (G7)  The answer is written once for each call, whole, before rax says that it is there.
  *  (G8)  The string that was checked is the one that is used: it comes with the answer, also if
  *        it is the one asked for. If the kernel keeps a pointer to it, it is lent in the arena.
@@ -42,7 +44,7 @@
  *                                        call_decide ── policy_decide, or ledger_take to undo
  *                                        call_prepare ─ ledger_open: entry and lent name (G8)
  *                                        call_let_through ── a name that leads out of the session
- *                                        call_record, call_write_line (G6) ── if one fails:
+ *                                        call_record, call_put_line (G6) ── if one fails:
  *                                          call_refuse_unrecorded
  *                                        call_answer (G7) ── ledger_await: ticket
  *     answer_take, frame_release ◀────── rax = 0; with -errno there is no answer
@@ -120,8 +122,8 @@ int gate_caller_add(struct gate *g, const struct policy_session *s, const char *
 void gate_caller_remove(struct gate *g, unsigned caller);
 /*
  * Puts another policy in force for the caller's next call. Waits for the calls in progress, but for
- * those whose line is being written, which have used theirs (call_write_line). So no call of the
- * caller uses the one before any more.
+ * those whose line is put into the record, which have used theirs (call_put_line). So no call of
+ * the caller uses the one before any more.
  */
 void gate_caller_set_policy(struct gate *g, unsigned caller, const struct policy_session *s);
 /* Returns how many objects (devices, ...) the caller registered and has not taken back. */
@@ -165,6 +167,34 @@ int gate_fits(const struct kernel *k, const struct catalog_fn *fn, struct err *e
  * gate page is out of a branch's reach. Only after the hello.
  */
 int gate_entry(struct gate *g, u8 *entry, u64 va, unsigned caller, const struct catalog_fn *fn);
+
+#define GATE_NO_FN UINT32_MAX
+
+/*
+ * Makes a function at @real (with the KASLR shift), which the catalogue lacks, one whose calls can
+ * be seen, if it is none yet. *fn is its number in a gate id. -errno as kernel_call_shape();
+ * -ENOSPC. On the loop's thread.
+ */
+int gate_see(struct gate *g, const char *symbol, u64 real, u32 *fn, const char **why);
+
+/* An entry of a driver's own, of UMBRA_OWN_ENTRY bytes; calls arrive at UMBRA_OWN_ENTRY_AT. */
+struct own_entry {
+	u8 *at;	  /* aligned to 8 bytes */
+	u64 va;	  /* in the guest */
+	u64 real; /* the kernel's function */
+	u32 fn;	  /* as in a gate id; GATE_NO_FN: it never leads to the gate */
+};
+
+/*
+ * Writes one that leads to the function or, with @to_gate, to the gate. -ERANGE: one of the two is
+ * out of a branch's reach. Only after the hello, and before the guest maps it.
+ */
+int gate_own_entry(struct gate *g, const struct own_entry *en, unsigned caller, bool to_gate);
+/*
+ * Turns one that was written, while the guest may be calling it: who calls from now on arrives
+ * there.
+ */
+void gate_own_entry_turn(const struct own_entry *en, bool to_gate);
 
 /* --- commands to the guest --------------------------------------------------------------- */
 

@@ -4,7 +4,8 @@
  *
  * Locks: `callers_lock` (calls read, changes of callers write) and `done_lock` (a finished
  * command). The ledger has its own, which may be taken under the first, and so may `outside_lock`.
- * The event loop takes all of them, so no thread holds one while it writes a line of the record.
+ * The event loop takes all of them, so no thread holds one while it puts a line into the record,
+ * which may wait for room there.
  */
 #ifndef UMBRA_VMM_GATE_GATE_INT_H
 #define UMBRA_VMM_GATE_GATE_INT_H
@@ -12,6 +13,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/strmap.h"
 #include "policy/ledger.h"
 #include "vmm/gate/gate.h"
 
@@ -23,6 +25,8 @@ struct gate_caller {
 	char *session;
 	char *driver;
 	atomic_ullong calls;
+	/* a bit for each function of the catalogue: a call of it is in the record */
+	atomic_ullong recorded[(CATALOG_MAX + 63) / 64];
 	pthread_mutex_t refusal_lock;
 	char refusal[GATE_REFUSAL_MAX]; /* of the last call that was refused, or "" */
 	/* exports.c; names and array are one allocation */
@@ -54,6 +58,13 @@ struct mail_running {
 	s64 result;
 	u64 value;
 };
+
+/* A function that is in no row of the catalogue, whose calls can be seen. */
+struct seen_fn {
+	struct catalog_fn row; /* for the record; the name is its own */
+};
+
+#define SEEN_MAX (UMBRA_FN_MAX - CATALOG_MAX)
 
 struct gate {
 	struct machine *m;
@@ -104,6 +115,16 @@ struct gate {
 	bool taken; /* the mailbox's words were read */
 	bool gone;  /* no agent any more */
 
+	/*
+	 * seen.c; the loop's thread adds, before an entry names what was added, and the vCPUs'
+	 * threads read.
+	 */
+	struct {
+		struct seen_fn *list; /* SEEN_MAX of them, untouched ones cost no memory */
+		_Atomic size_t n;
+		struct strmap by_name; /* to the index in list */
+	} seen;
+
 	atomic_ullong calls, results, refused, blocked, lost, nested;
 };
 
@@ -135,9 +156,16 @@ int gate_exports_let_through(struct gate *g, struct gate_caller *c, const char *
 /* Frees what is noted of @c, which nobody else knows any more. */
 void gate_exports_free(struct gate_caller *c);
 
+/* seen.c: makes the table of functions whose calls can be seen, and empties it. */
+int gate_seen_init(struct gate *g);
+void gate_seen_forget(struct gate *g);
+/* Returns the function of gate id @id if it is one that is only seen, else NULL. */
+const struct seen_fn *gate_seen_of(const struct gate *g, u64 id);
+
 /* call.c: each carries out one kind of doorbell and returns the value for rax. */
 s64 gate_call(struct gate *g, unsigned vcpu, u64 idx, u64 id);
 s64 gate_result(struct gate *g, u64 ticket, u64 id, u64 ret, const u64 name[2]);
+s64 gate_seen(struct gate *g, unsigned vcpu, u64 idx, u64 id, u64 ret);
 s64 gate_lost(struct gate *g, u64 id, bool refused);
 
 /* doorbell.c */

@@ -11,7 +11,7 @@
  * The number of functions meets its limits here: a descriptor for each, and a gate entry for each
  * in one page of a caller.
  */
-_Static_assert(CATALOG_MAX <= UMBRA_FN_MAX, "a descriptor for each function");
+_Static_assert(CATALOG_MAX < UMBRA_FN_MAX, "a descriptor for each function");
 _Static_assert(REQUEST_ARGS <= 6 + UMBRA_ARGS, "the shim passes so many arguments on");
 _Static_assert(CATALOG_MAX <= UMBRA_GATES_PER_PAGE, "a gate for each function: none passes by");
 

@@ -66,7 +66,8 @@ static int start_gate(void *part, bool again, struct err *e)
 	if (ret)
 		return ret;
 	ret = gate_start(g->gate, machine_loop(g->m));
-	return ret ? err_set(e, ret, "event loop: %s", strerror(-ret)) : 0;
+	return ret ? err_set(e, ret, "event loop: %s", strerror(-ret))
+		   : guest_record_start(g->record, e);
 }
 
 static int end_gate(void *part, struct err *e)
@@ -150,7 +151,7 @@ static int create_sessions(struct guest *g, struct err *e)
 		ret = err_set(e, -ENOMEM, "out of memory");
 	/* The gate's record last: a start that fails before makes no file. */
 	if (!ret)
-		ret = guest_record_create(&g->record, g->m, g->monitor, g->spec->record, e);
+		ret = guest_record_create(&g->record, g->m, g->monitor, g->spec, e);
 	if (ret) {
 		sessions_finish(g->sessions);
 		g->sessions = NULL;

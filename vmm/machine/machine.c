@@ -428,6 +428,11 @@ void machine_resume(struct machine *m)
 	pause_end(m->pause);
 }
 
+bool machine_wants_vcpus(const struct machine *m)
+{
+	return machine_exiting(m) || pause_wanted(m->pause);
+}
+
 bool machine_paused(const struct machine *m)
 {
 	return pause_complete(m->pause);

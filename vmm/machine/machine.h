@@ -227,6 +227,11 @@ int machine_irq_pulse(struct machine *m, u32 gsi);
  */
 int machine_pause(struct machine *m);
 void machine_resume(struct machine *m);
+/*
+ * Returns true if a pause or the machine's end wants the vCPUs back, for one that waits while its
+ * exit is handled. Any thread; takes a lock that is held for moments.
+ */
+bool machine_wants_vcpus(const struct machine *m);
 /* Returns true if all vCPUs are out because of a machine_pause(): PAUSED. */
 bool machine_paused(const struct machine *m);
 

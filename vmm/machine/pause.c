@@ -70,6 +70,16 @@ bool pause_complete(struct pause *p)
 	return paused;
 }
 
+bool pause_wanted(struct pause *p)
+{
+	bool wanted;
+
+	pthread_mutex_lock(&p->lock);
+	wanted = p->wanted;
+	pthread_mutex_unlock(&p->lock);
+	return wanted;
+}
+
 static void on_parked(void *arg, u32 events)
 {
 	struct pause *p = arg;

@@ -22,6 +22,8 @@ void pause_destroy(struct pause *p);
 int pause_begin(struct pause *p);
 void pause_end(struct pause *p);
 bool pause_complete(struct pause *p);
+/* Is there a pause, or one under way? Any thread. */
+bool pause_wanted(struct pause *p);
 /*
  * Sets @fn, which runs on the loop's thread when the last vCPU is out; one owner at a time; NULL
  * gives it back.

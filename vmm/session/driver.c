@@ -91,36 +91,70 @@ static bool rules_permitted(void *arg, const char *symbol)
 	return policy_permitted(arg, symbol);
 }
 
-static int collect_gates(const struct kernel *k, struct driver *d, struct err *e)
+/* Returns true if calls of @im arrive at an entry that @d has for itself. */
+static bool has_own_entry(const struct driver *d, const struct import *im)
 {
-	const struct import *im;
+	return im->target == TARGET_SHADOW && (im->critical || d->layout == LAYOUT_DENSE);
+}
+
+/* Checks that the kernel's function is the catalogue's, for one that is or becomes critical. */
+int driver_check_critical(const struct kernel *k, const struct driver *d,
+			  const struct catalog_fn *fn, struct err *e)
+{
 	struct err why;
-	size_t i, n;
-	int ret;
+	int ret = gate_fits(k, fn, &why);
+
+	return ret ? err_set(e, ret,
+			     "%s: imports %s(), which is critical and not as it should be: %s; to "
+			     "have it linked to the kernel as it is, name it in critical.except of "
+			     "the session",
+			     d->path, fn->name, why.text)
+		   : 0;
+}
+
+static void forget_entries(struct driver *d)
+{
+	free(d->entries);
+	free(d->direct);
+	d->entries = d->direct = NULL;
+	d->n_entries = d->n_direct = 0;
+}
+
+/* Lists the functions of the kernel that it imports: with an entry of its own, and with none. */
+static int collect_entries(const struct kernel *k, struct driver *d, struct err *e)
+{
+	const size_t max = d->layout == LAYOUT_SAME ? UMBRA_GATES_PER_PAGE : OWN_ENTRIES_MAX;
+	const struct import *im;
+	size_t n;
+	int ret = 0;
 
 	im = link_plan_imports(d->plan, &n);
-	d->gates = calloc(n + 1, sizeof(*d->gates));
-	if (!d->gates)
+	d->entries = calloc(n + 1, sizeof(*d->entries));
+	d->direct = calloc(n + 1, sizeof(*d->direct));
+	if (!d->entries || !d->direct)
 		return err_set(e, -ENOMEM, "%s: out of memory", d->path);
-	for (i = 0; i < n; i++) {
-		const struct catalog_fn *fn;
+	for (size_t i = 0; i < n && !ret; i++) {
+		struct driver_entry de = { .symbol = im[i].symbol,
+					   .fn = catalog_find(im[i].symbol),
+					   .gate_fn = GATE_NO_FN,
+					   .address_taken = im[i].address_taken };
 
-		if (!im[i].critical || im[i].target != TARGET_SHADOW)
+		if ((im[i].kind != SYMBOL_FUNCTION && im[i].kind != SYMBOL_SPECIAL) ||
+		    !im[i].export)
 			continue;
-		fn = catalog_find(im[i].symbol);
-		if (!fn || d->n_gates >= UMBRA_GATES_PER_PAGE)
-			return err_set(e, -E2BIG, "%s: too many critical functions", d->path);
-		ret = gate_fits(k, fn, &why);
-		if (ret)
-			return err_set(e, ret,
-				       "%s: imports %s(), which is critical and not as it should "
-				       "be: %s; to have it linked to the kernel as it is, name it "
-				       "in critical.except of the session",
-				       d->path, fn->name, why.text);
-		d->gates[d->n_gates] = (struct gate_slot){ fn->name, (unsigned)d->n_gates };
-		d->n_gates++;
+		de.addr = im[i].export->addr;
+		if (im[i].target == TARGET_KERNEL)
+			d->direct[d->n_direct++] = de;
+		if (!has_own_entry(d, &im[i]))
+			continue;
+		if (d->n_entries == max)
+			return err_set(e, -E2BIG, "%s: imports more than %zu functions", d->path,
+				       max);
+		d->entries[d->n_entries++] = de;
+		if (im[i].critical)
+			ret = driver_check_critical(k, d, de.fn, e);
 	}
-	return 0;
+	return ret;
 }
 
 static void free_permits(struct driver *d)
@@ -167,9 +201,8 @@ int driver_plan(struct sessions *s, struct driver *d, bool expected, struct err 
 	int ret;
 
 	driver_unplan(d);
-	free(d->gates);
-	d->gates = NULL;
-	d->n_gates = 0;
+	forget_entries(d);
+	d->layout = policy_layout(d->session->policy);
 	free_permits(d);
 	for (o = d->session->drivers; o && o != d; o = o->next)
 		n++;
@@ -194,7 +227,7 @@ int driver_plan(struct sessions *s, struct driver *d, bool expected, struct err 
 		driver_unplan(d);
 		goto out;
 	}
-	ret = collect_gates(s->k, d, e);
+	ret = collect_entries(s->k, d, e);
 	if (!ret)
 		ret = collect_permits(d, e);
 out:
@@ -232,7 +265,9 @@ void driver_free(struct driver *d)
 {
 	driver_unplan(d);
 	module_close(d->module);
-	free(d->gates);
+	forget_entries(d);
+	free(d->own.maps);
+	free(d->own.hva);
 	free_permits(d);
 	free(d->name);
 	free(d->path);

@@ -44,9 +44,23 @@ enum driver_state {
 	DRIVER_REMOVED, /* taken away in the guest, by somebody else than vmm */
 };
 
-struct gate_slot {
-	const char *symbol; /* in the catalogue */
-	unsigned slot;
+/* One function of the kernel that a driver imports. */
+#define OWN_ENTRIES_MAX 4096 /* of a driver; the most in Debian's modules is 522 */
+
+struct driver_entry {
+	const char *symbol;	     /* the module's string */
+	const struct catalog_fn *fn; /* NULL: not in the catalogue */
+	u64 addr;		     /* of the kernel's function, without the KASLR shift */
+	u32 gate_fn;		     /* own entries: its number in a gate id, or GATE_NO_FN */
+	bool address_taken;	     /* besides the branches, which alone go by the entry */
+};
+
+/* The pages of a driver's own entries, in a range of their own in module space (entries.c). */
+struct own_pages {
+	u64 va;			/* 0: there is no range */
+	unsigned n;		/* filled; 0: none */
+	struct umbra_map *maps; /* n of them, then n that lead to the trap page */
+	u8 **hva;
 };
 
 struct driver {
@@ -60,16 +74,25 @@ struct driver {
 	char suffix[16]; /* of its exports; no two in the guest are the same */
 	struct module *module;
 	enum driver_state state;
-	unsigned steps;	   /* of loading, begun and not undone: see operation.c */
-	bool in_guest;	   /* the guest's kernel has the module */
-	size_t order;	   /* on the command line; SIZE_MAX: loaded later */
-	unsigned caller;   /* at the gate; 0: none */
-	unsigned own_page; /* with its entries, among the session's GATE_PAGES; 0: none */
+	unsigned steps;	 /* of loading, begun and not undone: see operation.c */
+	bool in_guest;	 /* the guest's kernel has the module */
+	size_t order;	 /* on the command line; SIZE_MAX: loaded later */
+	unsigned caller; /* at the gate; 0: none */
 	/* Only while it is being loaded: */
 	struct link_plan *plan;
-	/* Its critical imports, in the order of the entries on its page: */
-	struct gate_slot *gates;
-	size_t n_gates;
+	/* What the policy said when it was planned: */
+	enum session_layout layout;
+	/*
+	 * In the order of the imports. LAYOUT_DENSE: of each function of the kernel, in @own.
+	 * LAYOUT_SAME: of the critical ones, on @own_page; the others go by the session's shadow.
+	 */
+	struct driver_entry *entries;
+	size_t n_entries;
+	/* The kernel's functions that it is linked to without an entry. */
+	struct driver_entry *direct;
+	size_t n_direct;
+	struct own_pages own;
+	unsigned own_page; /* among the session's GATE_PAGES; 0: none */
 	/* Its imports that need the policy's permission, as malloc'ed strings: */
 	char **permits;
 	size_t n_permits;
@@ -102,10 +125,41 @@ int driver_find(struct sessions *s, const char *session, const char *name, struc
 		struct err *e);
 /*
  * Resolves its imports against the kernel and the drivers of the session that are loaded, or with
- * @expected also those that wait before it. Sets the plan and the gates.
+ * @expected also those that wait before it. Sets the plan, the layout and the entries. Not while it
+ * has pages of entries.
  */
 int driver_plan(struct sessions *s, struct driver *d, bool expected, struct err *e);
 void driver_unplan(struct driver *d);
+/*
+ * Checks that @fn, which @d imports, is in this kernel as the catalogue has it; -errno with a line:
+ * its calls could not be carried to the host PVM.
+ */
+int driver_check_critical(const struct kernel *k, const struct driver *d,
+			  const struct catalog_fn *fn, struct err *e);
+/* entries.c */
+
+/* Returns where calls of the @i-th entry arrive. */
+u64 driver_entry_va(const struct driver *d, size_t i);
+/* Returns how many of its imports are critical by the session's policy. */
+size_t driver_critical(const struct driver *d);
+/* Returns true if calls of the @i-th entry are led to the gate. */
+bool driver_entry_is_gate(const struct driver *d, size_t i);
+/* Returns how many lead to the gate: the critical ones, and those that are seen. */
+size_t driver_seen(const struct driver *d);
+/* Returns how many pages the entries of a driver of LAYOUT_DENSE take. */
+unsigned own_pages_needed(const struct driver *d);
+/* Takes the range at @va, which the guest has reserved. */
+int own_pages_take_range(struct driver *d, u64 va, struct err *e);
+/*
+ * Takes the pages and fills them, each entry by the session's policy; own.maps says then what the
+ * guest is to map.
+ */
+int own_pages_fill(struct sessions *s, struct driver *d, struct err *e);
+/* Gives the pages back; if the guest has not @unmapped them they are lost (S4). */
+void own_pages_free(struct sessions *s, struct driver *d, bool unmapped);
+/* Turns each entry as the session's policy has it now. */
+void own_pages_turn(struct sessions *s, struct driver *d);
+
 /* Notes its exports at the gate, under its caller; they are not live yet. */
 int driver_note_exports(struct sessions *s, struct driver *d, struct err *e);
 const char *driver_state_name(enum driver_state st);

@@ -78,17 +78,35 @@ static int plan_drop(struct op *op, struct gate_command *c)
 	return 0;
 }
 
-/* --- range: module space for the session, with its first driver ----------------------------- */
+/* --- range: module space for the driver, or for the session with its first driver ------------ */
 
 static int range_reserve(struct op *op, struct gate_command *c)
 {
-	struct session *ss = op->driver->session;
+	const struct driver *d = op->driver;
+	const struct session *ss = d->session;
 
-	if (ss->va)
-		return 0;
+	if (d->layout == LAYOUT_DENSE)
+		c->a = own_pages_needed(d);
+	else
+		c->a = ss->va ? 0 : ss->text_pages + GATE_PAGES;
 	c->cmd = UMBRA_CMD_RESERVE;
-	c->a = ss->text_pages + GATE_PAGES;
-	return STEP_WAITS;
+	return c->a ? STEP_WAITS : 0;
+}
+
+static int no_range(struct op *op, s64 result)
+{
+	const struct driver *d = op->driver;
+
+	if (d->layout == LAYOUT_DENSE)
+		return err_set(&op->err, guest_error(result),
+			       "%s: the guest has no module space left for its entries (%u pages); "
+			       "unload other drivers",
+			       d->path, own_pages_needed(d));
+	return err_set(&op->err, guest_error(result),
+		       "session %s: the guest has no module space left for it (a session of layout "
+		       "\"same\" takes 16 to 32 MiB of 1008); unload another session's drivers, or "
+		       "leave the layout out of the policy",
+		       d->session->name);
 }
 
 static int range_reserved(struct op *op, s64 result, u64 value)
@@ -98,11 +116,11 @@ static int range_reserved(struct op *op, s64 result, u64 value)
 	int ret;
 
 	if (result)
-		return err_set(&op->err, guest_error(result),
-			       "session %s: the guest has no module space left for it (a session "
-			       "takes 16 to 32 MiB of 1008); unload another session's drivers",
-			       ss->name);
-	ret = session_take_range(op->s, ss, value, &op->err);
+		return no_range(op, result);
+	if (op->driver->layout == LAYOUT_DENSE)
+		ret = own_pages_take_range(op->driver, value, &op->err);
+	else
+		ret = session_take_range(op->s, ss, value, &op->err);
 	if (ret)
 		gate_command(op->s->gate, &give_back, NULL, NULL);
 	return ret;
@@ -120,19 +138,22 @@ static bool range_is_used(const struct driver *d)
 
 static int range_release(struct op *op, struct gate_command *c)
 {
-	struct session *ss = op->driver->session;
+	const struct driver *d = op->driver;
 
-	if (!ss->va || range_is_used(op->driver)) /* (S2) */
-		return 0;
+	if (d->layout == LAYOUT_DENSE)
+		c->a = d->own.va;
+	else
+		c->a = range_is_used(d) ? 0 : d->session->va; /* (S2) */
 	c->cmd = UMBRA_CMD_RELEASE;
-	c->a = ss->va;
-	return STEP_WAITS;
+	return c->a ? STEP_WAITS : 0;
 }
 
 static int range_released(struct op *op, s64 result, u64 value)
 {
 	(void)value;
-	if (result)
+	if (op->driver->layout == LAYOUT_DENSE)
+		op->driver->own.va = 0; /* what the guest does not release is lost to it */
+	else if (result)
 		session_abandon_range(op->s, op->driver->session);
 	else
 		session_free_range(op->s, op->driver->session);
@@ -173,17 +194,25 @@ static int caller_remove(struct op *op, struct gate_command *c)
 
 static int entries_map(struct op *op, struct gate_command *c)
 {
+	const struct driver *d = op->driver;
 	struct umbra_map *maps = NULL;
 	size_t n = 0;
-	int ret = session_prepare_pages(op->s, op->driver, &maps, &n, &op->err);
+	int ret;
 
+	c->cmd = UMBRA_CMD_MAP;
+	if (d->layout == LAYOUT_DENSE) {
+		ret = own_pages_fill(op->s, op->driver, &op->err);
+		c->payload = d->own.maps;
+		n = d->own.n;
+	} else {
+		ret = session_prepare_pages(op->s, op->driver, &maps, &n, &op->err);
+		c->payload = op->payload = maps;
+	}
 	if (ret)
 		return ret;
-	c->cmd = UMBRA_CMD_MAP;
 	c->a = n;
-	c->payload = op->payload = maps;
 	c->len = n * sizeof(*maps);
-	return STEP_WAITS;
+	return n ? STEP_WAITS : 0;
 }
 
 static int entries_mapped(struct op *op, s64 result, u64 value)
@@ -195,26 +224,32 @@ static int entries_mapped(struct op *op, s64 result, u64 value)
 		       op->driver->path, strerror(-guest_error(result)));
 }
 
-/* Makes the driver's own page the trap page; those of the shadow stay as long as the range. */
+/* Makes the driver's own pages the trap page; those of a shadow stay as long as the range. */
 static int entries_unmap(struct op *op, struct gate_command *c)
 {
 	struct driver *d = op->driver;
 
-	if (!d->own_page)
-		return 0;
-	op->trap =
-		(struct umbra_map){ session_gate_va(d->session, d->own_page, 0), UMBRA_PAGES_GPA };
 	c->cmd = UMBRA_CMD_MAP;
-	c->a = 1;
-	c->payload = &op->trap;
-	c->len = sizeof(op->trap);
-	return STEP_WAITS;
+	if (d->layout == LAYOUT_DENSE) {
+		c->a = d->own.n;
+		c->payload = d->own.maps + d->own.n;
+	} else {
+		c->a = d->own_page ? 1 : 0;
+		op->trap = (struct umbra_map){ session_gate_va(d->session, d->own_page, 0),
+					       UMBRA_PAGES_GPA };
+		c->payload = &op->trap;
+	}
+	c->len = c->a * sizeof(op->trap);
+	return c->a ? STEP_WAITS : 0;
 }
 
 static int entries_unmapped(struct op *op, s64 result, u64 value)
 {
 	(void)value;
-	session_free_driver_page(op->s, op->driver, !result); /* (S4) */
+	if (op->driver->layout == LAYOUT_DENSE)
+		own_pages_free(op->s, op->driver, !result); /* (S4) */
+	else
+		session_free_driver_page(op->s, op->driver, !result);
 	return 0;
 }
 
@@ -250,14 +285,17 @@ static const char *load_hint(s64 error)
 	}
 }
 
-static u64 gate_address(void *arg, const char *symbol)
+/* Where calls of an import arrive. */
+static u64 entry_address(void *arg, const struct import *im)
 {
-	const struct driver *d = arg;
-	size_t i;
+	const struct op *op = arg;
+	const struct driver *d = op->driver;
 
-	for (i = 0; i < d->n_gates; i++)
-		if (!strcmp(d->gates[i].symbol, symbol))
-			return session_gate_va(d->session, d->own_page, d->gates[i].slot);
+	if (d->layout == LAYOUT_SAME && !im->critical)
+		return shadow_entry(op->s->k, d->session->va, im);
+	for (size_t i = 0; i < d->n_entries; i++)
+		if (d->entries[i].symbol == im->symbol)
+			return driver_entry_va(d, i);
 	return 0;
 }
 
@@ -266,11 +304,10 @@ static int module_load(struct op *op, struct gate_command *c)
 	struct driver *d = op->driver;
 	struct link_addresses a = {
 		.kaslr = op->s->kaslr,
-		.shadow = d->session->va,
 		.modules = LINK_MODULES_START,
 		.modules_end = LINK_MODULES_END,
-		.gate = gate_address,
-		.arg = d,
+		.entry = entry_address,
+		.arg = op,
 	};
 	const struct link_identity id = { d->guest_name, d->suffix };
 	struct link_image image = { NULL, 0 };
@@ -375,8 +412,8 @@ static int module_unloaded(struct op *op, s64 result, u64 value)
 
 static const struct step steps[] = {
 	{ "being resolved", "being forgotten", 0, plan_make, NULL, plan_drop, NULL },
-	{ "reserving its session's range", "releasing its session's range", SHIM_SECONDS,
-	  range_reserve, range_reserved, range_release, range_released },
+	{ "reserving module space", "releasing module space", SHIM_SECONDS, range_reserve,
+	  range_reserved, range_release, range_released },
 	{ "being made known to the gate", "being forgotten by the gate", 0, caller_add, NULL,
 	  caller_remove, NULL },
 	{ "mapping its entries", "unmapping its entries", SHIM_SECONDS, entries_map, entries_mapped,

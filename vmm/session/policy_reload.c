@@ -13,20 +13,6 @@
 #include "policy/catalog.h"
 #include "vmm/session/driver.h"
 
-/* Returns a function that @to mediates and @from does not, or NULL. */
-static const char *newly_critical(const struct policy_session *from,
-				  const struct policy_session *to)
-{
-	const struct catalog_fn *all;
-	size_t i, n;
-
-	all = catalog_all(&n);
-	for (i = 0; i < n; i++)
-		if (policy_critical(to, all[i].name) && !policy_critical(from, all[i].name))
-			return all[i].name;
-	return NULL;
-}
-
 /* Returns a symbol that @d is linked to by a permission which @ps does not give, or NULL. */
 static const char *no_longer_permitted(const struct driver *d, const struct policy_session *ps)
 {
@@ -36,9 +22,63 @@ static const char *no_longer_permitted(const struct driver *d, const struct poli
 	return NULL;
 }
 
+/*
+ * Checks that @fn can become critical for @d while it runs: each of its calls must arrive at an
+ * entry that can be turned. Under a second name, or by an address that it took, one would not.
+ */
+static int can_become_critical(const struct kernel *k, const struct driver *d,
+			       const struct catalog_fn *fn, struct err *e)
+{
+	const struct kernel_export *ex = kernel_export(k, fn->name);
+	int ret = 0;
+
+	for (size_t i = 0; ex && i < d->n_direct; i++)
+		if (d->direct[i].addr == ex->addr)
+			return err_set(e, -EBUSY, "it is linked to the kernel's own %s",
+				       d->direct[i].symbol);
+	for (size_t i = 0; ex && i < d->n_entries; i++) {
+		const struct driver_entry *de = &d->entries[i];
+
+		if (de->addr != ex->addr || (d->layout == LAYOUT_SAME && de->fn == fn))
+			continue;
+		if (de->fn != fn)
+			return err_set(e, -EBUSY, "it calls it as %s", de->symbol);
+		if (de->address_taken)
+			return err_set(e, -EBUSY, "it has taken the function's address");
+		ret = driver_check_critical(k, d, fn, e);
+	}
+	if (ex && d->layout == LAYOUT_SAME)
+		return err_set(e, -EBUSY, "the layout \"same\" has no gate for it");
+	return ret;
+}
+
+/* Checks each function that @to mediates and the policy in force does not. */
+static int check_newly_critical(const struct sessions *s, const struct session *ss,
+				const struct policy_session *to, const char *path, struct err *e)
+{
+	const struct catalog_fn *all;
+	struct err why;
+	size_t n;
+
+	all = catalog_all(&n);
+	for (size_t i = 0; i < n; i++) {
+		if (!policy_critical(to, all[i].name) || policy_critical(ss->policy, all[i].name))
+			continue;
+		for (const struct driver *d = ss->drivers; d; d = d->next)
+			if (can_become_critical(s->k, d, &all[i], &why))
+				return err_set(e, -EBUSY,
+					       "%s: %s() becomes critical in session %s, which "
+					       "driver %s:%s cannot have while it runs: %s; unload "
+					       "it first",
+					       path, all[i].name, ss->name, ss->name, d->name,
+					       why.text);
+	}
+	return 0;
+}
+
 /* Checks that @p can take the place of the policy under which the session's drivers were linked. */
-static int session_fits(const struct session *ss, const struct policy *p, const char *path,
-			struct err *e)
+static int session_fits(const struct sessions *s, const struct session *ss, const struct policy *p,
+			const char *path, struct err *e)
 {
 	const struct policy_session *ps = policy_session(p, ss->name);
 	const struct driver *d;
@@ -58,12 +98,7 @@ static int session_fits(const struct session *ss, const struct policy *p, const 
 				       "%s:%s is linked to it; unload it first",
 				       path, fn, ss->name, ss->name, d->name);
 	}
-	fn = newly_critical(ss->policy, ps);
-	return fn ? err_set(e, -EBUSY,
-			    "%s: %s() becomes critical in session %s, but its drivers are linked "
-			    "without a gate for it; unload them first",
-			    path, fn, ss->name)
-		  : 0;
+	return check_newly_critical(s, ss, ps, path, e);
 }
 
 /* Makes @ps the policy of every caller of the session, for its next call. */
@@ -81,6 +116,9 @@ static void session_set_policy(struct sessions *s, struct session *ss,
 	for (d = ss->drivers; d; d = d->next)
 		if (d->caller)
 			gate_caller_set_policy(s->gate, d->caller, ps);
+	/* When a call arrives at the gate its caller has the policy for it already. */
+	for (d = ss->drivers; d; d = d->next)
+		own_pages_turn(s, d);
 }
 
 int policy_reload(struct sessions *s, const char *path, const void *text, size_t len, struct err *e)
@@ -93,7 +131,7 @@ int policy_reload(struct sessions *s, const char *path, const void *text, size_t
 	if (ret)
 		return ret;
 	for (ss = s->list; ss && !ret; ss = ss->next)
-		ret = session_fits(ss, p, path, e);
+		ret = session_fits(s, ss, p, path, e);
 	if (!ret && !(name = strdup(path)))
 		ret = err_set(e, -ENOMEM, "%s: out of memory", path);
 	if (ret) {

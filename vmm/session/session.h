@@ -4,6 +4,9 @@
  * module space and the pages behind it. Private to vmm/session/; sessions.h is what other rooms
  * use. All of it lives on the loop's thread.
  *
+ * A driver has entries of its own for all that it imports (entries.c), and its session needs no
+ * place of its own. In a session of layout "same" the drivers share a shadow, as the patent has it:
+ *
  * A session's range in module space is the shadow kernel's text, page for page in the layout of the
  * real one, and behind it GATE_PAGES pages: the first OWN_GATE_PAGES hold the session's own gate
  * entries (the shadow's entries of critical functions lead there), each of the others the entries
@@ -18,9 +21,10 @@
  *                              | +--session_free_range()----+                               |
  *                              +-------------------------------------------------------------+
  *
- *  (S1) BARE is va == 0: no page, no caller of its own, no driver that is loaded or being loaded.
- *  (S2) PLACED is va != 0: the range is reserved in the guest from the first driver's load to the
- *       last one's unload, and does not move meanwhile.
+ *  (S1) BARE is va == 0: no page, no caller of its own, no driver of layout "same" that is loaded
+ *       or being loaded. A session of layout "dense" stays so.
+ *  (S2) PLACED is va != 0: the range is reserved in the guest from the first such driver's load to
+ *       the last one's unload, and does not move meanwhile.
  *  (S3) A page of the range is filled once, before the guest maps it, for the range's va: a range
  *       at another va needs other pages.
  *  (S4) A page goes back to the gate only when the guest has unmapped it. If the guest
@@ -38,7 +42,7 @@
 #include "shadow/kernel/kernel.h"
 #include "vmm/gate/gate.h"
 
-#define OWN_GATE_PAGES ((UMBRA_FN_MAX + UMBRA_GATES_PER_PAGE - 1) / UMBRA_GATES_PER_PAGE)
+#define OWN_GATE_PAGES ((CATALOG_MAX + UMBRA_GATES_PER_PAGE - 1) / UMBRA_GATES_PER_PAGE)
 #define DRIVERS_MAX    63 /* of one session that have a page of entries at once */
 #define GATE_PAGES     (OWN_GATE_PAGES + DRIVERS_MAX)
 
@@ -55,7 +59,7 @@ struct session {
 	const struct policy_session *policy;
 	u64 va; /* 0: BARE */
 	unsigned text_pages;
-	u64 *page_gpa;	 /* of text_pages + GATE_PAGES pages; 0: trap page */
+	u64 *page_gpa;	 /* PLACED: of text_pages + GATE_PAGES pages; 0: trap page */
 	unsigned caller; /* of the shadow's own entries, at the gate; 0: none */
 	struct driver *drivers, **tail;
 	struct op *ops, **ops_tail;

@@ -124,11 +124,17 @@ static void command_driver_unload(void *arg, struct control_request *r, const js
 
 static json_t *describe_driver(struct sessions *s, const struct driver *d)
 {
+	char entries[32] = "";
+
+	if (d->own.n)
+		snprintf(entries, sizeof(entries), "0x%llx", (unsigned long long)d->own.va);
 	return json_pack(
-		"{s:s, s:s, s:s, s:o, s:o, s:s, s:I, s:I, s:I}", "session", d->session->name,
-		"driver", d->name, "module", d->guest_name, "path", json_any_text(d->path),
-		"params", json_any_text(d->params ? d->params : ""), "state",
-		driver_state_name(d->state), "critical", (json_int_t)d->n_gates, "calls",
+		"{s:s, s:s, s:s, s:o, s:o, s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "session",
+		d->session->name, "driver", d->name, "module", d->guest_name, "path",
+		json_any_text(d->path), "params", json_any_text(d->params ? d->params : ""),
+		"state", driver_state_name(d->state), "entries", entries, "imports",
+		(json_int_t)(d->layout == LAYOUT_SAME ? 0 : d->n_entries + d->n_direct), "seen",
+		(json_int_t)driver_seen(d), "critical", (json_int_t)driver_critical(d), "calls",
 		(json_int_t)(d->caller ? gate_caller_calls(s->gate, d->caller) : 0), "objects",
 		(json_int_t)(d->caller ? gate_caller_objects(s->gate, d->caller) : 0));
 }
@@ -165,15 +171,22 @@ static void command_session_list(void *arg, struct control_request *r, const jso
 		const struct driver *d;
 		char va[32] = "";
 
-		for (d = ss ? ss->drivers : NULL; d; d = d->next)
+		for (d = ss ? ss->drivers : NULL; d; d = d->next) {
 			drivers++;
+			pages += d->own.n;
+		}
 		for (n = 0; ss && ss->va && n < ss->text_pages + (size_t)GATE_PAGES; n++)
 			pages += ss->page_gpa[n] != 0;
 		if (ss && ss->va)
 			snprintf(va, sizeof(va), "0x%llx", (unsigned long long)ss->va);
-		json_array_append_new(list, json_pack("{s:s, s:I, s:s, s:I}", "session", name,
-						      "drivers", (json_int_t)drivers, "shadow", va,
-						      "pages", (json_int_t)pages));
+		json_array_append_new(
+			list,
+			json_pack("{s:s, s:I, s:s, s:s, s:I}", "session", name, "drivers",
+				  (json_int_t)drivers, "layout",
+				  policy_layout(policy_session_at(s->policy, i)) == LAYOUT_SAME
+					  ? "same"
+					  : "dense",
+				  "shadow", va, "pages", (json_int_t)pages));
 	}
 	control_reply(r, list);
 }

@@ -46,8 +46,7 @@ int session_get(struct sessions *s, const char *name, struct session **out, stru
 	ss->policy = policy;
 	ss->text_pages = (unsigned)((s->text_end - s->text + 4095) / 4096);
 	ss->name = strdup(name);
-	ss->page_gpa = calloc(ss->text_pages + (size_t)GATE_PAGES, sizeof(*ss->page_gpa));
-	if (!ss->name || !ss->page_gpa) {
+	if (!ss->name) {
 		session_free(ss);
 		return err_set(e, -ENOMEM, "session %s: out of memory", name);
 	}

@@ -95,7 +95,9 @@ int session_take_range(struct sessions *s, struct session *ss, u64 va, struct er
 			       "session %s: the guest reserved 0x%" PRIx64
 			       ", which is outside its module space",
 			       ss->name, va);
-	ret = gate_caller_add(s->gate, ss->policy, ss->name, "-");
+	if (!ss->page_gpa)
+		ss->page_gpa = calloc(ss->text_pages + (size_t)GATE_PAGES, sizeof(*ss->page_gpa));
+	ret = ss->page_gpa ? gate_caller_add(s->gate, ss->policy, ss->name, "-") : -ENOMEM;
 	if (ret < 0)
 		return err_set(e, ret, "session %s: %s", ss->name,
 			       ret == -ENOMEM ? "out of memory" : "too many drivers");
@@ -143,10 +145,10 @@ static int fill_driver_gates(struct sessions *s, struct driver *d, u8 *page, str
 	size_t i;
 	int ret;
 
-	for (i = 0; i < d->n_gates; i++) {
-		ret = gate_entry(s->gate, page + d->gates[i].slot * UMBRA_GATE_ENTRY,
-				 session_gate_va(d->session, d->own_page, d->gates[i].slot),
-				 d->caller, catalog_find(d->gates[i].symbol));
+	for (i = 0; i < d->n_entries; i++) {
+		ret = gate_entry(s->gate, page + i * UMBRA_GATE_ENTRY,
+				 session_gate_va(d->session, d->own_page, (unsigned)i), d->caller,
+				 d->entries[i].fn);
 		if (ret)
 			return err_set(e, ret, "%s: gate out of reach", d->path);
 	}

@@ -36,6 +36,31 @@ struct check {
 	json_t *violations;
 };
 
+/* Returns true if the guest's page table leads @target to @gpa, where the VMM has put it. */
+static bool is_mapped_to(const struct check *c, u64 target, u64 gpa)
+{
+	u64 is, left;
+
+	return !guest_translate(c->s->m, target, &is, &left) && is == gpa;
+}
+
+/* Returns true for a branch into the driver's own pages that leads to an entry of it. */
+static bool is_dense_entry(struct check *c, u64 target)
+{
+	const struct driver *d = c->d;
+	const u64 off = target - d->own.va, slot = off % 4096 / UMBRA_OWN_ENTRY;
+	const u64 i = off / 4096 * UMBRA_OWN_ENTRIES_PAGE + slot;
+
+	if (off % 4096 % UMBRA_OWN_ENTRY != UMBRA_OWN_ENTRY_AT || slot >= UMBRA_OWN_ENTRIES_PAGE ||
+	    i >= d->n_entries || !is_mapped_to(c, target, d->own.maps[off / 4096].gpa + off % 4096))
+		return false;
+	if (driver_entry_is_gate(d, i))
+		c->gate++;
+	else
+		c->shadow++;
+	return true;
+}
+
 /*
  * Returns true for a branch into the session's range that leads to an entry of the shadow, or to a
  * gate of this very driver.
@@ -43,15 +68,13 @@ struct check {
 static bool is_own_entry(struct check *c, u64 target)
 {
 	const struct session *ss = c->d->session;
-	u64 off = target - ss->va, page = off / 4096, gpa, left;
+	u64 off = target - ss->va, page = off / 4096;
 
-	/* The guest's page table must lead to the page that the VMM put there. */
-	if (!ss->page_gpa[page] || guest_translate(c->s->m, target, &gpa, &left) ||
-	    gpa != ss->page_gpa[page] + off % 4096)
+	if (!ss->page_gpa[page] || !is_mapped_to(c, target, ss->page_gpa[page] + off % 4096))
 		return false;
 	if (page >= ss->text_pages) {
 		if (page - ss->text_pages != c->d->own_page || off % UMBRA_GATE_ENTRY ||
-		    off % 4096 / UMBRA_GATE_ENTRY >= c->d->n_gates)
+		    off % 4096 / UMBRA_GATE_ENTRY >= c->d->n_entries)
 			return false;
 		c->gate++;
 		return true;
@@ -119,7 +142,12 @@ static void classify_branch(struct check *c, u64 at, u64 target)
 	}
 	if (++c->leaving > LEAVING_MAX)
 		return;
-	if (target - ss->va < ((u64)ss->text_pages + GATE_PAGES) * 4096) {
+	if (target - c->d->own.va < (u64)c->d->own.n * 4096) {
+		if (!is_dense_entry(c, target))
+			verify_violation(c, at, target);
+		return;
+	}
+	if (ss->va && target - ss->va < ((u64)ss->text_pages + GATE_PAGES) * 4096) {
 		if (!is_own_entry(c, target))
 			verify_violation(c, at, target);
 		return;

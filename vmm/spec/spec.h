@@ -182,6 +182,9 @@ struct spec_smbios {
 	const char *text[SPEC_SMBIOS_TEXTS]; /* NULL: not given */
 };
 
+#define SPEC_MIN_RECORD_SIZE (1ULL << 20)
+#define SPEC_MAX_RECORD_KEEP 9U
+
 struct guest_spec {
 	const char *kernel;	  /* NULL only with a firmware */
 	const char *firmware;	  /* "seabios" or a file, or NULL: direct boot */
@@ -206,6 +209,8 @@ struct guest_spec {
 	bool kvm_known;		 /* does not look what a KVM in software lacks */
 	const char *policy;	 /* or NULL */
 	const char *record;	 /* or NULL */
+	u64 record_size;	 /* bytes of each of its files; 0: one file that grows */
+	unsigned record_keep;	 /* files beside it */
 	const char *panic_dumps; /* a directory for a dump at a panic, or NULL */
 	const char *driver_wait; /* load drivers when this path exists in the guest, or NULL */
 	struct spec_root_port root_ports[SPEC_MAX_ROOT_PORTS];

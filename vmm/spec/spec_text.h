@@ -52,6 +52,8 @@ int spec_take_root_port(struct guest_spec *s, const char *base, const char *text
 /* Takes SESSION[/INSTANCE]:FILE.ko[,param=value]... */
 int spec_take_driver(struct guest_spec *s, const char *base, const char *text, struct err *e);
 /* Takes an absolute path in the guest. */
+/* SIZE[,keep=N]: how large the record's file gets, and how many more there are. */
+int spec_take_record_size(struct guest_spec *s, const char *base, const char *text, struct err *e);
 int spec_take_driver_wait(struct guest_spec *s, const char *base, const char *text, struct err *e);
 /* Takes on, off or strict. */
 int spec_take_confine(struct guest_spec *s, const char *base, const char *text, struct err *e);

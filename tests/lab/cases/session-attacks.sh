@@ -4,7 +4,7 @@
 
 setup()
 {
-	local shadow gate entry
+	local gate entry
 
 	policy "$WORK/policy" a
 	initrd "$WORK/image" <<'END'
@@ -24,7 +24,7 @@ try read action=read addr=$1
 try write action=write addr=$1 value=0x9090909090909090
 try reread action=read addr=$1
 try write-gate action=write addr=$2 value=0x9090909090909090
-try ioremap action=ioremap addr=0xc0010000 value=0x9090909090909090
+try ioremap action=ioremap addr=0xc0200000 value=0x9090909090909090
 try memremap action=memremap addr=0xc2000000 value=0x1
 try memremap-info action=memremap addr=0xc0000000 value=0x1
 try regate action=read addr=$2
@@ -41,10 +41,10 @@ END
 	sessions_start --initrd "$WORK/image" --memory 192M --cpus 2 --policy "$WORK/policy" \
 		--record "$WORK/record" --driver "a:$DUMMY"
 	guest_wait_console '^@@ ready' 120
-	shadow=$(vmm_session list --json | jq -r '.[] | select(.name == "a" or .session == "a") | .shadow')
 	gate=$(vmm_session stats --json | jq -r .gate)
-	# a page of the shadow that exists: where the driver's gate entries lie is the last one mapped
-	entry=$shadow
+	# behind the last entry of the driver's page, which has room for no other
+	entry=$(vmm_driver list --json | jq -r '.[] | select(.driver == "dummy") | .entries')
+	entry=$(printf '0x%x' $((entry + 4080)))
 	guest_type "$entry $gate"
 	guest_wait_console '^@@ attacks' 60
 	vmm_session stats --json >"$WORK/stats"
@@ -79,7 +79,7 @@ test_kvm_reports_each_write()
 {
 	[ "$(jq '."blocked-writes"' <"$WORK/stats")" -ge 5 ] || fail "$(cat "$WORK/stats")"
 	expect_error 'write blocked: 8 bytes to a session.s entry page at guest-physical 0xc8'
-	expect_error 'write blocked: .* to the gate at guest-physical 0xc0010000'
+	expect_error 'write blocked: .* to the gate at guest-physical 0xc0200000'
 }
 
 test_doorbell_from_elsewhere_is_refused_and_reported()

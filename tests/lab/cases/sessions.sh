@@ -31,6 +31,8 @@ setup()
 	# a holds two copies of one driver, so its names tell instances apart
 	policy "$WORK/policy" a b
 	sed -i 's/link = "a-%s"/link = "a-%i-%s"/' "$WORK/policy"
+	# One session of each layout.
+	sed -i 's/^b = {/& layout = "same";/' "$WORK/policy"
 	initrd "$WORK/image" <<'END'
 say pid $$
 say files $(ls -a / | tr '\n' ' ')

@@ -118,6 +118,86 @@ static size_t columns_of(const char *s)
 	return (size_t)w;
 }
 
+/* Returns all characters of a text but its blanks and newlines, which the caller frees. */
+static char *without_blanks(const char *text)
+{
+	char *out = calloc(1, strlen(text) + 1), *to = out;
+
+	for (; *text; text++)
+		if (*text != ' ' && *text != '\n')
+			*to++ = *text;
+	return out;
+}
+
+/* Nothing of a table that wraps is lost, and each line fits. */
+static void wraps_at_the_terminal(void **state)
+{
+	static const struct table_column columns[] = { { "N", 0, TABLE_RIGHT },
+						       { "NAME", 5, 0 },
+						       { "WHY", 6, TABLE_END },
+						       { "RULE", 12, TABLE_SPARE } };
+	struct table *t = table_create(columns, ARRAY_SIZE(columns));
+	char *text, *bare;
+
+	(void)state;
+	assert_non_null(setlocale(LC_CTYPE, "C.UTF-8"));
+	table_wrap(t);
+	table_cell(t, "%d", 7);
+	table_cell(t, "%s", "/a/path/\xe6\xbc\xa2\xe5\xad\x97\xe6\xbc\xa2/end");
+	table_cell(t, "%s", "because the symbol");
+	table_cell(t, "%s", "files[0] at demo.policy:12");
+	for (unsigned width = 1 + 2 + 5 + 2 + 6; width < 80; width++) {
+		text = printed(t, 1, width + 1, false);
+		for (char *l = text; *l; l = strchr(l, '\n') + 1) {
+			assert_true(columns_of(l) <= width + 1);
+			assert_true(l[strcspn(l, "\n") - 1] != ' ');
+		}
+		assert_null(strstr(text, "..."));
+		free(text);
+	}
+	/* behind a slash or a blank, where there is one; the rule below, as it does not fit */
+	text = printed(t, 0, 24, false);
+	assert_string_equal(text, "N  NAME       WHY\n"
+				  "7  /a/path/   because\n"
+				  "   \xe6\xbc\xa2\xe5\xad\x97\xe6\xbc\xa2/    the symbol\n"
+				  "   end\n"
+				  "    files[0] at\n"
+				  "    demo.policy:12\n");
+	free(text);
+	text = printed(t, 0, 16, false);
+	bare = without_blanks(text);
+	assert_non_null(strstr(bare, "files[0]atdemo.policy:12"));
+	free(bare);
+	free(text);
+	table_free(t);
+}
+
+/* Where there is no terminal, a long cell moves what is behind it. */
+static void is_not_cut_without_a_terminal(void **state)
+{
+	static const struct table_column columns[] = { { NULL, 4, TABLE_LEAST(6) },
+						       { NULL, 4, 0 } };
+	struct table *t = table_create(columns, ARRAY_SIZE(columns));
+	static char name[2 * TABLE_CELL_MAX];
+	char *text;
+
+	(void)state;
+	memset(name, 'n', sizeof(name) - 1);
+	table_wrap(t);
+	table_cell(t, "%s", "a");
+	table_cell(t, "%s", "b");
+	text = printed(t, 0, 0, false);
+	assert_string_equal(text, "a       b\n");
+	free(text);
+	table_cell(t, "%s", name);
+	table_cell(t, "%s", "b");
+	text = printed(t, 0, 0, false);
+	assert_non_null(strstr(text, name));
+	assert_non_null(strstr(text, "n  b\n"));
+	free(text);
+	table_free(t);
+}
+
 static void fits_the_terminal(void **state)
 {
 	static const struct table_column columns[] = { { "NAME", 6, 0 },
@@ -227,6 +307,8 @@ int main(void)
 		cmocka_unit_test(measures_display_columns),
 		cmocka_unit_test(hostile_text_is_harmless),
 		cmocka_unit_test(fits_the_terminal),
+		cmocka_unit_test(wraps_at_the_terminal),
+		cmocka_unit_test(is_not_cut_without_a_terminal),
 		cmocka_unit_test(colours_are_no_columns),
 		cmocka_unit_test(a_cell_has_a_bound_but_for_the_last),
 		cmocka_unit_test(no_memory_is_told_at_the_end),

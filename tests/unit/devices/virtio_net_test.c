@@ -2,6 +2,7 @@
 /* Tests virtio-net: frames both ways, what waits and what is dropped, a backend that goes away. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -43,6 +44,7 @@ static int setup_with(void **state, bool offloads, u64 features)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair), 0);
 	b.fd = t->fd = pair[0];
 	b.offload = offloads ? backend_offload : NULL;
+	b.long_frames = !offloads;
 	t->peer = pair[1];
 	assert_int_equal(virtio_net_create(&t->n, &b), 0);
 	assert_int_equal(virtio_create(&t->d.v, &t->f.host, virtio_net_type(t->n), t->n), 0);
@@ -65,6 +67,11 @@ static int setup(void **state)
 static int setup_offloads(void **state)
 {
 	return setup_with(state, true, OFFLOADS | 1ULL << VIRTIO_NET_F_MRG_RXBUF);
+}
+
+static int setup_long(void **state)
+{
+	return setup_with(state, false, 1ULL << VIRTIO_NET_F_CSUM | 1ULL << VIRTIO_NET_F_HOST_TSO4);
 }
 
 static int setup_unmerged(void **state)
@@ -393,6 +400,103 @@ static void test_frame_longer_than_its_buffer(void **state)
 	assert_int_equal(driver_wait(&t->d, 0), HDR + 100);
 }
 
+/* Sends a frame of @len bytes whose checksum is to be completed, and looks at what came. */
+static void expect_complete(struct ctx *t, const struct virtio_net_hdr_v1 *h, u32 len)
+{
+	size_t at = (size_t)h->csum_start + h->csum_offset;
+	u8 buf[4096];
+	u32 sum = 0x4242; /* of the pseudo-header, which the driver has put there */
+
+	assert_int_equal(send_unfinished(t, h, HDR + len), 0);
+	assert_int_equal(recv(t->peer, buf, sizeof(buf), MSG_DONTWAIT), len);
+	/* As a receiver checks it: all words from the start on are ffff together. */
+	for (u32 i = h->csum_start; i < len; i++)
+		sum += (u32)buf[i] << ((i - h->csum_start) % 2 ? 0 : 8);
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	assert_int_equal(sum, 0xffff);
+	/* Nothing else has changed, and nothing in the driver's memory. */
+	buf[at] = buf[at + 1] = 0x42;
+	for (u32 i = 0; i < len; i++)
+		assert_int_equal(buf[i], 0x42);
+	for (u32 i = 0; i < len; i++)
+		assert_int_equal(t->f.ram[TX_BUF + HDR + i], 0x42);
+}
+
+static void test_checksums_are_completed(void **state)
+{
+	struct virtio_net_hdr_v1 h = {
+		.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+		.csum_start = 34,
+		.csum_offset = 16,
+	};
+	struct ctx *t = *state;
+
+	expect_complete(t, &h, 1514);
+	expect_complete(t, &h, 1513);
+	/* It ends with its checksum. */
+	expect_complete(t, &h, 52);
+	h.csum_start = 33;
+	expect_complete(t, &h, 1514);
+	h.csum_start = 38;
+	h.csum_offset = 6;
+	expect_complete(t, &h, 61);
+	/* More than a segment goes as it is. */
+	h.gso_type = VIRTIO_NET_HDR_GSO_TCPV4;
+	h.gso_size = 1448;
+	expect_complete(t, &h, 3000);
+	/* Where no protocol has its checksum. */
+	h.csum_start = 3000 - 8;
+	assert_int_equal(send_unfinished(t, &h, HDR + 3000), 0);
+	assert_int_equal(peer_takes(t), -1);
+	h.csum_start = 120;
+	h.csum_offset = 7;
+	assert_int_equal(send_unfinished(t, &h, HDR + 3000), 0);
+	assert_int_equal(peer_takes(t), -1);
+	h.csum_offset = 6;
+	expect_complete(t, &h, 3000);
+	/* What was not negotiated, or is no size. */
+	h.gso_type = VIRTIO_NET_HDR_GSO_TCPV6;
+	assert_int_equal(send_unfinished(t, &h, HDR + 3000), 0);
+	h.gso_type = VIRTIO_NET_HDR_GSO_TCPV4;
+	h.gso_size = 0;
+	assert_int_equal(send_unfinished(t, &h, HDR + 3000), 0);
+	h.flags = 0;
+	h.gso_size = 1448;
+	assert_int_equal(send_unfinished(t, &h, HDR + 3000), 0);
+	assert_int_equal(peer_takes(t), -1);
+}
+
+/* How many calls of read(2) this process has made, those in vain included. */
+static unsigned long reads(void)
+{
+	FILE *f = fopen("/proc/self/io", "r");
+	unsigned long n = 0;
+	char line[64];
+
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f))
+		if (!strncmp(line, "syscr: ", 7))
+			n = strtoul(line + 7, NULL, 10);
+	fclose(f);
+	return n;
+}
+
+/* One for each kick; the backend is not asked for frames that it has not. */
+static void test_sending_asks_for_no_frames(void **state)
+{
+	struct ctx *t = *state;
+	unsigned long before;
+
+	assert_int_equal(send_frame(t, HDR + 60, 0, 0), 0);
+	driver_nap();
+	before = reads();
+	for (unsigned i = 0; i < 100; i++)
+		assert_int_equal(send_frame(t, HDR + 60, 0, 0), 0);
+	driver_nap();
+	assert_in_range(reads() - before, 1, 120);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -406,6 +510,8 @@ int main(void)
 		TEST(test_backend_gone),
 		TEST(test_backend_back),
 		TEST(test_reset_storm),
+		TEST(test_sending_asks_for_no_frames),
+		cmocka_unit_test_setup_teardown(test_checksums_are_completed, setup_long, teardown),
 		cmocka_unit_test_setup_teardown(test_unfinished_frames_go_out, setup_offloads,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_one_frame_in_several_buffers, setup_offloads,

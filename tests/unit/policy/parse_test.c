@@ -206,6 +206,15 @@ static const struct mistake mistakes[] = {
 	{ S("critical = { except = [ \"__symbol_get\", \"__symbol_put\" ]; };"),
 	  "3: sessions.a.critical.except: __symbol_get gives out the address of any function, and "
 	  "filp_open is critical; leave __symbol_get and __symbol_put out here" },
+	{ S("trace = \"printk\";"),
+	  "3: sessions.a.trace: expected a list of functions, or patterns of functions, found a "
+	  "string" },
+	{ S("trace = [ \"kfree\", \"\" ];"),
+	  "3: sessions.a.trace[1]: expected a pattern of 1 to 64 bytes" },
+	{ S("trace = [ \"k free\" ];"),
+	  "3: sessions.a.trace[0]: matches no symbol: these are of letters, digits, _, . and $" },
+	{ S("layout = \"sparse\";"),
+	  "3: sessions.a.layout: expected \"dense\" or \"same\", found \"sparse\"" },
 	{ S("permit = \"printk\";"),
 	  "3: sessions.a.permit: expected a list of symbols, found a string" },
 	{ S("permit = [ \"\" ];"),

@@ -52,7 +52,7 @@ struct recorded_call {
 static int add_and_write(struct record *r, u64 time, const char *session, const char *driver,
 			 const struct policy_request *req, const struct decision *d)
 {
-	const struct record_call call = { time, session, driver, req, d };
+	const struct record_call call = { time, session, driver, req, d, false };
 	struct record_line line = { .buf = NULL };
 	int ret = record_add(r, &call, &line);
 
@@ -325,22 +325,39 @@ static void files_are_private_and_never_overwritten(void **state)
 	assert_int_equal(access("/tmp/umbra-record-elsewhere", F_OK), -1);
 }
 
+static void note_error(void *arg, int error, u64 lost)
+{
+	int *told = arg;
+
+	(void)lost;
+	*told = error;
+}
+
+/* At once, and again at the end; the calls go on. */
 static void a_full_disk_is_told(void **state)
 {
 	struct record *r = create_record("/dev/full");
+	struct record_status now;
+	int told = 0;
 	struct err e;
 
 	(void)state;
-	assert_int_equal(add_call(r, 1, "lime", &opened), -ENOSPC);
-	assert_int_equal(record_event(r, 1, "k", "t"), -ENOSPC);
+	record_set_owner(r, &(struct record_owner){ .refused = note_error, .arg = &told });
+	assert_int_equal(add_call(r, 1, "lime", &opened), 0);
+	assert_int_equal(told, ENOSPC);
+	assert_int_equal(record_event(r, 1, "k", "t"), 0);
+	record_status(r, &now);
+	assert_int_equal(now.error, ENOSPC);
+	assert_int_equal(now.lost, 0);
 	assert_int_equal(record_close(r, &e), -ENOSPC);
 	assert_non_null(strstr(e.text, "/dev/full: the record is not complete"));
 }
 
-/* A terminal whose reader stops: what does not fit is an error of its call, and nobody waits. */
+/* A terminal whose reader stops: what does not fit is counted, and nobody waits. */
 static void a_stopped_terminal_holds_up_nobody(void **state)
 {
-	int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC), slave, ret = 0;
+	int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC), slave;
+	struct record_status now = { .lost = 0 };
 	struct record *r;
 	struct err e;
 
@@ -350,20 +367,24 @@ static void a_stopped_terminal_holds_up_nobody(void **state)
 	assert_true(slave >= 0);
 	r = create_record(ptsname(master));
 	alarm(20); /* the fault is to wait here */
-	for (u64 i = 0; i < 100000 && !ret; i++)
-		ret = add_call(r, i, "lime", &opened);
+	for (u64 i = 0; i < 100000 && !now.lost; i++) {
+		assert_int_equal(add_call(r, i, "lime", &opened), 0);
+		record_status(r, &now);
+	}
 	alarm(0);
-	assert_int_equal(ret, -EAGAIN);
+	assert_int_equal(now.lost, 1);
+	assert_int_equal(now.error, EAGAIN);
 	assert_int_equal(record_close(r, &e), -EAGAIN);
 	assert_non_null(strstr(e.text, "the record is not complete"));
 	close(slave);
 	close(master);
 }
 
-/* The disk fills in the middle of a line and has room again later. */
-static void a_torn_line_harms_only_itself(void **state)
+/* The disk fills in the middle of a line and has room again later: the rest of the line follows. */
+static void a_torn_line_is_completed(void **state)
 {
 	struct record *r = create_record(file), *back;
+	struct record_status now;
 	struct rlimit limit, old;
 	json_t *json;
 	struct err e;
@@ -375,18 +396,119 @@ static void a_torn_line_harms_only_itself(void **state)
 	assert_int_equal(add_call(r, 1, "lime", &opened), 0);
 	limit.rlim_cur = 300;
 	setrlimit(RLIMIT_FSIZE, &limit);
-	assert_int_equal(add_call(r, 2, "lime", &opened), -EFBIG);
+	assert_int_equal(add_call(r, 2, "lime", &opened), 0);
+	record_status(r, &now);
+	assert_int_equal(now.error, EFBIG);
 	setrlimit(RLIMIT_FSIZE, &old);
 	assert_int_equal(add_call(r, 3, "lime", &opened), 0);
-	assert_int_equal(record_close(r, &e), -EFBIG);
+	assert_int_equal(record_close(r, &e), 0);
 	assert_int_equal(record_read(&back, file, &e), 0);
 	json = record_summary(back);
 	assert_int_equal(json_integer_value(json_object_get(
 				 json_array_get(json_object_get(json, "requests"), 0), "count")),
-			 2);
-	assert_int_equal(json_integer_value(json_object_get(json, "damaged_lines")), 1);
+			 3);
+	assert_int_equal(json_integer_value(json_object_get(json, "damaged_lines")), 0);
 	json_decref(json);
 	record_close(back, NULL);
+}
+
+/* Returns the size of file number @i of the record; -1: it is not there. */
+static off_t size_of(unsigned i)
+{
+	char path[80];
+	struct stat st;
+
+	snprintf(path, sizeof(path), i ? "%s.%u" : "%s", file, i);
+	return stat(path, &st) ? -1 : st.st_size;
+}
+
+static void remove_spares(void)
+{
+	char path[80];
+
+	for (unsigned i = 1; i <= RECORD_KEEP_MAX; i++) {
+		snprintf(path, sizeof(path), "%s.%u", file, i);
+		unlink(path);
+	}
+}
+
+/* Files of a size each are written in turn, and what is read of them is one stretch, to the end. */
+static void a_record_goes_on_in_other_files(void **state)
+{
+	struct record *r = create_record(file), *back;
+	char one[80], two[80];
+	const char *const paths[] = { file, one, two, NULL };
+	struct recorded_call c = { "misc_register", NULL, NULL, VERDICT_PASS, 0 };
+	static char name[4000];
+	json_t *json, *requests;
+	struct err e;
+	u64 calls = 1000;
+
+	(void)state;
+	snprintf(one, sizeof(one), "%s.1", file);
+	snprintf(two, sizeof(two), "%s.2", file);
+	assert_int_equal(record_rotate(r, RECORD_SIZE_MIN, 2, &e), 0);
+	c.name = c.used = name;
+	memset(name, 'n', sizeof(name) - 1);
+	/* 8 MB: each has been emptied once */
+	for (u64 i = 0; i < calls; i++) {
+		snprintf(name, 8, "%07llu", (unsigned long long)i);
+		name[7] = 'n';
+		assert_int_equal(add_call(r, i, "lime", &c), 0);
+	}
+	assert_int_equal(record_close(r, &e), 0);
+	for (unsigned i = 0; i < 3; i++)
+		assert_in_range(size_of(i), 1, RECORD_SIZE_MIN);
+	assert_int_equal(size_of(3), -1);
+	assert_int_equal(record_read_some(&back, paths, NULL, &e), 0);
+	json = record_summary(back);
+	requests = json_object_get(json, "requests");
+	assert_in_range(json_array_size(requests), 2 * RECORD_SIZE_MIN / 9000, calls - 1);
+	assert_int_equal(json_integer_value(json_object_get(json, "damaged_lines")), 0);
+	/* rows are ordered by time: none is missing between the first that is left and the last */
+	for (size_t i = 0; i < json_array_size(requests); i++)
+		assert_int_equal(
+			json_integer_value(json_object_get(json_array_get(requests, i), "time_ns")),
+			calls - json_array_size(requests) + i);
+	json_decref(json);
+	record_close(back, NULL);
+	remove_spares();
+}
+
+/* What lies there already is not touched, unless it is empty, as a run may leave it. */
+static void other_files_are_never_overwritten(void **state)
+{
+	struct record *r = create_record(file);
+	char one[80];
+	struct err e;
+	FILE *f;
+
+	(void)state;
+	snprintf(one, sizeof(one), "%s.1", file);
+	f = fopen(one, "w");
+	fclose(f);
+	assert_int_equal(record_rotate(r, RECORD_SIZE_MIN, 1, &e), 0);
+	record_close(r, NULL);
+	unlink(file);
+	f = fopen(one, "w");
+	fputs("precious", f);
+	fclose(f);
+	r = create_record(file);
+	assert_int_equal(record_rotate(r, RECORD_SIZE_MIN, 2, &e), -EEXIST);
+	assert_non_null(strstr(e.text, ".1: exists already"));
+	record_close(r, NULL);
+	assert_int_equal(size_of(1), 8);
+	unlink(one);
+	assert_int_equal(symlink("/tmp/umbra-record-elsewhere", one), 0);
+	unlink(file);
+	r = create_record(file);
+	assert_int_equal(record_rotate(r, RECORD_SIZE_MIN, 2, &e), -ELOOP);
+	assert_int_equal(access("/tmp/umbra-record-elsewhere", F_OK), -1);
+	record_close(r, NULL);
+	remove_spares();
+	r = create_record("/dev/null");
+	assert_int_equal(record_rotate(r, RECORD_SIZE_MIN, 2, &e), -EINVAL);
+	record_close(r, NULL);
 }
 
 static char *read_file(size_t *len)
@@ -501,6 +623,7 @@ static void hostile_lines_are_left_out(void **state)
 
 static void filters(void **state)
 {
+	const char *const paths[] = { file, NULL };
 	static const struct recorded_call denied = { "misc_register", "lime", NULL, VERDICT_DENY,
 						     EPERM };
 	static const struct {
@@ -526,7 +649,7 @@ static void filters(void **state)
 	record_event(r, 4, "doorbell refused", "x");
 	record_close(r, NULL);
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		assert_int_equal(record_read_some(&r, file, &cases[i].f, NULL), 0);
+		assert_int_equal(record_read_some(&r, paths, &cases[i].f, NULL), 0);
 		json = record_summary(r);
 		assert_int_equal(json_array_size(json_object_get(json, "requests")),
 				 cases[i].requests);
@@ -534,6 +657,92 @@ static void filters(void **state)
 		json_decref(json);
 		record_close(r, NULL);
 	}
+}
+
+/* A file that grows between two looks, by what text[n] has; NULL: it is left then. */
+struct growth {
+	const char *text[6];
+	unsigned n;
+	bool shorten; /* to nothing, before the last one */
+	FILE *out;
+	long printed[6]; /* how much was, at each look */
+};
+
+static bool grow(void *arg)
+{
+	struct growth *g = arg;
+	const char *text = g->text[g->n];
+	FILE *f;
+
+	g->printed[g->n++] = ftell(g->out);
+	if (!text)
+		return false;
+	f = fopen(file, g->shorten && !g->text[g->n] ? "w" : "a");
+	fputs(text, f);
+	fclose(f);
+	return true;
+}
+
+/* Follows the file, which begins by g->text[0]. Returns what is printed. */
+static char *follow(struct growth *g, bool json, const struct record_filter *f)
+{
+	const char *const paths[] = { file, NULL };
+	char *text = NULL;
+	struct record_follow what = { .json = json, .wait = grow, .arg = g };
+	struct record *r;
+	struct err e = { "" };
+	size_t len;
+
+	grow(g);
+	g->out = what.to = open_memstream(&text, &len);
+	if (record_follow(&r, paths, f, &what, &e))
+		fail_msg("%s", e.text);
+	assert_int_equal(record_print_sums(r, what.to), 0);
+	record_close(r, NULL);
+	fclose(what.to);
+	return text;
+}
+
+static void a_file_that_grows_is_followed(void **state)
+{
+	struct growth g = {
+		.text = { "{\"time_ns\":1,\"event\":\"one\",\"text\":\"t\"}\n",
+			  "{\"time_ns\":2,\"eve", "nt\":\"two\",\"text\":\"t\"}\n",
+			  "{\"time_ns\":3,\"event\":\"lines lost\",\"text\":\"t\",\"lost\":7}\n" },
+		.out = stdout,
+	};
+	char *text;
+
+	(void)state;
+	text = follow(&g, true, NULL);
+	/* Each as soon as it is whole. */
+	assert_true(g.printed[1] > 0);
+	assert_int_equal(g.printed[2], g.printed[1]);
+	assert_true(g.printed[3] > g.printed[2] && g.printed[4] > g.printed[3]);
+	assert_non_null(strstr(text, "\"two\",\"text\":\"t\"}\n{"));
+	assert_non_null(strstr(text, "}\n3 entries in 3 rows\n7 more are missing"));
+	free(text);
+}
+
+static void one_that_is_emptied_is_followed(void **state)
+{
+	static const struct record_filter wanted = { .function = "*o*" };
+	struct growth g = {
+		.text = { "{\"time_ns\":1,\"event\":\"one\",\"text\":\"a long text\"}\n",
+			  "{\"time_ns\":2,\"event\":\"t",
+			  "{\"time_ns\":3,\"event\":\"four\",\"text\":\"\"}\n" },
+		.shorten = true,
+		.out = stdout,
+	};
+	char *text;
+
+	(void)state;
+	text = follow(&g, false, &wanted);
+	assert_non_null(strstr(text, "TIME"));
+	assert_non_null(strstr(text, "a long text"));
+	assert_non_null(strstr(text, "four"));
+	assert_non_null(strstr(text, "2 entries in 2 rows\n1 damaged lines were left out\n"));
+	free(text);
 }
 
 static void tables_fit_and_are_harmless(void **state)
@@ -691,10 +900,14 @@ int main(void)
 		TEST(files_are_private_and_never_overwritten),
 		TEST(a_full_disk_is_told),
 		TEST(a_stopped_terminal_holds_up_nobody),
-		TEST(a_torn_line_harms_only_itself),
+		TEST(a_torn_line_is_completed),
+		TEST(a_record_goes_on_in_other_files),
+		TEST(other_files_are_never_overwritten),
 		TEST(cut_files),
 		TEST(hostile_lines_are_left_out),
 		TEST(filters),
+		TEST(a_file_that_grows_is_followed),
+		TEST(one_that_is_emptied_is_followed),
 		TEST(tables_fit_and_are_harmless),
 		TEST(memory_is_bounded_and_nothing_is_lost_silently),
 		TEST(one_session_cannot_take_all_rows),

@@ -57,13 +57,17 @@ static u64 gate_of(void *arg, const char *symbol)
 	return 0;
 }
 
+static u64 entry_of(void *arg, const struct import *im)
+{
+	return im->critical ? gate_of(arg, im->symbol) : shadow_entry(kernel, SHADOW, im);
+}
+
 static const struct link_rules rules = { .critical = is_critical };
 static const struct link_addresses addresses = {
 	.kaslr = KASLR,
-	.shadow = SHADOW,
 	.modules = MODULES,
 	.modules_end = MODULES_END,
-	.gate = gate_of,
+	.entry = entry_of,
 };
 
 static int add_driver(const char *path, const struct stat *st, int type, struct FTW *ftw)

@@ -40,21 +40,22 @@ static inline bool is_permitted(void *arg, const char *symbol)
 	return permitted_name && !strcmp(permitted_name, symbol);
 }
 
-static inline u64 gate_of(void *arg, const char *symbol)
+static u64 shadow_at = SHADOW;
+
+static inline u64 entry_of(void *arg, const struct import *im)
 {
-	(void)symbol;
-	return arg ? 0 : GATE;
+	if (im->critical)
+		return arg ? 0 : GATE;
+	return shadow_entry(kernel, shadow_at, im);
 }
 
 static const struct link_rules rules = { .critical = is_critical, .permitted = is_permitted };
 
 static inline struct link_addresses made_up_addresses(void)
 {
-	return (struct link_addresses){ .kaslr = 0x200000,
-					.shadow = SHADOW,
-					.modules = MODULES,
-					.modules_end = MODULES_END,
-					.gate = gate_of };
+	return (struct link_addresses){
+		.kaslr = 0x200000, .modules = MODULES, .modules_end = MODULES_END, .entry = entry_of
+	};
 }
 
 static inline int setup_group(void **state)

@@ -87,22 +87,23 @@ static void test_emit_limits(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		assert_int_equal(emit_copy(&pl, &a, names[i], "__1", &copy, &e), -EINVAL);
 	assert_int_equal(emit_copy(&pl, &a, "d", "1234567890123456789012345", &copy, &e), -EINVAL);
-	a.arg = &a; /* gate_of() then has none */
+	a.arg = &a; /* entry_of() then has none */
 	assert_int_equal(emit_copy(&pl, &a, "d", "__1", &copy, &e), -ENOENT);
 	assert_non_null(strstr(e.text, "register_netdevice"));
 	a = made_up_addresses();
 	/* out of reach of the lower, then of the upper end of the module range */
-	a.shadow = MODULES_END - 0x80000000ull - ((u64)16 << 20);
+	shadow_at = MODULES_END - 0x80000000ull - ((u64)16 << 20);
 	assert_int_equal(emit_copy(&pl, &a, "d", "__1", &copy, &e), -ERANGE);
 	assert_non_null(strstr(e.text, "2 GiB"));
-	a.shadow = MODULES_END - 0x80000000ull + 4096;
+	shadow_at = MODULES_END - 0x80000000ull + 4096;
 	a.modules = MODULES_END - 4096;
 	assert_int_equal(emit_copy(&pl, &a, "d", "__1", &copy, &e), 0);
 	free(copy.data);
 	a = made_up_addresses();
-	a.shadow = 0x1000;
+	shadow_at = 0x1000;
 	a.modules = 0xffffffff80800000ull;
 	assert_int_equal(emit_copy(&pl, &a, "d", "__1", &copy, &e), -ERANGE);
+	shadow_at = SHADOW;
 	a = made_up_addresses();
 	a.modules_end = a.modules;
 	assert_int_equal(emit_copy(&pl, &a, "d", "__1", &copy, &e), -EINVAL);

@@ -7,10 +7,12 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
+#include <bpf/btf.h>
 #include <elf.h>
 #include <errno.h>
 #include <lz4.h>
 
+#include "shadow/kernel/kernel_int.h"
 #include "tests/unit/shadow/images.h"
 
 #define TEXT	 0xffffffff81000000ull
@@ -538,14 +540,164 @@ static void test_trim(void **state)
 	kernel_close(k);
 }
 
+static void expect_call(const struct kernel *k, const char *function, const u64 *args,
+			const char *text1, const char *expected)
+{
+	const char *texts[KERNEL_CALL_ARGS] = { NULL, text1 };
+	char buf[300];
+
+	kernel_call_text(k, function, args, texts, buf, sizeof(buf));
+	assert_string_equal(buf, expected);
+}
+
+static void expect_result(const struct kernel *k, const char *function, u64 value,
+			  const char *expected)
+{
+	char buf[100];
+
+	kernel_result_text(k, function, value, buf, sizeof(buf));
+	assert_string_equal(buf, expected);
+}
+
+static void test_calls_as_text(void **state)
+{
+	const u64 netdev[KERNEL_CALL_ARGS] = { 8, 0x1000, 3, 0xffffffff81001000, 1, (u64)-1 };
+	const u64 file[KERNEL_CALL_ARGS] = { 0, (u64)-100, 0xf0000000000001a4 };
+
+	(void)state;
+	for_each_kernel(k)
+	{
+		char few[10];
+		const char *none[KERNEL_CALL_ARGS] = { NULL };
+
+		expect_call(k, "alloc_netdev_mqs", netdev, "a\"%d\n",
+			    "sizeof_priv=8, name=\"a\\\"%d\\x0a\", name_assign_type=3, "
+			    "setup=0xffffffff81001000, txqs=1, rxqs=4294967295");
+		/* only the bytes of a parameter's type count */
+		expect_call(k, "filp_open", file, NULL, "filename=NULL, flags=-100, mode=0644");
+		expect_call(k, "free_netdev", netdev + 1, NULL, "dev=(struct net_device *)0x1000");
+		expect_call(k, "no_such_function", netdev, NULL, "");
+		kernel_call_text(k, "filp_open", file, none, few, sizeof(few));
+		assert_string_equal(few, "filename=");
+		expect_result(k, "filp_open", (u64)-2, "ERR_PTR(-2)");
+		expect_result(k, "filp_open", 0x1000, "(struct file *)0x1000");
+		expect_result(k, "misc_register", 0xffffffea, "-22");
+		expect_result(k, "try_module_get", 0xff01, "true");
+		expect_result(k, "kfree", 1, "");
+		expect_result(k, "no_such_function", 1, "");
+	}
+}
+
+static void expect_no_call(const struct kernel *k, const char *function, const char *word)
+{
+	struct kernel_call call;
+	const char *why;
+
+	assert_true(kernel_call_shape(k, function, &call, &why) < 0);
+	if (!strstr(why, word))
+		fail_msg("%s: %s", function, why);
+}
+
+static void test_calls_that_can_be_handed_on(void **state)
+{
+	struct kernel_call call;
+	const char *why;
+
+	(void)state;
+	for_each_kernel(k)
+	{
+		assert_int_equal(kernel_call_shape(k, "alloc_netdev_mqs", &call, &why), 0);
+		assert_int_equal(call.args, 6);
+		assert_int_equal(call.texts, 1 << 1);
+		assert_false(call.is_void);
+		assert_int_equal(kernel_call_shape(k, "kfree", &call, &why), 0);
+		assert_true(call.is_void);
+		/* memory that is no text */
+		assert_int_equal(kernel_call_shape(k, "kernel_write", &call, &why), 0);
+		assert_int_equal(call.texts, 0);
+		expect_no_call(k, "_printk", "any number");
+		expect_no_call(k, "do_exit", "not return");
+		expect_no_call(k, "tcp_setsockopt", "structure by value");
+		expect_no_call(k, "__x86_indirect_thunk_rax", "no prototype");
+		/* to BTF these two kinds look the same */
+		expect_no_call(k, "__get_user_4", "in assembler");
+		expect_no_call(k, "__put_user_8", "in assembler");
+		expect_no_call(k, "__sw_hweight64", "in assembler");
+		expect_no_call(k, "clear_page_orig", "in assembler");
+		expect_no_call(k, "memcpy", "in assembler");
+		assert_int_equal(kernel_call_shape(k, "rtnl_lock", &call, &why), 0);
+		assert_int_equal(kernel_call_shape(k, "synchronize_rcu", &call, &why), 0);
+		assert_int_equal(kernel_call_shape(k, "schedule", &call, &why), 0);
+		expect_no_call(k, "no_such_function", "no prototype");
+	}
+}
+
+static void add_function(struct btf *b, const char *name, int argument, int result)
+{
+	int proto = btf__add_func_proto(b, result);
+
+	assert_int_equal(btf__add_func_param(b, "a", argument), 0);
+	assert_true(btf__add_func(b, name, BTF_FUNC_GLOBAL, proto) > 0);
+}
+
+/* What is not in one register is not handed on, whatever a kernel's types say. */
+static void test_calls_of_made_up_types(void **state)
+{
+	struct kernel k = { .source = -1 };
+	struct btf *b = btf__new_empty();
+	struct kernel_call call;
+	struct section s;
+	const char *why;
+	struct err e;
+	u32 len;
+	int i32, i128, none, pair, bytes;
+
+	(void)state;
+	i32 = btf__add_int(b, "int", 4, BTF_INT_SIGNED);
+	i128 = btf__add_int(b, "__int128", 16, BTF_INT_SIGNED);
+	none = btf__add_struct(b, "none", 0);
+	pair = btf__add_struct(b, "pair", 8);
+	bytes = btf__add_array(b, i32, i32, 2);
+	add_function(b, "takes_pair", pair, i32);
+	add_function(b, "takes_none", none, i32);
+	add_function(b, "gives_none", i32, none);
+	add_function(b, "takes_i128", i128, i32);
+	add_function(b, "gives_i128", i32, i128);
+	add_function(b, "takes_array", bytes, i32);
+	add_function(b, "takes_fwd", btf__add_fwd(b, "fwd", BTF_FWD_STRUCT), i32);
+	add_function(b, "takes_nonsense", 12345, i32);
+	s.data = btf__raw_data(b, &len);
+	s.size = len;
+	if (types_load(&k.types, &s, "k", &e))
+		fail_msg("%s", e.text);
+	assert_int_equal(kernel_call_shape(&k, "takes_pair", &call, &why), 0);
+	assert_int_equal(call.args, 1);
+	expect_no_call(&k, "takes_none", "structure by value");
+	expect_no_call(&k, "gives_none", "returns a structure");
+	expect_no_call(&k, "takes_i128", "structure by value");
+	expect_no_call(&k, "gives_i128", "returns a structure");
+	expect_no_call(&k, "takes_array", "structure by value");
+	expect_no_call(&k, "takes_fwd", "structure by value");
+	expect_no_call(&k, "takes_nonsense", "structure by value");
+	types_free(&k.types);
+	btf__free(b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_layout),	      cmocka_unit_test(test_kallsyms),
-		cmocka_unit_test(test_classes),	      cmocka_unit_test(test_types),
-		cmocka_unit_test(test_place),	      cmocka_unit_test(test_vmlinux),
-		cmocka_unit_test(test_trim),	      cmocka_unit_test(test_damaged),
+		cmocka_unit_test(test_layout),
+		cmocka_unit_test(test_kallsyms),
+		cmocka_unit_test(test_classes),
+		cmocka_unit_test(test_types),
+		cmocka_unit_test(test_place),
+		cmocka_unit_test(test_vmlinux),
+		cmocka_unit_test(test_trim),
+		cmocka_unit_test(test_damaged),
 		cmocka_unit_test(test_random_damage),
+		cmocka_unit_test(test_calls_as_text),
+		cmocka_unit_test(test_calls_that_can_be_handed_on),
+		cmocka_unit_test(test_calls_of_made_up_types),
 	};
 
 	need_images();

@@ -539,6 +539,38 @@ static void undoing_is_recorded_as_the_policy_says(void **state)
 	assert_int_equal(count_of(f->g.rec, "stray call"), 1);
 }
 
+/*
+ * A call that nobody decides goes as the driver made it: it gets no name of the host's, and leaves
+ * nothing that would count against the driver.
+ */
+static void what_is_not_critical_goes_as_it_was_made(void **state)
+{
+	static const char *const names[] = { "misc_register", "register_netdev", "filp_open",
+					     "call_usermodehelper", "request_firmware" };
+	struct fixture *f = *state;
+	const struct umbra_answer *a = f->g.answers;
+	struct policy *seen;
+
+	assert_int_equal(policy_parse(&seen, "p",
+				      "version = 1; sessions = { a = { trace = [ \"*\" ]; critical "
+				      "= { only = [ \"kernel_read\" ]; }; }; };",
+				      NULL),
+			 0);
+	gate_caller_set_policy(&f->g, f->one, policy_session(seen, "a"));
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		put_name(&f->g.frames[0], "mine");
+		f->g.frames[0].args[0] = 0x1000;
+		assert_int_equal(ring_call(f, 0, f->one, names[i]), 0);
+		assert_int_equal(a[0].verdict, UMBRA_PASS);
+		assert_int_equal(a[0].flags, 0);
+		assert_int_equal(a[0].name.len, 0);
+		assert_int_equal(count_of(f->g.rec, names[i]), 1);
+	}
+	assert_false(ledger_has_any(f->g.ledger, f->one));
+	gate_caller_set_policy(&f->g, f->one, policy_session(f->policy, "a"));
+	policy_free(seen);
+}
+
 /* The kernel may start a program long after its driver has gone; then the name is free again. */
 static void a_program_gives_its_name_back(void **state)
 {
@@ -733,6 +765,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(every_function_is_answered, make_gate, free_gate),
 		cmocka_unit_test_setup_teardown(the_last_refusal_is_kept, make_gate, free_gate),
 		cmocka_unit_test_setup_teardown(undoing_is_recorded_as_the_policy_says, make_gate,
+						free_gate),
+		cmocka_unit_test_setup_teardown(what_is_not_critical_goes_as_it_was_made, make_gate,
 						free_gate),
 		cmocka_unit_test_setup_teardown(a_program_gives_its_name_back, make_gate,
 						free_gate),

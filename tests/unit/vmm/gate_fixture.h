@@ -20,8 +20,9 @@ static inline bool gate_fixture_make(struct gate *g)
 	g->frames = calloc(UMBRA_FRAMES, sizeof(*g->frames));
 	g->answers = calloc(UMBRA_FRAMES, sizeof(*g->answers));
 	g->arena = calloc(1, UMBRA_ARENA_SIZE);
+	g->info = calloc(1, sizeof(*g->info));
 	gate_callers_init(g);
-	return g->frames && g->answers && g->arena &&
+	return g->info && !gate_seen_init(g) && g->frames && g->answers && g->arena &&
 	       !ledger_create(&g->ledger, UMBRA_CALLERS, g->arena, UMBRA_ARENA_SIZE) &&
 	       !record_create(&g->rec, NULL, NULL);
 }
@@ -32,6 +33,8 @@ static inline void gate_fixture_free(struct gate *g)
 	gate_callers_destroy(g);
 	record_close(g->rec, NULL);
 	ledger_destroy(g->ledger);
+	gate_seen_forget(g);
+	free(g->info);
 	free(g->frames);
 	free(g->answers);
 	free(g->arena);

@@ -285,7 +285,7 @@ static void *run_recorded(void *arg)
 
 	if (machine_create(&m, &c, &e) || probe_place(m, code, sizeof(code), 0, &e) ||
 	    monitor_create(&mon, m, &f->spec, &e) ||
-	    guest_record_create(&f->r, m, mon, f->record, &e) ||
+	    guest_record_create(&f->r, m, mon, &f->spec, &e) ||
 	    machine_pio_add(m, 0x98, 1, on_port, f)) {
 		told_put(&f->told, e.text);
 		__atomic_store_n(&f->done, true, __ATOMIC_RELEASE);
@@ -295,6 +295,7 @@ static void *run_recorded(void *arg)
 	lifecycle_add(machine_lifecycle(m), &monitor_part, mon);
 	machine_set_confine(m, NULL);
 	lifecycle_start(machine_lifecycle(m), &e);
+	guest_record_start(f->r, &e);
 	__atomic_store_n(&f->started, true, __ATOMIC_RELEASE);
 	f->code = machine_run(m, &e);
 	monitor_ended(mon, f->code);
@@ -309,7 +310,10 @@ static void *run_recorded(void *arg)
 
 int fixture_setup_record(void **state)
 {
-	return fixture_run_as(fixture_new(), run_recorded, state);
+	struct fixture *f = fixture_new();
+
+	f->spec.record = f->record;
+	return fixture_run_as(f, run_recorded, state);
 }
 
 /* Makes a bzImage whose 64-bit entry is @code. */
@@ -373,6 +377,7 @@ int fixture_teardown(void **state)
 	f->spec.console.path = NULL;
 	f->spec.firmware_log = NULL;
 	f->spec.kernel = f->spec.initrd = NULL;
+	f->spec.record = NULL;
 	unlink(f->console);
 	unlink(f->log);
 	unlink(f->record);

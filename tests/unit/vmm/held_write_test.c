@@ -128,7 +128,7 @@ static void a_records_flush_is_named(void **state)
 	expect_end_names_record(f);
 }
 
-/* A line that a vCPU cannot write is named while the guest runs, and at its end. */
+/* A line that cannot be written is named while the guest runs, and at its end. */
 static void a_records_line_is_named(void **state)
 {
 	struct fixture *f = *state;
@@ -145,6 +145,52 @@ static void an_empty_record_holds_up_nothing(void **state)
 	struct fixture *f = *state;
 
 	held_set(true);
+	fixture_ask(f, "quit", NULL);
+	fixture_await_end(f, EXIT_CODE_SIGNAL + 15);
+}
+
+/* Waits until umbra-info has a section of the record with @error, or none if that is NULL. */
+static json_t *await_record(struct fixture *f, const char *error)
+{
+	for (unsigned i = 0; i < 50; i++) {
+		json_t *info, *one;
+		const char *got;
+
+		fixture_ask(f, "umbra-info", &info);
+		one = json_incref(json_array_get(json_object_get(info, "record"), 0));
+		json_decref(info);
+		got = json_string_value(json_object_get(one, "error"));
+		if (error ? got && !strcmp(got, error) : !got)
+			return one;
+		json_decref(one);
+		for (unsigned ms = 0; ms < 100; ms++)
+			fixture_nap();
+	}
+	fail_msg("the record is not in that state");
+	return NULL;
+}
+
+/* A full disk is told while the guest runs, which goes on, and so does the record when it can. */
+static void a_records_full_disk_is_told_at_once(void **state)
+{
+	struct fixture *f = *state;
+	char note[200];
+	json_t *one;
+
+	held_set_error(ENOSPC);
+	add_line(f);
+	snprintf(note, sizeof(note), "--record %s: takes no lines: No space left on device",
+		 f->record);
+	fixture_await_note(f, note);
+	one = await_record(f, "No space left on device");
+	assert_string_equal(json_string_value(json_object_get(one, "file")), f->record);
+	assert_int_equal(json_integer_value(json_object_get(one, "lost")), 0);
+	json_decref(one);
+	add_line(f);
+	held_set_error(0);
+	snprintf(note, sizeof(note), "--record %s: takes lines again; 0 are lost", f->record);
+	fixture_await_note(f, note);
+	json_decref(await_record(f, NULL));
 	fixture_ask(f, "quit", NULL);
 	fixture_await_end(f, EXIT_CODE_SIGNAL + 15);
 }
@@ -188,6 +234,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_records_line_is_named, fixture_setup_record,
 						fixture_teardown),
 		cmocka_unit_test_setup_teardown(an_empty_record_holds_up_nothing,
+						fixture_setup_record, fixture_teardown),
+		cmocka_unit_test_setup_teardown(a_records_full_disk_is_told_at_once,
 						fixture_setup_record, fixture_teardown),
 		cmocka_unit_test_setup_teardown(what_a_log_lacks_is_told, setup_full_log,
 						fixture_teardown),

@@ -2,7 +2,8 @@
 /*
  * Runs the program of the user-mode network, with this test as its VMM: what its process sees of
  * the file system, whom the guest's questions for names reach when the host's name server changes,
- * and what happens when that process dies. As root, in namespaces of its own.
+ * that TCP data of many segments in one frame arrives, whatever its reader does, and what happens
+ * when that process dies. As root, in namespaces of its own.
  */
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -21,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -34,11 +36,14 @@
 #include "base/sanitizer.h"
 #include "base/types.h"
 #include "tests/unit/base/child.h"
+#include "tests/unit/vmm/net_driver_fixture.h"
 #include "vmm/confine/helper.h"
 
 #define PATIENCE_MS 10000
 #define NOBODY	    65534
 #define SERVERS	    3
+#define STREAMS	    24U /* of them AT_ONCE, which fill the device's socket */
+#define AT_ONCE	    8U
 
 struct net {
 	int keeper, frames;
@@ -534,6 +539,321 @@ static void a_server_with_a_scope_ends_nobody(void **state)
 	finish(&n, vmm);
 }
 
+/* --- long frames --------------------------------------------------------------------------- */
+
+#define TCP_FLAGS_SYN 0x02
+#define TCP_FLAGS_ACK 0x10
+#define HEADERS	      54U /* Ethernet, IPv4, TCP */
+#define LONG	      60000U
+
+/* 10.0.2.15's connection with the host's loopback. */
+struct tcp {
+	struct net *n;
+	u16 port; /* the host's */
+	u32 seq, ack;
+	u8 frame[HEADERS + LONG];
+};
+
+static void put(u8 *at, u32 value, unsigned len)
+{
+	while (len--) {
+		at[len] = (u8)value;
+		value >>= 8;
+	}
+}
+
+/* Sends what t->frame has behind its headers, of an even length, in one frame. */
+static void tcp_send(struct tcp *t, u8 flags, u32 len)
+{
+	static const u8 ethernet[] = { 0x52, 0x55, 10, 0, 2, 2, 0x52, 0x55, 0, 1, 2, 3, 8, 0 };
+	static const u8 ip[] = {
+		0x45, 0, 0, 0, 0, 1, 0, 0, 64, 6, 0, 0, 10, 0, 2, 15, 10, 0, 2, 2
+	};
+	u8 pseudo[12 + 20 + LONG] = { 0 };
+	u8 *f = t->frame, *tcp = f + 34;
+
+	memcpy(f, ethernet, sizeof(ethernet));
+	memcpy(f + 14, ip, sizeof(ip));
+	put(f + 16, 40 + len, 2);
+	put(f + 24, checksum(f + 14, 20), 2);
+	memset(tcp, 0, 20);
+	put(tcp, 40000, 2);
+	put(tcp + 2, t->port, 2);
+	put(tcp + 4, t->seq, 4);
+	put(tcp + 8, t->ack, 4);
+	tcp[12] = 5 << 4;
+	tcp[13] = flags;
+	put(tcp + 14, 65535, 2);
+	memcpy(pseudo, f + 26, 8);
+	pseudo[9] = 6;
+	put(pseudo + 10, 20 + len, 2);
+	memcpy(pseudo + 12, tcp, 20 + len);
+	put(tcp + 16, checksum(pseudo, 12 + 20 + len), 2);
+	assert_int_equal(send(t->n->frames, f, HEADERS + len, MSG_NOSIGNAL), HEADERS + len);
+	t->seq += len + (flags & TCP_FLAGS_SYN ? 1 : 0);
+}
+
+/* Waits for the answer to a SYN. */
+static void tcp_await_answer(struct tcp *t)
+{
+	struct pollfd p = { .fd = t->n->frames, .events = POLLIN };
+	u8 f[2048];
+
+	do {
+		assert_int_equal(poll(&p, 1, PATIENCE_MS), 1);
+		assert_true(recv(p.fd, f, sizeof(f), 0) >= (ssize_t)HEADERS - 12);
+	} while (f[12] != 8 || f[13] != 0 || f[23] != 6);
+	assert_int_equal(f[34 + 13], TCP_FLAGS_SYN | TCP_FLAGS_ACK);
+	t->ack = ((u32)f[38] << 24 | (u32)f[39] << 16 | (u32)f[40] << 8 | f[41]) + 1;
+}
+
+/* Listens with a receive buffer of @size bytes. */
+static int listen_on_loopback(u16 *port, int size)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET };
+	socklen_t len = sizeof(a);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)), 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	assert_int_equal(listen(fd, 1), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &len), 0);
+	*port = ntohs(a.sin_port);
+	return fd;
+}
+
+/* The device offers it to the guest (struct net_backend's long_frames). */
+static void data_of_many_segments_arrives_from_one_frame(void **state)
+{
+	static const u8 arp[42] = {
+		0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x52, 0x55, 0, 1,  2,
+		3,    8,    6,	  0,	1,    8,    0,	  6,	4, 0,  1, /* a question */
+		0x52, 0x55, 0,	  1,	2,    3,    10,	  0,	2, 15, 0,
+		0,    0,    0,	  0,	0,    10,   0,	  2,	2
+	};
+	static struct tcp t;
+	static u8 got[LONG];
+	struct net n;
+	size_t done = 0;
+	pid_t vmm;
+	int fd, to;
+
+	(void)state;
+	if (!ready_for_tests)
+		skip();
+	vmm = keeper_start(&n, "user", CONFINE_ON, false);
+	t = (struct tcp){ .n = &n, .seq = 1000 };
+	fd = listen_on_loopback(&t.port, 2 * LONG);
+	assert_int_equal(send(n.frames, arp, sizeof(arp), MSG_NOSIGNAL), sizeof(arp));
+	tcp_send(&t, TCP_FLAGS_SYN, 0);
+	tcp_await_answer(&t);
+	for (u32 i = 0; i < LONG; i++)
+		t.frame[HEADERS + i] = (u8)(i >> 8 ^ i);
+	tcp_send(&t, TCP_FLAGS_ACK, LONG);
+	to = accept(fd, NULL, NULL);
+	while (done < LONG) {
+		struct pollfd p = { .fd = to, .events = POLLIN };
+		ssize_t len;
+
+		if (poll(&p, 1, PATIENCE_MS) != 1)
+			fail_msg("%zu bytes of %u arrived", done, LONG);
+		len = read(to, got + done, LONG - done);
+		assert_true(len > 0);
+		done += (size_t)len;
+	}
+	assert_memory_equal(got, t.frame + HEADERS, LONG);
+	close(to);
+	close(fd);
+	finish(&n, vmm);
+}
+
+/* --- a stack that does so ------------------------------------------------------------------ */
+
+/* Plays a guest with @tap, as a child, until it is killed; see net_driver_run() for *longest. */
+static void guest_run(int tap, int frames, u32 *longest)
+{
+	const struct net_backend b = { .fd = frames, .long_frames = true };
+	struct net_driver *g = fake_host_alloc(sizeof(*g));
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (g && net_driver_begin(g, tap, &b))
+		net_driver_run(g, longest);
+	_exit(2);
+}
+
+static u8 pattern(u32 at)
+{
+	return (u8)(at ^ at >> 8 ^ at * 7 >> 16);
+}
+
+/* A connection from the guest's stack at @from to the host's at @to. */
+struct stream {
+	int from, to;
+	u32 total, sent, got; /* bytes */
+	unsigned seed;
+	unsigned pace; /* it is read at every so many looks, on average; 0: always */
+};
+
+static unsigned stream_random(struct stream *s, unsigned below)
+{
+	return (unsigned)rand_r(&s->seed) % below;
+}
+
+static void stream_write(struct stream *s, u8 *data, size_t size)
+{
+	u32 part = stream_random(s, stream_random(s, 2) ? 3000 : (unsigned)size) + 1;
+	ssize_t len;
+
+	part = part < s->total - s->sent ? part : s->total - s->sent;
+	for (u32 i = 0; i < part; i++)
+		data[i] = pattern(s->sent + i);
+	len = send(s->from, data, part, MSG_DONTWAIT | MSG_NOSIGNAL);
+	assert_true(len > 0 || errno == EAGAIN);
+	s->sent += len > 0 ? (u32)len : 0;
+	if (s->sent == s->total)
+		assert_int_equal(shutdown(s->from, SHUT_WR), 0);
+}
+
+/* Returns false at the end. */
+static bool stream_read(struct stream *s, u8 *data, size_t size)
+{
+	ssize_t len = recv(s->to, data, stream_random(s, (unsigned)size) + 1, MSG_DONTWAIT);
+
+	assert_true(len >= 0 || errno == EAGAIN);
+	for (u32 i = 0; len > 0 && i < (u32)len; i++)
+		if (data[i] != pattern(s->got + i))
+			fail_msg("byte %u is another one", s->got + i);
+	s->got += len > 0 ? (u32)len : 0;
+	return len != 0;
+}
+
+/* Connects @guest with the host, whose side has a buffer of @size. */
+static void stream_begin(struct stream *s, int guest, int size)
+{
+	const struct timeval patience = { .tv_sec = PATIENCE_MS / 1000 };
+	struct sockaddr_in a = { .sin_family = AF_INET };
+	struct pollfd p = { .events = POLLIN };
+	u16 port;
+
+	p.fd = listen_on_loopback(&port, size);
+	a.sin_port = htons(port);
+	a.sin_addr.s_addr = htonl(0x0a000202U);
+	setsockopt(guest, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	if (connect(guest, (struct sockaddr *)&a, sizeof(a)))
+		fail_msg("it is not connected: %s", strerror(errno));
+	assert_int_equal(poll(&p, 1, PATIENCE_MS), 1);
+	s->from = guest;
+	s->to = accept(p.fd, NULL, NULL);
+	close(p.fd);
+}
+
+/* All has arrived: the host's side is closed, then the guest's. */
+static void stream_end(struct stream *s)
+{
+	struct pollfd p = { .fd = s->from, .events = POLLIN };
+	u8 byte;
+
+	assert_int_equal(s->got, s->total);
+	close(s->to);
+	assert_int_equal(poll(&p, 1, PATIENCE_MS), 1);
+	assert_int_equal(recv(s->from, &byte, 1, 0), 0);
+	close(s->from);
+	s->to = s->from = -1;
+}
+
+/*
+ * Sends all bytes of the streams in pieces of any size, and sees them arrive. The helper, @held, is
+ * stopped at times, so that the device's socket is full.
+ */
+static void streams_run(struct stream *s, pid_t held)
+{
+	static u8 data[300000];
+	unsigned left = AT_ONCE;
+	bool stopped = false;
+
+	while (left) {
+		struct pollfd p[2 * AT_ONCE];
+		int ready;
+
+		for (unsigned i = 0; i < AT_ONCE; i++) {
+			p[2 * i] = (struct pollfd){ .fd = s[i].to, .events = POLLIN };
+			p[2 * i + 1] =
+				(struct pollfd){ .fd = s[i].sent < s[i].total ? s[i].from : -1,
+						 .events = POLLOUT };
+		}
+		ready = poll(p, 2 * AT_ONCE, stopped ? 5 : PATIENCE_MS);
+		if (!ready && !stopped)
+			fail_msg("they stand still: %u of %u", left, AT_ONCE);
+		stopped = ready && !stream_random(s, 4);
+		kill(held, stopped ? SIGSTOP : SIGCONT);
+		for (unsigned i = 0; ready && i < AT_ONCE; i++) {
+			if (p[2 * i + 1].revents)
+				stream_write(&s[i], data, sizeof(data));
+			if (!p[2 * i].revents || (s[i].pace && stream_random(s, s[i].pace)) ||
+			    stream_read(&s[i], data, sizeof(data)))
+				continue;
+			kill(held, SIGCONT);
+			stopped = false;
+			stream_end(&s[i]);
+			left--;
+		}
+	}
+	kill(held, SIGCONT);
+}
+
+/* As a guest whose stack cuts nothing into segments, to readers quick and slow. */
+static void streams_arrive(struct net *n, int tap, const int *guests)
+{
+	u32 *longest = mmap(NULL, sizeof(*longest), PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct stream s[AT_ONCE];
+	pid_t pid;
+
+	assert_ptr_not_equal(longest, MAP_FAILED);
+	pid = child_fork();
+	if (!pid)
+		guest_run(tap, n->frames, longest);
+	for (unsigned i = 0; i < STREAMS; i++) {
+		struct stream *at = &s[i % AT_ONCE];
+
+		*at = (struct stream){ .seed = i + 1, .pace = i % 5 == 2 ? 20 : 0 };
+		at->total = stream_random(at, 3000000) + 1;
+		stream_begin(at, guests[i], i % 3 == 1 ? 4096 : 262144);
+		if (i % AT_ONCE == AT_ONCE - 1)
+			streams_run(s, n->server_pid);
+	}
+	kill(pid, SIGKILL);
+	child_await(pid, NULL);
+	/* Else nothing was tried. */
+	assert_in_range(*longest, 30000, NET_FRAME_MAX);
+	munmap(longest, sizeof(*longest));
+}
+
+static void streams_of_long_frames_arrive(void **state)
+{
+	int own = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC), tap, guests[STREAMS];
+	struct net n;
+	pid_t vmm;
+
+	(void)state;
+	if (!ready_for_tests)
+		skip();
+	vmm = keeper_start(&n, "user", CONFINE_ON, false);
+	assert_int_equal(unshare(CLONE_NEWNET), 0);
+	tap = net_driver_tap();
+	for (unsigned i = 0; i < STREAMS; i++)
+		guests[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(setns(own, CLONE_NEWNET), 0);
+	close(own);
+	if (tap >= 0)
+		streams_arrive(&n, tap, guests);
+	close(tap);
+	finish(&n, vmm);
+	if (tap < 0)
+		skip();
+}
+
 /* --- its end ------------------------------------------------------------------------------- */
 
 static void expect_hung_up(const struct net *n)
@@ -591,6 +911,8 @@ int main(void)
 		cmocka_unit_test(a_directory_that_is_not_there_is_named),
 		cmocka_unit_test(changes_of_the_hosts_name_server_are_followed),
 		cmocka_unit_test(a_server_with_a_scope_ends_nobody),
+		cmocka_unit_test(data_of_many_segments_arrives_from_one_frame),
+		cmocka_unit_test(streams_of_long_frames_arrive),
 		cmocka_unit_test(it_is_started_again),
 	};
 

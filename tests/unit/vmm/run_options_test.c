@@ -163,6 +163,21 @@ static void test_good(void **state)
 	run_options_free(&o);
 }
 
+static void a_record_has_a_size(void **state)
+{
+	struct run_options o;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(PARSE("--kernel=k", "--record=r", "--record-size=100M,keep=3"), 0);
+	assert_int_equal(o.spec.record_size, 100 << 20);
+	assert_int_equal(o.spec.record_keep, 3);
+	run_options_free(&o);
+	assert_int_equal(PARSE("--kernel=k", "--record=r", "--record-size=1M"), 0);
+	assert_int_equal(o.spec.record_keep, 1);
+	run_options_free(&o);
+}
+
 static void test_bad(void **state)
 {
 	static const char *const bad[][4] = {
@@ -171,6 +186,12 @@ static void test_bad(void **state)
 		{ "run", "--memory", "512",
 		  "16 MiB to 1024 GiB; without K, M or G it is a number of bytes" },
 		{ "run", "--memory", "512K", "--memory 512K: want 16 MiB" },
+		{ "run", "--record-size", "512K", "--record-size 512K: want SIZE[,keep=N]" },
+		{ "run", "--record-size", "1M,keep=0", "1 to 9 files to keep" },
+		{ "run", "--record-size", "1M,keep=10", "1 to 9 files to keep" },
+		{ "run", "--record-size", "1M,kept=1", "--record-size 1M,kept=1: want" },
+		{ "run", "--record-size", "x,keep=1", "--record-size x,keep=1: want" },
+		{ "run", "--kernel=k", "--record-size=1M", "--record-size needs --record FILE" },
 		{ "run", "--zzzzzzzz", NULL, "unknown option" },
 		{ "run", "--kernel", NULL, "needs a value" },
 		{ "run", "stray", NULL, "unexpected argument" },
@@ -631,10 +652,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good),	       cmocka_unit_test(test_bad),
-		cmocka_unit_test(test_bad_config),     cmocka_unit_test(test_config),
-		cmocka_unit_test(test_config_numbers), cmocka_unit_test(test_driver_params),
-		cmocka_unit_test(test_table),	       cmocka_unit_test(test_size),
-		cmocka_unit_test(test_loop),	       cmocka_unit_test(test_acpi),
+		cmocka_unit_test(a_record_has_a_size), cmocka_unit_test(test_bad_config),
+		cmocka_unit_test(test_config),	       cmocka_unit_test(test_config_numbers),
+		cmocka_unit_test(test_driver_params),  cmocka_unit_test(test_table),
+		cmocka_unit_test(test_size),	       cmocka_unit_test(test_loop),
+		cmocka_unit_test(test_acpi),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,6 +22,7 @@
 #define EXPORTS	   0x4000U
 #define NAME	   0x5000U
 #define TRAMPOLINE 0x8000U
+#define OWN	   0x10000U
 #define SESSION	   0x20000U
 
 #define PAGES (1 + GATE_PAGES)
@@ -32,7 +33,8 @@ static struct driver driver = {
 	.name = (char[]){ "fuzz" },
 	.guest_name = "fuzz",
 	.own_page = OWN_GATE_PAGES,
-	.n_gates = 2,
+	.layout = LAYOUT_SAME,
+	.n_entries = 2,
 	.state = DRIVER_LOADED,
 };
 static struct session session = {
@@ -134,6 +136,41 @@ static void branches_are_counted_by_target(void **state)
 	assert_int_equal(count(report, "indirect"), 1);
 	assert_int_equal(count(report, "undecoded"), 0);
 	json_decref(report);
+}
+
+static void entries_of_its_own_are_counted_by_the_policy(void **state)
+{
+	struct driver_entry entries[] = {
+		{ .symbol = "_printk" }, { .symbol = "filp_open", .fn = catalog_find("filp_open") }
+	};
+	struct umbra_map maps[] = { { LYING_VA + OWN, LYING_ARENA + OWN },
+				    { LYING_VA + OWN + 4096, LYING_ARENA } };
+	const struct driver before = driver;
+	const u32 to[] = { UMBRA_OWN_ENTRY_AT, UMBRA_OWN_ENTRY + UMBRA_OWN_ENTRY_AT,
+			   /* no entry, beside one, and on a page that is mapped otherwise */
+			   2 * UMBRA_OWN_ENTRY + UMBRA_OWN_ENTRY_AT, UMBRA_OWN_ENTRY + 8,
+			   4096 + UMBRA_OWN_ENTRY_AT };
+	json_t *report;
+	struct err e;
+
+	(void)state;
+	if (!guest.m)
+		skip();
+	driver.layout = LAYOUT_DENSE;
+	driver.entries = entries;
+	driver.own = (struct own_pages){ .va = LYING_VA + OWN, .n = 2, .maps = maps };
+	put_module(0x100);
+	for (u32 i = 0; i < ARRAY_SIZE(to); i++)
+		step(6, 1, TEXT + 8 * i, OWN + to[i]);
+	for (u32 at = TEXT; at < TEXT + 8 * ARRAY_SIZE(to); at += 8)
+		guest.arena[at + 5] = guest.arena[at + 6] = guest.arena[at + 7] = 0x90;
+	if (checked(&report, &e))
+		fail_msg("%s", e.text);
+	assert_int_equal(count(report, "shadow"), 1);
+	assert_int_equal(count(report, "gate"), 1);
+	assert_int_equal(json_array_size(json_object_get(report, "violations")), 3);
+	json_decref(report);
+	driver = before;
 }
 
 static void an_export_is_permitted_by_its_name(void **state)
@@ -241,6 +278,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(branches_are_counted_by_target),
+		cmocka_unit_test(entries_of_its_own_are_counted_by_the_policy),
 		cmocka_unit_test(an_export_is_permitted_by_its_name),
 		cmocka_unit_test(a_list_in_a_circle_ends),
 		cmocka_unit_test(zeros_before_a_last_byte_are_read_once),

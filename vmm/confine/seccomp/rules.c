@@ -132,7 +132,7 @@ const struct rule rules[] = {
 	EQUAL(seccomp, MAIN, 0, SECCOMP_SET_MODE_FILTER),
 	ALLOW(getrandom, MAIN | QUEUE | NETWORK | READERS),
 	ALLOW(clock_gettime, THREADS | NETWORK | READERS), /* where the vDSO has no clock */
-	ALLOW(clock_nanosleep, FILES),
+	ALLOW(clock_nanosleep, FILES | READER), /* READER: a file that grows is followed */
 	/* Interrupts a dump's write to a pipe or a terminal; a signal of a timer is one's own. */
 	ALLOW(timer_create, FILES),
 	ALLOW(timer_settime, FILES),

@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Says how a function takes its arguments, and writes a call of it with what BTF knows of them: the
+ * names of parameters, the types of pointers, enumerators by name.
+ */
+#include <bpf/btf.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "shadow/kernel/kernel_int.h"
+
+#define MODS_MAX 32 /* typedefs and qualifiers on the way to a type */
+#define REGISTER 8  /* bytes */
+
+struct call_text {
+	char *buf;
+	size_t len, size; /* len < size */
+};
+
+__attribute__((format(printf, 2, 3))) static void put(struct call_text *t, const char *fmt, ...)
+{
+	size_t room = t->size - t->len;
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(t->buf + t->len, room, fmt, ap);
+	va_end(ap);
+	if (n > 0)
+		t->len += (size_t)n < room ? (size_t)n : room - 1;
+}
+
+/* Returns the type behind typedefs and qualifiers; NULL: void, or damaged. */
+static const struct btf_type *plain_type(const struct btf *btf, u32 id)
+{
+	for (int i = 0; id && i < MODS_MAX; i++) {
+		const struct btf_type *t = btf__type_by_id(btf, id);
+
+		if (!t || !(btf_is_mod(t) || btf_is_typedef(t) || btf_is_type_tag(t)))
+			return t;
+		id = t->type;
+	}
+	return NULL;
+}
+
+static bool is_typedef_of(const struct btf *btf, u32 id, const char *name)
+{
+	for (int i = 0; id && i < MODS_MAX; i++) {
+		const struct btf_type *t = btf__type_by_id(btf, id);
+		const char *s = t ? btf__name_by_offset(btf, t->name_off) : NULL;
+
+		if (t && btf_is_typedef(t) && s && !strcmp(s, name))
+			return true;
+		if (!t || !(btf_is_mod(t) || btf_is_typedef(t)))
+			return false;
+		id = t->type;
+	}
+	return false;
+}
+
+/* Returns true for const char *, which the kernel uses for text and nearly nothing else. */
+static bool is_text(const struct btf *btf, u32 id)
+{
+	const struct btf_type *t = plain_type(btf, id), *to;
+	const char *name;
+
+	if (!t || !btf_is_ptr(t))
+		return false;
+	to = btf__type_by_id(btf, t->type);
+	if (!to || !btf_is_const(to))
+		return false;
+	to = plain_type(btf, t->type);
+	name = to ? btf__name_by_offset(btf, to->name_off) : NULL;
+	return to && btf_is_int(to) && to->size == 1 && name && !strcmp(name, "char");
+}
+
+static bool is_composite(const struct btf_type *t)
+{
+	return t && btf_is_composite(t);
+}
+
+/* Returns true for what is passed in one register. A structure without members is in none. */
+static bool is_in_register(const struct btf_type *t)
+{
+	if (!t)
+		return false;
+	return btf_is_ptr(t) || ((btf_is_int(t) || btf_is_any_enum(t) || btf_is_composite(t)) &&
+				 t->size && t->size <= REGISTER);
+}
+
+/* Functions that do not return, which BTF does not tell (tools/objtool/check.c of the kernel). */
+static const char *const noreturn[] = {
+	"__module_put_and_kthread_exit",
+	"kthread_complete_and_exit",
+	"kthread_exit",
+	"do_exit",
+	"make_task_dead",
+	"panic",
+	"nmi_panic",
+	"__stack_chk_fail",
+	"__fortify_panic",
+	"fortify_panic",
+	"ex_handler_msr_mce",
+	"snp_abort",
+	"stop_this_cpu",
+	"cpu_bringup_and_idle",
+	"machine_real_restart",
+	"rewind_stack_and_make_dead",
+};
+
+static bool does_not_return(const char *symbol)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(noreturn); i++)
+		if (!strcmp(noreturn[i], symbol))
+			return true;
+	return false;
+}
+
+/*
+ * Returns true for a function that is, or may be, written in assembler. BTF has these, too, as
+ * taking and returning nothing; in truth their arguments are in any register, and the inline
+ * assembly that calls them counts on others being kept (__get_user_4, __sw_hweight64).
+ */
+static bool may_be_assembler(const struct kernel *k, const char *function,
+			     const struct btf_type *proto)
+{
+	const struct kernel_export *ex = kernel_export(k, function);
+
+	return !proto->type && !btf_vlen(proto) && !(ex && ex->compiled);
+}
+
+int kernel_call_shape(const struct kernel *k, const char *function, struct kernel_call *out,
+		      const char **why)
+{
+	const struct btf *btf = k->types.btf;
+	const struct btf_type *proto = types_prototype(&k->types, function);
+	const struct btf_param *p;
+
+	memset(out, 0, sizeof(*out));
+	*why = "the kernel's types have no prototype of it";
+	if (!proto)
+		return -ENOENT;
+	*why = "it does not return";
+	if (does_not_return(function))
+		return -EOPNOTSUPP;
+	*why = "it is in assembler";
+	if (may_be_assembler(k, function, proto))
+		return -EOPNOTSUPP;
+	p = btf_params(proto);
+	*why = "it takes more than 8 arguments";
+	if (btf_vlen(proto) > KERNEL_CALL_ARGS)
+		return -EOPNOTSUPP;
+	for (u32 i = 0; i < btf_vlen(proto); i++) {
+		*why = "it takes any number of arguments";
+		if (!p[i].type)
+			return -EOPNOTSUPP;
+		*why = "it takes a structure by value";
+		if (!is_in_register(plain_type(btf, p[i].type)))
+			return -EOPNOTSUPP;
+		if (is_text(btf, p[i].type))
+			out->texts |= (u16)(1U << i);
+	}
+	*why = "it returns a structure";
+	if (proto->type && !is_in_register(plain_type(btf, proto->type)))
+		return -EOPNOTSUPP;
+	out->args = (u8)btf_vlen(proto);
+	out->is_void = !proto->type;
+	*why = NULL;
+	return 0;
+}
+
+static void put_quoted(struct call_text *t, const char *s)
+{
+	put(t, "\"");
+	for (; *s; s++) {
+		if (*s == '"' || *s == '\\')
+			put(t, "\\%c", *s);
+		else if (*s >= 0x20 && *s < 0x7f)
+			put(t, "%c", *s);
+		else
+			put(t, "\\x%02x", (u8)*s);
+	}
+	put(t, "\"");
+}
+
+static void put_enum(struct call_text *t, const struct btf *btf, const struct btf_type *e,
+		     u64 value)
+{
+	for (u16 i = 0; i < btf_vlen(e); i++) {
+		s64 is = btf_is_enum(e) ? btf_enum(e)[i].val
+					: (s64)btf_enum64_value(btf_enum64(e) + i);
+
+		if (e->size <= 4 ? (u32)is == (u32)value : (u64)is == value) {
+			put(t, "%s",
+			    btf__name_by_offset(btf, btf_is_enum(e) ? btf_enum(e)[i].name_off
+								    : btf_enum64(e)[i].name_off));
+			return;
+		}
+	}
+	put(t, "%" PRId32, (s32)value);
+}
+
+static void put_int(struct call_text *t, const struct btf *btf, u32 id, const struct btf_type *i,
+		    u64 value)
+{
+	const unsigned shift = i->size < 8 ? 64 - 8 * i->size : 0;
+
+	if (i->size < 8)
+		value &= (1ULL << 8 * i->size) - 1;
+	if (btf_int_encoding(i) & BTF_INT_BOOL)
+		put(t, "%s", value & 1 ? "true" : "false");
+	else if (is_typedef_of(btf, id, "umode_t"))
+		put(t, "0%" PRIo64, value);
+	else if (is_typedef_of(btf, id, "gfp_t"))
+		put(t, "0x%" PRIx64, value);
+	else if (btf_int_encoding(i) & BTF_INT_SIGNED)
+		put(t, "%" PRId64, (s64)(value << shift) >> shift);
+	else
+		put(t, "%" PRIu64, value);
+}
+
+static void put_pointer(struct call_text *t, const struct btf *btf, const struct btf_type *p,
+			u64 value)
+{
+	const struct btf_type *to = plain_type(btf, p->type);
+	const char *name = to ? btf__name_by_offset(btf, to->name_off) : NULL;
+
+	if (!value)
+		put(t, "NULL");
+	else if (value >= (u64)-4095)
+		put(t, "ERR_PTR(%" PRId64 ")", (s64)value);
+	else if (is_composite(to) && name && *name)
+		put(t, "(%s %s *)0x%" PRIx64, btf_is_union(to) ? "union" : "struct", name, value);
+	else
+		put(t, "0x%" PRIx64, value);
+}
+
+static void put_value(struct call_text *t, const struct btf *btf, u32 id, u64 value)
+{
+	const struct btf_type *ty = plain_type(btf, id);
+
+	if (ty && btf_is_ptr(ty))
+		put_pointer(t, btf, ty, value);
+	else if (ty && btf_is_any_enum(ty))
+		put_enum(t, btf, ty, value);
+	else if (ty && btf_is_int(ty))
+		put_int(t, btf, id, ty, value);
+	else
+		put(t, "0x%" PRIx64, value);
+}
+
+void kernel_call_text(const struct kernel *k, const char *function, const u64 *args,
+		      const char *const *texts, char *buf, size_t size)
+{
+	const struct btf *btf = k->types.btf;
+	const struct btf_type *proto = types_prototype(&k->types, function);
+	struct call_text t = { .buf = buf, .size = size };
+	const struct btf_param *p = proto ? btf_params(proto) : NULL;
+
+	buf[0] = '\0';
+	for (u32 i = 0; proto && i < btf_vlen(proto) && i < KERNEL_CALL_ARGS; i++) {
+		const char *name = btf__name_by_offset(btf, p[i].name_off);
+
+		put(&t, "%s%s%s", i ? ", " : "", name ? name : "", name && *name ? "=" : "");
+		if (texts[i])
+			put_quoted(&t, texts[i]);
+		else
+			put_value(&t, btf, p[i].type, args[i]);
+	}
+}
+
+void kernel_result_text(const struct kernel *k, const char *function, u64 value, char *buf,
+			size_t size)
+{
+	const struct btf_type *proto = types_prototype(&k->types, function);
+	struct call_text t = { .buf = buf, .size = size };
+
+	buf[0] = '\0';
+	if (proto && proto->type)
+		put_value(&t, k->types.btf, proto->type, value);
+}
