@@ -91,11 +91,16 @@ static void record_table_entry(struct table *t, const struct record_entry *e, co
 	table_cell(t, "%s", text_or_dash(e->session));
 	table_cell(t, "%s", text_or_dash(e->driver));
 	table_cell(t, "%s", text_or_dash(e->function));
-	if (e->argv)
+	if (e->call)
+		table_cell(t, "(%s)", e->call);
+	else if (e->argv)
 		table_cell(t, "%s [%s]", text_or_dash(e->asked), e->argv);
 	else
 		table_cell(t, "%s", text_or_dash(e->asked));
-	table_cell(t, "%s", text_or_dash(e->used));
+	if (e->result && *e->result)
+		table_cell(t, "= %s", e->result);
+	else
+		table_cell(t, "%s", text_or_dash(e->used));
 	table_cell(t, "%s%s%s", verdict, e->error ? " " : "", e->error ? e->error : "");
 	table_paint_cell(t, verdict_colour(e));
 	table_cell(t, "%s", e->rule ? e->rule : "");

@@ -74,8 +74,9 @@ static bool line_get_string(const json_t *line, const char *key, const char **ou
 
 static void free_entry(const struct record_entry *e)
 {
-	const char *const owned[] = { e->session, e->driver,  e->function, e->asked, e->argv,
-				      e->used,	  e->verdict, e->error,	   e->rule };
+	const char *const owned[] = { e->session, e->driver, e->function, e->asked,
+				      e->argv,	  e->used,   e->verdict,  e->error,
+				      e->rule,	  e->call,   e->result };
 
 	for (size_t i = 0; i < ARRAY_SIZE(owned); i++) {
 		char *s;
@@ -119,8 +120,9 @@ static bool record_entry_of(const json_t *line, struct record_entry *e)
 	       line_get_string(line, "argv", &e->argv) && line_get_string(line, "used", &e->used) &&
 	       line_get_string(line, "verdict", &e->verdict) &&
 	       line_get_string(line, "error", &e->error) &&
-	       line_get_string(line, "rule", &e->rule) && e->session && e->driver && e->function &&
-	       e->verdict && known_verdict(e->verdict);
+	       line_get_string(line, "rule", &e->rule) && line_get_string(line, "call", &e->call) &&
+	       line_get_string(line, "result", &e->result) && e->session && e->driver &&
+	       e->function && e->verdict && known_verdict(e->verdict);
 }
 
 static bool pattern_fits(const char *pattern, const char *value)

@@ -724,6 +724,24 @@ static void a_file_that_grows_is_followed(void **state)
 	free(text);
 }
 
+/* The line shows what the row does not keep. */
+static void calls_that_were_seen_are_followed_with_their_results(void **state)
+{
+	static const char one[] =
+		"{\"time_ns\":1,\"session\":\"a\",\"driver\":\"d\",\"function\":\"kstrdup\",\"asked\":null,"
+		"\"argv\":null,\"used\":null,\"verdict\":\"pass\",\"error\":null,\"rule\":\"trace[0]\","
+		"\"call\":\"s=\\\"x\\\", gfp=0xcc0\",\"result\":\"0xff00\",\"duration_ns\":5}\n";
+	struct growth g = { .text = { one, one }, .out = stdout };
+	char *text;
+
+	(void)state;
+	text = follow(&g, false, NULL);
+	assert_non_null(strstr(text, "(s=\"x\", gfp=0xcc0)"));
+	assert_non_null(strstr(text, "= 0xff00"));
+	assert_non_null(strstr(text, "2 entries in 1 row\n"));
+	free(text);
+}
+
 static void one_that_is_emptied_is_followed(void **state)
 {
 	static const struct record_filter wanted = { .function = "*o*" };
@@ -907,6 +925,7 @@ int main(void)
 		TEST(hostile_lines_are_left_out),
 		TEST(filters),
 		TEST(a_file_that_grows_is_followed),
+		TEST(calls_that_were_seen_are_followed_with_their_results),
 		TEST(one_that_is_emptied_is_followed),
 		TEST(tables_fit_and_are_harmless),
 		TEST(memory_is_bounded_and_nothing_is_lost_silently),
