@@ -5,7 +5,7 @@
  * all of them only if its names are others.
  *
  *   tag=T      stands in front of what it says
- *   remove=N   at the end, also tries to take away the entry N of /proc, which it never made
+ *   remove=N   first tries to take away the entry N of /proc, which it did not make
  */
 #include <linux/blkdev.h>
 #include <linux/debugfs.h>
@@ -62,12 +62,16 @@ static struct dentry *debug_dir;
 
 static void proc_begin(void)
 {
-	struct proc_dir_entry *dir = proc_mkdir(NAME, NULL), *in;
+	struct proc_dir_entry *dir, *in;
 
-	got("proc_mkdir", !dir);
+	if (remove)
+		remove_proc_entry(remove, NULL);
+	dir = proc_mkdir(NAME, NULL);
 	/* two ways to say where it is, in a directory of its own */
-	in = proc_create_single_data("in", 0444, dir, show, NULL);
-	got("proc_create_single_data", !in);
+	if (got("proc_mkdir", !dir)) {
+		in = proc_create_single_data("in", 0444, dir, show, NULL);
+		got("proc_create_single_data", !in);
+	}
 	got("proc_symlink", !proc_symlink(NAME "/link", NULL, "in"));
 	in = proc_create_net_single(NAME, 0444, init_net.proc_net, show, NULL);
 	got("proc_create_net_single", !in);
@@ -87,8 +91,6 @@ static void proc_end(void)
 	debugfs_remove(debug_dir);
 	unregister_net_sysctl_table(net_sysctl);
 	unregister_sysctl_table(sysctl);
-	if (remove)
-		remove_proc_entry(remove, NULL);
 	remove_proc_entry("driver/" NAME, NULL);
 	remove_proc_entry(NAME, init_net.proc_net);
 	remove_proc_entry(NAME "/link", NULL);

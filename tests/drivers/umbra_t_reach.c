@@ -371,7 +371,9 @@ static void no_key(int key)
 static void reach_guest(void)
 {
 	static struct notifier_block nb = { .notifier_call = no_restart };
-	static struct nmiaction nmi = { .handler = no_nmi, .name = "umbra" };
+	static struct nmiaction nmi = {
+		.list = LIST_HEAD_INIT(nmi.list), .handler = no_nmi, .name = "umbra"
+	};
 	static struct kmsg_dumper dumper = { .dump = no_dump };
 	static const struct sysrq_key_op op = { .handler = no_key,
 						.help_msg = "none",

@@ -20,7 +20,8 @@ copies_load()
 
 	: >"$WORK/$1.loaded"
 	for d in "${COPIES[@]}"; do
-		! vmm_driver load "$1:$MODULES/$d.ko" >>"$WORK/$1.loads" 2>&1 || echo "${d##*/}" >>"$WORK/$1.loaded"
+		vmm_driver load "$1:$MODULES/$d.ko" >>"$WORK/$1.loads" 2>&1 || continue
+		echo "${d##*/}" >>"$WORK/$1.loaded"
 	done
 }
 
