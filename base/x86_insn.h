@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Decodes as much of an x86 instruction as Umbra needs: its length, where it branches to, and which
- * memory it refers to. 64-bit mode only. Pure: reads the bytes that it is given, allocates nothing.
+ * memory it refers to; and writes the jump that entries are made of. 64-bit mode only. Pure: reads
+ * the bytes that it is given, allocates nothing.
  *
  * Why not a disassembler library: mnemonics and operands of some 2,000 instructions are 1.5 MB that
  * every vmm would carry, and libcapstone 4 takes some AVX-512 forms for other lengths, after which
@@ -12,9 +13,23 @@
 #ifndef UMBRA_BASE_X86_INSN_H
 #define UMBRA_BASE_X86_INSN_H
 
+#include "base/little_endian.h"
 #include "base/types.h"
 
 #define X86_INSN_MAX 15
+#define X86_JUMP     5 /* bytes of `jmp rel32` */
+
+/* Writes `jmp rel32` for @va to @target; false: it does not reach, and nothing is written. */
+static inline bool x86_jump(u8 *to, u64 va, u64 target)
+{
+	const s64 rel = (s64)(target - (va + X86_JUMP));
+
+	if (rel != (s32)rel)
+		return false;
+	to[0] = 0xe9;
+	store_u32(to + 1, (u32)rel);
+	return true;
+}
 
 enum x86_kind {
 	X86_PLAIN,

@@ -161,7 +161,7 @@ int kernel_call_shape(const struct kernel *k, const char *function, struct kerne
 		if (!is_in_register(plain_type(btf, p[i].type)))
 			return -EOPNOTSUPP;
 		if (is_text(btf, p[i].type))
-			out->texts |= (u16)(1U << i);
+			out->texts |= (u8)(1U << i);
 	}
 	*why = "it returns a structure";
 	if (proto->type && !is_in_register(plain_type(btf, proto->type)))

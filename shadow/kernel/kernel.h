@@ -155,10 +155,11 @@ size_t kernel_function_from(const struct kernel *k, u64 addr);
 int kernel_prototype(const struct kernel *k, const char *function, char *buf, size_t len);
 /* Gives the number of fixed parameters, and whether "..." follows; -ENOENT. */
 int kernel_params(const struct kernel *k, const char *function, unsigned *count, bool *variadic);
+
 /* How a function is called by the C convention. */
 struct kernel_call {
 	u8 args;      /* each in a register or a word of the stack */
-	u16 texts;    /* a bit for each that is a const char * */
+	u8 texts;     /* a bit for each that is a const char * */
 	bool is_void; /* it returns nothing */
 };
 

@@ -10,13 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/little_endian.h"
+#include "base/x86_insn.h"
 #include "shadow/kernel/kernel.h"
 #include "shadow/link/plan_int.h"
 
-#define PAGE	 4096u
-#define INT3	 0xcc
-#define JMP_SIZE 5
+#define PAGE 4096u
+#define INT3 0xcc
 
 /*
  * Returns the target that all names at the address of kernel_function() *i agree on, or 0; moves *i
@@ -56,16 +55,14 @@ int shadow_fill_page(const struct kernel *k, u64 shadow, u64 index, u8 page[4096
 	if (index >= (text_end - text + PAGE - 1) / PAGE)
 		return 0;
 	/* an entry that begins on the page before may end on this one */
-	i = kernel_function_from(k, start - (JMP_SIZE - 1));
+	i = kernel_function_from(k, start - (X86_JUMP - 1));
 	while ((ex = kernel_function(k, i)) && ex->addr < start + PAGE) {
 		u64 addr = ex->addr, to = agreed_target(k, &i, target, arg);
-		s64 dist = (s64)(to - (shadow + (addr - text)) - JMP_SIZE);
-		u8 jmp[JMP_SIZE] = { 0xe9 };
+		u8 jmp[X86_JUMP];
 
-		if (!to || dist < INT32_MIN || dist > INT32_MAX)
+		if (!to || !x86_jump(jmp, shadow + (addr - text), to))
 			continue;
-		store_u32(jmp + 1, (u32)dist);
-		for (u64 j = 0; j < JMP_SIZE; j++)
+		for (u64 j = 0; j < X86_JUMP; j++)
 			if (addr + j >= start && addr + j < start + PAGE)
 				page[addr + j - start] = jmp[j];
 		entries += addr >= start;
@@ -97,7 +94,7 @@ size_t shadow_pages_used(const struct link_plan *p, u32 *pages, size_t max)
 			continue;
 		off = im->export->addr - text;
 		all[n++] = (u32)(off / PAGE);
-		if (off % PAGE > PAGE - JMP_SIZE)
+		if (off % PAGE > PAGE - X86_JUMP)
 			all[n++] = (u32)(off / PAGE) + 1;
 	}
 	qsort(all, n, sizeof(*all), u32_ascending);

@@ -60,11 +60,20 @@ static const char *frame_string(struct umbra_frame *f, struct umbra_str s)
 	return f->data + s.off;
 }
 
-/* Copies the frame, once: a change that the guest makes later does not matter (G4). */
-static void call_copy_frame(struct driver_call *c, const struct umbra_frame *from)
+/*
+ * Begins @c, with a copy of the frame, made once: a change that the guest makes later does not
+ * matter (G4).
+ */
+static void call_begin(struct driver_call *c, u64 id, const struct umbra_frame *from)
 {
 	struct umbra_frame *f = &c->frame;
 
+	c->caller = UMBRA_ID_CALLER((u32)id);
+	memset(&c->d, 0, offsetof(struct decision, root));
+	c->d.root[0] = c->d.name[0] = 0;
+	c->entry = NULL;
+	c->undoes = c->known = c->inside = c->first = c->as_made = false;
+	c->line = (struct record_line){ .buf = NULL };
 	memcpy(f, from, offsetof(struct umbra_frame, data));
 	if (f->used > sizeof(f->data))
 		f->used = sizeof(f->data);
@@ -87,6 +96,7 @@ static void call_read_request(struct driver_call *c, const struct catalog_fn *fn
 		/* "/" is not the guest's root here: it is that of another mount namespace */
 		r->root = frame_string(f, f->root);
 	}
+	r->other_mounts = !fn->from_init && f->flags & UMBRA_FRAME_OTHER_MOUNTS;
 	r->strvec = frame_string(f, f->strvec);
 	r->too_long =
 		f->flags & UMBRA_FRAME_TOO_LONG || (r->name && strlen(r->name) >= REQUEST_NAME_MAX);
@@ -254,8 +264,6 @@ static void call_decide_uncritical(const struct gate_caller *caller, struct driv
 
 static void call_decide(struct gate *g, const struct gate_caller *caller, struct driver_call *c)
 {
-	memset(&c->d, 0, offsetof(struct decision, root));
-	c->d.root[0] = c->d.name[0] = 0;
 	if (c->r.fn->space == SPACE_EXPORT && c->r.name)
 		c->known = gate_exports_find(g, caller->session, &c->r);
 	call_find_directory(g, c);
@@ -288,7 +296,7 @@ static const char *call_name(const struct driver_call *c)
 {
 	if (!c->r.name || c->r.fn->form == NAME_NONE || c->as_made)
 		return NULL;
-	return c->d.verdict == VERDICT_PASS ? c->r.name : c->d.name;
+	return c->d.verdict == VERDICT_PASS && !c->d.resolve ? c->r.name : c->d.name;
 }
 
 /* Returns true if the kernel keeps a pointer to the name after the call has returned. */
@@ -466,11 +474,13 @@ static void call_answer(struct gate *g, struct driver_call *c, struct umbra_answ
 	memset(a, 0, offsetof(struct umbra_answer, data));
 	a->verdict = d->verdict;
 	a->error = (u32)d->error;
-	a->resolve = d->resolve;
+	a->resolve = d->resolve & DECISION_IN_ROOT;
 	a->value = d->value;
 	a->cookie = d->cookie;
 	if (in_root) {
 		a->flags |= UMBRA_ANSWER_IN_ROOT;
+		if (d->resolve & DECISION_CALLERS)
+			a->flags |= UMBRA_ANSWER_CALLERS;
 		a->root = answer_put(a, &used, d->root);
 	}
 	if (name && c->entry && c->entry->lent) {
@@ -505,12 +515,7 @@ s64 gate_call(struct gate *g, unsigned vcpu, u64 idx, u64 id)
 	    UMBRA_ID_CALLER(id) >= UMBRA_CALLERS)
 		return -EINVAL;
 	atomic_fetch_add_explicit(&g->calls, 1, memory_order_relaxed);
-	c.caller = UMBRA_ID_CALLER((u32)id);
-	c.entry = NULL;
-	c.undoes = false;
-	c.known = c.inside = c.first = c.as_made = false;
-	c.line = (struct record_line){ .buf = NULL };
-	call_copy_frame(&c, &g->frames[idx]);
+	call_begin(&c, id, &g->frames[idx]);
 	if (c.frame.flags & UMBRA_FRAME_NESTED)
 		atomic_fetch_add_explicit(&g->nested, 1, memory_order_relaxed);
 	call_read_request(&c, &all[UMBRA_ID_FN(id)]);
@@ -580,7 +585,7 @@ s64 gate_result(struct gate *g, u64 ticket, u64 id, u64 ret, const u64 name[2])
 /* Puts down a call that has returned; nothing is decided about it. */
 s64 gate_seen(struct gate *g, unsigned vcpu, u64 idx, u64 id, u64 ret)
 {
-	const struct seen_fn *fn = id <= UINT32_MAX ? gate_seen_of(g, id) : NULL;
+	const struct catalog_fn *fn = id <= UINT32_MAX ? gate_seen_of(g, id) : NULL;
 	const char *texts[UMBRA_ARGS], *rule;
 	struct gate_caller *caller;
 	char call[SEEN_TEXT], result[100];
@@ -589,20 +594,15 @@ s64 gate_seen(struct gate *g, unsigned vcpu, u64 idx, u64 id, u64 ret)
 	if (idx >= UMBRA_FRAMES || !fn || UMBRA_ID_CALLER(id) >= UMBRA_CALLERS)
 		return -EINVAL;
 	atomic_fetch_add_explicit(&g->calls, 1, memory_order_relaxed);
-	c.undoes = c.known = c.inside = c.first = c.as_made = false;
-	memset(&c.line, 0, sizeof(c.line));
-	memset(&c.d, 0, offsetof(struct decision, root));
-	c.d.root[0] = c.d.name[0] = 0;
-	c.entry = NULL;
-	call_copy_frame(&c, &g->frames[idx]);
+	call_begin(&c, id, &g->frames[idx]);
 	c.frame.flags &= ~(u32)UMBRA_FRAME_HAS_NAME;
-	call_read_request(&c, &fn->row);
+	call_read_request(&c, fn);
 	c.r.vcpu = vcpu;
 	if (record_has_lines(g->rec)) {
 		for (unsigned i = 0; i < UMBRA_ARGS; i++)
 			texts[i] = frame_string(&c.frame, c.frame.text[i]);
-		kernel_call_text(g->k, fn->row.name, c.r.args, texts, call, sizeof(call));
-		kernel_result_text(g->k, fn->row.name, ret, result, sizeof(result));
+		kernel_call_text(g->k, fn->name, c.r.args, texts, call, sizeof(call));
+		kernel_result_text(g->k, fn->name, ret, result, sizeof(result));
 		c.r.call = call;
 		c.r.result = result;
 		c.r.duration_ns = c.frame.old;
@@ -610,7 +610,7 @@ s64 gate_seen(struct gate *g, unsigned vcpu, u64 idx, u64 id, u64 ret)
 
 	pthread_rwlock_rdlock(&g->callers_lock);
 	caller = gate_caller_of(g, id);
-	rule = caller ? policy_traced(caller->policy, fn->row.name) : NULL;
+	rule = caller ? policy_traced(caller->policy, fn->name) : NULL;
 	/* A policy that came meanwhile may not want to see it. */
 	if (rule) {
 		atomic_fetch_add_explicit(&caller->calls, 1, memory_order_relaxed);
@@ -634,22 +634,18 @@ s64 gate_seen(struct gate *g, unsigned vcpu, u64 idx, u64 id, u64 ret)
 s64 gate_lost(struct gate *g, u64 id, bool refused)
 {
 	const struct gate_caller *caller;
-	const struct catalog_fn *all;
+	const struct catalog_fn *all, *fn;
 	char text[256];
-	const struct seen_fn *seen;
 	size_t n;
 
 	all = catalog_all(&n);
 	id = (u32)id;
-	seen = gate_seen_of(g, id);
+	fn = UMBRA_ID_FN(id) < n ? &all[UMBRA_ID_FN(id)] : gate_seen_of(g, id);
 	atomic_fetch_add_explicit(&g->lost, 1, memory_order_relaxed);
 	pthread_rwlock_rdlock(&g->callers_lock);
 	caller = gate_caller_of(g, id);
 	snprintf(text, sizeof(text), "%s:%s: %s: no frame free, %s", caller ? caller->session : "?",
-		 caller ? caller->driver : "?",
-		 UMBRA_ID_FN(id) < n ? all[UMBRA_ID_FN(id)].name
-		 : seen		     ? seen->row.name
-				     : "?",
+		 caller ? caller->driver : "?", fn ? fn->name : "?",
 		 refused ? "refused" : "passed unseen");
 	pthread_rwlock_unlock(&g->callers_lock);
 	record_event(g->rec, g->now(g->m), "lost call", text);

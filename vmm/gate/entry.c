@@ -12,24 +12,12 @@
 #include <string.h>
 
 #include "base/little_endian.h"
+#include "base/x86_insn.h"
 #include "guest-shim/gate_blob.h"
 #include "vmm/gate/gate_int.h"
 
-#define JMP_SIZE   5
 #define GATE_AT	   8 /* of the gate entry in an own entry: behind the jump */
 #define GATE_BYTES 11
-
-/* Writes `jmp rel32` at @to, which the guest sees at @va. -ERANGE. */
-static int put_jump(u8 *to, u64 va, u64 target)
-{
-	s64 rel = (s64)(target - (va + JMP_SIZE));
-
-	if (rel != (s32)rel)
-		return -ERANGE;
-	to[0] = 0xe9;
-	store_u32(to + 1, (u32)rel);
-	return 0;
-}
 
 /* Writes `mov $id, %r11d; jmp umbra_gate_common`. */
 static int put_gate(struct gate *g, u8 *to, u64 va, unsigned caller, u32 fn)
@@ -41,7 +29,9 @@ static int put_gate(struct gate *g, u8 *to, u64 va, unsigned caller, u32 fn)
 	to[0] = 0x41;
 	to[1] = 0xbb;
 	store_u32(to + 2, UMBRA_ID(caller, fn));
-	return put_jump(to + 6, va + 6, gate + (u64)(umbra_gate_common - umbra_gate_blob));
+	return x86_jump(to + 6, va + 6, gate + (u64)(umbra_gate_common - umbra_gate_blob))
+		       ? 0
+		       : -ERANGE;
 }
 
 int gate_entry(struct gate *g, u8 *entry, u64 va, unsigned caller, const struct catalog_fn *fn)
@@ -52,14 +42,15 @@ int gate_entry(struct gate *g, u8 *entry, u64 va, unsigned caller, const struct 
 
 int gate_own_entry(struct gate *g, const struct own_entry *en, unsigned caller, bool to_gate)
 {
-	int ret;
+	int ret = 0;
 
 	_Static_assert(GATE_AT + GATE_BYTES <= UMBRA_OWN_ENTRY, "both halves fit");
 	_Static_assert((UMBRA_OWN_ENTRY_AT + 1) % 4 == 0 && UMBRA_OWN_ENTRY % 4 == 0,
 		       "the displacement is aligned");
 	memset(en->at, 0xcc, UMBRA_OWN_ENTRY);
-	ret = put_jump(en->at + UMBRA_OWN_ENTRY_AT, en->va + UMBRA_OWN_ENTRY_AT, en->real);
-	if (!ret && en->fn != GATE_NO_FN)
+	if (!x86_jump(en->at + UMBRA_OWN_ENTRY_AT, en->va + UMBRA_OWN_ENTRY_AT, en->real))
+		return -ERANGE;
+	if (en->fn != GATE_NO_FN)
 		ret = put_gate(g, en->at + GATE_AT, en->va + GATE_AT, caller, en->fn);
 	if (!ret)
 		gate_own_entry_turn(en, to_gate);
@@ -68,10 +59,10 @@ int gate_own_entry(struct gate *g, const struct own_entry *en, unsigned caller, 
 
 void gate_own_entry_turn(const struct own_entry *en, bool to_gate)
 {
-	const u64 end = en->va + UMBRA_OWN_ENTRY_AT + JMP_SIZE;
+	const u64 end = en->va + UMBRA_OWN_ENTRY_AT + X86_JUMP;
 	u32 *word = (u32 *)(void *)(en->at + UMBRA_OWN_ENTRY_AT + 1);
 
 	assert(!to_gate || en->fn != GATE_NO_FN);
-	_Static_assert(UMBRA_OWN_ENTRY_AT + JMP_SIZE == GATE_AT, "a jump by 0 leads to the gate");
+	_Static_assert(UMBRA_OWN_ENTRY_AT + X86_JUMP == GATE_AT, "a jump by 0 leads to the gate");
 	__atomic_store_n(word, to_gate ? 0 : (u32)(en->real - end), __ATOMIC_RELEASE);
 }

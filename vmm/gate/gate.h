@@ -17,7 +17,7 @@
  *  (G3)  The hello is taken once, before any gate entry exists; from then on the gate page and
  *        its address stay as they are.
  *  (G4)  A frame is copied once, and only the copy is looked at: a change by the guest meanwhile
- *        does not matter (call_copy_frame).
+ *        does not matter (call_begin).
  *  (G5)  A CPU holds at most UMBRA_CONTEXTS frames, each only from marshalling until its answer
  *        is copied, so that no caller can leave another without one.
  *  (G6)  Nothing new is done that is not recorded: a call's line is in the record's queue before
@@ -37,17 +37,17 @@
  *
  * One call; guest functions (guest-shim/shim_gate.c) on the left, host functions on the right:
  *
- *   umbra_gate_enter
- *     frame_claim, frame_marshal
+ *   umbra_gate_save, umbra_gate_enter
+ *     shim_frame_claim, frame_marshal
  *     doorbell CALL ─────────────────▶ on_doorbell (G2) ─▶ gate_call
- *                                        call_copy_frame (G4), call_read_request
+ *                                        call_begin (G4), call_read_request
  *                                        call_decide ── policy_decide, or ledger_take to undo
  *                                        call_prepare ─ ledger_open: entry and lent name (G8)
  *                                        call_let_through ── a name that leads out of the session
  *                                        call_record, call_put_line (G6) ── if one fails:
  *                                          call_refuse_unrecorded
  *                                        call_answer (G7) ── ledger_await: ticket
- *     answer_take, frame_release ◀────── rax = 0; with -errno there is no answer
+ *     answer_take, shim_frame_release ◀─ rax = 0; with -errno there is no answer
  *     call_carry_out
  *       call_real
  *     doorbell RESULT ticket ────────▶ gate_result ── ledger_result (G9) (G10)

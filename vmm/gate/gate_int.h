@@ -59,11 +59,6 @@ struct mail_running {
 	u64 value;
 };
 
-/* A function that is in no row of the catalogue, whose calls can be seen. */
-struct seen_fn {
-	struct catalog_fn row; /* for the record; the name is its own */
-};
-
 #define SEEN_MAX (UMBRA_FN_MAX - CATALOG_MAX)
 
 struct gate {
@@ -120,7 +115,11 @@ struct gate {
 	 * threads read.
 	 */
 	struct {
-		struct seen_fn *list; /* SEEN_MAX of them, untouched ones cost no memory */
+		/*
+		 * Rows for the record, whose names are their own; SEEN_MAX of them, untouched ones
+		 * cost no memory.
+		 */
+		struct catalog_fn *list;
 		_Atomic size_t n;
 		struct strmap by_name; /* to the index in list */
 	} seen;
@@ -160,7 +159,7 @@ void gate_exports_free(struct gate_caller *c);
 int gate_seen_init(struct gate *g);
 void gate_seen_forget(struct gate *g);
 /* Returns the function of gate id @id if it is one that is only seen, else NULL. */
-const struct seen_fn *gate_seen_of(const struct gate *g, u64 id);
+const struct catalog_fn *gate_seen_of(const struct gate *g, u64 id);
 
 /* call.c: each carries out one kind of doorbell and returns the value for rax. */
 s64 gate_call(struct gate *g, unsigned vcpu, u64 idx, u64 id);

@@ -24,14 +24,14 @@ int gate_seen_init(struct gate *g)
 void gate_seen_forget(struct gate *g)
 {
 	for (size_t i = 0; i < g->seen.n; i++)
-		free((void *)(uintptr_t)g->seen.list[i].row.name);
+		free((void *)(uintptr_t)g->seen.list[i].name);
 	free(g->seen.list);
 	strmap_free(&g->seen.by_name);
 	memset(&g->seen, 0, sizeof(g->seen));
 }
 
 /* Returns room for one more, NULL: there is none. */
-static struct seen_fn *seen_room(struct gate *g)
+static struct catalog_fn *seen_room(struct gate *g)
 {
 	if (!g->seen.list)
 		g->seen.list = calloc(SEEN_MAX, sizeof(*g->seen.list));
@@ -41,7 +41,7 @@ static struct seen_fn *seen_room(struct gate *g)
 int gate_see(struct gate *g, const char *symbol, u64 real, u32 *fn, const char **why)
 {
 	struct kernel_call call;
-	struct seen_fn *s;
+	struct catalog_fn *s;
 	struct umbra_fn *d;
 	char *name;
 	size_t first;
@@ -60,12 +60,12 @@ int gate_see(struct gate *g, const char *symbol, u64 real, u32 *fn, const char *
 	name = s ? strdup(symbol) : NULL;
 	if (!name)
 		return -ENOSPC;
-	s->row = (struct catalog_fn){
+	*s = (struct catalog_fn){
 		.name = name, .args = call.args, .refusal = REFUSE_NEVER /* it has returned */
 	};
 	d = &g->info->fns[first + g->seen.n];
 	*d = (struct umbra_fn){
-		.real = real, .nargs = call.args, .texts = (u8)call.texts, .how = UMBRA_HOW_SEE
+		.real = real, .nargs = call.args, .texts = call.texts, .how = UMBRA_HOW_SEE
 	};
 	*fn = (u32)g->seen.n++;
 	strmap_add(&g->seen.by_name, name, *fn);
@@ -74,7 +74,7 @@ int gate_see(struct gate *g, const char *symbol, u64 real, u32 *fn, const char *
 	return 0;
 }
 
-const struct seen_fn *gate_seen_of(const struct gate *g, u64 id)
+const struct catalog_fn *gate_seen_of(const struct gate *g, u64 id)
 {
 	size_t first;
 

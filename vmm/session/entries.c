@@ -165,12 +165,13 @@ void own_pages_turn(struct sessions *s, struct driver *d)
 	for (size_t i = 0; d->own.n && i < d->n_entries; i++) {
 		const struct driver_entry *de = &d->entries[i];
 		const struct own_entry en = own_entry(s, d, i);
+		const bool to_gate = leads_to_gate(d, de);
 
 		/*
 		 * What undoes stays at the gate: the ledger has what was registered there, and lent
 		 * it a name perhaps.
 		 */
-		if (leads_to_gate(d, de) || !de->fn || !de->fn->undoes)
-			gate_own_entry_turn(&en, leads_to_gate(d, de));
+		if (to_gate || !de->fn || !de->fn->undoes)
+			gate_own_entry_turn(&en, to_gate);
 	}
 }

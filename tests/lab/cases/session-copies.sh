@@ -51,7 +51,8 @@ names()
 {
 	ls -d /proc/*umbra_t_n* /proc/*umbra_t_n/* /proc/net/*umbra_t_n /proc/driver/*umbra_t_n \
 		/proc/sys/kernel/*umbra_t_n /proc/sys/net/*umbra_t_n /sys/kernel/debug/*umbra_t_n \
-		/sys/class/*umbra_t_n* /dev/*umbra_t_n0 /sys/bus/*umbra_t_n /sys/bus/*umbra_t_n/drivers/* \
+		/sys/class/*umbra_t_n* /dev/*umbra_t_n0 /sys/bus/*umbra_t_n \
+		/sys/bus/*umbra_t_n/drivers/* \
 		/sys/bus/platform/drivers/*umbra_t_n /sys/bus/platform/devices/*umbra_t_n \
 		/sys/bus/pci/drivers/*umbra_t_n /sys/block/*umbra_t_n \
 		/sys/devices/virtual/workqueue/*umbra_t_n /sys/fs/*umbra_t_n \

@@ -199,7 +199,7 @@ static void a_policy_turns_the_entries_both_ways(void **state)
 
 static void any_import_can_become_seen(void **state)
 {
-	const struct seen_fn *fn;
+	const struct catalog_fn *fn;
 	const struct umbra_fn *d;
 	u32 id;
 
@@ -208,7 +208,7 @@ static void any_import_can_become_seen(void **state)
 	id = id_at_gate(ALLOC);
 	fn = gate_seen_of(&gate, id);
 	assert_non_null(fn);
-	assert_string_equal(fn->row.name, "alloc_netdev_mqs");
+	assert_string_equal(fn->name, "alloc_netdev_mqs");
 	assert_int_equal(UMBRA_ID_CALLER(id), driver.caller);
 	d = &gate.info->fns[UMBRA_ID_FN(id)];
 	assert_true(d->real == entries[ALLOC].addr + KASLR);
@@ -228,7 +228,7 @@ static void any_import_can_become_seen(void **state)
 static void what_the_catalogue_does_not_fit_is_seen(void **state)
 {
 	struct catalog_fn odd = *catalog_find("filp_open");
-	const struct seen_fn *fn;
+	const struct catalog_fn *fn;
 	struct err e = { "" };
 
 	(void)state;
@@ -240,7 +240,7 @@ static void what_the_catalogue_does_not_fit_is_seen(void **state)
 		fail_msg("%s", e.text);
 	fn = gate_seen_of(&gate, id_at_gate(OPEN));
 	assert_non_null(fn);
-	assert_string_equal(fn->row.name, "filp_open");
+	assert_string_equal(fn->name, "filp_open");
 }
 
 /* Returns the last line of the record, "" if there is none. */

@@ -65,6 +65,18 @@ static void put_name(struct umbra_frame *f, const char *name)
 	memcpy(f->data, name, f->used);
 }
 
+/* Gives @caller a policy whose session "a" has these @settings; the caller of this frees it. */
+static struct policy *set_policy(struct fixture *f, unsigned caller, const char *settings)
+{
+	struct policy *p;
+	char text[400];
+
+	snprintf(text, sizeof(text), "version = 1; sessions = { a = { %s }; };", settings);
+	assert_int_equal(policy_parse(&p, "p", text, NULL), 0);
+	gate_caller_set_policy(&f->g, caller, policy_session(p, "a"));
+	return p;
+}
+
 static s64 ring_call(struct fixture *f, unsigned frame, unsigned caller, const char *fn)
 {
 	return gate_call(&f->g, 1, frame, UMBRA_ID(caller, catalog_index(catalog_find(fn))));
@@ -524,12 +536,8 @@ static void undoing_is_recorded_as_the_policy_says(void **state)
 	put_name(&f->g.frames[0], "");
 	assert_int_equal(ring_call(f, 0, f->one, "filp_close"), 0);
 	assert_int_equal(count_of(f->g.rec, "filp_close"), 1);
-	assert_int_equal(policy_parse(&quiet, "p",
-				      "version = 1; sessions = { a = { functions = ( { function = "
-				      "\"misc_deregister\"; record = false; } ); }; };",
-				      NULL),
-			 0);
-	gate_caller_set_policy(&f->g, f->one, policy_session(quiet, "a"));
+	quiet = set_policy(f, f->one,
+			   "functions = ( { function = \"misc_deregister\"; record = false; } );");
 	assert_int_equal(ring_call(f, 0, f->one, "misc_deregister"), 0);
 	assert_int_equal(f->g.answers[0].verdict, UMBRA_PASS);
 	assert_int_equal(count_of(f->g.rec, "misc_deregister"), 0);
@@ -551,12 +559,8 @@ static void what_is_not_critical_goes_as_it_was_made(void **state)
 	const struct umbra_answer *a = f->g.answers;
 	struct policy *seen;
 
-	assert_int_equal(policy_parse(&seen, "p",
-				      "version = 1; sessions = { a = { trace = [ \"*\" ]; critical "
-				      "= { only = [ \"kernel_read\" ]; }; }; };",
-				      NULL),
-			 0);
-	gate_caller_set_policy(&f->g, f->one, policy_session(seen, "a"));
+	seen = set_policy(f, f->one,
+			  "trace = [ \"*\" ]; critical = { only = [ \"kernel_read\" ]; };");
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		put_name(&f->g.frames[0], "mine");
 		f->g.frames[0].args[0] = 0x1000;
@@ -580,12 +584,9 @@ static void a_program_gives_its_name_back(void **state)
 	struct policy *open;
 	u32 off;
 
-	assert_int_equal(policy_parse(&open, "p",
-				      "version = 1; sessions = { a = { functions = ( { function = "
-				      "\"call_usermodehelper\"; action = \"pass\"; } ); }; };",
-				      NULL),
-			 0);
-	gate_caller_set_policy(&f->g, f->one, policy_session(open, "a"));
+	open = set_policy(
+		f, f->one,
+		"functions = ( { function = \"call_usermodehelper\"; action = \"pass\"; } );");
 	gate_caller_set_policy(&f->g, f->two, policy_session(open, "a"));
 	put_name(&f->g.frames[0], "/p/1");
 	assert_int_equal(ring_call(f, 0, f->one, "call_usermodehelper"), 0);
@@ -705,23 +706,19 @@ static void a_users_name_is_left_alone(void **state)
 	}
 }
 
-/* "/" of another mount namespace is not the guest's: nothing passes there as it is. */
-static void a_foreign_root_never_passes(void **state)
+/* What passes is walked below a root, and below the caller's where it has mounts of its own. */
+static void a_path_that_passes_has_a_root(void **state)
 {
 	struct fixture *f = *state;
 	struct policy *open;
 	struct umbra_frame *fr = &f->g.frames[0];
 	const struct umbra_answer *a = f->g.answers;
 
-	assert_int_equal(policy_parse(&open, "p",
-				      "version = 1; sessions = { a = { default = \"pass\"; }; };",
-				      NULL),
-			 0);
-	gate_caller_set_policy(&f->g, f->one, policy_session(open, "a"));
+	open = set_policy(f, f->one, "default = \"pass\";");
 	put_name(fr, "/etc/x");
 	assert_int_equal(ring_call(f, 0, f->one, "filp_open"), 0);
 	assert_int_equal(a->verdict, UMBRA_PASS);
-	assert_int_equal(a->flags, 0);
+	assert_int_equal(a->flags, UMBRA_ANSWER_IN_ROOT);
 	strncpy(fr->data + 100, "/", 2);
 	fr->root = (struct umbra_str){ 100, 2 };
 	fr->used = 102;
@@ -729,6 +726,12 @@ static void a_foreign_root_never_passes(void **state)
 	assert_int_equal(a->flags, UMBRA_ANSWER_IN_ROOT);
 	assert_string_equal(a->data + a->root.off, "/");
 	assert_string_equal(a->data + a->name.off, "etc/x");
+	fr->flags |= UMBRA_FRAME_OTHER_MOUNTS;
+	assert_int_equal(ring_call(f, 0, f->one, "filp_open"), 0);
+	assert_int_equal(a->flags, UMBRA_ANSWER_IN_ROOT | UMBRA_ANSWER_CALLERS);
+	assert_int_equal(a->resolve, DECISION_IN_ROOT); /* the guest hands it to openat2 */
+	assert_int_equal(ring_call(f, 0, f->one, "kernel_read_file_from_path_initns"), 0);
+	assert_int_equal(a->flags, UMBRA_ANSWER_IN_ROOT);
 	gate_caller_set_policy(&f->g, f->one, policy_session(f->policy, "a"));
 	policy_free(open);
 }
@@ -773,7 +776,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(loading_anew_gives_no_more_room, make_gate,
 						free_gate),
 		cmocka_unit_test_setup_teardown(a_users_name_is_left_alone, make_gate, free_gate),
-		cmocka_unit_test_setup_teardown(a_foreign_root_never_passes, make_gate, free_gate),
+		cmocka_unit_test_setup_teardown(a_path_that_passes_has_a_root, make_gate,
+						free_gate),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
