@@ -285,3 +285,54 @@ void kernel_result_text(const struct kernel *k, const char *function, u64 value,
 	if (proto && proto->type)
 		put_value(&t, &k->types.btf, proto->type, value);
 }
+
+enum kernel_result kernel_result_of_type(const struct kernel *k, u32 type)
+{
+	const struct btf_type *t = type ? plain_type(&k->types.btf, type) : NULL;
+
+	if (!type)
+		return RESULT_VOID;
+	if (!t)
+		return RESULT_UNKNOWN;
+	if (btf_is_ptr(t))
+		return RESULT_POINTER;
+	return btf_is_int(t) && t->size >= sizeof(int) && btf_int_encoding(t) == BTF_INT_SIGNED
+		       ? RESULT_INT
+		       : RESULT_OTHER;
+}
+
+enum kernel_result kernel_result_of_proto(const struct kernel *k, u32 proto)
+{
+	const struct btf_type *t = btf_type_at(&k->types.btf, proto);
+
+	return t && btf_is_func_proto(t) ? kernel_result_of_type(k, t->type) : RESULT_UNKNOWN;
+}
+
+bool kernel_type_is_word(const struct kernel *k, u32 type)
+{
+	return is_in_register(plain_type(&k->types.btf, type));
+}
+
+u8 kernel_args_of_proto(const struct kernel *k, u32 proto)
+{
+	const struct btf_type *t = btf_type_at(&k->types.btf, proto);
+	const struct btf_param *p = t ? btf_params(t) : NULL;
+
+	if (!t || !btf_is_func_proto(t) || btf_vlen(t) >= KERNEL_ARGS_UNKNOWN)
+		return KERNEL_ARGS_UNKNOWN;
+	for (u32 i = 0; i < btf_vlen(t); i++)
+		if (!p[i].type || !kernel_type_is_word(k, p[i].type))
+			return KERNEL_ARGS_UNKNOWN;
+	return (u8)btf_vlen(t);
+}
+
+void kernel_types_end(const struct kernel *k, u32 *types, u32 *names)
+{
+	*types = k->types.btf.count;
+	*names = k->types.btf.strings_len;
+}
+
+const char *kernel_types_name(const struct kernel *k, u32 place)
+{
+	return btf_name(&k->types.btf, place);
+}
