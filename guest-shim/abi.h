@@ -155,6 +155,7 @@ struct umbra_fn {
 	__u8 how;
 	__u8 texts;  /* with UMBRA_HOW_SEE: a bit for each argument that is a const char * */
 	__u8 clears; /* 1 + the argument that points to what is NULL after a failure; 0: none */
+	__u8 wide;   /* 1 + the argument that is a kobject above the name; 0: none is */
 	/* with FORM_FIELD_ARRAY: members to send besides, 8 bytes from each offset; 0: none */
 	__u32 peek_off[UMBRA_PEEKS];
 	__u8 pad[20];
@@ -180,7 +181,9 @@ enum umbra_op {
 	UMBRA_OP_CALL, /* a: frame, b: gate id. The verdict is in the answer */
 	/*
 	 * a: ticket of the answer, b: gate id, c: the real function's result. The kernel has let go
-	 * of the names that the answer lent, but for those of an object that is registered now.
+	 * of the names that the answer lent, but for those of an object that is registered now. d,
+	 * e: of a name in a char array that succeeded, its first 16 bytes: the kernel may have
+	 * filled in a %d. 0: of another one
 	 */
 	UMBRA_OP_RESULT,
 	UMBRA_OP_POLL, /* a: frame, b: gate id, c: cookie. The verdict was pending */
@@ -243,6 +246,7 @@ struct umbra_regs {
 #define UMBRA_FRAME_FAULT	 0x4 /* a name pointed nowhere */
 #define UMBRA_FRAME_HAS_NAME	 0x8
 #define UMBRA_FRAME_NESTED	 0x10 /* interrupted another call between marshal and doorbell */
+#define UMBRA_FRAME_WIDE	 0x20 /* the kobject above the name is NULL or the kernel's own */
 #define UMBRA_FRAME_OTHER_MOUNTS 0x40 /* the task's mount namespace is not that of init */
 
 #define UMBRA_NAME_MAX	  4096

@@ -90,7 +90,7 @@ static int name_put_in_place(struct shim_call *c, const struct answer *a, u64 fi
 		return 0;
 	case UMBRA_FORM_FORMAT:
 		c->arg[fn->name_arg] = (u64)format;
-		c->arg[fn->name_arg + 1] = (u64)a->name;
+		c->arg[fn->nargs] = (u64)a->name; /* the first of the varargs */
 		return 0;
 	case UMBRA_FORM_FIELD_PTR:
 		return kernel_store(field, &a->name, sizeof(a->name)) ? -EFAULT : 0;
@@ -309,6 +309,19 @@ static u64 call_in_root(const struct shim_call *c, const struct answer *a)
 	}
 }
 
+/* Tells the VMM what the real function has returned, and what it has made of the name in @field. */
+static void result_tell(const struct shim_call *c, const struct answer *a, u64 field, u64 ret)
+{
+	u64 name[2] = { 0, 0 };
+
+	if (c->fn->form == UMBRA_FORM_FIELD_ARRAY && a->name &&
+	    umbra_succeeded(c->fn->refusal, ret) &&
+	    copy_from_kernel_nofault(name, (void *)field,
+				     min_t(size_t, sizeof(name), c->fn->field_size)))
+		name[0] = name[1] = 0;
+	umbra.doorbell(UMBRA_OP_RESULT, a->ticket, c->id, ret, name[0], name[1]);
+}
+
 u64 call_carry_out(struct shim_call *c, const struct answer *a)
 {
 	const struct umbra_fn *fn = c->fn;
@@ -333,6 +346,6 @@ u64 call_carry_out(struct shim_call *c, const struct answer *a)
 			kernel_store(field, &a->value, sizeof(a->value));
 	}
 	if (a->flags & UMBRA_ANSWER_RESULT)
-		umbra.doorbell(UMBRA_OP_RESULT, a->ticket, c->id, ret, 0, 0);
+		result_tell(c, a, field, ret);
 	return ret;
 }

@@ -21,7 +21,9 @@
  */
 #include <linux/delay.h>
 #include <linux/err.h>
+#include <linux/fs.h>
 #include <linux/kernel.h>
+#include <linux/kobject.h>
 #include <linux/preempt.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
@@ -184,6 +186,13 @@ static void frame_put_peeks(struct umbra_frame *f, const struct umbra_fn *fn, u6
 			f->peek[i] = 0;
 }
 
+/* Is @p a directory of sysfs that is nobody's own? */
+static bool is_wide(u64 p)
+{
+	return !p || p == (u64)fs_kobj || p == (u64)kernel_kobj || p == (u64)firmware_kobj ||
+	       p == (u64)mm_kobj;
+}
+
 static void frame_put_name(struct umbra_frame *f, const struct shim_call *c,
 			   const struct umbra_regs *regs)
 {
@@ -214,6 +223,8 @@ static void frame_put_name(struct umbra_frame *f, const struct shim_call *c,
 	}
 	if (f->name.len)
 		f->flags |= UMBRA_FRAME_HAS_NAME;
+	if (fn->wide && fn->wide <= 6 && is_wide(c->arg[fn->wide - 1]))
+		f->flags |= UMBRA_FRAME_WIDE;
 }
 
 void shim_frame_begin(struct umbra_frame *f, const struct shim_call *c)

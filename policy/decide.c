@@ -272,6 +272,27 @@ static void decide_path(const struct policy_session *s, const char *driver,
 		decide_by_table(s, r, &p, d);
 }
 
+/*
+ * Decides which thing a name leads to: one of the session under the name that it really has, which
+ * a driver reads in its own structures, or that it asked for; else the default has the word.
+ */
+static void decide_look_up(const struct policy_session *s, const char *driver,
+			   const struct policy_request *r, struct decision *d)
+{
+	const struct name_template *t = &s->names[r->fn->space];
+
+	if (r->is_registered && r->is_registered(r->is_registered_arg, r->name)) {
+		decision_pass(d, r->name, "registered by its session");
+	} else if (r->is_registered && t->before &&
+		   !name_format(t, r->fn->space, driver, r->name, d->name) &&
+		   r->is_registered(r->is_registered_arg, d->name)) {
+		d->verdict = VERDICT_REWRITE;
+		d->rule = t->rule;
+	} else {
+		decide_by_default(s, r->name, d);
+	}
+}
+
 static void decide_name(const struct policy_session *s, const char *driver,
 			const struct policy_request *r, struct decision *d)
 {
@@ -285,6 +306,11 @@ static void decide_name(const struct policy_session *s, const char *driver,
 		decision_deny(d, rule->error, rule->rule);
 	} else if (rule && rule->action == ACTION_PASS) {
 		decision_pass(d, r->name, rule->rule);
+	} else if (r->led) {
+		decision_pass(d, r->led, "in no directory of all");
+		d->verdict = strcmp(r->led, r->name) != 0 ? VERDICT_REWRITE : VERDICT_PASS;
+	} else if (r->fn->looks_up) {
+		decide_look_up(s, driver, r, d);
 	} else if (!t->before) {
 		decide_by_default(s, r->name, d);
 	} else if (r->by_user && name_is_valid(r->fn->space, r->name)) {

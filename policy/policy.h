@@ -97,6 +97,11 @@ struct policy_request {
 	const char *cwd;
 	const char *root;   /* the calling task's root if it is not the guest's, else NULL */
 	const char *strvec; /* argv joined by blanks, or NULL */
+	/* the name to use where it is in a directory that is not everybody's, or NULL */
+	const char *led;
+	/* of a function that looks up: has the session registered what is really called NAME? */
+	bool (*is_registered)(const void *arg, const char *name);
+	const void *is_registered_arg;
 	enum export_place place;
 	/*
 	 * EXPORT_SESSION: the export's name in the guest. EXPORT_KERNEL: the function of the

@@ -122,6 +122,7 @@ struct member_search {
 	const struct btf_types *btf;
 	const char *name;
 	u32 offset, size; /* of the member that was found, in bytes */
+	u32 type;
 };
 
 /* Finds s->name in @t, which begins at bit @base_bits; also in members without a name. */
@@ -153,6 +154,7 @@ static int find_member(struct member_search *s, const struct btf_type *t, u64 ba
 			len = width / 8;
 		if (width % 8 || bits % 8 || bits / 8 > UINT32_MAX || len < 0 || len > UINT32_MAX)
 			return -EINVAL;
+		s->type = m->type;
 		s->offset = (u32)(bits / 8);
 		s->size = (u32)len;
 		return 0;
@@ -164,10 +166,24 @@ int kernel_member(const struct kernel *k, const char *strct, const char *member,
 		  u32 *size)
 {
 	const struct btf_type *t = find_struct(&k->types, strct);
-	struct member_search s = { .btf = &k->types.btf, .name = member };
+	struct member_search s = { .btf = &k->types.btf };
+	char name[64];
+	size_t len;
 
-	if (!t || find_member(&s, t, 0, 0))
-		return -ENOENT;
+	/* name by name of a path */
+	for (;; member += len + 1) {
+		len = strcspn(member, ".");
+		if (!t || !is_aggregate(t) || len >= sizeof(name))
+			return -ENOENT;
+		memcpy(name, member, len);
+		name[len] = '\0';
+		s.name = name;
+		if (find_member(&s, t, 8 * (u64)s.offset, 0))
+			return -ENOENT;
+		if (!member[len])
+			break;
+		t = strip_to_aggregate(s.btf, s.type);
+	}
 	*offset = s.offset;
 	*size = s.size;
 	return 0;

@@ -210,7 +210,7 @@ void kernel_result_text(const struct kernel *k, const char *function, u64 value,
 			size_t size);
 /*
  * Gives byte offset and size of STRUCT.MEMBER ("miscdevice", "name"), anonymous members and bit
- * fields of whole bytes included; -ENOENT.
+ * fields of whole bytes included; @member may be a path ("driver.name"). -ENOENT.
  */
 int kernel_member(const struct kernel *k, const char *strct, const char *member, u32 *offset,
 		  u32 *size);

@@ -149,8 +149,9 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 {
 	while (size >= 8) {
 		u64 frame = data[0] & 1 ? data[1] % 4 : (u64)data[1] << (data[0] >> 2);
-		u64 id = UMBRA_ID(data[2] % 4, data[3] % 32) | (u64)(data[0] >> 7) << 33;
+		u64 id = UMBRA_ID(data[2] % 4, data[3]) | (u64)(data[0] >> 7) << 33;
 		size_t n = (size_t)data[4] << 4 | 8;
+		u64 name[2] = { 0, 0 };
 
 		if (n > size)
 			n = size;
@@ -162,10 +163,11 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 			memcpy(f->data + data[5], data, n);
 		}
 		atomic_store(&busy, data[0] & 2);
+		memcpy(name, data, data[6] & 4 ? 8 : 0);
 		if (data[6] & 1) {
 			/* a ticket of this call, or of one of the others */
 			gate_result(&g, data[6] & 2 ? g.answers[frame % 4].ticket : data[7], id,
-				    data[5] & 1 ? (u64)-1 : 0);
+				    data[5] & 1 ? (u64)-1 : 0, name);
 		} else if (data[6] & 4) {
 			/* by either caller, or by any and of any function */
 			gate_seen(&g, 1, frame, data[6] & 8 ? id : UMBRA_ID(1 + data[2] % 2, seen),

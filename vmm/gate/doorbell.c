@@ -100,7 +100,8 @@ static s64 doorbell_dispatch(struct gate *g, unsigned vcpu, const struct kvm_reg
 		/* OP_POLL's cookie is not used: the call is decided anew. */
 		return gate_call(g, vcpu, regs->rsi, regs->rdx);
 	case UMBRA_OP_RESULT:
-		return gate_result(g, regs->rsi, regs->rdx, regs->rcx);
+		return gate_result(g, regs->rsi, regs->rdx, regs->rcx,
+				   (const u64[2]){ regs->r8, regs->r9 });
 	case UMBRA_OP_DONE:
 		return gate_mailbox_done(g, regs->rsi, (s64)regs->rdx, regs->rcx);
 	case UMBRA_OP_TAKEN:

@@ -175,7 +175,7 @@ void gate_watched_forget(struct gate *g);
 
 /* call.c: each carries out one kind of doorbell and returns the value for rax. */
 s64 gate_call(struct gate *g, unsigned vcpu, u64 idx, u64 id);
-s64 gate_result(struct gate *g, u64 ticket, u64 id, u64 ret);
+s64 gate_result(struct gate *g, u64 ticket, u64 id, u64 ret, const u64 name[2]);
 s64 gate_seen(struct gate *g, unsigned vcpu, u64 idx, u64 id, u64 ret);
 s64 gate_lost(struct gate *g, u64 id, bool refused);
 

@@ -241,6 +241,14 @@ register_ftrace_direct_multi -22
 tracepoint_probe_register 0
 tracepoint_probe_register_prio 0
 tracepoint_probe_register_prio_may_exist 0
+do_settimeofday64 0
+stop_machine 0
+wrmsrl_safe_on_cpu 0
+register_restart_handler 0
+register_sys_off_handler 0
+__register_nmi_handler 0
+kmsg_dump_register 0
+register_sysrq_key 0
 END
 	console_values reach-p | grep -v __request_module >"$WORK/got"
 	expect diff "$WORK/want" "$WORK/got"
@@ -297,6 +305,14 @@ register_ftrace_direct_multi -1
 tracepoint_probe_register -1
 tracepoint_probe_register_prio -1
 tracepoint_probe_register_prio_may_exist -1
+do_settimeofday64 -1
+stop_machine -1
+wrmsrl_safe_on_cpu -1
+register_restart_handler -1
+register_sys_off_handler -1
+__register_nmi_handler -1
+kmsg_dump_register -1
+register_sysrq_key -1
 power 0
 END
 	console_values reach-d >"$WORK/got"
@@ -308,6 +324,7 @@ test_each_of_them_is_in_the_record()
 	"$VMM" record --session d --verdict deny --json "$WORK/record" | jq -r '.requests[].function' |
 		sort -u >"$WORK/got"
 	cat >"$WORK/want" <<'END'
+__register_nmi_handler
 __request_module
 __sock_create
 access_process_vm
@@ -315,6 +332,7 @@ blkdev_get_by_dev
 call_usermodehelper_setup
 commit_creds
 dentry_open
+do_settimeofday64
 emergency_restart
 file_open_root
 kern_path_create
@@ -322,8 +340,10 @@ kernel_halt
 kernel_power_off
 kernel_restart
 kill_pid
+kmsg_dump_register
 kthread_use_mm
 modify_ftrace_direct
+native_write_cr0
 orderly_poweroff
 orderly_reboot
 override_creds
@@ -334,6 +354,9 @@ register_ftrace_direct_multi
 register_ftrace_function
 register_kprobe
 register_kretprobe
+register_restart_handler
+register_sys_off_handler
+register_sysrq_key
 request_firmware_direct
 request_key_rcu
 request_key_tag
@@ -341,10 +364,12 @@ request_key_with_auxdata
 sock_create
 sock_create_kern
 sock_create_lite
+stop_machine
 tracepoint_probe_register
 tracepoint_probe_register_prio
 tracepoint_probe_register_prio_may_exist
 vfs_path_lookup
+wrmsrl_safe_on_cpu
 END
 	expect diff "$WORK/want" "$WORK/got"
 }

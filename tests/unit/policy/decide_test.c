@@ -50,6 +50,7 @@ static const char policy_text[] =
 	"   { function = \"sock_create\"; action = \"pass\"; },\n"
 	"   { function = \"send_sig\"; action = \"deny\"; error = \"ESRCH\"; }\n"
 	" ); };\n"
+	" rest = { names = { net = \"n%s\"; other = \"o-%s\"; }; };\n"
 	"};\n";
 
 static int load_policy(void **state)
@@ -357,6 +358,51 @@ static void names_of_devices(void **state)
 		{ "same", NULL, "misc_register", "lime", NULL, NULL, "=lime", NULL },
 		{ "open", NULL, "misc_register", "lime", NULL, NULL, "=lime", NULL },
 		{ "closed", NULL, "misc_register", "lime", NULL, NULL, "-EPERM", NULL },
+	};
+
+	check_all(state, x, ARRAY_SIZE(x));
+}
+
+#define REST(fn, name, answer, rule)                             \
+	{                                                        \
+		"rest", NULL, fn, name, NULL, NULL, answer, rule \
+	}
+
+/* One template for all that have none; of a path in /proc the last name is the one that is asked. */
+static void names_of_everything_else(void **state)
+{
+	static const struct expect x[] = {
+		REST("register_netdev", "eth%d", "neth%d", "names.net at p.policy:40"),
+		REST("misc_register", "lime", "o-lime", "names.other at p.policy:40"),
+		REST("request_firmware", "x", "-EPERM", NULL),
+		REST("proc_create", "x", "o-x", "names.other at p.policy:40"),
+		REST("proc_mkdir", "fs/ext4", "fs/o-ext4", NULL),
+		REST("proc_create", "fs/../x", "-EINVAL", NULL),
+		REST("proc_create", "fs//x", "-EINVAL", NULL),
+		REST("proc_create", "", "-EINVAL", NULL),
+		REST("register_sysctl", "dev/cdrom", "dev/o-cdrom", NULL),
+		REST("register_net_sysctl", "net/ipv4", "net/o-ipv4", NULL),
+		REST("debugfs_create_dir", "x", "o-x", NULL),
+		REST("debugfs_create_dir", "x/y", "-EINVAL", NULL),
+		REST("kobject_create_and_add", "fuse", "o-fuse", NULL),
+		REST("__class_create", "x", "o-x", NULL),
+		REST("device_create", "net/tun", "o-net/tun", NULL),
+		REST("device_create", "..!x", "-EINVAL", NULL),
+		REST("bus_register", "x", "o-x", NULL),
+		REST("__pci_register_driver", "x", "o-x", NULL),
+		REST("__platform_driver_register", "x", "o-x", NULL),
+		REST("platform_device_alloc", "x", "o-x", NULL),
+		REST("device_add_disk", "012345678901234567890123456789", "-ENAMETOOLONG", NULL),
+		REST("device_add_disk", "sda", "o-sda", NULL),
+		REST("register_filesystem", "ext4", "o-ext4", NULL),
+		REST("register_qdisc", "fq_codel", "o-fq_codel", NULL),
+		REST("register_tcf_proto_ops", "basic", "o-basic", NULL),
+		REST("tcp_register_congestion_control", "bbr", "o-bbr", NULL),
+		REST("genl_register_family", "123456789012345", "-ENAMETOOLONG", NULL),
+		REST("kmem_cache_create", "x", "o-x", NULL),
+		REST("alloc_workqueue", "x", "o-x", NULL),
+		{ "closed", NULL, "proc_create", "x", NULL, NULL, "-EPERM", NULL },
+		{ "open", NULL, "proc_create", "fs/x", NULL, NULL, "=fs/x", NULL },
 	};
 
 	check_all(state, x, ARRAY_SIZE(x));
@@ -688,6 +734,7 @@ int main(void)
 		cmocka_unit_test(passed_paths),
 		cmocka_unit_test(bad_names_get_the_errors_of_the_kernel),
 		cmocka_unit_test(names_of_devices),
+		cmocka_unit_test(names_of_everything_else),
 		cmocka_unit_test(too_long_for_each_space),
 		cmocka_unit_test(the_first_rule_that_fits_decides),
 		cmocka_unit_test(the_default_decides_what_reaches_out),

@@ -109,6 +109,8 @@ static const struct mistake mistakes[] = {
 	{ S("names = ( );"), "3: sessions.a.names: expected a group { ... }, found a list ( )" },
 	{ S("names = { nets = \"a%s\"; };"),
 	  "3: sessions.a.names.nets: unknown key \"nets\"; did you mean \"net\"?" },
+	{ S("names = { other = \"a/%s\"; };"),
+	  "3: sessions.a.names.other: \"a/%s\" cannot be part of such a name" },
 	{ S("names = { misc = \"a\"; };"),
 	  "3: sessions.a.names.misc: expected exactly one %s, for the name asked for, any "
 	  "number of %i, for the driver's instance, and no other %, found \"a\"" },

@@ -373,7 +373,7 @@ static void what_is_not_seen_is_not_recorded(void **state)
 	assert_int_equal(gate_seen(&gate, 0, 0, UMBRA_ID(driver.caller, 0), 0), -EINVAL);
 	assert_int_equal(gate_seen(&gate, 0, 0, UMBRA_ID(4000, UMBRA_ID_FN(id)), 0), -EINVAL);
 	assert_int_equal(gate_call(&gate, 0, 0, id), -EINVAL);
-	assert_int_equal(gate_result(&gate, 0, id, 0), -EINVAL);
+	assert_int_equal(gate_result(&gate, 0, id, 0, (u64[2]){ 0 }), -EINVAL);
 }
 
 static u64 closed_va(const char *stub)
