@@ -37,7 +37,7 @@
 
 #include <linux/types.h>
 
-#define UMBRA_ABI_VERSION 7
+#define UMBRA_ABI_VERSION 8
 #define UMBRA_MAGIC	  0x61726276656d6d75ULL
 
 #define UMBRA_GPA	  0xc0000000ULL
@@ -83,6 +83,10 @@ enum umbra_sym {
 };
 
 #define UMBRA_FN_MAX 16384 /* the catalogue's first, then others whose calls can be seen */
+/* The last of them are drivers' own functions, whose calls by the kernel are watched. */
+#define UMBRA_WATCHED_MAX   4096
+#define UMBRA_WATCHED_FIRST (UMBRA_FN_MAX - UMBRA_WATCHED_MAX)
+#define UMBRA_WATCHED_ARGS  6 /* in registers */
 
 /* Bits of umbra_fn.flags */
 #define UMBRA_FN_VARIADIC   0x0001
@@ -101,6 +105,8 @@ enum umbra_sym {
 #define UMBRA_HOW_UNUSE_MM	 8
 /* Call it, then tell the VMM (UMBRA_OP_SEEN); no value of enum carry_out. */
 #define UMBRA_HOW_SEE 255
+/* The driver's own function, called by the kernel: call it, then tell (UMBRA_OP_WATCHED). */
+#define UMBRA_HOW_WATCH 254
 
 /* How an argument carries a name; the values of enum name_form (policy/catalog.h). */
 #define UMBRA_FORM_NONE	       0
@@ -188,6 +194,16 @@ enum umbra_op {
 	/* a: frame, b: gate id, c: the real function's result. It was called, nobody decides */
 	UMBRA_OP_SEEN,
 	UMBRA_OP_GONE, /* the agent has ended: nobody carries out commands any more */
+	/*
+	 * a: struct module. The kernel's loader has relocated the module, and runs nothing of it
+	 * yet. -errno: it must not, as the VMM could not lead its inward entries to it
+	 */
+	UMBRA_OP_COMING,
+	/*
+	 * a: gate id, b: result, c: ns that it ran, d: first argument, e: pid as in a frame. The
+	 * kernel has called a function of the driver's
+	 */
+	UMBRA_OP_WATCHED,
 };
 
 /*
@@ -203,9 +219,11 @@ enum umbra_op {
 #define UMBRA_GATE_ENTRY     16 /* bytes per gate entry of a page in a shadow's layout */
 #define UMBRA_GATES_PER_PAGE 256
 /*
- * An entry of a driver's own, one for each function that it imports: 3 bytes of padding, then (the
- * address that branches lead to) `jmp rel32`, whose displacement so is an aligned 32-bit word, then
- * a gate entry. The VMM swaps the displacement while the guest runs.
+ * An entry of a driver's own, one for each function that it imports (outward), or that it hands to
+ * the kernel (inward): 3 bytes of padding, then (the address that branches lead to, or that is
+ * handed out) `jmp rel32`, whose displacement so is an aligned 32-bit word, then a gate entry. The
+ * VMM swaps the displacement while the guest runs. An inward one leads into its padding, int3,
+ * until the driver's place is known.
  */
 #define UMBRA_OWN_ENTRY	       24
 #define UMBRA_OWN_ENTRY_AT     3

@@ -12,7 +12,7 @@
 	.section .rodata.gate, "a"
 	.balign	16
 	.globl	umbra_gate_blob, umbra_gate_doorbell, umbra_gate_out, umbra_gate_common
-	.globl	umbra_gate_patch, umbra_gate_blob_end
+	.globl	umbra_gate_patch, umbra_gate_refuse, umbra_gate_nothing, umbra_gate_blob_end
 
 umbra_gate_blob:
 
@@ -28,6 +28,18 @@ umbra_gate_common:
 	.byte	0xe9			/* jmp umbra_gate_save */
 umbra_gate_patch:
 	.long	0
+	int3
+
+/* Where entries lead that are closed, in place of a function. */
+	.balign	16, 0xcc
+umbra_gate_refuse:			/* -ENODEV, as an int, a long or a pointer */
+	mov	$-19, %rax
+	ret
+	int3
+	.balign	16, 0xcc
+umbra_gate_nothing:			/* 0 or NULL; a void function is not called */
+	xor	%eax, %eax
+	ret
 	int3
 umbra_gate_blob_end:
 

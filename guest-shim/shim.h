@@ -63,6 +63,9 @@ void umbra_gate_save(void);
 /* Called by umbra_gate_save() for each gated call; returns the value that the driver gets. */
 u64 umbra_gate_enter(struct umbra_regs *regs);
 
+/* shim_coming.c: has the VMM told of each module before anything of it runs. After the hello. */
+int shim_watch_modules(void);
+
 /* shim_path.c */
 
 /* Gets the root directory of the guest's init, from which the session's real paths start. */

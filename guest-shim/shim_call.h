@@ -43,6 +43,9 @@ void shim_frame_begin(struct umbra_frame *f, const struct shim_call *c);
 /* shim_see.c: carries out a call that is only seen; returns what the function does. */
 u64 call_see(struct shim_call *c);
 
+/* shim_watch.c: carries out the kernel's call of a driver; returns what the function does. */
+u64 call_watch(const struct shim_call *c);
+
 /* shim_carry.c */
 
 /* Calls the real function with the arguments of @c. */

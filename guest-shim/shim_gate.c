@@ -392,5 +392,7 @@ u64 umbra_gate_enter(struct umbra_regs *regs)
 	/* the driver's arguments on its stack, or any bytes at the top of one: always mapped */
 	if (fn->nargs > 6 || fn->flags & UMBRA_FN_VARIADIC)
 		memcpy(c.arg + 6, regs->stack, sizeof(c.arg) - sizeof(regs->arg));
+	if (fn->how == UMBRA_HOW_WATCH)
+		return call_watch(&c);
 	return fn->how == UMBRA_HOW_SEE ? call_see(&c) : call_decided(&c, regs);
 }

@@ -224,6 +224,8 @@ static int __init umbra_init(void)
 	if (ret)
 		goto out_control;
 	fd_install(fd, control);
+	/* It fails only if it is registered; a driver would then be refused by the VMM. */
+	shim_watch_modules();
 	/* Gates lead here as long as the guest lives. */
 	__module_get(THIS_MODULE);
 	return 0;

@@ -51,6 +51,8 @@ bool policy_critical_fn(const struct policy_session *s, const struct catalog_fn 
  * which lives as long as the policy; NULL: they are not.
  */
 const char *policy_traced(const struct policy_session *s, const char *symbol);
+/* Does the same for the kernel's calls of the driver's own function SYMBOL (`trace_inward`). */
+const char *policy_watched(const struct policy_session *s, const char *symbol);
 /* Returns true if SYMBOL may be linked straight to the real kernel or to a real module. */
 bool policy_permitted(const struct policy_session *s, const char *symbol);
 

@@ -108,6 +108,12 @@ static s64 doorbell_dispatch(struct gate *g, unsigned vcpu, const struct kvm_reg
 		return gate_mailbox_taken(g, regs->rsi);
 	case UMBRA_OP_GONE:
 		return gate_mailbox_gone(g);
+	case UMBRA_OP_COMING:
+		return g->coming ? g->coming(g->coming_arg, regs->rsi) : 0;
+	case UMBRA_OP_WATCHED:
+		return gate_watched(g, vcpu,
+				    &(struct watched_call){ regs->rsi, regs->rdx, regs->rcx,
+							    regs->r8, regs->r9 });
 	case UMBRA_OP_SEEN:
 		return gate_seen(g, vcpu, regs->rsi, regs->rdx, regs->rcx);
 	case UMBRA_OP_LOST:

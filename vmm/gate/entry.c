@@ -57,12 +57,68 @@ int gate_own_entry(struct gate *g, const struct own_entry *en, unsigned caller, 
 	return ret;
 }
 
-void gate_own_entry_turn(const struct own_entry *en, bool to_gate)
+/* Swaps the word; the caller knows that @to is in reach. */
+static void lead_to(const struct own_entry *en, u64 to)
 {
-	const u64 end = en->va + UMBRA_OWN_ENTRY_AT + X86_JUMP;
 	u32 *word = (u32 *)(void *)(en->at + UMBRA_OWN_ENTRY_AT + 1);
 
+	__atomic_store_n(word, (u32)(to - (en->va + GATE_AT)), __ATOMIC_RELEASE);
+}
+
+void gate_own_entry_turn(const struct own_entry *en, bool to_gate)
+{
 	assert(!to_gate || en->fn != GATE_NO_FN);
-	_Static_assert(UMBRA_OWN_ENTRY_AT + X86_JUMP == GATE_AT, "a jump by 0 leads to the gate");
-	__atomic_store_n(word, to_gate ? 0 : (u32)(en->real - end), __ATOMIC_RELEASE);
+	_Static_assert(UMBRA_OWN_ENTRY_AT + X86_JUMP == GATE_AT, "the gate is behind the jump");
+	lead_to(en, to_gate ? en->va + GATE_AT : en->real);
+}
+
+void gate_inward_entry(const struct own_entry *en)
+{
+	memset(en->at, 0xcc, UMBRA_OWN_ENTRY);
+	x86_jump(en->at + UMBRA_OWN_ENTRY_AT, en->va + UMBRA_OWN_ENTRY_AT, en->va);
+}
+
+static bool lead_to_if_near(const struct own_entry *en, u64 to)
+{
+	const s64 rel = (s64)(to - (en->va + GATE_AT));
+
+	if (rel != (s32)rel)
+		return false;
+	lead_to(en, to);
+	return true;
+}
+
+bool gate_inward_entry_lead(const struct own_entry *en)
+{
+	return lead_to_if_near(en, en->real);
+}
+
+int gate_inward_entry_watch(struct gate *g, const struct own_entry *en, unsigned caller, u32 fn)
+{
+	/* The same bytes each time, as the number lasts as long as the pages. */
+	int ret = put_gate(g, en->at + GATE_AT, en->va + GATE_AT, caller, fn);
+
+	if (!ret)
+		lead_to(en, en->va + GATE_AT);
+	return ret;
+}
+
+u64 gate_closed_va(struct gate *g, enum gate_closed how)
+{
+	const char *to = how == GATE_REFUSES ? umbra_gate_refuse : umbra_gate_nothing;
+	const u64 gate = atomic_load(&g->gate_va);
+
+	return gate ? gate + (u64)(to - umbra_gate_blob) : 0;
+}
+
+bool gate_own_entry_close(struct gate *g, const struct own_entry *en, enum gate_closed how)
+{
+	return lead_to_if_near(en, gate_closed_va(g, how));
+}
+
+u64 gate_own_entry_target(const struct own_entry *en)
+{
+	const u32 *word = (const u32 *)(const void *)(en->at + UMBRA_OWN_ENTRY_AT + 1);
+
+	return en->va + GATE_AT + (u64)(s64)(s32)__atomic_load_n(word, __ATOMIC_RELAXED);
 }

@@ -59,7 +59,7 @@ struct mail_running {
 	u64 value;
 };
 
-#define SEEN_MAX (UMBRA_FN_MAX - CATALOG_MAX)
+#define SEEN_MAX (UMBRA_WATCHED_FIRST - CATALOG_MAX)
 
 struct gate {
 	struct machine *m;
@@ -99,6 +99,8 @@ struct gate {
 	gate_hello_fn *hello;
 	void *hello_arg;
 	bool hello_told;
+	gate_coming_fn *coming;
+	void *coming_arg;
 	struct mail *head, **tail;
 	bool full;	/* the mailbox holds a command that is neither taken nor done */
 	bool gone_seen; /* `gone` has been acted upon */
@@ -123,6 +125,8 @@ struct gate {
 		_Atomic size_t n;
 		struct strmap by_name; /* to the index in list */
 	} seen;
+
+	struct watched *watched; /* watch.c: UMBRA_WATCHED_MAX of them, callers_lock; NULL: none */
 
 	atomic_ullong calls, results, refused, blocked, lost, nested;
 };
@@ -160,6 +164,14 @@ int gate_seen_init(struct gate *g);
 void gate_seen_forget(struct gate *g);
 /* Returns the function of gate id @id if it is one that is only seen, else NULL. */
 const struct catalog_fn *gate_seen_of(const struct gate *g, u64 id);
+
+/* watch.c: takes the word of a call of a driver by the kernel; returns the value for rax. */
+struct watched_call {
+	u64 id, result, ns, arg, pid; /* as UMBRA_OP_WATCHED has them */
+};
+s64 gate_watched(struct gate *g, unsigned vcpu, const struct watched_call *c);
+/* Forgets all. No vCPU runs. */
+void gate_watched_forget(struct gate *g);
 
 /* call.c: each carries out one kind of doorbell and returns the value for rax. */
 s64 gate_call(struct gate *g, unsigned vcpu, u64 idx, u64 id);

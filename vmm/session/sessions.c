@@ -18,6 +18,7 @@
 #include "vmm/session/passed_file.h"
 #include "vmm/session/inject.h"
 #include "vmm/session/operation.h"
+#include "vmm/session/placement.h"
 #include "vmm/session/session_commands.h"
 #include "vmm/session/sessions.h"
 #include "vmm/spec/cmdline.h"
@@ -155,6 +156,7 @@ int sessions_open(struct sessions **out, struct machine *m, const struct guest_s
 		return err_set(e, -ENOMEM, "out of memory");
 	s->m = m;
 	s->spec = spec;
+	pthread_mutex_init(&s->placements_lock, NULL);
 	s->wait_timer = s->slow_timer = -1;
 	s->policy_path = strdup(spec->policy);
 	s->driver_wait = spec->driver_wait;
@@ -312,6 +314,7 @@ int sessions_start(struct sessions *s, struct loop *l, struct control *c, struct
 
 	assert(s->phase == SESSIONS_PREPARED); /* (P2) */
 	gate_set_hello_hook(s->gate, shim_said_hello, s);
+	gate_set_coming_hook(s->gate, placement_on_module, s);
 	s->phase = SESSIONS_STARTED;
 	s->loop = l;
 	s->wait_timer = loop_timer(l, 0, 0, ask_whether_up, s);
@@ -439,5 +442,6 @@ void sessions_finish(struct sessions *s)
 	free(s->archive);
 	free(s->cmdline);
 	free(s->policy_path);
+	pthread_mutex_destroy(&s->placements_lock);
 	free(s);
 }

@@ -213,6 +213,11 @@ static const struct mistake mistakes[] = {
 	  "3: sessions.a.trace[1]: expected a pattern of 1 to 64 bytes" },
 	{ S("trace = [ \"k free\" ];"),
 	  "3: sessions.a.trace[0]: matches no symbol: these are of letters, digits, _, . and $" },
+	{ S("trace_inward = \"printk\";"),
+	  "3: sessions.a.trace_inward: expected a list of functions of drivers, or patterns of "
+	  "them, found a string" },
+	{ S("trace_inward = [ \"k free\" ];"),
+	  "3: sessions.a.trace_inward[0]: matches no symbol: these are of letters, digits, _, . and $" },
 	{ S("layout = \"sparse\";"),
 	  "3: sessions.a.layout: expected \"dense\" or \"same\", found \"sparse\"" },
 	{ S("permit = \"printk\";"),

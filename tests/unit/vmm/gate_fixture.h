@@ -34,6 +34,7 @@ static inline void gate_fixture_free(struct gate *g)
 	record_close(g->rec, NULL);
 	ledger_destroy(g->ledger);
 	gate_seen_forget(g);
+	gate_watched_forget(g);
 	free(g->info);
 	free(g->frames);
 	free(g->answers);
