@@ -48,6 +48,13 @@ watch()
 	failed=1
 }
 
+# configuration COMMAND...: what UMBRA_BENCH_ONLY, if it is set, is no part of is left out.
+configuration()
+{
+	[[ $* == *${UMBRA_BENCH_ONLY-}* ]] || return 0
+	"$@"
+}
+
 # run_vmm LABEL APPEND OPTION...
 run_vmm()
 {
