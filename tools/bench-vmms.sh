@@ -27,8 +27,8 @@ vmms_prepare()
 	cat "$(command -v qemu-system-x86_64)" >/dev/null
 }
 
-# watch LABEL APPEND COMMAND...: one line of JSON on stdout, { vmm, watch, lines }, where lines are
-# those that the guest said with "@@". Nothing, and a line of complaint, if it came to no good end.
+# watch LABEL APPEND COMMAND...: one line of JSON on stdout, { vmm, round, watch, lines }, where lines are
+# those that the guest said with "@@", and round is the caller's $round. Nothing, and a line of complaint, if it came to no good end.
 watch()
 {
 	local label=$1
@@ -39,7 +39,7 @@ watch()
 		--ram "$ram" --timeout "$limit" --until end "$@" </dev/null >"$work/watch" 2>"$work/errors" &&
 		grep -qa '@@ mark end' "$work/console" && ! grep -qa '@@ failed' "$work/console"; then
 		tr -d '\r' <"$work/console" | sed -n 's/^.*@@ //p' | jq -cnR --arg vmm "$label" \
-			--slurpfile watch "$work/watch" '{ $vmm, watch: $watch[0], lines: [inputs | split(" ")] }'
+			--argjson round "${round:-0}" --slurpfile watch "$work/watch" '{ $vmm, $round, watch: $watch[0], lines: [inputs | split(" ")] }'
 		return
 	fi
 	tail -n 5 "$work/errors" >&2

@@ -91,7 +91,12 @@ elif $part == "net" then
 		+ (if .calls == null then "-" else .calls | fixed(1) end | pad(11))) | add)),
 	"  The slowest and the fastest guest, MiB/s:",
 	(.[] | select(.out.least) | "  " + (.vmm | text(16))
-		+ ([.out, ."in"] | map("\(.least | fixed(1)) to \(.most | fixed(1))" | text(33)) | add))
+		+ ([.out, ."in"] | map("\(.least | fixed(1)) to \(.most | fixed(1))" | text(33)) | add)),
+	"  To QEMU\u0027s of the same round: median, least to most (goal 1.0):",
+	(.[] | select((.out.ratios // []) != [] and (.vmm | startswith("QEMU") | not)) | "  " + (.vmm | text(16))
+		+ ([.out, ."in"] | map(.ratios | (length / 2 | floor) as $half
+			| "\(if length % 2 == 1 then .[$half] else (.[$half - 1] + .[$half]) / 2 end | fixed(2)), "
+				+ "\(.[0] | fixed(2)) to \(.[-1] | fixed(2)) (\(length))" | text(33)) | add))
 elif $part == "libvirt" and has("missing") then
 	"", "Domains of libvirt: not measured: \(.missing)"
 elif $part == "libvirt" then
