@@ -37,7 +37,7 @@
 
 #include <linux/types.h>
 
-#define UMBRA_ABI_VERSION 6
+#define UMBRA_ABI_VERSION 7
 #define UMBRA_MAGIC	  0x61726276656d6d75ULL
 
 #define UMBRA_GPA	  0xc0000000ULL
@@ -169,7 +169,7 @@ struct umbra_info {
 /* --- doorbell --------------------------------------------------------------------------- */
 
 enum umbra_op {
-	/* a: gate VA, b: address of umbra_gate_enter(). One-shot: it precedes any gate. */
+	/* a: gate VA, b: address of umbra_gate_save(). One-shot: it precedes any gate. */
 	UMBRA_OP_HELLO = 1,
 	UMBRA_OP_CALL, /* a: frame, b: gate id. The verdict is in the answer */
 	/*
@@ -220,11 +220,12 @@ struct umbra_regs {
 
 #define UMBRA_ARGS 8
 
-#define UMBRA_FRAME_ATOMIC   0x1
-#define UMBRA_FRAME_TOO_LONG 0x2
-#define UMBRA_FRAME_FAULT    0x4 /* a name pointed nowhere */
-#define UMBRA_FRAME_HAS_NAME 0x8
-#define UMBRA_FRAME_NESTED   0x10 /* interrupted another call between marshal and doorbell */
+#define UMBRA_FRAME_ATOMIC	 0x1
+#define UMBRA_FRAME_TOO_LONG	 0x2
+#define UMBRA_FRAME_FAULT	 0x4 /* a name pointed nowhere */
+#define UMBRA_FRAME_HAS_NAME	 0x8
+#define UMBRA_FRAME_NESTED	 0x10 /* interrupted another call between marshal and doorbell */
+#define UMBRA_FRAME_OTHER_MOUNTS 0x40 /* the task's mount namespace is not that of init */
 
 #define UMBRA_NAME_MAX	  4096
 #define UMBRA_TEXT_MAX	  64
@@ -272,10 +273,12 @@ enum umbra_verdict {
 	UMBRA_PENDING,	/* cookie: ring OP_POLL later */
 };
 
-#define UMBRA_ANSWER_IN_ROOT 0x1 /* open name below root, RESOLVE_IN_ROOT (openat2(2)) */
+/* open name below root, which is below that of init, RESOLVE_IN_ROOT (openat2(2)) */
+#define UMBRA_ANSWER_IN_ROOT 0x1
 #define UMBRA_ANSWER_RESULT  0x2 /* ring OP_RESULT with the ticket, once, when all is over */
 #define UMBRA_ANSWER_RESTORE 0x4 /* FIELD_PTR: write value into the field after the real function */
 #define UMBRA_ANSWER_ARENA   0x8 /* the name is at arena + name.off */
+#define UMBRA_ANSWER_CALLERS 0x10 /* root is below the calling task's root, not below init's */
 
 struct umbra_answer {
 	__u32 verdict;

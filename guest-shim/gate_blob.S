@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Holds the gate page: a blob that the VMM copies into a page of its own, which the guest maps
- * read-only and executable in module space. It is position-independent but for one call, whose
- * distance to the shim's umbra_gate_enter() the VMM writes after the hello.
+ * read-only and executable in module space. It is position-independent but for one jump, whose
+ * distance to the shim's umbra_gate_save() the VMM writes after the hello.
  *
  * A gate entry (one per driver instance and function, made by the VMM) is
  *     mov $id, %r11d ; jmp umbra_gate_common
@@ -25,22 +25,9 @@ umbra_gate_out:
 
 	.balign	16, 0xcc
 umbra_gate_common:
-	push	%rbp
-	mov	%rsp, %rbp
-	push	%r11			/* struct umbra_regs, from its end */
-	push	%rax
-	push	%r9
-	push	%r8
-	push	%rcx
-	push	%rdx
-	push	%rsi
-	push	%rdi
-	mov	%rsp, %rdi
-	.byte	0xe8			/* call umbra_gate_enter */
+	.byte	0xe9			/* jmp umbra_gate_save */
 umbra_gate_patch:
 	.long	0
-	leave
-	ret
 	int3
 umbra_gate_blob_end:
 

@@ -6,7 +6,7 @@
 extern const char umbra_gate_blob[];	 /* start; also the C function that rings */
 extern const char umbra_gate_out[];	 /* the OUT itself */
 extern const char umbra_gate_common[];	 /* where gate entries jump to */
-extern const char umbra_gate_patch[];	 /* rel32 of the call to the shim */
+extern const char umbra_gate_patch[];	 /* rel32 of the jump to the shim */
 extern const char umbra_gate_blob_end[]; /* end */
 
 #endif

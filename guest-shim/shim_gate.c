@@ -2,7 +2,7 @@
 /*
  * Handles a critical call in the guest: asks the VMM in a frame, then has its answer carried out.
  *
- *   umbra_gate_enter()                 from the gate page, in any context, hard interrupts included
+ *   umbra_gate_enter()                 from umbra_gate_save(), in any context, hard interrupts included
  *    call_see()                        one that nobody decides (shim_see.c), or
  *    call_decided()
  *     call_ask()
@@ -99,19 +99,25 @@ static void frame_put_strvec(struct umbra_frame *f, u64 vec)
 	int i;
 
 	for (i = 0; vec && i < 16; i++) {
-		if (copy_from_kernel_nofault(&p, (void *)(vec + 8 * i), sizeof(p)) || !p)
+		if (copy_from_kernel_nofault(&p, (void *)(vec + 8 * i), sizeof(p))) {
+			flags |= UMBRA_FRAME_FAULT;
+			break;
+		}
+		if (!p)
 			break;
 		part.len = 0;
 		frame_put_string(f, &part, (const char *)p, 256);
-		if (!part.len)
+		if (!part.len) {
+			flags |= f->flags & UMBRA_FRAME_FAULT;
 			break;
+		}
 		if (i)
 			f->data[part.off - 1] = ' ';
 		else
 			f->strvec.off = part.off;
 		f->strvec.len = f->used - f->strvec.off;
 	}
-	/* A fault of the vector is the real function's business. */
+	/* What is too long for the record is not for the program. */
 	f->flags = flags;
 }
 
@@ -337,7 +343,8 @@ static noinline u64 call_decided(struct shim_call *c, const struct umbra_regs *r
 	if (fn->flags & UMBRA_FN_IS_PATH && c->can_sleep)
 		shim_place_get(&c->place);
 	err = call_ask(c, regs, &a);
-	shim_place_release(&c->place);
+	if (err || !(a.flags & UMBRA_ANSWER_CALLERS))
+		shim_place_release(&c->place);
 	/* The put of a name that the host could not lead is left out: a reference too much. */
 	if (err && fn->refusal == UMBRA_REFUSE_NEVER)
 		return fn->form == UMBRA_FORM_STRING ? 0 : call_real(c);
@@ -356,6 +363,7 @@ static noinline u64 call_decided(struct shim_call *c, const struct umbra_regs *r
 		ret = call_refuse(c, a.error ? a.error : EPERM);
 		break;
 	}
+	shim_place_release(&c->place);
 	kfree(a.big);
 	return ret;
 }

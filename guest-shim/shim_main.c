@@ -220,7 +220,7 @@ static int __init umbra_init(void)
 		ret = fd;
 		goto out_irq;
 	}
-	ret = umbra.doorbell(UMBRA_OP_HELLO, (u64)umbra.gate, (u64)umbra_gate_enter, 0, 0, 0);
+	ret = umbra.doorbell(UMBRA_OP_HELLO, (u64)umbra.gate, (u64)umbra_gate_save, 0, 0, 0);
 	if (ret)
 		goto out_control;
 	fd_install(fd, control);

@@ -70,8 +70,9 @@ enum verdict {
 #define REQUEST_NAME_MAX 4096 /* PATH_MAX, with the NUL */
 #define REQUEST_ARGS	 8
 
-/* Flags of struct decision.resolve: as openat2(2). */
+/* Flags of struct decision.resolve; the first is one of openat2(2). */
 #define DECISION_IN_ROOT 0x10
+#define DECISION_CALLERS 0x10000 /* @root begins at the calling task's root, not at the guest's */
 
 /* Where the export is that a name of SPACE_EXPORT stands for. */
 enum export_place {
@@ -107,9 +108,10 @@ struct policy_request {
 	/* Of a call that is seen when it has returned, as text; or NULL. */
 	const char *call, *result;
 	u64 duration_ns;
-	bool by_user;  /* a user of the guest chose the name, not the driver */
-	bool too_long; /* the name did not fit REQUEST_NAME_MAX */
-	bool atomic;   /* made where one cannot sleep */
+	bool other_mounts; /* the calling task sees other mounts than the guest's init */
+	bool by_user;	   /* a user of the guest chose the name, not the driver */
+	bool too_long;	   /* the name did not fit REQUEST_NAME_MAX */
+	bool atomic;	   /* made where one cannot sleep */
 };
 
 struct decision {
@@ -117,7 +119,7 @@ struct decision {
 	int error;   /* VERDICT_DENY: positive errno */
 	s64 value;   /* VERDICT_EMULATE */
 	u64 cookie;  /* VERDICT_PENDING */
-	u32 resolve; /* DECISION_IN_ROOT if @root/@name is a pair for a path */
+	u32 resolve; /* DECISION_*; DECISION_IN_ROOT if @root/@name is a pair for a path */
 	bool record; /* put it into the record */
 	/* the rule that decided, "files[0] at demo.policy:7"; lives as long as the policy */
 	const char *rule;
@@ -130,10 +132,11 @@ struct decision {
  * decided is denied (a function with REFUSE_NEVER passes). Pure: same input, same answer, no
  * allocation.
  *
- * With VERDICT_REWRITE a path that is let through unchanged in meaning (action = "pass") comes as
- * DECISION_IN_ROOT below "/": the calling task's directory and root are worked in and the .. are
- * gone, so the path that was checked is the one that is used. VERDICT_PASS says that the asked
- * string is that already. A directory's name keeps one slash at its end, "." is @root itself.
+ * A path that goes ahead always comes as DECISION_IN_ROOT: the calling task's directory is worked in
+ * and the .. are gone, so the path that was checked is the one that is used. One that is let through
+ * (action = "pass") is walked from the calling task's root, below the directory that lets it
+ * through, so that nothing in that leads out; VERDICT_PASS says that the asked string is that path.
+ * A directory's name keeps one slash at its end, "." is @root itself.
  */
 void policy_decide(const struct policy_session *s, const char *driver,
 		   const struct policy_request *r, struct decision *d);

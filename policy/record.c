@@ -223,11 +223,29 @@ int record_add_entry(struct record *r, const struct record_entry *entry, struct 
 	return keep ? -ENOMEM : 0;
 }
 
+/* Writes the path of a call's answer as the guest's init, or the caller, would say it. */
+static void used_path(char *used, size_t size, const struct policy_request *req,
+		      const struct decision *d)
+{
+	const char *part[] = { d->resolve & DECISION_CALLERS && req->root ? req->root : "", d->root,
+			       strcmp(d->name, ".") != 0 ? d->name : "" };
+	size_t len = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(part); i++) {
+		const char *p = part[i] + strspn(part[i], "/");
+
+		if (*p)
+			len += (size_t)snprintf(used + len, size - len, "/%s", p);
+	}
+	if (!len)
+		snprintf(used, size, "/");
+}
+
 int record_add(struct record *r, const struct record_call *call, struct record_line *line)
 {
 	const struct policy_request *req = call->req;
 	const struct decision *d = call->d;
-	char used[2 * REQUEST_NAME_MAX + 24];
+	char used[3 * REQUEST_NAME_MAX + 24];
 	struct record_entry e = {
 		.time_ns = call->time_ns,
 		.session = call->session,
@@ -253,12 +271,8 @@ int record_add(struct record *r, const struct record_call *call, struct record_l
 	} else if (d->verdict == VERDICT_EMULATE) {
 		snprintf(used, sizeof(used), "= %lld", (long long)d->value);
 		e.used = used;
-	} else if (d->verdict == VERDICT_REWRITE && d->resolve & DECISION_IN_ROOT) {
-		bool self = !strcmp(d->name, ".");
-
-		snprintf(used, sizeof(used), "%s%s%s", d->root,
-			 self || d->root[strspn(d->root, "/")] == '\0' ? "" : "/",
-			 self ? "" : d->name);
+	} else if (d->resolve & DECISION_IN_ROOT) {
+		used_path(used, sizeof(used), req, d);
 		e.used = used;
 	} else if (req->name && d->verdict != VERDICT_PENDING) {
 		e.used = d->name;

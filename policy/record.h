@@ -44,6 +44,8 @@
  * besides, and was over when its line was made.
  * or, for lines of a session that are missing,
  *   {"time_ns":1,"event":"lines lost","session":"a","text":"...","lost":12}
+ * "mounts": "caller" stands there if the task has mounts of its own (a container): "asked" and
+ * "used" are paths as it sees them.
  * "pid" and "command" are the task's that called, by the guest's word (0 and null: an interrupt's
  * handler did); the rest is the host's.
  * Names in Linux are bytes and JSON is UTF-8: a byte 0xNN that is no part of valid UTF-8 is written

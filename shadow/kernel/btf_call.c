@@ -34,10 +34,10 @@ __attribute__((format(printf, 2, 3))) static void put(struct call_text *t, const
 }
 
 /* Returns the type behind typedefs and qualifiers; NULL: void, or damaged. */
-static const struct btf_type *plain_type(const struct btf *btf, u32 id)
+static const struct btf_type *plain_type(const struct btf_types *btf, u32 id)
 {
 	for (int i = 0; id && i < MODS_MAX; i++) {
-		const struct btf_type *t = btf__type_by_id(btf, id);
+		const struct btf_type *t = btf_type_at(btf, id);
 
 		if (!t || !(btf_is_mod(t) || btf_is_typedef(t) || btf_is_type_tag(t)))
 			return t;
@@ -46,11 +46,11 @@ static const struct btf_type *plain_type(const struct btf *btf, u32 id)
 	return NULL;
 }
 
-static bool is_typedef_of(const struct btf *btf, u32 id, const char *name)
+static bool is_typedef_of(const struct btf_types *btf, u32 id, const char *name)
 {
 	for (int i = 0; id && i < MODS_MAX; i++) {
-		const struct btf_type *t = btf__type_by_id(btf, id);
-		const char *s = t ? btf__name_by_offset(btf, t->name_off) : NULL;
+		const struct btf_type *t = btf_type_at(btf, id);
+		const char *s = t ? btf_name(btf, t->name_off) : NULL;
 
 		if (t && btf_is_typedef(t) && s && !strcmp(s, name))
 			return true;
@@ -62,18 +62,18 @@ static bool is_typedef_of(const struct btf *btf, u32 id, const char *name)
 }
 
 /* Returns true for const char *, which the kernel uses for text and nearly nothing else. */
-static bool is_text(const struct btf *btf, u32 id)
+static bool is_text(const struct btf_types *btf, u32 id)
 {
 	const struct btf_type *t = plain_type(btf, id), *to;
 	const char *name;
 
 	if (!t || !btf_is_ptr(t))
 		return false;
-	to = btf__type_by_id(btf, t->type);
+	to = btf_type_at(btf, t->type);
 	if (!to || !btf_is_const(to))
 		return false;
 	to = plain_type(btf, t->type);
-	name = to ? btf__name_by_offset(btf, to->name_off) : NULL;
+	name = to ? btf_name(btf, to->name_off) : NULL;
 	return to && btf_is_int(to) && to->size == 1 && name && !strcmp(name, "char");
 }
 
@@ -135,7 +135,7 @@ static bool may_be_assembler(const struct kernel *k, const char *function,
 int kernel_call_shape(const struct kernel *k, const char *function, struct kernel_call *out,
 		      const char **why)
 {
-	const struct btf *btf = k->types.btf;
+	const struct btf_types *btf = &k->types.btf;
 	const struct btf_type *proto = types_prototype(&k->types, function);
 	const struct btf_param *p;
 
@@ -186,7 +186,7 @@ static void put_quoted(struct call_text *t, const char *s)
 	put(t, "\"");
 }
 
-static void put_enum(struct call_text *t, const struct btf *btf, const struct btf_type *e,
+static void put_enum(struct call_text *t, const struct btf_types *btf, const struct btf_type *e,
 		     u64 value)
 {
 	for (u16 i = 0; i < btf_vlen(e); i++) {
@@ -195,16 +195,19 @@ static void put_enum(struct call_text *t, const struct btf *btf, const struct bt
 
 		if (e->size <= 4 ? (u32)is == (u32)value : (u64)is == value) {
 			put(t, "%s",
-			    btf__name_by_offset(btf, btf_is_enum(e) ? btf_enum(e)[i].name_off
-								    : btf_enum64(e)[i].name_off));
+			    btf_name(btf, btf_is_enum(e) ? btf_enum(e)[i].name_off
+							 : btf_enum64(e)[i].name_off));
 			return;
 		}
 	}
-	put(t, "%" PRId32, (s32)value);
+	if (e->size > 4)
+		put(t, "%" PRId64, (s64)value);
+	else
+		put(t, "%" PRId32, (s32)value);
 }
 
-static void put_int(struct call_text *t, const struct btf *btf, u32 id, const struct btf_type *i,
-		    u64 value)
+static void put_int(struct call_text *t, const struct btf_types *btf, u32 id,
+		    const struct btf_type *i, u64 value)
 {
 	const unsigned shift = i->size < 8 ? 64 - 8 * i->size : 0;
 
@@ -222,11 +225,11 @@ static void put_int(struct call_text *t, const struct btf *btf, u32 id, const st
 		put(t, "%" PRIu64, value);
 }
 
-static void put_pointer(struct call_text *t, const struct btf *btf, const struct btf_type *p,
+static void put_pointer(struct call_text *t, const struct btf_types *btf, const struct btf_type *p,
 			u64 value)
 {
 	const struct btf_type *to = plain_type(btf, p->type);
-	const char *name = to ? btf__name_by_offset(btf, to->name_off) : NULL;
+	const char *name = to ? btf_name(btf, to->name_off) : NULL;
 
 	if (!value)
 		put(t, "NULL");
@@ -238,7 +241,7 @@ static void put_pointer(struct call_text *t, const struct btf *btf, const struct
 		put(t, "0x%" PRIx64, value);
 }
 
-static void put_value(struct call_text *t, const struct btf *btf, u32 id, u64 value)
+static void put_value(struct call_text *t, const struct btf_types *btf, u32 id, u64 value)
 {
 	const struct btf_type *ty = plain_type(btf, id);
 
@@ -246,7 +249,7 @@ static void put_value(struct call_text *t, const struct btf *btf, u32 id, u64 va
 		put_pointer(t, btf, ty, value);
 	else if (ty && btf_is_any_enum(ty))
 		put_enum(t, btf, ty, value);
-	else if (ty && btf_is_int(ty))
+	else if (ty && btf_is_int(ty) && ty->size && ty->size <= REGISTER)
 		put_int(t, btf, id, ty, value);
 	else
 		put(t, "0x%" PRIx64, value);
@@ -255,14 +258,14 @@ static void put_value(struct call_text *t, const struct btf *btf, u32 id, u64 va
 void kernel_call_text(const struct kernel *k, const char *function, const u64 *args,
 		      const char *const *texts, char *buf, size_t size)
 {
-	const struct btf *btf = k->types.btf;
+	const struct btf_types *btf = &k->types.btf;
 	const struct btf_type *proto = types_prototype(&k->types, function);
 	struct call_text t = { .buf = buf, .size = size };
 	const struct btf_param *p = proto ? btf_params(proto) : NULL;
 
 	buf[0] = '\0';
 	for (u32 i = 0; proto && i < btf_vlen(proto) && i < KERNEL_CALL_ARGS; i++) {
-		const char *name = btf__name_by_offset(btf, p[i].name_off);
+		const char *name = btf_name(btf, p[i].name_off);
 
 		put(&t, "%s%s%s", i ? ", " : "", name ? name : "", name && *name ? "=" : "");
 		if (texts[i])
@@ -280,5 +283,5 @@ void kernel_result_text(const struct kernel *k, const char *function, u64 value,
 
 	buf[0] = '\0';
 	if (proto && proto->type)
-		put_value(&t, k->types.btf, proto->type, value);
+		put_value(&t, &k->types.btf, proto->type, value);
 }

@@ -128,6 +128,8 @@ void kernel_trim(struct kernel *k);
  */
 int kernel_load_symbols(struct kernel *k, struct err *e);
 bool kernel_symbols_loaded(const struct kernel *k);
+/* Returns true if the prepared file's symbols were damaged, and the image's were loaded. */
+bool kernel_symbols_damaged(const struct kernel *k);
 
 /* Looks up a symbol of kallsyms. 0 or NULL if it is unknown. */
 u64 kernel_symbol(const struct kernel *k, const char *name);

@@ -141,6 +141,20 @@ static void reach_disks(void)
 		blkdev_put(b, FMODE_READ);
 }
 
+/* What is asked for in a place that nothing is mapped at: an error, and no oops. */
+static void reach_nowhere(void)
+{
+	void *nowhere = (void *)0xfffffffffffff000; /* the hole at the end of memory */
+
+	got("kern_path-nowhere", kern_path("/etc/r", LOOKUP_FOLLOW, nowhere));
+	got("lookup_bdev-nowhere", lookup_bdev("/dev/b", nowhere));
+	got("kernel_read_file_from_path-nowhere",
+	    kernel_read_file_from_path("/etc/r", 0, nowhere, 4096, NULL, READING_UNKNOWN));
+	got("call_usermodehelper_setup-nowhere",
+	    !!call_usermodehelper_setup("/bin/prog", nowhere, nowhere, GFP_KERNEL, NULL, NULL,
+					NULL));
+}
+
 static void make_directory(void)
 {
 	struct path p;
@@ -337,6 +351,7 @@ static int __init reach_init(void)
 	reach_sockets();
 	reach_files();
 	reach_disks();
+	reach_nowhere();
 	make_directory();
 	reach_firmware();
 	reach_programs();

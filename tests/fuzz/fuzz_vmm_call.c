@@ -48,8 +48,8 @@ static void *disturb_frames(void *arg)
 /* Gives @k one function with a parameter of each kind, and has it seen; returns its number. */
 static u32 make_seen(struct kernel *k)
 {
-	struct btf *b = btf__new_empty();
-	int integer = btf__add_int(b, "int", 4, BTF_INT_SIGNED);
+	static struct btf *b; /* it stays: the types are read where they lie */
+	int integer = btf__add_int(b = btf__new_empty(), "int", 4, BTF_INT_SIGNED);
 	int text = btf__add_ptr(b, btf__add_const(b, btf__add_int(b, "char", 1, BTF_INT_SIGNED)));
 	int boolean = btf__add_int(b, "_Bool", 1, BTF_INT_BOOL);
 	int strct = btf__add_ptr(b, btf__add_struct(b, "s", 8));
@@ -73,7 +73,6 @@ static u32 make_seen(struct kernel *k)
 	s.size = size;
 	if (types_load(&k->types, &s, "k", NULL) || gate_see(&g, "seen", 0x3000, &fn, &why))
 		abort();
-	btf__free(b);
 	return fn;
 }
 

@@ -86,6 +86,7 @@ static void call_read_request(struct driver_call *c, const struct catalog_fn *fn
 		/* "/" is not the guest's root here: it is that of another mount namespace */
 		r->root = frame_string(f, f->root);
 	}
+	r->other_mounts = !fn->from_init && f->flags & UMBRA_FRAME_OTHER_MOUNTS;
 	r->strvec = frame_string(f, f->strvec);
 	r->too_long =
 		f->flags & UMBRA_FRAME_TOO_LONG || (r->name && strlen(r->name) >= REQUEST_NAME_MAX);
@@ -197,7 +198,7 @@ static const char *call_name(const struct driver_call *c)
 {
 	if (!c->r.name || c->r.fn->form == NAME_NONE || c->as_made)
 		return NULL;
-	return c->d.verdict == VERDICT_PASS ? c->r.name : c->d.name;
+	return c->d.verdict == VERDICT_PASS && !c->d.resolve ? c->r.name : c->d.name;
 }
 
 /* Returns true if the kernel keeps a pointer to the name after the call has returned. */
@@ -372,11 +373,13 @@ static void call_answer(struct gate *g, struct driver_call *c, struct umbra_answ
 	memset(a, 0, offsetof(struct umbra_answer, data));
 	a->verdict = d->verdict;
 	a->error = (u32)d->error;
-	a->resolve = d->resolve;
+	a->resolve = d->resolve & DECISION_IN_ROOT;
 	a->value = d->value;
 	a->cookie = d->cookie;
 	if (in_root) {
 		a->flags |= UMBRA_ANSWER_IN_ROOT;
+		if (d->resolve & DECISION_CALLERS)
+			a->flags |= UMBRA_ANSWER_CALLERS;
 		a->root = answer_put(a, &used, d->root);
 	}
 	if (name && c->entry && c->entry->lent) {

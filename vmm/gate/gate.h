@@ -37,7 +37,7 @@
  *
  * One call; guest functions (guest-shim/shim_gate.c) on the left, host functions on the right:
  *
- *   umbra_gate_enter
+ *   umbra_gate_save, umbra_gate_enter
  *     shim_frame_claim, frame_marshal
  *     doorbell CALL ─────────────────▶ on_doorbell (G2) ─▶ gate_call
  *                                        call_begin (G4), call_read_request

@@ -476,8 +476,8 @@ static void a_users_name_is_left_alone(void **state)
 	}
 }
 
-/* "/" of another mount namespace is not the guest's: nothing passes there as it is. */
-static void a_foreign_root_never_passes(void **state)
+/* What passes is walked below a root, and below the caller's where it has mounts of its own. */
+static void a_path_that_passes_has_a_root(void **state)
 {
 	struct fixture *f = *state;
 	struct policy *open;
@@ -488,7 +488,7 @@ static void a_foreign_root_never_passes(void **state)
 	put_name(fr, "/etc/x");
 	assert_int_equal(ring_call(f, 0, f->one, "filp_open"), 0);
 	assert_int_equal(a->verdict, UMBRA_PASS);
-	assert_int_equal(a->flags, 0);
+	assert_int_equal(a->flags, UMBRA_ANSWER_IN_ROOT);
 	strncpy(fr->data + 100, "/", 2);
 	fr->root = (struct umbra_str){ 100, 2 };
 	fr->used = 102;
@@ -496,6 +496,12 @@ static void a_foreign_root_never_passes(void **state)
 	assert_int_equal(a->flags, UMBRA_ANSWER_IN_ROOT);
 	assert_string_equal(a->data + a->root.off, "/");
 	assert_string_equal(a->data + a->name.off, "etc/x");
+	fr->flags |= UMBRA_FRAME_OTHER_MOUNTS;
+	assert_int_equal(ring_call(f, 0, f->one, "filp_open"), 0);
+	assert_int_equal(a->flags, UMBRA_ANSWER_IN_ROOT | UMBRA_ANSWER_CALLERS);
+	assert_int_equal(a->resolve, DECISION_IN_ROOT); /* the guest hands it to openat2 */
+	assert_int_equal(ring_call(f, 0, f->one, "kernel_read_file_from_path_initns"), 0);
+	assert_int_equal(a->flags, UMBRA_ANSWER_IN_ROOT);
 	gate_caller_set_policy(&f->g, f->one, policy_session(f->policy, "a"));
 	policy_free(open);
 }
@@ -527,7 +533,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(loading_anew_gives_no_more_room, make_gate,
 						free_gate),
 		cmocka_unit_test_setup_teardown(a_users_name_is_left_alone, make_gate, free_gate),
-		cmocka_unit_test_setup_teardown(a_foreign_root_never_passes, make_gate, free_gate),
+		cmocka_unit_test_setup_teardown(a_path_that_passes_has_a_root, make_gate,
+						free_gate),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
