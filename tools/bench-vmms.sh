@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
 # shellcheck disable=SC2154 # the caller sets them
-# For tools/bench-block, -console, -memory and -net: a guest with tools/bench-io-guest as its init, by
+# For tools/bench-aio, -block, -console, -memory and -net: a guest with tools/bench-io-guest as its init, by
 # one VMM after the other. Sourced in the project's root; the caller has set $work (a directory
 # that it removes) and $part, and may set $ram, $limit and watch_options.
 #

@@ -74,6 +74,11 @@ elif $part == "block" then
 		| "  Goal: at least QEMU\u0027s IOPS with fewer exits. \($name) / the QEMU that is best at it: "
 			+ (map(.iops | fixed(2) + "x") | join(", "))
 			+ "; fewer exits in \(map(select(.fewer)) | length) of \(length) jobs")
+elif $part == "aio" then
+	"", "Disk on an ext4, I/Os per second (fio, 4 KiB at random, 32 deep; median, least and most of \(.[0].turns) turns)",
+	"  " + ("" | text(26)) + ("read" | pad(8)) + ("" | text(18)) + ("write" | pad(8)),
+	(.[] | "  " + (.vmm | text(26)) + ([.jobs.rr32, .jobs.rw32]
+		| map((.iops | fixed(0) | pad(8)) + (", \(.least | fixed(0)) to \(.most | fixed(0))" | text(18))) | add))
 elif $part == "console" then
 	"", "What a guest prints, 4 KiB at a time",
 	"  " + ("" | text(30)) + ("KiB/s" | pad(12)) + ("exits/KiB" | pad(12)) + ("to the VMM" | pad(12)) + ("calls/KiB" | pad(12)),
