@@ -29,6 +29,7 @@ struct shim {
 	const struct umbra_mail *mail;
 	const char *arena;
 	struct umbra_frame *frames;
+	struct umbra_seen_area *seen;
 	void *gate;
 	s64 (*doorbell)(u64 op, u64 a, u64 b, u64 c, u64 d, u64 e);
 	DECLARE_BITMAP(busy, UMBRA_FRAMES);
@@ -59,6 +60,12 @@ void *shim_map_text(u64 gpa, unsigned long size);
 
 /* Called by the gate page for each critical call; returns the value that the driver gets. */
 u64 umbra_gate_enter(struct umbra_regs *regs);
+
+/* shim_see.c */
+
+/* Called by the gate page for calls that go into the CPU's ring; return what the function does. */
+u64 umbra_see_enter(const struct umbra_regs *regs);
+u64 umbra_see_few_enter(const struct umbra_few_regs *regs);
 
 /* shim_path.c */
 

@@ -252,16 +252,20 @@ static void put_value(struct call_text *t, const struct btf *btf, u32 id, u64 va
 		put(t, "0x%" PRIx64, value);
 }
 
-void kernel_call_text(const struct kernel *k, const char *function, const u64 *args,
+const struct btf_type *kernel_call_type(const struct kernel *k, const char *function)
+{
+	return types_prototype(&k->types, function);
+}
+
+void kernel_call_text(const struct kernel *k, const struct btf_type *type, const u64 *args,
 		      const char *const *texts, char *buf, size_t size)
 {
 	const struct btf *btf = k->types.btf;
-	const struct btf_type *proto = types_prototype(&k->types, function);
 	struct call_text t = { .buf = buf, .size = size };
-	const struct btf_param *p = proto ? btf_params(proto) : NULL;
+	const struct btf_param *p = type ? btf_params(type) : NULL;
 
 	buf[0] = '\0';
-	for (u32 i = 0; proto && i < btf_vlen(proto) && i < KERNEL_CALL_ARGS; i++) {
+	for (u32 i = 0; type && i < btf_vlen(type) && i < KERNEL_CALL_ARGS; i++) {
 		const char *name = btf__name_by_offset(btf, p[i].name_off);
 
 		put(&t, "%s%s%s", i ? ", " : "", name ? name : "", name && *name ? "=" : "");
@@ -272,13 +276,12 @@ void kernel_call_text(const struct kernel *k, const char *function, const u64 *a
 	}
 }
 
-void kernel_result_text(const struct kernel *k, const char *function, u64 value, char *buf,
+void kernel_result_text(const struct kernel *k, const struct btf_type *type, u64 value, char *buf,
 			size_t size)
 {
-	const struct btf_type *proto = types_prototype(&k->types, function);
 	struct call_text t = { .buf = buf, .size = size };
 
 	buf[0] = '\0';
-	if (proto && proto->type)
-		put_value(&t, k->types.btf, proto->type, value);
+	if (type && type->type)
+		put_value(&t, k->types.btf, type->type, value);
 }

@@ -171,14 +171,18 @@ struct kernel_call {
  */
 int kernel_call_shape(const struct kernel *k, const char *function, struct kernel_call *out,
 		      const char **why);
+struct btf_type;
+
+/* Returns the prototype of a function, which lives as long as @k; NULL: none is known. */
+const struct btf_type *kernel_call_type(const struct kernel *k, const char *function);
 /*
  * Writes the arguments of a call, "name=\"eth%d\", txqs=1, dev=(struct net_device *)0xff11", cut
  * where @buf ends. @texts: of each argument what it points to, or NULL.
  */
-void kernel_call_text(const struct kernel *k, const char *function, const u64 *args,
+void kernel_call_text(const struct kernel *k, const struct btf_type *type, const u64 *args,
 		      const char *const *texts, char *buf, size_t size);
 /* Writes its result, "-22", "(struct file *)0xff11" or "ERR_PTR(-2)"; "" of a void function. */
-void kernel_result_text(const struct kernel *k, const char *function, u64 value, char *buf,
+void kernel_result_text(const struct kernel *k, const struct btf_type *type, u64 value, char *buf,
 			size_t size);
 /*
  * Gives byte offset and size of STRUCT.MEMBER ("miscdevice", "name"), anonymous members and bit

@@ -21,8 +21,6 @@ _Static_assert(REQUEST_NAME_MAX == UMBRA_NAME_MAX, "and its names");
 _Static_assert(2 * REQUEST_NAME_MAX <= sizeof(((struct umbra_answer *)0)->data),
 	       "root and name fit any answer");
 
-#define SEEN_TEXT 1024 /* bytes of the arguments of a call that is seen, as text */
-
 /* One call while it is handled, on the stack of the vCPU's thread. */
 struct driver_call {
 	unsigned caller;
@@ -91,6 +89,7 @@ static void call_read_request(struct driver_call *c, const struct catalog_fn *fn
 		f->flags & UMBRA_FRAME_TOO_LONG || (r->name && strlen(r->name) >= REQUEST_NAME_MAX);
 	r->atomic = f->flags & UMBRA_FRAME_ATOMIC;
 	r->pid = f->pid;
+	r->guest_ns = f->time;
 	f->command[sizeof(f->command) - 1] = '\0';
 	r->command = f->command[0] ? f->command : NULL;
 }
@@ -163,7 +162,7 @@ static void call_decide_put(struct driver_call *c)
 /* Passes a call that is not decided: it is seen, or came before the entry was turned away. */
 static void call_decide_uncritical(const struct gate_caller *caller, struct driver_call *c)
 {
-	const char *rule = policy_traced(caller->policy, c->r.fn->name);
+	const char *rule = policy_traced(caller->policy, c->r.fn->name, NULL);
 
 	c->as_made = true;
 	c->d.verdict = VERDICT_PASS;
@@ -412,6 +411,8 @@ s64 gate_call(struct gate *g, unsigned vcpu, u64 idx, u64 id)
 		atomic_fetch_add_explicit(&g->nested, 1, memory_order_relaxed);
 	call_read_request(&c, &all[UMBRA_ID_FN(id)]);
 	c.r.vcpu = vcpu;
+	atomic_store_explicit(&g->guest_skew, (s64)(g->now(g->m) - c.frame.time),
+			      memory_order_relaxed);
 
 	pthread_rwlock_rdlock(&g->callers_lock);
 	caller = gate_caller_of(g, id);
@@ -451,65 +452,18 @@ s64 gate_result(struct gate *g, u64 ticket, u64 id, u64 ret)
 	return 0;
 }
 
-/* Puts down a call that has returned; nothing is decided about it. */
-s64 gate_seen(struct gate *g, unsigned vcpu, u64 idx, u64 id, u64 ret)
-{
-	const struct catalog_fn *fn = id <= UINT32_MAX ? gate_seen_of(g, id) : NULL;
-	const char *texts[UMBRA_ARGS], *rule;
-	struct gate_caller *caller;
-	char call[SEEN_TEXT], result[100];
-	struct driver_call c;
-
-	if (idx >= UMBRA_FRAMES || !fn || UMBRA_ID_CALLER(id) >= UMBRA_CALLERS)
-		return -EINVAL;
-	atomic_fetch_add_explicit(&g->calls, 1, memory_order_relaxed);
-	call_begin(&c, id, &g->frames[idx]);
-	c.frame.flags &= ~(u32)UMBRA_FRAME_HAS_NAME;
-	call_read_request(&c, fn);
-	c.r.vcpu = vcpu;
-	if (record_has_lines(g->rec)) {
-		for (unsigned i = 0; i < UMBRA_ARGS; i++)
-			texts[i] = frame_string(&c.frame, c.frame.text[i]);
-		kernel_call_text(g->k, fn->name, c.r.args, texts, call, sizeof(call));
-		kernel_result_text(g->k, fn->name, ret, result, sizeof(result));
-		c.r.call = call;
-		c.r.result = result;
-		c.r.duration_ns = c.frame.old;
-	}
-
-	pthread_rwlock_rdlock(&g->callers_lock);
-	caller = gate_caller_of(g, id);
-	rule = caller ? policy_traced(caller->policy, fn->name) : NULL;
-	/* A policy that came meanwhile may not want to see it. */
-	if (rule) {
-		atomic_fetch_add_explicit(&caller->calls, 1, memory_order_relaxed);
-		c.d.verdict = VERDICT_PASS;
-		c.d.record = true;
-		c.d.rule = rule;
-		/* The call is over: a line that there is no room for is lost, and counted. */
-		if (!record_add(g->rec,
-				&(struct record_call){ .time_ns = g->now(g->m),
-						       .session = caller->session,
-						       .driver = caller->driver,
-						       .req = &c.r,
-						       .d = &c.d },
-				&c.line))
-			call_put_line(g, caller, id, &c);
-	}
-	pthread_rwlock_unlock(&g->callers_lock);
-	return caller ? 0 : -EINVAL;
-}
-
 s64 gate_lost(struct gate *g, u64 id, bool refused)
 {
 	const struct gate_caller *caller;
 	const struct catalog_fn *all, *fn;
+	const struct seen_fn *seen;
 	char text[256];
 	size_t n;
 
 	all = catalog_all(&n);
 	id = (u32)id;
-	fn = UMBRA_ID_FN(id) < n ? &all[UMBRA_ID_FN(id)] : gate_seen_of(g, id);
+	seen = gate_seen_of(g, id);
+	fn = UMBRA_ID_FN(id) < n ? &all[UMBRA_ID_FN(id)] : seen ? &seen->row : NULL;
 	atomic_fetch_add_explicit(&g->lost, 1, memory_order_relaxed);
 	pthread_rwlock_rdlock(&g->callers_lock);
 	caller = gate_caller_of(g, id);

@@ -21,10 +21,11 @@ void gate_callers_init(struct gate *g)
 	pthread_mutex_init(&g->outside_lock, NULL);
 }
 
-static void caller_free(struct gate_caller *c)
+static void caller_free(struct gate *g, struct gate_caller *c)
 {
 	if (!c)
 		return;
+	gate_sights_free(g, c);
 	free(c->session);
 	free(c->driver);
 	gate_exports_free(c);
@@ -36,7 +37,7 @@ void gate_callers_forget(struct gate *g)
 {
 	pthread_rwlock_wrlock(&g->callers_lock);
 	for (unsigned i = 0; i < UMBRA_CALLERS; i++) {
-		caller_free(g->callers[i]);
+		caller_free(g, g->callers[i]);
 		free(g->left_by[i]);
 		g->callers[i] = NULL;
 		g->left_by[i] = NULL;
@@ -93,7 +94,7 @@ int gate_caller_add(struct gate *g, const struct policy_session *s, const char *
 	c->session = strdup(session);
 	c->driver = strdup(driver);
 	if (!c->session || !c->driver) {
-		caller_free(c);
+		caller_free(g, c);
 		return -ENOMEM;
 	}
 	pthread_rwlock_wrlock(&g->callers_lock);
@@ -104,7 +105,7 @@ int gate_caller_add(struct gate *g, const struct policy_session *s, const char *
 	pthread_rwlock_unlock(&g->callers_lock);
 	if (i)
 		return (int)i;
-	caller_free(c);
+	caller_free(g, c);
 	return -ENOSPC;
 }
 
@@ -114,6 +115,7 @@ void gate_caller_remove(struct gate *g, unsigned caller)
 
 	if (!caller || caller >= UMBRA_CALLERS)
 		return;
+	gate_drain(g); /* its number may become another's */
 	pthread_rwlock_wrlock(&g->callers_lock);
 	ledger_drop(g->ledger, caller);
 	c = g->callers[caller];
@@ -125,7 +127,8 @@ void gate_caller_remove(struct gate *g, unsigned caller)
 		c->session = NULL;
 	}
 	pthread_rwlock_unlock(&g->callers_lock);
-	caller_free(c);
+	caller_free(g, c);
+	gate_drain_arm(g);
 }
 
 void gate_caller_set_policy(struct gate *g, unsigned caller, const struct policy_session *s)

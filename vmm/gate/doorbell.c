@@ -67,22 +67,30 @@ static bool from_gate(struct vcpu *v, u64 gate_va, const char **why)
 	return false;
 }
 
-/* Finishes the gate page: from now on gates lead to the shim's @enter (G3). */
-static s64 take_hello(struct gate *g, u64 gate, u64 enter)
+/*
+ * Finishes the gate page: from now on gates lead to the shim's functions, whose addresses are in
+ * rdx, rcx and r8 (G3).
+ */
+static s64 take_hello(struct gate *g, const struct kvm_regs *regs)
 {
-	s64 rel = (s64)(enter - (gate + (u64)(umbra_gate_patch - umbra_gate_blob) + 4));
-	s32 rel32 = (s32)rel;
+	const char *const patches[] = { umbra_gate_patch, umbra_gate_see_patch,
+					umbra_gate_few_patch };
+	const u64 gate = regs->rsi, to[] = { regs->rdx, regs->rcx, regs->r8 };
+	s64 rel[ARRAY_SIZE(patches)];
 	bool first;
 	u64 one = 1;
 
-	if (gate & 0xfff || rel != rel32)
-		return -ERANGE;
+	for (size_t i = 0; i < ARRAY_SIZE(patches); i++) {
+		rel[i] = (s64)(to[i] - (gate + (u64)(patches[i] - umbra_gate_blob) + 4));
+		if (gate & 0xfff || rel[i] != (s32)rel[i])
+			return -ERANGE;
+	}
 	pthread_mutex_lock(&g->done_lock);
 	first = !gate_alive(g);
-	if (first) {
-		store_u32(g->page + (umbra_gate_patch - umbra_gate_blob), (u32)rel32);
+	for (size_t i = 0; first && i < ARRAY_SIZE(patches); i++)
+		store_u32(g->page + (patches[i] - umbra_gate_blob), (u32)(s32)rel[i]);
+	if (first)
 		atomic_store(&g->gate_va, gate);
-	}
 	pthread_mutex_unlock(&g->done_lock);
 	if (!first)
 		return -EEXIST;
@@ -94,7 +102,7 @@ static s64 doorbell_dispatch(struct gate *g, unsigned vcpu, const struct kvm_reg
 {
 	switch (regs->rdi) {
 	case UMBRA_OP_HELLO:
-		return take_hello(g, regs->rsi, regs->rdx);
+		return take_hello(g, regs);
 	case UMBRA_OP_CALL:
 	case UMBRA_OP_POLL:
 		/* OP_POLL's cookie is not used: the call is decided anew. */
@@ -109,6 +117,8 @@ static s64 doorbell_dispatch(struct gate *g, unsigned vcpu, const struct kvm_reg
 		return gate_mailbox_gone(g);
 	case UMBRA_OP_SEEN:
 		return gate_seen(g, vcpu, regs->rsi, regs->rdx, regs->rcx);
+	case UMBRA_OP_DRAIN:
+		return gate_drain_ring(g, regs->rsi);
 	case UMBRA_OP_LOST:
 		return gate_lost(g, regs->rsi, regs->rdx);
 	default:

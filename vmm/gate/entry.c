@@ -2,7 +2,7 @@
 /*
  * Writes entries: where a driver's calls of the kernel's functions arrive.
  *
- * An own entry is changed while vCPUs run it. The word that is swapped, a jump's displacement, is
+ * An own entry is changed while vCPUs run it. A word that is swapped, a jump's displacement, is
  * aligned and so within one cache line, and a processor that fetches the instruction has the whole
  * old word or the whole new one: no other byte of it ever changes. The kernel's own text_poke() is
  * more careful, because it changes whole instructions.
@@ -16,53 +16,74 @@
 #include "guest-shim/gate_blob.h"
 #include "vmm/gate/gate_int.h"
 
-#define GATE_AT	   8 /* of the gate entry in an own entry: behind the jump */
-#define GATE_BYTES 11
+#define GATE_AT	   8 /* of the second half, behind the jump */
+#define GATE_BYTES 12
+#define GATE_JUMP  7 /* of the jump in the second half */
 
-/* Writes `mov $id, %r11d; jmp umbra_gate_common`. */
-static int put_gate(struct gate *g, u8 *to, u64 va, unsigned caller, u32 fn)
+static u64 gate_address(const struct gate *g, const char *place)
 {
-	u64 gate = atomic_load(&g->gate_va);
+	return atomic_load(&g->gate_va) + (u64)(place - umbra_gate_blob);
+}
 
-	if (!gate)
-		return -ERANGE;
+/* Writes `mov $id, %r11d`. */
+static void put_id(u8 *to, unsigned caller, u32 fn)
+{
 	to[0] = 0x41;
 	to[1] = 0xbb;
 	store_u32(to + 2, UMBRA_ID(caller, fn));
-	return x86_jump(to + 6, va + 6, gate + (u64)(umbra_gate_common - umbra_gate_blob))
-		       ? 0
-		       : -ERANGE;
 }
 
 int gate_entry(struct gate *g, u8 *entry, u64 va, unsigned caller, const struct catalog_fn *fn)
 {
 	memset(entry, 0xcc, UMBRA_GATE_ENTRY);
-	return put_gate(g, entry, va, caller, catalog_index(fn));
+	put_id(entry, caller, catalog_index(fn));
+	return gate_alive(g) &&
+			       x86_jump(entry + 6, va + 6, gate_address(g, umbra_gate_common))
+		       ? 0
+		       : -ERANGE;
 }
 
-int gate_own_entry(struct gate *g, const struct own_entry *en, unsigned caller, bool to_gate)
+int gate_own_entry(struct gate *g, const struct own_entry *en, unsigned caller)
 {
-	int ret = 0;
+	u8 *gate = en->at + GATE_AT;
 
 	_Static_assert(GATE_AT + GATE_BYTES <= UMBRA_OWN_ENTRY, "both halves fit");
-	_Static_assert((UMBRA_OWN_ENTRY_AT + 1) % 4 == 0 && UMBRA_OWN_ENTRY % 4 == 0,
-		       "the displacement is aligned");
+	_Static_assert((UMBRA_OWN_ENTRY_AT + 1) % 4 == 0 && UMBRA_OWN_ENTRY % 4 == 0 &&
+			       (GATE_AT + GATE_JUMP + 1) % 4 == 0,
+		       "the displacements are aligned");
 	memset(en->at, 0xcc, UMBRA_OWN_ENTRY);
 	if (!x86_jump(en->at + UMBRA_OWN_ENTRY_AT, en->va + UMBRA_OWN_ENTRY_AT, en->real))
 		return -ERANGE;
-	if (en->fn != GATE_NO_FN)
-		ret = put_gate(g, en->at + GATE_AT, en->va + GATE_AT, caller, en->fn);
-	if (!ret)
-		gate_own_entry_turn(en, to_gate);
-	return ret;
+	if (en->fn == GATE_NO_FN)
+		return 0;
+	gate[0] = 0x3e; /* a prefix that means nothing here, for the place of what follows */
+	put_id(gate + 1, caller, en->fn);
+	return gate_alive(g) && x86_jump(gate + GATE_JUMP, en->va + GATE_AT + GATE_JUMP,
+					 gate_address(g, umbra_gate_common))
+		       ? 0
+		       : -ERANGE;
 }
 
-void gate_own_entry_turn(const struct own_entry *en, bool to_gate)
+static void turn_jump(u8 *at, u64 va, u64 to)
 {
-	const u64 end = en->va + UMBRA_OWN_ENTRY_AT + X86_JUMP;
-	u32 *word = (u32 *)(void *)(en->at + UMBRA_OWN_ENTRY_AT + 1);
+	u32 *word = (u32 *)(void *)(at + 1);
 
-	assert(!to_gate || en->fn != GATE_NO_FN);
-	_Static_assert(UMBRA_OWN_ENTRY_AT + X86_JUMP == GATE_AT, "a jump by 0 leads to the gate");
-	__atomic_store_n(word, to_gate ? 0 : (u32)(en->real - end), __ATOMIC_RELEASE);
+	__atomic_store_n(word, (u32)(to - va - X86_JUMP), __ATOMIC_RELEASE);
+}
+
+void gate_own_entry_turn(struct gate *g, const struct own_entry *en, enum entry_way way)
+{
+	const bool few = en->fn != GATE_NO_FN && g->info->fns[en->fn].nargs <= 3 &&
+			 !g->info->fns[en->fn].texts;
+	const char *to = way == ENTRY_EXIT ? umbra_gate_common
+			 : few		   ? umbra_gate_few
+					   : umbra_gate_see;
+
+	assert(way == ENTRY_KERNEL || en->fn != GATE_NO_FN);
+	/* All lie within a page that is in reach. The second half is as it is to be when it runs. */
+	if (way != ENTRY_KERNEL)
+		turn_jump(en->at + GATE_AT + GATE_JUMP, en->va + GATE_AT + GATE_JUMP,
+			  gate_address(g, to));
+	turn_jump(en->at + UMBRA_OWN_ENTRY_AT, en->va + UMBRA_OWN_ENTRY_AT,
+		  way == ENTRY_KERNEL ? en->real : en->va + GATE_AT);
 }

@@ -17,6 +17,7 @@
 _Static_assert(UMBRA_GPA == LAYOUT_UMBRA && UMBRA_GPA_END == LAYOUT_UMBRA_END, "one layout");
 _Static_assert(UMBRA_PORT == LAYOUT_PORT_DOORBELL, "one port");
 
+_Static_assert(UMBRA_SEEN_CPUS >= LAYOUT_MAX_CPUS, "a ring for every CPU");
 _Static_assert(UMBRA_FRAMES >= UMBRA_CONTEXTS * LAYOUT_MAX_CPUS,
 	       "a frame for every context of every CPU (G5)");
 
@@ -32,6 +33,7 @@ static int gate_add_slots(struct gate *g, struct err *e)
 	} slots[] = {
 		{ UMBRA_INFO_GPA, UMBRA_INFO_SIZE, false, (void **)&g->info },
 		{ UMBRA_GATE_GPA, UMBRA_GATE_SIZE, false, (void **)&g->page },
+		{ UMBRA_SEEN_GPA, UMBRA_SEEN_SIZE, true, (void **)&g->seen_area },
 		{ UMBRA_FRAME_GPA, UMBRA_FRAMES_SIZE, true, (void **)&g->frames },
 		{ UMBRA_ANSWER_GPA, UMBRA_FRAMES_SIZE, false, (void **)&g->answers },
 		{ UMBRA_ARENA_GPA, UMBRA_ARENA_SIZE, false, (void **)&g->arena },
@@ -75,6 +77,7 @@ int gate_create(struct gate **out, struct machine *m, struct kernel *k, u64 kasl
 	g->event = -1;
 	g->tail = &g->head;
 	gate_callers_init(g);
+	gate_rings_init(g);
 	pthread_mutex_init(&g->done_lock, NULL);
 	g->page_used = calloc(PAGES, 1);
 	if (!g->page_used || gate_seen_init(g)) {
@@ -116,7 +119,10 @@ void gate_destroy(struct gate *g)
 		loop_del(g->loop, g->event);
 	if (g->event >= 0)
 		close(g->event);
+	if (g->drain_timer >= 0)
+		loop_timer_del(g->loop, g->drain_timer);
 	gate_callers_destroy(g);
+	gate_rings_destroy(g);
 	gate_mailbox_free_all(g);
 	gate_seen_forget(g);
 	ledger_destroy(g->ledger);
@@ -136,11 +142,14 @@ int gate_reset(struct gate *g, struct err *e)
 {
 	static const u64 slots[] = { UMBRA_INFO_GPA,   UMBRA_GATE_GPA,	UMBRA_FRAME_GPA,
 				     UMBRA_ANSWER_GPA, UMBRA_ARENA_GPA, UMBRA_MAILBOX_GPA,
-				     UMBRA_PAGES_GPA };
+				     UMBRA_PAGES_GPA,  UMBRA_SEEN_GPA };
 	int ret = 0;
 
+	gate_drain(g);
 	gate_forget_commands(g);
 	gate_callers_forget(g);
+	gate_rings_forget(g);
+	gate_drain_arm(g);
 	gate_seen_forget(g);
 	/* Before what it has lent is cleared. */
 	ledger_destroy(g->ledger);

@@ -8,7 +8,7 @@
  *
  * Invariants, which the code names by their numbers:
  *
- *  (G1)  The guest writes frames, and nothing else of the region. Info, gate, answers, arena,
+ *  (G1)  The guest writes frames and rings, and nothing else of the region. Info, gate, answers, arena,
  *        mailbox and session pages are read-only slots; a store there is blocked and recorded
  *        (blocked_write).
  *  (G2)  A doorbell counts only from CPL 0, from the gate's own OUT, while that address
@@ -16,8 +16,8 @@
  *        recorded.
  *  (G3)  The hello is taken once, before any gate entry exists; from then on the gate page and
  *        its address stay as they are.
- *  (G4)  A frame is copied once, and only the copy is looked at: a change by the guest meanwhile
- *        does not matter (call_begin).
+ *  (G4)  A frame, and a slot of a ring, is copied once, and only the copy is looked at: a change
+ *        by the guest meanwhile does not matter (call_begin, gate_seen, slot_copy).
  *  (G5)  A CPU holds at most UMBRA_CONTEXTS frames, each only from marshalling until its answer
  *        is copied, so that no caller can leave another without one.
  *  (G6)  Nothing new is done that is not recorded: a call's line is in the record's queue before
@@ -186,15 +186,50 @@ struct own_entry {
 };
 
 /*
- * Writes one that leads to the function or, with @to_gate, to the gate. -ERANGE: one of the two is
- * out of a branch's reach. Only after the hello, and before the guest maps it.
+ * Writes one that leads to the function. -ERANGE: this or the gate is out of a branch's reach. Only
+ * after the hello, and before the guest maps it.
  */
-int gate_own_entry(struct gate *g, const struct own_entry *en, unsigned caller, bool to_gate);
+int gate_own_entry(struct gate *g, const struct own_entry *en, unsigned caller);
+
+/* Where calls by an entry of a driver's own go. */
+enum entry_way {
+	ENTRY_KERNEL, /* to the function */
+	ENTRY_EXIT,   /* to the gate, and each out of the guest */
+	ENTRY_RING,   /* to the gate and into the CPU's ring; of a function that is only seen */
+};
+
 /*
  * Turns one that was written, while the guest may be calling it: who calls from now on arrives
  * there.
  */
-void gate_own_entry_turn(const struct own_entry *en, bool to_gate);
+void gate_own_entry_turn(struct gate *g, const struct own_entry *en, enum entry_way way);
+
+/* What is known of one entry, and how the caller's calls by it are to be seen. */
+struct gate_sight {
+	struct own_entry en; /* that has a number */
+	bool critical;	     /* calls are decided: each by an exit, seen or not */
+	bool stays;	     /* it does not leave the gate once it leads there */
+	bool each;	     /* each by an exit, whose line is the host's own word */
+	/* the policy's line by which they are recorded, borrowed as the policy is; NULL: none */
+	const char *rule;
+};
+
+/*
+ * Sets what is to be seen of @caller, and turns its entries. The list is copied; n == 0: nothing
+ * any more, and no entry is turned: the pages are about to go, and calls that are in the rings go
+ * into the record first. -ENOMEM. On the loop's thread.
+ */
+int gate_caller_see(struct gate *g, unsigned caller, const struct gate_sight *list, size_t n);
+/*
+ * Changes one of that list, whose function @s names, and turns its entry while the guest may be
+ * calling by it: who calls from now on arrives where it is to.
+ */
+void gate_caller_see_anew(struct gate *g, unsigned caller, const struct gate_sight *s);
+/*
+ * Puts the calls that are in the guest's rings into the record, now: @g NULL is allowed. The gate
+ * does so by itself now and then, as long as something is seen. On the loop's thread.
+ */
+void gate_drain(struct gate *g);
 
 /* --- commands to the guest --------------------------------------------------------------- */
 

@@ -10,6 +10,7 @@
 #include "vmm/boot/firmware.h"
 #include "vmm/boot/panic_watch.h"
 #include "vmm/boot/symbolize.h"
+#include "vmm/gate/gate.h"
 #include "vmm/guest/guest_boot.h"
 #include "vmm/guest/guest_dump.h"
 #include "vmm/guest/guest_int.h"
@@ -191,6 +192,7 @@ int guest_end(struct guest *g, struct err *e)
 		firmware_await_log(g->firmware);
 	if (g->sessions)
 		sessions_await_files(g->sessions);
+	gate_drain(g->gate);
 	if (g->record)
 		guest_record_await(g->record);
 	if (g->dump && g->monitor)

@@ -63,10 +63,16 @@ static bool is_critical(const struct driver *d, const struct driver_entry *de)
 	return de->fn && policy_critical(d->session->policy, de->symbol);
 }
 
+/* Returns the policy's line by which calls of the function are seen, NULL: they are not. */
+static const char *traced_by(const struct driver *d, const struct driver_entry *de, bool *each)
+{
+	return de->gate_fn == GATE_NO_FN ? NULL
+					 : policy_traced(d->session->policy, de->symbol, each);
+}
+
 static bool leads_to_gate(const struct driver *d, const struct driver_entry *de)
 {
-	return is_critical(d, de) ||
-	       (de->gate_fn != GATE_NO_FN && policy_traced(d->session->policy, de->symbol));
+	return is_critical(d, de) || traced_by(d, de, NULL);
 }
 
 /*
@@ -130,20 +136,55 @@ static int own_pages_alloc(struct sessions *s, struct driver *d, struct err *e)
 	return 0;
 }
 
-int own_pages_fill(struct sessions *s, struct driver *d, struct err *e)
+/* Says how calls by the @i-th entry are to be seen by the session's policy. */
+static struct gate_sight sight_of_entry(const struct sessions *s, const struct driver *d, size_t i)
 {
-	int ret = own_pages_alloc(s, d, e);
+	const struct driver_entry *de = &d->entries[i];
+	bool each = false;
+	const char *rule = traced_by(d, de, &each);
+
+	/*
+	 * What undoes stays at the gate: the ledger has what was registered there, and lent it a
+	 * name perhaps.
+	 */
+	return (struct gate_sight){ .en = own_entry(s, d, i),
+				    .critical = is_critical(d, de),
+				    .stays = de->fn && de->fn->undoes,
+				    .each = each,
+				    .rule = rule };
+}
+
+/* Writes the entries, each by the session's policy. */
+static int own_pages_write(struct sessions *s, struct driver *d, struct err *e)
+{
+	struct gate_sight *list = calloc(d->n_entries + 1, sizeof(*list));
+	size_t n = 0;
+	int ret = list ? 0 : -ENOMEM;
 
 	for (size_t i = 0; i < d->n_entries && !ret; i++) {
 		struct own_entry en;
 
 		d->entries[i].gate_fn = gate_number(s, &d->entries[i]);
 		en = own_entry(s, d, i);
-		ret = gate_own_entry(s->gate, &en, d->caller, leads_to_gate(d, &d->entries[i]));
+		ret = gate_own_entry(s->gate, &en, d->caller);
 		if (ret)
 			err_set(e, ret, "%s: the entry of %s is out of reach", d->path,
 				d->entries[i].symbol);
+		else if (en.fn != GATE_NO_FN)
+			list[n++] = sight_of_entry(s, d, i);
 	}
+	if (!ret)
+		ret = gate_caller_see(s->gate, d->caller, list, n);
+	free(list);
+	return ret == -ENOMEM ? err_set(e, ret, "%s: out of memory", d->path) : ret;
+}
+
+int own_pages_fill(struct sessions *s, struct driver *d, struct err *e)
+{
+	int ret = own_pages_alloc(s, d, e);
+
+	if (!ret)
+		ret = own_pages_write(s, d, e);
 	if (ret)
 		own_pages_free(s, d, true); /* nothing of it was mapped yet */
 	return ret;
@@ -153,6 +194,7 @@ void own_pages_free(struct sessions *s, struct driver *d, bool unmapped)
 {
 	struct own_pages *own = &d->own;
 
+	gate_caller_see(s->gate, d->caller, NULL, 0);
 	for (unsigned i = 0; i < own->n && unmapped; i++)
 		gate_page_free(s->gate, own->maps[i].gpa);
 	free(own->maps);
@@ -162,16 +204,12 @@ void own_pages_free(struct sessions *s, struct driver *d, bool unmapped)
 
 void own_pages_turn(struct sessions *s, struct driver *d)
 {
+	/* By the lines of the policy that was. */
+	gate_drain(s->gate);
 	for (size_t i = 0; d->own.n && i < d->n_entries; i++) {
-		const struct driver_entry *de = &d->entries[i];
-		const struct own_entry en = own_entry(s, d, i);
-		const bool to_gate = leads_to_gate(d, de);
+		const struct gate_sight sight = sight_of_entry(s, d, i);
 
-		/*
-		 * What undoes stays at the gate: the ledger has what was registered there, and lent
-		 * it a name perhaps.
-		 */
-		if (to_gate || !de->fn || !de->fn->undoes)
-			gate_own_entry_turn(&en, to_gate);
+		if (sight.en.fn != GATE_NO_FN)
+			gate_caller_see_anew(s->gate, d->caller, &sight);
 	}
 }

@@ -534,7 +534,7 @@ static void expect_call(const struct kernel *k, const char *function, const u64 
 	const char *texts[KERNEL_CALL_ARGS] = { NULL, text1 };
 	char buf[300];
 
-	kernel_call_text(k, function, args, texts, buf, sizeof(buf));
+	kernel_call_text(k, kernel_call_type(k, function), args, texts, buf, sizeof(buf));
 	assert_string_equal(buf, expected);
 }
 
@@ -543,7 +543,7 @@ static void expect_result(const struct kernel *k, const char *function, u64 valu
 {
 	char buf[100];
 
-	kernel_result_text(k, function, value, buf, sizeof(buf));
+	kernel_result_text(k, kernel_call_type(k, function), value, buf, sizeof(buf));
 	assert_string_equal(buf, expected);
 }
 
@@ -565,7 +565,8 @@ static void test_calls_as_text(void **state)
 		expect_call(k, "filp_open", file, NULL, "filename=NULL, flags=-100, mode=0644");
 		expect_call(k, "free_netdev", netdev + 1, NULL, "dev=(struct net_device *)0x1000");
 		expect_call(k, "no_such_function", netdev, NULL, "");
-		kernel_call_text(k, "filp_open", file, none, few, sizeof(few));
+		kernel_call_text(k, kernel_call_type(k, "filp_open"), file, none, few,
+				 sizeof(few));
 		assert_string_equal(few, "filename=");
 		expect_result(k, "filp_open", (u64)-2, "ERR_PTR(-2)");
 		expect_result(k, "filp_open", 0x1000, "(struct file *)0x1000");
