@@ -229,11 +229,13 @@ int record_add_entry(struct record *r, const struct record_entry *entry, struct 
 	return keep ? -ENOMEM : 0;
 }
 
-int record_add(struct record *r, const struct record_call *call, struct record_line *line)
+#define USED_MAX (2 * REQUEST_NAME_MAX + 24)
+
+/* Describes the call; @used is where a text is put that is made for it. */
+static struct record_entry entry_of_call(const struct record_call *call, char used[USED_MAX])
 {
 	const struct policy_request *req = call->req;
 	const struct decision *d = call->d;
-	char used[2 * REQUEST_NAME_MAX + 24];
 	struct record_entry e = {
 		.time_ns = call->time_ns,
 		.session = call->session,
@@ -248,28 +250,70 @@ int record_add(struct record *r, const struct record_call *call, struct record_l
 		.n_args = req->fn->args < REQUEST_ARGS ? req->fn->args : REQUEST_ARGS,
 	};
 
-	if (!d->record) {
-		pthread_mutex_lock(&r->lock);
-		r->by_policy++;
-		pthread_mutex_unlock(&r->lock);
-		return 0;
-	}
 	if (d->verdict == VERDICT_DENY) {
 		e.error = strerrorname_np(d->error);
 	} else if (d->verdict == VERDICT_EMULATE) {
-		snprintf(used, sizeof(used), "= %lld", (long long)d->value);
+		snprintf(used, USED_MAX, "= %lld", (long long)d->value);
 		e.used = used;
 	} else if (d->verdict == VERDICT_REWRITE && d->resolve & DECISION_IN_ROOT) {
 		bool self = !strcmp(d->name, ".");
 
-		snprintf(used, sizeof(used), "%s%s%s", d->root,
+		snprintf(used, USED_MAX, "%s%s%s", d->root,
 			 self || d->root[strspn(d->root, "/")] == '\0' ? "" : "/",
 			 self ? "" : d->name);
 		e.used = used;
 	} else if (req->name && d->verdict != VERDICT_PENDING) {
 		e.used = d->name;
 	}
-	line->keep = call->first || d->verdict == VERDICT_DENY;
-	line->may_wait = !req->atomic;
+	return e;
+}
+
+int record_add(struct record *r, const struct record_call *call, struct record_line *line)
+{
+	char used[USED_MAX];
+	struct record_entry e;
+
+	if (!call->d->record) {
+		pthread_mutex_lock(&r->lock);
+		r->by_policy++;
+		pthread_mutex_unlock(&r->lock);
+		return 0;
+	}
+	e = entry_of_call(call, used);
+	line->keep = call->first || call->d->verdict == VERDICT_DENY;
+	line->may_wait = !call->req->atomic;
 	return record_add_entry(r, &e, line);
+}
+
+static void line_end(struct record_line *line)
+{
+	line_add(line, "\n", 1);
+	if (line->failed)
+		line_free(line);
+}
+
+void record_call_json(struct record_line *line, const struct record_call *call)
+{
+	char used[USED_MAX];
+	const struct record_entry e = entry_of_call(call, used);
+
+	record_json(line, &e, 0, 0);
+	line_end(line);
+}
+
+void record_loss_json(struct record_line *line, u64 time_ns, const char *session, u64 lost)
+{
+	char text[100];
+	const struct record_entry e = { .time_ns = time_ns,
+					.session = session,
+					.function = "lines lost",
+					.asked = text,
+					.event = true,
+					.lost = lost };
+
+	snprintf(text, sizeof(text),
+		 "%llu lines of this session are not here: there was no room for them",
+		 (unsigned long long)lost);
+	record_json(line, &e, 0, 0);
+	line_end(line);
 }

@@ -164,6 +164,10 @@ int record_add(struct record *r, const struct record_call *call, struct record_l
  * kept, and is lost; the caller then refuses the request rather than lose it silently.
  */
 int record_write(struct record *r, struct record_line *line);
+/* Makes the line that record_add() would, in whatever file, and counts nothing. */
+void record_call_json(struct record_line *line, const struct record_call *call);
+/* Makes a line that tells of @lost lines of a session. */
+void record_loss_json(struct record_line *line, u64 time_ns, const char *session, u64 lost);
 /* Counts @n lines of a session as lost, for which its guest had no room. */
 void record_lose(struct record *r, u64 time_ns, const char *session, u64 n);
 /*

@@ -32,7 +32,6 @@ struct record_entry {
  * once, at the end.
  */
 void line_add(struct record_line *t, const char *s, size_t len);
-void line_free(struct record_line *t);
 
 /* Writes the entry as one line of JSON without a newline; @count not 0: as a row of the summary. */
 void record_json(struct record_line *t, const struct record_entry *e, u64 count, u64 last_ns);

@@ -285,3 +285,16 @@ void kernel_result_text(const struct kernel *k, const struct btf_type *type, u64
 	if (type && type->type)
 		put_value(&t, k->types.btf, type->type, value);
 }
+
+bool kernel_call_failed(const struct kernel *k, const struct btf_type *type, u64 value)
+{
+	const struct btf_type *t = type && type->type ? plain_type(k->types.btf, type->type) : NULL;
+
+	if (t && btf_is_ptr(t))
+		return value >= (u64)-4095;
+	if (!t || !btf_is_int(t) || !(btf_int_encoding(t) & BTF_INT_SIGNED))
+		return false;
+	if (t->size == 4)
+		return (u32)value >= (u32)-4095;
+	return t->size == 8 && value >= (u64)-4095;
+}

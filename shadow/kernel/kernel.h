@@ -181,6 +181,8 @@ const struct btf_type *kernel_call_type(const struct kernel *k, const char *func
  */
 void kernel_call_text(const struct kernel *k, const struct btf_type *type, const u64 *args,
 		      const char *const *texts, char *buf, size_t size);
+/* Returns true if it has failed, as far as the type of its result tells: -errno or ERR_PTR(). */
+bool kernel_call_failed(const struct kernel *k, const struct btf_type *type, u64 value);
 /* Writes its result, "-22", "(struct file *)0xff11" or "ERR_PTR(-2)"; "" of a void function. */
 void kernel_result_text(const struct kernel *k, const struct btf_type *type, u64 value, char *buf,
 			size_t size);

@@ -32,6 +32,7 @@ struct driver_call {
 	bool undoes;		 /* entry was registered before, and its name stays in place */
 	bool known;		 /* SPACE_EXPORT: a get may have led where the name leads */
 	bool first;		 /* no call of the function by this driver is in the record */
+	char site[SITE_TEXT];	 /* where in the driver it comes from */
 	bool as_made;		 /* nobody decides: the driver's own name, and nothing kept of it */
 	struct record_line line; /* until call_put_line() */
 };
@@ -298,9 +299,14 @@ static bool call_is_first(struct gate_caller *caller, const struct catalog_fn *f
 	       !(atomic_fetch_or(&caller->recorded[i / 64], bit) & bit);
 }
 
-/* Enters the call into the record; its line is to be put there by call_put_line(). */
+/*
+ * Enters the call into the record; its line is to be put there by call_put_line(). Those who follow
+ * hear of it.
+ */
 static void call_record(struct gate *g, struct gate_caller *caller, struct driver_call *c)
 {
+	const struct sight *sight =
+		g->traces ? gate_sight_of(caller, (u32)catalog_index(c->r.fn)) : NULL;
 	struct record_call what = {
 		.time_ns = g->now(g->m),
 		.session = caller->session,
@@ -309,6 +315,8 @@ static void call_record(struct gate *g, struct gate_caller *caller, struct drive
 		.d = &c->d,
 	};
 
+	if (sight && sight->traces)
+		gate_trace_call(g, sight->traces, &what, c->d.verdict == VERDICT_DENY);
 	if (!c->d.record)
 		return;
 	c->first = call_is_first(caller, c->r.fn);
@@ -418,6 +426,8 @@ s64 gate_call(struct gate *g, unsigned vcpu, u64 idx, u64 id)
 	caller = gate_caller_of(g, id);
 	if (caller) {
 		c.r.by_user = name_is_a_users(g, &c);
+		if (record_has_lines(g->rec) || g->traces)
+			c.r.site = gate_site_text(g, caller, c.frame.site, c.site, sizeof(c.site));
 		atomic_fetch_add_explicit(&caller->calls, 1, memory_order_relaxed);
 		call_decide(g, caller, &c);
 		call_let_through(g, caller, &c);

@@ -26,6 +26,7 @@ static void caller_free(struct gate *g, struct gate_caller *c)
 	if (!c)
 		return;
 	gate_sights_free(g, c);
+	gate_text_free(c->text);
 	free(c->session);
 	free(c->driver);
 	gate_exports_free(c);
@@ -50,13 +51,6 @@ void gate_callers_destroy(struct gate *g)
 	gate_callers_forget(g);
 	pthread_rwlock_destroy(&g->callers_lock);
 	pthread_mutex_destroy(&g->outside_lock);
-}
-
-struct gate_caller *gate_caller_of(struct gate *g, u64 id)
-{
-	u64 number = UMBRA_ID_CALLER(id);
-
-	return number < UMBRA_CALLERS ? g->callers[number] : NULL;
 }
 
 /*

@@ -119,6 +119,7 @@ void gate_destroy(struct gate *g)
 		loop_del(g->loop, g->event);
 	if (g->event >= 0)
 		close(g->event);
+	gate_traces_end(g);
 	if (g->drain_timer >= 0)
 		loop_timer_del(g->loop, g->drain_timer);
 	gate_callers_destroy(g);
@@ -145,6 +146,7 @@ int gate_reset(struct gate *g, struct err *e)
 				     UMBRA_PAGES_GPA,  UMBRA_SEEN_GPA };
 	int ret = 0;
 
+	gate_traces_end(g);
 	gate_drain(g);
 	gate_forget_commands(g);
 	gate_callers_forget(g);
@@ -164,6 +166,7 @@ int gate_reset(struct gate *g, struct err *e)
 	atomic_store(&g->gate_va, 0); /* (G3): another hello may come */
 	g->exports_live = 0;
 	g->hello = NULL;
+	g->sections = NULL;
 	g->hello_told = g->full = g->gone_seen = g->taken = g->gone = false;
 	g->seq = 0;
 	g->k = NULL;

@@ -168,6 +168,32 @@ int gate_fits(const struct kernel *k, const struct catalog_fn *fn, struct err *e
  */
 int gate_entry(struct gate *g, u8 *entry, u64 va, unsigned caller, const struct catalog_fn *fn);
 
+/* A function of a driver's own. */
+struct gate_function {
+	const char *name, *section;
+	u64 section_size, value; /* value: in the section */
+};
+
+/*
+ * Notes the driver's functions, once, by which the record says where its calls come from: each
+ * section's behind each other, in ascending order; copied. @module: its name in the guest. -ENOMEM.
+ */
+int gate_caller_text(struct gate *g, unsigned caller, const char *module,
+		     const struct gate_function *list, size_t n);
+
+/* Where the guest's loader has put a section of a module. */
+struct gate_section {
+	char name[64];
+	u64 addr;
+};
+
+#define GATE_SECTIONS_MAX 128
+/* Lists them; on any thread. Returns how many; 0: it is not known. */
+typedef size_t gate_sections_fn(void *arg, const char *module,
+				struct gate_section out[GATE_SECTIONS_MAX]);
+/* Before the guest runs. */
+void gate_set_sections_hook(struct gate *g, gate_sections_fn *fn, void *arg);
+
 #define GATE_NO_FN UINT32_MAX
 
 /*
@@ -225,6 +251,8 @@ int gate_caller_see(struct gate *g, unsigned caller, const struct gate_sight *li
  * calling by it: who calls from now on arrives where it is to.
  */
 void gate_caller_see_anew(struct gate *g, unsigned caller, const struct gate_sight *s);
+/* Returns how many of its functions clients follow at present (trace.h). */
+size_t gate_caller_followed(struct gate *g, unsigned caller);
 /*
  * Puts the calls that are in the guest's rings into the record, now: @g NULL is allowed. The gate
  * does so by itself now and then, as long as something is seen. On the loop's thread.

@@ -20,6 +20,8 @@
 
 struct outside_name;
 struct btf_type;
+struct gate_trace;
+struct caller_text;
 
 struct gate_caller {
 	u64 serial; /* no other caller of this gate has it, before or after */
@@ -36,7 +38,8 @@ struct gate_caller {
 	size_t n_exports;
 	u64 exports_live; /* 0: not live; else a number that grows from driver to driver */
 	struct outside_name *outside; /* outside_lock */
-	/* see_calls.c: what is to be seen of it, by the functions' numbers */
+	struct caller_text *text; /* site.c; NULL: not known */
+	/* sights.c: what is to be seen of it, by the functions' numbers */
 	struct sight *sights;
 	size_t n_sights;
 };
@@ -44,6 +47,7 @@ struct gate_caller {
 /* One entry of a caller. */
 struct sight {
 	struct gate_sight as;
+	u32 traces; /* a bit for each client that follows it (trace.h) */
 	atomic_bool told; /* the first call's line is there, so others may go into the ring */
 };
 
@@ -159,10 +163,17 @@ struct gate {
 	/* see_ring.c */
 	struct seen_ring rings[UMBRA_SEEN_CPUS];
 	u32 seen_lost[UMBRA_CALLERS]; /* as the guest has said; the loop's thread */
-	size_t n_sights;	      /* of all callers */
+	size_t n_sights;	      /* that are wanted, of all callers */
 	unsigned drain_at;	      /* the ring at which the timer goes on */
 	int drain_timer;	      /* runs while there are any; -1: there is no loop */
 	_Atomic s64 guest_skew;	      /* the host's time less the guest's, as it has said */
+
+	/* trace.c: clients that follow calls, under callers_lock, and those that get their rest */
+	struct gate_trace *traces, *traces_ending;
+	u32 trace_bits; /* that they have; the loop's thread */
+
+	gate_sections_fn *sections; /* or NULL */
+	void *sections_arg;
 
 	atomic_ullong calls, results, refused, blocked, lost, nested;
 };
@@ -178,7 +189,12 @@ void gate_callers_destroy(struct gate *g);
 /* Frees all callers. No vCPU runs. */
 void gate_callers_forget(struct gate *g);
 /* Returns the caller that gate id @id names; callers_lock is held. NULL: none (any more). */
-struct gate_caller *gate_caller_of(struct gate *g, u64 id);
+static inline struct gate_caller *gate_caller_of(struct gate *g, u64 id)
+{
+	u64 number = UMBRA_ID_CALLER(id);
+
+	return number < UMBRA_CALLERS ? g->callers[number] : NULL;
+}
 
 /* exports.c; callers_lock is held */
 
@@ -204,7 +220,7 @@ const struct seen_fn *gate_seen_of(const struct gate *g, u64 id);
 /* see_calls.c */
 
 /* A call that is over, copied out of a frame or a ring: all of it is the guest's word. */
-struct seen_call {
+struct told_call {
 	u64 id;
 	unsigned vcpu;
 	u64 args[UMBRA_ARGS];
@@ -216,9 +232,45 @@ struct seen_call {
 };
 
 /* Puts it into the record, if it is to be seen. -EINVAL: there is no such caller or function. */
-s64 gate_seen_put(struct gate *g, const struct seen_call *c);
+s64 gate_seen_put(struct gate *g, const struct told_call *c);
+
+/* sights.c; callers_lock is held, for writing where something changes */
+
+/* Returns what is to be seen of a function by its number. NULL: nothing. */
+struct sight *gate_sight_of(const struct gate_caller *c, u32 fn);
+/* Is it to be seen? A critical one is decided all the same. */
+static inline bool gate_sight_is_wanted(const struct sight *s)
+{
+	return s->as.rule || s->traces;
+}
+/* Turns the entry as it is to be now; for reading, too. */
+void gate_sight_turn(struct gate *g, struct sight *s);
+/* Sets all, an array of @n that is taken over, or one, and turns the entries. */
+void gate_sights_set(struct gate *g, struct gate_caller *c, struct sight *list, size_t n);
+void gate_sight_change(struct gate *g, struct gate_caller *c, const struct gate_sight *as);
+/* Sets for each entry again who follows it, and turns it. */
+void gate_sights_retrace(struct gate *g);
 /* Frees what is to be seen of @c. */
 void gate_sights_free(struct gate *g, struct gate_caller *c);
+
+#define SITE_TEXT 160
+
+/* site.c: writes where in the driver of @c @va is. NULL: its symbols are not known. */
+const char *gate_site_text(struct gate *g, struct gate_caller *c, u64 va, char *buf, size_t size);
+void gate_text_free(struct caller_text *t);
+
+/* trace_lines.c; callers_lock is held */
+
+/* Returns who follows calls of @function by @c. */
+u32 gate_traces_of(const struct gate *g, const struct gate_caller *c, const char *function);
+/* Returns true if one of @traces gets lines, not counts alone. */
+bool gate_trace_wants_lines(const struct gate *g, u32 traces);
+/* Tells @traces of a call. */
+void gate_trace_call(struct gate *g, u32 traces, const struct record_call *call, bool failed);
+/* Tells those that follow @session that its guest has lost @n calls. */
+void gate_trace_lose(struct gate *g, const char *session, u64 n);
+/* trace.c: ends all, without the lock: what their sockets take at once is sent. On the loop's thread. */
+void gate_traces_end(struct gate *g);
 
 /* see_ring.c */
 void gate_rings_init(struct gate *g);

@@ -59,14 +59,14 @@ void gate_rings_forget(struct gate *g)
 	g->guest_skew = 0;
 }
 
-union slot {
+union seen_slot {
 	struct umbra_seen call;
 	struct umbra_seen_text text;
 	struct umbra_seen_clock clock;
 };
 
 /* Copies the slot at position @tail, if it is whole. */
-static bool slot_copy(const struct umbra_seen_ring *ring, u64 tail, union slot *out)
+static bool slot_copy(const struct umbra_seen_ring *ring, u64 tail, union seen_slot *out)
 {
 	const struct umbra_seen *s = &ring->slots[tail / UMBRA_SEEN_SLOT % UMBRA_SEEN_SLOTS];
 
@@ -108,7 +108,7 @@ static u64 ticks_ns(const struct seen_ring *r, u64 ticks)
 
 /* Sets when the call was made: the host's time lies between this drain and the one before. */
 static void ring_set_times(struct gate *g, const struct seen_ring *r, const struct umbra_seen *slot,
-			   struct seen_call *c, u64 now)
+			   struct told_call *c, u64 now)
 {
 	s64 since = (s64)(slot->start - r->tsc);
 	u64 at;
@@ -125,7 +125,7 @@ static void ring_set_times(struct gate *g, const struct seen_ring *r, const stru
 
 static void ring_put(struct gate *g, struct seen_ring *r, const struct umbra_seen *slot, u64 now)
 {
-	struct seen_call c = { .id = slot->id,
+	struct told_call c = { .id = slot->id,
 			       .vcpu = (unsigned)(r - g->rings),
 			       .ret = slot->ret,
 			       .site = slot->site,
@@ -146,7 +146,7 @@ static unsigned ring_take(struct gate *g, struct seen_ring *r)
 {
 	struct umbra_seen_ring *from = &g->seen_area->rings[r - g->rings];
 	const u64 now = g->now(g->m);
-	union slot slot;
+	union seen_slot slot;
 	unsigned n;
 
 	for (n = 0; n < UMBRA_SEEN_SLOTS && slot_copy(from, r->tail, &slot); n++) {
@@ -187,9 +187,11 @@ static void drain_losses(struct gate *g)
 
 		if (lost == g->seen_lost[i])
 			continue;
-		if (g->callers[i])
+		if (g->callers[i]) {
 			record_lose(g->rec, g->now(g->m), g->callers[i]->session,
 				    lost - g->seen_lost[i]);
+			gate_trace_lose(g, g->callers[i]->session, lost - g->seen_lost[i]);
+		}
 		g->seen_lost[i] = lost;
 	}
 	pthread_rwlock_unlock(&g->callers_lock);

@@ -235,6 +235,30 @@ out:
 	return ret;
 }
 
+int driver_note_functions(struct sessions *s, struct driver *d, struct err *e)
+{
+	struct module_function *list = NULL;
+	struct gate_function *to = NULL;
+	size_t n = 0, known = 0;
+	int ret = module_functions(d->module, &list, &n);
+
+	if (!ret && !(to = calloc(n + 1, sizeof(*to))))
+		ret = -ENOMEM;
+	for (size_t i = 0; i < n && !ret; i++) {
+		struct gate_function *f = &to[known];
+
+		f->name = list[i].name;
+		f->value = list[i].value;
+		known += module_text_section(d->module, list[i].section, &f->section,
+					     &f->section_size);
+	}
+	if (!ret)
+		ret = gate_caller_text(s->gate, d->caller, d->guest_name, to, known);
+	free(to);
+	free(list);
+	return ret ? err_set(e, ret, "%s: out of memory", d->path) : 0;
+}
+
 int driver_note_exports(struct sessions *s, struct driver *d, struct err *e)
 {
 	size_t n = module_export_count(d->module);

@@ -160,6 +160,8 @@ void own_pages_free(struct sessions *s, struct driver *d, bool unmapped);
 /* Turns each entry as the session's policy has it now. */
 void own_pages_turn(struct sessions *s, struct driver *d);
 
+/* Notes its functions at the gate, under its caller. */
+int driver_note_functions(struct sessions *s, struct driver *d, struct err *e);
 /* Notes its exports at the gate, under its caller; they are not live yet. */
 int driver_note_exports(struct sessions *s, struct driver *d, struct err *e);
 const char *driver_state_name(enum driver_state st);

@@ -172,7 +172,8 @@ static int caller_add(struct op *op, struct gate_command *c)
 		return err_set(&op->err, ret, "%s: %s", d->path,
 			       ret == -ENOMEM ? "out of memory" : "too many drivers");
 	d->caller = (unsigned)ret;
-	return driver_note_exports(op->s, d, &op->err);
+	ret = driver_note_functions(op->s, d, &op->err);
+	return ret ? ret : driver_note_exports(op->s, d, &op->err);
 }
 
 /*

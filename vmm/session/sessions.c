@@ -15,6 +15,7 @@
 #include "base/loop.h"
 #include "vmm/machine/closer.h"
 #include "vmm/machine/machine.h"
+#include "vmm/session/guest_module.h"
 #include "vmm/session/passed_file.h"
 #include "vmm/session/inject.h"
 #include "vmm/session/operation.h"
@@ -312,6 +313,7 @@ int sessions_start(struct sessions *s, struct loop *l, struct control *c, struct
 
 	assert(s->phase == SESSIONS_PREPARED); /* (P2) */
 	gate_set_hello_hook(s->gate, shim_said_hello, s);
+	gate_set_sections_hook(s->gate, guest_module_places, s);
 	s->phase = SESSIONS_STARTED;
 	s->loop = l;
 	s->wait_timer = loop_timer(l, 0, 0, ask_whether_up, s);
