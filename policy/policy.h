@@ -52,6 +52,11 @@ bool policy_critical_fn(const struct policy_session *s, const struct catalog_fn 
  * `witness`, so each of them is to leave the guest.
  */
 const char *policy_traced(const struct policy_session *s, const char *symbol, bool *each);
+/*
+ * Returns number @i of the session's patterns of functions that are seen, with the policy's line in
+ * *rule; NULL: there are no more.
+ */
+const char *policy_trace_at(const struct policy_session *s, size_t i, const char **rule);
 /* Returns true if SYMBOL may be linked straight to the real kernel or to a real module. */
 bool policy_permitted(const struct policy_session *s, const char *symbol);
 

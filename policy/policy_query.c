@@ -60,6 +60,14 @@ const char *policy_traced(const struct policy_session *s, const char *symbol, bo
 	return NULL;
 }
 
+const char *policy_trace_at(const struct policy_session *s, size_t i, const char **rule)
+{
+	if (i >= s->n_traces)
+		return NULL;
+	*rule = s->traces[i].rule;
+	return s->traces[i].pattern;
+}
+
 bool policy_permitted(const struct policy_session *s, const char *symbol)
 {
 	const struct index *ix = &s->permit_index;

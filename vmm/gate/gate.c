@@ -230,6 +230,11 @@ void gate_page_free(struct gate *g, u64 gpa)
 	}
 }
 
+void gate_record_event(struct gate *g, const char *kind, const char *text)
+{
+	record_event(g->rec, g->now(g->m), kind, text);
+}
+
 void gate_stats(struct gate *g, struct gate_stats *out)
 {
 	out->calls = atomic_load(&g->calls);

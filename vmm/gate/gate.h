@@ -280,6 +280,9 @@ struct gate_command {
  */
 int gate_command(struct gate *g, const struct gate_command *c, gate_done_fn *fn, void *arg);
 
+/* Adds an event of the sessions' to the record. */
+void gate_record_event(struct gate *g, const char *kind, const char *text);
+
 struct gate_stats {
 	u64 calls, results, refused_doorbells, blocked_writes, lost, nested;
 	u64 gate; /* VA of the gate page; 0 before the hello */

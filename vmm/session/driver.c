@@ -117,7 +117,7 @@ static void forget_entries(struct driver *d)
 	free(d->entries);
 	free(d->direct);
 	d->entries = d->direct = NULL;
-	d->n_entries = d->n_direct = 0;
+	d->n_entries = d->n_direct = d->n_shadowed = 0;
 }
 
 /* Lists the functions of the kernel that it imports: with an entry of its own, and with none. */
@@ -145,6 +145,7 @@ static int collect_entries(const struct kernel *k, struct driver *d, struct err 
 		de.addr = im[i].export->addr;
 		if (im[i].target == TARGET_KERNEL)
 			d->direct[d->n_direct++] = de;
+		d->n_shadowed += im[i].target == TARGET_SHADOW && !has_own_entry(d, &im[i]);
 		if (!has_own_entry(d, &im[i]))
 			continue;
 		if (d->n_entries == max)

@@ -31,6 +31,7 @@
 #define UMBRA_VMM_SESSION_DRIVER_H
 
 #include "base/err.h"
+#include "policy/unseen.h"
 #include "shadow/link/link.h"
 #include "vmm/session/session.h"
 
@@ -91,6 +92,7 @@ struct driver {
 	/* The kernel's functions that it is linked to without an entry. */
 	struct driver_entry *direct;
 	size_t n_direct;
+	size_t n_shadowed; /* LAYOUT_SAME: how many others go by the session's shadow */
 	struct own_pages own;
 	unsigned own_page; /* among the session's GATE_PAGES; 0: none */
 	/* Its imports that need the policy's permission, as malloc'ed strings: */
@@ -146,6 +148,8 @@ size_t driver_critical(const struct driver *d);
 bool driver_entry_is_gate(const struct driver *d, size_t i);
 /* Returns how many lead to the gate: the critical ones, and those that are seen. */
 size_t driver_seen(const struct driver *d);
+/* Says how many of its imports from the kernel are seen, and which others reach something. */
+void driver_unseen(const struct driver *d, struct unseen *out);
 /* Returns how many pages the entries of a driver of LAYOUT_DENSE take. */
 unsigned own_pages_needed(const struct driver *d);
 /* Takes the range at @va, which the guest has reserved. */

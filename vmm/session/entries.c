@@ -113,6 +113,17 @@ bool driver_entry_is_gate(const struct driver *d, size_t i)
 	return d->layout == LAYOUT_SAME || leads_to_gate(d, &d->entries[i]);
 }
 
+void driver_unseen(const struct driver *d, struct unseen *out)
+{
+	memset(out, 0, sizeof(*out));
+	for (size_t i = 0; i < d->n_entries; i++)
+		unseen_add(out, d->entries[i].fn, driver_entry_is_gate(d, i));
+	for (size_t i = 0; i < d->n_direct; i++)
+		unseen_add(out, d->direct[i].fn, false);
+	for (size_t i = 0; i < d->n_shadowed; i++)
+		unseen_add(out, NULL, false);
+}
+
 static int own_pages_alloc(struct sessions *s, struct driver *d, struct err *e)
 {
 	const unsigned n = own_pages_needed(d);

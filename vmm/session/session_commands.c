@@ -35,7 +35,7 @@ static void operation_answered(void *arg, int ret, const char *line)
 	if (ret)
 		control_fail(arg, line);
 	else
-		control_reply(arg, NULL);
+		control_reply(arg, *line ? json_pack("{s:o}", "text", json_any_text(line)) : NULL);
 }
 
 /* Loads the driver whose file is there now. */
@@ -129,12 +129,15 @@ static void command_driver_unload(void *arg, struct control_request *r, const js
 
 static json_t *describe_driver(struct sessions *s, const struct driver *d)
 {
-	char entries[32] = "";
+	char entries[32] = "", text[UNSEEN_TEXT];
+	struct unseen unseen;
 
 	if (d->own.n)
 		snprintf(entries, sizeof(entries), "0x%llx", (unsigned long long)d->own.va);
+	driver_unseen(d, &unseen);
+	unseen_text(&unseen, text);
 	return json_pack(
-		"{s:s, s:s, s:s, s:o, s:o, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "session",
+		"{s:s, s:s, s:s, s:o, s:o, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s}", "session",
 		d->session->name, "driver", d->name, "module", d->guest_name, "path",
 		json_any_text(d->path), "params", json_any_text(d->params ? d->params : ""),
 		"state", driver_state_name(d->state), "entries", entries, "imports",
@@ -142,7 +145,7 @@ static json_t *describe_driver(struct sessions *s, const struct driver *d)
 		(json_int_t)driver_seen(d), "followed",
 		(json_int_t)(d->caller ? gate_caller_followed(s->gate, d->caller) : 0), "critical", (json_int_t)driver_critical(d), "calls",
 		(json_int_t)(d->caller ? gate_caller_calls(s->gate, d->caller) : 0), "objects",
-		(json_int_t)(d->caller ? gate_caller_objects(s->gate, d->caller) : 0));
+		(json_int_t)(d->caller ? gate_caller_objects(s->gate, d->caller) : 0), "sight", text);
 }
 
 static void command_driver_list(void *arg, struct control_request *r, const json_t *args)
@@ -323,10 +326,12 @@ static void load_policy(struct sessions *s, struct control_request *r, const jso
 {
 	struct err e;
 
-	if (policy_reload(s, text_arg(args, "path"), file->data, file->len, &e))
+	if (policy_reload(s, text_arg(args, "path"), file->data, file->len, &e)) {
 		control_fail(r, e.text);
-	else
-		control_reply(r, NULL);
+		return;
+	}
+	policy_note_traces(s);
+	control_reply(r, NULL);
 }
 
 static void command_policy_load(void *arg, struct control_request *r, const json_t *args)

@@ -19,6 +19,7 @@
 #include "vmm/session/passed_file.h"
 #include "vmm/session/inject.h"
 #include "vmm/session/operation.h"
+#include "vmm/session/policy_reload.h"
 #include "vmm/session/session_commands.h"
 #include "vmm/session/sessions.h"
 #include "vmm/spec/cmdline.h"
@@ -184,6 +185,7 @@ int sessions_prepare(struct sessions *s, struct kernel *k, u64 kaslr, struct gat
 	ret = s->policy ? 0 : policy_load_fd(&s->policy, s->policy_fd, s->policy_path, e);
 	if (ret)
 		return ret;
+	policy_note_traces(s);
 	kernel_text(k, &s->text, &s->text_end);
 	ret = prepare_drivers(s, s->spec, e);
 	if (!ret)
