@@ -19,7 +19,6 @@
 #include "vmm/gate/gate.h"
 
 struct outside_name;
-struct btf_type;
 struct gate_trace;
 struct caller_text;
 
@@ -78,8 +77,8 @@ struct mail_running {
 
 /* A function that is only seen. */
 struct seen_fn {
-	struct catalog_fn row;	     /* for the record; its name is its own */
-	const struct btf_type *type; /* its prototype */
+	struct catalog_fn row; /* for the record; its name is its own */
+	struct kernel_callee callee;
 };
 
 #define SEEN_TEXTS 4 /* of a call */

@@ -91,14 +91,14 @@ s64 gate_seen_put(struct gate *g, const struct told_call *c)
 	if (s && gate_sight_is_wanted(s)) {
 		if ((s->as.rule && record_has_lines(g->rec)) ||
 		    gate_trace_wants_lines(g, s->traces)) {
-			kernel_call_text(g->k, fn->type, r.args, c->texts, call, sizeof(call));
-			kernel_result_text(g->k, fn->type, c->ret, result, sizeof(result));
+			kernel_call_text(g->k, &fn->callee, r.args, c->texts, call, sizeof(call));
+			kernel_result_text(g->k, &fn->callee, c->ret, result, sizeof(result));
 			r.call = call;
 			r.result = result;
 			r.site = gate_site_text(g, caller, c->site, site, sizeof(site));
 		}
 		atomic_fetch_add_explicit(&caller->calls, 1, memory_order_relaxed);
-		seen_tell(g, caller, s, &r, c, kernel_call_failed(g->k, fn->type, c->ret), &line);
+		seen_tell(g, caller, s, &r, c, kernel_call_failed(g->k, &fn->callee, c->ret), &line);
 		seen_put_line(g, caller, s, c, &line);
 	}
 	pthread_rwlock_unlock(&g->callers_lock);

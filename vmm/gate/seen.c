@@ -69,7 +69,7 @@ int gate_see(struct gate *g, const char *symbol, u64 real, u32 *fn, const char *
 	*s = (struct seen_fn){ .row = { .name = name,
 					.args = call.args,
 					.refusal = REFUSE_NEVER /* it has returned */ },
-			       .type = kernel_call_type(g->k, symbol) };
+			       .callee = kernel_callee(g->k, name) };
 	d = &g->info->fns[first + g->seen.n];
 	*d = (struct umbra_fn){
 		.real = real, .nargs = call.args, .texts = call.texts, .how = UMBRA_HOW_SEE

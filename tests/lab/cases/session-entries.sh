@@ -137,7 +137,7 @@ test_an_import_that_nobody_knows_is_seen_with_its_result()
 {
 	expect_equal "$(opened seen 1)" '"session"'
 	expect_equal "$(jq '.[] | select(.session == "d") | .seen > 8 and .critical == 4' <"$WORK/list-seen")" true
-	expect_equal "$(line kstrdup | jq -r .call)" 's="/f\x0a", gfp=0xcc0'
+	expect_equal "$(line kstrdup | jq -r .call)" 's="/f\x0a", gfp=GFP_KERNEL'
 	expect_equal "$(line kstrdup | jq -r '.driver + .verdict + (.result | .[:6]) + .rule' | sed 's/ at .*//')" \
 		umbra_t_pathpass0xfffftrace\[0\]
 	expect_equal "$(line kfree | jq -r '.result + (.call | sub("0x.*"; ""))')" object=

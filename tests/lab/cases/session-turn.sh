@@ -94,6 +94,7 @@ END
 	vmm_session stats --json >"$WORK/stats"
 	guest_type stop
 	guest_wait_console '^@@ rested' 60
+	cp "$WORK/record" "$WORK/record-turned"
 	wc -l <"$WORK/record" >"$WORK/before"
 	follow_calls
 	wc -l <"$WORK/record" >"$WORK/after"
@@ -114,7 +115,7 @@ test_guest_goes_on()
 
 test_calls_of_both_were_seen()
 {
-	expect_equal "$(jq -r 'select(.session == "d" and .function == "jiffies_to_msecs") | .driver' "$WORK/record" |
+	expect_equal "$(jq -r 'select(.session == "d" and .function == "jiffies_to_msecs") | .driver' "$WORK/record-turned" |
 		sort -u | xargs)" "one two"
 	[ "$(jq .calls <"$WORK/stats")" -ge 100 ] || fail "$(cat "$WORK/stats")"
 }
@@ -123,7 +124,7 @@ test_calls_of_both_were_seen()
 test_each_line_has_its_result()
 {
 	expect_equal "$(jq -r 'select(.function == "jiffies_to_msecs") |
-		(.call | ltrimstr("j=") | tonumber) * 4 == (.result | tonumber)' "$WORK/record" | sort -u)" true
+		(.call | ltrimstr("j=") | tonumber) * 4 == (.result | tonumber)' "$WORK/record-turned" | sort -u)" true
 }
 
 # 1,001 samples of 10 calls by one driver, and 21 by the other.
@@ -157,7 +158,7 @@ test_what_cannot_be_followed_is_said()
 # Ten samples of ten calls, five times.
 test_a_flood_takes_nothing_from_another_session()
 {
-	expect_equal "$(jq -r 'select(.driver == "three" and .result) | .call' "$WORK/record" | wc -l)" 500
-	expect_equal "$(jq -r 'select(.event == "lines lost" and .session == "e")' "$WORK/record")" ''
-	[ "$(jq -r 'select(.driver == "one") | .time_ns' "$WORK/record" | wc -l)" -ge 5000 ] || fail 'no flood'
+	expect_equal "$(grep '"driver":"three"' "$WORK/record" | jq -r 'select(.result) | .call' | wc -l)" 500
+	expect_equal "$(grep '"event":"lines lost","session":"e"' "$WORK/record")" ''
+	[ "$(grep -c '"driver":"one"' "$WORK/record")" -ge 5000 ] || fail 'no flood'
 }
