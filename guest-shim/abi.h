@@ -190,7 +190,7 @@ enum umbra_op {
 	UMBRA_OP_TAKEN,
 	/* a: frame, b: gate id, c: the real function's result. It was called, nobody decides */
 	UMBRA_OP_SEEN,
-	UMBRA_OP_GONE, /* the agent has ended: nobody carries out commands any more */
+	UMBRA_OP_GONE,	/* the agent has ended: nobody carries out commands any more */
 	UMBRA_OP_DRAIN, /* a: CPU. Its ring of seen calls is half full, or full */
 };
 
@@ -209,8 +209,8 @@ enum umbra_op {
 /*
  * An entry of a driver's own, one for each function that it imports: 3 bytes of padding, then (the
  * address that branches lead to) `jmp rel32`, whose displacement so is an aligned 32-bit word, then
- * `ds mov $id, %r11d; jmp rel32`, whose displacement is one, too. The VMM swaps both while the guest
- * runs: the first leads to the function or to the second half, the second to the way through the
+ * `ds mov $id, %r11d; jmp rel32`, whose displacement is one, too. The VMM swaps both while the
+ * guest runs: the first leads to the function or to the second half, the second to the way through the
  * gate page that the call is to go.
  */
 #define UMBRA_OWN_ENTRY	       24
@@ -290,8 +290,8 @@ struct umbra_frame {
  * interrupt at most. The VMM writes `tail` and does not read it, nor the others: it counts for
  * itself, and believes a slot no more than its `end` says.
  *
- * Who finds no room looks closer: it rings the doorbell when half of the ring is used, counts a loss
- * when all is, says what time it is, and makes room anew; and so it does when another task calls,
+ * Who finds no room looks closer: it rings the doorbell when half of the ring is used, counts a
+ * loss when all is, says what time it is, and makes room anew; and so it does when another task calls,
  * whose name it says. The VMM takes the room away when it has drained the ring by itself, so that
  * the time and the name do not grow old.
  */
@@ -309,7 +309,7 @@ struct umbra_seen {
 	__u64 end; /* written last */
 	__u32 id;
 	__u32 pid;     /* as the kernel has it */
-	__u32 context; /* bits that umbra_seen_clock.interrupt names: an interrupt's handler called */
+	__u32 context; /* with bits of umbra_seen_clock.interrupt: an interrupt's handler called */
 	__u32 pad;
 	__u64 start; /* time-stamp counter before the call, and after it */
 	__u64 stop;
@@ -443,7 +443,7 @@ _Static_assert(sizeof(struct umbra_frame) == UMBRA_FRAME_SIZE, "frame size");
 _Static_assert(sizeof(struct umbra_seen) == UMBRA_SEEN_SLOT, "slot size");
 _Static_assert(sizeof(struct umbra_seen_text) == UMBRA_SEEN_SLOT, "of all kinds");
 _Static_assert(sizeof(struct umbra_seen_clock) == UMBRA_SEEN_SLOT, "of all kinds");
-_Static_assert(sizeof(struct umbra_seen_area) <= UMBRA_SEEN_SIZE, "seen calls' size");
+_Static_assert(sizeof(struct umbra_seen_area) / 4096 < UMBRA_SEEN_SIZE / 4096, "rings' size");
 _Static_assert(sizeof(struct umbra_answer) == UMBRA_FRAME_SIZE, "answer size");
 _Static_assert(sizeof(struct umbra_fn) == 64, "descriptor size");
 _Static_assert(sizeof(struct umbra_info) / 4096 < UMBRA_INFO_SIZE / 4096, "info size");

@@ -152,9 +152,9 @@ static int map_all(void)
 	umbra.mail = shim_map(UMBRA_MAILBOX_GPA, UMBRA_MAILBOX_SIZE, PAGE_KERNEL_RO);
 	umbra.gate = shim_map_text(UMBRA_GATE_GPA, UMBRA_GATE_SIZE);
 	return umbra.frames && umbra.seen && umbra.answers && umbra.arena && umbra.mail &&
-			       umbra.gate ?
-		       0 :
-		       -ENOMEM;
+			       umbra.gate
+		       ? 0
+		       : -ENOMEM;
 }
 
 static void unmap_all(void)

@@ -106,8 +106,8 @@ void shim_see_init(void)
 {
 	unsigned int cpu;
 
-	for_each_possible_cpu(cpu)
-		per_cpu(umbra_seen_ring, cpu) = &umbra.seen->rings[cpu % UMBRA_SEEN_CPUS];
+	for_each_possible_cpu(cpu) per_cpu(umbra_seen_ring, cpu) =
+		&umbra.seen->rings[cpu % UMBRA_SEEN_CPUS];
 }
 
 #define RESERVED (UMBRA_CONTEXTS * UMBRA_SEEN_SLOT) /* for those who have room, and no slot yet */
@@ -232,8 +232,8 @@ static u64 ring_take(struct umbra_seen_ring *ring, unsigned int slots, bool *hal
 	}
 	/* Between half and full nobody rings again: what stops the reader is not done sooner. */
 	*half = used - bytes < middle && used >= middle;
-	WRITE_ONCE(ring->room, used < middle ? (s64)((middle - used) / UMBRA_SEEN_SLOT) - 1 :
-					       (s64)((most - used) / UMBRA_SEEN_SLOT));
+	WRITE_ONCE(ring->room, used < middle ? (s64)((middle - used) / UMBRA_SEEN_SLOT) - 1
+					     : (s64)((most - used) / UMBRA_SEEN_SLOT));
 	return head;
 }
 

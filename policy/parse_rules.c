@@ -315,9 +315,8 @@ int parse_trace(struct parse *ps, config_setting_t *session, struct policy_sessi
 			return ret;
 		all += n;
 		if (all > TRACES_MAX)
-			return value_error(ps, lists[i],
-					   "expected at most %d patterns, found %zu", TRACES_MAX,
-					   all);
+			return value_error(ps, lists[i], "expected at most %d patterns, found %zu",
+					   TRACES_MAX, all);
 	}
 	if (!all)
 		return 0;

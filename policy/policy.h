@@ -113,11 +113,11 @@ struct policy_request {
 	/* Of a call that is seen when it has returned, as text; or NULL. */
 	const char *call, *result;
 	u64 duration_ns;
-	u64 guest_ns; /* when it was made, by the guest's monotonic clock; 0: not known */
+	u64 guest_ns;	  /* when it was made, by the guest's monotonic clock; 0: not known */
 	const char *site; /* where in the driver: "symbol+0x12", "tail call", or NULL */
-	bool by_user;  /* a user of the guest chose the name, not the driver */
-	bool too_long; /* the name did not fit REQUEST_NAME_MAX */
-	bool atomic;   /* made where one cannot sleep */
+	bool by_user;	  /* a user of the guest chose the name, not the driver */
+	bool too_long;	  /* the name did not fit REQUEST_NAME_MAX */
+	bool atomic;	  /* made where one cannot sleep */
 };
 
 struct decision {

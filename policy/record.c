@@ -206,7 +206,8 @@ void record_count(struct record *r, const struct record_entry *entry)
 void record_lose(struct record *r, u64 time_ns, const char *session, u64 n)
 {
 	if (r->path)
-		record_queue_lose_many(&r->queue, record_queue_ring(&r->queue, session), time_ns, n);
+		record_queue_lose_many(&r->queue, record_queue_ring(&r->queue, session), time_ns,
+				       n);
 }
 
 int record_add_entry(struct record *r, const struct record_entry *entry, struct record_line *line)

@@ -23,17 +23,28 @@ static enum unseen_class class_by_name(const char *name)
 		const char *part;
 		enum unseen_class class;
 	} parts[] = {
-		{ "sock", UNSEEN_NETWORKS },	{ "kernel_bind", UNSEEN_NETWORKS },
-		{ "kernel_listen", UNSEEN_NETWORKS }, { "kernel_connect", UNSEEN_NETWORKS },
-		{ "netdev", UNSEEN_NETWORKS },	{ "rtnl", UNSEEN_NETWORKS },
-		{ "net_", UNSEEN_NETWORKS },	{ "usermodehelper", UNSEEN_PROGRAMS },
-		{ "misc_", UNSEEN_DEVICES },	{ "filp_", UNSEEN_FILES },
-		{ "kernel_read", UNSEEN_FILES }, { "kernel_write", UNSEEN_FILES },
-		{ "vfs_", UNSEEN_FILES },	{ "lookup_", UNSEEN_FILES },
-		{ "mount", UNSEEN_FILES },	{ "path", UNSEEN_FILES },
-		{ "file", UNSEEN_FILES },	{ "dentry", UNSEEN_FILES },
-		{ "blkdev", UNSEEN_FILES },	{ "notify_change", UNSEEN_FILES },
-		{ "open_exec", UNSEEN_FILES },	{ "simple_pin_fs", UNSEEN_FILES },
+		{ "sock", UNSEEN_NETWORKS },
+		{ "kernel_bind", UNSEEN_NETWORKS },
+		{ "kernel_listen", UNSEEN_NETWORKS },
+		{ "kernel_connect", UNSEEN_NETWORKS },
+		{ "netdev", UNSEEN_NETWORKS },
+		{ "rtnl", UNSEEN_NETWORKS },
+		{ "net_", UNSEEN_NETWORKS },
+		{ "usermodehelper", UNSEEN_PROGRAMS },
+		{ "misc_", UNSEEN_DEVICES },
+		{ "filp_", UNSEEN_FILES },
+		{ "kernel_read", UNSEEN_FILES },
+		{ "kernel_write", UNSEEN_FILES },
+		{ "vfs_", UNSEEN_FILES },
+		{ "lookup_", UNSEEN_FILES },
+		{ "mount", UNSEEN_FILES },
+		{ "path", UNSEEN_FILES },
+		{ "file", UNSEEN_FILES },
+		{ "dentry", UNSEEN_FILES },
+		{ "blkdev", UNSEEN_FILES },
+		{ "notify_change", UNSEEN_FILES },
+		{ "open_exec", UNSEEN_FILES },
+		{ "simple_pin_fs", UNSEEN_FILES },
 	};
 
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
@@ -82,8 +93,9 @@ void unseen_add(struct unseen *u, const struct catalog_fn *fn, bool seen)
 
 void unseen_text(const struct unseen *u, char buf[UNSEEN_TEXT])
 {
-	size_t len = (size_t)snprintf(buf, UNSEEN_TEXT, "%zu of %zu imports are seen under this policy",
-				      u->seen, u->imports);
+	size_t len =
+		(size_t)snprintf(buf, UNSEEN_TEXT, "%zu of %zu imports are seen under this policy",
+				 u->seen, u->imports);
 	const char *before = "; not seen: ";
 
 	for (int i = 0; i < UNSEEN_CLASSES; i++) {

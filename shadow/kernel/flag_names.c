@@ -18,9 +18,18 @@ struct flag_set {
 	bool of_6_1;		  /* the kernel may choose others */
 };
 
-#define BIT(v, n)	   { (v), (v), (n) }
-#define FIELD(mask, v, n) { (mask), (v), (n) }
-#define END		   { 0, 0, NULL }
+#define BIT(v, n)             \
+	{                     \
+		(v), (v), (n) \
+	}
+#define FIELD(mask, v, n)        \
+	{                        \
+		(mask), (v), (n) \
+	}
+#define END                \
+	{                  \
+		0, 0, NULL \
+	}
 
 static const struct flag gfp[] = {
 	FIELD(0x100cc0, 0x100cc0, "GFP_USER"),
@@ -74,11 +83,16 @@ static const struct flag file_modes[] = {
 };
 
 static const struct flag modes[] = {
-	FIELD(0170000, 0140000, "S_IFSOCK"), FIELD(0170000, 0120000, "S_IFLNK"),
-	FIELD(0170000, 0100000, "S_IFREG"),  FIELD(0170000, 0060000, "S_IFBLK"),
-	FIELD(0170000, 0040000, "S_IFDIR"),  FIELD(0170000, 0020000, "S_IFCHR"),
-	FIELD(0170000, 0010000, "S_IFIFO"),  BIT(04000, "S_ISUID"),
-	BIT(02000, "S_ISGID"),		     BIT(01000, "S_ISVTX"),
+	FIELD(0170000, 0140000, "S_IFSOCK"),
+	FIELD(0170000, 0120000, "S_IFLNK"),
+	FIELD(0170000, 0100000, "S_IFREG"),
+	FIELD(0170000, 0060000, "S_IFBLK"),
+	FIELD(0170000, 0040000, "S_IFDIR"),
+	FIELD(0170000, 0020000, "S_IFCHR"),
+	FIELD(0170000, 0010000, "S_IFIFO"),
+	BIT(04000, "S_ISUID"),
+	BIT(02000, "S_ISGID"),
+	BIT(01000, "S_ISVTX"),
 	END,
 };
 
@@ -107,17 +121,19 @@ static const struct flag open_flags[] = {
 };
 
 static const struct flag irq_flags[] = {
-	BIT(0x1, "IRQF_TRIGGER_RISING"),  BIT(0x2, "IRQF_TRIGGER_FALLING"),
-	BIT(0x4, "IRQF_TRIGGER_HIGH"),	  BIT(0x8, "IRQF_TRIGGER_LOW"),
-	BIT(0x80, "IRQF_SHARED"),	  BIT(0x100, "IRQF_PROBE_SHARED"),
-	BIT(0x400, "IRQF_PERCPU"),	  BIT(0x800, "IRQF_NOBALANCING"),
-	BIT(0x2000, "IRQF_ONESHOT"),	  BIT(0x4000, "IRQF_NO_SUSPEND"),
-	BIT(0x10000, "IRQF_NO_THREAD"),	  BIT(0x40000, "IRQF_COND_SUSPEND"),
-	BIT(0x80000, "IRQF_NO_AUTOEN"),	  END,
+	BIT(0x1, "IRQF_TRIGGER_RISING"), BIT(0x2, "IRQF_TRIGGER_FALLING"),
+	BIT(0x4, "IRQF_TRIGGER_HIGH"),	 BIT(0x8, "IRQF_TRIGGER_LOW"),
+	BIT(0x80, "IRQF_SHARED"),	 BIT(0x100, "IRQF_PROBE_SHARED"),
+	BIT(0x400, "IRQF_PERCPU"),	 BIT(0x800, "IRQF_NOBALANCING"),
+	BIT(0x2000, "IRQF_ONESHOT"),	 BIT(0x4000, "IRQF_NO_SUSPEND"),
+	BIT(0x10000, "IRQF_NO_THREAD"),	 BIT(0x40000, "IRQF_COND_SUSPEND"),
+	BIT(0x80000, "IRQF_NO_AUTOEN"),	 END,
 };
 
-static const struct flag_set set_gfp = { gfp, false, true }, set_fmode = { file_modes, false, true },
-			     set_mode = { modes, true, false }, set_open = { open_flags, true, false },
+static const struct flag_set set_gfp = { gfp, false, true },
+			     set_fmode = { file_modes, false, true },
+			     set_mode = { modes, true, false },
+			     set_open = { open_flags, true, false },
 			     set_irq = { irq_flags, false, true };
 
 static const struct {

@@ -39,8 +39,8 @@ static void *disturb_frames(void *arg)
 			__atomic_store_n(&f->used, x << 1, __ATOMIC_RELAXED);
 			__atomic_store_n(&f->text[x % UMBRA_ARGS].len, x >> 5, __ATOMIC_RELAXED);
 			__atomic_store_n(&f->text[x % UMBRA_ARGS].off, x >> 7, __ATOMIC_RELAXED);
-			__atomic_store_n(&g.seen_area->rings[0].slots[x % 8].end, x % 16 * UMBRA_SEEN_SLOT,
-					 __ATOMIC_RELAXED);
+			__atomic_store_n(&g.seen_area->rings[0].slots[x % 8].end,
+					 x % 16 * UMBRA_SEEN_SLOT, __ATOMIC_RELAXED);
 			__atomic_store_n(&g.seen_area->rings[0].slots[x % 8].pid, x >> 9,
 					 __ATOMIC_RELAXED);
 			__atomic_store_n(&g.seen_area->lost[x % 4], x >> 6, __ATOMIC_RELAXED);
@@ -132,7 +132,8 @@ static void put_slots(const u8 *data, size_t size)
 	u64 tail = g.rings[0].tail;
 
 	for (unsigned i = 0; i < 6 && size >= 8; i++) {
-		struct umbra_seen *s = &ring->slots[(tail / UMBRA_SEEN_SLOT + i) % UMBRA_SEEN_SLOTS];
+		struct umbra_seen *s =
+			&ring->slots[(tail / UMBRA_SEEN_SLOT + i) % UMBRA_SEEN_SLOTS];
 		size_t n = size < sizeof(*s) ? size : sizeof(*s);
 
 		memcpy(s, data, n);

@@ -80,8 +80,8 @@ static void catch_interrupt(void)
 
 static json_t *trace_args(const struct trace_cmd *t, const char *const *words)
 {
-	json_t *args = json_pack("{s:s, s:s, s:b, s:b}", "session", words[1], "fd", "lines", "count",
-				 t->count, "errors", t->errors);
+	json_t *args = json_pack("{s:s, s:s, s:b, s:b}", "session", words[1], "fd", "lines",
+				 "count", t->count, "errors", t->errors);
 	json_t *functions = json_array();
 
 	for (size_t i = 2; words[i]; i++)
@@ -132,7 +132,7 @@ static int copy_lines(FILE *from)
 
 struct count {
 	char *function;
-	u64 calls, errors, ns;
+	u64 calls, errors, ns, average;
 };
 
 static int compare_counts(const void *a, const void *b)
@@ -143,6 +143,17 @@ static int compare_counts(const void *a, const void *b)
 		return x->ns < y->ns ? 1 : -1;
 	return x->calls != y->calls ? (x->calls < y->calls ? 1 : -1)
 				    : strcmp(x->function, y->function);
+}
+
+static struct count count_of(const json_t *o)
+{
+	const u64 calls = (u64)cli_json_number(o, "calls"), ns = (u64)cli_json_number(o, "ns");
+
+	return (struct count){ .function = strdup(cli_json_text(o, "function")),
+			       .calls = calls,
+			       .errors = (u64)cli_json_number(o, "errors"),
+			       .ns = ns,
+			       .average = calls ? ns / calls : 0 };
 }
 
 /* Reads the counts of all functions; *list is the caller's. -EPROTO, -ENOMEM. */
@@ -162,10 +173,7 @@ static int read_counts(FILE *from, struct count **list, size_t *n)
 			ret = -ENOMEM;
 		} else {
 			*list = more;
-			more[*n] = (struct count){ strdup(cli_json_text(o, "function")),
-						   (u64)cli_json_number(o, "calls"),
-						   (u64)cli_json_number(o, "errors"),
-						   (u64)cli_json_number(o, "ns") };
+			more[*n] = count_of(o);
 			if (more[*n].function)
 				++*n;
 			else
@@ -181,7 +189,7 @@ static void count_row(struct table *t, const struct count *c, u64 all_ns)
 {
 	table_cell(t, "%.2f", all_ns ? 100.0 * (double)c->ns / (double)all_ns : 0.0);
 	table_cell(t, "%.6f", (double)c->ns / 1e9);
-	table_cell(t, "%" PRIu64, c->calls ? c->ns / c->calls : 0);
+	table_cell(t, "%" PRIu64, c->average);
 	table_cell(t, "%" PRIu64, c->calls);
 	if (c->errors)
 		table_cell(t, "%" PRIu64, c->errors);
@@ -206,6 +214,7 @@ static void print_counts(const struct count *list, size_t n)
 		all.errors += list[i].errors;
 		all.ns += list[i].ns;
 	}
+	all.average = all.calls ? all.ns / all.calls : 0;
 	for (size_t i = 0; i < n; i++)
 		count_row(t, &list[i], all.ns);
 	count_row(t, &all, all.ns);
@@ -219,8 +228,8 @@ static int show_counts(FILE *from, struct err *e)
 	int ret = read_counts(from, &list, &n);
 
 	if (ret) {
-		err_set(e, ret, "%s", ret == -ENOMEM ? "out of memory"
-						     : "the guest's VMM sent no counts");
+		err_set(e, ret, "%s",
+			ret == -ENOMEM ? "out of memory" : "the guest's VMM sent no counts");
 	} else if (n) {
 		qsort(list, n, sizeof(*list), compare_counts);
 		print_counts(list, n);
@@ -296,7 +305,8 @@ int cmd_trace(int argc, char **argv)
 	/* The words end with a NULL. */
 	words = (const char *const *)(argv + first);
 	if (argc - first < 2)
-		return cli_usage(argv[0], "say which guest and which of its sessions: NAME SESSION");
+		return cli_usage(argv[0],
+				 "say which guest and which of its sessions: NAME SESSION");
 	for (int i = first + 1; i < argc; i++)
 		if (cli_want_utf8(argv[0], argv[i]))
 			return EXIT_CODE_USAGE;

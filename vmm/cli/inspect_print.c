@@ -251,11 +251,12 @@ int inspect_json(FILE *to, const struct kernel *k, const struct module *m, const
 		"{s:o, s:o, s:o, s:b, s:s?, s:{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i}, s:o}",
 		"module", json_any_text(module_name(m)), "file", json_any_text(path), "kernel",
 		json_any_text(kernel_release(k) ? kernel_release(k) : ""), "links",
-		t.targets[TARGET_REFUSED] == 0, "sight", s ? sight : NULL, "totals", "imports", (int)t.imports, "shadow",
-		(int)t.targets[TARGET_SHADOW], "kernel", (int)t.targets[TARGET_KERNEL], "session",
-		(int)t.targets[TARGET_SESSION], "refused", (int)t.targets[TARGET_REFUSED],
-		"critical", (int)t.critical, "seen", (int)t.seen, "branches", (int)t.branches,
-		"address_taken", (int)t.address_taken, "imports", imports);
+		t.targets[TARGET_REFUSED] == 0, "sight", s ? sight : NULL, "totals", "imports",
+		(int)t.imports, "shadow", (int)t.targets[TARGET_SHADOW], "kernel",
+		(int)t.targets[TARGET_KERNEL], "session", (int)t.targets[TARGET_SESSION], "refused",
+		(int)t.targets[TARGET_REFUSED], "critical", (int)t.critical, "seen", (int)t.seen,
+		"branches", (int)t.branches, "address_taken", (int)t.address_taken, "imports",
+		imports);
 	if (!root || json_dumpf(root, to, JSON_INDENT(1) | JSON_ENSURE_ASCII))
 		ret = -ENOMEM;
 	else

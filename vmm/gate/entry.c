@@ -37,8 +37,7 @@ int gate_entry(struct gate *g, u8 *entry, u64 va, unsigned caller, const struct 
 {
 	memset(entry, 0xcc, UMBRA_GATE_ENTRY);
 	put_id(entry, caller, catalog_index(fn));
-	return gate_alive(g) &&
-			       x86_jump(entry + 6, va + 6, gate_address(g, umbra_gate_common))
+	return gate_alive(g) && x86_jump(entry + 6, va + 6, gate_address(g, umbra_gate_common))
 		       ? 0
 		       : -ERANGE;
 }
@@ -80,7 +79,7 @@ void gate_own_entry_turn(struct gate *g, const struct own_entry *en, enum entry_
 					   : umbra_gate_see;
 
 	assert(way == ENTRY_KERNEL || en->fn != GATE_NO_FN);
-	/* All lie within a page that is in reach. The second half is as it is to be when it runs. */
+	/* All lie in a page that is in reach. The second half is as it is to be when it runs. */
 	if (way != ENTRY_KERNEL)
 		turn_jump(en->at + GATE_AT + GATE_JUMP, en->va + GATE_AT + GATE_JUMP,
 			  gate_address(g, to));

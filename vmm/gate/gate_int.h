@@ -37,7 +37,7 @@ struct gate_caller {
 	size_t n_exports;
 	u64 exports_live; /* 0: not live; else a number that grows from driver to driver */
 	struct outside_name *outside; /* outside_lock */
-	struct caller_text *text; /* site.c; NULL: not known */
+	struct caller_text *text;     /* site.c; NULL: not known */
 	/* sights.c: what is to be seen of it, by the functions' numbers */
 	struct sight *sights;
 	size_t n_sights;
@@ -46,7 +46,7 @@ struct gate_caller {
 /* One entry of a caller. */
 struct sight {
 	struct gate_sight as;
-	u32 traces; /* a bit for each client that follows it (trace.h) */
+	u32 traces;	  /* a bit for each client that follows it (trace.h) */
 	atomic_bool told; /* the first call's line is there, so others may go into the ring */
 };
 
@@ -268,7 +268,7 @@ bool gate_trace_wants_lines(const struct gate *g, u32 traces);
 void gate_trace_call(struct gate *g, u32 traces, const struct record_call *call, bool failed);
 /* Tells those that follow @session that its guest has lost @n calls. */
 void gate_trace_lose(struct gate *g, const char *session, u64 n);
-/* trace.c: ends all, without the lock: what their sockets take at once is sent. On the loop's thread. */
+/* trace.c: ends all, without the lock, on the loop's thread; what sockets take at once is sent. */
 void gate_traces_end(struct gate *g);
 
 /* see_ring.c */

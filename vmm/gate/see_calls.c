@@ -57,8 +57,9 @@ static void seen_put_line(struct gate *g, struct gate_caller *caller, struct sig
 		ret = record_write(g->rec, line);
 		pthread_rwlock_rdlock(&g->callers_lock);
 		caller = gate_caller_of(g, c->id);
-		s = caller && caller->serial == serial ? gate_sight_of(caller, UMBRA_ID_FN((u32)c->id))
-						       : NULL;
+		s = caller && caller->serial == serial
+			    ? gate_sight_of(caller, UMBRA_ID_FN((u32)c->id))
+			    : NULL;
 	}
 	if (ret || !c->by_exit || !s || atomic_exchange(&s->told, true))
 		return;
@@ -98,7 +99,8 @@ s64 gate_seen_put(struct gate *g, const struct told_call *c)
 			r.site = gate_site_text(g, caller, c->site, site, sizeof(site));
 		}
 		atomic_fetch_add_explicit(&caller->calls, 1, memory_order_relaxed);
-		seen_tell(g, caller, s, &r, c, kernel_call_failed(g->k, &fn->callee, c->ret), &line);
+		seen_tell(g, caller, s, &r, c, kernel_call_failed(g->k, &fn->callee, c->ret),
+			  &line);
 		seen_put_line(g, caller, s, c, &line);
 	}
 	pthread_rwlock_unlock(&g->callers_lock);

@@ -10,8 +10,8 @@
  * whole yet lies at the tail, interrupted by this very one: a wait would be for ever. The kernel's
  * function tracer does not wait either (it overwrites the oldest, or drops the newest where the
  * reader is a consumer), perf counts what it drops and says so where it would stand, and LTTng
- * drops the newest and counts by default, and lets only user space wait, for a time. Here the newest
- * is dropped, as a record is read from its start, and each caller's losses are counted, so that its
+ * drops the newest and counts by default, and lets only user space wait, for a time. Here the
+ * newest is dropped, as a record is read from its start, and each caller's losses are counted, so that its
  * session's lines tell how many are missing where they would stand. It is next to never: a line
  * that the record has no room for (record.h) is what a flood of calls loses, of its own session.
  *
@@ -30,8 +30,6 @@
 
 #define DRAIN_MS 100
 #define KHZ_MAX	 100000000u
-
-_Static_assert(sizeof(struct umbra_seen_area) <= UMBRA_SEEN_SIZE, "they fit their slot");
 
 void gate_rings_init(struct gate *g)
 {
@@ -117,7 +115,8 @@ static void ring_set_times(struct gate *g, const struct seen_ring *r, const stru
 	c->duration_ns = ticks_ns(r, slot->stop - slot->start);
 	if (!r->khz)
 		return;
-	c->guest_ns = since < 0 ? r->ns - ticks_ns(r, (u64)-since) : r->ns + ticks_ns(r, (u64)since);
+	c->guest_ns =
+		since < 0 ? r->ns - ticks_ns(r, (u64)-since) : r->ns + ticks_ns(r, (u64)since);
 	at = c->guest_ns + (u64)atomic_load_explicit(&g->guest_skew, memory_order_relaxed);
 	if (at < now)
 		c->time_ns = at > r->drained_ns ? at : r->drained_ns;

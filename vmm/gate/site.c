@@ -11,7 +11,8 @@
 
 #include "vmm/gate/gate_int.h"
 
-#define LOOKS_MAX 8 /* for a driver's sections; its first call is in its init, when they are there */
+#define LOOKS_MAX \
+	8 /* for a driver's sections; its first call is in its init, when they are there */
 
 /* A section with text. */
 struct text_section {

@@ -37,10 +37,11 @@ static void trace_add_counts(struct gate_trace *t)
 
 	for (size_t i = 0; i < t->n_counts; i++) {
 		const struct trace_count *c = &t->counts[i];
-		int len = snprintf(line, sizeof(line),
-				   "{\"function\":\"%s\",\"calls\":%llu,\"errors\":%llu,\"ns\":%llu}\n",
-				   c->function, (unsigned long long)c->calls,
-				   (unsigned long long)c->errors, (unsigned long long)c->ns);
+		int len = snprintf(
+			line, sizeof(line),
+			"{\"function\":\"%s\",\"calls\":%llu,\"errors\":%llu,\"ns\":%llu}\n",
+			c->function, (unsigned long long)c->calls, (unsigned long long)c->errors,
+			(unsigned long long)c->ns);
 
 		if (len > 0 && (size_t)len < sizeof(line))
 			gate_trace_add(t, line, (size_t)len, 0);

@@ -307,7 +307,7 @@ size_t guest_module_places(void *arg, const char *module,
 			   struct gate_section out[GATE_SECTIONS_MAX])
 {
 	struct guest_section found[GATE_SECTIONS_MAX];
-	struct guest_module m;
+	struct guest_module m = { .at = 0 };
 	size_t n = 0;
 
 	if (guest_module_find(arg, module, &m, NULL) ||

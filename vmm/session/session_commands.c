@@ -143,9 +143,11 @@ static json_t *describe_driver(struct sessions *s, const struct driver *d)
 		"state", driver_state_name(d->state), "entries", entries, "imports",
 		(json_int_t)(d->layout == LAYOUT_SAME ? 0 : d->n_entries + d->n_direct), "seen",
 		(json_int_t)driver_seen(d), "followed",
-		(json_int_t)(d->caller ? gate_caller_followed(s->gate, d->caller) : 0), "critical", (json_int_t)driver_critical(d), "calls",
+		(json_int_t)(d->caller ? gate_caller_followed(s->gate, d->caller) : 0), "critical",
+		(json_int_t)driver_critical(d), "calls",
 		(json_int_t)(d->caller ? gate_caller_calls(s->gate, d->caller) : 0), "objects",
-		(json_int_t)(d->caller ? gate_caller_objects(s->gate, d->caller) : 0), "sight", text);
+		(json_int_t)(d->caller ? gate_caller_objects(s->gate, d->caller) : 0), "sight",
+		text);
 }
 
 static void command_driver_list(void *arg, struct control_request *r, const json_t *args)
@@ -229,9 +231,10 @@ static int trace_check(struct sessions *s, const struct gate_trace_request *r, s
 	const struct driver *d;
 
 	if (!policy_session(s->policy, r->session))
-		return err_set(e, -ENOENT,
-			       "the policy has no session %s; `vmm session list` shows which it has",
-			       r->session);
+		return err_set(
+			e, -ENOENT,
+			"the policy has no session %s; `vmm session list` shows which it has",
+			r->session);
 	for (d = ss ? ss->drivers : NULL; d; d = d->next) {
 		if (r->driver && fnmatch(r->driver, d->name, 0))
 			continue;

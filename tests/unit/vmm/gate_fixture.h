@@ -24,8 +24,8 @@ static inline bool gate_fixture_make(struct gate *g)
 	g->seen_area = calloc(1, sizeof(*g->seen_area));
 	gate_callers_init(g);
 	gate_rings_init(g);
-	return g->info && g->seen_area && !gate_seen_init(g) && g->frames && g->answers && g->arena &&
-	       !ledger_create(&g->ledger, UMBRA_CALLERS, g->arena, UMBRA_ARENA_SIZE) &&
+	return g->info && g->seen_area && !gate_seen_init(g) && g->frames && g->answers &&
+	       g->arena && !ledger_create(&g->ledger, UMBRA_CALLERS, g->arena, UMBRA_ARENA_SIZE) &&
 	       !record_create(&g->rec, NULL, NULL);
 }
 

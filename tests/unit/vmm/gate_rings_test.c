@@ -213,8 +213,9 @@ static void what_is_whole_is_recorded_once(void **state)
 	put_call(3, ids[0], 12);
 	assert_int_equal(gate_drain_ring(&g, 3), 0);
 	expect_lines(1);
-	expect_text("\"session\":\"a\",\"driver\":\"one\",\"function\":\"seen\",\"vcpu\":3,\"pid\":7,"
-		    "\"command\":\"cat\",\"guest_ns\":4999000000");
+	expect_text(
+		"\"session\":\"a\",\"driver\":\"one\",\"function\":\"seen\",\"vcpu\":3,\"pid\":7,"
+		"\"command\":\"cat\",\"guest_ns\":4999000000");
 	expect_text("\"call\":\"i=12, text=\\\"eth%d\\\"\",\"result\":\"0\",\"duration_ns\":0}");
 	assert_int_equal(gate_drain_ring(&g, 3), 0);
 	gate_drain(&g);
@@ -346,11 +347,13 @@ static void ids_and_texts_are_checked(void **state)
 	put_text(0, UMBRA_SEEN_TEXT, UINT32_MAX, "x");
 	put_call(0, ids[0], 1);
 	/* without an end */
-	put_text(0, UMBRA_SEEN_TEXT, 1, "0123456789012345678901234567890123456789012345678901234567890123456789");
+	put_text(0, UMBRA_SEEN_TEXT, 1,
+		 "0123456789012345678901234567890123456789012345678901234567890123456789");
 	put_call(0, ids[0], 2);
 	gate_drain(&g);
 	expect_lines(2);
-	expect_text("i=2, text=\\\"012345678901234567890123456789012345678901234567890123456789012");
+	expect_text(
+		"i=2, text=\\\"012345678901234567890123456789012345678901234567890123456789012");
 }
 
 static void a_drain_ends(void **state)
