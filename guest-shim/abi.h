@@ -38,7 +38,7 @@
 
 #include <linux/types.h>
 
-#define UMBRA_ABI_VERSION 7
+#define UMBRA_ABI_VERSION 9
 #define UMBRA_MAGIC	  0x61726276656d6d75ULL
 
 #define UMBRA_GPA	  0xc0000000ULL
@@ -86,6 +86,10 @@ enum umbra_sym {
 };
 
 #define UMBRA_FN_MAX 16384 /* the catalogue's first, then others whose calls can be seen */
+/* The last of them are drivers' own functions, whose calls by the kernel are watched. */
+#define UMBRA_WATCHED_MAX   4096
+#define UMBRA_WATCHED_FIRST (UMBRA_FN_MAX - UMBRA_WATCHED_MAX)
+#define UMBRA_WATCHED_ARGS  6 /* in registers */
 
 /* Bits of umbra_fn.flags */
 #define UMBRA_FN_VARIADIC   0x0001
@@ -104,6 +108,8 @@ enum umbra_sym {
 #define UMBRA_HOW_UNUSE_MM	 8
 /* Call it, then tell the VMM (UMBRA_OP_SEEN, or a ring); no value of enum carry_out. */
 #define UMBRA_HOW_SEE 255
+/* The driver's own function, called by the kernel: call it, then tell (UMBRA_OP_WATCHED). */
+#define UMBRA_HOW_WATCH 254
 
 /* How an argument carries a name; the values of enum name_form (policy/catalog.h). */
 #define UMBRA_FORM_NONE	       0
@@ -152,6 +158,7 @@ struct umbra_fn {
 	__u8 how;
 	__u8 texts;  /* with UMBRA_HOW_SEE: a bit for each argument that is a const char * */
 	__u8 clears; /* 1 + the argument that points to what is NULL after a failure; 0: none */
+	__u8 wide;   /* 1 + the argument that is a kobject above the name; 0: none is */
 	/* with FORM_FIELD_ARRAY: members to send besides, 8 bytes from each offset; 0: none */
 	__u32 peek_off[UMBRA_PEEKS];
 	__u8 pad[20];
@@ -173,14 +180,16 @@ struct umbra_info {
 
 enum umbra_op {
 	/*
-	 * a: gate VA, b: address of umbra_gate_enter(), c: umbra_see_enter(), d:
-	 * umbra_see_few_enter(). One-shot: it precedes any gate.
+	 * a: gate VA, b: address of umbra_gate_save(), c: umbra_see_save(), d: umbra_few_save().
+	 * One-shot: it precedes any gate.
 	 */
 	UMBRA_OP_HELLO = 1,
 	UMBRA_OP_CALL, /* a: frame, b: gate id. The verdict is in the answer */
 	/*
 	 * a: ticket of the answer, b: gate id, c: the real function's result. The kernel has let go
-	 * of the names that the answer lent, but for those of an object that is registered now.
+	 * of the names that the answer lent, but for those of an object that is registered now. d,
+	 * e: of a name in a char array that succeeded, its first 16 bytes: the kernel may have
+	 * filled in a %d. 0: of another one
 	 */
 	UMBRA_OP_RESULT,
 	UMBRA_OP_POLL, /* a: frame, b: gate id, c: cookie. The verdict was pending */
@@ -192,6 +201,16 @@ enum umbra_op {
 	UMBRA_OP_SEEN,
 	UMBRA_OP_GONE,	/* the agent has ended: nobody carries out commands any more */
 	UMBRA_OP_DRAIN, /* a: CPU. Its ring of seen calls is half full, or full */
+	/*
+	 * a: struct module. The kernel's loader has relocated the module, and runs nothing of it
+	 * yet. -errno: it must not, as the VMM could not lead its inward entries to it
+	 */
+	UMBRA_OP_COMING,
+	/*
+	 * a: gate id, b: result, c: ns that it ran, d: first argument, e: pid as in a frame. The
+	 * kernel has called a function of the driver's
+	 */
+	UMBRA_OP_WATCHED,
 };
 
 /*
@@ -207,11 +226,13 @@ enum umbra_op {
 #define UMBRA_GATE_ENTRY     16 /* bytes per gate entry of a page in a shadow's layout */
 #define UMBRA_GATES_PER_PAGE 256
 /*
- * An entry of a driver's own, one for each function that it imports: 3 bytes of padding, then (the
- * address that branches lead to) `jmp rel32`, whose displacement so is an aligned 32-bit word, then
- * `ds mov $id, %r11d; jmp rel32`, whose displacement is one, too. The VMM swaps both while the
- * guest runs: the first leads to the function or to the second half, the second to the way through the
- * gate page that the call is to go.
+ * An entry of a driver's own, one for each function that it imports (outward), or that it hands to
+ * the kernel (inward): 3 bytes of padding, then (the address that branches lead to, or that is
+ * handed out) `jmp rel32`, whose displacement so is an aligned 32-bit word, then `ds mov $id,
+ * %r11d; jmp rel32`, whose displacement is one, too. The VMM swaps both while the guest runs: the
+ * first leads to the function or to the second half, the second to the gate page or, for calls that
+ * go into a ring, to the shim. An inward one leads into its padding, int3, until the driver's place
+ * is known.
  */
 #define UMBRA_OWN_ENTRY	       24
 #define UMBRA_OWN_ENTRY_AT     3
@@ -237,11 +258,13 @@ struct umbra_few_regs {
 
 #define UMBRA_ARGS 8
 
-#define UMBRA_FRAME_ATOMIC   0x1
-#define UMBRA_FRAME_TOO_LONG 0x2
-#define UMBRA_FRAME_FAULT    0x4 /* a name pointed nowhere */
-#define UMBRA_FRAME_HAS_NAME 0x8
-#define UMBRA_FRAME_NESTED   0x10 /* interrupted another call between marshal and doorbell */
+#define UMBRA_FRAME_ATOMIC	 0x1
+#define UMBRA_FRAME_TOO_LONG	 0x2
+#define UMBRA_FRAME_FAULT	 0x4 /* a name pointed nowhere */
+#define UMBRA_FRAME_HAS_NAME	 0x8
+#define UMBRA_FRAME_NESTED	 0x10 /* interrupted another call between marshal and doorbell */
+#define UMBRA_FRAME_WIDE	 0x20 /* the kobject above the name is NULL or the kernel's own */
+#define UMBRA_FRAME_OTHER_MOUNTS 0x40 /* the task's mount namespace is not that of init */
 
 #define UMBRA_NAME_MAX	  4096
 #define UMBRA_TEXT_MAX	  64
@@ -364,10 +387,12 @@ enum umbra_verdict {
 	UMBRA_PENDING,	/* cookie: ring OP_POLL later */
 };
 
-#define UMBRA_ANSWER_IN_ROOT 0x1 /* open name below root, RESOLVE_IN_ROOT (openat2(2)) */
+/* open name below root, which is below that of init, RESOLVE_IN_ROOT (openat2(2)) */
+#define UMBRA_ANSWER_IN_ROOT 0x1
 #define UMBRA_ANSWER_RESULT  0x2 /* ring OP_RESULT with the ticket, once, when all is over */
 #define UMBRA_ANSWER_RESTORE 0x4 /* FIELD_PTR: write value into the field after the real function */
 #define UMBRA_ANSWER_ARENA   0x8 /* the name is at arena + name.off */
+#define UMBRA_ANSWER_CALLERS 0x10 /* root is below the calling task's root, not below init's */
 
 struct umbra_answer {
 	__u32 verdict;

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # The guest's side: a static agent, and one shim for each kernel whose headers are installed.
 MUSL_GCC ?= musl-gcc
-SHIM_SRC := $(wildcard guest-shim/*.c guest-shim/*.h) guest-shim/Kbuild
+SHIM_SRC := $(wildcard guest-shim/*.c guest-shim/*.h guest-shim/shim_*.S) guest-shim/Kbuild
 SHIM_RELEASES := $(filter-out %-rt-amd64,$(filter %-amd64,$(patsubst /usr/src/linux-headers-%,%,$(wildcard /usr/src/linux-headers-6.*-amd64))))
 SHIMS := $(patsubst %,$(B)/guest/%/umbra.ko,$(SHIM_RELEASES))
 

@@ -3,13 +3,12 @@
 #ifndef UMBRA_GUEST_SHIM_GATE_BLOB_H
 #define UMBRA_GUEST_SHIM_GATE_BLOB_H
 
-extern const char umbra_gate_blob[];   /* start; also the C function that rings */
-extern const char umbra_gate_out[];    /* the OUT itself */
-extern const char umbra_gate_common[]; /* where gate entries jump to */
-extern const char umbra_gate_see[];    /* or, of calls that go into a ring, here */
-extern const char umbra_gate_few[];    /* or, with at most three arguments, here */
-/* rel32 of their calls to the shim */
-extern const char umbra_gate_patch[], umbra_gate_see_patch[], umbra_gate_few_patch[];
+extern const char umbra_gate_blob[];	 /* start; also the C function that rings */
+extern const char umbra_gate_out[];	 /* the OUT itself */
+extern const char umbra_gate_common[];	 /* where gate entries jump to */
+extern const char umbra_gate_patch[];	 /* rel32 of the jump to the shim */
+extern const char umbra_gate_refuse[];	 /* where closed entries lead: returns -ENODEV */
+extern const char umbra_gate_nothing[];	 /* returns 0 */
 extern const char umbra_gate_blob_end[]; /* end */
 
 #endif

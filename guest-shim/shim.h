@@ -56,16 +56,23 @@ int shim_remap(const struct umbra_map *maps, u64 count);
 /* Maps @size bytes at @gpa in module space, read-only and executable. */
 void *shim_map_text(u64 gpa, unsigned long size);
 
+/* shim_entry.S: where the gate page and entries jump to; no C function may call them. */
+void umbra_gate_save(void);
+void umbra_see_save(void);
+void umbra_few_save(void);
+
 /* shim_gate.c */
 
-/* Called by the gate page for each critical call; returns the value that the driver gets. */
+/* Called by umbra_gate_save() for each gated call; returns the value that the driver gets. */
 u64 umbra_gate_enter(struct umbra_regs *regs);
 
 /* shim_see.c */
 
-/* Called by the gate page for calls that go into the CPU's ring; return what the function does. */
+/* Called by these two for calls that go into the CPU's ring; return what the function does. */
 u64 umbra_see_enter(const struct umbra_regs *regs);
 u64 umbra_see_few_enter(const struct umbra_few_regs *regs);
+/* shim_coming.c: has the VMM told of each module before anything of it runs. After the hello. */
+int shim_watch_modules(void);
 
 /* shim_path.c */
 
@@ -76,20 +83,29 @@ int shim_init_root(struct path *root);
 struct shim_place {
 	struct path root, pwd, init_root;
 	bool known;
+	bool other_mounts; /* the task's mount namespace is not that of the guest's init */
 };
 /* Takes references, which shim_place_release() gives back; both in process context only. */
 void shim_place_get(struct shim_place *place);
 void shim_place_release(struct shim_place *place);
 /* Fills cwd and root of @f, whose name is a path; does not sleep. */
 void shim_place_put(const struct shim_place *place, struct umbra_frame *f);
+
+/* The directory that stands for "/" in a walk. */
+struct shim_root {
+	const struct path *base; /* below which it is; NULL: below the root of the guest's init */
+	const char *name;
+	u64 resolve; /* RESOLVE_* of openat2(2) */
+};
+
 /* Opens @name below @root as openat2(RESOLVE_IN_ROOT) would. A struct file or ERR_PTR. */
-struct file *shim_open_in_root(const char *root, const char *name, int flags, umode_t mode,
-			       u64 resolve);
+struct file *shim_open_in_root(const struct shim_root *root, const char *name, int flags,
+			       umode_t mode);
 /*
  * Looks @name up below @root in the same way, with @flags as of kern_path(); the caller gives @out
  * back by path_put(). -errno.
  */
-int shim_look_up_in_root(const char *root, const char *name, unsigned int flags, u64 resolve,
+int shim_look_up_in_root(const struct shim_root *root, const char *name, unsigned int flags,
 			 struct path *out);
 /* Gives the current process (the agent) the root of the guest's init. */
 void shim_follow_init(void);

@@ -46,6 +46,9 @@ u64 call_see(struct shim_call *c);
 /* Finds each CPU's ring; once, before the hello. */
 void shim_see_init(void);
 
+/* shim_watch.c: carries out the kernel's call of a driver; returns what the function does. */
+u64 call_watch(const struct shim_call *c);
+
 /* shim_carry.c */
 
 /* Calls the real function with the arguments of @c. */

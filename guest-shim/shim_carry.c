@@ -90,7 +90,7 @@ static int name_put_in_place(struct shim_call *c, const struct answer *a, u64 fi
 		return 0;
 	case UMBRA_FORM_FORMAT:
 		c->arg[fn->name_arg] = (u64)format;
-		c->arg[fn->name_arg + 1] = (u64)a->name;
+		c->arg[fn->nargs] = (u64)a->name; /* the first of the varargs */
 		return 0;
 	case UMBRA_FORM_FIELD_PTR:
 		return kernel_store(field, &a->name, sizeof(a->name)) ? -EFAULT : 0;
@@ -205,11 +205,11 @@ static u64 program_prepare(const struct shim_call *c, const struct answer *a)
 	return (u64)program_set_up(c, a, &of, (gfp_t)c->arg[3]);
 }
 
-static int look_up_bdev(const struct answer *a, dev_t *dev)
+static int look_up_bdev(const struct shim_root *root, const char *name, dev_t *dev)
 {
 	const struct inode *inode;
 	struct path p;
-	int ret = shim_look_up_in_root(a->root, a->name, LOOKUP_FOLLOW, a->resolve, &p);
+	int ret = shim_look_up_in_root(root, name, LOOKUP_FOLLOW, &p);
 
 	if (ret)
 		return ret;
@@ -224,11 +224,12 @@ static int look_up_bdev(const struct answer *a, dev_t *dev)
 	return ret;
 }
 
-static struct block_device *open_bdev(const struct answer *a, fmode_t mode, void *holder)
+static struct block_device *open_bdev(const struct shim_root *root, const char *name, fmode_t mode,
+				      void *holder)
 {
 	struct block_device *bdev;
 	dev_t dev;
-	int ret = look_up_bdev(a, &dev);
+	int ret = look_up_bdev(root, name, &dev);
 
 	if (ret)
 		return ERR_PTR(ret);
@@ -239,39 +240,86 @@ static struct block_device *open_bdev(const struct answer *a, fmode_t mode, void
 	return ERR_PTR(-EACCES);
 }
 
-static s64 read_whole_file(const struct shim_call *c, const struct answer *a)
+/* The driver's pointers are written with care: what they point to may be gone by now. */
+static s64 read_whole_file(const struct shim_root *root, const char *name, const u64 *arg)
 {
-	const u64 *arg = c->arg;
-	struct file *file = shim_open_in_root(a->root, a->name, O_RDONLY, 0, a->resolve);
+	struct file *file;
+	void *buf, *theirs;
+	size_t size = 0;
 	s64 ret;
 
+	if (copy_from_kernel_nofault(&theirs, (void *)arg[2], sizeof(theirs)))
+		return -EFAULT;
+	buf = theirs;
+	file = shim_open_in_root(root, name, O_RDONLY, 0);
 	if (IS_ERR(file))
 		return PTR_ERR(file);
-	ret = kernel_read_file(file, arg[1], (void **)arg[2], arg[3], (size_t *)arg[4], arg[5]);
+	ret = kernel_read_file(file, arg[1], &buf, arg[3], arg[4] ? &size : NULL, arg[5]);
 	fput(file);
-	return ret;
+	if (ret < 0)
+		return ret;
+	if (!kernel_store(arg[2], &buf, sizeof(buf)) &&
+	    (!arg[4] || !kernel_store(arg[4], &size, sizeof(size))))
+		return ret;
+	if (!theirs)
+		vfree(buf);
+	return -EFAULT;
+}
+
+/* Gives the driver what was found, where it wants it; -EFAULT: that place cannot be written. */
+static int give_path(u64 to, struct path *found)
+{
+	if (!kernel_store(to, found, sizeof(*found)))
+		return 0;
+	path_put(found);
+	return -EFAULT;
 }
 
 /* Does the work of a function that takes a path, below the answer's root. */
 static u64 call_in_root(const struct shim_call *c, const struct answer *a)
 {
+	const bool callers = a->flags & UMBRA_ANSWER_CALLERS;
+	const struct shim_root root = {
+		.base = callers ? &c->place.root : NULL,
+		.name = a->root,
+		.resolve = a->resolve,
+	};
 	const u64 *arg = c->arg;
+	struct path found;
+	dev_t dev;
+	int ret;
 
+	if (callers && !c->place.known)
+		return call_refuse(c, ENOENT);
 	switch (c->fn->how) {
 	case UMBRA_HOW_OPEN:
-		return (u64)shim_open_in_root(a->root, a->name, arg[1], arg[2], a->resolve);
+		return (u64)shim_open_in_root(&root, a->name, arg[1], arg[2]);
 	case UMBRA_HOW_LOOK_UP:
-		return shim_look_up_in_root(a->root, a->name, arg[1], a->resolve,
-					    (struct path *)arg[2]);
+		ret = shim_look_up_in_root(&root, a->name, arg[1], &found);
+		return ret ? ret : give_path(arg[2], &found);
 	case UMBRA_HOW_READ_FILE:
-		return read_whole_file(c, a);
+		return read_whole_file(&root, a->name, arg);
 	case UMBRA_HOW_LOOK_UP_BDEV:
-		return look_up_bdev(a, (dev_t *)arg[1]);
+		ret = look_up_bdev(&root, a->name, &dev);
+		return ret || !kernel_store(arg[1], &dev, sizeof(dev)) ? ret : -EFAULT;
 	case UMBRA_HOW_OPEN_BDEV:
-		return (u64)open_bdev(a, arg[1], (void *)arg[2]);
+		return (u64)open_bdev(&root, a->name, arg[1], (void *)arg[2]);
 	default:
 		return call_refuse(c, EPERM);
 	}
+}
+
+/* Tells the VMM what the real function has returned, and what it has made of the name in @field. */
+static void result_tell(const struct shim_call *c, const struct answer *a, u64 field, u64 ret)
+{
+	u64 name[2] = { 0, 0 };
+
+	if (c->fn->form == UMBRA_FORM_FIELD_ARRAY && a->name &&
+	    umbra_succeeded(c->fn->refusal, ret) &&
+	    copy_from_kernel_nofault(name, (void *)field,
+				     min_t(size_t, sizeof(name), c->fn->field_size)))
+		name[0] = name[1] = 0;
+	umbra.doorbell(UMBRA_OP_RESULT, a->ticket, c->id, ret, name[0], name[1]);
 }
 
 u64 call_carry_out(struct shim_call *c, const struct answer *a)
@@ -298,6 +346,6 @@ u64 call_carry_out(struct shim_call *c, const struct answer *a)
 			kernel_store(field, &a->value, sizeof(a->value));
 	}
 	if (a->flags & UMBRA_ANSWER_RESULT)
-		umbra.doorbell(UMBRA_OP_RESULT, a->ticket, c->id, ret, 0, 0);
+		result_tell(c, a, field, ret);
 	return ret;
 }

@@ -2,7 +2,7 @@
 /*
  * Handles a critical call in the guest: asks the VMM in a frame, then has its answer carried out.
  *
- *   umbra_gate_enter()                 from the gate page, in any context, hard interrupts included
+ *   umbra_gate_enter()                 from umbra_gate_save(), in any context, hard interrupts included
  *    call_see()                        one that nobody decides (shim_see.c), or
  *    call_decided()
  *     call_ask()
@@ -21,7 +21,9 @@
  */
 #include <linux/delay.h>
 #include <linux/err.h>
+#include <linux/fs.h>
 #include <linux/kernel.h>
+#include <linux/kobject.h>
 #include <linux/preempt.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
@@ -100,19 +102,25 @@ static void frame_put_strvec(struct umbra_frame *f, u64 vec)
 	int i;
 
 	for (i = 0; vec && i < 16; i++) {
-		if (copy_from_kernel_nofault(&p, (void *)(vec + 8 * i), sizeof(p)) || !p)
+		if (copy_from_kernel_nofault(&p, (void *)(vec + 8 * i), sizeof(p))) {
+			flags |= UMBRA_FRAME_FAULT;
+			break;
+		}
+		if (!p)
 			break;
 		part.len = 0;
 		frame_put_string(f, &part, (const char *)p, 256);
-		if (!part.len)
+		if (!part.len) {
+			flags |= f->flags & UMBRA_FRAME_FAULT;
 			break;
+		}
 		if (i)
 			f->data[part.off - 1] = ' ';
 		else
 			f->strvec.off = part.off;
 		f->strvec.len = f->used - f->strvec.off;
 	}
-	/* A fault of the vector is the real function's business. */
+	/* What is too long for the record is not for the program. */
 	f->flags = flags;
 }
 
@@ -179,6 +187,13 @@ static void frame_put_peeks(struct umbra_frame *f, const struct umbra_fn *fn, u6
 			f->peek[i] = 0;
 }
 
+/* Is @p a directory of sysfs that is nobody's own? */
+static bool is_wide(u64 p)
+{
+	return !p || p == (u64)fs_kobj || p == (u64)kernel_kobj || p == (u64)firmware_kobj ||
+	       p == (u64)mm_kobj;
+}
+
 static void frame_put_name(struct umbra_frame *f, const struct shim_call *c,
 			   const struct umbra_regs *regs)
 {
@@ -209,6 +224,8 @@ static void frame_put_name(struct umbra_frame *f, const struct shim_call *c,
 	}
 	if (f->name.len)
 		f->flags |= UMBRA_FRAME_HAS_NAME;
+	if (fn->wide && fn->wide <= 6 && is_wide(c->arg[fn->wide - 1]))
+		f->flags |= UMBRA_FRAME_WIDE;
 }
 
 void shim_frame_begin(struct umbra_frame *f, const struct shim_call *c)
@@ -340,7 +357,8 @@ static noinline u64 call_decided(struct shim_call *c, const struct umbra_regs *r
 	if (fn->flags & UMBRA_FN_IS_PATH && c->can_sleep)
 		shim_place_get(&c->place);
 	err = call_ask(c, regs, &a);
-	shim_place_release(&c->place);
+	if (err || !(a.flags & UMBRA_ANSWER_CALLERS))
+		shim_place_release(&c->place);
 	/* The put of a name that the host could not lead is left out: a reference too much. */
 	if (err && fn->refusal == UMBRA_REFUSE_NEVER)
 		return fn->form == UMBRA_FORM_STRING ? 0 : call_real(c);
@@ -359,6 +377,7 @@ static noinline u64 call_decided(struct shim_call *c, const struct umbra_regs *r
 		ret = call_refuse(c, a.error ? a.error : EPERM);
 		break;
 	}
+	shim_place_release(&c->place);
 	kfree(a.big);
 	return ret;
 }
@@ -376,5 +395,7 @@ u64 umbra_gate_enter(struct umbra_regs *regs)
 	/* the driver's arguments on its stack, or any bytes at the top of one: always mapped */
 	if (fn->nargs > 6 || fn->flags & UMBRA_FN_VARIADIC)
 		memcpy(c.arg + 6, regs->stack, sizeof(c.arg) - sizeof(regs->arg));
+	if (fn->how == UMBRA_HOW_WATCH)
+		return call_watch(&c);
 	return fn->how == UMBRA_HOW_SEE ? call_see(&c) : call_decided(&c, regs);
 }

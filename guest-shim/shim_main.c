@@ -225,11 +225,13 @@ static int __init umbra_init(void)
 		ret = fd;
 		goto out_irq;
 	}
-	ret = umbra.doorbell(UMBRA_OP_HELLO, (u64)umbra.gate, (u64)umbra_gate_enter,
-			     (u64)umbra_see_enter, (u64)umbra_see_few_enter, 0);
+	ret = umbra.doorbell(UMBRA_OP_HELLO, (u64)umbra.gate, (u64)umbra_gate_save,
+			     (u64)umbra_see_save, (u64)umbra_few_save, 0);
 	if (ret)
 		goto out_control;
 	fd_install(fd, control);
+	/* It fails only if it is registered; a driver would then be refused by the VMM. */
+	shim_watch_modules();
 	/* Gates lead here as long as the guest lives. */
 	__module_get(THIS_MODULE);
 	return 0;

@@ -10,6 +10,7 @@
 #include <linux/fs.h>
 #include <linux/fs_struct.h>
 #include <linux/namei.h>
+#include <linux/nsproxy.h>
 #include <linux/openat2.h>
 #include <linux/pid_namespace.h>
 #include <linux/sched/task.h>
@@ -20,7 +21,8 @@
 extern int vfs_path_lookup(struct dentry *dentry, struct vfsmount *mnt, const char *name,
 			   unsigned int flags, struct path *path);
 
-int shim_init_root(struct path *root)
+/* Gets the root of the guest's init, and whether the calling task sees other mounts than it. */
+static int init_root_get(struct path *root, bool *other_mounts)
 {
 	struct task_struct *init;
 	int ret = -ESRCH;
@@ -35,11 +37,20 @@ int shim_init_root(struct path *root)
 	task_lock(init);
 	if (init->fs) {
 		get_fs_root(init->fs, root);
+		*other_mounts = init->nsproxy && current->nsproxy &&
+				init->nsproxy->mnt_ns != current->nsproxy->mnt_ns;
 		ret = 0;
 	}
 	task_unlock(init);
 	put_task_struct(init);
 	return ret;
+}
+
+int shim_init_root(struct path *root)
+{
+	bool other_mounts;
+
+	return init_root_get(root, &other_mounts);
 }
 
 /* Appends the text of a path to data[]. */
@@ -69,7 +80,7 @@ static void frame_put_path(struct umbra_frame *f, struct umbra_str *s, const str
 
 void shim_place_get(struct shim_place *place)
 {
-	if (!current->fs || shim_init_root(&place->init_root))
+	if (!current->fs || init_root_get(&place->init_root, &place->other_mounts))
 		return;
 	get_fs_root(current->fs, &place->root);
 	get_fs_pwd(current->fs, &place->pwd);
@@ -93,19 +104,33 @@ void shim_place_put(const struct shim_place *place, struct umbra_frame *f)
 	if (!place->known)
 		return;
 	absolute = (void *)umbra.info->syms[UMBRA_SYM_D_ABSOLUTE];
+	if (place->other_mounts)
+		f->flags |= UMBRA_FRAME_OTHER_MOUNTS;
 	if (!path_equal(&place->root, &place->init_root))
 		frame_put_path(f, &f->root, &place->root, absolute);
 	if (f->name.len && f->data[f->name.off] != '/')
 		frame_put_path(f, &f->cwd, &place->pwd, d_path);
 }
 
-static int lookup_root(const char *name, unsigned int flags, struct path *out)
+/* Looks @name up below @base, or below the root of the guest's init if that is NULL. */
+static int lookup_below(const struct path *base, const char *name, unsigned int flags,
+			struct path *out)
 {
 	struct path root;
-	int ret = shim_init_root(&root);
+	int ret;
 
-	if (ret)
-		return ret;
+	if (base) {
+		root = *base;
+		path_get(&root);
+	} else {
+		ret = shim_init_root(&root);
+		if (ret)
+			return ret;
+	}
+	if (!strcmp(name, "/") && d_can_lookup(root.dentry)) {
+		*out = root; /* most are: nothing to walk */
+		return 0;
+	}
 	ret = vfs_path_lookup(root.dentry, root.mnt, name, flags, out);
 	path_put(&root);
 	return ret;
@@ -149,23 +174,23 @@ bool shim_path_exists(const char *path)
 {
 	struct path p;
 
-	if (lookup_root(path, LOOKUP_FOLLOW, &p))
+	if (lookup_below(NULL, path, LOOKUP_FOLLOW, &p))
 		return false;
 	path_put(&p);
 	return true;
 }
 
-int shim_look_up_in_root(const char *root, const char *name, unsigned int flags, u64 resolve,
+int shim_look_up_in_root(const struct shim_root *root, const char *name, unsigned int flags,
 			 struct path *out)
 {
 	struct path dir;
 	int ret, tries = 0;
 
-	ret = lookup_root(root, LOOKUP_FOLLOW | LOOKUP_DIRECTORY, &dir);
+	ret = lookup_below(root->base, root->name, LOOKUP_FOLLOW | LOOKUP_DIRECTORY, &dir);
 	if (ret)
 		return ret;
 	flags &= ~LOOKUP_IS_SCOPED;
-	if (resolve & RESOLVE_IN_ROOT)
+	if (root->resolve & RESOLVE_IN_ROOT)
 		flags |= LOOKUP_IN_ROOT;
 	/* -EAGAIN: something was renamed while ".." was walked */
 	do {
@@ -175,8 +200,8 @@ int shim_look_up_in_root(const char *root, const char *name, unsigned int flags,
 	return ret;
 }
 
-struct file *shim_open_in_root(const char *root, const char *name, int flags, umode_t mode,
-			       u64 resolve)
+struct file *shim_open_in_root(const struct shim_root *root, const char *name, int flags,
+			       umode_t mode)
 {
 	int (*open_flags)(const struct open_how *, struct open_flags *);
 	struct file *(*open_root)(const struct path *, const char *, const struct open_flags *);
@@ -189,14 +214,14 @@ struct file *shim_open_in_root(const char *root, const char *name, int flags, um
 
 	open_flags = (void *)umbra.info->syms[UMBRA_SYM_OPEN_FLAGS];
 	open_root = (void *)umbra.info->syms[UMBRA_SYM_OPEN_ROOT];
-	ret = lookup_root(root, LOOKUP_FOLLOW | LOOKUP_DIRECTORY, &dir);
+	ret = lookup_below(root->base, root->name, LOOKUP_FOLLOW | LOOKUP_DIRECTORY, &dir);
 	if (ret)
 		return ERR_PTR(ret);
 	/* as build_open_how(): drivers pass bits that openat2() would refuse */
 	how = (struct open_how){
 		.flags = (u32)flags & VALID_OPEN_FLAGS,
 		.mode = mode & S_IALLUGO,
-		.resolve = resolve,
+		.resolve = root->resolve,
 	};
 	if (how.flags & O_PATH)
 		how.flags &= O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;

@@ -31,10 +31,12 @@ function name_of(text,    part, member, row)
 		return ".name_arg = " (text + 0) ", .form = NAME_FORMAT, "
 	if (text ~ /^[0-9]+$/)
 		return ".name_arg = " text ", .form = NAME_STRING, "
-	if (text !~ /^[0-9]+:[a-z0-9_]+\.[a-z0-9_]+(\[\])?$/)
+	if (text !~ /^[0-9]+:[A-Za-z0-9_]+(\.[a-z0-9_]+)+(\[\])?$/)
 		fail("expected N, N%, N:STRUCT.MEMBER or N:STRUCT.MEMBER[], found \"" text "\"")
 	split(text, part, ":")
-	split(part[2], member, ".")
+	member[1] = member[2] = part[2]
+	sub(/\..*/, "", member[1])
+	sub(/^[^.]*\./, "", member[2])
 	row = ".name_arg = " part[1] ", .strct = \"" member[1] "\", "
 	if (sub(/\[\]$/, "", member[2]))
 		return row ".member = \"" member[2] "\", .form = NAME_FIELD_ARRAY, "
@@ -55,7 +57,7 @@ function word(key, value)
 	if (key == "name")
 		return name_of(value)
 	if (key == "space")
-		return ".space = SPACE_" known(value, "file misc net link thread program export module firmware") ", "
+		return ".space = SPACE_" known(value, "file misc net link thread program export module firmware proc sysctl debugfs kobject class device bus driver disk filesystem sched congestion family cache") ", "
 	if (key == "how")
 		return ".how = CARRY_OUT_" known(value, "open look_up read_file look_up_bdev open_bdev run_program set_up_program unuse_mm") ", "
 	if (key == "undo")
@@ -64,6 +66,10 @@ function word(key, value)
 		return origin_of(value)
 	if (key == "strvec")
 		return ".has_strvec = true, .strvec_arg = " number(value) ", "
+	if (key == "below")
+		return ".below = " (number(value) + 1) ", "
+	if (key == "wide")
+		return ".wide = " (number(value) + 1) ", "
 	if (key == "clears")
 		return ".clears = " (number(value) + 1) ", "
 	if (key == "object")
@@ -91,7 +97,7 @@ BEGIN {
 		at = index($i, "=")
 		if (at)
 			row = row word(substr($i, 1, at - 1), substr($i, at + 1))
-		else if ($i == "reaches" || $i == "undoes" || $i == "from_init")
+		else if ($i == "reaches" || $i == "undoes" || $i == "from_init" || $i == "kept" || $i == "looks_up" || $i == "copied")
 			row = row "." $i " = true, "
 		else if ($i == "result")
 			row = row ".want_result = true, "

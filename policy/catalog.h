@@ -39,6 +39,20 @@ enum name_space {
 	SPACE_EXPORT,	/* an exported symbol that is looked up by its name */
 	SPACE_MODULE,	/* a module, or an alias of one, that the guest's modprobe is to load */
 	SPACE_FIRMWARE, /* a path below the directories of firmware */
+	SPACE_PROC,	/* an entry of /proc; slashes are directories */
+	SPACE_SYSCTL,	/* a directory of /proc/sys, likewise */
+	SPACE_DEBUGFS,
+	SPACE_KOBJECT, /* of /sys, /sys/fs, /sys/kernel and the like */
+	SPACE_CLASS,   /* of /sys/class */
+	SPACE_DEVICE,  /* of a class, with its node in /dev */
+	SPACE_BUS,
+	SPACE_DRIVER, /* of a bus, and a platform device, which finds its driver by its name */
+	SPACE_DISK,
+	SPACE_FILESYSTEM,
+	SPACE_SCHED,	  /* a queueing discipline or a classifier of packets */
+	SPACE_CONGESTION, /* a congestion control of TCP */
+	SPACE_FAMILY,	  /* of generic netlink */
+	SPACE_CACHE,	  /* of the slab allocator */
 	SPACES,
 };
 
@@ -91,8 +105,13 @@ struct catalog_fn {
 	u8 clears;	       /* 1 + the argument: a pointer to what is NULL after a failure; 0 */
 	bool object_is_result; /* the return value identifies the object, not an argument */
 	bool has_strvec;
-	bool undoes;	/* undoes others: the ledger's entry of its object is dropped */
-	bool reaches;	/* no name, but it gives out something new: a session's default decides */
+	bool undoes;   /* undoes others: the ledger's entry of its object is dropped */
+	bool reaches;  /* no name, but it gives out something new: a session's default decides */
+	bool looks_up; /* it looks for what has the name, and registers nothing */
+	bool kept;     /* NAME_STRING: the kernel keeps a pointer to the name */
+	bool copied;   /* NAME_FIELD_PTR: it does not, and the member is put back */
+	u8 below;      /* 1 + the argument: the directory in which the name is; 0: there is one */
+	u8 wide; /* the same, but only NULL and the kernel's own directories are everybody's */
 	bool from_init; /* the path begins at the root of the guest's init, not at the caller's */
 	/*
 	 * The host is told the result of the real function when it has returned: for a
@@ -107,6 +126,12 @@ struct catalog_fn {
 static inline bool catalog_is_path(const struct catalog_fn *fn)
 {
 	return fn->space == SPACE_FILE || fn->space == SPACE_PROGRAM;
+}
+
+/* Returns true if @fn undoes what has the name that it is given, and not an object. */
+static inline bool catalog_undoes_name(const struct catalog_fn *fn)
+{
+	return fn->undoes && fn->form == NAME_STRING && fn->space != SPACE_EXPORT;
 }
 
 /* Returns the row of function @name, or NULL; or all rows, *count of them. */

@@ -131,9 +131,21 @@ static const struct file_entry *session_find_file(const struct policy_session *s
 	return &s->files[best->id];
 }
 
-/* Lets the driver have the rest of @p, behind its first @skip bytes, below @root. */
-static void decision_in_root(struct decision *d, const char *root, const struct path *p,
-			     size_t skip, const char *rule)
+/*
+ * Returns true if the calling task has a root that the guest's init cannot say by a path, or says
+ * by one that is not its own "/".
+ */
+static bool has_own_root(const struct policy_request *r)
+{
+	return r->root && (r->other_mounts || strcmp(r->root, "/") != 0);
+}
+
+/*
+ * Lets the driver have the rest of @p, behind its first @skip bytes, below the first @root_len
+ * bytes of @root.
+ */
+static void decision_in_root(struct decision *d, const char *root, size_t root_len,
+			     const struct path *p, size_t skip, const char *rule)
 {
 	const char *rest = p->text + skip;
 
@@ -141,7 +153,8 @@ static void decision_in_root(struct decision *d, const char *root, const struct 
 	d->verdict = VERDICT_REWRITE;
 	d->resolve = DECISION_IN_ROOT;
 	d->rule = rule;
-	snprintf(d->root, sizeof(d->root), "%s", *root ? root : "/");
+	snprintf(d->root, sizeof(d->root), "%.*s", root_len ? (int)root_len : 1,
+		 root_len ? root : "/");
 	/* It fits: at least one slash of @p is gone. */
 	snprintf(d->name, sizeof(d->name), "%s%s", *rest ? rest : ".", *rest && p->dir ? "/" : "");
 }
@@ -167,19 +180,38 @@ static void decision_below(struct decision *d, const char *root, const struct pa
 	d->rule = rule;
 }
 
-/* Lets @p through unchanged: as asked, if the string asked for is the one that was checked. */
-static void decision_pass_path(struct decision *d, const struct policy_request *r,
-			       const struct path *p, const char *rule)
+/* Lets a program's path through: as asked, if the string asked for is the one that was checked. */
+static void decision_pass_program(struct decision *d, const struct policy_request *r,
+				  const struct path *p, const char *rule)
 {
-	bool program = r->fn->space == SPACE_PROGRAM;
-
-	/* in a root of the calling task's own the same text may name another file */
-	if (!r->root && (program || !r->atomic) && !strcmp(r->name, p->text))
+	if (!strcmp(r->name, p->text))
 		decision_pass(d, r->name, rule);
-	else if (program)
-		decision_below(d, "", p, 0, rule);
 	else
-		decision_in_root(d, "", p, 0, rule);
+		decision_below(d, "", p, 0, rule);
+}
+
+/*
+ * Lets @p through at its own place, walked from the calling task's root: what the driver opens for
+ * a container is that one's file. @within is the length of the directory that the policy lets
+ * through, of which nothing in it leads out, no link and no /proc/PID/root; 0: it names the file.
+ */
+static void decision_pass_path(struct decision *d, const struct policy_request *r,
+			       const struct path *p, size_t within, const char *rule)
+{
+	size_t floor = has_own_root(r) ? p->floor : 0;
+	bool as_asked = !strcmp(r->name, p->len > p->floor ? p->text + p->floor : "/");
+
+	if (r->fn->space == SPACE_PROGRAM) {
+		decision_pass_program(d, r, p, rule);
+		return;
+	}
+	if (within < floor || within >= p->len)
+		within = floor;
+	decision_in_root(d, p->text + floor, within - floor, p, within, rule);
+	if (as_asked)
+		d->verdict = VERDICT_PASS;
+	if (floor || r->other_mounts)
+		d->resolve |= DECISION_CALLERS;
 }
 
 static void decide_by_table(const struct policy_session *s, const struct policy_request *r,
@@ -191,7 +223,7 @@ static void decide_by_table(const struct policy_session *s, const struct policy_
 	f = session_find_file(s, p, &skip);
 	if (!f) {
 		if (s->default_pass && r->fn->space == SPACE_FILE)
-			decision_pass_path(d, r, p, s->default_rule);
+			decision_pass_path(d, r, p, 0, s->default_rule);
 		else
 			decision_deny(d, EPERM, s->default_rule);
 		return;
@@ -200,11 +232,14 @@ static void decide_by_table(const struct policy_session *s, const struct policy_
 	if (f->action == ACTION_DENY)
 		decision_deny(d, f->error, f->rule);
 	else if (f->action == ACTION_PASS)
-		decision_pass_path(d, r, p, f->rule);
+		decision_pass_path(d, r, p, skip, f->rule);
 	else if (r->fn->space == SPACE_PROGRAM)
 		decision_below(d, f->to, p, skip, f->rule);
 	else
-		decision_in_root(d, f->to, p, skip, f->rule);
+		decision_in_root(d, f->to, strlen(f->to), p, skip, f->rule);
+	/* Where the guest's init does not see the caller's files, both places are the caller's. */
+	if (r->other_mounts && d->resolve)
+		d->resolve |= DECISION_CALLERS;
 }
 
 static void decide_path(const struct policy_session *s, const char *driver,
@@ -230,11 +265,32 @@ static void decide_path(const struct policy_session *s, const char *driver,
 	if (rule && rule->action == ACTION_DENY)
 		decision_deny(d, rule->error, rule->rule);
 	else if (rule && rule->action == ACTION_PASS)
-		decision_pass_path(d, r, &p, rule->rule);
+		decision_pass_path(d, r, &p, 0, rule->rule);
 	else if (!rule && program)
 		decision_deny(d, EPERM, "programs: no rule permits one");
 	else
 		decide_by_table(s, r, &p, d);
+}
+
+/*
+ * Decides which thing a name leads to: one of the session under the name that it really has, which
+ * a driver reads in its own structures, or that it asked for; else the default has the word.
+ */
+static void decide_look_up(const struct policy_session *s, const char *driver,
+			   const struct policy_request *r, struct decision *d)
+{
+	const struct name_template *t = &s->names[r->fn->space];
+
+	if (r->is_registered && r->is_registered(r->is_registered_arg, r->name)) {
+		decision_pass(d, r->name, "registered by its session");
+	} else if (r->is_registered && t->before &&
+		   !name_format(t, r->fn->space, driver, r->name, d->name) &&
+		   r->is_registered(r->is_registered_arg, d->name)) {
+		d->verdict = VERDICT_REWRITE;
+		d->rule = t->rule;
+	} else {
+		decide_by_default(s, r->name, d);
+	}
 }
 
 static void decide_name(const struct policy_session *s, const char *driver,
@@ -250,6 +306,11 @@ static void decide_name(const struct policy_session *s, const char *driver,
 		decision_deny(d, rule->error, rule->rule);
 	} else if (rule && rule->action == ACTION_PASS) {
 		decision_pass(d, r->name, rule->rule);
+	} else if (r->led) {
+		decision_pass(d, r->led, "in no directory of all");
+		d->verdict = strcmp(r->led, r->name) != 0 ? VERDICT_REWRITE : VERDICT_PASS;
+	} else if (r->fn->looks_up) {
+		decide_look_up(s, driver, r, d);
 	} else if (!t->before) {
 		decide_by_default(s, r->name, d);
 	} else if (r->by_user && name_is_valid(r->fn->space, r->name)) {

@@ -21,7 +21,7 @@ struct ledger_item {
 	enum ledger_state state;
 	bool taken; /* OPEN by ledger_take() */
 	u64 ticket;
-	char names[]; /* asked and used */
+	char names[]; /* asked and used, which has room for LEDGER_REAL_MAX bytes */
 };
 
 struct ledger {
@@ -32,6 +32,7 @@ struct ledger {
 	u64 last_ticket;
 	struct {
 		u32 entries, registered;
+		u32 inside; /* of the registered ones: those in a directory of the owner's */
 	} * owners;
 	unsigned n_owners;
 };
@@ -103,7 +104,8 @@ static void item_free(struct ledger *l, struct ledger_item *i)
 static struct ledger_item *item_new(const struct ledger_entry *what)
 {
 	size_t asked = strlen(what->asked) + 1, used = strlen(what->used) + 1;
-	struct ledger_item *i = malloc(sizeof(*i) + asked + used);
+	size_t room = used > LEDGER_REAL_MAX ? used : LEDGER_REAL_MAX + 1;
+	struct ledger_item *i = malloc(sizeof(*i) + asked + room);
 
 	if (!i)
 		return NULL;
@@ -183,7 +185,73 @@ static struct ledger_item *unlink_registered(struct ledger *l, struct ledger_ite
 	*at = i->next;
 	i->state = OPEN;
 	l->owners[i->e.owner].registered--;
+	l->owners[i->e.owner].inside -= i->e.inside;
 	return i;
+}
+
+/* Makes a registered item that was found OPEN again; @i may be NULL. */
+static struct ledger_entry *item_take(struct ledger_item *i)
+{
+	if (!i)
+		return NULL;
+	i->taken = true;
+	return &i->e;
+}
+
+/*
+ * Finds where the item is that @owner has registered in @space as the first @len bytes of @asked,
+ * in @below; NULL: there is none. Names have no buckets: what takes one back is rare.
+ */
+static struct ledger_item **find_named(struct ledger *l, const struct ledger_entry *what,
+				       size_t len)
+{
+	struct ledger_item **at;
+
+	if (!l->owners[what->owner].registered)
+		return NULL;
+	for (size_t b = 0; b < LEDGER_BUCKETS; b++) {
+		for (at = &l->by_addr[b]; *at; at = &(*at)->next) {
+			const struct ledger_entry *e = &(*at)->e;
+
+			if (e->owner == what->owner && e->below == what->below &&
+			    e->fn->space == what->fn->space &&
+			    !strncmp(e->asked, what->asked, len) && !e->asked[len])
+				return at;
+		}
+	}
+	return NULL;
+}
+
+struct ledger_entry *ledger_take_named(struct ledger *l, unsigned owner, u64 below,
+				       const char *asked, const struct catalog_fn *undo)
+{
+	const struct ledger_entry what = {
+		.owner = owner, .below = below, .asked = asked, .fn = undo
+	};
+	struct ledger_item **at;
+	struct ledger_entry *e;
+
+	pthread_mutex_lock(&l->lock);
+	at = find_named(l, &what, strlen(asked));
+	e = item_take(at ? unlink_registered(l, at) : NULL);
+	pthread_mutex_unlock(&l->lock);
+	return e;
+}
+
+bool ledger_find_used(struct ledger *l, const struct ledger_entry *what, size_t len, char *used,
+		      size_t size)
+{
+	struct ledger_item **at;
+	bool fits = false;
+
+	pthread_mutex_lock(&l->lock);
+	at = find_named(l, what, len);
+	if (at && strlen((*at)->e.used) < size) {
+		memcpy(used, (*at)->e.used, strlen((*at)->e.used) + 1);
+		fits = true;
+	}
+	pthread_mutex_unlock(&l->lock);
+	return fits;
 }
 
 struct ledger_entry *ledger_take(struct ledger *l, unsigned owner, u64 addr,
@@ -197,11 +265,10 @@ struct ledger_entry *ledger_take(struct ledger *l, unsigned owner, u64 addr,
 		    !fn_is_undone_by((*at)->e.fn, undo))
 			continue;
 		i = unlink_registered(l, at);
-		i->taken = true;
 		break;
 	}
 	pthread_mutex_unlock(&l->lock);
-	return i ? &i->e : NULL;
+	return item_take(i);
 }
 
 static void insert_registered(struct ledger *l, struct ledger_item *i)
@@ -223,9 +290,43 @@ static void insert_registered(struct ledger *l, struct ledger_item *i)
 	i->next = *b;
 	*b = i;
 	l->owners[i->e.owner].registered++;
+	l->owners[i->e.owner].inside += i->e.inside;
 }
 
-void ledger_result(struct ledger *l, unsigned owner, u64 ticket, bool succeeded)
+static bool is_registered(struct ledger *l, unsigned owner, u64 addr, enum name_space space)
+{
+	const struct ledger_item *i;
+
+	for (i = *addr_bucket(l, addr); i; i = i->next)
+		if (i->e.addr == addr && i->e.owner == owner && i->e.fn->space == space)
+			return true;
+	return false;
+}
+
+/* Frees items that were registered in a directory that is gone; true: there may be more of them. */
+static bool free_orphans(struct ledger *l, unsigned owner)
+{
+	bool any = false;
+
+	for (size_t b = 0; b < LEDGER_BUCKETS; b++) {
+		struct ledger_item **at = &l->by_addr[b];
+
+		while (*at) {
+			const struct ledger_entry *e = &(*at)->e;
+
+			if (e->owner != owner || !e->inside ||
+			    is_registered(l, owner, e->below, e->fn->space)) {
+				at = &(*at)->next;
+				continue;
+			}
+			item_free(l, unlink_registered(l, at));
+			any = true;
+		}
+	}
+	return any;
+}
+
+void ledger_result(struct ledger *l, unsigned owner, u64 ticket, bool succeeded, u64 ret)
 {
 	struct ledger_item **at, *i = NULL;
 
@@ -236,25 +337,63 @@ void ledger_result(struct ledger *l, unsigned owner, u64 ticket, bool succeeded)
 			continue;
 		i = *at;
 		*at = i->next;
+		if (i->e.fn->object_is_result && i->state == REGISTERING)
+			i->e.addr = ret;
 		if (i->state == REGISTERING && succeeded && i->e.fn->undo)
 			insert_registered(l, i);
 		else
 			item_free(l, i);
+		while (l->owners[owner].inside && free_orphans(l, owner))
+			;
 		break;
 	}
 	pthread_mutex_unlock(&l->lock);
 }
 
-bool ledger_has(struct ledger *l, unsigned owner, u64 addr, enum name_space space)
+bool ledger_rename(struct ledger *l, unsigned owner, u64 ticket, const char *real, char *used,
+		   size_t size)
 {
-	const struct ledger_item *i;
+	struct ledger_item *i;
+	bool renamed = false;
 
 	pthread_mutex_lock(&l->lock);
-	for (i = *addr_bucket(l, addr); i; i = i->next)
-		if (i->e.addr == addr && i->e.owner == owner && i->e.fn->space == space)
+	for (i = *ticket_bucket(l, ticket); i; i = i->next)
+		if (i->ticket == ticket && i->e.owner == owner)
 			break;
+	if (i && i->state == REGISTERING && strlen(real) <= LEDGER_REAL_MAX &&
+	    strcmp(i->e.used, real) != 0) {
+		strncpy(used, i->e.used, size - 1);
+		used[size - 1] = '\0';
+		memcpy(i->names + strlen(i->e.asked) + 1, real, strlen(real) + 1);
+		renamed = true;
+	}
 	pthread_mutex_unlock(&l->lock);
-	return i;
+	return renamed;
+}
+
+bool ledger_has_used(struct ledger *l, enum name_space space, const char *used,
+		     bool (*is_one)(const void *arg, unsigned owner), const void *arg)
+{
+	const struct ledger_item *i;
+	bool has = false;
+
+	pthread_mutex_lock(&l->lock);
+	for (size_t b = 0; b < LEDGER_BUCKETS && !has; b++)
+		for (i = l->by_addr[b]; i && !has; i = i->next)
+			has = i->e.fn->space == space && !strcmp(i->e.used, used) &&
+			      is_one(arg, i->e.owner);
+	pthread_mutex_unlock(&l->lock);
+	return has;
+}
+
+bool ledger_has(struct ledger *l, unsigned owner, u64 addr, enum name_space space)
+{
+	bool has;
+
+	pthread_mutex_lock(&l->lock);
+	has = is_registered(l, owner, addr, space);
+	pthread_mutex_unlock(&l->lock);
+	return has;
 }
 
 size_t ledger_registered(struct ledger *l, unsigned owner)
@@ -291,6 +430,7 @@ static void drop_from_bucket(struct ledger *l, struct ledger_item **at, unsigned
 		} else {
 			*at = i->next;
 			l->owners[owner].registered -= i->state == REGISTERED;
+			l->owners[owner].inside -= i->state == REGISTERED && i->e.inside;
 			item_free(l, i);
 		}
 	}

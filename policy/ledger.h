@@ -28,12 +28,17 @@
 /* Most entries of one owner: so much a hostile driver can make the host remember. */
 #define LEDGER_OWNER_MAX 16384
 
+/* The longest name that the kernel makes of another one: of an interface. */
+#define LEDGER_REAL_MAX 16
+
 struct ledger;
 
 struct ledger_entry {
 	unsigned owner;
 	const struct catalog_fn *fn; /* the function that registered it */
 	u64 addr;		     /* of the object */
+	u64 below;		     /* the directory of its name, or 0 */
+	bool inside;		     /* the owner registered that directory */
 	u64 old;		     /* the field's value before the call */
 	const char *asked, *used;    /* names; "": none */
 	u32 lent;		     /* offset of the lent name, or 0 */
@@ -60,18 +65,41 @@ int ledger_open(struct ledger *l, const struct ledger_entry *what, bool lend,
  */
 struct ledger_entry *ledger_take(struct ledger *l, unsigned owner, u64 addr,
 				 const struct catalog_fn *undo);
+/*
+ * Does the same for what @owner registered as @asked in the directory @below, whatever its address.
+ */
+struct ledger_entry *ledger_take_named(struct ledger *l, unsigned owner, u64 below,
+				       const char *asked, const struct catalog_fn *undo);
 /* Frees an OPEN entry. */
 void ledger_discard(struct ledger *l, struct ledger_entry *e);
 /* Lets the OPEN @e wait for the real function's result. Returns its ticket, never 0. */
 u64 ledger_await(struct ledger *l, struct ledger_entry *e);
 /*
- * Notes that the real function has returned to @owner, and whether it @succeeded. A ticket that is
- * not known, is another owner's or was used before is ignored.
+ * Notes that the real function has returned @ret to @owner, and whether it @succeeded. A ticket
+ * that is not known, is another owner's or was used before is ignored. With an object goes what was
+ * registered in it as in a directory.
  */
-void ledger_result(struct ledger *l, unsigned owner, u64 ticket, bool succeeded);
+void ledger_result(struct ledger *l, unsigned owner, u64 ticket, bool succeeded, u64 ret);
 
+/*
+ * Notes that what @owner registers with @ticket has got the name @real, which is not longer than
+ * LEDGER_REAL_MAX, and copies the one that was meant to used[@size]. False: that is the same, or
+ * there is no such ticket.
+ */
+bool ledger_rename(struct ledger *l, unsigned owner, u64 ticket, const char *real, char *used,
+		   size_t size);
+/* Returns true if an owner of whom @is_one is true has registered something in @space as @used. */
+bool ledger_has_used(struct ledger *l, enum name_space space, const char *used,
+		     bool (*is_one)(const void *arg, unsigned owner), const void *arg);
 /* Returns true if @owner has registered an object of @space at @addr. */
 bool ledger_has(struct ledger *l, unsigned owner, u64 addr, enum name_space space);
+/*
+ * Copies to used[@size] the name that was used for what the owner, in the directory and in the name
+ * space of @what, is registered as the first @len bytes of its asked name. False: there is none, or
+ * it does not fit.
+ */
+bool ledger_find_used(struct ledger *l, const struct ledger_entry *what, size_t len, char *used,
+		      size_t size);
 /* Returns how many objects @owner has registered and not undone. */
 size_t ledger_registered(struct ledger *l, unsigned owner);
 /*

@@ -16,7 +16,23 @@ size_t name_space_max(enum name_space space)
 		return 55;   /* MODULE_NAME_LEN - 1, as long as `ip link add type` can ask for */
 	case SPACE_FIRMWARE: /* a PATH_MAX has the kernel's directories in front */
 	case SPACE_MISC:
-		return 255; /* NAME_MAX: it becomes an entry of /sys and /dev */
+	case SPACE_PROC:
+	case SPACE_SYSCTL:
+	case SPACE_DEBUGFS:
+	case SPACE_KOBJECT:
+	case SPACE_CLASS:
+	case SPACE_DEVICE:
+	case SPACE_BUS:
+	case SPACE_DRIVER:
+	case SPACE_FILESYSTEM:
+	case SPACE_CACHE:
+		return 255; /* NAME_MAX: it becomes an entry of /sys, /dev or /proc */
+	case SPACE_DISK:
+		return 31; /* DISK_NAME_LEN - 1 */
+	case SPACE_SCHED:
+	case SPACE_CONGESTION:
+	case SPACE_FAMILY:
+		return 15; /* IFNAMSIZ, TCP_CA_NAME_MAX, GENL_NAMSIZ - 1 */
 	case SPACE_NONE:
 	case SPACE_FILE:
 	case SPACE_THREAD: /* kept in full since 5.17; ps shows the first 15 bytes */
@@ -67,7 +83,19 @@ bool name_is_valid(enum name_space space, const char *name)
 	case SPACE_NET:
 		return net_is_valid(name);
 	case SPACE_MISC: /* a slash is a directory below /dev; sysfs writes an exclamation mark */
+	case SPACE_KOBJECT:
+	case SPACE_CLASS:
+	case SPACE_DEVICE:
+	case SPACE_BUS:
+	case SPACE_DRIVER:
+	case SPACE_DISK:
+	case SPACE_CACHE:
 		return parts_are_valid(name, "/!", false);
+	case SPACE_PROC:
+	case SPACE_SYSCTL:
+		return parts_are_valid(name, "/", false);
+	case SPACE_DEBUGFS:
+		return parts_are_valid(name, "/", false) && !strchr(name, '/');
 	case SPACE_FIRMWARE: /* a file below the kernel's directories of firmware */
 		return parts_are_valid(name, "/", true);
 	case SPACE_NONE:
@@ -77,6 +105,10 @@ bool name_is_valid(enum name_space space, const char *name)
 	case SPACE_PROGRAM:
 	case SPACE_EXPORT:
 	case SPACE_MODULE:
+	case SPACE_FILESYSTEM:
+	case SPACE_SCHED:
+	case SPACE_CONGESTION:
+	case SPACE_FAMILY:
 	case SPACES:
 	default:
 		return true;
@@ -100,15 +132,29 @@ static bool append_filled(char *out, size_t *len, size_t max, const char *text, 
 	return true;
 }
 
+/* Returns how much of @name are directories that stay: a name of /proc is that of its last one. */
+static size_t directories_of(enum name_space space, const char *name)
+{
+	const char *last = NULL;
+
+	if (space == SPACE_PROC || space == SPACE_SYSCTL)
+		last = strrchr(name, '/');
+	return last ? (size_t)(last + 1 - name) : 0;
+}
+
 int name_format(const struct name_template *t, enum name_space space, const char *driver,
 		const char *name, char *out)
 {
-	size_t name_len = strnlen(name, REQUEST_NAME_MAX), max = name_space_max(space), len = 0;
+	size_t name_len = strnlen(name, REQUEST_NAME_MAX), max = name_space_max(space), len;
 
 	if (name_len > max)
 		return -ENAMETOOLONG;
 	if (!name_is_valid(space, name))
 		return -EINVAL;
+	len = directories_of(space, name);
+	memcpy(out, name, len);
+	name += len;
+	name_len -= len;
 	if (!append_filled(out, &len, max, t->before, driver) || name_len > max - len)
 		return -ENAMETOOLONG;
 	memcpy(out + len, name, name_len);

@@ -38,8 +38,9 @@ static int parse_default(struct parse *ps, config_setting_t *st, struct policy_s
 
 static int parse_session(struct parse *ps, config_setting_t *st, struct policy_session *s)
 {
-	static const char *const keys[] = { "files",   "names",	 "functions", "critical", "permit",
-					    "default", "layout", "trace",     "witness" };
+	static const char *const keys[] = { "files",   "names",	      "functions", "critical",
+					    "permit",  "default",     "layout",	   "trace",
+					    "witness", "trace_inward" };
 	int ret = session_name(ps, st, s);
 
 	if (!ret)
@@ -60,6 +61,8 @@ static int parse_session(struct parse *ps, config_setting_t *st, struct policy_s
 		ret = parse_permit(ps, st, s);
 	if (!ret)
 		ret = parse_trace(ps, st, s);
+	if (!ret)
+		ret = parse_trace_inward(ps, st, s);
 	return ret;
 }
 

@@ -16,6 +16,7 @@ int parse_layout(struct parse *ps, config_setting_t *session, struct policy_sess
 int parse_names(struct parse *ps, config_setting_t *session, struct policy_session *s);
 int parse_critical(struct parse *ps, config_setting_t *session, struct policy_session *s);
 int parse_trace(struct parse *ps, config_setting_t *session, struct policy_session *s);
+int parse_trace_inward(struct parse *ps, config_setting_t *session, struct policy_session *s);
 int parse_permit(struct parse *ps, config_setting_t *session, struct policy_session *s);
 
 /* Gives the text of a rule, "files[3] at demo.policy:12", in the policy's pool. */

@@ -11,9 +11,29 @@ static const struct {
 	const char *key;
 	enum name_space space;
 } name_keys[] = {
-	{ "misc", SPACE_MISC },	    { "net", SPACE_NET },	    { "link", SPACE_LINK },
-	{ "thread", SPACE_THREAD }, { "firmware", SPACE_FIRMWARE },
+	{ "misc", SPACE_MISC },
+	{ "net", SPACE_NET },
+	{ "link", SPACE_LINK },
+	{ "thread", SPACE_THREAD },
+	{ "firmware", SPACE_FIRMWARE },
+	{ "proc", SPACE_PROC },
+	{ "sysctl", SPACE_SYSCTL },
+	{ "debugfs", SPACE_DEBUGFS },
+	{ "kobject", SPACE_KOBJECT },
+	{ "class", SPACE_CLASS },
+	{ "device", SPACE_DEVICE },
+	{ "bus", SPACE_BUS },
+	{ "driver", SPACE_DRIVER },
+	{ "disk", SPACE_DISK },
+	{ "filesystem", SPACE_FILESYSTEM },
+	{ "sched", SPACE_SCHED },
+	{ "congestion", SPACE_CONGESTION },
+	{ "family", SPACE_FAMILY },
+	{ "cache", SPACE_CACHE },
 };
+
+/* The template of all spaces that have none of their own, but for firmware's: these are files. */
+#define OTHER_KEY "other"
 
 int parse_layout(struct parse *ps, config_setting_t *session, struct policy_session *s)
 {
@@ -74,17 +94,22 @@ static int parse_template(struct parse *ps, config_setting_t *st, enum name_spac
 int parse_names(struct parse *ps, config_setting_t *session, struct policy_session *s)
 {
 	config_setting_t *group = config_setting_get_member(session, "names");
-	const char *keys[ARRAY_SIZE(name_keys)];
+	const char *keys[ARRAY_SIZE(name_keys) + 1];
+	config_setting_t *other;
 	int ret;
 
 	if (!group)
 		return 0;
-	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(name_keys); i++)
 		keys[i] = name_keys[i].key;
+	keys[ARRAY_SIZE(name_keys)] = OTHER_KEY;
 	ret = value_group(ps, group, keys, ARRAY_SIZE(keys));
-	for (size_t i = 0; i < ARRAY_SIZE(keys) && !ret; i++) {
+	other = config_setting_get_member(group, OTHER_KEY);
+	for (size_t i = 0; i < ARRAY_SIZE(name_keys) && !ret; i++) {
 		config_setting_t *st = config_setting_get_member(group, keys[i]);
 
+		if (!st && name_keys[i].space != SPACE_FIRMWARE)
+			st = other;
 		if (st)
 			ret = parse_template(ps, st, name_keys[i].space,
 					     &s->names[name_keys[i].space]);

@@ -75,6 +75,7 @@ int path_resolve(struct path *p, const char *root, const char *cwd, const char *
 		append_components(&j, cwd);
 	}
 	p->dir = append_components(&j, name);
+	p->floor = j.floor;
 	if (!j.len)
 		j.text[j.len++] = '/';
 	if (j.len >= REQUEST_NAME_MAX)

@@ -16,7 +16,8 @@
 struct path {
 	char text[REQUEST_NAME_MAX]; /* "/" or "/a/b", no slash at the end */
 	size_t len;
-	bool dir; /* asked for with a slash (or . or ..) at the end: must be a directory */
+	size_t floor; /* bytes of @text that are the calling task's root; 0: it is the guest's */
+	bool dir;     /* asked for with a slash (or . or ..) at the end: must be a directory */
 };
 
 /*

@@ -57,6 +57,8 @@ const char *policy_traced(const struct policy_session *s, const char *symbol, bo
  * *rule; NULL: there are no more.
  */
 const char *policy_trace_at(const struct policy_session *s, size_t i, const char **rule);
+/* Says so of the kernel's calls of the driver's own function SYMBOL (`trace_inward`). */
+const char *policy_watched(const struct policy_session *s, const char *symbol);
 /* Returns true if SYMBOL may be linked straight to the real kernel or to a real module. */
 bool policy_permitted(const struct policy_session *s, const char *symbol);
 
@@ -76,8 +78,9 @@ enum verdict {
 #define REQUEST_NAME_MAX 4096 /* PATH_MAX, with the NUL */
 #define REQUEST_ARGS	 8
 
-/* Flags of struct decision.resolve: as openat2(2). */
+/* Flags of struct decision.resolve; the first is one of openat2(2). */
 #define DECISION_IN_ROOT 0x10
+#define DECISION_CALLERS 0x10000 /* @root begins at the calling task's root, not at the guest's */
 
 /* Where the export is that a name of SPACE_EXPORT stands for. */
 enum export_place {
@@ -100,6 +103,11 @@ struct policy_request {
 	const char *cwd;
 	const char *root;   /* the calling task's root if it is not the guest's, else NULL */
 	const char *strvec; /* argv joined by blanks, or NULL */
+	/* the name to use where it is in a directory that is not everybody's, or NULL */
+	const char *led;
+	/* of a function that looks up: has the session registered what is really called NAME? */
+	bool (*is_registered)(const void *arg, const char *name);
+	const void *is_registered_arg;
 	enum export_place place;
 	/*
 	 * EXPORT_SESSION: the export's name in the guest. EXPORT_KERNEL: the function of the
@@ -113,11 +121,12 @@ struct policy_request {
 	/* Of a call that is seen when it has returned, as text; or NULL. */
 	const char *call, *result;
 	u64 duration_ns;
-	u64 guest_ns;	  /* when it was made, by the guest's monotonic clock; 0: not known */
-	const char *site; /* where in the driver: "symbol+0x12", "tail call", or NULL */
-	bool by_user;	  /* a user of the guest chose the name, not the driver */
-	bool too_long;	  /* the name did not fit REQUEST_NAME_MAX */
-	bool atomic;	  /* made where one cannot sleep */
+	u64 guest_ns;	   /* when it was made, by the guest's monotonic clock; 0: not known */
+	const char *site;  /* where in the driver: "symbol+0x12", "tail call", or NULL */
+	bool other_mounts; /* the calling task sees other mounts than the guest's init */
+	bool by_user;	   /* a user of the guest chose the name, not the driver */
+	bool too_long;	   /* the name did not fit REQUEST_NAME_MAX */
+	bool atomic;	   /* made where one cannot sleep */
 };
 
 struct decision {
@@ -125,7 +134,7 @@ struct decision {
 	int error;   /* VERDICT_DENY: positive errno */
 	s64 value;   /* VERDICT_EMULATE */
 	u64 cookie;  /* VERDICT_PENDING */
-	u32 resolve; /* DECISION_IN_ROOT if @root/@name is a pair for a path */
+	u32 resolve; /* DECISION_*; DECISION_IN_ROOT if @root/@name is a pair for a path */
 	bool record; /* put it into the record */
 	/* the rule that decided, "files[0] at demo.policy:7"; lives as long as the policy */
 	const char *rule;
@@ -138,10 +147,11 @@ struct decision {
  * decided is denied (a function with REFUSE_NEVER passes). Pure: same input, same answer, no
  * allocation.
  *
- * With VERDICT_REWRITE a path that is let through unchanged in meaning (action = "pass") comes as
- * DECISION_IN_ROOT below "/": the calling task's directory and root are worked in and the .. are
- * gone, so the path that was checked is the one that is used. VERDICT_PASS says that the asked
- * string is that already. A directory's name keeps one slash at its end, "." is @root itself.
+ * A path that goes ahead always comes as DECISION_IN_ROOT: the calling task's directory is worked in
+ * and the .. are gone, so the path that was checked is the one that is used. One that is let through
+ * (action = "pass") is walked from the calling task's root, below the directory that lets it
+ * through, so that nothing in that leads out; VERDICT_PASS says that the asked string is that path.
+ * A directory's name keeps one slash at its end, "." is @root itself.
  */
 void policy_decide(const struct policy_session *s, const char *driver,
 		   const struct policy_request *r, struct decision *d);

@@ -74,6 +74,8 @@ struct policy_session {
 	struct index permit_index;
 	struct trace_line *traces; /* those of `witness` first */
 	size_t n_traces;
+	struct trace_line *watches; /* of `trace_inward` */
+	size_t n_watches;
 	struct name_template names[POLICY_SPACES];
 	bool not_critical[CATALOG_MAX];
 	enum session_layout layout;

@@ -68,6 +68,14 @@ const char *policy_trace_at(const struct policy_session *s, size_t i, const char
 	return s->traces[i].pattern;
 }
 
+const char *policy_watched(const struct policy_session *s, const char *symbol)
+{
+	for (size_t i = 0; i < s->n_watches; i++)
+		if (glob_match(s->watches[i].pattern, symbol))
+			return s->watches[i].rule;
+	return NULL;
+}
+
 bool policy_permitted(const struct policy_session *s, const char *symbol)
 {
 	const struct index *ix = &s->permit_index;

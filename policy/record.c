@@ -230,7 +230,25 @@ int record_add_entry(struct record *r, const struct record_entry *entry, struct 
 	return keep ? -ENOMEM : 0;
 }
 
-#define USED_MAX (2 * REQUEST_NAME_MAX + 24)
+#define USED_MAX (3 * REQUEST_NAME_MAX + 24)
+
+/* Writes the path of a call's answer as the guest's init, or the caller, would say it. */
+static void used_path(char *used, size_t size, const struct policy_request *req,
+		      const struct decision *d)
+{
+	const char *part[] = { d->resolve & DECISION_CALLERS && req->root ? req->root : "", d->root,
+			       strcmp(d->name, ".") != 0 ? d->name : "" };
+	size_t len = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(part); i++) {
+		const char *p = part[i] + strspn(part[i], "/");
+
+		if (*p)
+			len += (size_t)snprintf(used + len, size - len, "/%s", p);
+	}
+	if (!len)
+		snprintf(used, size, "/");
+}
 
 /* Describes the call; @used is where a text is put that is made for it. */
 static struct record_entry entry_of_call(const struct record_call *call, char used[USED_MAX])
@@ -256,12 +274,8 @@ static struct record_entry entry_of_call(const struct record_call *call, char us
 	} else if (d->verdict == VERDICT_EMULATE) {
 		snprintf(used, USED_MAX, "= %lld", (long long)d->value);
 		e.used = used;
-	} else if (d->verdict == VERDICT_REWRITE && d->resolve & DECISION_IN_ROOT) {
-		bool self = !strcmp(d->name, ".");
-
-		snprintf(used, USED_MAX, "%s%s%s", d->root,
-			 self || d->root[strspn(d->root, "/")] == '\0' ? "" : "/",
-			 self ? "" : d->name);
+	} else if (d->resolve & DECISION_IN_ROOT) {
+		used_path(used, USED_MAX, req, d);
 		e.used = used;
 	} else if (req->name && d->verdict != VERDICT_PENDING) {
 		e.used = d->name;

@@ -44,6 +44,8 @@
  * besides, and was over when its line was made.
  * or, for lines of a session that are missing,
  *   {"time_ns":1,"event":"lines lost","session":"a","text":"...","lost":12}
+ * "mounts": "caller" stands there if the task has mounts of its own (a container): "asked" and
+ * "used" are paths as it sees them.
  * "pid" and "command" are the task's that called, by the guest's word (0 and null: an interrupt's
  * handler did), "guest_ns" its monotonic clock's, "site" where in the driver the call returns to
  * ("tail call": not into the driver); of a call that was seen all but session, driver, function and

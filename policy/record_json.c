@@ -189,6 +189,8 @@ void record_json(struct record_line *t, const struct record_entry *e, u64 count,
 	line_add_member(t, "asked", e->asked);
 	line_add_member(t, "argv", e->argv);
 	line_add_member(t, "used", e->used);
+	if (e->req && e->req->other_mounts)
+		line_add_member(t, "mounts", "caller");
 	line_add_member(t, "verdict", e->verdict);
 	line_add_member(t, "error", e->error);
 	line_add_member(t, "rule", e->rule);

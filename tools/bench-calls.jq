@@ -23,6 +23,11 @@ def per_call($name; $what):
 		| (cost($driver; "call") | .least / .batch) as $each
 		| { how: $how, call: ($each - $loop | round), with_loop: ($each | round) }
 	],
+	back: [
+		["direct", "plain"], ["inward entry", "session"]
+		| . as [$how, $driver]
+		| { how: $how, call: (cost($driver; "back") | .least / .batch - $loop | round) }
+	],
 	calls: [
 		["plain", "cpuid", "cpuid, answered by KVM"], ["plain", "outb", "outb to port 0x80, by the VMM"],
 		["plain", "open", "filp_open, plain driver"], ["session", "open", "filp_open, in a session"],

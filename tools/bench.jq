@@ -20,6 +20,9 @@ if $part == "calls" then
 	"  " + ("" | text(30)) + ("call" | pad(12)) + ("x direct" | pad(12)) + ("with loop" | pad(12)),
 	(.hooks[] | "  " + (.how | text(30)) + (.call | pad(12)) + (.call | ratio($direct) | pad(12)) + (.with_loop | pad(12))),
 	"",
+	"One call of the driver by an address that it handed out, in instructions (lab, counted)",
+	(.back[] | "  " + (.how | text(30)) + (.call | pad(12))),
+	"",
 	"One call, guest and KVM and VMM together (lab, counted)",
 	"  " + ("" | text(30)) + ("instructions" | pad(12)) + ("x exit" | pad(12)) + ("exits" | pad(12)) + ("to the VMM" | pad(12)),
 	(.calls[] | "  " + (.what | text(30)) + (.instructions | pad(12)) + (.instructions | ratio($exit.instructions) | pad(12))

@@ -36,10 +36,10 @@ __attribute__((format(printf, 2, 3))) static void put(struct call_text *t, const
 }
 
 /* Returns the type behind typedefs and qualifiers; NULL: void, or damaged. */
-static const struct btf_type *plain_type(const struct btf *btf, u32 id)
+static const struct btf_type *plain_type(const struct btf_types *btf, u32 id)
 {
 	for (int i = 0; id && i < MODS_MAX; i++) {
-		const struct btf_type *t = btf__type_by_id(btf, id);
+		const struct btf_type *t = btf_type_at(btf, id);
 
 		if (!t || !(btf_is_mod(t) || btf_is_typedef(t) || btf_is_type_tag(t)))
 			return t;
@@ -49,13 +49,13 @@ static const struct btf_type *plain_type(const struct btf *btf, u32 id)
 }
 
 /* Returns the flags that a typedef on the way to the type stands for, or NULL. */
-static const struct flag_set *flags_of(const struct btf *btf, u32 id, const char *release)
+static const struct flag_set *flags_of(const struct btf_types *btf, u32 id, const char *release)
 {
 	const struct flag_set *flags = NULL;
 
 	for (int i = 0; id && i < MODS_MAX && !flags; i++) {
-		const struct btf_type *t = btf__type_by_id(btf, id);
-		const char *s = t ? btf__name_by_offset(btf, t->name_off) : NULL;
+		const struct btf_type *t = btf_type_at(btf, id);
+		const char *s = t ? btf_name(btf, t->name_off) : NULL;
 
 		if (!t || !(btf_is_mod(t) || btf_is_typedef(t)))
 			break;
@@ -67,18 +67,18 @@ static const struct flag_set *flags_of(const struct btf *btf, u32 id, const char
 }
 
 /* Returns true for const char *, which the kernel uses for text and nearly nothing else. */
-static bool is_text(const struct btf *btf, u32 id)
+static bool is_text(const struct btf_types *btf, u32 id)
 {
 	const struct btf_type *t = plain_type(btf, id), *to;
 	const char *name;
 
 	if (!t || !btf_is_ptr(t))
 		return false;
-	to = btf__type_by_id(btf, t->type);
+	to = btf_type_at(btf, t->type);
 	if (!to || !btf_is_const(to))
 		return false;
 	to = plain_type(btf, t->type);
-	name = to ? btf__name_by_offset(btf, to->name_off) : NULL;
+	name = to ? btf_name(btf, to->name_off) : NULL;
 	return to && btf_is_int(to) && to->size == 1 && name && !strcmp(name, "char");
 }
 
@@ -140,7 +140,7 @@ static bool may_be_assembler(const struct kernel *k, const char *function,
 int kernel_call_shape(const struct kernel *k, const char *function, struct kernel_call *out,
 		      const char **why)
 {
-	const struct btf *btf = k->types.btf;
+	const struct btf_types *btf = &k->types.btf;
 	const struct btf_type *proto = types_prototype(&k->types, function);
 	const struct btf_param *p;
 
@@ -191,7 +191,7 @@ static void put_quoted(struct call_text *t, const char *s)
 	put(t, "\"");
 }
 
-static void put_enum(struct call_text *t, const struct btf *btf, const struct btf_type *e,
+static void put_enum(struct call_text *t, const struct btf_types *btf, const struct btf_type *e,
 		     u64 value)
 {
 	for (u16 i = 0; i < btf_vlen(e); i++) {
@@ -200,12 +200,15 @@ static void put_enum(struct call_text *t, const struct btf *btf, const struct bt
 
 		if (e->size <= 4 ? (u32)is == (u32)value : (u64)is == value) {
 			put(t, "%s",
-			    btf__name_by_offset(btf, btf_is_enum(e) ? btf_enum(e)[i].name_off
-								    : btf_enum64(e)[i].name_off));
+			    btf_name(btf, btf_is_enum(e) ? btf_enum(e)[i].name_off
+							 : btf_enum64(e)[i].name_off));
 			return;
 		}
 	}
-	put(t, "%" PRId32, (s32)value);
+	if (e->size > 4)
+		put(t, "%" PRId64, (s64)value);
+	else
+		put(t, "%" PRId32, (s32)value);
 }
 
 static void put_flags(struct call_text *t, const struct flag_set *flags, u64 value)
@@ -216,8 +219,8 @@ static void put_flags(struct call_text *t, const struct flag_set *flags, u64 val
 	put(t, "%s", text);
 }
 
-static void put_int(struct call_text *t, const struct btf *btf, u32 id, const struct btf_type *i,
-		    u64 value)
+static void put_int(struct call_text *t, const struct btf_types *btf, u32 id,
+		    const struct btf_type *i, u64 value)
 {
 	const unsigned shift = i->size < 8 ? 64 - 8 * i->size : 0;
 	const struct flag_set *flags = flags_of(btf, id, t->release);
@@ -234,11 +237,11 @@ static void put_int(struct call_text *t, const struct btf *btf, u32 id, const st
 		put(t, "%" PRIu64, value);
 }
 
-static void put_pointer(struct call_text *t, const struct btf *btf, const struct btf_type *p,
+static void put_pointer(struct call_text *t, const struct btf_types *btf, const struct btf_type *p,
 			u64 value)
 {
 	const struct btf_type *to = plain_type(btf, p->type);
-	const char *name = to ? btf__name_by_offset(btf, to->name_off) : NULL;
+	const char *name = to ? btf_name(btf, to->name_off) : NULL;
 
 	if (!value)
 		put(t, "NULL");
@@ -250,7 +253,7 @@ static void put_pointer(struct call_text *t, const struct btf *btf, const struct
 		put(t, "0x%" PRIx64, value);
 }
 
-static void put_value(struct call_text *t, const struct btf *btf, u32 id, u64 value)
+static void put_value(struct call_text *t, const struct btf_types *btf, u32 id, u64 value)
 {
 	const struct btf_type *ty = plain_type(btf, id);
 
@@ -258,7 +261,7 @@ static void put_value(struct call_text *t, const struct btf *btf, u32 id, u64 va
 		put_pointer(t, btf, ty, value);
 	else if (ty && btf_is_any_enum(ty))
 		put_enum(t, btf, ty, value);
-	else if (ty && btf_is_int(ty))
+	else if (ty && btf_is_int(ty) && ty->size && ty->size <= REGISTER)
 		put_int(t, btf, id, ty, value);
 	else
 		put(t, "0x%" PRIx64, value);
@@ -272,13 +275,13 @@ struct kernel_callee kernel_callee(const struct kernel *k, const char *name)
 void kernel_call_text(const struct kernel *k, const struct kernel_callee *f, const u64 *args,
 		      const char *const *texts, char *buf, size_t size)
 {
-	const struct btf *btf = k->types.btf;
+	const struct btf_types *btf = &k->types.btf;
 	struct call_text t = { .buf = buf, .size = size, .release = kernel_release(k) };
 	const struct btf_param *p = f->type ? btf_params(f->type) : NULL;
 
 	buf[0] = '\0';
 	for (u32 i = 0; f->type && i < btf_vlen(f->type) && i < KERNEL_CALL_ARGS; i++) {
-		const char *name = btf__name_by_offset(btf, p[i].name_off);
+		const char *name = btf_name(btf, p[i].name_off);
 		const struct flag_set *flags = flags_of_argument(f->name, i, t.release);
 
 		put(&t, "%s%s%s", i ? ", " : "", name ? name : "", name && *name ? "=" : "");
@@ -298,13 +301,13 @@ void kernel_result_text(const struct kernel *k, const struct kernel_callee *f, u
 
 	buf[0] = '\0';
 	if (f->type && f->type->type)
-		put_value(&t, k->types.btf, f->type->type, value);
+		put_value(&t, &k->types.btf, f->type->type, value);
 }
 
 bool kernel_call_failed(const struct kernel *k, const struct kernel_callee *f, u64 value)
 {
 	const struct btf_type *t =
-		f->type && f->type->type ? plain_type(k->types.btf, f->type->type) : NULL;
+		f->type && f->type->type ? plain_type(&k->types.btf, f->type->type) : NULL;
 
 	if (t && btf_is_ptr(t))
 		return value >= (u64)-4095;
@@ -313,4 +316,55 @@ bool kernel_call_failed(const struct kernel *k, const struct kernel_callee *f, u
 	if (t->size == 4)
 		return (u32)value >= (u32)-4095;
 	return t->size == 8 && value >= (u64)-4095;
+}
+
+enum kernel_result kernel_result_of_type(const struct kernel *k, u32 type)
+{
+	const struct btf_type *t = type ? plain_type(&k->types.btf, type) : NULL;
+
+	if (!type)
+		return RESULT_VOID;
+	if (!t)
+		return RESULT_UNKNOWN;
+	if (btf_is_ptr(t))
+		return RESULT_POINTER;
+	return btf_is_int(t) && t->size >= sizeof(int) && btf_int_encoding(t) == BTF_INT_SIGNED
+		       ? RESULT_INT
+		       : RESULT_OTHER;
+}
+
+enum kernel_result kernel_result_of_proto(const struct kernel *k, u32 proto)
+{
+	const struct btf_type *t = btf_type_at(&k->types.btf, proto);
+
+	return t && btf_is_func_proto(t) ? kernel_result_of_type(k, t->type) : RESULT_UNKNOWN;
+}
+
+bool kernel_type_is_word(const struct kernel *k, u32 type)
+{
+	return is_in_register(plain_type(&k->types.btf, type));
+}
+
+u8 kernel_args_of_proto(const struct kernel *k, u32 proto)
+{
+	const struct btf_type *t = btf_type_at(&k->types.btf, proto);
+	const struct btf_param *p = t ? btf_params(t) : NULL;
+
+	if (!t || !btf_is_func_proto(t) || btf_vlen(t) >= KERNEL_ARGS_UNKNOWN)
+		return KERNEL_ARGS_UNKNOWN;
+	for (u32 i = 0; i < btf_vlen(t); i++)
+		if (!p[i].type || !kernel_type_is_word(k, p[i].type))
+			return KERNEL_ARGS_UNKNOWN;
+	return (u8)btf_vlen(t);
+}
+
+void kernel_types_end(const struct kernel *k, u32 *types, u32 *names)
+{
+	*types = k->types.btf.count;
+	*names = k->types.btf.strings_len;
+}
+
+const char *kernel_types_name(const struct kernel *k, u32 place)
+{
+	return btf_name(&k->types.btf, place);
 }

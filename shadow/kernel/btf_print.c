@@ -2,8 +2,8 @@
 /*
  * Prints prototypes as C, from BTF.
  *
- * libbpf's btf_dump can emit declarations, too, but keeps state per kernel that is not safe to
- * share between threads and costs a pass over all types; a prototype needs only this.
+ * libbpf's btf_dump can emit declarations, too, but of a copy of all types of its own, with state
+ * that is not safe to share between threads; a prototype needs only this.
  *
  * C declarators read from the inside out. emit_declaration() therefore gets the text that is
  * already known around the name ("(* const fn)"), and adds the text of its type before and behind
@@ -36,18 +36,18 @@ static void text_put(struct prototype_text *t, const char *s)
 	t->buf[t->len] = '\0';
 }
 
-static void emit_declaration(struct prototype_text *out, const struct btf *btf, u32 id,
+static void emit_declaration(struct prototype_text *out, const struct btf_types *btf, u32 id,
 			     const char *decl, int depth);
 
-static const char *btf_name_at(const struct btf *btf, u32 off)
+static const char *name_or_null(const struct btf_types *btf, u32 off)
 {
-	const char *s = btf__name_by_offset(btf, off);
+	const char *s = btf_name(btf, off);
 
 	return s && *s ? s : NULL;
 }
 
 /* Emits the parameters, "(struct file* f, ...)". */
-static void emit_params(struct prototype_text *out, const struct btf *btf,
+static void emit_params(struct prototype_text *out, const struct btf_types *btf,
 			const struct btf_type *proto, int depth)
 {
 	const struct btf_param *p = btf_params(proto);
@@ -60,17 +60,17 @@ static void emit_params(struct prototype_text *out, const struct btf *btf,
 		if (!p[i].type)
 			text_put(out, "...");
 		else
-			emit_declaration(out, btf, p[i].type, btf_name_at(btf, p[i].name_off),
+			emit_declaration(out, btf, p[i].type, name_or_null(btf, p[i].name_off),
 					 depth + 1);
 	}
 	text_put(out, n ? ")" : "void)");
 }
 
 /* Emits a type with a name of its own, and @decl behind it. */
-static void emit_named_type(struct prototype_text *out, const struct btf *btf,
+static void emit_named_type(struct prototype_text *out, const struct btf_types *btf,
 			    const struct btf_type *t, const char *decl)
 {
-	const char *name = btf_name_at(btf, t->name_off);
+	const char *name = name_or_null(btf, t->name_off);
 
 	if (btf_is_struct(t))
 		text_put(out, "struct ");
@@ -100,10 +100,10 @@ static const char *qualifier_text(const struct btf_type *t)
 	return NULL;
 }
 
-static void emit_pointer(struct prototype_text *out, const struct btf *btf,
+static void emit_pointer(struct prototype_text *out, const struct btf_types *btf,
 			 const struct btf_type *t, const char *decl, int depth)
 {
-	const struct btf_type *to = btf__type_by_id(btf, t->type);
+	const struct btf_type *to = btf_type_at(btf, t->type);
 	bool wrap = to && (btf_is_func_proto(to) || btf_is_array(to));
 	char inner[DECL_LEN];
 	const char *gap = "";
@@ -119,8 +119,8 @@ static void emit_pointer(struct prototype_text *out, const struct btf *btf,
 	emit_declaration(out, btf, t->type, inner, depth + 1);
 }
 
-static void emit_array(struct prototype_text *out, const struct btf *btf, const struct btf_type *t,
-		       const char *decl, int depth)
+static void emit_array(struct prototype_text *out, const struct btf_types *btf,
+		       const struct btf_type *t, const char *decl, int depth)
 {
 	char inner[DECL_LEN];
 
@@ -132,10 +132,10 @@ static void emit_array(struct prototype_text *out, const struct btf *btf, const 
 	emit_declaration(out, btf, btf_array(t)->type, inner, depth + 1);
 }
 
-static void emit_declaration(struct prototype_text *out, const struct btf *btf, u32 id,
+static void emit_declaration(struct prototype_text *out, const struct btf_types *btf, u32 id,
 			     const char *decl, int depth)
 {
-	const struct btf_type *t = btf__type_by_id(btf, id);
+	const struct btf_type *t = btf_type_at(btf, id);
 	char inner[DECL_LEN];
 	const char *q;
 
@@ -154,7 +154,7 @@ static void emit_declaration(struct prototype_text *out, const struct btf *btf, 
 	}
 	q = qualifier_text(t);
 	if (q) {
-		const struct btf_type *to = btf__type_by_id(btf, t->type);
+		const struct btf_type *to = btf_type_at(btf, t->type);
 
 		/* "const char", but "char* const p": behind the star if it qualifies the pointer */
 		if (!to || !btf_is_ptr(to)) {
@@ -192,9 +192,9 @@ int kernel_prototype(const struct kernel *k, const char *function, char *buf, si
 	if (!proto || !len)
 		return -ENOENT;
 	buf[0] = '\0';
-	emit_declaration(&out, k->types.btf, proto->type, NULL, 0);
+	emit_declaration(&out, &k->types.btf, proto->type, NULL, 0);
 	text_put(&out, " ");
-	emit_params(&out, k->types.btf, proto, 0);
+	emit_params(&out, &k->types.btf, proto, 0);
 	return 0;
 }
 

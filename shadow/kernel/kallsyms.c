@@ -244,27 +244,42 @@ static int expand_names(struct kallsyms *s, const struct tables *t)
 			to += token_len[*p];
 		}
 		*to++ = '\0';
-		s->names[i] = name[0] ? name + 1 : name;
+		s->names[i] = (u32)(name - s->text) + !!name[0];
 	}
+	s->text_len = size;
 	s->count = t->n;
 	return 0;
 }
 
+static const char *symbol_name(const void *of, u32 i)
+{
+	const struct kallsyms *s = of;
+
+	/* The text ends in a NUL; what a damaged file says may lie beyond it. */
+	return i < s->count && s->names[i] < s->text_len ? s->text + s->names[i] : "";
+}
+
+struct name_table kallsyms_table(const struct kallsyms *s)
+{
+	return (struct name_table){ symbol_name, s };
+}
+
 static int index_names(struct kallsyms *s)
 {
-	int ret = strmap_init(&s->map, s->count);
+	int ret = strmap_init(&s->index.map, s->count);
 
 	/* Several static symbols may have one name; the one at the lowest address counts. */
-	for (size_t i = 0; !ret && i < s->count; i++)
-		strmap_add(&s->map, s->names[i], (u32)i);
+	for (u32 i = 0; !ret && i < s->count; i++)
+		strmap_add(&s->index.map, symbol_name(s, i), i);
 	return ret;
 }
 
 static u64 symbol_find(const struct kallsyms *s, const char *name)
 {
+	const struct name_table table = kallsyms_table(s);
 	u32 i;
 
-	return strmap_find(&s->map, name, &i) ? s->addrs[i] : 0;
+	return name_index_find(&s->index, &table, name, &i) && i < s->count ? s->addrs[i] : 0;
 }
 
 static bool kallsyms_try_addresses(struct kallsyms *s, const struct tables *t, const u8 *offsets,
@@ -343,10 +358,12 @@ int kallsyms_load(struct kallsyms *s, const struct section *rodata, u64 text, co
 
 void kallsyms_free(struct kallsyms *s)
 {
-	free(s->addrs);
-	free(s->names);
-	free(s->text);
-	strmap_free(&s->map);
+	if (!s->borrowed) {
+		free(s->addrs);
+		free(s->names);
+		free(s->text);
+	}
+	name_index_free(&s->index);
 	memset(s, 0, sizeof(*s));
 }
 
@@ -380,5 +397,5 @@ const char *kernel_symbolize(const struct kernel *k, u64 addr, u64 *offset)
 		lo--;
 	if (offset)
 		*offset = addr - s->addrs[lo];
-	return s->names[lo];
+	return symbol_name(s, (u32)lo);
 }

@@ -11,9 +11,7 @@
 
 void kernel_forget_symbols(struct kernel *k)
 {
-	exports_free(&k->exports);
-	kallsyms_free(&k->syms);
-	types_free(&k->types);
+	prepared_symbols_free(k);
 	memset(&k->sec, 0, sizeof(k->sec));
 }
 
@@ -34,10 +32,25 @@ bool kernel_is_bzimage(const struct kernel *k)
 	return k->bzimage;
 }
 
+/* Gives back the pages of [@from, @to) of an image that has @len bytes. */
+static void pages_give_back(u8 *image, u64 from, u64 to, size_t len)
+{
+	const u64 page = (u64)sysconf(_SC_PAGESIZE);
+
+	from = ALIGN_UP(from, page);
+	to = (to < len ? to : len) / page * page;
+	if (from < to)
+		madvise(image + from, to - from, MADV_DONTNEED);
+}
+
 void kernel_trim(struct kernel *k)
 {
-	u64 page = (u64)sysconf(_SC_PAGESIZE);
-	u8 *start = k->unpacked, *end, *keep, *keep_end;
+	/* names of exports, and types, point into the image */
+	const bool strings_first = k->sec.strings.data < k->sec.btf.data;
+	const struct section *keep[] = { strings_first ? &k->sec.strings : &k->sec.btf,
+					 strings_first ? &k->sec.btf : &k->sec.strings };
+	u8 *start = k->unpacked;
+	u64 from = 0;
 
 	prepared_free(k);
 	if (!start)
@@ -45,20 +58,13 @@ void kernel_trim(struct kernel *k)
 	free(k->file);
 	k->file = NULL;
 	k->file_len = 0;
-	end = start + k->image_len / page * page;
-	keep = keep_end = end;
-	/* names of exports point into the image */
-	if (k->loaded && k->sec.strings.data) {
-		u64 from = (u64)(k->sec.strings.data - start);
-
-		keep = start + from / page * page;
-		keep_end = start + ALIGN_UP(from + k->sec.strings.size, page);
-		if (keep_end > end)
-			keep_end = end;
+	for (size_t i = 0; i < ARRAY_SIZE(keep); i++) {
+		if (!k->loaded || !keep[i]->data)
+			continue;
+		pages_give_back(start, from, (u64)(keep[i]->data - start), k->image_len);
+		from = (u64)(keep[i]->data - start) + keep[i]->size;
 	}
-	madvise(start, (size_t)(keep - start), MADV_DONTNEED);
-	if (keep_end < end)
-		madvise(keep_end, (size_t)(end - keep_end), MADV_DONTNEED);
+	pages_give_back(start, from, k->image_len, k->image_len);
 	k->image = NULL;
 }
 

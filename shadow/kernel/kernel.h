@@ -128,6 +128,8 @@ void kernel_trim(struct kernel *k);
  */
 int kernel_load_symbols(struct kernel *k, struct err *e);
 bool kernel_symbols_loaded(const struct kernel *k);
+/* Returns true if the prepared file's symbols were damaged, and the image's were loaded. */
+bool kernel_symbols_damaged(const struct kernel *k);
 
 /* Looks up a symbol of kallsyms. 0 or NULL if it is unknown. */
 u64 kernel_symbol(const struct kernel *k, const char *name);
@@ -171,6 +173,32 @@ struct kernel_call {
  */
 int kernel_call_shape(const struct kernel *k, const char *function, struct kernel_call *out,
 		      const char **why);
+/* What a function returns, as far as somebody who refuses its calls must know. */
+enum kernel_result {
+	RESULT_UNKNOWN, /* there is no type of it */
+	RESULT_VOID,
+	RESULT_INT, /* int or long, with a sign: it has room for -errno */
+	RESULT_POINTER,
+	RESULT_OTHER, /* an enum, a bool, a number without a sign, ... */
+};
+/* Says so of a type of the kernel's BTF, by its number, and of what prototype @proto returns. */
+enum kernel_result kernel_result_of_type(const struct kernel *k, u32 type);
+enum kernel_result kernel_result_of_proto(const struct kernel *k, u32 proto);
+/*
+ * Says how many arguments prototype @proto has, each in a register or a word of the stack;
+ * KERNEL_ARGS_UNKNOWN: it is none, or one is a structure, or any number may follow.
+ */
+#define KERNEL_ARGS_UNKNOWN 255
+u8 kernel_args_of_proto(const struct kernel *k, u32 proto);
+/* Returns true if a value of type @type is passed in a register. */
+bool kernel_type_is_word(const struct kernel *k, u32 type);
+/*
+ * Says where the numbers of types, and the places of names, begin in BTF that goes on from the
+ * kernel's, as a module's does; and gives a name of the kernel's, NULL: there is none.
+ */
+void kernel_types_end(const struct kernel *k, u32 *types, u32 *names);
+const char *kernel_types_name(const struct kernel *k, u32 place);
+
 struct btf_type;
 
 /* A function as its calls are written down. */
@@ -194,7 +222,7 @@ void kernel_result_text(const struct kernel *k, const struct kernel_callee *f, u
 			size_t size);
 /*
  * Gives byte offset and size of STRUCT.MEMBER ("miscdevice", "name"), anonymous members and bit
- * fields of whole bytes included; -ENOENT.
+ * fields of whole bytes included; @member may be a path ("driver.name"). -ENOENT.
  */
 int kernel_member(const struct kernel *k, const char *strct, const char *member, u32 *offset,
 		  u32 *size);

@@ -4,9 +4,10 @@
  * kernel.h.
  *
  * From the ground up, each file uses those before it: payload.c, vmlinux.c (ELF, segments,
- * sections), relocs.c, kallsyms.c, btf.c, btf_print.c, ksymtab.c; prepared_read.c, prepared.c;
- * kernel.c (answers about an open kernel, and placing it); bzimage.c; kernel_open.c;
- * kernel_symbols.c.
+ * sections), relocs.c, name_index.c, kallsyms.c, btf_types.c, btf.c, btf_print.c, ksymtab.c;
+ * prepared_read.c, prepared_symbols.c, prepared.c; kernel.c (answers about an open kernel, and
+ * placing it); bzimage.c; kernel_open.c; kernel_symbols.c, prepared_symbols_write.c,
+ * prepared_write.c.
  */
 #ifndef UMBRA_SHADOW_KERNEL_KERNEL_INT_H
 #define UMBRA_SHADOW_KERNEL_KERNEL_INT_H
@@ -20,7 +21,6 @@
 #define KERNEL_SEGMENTS	  16
 #define KERNEL_RELOCS	  3
 
-struct btf;
 struct prepared;
 
 /* A PT_LOAD; the bytes lie within the image, memory within the layout's span. */
@@ -48,12 +48,26 @@ struct sections {
 	struct section ksymtab[2], kcrctab[2]; /* plain, _gpl */
 };
 
+/* A table whose entries have names. */
+struct name_table {
+	const char *(*name)(const void *of, u32 i); /* "" if it has none */
+	const void *of;
+};
+
+/* What finds an entry by its name: one of both is there. */
+struct name_index {
+	struct strmap map;
+	const u32 *order; /* the entries, ordered by name and then by number */
+	u32 n;
+};
+
 struct kallsyms {
 	u64 *addrs; /* ascending; per-CPU symbols have their offset, so they come first */
-	const char **names;
-	char *text; /* of the names */
-	size_t count;
-	struct strmap map;
+	u32 *names; /* offsets into text */
+	char *text;
+	size_t text_len, count;
+	struct name_index index;
+	bool borrowed; /* the three lie in a prepared kernel's file */
 };
 
 struct exports {
@@ -64,9 +78,19 @@ struct exports {
 	struct strmap map;
 };
 
+/* The types of a BTF section, which stays where it is. */
+struct btf_types {
+	const u8 *types;
+	const char *strings;
+	const u32 *offsets; /* of each id, in types; number 0 is void */
+	u32 types_len, strings_len, count;
+	u8 *own_data; /* a copy of a section that was not aligned */
+	u32 *own_offsets;
+};
+
 struct types {
-	struct btf *btf;
-	struct strmap functions, structs;
+	struct btf_types btf;
+	struct name_index functions, structs; /* ids of types */
 };
 
 struct kernel {
@@ -85,7 +109,10 @@ struct kernel {
 	unsigned n_segments;
 	const u8 *relocs[KERNEL_RELOCS]; /* little-endian s32 each */
 	size_t n_relocs[KERNEL_RELOCS];
-	bool loaded; /* the members below are filled in */
+	bool loaded;   /* the members below are filled in */
+	void *symbols; /* a mapping of those that a prepared kernel has in its file, or NULL */
+	size_t symbols_len;
+	bool symbols_damaged;
 	struct sections sec;
 	u64 text_start, text_end;
 	char vermagic[256];
@@ -133,6 +160,13 @@ int prepared_load(struct kernel *k, int fd, unsigned uid, const u8 *key, struct 
  */
 int prepared_read(const struct kernel *k, u8 *dst, bool in_two, struct err *e);
 int prepared_unpack(struct kernel *k, struct err *e);
+/*
+ * prepared_symbols.c: takes the symbols from the file, which stays mapped. -ENOENT: it has none;
+ * -EBADMSG: it is damaged.
+ */
+int prepared_symbols_load(struct kernel *k, struct err *e);
+/* Frees the tables of symbols and types, wherever they came from. */
+void prepared_symbols_free(struct kernel *k);
 void prepared_sections(const struct kernel *k, struct sections *s);
 void prepared_free(struct kernel *k);
 
@@ -144,11 +178,41 @@ int kallsyms_load(struct kallsyms *s, const struct section *rodata, u64 text, co
 		  struct err *e);
 void kallsyms_free(struct kallsyms *s);
 
-/* btf.c: loads the types. */
+/* name_index.c */
+
+/* Finds @name in the table @t that @x was made for; returns false if it is not there. */
+bool name_index_find(const struct name_index *x, const struct name_table *t, const char *name,
+		     u32 *value);
+void name_index_free(struct name_index *x);
+/* Orders entries of @t by name, for name_index.order. */
+void name_index_sort(u32 *order, u32 n, const struct name_table *t);
+
+/* kallsyms.c: the table that its index is of. */
+struct name_table kallsyms_table(const struct kallsyms *s);
+
+/* btf_types.c */
+
+/*
+ * Opens a section of @len bytes at @data, which must stay there. @offsets: where each of @count
+ * types lies, as an earlier call has found it; NULL: that is found by a walk. -EINVAL: damaged;
+ * -ENOMEM.
+ */
+int btf_types_open(struct btf_types *b, const u8 *data, u64 len, const u32 *offsets, u32 count);
+void btf_types_close(struct btf_types *b);
+struct btf_type;
+/* Returns type @id, whole; of 0 one of no kind, which is void. NULL: there is none. */
+const struct btf_type *btf_type_at(const struct btf_types *b, u32 id);
+/* Returns the string at @off of the section's strings, "" at 0; NULL: beyond them. */
+const char *btf_name(const struct btf_types *b, u32 off);
+/* Returns the bytes of what has type @id; -EINVAL: it has no size; -E2BIG. */
+s64 btf_size(const struct btf_types *b, u32 id);
+
+/* btf.c: loads the types of a section, which must stay where it is. */
 int types_load(struct types *t, const struct section *btf, const char *path, struct err *e);
+/* The table that functions and structs are indexes of. */
+struct name_table types_table(const struct types *t);
 void types_free(struct types *t);
 u32 types_function(const struct types *t, const char *name);
-struct btf_type;
 /* Returns the prototype of a function; NULL: it has none. */
 const struct btf_type *types_prototype(const struct types *t, const char *function);
 

@@ -97,6 +97,12 @@ int kernel_load_symbols(struct kernel *k, struct err *e)
 	if (k->loaded)
 		return 0;
 	kernel_forget_symbols(k); /* the tables of an attempt that failed */
+	ret = k->prepared ? prepared_symbols_load(k, NULL) : -ENOENT;
+	if (!ret) {
+		k->loaded = true;
+		return 0;
+	}
+	k->symbols_damaged = ret == -EBADMSG;
 	ret = image_get(k, e);
 	if (!ret)
 		ret = sections_find(k, e);
@@ -109,6 +115,11 @@ int kernel_load_symbols(struct kernel *k, struct err *e)
 	vermagic_copy(k);
 	k->loaded = true;
 	return 0;
+}
+
+bool kernel_symbols_damaged(const struct kernel *k)
+{
+	return k->symbols_damaged;
 }
 
 bool kernel_symbols_loaded(const struct kernel *k)

@@ -26,9 +26,15 @@ static const char *check_header(const struct prepared_header *h, u64 file_len)
 	if (!h->n_runs || h->n_runs > PREPARED_RUNS)
 		return "a number of runs that cannot be";
 	if (h->pages_at % PREPARED_PAGE || h->file_len != file_len || h->pages_at >= file_len ||
+	    !h->pages_len || h->pages_len > file_len - h->pages_at ||
 	    h->pages_at < PREPARED_TABLES + h->n_runs * sizeof(struct prepared_run) + relocs * 4 ||
 	    h->pages_at > PREPARED_TABLES + 4 * (u64)KERNEL_RELOCS * PREPARED_RELOCS)
 		return "lengths that do not agree";
+	if (h->symbols_len
+		    ? h->symbols_at != ALIGN_UP(h->pages_at + h->pages_len, (u64)PREPARED_PAGE) ||
+			      h->symbols_at > file_len || h->symbols_len != file_len - h->symbols_at
+		    : h->symbols_at || h->pages_len != file_len - h->pages_at)
+		return "symbols that do not end the file";
 	if (!h->span || h->span > KERNEL_IMAGE_SIZE || h->init_size < h->span ||
 	    h->init_size > KERNEL_IMAGE_SIZE || h->pref_phys > KERNEL_IMAGE_SIZE ||
 	    h->init_size > KERNEL_IMAGE_SIZE - h->pref_phys ||
@@ -52,7 +58,7 @@ static const char *check_runs(const struct prepared_header *h, const struct prep
 		end = r[i].offset + r[i].len;
 		sum += r[i].len;
 	}
-	return sum == h->file_len - h->pages_at ? NULL : "runs that do not fill the file";
+	return sum == h->pages_len ? NULL : "runs that do not fill the file";
 }
 
 static const char *check_sections(const struct prepared_header *h)
@@ -219,7 +225,14 @@ int prepared_unpack(struct kernel *k, struct err *e)
 
 int prepared_verify(struct kernel *k, struct err *e)
 {
-	return k->image ? 0 : prepared_unpack(k, e);
+	int ret = k->image ? 0 : prepared_unpack(k, e);
+
+	if (ret || k->loaded)
+		return ret;
+	ret = prepared_symbols_load(k, e);
+	if (!ret)
+		prepared_symbols_free(k);
+	return ret == -ENOENT ? 0 : ret;
 }
 
 void prepared_sections(const struct kernel *k, struct sections *s)

@@ -120,7 +120,7 @@ static int prepared_read_half(void *arg)
 /* Returns the first run of the second half, or n_runs. */
 static u32 second_half(const struct prepared *p)
 {
-	u64 half = (p->h->file_len - p->h->pages_at) / 2, sum = 0;
+	u64 half = p->h->pages_len / 2, sum = 0;
 	u32 i = 0;
 
 	while (i < p->h->n_runs && sum < half)

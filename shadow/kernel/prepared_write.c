@@ -14,8 +14,9 @@
 #define GAP_MIN ((u64)8 * PREPARED_PAGE)
 
 struct prepared_writer {
-	const struct kernel *k;
-	u8 *flat; /* layout.span bytes */
+	struct kernel *k;
+	u8 *flat;    /* layout.span bytes */
+	u8 *symbols; /* of prepared_symbols_make(), or NULL */
 	struct prepared_header h;
 	struct prepared_run runs[PREPARED_RUNS];
 };
@@ -113,10 +114,24 @@ static int prepared_fill_header(struct prepared_writer *w, const u8 *key)
 	}
 	w->h.pages_at = ALIGN_UP(PREPARED_TABLES + w->h.n_runs * sizeof(w->runs[0]) + relocs * 4,
 				 (u64)PREPARED_PAGE);
-	w->h.file_len = w->h.pages_at;
 	for (u32 i = 0; i < w->h.n_runs; i++)
-		w->h.file_len += w->runs[i].len;
+		w->h.pages_len += w->runs[i].len;
+	w->h.file_len = w->h.pages_at + w->h.pages_len;
+	if (w->symbols) {
+		w->h.symbols_at = ALIGN_UP(w->h.file_len, (u64)PREPARED_PAGE);
+		w->h.symbols_sum = prepared_sum(w->symbols, w->h.symbols_len);
+		w->h.file_len = w->h.symbols_at + w->h.symbols_len;
+	}
 	return 0;
+}
+
+/* Writes the symbols behind the runs, which end within a page. */
+static int prepared_write_symbols(const struct prepared_writer *w, int fd)
+{
+	static const u8 zero[PREPARED_PAGE];
+	int ret = file_write(fd, zero, w->h.symbols_at - w->h.pages_at - w->h.pages_len);
+
+	return ret ? ret : file_write(fd, w->symbols, w->h.symbols_len);
 }
 
 static int prepared_write_file(struct prepared_writer *w, int fd)
@@ -149,11 +164,13 @@ static int prepared_write_file(struct prepared_writer *w, int fd)
 			end += w->runs[next].len;
 		ret = file_write(fd, w->flat + begin, end - begin);
 	}
+	if (!ret && w->symbols)
+		ret = prepared_write_symbols(w, fd);
 	free(tables);
 	return ret;
 }
 
-int prepared_write(const struct kernel *k, const u8 key[PREPARED_KEY], int fd)
+int prepared_write(struct kernel *k, const u8 key[PREPARED_KEY], int fd)
 {
 	struct prepared_writer *w;
 	int ret;
@@ -175,6 +192,9 @@ int prepared_write(const struct kernel *k, const u8 key[PREPARED_KEY], int fd)
 	ret = kernel_place(k, w->flat, w->h.span, 0, NULL);
 	if (!ret)
 		ret = find_runs(w);
+	/* A kernel without symbols boots, and has no sessions with or without a prepared image. */
+	if (!ret && prepared_symbols_make(k, &w->symbols, &w->h.symbols_len) == -ENOMEM)
+		ret = -ENOMEM;
 	if (!ret) {
 		find_sections(w);
 		ret = prepared_fill_header(w, key);
@@ -182,6 +202,7 @@ int prepared_write(const struct kernel *k, const u8 key[PREPARED_KEY], int fd)
 	if (!ret)
 		ret = prepared_write_file(w, fd);
 	munmap(w->flat, w->h.span);
+	free(w->symbols);
 	free(w);
 	return ret;
 }

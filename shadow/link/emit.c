@@ -84,6 +84,42 @@ static int redirect_branches(u8 *data, const struct link_plan *p, const struct l
 	return ret;
 }
 
+/* Returns the entry that the reference goes to; 0: the address stays what it is. */
+static u64 address_target(const struct link_plan *p, const struct link_addresses *a,
+			  const struct address_site *s)
+{
+	if (s->peer)
+		return a->peer ? a->peer(a->arg, &p->imports[s->target]) : 0;
+	return a->inward ? a->inward(a->arg, s->target) : 0;
+}
+
+/*
+ * Gives references by address the address of an entry: by symbol 0, which module_parse() has seen
+ * to be empty, and for which the loader takes its value in the file.
+ */
+static int redirect_addresses(u8 *data, const struct link_plan *p, const struct link_addresses *a,
+			      struct err *e)
+{
+	for (size_t i = 0; i < p->n_addresses; i++) {
+		const struct address_site *s = &p->addresses[i];
+		u8 *rela = data + s->rela_at;
+		u64 to = address_target(p, a, s), info;
+
+		if (!to)
+			continue;
+		/* as R_X86_64_32S has it, which the loader checks */
+		if ((s64)to != (s32)to)
+			return err_set(e, -ERANGE,
+				       "%s: the inward entry at %#llx is out of module space",
+				       p->module->label, (unsigned long long)to);
+		info = load_u64(rela + offsetof(Elf64_Rela, r_info));
+		store_u64(rela + offsetof(Elf64_Rela, r_info),
+			  ELF64_R_INFO((u64)STN_UNDEF, ELF64_R_TYPE(info)));
+		store_u64(rela + offsetof(Elf64_Rela, r_addend), to);
+	}
+	return 0;
+}
+
 int link_emit(const struct link_plan *p, const struct link_addresses *a,
 	      const struct link_identity *id, struct link_image *out, struct err *e)
 {
@@ -99,6 +135,8 @@ int link_emit(const struct link_plan *p, const struct link_addresses *a,
 		return err_set(e, -ENOMEM, "%s: out of memory", m->label);
 	memcpy(c.data, m->data, m->len);
 	ret = redirect_branches(c.data, p, a, e);
+	if (!ret)
+		ret = redirect_addresses(c.data, p, a, e);
 	if (!ret)
 		ret = privatize(&c, p, id, e);
 	if (ret) {

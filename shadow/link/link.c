@@ -388,6 +388,8 @@ int link_plan_create(struct link_plan **out, const struct kernel *k, const struc
 	if (!ret)
 		ret = plan_references(p, e);
 	if (!ret)
+		ret = plan_inward(p, e);
+	if (!ret)
 		ret = patch_tables_walk(k, m, NULL, NULL, e);
 	if (ret) {
 		link_plan_free(p);
@@ -407,6 +409,8 @@ void link_plan_free(struct link_plan *p)
 	free(p->imports);
 	free(p->import_of);
 	free(p->sites);
+	free(p->inward);
+	free(p->addresses);
 	free(p->renames);
 	free(p->provider_names);
 	free(p);

@@ -9,6 +9,12 @@
  * References that take an address, data, per-CPU and special symbols are left alone: the kernel
  * compares those. A relocation form that is not known is an error, never a guess.
  *
+ * The other way, from the kernel into the driver, goes by addresses that the driver hands out. Each
+ * function of its own that it hands out has an inward entry, and all references by address to the
+ * function, also those from other drivers of its session, get the entry's address, so that a
+ * comparison of two of them comes out as before. In the copy such a relocation is one by symbol 0,
+ * whose value the loader takes as 0, with the entry's address as its addend.
+ *
  * shadow/ knows no policy and no KVM: the policy speaks through struct link_rules, the VMM through
  * struct link_addresses.
  */
@@ -40,6 +46,7 @@ void module_close(struct module *m);
 const char *module_name(const struct module *m);     /* as in .gnu.linkonce.this_module */
 const char *module_vermagic(const struct module *m); /* NULL if none */
 const char *module_depends(const struct module *m);  /* "a,b" or "" */
+u32 module_symbol_count(const struct module *m);     /* of its symbol table, in the copy too */
 size_t module_export_count(const struct module *m);
 const char *module_export_name(const struct module *m, size_t i);
 
@@ -125,6 +132,36 @@ const struct import *link_plan_imports(const struct link_plan *p, size_t *count)
 /* Returns the first import that cannot be linked, or NULL. */
 const struct import *link_plan_refused(const struct link_plan *p);
 
+#define LINK_WATCH_ARGS 6 /* with which a call by the kernel can be watched: those in registers */
+
+/*
+ * A function of the driver's own that has an inward entry, because the driver hands its address out
+ * or exports it.
+ */
+struct link_inward {
+	const char *name; /* the module's string */
+	u32 symbol;	  /* index in the symbol table, in the copy too */
+	unsigned references;
+	bool exported;
+	bool is_exit; /* the driver's exit */
+	/* By the driver's BTF; KERNEL_ARGS_UNKNOWN also if one is no word. */
+	enum kernel_result result;
+	u8 args;
+};
+const struct link_inward *link_plan_inward(const struct link_plan *p, size_t *count);
+
+/* Why a reference by address to the driver's own code is left as it is. */
+enum inward_left {
+	LEFT_TABLE,	  /* a table by which the kernel finds or patches code */
+	LEFT_STATIC_CALL, /* a static call's trampoline: the kernel patches it */
+	LEFT_INIT,	  /* the driver's init */
+	LEFT_LABEL,	  /* a place that is no function of C */
+	INWARD_LEFT_REASONS,
+};
+/* Returns how many references are left alone for that reason; the reason itself in words. */
+unsigned link_plan_left(const struct link_plan *p, enum inward_left why);
+const char *inward_left_text(enum inward_left why);
+
 /* The guest's module space, with KASLR (arch/x86/include/asm/pgtable_64_types.h). */
 #define LINK_MODULES_START 0xffffffffc0000000ull
 #define LINK_MODULES_END   0xffffffffff000000ull
@@ -135,6 +172,13 @@ struct link_addresses {
 	u64 modules, modules_end; /* range in which the guest may place the copy */
 	/* Returns the entry for an import of TARGET_SHADOW; 0: none (an error). */
 	u64 (*entry)(void *arg, const struct import *im);
+	/* Returns the inward entry of the plan's @i-th function. NULL: there are none. */
+	u64 (*inward)(void *arg, size_t i);
+	/*
+	 * Returns the inward entry of what an import of TARGET_SESSION leads to; 0: it has none,
+	 * and its address stays what it is. NULL: none has one.
+	 */
+	u64 (*peer)(void *arg, const struct import *im);
 	void *arg;
 };
 

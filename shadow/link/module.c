@@ -463,6 +463,11 @@ const char *module_depends(const struct module *m)
 	return m->depends ? m->depends : "";
 }
 
+u32 module_symbol_count(const struct module *m)
+{
+	return m->n_symbols;
+}
+
 size_t module_export_count(const struct module *m)
 {
 	return m->n_exports;

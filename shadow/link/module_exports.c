@@ -82,6 +82,8 @@ static int module_read_table(struct module *m, unsigned table, struct module_exp
 			if (x->placed || !leads_to_own(m, &sym, &r))
 				return odd_table(m, table, e);
 			x->placed = true;
+			x->section = sym.st_shndx;
+			x->value = sym.st_value + (u64)r.r_addend;
 			x->class = symbol_class_of(m, &sym);
 		}
 		if (r.r_offset % KSYM_ENTRY == 4) {

@@ -41,7 +41,9 @@ struct module_export {
 	u64 name_rela; /* file offset of the relocation that gives the name */
 	u32 name_at;   /* offset of the name in __ksymtab_strings */
 	u32 entry;     /* index in its table */
-	u8 table;      /* 0: __ksymtab, 1: _gpl */
+	u64 value;     /* where what is exported lies in its section */
+	u16 section;
+	u8 table; /* 0: __ksymtab, 1: _gpl */
 	enum symbol_class class;
 	bool placed; /* its address was seen */
 };

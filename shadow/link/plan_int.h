@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Shares the inside of struct link_plan among link.c (makes it), references.c (counts and checks
- * the relocations), emit.c, privatize.c and shadow_page.c (use it). Everybody else uses link.h.
+ * the relocations), handed_out.c (finds what the
+ * kernel may call), emit.c, privatize.c and
+ * shadow_page.c (use it). Everybody else uses link.h.
  */
 #ifndef UMBRA_SHADOW_LINK_PLAN_INT_H
 #define UMBRA_SHADOW_LINK_PLAN_INT_H
@@ -15,6 +17,16 @@
 struct branch_site {
 	u32 import;
 	u64 rela_at;
+};
+
+/*
+ * A reference by address that goes to an entry in the copy: of an own function (@target counts
+ * plan.inward), or with @peer of an import from another driver of the session (plan.imports).
+ */
+struct address_site {
+	u64 rela_at;
+	u32 target;
+	bool peer;
 };
 
 /*
@@ -33,6 +45,11 @@ struct link_plan {
 	u32 *import_of;		   /* by symbol index; NO_IMPORT */
 	struct branch_site *sites; /* those whose import is TARGET_SHADOW, in the file's order */
 	size_t n_sites, max_sites;
+	struct link_inward *inward;
+	size_t n_inward;
+	struct address_site *addresses;
+	size_t n_addresses;
+	unsigned left[INWARD_LEFT_REASONS];
 	struct link_rename *renames;
 	size_t n_renames;
 	char *provider_names; /* n * MODULE_NAME_LEN */
@@ -44,6 +61,19 @@ struct link_plan {
  * imports: link.c drops those that stay). -EINVAL: a form that is not known.
  */
 int plan_references(struct link_plan *p, struct err *e);
+
+/*
+ * handed_out.c: lists the own functions whose addresses the driver hands out, and the references by
+ * which it does. After plan_references(), which has checked all of them.
+ */
+int plan_inward(struct link_plan *p, struct err *e);
+
+/*
+ * module_types.c: sets the results of @in by the driver's BTF, if it has one; those of functions
+ * that it does not name stay RESULT_UNKNOWN. -ENOMEM.
+ */
+int module_read_results(const struct kernel *k, const struct module *m, struct link_inward *in,
+			size_t n);
 
 /* A driver's copy while it is made. */
 struct copy {

@@ -46,7 +46,7 @@ documented()
 	return $missing
 }
 
-echo 1..12
+echo 1..15
 result 'the catalogue is complete' complete
 result 'each function is in the policy manual' documented
 result 'a string' made 'f 2 errno name=1 space=misc' \
@@ -55,9 +55,15 @@ result 'a format' made 'f 4 err_ptr name=3% space=thread object=result' \
 	'{.name="f",.args=4,.refusal=REFUSE_ERR_PTR,.name_arg=3,.form=NAME_FORMAT,.space=SPACE_THREAD,.object_is_result=true,},'
 result 'an array of a structure' made 'f 1 never name=0:s.m[] undoes object=0' \
 	'{.name="f",.args=1,.refusal=REFUSE_NEVER,.name_arg=0,.strct="s",.member="m",.form=NAME_FIELD_ARRAY,.undoes=true,.object_arg=0,},'
+result 'a path of members' made 'f 2 creds name=0:S.m.n copied' \
+	'{.name="f",.args=2,.refusal=REFUSE_CREDS,.name_arg=0,.strct="S",.member="m.n",.form=NAME_FIELD_PTR,.copied=true,},'
+result 'a name in a directory' made 'f 2 null name=0 space=proc below=1 undo=g kept' \
+	'{.name="f",.args=2,.refusal=REFUSE_NULL,.name_arg=0,.form=NAME_STRING,.space=SPACE_PROC,.below=2,.undo="g",.kept=true,},'
+result 'a name that is looked up' made 'f 2 null name=0% space=kobject wide=1 looks_up from_init' \
+	'{.name="f",.args=2,.refusal=REFUSE_NULL,.name_arg=0,.form=NAME_FORMAT,.space=SPACE_KOBJECT,.wide=2,.looks_up=true,.from_init=true,},'
 result 'an unknown word' refused ':2: unknown word "reach"' '# x' 'f 1 errno reach'
 result 'an unknown key' refused ':1: unknown word "names="' 'f 1 errno names=0'
-result 'an unknown space' refused ':1: "disk" is none of: file ' 'f 1 errno space=disk'
+result 'an unknown space' refused ':1: "disc" is none of: file ' 'f 1 errno space=disc'
 result 'an unknown refusal' refused ':1: "int" is none of: errno ' 'f 1 int'
 result 'no number' refused ':1: expected a number, found "x"' 'f x errno'
 result 'a function twice' refused ':3: f has a line already, 1' 'f 1 errno' 'g 1 errno' 'f 1 errno'

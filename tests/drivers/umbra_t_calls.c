@@ -10,8 +10,9 @@
  *                                      calls; read: "KIND SAMPLES BATCH least median", in ticks
  *
  * KIND: empty (the loop alone), call (jiffies_to_msecs: exported, can be traced, never critical),
- * open (filp_open), write (kernel_write), cpuid (an exit that KVM handles), outb (an exit that the
- * VMM handles: port 0x80, where nothing is). The first two run with interrupts off.
+ * back (a function of its own by its address, as the kernel calls it), open (filp_open), write
+ * (kernel_write), cpuid (an exit that KVM handles), outb (an exit that the VMM handles: port 0x80,
+ * where nothing is). The first three run with interrupts off.
  */
 #include <linux/fs.h>
 #include <linux/ftrace.h>
@@ -46,6 +47,20 @@ static noinline void do_call(unsigned int n)
 {
 	for (; n; n--)
 		jiffies_to_msecs(n);
+}
+
+static noinline void called_back(void)
+{
+	asm volatile("");
+}
+
+/* Read anew for each call, so that none becomes a direct one. */
+static void (*volatile handed_out)(void) = called_back;
+
+static noinline void do_back(unsigned int n)
+{
+	for (; n; n--)
+		handed_out();
 }
 
 static noinline void do_open(unsigned int n)
@@ -83,8 +98,9 @@ static const struct kind {
 	void (*run)(unsigned int n);
 	bool irqs_off;
 } kinds[] = {
-	{ "empty", do_empty, true },  { "call", do_call, true },    { "open", do_open, false },
-	{ "write", do_write, false }, { "cpuid", do_cpuid, false }, { "outb", do_outb, false },
+	{ "empty", do_empty, true }, { "call", do_call, true },	   { "back", do_back, true },
+	{ "open", do_open, false },  { "write", do_write, false }, { "cpuid", do_cpuid, false },
+	{ "outb", do_outb, false },
 };
 
 static int by_value(const void *a, const void *b)

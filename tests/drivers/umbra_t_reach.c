@@ -16,6 +16,7 @@
 #include <linux/kernel_read_file.h>
 #include <linux/key-type.h>
 #include <linux/kmod.h>
+#include <linux/kmsg_dump.h>
 #include <linux/kprobes.h>
 #include <linux/kthread.h>
 #include <linux/mm.h>
@@ -26,6 +27,9 @@
 #include <linux/perf_event.h>
 #include <linux/reboot.h>
 #include <linux/sched/signal.h>
+#include <linux/stop_machine.h>
+#include <linux/sysrq.h>
+#include <linux/timekeeping.h>
 #include <linux/tracepoint.h>
 #include <linux/umh.h>
 #include <linux/vmalloc.h>
@@ -33,6 +37,9 @@
 #include <keys/user-type.h>
 #include <net/net_namespace.h>
 #include <net/sock.h>
+#include <asm/msr.h>
+#include <asm/nmi.h>
+#include <asm/special_insns.h>
 
 static char *tag = "-";
 module_param(tag, charp, 0444);
@@ -139,6 +146,20 @@ static void reach_disks(void)
 	got("blkdev_get_by_dev", PTR_ERR_OR_ZERO(b));
 	if (!IS_ERR(b))
 		blkdev_put(b, FMODE_READ);
+}
+
+/* What is asked for in a place that nothing is mapped at: an error, and no oops. */
+static void reach_nowhere(void)
+{
+	void *nowhere = (void *)0xfffffffffffff000; /* the hole at the end of memory */
+
+	got("kern_path-nowhere", kern_path("/etc/r", LOOKUP_FOLLOW, nowhere));
+	got("lookup_bdev-nowhere", lookup_bdev("/dev/b", nowhere));
+	got("kernel_read_file_from_path-nowhere",
+	    kernel_read_file_from_path("/etc/r", 0, nowhere, 4096, NULL, READING_UNKNOWN));
+	got("call_usermodehelper_setup-nowhere",
+	    !!call_usermodehelper_setup("/bin/prog", nowhere, nowhere, GFP_KERNEL, NULL, NULL,
+					NULL));
 }
 
 static void make_directory(void)
@@ -332,11 +353,83 @@ static void reach_kernel(void)
 		perf_event_release_kernel(e);
 }
 
+static int nothing(void *unused)
+{
+	return 0;
+}
+
+static int no_restart(struct notifier_block *nb, unsigned long mode, void *command)
+{
+	return NOTIFY_DONE;
+}
+
+static int no_off(struct sys_off_data *data)
+{
+	return NOTIFY_DONE;
+}
+
+static int no_nmi(unsigned int type, struct pt_regs *regs)
+{
+	return NMI_DONE;
+}
+
+static void no_dump(struct kmsg_dumper *dumper, enum kmsg_dump_reason reason)
+{
+}
+
+static void no_key(int key)
+{
+}
+
+/* What is the whole guest's: its clock, its CPUs, its end. */
+static void reach_guest(void)
+{
+	static struct notifier_block nb = { .notifier_call = no_restart };
+	static struct nmiaction nmi = {
+		.list = LIST_HEAD_INIT(nmi.list), .handler = no_nmi, .name = "umbra"
+	};
+	static struct kmsg_dumper dumper = { .dump = no_dump };
+	static const struct sysrq_key_op op = { .handler = no_key,
+						.help_msg = "none",
+						.action_msg = "none" };
+	struct sys_off_handler *off;
+	struct timespec64 now;
+	u64 tsc_aux = 0;
+	int ret;
+
+	ktime_get_real_ts64(&now);
+	got("do_settimeofday64", do_settimeofday64(&now));
+	got("stop_machine", stop_machine(nothing, NULL, NULL));
+	native_write_cr0(native_read_cr0());
+	rdmsrl(MSR_TSC_AUX, tsc_aux);
+	got("wrmsrl_safe_on_cpu", wrmsrl_safe_on_cpu(raw_smp_processor_id(), MSR_TSC_AUX, tsc_aux));
+	ret = register_restart_handler(&nb);
+	got("register_restart_handler", ret);
+	if (!ret)
+		unregister_restart_handler(&nb);
+	off = register_sys_off_handler(SYS_OFF_MODE_RESTART, 0, no_off, NULL);
+	got("register_sys_off_handler", PTR_ERR_OR_ZERO(off));
+	unregister_sys_off_handler(off);
+	ret = __register_nmi_handler(NMI_LOCAL, &nmi);
+	got("__register_nmi_handler", ret);
+	if (!ret)
+		unregister_nmi_handler(NMI_LOCAL, "umbra");
+	ret = kmsg_dump_register(&dumper);
+	got("kmsg_dump_register", ret);
+	if (!ret)
+		kmsg_dump_unregister(&dumper);
+	ret = register_sysrq_key('y', &op);
+	got("register_sysrq_key", ret);
+	if (!ret)
+		unregister_sysrq_key('y', &op);
+}
+
 static int __init reach_init(void)
 {
 	reach_sockets();
 	reach_files();
 	reach_disks();
+	reach_nowhere();
 	make_directory();
 	reach_firmware();
 	reach_programs();
@@ -348,6 +441,7 @@ static int __init reach_init(void)
 	reach_keys();
 	reach_kernel();
 	reach_traces();
+	reach_guest();
 	if (power) {
 		orderly_poweroff(true);
 		orderly_reboot();

@@ -31,8 +31,9 @@ static void check_decision(const struct policy_request *r, const struct decision
 	if ((d->verdict == VERDICT_DENY) != (d->error > 0) || (undoes && d->error))
 		abort();
 	if (d->verdict == VERDICT_REWRITE && r->fn->space == SPACE_FILE) {
-		if (d->resolve != DECISION_IN_ROOT || d->root[0] != '/' || d->name[0] == '/' ||
-		    !d->name[0] || !strcmp(d->name, "..") || !strncmp(d->name, "../", 3) ||
+		if ((d->resolve & ~(u32)DECISION_CALLERS) != DECISION_IN_ROOT ||
+		    d->root[0] != '/' || d->name[0] == '/' || !d->name[0] ||
+		    !strcmp(d->name, "..") || !strncmp(d->name, "../", 3) ||
 		    strstr(d->name, "/../") || strstr(d->name, "//"))
 			abort();
 	}
@@ -82,6 +83,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	r.cwd = flags & 2 ? cwd : NULL;
 	r.root = flags & 4 ? root : NULL;
 	r.too_long = flags & 8;
+	r.other_mounts = flags & 64;
 	r.atomic = flags & 16;
 	r.place = (enum export_place)(flags >> 5 & 3);
 	r.export = r.place == EXPORT_SESSION || flags & 128 ? "filp_open" : NULL;

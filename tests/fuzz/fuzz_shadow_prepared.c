@@ -73,6 +73,8 @@ static void make_lengths_agree(u8 *file, size_t size)
 	h->file_len = size;
 	h->pages_at = h->pages_at / PREPARED_PAGE * PREPARED_PAGE;
 	h->link_text = KERNEL_MAP + h->pref_phys;
+	h->pages_len = size - h->pages_at;
+	h->symbols_at = h->symbols_len = h->symbols_sum = 0;
 	at = h->pages_at;
 	for (u32 i = 0, n = count_runs(file, size); i < n && at < size; i++) {
 		if (i + 1 == n || r[i].len > size - at)
@@ -86,6 +88,10 @@ static void use_kernel(struct kernel *k)
 	const struct kernel_layout *l = kernel_layout(k);
 	u64 span = l->span, shift = l->align;
 	const u8 *file;
+	static const u64 args[KERNEL_CALL_ARGS] = { 0, 1, 2, 3, 4, 5, 6, 7 };
+	static const char *const texts[KERNEL_CALL_ARGS];
+	struct kernel_call call;
+	const char *why;
 	char buf[256];
 	u32 off, len;
 	size_t n;
@@ -112,8 +118,15 @@ static void use_kernel(struct kernel *k)
 	kernel_prototype(k, "filp_open", buf, sizeof(buf));
 	kernel_symbolize(k, l->link_text, NULL);
 	kernel_member(k, "module", "name", &off, &len);
+	kernel_call_shape(k, "filp_open", &call, &why);
+	kernel_call_text(k, "filp_open", args, texts, buf, sizeof(buf));
+	kernel_result_text(k, "filp_open", 7, buf, sizeof(buf));
+	kernel_symbol(k, "_end");
+	for (size_t i = 0; kernel_function(k, i); i++)
+		n += kernel_function(k, i)->name[0] + kernel_function_from(k, l->link_text);
 	kernel_trim(k);
-	if (kernel_export(k, "filp_open"))
+	/* Only what the file had as symbols is still there. */
+	if (kernel_export(k, "filp_open") && !kernel_symbols_loaded(k))
 		abort();
 }
 
@@ -134,11 +147,57 @@ static void open_it(const u8 *file, size_t size, const u8 *key)
 	}
 }
 
+/* Opens a file that is as it must be, but for its symbols. */
+static void open_symbols(const u8 *data, size_t size)
+{
+	const size_t from = offsetof(struct prepared_header, version),
+		     pages_at = PREPARED_TABLES + PREPARED_PAGE,
+		     symbols_at = pages_at + PREPARED_PAGE;
+	u8 *file = calloc(1, symbols_at + size);
+	struct prepared_symbols *s = (struct prepared_symbols *)(void *)(file + symbols_at);
+	struct prepared_header *h = file_header(file);
+
+	if (!file)
+		abort();
+	*h = (struct prepared_header){
+		.version = PREPARED_VERSION,
+		.n_runs = 1,
+		.pages_at = pages_at,
+		.pages_len = PREPARED_PAGE,
+		.file_len = symbols_at + size,
+		.symbols_at = symbols_at,
+		.symbols_len = size,
+		.pref_phys = 0x1000000,
+		.span = 0x100000,
+		.init_size = 0x100000,
+		.align = 0x200000,
+		.link_text = KERNEL_MAP + 0x1000000,
+		.entry = 0x1000000,
+	};
+	for (size_t i = 0; i < PREPARED_SECTIONS; i++)
+		h->sections[i].offset = PREPARED_NONE;
+	memcpy(h->magic, PREPARED_MAGIC, sizeof(h->magic));
+	*file_runs(file) = (struct prepared_run){ .len = PREPARED_PAGE };
+	memcpy(s, data, size);
+	s->text_start = h->link_text;
+	s->text_end = h->link_text + 0x1000;
+	s->percpu_size = 0;
+	s->vermagic[sizeof(s->vermagic) - 1] = 0;
+	h->symbols_sum = XXH3_64bits(s, size);
+	h->sum = XXH3_64bits(file + from, pages_at - from);
+	file_runs(file)->sum = XXH3_64bits(file + pages_at, PREPARED_PAGE);
+	h->sum = XXH3_64bits(file + from, pages_at - from);
+	open_it(file, symbols_at + size, NULL);
+	free(file);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const u8 other[PREPARED_KEY];
 	u8 *file;
 
+	if (size >= sizeof(struct prepared_symbols))
+		open_symbols(data, size);
 	open_it(data, size, NULL);
 	open_it(data, size, other);
 	if (size < PREPARED_TABLES)

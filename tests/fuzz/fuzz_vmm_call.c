@@ -53,8 +53,8 @@ static void *disturb_frames(void *arg)
 /* Gives @k one function with a parameter of each kind, and has it seen; returns its number. */
 static u32 make_seen(struct kernel *k)
 {
-	struct btf *b = btf__new_empty();
-	int integer = btf__add_int(b, "int", 4, BTF_INT_SIGNED);
+	static struct btf *b; /* it stays: the types are read where they lie */
+	int integer = btf__add_int(b = btf__new_empty(), "int", 4, BTF_INT_SIGNED);
 	int text = btf__add_ptr(b, btf__add_const(b, btf__add_int(b, "char", 1, BTF_INT_SIGNED)));
 	int boolean = btf__add_int(b, "_Bool", 1, BTF_INT_BOOL);
 	int strct = btf__add_ptr(b, btf__add_struct(b, "s", 8));
@@ -78,7 +78,6 @@ static u32 make_seen(struct kernel *k)
 	s.size = size;
 	if (types_load(&k->types, &s, "k", NULL) || gate_see(&g, "seen", 0x3000, &fn, &why))
 		abort();
-	btf__free(b);
 	return fn;
 }
 
@@ -112,6 +111,7 @@ static void see_calls(void)
 	static _Alignas(8) u8 entries[2][UMBRA_OWN_ENTRY];
 
 	g.gate_va = 0xffffffffc0100000ULL;
+	g.see_va = g.few_va = 0xffffffffc0140000ULL;
 	for (unsigned i = 0; i < 2; i++) {
 		const struct gate_sight s = { .en = { .at = entries[i],
 						      .va = 0xffffffffc0200000ULL,
@@ -201,8 +201,9 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 {
 	while (size >= 8) {
 		u64 frame = data[0] & 1 ? data[1] % 4 : (u64)data[1] << (data[0] >> 2);
-		u64 id = UMBRA_ID(data[2] % 4, data[3] % 32) | (u64)(data[0] >> 7) << 33;
+		u64 id = UMBRA_ID(data[2] % 4, data[3]) | (u64)(data[0] >> 7) << 33;
 		size_t n = (size_t)data[4] << 4 | 8;
+		u64 name[2] = { 0, 0 };
 
 		if (n > size)
 			n = size;
@@ -214,10 +215,11 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 			memcpy(f->data + data[5], data, n);
 		}
 		atomic_store(&busy, data[0] & 2);
+		memcpy(name, data, data[6] & 4 ? 8 : 0);
 		if (data[6] & 1) {
 			/* a ticket of this call, or of one of the others */
 			gate_result(&g, data[6] & 2 ? g.answers[frame % 4].ticket : data[7], id,
-				    data[5] & 1 ? (u64)-1 : 0);
+				    data[5] & 1 ? (u64)-1 : 0, name);
 		} else if (data[6] & 16) {
 			put_slots(data + 7, n - 7);
 		} else if (data[6] & 4) {

@@ -27,8 +27,9 @@ static const char help[] =
 	"  unload    unload it; its entries go with it\n"
 	"  list      what is loaded, how often it asked the PVM, and what is seen of it\n"
 	"  verify    read the driver's text from guest memory, decode every branch, and say where\n"
-	"            each leads; exit code 1 if one leads past the session or\n"
-	"            something could not be decoded\n"
+	"            each leads; and that the entries by which the kernel calls the driver lead\n"
+	"            into it; exit code 1 if one leads past the session or something could not\n"
+	"            be decoded\n"
 	"\n"
 	"Options:\n"
 	"  -g, --guest NAME   which guest (default: the only one that runs)\n"
@@ -195,6 +196,8 @@ static void print_verify_report(const json_t *r)
 		table_cell(t, "%s", key);
 		table_cell(t, "%lld", (long long)json_integer_value(n));
 	}
+	table_cell(t, "%s", "inward");
+	table_cell(t, "%lld entries", cli_json_number(r, "inward"));
 	table_cell(t, "%s", "undecoded");
 	table_cell(t, "%lld bytes", cli_json_number(r, "undecoded"));
 	cli_print_table(t, 2);

@@ -93,6 +93,61 @@ static const char *why_unseen(const struct kernel *k, const struct import *im)
 	}
 }
 
+/* How many functions of its own are led through inward entries. */
+struct inward_totals {
+	size_t entries, references, watchable;
+};
+
+static struct inward_totals inward_count(const struct link_plan *p)
+{
+	struct inward_totals t = { 0 };
+	const struct link_inward *in = link_plan_inward(p, &t.entries);
+
+	for (size_t i = 0; i < t.entries; i++) {
+		t.references += in[i].references;
+		t.watchable += in[i].args <= LINK_WATCH_ARGS;
+	}
+	return t;
+}
+
+/* Says what the kernel, or another driver, can call it by. */
+static void print_inward(FILE *to, const struct module *m, const struct link_plan *p)
+{
+	const struct inward_totals t = inward_count(p);
+
+	plain_text_line(to,
+			"%s: %zu functions of its own by inward entries, %zu can be watched; %zu "
+			"pointers to them",
+			module_name(m), t.entries, t.watchable, t.references);
+	for (int why = 0; why < INWARD_LEFT_REASONS; why++)
+		if (link_plan_left(p, why))
+			plain_text_line(to, "%s: %u pointers left as they are: %s", module_name(m),
+					link_plan_left(p, why), inward_left_text(why));
+}
+
+static const char *const left_keys[INWARD_LEFT_REASONS] = {
+	[LEFT_TABLE] = "table",
+	[LEFT_STATIC_CALL] = "static_call",
+	[LEFT_INIT] = "init",
+	[LEFT_LABEL] = "label",
+};
+
+static json_t *inward_json(const struct link_plan *p)
+{
+	const struct inward_totals t = inward_count(p);
+	size_t n;
+	const struct link_inward *in = link_plan_inward(p, &n);
+	json_t *left = json_object(), *list = json_array();
+
+	for (int why = 0; why < INWARD_LEFT_REASONS; why++)
+		json_object_set_new(left, left_keys[why], json_integer(link_plan_left(p, why)));
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(list, json_any_text(in[i].name));
+	return json_pack("{s:i, s:i, s:i, s:o, s:o}", "entries", (int)t.entries, "pointers",
+			 (int)t.references, "watchable", (int)t.watchable, "left", left,
+			 "functions", list);
+}
+
 struct totals {
 	size_t imports, targets[4], critical, seen, branches, address_taken;
 };
@@ -198,6 +253,7 @@ int inspect_table(FILE *to, const struct kernel *k, const struct module *m,
 		unseen_text(&unseen, sight);
 		plain_text_line(to, "%s: %s", module_name(m), sight);
 	}
+	print_inward(to, m, p);
 	plain_text_line(to, "%s %s", module_name(m),
 			t.targets[TARGET_REFUSED] ? "cannot be loaded into this session"
 						  : "links completely");
@@ -248,15 +304,16 @@ int inspect_json(FILE *to, const struct kernel *k, const struct module *m, const
 		unseen_text(&unseen, sight);
 	}
 	root = json_pack(
-		"{s:o, s:o, s:o, s:b, s:s?, s:{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i}, s:o}",
+		"{s:o, s:o, s:o, s:b, s:s?, s:{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i}, s:o, "
+		"s:o}",
 		"module", json_any_text(module_name(m)), "file", json_any_text(path), "kernel",
 		json_any_text(kernel_release(k) ? kernel_release(k) : ""), "links",
 		t.targets[TARGET_REFUSED] == 0, "sight", s ? sight : NULL, "totals", "imports",
 		(int)t.imports, "shadow", (int)t.targets[TARGET_SHADOW], "kernel",
 		(int)t.targets[TARGET_KERNEL], "session", (int)t.targets[TARGET_SESSION], "refused",
 		(int)t.targets[TARGET_REFUSED], "critical", (int)t.critical, "seen", (int)t.seen,
-		"branches", (int)t.branches, "address_taken", (int)t.address_taken, "imports",
-		imports);
+		"branches", (int)t.branches, "address_taken", (int)t.address_taken, "inward",
+		inward_json(p), "imports", imports);
 	if (!root || json_dumpf(root, to, JSON_INDENT(1) | JSON_ENSURE_ASCII))
 		ret = -ENOMEM;
 	else

@@ -21,18 +21,28 @@ _Static_assert(REQUEST_NAME_MAX == UMBRA_NAME_MAX, "and its names");
 _Static_assert(2 * REQUEST_NAME_MAX <= sizeof(((struct umbra_answer *)0)->data),
 	       "root and name fit any answer");
 
+/* The one who asks by policy_request.is_registered. */
+struct who_asks {
+	struct gate *g;
+	const struct gate_caller *caller;
+	const struct catalog_fn *fn;
+};
+
 /* One call while it is handled, on the stack of the vCPU's thread. */
 struct driver_call {
 	unsigned caller;
 	struct umbra_frame frame; /* the one copy (G4) */
+	struct who_asks who;	  /* of @r */
 	struct policy_request r;
 	struct decision d;
 	/* of the thing registered, undone or started; set by call_decide() or call_prepare() */
 	struct ledger_entry *entry;
-	bool undoes;		 /* entry was registered before, and its name stays in place */
-	bool known;		 /* SPACE_EXPORT: a get may have led where the name leads */
-	bool first;		 /* no call of the function by this driver is in the record */
-	char site[SITE_TEXT];	 /* where in the driver it comes from */
+	bool undoes;		    /* entry was registered before, and its name stays in place */
+	bool known;		    /* SPACE_EXPORT: a get may have led where the name leads */
+	bool inside;		    /* the name is in a directory that the driver made */
+	char led[REQUEST_NAME_MAX]; /* behind c->r.led, or empty */
+	bool first;		    /* no call of the function by this driver is in the record */
+	char site[SITE_TEXT];	    /* where in the driver it comes from */
 	bool as_made;		 /* nobody decides: the driver's own name, and nothing kept of it */
 	struct record_line line; /* until call_put_line() */
 };
@@ -61,7 +71,7 @@ static void call_begin(struct driver_call *c, u64 id, const struct umbra_frame *
 	memset(&c->d, 0, offsetof(struct decision, root));
 	c->d.root[0] = c->d.name[0] = 0;
 	c->entry = NULL;
-	c->undoes = c->known = c->first = c->as_made = false;
+	c->undoes = c->known = c->inside = c->first = c->as_made = false;
 	c->line = (struct record_line){ .buf = NULL };
 	memcpy(f, from, offsetof(struct umbra_frame, data));
 	if (f->used > sizeof(f->data))
@@ -85,6 +95,7 @@ static void call_read_request(struct driver_call *c, const struct catalog_fn *fn
 		/* "/" is not the guest's root here: it is that of another mount namespace */
 		r->root = frame_string(f, f->root);
 	}
+	r->other_mounts = !fn->from_init && f->flags & UMBRA_FRAME_OTHER_MOUNTS;
 	r->strvec = frame_string(f, f->strvec);
 	r->too_long =
 		f->flags & UMBRA_FRAME_TOO_LONG || (r->name && strlen(r->name) >= REQUEST_NAME_MAX);
@@ -110,6 +121,58 @@ static bool name_is_a_users(struct gate *g, const struct driver_call *c)
 	       ledger_has(g->ledger, c->caller, peek[2], SPACE_LINK);
 }
 
+static u64 call_directory(const struct driver_call *c)
+{
+	return c->r.fn->below ? c->r.args[c->r.fn->below - 1] : 0;
+}
+
+/*
+ * Looks whether the name lies in a directory that the driver registered itself, by the argument
+ * that is it or by the slashes of the name: then it is the driver's own affair.
+ */
+static void call_find_directory(struct gate *g, struct driver_call *c)
+{
+	const struct catalog_fn *fn = c->r.fn;
+	const struct ledger_entry what = {
+		.owner = c->caller, .fn = fn, .below = call_directory(c), .asked = c->r.name
+	};
+	size_t len, room;
+
+	if (!c->r.name || c->r.too_long)
+		return;
+	if (fn->wide && !(c->frame.flags & UMBRA_FRAME_WIDE))
+		c->r.led = c->r.name;
+	if (!fn->below)
+		return;
+	c->inside = what.below && ledger_has(g->ledger, c->caller, what.below, fn->space);
+	if (c->inside)
+		c->r.led = c->r.name;
+	for (len = strlen(c->r.name); !c->r.led && len; len--) {
+		if (c->r.name[len] != '/')
+			continue;
+		room = sizeof(c->led) - strlen(c->r.name + len);
+		if (!ledger_find_used(g->ledger, &what, len, c->led, room))
+			continue;
+		memcpy(c->led + strlen(c->led), c->r.name + len, strlen(c->r.name + len) + 1);
+		c->r.led = c->led;
+	}
+}
+
+static bool is_of_its_session(const void *arg, unsigned owner)
+{
+	const struct who_asks *w = arg;
+	const struct gate_caller *c = owner < UMBRA_CALLERS ? w->g->callers[owner] : NULL;
+
+	return c && !strcmp(c->session, w->caller->session);
+}
+
+static bool session_has_registered(const void *arg, const char *name)
+{
+	const struct who_asks *w = arg;
+
+	return ledger_has_used(w->g->ledger, w->fn->space, name, is_of_its_session, w);
+}
+
 static bool call_goes_ahead(const struct driver_call *c)
 {
 	return c->d.verdict == VERDICT_PASS || c->d.verdict == VERDICT_REWRITE;
@@ -120,6 +183,34 @@ static void call_refuse(struct driver_call *c, int error, const char *why)
 	c->d.verdict = VERDICT_DENY;
 	c->d.error = error;
 	c->d.rule = why;
+}
+
+/*
+ * Passes the undoing of what has the name that the driver gives, under the name that was really
+ * used; what it has not registered is not taken away, but for what is in a directory of its own.
+ */
+static void call_decide_undo_name(struct gate *g, struct driver_call *c)
+{
+	struct decision *d = &c->d;
+
+	if (c->r.name)
+		c->entry = ledger_take_named(g->ledger, c->caller, call_directory(c), c->r.name,
+					     c->r.fn);
+	c->undoes = c->entry;
+	d->verdict = VERDICT_PASS;
+	if (c->entry) {
+		d->rule = "undoes a registration";
+		snprintf(d->name, sizeof(d->name), "%s", c->entry->used);
+	} else if (c->r.led) {
+		d->rule = "in a directory of its own";
+		snprintf(d->name, sizeof(d->name), "%s", c->r.led);
+	} else {
+		d->verdict = VERDICT_EMULATE;
+		d->rule = "not registered by this driver";
+		return;
+	}
+	if (strcmp(c->r.name, d->name) != 0)
+		d->verdict = VERDICT_REWRITE;
 }
 
 /*
@@ -175,10 +266,18 @@ static void call_decide(struct gate *g, const struct gate_caller *caller, struct
 {
 	if (c->r.fn->space == SPACE_EXPORT && c->r.name)
 		c->known = gate_exports_find(g, caller->session, &c->r);
+	call_find_directory(g, c);
+	if (c->r.fn->looks_up) {
+		c->r.is_registered = session_has_registered;
+		c->r.is_registered_arg = &c->who;
+		c->who = (struct who_asks){ .g = g, .caller = caller, .fn = c->r.fn };
+	}
 	if (c->r.fn->undoes) {
 		policy_decide(caller->policy, caller->driver, &c->r, &c->d);
 		if (c->r.fn->space == SPACE_EXPORT)
 			call_decide_put(c);
+		else if (catalog_undoes_name(c->r.fn))
+			call_decide_undo_name(g, c);
 		else
 			call_decide_undo(g, c);
 	} else if (!policy_critical_fn(caller->policy, c->r.fn)) {
@@ -197,13 +296,14 @@ static const char *call_name(const struct driver_call *c)
 {
 	if (!c->r.name || c->r.fn->form == NAME_NONE || c->as_made)
 		return NULL;
-	return c->d.verdict == VERDICT_PASS ? c->r.name : c->d.name;
+	return c->d.verdict == VERDICT_PASS && !c->d.resolve ? c->r.name : c->d.name;
 }
 
 /* Returns true if the kernel keeps a pointer to the name after the call has returned. */
 static bool name_is_kept(const struct catalog_fn *fn)
 {
-	return fn->form == NAME_FIELD_PTR || fn->space == SPACE_PROGRAM;
+	return (fn->form == NAME_FIELD_PTR && !fn->copied) || fn->space == SPACE_PROGRAM ||
+	       fn->kept;
 }
 
 /* Keeps in mind that a name leads out of the session; refuses the call if that fails. */
@@ -230,6 +330,8 @@ static void call_prepare(struct gate *g, struct driver_call *c)
 		.owner = c->caller,
 		.fn = fn,
 		.addr = fn->object_is_result ? 0 : c->r.args[fn->object_arg],
+		.below = call_directory(c),
+		.inside = c->inside,
 		.old = c->frame.old,
 		.asked = c->r.name ? c->r.name : "",
 		.used = name ? name : "",
@@ -373,17 +475,19 @@ static void call_answer(struct gate *g, struct driver_call *c, struct umbra_answ
 	const struct catalog_fn *fn = c->r.fn;
 	bool ahead = call_goes_ahead(c);
 	bool in_root = ahead && fn->space == SPACE_FILE && d->resolve & DECISION_IN_ROOT;
-	const char *name = ahead && !c->undoes ? call_name(c) : NULL;
+	const char *name = ahead && (!c->undoes || catalog_undoes_name(fn)) ? call_name(c) : NULL;
 	u32 used = 0;
 
 	memset(a, 0, offsetof(struct umbra_answer, data));
 	a->verdict = d->verdict;
 	a->error = (u32)d->error;
-	a->resolve = d->resolve;
+	a->resolve = d->resolve & DECISION_IN_ROOT;
 	a->value = d->value;
 	a->cookie = d->cookie;
 	if (in_root) {
 		a->flags |= UMBRA_ANSWER_IN_ROOT;
+		if (d->resolve & DECISION_CALLERS)
+			a->flags |= UMBRA_ANSWER_CALLERS;
 		a->root = answer_put(a, &used, d->root);
 	}
 	if (name && c->entry && c->entry->lent) {
@@ -391,6 +495,10 @@ static void call_answer(struct gate *g, struct driver_call *c, struct umbra_answ
 		a->name = (struct umbra_str){ c->entry->lent, (u32)strlen(name) + 1 };
 	} else if (name) {
 		a->name = answer_put(a, &used, name);
+	}
+	if (ahead && fn->copied) {
+		a->flags |= UMBRA_ANSWER_RESTORE;
+		a->value = (s64)c->frame.old;
 	}
 	if (!c->entry)
 		return;
@@ -447,18 +555,41 @@ s64 gate_call(struct gate *g, unsigned vcpu, u64 idx, u64 id)
 	return 0;
 }
 
-/* Reaches the entry of the caller's own ticket only (G10), and frees what was let go of (G9). */
-s64 gate_result(struct gate *g, u64 ticket, u64 id, u64 ret)
+/* Records that the kernel has made the name @real of the one that it was given, for @id. */
+static void record_real_name(struct gate *g, u64 id, const char *used, const char *real)
 {
+	const struct gate_caller *caller;
+	const struct catalog_fn *all;
+	char text[256];
+	size_t n;
+
+	all = catalog_all(&n);
+	pthread_rwlock_rdlock(&g->callers_lock);
+	caller = gate_caller_of(g, id);
+	snprintf(text, sizeof(text), "%s:%s: %s: %s is %s", caller ? caller->session : "?",
+		 caller ? caller->driver : "?", all[UMBRA_ID_FN(id)].name, used, real);
+	pthread_rwlock_unlock(&g->callers_lock);
+	record_event(g->rec, g->now(g->m), "named", text);
+}
+
+/* Reaches the entry of the caller's own ticket only (G10), and frees what was let go of (G9). */
+s64 gate_result(struct gate *g, u64 ticket, u64 id, u64 ret, const u64 name[2])
+{
+	char real[LEDGER_REAL_MAX + 1] = "", used[LEDGER_REAL_MAX + 1];
 	const struct catalog_fn *all;
 	size_t n;
 
+	_Static_assert(LEDGER_REAL_MAX == 2 * sizeof(name[0]), "two registers");
 	all = catalog_all(&n);
 	if (id > UINT32_MAX || UMBRA_ID_FN(id) >= n || UMBRA_ID_CALLER(id) >= UMBRA_CALLERS)
 		return -EINVAL;
 	atomic_fetch_add_explicit(&g->results, 1, memory_order_relaxed);
+	memcpy(real, name, LEDGER_REAL_MAX);
+	if (*real &&
+	    ledger_rename(g->ledger, UMBRA_ID_CALLER((u32)id), ticket, real, used, sizeof(used)))
+		record_real_name(g, id, used, real);
 	ledger_result(g->ledger, UMBRA_ID_CALLER((u32)id), ticket,
-		      umbra_succeeded((u8)all[UMBRA_ID_FN(id)].refusal, ret));
+		      umbra_succeeded((u8)all[UMBRA_ID_FN(id)].refusal, ret), ret);
 	return 0;
 }
 

@@ -73,24 +73,23 @@ static bool from_gate(struct vcpu *v, u64 gate_va, const char **why)
  */
 static s64 take_hello(struct gate *g, const struct kvm_regs *regs)
 {
-	const char *const patches[] = { umbra_gate_patch, umbra_gate_see_patch,
-					umbra_gate_few_patch };
-	const u64 gate = regs->rsi, to[] = { regs->rdx, regs->rcx, regs->r8 };
-	s64 rel[ARRAY_SIZE(patches)];
+	const u64 gate = regs->rsi, enter = regs->rdx;
+	const u64 end = gate + (u64)(umbra_gate_patch - umbra_gate_blob) + 4;
+	const s64 rel = (s64)(enter - end);
+	const s32 rel32 = (s32)rel;
 	bool first;
 	u64 one = 1;
 
-	for (size_t i = 0; i < ARRAY_SIZE(patches); i++) {
-		rel[i] = (s64)(to[i] - (gate + (u64)(patches[i] - umbra_gate_blob) + 4));
-		if (gate & 0xfff || rel[i] != (s32)rel[i])
-			return -ERANGE;
-	}
+	if (gate & 0xfff || rel != rel32)
+		return -ERANGE;
 	pthread_mutex_lock(&g->done_lock);
 	first = !gate_alive(g);
-	for (size_t i = 0; first && i < ARRAY_SIZE(patches); i++)
-		store_u32(g->page + (patches[i] - umbra_gate_blob), (u32)(s32)rel[i]);
-	if (first)
+	if (first) {
+		store_u32(g->page + (umbra_gate_patch - umbra_gate_blob), (u32)rel32);
+		g->see_va = regs->rcx;
+		g->few_va = regs->r8;
 		atomic_store(&g->gate_va, gate);
+	}
 	pthread_mutex_unlock(&g->done_lock);
 	if (!first)
 		return -EEXIST;
@@ -108,13 +107,20 @@ static s64 doorbell_dispatch(struct gate *g, unsigned vcpu, const struct kvm_reg
 		/* OP_POLL's cookie is not used: the call is decided anew. */
 		return gate_call(g, vcpu, regs->rsi, regs->rdx);
 	case UMBRA_OP_RESULT:
-		return gate_result(g, regs->rsi, regs->rdx, regs->rcx);
+		return gate_result(g, regs->rsi, regs->rdx, regs->rcx,
+				   (const u64[2]){ regs->r8, regs->r9 });
 	case UMBRA_OP_DONE:
 		return gate_mailbox_done(g, regs->rsi, (s64)regs->rdx, regs->rcx);
 	case UMBRA_OP_TAKEN:
 		return gate_mailbox_taken(g, regs->rsi);
 	case UMBRA_OP_GONE:
 		return gate_mailbox_gone(g);
+	case UMBRA_OP_COMING:
+		return g->coming ? g->coming(g->coming_arg, regs->rsi) : 0;
+	case UMBRA_OP_WATCHED:
+		return gate_watched(g, vcpu,
+				    &(struct watched_call){ regs->rsi, regs->rdx, regs->rcx,
+							    regs->r8, regs->r9 });
 	case UMBRA_OP_SEEN:
 		return gate_seen(g, vcpu, regs->rsi, regs->rdx, regs->rcx);
 	case UMBRA_OP_DRAIN:

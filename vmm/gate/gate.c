@@ -126,6 +126,7 @@ void gate_destroy(struct gate *g)
 	gate_rings_destroy(g);
 	gate_mailbox_free_all(g);
 	gate_seen_forget(g);
+	gate_watched_forget(g);
 	ledger_destroy(g->ledger);
 	free(g->page_used);
 	pthread_mutex_destroy(&g->done_lock);
@@ -153,6 +154,7 @@ int gate_reset(struct gate *g, struct err *e)
 	gate_rings_forget(g);
 	gate_drain_arm(g);
 	gate_seen_forget(g);
+	gate_watched_forget(g);
 	/* Before what it has lent is cleared. */
 	ledger_destroy(g->ledger);
 	g->ledger = NULL;
@@ -167,6 +169,7 @@ int gate_reset(struct gate *g, struct err *e)
 	g->exports_live = 0;
 	g->hello = NULL;
 	g->sections = NULL;
+	g->coming = NULL;
 	g->hello_told = g->full = g->gone_seen = g->taken = g->gone = false;
 	g->seq = 0;
 	g->k = NULL;
@@ -198,6 +201,13 @@ void gate_set_hello_hook(struct gate *g, gate_hello_fn *fn, void *arg)
 	assert(!g->hello);
 	g->hello = fn;
 	g->hello_arg = arg;
+}
+
+void gate_set_coming_hook(struct gate *g, gate_coming_fn *fn, void *arg)
+{
+	assert(!g->coming);
+	g->coming = fn;
+	g->coming_arg = arg;
 }
 
 int gate_page_alloc(struct gate *g, u64 *gpa, u8 **hva)

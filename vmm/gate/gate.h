@@ -37,7 +37,7 @@
  *
  * One call; guest functions (guest-shim/shim_gate.c) on the left, host functions on the right:
  *
- *   umbra_gate_enter
+ *   umbra_gate_save, umbra_gate_enter
  *     shim_frame_claim, frame_marshal
  *     doorbell CALL ─────────────────▶ on_doorbell (G2) ─▶ gate_call
  *                                        call_begin (G4), call_read_request
@@ -101,6 +101,13 @@ int gate_start(struct gate *g, struct loop *l);
 typedef void gate_hello_fn(void *arg);
 void gate_set_hello_hook(struct gate *g, gate_hello_fn *fn, void *arg);
 bool gate_alive(const struct gate *g);
+/*
+ * Called on a vCPU's thread for each module that the guest's kernel has relocated, with the address
+ * of its struct module. Nothing of the module runs before it returns; -errno: nothing will. Once,
+ * before the guest runs, and once after each gate_reset().
+ */
+typedef s64 gate_coming_fn(void *arg, u64 module);
+void gate_set_coming_hook(struct gate *g, gate_coming_fn *fn, void *arg);
 
 /* --- pages of the sessions (UMBRA_PAGES_GPA); page 0 is the trap page -------------------- */
 
@@ -207,7 +214,7 @@ int gate_see(struct gate *g, const char *symbol, u64 real, u32 *fn, const char *
 struct own_entry {
 	u8 *at;	  /* aligned to 8 bytes */
 	u64 va;	  /* in the guest */
-	u64 real; /* the kernel's function */
+	u64 real; /* the function: the kernel's, or of an inward entry the driver's */
 	u32 fn;	  /* as in a gate id; GATE_NO_FN: it never leads to the gate */
 };
 
@@ -236,6 +243,7 @@ struct gate_sight {
 	bool critical;	     /* calls are decided: each by an exit, seen or not */
 	bool stays;	     /* it does not leave the gate once it leads there */
 	bool each;	     /* each by an exit, whose line is the host's own word */
+	u64 closed;	     /* where the entry leads instead, while it is closed; 0: it is not */
 	/* the policy's line by which they are recorded, borrowed as the policy is; NULL: none */
 	const char *rule;
 };
@@ -258,6 +266,44 @@ size_t gate_caller_followed(struct gate *g, unsigned caller);
  * does so by itself now and then, as long as something is seen. On the loop's thread.
  */
 void gate_drain(struct gate *g);
+
+/*
+ * Writes an inward entry, whose @real is not known yet: it leads into its own padding, a trap.
+ */
+void gate_inward_entry(const struct own_entry *en);
+/* Leads one to @en->real, while the guest may be calling it. False: it is out of reach. */
+bool gate_inward_entry_lead(const struct own_entry *en);
+
+/* A function of a driver's own whose calls by the kernel are to be told. */
+struct gate_watch {
+	const char *symbol; /* copied */
+	unsigned caller;
+	u64 real;
+	u8 args; /* at most UMBRA_WATCHED_ARGS */
+	enum kernel_result result;
+};
+/*
+ * Makes it known to the shim; *fn is its number in a gate id, until gate_unwatch(). -ENOSPC,
+ * -ENOMEM. On the loop's thread.
+ */
+int gate_watch(struct gate *g, const struct gate_watch *w, u32 *fn);
+void gate_unwatch(struct gate *g, u32 fn);
+/* Leads an inward entry of @caller to the gate, which calls @fn and tells. -ERANGE. */
+int gate_inward_entry_watch(struct gate *g, const struct own_entry *en, unsigned caller, u32 fn);
+
+/* What a closed entry does in place of the function. */
+enum gate_closed {
+	GATE_REFUSES, /* returns -ENODEV, as an int or as a pointer */
+	GATE_NOTHING, /* returns 0 or NULL, or nothing */
+};
+/* Returns the address where such an entry leads; 0 before the hello. */
+u64 gate_closed_va(struct gate *g, enum gate_closed how);
+/* Closes an entry of either direction, while the guest may be calling it. False: out of reach. */
+bool gate_own_entry_close(struct gate *g, const struct own_entry *en, enum gate_closed how);
+/* Leads an outward one to its function, or where it is closed; @closed 0: it is not. */
+void gate_own_entry_lead(const struct own_entry *en, u64 closed);
+/* Returns where the entry leads now. */
+u64 gate_own_entry_target(const struct own_entry *en);
 
 /* --- commands to the guest --------------------------------------------------------------- */
 

@@ -73,7 +73,7 @@ struct mail_running {
 	u64 value;
 };
 
-#define SEEN_MAX (UMBRA_FN_MAX - CATALOG_MAX)
+#define SEEN_MAX (UMBRA_WATCHED_FIRST - CATALOG_MAX)
 
 /* A function that is only seen. */
 struct seen_fn {
@@ -115,6 +115,7 @@ struct gate {
 	u8 *pages;
 	struct umbra_seen_area *seen_area;
 
+	u64 see_va, few_va;  /* the shim's umbra_see_save() and umbra_few_save(), with gate_va */
 	_Atomic u64 gate_va; /* 0 until the hello */
 
 	pthread_rwlock_t callers_lock;
@@ -137,6 +138,8 @@ struct gate {
 	gate_hello_fn *hello;
 	void *hello_arg;
 	bool hello_told;
+	gate_coming_fn *coming;
+	void *coming_arg;
 	struct mail *head, **tail;
 	bool full;	/* the mailbox holds a command that is neither taken nor done */
 	bool gone_seen; /* `gone` has been acted upon */
@@ -173,6 +176,7 @@ struct gate {
 
 	gate_sections_fn *sections; /* or NULL */
 	void *sections_arg;
+	struct watched *watched; /* watch.c: UMBRA_WATCHED_MAX of them, callers_lock; NULL: none */
 
 	atomic_ullong calls, results, refused, blocked, lost, nested;
 };
@@ -283,9 +287,17 @@ void gate_drain_arm(struct gate *g);
 
 /* see_calls.c: puts down a call that has returned; nothing is decided about it. */
 s64 gate_seen(struct gate *g, unsigned vcpu, u64 idx, u64 id, u64 ret);
+/* watch.c: takes the word of a call of a driver by the kernel; returns the value for rax. */
+struct watched_call {
+	u64 id, result, ns, arg, pid; /* as UMBRA_OP_WATCHED has them */
+};
+s64 gate_watched(struct gate *g, unsigned vcpu, const struct watched_call *c);
+/* Forgets all. No vCPU runs. */
+void gate_watched_forget(struct gate *g);
+
 /* call.c: each carries out one kind of doorbell and returns the value for rax. */
 s64 gate_call(struct gate *g, unsigned vcpu, u64 idx, u64 id);
-s64 gate_result(struct gate *g, u64 ticket, u64 id, u64 ret);
+s64 gate_result(struct gate *g, u64 ticket, u64 id, u64 ret, const u64 name[2]);
 s64 gate_lost(struct gate *g, u64 id, bool refused);
 
 /* doorbell.c */

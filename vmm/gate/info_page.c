@@ -112,6 +112,7 @@ static int describe_fn(const struct kernel *k, const struct catalog_fn *fn, stru
 	d->refusal = (u8)fn->refusal;
 	d->how = (u8)fn->how;
 	d->clears = fn->clears;
+	d->wide = fn->wide;
 	if (!ex)
 		return 0;
 	ret = kernel_params(k, fn->name, &count, &variadic);

@@ -32,7 +32,9 @@ void gate_sight_turn(struct gate *g, struct sight *s)
 {
 	const bool local = !s->as.critical && !s->as.each && gate_seen_of(g, s->as.en.fn);
 
-	if (s->as.critical || gate_sight_is_wanted(s))
+	if (s->as.closed)
+		gate_own_entry_lead(&s->as.en, s->as.closed);
+	else if (s->as.critical || gate_sight_is_wanted(s))
 		gate_own_entry_turn(g, &s->as.en,
 				    local && atomic_load(&s->told) ? ENTRY_RING : ENTRY_EXIT);
 	else if (!s->as.stays)

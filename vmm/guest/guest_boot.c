@@ -303,7 +303,7 @@ bool guest_boot_prepared(const struct guest_boot *b)
 
 bool guest_boot_damaged(const struct guest_boot *b)
 {
-	return b->damaged;
+	return b->damaged || (b->kernel && kernel_symbols_damaged(b->kernel));
 }
 
 struct kernel *guest_boot_kernel(const struct guest_boot *b)

@@ -116,8 +116,10 @@ static void forget_entries(struct driver *d)
 {
 	free(d->entries);
 	free(d->direct);
+	free(d->inward);
 	d->entries = d->direct = NULL;
-	d->n_entries = d->n_direct = d->n_shadowed = 0;
+	d->inward = NULL;
+	d->n_entries = d->n_direct = d->n_inward = d->n_shadowed = 0;
 }
 
 /* Lists the functions of the kernel that it imports: with an entry of its own, and with none. */
@@ -156,6 +158,32 @@ static int collect_entries(const struct kernel *k, struct driver *d, struct err 
 			ret = driver_check_critical(k, d, de.fn, e);
 	}
 	return ret;
+}
+
+/* Lists the functions of its own that have an inward entry. */
+static int collect_inward(struct driver *d, struct err *e)
+{
+	const struct link_inward *in;
+	size_t n;
+
+	in = link_plan_inward(d->plan, &n);
+	if (n > INWARD_MAX)
+		return err_set(e, -E2BIG, "%s: hands out the addresses of more than %d functions",
+			       d->path, INWARD_MAX);
+	d->inward = calloc(n + 1, sizeof(*d->inward));
+	if (!d->inward)
+		return err_set(e, -ENOMEM, "%s: out of memory", d->path);
+	for (size_t i = 0; i < n; i++)
+		d->inward[i] = (struct inward_entry){ .symbol = in[i].name,
+						      .index = in[i].symbol,
+						      .exported = in[i].exported,
+						      .is_exit = in[i].is_exit,
+						      .result = in[i].result,
+						      .args = in[i].args };
+	d->n_inward = n;
+	for (int why = 0; why < INWARD_LEFT_REASONS; why++)
+		d->left[why] = link_plan_left(d->plan, why);
+	return 0;
 }
 
 static void free_permits(struct driver *d)
@@ -230,6 +258,8 @@ int driver_plan(struct sessions *s, struct driver *d, bool expected, struct err 
 	}
 	ret = collect_entries(s->k, d, e);
 	if (!ret)
+		ret = collect_inward(d, e);
+	if (!ret)
 		ret = collect_permits(d, e);
 out:
 	free(prov);
@@ -288,6 +318,7 @@ int driver_note_exports(struct sessions *s, struct driver *d, struct err *e)
 
 void driver_free(struct driver *d)
 {
+	placement_free(d->placement);
 	driver_unplan(d);
 	module_close(d->module);
 	forget_entries(d);

@@ -33,6 +33,7 @@
 #include "base/err.h"
 #include "policy/unseen.h"
 #include "shadow/link/link.h"
+#include "vmm/session/placement.h"
 #include "vmm/session/session.h"
 
 enum driver_state {
@@ -56,7 +57,25 @@ struct driver_entry {
 	bool address_taken;	     /* besides the branches, which alone go by the entry */
 };
 
-/* The pages of a driver's own entries, in a range of their own in module space (entries.c). */
+/* One function of the driver's own, whose address the kernel, or another driver, gets. */
+#define INWARD_MAX 16384 /* of a driver; the most in Debian's modules is 6,646 */
+
+struct inward_entry {
+	const char *symbol; /* the module's string */
+	u32 index;	    /* in its symbol table */
+	bool exported;
+	bool is_exit;
+	enum kernel_result result; /* what it returns */
+	u8 args;		   /* or KERNEL_ARGS_UNKNOWN */
+	u32 watch;		   /* its number in a gate id; 0: none, it was never watched */
+	bool in_init;		   /* in the part that is freed when the init has ended */
+	u64 target; /* where the guest's loader has put it; 0: not known, the entry is a trap */
+};
+
+/*
+ * The pages of a driver's own entries, in a range of their own in module space (entries.c): those
+ * of its imports, if it has such of its own, then those of its inward entries.
+ */
 struct own_pages {
 	u64 va;			/* 0: there is no range */
 	unsigned n;		/* filled; 0: none */
@@ -77,6 +96,7 @@ struct driver {
 	enum driver_state state;
 	unsigned steps;	 /* of loading, begun and not undone: see operation.c */
 	bool in_guest;	 /* the guest's kernel has the module */
+	bool closed;	 /* its entries refuse, where they can (closing.c) */
 	size_t order;	 /* on the command line; SIZE_MAX: loaded later */
 	unsigned caller; /* at the gate; 0: none */
 	/* Only while it is being loaded: */
@@ -89,6 +109,11 @@ struct driver {
 	 */
 	struct driver_entry *entries;
 	size_t n_entries;
+	/* In the order of the plan's, in @own with either layout. */
+	struct inward_entry *inward;
+	size_t n_inward;
+	unsigned left[INWARD_LEFT_REASONS]; /* references that hand out an address as it is */
+	struct placement *placement;	    /* while its module is awaited (placement.h) */
 	/* The kernel's functions that it is linked to without an entry. */
 	struct driver_entry *direct;
 	size_t n_direct;
@@ -150,7 +175,15 @@ bool driver_entry_is_gate(const struct driver *d, size_t i);
 size_t driver_seen(const struct driver *d);
 /* Says how many of its imports from the kernel are seen, and which others reach something. */
 void driver_unseen(const struct driver *d, struct unseen *out);
-/* Returns how many pages the entries of a driver of LAYOUT_DENSE take. */
+/* Returns the address that stands for the @i-th function of its own, in the guest. */
+u64 inward_entry_va(const struct driver *d, size_t i);
+/* Returns the @i-th inward entry; its function is where the guest has put it, or 0. */
+struct own_entry inward_own_entry(const struct driver *d, size_t i);
+/* Returns true if the kernel's calls of the @i-th can be told of; how many are told of now. */
+bool inward_can_be_watched(const struct inward_entry *in);
+size_t driver_watched(const struct driver *d);
+/* Returns how many pages the entries of its imports take, and how many all of its own do. */
+unsigned own_pages_outward(const struct driver *d);
 unsigned own_pages_needed(const struct driver *d);
 /* Takes the range at @va, which the guest has reserved. */
 int own_pages_take_range(struct driver *d, u64 va, struct err *e);
@@ -159,13 +192,30 @@ int own_pages_take_range(struct driver *d, u64 va, struct err *e);
  * guest is to map.
  */
 int own_pages_fill(struct sessions *s, struct driver *d, struct err *e);
+/* Awaits the guest's loader, which says where its own functions are. -ENOMEM. */
+int inward_await(struct sessions *s, struct driver *d, struct err *e);
+/* Ends that: inward.target says where, if they are PLACED; @why as of placement_end(). */
+enum placing inward_settle(struct driver *d, char why[PLACEMENT_WHY_MAX]);
 /* Gives the pages back; if the guest has not @unmapped them they are lost (S4). */
 void own_pages_free(struct sessions *s, struct driver *d, bool unmapped);
-/* Turns each entry as the session's policy has it now. */
+/* Turns each entry as the session's policy has it now, or as driver.closed has it. */
 void own_pages_turn(struct sessions *s, struct driver *d);
 
 /* Notes its functions at the gate, under its caller. */
 int driver_note_functions(struct sessions *s, struct driver *d, struct err *e);
+/*
+ * Closes the driver's entries, in both directions, or opens them again, while it runs: calls that
+ * begin from now on are refused as the function's own convention has it. Those that cannot be, and
+ * those that undo, stay open.
+ */
+void driver_close(struct sessions *s, struct driver *d, bool closed);
+
+/* closing.c */
+
+/* Returns true if the @i-th entry of that direction can be closed, and says what it does then. */
+bool entry_closes(const struct driver *d, size_t i, enum gate_closed *how);
+bool inward_entry_closes(const struct driver *d, size_t i, enum gate_closed *how);
+
 /* Notes its exports at the gate, under its caller; they are not live yet. */
 int driver_note_exports(struct sessions *s, struct driver *d, struct err *e);
 const char *driver_state_name(enum driver_state st);

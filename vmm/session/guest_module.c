@@ -33,10 +33,11 @@ static int guest_read_u32(struct sessions *s, u64 va, u32 *out)
 	return guest_read(s->m, va, out, sizeof(*out));
 }
 
-static int read_layout(struct sessions *s, struct guest_module *m, struct err *e)
+/* Reads where a part of the module lies, by the member of struct module that says so. */
+static int read_part(struct sessions *s, const char *part, struct guest_module *m, struct err *e)
 {
 	u32 layout = 0, base = 0, size = 0, text = 0, bytes, text_bytes;
-	int ret = guest_member(s, "module", "core_layout", &layout, e);
+	int ret = guest_member(s, "module", part, &layout, e);
 
 	if (!ret)
 		ret = guest_member(s, "module_layout", "base", &base, e);
@@ -54,6 +55,37 @@ static int read_layout(struct sessions *s, struct guest_module *m, struct err *e
 	m->text = text_bytes;
 	if (m->text > m->size || m->text > TEXT_MAX)
 		return err_set(e, -EINVAL, "struct module is not plausible");
+	return 0;
+}
+
+static int read_layout(struct sessions *s, struct guest_module *m, struct err *e)
+{
+	return read_part(s, "core_layout", m, e);
+}
+
+int guest_module_init_part(struct sessions *s, const struct guest_module *m,
+			   struct guest_module *init, struct err *e)
+{
+	*init = (struct guest_module){ .at = m->at };
+	return read_part(s, "init_layout", init, e);
+}
+
+int guest_module_symbols(struct sessions *s, const struct guest_module *m, u64 *table, u32 *n,
+			 struct err *e)
+{
+	u32 kallsyms = 0, symtab = 0, count = 0;
+	u64 at;
+	int ret = guest_member(s, "module", "kallsyms", &kallsyms, e);
+
+	if (!ret)
+		ret = guest_member(s, "mod_kallsyms", "symtab", &symtab, e);
+	if (!ret)
+		ret = guest_member(s, "mod_kallsyms", "num_symtab", &count, e);
+	if (ret)
+		return ret;
+	if (guest_read_u64(s, m->at + kallsyms, &at) || guest_read_u64(s, at + symtab, table) ||
+	    guest_read_u32(s, at + count, n))
+		return err_set(e, -EFAULT, "cannot read the module's table of symbols");
 	return 0;
 }
 

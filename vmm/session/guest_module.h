@@ -42,6 +42,15 @@ int guest_read_u64(struct sessions *s, u64 va, u64 *out);
  */
 int guest_module_find(struct sessions *s, const char *name, struct guest_module *out,
 		      struct err *e);
+/*
+ * Gives in base, size and text of @init the part of @m that is freed when its init has ended; all 0
+ * then. @m is one that was found.
+ */
+int guest_module_init_part(struct sessions *s, const struct guest_module *m,
+			   struct guest_module *init, struct err *e);
+/* Gives the address and length of the symbol table that the kernel has of @m. */
+int guest_module_symbols(struct sessions *s, const struct guest_module *m, u64 *table, u32 *n,
+			 struct err *e);
 /* Finds the module whose text or data hold @va. -ENOENT: there is none. */
 int guest_module_by_address(struct sessions *s, u64 va, struct guest_module *out);
 /*

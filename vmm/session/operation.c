@@ -78,49 +78,33 @@ static int plan_drop(struct op *op, struct gate_command *c)
 	return 0;
 }
 
-/* --- range: module space for the driver, or for the session with its first driver ------------ */
+/* --- shadow: with layout "same", module space for the session with its first driver ----------- */
 
-static int range_reserve(struct op *op, struct gate_command *c)
+static int shadow_reserve(struct op *op, struct gate_command *c)
 {
 	const struct driver *d = op->driver;
 	const struct session *ss = d->session;
 
-	if (d->layout == LAYOUT_DENSE)
-		c->a = own_pages_needed(d);
-	else
-		c->a = ss->va ? 0 : ss->text_pages + GATE_PAGES;
+	if (d->layout == LAYOUT_SAME && !ss->va)
+		c->a = ss->text_pages + GATE_PAGES;
 	c->cmd = UMBRA_CMD_RESERVE;
 	return c->a ? STEP_WAITS : 0;
 }
 
-static int no_range(struct op *op, s64 result)
-{
-	const struct driver *d = op->driver;
-
-	if (d->layout == LAYOUT_DENSE)
-		return err_set(&op->err, guest_error(result),
-			       "%s: the guest has no module space left for its entries (%u pages); "
-			       "unload other drivers",
-			       d->path, own_pages_needed(d));
-	return err_set(&op->err, guest_error(result),
-		       "session %s: the guest has no module space left for it (a session of layout "
-		       "\"same\" takes 16 to 32 MiB of 1008); unload another session's drivers, or "
-		       "leave the layout out of the policy",
-		       d->session->name);
-}
-
-static int range_reserved(struct op *op, s64 result, u64 value)
+static int shadow_reserved(struct op *op, s64 result, u64 value)
 {
 	struct session *ss = op->driver->session;
 	struct gate_command give_back = { .cmd = UMBRA_CMD_RELEASE, .a = value };
 	int ret;
 
 	if (result)
-		return no_range(op, result);
-	if (op->driver->layout == LAYOUT_DENSE)
-		ret = own_pages_take_range(op->driver, value, &op->err);
-	else
-		ret = session_take_range(op->s, ss, value, &op->err);
+		return err_set(
+			&op->err, guest_error(result),
+			"session %s: the guest has no module space left for it (a session of layout "
+			"\"same\" takes 16 to 32 MiB of 1008); unload another session's drivers, or "
+			"leave the layout out of the policy",
+			ss->name);
+	ret = session_take_range(op->s, ss, value, &op->err);
 	if (ret)
 		gate_command(op->s->gate, &give_back, NULL, NULL);
 	return ret;
@@ -136,27 +120,63 @@ static bool range_is_used(const struct driver *d)
 	return false;
 }
 
-static int range_release(struct op *op, struct gate_command *c)
+static int shadow_release(struct op *op, struct gate_command *c)
 {
 	const struct driver *d = op->driver;
 
-	if (d->layout == LAYOUT_DENSE)
-		c->a = d->own.va;
-	else
-		c->a = range_is_used(d) ? 0 : d->session->va; /* (S2) */
+	if (d->layout == LAYOUT_SAME && !range_is_used(d))
+		c->a = d->session->va; /* (S2) */
 	c->cmd = UMBRA_CMD_RELEASE;
+	return c->a ? STEP_WAITS : 0;
+}
+
+static int shadow_released(struct op *op, s64 result, u64 value)
+{
+	(void)value;
+	if (result)
+		session_abandon_range(op->s, op->driver->session);
+	else
+		session_free_range(op->s, op->driver->session);
+	return 0;
+}
+
+/* --- range: module space for the driver's own entries ---------------------------------------- */
+
+static int range_reserve(struct op *op, struct gate_command *c)
+{
+	c->cmd = UMBRA_CMD_RESERVE;
+	c->a = own_pages_needed(op->driver);
+	return c->a ? STEP_WAITS : 0;
+}
+
+static int range_reserved(struct op *op, s64 result, u64 value)
+{
+	struct gate_command give_back = { .cmd = UMBRA_CMD_RELEASE, .a = value };
+	int ret;
+
+	if (result)
+		return err_set(&op->err, guest_error(result),
+			       "%s: the guest has no module space left for its entries (%u pages); "
+			       "unload other drivers",
+			       op->driver->path, own_pages_needed(op->driver));
+	ret = own_pages_take_range(op->driver, value, &op->err);
+	if (ret)
+		gate_command(op->s->gate, &give_back, NULL, NULL);
+	return ret;
+}
+
+static int range_release(struct op *op, struct gate_command *c)
+{
+	c->cmd = UMBRA_CMD_RELEASE;
+	c->a = op->driver->own.va;
 	return c->a ? STEP_WAITS : 0;
 }
 
 static int range_released(struct op *op, s64 result, u64 value)
 {
+	(void)result;
 	(void)value;
-	if (op->driver->layout == LAYOUT_DENSE)
-		op->driver->own.va = 0; /* what the guest does not release is lost to it */
-	else if (result)
-		session_abandon_range(op->s, op->driver->session);
-	else
-		session_free_range(op->s, op->driver->session);
+	op->driver->own.va = 0; /* what the guest does not release is lost to it */
 	return 0;
 }
 
@@ -191,29 +211,63 @@ static int caller_remove(struct op *op, struct gate_command *c)
 	return 0;
 }
 
-/* --- entries: pages of the shadow that it needs, and its own page --------------------------- */
+/* --- pages: with layout "same", those of the shadow that it needs, and its page there --------- */
 
-static int entries_map(struct op *op, struct gate_command *c)
+static int pages_map(struct op *op, struct gate_command *c)
 {
-	const struct driver *d = op->driver;
 	struct umbra_map *maps = NULL;
 	size_t n = 0;
 	int ret;
 
-	c->cmd = UMBRA_CMD_MAP;
-	if (d->layout == LAYOUT_DENSE) {
-		ret = own_pages_fill(op->s, op->driver, &op->err);
-		c->payload = d->own.maps;
-		n = d->own.n;
-	} else {
-		ret = session_prepare_pages(op->s, op->driver, &maps, &n, &op->err);
-		c->payload = op->payload = maps;
-	}
+	if (op->driver->layout != LAYOUT_SAME)
+		return 0;
+	ret = session_prepare_pages(op->s, op->driver, &maps, &n, &op->err);
 	if (ret)
 		return ret;
+	c->cmd = UMBRA_CMD_MAP;
+	c->payload = op->payload = maps;
 	c->a = n;
 	c->len = n * sizeof(*maps);
-	return n ? STEP_WAITS : 0;
+	return STEP_WAITS;
+}
+
+/* Makes the driver's page the trap page; those of the shadow stay as long as the range. */
+static int pages_unmap(struct op *op, struct gate_command *c)
+{
+	struct driver *d = op->driver;
+
+	if (!d->own_page)
+		return 0;
+	op->trap =
+		(struct umbra_map){ session_gate_va(d->session, d->own_page, 0), UMBRA_PAGES_GPA };
+	c->cmd = UMBRA_CMD_MAP;
+	c->payload = &op->trap;
+	c->a = 1;
+	c->len = sizeof(op->trap);
+	return STEP_WAITS;
+}
+
+static int pages_unmapped(struct op *op, s64 result, u64 value)
+{
+	(void)value;
+	session_free_driver_page(op->s, op->driver, !result); /* (S4) */
+	return 0;
+}
+
+/* --- entries: the driver's own --------------------------------------------------------------- */
+
+static int entries_map(struct op *op, struct gate_command *c)
+{
+	const struct own_pages *own = &op->driver->own;
+	int ret = own_pages_fill(op->s, op->driver, &op->err);
+
+	if (ret)
+		return ret;
+	c->cmd = UMBRA_CMD_MAP;
+	c->payload = own->maps;
+	c->a = own->n;
+	c->len = own->n * sizeof(*own->maps);
+	return own->n ? STEP_WAITS : 0;
 }
 
 static int entries_mapped(struct op *op, s64 result, u64 value)
@@ -225,32 +279,22 @@ static int entries_mapped(struct op *op, s64 result, u64 value)
 		       op->driver->path, strerror(-guest_error(result)));
 }
 
-/* Makes the driver's own pages the trap page; those of a shadow stay as long as the range. */
+/* Makes the driver's own pages the trap page. */
 static int entries_unmap(struct op *op, struct gate_command *c)
 {
-	struct driver *d = op->driver;
+	const struct own_pages *own = &op->driver->own;
 
 	c->cmd = UMBRA_CMD_MAP;
-	if (d->layout == LAYOUT_DENSE) {
-		c->a = d->own.n;
-		c->payload = d->own.maps + d->own.n;
-	} else {
-		c->a = d->own_page ? 1 : 0;
-		op->trap = (struct umbra_map){ session_gate_va(d->session, d->own_page, 0),
-					       UMBRA_PAGES_GPA };
-		c->payload = &op->trap;
-	}
-	c->len = c->a * sizeof(op->trap);
-	return c->a ? STEP_WAITS : 0;
+	c->a = own->n;
+	c->payload = own->maps + own->n;
+	c->len = own->n * sizeof(*own->maps);
+	return own->n ? STEP_WAITS : 0;
 }
 
 static int entries_unmapped(struct op *op, s64 result, u64 value)
 {
 	(void)value;
-	if (op->driver->layout == LAYOUT_DENSE)
-		own_pages_free(op->s, op->driver, !result); /* (S4) */
-	else
-		session_free_driver_page(op->s, op->driver, !result);
+	own_pages_free(op->s, op->driver, !result); /* (S4) */
 	return 0;
 }
 
@@ -300,6 +344,29 @@ static u64 entry_address(void *arg, const struct import *im)
 	return 0;
 }
 
+/* What stands for the @i-th function of its own. */
+static u64 inward_address(void *arg, size_t i)
+{
+	const struct op *op = arg;
+
+	return inward_entry_va(op->driver, i);
+}
+
+/* What stands for a function of another driver of the session; 0: it has no entry. */
+static u64 peer_address(void *arg, const struct import *im)
+{
+	const struct op *op = arg;
+	const struct driver *o;
+
+	for (o = op->driver->session->drivers; o && strcmp(o->guest_name, im->provider) != 0;
+	     o = o->next)
+		;
+	for (size_t i = 0; o && i < o->n_inward; i++)
+		if (o->inward[i].exported && !strcmp(o->inward[i].symbol, im->symbol))
+			return inward_entry_va(o, i);
+	return 0;
+}
+
 static int module_load(struct op *op, struct gate_command *c)
 {
 	struct driver *d = op->driver;
@@ -308,6 +375,8 @@ static int module_load(struct op *op, struct gate_command *c)
 		.modules = LINK_MODULES_START,
 		.modules_end = LINK_MODULES_END,
 		.entry = entry_address,
+		.inward = inward_address,
+		.peer = peer_address,
 		.arg = op,
 	};
 	const struct link_identity id = { d->guest_name, d->suffix };
@@ -317,6 +386,9 @@ static int module_load(struct op *op, struct gate_command *c)
 	if (ret)
 		return ret;
 	op->payload = image.data;
+	ret = inward_await(op->s, d, &op->err);
+	if (ret)
+		return ret;
 	c->cmd = UMBRA_CMD_LOAD;
 	c->name = d->guest_name;
 	c->params = d->params;
@@ -342,11 +414,20 @@ static void tell_sight(struct op *op)
 static int module_loaded(struct op *op, s64 result, u64 value)
 {
 	struct driver *d = op->driver;
-	char refusal[GATE_REFUSAL_MAX];
+	char refusal[GATE_REFUSAL_MAX], why[PLACEMENT_WHY_MAX];
+	const enum placing how = inward_settle(d, why);
 
 	(void)value;
 	d->in_guest = !result || result == UMBRA_CRASHED;
 	if (!result) {
+		if (how != PLACED)
+			note_put(
+				machine_notes(op->s->m),
+				"driver %s of session %s: the guest's kernel has loaded it without "
+				"a word of the shim; whoever calls its functions crashes",
+				d->name, d->session->name);
+		/* what the policy watches of it is told from now on */
+		own_pages_turn(op->s, d);
 		driver_remember_place(op->s, d);
 		gate_exports_live(op->s->gate, d->caller);
 		tell_sight(op);
@@ -360,6 +441,12 @@ static int module_loaded(struct op *op, s64 result, u64 value)
 			"its entries stay as long as the guest; its log says where",
 			d->path, d->session->name);
 	}
+	if (how == NOT_PLACED)
+		return err_set(
+			&op->err, guest_error(result),
+			"%s in session %s: its inward entries could not be placed, so it was "
+			"not loaded: %s",
+			d->path, d->session->name, why);
 	gate_caller_refusal(op->s->gate, d->caller, refusal);
 	if (*refusal)
 		return err_set(&op->err, guest_error(result),
@@ -428,10 +515,14 @@ static int module_unloaded(struct op *op, s64 result, u64 value)
 
 static const struct step steps[] = {
 	{ "being resolved", "being forgotten", 0, plan_make, NULL, plan_drop, NULL },
+	{ "reserving module space for its session", "releasing module space of its session",
+	  SHIM_SECONDS, shadow_reserve, shadow_reserved, shadow_release, shadow_released },
 	{ "reserving module space", "releasing module space", SHIM_SECONDS, range_reserve,
 	  range_reserved, range_release, range_released },
 	{ "being made known to the gate", "being forgotten by the gate", 0, caller_add, NULL,
 	  caller_remove, NULL },
+	{ "mapping pages of its session", "unmapping its page", SHIM_SECONDS, pages_map,
+	  entries_mapped, pages_unmap, pages_unmapped },
 	{ "mapping its entries", "unmapping its entries", SHIM_SECONDS, entries_map, entries_mapped,
 	  entries_unmap, entries_unmapped },
 	{ "loading", "unloading", DRIVER_SECONDS, module_load, module_loaded, module_unload,

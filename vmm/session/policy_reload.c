@@ -14,6 +14,13 @@
 #include "vmm/machine/machine.h"
 #include "vmm/session/driver.h"
 
+/* Says what lets a policy be taken that @d stands against. */
+static const char *way_out(const struct driver *d)
+{
+	return d->state == DRIVER_CRASHED ? "it has crashed and stays as long as the guest runs"
+					  : "unload it first";
+}
+
 /* Returns a symbol that @d is linked to by a permission which @ps does not give, or NULL. */
 static const char *no_longer_permitted(const struct driver *d, const struct policy_session *ps)
 {
@@ -69,10 +76,9 @@ static int check_newly_critical(const struct sessions *s, const struct session *
 			if (can_become_critical(s->k, d, &all[i], &why))
 				return err_set(e, -EBUSY,
 					       "%s: %s() becomes critical in session %s, which "
-					       "driver %s:%s cannot have while it runs: %s; unload "
-					       "it first",
+					       "driver %s:%s cannot have while it runs: %s; %s",
 					       path, all[i].name, ss->name, ss->name, d->name,
-					       why.text);
+					       why.text, way_out(d));
 	}
 	return 0;
 }
@@ -96,8 +102,8 @@ static int session_fits(const struct sessions *s, const struct session *ss, cons
 		if (fn)
 			return err_set(e, -EBUSY,
 				       "%s: %s is no longer permitted in session %s, but driver "
-				       "%s:%s is linked to it; unload it first",
-				       path, fn, ss->name, ss->name, d->name);
+				       "%s:%s is linked to it; %s",
+				       path, fn, ss->name, ss->name, d->name, way_out(d));
 	}
 	return check_newly_critical(s, ss, ps, path, e);
 }

@@ -2,7 +2,7 @@
 /*
  * Defines the room's own picture of all sessions and of one session: its place in the guest's
  * module space and the pages behind it. Private to vmm/session/; sessions.h is what other rooms
- * use. All of it lives on the loop's thread.
+ * use. All of it lives on the loop's thread, but for the placements, which a lock guards.
  *
  * A driver has entries of its own for all that it imports (entries.c), and its session needs no
  * place of its own. In a session of layout "same" the drivers share a shadow, as the patent has it:
@@ -35,6 +35,8 @@
 #ifndef UMBRA_VMM_SESSION_SESSION_H
 #define UMBRA_VMM_SESSION_SESSION_H
 
+#include <pthread.h>
+
 #include "base/err.h"
 #include "guest-shim/abi.h"
 #include "policy/policy.h"
@@ -48,6 +50,7 @@
 
 struct passed_file;
 struct driver;
+struct placement;
 struct loop;
 struct machine;
 struct op;
@@ -93,6 +96,9 @@ struct sessions {
 	size_t n_start;	  /* drivers of the command line that this start loads */
 	bool again;	  /* there was a reset */
 	unsigned last_suffix;
+	/* placement.c: also on the vCPUs' threads */
+	pthread_mutex_t placements_lock;
+	struct placement *placements;
 	struct passed_file *files; /* that are copied, the oldest first; a reset keeps them */
 	bool no_files;		   /* for good: the guest ends */
 	void *archive;

@@ -137,10 +137,12 @@ static json_t *describe_driver(struct sessions *s, const struct driver *d)
 	driver_unseen(d, &unseen);
 	unseen_text(&unseen, text);
 	return json_pack(
-		"{s:s, s:s, s:s, s:o, s:o, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s}", "session",
-		d->session->name, "driver", d->name, "module", d->guest_name, "path",
+		"{s:s, s:s, s:s, s:o, s:o, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s}",
+		"session", d->session->name, "driver", d->name, "module", d->guest_name, "path",
 		json_any_text(d->path), "params", json_any_text(d->params ? d->params : ""),
-		"state", driver_state_name(d->state), "entries", entries, "imports",
+		"state", driver_state_name(d->state), "entries", entries, "watched",
+		(json_int_t)driver_watched(d), "entries_in",
+		(json_int_t)(d->own.n ? d->n_inward : 0), "imports",
 		(json_int_t)(d->layout == LAYOUT_SAME ? 0 : d->n_entries + d->n_direct), "seen",
 		(json_int_t)driver_seen(d), "followed",
 		(json_int_t)(d->caller ? gate_caller_followed(s->gate, d->caller) : 0), "critical",

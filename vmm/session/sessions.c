@@ -19,6 +19,7 @@
 #include "vmm/session/passed_file.h"
 #include "vmm/session/inject.h"
 #include "vmm/session/operation.h"
+#include "vmm/session/placement.h"
 #include "vmm/session/policy_reload.h"
 #include "vmm/session/session_commands.h"
 #include "vmm/session/sessions.h"
@@ -157,6 +158,7 @@ int sessions_open(struct sessions **out, struct machine *m, const struct guest_s
 		return err_set(e, -ENOMEM, "out of memory");
 	s->m = m;
 	s->spec = spec;
+	pthread_mutex_init(&s->placements_lock, NULL);
 	s->wait_timer = s->slow_timer = -1;
 	s->policy_path = strdup(spec->policy);
 	s->driver_wait = spec->driver_wait;
@@ -316,6 +318,7 @@ int sessions_start(struct sessions *s, struct loop *l, struct control *c, struct
 	assert(s->phase == SESSIONS_PREPARED); /* (P2) */
 	gate_set_hello_hook(s->gate, shim_said_hello, s);
 	gate_set_sections_hook(s->gate, guest_module_places, s);
+	gate_set_coming_hook(s->gate, placement_on_module, s);
 	s->phase = SESSIONS_STARTED;
 	s->loop = l;
 	s->wait_timer = loop_timer(l, 0, 0, ask_whether_up, s);
@@ -443,5 +446,6 @@ void sessions_finish(struct sessions *s)
 	free(s->archive);
 	free(s->cmdline);
 	free(s->policy_path);
+	pthread_mutex_destroy(&s->placements_lock);
 	free(s);
 }

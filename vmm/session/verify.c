@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Decodes a loaded driver's text from guest memory, and classifies each direct branch in it. */
+/*
+ * Decodes a loaded driver's text from guest memory, and classifies each direct branch in it; and
+ * checks that its inward entries are there and lead into it.
+ */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -32,6 +35,7 @@ struct check {
 	struct real_modules *real;
 	struct guest_module *others; /* the session's other drivers */
 	size_t n_others;
+	u64 inward; /* inward entries that hold */
 	u64 leaving, local, shadow, gate, session, patched, permitted, indirect, undecoded;
 	json_t *violations;
 };
@@ -44,13 +48,34 @@ static bool is_mapped_to(const struct check *c, u64 target, u64 gpa)
 	return !guest_translate(c->s->m, target, &is, &left) && is == gpa;
 }
 
-/* Returns true for a branch into the driver's own pages that leads to an entry of it. */
+/* Returns true for an address of @d's own pages that stands for a function of @d. */
+static bool is_inward_entry(const struct check *c, const struct driver *d, u64 target)
+{
+	const u64 first = inward_entry_va(d, 0), off = target - first;
+	const u64 i = off / 4096 * UMBRA_OWN_ENTRIES_PAGE + off % 4096 / UMBRA_OWN_ENTRY;
+
+	return target >= first && i < d->n_inward && target == inward_entry_va(d, i) &&
+	       is_mapped_to(c, target,
+			    d->own.maps[(target - d->own.va) / 4096].gpa + target % 4096);
+}
+
+/*
+ * Returns true for a branch into the driver's own pages that leads to an entry of it. Its own
+ * functions are called by their inward entries where the address was handed to the kernel, which
+ * patches it into a call (static_call_update()).
+ */
 static bool is_dense_entry(struct check *c, u64 target)
 {
 	const struct driver *d = c->d;
 	const u64 off = target - d->own.va, slot = off % 4096 / UMBRA_OWN_ENTRY;
 	const u64 i = off / 4096 * UMBRA_OWN_ENTRIES_PAGE + slot;
 
+	if (off / 4096 >= own_pages_outward(d)) {
+		if (!is_inward_entry(c, d, target))
+			return false;
+		c->local++;
+		return true;
+	}
 	if (off % 4096 % UMBRA_OWN_ENTRY != UMBRA_OWN_ENTRY_AT || slot >= UMBRA_OWN_ENTRIES_PAGE ||
 	    i >= d->n_entries || !is_mapped_to(c, target, d->own.maps[off / 4096].gpa + off % 4096))
 		return false;
@@ -107,28 +132,75 @@ static int check_find_others(struct check *c, struct err *e)
 
 static bool in_session_driver(const struct check *c, u64 target)
 {
+	const struct driver *o;
 	size_t i;
 
 	for (i = 0; i < c->n_others; i++)
 		if (target - c->others[i].base < c->others[i].text)
 			return true;
+	for (o = c->d->session->drivers; o; o = o->next)
+		if (o != c->d && o->own.n && is_inward_entry(c, o, target))
+			return true;
 	return false;
 }
 
-static void verify_violation(struct check *c, u64 at, u64 target)
+/* Notes that what is at @from, for people, leads to @target and must not. */
+static void verify_violation(struct check *c, const char *from, u64 target)
 {
-	char from[32], to[32], symbol[160] = "";
+	char to[32], symbol[160] = "";
 	u64 off = 0;
 	const char *name = kernel_symbolize(c->s->k, target - c->s->kaslr, &off);
 
 	if (json_array_size(c->violations) >= VIOLATIONS_MAX)
 		return;
-	snprintf(from, sizeof(from), "+0x%" PRIx64, at - c->mod.base);
 	snprintf(to, sizeof(to), "0x%" PRIx64, target);
 	if (name)
 		snprintf(symbol, sizeof(symbol), "%s+0x%" PRIx64, name, off);
 	json_array_append_new(c->violations, json_pack("{s:s, s:s, s:s}", "at", from, "target", to,
 						       "symbol", symbol));
+}
+
+static void branch_violation(struct check *c, u64 at, u64 target)
+{
+	char from[32];
+
+	snprintf(from, sizeof(from), "+0x%" PRIx64, at - c->mod.base);
+	verify_violation(c, from, target);
+}
+
+/*
+ * Returns true if the guest finds the driver's @i-th inward entry where the host has put it, and it
+ * leads to what it is for. A function of the init's part lies in memory that is freed by now.
+ */
+static bool inward_entry_holds(const struct check *c, size_t i, u64 to)
+{
+	const struct inward_entry *in = &c->d->inward[i];
+	enum gate_closed how;
+
+	if (c->d->closed && inward_entry_closes(c->d, i, &how) &&
+	    to == gate_closed_va(c->s->gate, how))
+		to = in->target;
+	if (in->watch && to == inward_entry_va(c->d, i) + X86_JUMP)
+		to = in->target; /* by the gate, whose descriptor is the VMM's */
+	return is_inward_entry(c, c->d, inward_entry_va(c->d, i)) && in->target &&
+	       to == in->target && (in->in_init || to - c->mod.base < c->mod.text);
+}
+
+static void check_inward(struct check *c)
+{
+	char from[128];
+
+	for (size_t i = 0; c->d->own.n && i < c->d->n_inward; i++) {
+		const struct own_entry en = inward_own_entry(c->d, i);
+		const u64 to = gate_own_entry_target(&en);
+
+		if (inward_entry_holds(c, i, to)) {
+			c->inward++;
+			continue;
+		}
+		snprintf(from, sizeof(from), "the inward entry of %.80s()", c->d->inward[i].symbol);
+		verify_violation(c, from, to);
+	}
 }
 
 static void classify_branch(struct check *c, u64 at, u64 target)
@@ -144,12 +216,12 @@ static void classify_branch(struct check *c, u64 at, u64 target)
 		return;
 	if (target - c->d->own.va < (u64)c->d->own.n * 4096) {
 		if (!is_dense_entry(c, target))
-			verify_violation(c, at, target);
+			branch_violation(c, at, target);
 		return;
 	}
 	if (ss->va && target - ss->va < ((u64)ss->text_pages + GATE_PAGES) * 4096) {
 		if (!is_own_entry(c, target))
-			verify_violation(c, at, target);
+			branch_violation(c, at, target);
 		return;
 	}
 	if (in_session_driver(c, target)) {
@@ -162,7 +234,7 @@ static void classify_branch(struct check *c, u64 at, u64 target)
 	else if (use == USE_PERMITTED || real_modules_permit(c->real, ss->policy, target))
 		c->permitted++;
 	else
-		verify_violation(c, at, target);
+		branch_violation(c, at, target);
 }
 
 static int sections_by_address(const void *a, const void *b)
@@ -240,13 +312,14 @@ static json_t *describe_check(const struct check *c)
 
 	snprintf(base, sizeof(base), "0x%" PRIx64, c->mod.base);
 	return json_pack(
-		"{s:s, s:s, s:s, s:s, s:I, s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I}, s:O, s:I}",
+		"{s:s, s:s, s:s, s:s, s:I, s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I}, s:I, s:O, s:I}",
 		"session", c->d->session->name, "driver", c->d->name, "module", c->d->guest_name,
 		"base", base, "text", (json_int_t)c->mod.text, "branches", "local",
 		(json_int_t)c->local, "shadow", (json_int_t)c->shadow, "gate", (json_int_t)c->gate,
 		"session", (json_int_t)c->session, "patched", (json_int_t)c->patched, "permitted",
-		(json_int_t)c->permitted, "indirect", (json_int_t)c->indirect, "violations",
-		c->violations, "undecoded", (json_int_t)c->undecoded);
+		(json_int_t)c->permitted, "indirect", (json_int_t)c->indirect, "inward",
+		(json_int_t)c->inward, "violations", c->violations, "undecoded",
+		(json_int_t)c->undecoded);
 }
 
 int verify_driver(struct sessions *s, const struct driver *d, json_t **report, struct err *e)
@@ -275,6 +348,8 @@ int verify_driver(struct sessions *s, const struct driver *d, json_t **report, s
 		ret = check_find_others(c, e);
 	if (!ret)
 		ret = decode_text(c, e);
+	if (!ret)
+		check_inward(c);
 	if (!ret) {
 		*report = describe_check(c);
 		if (!*report)

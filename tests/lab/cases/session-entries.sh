@@ -39,7 +39,7 @@ setup()
 	both "$WORK/free.policy" "$FREE"
 	both "$WORK/bound.policy" ''
 	sed 's/^s = {.*/s = { layout = "same"; '"$FREE"' };/' <"$WORK/bound.policy" >"$WORK/half.policy"
-	sed 's/^d = {/& trace = [ "*" ];/' <"$WORK/half.policy" >"$WORK/seen.policy"
+	sed 's/^d = {/& trace = [ "*" ]; trace_inward = [ "brd_*" ];/' <"$WORK/half.policy" >"$WORK/seen.policy"
 	initrd "$WORK/image" <<'END'
 open=/sys/module/d__umbra_t_path/parameters/open
 mkdir -p /s
@@ -123,7 +123,7 @@ test_a_shadow_of_the_same_layout_cannot()
 test_only_the_same_layout_takes_a_range()
 {
 	expect_equal "$(jq -r '.[] | select(.session == "d") | .layout + .shadow' <"$WORK/sessions")" dense
-	expect_equal "$(jq '.[] | select(.session == "d") | .pages' <"$WORK/sessions")" 1
+	expect_equal "$(jq '.[] | select(.session == "d") | .pages' <"$WORK/sessions")" 2
 	expect_in "$WORK/sessions" '"shadow": *"0xffff'
 }
 
@@ -156,6 +156,15 @@ test_a_stock_driver_works_while_all_of_it_is_seen()
 	expect_equal "$(line __register_blkdev | jq -r .call | sed 's/, probe.*//')" 'major=1, name="ramdisk"'
 	expect_equal "$(cat "$WORK/unload-brd")" ''
 	expect_equal "$(jq '.violations | length' <"$WORK/verify-brd")" 0
+}
+
+test_what_the_kernel_calls_of_it_is_told()
+{
+	expect_equal "$(jq '.[] | select(.driver == "brd") | .watched > 2 and .entries_in >= .watched' <"$WORK/list-brd")" true
+	expect_equal "$(line brd_submit_bio | jq -r '.driver + .verdict + .result + .rule' | sed 's/ at .*//')" \
+		'brdpasstrace_inward[0]'
+	expect_equal "$(line brd_submit_bio | jq '.duration_ns > 0 and (.call | startswith("0xffff"))')" true
+	expect_equal "$(jq '.inward == 0' <"$WORK/verify-brd")" false
 }
 
 test_each_branch_stays_in_the_session()

@@ -15,11 +15,16 @@ setup()
 		default = "pass";
 	};
 	d = { files = ( { from = "/"; to = "/s/d"; } ); default = "deny"; };
+	q = { files = (
+		{ from = "/etc"; action = "pass"; }, { from = "/proc"; action = "pass"; },
+		{ from = "/jail"; action = "pass"; }, { from = "/one"; action = "pass"; },
+		{ from = "/"; to = "/s/q"; } ); default = "deny"; };
 };
 END
 	guest_run --memory 192M --cpus 2 --policy "$WORK/policy" --record "$WORK/record" \
 		--driver-wait /s/ready --driver "a:$DRIVERS/umbra_t_path.ko,tag=a" \
 		--driver "b:$DRIVERS/umbra_t_path.ko,tag=b" \
+		--driver "q:$DRIVERS/umbra_t_path.ko,tag=q" \
 		--driver "p:$DRIVERS/umbra_t_reach.ko,tag=p" \
 		--driver "d:$DRIVERS/umbra_t_reach.ko,tag=d,power=1" <<'END'
 mkdir -p /s/a/etc /s/b/etc /s/a/home/u /etc /home/u /jail/etc
@@ -37,6 +42,9 @@ echo real >/etc/r
 mkdir -p /lib/firmware/p; echo 12345 >/lib/firmware/p/fw; echo 1 >/lib/firmware/fw
 printf '#!/bin/sh\necho "ran $*" >/s/p/ran\n' >/s/p/bin/prog; chmod +x /s/p/bin/prog
 mkdir -p /s/a/proc; mount -t proc proc /s/a/proc
+mkfifo /s/a/etc/fifo
+ln -s /s/x /etc/out; ln -s x /etc/in; ln -s /etc/x /jail/etc/abs; ln -s /s/x /one
+mkdir -p /s/q; echo q >/s/q/z
 touch /s/ready
 open=/sys/module/a__umbra_t_path/parameters/open
 wait_for 60 test -e $open
@@ -68,6 +76,41 @@ say "chroot $(dmesg | grep 'umbra_t_path.a' | tail -n 1 | sed 's/.*umbra_t_path.
 chroot /jail /busybox sh -c "echo ../../../etc/x >$open"
 say "chroot-dots $(dmesg | grep 'umbra_t_path.a' | tail -n 1 | sed 's/.*umbra_t_path.a.: //')"
 echo /etc/x >/sys/module/b__umbra_t_path/parameters/open
+(echo /etc/fifo >$open) &
+waiter=$!
+wait_for 20 grep -q wait_for_partner /proc/$waiter/stack
+say "stack $(sed 's/.*] //; s/+.*\[/ [/' /proc/$waiter/stack | tr '\n' ';')"
+: >/s/a/etc/fifo
+wait $waiter
+qopen=/sys/module/q__umbra_t_path/parameters/open
+wait_for 60 test -e $qopen
+qtry() # NAME PATH [COMMAND THAT RUNS A SHELL'S LINE]
+{
+	local name=$1 path=$2
+
+	shift 2
+	"${@:-sh}" -c "echo $path >$qopen"
+	say "$name $(dmesg | grep 'umbra_t_path.q' | tail -n 1 | sed 's/.*umbra_t_path.q.: //')"
+}
+qtry q-plain /etc/x
+qtry q-in /etc/in
+qtry q-out /etc/out
+qtry q-one /one
+qtry q-proc /proc/version
+qtry q-magic /proc/self/root/s/x
+qtry q-dots /etc/../s/x
+qtry q-mapped /z
+qtry q-jail /etc/x chroot /jail /busybox sh
+qtry q-jail-link /etc/abs chroot /jail /busybox sh
+contain() # -c LINE
+{
+	unshare -m sh -c "mount -t tmpfs t /etc && mount -t tmpfs t /s/q && echo container >/etc/x &&
+		echo its-z >/s/q/z && ln -s /s/x /etc/out; $2"
+}
+qtry c-plain /etc/x contain
+qtry c-out /etc/out contain
+qtry c-mapped /z contain
+qtry c-magic /proc/1/root/etc/x contain
 wait_for 60 test -e /sys/module/d__umbra_t_reach/parameters/tag
 wait_for 60 grep -q '^d__umbra_t_reach .*Live' /proc/modules
 dmesg | sed -n 's/.*umbra_t_reach.\([pd]\).: /@@ reach-\1 /p'
@@ -96,6 +139,39 @@ test_relative_with_dots() { content relative-up a; }
 test_callers_own_root_is_part_of_the_name() { content chroot a-jail; }
 test_dots_do_not_leave_the_callers_root() { content chroot-dots a-jail; }
 test_other_session_has_its_own_tree() { content other b; }
+
+# Where the guest waits for a driver, the driver's frames are to be seen, and the way into it.
+test_a_trace_goes_through_the_gate()
+{
+	expect_console '^@@ stack wait_for_partner.*call_decided \[umbra\];umbra_gate_enter \[umbra\];umbra_gate_save \[umbra\];open_and_use \[a__umbra_t_path\];open_set \[a__umbra_t_path\];.*write'
+}
+
+test_what_is_passed_stays_in_its_directory()
+{
+	content q-plain real
+	content q-in real
+	expect_console '^@@ q-out open /etc/out: -2'
+	expect_console '^@@ q-proc read /proc/version: [0-9]* "Linux'
+	expect_console '^@@ q-magic open /proc/self/root/s/x: -18'
+	expect_console '^@@ q-dots open /etc/../s/x: -2'
+	content q-mapped q
+}
+
+test_a_file_that_is_passed_by_its_own_name_may_be_a_link() { content q-one outside; }
+
+test_what_is_passed_is_the_callers_own()
+{
+	content q-jail jail
+	content q-jail-link jail
+	content c-plain container
+	content c-mapped its-z
+	expect_console '^@@ c-out open /etc/out: -2'
+	expect_console '^@@ c-magic open /proc/1/root/etc/x: -18'
+	expect_equal "$(jq -r 'select(.session == "q" and .mounts) | "\(.asked) \(.used) \(.verdict)"' \
+		"$WORK/record" | head -n 3 | tr '\n' ';')" "/etc/x /etc/x pass;/etc/out /etc/out pass;/z /s/q/z rewrite;"
+	expect_equal "$(jq -r 'select(.session == "q" and .used == "/jail/etc/abs") | "\(.asked) \(.verdict)"' \
+		"$WORK/record")" "/etc/abs pass"
+}
 
 test_the_record_says_who_called()
 {
@@ -132,6 +208,10 @@ lookup_bdev 251658247
 lookup_bdev-file -15
 blkdev_get_by_path -6
 blkdev_get_by_dev -6
+kern_path-nowhere -14
+lookup_bdev-nowhere -14
+kernel_read_file_from_path-nowhere -14
+call_usermodehelper_setup-nowhere 0
 kern_path_create 0
 vfs_mkdir 0
 request_firmware_direct 6
@@ -161,6 +241,14 @@ register_ftrace_direct_multi -22
 tracepoint_probe_register 0
 tracepoint_probe_register_prio 0
 tracepoint_probe_register_prio_may_exist 0
+do_settimeofday64 0
+stop_machine 0
+wrmsrl_safe_on_cpu 0
+register_restart_handler 0
+register_sys_off_handler 0
+__register_nmi_handler 0
+kmsg_dump_register 0
+register_sysrq_key 0
 END
 	console_values reach-p | grep -v __request_module >"$WORK/got"
 	expect diff "$WORK/want" "$WORK/got"
@@ -186,6 +274,10 @@ lookup_bdev 251658247
 lookup_bdev-file -15
 blkdev_get_by_path -6
 blkdev_get_by_dev -1
+kern_path-nowhere -14
+lookup_bdev-nowhere -14
+kernel_read_file_from_path-nowhere -14
+call_usermodehelper_setup-nowhere 0
 kern_path_create -1
 request_firmware_direct -1
 its-firmware-is-none 1
@@ -213,6 +305,14 @@ register_ftrace_direct_multi -1
 tracepoint_probe_register -1
 tracepoint_probe_register_prio -1
 tracepoint_probe_register_prio_may_exist -1
+do_settimeofday64 -1
+stop_machine -1
+wrmsrl_safe_on_cpu -1
+register_restart_handler -1
+register_sys_off_handler -1
+__register_nmi_handler -1
+kmsg_dump_register -1
+register_sysrq_key -1
 power 0
 END
 	console_values reach-d >"$WORK/got"
@@ -224,6 +324,7 @@ test_each_of_them_is_in_the_record()
 	"$VMM" record --session d --verdict deny --json "$WORK/record" | jq -r '.requests[].function' |
 		sort -u >"$WORK/got"
 	cat >"$WORK/want" <<'END'
+__register_nmi_handler
 __request_module
 __sock_create
 access_process_vm
@@ -231,6 +332,7 @@ blkdev_get_by_dev
 call_usermodehelper_setup
 commit_creds
 dentry_open
+do_settimeofday64
 emergency_restart
 file_open_root
 kern_path_create
@@ -238,8 +340,10 @@ kernel_halt
 kernel_power_off
 kernel_restart
 kill_pid
+kmsg_dump_register
 kthread_use_mm
 modify_ftrace_direct
+native_write_cr0
 orderly_poweroff
 orderly_reboot
 override_creds
@@ -250,6 +354,9 @@ register_ftrace_direct_multi
 register_ftrace_function
 register_kprobe
 register_kretprobe
+register_restart_handler
+register_sys_off_handler
+register_sysrq_key
 request_firmware_direct
 request_key_rcu
 request_key_tag
@@ -257,10 +364,12 @@ request_key_with_auxdata
 sock_create
 sock_create_kern
 sock_create_lite
+stop_machine
 tracepoint_probe_register
 tracepoint_probe_register_prio
 tracepoint_probe_register_prio_may_exist
 vfs_path_lookup
+wrmsrl_safe_on_cpu
 END
 	expect diff "$WORK/want" "$WORK/got"
 }

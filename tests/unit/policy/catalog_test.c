@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "policy/catalog.h"
-#include "policy/policy.h"
+#include "policy/policy_int.h"
 #include "shadow/kernel/kernel.h"
 
 static void names_are_unique_and_found(void **state)
@@ -56,9 +56,15 @@ static void rows_are_complete(void **state)
 		assert_true((f->space == SPACE_PROGRAM) == (f->how == CARRY_OUT_RUN_PROGRAM ||
 							    f->how == CARRY_OUT_SET_UP_PROGRAM));
 		assert_true(!f->from_init || f->space == SPACE_FILE);
-		/* what cannot be refused has nothing to be refused for; a put has only its name */
+		/* what cannot be refused has nothing to be refused for; some have only a name */
 		assert_true(f->refusal != REFUSE_NEVER || f->form == NAME_NONE ||
-			    (f->undoes && f->space == SPACE_EXPORT));
+			    (f->undoes && f->space == SPACE_EXPORT) || catalog_undoes_name(f));
+		/* a name that the kernel keeps is lent until the ledger's entry goes */
+		assert_true(!f->kept || (f->form == NAME_STRING && f->want_result && f->undo));
+		assert_true(!f->copied || (f->form == NAME_FIELD_PTR && !f->want_result));
+		assert_true(f->form != NAME_FIELD_PTR || f->copied || f->want_result);
+		assert_true(f->wide <= f->args && (!f->wide || !f->below));
+		assert_true(f->below <= f->args && (!f->below || f->form == NAME_STRING));
 	}
 }
 
@@ -134,7 +140,8 @@ static void a_stock_kernel_agrees(void **state)
 			assert_int_equal(kernel_member(k, f->strct, f->origin[m], &offset, &size),
 					 0);
 		assert_int_equal(kernel_member(k, f->strct, f->member, &offset, &size), 0);
-		assert_int_equal(size, f->form == NAME_FIELD_PTR ? 8 : 16);
+		assert_int_equal(size,
+				 f->form == NAME_FIELD_PTR ? 8 : name_space_max(f->space) + 1);
 	}
 	kernel_close(k);
 }

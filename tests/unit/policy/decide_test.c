@@ -50,6 +50,7 @@ static const char policy_text[] =
 	"   { function = \"sock_create\"; action = \"pass\"; },\n"
 	"   { function = \"send_sig\"; action = \"deny\"; error = \"ESRCH\"; }\n"
 	" ); };\n"
+	" rest = { names = { net = \"n%s\"; other = \"o-%s\"; }; };\n"
 	"};\n";
 
 static int load_policy(void **state)
@@ -77,7 +78,10 @@ static void decide_named(const struct policy *p, const char *session, const char
 	policy_decide(policy_session(p, session), driver, r, d);
 }
 
-/* A request in short: "root|name" for a path in a root, "=name" as asked, "-ERROR". */
+/*
+ * A request in short: "root|name" for a path in a root, "=..." as asked, "^..." below the calling
+ * task's root, "-ERROR". A root of the caller that begins with @ is one of other mounts.
+ */
 struct expect {
 	const char *session, *driver, *function, *name, *cwd, *root;
 	const char *answer;
@@ -88,10 +92,12 @@ static const char *answer_text(const struct decision *d, char *buf, size_t size)
 {
 	if (d->verdict == VERDICT_DENY)
 		snprintf(buf, size, "-%s", strerrorname_np(d->error));
+	else if ((d->verdict == VERDICT_PASS || d->verdict == VERDICT_REWRITE) &&
+		 d->resolve & DECISION_IN_ROOT)
+		snprintf(buf, size, "%s%s%s|%s", d->verdict == VERDICT_PASS ? "=" : "",
+			 d->resolve & DECISION_CALLERS ? "^" : "", d->root, d->name);
 	else if (d->verdict == VERDICT_PASS)
 		snprintf(buf, size, "=%s", d->name);
-	else if (d->verdict == VERDICT_REWRITE && d->resolve == DECISION_IN_ROOT)
-		snprintf(buf, size, "%s|%s", d->root, d->name);
 	else if (d->verdict == VERDICT_REWRITE && !d->resolve && !*d->root)
 		snprintf(buf, size, "%s", d->name);
 	else
@@ -106,7 +112,8 @@ static void check_expectation(const struct policy *p, const struct expect *x)
 		.fn = catalog_find(x->function),
 		.name = x->name,
 		.cwd = x->cwd,
-		.root = x->root,
+		.root = x->root && *x->root == '@' ? x->root + 1 : x->root,
+		.other_mounts = x->root && *x->root == '@',
 	};
 	struct decision d;
 
@@ -208,22 +215,39 @@ static void the_longest_prefix_of_whole_components_wins(void **state)
 	check_all(state, x, ARRAY_SIZE(x));
 }
 
-/* A path is let through as asked only if the string asked for is what was checked. */
+/*
+ * What is let through is walked below the directory that lets it through, or below the root, from
+ * the caller's own root. It counts as asked if the string asked for is what was checked.
+ */
 static void passed_paths(void **state)
 {
 	static const struct expect x[] = {
-		OPEN("many", "/proc", NULL, NULL, "=/proc"),
-		OPEN("many", "/proc/self/maps", NULL, NULL, "=/proc/self/maps"),
-		OPEN("many", "/proc/../proc/x", NULL, NULL, "/|proc/x"),
-		OPEN("many", "/x/link/../../proc/y", NULL, NULL, "/|proc/y"),
+		OPEN("many", "/proc", NULL, NULL, "=/|proc"),
+		OPEN("many", "/proc/self/maps", NULL, NULL, "=/proc|self/maps"),
+		OPEN("many", "/proc/../proc/x", NULL, NULL, "/proc|x"),
+		OPEN("many", "/x/link/../../proc/y", NULL, NULL, "/proc|y"),
 		OPEN("many", "/proc/../a/x", NULL, NULL, "/A|x"),
-		OPEN("many", "version", "/proc", NULL, "/|proc/version"),
-		OPEN("many", "/self", NULL, "/proc", "/|proc/self"),
-		OPEN("many", "/proc/x/", NULL, NULL, "/|proc/x/"),
-		OPEN("open", "/etc/x", NULL, NULL, "=/etc/x"),
+		OPEN("many", "version", "/proc", NULL, "/proc|version"),
+		OPEN("many", "/proc/x/", NULL, NULL, "/proc|x/"),
+		OPEN("open", "/etc/x", NULL, NULL, "=/|etc/x"),
 		OPEN("open", "/etc/../x", NULL, NULL, "/|x"),
-		OPEN("open", "/", NULL, NULL, "=/"),
+		OPEN("open", "/", NULL, NULL, "=/|."),
 		OPEN("open", "/..", NULL, NULL, "/|."),
+		/* a chroot, within what is let through or around it */
+		OPEN("many", "/self", NULL, "/proc", "=^/|self"),
+		OPEN("many", "/x/y", NULL, "/proc/1", "=^/|x/y"),
+		OPEN("many", "/", NULL, "/proc", "=^/|."),
+		OPEN("open", "/x", NULL, "/srv/c", "=^/|x"),
+		OPEN("open", "x", "/d", "/srv/c", "^/|d/x"),
+		OPEN("open", "/../../x", NULL, "/srv/c", "^/|x"),
+		/* a kernel thread's "/" is the first file system's, which init has left */
+		OPEN("open", "/x", NULL, "/", "=/|x"),
+		/* a container: all is the caller's, what is rewritten too */
+		OPEN("open", "/x", NULL, "@/", "=^/|x"),
+		OPEN("many", "/proc/version", NULL, "@/", "=^/proc|version"),
+		OPEN("many", "/a/x", NULL, "@/", "^/A|x"),
+		OPEN("many", "/version", NULL, "@/proc", "=^/|version"),
+		OPEN("many", "/real/x", NULL, "@/", "^/|x"),
 	};
 
 	check_all(state, x, ARRAY_SIZE(x));
@@ -339,6 +363,51 @@ static void names_of_devices(void **state)
 	check_all(state, x, ARRAY_SIZE(x));
 }
 
+#define REST(fn, name, answer, rule)                             \
+	{                                                        \
+		"rest", NULL, fn, name, NULL, NULL, answer, rule \
+	}
+
+/* One template for all that have none; of a path in /proc the last name is the one that is asked. */
+static void names_of_everything_else(void **state)
+{
+	static const struct expect x[] = {
+		REST("register_netdev", "eth%d", "neth%d", "names.net at p.policy:40"),
+		REST("misc_register", "lime", "o-lime", "names.other at p.policy:40"),
+		REST("request_firmware", "x", "-EPERM", NULL),
+		REST("proc_create", "x", "o-x", "names.other at p.policy:40"),
+		REST("proc_mkdir", "fs/ext4", "fs/o-ext4", NULL),
+		REST("proc_create", "fs/../x", "-EINVAL", NULL),
+		REST("proc_create", "fs//x", "-EINVAL", NULL),
+		REST("proc_create", "", "-EINVAL", NULL),
+		REST("register_sysctl", "dev/cdrom", "dev/o-cdrom", NULL),
+		REST("register_net_sysctl", "net/ipv4", "net/o-ipv4", NULL),
+		REST("debugfs_create_dir", "x", "o-x", NULL),
+		REST("debugfs_create_dir", "x/y", "-EINVAL", NULL),
+		REST("kobject_create_and_add", "fuse", "o-fuse", NULL),
+		REST("__class_create", "x", "o-x", NULL),
+		REST("device_create", "net/tun", "o-net/tun", NULL),
+		REST("device_create", "..!x", "-EINVAL", NULL),
+		REST("bus_register", "x", "o-x", NULL),
+		REST("__pci_register_driver", "x", "o-x", NULL),
+		REST("__platform_driver_register", "x", "o-x", NULL),
+		REST("platform_device_alloc", "x", "o-x", NULL),
+		REST("device_add_disk", "012345678901234567890123456789", "-ENAMETOOLONG", NULL),
+		REST("device_add_disk", "sda", "o-sda", NULL),
+		REST("register_filesystem", "ext4", "o-ext4", NULL),
+		REST("register_qdisc", "fq_codel", "o-fq_codel", NULL),
+		REST("register_tcf_proto_ops", "basic", "o-basic", NULL),
+		REST("tcp_register_congestion_control", "bbr", "o-bbr", NULL),
+		REST("genl_register_family", "123456789012345", "-ENAMETOOLONG", NULL),
+		REST("kmem_cache_create", "x", "o-x", NULL),
+		REST("alloc_workqueue", "x", "o-x", NULL),
+		{ "closed", NULL, "proc_create", "x", NULL, NULL, "-EPERM", NULL },
+		{ "open", NULL, "proc_create", "fs/x", NULL, NULL, "=fs/x", NULL },
+	};
+
+	check_all(state, x, ARRAY_SIZE(x));
+}
+
 static void too_long_for_each_space(void **state)
 {
 	static const struct {
@@ -379,7 +448,7 @@ static void the_first_rule_that_fits_decides(void **state)
 	static const struct expect x[] = {
 		RULE("x", "filp_open", "/etc/shadow", "-EPERM", "functions[0] at p.policy:23"),
 		RULE("x", "filp_open", "/etc/shadow-/x", "-EPERM", NULL),
-		RULE("x", "filp_open", "/etc/hosts", "=/etc/hosts", "functions[1] at p.policy:24"),
+		RULE("x", "filp_open", "/etc/hosts", "=/|etc/hosts", "functions[1] at p.policy:24"),
 		/* a rule sees the path that is meant, however it is written */
 		RULE("x", "filp_open", "/usr/../etc//shadow", "-EPERM", NULL),
 		RULE("x", "filp_open", "/etc/../x", "/jail|x", "files[0] at p.policy:20"),
@@ -393,7 +462,7 @@ static void the_first_rule_that_fits_decides(void **state)
 		RULE("snd_mute_", "kernel_write", NULL, "=", NULL),
 		RULE("x", "kernel_write", NULL, "=", NULL),
 		/* for all functions, but after those that stand before it */
-		RULE("bad", "filp_open", "/etc/hosts", "=/etc/hosts", NULL),
+		RULE("bad", "filp_open", "/etc/hosts", "=/|etc/hosts", NULL),
 		RULE("bad", "filp_open", "/x", "-EIO", NULL),
 		RULE("bad", "kernel_write", NULL, "-EIO", NULL),
 		/* a session without a rule passes what has no name to check */
@@ -639,11 +708,12 @@ static void no_path_leaves_its_root(void **state)
 		random_path(root + 1, (size_t)rand() % 6);
 		r.cwd = rand() % 8 ? cwd : NULL;
 		r.root = rand() % 3 ? NULL : root;
+		r.other_mounts = !(rand() % 5);
 		decide_named(*state, sessions[i % 3], "lime", &r, &d);
-		if (d.verdict != VERDICT_REWRITE)
+		if (d.verdict == VERDICT_DENY)
 			continue;
-		rewritten++;
-		assert_int_equal(d.resolve, DECISION_IN_ROOT);
+		rewritten += d.verdict == VERDICT_REWRITE;
+		assert_true(d.resolve & DECISION_IN_ROOT);
 		assert_int_equal(d.root[0], '/');
 		assert_int_not_equal(d.name[0], '/');
 		assert_null(strstr(d.name, "//"));
@@ -664,6 +734,7 @@ int main(void)
 		cmocka_unit_test(passed_paths),
 		cmocka_unit_test(bad_names_get_the_errors_of_the_kernel),
 		cmocka_unit_test(names_of_devices),
+		cmocka_unit_test(names_of_everything_else),
 		cmocka_unit_test(too_long_for_each_space),
 		cmocka_unit_test(the_first_rule_that_fits_decides),
 		cmocka_unit_test(the_default_decides_what_reaches_out),

@@ -109,6 +109,8 @@ static const struct mistake mistakes[] = {
 	{ S("names = ( );"), "3: sessions.a.names: expected a group { ... }, found a list ( )" },
 	{ S("names = { nets = \"a%s\"; };"),
 	  "3: sessions.a.names.nets: unknown key \"nets\"; did you mean \"net\"?" },
+	{ S("names = { other = \"a/%s\"; };"),
+	  "3: sessions.a.names.other: \"a/%s\" cannot be part of such a name" },
 	{ S("names = { misc = \"a\"; };"),
 	  "3: sessions.a.names.misc: expected exactly one %s, for the name asked for, any "
 	  "number of %i, for the driver's instance, and no other %, found \"a\"" },
@@ -211,6 +213,11 @@ static const struct mistake mistakes[] = {
 	  "3: sessions.a.trace[1]: expected a pattern of 1 to 64 bytes" },
 	{ S("trace = [ \"k free\" ];"),
 	  "3: sessions.a.trace[0]: matches no symbol: these are of letters, digits, _, . and $" },
+	{ S("trace_inward = \"printk\";"),
+	  "3: sessions.a.trace_inward: expected a list of functions of drivers, or patterns of "
+	  "them, found a string" },
+	{ S("trace_inward = [ \"k free\" ];"),
+	  "3: sessions.a.trace_inward[0]: matches no symbol: these are of letters, digits, _, . and $" },
 	{ S("layout = \"sparse\";"),
 	  "3: sessions.a.layout: expected \"dense\" or \"same\", found \"sparse\"" },
 	{ S("permit = \"printk\";"),

@@ -11,6 +11,7 @@
 #include <libelf.h>
 #include <limits.h>
 
+#include "base/fnv.h"
 #include "base/sanitizer.h"
 #include "base/x86_insn.h"
 #include "tests/unit/shadow/images.h"
@@ -20,6 +21,8 @@
 #define MODULES	    0xffffffffc0000000ull
 #define MODULES_END 0xffffffffff000000ull
 #define GATES	    0xffffffffc2000000ull
+#define INWARD	    0xffffffffc3000003ull /* the first inward entry of each driver */
+#define PEERS	    0xffffffffc4000000ull /* the inward entries of other drivers' exports */
 #define SUFFIX	    "__s1"
 #define MAX	    4096
 
@@ -30,6 +33,9 @@ struct module_file {
 	bool seen, linked;
 };
 
+static unsigned pages_of[4096]; /* of each driver's entries, both ways */
+static size_t n_pages;
+static size_t n_handed, n_entries, most_entries, n_functions, n_left[INWARD_LEFT_REASONS];
 static struct module_file drivers[MAX];
 static size_t n_drivers;
 static const struct kernel *kernel;
@@ -62,12 +68,26 @@ static u64 entry_of(void *arg, const struct import *im)
 	return im->critical ? gate_of(arg, im->symbol) : shadow_entry(kernel, SHADOW, im);
 }
 
+static u64 inward_of(void *arg, size_t i)
+{
+	(void)arg;
+	return INWARD + 24 * i;
+}
+
+static u64 peer_of(void *arg, const struct import *im)
+{
+	(void)arg;
+	return PEERS + fnv_string(FNV_START, im->symbol) % 0x100000;
+}
+
 static const struct link_rules rules = { .critical = is_critical };
 static const struct link_addresses addresses = {
 	.kaslr = KASLR,
 	.modules = MODULES,
 	.modules_end = MODULES_END,
 	.entry = entry_of,
+	.inward = inward_of,
+	.peer = peer_of,
 };
 
 static int add_driver(const char *path, const struct stat *st, int type, struct FTW *ftw)
@@ -331,10 +351,133 @@ static void check_code(const struct view *v, const char *path, size_t *decoded)
 	}
 }
 
+/* --- references by address to the driver's own functions ------------------------------------ */
+
+/* What the loader makes of one, in the original: section and value, and in the copy. */
+struct handed {
+	u64 value, entry;
+	u32 section;
+};
+
+static int handed_by_place(const void *pa, const void *pb)
+{
+	const struct handed *a = pa, *b = pb;
+
+	if (a->section != b->section)
+		return a->section < b->section ? -1 : 1;
+	return (a->value > b->value) - (a->value < b->value);
+}
+
+static const char *view_section_name(const struct view *v, size_t i)
+{
+	return elf_strptr(v->elf, v->shstrndx, elf64_getshdr(elf_getscn(v->elf, i))->sh_name);
+}
+
+/* Returns true for a symbol of code that is called: not of a static call's trampoline. */
+static bool leads_to_code(const struct view *v, const Elf64_Sym *sym)
+{
+	if (sym->st_shndx == SHN_UNDEF || sym->st_shndx >= SHN_LORESERVE)
+		return false;
+	return elf64_getshdr(elf_getscn(v->elf, sym->st_shndx))->sh_flags & SHF_EXECINSTR &&
+	       strcmp(view_section_name(v, sym->st_shndx), ".static_call.text") != 0;
+}
+
+/*
+ * Compares the relocations of one section in the original @o and the copy @v: one that was changed
+ * was to code of the driver's or of another's, and is its entry's address now, by symbol 0. Lists
+ * them.
+ */
+static size_t compare_section(const struct view *o, const struct view *v, size_t i,
+			      struct handed *list, size_t max)
+{
+	const Elf64_Rela *was = elf_getdata(elf_getscn(o->elf, i), NULL)->d_buf;
+	Elf_Data *d = elf_getdata(elf_getscn(v->elf, i), NULL);
+	const Elf64_Rela *is = d->d_buf;
+	size_t n = 0;
+
+	for (size_t j = 0; j < d->d_size / sizeof(*is); j++) {
+		const Elf64_Sym *sym = &o->syms[ELF64_R_SYM(was[j].r_info)];
+		u32 type = ELF64_R_TYPE(was[j].r_info);
+
+		assert_int_equal(type, ELF64_R_TYPE(is[j].r_info));
+		if (was[j].r_info == is[j].r_info)
+			continue;
+		assert_true(type == R_X86_64_64 || type == R_X86_64_32S);
+		assert_int_equal(ELF64_R_SYM(is[j].r_info), 0);
+		if (sym->st_shndx == SHN_UNDEF) {
+			assert_true((u64)is[j].r_addend - PEERS < 0x100000);
+			continue;
+		}
+		assert_true(leads_to_code(o, sym));
+		assert_true(n < max);
+		list[n++] = (struct handed){ sym->st_value + (u64)was[j].r_addend,
+					     (u64)is[j].r_addend, sym->st_shndx };
+	}
+	return n;
+}
+
+static size_t imports_led(const struct link_plan *p)
+{
+	size_t all, n = 0;
+	const struct import *im = link_plan_imports(p, &all);
+
+	for (size_t i = 0; i < all; i++)
+		n += im[i].target == TARGET_SHADOW;
+	return n;
+}
+
+static int unsigned_ascending(const void *pa, const void *pb)
+{
+	const unsigned *a = pa, *b = pb;
+
+	return (*a > *b) - (*a < *b);
+}
+
+/* Returns how many functions' addresses the copy hands out, all of them as entries. */
+static size_t check_handed(const struct view *o, const struct view *v, const struct link_plan *p)
+{
+	static struct handed list[65536];
+	size_t n = 0, functions = 0, n_inward;
+	const struct link_inward *in = link_plan_inward(p, &n_inward);
+	Elf_Scn *scn = NULL;
+
+	while ((scn = elf_nextscn(o->elf, scn))) {
+		const Elf64_Shdr *sh = elf64_getshdr(scn);
+
+		if (sh->sh_type == SHT_RELA)
+			n += compare_section(o, v, elf_ndxscn(scn), list + n, ARRAY_SIZE(list) - n);
+	}
+	qsort(list, n, sizeof(*list), handed_by_place);
+	for (size_t i = 0; i < n; i++) {
+		const size_t entry = (list[i].entry - INWARD) / 24;
+		const Elf64_Sym *sym;
+
+		/* all references to one function are one entry's address, of that function alone */
+		if (i && !handed_by_place(&list[i - 1], &list[i])) {
+			assert_true(list[i].entry == list[i - 1].entry);
+			continue;
+		}
+		assert_true(entry < n_inward && list[i].entry == inward_of(NULL, entry));
+		sym = &v->syms[in[entry].symbol];
+		assert_int_equal(sym->st_shndx, list[i].section);
+		assert_true(sym->st_value == list[i].value);
+		assert_int_equal(ELF64_ST_TYPE(sym->st_info), STT_FUNC);
+		functions++;
+	}
+	n_handed += n;
+	for (int why = 0; why < INWARD_LEFT_REASONS; why++)
+		n_left[why] += link_plan_left(p, why);
+	n_entries += n_inward;
+	pages_of[n_pages++] = (unsigned)((imports_led(p) + 169) / 170 + (n_inward + 169) / 170);
+	if (n_inward > most_entries)
+		most_entries = n_inward;
+	return functions;
+}
+
 static char (*all_exports)[56];
 static size_t n_exports, n_branches, n_decoded, n_linked, n_planned, decode_each = 1;
 
-static void check_copy(struct module_file *d, void *data, size_t len)
+static void check_copy(struct module_file *d, const struct link_plan *p, void *data, size_t len)
 {
 	static const char *const tables[] = { "__ksymtab", "__ksymtab_gpl" };
 	static const char *const crcs[] = { "__kcrctab", "__kcrctab_gpl" };
@@ -353,6 +496,7 @@ static void check_copy(struct module_file *d, void *data, size_t len)
 	view_open(&v, data, len);
 	view_open(&o, original, size);
 	check_relocations(&v, &n_branches);
+	n_functions += check_handed(&o, &v, p);
 	if (n_planned % decode_each == 0)
 		check_code(&v, d->path, &n_decoded);
 	for (int t = 0; t < 2; t++)
@@ -411,7 +555,7 @@ static void link_driver(struct module_file *d)
 	}
 	if (link_emit(p, &addresses, &(struct link_identity){ d->private, SUFFIX }, &copy, &e))
 		fail_msg("%s", e.text);
-	check_copy(d, copy.data, copy.len);
+	check_copy(d, p, copy.data, copy.len);
 	pages = shadow_pages_used(p, page, ARRAY_SIZE(page));
 	for (size_t i = 1; i < pages; i++)
 		assert_true(page[i - 1] < page[i]);
@@ -427,6 +571,8 @@ static void link_all(const char *flavour)
 
 	kernel = k;
 	n_drivers = n_exports = n_branches = n_decoded = n_linked = n_planned = 0;
+	n_pages = n_handed = n_entries = most_entries = n_functions = 0;
+	memset(n_left, 0, sizeof(n_left));
 	memset(drivers, 0, sizeof(drivers));
 	all_exports = calloc(65536, sizeof(*all_exports));
 	assert_non_null(realpath(image_path(path, sizeof(path), flavour, "modules/kernel"), real));
@@ -436,6 +582,15 @@ static void link_all(const char *flavour)
 	printf("%s: %zu modules, %zu link completely, %zu branches checked, %zu exports, "
 	       "%zu instructions\n",
 	       flavour, n_planned, n_linked, n_branches, n_exports, n_decoded);
+	printf("%s: %zu references hand out %zu functions; %zu inward entries, at most %zu; left "
+	       "alone: %zu in tables, %zu of static calls, %zu init, %zu no functions\n",
+	       flavour, n_handed, n_functions, n_entries, most_entries, n_left[LEFT_TABLE],
+	       n_left[LEFT_STATIC_CALL], n_left[LEFT_INIT], n_left[LEFT_LABEL]);
+	qsort(pages_of, n_pages, sizeof(*pages_of), unsigned_ascending);
+	printf("%s: pages of entries of a driver: median %u, most %u\n", flavour,
+	       pages_of[n_pages / 2], pages_of[n_pages - 1]);
+	/* the goal is 64 KiB */
+	assert_true(pages_of[n_pages / 2] <= 2);
 	for (size_t i = 0; i < n_drivers; i++)
 		module_close(drivers[i].m);
 	free(all_exports);
@@ -451,6 +606,8 @@ static void test_cloud(void **state)
 	assert_int_equal(n_linked, n_planned);
 	assert_true(n_branches > 150000);
 	assert_true(n_decoded > 3000000);
+	assert_true(n_functions > 25000);
+	assert_true(n_left[LEFT_STATIC_CALL] > 0 && n_left[LEFT_LABEL] > 0);
 }
 
 static void test_generic(void **state)

@@ -228,6 +228,18 @@ static void test_types(void **state)
 		assert_true(off == 0 && size == 16);
 		assert_int_equal(kernel_member(k, "module", "name", &off, &size), 0);
 		assert_true(off == 24 && size == 56);
+		/* a path; one that goes through what is no structure */
+		assert_int_equal(kernel_member(k, "platform_driver", "driver", &other, &size), 0);
+		assert_int_equal(kernel_member(k, "device_driver", "bus", &off, &size), 0);
+		other += off;
+		assert_int_equal(kernel_member(k, "platform_driver", "driver.bus", &off, &size), 0);
+		assert_true(off == other && size == 8);
+		assert_int_equal(kernel_member(k, "platform_driver", "driver.", &off, &size),
+				 -ENOENT);
+		assert_int_equal(kernel_member(k, "platform_driver", "driver.none", &off, &size),
+				 -ENOENT);
+		assert_int_equal(kernel_member(k, "platform_driver", "probe.name", &off, &size),
+				 -ENOENT);
 		/* within an anonymous union; a bit field; not there */
 		assert_int_equal(kernel_member(k, "inode", "i_pipe", &off, &size), 0);
 		assert_true(size == 8 && off > 100);

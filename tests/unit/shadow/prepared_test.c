@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
+#include <bpf/btf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -345,14 +346,74 @@ static void test_what_cannot_be_prepared(void **state)
 	free(elf.data);
 }
 
+/* Are all symbols, exports and prototypes of @b those of @a, and in the same order? */
+static void same_symbols(const struct kernel *a, const struct kernel *b)
+{
+	const struct kernel_export *x, *y;
+	char text[2][1024];
+	u32 off[2], size[2];
+	u64 start[2], end[2];
+	size_t n, m;
+
+	x = kernel_exports(a, &n);
+	y = kernel_exports(b, &m);
+	assert_true(n > 5000 && n == m);
+	for (size_t i = 0; i < n; i++) {
+		assert_string_equal(x[i].name, y[i].name);
+		assert_true(!x[i].ns == !y[i].ns && (!x[i].ns || !strcmp(x[i].ns, y[i].ns)));
+		assert_true(x[i].addr == y[i].addr && x[i].crc == y[i].crc &&
+			    x[i].btf_id == y[i].btf_id && x[i].has_crc == y[i].has_crc &&
+			    x[i].gpl_only == y[i].gpl_only && x[i].compiled == y[i].compiled &&
+			    x[i].class == y[i].class);
+		assert_ptr_equal(kernel_export(b, x[i].name), &y[i]);
+		if (!kernel_prototype(a, x[i].name, text[0], sizeof(text[0]))) {
+			assert_int_equal(kernel_prototype(b, x[i].name, text[1], sizeof(text[1])),
+					 0);
+			assert_string_equal(text[0], text[1]);
+		}
+	}
+	for (n = 0; kernel_function(a, n); n++)
+		assert_string_equal(kernel_function(a, n)->name, kernel_function(b, n)->name);
+	assert_null(kernel_function(b, n));
+	assert_int_equal(a->syms.count, b->syms.count);
+	for (u32 i = 0; i < a->syms.count; i++) {
+		const struct name_table ta = kallsyms_table(&a->syms),
+					tb = kallsyms_table(&b->syms);
+		const char *name = ta.name(ta.of, i);
+
+		assert_string_equal(name, tb.name(tb.of, i));
+		assert_true(kernel_symbol(a, name) == kernel_symbol(b, name));
+	}
+	assert_int_equal(kernel_symbol(b, "no_such_symbol"), 0);
+	assert_string_equal(kernel_symbolize(a, kernel_symbol(a, "vfs_read") + 3, NULL),
+			    kernel_symbolize(b, kernel_symbol(a, "vfs_read") + 3, NULL));
+	for (u32 id = 1; id < a->types.btf.count; id++) {
+		const struct btf_type *t = btf_type_at(&a->types.btf, id);
+		const char *name = btf_name(&a->types.btf, t->name_off);
+
+		if (!btf_is_composite(t) || !*name)
+			continue;
+		assert_int_equal(kernel_struct_size(a, name, &size[0]), 0);
+		assert_int_equal(kernel_struct_size(b, name, &size[1]), 0);
+		assert_int_equal(size[0], size[1]);
+	}
+	assert_int_equal(kernel_member(a, "module", "name", &off[0], &size[0]), 0);
+	assert_int_equal(kernel_member(b, "module", "name", &off[1], &size[1]), 0);
+	assert_true(off[0] == off[1] && size[0] == size[1]);
+	kernel_text(a, &start[0], &end[0]);
+	kernel_text(b, &start[1], &end[1]);
+	assert_true(start[0] == start[1] && end[0] == end[1]);
+	assert_true(kernel_percpu_size(a) == kernel_percpu_size(b));
+	assert_string_equal(kernel_vermagic(a), kernel_vermagic(b));
+}
+
 /* Debian's: its memory, and its symbols and types, which sessions live on. */
 static void test_debian(void **state)
 {
 	struct kernel *plain, *k;
 	char path[512];
 	u8 key[PREPARED_KEY], *a, *b;
-	size_t span, n, m;
-	u32 off, size, off2, size2;
+	size_t span, n;
 	struct err e = { "" };
 	int fd;
 
@@ -378,18 +439,149 @@ static void test_debian(void **state)
 	assert_int_equal(kernel_load_symbols(plain, NULL), 0);
 	if (kernel_load_symbols(k, &e))
 		fail_msg("%s", e.text);
-	kernel_exports(plain, &n);
-	kernel_exports(k, &m);
-	assert_true(n > 5000 && n == m);
-	assert_true(kernel_symbol(k, "vfs_read") == kernel_symbol(plain, "vfs_read"));
-	assert_int_equal(kernel_member(plain, "module", "name", &off, &size), 0);
-	assert_int_equal(kernel_member(k, "module", "name", &off2, &size2), 0);
-	assert_true(off == off2 && size == size2);
-	assert_string_equal(kernel_vermagic(k), kernel_vermagic(plain));
+	/* they come from the file, and its image is not read for them */
+	assert_null(k->image);
+	assert_true(k->syms.borrowed);
+	same_symbols(plain, k);
 	kernel_trim(k);
 	assert_non_null(kernel_export(k, "filp_open"));
+	same_symbols(plain, k);
+	kernel_trim(plain);
+	same_symbols(plain, k);
 	kernel_close(k);
 	kernel_close(plain);
+}
+
+/* Debian's prepared file, its symbols writable, and the header, at the start of the file. */
+struct debian {
+	int fd;
+	char path[512];
+	struct prepared_header h;
+	u8 *symbols;
+};
+
+static void debian_open(struct debian *d)
+{
+	struct kernel *k;
+	u8 key[PREPARED_KEY] = { 0 };
+
+	image_path(d->path, sizeof(d->path), "cloud", "vmlinuz");
+	if (!getenv("UMBRA_TEST_IMAGES") || access(d->path, R_OK))
+		skip();
+	assert_int_equal(kernel_open(&k, d->path, false, NULL), 0);
+	d->fd = file_of("", 0);
+	assert_int_equal(prepared_write(k, key, d->fd), 0);
+	kernel_close(k);
+	assert_int_equal(pread(d->fd, &d->h, sizeof(d->h), 0), sizeof(d->h));
+	assert_true(d->h.symbols_len > 1 << 20);
+	d->symbols = mmap(NULL, d->h.symbols_len, PROT_READ | PROT_WRITE, MAP_SHARED, d->fd,
+			  (off_t)d->h.symbols_at);
+	assert_ptr_not_equal(d->symbols, MAP_FAILED);
+}
+
+static void debian_close(struct debian *d)
+{
+	munmap(d->symbols, d->h.symbols_len);
+	close(d->fd);
+}
+
+/* Writes checksums that are right. */
+static void debian_sum(struct debian *d)
+{
+	const size_t from = offsetof(struct prepared_header, version);
+	u8 *tables = malloc(d->h.pages_at);
+
+	d->h.symbols_sum = XXH3_64bits(d->symbols, d->h.symbols_len);
+	assert_int_equal(pread(d->fd, tables, d->h.pages_at, 0), d->h.pages_at);
+	memcpy(tables, &d->h, sizeof(d->h));
+	d->h.sum = XXH3_64bits(tables + from, d->h.pages_at - from);
+	assert_int_equal(pwrite(d->fd, &d->h, sizeof(d->h), 0), sizeof(d->h));
+	free(tables);
+}
+
+/* Loads what the file says and asks for all kinds of things; returns what the load did. */
+static int debian_use(const struct debian *d)
+{
+	struct kernel *k;
+	struct err e = { "" };
+	char text[200];
+	u32 off, size;
+	int ret;
+
+	assert_int_equal(prepared_open(&k, d->path, dup(d->fd), geteuid(), NULL, &e), 0);
+	ret = prepared_symbols_load(k, &e);
+	if (ret) {
+		assert_int_equal(ret, -EBADMSG);
+		assert_non_null(strstr(e.text, "symbols are damaged"));
+		assert_null(kernel_export(k, "filp_open"));
+		assert_int_equal(kernel_symbol(k, "_text"), 0);
+	}
+	kernel_symbol(k, "vfs_read");
+	kernel_symbolize(k, k->layout.link_text + 0x1234, NULL);
+	kernel_member(k, "module", "name", &off, &size);
+	kernel_prototype(k, "filp_open", text, sizeof(text));
+	for (size_t i = 0; kernel_function(k, i); i += 97)
+		kernel_prototype(k, kernel_function(k, i)->name, text, sizeof(text));
+	kernel_close(k);
+	return ret;
+}
+
+/* A byte that differs is found, and then the symbols come from the image. */
+static void test_damaged_symbols(void **state)
+{
+	struct debian d;
+	struct kernel *k;
+
+	(void)state;
+	debian_open(&d);
+	for (u64 at = 0; at < d.h.symbols_len; at += d.h.symbols_len / 23) {
+		d.symbols[at] ^= 0x10;
+		assert_int_equal(debian_use(&d), -EBADMSG);
+		d.symbols[at] ^= 0x10;
+	}
+	assert_int_equal(debian_use(&d), 0);
+	d.symbols[d.h.symbols_len - 1] ^= 1;
+	assert_int_equal(prepared_open(&k, d.path, dup(d.fd), geteuid(), NULL, NULL), 0);
+	assert_int_equal(prepared_verify(k, NULL), -EBADMSG);
+	kernel_close(k);
+	assert_int_equal(prepared_open(&k, d.path, dup(d.fd), geteuid(), NULL, NULL), 0);
+	assert_int_equal(kernel_load_symbols(k, NULL), 0);
+	assert_false(k->syms.borrowed);
+	assert_true(kernel_symbols_damaged(k)); /* so that the file is dropped */
+	assert_non_null(kernel_export(k, "filp_open"));
+	kernel_close(k);
+	debian_close(&d);
+}
+
+/* Numbers that no defect-free writer has written, under checksums that are right. */
+static void test_symbols_that_cannot_be(void **state)
+{
+	static const u64 values[] = { 0, 65, 1ull << 20, 1ull << 32, 1ull << 63, UINT64_MAX };
+	struct debian d;
+	unsigned refused = 0;
+	u64 was;
+
+	(void)state;
+	debian_open(&d);
+	for (size_t at = 0; at < offsetof(struct prepared_symbols, vermagic); at += 8) {
+		memcpy(&was, d.symbols + at, 8);
+		for (size_t i = 0; i < ARRAY_SIZE(values); i++) {
+			memcpy(d.symbols + at, &values[i], 8);
+			debian_sum(&d);
+			refused += !!debian_use(&d);
+		}
+		memcpy(d.symbols + at, &was, 8);
+	}
+	assert_true(refused > 80);
+	/* and any bytes in the tables, where loading looks at them or only use does */
+	srand(1);
+	for (int i = 0; i < 40; i++) {
+		for (int j = 0; j < 400; j++)
+			d.symbols[(u64)rand() % d.h.symbols_len] ^= (u8)(1 << rand() % 8);
+		debian_sum(&d);
+		debian_use(&d);
+	}
+	debian_close(&d);
 }
 
 int main(void)
@@ -405,6 +597,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_numbers_that_cannot_be, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_what_cannot_be_prepared, setup, teardown),
 		cmocka_unit_test(test_debian),
+		cmocka_unit_test(test_damaged_symbols),
+		cmocka_unit_test(test_symbols_that_cannot_be),
 	};
 
 	return cmocka_run_group_tests_name("prepared", tests, NULL, NULL);

@@ -380,7 +380,252 @@ static void what_is_not_seen_is_not_recorded(void **state)
 	assert_int_equal(gate_seen(&gate, 0, 0, UMBRA_ID(driver.caller, 0), 0), -EINVAL);
 	assert_int_equal(gate_seen(&gate, 0, 0, UMBRA_ID(4000, UMBRA_ID_FN(id)), 0), -EINVAL);
 	assert_int_equal(gate_call(&gate, 0, 0, id), -EINVAL);
-	assert_int_equal(gate_result(&gate, 0, id, 0), -EINVAL);
+	assert_int_equal(gate_result(&gate, 0, id, 0, (u64[2]){ 0 }), -EINVAL);
+}
+
+static u64 closed_va(const char *stub)
+{
+	return GATE_VA + (u64)(stub - umbra_gate_blob);
+}
+
+static u64 entry_leads_to(size_t i)
+{
+	return jump_target(driver_entry_va(&driver, i));
+}
+
+static void a_closed_driver_is_refused_as_each_function_says(void **state)
+{
+	(void)state;
+	driver_close(&sessions, &driver, true);
+	assert_true(entry_leads_to(OPEN) == closed_va(umbra_gate_refuse));
+	assert_true(entry_leads_to(REGISTER) == closed_va(umbra_gate_refuse));
+	/* it undoes */
+	expect_gate(DEREGISTER);
+	/* nobody says how they are refused */
+	for (size_t i = ALLOC; i < ARRAY_SIZE(entries); i++)
+		assert_int_equal(id_at_gate(i), 0);
+	/* a policy does not open it */
+	reload_well("critical = { except = [ \"filp_open\" ]; };");
+	assert_true(entry_leads_to(OPEN) == closed_va(umbra_gate_refuse));
+	driver_close(&sessions, &driver, false);
+	assert_int_equal(id_at_gate(OPEN), 0);
+	expect_gate(REGISTER);
+}
+
+/* Rows of each kind of refusal. */
+static void a_row_says_how_it_is_closed(void **state)
+{
+	const struct catalog_fn *all;
+	struct driver_entry e = { .symbol = "f" };
+	struct driver d = { .entries = &e, .n_entries = 1 };
+	size_t n, closes[2] = { 0, 0 }, stays = 0;
+
+	(void)state;
+	all = catalog_all(&n);
+	for (size_t i = 0; i < n; i++) {
+		enum gate_closed how;
+
+		e.fn = &all[i];
+		if (!entry_closes(&d, 0, &how)) {
+			assert_true(all[i].undoes || all[i].clears ||
+				    all[i].refusal == REFUSE_NEVER ||
+				    all[i].refusal == REFUSE_CREDS);
+			stays++;
+			continue;
+		}
+		assert_false(all[i].undoes);
+		assert_true((how == GATE_REFUSES) ==
+			    (all[i].refusal == REFUSE_ERRNO || all[i].refusal == REFUSE_ERR_PTR));
+		closes[how]++;
+	}
+	assert_true(closes[GATE_REFUSES] > 0 && closes[GATE_NOTHING] > 0 && stays > 0);
+}
+
+static void inward_entries_close_by_what_the_function_returns(void **state)
+{
+	enum { INT, VOID, POINTER, ENUM, UNTYPED, EXIT, FUNCTIONS };
+	struct inward_entry functions[FUNCTIONS] = {
+		[INT] = { .symbol = "probe", .result = RESULT_INT },
+		[VOID] = { .symbol = "work", .result = RESULT_VOID },
+		[POINTER] = { .symbol = "lookup", .result = RESULT_POINTER },
+		[ENUM] = { .symbol = "xmit", .result = RESULT_OTHER },
+		[UNTYPED] = { .symbol = "f.isra.0", .result = RESULT_UNKNOWN },
+		[EXIT] = { .symbol = "exit", .result = RESULT_VOID, .is_exit = true },
+	};
+	struct err e = { "" };
+
+	(void)state;
+	own_pages_free(&sessions, &driver, true);
+	driver.inward = functions;
+	driver.n_inward = FUNCTIONS;
+	assert_int_equal(own_pages_needed(&driver), 4);
+	assert_int_equal(own_pages_fill(&sessions, &driver, &e), 0);
+	/* not placed yet: traps, closed or not */
+	driver_close(&sessions, &driver, true);
+	for (size_t i = 0; i < FUNCTIONS; i++)
+		assert_int_equal(*seen_at(jump_target(inward_entry_va(&driver, i))), 0xcc);
+	for (size_t i = 0; i < FUNCTIONS; i++)
+		functions[i].target = 0xffffffffc0300000ULL + 16 * i;
+	driver_close(&sessions, &driver, true);
+	for (size_t i = 0; i < FUNCTIONS; i++) {
+		const u64 want = i == INT    ? closed_va(umbra_gate_refuse)
+				 : i == VOID ? closed_va(umbra_gate_nothing)
+					     : functions[i].target;
+
+		assert_true(jump_target(inward_entry_va(&driver, i)) == want);
+	}
+	driver_close(&sessions, &driver, false);
+	for (size_t i = 0; i < FUNCTIONS; i++)
+		assert_true(jump_target(inward_entry_va(&driver, i)) == functions[i].target);
+	own_pages_free(&sessions, &driver, true);
+	assert_int_equal(functions[INT].target, 0);
+	driver.inward = NULL;
+	driver.n_inward = 0;
+	assert_int_equal(own_pages_fill(&sessions, &driver, &e), 0);
+}
+
+/* Follows a call of the kernel's by inward entry @i; returns the id that the gate gets, 0: none. */
+static u32 id_inward(size_t i)
+{
+	const u64 common = GATE_VA + (u64)(umbra_gate_common - umbra_gate_blob);
+	u64 va = inward_entry_va(&driver, i), to = jump_target(va);
+	const u8 *half;
+
+	if (to == driver.inward[i].target)
+		return 0;
+	assert_true(to == va + 5);
+	half = seen_at(to);
+	assert_memory_equal(half, "\x3e\x41\xbb", 3);
+	assert_true(jump_target(to + 7) == common);
+	return load_u32(half + 3);
+}
+
+static void put_inward(struct inward_entry *functions, size_t n)
+{
+	struct err e = { "" };
+
+	own_pages_free(&sessions, &driver, true);
+	driver.inward = functions;
+	driver.n_inward = n;
+	if (own_pages_fill(&sessions, &driver, &e))
+		fail_msg("%s", e.text);
+	for (size_t i = 0; i < n; i++)
+		functions[i].target = 0xffffffffc0300000ULL + 16 * i;
+	own_pages_turn(&sessions, &driver);
+}
+
+static void drop_inward(void)
+{
+	struct err e = { "" };
+
+	own_pages_free(&sessions, &driver, true);
+	driver.inward = NULL;
+	driver.n_inward = 0;
+	assert_int_equal(own_pages_fill(&sessions, &driver, &e), 0);
+}
+
+static void calls_by_the_kernel_are_told(void **state)
+{
+	struct inward_entry functions[] = {
+		{ .symbol = "xy_probe", .args = 1, .result = RESULT_INT },
+		{ .symbol = "xy_work", .args = 6, .result = RESULT_VOID },
+		{ .symbol = "xy_many", .args = 7, .result = RESULT_INT },
+		{ .symbol = "xy_odd", .args = KERNEL_ARGS_UNKNOWN, .result = RESULT_UNKNOWN },
+	};
+	struct watched_call call = { .result = 0xffffffed, .ns = 12345, .arg = 0xff00, .pid = 7 };
+	const struct umbra_fn *d;
+	u64 id;
+
+	(void)state;
+	put_inward(functions, ARRAY_SIZE(functions));
+	for (size_t i = 0; i < ARRAY_SIZE(functions); i++)
+		assert_int_equal(id_inward(i), 0);
+	reload_well("trace_inward = [ \"xy_*\" ];");
+	id = call.id = id_inward(0);
+	assert_true(id_inward(1) && id_inward(1) != id);
+	assert_int_equal(UMBRA_ID_CALLER(id), driver.caller);
+	/* what cannot be called on with six registers stays as it is */
+	assert_int_equal(id_inward(2), 0);
+	assert_int_equal(id_inward(3), 0);
+	assert_int_equal(driver_watched(&driver), 2);
+	d = &gate.info->fns[UMBRA_ID_FN(id)];
+	assert_true(d->real == functions[0].target);
+	assert_int_equal(d->how, UMBRA_HOW_WATCH);
+	assert_int_equal(gate_watched(&gate, 3, &call), 0);
+	expect_line("\"function\":\"xy_probe\",\"vcpu\":3,\"pid\":7");
+	expect_line("\"call\":\"0xff00\",\"result\":\"-19\",\"duration_ns\":12345}");
+	expect_line("\"rule\":\"trace_inward[0] at new.policy:1\"");
+	call.id = id_inward(1);
+	assert_int_equal(gate_watched(&gate, 0, &call), 0);
+	expect_line("\"call\":\"0xff00, ...\",\"result\":\"\",");
+	/* closed wins, and another policy ends it; the number stays */
+	driver_close(&sessions, &driver, true);
+	assert_true(jump_target(inward_entry_va(&driver, 0)) == closed_va(umbra_gate_refuse));
+	driver_close(&sessions, &driver, false);
+	assert_true(id_inward(0) == id);
+	reload_well("");
+	assert_int_equal(id_inward(0), 0);
+	assert_int_equal(driver_watched(&driver), 0);
+	reload_well("trace_inward = [ \"xy_probe\" ];");
+	assert_true(id_inward(0) == id);
+	drop_inward();
+	assert_int_equal(d->real, 0);
+}
+
+/* The guest may ring with anything. */
+static void forged_words_of_watched_calls_are_refused(void **state)
+{
+	struct inward_entry functions[] = { { .symbol = "xy_probe", .args = 1 } };
+	struct watched_call call = { .result = 0 };
+	u64 id;
+
+	(void)state;
+	call.id = UMBRA_ID(driver.caller, UMBRA_WATCHED_FIRST);
+	assert_int_equal(gate_watched(&gate, 0, &call), -EINVAL);
+	reload_well("trace_inward = [ \"*\" ];");
+	put_inward(functions, 1);
+	id = id_inward(0);
+	call.id = id + 1;
+	assert_int_equal(gate_watched(&gate, 0, &call), -EINVAL);
+	call.id = id | 1ULL << 32;
+	assert_int_equal(gate_watched(&gate, 0, &call), -EINVAL);
+	/* functions that drivers call, and another caller's watched one */
+	call.id = UMBRA_ID(driver.caller, 0);
+	assert_int_equal(gate_watched(&gate, 0, &call), -EINVAL);
+	call.id = UMBRA_ID((u32)gate_caller_add(&gate, session.policy, "s", "other"),
+			   UMBRA_ID_FN(id));
+	assert_int_equal(gate_watched(&gate, 0, &call), -EINVAL);
+	gate_caller_remove(&gate, UMBRA_ID_CALLER(call.id));
+	assert_string_equal(last_line(), "");
+	/* of the others' operations it is none */
+	assert_int_equal(gate_seen(&gate, 0, 0, id, 0), -EINVAL);
+	assert_int_equal(gate_call(&gate, 0, 0, id), -EINVAL);
+	/* a call that was on its way when the policy changed */
+	reload_well("");
+	call.id = id;
+	assert_int_equal(gate_watched(&gate, 0, &call), 0);
+	assert_string_equal(last_line(), "");
+	drop_inward();
+	assert_int_equal(gate_watched(&gate, 0, &call), -EINVAL);
+}
+
+static void more_than_can_be_watched_stay_open(void **state)
+{
+	static struct inward_entry functions[UMBRA_WATCHED_MAX + 2];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(functions); i++)
+		functions[i] = (struct inward_entry){ .symbol = "xy", .args = 0 };
+	reload_well("trace_inward = [ \"xy\" ];");
+	put_inward(functions, ARRAY_SIZE(functions));
+	assert_int_equal(driver_watched(&driver), UMBRA_WATCHED_MAX);
+	assert_true(id_inward(UMBRA_WATCHED_MAX - 1) != 0);
+	assert_int_equal(id_inward(UMBRA_WATCHED_MAX), 0);
+	assert_int_equal(id_inward(UMBRA_WATCHED_MAX + 1), 0);
+	drop_inward();
+	put_inward(functions, 1);
+	assert_int_equal(UMBRA_ID_FN(id_inward(0)), UMBRA_WATCHED_FIRST);
+	drop_inward();
 }
 
 static void expect_busy(const char *word)
@@ -490,6 +735,7 @@ static int open_kernel(void **state)
 	if (!gate_fixture_make(&gate) || !gate.page_used || gate.pages == MAP_FAILED)
 		return -1;
 	gate.gate_va = GATE_VA;
+	gate.see_va = gate.few_va = GATE_VA + 0x40000;
 	gate.k = kernel;
 	sessions.gate = &gate;
 	sessions.k = kernel;
@@ -524,6 +770,12 @@ int main(void)
 		CASE(what_the_catalogue_does_not_fit_is_seen),
 		CASE(what_goes_around_an_entry_refuses_the_policy),
 		CASE(a_call_without_an_entry_refuses_the_policy),
+		CASE(a_closed_driver_is_refused_as_each_function_says),
+		CASE(a_row_says_how_it_is_closed),
+		CASE(inward_entries_close_by_what_the_function_returns),
+		CASE(calls_by_the_kernel_are_told),
+		CASE(forged_words_of_watched_calls_are_refused),
+		CASE(more_than_can_be_watched_stay_open),
 		CASE(pages_come_back_when_the_guest_has_let_go),
 		CASE(what_cannot_be_reached_is_an_error),
 	};

@@ -23,12 +23,17 @@ struct fixture {
 	unsigned one, two;
 };
 
+/* What OP_RESULT says of a name that the kernel left alone. */
+static const u64 no_name[2];
+
 static int make_gate(void **state)
 {
 	static const char text[] =
 		"version = 1; sessions = { a = {\n"
 		"files = ( { from = \"/\"; to = \"/data/a\"; } );\n"
-		"names = { misc = \"a-%s\"; net = \"a%s\"; link = \"a-%s\"; }; default = \"deny\"; }; };\n";
+		"names = { misc = \"a-%s\"; net = \"a%s\"; link = \"a-%s\";\n"
+		"          proc = \"a-%s\"; class = \"a-%s\"; driver = \"a-%s\"; kobject = \"a-%s\"; };\n"
+		"default = \"deny\"; }; };\n";
 	struct fixture *f = calloc(1, sizeof(*f));
 	struct gate *g = &f->g;
 
@@ -165,7 +170,7 @@ static void strings_outside_the_frame_are_not_read(void **state)
 	assert_int_equal(ring_call(f, UMBRA_FRAMES, f->one, "filp_open"), -EINVAL);
 	assert_int_equal(ring_call(f, 0, 99, "filp_open"), -EINVAL);
 	assert_int_equal(gate_call(&f->g, 1, 0, UMBRA_ID(f->one, 4000)), -EINVAL);
-	assert_int_equal(gate_result(&f->g, 1, UMBRA_ID(f->one, 4000), 0), -EINVAL);
+	assert_int_equal(gate_result(&f->g, 1, UMBRA_ID(f->one, 4000), 0, no_name), -EINVAL);
 }
 
 /* Register, fail or succeed, and take back: only what this caller did can be undone. */
@@ -184,17 +189,17 @@ static void the_ledger_undoes_what_was_done(void **state)
 	assert_int_equal(a->flags, UMBRA_ANSWER_ARENA | UMBRA_ANSWER_RESULT);
 	assert_string_equal(f->g.arena + a->name.off, "a-lime");
 	assert_int_equal(gate_caller_objects(&f->g, f->one), 0);
-	assert_int_equal(gate_result(&f->g, a->ticket, id, (u64)-EBUSY), 0);
+	assert_int_equal(gate_result(&f->g, a->ticket, id, (u64)-EBUSY, no_name), 0);
 	assert_int_equal(gate_caller_objects(&f->g, f->one), 0);
 
 	assert_int_equal(ring_call(f, 1, f->one, "misc_register"), 0);
 	/* of another caller, of a ticket that is not there: not believed */
-	assert_int_equal(gate_result(&f->g, a->ticket, UMBRA_ID(f->two, 0), 0), 0);
-	assert_int_equal(gate_result(&f->g, a->ticket + 1, id, 0), 0);
+	assert_int_equal(gate_result(&f->g, a->ticket, UMBRA_ID(f->two, 0), 0, no_name), 0);
+	assert_int_equal(gate_result(&f->g, a->ticket + 1, id, 0, no_name), 0);
 	assert_int_equal(gate_caller_objects(&f->g, f->one), 0);
-	assert_int_equal(gate_result(&f->g, a->ticket, id, 0), 0);
+	assert_int_equal(gate_result(&f->g, a->ticket, id, 0, no_name), 0);
 	assert_int_equal(gate_caller_objects(&f->g, f->one), 1);
-	assert_int_equal(gate_result(&f->g, a->ticket, id, 0), 0);
+	assert_int_equal(gate_result(&f->g, a->ticket, id, 0, no_name), 0);
 	assert_int_equal(gate_caller_objects(&f->g, f->one), 1);
 
 	assert_int_equal(ring_call(f, 1, f->two, "misc_deregister"), 0);
@@ -218,7 +223,7 @@ static void a_name_lives_until_the_kernel_has_let_go(void **state)
 	put_name(&f->g.frames[1], "lime");
 	f->g.frames[1].args[0] = 0x1000;
 	assert_int_equal(ring_call(f, 1, f->one, "misc_register"), 0);
-	assert_int_equal(gate_result(&f->g, a[1].ticket, reg, 0), 0);
+	assert_int_equal(gate_result(&f->g, a[1].ticket, reg, 0, no_name), 0);
 	off = a[1].name.off;
 	/* one is in misc_deregister() when two registers */
 	assert_int_equal(ring_call(f, 1, f->one, "misc_deregister"), 0);
@@ -226,7 +231,7 @@ static void a_name_lives_until_the_kernel_has_let_go(void **state)
 	assert_int_equal(ring_call(f, 2, f->two, "misc_register"), 0);
 	assert_int_not_equal(a[2].name.off, off);
 	assert_string_equal(f->g.arena + off, "a-lime");
-	assert_int_equal(gate_result(&f->g, a[1].ticket, undo, 0), 0);
+	assert_int_equal(gate_result(&f->g, a[1].ticket, undo, 0, no_name), 0);
 	put_name(&f->g.frames[3], "third");
 	assert_int_equal(ring_call(f, 3, f->two, "misc_register"), 0);
 	assert_int_equal(a[3].name.off, off);
@@ -244,7 +249,7 @@ static void one_driver_cannot_use_up_what_all_share(void **state)
 		put_name(&f->g.frames[0], "x");
 		f->g.frames[0].args[0] = 0x1000;
 		assert_int_equal(ring_call(f, 0, f->one, "misc_register"), 0);
-		assert_int_equal(gate_result(&f->g, f->g.answers[0].ticket, id, 0), 0);
+		assert_int_equal(gate_result(&f->g, f->g.answers[0].ticket, id, 0, no_name), 0);
 	}
 	assert_int_equal(gate_caller_objects(&f->g, f->one), 1);
 	for (i = 0; i < LEDGER_OWNER_MAX + 10; i++) {
@@ -254,7 +259,7 @@ static void one_driver_cannot_use_up_what_all_share(void **state)
 		assert_int_equal(ring_call(f, 0, f->one, "misc_register"), 0);
 		if (f->g.answers[0].verdict == UMBRA_DENY)
 			break;
-		assert_int_equal(gate_result(&f->g, f->g.answers[0].ticket, id, 0), 0);
+		assert_int_equal(gate_result(&f->g, f->g.answers[0].ticket, id, 0, no_name), 0);
 	}
 	assert_true(i < LEDGER_OWNER_MAX);
 	put_name(&f->g.frames[0], "mine");
@@ -281,6 +286,229 @@ static void the_last_refusal_is_kept(void **state)
 			    "permits one");
 	gate_caller_refusal(&f->g, f->two, text);
 	assert_string_equal(text, "");
+}
+
+/* Registers @name in directory @dir as object @object; returns the name that was used. */
+static const char *register_in(struct fixture *f, unsigned caller, const char *fn, u64 dir,
+			       const char *name, u64 object)
+{
+	const struct catalog_fn *row = catalog_find(fn);
+	const struct umbra_answer *a = &f->g.answers[1];
+
+	put_name(&f->g.frames[1], name);
+	f->g.frames[1].args[row->below - 1] = dir;
+	assert_int_equal(ring_call(f, 1, caller, fn), 0);
+	assert_int_equal(a->flags, UMBRA_ANSWER_RESULT);
+	assert_int_equal(gate_result(&f->g, a->ticket, UMBRA_ID(caller, catalog_index(row)), object,
+				     no_name),
+			 0);
+	return a->data + a->name.off;
+}
+
+/* Takes @name in @dir away by its name; returns the name that was used, or NULL: none. */
+static const char *remove_from(struct fixture *f, unsigned caller, const char *fn, u64 dir,
+			       const char *name)
+{
+	const struct umbra_answer *a = &f->g.answers[1];
+
+	put_name(&f->g.frames[1], name);
+	f->g.frames[1].args[1] = dir;
+	assert_int_equal(ring_call(f, 1, caller, fn), 0);
+	if (a->verdict == UMBRA_EMULATE)
+		return NULL;
+	if (a->flags & UMBRA_ANSWER_RESULT)
+		assert_int_equal(gate_result(&f->g, a->ticket,
+					     UMBRA_ID(caller, catalog_index(catalog_find(fn))), 0,
+					     no_name),
+				 0);
+	return a->data + a->name.off;
+}
+
+/* A name in the guest's directories is the session's, one in the driver's own is left alone. */
+static void a_name_in_an_own_directory_is_left_alone(void **state)
+{
+	enum { NET = 0x3000, DIR = 0x1000 };
+	struct fixture *f = *state;
+
+	assert_string_equal(register_in(f, f->one, "proc_mkdir", 0, "x", DIR), "a-x");
+	assert_string_equal(register_in(f, f->one, "proc_create", DIR, "y", 0x2000), "y");
+	assert_string_equal(register_in(f, f->two, "proc_create", DIR, "y", 0x2100), "a-y");
+	assert_string_equal(register_in(f, f->one, "proc_create", NET, "y", 0x2200), "a-y");
+	assert_string_equal(register_in(f, f->one, "proc_create", 0, "x/z", 0x2300), "a-x/z");
+	assert_string_equal(register_in(f, f->one, "proc_create", 0, "fs/x", 0x2400), "fs/a-x");
+	assert_int_equal(gate_caller_objects(&f->g, f->one), 5);
+
+	assert_string_equal(remove_from(f, f->one, "remove_proc_entry", DIR, "y"), "y");
+	assert_string_equal(remove_from(f, f->one, "remove_proc_entry", DIR, "unseen"), "unseen");
+	assert_string_equal(remove_from(f, f->one, "remove_proc_entry", 0, "x/unseen"),
+			    "a-x/unseen");
+	assert_string_equal(remove_from(f, f->one, "remove_proc_entry", 0, "fs/x"), "fs/a-x");
+	assert_int_equal(gate_caller_objects(&f->g, f->one), 3);
+}
+
+/* Only the kernel's own directories of sysfs are everybody's: the shim knows them. */
+static void an_object_in_another_one_is_left_alone(void **state)
+{
+	struct fixture *f = *state;
+	const struct umbra_answer *a = &f->g.answers[1];
+
+	put_name(&f->g.frames[1], "fuse");
+	f->g.frames[1].args[1] = 0xffff888000001000;
+	assert_int_equal(ring_call(f, 1, f->one, "kobject_create_and_add"), 0);
+	assert_int_equal(a->verdict, UMBRA_PASS);
+	f->g.frames[1].flags |= UMBRA_FRAME_WIDE;
+	assert_int_equal(ring_call(f, 1, f->one, "kobject_create_and_add"), 0);
+	assert_int_equal(a->verdict, UMBRA_REWRITE);
+	assert_string_equal(a->data + a->name.off, "a-fuse");
+}
+
+/* Neither the guest's, nor another session's, nor another driver's. */
+static void what_was_not_registered_is_not_removed(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_null(remove_from(f, f->one, "remove_proc_entry", 0, "meminfo"));
+	assert_string_equal(register_in(f, f->one, "proc_create", 0, "x", 0x1000), "a-x");
+	assert_null(remove_from(f, f->two, "remove_proc_entry", 0, "x"));
+	assert_null(remove_from(f, f->one, "remove_proc_entry", 0x7000, "x"));
+	assert_null(remove_from(f, f->one, "remove_proc_entry", 0, "a-x"));
+	assert_string_equal(remove_from(f, f->one, "remove_proc_subtree", 0, "x"), "a-x");
+	assert_null(remove_from(f, f->one, "remove_proc_entry", 0, "x"));
+}
+
+static void what_is_in_a_directory_goes_with_it(void **state)
+{
+	struct fixture *f = *state;
+	struct umbra_frame *fr = &f->g.frames[1];
+
+	register_in(f, f->one, "proc_mkdir", 0, "x", 0x1000);
+	register_in(f, f->one, "proc_mkdir", 0x1000, "y", 0x2000);
+	register_in(f, f->one, "proc_create", 0x2000, "z", 0x3000);
+	register_in(f, f->one, "proc_create", 0, "other", 0x4000);
+	register_in(f, f->two, "proc_mkdir", 0, "x", 0x5000);
+	register_in(f, f->two, "proc_create", 0x5000, "z", 0x6000);
+	assert_int_equal(gate_caller_objects(&f->g, f->one), 4);
+	memset(fr, 0, offsetof(struct umbra_frame, data));
+	fr->args[0] = 0x1000;
+	assert_int_equal(ring_call(f, 1, f->one, "proc_remove"), 0);
+	assert_int_equal(f->g.answers[1].flags, UMBRA_ANSWER_RESULT);
+	assert_int_equal(gate_result(&f->g, f->g.answers[1].ticket,
+				     UMBRA_ID(f->one, catalog_index(catalog_find("proc_remove"))),
+				     0, no_name),
+			 0);
+	assert_int_equal(gate_caller_objects(&f->g, f->one), 1);
+	assert_int_equal(gate_caller_objects(&f->g, f->two), 2);
+}
+
+/* A name that is an argument, and kept; and one of a member, which the kernel copies. */
+static void a_name_is_lent_where_it_is_kept(void **state)
+{
+	struct fixture *f = *state;
+	const struct umbra_answer *a = &f->g.answers[1];
+	u64 make = UMBRA_ID(f->one, catalog_index(catalog_find("__class_create")));
+	u64 undo = UMBRA_ID(f->one, catalog_index(catalog_find("class_destroy")));
+
+	put_name(&f->g.frames[1], "lime");
+	assert_int_equal(ring_call(f, 1, f->one, "__class_create"), 0);
+	assert_int_equal(a->flags, UMBRA_ANSWER_ARENA | UMBRA_ANSWER_RESULT);
+	assert_string_equal(f->g.arena + a->name.off, "a-lime");
+	assert_int_equal(gate_result(&f->g, a->ticket, make, 0xffff888000001000, no_name), 0);
+	f->g.frames[1].args[0] = 0xffff888000001000;
+	assert_int_equal(ring_call(f, 1, f->one, "class_destroy"), 0);
+	assert_int_equal(a->flags, UMBRA_ANSWER_RESULT);
+	assert_int_equal(gate_result(&f->g, a->ticket, undo, 0, no_name), 0);
+	assert_int_equal(gate_caller_objects(&f->g, f->one), 0);
+
+	put_name(&f->g.frames[1], "lime");
+	f->g.frames[1].old = 0x4321;
+	assert_int_equal(ring_call(f, 1, f->one, "platform_device_register_full"), 0);
+	assert_int_equal(a->flags, UMBRA_ANSWER_RESTORE);
+	assert_int_equal(a->value, 0x4321);
+	assert_string_equal(a->data + a->name.off, "a-lime");
+}
+
+/* What the strict session answers to a call of @fn with the name "x", or none. */
+static u32 strict_verdict(const struct catalog_fn *fn)
+{
+	bool templated = fn->space == SPACE_MISC || fn->space == SPACE_NET ||
+			 fn->space == SPACE_LINK || fn->space == SPACE_PROC ||
+			 fn->space == SPACE_CLASS || fn->space == SPACE_DRIVER ||
+			 fn->space == SPACE_KOBJECT;
+
+	if (fn->undoes)
+		return fn->form == NAME_NONE ? UMBRA_PASS : UMBRA_EMULATE;
+	if (fn->form == NAME_NONE)
+		return fn->reaches ? UMBRA_DENY : UMBRA_PASS;
+	if (fn->space == SPACE_FILE || (templated && !fn->looks_up && !fn->wide))
+		return UMBRA_REWRITE;
+	return templated && fn->wide ? UMBRA_PASS : UMBRA_DENY;
+}
+
+/* Each function of the catalogue is decided, and what it began is over when its result was told. */
+static void every_function_is_answered(void **state)
+{
+	struct fixture *f = *state;
+	const struct umbra_answer *a = &f->g.answers[0];
+	const struct catalog_fn *all;
+	size_t n;
+
+	all = catalog_all(&n);
+	for (size_t i = 0; i < n; i++) {
+		/* exports: gate_exports_test.c, which has a kernel */
+		if (all[i].space == SPACE_EXPORT)
+			continue;
+		put_name(&f->g.frames[0], "/x" + (all[i].space != SPACE_FILE));
+		if (all[i].form == NAME_NONE)
+			f->g.frames[0].flags = 0;
+		assert_int_equal(ring_call(f, 0, f->one, all[i].name), 0);
+		if (a->verdict != strict_verdict(&all[i]))
+			fail_msg("%s: verdict %u", all[i].name, a->verdict);
+		if (a->verdict == UMBRA_DENY)
+			assert_int_equal(a->error, EPERM);
+		if (a->flags & UMBRA_ANSWER_RESULT)
+			gate_result(&f->g, a->ticket, UMBRA_ID(f->one, i),
+				    all[i].refusal == REFUSE_NULL ? 0 : (u64)-EIO, no_name);
+	}
+}
+
+static void look_up(struct fixture *f, const char *name, u32 verdict, const char *used)
+{
+	const struct umbra_answer *a = &f->g.answers[2];
+
+	put_name(&f->g.frames[2], name);
+	assert_int_equal(ring_call(f, 2, f->two, "dev_get_by_name"), 0);
+	assert_int_equal(a->verdict, verdict);
+	if (used)
+		assert_string_equal(a->data + a->name.off, used);
+}
+
+/* What the kernel made of a %d is found by both names; what is not the session's is not. */
+static void an_interface_is_found_by_either_name(void **state)
+{
+	struct fixture *f = *state;
+	const struct umbra_answer *a = &f->g.answers[1];
+	u64 id = UMBRA_ID(f->one, catalog_index(catalog_find("register_netdev")));
+	u64 real[2];
+
+	memcpy(real, "adummy0\0\0\0\0\0\0\0\0", sizeof(real));
+	look_up(f, "dummy0", UMBRA_DENY, NULL);
+	look_up(f, "adummy0", UMBRA_DENY, NULL);
+	put_name(&f->g.frames[1], "dummy%d");
+	f->g.frames[1].args[0] = 0x1000;
+	assert_int_equal(ring_call(f, 1, f->one, "register_netdev"), 0);
+	/* of another's ticket: not believed */
+	assert_int_equal(gate_result(&f->g, a->ticket, UMBRA_ID(f->two, 0), 0, real), 0);
+	look_up(f, "dummy0", UMBRA_DENY, NULL);
+	assert_int_equal(gate_result(&f->g, a->ticket, id, 0, real), 0);
+	look_up(f, "dummy0", UMBRA_REWRITE, "adummy0");
+	look_up(f, "adummy0", UMBRA_PASS, "adummy0");
+	look_up(f, "dummy%d", UMBRA_DENY, NULL);
+	look_up(f, "eth0", UMBRA_DENY, NULL);
+	put_name(&f->g.frames[1], "");
+	f->g.frames[1].args[0] = 0x1000;
+	assert_int_equal(ring_call(f, 1, f->one, "unregister_netdev"), 0);
+	assert_int_equal(gate_result(&f->g, a->ticket, id, 0, no_name), 0);
+	look_up(f, "dummy0", UMBRA_DENY, NULL);
 }
 
 static u64 count_of(struct record *r, const char *function)
@@ -369,7 +597,7 @@ static void a_program_gives_its_name_back(void **state)
 	assert_int_equal(ring_call(f, 1, f->two, "call_usermodehelper"), 0);
 	assert_int_not_equal(a[1].name.off, off);
 	assert_string_equal(f->g.arena + off, "/p/1");
-	assert_int_equal(gate_result(&f->g, a[0].ticket, id, 0), 0);
+	assert_int_equal(gate_result(&f->g, a[0].ticket, id, 0, no_name), 0);
 	put_name(&f->g.frames[2], "/p/3");
 	assert_int_equal(ring_call(f, 2, f->two, "call_usermodehelper"), 0);
 	assert_int_equal(a[2].name.off, off);
@@ -381,8 +609,9 @@ static void a_program_gives_its_name_back(void **state)
 		put_name(&f->g.frames[3], name);
 		assert_int_equal(ring_call(f, 3, f->two, "call_usermodehelper"), 0);
 		assert_int_equal(a[3].verdict, UMBRA_PASS);
-		assert_int_equal(
-			gate_result(&f->g, a[3].ticket, UMBRA_ID(f->two, UMBRA_ID_FN(id)), 0), 0);
+		assert_int_equal(gate_result(&f->g, a[3].ticket, UMBRA_ID(f->two, UMBRA_ID_FN(id)),
+					     0, no_name),
+				 0);
 	}
 	gate_caller_remove(&f->g, f->two);
 	policy_free(open);
@@ -459,7 +688,8 @@ static void a_users_name_is_left_alone(void **state)
 	assert_int_equal(ring_call(f, 0, f->one, "rtnl_link_register"), 0);
 	assert_int_equal(
 		gate_result(&f->g, a->ticket,
-			    UMBRA_ID(f->one, catalog_index(catalog_find("rtnl_link_register"))), 0),
+			    UMBRA_ID(f->one, catalog_index(catalog_find("rtnl_link_register"))), 0,
+			    no_name),
 		0);
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		put_name(fr, "ov0");
@@ -476,8 +706,8 @@ static void a_users_name_is_left_alone(void **state)
 	}
 }
 
-/* "/" of another mount namespace is not the guest's: nothing passes there as it is. */
-static void a_foreign_root_never_passes(void **state)
+/* What passes is walked below a root, and below the caller's where it has mounts of its own. */
+static void a_path_that_passes_has_a_root(void **state)
 {
 	struct fixture *f = *state;
 	struct policy *open;
@@ -488,7 +718,7 @@ static void a_foreign_root_never_passes(void **state)
 	put_name(fr, "/etc/x");
 	assert_int_equal(ring_call(f, 0, f->one, "filp_open"), 0);
 	assert_int_equal(a->verdict, UMBRA_PASS);
-	assert_int_equal(a->flags, 0);
+	assert_int_equal(a->flags, UMBRA_ANSWER_IN_ROOT);
 	strncpy(fr->data + 100, "/", 2);
 	fr->root = (struct umbra_str){ 100, 2 };
 	fr->used = 102;
@@ -496,6 +726,12 @@ static void a_foreign_root_never_passes(void **state)
 	assert_int_equal(a->flags, UMBRA_ANSWER_IN_ROOT);
 	assert_string_equal(a->data + a->root.off, "/");
 	assert_string_equal(a->data + a->name.off, "etc/x");
+	fr->flags |= UMBRA_FRAME_OTHER_MOUNTS;
+	assert_int_equal(ring_call(f, 0, f->one, "filp_open"), 0);
+	assert_int_equal(a->flags, UMBRA_ANSWER_IN_ROOT | UMBRA_ANSWER_CALLERS);
+	assert_int_equal(a->resolve, DECISION_IN_ROOT); /* the guest hands it to openat2 */
+	assert_int_equal(ring_call(f, 0, f->one, "kernel_read_file_from_path_initns"), 0);
+	assert_int_equal(a->flags, UMBRA_ANSWER_IN_ROOT);
 	gate_caller_set_policy(&f->g, f->one, policy_session(f->policy, "a"));
 	policy_free(open);
 }
@@ -517,6 +753,19 @@ int main(void)
 						free_gate),
 		cmocka_unit_test_setup_teardown(one_driver_cannot_use_up_what_all_share, make_gate,
 						free_gate),
+		cmocka_unit_test_setup_teardown(a_name_in_an_own_directory_is_left_alone, make_gate,
+						free_gate),
+		cmocka_unit_test_setup_teardown(what_was_not_registered_is_not_removed, make_gate,
+						free_gate),
+		cmocka_unit_test_setup_teardown(what_is_in_a_directory_goes_with_it, make_gate,
+						free_gate),
+		cmocka_unit_test_setup_teardown(a_name_is_lent_where_it_is_kept, make_gate,
+						free_gate),
+		cmocka_unit_test_setup_teardown(an_interface_is_found_by_either_name, make_gate,
+						free_gate),
+		cmocka_unit_test_setup_teardown(an_object_in_another_one_is_left_alone, make_gate,
+						free_gate),
+		cmocka_unit_test_setup_teardown(every_function_is_answered, make_gate, free_gate),
 		cmocka_unit_test_setup_teardown(the_last_refusal_is_kept, make_gate, free_gate),
 		cmocka_unit_test_setup_teardown(undoing_is_recorded_as_the_policy_says, make_gate,
 						free_gate),
@@ -527,7 +776,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(loading_anew_gives_no_more_room, make_gate,
 						free_gate),
 		cmocka_unit_test_setup_teardown(a_users_name_is_left_alone, make_gate, free_gate),
-		cmocka_unit_test_setup_teardown(a_foreign_root_never_passes, make_gate, free_gate),
+		cmocka_unit_test_setup_teardown(a_path_that_passes_has_a_root, make_gate,
+						free_gate),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

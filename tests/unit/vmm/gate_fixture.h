@@ -38,6 +38,7 @@ static inline void gate_fixture_free(struct gate *g)
 	gate_seen_forget(g);
 	gate_rings_destroy(g);
 	free(g->seen_area);
+	gate_watched_forget(g);
 	free(g->info);
 	free(g->frames);
 	free(g->answers);

@@ -19,12 +19,14 @@
 #include "tests/unit/vmm/gate_fixture.h"
 
 #define GATE_VA	 0xffffffffc0100000ULL
+#define SEE_VA	 0xffffffffc0140000ULL
 #define ENTRY_VA 0xffffffffc0200000ULL
 #define REAL_VA	 0xffffffff81003000ULL
 
 static struct gate g;
 static struct kernel kernel;
 static struct policy *policy;
+static struct btf *types;
 static _Alignas(8) u8 entries[2][UMBRA_OWN_ENTRY];
 static char record_path[40];
 static unsigned caller[2];
@@ -54,7 +56,7 @@ static int make_types(void)
 	s.data = btf__raw_data(b, &size);
 	s.size = size;
 	ret = types_load(&kernel.types, &s, "k", NULL);
-	btf__free(b);
+	types = b; /* it lies in there */
 	return ret;
 }
 
@@ -84,6 +86,8 @@ static int make_gate(void **state)
 		return -1;
 	g.now = test_now;
 	g.gate_va = GATE_VA;
+	g.see_va = SEE_VA;
+	g.few_va = SEE_VA + 0x40;
 	g.k = &kernel;
 	record_close(g.rec, NULL);
 	if (record_create(&g.rec, record_path, NULL) || gate_see(&g, "seen", REAL_VA, &fn, &why))
@@ -105,6 +109,7 @@ static int free_gate(void **state)
 	unlink(record_path);
 	gate_fixture_free(&g);
 	types_free(&kernel.types);
+	btf__free(types);
 	memset(&kernel, 0, sizeof(kernel));
 	policy_free(policy);
 	return 0;
@@ -385,27 +390,33 @@ static void losses_are_told_for_each_session(void **state)
 	expect_lines(3);
 }
 
-/* Where in the gate page a call by the entry comes to; NULL: it goes to the function. */
-static const char *entry_leads_to(unsigned i)
+/* Where a call by the entry comes to. */
+static u64 entry_leads_to(unsigned i)
 {
 	const u64 at = ENTRY_VA + i * UMBRA_OWN_ENTRY;
 	s32 first, second;
 
 	memcpy(&first, entries[i] + 4, 4);
 	memcpy(&second, entries[i] + 16, 4);
-	if (at + 8 + (u64)(s64)first == REAL_VA)
-		return NULL;
-	assert_int_equal(first, 0);
-	return umbra_gate_blob + (at + 20 + (u64)(s64)second - GATE_VA);
+	return first ? at + 8 + (u64)(s64)first : at + 20 + (u64)(s64)second;
+}
+
+static const u64 by_exit = GATE_VA;
+
+static void expect_way(unsigned i, u64 to)
+{
+	if (to == by_exit)
+		to += (u64)(umbra_gate_common - umbra_gate_blob);
+	assert_true(entry_leads_to(i) == to);
 }
 
 static void the_first_call_is_by_an_exit(void **state)
 {
 	(void)state;
-	assert_ptr_equal(entry_leads_to(0), umbra_gate_common);
+	expect_way(0, by_exit);
 	assert_int_equal(gate_seen(&g, 0, 0, ids[0], 0), 0);
-	assert_ptr_equal(entry_leads_to(0), umbra_gate_see);
-	assert_ptr_equal(entry_leads_to(1), umbra_gate_common);
+	expect_way(0, SEE_VA);
+	expect_way(1, by_exit);
 	expect_lines(1);
 	/* a call that came before it was turned */
 	assert_int_equal(gate_seen(&g, 0, 0, ids[0], 0), 0);
@@ -417,7 +428,7 @@ static void a_witnessed_call_is_always_by_an_exit(void **state)
 	(void)state;
 	see(0, "witness[0]", true);
 	assert_int_equal(gate_seen(&g, 0, 0, ids[0], 0), 0);
-	assert_ptr_equal(entry_leads_to(0), umbra_gate_common);
+	expect_way(0, by_exit);
 }
 
 static void a_policy_turns_it_back(void **state)
@@ -431,14 +442,33 @@ static void a_policy_turns_it_back(void **state)
 	put_call(0, ids[0], 9);
 	gate_drain(&g);
 	gate_caller_see_anew(&g, caller[0], &sight);
-	assert_null(entry_leads_to(0));
+	expect_way(0, REAL_VA);
 	/* one that was on its way */
 	put_call(0, ids[0], 10);
 	gate_drain(&g);
 	expect_lines(2);
 	sight.rule = "trace[0]";
 	gate_caller_see_anew(&g, caller[0], &sight);
-	assert_ptr_equal(entry_leads_to(0), umbra_gate_common);
+	expect_way(0, by_exit);
+}
+
+static void a_closed_entry_stays_closed(void **state)
+{
+	struct gate_sight sight = {
+		.en = { .at = entries[0], .va = ENTRY_VA, .real = REAL_VA, .fn = fn },
+		.rule = "trace[0]",
+		.closed = gate_closed_va(&g, GATE_REFUSES)
+	};
+
+	(void)state;
+	gate_caller_see_anew(&g, caller[0], &sight);
+	expect_way(0, sight.closed);
+	/* a call that was on its way opens it not */
+	gate_seen(&g, 0, 0, ids[0], 0);
+	expect_way(0, sight.closed);
+	sight.closed = 0;
+	gate_caller_see_anew(&g, caller[0], &sight);
+	expect_way(0, by_exit);
 }
 
 /* A caller's number may be the next one's: what it did stands there before. */
@@ -468,6 +498,7 @@ int main(void)
 		CASE(the_first_call_is_by_an_exit),
 		CASE(a_witnessed_call_is_always_by_an_exit),
 		CASE(a_policy_turns_it_back),
+		CASE(a_closed_entry_stays_closed),
 		CASE(a_caller_that_goes_is_drained),
 	};
 

@@ -117,6 +117,7 @@ static void expect_import(json_t *root, const char *symbol, const char *kind, co
 
 static void test_json(void **state)
 {
+	const json_t *inward;
 	json_t *j;
 
 	(void)state;
@@ -137,6 +138,13 @@ static void test_json(void **state)
 	assert_int_equal(
 		json_array_size(json_object_get(j, "imports")),
 		json_integer_value(json_object_get(json_object_get(j, "totals"), "imports")));
+	inward = json_object_get(j, "inward");
+	assert_int_equal(json_array_size(json_object_get(inward, "functions")), 10);
+	assert_int_equal(json_integer_value(json_object_get(inward, "entries")), 10);
+	assert_int_equal(json_integer_value(json_object_get(inward, "pointers")), 12);
+	inward = json_object_get(inward, "left");
+	assert_int_equal(json_integer_value(json_object_get(inward, "table")), 10);
+	assert_int_equal(json_integer_value(json_object_get(inward, "init")), 2);
 	json_decref(j);
 }
 
@@ -171,6 +179,10 @@ static void test_table(void **state)
 		strstr(out, "struct file* (const char* filename, int flags, umode_t mode)"));
 	assert_int_equal(inspect("-k", vmlinuz, dummy), 0);
 	assert_non_null(strstr(out, "dummy links completely"));
+	assert_non_null(strstr(
+		out,
+		"dummy: 10 functions of its own by inward entries, 10 can be watched; 12 pointers"));
+	assert_non_null(strstr(out, "dummy: 2 pointers left as they are: of its init"));
 }
 
 static void test_all(void **state)

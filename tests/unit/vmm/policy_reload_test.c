@@ -74,6 +74,27 @@ static void a_refused_policy_changes_nothing(void **state)
 	assert_string_equal(policy_session_name(full.policy), "full");
 }
 
+/* A refusal names what can be done about the driver that stands against the policy. */
+static void a_refusal_says_what_to_do(void **state)
+{
+	static const char text[] = "version = 1; sessions = { full = { }; };";
+	char printk[] = "printk", *permits[] = { printk };
+	struct err e;
+
+	(void)state;
+	driver.permits = permits;
+	driver.n_permits = 1;
+	assert_int_equal(policy_reload(&sessions, "new.policy", text, strlen(text), &e), -EBUSY);
+	assert_non_null(strstr(e.text, "is linked to it; unload it first"));
+	driver.state = DRIVER_CRASHED;
+	assert_int_equal(policy_reload(&sessions, "new.policy", text, strlen(text), &e), -EBUSY);
+	assert_null(strstr(e.text, "unload"));
+	assert_non_null(strstr(e.text, "as long as the guest runs"));
+	driver.state = DRIVER_LOADED;
+	driver.n_permits = 0;
+	driver.permits = NULL;
+}
+
 static int make_sessions(void **state)
 {
 	(void)state;
@@ -108,6 +129,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_guest_keeps_one_policy),
 		cmocka_unit_test(a_refused_policy_changes_nothing),
+		cmocka_unit_test(a_refusal_says_what_to_do),
 	};
 
 	return cmocka_run_group_tests(tests, make_sessions, free_sessions);

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "tests/unit/vmm/lying_kernel.h"
+#include "vmm/gate/gate_int.h"
 #include "vmm/session/real_modules.h"
 #include "vmm/session/verify.h"
 
@@ -28,6 +29,7 @@
 #define PAGES (1 + GATE_PAGES)
 
 static struct lying_kernel guest;
+static struct gate gate = { .gate_va = LYING_VA + 0x30000 };
 static u64 pages[PAGES];
 static struct driver driver = {
 	.name = (char[]){ "fuzz" },
@@ -173,6 +175,139 @@ static void entries_of_its_own_are_counted_by_the_policy(void **state)
 	driver = before;
 }
 
+/* Leads the driver's @i-th inward entry to @target, whatever it is for. */
+static void lead_inward(size_t i, u64 target)
+{
+	struct own_entry en = inward_own_entry(&driver, i);
+
+	en.real = target;
+	assert_true(gate_inward_entry_lead(&en));
+}
+
+static void lead_inward_of(const struct driver *d)
+{
+	const struct own_entry en = inward_own_entry(d, 0);
+
+	gate_inward_entry(&en);
+	gate_inward_entry_lead(&en);
+}
+
+static void expect_inward(long hold, size_t violations, const char *first)
+{
+	json_t *report;
+	struct err e = { "" };
+	const json_t *list;
+
+	if (checked(&report, &e))
+		fail_msg("%s", e.text);
+	assert_int_equal(count(report, "inward"), hold);
+	list = json_object_get(report, "violations");
+	assert_int_equal(json_array_size(list), violations);
+	if (violations)
+		assert_string_equal(
+			json_string_value(json_object_get(json_array_get(list, 0), "at")), first);
+	json_decref(report);
+}
+
+static void put_inward(struct inward_entry *functions)
+{
+	put_module(0x100);
+	for (size_t i = 0; i < 3; i++) {
+		const struct own_entry en = inward_own_entry(&driver, i);
+
+		gate_inward_entry(&en);
+		lead_inward(i, functions[i].target);
+	}
+}
+
+static void each_inward_entry_leads_into_the_driver(void **state)
+{
+	struct inward_entry functions[] = {
+		{ .symbol = "open", .target = LYING_VA + TEXT + 8 },
+		{ .symbol = "close", .target = LYING_VA + TEXT + 0xff },
+		{ .symbol = "probe", .target = LYING_VA + 0x7000, .in_init = true },
+	};
+	struct umbra_map map = { LYING_VA + OWN, LYING_ARENA + OWN };
+	const struct driver before = driver;
+	u8 *hva = guest.arena + OWN;
+
+	(void)state;
+	if (!guest.m)
+		skip();
+	driver.own = (struct own_pages){ .va = LYING_VA + OWN, .n = 1, .maps = &map, .hva = &hva };
+	driver.inward = functions;
+	driver.n_inward = ARRAY_SIZE(functions);
+	put_inward(functions);
+	expect_inward(3, 0, NULL);
+	/* closed ones lead to the gate's page, if they are closed */
+	functions[0].result = RESULT_INT;
+	driver.closed = true;
+	lead_inward(0, gate_closed_va(&gate, GATE_REFUSES));
+	expect_inward(3, 0, NULL);
+	driver.closed = false;
+	expect_inward(2, 1, "the inward entry of open()");
+	lead_inward(0, functions[0].target);
+	/* words that lead elsewhere, in the driver and out of it */
+	lead_inward(1, LYING_VA + TEXT + 8);
+	expect_inward(2, 1, "the inward entry of close()");
+	lead_inward(1, LYING_VA + SESSION);
+	expect_inward(2, 1, "the inward entry of close()");
+	/* places that were never in the module, or that it was never told */
+	put_inward(functions);
+	functions[0].target = LYING_VA + TEXT + 0x100;
+	lead_inward(0, functions[0].target);
+	expect_inward(2, 1, "the inward entry of open()");
+	functions[0].target = 0;
+	lead_inward(0, driver.own.va);
+	expect_inward(2, 1, "the inward entry of open()");
+	/* the guest finds another page there */
+	functions[0].target = LYING_VA + TEXT + 8;
+	put_inward(functions);
+	map.gpa += 4096;
+	expect_inward(0, 3, "the inward entry of open()");
+	driver = before;
+}
+
+/* The kernel patches an address that a driver gave it into a call (static_call_update()). */
+static void calls_of_inward_entries_stay_in_the_session(void **state)
+{
+	struct inward_entry function = { .symbol = "f", .target = LYING_VA + TEXT + 8 };
+	struct umbra_map map = { LYING_VA + OWN, LYING_ARENA + OWN };
+	const struct driver before = driver;
+	u8 *hva = guest.arena + OWN;
+	struct driver other = { .session = &session,
+				.name = (char[]){ "o" },
+				.guest_name = "o",
+				.inward = &function,
+				.n_inward = 1,
+				.own = { LYING_VA + OWN, 1, &map, &hva } };
+	json_t *report;
+	struct err e;
+
+	(void)state;
+	if (!guest.m)
+		skip();
+	for (int of_another = 0; of_another < 2; of_another++) {
+		driver.own = of_another ? before.own : other.own;
+		driver.inward = of_another ? NULL : &function;
+		driver.n_inward = !of_another;
+		driver.next = of_another ? &other : NULL;
+		put_module(0x100);
+		lead_inward_of(of_another ? &other : &driver);
+		step(6, 1, TEXT, OWN + UMBRA_OWN_ENTRY_AT);
+		step(6, 1, TEXT + 8, OWN + UMBRA_OWN_ENTRY + UMBRA_OWN_ENTRY_AT);
+		step(6 | 2, 1, TEXT + 16, OWN + UMBRA_OWN_ENTRY_AT + 4);
+		for (u32 at = TEXT; at < TEXT + 24; at += 8)
+			guest.arena[at + 5] = guest.arena[at + 6] = guest.arena[at + 7] = 0x90;
+		if (checked(&report, &e))
+			fail_msg("%s", e.text);
+		assert_int_equal(count(report, of_another ? "session" : "local"), 1);
+		assert_int_equal(json_array_size(json_object_get(report, "violations")), 2);
+		json_decref(report);
+	}
+	driver = before;
+}
+
 static void an_export_is_permitted_by_its_name(void **state)
 {
 	struct real_modules *real;
@@ -261,6 +396,7 @@ static int open_guest(void **state)
 	session.policy = policy_session(guest.s.policy, "a");
 	driver.session = &session;
 	guest.s.list = &session;
+	guest.s.gate = &gate;
 	for (size_t i = 0; i < PAGES; i++)
 		pages[i] = LYING_ARENA + SESSION + i * 4096;
 	return 0;
@@ -279,6 +415,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(branches_are_counted_by_target),
 		cmocka_unit_test(entries_of_its_own_are_counted_by_the_policy),
+		cmocka_unit_test(each_inward_entry_leads_into_the_driver),
+		cmocka_unit_test(calls_of_inward_entries_stay_in_the_session),
 		cmocka_unit_test(an_export_is_permitted_by_its_name),
 		cmocka_unit_test(a_list_in_a_circle_ends),
 		cmocka_unit_test(zeros_before_a_last_byte_are_read_once),
