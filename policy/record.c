@@ -158,7 +158,7 @@ static struct record_row *record_new_row(struct record *r, const struct record_e
 	e->args = NULL;
 	e->n_args = 0;
 	e->req = NULL;
-	e->call = e->result = NULL;
+	e->call = e->result = e->site = NULL;
 	if (record_keep_text(r, &e->session) || record_keep_text(r, &e->driver) ||
 	    record_keep_text(r, &e->function) || record_keep_text(r, &e->asked) ||
 	    record_keep_text(r, &e->argv) || record_keep_text(r, &e->used) ||

@@ -18,8 +18,8 @@ struct record_entry {
 	const char *verdict;
 	const char *error;
 	const char *rule;
-	/* Of a call that was seen, in a file that is read; rows do not keep them. */
-	const char *call, *result;
+	/* In a file that is read; rows do not keep them. */
+	const char *call, *result, *site;
 	const u64 *args;
 	unsigned n_args;
 	const struct policy_request *req; /* who called; for a line of the file only */
