@@ -119,6 +119,7 @@ void gate_destroy(struct gate *g)
 		loop_del(g->loop, g->event);
 	if (g->event >= 0)
 		close(g->event);
+	g->drained = true;
 	gate_traces_end(g);
 	if (g->drain_timer >= 0)
 		loop_timer_del(g->loop, g->drain_timer);
@@ -131,6 +132,15 @@ void gate_destroy(struct gate *g)
 	free(g->page_used);
 	pthread_mutex_destroy(&g->done_lock);
 	free(g);
+}
+
+void gate_end_calls(struct gate *g)
+{
+	if (!g)
+		return;
+	gate_drain(g);
+	gate_traces_end(g);
+	g->drained = true;
 }
 
 void gate_forget_commands(struct gate *g)
@@ -147,8 +157,8 @@ int gate_reset(struct gate *g, struct err *e)
 				     UMBRA_PAGES_GPA,  UMBRA_SEEN_GPA };
 	int ret = 0;
 
+	g->drained = true;
 	gate_traces_end(g);
-	gate_drain(g);
 	gate_forget_commands(g);
 	gate_callers_forget(g);
 	gate_rings_forget(g);

@@ -262,10 +262,15 @@ void gate_caller_see_anew(struct gate *g, unsigned caller, const struct gate_sig
 /* Returns how many of its functions clients follow at present (trace.h). */
 size_t gate_caller_followed(struct gate *g, unsigned caller);
 /*
- * Puts the calls that are in the guest's rings into the record, now: @g NULL is allowed. The gate
- * does so by itself now and then, as long as something is seen. On the loop's thread.
+ * Puts the calls that are in the guest's rings into the record, now. The gate does so by itself now
+ * and then, as long as something is seen. On the loop's thread.
  */
 void gate_drain(struct gate *g);
+/*
+ * Does so for the last time before gate_reset() or gate_destroy(), as long as kernel and record are
+ * there, and ends all who follow. No vCPU runs. NULL is allowed.
+ */
+void gate_end_calls(struct gate *g);
 
 /*
  * Writes an inward entry, whose @real is not known yet: it leads into its own padding, a trap.

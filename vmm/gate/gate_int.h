@@ -166,6 +166,7 @@ struct gate {
 	struct seen_ring rings[UMBRA_SEEN_CPUS];
 	u32 seen_lost[UMBRA_CALLERS]; /* as the guest has said; the loop's thread */
 	size_t n_sights;	      /* that are wanted, of all callers */
+	bool drained;		      /* for the last time: the kernel may be gone */
 	unsigned drain_at;	      /* the ring at which the timer goes on */
 	int drain_timer;	      /* runs while there are any; -1: there is no loop */
 	_Atomic s64 guest_skew;	      /* the host's time less the guest's, as it has said */

@@ -54,6 +54,7 @@ void gate_rings_forget(struct gate *g)
 		r->pid = 0;
 	}
 	memset(g->seen_lost, 0, sizeof(g->seen_lost));
+	g->drained = false;
 	g->guest_skew = 0;
 }
 
@@ -198,7 +199,7 @@ static void drain_losses(struct gate *g)
 
 void gate_drain(struct gate *g)
 {
-	if (!g || !g->seen_area)
+	if (!g->seen_area || g->drained)
 		return;
 	for (unsigned i = 0; i < UMBRA_SEEN_CPUS; i++)
 		gate_drain_ring(g, i);
@@ -212,6 +213,8 @@ static void drain_tick(void *arg, u32 events)
 	unsigned n = 0;
 
 	(void)events;
+	if (g->drained)
+		return;
 	for (unsigned i = 0; i < UMBRA_SEEN_CPUS && n < UMBRA_SEEN_SLOTS; i++) {
 		struct seen_ring *r = &g->rings[g->drain_at];
 		unsigned taken = 0;
