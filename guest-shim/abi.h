@@ -4,12 +4,13 @@
  * ops, the mailbox's commands.
  *
  * Memory. The VMM owns a region of guest-physical addresses (UMBRA_GPA, reserved in the e820 map).
- * Only the frames can be written by the guest; info, gate, answers, arena, mailbox and the
- * sessions' pages are read-only memory slots: a store there leaves the guest, whatever its page
- * tables say.
+ * Only the frames and the seen calls can be written by the guest; info, gate, answers, arena,
+ * mailbox and the sessions' pages are read-only memory slots: a store there leaves the guest,
+ * whatever its page tables say.
  *
  *   info      addresses and descriptors that the VMM computed; written before the first instruction
  *   gate      the one doorbell instruction and the path from a gate entry to the shim
+ *   seen      a ring for each CPU, of calls that nobody decides and that do not leave the guest
  *   frames    one per call that asks: arguments and copies of the strings that they point to
  *   answers   one per frame, same index: the verdict and the strings to use
  *   arena     strings that the kernel keeps a pointer to (a device's name); live until undone
@@ -37,7 +38,7 @@
 
 #include <linux/types.h>
 
-#define UMBRA_ABI_VERSION 8
+#define UMBRA_ABI_VERSION 9
 #define UMBRA_MAGIC	  0x61726276656d6d75ULL
 
 #define UMBRA_GPA	  0xc0000000ULL
@@ -46,6 +47,8 @@
 #define UMBRA_INFO_SIZE	  0x110000
 #define UMBRA_GATE_GPA	  (UMBRA_GPA + 0x00200000)
 #define UMBRA_GATE_SIZE	  0x1000
+#define UMBRA_SEEN_GPA	  (UMBRA_GPA + 0x00400000)
+#define UMBRA_SEEN_SIZE	  0x00410000
 #define UMBRA_FRAME_GPA	  (UMBRA_GPA + 0x01000000)
 #define UMBRA_ANSWER_GPA  (UMBRA_GPA + 0x02000000)
 #define UMBRA_FRAME_SIZE  0x4000
@@ -103,7 +106,7 @@ enum umbra_sym {
 #define UMBRA_HOW_RUN_PROGRAM	 6
 #define UMBRA_HOW_SET_UP_PROGRAM 7
 #define UMBRA_HOW_UNUSE_MM	 8
-/* Call it, then tell the VMM (UMBRA_OP_SEEN); no value of enum carry_out. */
+/* Call it, then tell the VMM (UMBRA_OP_SEEN, or a ring); no value of enum carry_out. */
 #define UMBRA_HOW_SEE 255
 /* The driver's own function, called by the kernel: call it, then tell (UMBRA_OP_WATCHED). */
 #define UMBRA_HOW_WATCH 254
@@ -176,7 +179,10 @@ struct umbra_info {
 /* --- doorbell --------------------------------------------------------------------------- */
 
 enum umbra_op {
-	/* a: gate VA, b: address of umbra_gate_save(). One-shot: it precedes any gate. */
+	/*
+	 * a: gate VA, b: address of umbra_gate_save(), c: umbra_see_save(), d: umbra_few_save().
+	 * One-shot: it precedes any gate.
+	 */
 	UMBRA_OP_HELLO = 1,
 	UMBRA_OP_CALL, /* a: frame, b: gate id. The verdict is in the answer */
 	/*
@@ -193,7 +199,8 @@ enum umbra_op {
 	UMBRA_OP_TAKEN,
 	/* a: frame, b: gate id, c: the real function's result. It was called, nobody decides */
 	UMBRA_OP_SEEN,
-	UMBRA_OP_GONE, /* the agent has ended: nobody carries out commands any more */
+	UMBRA_OP_GONE,	/* the agent has ended: nobody carries out commands any more */
+	UMBRA_OP_DRAIN, /* a: CPU. Its ring of seen calls is half full, or full */
 	/*
 	 * a: struct module. The kernel's loader has relocated the module, and runs nothing of it
 	 * yet. -errno: it must not, as the VMM could not lead its inward entries to it
@@ -221,9 +228,11 @@ enum umbra_op {
 /*
  * An entry of a driver's own, one for each function that it imports (outward), or that it hands to
  * the kernel (inward): 3 bytes of padding, then (the address that branches lead to, or that is
- * handed out) `jmp rel32`, whose displacement so is an aligned 32-bit word, then a gate entry. The
- * VMM swaps the displacement while the guest runs. An inward one leads into its padding, int3,
- * until the driver's place is known.
+ * handed out) `jmp rel32`, whose displacement so is an aligned 32-bit word, then `ds mov $id,
+ * %r11d; jmp rel32`, whose displacement is one, too. The VMM swaps both while the guest runs: the
+ * first leads to the function or to the second half, the second to the gate page or, for calls that
+ * go into a ring, to the shim. An inward one leads into its padding, int3, until the driver's place
+ * is known.
  */
 #define UMBRA_OWN_ENTRY	       24
 #define UMBRA_OWN_ENTRY_AT     3
@@ -237,6 +246,14 @@ struct umbra_regs {
 	__u64 rbp;
 	__u64 ret;
 	__u64 stack[]; /* arguments from the seventh on */
+};
+
+/* The same of a call of a function with three arguments at most, which is put into a ring. */
+struct umbra_few_regs {
+	__u64 arg[3];
+	__u64 id;
+	__u64 rbp;
+	__u64 ret;
 };
 
 #define UMBRA_ARGS 8
@@ -280,7 +297,82 @@ struct umbra_frame {
 	__u32 pad;
 	/* UMBRA_OP_SEEN: what its arguments of umbra_fn.texts point to, at most UMBRA_TEXT_MAX */
 	struct umbra_str text[UMBRA_ARGS];
-	char data[UMBRA_FRAME_SIZE - 232];
+	__u64 site; /* where the call returns to */
+	__u64 time; /* of the guest, ns of its monotonic clock: of the call, not of its end */
+	char data[UMBRA_FRAME_SIZE - 248];
+};
+
+/* --- seen calls ------------------------------------------------------------------------- */
+
+/*
+ * A ring for each CPU, of slots at positions that grow without an end: position P lies P %
+ * UMBRA_SEEN_BYTES behind the first slot. Who writes, on its own CPU with preemption off, takes
+ * `room`, then the position `head`, each by one instruction, so that an interrupt or an NMI that
+ * comes between takes the next ones. A slot's `end`, the position behind it, is written last: so
+ * nothing has to be cleared, and one that is not whole yet stops the reader, for the length of an
+ * interrupt at most. The VMM writes `tail` and does not read it, nor the others: it counts for
+ * itself, and believes a slot no more than its `end` says.
+ *
+ * Who finds no room looks closer: it rings the doorbell when half of the ring is used, counts a
+ * loss when all is, says what time it is, and makes room anew; and so it does when another task calls,
+ * whose name it says. The VMM takes the room away when it has drained the ring by itself, so that
+ * the time and the name do not grow old.
+ */
+#define UMBRA_SEEN_CPUS	 64
+#define UMBRA_SEEN_SLOT	 128
+#define UMBRA_SEEN_SLOTS 512
+#define UMBRA_SEEN_BYTES (UMBRA_SEEN_SLOTS * UMBRA_SEEN_SLOT)
+
+/* Values of umbra_seen.id that are no gate ids. */
+#define UMBRA_SEEN_TEXT	 0xfffffffdu /* a text of the call that follows, struct umbra_seen_text */
+#define UMBRA_SEEN_TASK	 0xfffffffeu /* the task that calls from now on, struct umbra_seen_text */
+#define UMBRA_SEEN_CLOCK 0xffffffffu /* struct umbra_seen_clock */
+
+struct umbra_seen {
+	__u64 end; /* written last */
+	__u32 id;
+	__u32 pid;     /* as the kernel has it */
+	__u32 context; /* with bits of umbra_seen_clock.interrupt: an interrupt's handler called */
+	__u32 pad;
+	__u64 start; /* time-stamp counter before the call, and after it */
+	__u64 stop;
+	__u64 site; /* where it returned to */
+	__u64 ret;
+	__u64 args[UMBRA_ARGS]; /* as many as the function has */
+	__u64 pad2;
+};
+
+struct umbra_seen_text {
+	__u64 end;
+	__u32 id;
+	__u32 number; /* of the argument; of the task: its pid */
+	char text[UMBRA_TEXT_MAX];
+	__u64 pad[6];
+};
+
+struct umbra_seen_clock {
+	__u64 end;
+	__u32 id;
+	__u32 interrupt;
+	__u64 tsc; /* the time-stamp counter, and what the guest's monotonic clock is then */
+	__u64 ns;
+	__u64 khz; /* of the counter */
+	__u64 pad[11];
+};
+
+struct umbra_seen_ring {
+	__u64 head;
+	__s64 room; /* slots */
+	__u64 task; /* the guest's: whose name was said last */
+	__u64 pad[5];
+	__u64 tail; /* written by the VMM */
+	__u64 pad2[7];
+	struct umbra_seen slots[UMBRA_SEEN_SLOTS];
+};
+
+struct umbra_seen_area {
+	__u32 lost[UMBRA_CALLERS]; /* calls of each that there was no slot for */
+	struct umbra_seen_ring rings[UMBRA_SEEN_CPUS];
 };
 
 /*
@@ -373,6 +465,10 @@ _Static_assert(UMBRA_CALLERS <= 1 << (32 - UMBRA_ID_FN_BITS), "and any caller");
 _Static_assert(UMBRA_GATES_PER_PAGE *UMBRA_GATE_ENTRY == 4096, "gate entries fill a page");
 _Static_assert(UMBRA_OWN_ENTRIES_PAGE *UMBRA_OWN_ENTRY <= 4096, "own entries fit a page");
 _Static_assert(sizeof(struct umbra_frame) == UMBRA_FRAME_SIZE, "frame size");
+_Static_assert(sizeof(struct umbra_seen) == UMBRA_SEEN_SLOT, "slot size");
+_Static_assert(sizeof(struct umbra_seen_text) == UMBRA_SEEN_SLOT, "of all kinds");
+_Static_assert(sizeof(struct umbra_seen_clock) == UMBRA_SEEN_SLOT, "of all kinds");
+_Static_assert(sizeof(struct umbra_seen_area) / 4096 < UMBRA_SEEN_SIZE / 4096, "rings' size");
 _Static_assert(sizeof(struct umbra_answer) == UMBRA_FRAME_SIZE, "answer size");
 _Static_assert(sizeof(struct umbra_fn) == 64, "descriptor size");
 _Static_assert(sizeof(struct umbra_info) / 4096 < UMBRA_INFO_SIZE / 4096, "info size");

@@ -6,6 +6,7 @@
  *
  * A gate entry (one per driver instance and function, made by the VMM) is
  *     mov $id, %r11d ; jmp umbra_gate_common
+ * or, for a call that goes into the CPU's ring, with a jump to the shim's own umbra_see_save();
  * so a call reaches the shim with every argument register, %al and the stack as the driver left
  * them; only r11 is spent, which the ABI leaves to linkage code. So tail calls look like calls.
  */

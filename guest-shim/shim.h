@@ -29,6 +29,7 @@ struct shim {
 	const struct umbra_mail *mail;
 	const char *arena;
 	struct umbra_frame *frames;
+	struct umbra_seen_area *seen;
 	void *gate;
 	s64 (*doorbell)(u64 op, u64 a, u64 b, u64 c, u64 d, u64 e);
 	DECLARE_BITMAP(busy, UMBRA_FRAMES);
@@ -55,14 +56,21 @@ int shim_remap(const struct umbra_map *maps, u64 count);
 /* Maps @size bytes at @gpa in module space, read-only and executable. */
 void *shim_map_text(u64 gpa, unsigned long size);
 
-/* shim_entry.S: where the gate page jumps to; no C function may call it. */
+/* shim_entry.S: where the gate page and entries jump to; no C function may call them. */
 void umbra_gate_save(void);
+void umbra_see_save(void);
+void umbra_few_save(void);
 
 /* shim_gate.c */
 
 /* Called by umbra_gate_save() for each gated call; returns the value that the driver gets. */
 u64 umbra_gate_enter(struct umbra_regs *regs);
 
+/* shim_see.c */
+
+/* Called by these two for calls that go into the CPU's ring; return what the function does. */
+u64 umbra_see_enter(const struct umbra_regs *regs);
+u64 umbra_see_few_enter(const struct umbra_few_regs *regs);
 /* shim_coming.c: has the VMM told of each module before anything of it runs. After the hello. */
 int shim_watch_modules(void);
 

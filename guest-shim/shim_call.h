@@ -13,6 +13,7 @@ struct shim_call {
 	const struct umbra_fn *fn;
 	u32 id;
 	bool can_sleep;
+	u64 site;		 /* where it returns to */
 	u64 arg[6 + UMBRA_ARGS]; /* as they will be passed: registers, then the driver's stack */
 	u64 old;		 /* FIELD_PTR: the field's value before */
 	struct shim_place place; /* of the calling task, if the name is a path */
@@ -40,8 +41,10 @@ void shim_frame_release(int i);
 /* Clears a frame that was claimed, and puts the call's arguments and its task into it. */
 void shim_frame_begin(struct umbra_frame *f, const struct shim_call *c);
 
-/* shim_see.c: carries out a call that is only seen; returns what the function does. */
+/* shim_see.c: carries out a call that is only seen, and tells it; returns the function's result. */
 u64 call_see(struct shim_call *c);
+/* Finds each CPU's ring; once, before the hello. */
+void shim_see_init(void);
 
 /* shim_watch.c: carries out the kernel's call of a driver; returns what the function does. */
 u64 call_watch(const struct shim_call *c);

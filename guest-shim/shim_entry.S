@@ -30,3 +30,35 @@ SYM_FUNC_START(umbra_gate_save)
 	leave
 	RET
 SYM_FUNC_END(umbra_gate_save)
+
+/* The same for a call that goes into the CPU's ring. */
+SYM_FUNC_START(umbra_see_save)
+	push	%rbp
+	mov	%rsp, %rbp
+	push	%r11			/* struct umbra_regs, from its end */
+	push	%rax
+	push	%r9
+	push	%r8
+	push	%rcx
+	push	%rdx
+	push	%rsi
+	push	%rdi
+	mov	%rsp, %rdi
+	call	umbra_see_enter
+	leave
+	RET
+SYM_FUNC_END(umbra_see_save)
+
+/* And of a function with three arguments at most. */
+SYM_FUNC_START(umbra_few_save)
+	push	%rbp
+	mov	%rsp, %rbp
+	push	%r11			/* struct umbra_few_regs, from its end */
+	push	%rdx
+	push	%rsi
+	push	%rdi
+	mov	%rsp, %rdi
+	call	umbra_see_few_enter
+	leave
+	RET
+SYM_FUNC_END(umbra_few_save)

@@ -28,6 +28,7 @@
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
+#include <linux/timekeeping.h>
 #include <linux/uaccess.h>
 
 #include "shim_call.h"
@@ -240,6 +241,7 @@ void shim_frame_begin(struct umbra_frame *f, const struct shim_call *c)
 		f->pid = task_pid_nr(current);
 		memcpy(f->command, current->comm, sizeof(f->command));
 	}
+	f->site = c->site;
 	memcpy(f->args, c->arg, sizeof(f->args));
 }
 
@@ -248,6 +250,7 @@ static void frame_marshal(struct umbra_frame *f, struct shim_call *c, const stru
 	const struct umbra_fn *fn = c->fn;
 
 	shim_frame_begin(f, c);
+	f->time = ktime_get_mono_fast_ns();
 	frame_put_name(f, c, regs);
 	if (fn->flags & UMBRA_FN_HAS_STRVEC && fn->strvec_arg < 6)
 		frame_put_strvec(f, c->arg[fn->strvec_arg]);
@@ -382,7 +385,7 @@ static noinline u64 call_decided(struct shim_call *c, const struct umbra_regs *r
 u64 umbra_gate_enter(struct umbra_regs *regs)
 {
 	const struct umbra_fn *fn = &umbra.info->fns[UMBRA_ID_FN(regs->id)];
-	struct shim_call c = { .fn = fn, .id = regs->id };
+	struct shim_call c = { .fn = fn, .id = regs->id, .site = regs->ret };
 
 	c.can_sleep = !in_atomic() && !irqs_disabled();
 	memcpy(c.arg, regs->arg, sizeof(regs->arg));

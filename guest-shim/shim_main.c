@@ -20,7 +20,7 @@
 #include <linux/uaccess.h>
 #include <linux/utsname.h>
 
-#include "shim.h"
+#include "shim_call.h"
 
 struct shim umbra;
 
@@ -146,12 +146,15 @@ static const struct file_operations control_ops = {
 static int map_all(void)
 {
 	umbra.frames = shim_map(UMBRA_FRAME_GPA, UMBRA_FRAMES_SIZE, PAGE_KERNEL);
+	umbra.seen = shim_map(UMBRA_SEEN_GPA, UMBRA_SEEN_SIZE, PAGE_KERNEL);
 	umbra.answers = shim_map(UMBRA_ANSWER_GPA, UMBRA_FRAMES_SIZE, PAGE_KERNEL_RO);
 	umbra.arena = shim_map(UMBRA_ARENA_GPA, UMBRA_ARENA_SIZE, PAGE_KERNEL_RO);
 	umbra.mail = shim_map(UMBRA_MAILBOX_GPA, UMBRA_MAILBOX_SIZE, PAGE_KERNEL_RO);
 	umbra.gate = shim_map_text(UMBRA_GATE_GPA, UMBRA_GATE_SIZE);
-	return umbra.frames && umbra.answers && umbra.arena && umbra.mail && umbra.gate ? 0
-											: -ENOMEM;
+	return umbra.frames && umbra.seen && umbra.answers && umbra.arena && umbra.mail &&
+			       umbra.gate
+		       ? 0
+		       : -ENOMEM;
 }
 
 static void unmap_all(void)
@@ -160,6 +163,7 @@ static void unmap_all(void)
 	shim_release((void *)umbra.mail);
 	shim_release((void *)umbra.arena);
 	shim_release((void *)umbra.answers);
+	shim_release(umbra.seen);
 	shim_release(umbra.frames);
 	memunmap((void *)umbra.info);
 }
@@ -203,6 +207,7 @@ static int __init umbra_init(void)
 	ret = map_all();
 	if (ret)
 		goto out;
+	shim_see_init();
 	ret = shim_init_root(&umbra.first_root);
 	if (ret)
 		goto out;
@@ -220,7 +225,8 @@ static int __init umbra_init(void)
 		ret = fd;
 		goto out_irq;
 	}
-	ret = umbra.doorbell(UMBRA_OP_HELLO, (u64)umbra.gate, (u64)umbra_gate_save, 0, 0, 0);
+	ret = umbra.doorbell(UMBRA_OP_HELLO, (u64)umbra.gate, (u64)umbra_gate_save,
+			     (u64)umbra_see_save, (u64)umbra_few_save, 0);
 	if (ret)
 		goto out_control;
 	fd_install(fd, control);

@@ -38,9 +38,9 @@ static int parse_default(struct parse *ps, config_setting_t *st, struct policy_s
 
 static int parse_session(struct parse *ps, config_setting_t *st, struct policy_session *s)
 {
-	static const char *const keys[] = { "files",	"names",  "functions",
-					    "critical", "permit", "default",
-					    "layout",	"trace",  "trace_inward" };
+	static const char *const keys[] = { "files",   "names",	      "functions", "critical",
+					    "permit",  "default",     "layout",	   "trace",
+					    "witness", "trace_inward" };
 	int ret = session_name(ps, st, s);
 
 	if (!ret)

@@ -48,10 +48,16 @@ bool policy_critical(const struct policy_session *s, const char *symbol);
 bool policy_critical_fn(const struct policy_session *s, const struct catalog_fn *fn);
 /*
  * Returns the line of the policy by which calls of SYMBOL are seen, "trace[0] at demo.policy:7",
- * which lives as long as the policy; NULL: they are not.
+ * which lives as long as the policy; NULL: they are not. *each (may be NULL): it is one of
+ * `witness`, so each of them is to leave the guest.
  */
-const char *policy_traced(const struct policy_session *s, const char *symbol);
-/* Does the same for the kernel's calls of the driver's own function SYMBOL (`trace_inward`). */
+const char *policy_traced(const struct policy_session *s, const char *symbol, bool *each);
+/*
+ * Returns number @i of the session's patterns of functions that are seen, with the policy's line in
+ * *rule; NULL: there are no more.
+ */
+const char *policy_trace_at(const struct policy_session *s, size_t i, const char **rule);
+/* Says so of the kernel's calls of the driver's own function SYMBOL (`trace_inward`). */
 const char *policy_watched(const struct policy_session *s, const char *symbol);
 /* Returns true if SYMBOL may be linked straight to the real kernel or to a real module. */
 bool policy_permitted(const struct policy_session *s, const char *symbol);
@@ -115,6 +121,8 @@ struct policy_request {
 	/* Of a call that is seen when it has returned, as text; or NULL. */
 	const char *call, *result;
 	u64 duration_ns;
+	u64 guest_ns;	   /* when it was made, by the guest's monotonic clock; 0: not known */
+	const char *site;  /* where in the driver: "symbol+0x12", "tail call", or NULL */
 	bool other_mounts; /* the calling task sees other mounts than the guest's init */
 	bool by_user;	   /* a user of the guest chose the name, not the driver */
 	bool too_long;	   /* the name did not fit REQUEST_NAME_MAX */

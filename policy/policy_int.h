@@ -48,10 +48,11 @@ struct permit {
 	bool exact;
 };
 
-/* One line of `trace`. */
+/* One line of `witness` or `trace`. */
 struct trace_line {
 	const char *pattern;
 	const char *rule;
+	bool each;
 };
 
 /* One line of `names`: the text before and behind the name asked for. */
@@ -71,7 +72,7 @@ struct policy_session {
 	struct index rule_index; /* tag: catalog_index() or FN_ANY; key: literal begin of match */
 	struct permit *permits;
 	struct index permit_index;
-	struct trace_line *traces;
+	struct trace_line *traces; /* those of `witness` first */
 	size_t n_traces;
 	struct trace_line *watches; /* of `trace_inward` */
 	size_t n_watches;

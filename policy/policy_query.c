@@ -48,12 +48,24 @@ bool policy_critical_fn(const struct policy_session *s, const struct catalog_fn 
 	return !s->not_critical[catalog_index(fn)];
 }
 
-const char *policy_traced(const struct policy_session *s, const char *symbol)
+const char *policy_traced(const struct policy_session *s, const char *symbol, bool *each)
 {
-	for (size_t i = 0; i < s->n_traces; i++)
-		if (glob_match(s->traces[i].pattern, symbol))
-			return s->traces[i].rule;
+	for (size_t i = 0; i < s->n_traces; i++) {
+		if (!glob_match(s->traces[i].pattern, symbol))
+			continue;
+		if (each)
+			*each = s->traces[i].each;
+		return s->traces[i].rule;
+	}
 	return NULL;
+}
+
+const char *policy_trace_at(const struct policy_session *s, size_t i, const char **rule)
+{
+	if (i >= s->n_traces)
+		return NULL;
+	*rule = s->traces[i].rule;
+	return s->traces[i].pattern;
 }
 
 const char *policy_watched(const struct policy_session *s, const char *symbol)

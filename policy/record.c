@@ -158,7 +158,7 @@ static struct record_row *record_new_row(struct record *r, const struct record_e
 	e->args = NULL;
 	e->n_args = 0;
 	e->req = NULL;
-	e->call = e->result = NULL;
+	e->call = e->result = e->site = NULL;
 	if (record_keep_text(r, &e->session) || record_keep_text(r, &e->driver) ||
 	    record_keep_text(r, &e->function) || record_keep_text(r, &e->asked) ||
 	    record_keep_text(r, &e->argv) || record_keep_text(r, &e->used) ||
@@ -203,6 +203,13 @@ void record_count(struct record *r, const struct record_entry *entry)
 	*head = ++r->n_rows;
 }
 
+void record_lose(struct record *r, u64 time_ns, const char *session, u64 n)
+{
+	if (r->path)
+		record_queue_lose_many(&r->queue, record_queue_ring(&r->queue, session), time_ns,
+				       n);
+}
+
 int record_add_entry(struct record *r, const struct record_entry *entry, struct record_line *line)
 {
 	bool keep = line->keep;
@@ -223,6 +230,8 @@ int record_add_entry(struct record *r, const struct record_entry *entry, struct 
 	return keep ? -ENOMEM : 0;
 }
 
+#define USED_MAX (3 * REQUEST_NAME_MAX + 24)
+
 /* Writes the path of a call's answer as the guest's init, or the caller, would say it. */
 static void used_path(char *used, size_t size, const struct policy_request *req,
 		      const struct decision *d)
@@ -241,11 +250,11 @@ static void used_path(char *used, size_t size, const struct policy_request *req,
 		snprintf(used, size, "/");
 }
 
-int record_add(struct record *r, const struct record_call *call, struct record_line *line)
+/* Describes the call; @used is where a text is put that is made for it. */
+static struct record_entry entry_of_call(const struct record_call *call, char used[USED_MAX])
 {
 	const struct policy_request *req = call->req;
 	const struct decision *d = call->d;
-	char used[3 * REQUEST_NAME_MAX + 24];
 	struct record_entry e = {
 		.time_ns = call->time_ns,
 		.session = call->session,
@@ -260,24 +269,66 @@ int record_add(struct record *r, const struct record_call *call, struct record_l
 		.n_args = req->fn->args < REQUEST_ARGS ? req->fn->args : REQUEST_ARGS,
 	};
 
-	if (!d->record) {
+	if (d->verdict == VERDICT_DENY) {
+		e.error = strerrorname_np(d->error);
+	} else if (d->verdict == VERDICT_EMULATE) {
+		snprintf(used, USED_MAX, "= %lld", (long long)d->value);
+		e.used = used;
+	} else if (d->resolve & DECISION_IN_ROOT) {
+		used_path(used, USED_MAX, req, d);
+		e.used = used;
+	} else if (req->name && d->verdict != VERDICT_PENDING) {
+		e.used = d->name;
+	}
+	return e;
+}
+
+int record_add(struct record *r, const struct record_call *call, struct record_line *line)
+{
+	char used[USED_MAX];
+	struct record_entry e;
+
+	if (!call->d->record) {
 		pthread_mutex_lock(&r->lock);
 		r->by_policy++;
 		pthread_mutex_unlock(&r->lock);
 		return 0;
 	}
-	if (d->verdict == VERDICT_DENY) {
-		e.error = strerrorname_np(d->error);
-	} else if (d->verdict == VERDICT_EMULATE) {
-		snprintf(used, sizeof(used), "= %lld", (long long)d->value);
-		e.used = used;
-	} else if (d->resolve & DECISION_IN_ROOT) {
-		used_path(used, sizeof(used), req, d);
-		e.used = used;
-	} else if (req->name && d->verdict != VERDICT_PENDING) {
-		e.used = d->name;
-	}
-	line->keep = call->first || d->verdict == VERDICT_DENY;
-	line->may_wait = !req->atomic;
+	e = entry_of_call(call, used);
+	line->keep = call->first || call->d->verdict == VERDICT_DENY;
+	line->may_wait = !call->req->atomic;
 	return record_add_entry(r, &e, line);
+}
+
+static void line_end(struct record_line *line)
+{
+	line_add(line, "\n", 1);
+	if (line->failed)
+		line_free(line);
+}
+
+void record_call_json(struct record_line *line, const struct record_call *call)
+{
+	char used[USED_MAX];
+	const struct record_entry e = entry_of_call(call, used);
+
+	record_json(line, &e, 0, 0);
+	line_end(line);
+}
+
+void record_loss_json(struct record_line *line, u64 time_ns, const char *session, u64 lost)
+{
+	char text[100];
+	const struct record_entry e = { .time_ns = time_ns,
+					.session = session,
+					.function = "lines lost",
+					.asked = text,
+					.event = true,
+					.lost = lost };
+
+	snprintf(text, sizeof(text),
+		 "%llu lines of this session are not here: there was no room for them",
+		 (unsigned long long)lost);
+	record_json(line, &e, 0, 0);
+	line_end(line);
 }

@@ -37,8 +37,8 @@
  *
  * A line of the file, with all keys always present and null where there is nothing:
  *   {"time_ns":1,"session":"a","driver":"lime","function":"filp_open","vcpu":0,"pid":77,
- *    "command":"insmod","args":["0x..."],"asked":"/x","argv":null,"used":"/data/a/x",
- *    "verdict":"rewrite","error":null,"rule":"..."}
+ *    "command":"insmod","guest_ns":1,"site":"init_module+0x12","args":["0x..."],"asked":"/x",
+ *    "argv":null,"used":"/data/a/x","verdict":"rewrite","error":null,"rule":"..."}
  * or {"time_ns":1,"event":"doorbell refused","text":"..."}
  * A call that was seen by a line of `trace` has "call" (its arguments), "result" and "duration_ns"
  * besides, and was over when its line was made.
@@ -47,7 +47,9 @@
  * "mounts": "caller" stands there if the task has mounts of its own (a container): "asked" and
  * "used" are paths as it sees them.
  * "pid" and "command" are the task's that called, by the guest's word (0 and null: an interrupt's
- * handler did); the rest is the host's.
+ * handler did), "guest_ns" its monotonic clock's, "site" where in the driver the call returns to
+ * ("tail call": not into the driver); of a call that was seen all but session, driver, function and
+ * rule is; the rest is the host's.
  * Names in Linux are bytes and JSON is UTF-8: a byte 0xNN that is no part of valid UTF-8 is written
  * as the private character U+EFNN (\uefNN), and so are the bytes of U+EF80..U+EFFF themselves. That
  * can be undone without a loss, and record_read() does.
@@ -164,6 +166,12 @@ int record_add(struct record *r, const struct record_call *call, struct record_l
  * kept, and is lost; the caller then refuses the request rather than lose it silently.
  */
 int record_write(struct record *r, struct record_line *line);
+/* Makes the line that record_add() would, in whatever file, and counts nothing. */
+void record_call_json(struct record_line *line, const struct record_call *call);
+/* Makes a line that tells of @lost lines of a session. */
+void record_loss_json(struct record_line *line, u64 time_ns, const char *session, u64 lost);
+/* Counts @n lines of a session as lost, for which its guest had no room. */
+void record_lose(struct record *r, u64 time_ns, const char *session, u64 n);
 /*
  * Adds an event that is not a call: "doorbell refused", "blocked write", with a text, and puts it
  * as record_write() does, without a wait.

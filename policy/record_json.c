@@ -177,6 +177,12 @@ void record_json(struct record_line *t, const struct record_entry *e, u64 count,
 		line_add_count(t, "vcpu", e->req->vcpu);
 		line_add_count(t, "pid", e->req->pid);
 		line_add_member(t, "command", e->req->command);
+		line_add_key(t, "guest_ns");
+		if (e->req->guest_ns)
+			line_add_number(t, e->req->guest_ns, 10);
+		else
+			line_add(t, "null", 4);
+		line_add_member(t, "site", e->req->site);
 	}
 	if (!count)
 		line_add_args(t, e);

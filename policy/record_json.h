@@ -18,8 +18,8 @@ struct record_entry {
 	const char *verdict;
 	const char *error;
 	const char *rule;
-	/* Of a call that was seen, in a file that is read; rows do not keep them. */
-	const char *call, *result;
+	/* In a file that is read; rows do not keep them. */
+	const char *call, *result, *site;
 	const u64 *args;
 	unsigned n_args;
 	const struct policy_request *req; /* who called; for a line of the file only */
@@ -32,7 +32,6 @@ struct record_entry {
  * once, at the end.
  */
 void line_add(struct record_line *t, const char *s, size_t len);
-void line_free(struct record_line *t);
 
 /* Writes the entry as one line of JSON without a newline; @count not 0: as a row of the summary. */
 void record_json(struct record_line *t, const struct record_entry *e, u64 count, u64 last_ns);

@@ -35,4 +35,7 @@ struct record_line {
 	u64 time_ns;
 };
 
+/* Frees one that was not written. */
+void line_free(struct record_line *t);
+
 #endif

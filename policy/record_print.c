@@ -103,7 +103,8 @@ static void record_table_entry(struct table *t, const struct record_entry *e, co
 		table_cell(t, "%s", text_or_dash(e->used));
 	table_cell(t, "%s%s%s", verdict, e->error ? " " : "", e->error ? e->error : "");
 	table_paint_cell(t, verdict_colour(e));
-	table_cell(t, "%s", e->rule ? e->rule : "");
+	table_cell(t, "%s%s%s", e->rule ? e->rule : "", e->site ? ", from " : "",
+		   e->site ? e->site : "");
 }
 
 static void print_notes(FILE *to, const struct record_view *v)

@@ -141,7 +141,7 @@ static void ring_tell_lost(const struct record_ring *ring, bool others, struct r
 		snprintf(kept, sizeof(kept), ", %" PRIu64 " of them refused, first ones or events",
 			 ring->lost_kept);
 	snprintf(text, sizeof(text),
-		 "%" PRIu64 " lines of %s%s are not here: the file took no more", ring->lost,
+		 "%" PRIu64 " lines of %s%s are not here: there was no room for them", ring->lost,
 		 others		 ? "other sessions"
 		 : ring->session ? "this session"
 				 : "events",
@@ -233,6 +233,16 @@ void record_queue_lose(struct record_queue *q, const struct record_line *line)
 {
 	pthread_mutex_lock(&q->lock);
 	ring_lose(q, &q->rings[line->ring], line);
+	pthread_mutex_unlock(&q->lock);
+}
+
+void record_queue_lose_many(struct record_queue *q, u32 ring, u64 time_ns, u64 n)
+{
+	pthread_mutex_lock(&q->lock);
+	q->rings[ring].lost += n;
+	q->rings[ring].lost_ns = time_ns;
+	q->lost += n;
+	queue_call_thread(q, &q->rings[ring]);
 	pthread_mutex_unlock(&q->lock);
 }
 

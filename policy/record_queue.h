@@ -63,6 +63,8 @@ int record_queue_put(struct record_queue *q, const struct record_line *line,
 		     bool (*stay)(void *arg), void *arg, bool *threaded);
 /* Counts a line of the ring as lost, for which there is no memory. */
 void record_queue_lose(struct record_queue *q, const struct record_line *line);
+/* Counts @n lines of ring @ring as lost, which never came here. */
+void record_queue_lose_many(struct record_queue *q, u32 ring, u64 time_ns, u64 n);
 /*
  * Takes the oldest lines, as many as @size has room for, and of a ring that is empty the count of
  * its losses. Returns how many bytes. @size is RECORD_LINE_MAX at least.

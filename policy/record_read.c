@@ -76,7 +76,7 @@ static void free_entry(const struct record_entry *e)
 {
 	const char *const owned[] = { e->session, e->driver, e->function, e->asked,
 				      e->argv,	  e->used,   e->verdict,  e->error,
-				      e->rule,	  e->call,   e->result };
+				      e->rule,	  e->call,   e->result,	  e->site };
 
 	for (size_t i = 0; i < ARRAY_SIZE(owned); i++) {
 		char *s;
@@ -121,6 +121,7 @@ static bool record_entry_of(const json_t *line, struct record_entry *e)
 	       line_get_string(line, "verdict", &e->verdict) &&
 	       line_get_string(line, "error", &e->error) &&
 	       line_get_string(line, "rule", &e->rule) && line_get_string(line, "call", &e->call) &&
+	       line_get_string(line, "site", &e->site) &&
 	       line_get_string(line, "result", &e->result) && e->session && e->driver &&
 	       e->function && e->verdict && known_verdict(e->verdict);
 }

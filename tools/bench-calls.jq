@@ -17,7 +17,8 @@ def per_call($name; $what):
 | {
 	loop: ($loop | round),
 	hooks: [
-		["direct", "plain"], ["trampoline", "session"], ["ftrace hook", "ftrace"], ["kprobe", "kprobe"]
+		["direct", "plain"], ["trampoline", "session"], ["seen (local)", "seen"],
+		["ftrace hook", "ftrace"], ["kprobe", "kprobe"], ["seen, with its line", "lines"]
 		| . as [$how, $driver]
 		| (cost($driver; "call") | .least / .batch) as $each
 		| { how: $how, call: ($each - $loop | round), with_loop: ($each | round) }
@@ -32,7 +33,7 @@ def per_call($name; $what):
 		["plain", "open", "filp_open, plain driver"], ["session", "open", "filp_open, in a session"],
 		["plain", "write", "kernel_write, plain driver"],
 		["session", "write", "kernel_write, in a session"],
-		["seen", "call", "jiffies_to_msecs, seen"]
+		["witnessed", "call", "jiffies_to_msecs, witnessed"]
 		| . as [$driver, $kind, $what]
 		| {
 			what: $what,

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "shadow/kernel/flag_names.h"
 #include "shadow/kernel/kernel_int.h"
 
 #define MODS_MAX 32 /* typedefs and qualifiers on the way to a type */
@@ -18,6 +19,7 @@
 struct call_text {
 	char *buf;
 	size_t len, size; /* len < size */
+	const char *release;
 };
 
 __attribute__((format(printf, 2, 3))) static void put(struct call_text *t, const char *fmt, ...)
@@ -46,19 +48,22 @@ static const struct btf_type *plain_type(const struct btf_types *btf, u32 id)
 	return NULL;
 }
 
-static bool is_typedef_of(const struct btf_types *btf, u32 id, const char *name)
+/* Returns the flags that a typedef on the way to the type stands for, or NULL. */
+static const struct flag_set *flags_of(const struct btf_types *btf, u32 id, const char *release)
 {
-	for (int i = 0; id && i < MODS_MAX; i++) {
+	const struct flag_set *flags = NULL;
+
+	for (int i = 0; id && i < MODS_MAX && !flags; i++) {
 		const struct btf_type *t = btf_type_at(btf, id);
 		const char *s = t ? btf_name(btf, t->name_off) : NULL;
 
-		if (t && btf_is_typedef(t) && s && !strcmp(s, name))
-			return true;
 		if (!t || !(btf_is_mod(t) || btf_is_typedef(t)))
-			return false;
+			break;
+		if (btf_is_typedef(t) && s)
+			flags = flags_of_type(s, release);
 		id = t->type;
 	}
-	return false;
+	return flags;
 }
 
 /* Returns true for const char *, which the kernel uses for text and nearly nothing else. */
@@ -206,19 +211,26 @@ static void put_enum(struct call_text *t, const struct btf_types *btf, const str
 		put(t, "%" PRId32, (s32)value);
 }
 
+static void put_flags(struct call_text *t, const struct flag_set *flags, u64 value)
+{
+	char text[512];
+
+	flags_text(flags, value, text, sizeof(text));
+	put(t, "%s", text);
+}
+
 static void put_int(struct call_text *t, const struct btf_types *btf, u32 id,
 		    const struct btf_type *i, u64 value)
 {
 	const unsigned shift = i->size < 8 ? 64 - 8 * i->size : 0;
+	const struct flag_set *flags = flags_of(btf, id, t->release);
 
 	if (i->size < 8)
 		value &= (1ULL << 8 * i->size) - 1;
 	if (btf_int_encoding(i) & BTF_INT_BOOL)
 		put(t, "%s", value & 1 ? "true" : "false");
-	else if (is_typedef_of(btf, id, "umode_t"))
-		put(t, "0%" PRIo64, value);
-	else if (is_typedef_of(btf, id, "gfp_t"))
-		put(t, "0x%" PRIx64, value);
+	else if (flags)
+		put_flags(t, flags, value);
 	else if (btf_int_encoding(i) & BTF_INT_SIGNED)
 		put(t, "%" PRId64, (s64)(value << shift) >> shift);
 	else
@@ -255,35 +267,55 @@ static void put_value(struct call_text *t, const struct btf_types *btf, u32 id, 
 		put(t, "0x%" PRIx64, value);
 }
 
-void kernel_call_text(const struct kernel *k, const char *function, const u64 *args,
+struct kernel_callee kernel_callee(const struct kernel *k, const char *name)
+{
+	return (struct kernel_callee){ name, types_prototype(&k->types, name) };
+}
+
+void kernel_call_text(const struct kernel *k, const struct kernel_callee *f, const u64 *args,
 		      const char *const *texts, char *buf, size_t size)
 {
 	const struct btf_types *btf = &k->types.btf;
-	const struct btf_type *proto = types_prototype(&k->types, function);
-	struct call_text t = { .buf = buf, .size = size };
-	const struct btf_param *p = proto ? btf_params(proto) : NULL;
+	struct call_text t = { .buf = buf, .size = size, .release = kernel_release(k) };
+	const struct btf_param *p = f->type ? btf_params(f->type) : NULL;
 
 	buf[0] = '\0';
-	for (u32 i = 0; proto && i < btf_vlen(proto) && i < KERNEL_CALL_ARGS; i++) {
+	for (u32 i = 0; f->type && i < btf_vlen(f->type) && i < KERNEL_CALL_ARGS; i++) {
 		const char *name = btf_name(btf, p[i].name_off);
+		const struct flag_set *flags = flags_of_argument(f->name, i, t.release);
 
 		put(&t, "%s%s%s", i ? ", " : "", name ? name : "", name && *name ? "=" : "");
 		if (texts[i])
 			put_quoted(&t, texts[i]);
+		else if (flags)
+			put_flags(&t, flags, (u32)args[i]);
 		else
 			put_value(&t, btf, p[i].type, args[i]);
 	}
 }
 
-void kernel_result_text(const struct kernel *k, const char *function, u64 value, char *buf,
+void kernel_result_text(const struct kernel *k, const struct kernel_callee *f, u64 value, char *buf,
 			size_t size)
 {
-	const struct btf_type *proto = types_prototype(&k->types, function);
-	struct call_text t = { .buf = buf, .size = size };
+	struct call_text t = { .buf = buf, .size = size, .release = kernel_release(k) };
 
 	buf[0] = '\0';
-	if (proto && proto->type)
-		put_value(&t, &k->types.btf, proto->type, value);
+	if (f->type && f->type->type)
+		put_value(&t, &k->types.btf, f->type->type, value);
+}
+
+bool kernel_call_failed(const struct kernel *k, const struct kernel_callee *f, u64 value)
+{
+	const struct btf_type *t =
+		f->type && f->type->type ? plain_type(&k->types.btf, f->type->type) : NULL;
+
+	if (t && btf_is_ptr(t))
+		return value >= (u64)-4095;
+	if (!t || !btf_is_int(t) || !(btf_int_encoding(t) & BTF_INT_SIGNED))
+		return false;
+	if (t->size == 4)
+		return (u32)value >= (u32)-4095;
+	return t->size == 8 && value >= (u64)-4095;
 }
 
 enum kernel_result kernel_result_of_type(const struct kernel *k, u32 type)

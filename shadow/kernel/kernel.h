@@ -199,14 +199,26 @@ bool kernel_type_is_word(const struct kernel *k, u32 type);
 void kernel_types_end(const struct kernel *k, u32 *types, u32 *names);
 const char *kernel_types_name(const struct kernel *k, u32 place);
 
+struct btf_type;
+
+/* A function as its calls are written down. */
+struct kernel_callee {
+	const char *name;
+	const struct btf_type *type; /* lives as long as the kernel; NULL: it is not known */
+};
+
+/* Looks the function up, once for many calls; @name is borrowed. */
+struct kernel_callee kernel_callee(const struct kernel *k, const char *name);
 /*
  * Writes the arguments of a call, "name=\"eth%d\", txqs=1, dev=(struct net_device *)0xff11", cut
  * where @buf ends. @texts: of each argument what it points to, or NULL.
  */
-void kernel_call_text(const struct kernel *k, const char *function, const u64 *args,
+void kernel_call_text(const struct kernel *k, const struct kernel_callee *f, const u64 *args,
 		      const char *const *texts, char *buf, size_t size);
+/* Returns true if it has failed, as far as the type of its result tells: -errno or ERR_PTR(). */
+bool kernel_call_failed(const struct kernel *k, const struct kernel_callee *f, u64 value);
 /* Writes its result, "-22", "(struct file *)0xff11" or "ERR_PTR(-2)"; "" of a void function. */
-void kernel_result_text(const struct kernel *k, const char *function, u64 value, char *buf,
+void kernel_result_text(const struct kernel *k, const struct kernel_callee *f, u64 value, char *buf,
 			size_t size);
 /*
  * Gives byte offset and size of STRUCT.MEMBER ("miscdevice", "name"), anonymous members and bit

@@ -50,6 +50,18 @@ u32 module_symbol_count(const struct module *m);     /* of its symbol table, in 
 size_t module_export_count(const struct module *m);
 const char *module_export_name(const struct module *m, size_t i);
 
+/* A function that the driver defines, in a section with text. */
+struct module_function {
+	const char *name; /* the module's */
+	u32 section;
+	u64 value; /* in that section */
+};
+
+/* Lists them by section and value; *out is the caller's to free. -ENOMEM. */
+int module_functions(const struct module *m, struct module_function **out, size_t *n);
+/* Gives name and size of section @i; false: there is none with text. */
+bool module_text_section(const struct module *m, u32 i, const char **name, u64 *size);
+
 #define MODULE_NAME_LEN	   56 /* MAX_PARAM_PREFIX_LEN's base: 64 - sizeof(long), with the NUL */
 #define PRIVATE_SUFFIX_MAX 24
 

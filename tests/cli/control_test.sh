@@ -37,6 +37,7 @@ says 2 'did you mean "product"' run --kernel k --smbios type=1,prodct=x
 says 2 '--rng yes: want on[,id=ID][,slot=N][,bus=PORT] or off' run --kernel k --rng yes
 says 2 '-g needs a value' session list -g
 says 2 'unknown option "--guets"; did you mean --guest?' driver list --guets web
+says 2 'say which guest and which of its sessions: NAME SESSION' trace web
 says 2 'unknown option "--shrnk"; did you mean --shrink?' disk resize disk0 1G --shrnk
 says 2 'vmm record: unknown option "--verdit"; did you mean --verdict?' record --verdit x r
 says 2 'vmm inspect: unknown option "--kernl"; did you mean --kernel?' inspect --kernl=k d.ko
@@ -88,6 +89,7 @@ fi
 verdict $? 'a guest in the background, paused'
 says 1 "guest $name was started without sessions" driver list -g "$name"
 says 1 "guest $name was started without sessions" session list -g "$name"
+says 1 "guest $name was started without sessions" trace "$name" a
 says 1 "guest $name has no balloon; start it with --balloon on" memory "$name" 64M
 says 0 "guest $name has 256M and no balloon (vmm run --balloon on)" memory "$name"
 pid=$("$vmm" ps --json | python3 -c '

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Makes calls as a guest can, with any frame and in any order: calls, results and calls that are
- * seen for any frame, caller and function, while a second thread changes the frames that are being
- * read.
+ * seen for any frame, caller and function, and rings with any slots, while a second thread changes
+ * the frames and rings that are being read.
  */
 #include <bpf/btf.h>
 #include <stdlib.h>
@@ -39,6 +39,11 @@ static void *disturb_frames(void *arg)
 			__atomic_store_n(&f->used, x << 1, __ATOMIC_RELAXED);
 			__atomic_store_n(&f->text[x % UMBRA_ARGS].len, x >> 5, __ATOMIC_RELAXED);
 			__atomic_store_n(&f->text[x % UMBRA_ARGS].off, x >> 7, __ATOMIC_RELAXED);
+			__atomic_store_n(&g.seen_area->rings[0].slots[x % 8].end,
+					 x % 16 * UMBRA_SEEN_SLOT, __ATOMIC_RELAXED);
+			__atomic_store_n(&g.seen_area->rings[0].slots[x % 8].pid, x >> 9,
+					 __ATOMIC_RELAXED);
+			__atomic_store_n(&g.seen_area->lost[x % 4], x >> 6, __ATOMIC_RELAXED);
 		}
 		x = x * 1664525u + 1013904223u;
 	}
@@ -100,6 +105,52 @@ static void make_exports(void)
 	}
 }
 
+/* Has calls of the function by both callers seen. */
+static void see_calls(void)
+{
+	static _Alignas(8) u8 entries[2][UMBRA_OWN_ENTRY];
+
+	g.gate_va = 0xffffffffc0100000ULL;
+	g.see_va = g.few_va = 0xffffffffc0140000ULL;
+	for (unsigned i = 0; i < 2; i++) {
+		const struct gate_sight s = { .en = { .at = entries[i],
+						      .va = 0xffffffffc0200000ULL,
+						      .real = 0xffffffff81000000ULL,
+						      .fn = seen },
+					      .each = i,
+					      .rule = "trace[0]" };
+
+		if (gate_own_entry(&g, &s.en, i + 1) || gate_caller_see(&g, i + 1, &s, 1))
+			abort();
+	}
+}
+
+/* Puts the bytes into slots from the one on that the host reads next, and has them drained. */
+static void put_slots(const u8 *data, size_t size)
+{
+	struct umbra_seen_ring *ring = &g.seen_area->rings[0];
+	u64 tail = g.rings[0].tail;
+
+	for (unsigned i = 0; i < 6 && size >= 8; i++) {
+		struct umbra_seen *s =
+			&ring->slots[(tail / UMBRA_SEEN_SLOT + i) % UMBRA_SEEN_SLOTS];
+		size_t n = size < sizeof(*s) ? size : sizeof(*s);
+
+		memcpy(s, data, n);
+		if (data[3] & 1)
+			s->id = UMBRA_ID(1 + data[4] % 2, seen);
+		else if (data[3] & 2)
+			s->id = UMBRA_SEEN_TEXT + data[4] % 3;
+		s->end = tail + (i + 1) * UMBRA_SEEN_SLOT + (data[2] == 0x77);
+		data += n;
+		size -= n;
+	}
+	gate_drain_ring(&g, 0);
+	if (g.rings[0].tail - tail > UMBRA_SEEN_BYTES)
+		abort();
+	gate_drain(&g);
+}
+
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
@@ -113,6 +164,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	    gate_caller_add(&g, policy_session(policy, "b"), "b", "two") != 2)
 		abort();
 	make_exports();
+	see_calls();
 	/* Somewhere to, or calls that are seen get no text. */
 	record_close(g.rec, NULL);
 	if (record_create(&g.rec, "/dev/null", NULL))
@@ -168,6 +220,8 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 			/* a ticket of this call, or of one of the others */
 			gate_result(&g, data[6] & 2 ? g.answers[frame % 4].ticket : data[7], id,
 				    data[5] & 1 ? (u64)-1 : 0, name);
+		} else if (data[6] & 16) {
+			put_slots(data + 7, n - 7);
 		} else if (data[6] & 4) {
 			/* by either caller, or by any and of any function */
 			gate_seen(&g, 1, frame, data[6] & 8 ? id : UMBRA_ID(1 + data[2] % 2, seen),

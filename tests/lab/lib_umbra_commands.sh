@@ -174,6 +174,25 @@ try_session_list()
 			.pages > 0 and .layout == "dense" and .shadow == "") == [true, true]'
 }
 
+# Follows the calls of a session while its list of drivers is asked for; the end of one half is the end.
+try_trace()
+{
+	cat >"$WORK/umbra/follow" <<-'PYTHON'
+		import json, os, socket, subprocess, sys
+		def virsh(command, arguments, *more, **how):
+		    words = ['virsh', '-q', 'qemu-monitor-command', sys.argv[1], *more,
+		             json.dumps({'execute': command, 'arguments': arguments})]
+		    return json.loads(subprocess.run(words, check=True, capture_output=True, stdin=subprocess.DEVNULL, **how).stdout)
+		ours, theirs = socket.socketpair()
+		virsh('getfd', {'fdname': 'lines'}, '--pass-fds', str(theirs.fileno()), pass_fds=[theirs.fileno()])
+		theirs.close()
+		print(virsh('umbra-trace', {'session': 'a', 'fd': 'lines', 'count': True}))
+		ours.shutdown(socket.SHUT_WR)
+		print('lines', len(b''.join(iter(lambda: ours.recv(65536), b'')).splitlines()))
+	PYTHON
+	timeout 60 python3 "$WORK/umbra/follow" "$umbra_domain" | tee -a /dev/stderr | grep -q '^lines [0-9]*$'
+}
+
 # A driver that is loaded calls what is decided about.
 try_stats()
 {

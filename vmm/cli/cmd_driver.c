@@ -21,9 +21,11 @@ static const char help[] =
 	"\n"
 	"Drivers of a running guest that was started with --policy.\n"
 	"\n"
-	"  load      link FILE.ko to entries of its own, in its session, and load it\n"
+	"  load      link FILE.ko to entries of its own, in its session, and load it; says how many\n"
+	"            of its imports are seen, decided by the policy or traced, and which of the\n"
+	"            others reach files, programs, networks or devices\n"
 	"  unload    unload it; its entries go with it\n"
-	"  list      what is loaded, and how often it asked the PVM\n"
+	"  list      what is loaded, how often it asked the PVM, and what is seen of it\n"
 	"  verify    read the driver's text from guest memory, decode every branch, and say where\n"
 	"            each leads; and that the entries by which the kernel calls the driver lead\n"
 	"            into it; exit code 1 if one leads past the session or something could not\n"
@@ -53,6 +55,7 @@ static void print_drivers(const json_t *list)
 	static const struct table_column columns[] = {
 		{ "SESSION", 7, 0 },	     { "DRIVER", 6, 0 },
 		{ "STATE", 0, 0 },	     { "CRITICAL", 0, TABLE_RIGHT },
+		{ "SEEN", 0, TABLE_RIGHT },  { "IMPORTS", 0, TABLE_RIGHT },
 		{ "CALLS", 0, TABLE_RIGHT }, { "OBJECTS", 0, TABLE_RIGHT },
 		{ "FILE", 12, 0 },
 	};
@@ -65,11 +68,19 @@ static void print_drivers(const json_t *list)
 		table_cell(t, "%s", cli_json_text(d, "driver"));
 		table_cell(t, "%s", cli_json_text(d, "state"));
 		table_cell(t, "%lld", cli_json_number(d, "critical"));
+		table_cell(t, "%lld", cli_json_number(d, "seen"));
+		table_cell(t, "%lld", cli_json_number(d, "imports"));
 		table_cell(t, "%lld", cli_json_number(d, "calls"));
 		table_cell(t, "%lld", cli_json_number(d, "objects"));
 		table_cell(t, "%s", cli_json_text(d, "path"));
 	}
 	cli_print_table(t, 0);
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const json_t *d = json_array_get(list, i);
+
+		plain_text_line(stdout, "%s:%s: %s", cli_json_text(d, "session"),
+				cli_json_text(d, "driver"), cli_json_text(d, "sight"));
+	}
 }
 
 static int cmd_driver_list(const struct driver_cmd *c)
@@ -146,6 +157,8 @@ static int cmd_driver_load(const struct driver_cmd *c)
 	if (!ret && client_call_once_file(c->guest, "umbra-driver-load", load_args(&d),
 					  &(struct client_file){ fd, path }, &out, &e))
 		ret = cli_fail(&e);
+	else if (!ret && *cli_json_text(out, "text"))
+		plain_text_line(stdout, "%s", cli_json_text(out, "text"));
 	json_decref(out);
 	close(fd);
 out:

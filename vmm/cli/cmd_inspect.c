@@ -235,26 +235,27 @@ static int with_modules_open(struct inspection *in, const struct options *o)
 	return 0;
 }
 
-static int inspect_show(const struct inspection *in, const struct options *o)
+static int inspect_show(const struct inspection *in, const struct options *o,
+			const struct policy_session *s)
 {
 	struct err e = { "" };
 	int ret;
 
 	if (o->json)
-		ret = inspect_json(stdout, in->kernel, in->module, o->driver, in->plan);
+		ret = inspect_json(stdout, in->kernel, in->module, o->driver, in->plan, s);
 	else
-		ret = inspect_table(stdout, in->kernel, in->module, in->plan,
-				    table_terminal_width(stdout), table_terminal_colour(stdout));
+		ret = inspect_table(stdout, in->kernel, in->module, in->plan, s);
 	if (cli_stdout_flush(ret, &e))
 		return cli_mistake("inspect", &e);
 	return link_plan_refused(in->plan) ? INSPECT_REFUSED : INSPECT_LINKS;
 }
 
 static int inspect_one(struct inspection *in, const struct options *o,
-		       const struct link_rules *rules)
+		       const struct policy_session *s)
 {
+	const struct link_rules rules = inspect_rules(s);
 	struct link_provider providers[WITH_MAX];
-	const struct link_session session = { providers, in->n_with, rules };
+	const struct link_session session = { providers, in->n_with, &rules };
 	struct err e = { "" };
 
 	for (size_t i = 0; i < in->n_with; i++)
@@ -262,7 +263,7 @@ static int inspect_one(struct inspection *in, const struct options *o,
 						       INSPECT_SUFFIX };
 	if (link_plan_create(&in->plan, in->kernel, in->module, &session, &e))
 		return cli_mistake("inspect", &e);
-	return inspect_show(in, o);
+	return inspect_show(in, o, s);
 }
 
 static void inspection_close(struct inspection *in)
@@ -329,7 +330,7 @@ int cmd_inspect(int argc, char **argv)
 	if (ret)
 		goto out;
 	rules = inspect_rules(s);
-	ret = o.all ? inspect_all(in.kernel, o.all, &rules, o.json) : inspect_one(&in, &o, &rules);
+	ret = o.all ? inspect_all(in.kernel, o.all, &rules, o.json) : inspect_one(&in, &o, s);
 out:
 	inspection_close(&in);
 	return ret;

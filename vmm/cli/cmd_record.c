@@ -25,6 +25,8 @@ static const char usage[] =
 	"one run with --record-size, or are taken together as if they were. Repeats of one call\n"
 	"are one row with a count; ASKED is what the driver named, USED what the kernel was given.\n"
 	"An event `lines lost` stands where the file took fewer lines than the drivers asked for.\n"
+	"With --follow RULE ends with where in the driver the call came from, `symbol+0x12`, or `tail\n"
+	"call` where it does not return into the driver.\n"
 	"On a terminal lines are wrapped at its width; elsewhere they are as long as they are.\n"
 	"\n"
 	"Options:\n"

@@ -25,6 +25,7 @@ int cmd_driver(int argc, char **argv);
 int cmd_session(int argc, char **argv);
 int cmd_disk(int argc, char **argv);
 int cmd_memory(int argc, char **argv);
+int cmd_trace(int argc, char **argv);
 int cmd_record(int argc, char **argv);
 int cmd_dial_helper(int argc, char **argv);
 int cmd_remove_helper(int argc, char **argv);

@@ -29,13 +29,13 @@
 struct link_rules inspect_rules(const struct policy_session *s);
 
 /*
- * Prints one driver; inspect_json() does as JSON. Both return 0 or -ENOMEM. @width: columns of the
- * terminal, 0: no limit.
+ * Prints one driver, under the policy of session @s if there is one; inspect_json() does as JSON.
+ * Both return 0 or -ENOMEM. The table is as wide as the terminal @to is.
  */
 int inspect_table(FILE *to, const struct kernel *k, const struct module *m,
-		  const struct link_plan *p, unsigned width, bool colour);
+		  const struct link_plan *p, const struct policy_session *s);
 int inspect_json(FILE *to, const struct kernel *k, const struct module *m, const char *path,
-		 const struct link_plan *p);
+		 const struct link_plan *p, const struct policy_session *s);
 
 /* Plans and copies every .ko below @dir in one session; returns an exit code. */
 int inspect_all(const struct kernel *k, const char *dir, const struct link_rules *rules, bool json);

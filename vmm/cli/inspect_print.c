@@ -8,6 +8,7 @@
 #include "base/json_text.h"
 #include "base/plain_text.h"
 #include "base/table.h"
+#include "policy/unseen.h"
 #include "vmm/cli/inspect.h"
 
 static const char *kind_name(enum symbol_class kind)
@@ -201,9 +202,30 @@ static void import_table_row(struct table *t, const struct kernel *k, const stru
 							: "");
 }
 
-int inspect_table(FILE *to, const struct kernel *k, const struct module *m,
-		  const struct link_plan *p, unsigned width, bool colour)
+/* Finds out what is seen under the session's policy. */
+static void plan_unseen(const struct kernel *k, const struct link_plan *p,
+			const struct policy_session *s, struct unseen *u)
 {
+	size_t n;
+	const struct import *list = link_plan_imports(p, &n);
+
+	memset(u, 0, sizeof(*u));
+	for (size_t i = 0; i < n; i++) {
+		const struct import *im = &list[i];
+		const bool traced = policy_layout(s) == LAYOUT_DENSE &&
+				    policy_traced(s, im->symbol, NULL) && !why_unseen(k, im);
+
+		/* As `vmm driver list` counts: functions of the kernel. */
+		if ((im->kind == SYMBOL_FUNCTION || im->kind == SYMBOL_SPECIAL) && im->export)
+			unseen_add(u, catalog_find(im->symbol), im->critical || traced);
+	}
+}
+
+int inspect_table(FILE *to, const struct kernel *k, const struct module *m,
+		  const struct link_plan *p, const struct policy_session *s)
+{
+	char sight[UNSEEN_TEXT];
+	struct unseen unseen;
 	struct totals t = { 0 };
 	size_t n;
 	const struct import **list = imports_sorted(p, &n);
@@ -215,7 +237,8 @@ int inspect_table(FILE *to, const struct kernel *k, const struct module *m,
 	imports_count(k, p, &t);
 	for (size_t i = 0; i < n; i++)
 		import_table_row(table, k, list[i]);
-	ret = n ? table_print(table, to, 0, width, colour) : 0;
+	ret = n ? table_print(table, to, 0, table_terminal_width(to), table_terminal_colour(to))
+		: 0;
 	if (ret)
 		goto out;
 	plain_text_line(
@@ -225,6 +248,11 @@ int inspect_table(FILE *to, const struct kernel *k, const struct module *m,
 		module_name(m), t.imports, t.targets[TARGET_SHADOW], t.targets[TARGET_KERNEL],
 		t.targets[TARGET_SESSION], t.targets[TARGET_REFUSED], t.critical, t.seen,
 		t.branches, t.address_taken);
+	if (s) {
+		plan_unseen(k, p, s, &unseen);
+		unseen_text(&unseen, sight);
+		plain_text_line(to, "%s: %s", module_name(m), sight);
+	}
 	print_inward(to, m, p);
 	plain_text_line(to, "%s %s", module_name(m),
 			t.targets[TARGET_REFUSED] ? "cannot be loaded into this session"
@@ -252,9 +280,11 @@ static json_t *import_json(const struct kernel *k, const struct import *im)
 }
 
 int inspect_json(FILE *to, const struct kernel *k, const struct module *m, const char *path,
-		 const struct link_plan *p)
+		 const struct link_plan *p, const struct policy_session *s)
 {
 	struct totals t = { 0 };
+	struct unseen unseen;
+	char sight[UNSEEN_TEXT];
 	json_t *root, *imports = json_array();
 	size_t n;
 	const struct import **list = imports_sorted(p, &n);
@@ -269,16 +299,21 @@ int inspect_json(FILE *to, const struct kernel *k, const struct module *m, const
 		return ret;
 	}
 	imports_count(k, p, &t);
+	if (s) {
+		plan_unseen(k, p, s, &unseen);
+		unseen_text(&unseen, sight);
+	}
 	root = json_pack(
-		"{s:o, s:o, s:o, s:b, s:{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i}, s:o, s:o}",
+		"{s:o, s:o, s:o, s:b, s:s?, s:{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i}, s:o, "
+		"s:o}",
 		"module", json_any_text(module_name(m)), "file", json_any_text(path), "kernel",
 		json_any_text(kernel_release(k) ? kernel_release(k) : ""), "links",
-		t.targets[TARGET_REFUSED] == 0, "totals", "imports", (int)t.imports, "shadow",
-		(int)t.targets[TARGET_SHADOW], "kernel", (int)t.targets[TARGET_KERNEL], "session",
-		(int)t.targets[TARGET_SESSION], "refused", (int)t.targets[TARGET_REFUSED],
-		"critical", (int)t.critical, "seen", (int)t.seen, "branches", (int)t.branches,
-		"address_taken", (int)t.address_taken, "inward", inward_json(p), "imports",
-		imports);
+		t.targets[TARGET_REFUSED] == 0, "sight", s ? sight : NULL, "totals", "imports",
+		(int)t.imports, "shadow", (int)t.targets[TARGET_SHADOW], "kernel",
+		(int)t.targets[TARGET_KERNEL], "session", (int)t.targets[TARGET_SESSION], "refused",
+		(int)t.targets[TARGET_REFUSED], "critical", (int)t.critical, "seen", (int)t.seen,
+		"branches", (int)t.branches, "address_taken", (int)t.address_taken, "inward",
+		inward_json(p), "imports", imports);
 	if (!root || json_dumpf(root, to, JSON_INDENT(1) | JSON_ENSURE_ASCII))
 		ret = -ENOMEM;
 	else

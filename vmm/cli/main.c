@@ -32,6 +32,7 @@ static const struct command {
 	{ "dump", cmd_dump, "write a guest's memory to a file, for crash and the like" },
 	{ "inspect", cmd_inspect, "show where each import of a driver would lead" },
 	{ "record", cmd_record, "show a record of requests" },
+	{ "trace", cmd_trace, "follow the calls of drivers as they are made" },
 	{ "driver", cmd_driver, "load, unload and list drivers of a running guest" },
 	{ "session", cmd_session, "list the sessions of a running guest" },
 	{ "disk", cmd_disk, "resize a disk of a running guest" },

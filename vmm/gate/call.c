@@ -21,8 +21,6 @@ _Static_assert(REQUEST_NAME_MAX == UMBRA_NAME_MAX, "and its names");
 _Static_assert(2 * REQUEST_NAME_MAX <= sizeof(((struct umbra_answer *)0)->data),
 	       "root and name fit any answer");
 
-#define SEEN_TEXT 1024 /* bytes of the arguments of a call that is seen, as text */
-
 /* The one who asks by policy_request.is_registered. */
 struct who_asks {
 	struct gate *g;
@@ -44,6 +42,7 @@ struct driver_call {
 	bool inside;		    /* the name is in a directory that the driver made */
 	char led[REQUEST_NAME_MAX]; /* behind c->r.led, or empty */
 	bool first;		    /* no call of the function by this driver is in the record */
+	char site[SITE_TEXT];	    /* where in the driver it comes from */
 	bool as_made;		 /* nobody decides: the driver's own name, and nothing kept of it */
 	struct record_line line; /* until call_put_line() */
 };
@@ -102,6 +101,7 @@ static void call_read_request(struct driver_call *c, const struct catalog_fn *fn
 		f->flags & UMBRA_FRAME_TOO_LONG || (r->name && strlen(r->name) >= REQUEST_NAME_MAX);
 	r->atomic = f->flags & UMBRA_FRAME_ATOMIC;
 	r->pid = f->pid;
+	r->guest_ns = f->time;
 	f->command[sizeof(f->command) - 1] = '\0';
 	r->command = f->command[0] ? f->command : NULL;
 }
@@ -254,7 +254,7 @@ static void call_decide_put(struct driver_call *c)
 /* Passes a call that is not decided: it is seen, or came before the entry was turned away. */
 static void call_decide_uncritical(const struct gate_caller *caller, struct driver_call *c)
 {
-	const char *rule = policy_traced(caller->policy, c->r.fn->name);
+	const char *rule = policy_traced(caller->policy, c->r.fn->name, NULL);
 
 	c->as_made = true;
 	c->d.verdict = VERDICT_PASS;
@@ -401,9 +401,14 @@ static bool call_is_first(struct gate_caller *caller, const struct catalog_fn *f
 	       !(atomic_fetch_or(&caller->recorded[i / 64], bit) & bit);
 }
 
-/* Enters the call into the record; its line is to be put there by call_put_line(). */
+/*
+ * Enters the call into the record; its line is to be put there by call_put_line(). Those who follow
+ * hear of it.
+ */
 static void call_record(struct gate *g, struct gate_caller *caller, struct driver_call *c)
 {
+	const struct sight *sight =
+		g->traces ? gate_sight_of(caller, (u32)catalog_index(c->r.fn)) : NULL;
 	struct record_call what = {
 		.time_ns = g->now(g->m),
 		.session = caller->session,
@@ -412,6 +417,8 @@ static void call_record(struct gate *g, struct gate_caller *caller, struct drive
 		.d = &c->d,
 	};
 
+	if (sight && sight->traces)
+		gate_trace_call(g, sight->traces, &what, c->d.verdict == VERDICT_DENY);
 	if (!c->d.record)
 		return;
 	c->first = call_is_first(caller, c->r.fn);
@@ -520,11 +527,15 @@ s64 gate_call(struct gate *g, unsigned vcpu, u64 idx, u64 id)
 		atomic_fetch_add_explicit(&g->nested, 1, memory_order_relaxed);
 	call_read_request(&c, &all[UMBRA_ID_FN(id)]);
 	c.r.vcpu = vcpu;
+	atomic_store_explicit(&g->guest_skew, (s64)(g->now(g->m) - c.frame.time),
+			      memory_order_relaxed);
 
 	pthread_rwlock_rdlock(&g->callers_lock);
 	caller = gate_caller_of(g, id);
 	if (caller) {
 		c.r.by_user = name_is_a_users(g, &c);
+		if (record_has_lines(g->rec) || g->traces)
+			c.r.site = gate_site_text(g, caller, c.frame.site, c.site, sizeof(c.site));
 		atomic_fetch_add_explicit(&caller->calls, 1, memory_order_relaxed);
 		call_decide(g, caller, &c);
 		call_let_through(g, caller, &c);
@@ -582,65 +593,18 @@ s64 gate_result(struct gate *g, u64 ticket, u64 id, u64 ret, const u64 name[2])
 	return 0;
 }
 
-/* Puts down a call that has returned; nothing is decided about it. */
-s64 gate_seen(struct gate *g, unsigned vcpu, u64 idx, u64 id, u64 ret)
-{
-	const struct catalog_fn *fn = id <= UINT32_MAX ? gate_seen_of(g, id) : NULL;
-	const char *texts[UMBRA_ARGS], *rule;
-	struct gate_caller *caller;
-	char call[SEEN_TEXT], result[100];
-	struct driver_call c;
-
-	if (idx >= UMBRA_FRAMES || !fn || UMBRA_ID_CALLER(id) >= UMBRA_CALLERS)
-		return -EINVAL;
-	atomic_fetch_add_explicit(&g->calls, 1, memory_order_relaxed);
-	call_begin(&c, id, &g->frames[idx]);
-	c.frame.flags &= ~(u32)UMBRA_FRAME_HAS_NAME;
-	call_read_request(&c, fn);
-	c.r.vcpu = vcpu;
-	if (record_has_lines(g->rec)) {
-		for (unsigned i = 0; i < UMBRA_ARGS; i++)
-			texts[i] = frame_string(&c.frame, c.frame.text[i]);
-		kernel_call_text(g->k, fn->name, c.r.args, texts, call, sizeof(call));
-		kernel_result_text(g->k, fn->name, ret, result, sizeof(result));
-		c.r.call = call;
-		c.r.result = result;
-		c.r.duration_ns = c.frame.old;
-	}
-
-	pthread_rwlock_rdlock(&g->callers_lock);
-	caller = gate_caller_of(g, id);
-	rule = caller ? policy_traced(caller->policy, fn->name) : NULL;
-	/* A policy that came meanwhile may not want to see it. */
-	if (rule) {
-		atomic_fetch_add_explicit(&caller->calls, 1, memory_order_relaxed);
-		c.d.verdict = VERDICT_PASS;
-		c.d.record = true;
-		c.d.rule = rule;
-		/* The call is over: a line that there is no room for is lost, and counted. */
-		if (!record_add(g->rec,
-				&(struct record_call){ .time_ns = g->now(g->m),
-						       .session = caller->session,
-						       .driver = caller->driver,
-						       .req = &c.r,
-						       .d = &c.d },
-				&c.line))
-			call_put_line(g, caller, id, &c);
-	}
-	pthread_rwlock_unlock(&g->callers_lock);
-	return caller ? 0 : -EINVAL;
-}
-
 s64 gate_lost(struct gate *g, u64 id, bool refused)
 {
 	const struct gate_caller *caller;
 	const struct catalog_fn *all, *fn;
+	const struct seen_fn *seen;
 	char text[256];
 	size_t n;
 
 	all = catalog_all(&n);
 	id = (u32)id;
-	fn = UMBRA_ID_FN(id) < n ? &all[UMBRA_ID_FN(id)] : gate_seen_of(g, id);
+	seen = gate_seen_of(g, id);
+	fn = UMBRA_ID_FN(id) < n ? &all[UMBRA_ID_FN(id)] : seen ? &seen->row : NULL;
 	atomic_fetch_add_explicit(&g->lost, 1, memory_order_relaxed);
 	pthread_rwlock_rdlock(&g->callers_lock);
 	caller = gate_caller_of(g, id);

@@ -21,10 +21,12 @@ void gate_callers_init(struct gate *g)
 	pthread_mutex_init(&g->outside_lock, NULL);
 }
 
-static void caller_free(struct gate_caller *c)
+static void caller_free(struct gate *g, struct gate_caller *c)
 {
 	if (!c)
 		return;
+	gate_sights_free(g, c);
+	gate_text_free(c->text);
 	free(c->session);
 	free(c->driver);
 	gate_exports_free(c);
@@ -36,7 +38,7 @@ void gate_callers_forget(struct gate *g)
 {
 	pthread_rwlock_wrlock(&g->callers_lock);
 	for (unsigned i = 0; i < UMBRA_CALLERS; i++) {
-		caller_free(g->callers[i]);
+		caller_free(g, g->callers[i]);
 		free(g->left_by[i]);
 		g->callers[i] = NULL;
 		g->left_by[i] = NULL;
@@ -49,13 +51,6 @@ void gate_callers_destroy(struct gate *g)
 	gate_callers_forget(g);
 	pthread_rwlock_destroy(&g->callers_lock);
 	pthread_mutex_destroy(&g->outside_lock);
-}
-
-struct gate_caller *gate_caller_of(struct gate *g, u64 id)
-{
-	u64 number = UMBRA_ID_CALLER(id);
-
-	return number < UMBRA_CALLERS ? g->callers[number] : NULL;
 }
 
 /*
@@ -93,7 +88,7 @@ int gate_caller_add(struct gate *g, const struct policy_session *s, const char *
 	c->session = strdup(session);
 	c->driver = strdup(driver);
 	if (!c->session || !c->driver) {
-		caller_free(c);
+		caller_free(g, c);
 		return -ENOMEM;
 	}
 	pthread_rwlock_wrlock(&g->callers_lock);
@@ -104,7 +99,7 @@ int gate_caller_add(struct gate *g, const struct policy_session *s, const char *
 	pthread_rwlock_unlock(&g->callers_lock);
 	if (i)
 		return (int)i;
-	caller_free(c);
+	caller_free(g, c);
 	return -ENOSPC;
 }
 
@@ -114,6 +109,7 @@ void gate_caller_remove(struct gate *g, unsigned caller)
 
 	if (!caller || caller >= UMBRA_CALLERS)
 		return;
+	gate_drain(g); /* its number may become another's */
 	pthread_rwlock_wrlock(&g->callers_lock);
 	ledger_drop(g->ledger, caller);
 	c = g->callers[caller];
@@ -125,7 +121,8 @@ void gate_caller_remove(struct gate *g, unsigned caller)
 		c->session = NULL;
 	}
 	pthread_rwlock_unlock(&g->callers_lock);
-	caller_free(c);
+	caller_free(g, c);
+	gate_drain_arm(g);
 }
 
 void gate_caller_set_policy(struct gate *g, unsigned caller, const struct policy_session *s)

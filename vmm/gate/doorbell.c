@@ -67,11 +67,16 @@ static bool from_gate(struct vcpu *v, u64 gate_va, const char **why)
 	return false;
 }
 
-/* Finishes the gate page: from now on gates lead to the shim's @enter (G3). */
-static s64 take_hello(struct gate *g, u64 gate, u64 enter)
+/*
+ * Finishes the gate page: from now on gates lead to the shim's functions, whose addresses are in
+ * rdx, rcx and r8 (G3).
+ */
+static s64 take_hello(struct gate *g, const struct kvm_regs *regs)
 {
-	s64 rel = (s64)(enter - (gate + (u64)(umbra_gate_patch - umbra_gate_blob) + 4));
-	s32 rel32 = (s32)rel;
+	const u64 gate = regs->rsi, enter = regs->rdx;
+	const u64 end = gate + (u64)(umbra_gate_patch - umbra_gate_blob) + 4;
+	const s64 rel = (s64)(enter - end);
+	const s32 rel32 = (s32)rel;
 	bool first;
 	u64 one = 1;
 
@@ -81,6 +86,8 @@ static s64 take_hello(struct gate *g, u64 gate, u64 enter)
 	first = !gate_alive(g);
 	if (first) {
 		store_u32(g->page + (umbra_gate_patch - umbra_gate_blob), (u32)rel32);
+		g->see_va = regs->rcx;
+		g->few_va = regs->r8;
 		atomic_store(&g->gate_va, gate);
 	}
 	pthread_mutex_unlock(&g->done_lock);
@@ -94,7 +101,7 @@ static s64 doorbell_dispatch(struct gate *g, unsigned vcpu, const struct kvm_reg
 {
 	switch (regs->rdi) {
 	case UMBRA_OP_HELLO:
-		return take_hello(g, regs->rsi, regs->rdx);
+		return take_hello(g, regs);
 	case UMBRA_OP_CALL:
 	case UMBRA_OP_POLL:
 		/* OP_POLL's cookie is not used: the call is decided anew. */
@@ -116,6 +123,8 @@ static s64 doorbell_dispatch(struct gate *g, unsigned vcpu, const struct kvm_reg
 							    regs->r8, regs->r9 });
 	case UMBRA_OP_SEEN:
 		return gate_seen(g, vcpu, regs->rsi, regs->rdx, regs->rcx);
+	case UMBRA_OP_DRAIN:
+		return gate_drain_ring(g, regs->rsi);
 	case UMBRA_OP_LOST:
 		return gate_lost(g, regs->rsi, regs->rdx);
 	default:

@@ -17,6 +17,7 @@
 _Static_assert(UMBRA_GPA == LAYOUT_UMBRA && UMBRA_GPA_END == LAYOUT_UMBRA_END, "one layout");
 _Static_assert(UMBRA_PORT == LAYOUT_PORT_DOORBELL, "one port");
 
+_Static_assert(UMBRA_SEEN_CPUS >= LAYOUT_MAX_CPUS, "a ring for every CPU");
 _Static_assert(UMBRA_FRAMES >= UMBRA_CONTEXTS * LAYOUT_MAX_CPUS,
 	       "a frame for every context of every CPU (G5)");
 
@@ -32,6 +33,7 @@ static int gate_add_slots(struct gate *g, struct err *e)
 	} slots[] = {
 		{ UMBRA_INFO_GPA, UMBRA_INFO_SIZE, false, (void **)&g->info },
 		{ UMBRA_GATE_GPA, UMBRA_GATE_SIZE, false, (void **)&g->page },
+		{ UMBRA_SEEN_GPA, UMBRA_SEEN_SIZE, true, (void **)&g->seen_area },
 		{ UMBRA_FRAME_GPA, UMBRA_FRAMES_SIZE, true, (void **)&g->frames },
 		{ UMBRA_ANSWER_GPA, UMBRA_FRAMES_SIZE, false, (void **)&g->answers },
 		{ UMBRA_ARENA_GPA, UMBRA_ARENA_SIZE, false, (void **)&g->arena },
@@ -75,6 +77,7 @@ int gate_create(struct gate **out, struct machine *m, struct kernel *k, u64 kasl
 	g->event = -1;
 	g->tail = &g->head;
 	gate_callers_init(g);
+	gate_rings_init(g);
 	pthread_mutex_init(&g->done_lock, NULL);
 	g->page_used = calloc(PAGES, 1);
 	if (!g->page_used || gate_seen_init(g)) {
@@ -116,7 +119,12 @@ void gate_destroy(struct gate *g)
 		loop_del(g->loop, g->event);
 	if (g->event >= 0)
 		close(g->event);
+	g->drained = true;
+	gate_traces_end(g);
+	if (g->drain_timer >= 0)
+		loop_timer_del(g->loop, g->drain_timer);
 	gate_callers_destroy(g);
+	gate_rings_destroy(g);
 	gate_mailbox_free_all(g);
 	gate_seen_forget(g);
 	gate_watched_forget(g);
@@ -124,6 +132,15 @@ void gate_destroy(struct gate *g)
 	free(g->page_used);
 	pthread_mutex_destroy(&g->done_lock);
 	free(g);
+}
+
+void gate_end_calls(struct gate *g)
+{
+	if (!g)
+		return;
+	gate_drain(g);
+	gate_traces_end(g);
+	g->drained = true;
 }
 
 void gate_forget_commands(struct gate *g)
@@ -137,11 +154,15 @@ int gate_reset(struct gate *g, struct err *e)
 {
 	static const u64 slots[] = { UMBRA_INFO_GPA,   UMBRA_GATE_GPA,	UMBRA_FRAME_GPA,
 				     UMBRA_ANSWER_GPA, UMBRA_ARENA_GPA, UMBRA_MAILBOX_GPA,
-				     UMBRA_PAGES_GPA };
+				     UMBRA_PAGES_GPA,  UMBRA_SEEN_GPA };
 	int ret = 0;
 
+	g->drained = true;
+	gate_traces_end(g);
 	gate_forget_commands(g);
 	gate_callers_forget(g);
+	gate_rings_forget(g);
+	gate_drain_arm(g);
 	gate_seen_forget(g);
 	gate_watched_forget(g);
 	/* Before what it has lent is cleared. */
@@ -157,6 +178,7 @@ int gate_reset(struct gate *g, struct err *e)
 	atomic_store(&g->gate_va, 0); /* (G3): another hello may come */
 	g->exports_live = 0;
 	g->hello = NULL;
+	g->sections = NULL;
 	g->coming = NULL;
 	g->hello_told = g->full = g->gone_seen = g->taken = g->gone = false;
 	g->seq = 0;
@@ -226,6 +248,11 @@ void gate_page_free(struct gate *g, u64 gpa)
 		g->page_used[i] = 0;
 		memset(g->pages + i * 4096, 0xcc, 4096);
 	}
+}
+
+void gate_record_event(struct gate *g, const char *kind, const char *text)
+{
+	record_event(g->rec, g->now(g->m), kind, text);
 }
 
 void gate_stats(struct gate *g, struct gate_stats *out)

@@ -8,16 +8,16 @@
  *
  * Invariants, which the code names by their numbers:
  *
- *  (G1)  The guest writes frames, and nothing else of the region. Info, gate, answers, arena,
- *        mailbox and session pages are read-only slots; a store there is blocked and recorded
+ *  (G1)  The guest writes frames and rings, and nothing else of the region. Info, gate, answers,
+ *        arena, mailbox and session pages are read-only slots; a store there is blocked and recorded
  *        (blocked_write).
  *  (G2)  A doorbell counts only from CPL 0, from the gate's own OUT, while that address
  *        translates to the gate's own page (from_gate). Any other raises #GP in the guest and is
  *        recorded.
  *  (G3)  The hello is taken once, before any gate entry exists; from then on the gate page and
  *        its address stay as they are.
- *  (G4)  A frame is copied once, and only the copy is looked at: a change by the guest meanwhile
- *        does not matter (call_begin).
+ *  (G4)  A frame, and a slot of a ring, is copied once, and only the copy is looked at: a change
+ *        by the guest meanwhile does not matter (call_begin, gate_seen, slot_copy).
  *  (G5)  A CPU holds at most UMBRA_CONTEXTS frames, each only from marshalling until its answer
  *        is copied, so that no caller can leave another without one.
  *  (G6)  Nothing new is done that is not recorded: a call's line is in the record's queue before
@@ -175,6 +175,32 @@ int gate_fits(const struct kernel *k, const struct catalog_fn *fn, struct err *e
  */
 int gate_entry(struct gate *g, u8 *entry, u64 va, unsigned caller, const struct catalog_fn *fn);
 
+/* A function of a driver's own. */
+struct gate_function {
+	const char *name, *section;
+	u64 section_size, value; /* value: in the section */
+};
+
+/*
+ * Notes the driver's functions, once, by which the record says where its calls come from: each
+ * section's behind each other, in ascending order; copied. @module: its name in the guest. -ENOMEM.
+ */
+int gate_caller_text(struct gate *g, unsigned caller, const char *module,
+		     const struct gate_function *list, size_t n);
+
+/* Where the guest's loader has put a section of a module. */
+struct gate_section {
+	char name[64];
+	u64 addr;
+};
+
+#define GATE_SECTIONS_MAX 128
+/* Lists them; on any thread. Returns how many; 0: it is not known. */
+typedef size_t gate_sections_fn(void *arg, const char *module,
+				struct gate_section out[GATE_SECTIONS_MAX]);
+/* Before the guest runs. */
+void gate_set_sections_hook(struct gate *g, gate_sections_fn *fn, void *arg);
+
 #define GATE_NO_FN UINT32_MAX
 
 /*
@@ -193,15 +219,58 @@ struct own_entry {
 };
 
 /*
- * Writes one that leads to the function or, with @to_gate, to the gate. -ERANGE: one of the two is
- * out of a branch's reach. Only after the hello, and before the guest maps it.
+ * Writes one that leads to the function. -ERANGE: this or the gate is out of a branch's reach. Only
+ * after the hello, and before the guest maps it.
  */
-int gate_own_entry(struct gate *g, const struct own_entry *en, unsigned caller, bool to_gate);
+int gate_own_entry(struct gate *g, const struct own_entry *en, unsigned caller);
+
+/* Where calls by an entry of a driver's own go. */
+enum entry_way {
+	ENTRY_KERNEL, /* to the function */
+	ENTRY_EXIT,   /* to the gate, and each out of the guest */
+	ENTRY_RING,   /* to the gate and into the CPU's ring; of a function that is only seen */
+};
+
 /*
  * Turns one that was written, while the guest may be calling it: who calls from now on arrives
  * there.
  */
-void gate_own_entry_turn(const struct own_entry *en, bool to_gate);
+void gate_own_entry_turn(struct gate *g, const struct own_entry *en, enum entry_way way);
+
+/* What is known of one entry, and how the caller's calls by it are to be seen. */
+struct gate_sight {
+	struct own_entry en; /* that has a number */
+	bool critical;	     /* calls are decided: each by an exit, seen or not */
+	bool stays;	     /* it does not leave the gate once it leads there */
+	bool each;	     /* each by an exit, whose line is the host's own word */
+	u64 closed;	     /* where the entry leads instead, while it is closed; 0: it is not */
+	/* the policy's line by which they are recorded, borrowed as the policy is; NULL: none */
+	const char *rule;
+};
+
+/*
+ * Sets what is to be seen of @caller, and turns its entries. The list is copied; n == 0: nothing
+ * any more, and no entry is turned: the pages are about to go, and calls that are in the rings go
+ * into the record first. -ENOMEM. On the loop's thread.
+ */
+int gate_caller_see(struct gate *g, unsigned caller, const struct gate_sight *list, size_t n);
+/*
+ * Changes one of that list, whose function @s names, and turns its entry while the guest may be
+ * calling by it: who calls from now on arrives where it is to.
+ */
+void gate_caller_see_anew(struct gate *g, unsigned caller, const struct gate_sight *s);
+/* Returns how many of its functions clients follow at present (trace.h). */
+size_t gate_caller_followed(struct gate *g, unsigned caller);
+/*
+ * Puts the calls that are in the guest's rings into the record, now. The gate does so by itself now
+ * and then, as long as something is seen. On the loop's thread.
+ */
+void gate_drain(struct gate *g);
+/*
+ * Does so for the last time before gate_reset() or gate_destroy(), as long as kernel and record are
+ * there, and ends all who follow. No vCPU runs. NULL is allowed.
+ */
+void gate_end_calls(struct gate *g);
 
 /*
  * Writes an inward entry, whose @real is not known yet: it leads into its own padding, a trap.
@@ -236,6 +305,8 @@ enum gate_closed {
 u64 gate_closed_va(struct gate *g, enum gate_closed how);
 /* Closes an entry of either direction, while the guest may be calling it. False: out of reach. */
 bool gate_own_entry_close(struct gate *g, const struct own_entry *en, enum gate_closed how);
+/* Leads an outward one to its function, or where it is closed; @closed 0: it is not. */
+void gate_own_entry_lead(const struct own_entry *en, u64 closed);
 /* Returns where the entry leads now. */
 u64 gate_own_entry_target(const struct own_entry *en);
 
@@ -259,6 +330,9 @@ struct gate_command {
  * ends first. On the loop's thread only.
  */
 int gate_command(struct gate *g, const struct gate_command *c, gate_done_fn *fn, void *arg);
+
+/* Adds an event of the sessions' to the record. */
+void gate_record_event(struct gate *g, const char *kind, const char *text);
 
 struct gate_stats {
 	u64 calls, results, refused_doorbells, blocked_writes, lost, nested;

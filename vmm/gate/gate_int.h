@@ -4,6 +4,7 @@
  *
  * Locks: `callers_lock` (calls read, changes of callers write) and `done_lock` (a finished
  * command). The ledger has its own, which may be taken under the first, and so may `outside_lock`.
+ * A ring's lock (seen_ring.lock) is taken before callers_lock.
  * The event loop takes all of them, so no thread holds one while it puts a line into the record,
  * which may wait for room there.
  */
@@ -18,6 +19,8 @@
 #include "vmm/gate/gate.h"
 
 struct outside_name;
+struct gate_trace;
+struct caller_text;
 
 struct gate_caller {
 	u64 serial; /* no other caller of this gate has it, before or after */
@@ -34,6 +37,17 @@ struct gate_caller {
 	size_t n_exports;
 	u64 exports_live; /* 0: not live; else a number that grows from driver to driver */
 	struct outside_name *outside; /* outside_lock */
+	struct caller_text *text;     /* site.c; NULL: not known */
+	/* sights.c: what is to be seen of it, by the functions' numbers */
+	struct sight *sights;
+	size_t n_sights;
+};
+
+/* One entry of a caller. */
+struct sight {
+	struct gate_sight as;
+	u32 traces;	  /* a bit for each client that follows it (trace.h) */
+	atomic_bool told; /* the first call's line is there, so others may go into the ring */
 };
 
 /*
@@ -61,6 +75,29 @@ struct mail_running {
 
 #define SEEN_MAX (UMBRA_WATCHED_FIRST - CATALOG_MAX)
 
+/* A function that is only seen. */
+struct seen_fn {
+	struct catalog_fn row; /* for the record; its name is its own */
+	struct kernel_callee callee;
+};
+
+#define SEEN_TEXTS 4 /* of a call */
+
+/* What the host knows of one of the guest's rings, in which it believes nothing. */
+struct seen_ring {
+	pthread_mutex_t lock;
+	u64 tail;	/* the position of the next slot to be read */
+	u64 drained_ns; /* when it was drained last */
+	/* the last clock slot: the time-stamp counter, the guest's time, and kHz; 0: none came */
+	u64 tsc, ns, khz;
+	u32 interrupt; /* of its bits of a context */
+	u32 pid;       /* of the last task slot, and its name */
+	char command[UMBRA_COMMAND_MAX];
+	/* texts of the call that is to follow */
+	u8 n_texts, text_arg[SEEN_TEXTS];
+	char text[SEEN_TEXTS][UMBRA_TEXT_MAX];
+};
+
 struct gate {
 	struct machine *m;
 	struct kernel *k;
@@ -76,7 +113,9 @@ struct gate {
 	char *arena;
 	struct umbra_mail *mailbox;
 	u8 *pages;
+	struct umbra_seen_area *seen_area;
 
+	u64 see_va, few_va;  /* the shim's umbra_see_save() and umbra_few_save(), with gate_va */
 	_Atomic u64 gate_va; /* 0 until the hello */
 
 	pthread_rwlock_t callers_lock;
@@ -117,15 +156,27 @@ struct gate {
 	 * threads read.
 	 */
 	struct {
-		/*
-		 * Rows for the record, whose names are their own; SEEN_MAX of them, untouched ones
-		 * cost no memory.
-		 */
-		struct catalog_fn *list;
+		struct seen_fn *list; /* SEEN_MAX of them, untouched ones cost no memory */
 		_Atomic size_t n;
 		struct strmap by_name; /* to the index in list */
+		bool full_told;
 	} seen;
 
+	/* see_ring.c */
+	struct seen_ring rings[UMBRA_SEEN_CPUS];
+	u32 seen_lost[UMBRA_CALLERS]; /* as the guest has said; the loop's thread */
+	size_t n_sights;	      /* that are wanted, of all callers */
+	bool drained;		      /* for the last time: the kernel may be gone */
+	unsigned drain_at;	      /* the ring at which the timer goes on */
+	int drain_timer;	      /* runs while there are any; -1: there is no loop */
+	_Atomic s64 guest_skew;	      /* the host's time less the guest's, as it has said */
+
+	/* trace.c: clients that follow calls, under callers_lock, and those that get their rest */
+	struct gate_trace *traces, *traces_ending;
+	u32 trace_bits; /* that they have; the loop's thread */
+
+	gate_sections_fn *sections; /* or NULL */
+	void *sections_arg;
 	struct watched *watched; /* watch.c: UMBRA_WATCHED_MAX of them, callers_lock; NULL: none */
 
 	atomic_ullong calls, results, refused, blocked, lost, nested;
@@ -142,7 +193,12 @@ void gate_callers_destroy(struct gate *g);
 /* Frees all callers. No vCPU runs. */
 void gate_callers_forget(struct gate *g);
 /* Returns the caller that gate id @id names; callers_lock is held. NULL: none (any more). */
-struct gate_caller *gate_caller_of(struct gate *g, u64 id);
+static inline struct gate_caller *gate_caller_of(struct gate *g, u64 id)
+{
+	u64 number = UMBRA_ID_CALLER(id);
+
+	return number < UMBRA_CALLERS ? g->callers[number] : NULL;
+}
 
 /* exports.c; callers_lock is held */
 
@@ -163,8 +219,75 @@ void gate_exports_free(struct gate_caller *c);
 int gate_seen_init(struct gate *g);
 void gate_seen_forget(struct gate *g);
 /* Returns the function of gate id @id if it is one that is only seen, else NULL. */
-const struct catalog_fn *gate_seen_of(const struct gate *g, u64 id);
+const struct seen_fn *gate_seen_of(const struct gate *g, u64 id);
 
+/* see_calls.c */
+
+/* A call that is over, copied out of a frame or a ring: all of it is the guest's word. */
+struct told_call {
+	u64 id;
+	unsigned vcpu;
+	u64 args[UMBRA_ARGS];
+	const char *texts[UMBRA_ARGS];
+	u64 ret, duration_ns, site, time_ns, guest_ns;
+	u32 pid;
+	const char *command;
+	bool by_exit, may_wait;
+};
+
+/* Puts it into the record, if it is to be seen. -EINVAL: there is no such caller or function. */
+s64 gate_seen_put(struct gate *g, const struct told_call *c);
+
+/* sights.c; callers_lock is held, for writing where something changes */
+
+/* Returns what is to be seen of a function by its number. NULL: nothing. */
+struct sight *gate_sight_of(const struct gate_caller *c, u32 fn);
+/* Is it to be seen? A critical one is decided all the same. */
+static inline bool gate_sight_is_wanted(const struct sight *s)
+{
+	return s->as.rule || s->traces;
+}
+/* Turns the entry as it is to be now; for reading, too. */
+void gate_sight_turn(struct gate *g, struct sight *s);
+/* Sets all, an array of @n that is taken over, or one, and turns the entries. */
+void gate_sights_set(struct gate *g, struct gate_caller *c, struct sight *list, size_t n);
+void gate_sight_change(struct gate *g, struct gate_caller *c, const struct gate_sight *as);
+/* Sets for each entry again who follows it, and turns it. */
+void gate_sights_retrace(struct gate *g);
+/* Frees what is to be seen of @c. */
+void gate_sights_free(struct gate *g, struct gate_caller *c);
+
+#define SITE_TEXT 160
+
+/* site.c: writes where in the driver of @c @va is. NULL: its symbols are not known. */
+const char *gate_site_text(struct gate *g, struct gate_caller *c, u64 va, char *buf, size_t size);
+void gate_text_free(struct caller_text *t);
+
+/* trace_lines.c; callers_lock is held */
+
+/* Returns who follows calls of @function by @c. */
+u32 gate_traces_of(const struct gate *g, const struct gate_caller *c, const char *function);
+/* Returns true if one of @traces gets lines, not counts alone. */
+bool gate_trace_wants_lines(const struct gate *g, u32 traces);
+/* Tells @traces of a call. */
+void gate_trace_call(struct gate *g, u32 traces, const struct record_call *call, bool failed);
+/* Tells those that follow @session that its guest has lost @n calls. */
+void gate_trace_lose(struct gate *g, const char *session, u64 n);
+/* trace.c: ends all, without the lock, on the loop's thread; what sockets take at once is sent. */
+void gate_traces_end(struct gate *g);
+
+/* see_ring.c */
+void gate_rings_init(struct gate *g);
+void gate_rings_destroy(struct gate *g);
+/* Begins anew: the guest's memory was cleared. */
+void gate_rings_forget(struct gate *g);
+/* Drains one ring, on a vCPU's thread. */
+s64 gate_drain_ring(struct gate *g, u64 cpu);
+/* Has the timer run if anything is to be seen, else not. */
+void gate_drain_arm(struct gate *g);
+
+/* see_calls.c: puts down a call that has returned; nothing is decided about it. */
+s64 gate_seen(struct gate *g, unsigned vcpu, u64 idx, u64 id, u64 ret);
 /* watch.c: takes the word of a call of a driver by the kernel; returns the value for rax. */
 struct watched_call {
 	u64 id, result, ns, arg, pid; /* as UMBRA_OP_WATCHED has them */
@@ -176,7 +299,6 @@ void gate_watched_forget(struct gate *g);
 /* call.c: each carries out one kind of doorbell and returns the value for rax. */
 s64 gate_call(struct gate *g, unsigned vcpu, u64 idx, u64 id);
 s64 gate_result(struct gate *g, u64 ticket, u64 id, u64 ret, const u64 name[2]);
-s64 gate_seen(struct gate *g, unsigned vcpu, u64 idx, u64 id, u64 ret);
 s64 gate_lost(struct gate *g, u64 id, bool refused);
 
 /* doorbell.c */

@@ -5,8 +5,8 @@
  * record. Descriptors are made when a driver that imports the function is loaded, behind the
  * catalogue's in the info page, and stay until the guest ends: any driver may use them.
  *
- * The shim calls the function first and tells afterwards, with the result. So a call that is only
- * seen costs one exit, and none waits for the host to decide.
+ * The shim calls the function first and tells afterwards, with the result, into its CPU's ring
+ * (see_ring.c) or, the first one of each driver, by an exit. None waits for the host to decide.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -24,14 +24,14 @@ int gate_seen_init(struct gate *g)
 void gate_seen_forget(struct gate *g)
 {
 	for (size_t i = 0; i < g->seen.n; i++)
-		free((void *)(uintptr_t)g->seen.list[i].name);
+		free((void *)(uintptr_t)g->seen.list[i].row.name);
 	free(g->seen.list);
 	strmap_free(&g->seen.by_name);
 	memset(&g->seen, 0, sizeof(g->seen));
 }
 
 /* Returns room for one more, NULL: there is none. */
-static struct catalog_fn *seen_room(struct gate *g)
+static struct seen_fn *seen_room(struct gate *g)
 {
 	if (!g->seen.list)
 		g->seen.list = calloc(SEEN_MAX, sizeof(*g->seen.list));
@@ -41,7 +41,7 @@ static struct catalog_fn *seen_room(struct gate *g)
 int gate_see(struct gate *g, const char *symbol, u64 real, u32 *fn, const char **why)
 {
 	struct kernel_call call;
-	struct catalog_fn *s;
+	struct seen_fn *s;
 	struct umbra_fn *d;
 	char *name;
 	size_t first;
@@ -57,12 +57,19 @@ int gate_see(struct gate *g, const char *symbol, u64 real, u32 *fn, const char *
 		return ret;
 	*why = "the guest's table of functions is full";
 	s = seen_room(g);
+	if (!s && !g->seen.full_told) {
+		g->seen.full_told = true;
+		record_event(g->rec, g->now(g->m), "not seen",
+			     "the guest's table of functions is full: calls of others that are "
+			     "loaded from now on cannot be seen");
+	}
 	name = s ? strdup(symbol) : NULL;
 	if (!name)
 		return -ENOSPC;
-	*s = (struct catalog_fn){
-		.name = name, .args = call.args, .refusal = REFUSE_NEVER /* it has returned */
-	};
+	*s = (struct seen_fn){ .row = { .name = name,
+					.args = call.args,
+					.refusal = REFUSE_NEVER /* it has returned */ },
+			       .callee = kernel_callee(g->k, name) };
 	d = &g->info->fns[first + g->seen.n];
 	*d = (struct umbra_fn){
 		.real = real, .nargs = call.args, .texts = call.texts, .how = UMBRA_HOW_SEE
@@ -74,7 +81,7 @@ int gate_see(struct gate *g, const char *symbol, u64 real, u32 *fn, const char *
 	return 0;
 }
 
-const struct catalog_fn *gate_seen_of(const struct gate *g, u64 id)
+const struct seen_fn *gate_seen_of(const struct gate *g, u64 id)
 {
 	size_t first;
 

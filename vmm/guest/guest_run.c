@@ -10,6 +10,7 @@
 #include "vmm/boot/firmware.h"
 #include "vmm/boot/panic_watch.h"
 #include "vmm/boot/symbolize.h"
+#include "vmm/gate/gate.h"
 #include "vmm/guest/guest_boot.h"
 #include "vmm/guest/guest_dump.h"
 #include "vmm/guest/guest_int.h"
@@ -27,8 +28,11 @@ static bool can_reboot(const struct guest *g)
 
 static int guest_reboot(struct guest *g, struct err *e)
 {
-	int ret = lifecycle_reset(machine_lifecycle(g->m), e);
+	int ret;
 
+	/* The kernel by whose types calls are written down goes first. */
+	gate_end_calls(g->gate);
+	ret = lifecycle_reset(machine_lifecycle(g->m), e);
 	if (!ret)
 		ret = guest_start_parts(g, e);
 	if (!ret)
@@ -191,6 +195,7 @@ int guest_end(struct guest *g, struct err *e)
 		firmware_await_log(g->firmware);
 	if (g->sessions)
 		sessions_await_files(g->sessions);
+	gate_end_calls(g->gate);
 	if (g->record)
 		guest_record_await(g->record);
 	if (g->dump && g->monitor)

@@ -119,7 +119,7 @@ static void forget_entries(struct driver *d)
 	free(d->inward);
 	d->entries = d->direct = NULL;
 	d->inward = NULL;
-	d->n_entries = d->n_direct = d->n_inward = 0;
+	d->n_entries = d->n_direct = d->n_inward = d->n_shadowed = 0;
 }
 
 /* Lists the functions of the kernel that it imports: with an entry of its own, and with none. */
@@ -147,6 +147,7 @@ static int collect_entries(const struct kernel *k, struct driver *d, struct err 
 		de.addr = im[i].export->addr;
 		if (im[i].target == TARGET_KERNEL)
 			d->direct[d->n_direct++] = de;
+		d->n_shadowed += im[i].target == TARGET_SHADOW && !has_own_entry(d, &im[i]);
 		if (!has_own_entry(d, &im[i]))
 			continue;
 		if (d->n_entries == max)
@@ -263,6 +264,30 @@ int driver_plan(struct sessions *s, struct driver *d, bool expected, struct err 
 out:
 	free(prov);
 	return ret;
+}
+
+int driver_note_functions(struct sessions *s, struct driver *d, struct err *e)
+{
+	struct module_function *list = NULL;
+	struct gate_function *to = NULL;
+	size_t n = 0, known = 0;
+	int ret = module_functions(d->module, &list, &n);
+
+	if (!ret && !(to = calloc(n + 1, sizeof(*to))))
+		ret = -ENOMEM;
+	for (size_t i = 0; i < n && !ret; i++) {
+		struct gate_function *f = &to[known];
+
+		f->name = list[i].name;
+		f->value = list[i].value;
+		known += module_text_section(d->module, list[i].section, &f->section,
+					     &f->section_size);
+	}
+	if (!ret)
+		ret = gate_caller_text(s->gate, d->caller, d->guest_name, to, known);
+	free(to);
+	free(list);
+	return ret ? err_set(e, ret, "%s: out of memory", d->path) : 0;
 }
 
 int driver_note_exports(struct sessions *s, struct driver *d, struct err *e)

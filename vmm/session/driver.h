@@ -31,6 +31,7 @@
 #define UMBRA_VMM_SESSION_DRIVER_H
 
 #include "base/err.h"
+#include "policy/unseen.h"
 #include "shadow/link/link.h"
 #include "vmm/session/placement.h"
 #include "vmm/session/session.h"
@@ -116,6 +117,7 @@ struct driver {
 	/* The kernel's functions that it is linked to without an entry. */
 	struct driver_entry *direct;
 	size_t n_direct;
+	size_t n_shadowed; /* LAYOUT_SAME: how many others go by the session's shadow */
 	struct own_pages own;
 	unsigned own_page; /* among the session's GATE_PAGES; 0: none */
 	/* Its imports that need the policy's permission, as malloc'ed strings: */
@@ -171,6 +173,8 @@ size_t driver_critical(const struct driver *d);
 bool driver_entry_is_gate(const struct driver *d, size_t i);
 /* Returns how many lead to the gate: the critical ones, and those that are seen. */
 size_t driver_seen(const struct driver *d);
+/* Says how many of its imports from the kernel are seen, and which others reach something. */
+void driver_unseen(const struct driver *d, struct unseen *out);
 /* Returns the address that stands for the @i-th function of its own, in the guest. */
 u64 inward_entry_va(const struct driver *d, size_t i);
 /* Returns the @i-th inward entry; its function is where the guest has put it, or 0. */
@@ -197,6 +201,8 @@ void own_pages_free(struct sessions *s, struct driver *d, bool unmapped);
 /* Turns each entry as the session's policy has it now, or as driver.closed has it. */
 void own_pages_turn(struct sessions *s, struct driver *d);
 
+/* Notes its functions at the gate, under its caller. */
+int driver_note_functions(struct sessions *s, struct driver *d, struct err *e);
 /*
  * Closes the driver's entries, in both directions, or opens them again, while it runs: calls that
  * begin from now on are refused as the function's own convention has it. Those that cannot be, and

@@ -92,10 +92,16 @@ static bool is_critical(const struct driver *d, const struct driver_entry *de)
 	return de->fn && policy_critical(d->session->policy, de->symbol);
 }
 
+/* Returns the policy's line by which calls of the function are seen, NULL: they are not. */
+static const char *traced_by(const struct driver *d, const struct driver_entry *de, bool *each)
+{
+	return de->gate_fn == GATE_NO_FN ? NULL
+					 : policy_traced(d->session->policy, de->symbol, each);
+}
+
 static bool leads_to_gate(const struct driver *d, const struct driver_entry *de)
 {
-	return is_critical(d, de) ||
-	       (de->gate_fn != GATE_NO_FN && policy_traced(d->session->policy, de->symbol));
+	return is_critical(d, de) || traced_by(d, de, NULL);
 }
 
 /*
@@ -136,6 +142,17 @@ bool driver_entry_is_gate(const struct driver *d, size_t i)
 	return d->layout == LAYOUT_SAME || leads_to_gate(d, &d->entries[i]);
 }
 
+void driver_unseen(const struct driver *d, struct unseen *out)
+{
+	memset(out, 0, sizeof(*out));
+	for (size_t i = 0; i < d->n_entries; i++)
+		unseen_add(out, d->entries[i].fn, driver_entry_is_gate(d, i));
+	for (size_t i = 0; i < d->n_direct; i++)
+		unseen_add(out, d->direct[i].fn, false);
+	for (size_t i = 0; i < d->n_shadowed; i++)
+		unseen_add(out, NULL, false);
+}
+
 static int own_pages_alloc(struct sessions *s, struct driver *d, struct err *e)
 {
 	const unsigned n = own_pages_needed(d);
@@ -159,9 +176,56 @@ static int own_pages_alloc(struct sessions *s, struct driver *d, struct err *e)
 	return 0;
 }
 
+/* Says how calls by the @i-th entry are to be seen by the session's policy. */
+static struct gate_sight sight_of_entry(const struct sessions *s, const struct driver *d, size_t i)
+{
+	const struct driver_entry *de = &d->entries[i];
+	const struct own_entry en = own_entry(s, d, i);
+	bool each = false;
+	const char *rule = traced_by(d, de, &each);
+	enum gate_closed how;
+
+	/*
+	 * What undoes stays at the gate: the ledger has what was registered there, and lent it a
+	 * name perhaps.
+	 */
+	return (struct gate_sight){
+		.en = en,
+		.critical = is_critical(d, de),
+		.stays = de->fn && de->fn->undoes,
+		.each = each,
+		.closed = d->closed && entry_closes(d, i, &how) ? gate_closed_va(s->gate, how) : 0,
+		.rule = rule,
+	};
+}
+
+/* Writes the entries of what it imports, each by the session's policy. */
+static int outward_write(struct sessions *s, struct driver *d, struct err *e)
+{
+	struct gate_sight *list = calloc(d->n_entries + 1, sizeof(*list));
+	size_t n = 0;
+	int ret = list ? 0 : -ENOMEM;
+
+	for (size_t i = 0; i < d->n_entries && !ret; i++) {
+		struct own_entry en;
+
+		d->entries[i].gate_fn = gate_number(s, &d->entries[i]);
+		en = own_entry(s, d, i);
+		ret = gate_own_entry(s->gate, &en, d->caller);
+		if (ret)
+			err_set(e, ret, "%s: the entry of %s is out of reach", d->path,
+				d->entries[i].symbol);
+		else if (en.fn != GATE_NO_FN)
+			list[n++] = sight_of_entry(s, d, i);
+	}
+	if (!ret)
+		ret = gate_caller_see(s->gate, d->caller, list, n);
+	free(list);
+	return ret == -ENOMEM ? err_set(e, ret, "%s: out of memory", d->path) : ret;
+}
+
 int own_pages_fill(struct sessions *s, struct driver *d, struct err *e)
 {
-	const size_t n = own_pages_outward(d) ? d->n_entries : 0;
 	int ret = own_pages_alloc(s, d, e);
 
 	for (size_t i = 0; i < d->n_inward && !ret; i++) {
@@ -169,16 +233,8 @@ int own_pages_fill(struct sessions *s, struct driver *d, struct err *e)
 
 		gate_inward_entry(&en);
 	}
-	for (size_t i = 0; i < n && !ret; i++) {
-		struct own_entry en;
-
-		d->entries[i].gate_fn = gate_number(s, &d->entries[i]);
-		en = own_entry(s, d, i);
-		ret = gate_own_entry(s->gate, &en, d->caller, leads_to_gate(d, &d->entries[i]));
-		if (ret)
-			err_set(e, ret, "%s: the entry of %s is out of reach", d->path,
-				d->entries[i].symbol);
-	}
+	if (!ret && own_pages_outward(d))
+		ret = outward_write(s, d, e);
 	if (ret)
 		own_pages_free(s, d, true); /* nothing of it was mapped yet */
 	return ret;
@@ -188,6 +244,7 @@ void own_pages_free(struct sessions *s, struct driver *d, bool unmapped)
 {
 	struct own_pages *own = &d->own;
 
+	gate_caller_see(s->gate, d->caller, NULL, 0);
 	placement_free(d->placement); /* nobody writes them any more */
 	d->placement = NULL;
 	for (size_t i = 0; i < d->n_inward; i++) {
@@ -239,19 +296,12 @@ enum placing inward_settle(struct driver *d, char why[PLACEMENT_WHY_MAX])
 
 static void turn_outward(struct sessions *s, struct driver *d, size_t i)
 {
-	const struct driver_entry *de = &d->entries[i];
-	const struct own_entry en = own_entry(s, d, i);
-	const bool to_gate = leads_to_gate(d, de);
-	enum gate_closed how;
+	const struct gate_sight sight = sight_of_entry(s, d, i);
 
-	if (d->closed && entry_closes(d, i, &how) && gate_own_entry_close(s->gate, &en, how))
-		return;
-	/*
-	 * What undoes stays at the gate: the ledger has what was registered there, and lent it a
-	 * name perhaps.
-	 */
-	if (to_gate || !de->fn || !de->fn->undoes)
-		gate_own_entry_turn(&en, to_gate);
+	if (sight.en.fn != GATE_NO_FN)
+		gate_caller_see_anew(s->gate, d->caller, &sight);
+	else
+		gate_own_entry_lead(&sight.en, sight.closed);
 }
 
 bool inward_can_be_watched(const struct inward_entry *in)
@@ -305,6 +355,8 @@ static void turn_inward(struct sessions *s, struct driver *d, size_t i)
 
 void own_pages_turn(struct sessions *s, struct driver *d)
 {
+	/* By the lines of the policy that was. */
+	gate_drain(s->gate);
 	for (size_t i = 0; own_pages_outward(d) && d->own.n && i < d->n_entries; i++)
 		turn_outward(s, d, i);
 	for (size_t i = 0; d->own.n && i < d->n_inward; i++)

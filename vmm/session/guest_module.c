@@ -334,3 +334,20 @@ size_t guest_module_static_calls(struct sessions *s, const struct guest_module *
 	free(copy);
 	return found;
 }
+
+size_t guest_module_places(void *arg, const char *module,
+			   struct gate_section out[GATE_SECTIONS_MAX])
+{
+	struct guest_section found[GATE_SECTIONS_MAX];
+	struct guest_module m = { .at = 0 };
+	size_t n = 0;
+
+	if (guest_module_find(arg, module, &m, NULL) ||
+	    guest_module_sections(arg, &m, found, GATE_SECTIONS_MAX, &n, NULL))
+		return 0;
+	for (size_t i = 0; i < n; i++) {
+		out[i].addr = found[i].addr;
+		memcpy(out[i].name, found[i].name, sizeof(out[i].name));
+	}
+	return n;
+}

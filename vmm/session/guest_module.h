@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 #include "base/types.h"
+#include "vmm/gate/gate.h"
 
 struct sessions;
 
@@ -69,6 +70,9 @@ size_t guest_module_exports(struct sessions *s, const struct guest_module *m,
  */
 int guest_module_sections(struct sessions *s, const struct guest_module *m,
 			  struct guest_section *out, size_t max, size_t *n, struct err *e);
+/* Does so for the gate, by the module's name; @arg: the sessions. On any thread. */
+size_t guest_module_places(void *arg, const char *module,
+			   struct gate_section out[GATE_SECTIONS_MAX]);
 /*
  * Lists the static calls of @m whose key is one of the kernel image's own, each with the function
  * that the key holds at this moment. Returns how many; *out is the caller's to free, NULL: there

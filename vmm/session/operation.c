@@ -192,7 +192,8 @@ static int caller_add(struct op *op, struct gate_command *c)
 		return err_set(&op->err, ret, "%s: %s", d->path,
 			       ret == -ENOMEM ? "out of memory" : "too many drivers");
 	d->caller = (unsigned)ret;
-	return driver_note_exports(op->s, d, &op->err);
+	ret = driver_note_functions(op->s, d, &op->err);
+	return ret ? ret : driver_note_exports(op->s, d, &op->err);
 }
 
 /*
@@ -396,6 +397,20 @@ static int module_load(struct op *op, struct gate_command *c)
 	return STEP_WAITS;
 }
 
+/* Says what is seen of a driver that is loaded: to who asked for it, and in the record. */
+static void tell_sight(struct op *op)
+{
+	const struct driver *d = op->driver;
+	char text[UNSEEN_TEXT], line[UNSEEN_TEXT + 80];
+	struct unseen unseen;
+
+	driver_unseen(d, &unseen);
+	unseen_text(&unseen, text);
+	snprintf(line, sizeof(line), "%s:%s: %s", d->session->name, d->name, text);
+	err_set(&op->err, 0, "%s", line);
+	gate_record_event(op->s->gate, "driver loaded", line);
+}
+
 static int module_loaded(struct op *op, s64 result, u64 value)
 {
 	struct driver *d = op->driver;
@@ -415,6 +430,7 @@ static int module_loaded(struct op *op, s64 result, u64 value)
 		own_pages_turn(op->s, d);
 		driver_remember_place(op->s, d);
 		gate_exports_live(op->s->gate, d->caller);
+		tell_sight(op);
 		return 0;
 	}
 	if (result == UMBRA_CRASHED) {

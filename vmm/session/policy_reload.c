@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "policy/catalog.h"
+#include "vmm/machine/machine.h"
 #include "vmm/session/driver.h"
 
 /* Says what lets a policy be taken that @d stands against. */
@@ -125,6 +126,23 @@ static void session_set_policy(struct sessions *s, struct session *ss,
 	/* When a call arrives at the gate its caller has the policy for it already. */
 	for (d = ss->drivers; d; d = d->next)
 		own_pages_turn(s, d);
+}
+
+void policy_note_traces(const struct sessions *s)
+{
+	const struct policy *p = s->policy;
+	const char *pattern, *rule;
+
+	for (size_t i = 0; i < policy_session_count(p); i++) {
+		const struct policy_session *ps = policy_session_at(p, i);
+
+		for (size_t k = 0; (pattern = policy_trace_at(ps, k, &rule)); k++)
+			if (!strpbrk(pattern, "*?[\\") && !kernel_export(s->k, pattern))
+				note_put(machine_notes(s->m),
+					 "%s: this kernel has no function %s that a driver could "
+					 "import; nothing is seen by that",
+					 rule, pattern);
+	}
 }
 
 int policy_reload(struct sessions *s, const char *path, const void *text, size_t len, struct err *e)

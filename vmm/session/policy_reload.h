@@ -12,5 +12,7 @@
  */
 int policy_reload(struct sessions *s, const char *path, const void *text, size_t len,
 		  struct err *e);
+/* Notes each function that the policy is to have seen and that this kernel does not have. */
+void policy_note_traces(const struct sessions *s);
 
 #endif

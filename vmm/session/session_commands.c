@@ -4,18 +4,23 @@
  * --json output of `vmm driver list` and `vmm session list`.
  */
 #include <errno.h>
+#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/json_text.h"
 #include "vmm/control/control.h"
+#include "vmm/gate/trace.h"
 #include "vmm/session/passed_file.h"
 #include "vmm/session/operation.h"
 #include "vmm/session/policy_reload.h"
 #include "vmm/session/presence.h"
 #include "vmm/session/session_commands.h"
 #include "vmm/session/verify.h"
+
+#define TRACE_PATTERNS_MAX  64
+#define TRACE_PATTERN_BYTES 64
 
 static const char not_running[] = "the guest has shut down; `vmm reset` starts it anew";
 
@@ -30,7 +35,7 @@ static void operation_answered(void *arg, int ret, const char *line)
 	if (ret)
 		control_fail(arg, line);
 	else
-		control_reply(arg, NULL);
+		control_reply(arg, *line ? json_pack("{s:o}", "text", json_any_text(line)) : NULL);
 }
 
 /* Loads the driver whose file is there now. */
@@ -124,21 +129,27 @@ static void command_driver_unload(void *arg, struct control_request *r, const js
 
 static json_t *describe_driver(struct sessions *s, const struct driver *d)
 {
-	char entries[32] = "";
+	char entries[32] = "", text[UNSEEN_TEXT];
+	struct unseen unseen;
 
 	if (d->own.n)
 		snprintf(entries, sizeof(entries), "0x%llx", (unsigned long long)d->own.va);
+	driver_unseen(d, &unseen);
+	unseen_text(&unseen, text);
 	return json_pack(
-		"{s:s, s:s, s:s, s:o, s:o, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "session",
-		d->session->name, "driver", d->name, "module", d->guest_name, "path",
+		"{s:s, s:s, s:s, s:o, s:o, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s}",
+		"session", d->session->name, "driver", d->name, "module", d->guest_name, "path",
 		json_any_text(d->path), "params", json_any_text(d->params ? d->params : ""),
 		"state", driver_state_name(d->state), "entries", entries, "watched",
 		(json_int_t)driver_watched(d), "entries_in",
 		(json_int_t)(d->own.n ? d->n_inward : 0), "imports",
 		(json_int_t)(d->layout == LAYOUT_SAME ? 0 : d->n_entries + d->n_direct), "seen",
-		(json_int_t)driver_seen(d), "critical", (json_int_t)driver_critical(d), "calls",
+		(json_int_t)driver_seen(d), "followed",
+		(json_int_t)(d->caller ? gate_caller_followed(s->gate, d->caller) : 0), "critical",
+		(json_int_t)driver_critical(d), "calls",
 		(json_int_t)(d->caller ? gate_caller_calls(s->gate, d->caller) : 0), "objects",
-		(json_int_t)(d->caller ? gate_caller_objects(s->gate, d->caller) : 0));
+		(json_int_t)(d->caller ? gate_caller_objects(s->gate, d->caller) : 0), "sight",
+		text);
 }
 
 static void command_driver_list(void *arg, struct control_request *r, const json_t *args)
@@ -214,15 +225,118 @@ static void command_driver_verify(void *arg, struct control_request *r, const js
 	control_reply(r, report);
 }
 
+/* Says in @e which functions there are, if none of them can be followed as @r wants it. */
+static int trace_check(struct sessions *s, const struct gate_trace_request *r, struct err *e)
+{
+	const struct session *ss = session_find(s, r->session);
+	size_t drivers = 0, imports = 0, same = 0;
+	const struct driver *d;
+
+	if (!policy_session(s->policy, r->session))
+		return err_set(
+			e, -ENOENT,
+			"the policy has no session %s; `vmm session list` shows which it has",
+			r->session);
+	for (d = ss ? ss->drivers : NULL; d; d = d->next) {
+		if (r->driver && fnmatch(r->driver, d->name, 0))
+			continue;
+		drivers++;
+		same += d->layout == LAYOUT_SAME;
+		for (size_t i = 0; i < d->n_entries; i++) {
+			const struct driver_entry *de = &d->entries[i];
+
+			imports++;
+			for (size_t k = 0; k < r->n; k++)
+				if (!fnmatch(r->functions[k], de->symbol, 0) &&
+				    (de->gate_fn != GATE_NO_FN || !d->own.n))
+					return 0;
+		}
+	}
+	if (r->driver && !drivers)
+		return err_set(e, -ENOENT,
+			       "session %s has no driver like %s; `vmm driver list %s` shows which "
+			       "it has",
+			       r->session, r->driver, r->session);
+	if (drivers && drivers == same)
+		return err_set(e, -EOPNOTSUPP,
+			       "session %s has layout \"same\", in which nothing but critical "
+			       "functions can be seen; `vmm record -f` shows these",
+			       r->session);
+	/* Drivers may come yet. */
+	if (!r->n || !drivers)
+		return 0;
+	return err_set(e, -ENOENT,
+		       "none of the %zu functions that the drivers of session %s import and that "
+		       "can be seen is like %s; `vmm inspect DRIVER.ko` lists them",
+		       imports, r->session, r->functions[0]);
+}
+
+/* Begins what was checked, for the client at the other end of its descriptor. */
+static void trace_begin(struct sessions *s, struct control_request *r, const json_t *args,
+			const struct gate_trace_request *want)
+{
+	struct err e;
+	int fd;
+
+	if (trace_check(s, want, &e)) {
+		control_fail(r, e.text);
+		return;
+	}
+	fd = control_take_fd(r, text_arg(args, "fd"), &e);
+	if (fd < 0) {
+		control_fail(r, e.text);
+	} else if (gate_trace_begin(s->gate, want, fd, &e)) {
+		control_drop_fd(r, fd);
+		control_fail(r, e.text);
+	} else {
+		control_reply(r, NULL);
+	}
+}
+
+static void command_trace(void *arg, struct control_request *r, const json_t *args)
+{
+	const json_t *list = json_object_get(args, "functions");
+	const char *functions[TRACE_PATTERNS_MAX];
+	struct gate_trace_request want = {
+		.session = text_arg(args, "session"),
+		.driver = text_arg(args, "driver"),
+		.functions = functions,
+		.n = json_array_size(list),
+		.count = json_is_true(json_object_get(args, "count")),
+		.errors = json_is_true(json_object_get(args, "errors")),
+	};
+	struct sessions *s = arg;
+
+	if (want.n > TRACE_PATTERNS_MAX) {
+		control_fail(r, "umbra-trace takes 64 patterns of functions at most");
+		return;
+	}
+	for (size_t i = 0; i < want.n; i++) {
+		functions[i] = json_string_value(json_array_get(list, i));
+		if (!functions[i] || !*functions[i] || strlen(functions[i]) > TRACE_PATTERN_BYTES) {
+			control_fail(r, "umbra-trace: a pattern has 1 to 64 bytes");
+			return;
+		}
+	}
+	if (!want.session)
+		control_fail(r, "umbra-trace needs 'session' and 'fd'");
+	else if (s->phase != SESSIONS_STARTED)
+		control_fail(r, not_running);
+	else
+		trace_begin(s, r, args, &want);
+}
+
 static void load_policy(struct sessions *s, struct control_request *r, const json_t *args,
 			const struct passed_bytes *file)
 {
 	struct err e;
 
-	if (policy_reload(s, text_arg(args, "path"), file->data, file->len, &e))
+	if (policy_reload(s, text_arg(args, "path"), file->data, file->len, &e)) {
 		control_fail(r, e.text);
-	else
-		control_reply(r, NULL);
+		return;
+	}
+	policy_note_traces(s);
+	control_reply(r, NULL);
 }
 
 static void command_policy_load(void *arg, struct control_request *r, const json_t *args)
@@ -259,6 +373,7 @@ static const struct control_command commands[] = {
 	{ "umbra-session-list", command_session_list },
 	{ "umbra-policy-load", command_policy_load },
 	{ "umbra-stats", command_stats },
+	{ "umbra-trace", command_trace },
 	{ NULL, NULL },
 };
 

@@ -15,10 +15,12 @@
 #include "base/loop.h"
 #include "vmm/machine/closer.h"
 #include "vmm/machine/machine.h"
+#include "vmm/session/guest_module.h"
 #include "vmm/session/passed_file.h"
 #include "vmm/session/inject.h"
 #include "vmm/session/operation.h"
 #include "vmm/session/placement.h"
+#include "vmm/session/policy_reload.h"
 #include "vmm/session/session_commands.h"
 #include "vmm/session/sessions.h"
 #include "vmm/spec/cmdline.h"
@@ -185,6 +187,7 @@ int sessions_prepare(struct sessions *s, struct kernel *k, u64 kaslr, struct gat
 	ret = s->policy ? 0 : policy_load_fd(&s->policy, s->policy_fd, s->policy_path, e);
 	if (ret)
 		return ret;
+	policy_note_traces(s);
 	kernel_text(k, &s->text, &s->text_end);
 	ret = prepare_drivers(s, s->spec, e);
 	if (!ret)
@@ -314,6 +317,7 @@ int sessions_start(struct sessions *s, struct loop *l, struct control *c, struct
 
 	assert(s->phase == SESSIONS_PREPARED); /* (P2) */
 	gate_set_hello_hook(s->gate, shim_said_hello, s);
+	gate_set_sections_hook(s->gate, guest_module_places, s);
 	gate_set_coming_hook(s->gate, placement_on_module, s);
 	s->phase = SESSIONS_STARTED;
 	s->loop = l;

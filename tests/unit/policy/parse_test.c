@@ -213,6 +213,11 @@ static const struct mistake mistakes[] = {
 	  "3: sessions.a.trace[1]: expected a pattern of 1 to 64 bytes" },
 	{ S("trace = [ \"k free\" ];"),
 	  "3: sessions.a.trace[0]: matches no symbol: these are of letters, digits, _, . and $" },
+	{ S("witness = \"printk\";"),
+	  "3: sessions.a.witness: expected a list of functions, or patterns of functions, found a "
+	  "string" },
+	{ S("witness = [ \"k free\" ];"),
+	  "3: sessions.a.witness[0]: matches no symbol: these are of letters, digits, _, . and $" },
 	{ S("trace_inward = \"printk\";"),
 	  "3: sessions.a.trace_inward: expected a list of functions of drivers, or patterns of "
 	  "them, found a string" },
@@ -340,6 +345,34 @@ static void lookups_by_name_are_critical(void **state)
 	assert_false(policy_critical(none, "__symbol_get"));
 	assert_true(policy_critical(both, "__symbol_get"));
 	assert_true(policy_critical(both, "__symbol_put"));
+	policy_free(p);
+}
+
+static void traced_and_witnessed_functions(void **state)
+{
+	const struct policy_session *a;
+	struct policy *p;
+	struct err e = { "" };
+	const char *rule;
+	bool each = false;
+
+	(void)state;
+	if (policy_parse(&p, "p",
+			 "version = 1; sessions = { a = { trace = [ \"kfree\", \"k*\" ];\n"
+			 "witness = [ \"kfr*\" ]; }; };",
+			 &e))
+		fail_msg("%s", e.text);
+	a = policy_session(p, "a");
+	/* of a function that both name each call is proof */
+	assert_string_equal(policy_traced(a, "kfree", &each), "witness[0] at p:2");
+	assert_true(each);
+	assert_string_equal(policy_traced(a, "kmalloc", &each), "trace[1] at p:1");
+	assert_false(each);
+	assert_null(policy_traced(a, "vfree", NULL));
+	assert_string_equal(policy_trace_at(a, 0, &rule), "kfr*");
+	assert_string_equal(policy_trace_at(a, 2, &rule), "k*");
+	assert_string_equal(rule, "trace[1] at p:1");
+	assert_null(policy_trace_at(a, 3, &rule));
 	policy_free(p);
 }
 
@@ -488,6 +521,7 @@ int main(void)
 		cmocka_unit_test(what_is_right_is_taken),
 		cmocka_unit_test(critical_functions),
 		cmocka_unit_test(lookups_by_name_are_critical),
+		cmocka_unit_test(traced_and_witnessed_functions),
 		cmocka_unit_test(permitted_symbols),
 		cmocka_unit_test(files_are_read_with_care),
 		cmocka_unit_test(too_many_rules),

@@ -730,7 +730,8 @@ static void calls_that_were_seen_are_followed_with_their_results(void **state)
 	static const char one[] =
 		"{\"time_ns\":1,\"session\":\"a\",\"driver\":\"d\",\"function\":\"kstrdup\",\"asked\":null,"
 		"\"argv\":null,\"used\":null,\"verdict\":\"pass\",\"error\":null,\"rule\":\"trace[0]\","
-		"\"call\":\"s=\\\"x\\\", gfp=0xcc0\",\"result\":\"0xff00\",\"duration_ns\":5}\n";
+		"\"site\":\"open_set+0x3f\",\"call\":\"s=\\\"x\\\", gfp=0xcc0\",\"result\":\"0xff00\","
+		"\"duration_ns\":5}\n";
 	struct growth g = { .text = { one, one }, .out = stdout };
 	char *text;
 
@@ -738,6 +739,7 @@ static void calls_that_were_seen_are_followed_with_their_results(void **state)
 	text = follow(&g, false, NULL);
 	assert_non_null(strstr(text, "(s=\"x\", gfp=0xcc0)"));
 	assert_non_null(strstr(text, "= 0xff00"));
+	assert_non_null(strstr(text, "trace[0], from open_set+0x3f"));
 	assert_non_null(strstr(text, "2 entries in 1 row\n"));
 	free(text);
 }

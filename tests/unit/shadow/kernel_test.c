@@ -544,29 +544,33 @@ static void expect_call(const struct kernel *k, const char *function, const u64 
 			const char *text1, const char *expected)
 {
 	const char *texts[KERNEL_CALL_ARGS] = { NULL, text1 };
+	const struct kernel_callee f = kernel_callee(k, function);
 	char buf[300];
 
-	kernel_call_text(k, function, args, texts, buf, sizeof(buf));
+	kernel_call_text(k, &f, args, texts, buf, sizeof(buf));
 	assert_string_equal(buf, expected);
 }
 
 static void expect_result(const struct kernel *k, const char *function, u64 value,
 			  const char *expected)
 {
+	const struct kernel_callee f = kernel_callee(k, function);
 	char buf[100];
 
-	kernel_result_text(k, function, value, buf, sizeof(buf));
+	kernel_result_text(k, &f, value, buf, sizeof(buf));
 	assert_string_equal(buf, expected);
 }
 
 static void test_calls_as_text(void **state)
 {
 	const u64 netdev[KERNEL_CALL_ARGS] = { 8, 0x1000, 3, 0xffffffff81001000, 1, (u64)-1 };
-	const u64 file[KERNEL_CALL_ARGS] = { 0, (u64)-100, 0xf0000000000001a4 };
+	const u64 file[KERNEL_CALL_ARGS] = { 0, 0xf000000000008241, 0xf0000000000001a4 };
+	const u64 sock[KERNEL_CALL_ARGS] = { 0, (u64)-100 };
 
 	(void)state;
 	for_each_kernel(k)
 	{
+		const struct kernel_callee open = kernel_callee(k, "filp_open");
 		char few[10];
 		const char *none[KERNEL_CALL_ARGS] = { NULL };
 
@@ -574,10 +578,13 @@ static void test_calls_as_text(void **state)
 			    "sizeof_priv=8, name=\"a\\\"%d\\x0a\", name_assign_type=3, "
 			    "setup=0xffffffff81001000, txqs=1, rxqs=4294967295");
 		/* only the bytes of a parameter's type count */
-		expect_call(k, "filp_open", file, NULL, "filename=NULL, flags=-100, mode=0644");
+		expect_call(k, "filp_open", file, NULL,
+			    "filename=NULL, flags=O_WRONLY|O_CREAT|O_TRUNC|O_LARGEFILE, mode=0644");
+		expect_call(k, "sock_create_kern", sock, NULL,
+			    "net=NULL, family=-100, type=0, protocol=0, res=NULL");
 		expect_call(k, "free_netdev", netdev + 1, NULL, "dev=(struct net_device *)0x1000");
 		expect_call(k, "no_such_function", netdev, NULL, "");
-		kernel_call_text(k, "filp_open", file, none, few, sizeof(few));
+		kernel_call_text(k, &open, file, none, few, sizeof(few));
 		assert_string_equal(few, "filename=");
 		expect_result(k, "filp_open", (u64)-2, "ERR_PTR(-2)");
 		expect_result(k, "filp_open", 0x1000, "(struct file *)0x1000");
@@ -585,6 +592,43 @@ static void test_calls_as_text(void **state)
 		expect_result(k, "try_module_get", 0xff01, "true");
 		expect_result(k, "kfree", 1, "");
 		expect_result(k, "no_such_function", 1, "");
+	}
+}
+
+static void expect_flags(const struct kernel *k, u64 gfp, const char *expected)
+{
+	const u64 args[KERNEL_CALL_ARGS] = { 0x1000, gfp };
+	char text[300];
+
+	snprintf(text, sizeof(text), "s=0x1000, gfp=%s", expected);
+	expect_call(k, "kstrdup", args, NULL, text);
+}
+
+static void test_flags_by_name(void **state)
+{
+	const u64 file[KERNEL_CALL_ARGS] = { 0, 0, 0100644 };
+	const u64 directory[KERNEL_CALL_ARGS] = { 0, 020200002, 042755 };
+	const u64 device[KERNEL_CALL_ARGS] = { 7, 0x83, 0x9000 };
+
+	(void)state;
+	for_each_kernel(k)
+	{
+		expect_flags(k, 0xcc0, "GFP_KERNEL");
+		expect_flags(k, 0xdc0, "GFP_KERNEL|__GFP_ZERO");
+		expect_flags(k, 0xa20, "GFP_ATOMIC");
+		expect_flags(k, 0x2800, "GFP_NOWAIT|__GFP_NOWARN");
+		expect_flags(k, 0xc40, "GFP_NOFS");
+		expect_flags(k, 0xc00, "GFP_NOIO");
+		expect_flags(k, 0x100cc0, "GFP_USER");
+		expect_flags(k, 0x400cc1, "GFP_KERNEL_ACCOUNT|GFP_DMA");
+		expect_flags(k, 0, "0x0");
+		expect_flags(k, 0x40000cc0, "GFP_KERNEL|0x40000000");
+		expect_call(k, "filp_open", file, NULL,
+			    "filename=NULL, flags=O_RDONLY, mode=S_IFREG|0644");
+		expect_call(k, "filp_open", directory, NULL,
+			    "filename=NULL, flags=O_TMPFILE|O_RDWR, mode=S_IFDIR|S_ISGID|0755");
+		expect_call(k, "blkdev_get_by_dev", device, NULL,
+			    "dev=7, mode=FMODE_READ|FMODE_WRITE|FMODE_EXCL, holder=0x9000");
 	}
 }
 
@@ -696,6 +740,7 @@ int main(void)
 		cmocka_unit_test(test_damaged),
 		cmocka_unit_test(test_random_damage),
 		cmocka_unit_test(test_calls_as_text),
+		cmocka_unit_test(test_flags_by_name),
 		cmocka_unit_test(test_calls_that_can_be_handed_on),
 		cmocka_unit_test(test_calls_of_made_up_types),
 	};

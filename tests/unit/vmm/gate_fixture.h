@@ -21,9 +21,11 @@ static inline bool gate_fixture_make(struct gate *g)
 	g->answers = calloc(UMBRA_FRAMES, sizeof(*g->answers));
 	g->arena = calloc(1, UMBRA_ARENA_SIZE);
 	g->info = calloc(1, sizeof(*g->info));
+	g->seen_area = calloc(1, sizeof(*g->seen_area));
 	gate_callers_init(g);
-	return g->info && !gate_seen_init(g) && g->frames && g->answers && g->arena &&
-	       !ledger_create(&g->ledger, UMBRA_CALLERS, g->arena, UMBRA_ARENA_SIZE) &&
+	gate_rings_init(g);
+	return g->info && g->seen_area && !gate_seen_init(g) && g->frames && g->answers &&
+	       g->arena && !ledger_create(&g->ledger, UMBRA_CALLERS, g->arena, UMBRA_ARENA_SIZE) &&
 	       !record_create(&g->rec, NULL, NULL);
 }
 
@@ -34,6 +36,8 @@ static inline void gate_fixture_free(struct gate *g)
 	record_close(g->rec, NULL);
 	ledger_destroy(g->ledger);
 	gate_seen_forget(g);
+	gate_rings_destroy(g);
+	free(g->seen_area);
 	gate_watched_forget(g);
 	free(g->info);
 	free(g->frames);
