@@ -2,8 +2,9 @@
 /*
  * Describes the host's side of a network device: one descriptor that carries Ethernet frames.
  *
- * read(2) gives one frame, write(2) sends one; both without waiting (EAGAIN). A tap is such a
- * descriptor, and so is a socket of type SOCK_SEQPACKET; the device does not know which it has.
+ * read(2) gives one frame, or a train of them, write(2) sends one; both without waiting (EAGAIN). A
+ * tap is such a descriptor, and so is a socket of type SOCK_SEQPACKET; the device does not know
+ * which it has.
  *
  * A backend with a kernel's network stack behind it (a tap) may offload: frames carry no checksum
  * yet, or TCP data that is still to be cut into segments. Then struct virtio_net_hdr_v1, which
@@ -36,6 +37,13 @@ struct net_backend {
 	 * are. There is no header before them. Not with @offload.
 	 */
 	bool long_frames;
+	/*
+	 * Tells the backend which offloads the driver accepts, as @offload does, but a process: on
+	 * the device's own thread, once for each peer; -EAGAIN: once more, when the descriptor is
+	 * writable. Such a backend gives trains of frames (net_train.h), whether it was told or
+	 * not. NULL: it gives single frames. Not with @offload.
+	 */
+	int (*tell)(int fd, u64 features);
 	u8 mac[NET_MAC];
 };
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "devices/net_sum.h"
+#include "devices/net_train.h"
 #include "devices/vq_worker.h"
 
 #define PCI_CLASS  0x020000
@@ -22,10 +23,9 @@
 #define MERGE_MAX  64  /* buffers for one frame; of 1500 bytes each, they hold the longest */
 #define HEAD_MAX   128 /* of a frame, up to the end of a checksum that is to be completed */
 #define F(n)	   (1ULL << VIRTIO_NET_F_##n)
-/* Offered if the backend offloads. */
-#define OFFLOADS                                                                                 \
-	(F(CSUM) | F(HOST_TSO4) | F(HOST_TSO6) | F(GUEST_CSUM) | F(GUEST_TSO4) | F(GUEST_TSO6) | \
-	 F(MRG_RXBUF))
+/* Offered if the backend's frames may be long; and if it offloads. */
+#define LONG_INPUT (F(GUEST_CSUM) | F(GUEST_TSO4) | F(GUEST_TSO6) | F(MRG_RXBUF))
+#define OFFLOADS   (F(CSUM) | F(HOST_TSO4) | F(HOST_TSO6) | LONG_INPUT)
 
 struct virtio_net {
 	struct virtio *v;
@@ -45,16 +45,18 @@ struct virtio_net {
 
 	/* Only the worker uses these. */
 	u32 served;	 /* @life when it began to serve */
+	u32 told;	 /* the @life that knows what the driver accepts; 0: none */
 	bool again;	 /* a round ended before its queue did */
 	bool rx_starved; /* no buffer for frames */
 	bool tx_held;	 /* the chain is not given back yet */
-	size_t rx_len;	 /* of the frame that waits, with its header; 0: none does */
+	u8 *rx_frame;	 /* in @input: the one that waits, behind its header */
+	size_t rx_len;	 /* of both; 0: none waits */
 	struct vq_chain rx, tx;
 	struct virtio_net_hdr_v1 tx_header;
 	u8 tx_head[HEAD_MAX];
 	struct iovec tx_iov[1 + VIRTQUEUE_MAX];
 	unsigned tx_n; /* entries of tx_iov that go to the backend; 0: none, it is no frame */
-	u8 frame[HEADER + NET_FRAME_MAX]; /* the last one from the backend, behind its header */
+	struct net_train input; /* what was read last, a train or in its bytes a frame */
 };
 
 static bool net_link_is_up(const struct virtio_net *n)
@@ -75,25 +77,51 @@ static void net_link_down(struct virtio_net *n, u32 life)
 
 /* --- to the driver ------------------------------------------------------------------------- */
 
-/* Reads the next frame with its header into n->frame; false: there is none now. */
-static bool net_next_frame(struct virtio_net *n)
+/* Reads from the backend into n->input.bytes, from @skip on. 0: there is nothing now. */
+static size_t net_read(struct virtio_net *n, size_t skip)
 {
-	static const struct virtio_net_hdr_v1 plain;
-	size_t skip = n->b.offload ? 0 : HEADER;
 	ssize_t len;
 
 	do {
-		len = read(n->b.fd, n->frame + skip, sizeof(n->frame) - skip);
+		len = read(n->b.fd, n->input.bytes + skip, sizeof(n->input.bytes) - skip);
 	} while (len < 0 && errno == EINTR);
 	/* A tap whose interface is down gives EIO; it may come up again. */
 	if (!len || (len < 0 && errno != EAGAIN && errno != EIO))
 		net_link_down(n, n->served);
-	if (len <= 0)
+	return len > 0 ? (size_t)len : 0;
+}
+
+/* Takes the next frame, which stays empty if it is to be dropped; false: there is none now. */
+static bool net_next_frame(struct virtio_net *n)
+{
+	static const struct virtio_net_hdr_v1 plain;
+	size_t skip = n->b.offload ? 0 : HEADER, len;
+
+	if (n->b.tell) {
+		if (!net_train_has_more(&n->input)) {
+			n->input.at = 0;
+			n->input.len = net_read(n, 0);
+		}
+		if (!n->input.len)
+			return false;
+		n->rx_frame = net_train_next(&n->input, n->features, &n->rx_len);
+		n->rx_len = n->rx_frame ? n->rx_len : 0;
+		return true;
+	}
+	len = net_read(n, skip);
+	if (!len)
 		return false;
 	if (skip)
-		memcpy(n->frame, &plain, sizeof(plain));
-	n->rx_len = (size_t)len + skip;
+		memcpy(n->input.bytes, &plain, sizeof(plain));
+	n->rx_frame = n->input.bytes;
+	n->rx_len = len + skip;
 	return true;
+}
+
+/* Is there a frame that was read already? */
+static bool net_has_frame(const struct virtio_net *n)
+{
+	return n->rx_len || net_train_has_more(&n->input);
 }
 
 /*
@@ -103,9 +131,9 @@ static bool net_next_frame(struct virtio_net *n)
  */
 static int net_deliver(struct virtio_net *n, struct virtqueue *q)
 {
-	struct virtio_net_hdr_v1 *hdr = (struct virtio_net_hdr_v1 *)(void *)n->frame;
 	unsigned most = n->features & F(MRG_RXBUF) ? MERGE_MAX : 1, used = 0, n_first = 0;
 	struct vq_chain *c = &n->rx;
+	struct virtio_net_hdr_v1 hdr;
 	struct iovec first[HEADER];
 	size_t done = 0;
 
@@ -128,15 +156,16 @@ static int net_deliver(struct virtio_net *n, struct virtqueue *q)
 			n_first = c->n_in < HEADER ? c->n_in : HEADER;
 			memcpy(first, c->iov + c->n_out, n_first * sizeof(*first));
 		}
-		iov_write(c->iov + c->n_out, c->n_in, 0, n->frame + done, part);
+		iov_write(c->iov + c->n_out, c->n_in, 0, n->rx_frame + done, part);
 		virtqueue_fill(q, used, c->head, (u32)part);
 		done += part; /* filled, not published: it can still be given back */
 	}
 	if (done < n->rx_len) {
 		virtqueue_unpop(q, used);
 	} else {
-		hdr->num_buffers = (u16)used;
-		iov_write(first, n_first, 0, hdr, HEADER);
+		memcpy(&hdr, n->rx_frame, sizeof(hdr));
+		hdr.num_buffers = (u16)used;
+		iov_write(first, n_first, 0, &hdr, HEADER);
 		virtqueue_publish(q, used);
 	}
 	n->rx_len = 0;
@@ -162,7 +191,7 @@ static bool net_receive(struct virtio_net *n, const struct vq_worker *w)
 	int ret = 0;
 
 	/* Woken up by a kick for frames to be sent, it asks for none. */
-	if (!q || !net_link_is_up(n) || (!n->rx_len && !vq_worker_own_ready(w)))
+	if (!q || !net_link_is_up(n) || (!net_has_frame(n) && !vq_worker_own_ready(w)))
 		return true;
 	do {
 		virtqueue_listen(q, false);
@@ -177,7 +206,8 @@ static bool net_receive(struct virtio_net *n, const struct vq_worker *w)
 		 * thread.
 		 */
 	} while (!ret && n->rx_starved && !vq_worker_ending(w) && virtqueue_listen(q, true));
-	/* After a full round the descriptor is still readable, and wakes this thread. */
+	/* After a full round the descriptor may be readable, which wakes this thread. */
+	n->again = ret > 0 && net_has_frame(n);
 	return ret >= 0;
 }
 
@@ -302,7 +332,6 @@ static bool net_transmit(struct virtio_net *n, const struct vq_worker *w)
 	struct virtqueue *q = virtio_queue(n->v, TX);
 	int ret = 0;
 
-	n->again = false;
 	if (!q)
 		return true;
 	do {
@@ -315,7 +344,7 @@ static bool net_transmit(struct virtio_net *n, const struct vq_worker *w)
 		if (ret < 0)
 			return false;
 		virtio_queue_done(n->v, TX);
-		n->again = ret > 0;
+		n->again |= ret > 0;
 		/* (Q10): while a frame is held, the backend's POLLOUT wakes this thread. */
 	} while (!ret && !n->tx_held && !vq_worker_ending(w) && virtqueue_listen(q, true));
 	return true;
@@ -323,11 +352,20 @@ static bool net_transmit(struct virtio_net *n, const struct vq_worker *w)
 
 /* --- life ---------------------------------------------------------------------------------- */
 
+/* Is there a peer that does not know what the driver accepts? */
+static bool net_has_to_tell(const struct virtio_net *n)
+{
+	return n->b.tell && n->told != n->served && net_link_is_up(n);
+}
+
 static bool net_serve(void *arg, const struct vq_worker *w)
 {
 	struct virtio_net *n = arg;
 
 	n->served = __atomic_load_n(&n->life, __ATOMIC_ACQUIRE);
+	n->again = false;
+	if (net_has_to_tell(n) && n->b.tell(n->b.fd, n->features) != -EAGAIN)
+		n->told = n->served;
 	return net_receive(n, w) && net_transmit(n, w);
 }
 
@@ -343,7 +381,8 @@ static unsigned net_watch(void *arg, struct pollfd *p, int *timeout_ms)
 		return 0;
 	*p = (struct pollfd){
 		.fd = n->b.fd,
-		.events = (short)((input ? POLLIN : 0) | (n->tx_held ? POLLOUT : 0)),
+		.events = (short)((input ? POLLIN : 0) |
+				  (n->tx_held || net_has_to_tell(n) ? POLLOUT : 0)),
 	};
 	return p->events ? 1 : 0;
 }
@@ -360,7 +399,8 @@ static int net_start(void *arg, u64 features)
 		return ret;
 	n->features = features;
 	n->again = n->rx_starved = n->tx_held = false;
-	n->rx_len = 0;
+	n->rx_len = n->input.at = n->input.len = 0;
+	n->told = 0;
 	/* The main thread takes the lock, so it is not held while a thread is made. */
 	ret = vq_worker_start(&w, n->v, &ops, n);
 	pthread_mutex_lock(&n->lock);
@@ -410,10 +450,9 @@ int virtio_net_create(struct virtio_net **out, const struct net_backend *b)
 	n->type = (struct virtio_type){
 		.id = VIRTIO_ID_NET,
 		.class = PCI_CLASS,
-		.features = F(MAC) | F(STATUS) |
-			    (b->offload	      ? OFFLOADS
-			     : b->long_frames ? F(CSUM) | F(HOST_TSO4)
-					      : 0),
+		.features = F(MAC) | F(STATUS) | (b->offload ? OFFLOADS : 0) |
+			    (b->long_frames ? F(CSUM) | F(HOST_TSO4) : 0) |
+			    (b->tell ? LONG_INPUT : 0),
 		.queues = 2,
 		.queue_size = QUEUE_SIZE,
 		.start = net_start,

@@ -57,7 +57,7 @@ function word(key, value)
 	if (key == "name")
 		return name_of(value)
 	if (key == "space")
-		return ".space = SPACE_" known(value, "file misc net link thread program export module firmware proc sysctl debugfs kobject class device bus driver disk filesystem sched congestion family cache") ", "
+		return ".space = SPACE_" known(value, "file misc net link thread program export module firmware proc sysctl debugfs kobject class device bus driver disk filesystem sched congestion family cache chrdev blkdev nls key protocol") ", "
 	if (key == "how")
 		return ".how = CARRY_OUT_" known(value, "open look_up read_file look_up_bdev open_bdev run_program set_up_program unuse_mm") ", "
 	if (key == "undo")

@@ -53,6 +53,11 @@ enum name_space {
 	SPACE_CONGESTION, /* a congestion control of TCP */
 	SPACE_FAMILY,	  /* of generic netlink */
 	SPACE_CACHE,	  /* of the slab allocator */
+	SPACE_CHRDEV,	  /* of numbers of character devices, in /proc/devices */
+	SPACE_BLKDEV,	  /* and of disks */
+	SPACE_NLS,	  /* a set of characters */
+	SPACE_KEY,	  /* a type of keys */
+	SPACE_PROTOCOL,	  /* of sockets, in /proc/net/protocols */
 	SPACES,
 };
 
@@ -80,10 +85,10 @@ enum carry_out {
 };
 
 /*
- * Upper bound of the number of rows, for tables indexed by catalog_index(). The gate's pages and
- * descriptors have room for so many, too: vmm/gate/info_page.c asserts it.
+ * Upper bound of the number of rows, for tables indexed by catalog_index(). The gate's descriptors
+ * have room for so many, too: vmm/gate/info_page.c asserts it.
  */
-#define CATALOG_MAX 256
+#define CATALOG_MAX 512
 
 #define CATALOG_ORIGINS 3
 

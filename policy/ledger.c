@@ -164,13 +164,16 @@ u64 ledger_await(struct ledger *l, struct ledger_entry *e)
 
 /*
  * Returns true if @undo may take back what @fn did. An unregister has several spellings for one
- * register (unregister_netdev, unregister_netdevice_queue), so the name space decides.
+ * register (unregister_netdev, unregister_netdevice_queue), so the name space decides where there
+ * is one.
  */
 static bool fn_is_undone_by(const struct catalog_fn *fn, const struct catalog_fn *undo)
 {
 	const struct catalog_fn *all;
 	size_t i, n;
 
+	if (fn->space == SPACE_NONE)
+		return fn->undo && !strcmp(fn->undo, undo->name);
 	all = catalog_all(&n);
 	for (i = 0; i < n; i++)
 		if (all[i].undo && !strcmp(all[i].undo, undo->name) && all[i].space == fn->space)
@@ -271,6 +274,17 @@ struct ledger_entry *ledger_take(struct ledger *l, unsigned owner, u64 addr,
 	return item_take(i);
 }
 
+/* What a function without a result registers is known by its name, wherever that is written. */
+static bool is_same_object(const struct ledger_entry *a, const struct ledger_entry *b)
+{
+	if (a->addr != b->addr || a->owner != b->owner || a->fn->space != b->fn->space)
+		return false;
+	if (a->fn->space == SPACE_NONE)
+		return a->fn == b->fn;
+	return a->fn->refusal != REFUSE_VOID ||
+	       (a->below == b->below && !strcmp(a->asked, b->asked));
+}
+
 static void insert_registered(struct ledger *l, struct ledger_item *i)
 {
 	struct ledger_item **b = addr_bucket(l, i->e.addr), **at;
@@ -280,8 +294,7 @@ static void insert_registered(struct ledger *l, struct ledger_item *i)
 	 * that was deleted).
 	 */
 	for (at = b; *at; at = &(*at)->next) {
-		if ((*at)->e.addr == i->e.addr && (*at)->e.owner == i->e.owner &&
-		    (*at)->e.fn->space == i->e.fn->space) {
+		if (is_same_object(&(*at)->e, &i->e)) {
 			item_free(l, unlink_registered(l, at));
 			break;
 		}
@@ -337,7 +350,9 @@ void ledger_result(struct ledger *l, unsigned owner, u64 ticket, bool succeeded,
 			continue;
 		i = *at;
 		*at = i->next;
-		if (i->e.fn->object_is_result && i->state == REGISTERING)
+		/* a number that the caller chose, of a major, is not told again: 0 */
+		if (i->e.fn->object_is_result && i->state == REGISTERING &&
+		    (ret || i->e.fn->refusal != REFUSE_ERRNO))
 			i->e.addr = ret;
 		if (i->state == REGISTERING && succeeded && i->e.fn->undo)
 			insert_registered(l, i);

@@ -32,7 +32,14 @@ size_t name_space_max(enum name_space space)
 	case SPACE_SCHED:
 	case SPACE_CONGESTION:
 	case SPACE_FAMILY:
-		return 15; /* IFNAMSIZ, TCP_CA_NAME_MAX, GENL_NAMSIZ - 1 */
+	case SPACE_BLKDEV:
+		return 15; /* IFNAMSIZ, TCP_CA_NAME_MAX, GENL_NAMSIZ, BLKDEV_MAJOR's name, - 1 */
+	case SPACE_CHRDEV:
+	case SPACE_NLS:
+		return 63; /* the name of struct char_device_struct, - 1 */
+	case SPACE_KEY:
+	case SPACE_PROTOCOL:
+		return 31; /* as long as add_key(2) can ask for; the name of struct proto, - 1 */
 	case SPACE_NONE:
 	case SPACE_FILE:
 	case SPACE_THREAD: /* kept in full since 5.17; ps shows the first 15 bytes */
@@ -109,6 +116,11 @@ bool name_is_valid(enum name_space space, const char *name)
 	case SPACE_SCHED:
 	case SPACE_CONGESTION:
 	case SPACE_FAMILY:
+	case SPACE_CHRDEV:
+	case SPACE_BLKDEV:
+	case SPACE_NLS:
+	case SPACE_KEY:
+	case SPACE_PROTOCOL:
 	case SPACES:
 	default:
 		return true;

@@ -30,6 +30,11 @@ static const struct {
 	{ "congestion", SPACE_CONGESTION },
 	{ "family", SPACE_FAMILY },
 	{ "cache", SPACE_CACHE },
+	{ "chrdev", SPACE_CHRDEV },
+	{ "blkdev", SPACE_BLKDEV },
+	{ "nls", SPACE_NLS },
+	{ "key", SPACE_KEY },
+	{ "protocol", SPACE_PROTOCOL },
 };
 
 /* The template of all spaces that have none of their own, but for firmware's: these are files. */

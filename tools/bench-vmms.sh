@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
 # shellcheck disable=SC2154 # the caller sets them
-# For tools/bench-block, -console, -memory and -net: a guest with tools/bench-io-guest as its init, by
+# For tools/bench-aio, -block, -console, -memory and -net: a guest with tools/bench-io-guest as its init, by
 # one VMM after the other. Sourced in the project's root; the caller has set $work (a directory
 # that it removes) and $part, and may set $ram, $limit and watch_options.
 #
@@ -27,8 +27,8 @@ vmms_prepare()
 	cat "$(command -v qemu-system-x86_64)" >/dev/null
 }
 
-# watch LABEL APPEND COMMAND...: one line of JSON on stdout, { vmm, watch, lines }, where lines are
-# those that the guest said with "@@". Nothing, and a line of complaint, if it came to no good end.
+# watch LABEL APPEND COMMAND...: one line of JSON on stdout, { vmm, round, watch, lines }, where lines are
+# those that the guest said with "@@", and round is the caller's $round. Nothing, and a line of complaint, if it came to no good end.
 watch()
 {
 	local label=$1
@@ -39,13 +39,20 @@ watch()
 		--ram "$ram" --timeout "$limit" --until end "$@" </dev/null >"$work/watch" 2>"$work/errors" &&
 		grep -qa '@@ mark end' "$work/console" && ! grep -qa '@@ failed' "$work/console"; then
 		tr -d '\r' <"$work/console" | sed -n 's/^.*@@ //p' | jq -cnR --arg vmm "$label" \
-			--slurpfile watch "$work/watch" '{ $vmm, watch: $watch[0], lines: [inputs | split(" ")] }'
+			--argjson round "${round:-0}" --slurpfile watch "$work/watch" '{ $vmm, $round, watch: $watch[0], lines: [inputs | split(" ")] }'
 		return
 	fi
 	tail -n 5 "$work/errors" >&2
 	tail -n 5 "$work/console" | tr -d '\r' >&2
 	echo "bench-$part: $label: the guest did not come to its end" >&2
 	failed=1
+}
+
+# configuration COMMAND...: what UMBRA_BENCH_ONLY, if it is set, is no part of is left out.
+configuration()
+{
+	[[ $* == *${UMBRA_BENCH_ONLY-}* ]] || return 0
+	"$@"
 }
 
 # run_vmm LABEL APPEND OPTION...

@@ -58,8 +58,8 @@ elif $part == "block" then
 	def row($j; $what; $digits): (.jobs[] | select(.name == $j) | .[$what]
 		| if . == null then "-" else fixed($digits) end) // "-" | pad(10);
 	def table($title; $what; $digits): "", $title,
-		"  " + ("" | text(26)) + (["read 1", "read 32", "write 1", "write 32", "seq read", "seq write"] | map(pad(10)) | add),
-		(.[] | . as $v | "  " + (.vmm | text(26)) + (["rr1", "rr32", "rw1", "rw32", "sr", "sw"] | map(. as $j | $v | row($j; $what; $digits)) | add));
+		"  " + ("" | text(34)) + (["read 1", "read 32", "write 1", "write 32", "seq read", "seq write"] | map(pad(10)) | add),
+		(.[] | . as $v | "  " + (.vmm | text(34)) + (["rr1", "rr32", "rw1", "rw32", "sr", "sw"] | map(. as $j | $v | row($j; $what; $digits)) | add));
 	table("Disk, I/Os per second (fio, 4 KiB at random, 1 or 32 deep; 128 KiB in sequence, 8 deep; median of \(.[0].guests) guests)"; "iops"; 0),
 	table("Disk, the same, the slowest guest"; "least"; 0),
 	table("Disk, the same, the fastest guest"; "most"; 0),
@@ -67,14 +67,21 @@ elif $part == "block" then
 	table("Disk, exits for each I/O"; "exits"; 2),
 	table("Disk, exits to the VMM for each I/O"; "to_vmm"; 2),
 	table("Disk, system calls of the VMM for each I/O"; "calls"; 2),
-	(. as $all | first(.[] | select(.vmm == "vmm")) as $vmm
+	# Each as its user gets it who says nothing, through the page cache and past it.
+	(. as $all | ("vmm", "vmm, auto, direct") as $name | first(.[] | select(.vmm == $name)) as $vmm
 		| ["rr1", "rr32", "rw1", "rw32"] | map(. as $j
 			| ($vmm.jobs[] | select(.name == $j)) as $a
-			| ([$all[] | select(.vmm | startswith("QEMU")) | .jobs[] | select(.name == $j)] | max_by(.iops)) as $b
+			| ([$all[] | select((.vmm | startswith("QEMU")) and ((.vmm | endswith("direct")) == ($name | endswith("direct"))))
+				| .jobs[] | select(.name == $j)] | max_by(.iops)) as $b
 			| { iops: ($a.iops / ([$b.iops, 1] | max)), fewer: ($a.exits != null and $b.exits != null and $a.exits < $b.exits) })
-		| "  Goal: at least QEMU\u0027s IOPS with fewer exits. vmm / the QEMU that is best at it: "
+		| "  Goal: at least QEMU\u0027s IOPS with fewer exits. \($name) / the QEMU that is best at it: "
 			+ (map(.iops | fixed(2) + "x") | join(", "))
 			+ "; fewer exits in \(map(select(.fewer)) | length) of \(length) jobs")
+elif $part == "aio" then
+	"", "Disk on an ext4, I/Os per second (fio, 4 KiB at random, 32 deep; median, least and most of \(.[0].turns) turns)",
+	"  " + ("" | text(26)) + ("read" | pad(8)) + ("" | text(18)) + ("write" | pad(8)),
+	(.[] | "  " + (.vmm | text(26)) + ([.jobs.rr32, .jobs.rw32]
+		| map((.iops | fixed(0) | pad(8)) + (", \(.least | fixed(0)) to \(.most | fixed(0))" | text(18))) | add))
 elif $part == "console" then
 	"", "What a guest prints, 4 KiB at a time",
 	"  " + ("" | text(30)) + ("KiB/s" | pad(12)) + ("exits/KiB" | pad(12)) + ("to the VMM" | pad(12)) + ("calls/KiB" | pad(12)),
@@ -92,7 +99,12 @@ elif $part == "net" then
 		+ (if .calls == null then "-" else .calls | fixed(1) end | pad(11))) | add)),
 	"  The slowest and the fastest guest, MiB/s:",
 	(.[] | select(.out.least) | "  " + (.vmm | text(16))
-		+ ([.out, ."in"] | map("\(.least | fixed(1)) to \(.most | fixed(1))" | text(33)) | add))
+		+ ([.out, ."in"] | map("\(.least | fixed(1)) to \(.most | fixed(1))" | text(33)) | add)),
+	"  To QEMU\u0027s of the same round: median, least to most (goal 1.0):",
+	(.[] | select((.out.ratios // []) != [] and (.vmm | startswith("QEMU") | not)) | "  " + (.vmm | text(16))
+		+ ([.out, ."in"] | map(.ratios | (length / 2 | floor) as $half
+			| "\(if length % 2 == 1 then .[$half] else (.[$half - 1] + .[$half]) / 2 end | fixed(2)), "
+				+ "\(.[0] | fixed(2)) to \(.[-1] | fixed(2)) (\(length))" | text(33)) | add))
 elif $part == "libvirt" and has("missing") then
 	"", "Domains of libvirt: not measured: \(.missing)"
 elif $part == "libvirt" then

@@ -12,18 +12,23 @@
 #include <linux/device.h>
 #include <linux/etherdevice.h>
 #include <linux/fs.h>
+#include <linux/key-type.h>
 #include <linux/module.h>
+#include <linux/nls.h>
 #include <linux/pci.h>
 #include <linux/platform_device.h>
 #include <linux/proc_fs.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/sysctl.h>
+#include <linux/tty.h>
+#include <linux/tty_driver.h>
 #include <linux/workqueue.h>
 #include <net/genetlink.h>
 #include <net/net_namespace.h>
 #include <net/pkt_cls.h>
 #include <net/pkt_sched.h>
+#include <net/sock.h>
 #include <net/tcp.h>
 
 #define NAME "umbra_t_n"
@@ -59,6 +64,30 @@ static struct ctl_table table[] = {
 };
 static struct ctl_table_header *sysctl, *net_sysctl;
 static struct dentry *debug_dir;
+static u32 debug_value;
+
+static void debug_begin(void)
+{
+	struct dentry *found;
+
+	debug_dir = debugfs_create_dir(NAME, NULL);
+	if (!got("debugfs_create_dir", PTR_ERR_OR_ZERO(debug_dir)))
+		return;
+	debugfs_create_file("in", 0444, debug_dir, NULL, NULL);
+	debugfs_create_u32(NAME "_u", 0444, NULL, &debug_value);
+	found = debugfs_lookup(NAME "_u", NULL);
+	got("debugfs_lookup", !found);
+	dput(found);
+}
+
+static void debug_end(void)
+{
+	if (IS_ERR(debug_dir))
+		return;
+	debugfs_lookup_and_remove(NAME "_u", NULL);
+	debugfs_lookup_and_remove("in", debug_dir);
+	debugfs_remove(debug_dir);
+}
 
 static void proc_begin(void)
 {
@@ -81,14 +110,12 @@ static void proc_begin(void)
 	got("register_sysctl", !sysctl);
 	net_sysctl = register_net_sysctl(&init_net, "net/" NAME, table);
 	got("register_net_sysctl", !net_sysctl);
-	debug_dir = debugfs_create_dir(NAME, NULL);
-	got("debugfs_create_dir", PTR_ERR_OR_ZERO(debug_dir));
-	debugfs_create_file("in", 0444, debug_dir, NULL, NULL);
+	debug_begin();
 }
 
 static void proc_end(void)
 {
-	debugfs_remove(debug_dir);
+	debug_end();
 	unregister_net_sysctl_table(net_sysctl);
 	unregister_sysctl_table(sysctl);
 	remove_proc_entry("driver/" NAME, NULL);
@@ -231,6 +258,50 @@ static void disk_end(void)
 		unregister_blkdev(major, NAME);
 }
 
+static const struct file_operations no_ops = { .owner = THIS_MODULE };
+static dev_t region;
+static int char_major;
+static struct tty_driver *tty;
+static const struct tty_operations tty_ops = {};
+static struct tty_port tty_port;
+
+static void numbers_begin(void)
+{
+	if (!got("alloc_chrdev_region", alloc_chrdev_region(&region, 0, 1, NAME)))
+		region = 0;
+	char_major = register_chrdev(0, NAME "_c", &no_ops);
+	got("register_chrdev", char_major < 0 ? char_major : 0);
+	tty = tty_alloc_driver(1, TTY_DRIVER_REAL_RAW);
+	if (!got("tty_alloc_driver", PTR_ERR_OR_ZERO(tty)))
+		return;
+	tty->driver_name = NAME;
+	tty->name = NAME;
+	tty->type = TTY_DRIVER_TYPE_SERIAL;
+	tty->init_termios = tty_std_termios;
+	tty_set_operations(tty, &tty_ops);
+	tty_port_init(&tty_port);
+	tty_port_link_device(&tty_port, tty, 0);
+	if (got("tty_register_driver", tty_register_driver(tty)))
+		return;
+	tty_driver_kref_put(tty);
+	tty_port_destroy(&tty_port);
+	tty = NULL;
+}
+
+static void numbers_end(void)
+{
+	if (!IS_ERR_OR_NULL(tty)) {
+		tty_unregister_driver(tty);
+		got("its-name-is-back", strcmp(tty->name, NAME));
+		tty_driver_kref_put(tty);
+		tty_port_destroy(&tty_port);
+	}
+	if (char_major > 0)
+		unregister_chrdev(char_major, NAME "_c");
+	if (region)
+		unregister_chrdev_region(region, 1);
+}
+
 static netdev_tx_t no_transmit(struct sk_buff *skb, struct net_device *dev)
 {
 	kfree_skb(skb);
@@ -327,6 +398,15 @@ static struct tcp_congestion_ops congestion = {
 	.undo_cwnd = no_window,
 };
 static struct genl_family family = { .name = NAME, .version = 1, .module = THIS_MODULE };
+static int no_key(struct key *key, struct key_preparsed_payload *prep)
+{
+	return -EINVAL;
+}
+
+static struct key_type key_type = { .name = NAME, .instantiate = no_key };
+static struct nls_table nls = { .charset = NAME };
+static struct proto proto = { .name = NAME, .owner = THIS_MODULE, .obj_size = sizeof(struct sock) };
+static bool has_key, has_nls, has_proto;
 static struct kmem_cache *cache;
 static struct workqueue_struct *queue;
 static bool has_fs, has_qdisc, has_classifier, has_congestion, has_family;
@@ -345,6 +425,26 @@ static void kinds_begin(void)
 	/* in sysfs, where a second one of its name has no room */
 	queue = alloc_workqueue("%s", WQ_SYSFS, 0, NAME);
 	got("alloc_workqueue", !queue);
+}
+
+static void others_begin(void)
+{
+	has_key = got("register_key_type", register_key_type(&key_type));
+	has_nls = got("register_nls", register_nls(&nls));
+	if (has_nls && got("load_nls", load_nls(NAME) != &nls))
+		unload_nls(&nls);
+	has_proto = got("proto_register", proto_register(&proto, 1));
+}
+
+static void others_end(void)
+{
+	if (has_proto)
+		proto_unregister(&proto);
+	if (has_nls)
+		unregister_nls(&nls);
+	if (has_key)
+		unregister_key_type(&key_type);
+	got("names-are-back-of-these", strcmp(nls.charset, NAME) || strcmp(key_type.name, NAME));
 }
 
 static void kinds_end(void)
@@ -371,16 +471,20 @@ static int __init names_init(void)
 	classes_begin();
 	drivers_begin();
 	disk_begin();
+	numbers_begin();
 	net_begin();
 	kinds_begin();
+	others_begin();
 	pr_info("umbra_t_names[%s]: there\n", tag);
 	return 0;
 }
 
 static void __exit names_exit(void)
 {
+	others_end();
 	kinds_end();
 	net_end();
+	numbers_end();
 	disk_end();
 	drivers_end();
 	classes_end();

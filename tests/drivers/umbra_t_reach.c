@@ -4,7 +4,11 @@
  * programs, sockets, other processes and the kernel's own text, and says what it got. With power=1
  * it also asks the kernel to restart, to halt and to switch off.
  */
+#include <linux/binfmts.h>
 #include <linux/blkdev.h>
+#include <linux/cdev.h>
+#include <linux/clocksource.h>
+#include <linux/console.h>
 #include <linux/cred.h>
 #include <linux/device.h>
 #include <linux/file.h>
@@ -13,28 +17,50 @@
 #include <linux/fs_struct.h>
 #include <linux/ftrace.h>
 #include <linux/hw_breakpoint.h>
+#include <linux/inetdevice.h>
+#include <linux/input.h>
+#include <linux/kdebug.h>
 #include <linux/kernel_read_file.h>
 #include <linux/key-type.h>
+#include <linux/keyboard.h>
+#include <linux/keyctl.h>
 #include <linux/kmod.h>
 #include <linux/kmsg_dump.h>
 #include <linux/kprobes.h>
 #include <linux/kthread.h>
 #include <linux/mm.h>
+#include <linux/mmu_notifier.h>
 #include <linux/module.h>
 #include <linux/mount.h>
 #include <linux/namei.h>
 #include <linux/net.h>
+#include <linux/netdevice.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter_ipv4.h>
+#include <linux/netlink.h>
+#include <linux/oom.h>
+#include <linux/panic_notifier.h>
 #include <linux/perf_event.h>
+#include <linux/platform_device.h>
 #include <linux/reboot.h>
+#include <linux/rtnetlink.h>
 #include <linux/sched/signal.h>
+#include <linux/set_memory.h>
 #include <linux/stop_machine.h>
+#include <linux/suspend.h>
+#include <linux/syscore_ops.h>
+#include <linux/sysctl.h>
 #include <linux/sysrq.h>
 #include <linux/timekeeping.h>
 #include <linux/tracepoint.h>
+#include <linux/tty.h>
+#include <linux/tty_ldisc.h>
 #include <linux/umh.h>
 #include <linux/vmalloc.h>
 #include <linux/workqueue.h>
+#include <crypto/algapi.h>
 #include <keys/user-type.h>
+#include <net/addrconf.h>
 #include <net/net_namespace.h>
 #include <net/sock.h>
 #include <asm/msr.h>
@@ -385,9 +411,9 @@ static void no_key(int key)
 static void reach_guest(void)
 {
 	static struct notifier_block nb = { .notifier_call = no_restart };
-	static struct nmiaction nmi = {
-		.list = LIST_HEAD_INIT(nmi.list), .handler = no_nmi, .name = "umbra"
-	};
+	static struct nmiaction nmi = { .list = LIST_HEAD_INIT(nmi.list),
+					.handler = no_nmi,
+					.name = "umbra" };
 	static struct kmsg_dumper dumper = { .dump = no_dump };
 	static const struct sysrq_key_op op = { .handler = no_key,
 						.help_msg = "none",
@@ -424,6 +450,230 @@ static void reach_guest(void)
 		unregister_sysrq_key('y', &op);
 }
 
+/* Registers and takes back by the same arguments, and says what came of the first. */
+#define REACH(register, unregister, ...)            \
+	do {                                        \
+		long error = register(__VA_ARGS__); \
+		got(#register, error);              \
+		if (!error)                         \
+			unregister(__VA_ARGS__);    \
+	} while (0)
+
+static int no_event(struct notifier_block *nb, unsigned long event, void *data)
+{
+	return NOTIFY_DONE;
+}
+
+/* Hears of what happens anywhere in the guest. */
+static void reach_events(void)
+{
+	static struct notifier_block nb = { .notifier_call = no_event };
+	static BLOCKING_NOTIFIER_HEAD(blocking);
+	static RAW_NOTIFIER_HEAD(raw);
+
+	REACH(register_netdevice_notifier, unregister_netdevice_notifier, &nb);
+	REACH(register_inetaddr_notifier, unregister_inetaddr_notifier, &nb);
+	REACH(register_inet6addr_notifier, unregister_inet6addr_notifier, &nb);
+	REACH(netlink_register_notifier, netlink_unregister_notifier, &nb);
+	REACH(register_reboot_notifier, unregister_reboot_notifier, &nb);
+	REACH(register_pm_notifier, unregister_pm_notifier, &nb);
+	REACH(register_die_notifier, unregister_die_notifier, &nb);
+	REACH(register_module_notifier, unregister_module_notifier, &nb);
+	REACH(register_oom_notifier, unregister_oom_notifier, &nb);
+	REACH(register_keyboard_notifier, unregister_keyboard_notifier, &nb);
+	REACH(bus_register_notifier, bus_unregister_notifier, &platform_bus_type, &nb);
+	REACH(atomic_notifier_chain_register, atomic_notifier_chain_unregister,
+	      &panic_notifier_list, &nb);
+	REACH(blocking_notifier_chain_register, blocking_notifier_chain_unregister, &blocking, &nb);
+	REACH(raw_notifier_chain_register, raw_notifier_chain_unregister, &raw, &nb);
+}
+
+static unsigned int no_verdict(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
+{
+	return NF_ACCEPT;
+}
+
+static rx_handler_result_t no_handler(struct sk_buff **skb)
+{
+	return RX_HANDLER_PASS;
+}
+
+static int no_packet(struct sk_buff *skb, struct net_device *dev, struct packet_type *type,
+		     struct net_device *orig)
+{
+	kfree_skb(skb);
+	return 0;
+}
+
+static int no_socket(struct net *net, struct socket *sock, int protocol, int kern)
+{
+	return -EINVAL;
+}
+
+static void no_message(struct sk_buff *skb)
+{
+}
+
+/* Gets at the traffic of all, and at namespaces and interfaces that others made. */
+static void reach_network(void)
+{
+	static const struct nf_hook_ops hook = { .hook = no_verdict,
+						 .pf = NFPROTO_IPV4,
+						 .hooknum = NF_INET_LOCAL_IN };
+	static struct nf_sockopt_ops options = { .pf = PF_INET, .owner = THIS_MODULE };
+	static struct pernet_operations nets, devices;
+	static struct packet_type packets = { .type = cpu_to_be16(ETH_P_ALL), .func = no_packet };
+	static const struct net_proto_family family = { .family = AF_ASH, .create = no_socket };
+	struct netlink_kernel_cfg config = { .input = no_message };
+	struct net_device *dev;
+	struct sock *sk;
+	int ret;
+
+	REACH(nf_register_net_hook, nf_unregister_net_hook, &init_net, &hook);
+	REACH(nf_register_net_hooks, nf_unregister_net_hooks, &init_net, &hook, 1);
+	REACH(nf_register_sockopt, nf_unregister_sockopt, &options);
+	REACH(register_pernet_subsys, unregister_pernet_subsys, &nets);
+	REACH(register_pernet_device, unregister_pernet_device, &devices);
+	dev_add_pack(&packets);
+	got("dev_add_pack", !!packets.list.next);
+	if (packets.list.next)
+		dev_remove_pack(&packets);
+	rtnl_lock();
+	ret = netdev_rx_handler_register(init_net.loopback_dev, no_handler, NULL);
+	got("netdev_rx_handler_register", ret);
+	if (!ret)
+		netdev_rx_handler_unregister(init_net.loopback_dev);
+	rtnl_unlock();
+	ret = sock_register(&family);
+	got("sock_register", ret);
+	if (!ret)
+		sock_unregister(AF_ASH);
+	sk = netlink_kernel_create(&init_net, MAX_LINKS - 1, &config);
+	got("__netlink_kernel_create", !!sk);
+	if (sk)
+		netlink_kernel_release(sk);
+	dev = dev_get_by_index(&init_net, 1);
+	got("dev_get_by_index", !!dev);
+	dev_put(dev);
+}
+
+static void no_input(struct input_handle *handle, unsigned int type, unsigned int code, int value)
+{
+}
+
+static int no_connect(struct input_handler *handler, struct input_dev *dev,
+		      const struct input_device_id *id)
+{
+	return -ENODEV;
+}
+
+static void no_disconnect(struct input_handle *handle)
+{
+}
+
+static int no_program(struct linux_binprm *bprm)
+{
+	return -ENOEXEC;
+}
+
+static void no_line(struct console *con, const char *text, unsigned int len)
+{
+}
+
+static void reach_devices(void)
+{
+	static const struct file_operations none = { .owner = THIS_MODULE };
+	static const struct input_device_id no_ids[] = { {} };
+	static struct input_handler handler = { .event = no_input,
+						.connect = no_connect,
+						.disconnect = no_disconnect,
+						.name = "umbra_t_reach",
+						.id_table = no_ids };
+	static struct class_interface interface = { .class = &input_class };
+	static struct tty_ldisc_ops ldisc = { .num = 29, .name = "umbra", .owner = THIS_MODULE };
+	static struct console console = {
+		.name = "umbra", .write = no_line, .flags = CON_ENABLED, .index = -1
+	};
+	static struct ctl_table inner[] = { {} };
+	static struct ctl_table outer[] = {
+		{ .procname = "umbra_t_reach", .mode = 0555, .child = inner }, {}
+	};
+	struct ctl_table_header *table;
+	static struct cdev cdev;
+	int ret;
+
+	cdev_init(&cdev, &none);
+	ret = cdev_add(&cdev, MKDEV(250, 7), 1);
+	got("cdev_add", ret);
+	if (!ret)
+		cdev_del(&cdev);
+	REACH(input_register_handler, input_unregister_handler, &handler);
+	REACH(class_interface_register, class_interface_unregister, &interface);
+	REACH(tty_register_ldisc, tty_unregister_ldisc, &ldisc);
+	register_console(&console);
+	got("register_console", unregister_console(&console));
+	table = register_sysctl_table(outer);
+	got("register_sysctl_table", !!table);
+	if (table)
+		unregister_sysctl_table(table);
+}
+
+static u64 no_clock(struct clocksource *cs)
+{
+	return 0;
+}
+
+static int no_instance(struct crypto_template *t, struct rtattr **tb)
+{
+	return -EINVAL;
+}
+
+/* Gets at other processes, and at what the kernel itself is made of. */
+static void reach_core(void)
+{
+	static struct clocksource clock = {
+		.name = "umbra_t_reach", .rating = 1, .read = no_clock, .mask = CLOCKSOURCE_MASK(64)
+	};
+	static struct crypto_template template = { .name = "umbra_t_reach",
+						   .create = no_instance,
+						   .module = THIS_MODULE };
+	static const struct mmu_notifier_ops no_mmu;
+	static struct mmu_notifier mmu = { .ops = &no_mmu };
+	static struct linux_binfmt binfmt = { .module = THIS_MODULE, .load_binary = no_program };
+	static struct syscore_ops syscore;
+	unsigned long page = __get_free_page(GFP_KERNEL);
+	struct pid *pid = find_get_pid(1);
+	key_ref_t key;
+	int ret;
+
+	got("find_get_pid", !!pid);
+	put_pid(pid);
+	got("find_vpid", !!find_vpid(1));
+	key = lookup_user_key(KEY_SPEC_USER_KEYRING, KEY_LOOKUP_CREATE, KEY_NEED_VIEW);
+	got("lookup_user_key", PTR_ERR_OR_ZERO(key));
+	if (!IS_ERR(key))
+		key_ref_put(key);
+	flush_signals(current); /* it takes locks for as long as there is none */
+	REACH(mmu_notifier_register, mmu_notifier_unregister, &mmu, current->mm);
+	register_binfmt(&binfmt);
+	got("__register_binfmt", !!binfmt.lh.next);
+	if (binfmt.lh.next)
+		unregister_binfmt(&binfmt);
+	register_syscore_ops(&syscore);
+	got("register_syscore_ops", !!syscore.node.next);
+	if (syscore.node.next)
+		unregister_syscore_ops(&syscore);
+	ret = clocksource_register_hz(&clock, 1000000);
+	got("__clocksource_register_scale", ret);
+	if (!ret)
+		clocksource_unregister(&clock);
+	REACH(crypto_register_template, crypto_unregister_template, &template);
+	if (!page)
+		return;
+	REACH(set_memory_uc, set_memory_wb, page, 1);
+	free_page(page);
+}
+
 static int __init reach_init(void)
 {
 	reach_sockets();
@@ -442,6 +692,10 @@ static int __init reach_init(void)
 	reach_kernel();
 	reach_traces();
 	reach_guest();
+	reach_events();
+	reach_network();
+	reach_devices();
+	reach_core();
 	if (power) {
 		orderly_poweroff(true);
 		orderly_reboot();

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/install_path.h"
+#include "devices/net_train.h"
 #include "vmm/confine/helper.h"
 
 #define PATIENCE_MS 10000 /* for the helper to be ready */
@@ -89,6 +90,14 @@ static int net_take_tap(struct net_backend *out, const struct spec_net *n, struc
 	return 0;
 }
 
+/* Tells the network's process, see devices/net_train.h. */
+static int user_tell(int fd, u64 features)
+{
+	const u64 accepted = features & NET_TRAIN_FEATURES;
+
+	return write(fd, &accepted, sizeof(accepted)) < 0 ? -errno : 0;
+}
+
 static int spawn_helper(int theirs, const struct spec_net *n, enum confine_mode confine,
 			const char *user)
 {
@@ -152,6 +161,7 @@ int net_open(struct net_backend *out, int *keeper, const struct spec_net *n,
 	int ret;
 
 	out->offload = NULL;
+	out->tell = NULL;
 	/* libslirp takes TCP data of any length, and drops what has no checksum. */
 	out->long_frames = !n->tap_fd && !n->tap;
 	*keeper = -1;
@@ -163,6 +173,8 @@ int net_open(struct net_backend *out, int *keeper, const struct spec_net *n,
 		ret = net_open_user(&out->fd, keeper, n, confine, user, e);
 	if (ret)
 		return ret;
+	if (out->long_frames)
+		out->tell = user_tell;
 	memcpy(out->mac, n->mac, sizeof(out->mac));
 	if (n->mac_given)
 		return 0;

@@ -329,7 +329,7 @@ static void call_prepare(struct gate *g, struct driver_call *c)
 	struct ledger_entry what = {
 		.owner = c->caller,
 		.fn = fn,
-		.addr = fn->object_is_result ? 0 : c->r.args[fn->object_arg],
+		.addr = c->r.args[fn->object_arg], /* of a result: until that is told */
 		.below = call_directory(c),
 		.inside = c->inside,
 		.old = c->frame.old,

@@ -8,12 +8,11 @@
 #include "vmm/machine/layout.h"
 
 /*
- * The number of functions meets its limits here: a descriptor for each, and a gate entry for each
- * in one page of a caller.
+ * The number of functions meets its limit here: a descriptor for each. A driver that imports more
+ * than its page of entries has room for, with layout = "same", is refused.
  */
 _Static_assert(CATALOG_MAX < UMBRA_FN_MAX, "a descriptor for each function");
 _Static_assert(REQUEST_ARGS <= 6 + UMBRA_ARGS, "the shim passes so many arguments on");
-_Static_assert(CATALOG_MAX <= UMBRA_GATES_PER_PAGE, "a gate for each function: none passes by");
 
 _Static_assert(CATALOG_ORIGINS == UMBRA_PEEKS, "as many members");
 

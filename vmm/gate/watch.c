@@ -16,7 +16,8 @@
 #include "vmm/gate/gate_int.h"
 
 struct watched {
-	struct catalog_fn row; /* for the record; name NULL: the place is free */
+	struct catalog_fn row; /* for the record, with the argument told; name NULL: free */
+	bool has_more_args;
 	unsigned caller;
 	enum kernel_result result;
 };
@@ -45,7 +46,8 @@ int gate_watch(struct gate *g, const struct gate_watch *w, u32 *fn)
 					       .how = UMBRA_HOW_WATCH };
 	pthread_rwlock_wrlock(&g->callers_lock);
 	g->watched[i] = (struct watched){
-		.row = { .name = name, .args = w->args, .refusal = REFUSE_NEVER },
+		.row = { .name = name, .args = w->args ? 1 : 0, .refusal = REFUSE_NEVER },
+		.has_more_args = w->args > 1,
 		.caller = w->caller,
 		.result = w->result,
 	};
@@ -82,7 +84,7 @@ static void watched_call_text(const struct watched *w, const struct watched_call
 	if (!w->row.args)
 		buf[0] = '\0';
 	else
-		snprintf(buf, len, "0x%" PRIx64 "%s", c->arg, w->row.args > 1 ? ", ..." : "");
+		snprintf(buf, len, "0x%" PRIx64 "%s", c->arg, w->has_more_args ? ", ..." : "");
 }
 
 static void watched_result_text(const struct watched *w, u64 result, char *buf, size_t len)
@@ -102,22 +104,23 @@ static void watched_record(struct gate *g, const struct gate_caller *caller,
 			   const struct watched *w, struct policy_request *r,
 			   struct record_line *line)
 {
-	struct decision *d = calloc(1, sizeof(*d)); /* too large for a stack */
+	struct decision d;
 	struct record_call what = { .time_ns = g->now(g->m),
 				    .session = caller->session,
 				    .driver = caller->driver,
 				    .req = r,
-				    .d = d };
+				    .d = &d };
 
-	if (d)
-		d->rule = policy_watched(caller->policy, w->row.name);
-	if (d && d->rule) {
-		d->verdict = VERDICT_PASS;
-		d->record = true;
-		/* The call is over: a line that there is no room for is lost, and counted. */
-		record_add(g->rec, &what, line);
-	}
-	free(d);
+	/* not the long texts, of which none is looked at */
+	memset(&d, 0, offsetof(struct decision, root));
+	d.root[0] = d.name[0] = '\0';
+	d.rule = policy_watched(caller->policy, w->row.name);
+	if (!d.rule)
+		return;
+	d.verdict = VERDICT_PASS;
+	d.record = true;
+	/* The call is over: a line that there is no room for is lost, and counted. */
+	record_add(g->rec, &what, line);
 }
 
 s64 gate_watched(struct gate *g, unsigned vcpu, const struct watched_call *c)
@@ -149,7 +152,8 @@ s64 gate_watched(struct gate *g, unsigned vcpu, const struct watched_call *c)
 				     .pid = (u32)c->pid,
 				     .call = call,
 				     .result = result,
-				     .duration_ns = c->ns };
+				     .duration_ns = c->ns,
+				     .atomic = true /* for all that is known */ };
 	watched_record(g, caller, w, &r, &line);
 	pthread_rwlock_unlock(&g->callers_lock);
 	if (line.len)

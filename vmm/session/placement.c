@@ -26,8 +26,8 @@ struct placement {
 	u32 n_symbols; /* that the module's table must have */
 	size_t n;
 	struct placement_function *list;
-	bool told;		     /* its module came; it is not taken again */
-	char why[PLACEMENT_WHY_MAX]; /* "": all are placed */
+	bool placed;		     /* it is not placed again */
+	char why[PLACEMENT_WHY_MAX]; /* of the last try that failed */
 };
 
 /* A module while it is looked at. */
@@ -78,7 +78,7 @@ enum placing placement_end(struct placement *p, char why[PLACEMENT_WHY_MAX])
 		return NOT_TOLD;
 	placement_take_out(p);
 	snprintf(why, PLACEMENT_WHY_MAX, "%s", p->why);
-	return !p->told ? NOT_TOLD : *p->why ? NOT_PLACED : PLACED;
+	return p->placed ? PLACED : *p->why ? NOT_PLACED : NOT_TOLD;
 }
 
 const struct placement_function *placement_functions(const struct placement *p)
@@ -153,7 +153,11 @@ static int placement_do(struct placement *p, u64 at)
 		if (!gate_inward_entry_lead(&p->list[i].entry))
 			ret = err_set(&e, -ERANGE, "%.64s() is out of its entry's reach",
 				      p->list[i].symbol);
-	p->told = true;
+	/*
+	 * What failed may have been another's word for a module of this name: it is not the last
+	 * one.
+	 */
+	p->placed = !ret;
 	snprintf(p->why, sizeof(p->why), "%s", ret ? e.text : "");
 	return ret;
 }
@@ -174,7 +178,7 @@ s64 placement_on_module(void *arg, u64 module)
 	for (p = s->placements; p && strcmp(p->name, name) != 0; p = p->next)
 		;
 	if (p)
-		ret = p->told ? -EEXIST : placement_do(p, module);
+		ret = p->placed ? -EEXIST : placement_do(p, module);
 	pthread_mutex_unlock(&s->placements_lock);
 	return ret;
 }

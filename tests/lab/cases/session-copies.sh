@@ -56,7 +56,9 @@ names()
 		/sys/bus/platform/drivers/*umbra_t_n /sys/bus/platform/devices/*umbra_t_n \
 		/sys/bus/pci/drivers/*umbra_t_n /sys/block/*umbra_t_n \
 		/sys/devices/virtual/workqueue/*umbra_t_n /sys/fs/*umbra_t_n \
-		/sys/kernel/*umbra_t_n
+		/sys/kernel/*umbra_t_n /sys/class/tty/*umbra_t_n0 /sys/kernel/debug/*umbra_t_n_u
+	sed -n 's/^ *[0-9]* \(.*umbra_t_n.*\)/major \1/p' /proc/devices
+	sed -n 's/^\([^ ]*umbra_t_n\) .*/protocol \1/p' /proc/net/protocols
 	grep umbra_t_n /proc/filesystems | tr -d '\t'
 	tr ' ' '\n' </proc/sys/net/ipv4/tcp_available_congestion_control | grep umbra_t_n
 }
@@ -68,11 +70,11 @@ things()
 	cat /proc/filesystems /proc/misc /proc/devices /proc/sys/net/ipv4/tcp_available_congestion_control
 }
 things | sort >/tmp/before
-names 2>/dev/null | sort >/tmp/names
+names 2>/dev/null | sort -u >/tmp/names
 say loaded first
 read line
 say failed-p $(dmesg | sed -n 's/.*umbra_t_names.p.: \(.*\) .*/\1/p')
-names 2>/dev/null | sort | diff /tmp/names - && say p-left nothing
+names 2>/dev/null | sort -u | diff /tmp/names - && say p-left nothing
 dmesg -c >/dev/null
 say counting
 read line
@@ -87,7 +89,7 @@ say content $(cat /proc/umbra_t_n/in /proc/a-umbra_t_n/in /proc/b-umbra_t_n/in /
 say both
 read line
 things | sort | diff /tmp/before - && say left nothing
-names 2>/dev/null | sort | diff /tmp/names - && say untouched
+names 2>/dev/null | sort -u | diff /tmp/names - && say untouched
 say content-after $(cat /proc/umbra_t_n/in /proc/net/umbra_t_n) $(grep -c ^MemTotal /proc/meminfo)
 say warnings $(faults | wc -l)
 faults

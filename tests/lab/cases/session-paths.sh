@@ -249,6 +249,45 @@ register_sys_off_handler 0
 __register_nmi_handler 0
 kmsg_dump_register 0
 register_sysrq_key 0
+register_netdevice_notifier 0
+register_inetaddr_notifier 0
+register_inet6addr_notifier 0
+netlink_register_notifier 0
+register_reboot_notifier 0
+register_pm_notifier 0
+register_die_notifier 0
+register_module_notifier 0
+register_oom_notifier 0
+register_keyboard_notifier 0
+bus_register_notifier 0
+atomic_notifier_chain_register 0
+blocking_notifier_chain_register 0
+raw_notifier_chain_register 0
+nf_register_net_hook 0
+nf_register_net_hooks 0
+nf_register_sockopt 0
+register_pernet_subsys 0
+register_pernet_device 0
+dev_add_pack 1
+netdev_rx_handler_register 0
+sock_register 0
+__netlink_kernel_create 1
+dev_get_by_index 1
+cdev_add 0
+input_register_handler 0
+class_interface_register 0
+tty_register_ldisc 0
+register_console 0
+register_sysctl_table 1
+find_get_pid 1
+find_vpid 1
+lookup_user_key 0
+mmu_notifier_register 0
+__register_binfmt 1
+register_syscore_ops 1
+__clocksource_register_scale 0
+crypto_register_template 0
+set_memory_uc 0
 END
 	console_values reach-p | grep -v __request_module >"$WORK/got"
 	expect diff "$WORK/want" "$WORK/got"
@@ -313,6 +352,45 @@ register_sys_off_handler -1
 __register_nmi_handler -1
 kmsg_dump_register -1
 register_sysrq_key -1
+register_netdevice_notifier -1
+register_inetaddr_notifier -1
+register_inet6addr_notifier -1
+netlink_register_notifier -1
+register_reboot_notifier -1
+register_pm_notifier -1
+register_die_notifier -1
+register_module_notifier -1
+register_oom_notifier -1
+register_keyboard_notifier -1
+bus_register_notifier -1
+atomic_notifier_chain_register -1
+blocking_notifier_chain_register -1
+raw_notifier_chain_register -1
+nf_register_net_hook -1
+nf_register_net_hooks -1
+nf_register_sockopt -1
+register_pernet_subsys -1
+register_pernet_device -1
+dev_add_pack 0
+netdev_rx_handler_register -1
+sock_register -1
+__netlink_kernel_create 0
+dev_get_by_index 0
+cdev_add -1
+input_register_handler -1
+class_interface_register -1
+tty_register_ldisc -1
+register_console -19
+register_sysctl_table 0
+find_get_pid 0
+find_vpid 0
+lookup_user_key -1
+mmu_notifier_register -1
+__register_binfmt 0
+register_syscore_ops 0
+__clocksource_register_scale -1
+crypto_register_template -1
+set_memory_uc -1
 power 0
 END
 	console_values reach-d >"$WORK/got"
@@ -324,17 +402,31 @@ test_each_of_them_is_in_the_record()
 	"$VMM" record --session d --verdict deny --json "$WORK/record" | jq -r '.requests[].function' |
 		sort -u >"$WORK/got"
 	cat >"$WORK/want" <<'END'
+__clocksource_register_scale
+__netlink_kernel_create
+__register_binfmt
 __register_nmi_handler
 __request_module
 __sock_create
 access_process_vm
+atomic_notifier_chain_register
 blkdev_get_by_dev
+blocking_notifier_chain_register
+bus_register_notifier
 call_usermodehelper_setup
+cdev_add
+class_interface_register
 commit_creds
+crypto_register_template
 dentry_open
+dev_add_pack
+dev_get_by_index
 do_settimeofday64
 emergency_restart
 file_open_root
+find_get_pid
+find_vpid
+input_register_handler
 kern_path_create
 kernel_halt
 kernel_power_off
@@ -342,32 +434,57 @@ kernel_restart
 kill_pid
 kmsg_dump_register
 kthread_use_mm
+lookup_user_key
+mmu_notifier_register
 modify_ftrace_direct
 native_write_cr0
+netdev_rx_handler_register
+netlink_register_notifier
+nf_register_net_hook
+nf_register_net_hooks
+nf_register_sockopt
 orderly_poweroff
 orderly_reboot
 override_creds
 perf_event_create_kernel_counter
 prepare_kernel_cred
+raw_notifier_chain_register
+register_console
+register_die_notifier
 register_ftrace_direct
 register_ftrace_direct_multi
 register_ftrace_function
+register_inet6addr_notifier
+register_inetaddr_notifier
+register_keyboard_notifier
 register_kprobe
 register_kretprobe
+register_module_notifier
+register_netdevice_notifier
+register_oom_notifier
+register_pernet_device
+register_pernet_subsys
+register_pm_notifier
+register_reboot_notifier
 register_restart_handler
 register_sys_off_handler
+register_syscore_ops
+register_sysctl_table
 register_sysrq_key
 request_firmware_direct
 request_key_rcu
 request_key_tag
 request_key_with_auxdata
+set_memory_uc
 sock_create
 sock_create_kern
 sock_create_lite
+sock_register
 stop_machine
 tracepoint_probe_register
 tracepoint_probe_register_prio
 tracepoint_probe_register_prio_may_exist
+tty_register_ldisc
 vfs_path_lookup
 wrmsrl_safe_on_cpu
 END

@@ -14,7 +14,9 @@
 #include "devices/host.h"
 #include "tests/unit/devices/io_regions.h"
 
-#define FAKE_RAM      (256U << 10) /* bytes at 0 */
+#ifndef FAKE_RAM
+#define FAKE_RAM (256U << 10) /* bytes at 0 */
+#endif
 #define FAKE_HIGH     0x100000000ULL
 #define FAKE_HIGH_RAM 8192U /* bytes at 4 GiB */
 #define FAKE_WINDOW   0xe0000000ULL

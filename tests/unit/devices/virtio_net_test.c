@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Tests virtio-net: frames both ways, what waits and what is dropped, a backend that goes away. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include <cmocka.h>
 #include <linux/virtio_net.h>
 
+#include "devices/net_train.h"
 #include "devices/virtio_net.h"
 #include "tests/unit/devices/driver_fixture.h"
 
@@ -34,7 +36,14 @@ static int backend_offload(int fd, u64 features)
 	return 0;
 }
 
-static int setup_with(void **state, bool offloads, u64 features)
+static int backend_tell(int fd, u64 features)
+{
+	return write(fd, &features, sizeof(features)) < 0 ? -errno : 0;
+}
+
+enum backend { PLAIN, OFFLOADING, TRAINS };
+
+static int setup_with(void **state, enum backend kind, u64 features)
 {
 	struct ctx *t = fake_host_alloc(sizeof(*t));
 	struct net_backend b = { .mac = { 2, 1, 2, 3, 4, 5 } };
@@ -43,8 +52,9 @@ static int setup_with(void **state, bool offloads, u64 features)
 	assert_non_null(t);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair), 0);
 	b.fd = t->fd = pair[0];
-	b.offload = offloads ? backend_offload : NULL;
-	b.long_frames = !offloads;
+	b.offload = kind == OFFLOADING ? backend_offload : NULL;
+	b.long_frames = kind != OFFLOADING;
+	b.tell = kind == TRAINS ? backend_tell : NULL;
 	t->peer = pair[1];
 	assert_int_equal(virtio_net_create(&t->n, &b), 0);
 	assert_int_equal(virtio_create(&t->d.v, &t->f.host, virtio_net_type(t->n), t->n), 0);
@@ -57,7 +67,7 @@ static int setup_with(void **state, bool offloads, u64 features)
 
 static int setup(void **state)
 {
-	return setup_with(state, false, 0);
+	return setup_with(state, PLAIN, 0);
 }
 
 #define OFFLOADS                                                       \
@@ -66,17 +76,31 @@ static int setup(void **state)
 
 static int setup_offloads(void **state)
 {
-	return setup_with(state, true, OFFLOADS | 1ULL << VIRTIO_NET_F_MRG_RXBUF);
+	return setup_with(state, OFFLOADING, OFFLOADS | 1ULL << VIRTIO_NET_F_MRG_RXBUF);
 }
 
 static int setup_long(void **state)
 {
-	return setup_with(state, false, 1ULL << VIRTIO_NET_F_CSUM | 1ULL << VIRTIO_NET_F_HOST_TSO4);
+	return setup_with(state, PLAIN, 1ULL << VIRTIO_NET_F_CSUM | 1ULL << VIRTIO_NET_F_HOST_TSO4);
 }
 
 static int setup_unmerged(void **state)
 {
-	return setup_with(state, true, OFFLOADS);
+	return setup_with(state, OFFLOADING, OFFLOADS);
+}
+
+#define LONG_INPUT                                                           \
+	(1ULL << VIRTIO_NET_F_GUEST_CSUM | 1ULL << VIRTIO_NET_F_GUEST_TSO4 | \
+	 1ULL << VIRTIO_NET_F_GUEST_TSO6)
+
+static int setup_trains(void **state)
+{
+	return setup_with(state, TRAINS, LONG_INPUT | 1ULL << VIRTIO_NET_F_MRG_RXBUF);
+}
+
+static int setup_plain_trains(void **state)
+{
+	return setup_with(state, TRAINS, 0);
 }
 
 static int teardown(void **state)
@@ -497,9 +521,261 @@ static void test_sending_asks_for_no_frames(void **state)
 	assert_in_range(reads() - before, 1, 120);
 }
 
+/* --- trains --------------------------------------------------------------------------------- */
+
+struct packet {
+	size_t len;
+	u8 bytes[NET_TRAIN_MAX];
+};
+
+/* Adds a frame of @len bytes, each of which is @fill, with the header @h. */
+static void packet_add(struct packet *p, const struct virtio_net_hdr_v1 *h, u32 len, u8 fill)
+{
+	struct net_train_head head = { .len = len, .h = *h };
+
+	memcpy(p->bytes + p->len, &head, sizeof(head));
+	memset(p->bytes + p->len + sizeof(head), fill, len);
+	p->len += sizeof(head) + len;
+}
+
+static void packet_send(struct ctx *t, struct packet *p)
+{
+	assert_int_equal(send(t->peer, p->bytes, p->len, 0), p->len);
+	p->len = 0;
+}
+
+/* Waits for what the driver accepts, as the peer hears it. */
+static u64 peer_is_told(struct ctx *t)
+{
+	u64 features = 0;
+
+	for (unsigned i = 0; i < 1000; i++) {
+		if (recv(t->peer, &features, sizeof(features), MSG_DONTWAIT) == sizeof(features))
+			return features & LONG_INPUT;
+		driver_nap();
+	}
+	return 0;
+}
+
+static void expect_received(struct ctx *t, u32 len, u8 fill)
+{
+	assert_int_equal(driver_wait(&t->d, 0), HDR + len);
+	for (u32 i = 0; i < len; i++)
+		assert_int_equal(t->f.ram[RX_BUF + HDR + i], fill);
+	driver_offer(&t->d, 0, RX_BUF, 1526, true);
+}
+
+static const struct virtio_net_hdr_v1 no_header, tcp4 = {
+	.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+	.gso_type = VIRTIO_NET_HDR_GSO_TCPV4,
+	.hdr_len = 54,
+	.gso_size = 500,
+	.csum_start = 34,
+	.csum_offset = 16,
+};
+
+static void test_train_brings_frames_in_order(void **state)
+{
+	static struct packet p;
+	struct ctx *t = *state;
+
+	driver_offer(&t->d, 0, RX_BUF, 1526, true);
+	for (u8 round = 0; round < 3; round++) {
+		for (u8 i = 1; i < 40; i++)
+			packet_add(&p, &no_header, 14U + i, i);
+		packet_send(t, &p);
+		for (u8 i = 1; i < 40; i++)
+			expect_received(t, 14U + i, i);
+	}
+}
+
+/* More frames than the device has in one turn; it drops them, so they need no buffers. */
+static void test_train_of_several_turns(void **state)
+{
+	struct virtio_net_hdr_v1 bad = { .flags = VIRTIO_NET_HDR_F_DATA_VALID };
+	static struct packet p;
+	struct ctx *t = *state;
+
+	driver_offer(&t->d, 0, RX_BUF, 1526, true);
+	for (unsigned i = 0; i < 1000; i++)
+		packet_add(&p, &bad, 14, 1);
+	packet_add(&p, &no_header, 20, 2);
+	packet_send(t, &p);
+	expect_received(t, 20, 2);
+}
+
+static void test_train_with_a_long_frame(void **state)
+{
+	static struct packet p;
+	struct virtio_net_hdr_v1 h;
+	struct ctx *t = *state;
+	u32 len = 0;
+
+	packet_add(&p, &tcp4, 3000, 0x33);
+	packet_add(&p, &no_header, 60, 0x44);
+	packet_send(t, &p);
+	for (u64 i = 0; i < 5; i++)
+		driver_offer(&t->d, 0, RX_BUF + i * 1000, 1000, true);
+	assert_int_equal(driver_wait(&t->d, 0), 1000);
+	assert_int_equal(driver_wait(&t->d, 0), 1000);
+	assert_int_equal(driver_wait(&t->d, 0), 1000);
+	assert_int_equal(driver_wait(&t->d, 0), 12);
+	assert_int_equal(driver_wait(&t->d, 0), HDR + 60);
+	assert_false(driver_take(&t->d, 0, &len));
+	memcpy(&h, t->f.ram + RX_BUF, HDR);
+	assert_int_equal(h.num_buffers, 4);
+	h.num_buffers = 0;
+	assert_memory_equal(&h, &tcp4, HDR);
+	for (u32 i = 0; i < 3000; i++)
+		assert_int_equal(t->f.ram[RX_BUF + HDR + i], 0x33);
+	memcpy(&h, t->f.ram + RX_BUF + 4000, HDR);
+	assert_int_equal(h.num_buffers, 1);
+	assert_int_equal(t->f.ram[RX_BUF + 4000 + HDR], 0x44);
+}
+
+/* Sends @h between two good frames; it is dropped. */
+#define DROPPED(member, value)                     \
+	do {                                       \
+		struct virtio_net_hdr_v1 h = tcp4; \
+                                                   \
+		h.member = (value);                \
+		packet_add(&p, &no_header, 20, 1); \
+		packet_add(&p, &h, 600, 2);        \
+		packet_add(&p, &no_header, 21, 3); \
+		packet_send(t, &p);                \
+		expect_received(t, 20, 1);         \
+		expect_received(t, 21, 3);         \
+	} while (0)
+
+/* The process that made it may have been taken over by whom it talks with. */
+static void test_hostile_train(void **state)
+{
+	static struct packet p;
+	struct ctx *t = *state;
+	u32 len;
+
+	driver_offer(&t->d, 0, RX_BUF, 1526, true);
+	DROPPED(flags, 0); /* a long frame without it */
+	DROPPED(flags, VIRTIO_NET_HDR_F_DATA_VALID);
+	DROPPED(flags, VIRTIO_NET_HDR_F_NEEDS_CSUM | 0x80);
+	DROPPED(gso_type, VIRTIO_NET_HDR_GSO_UDP);
+	DROPPED(gso_type, VIRTIO_NET_HDR_GSO_TCPV4 | VIRTIO_NET_HDR_GSO_ECN);
+	DROPPED(gso_size, 0);
+	DROPPED(hdr_len, 601);
+	DROPPED(csum_start, 583);
+	DROPPED(csum_start, 0xffff);
+	DROPPED(csum_offset, 0xffff);
+	/* No frame, or one that is not all there: the rest is. */
+	for (unsigned i = 0; i < 3; i++) {
+		static const u32 bad[] = { 13, 600, 0xffffffffU };
+
+		packet_add(&p, &no_header, 20, 1);
+		len = (u32)p.len;
+		packet_add(&p, &no_header, 40, 2);
+		packet_add(&p, &no_header, 41, 2);
+		memcpy(p.bytes + len, &bad[i], sizeof(bad[i]));
+		packet_send(t, &p);
+		expect_received(t, 20, 1);
+		packet_add(&p, &no_header, 21, 3);
+		p.len += 15;
+		packet_send(t, &p);
+		expect_received(t, 21, 3);
+	}
+	/* What means nothing does not reach the driver. */
+	packet_add(&p,
+		   &(struct virtio_net_hdr_v1){
+			   .hdr_len = 7, .gso_size = 7, .csum_start = 7, .num_buffers = 7 },
+		   20, 1);
+	packet_send(t, &p);
+	assert_int_equal(driver_wait(&t->d, 0), HDR + 20);
+	assert_memory_equal(t->f.ram + RX_BUF, "\0\0\0\0\0\0\0\0\0\0\1\0", HDR);
+}
+
+/* Whoever has accepted nothing gets none of it, though it was made for a driver before. */
+static void test_train_keeps_to_what_was_accepted(void **state)
+{
+	static struct packet p;
+	struct virtio_net_hdr_v1 h = { .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+				       .csum_start = 34,
+				       .csum_offset = 16 };
+	struct ctx *t = *state;
+
+	driver_offer(&t->d, 0, RX_BUF, 1526, true);
+	packet_add(&p, &tcp4, 600, 2);
+	packet_add(&p, &h, 600, 2);
+	packet_add(&p, &no_header, 21, 3);
+	packet_send(t, &p);
+	expect_received(t, 21, 3);
+	for (unsigned i = 0; i < 2; i++) {
+		driver_put(&t->d, VIRTIO_PCI_COMMON_STATUS, 0, 1);
+		driver_start(&t->d, i ? LONG_INPUT & ~(1ULL << VIRTIO_NET_F_GUEST_TSO6)
+				      : 1ULL << VIRTIO_NET_F_GUEST_CSUM);
+		driver_offer(&t->d, 0, RX_BUF, 1526, true);
+		h = tcp4;
+		h.gso_type = VIRTIO_NET_HDR_GSO_TCPV6;
+		packet_add(&p, &h, 600, 2);
+		packet_add(&p, &tcp4, 600, 4);
+		packet_add(&p, &no_header, 21, 3);
+		packet_send(t, &p);
+		if (i)
+			expect_received(t, 600, 4);
+		expect_received(t, 21, 3);
+	}
+}
+
+/* At its start and after a reset by the driver; and so does another peer. */
+static void test_peer_is_told(void **state)
+{
+	struct ctx *t = *state;
+	int pair[2];
+	u64 word;
+
+	assert_int_equal(peer_is_told(t), LONG_INPUT);
+	driver_put(&t->d, VIRTIO_PCI_COMMON_STATUS, 0, 1);
+	driver_start(&t->d, 1ULL << VIRTIO_NET_F_GUEST_CSUM);
+	assert_int_equal(peer_is_told(t), 1ULL << VIRTIO_NET_F_GUEST_CSUM);
+	driver_nap();
+	assert_int_equal(recv(t->peer, &word, sizeof(word), MSG_DONTWAIT), -1);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair), 0);
+	virtio_net_backend_gone(t->n);
+	assert_int_equal(dup2(pair[0], t->fd), t->fd);
+	close(pair[0]);
+	close(t->peer);
+	t->peer = pair[1];
+	virtio_net_backend_back(t->n);
+	assert_int_equal(peer_is_told(t), 1ULL << VIRTIO_NET_F_GUEST_CSUM);
+}
+
+/* A peer that does not read is told later, and meanwhile the device sleeps. */
+static void test_full_peer_is_told_later(void **state)
+{
+	struct ctx *t = *state;
+	u8 full[4096] = { 0 };
+	clock_t before;
+	ssize_t len = 0;
+	u64 told;
+
+	assert_int_equal(peer_is_told(t), LONG_INPUT);
+	driver_put(&t->d, VIRTIO_PCI_COMMON_STATUS, 0, 1);
+	while (send(t->fd, full, sizeof(full), MSG_DONTWAIT) > 0)
+		;
+	driver_start(&t->d, 1ULL << VIRTIO_NET_F_GUEST_CSUM);
+	before = clock();
+	usleep(300000);
+	assert_true(clock() - before < CLOCKS_PER_SEC / 100);
+	for (unsigned i = 0; i < 10000 && len != sizeof(told); i++) {
+		len = recv(t->peer, full, sizeof(full), MSG_DONTWAIT);
+		if (len < 0)
+			driver_nap();
+	}
+	memcpy(&told, full, sizeof(told));
+	assert_int_equal(told & LONG_INPUT, 1ULL << VIRTIO_NET_F_GUEST_CSUM);
+}
+
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TRAIN(f) cmocka_unit_test_setup_teardown(f, setup_trains, teardown)
+#define TEST(f)	 cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_config),
 		TEST(test_transmit),
@@ -511,6 +787,14 @@ int main(void)
 		TEST(test_backend_back),
 		TEST(test_reset_storm),
 		TEST(test_sending_asks_for_no_frames),
+		TRAIN(test_train_brings_frames_in_order),
+		TRAIN(test_train_of_several_turns),
+		TRAIN(test_train_with_a_long_frame),
+		TRAIN(test_hostile_train),
+		TRAIN(test_peer_is_told),
+		TRAIN(test_full_peer_is_told_later),
+		cmocka_unit_test_setup_teardown(test_train_keeps_to_what_was_accepted,
+						setup_plain_trains, teardown),
 		cmocka_unit_test_setup_teardown(test_checksums_are_completed, setup_long, teardown),
 		cmocka_unit_test_setup_teardown(test_unfinished_frames_go_out, setup_offloads,
 						teardown),

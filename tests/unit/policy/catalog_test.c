@@ -110,6 +110,32 @@ static struct kernel *open_kernel(void)
 	return k;
 }
 
+/* Does a refusal of @f look like what it returns, by the kernel's types? */
+static bool refusal_fits(const struct kernel *k, const struct catalog_fn *f)
+{
+	char text[100];
+	bool pointer;
+
+	/* a pointer is told with its type, or in hex, a number is not; what is void has no text */
+	kernel_result_text(k, f->name, 8, text, sizeof(text));
+	pointer = text[0] == '(' || !strncmp(text, "0x", 2);
+	switch (f->refusal) {
+	case REFUSE_ERR_PTR:
+	case REFUSE_CREDS:
+		return pointer;
+	case REFUSE_NULL:
+		/* a number of bytes */
+		return pointer || !strcmp(f->name, "access_process_vm");
+	case REFUSE_ERRNO:
+		return text[0] && !pointer;
+	case REFUSE_VOID:
+		return !text[0];
+	case REFUSE_NEVER:
+	default:
+		return true;
+	}
+}
+
 static void a_stock_kernel_agrees(void **state)
 {
 	struct kernel *k = open_kernel();
@@ -134,6 +160,8 @@ static void a_stock_kernel_agrees(void **state)
 		assert_int_equal(kernel_params(k, f->name, &params, &variadic), 0);
 		assert_int_equal(params, f->args);
 		assert_true(variadic == (f->form == NAME_FORMAT));
+		if (!refusal_fits(k, f))
+			fail_msg("%s is refused as what it does not return", f->name);
 		if (!f->strct)
 			continue;
 		for (size_t m = 0; m < CATALOG_ORIGINS && f->origin[m]; m++)

@@ -32,7 +32,8 @@ static int make_gate(void **state)
 		"version = 1; sessions = { a = {\n"
 		"files = ( { from = \"/\"; to = \"/data/a\"; } );\n"
 		"names = { misc = \"a-%s\"; net = \"a%s\"; link = \"a-%s\";\n"
-		"          proc = \"a-%s\"; class = \"a-%s\"; driver = \"a-%s\"; kobject = \"a-%s\"; };\n"
+		"          proc = \"a-%s\"; class = \"a-%s\"; driver = \"a-%s\"; kobject = \"a-%s\";\n"
+		"          blkdev = \"a-%s\"; debugfs = \"a-%s\"; };\n"
 		"default = \"deny\"; }; };\n";
 	struct fixture *f = calloc(1, sizeof(*f));
 	struct gate *g = &f->g;
@@ -63,18 +64,6 @@ static void put_name(struct umbra_frame *f, const char *name)
 	f->flags = UMBRA_FRAME_HAS_NAME;
 	f->name.len = f->used = (u32)strlen(name) + 1;
 	memcpy(f->data, name, f->used);
-}
-
-/* Gives @caller a policy whose session "a" has these @settings; the caller of this frees it. */
-static struct policy *set_policy(struct fixture *f, unsigned caller, const char *settings)
-{
-	struct policy *p;
-	char text[400];
-
-	snprintf(text, sizeof(text), "version = 1; sessions = { a = { %s }; };", settings);
-	assert_int_equal(policy_parse(&p, "p", text, NULL), 0);
-	gate_caller_set_policy(&f->g, caller, policy_session(p, "a"));
-	return p;
 }
 
 static s64 ring_call(struct fixture *f, unsigned frame, unsigned caller, const char *fn)
@@ -400,6 +389,104 @@ static void what_is_in_a_directory_goes_with_it(void **state)
 	assert_int_equal(gate_caller_objects(&f->g, f->two), 2);
 }
 
+/* Gives @caller a policy whose session "a" has these @settings; the caller of this frees it. */
+static struct policy *set_policy(struct fixture *f, unsigned caller, const char *settings)
+{
+	struct policy *p;
+	char text[400];
+
+	snprintf(text, sizeof(text), "version = 1; sessions = { a = { %s }; };", settings);
+	assert_int_equal(policy_parse(&p, "p", text, NULL), 0);
+	gate_caller_set_policy(&f->g, caller, policy_session(p, "a"));
+	return p;
+}
+
+/* Registers @name as a disk's with the number @major; 0: any, and it becomes @ret. */
+static void register_major(struct fixture *f, u64 major, const char *name, u64 ret)
+{
+	const struct umbra_answer *a = &f->g.answers[1];
+	u64 id = UMBRA_ID(f->one, catalog_index(catalog_find("__register_blkdev")));
+
+	put_name(&f->g.frames[1], name);
+	f->g.frames[1].args[0] = major;
+	assert_int_equal(ring_call(f, 1, f->one, "__register_blkdev"), 0);
+	assert_int_equal(a->verdict, UMBRA_REWRITE);
+	assert_int_equal(gate_result(&f->g, a->ticket, id, ret, no_name), 0);
+}
+
+/* Takes it back by the name; returns the one that was used, or NULL: none. */
+static const char *unregister_major(struct fixture *f, unsigned caller, const char *name)
+{
+	return remove_from(f, caller, "unregister_blkdev", 0, name);
+}
+
+/* A driver has one name for many numbers, each of which is taken back once. */
+static void numbers_of_one_name_are_told_apart(void **state)
+{
+	struct fixture *f = *state;
+
+	register_major(f, 8, "sd", 0);
+	register_major(f, 65, "sd", 0);
+	register_major(f, 0, "sd", 254);
+	register_major(f, 0, "sd", 253);
+	assert_int_equal(gate_caller_objects(&f->g, f->one), 4);
+	register_major(f, 0, "sd", (u64)-EBUSY);
+	assert_int_equal(gate_caller_objects(&f->g, f->one), 4);
+	assert_null(unregister_major(f, f->two, "sd"));
+	assert_null(unregister_major(f, f->one, "a-sd"));
+	for (int i = 0; i < 4; i++)
+		assert_string_equal(unregister_major(f, f->one, "sd"), "a-sd");
+	assert_null(unregister_major(f, f->one, "sd"));
+}
+
+/* What has no name is taken back by the function that says so, and by no other. */
+static void what_has_no_name_is_undone_by_its_own(void **state)
+{
+	static const char *const wrong[] = { "cdev_del", "unregister_oom_notifier" };
+	const struct catalog_fn *fn = catalog_find("register_reboot_notifier");
+	struct fixture *f = *state;
+	const struct umbra_answer *a = &f->g.answers[1];
+	struct policy *open = set_policy(f, f->one, "default = \"pass\";");
+
+	memset(&f->g.frames[1], 0, offsetof(struct umbra_frame, data));
+	f->g.frames[1].args[0] = 0x1000;
+	assert_int_equal(ring_call(f, 1, f->one, fn->name), 0);
+	assert_int_equal(a->flags, UMBRA_ANSWER_RESULT);
+	assert_int_equal(
+		gate_result(&f->g, a->ticket, UMBRA_ID(f->one, catalog_index(fn)), 0, no_name), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		assert_int_equal(ring_call(f, 1, f->one, wrong[i]), 0);
+		assert_int_equal(a->verdict, UMBRA_PASS);
+		assert_int_equal(gate_caller_objects(&f->g, f->one), 1);
+	}
+	assert_int_equal(ring_call(f, 1, f->one, fn->undo), 0);
+	assert_int_equal(gate_caller_objects(&f->g, f->one), 0);
+	gate_caller_remove(&f->g, f->one);
+	policy_free(open);
+}
+
+/* What has no pointer for its driver is known by its name and its directory. */
+static void an_entry_without_a_pointer_is_known_by_its_name(void **state)
+{
+	struct fixture *f = *state;
+	const struct umbra_answer *a = &f->g.answers[1];
+
+	register_in(f, f->one, "debugfs_create_dir", 0, "x", 0x1000);
+	assert_string_equal(register_in(f, f->one, "debugfs_create_u32", 0, "y", 0), "a-y");
+	assert_string_equal(register_in(f, f->one, "debugfs_create_u32", 0x1000, "z", 0), "z");
+	put_name(&f->g.frames[1], "y");
+	f->g.frames[1].args[1] = 0;
+	assert_int_equal(ring_call(f, 1, f->one, "debugfs_lookup"), 0);
+	assert_int_equal(a->verdict, UMBRA_REWRITE);
+	assert_string_equal(a->data + a->name.off, "a-y");
+	put_name(&f->g.frames[1], "theirs");
+	assert_int_equal(ring_call(f, 1, f->one, "debugfs_lookup"), 0);
+	assert_int_equal(a->verdict, UMBRA_DENY);
+	assert_null(remove_from(f, f->one, "debugfs_lookup_and_remove", 0, "theirs"));
+	assert_string_equal(remove_from(f, f->one, "debugfs_lookup_and_remove", 0, "y"), "a-y");
+	assert_string_equal(remove_from(f, f->one, "debugfs_lookup_and_remove", 0x1000, "z"), "z");
+}
+
 /* A name that is an argument, and kept; and one of a member, which the kernel copies. */
 static void a_name_is_lent_where_it_is_kept(void **state)
 {
@@ -433,8 +520,12 @@ static u32 strict_verdict(const struct catalog_fn *fn)
 	bool templated = fn->space == SPACE_MISC || fn->space == SPACE_NET ||
 			 fn->space == SPACE_LINK || fn->space == SPACE_PROC ||
 			 fn->space == SPACE_CLASS || fn->space == SPACE_DRIVER ||
-			 fn->space == SPACE_KOBJECT;
+			 fn->space == SPACE_KOBJECT || fn->space == SPACE_BLKDEV ||
+			 fn->space == SPACE_DEBUGFS;
 
+	/* functions without a result made one before */
+	if (fn->space == SPACE_DEBUGFS && fn->form == NAME_STRING && (fn->looks_up || fn->undoes))
+		return UMBRA_REWRITE;
 	if (fn->undoes)
 		return fn->form == NAME_NONE ? UMBRA_PASS : UMBRA_EMULATE;
 	if (fn->form == NAME_NONE)
@@ -759,6 +850,12 @@ int main(void)
 						free_gate),
 		cmocka_unit_test_setup_teardown(what_is_in_a_directory_goes_with_it, make_gate,
 						free_gate),
+		cmocka_unit_test_setup_teardown(numbers_of_one_name_are_told_apart, make_gate,
+						free_gate),
+		cmocka_unit_test_setup_teardown(what_has_no_name_is_undone_by_its_own, make_gate,
+						free_gate),
+		cmocka_unit_test_setup_teardown(an_entry_without_a_pointer_is_known_by_its_name,
+						make_gate, free_gate),
 		cmocka_unit_test_setup_teardown(a_name_is_lent_where_it_is_kept, make_gate,
 						free_gate),
 		cmocka_unit_test_setup_teardown(an_interface_is_found_by_either_name, make_gate,

@@ -8,7 +8,10 @@
 #ifndef UMBRA_TESTS_UNIT_VMM_NET_DRIVER_FIXTURE_H
 #define UMBRA_TESTS_UNIT_VMM_NET_DRIVER_FIXTURE_H
 
+#define FAKE_RAM (512U << 10)
+
 #include <arpa/inet.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/if_tun.h>
 #include <linux/virtio_net.h>
@@ -25,8 +28,9 @@
 #include "tests/unit/devices/driver_fixture.h"
 
 #define NET_DRIVER_HEADER sizeof(struct virtio_net_hdr_v1)
-#define NET_DRIVER_RX	  8	    /* buffers */
-#define NET_DRIVER_RX_AT  0x4000ULL /* of 2 KiB each */
+#define NET_DRIVER_RX	  12	     /* buffers, which may be merged */
+#define NET_DRIVER_RX_AT  0x40000ULL /* of so many bytes each: */
+#define NET_DRIVER_RX_LEN 0x2000U
 #define NET_DRIVER_TX	  2
 #define NET_DRIVER_TX_AT  0x10000ULL
 #define NET_DRIVER_TX_LEN 0x18000ULL
@@ -38,6 +42,9 @@ struct net_driver {
 	struct virtio_net *n;
 	int tap, interrupt;
 	unsigned sent, under_way; /* frames */
+	unsigned parts;		  /* buffers that the frame in @got is still to have */
+	size_t len;
+	u8 got[NET_DRIVER_RX * NET_DRIVER_RX_LEN];
 };
 
 /*
@@ -102,7 +109,8 @@ static inline void net_driver_offer(struct net_driver *g, unsigned queue, u16 sl
 
 static inline void net_driver_offer_rx(struct net_driver *g, u16 slot)
 {
-	net_driver_offer(g, NET_DRIVER_RECEIVES, slot, NET_DRIVER_RX_AT + 0x800ULL * slot, 0x800);
+	net_driver_offer(g, NET_DRIVER_RECEIVES, slot,
+			 NET_DRIVER_RX_AT + (u64)NET_DRIVER_RX_LEN * slot, NET_DRIVER_RX_LEN);
 }
 
 /* Takes the next buffer back; false: there is none, and an interrupt will tell of the next one. */
@@ -138,8 +146,10 @@ static inline bool net_driver_begin(struct net_driver *g, int tap, const struct 
 		return false;
 	virtio_net_attach(g->n, g->d.v);
 	virtio_set_transport(g->d.v, &transport);
-	driver_start(&g->d, 1ULL << VIRTIO_NET_F_CSUM | 1ULL << VIRTIO_NET_F_HOST_TSO4 |
-				    1ULL << VIRTIO_RING_F_EVENT_IDX);
+	driver_start(&g->d,
+		     1ULL << VIRTIO_NET_F_CSUM | 1ULL << VIRTIO_NET_F_HOST_TSO4 |
+			     1ULL << VIRTIO_NET_F_GUEST_CSUM | 1ULL << VIRTIO_NET_F_GUEST_TSO4 |
+			     1ULL << VIRTIO_NET_F_MRG_RXBUF | 1ULL << VIRTIO_RING_F_EVENT_IDX);
 	for (u16 i = 0; i < NET_DRIVER_RX; i++)
 		net_driver_offer_rx(g, i);
 	return true;
@@ -165,7 +175,41 @@ static inline u32 net_driver_send(struct net_driver *g)
 	return longest;
 }
 
-/* Runs the driver until it is killed. The length of the longest frame goes to *longest. */
+/*
+ * Receives what the device has, for the tap. Returns the length of the longest frame; a frame may
+ * be in several buffers, and the first says in how many.
+ */
+static inline u32 net_driver_receive(struct net_driver *g)
+{
+	u32 longest = 0, len;
+	u16 slot;
+
+	while (net_driver_take(g, NET_DRIVER_RECEIVES, &slot, &len)) {
+		const u8 *buffer = g->f.ram + NET_DRIVER_RX_AT + (u64)NET_DRIVER_RX_LEN * slot;
+
+		if (!g->parts) {
+			g->parts = buffer[10];
+			g->len = 0;
+		}
+		if (len > sizeof(g->got) - g->len)
+			_exit(3);
+		memcpy(g->got + g->len, buffer, len);
+		g->len += len;
+		net_driver_offer_rx(g, slot);
+		if (--g->parts)
+			continue;
+		/* A tap that is full loses it. */
+		if (write(g->tap, g->got, g->len) < 0 && errno != EAGAIN)
+			_exit(4);
+		longest = g->len > longest ? (u32)g->len : longest;
+	}
+	return longest;
+}
+
+/*
+ * Runs the driver until it is killed. The length of the longest frame that came goes to
+ * longest[NET_DRIVER_RECEIVES], of one that went to longest[NET_DRIVER_SENDS].
+ */
 static inline void net_driver_run(struct net_driver *g, u32 *longest)
 {
 	for (;;) {
@@ -176,12 +220,9 @@ static inline void net_driver_run(struct net_driver *g, u32 *longest)
 
 		while (net_driver_take(g, NET_DRIVER_SENDS, &slot, &len))
 			g->under_way--;
-		while (net_driver_take(g, NET_DRIVER_RECEIVES, &slot, &len)) {
-			/* A tap that is full loses it. */
-			if (write(g->tap, g->f.ram + NET_DRIVER_RX_AT + 0x800ULL * slot, len) < 0)
-				len = 0;
-			net_driver_offer_rx(g, slot);
-		}
+		len = net_driver_receive(g);
+		if (len > longest[NET_DRIVER_RECEIVES])
+			longest[NET_DRIVER_RECEIVES] = len;
 		p[1].fd = g->under_way < NET_DRIVER_TX ? g->tap : -1;
 		if (poll(p, 2, -1) < 0)
 			_exit(1);
@@ -190,7 +231,8 @@ static inline void net_driver_run(struct net_driver *g, u32 *longest)
 			continue;
 		}
 		len = net_driver_send(g);
-		*longest = len > *longest ? len : *longest;
+		if (len > longest[NET_DRIVER_SENDS])
+			longest[NET_DRIVER_SENDS] = len;
 	}
 }
 

@@ -35,6 +35,7 @@
 
 #include "base/sanitizer.h"
 #include "base/types.h"
+#include "devices/net_train.h"
 #include "tests/unit/base/child.h"
 #include "tests/unit/vmm/net_driver_fixture.h"
 #include "vmm/confine/helper.h"
@@ -597,11 +598,25 @@ static void tcp_send(struct tcp *t, u8 flags, u32 len)
 static void tcp_await_answer(struct tcp *t)
 {
 	struct pollfd p = { .fd = t->n->frames, .events = POLLIN };
-	u8 f[2048];
+	static struct net_train train;
+	const u8 *f = NULL;
+	size_t len;
 
+	train.at = train.len = 0;
 	do {
-		assert_int_equal(poll(&p, 1, PATIENCE_MS), 1);
-		assert_true(recv(p.fd, f, sizeof(f), 0) >= (ssize_t)HEADERS - 12);
+		if (!net_train_has_more(&train)) {
+			ssize_t got;
+
+			assert_int_equal(poll(&p, 1, PATIENCE_MS), 1);
+			got = recv(p.fd, train.bytes, sizeof(train.bytes), 0);
+			assert_true(got > 0);
+			train.at = 0;
+			train.len = (size_t)got;
+		}
+		f = net_train_next(&train, 0, &len);
+		assert_non_null(f);
+		f += sizeof(struct virtio_net_hdr_v1);
+		assert_true(len - sizeof(struct virtio_net_hdr_v1) >= HEADERS - 12);
 	} while (f[12] != 8 || f[13] != 0 || f[23] != 6);
 	assert_int_equal(f[34 + 13], TCP_FLAGS_SYN | TCP_FLAGS_ACK);
 	t->ack = ((u32)f[38] << 24 | (u32)f[39] << 16 | (u32)f[40] << 8 | f[41]) + 1;
@@ -670,10 +685,16 @@ static void data_of_many_segments_arrives_from_one_frame(void **state)
 
 /* --- a stack that does so ------------------------------------------------------------------ */
 
-/* Plays a guest with @tap, as a child, until it is killed; see net_driver_run() for *longest. */
+static int tell_helper(int fd, u64 features)
+{
+	features &= NET_TRAIN_FEATURES;
+	return write(fd, &features, sizeof(features)) < 0 ? -errno : 0;
+}
+
+/* Plays a guest with @tap, as a child, until it is killed; see net_driver_run() for longest[]. */
 static void guest_run(int tap, int frames, u32 *longest)
 {
-	const struct net_backend b = { .fd = frames, .long_frames = true };
+	const struct net_backend b = { .fd = frames, .long_frames = true, .tell = tell_helper };
 	struct net_driver *g = fake_host_alloc(sizeof(*g));
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -687,7 +708,7 @@ static u8 pattern(u32 at)
 	return (u8)(at ^ at >> 8 ^ at * 7 >> 16);
 }
 
-/* A connection from the guest's stack at @from to the host's at @to. */
+/* A connection between the guest's stack and the host's, in which @from sends to @to. */
 struct stream {
 	int from, to;
 	u32 total, sent, got; /* bytes */
@@ -728,7 +749,7 @@ static bool stream_read(struct stream *s, u8 *data, size_t size)
 	return len != 0;
 }
 
-/* Connects @guest with the host, whose side has a buffer of @size. */
+/* Connects @guest, which is to send, with the host, whose side has a buffer of @size. */
 static void stream_begin(struct stream *s, int guest, int size)
 {
 	const struct timeval patience = { .tv_sec = PATIENCE_MS / 1000 };
@@ -748,13 +769,15 @@ static void stream_begin(struct stream *s, int guest, int size)
 	close(p.fd);
 }
 
-/* All has arrived: the host's side is closed, then the guest's. */
+/* All has arrived: the receiver's side is closed, then the other. */
 static void stream_end(struct stream *s)
 {
 	struct pollfd p = { .fd = s->from, .events = POLLIN };
 	u8 byte;
 
 	assert_int_equal(s->got, s->total);
+	/* Not close(): whoever plays the guest has it, too. */
+	assert_int_equal(shutdown(s->to, SHUT_RDWR), 0);
 	close(s->to);
 	assert_int_equal(poll(&p, 1, PATIENCE_MS), 1);
 	assert_int_equal(recv(s->from, &byte, 1, 0), 0);
@@ -802,10 +825,13 @@ static void streams_run(struct stream *s, pid_t held)
 	kill(held, SIGCONT);
 }
 
-/* As a guest whose stack cuts nothing into segments, to readers quick and slow. */
-static void streams_arrive(struct net *n, int tap, const int *guests)
+/*
+ * As a guest whose stack cuts nothing into segments, and takes frames of many: to readers quick and
+ * slow, from the guest or to it.
+ */
+static void streams_arrive(struct net *n, int tap, const int *guests, bool to_guest)
 {
-	u32 *longest = mmap(NULL, sizeof(*longest), PROT_READ | PROT_WRITE,
+	u32 *longest = mmap(NULL, 2 * sizeof(*longest), PROT_READ | PROT_WRITE,
 			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	struct stream s[AT_ONCE];
 	pid_t pid;
@@ -820,23 +846,27 @@ static void streams_arrive(struct net *n, int tap, const int *guests)
 		*at = (struct stream){ .seed = i + 1, .pace = i % 5 == 2 ? 20 : 0 };
 		at->total = stream_random(at, 3000000) + 1;
 		stream_begin(at, guests[i], i % 3 == 1 ? 4096 : 262144);
+		if (to_guest) {
+			at->from = at->to;
+			at->to = guests[i];
+		}
 		if (i % AT_ONCE == AT_ONCE - 1)
 			streams_run(s, n->server_pid);
 	}
 	kill(pid, SIGKILL);
 	child_await(pid, NULL);
 	/* Else nothing was tried. */
-	assert_in_range(*longest, 30000, NET_FRAME_MAX);
-	munmap(longest, sizeof(*longest));
+	assert_in_range(longest[to_guest ? NET_DRIVER_RECEIVES : NET_DRIVER_SENDS], 30000,
+			sizeof(struct virtio_net_hdr_v1) + NET_FRAME_MAX);
+	munmap(longest, 2 * sizeof(*longest));
 }
 
-static void streams_of_long_frames_arrive(void **state)
+static void streams_run_to(bool guest)
 {
 	int own = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC), tap, guests[STREAMS];
 	struct net n;
 	pid_t vmm;
 
-	(void)state;
 	if (!ready_for_tests)
 		skip();
 	vmm = keeper_start(&n, "user", CONFINE_ON, false);
@@ -847,11 +877,24 @@ static void streams_of_long_frames_arrive(void **state)
 	assert_int_equal(setns(own, CLONE_NEWNET), 0);
 	close(own);
 	if (tap >= 0)
-		streams_arrive(&n, tap, guests);
+		streams_arrive(&n, tap, guests, guest);
 	close(tap);
 	finish(&n, vmm);
 	if (tap < 0)
 		skip();
+}
+
+static void streams_of_long_frames_arrive(void **state)
+{
+	(void)state;
+	streams_run_to(false);
+}
+
+/* libslirp's segments are merged on the way. */
+static void streams_to_the_guest_arrive(void **state)
+{
+	(void)state;
+	streams_run_to(true);
 }
 
 /* --- its end ------------------------------------------------------------------------------- */
@@ -913,6 +956,7 @@ int main(void)
 		cmocka_unit_test(a_server_with_a_scope_ends_nobody),
 		cmocka_unit_test(data_of_many_segments_arrives_from_one_frame),
 		cmocka_unit_test(streams_of_long_frames_arrive),
+		cmocka_unit_test(streams_to_the_guest_arrive),
 		cmocka_unit_test(it_is_started_again),
 	};
 

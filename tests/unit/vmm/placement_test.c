@@ -228,6 +228,9 @@ static void what_is_not_in_the_kernels_list_is_refused(void **state)
 	put_module(OTHER, "a__d");
 	assert_int_equal(comes(OTHER), -EINVAL);
 	expect_traps();
+	/* and that takes nothing from the driver's own */
+	assert_int_equal(comes(MODULE), 0);
+	assert_true(leads_to(0) == LYING_VA + TEXT);
 	forget_driver(state);
 	put_driver(state);
 	put_list(0);

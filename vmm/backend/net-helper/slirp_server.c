@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "devices/net_backend.h"
+#include "devices/net_merge.h"
 #include "vmm/backend/net-helper/name_server.h"
 #include "vmm/confine/confine.h"
 
@@ -38,18 +38,44 @@ struct user_net {
 	struct pollfd fds[MAX_FDS];
 	unsigned n_fds;
 	u8 frame[NET_FRAME_MAX];
+	struct net_merge merge; /* frames for the guest, until the end of the round */
+	bool full;		/* the socket took them not yet */
+	struct iovec train[NET_MERGE_IOV];
 };
 
 /* --- what libslirp asks of us -------------------------------------------------------------- */
 
+/* Sends what was collected for the guest. -errno; -EAGAIN: it stays, until the guest reads. */
+static int send_train(struct user_net *u)
+{
+	struct msghdr m = { .msg_iov = u->train,
+			    .msg_iovlen = net_merge_train(&u->merge, u->train) };
+	int ret = 0;
+
+	u->full = false;
+	if (!m.msg_iovlen)
+		return 0;
+	if (sendmsg(u->s->frames, &m, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		ret = -errno;
+	u->full = ret == -EAGAIN;
+	if (!u->full)
+		net_merge_clear(&u->merge);
+	return ret;
+}
+
 static ssize_t user_net_on_send(const void *buf, size_t len, void *opaque)
 {
-	const struct user_net *u = opaque;
+	struct user_net *u = opaque;
+	int ret = 0;
 
+	if (net_merge_add(&u->merge, buf, len))
+		return (ssize_t)len;
 	/* A guest that does not read loses frames, as on a wire. */
-	if (send(u->s->frames, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno != EAGAIN)
-		return -1;
-	return (ssize_t)len;
+	if (!u->full)
+		ret = send_train(u);
+	if (!u->full)
+		net_merge_add(&u->merge, buf, len);
+	return ret && ret != -EAGAIN ? -1 : (ssize_t)len;
 }
 
 static void on_guest_error(const char *msg, void *opaque)
@@ -230,6 +256,13 @@ static void ask_for_name_server(struct user_net *u)
 	}
 }
 
+/* Takes what the guest's driver accepts, see devices/net_train.h. */
+static void take_features(struct user_net *u, size_t len)
+{
+	if (len == sizeof(u->merge.features))
+		memcpy(&u->merge.features, u->frame, len);
+}
+
 /* Takes frames from the guest; returns false if the guest is gone. */
 static bool from_guest(struct user_net *u)
 {
@@ -240,6 +273,10 @@ static bool from_guest(struct user_net *u)
 			return errno == EAGAIN || errno == EINTR;
 		if (!len)
 			return false;
+		if (len < (ssize_t)NET_FRAME_MIN) {
+			take_features(u, (size_t)len);
+			continue;
+		}
 		if (is_to_name_server(u->frame, (size_t)len))
 			ask_for_name_server(u);
 		slirp_input(u->slirp, u->frame, (int)len);
@@ -256,14 +293,16 @@ static void user_net_serve(struct user_net *u)
 		int ret;
 
 		u->n_fds = 0;
-		user_net_add_poll(u->s->frames, SLIRP_POLL_IN, u);
+		user_net_add_poll(u->s->frames, SLIRP_POLL_IN | (u->full ? SLIRP_POLL_OUT : 0), u);
 		slirp_pollfds_fill(u->slirp, &timeout, user_net_add_poll, u);
 		run_timers(u, &timeout, false);
 		ret = poll(u->fds, u->n_fds, timeout > 60000 ? 60000 : (int)timeout);
 		slirp_pollfds_poll(u->slirp, ret < 0, get_revents, u);
 		run_timers(u, &timeout, true);
-		if (ret > 0 && u->fds[0].revents)
+		if (ret > 0 && u->fds[0].revents & ~POLLOUT)
 			there = from_guest(u);
+		if (!u->full || u->fds[0].revents & POLLOUT)
+			send_train(u);
 	}
 }
 
