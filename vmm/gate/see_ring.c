@@ -131,6 +131,7 @@ static void ring_put(struct gate *g, struct seen_ring *r, const struct umbra_see
 			       .site = slot->site,
 			       .pid = slot->context & r->interrupt ? 0 : slot->pid };
 
+	atomic_fetch_add_explicit(&g->calls, 1, memory_order_relaxed);
 	ring_set_times(g, r, slot, &c, now);
 	for (unsigned i = 0; i < r->n_texts; i++)
 		c.texts[r->text_arg[i]] = r->text[i];
