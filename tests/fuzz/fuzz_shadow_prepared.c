@@ -85,7 +85,7 @@ static void make_lengths_agree(u8 *file, size_t size)
 
 static void use_kernel(struct kernel *k)
 {
-	const struct kernel_callee open = kernel_callee(k, "filp_open");
+	struct kernel_callee open;
 	const struct kernel_layout *l = kernel_layout(k);
 	u64 span = l->span, shift = l->align;
 	const u8 *file;
@@ -120,6 +120,7 @@ static void use_kernel(struct kernel *k)
 	kernel_symbolize(k, l->link_text, NULL);
 	kernel_member(k, "module", "name", &off, &len);
 	kernel_call_shape(k, "filp_open", &call, &why);
+	open = kernel_callee(k, "filp_open");
 	kernel_call_text(k, &open, args, texts, buf, sizeof(buf));
 	kernel_result_text(k, &open, 7, buf, sizeof(buf));
 	kernel_symbol(k, "_end");
