@@ -10,6 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void use_function(const struct kernel *k, const char *name)
 {
+	const struct kernel_callee f = kernel_callee(k, name);
 	static const u64 args[KERNEL_CALL_ARGS] = { 0, 1, (u64)-1, 3, 1ULL << 63, 5, 6, 7 };
 	const char *texts[KERNEL_CALL_ARGS] = { NULL, "t\n\"" }, *why;
 	struct kernel_call call;
@@ -21,8 +22,9 @@ static void use_function(const struct kernel *k, const char *name)
 	kernel_params(k, name, &count, &variadic);
 	if (!kernel_call_shape(k, name, &call, &why) && call.args > KERNEL_CALL_ARGS)
 		abort();
-	kernel_call_text(k, name, args, texts, buf, sizeof(buf));
-	kernel_result_text(k, name, (u64)-2, buf, sizeof(buf));
+	kernel_call_text(k, &f, args, texts, buf, sizeof(buf));
+	kernel_result_text(k, &f, (u64)-2, buf, sizeof(buf));
+	kernel_call_failed(k, &f, (u64)-2);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -85,6 +85,7 @@ static void make_lengths_agree(u8 *file, size_t size)
 
 static void use_kernel(struct kernel *k)
 {
+	struct kernel_callee open;
 	const struct kernel_layout *l = kernel_layout(k);
 	u64 span = l->span, shift = l->align;
 	const u8 *file;
@@ -119,8 +120,9 @@ static void use_kernel(struct kernel *k)
 	kernel_symbolize(k, l->link_text, NULL);
 	kernel_member(k, "module", "name", &off, &len);
 	kernel_call_shape(k, "filp_open", &call, &why);
-	kernel_call_text(k, "filp_open", args, texts, buf, sizeof(buf));
-	kernel_result_text(k, "filp_open", 7, buf, sizeof(buf));
+	open = kernel_callee(k, "filp_open");
+	kernel_call_text(k, &open, args, texts, buf, sizeof(buf));
+	kernel_result_text(k, &open, 7, buf, sizeof(buf));
 	kernel_symbol(k, "_end");
 	for (size_t i = 0; kernel_function(k, i); i++)
 		n += kernel_function(k, i)->name[0] + kernel_function_from(k, l->link_text);

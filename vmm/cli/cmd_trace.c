@@ -284,7 +284,7 @@ static int open_output(const char *file, struct err *e)
 
 int cmd_trace(int argc, char **argv)
 {
-	struct trace_cmd t = { NULL };
+	struct trace_cmd t = { .driver = NULL };
 	const struct cli_option options[] = {
 		{ "count", .flag = &t.count, .letter = 'c' },
 		{ "driver", .text = &t.driver, .letter = 'd' },

@@ -9,8 +9,8 @@
  * Invariants, which the code names by their numbers:
  *
  *  (G1)  The guest writes frames and rings, and nothing else of the region. Info, gate, answers,
- *        arena, mailbox and session pages are read-only slots; a store there is blocked and recorded
- *        (blocked_write).
+ *        arena, mailbox and session pages are read-only slots; a store there is blocked and
+ *        recorded (blocked_write).
  *  (G2)  A doorbell counts only from CPL 0, from the gate's own OUT, while that address
  *        translates to the gate's own page (from_gate). Any other raises #GP in the guest and is
  *        recorded.

@@ -11,8 +11,8 @@
  * function tracer does not wait either (it overwrites the oldest, or drops the newest where the
  * reader is a consumer), perf counts what it drops and says so where it would stand, and LTTng
  * drops the newest and counts by default, and lets only user space wait, for a time. Here the
- * newest is dropped, as a record is read from its start, and each caller's losses are counted, so that its
- * session's lines tell how many are missing where they would stand. It is next to never: a line
+ * newest is dropped, as a record is read from its start, and each caller's losses are counted, so that
+ * its session's lines tell how many are missing where they would stand. It is next to never: a line
  * that the record has no room for (record.h) is what a flood of calls loses, of its own session.
  *
  * All that is read is the guest's word. The host counts the tail by itself, reads no index, copies
@@ -131,6 +131,7 @@ static void ring_put(struct gate *g, struct seen_ring *r, const struct umbra_see
 			       .site = slot->site,
 			       .pid = slot->context & r->interrupt ? 0 : slot->pid };
 
+	atomic_fetch_add_explicit(&g->calls, 1, memory_order_relaxed);
 	ring_set_times(g, r, slot, &c, now);
 	for (unsigned i = 0; i < r->n_texts; i++)
 		c.texts[r->text_arg[i]] = r->text[i];

@@ -115,16 +115,17 @@ test_guest_goes_on()
 
 test_calls_of_both_were_seen()
 {
-	expect_equal "$(jq -r 'select(.session == "d" and .function == "jiffies_to_msecs") | .driver' "$WORK/record-turned" |
-		sort -u | xargs)" "one two"
+	expect_equal "$(sed -n 's/.*"session":"d","driver":"\([a-z]*\)","function":"jiffies_to_msecs".*/\1/p' \
+		"$WORK/record-turned" | sort -u | xargs)" "one two"
 	[ "$(jq .calls <"$WORK/stats")" -ge 100 ] || fail "$(cat "$WORK/stats")"
 }
 
 # A call that came to the gate when its policy had gone is seen by nobody.
 test_each_line_has_its_result()
 {
-	expect_equal "$(jq -r 'select(.function == "jiffies_to_msecs") |
-		(.call | ltrimstr("j=") | tonumber) * 4 == (.result | tonumber)' "$WORK/record-turned" | sort -u)" true
+	expect_equal "$(sed -n 's/.*"function":"jiffies_to_msecs".*"call":"j=\([0-9]*\)","result":"\([0-9]*\)".*/\1 \2/p' \
+		"$WORK/record-turned" | awk '$1 * 4 != $2 { wrong++ } END { print NR, wrong + 0 }')" \
+		"$(grep -c '"function":"jiffies_to_msecs"' "$WORK/record-turned") 0"
 }
 
 # 1,001 samples of 10 calls by one driver, and 21 by the other.

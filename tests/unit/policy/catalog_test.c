@@ -113,11 +113,12 @@ static struct kernel *open_kernel(void)
 /* Does a refusal of @f look like what it returns, by the kernel's types? */
 static bool refusal_fits(const struct kernel *k, const struct catalog_fn *f)
 {
+	const struct kernel_callee callee = kernel_callee(k, f->name);
 	char text[100];
 	bool pointer;
 
 	/* a pointer is told with its type, or in hex, a number is not; what is void has no text */
-	kernel_result_text(k, f->name, 8, text, sizeof(text));
+	kernel_result_text(k, &callee, 8, text, sizeof(text));
 	pointer = text[0] == '(' || !strncmp(text, "0x", 2);
 	switch (f->refusal) {
 	case REFUSE_ERR_PTR:
