@@ -2,7 +2,7 @@
 /*
  * Handles a critical call in the guest: asks the VMM in a frame, then has its answer carried out.
  *
- *   umbra_gate_enter()                 from umbra_gate_save(), in any context, hard interrupts included
+ *   umbra_gate_enter()                 from umbra_gate_save(), in any context, also hard interrupts
  *    call_see()                        one that nobody decides (shim_see.c), or
  *    call_decided()
  *     call_ask()

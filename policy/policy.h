@@ -138,8 +138,9 @@ struct decision {
 	bool record; /* put it into the record */
 	/* the rule that decided, "files[0] at demo.policy:7"; lives as long as the policy */
 	const char *rule;
-	char root[REQUEST_NAME_MAX]; /* with DECISION_IN_ROOT: directory that stands for / */
-	char name[REQUEST_NAME_MAX]; /* the name to use; with DECISION_IN_ROOT relative to @root */
+	/* with DECISION_IN_ROOT: the directory that stands for /, and the name to use relative to it */
+	char root[REQUEST_NAME_MAX];
+	char name[REQUEST_NAME_MAX]; /* without: the name to use */
 };
 
 /*
@@ -147,11 +148,11 @@ struct decision {
  * decided is denied (a function with REFUSE_NEVER passes). Pure: same input, same answer, no
  * allocation.
  *
- * A path that goes ahead always comes as DECISION_IN_ROOT: the calling task's directory is worked in
- * and the .. are gone, so the path that was checked is the one that is used. One that is let through
- * (action = "pass") is walked from the calling task's root, below the directory that lets it
- * through, so that nothing in that leads out; VERDICT_PASS says that the asked string is that path.
- * A directory's name keeps one slash at its end, "." is @root itself.
+ * A path that goes ahead always comes as DECISION_IN_ROOT: the calling task's directory is worked
+ * in and the .. are gone, so the path that was checked is the one that is used. One that is let
+ * through (action = "pass") is walked from the calling task's root, below the directory that lets
+ * it through, so that nothing in that leads out; VERDICT_PASS says that the asked string is that
+ * path. A directory's name keeps one slash at its end, "." is @root itself.
  */
 void policy_decide(const struct policy_session *s, const char *driver,
 		   const struct policy_request *r, struct decision *d);
