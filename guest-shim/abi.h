@@ -315,8 +315,8 @@ struct umbra_frame {
  *
  * Who finds no room looks closer: it rings the doorbell when half of the ring is used, counts a
  * loss when all is, says what time it is, and makes room anew; and so it does when another task
- * calls, whose name it says. The VMM takes the room away when it has drained the ring by itself, so that
- * the time and the name do not grow old.
+ * calls, whose name it says. The VMM takes the room away when it has drained the ring by itself, so
+ * that the time and the name do not grow old.
  */
 #define UMBRA_SEEN_CPUS	 64
 #define UMBRA_SEEN_SLOT	 128

@@ -138,7 +138,7 @@ struct decision {
 	bool record; /* put it into the record */
 	/* the rule that decided, "files[0] at demo.policy:7"; lives as long as the policy */
 	const char *rule;
-	/* with DECISION_IN_ROOT: the directory that stands for /, and the name to use relative to it */
+	/* with DECISION_IN_ROOT: the directory that stands for /, and the name below it */
 	char root[REQUEST_NAME_MAX];
 	char name[REQUEST_NAME_MAX]; /* without: the name to use */
 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Makes the symbols of a prepared kernel: the tables that kernel_load_symbols() has found, in order. */
+/* Makes the symbols of a prepared kernel: the tables of kernel_load_symbols(), in order. */
 #include <bpf/btf.h>
 #include <errno.h>
 #include <stdlib.h>

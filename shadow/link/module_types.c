@@ -4,7 +4,8 @@
  *
  * A module's BTF goes on where its kernel's ends: numbers of types and places of names count from
  * there. It is the driver's file that says all of it, so nothing is followed without a bound; and
- * it only decides how a closed entry refuses a call and which can be watched, so a lie harms the driver that tells it.
+ * it only decides how a closed entry refuses a call and which can be watched, so a lie harms the
+ * driver that tells it.
  * libbpf is not given it, as it trusts what it reads further than that.
  */
 #include <errno.h>

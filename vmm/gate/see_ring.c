@@ -11,9 +11,10 @@
  * function tracer does not wait either (it overwrites the oldest, or drops the newest where the
  * reader is a consumer), perf counts what it drops and says so where it would stand, and LTTng
  * drops the newest and counts by default, and lets only user space wait, for a time. Here the
- * newest is dropped, as a record is read from its start, and each caller's losses are counted, so that
- * its session's lines tell how many are missing where they would stand. It is next to never: a line
- * that the record has no room for (record.h) is what a flood of calls loses, of its own session.
+ * newest is dropped, as a record is read from its start, and each caller's losses are counted, so
+ * that its session's lines tell how many are missing where they would stand. It is next to never: a
+ * line that the record has no room for (record.h) is what a flood of calls loses, of its own
+ * session.
  *
  * All that is read is the guest's word. The host counts the tail by itself, reads no index, copies
  * each slot once, and a drain ends after as many slots as a ring has, whatever the guest writes

@@ -8,8 +8,8 @@
  *   {"function":"kfree","calls":12,"errors":0,"ns":3120}
  * Its half of the socket that it shuts down (SHUT_WR) is the end: what is still in the guest's
  * rings comes then, and the other half closes. A client that reads too slowly loses lines, and is
- * told how many where they would stand ("lines lost"); it never holds up the guest. Counts lose nothing
- * but what the guest's ring has lost.
+ * told how many where they would stand ("lines lost"); it never holds up the guest. Counts lose
+ * nothing but what the guest's ring has lost.
  *
  * All functions are called on the loop's thread.
  */

@@ -368,7 +368,7 @@ static void names_of_devices(void **state)
 		"rest", NULL, fn, name, NULL, NULL, answer, rule \
 	}
 
-/* One template for all that have none; of a path in /proc the last name is the one that is asked. */
+/* One template for all that have none; of a path in /proc the last name is the one asked. */
 static void names_of_everything_else(void **state)
 {
 	static const struct expect x[] = {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tests the reading of BTF in its place, beside libbpf: the same types, names and sizes, and nothing
- * of a section that is damaged.
+ * Tests the reading of BTF in its place, beside libbpf: the same types, names and sizes, and
+ * nothing of a section that is damaged.
  */
 #include <setjmp.h>
 #include <stdarg.h>
