@@ -20,6 +20,8 @@ struct ledger_item {
 	struct ledger_item *next; /* in the bucket of its address, or of its ticket */
 	enum ledger_state state;
 	bool taken; /* OPEN by ledger_take() */
+	bool stays; /* in free_orphans() */
+	u32 bytes;  /* of its names */
 	u64 ticket;
 	char names[]; /* asked and used, which has room for LEDGER_REAL_MAX bytes */
 };
@@ -33,6 +35,7 @@ struct ledger {
 	struct {
 		u32 entries, registered;
 		u32 inside; /* of the registered ones: those in a directory of the owner's */
+		u32 bytes;  /* of names */
 	} * owners;
 	unsigned n_owners;
 };
@@ -97,6 +100,7 @@ static struct ledger_item *ledger_item_of(struct ledger_entry *e)
 static void item_free(struct ledger *l, struct ledger_item *i)
 {
 	l->owners[i->e.owner].entries--;
+	l->owners[i->e.owner].bytes -= i->bytes;
 	lent_names_put(l->names, i->e.lent);
 	free(i);
 }
@@ -114,6 +118,7 @@ static struct ledger_item *item_new(const struct ledger_entry *what)
 	i->e.asked = memcpy(i->names, what->asked, asked);
 	i->e.used = memcpy(i->names + asked, what->used, used);
 	i->e.lent = 0;
+	i->bytes = (u32)(asked + room);
 	return i;
 }
 
@@ -126,12 +131,15 @@ int ledger_open(struct ledger *l, const struct ledger_entry *what, bool lend,
 	if (!i)
 		return -ENOMEM;
 	pthread_mutex_lock(&l->lock);
-	if (l->owners[what->owner].entries >= LEDGER_OWNER_MAX)
+	if (l->owners[what->owner].entries >= LEDGER_OWNER_MAX ||
+	    l->owners[what->owner].bytes + i->bytes > LEDGER_OWNER_BYTES)
 		ret = -EDQUOT;
 	else if (lend)
 		ret = lent_names_get(l->names, what->owner, i->e.used, &i->e.lent);
-	if (!ret)
+	if (!ret) {
 		l->owners[what->owner].entries++;
+		l->owners[what->owner].bytes += i->bytes;
+	}
 	pthread_mutex_unlock(&l->lock);
 	if (ret)
 		free(i);
@@ -201,27 +209,27 @@ static struct ledger_entry *item_take(struct ledger_item *i)
 	return &i->e;
 }
 
+/* Is it @what's owner's, in its directory and its name space? */
+static bool is_beside(const struct ledger_entry *e, const struct ledger_entry *what)
+{
+	return e->owner == what->owner && e->below == what->below &&
+	       e->fn->space == what->fn->space;
+}
+
 /*
- * Finds where the item is that @owner has registered in @space as the first @len bytes of @asked,
- * in @below; NULL: there is none. Names have no buckets: what takes one back is rare.
+ * Finds where the item is that @what's owner has registered under that name, in that directory;
+ * NULL: there is none. Names have no buckets: what takes one back is rare.
  */
-static struct ledger_item **find_named(struct ledger *l, const struct ledger_entry *what,
-				       size_t len)
+static struct ledger_item **find_named(struct ledger *l, const struct ledger_entry *what)
 {
 	struct ledger_item **at;
 
 	if (!l->owners[what->owner].registered)
 		return NULL;
-	for (size_t b = 0; b < LEDGER_BUCKETS; b++) {
-		for (at = &l->by_addr[b]; *at; at = &(*at)->next) {
-			const struct ledger_entry *e = &(*at)->e;
-
-			if (e->owner == what->owner && e->below == what->below &&
-			    e->fn->space == what->fn->space &&
-			    !strncmp(e->asked, what->asked, len) && !e->asked[len])
+	for (size_t b = 0; b < LEDGER_BUCKETS; b++)
+		for (at = &l->by_addr[b]; *at; at = &(*at)->next)
+			if (is_beside(&(*at)->e, what) && !strcmp((*at)->e.asked, what->asked))
 				return at;
-		}
-	}
 	return NULL;
 }
 
@@ -235,26 +243,32 @@ struct ledger_entry *ledger_take_named(struct ledger *l, unsigned owner, u64 bel
 	struct ledger_entry *e;
 
 	pthread_mutex_lock(&l->lock);
-	at = find_named(l, &what, strlen(asked));
+	at = find_named(l, &what);
 	e = item_take(at ? unlink_registered(l, at) : NULL);
 	pthread_mutex_unlock(&l->lock);
 	return e;
 }
 
-bool ledger_find_used(struct ledger *l, const struct ledger_entry *what, size_t len, char *used,
-		      size_t size)
+size_t ledger_find_used(struct ledger *l, const struct ledger_entry *what, char *used, size_t size)
 {
-	struct ledger_item **at;
-	bool fits = false;
+	const size_t all = strlen(what->asked);
+	size_t found = 0;
 
 	pthread_mutex_lock(&l->lock);
-	at = find_named(l, what, len);
-	if (at && strlen((*at)->e.used) < size) {
-		memcpy(used, (*at)->e.used, strlen((*at)->e.used) + 1);
-		fits = true;
+	for (size_t b = 0; l->owners[what->owner].registered && b < LEDGER_BUCKETS; b++) {
+		for (const struct ledger_item *i = l->by_addr[b]; i; i = i->next) {
+			const size_t len = is_beside(&i->e, what) ? strlen(i->e.asked) : 0;
+
+			if (len <= found || len >= all || what->asked[len] != '/' ||
+			    memcmp(i->e.asked, what->asked, len) != 0 ||
+			    strlen(i->e.used) + all - len >= size)
+				continue;
+			found = len;
+			memcpy(used, i->e.used, strlen(i->e.used) + 1);
+		}
 	}
 	pthread_mutex_unlock(&l->lock);
-	return fits;
+	return found;
 }
 
 struct ledger_entry *ledger_take(struct ledger *l, unsigned owner, u64 addr,
@@ -316,32 +330,89 @@ static bool is_registered(struct ledger *l, unsigned owner, u64 addr, enum name_
 	return false;
 }
 
-/* Frees items that were registered in a directory that is gone; true: there may be more of them. */
-static bool free_orphans(struct ledger *l, unsigned owner)
+/* Orders by the directory that the item is in. */
+static int by_directory(const void *pa, const void *pb)
 {
-	bool any = false;
+	const struct ledger_entry *a = &(*(struct ledger_item *const *)pa)->e;
+	const struct ledger_entry *b = &(*(struct ledger_item *const *)pb)->e;
 
+	if (a->below != b->below)
+		return a->below < b->below ? -1 : 1;
+	return (a->fn->space > b->fn->space) - (a->fn->space < b->fn->space);
+}
+
+/* Marks in list[@n], which is in order, what is in @dir and not marked; returns how many. */
+static size_t mark_inside(struct ledger_item **list, size_t n, const struct ledger_entry *dir,
+			  struct ledger_item **todo)
+{
+	size_t lo = 0, hi = n, marked = 0;
+
+	while (lo < hi) {
+		const size_t mid = lo + (hi - lo) / 2;
+		const struct ledger_entry *e = &list[mid]->e;
+
+		if (e->below < dir->addr ||
+		    (e->below == dir->addr && e->fn->space < dir->fn->space))
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	/* All of a directory's are marked at once: the first tells of all. */
+	for (; lo < n && list[lo]->e.below == dir->addr &&
+	       list[lo]->e.fn->space == dir->fn->space && !list[lo]->stays;
+	     lo++) {
+		list[lo]->stays = true;
+		todo[marked++] = list[lo];
+	}
+	return marked;
+}
+
+/*
+ * Frees what @owner has registered in directories that are gone, and in these. The guest chooses
+ * how deep they are, so the ledger is walked twice, and not once for each.
+ */
+static void free_orphans(struct ledger *l, unsigned owner)
+{
+	const size_t max = l->owners[owner].registered;
+	struct ledger_item **list = calloc(2 * max + 1, sizeof(*list)), **todo = list + max;
+	size_t inside = 0, left = 0;
+
+	if (!list)
+		return; /* they go with the next directory */
+	for (size_t b = 0; b < LEDGER_BUCKETS; b++) {
+		for (struct ledger_item *i = l->by_addr[b]; i; i = i->next) {
+			if (i->e.owner != owner || inside + left == max)
+				continue;
+			i->stays = !i->e.inside;
+			if (i->stays)
+				todo[left++] = i;
+			else
+				list[inside++] = i;
+		}
+	}
+	qsort(list, inside, sizeof(*list), by_directory);
+	while (left) {
+		const struct ledger_entry *dir = &todo[--left]->e;
+
+		left += mark_inside(list, inside, dir, todo + left);
+	}
 	for (size_t b = 0; b < LEDGER_BUCKETS; b++) {
 		struct ledger_item **at = &l->by_addr[b];
 
 		while (*at) {
-			const struct ledger_entry *e = &(*at)->e;
-
-			if (e->owner != owner || !e->inside ||
-			    is_registered(l, owner, e->below, e->fn->space)) {
+			if ((*at)->e.owner == owner && (*at)->e.inside && !(*at)->stays)
+				item_free(l, unlink_registered(l, at));
+			else
 				at = &(*at)->next;
-				continue;
-			}
-			item_free(l, unlink_registered(l, at));
-			any = true;
 		}
 	}
-	return any;
+	free(list);
 }
 
 void ledger_result(struct ledger *l, unsigned owner, u64 ticket, bool succeeded, u64 ret)
 {
 	struct ledger_item **at, *i = NULL;
+	bool undone;
 
 	pthread_mutex_lock(&l->lock);
 	for (at = ticket_bucket(l, ticket); *at; at = &(*at)->next) {
@@ -350,6 +421,7 @@ void ledger_result(struct ledger *l, unsigned owner, u64 ticket, bool succeeded,
 			continue;
 		i = *at;
 		*at = i->next;
+		undone = i->state == UNDOING;
 		/* a number that the caller chose, of a major, is not told again: 0 */
 		if (i->e.fn->object_is_result && i->state == REGISTERING &&
 		    (ret || i->e.fn->refusal != REFUSE_ERRNO))
@@ -358,8 +430,8 @@ void ledger_result(struct ledger *l, unsigned owner, u64 ticket, bool succeeded,
 			insert_registered(l, i);
 		else
 			item_free(l, i);
-		while (l->owners[owner].inside && free_orphans(l, owner))
-			;
+		if (undone && l->owners[owner].inside)
+			free_orphans(l, owner);
 		break;
 	}
 	pthread_mutex_unlock(&l->lock);
@@ -428,8 +500,10 @@ static void item_disown(struct ledger *l, struct ledger_item *i)
 	    !lent_names_give(l->names, i->e.lent, NOBODY))
 		return;
 	l->owners[i->e.owner].entries--;
+	l->owners[i->e.owner].bytes -= i->bytes;
 	i->e.owner = NOBODY;
 	l->owners[NOBODY].entries++;
+	l->owners[NOBODY].bytes += i->bytes;
 }
 
 static void drop_from_bucket(struct ledger *l, struct ledger_item **at, unsigned owner)

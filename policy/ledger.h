@@ -27,6 +27,8 @@
 
 /* Most entries of one owner: so much a hostile driver can make the host remember. */
 #define LEDGER_OWNER_MAX 16384
+/* Most bytes of their names. */
+#define LEDGER_OWNER_BYTES (4u << 20)
 
 /* The longest name that the kernel makes of another one: of an interface. */
 #define LEDGER_REAL_MAX 16
@@ -54,8 +56,8 @@ void ledger_destroy(struct ledger *l);
 
 /*
  * Makes a new OPEN entry with the contents of @what, of which the strings are copied; with @lend,
- * @used is lent. -EDQUOT: the owner has too many entries; -ENOSPC: no room for the name, or the
- * owner has its share of names; -ENOMEM.
+ * @used is lent. -EDQUOT: the owner has too many entries, or bytes in names; -ENOSPC: no room for
+ * the name, or the owner has its share of names; -ENOMEM.
  */
 int ledger_open(struct ledger *l, const struct ledger_entry *what, bool lend,
 		struct ledger_entry **out);
@@ -94,12 +96,11 @@ bool ledger_has_used(struct ledger *l, enum name_space space, const char *used,
 /* Returns true if @owner has registered an object of @space at @addr. */
 bool ledger_has(struct ledger *l, unsigned owner, u64 addr, enum name_space space);
 /*
- * Copies to used[@size] the name that was used for what the owner, in the directory and in the name
- * space of @what, is registered as the first @len bytes of its asked name. False: there is none, or
- * it does not fit.
+ * Finds the longest directory of the name in @what that its owner has registered, in @what's
+ * directory and name space, and copies to used[@size] the name that was used for it, if the rest of
+ * the name fits behind it. Returns how many bytes of the name are the directory; 0: there is none.
  */
-bool ledger_find_used(struct ledger *l, const struct ledger_entry *what, size_t len, char *used,
-		      size_t size);
+size_t ledger_find_used(struct ledger *l, const struct ledger_entry *what, char *used, size_t size);
 /* Returns how many objects @owner has registered and not undone. */
 size_t ledger_registered(struct ledger *l, unsigned owner);
 /*

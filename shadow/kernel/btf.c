@@ -122,6 +122,7 @@ struct member_search {
 	const struct btf_types *btf;
 	const char *name;
 	u32 offset, size; /* of the member that was found, in bytes */
+	u32 looked;	  /* at so many: members of members grow without an end */
 	u32 type;
 };
 
@@ -136,13 +137,15 @@ static int find_member(struct member_search *s, const struct btf_type *t, u64 ba
 		u32 width;
 		s64 len;
 
-		if (!mname)
+		if (!mname || ++s->looked > MEMBERS_MAX)
 			return -EINVAL;
 		if (!*mname && depth < DEPTH_MAX) {
 			const struct btf_type *in = strip_to_aggregate(s->btf, m->type);
 
 			if (in && is_aggregate(in) && !find_member(s, in, bits, depth + 1))
 				return 0;
+			if (s->looked > MEMBERS_MAX)
+				return -EINVAL;
 			continue;
 		}
 		if (strcmp(mname, s->name) != 0)

@@ -90,8 +90,14 @@ static void add(struct segment_form *s, const u8 *in)
 	s->id = (u16)(s->id + (in[1] & 1));
 	*to = (struct sent){ .connection = in[0] % CONNECTIONS };
 	to->len = segment_make(to->f, s);
-	if (in[5])
-		to->f[(in[6] << 8 | in[7]) % to->len] ^= in[5];
+	if (in[5]) {
+		const size_t at = (size_t)(in[6] << 8 | in[7]) % to->len;
+
+		to->f[at] ^= in[5];
+		/* With another address or port it is of a connection of its own. */
+		if (at < 14U + (s->ipv6 ? 40U : 20U + 4U * s->ip_options) + 4U)
+			to->connection = (u8)(CONNECTIONS + n_sent);
+	}
 	n_sent++;
 	if (!net_merge_add(&merge, to->f, to->len)) {
 		struct sent copy = *to;

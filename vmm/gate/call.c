@@ -43,6 +43,7 @@ struct driver_call {
 	char led[REQUEST_NAME_MAX]; /* behind c->r.led, or empty */
 	bool first;		    /* no call of the function by this driver is in the record */
 	char site[SITE_TEXT];	    /* where in the driver it comes from */
+	char rule[160];		    /* of d, while the caller's policy may go */
 	bool as_made;		 /* nobody decides: the driver's own name, and nothing kept of it */
 	struct record_line line; /* until call_put_line() */
 };
@@ -136,7 +137,7 @@ static void call_find_directory(struct gate *g, struct driver_call *c)
 	const struct ledger_entry what = {
 		.owner = c->caller, .fn = fn, .below = call_directory(c), .asked = c->r.name
 	};
-	size_t len, room;
+	size_t len;
 
 	if (!c->r.name || c->r.too_long)
 		return;
@@ -147,12 +148,8 @@ static void call_find_directory(struct gate *g, struct driver_call *c)
 	c->inside = what.below && ledger_has(g->ledger, c->caller, what.below, fn->space);
 	if (c->inside)
 		c->r.led = c->r.name;
-	for (len = strlen(c->r.name); !c->r.led && len; len--) {
-		if (c->r.name[len] != '/')
-			continue;
-		room = sizeof(c->led) - strlen(c->r.name + len);
-		if (!ledger_find_used(g->ledger, &what, len, c->led, room))
-			continue;
+	len = c->r.led ? 0 : ledger_find_used(g->ledger, &what, c->led, sizeof(c->led));
+	if (len) {
 		memcpy(c->led + strlen(c->led), c->r.name + len, strlen(c->r.name + len) + 1);
 		c->r.led = c->led;
 	}
@@ -401,16 +398,14 @@ static bool call_is_first(struct gate_caller *caller, const struct catalog_fn *f
 	       !(atomic_fetch_or(&caller->recorded[i / 64], bit) & bit);
 }
 
-/*
- * Enters the call into the record; its line is to be put there by call_put_line(). Those who follow
- * hear of it.
- */
-static void call_record(struct gate *g, struct gate_caller *caller, struct driver_call *c)
+/* Tells those who follow, when nothing can refuse the call any more. */
+static void call_tell(struct gate *g, struct gate_caller *caller, struct driver_call *c,
+		      u64 time_ns)
 {
 	const struct sight *sight =
 		g->traces ? gate_sight_of(caller, (u32)catalog_index(c->r.fn)) : NULL;
-	struct record_call what = {
-		.time_ns = g->now(g->m),
+	const struct record_call what = {
+		.time_ns = time_ns,
 		.session = caller->session,
 		.driver = caller->driver,
 		.req = &c->r,
@@ -419,6 +414,20 @@ static void call_record(struct gate *g, struct gate_caller *caller, struct drive
 
 	if (sight && sight->traces)
 		gate_trace_call(g, sight->traces, &what, c->d.verdict == VERDICT_DENY);
+}
+
+/* Enters the call into the record; its line is to be put there by call_put_line(). */
+static void call_record(struct gate *g, struct gate_caller *caller, struct driver_call *c,
+			u64 time_ns)
+{
+	struct record_call what = {
+		.time_ns = time_ns,
+		.session = caller->session,
+		.driver = caller->driver,
+		.req = &c->r,
+		.d = &c->d,
+	};
+
 	if (!c->d.record)
 		return;
 	c->first = call_is_first(caller, c->r.fn);
@@ -442,7 +451,8 @@ static struct gate_caller *call_put_line(struct gate *g, struct gate_caller *cal
 	if (!c->line.len)
 		return caller;
 	/* They are others' strings, which may be freed once the lock is given back. */
-	c->d.rule = NULL;
+	snprintf(c->rule, sizeof(c->rule), "%s", c->d.rule ? c->d.rule : "");
+	c->d.rule = c->rule;
 	c->r.export = NULL;
 	pthread_rwlock_unlock(&g->callers_lock);
 	ret = record_write(g->rec, &c->line);
@@ -515,6 +525,7 @@ s64 gate_call(struct gate *g, unsigned vcpu, u64 idx, u64 id)
 	const struct catalog_fn *all;
 	struct gate_caller *caller;
 	struct driver_call c;
+	u64 now;
 	size_t n;
 
 	all = catalog_all(&n);
@@ -527,25 +538,28 @@ s64 gate_call(struct gate *g, unsigned vcpu, u64 idx, u64 id)
 		atomic_fetch_add_explicit(&g->nested, 1, memory_order_relaxed);
 	call_read_request(&c, &all[UMBRA_ID_FN(id)]);
 	c.r.vcpu = vcpu;
-	atomic_store_explicit(&g->guest_skew, (s64)(g->now(g->m) - c.frame.time),
-			      memory_order_relaxed);
+	now = g->now(g->m);
+	atomic_store_explicit(&g->guest_skew, (s64)(now - c.frame.time), memory_order_relaxed);
 
 	pthread_rwlock_rdlock(&g->callers_lock);
 	caller = gate_caller_of(g, id);
 	if (caller) {
 		c.r.by_user = name_is_a_users(g, &c);
 		if (record_has_lines(g->rec) || g->traces)
-			c.r.site = gate_site_text(g, caller, c.frame.site, c.site, sizeof(c.site));
+			c.r.site = gate_site_text(g, caller, c.frame.site, true, c.site,
+						  sizeof(c.site));
 		atomic_fetch_add_explicit(&caller->calls, 1, memory_order_relaxed);
 		call_decide(g, caller, &c);
 		call_let_through(g, caller, &c);
 		call_prepare(g, &c);
 		call_keep_refusal(caller, &c);
-		call_record(g, caller, &c);
+		call_record(g, caller, &c, now);
 		caller = call_put_line(g, caller, id, &c);
 	}
-	if (caller)
+	if (caller) {
+		call_tell(g, caller, &c, now);
 		call_answer(g, &c, &g->answers[idx]);
+	}
 	pthread_rwlock_unlock(&g->callers_lock);
 	if (!caller) {
 		/* the guest names a caller that is no longer there */

@@ -259,8 +259,13 @@ void gate_sights_free(struct gate *g, struct gate_caller *c);
 
 #define SITE_TEXT 160
 
-/* site.c: writes where in the driver of @c @va is. NULL: its symbols are not known. */
-const char *gate_site_text(struct gate *g, struct gate_caller *c, u64 va, char *buf, size_t size);
+/*
+ * site.c: writes where in the driver of @c @va is. NULL: its symbols are not known. @look: it may
+ * look for the driver's sections, as long as the guest's list of modules is; not on the loop's
+ * thread.
+ */
+const char *gate_site_text(struct gate *g, struct gate_caller *c, u64 va, bool look, char *buf,
+			   size_t size);
 void gate_text_free(struct caller_text *t);
 
 /* trace_lines.c; callers_lock is held */

@@ -88,15 +88,23 @@ s64 gate_seen_put(struct gate *g, const struct told_call *c)
 	pthread_rwlock_rdlock(&g->callers_lock);
 	caller = gate_caller_of(g, c->id);
 	s = caller ? gate_sight_of(caller, UMBRA_ID_FN((u32)c->id)) : NULL;
-	/* A policy that came meanwhile may not want to see it. */
-	if (s && gate_sight_is_wanted(s)) {
+	/*
+	 * Each call of a witness leaves the guest, so what a ring says of one is no line: it was
+	 * made up, or began before the policy that wants a witness.
+	 */
+	if (s && s->as.each && !c->by_exit) {
+		record_lose(g->rec, c->time_ns, caller->session, 1);
+		gate_trace_lose(g, caller->session, 1);
+	} else if (s && gate_sight_is_wanted(s)) {
+		/* A policy that came meanwhile may not want to see it. */
 		if ((s->as.rule && record_has_lines(g->rec)) ||
 		    gate_trace_wants_lines(g, s->traces)) {
 			kernel_call_text(g->k, &fn->callee, r.args, c->texts, call, sizeof(call));
 			kernel_result_text(g->k, &fn->callee, c->ret, result, sizeof(result));
 			r.call = call;
 			r.result = result;
-			r.site = gate_site_text(g, caller, c->site, site, sizeof(site));
+			r.site = gate_site_text(g, caller, c->site, c->by_exit, site,
+						sizeof(site));
 		}
 		atomic_fetch_add_explicit(&caller->calls, 1, memory_order_relaxed);
 		seen_tell(g, caller, s, &r, c, kernel_call_failed(g->k, &fn->callee, c->ret),

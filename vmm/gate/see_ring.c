@@ -118,7 +118,7 @@ static void ring_set_times(struct gate *g, const struct seen_ring *r, const stru
 	if (!r->khz)
 		return;
 	c->guest_ns =
-		since < 0 ? r->ns - ticks_ns(r, (u64)-since) : r->ns + ticks_ns(r, (u64)since);
+		since < 0 ? r->ns - ticks_ns(r, -(u64)since) : r->ns + ticks_ns(r, (u64)since);
 	at = c->guest_ns + (u64)atomic_load_explicit(&g->guest_skew, memory_order_relaxed);
 	if (at < now)
 		c->time_ns = at > r->drained_ns ? at : r->drained_ns;

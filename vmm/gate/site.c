@@ -128,6 +128,20 @@ void gate_set_sections_hook(struct gate *g, gate_sections_fn *fn, void *arg)
 	g->sections_arg = arg;
 }
 
+/* Keeps what has a place: a driver's file may have tens of thousands, each call looks at all. */
+static void text_forget_unknown(struct caller_text *t)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < t->n_sections; i++) {
+		if (t->sections[i].at)
+			t->sections[kept++] = t->sections[i];
+		else
+			free(t->sections[i].name);
+	}
+	t->n_sections = kept;
+}
+
 /* Looks where the guest has put the sections; the lock is held. */
 static void text_look(struct gate *g, struct caller_text *t)
 {
@@ -138,10 +152,14 @@ static void text_look(struct gate *g, struct caller_text *t)
 	n = g->sections ? g->sections(g->sections_arg, t->module, found) : 0;
 	for (size_t i = 0; i < n; i++)
 		for (size_t k = 0; k < t->n_sections; k++)
-			if (!strcmp(found[i].name, t->sections[k].name))
+			if (!t->sections[k].at && !strcmp(found[i].name, t->sections[k].name)) {
 				t->sections[k].at = found[i].addr;
+				break;
+			}
 	if (n)
 		t->looks = LOOKS_MAX;
+	if (t->looks == LOOKS_MAX)
+		text_forget_unknown(t);
 }
 
 /* Writes where @va is, if it is in the section. */
@@ -169,7 +187,8 @@ static bool section_site(const struct caller_text *t, const struct text_section 
 	return true;
 }
 
-const char *gate_site_text(struct gate *g, struct gate_caller *c, u64 va, char *buf, size_t size)
+const char *gate_site_text(struct gate *g, struct gate_caller *c, u64 va, bool look, char *buf,
+			   size_t size)
 {
 	struct caller_text *t = c->text;
 	bool found = false;
@@ -177,7 +196,7 @@ const char *gate_site_text(struct gate *g, struct gate_caller *c, u64 va, char *
 	if (!t || !va)
 		return NULL;
 	pthread_mutex_lock(&t->lock);
-	if (t->looks < LOOKS_MAX)
+	if (look && t->looks < LOOKS_MAX)
 		text_look(g, t);
 	for (size_t i = 0; i < t->n_sections && !found; i++)
 		found = section_site(t, &t->sections[i], va, buf, size);

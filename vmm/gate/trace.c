@@ -202,6 +202,7 @@ int gate_trace_begin(struct gate *g, const struct gate_trace_request *r, int fd,
 		return err_set(e, ret, "event loop: %s", strerror(-ret));
 	}
 	g->trace_bits |= 1U << t->bit;
+	gate_drain(g); /* so that no call can claim to be older than the timer's last run */
 	pthread_rwlock_wrlock(&g->callers_lock);
 	t->next = g->traces;
 	g->traces = t;

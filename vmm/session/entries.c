@@ -355,8 +355,6 @@ static void turn_inward(struct sessions *s, struct driver *d, size_t i)
 
 void own_pages_turn(struct sessions *s, struct driver *d)
 {
-	/* By the lines of the policy that was. */
-	gate_drain(s->gate);
 	for (size_t i = 0; own_pages_outward(d) && d->own.n && i < d->n_entries; i++)
 		turn_outward(s, d, i);
 	for (size_t i = 0; d->own.n && i < d->n_inward; i++)
@@ -366,5 +364,6 @@ void own_pages_turn(struct sessions *s, struct driver *d)
 void driver_close(struct sessions *s, struct driver *d, bool closed)
 {
 	d->closed = closed;
+	gate_drain(s->gate);
 	own_pages_turn(s, d);
 }

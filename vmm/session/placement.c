@@ -158,7 +158,7 @@ static int placement_do(struct placement *p, u64 at)
 	 * one.
 	 */
 	p->placed = !ret;
-	snprintf(p->why, sizeof(p->why), "%s", ret ? e.text : "");
+	snprintf(p->why, sizeof(p->why), "%.*s", (int)sizeof(p->why) - 1, ret ? e.text : "");
 	return ret;
 }
 

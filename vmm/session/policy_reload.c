@@ -165,6 +165,8 @@ int policy_reload(struct sessions *s, const char *path, const void *text, size_t
 	s->policy = p;
 	free(s->policy_path);
 	s->policy_path = name;
+	/* By the lines of the policy that was; once, as the guest can fill its rings meanwhile. */
+	gate_drain(s->gate);
 	for (ss = s->list; ss; ss = ss->next)
 		session_set_policy(s, ss, policy_session(p, ss->name));
 	/*

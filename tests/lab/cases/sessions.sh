@@ -202,7 +202,7 @@ test_loads_and_unloads_leave_nothing()
 {
 	local first last
 
-	expect_equal "$(cat "$WORK/cycles")" ""
+	expect_equal "$(grep -v '^b:cycled: [0-9]* of [0-9]* imports are seen under this policy$' "$WORK/cycles")" ""
 	expect_equal "$(console_values last)" "$(console_values first)"
 	# kB of memory that the kernel does not get back by itself, kB of mapped areas, tasks.
 	first=$(console_values 'memory first') last=$(console_values 'memory last')

@@ -311,21 +311,29 @@ static void sites_are_the_drivers_symbols(void **state)
 	char buf[SITE_TEXT];
 
 	(void)state;
-	assert_null(gate_site_text(&g, c, TEXT_VA, buf, sizeof(buf)));
+	assert_null(gate_site_text(&g, c, TEXT_VA, true, buf, sizeof(buf)));
 	assert_int_equal(gate_caller_text(&g, caller[0], "a__d", list, ARRAY_SIZE(list)), 0);
 	gate_set_sections_hook(&g, sections, &looks);
-	assert_string_equal(gate_site_text(&g, c, TEXT_VA + 0x20, buf, sizeof(buf)),
+	/* whoever drains a ring does not look at the guest's list */
+	assert_string_equal(gate_site_text(&g, c, TEXT_VA + 0x20, false, buf, sizeof(buf)),
 			    "0xffffffffc0300020");
-	gate_site_text(&g, c, TEXT_VA, buf, sizeof(buf));
-	assert_string_equal(gate_site_text(&g, c, TEXT_VA + 0x20, buf, sizeof(buf)), "first+0x10");
+	assert_int_equal(looks, 0);
+	assert_string_equal(gate_site_text(&g, c, TEXT_VA + 0x20, true, buf, sizeof(buf)),
+			    "0xffffffffc0300020");
+	gate_site_text(&g, c, TEXT_VA, true, buf, sizeof(buf));
+	assert_string_equal(gate_site_text(&g, c, TEXT_VA + 0x20, true, buf, sizeof(buf)),
+			    "first+0x10");
 	/* a call at the end of a function returns to where the next one begins */
-	assert_string_equal(gate_site_text(&g, c, TEXT_VA + 0x100, buf, sizeof(buf)), "first+0xf0");
-	assert_string_equal(gate_site_text(&g, c, TEXT_VA + 0x300, buf, sizeof(buf)),
+	assert_string_equal(gate_site_text(&g, c, TEXT_VA + 0x100, true, buf, sizeof(buf)),
+			    "first+0xf0");
+	assert_string_equal(gate_site_text(&g, c, TEXT_VA + 0x300, true, buf, sizeof(buf)),
 			    "second+0x200");
-	assert_string_equal(gate_site_text(&g, c, TEXT_VA + 8, buf, sizeof(buf)), ".text+0x8");
-	assert_string_equal(gate_site_text(&g, c, TEXT_VA + 0x301, buf, sizeof(buf)), "tail call");
-	assert_string_equal(gate_site_text(&g, c, UINT64_MAX, buf, sizeof(buf)), "tail call");
-	assert_null(gate_site_text(&g, c, 0, buf, sizeof(buf)));
+	assert_string_equal(gate_site_text(&g, c, TEXT_VA + 8, true, buf, sizeof(buf)),
+			    ".text+0x8");
+	assert_string_equal(gate_site_text(&g, c, TEXT_VA + 0x301, true, buf, sizeof(buf)),
+			    "tail call");
+	assert_string_equal(gate_site_text(&g, c, UINT64_MAX, true, buf, sizeof(buf)), "tail call");
+	assert_null(gate_site_text(&g, c, 0, true, buf, sizeof(buf)));
 	assert_int_equal(looks, 3);
 }
 
