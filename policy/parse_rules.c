@@ -315,7 +315,9 @@ int parse_trace(struct parse *ps, config_setting_t *session, struct policy_sessi
 			return ret;
 		all += n;
 		if (all > TRACES_MAX)
-			return value_error(ps, lists[i], "expected at most %d patterns, found %zu",
+			return value_error(ps, lists[i],
+					   "expected at most %d patterns in trace and witness "
+					   "together, found %zu",
 					   TRACES_MAX, all);
 	}
 	if (!all)

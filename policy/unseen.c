@@ -32,6 +32,12 @@ static enum unseen_class class_by_name(const char *name)
 		{ "net_", UNSEEN_NETWORKS },
 		{ "usermodehelper", UNSEEN_PROGRAMS },
 		{ "misc_", UNSEEN_DEVICES },
+		{ "chrdev", UNSEEN_DEVICES },
+		{ "cdev_", UNSEEN_DEVICES },
+		{ "tty_", UNSEEN_DEVICES },
+		{ "debugfs_", UNSEEN_GUEST },
+		{ "sysctl", UNSEEN_GUEST },
+		{ "filesystem", UNSEEN_GUEST },
 		{ "filp_", UNSEEN_FILES },
 		{ "kernel_read", UNSEEN_FILES },
 		{ "kernel_write", UNSEEN_FILES },
@@ -64,9 +70,25 @@ static enum unseen_class class_of(const struct catalog_fn *fn)
 		return UNSEEN_PROGRAMS;
 	case SPACE_NET:
 	case SPACE_LINK:
+	case SPACE_SCHED:
+	case SPACE_CONGESTION:
+	case SPACE_FAMILY:
+	case SPACE_PROTOCOL:
 		return UNSEEN_NETWORKS;
 	case SPACE_MISC:
+	case SPACE_DEVICE:
+	case SPACE_DISK:
+	case SPACE_CHRDEV:
+	case SPACE_BLKDEV:
+	case SPACE_CLASS:
+	case SPACE_BUS:
+	case SPACE_DRIVER:
 		return UNSEEN_DEVICES;
+	case SPACE_DEBUGFS:
+	case SPACE_FILESYSTEM:
+	case SPACE_PROC:
+	case SPACE_SYSCTL:
+		return UNSEEN_GUEST;
 	default:
 		return class_by_name(fn->name);
 	}

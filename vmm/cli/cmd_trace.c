@@ -21,20 +21,25 @@ static const char usage[] =
 	"Usage: vmm trace [OPTION]... NAME SESSION [FUNCTION]...\n"
 	"\n"
 	"Follow the calls that the drivers of a session make of their kernel, as long as this command\n"
-	"runs: each call with its arguments, result and time, decided by the policy or not. NAME is\n"
-	"the guest, FUNCTION a pattern of functions (default: all that can be seen). Nothing about the\n"
-	"calls changes, and the policy stays as it is: what it records is recorded as before.\n"
-	"^C ends it; the calls until then still come.\n"
+	"runs: each call with its arguments and result (and, with --json, how long it took); one of a\n"
+	"critical function with what the policy decided, before it is made. NAME is the guest,\n"
+	"FUNCTION a pattern of functions (default: all that can be seen), of which there may be 64.\n"
+	"Nothing about the calls changes, and the policy stays as it is: what it records is recorded\n"
+	"as before. ^C or SIGTERM ends it, as does the guest's end or reset; the calls until then\n"
+	"still come. The third ^C ends it at once.\n"
 	"\n"
 	"Calls that nobody decides are put down in the guest's memory and fetched from there, so they\n"
 	"are the guest's word; of each function the first call is seen by the host itself. Who reads\n"
-	"too slowly loses lines, and an event `lines lost` says how many; counts (-c) lose none.\n"
+	"too slowly loses lines, and an event `lines lost` says how many; counts (-c) lose none by\n"
+	"that.\n"
 	"\n"
 	"Options:\n"
 	"  -c, --count             no lines, but at the end how often each function was called, how\n"
-	"                          often it failed, and how long that took\n"
+	"                          often it failed, and how long that took; of a critical one\n"
+	"                          how often it was called and refused\n"
 	"  -d, --driver PATTERN    only calls of these driver instances\n"
-	"  -e, --errors            only calls that failed, or were refused\n"
+	"  -e, --errors            only calls that failed, and those of critical functions that\n"
+	"                          were refused\n"
 	"  -j, --json              each call as a line of JSON, as in a record; with --count each\n"
 	"                          function\n"
 	"  -o, --output FILE       write to FILE, which is made or emptied\n"
@@ -62,20 +67,23 @@ static volatile sig_atomic_t lines_fd = -1;
 
 static void on_interrupt(int signal)
 {
+	static volatile sig_atomic_t times;
 	const int saved = errno;
 
-	(void)signal;
+	if (++times > 2)
+		_exit(128 + signal);
 	shutdown(lines_fd, SHUT_WR);
 	errno = saved;
 }
 
-/* Has ^C ask for the end, and a second one be the command's. */
+/* Has ^C ask for the end, and a third one be the command's: timeout(1) sends each signal twice. */
 static void catch_interrupt(void)
 {
-	struct sigaction sa = { .sa_handler = on_interrupt, .sa_flags = SA_RESETHAND | SA_RESTART };
+	struct sigaction sa = { .sa_handler = on_interrupt, .sa_flags = SA_RESTART };
 
 	sigemptyset(&sa.sa_mask);
 	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGTERM, &sa, NULL);
 }
 
 static json_t *trace_args(const struct trace_cmd *t, const char *const *words)
@@ -156,8 +164,11 @@ static struct count count_of(const json_t *o)
 			       .average = calls ? ns / calls : 0 };
 }
 
-/* Reads the counts of all functions; *list is the caller's. -EPROTO, -ENOMEM. */
-static int read_counts(FILE *from, struct count **list, size_t *n)
+/*
+ * Reads the counts of all functions, and how many calls the guest had no room for; *list is the
+ * caller's. -EPROTO, -ENOMEM.
+ */
+static int read_counts(FILE *from, struct count **list, size_t *n, u64 *lost)
 {
 	char *line = NULL;
 	size_t size = 0;
@@ -167,7 +178,9 @@ static int read_counts(FILE *from, struct count **list, size_t *n)
 		json_t *o = json_loads(line, 0, NULL);
 		struct count *more;
 
-		if (!*cli_json_text(o, "function")) {
+		if (json_object_get(o, "lost")) {
+			*lost += (u64)cli_json_number(o, "lost");
+		} else if (!*cli_json_text(o, "function")) {
 			ret = -EPROTO;
 		} else if (!(more = realloc(*list, (*n + 1) * sizeof(*more)))) {
 			ret = -ENOMEM;
@@ -225,7 +238,8 @@ static int show_counts(FILE *from, struct err *e)
 {
 	struct count *list = NULL;
 	size_t n = 0;
-	int ret = read_counts(from, &list, &n);
+	u64 lost = 0;
+	int ret = read_counts(from, &list, &n, &lost);
 
 	if (ret) {
 		err_set(e, ret, "%s",
@@ -236,6 +250,11 @@ static int show_counts(FILE *from, struct err *e)
 	} else {
 		puts("no call");
 	}
+	if (!ret && lost)
+		printf("%" PRIu64
+		       " more calls of the session are not counted: the guest had no room "
+		       "for them\n",
+		       lost);
 	for (size_t i = 0; i < n; i++)
 		free(list[i].function);
 	free(list);
@@ -310,10 +329,11 @@ int cmd_trace(int argc, char **argv)
 	for (int i = first + 1; i < argc; i++)
 		if (cli_want_utf8(argv[0], argv[i]))
 			return EXIT_CODE_USAGE;
-	if (open_output(t.output, &e))
-		return cli_fail(&e);
+	if (t.driver && cli_want_utf8(argv[0], t.driver))
+		return EXIT_CODE_USAGE;
 	fd = trace_begin(&t, words, &e);
-	if (fd < 0)
+	/* After what can be a mistake: it empties the file. */
+	if (fd < 0 || open_output(t.output, &e))
 		return cli_fail(&e);
 	if (fd != STDIN_FILENO) {
 		dup2(fd, STDIN_FILENO);

@@ -140,11 +140,15 @@ static int collect_entries(const struct kernel *k, struct driver *d, struct err 
 					   .fn = catalog_find(im[i].symbol),
 					   .gate_fn = GATE_NO_FN,
 					   .address_taken = im[i].address_taken };
+		struct kernel_call call;
+		const char *why;
 
 		if ((im[i].kind != SYMBOL_FUNCTION && im[i].kind != SYMBOL_SPECIAL) ||
 		    !im[i].export)
 			continue;
 		de.addr = im[i].export->addr;
+		de.can_be_seen = im[i].kind == SYMBOL_FUNCTION &&
+				 (de.fn || !kernel_call_shape(k, de.symbol, &call, &why));
 		if (im[i].target == TARGET_KERNEL)
 			d->direct[d->n_direct++] = de;
 		d->n_shadowed += im[i].target == TARGET_SHADOW && !has_own_entry(d, &im[i]);

@@ -55,6 +55,7 @@ struct driver_entry {
 	u64 addr;		     /* of the kernel's function, without the KASLR shift */
 	u32 gate_fn;		     /* own entries: its number in a gate id, or GATE_NO_FN */
 	bool address_taken;	     /* besides the branches, which alone go by the entry */
+	bool can_be_seen;	     /* as far as its types go */
 };
 
 /* One function of the driver's own, whose address the kernel, or another driver, gets. */

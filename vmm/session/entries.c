@@ -95,8 +95,10 @@ static bool is_critical(const struct driver *d, const struct driver_entry *de)
 /* Returns the policy's line by which calls of the function are seen, NULL: they are not. */
 static const char *traced_by(const struct driver *d, const struct driver_entry *de, bool *each)
 {
-	return de->gate_fn == GATE_NO_FN ? NULL
-					 : policy_traced(d->session->policy, de->symbol, each);
+	/* It has numbers when it is loaded. */
+	if (de->gate_fn == GATE_NO_FN && (d->own.n || !de->can_be_seen))
+		return NULL;
+	return policy_traced(d->session->policy, de->symbol, each);
 }
 
 static bool leads_to_gate(const struct driver *d, const struct driver_entry *de)

@@ -131,17 +131,24 @@ static void session_set_policy(struct sessions *s, struct session *ss,
 void policy_note_traces(const struct sessions *s)
 {
 	const struct policy *p = s->policy;
-	const char *pattern, *rule;
+	const char *pattern, *rule, *why;
+	struct kernel_call call;
 
 	for (size_t i = 0; i < policy_session_count(p); i++) {
 		const struct policy_session *ps = policy_session_at(p, i);
 
-		for (size_t k = 0; (pattern = policy_trace_at(ps, k, &rule)); k++)
-			if (!strpbrk(pattern, "*?[\\") && !kernel_export(s->k, pattern))
+		for (size_t k = 0; (pattern = policy_trace_at(ps, k, &rule)); k++) {
+			if (strpbrk(pattern, "*?[\\") || catalog_find(pattern))
+				continue;
+			if (!kernel_export(s->k, pattern))
 				note_put(machine_notes(s->m),
 					 "%s: this kernel has no function %s that a driver could "
 					 "import; nothing is seen by that",
 					 rule, pattern);
+			else if (kernel_call_shape(s->k, pattern, &call, &why))
+				note_put(machine_notes(s->m), "%s: calls of %s cannot be seen: %s",
+					 rule, pattern, why);
+		}
 	}
 }
 

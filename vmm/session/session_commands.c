@@ -142,9 +142,8 @@ static json_t *describe_driver(struct sessions *s, const struct driver *d)
 		json_any_text(d->path), "params", json_any_text(d->params ? d->params : ""),
 		"state", driver_state_name(d->state), "entries", entries, "watched",
 		(json_int_t)driver_watched(d), "entries_in",
-		(json_int_t)(d->own.n ? d->n_inward : 0), "imports",
-		(json_int_t)(d->layout == LAYOUT_SAME ? 0 : d->n_entries + d->n_direct), "seen",
-		(json_int_t)driver_seen(d), "followed",
+		(json_int_t)(d->own.n ? d->n_inward : 0), "imports", (json_int_t)unseen.imports,
+		"seen", (json_int_t)driver_seen(d), "followed",
 		(json_int_t)(d->caller ? gate_caller_followed(s->gate, d->caller) : 0), "critical",
 		(json_int_t)driver_critical(d), "calls",
 		(json_int_t)(d->caller ? gate_caller_calls(s->gate, d->caller) : 0), "objects",
@@ -159,7 +158,16 @@ static void command_driver_list(void *arg, struct control_request *r, const json
 	json_t *list = json_array();
 	struct session *ss;
 	struct driver *d;
+	struct err e;
 
+	if (session && !policy_session(s->policy, session)) {
+		json_decref(list);
+		err_set(&e, -ENOENT,
+			"the policy has no session %s; `vmm session list` shows which it has",
+			session);
+		control_fail(r, e.text);
+		return;
+	}
 	drivers_look(s);
 	for (ss = s->list; ss; ss = ss->next) {
 		if (session && strcmp(session, ss->name) != 0)
@@ -242,13 +250,14 @@ static int trace_check(struct sessions *s, const struct gate_trace_request *r, s
 			continue;
 		drivers++;
 		same += d->layout == LAYOUT_SAME;
-		for (size_t i = 0; i < d->n_entries; i++) {
+		for (size_t i = 0; i < d->n_entries && d->layout != LAYOUT_SAME; i++) {
 			const struct driver_entry *de = &d->entries[i];
 
+			if (de->gate_fn == GATE_NO_FN && (d->own.n || !de->can_be_seen))
+				continue;
 			imports++;
 			for (size_t k = 0; k < r->n; k++)
-				if (!fnmatch(r->functions[k], de->symbol, 0) &&
-				    (de->gate_fn != GATE_NO_FN || !d->own.n))
+				if (!fnmatch(r->functions[k], de->symbol, 0))
 					return 0;
 		}
 	}
@@ -307,6 +316,10 @@ static void command_trace(void *arg, struct control_request *r, const json_t *ar
 	};
 	struct sessions *s = arg;
 
+	if ((list && !json_is_array(list)) || (!want.driver && json_object_get(args, "driver"))) {
+		control_fail(r, "umbra-trace: 'functions' is an array, 'driver' a string");
+		return;
+	}
 	if (want.n > TRACE_PATTERNS_MAX) {
 		control_fail(r, "umbra-trace takes 64 patterns of functions at most");
 		return;
