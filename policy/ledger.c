@@ -374,11 +374,12 @@ static size_t mark_inside(struct ledger_item **list, size_t n, const struct ledg
 static void free_orphans(struct ledger *l, unsigned owner)
 {
 	const size_t max = l->owners[owner].registered;
-	struct ledger_item **list = calloc(2 * max + 1, sizeof(*list)), **todo = list + max;
+	struct ledger_item **list = calloc(2 * max + 1, sizeof(void *)), **todo;
 	size_t inside = 0, left = 0;
 
 	if (!list)
 		return; /* they go with the next directory */
+	todo = list + max;
 	for (size_t b = 0; b < LEDGER_BUCKETS; b++) {
 		for (struct ledger_item *i = l->by_addr[b]; i; i = i->next) {
 			if (i->e.owner != owner || inside + left == max)
@@ -390,7 +391,7 @@ static void free_orphans(struct ledger *l, unsigned owner)
 				list[inside++] = i;
 		}
 	}
-	qsort(list, inside, sizeof(*list), by_directory);
+	qsort(list, inside, sizeof(void *), by_directory);
 	while (left) {
 		const struct ledger_entry *dir = &todo[--left]->e;
 
