@@ -343,6 +343,7 @@ static void drop_stock(struct driver *d)
 	driver_unplan(d);
 	module_close(d->module);
 	free(d->entries);
+	free(d->inward);
 	free(d->direct);
 	free(d->permits);
 }
