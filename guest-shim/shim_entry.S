@@ -13,11 +13,11 @@
 
 	.text
 
-/* In: r11 the gate id, the rest as the driver called. Jumped to: (%rsp) is the driver's. */
-SYM_FUNC_START(umbra_gate_save)
+/* struct umbra_regs, from its end but for what is on the stack already; then the call of \enter. */
+.macro call_with_regs enter
 	push	%rbp
 	mov	%rsp, %rbp
-	push	%r11			/* struct umbra_regs, from its end */
+	push	%r11
 	push	%rax
 	push	%r9
 	push	%r8
@@ -26,27 +26,19 @@ SYM_FUNC_START(umbra_gate_save)
 	push	%rsi
 	push	%rdi
 	mov	%rsp, %rdi
-	call	umbra_gate_enter
+	call	\enter
 	leave
 	RET
+.endm
+
+/* In: r11 the gate id, the rest as the driver called. Jumped to: (%rsp) is the driver's. */
+SYM_FUNC_START(umbra_gate_save)
+	call_with_regs umbra_gate_enter
 SYM_FUNC_END(umbra_gate_save)
 
 /* The same for a call that goes into the CPU's ring. */
 SYM_FUNC_START(umbra_see_save)
-	push	%rbp
-	mov	%rsp, %rbp
-	push	%r11			/* struct umbra_regs, from its end */
-	push	%rax
-	push	%r9
-	push	%r8
-	push	%rcx
-	push	%rdx
-	push	%rsi
-	push	%rdi
-	mov	%rsp, %rdi
-	call	umbra_see_enter
-	leave
-	RET
+	call_with_regs umbra_see_enter
 SYM_FUNC_END(umbra_see_save)
 
 /* And of a function with three arguments at most. */

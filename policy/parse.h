@@ -19,6 +19,12 @@ int parse_trace(struct parse *ps, config_setting_t *session, struct policy_sessi
 int parse_trace_inward(struct parse *ps, config_setting_t *session, struct policy_session *s);
 int parse_permit(struct parse *ps, config_setting_t *session, struct policy_session *s);
 
+/*
+ * Gives the number of entries of the list @st of @what in *n, and counts them against the limit of
+ * the policy.
+ */
+int parse_begin_list(struct parse *ps, config_setting_t *st, const char *what, size_t *n);
+
 /* Gives the text of a rule, "files[3] at demo.policy:12", in the policy's pool. */
 int parse_rule_text(struct parse *ps, const config_setting_t *st, const char *section, int index,
 		    const char **out);

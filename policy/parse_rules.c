@@ -9,11 +9,7 @@
 #include "policy/parse.h"
 #include "policy/pattern.h"
 
-/*
- * Gives the number of entries of the list @st of @what in *n, and counts them against the limit of
- * the policy.
- */
-static int rules_begin_list(struct parse *ps, config_setting_t *st, const char *what, size_t *n)
+int parse_begin_list(struct parse *ps, config_setting_t *st, const char *what, size_t *n)
 {
 	int ret = value_list(ps, st, what);
 
@@ -61,7 +57,7 @@ int parse_files(struct parse *ps, config_setting_t *session, struct policy_sessi
 
 	if (!list)
 		return 0;
-	ret = rules_begin_list(ps, list, "mappings { from = ...; to = ...; }", &n);
+	ret = parse_begin_list(ps, list, "mappings { from = ...; to = ...; }", &n);
 	if (ret)
 		return ret;
 	s->files = pool_alloc(&ps->p->pool, n, sizeof(*s->files));
@@ -236,7 +232,7 @@ int parse_functions(struct parse *ps, config_setting_t *session, struct policy_s
 
 	if (!list)
 		return 0;
-	ret = rules_begin_list(ps, list, "rules { function = ...; action = ...; }", &n);
+	ret = parse_begin_list(ps, list, "rules { function = ...; action = ...; }", &n);
 	if (ret)
 		return ret;
 	s->rules = pool_alloc(&ps->p->pool, n, sizeof(*s->rules));
@@ -264,72 +260,6 @@ int parse_functions(struct parse *ps, config_setting_t *session, struct policy_s
 	return 0;
 }
 
-/* Each is tried for each import of a driver. */
-#define TRACES_MAX  64
-#define TRACE_BYTES 64
-
-/* Parses the elements of one of the two lists behind those that are there. */
-static int parse_trace_list(struct parse *ps, config_setting_t *list, const char *key,
-			    struct policy_session *s)
-{
-	const int n = list ? config_setting_length(list) : 0;
-	char why[PATTERN_WHY];
-	int ret;
-
-	for (int i = 0; i < n; i++) {
-		config_setting_t *st = config_setting_get_elem(list, (unsigned)i);
-		struct trace_line *t = &s->traces[s->n_traces];
-		const char *text;
-
-		ret = value_string(ps, st, "a function or a pattern of functions", &text);
-		if (!ret)
-			ret = value_copy(ps, text, &t->pattern);
-		if (!ret)
-			ret = parse_rule_text(ps, st, key, i, &t->rule);
-		if (ret)
-			return ret;
-		if (!*text || strlen(text) > TRACE_BYTES)
-			return value_error(ps, st, "expected a pattern of 1 to %d bytes",
-					   TRACE_BYTES);
-		if (!pattern_can_match_symbol(text, why))
-			return value_error(ps, st, "%s", why);
-		t->each = !strcmp(key, "witness");
-		s->n_traces++;
-	}
-	return 0;
-}
-
-int parse_trace(struct parse *ps, config_setting_t *session, struct policy_session *s)
-{
-	static const char *const keys[] = { "witness", "trace" };
-	config_setting_t *lists[ARRAY_SIZE(keys)];
-	size_t n, all = 0;
-	int ret = 0;
-
-	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
-		lists[i] = config_setting_get_member(session, keys[i]);
-		if (!lists[i])
-			continue;
-		ret = rules_begin_list(ps, lists[i], "functions, or patterns of functions", &n);
-		if (ret)
-			return ret;
-		all += n;
-		if (all > TRACES_MAX)
-			return value_error(ps, lists[i],
-					   "expected at most %d patterns in trace and witness "
-					   "together, found %zu",
-					   TRACES_MAX, all);
-	}
-	if (!all)
-		return 0;
-	s->traces = pool_alloc(&ps->p->pool, all, sizeof(*s->traces));
-	if (!s->traces)
-		return value_nomem(ps);
-	for (size_t i = 0; i < ARRAY_SIZE(keys) && !ret; i++)
-		ret = parse_trace_list(ps, lists[i], keys[i], s);
-	return ret;
-}
-
 int parse_permit(struct parse *ps, config_setting_t *session, struct policy_session *s)
 {
 	config_setting_t *list = config_setting_get_member(session, "permit");
@@ -338,7 +268,7 @@ int parse_permit(struct parse *ps, config_setting_t *session, struct policy_sess
 
 	if (!list)
 		return 0;
-	ret = rules_begin_list(ps, list, "symbols", &n);
+	ret = parse_begin_list(ps, list, "symbols", &n);
 	if (ret)
 		return ret;
 	s->permits = pool_alloc(&ps->p->pool, n, sizeof(*s->permits));

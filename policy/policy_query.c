@@ -48,16 +48,23 @@ bool policy_critical_fn(const struct policy_session *s, const struct catalog_fn 
 	return !s->not_critical[catalog_index(fn)];
 }
 
+/* Returns the first line whose pattern @symbol is like, or NULL. */
+static const struct trace_line *line_of(const struct trace_line *lines, size_t n,
+					const char *symbol)
+{
+	for (size_t i = 0; i < n; i++)
+		if (glob_match(lines[i].pattern, symbol))
+			return &lines[i];
+	return NULL;
+}
+
 const char *policy_traced(const struct policy_session *s, const char *symbol, bool *each)
 {
-	for (size_t i = 0; i < s->n_traces; i++) {
-		if (!glob_match(s->traces[i].pattern, symbol))
-			continue;
-		if (each)
-			*each = s->traces[i].each;
-		return s->traces[i].rule;
-	}
-	return NULL;
+	const struct trace_line *t = line_of(s->traces, s->n_traces, symbol);
+
+	if (t && each)
+		*each = t->each;
+	return t ? t->rule : NULL;
 }
 
 const char *policy_trace_at(const struct policy_session *s, size_t i, const char **rule)
@@ -70,10 +77,9 @@ const char *policy_trace_at(const struct policy_session *s, size_t i, const char
 
 const char *policy_watched(const struct policy_session *s, const char *symbol)
 {
-	for (size_t i = 0; i < s->n_watches; i++)
-		if (glob_match(s->watches[i].pattern, symbol))
-			return s->watches[i].rule;
-	return NULL;
+	const struct trace_line *t = line_of(s->watches, s->n_watches, symbol);
+
+	return t ? t->rule : NULL;
 }
 
 bool policy_permitted(const struct policy_session *s, const char *symbol)

@@ -300,35 +300,19 @@ int record_add(struct record *r, const struct record_call *call, struct record_l
 	return record_add_entry(r, &e, line);
 }
 
-static void line_end(struct record_line *line)
-{
-	line_add(line, "\n", 1);
-	if (line->failed)
-		line_free(line);
-}
-
 void record_call_json(struct record_line *line, const struct record_call *call)
 {
 	char used[USED_MAX];
 	const struct record_entry e = entry_of_call(call, used);
 
 	record_json(line, &e, 0, 0);
-	line_end(line);
+	record_json_end(line);
 }
 
 void record_loss_json(struct record_line *line, u64 time_ns, const char *session, u64 lost)
 {
-	char text[100];
-	const struct record_entry e = { .time_ns = time_ns,
-					.session = session,
-					.function = "lines lost",
-					.asked = text,
-					.event = true,
-					.lost = lost };
-
-	snprintf(text, sizeof(text),
-		 "%llu lines of this session are not here: there was no room for them",
-		 (unsigned long long)lost);
-	record_json(line, &e, 0, 0);
-	line_end(line);
+	record_json_lost(
+		line,
+		&(struct record_entry){ .time_ns = time_ns, .session = session, .lost = lost },
+		"this session", "");
 }

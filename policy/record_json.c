@@ -4,6 +4,7 @@
  * may cost no more than one pass over the bytes without an allocation. Reading back is jansson's
  * work.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -200,6 +201,28 @@ void record_json(struct record_line *t, const struct record_entry *e, u64 count,
 		line_add_count(t, "duration_ns", e->req->duration_ns);
 	}
 	line_add(t, "}", 1);
+}
+
+void record_json_end(struct record_line *t)
+{
+	line_add(t, "\n", 1);
+	if (t->failed)
+		line_free(t);
+}
+
+void record_json_lost(struct record_line *t, const struct record_entry *e, const char *of,
+		      const char *more)
+{
+	struct record_entry event = *e;
+	char text[200];
+
+	event.event = true;
+	event.function = "lines lost";
+	event.asked = text;
+	snprintf(text, sizeof(text), "%llu lines of %s%s are not here: there was no room for them",
+		 (unsigned long long)e->lost, of, more);
+	record_json(t, &event, 0, 0);
+	record_json_end(t);
 }
 
 void record_json_unescape(char *s)

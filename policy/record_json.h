@@ -35,6 +35,14 @@ void line_add(struct record_line *t, const char *s, size_t len);
 
 /* Writes the entry as one line of JSON without a newline; @count not 0: as a row of the summary. */
 void record_json(struct record_line *t, const struct record_entry *e, u64 count, u64 last_ns);
+/* Ends the line; one that has failed is freed, and has no bytes then. */
+void record_json_end(struct record_line *t);
+/*
+ * Writes, as a line, the event that @e->lost lines @of this session, or others, are missing since
+ * @e->time_ns; @more: what the text has to add.
+ */
+void record_json_lost(struct record_line *t, const struct record_entry *e, const char *of,
+		      const char *more);
 /* Undoes the escape of bytes in a string that came out of JSON, in place. */
 void record_json_unescape(char *s);
 

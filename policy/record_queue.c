@@ -127,29 +127,19 @@ static void ring_push(struct record_queue *q, struct record_ring *ring, const vo
 /* Writes a line that tells how many lines of the ring are lost; @len 0: no memory for it. */
 static void ring_tell_lost(const struct record_ring *ring, bool others, struct record_line *line)
 {
-	char text[200], kept[100] = "";
-	const struct record_entry e = {
-		.time_ns = ring->lost_ns,
-		.session = others ? NULL : ring->session,
-		.function = "lines lost",
-		.asked = text,
-		.event = true,
-		.lost = ring->lost,
-	};
+	char kept[100] = "";
 
 	if (ring->lost_kept)
 		snprintf(kept, sizeof(kept), ", %" PRIu64 " of them refused, first ones or events",
 			 ring->lost_kept);
-	snprintf(text, sizeof(text),
-		 "%" PRIu64 " lines of %s%s are not here: there was no room for them", ring->lost,
-		 others		 ? "other sessions"
-		 : ring->session ? "this session"
-				 : "events",
-		 kept);
-	record_json(line, &e, 0, 0);
-	line_add(line, "\n", 1);
-	if (line->failed)
-		line_free(line);
+	record_json_lost(line,
+			 &(struct record_entry){ .time_ns = ring->lost_ns,
+						 .session = others ? NULL : ring->session,
+						 .lost = ring->lost },
+			 others		 ? "other sessions"
+			 : ring->session ? "this session"
+					 : "events",
+			 kept);
 }
 
 static void ring_lose(struct record_queue *q, struct record_ring *ring,

@@ -168,6 +168,8 @@ int driver_check_critical(const struct kernel *k, const struct driver *d,
 
 /* Returns where calls of the @i-th entry arrive. */
 u64 driver_entry_va(const struct driver *d, size_t i);
+/* Returns true if calls of the entry can be seen, as far as that is known yet. */
+bool driver_entry_can_be_seen(const struct driver *d, const struct driver_entry *de);
 /* Returns how many of its imports are critical by the session's policy. */
 size_t driver_critical(const struct driver *d);
 /* Returns true if calls of the @i-th entry are led to the gate. */

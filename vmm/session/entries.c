@@ -92,11 +92,16 @@ static bool is_critical(const struct driver *d, const struct driver_entry *de)
 	return de->fn && policy_critical(d->session->policy, de->symbol);
 }
 
+bool driver_entry_can_be_seen(const struct driver *d, const struct driver_entry *de)
+{
+	/* It has numbers when it is loaded. */
+	return de->gate_fn != GATE_NO_FN || (!d->own.n && de->can_be_seen);
+}
+
 /* Returns the policy's line by which calls of the function are seen, NULL: they are not. */
 static const char *traced_by(const struct driver *d, const struct driver_entry *de, bool *each)
 {
-	/* It has numbers when it is loaded. */
-	if (de->gate_fn == GATE_NO_FN && (d->own.n || !de->can_be_seen))
+	if (!driver_entry_can_be_seen(d, de))
 		return NULL;
 	return policy_traced(d->session->policy, de->symbol, each);
 }

@@ -151,6 +151,15 @@ static json_t *describe_driver(struct sessions *s, const struct driver *d)
 		text);
 }
 
+/* Returns 0, or -ENOENT with a line for the user. */
+static int session_is_there(const struct sessions *s, const char *name, struct err *e)
+{
+	if (policy_session(s->policy, name))
+		return 0;
+	return err_set(e, -ENOENT,
+		       "the policy has no session %s; `vmm session list` shows which it has", name);
+}
+
 static void command_driver_list(void *arg, struct control_request *r, const json_t *args)
 {
 	struct sessions *s = arg;
@@ -160,11 +169,8 @@ static void command_driver_list(void *arg, struct control_request *r, const json
 	struct driver *d;
 	struct err e;
 
-	if (session && !policy_session(s->policy, session)) {
+	if (session && session_is_there(s, session, &e)) {
 		json_decref(list);
-		err_set(&e, -ENOENT,
-			"the policy has no session %s; `vmm session list` shows which it has",
-			session);
 		control_fail(r, e.text);
 		return;
 	}
@@ -240,11 +246,8 @@ static int trace_check(struct sessions *s, const struct gate_trace_request *r, s
 	size_t drivers = 0, imports = 0, same = 0;
 	const struct driver *d;
 
-	if (!policy_session(s->policy, r->session))
-		return err_set(
-			e, -ENOENT,
-			"the policy has no session %s; `vmm session list` shows which it has",
-			r->session);
+	if (session_is_there(s, r->session, e))
+		return -ENOENT;
 	for (d = ss ? ss->drivers : NULL; d; d = d->next) {
 		if (r->driver && fnmatch(r->driver, d->name, 0))
 			continue;
@@ -253,7 +256,7 @@ static int trace_check(struct sessions *s, const struct gate_trace_request *r, s
 		for (size_t i = 0; i < d->n_entries && d->layout != LAYOUT_SAME; i++) {
 			const struct driver_entry *de = &d->entries[i];
 
-			if (de->gate_fn == GATE_NO_FN && (d->own.n || !de->can_be_seen))
+			if (!driver_entry_can_be_seen(d, de))
 				continue;
 			imports++;
 			for (size_t k = 0; k < r->n; k++)
