@@ -380,6 +380,12 @@ void control_explain(struct control *c, const struct control_absence *table)
 		c->absences = table;
 }
 
+void control_refuse(struct control *c, const struct err *why)
+{
+	if (c)
+		c->refusal = *why;
+}
+
 void control_event(struct control *c, const char *name, json_t *data)
 {
 	struct timespec t;

@@ -90,6 +90,13 @@ struct control_absence {
  */
 void control_explain(struct control *c, const struct control_absence *table);
 
+/*
+ * Has each command from here on answered by the error @why. For a start that has failed, whose loop
+ * runs once more while its files are closed: a command could act on a part that was never started,
+ * and the answer to `cont` would tell libvirt of a guest that runs. @c may be NULL.
+ */
+void control_refuse(struct control *c, const struct err *why);
+
 /* Returns "version" of the greeting: that of the schema, which is QEMU's, and not Umbra's own. */
 json_t *control_version(void);
 

@@ -48,6 +48,7 @@ struct control {
 	struct loop *loop;
 	struct command_table *tables;
 	const struct control_absence *absences; /* or NULL */
+	struct err refusal;			/* empty: commands are executed */
 	char *path;				/* or NULL: it has no file */
 	struct socket_id id;			/* of the socket's file */
 	bool disowned;				/* its removal is another process's */

@@ -317,6 +317,8 @@ static int qmp_execute(struct qmp_client *q, const json_t *o)
 	if (args && !json_is_object(args))
 		return qmp_say_error(q, "GenericError",
 				     "QMP input member 'arguments' must be an object", id);
+	if (*q->c->refusal.text)
+		return qmp_say_error(q, "GenericError", q->c->refusal.text, id);
 	if (!strcmp(name, "qmp_capabilities"))
 		return qmp_negotiate(q, id);
 	if (!q->negotiated)

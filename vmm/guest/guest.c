@@ -8,11 +8,13 @@
 
 #include "base/descriptors.h"
 #include "base/socket_file.h"
+#include "vmm/control/control.h"
 #include "vmm/guest/guest_boot.h"
 #include "vmm/guest/guest_dump.h"
 #include "vmm/guest/guest_int.h"
 #include "vmm/machine/layout.h"
 #include "vmm/machine/machine.h"
+#include "vmm/monitor/monitor.h"
 
 _Static_assert(SPEC_MAX_CPUS == LAYOUT_MAX_CPUS, "a spec may ask for what a machine has");
 /* NOLINTNEXTLINE(misc-redundant-expression): two names of one number, today */
@@ -89,6 +91,8 @@ int guest_create(struct guest **out, const struct guest_config *c, struct err *e
 	if (ret) {
 		if (c->front.start_failed)
 			c->front.start_failed(c->front.arg, e->text);
+		if (g->monitor)
+			control_refuse(monitor_control(g->monitor), e);
 		guest_discard(g);
 		return ret;
 	}

@@ -100,10 +100,13 @@ int machine_wait(struct machine *m, bool (*busy)(void *arg), void *arg)
 	/* Without a timer the caller waits as if it had not asked. */
 	if (w.timer < 0)
 		return machine_exit_code(m);
-	/* A later machine_exit() stops the loop, too. */
+	/*
+	 * A later machine_exit() stops the loop, too; one that came right before loop_again() does
+	 * not, so that busy() is asked after it.
+	 */
 	do
 		loop_again(machine_loop(m));
-	while (!loop_run(machine_loop(m)) && busy(arg));
+	while (busy(arg) && !loop_run(machine_loop(m)));
 	loop_timer_del(machine_loop(m), w.timer);
 	loop_stop(machine_loop(m));
 	return machine_exit_code(m);

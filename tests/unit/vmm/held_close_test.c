@@ -87,6 +87,16 @@ static void the_close_of_a_disk_is_named(void **state)
 	expect_close_is_named(f, "--disk", f->disk);
 }
 
+/* To libvirt an answer to `cont` would be a guest that runs. */
+static void expect_commands_are_refused(struct fixture *f)
+{
+	struct client *c;
+	struct err e = { "" };
+
+	assert_int_not_equal(client_open(&c, f->name, 5000, &e), 0);
+	assert_non_null(strstr(e.text, "not a kernel"));
+}
+
 /* A start that fails when threads can be made closes its files like an end. */
 static void the_close_of_a_failed_start_is_named(void **state)
 {
@@ -105,6 +115,7 @@ static void the_close_of_a_failed_start_is_named(void **state)
 	snprintf(want, sizeof(want), "console %s: this host's kernel holds what is done to it",
 		 f->console);
 	fixture_await_note(f, want);
+	expect_commands_are_refused(f);
 	assert_false(fixture_is_done(f));
 	held_set_close(false);
 	fixture_await_end(f, -1);
