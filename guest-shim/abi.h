@@ -10,7 +10,8 @@
  *
  *   info      addresses and descriptors that the VMM computed; written before the first instruction
  *   gate      the one doorbell instruction and the path from a gate entry to the shim
- *   seen      a ring for each CPU, of calls that nobody decides and that do not leave the guest
+ *   seen      a ring for each CPU, of calls that nobody decides and that do not leave the guest,
+ *             and of results of those that were decided and are to be seen
  *   frames    one per call that asks: arguments and copies of the strings that they point to
  *   answers   one per frame, same index: the verdict and the strings to use
  *   arena     strings that the kernel keeps a pointer to (a device's name); live until undone
@@ -38,7 +39,7 @@
 
 #include <linux/types.h>
 
-#define UMBRA_ABI_VERSION 9
+#define UMBRA_ABI_VERSION 10
 #define UMBRA_MAGIC	  0x61726276656d6d75ULL
 
 #define UMBRA_GPA	  0xc0000000ULL
@@ -143,6 +144,14 @@ static inline int umbra_succeeded(__u8 refusal, __u64 ret)
 	}
 }
 
+/* Returns what a function that fails by convention @refusal returns when a call is refused. */
+static inline __u64 umbra_refusal(__u8 refusal, __u32 error)
+{
+	if (refusal == UMBRA_REFUSE_NULL || refusal == UMBRA_REFUSE_VOID)
+		return 0;
+	return (__u64) - (__s64)error;
+}
+
 #define UMBRA_PEEKS 3
 
 struct umbra_fn {
@@ -156,7 +165,8 @@ struct umbra_fn {
 	__u16 flags;
 	__u8 nargs; /* fixed arguments */
 	__u8 how;
-	__u8 texts;  /* with UMBRA_HOW_SEE: a bit for each argument that is a const char * */
+	/* a bit for each argument that is a const char *; of one that is decided: since it is seen */
+	__u8 texts;
 	__u8 clears; /* 1 + the argument that points to what is NULL after a failure; 0: none */
 	__u8 wide;   /* 1 + the argument that is a kobject above the name; 0: none is */
 	/* with FORM_FIELD_ARRAY: members to send besides, 8 bytes from each offset; 0: none */
@@ -339,7 +349,7 @@ struct umbra_seen {
 	__u64 site; /* where it returned to */
 	__u64 ret;
 	__u64 args[UMBRA_ARGS]; /* as many as the function has */
-	__u64 pad2;
+	__u64 number;		/* of one that was decided: umbra_answer.seen */
 };
 
 struct umbra_seen_text {
@@ -404,7 +414,7 @@ struct umbra_answer {
 	__u64 ticket;
 	struct umbra_str root;
 	struct umbra_str name;
-	__u64 pad;
+	__u64 seen; /* not 0: a call that goes ahead comes into the ring with this number, too */
 	char data[UMBRA_FRAME_SIZE - 64];
 };
 

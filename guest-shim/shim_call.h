@@ -24,6 +24,7 @@ struct answer {
 	u32 verdict, flags, error, resolve;
 	s64 value;
 	u64 ticket;
+	u64 seen;
 	const char *root, *name; /* NULL: none */
 	u32 name_len;		 /* with the NUL */
 	char small[128];	 /* where root and name lie, if they fit */
@@ -43,6 +44,8 @@ void shim_frame_begin(struct umbra_frame *f, const struct shim_call *c);
 
 /* shim_see.c: carries out a call that is only seen, and tells it; returns the function's result. */
 u64 call_see(struct shim_call *c);
+/* Carries out a call that was decided, and puts it, as it was made, into the CPU's ring. */
+u64 call_see_decided(struct shim_call *c, const struct answer *a, const struct umbra_regs *regs);
 /* Finds each CPU's ring; once, before the hello. */
 void shim_see_init(void);
 

@@ -39,9 +39,7 @@ u64 call_real(const struct shim_call *c)
 
 u64 call_refusal(const struct umbra_fn *fn, u32 error)
 {
-	if (fn->refusal == UMBRA_REFUSE_NULL || fn->refusal == UMBRA_REFUSE_VOID)
-		return 0;
-	return (u64) - (s64)error;
+	return umbra_refusal(fn->refusal, error);
 }
 
 static int kernel_store(u64 to, const void *from, size_t len)

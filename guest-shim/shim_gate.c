@@ -16,6 +16,7 @@
  *       call_real(), or what call_in_root() or program_set_up() do in its place
  *       name_take_back()               if it failed
  *       doorbell RESULT                if the answer has a ticket
+ *     call_see_decided()               around that, if it is to be seen: into the CPU's ring
  *
  * Nothing is kept per CPU: a call may be interrupted by another one at any instruction.
  */
@@ -271,6 +272,7 @@ static int answer_take(struct answer *out, const struct umbra_answer *a)
 	out->resolve = a->resolve;
 	out->value = a->value;
 	out->ticket = a->ticket;
+	out->seen = a->seen;
 	out->root = out->name = NULL;
 	out->name_len = a->name.len;
 	if (lent)
@@ -367,7 +369,7 @@ static noinline u64 call_decided(struct shim_call *c, const struct umbra_regs *r
 	switch (a.verdict) {
 	case UMBRA_PASS:
 	case UMBRA_REWRITE:
-		ret = call_carry_out(c, &a);
+		ret = a.seen ? call_see_decided(c, &a, regs) : call_carry_out(c, &a);
 		break;
 	case UMBRA_EMULATE:
 		ret = a.value;

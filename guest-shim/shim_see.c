@@ -2,7 +2,8 @@
 /*
  * Carries out a call that is only seen: calls the function as the driver did, then puts down its
  * arguments, what the texts among them were before the call, its result and its time: into the
- * CPU's ring (abi.h), or where the entry leads to the other way by a frame and a doorbell.
+ * CPU's ring (abi.h), or where the entry leads to the other way by a frame and a doorbell. A call
+ * that was decided comes into the ring in the same way, when it has been carried out.
  *
  * The texts are copied before the call, since the function may free or change them; no frame and no
  * slot is held meanwhile: the call may sleep, and come back on another CPU. Without a free frame or
@@ -168,6 +169,7 @@ struct seen_call {
 	u64 ret;
 	const struct umbra_fn *more;	/* NULL: it has three arguments at most */
 	const struct seen_texts *texts; /* or NULL */
+	u64 number;			/* of one that was decided, or 0 */
 };
 
 static __always_inline void slot_put(struct umbra_seen_ring *ring, u64 at,
@@ -199,6 +201,8 @@ static __always_inline void slot_put(struct umbra_seen_ring *ring, u64 at,
 		s->args[6] = c->more->nargs > 6 ? c->rest[3] : 0;
 		s->args[7] = c->more->nargs > 7 ? c->rest[4] : 0;
 	}
+	if (c->number)
+		s->number = c->number;
 	slot_end(&s->end, at);
 }
 
@@ -275,7 +279,7 @@ out:
 static noinline void ring_put_slowly(const u64 *arg, const u64 *rest, u64 from, u64 ret,
 				     const struct umbra_fn *more)
 {
-	ring_put(&(struct seen_call){ arg, rest, from, rdtsc(), ret, more, NULL });
+	ring_put(&(struct seen_call){ arg, rest, from, rdtsc(), ret, more, NULL, 0 });
 }
 
 /* Takes room for one call; on the ring's own CPU. */
@@ -299,7 +303,7 @@ static __always_inline void ring_put_one(const u64 *arg, const u64 *rest, u64 fr
 	if (likely(ring->task == (u64)current && room_take(ring))) {
 		asm volatile("xadd %[at], %[head]" : [at] "+r"(at), [head] "+m"(ring->head));
 		slot_put(ring, at,
-			 &(const struct seen_call){ arg, rest, from, 0, ret, more, NULL });
+			 &(const struct seen_call){ arg, rest, from, 0, ret, more, NULL, 0 });
 	} else {
 		ring_put_slowly(arg, rest, from, ret, more);
 	}
@@ -323,6 +327,22 @@ static noinline u64 call_see_texts(const struct umbra_regs *regs, const struct u
 	c.to = rdtsc();
 	ring_put(&c);
 	return c.ret;
+}
+
+u64 call_see_decided(struct shim_call *c, const struct answer *a, const struct umbra_regs *regs)
+{
+	struct seen_call s = {
+		.arg = regs->arg, .rest = &regs->id, .more = c->fn, .number = a->seen
+	};
+	struct seen_texts t;
+
+	texts_take(&t, c->fn, c->arg);
+	s.texts = &t;
+	s.from = rdtsc();
+	s.ret = call_carry_out(c, a);
+	s.to = rdtsc();
+	ring_put(&s);
+	return s.ret;
 }
 
 u64 notrace umbra_see_enter(const struct umbra_regs *regs)

@@ -121,6 +121,7 @@ struct policy_request {
 	/* Of a call that is seen when it has returned, as text; or NULL. */
 	const char *call, *result;
 	u64 duration_ns;
+	u64 id;		   /* of a call whose end has a line of its own; 0: it has none */
 	u64 guest_ns;	   /* when it was made, by the guest's monotonic clock; 0: not known */
 	const char *site;  /* where in the driver: "symbol+0x12", "tail call", or NULL */
 	bool other_mounts; /* the calling task sees other mounts than the guest's init */

@@ -219,8 +219,7 @@ int record_add_entry(struct record *r, const struct record_entry *entry, struct 
 	pthread_mutex_unlock(&r->lock);
 	if (!r->path)
 		return 0;
-	line->time_ns = entry->time_ns;
-	line->ring = record_queue_ring(&r->queue, entry->session);
+	record_address(r, entry->session, entry->time_ns, line);
 	record_json(line, entry, 0, 0);
 	line_add(line, "\n", 1);
 	if (!line->failed)
@@ -307,6 +306,12 @@ void record_call_json(struct record_line *line, const struct record_call *call)
 
 	record_json(line, &e, 0, 0);
 	record_json_end(line);
+}
+
+void record_address(struct record *r, const char *session, u64 time_ns, struct record_line *line)
+{
+	line->time_ns = time_ns;
+	line->ring = record_queue_ring(&r->queue, session);
 }
 
 void record_loss_json(struct record_line *line, u64 time_ns, const char *session, u64 lost)

@@ -41,7 +41,9 @@
  *    "argv":null,"used":"/data/a/x","verdict":"rewrite","error":null,"rule":"..."}
  * or {"time_ns":1,"event":"doorbell refused","text":"..."}
  * A call that was seen by a line of `trace` has "call" (its arguments), "result" and "duration_ns"
- * besides, and was over when its line was made.
+ * besides, and was over when its line was made. One that was decided, and is seen, too, has two: the
+ * first as above, with an "id" besides, before it is made; the second has the same and, by the
+ * guest's word, the other three. Of one that was refused the first has all, and no "id".
  * or, for lines of a session that are missing,
  *   {"time_ns":1,"event":"lines lost","session":"a","text":"...","lost":12}
  * "mounts": "caller" stands there if the task has mounts of its own (a container): "asked" and
@@ -168,6 +170,14 @@ int record_add(struct record *r, const struct record_call *call, struct record_l
 int record_write(struct record *r, struct record_line *line);
 /* Makes the line that record_add() would, in whatever file, and counts nothing. */
 void record_call_json(struct record_line *line, const struct record_call *call);
+/*
+ * Makes of such a line of a call that was decided, before it was made, the one of its end. Without
+ * memory the line has no bytes.
+ */
+void record_call_end_json(struct record_line *line, const char *call, const char *result,
+			  u64 duration_ns);
+/* Addresses a line that was so made to the queue of @session, for record_write(). */
+void record_address(struct record *r, const char *session, u64 time_ns, struct record_line *line);
 /* Makes a line that tells of @lost lines of a session. */
 void record_loss_json(struct record_line *line, u64 time_ns, const char *session, u64 lost);
 /* Counts @n lines of a session as lost, for which its guest had no room. */

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/utf8.h"
+#include "policy/record.h"
 #include "policy/record_json.h"
 
 #define BYTE_FIRST 0xef80u /* see record.h */
@@ -153,6 +154,15 @@ static void line_add_args(struct record_line *t, const struct record_entry *e)
 	line_add(t, "]", 1);
 }
 
+/* Adds what is known of a call when it is over. */
+static void line_add_end(struct record_line *t, const char *call, const char *result,
+			 u64 duration_ns)
+{
+	line_add_member(t, "call", call);
+	line_add_member(t, "result", result);
+	line_add_count(t, "duration_ns", duration_ns);
+}
+
 void record_json(struct record_line *t, const struct record_entry *e, u64 count, u64 last_ns)
 {
 	line_add_text(t, "{\"time_ns\":");
@@ -195,12 +205,20 @@ void record_json(struct record_line *t, const struct record_entry *e, u64 count,
 	line_add_member(t, "verdict", e->verdict);
 	line_add_member(t, "error", e->error);
 	line_add_member(t, "rule", e->rule);
-	if (e->req && e->req->call) {
-		line_add_member(t, "call", e->req->call);
-		line_add_member(t, "result", e->req->result);
-		line_add_count(t, "duration_ns", e->req->duration_ns);
-	}
+	if (e->req && e->req->id)
+		line_add_count(t, "id", e->req->id);
+	if (e->req && e->req->call)
+		line_add_end(t, e->req->call, e->req->result, e->req->duration_ns);
 	line_add(t, "}", 1);
+}
+
+void record_call_end_json(struct record_line *t, const char *call, const char *result,
+			  u64 duration_ns)
+{
+	t->len -= strlen("}\n");
+	line_add_end(t, call, result, duration_ns);
+	line_add(t, "}", 1);
+	record_json_end(t);
 }
 
 void record_json_end(struct record_line *t)

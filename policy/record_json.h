@@ -25,6 +25,7 @@ struct record_entry {
 	const struct policy_request *req; /* who called; for a line of the file only */
 	u64 lost;			  /* of an event: how many lines it stands for */
 	bool event;
+	bool is_end; /* in a file that is read: of a call that has had a line before */
 };
 
 /*

@@ -98,7 +98,7 @@ static void record_table_entry(struct table *t, const struct record_entry *e, co
 	else
 		table_cell(t, "%s", text_or_dash(e->asked));
 	if (e->result && *e->result)
-		table_cell(t, "= %s", e->result);
+		table_cell(t, "%s%s= %s", e->used ? e->used : "", e->used ? " " : "", e->result);
 	else
 		table_cell(t, "%s", text_or_dash(e->used));
 	table_cell(t, "%s%s%s", verdict, e->error ? " " : "", e->error ? e->error : "");

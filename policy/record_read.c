@@ -113,6 +113,9 @@ static bool record_entry_of(const json_t *line, struct record_entry *e)
 		       line_get_string(line, "session", &e->session) &&
 		       line_get_string(line, "text", &e->asked) && e->function;
 	}
+	/* An end has all that the line before had, and what came of it. */
+	e->is_end = json_is_integer(json_object_get(line, "id")) &&
+		    json_is_string(json_object_get(line, "result"));
 	return line_get_string(line, "session", &e->session) &&
 	       line_get_string(line, "driver", &e->driver) &&
 	       line_get_string(line, "function", &e->function) &&
@@ -162,7 +165,8 @@ static bool record_take_line(struct record_reading *to, const struct line_reader
 	bool good = json_is_object(line) && record_entry_of(line, &e);
 
 	if (good && entry_wanted(to->f, &e)) {
-		record_count(to->r, &e);
+		if (!e.is_end)
+			record_count(to->r, &e);
 		to->r->lost += e.lost;
 		if (to->follow && !to->error)
 			to->error = print_entry(line, &e, to->follow);

@@ -169,7 +169,8 @@ struct kernel_call {
 
 /*
  * Says how @function is called. -ENOENT, -EOPNOTSUPP: its arguments or result cannot be handed on
- * by somebody who knows their number alone, or it does not return; *why is a phrase about it.
+ * by somebody who knows their number alone, or it does not return; *why is a phrase about it, and
+ * out->texts has those of the arguments before the one that is the reason.
  */
 int kernel_call_shape(const struct kernel *k, const char *function, struct kernel_call *out,
 		      const char **why);

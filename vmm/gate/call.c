@@ -46,6 +46,8 @@ struct driver_call {
 	char rule[160];		    /* of d, while the caller's policy may go */
 	bool as_made;		 /* nobody decides: the driver's own name, and nothing kept of it */
 	struct record_line line; /* until call_put_line() */
+	u64 number;		 /* by which its end will be told, for those who see it; or 0 */
+	char call[CALL_TEXT], result[RESULT_TEXT]; /* of one that is refused, and seen */
 };
 
 /*
@@ -74,6 +76,7 @@ static void call_begin(struct driver_call *c, u64 id, const struct umbra_frame *
 	c->entry = NULL;
 	c->undoes = c->known = c->inside = c->first = c->as_made = false;
 	c->line = (struct record_line){ .buf = NULL };
+	c->number = 0;
 	memcpy(f, from, offsetof(struct umbra_frame, data));
 	if (f->used > sizeof(f->data))
 		f->used = sizeof(f->data);
@@ -398,12 +401,63 @@ static bool call_is_first(struct gate_caller *caller, const struct catalog_fn *f
 	       !(atomic_fetch_or(&caller->recorded[i / 64], bit) & bit);
 }
 
-/* Tells those who follow, when nothing can refuse the call any more. */
-static void call_tell(struct gate *g, struct gate_caller *caller, struct driver_call *c,
-		      u64 time_ns)
+/* Returns what is to be seen of the call; NULL: it is decided, and no more. */
+static const struct sight *call_sight(struct gate *g, const struct gate_caller *caller,
+				      const struct driver_call *c)
 {
-	const struct sight *sight =
-		g->traces ? gate_sight_of(caller, (u32)catalog_index(c->r.fn)) : NULL;
+	const struct sight *s =
+		g->n_sights ? gate_sight_of(caller, (u32)catalog_index(c->r.fn)) : NULL;
+
+	return s && gate_sight_is_wanted(s) ? s : NULL;
+}
+
+/* Writes the arguments of a call that is not made, and what the driver gets in its place. */
+static void call_write_refusal(struct gate *g, struct driver_call *c)
+{
+	const struct catalog_fn *fn = c->r.fn;
+	struct told_call told = { .ret = (u64)c->d.value };
+
+	if (c->r.call)
+		return;
+	if (c->d.verdict == VERDICT_DENY)
+		told.ret = umbra_refusal((u8)fn->refusal, (u32)c->d.error);
+	memcpy(told.args, c->r.args, sizeof(told.args));
+	if (fn->form == NAME_STRING && fn->name_arg < UMBRA_ARGS)
+		told.texts[fn->name_arg] = c->r.name;
+	gate_decided_text(g, (u32)catalog_index(fn), &told, c->call, sizeof(c->call), c->result,
+			  sizeof(c->result));
+	/* It is called all the same, and nobody has asked what it returns. */
+	if (fn->refusal == REFUSE_CREDS)
+		c->result[0] = '\0';
+	c->r.call = c->call;
+	c->r.result = c->result;
+}
+
+/*
+ * Prepares what is told of a call that is to be seen, too: one that goes ahead has an end, and of
+ * another one all is known.
+ */
+static void call_prepare_sight(struct gate *g, const struct gate_caller *caller,
+			       struct driver_call *c)
+{
+	if (!call_sight(g, caller, c))
+		return;
+	if (call_goes_ahead(c))
+		c->number = gate_decided_number(g);
+	else
+		call_write_refusal(g, c);
+	/* A line that is not there has no end. */
+	c->r.id = c->d.record ? c->number : 0;
+}
+
+/*
+ * Has those who see the call told, when nothing can refuse it any more: at its end, if it goes
+ * ahead, else now.
+ */
+static void call_tell(struct gate *g, const struct gate_caller *caller, u64 id,
+		      struct driver_call *c, u64 time_ns)
+{
+	const struct sight *sight = call_sight(g, caller, c);
 	const struct record_call what = {
 		.time_ns = time_ns,
 		.session = caller->session,
@@ -412,6 +466,12 @@ static void call_tell(struct gate *g, struct gate_caller *caller, struct driver_
 		.d = &c->d,
 	};
 
+	if (sight && call_goes_ahead(c) && c->number &&
+	    gate_decided_begin(g, c->number, (u32)id, sight, &what))
+		return;
+	c->number = c->r.id = 0;
+	if (sight && !call_goes_ahead(c))
+		call_write_refusal(g, c);
 	if (sight && sight->traces)
 		gate_trace_call(g, sight->traces, &what, c->d.verdict == VERDICT_DENY);
 }
@@ -494,6 +554,7 @@ static void call_answer(struct gate *g, struct driver_call *c, struct umbra_answ
 	a->resolve = d->resolve & DECISION_IN_ROOT;
 	a->value = d->value;
 	a->cookie = d->cookie;
+	a->seen = c->number;
 	if (in_root) {
 		a->flags |= UMBRA_ANSWER_IN_ROOT;
 		if (d->resolve & DECISION_CALLERS)
@@ -553,11 +614,12 @@ s64 gate_call(struct gate *g, unsigned vcpu, u64 idx, u64 id)
 		call_let_through(g, caller, &c);
 		call_prepare(g, &c);
 		call_keep_refusal(caller, &c);
+		call_prepare_sight(g, caller, &c);
 		call_record(g, caller, &c, now);
 		caller = call_put_line(g, caller, id, &c);
 	}
 	if (caller) {
-		call_tell(g, caller, &c, now);
+		call_tell(g, caller, id, &c, now);
 		call_answer(g, &c, &g->answers[idx]);
 	}
 	pthread_rwlock_unlock(&g->callers_lock);

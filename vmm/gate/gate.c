@@ -78,6 +78,7 @@ int gate_create(struct gate **out, struct machine *m, struct kernel *k, u64 kasl
 	g->tail = &g->head;
 	gate_callers_init(g);
 	gate_rings_init(g);
+	gate_decided_init(g);
 	pthread_mutex_init(&g->done_lock, NULL);
 	g->page_used = calloc(PAGES, 1);
 	if (!g->page_used || gate_seen_init(g)) {
@@ -125,6 +126,7 @@ void gate_destroy(struct gate *g)
 		loop_timer_del(g->loop, g->drain_timer);
 	gate_callers_destroy(g);
 	gate_rings_destroy(g);
+	gate_decided_destroy(g);
 	gate_mailbox_free_all(g);
 	gate_seen_forget(g);
 	gate_watched_forget(g);
@@ -162,6 +164,7 @@ int gate_reset(struct gate *g, struct err *e)
 	gate_forget_commands(g);
 	gate_callers_forget(g);
 	gate_rings_forget(g);
+	gate_decided_forget(g);
 	gate_drain_arm(g);
 	gate_seen_forget(g);
 	gate_watched_forget(g);

@@ -3,7 +3,8 @@
  * Shares the gate's insides among the files of this room only.
  *
  * Locks: `callers_lock` (calls read, changes of callers write) and `done_lock` (a finished
- * command). The ledger has its own, which may be taken under the first, and so may `outside_lock`.
+ * command). The ledger has its own, which may be taken under the first, and so may `outside_lock`
+ * and `decided_lock`.
  * A ring's lock (seen_ring.lock) is taken before callers_lock.
  * The event loop takes all of them, so no thread holds one while it puts a line into the record,
  * which may wait for room there.
@@ -165,11 +166,17 @@ struct gate {
 	/* see_ring.c */
 	struct seen_ring rings[UMBRA_SEEN_CPUS];
 	u32 seen_lost[UMBRA_CALLERS]; /* as the guest has said; the loop's thread */
-	size_t n_sights;	      /* that are wanted, of all callers */
+	_Atomic size_t n_sights;      /* that are wanted, of all callers */
 	bool drained;		      /* for the last time: the kernel may be gone */
 	unsigned drain_at;	      /* the ring at which the timer goes on */
 	int drain_timer;	      /* runs while there are any; -1: there is no loop */
 	_Atomic s64 guest_skew;	      /* the host's time less the guest's, as it has said */
+
+	/* decided.c */
+	struct decided *decided; /* NULL: none yet */
+	pthread_mutex_t decided_lock;
+	_Atomic u64 decided_last;	 /* the number that was given out last */
+	struct kernel_callee *row_types; /* of the catalogue, callers_lock; NULL: of none yet */
 
 	/* trace.c: clients that follow calls, under callers_lock, and those that get their rest */
 	struct gate_trace *traces, *traces_ending;
@@ -230,6 +237,7 @@ struct told_call {
 	u64 args[UMBRA_ARGS];
 	const char *texts[UMBRA_ARGS];
 	u64 ret, duration_ns, site, time_ns, guest_ns;
+	u64 number; /* of a function of the catalogue: as the answer had it */
 	u32 pid;
 	const char *command;
 	bool by_exit, may_wait;
@@ -237,6 +245,42 @@ struct told_call {
 
 /* Puts it into the record, if it is to be seen. -EINVAL: there is no such caller or function. */
 s64 gate_seen_put(struct gate *g, const struct told_call *c);
+
+/* decided.c */
+
+struct decided;
+
+void gate_decided_init(struct gate *g);
+void gate_decided_destroy(struct gate *g);
+/* Forgets all calls whose ends are not there. No vCPU runs. */
+void gate_decided_forget(struct gate *g);
+/*
+ * Prepares for calls of function number @fn to be seen, if it is one of the catalogue; callers_lock
+ * is held for writing.
+ */
+void gate_decided_prepare(struct gate *g, u32 fn);
+/* Returns a number for a call, not 0; any thread. */
+u64 gate_decided_number(struct gate *g);
+
+/*
+ * Keeps call @number, by gate id @id, until its end comes out of a ring: then the record, if the
+ * policy wants it, and those who follow get its line. callers_lock is held. False: no memory.
+ */
+bool gate_decided_begin(struct gate *g, u64 number, u32 id, const struct sight *s,
+			const struct record_call *call);
+/*
+ * Ends the call that the guest says is over. -EINVAL: there is none such. callers_lock is not held.
+ */
+s64 gate_decided_end(struct gate *g, const struct told_call *c);
+/*
+ * Tells @traces of calls that are not over yet, by a line without a result. callers_lock is held.
+ */
+void gate_decided_tell_open(struct gate *g, u32 traces);
+/* Writes arguments and result of a call by the types of the kernel; callers_lock is held. */
+void gate_decided_text(struct gate *g, u32 fn, const struct told_call *c, char *call, size_t size,
+		       char *result, size_t result_size);
+#define CALL_TEXT   1024 /* bytes of the arguments, as text */
+#define RESULT_TEXT 100
 
 /* sights.c; callers_lock is held, for writing where something changes */
 
@@ -274,7 +318,16 @@ void gate_text_free(struct caller_text *t);
 u32 gate_traces_of(const struct gate *g, const struct gate_caller *c, const char *function);
 /* Returns true if one of @traces gets lines, not counts alone. */
 bool gate_trace_wants_lines(const struct gate *g, u32 traces);
-/* Tells @traces of a call. */
+/* What is told of a call besides its line. */
+struct told_end {
+	const char *function; /* lives as long as the gate's table of functions, or the catalogue */
+	u64 time_ns, duration_ns;
+	bool failed;
+};
+/* Tells @traces of a call, by its @line, which may be empty where nobody wants one. */
+void gate_trace_line(struct gate *g, u32 traces, const struct told_end *told,
+		     const struct record_line *line);
+/* Does so of one whose line is yet to be made. */
 void gate_trace_call(struct gate *g, u32 traces, const struct record_call *call, bool failed);
 /* Tells those that follow @session that its guest has lost @n calls. */
 void gate_trace_lose(struct gate *g, const char *session, u64 n);

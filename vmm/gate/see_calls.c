@@ -14,8 +14,7 @@
 #include "vmm/gate/gate_int.h"
 #include "vmm/machine/machine.h"
 
-#define CALL_TEXT 1024 /* bytes of the arguments, as text */
-#define DATA_MAX  (SEEN_TEXTS * UMBRA_TEXT_MAX)
+#define DATA_MAX (SEEN_TEXTS * UMBRA_TEXT_MAX)
 
 /* Makes the record's line, by the policy's; tells those who follow. callers_lock is held. */
 static void seen_tell(struct gate *g, struct gate_caller *caller, const struct sight *s,
@@ -69,14 +68,14 @@ static void seen_put_line(struct gate *g, struct gate_caller *caller, struct sig
 s64 gate_seen_put(struct gate *g, const struct told_call *c)
 {
 	const struct seen_fn *fn = c->id <= UINT32_MAX ? gate_seen_of(g, c->id) : NULL;
-	char call[CALL_TEXT], result[100], site[SITE_TEXT];
+	char call[CALL_TEXT], result[RESULT_TEXT], site[SITE_TEXT];
 	struct record_line line = { .buf = NULL };
 	struct gate_caller *caller;
 	struct policy_request r;
 	struct sight *s;
 
 	if (!fn)
-		return -EINVAL;
+		return c->by_exit ? -EINVAL : gate_decided_end(g, c);
 	r = (struct policy_request){ .fn = &fn->row,
 				     .vcpu = c->vcpu,
 				     .pid = c->pid,
@@ -103,8 +102,7 @@ s64 gate_seen_put(struct gate *g, const struct told_call *c)
 			kernel_result_text(g->k, &fn->callee, c->ret, result, sizeof(result));
 			r.call = call;
 			r.result = result;
-			r.site = gate_site_text(g, caller, c->site, c->by_exit, site,
-						sizeof(site));
+			r.site = gate_site_text(g, caller, c->site, c->by_exit, site, sizeof(site));
 		}
 		atomic_fetch_add_explicit(&caller->calls, 1, memory_order_relaxed);
 		seen_tell(g, caller, s, &r, c, kernel_call_failed(g->k, &fn->callee, c->ret),

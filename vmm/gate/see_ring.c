@@ -130,6 +130,7 @@ static void ring_put(struct gate *g, struct seen_ring *r, const struct umbra_see
 			       .vcpu = (unsigned)(r - g->rings),
 			       .ret = slot->ret,
 			       .site = slot->site,
+			       .number = slot->number,
 			       .pid = slot->context & r->interrupt ? 0 : slot->pid };
 
 	atomic_fetch_add_explicit(&g->calls, 1, memory_order_relaxed);

@@ -58,6 +58,7 @@ static void trace_stop(struct gate_trace *t)
 		return;
 	gate_drain(g);
 	pthread_rwlock_wrlock(&g->callers_lock);
+	gate_decided_tell_open(g, 1U << t->bit);
 	for (at = &g->traces; *at != t; at = &(*at)->next)
 		;
 	*at = t->next;

@@ -59,24 +59,35 @@ static void trace_count(struct gate_trace *t, const char *function, bool failed,
 	c->ns += ns;
 }
 
-void gate_trace_call(struct gate *g, u32 traces, const struct record_call *call, bool failed)
+void gate_trace_line(struct gate *g, u32 traces, const struct told_end *told,
+		     const struct record_line *line)
 {
-	struct record_line line = { .buf = NULL };
-
 	for (struct gate_trace *t = g->traces; t; t = t->next) {
-		if (!(traces & 1U << t->bit) || (t->errors && !failed))
+		if (!(traces & 1U << t->bit) || (t->errors && !told->failed))
 			continue;
-		if (!t->count && !line.len)
-			record_call_json(&line, call);
 		pthread_mutex_lock(&t->lock);
 		if (t->count) {
-			trace_count(t, call->req->fn->name, failed, call->req->duration_ns);
-		} else if (line.len) {
+			trace_count(t, told->function, told->failed, told->duration_ns);
+		} else if (line->len) {
 			gate_trace_tell_loss(t);
-			gate_trace_add(t, line.buf, line.len, call->time_ns);
+			gate_trace_add(t, line->buf, line->len, told->time_ns);
 		}
 		pthread_mutex_unlock(&t->lock);
 	}
+}
+
+void gate_trace_call(struct gate *g, u32 traces, const struct record_call *call, bool failed)
+{
+	const struct told_end told = { .function = call->req->fn->name,
+				       .time_ns = call->time_ns,
+				       .duration_ns = call->req->duration_ns,
+				       .failed = failed };
+	struct record_line line = { .buf = NULL };
+
+	for (const struct gate_trace *t = g->traces; t && !line.len; t = t->next)
+		if (traces & 1U << t->bit && !t->count && (failed || !t->errors))
+			record_call_json(&line, call);
+	gate_trace_line(g, traces, &told, &line);
 	line_free(&line);
 }
 

@@ -24,6 +24,7 @@ static inline bool gate_fixture_make(struct gate *g)
 	g->seen_area = calloc(1, sizeof(*g->seen_area));
 	gate_callers_init(g);
 	gate_rings_init(g);
+	gate_decided_init(g);
 	return g->info && g->seen_area && !gate_seen_init(g) && g->frames && g->answers &&
 	       g->arena && !ledger_create(&g->ledger, UMBRA_CALLERS, g->arena, UMBRA_ARENA_SIZE) &&
 	       !record_create(&g->rec, NULL, NULL);
@@ -37,6 +38,7 @@ static inline void gate_fixture_free(struct gate *g)
 	ledger_destroy(g->ledger);
 	gate_seen_forget(g);
 	gate_rings_destroy(g);
+	gate_decided_destroy(g);
 	free(g->seen_area);
 	gate_watched_forget(g);
 	free(g->info);

@@ -39,12 +39,16 @@ static u64 test_now(const struct machine *m)
 	return now;
 }
 
-/* Gives the kernel `int seen(int i, const char *text)`. */
+/*
+ * Gives the kernel `int seen(int i, const char *text)` and
+ * `struct file *filp_open(const char *filename, int flags, int mode)`.
+ */
 static int make_types(void)
 {
 	struct btf *b = btf__new_empty();
 	int integer = btf__add_int(b, "int", 4, BTF_INT_SIGNED);
 	int text = btf__add_ptr(b, btf__add_const(b, btf__add_int(b, "char", 1, BTF_INT_SIGNED)));
+	int file = btf__add_ptr(b, btf__add_struct(b, "file", 8));
 	struct section s = { .data = NULL };
 	u32 size;
 	int ret;
@@ -53,6 +57,11 @@ static int make_types(void)
 	btf__add_func_param(b, "i", integer);
 	btf__add_func_param(b, "text", text);
 	btf__add_func(b, "seen", BTF_FUNC_GLOBAL, (int)btf__type_cnt(b) - 1);
+	btf__add_func_proto(b, file);
+	btf__add_func_param(b, "filename", text);
+	btf__add_func_param(b, "flags", integer);
+	btf__add_func_param(b, "mode", integer);
+	btf__add_func(b, "filp_open", BTF_FUNC_GLOBAL, (int)btf__type_cnt(b) - 1);
 	s.data = btf__raw_data(b, &size);
 	s.size = size;
 	ret = types_load(&kernel.types, &s, "k", NULL);
@@ -82,7 +91,11 @@ static int make_gate(void **state)
 	now = 1000;
 	snprintf(record_path, sizeof(record_path), "/tmp/umbra-unit-rings-%d", getpid());
 	if (!gate_fixture_make(&g) || make_types() ||
-	    policy_parse(&policy, "p", "version = 1; sessions = { a = { }; b = { }; };", NULL))
+	    policy_parse(&policy, "p",
+			 "version = 1; sessions = { b = { }; a = {\n"
+			 "files = ( { from = \"/data\"; to = \"/data/a\"; },"
+			 " { from = \"/\"; action = \"deny\"; } ); }; };",
+			 NULL))
 		return -1;
 	g.now = test_now;
 	g.gate_va = GATE_VA;
@@ -471,6 +484,109 @@ static void a_closed_entry_stays_closed(void **state)
 	expect_way(0, by_exit);
 }
 
+/* Sees filp_open() by @caller[0], too, and asks for @path; returns the gate id. */
+static u32 ask_for(const char *path, const char *rule)
+{
+	const u32 open = catalog_index(catalog_find("filp_open"));
+	const struct gate_sight sight = {
+		.en = { .at = entries[0], .va = ENTRY_VA, .real = REAL_VA, .fn = open },
+		.critical = true,
+		.rule = rule
+	};
+	struct umbra_frame *f = &g.frames[0];
+
+	assert_int_equal(gate_caller_see(&g, caller[0], &sight, 1), 0);
+	memset(f, 0, offsetof(struct umbra_frame, data));
+	f->flags = UMBRA_FRAME_HAS_NAME;
+	f->name.len = f->used = (u32)strlen(path) + 1;
+	memcpy(f->data, path, f->used);
+	f->args[0] = 0xffff888000001000;
+	f->args[1] = 2;
+	assert_int_equal(gate_call(&g, 0, 0, UMBRA_ID(caller[0], open)), 0);
+	return UMBRA_ID(caller[0], open);
+}
+
+static void put_end(u32 id, u64 number, u64 ret)
+{
+	u64 at;
+	struct umbra_seen *s;
+
+	put_text(0, UMBRA_SEEN_TEXT, 0, "/data/x");
+	s = slot_begin(0, &at, id);
+	s->args[0] = 0xffff888000001000;
+	s->args[1] = 2;
+	s->ret = ret;
+	s->number = number;
+	s->stop = 2000;
+	slot_end(s, at);
+}
+
+/* It has two lines: one before it is made, one with its result, which comes by the ring. */
+static void a_decided_call_has_an_end(void **state)
+{
+	u32 id = ask_for("/data/x", "trace[0]");
+	u64 number = g.answers[0].seen;
+
+	(void)state;
+	assert_int_equal(g.answers[0].verdict, UMBRA_REWRITE);
+	assert_true(number);
+	expect_way(0, by_exit);
+	expect_lines(1);
+	expect_text("\"used\":\"/data/a/x\",\"verdict\":\"rewrite\"");
+	expect_text("\"id\":1}");
+	put_clock(0, 0, 5000000000, 1000000);
+	/* not its number, not its caller's: nothing */
+	put_end(id, number + 1, 1);
+	put_end(UMBRA_ID(caller[1], UMBRA_ID_FN(id)), number, 1);
+	put_end(id, 0, 1);
+	gate_drain(&g);
+	expect_lines(1);
+	put_end(id, number, 0xffff888000002000);
+	put_end(id, number, 0xffff888000003000); /* once */
+	gate_drain(&g);
+	expect_lines(2);
+	expect_text("\"id\":1,\"call\":\"filename=\\\"/data/x\\\", flags=O_RDWR, mode=0\","
+		    "\"result\":\"(struct file *)0xffff888000002000\",\"duration_ns\":2000}");
+	assert_int_equal(g.info->fns[UMBRA_ID_FN(id)].texts, 1);
+}
+
+static void a_refused_call_has_its_refusal_as_result(void **state)
+{
+	(void)state;
+	ask_for("/etc/x", "trace[0]");
+	assert_int_equal(g.answers[0].verdict, UMBRA_DENY);
+	assert_int_equal(g.answers[0].seen, 0);
+	expect_lines(1);
+	expect_text("\"call\":\"filename=\\\"/etc/x\\\", flags=O_RDWR, mode=0\","
+		    "\"result\":\"ERR_PTR(-1)\",\"duration_ns\":0}");
+	assert_null(strstr(record_text(NULL), "\"id\""));
+}
+
+static void a_decided_call_that_nobody_sees_has_no_end(void **state)
+{
+	(void)state;
+	ask_for("/data/x", NULL);
+	assert_int_equal(g.answers[0].seen, 0);
+	assert_null(strstr(record_text(NULL), "\"id\""));
+	assert_null(g.decided);
+}
+
+/* So many calls sleep that one finds no place: the oldest has no result, and the others have. */
+static void decided_calls_wait_for_their_end_in_bounds(void **state)
+{
+	u32 id = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 1025; i++)
+		id = ask_for("/data/x", "trace[0]");
+	expect_lines(1025);
+	for (u64 number = 1; number <= 1025; number++) {
+		put_end(id, number, 0);
+		gate_drain(&g);
+	}
+	expect_lines(1025 + 1024);
+}
+
 /* A caller's number may be the next one's: what it did stands there before. */
 static void a_caller_that_goes_is_drained(void **state)
 {
@@ -499,6 +615,10 @@ int main(void)
 		CASE(a_witnessed_call_is_always_by_an_exit),
 		CASE(a_policy_turns_it_back),
 		CASE(a_closed_entry_stays_closed),
+		CASE(a_decided_call_has_an_end),
+		CASE(a_refused_call_has_its_refusal_as_result),
+		CASE(a_decided_call_that_nobody_sees_has_no_end),
+		CASE(decided_calls_wait_for_their_end_in_bounds),
 		CASE(a_caller_that_goes_is_drained),
 	};
 

@@ -35,11 +35,11 @@ static unsigned caller[2];
 static u32 fn, ids[2];
 static int ours; /* of a follower's socket */
 
-/* Gives the kernel `int seen(int i)`. */
+/* Gives the kernel `int seen(int i)` and `int misc_register(struct miscdevice *misc)`. */
 static int make_types(void)
 {
 	struct section s = { .data = NULL };
-	int integer;
+	int integer, device;
 	u32 size;
 
 	types = btf__new_empty();
@@ -47,6 +47,10 @@ static int make_types(void)
 	btf__add_func_proto(types, integer);
 	btf__add_func_param(types, "i", integer);
 	btf__add_func(types, "seen", BTF_FUNC_GLOBAL, (int)btf__type_cnt(types) - 1);
+	device = btf__add_ptr(types, btf__add_struct(types, "miscdevice", 8));
+	btf__add_func_proto(types, integer);
+	btf__add_func_param(types, "misc", device);
+	btf__add_func(types, "misc_register", BTF_FUNC_GLOBAL, (int)btf__type_cnt(types) - 1);
 	s.data = btf__raw_data(types, &size);
 	s.size = size;
 	return types_load(&kernel.types, &s, "k", NULL);
@@ -59,7 +63,10 @@ static int make_gate(void **state)
 	(void)state;
 	memset(&g, 0, sizeof(g));
 	if (!gate_fixture_make(&g) || make_types() || loop_create(&g.loop) ||
-	    policy_parse(&policy, "p", "version = 1; sessions = { a = { }; b = { }; };", NULL))
+	    policy_parse(&policy, "p",
+			 "version = 1; sessions = { a = { names = { misc = \"a-%s\"; }; };"
+			 " b = { }; };",
+			 NULL))
 		return -1;
 	g.gate_va = GATE_VA;
 	g.see_va = g.few_va = GATE_VA + 0x40000;
@@ -269,6 +276,102 @@ static void a_reader_that_is_too_slow_loses_lines_and_is_told(void **state)
 	assert_true(lines > 5000 && lines < 20000);
 }
 
+/* Has caller[0] register a misc device, which the guest's ring ends as number @end. */
+static void register_device(u64 end, u64 ret)
+{
+	const u32 id = UMBRA_ID(caller[0], catalog_index(catalog_find("misc_register")));
+	struct umbra_seen_ring *ring = &g.seen_area->rings[0];
+	struct umbra_seen *s = &ring->slots[ring->head / UMBRA_SEEN_SLOT % UMBRA_SEEN_SLOTS];
+
+	memset(&g.frames[0], 0, offsetof(struct umbra_frame, data));
+	g.frames[0].flags = UMBRA_FRAME_HAS_NAME;
+	g.frames[0].args[0] = TEXT_VA;
+	g.frames[0].name.len = g.frames[0].used = 2;
+	strcpy(g.frames[0].data, "x");
+	assert_int_equal(gate_call(&g, 0, 0, id), 0);
+	assert_true(g.answers[0].seen);
+	if (!end)
+		return;
+	ring->head += UMBRA_SEEN_SLOT;
+	memset((u8 *)s + sizeof(s->end), 0, sizeof(*s) - sizeof(s->end));
+	s->id = id;
+	s->number = end;
+	s->args[0] = TEXT_VA;
+	s->ret = ret;
+	__atomic_store_n(&s->end, ring->head, __ATOMIC_RELEASE);
+}
+
+static void see_registrations(void)
+{
+	const struct gate_sight sight = { .en = { .at = entries[0],
+						  .va = ENTRY_VA,
+						  .real = REAL_VA,
+						  .fn = catalog_index(
+							  catalog_find("misc_register")) },
+					  .critical = true };
+
+	assert_int_equal(gate_caller_see(&g, caller[0], &sight, 1), 0);
+}
+
+/* A call that was decided is one line, at its end. */
+static void a_decided_call_is_told_at_its_end(void **state)
+{
+	const char *text;
+
+	(void)state;
+	see_registrations();
+	follow(&(struct gate_trace_request){ .session = "a" });
+	register_device(0, 0);
+	serve();
+	assert_string_equal(received(), "");
+	register_device(2, (u64)-16);
+	gate_drain(&g);
+	serve();
+	text = received();
+	assert_non_null(strstr(text, "\"asked\":\"x\""));
+	assert_non_null(strstr(text, "\"call\":\"misc=(struct miscdevice *)0x"));
+	assert_non_null(strstr(text, "\"result\":\"-16\""));
+	assert_null(strchr(strchr(text, '\n') + 1, '\n'));
+	/* the first lasts still, and nobody follows its end any more */
+	shutdown(ours, SHUT_WR);
+	serve();
+	text = received();
+	assert_non_null(strstr(text, "\"id\":1}"));
+	assert_null(strstr(text, "\"result\""));
+}
+
+static void decided_calls_are_counted_with_their_results(void **state)
+{
+	(void)state;
+	see_registrations();
+	follow(&(struct gate_trace_request){ .session = "a", .count = true });
+	register_device(1, (u64)-16);
+	register_device(2, 0);
+	register_device(0, 0);
+	gate_drain(&g);
+	shutdown(ours, SHUT_WR);
+	serve();
+	assert_string_equal(received(),
+			    "{\"function\":\"misc_register\",\"calls\":3,\"errors\":1,\"ns\":0}\n");
+}
+
+static void errors_of_decided_calls_alone(void **state)
+{
+	const char *text;
+
+	(void)state;
+	see_registrations();
+	follow(&(struct gate_trace_request){ .session = "a", .errors = true });
+	register_device(1, 0);
+	register_device(2, (u64)-16);
+	gate_drain(&g);
+	shutdown(ours, SHUT_WR);
+	serve();
+	text = received();
+	assert_non_null(strstr(text, "\"result\":\"-16\""));
+	assert_null(strstr(text, "\"result\":\"0\""));
+}
+
 static void there_is_a_most(void **state)
 {
 	struct err e;
@@ -348,6 +451,9 @@ int main(void)
 		CASE(errors_alone),
 		CASE(patterns_choose),
 		CASE(a_reader_that_is_too_slow_loses_lines_and_is_told),
+		CASE(a_decided_call_is_told_at_its_end),
+		CASE(decided_calls_are_counted_with_their_results),
+		CASE(errors_of_decided_calls_alone),
 		CASE(there_is_a_most),
 		CASE(sites_are_the_drivers_symbols),
 	};
