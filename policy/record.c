@@ -174,6 +174,17 @@ static struct record_row *record_new_row(struct record *r, const struct record_e
 	return row;
 }
 
+bool record_has_event(struct record *r, const char *kind)
+{
+	bool has = false;
+
+	pthread_mutex_lock(&r->lock);
+	for (u32 i = 0; i < r->n_rows && !has; i++)
+		has = r->rows[i].entry.event && same_string(r->rows[i].entry.function, kind);
+	pthread_mutex_unlock(&r->lock);
+	return has;
+}
+
 void record_count(struct record *r, const struct record_entry *entry)
 {
 	u64 hash = hash_entry(r->seed, entry);
@@ -312,6 +323,19 @@ void record_address(struct record *r, const char *session, u64 time_ns, struct r
 {
 	line->time_ns = time_ns;
 	line->ring = record_queue_ring(&r->queue, session);
+}
+
+void record_event_json(struct record_line *line, u64 time_ns, const char *session, const char *kind,
+		       const char *text)
+{
+	const struct record_entry e = { .time_ns = time_ns,
+					.session = session,
+					.function = kind,
+					.asked = text,
+					.event = true };
+
+	record_json(line, &e, 0, 0);
+	record_json_end(line);
 }
 
 void record_loss_json(struct record_line *line, u64 time_ns, const char *session, u64 lost)

@@ -180,6 +180,9 @@ void record_call_end_json(struct record_line *line, const char *call, const char
 void record_address(struct record *r, const char *session, u64 time_ns, struct record_line *line);
 /* Makes a line that tells of @lost lines of a session. */
 void record_loss_json(struct record_line *line, u64 time_ns, const char *session, u64 lost);
+/* Makes a line of an event that is no call. */
+void record_event_json(struct record_line *line, u64 time_ns, const char *session, const char *kind,
+		       const char *text);
 /* Counts @n lines of a session as lost, for which its guest had no room. */
 void record_lose(struct record *r, u64 time_ns, const char *session, u64 n);
 /*
@@ -199,6 +202,11 @@ bool record_has_lines(const struct record *r);
 bool record_is_open(const struct record *r);
 /* Returns true if record_finish() has nothing to flush. */
 bool record_is_unwritten(const struct record *r);
+
+#define RECORD_TRACE_ENDED "trace ended" /* the last event of who follows calls by `vmm trace` */
+
+/* Returns true if an event of that kind is in memory. */
+bool record_has_event(struct record *r, const char *kind);
 
 /*
  * Prints the table for people (columns are wrapped at @width; 0: no limit; colour if @colour), or

@@ -212,13 +212,13 @@ void record_json(struct record_line *t, const struct record_entry *e, u64 count,
 	line_add(t, "}", 1);
 }
 
-void record_call_end_json(struct record_line *t, const char *call, const char *result,
+void record_call_end_json(struct record_line *line, const char *call, const char *result,
 			  u64 duration_ns)
 {
-	t->len -= strlen("}\n");
-	line_add_end(t, call, result, duration_ns);
-	line_add(t, "}", 1);
-	record_json_end(t);
+	line->len -= strlen("}\n");
+	line_add_end(line, call, result, duration_ns);
+	line_add(line, "}", 1);
+	record_json_end(line);
 }
 
 void record_json_end(struct record_line *t)

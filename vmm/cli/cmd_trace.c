@@ -21,25 +21,25 @@ static const char usage[] =
 	"Usage: vmm trace [OPTION]... NAME SESSION [FUNCTION]...\n"
 	"\n"
 	"Follow the calls that the drivers of a session make of their kernel, as long as this command\n"
-	"runs: each call with its arguments and result (and, with --json, how long it took); one of a\n"
-	"critical function with what the policy decided, before it is made. NAME is the guest,\n"
+	"runs: each call with its arguments and result (and, with --json, how long it took), when it\n"
+	"is over; one of a critical function with what the policy decided, too. NAME is the guest,\n"
 	"FUNCTION a pattern of functions (default: all that can be seen), of which there may be 64.\n"
 	"Nothing about the calls changes, and the policy stays as it is: what it records is recorded\n"
-	"as before. ^C or SIGTERM ends it, as does the guest's end or reset; the calls until then\n"
-	"still come. The third ^C ends it at once.\n"
+	"as before. ^C or SIGTERM ends it; the calls until then still come, those that are not over\n"
+	"without a result. The third ^C ends it at once. The guest's end or reset ends it, too, and\n"
+	"is said as an event `trace ended`.\n"
 	"\n"
-	"Calls that nobody decides are put down in the guest's memory and fetched from there, so they\n"
-	"are the guest's word; of each function the first call is seen by the host itself. Who reads\n"
+	"Calls that nobody decides, and results, are put down in the guest's memory and fetched from\n"
+	"there, so they are the guest's word; of each function the first call is seen by the host itself. Who reads\n"
 	"too slowly loses lines, and an event `lines lost` says how many; counts (-c) lose none by\n"
 	"that.\n"
 	"\n"
 	"Options:\n"
 	"  -c, --count             no lines, but at the end how often each function was called, how\n"
-	"                          often it failed, and how long that took; of a critical one\n"
-	"                          how often it was called and refused\n"
-	"  -d, --driver PATTERN    only calls of these driver instances\n"
-	"  -e, --errors            only calls that failed, and those of critical functions that\n"
-	"                          were refused\n"
+	"                          often it failed or was refused, and how long that took\n"
+	"  -d, --driver PATTERN    only calls of these driver instances, which may come later; - and _\n"
+	"                          are the same\n"
+	"  -e, --errors            only calls that failed or were refused\n"
 	"  -j, --json              each call as a line of JSON, as in a record; with --count each\n"
 	"                          function\n"
 	"  -o, --output FILE       write to FILE, which is made or emptied\n"
@@ -55,7 +55,8 @@ static const char usage[] =
 	"  vmm trace -j web a | jq -r .site         where in the driver they come from\n"
 	"\n"
 	"Exit code: 0, also after ^C, 1 if the guest or its session is not there, no import of its\n"
-	"drivers is like FUNCTION, or the output cannot be written, 2 if the command is wrong.\n";
+	"drivers is like any FUNCTION (one of several is a warning), its VMM is killed, or the output\n"
+	"cannot be written, 2 if the command is wrong.\n";
 
 struct trace_cmd {
 	const char *driver, *output;
@@ -65,12 +66,13 @@ struct trace_cmd {
 /* The socket that the lines come by: for the handler of ^C, which can get no argument. */
 static volatile sig_atomic_t lines_fd = -1;
 
+static volatile sig_atomic_t interrupted; /* times */
+
 static void on_interrupt(int signal)
 {
-	static volatile sig_atomic_t times;
 	const int saved = errno;
 
-	if (++times > 2)
+	if (++interrupted > 2)
 		_exit(128 + signal);
 	shutdown(lines_fd, SHUT_WR);
 	errno = saved;
@@ -100,6 +102,15 @@ static json_t *trace_args(const struct trace_cmd *t, const char *const *words)
 	return args;
 }
 
+/* Says what of it nothing will be seen of, at least not yet. */
+static void print_notes(const json_t *out)
+{
+	const json_t *notes = json_object_get(out, "notes");
+	for (size_t i = 0; i < json_array_size(notes); i++)
+		if (json_is_string(json_array_get(notes, i)))
+			cli_note(json_string_value(json_array_get(notes, i)));
+}
+
 /* Asks the guest's VMM for the lines; returns the socket by which they come, or -errno. */
 static int trace_begin(const struct trace_cmd *t, const char *const *words, struct err *e)
 {
@@ -114,6 +125,8 @@ static int trace_begin(const struct trace_cmd *t, const char *const *words, stru
 		ret = client_give_fd(c, "lines", pair[1], e);
 	if (!ret)
 		ret = client_call(c, "umbra-trace", trace_args(t, words), &out, e);
+	if (!ret)
+		print_notes(out);
 	json_decref(out);
 	client_close(c);
 	close(pair[1]);
@@ -125,14 +138,25 @@ static int trace_begin(const struct trace_cmd *t, const char *const *words, stru
 
 /* --- lines of JSON --------------------------------------------------------------------------- */
 
-static int copy_lines(FILE *from)
+/* Copies all; *ended: the last line says that the trace has ended. */
+static int copy_lines(FILE *from, bool *ended)
 {
-	char buf[65536];
+	char buf[65536], last[256];
+	size_t kept = 0;
 	ssize_t n;
 
-	while ((n = read(fileno(from), buf, sizeof(buf))) > 0)
+	while ((n = read(fileno(from), buf, sizeof(buf))) > 0) {
+		for (ssize_t i = 0; i < n; i++) {
+			if (buf[i] == '{' && (!kept || last[kept - 1] == '\n'))
+				kept = 0;
+			if (kept < sizeof(last) - 1 || buf[i] == '\n')
+				last[kept < sizeof(last) - 1 ? kept++ : kept - 1] = buf[i];
+		}
 		if (fwrite(buf, 1, (size_t)n, stdout) != (size_t)n || fflush(stdout))
 			break;
+	}
+	last[kept] = '\0';
+	*ended = strstr(last, "\"event\":\"" RECORD_TRACE_ENDED "\"");
 	return 0;
 }
 
@@ -165,10 +189,10 @@ static struct count count_of(const json_t *o)
 }
 
 /*
- * Reads the counts of all functions, and how many calls the guest had no room for; *list is the
- * caller's. -EPROTO, -ENOMEM.
+ * Reads the counts of all functions, how many calls the guest had no room for, and whether the
+ * trace has *ended, which it says; *list is the caller's. -EPROTO, -ENOMEM.
  */
-static int read_counts(FILE *from, struct count **list, size_t *n, u64 *lost)
+static int read_counts(FILE *from, struct count **list, size_t *n, u64 *lost, bool *ended)
 {
 	char *line = NULL;
 	size_t size = 0;
@@ -180,6 +204,9 @@ static int read_counts(FILE *from, struct count **list, size_t *n, u64 *lost)
 
 		if (json_object_get(o, "lost")) {
 			*lost += (u64)cli_json_number(o, "lost");
+		} else if (!strcmp(cli_json_text(o, "event"), RECORD_TRACE_ENDED)) {
+			*ended = true;
+			cli_note(cli_json_text(o, "text"));
 		} else if (!*cli_json_text(o, "function")) {
 			ret = -EPROTO;
 		} else if (!(more = realloc(*list, (*n + 1) * sizeof(*more)))) {
@@ -234,12 +261,12 @@ static void print_counts(const struct count *list, size_t n)
 	cli_print_table(t, 0);
 }
 
-static int show_counts(FILE *from, struct err *e)
+static int show_counts(FILE *from, bool *ended, struct err *e)
 {
 	struct count *list = NULL;
 	size_t n = 0;
 	u64 lost = 0;
-	int ret = read_counts(from, &list, &n, &lost);
+	int ret = read_counts(from, &list, &n, &lost, ended);
 
 	if (ret) {
 		err_set(e, ret, "%s",
@@ -247,7 +274,7 @@ static int show_counts(FILE *from, struct err *e)
 	} else if (n) {
 		qsort(list, n, sizeof(*list), compare_counts);
 		print_counts(list, n);
-	} else {
+	} else if (*ended || interrupted) {
 		puts("no call");
 	}
 	if (!ret && lost)
@@ -263,7 +290,7 @@ static int show_counts(FILE *from, struct err *e)
 
 /* --- lines for people ------------------------------------------------------------------------ */
 
-static int show_lines(struct err *e)
+static int show_lines(bool *ended, struct err *e)
 {
 	static const char *const standard_input[] = { "-", NULL };
 	const struct record_follow what = { .to = stdout,
@@ -276,21 +303,29 @@ static int show_lines(struct err *e)
 	ret = record_follow(&r, standard_input, NULL, &what, e);
 	if (ret)
 		return ferror(stdout) ? cli_stdout_flush(0, e) : ret;
+	*ended = record_has_event(r, RECORD_TRACE_ENDED);
 	record_close(r, NULL);
 	return 0;
 }
 
 static int trace_show(const struct trace_cmd *t, struct err *e)
 {
+	bool ended = false;
 	int ret;
 
 	if (t->json)
-		ret = copy_lines(stdin);
+		ret = copy_lines(stdin, &ended);
 	else if (t->count)
-		ret = show_counts(stdin, e);
+		ret = show_counts(stdin, &ended, e);
 	else
-		ret = show_lines(e);
-	return ret ? ret : cli_stdout_flush(0, e);
+		ret = show_lines(&ended, e);
+	if (!ret)
+		ret = cli_stdout_flush(0, e);
+	if (ret || ended || interrupted)
+		return ret;
+	return err_set(e, -ECONNRESET,
+		       "the guest's VMM is gone without a word: it was killed, or its last lines "
+		       "were not read in time");
 }
 
 /* Has stdout be FILE. */

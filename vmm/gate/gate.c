@@ -121,7 +121,7 @@ void gate_destroy(struct gate *g)
 	if (g->event >= 0)
 		close(g->event);
 	g->drained = true;
-	gate_traces_end(g);
+	gate_traces_end(g, NULL);
 	if (g->drain_timer >= 0)
 		loop_timer_del(g->loop, g->drain_timer);
 	gate_callers_destroy(g);
@@ -136,12 +136,12 @@ void gate_destroy(struct gate *g)
 	free(g);
 }
 
-void gate_end_calls(struct gate *g)
+void gate_end_calls(struct gate *g, const char *why)
 {
 	if (!g)
 		return;
 	gate_drain(g);
-	gate_traces_end(g);
+	gate_traces_end(g, why);
 	g->drained = true;
 }
 
@@ -160,7 +160,7 @@ int gate_reset(struct gate *g, struct err *e)
 	int ret = 0;
 
 	g->drained = true;
-	gate_traces_end(g);
+	gate_traces_end(g, NULL);
 	gate_forget_commands(g);
 	gate_callers_forget(g);
 	gate_rings_forget(g);

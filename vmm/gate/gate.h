@@ -268,9 +268,9 @@ size_t gate_caller_followed(struct gate *g, unsigned caller);
 void gate_drain(struct gate *g);
 /*
  * Does so for the last time before gate_reset() or gate_destroy(), as long as kernel and record are
- * there, and ends all who follow. No vCPU runs. NULL is allowed.
+ * there, and ends all who follow, who hear @why. No vCPU runs. @g NULL is allowed.
  */
-void gate_end_calls(struct gate *g);
+void gate_end_calls(struct gate *g, const char *why);
 
 /*
  * Writes an inward entry, whose @real is not known yet: it leads into its own padding, a trap.

@@ -331,8 +331,11 @@ void gate_trace_line(struct gate *g, u32 traces, const struct told_end *told,
 void gate_trace_call(struct gate *g, u32 traces, const struct record_call *call, bool failed);
 /* Tells those that follow @session that its guest has lost @n calls. */
 void gate_trace_lose(struct gate *g, const char *session, u64 n);
-/* trace.c: ends all, without the lock, on the loop's thread; what sockets take at once is sent. */
-void gate_traces_end(struct gate *g);
+/*
+ * trace.c: ends all, and says why, without the lock, on the loop's thread; what sockets take at
+ * once is sent.
+ */
+void gate_traces_end(struct gate *g, const char *why);
 
 /* see_ring.c */
 void gate_rings_init(struct gate *g);

@@ -48,8 +48,22 @@ static void trace_add_counts(struct gate_trace *t)
 	}
 }
 
-/* Takes it out of those that see; no thread puts anything into it any more. */
-static void trace_stop(struct gate_trace *t)
+static void trace_add_end(struct gate_trace *t, const char *why)
+{
+	struct record_line line = { .buf = NULL };
+	const u64 now = t->g->now(t->g->m);
+
+	record_event_json(&line, now, t->session, RECORD_TRACE_ENDED, why);
+	if (line.len)
+		gate_trace_add(t, line.buf, line.len, now);
+	line_free(&line);
+}
+
+/*
+ * Takes it out of those that see; no thread puts anything into it any more. @why it ends, if not by
+ * its client.
+ */
+static void trace_stop(struct gate_trace *t, const char *why)
 {
 	struct gate *g = t->g;
 	struct gate_trace **at;
@@ -73,6 +87,8 @@ static void trace_stop(struct gate_trace *t)
 	gate_trace_tell_loss(t);
 	if (t->count)
 		trace_add_counts(t);
+	if (why)
+		trace_add_end(t, why);
 	pthread_mutex_unlock(&t->lock);
 }
 
@@ -80,7 +96,7 @@ static void trace_close(struct gate_trace *t)
 {
 	struct gate_trace **at;
 
-	trace_stop(t);
+	trace_stop(t, NULL);
 	for (at = &t->g->traces_ending; *at != t; at = &(*at)->next)
 		;
 	*at = t->next;
@@ -121,7 +137,7 @@ static void trace_event(void *arg, u32 events)
 
 	if (!gone && events & (EPOLLIN | EPOLLRDHUP) && !t->ending &&
 	    recv(t->fd, unused, sizeof(unused), MSG_DONTWAIT) == 0) {
-		trace_stop(t);
+		trace_stop(t, NULL);
 		loop_mod(t->g->loop, t->fd, EPOLLOUT);
 	}
 	if (!gone && events & EPOLLOUT)
@@ -132,10 +148,10 @@ static void trace_event(void *arg, u32 events)
 		loop_mod(t->g->loop, t->fd, EPOLLOUT);
 }
 
-void gate_traces_end(struct gate *g)
+void gate_traces_end(struct gate *g, const char *why)
 {
 	while (g->traces)
-		trace_stop(g->traces);
+		trace_stop(g->traces, why);
 	while (g->traces_ending) {
 		trace_send(g->traces_ending);
 		trace_close(g->traces_ending);

@@ -10,6 +10,11 @@
  * rings comes then, and the other half closes. A client that reads too slowly loses lines, and is
  * told how many where they would stand ("lines lost"); it never holds up the guest. Counts lose
  * nothing but what the guest's ring has lost.
+ * When the guest ends or is reset an event RECORD_TRACE_ENDED says so before the socket closes; so a
+ * socket that closes without is one of a VMM that is gone.
+ *
+ * A call that was decided is told at its end, with its result; one that is not over when the client
+ * ends, without.
  *
  * All functions are called on the loop's thread.
  */
@@ -28,7 +33,7 @@ struct gate;
 
 struct gate_trace_request {
 	const char *session;
-	const char *driver;	      /* a pattern; NULL: all */
+	const char *driver;	      /* a pattern, as gate_trace_driver() has it; NULL: all */
 	const char *const *functions; /* patterns; n == 0: all */
 	size_t n;
 	bool count;
@@ -40,5 +45,7 @@ struct gate_trace_request {
  * if this succeeds. -ENOTSOCK, -EBUSY, -ENOMEM and a line.
  */
 int gate_trace_begin(struct gate *g, const struct gate_trace_request *r, int fd, struct err *e);
+/* Returns true if a driver is like @pattern; - and _ are one, as in names of modules. */
+bool gate_trace_driver(const char *pattern, const char *driver);
 
 #endif

@@ -3,6 +3,7 @@
  * Has lines, or counts, for the clients of `vmm trace`, on the thread that has the call.
  */
 #include <fnmatch.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 
@@ -105,10 +106,31 @@ void gate_trace_lose(struct gate *g, const char *session, u64 n)
 
 /* --- what it is to see ----------------------------------------------------------------------- */
 
+/* Has - be _, but where it is a range. */
+static void name_fold(char *to, size_t size, const char *from)
+{
+	const bool ranges = strchr(from, '[');
+
+	snprintf(to, size, "%s", from);
+	for (char *p = to; *p; p++)
+		if (*p == '-' && !ranges)
+			*p = '_';
+}
+
+bool gate_trace_driver(const char *pattern, const char *driver)
+{
+	char p[128], d[128];
+
+	name_fold(p, sizeof(p), pattern);
+	name_fold(d, sizeof(d), driver);
+	return !fnmatch(p, d, 0) || !fnmatch(pattern, driver, 0);
+}
+
 static bool trace_wants(const struct gate_trace *t, const struct gate_caller *c,
 			const char *function)
 {
-	if (strcmp(t->session, c->session) != 0 || (t->driver && fnmatch(t->driver, c->driver, 0)))
+	if (strcmp(t->session, c->session) != 0 ||
+	    (t->driver && !gate_trace_driver(t->driver, c->driver)))
 		return false;
 	for (size_t i = 0; i < t->n; i++)
 		if (!fnmatch(t->functions[i], function, 0))

@@ -31,7 +31,7 @@ static int guest_reboot(struct guest *g, struct err *e)
 	int ret;
 
 	/* The kernel by whose types calls are written down goes first. */
-	gate_end_calls(g->gate);
+	gate_end_calls(g->gate, "the guest was reset");
 	ret = lifecycle_reset(machine_lifecycle(g->m), e);
 	if (!ret)
 		ret = guest_start_parts(g, e);
@@ -195,7 +195,7 @@ int guest_end(struct guest *g, struct err *e)
 		firmware_await_log(g->firmware);
 	if (g->sessions)
 		sessions_await_files(g->sessions);
-	gate_end_calls(g->gate);
+	gate_end_calls(g->gate, "the guest has ended");
 	if (g->record)
 		guest_record_await(g->record);
 	if (g->dump && g->monitor)

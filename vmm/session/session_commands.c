@@ -239,59 +239,95 @@ static void command_driver_verify(void *arg, struct control_request *r, const js
 	control_reply(r, report);
 }
 
-/* Says in @e which functions there are, if none of them can be followed as @r wants it. */
-static int trace_check(struct sessions *s, const struct gate_trace_request *r, struct err *e)
+/* What there is to be followed. */
+struct followable {
+	size_t drivers, same, imports;
+	bool any;
+	bool found[TRACE_PATTERNS_MAX]; /* an import is like that pattern */
+};
+
+static void find_followable(const struct session *ss, const struct gate_trace_request *r,
+			    struct followable *f)
 {
-	const struct session *ss = session_find(s, r->session);
-	size_t drivers = 0, imports = 0, same = 0;
-	const struct driver *d;
+	memset(f, 0, sizeof(*f));
+	for (const struct driver *d = ss ? ss->drivers : NULL; d; d = d->next) {
+		if (r->driver && !gate_trace_driver(r->driver, d->name))
+			continue;
+		f->drivers++;
+		f->same += d->layout == LAYOUT_SAME;
+		for (size_t i = 0; i < d->n_entries && d->layout != LAYOUT_SAME; i++) {
+			const char *symbol = d->entries[i].symbol;
+
+			if (!driver_entry_can_be_seen(d, &d->entries[i]))
+				continue;
+			f->imports++;
+			for (size_t k = 0; k < r->n; k++) {
+				f->found[k] |= !fnmatch(r->functions[k], symbol, 0);
+				f->any |= f->found[k];
+			}
+		}
+	}
+}
+
+static void add_note(json_t *notes, const char *text)
+{
+	json_array_append_new(notes, json_string(text));
+}
+
+/*
+ * Says in @notes what of it nothing will be seen for now, or in @e which functions there are, if
+ * none of them can be followed as @r wants it.
+ */
+static int trace_check(struct sessions *s, const struct gate_trace_request *r, json_t *notes,
+		       struct err *e)
+{
+	struct followable f;
+	struct err note;
 
 	if (session_is_there(s, r->session, e))
 		return -ENOENT;
-	for (d = ss ? ss->drivers : NULL; d; d = d->next) {
-		if (r->driver && fnmatch(r->driver, d->name, 0))
-			continue;
-		drivers++;
-		same += d->layout == LAYOUT_SAME;
-		for (size_t i = 0; i < d->n_entries && d->layout != LAYOUT_SAME; i++) {
-			const struct driver_entry *de = &d->entries[i];
-
-			if (!driver_entry_can_be_seen(d, de))
-				continue;
-			imports++;
-			for (size_t k = 0; k < r->n; k++)
-				if (!fnmatch(r->functions[k], de->symbol, 0))
-					return 0;
-		}
-	}
-	if (r->driver && !drivers)
-		return err_set(e, -ENOENT,
-			       "session %s has no driver like %s; `vmm driver list %s` shows which "
-			       "it has",
-			       r->session, r->driver, r->session);
-	if (drivers && drivers == same)
+	find_followable(session_find(s, r->session), r, &f);
+	if (f.drivers && f.drivers == f.same)
 		return err_set(e, -EOPNOTSUPP,
 			       "session %s has layout \"same\", in which nothing but critical "
 			       "functions can be seen; `vmm record -f` shows these",
 			       r->session);
-	/* Drivers may come yet. */
-	if (!r->n || !drivers)
-		return 0;
-	return err_set(e, -ENOENT,
-		       "none of the %zu functions that the drivers of session %s import and that "
-		       "can be seen is like %s; `vmm inspect DRIVER.ko` lists them",
-		       imports, r->session, r->functions[0]);
+	if (f.drivers && r->n && !f.any)
+		return err_set(e, -ENOENT,
+			       "none of the %zu functions that the drivers of session %s import "
+			       "and that can be seen is like %s; `vmm inspect DRIVER.ko` lists "
+			       "them",
+			       f.imports, r->session, r->functions[0]);
+	if (r->driver && !f.drivers) {
+		err_set(&note, 0,
+			"session %s has no driver like %s yet; `vmm driver list %s` shows which it "
+			"has",
+			r->session, r->driver, r->session);
+		add_note(notes, note.text);
+	}
+	for (size_t k = 0; f.drivers && k < r->n; k++) {
+		if (f.found[k])
+			continue;
+		err_set(&note, 0,
+			"no function that the drivers of session %s import and that can be seen is "
+			"like %s",
+			r->session, r->functions[k]);
+		add_note(notes, note.text);
+	}
+	return 0;
 }
 
 /* Begins what was checked, for the client at the other end of its descriptor. */
 static void trace_begin(struct sessions *s, struct control_request *r, const json_t *args,
 			const struct gate_trace_request *want)
 {
+	json_t *notes = json_array();
 	struct err e;
 	int fd;
 
-	if (trace_check(s, want, &e)) {
+	if (trace_check(s, want, notes, &e)) {
 		control_fail(r, e.text);
+		json_decref(notes);
 		return;
 	}
 	fd = control_take_fd(r, text_arg(args, "fd"), &e);
@@ -301,8 +337,9 @@ static void trace_begin(struct sessions *s, struct control_request *r, const jso
 		control_drop_fd(r, fd);
 		control_fail(r, e.text);
 	} else {
-		control_reply(r, NULL);
+		control_reply(r, json_pack("{s:O}", "notes", notes));
 	}
+	json_decref(notes);
 }
 
 static void command_trace(void *arg, struct control_request *r, const json_t *args)

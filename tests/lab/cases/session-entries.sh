@@ -103,7 +103,7 @@ test_a_function_becomes_critical_while_its_driver_runs()
 	expect_equal "$(opened free 1)" '"real"'
 	expect_equal "$(opened half 1)" '"session"'
 	# each time it was critical, and no other time
-	expect_equal "$(grep -c '"function":"filp_open"' "$WORK/record")" 3
+	expect_equal "$(grep '"function":"filp_open"' "$WORK/record" | grep -vc '"result"')" 3
 	expect_equal "$(jq '.[] | select(.session == "d") | .critical' <"$WORK/list-half")" 4
 }
 
@@ -147,6 +147,24 @@ test_an_import_that_nobody_knows_is_seen_with_its_result()
 		open_and_use
 	expect_equal "$(jq -r 'select(.event == "driver loaded") | .text' "$WORK/record-before" | head -n 1)" \
 		"d:umbra_t_path: 0 of 15 imports are seen under this policy; not seen: filp_open, kernel_read, filp_close, kernel_write (files)"
+}
+
+# A call that was decided has a second line, with what came of it.
+test_a_critical_function_is_seen_with_its_result()
+{
+	local id=$(line filp_open | jq .id)
+
+	expect_equal "$(grep -c '"function":"filp_open".*"result"' "$WORK/record-before")" 1
+	expect_equal "$(line filp_open | jq -r '.call + " " + (.result | sub("0xffff.*"; "")) + .used + .verdict')" \
+		'filename="/f", flags=O_RDONLY, mode=0600 (struct file *)/s/frewrite'
+	expect_equal "$(line filp_open | jq '.duration_ns > 0 and .pid > 0')" true
+	expect_equal "$(grep -c "\"function\":\"filp_open\".*\"id\":$id}" "$WORK/record-before")" 1
+	expect_equal "$(line kernel_read | jq -r '.result + (.call | sub("=.*"; ""))')" 8file
+	expect_equal "$(line __register_blkdev | jq -r '.call + " " + .result')" 'major=1, name="ramdisk", probe=0xffff 0'
+	expect_equal "$(line unregister_blkdev | jq -r '.call + .result')" 'major=1, name="ramdisk"'
+	# by no exit of its own, and the ring has lost none
+	expect_equal "$(jq -s 'map(select(.id and .result == null)) | length' <"$WORK/record-before")" \
+		"$(jq -s 'map(select(.id and .result != null)) | length' <"$WORK/record-before")"
 }
 
 test_a_stock_driver_works_while_all_of_it_is_seen()

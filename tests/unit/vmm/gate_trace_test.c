@@ -93,7 +93,7 @@ static int make_gate(void **state)
 static int free_gate(void **state)
 {
 	(void)state;
-	gate_traces_end(&g);
+	gate_traces_end(&g, NULL);
 	if (ours >= 0)
 		close(ours);
 	gate_fixture_free(&g);
@@ -372,6 +372,32 @@ static void errors_of_decided_calls_alone(void **state)
 	assert_null(strstr(text, "\"result\":\"0\""));
 }
 
+/* What has come before is there, then why it ends. */
+static void the_guests_end_is_said(void **state)
+{
+	const char *text;
+
+	(void)state;
+	follow(&(struct gate_trace_request){ .session = "a", .count = true });
+	call(0, 1, 0);
+	gate_end_calls(&g, "the guest was reset");
+	text = received();
+	assert_non_null(strstr(text, "{\"function\":\"seen\",\"calls\":1,"));
+	assert_non_null(strstr(text, "\"event\":\"trace ended\",\"session\":\"a\","
+				     "\"text\":\"the guest was reset\"}\n"));
+	assert_int_equal(recv(ours, &(char){ 0 }, 1, 0), 0);
+}
+
+static void drivers_are_named_as_modules_are(void **state)
+{
+	(void)state;
+	assert_true(gate_trace_driver("dm-mod", "dm_mod"));
+	assert_true(gate_trace_driver("dm_*", "dm-mod"));
+	assert_true(gate_trace_driver("d[l-n]-mod", "dm-mod"));
+	assert_false(gate_trace_driver("dm_mod", "dmmod"));
+	assert_false(gate_trace_driver("d[l-n]", "d-"));
+}
+
 static void there_is_a_most(void **state)
 {
 	struct err e;
@@ -454,6 +480,8 @@ int main(void)
 		CASE(a_decided_call_is_told_at_its_end),
 		CASE(decided_calls_are_counted_with_their_results),
 		CASE(errors_of_decided_calls_alone),
+		CASE(the_guests_end_is_said),
+		CASE(drivers_are_named_as_modules_are),
 		CASE(there_is_a_most),
 		CASE(sites_are_the_drivers_symbols),
 	};
