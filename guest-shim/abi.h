@@ -165,7 +165,7 @@ struct umbra_fn {
 	__u16 flags;
 	__u8 nargs; /* fixed arguments */
 	__u8 how;
-	/* a bit for each argument that is a const char *; of one that is decided: since it is seen */
+	/* a bit for each argument that is a const char *; of one that is decided: if it is seen */
 	__u8 texts;
 	__u8 clears; /* 1 + the argument that points to what is NULL after a failure; 0: none */
 	__u8 wide;   /* 1 + the argument that is a kobject above the name; 0: none is */

@@ -41,8 +41,8 @@
  *    "argv":null,"used":"/data/a/x","verdict":"rewrite","error":null,"rule":"..."}
  * or {"time_ns":1,"event":"doorbell refused","text":"..."}
  * A call that was seen by a line of `trace` has "call" (its arguments), "result" and "duration_ns"
- * besides, and was over when its line was made. One that was decided, and is seen, too, has two: the
- * first as above, with an "id" besides, before it is made; the second has the same and, by the
+ * besides, and was over when its line was made. One that was decided, and is seen, too, has two:
+ * the first as above, with an "id" besides, before it is made; the second has the same and, by the
  * guest's word, the other three. Of one that was refused the first has all, and no "id".
  * or, for lines of a session that are missing,
  *   {"time_ns":1,"event":"lines lost","session":"a","text":"...","lost":12}

@@ -424,8 +424,8 @@ static void call_write_refusal(struct gate *g, struct driver_call *c)
 	memcpy(told.args, c->r.args, sizeof(told.args));
 	if (fn->form == NAME_STRING && fn->name_arg < UMBRA_ARGS)
 		told.texts[fn->name_arg] = c->r.name;
-	gate_decided_text(g, (u32)catalog_index(fn), &told, c->call, sizeof(c->call), c->result,
-			  sizeof(c->result));
+	gate_row_text(g, (u32)catalog_index(fn), &told, c->call, sizeof(c->call), c->result,
+		      sizeof(c->result));
 	/* It is called all the same, and nobody has asked what it returns. */
 	if (fn->refusal == REFUSE_CREDS)
 		c->result[0] = '\0';

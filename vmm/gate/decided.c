@@ -36,48 +36,13 @@ void gate_decided_forget(struct gate *g)
 	for (size_t i = 0; g->decided && i < DECIDED_MAX; i++)
 		line_free(&g->decided[i].line);
 	free(g->decided);
-	free(g->row_types);
 	g->decided = NULL;
-	g->row_types = NULL;
 }
 
 void gate_decided_destroy(struct gate *g)
 {
 	gate_decided_forget(g);
 	pthread_mutex_destroy(&g->decided_lock);
-}
-
-void gate_decided_prepare(struct gate *g, u32 fn)
-{
-	struct kernel_call call;
-	const struct catalog_fn *all;
-	const char *why;
-	size_t n;
-
-	all = catalog_all(&n);
-	if (fn >= n || (g->row_types && g->row_types[fn].name))
-		return;
-	if (!g->row_types)
-		g->row_types = calloc(n, sizeof(*g->row_types));
-	if (!g->row_types)
-		return; /* their calls are told without types */
-	kernel_call_shape(g->k, all[fn].name, &call, &why);
-	g->info->fns[fn].texts = call.texts;
-	g->row_types[fn] = kernel_callee(g->k, all[fn].name);
-}
-
-static struct kernel_callee row_type(const struct gate *g, u32 fn)
-{
-	return g->row_types ? g->row_types[fn] : (struct kernel_callee){ .name = NULL };
-}
-
-void gate_decided_text(struct gate *g, u32 fn, const struct told_call *c, char *call, size_t size,
-		       char *result, size_t result_size)
-{
-	const struct kernel_callee f = row_type(g, fn);
-
-	kernel_call_text(g->k, &f, c->args, c->texts, call, size);
-	kernel_result_text(g->k, &f, c->ret, result, result_size);
 }
 
 u64 gate_decided_number(struct gate *g)
@@ -175,14 +140,11 @@ s64 gate_decided_end(struct gate *g, const struct told_call *c)
 	caller = caller_of(g, &d);
 	s = caller ? gate_sight_of(caller, fn) : NULL;
 	if (s && gate_sight_is_wanted(s)) {
-		const struct kernel_callee f = row_type(g, fn);
-
 		if (d.line.len) {
-			gate_decided_text(g, fn, c, call, sizeof(call), result, sizeof(result));
+			gate_row_text(g, fn, c, call, sizeof(call), result, sizeof(result));
 			record_call_end_json(&d.line, call, result, c->duration_ns);
 		}
-		decided_tell(g, s->traces, &d, kernel_call_failed(g->k, &f, c->ret),
-			     c->duration_ns);
+		decided_tell(g, s->traces, &d, gate_row_failed(g, fn, c->ret), c->duration_ns);
 		recorded = s->as.rule && d.line.len;
 		if (recorded)
 			record_address(g->rec, caller->session, d.time_ns, &d.line);

@@ -127,6 +127,7 @@ void gate_destroy(struct gate *g)
 	gate_callers_destroy(g);
 	gate_rings_destroy(g);
 	gate_decided_destroy(g);
+	gate_row_types_forget(g);
 	gate_mailbox_free_all(g);
 	gate_seen_forget(g);
 	gate_watched_forget(g);
@@ -165,6 +166,7 @@ int gate_reset(struct gate *g, struct err *e)
 	gate_callers_forget(g);
 	gate_rings_forget(g);
 	gate_decided_forget(g);
+	gate_row_types_forget(g);
 	gate_drain_arm(g);
 	gate_seen_forget(g);
 	gate_watched_forget(g);

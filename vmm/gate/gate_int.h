@@ -176,7 +176,7 @@ struct gate {
 	struct decided *decided; /* NULL: none yet */
 	pthread_mutex_t decided_lock;
 	_Atomic u64 decided_last;	 /* the number that was given out last */
-	struct kernel_callee *row_types; /* of the catalogue, callers_lock; NULL: of none yet */
+	struct kernel_callee *row_types; /* row_types.c: callers_lock; NULL: of none yet */
 
 	/* trace.c: clients that follow calls, under callers_lock, and those that get their rest */
 	struct gate_trace *traces, *traces_ending;
@@ -246,6 +246,23 @@ struct told_call {
 /* Puts it into the record, if it is to be seen. -EINVAL: there is no such caller or function. */
 s64 gate_seen_put(struct gate *g, const struct told_call *c);
 
+/* row_types.c; callers_lock is held */
+
+/*
+ * Prepares for calls of function number @fn to be seen, if it is one of the catalogue; held for
+ * writing.
+ */
+void gate_row_prepare(struct gate *g, u32 fn);
+#define CALL_TEXT   1024 /* bytes of the arguments, as text */
+#define RESULT_TEXT 100
+/* Writes arguments and result of a call of one that was prepared; else "". */
+void gate_row_text(struct gate *g, u32 fn, const struct told_call *c, char *call, size_t size,
+		   char *result, size_t result_size);
+/* Says so as kernel_call_failed() does. */
+bool gate_row_failed(struct gate *g, u32 fn, u64 ret);
+/* Forgets all, with the kernel. No vCPU runs. */
+void gate_row_types_forget(struct gate *g);
+
 /* decided.c */
 
 struct decided;
@@ -254,11 +271,6 @@ void gate_decided_init(struct gate *g);
 void gate_decided_destroy(struct gate *g);
 /* Forgets all calls whose ends are not there. No vCPU runs. */
 void gate_decided_forget(struct gate *g);
-/*
- * Prepares for calls of function number @fn to be seen, if it is one of the catalogue; callers_lock
- * is held for writing.
- */
-void gate_decided_prepare(struct gate *g, u32 fn);
 /* Returns a number for a call, not 0; any thread. */
 u64 gate_decided_number(struct gate *g);
 
@@ -276,11 +288,6 @@ s64 gate_decided_end(struct gate *g, const struct told_call *c);
  * Tells @traces of calls that are not over yet, by a line without a result. callers_lock is held.
  */
 void gate_decided_tell_open(struct gate *g, u32 traces);
-/* Writes arguments and result of a call by the types of the kernel; callers_lock is held. */
-void gate_decided_text(struct gate *g, u32 fn, const struct told_call *c, char *call, size_t size,
-		       char *result, size_t result_size);
-#define CALL_TEXT   1024 /* bytes of the arguments, as text */
-#define RESULT_TEXT 100
 
 /* sights.c; callers_lock is held, for writing where something changes */
 

@@ -47,7 +47,7 @@ static void sight_begin(struct gate *g, const struct gate_caller *c, struct sigh
 	s->traces = g->traces ? gate_traces_of(g, c, sight_name(g, s)) : 0;
 	g->n_sights += gate_sight_is_wanted(s);
 	if (gate_sight_is_wanted(s))
-		gate_decided_prepare(g, s->as.en.fn);
+		gate_row_prepare(g, s->as.en.fn);
 	atomic_store(&s->told, false);
 	gate_sight_turn(g, s);
 }

@@ -10,8 +10,8 @@
  * rings comes then, and the other half closes. A client that reads too slowly loses lines, and is
  * told how many where they would stand ("lines lost"); it never holds up the guest. Counts lose
  * nothing but what the guest's ring has lost.
- * When the guest ends or is reset an event RECORD_TRACE_ENDED says so before the socket closes; so a
- * socket that closes without is one of a VMM that is gone.
+ * When the guest ends or is reset an event RECORD_TRACE_ENDED says so before the socket closes; so
+ * a socket that closes without is one of a VMM that is gone.
  *
  * A call that was decided is told at its end, with its result; one that is not over when the client
  * ends, without.

@@ -39,6 +39,7 @@ static inline void gate_fixture_free(struct gate *g)
 	gate_seen_forget(g);
 	gate_rings_destroy(g);
 	gate_decided_destroy(g);
+	gate_row_types_forget(g);
 	free(g->seen_area);
 	gate_watched_forget(g);
 	free(g->info);
