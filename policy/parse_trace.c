@@ -9,7 +9,7 @@
 #include "policy/pattern.h"
 
 /* Each is tried for each import of a driver, or for each function that it hands out. */
-#define LINES_MAX  64
+#define LINES_MAX  POLICY_TRACES_MAX
 #define LINE_BYTES 64
 
 /* Parses number @index of the list @key. */

@@ -59,6 +59,8 @@ const char *policy_traced(const struct policy_session *s, const char *symbol, bo
 const char *policy_trace_at(const struct policy_session *s, size_t i, const char **rule);
 /* Says so of the kernel's calls of the driver's own function SYMBOL (`trace_inward`). */
 const char *policy_watched(const struct policy_session *s, const char *symbol);
+const char *policy_watch_at(const struct policy_session *s, size_t i, const char **rule);
+#define POLICY_TRACES_MAX 64 /* patterns of each of these two kinds in a session */
 /* Returns true if SYMBOL may be linked straight to the real kernel or to a real module. */
 bool policy_permitted(const struct policy_session *s, const char *symbol);
 

@@ -82,6 +82,14 @@ const char *policy_watched(const struct policy_session *s, const char *symbol)
 	return t ? t->rule : NULL;
 }
 
+const char *policy_watch_at(const struct policy_session *s, size_t i, const char **rule)
+{
+	if (i >= s->n_watches)
+		return NULL;
+	*rule = s->watches[i].rule;
+	return s->watches[i].pattern;
+}
+
 bool policy_permitted(const struct policy_session *s, const char *symbol)
 {
 	const struct index *ix = &s->permit_index;

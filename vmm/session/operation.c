@@ -15,6 +15,7 @@
 #include "base/loop.h"
 #include "vmm/machine/machine.h"
 #include "vmm/session/presence.h"
+#include "vmm/session/unmatched.h"
 
 /*
  * The shim answers at once if the guest runs at all; a driver's own code takes as long as it wants.
@@ -431,6 +432,7 @@ static int module_loaded(struct op *op, s64 result, u64 value)
 		driver_remember_place(op->s, d);
 		gate_exports_live(op->s->gate, d->caller);
 		tell_sight(op);
+		session_note_unmatched(machine_notes(op->s->m), d->session);
 		return 0;
 	}
 	if (result == UMBRA_CRASHED) {

@@ -115,7 +115,8 @@ static void session_set_policy(struct sessions *s, struct session *ss,
 	struct driver *d;
 
 	assert(ps || (!ss->drivers && !ss->caller)); /* else calls would use what is freed */
-	ss->policy = ps;			     /* NULL: an empty session that is no more */
+	ss->told_traces = ss->told_watches = 0;
+	ss->policy = ps; /* NULL: an empty session that is no more */
 	if (!ps)
 		return;
 	if (ss->caller)
@@ -137,6 +138,13 @@ void policy_note_traces(const struct sessions *s)
 	for (size_t i = 0; i < policy_session_count(p); i++) {
 		const struct policy_session *ps = policy_session_at(p, i);
 
+		if (policy_layout(ps) == LAYOUT_SAME && policy_trace_at(ps, 0, &rule)) {
+			note_put(machine_notes(s->m),
+				 "%s: session %s has layout \"same\", in which calls of critical "
+				 "functions alone are seen, without their results",
+				 rule, policy_session_name(ps));
+			continue;
+		}
 		for (size_t k = 0; (pattern = policy_trace_at(ps, k, &rule)); k++) {
 			if (strpbrk(pattern, "*?[\\") || catalog_find(pattern))
 				continue;

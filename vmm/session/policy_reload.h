@@ -12,7 +12,10 @@
  */
 int policy_reload(struct sessions *s, const char *path, const void *text, size_t len,
 		  struct err *e);
-/* Notes each function that the policy is to have seen and that this kernel does not have. */
+/*
+ * Notes each function that the policy is to have seen and that this kernel does not have, and the
+ * sessions in which the layout lets none be seen.
+ */
 void policy_note_traces(const struct sessions *s);
 
 #endif

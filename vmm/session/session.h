@@ -66,6 +66,8 @@ struct session {
 	unsigned caller; /* of the shadow's own entries, at the gate; 0: none */
 	struct driver *drivers, **tail;
 	struct op *ops, **ops_tail;
+	/* unmatched.c: a bit for each line of the policy in force that was told of */
+	u64 told_traces, told_watches;
 	bool busy; /* the first operation is under way, or one is ending */
 };
 

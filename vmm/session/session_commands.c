@@ -17,6 +17,7 @@
 #include "vmm/session/policy_reload.h"
 #include "vmm/session/presence.h"
 #include "vmm/session/session_commands.h"
+#include "vmm/session/unmatched.h"
 #include "vmm/session/verify.h"
 
 #define TRACE_PATTERNS_MAX  64
@@ -389,6 +390,7 @@ static void load_policy(struct sessions *s, struct control_request *r, const jso
 		return;
 	}
 	policy_note_traces(s);
+	sessions_note_unmatched(s);
 	control_reply(r, NULL);
 }
 

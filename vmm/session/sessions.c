@@ -23,6 +23,7 @@
 #include "vmm/session/policy_reload.h"
 #include "vmm/session/session_commands.h"
 #include "vmm/session/sessions.h"
+#include "vmm/session/unmatched.h"
 #include "vmm/spec/cmdline.h"
 #include "vmm/spec/spec.h"
 
@@ -190,6 +191,8 @@ int sessions_prepare(struct sessions *s, struct kernel *k, u64 kaslr, struct gat
 	policy_note_traces(s);
 	kernel_text(k, &s->text, &s->text_end);
 	ret = prepare_drivers(s, s->spec, e);
+	if (!ret)
+		sessions_note_unmatched(s);
 	if (!ret)
 		ret = prepare_archive(s, s->spec, e);
 	if (ret)

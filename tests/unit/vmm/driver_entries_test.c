@@ -21,6 +21,7 @@
 #include "tests/unit/vmm/gate_fixture.h"
 #include "vmm/session/driver.h"
 #include "vmm/session/policy_reload.h"
+#include "vmm/session/unmatched.h"
 
 #define KASLR	 0x2000000ULL
 #define GATE_VA	 0xffffffffc0100000ULL
@@ -527,6 +528,48 @@ static void drop_inward(void)
 	assert_int_equal(own_pages_fill(&sessions, &driver, &e), 0);
 }
 
+static char noted[2000];
+
+static void keep_note(void *arg, const char *line)
+{
+	size_t len = strlen(noted);
+
+	(void)arg;
+	snprintf(noted + len, sizeof(noted) - len, "%s\n", line);
+}
+
+/* A line by which nothing is seen is told of once for each policy. */
+static void lines_that_no_function_is_like_are_noted(void **state)
+{
+	struct inward_entry functions[] = {
+		{ .symbol = "xy_probe", .args = 1, .result = RESULT_INT },
+		{ .symbol = "xy_many", .args = 7, .result = RESULT_INT },
+	};
+	const struct note_sink sink = { .line = keep_note };
+
+	(void)state;
+	put_inward(functions, ARRAY_SIZE(functions));
+	noted[0] = '\0';
+	reload_well("trace = [ \"misc_*\", \"nosuch_*\" ]; witness = [ \"no_witness\" ];"
+		    "trace_inward = [ \"xy_p*\", \"xy_m*\" ];");
+	session_note_unmatched(&sink, &session);
+	assert_string_equal(
+		noted, "witness[0] at new.policy:1: no function that the drivers of session s "
+		       "import and that can be seen is like \"no_witness\"\n"
+		       "trace[1] at new.policy:1: no function that the drivers of session s import "
+		       "and that can be seen is like \"nosuch_*\"\n"
+		       "trace_inward[1] at new.policy:1: no function that the drivers of session s "
+		       "hand out and that can be watched is like \"xy_m*\"\n");
+	noted[0] = '\0';
+	session_note_unmatched(&sink, &session);
+	assert_string_equal(noted, "");
+	reload_well("layout = \"same\"; trace = [ \"nosuch_*\" ];");
+	session_note_unmatched(&sink, &session);
+	assert_string_equal(noted, "");
+	reload_well("");
+	drop_inward();
+}
+
 static void calls_by_the_kernel_are_told(void **state)
 {
 	struct inward_entry functions[] = {
@@ -776,6 +819,7 @@ int main(void)
 		CASE(a_closed_driver_is_refused_as_each_function_says),
 		CASE(a_row_says_how_it_is_closed),
 		CASE(inward_entries_close_by_what_the_function_returns),
+		CASE(lines_that_no_function_is_like_are_noted),
 		CASE(calls_by_the_kernel_are_told),
 		CASE(forged_words_of_watched_calls_are_refused),
 		CASE(more_than_can_be_watched_stay_open),
