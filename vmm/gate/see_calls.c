@@ -18,7 +18,7 @@
 #define DATA_MAX  (SEEN_TEXTS * UMBRA_TEXT_MAX)
 
 /* Makes the record's line, by the policy's; tells those who follow. callers_lock is held. */
-static void seen_tell(struct gate *g, struct gate_caller *caller, const struct sight *s,
+static void seen_tell(struct gate *g, struct gate_caller *caller, struct sight *s,
 		      const struct policy_request *r, const struct told_call *c, bool failed,
 		      struct record_line *line)
 {
@@ -28,7 +28,8 @@ static void seen_tell(struct gate *g, struct gate_caller *caller, const struct s
 					  .driver = caller->driver,
 					  .req = r,
 					  .d = &d,
-					  .first = c->by_exit && !atomic_load(&s->told) };
+					  .first = c->by_exit && !atomic_load(&s->told),
+					  .row = &s->row };
 
 	memset(&d, 0, offsetof(struct decision, root));
 	d.root[0] = d.name[0] = '\0';
@@ -103,8 +104,7 @@ s64 gate_seen_put(struct gate *g, const struct told_call *c)
 			kernel_result_text(g->k, &fn->callee, c->ret, result, sizeof(result));
 			r.call = call;
 			r.result = result;
-			r.site = gate_site_text(g, caller, c->site, c->by_exit, site,
-						sizeof(site));
+			r.site = gate_site_text(g, caller, c->site, c->by_exit, site, sizeof(site));
 		}
 		atomic_fetch_add_explicit(&caller->calls, 1, memory_order_relaxed);
 		seen_tell(g, caller, s, &r, c, kernel_call_failed(g->k, &fn->callee, c->ret),
