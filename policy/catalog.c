@@ -22,7 +22,7 @@ const struct catalog_fn *catalog_all(size_t *count)
 	return catalog_rows;
 }
 
-static u64 undone_spaces[CATALOG_MAX]; /* of each row: a bit for each space of which it undoes some */
+static u64 undone_spaces[CATALOG_MAX]; /* of each row: a bit for each space of what it undoes */
 
 _Static_assert(SPACES <= 64, "a bit for each space");
 
