@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include "base/clock.h"
 #include "base/eventfd.h"
@@ -23,6 +24,7 @@ struct blk_queue {
 	struct blk_queue_config c;
 	bool no_ring;	  /* as it was asked for, or since io_uring does not work */
 	bool copies;	  /* writes to the page cache are this thread's, too */
+	bool slow;	  /* the last of them took BLK_COPY_NS or more */
 	unsigned no_copy; /* so many of them go by the ring, since one has waited */
 	struct io_uring ring;
 	struct host_thread thread;
@@ -250,9 +252,22 @@ static bool request_is_copy(struct blk_queue *q, const struct blk_request *r)
 	return true;
 }
 
-/* Carries out a write that request_is_copy(), and notes whether it was one. */
+/* Returns how often this thread has given up its CPU by itself; -1: it is not known. */
+static long thread_sleeps(void)
+{
+	struct rusage u;
+
+	return getrusage(RUSAGE_THREAD, &u) ? -1 : u.ru_nvcsw;
+}
+
+/*
+ * Carries out a write that request_is_copy(), and notes whether it was one. The clock alone does
+ * not tell: on a busy host a copy takes as long as the other threads' turns. So one that follows a
+ * slow one is looked at more closely, at the cost of two system calls.
+ */
 static void request_copy(struct blk_queue *q, struct blk_request *r)
 {
+	long sleeps = q->slow ? thread_sleeps() : -1;
 	u64 begun;
 
 	/* What is prepared does not wait for it. A ring that fails is noticed in ring_wait(). */
@@ -260,7 +275,8 @@ static void request_copy(struct blk_queue *q, struct blk_request *r)
 		io_uring_submit(&q->ring);
 	begun = now_ns();
 	request_run(q, r);
-	if (now_ns() - begun > BLK_COPY_NS)
+	q->slow = now_ns() - begun > BLK_COPY_NS;
+	if (q->slow && sleeps >= 0 && thread_sleeps() > sleeps)
 		q->no_copy = BLK_COPY_PAUSE;
 	/*
 	 * A copy keeps no request, so a driver that goes on writing would keep blk_queue_drain()

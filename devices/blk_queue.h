@@ -28,11 +28,11 @@ struct blk_queue;
  *
  * - Of an image in memory, by the queue's thread: it is a copy, which io_uring hands to a thread of
  *   the kernel (seen up to Linux 6.18), at half of the I/Os per second.
- * - A write to the page cache, by the queue's thread while it is a copy, that is while each takes
- *   less than BLK_COPY_NS: io_uring hands that to a thread, too, on all file systems but a few
- *   (ext4: 0.7 of the I/Os per second). One that takes longer has waited, for the limit on dirty
- *   pages or a journal: the next BLK_COPY_PAUSE writes go by the ring, so that reads do not wait.
- *   Where each write waits for a server the ring has several under way.
+ * - A write to the page cache, by the queue's thread while it is a copy: io_uring hands that to a
+ *   thread, too, on all file systems but a few (ext4: 0.7 of the I/Os per second). If two in a row
+ *   take longer than BLK_COPY_NS and the second has slept, they wait for the limit on dirty pages
+ *   or a journal: the next BLK_COPY_PAUSE writes go by the ring, so that reads do not wait. Where
+ *   each write waits for a server the ring has several under way.
  * - All others, by the ring.
  *
  * QEMU leaves the choice to its user (aio=threads is its default, of 64 threads, each of which

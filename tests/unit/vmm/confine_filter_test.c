@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "tests/unit/base/child.h"
@@ -153,6 +154,20 @@ static void nobody_makes_a_ring(void **state)
 		expect_killed((enum filter)f, &setup);
 		expect_killed((enum filter)f, &change);
 	}
+}
+
+/* Of a thread that serves a disk, how often it has slept (devices/blk_queue.c); of no other. */
+static void a_disk_counts_its_own_sleeps(void **state)
+{
+	const struct call own = { "getrusage", SYS_getrusage, { RUSAGE_THREAD, 0 } };
+	const struct call all = { "getrusage of all", SYS_getrusage, { RUSAGE_SELF, 0 } };
+	char line[512];
+
+	(void)state;
+	skip_unless_filtered();
+	assert_int_equal(call_under(FILTER_BLOCK, &own, line, sizeof(line)), 0);
+	expect_killed(FILTER_BLOCK, &all);
+	expect_killed(FILTER_VCPU, &own);
 }
 
 static void internet_sockets_are_the_networks(void **state)
@@ -338,6 +353,7 @@ int main(void)
 		cmocka_unit_test(forbidden_calls_end_every_thread),
 		cmocka_unit_test(a_vcpu_makes_nothing),
 		cmocka_unit_test(nobody_makes_a_ring),
+		cmocka_unit_test(a_disk_counts_its_own_sleeps),
 		cmocka_unit_test(internet_sockets_are_the_networks),
 		cmocka_unit_test(sizes_are_the_files_threads),
 		cmocka_unit_test(other_abis_are_killed),

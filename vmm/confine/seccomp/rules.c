@@ -18,6 +18,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #define AT_EMPTY       0x1000 /* AT_EMPTY_PATH: the descriptor itself */
@@ -132,6 +133,8 @@ const struct rule rules[] = {
 	EQUAL(seccomp, MAIN, 0, SECCOMP_SET_MODE_FILTER),
 	ALLOW(getrandom, MAIN | QUEUE | NETWORK | READERS),
 	ALLOW(clock_gettime, THREADS | NETWORK | READERS), /* where the vDSO has no clock */
+	/* Has a write to the page cache waited, or was it only slow? */
+	EQUAL(getrusage, BLOCK, 0, RUSAGE_THREAD),
 	ALLOW(clock_nanosleep, FILES | READER), /* READER: a file that grows is followed */
 	/* Interrupts a dump's write to a pipe or a terminal; a signal of a timer is one's own. */
 	ALLOW(timer_create, FILES),
