@@ -82,7 +82,7 @@ static void line_add_number(struct record_line *t, u64 n)
 				    "31323334353637383940414243444546474849505152535455565758596061"
 				    "62636465666768697071727374757677787980818283848586878889909192"
 				    "93949596979899";
-	char buf[40], *end = buf + 20, *at = end;
+	char buf[40] = "", *end = buf + 20, *at = end;
 
 	for (; n >= 100; n /= 100)
 		memcpy(at -= 2, pairs + 2 * (n % 100), 2);
@@ -111,7 +111,7 @@ static void line_add_hex(struct record_line *t, u64 n)
 {
 	const size_t digits = n ? 16 - (size_t)__builtin_clzll(n) / 4 : 1;
 	const u64 high = hex_digits((u32)(n >> 32)), low = hex_digits((u32)n);
-	char buf[40];
+	char buf[40] = "";
 
 	memcpy(buf, &high, 8);
 	memcpy(buf + 8, &low, 8);
