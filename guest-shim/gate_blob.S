@@ -17,8 +17,12 @@
 
 umbra_gate_blob:
 
-/* s64 doorbell(op, a, b, c, d, e): the VMM answers in rax */
+/*
+ * s64 doorbell(op, a, b, c, d, e): the VMM answers in rax. It is 0 before, as most answers are: KVM
+ * sets registers of a guest at a price.
+ */
 umbra_gate_doorbell:
+	xor	%eax, %eax
 umbra_gate_out:
 	out	%al, $0xe4
 	ret

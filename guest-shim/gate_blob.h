@@ -3,7 +3,8 @@
 #ifndef UMBRA_GUEST_SHIM_GATE_BLOB_H
 #define UMBRA_GUEST_SHIM_GATE_BLOB_H
 
-extern const char umbra_gate_blob[];	 /* start; also the C function that rings */
+extern const char umbra_gate_blob[];	 /* start */
+extern const char umbra_gate_doorbell[]; /* the C function that rings */
 extern const char umbra_gate_out[];	 /* the OUT itself */
 extern const char umbra_gate_common[];	 /* where gate entries jump to */
 extern const char umbra_gate_patch[];	 /* rel32 of the jump to the shim */

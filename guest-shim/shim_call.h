@@ -8,6 +8,16 @@
 
 #include "shim.h"
 
+/*
+ * Of what is set field by field: the kernel is compiled so that all that is on the stack is zeroed
+ * first, which is a good part of what a call costs.
+ */
+#if __has_attribute(uninitialized)
+#define SHIM_UNSET __attribute__((uninitialized))
+#else
+#define SHIM_UNSET
+#endif
+
 /* One call of a driver, on its stack. */
 struct shim_call {
 	const struct umbra_fn *fn;

@@ -278,7 +278,9 @@ static u64 call_in_root(const struct shim_call *c, const struct answer *a)
 {
 	const bool callers = a->flags & UMBRA_ANSWER_CALLERS;
 	const struct shim_root root = {
-		.base = callers ? &c->place.root : NULL,
+		.base = callers		 ? &c->place.root
+			: c->place.known ? &c->place.init_root
+					 : NULL,
 		.name = a->root,
 		.resolve = a->resolve,
 	};
@@ -323,7 +325,7 @@ static void result_tell(const struct shim_call *c, const struct answer *a, u64 f
 u64 call_carry_out(struct shim_call *c, const struct answer *a)
 {
 	const struct umbra_fn *fn = c->fn;
-	char array[ARRAY_NAME_MAX];
+	char array[ARRAY_NAME_MAX] SHIM_UNSET;
 	u64 field = 0, ret;
 
 	if (a->root)

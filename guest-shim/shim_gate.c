@@ -350,7 +350,7 @@ static s64 call_ask(struct shim_call *c, const struct umbra_regs *regs, struct a
 static noinline u64 call_decided(struct shim_call *c, const struct umbra_regs *regs)
 {
 	const struct umbra_fn *fn = c->fn;
-	struct answer a;
+	struct answer a SHIM_UNSET;
 	s64 err;
 	u64 ret;
 
@@ -359,7 +359,7 @@ static noinline u64 call_decided(struct shim_call *c, const struct umbra_regs *r
 	if (fn->flags & UMBRA_FN_IS_PATH && c->can_sleep)
 		shim_place_get(&c->place);
 	err = call_ask(c, regs, &a);
-	if (err || !(a.flags & UMBRA_ANSWER_CALLERS))
+	if (err || !a.root)
 		shim_place_release(&c->place);
 	/* The put of a name that the host could not lead is left out: a reference too much. */
 	if (err && fn->refusal == UMBRA_REFUSE_NEVER)
@@ -387,8 +387,15 @@ static noinline u64 call_decided(struct shim_call *c, const struct umbra_regs *r
 u64 umbra_gate_enter(struct umbra_regs *regs)
 {
 	const struct umbra_fn *fn = &umbra.info->fns[UMBRA_ID_FN(regs->id)];
-	struct shim_call c = { .fn = fn, .id = regs->id, .site = regs->ret };
+	struct shim_call c SHIM_UNSET;
 
+	c.fn = fn;
+	c.id = regs->id;
+	c.site = regs->ret;
+	c.old = 0;
+	c.place.known = c.place.other_mounts = false;
+	/* A frame has them; others behind are passed to functions that do not look. */
+	c.arg[6] = c.arg[7] = 0;
 	c.can_sleep = !in_atomic() && !irqs_disabled();
 	memcpy(c.arg, regs->arg, sizeof(regs->arg));
 	/* The kernel's function is another one than the catalogue's (vmm/gate/info_page.c). */

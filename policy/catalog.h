@@ -139,6 +139,9 @@ static inline bool catalog_undoes_name(const struct catalog_fn *fn)
 	return fn->undoes && fn->form == NAME_STRING && fn->space != SPACE_EXPORT;
 }
 
+/* Is row @undo the undoing of some row of @space? Any thread. */
+bool catalog_undoes_in(const struct catalog_fn *undo, enum name_space space);
+
 /* Returns the row of function @name, or NULL; or all rows, *count of them. */
 const struct catalog_fn *catalog_find(const char *name);
 const struct catalog_fn *catalog_all(size_t *count);

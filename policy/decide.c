@@ -148,15 +148,23 @@ static void decision_in_root(struct decision *d, const char *root, size_t root_l
 			     const struct path *p, size_t skip, const char *rule)
 {
 	const char *rest = p->text + skip;
+	char *to;
 
 	rest += *rest == '/';
 	d->verdict = VERDICT_REWRITE;
 	d->resolve = DECISION_IN_ROOT;
 	d->rule = rule;
-	snprintf(d->root, sizeof(d->root), "%.*s", root_len ? (int)root_len : 1,
-		 root_len ? root : "/");
+	if (!root_len) {
+		root = "/";
+		root_len = 1;
+	}
+	/* It fits: it is of @p, or of the policy, whose paths are not longer. */
+	memcpy(d->root, root, root_len);
+	d->root[root_len] = '\0';
 	/* It fits: at least one slash of @p is gone. */
-	snprintf(d->name, sizeof(d->name), "%s%s", *rest ? rest : ".", *rest && p->dir ? "/" : "");
+	to = stpcpy(d->name, *rest ? rest : ".");
+	if (*rest && p->dir)
+		memcpy(to, "/", 2);
 }
 
 /*

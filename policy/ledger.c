@@ -177,16 +177,9 @@ u64 ledger_await(struct ledger *l, struct ledger_entry *e)
  */
 static bool fn_is_undone_by(const struct catalog_fn *fn, const struct catalog_fn *undo)
 {
-	const struct catalog_fn *all;
-	size_t i, n;
-
 	if (fn->space == SPACE_NONE)
 		return fn->undo && !strcmp(fn->undo, undo->name);
-	all = catalog_all(&n);
-	for (i = 0; i < n; i++)
-		if (all[i].undo && !strcmp(all[i].undo, undo->name) && all[i].space == fn->space)
-			return true;
-	return false;
+	return catalog_undoes_in(undo, fn->space);
 }
 
 static struct ledger_item *unlink_registered(struct ledger *l, struct ledger_item **at)

@@ -29,7 +29,7 @@ static bool append_components(struct joined *j, const char *s)
 	bool dir = false;
 
 	while (*s) {
-		size_t len = strcspn(s, "/");
+		size_t len = (size_t)(strchrnul(s, '/') - s);
 
 		if (!len) {
 			dir = true;

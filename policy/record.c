@@ -185,7 +185,16 @@ bool record_has_event(struct record *r, const char *kind)
 	return has;
 }
 
-void record_count(struct record *r, const struct record_entry *entry)
+static void row_add(struct record_row *row, u64 time_ns)
+{
+	row->count++;
+	if (time_ns > row->last_ns)
+		row->last_ns = time_ns;
+	if (time_ns < row->entry.time_ns)
+		row->entry.time_ns = time_ns;
+}
+
+u32 record_count(struct record *r, const struct record_entry *entry)
 {
 	u64 hash = hash_entry(r->seed, entry);
 	u32 *head = &r->buckets[hash % BUCKETS];
@@ -194,24 +203,43 @@ void record_count(struct record *r, const struct record_entry *entry)
 	for (u32 n = *head; n; n = row->next) {
 		row = &r->rows[n - 1];
 		if (row->hash == hash && record_same_row(&row->entry, entry)) {
-			row->count++;
-			if (entry->time_ns > row->last_ns)
-				row->last_ns = entry->time_ns;
-			if (entry->time_ns < row->entry.time_ns)
-				row->entry.time_ns = entry->time_ns;
-			return;
+			row_add(row, entry->time_ns);
+			return n;
 		}
 	}
 	row = record_new_row(r, entry);
 	if (!row) {
 		r->others++;
-		return;
+		return 0;
 	}
 	row->hash = hash;
 	row->count = 1;
 	row->last_ns = entry->time_ns;
 	row->next = *head;
 	*head = ++r->n_rows;
+	return *head;
+}
+
+/* Are both of one row, if they are calls of one function by one driver of one session? */
+static bool same_but_for_function(const struct record_entry *a, const struct record_entry *b)
+{
+	return same_string(a->asked, b->asked) && same_string(a->argv, b->argv) &&
+	       same_string(a->used, b->used) && same_string(a->verdict, b->verdict) &&
+	       same_string(a->error, b->error) && same_string(a->rule, b->rule);
+}
+
+/* Counts @entry, in the row of the last call of its kind if it is the same once more. */
+static void record_count_again(struct record *r, const struct record_entry *entry, u32 *last)
+{
+	u32 n;
+
+	if (last && *last && same_but_for_function(&r->rows[*last - 1].entry, entry)) {
+		row_add(&r->rows[*last - 1], entry->time_ns);
+		return;
+	}
+	n = record_count(r, entry);
+	if (last)
+		*last = n;
 }
 
 void record_lose(struct record *r, u64 time_ns, const char *session, u64 n)
@@ -221,12 +249,13 @@ void record_lose(struct record *r, u64 time_ns, const char *session, u64 n)
 				       n);
 }
 
-int record_add_entry(struct record *r, const struct record_entry *entry, struct record_line *line)
+int record_add_entry(struct record *r, const struct record_entry *entry, u32 *row,
+		     struct record_line *line)
 {
 	bool keep = line->keep;
 
 	pthread_mutex_lock(&r->lock);
-	record_count(r, entry);
+	record_count_again(r, entry, row);
 	pthread_mutex_unlock(&r->lock);
 	if (!r->path)
 		return 0;
@@ -240,24 +269,32 @@ int record_add_entry(struct record *r, const struct record_entry *entry, struct 
 	return keep ? -ENOMEM : 0;
 }
 
-#define USED_MAX (3 * REQUEST_NAME_MAX + 24)
+#define USED_MAX (3 * REQUEST_NAME_MAX + 24) /* three names with a slash each, or a number */
+
+/* Adds a slash and @part, less its slashes in front, which fit: see USED_MAX. */
+static char *used_add(char *to, const char *part)
+{
+	while (*part == '/')
+		part++;
+	if (!*part)
+		return to;
+	*to++ = '/';
+	return stpcpy(to, part);
+}
 
 /* Writes the path of a call's answer as the guest's init, or the caller, would say it. */
-static void used_path(char *used, size_t size, const struct policy_request *req,
+static void used_path(char used[USED_MAX], const struct policy_request *req,
 		      const struct decision *d)
 {
-	const char *part[] = { d->resolve & DECISION_CALLERS && req->root ? req->root : "", d->root,
-			       strcmp(d->name, ".") != 0 ? d->name : "" };
-	size_t len = 0;
+	char *to = used;
 
-	for (size_t i = 0; i < ARRAY_SIZE(part); i++) {
-		const char *p = part[i] + strspn(part[i], "/");
-
-		if (*p)
-			len += (size_t)snprintf(used + len, size - len, "/%s", p);
-	}
-	if (!len)
-		snprintf(used, size, "/");
+	if (d->resolve & DECISION_CALLERS && req->root)
+		to = used_add(to, req->root);
+	to = used_add(to, d->root);
+	if (strcmp(d->name, ".") != 0)
+		to = used_add(to, d->name);
+	if (to == used)
+		memcpy(used, "/", 2);
 }
 
 /* Describes the call; @used is where a text is put that is made for it. */
@@ -285,7 +322,7 @@ static struct record_entry entry_of_call(const struct record_call *call, char us
 		snprintf(used, USED_MAX, "= %lld", (long long)d->value);
 		e.used = used;
 	} else if (d->resolve & DECISION_IN_ROOT) {
-		used_path(used, USED_MAX, req, d);
+		used_path(used, req, d);
 		e.used = used;
 	} else if (req->name && d->verdict != VERDICT_PENDING) {
 		e.used = d->name;
@@ -307,7 +344,7 @@ int record_add(struct record *r, const struct record_call *call, struct record_l
 	e = entry_of_call(call, used);
 	line->keep = call->first || call->d->verdict == VERDICT_DENY;
 	line->may_wait = !call->req->atomic;
-	return record_add_entry(r, &e, line);
+	return record_add_entry(r, &e, call->row, line);
 }
 
 void record_call_json(struct record_line *line, const struct record_call *call)

@@ -375,7 +375,7 @@ int record_event(struct record *r, u64 time_ns, const char *kind, const char *te
 		.event = true,
 	};
 	struct record_line line = { .keep = true };
-	int ret = record_add_entry(r, &e, &line);
+	int ret = record_add_entry(r, &e, NULL, &line);
 
 	return ret ? ret : record_write(r, &line);
 }

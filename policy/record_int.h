@@ -65,14 +65,15 @@ struct record {
 /* Makes an empty record without a file; -ENOMEM. */
 int record_new(struct record **out);
 void record_free(struct record *r);
-/* Counts @entry into its row. Takes no lock. */
-void record_count(struct record *r, const struct record_entry *entry);
+/* Counts @entry into its row; returns its number, from 1 on; 0: it has none. Takes no lock. */
+u32 record_count(struct record *r, const struct record_entry *entry);
 
 /*
- * Counts @entry, and makes the line of the file, if there is one. -ENOMEM: there is no line, and it
- * is one that is kept.
+ * Counts @entry, @row as that of struct record_call, and makes the line of the file, if there is
+ * one. -ENOMEM: there is no line, and it is one that is kept.
  */
-int record_add_entry(struct record *r, const struct record_entry *entry, struct record_line *line);
+int record_add_entry(struct record *r, const struct record_entry *entry, u32 *row,
+		     struct record_line *line);
 
 /* Prints the head of the lines that record_print_line() prints; nothing as JSON. */
 int record_print_head(const struct record_follow *what);

@@ -41,28 +41,82 @@ static bool line_grow(struct record_line *t, size_t more)
 	return true;
 }
 
+/* Has room for @more bytes behind the line, or marks it as failed. */
+static inline bool line_has_room(struct record_line *t, size_t more)
+{
+	return t->size - t->len >= more || line_grow(t, more);
+}
+
 void line_add(struct record_line *t, const char *s, size_t len)
 {
-	if (!line_grow(t, len))
+	if (!line_has_room(t, len))
 		return;
 	memcpy(t->buf + t->len, s, len);
 	t->len += len;
 }
 
-static void line_add_text(struct record_line *t, const char *s)
+/* Adds a text that the compiler knows: some moves. */
+#define line_add_fixed(t, text)                                              \
+	do {                                                                 \
+		if (line_has_room(t, sizeof(text) - 1)) {                    \
+			memcpy((t)->buf + (t)->len, text, sizeof(text) - 1); \
+			(t)->len += sizeof(text) - 1;                        \
+		}                                                            \
+	} while (0)
+
+/* Adds the last @n bytes before @end, of at least 20 that can be read there. */
+static void line_add_digits(struct record_line *t, const char *end, size_t n)
 {
-	line_add(t, s, strlen(s));
+	if (!line_has_room(t, 20))
+		return;
+	memcpy(t->buf + t->len, end - n, 20);
+	t->len += n;
 }
 
-/* Adds @n to the base, 10 or 16, by itself: printf() took most of what a line costs. */
-static void line_add_number(struct record_line *t, u64 n, unsigned base)
+/*
+ * Adds @n by itself, two digits at a time: printf() took most of what a line costs. The buffers
+ * have room for what is copied behind the digits.
+ */
+static void line_add_number(struct record_line *t, u64 n)
 {
-	char buf[20], *end = buf + sizeof(buf), *at = end;
+	static const char pairs[] = "00010203040506070809101112131415161718192021222324252627282930"
+				    "31323334353637383940414243444546474849505152535455565758596061"
+				    "62636465666768697071727374757677787980818283848586878889909192"
+				    "93949596979899";
+	char buf[40] = "", *end = buf + 20, *at = end;
 
-	do
-		*--at = "0123456789abcdef"[n % base];
-	while (n /= base);
-	line_add(t, at, (size_t)(end - at));
+	for (; n >= 100; n /= 100)
+		memcpy(at -= 2, pairs + 2 * (n % 100), 2);
+	if (n >= 10)
+		memcpy(at -= 2, pairs + 2 * n, 2);
+	else
+		*--at = (char)('0' + n);
+	line_add_digits(t, end, (size_t)(end - at));
+}
+
+/* Spreads 32 bits to their eight digits, the first of which is the lowest byte. */
+static u64 hex_digits(u32 n)
+{
+	const u64 ones = 0x0101010101010101;
+	u64 x = __builtin_bswap32(n);
+	u64 over_nine;
+
+	x = (x & 0xffff) | (x & 0xffff0000) << 16;
+	x = (x & 0x000000ff000000ff) | (x & 0x0000ff000000ff00) << 8;
+	x = (x >> 4 & 0x000f000f000f000f) | (x & 0x000f000f000f000f) << 8;
+	over_nine = (x + 6 * ones) >> 4 & ones;
+	return x + '0' * ones + over_nine * ('a' - '0' - 10);
+}
+
+static void line_add_hex(struct record_line *t, u64 n)
+{
+	const size_t digits = n ? 16 - (size_t)__builtin_clzll(n) / 4 : 1;
+	const u64 high = hex_digits((u32)(n >> 32)), low = hex_digits((u32)n);
+	char buf[40] = "";
+
+	memcpy(buf, &high, 8);
+	memcpy(buf + 8, &low, 8);
+	line_add_digits(t, buf + 16, digits);
 }
 
 void line_free(struct record_line *t)
@@ -76,82 +130,111 @@ static void line_add_char(struct record_line *t, const char *s, unsigned len, u3
 {
 	if (!len || (code >= BYTE_FIRST && code <= BYTE_LAST)) {
 		line_add(t, "\\uef", 4);
-		line_add_number(t, (u8)*s, 16);
+		line_add_hex(t, (u8)*s);
 	} else if (code == '"' || code == '\\') {
 		line_add(t, "\\", 1);
 		line_add(t, s, 1);
 	} else if (code < 0x20 || code == 0x7f) {
 		line_add(t, code < 0x10 ? "\\u000" : "\\u00", code < 0x10 ? 5 : 4);
-		line_add_number(t, code, 16);
+		line_add_hex(t, code);
 	} else {
 		line_add(t, s, len);
 	}
 }
 
-/* Returns how many bytes @s begins with that stand for themselves. */
-static size_t plain_bytes(const char *s)
+/* Does one of the eight bytes not stand for itself? */
+static inline bool is_special(u64 x)
 {
-	size_t n = 0;
+	const u64 ones = 0x0101010101010101;
 
-	while ((u8)s[n] >= 0x20 && (u8)s[n] < 0x7f && s[n] != '"' && s[n] != '\\')
-		n++;
-	return n;
+	/* A byte below the one that is looked for has the highest bit of the difference set. */
+	return (x | (x - 0x20 * ones) | ((x ^ 0x22 * ones) - ones) | ((x ^ 0x5c * ones) - ones) |
+		((x ^ 0x7f * ones) - ones)) &
+	       0x80 * ones;
+}
+
+static inline u64 load(const char *s, size_t len)
+{
+	u64 x = 0;
+
+	memcpy(&x, s, len);
+	return x;
+}
+
+/* Does each of the @len bytes stand for itself? Eight at a time, the last of which overlap. */
+static bool is_plain(const char *s, size_t len)
+{
+	if (len >= 8) {
+		for (size_t i = 0; i < len - 8; i += 8)
+			if (is_special(load(s + i, 8)))
+				return false;
+		return !is_special(load(s + len - 8, 8));
+	}
+	if (len >= 4)
+		return !is_special(load(s, 4) | load(s + len - 4, 4) << 32);
+	for (size_t i = 0; i < len; i++)
+		if ((u8)s[i] < 0x20 || (u8)s[i] >= 0x7f || s[i] == '"' || s[i] == '\\')
+			return false;
+	return true;
+}
+
+/* Adds a string of which some bytes do not stand for themselves. */
+static void line_add_escaped(struct record_line *t, const char *s)
+{
+	u32 code;
+
+	while (*s) {
+		const unsigned len = utf8_next(s, &code);
+
+		line_add_char(t, s, len, code);
+		s += len && !(code >= BYTE_FIRST && code <= BYTE_LAST) ? len : 1;
+	}
 }
 
 static void line_add_string(struct record_line *t, const char *s)
 {
-	u32 code;
+	size_t len;
 
 	if (!s) {
-		line_add(t, "null", 4);
+		line_add_fixed(t, "null");
 		return;
 	}
-	line_add(t, "\"", 1);
-	for (;;) {
-		size_t plain = plain_bytes(s);
-		unsigned len;
-
-		line_add(t, s, plain);
-		s += plain;
-		if (!*s)
-			break;
-		len = utf8_next(s, &code);
-		line_add_char(t, s, len, code);
-		s += len && !(code >= BYTE_FIRST && code <= BYTE_LAST) ? len : 1;
-	}
-	line_add(t, "\"", 1);
+	len = strlen(s);
+	line_add_fixed(t, "\"");
+	if (is_plain(s, len))
+		line_add(t, s, len);
+	else
+		line_add_escaped(t, s);
+	line_add_fixed(t, "\"");
 }
 
-static void line_add_key(struct record_line *t, const char *key)
-{
-	line_add(t, ",\"", 2);
-	line_add_text(t, key);
-	line_add(t, "\":", 2);
-}
+#define line_add_key(t, key) line_add_fixed(t, ",\"" key "\":")
 
-static void line_add_member(struct record_line *t, const char *key, const char *value)
-{
-	line_add_key(t, key);
-	line_add_string(t, value);
-}
+#define line_add_member(t, key, value)     \
+	do {                               \
+		line_add_key(t, key);      \
+		line_add_string(t, value); \
+	} while (0)
 
-static void line_add_count(struct record_line *t, const char *key, u64 n)
-{
-	line_add_key(t, key);
-	line_add_number(t, n, 10);
-}
+#define line_add_count(t, key, n)      \
+	do {                           \
+		line_add_key(t, key);  \
+		line_add_number(t, n); \
+	} while (0)
 
 static void line_add_args(struct record_line *t, const struct record_entry *e)
 {
 	line_add_key(t, "args");
-	line_add(t, "[", 1);
+	line_add_fixed(t, "[");
 	/* As strings: a number of JSON holds 53 bits in most readers. */
 	for (unsigned i = 0; i < e->n_args; i++) {
-		line_add_text(t, i ? ",\"0x" : "\"0x");
-		line_add_number(t, e->args[i], 16);
-		line_add(t, "\"", 1);
+		if (i)
+			line_add_fixed(t, ",");
+		line_add_fixed(t, "\"0x");
+		line_add_hex(t, e->args[i]);
+		line_add_fixed(t, "\"");
 	}
-	line_add(t, "]", 1);
+	line_add_fixed(t, "]");
 }
 
 /* Adds what is known of a call when it is over. */
@@ -165,8 +248,8 @@ static void line_add_end(struct record_line *t, const char *call, const char *re
 
 void record_json(struct record_line *t, const struct record_entry *e, u64 count, u64 last_ns)
 {
-	line_add_text(t, "{\"time_ns\":");
-	line_add_number(t, e->time_ns, 10);
+	line_add_fixed(t, "{\"time_ns\":");
+	line_add_number(t, e->time_ns);
 	if (count) {
 		line_add_count(t, "last_ns", last_ns);
 		line_add_count(t, "count", count);
@@ -178,7 +261,7 @@ void record_json(struct record_line *t, const struct record_entry *e, u64 count,
 		line_add_member(t, "text", e->asked);
 		if (e->lost)
 			line_add_count(t, "lost", e->lost);
-		line_add(t, "}", 1);
+		line_add_fixed(t, "}");
 		return;
 	}
 	line_add_member(t, "session", e->session);
@@ -190,9 +273,9 @@ void record_json(struct record_line *t, const struct record_entry *e, u64 count,
 		line_add_member(t, "command", e->req->command);
 		line_add_key(t, "guest_ns");
 		if (e->req->guest_ns)
-			line_add_number(t, e->req->guest_ns, 10);
+			line_add_number(t, e->req->guest_ns);
 		else
-			line_add(t, "null", 4);
+			line_add_fixed(t, "null");
 		line_add_member(t, "site", e->req->site);
 	}
 	if (!count)
@@ -209,7 +292,7 @@ void record_json(struct record_line *t, const struct record_entry *e, u64 count,
 		line_add_count(t, "id", e->req->id);
 	if (e->req && e->req->call)
 		line_add_end(t, e->req->call, e->req->result, e->req->duration_ns);
-	line_add(t, "}", 1);
+	line_add_fixed(t, "}");
 }
 
 void record_call_end_json(struct record_line *line, const char *call, const char *result,
@@ -217,13 +300,13 @@ void record_call_end_json(struct record_line *line, const char *call, const char
 {
 	line->len -= strlen("}\n");
 	line_add_end(line, call, result, duration_ns);
-	line_add(line, "}", 1);
+	line_add_fixed(line, "}");
 	record_json_end(line);
 }
 
 void record_json_end(struct record_line *t)
 {
-	line_add(t, "\n", 1);
+	line_add_fixed(t, "\n");
 	if (t->failed)
 		line_free(t);
 }

@@ -244,20 +244,29 @@ bool record_queue_has_any(const struct record_queue *q)
 	return false;
 }
 
-/* Finds the ring whose first line is the oldest of all; NULL: there is no line. */
-static struct record_ring *queue_oldest(struct record_queue *q, struct line_head *oldest)
+/*
+ * Finds the ring whose first line is the oldest of all; NULL: there is no line. *until: the first
+ * line of another ring, before which this one's lines are the oldest.
+ */
+static struct record_ring *queue_oldest(struct record_queue *q, struct line_head *oldest,
+					u64 *until)
 {
 	struct record_ring *found = NULL;
 	struct line_head head;
 
+	*until = UINT64_MAX;
 	for (u32 i = 0; i < RECORD_RINGS; i++) {
 		struct record_ring *ring = &q->rings[i];
 
 		if (ring->head == ring->tail)
 			continue;
 		ring_copy_out(ring, ring->tail, &head, sizeof(head));
-		if (found && head.seq > oldest->seq)
+		if (found && head.seq > oldest->seq) {
+			*until = head.seq < *until ? head.seq : *until;
 			continue;
+		}
+		if (found)
+			*until = oldest->seq;
 		found = ring;
 		*oldest = head;
 	}
@@ -291,12 +300,18 @@ size_t record_queue_take(struct record_queue *q, u8 *buf, size_t size)
 	struct record_ring *ring;
 	struct line_head head;
 	size_t taken = 0;
+	u64 until;
 
 	pthread_mutex_lock(&q->lock);
-	while ((ring = queue_oldest(q, &head)) && head.len <= size - taken) {
-		ring_copy_out(ring, ring->tail + sizeof(head), buf + taken, head.len);
-		ring->tail += sizeof(head) + head.len;
-		taken += head.len;
+	while ((ring = queue_oldest(q, &head, &until)) && head.len <= size - taken) {
+		do {
+			ring_copy_out(ring, ring->tail + sizeof(head), buf + taken, head.len);
+			ring->tail += sizeof(head) + head.len;
+			taken += head.len;
+			if (ring->tail == ring->head)
+				break;
+			ring_copy_out(ring, ring->tail, &head, sizeof(head));
+		} while (head.seq < until && head.len <= size - taken);
 	}
 	taken += queue_take_counts(q, buf + taken, size - taken);
 	q->writing = taken != 0;

@@ -71,6 +71,8 @@ $(B)/tests/unit/vmm/file_job_test: private LDLIBS += -Wl,--wrap=loop_call
 $(B)/tests/unit/vmm/ended_lock_test: private LDLIBS += -Wl,--wrap=unlinkat
 
 # It looks at what is freed.
+# Looks what is locked while the guest's list of modules is walked.
+$(B)/tests/unit/vmm/placement_test: private LDLIBS += -Wl,--wrap=guest_module_find
 $(B)/tests/unit/vmm/policy_reload_test: private LDLIBS += -Wl,--wrap=policy_free
 
 # It decides when a dump's file is given back, and how fast the loop's clock is.

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Input: "DRIVER KIND SAMPLES BATCH LEAST MEDIAN" lines of tools/bench-guest; $watch: the line of
-# bench_watch for the same guest. The least of all samples counts: nothing but what was measured ran.
+# bench_watch for the same guest; $counted: that of the guest without a record's file, in which the
+# session's driver is "counted". The least of all samples counts: nothing but what was measured ran.
 
 [inputs | split(" ") | { driver: .[0], kind: .[1], samples: (.[2] | tonumber),
 	batch: (.[3] | tonumber), least: (.[4] | tonumber) }] as $costs
 | def cost($driver; $kind): $costs[] | select(.driver == $driver and .kind == $kind);
-($watch[0].marks | map({ key: .name, value: . }) | from_entries) as $marks
+def renamed: map(select(.name | test("(^|-)session-")) | .name |= sub("session-"; "counted-"));
+($watch[0].marks + ($counted[0].marks | renamed) | map({ key: .name, value: . }) | from_entries) as $marks
 | def counted($name; $what): $marks["end-" + $name][$what] - $marks[$name][$what];
 # To print a result is an exit for each letter, so what is around an empty loop is subtracted. The
 # driver makes one call more than asked for, to warm up.
@@ -30,9 +32,11 @@ def per_call($name; $what):
 	],
 	calls: [
 		["plain", "cpuid", "cpuid, answered by KVM"], ["plain", "outb", "outb to port 0x80, by the VMM"],
-		["plain", "open", "filp_open, plain driver"], ["session", "open", "filp_open, in a session"],
+		["plain", "open", "filp_open, plain driver"], ["counted", "open", "filp_open, in a session"],
+		["session", "open", "filp_open, with its line"],
 		["plain", "write", "kernel_write, plain driver"],
-		["session", "write", "kernel_write, in a session"],
+		["counted", "write", "kernel_write, in a session"],
+		["session", "write", "kernel_write, with its line"],
 		["witnessed", "call", "jiffies_to_msecs, witnessed"]
 		| . as [$driver, $kind, $what]
 		| {

@@ -77,6 +77,12 @@ elif $part == "block" then
 		| "  Goal: at least QEMU\u0027s IOPS with fewer exits. \($name) / the QEMU that is best at it: "
 			+ (map(.iops | fixed(2) + "x") | join(", "))
 			+ "; fewer exits in \(map(select(.fewer)) | length) of \(length) jobs")
+elif $part == "beside" then
+	.guests[0].instructions as $none
+	| "", "The same work of a guest beside \(.drivers) stock drivers that it does not use (lab, counted; the least of \(.guests[0].turns | length) turns)",
+	"  " + ("" | text(26)) + ("modules" | pad(9)) + ("instructions" | pad(15)) + ("x none" | pad(10)),
+	(.guests[] | "  " + (.how | text(26)) + (.loaded | pad(9)) + (.instructions | pad(15)) + (.instructions / $none | fixed(4) | pad(9)) + "x"),
+	"  Goal in sessions: 1.01"
 elif $part == "aio" then
 	"", "Disk on an ext4, I/Os per second (fio, 4 KiB at random, 32 deep; median, least and most of \(.[0].turns) turns)",
 	"  " + ("" | text(26)) + ("read" | pad(8)) + ("" | text(18)) + ("write" | pad(8)),

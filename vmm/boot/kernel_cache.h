@@ -38,7 +38,9 @@
  * within the second: it needs rights that a VMM shall not keep. That process hashes the file's
  * bytes and looks at none of them; a child of it, confined before it does, parses them
  * (confine_parser()). As a child of the VMM's process namespace it may end with the guest; then the
- * supervisor does its work at the end. At most 8 kernels and 512 MiB stay; the oldest leave.
+ * supervisor does its work at the end. At most 8 kernels and 512 MiB stay; the oldest leave. Of the
+ * links to one kernel the newest 4 stay, and one of each inode: a file that has changed, or that
+ * another has replaced, is not looked for again.
  */
 #ifndef UMBRA_VMM_BOOT_KERNEL_CACHE_H
 #define UMBRA_VMM_BOOT_KERNEL_CACHE_H

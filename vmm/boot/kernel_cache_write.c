@@ -25,14 +25,16 @@
 #include "vmm/boot/kernel_cache_int.h"
 #include "vmm/confine/confine.h"
 
-#define KERNELS_MAX 8
-#define LINKS_MAX   64
-#define BYTES_MAX   ((u64)512 << 20)
-#define NAMES_MAX   4096
-#define BZIMAGE_MAX ((size_t)1 << 30)
+#define KERNELS_MAX	8
+#define LINKS_MAX	64
+#define LINKS_OF_KERNEL 4
+#define BYTES_MAX	((u64)512 << 20)
+#define NAMES_MAX	4096
+#define BZIMAGE_MAX	((size_t)1 << 30)
 
 struct name {
 	char text[CACHE_NAME];
+	char leads_to[CACHE_NAME]; /* a link */
 	u64 time, size;
 	enum { NAME_KERNEL, NAME_IMAGE, NAME_LINK } kind;
 };
@@ -106,6 +108,9 @@ static int names_list(int dirfd, struct cache_names *out)
 		else
 			continue;
 		memcpy(n->text, x->d_name, strlen(x->d_name) + 1);
+		if (n->kind == NAME_LINK &&
+		    readlinkat(dirfd, n->text, n->leads_to, sizeof(n->leads_to) - 1) < 0)
+			continue;
 		n->time = (u64)st.st_mtim.tv_sec * 1000000000ULL + (u64)st.st_mtim.tv_nsec;
 		n->size = (u64)st.st_size;
 		out->n++;
@@ -146,27 +151,81 @@ static void evict_kernels(int dirfd, const struct cache_names *names)
 	}
 }
 
-/* Removes what is beyond the limits, and the links and images whose kernel is not there. */
+/* Are both the names of one inode? Then it has changed between them: it has the newer one's. */
+static bool same_inode(const char *a, const char *b)
+{
+	unsigned dashes = 0;
+
+	for (; *a == *b && *a; a++, b++) {
+		dashes += *a == '-';
+		if (dashes == 2)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Is a link of no use beside the newer ones, @kept of them? A file that has changed or is gone
+ * cannot be told by its name alone, but the same inode under another name has changed, and of what
+ * is left the newest few are those in use. One too few costs a look at a file's bytes.
+ */
+static bool link_is_old(const struct name *n, const struct name *const *kept, size_t n_kept)
+{
+	unsigned of_kernel = 0;
+
+	for (size_t i = 0; i < n_kept; i++) {
+		if (same_inode(n->text, kept[i]->text))
+			return true;
+		of_kernel += !strcmp(n->leads_to, kept[i]->leads_to);
+	}
+	return n_kept == LINKS_MAX || of_kernel >= LINKS_OF_KERNEL;
+}
+
+/* Removes links that lead nowhere, and old ones. */
+static void evict_links(int dirfd, const struct cache_names *names)
+{
+	const struct name *kept[LINKS_MAX];
+	size_t n_kept = 0;
+	struct stat st;
+
+	for (size_t i = 0; i < names->n; i++) {
+		const struct name *n = &names->list[i];
+
+		if (n->kind != NAME_LINK)
+			continue;
+		if (fstatat(dirfd, n->text, &st, 0) || link_is_old(n, kept, n_kept))
+			unlinkat(dirfd, n->text, 0);
+		else
+			kept[n_kept++] = n;
+	}
+}
+
+/* Removes the images whose kernel is not there. */
+static void evict_images(int dirfd, const struct cache_names *names)
+{
+	char kernel[CACHE_NAME];
+	struct stat st;
+
+	for (size_t i = 0; i < names->n; i++) {
+		const struct name *n = &names->list[i];
+
+		if (n->kind != NAME_IMAGE)
+			continue;
+		key_with_suffix(n->text, CACHE_SUFFIX, kernel);
+		if (fstatat(dirfd, kernel, &st, 0))
+			unlinkat(dirfd, n->text, 0);
+	}
+}
+
 static void evict_old_kernels(int dirfd)
 {
 	struct cache_names names;
-	char kernel[CACHE_NAME];
-	struct stat st;
-	u64 links = 0;
 
 	if (names_list(dirfd, &names))
 		return;
 	evict_kernels(dirfd, &names);
-	for (size_t i = 0; i < names.n; i++) {
-		const struct name *n = &names.list[i];
-		bool many = n->kind == NAME_LINK && ++links > LINKS_MAX;
-
-		if (n->kind == NAME_KERNEL)
-			continue;
-		key_with_suffix(n->text, CACHE_SUFFIX, kernel);
-		if (many || fstatat(dirfd, n->kind == NAME_IMAGE ? kernel : n->text, &st, 0))
-			unlinkat(dirfd, n->text, 0);
-	}
+	evict_links(dirfd, &names);
+	evict_images(dirfd, &names);
 	free(names.list);
 }
 

@@ -325,8 +325,14 @@ static void call_let_through(struct gate *g, struct gate_caller *caller, struct 
 static void call_prepare(struct gate *g, struct driver_call *c)
 {
 	const struct catalog_fn *fn = c->r.fn;
-	const char *name = call_name(c);
-	struct ledger_entry what = {
+	struct ledger_entry what;
+	const char *name;
+	int ret;
+
+	if (!call_goes_ahead(c) || !fn->want_result || c->as_made)
+		return;
+	name = call_name(c);
+	what = (struct ledger_entry){
 		.owner = c->caller,
 		.fn = fn,
 		.addr = c->r.args[fn->object_arg], /* of a result: until that is told */
@@ -336,10 +342,6 @@ static void call_prepare(struct gate *g, struct driver_call *c)
 		.asked = c->r.name ? c->r.name : "",
 		.used = name ? name : "",
 	};
-	int ret;
-
-	if (!call_goes_ahead(c) || !fn->want_result || c->as_made)
-		return;
 	ret = ledger_open(g->ledger, &what, name && name_is_kept(fn), &c->entry);
 	if (ret == -ENOSPC)
 		call_refuse(c, ENOMEM, "no room for the name");
@@ -352,7 +354,7 @@ static void call_prepare(struct gate *g, struct driver_call *c)
 /* Keeps the text of a refusal, for the message of a driver that then does not load. */
 static void call_keep_refusal(struct gate_caller *caller, const struct driver_call *c)
 {
-	char name[100] = "";
+	char name[100];
 	size_t n = 0;
 
 	if (c->d.verdict != VERDICT_DENY)
@@ -360,6 +362,7 @@ static void call_keep_refusal(struct gate_caller *caller, const struct driver_ca
 	/* Drivers look for what may not be there: that is no reason why one does not load. */
 	if (c->r.fn->space == SPACE_EXPORT && c->d.error == ENOENT)
 		return;
+	memset(name, 0, sizeof(name));
 	for (const char *s = c->r.name; s && *s && n < sizeof(name) - 4; s++)
 		name[n++] = *s >= 0x20 && *s < 0x7f ? *s : '?';
 	pthread_mutex_lock(&caller->refusal_lock);
@@ -492,6 +495,7 @@ static void call_record(struct gate *g, struct gate_caller *caller, struct drive
 		return;
 	c->first = call_is_first(caller, c->r.fn);
 	what.first = c->first;
+	what.row = &caller->rows[catalog_index(c->r.fn)];
 	if (record_add(g->rec, &what, &c->line))
 		call_refuse_unrecorded(g, caller, c);
 }
@@ -506,12 +510,17 @@ static struct gate_caller *call_put_line(struct gate *g, struct gate_caller *cal
 					 struct driver_call *c)
 {
 	u64 serial = caller->serial;
+	size_t len;
 	int ret;
 
 	if (!c->line.len)
 		return caller;
 	/* They are others' strings, which may be freed once the lock is given back. */
-	snprintf(c->rule, sizeof(c->rule), "%s", c->d.rule ? c->d.rule : "");
+	if (!c->d.rule)
+		c->d.rule = "";
+	len = strnlen(c->d.rule, sizeof(c->rule) - 1);
+	memcpy(c->rule, c->d.rule, len);
+	c->rule[len] = '\0';
 	c->d.rule = c->rule;
 	c->r.export = NULL;
 	pthread_rwlock_unlock(&g->callers_lock);

@@ -139,6 +139,7 @@ static void on_doorbell(void *arg, struct vcpu *v, const struct io_pio_access *a
 	struct kvm_regs *regs = vcpu_regs(v);
 	u64 gate = atomic_load(&g->gate_va);
 	const char *why = "";
+	u64 ret;
 
 	if (!a->write)
 		return;
@@ -153,7 +154,10 @@ static void on_doorbell(void *arg, struct vcpu *v, const struct io_pio_access *a
 		doorbell_refuse(g, v, why);
 		return;
 	}
-	regs->rax = (u64)doorbell_dispatch(g, vcpu_index(v), regs);
+	ret = (u64)doorbell_dispatch(g, vcpu_index(v), regs);
+	if (regs->rax == ret)
+		return;
+	regs->rax = ret;
 	vcpu_set_regs_dirty(v);
 }
 

@@ -31,6 +31,7 @@ struct gate_caller {
 	atomic_ullong calls;
 	/* a bit for each function of the catalogue: a call of it is in the record */
 	atomic_ullong recorded[(CATALOG_MAX + 63) / 64];
+	u32 rows[CATALOG_MAX]; /* of each, of its last call: record_call.row */
 	pthread_mutex_t refusal_lock;
 	char refusal[GATE_REFUSAL_MAX]; /* of the last call that was refused, or "" */
 	/* exports.c; names and array are one allocation */
@@ -47,6 +48,7 @@ struct gate_caller {
 /* One entry of a caller. */
 struct sight {
 	struct gate_sight as;
+	u32 row;	  /* of its last call: record_call.row */
 	u32 traces;	  /* a bit for each client that follows it (trace.h) */
 	atomic_bool told; /* the first call's line is there, so others may go into the ring */
 };

@@ -154,7 +154,7 @@ int gate_fill_info(struct gate *g, struct err *e)
 	g->info->version = UMBRA_ABI_VERSION;
 	g->info->n_fns = (u32)n;
 	g->info->gsi = LAYOUT_GSI_UMBRA;
-	g->info->doorbell = (u32)(umbra_gate_out - umbra_gate_blob);
+	g->info->doorbell = (u32)(umbra_gate_doorbell - umbra_gate_blob);
 	memcpy(g->info->release, release, strlen(release));
 	for (i = 0; i < UMBRA_SYMS; i++) {
 		u64 addr = kernel_symbol(g->k, sym_names[i]);

@@ -17,7 +17,7 @@
 #define DATA_MAX (SEEN_TEXTS * UMBRA_TEXT_MAX)
 
 /* Makes the record's line, by the policy's; tells those who follow. callers_lock is held. */
-static void seen_tell(struct gate *g, struct gate_caller *caller, const struct sight *s,
+static void seen_tell(struct gate *g, struct gate_caller *caller, struct sight *s,
 		      const struct policy_request *r, const struct told_call *c, bool failed,
 		      struct record_line *line)
 {
@@ -27,7 +27,8 @@ static void seen_tell(struct gate *g, struct gate_caller *caller, const struct s
 					  .driver = caller->driver,
 					  .req = r,
 					  .d = &d,
-					  .first = c->by_exit && !atomic_load(&s->told) };
+					  .first = c->by_exit && !atomic_load(&s->told),
+					  .row = &s->row };
 
 	memset(&d, 0, offsetof(struct decision, root));
 	d.root[0] = d.name[0] = '\0';

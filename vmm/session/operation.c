@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/loop.h"
 #include "vmm/machine/machine.h"
+#include "vmm/session/driver_copy.h"
 #include "vmm/session/presence.h"
 #include "vmm/session/unmatched.h"
 
@@ -331,58 +332,11 @@ static const char *load_hint(s64 error)
 	}
 }
 
-/* Where calls of an import arrive. */
-static u64 entry_address(void *arg, const struct import *im)
-{
-	const struct op *op = arg;
-	const struct driver *d = op->driver;
-
-	if (d->layout == LAYOUT_SAME && !im->critical)
-		return shadow_entry(op->s->k, d->session->va, im);
-	for (size_t i = 0; i < d->n_entries; i++)
-		if (d->entries[i].symbol == im->symbol)
-			return driver_entry_va(d, i);
-	return 0;
-}
-
-/* What stands for the @i-th function of its own. */
-static u64 inward_address(void *arg, size_t i)
-{
-	const struct op *op = arg;
-
-	return inward_entry_va(op->driver, i);
-}
-
-/* What stands for a function of another driver of the session; 0: it has no entry. */
-static u64 peer_address(void *arg, const struct import *im)
-{
-	const struct op *op = arg;
-	const struct driver *o;
-
-	for (o = op->driver->session->drivers; o && strcmp(o->guest_name, im->provider) != 0;
-	     o = o->next)
-		;
-	for (size_t i = 0; o && i < o->n_inward; i++)
-		if (o->inward[i].exported && !strcmp(o->inward[i].symbol, im->symbol))
-			return inward_entry_va(o, i);
-	return 0;
-}
-
 static int module_load(struct op *op, struct gate_command *c)
 {
 	struct driver *d = op->driver;
-	struct link_addresses a = {
-		.kaslr = op->s->kaslr,
-		.modules = LINK_MODULES_START,
-		.modules_end = LINK_MODULES_END,
-		.entry = entry_address,
-		.inward = inward_address,
-		.peer = peer_address,
-		.arg = op,
-	};
-	const struct link_identity id = { d->guest_name, d->suffix };
 	struct link_image image = { NULL, 0 };
-	int ret = link_emit(d->plan, &a, &id, &image, &op->err);
+	int ret = driver_copy_write(d, op->s->kaslr, op->s->k, &image, &op->err);
 
 	if (ret)
 		return ret;

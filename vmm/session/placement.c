@@ -21,6 +21,7 @@
 /* A module that is awaited; while it is in the list all of it is guarded by the sessions' lock. */
 struct placement {
 	struct placement *next;
+	u64 serial;	    /* no other has it, before or after */
 	struct sessions *s; /* NULL: it is not in the list any more */
 	char name[MODULE_NAME_LEN];
 	u32 n_symbols; /* that the module's table must have */
@@ -50,6 +51,7 @@ int placement_begin(struct placement **out, struct sessions *s, const char *name
 	p->list = list;
 	p->n = n;
 	pthread_mutex_lock(&s->placements_lock);
+	p->serial = ++s->placements_made;
 	p->next = s->placements;
 	s->placements = p;
 	pthread_mutex_unlock(&s->placements_lock);
@@ -119,46 +121,111 @@ static bool in_text(const struct guest_module *m, u64 va)
 	       va - m->base < m->text;
 }
 
-/* Finds where the functions are. Nothing is written yet. */
-static int placement_look(struct placement *p, u64 at, struct err *e)
+/*
+ * Finds the module, and where each function is of what is @awaited: a copy, whose names may be
+ * gone.
+ * Nothing is written yet.
+ */
+static int placement_look(struct sessions *s, const struct placement *awaited, u64 at,
+			  struct coming *c, struct err *e)
 {
-	struct coming c = { .symbols = 0 };
-	int ret = coming_find(p->s, p->name, at, &c, e);
+	int ret = coming_find(s, awaited->name, at, c, e);
 
-	if (!ret && c.n_symbols != p->n_symbols)
+	if (!ret && c->n_symbols != awaited->n_symbols)
 		ret = err_set(e, -EINVAL, "its table has %u symbols, the driver has %u",
-			      c.n_symbols, p->n_symbols);
-	for (size_t i = 0; !ret && i < p->n; i++) {
-		struct placement_function *f = &p->list[i];
-		u64 where = c.symbols + (u64)f->index * sizeof(Elf64_Sym) +
+			      c->n_symbols, awaited->n_symbols);
+	for (size_t i = 0; !ret && i < awaited->n; i++) {
+		struct placement_function *f = &awaited->list[i];
+		u64 where = c->symbols + (u64)f->index * sizeof(Elf64_Sym) +
 			    offsetof(Elf64_Sym, st_value);
 
-		if (guest_read_u64(p->s, where, &f->entry.real))
+		if (guest_read_u64(s, where, &f->entry.real))
 			ret = err_set(e, -EFAULT, "cannot read its table of symbols");
-		else if (!(f->in_init = in_text(&c.init, f->entry.real)) &&
-			 !in_text(&c.mod, f->entry.real))
-			ret = err_set(e, -ERANGE, "%.64s() at 0x%" PRIx64 " is outside of its text",
-				      f->symbol, f->entry.real);
 	}
 	return ret;
 }
 
-/* Places the module at @at, of the name that is awaited: all of its entries or none. */
-static int placement_do(struct placement *p, u64 at)
+/*
+ * Leads the entries to where the functions were @found in module @c: all of them or none. The lock
+ * is held.
+ */
+static int placement_do(struct placement *p, const struct placement *found, const struct coming *c,
+			struct err *e)
 {
-	struct err e = { "" };
-	int ret = placement_look(p, at, &e);
+	for (size_t i = 0; i < p->n; i++) {
+		struct placement_function *f = &p->list[i];
 
-	for (size_t i = 0; !ret && i < p->n; i++)
+		f->entry.real = found->list[i].entry.real;
+		f->in_init = in_text(&c->init, f->entry.real);
+		if (!f->in_init && !in_text(&c->mod, f->entry.real))
+			return err_set(e, -ERANGE,
+				       "%.64s() at 0x%" PRIx64 " is outside of its text", f->symbol,
+				       f->entry.real);
+	}
+	for (size_t i = 0; i < p->n; i++)
 		if (!gate_inward_entry_lead(&p->list[i].entry))
-			ret = err_set(&e, -ERANGE, "%.64s() is out of its entry's reach",
-				      p->list[i].symbol);
+			return err_set(e, -ERANGE, "%.64s() is out of its entry's reach",
+				       p->list[i].symbol);
+	p->placed = true;
+	return 0;
+}
+
+static struct placement *placement_of(struct sessions *s, const char *name)
+{
+	struct placement *p;
+
+	for (p = s->placements; p && strcmp(p->name, name) != 0; p = p->next)
+		;
+	return p;
+}
+
+/*
+ * Copies to @out, with a list of its own, what is awaited by the name. -ENOENT: nothing is;
+ * -EEXIST: it is placed.
+ */
+static int placement_copy(struct sessions *s, const char *name, struct placement *out)
+{
+	const struct placement *p;
+	int ret = -ENOENT;
+
+	pthread_mutex_lock(&s->placements_lock);
+	p = placement_of(s, name);
+	if (p)
+		ret = p->placed ? -EEXIST : 0;
+	if (!ret) {
+		*out = *p;
+		out->list = malloc((p->n + 1) * sizeof(*p->list));
+		if (out->list)
+			memcpy(out->list, p->list, p->n * sizeof(*p->list));
+		else
+			ret = -ENOMEM;
+	}
+	pthread_mutex_unlock(&s->placements_lock);
+	return ret;
+}
+
+/* Places what was looked for as @found in @c, if it is awaited still; @ret: how that went. */
+static int placement_finish(struct sessions *s, const struct placement *found,
+			    const struct coming *c, int ret, struct err *e)
+{
+	struct placement *p;
+
+	pthread_mutex_lock(&s->placements_lock);
+	p = placement_of(s, found->name);
+	if (!p || p->serial != found->serial)
+		ret = -ENOENT;
+	else if (p->placed)
+		ret = -EEXIST;
+	else if (!ret)
+		ret = placement_do(p, found, c, e);
 	/*
 	 * What failed may have been another's word for a module of this name: it is not the last
 	 * one.
 	 */
-	p->placed = !ret;
-	snprintf(p->why, sizeof(p->why), "%.*s", (int)sizeof(p->why) - 1, ret ? e.text : "");
+	if (p && p->serial == found->serial && ret != -EEXIST)
+		snprintf(p->why, sizeof(p->why), "%.*s", (int)sizeof(p->why) - 1,
+			 ret ? e->text : "");
+	pthread_mutex_unlock(&s->placements_lock);
 	return ret;
 }
 
@@ -166,19 +233,21 @@ s64 placement_on_module(void *arg, u64 module)
 {
 	struct sessions *s = arg;
 	char name[MODULE_NAME_LEN];
-	struct placement *p;
+	struct coming c = { .symbols = 0 };
+	struct placement found;
+	struct err e = { "" };
 	u32 off = 0;
-	s64 ret = 0;
+	int ret;
 
 	if (guest_member(s, "module", "name", &off, NULL) ||
 	    guest_read(s->m, module + off, name, sizeof(name)))
 		return 0; /* nobody's that is awaited */
 	name[sizeof(name) - 1] = '\0';
-	pthread_mutex_lock(&s->placements_lock);
-	for (p = s->placements; p && strcmp(p->name, name) != 0; p = p->next)
-		;
-	if (p)
-		ret = p->placed ? -EEXIST : placement_do(p, module);
-	pthread_mutex_unlock(&s->placements_lock);
+	ret = placement_copy(s, name, &found);
+	if (ret)
+		return ret == -ENOENT ? 0 : ret;
+	ret = placement_look(s, &found, module, &c, &e);
+	ret = placement_finish(s, &found, &c, ret, &e);
+	free(found.list);
 	return ret;
 }

@@ -100,6 +100,7 @@ struct sessions {
 	unsigned last_suffix;
 	/* placement.c: also on the vCPUs' threads */
 	pthread_mutex_t placements_lock;
+	u64 placements_made; /* the last one's serial */
 	struct placement *placements;
 	struct passed_file *files; /* that are copied, the oldest first; a reset keeps them */
 	bool no_files;		   /* for good: the guest ends */

@@ -31,7 +31,7 @@
 #define SPEC_MAX_MEMORY (1ULL << 40)
 
 #define SPEC_MAX_DISKS	  16
-#define SPEC_MAX_DRIVERS  64
+#define SPEC_MAX_DRIVERS  512
 #define SPEC_MAX_NETS	  4
 #define SPEC_MAX_FORWARDS 16
 #define SPEC_MAX_PORTS	  6

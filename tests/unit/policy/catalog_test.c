@@ -30,6 +30,28 @@ static void names_are_unique_and_found(void **state)
 	assert_null(catalog_find(""));
 }
 
+/* The table of what undoes what says what the rows do. */
+static void the_table_of_undoings_is_that_of_the_rows(void **state)
+{
+	const struct catalog_fn *all;
+	size_t n, some = 0;
+
+	(void)state;
+	all = catalog_all(&n);
+	for (size_t u = 0; u < n; u++) {
+		for (unsigned space = 0; space < SPACES; space++) {
+			bool undoes = false;
+
+			for (size_t i = 0; i < n; i++)
+				undoes |= all[i].undo && !strcmp(all[i].undo, all[u].name) &&
+					  all[i].space == space;
+			assert_int_equal(catalog_undoes_in(&all[u], space), undoes);
+			some += undoes;
+		}
+	}
+	assert_true(some > 50);
+}
+
 static void rows_are_complete(void **state)
 {
 	const struct catalog_fn *all;
@@ -179,6 +201,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names_are_unique_and_found),
+		cmocka_unit_test(the_table_of_undoings_is_that_of_the_rows),
 		cmocka_unit_test(rows_are_complete),
 		cmocka_unit_test(what_is_done_can_be_undone),
 		cmocka_unit_test(a_stock_kernel_agrees),

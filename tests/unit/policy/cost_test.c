@@ -4,33 +4,13 @@
  * each, so that the figure depends on no clock, no cache and no other program.
  */
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <cmocka.h>
 
 #include "policy/policy.h"
-
-#define TRAP_FLAG 0x100 /* of EFLAGS: an exception after each instruction (SDM vol. 3, 18.3.1.4) */
-
-static volatile unsigned long steps;
-
-static void on_step(int sig)
-{
-	(void)sig;
-	steps++;
-}
-
-static void set_trap_flag(void)
-{
-	__builtin_ia32_writeeflags_u64(__builtin_ia32_readeflags_u64() | TRAP_FLAG);
-}
-
-static void clear_trap_flag(void)
-{
-	__builtin_ia32_writeeflags_u64(__builtin_ia32_readeflags_u64() & ~TRAP_FLAG);
-}
+#include "tests/unit/base/steps.h"
 
 /* Makes a policy of @n mappings and as many rules, in a session "a". */
 static struct policy *big_policy(unsigned n)
@@ -57,19 +37,16 @@ static struct policy *big_policy(unsigned n)
 /* Instructions for one decision. */
 static unsigned long decision_cost(const struct policy *p, const char *function, const char *name)
 {
-	struct sigaction step = { .sa_handler = on_step }, old;
 	const struct policy_session *s = policy_session(p, "a");
 	struct policy_request r = { .fn = catalog_find(function), .name = name };
+	unsigned long steps;
 	struct decision d;
 
 	/* Once before, so that the loader has bound what it calls. */
 	policy_decide(s, "lime", &r, &d);
-	assert_int_equal(sigaction(SIGTRAP, &step, &old), 0);
-	steps = 0;
-	set_trap_flag();
+	steps_begin();
 	policy_decide(s, "lime", &r, &d);
-	clear_trap_flag();
-	sigaction(SIGTRAP, &old, NULL);
+	steps = steps_end();
 	assert_int_equal(d.verdict, VERDICT_REWRITE);
 	/* Otherwise nothing was counted. */
 	assert_true(steps > 100);

@@ -108,7 +108,7 @@ static void a_held_write_holds_up_nobody_else(void **state)
 {
 	static const struct decision d = { .verdict = VERDICT_PASS, .record = true, .rule = "r" };
 	struct policy_request req = { .fn = catalog_find("filp_open"), .name = "/x" };
-	const struct record_call call = { 2, "a", "lime", &req, &d, false };
+	const struct record_call call = { 2, "a", "lime", &req, &d, false, NULL };
 	struct record_line line = { .buf = NULL };
 	pthread_t beside;
 	void *ret;

@@ -514,10 +514,40 @@ static void many_sessions_share_a_queue(void **state)
 	}
 }
 
+/* Lines that wait in several queues leave in the order in which they came. */
+static void lines_of_all_sessions_are_in_order(void **state)
+{
+	static const char *const sessions[] = { "a", "b", "c" };
+	struct fixture *f = *state;
+	const u64 n = 600;
+	char line[1024];
+	u64 time = 0;
+	FILE *file;
+
+	/* The first is being written, and the others wait. */
+	__atomic_store_n(&hold, true, __ATOMIC_RELEASE);
+	for (u64 i = 0; i < n; i++) {
+		/* runs of one session's, and turns */
+		const struct fixture_call call = { .session = sessions[i % 7 < 4 ? 0 : i % 3],
+						   .verdict = VERDICT_PASS };
+
+		assert_int_equal(fixture_call_put(f->r, i, &call), 0);
+	}
+	__atomic_store_n(&hold, false, __ATOMIC_RELEASE);
+	record_sync(f->r);
+	file = fopen(f->file, "r");
+	assert_non_null(file);
+	for (; fgets(line, sizeof(line), file); time++)
+		assert_int_equal(strtoull(line + strlen("{\"time_ns\":"), NULL, 10), time);
+	fclose(file);
+	assert_int_equal(time, n);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, make_record, free_record)
+		TEST(lines_of_all_sessions_are_in_order),
 		TEST(a_flood_displaces_nothing_of_another_session),
 		TEST(losses_are_told_at_the_end),
 		TEST(a_refusal_waits_for_room),

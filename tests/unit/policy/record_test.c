@@ -52,7 +52,7 @@ struct recorded_call {
 static int add_and_write(struct record *r, u64 time, const char *session, const char *driver,
 			 const struct policy_request *req, const struct decision *d)
 {
-	const struct record_call call = { time, session, driver, req, d, false };
+	const struct record_call call = { time, session, driver, req, d, false, NULL };
 	struct record_line line = { .buf = NULL };
 	int ret = record_add(r, &call, &line);
 
@@ -300,6 +300,112 @@ static void a_line_holds_the_arguments(void **state)
 	assert_int_equal(json_integer_value(json_object_get(json, "vcpu")), 3);
 	assert_int_equal(json_integer_value(json_object_get(json, "pid")), 4194303);
 	assert_string_equal(json_string_value(json_object_get(json, "command")), "a \"task\"");
+	json_decref(json);
+	record_close(r, NULL);
+}
+
+/* Puts a call with the number in each place that has one, and the name; returns its line. */
+static json_t *line_of(u64 number, const char *name)
+{
+	struct policy_request req = { .fn = catalog_find("filp_open"), .name = name };
+	static struct decision d = { .verdict = VERDICT_DENY, .record = true, .rule = "r" };
+	struct record *r = create_record(file);
+	char line[1024], *end;
+	json_t *json;
+	FILE *f;
+
+	for (unsigned i = 0; i < REQUEST_ARGS; i++)
+		req.args[i] = number;
+	req.pid = (u32)number;
+	req.guest_ns = number;
+	assert_int_equal(add_and_write(r, number, "a", "lime", &req, &d), 0);
+	record_close(r, NULL);
+	f = fopen(file, "r");
+	assert_non_null(fgets(line, sizeof(line), f));
+	fclose(f);
+	unlink(file);
+	assert_true(strtoull(line + strlen("{\"time_ns\":"), &end, 10) == number);
+	assert_int_equal(*end, ',');
+	json = json_loads(line, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, NULL);
+	assert_non_null(json);
+	return json;
+}
+
+/* Numbers of each length, and strings of each length with something special at each place. */
+static void numbers_and_strings_of_any_length(void **state)
+{
+	static const char special[] = "\"\\\x1f\x7f\x80 ~!#[]\x01";
+	char name[32], text[32];
+	json_t *json;
+	u64 n = 1;
+
+	(void)state;
+	for (int i = 0; i < 130; i++, n = i % 2 ? n * 2 : n - 1 ? n - 1 : 1) {
+		json = line_of(i ? n : 0, "/x");
+		snprintf(text, sizeof(text), "0x%llx", (unsigned long long)(i ? n : 0));
+		assert_string_equal(
+			json_string_value(json_array_get(json_object_get(json, "args"), 1)), text);
+		assert_true(json_number_value(json_object_get(json, "pid")) ==
+			    (double)(u32)(i ? n : 0));
+		json_decref(json);
+		n += i % 2;
+	}
+	for (size_t len = 1; len < 20; len++) {
+		for (size_t at = 0; at < len; at++) {
+			memset(name, 'x', len);
+			name[len] = '\0';
+			name[at] = special[(len + at) % (sizeof(special) - 1)];
+			json = line_of(1, name);
+			snprintf(text, sizeof(text), "%s",
+				 json_string_value(json_object_get(json, "asked")));
+			if (name[at] == '\x80') {
+				assert_memory_equal(text + at, "\xee\xbe\x80", 3);
+				memmove(text + at + 1, text + at + 3, strlen(text + at + 3) + 1);
+				text[at] = '\x80';
+			}
+			assert_string_equal(text, name);
+			json_decref(json);
+		}
+	}
+}
+
+/* A call like the one before is counted without a search; one that differs is another. */
+static void a_row_that_is_kept_in_mind_is_only_its_own(void **state)
+{
+	static struct decision d[] = {
+		{ .verdict = VERDICT_PASS, .record = true, .rule = "r" },
+		{ .verdict = VERDICT_DENY, .error = EPERM, .record = true, .rule = "r" },
+		{ .verdict = VERDICT_DENY, .error = EIO, .record = true, .rule = "r" },
+		{ .verdict = VERDICT_PASS, .record = true, .rule = "another" },
+		{ .verdict = VERDICT_EMULATE, .value = 5, .record = true, .rule = "r" },
+	};
+	static const char *const names[] = { "/x", "/y" }, *const argv[] = { NULL, "a b" };
+	struct record *r = create_record(NULL);
+	struct record_line line = { .buf = NULL };
+	u32 row = 0;
+	json_t *json;
+
+	(void)state;
+	for (unsigned i = 0; i < 3 * 20; i++) {
+		/* each three times, one after the other */
+		const unsigned kind = i / 3;
+		const struct policy_request req = { .fn = catalog_find("filp_open"),
+						    .name = names[kind / 5 % 2],
+						    .strvec = argv[kind / 10] };
+		const struct record_call call = { i, "a", "lime", &req, &d[kind % 5], false, &row };
+
+		assert_int_equal(record_add(r, &call, &line), 0);
+		assert_int_equal(row, 1 + kind);
+	}
+	json = record_summary(r);
+	assert_int_equal(json_array_size(json_object_get(json, "requests")), 20);
+	for (size_t i = 0; i < 20; i++) {
+		const json_t *of = json_array_get(json_object_get(json, "requests"), i);
+
+		assert_int_equal(json_integer_value(json_object_get(of, "count")), 3);
+		assert_int_equal(json_integer_value(json_object_get(of, "time_ns")), 3 * i);
+		assert_int_equal(json_integer_value(json_object_get(of, "last_ns")), 3 * i + 2);
+	}
 	json_decref(json);
 	record_close(r, NULL);
 }
@@ -917,6 +1023,8 @@ int main(void)
 		TEST(what_the_policy_leaves_out_is_counted),
 		TEST(any_bytes_survive),
 		TEST(a_line_holds_the_arguments),
+		TEST(numbers_and_strings_of_any_length),
+		TEST(a_row_that_is_kept_in_mind_is_only_its_own),
 		TEST(files_are_private_and_never_overwritten),
 		TEST(a_full_disk_is_told),
 		TEST(a_stopped_terminal_holds_up_nobody),

@@ -562,6 +562,54 @@ static void test_bounded(void **state)
 	assert_false(open_and_check(path, SYNTH_INIT_SIZE + 4096));
 }
 
+/* Makes a link to @kernel, @age seconds old. */
+static void make_link(const char *kernel, const char *name, unsigned age)
+{
+	struct timespec times[2];
+	char path[400];
+
+	snprintf(path, sizeof(path), "%s/%s", cache, name);
+	assert_int_equal(symlink(kernel, path), 0);
+	clock_gettime(CLOCK_REALTIME, &times[0]);
+	times[0].tv_sec -= age;
+	times[1] = times[0];
+	assert_int_equal(utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW), 0);
+}
+
+/* Links of files that have changed or were replaced: a new link takes them away. */
+static void test_old_links_leave(void **state)
+{
+	char kernel[400], path[400], name[CACHE_NAME], before[CACHE_NAME];
+	struct stat st;
+
+	(void)state;
+	find_file(".kernel", kernel, sizeof(kernel));
+	assert_int_equal(stat(file, &st), 0);
+	kernel_cache_identity(&st, name);
+	snprintf(path, sizeof(path), "%s/%s", cache, name);
+	assert_int_equal(unlink(path), 0);
+	/* the same inode before a change of its owner, as libvirt makes one at each start */
+	st.st_ctim.tv_sec -= 7;
+	kernel_cache_identity(&st, before);
+	make_link(strrchr(kernel, '/') + 1, before, 10);
+	/* inodes of which one begins with another's number */
+	for (unsigned i = 0; i < 20; i++) {
+		st.st_ino = 16 + i;
+		kernel_cache_identity(&st, before);
+		make_link(strrchr(kernel, '/') + 1, before, 100 + i);
+	}
+	assert_false(open_and_check(file, SYNTH_INIT_SIZE));
+	assert_int_equal(count_files("-"), 4);
+	assert_int_equal(access(path, F_OK), 0);
+	for (unsigned i = 0; i < 4; i++) {
+		st.st_ino = 16 + i;
+		kernel_cache_identity(&st, before);
+		snprintf(path, sizeof(path), "%s/%s", cache, before);
+		assert_int_equal(access(path, F_OK), i < 3 ? 0 : -1);
+	}
+	assert_true(open_and_check(file, SYNTH_INIT_SIZE));
+}
+
 /* --- for all users --------------------------------------------------------------------------- */
 
 /* Does as a start by another user, in a process that was executed as that; see open_as_nobody(). */
@@ -862,6 +910,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup(test_no_place, setup),
 		cmocka_unit_test_setup(test_writer_killed_at_each_stage, setup),
 		cmocka_unit_test_setup(test_bounded, setup),
+		cmocka_unit_test_setup(test_old_links_leave, setup_filled),
 #define SHARED(fn) cmocka_unit_test_setup_teardown(fn, setup_shared, teardown_shared)
 		SHARED(test_prepared_for_all_users),
 		SHARED(test_shared_in_a_user_namespace),

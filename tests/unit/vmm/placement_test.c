@@ -15,6 +15,7 @@
 #include "tests/unit/shadow/images.h"
 #include "tests/unit/vmm/lying_kernel.h"
 #include "vmm/session/driver.h"
+#include "vmm/session/guest_module.h"
 
 /* Places in the arena. */
 #define MODULE	 0x1000U
@@ -130,6 +131,34 @@ static int forget_driver(void **state)
 	return 0;
 }
 
+/* The wait for the module ends while its list is walked, and perhaps another begins. */
+static bool ends_meanwhile, begins_anew;
+static unsigned walks;
+
+int __real_guest_module_find(struct sessions *s, const char *name, struct guest_module *out,
+			     struct err *e);
+int __wrap_guest_module_find(struct sessions *s, const char *name, struct guest_module *out,
+			     struct err *e);
+
+int __wrap_guest_module_find(struct sessions *s, const char *name, struct guest_module *out,
+			     struct err *e)
+{
+	char why[PLACEMENT_WHY_MAX];
+
+	walks++;
+	/* The event loop waits for nothing that a guest can make long. */
+	assert_int_equal(pthread_mutex_trylock(&s->placements_lock), 0);
+	pthread_mutex_unlock(&s->placements_lock);
+	if (ends_meanwhile) {
+		assert_int_equal(placement_end(driver.placement, why), NOT_TOLD);
+		placement_free(driver.placement);
+		driver.placement = NULL;
+	}
+	if (begins_anew)
+		assert_int_equal(inward_await(s, &driver, e), 0);
+	return __real_guest_module_find(s, name, out, e);
+}
+
 /* Follows entry @i as a processor does. */
 static u64 leads_to(size_t i)
 {
@@ -218,6 +247,24 @@ static void a_module_is_placed_once(void **state)
 	put_symbol(1, LYING_VA + TEXT + 16);
 	assert_int_equal(comes(MODULE), -EEXIST);
 	assert_true(leads_to(0) == LYING_VA + TEXT);
+}
+
+/* What is not awaited any more, or by another, is led nowhere. */
+static void a_wait_that_ends_meanwhile_leads_nothing(void **state)
+{
+	(void)state;
+	NEED_KERNEL();
+	walks = 0;
+	ends_meanwhile = begins_anew = true;
+	assert_int_equal(comes(MODULE), -ENOENT);
+	begins_anew = false;
+	assert_int_equal(comes(MODULE), -ENOENT);
+	ends_meanwhile = false;
+	assert_int_equal(walks, 2);
+	expect_traps();
+	/* nobody awaits it any more */
+	assert_int_equal(comes(MODULE), 0);
+	assert_int_equal(walks, 2);
 }
 
 /* Anybody in the guest's kernel can ring, with the address of anything. */
@@ -335,6 +382,7 @@ int main(void)
 		CASE(each_entry_leads_to_its_function),
 		CASE(other_modules_are_nobodys_business),
 		CASE(a_module_is_placed_once),
+		CASE(a_wait_that_ends_meanwhile_leads_nothing),
 		CASE(what_is_not_in_the_kernels_list_is_refused),
 		CASE(a_table_that_is_not_the_drivers_is_refused),
 		CASE(a_table_that_cannot_be_read_is_refused),
