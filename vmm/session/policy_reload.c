@@ -129,10 +129,29 @@ static void session_set_policy(struct sessions *s, struct session *ss,
 		own_pages_turn(s, d);
 }
 
+const char *policy_trace_hint(const struct kernel *k, const char *name, char buf[SUGGEST_HINT])
+{
+	const struct kernel_export *ex;
+	const char **words;
+	size_t n;
+
+	buf[0] = '\0';
+	ex = kernel_exports(k, &n);
+	words = calloc(n + 1, sizeof(*words));
+	if (!words)
+		return buf;
+	for (size_t i = 0; i < n; i++)
+		words[i] = ex[i].name;
+	suggest_hint(buf, suggest_of(name, words, n));
+	free(words);
+	return buf;
+}
+
 void policy_note_traces(const struct sessions *s)
 {
 	const struct policy *p = s->policy;
 	const char *pattern, *rule, *why;
+	char hint[SUGGEST_HINT];
 	struct kernel_call call;
 
 	for (size_t i = 0; i < policy_session_count(p); i++) {
@@ -151,8 +170,8 @@ void policy_note_traces(const struct sessions *s)
 			if (!kernel_export(s->k, pattern))
 				note_put(machine_notes(s->m),
 					 "%s: this kernel has no function %s that a driver could "
-					 "import; nothing is seen by that",
-					 rule, pattern);
+					 "import; nothing is seen by that%s",
+					 rule, pattern, policy_trace_hint(s->k, pattern, hint));
 			else if (kernel_call_shape(s->k, pattern, &call, &why))
 				note_put(machine_notes(s->m), "%s: calls of %s cannot be seen: %s",
 					 rule, pattern, why);

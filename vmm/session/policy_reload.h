@@ -3,6 +3,7 @@
 #ifndef UMBRA_VMM_SESSION_POLICY_RELOAD_H
 #define UMBRA_VMM_SESSION_POLICY_RELOAD_H
 
+#include "base/suggest.h"
 #include "vmm/session/session.h"
 
 /*
@@ -17,5 +18,10 @@ int policy_reload(struct sessions *s, const char *path, const void *text, size_t
  * sessions in which the layout lets none be seen.
  */
 void policy_note_traces(const struct sessions *s);
+/*
+ * Writes to @buf, which it returns, which of the kernel's exports is nearest to a @name that is
+ * none: suggest_hint(). It looks at all of them, so it is for a name that was not found.
+ */
+const char *policy_trace_hint(const struct kernel *k, const char *name, char buf[SUGGEST_HINT]);
 
 #endif

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Tests that another policy is in force for all callers before the one that it replaces is freed,
- * and that a guest keeps one policy, however many it has had. No KVM.
+ * that a guest keeps one policy, however many it has had, and that a mistyped function of `trace`
+ * is told with the nearest one. No KVM.
  */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -95,6 +97,24 @@ static void a_refusal_says_what_to_do(void **state)
 	driver.permits = NULL;
 }
 
+static void a_mistyped_function_has_a_nearest_one(void **state)
+{
+	struct kernel *k = NULL;
+	char path[512], hint[SUGGEST_HINT];
+	struct err e;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/cloud/vmlinuz", getenv("UMBRA_TEST_IMAGES"));
+	assert_int_equal(kernel_open(&k, path, true, &e), 0);
+	assert_int_equal(kernel_load_symbols(k, &e), 0);
+	assert_string_equal(policy_trace_hint(k, "alloc_netdev_mq_", hint),
+			    "; did you mean \"alloc_netdev_mqs\"?");
+	assert_string_equal(policy_trace_hint(k, "flip_open", hint),
+			    "; did you mean \"filp_open\"?");
+	assert_string_equal(policy_trace_hint(k, "qqqqqqqqqqqqqqqqqqqq", hint), "");
+	kernel_close(k);
+}
+
 static int make_sessions(void **state)
 {
 	(void)state;
@@ -130,6 +150,7 @@ int main(void)
 		cmocka_unit_test(a_guest_keeps_one_policy),
 		cmocka_unit_test(a_refused_policy_changes_nothing),
 		cmocka_unit_test(a_refusal_says_what_to_do),
+		cmocka_unit_test(a_mistyped_function_has_a_nearest_one),
 	};
 
 	return cmocka_run_group_tests(tests, make_sessions, free_sessions);
