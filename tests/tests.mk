@@ -198,6 +198,7 @@ lab-modules: check-tools images all drivers
 	@tests/lab/prepare
 	@tests/lab/foreign-build
 	@for mode in session plain copy foreign; do tests/lab/modules $$mode || exit 1; done
+	@for kind in session copy; do tests/lab/modules update $$kind || exit 1; done
 
 lab-soak: check-tools images all
 	@tools/lab-soak $(LAB_SOAK)
