@@ -10,6 +10,9 @@
 #             the device by itself, and guests in the lab
 # make test-dump  crash and makedumpfile read dumps of a guest; downloads them and the kernel's debug symbols,
 #             283 MB, at its first run (docs/dumps.md)
+# make lab-modules  every module of the cloud kernel in a session, second copies, and drivers of -dkms packages,
+#             which it downloads; takes up where it was ended (tests/lab/modules); the tables of tests/lab are its
+#             results
 # make lab-soak  guests in the lab that boot, are killed, reset, paused: how many hang; LAB_SOAK="plain":
 #             a variant of the lab, see tools/lab-soak --help
 
@@ -110,7 +113,7 @@ $(B)/tests/cli/%: tests/cli/%.sh $(B)/vmm $(B)/umbra-qemu
 	@mkdir -p $(@D)
 	install -m 755 $< $@
 
-.PHONY: test-dump soak lab-soak unit-build unit asan asan-build tsan lab fuzz fuzz-build images debian-disk drivers test lint
+.PHONY: test-dump soak lab-soak lab-modules unit-build unit asan asan-build tsan lab fuzz fuzz-build images debian-disk drivers test lint
 .SECONDARY:
 
 unit-build: $(UNIT)
@@ -192,6 +195,12 @@ soak: check-tools images all drivers $(B)/tests/soak/soak_disk
 
 # Not a test: it counts, for docs/lab.md.
 LAB_SOAK ?=
+
+lab-modules: check-tools images all drivers
+	@tests/lab/prepare
+	@tests/lab/foreign-build
+	@for mode in session plain copy foreign; do tests/lab/modules $$mode || exit 1; done
+	@for kind in session copy; do tests/lab/modules update $$kind || exit 1; done
 
 lab-soak: check-tools images all
 	@tools/lab-soak $(LAB_SOAK)
