@@ -106,6 +106,8 @@ enum umbra_sym {
 #define UMBRA_HOW_RUN_PROGRAM	 6
 #define UMBRA_HOW_SET_UP_PROGRAM 7
 #define UMBRA_HOW_UNUSE_MM	 8
+#define UMBRA_HOW_INIT_DEVICE	 9
+#define UMBRA_HOW_INIT_KOBJECT	 10
 /* Call it, then tell the VMM (UMBRA_OP_SEEN, or a ring); no value of enum carry_out. */
 #define UMBRA_HOW_SEE 255
 /* The driver's own function, called by the kernel: call it, then tell (UMBRA_OP_WATCHED). */

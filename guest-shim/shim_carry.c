@@ -7,11 +7,13 @@
  */
 #include <linux/blkdev.h>
 #include <linux/cred.h>
+#include <linux/device.h>
 #include <linux/err.h>
 #include <linux/fcntl.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/kernel_read_file.h>
+#include <linux/kobject.h>
 #include <linux/mount.h>
 #include <linux/namei.h>
 #include <linux/sched.h>
@@ -70,6 +72,11 @@ u64 call_refuse(const struct shim_call *c, u32 error)
 
 	if (c->fn->refusal == UMBRA_REFUSE_CREDS)
 		return call_with_own_creds(c);
+	/* The caller of these gives up its reference after an error, too: there must be one. */
+	if (c->fn->how == UMBRA_HOW_INIT_DEVICE && c->arg[0])
+		device_initialize((struct device *)c->arg[0]);
+	else if (c->fn->how == UMBRA_HOW_INIT_KOBJECT && c->arg[0] && c->arg[1])
+		kobject_init((struct kobject *)c->arg[0], (const struct kobj_type *)c->arg[1]);
 	if (c->fn->clears && c->arg[c->fn->clears - 1])
 		kernel_store(c->arg[c->fn->clears - 1], &none, sizeof(none));
 	return call_refusal(c->fn, error);

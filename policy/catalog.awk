@@ -57,9 +57,9 @@ function word(key, value)
 	if (key == "name")
 		return name_of(value)
 	if (key == "space")
-		return ".space = SPACE_" known(value, "file misc net link thread program export module firmware proc sysctl debugfs kobject class device bus driver disk filesystem sched congestion family cache chrdev blkdev nls key protocol") ", "
+		return ".space = SPACE_" known(value, "file misc net link thread program export module firmware proc sysctl debugfs kobject class device bus driver disk filesystem sched congestion family cache chrdev blkdev nls key protocol text") ", "
 	if (key == "how")
-		return ".how = CARRY_OUT_" known(value, "open look_up read_file look_up_bdev open_bdev run_program set_up_program unuse_mm") ", "
+		return ".how = CARRY_OUT_" known(value, "open look_up read_file look_up_bdev open_bdev run_program set_up_program unuse_mm init_device init_kobject") ", "
 	if (key == "undo")
 		return ".undo = \"" value "\", "
 	if (key == "origin")

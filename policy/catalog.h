@@ -58,6 +58,7 @@ enum name_space {
 	SPACE_NLS,	  /* a set of characters */
 	SPACE_KEY,	  /* a type of keys */
 	SPACE_PROTOCOL,	  /* of sockets, in /proc/net/protocols */
+	SPACE_TEXT,	  /* no name, but a message: passed on as it is */
 	SPACES,
 };
 
@@ -66,7 +67,7 @@ enum refusal {
 	REFUSE_ERRNO,	/* int: -errno */
 	REFUSE_ERR_PTR, /* pointer: ERR_PTR(-errno) */
 	REFUSE_NULL,	/* pointer: NULL */
-	REFUSE_NEVER,	/* a function that undoes: always carried out */
+	REFUSE_NEVER,	/* always carried out: it undoes, does not return, cannot fail */
 	REFUSE_VOID,	/* void: it is not called */
 	REFUSE_CREDS,	/* override_creds(): it is called with the credentials in force */
 };
@@ -82,6 +83,9 @@ enum carry_out {
 	CARRY_OUT_RUN_PROGRAM,	  /* call_usermodehelper() */
 	CARRY_OUT_SET_UP_PROGRAM, /* call_usermodehelper_setup() */
 	CARRY_OUT_UNUSE_MM,	  /* kthread_unuse_mm(): not called if the memory is not in use */
+	/* plainly; but what is refused is initialized, since its caller gives up a reference then */
+	CARRY_OUT_INIT_DEVICE,	/* device_register() */
+	CARRY_OUT_INIT_KOBJECT, /* kobject_init_and_add() */
 };
 
 /*

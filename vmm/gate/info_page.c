@@ -37,7 +37,9 @@ _Static_assert((int)CARRY_OUT_PLAINLY == UMBRA_HOW_PLAINLY &&
 		       (int)CARRY_OUT_OPEN_BDEV == UMBRA_HOW_OPEN_BDEV &&
 		       (int)CARRY_OUT_RUN_PROGRAM == UMBRA_HOW_RUN_PROGRAM &&
 		       (int)CARRY_OUT_SET_UP_PROGRAM == UMBRA_HOW_SET_UP_PROGRAM &&
-		       (int)CARRY_OUT_UNUSE_MM == UMBRA_HOW_UNUSE_MM,
+		       (int)CARRY_OUT_UNUSE_MM == UMBRA_HOW_UNUSE_MM &&
+		       (int)CARRY_OUT_INIT_DEVICE == UMBRA_HOW_INIT_DEVICE &&
+		       (int)CARRY_OUT_INIT_KOBJECT == UMBRA_HOW_INIT_KOBJECT,
 	       "one set of ways");
 
 static const char *const sym_names[UMBRA_SYMS] = {

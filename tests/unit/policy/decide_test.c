@@ -401,6 +401,13 @@ static void names_of_everything_else(void **state)
 		REST("genl_register_family", "123456789012345", "-ENAMETOOLONG", NULL),
 		REST("kmem_cache_create", "x", "o-x", NULL),
 		REST("alloc_workqueue", "x", "o-x", NULL),
+		REST("dev_set_name", "x", "o-x", NULL),
+		REST("device_rename", "x", "o-x", NULL),
+		REST("kobject_init_and_add", "x", "o-x", NULL),
+		REST("kobject_set_name", "x/..", "-EINVAL", NULL),
+		/* a text is no name: no template is for it, and a function that does not return goes on */
+		REST("register_shrinker", "x", "-EPERM", NULL),
+		REST("panic", "x", "=", NULL),
 		{ "closed", NULL, "proc_create", "x", NULL, NULL, "-EPERM", NULL },
 		{ "open", NULL, "proc_create", "fs/x", NULL, NULL, "=fs/x", NULL },
 	};
