@@ -316,6 +316,22 @@ static u64 call_in_root(const struct shim_call *c, const struct answer *a)
 	}
 }
 
+/*
+ * Gives the driver the answer's name in place of the one that the function has put into its buffer,
+ * and returns where it is: at the buffer's end, where the function puts it.
+ */
+static u64 name_give(const struct shim_call *c, const struct answer *a)
+{
+	s64 size = (s32)c->arg[2];
+	u64 at = c->arg[1] + size - a->name_len;
+
+	if (a->verdict != UMBRA_REWRITE || !a->name)
+		return c->given;
+	if (a->name_len > size)
+		return (u64)-ENAMETOOLONG;
+	return kernel_store(at, a->name, a->name_len) ? (u64)-EFAULT : at;
+}
+
 /* Tells the VMM what the real function has returned, and what it has made of the name in @field. */
 static void result_tell(const struct shim_call *c, const struct answer *a, u64 field, u64 ret)
 {
@@ -337,6 +353,8 @@ u64 call_carry_out(struct shim_call *c, const struct answer *a)
 
 	if (a->root)
 		return call_in_root(c, a);
+	if (fn->how == UMBRA_HOW_GIVE_NAME)
+		return name_give(c, a);
 	if (a->flags & UMBRA_ANSWER_RESULT && fn->how == UMBRA_HOW_RUN_PROGRAM)
 		return program_run(c, a);
 	if (a->flags & UMBRA_ANSWER_RESULT && fn->how == UMBRA_HOW_SET_UP_PROGRAM)

@@ -76,7 +76,7 @@ not_listed()
 	grep -qxF -- "$1" "$work/why" || { cat "$work/why"; return 1; }
 }
 
-echo 1..21
+echo 1..22
 result 'the catalogue is complete' complete
 result 'each function is in the policy manual' documented
 result 'each critical function is a row or is left out for a reason' listed policy/critical.txt
@@ -95,6 +95,8 @@ result 'a path of members' made 'f 2 creds name=0:S.m.n copied' \
 	'{.name="f",.args=2,.refusal=REFUSE_CREDS,.name_arg=0,.strct="S",.member="m.n",.form=NAME_FIELD_PTR,.copied=true,},'
 result 'a name in a directory' made 'f 2 null name=0 space=proc below=1 undo=g kept' \
 	'{.name="f",.args=2,.refusal=REFUSE_NULL,.name_arg=0,.form=NAME_STRING,.space=SPACE_PROC,.below=2,.undo="g",.kept=true,},'
+result 'a name that is given out' made 'f 3 err_ptr name=result space=path how=give_name' \
+	'{.name="f",.args=3,.refusal=REFUSE_ERR_PTR,.form=NAME_RESULT,.space=SPACE_PATH,.how=CARRY_OUT_GIVE_NAME,},'
 result 'a name that is looked up' made 'f 2 null name=0% space=kobject wide=1 looks_up from_init' \
 	'{.name="f",.args=2,.refusal=REFUSE_NULL,.name_arg=0,.form=NAME_FORMAT,.space=SPACE_KOBJECT,.wide=2,.looks_up=true,.from_init=true,},'
 result 'an unknown word' refused ':2: unknown word "reach"' '# x' 'f 1 errno reach'
